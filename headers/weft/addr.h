@@ -1,0 +1,25 @@
+/* SPDX-License-Identifier: Apache-2.0 OR GPL-2.0 */
+#ifndef WEFT_ADDR_H
+#define WEFT_ADDR_H
+/*
+ * Addresses and tuples, shared by the BPF programs and userspace.
+ *
+ * The includer provides the kernel's integer types: vmlinux.h in BPF, <linux/types.h> elsewhere.
+ */
+
+/* An IPv6 address in network byte order. An IPv4 address is v4-mapped (::ffff:a.b.c.d, RFC 4291 2.5.5.2). */
+struct addr {
+	__u8 b[16];
+} __attribute__((aligned(8)));
+
+/* The addresses and ports of a TCP packet as it travels: src is its sender. Ports in host byte order. */
+struct tuple {
+	struct addr src;
+	struct addr dst;
+	__u16 sport;
+	__u16 dport;
+	__u32 pad; /* 0: the tuple is a hash key, every byte of it counts */
+};
+_Static_assert(sizeof(struct tuple) == 40, "tuple is a hash key without holes");
+
+#endif

@@ -1,0 +1,26 @@
+/* SPDX-License-Identifier: Apache-2.0 OR GPL-2.0 */
+#ifndef WEFT_EVENT_H
+#define WEFT_EVENT_H
+/*
+ * What BPF asks of weftd.
+ */
+#include "addr.h"
+
+/* `events` (ring buffer): send this RST, because a timed-out connection has nobody in the kernel to do it. */
+struct reset_event {
+	struct tuple packet; /* as its receiver shall see it */
+	__u32 seq;
+	__u32 ack; /* with `has_ack`: RST|ACK */
+	__u32 has_ack;
+	__u32 pad;
+};
+
+/* In and out of the `sweep` program (BPF_PROG_TYPE_SYSCALL, run by weftd with BPF_PROG_TEST_RUN). */
+struct sweep_args {
+	__u32 entries; /* out: entries of `conns` visited */
+	__u32 ended;   /* out: connections deleted */
+	__u32 killed;  /* out: connections reset: pod gone or timed out */
+	__u32 live;    /* out: connections that hold a reservation */
+};
+
+#endif

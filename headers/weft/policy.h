@@ -1,0 +1,80 @@
+/* SPDX-License-Identifier: Apache-2.0 OR GPL-2.0 */
+#ifndef WEFT_POLICY_H
+#define WEFT_POLICY_H
+/*
+ * Counters. They outlive generations and daemon restarts: keyed by stable ids, created by weftd with the
+ * name filled in before a generation that refers to them is published, written by BPF with atomic adds.
+ */
+#include "addr.h"
+
+enum {
+	CLUSTER_NAME_MAX = 224,	 /* outbound|9000|v1|tcp-echo.default.svc.cluster.local */
+	ROUTE_NAME_MAX = 160,	 /* default/tcp-echo/tcp[0] */
+	ENDPOINT_NAME_MAX = 56,	 /* 10.244.0.12:9000 or [fd00::12]:9000 */
+	REASON_NAME_MAX = 32,
+};
+
+/* `clusters`: __u32 id -> */
+struct cluster_stat {
+	char name[CLUSTER_NAME_MAX]; /* as Envoy's users know it, NUL-terminated */
+	__u64 active;		     /* open connections: reservations taken and not given back */
+	__u64 peak;		     /* highest `active` ever */
+	__u64 cx_total;		     /* connections steered here */
+	__u64 overflow;		     /* refused because of maxConnections */
+	__u64 connect_fail;	     /* refused by the endpoint, or not answered within connectTimeout */
+	__u64 none_healthy;	     /* refused because the cluster has no endpoint */
+	__u64 rx_bytes;		     /* IP bytes from endpoints, of connections that have ended */
+	__u64 tx_bytes;		     /* IP bytes to endpoints, of connections that have ended */
+	__u64 rr;		     /* the next turn of ROUND_ROBIN */
+};
+
+/* `endpoints`: __u32 id -> */
+struct endpoint_stat {
+	char name[ENDPOINT_NAME_MAX];
+	__u64 active;
+	__u64 cx_total;
+	__u64 connect_fail;
+};
+
+/* `routes`: __u32 id -> */
+struct route_stat {
+	char name[ROUTE_NAME_MAX];
+	__u64 picks; /* connections decided by this route; drives the weighted choice */
+};
+
+/* `dests`: connections per route destination. */
+struct dest_key {
+	__u32 route;   /* stable id */
+	__u32 cluster; /* stable id */
+};
+
+struct dest_stat {
+	char route[ROUTE_NAME_MAX];
+	char cluster[CLUSTER_NAME_MAX];
+	__u64 cx_total;
+};
+
+/* `reasons`: why packets were dropped, connections refused or something went past us. Index -> */
+enum reason {
+	REASON_NONE = 0,
+	REASON_OVERFLOW,	   /* refused: maxConnections reached */
+	REASON_NO_ENDPOINT,	   /* refused: the cluster has no endpoint */
+	REASON_NO_CLUSTER,	   /* refused: the rule names a subset or service that does not exist */
+	REASON_TABLE_FULL,	   /* refused: no room in `conns` */
+	REASON_NO_PORT,		   /* refused: no free source port towards the endpoint */
+	REASON_RESERVE_CONTENTION, /* refused: the reservation lost too many races */
+	REASON_POD_GONE,	   /* reset: the endpoint's pod was deleted */
+	REASON_TIMED_OUT,	   /* reset: idleTimeout, maxConnectionDuration or connectTimeout */
+	REASON_FRAGMENT,	   /* dropped: a later fragment whose first was not seen */
+	REASON_MALFORMED,	   /* dropped: a steered packet that could not be rewritten */
+	REASON_GENERATION,	   /* passed: tables missing or inconsistent */
+	REASON_NO_ROUTE,	   /* dropped: no way to the endpoint */
+	REASON_MAX,
+};
+
+struct reason_stat {
+	char name[REASON_NAME_MAX]; /* lower-case name of the enum: "overflow" */
+	__u64 count;
+};
+
+#endif

@@ -1,0 +1,121 @@
+/* SPDX-License-Identifier: Apache-2.0 OR GPL-2.0 */
+#ifndef WEFT_SERVICE_H
+#define WEFT_SERVICE_H
+/*
+ * The rule tables of one generation, as the compiler writes them and decide() reads them.
+ *
+ * A generation is a set of these tables, each an inner map of the outer map named here, in the slot
+ * (generation % GENERATION_SLOTS). Tables refer to each other by index within the same generation.
+ * Fields named `id` are stable: they survive reloads and restarts and index the counters in policy.h.
+ * Ports and all other integers are in host byte order.
+ */
+#include "addr.h"
+
+enum {
+	GENERATION_SLOTS = 4,
+	SERVICE_MAX_RULES = 1024,      /* rules of one service port, the plain route included */
+	ROUTE_MAX_DESTS = 128,	       /* destinations of one route */
+	CLUSTER_MAX_ENDPOINTS = 65536, /* endpoints of one cluster */
+};
+
+/* Where a service address is reachable from. */
+enum service_scope {
+	SCOPE_MESH = 0, /* a Service's own address, called by a pod */
+	SCOPE_NODE = 1, /* a port on any address of the node, called from outside or by a pod; addr is :: */
+};
+
+/* gen_services key. `ns` is the client's namespace (struct source.ns), or 0: clients of any namespace. */
+struct service_key {
+	struct addr addr;
+	__u32 ns;
+	__u16 port; /* 1..65535 */
+	__u8 scope; /* enum service_scope */
+	__u8 pad;
+};
+_Static_assert(sizeof(struct service_key) == 24, "service_key is a hash key without holes");
+
+enum service_flags {
+	SERVICE_PER_NAMESPACE = 1, /* on the ns == 0 entry: some namespaces have an entry of their own */
+};
+
+/* gen_services value: one port of a service (or of a gateway), and its rules in the order they are tried. */
+struct service {
+	__u32 id;	  /* stable, key of `affinity` */
+	__u32 rule_first; /* index into gen_rules */
+	__u32 rule_count; /* 1..SERVICE_MAX_RULES; the last one matches everything */
+	__u32 flags;	  /* enum service_flags */
+	__u32 affinity_s; /* sessionAffinity: ClientIP timeout in seconds; 0: none */
+	__u32 pad;
+};
+
+enum rule_action {
+	RULE_ROUTE = 0,	 /* pick a destination of `route` */
+	RULE_PASS = 1,	 /* leave the packet alone: the destination is not ours to balance */
+	RULE_REFUSE = 2, /* no such cluster: reset the connection */
+};
+
+/* gen_rules: what of a TCP match is not decided at compile time. All conditions must hold. */
+struct rule {
+	__u32 ns;	/* client's namespace (struct source.ns); 0: any */
+	__u32 selector; /* sourceLabels, a selector of gen_selected; 0: any */
+	__u32 route;	/* index into gen_routes */
+	__u8 action;	/* enum rule_action */
+	__u8 pad[3];
+};
+
+/* gen_routes */
+struct route {
+	__u32 id;	  /* stable, key of `routes` */
+	__u32 dest_first; /* index into gen_dests */
+	__u32 dest_count; /* 1..ROUTE_MAX_DESTS */
+	__u32 total;	  /* sum of the weights, 1..2^31 */
+};
+
+/* gen_dests: a weighted destination of a route. */
+struct dest {
+	__u32 cluster; /* index into gen_clusters */
+	__u32 end;     /* this and all earlier weights of the route added up: it gets picks in [previous end, end) */
+};
+
+enum lb_policy {
+	LB_LEAST_REQUEST = 0, /* the less loaded of two random endpoints, Envoy's default */
+	LB_ROUND_ROBIN = 1,
+	LB_RANDOM = 2,
+	LB_PASSTHROUGH = 3, /* the address the client called */
+	LB_SOURCE_IP = 4,   /* consistentHash.useSourceIp: rendezvous hashing over the endpoints */
+};
+
+/* gen_clusters: a subset of a service's endpoints with its policy. Milliseconds; 0 means none. */
+struct cluster {
+	__u32 id;	       /* stable, key of `clusters` */
+	__u32 max_connections; /* 0: unlimited */
+	__u32 ep_first;	       /* index into gen_endpoints */
+	__u32 ep_count;	       /* 0..CLUSTER_MAX_ENDPOINTS */
+	__u32 connect_timeout_ms;
+	__u32 idle_timeout_ms;
+	__u32 max_duration_ms;
+	__u8 lb; /* enum lb_policy */
+	__u8 pad[3];
+};
+
+/* gen_endpoints */
+struct endpoint {
+	struct addr addr;
+	__u32 id; /* stable, key of `endpoints` */
+	__u16 port;
+	__u16 pad;
+};
+
+/* gen_sources: who a pod is, by its address (struct addr is the key). */
+struct source {
+	__u32 ns;	/* 1.. */
+	__u32 workload; /* 1.. */
+};
+
+/* gen_selected key: the workload's labels satisfy the selector. The value is a __u8 of 1. */
+struct selected_key {
+	__u32 workload;
+	__u32 selector;
+};
+
+#endif

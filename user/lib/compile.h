@@ -1,0 +1,98 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#ifndef WEFT_COMPILE_H
+#define WEFT_COMPILE_H
+/*
+ * Objects -> the tables of one generation (headers/weft/service.h). Pure: no I/O, no globals.
+ */
+#include "model.h"
+#include "weft/policy.h"
+#include "weft/service.h"
+
+/* Stable ids by name. One registry per kind of thing; ids start at 1 and are never given to another name while the
+ * registry lives. weftd fills it from the pinned counter maps at start. */
+struct registry;
+
+enum registry_kind {
+	REG_SERVICE,  /* "default/tcp-echo:9000", "gateway:31400" */
+	REG_ROUTE,    /* struct route_stat.name */
+	REG_CLUSTER,  /* struct cluster_stat.name */
+	REG_ENDPOINT, /* struct endpoint_stat.name */
+	REG_MAX,
+};
+
+struct registry *registry_new(void);
+void registry_free(struct registry *r);
+/* The id of `name`, a new one if it has none. 0 when out of memory. */
+__u32 registry_id(struct registry *r, enum registry_kind kind, const char *name);
+/* NULL if no such id. Owned by the registry. */
+const char *registry_name(const struct registry *r, enum registry_kind kind, __u32 id);
+/* Takes over a name and id found elsewhere. 0, -EEXIST if either is taken by another, -ENOMEM. */
+int registry_adopt(struct registry *r, enum registry_kind kind, const char *name, __u32 id);
+
+struct service_entry {
+	struct service_key key;
+	struct service value;
+};
+
+struct source_entry {
+	struct addr addr;
+	struct source value;
+	const struct object *pod; /* borrowed from the compiled objects */
+};
+
+/* Where a rule came from, one per element of `rules`. Strings are owned by the tables. */
+struct rule_origin {
+	const char *kind, *namespace, *name; /* "VirtualService" ..., or the plain "Service" */
+	const char *route;		     /* "tcp[0].match[1]", "tcp[0]"; "" for the plain service */
+	const char *file;
+	struct pos pos;
+	const char *conditions; /* what `ns` and `selector` stand for: "sourceLabels: app=sleep" */
+};
+
+struct service_origin {
+	const char *namespace, *name, *host; /* of the Service, or of the Gateway */
+	/* Rules of VirtualServices for this host that can never match here, decided at compile time: why. */
+	struct {
+		struct rule_origin rule;
+		char *why;
+	} *skipped;
+	size_t skipped_count;
+};
+
+#define TABLE(type) \
+	struct {    \
+		type *items; \
+		size_t count, room; \
+	}
+
+/* One compiled generation. Owns everything in it. */
+struct tables {
+	TABLE(struct service_entry) services;
+	TABLE(struct service_origin) service_origins; /* parallel to services */
+	TABLE(struct rule) rules;
+	TABLE(struct rule_origin) rule_origins; /* parallel to rules */
+	TABLE(struct route) routes;
+	TABLE(struct dest) dests;
+	TABLE(struct cluster) clusters;
+	TABLE(struct endpoint) endpoints;
+	TABLE(struct source_entry) sources;
+	TABLE(struct selected_key) selected;
+	/* Names for the counters that this generation uses. Parallel to routes, clusters, endpoints, dests. */
+	TABLE(const char *) route_names;
+	TABLE(const char *) cluster_names;
+	TABLE(const char *) endpoint_names;
+	TABLE(const char *) namespaces;	  /* index + 1 is struct source.ns */
+	uint32_t min_timeout_ms; /* the shortest connect, idle or duration timeout in use; 0: none set */
+	void *arena;
+};
+
+/*
+ * Compiles `objects` (each with its own file and positions; the order is the order of first apply). Checks that need
+ * more than one object are made here (subsets, conflicting hosts, what weft does not carry out). Returns 0 and sets
+ * *out; -EINVAL when `errors` got an error (then *out is untouched); -ENOMEM. Pointers into `objects` are kept: the
+ * objects must outlive the tables. Deterministic.
+ */
+int compile(const struct objects *objects, struct registry *registry, struct tables **out, struct errors *errors);
+void tables_free(struct tables *t);
+
+#endif
