@@ -60,13 +60,13 @@ _Static_assert(sizeof(struct conn) == 136, "conn has no holes");
 struct affinity_key {
 	struct addr client;
 	__u32 service; /* struct service.id */
-	__u32 pad;
+	__u32 cluster; /* struct cluster.id */
 };
 
 struct affinity {
 	__u64 seen; /* CLOCK_MONOTONIC, ns */
 	__u32 endpoint; /* struct endpoint.id */
-	__u32 cluster;	/* struct cluster.id */
+	__u32 pad;
 };
 
 /* `frags`: ports of a fragmented packet, remembered from its first fragment. */

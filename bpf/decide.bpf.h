@@ -1,0 +1,318 @@
+/* SPDX-License-Identifier: GPL-2.0 OR Apache-2.0 */
+#ifndef WEFT_DECIDE_BPF_H
+#define WEFT_DECIDE_BPF_H
+/*
+ * The one decision function: who calls what -> pass, steer or refuse.
+ *
+ * It reads the tables of one generation (weft/service.h) through these functions, which the includer has declared:
+ * maps in BPF (tables.bpf.h), arrays in userspace (user/lib/explain.c). All may answer NULL.
+ *
+ *	const struct service *table_service(__u32 generation, const struct service_key *key);
+ *	const struct rule *table_rule(__u32 generation, __u32 index);        likewise route, dest, cluster, endpoint
+ *	const struct source *table_source(__u32 generation, const struct addr *addr);
+ *	int table_selected(__u32 generation, const struct selected_key *key);
+ *
+ * and what changes from call to call:
+ *
+ *	__u64 route_turn(__u32 id, int dry);    the route's counter before this pick; taken unless dry
+ *	__u64 cluster_turn(__u32 id, int dry);  the same for ROUND_ROBIN
+ *	__u64 endpoint_active(__u32 id);
+ *	__u32 random_u32(void);
+ *	__u32 affinity_endpoint(const struct affinity_key *key, __u32 timeout_s);   0: none
+ *	long bpf_loop(__u32 n, void *callback, void *ctx, __u64 flags);   callback(index, ctx), 1 ends the loop
+ */
+#include "weft/conn.h"
+#include "weft/policy.h"
+#include "weft/service.h"
+#include "weft/verdict.h"
+
+enum {
+	/* 2^32 / golden ratio: successive multiples modulo 2^32 are the Weyl sequence of least discrepancy, so that
+	 * any run of n picks gives a destination its share to within one or two (Knuth, TAOCP 3 6.4). */
+	WEYL_STEP = 0x9e3779b9u,
+};
+
+struct rule_search {
+	const struct question *q;
+	struct source source;
+	__u32 first;  /* index of the service's first rule */
+	__u32 found;  /* index of the rule that holds */
+	__u32 route;
+	__u8 action;
+	__u8 known; /* source has been looked up */
+	__u8 hit;
+};
+
+/* Sets s->source; a caller that is no known pod stays in namespace 0 with workload 0, which nothing selects. */
+static __always_inline void rule_search_source(struct rule_search *s)
+{
+	const struct source *source;
+
+	if (s->known)
+		return;
+	s->known = 1;
+	source = table_source(s->q->generation, &s->q->source);
+	if (source)
+		s->source = *source;
+}
+
+static long try_rule(__u32 i, void *ctx)
+{
+	struct rule_search *s = ctx;
+	const struct rule *rule = table_rule(s->q->generation, s->first + i);
+
+	if (!rule)
+		return 1;
+	if (rule->ns || rule->selector)
+		rule_search_source(s);
+	if (rule->ns && rule->ns != s->source.ns)
+		return 0;
+	if (rule->selector) {
+		struct selected_key key = {.workload = s->source.workload, .selector = rule->selector};
+
+		if (!table_selected(s->q->generation, &key))
+			return 0;
+	}
+	s->found = s->first + i;
+	s->route = rule->route;
+	s->action = rule->action;
+	s->hit = 1;
+	return 1;
+}
+
+struct dest_search {
+	__u32 generation;
+	__u32 first;
+	__u32 point;
+	__u32 cluster; /* index, or 0xffffffff */
+};
+
+static long try_dest(__u32 i, void *ctx)
+{
+	struct dest_search *s = ctx;
+	const struct dest *dest = table_dest(s->generation, s->first + i);
+
+	if (!dest)
+		return 1;
+	if (s->point >= dest->end)
+		return 0;
+	s->cluster = dest->cluster;
+	return 1;
+}
+
+/* The route's next destination, as an index into gen_clusters. */
+static __always_inline __u32 pick_cluster(__u32 generation, const struct route *route, int dry)
+{
+	__u32 turn = (__u32)route_turn(route->id, dry) * WEYL_STEP;
+	struct dest_search s = {
+		.generation = generation,
+		.first = route->dest_first,
+		.point = ((__u64)turn * route->total) >> 32,
+		.cluster = ~0u,
+	};
+
+	bpf_loop(route->dest_count < ROUTE_MAX_DESTS ? route->dest_count : ROUTE_MAX_DESTS, try_dest, &s, 0);
+	return s.cluster;
+}
+
+/* A mix of 64 bits in which every input bit reaches every output bit (splitmix64's finaliser). */
+static __always_inline __u64 mix64(__u64 x)
+{
+	x ^= x >> 30;
+	x *= 0xbf58476d1ce4e5b9ull;
+	x ^= x >> 27;
+	x *= 0x94d049bb133111ebull;
+	return x ^ (x >> 31);
+}
+
+static __always_inline __u64 addr_hash(const struct addr *a)
+{
+	__u64 hi, lo;
+
+	__builtin_memcpy(&hi, a->b, 8);
+	__builtin_memcpy(&lo, a->b + 8, 8);
+	return mix64(mix64(hi) ^ lo);
+}
+
+struct endpoint_search {
+	__u32 generation;
+	__u32 first;
+	__u32 wanted; /* endpoint id, for affinity */
+	__u32 best;   /* index within the cluster */
+	__u64 hash;   /* of the client, for LB_SOURCE_IP */
+	__u64 score;
+	__u32 found;
+};
+
+/* Rendezvous hashing: the endpoint with the highest score wins, so that one that leaves moves only its own clients. */
+static long score_endpoint(__u32 i, void *ctx)
+{
+	struct endpoint_search *s = ctx;
+	const struct endpoint *e = table_endpoint(s->generation, s->first + i);
+	__u64 score;
+
+	if (!e)
+		return 1;
+	score = mix64(s->hash ^ mix64(addr_hash(&e->addr) + e->port));
+	if (!s->found || score > s->score) {
+		s->found = 1;
+		s->score = score;
+		s->best = i;
+	}
+	return 0;
+}
+
+static long find_endpoint(__u32 i, void *ctx)
+{
+	struct endpoint_search *s = ctx;
+	const struct endpoint *e = table_endpoint(s->generation, s->first + i);
+
+	if (!e)
+		return 1;
+	if (e->id != s->wanted)
+		return 0;
+	s->found = 1;
+	s->best = i;
+	return 1;
+}
+
+static __always_inline __u64 active_at(__u32 generation, __u32 index)
+{
+	const struct endpoint *e = table_endpoint(generation, index);
+
+	return e ? endpoint_active(e->id) : ~0ull;
+}
+
+static __always_inline __u32 pick_least_request(__u32 generation, const struct cluster *c)
+{
+	__u32 a, b;
+
+	if (c->ep_count < 2)
+		return 0;
+	a = random_u32() % c->ep_count;
+	b = random_u32() % (c->ep_count - 1);
+	if (b >= a)
+		b++;
+	return active_at(generation, c->ep_first + b) < active_at(generation, c->ep_first + a) ? b : a;
+}
+
+static __always_inline __u32 loop_bound(__u32 n)
+{
+	return n < CLUSTER_MAX_ENDPOINTS ? n : CLUSTER_MAX_ENDPOINTS;
+}
+
+/* Index within the cluster, which has at least one endpoint. */
+static __always_inline __u32 pick_endpoint(const struct question *q, const struct service *service,
+					   const struct cluster *c)
+{
+	struct endpoint_search s = {.generation = q->generation, .first = c->ep_first};
+
+	if (service->affinity_s) {
+		struct affinity_key key = {.client = q->client, .service = service->id, .cluster = c->id};
+
+		s.wanted = affinity_endpoint(&key, service->affinity_s);
+		if (s.wanted)
+			bpf_loop(loop_bound(c->ep_count), find_endpoint, &s, 0);
+		if (s.found)
+			return s.best;
+	}
+	switch (c->lb) {
+	case LB_ROUND_ROBIN:
+		return cluster_turn(c->id, q->dry) % c->ep_count;
+	case LB_RANDOM:
+		return random_u32() % c->ep_count;
+	case LB_SOURCE_IP:
+		s.hash = addr_hash(&q->client);
+		bpf_loop(loop_bound(c->ep_count), score_endpoint, &s, 0);
+		return s.best;
+	default:
+		return pick_least_request(q->generation, c);
+	}
+}
+
+/* The entry for the client's namespace where there is one, else that for all. */
+static __always_inline const struct service *find_service(const struct question *q, struct rule_search *s)
+{
+	struct service_key key = {.addr = q->dst, .port = q->port, .scope = q->scope};
+	const struct service *all = table_service(q->generation, &key), *own;
+
+	if (!all || !(all->flags & SERVICE_PER_NAMESPACE))
+		return all;
+	rule_search_source(s);
+	if (!s->source.ns)
+		return all;
+	key.ns = s->source.ns;
+	own = table_service(q->generation, &key);
+	return own ? own : all;
+}
+
+static __always_inline int verdict_is(struct verdict *v, enum verdict_action action, enum reason reason)
+{
+	v->action = action;
+	v->reason = reason;
+	return action;
+}
+
+/* Fills in the chosen cluster's endpoint and limits. */
+static __always_inline int decide_cluster(const struct question *q, const struct service *service, __u32 index,
+					  struct verdict *v)
+{
+	const struct cluster *c = table_cluster(q->generation, index);
+	const struct endpoint *e;
+
+	if (!c)
+		return verdict_is(v, VERDICT_PASS, REASON_GENERATION);
+	v->cluster = c->id;
+	v->cluster_index = index;
+	v->max_connections = c->max_connections;
+	v->connect_timeout_ms = c->connect_timeout_ms;
+	v->idle_timeout_ms = c->idle_timeout_ms;
+	v->max_duration_ms = c->max_duration_ms;
+	if (c->lb == LB_PASSTHROUGH)
+		return verdict_is(v, VERDICT_PASS, REASON_NONE);
+	if (!c->ep_count)
+		return verdict_is(v, VERDICT_REFUSE, REASON_NO_ENDPOINT);
+	e = table_endpoint(q->generation, c->ep_first + pick_endpoint(q, service, c));
+	if (!e)
+		return verdict_is(v, VERDICT_PASS, REASON_GENERATION);
+	v->endpoint = e->id;
+	v->addr = e->addr;
+	v->port = e->port;
+	return verdict_is(v, VERDICT_STEER, REASON_NONE);
+}
+
+/*
+ * Answers `q` in `v`, which the caller has zeroed, and returns v->action. Takes the route's and the cluster's next turn
+ * unless q->dry; touches nothing else.
+ */
+static __always_inline int decide(const struct question *q, struct verdict *v)
+{
+	struct rule_search s = {.q = q};
+	const struct service *service;
+	const struct route *route;
+	__u32 rules;
+
+	v->generation = q->generation;
+	service = find_service(q, &s);
+	if (!service)
+		return verdict_is(v, VERDICT_PASS, REASON_NONE);
+	v->service = service->id;
+	v->affinity_s = service->affinity_s;
+	s.first = service->rule_first;
+	rules = service->rule_count < SERVICE_MAX_RULES ? service->rule_count : SERVICE_MAX_RULES;
+	bpf_loop(rules, try_rule, &s, 0);
+	if (!s.hit)
+		return verdict_is(v, VERDICT_PASS, REASON_GENERATION);
+	v->rule = s.found;
+	if (s.action == RULE_PASS)
+		return verdict_is(v, VERDICT_PASS, REASON_NONE);
+	if (s.action == RULE_REFUSE)
+		return verdict_is(v, VERDICT_REFUSE, REASON_NO_CLUSTER);
+	route = table_route(q->generation, s.route);
+	if (!route)
+		return verdict_is(v, VERDICT_PASS, REASON_GENERATION);
+	v->route = route->id;
+	return decide_cluster(q, service, pick_cluster(q->generation, route, q->dry), v);
+}
+
+#endif

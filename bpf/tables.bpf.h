@@ -1,0 +1,116 @@
+/* SPDX-License-Identifier: GPL-2.0 */
+#ifndef WEFT_TABLES_BPF_H
+#define WEFT_TABLES_BPF_H
+/*
+ * What decide() reads, from the maps.
+ */
+#include <linux/bpf.h>
+
+#include <bpf/bpf_helpers.h>
+
+#include "maps.h"
+#include "weft/verdict.h"
+
+static __always_inline void *table_slot(void *outer, __u32 generation)
+{
+	__u32 slot = generation % GENERATION_SLOTS;
+
+	return bpf_map_lookup_elem(outer, &slot);
+}
+
+static __always_inline void *table_lookup(void *outer, __u32 generation, const void *key)
+{
+	void *inner = table_slot(outer, generation);
+
+	return inner ? bpf_map_lookup_elem(inner, key) : NULL;
+}
+
+static __always_inline const struct service *table_service(__u32 generation, const struct service_key *key)
+{
+	return table_lookup(&gen_services, generation, key);
+}
+
+static __always_inline const struct rule *table_rule(__u32 generation, __u32 index)
+{
+	return table_lookup(&gen_rules, generation, &index);
+}
+
+static __always_inline const struct route *table_route(__u32 generation, __u32 index)
+{
+	return table_lookup(&gen_routes, generation, &index);
+}
+
+static __always_inline const struct dest *table_dest(__u32 generation, __u32 index)
+{
+	return table_lookup(&gen_dests, generation, &index);
+}
+
+static __always_inline const struct cluster *table_cluster(__u32 generation, __u32 index)
+{
+	return table_lookup(&gen_clusters, generation, &index);
+}
+
+static __always_inline const struct endpoint *table_endpoint(__u32 generation, __u32 index)
+{
+	return table_lookup(&gen_endpoints, generation, &index);
+}
+
+static __always_inline const struct source *table_source(__u32 generation, const struct addr *addr)
+{
+	return table_lookup(&gen_sources, generation, addr);
+}
+
+static __always_inline int table_selected(__u32 generation, const struct selected_key *key)
+{
+	return table_lookup(&gen_selected, generation, key) != NULL;
+}
+
+static __always_inline __u64 take_turn(__u64 *turn, int dry)
+{
+	return dry ? *turn : __sync_fetch_and_add(turn, 1);
+}
+
+static __always_inline __u64 route_turn(__u32 id, int dry)
+{
+	struct route_stat *s = bpf_map_lookup_elem(&routes, &id);
+
+	return s ? take_turn(&s->picks, dry) : 0;
+}
+
+static __always_inline __u64 cluster_turn(__u32 id, int dry)
+{
+	struct cluster_stat *s = bpf_map_lookup_elem(&clusters, &id);
+
+	return s ? take_turn(&s->rr, dry) : 0;
+}
+
+static __always_inline __u64 endpoint_active(__u32 id)
+{
+	struct endpoint_stat *s = bpf_map_lookup_elem(&endpoints, &id);
+
+	return s ? s->active : 0;
+}
+
+static __always_inline __u32 random_u32(void)
+{
+	return bpf_get_prandom_u32();
+}
+
+static __always_inline __u32 affinity_endpoint(const struct affinity_key *key, __u32 timeout_s)
+{
+	struct affinity *a = bpf_map_lookup_elem(&affinity, key);
+
+	if (!a || bpf_ktime_get_ns() - a->seen > timeout_s * 1000000000ull)
+		return 0;
+	return a->endpoint;
+}
+
+static __always_inline void count_reason(__u32 reason)
+{
+	struct reason_stat *s = bpf_map_lookup_elem(&reasons, &reason);
+
+	if (s)
+		__sync_fetch_and_add(&s->count, 1);
+}
+
+#endif
