@@ -1,0 +1,235 @@
+# SPDX-License-Identifier: Apache-2.0
+# `make help` says what there is.
+
+OUT := .output
+PREFIX ?= /usr/local
+DESTDIR ?=
+VERSION := $(shell cat VERSION 2>/dev/null || echo 0.1.0)
+export PATH := $(PATH):/usr/sbin:/sbin
+
+CC ?= gcc
+ifeq ($(origin CC),default)
+CC := gcc
+endif
+CLANG ?= clang
+BPFTOOL ?= bpftool
+PKG_CONFIG ?= pkg-config
+
+ifeq ($(V),1)
+Q :=
+say := @:
+else
+Q := @
+say := @printf '  %-8s %s\n'
+endif
+
+.DEFAULT_GOAL := help
+.DELETE_ON_ERROR:
+.SUFFIXES:
+.SECONDARY:
+
+# Programs that only build once `make deps` has been here must not be asked for anything while this file is read.
+LIBS = $(shell $(PKG_CONFIG) --libs libbpf yaml-0.1 jansson libmnl 2>/dev/null || echo -lbpf -lyaml -ljansson -lmnl) -lelf -lz
+JOBS = -j$(shell nproc 2>/dev/null || echo 1)
+MULTIARCH = $(shell $(CC) -print-multiarch)
+
+INCLUDES := -Iheaders -Iuser/lib -I$(OUT)/bpf
+CPPFLAGS := $(INCLUDES) -D_GNU_SOURCE= -DWEFT_VERSION='"$(VERSION)"'
+WARN := -Wall -Wextra -Werror
+CFLAGS ?= -O2 -g
+STD := -std=gnu11
+SAN := -fsanitize=address,undefined -fno-sanitize-recover=undefined -fno-omit-frame-pointer
+ASAN_CFLAGS := -O1 -g $(SAN)
+FUZZ_CFLAGS := -O1 -g -fsanitize=fuzzer-no-link,address,undefined -fno-sanitize-recover=undefined
+BPF_CFLAGS = -target bpf -mcpu=v3 -O2 -g -Wall -Werror -Iheaders -Ibpf -I/usr/include/$(MULTIARCH)
+LDFLAGS ?=
+
+LIB_SRC := $(wildcard user/lib/*.c)
+DAEMON_SRC := $(wildcard user/daemon/*.c)
+CLI_SRC := $(wildcard user/cli/*.c)
+BPF_SRC := $(wildcard bpf/*.bpf.c)
+UNIT_SRC := $(wildcard selftests/unit/*.c)
+PROG_SRC := $(wildcard selftests/prog/*.c)
+FUZZ_SRC := $(wildcard selftests/fuzz/*.c)
+APP_SRC := $(wildcard selftests/apps/*.c)
+BENCH_SRC := $(wildcard selftests/bench/*.c)
+
+objects = $(patsubst %.c,$(OUT)/$(1)/%.o,$(2))
+not_main = $(filter-out %/main.c,$(1))
+
+SKELS := $(BPF_SRC:bpf/%.bpf.c=$(OUT)/bpf/%.skel.h)
+APPS := $(APP_SRC:selftests/apps/%.c=$(OUT)/apps/%)
+BENCHES := $(BENCH_SRC:selftests/bench/%.c=$(OUT)/bench/%)
+FUZZERS := $(FUZZ_SRC:selftests/fuzz/%.c=$(OUT)/fuzz/%)
+UNIT := $(if $(UNIT_SRC),$(OUT)/unit-tests)
+PROG := $(if $(PROG_SRC),$(OUT)/prog-tests)
+BINARIES := $(if $(DAEMON_SRC),$(OUT)/weftd) $(if $(CLI_SRC),$(OUT)/weft)
+
+.PHONY: help deps all demo demo-run check check-run unit format tidy rules test test-run vmtest bench bench-l4 \
+	fuzz fuzz-minute fmt install clean
+
+##@ Make
+help: ## this list
+	@awk -F':.*## ' '/^[a-z0-9-]+:.*## /{printf "  %-10s %s\n", $$1, $$2}' Makefile
+
+deps: ## install the packages of packages.txt that are missing (root, if any is)
+	@selftests/deps packages.txt
+
+all: $(BINARIES) $(APPS) $(PROG) ## build weftd, weft and the test programs
+
+demo: deps ## the tcp-echo tutorial between network namespaces (root)
+	@$(MAKE) --no-print-directory $(JOBS) demo-run
+
+demo-run: $(BINARIES) $(APPS)
+	@selftests/demo.sh
+
+check: deps ## everything that needs no root: units under sanitizers, format, tidy, fuzzing for a minute
+	@$(MAKE) --no-print-directory $(JOBS) check-run
+
+check-run: format unit tidy fuzz-minute
+	@echo '  CHECK    passed'
+
+test: deps ## all tests: units, BPF programs, real sockets between namespaces (root)
+	@$(MAKE) --no-print-directory $(JOBS) test-run
+
+test-run: $(UNIT) all
+	@selftests/run
+
+vmtest: all ## the same on kernels 6.1 and 6.12, in VMs
+	@./vmtest.sh
+
+bench: bench-l4 ## all measurements
+
+bench-l4: deps ## L4: against direct routing and iptables; writes selftests/bench/RESULTS.md (root)
+	@$(MAKE) --no-print-directory $(JOBS) all $(BENCHES)
+	@selftests/bench/bench-l4.sh
+
+fuzz: $(FUZZERS) ## fuzz until stopped (FUZZ=NAME for one target)
+	@selftests/fuzz-all 0 $(if $(FUZZ),$(OUT)/fuzz/$(FUZZ),$(FUZZERS))
+
+fmt: ## reformat all sources
+	$(Q)clang-format -i $(FORMATTED)
+
+install: $(BINARIES) ## install under $(DESTDIR)$(PREFIX)
+	$(Q)install -D -m 755 $(OUT)/weft $(DESTDIR)$(PREFIX)/bin/weft
+	$(Q)install -D -m 755 $(OUT)/weftd $(DESTDIR)$(PREFIX)/sbin/weftd
+	$(Q)for shell in bash zsh fish; do \
+		case $$shell in \
+		bash) to=bash-completion/completions/weft;; \
+		zsh) to=zsh/site-functions/_weft;; \
+		fish) to=fish/vendor_completions.d/weft.fish;; \
+		esac; \
+		install -d $(DESTDIR)$(PREFIX)/share/$${to%/*} && \
+		$(OUT)/weft completion $$shell >$(DESTDIR)$(PREFIX)/share/$$to || exit 1; \
+	done
+	$(Q)for file in $$(cd yaml-rules && find . -type f); do \
+		install -D -m 644 yaml-rules/$$file $(DESTDIR)$(PREFIX)/share/weft/yaml-rules/$$file || exit 1; \
+	done
+	$(Q)install -D -m 644 LICENSE $(DESTDIR)$(PREFIX)/share/doc/weft/LICENSE
+
+clean: ## remove what was built
+	$(Q)rm -rf $(OUT)
+
+# ---- BPF ----
+
+$(OUT)/bpf/%.bpf.o: bpf/%.bpf.c
+	$(say) BPF $@
+	$(Q)mkdir -p $(@D)
+	$(Q)$(CLANG) $(BPF_CFLAGS) -MMD -MP -c $< -o $@
+
+$(OUT)/bpf/%.skel.h: $(OUT)/bpf/%.bpf.o
+	$(say) SKEL $@
+	$(Q)$(BPFTOOL) gen skeleton $< name $(subst -,_,$*)_bpf >$@
+
+# ---- userspace: the same sources three times, in $(OUT)/{obj,asan,fuzzobj} ----
+
+# A header that is only there once it is generated: all skeletons come before the first object that may include one.
+$(call objects,obj,$(DAEMON_SRC) $(PROG_SRC)) $(call objects,asan,$(DAEMON_SRC) $(UNIT_SRC)): | $(SKELS)
+
+$(OUT)/obj/%.o: %.c
+	$(say) CC $@
+	$(Q)mkdir -p $(@D)
+	$(Q)$(CC) $(STD) $(CFLAGS) $(WARN) $(CPPFLAGS) -I$(<D) -Iuser/daemon -MMD -MP -c $< -o $@
+
+$(OUT)/asan/%.o: %.c
+	$(say) ASAN $@
+	$(Q)mkdir -p $(@D)
+	$(Q)$(CC) $(STD) $(ASAN_CFLAGS) $(WARN) $(CPPFLAGS) -I$(<D) -Iuser/daemon -Iuser/cli -MMD -MP -c $< -o $@
+
+$(OUT)/fuzzobj/%.o: %.c
+	$(say) FUZZ $@
+	$(Q)mkdir -p $(@D)
+	$(Q)$(CLANG) $(STD) $(FUZZ_CFLAGS) $(WARN) $(CPPFLAGS) -I$(<D) -MMD -MP -c $< -o $@
+
+define archive
+$(say) AR $@
+$(Q)rm -f $@ && $(AR) rcs $@ $^
+endef
+
+$(OUT)/libweft.a: $(call objects,obj,$(LIB_SRC))
+	$(archive)
+$(OUT)/libweftd.a: $(call objects,obj,$(call not_main,$(DAEMON_SRC)))
+	$(archive)
+$(OUT)/libweft.asan.a: $(call objects,asan,$(LIB_SRC))
+	$(archive)
+$(OUT)/libweftd.asan.a: $(call objects,asan,$(call not_main,$(DAEMON_SRC)))
+	$(archive)
+$(OUT)/libweftcli.asan.a: $(call objects,asan,$(call not_main,$(CLI_SRC)))
+	$(archive)
+$(OUT)/libweft.fuzz.a: $(call objects,fuzzobj,$(LIB_SRC))
+	$(archive)
+
+define link
+$(say) LINK $@
+$(Q)mkdir -p $(@D)
+$(Q)$(CC) $(CFLAGS) $(LDFLAGS) -Wl,--as-needed $(filter %.o,$^) $(filter %.a,$^) $(filter %.a,$^) $(LIBS) $(LINK_MORE) -o $@
+endef
+
+$(OUT)/weftd: $(call objects,obj,$(DAEMON_SRC)) $(OUT)/libweft.a
+	$(link)
+$(OUT)/weft: $(call objects,obj,$(CLI_SRC)) $(OUT)/libweft.a
+	$(link)
+$(OUT)/prog-tests: LINK_MORE := -lcriterion
+$(OUT)/prog-tests: $(call objects,obj,$(PROG_SRC)) $(OUT)/libweftd.a $(OUT)/libweft.a
+	$(link)
+$(OUT)/unit-tests: LINK_MORE := -lcriterion $(SAN)
+$(OUT)/unit-tests: $(call objects,asan,$(UNIT_SRC)) $(OUT)/libweftcli.asan.a $(OUT)/libweftd.asan.a $(OUT)/libweft.asan.a
+	$(link)
+$(OUT)/apps/%: $(OUT)/obj/selftests/apps/%.o
+	$(link)
+$(OUT)/bench/%: $(OUT)/obj/selftests/bench/%.o $(OUT)/libweft.a
+	$(link)
+$(OUT)/fuzz/%: $(OUT)/fuzzobj/selftests/fuzz/%.o $(OUT)/libweft.fuzz.a
+	$(say) LINK $@
+	$(Q)mkdir -p $(@D)
+	$(Q)$(CLANG) $(FUZZ_CFLAGS) -fsanitize=fuzzer $(filter %.o,$^) $(filter %.a,$^) $(LIBS) -o $@
+
+# ---- checks ----
+
+FORMATTED := $(wildcard headers/weft/*.h bpf/*.h bpf/*.c user/*/*.h user/*/*.c selftests/*/*.h selftests/*/*.c)
+
+format:
+	$(say) FORMAT
+	$(Q)clang-format --dry-run -Werror $(FORMATTED)
+
+unit: $(UNIT)
+	$(say) UNIT
+	$(Q)$(if $(UNIT),$(UNIT) --timeout 120 -j2 $(if $(filter 1,$(V)),--verbose))
+
+TIDY_SRC := $(LIB_SRC) $(DAEMON_SRC) $(CLI_SRC)
+TIDIED := $(TIDY_SRC:%.c=$(OUT)/tidy/%.ok)
+
+tidy: $(TIDIED)
+
+# Not looked at again until the file or a header changes.
+$(OUT)/tidy/%.ok: %.c $(OUT)/obj/%.o .clang-tidy
+	$(say) TIDY $<
+	$(Q)mkdir -p $(@D)
+	$(Q)clang-tidy --quiet $< -- $(STD) -isystem $(OUT)/bpf $(CPPFLAGS) -I$(<D) 2>/dev/null
+	$(Q)touch $@
+
+fuzz-minute: $(FUZZERS)
+	$(say) FUZZ $(notdir $(FUZZERS))
+	$(Q)$(if $(FUZZERS),selftests/fuzz-all 60 $(FUZZERS))
+
+-include $(shell find $(OUT) -name '*.d' 2>/dev/null)
