@@ -108,7 +108,7 @@ fuzz: $(FUZZERS) ## fuzz until stopped (FUZZ=NAME for one target)
 	@selftests/fuzz-all 0 $(if $(FUZZ),$(OUT)/fuzz/$(FUZZ),$(FUZZERS))
 
 fmt: ## reformat all sources
-	$(Q)clang-format -i $(FORMATTED)
+	$(Q)clang-format -i $(FORMATTED) && clang-format -i $(FORMATTED)
 
 install: $(BINARIES) ## install under $(DESTDIR)$(PREFIX)
 	$(Q)install -D -m 755 $(OUT)/weft $(DESTDIR)$(PREFIX)/bin/weft
