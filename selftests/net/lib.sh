@@ -1,0 +1,416 @@
+# SPDX-License-Identifier: Apache-2.0
+# shellcheck shell=bash
+# What every net test stands on. A test sources this file, builds a node with pods, and checks what a user would notice:
+#
+#   . "${0%/*}/lib.sh"
+#   node_up; pod_add client 1; pod_add one 2; echo_start one 9000 one; weftd_start
+#   rules_pods | weft apply -f -
+#   for family in 4 6; do ... load client "$(vip $family 10)" 9000 -s hello ...; done
+#
+# The node is a network namespace with a NIC (`nic0`) towards another one, `world`. Pods hang on it as a point-to-point CNI
+# does it: a veth each, host routes on the node, a default route by a link-local gateway in the pod. Everything
+# is dual-stack, is named after the test's process id, and is gone when the test ends, whichever way it does.
+#
+#   pod N        10.244.0.N   fd00:244::N          node   10.1.0.1   fd00:1::1
+#   service N    10.96.0.N    fd00:96::N           world  10.1.0.2   fd00:1::2
+
+set -Eeuo pipefail
+shopt -s inherit_errexit
+
+ROOT=$(cd "$(dirname "${BASH_SOURCE[0]}")/../.." && pwd)
+OUT=${WEFT_OUT:-$ROOT/.output}
+APPS=$OUT/apps
+PATH=$PATH:/usr/sbin:/sbin
+ID=wt-$$
+TMP=
+declare -A NUMBER LABELS
+PODS=()   # in the order of pod_add
+JOBS_=()  # process ids to end with the test
+WEFTD=    # process id of the running weftd
+
+# ---- how a check is told ----
+
+say() { printf '%s\n' "$*"; }
+
+fail() {
+	printf 'FAIL: %s\n' "$*" >&2
+	exit 1
+}
+
+on_error() {
+	printf 'FAIL: line %s: %s\n' "$1" "$2" >&2
+}
+trap 'on_error "$LINENO" "$BASH_COMMAND"' ERR
+
+# expect_eq WHAT GOT WANT
+expect_eq() {
+	[ "$2" = "$3" ] || fail "$1: expected $3, got '$2'"
+	say "ok: $1: $2"
+}
+
+# expect_between WHAT GOT LEAST MOST
+expect_between() {
+	[[ $2 =~ ^-?[0-9]+$ ]] && (($2 >= $3 && $2 <= $4)) || fail "$1: expected $3 to $4, got '$2'"
+	say "ok: $1: $2"
+}
+
+# expect_match WHAT TEXT PATTERN (extended regular expression)
+expect_match() {
+	grep -Eq -- "$3" <<<"$2" || fail "$1: expected something like '$3', got '$2'"
+	say "ok: $1"
+}
+
+# wait_until SECONDS COMMAND...: succeeds as soon as COMMAND does.
+wait_until() {
+	local seconds=$1 end=$((SECONDS + $1 + 1))
+	shift
+	until "$@" >/dev/null 2>&1; do
+		((SECONDS < end)) || fail "not within ${seconds} s: $*"
+		sleep 0.05
+	done
+}
+
+# rounds N FEW: N, or FEW where WEFT_ROUNDS=few asks for a quick run (emulated machines).
+rounds() {
+	if [ "${WEFT_ROUNDS:-}" = few ]; then echo "$2"; else echo "$1"; fi
+}
+
+# count WORD JSON: how many connections had that result, in tcp-load's counts.
+count() { jq -r --arg word "$1" '(.results // .)[$word] // 0' <<<"$2"; }
+
+# ---- namespaces ----
+
+netns() { echo "$ID-$1"; }
+
+# in_ns NAME COMMAND...
+in_ns() {
+	local ns
+	ns=$(netns "$1")
+	shift
+	nsenter --net="/run/netns/$ns" "$@"
+}
+
+# in_ns_exec NAME COMMAND...: the same in place of this (sub)shell, so that $! is the command itself.
+in_ns_exec() {
+	local ns
+	ns=$(netns "$1")
+	shift
+	exec nsenter --net="/run/netns/$ns" "$@"
+}
+
+sysctl_in() {
+	local ns=$1 setting
+	shift
+	for setting; do
+		in_ns "$ns" sh -c "echo '${setting#*=}' >/proc/sys/${setting%%=*}" 2>/dev/null || true
+	done
+}
+
+ns_add() {
+	ip netns add "$(netns "$1")"
+	sysctl_in "$1" net/ipv6/conf/all/disable_ipv6=0 net/ipv6/conf/default/disable_ipv6=0 \
+		net/ipv6/conf/default/accept_dad=0 net/ipv6/conf/all/accept_dad=0 net/ipv6/conf/default/accept_ra=0 \
+		net/ipv4/tcp_max_syn_backlog=16384 net/core/somaxconn=16384
+	ip -n "$(netns "$1")" link set lo up
+}
+
+# Ends what runs in a namespace, by process id.
+ns_kill() {
+	local pid
+	for pid in $(ip netns pids "$(netns "$1")" 2>/dev/null); do
+		kill -9 "$pid" 2>/dev/null || true
+	done
+}
+
+ns_del() {
+	ns_kill "$1"
+	ip netns del "$(netns "$1")"
+}
+
+addr() { # FAMILY POD|node|world
+	case $2 in
+	node) [ "$1" = 4 ] && echo 10.1.0.1 || echo fd00:1::1 ;;
+	world) [ "$1" = 4 ] && echo 10.1.0.2 || echo fd00:1::2 ;;
+	*) [ "$1" = 4 ] && echo "10.244.0.${NUMBER[$2]}" || echo "fd00:244::${NUMBER[$2]}" ;;
+	esac
+}
+
+vip() { # FAMILY NUMBER
+	if [ "$1" = 4 ]; then echo "10.96.0.$2"; else echo "fd00:96::$2"; fi
+}
+
+hostport() { # ADDRESS PORT
+	case $1 in
+	*:*) echo "[$1]:$2" ;;
+	*) echo "$1:$2" ;;
+	esac
+}
+
+# ---- the node ----
+
+cleanup() {
+	local status=$? pid name
+	trap - EXIT ERR
+	set +eu
+	for pid in "${JOBS_[@]}" $WEFTD; do
+		kill -9 "$pid" 2>/dev/null
+	done
+	if [ "$status" -ne 0 ] && [ -s "$TMP/weftd.log" ]; then
+		echo "---- weftd ----" >&2
+		tail -40 "$TMP/weftd.log" >&2
+	fi
+	exec 2>/dev/null # the shell's own remarks about what is killed below
+	for name in $(ip netns list | awk '{print $1}' | grep "^$ID-"); do
+		ns_kill "${name#"$ID-"}"
+		ip netns del "$name"
+	done
+	wait 2>/dev/null
+	if [ -n "$TMP" ]; then
+		umount "$TMP/bpf" 2>/dev/null
+		rm -rf "$TMP"
+	fi
+	exit "$status"
+}
+
+tmp_up() {
+	TMP=$(mktemp -d /tmp/weft-test.XXXXXX)
+	trap cleanup EXIT
+	trap 'exit 143' TERM INT HUP
+	mkdir "$TMP/bpf" "$TMP/run" "$TMP/state"
+	mount -t bpf bpf "$TMP/bpf"
+}
+
+node_up() {
+	tmp_up
+	ns_add node
+	ns_add world
+	sysctl_in node net/ipv4/ip_forward=1 net/ipv6/conf/all/forwarding=1 net/ipv6/conf/default/forwarding=1 \
+		net/ipv4/conf/all/rp_filter=0 net/ipv4/conf/default/rp_filter="${NODE_RP_FILTER:-2}"
+	ip -n "$(netns node)" link add nic0 type veth peer name eth0 netns "$(netns world)"
+	ip -n "$(netns node)" address add 10.1.0.1/24 dev nic0
+	ip -n "$(netns node)" address add fd00:1::1/64 dev nic0 nodad
+	ip -n "$(netns node)" link set nic0 up
+	ip -n "$(netns world)" address add 10.1.0.2/24 dev eth0
+	ip -n "$(netns world)" address add fd00:1::2/64 dev eth0 nodad
+	ip -n "$(netns world)" link set eth0 up
+	ip -n "$(netns world)" route add default via 10.1.0.1
+	ip -n "$(netns world)" -6 route add default via fd00:1::1
+	ip -n "$(netns node)" route add default via 10.1.0.2
+	ip -n "$(netns node)" -6 route add default via fd00:1::2
+	tune_client world
+}
+
+# Room for many connections in a short time.
+tune_client() {
+	sysctl_in "$1" net/ipv4/ip_local_port_range="1024 65535" net/ipv4/tcp_tw_reuse=1
+}
+
+mac() { in_ns "$1" cat "/sys/class/net/$2/address" 2>/dev/null || ip -n "$(netns "$1")" -j link show "$2" | jq -r '.[0].address'; }
+
+# pod_add NAME NUMBER [LABELS]: labels as k=v,k=v (app=NAME unless given). Namespace of the pod: $NS.
+pod_add() {
+	local name=$1 number=$2 node host
+	node=$(netns node)
+	NUMBER[$name]=$number
+	LABELS[$name]=${3:-app=$name}
+	PODS+=("$name:${NS:-default}")
+	ns_add "$name"
+	tune_client "$name"
+	ip -n "$node" link add "veth$number" type veth peer name eth0 netns "$(netns "$name")"
+	ip -n "$node" link set "veth$number" up
+	ip -n "$(netns "$name")" link set eth0 up
+	ip -n "$(netns "$name")" address add "10.244.0.$number/32" dev eth0
+	ip -n "$(netns "$name")" address add "fd00:244::$number/128" dev eth0 nodad
+	host=$(ip -n "$node" -j link show "veth$number" | jq -r '.[0].address')
+	ip -n "$(netns "$name")" route add 169.254.1.1 dev eth0 scope link
+	ip -n "$(netns "$name")" neighbour add 169.254.1.1 lladdr "$host" dev eth0 nud permanent
+	ip -n "$(netns "$name")" route add default via 169.254.1.1 dev eth0
+	ip -n "$(netns "$name")" -6 neighbour add fe80::1 lladdr "$host" dev eth0 nud permanent
+	ip -n "$(netns "$name")" -6 route add default via fe80::1 dev eth0
+	ip -n "$node" route add "10.244.0.$number/32" dev "veth$number"
+	ip -n "$node" -6 route add "fd00:244::$number/128" dev "veth$number"
+	[ -z "$WEFTD" ] || wait_until 5 pod_attached "$name"
+}
+
+# pod_del NAME: as when a node kills a pod: processes first, then the namespace with its interface.
+pod_del() {
+	local name=$1 left=() pod
+	for pod in "${PODS[@]}"; do
+		[ "${pod%%:*}" = "$name" ] || left+=("$pod")
+	done
+	PODS=("${left[@]}")
+	ns_del "$name"
+}
+
+pod_attached() { map_dump pods | grep -q "\"veth${NUMBER[$1]}\""; }
+
+# Runs COMMAND in the pod until the test ends; its process id is in $STARTED.
+start_in() {
+	local ns=$1
+	shift
+	(in_ns_exec "$ns" "$@") &
+	STARTED=$!
+	JOBS_+=("$STARTED")
+}
+
+# echo_start POD PORT[,PORT...] PREFIX
+echo_start() {
+	local log
+	log=$(mktemp "$TMP/echo.XXXXXX")
+	start_in "$1" "$APPS/tcp-echo" "$2" "$3" >"$log"
+	wait_until 5 grep -q listening "$log"
+}
+
+# load FROM tcp-load's arguments...
+load() { in_ns "$1" "$APPS/tcp-load" "${@:2}"; }
+
+# load_start FROM FILE arguments...: in the background, results in FILE; process id in $STARTED.
+load_start() {
+	local from=$1 file=$2
+	shift 2
+	start_in "$from" "$APPS/tcp-load" "$@" >"$file"
+}
+
+# ---- weft ----
+
+weft() { "$OUT/weft" --run-dir "$TMP/run" "$@"; }
+
+weftd_options() {
+	echo --state-dir "$TMP/state" --run-dir "$TMP/run" --bpffs "$TMP/bpf/weft" --nic nic0
+}
+
+weftd_start() {
+	local pod
+	# shellcheck disable=SC2046 # words are meant
+	(in_ns_exec node "$OUT/weftd" $(weftd_options) "$@") 2>>"$TMP/weftd.log" &
+	WEFTD=$!
+	timeout 20 "$OUT/weft" --run-dir "$TMP/run" status --wait >/dev/null || fail "weftd is not ready"
+	for pod in "${PODS[@]}"; do
+		wait_until 5 pod_attached "${pod%%:*}"
+	done
+}
+
+weftd_stop() {
+	kill -TERM "$WEFTD"
+	wait "$WEFTD" || fail "weftd ended with status $?"
+	WEFTD=
+}
+
+weftd_kill9() {
+	kill -9 "$WEFTD"
+	wait "$WEFTD" 2>/dev/null || true
+	WEFTD=
+}
+
+# apply: rules from stdin
+apply() { weft apply -f - >/dev/null; }
+
+# stat NAME: the value of one counter, 0 if there is none
+stat_of() { weft stats "$1" | awk -v name="$1:" '$1 == name { print $2; found = 1 } END { if (!found) print 0 }'; }
+
+# cluster_stat SUBSET|'' COUNTER [SERVICE] [PORT]
+cluster_stat() { stat_of "cluster.outbound|${4:-9000}|$1|${3:-echo}.default.svc.cluster.local.$2"; }
+
+conns_left() { weft conns -o json | jq length; }
+
+no_conns() { [ "$(conns_left)" = 0 ]; }
+
+# map_dump NAME: a pinned map as JSON
+map_dump() { bpftool -j map dump pinned "$TMP/bpf/weft/$1"; }
+
+# reason_count NAME: packets and connections counted under that reason
+reason_count() { map_dump reasons | jq --arg name "$1" '[.[] | (.formatted // .).value | select(.name == $name) | .count] | add // 0'; }
+
+# ---- rules ----
+
+rules_labels() { # k=v,k=v
+	local pair
+	for pair in ${1//,/ }; do
+		printf '%s%s: "%s"\n' "$2" "${pair%%=*}" "${pair#*=}"
+	done
+}
+
+# rules_pods: a Pod object for every pod there is
+rules_pods() {
+	local pod name
+	for pod in "${PODS[@]}"; do
+		name=${pod%%:*}
+		cat <<-END
+		---
+		apiVersion: v1
+		kind: Pod
+		metadata:
+		  name: $name
+		  namespace: ${pod#*:}
+		  labels:
+		$(rules_labels "${LABELS[$name]}" "    ")
+		spec:
+		  containers: [{name: main, image: none}]
+		status:
+		  phase: Running
+		  podIP: $(addr 4 "$name")
+		  podIPs: [{ip: $(addr 4 "$name")}, {ip: "$(addr 6 "$name")"}]
+		END
+	done
+}
+
+# rules_service NAME NUMBER [PORTS] [SELECTOR] [MORE]: ports as 9000 or 9000:8080,9001; more lines for spec from MORE
+rules_service() {
+	local port
+	cat <<-END
+	---
+	apiVersion: v1
+	kind: Service
+	metadata: {name: $1, namespace: ${NS:-default}}
+	spec:
+	  clusterIP: $(vip 4 "$2")
+	  clusterIPs: ["$(vip 4 "$2")", "$(vip 6 "$2")"]
+	  ipFamilies: [IPv4, IPv6]
+	  ipFamilyPolicy: RequireDualStack
+	  selector:
+	$(rules_labels "${4:-app=$1}" "    ")
+	${5:+$(sed 's/^/  /' <<<"$5")}
+	  ports:
+	END
+	for port in $(tr , ' ' <<<"${3:-9000}"); do
+		echo "  - {name: tcp-${port%%:*}, port: ${port%%:*}, targetPort: ${port#*:}}"
+	done
+}
+
+# rules_subsets HOST [SUBSETS] [POLICY]: a DestinationRule with a subset per word (by label version), and a trafficPolicy
+rules_subsets() {
+	local subset
+	cat <<-END
+	---
+	apiVersion: networking.istio.io/v1
+	kind: DestinationRule
+	metadata: {name: $1, namespace: ${NS:-default}}
+	spec:
+	  host: $1
+	END
+	[ -z "${3:-}" ] || printf '  trafficPolicy:\n%s\n' "$(sed 's/^/    /' <<<"$3")"
+	[ -z "${2:-}" ] || echo "  subsets:"
+	for subset in ${2:-}; do
+		echo "  - {name: $subset, labels: {version: $subset}}"
+	done
+}
+
+# rules_weights HOST SUBSET[=WEIGHT]...: a VirtualService with one TCP route
+rules_weights() {
+	local host=$1 dest
+	shift
+	cat <<-END
+	---
+	apiVersion: networking.istio.io/v1
+	kind: VirtualService
+	metadata: {name: $host, namespace: ${NS:-default}}
+	spec:
+	  hosts: [$host]
+	  tcp:
+	  - route:
+	END
+	for dest; do
+		echo "    - destination: {host: $host, subset: ${dest%%=*}}"
+		[ "$dest" = "${dest%%=*}" ] || echo "      weight: ${dest#*=}"
+	done
+}
