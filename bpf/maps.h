@@ -9,6 +9,7 @@
 #include "weft/event.h"
 #include "weft/policy.h"
 #include "weft/service.h"
+#include "weft/verdict.h"
 
 /* ---- live state ---- */
 
@@ -29,6 +30,24 @@ struct {
 	__type(value, struct conn);
 	__uint(pinning, LIBBPF_PIN_BY_NAME);
 } conns SEC(".maps");
+
+/* Room that the 512 bytes of stack don't have, for the time of one program run. */
+struct scratch {
+	struct question question;
+	struct verdict verdict;
+	struct tuple to;    /* the new connection's forward translation */
+	struct tuple reply; /* its reply entry's key */
+	struct way way;	    /* its forward way */
+	struct conn conn;   /* the entry being made */
+};
+
+struct {
+	__uint(type, BPF_MAP_TYPE_PERCPU_ARRAY);
+	__uint(max_entries, 1);
+	__type(key, __u32);
+	__type(value, struct scratch);
+	__uint(pinning, LIBBPF_PIN_BY_NAME);
+} scratch SEC(".maps");
 
 struct {
 	__uint(type, BPF_MAP_TYPE_LRU_HASH);
@@ -83,6 +102,16 @@ struct {
 	__uint(pinning, LIBBPF_PIN_BY_NAME);
 } nics SEC(".maps");
 
+/* Addresses whose Pod was deleted: the next sweep ends their connections. Written and emptied by weftd. */
+struct {
+	__uint(type, BPF_MAP_TYPE_HASH);
+	__uint(map_flags, BPF_F_NO_PREALLOC);
+	__uint(max_entries, 16384);
+	__type(key, struct addr);
+	__type(value, __u8);
+	__uint(pinning, LIBBPF_PIN_BY_NAME);
+} gone_addrs SEC(".maps");
+
 struct {
 	__uint(type, BPF_MAP_TYPE_RINGBUF);
 	__uint(max_entries, 1 << 20); /* bytes */
@@ -134,6 +163,21 @@ struct {
 	__type(value, struct reason_stat);
 	__uint(pinning, LIBBPF_PIN_BY_NAME);
 } reasons SEC(".maps");
+
+/* clang describes a type that only an inner map names by its name alone; this makes it describe all of it. */
+struct table_types {
+	struct service_key service_key;
+	struct service service;
+	struct rule rule;
+	struct route route;
+	struct dest dest;
+	struct cluster cluster;
+	struct endpoint endpoint;
+	struct source source;
+	struct selected_key selected_key;
+};
+
+const struct table_types *const table_types __attribute__((used)) = 0;
 
 /* ---- the tables of a generation (service.h): slot -> inner map, sized by the compiler ---- */
 

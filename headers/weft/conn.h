@@ -19,7 +19,7 @@ enum conn_state {
 	CONN_SYN = 0,	      /* SYN sent on, nothing back yet */
 	CONN_ESTABLISHED = 1, /* the endpoint has answered with SYN+ACK */
 	CONN_CLOSING = 2,     /* one side has sent FIN */
-	CONN_CLOSED = 3,      /* both have: kept for a last ACK or a repeated FIN, holds no reservation */
+	CONN_CLOSED = 3,      /* both have: kept for the last ACK or a repeated FIN, holds no reservation */
 	CONN_DEAD = 4,	      /* pod gone or timed out: the next packet is answered with RST, no reservation */
 };
 
@@ -28,15 +28,25 @@ enum conn_deliver {
 	DELIVER_NEIGH = 1, /* redirect out of the interface `ifindex`, next hop from the FIB */
 };
 
+/* How a packet leaves. */
+struct way {
+	__u32 ifindex;
+	__u8 deliver; /* enum conn_deliver */
+	__u8 dmac[6]; /* DELIVER_PEER: destination and source address of the Ethernet header */
+	__u8 smac[6];
+	__u8 pad[3];
+};
+
 struct conn {
 	struct tuple to; /* the packet's addresses once translated */
 	__u64 created;	 /* CLOCK_MONOTONIC, ns */
 	__u64 seen;	 /* last packet of this direction, CLOCK_MONOTONIC, ns */
 	__u64 bytes;	 /* IP bytes of this direction */
 	__u64 packets;
-	__u32 ifindex;	  /* where packets of this direction leave the node's stack */
+	struct way way;
 	__u32 ack;	  /* highest acknowledgement number this direction has sent: the next sequence number its
 			   * sender expects, which is what a RST to it must carry (RFC 5961 3.2) */
+	__u32 fin_ack;	  /* once the other direction has sent FIN: the `ack` that acknowledges it */
 	__u32 route;	  /* stable ids of what was decided; 0 in reply entries */
 	__u32 cluster;
 	__u32 endpoint;
@@ -48,13 +58,11 @@ struct conn {
 	__u32 client_ifindex;  /* interface the client's packets enter by */
 	__u32 reason;	       /* CONN_DEAD: why (enum reason) */
 	__u8 dir;	       /* enum conn_dir */
-	__u8 state;	       /* enum conn_state, forward entries */
-	__u8 fin;	       /* this direction has sent FIN */
-	__u8 deliver;	       /* enum conn_deliver */
-	__u8 dmac[6];	       /* DELIVER_PEER: destination and source address of the Ethernet header */
-	__u8 smac[6];
+	__u8 state;	       /* enum conn_state, forward entries; CONN_DEAD in both */
+	__u8 fin;	       /* 1: this direction has sent FIN */
+	__u8 started;	       /* 1: this direction has sent a segment with `ack` in it */
 };
-_Static_assert(sizeof(struct conn) == 136, "conn has no holes");
+_Static_assert(sizeof(struct conn) == 144, "conn has no holes");
 
 /* `affinity`: sessionAffinity ClientIP. struct affinity_key -> struct affinity */
 struct affinity_key {

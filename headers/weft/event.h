@@ -17,10 +17,12 @@ struct reset_event {
 
 /* In and out of the `sweep` program (BPF_PROG_TYPE_SYSCALL, run by weftd with BPF_PROG_TEST_RUN). */
 struct sweep_args {
+	__u32 check_gone; /* in: 1 if `gone_addrs` has entries */
 	__u32 entries; /* out: entries of `conns` visited */
 	__u32 ended;   /* out: connections deleted */
 	__u32 killed;  /* out: connections reset: pod gone or timed out */
 	__u32 live;    /* out: connections that hold a reservation */
+	__u32 pad;
 };
 
 #endif

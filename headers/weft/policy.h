@@ -65,10 +65,11 @@ enum reason {
 	REASON_RESERVE_CONTENTION, /* refused: the reservation lost too many races */
 	REASON_POD_GONE,	   /* reset: the endpoint's pod was deleted */
 	REASON_TIMED_OUT,	   /* reset: idleTimeout, maxConnectionDuration or connectTimeout */
-	REASON_FRAGMENT,	   /* dropped: a later fragment whose first was not seen */
+	REASON_FRAGMENT,	   /* passed: a later fragment whose first was not seen */
 	REASON_MALFORMED,	   /* dropped: a steered packet that could not be rewritten */
 	REASON_GENERATION,	   /* passed: tables missing or inconsistent */
-	REASON_NO_ROUTE,	   /* dropped: no way to the endpoint */
+	REASON_NO_ROUTE,	   /* refused: no way to the endpoint */
+	REASON_HOST_ENDPOINT,	   /* passed: the endpoint is the node itself, which kube-proxy serves */
 	REASON_MAX,
 };
 

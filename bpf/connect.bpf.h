@@ -1,0 +1,333 @@
+/* SPDX-License-Identifier: GPL-2.0 */
+#ifndef WEFT_CONNECT_BPF_H
+#define WEFT_CONNECT_BPF_H
+/*
+ * The first packet of a connection: decide, reserve, and make the entries of `conns`.
+ */
+#include "conntrack.bpf.h"
+#include "decide.bpf.h"
+#include "rewrite.bpf.h"
+
+enum {
+	AF_INET = 2, /* of the kernel's socket.h, which BPF can't include */
+	AF_INET6 = 10,
+	PORT_TRIES = 32,
+	PORT_FIRST = 1024,
+	STATE_TIME_WAIT = 6, /* enum in the kernel's tcp_states.h */
+	STATE_LISTEN = 10,
+	NETNS_UNKNOWN = 0xffffffff,
+};
+
+static __always_inline void fill_question(const struct packet *p, __u32 ifindex, struct question *q)
+{
+	struct pod *pod = bpf_map_lookup_elem(&pods, &ifindex);
+	__u64 *number;
+	__u32 zero = 0;
+
+	__builtin_memset(q, 0, sizeof(*q));
+	number = bpf_map_lookup_elem(&generation, &zero);
+	q->generation = number ? *number : 0;
+	q->client = p->t.src;
+	q->dst = p->t.dst;
+	q->port = p->t.dport;
+	if (pod)
+		q->source = pod->addr;
+	if (bpf_map_lookup_elem(&node_addrs, &p->t.dst)) {
+		q->scope = SCOPE_NODE;
+		/* The address itself doesn't matter, its family does. */
+		if (p->ip4)
+			addr_from_ip4(&q->dst, 0);
+		else
+			__builtin_memset(&q->dst, 0, sizeof(q->dst));
+	}
+}
+
+/* Towards a pod of this node: straight into its namespace. */
+static __always_inline void way_to_pod(struct way *w, __u32 ifindex, const struct pod *pod)
+{
+	w->ifindex = ifindex;
+	w->deliver = DELIVER_PEER;
+	__builtin_memcpy(w->dmac, pod->mac, 6);
+	__builtin_memcpy(w->smac, pod->host_mac, 6);
+}
+
+static __always_inline int way_by_fib(struct __sk_buff *skb, const struct packet *p, struct scratch *s)
+{
+	struct bpf_fib_lookup fib = {.ifindex = skb->ifindex, .l4_protocol = IPPROTO_TCP};
+	long r;
+
+	if (p->ip4) {
+		fib.family = AF_INET;
+		fib.ipv4_src = addr_ip4(&p->t.src);
+		fib.ipv4_dst = addr_ip4(&s->verdict.addr);
+	} else {
+		fib.family = AF_INET6;
+		__builtin_memcpy(fib.ipv6_src, &p->t.src, 16);
+		__builtin_memcpy(fib.ipv6_dst, &s->verdict.addr, 16);
+	}
+	r = bpf_fib_lookup(skb, &fib, sizeof(fib), 0);
+	if (r != BPF_FIB_LKUP_RET_SUCCESS && r != BPF_FIB_LKUP_RET_NO_NEIGH)
+		return 0;
+	s->way.ifindex = fib.ifindex;
+	s->way.deliver = DELIVER_NEIGH;
+	return 1;
+}
+
+/*
+ * Fills in s->way and s->to, the packet's addresses as the endpoint shall see them. `netns_id` becomes that of an
+ * endpoint on this node.
+ */
+static __always_inline enum reason find_way(struct __sk_buff *skb, const struct packet *p, struct scratch *s,
+					    int from_pod, __u32 *netns_id)
+{
+	__u32 *ifindex = bpf_map_lookup_elem(&pod_addrs, &s->verdict.addr);
+	struct pod *pod = ifindex ? bpf_map_lookup_elem(&pods, ifindex) : NULL;
+	struct nic *nic;
+
+	s->to = p->t;
+	s->to.dst = s->verdict.addr;
+	s->to.dport = s->verdict.port;
+	/* A pod that reaches itself would not believe a packet from its own address. */
+	if (addr_equal(&s->verdict.addr, &p->t.src))
+		s->to.src = p->t.dst;
+	if (pod) {
+		way_to_pod(&s->way, *ifindex, pod);
+		*netns_id = pod->netns_id;
+		return REASON_NONE;
+	}
+	if (bpf_map_lookup_elem(&node_addrs, &s->verdict.addr))
+		return REASON_HOST_ENDPOINT;
+	if (!way_by_fib(skb, p, s))
+		return REASON_NO_ROUTE;
+	if (from_pod)
+		return REASON_NONE;
+	/* From outside to outside: only with our own address do the replies come back here. */
+	nic = bpf_map_lookup_elem(&nics, &s->way.ifindex);
+	if (!nic)
+		return REASON_NO_ROUTE;
+	s->to.src = p->ip4 ? nic->addr4 : nic->addr6;
+	return REASON_NONE;
+}
+
+static __always_inline struct bpf_sock *find_socket(struct __sk_buff *skb, int ip4, const struct tuple *to,
+						    __u32 netns_id)
+{
+	struct bpf_sock_tuple t = {};
+
+	if (ip4) {
+		t.ipv4.saddr = addr_ip4(&to->src);
+		t.ipv4.daddr = addr_ip4(&to->dst);
+		t.ipv4.sport = bpf_htons(to->sport);
+		t.ipv4.dport = bpf_htons(to->dport);
+		return bpf_skc_lookup_tcp(skb, &t, sizeof(t.ipv4), netns_id, 0);
+	}
+	__builtin_memcpy(t.ipv6.saddr, &to->src, 16);
+	__builtin_memcpy(t.ipv6.daddr, &to->dst, 16);
+	t.ipv6.sport = bpf_htons(to->sport);
+	t.ipv6.dport = bpf_htons(to->dport);
+	return bpf_skc_lookup_tcp(skb, &t, sizeof(t.ipv6), netns_id, 0);
+}
+
+/*
+ * Whether the endpoint has a connection with these addresses already that is not ours: one made past us, or before weft
+ * started. A listener is what we look for, and TIME_WAIT accepts a newer connection (RFC 6191).
+ */
+static __always_inline int in_use(struct __sk_buff *skb, int ip4, const struct tuple *to, __u32 netns_id)
+{
+	struct bpf_sock *sk;
+	__u32 state;
+
+	if (netns_id == NETNS_UNKNOWN)
+		return 0;
+	sk = find_socket(skb, ip4, to, netns_id);
+	if (!sk)
+		return 0;
+	state = sk->state;
+	bpf_sk_release(sk);
+	return state != STATE_LISTEN && state != STATE_TIME_WAIT;
+}
+
+/*
+ * Inserts s->conn as the reply entry, whose key must be free: two services may lead the same client port to the same
+ * endpoint, so another source port may have to do. On success s->to and s->reply are final.
+ */
+static __always_inline enum reason claim_port(struct __sk_buff *skb, const struct packet *p, struct scratch *s,
+					      __u32 netns_id)
+{
+	long r;
+	int i;
+
+	for (i = 0; i < PORT_TRIES; i++) {
+		if (i)
+			s->to.sport = PORT_FIRST + bpf_get_prandom_u32() % (65536 - PORT_FIRST);
+		if (in_use(skb, p->ip4, &s->to, netns_id))
+			continue;
+		tuple_reverse(&s->reply, &s->to);
+		r = bpf_map_update_elem(&conns, &s->reply, &s->conn, BPF_NOEXIST);
+		if (!r)
+			return REASON_NONE;
+		if (r != -EEXIST)
+			return REASON_TABLE_FULL;
+	}
+	return REASON_NO_PORT;
+}
+
+static __always_inline void fill_reply(struct __sk_buff *skb, const struct packet *p, struct scratch *s, int from_pod)
+{
+	struct conn *c = &s->conn;
+
+	__builtin_memset(c, 0, sizeof(*c));
+	tuple_reverse(&c->to, &p->t);
+	c->dir = DIR_REPLY;
+	c->created = c->seen = packet_ns();
+	c->generation = s->verdict.generation;
+	c->client_ifindex = skb->ifindex;
+	c->ack = p->seq + 1; /* what the endpoint would acknowledge */
+	c->way.ifindex = skb->ifindex;
+	c->way.deliver = from_pod ? DELIVER_PEER : DELIVER_NEIGH;
+	/* Back to where the SYN came from. */
+	bpf_skb_load_bytes(skb, 6, c->way.dmac, 6);
+	bpf_skb_load_bytes(skb, 0, c->way.smac, 6);
+}
+
+static __always_inline void fill_forward(const struct packet *p, struct scratch *s)
+{
+	struct conn *c = &s->conn;
+
+	c->to = s->to;
+	c->way = s->way;
+	c->dir = DIR_FORWARD;
+	c->state = CONN_SYN;
+	c->ack = 0;
+	c->bytes = p->bytes;
+	c->packets = 1;
+	c->route = s->verdict.route;
+	c->cluster = s->verdict.cluster;
+	c->endpoint = s->verdict.endpoint;
+	c->connect_timeout_ms = s->verdict.connect_timeout_ms;
+	c->idle_timeout_ms = s->verdict.idle_timeout_ms;
+	c->max_duration_ms = s->verdict.max_duration_ms;
+	c->reserved = 1;
+}
+
+/* Both entries, or none. The reservation has been taken and stays the caller's when this fails. */
+static __always_inline enum reason insert_entries(struct __sk_buff *skb, const struct packet *p, struct scratch *s,
+						  int from_pod, __u32 netns_id)
+{
+	enum reason reason;
+
+	fill_reply(skb, p, s, from_pod);
+	reason = claim_port(skb, p, s, netns_id);
+	if (reason)
+		return reason;
+	fill_forward(p, s);
+	if (!bpf_map_update_elem(&conns, &p->t, &s->conn, BPF_NOEXIST))
+		return REASON_NONE;
+	bpf_map_delete_elem(&conns, &s->reply);
+	return REASON_TABLE_FULL;
+}
+
+static __always_inline void count_connection(const struct scratch *s, struct cluster_stat *c)
+{
+	struct dest_key key = {.route = s->verdict.route, .cluster = s->verdict.cluster};
+	struct endpoint_stat *e = endpoint_stat(s->verdict.endpoint);
+	struct dest_stat *d = bpf_map_lookup_elem(&dests, &key);
+
+	__sync_fetch_and_add(&c->cx_total, 1);
+	if (d)
+		__sync_fetch_and_add(&d->cx_total, 1);
+	if (e) {
+		__sync_fetch_and_add(&e->active, 1);
+		__sync_fetch_and_add(&e->cx_total, 1);
+	}
+}
+
+static __always_inline void remember_affinity(const struct scratch *s)
+{
+	struct affinity_key key = {
+		.client = s->question.client,
+		.service = s->verdict.service,
+		.cluster = s->verdict.cluster,
+	};
+	struct affinity value = {.seen = bpf_ktime_get_ns(), .endpoint = s->verdict.endpoint};
+
+	if (s->verdict.affinity_s)
+		bpf_map_update_elem(&affinity, &key, &value, BPF_ANY);
+}
+
+static __always_inline enum reason take_connection(struct __sk_buff *skb, const struct packet *p, struct scratch *s,
+						   int from_pod, __u32 netns_id)
+{
+	struct cluster_stat *c = cluster_stat(s->verdict.cluster);
+	enum reason reason;
+
+	if (!c)
+		return REASON_GENERATION;
+	reason = reserve(c, s->verdict.max_connections);
+	if (reason) {
+		__sync_fetch_and_add(&c->overflow, reason == REASON_OVERFLOW);
+		return reason;
+	}
+	reason = insert_entries(skb, p, s, from_pod, netns_id);
+	if (reason) {
+		__sync_fetch_and_add(&c->active, -1);
+		return reason;
+	}
+	count_connection(s, c);
+	remember_affinity(s);
+	return REASON_NONE;
+}
+
+static __always_inline int refuse(struct __sk_buff *skb, const struct packet *p, enum reason reason)
+{
+	count_reason(reason);
+	return send_reset(skb, p);
+}
+
+static __always_inline int pass(enum reason reason)
+{
+	if (reason)
+		count_reason(reason);
+	return TC_ACT_UNSPEC;
+}
+
+/* A SYN that belongs to no connection yet. Answers with the action for it. */
+static __noinline int connect_new(struct __sk_buff *skb, const struct packet *p, int from_pod)
+{
+	__u32 zero = 0, ifindex = skb->ifindex, netns_id = NETNS_UNKNOWN;
+	struct scratch *s = bpf_map_lookup_elem(&scratch, &zero);
+	struct cluster_stat *c;
+	enum reason reason;
+
+	if (!s)
+		return TC_ACT_UNSPEC;
+	fill_question(p, ifindex, &s->question);
+	if (!from_pod && s->question.scope != SCOPE_NODE)
+		return TC_ACT_UNSPEC;
+	__builtin_memset(&s->verdict, 0, sizeof(s->verdict));
+	decide(&s->question, &s->verdict);
+	if (s->verdict.action == VERDICT_PASS)
+		return pass(s->verdict.reason);
+	if (s->verdict.action == VERDICT_REFUSE) {
+		c = cluster_stat(s->verdict.cluster);
+		if (c)
+			__sync_fetch_and_add(&c->none_healthy, 1);
+		return refuse(skb, p, s->verdict.reason);
+	}
+	reason = find_way(skb, p, s, from_pod, &netns_id);
+	if (reason == REASON_HOST_ENDPOINT)
+		return pass(reason);
+	if (!reason)
+		reason = take_connection(skb, p, s, from_pod, netns_id);
+	if (reason == REASON_GENERATION)
+		return pass(reason);
+	if (reason)
+		return refuse(skb, p, reason);
+	if (rewrite(skb, p, &s->to, 0)) {
+		count_reason(REASON_MALFORMED);
+		return TC_ACT_SHOT;
+	}
+	return send_on(skb, &s->way);
+}
+
+#endif

@@ -1,0 +1,223 @@
+/* SPDX-License-Identifier: GPL-2.0 */
+#ifndef WEFT_PACKET_BPF_H
+#define WEFT_PACKET_BPF_H
+/*
+ * The edge: an Ethernet frame -> struct packet, in which IPv4 and IPv6 are alike.
+ */
+#include <linux/if_ether.h>
+#include <linux/in.h>
+#include <linux/ip.h>
+#include <linux/ipv6.h>
+#include <linux/tcp.h>
+
+#include <bpf/bpf_endian.h>
+
+#include "tables.bpf.h"
+
+enum {
+	TCP_FIN = 0x01,
+	TCP_SYN = 0x02,
+	TCP_RST = 0x04,
+	TCP_ACK = 0x10,
+	IP4_MORE_FRAGMENTS = 0x2000,
+	IP4_OFFSET = 0x1fff,
+	IP6_OFFSET = 0xfff8,
+	IP6_MAX_EXTENSIONS = 6,
+	TCP_CHECK = 16, /* offsets within the TCP header */
+	TCP_MIN = 20,
+};
+
+enum packet_kind {
+	PACKET_OTHER = 0,
+	PACKET_TCP,	 /* l4 and all fields are set */
+	PACKET_TAIL,	 /* a later fragment of TCP: addresses and frag_id only */
+	PACKET_ICMP,	 /* l4 is the ICMP header */
+};
+
+struct packet {
+	struct tuple t;
+	__u32 l4;      /* offset of the transport header in the frame */
+	__u32 bytes;   /* of the IP packet, header included */
+	__u32 payload; /* TCP payload bytes */
+	__u32 seq;
+	__u32 ack;
+	__u32 frag_id; /* network byte order; valid with `frag` */
+	__u8 ip4;      /* 1: IPv4, 0: IPv6 */
+	__u8 flags;    /* TCP_* */
+	__u8 frag;     /* 1: the first or a later fragment */
+	__u8 proto;    /* of the transport header */
+};
+
+static __always_inline void addr_from_ip4(struct addr *a, __be32 ip)
+{
+	__builtin_memset(a->b, 0, 10);
+	a->b[10] = 0xff;
+	a->b[11] = 0xff;
+	__builtin_memcpy(a->b + 12, &ip, 4);
+}
+
+static __always_inline __be32 addr_ip4(const struct addr *a)
+{
+	__be32 ip;
+
+	__builtin_memcpy(&ip, a->b + 12, 4);
+	return ip;
+}
+
+static __always_inline int addr_equal(const struct addr *a, const struct addr *b)
+{
+	const __u64 *x = (const void *)a, *y = (const void *)b;
+
+	return x[0] == y[0] && x[1] == y[1];
+}
+
+static __always_inline void tuple_reverse(struct tuple *to, const struct tuple *from)
+{
+	to->src = from->dst;
+	to->dst = from->src;
+	to->sport = from->dport;
+	to->dport = from->sport;
+	to->pad = 0;
+}
+
+/* Makes `len` bytes readable through skb->data; 0 if the frame is shorter. */
+static __always_inline int packet_pull(struct __sk_buff *skb, __u32 len)
+{
+	if (skb->data + len <= skb->data_end)
+		return 1;
+	return !bpf_skb_pull_data(skb, len) && skb->data + len <= skb->data_end;
+}
+
+static __always_inline enum packet_kind parse_ip4(struct __sk_buff *skb, struct packet *p)
+{
+	struct iphdr *ip;
+	__u16 off;
+
+	if (!packet_pull(skb, ETH_HLEN + sizeof(*ip)))
+		return PACKET_OTHER;
+	ip = (void *)(long)skb->data + ETH_HLEN;
+	if ((void *)(ip + 1) > (void *)(long)skb->data_end || ip->version != 4 || ip->ihl < 5)
+		return PACKET_OTHER;
+	p->ip4 = 1;
+	p->proto = ip->protocol;
+	p->l4 = ETH_HLEN + ip->ihl * 4;
+	p->bytes = bpf_ntohs(ip->tot_len);
+	addr_from_ip4(&p->t.src, ip->saddr);
+	addr_from_ip4(&p->t.dst, ip->daddr);
+	off = bpf_ntohs(ip->frag_off);
+	if (off & (IP4_MORE_FRAGMENTS | IP4_OFFSET)) {
+		p->frag = 1;
+		p->frag_id = ip->id;
+		if (off & IP4_OFFSET)
+			return p->proto == IPPROTO_TCP ? PACKET_TAIL : PACKET_OTHER;
+	}
+	if (p->proto == IPPROTO_TCP)
+		return PACKET_TCP;
+	return p->proto == IPPROTO_ICMP && !p->frag ? PACKET_ICMP : PACKET_OTHER;
+}
+
+struct ip6_opt {
+	__u8 next, len; /* in 8 bytes, the first 8 not counted */
+};
+
+struct ip6_frag {
+	__u8 next, reserved;
+	__be16 off;
+	__be32 id;
+};
+
+/* Walks the extension headers (RFC 8200 4.1) up to the transport header. */
+static __always_inline enum packet_kind parse_ip6_extensions(struct __sk_buff *skb, struct packet *p)
+{
+	struct ip6_frag frag;
+	struct ip6_opt opt;
+	int i;
+
+	for (i = 0; i < IP6_MAX_EXTENSIONS; i++) {
+		switch (p->proto) {
+		case IPPROTO_TCP:
+			return PACKET_TCP;
+		case IPPROTO_ICMPV6:
+			return p->frag ? PACKET_OTHER : PACKET_ICMP;
+		case IPPROTO_FRAGMENT:
+			if (bpf_skb_load_bytes(skb, p->l4, &frag, sizeof(frag)))
+				return PACKET_OTHER;
+			p->frag = 1;
+			p->frag_id = frag.id;
+			p->proto = frag.next;
+			p->l4 += sizeof(frag);
+			if (bpf_ntohs(frag.off) & IP6_OFFSET)
+				return p->proto == IPPROTO_TCP ? PACKET_TAIL : PACKET_OTHER;
+			break;
+		case IPPROTO_HOPOPTS:
+		case IPPROTO_ROUTING:
+		case IPPROTO_DSTOPTS:
+			if (bpf_skb_load_bytes(skb, p->l4, &opt, sizeof(opt)))
+				return PACKET_OTHER;
+			p->proto = opt.next;
+			p->l4 += (opt.len + 1) * 8;
+			break;
+		default:
+			return PACKET_OTHER;
+		}
+	}
+	return PACKET_OTHER;
+}
+
+static __always_inline enum packet_kind parse_ip6(struct __sk_buff *skb, struct packet *p)
+{
+	struct ipv6hdr *ip;
+
+	if (!packet_pull(skb, ETH_HLEN + sizeof(*ip)))
+		return PACKET_OTHER;
+	ip = (void *)(long)skb->data + ETH_HLEN;
+	if ((void *)(ip + 1) > (void *)(long)skb->data_end || ip->version != 6)
+		return PACKET_OTHER;
+	p->proto = ip->nexthdr;
+	p->l4 = ETH_HLEN + sizeof(*ip);
+	p->bytes = ip->payload_len ? sizeof(*ip) + bpf_ntohs(ip->payload_len) : 0;
+	__builtin_memcpy(&p->t.src, &ip->saddr, sizeof(p->t.src));
+	__builtin_memcpy(&p->t.dst, &ip->daddr, sizeof(p->t.dst));
+	return p->proto == IPPROTO_TCP ? PACKET_TCP : parse_ip6_extensions(skb, p);
+}
+
+static __always_inline enum packet_kind parse_tcp(struct __sk_buff *skb, struct packet *p)
+{
+	__u32 header, l4 = p->l4 & 0x3ff; /* at most 14 + 40 + extensions; the mask bounds it for the verifier */
+	struct tcphdr *tcp;
+
+	if (!packet_pull(skb, l4 + sizeof(*tcp)))
+		return PACKET_OTHER;
+	tcp = (void *)(long)skb->data + l4;
+	if ((void *)(tcp + 1) > (void *)(long)skb->data_end || tcp->doff < 5)
+		return PACKET_OTHER;
+	p->t.sport = bpf_ntohs(tcp->source);
+	p->t.dport = bpf_ntohs(tcp->dest);
+	p->seq = bpf_ntohl(tcp->seq);
+	p->ack = bpf_ntohl(tcp->ack_seq);
+	p->flags = ((__u8 *)tcp)[13];
+	/* A short frame is padded, so the IP length counts; but "big TCP" has 0 there. */
+	if (!p->bytes)
+		p->bytes = skb->len - ETH_HLEN;
+	header = l4 + tcp->doff * 4;
+	p->payload = ETH_HLEN + p->bytes > header ? ETH_HLEN + p->bytes - header : 0;
+	return PACKET_TCP;
+}
+
+/* Fills in `p`, which the caller has zeroed. */
+static __always_inline enum packet_kind packet_parse(struct __sk_buff *skb, struct packet *p)
+{
+	enum packet_kind kind;
+
+	if (skb->protocol == bpf_htons(ETH_P_IP))
+		kind = parse_ip4(skb, p);
+	else if (skb->protocol == bpf_htons(ETH_P_IPV6))
+		kind = parse_ip6(skb, p);
+	else
+		return PACKET_OTHER;
+	if (p->l4 > 0x3ff)
+		return PACKET_OTHER;
+	return kind == PACKET_TCP ? parse_tcp(skb, p) : kind;
+}
+
+#endif
