@@ -1,0 +1,339 @@
+// SPDX-License-Identifier: Apache-2.0
+#include <errno.h>
+#include <string.h>
+
+#include "cleanup.h"
+#include "engine.h"
+#include "engine_load.h"
+#include "engine_stage.h"
+#include "json_io.h"
+#include "log.h"
+
+struct engine {
+	struct kernel *kernel;
+	struct store *store;
+	struct registry *registry;
+	struct known_set known;
+	struct tables *tables;
+};
+
+/* The files of one change, parsed. */
+struct parsed {
+	struct objects *per_file; /* what is left of each */
+	size_t count;
+};
+
+static void parsed_free(struct parsed *p)
+{
+	for (size_t i = 0; i < p->count; i++)
+		objects_free(&p->per_file[i]);
+	free(p->per_file);
+}
+
+struct engine *engine_new(struct kernel *kernel, struct store *store)
+{
+	struct engine *e = calloc(1, sizeof(*e));
+
+	if (!e)
+		return NULL;
+	e->kernel = kernel;
+	e->store = store;
+	e->registry = registry_new();
+	if (!e->registry) {
+		free(e);
+		return NULL;
+	}
+	return e;
+}
+
+void engine_free(struct engine *e)
+{
+	if (!e)
+		return;
+	if (e->tables)
+		tables_free(e->tables);
+	for (size_t i = 0; i < e->known.count; i++) {
+		object_free(e->known.items[i].object);
+		store_file_unref(e->store, e->known.items[i].file);
+	}
+	known_free(&e->known);
+	registry_free(e->registry);
+	free(e);
+}
+
+void engine_report_free(struct engine_report *report)
+{
+	json_decref(report->changes);
+	errors_free(&report->errors);
+	errors_free(&report->skipped);
+}
+
+static int compile_set(struct engine *e, const struct known_set *set, struct tables **out, struct errors *errors)
+{
+	_cleanup_free_ struct object **items = malloc((set->count + 1) * sizeof(struct object *));
+	struct objects objects = { items, set->count };
+
+	if (!items)
+		return -ENOMEM;
+	for (size_t i = 0; i < set->count; i++)
+		items[i] = set->items[i].object;
+	return compile(&objects, e->registry, out, errors);
+}
+
+int engine_start(struct engine *e)
+{
+	_cleanup_(errors_free) struct errors errors = { 0 };
+	int r = engine_load(e->store, &e->known, &errors);
+
+	if (!r)
+		r = kernel_adopt(e->kernel, e->registry);
+	if (!r)
+		r = compile_set(e, &e->known, &e->tables, &errors);
+	for (size_t i = 0; i < errors.count; i++)
+		log_warning("%s", errors.items[i].text);
+	if (r)
+		return log_err(r, "load the stored rules");
+	if (!e->known.count && !kernel_generation(e->kernel))
+		return 0;
+	r = kernel_publish(e->kernel, e->tables);
+	return r ? log_err(r, "publish the stored rules") : 0;
+}
+
+static int report_change(struct engine_report *report, const struct object_id *id, const char *change)
+{
+	if (!report->changes)
+		report->changes = json_array();
+	return json_array_append_new(report->changes,
+				     json_pack("{s:s, s:o, s:o, s:s}", "kind", kind_name(id->kind), "namespace",
+					       json_text(id->namespace), "name", json_text(id->name), "change",
+					       change)) ?
+		       -ENOMEM :
+		       0;
+}
+
+static int parse_files(const struct store_input *files, size_t count, struct parsed *out, struct engine_report *report)
+{
+	int r = 0;
+
+	out->per_file = calloc(count + 1, sizeof(*out->per_file));
+	if (!out->per_file)
+		return -ENOMEM;
+	out->count = count;
+	for (size_t i = 0; i < count; i++) {
+		int bad = rules_parse(files[i].name, files[i].bytes, files[i].size, &out->per_file[i],
+				      &report->errors, &report->skipped);
+
+		if (bad && (!r || bad != -EINVAL))
+			r = bad;
+	}
+	return r;
+}
+
+static int stage_file(struct stage *st, struct objects *objects, struct engine_report *report)
+{
+	for (size_t i = 0; i < objects->count; i++) {
+		struct object *o = TAKE_PTR(objects->items[i]);
+		struct object_id id = object_id(o);
+		const char *change;
+		/* stage_put() may free the object, and with it its name. */
+		int r = report_change(report, &id, "");
+
+		if (r) {
+			object_free(o);
+			return r;
+		}
+		r = stage_put(st, o, &change);
+		if (r)
+			return r;
+		json_object_set_new(json_array_get(report->changes, json_array_size(report->changes) - 1), "change",
+				    json_string(change));
+	}
+	return 0;
+}
+
+/* The objects that came with the change are those without a file. `first` is where file i's objects begin in fresh. */
+static void settle(struct stage *st, struct store_file **stored, const size_t *first, size_t count)
+{
+	for (size_t f = 0; f < count; f++) {
+		for (size_t i = first[f]; i < first[f + 1]; i++) {
+			struct object_id id = object_id(st->fresh.items[i]);
+			struct known *k = known_find(&st->set, &id);
+
+			if (k && k->object == st->fresh.items[i])
+				k->file = stored[f];
+		}
+	}
+}
+
+static json_t *record_of(const char *type)
+{
+	return json_pack("{s:s}", "type", type);
+}
+
+static void compact(struct engine *e)
+{
+	int r;
+
+	if (!store_wants_compaction(e->store))
+		return;
+	r = engine_save(e->store, &e->known);
+	if (r)
+		log_err(r, "compact the stored rules");
+}
+
+/* Compiles, stores and publishes what is staged. `first` is NULL when no files come with it. */
+static int commit(struct engine *e, struct stage *st, json_t *record, const struct store_input *files,
+		  const size_t *first, size_t count, struct errors *errors)
+{
+	_cleanup_free_ struct store_file **stored = calloc(count + 1, sizeof(struct store_file *));
+	struct tables *tables = NULL;
+	int r = stored && record ? compile_set(e, &st->set, &tables, errors) : -ENOMEM;
+
+	if (r)
+		return r;
+	r = store_append(e->store, record, files, count, stored);
+	if (r) {
+		tables_free(tables);
+		return log_err(r, "store the rules");
+	}
+	r = kernel_publish(e->kernel, tables);
+	if (r) {
+		tables_free(tables);
+		if (store_undo(e->store))
+			log_warning("rules that could not be published are still stored");
+	} else {
+		if (first)
+			settle(st, stored, first, count);
+		/* The tables point into the objects that go. */
+		if (e->tables)
+			tables_free(e->tables);
+		e->tables = tables;
+		stage_keep(st, &e->known, e->store);
+	}
+	for (size_t i = 0; i < count; i++)
+		store_file_unref(e->store, stored[i]);
+	if (r)
+		return log_err(r, "publish the rules");
+	compact(e);
+	return 0;
+}
+
+int engine_apply(struct engine *e, const struct store_input *files, size_t count, struct engine_report *report)
+{
+	_cleanup_(json_decrefp) json_t *record = record_of("apply");
+	_cleanup_free_ size_t *first = calloc(count + 1, sizeof(size_t));
+	_cleanup_(parsed_free) struct parsed parsed = { 0 };
+	_cleanup_(stage_drop) struct stage st = { 0 };
+	int r = first ? parse_files(files, count, &parsed, report) : -ENOMEM;
+
+	if (r)
+		return r;
+	r = stage_init(&st, &e->known);
+	for (size_t i = 0; !r && i < count; i++) {
+		first[i] = st.fresh.count;
+		r = stage_file(&st, &parsed.per_file[i], report);
+		first[i + 1] = st.fresh.count;
+	}
+	if (r || !st.dirty)
+		return r;
+	return commit(e, &st, record, files, first, count, &report->errors);
+}
+
+static int add_id(json_t *record, const struct object_id *id)
+{
+	json_t *list = json_object_get(record, "objects");
+
+	return json_array_append_new(list, json_pack("[s, o, o]", kind_name(id->kind),
+						     json_text(id->namespace ? id->namespace : ""),
+						     json_text(id->name))) ?
+		       -ENOMEM :
+		       0;
+}
+
+static int stage_delete(struct stage *st, const struct object_id *id, bool ignore_missing, json_t *record,
+			struct engine_report *report)
+{
+	/* Told before the object goes: the identity may be part of it. */
+	int r = known_find(&st->set, id) ? report_change(report, id, "deleted") : -ENOENT;
+
+	if (r == -ENOENT && ignore_missing)
+		return 0;
+	if (r == -ENOENT) {
+		_cleanup_free_ char *what = NULL;
+
+		if (asprintf(&what, "%s/%s", kind_name(id->kind), id->name) < 0) {
+			what = NULL;
+			return -ENOMEM;
+		}
+		errors_add(&report->errors, what, (struct pos){ 0 }, "not found%s%s", id->namespace ? " in namespace " : "",
+			   id->namespace ? id->namespace : "");
+		return 0;
+	}
+	if (!r)
+		r = add_id(record, id);
+	return r ? r : stage_remove(st, id);
+}
+
+int engine_delete(struct engine *e, const struct object_id *ids, size_t count, bool ignore_missing,
+		  struct engine_report *report)
+{
+	_cleanup_(json_decrefp) json_t *record = record_of("delete");
+	_cleanup_(stage_drop) struct stage st = { 0 };
+	int r = record ? json_object_set_new(record, "objects", json_array()) : -ENOMEM;
+
+	if (!r)
+		r = stage_init(&st, &e->known);
+	for (size_t i = 0; !r && i < count; i++)
+		r = stage_delete(&st, &ids[i], ignore_missing, record, report);
+	if (!r && errors_fatal(&report->errors))
+		r = -EINVAL;
+	if (!r)
+		r = stage_seal(&st);
+	if (r || !st.dirty)
+		return r;
+	return commit(e, &st, record, NULL, NULL, 0, &report->errors);
+}
+
+int engine_delete_files(struct engine *e, const struct store_input *files, size_t count, bool ignore_missing,
+			struct engine_report *report)
+{
+	_cleanup_(parsed_free) struct parsed parsed = { 0 };
+	_cleanup_free_ struct object_id *ids = NULL;
+	size_t total = 0, used = 0;
+	int r = parse_files(files, count, &parsed, report);
+
+	if (r)
+		return r;
+	for (size_t i = 0; i < count; i++)
+		total += parsed.per_file[i].count;
+	ids = calloc(total + 1, sizeof(*ids));
+	if (!ids)
+		return -ENOMEM;
+	for (size_t i = 0; i < count; i++)
+		for (size_t j = 0; j < parsed.per_file[i].count; j++)
+			ids[used++] = object_id(parsed.per_file[i].items[j]);
+	return engine_delete(e, ids, used, ignore_missing, report);
+}
+
+void engine_tidy(struct engine *e)
+{
+	int r = e->tables ? kernel_forget(e->kernel, e->tables) : 0;
+
+	if (r)
+		log_err(r, "drop old counters");
+}
+
+const struct known_set *engine_objects(const struct engine *e)
+{
+	return &e->known;
+}
+
+const struct tables *engine_tables(const struct engine *e)
+{
+	return e->tables;
+}
+
+const struct registry *engine_registry(const struct engine *e)
+{
+	return e->registry;
+}

@@ -1,0 +1,132 @@
+// SPDX-License-Identifier: Apache-2.0
+#include <errno.h>
+#include <sys/socket.h>
+#include <sys/un.h>
+
+#include "cleanup.h"
+#include "control.h"
+#include "log.h"
+#include "main_dirs.h"
+#include "wire_client.h"
+
+DEFINE_CLEANUP(struct kernel *, kernel_close);
+DEFINE_CLEANUP(struct store *, store_close);
+DEFINE_CLEANUP(struct engine *, engine_free);
+
+/* Both directories, so that two daemons can't share either. */
+struct locks {
+	int run, state;
+};
+
+static void unlock(struct locks *l)
+{
+	closep(&l->run);
+	closep(&l->state);
+}
+
+static int lock_one(const char *dir, long *pid)
+{
+	int r = dir_make(dir);
+
+	return r ? r : dir_lock(dir, pid);
+}
+
+static int busy(const char *dir, long pid)
+{
+	log_err(0, "another weftd (process %ld) runs on %s", pid, dir);
+	return -EBUSY;
+}
+
+static int lock(const struct options *o, struct locks *l)
+{
+	long pid = 0;
+
+	l->run = lock_one(o->run_dir, &pid);
+	if (l->run == -EBUSY)
+		return busy(o->run_dir, pid);
+	if (l->run < 0)
+		return l->run;
+	/* One directory for both is fine: then one lock is enough. */
+	l->state = lock_one(o->state_dir, &pid);
+	if (l->state == -EBUSY && pid != (long)getpid())
+		return busy(o->state_dir, pid);
+	return l->state < 0 && l->state != -EBUSY ? l->state : 0;
+}
+
+/* A daemon that runs on the directory takes everything out itself. */
+static int ask_to_detach(const struct options *o)
+{
+	_cleanup_(json_decrefp) json_t *request = json_pack("{s:s}", "command", "uninstall");
+	_cleanup_(json_decrefp) json_t *reply = NULL;
+	_cleanup_close_ int fd = wire_connect(o->run_dir);
+	int r = fd < 0 ? fd : wire_call(fd, request, NULL, 0, &reply);
+
+	if (!r && !json_is_true(json_object_get(reply, "ok")))
+		r = -EIO;
+	return r ? log_err(r, "ask the weftd on %s to detach", o->run_dir) : 0;
+}
+
+static int detach(const struct options *o)
+{
+	_cleanup_(unlock) struct locks locks = { -1, -1 };
+	long pid = 0;
+
+	locks.run = lock_one(o->run_dir, &pid);
+	if (locks.run == -EBUSY)
+		return ask_to_detach(o);
+	return locks.run < 0 ? locks.run : kernel_detach(&o->kernel);
+}
+
+static void remove_socket(const char *run_dir)
+{
+	struct sockaddr_un at;
+
+	if (!wire_address(run_dir, &at))
+		unlink(at.sun_path);
+}
+
+static int serve(const struct options *o)
+{
+	_cleanup_(unlock) struct locks locks = { -1, -1 };
+	_cleanup_(kernel_closep) struct kernel *kernel = NULL;
+	_cleanup_(store_closep) struct store *store = NULL;
+	_cleanup_(engine_freep) struct engine *engine = NULL;
+	_cleanup_close_ int listener = -1;
+	struct weftd d = { .options = o };
+	int r = lock(o, &locks);
+
+	if (!r)
+		r = store_open(o->state_dir, &store);
+	if (!r)
+		r = kernel_open(&o->kernel, &kernel);
+	if (r)
+		return r;
+	engine = engine_new(kernel, store);
+	r = engine ? engine_start(engine) : log_err(-ENOMEM, "start");
+	if (r)
+		return r;
+	/* The socket is there from when orders can be taken: that is what weft status --wait waits for. */
+	listener = control_listen(o->run_dir);
+	if (listener < 0)
+		return listener;
+	d.kernel = kernel;
+	d.engine = engine;
+	log_info("ready: %zu objects, generation %llu", engine_objects(engine)->count,
+		 (unsigned long long)kernel_generation(kernel));
+	r = control_run(&d, listener);
+	remove_socket(o->run_dir);
+	return r;
+}
+
+int main(int argc, char **argv)
+{
+	struct options o;
+	int status, r;
+
+	log_set("weftd", LOG_LEVEL_INFO);
+	if (options_parse(argc, argv, &o, &status))
+		return status;
+	log_set("weftd", o.log_level);
+	r = o.detach ? detach(&o) : serve(&o);
+	return r ? EXIT_FAILURE : EXIT_SUCCESS;
+}

@@ -1,0 +1,63 @@
+// SPDX-License-Identifier: Apache-2.0
+#include <errno.h>
+#include <fcntl.h>
+#include <stdio.h>
+#include <string.h>
+#include <sys/file.h>
+#include <sys/stat.h>
+
+#include "cleanup.h"
+#include "log.h"
+#include "main_dirs.h"
+
+enum { DIR_MODE = 0755, PID_TEXT = 24 };
+
+int dir_make(const char *dir)
+{
+	_cleanup_free_ char *path = strdup(dir);
+
+	if (!path)
+		return log_err(-ENOMEM, "make %s", dir);
+	for (char *at = path + 1; at[-1]; at++) {
+		char end = *at;
+
+		if (end && end != '/')
+			continue;
+		*at = 0;
+		if (mkdir(path, DIR_MODE) && errno != EEXIST)
+			return log_err(-errno, "make the directory %s", path);
+		*at = end;
+	}
+	return 0;
+}
+
+static long owner(int fd)
+{
+	char text[PID_TEXT] = "";
+
+	return pread(fd, text, sizeof(text) - 1, 0) > 0 ? strtol(text, NULL, 10) : 0;
+}
+
+int dir_lock(const char *dir, long *pid)
+{
+	_cleanup_free_ char *path = NULL;
+	_cleanup_close_ int fd = -1;
+	char text[PID_TEXT];
+	int n;
+
+	if (asprintf(&path, "%s/weftd.lock", dir) < 0) {
+		path = NULL;
+		return log_err(-ENOMEM, "lock %s", dir);
+	}
+	fd = open(path, O_RDWR | O_CREAT | O_CLOEXEC, 0600);
+	if (fd < 0)
+		return log_err(-errno, "open %s", path);
+	if (flock(fd, LOCK_EX | LOCK_NB)) {
+		*pid = owner(fd);
+		return errno == EWOULDBLOCK ? -EBUSY : log_err(-errno, "lock %s", path);
+	}
+	n = snprintf(text, sizeof(text), "%ld\n", (long)getpid());
+	if (ftruncate(fd, 0) || pwrite(fd, text, n, 0) != n)
+		return log_err(-errno, "write %s", path);
+	return TAKE_FD(fd);
+}

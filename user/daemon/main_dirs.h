@@ -1,0 +1,17 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#ifndef WEFT_MAIN_DIRS_H
+#define WEFT_MAIN_DIRS_H
+/*
+ * The directories that a weftd has to itself.
+ */
+
+/* Makes `dir` and what is above it. 0, or -errno after having logged. */
+int dir_make(const char *dir);
+
+/*
+ * Locks DIR/weftd.lock for as long as the descriptor that is returned stays open. -EBUSY when another weftd has it,
+ * with *pid set to that process (0 if unknown) and nothing logged; other -errno after having logged.
+ */
+int dir_lock(const char *dir, long *pid);
+
+#endif

@@ -1,0 +1,22 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#ifndef WEFT_OPTIONS_H
+#define WEFT_OPTIONS_H
+/*
+ * weftd's command line. Strings are borrowed from it.
+ */
+#include <stdbool.h>
+
+#include "kernel.h"
+#include "log.h"
+
+struct options {
+	const char *state_dir, *run_dir;
+	struct kernel_options kernel;
+	enum log_level log_level;
+	bool detach;
+};
+
+/* 0: go on. Otherwise the caller exits with *status, after --help, --version or a message about what was wrong. */
+int options_parse(int argc, char **argv, struct options *out, int *status);
+
+#endif
