@@ -1,0 +1,288 @@
+#!/bin/bash
+# SPDX-License-Identifier: Apache-2.0
+# vmtest.sh [-s] [-k KERNEL] [-m MIB] [-- COMMAND...]: runs COMMAND in a virtual machine, as root in a copy of this repository, and
+# exits with COMMAND's own status.
+#
+#   -k KERNEL  6.1 or 6.12 (Debian's packages, downloaded once into .output/vm, never installed), or the path of a
+#              vmlinuz whose modules are in ../lib/modules. 6.1 unless given.
+#   -s         a shell in the machine; COMMAND is not run
+#
+# Without COMMAND: the BPF program tests and all net tests, on 6.1 and on 6.12.
+#
+# virtme-ng runs the machine where it is installed and the kernel has the file systems that it needs. Otherwise QEMU does, on a
+# root file system in memory that holds what the tests use and nothing else; with KVM where that works, emulated where not.
+set -euo pipefail
+
+cd "${0%/*}"
+ROOT=$PWD
+OUT=$ROOT/.output
+VM=$OUT/vm
+PATH=$PATH:/usr/sbin:/sbin
+kernel=
+shell=
+memory=2048
+
+# What a test may call, beside its own programs.
+COMMANDS="awk basename bash bpftool cat chmod cmp comm cp cut date dd df diff dirname dmesg du env expr false find free
+	grep head id ip ip6tables iptables jq kill ln ls mkdir mkfifo mktemp modprobe mount mountpoint mv nproc nsenter od
+	paste ps readlink realpath rm rmdir sed seq setpriv setsid sh shuf sleep sort ss stat stty sync sysctl tac tail tc
+	tee timeout touch tr true truncate umount uname uniq unshare wc xargs"
+MODULES="veth dummy sch_ingress cls_bpf sch_netem tun ip_tables iptable_filter iptable_nat ip6_tables ip6table_filter
+	ip6table_nat nf_tables nft_compat nft_chain_nat xt_tcpudp xt_statistic xt_nat ipt_REJECT ip6t_REJECT xt_REDIRECT
+	xt_conntrack nf_conntrack inet_diag tcp_diag"
+
+die() {
+	echo "vmtest: $*" >&2
+	exit 1
+}
+
+usage() {
+	sed -n '3,/^set /{/^#/s/^# \{0,1\}//p}' "$ROOT/vmtest.sh" >&2
+	exit 2
+}
+
+# ---- kernels ----
+
+# package_of 6.1|6.12: the package that the newest kernel of that series is in
+package_of() {
+	local meta=linux-image-cloud-amd64
+	[ "$1" = 6.1 ] || meta=linux-image-$1-cloud-amd64
+	apt-cache show --no-all-versions "$meta" 2>/dev/null |
+		sed -n 's/^Depends: \(linux-image-[^ ,]*\).*/\1/p' | head -1
+}
+
+# fetch SERIES: prints the path of a vmlinuz of that series, downloaded if it is not there yet
+fetch() {
+	local series=$1 dir=$VM/linux-$1 package
+	if ! ls "$dir"/boot/vmlinuz-* >/dev/null 2>&1; then
+		package=$(package_of "$series")
+		if [ -z "$package" ] && [ "$(id -u)" -eq 0 ]; then
+			apt-get -qq update >&2
+			package=$(package_of "$series")
+		fi
+		[ -n "$package" ] || die "no package with Linux $series is known: apt-get update?"
+		rm -rf "$dir" "$VM/download"
+		mkdir -p "$VM/download"
+		(cd "$VM/download" && apt-get -qq download "$package" 2>&1 | grep -v unsandboxed >&2) || true
+		ls "$VM/download"/*.deb >/dev/null 2>&1 || die "$package could not be downloaded"
+		dpkg -x "$VM/download"/*.deb "$dir.new"
+		mv "$dir.new" "$dir"
+		rm -rf "$VM/download"
+	fi
+	ls "$dir"/boot/vmlinuz-*
+}
+
+# ---- the root file system ----
+
+# add FILE...: copies host files to the same place under $root, with the libraries they need
+add() {
+	local file lib
+	for file; do
+		mkdir -p "$root${file%/*}"
+		cp -L "$file" "$root$file" 2>/dev/null || continue
+		for lib in $(ldd "$file" 2>/dev/null | grep -o '/[^ ]*'); do
+			[ -e "$root$lib" ] || { mkdir -p "$root${lib%/*}" && cp -L "$lib" "$root$lib"; }
+		done
+	done
+}
+
+add_commands() {
+	local name path
+	mkdir -p "$root/bin"
+	for name in $COMMANDS; do
+		path=$(type -P "$name") || continue
+		add "$path"
+		[ "$path" = "/bin/$name" ] || ln -sf "$path" "$root/bin/$name"
+	done
+	add /usr/lib/"$(uname -m)"-linux-gnu/xtables/*.so
+	mkdir -p "$root/sbin"
+	ln -sf /bin/modprobe "$root/sbin/modprobe"
+	printf 'root:x:0:0:root:/root:/bin/sh\nnobody:x:65534:65534:nobody:/:/bin/sh\n' >"$root/etc/passwd"
+	printf 'root:x:0:\nnogroup:x:65534:\n' >"$root/etc/group"
+}
+
+# add_modules VMLINUZ
+add_modules() {
+	local version=${1##*/vmlinuz-} from=${1%/boot/*} name file
+	depmod -b "$from" "$version" 2>/dev/null || true
+	mkdir -p "$root/lib/modules/$version"
+	cp "$from/lib/modules/$version"/modules.{order,builtin,builtin.modinfo} "$root/lib/modules/$version/"
+	for name in $MODULES; do
+		modprobe -d "$from" -S "$version" --show-depends "$name" 2>/dev/null
+	done | awk '$1 == "insmod" { print $2 }' | sort -u | while read -r file; do
+		mkdir -p "$root/${file#"$from"/}"
+		rmdir "$root/${file#"$from"/}"
+		cp "$file" "$root/${file#"$from"/}"
+	done
+	depmod -b "$root" "$version"
+}
+
+add_repository() {
+	local file
+	mkdir -p "$root/weft/.output/apps" "$root/weft/.output/bpf"
+	cp -r Makefile selftests yaml-rules "$root/weft/"
+	rm -rf "$root/weft/selftests/"{unit,fuzz,rules}
+	for file in .output/weft .output/weftd .output/prog-tests .output/apps/* .output/bpf/*.bpf.o; do
+		[ -f "$file" ] || continue
+		cp "$file" "$root/weft/$file"
+		add "$(realpath "$file")"
+		rm -rf "${root:?}$(realpath "$file")"
+	done
+}
+
+write_init() {
+	cat >"$root/init" <<-'END'
+	#!/bin/bash
+	export PATH=/bin:/sbin:/usr/bin:/usr/sbin HOME=/root TERM=linux LANG=C.UTF-8
+	mount -t proc proc /proc
+	mount -t sysfs sysfs /sys
+	mount -t devtmpfs dev /dev
+	mkdir -p /dev/pts /dev/shm
+	mount -t devpts pts /dev/pts
+	mount -t tmpfs tmpfs /dev/shm
+	mount -t tmpfs tmpfs /run
+	mount -t tmpfs -o mode=1777 tmpfs /tmp
+	mount -t cgroup2 cgroup2 /sys/fs/cgroup
+	mkdir -p /sys/kernel/debug && mount -t tracefs tracefs /sys/kernel/tracing 2>/dev/null
+	ln -s /proc/self/fd /dev/fd
+	ip link set lo up
+	ulimit -n 1048576
+	cd /weft
+	if [ -f /shell ]; then
+		setsid bash -c 'exec bash -i </dev/ttyS0 >/dev/ttyS0 2>&1'
+		status=0
+	else
+		stty -F /dev/ttyS0 -onlcr
+		bash /command </dev/null >/dev/ttyS0 2>&1
+		status=$?
+	fi
+	echo "$status" >/dev/ttyS2
+	sync
+	echo o >/proc/sysrq-trigger
+	sleep 60
+	END
+	chmod +x "$root/init"
+}
+
+# build_root VMLINUZ COMMAND...: writes $dir/initrd
+build_root() {
+	local vmlinuz=$1
+	shift
+	root=$dir/root
+	mkdir -p "$root"/{proc,sys,dev,run,tmp,etc,root,weft}
+	ln -s usr/lib64 "$root/lib64"
+	ln -s usr/lib "$root/lib"
+	mkdir -p "$root/usr/lib" "$root/usr/lib64"
+	add_commands
+	add_modules "$vmlinuz"
+	add_repository
+	write_init
+	{
+		env | grep '^WEFT_' | grep -v '^WEFT_OUT=' | sed "s/'/'\\\\''/g; s/=/='/; s/\$/'/; s/^/export /"
+		printf '%q ' "$@"
+		echo
+	} >"$root/command"
+	[ -z "$shell" ] || touch "$root/shell"
+	(cd "$root" && find . -print0 | cpio -0 -o -H newc --quiet -R 0:0) >"$dir/initrd"
+	rm -rf "$root"
+}
+
+# ---- the machine ----
+
+# KVM counts as working when the kernel gets with it to the point where it finds no root and reboots.
+kvm_works() { # VMLINUZ
+	[ -w /dev/kvm ] || return 1
+	timeout 15 qemu-system-x86_64 -accel kvm -cpu host -m 512 -nodefaults -display none -no-reboot -kernel "$1" \
+		-append "quiet panic=-1" >/dev/null 2>&1
+}
+
+qemu_accel() { # VMLINUZ
+	if (kvm_works "$1") 2>/dev/null; then
+		echo "-accel kvm -cpu host"
+	else
+		echo "-accel tcg,thread=multi -cpu max"
+	fi
+}
+
+run_qemu() {
+	local vmlinuz=$1 status
+	shift
+	build_root "$vmlinuz" "$@"
+	# shellcheck disable=SC2046 # words are meant
+	qemu-system-x86_64 $(qemu_accel "$vmlinuz") -m "$memory" -smp "$(nproc)" -nodefaults -no-user-config -display none -no-reboot \
+		-kernel "$vmlinuz" -initrd "$dir/initrd" \
+		-append "console=ttyS1 panic=-1 mitigations=off nokaslr random.trust_cpu=on" \
+		-serial "${shell:+mon:}stdio" -serial "file:$dir/console" -serial "file:$dir/status" \
+		$([ -n "$shell" ] || echo "-monitor none") ||
+		die "QEMU ended with status $?"
+	status=$(tr -dc 0-9 <"$dir/status")
+	if [ -z "$status" ]; then
+		tail -40 "$dir/console" >&2
+		die "the machine ended before the command did"
+	fi
+	return "$status"
+}
+
+# virtme-ng shares the host's files by 9p or virtiofs; Debian's cloud kernels have no 9p.
+vng_can() {
+	command -v vng >/dev/null && grep -qE '^CONFIG_NET_9P_VIRTIO=[ym]' "${1%/*}/config-${1##*/vmlinuz-}" 2>/dev/null
+}
+
+run_vm() {
+	local vmlinuz=$1
+	shift
+	if vng_can "$vmlinuz"; then
+		vng --run "$vmlinuz" --user root --rw --memory "${memory}M" -- ${shell:+bash} ${shell:-"$(printf '%q ' "$@")"}
+		return
+	fi
+	command -v qemu-system-x86_64 >/dev/null || die "neither virtme-ng nor qemu-system-x86_64 is installed"
+	run_qemu "$vmlinuz" "$@"
+}
+
+# on KERNEL COMMAND...
+on() {
+	local vmlinuz=$1 status=0
+	shift
+	case $vmlinuz in
+	[0-9]*) vmlinuz=$(fetch "$vmlinuz") ;;
+	*) vmlinuz=$(realpath "$vmlinuz") ;;
+	esac
+	mkdir -p "$VM"
+	dir=$(mktemp -d "$VM/run.XXXXXX")
+	run_vm "$vmlinuz" "$@" || status=$?
+	rm -rf "$dir"
+	return $status
+}
+
+# The tests on both kernels; the last line adds them up.
+run_all() {
+	local each log=$VM/results passed=0 failed=0 status=0
+	mkdir -p "$VM"
+	export WEFT_ROUNDS=${WEFT_ROUNDS:-few} WEFT_EMULATED=1
+	for each in 6.1 6.12; do
+		echo "== Linux $each"
+		on "$each" selftests/run prog net 2>&1 | tee "$log.$each" || status=1
+		passed=$((passed + $(sed -n 's/^\([0-9]*\) passed, .*/\1/p' "$log.$each" | tail -1)))
+		failed=$((failed + $(sed -n 's/.* passed, \([0-9]*\) failed.*/\1/p' "$log.$each" | tail -1)))
+	done
+	echo "$passed passed, $failed failed"
+	return $status
+}
+
+while getopts sk:m:h option; do
+	case $option in
+	s) shell=bash ;;
+	k) kernel=$OPTARG ;;
+	m) memory=$OPTARG ;;
+	*) usage ;;
+	esac
+done
+shift $((OPTIND - 1))
+
+if [ $# -eq 0 ] && [ -z "$shell" ] && [ -z "$kernel" ]; then
+	run_all
+elif [ $# -eq 0 ] && [ -z "$shell" ]; then
+	on "$kernel" selftests/run prog net
+else
+	on "${kernel:-6.1}" "$@"
+fi
