@@ -98,21 +98,23 @@ in_ns_exec() {
 	exec nsenter --net="/run/netns/$ns" "$@"
 }
 
+# sysctl_in NAME SETTING=VALUE...: as far as this kernel has them
 sysctl_in() {
-	local ns=$1 setting
+	local ns=$1
 	shift
-	for setting; do
-		in_ns "$ns" sh -c "echo '${setting#*=}' >/proc/sys/${setting%%=*}" 2>/dev/null || true
-	done
+	in_ns "$ns" sh -c 'for set; do echo "${set#*=}" >"/proc/sys/${set%%=*}"; done' sh "$@" 2>/dev/null || true
 }
 
+# ns_add NAME [SETTING=VALUE...]
 ns_add() {
 	ip netns add "$(netns "$1")"
 	sysctl_in "$1" net/ipv6/conf/all/disable_ipv6=0 net/ipv6/conf/default/disable_ipv6=0 \
 		net/ipv6/conf/default/accept_dad=0 net/ipv6/conf/all/accept_dad=0 net/ipv6/conf/default/accept_ra=0 \
-		net/ipv4/tcp_max_syn_backlog=16384 net/core/somaxconn=16384
-	ip -n "$(netns "$1")" link set lo up
+		net/ipv4/tcp_max_syn_backlog=16384 net/core/somaxconn=16384 "${@:2}"
 }
+
+# ip_in NAME: runs the ip commands of stdin
+ip_in() { ip -n "$(netns "$1")" -batch -; }
 
 # Ends what runs in a namespace, by process id.
 ns_kill() {
@@ -182,53 +184,58 @@ tmp_up() {
 
 node_up() {
 	tmp_up
-	ns_add node
-	ns_add world
-	sysctl_in node net/ipv4/ip_forward=1 net/ipv6/conf/all/forwarding=1 net/ipv6/conf/default/forwarding=1 \
+	ns_add world "${CLIENT_SETTINGS[@]}"
+	ns_add node net/ipv4/ip_forward=1 net/ipv6/conf/all/forwarding=1 net/ipv6/conf/default/forwarding=1 \
 		net/ipv4/conf/all/rp_filter=0 net/ipv4/conf/default/rp_filter="${NODE_RP_FILTER:-2}"
-	ip -n "$(netns node)" link add nic0 type veth peer name eth0 netns "$(netns world)"
-	ip -n "$(netns node)" address add 10.1.0.1/24 dev nic0
-	ip -n "$(netns node)" address add fd00:1::1/64 dev nic0 nodad
-	ip -n "$(netns node)" link set nic0 up
-	ip -n "$(netns world)" address add 10.1.0.2/24 dev eth0
-	ip -n "$(netns world)" address add fd00:1::2/64 dev eth0 nodad
-	ip -n "$(netns world)" link set eth0 up
-	ip -n "$(netns world)" route add default via 10.1.0.1
-	ip -n "$(netns world)" -6 route add default via fd00:1::1
-	ip -n "$(netns node)" route add default via 10.1.0.2
-	ip -n "$(netns node)" -6 route add default via fd00:1::2
-	tune_client world
+	ip_in node <<-END
+	link set lo up
+	link add nic0 type veth peer name eth0 netns $(netns world)
+	address add 10.1.0.1/24 dev nic0
+	address add fd00:1::1/64 dev nic0 nodad
+	link set nic0 up
+	END
+	ip_in world <<-END
+	link set lo up
+	address add 10.1.0.2/24 dev eth0
+	address add fd00:1::2/64 dev eth0 nodad
+	link set eth0 up
+	route add default via 10.1.0.1
+	route add ::/0 via fd00:1::1
+	END
+	ip_in node <<-END
+	route add default via 10.1.0.2
+	route add ::/0 via fd00:1::2
+	END
 }
 
 # Room for many connections in a short time.
-tune_client() {
-	sysctl_in "$1" net/ipv4/ip_local_port_range="1024 65535" net/ipv4/tcp_tw_reuse=1
-}
-
-mac() { in_ns "$1" cat "/sys/class/net/$2/address" 2>/dev/null || ip -n "$(netns "$1")" -j link show "$2" | jq -r '.[0].address'; }
+CLIENT_SETTINGS=(net/ipv4/ip_local_port_range="1024 65535" net/ipv4/tcp_tw_reuse=1)
 
 # pod_add NAME NUMBER [LABELS]: labels as k=v,k=v (app=NAME unless given). Namespace of the pod: $NS.
 pod_add() {
-	local name=$1 number=$2 node host
-	node=$(netns node)
+	local name=$1 number=$2 host
+	host=$(printf '0a:58:00:00:01:%02x' "$number")
 	NUMBER[$name]=$number
 	LABELS[$name]=${3:-app=$name}
 	PODS+=("$name:${NS:-default}")
-	ns_add "$name"
-	tune_client "$name"
-	ip -n "$node" link add "veth$number" type veth peer name eth0 netns "$(netns "$name")"
-	ip -n "$node" link set "veth$number" up
-	ip -n "$(netns "$name")" link set eth0 up
-	ip -n "$(netns "$name")" address add "10.244.0.$number/32" dev eth0
-	ip -n "$(netns "$name")" address add "fd00:244::$number/128" dev eth0 nodad
-	host=$(ip -n "$node" -j link show "veth$number" | jq -r '.[0].address')
-	ip -n "$(netns "$name")" route add 169.254.1.1 dev eth0 scope link
-	ip -n "$(netns "$name")" neighbour add 169.254.1.1 lladdr "$host" dev eth0 nud permanent
-	ip -n "$(netns "$name")" route add default via 169.254.1.1 dev eth0
-	ip -n "$(netns "$name")" -6 neighbour add fe80::1 lladdr "$host" dev eth0 nud permanent
-	ip -n "$(netns "$name")" -6 route add default via fe80::1 dev eth0
-	ip -n "$node" route add "10.244.0.$number/32" dev "veth$number"
-	ip -n "$node" -6 route add "fd00:244::$number/128" dev "veth$number"
+	ns_add "$name" "${CLIENT_SETTINGS[@]}"
+	ip_in node <<-END
+	link add veth$number address $host type veth peer name eth0 netns $(netns "$name")
+	link set veth$number up
+	route add 10.244.0.$number/32 dev veth$number
+route add fd00:244::$number/128 dev veth$number
+	END
+	ip_in "$name" <<-END
+	link set lo up
+	link set eth0 up
+	address add 10.244.0.$number/32 dev eth0
+	address add fd00:244::$number/128 dev eth0 nodad
+	route add 169.254.1.1 dev eth0 scope link
+	neighbour add 169.254.1.1 lladdr $host dev eth0 nud permanent
+	route add default via 169.254.1.1 dev eth0
+neighbour add fe80::1 lladdr $host dev eth0 nud permanent
+	route add ::/0 via fe80::1 dev eth0
+	END
 	[ -z "$WEFTD" ] || wait_until 5 pod_attached "$name"
 }
 
