@@ -11,6 +11,7 @@
 /* Stable ids by name. One registry per kind of thing; ids start at 1 and are never given to another name while the
  * registry lives. weftd fills it from the pinned counter maps at start. */
 struct registry;
+struct pool;
 
 enum registry_kind {
 	REG_SERVICE,  /* "default/tcp-echo:9000", "gateway:31400" */
@@ -49,14 +50,24 @@ struct rule_origin {
 	const char *conditions; /* what `ns` and `selector` stand for: "sourceLabels: app=sleep" */
 };
 
+struct skipped_rule {
+	struct rule_origin rule;
+	const char *why; /* owned by the tables */
+};
+
 struct service_origin {
-	const char *namespace, *name, *host; /* of the Service, or of the Gateway */
+	const char *namespace, *name, *host; /* of the Service, or of the Gateway (host is then "") */
 	/* Rules of VirtualServices for this host that can never match here, decided at compile time: why. */
-	struct {
-		struct rule_origin rule;
-		char *why;
-	} *skipped;
+	struct skipped_rule *skipped;
 	size_t skipped_count;
+};
+
+/* What a cluster stands for. Strings are owned by the tables. */
+struct cluster_origin {
+	const char *host;   /* tcp-echo.default.svc.cluster.local */
+	const char *subset; /* "" for all endpoints */
+	__u16 port;	    /* of the service */
+	bool known;	    /* the service and the subset exist */
 };
 
 #define TABLE(type) \
@@ -77,13 +88,17 @@ struct tables {
 	TABLE(struct endpoint) endpoints;
 	TABLE(struct source_entry) sources;
 	TABLE(struct selected_key) selected;
-	/* Names for the counters that this generation uses. Parallel to routes, clusters, endpoints, dests. */
+	/* Names for the counters that this generation uses. Parallel to routes, clusters, endpoints. Owned by the
+	 * registry. */
 	TABLE(const char *) route_names;
 	TABLE(const char *) cluster_names;
 	TABLE(const char *) endpoint_names;
 	TABLE(const char *) namespaces;	  /* index + 1 is struct source.ns */
+	TABLE(const struct kvs *) selectors; /* index + 1 is struct rule.selector: the labels it asks for. Borrowed
+						from the compiled objects */
+	TABLE(struct cluster_origin) cluster_origins; /* parallel to clusters */
 	uint32_t min_timeout_ms; /* the shortest connect, idle or duration timeout in use; 0: none set */
-	void *arena;
+	struct pool *arena; /* tables.h */
 };
 
 /*

@@ -1,0 +1,271 @@
+// SPDX-License-Identifier: Apache-2.0
+#include "compile.h"
+
+#include <errno.h>
+
+#include "compile_check.h"
+#include "compile_gateway.h"
+#include "compile_match.h"
+
+/* Namespaces whose clients may see other rules for a host than the rest. */
+struct names {
+	const char **items;
+	size_t count, room;
+};
+
+static int names_add(struct names *n, const char *name)
+{
+	const char **slot;
+	size_t i;
+
+	for (i = 0; i < n->count; i++)
+		if (!strcmp(n->items[i], name))
+			return 0;
+	slot = table_grow((void **)&n->items, &n->count, &n->room, sizeof(*slot));
+	if (!slot)
+		return -ENOMEM;
+	*slot = name;
+	return 0;
+}
+
+static void names_free(struct names *n)
+{
+	free(n->items);
+}
+
+/* Everyone that an object hidden from the others is shown to. */
+static int names_add_exports(struct names *n, const struct strs *export_to, const char *own)
+{
+	size_t i;
+	int r = 0;
+
+	if (export_visible(export_to, own, NULL))
+		return 0;
+	for (i = 0; i < export_to->count && !r; i++)
+		r = names_add(n, !strcmp(export_to->items[i], ".") ? own : export_to->items[i]);
+	return r;
+}
+
+/* DestinationRules make a difference where they are hidden, or in a namespace of their own. */
+static int names_add_rules(struct world *w, struct names *n, const char *host, const char *service_ns)
+{
+	struct host_iter it = host_iter(&w->rules, host);
+	const struct hosted *hosted;
+	size_t i;
+	int r = 0;
+
+	while (!r && (hosted = host_iter_next(&it))) {
+		for (i = 0; i < hosted->refs.count && !r; i++) {
+			const struct object *o = hosted->refs.items[i];
+
+			if (strcmp(o->meta.namespace, service_ns))
+				r = names_add(n, o->meta.namespace);
+			if (!r)
+				r = names_add_exports(n, &o->dr.export_to, o->meta.namespace);
+		}
+	}
+	return r;
+}
+
+static int names_add_routes(struct world *w, struct names *n, const struct object *o, const struct l4_routes *routes)
+{
+	char name[HOST_MAX];
+	size_t i, k;
+	int r = 0;
+
+	for (i = 0; i < routes->count; i++) {
+		for (k = 0; k < routes->items[i].route.count && !r; k++) {
+			const struct destination *d = &routes->items[i].route.items[k].destination;
+			struct host *h;
+
+			if (host_complete(d->host, o->meta.namespace, name))
+				continue;
+			h = world_host(w, name);
+			if (h)
+				r = names_add_rules(w, n, name, h->service->meta.namespace);
+		}
+	}
+	return r;
+}
+
+static int find_names(struct world *w, const struct host *h, struct names *n)
+{
+	struct host_iter it = host_iter(&w->mesh, h->name);
+	const struct hosted *hosted;
+	size_t i;
+	int r = names_add_rules(w, n, h->name, h->service->meta.namespace);
+
+	while (!r && (hosted = host_iter_next(&it))) {
+		for (i = 0; i < hosted->refs.count && !r; i++) {
+			const struct object *o = hosted->refs.items[i];
+
+			r = names_add_exports(n, &o->vs.export_to, o->meta.namespace);
+			if (!r)
+				r = names_add_routes(w, n, o, &o->vs.tcp);
+			if (!r)
+				r = names_add_routes(w, n, o, &o->vs.tls);
+		}
+	}
+	return r;
+}
+
+/* One address and port of a Service while its entries are made. */
+struct mesh_port {
+	struct called to;
+	struct service_key key;
+	struct service value;
+	struct service_origin origin;
+	const struct names *names;
+};
+
+static int write_entry(struct world *w, struct mesh_port *m, struct plan *plan)
+{
+	int r = plan_write(w, plan, &m->value);
+
+	return r ? r : entry_write(w, &m->key, &m->value, &m->origin, plan);
+}
+
+/* Entries for the clients of those namespaces that get something else than `all`. */
+static int write_variants(struct world *w, struct mesh_port *m, const struct plan *all, bool *any)
+{
+	size_t i;
+	int r = 0;
+
+	for (i = 0; i < m->names->count && !r; i++) {
+		_cleanup_(plan_free) struct plan own = {0};
+
+		m->to.client = m->names->items[i];
+		r = plan_mesh(w, &m->to, &own);
+		if (r || plan_equal(&own, all))
+			continue;
+		*any = true;
+		m->key.ns = world_namespace(w, m->to.client);
+		r = m->key.ns ? write_entry(w, m, &own) : -ENOMEM;
+	}
+	m->key.ns = 0;
+	m->to.client = NULL;
+	return r;
+}
+
+static int compile_port(struct world *w, struct mesh_port *m)
+{
+	_cleanup_(plan_free) struct plan all = {0};
+	bool variants = false;
+	int r;
+
+	r = plan_mesh(w, &m->to, &all);
+	if (!r)
+		r = write_variants(w, m, &all, &variants);
+	m->value.flags = variants ? SERVICE_PER_NAMESPACE : 0;
+	return r ? r : write_entry(w, m, &all);
+}
+
+static int compile_address(struct world *w, struct host *h, const struct addr *addr, const struct names *names)
+{
+	const struct object *o = h->service;
+	size_t i;
+	int r = 0;
+
+	for (i = 0; i < h->port_count && !r; i++) {
+		struct sport *sp = &h->ports[i];
+		unsigned port = sp->port->port;
+		char name[HOST_MAX + 8];
+		struct mesh_port m = {
+			.to = {.port = port, .family = addr_family(addr), .host = h, .sp = sp, .addr = addr},
+			.key = {.addr = *addr, .port = port, .scope = SCOPE_MESH},
+			.origin = {.namespace = o->meta.namespace, .name = o->meta.name, .host = h->name},
+			.names = names,
+		};
+
+		snprintf(name, sizeof(name), "%s/%s:%u", o->meta.namespace, o->meta.name, port);
+		m.value.id = registry_id(w->registry, REG_SERVICE, name);
+		if (str_eq(o->service.session_affinity, "ClientIP"))
+			m.value.affinity_s = o->service.affinity_s;
+		r = m.value.id ? compile_port(w, &m) : -ENOMEM;
+	}
+	return r;
+}
+
+static int compile_service(struct world *w, const struct object *o)
+{
+	_cleanup_(names_free) struct names names = {0};
+	char name[HOST_MAX];
+	struct host *h;
+	struct addr addr;
+	size_t i;
+	int r;
+
+	if (str_eq(o->service.type, "ExternalName") || host_of_service(o->meta.name, o->meta.namespace, name))
+		return 0;
+	h = world_host(w, name);
+	if (!h || h->service != o)
+		return 0;
+	r = w->rules.map.count || w->mesh.map.count ? find_names(w, h, &names) : 0;
+	for (i = 0; i < o->service.cluster_ips.count && !r; i++)
+		if (!addr_parse(o->service.cluster_ips.items[i], &addr) && check_address(w, h, &addr))
+			r = compile_address(w, h, &addr, &names);
+	return r;
+}
+
+/* Who a pod is, by each of its addresses. */
+static int write_sources(struct world *w)
+{
+	struct addr addr;
+	size_t i, k;
+
+	for (i = 0; i < w->pods.count; i++) {
+		const struct object *o = w->pods.items[i];
+		__u32 ns = world_namespace(w, o->meta.namespace);
+
+		if (!ns)
+			return -ENOMEM;
+		for (k = 0; k < o->pod.ips.count; k++) {
+			struct source_entry *s;
+
+			if (addr_parse(o->pod.ips.items[k], &addr) ||
+			    bytemap_get(&w->pods_by_addr, addr.b, sizeof(addr.b)) != o)
+				continue;
+			s = table_push(&w->t->sources);
+			if (!s)
+				return -ENOMEM;
+			*s = (struct source_entry){.addr = addr, .value = {.ns = ns, .workload = i + 1}, .pod = o};
+		}
+	}
+	return 0;
+}
+
+static int compile_world(struct world *w)
+{
+	size_t i;
+	int r = check_objects(w);
+
+	for (i = 0; i < w->services.count && !r; i++)
+		r = compile_service(w, w->services.items[i]);
+	if (!r)
+		r = compile_gateways(w);
+	if (!r)
+		r = write_sources(w);
+	if (!r)
+		r = write_selected(w);
+	if (!r)
+		r = check_tables(w);
+	if (!r && w->nomem)
+		r = -ENOMEM;
+	return r;
+}
+
+int compile(const struct objects *objects, struct registry *registry, struct tables **out, struct errors *errors)
+{
+	_cleanup_(world_done) struct world w = {0};
+	int r;
+
+	r = world_init(&w, objects, registry, errors);
+	if (!r)
+		r = compile_world(&w);
+	if (r)
+		return r;
+	if (errors->count - errors->warnings > w.fatal_before)
+		return -EINVAL;
+	*out = TAKE_PTR(w.t);
+	return 0;
+}

@@ -1,0 +1,135 @@
+// SPDX-License-Identifier: Apache-2.0
+#include "compile_gateway.h"
+
+#include <errno.h>
+#include <strings.h>
+
+int entry_write(struct world *w, const struct service_key *key, const struct service *value,
+		const struct service_origin *origin, const struct plan *plan)
+{
+	struct service_entry *entry = table_push(&w->t->services);
+	struct service_origin *from = table_push(&w->t->service_origins);
+
+	if (!entry || !from)
+		return -ENOMEM;
+	entry->key = *key;
+	entry->value = *value;
+	*from = *origin;
+	return plan_origin(plan, from);
+}
+
+bool server_is_tcp(const struct gw_server *server)
+{
+	static const char *const tcp[] = {"TCP", "MONGO", "MYSQL", "REDIS"};
+	size_t i;
+
+	if (server->tls_mode)
+		return false;
+	for (i = 0; i < sizeof(tcp) / sizeof(tcp[0]); i++)
+		if (server->protocol && !strcasecmp(server->protocol, tcp[i]))
+			return true;
+	return false;
+}
+
+/* Ports that are taken already, so that the oldest Gateway keeps a port that two of them ask for. */
+struct node_ports {
+	bool taken[FAMILY_MAX][65536];
+};
+
+/* A packet from outside may be of either family: the wildcard address tells decide() which. */
+static struct service_key node_key(enum family family, unsigned port)
+{
+	struct service_key key = {.port = port, .scope = SCOPE_NODE};
+
+	if (family == FAMILY_V4)
+		key.addr.b[10] = key.addr.b[11] = 0xff;
+	return key;
+}
+
+static int write_port(struct world *w, struct node_ports *ports, enum family family, unsigned port,
+		      const struct service *value, const struct object *gw, const struct plan *plan)
+{
+	struct service_origin origin = {.namespace = gw->meta.namespace, .name = gw->meta.name, .host = ""};
+	struct service_key key = node_key(family, port);
+
+	if (!port || ports->taken[family][port])
+		return 0;
+	ports->taken[family][port] = true;
+	return entry_write(w, &key, value, &origin, plan);
+}
+
+/* The node ports of Services that stand for the Gateway's workloads. */
+static int write_node_ports(struct world *w, struct node_ports *ports, const struct called *to,
+			    const struct service *value, const struct plan *plan)
+{
+	const struct gateway *gw = &to->gateway->gateway;
+	size_t i, k;
+	int r = 0;
+
+	for (i = 0; gw->selector.count && i < w->services.count && !r; i++) {
+		const struct service_spec *s = &w->services.items[i]->service;
+
+		if (!labels_hold(&s->selector, &gw->selector))
+			continue;
+		for (k = 0; k < s->ports.count && !r; k++) {
+			const struct service_port *p = &s->ports.items[k];
+
+			if (p->port == to->port && (!p->protocol || !strcmp(p->protocol, "TCP")))
+				r = write_port(w, ports, to->family, p->node_port, value, to->gateway, plan);
+		}
+	}
+	return r;
+}
+
+static int write_server(struct world *w, struct node_ports *ports, const struct called *to, struct plan *plan)
+{
+	struct service value = {0};
+	char name[32];
+	int r;
+
+	snprintf(name, sizeof(name), "gateway:%u", to->port);
+	value.id = registry_id(w->registry, REG_SERVICE, name);
+	if (!value.id)
+		return -ENOMEM;
+	r = plan_write(w, plan, &value);
+	if (!r)
+		r = write_port(w, ports, to->family, to->port, &value, to->gateway, plan);
+	return r ? r : write_node_ports(w, ports, to, &value, plan);
+}
+
+static int compile_server(struct world *w, struct node_ports *ports, const struct object *gw,
+			  const struct gw_server *server)
+{
+	enum family family;
+	int r = 0;
+
+	for (family = 0; family < FAMILY_MAX && !r; family++) {
+		struct called to = {.gateway = gw, .port = server->port, .family = family, .client = gw->meta.namespace};
+		_cleanup_(plan_free) struct plan plan = {0};
+
+		if (ports->taken[family][server->port])
+			continue;
+		r = plan_gateway(w, &to, server, &plan);
+		if (!r && plan.rules.count)
+			r = write_server(w, ports, &to, &plan);
+	}
+	return r;
+}
+
+int compile_gateways(struct world *w)
+{
+	_cleanup_free_ struct node_ports *ports = w->gateways.count ? calloc(1, sizeof(*ports)) : NULL;
+	size_t i, k;
+	int r = 0;
+
+	if (w->gateways.count && !ports)
+		return -ENOMEM;
+	for (i = 0; i < w->gateways.count; i++) {
+		const struct object *gw = w->gateways.items[i];
+
+		for (k = 0; k < gw->gateway.servers.count && !r; k++)
+			if (server_is_tcp(&gw->gateway.servers.items[k]))
+				r = compile_server(w, ports, gw, &gw->gateway.servers.items[k]);
+	}
+	return r;
+}

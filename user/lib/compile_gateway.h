@@ -1,0 +1,19 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#ifndef WEFT_COMPILE_GATEWAY_H
+#define WEFT_COMPILE_GATEWAY_H
+/*
+ * Ports of the node that stand for Gateways.
+ */
+#include "compile_rules.h"
+
+/* Entries of SCOPE_NODE for every TCP server of every Gateway that has a rule. 0 or -ENOMEM. */
+int compile_gateways(struct world *w);
+
+/* One gen_services row; its rules have been written. 0 or -ENOMEM. */
+int entry_write(struct world *w, const struct service_key *key, const struct service *value,
+		const struct service_origin *origin, const struct plan *plan);
+
+/* Whether a Gateway server's protocol is carried as plain TCP. */
+bool server_is_tcp(const struct gw_server *server);
+
+#endif

@@ -1,0 +1,357 @@
+// SPDX-License-Identifier: Apache-2.0
+#include "compile_rules.h"
+
+#include <errno.h>
+
+#include "compile_match.h"
+
+void plan_free(struct plan *p)
+{
+	free(p->rules.items);
+	free(p->skipped.items);
+	*p = (struct plan){0};
+}
+
+/* One element of spec.tcp or spec.tls, and where it is. */
+struct place {
+	const struct object *o;
+	const struct l4_route *route;
+	const char *field; /* "tcp", "tls" */
+	size_t index;
+};
+
+static struct rule_origin origin_of(const struct object *o, const char *route, struct pos pos)
+{
+	return (struct rule_origin){.kind = kind_name(o->kind),
+				    .namespace = o->meta.namespace,
+				    .name = o->meta.name,
+				    .route = route,
+				    .file = o->file,
+				    .pos = pos,
+				    .conditions = ""};
+}
+
+static struct rule_origin place_origin(struct world *w, const struct place *at, const struct l4_match *m)
+{
+	struct pool **pool = &w->t->arena;
+	char *route;
+
+	if (m)
+		route = pool_printf(pool, "%s[%zu].match[%zu]", at->field, at->index,
+				    (size_t)(m - at->route->match.items));
+	else
+		route = pool_printf(pool, "%s[%zu]", at->field, at->index);
+	return origin_of(at->o, route, m && m->pos.line ? m->pos : at->route->pos);
+}
+
+static int skip(struct plan *p, struct rule_origin origin, const char *why)
+{
+	struct skipped_rule *s = table_push(&p->skipped);
+
+	if (!s || !why || !origin.route)
+		return -ENOMEM;
+	*s = (struct skipped_rule){.rule = origin, .why = why};
+	return 0;
+}
+
+/* The cluster that a destination means; NULL when out of memory. */
+static const struct pcluster *destination_cluster(struct world *w, const struct called *to, const struct object *o,
+						  const struct destination *d)
+{
+	const char *subset = d->subset ? d->subset : "";
+	unsigned port = d->port ? d->port : to->port;
+	char name[HOST_MAX];
+	struct host *h;
+	struct sport *sp;
+	struct view *view;
+
+	if (host_complete(d->host, o->meta.namespace, name))
+		name[0] = '\0';
+	h = world_host(w, name);
+	if (h && !d->port && h->port_count == 1)
+		port = h->ports[0].port->port;
+	sp = h ? host_port(h, port) : NULL;
+	if (!sp)
+		return cluster_unknown(w, name, port, subset);
+	view = host_view(w, h, to->client);
+	return view ? cluster_known(w, sp, subset, to->family, view) : NULL;
+}
+
+static struct proute *new_route(struct world *w, const char *name, size_t dests)
+{
+	struct proute *r = pool_alloc(&w->pool, sizeof(*r));
+
+	if (!r || !name)
+		return NULL;
+	r->name = name;
+	r->dests = pool_alloc(&w->pool, (dests + 1) * sizeof(*r->dests));
+	return r->dests ? r : NULL;
+}
+
+/* The weights of one destination are ignored; of several, those without one get nothing. */
+static struct proute *plan_route(struct world *w, const struct called *to, const struct place *at)
+{
+	const struct l4_route *route = at->route;
+	struct proute *r;
+	size_t i;
+
+	r = new_route(w,
+		      pool_printf(&w->pool, "%s/%s/%s[%zu]", at->o->meta.namespace, at->o->meta.name, at->field,
+				  at->index),
+		      route->route.count);
+	for (i = 0; r && i < route->route.count; i++) {
+		const struct route_destination *d = &route->route.items[i];
+		__u32 weight = route->route.count == 1 ? 1 : d->weight > 0 ? d->weight : 0;
+
+		if (!weight)
+			continue;
+		r->dests[r->count].cluster = destination_cluster(w, to, at->o, &d->destination);
+		r->dests[r->count].weight = weight;
+		if (!r->dests[r->count++].cluster)
+			return NULL;
+	}
+	return r;
+}
+
+static bool cluster_exists(const struct world *w, const struct pcluster *c)
+{
+	return w->t->cluster_origins.items[c->index].known;
+}
+
+static int add_rule(struct world *w, const struct called *to, struct plan *p, const struct place *at,
+		    const struct l4_match *m, struct proute *route)
+{
+	struct prule *r = table_push(&p->rules);
+
+	if (!r)
+		return -ENOMEM;
+	r->origin = place_origin(w, at, m);
+	r->route = route;
+	if (!r->origin.route || (m && match_conditions(w, to, m, &r->rule, &r->origin.conditions)))
+		return -ENOMEM;
+	/* Part of a weighted route may go nowhere and is refused in its turn; a route with nothing else is refused here. */
+	if (!route->count || (route->count == 1 && !cluster_exists(w, route->dests[0].cluster)))
+		r->rule.action = RULE_REFUSE;
+	p->closed = !r->rule.ns && !r->rule.selector;
+	return 0;
+}
+
+/* A rule per alternative that may hold here, all sharing one route. */
+static int plan_place(struct world *w, const struct called *to, struct plan *p, const struct place *at)
+{
+	struct proute *route = NULL;
+	size_t i, n = at->route->match.count ? at->route->match.count : 1;
+	int r = 0;
+
+	for (i = 0; i < n && !p->closed && !r; i++) {
+		const struct l4_match *m = at->route->match.count ? &at->route->match.items[i] : NULL;
+		const char *why = match_never(w, to, at->o, m);
+
+		if (why) {
+			r = skip(p, place_origin(w, at, m), why);
+			continue;
+		}
+		if (!route)
+			route = plan_route(w, to, at);
+		r = route ? add_rule(w, to, p, at, m, route) : -ENOMEM;
+	}
+	return r;
+}
+
+static int plan_routes(struct world *w, const struct called *to, struct plan *p, const struct object *o)
+{
+	size_t i;
+	int r = 0;
+
+	for (i = 0; i < o->vs.tcp.count && !p->closed && !r; i++)
+		r = plan_place(w, to, p, &(struct place){o, &o->vs.tcp.items[i], "tcp", i});
+	/* At a gateway the choice among tls routes needs the SNI: the checks have refused them. */
+	for (i = 0; !to->gateway && i < o->vs.tls.count && !p->closed && !r; i++)
+		r = plan_place(w, to, p, &(struct place){o, &o->vs.tls.items[i], "tls", i});
+	return r;
+}
+
+static int plan_plain(struct world *w, const struct called *to, struct plan *p)
+{
+	const struct object *o = to->host->service;
+	struct view *view = host_view(w, to->host, to->client);
+	struct prule *rule = table_push(&p->rules);
+	struct proute *route;
+
+	route = new_route(w, pool_printf(&w->pool, "%s/%s:%u", o->meta.namespace, o->meta.name, to->port), 1);
+	if (!view || !rule || !route)
+		return -ENOMEM;
+	route->dests[0].cluster = cluster_known(w, to->sp, "", to->family, view);
+	route->dests[0].weight = 1;
+	route->count = 1;
+	if (!route->dests[0].cluster)
+		return -ENOMEM;
+	rule->route = route;
+	rule->origin = origin_of(o, "", to->sp->port->pos.line ? to->sp->port->pos : o->pos);
+	p->closed = true;
+	return 0;
+}
+
+const struct object *virtual_service_for(struct world *w, const char *host, const char *client)
+{
+	struct host_iter it = host_iter(&w->mesh, host);
+	const struct hosted *hosted;
+	size_t i;
+
+	while ((hosted = host_iter_next(&it))) {
+		for (i = 0; i < hosted->refs.count; i++) {
+			const struct object *o = hosted->refs.items[i];
+
+			if (export_visible(&o->vs.export_to, o->meta.namespace, client))
+				return o;
+		}
+	}
+	return NULL;
+}
+
+/* Says of the VirtualServices that name the host as well why they are not the one in force. */
+static int skip_others(struct world *w, const struct called *to, struct plan *p, const struct object *chosen)
+{
+	struct host_iter it = host_iter(&w->mesh, to->host->name);
+	const struct hosted *hosted;
+	size_t i;
+	int r = 0;
+
+	while ((hosted = host_iter_next(&it)) && !r) {
+		for (i = 0; i < hosted->refs.count && !r; i++) {
+			const struct object *o = hosted->refs.items[i];
+			const char *why;
+
+			if (o == chosen)
+				continue;
+			if (!export_visible(&o->vs.export_to, o->meta.namespace, to->client))
+				why = "exportTo: not visible to the client's namespace";
+			else
+				why = pool_printf(&w->t->arena, "hosts: virtualservice %s/%s is older or more specific",
+						  chosen->meta.namespace, chosen->meta.name);
+			r = skip(p, origin_of(o, "", o->pos), why);
+		}
+	}
+	return r;
+}
+
+int plan_mesh(struct world *w, const struct called *to, struct plan *out)
+{
+	const struct object *o = w->mesh.map.count ? virtual_service_for(w, to->host->name, to->client) : NULL;
+	int r = 0;
+
+	if (w->mesh.map.count)
+		r = skip_others(w, to, out, o);
+	if (o && !r)
+		r = plan_routes(w, to, out, o);
+	if (!r && !out->closed)
+		r = plan_plain(w, to, out);
+	return r;
+}
+
+int plan_gateway(struct world *w, const struct called *to, const struct gw_server *server, struct plan *out)
+{
+	size_t i;
+	int r = 0;
+
+	for (i = 0; i < w->virtual_services.count && !out->closed && !r; i++) {
+		const struct object *o = w->virtual_services.items[i];
+
+		if (virtual_service_at(o, to->gateway, server))
+			r = plan_routes(w, to, out, o);
+	}
+	return r;
+}
+
+static bool route_equal(const struct proute *a, const struct proute *b)
+{
+	size_t i;
+
+	if (a->count != b->count || strcmp(a->name, b->name))
+		return false;
+	for (i = 0; i < a->count; i++)
+		if (a->dests[i].cluster != b->dests[i].cluster || a->dests[i].weight != b->dests[i].weight)
+			return false;
+	return true;
+}
+
+bool plan_equal(const struct plan *a, const struct plan *b)
+{
+	size_t i;
+
+	if (a->rules.count != b->rules.count)
+		return false;
+	for (i = 0; i < a->rules.count; i++) {
+		const struct prule *x = &a->rules.items[i], *y = &b->rules.items[i];
+
+		if (x->rule.ns != y->rule.ns || x->rule.selector != y->rule.selector || x->rule.action != y->rule.action ||
+		    !route_equal(x->route, y->route))
+			return false;
+	}
+	return true;
+}
+
+static int write_route(struct world *w, struct proute *p)
+{
+	struct route *r;
+	const char **name;
+	size_t i;
+
+	if (p->written)
+		return 0;
+	r = table_push(&w->t->routes);
+	name = table_push(&w->t->route_names);
+	if (!r || !name)
+		return -ENOMEM;
+	r->id = registry_id(w->registry, REG_ROUTE, p->name);
+	*name = registry_name(w->registry, REG_ROUTE, r->id);
+	r->dest_first = w->t->dests.count;
+	r->dest_count = p->count;
+	for (i = 0; i < p->count; i++) {
+		struct dest *d = table_push(&w->t->dests);
+
+		if (!d)
+			return -ENOMEM;
+		r->total += p->dests[i].weight;
+		*d = (struct dest){.cluster = p->dests[i].cluster->index, .end = r->total};
+	}
+	p->index = w->t->routes.count - 1;
+	p->written = true;
+	return *name ? 0 : -ENOMEM;
+}
+
+int plan_write(struct world *w, struct plan *p, struct service *s)
+{
+	size_t i;
+
+	s->rule_first = w->t->rules.count;
+	s->rule_count = p->rules.count;
+	for (i = 0; i < p->rules.count; i++) {
+		struct prule *from = &p->rules.items[i];
+		struct rule *rule = table_push(&w->t->rules);
+		struct rule_origin *origin = table_push(&w->t->rule_origins);
+
+		if (!rule || !origin)
+			return -ENOMEM;
+		*rule = from->rule;
+		*origin = from->origin;
+		if (rule->action != RULE_ROUTE)
+			continue;
+		if (write_route(w, from->route))
+			return -ENOMEM;
+		rule->route = from->route->index;
+	}
+	return 0;
+}
+
+int plan_origin(const struct plan *p, struct service_origin *origin)
+{
+	if (!p->skipped.count)
+		return 0;
+	origin->skipped = calloc(p->skipped.count, sizeof(*origin->skipped));
+	if (!origin->skipped)
+		return -ENOMEM;
+	memcpy(origin->skipped, p->skipped.items, p->skipped.count * sizeof(*origin->skipped));
+	origin->skipped_count = p->skipped.count;
+	return 0;
+}

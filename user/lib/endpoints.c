@@ -1,0 +1,220 @@
+// SPDX-License-Identifier: Apache-2.0
+#include "endpoints.h"
+
+#include <errno.h>
+
+/* Every endpoint met so far, so that its name is made and looked up once however many services it is in. */
+struct known_endpoint {
+	struct endpoint endpoint; /* the key: address and port; id and name are filled in */
+	const char *name;
+	size_t stamp; /* of the last list that has it */
+};
+
+struct endpoint_key {
+	struct addr addr;
+	__u16 port;
+	__u16 pad[3];
+};
+
+static struct known_endpoint *know(struct world *w, const struct addr *addr, __u16 port)
+{
+	struct endpoint_key *key, probe = {.addr = *addr, .port = port};
+	struct known_endpoint *e = bytemap_get(&w->members, &probe, sizeof(probe));
+	char name[ADDR_TEXT_MAX];
+	void **at;
+
+	if (e)
+		return e;
+	e = pool_alloc(&w->pool, sizeof(*e) + sizeof(*key));
+	if (!e)
+		return NULL;
+	key = memcpy(e + 1, &probe, sizeof(probe));
+	addr_format_port(addr, port, name);
+	e->endpoint = (struct endpoint){.addr = *addr, .port = port, .id = registry_id(w->registry, REG_ENDPOINT, name)};
+	e->name = registry_name(w->registry, REG_ENDPOINT, e->endpoint.id);
+	at = e->name ? bytemap_at(&w->members, key, sizeof(*key)) : NULL;
+	if (!at)
+		return NULL;
+	*at = e;
+	return e;
+}
+
+static struct member *members_push(struct world *w, struct members *list)
+{
+	if (list->count == list->room) {
+		size_t room = list->room ? list->room * 2 : 4;
+		struct member *items = pool_alloc(&w->pool, room * sizeof(*items));
+
+		if (!items)
+			return NULL;
+		if (list->count)
+			memcpy(items, list->items, list->count * sizeof(*items));
+		list->items = items;
+		list->room = room;
+	}
+	return &list->items[list->count++];
+}
+
+/* What is being gathered: the port's endpoints of one family. */
+struct gathering {
+	struct world *w;
+	const struct sport *sp;
+	enum family family;
+	struct members *list;
+	size_t stamp;
+};
+
+static int gather(struct gathering *g, const char *ip, __u16 port, const struct object *pod,
+		  const struct endpoint_address *address)
+{
+	struct known_endpoint *e;
+	struct member *m;
+	struct addr addr;
+
+	if (!port || addr_parse(ip, &addr) || addr_family(&addr) != g->family)
+		return 0;
+	e = know(g->w, &addr, port);
+	if (!e)
+		return -ENOMEM;
+	if (e->stamp == g->stamp || g->list->count == CLUSTER_MAX_ENDPOINTS)
+		return 0;
+	e->stamp = g->stamp;
+	m = members_push(g->w, g->list);
+	if (!m)
+		return -ENOMEM;
+	*m = (struct member){.endpoint = e->endpoint,
+			     .name = e->name,
+			     .pod = pod,
+			     .address = address,
+			     .ns = g->sp->host->service->meta.namespace};
+	return 0;
+}
+
+static bool same_port_name(const char *a, const char *b)
+{
+	return !strcmp(a ? a : "", b ? b : "");
+}
+
+/* The port of an Endpoints subset or a slice that this service port goes to; 0: none. */
+static __u16 set_port(const struct endpoint_set *set, const struct service_port *sp)
+{
+	size_t i;
+
+	for (i = 0; i < set->ports.count; i++) {
+		const struct endpoint_port *p = &set->ports.items[i];
+
+		if (p->protocol && strcmp(p->protocol, "TCP"))
+			continue;
+		if (!same_port_name(p->name, sp->name))
+			continue;
+		/* A slice port without a number stands for all ports. */
+		return p->port ? p->port : sp->target_port ? sp->target_port : sp->port;
+	}
+	return 0;
+}
+
+/* The addresses of one endpoint are interchangeable: the first of the family is enough, more would count it twice. */
+static int gather_address(struct gathering *g, const struct endpoint_address *a, __u16 port)
+{
+	size_t before = g->list->count, i;
+	int r = 0;
+
+	if (a->terminating || !(a->ready || g->sp->host->service->service.publish_not_ready))
+		return 0;
+	for (i = 0; i < a->ips.count && !r && g->list->count == before; i++)
+		r = gather(g, a->ips.items[i], port, NULL, a);
+	return r;
+}
+
+static int gather_set(struct gathering *g, const struct endpoint_set *set)
+{
+	__u16 port = set_port(set, g->sp->port);
+	size_t i;
+	int r = 0;
+
+	for (i = 0; port && i < set->addresses.count && !r; i++)
+		r = gather_address(g, &set->addresses.items[i], port);
+	return r;
+}
+
+static int gather_refs(struct gathering *g, const struct refs *refs)
+{
+	size_t i, k;
+	int r = 0;
+
+	for (i = 0; i < refs->count; i++)
+		for (k = 0; k < refs->items[i]->endpoints.sets.count && !r; k++)
+			r = gather_set(g, &refs->items[i]->endpoints.sets.items[k]);
+	return r;
+}
+
+static __u16 pod_target(const struct object *pod, const struct service_port *sp)
+{
+	size_t i;
+
+	if (!sp->target_name)
+		return sp->target_port ? sp->target_port : sp->port;
+	for (i = 0; i < pod->pod.ports.count; i++) {
+		const struct pod_port *p = &pod->pod.ports.items[i];
+
+		if (str_eq(p->name, sp->target_name) && (!p->protocol || !strcmp(p->protocol, "TCP")))
+			return p->port;
+	}
+	return 0;
+}
+
+static bool pod_serves(const struct object *pod, const struct service_spec *s)
+{
+	const struct pod_spec *p = &pod->pod;
+
+	if (p->deleting || str_eq(p->phase, "Failed") || str_eq(p->phase, "Succeeded"))
+		return false;
+	return (p->ready || s->publish_not_ready) && labels_hold(&pod->meta.labels, &s->selector);
+}
+
+static int gather_pods(struct gathering *g)
+{
+	const struct object *o = g->sp->host->service;
+	const struct refs *pods = world_pods_by_label(g->w, o->meta.namespace, &o->service.selector);
+	size_t i, k;
+	int r = 0;
+
+	for (i = 0; pods && i < pods->count && !r; i++) {
+		const struct object *pod = pods->items[i];
+
+		if (!pod_serves(pod, &o->service))
+			continue;
+		for (k = 0; k < pod->pod.ips.count && !r; k++)
+			r = gather(g, pod->pod.ips.items[k], pod_target(pod, g->sp->port), pod, NULL);
+	}
+	return r;
+}
+
+static int gather_all(struct gathering *g)
+{
+	const struct object *o = g->sp->host->service;
+	const struct refs *refs;
+	char key[HOST_MAX];
+	int n;
+
+	n = snprintf(key, sizeof(key), "%s/%s", o->meta.namespace, o->meta.name);
+	if (n >= (int)sizeof(key))
+		return 0;
+	refs = bytemap_get(&g->w->slices, key, n);
+	if (!refs)
+		refs = bytemap_get(&g->w->endpoints, key, n);
+	return refs ? gather_refs(g, refs) : gather_pods(g);
+}
+
+struct members *sport_members(struct world *w, struct sport *sp, enum family family)
+{
+	struct gathering g = {.w = w, .sp = sp, .family = family, .stamp = ++w->stamp};
+
+	if (sp->members[family])
+		return sp->members[family];
+	g.list = pool_alloc(&w->pool, sizeof(*g.list));
+	if (!g.list || gather_all(&g))
+		return NULL;
+	sp->members[family] = g.list;
+	return g.list;
+}

@@ -1,0 +1,101 @@
+// SPDX-License-Identifier: Apache-2.0
+/*
+ * Stable ids: per kind, one table of (name, id) pairs with an index by name and one by id. Ids found elsewhere may leave
+ * gaps, so an id is not an index.
+ */
+#include <errno.h>
+#include <string.h>
+
+#include "compile_map.h"
+#include "tables.h"
+
+struct entry {
+	const char *name;
+	__u32 id;
+};
+
+struct names {
+	struct bytemap by_name, by_id; /* -> struct entry */
+	__u32 last;
+};
+
+struct registry {
+	struct names kinds[REG_MAX];
+	struct pool *pool;
+};
+
+struct registry *registry_new(void)
+{
+	return calloc(1, sizeof(struct registry));
+}
+
+void registry_free(struct registry *r)
+{
+	size_t i;
+
+	if (!r)
+		return;
+	for (i = 0; i < REG_MAX; i++) {
+		bytemap_free(&r->kinds[i].by_name);
+		bytemap_free(&r->kinds[i].by_id);
+	}
+	pool_free(r->pool);
+	free(r);
+}
+
+static int names_add(struct registry *r, struct names *n, const char *name, size_t len, __u32 id)
+{
+	struct entry *e = pool_alloc(&r->pool, sizeof(*e));
+	char *copy = pool_copy(&r->pool, name, len);
+	void **by_name, **by_id;
+
+	if (!e || !copy)
+		return -ENOMEM;
+	*e = (struct entry){.name = copy, .id = id};
+	by_id = bytemap_at(&n->by_id, &e->id, sizeof(e->id));
+	if (!by_id)
+		return -ENOMEM;
+	*by_id = e;
+	by_name = bytemap_at(&n->by_name, copy, len);
+	if (!by_name)
+		return -ENOMEM;
+	*by_name = e;
+	if (id > n->last)
+		n->last = id;
+	return 0;
+}
+
+__u32 registry_id(struct registry *r, enum registry_kind kind, const char *name)
+{
+	struct names *n = &r->kinds[kind];
+	size_t len = strlen(name);
+	struct entry *e = bytemap_get(&n->by_name, name, len);
+
+	if (e)
+		return e->id;
+	if (n->last == UINT32_MAX || names_add(r, n, name, len, n->last + 1))
+		return 0;
+	return n->last;
+}
+
+const char *registry_name(const struct registry *r, enum registry_kind kind, __u32 id)
+{
+	struct entry *e = bytemap_get(&r->kinds[kind].by_id, &id, sizeof(id));
+
+	return e ? e->name : NULL;
+}
+
+int registry_adopt(struct registry *r, enum registry_kind kind, const char *name, __u32 id)
+{
+	struct names *n = &r->kinds[kind];
+	struct entry *by_name = bytemap_str(&n->by_name, name);
+	struct entry *by_id = bytemap_get(&n->by_id, &id, sizeof(id));
+
+	if (!id)
+		return -EINVAL;
+	if (by_name && by_name == by_id)
+		return 0;
+	if (by_name || by_id)
+		return -EEXIST;
+	return names_add(r, n, name, strlen(name), id);
+}

@@ -1,0 +1,132 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#ifndef WEFT_RESOLVE_H
+#define WEFT_RESOLVE_H
+/*
+ * One compilation's view of the objects: who is where, found by name, host, label or address without searching.
+ *
+ * Everything here is scratch memory of `struct world` and borrows from the objects. Functions that return int return 0,
+ * or -ENOMEM.
+ */
+#include "compile_map.h"
+#include "host.h"
+#include "tables.h"
+
+#define ROOT_NAMESPACE "istio-system"
+
+/* Objects in some order. Grows in the world's pool. */
+struct refs {
+	const struct object **items;
+	size_t count, room;
+};
+
+/* The objects that name one host or wildcard, oldest first. */
+struct hosted {
+	const char *host;
+	struct refs refs;
+};
+
+struct host_index {
+	struct bytemap map;	 /* host -> struct hosted */
+	bool lengths[HOST_MAX];	 /* lengths at which there is a wildcard */
+	bool wildcards;
+};
+
+/* What a host means for the objects of an index: the exact name first, then wildcards, longest first. */
+struct host_iter {
+	const struct host_index *index;
+	const char *host;
+	size_t len, next;
+};
+
+struct host_iter host_iter(const struct host_index *index, const char *host);
+const struct hosted *host_iter_next(struct host_iter *it);
+
+enum family { FAMILY_V6, FAMILY_V4, FAMILY_MAX };
+
+static inline enum family addr_family(const struct addr *a)
+{
+	return addr_is_v4(a) ? FAMILY_V4 : FAMILY_V6;
+}
+
+/* An endpoint of a service port. */
+struct member {
+	struct endpoint endpoint;
+	const char *name;			/* owned by the registry */
+	const struct object *pod;		/* if known */
+	const struct endpoint_address *address; /* that named it, if any: leads to the pod */
+	const char *ns;
+};
+
+struct members {
+	struct member *items;
+	size_t count, room;
+};
+
+struct pcluster;
+
+/* A TCP port of a known Service. */
+struct sport {
+	struct host *host;
+	const struct service_port *port;
+	enum port_protocol protocol;
+	struct members *members[FAMILY_MAX]; /* NULL until asked for */
+	struct pcluster *clusters;
+};
+
+struct view;
+
+/* A known Service. */
+struct host {
+	const char *name; /* FQDN */
+	const struct object *service;
+	struct sport *ports;
+	size_t port_count;
+	struct view *views;
+};
+
+struct world {
+	const struct objects *objects;
+	struct registry *registry;
+	struct errors *errors;
+	struct tables *t;
+	struct pool *pool;
+
+	struct refs services, pods, virtual_services, destination_rules, gateways; /* the last three oldest first */
+	struct bytemap hosts;	      /* FQDN -> struct host */
+	struct host_index mesh;	      /* VirtualServices bound to the mesh */
+	struct host_index rules;      /* DestinationRules */
+	struct bytemap slices;	      /* "ns/service" -> struct refs: EndpointSlices */
+	struct bytemap endpoints;     /* "ns/service" -> struct refs: Endpoints */
+	struct bytemap pods_by_name;  /* "ns/name" -> struct object */
+	struct bytemap pods_by_addr;  /* struct addr -> struct object */
+	struct bytemap pods_by_label; /* "ns\0key\0value" -> struct refs; namespace "" for all namespaces */
+	bool labels_of_all, labels_by_namespace; /* which part of pods_by_label is filled in */
+	struct bytemap namespaces;    /* name -> number + 1 */
+	struct bytemap selectors;     /* canonical labels -> number */
+	struct bytemap members;	      /* endpoint address and port -> struct known_endpoint */
+	struct bytemap addresses;     /* cluster IP -> struct host */
+	struct bytemap unknown;	      /* cluster name -> struct pcluster, destinations that don't exist */
+	size_t stamp;		      /* of the member list being built: finds repeated endpoints */
+	bool nomem;		      /* an allocation failed where it couldn't be returned: checked at the end */
+	size_t fatal_before; /* errors that were there at the start */
+};
+
+int world_init(struct world *w, const struct objects *objects, struct registry *registry, struct errors *errors);
+void world_done(struct world *w);
+
+int refs_add(struct world *w, struct refs *refs, const struct object *o);
+/* The host of that FQDN, or NULL. */
+struct host *world_host(const struct world *w, const char *fqdn);
+/* The TCP port of that number, or NULL. */
+struct sport *host_port(struct host *h, unsigned port);
+/* 1.., numbered in the order of first use; 0 when out of memory. */
+__u32 world_namespace(struct world *w, const char *name);
+/* The pods of `ns` (NULL: of all namespaces) that have the first of `labels`: the candidates for all of them. NULL: none. */
+const struct refs *world_pods_by_label(struct world *w, const char *ns, const struct kvs *labels);
+/* The pod behind an endpoint: by the reference of its slice, else by its address. NULL if it isn't known. */
+const struct object *member_pod(struct world *w, struct member *m);
+
+/* A reference to "mesh" among the object's gateways, or none given. */
+bool gateways_have_mesh(const struct strs *gateways);
+
+#endif
