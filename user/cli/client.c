@@ -1,0 +1,62 @@
+// SPDX-License-Identifier: Apache-2.0
+#include <errno.h>
+#include <string.h>
+
+#include "cleanup.h"
+#include "client.h"
+#include "json_io.h"
+#include "wire_client.h"
+
+json_t *client_request(const char *command)
+{
+	return json_pack("{s:s}", "command", command);
+}
+
+static void print_list(const json_t *reply, const char *key, const char *prefix)
+{
+	json_t *text;
+	size_t i;
+
+	json_array_foreach(json_object_get(reply, key), i, text)
+		fprintf(stderr, "%s%s\n", prefix, json_string_value(text));
+}
+
+static int unreachable(const struct cli *cli, int r)
+{
+	if (r == -ENOENT || r == -ECONNREFUSED)
+		return cmd_failed("no weftd runs on %s", cli->run_dir);
+	if (r == -EACCES || r == -EPERM)
+		return cmd_failed("%s/" WIRE_SOCKET ": only root may talk to weftd", cli->run_dir);
+	return cmd_failed("%s/" WIRE_SOCKET ": %s", cli->run_dir, strerror(-r));
+}
+
+int client_ask(const struct cli *cli, json_t *request, const struct files *files, json_t **data)
+{
+	_cleanup_(json_decrefp) json_t *owned = request;
+	_cleanup_(json_decrefp) json_t *reply = NULL;
+	_cleanup_close_ int fd = wire_connect(cli->run_dir);
+	int r;
+
+	if (!request)
+		return cmd_failed("out of memory");
+	if (fd < 0)
+		return unreachable(cli, fd);
+	r = wire_call(fd, request, files ? files->bytes : NULL, files ? files->size : 0, &reply);
+	if (r)
+		return unreachable(cli, r);
+	print_list(reply, "notes", "");
+	print_list(reply, "warnings", "warning: ");
+	print_list(reply, "errors", "");
+	if (!json_is_true(json_object_get(reply, "ok")))
+		return STATUS_FAILED;
+	*data = json_incref(json_object_get(reply, "data"));
+	return 0;
+}
+
+int client_print_json(const json_t *data)
+{
+	if (json_dumpf(data, stdout, JSON_INDENT(2) | JSON_SORT_KEYS | JSON_ENCODE_ANY | JSON_REAL_PRECISION(15)))
+		return cmd_failed("stdout: %s", strerror(errno));
+	putchar('\n');
+	return fflush(stdout) ? cmd_failed("stdout: %s", strerror(errno)) : STATUS_DONE;
+}

@@ -1,0 +1,29 @@
+// SPDX-License-Identifier: Apache-2.0
+#include "changes.h"
+#include "cleanup.h"
+#include "client.h"
+#include "json_io.h"
+
+int cmd_apply(struct cli *cli, int argc, char **argv)
+{
+	_cleanup_(cmd_list_free) struct cmd_list names = { 0 };
+	_cleanup_(files_free) struct files files = { 0 };
+	_cleanup_(json_decrefp) json_t *data = NULL;
+	const struct cmd_option options[] = { { 'f', "filename", .list = &names }, { 0 } };
+	json_t *request;
+	int r = cmd_options(cli, &argc, argv, options);
+
+	if (r)
+		return r;
+	if (argc > 1)
+		return cmd_wrong(argv[0], "unexpected argument \"%s\"", argv[1]);
+	if (!names.count)
+		return cmd_wrong(argv[0], "-f FILE is missing");
+	r = files_read(&names, &files);
+	if (r)
+		return r;
+	request = client_request("apply");
+	json_object_set_new(request, "files", files_json(&files));
+	r = client_ask(cli, request, &files, &data);
+	return r ? r : changes_print(data);
+}

@@ -1,0 +1,41 @@
+// SPDX-License-Identifier: Apache-2.0
+#include "changes.h"
+#include "cleanup.h"
+#include "client.h"
+#include "json_io.h"
+
+int cmd_delete(struct cli *cli, int argc, char **argv)
+{
+	_cleanup_(cmd_list_free) struct cmd_list names = { 0 };
+	_cleanup_(files_free) struct files files = { 0 };
+	_cleanup_(json_decrefp) json_t *data = NULL;
+	const char *namespace = "default";
+	bool ignore_missing = false;
+	const struct cmd_option options[] = {
+		{ 'f', "filename", .list = &names },
+		{ 'n', "namespace", .value = &namespace },
+		{ 0, "ignore-not-found", .flag = &ignore_missing },
+		{ 0 },
+	};
+	json_t *request;
+	int r = cmd_options(cli, &argc, argv, options);
+
+	if (r)
+		return r;
+	if (names.count ? argc > 1 : argc != 3)
+		return cmd_wrong(argv[0], "either -f FILE or KIND NAME is expected");
+	r = files_read(&names, &files);
+	if (r)
+		return r;
+	request = client_request("delete");
+	json_object_set_new(request, "ignore_missing", json_boolean(ignore_missing));
+	if (names.count) {
+		json_object_set_new(request, "files", files_json(&files));
+	} else {
+		json_object_set_new(request, "kind", json_text(argv[1]));
+		json_object_set_new(request, "name", json_text(argv[2]));
+		json_object_set_new(request, "namespace", json_text(namespace));
+	}
+	r = client_ask(cli, request, &files, &data);
+	return r ? r : changes_print(data);
+}

@@ -1,0 +1,150 @@
+// SPDX-License-Identifier: Apache-2.0
+#include <stdarg.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "cmd.h"
+
+int cmd_wrong(const char *name, const char *fmt, ...)
+{
+	va_list args;
+
+	fputs("weft: ", stderr);
+	va_start(args, fmt);
+	vfprintf(stderr, fmt, args);
+	va_end(args);
+	fprintf(stderr, "\nTry weft%s%s --help.\n", name ? " " : "", name ? name : "");
+	return STATUS_USAGE;
+}
+
+int cmd_failed(const char *fmt, ...)
+{
+	va_list args;
+
+	fputs("weft: ", stderr);
+	va_start(args, fmt);
+	vfprintf(stderr, fmt, args);
+	va_end(args);
+	fputc('\n', stderr);
+	return STATUS_FAILED;
+}
+
+void cmd_list_free(struct cmd_list *list)
+{
+	free(list->items);
+	*list = (struct cmd_list){ 0 };
+}
+
+static int list_add(struct cmd_list *list, const char *item)
+{
+	const char **items = reallocarray(list->items, list->count + 1, sizeof(*items));
+
+	if (!items)
+		return cmd_failed("out of memory");
+	items[list->count++] = item;
+	list->items = items;
+	return 0;
+}
+
+/* Whether `word` is this option; then *value is what is stuck to it, or NULL. */
+static bool is_option(const struct cmd_option *o, const char *word, const char **value)
+{
+	size_t len = o->name ? strlen(o->name) : 0;
+
+	*value = NULL;
+	if (word[1] != '-') {
+		if (!o->letter || word[1] != o->letter)
+			return false;
+		*value = word[2] ? word + 2 : NULL;
+		/* -o=json, as kubectl has it */
+		if (*value && **value == '=')
+			(*value)++;
+		return true;
+	}
+	if (!len || strncmp(word + 2, o->name, len) != 0)
+		return false;
+	*value = word[2 + len] == '=' ? word + 3 + len : NULL;
+	return !word[2 + len] || *value;
+}
+
+static const struct cmd_option *find(const struct cmd_option *options, const char *word, const char **value)
+{
+	for (; options->flag || options->value || options->list; options++)
+		if (is_option(options, word, value))
+			return options;
+	return NULL;
+}
+
+/* Sets one option. *used is the number of words it took. */
+static int set(const struct cmd_option *o, const char *value, const char *next, int *used, const char *name,
+	       const char *word)
+{
+	*used = 1;
+	if (o->flag) {
+		if (value)
+			return cmd_wrong(name, "%s: no value is expected", word);
+		*o->flag = true;
+		return 0;
+	}
+	if (!value) {
+		if (!next)
+			return cmd_wrong(name, "%s: a value is missing", word);
+		value = next;
+		*used = 2;
+	}
+	if (o->list)
+		return list_add(o->list, value);
+	*o->value = value;
+	return 0;
+}
+
+static int check_output(const char *name, const char *output)
+{
+	const struct cmd *cmd = cmd_find(name);
+	size_t len = output ? strlen(output) : 0;
+
+	if (!output)
+		return 0;
+	for (const char *at = cmd->outputs; at && *at; at += strcspn(at, " "), at += strspn(at, " "))
+		if (strcspn(at, " ") == len && strncmp(at, output, len) == 0)
+			return 0;
+	return cmd_wrong(name, "-o %s: not a format of weft %s", output, name);
+}
+
+int cmd_options(struct cli *cli, int *argc, char **argv, const struct cmd_option *options)
+{
+	const struct cmd_option global[] = {
+		{ 'o', "output", .value = &cli->output },
+		{ 0, "run-dir", .value = &cli->run_dir },
+		{ 0 },
+	};
+	int left = 1, i = 1, used, r;
+
+	while (i < *argc) {
+		const struct cmd_option *o;
+		const char *value;
+
+		if (strcmp(argv[i], "--") == 0) {
+			i++;
+			break;
+		}
+		if (argv[i][0] != '-' || !argv[i][1]) {
+			argv[left++] = argv[i++];
+			continue;
+		}
+		o = find(options, argv[i], &value);
+		if (!o)
+			o = find(global, argv[i], &value);
+		if (!o)
+			return cmd_wrong(argv[0], "unknown option \"%s\"", argv[i]);
+		r = set(o, value, i + 1 < *argc ? argv[i + 1] : NULL, &used, argv[0], argv[i]);
+		if (r)
+			return r;
+		i += used;
+	}
+	while (i < *argc)
+		argv[left++] = argv[i++];
+	*argc = left;
+	return check_output(argv[0], cli->output);
+}

@@ -1,0 +1,90 @@
+// SPDX-License-Identifier: Apache-2.0
+#include <errno.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <time.h>
+
+#include "cleanup.h"
+#include "client.h"
+#include "json_io.h"
+#include "wire_client.h"
+
+enum { POLL_MS = 50, TIMEOUT_MAX_S = 86400 };
+
+static double now(void)
+{
+	struct timespec t;
+
+	clock_gettime(CLOCK_MONOTONIC, &t);
+	return (double)t.tv_sec + (double)t.tv_nsec / 1e9;
+}
+
+/* weftd listens from the moment it is ready. */
+static int wait_ready(const struct cli *cli, long seconds)
+{
+	double end = now() + (double)seconds;
+
+	for (;;) {
+		int fd = wire_connect(cli->run_dir);
+
+		if (fd >= 0) {
+			close(fd);
+			return 0;
+		}
+		if (fd != -ENOENT && fd != -ECONNREFUSED && fd != -EAGAIN)
+			return 0; /* client_ask() says what it is */
+		if (now() >= end)
+			return cmd_failed("weftd is not ready on %s after %ld s", cli->run_dir, seconds);
+		nanosleep(&(struct timespec){ .tv_nsec = POLL_MS * 1000000L }, NULL);
+	}
+}
+
+static int print(const json_t *data)
+{
+	const char *kind;
+	json_t *count;
+
+	printf("weftd %s is ready (process %lld)\n", json_get_text(data, "version", "?"),
+	       (long long)json_get_int(data, "pid", 0));
+	printf("generation   %lld\n", (long long)json_get_int(data, "generation", 0));
+	printf("pods         %lld\n", (long long)json_get_int(data, "pods", 0));
+	printf("nics         %lld\n", (long long)json_get_int(data, "nics", 0));
+	printf("connections  %lld\n", (long long)json_get_int(data, "connections", 0));
+	printf("attached by  %s\n", json_get_text(data, "attach", "?"));
+	printf("kernel       %s\n", json_get_text(data, "kernel", "?"));
+	printf("pinned at    %s\n", json_get_text(data, "bpffs", "?"));
+	printf("state in     %s\n", json_get_text(data, "state_dir", "?"));
+	json_object_foreach(json_object_get(data, "objects"), kind, count)
+		printf("%-20s %lld\n", kind, (long long)json_integer_value(count));
+	return STATUS_DONE;
+}
+
+int cmd_status(struct cli *cli, int argc, char **argv)
+{
+	_cleanup_(json_decrefp) json_t *data = NULL;
+	const char *timeout = "30";
+	bool wait = false;
+	const struct cmd_option options[] = {
+		{ 0, "wait", .flag = &wait },
+		{ 0, "timeout", .value = &timeout },
+		{ 0 },
+	};
+	char *end;
+	long seconds;
+	int r = cmd_options(cli, &argc, argv, options);
+
+	if (r)
+		return r;
+	if (argc > 1)
+		return cmd_wrong(argv[0], "unexpected argument \"%s\"", argv[1]);
+	seconds = strtol(timeout, &end, 10);
+	/* "30s" is what kubectl's users type. */
+	if (end == timeout || (*end && (end[0] != 's' || end[1])) || seconds < 0 || seconds > TIMEOUT_MAX_S)
+		return cmd_wrong(argv[0], "--timeout: a number of seconds is expected, not \"%s\"", timeout);
+	r = wait ? wait_ready(cli, seconds) : 0;
+	if (!r)
+		r = client_ask(cli, client_request("status"), NULL, &data);
+	if (r)
+		return r;
+	return cli->output ? client_print_json(data) : print(data);
+}

@@ -1,0 +1,145 @@
+// SPDX-License-Identifier: Apache-2.0
+#include <dirent.h>
+#include <errno.h>
+#include <fcntl.h>
+#include <string.h>
+#include <sys/stat.h>
+
+#include "cleanup.h"
+#include "files.h"
+#include "json_io.h"
+#include "wire.h"
+
+enum { CHUNK = 64 << 10 };
+
+static int make_room(struct files *f)
+{
+	size_t room = f->room ? 2 * f->room : CHUNK;
+	char *bytes;
+
+	if (f->size < f->room)
+		return 0;
+	bytes = realloc(f->bytes, room);
+	if (!bytes)
+		return -ENOMEM;
+	f->bytes = bytes;
+	f->room = room;
+	return 0;
+}
+
+static int read_bytes(struct files *f, int fd)
+{
+	for (;;) {
+		int r = make_room(f);
+		ssize_t n;
+
+		if (r)
+			return r;
+		n = read(fd, f->bytes + f->size, f->room - f->size);
+		if (n < 0 && errno == EINTR)
+			continue;
+		if (n <= 0)
+			return n ? -errno : 0;
+		f->size += n;
+		if (f->size > WIRE_BLOB_MAX)
+			return -EFBIG;
+	}
+}
+
+static int read_file(struct files *f, const char *name)
+{
+	_cleanup_close_ int opened = -1;
+	struct file *items;
+	size_t at = f->size;
+	int fd = STDIN_FILENO, r;
+
+	if (strcmp(name, "-") != 0) {
+		fd = opened = open(name, O_RDONLY | O_CLOEXEC);
+		if (fd < 0)
+			return cmd_failed("%s: %s", name, strerror(errno));
+	}
+	r = read_bytes(f, fd);
+	if (r)
+		return cmd_failed("%s: %s", name, strerror(-r));
+	items = reallocarray(f->items, f->count + 1, sizeof(*items));
+	if (!items)
+		return cmd_failed("out of memory");
+	f->items = items;
+	items[f->count] = (struct file){ strdup(name), at, f->size - at };
+	return items[f->count++].name ? 0 : cmd_failed("out of memory");
+}
+
+static int is_rules(const struct dirent *e)
+{
+	const char *dot = strrchr(e->d_name, '.');
+
+	return dot && dot != e->d_name &&
+	       (strcmp(dot, ".yaml") == 0 || strcmp(dot, ".yml") == 0 || strcmp(dot, ".json") == 0);
+}
+
+/* The locale has no say in the order in which rules are applied. */
+static int by_name(const struct dirent **a, const struct dirent **b)
+{
+	return strcmp((*a)->d_name, (*b)->d_name);
+}
+
+static int read_entry(struct files *f, const char *dir, const char *entry)
+{
+	_cleanup_free_ char *path = NULL;
+	size_t len = strlen(dir);
+
+	if (asprintf(&path, "%s%s%s", dir, len && dir[len - 1] == '/' ? "" : "/", entry) < 0) {
+		path = NULL;
+		return cmd_failed("out of memory");
+	}
+	return read_file(f, path);
+}
+
+static int read_dir(struct files *f, const char *dir)
+{
+	struct dirent **entries;
+	int n = scandir(dir, &entries, is_rules, by_name), r = 0;
+
+	if (n < 0)
+		return cmd_failed("%s: %s", dir, strerror(errno));
+	for (int i = 0; i < n; i++) {
+		if (read_entry(f, dir, entries[i]->d_name))
+			r = STATUS_FAILED;
+		free(entries[i]);
+	}
+	free(entries);
+	return n ? r : cmd_failed("%s: no .yaml, .yml or .json file in it", dir);
+}
+
+int files_read(const struct cmd_list *names, struct files *out)
+{
+	int r = 0;
+
+	for (size_t i = 0; i < names->count; i++) {
+		struct stat st;
+		bool dir = !stat(names->items[i], &st) && S_ISDIR(st.st_mode);
+
+		if (dir ? read_dir(out, names->items[i]) : read_file(out, names->items[i]))
+			r = STATUS_FAILED;
+	}
+	return r;
+}
+
+void files_free(struct files *f)
+{
+	for (size_t i = 0; i < f->count; i++)
+		free(f->items[i].name);
+	free(f->items);
+	free(f->bytes);
+	*f = (struct files){ 0 };
+}
+
+json_t *files_json(const struct files *f)
+{
+	json_t *list = json_array();
+
+	for (size_t i = 0; i < f->count; i++)
+		json_array_append_new(list, json_pack("{s:o, s:I}", "name", json_text(f->items[i].name), "size",
+						      (json_int_t)f->items[i].size));
+	return list;
+}

@@ -1,0 +1,34 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#ifndef WEFT_FILES_H
+#define WEFT_FILES_H
+/*
+ * What -f names, read.
+ */
+#include <jansson.h>
+#include <stddef.h>
+
+#include "cmd.h"
+
+struct file {
+	char *name; /* as the user named it; "-" for standard input */
+	size_t at;  /* of its bytes in files.bytes */
+	size_t size;
+};
+
+/* All files of a call, their bytes one after the other. Zero-initialise; free with files_free(). */
+struct files {
+	struct file *items;
+	size_t count;
+	char *bytes;
+	size_t size, room;
+};
+
+/* Reads files, "-", and directories: their .yaml, .yml and .json files in the order of their names. 0, or
+ * STATUS_FAILED after a message for each that can't be read. */
+int files_read(const struct cmd_list *names, struct files *out);
+void files_free(struct files *f);
+
+/* [{"name", "size"}...] for a request; a new value. */
+json_t *files_json(const struct files *f);
+
+#endif

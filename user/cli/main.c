@@ -1,0 +1,7 @@
+// SPDX-License-Identifier: Apache-2.0
+#include "cmd.h"
+
+int main(int argc, char **argv)
+{
+	return cmd_main(argc, argv);
+}

@@ -1,0 +1,35 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#ifndef WEFT_HANDLERS_OBJECT_H
+#define WEFT_HANDLERS_OBJECT_H
+/*
+ * Objects and addresses as JSON, for the replies. New values belong to the caller; NULL when out of memory.
+ */
+#include <jansson.h>
+
+#include "model.h"
+
+struct node;
+
+json_t *node_json(const struct node *n);
+
+/* The object as it was given, with its namespace filled in. */
+json_t *object_json(const struct object *o);
+
+/* Where it came from: "rules.yaml:12:1". */
+json_t *object_place(const struct object *o);
+
+/* [[HEADING, value]...]: what a table shows of an object of its kind; `wide` adds more. */
+json_t *object_columns(const struct object *o, bool wide);
+
+/* "a, b" of a list; "k=v, k=v" of labels. */
+json_t *strs_text(const struct strs *list);
+json_t *kvs_text(const struct kvs *list);
+
+/* "10.0.0.1" or "fd00::1"; "10.0.0.1:80" or "[fd00::1]:80". */
+enum { ADDR_TEXT = 64 };
+const char *addr_text(const struct addr *a, char buf[ADDR_TEXT]);
+const char *addr_port_text(const struct addr *a, unsigned port, char buf[ADDR_TEXT]);
+/* 0 or -EINVAL. */
+int addr_read(const char *text, struct addr *out);
+
+#endif
