@@ -1,0 +1,364 @@
+// SPDX-License-Identifier: Apache-2.0
+#include "env.h"
+
+#include <arpa/inet.h>
+#include <assert.h>
+#include <bpf/bpf.h>
+#include <bpf/libbpf.h>
+#include <errno.h>
+#include <linux/bpf.h>
+#include <net/if.h>
+#include <sched.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/ioctl.h>
+#include <sys/mount.h>
+#include <sys/socket.h>
+#include <time.h>
+#include <unistd.h>
+
+#include "frame.h"
+#include "sweep.skel.h"
+#include "tc.skel.h"
+
+#define must(what)                                       \
+	do {                                             \
+		if (!(what)) {                           \
+			perror(#what);                   \
+			abort();                         \
+		}                                        \
+	} while (0)
+
+struct env {
+	struct env_options o;
+	char dir[32];
+	struct tc_bpf *tc;
+	struct sweep_bpf *sweep;
+	struct ring_buffer *events;
+	struct reset_event resets[16];
+	unsigned reset_count;
+};
+
+static struct addr parse_addr(int family, const char *ip4, const char *ip6)
+{
+	struct addr a = {.b = {[10] = 0xff, [11] = 0xff}};
+
+	must(family == 4 ? inet_pton(AF_INET, ip4, a.b + 12) : inet_pton(AF_INET6, ip6, a.b));
+	return a;
+}
+
+struct addr env_client(const struct env *e)
+{
+	return parse_addr(e->o.family, "10.244.0.1", "fd00:244::1");
+}
+
+struct addr env_vip(const struct env *e)
+{
+	return parse_addr(e->o.family, "10.96.0.10", "fd00:96::10");
+}
+
+struct addr env_other_vip(const struct env *e)
+{
+	return parse_addr(e->o.family, "10.96.0.11", "fd00:96::11");
+}
+
+struct addr env_router(const struct env *e)
+{
+	return parse_addr(e->o.family, "192.0.2.1", "2001:db8::1");
+}
+
+struct addr env_endpoint(const struct env *e)
+{
+	return e->o.hairpin ? env_client(e) : parse_addr(e->o.family, "10.244.0.2", "fd00:244::2");
+}
+
+void tuple_turn(struct tuple *to, const struct tuple *from)
+{
+	*to = (struct tuple){.src = from->dst, .dst = from->src, .sport = from->dport, .dport = from->sport};
+}
+
+/* Programs must see no address, route or pin of the machine. */
+static void enter_namespaces(struct env *e)
+{
+	struct ifreq lo = {.ifr_name = "lo", .ifr_flags = IFF_UP};
+	int fd;
+
+	must(!unshare(CLONE_NEWNS | CLONE_NEWNET));
+	must(!mount(NULL, "/", NULL, MS_REC | MS_PRIVATE, NULL));
+	snprintf(e->dir, sizeof(e->dir), "/tmp/weft-prog.XXXXXX");
+	must(mkdtemp(e->dir));
+	must(!mount("bpf", e->dir, "bpf", 0, NULL));
+	fd = socket(AF_INET, SOCK_DGRAM | SOCK_CLOEXEC, 0);
+	must(fd >= 0 && !ioctl(fd, SIOCSIFFLAGS, &lo));
+	close(fd);
+}
+
+static int on_reset(void *ctx, void *data, size_t len)
+{
+	struct env *e = ctx;
+
+	assert(len >= sizeof(struct reset_event));
+	if (e->reset_count < sizeof(e->resets) / sizeof(*e->resets))
+		memcpy(&e->resets[e->reset_count++], data, sizeof(struct reset_event));
+	return 0;
+}
+
+static void load(struct env *e)
+{
+	LIBBPF_OPTS(bpf_object_open_opts, opts, .pin_root_path = e->dir);
+
+	must(e->tc = tc_bpf__open_opts(&opts));
+	must(e->sweep = sweep_bpf__open_opts(&opts));
+	bpf_map__set_max_entries(e->tc->maps.conns, e->o.table_size ?: 1024);
+	bpf_map__set_max_entries(e->sweep->maps.conns, e->o.table_size ?: 1024);
+	must(!tc_bpf__load(e->tc));
+	must(!sweep_bpf__load(e->sweep));
+	must(e->events = ring_buffer__new(bpf_map__fd(e->tc->maps.events), on_reset, e, NULL));
+}
+
+static int inner_new(enum bpf_map_type type, const char *name, __u32 key, __u32 value, __u32 flags)
+{
+	LIBBPF_OPTS(bpf_map_create_opts, opts, .map_flags = flags);
+	int fd = bpf_map_create(type, name, key, value, 8, &opts);
+
+	must(fd >= 0);
+	return fd;
+}
+
+static int table_new(struct bpf_map *outer, bool hash, __u32 key, __u32 value)
+{
+	__u32 slot = 1;
+	int fd = inner_new(hash ? BPF_MAP_TYPE_HASH : BPF_MAP_TYPE_ARRAY, "inner", key, value,
+			   hash ? 0 : BPF_F_INNER_MAP);
+
+	must(!bpf_map_update_elem(bpf_map__fd(outer), &slot, &fd, 0));
+	return fd;
+}
+
+static void put_close(int fd, const void *key, const void *value)
+{
+	must(!bpf_map_update_elem(fd, key, value, 0));
+	close(fd);
+}
+
+static void fill_tables(struct env *e)
+{
+	struct service service = {.id = SERVICE_ID, .rule_count = 1};
+	struct service_key key = {.addr = env_vip(e), .port = VIP_PORT}, other = {.addr = env_other_vip(e), .port = VIP_PORT};
+	struct rule rule = {.route = 0};
+	struct route route = {.id = ROUTE_ID, .dest_count = 1, .total = 1};
+	struct dest dest = {.cluster = 0, .end = 1};
+	struct cluster cluster = {
+		.id = CLUSTER_ID,
+		.max_connections = e->o.max_connections,
+		.ep_count = !e->o.no_endpoint,
+		.connect_timeout_ms = e->o.connect_timeout_ms,
+		.idle_timeout_ms = e->o.idle_timeout_ms,
+		.max_duration_ms = e->o.max_duration_ms,
+	};
+	struct endpoint endpoint = {.addr = env_endpoint(e), .id = ENDPOINT_ID, .port = ENDPOINT_PORT};
+	__u64 generation = 1;
+	__u32 zero = 0;
+	int fd = table_new(e->tc->maps.gen_services, true, sizeof(key), sizeof(service));
+
+	must(!bpf_map_update_elem(fd, &other, &service, 0));
+	put_close(fd, &key, &service);
+	put_close(table_new(e->tc->maps.gen_rules, false, 4, sizeof(rule)), &zero, &rule);
+	put_close(table_new(e->tc->maps.gen_routes, false, 4, sizeof(route)), &zero, &route);
+	put_close(table_new(e->tc->maps.gen_dests, false, 4, sizeof(dest)), &zero, &dest);
+	put_close(table_new(e->tc->maps.gen_clusters, false, 4, sizeof(cluster)), &zero, &cluster);
+	put_close(table_new(e->tc->maps.gen_endpoints, false, 4, sizeof(endpoint)), &zero, &endpoint);
+	if (!e->o.without_generation)
+		must(!bpf_map_update_elem(bpf_map__fd(e->tc->maps.generation), &zero, &generation, 0));
+}
+
+static void fill_counters(struct env *e)
+{
+	struct cluster_stat cluster = {.name = "outbound|9000||echo.default.svc.cluster.local"};
+	struct endpoint_stat endpoint = {.name = "10.244.0.2:8080"};
+	struct route_stat route = {.name = "default/echo:9000"};
+	struct dest_key key = {.route = ROUTE_ID, .cluster = CLUSTER_ID};
+	struct dest_stat dest = {.route = "default/echo:9000"};
+	__u32 id = CLUSTER_ID;
+
+	must(!bpf_map_update_elem(bpf_map__fd(e->tc->maps.clusters), &id, &cluster, 0));
+	id = ENDPOINT_ID;
+	must(!bpf_map_update_elem(bpf_map__fd(e->tc->maps.endpoints), &id, &endpoint, 0));
+	id = ROUTE_ID;
+	must(!bpf_map_update_elem(bpf_map__fd(e->tc->maps.routes), &id, &route, 0));
+	must(!bpf_map_update_elem(bpf_map__fd(e->tc->maps.dests), &key, &dest, 0));
+}
+
+static void add_pod(struct env *e, __u32 ifindex, struct addr a)
+{
+	struct pod pod = {.addr = a, .netns_id = ~0u, .mac = {2, 0, 0, 0, 1, ifindex}, .name = "veth"};
+
+	must(!bpf_map_update_elem(bpf_map__fd(e->tc->maps.pods), &ifindex, &pod, 0));
+	must(!bpf_map_update_elem(bpf_map__fd(e->tc->maps.pod_addrs), &a, &ifindex, 0));
+}
+
+struct env *env_new(const struct env_options *o)
+{
+	struct env *e = calloc(1, sizeof(*e));
+
+	must(e);
+	e->o = *o;
+	enter_namespaces(e);
+	load(e);
+	fill_tables(e);
+	fill_counters(e);
+	add_pod(e, CLIENT_IF, env_client(e));
+	if (!o->hairpin && !o->remote_endpoint)
+		add_pod(e, ENDPOINT_IF, env_endpoint(e));
+	return e;
+}
+
+void env_free(struct env *e)
+{
+	ring_buffer__free(e->events);
+	tc_bpf__destroy(e->tc);
+	sweep_bpf__destroy(e->sweep);
+	umount(e->dir);
+	rmdir(e->dir);
+	free(e);
+}
+
+struct env_result env_run(struct env *e, const char *program, const struct env_packet *in)
+{
+	struct env_result r = {.action = -2};
+	struct bpf_program *prog = bpf_object__find_program_by_name(e->tc->obj, program);
+	__u8 frame[FRAME_MAX], out[FRAME_MAX];
+	LIBBPF_OPTS(bpf_test_run_opts, opts, .data_in = frame, .data_out = out, .data_size_out = sizeof(out));
+
+	must(prog);
+	opts.data_size_in = frame_put(frame, in);
+	must(!bpf_prog_test_run_opts(bpf_program__fd(prog), &opts));
+	r.action = opts.retval;
+	frame_get(out, in, &r);
+	return r;
+}
+
+struct verdict env_explain(struct env *e, const struct question *q)
+{
+	__u8 data[EXPLAIN_PACKET] = {}, out[EXPLAIN_PACKET];
+	struct verdict v;
+	LIBBPF_OPTS(bpf_test_run_opts, opts, .data_in = data, .data_size_in = sizeof(data), .data_out = out,
+		    .data_size_out = sizeof(out));
+
+	memcpy(data, q, sizeof(*q));
+	must(!bpf_prog_test_run_opts(bpf_program__fd(e->tc->progs.explain), &opts));
+	must(opts.retval == 0);
+	memcpy(&v, out, sizeof(v));
+	return v;
+}
+
+struct sweep_args env_sweep(struct env *e, __u32 check_gone)
+{
+	struct sweep_args args = {.check_gone = check_gone};
+	LIBBPF_OPTS(bpf_test_run_opts, opts, .ctx_in = &args, .ctx_size_in = sizeof(args));
+
+	must(!bpf_prog_test_run_opts(bpf_program__fd(e->sweep->progs.sweep), &opts));
+	return args;
+}
+
+unsigned env_entries(struct env *e)
+{
+	int fd = bpf_map__fd(e->tc->maps.conns);
+	struct tuple key, next, *at = NULL;
+	unsigned n = 0;
+
+	while (!bpf_map_get_next_key(fd, at, &next)) {
+		key = next;
+		at = &key;
+		n++;
+	}
+	return n;
+}
+
+static void look_up(struct bpf_map *map, __u32 id, void *out)
+{
+	must(!bpf_map_lookup_elem(bpf_map__fd(map), &id, out));
+}
+
+struct cluster_stat env_cluster(struct env *e)
+{
+	struct cluster_stat s;
+
+	look_up(e->tc->maps.clusters, CLUSTER_ID, &s);
+	return s;
+}
+
+struct endpoint_stat env_endpoint_stat(struct env *e)
+{
+	struct endpoint_stat s;
+
+	look_up(e->tc->maps.endpoints, ENDPOINT_ID, &s);
+	return s;
+}
+
+__u64 env_reason(struct env *e, enum reason reason)
+{
+	struct reason_stat s;
+
+	look_up(e->tc->maps.reasons, reason, &s);
+	return s.count;
+}
+
+__u64 env_picks(struct env *e)
+{
+	struct route_stat s;
+
+	look_up(e->tc->maps.routes, ROUTE_ID, &s);
+	return s.picks;
+}
+
+bool env_conn(struct env *e, const struct tuple *key, struct conn *out)
+{
+	return !bpf_map_lookup_elem(bpf_map__fd(e->tc->maps.conns), key, out);
+}
+
+static void age_entry(struct env *e, const struct tuple *key, unsigned ms)
+{
+	struct conn c;
+
+	if (!env_conn(e, key, &c))
+		return;
+	c.created -= ms * 1000000ull;
+	c.seen -= ms * 1000000ull;
+	must(!bpf_map_update_elem(bpf_map__fd(e->tc->maps.conns), key, &c, BPF_EXIST));
+}
+
+void env_age(struct env *e, const struct tuple *forward, unsigned ms)
+{
+	struct tuple reply;
+	struct conn c;
+
+	must(env_conn(e, forward, &c));
+	tuple_turn(&reply, &c.to);
+	age_entry(e, forward, ms);
+	age_entry(e, &reply, ms);
+}
+
+void env_pod_gone(struct env *e, __u32 ifindex)
+{
+	must(!bpf_map_delete_elem(bpf_map__fd(e->tc->maps.pods), &ifindex));
+}
+
+void env_addr_gone(struct env *e, const struct addr *a)
+{
+	__u8 one = 1;
+
+	must(!bpf_map_update_elem(bpf_map__fd(e->tc->maps.gone_addrs), a, &one, 0));
+}
+
+unsigned env_resets(struct env *e, struct reset_event *out, unsigned max)
+{
+	unsigned n;
+
+	e->reset_count = 0;
+	must(ring_buffer__consume(e->events) >= 0);
+	n = e->reset_count < max ? e->reset_count : max;
+	memcpy(out, e->resets, n * sizeof(*out));
+	return n;
+}

@@ -1,0 +1,98 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#ifndef WEFT_PROG_ENV_H
+#define WEFT_PROG_ENV_H
+/*
+ * The BPF programs in a network and mount namespace of their own, with one client pod (interface 1), one endpoint pod
+ * (interface ENDPOINT_IF, which needs not exist: redirects are not carried out), and one service.
+ */
+#include <stdbool.h>
+#include <stddef.h>
+
+#include <linux/types.h>
+
+#include "weft/conn.h"
+#include "weft/event.h"
+#include "weft/policy.h"
+#include "weft/service.h"
+#include "weft/verdict.h"
+
+enum {
+	CLIENT_IF = 1, /* lo: test runs need an interface that exists */
+	ENDPOINT_IF = 77,
+	VIP_PORT = 9000,
+	ENDPOINT_PORT = 8080,
+	CLIENT_PORT = 40000,
+	SERVICE_ID = 1,
+	ROUTE_ID = 1,
+	CLUSTER_ID = 1,
+	ENDPOINT_ID = 1,
+	FIN = 0x01,
+	SYN = 0x02,
+	RST = 0x04,
+	ACK = 0x10,
+};
+
+struct env_options {
+	int family;		/* 4 or 6 */
+	__u32 max_connections;	/* 0: unlimited */
+	__u32 table_size;	/* of conns; 0: 1024 */
+	__u32 connect_timeout_ms, idle_timeout_ms, max_duration_ms;
+	bool hairpin;		/* the endpoint is the client itself */
+	bool no_endpoint;	/* the cluster is empty */
+	bool remote_endpoint;	/* not a pod of this node, and nothing routes to it */
+	bool without_generation;
+};
+
+struct env; /* one at a time per process */
+
+struct env *env_new(const struct env_options *o);
+void env_free(struct env *e);
+
+/* The addresses of this environment's family. */
+struct addr env_client(const struct env *e);
+struct addr env_vip(const struct env *e);
+struct addr env_endpoint(const struct env *e);
+struct addr env_other_vip(const struct env *e); /* a second service that leads to the same endpoint */
+struct addr env_router(const struct env *e);
+
+struct env_packet {
+	struct tuple t;
+	__u8 flags; /* of TCP */
+	__u32 seq, ack;
+	unsigned payload;
+	bool first_fragment, later_fragment;
+	const struct tuple *quoted; /* an ICMP error about this packet instead of TCP */
+	bool options;		    /* an IPv4 option or an IPv6 extension header in front */
+};
+
+struct env_result {
+	int action; /* TC_ACT_* */
+	struct env_packet packet; /* as it came out */
+	struct tuple quoted;	  /* of an ICMP error */
+	bool checksums_ok;
+};
+
+/* Runs from_pod (or from_nic) on the packet as if it had come in by interface 1. */
+struct env_result env_run(struct env *e, const char *program, const struct env_packet *in);
+/* Runs explain. */
+struct verdict env_explain(struct env *e, const struct question *q);
+/* Runs the sweep once. */
+struct sweep_args env_sweep(struct env *e, __u32 check_gone);
+
+unsigned env_entries(struct env *e);
+struct cluster_stat env_cluster(struct env *e);
+struct endpoint_stat env_endpoint_stat(struct env *e);
+__u64 env_reason(struct env *e, enum reason reason);
+__u64 env_picks(struct env *e);
+/* The entry for packets like this one; false if there is none. */
+bool env_conn(struct env *e, const struct tuple *key, struct conn *out);
+/* Makes a connection look `ms` older than it is. */
+void env_age(struct env *e, const struct tuple *forward, unsigned ms);
+void env_pod_gone(struct env *e, __u32 ifindex);
+void env_addr_gone(struct env *e, const struct addr *a);
+/* RSTs that the sweep has asked for, since the last call. Returns how many; fills at most `max`. */
+unsigned env_resets(struct env *e, struct reset_event *out, unsigned max);
+
+void tuple_turn(struct tuple *to, const struct tuple *from);
+
+#endif
