@@ -1,0 +1,209 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#include "counters.h"
+
+#include <errno.h>
+#include <string.h>
+
+#include "cleanup.h"
+#include "counters_map.h"
+#include "log.h"
+
+enum { FILL_AT_ONCE = 1024 };
+
+/* ---- what is there ---- */
+
+static int note_u32(void *arg, const void *key, const void *value)
+{
+	int r = ids_add(arg, *(const __u32 *)key);
+
+	(void)value;
+	return r < 0 ? r : 0;
+}
+
+uint64_t counters_dest_id(const struct dest_key *k)
+{
+	return (uint64_t)k->route << 32 | k->cluster;
+}
+
+static int note_dest(void *arg, const void *key, const void *value)
+{
+	int r = ids_add(arg, counters_dest_id(key));
+
+	(void)value;
+	return r < 0 ? r : 0;
+}
+
+static int note_all(struct counters *c, const struct loader *l)
+{
+	int r = map_walk(l->map[MAP_CLUSTERS], sizeof(__u32), sizeof(struct cluster_stat), note_u32, &c->clusters);
+
+	if (!r)
+		r = map_walk(l->map[MAP_ENDPOINTS], sizeof(__u32), sizeof(struct endpoint_stat), note_u32,
+			     &c->endpoints);
+	if (!r)
+		r = map_walk(l->map[MAP_ROUTES], sizeof(__u32), sizeof(struct route_stat), note_u32, &c->routes);
+	if (!r)
+		r = map_walk(l->map[MAP_DESTS], sizeof(struct dest_key), sizeof(struct dest_stat), note_dest, &c->dests);
+	return r;
+}
+
+int counters_open(struct counters *c, const struct loader *l)
+{
+	int r = note_all(c, l);
+
+	return r ? log_err(r, "read the counters") : 0;
+}
+
+void counters_free(struct counters *c)
+{
+	ids_free(&c->clusters);
+	ids_free(&c->endpoints);
+	ids_free(&c->routes);
+	ids_free(&c->dests);
+}
+
+/* ---- making entries ---- */
+
+/* Entries on their way to a map, written whenever FILL_AT_ONCE have come together. */
+struct filler {
+	int fd;
+	enum map_id map;
+	size_t key_size, value_size, count;
+	struct ids *known;
+	char *keys, *values;
+};
+
+static void filler_free(struct filler *f)
+{
+	free(f->keys);
+	free(f->values);
+}
+
+static int filler_open(struct filler *f, const struct loader *l, enum map_id map, size_t key_size, size_t value_size)
+{
+	f->map = map;
+	f->fd = l->map[map];
+	f->key_size = key_size;
+	f->value_size = value_size;
+	f->keys = calloc(FILL_AT_ONCE, key_size);
+	f->values = calloc(FILL_AT_ONCE, value_size);
+	return f->keys && f->values ? 0 : -ENOMEM;
+}
+
+/* What could not be written is not there. */
+static void forget_pending(struct filler *f)
+{
+	for (size_t i = 0; i < f->count; i++) {
+		const void *key = f->keys + i * f->key_size;
+
+		ids_remove(f->known, f->map == MAP_DESTS ? counters_dest_id(key) : *(const __u32 *)key);
+	}
+}
+
+static int filler_flush(struct filler *f)
+{
+	int r = map_fill(f->fd, f->keys, f->key_size, f->values, f->value_size, f->count);
+
+	if (r)
+		forget_pending(f);
+	f->count = 0;
+	return r ? log_err(r, "make counters in the map %s", loader_map_name(f->map)) : 0;
+}
+
+/* Room for one more entry with this key, its value zeroed; NULL with *r set if there is nothing to do or on failure. */
+static void *filler_next(struct filler *f, uint64_t id, const void *key, int *r)
+{
+	void *value;
+
+	*r = f->count == FILL_AT_ONCE ? filler_flush(f) : 0;
+	if (!*r)
+		*r = ids_add(f->known, id);
+	if (*r <= 0)
+		return NULL;
+	*r = 0;
+	memcpy(f->keys + f->count * f->key_size, key, f->key_size);
+	value = f->values + f->count++ * f->value_size;
+	memset(value, 0, f->value_size);
+	return value;
+}
+
+static void copy_name(char *out, size_t size, const char *name)
+{
+	size_t len = strnlen(name, size - 1);
+
+	memcpy(out, name, len);
+	out[len] = 0;
+}
+
+int counters_add_clusters(struct counters *c, const struct loader *l, const struct tables *t)
+{
+	_cleanup_(filler_free) struct filler f = { .known = &c->clusters };
+	int r = filler_open(&f, l, MAP_CLUSTERS, sizeof(__u32), sizeof(struct cluster_stat));
+
+	for (size_t i = 0; !r && i < t->clusters.count; i++) {
+		__u32 id = t->clusters.items[i].id;
+		struct cluster_stat *s = filler_next(&f, id, &id, &r);
+
+		if (s)
+			copy_name(s->name, sizeof(s->name), t->cluster_names.items[i]);
+	}
+	return r ? r : filler_flush(&f);
+}
+
+int counters_add_endpoints(struct counters *c, const struct loader *l, const struct tables *t)
+{
+	_cleanup_(filler_free) struct filler f = { .known = &c->endpoints };
+	int r = filler_open(&f, l, MAP_ENDPOINTS, sizeof(__u32), sizeof(struct endpoint_stat));
+
+	for (size_t i = 0; !r && i < t->endpoints.count; i++) {
+		__u32 id = t->endpoints.items[i].id;
+		struct endpoint_stat *s = filler_next(&f, id, &id, &r);
+
+		if (s)
+			copy_name(s->name, sizeof(s->name), t->endpoint_names.items[i]);
+	}
+	return r ? r : filler_flush(&f);
+}
+
+int counters_add_routes(struct counters *c, const struct loader *l, const struct tables *t)
+{
+	_cleanup_(filler_free) struct filler f = { .known = &c->routes };
+	int r = filler_open(&f, l, MAP_ROUTES, sizeof(__u32), sizeof(struct route_stat));
+
+	for (size_t i = 0; !r && i < t->routes.count; i++) {
+		__u32 id = t->routes.items[i].id;
+		struct route_stat *s = filler_next(&f, id, &id, &r);
+
+		if (s)
+			copy_name(s->name, sizeof(s->name), t->route_names.items[i]);
+	}
+	return r ? r : filler_flush(&f);
+}
+
+static int add_route_dests(struct filler *f, const struct tables *t, size_t route)
+{
+	const struct route *rt = &t->routes.items[route];
+	int r = 0;
+
+	for (__u32 i = rt->dest_first; !r && i < rt->dest_first + rt->dest_count; i++) {
+		__u32 cluster = t->dests.items[i].cluster;
+		struct dest_key key = { rt->id, t->clusters.items[cluster].id };
+		struct dest_stat *s = filler_next(f, counters_dest_id(&key), &key, &r);
+
+		if (!s)
+			continue;
+		copy_name(s->route, sizeof(s->route), t->route_names.items[route]);
+		copy_name(s->cluster, sizeof(s->cluster), t->cluster_names.items[cluster]);
+	}
+	return r;
+}
+
+int counters_add_dests(struct counters *c, const struct loader *l, const struct tables *t)
+{
+	_cleanup_(filler_free) struct filler f = { .known = &c->dests };
+	int r = filler_open(&f, l, MAP_DESTS, sizeof(struct dest_key), sizeof(struct dest_stat));
+
+	for (size_t i = 0; !r && i < t->routes.count; i++)
+		r = add_route_dests(&f, t, i);
+	return r ? r : filler_flush(&f);
+}

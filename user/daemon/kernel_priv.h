@@ -1,0 +1,29 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#ifndef WEFT_KERNEL_PRIV_H
+#define WEFT_KERNEL_PRIV_H
+/*
+ * What the files behind kernel.h share. Each part is opened and closed by kernel.c in this order.
+ */
+#include "attach.h"
+#include "counters.h"
+#include "kernel.h"
+#include "loader.h"
+#include "pods.h"
+#include "sweep.h"
+
+struct kernel {
+	char *dir;
+	struct loader loader;
+	struct counters counters;
+	int netlink;	 /* requests */
+	int links;	 /* notifications: links and addresses, of all namespaces */
+	int node_routes; /* notifications: routes of the node */
+	struct attach attach;
+	struct pods pods;
+	struct sweep sweep;
+	struct addr_set sources; /* of the generation in force: the addresses that rules know pods by */
+	int epoll;
+	char release[72]; /* uname -r */
+};
+
+#endif

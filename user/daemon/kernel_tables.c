@@ -1,0 +1,72 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * Generations and the pods that they speak of.
+ */
+#include <errno.h>
+
+#include "cleanup.h"
+#include "kernel_priv.h"
+#include "log.h"
+#include "publish.h"
+
+__u64 kernel_generation(struct kernel *k)
+{
+	return publish_current(&k->loader);
+}
+
+static int collect_sources(const struct tables *t, struct addr_set *out)
+{
+	int r = 0;
+
+	for (size_t i = 0; !r && i < t->sources.count; i++)
+		r = addr_set_add(out, &t->sources.items[i].addr);
+	return r;
+}
+
+/* Addresses of Pods that the generation before knew. */
+static int collect_gone(const struct addr_set *old, const struct addr_set *now, struct addr_list *out)
+{
+	int r = 0;
+
+	for (size_t i = 0; !r && i < old->room; i++) {
+		const struct addr *a = &old->slots[i];
+
+		if (!addr_is_unset(a) && !addr_set_has(now, a))
+			r = addr_list_add(out, a);
+	}
+	return r;
+}
+
+/* The generation is live: what follows from it must not make the caller believe that it isn't. */
+static void follow_publish(struct kernel *k, const struct tables *t, const struct addr_list *gone)
+{
+	pods_identify(k);
+	sweep_set_period(&k->sweep, t->min_timeout_ms);
+	if (gone->count)
+		sweep_gone(k, gone);
+}
+
+int kernel_publish(struct kernel *k, const struct tables *tables)
+{
+	_cleanup_(addr_list_free) struct addr_list gone = {};
+	_cleanup_(addr_set_free) struct addr_set sources = {}, old = {};
+	int r = collect_sources(tables, &sources);
+
+	if (!r)
+		r = collect_gone(&k->sources, &sources, &gone);
+	if (r)
+		return log_err(r, "publish");
+	r = publish_tables(&k->loader, &k->counters, tables);
+	if (r)
+		return r;
+	old = k->sources;
+	k->sources = sources;
+	sources = (struct addr_set){};
+	follow_publish(k, tables, &gone);
+	return 0;
+}
+
+int kernel_forget(struct kernel *k, const struct tables *tables)
+{
+	return counters_forget(&k->counters, &k->loader, tables);
+}

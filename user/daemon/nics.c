@@ -1,0 +1,158 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * The node's own addresses and the interfaces that connections from outside come by.
+ */
+#include <bpf/bpf.h>
+#include <errno.h>
+#include <string.h>
+
+#include "cleanup.h"
+#include "host.h"
+#include "kernel_priv.h"
+#include "log.h"
+
+/* ---- node addresses ---- */
+
+struct found {
+	struct node_addr *items;
+	size_t count;
+};
+
+static void found_free(struct found *f)
+{
+	free(f->items);
+}
+
+static int find_addr(void *arg, int ifindex, const struct addr *a)
+{
+	struct found *f = arg;
+	struct node_addr *more;
+
+	if (!addr_names_node(a))
+		return 0;
+	more = reallocarray(f->items, f->count + 1, sizeof(*more));
+	if (!more)
+		return -ENOMEM;
+	f->items = more;
+	f->items[f->count++] = (struct node_addr){ *a, ifindex };
+	return 0;
+}
+
+static bool holds(const struct node_addr *items, size_t count, const struct addr *a)
+{
+	for (size_t i = 0; i < count; i++) {
+		if (addr_equal(&items[i].addr, a))
+			return true;
+	}
+	return false;
+}
+
+static int put_node_addr(struct kernel *k, const struct node_addr *a)
+{
+	__u32 ifindex = (__u32)a->ifindex;
+
+	if (bpf_map_update_elem(k->loader.map[MAP_NODE_ADDRS], &a->addr, &ifindex, BPF_ANY))
+		return log_err(-errno, "add an address of the node");
+	return 0;
+}
+
+/* The new ones come before the old ones go. */
+int node_refresh(struct kernel *k)
+{
+	_cleanup_(found_free) struct found f = {};
+	struct pods *p = &k->pods;
+	int r = nl_each_addr(k->netlink, NL_NSID_OWN, 0, find_addr, &f);
+
+	if (r)
+		return log_err(r, "list the node's addresses");
+	for (size_t i = 0; !r && i < f.count; i++)
+		r = put_node_addr(k, &f.items[i]);
+	for (size_t i = 0; !r && i < p->node.count; i++) {
+		if (!holds(f.items, f.count, &p->node.items[i].addr))
+			bpf_map_delete_elem(k->loader.map[MAP_NODE_ADDRS], &p->node.items[i].addr);
+	}
+	if (r)
+		return r;
+	free(p->node.items);
+	p->node.items = TAKE_PTR(f.items);
+	p->node.count = f.count;
+	for (struct iface *i = p->ifaces; i; i = i->next)
+		i->dirty |= i->role == ROLE_NIC;
+	return 0;
+}
+
+/* ---- default routes ---- */
+
+static int note_route(void *arg, int ifindex)
+{
+	struct iface *i = pods_find(arg, ifindex);
+
+	if (i)
+		i->seen = true;
+	return 0;
+}
+
+int default_routes_refresh(struct kernel *k)
+{
+	int r;
+
+	for (struct iface *i = k->pods.ifaces; i; i = i->next)
+		i->seen = false;
+	r = nl_each_default_route(k->netlink, note_route, &k->pods);
+	if (r)
+		return log_err(r, "list the default routes");
+	for (struct iface *i = k->pods.ifaces; i; i = i->next) {
+		i->dirty |= i->seen != i->default_route;
+		i->default_route = i->seen;
+	}
+	return 0;
+}
+
+/* ---- nics ---- */
+
+/* The interface's first address of the family, or else the node's first: some NICs have none of their own. */
+static struct addr source_addr(const struct pods *p, int ifindex, bool v4)
+{
+	struct addr any = {};
+
+	for (size_t i = p->node.count; i-- > 0;) {
+		if (addr_is_v4(&p->node.items[i].addr) == v4)
+			any = p->node.items[i].addr;
+	}
+	for (size_t i = 0; i < p->node.count; i++) {
+		if (p->node.items[i].ifindex == ifindex && addr_is_v4(&p->node.items[i].addr) == v4)
+			return p->node.items[i].addr;
+	}
+	return any;
+}
+
+int nic_refresh(struct kernel *k, struct iface *i)
+{
+	__u32 key = (__u32)i->link.ifindex;
+	struct nic nic = {
+		.addr4 = source_addr(&k->pods, i->link.ifindex, true),
+		.addr6 = source_addr(&k->pods, i->link.ifindex, false),
+	};
+	int r;
+
+	memcpy(nic.name, i->link.name, sizeof(nic.name));
+	if (bpf_map_update_elem(k->loader.map[MAP_NICS], &key, &nic, BPF_ANY))
+		return log_err(-errno, "add the interface %s", i->link.name);
+	if (i->role == ROLE_NIC)
+		return 0;
+	r = attach_put(&k->attach, i->link.ifindex, k->loader.prog[PROG_FROM_NIC]);
+	if (r && r != -ENODEV)
+		return r;
+	i->role = ROLE_NIC;
+	log_info("%s: attached as a NIC", i->link.name);
+	return 0;
+}
+
+int nic_remove(struct kernel *k, struct iface *i)
+{
+	__u32 key = (__u32)i->link.ifindex;
+
+	bpf_map_delete_elem(k->loader.map[MAP_NICS], &key);
+	i->role = ROLE_NONE;
+	return 0;
+}

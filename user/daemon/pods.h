@@ -1,0 +1,67 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#ifndef WEFT_PODS_H
+#define WEFT_PODS_H
+/*
+ * The node's interfaces, and what each of them is to weft: a pod's veth, a NIC or nothing. Keeps `pods`, `pod_addrs`,
+ * `nics` and `node_addrs` and the attached programs in step with rtnetlink.
+ */
+#include <linux/if.h>
+#include <stdbool.h>
+#include <stddef.h>
+
+#include "kernel.h"
+#include "kernel_addrs.h"
+#include "netlink_query.h"
+#include "pods_match.h"
+
+struct iface {
+	struct iface *next;
+	struct nl_link link;
+	enum role role;	  /* as the maps and hooks have it */
+	bool default_route;
+	bool dirty;	  /* look again */
+	bool seen;	  /* in the dump under way */
+	/* of a pod */
+	__u8 peer_mac[6];
+	struct addr_list addrs;
+};
+
+struct node_addr {
+	struct addr addr;
+	int ifindex;
+};
+
+struct pods {
+	char *match, *nic; /* --pods, --nic */
+	struct iface *ifaces;
+	struct {
+		struct node_addr *items;
+		size_t count;
+	} node;
+	struct addr_list gone; /* of pods that have gone since the last sweep */
+	int own_nsid; /* the id that the node gives its own namespace, if it does; else NL_NSID_OWN */
+	bool node_dirty, routes_dirty; /* look again */
+	bool lost;		       /* notifications: look at everything again */
+	bool prune_needed, sweep_needed;
+};
+
+/* Reads everything, fills the maps, attaches, and cleans up after an earlier weftd. Logs. */
+int pods_open(struct kernel *k, const struct kernel_options *o);
+void pods_free(struct pods *p);
+/* Takes the notifications that have come and acts on them. Logs. */
+int pods_follow(struct kernel *k);
+/* Chooses each pod's identifying address again: another generation is in force. */
+int pods_identify(struct kernel *k);
+
+/* Parts of the above, pods_*.c and nics.c. All log. */
+struct iface *pods_find(struct pods *p, int ifindex);
+int pod_refresh(struct kernel *k, struct iface *i);
+int pod_remove(struct kernel *k, struct iface *i);
+int nic_refresh(struct kernel *k, struct iface *i);
+int nic_remove(struct kernel *k, struct iface *i);
+int node_refresh(struct kernel *k);
+int default_routes_refresh(struct kernel *k);
+/* Deletes what an earlier weftd has left in the maps and on interfaces that are not ours any more. */
+int pods_prune(struct kernel *k);
+
+#endif

@@ -1,0 +1,144 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#include "sweep.h"
+
+#include <bpf/bpf.h>
+#include <bpf/libbpf.h>
+#include <errno.h>
+#include <netinet/in.h>
+#include <stdint.h>
+#include <string.h>
+#include <sys/socket.h>
+#include <sys/timerfd.h>
+
+#include "cleanup.h"
+#include "counters_map.h"
+#include "host.h"
+#include "kernel_priv.h"
+#include "log.h"
+#include "sweep_reset.h"
+
+enum {
+	PERIOD_MIN_MS = 50,
+	PERIOD_MAX_MS = 1000,
+	GONE_AT_ONCE = 8192, /* well below the size of `gone_addrs` */
+};
+
+void sweep_init(struct sweep *s)
+{
+	*s = (struct sweep){ .timer = -1, .raw4 = -1, .raw6 = -1 };
+}
+
+void sweep_free(struct sweep *s)
+{
+	ring_buffer__free(s->events);
+	closep(&s->timer);
+	closep(&s->raw4);
+	closep(&s->raw6);
+}
+
+/* ---- RSTs ---- */
+
+static void send_reset(const struct sweep *s, const struct reset_event *e)
+{
+	struct sockaddr_in to4 = { .sin_family = AF_INET };
+	struct sockaddr_in6 to6 = { .sin6_family = AF_INET6 };
+	bool v4 = addr_is_v4(&e->packet.dst);
+	const struct sockaddr *to = v4 ? (struct sockaddr *)&to4 : (struct sockaddr *)&to6;
+	__u8 packet[RESET_MAX];
+	size_t len = reset_build(e, packet);
+
+	memcpy(&to4.sin_addr, e->packet.dst.b + 12, 4);
+	memcpy(&to6.sin6_addr, e->packet.dst.b, 16);
+	/* a receiver that can't be reached can't be told */
+	if (len && sendto(v4 ? s->raw4 : s->raw6, packet, len, MSG_DONTWAIT, to, v4 ? sizeof(to4) : sizeof(to6)) < 0)
+		log_debug("RST not sent: %s", strerror(errno));
+}
+
+static int take_event(void *arg, void *data, size_t size)
+{
+	if (size >= sizeof(struct reset_event))
+		send_reset(arg, data);
+	return 0;
+}
+
+static int open_raw(int family)
+{
+	return socket(family, SOCK_RAW | SOCK_CLOEXEC, IPPROTO_RAW); /* which includes the IP header */
+}
+
+int sweep_open(struct kernel *k)
+{
+	struct sweep *s = &k->sweep;
+
+	s->timer = timerfd_create(CLOCK_MONOTONIC, TFD_NONBLOCK | TFD_CLOEXEC);
+	if (s->timer < 0)
+		return log_err(-errno, "make the sweep's timer");
+	s->raw4 = open_raw(AF_INET);
+	s->raw6 = open_raw(AF_INET6);
+	if (s->raw4 < 0 && s->raw6 < 0)
+		return log_err(-errno, "open a raw socket");
+	s->events = ring_buffer__new(k->loader.map[MAP_EVENTS], take_event, s, NULL);
+	if (!s->events)
+		return log_err(-errno, "read the map events");
+	return sweep_set_period(s, 0);
+}
+
+/* ---- sweeps ---- */
+
+int sweep_set_period(struct sweep *s, unsigned min_timeout_ms)
+{
+	unsigned ms = min_timeout_ms ? min_timeout_ms / 4 : PERIOD_MAX_MS;
+	struct timespec t;
+
+	ms = ms < PERIOD_MIN_MS ? PERIOD_MIN_MS : ms > PERIOD_MAX_MS ? PERIOD_MAX_MS : ms;
+	t = (struct timespec){ ms / 1000, ms % 1000 * 1000000L };
+	if (timerfd_settime(s->timer, 0, &(struct itimerspec){ t, t }, NULL))
+		return log_err(-errno, "set the sweep's timer");
+	return 0;
+}
+
+static int run(struct kernel *k, bool check_gone)
+{
+	struct sweep_args args = { .check_gone = check_gone };
+	LIBBPF_OPTS(bpf_test_run_opts, opts, .ctx_in = &args, .ctx_size_in = sizeof(args));
+
+	if (bpf_prog_test_run_opts(k->loader.prog[PROG_SWEEP], &opts))
+		return log_err(-errno, "run the sweep");
+	k->sweep.last = args;
+	ring_buffer__consume(k->sweep.events);
+	return 0;
+}
+
+int sweep_run(struct kernel *k)
+{
+	return run(k, false);
+}
+
+int sweep_on_timer(struct kernel *k)
+{
+	uint64_t ticks;
+
+	if (read(k->sweep.timer, &ticks, sizeof(ticks)) < 0 && errno != EAGAIN)
+		return log_err(-errno, "read the sweep's timer");
+	return sweep_run(k);
+}
+
+int sweep_gone(struct kernel *k, const struct addr_list *gone)
+{
+	int fd = k->loader.map[MAP_GONE_ADDRS];
+	_cleanup_free_ __u8 *ones = calloc(GONE_AT_ONCE, 1);
+	int r = ones ? 0 : -ENOMEM;
+
+	if (!r && !gone->count)
+		return sweep_run(k);
+	for (size_t at = 0; !r && at < gone->count; at += GONE_AT_ONCE) {
+		__u32 n = (__u32)(gone->count - at < GONE_AT_ONCE ? gone->count - at : GONE_AT_ONCE);
+
+		r = map_fill(fd, gone->items + at, sizeof(struct addr), ones, 1, n);
+		if (!r)
+			r = run(k, true);
+		for (size_t i = at; i < at + n; i++)
+			bpf_map_delete_elem(fd, &gone->items[i]);
+	}
+	return r;
+}

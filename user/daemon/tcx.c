@@ -1,0 +1,66 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#include "tcx.h"
+
+#include <errno.h>
+#include <linux/bpf.h>
+#include <sys/syscall.h>
+#include <unistd.h>
+
+enum {
+	TCX_INGRESS = 46,   /* BPF_TCX_INGRESS of enum bpf_attach_type */
+	TCX_BEFORE = 1 << 3, /* BPF_F_BEFORE; with no relative program: the head of the chain */
+	LOOPBACK = 1,	    /* every network namespace has interface 1 */
+};
+
+/* link_create of union bpf_attr, as Linux 6.6 has it. */
+struct tcx_create {
+	__u32 prog_fd;
+	__u32 ifindex;
+	__u32 attach_type;
+	__u32 flags;
+	__u32 relative_fd;
+	__u32 pad;
+	__u64 expected_revision;
+};
+_Static_assert(sizeof(struct tcx_create) == 32, "expected_revision is at 24");
+
+/* query of union bpf_attr, up to what Linux 5.0 has; Linux 6.6 fills nothing beyond for a chain that is only counted. */
+struct tcx_query {
+	__u32 ifindex;
+	__u32 attach_type;
+	__u32 query_flags;
+	__u32 attach_flags;
+	__u64 prog_ids;
+	__u32 count;
+	__u32 pad;
+	__u64 prog_attach_flags;
+	__u64 link_ids;
+	__u64 link_attach_flags;
+	__u64 revision;
+};
+
+static int bpf_call(int cmd, void *attr, unsigned size)
+{
+	int r = (int)syscall(__NR_bpf, cmd, attr, size);
+
+	return r < 0 ? -errno : r;
+}
+
+bool tcx_supported(void)
+{
+	struct tcx_query query = { .ifindex = LOOPBACK, .attach_type = TCX_INGRESS };
+
+	return bpf_call(BPF_PROG_QUERY, &query, sizeof(query)) != -EINVAL;
+}
+
+int tcx_link_create(int prog_fd, int ifindex)
+{
+	struct tcx_create create = {
+		.prog_fd = (__u32)prog_fd,
+		.ifindex = (__u32)ifindex,
+		.attach_type = TCX_INGRESS,
+		.flags = TCX_BEFORE,
+	};
+
+	return bpf_call(BPF_LINK_CREATE, &create, sizeof(create));
+}
