@@ -6,6 +6,7 @@
 #include "compile_check.h"
 #include "compile_gateway.h"
 #include "compile_match.h"
+#include "endpoints.h"
 
 /* Namespaces whose clients may see other rules for a host than the rest. */
 struct names {
@@ -160,7 +161,8 @@ static int compile_port(struct world *w, struct mesh_port *m)
 	return r ? r : write_entry(w, m, &all);
 }
 
-static int compile_address(struct world *w, struct host *h, const struct addr *addr, const struct names *names)
+static int compile_address(struct world *w, struct host *h, const struct addr *addr, enum family family,
+			   const struct names *names)
 {
 	const struct object *o = h->service;
 	size_t i;
@@ -171,7 +173,7 @@ static int compile_address(struct world *w, struct host *h, const struct addr *a
 		unsigned port = sp->port->port;
 		char name[HOST_MAX + 8];
 		struct mesh_port m = {
-			.to = {.port = port, .family = addr_family(addr), .host = h, .sp = sp, .addr = addr},
+			.to = {.port = port, .family = family, .host = h, .sp = sp, .addr = addr},
 			.key = {.addr = *addr, .port = port, .scope = SCOPE_MESH},
 			.origin = {.namespace = o->meta.namespace, .name = o->meta.name, .host = h->name},
 			.names = names,
@@ -186,13 +188,47 @@ static int compile_address(struct world *w, struct host *h, const struct addr *a
 	return r;
 }
 
+/* Without an address of its own to tell, the family is that of the endpoints. */
+static enum family endpoint_family(struct world *w, struct host *h)
+{
+	struct members *v4, *v6;
+	size_t i;
+
+	for (i = 0; i < h->port_count; i++) {
+		v4 = sport_members(w, &h->ports[i], FAMILY_V4);
+		v6 = sport_members(w, &h->ports[i], FAMILY_V6);
+		if (v4 && !v4->count && v6 && v6->count)
+			return FAMILY_V6;
+	}
+	return FAMILY_V4;
+}
+
+/* The cluster would give such a Service an address; until then only explain can be asked about it. */
+static int compile_unaddressed(struct world *w, struct host *h, const struct names *names)
+{
+	struct addr addr = addr_placeholder(++w->placeholders);
+
+	return compile_address(w, h, &addr, endpoint_family(w, h), names);
+}
+
+static int compile_addresses(struct world *w, struct host *h, const struct names *names)
+{
+	const struct strs *ips = &h->service->service.cluster_ips;
+	struct addr addr;
+	size_t i;
+	int r = 0;
+
+	for (i = 0; i < ips->count && !r; i++)
+		if (!addr_parse(ips->items[i], &addr) && check_address(w, h, &addr))
+			r = compile_address(w, h, &addr, addr_family(&addr), names);
+	return ips->count || r ? r : compile_unaddressed(w, h, names);
+}
+
 static int compile_service(struct world *w, const struct object *o)
 {
 	_cleanup_(names_free) struct names names = {0};
 	char name[HOST_MAX];
 	struct host *h;
-	struct addr addr;
-	size_t i;
 	int r;
 
 	if (str_eq(o->service.type, "ExternalName") || host_of_service(o->meta.name, o->meta.namespace, name))
@@ -201,10 +237,7 @@ static int compile_service(struct world *w, const struct object *o)
 	if (!h || h->service != o)
 		return 0;
 	r = w->rules.map.count || w->mesh.map.count ? find_names(w, h, &names) : 0;
-	for (i = 0; i < o->service.cluster_ips.count && !r; i++)
-		if (!addr_parse(o->service.cluster_ips.items[i], &addr) && check_address(w, h, &addr))
-			r = compile_address(w, h, &addr, &names);
-	return r;
+	return r ? r : compile_addresses(w, h, &names);
 }
 
 /* Who a pod is, by each of its addresses. */

@@ -80,6 +80,9 @@ struct cluster_origin {
 struct tables {
 	TABLE(struct service_entry) services;
 	TABLE(struct service_origin) service_origins; /* parallel to services */
+	/* Services whose cluster IP isn't given, under made-up addresses: for explain, never published. Parallel. */
+	TABLE(struct service_entry) unaddressed;
+	TABLE(struct service_origin) unaddressed_origins;
 	TABLE(struct rule) rules;
 	TABLE(struct rule_origin) rule_origins; /* parallel to rules */
 	TABLE(struct route) routes;

@@ -7,9 +7,11 @@
 int entry_write(struct world *w, const struct service_key *key, const struct service *value,
 		const struct service_origin *origin, const struct plan *plan)
 {
-	struct service_entry *entry = table_push(&w->t->services);
-	struct service_origin *from = table_push(&w->t->service_origins);
+	bool published = !addr_is_placeholder(&key->addr);
+	struct service_entry *entry = published ? table_push(&w->t->services) : table_push(&w->t->unaddressed);
+	struct service_origin *from;
 
+	from = published ? table_push(&w->t->service_origins) : table_push(&w->t->unaddressed_origins);
 	if (!entry || !from)
 		return -ENOMEM;
 	entry->key = *key;

@@ -92,6 +92,22 @@ bool addr_is_v4(const struct addr *a)
 	return !memcmp(a->b, mapped, sizeof(mapped));
 }
 
+struct addr addr_placeholder(__u32 number)
+{
+	struct addr a = {.b = {0x01}};
+
+	number = htonl(number);
+	memcpy(a.b + 12, &number, sizeof(number));
+	return a;
+}
+
+bool addr_is_placeholder(const struct addr *a)
+{
+	static const unsigned char discard[8] = {0x01};
+
+	return !memcmp(a->b, discard, sizeof(discard));
+}
+
 bool cidr_holds(const struct cidr *c, const struct addr *a)
 {
 	unsigned bytes = c->prefix / 8, bits = c->prefix % 8;

@@ -106,6 +106,7 @@ struct world {
 	struct bytemap members;	      /* endpoint address and port -> struct known_endpoint */
 	struct bytemap addresses;     /* cluster IP -> struct host */
 	struct bytemap unknown;	      /* cluster name -> struct pcluster, destinations that don't exist */
+	__u32 placeholders;	      /* made-up addresses given out */
 	size_t stamp;		      /* of the member list being built: finds repeated endpoints */
 	bool nomem;		      /* an allocation failed where it couldn't be returned: checked at the end */
 	size_t fatal_before; /* errors that were there at the start */

@@ -126,16 +126,23 @@ struct tables *tables_new(void)
 	return calloc(1, sizeof(struct tables));
 }
 
-void tables_free(struct tables *t)
+static void origins_free(struct service_origin *items, size_t count)
 {
 	size_t i;
 
+	for (i = 0; i < count; i++)
+		free(items[i].skipped);
+	free(items);
+}
+
+void tables_free(struct tables *t)
+{
 	if (!t)
 		return;
-	for (i = 0; i < t->service_origins.count; i++)
-		free(t->service_origins.items[i].skipped);
+	origins_free(t->service_origins.items, t->service_origins.count);
+	origins_free(t->unaddressed_origins.items, t->unaddressed_origins.count);
 	free(t->services.items);
-	free(t->service_origins.items);
+	free(t->unaddressed.items);
 	free(t->rules.items);
 	free(t->rule_origins.items);
 	free(t->routes.items);
