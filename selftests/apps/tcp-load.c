@@ -66,7 +66,8 @@ static uint32_t opened, room, busy, settled, open_now, open_peak;
 static struct timer *heap;
 static size_t heap_len, heap_room;
 static int loop;
-static volatile sig_atomic_t stopped;
+static volatile sig_atomic_t
+	stopped; /* signals: the first lets connections come to their end, but not held ones */
 
 static uint64_t now_ns(void)
 {
@@ -320,7 +321,7 @@ static void on_event(struct conn *c, uint32_t events)
 static void on_deadline(struct conn *c)
 {
 	if (c->state != KEEPING)
-		fail(c, c->answered ? "lost" : "timeout");
+		fail(c, c->answered ? "silent" : "timeout");
 	else if (now_ns() >= c->keep_until)
 		end(c);
 	else if (opt.line)
@@ -443,7 +444,8 @@ static void run(void)
 		if (!more_to_open(start)) {
 			if (settled == opened)
 				say_ready();
-			if ((!busy && !holding()) || stopped)
+			if ((!busy && !holding()) || stopped > 1 ||
+			    (stopped && opt.end == END_HOLD))
 				break;
 		}
 		n = epoll_wait(loop, events, EVENTS, wait_ms(due));
@@ -719,7 +721,7 @@ static void set_options(int argc, char **argv)
 static void on_signal(int signal)
 {
 	(void)signal;
-	stopped = 1;
+	stopped++;
 }
 
 int main(int argc, char **argv)

@@ -278,6 +278,16 @@ load_start() {
 	start_in "$from" "$APPS/tcp-load" "$@" >"$file"
 }
 
+# raw FROM ADDRESS SPORT PORT STEP...: tcp-raw towards ADDRESS; the kernel does not interfere
+raw() {
+	local from=$1 to=$2 sport=$3 port=$4 family=4 tables=iptables
+	shift 4
+	case $to in *:*) family=6 tables=ip6tables ;; esac
+	in_ns "$from" $tables -C OUTPUT -p tcp --tcp-flags RST,ACK RST -j DROP 2>/dev/null ||
+		in_ns "$from" $tables -A OUTPUT -p tcp --tcp-flags RST,ACK RST -j DROP
+	in_ns "$from" "$APPS/tcp-raw" "$(addr $family "$from")" "$sport" "$to" "$port" "$@"
+}
+
 # ---- weft ----
 
 weft() { "$OUT/weft" --run-dir "$TMP/run" "$@"; }
