@@ -315,6 +315,16 @@ int engine_delete_files(struct engine *e, const struct store_input *files, size_
 	return engine_delete(e, ids, used, ignore_missing, report);
 }
 
+int engine_analyze(struct engine *e, struct errors *warnings)
+{
+	struct tables *tables;
+	int r = compile_set(e, &e->known, &tables, warnings);
+
+	if (!r)
+		tables_free(tables);
+	return r;
+}
+
 void engine_tidy(struct engine *e)
 {
 	int r = e->tables ? kernel_forget(e->kernel, e->tables) : 0;

@@ -39,6 +39,9 @@ int engine_delete_files(struct engine *e, const struct store_input *files, size_
 int engine_delete(struct engine *e, const struct object_id *ids, size_t count, bool ignore_missing,
 		  struct engine_report *report);
 
+/* Compiles the known objects for nothing but the warnings. 0 or -errno. */
+int engine_analyze(struct engine *e, struct errors *warnings);
+
 /* Drops counters of what is no longer there. To be called now and then. */
 void engine_tidy(struct engine *e);
 

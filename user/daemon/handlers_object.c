@@ -1,46 +1,20 @@
 // SPDX-License-Identifier: Apache-2.0
-#include <arpa/inet.h>
 #include <errno.h>
 #include <stdlib.h>
 #include <string.h>
 
 #include "cleanup.h"
 #include "handlers_object.h"
+#include "host.h"
 #include "json_io.h"
 #include "tree.h"
 
-static bool is_mapped(const struct addr *a)
+json_t *addr_port_json(const struct addr *a, unsigned port)
 {
-	static const __u8 prefix[12] = { [10] = 0xff, [11] = 0xff };
+	char text[ADDR_TEXT_MAX];
 
-	return memcmp(a->b, prefix, sizeof(prefix)) == 0;
-}
-
-const char *addr_text(const struct addr *a, char buf[ADDR_TEXT])
-{
-	if (is_mapped(a))
-		inet_ntop(AF_INET, a->b + 12, buf, ADDR_TEXT);
-	else
-		inet_ntop(AF_INET6, a->b, buf, ADDR_TEXT);
-	return buf;
-}
-
-const char *addr_port_text(const struct addr *a, unsigned port, char buf[ADDR_TEXT])
-{
-	char text[ADDR_TEXT];
-
-	snprintf(buf, ADDR_TEXT, is_mapped(a) ? "%.46s:%u" : "[%.46s]:%u", addr_text(a, text), port);
-	return buf;
-}
-
-int addr_read(const char *text, struct addr *out)
-{
-	struct addr a = { .b = { [10] = 0xff, [11] = 0xff } };
-
-	if (inet_pton(AF_INET, text, a.b + 12) != 1 && inet_pton(AF_INET6, text, a.b) != 1)
-		return -EINVAL;
-	*out = a;
-	return 0;
+	addr_format_port(a, port, text);
+	return json_text(text);
 }
 
 static json_t *scalar_json(const struct node *n)

@@ -25,11 +25,7 @@ json_t *object_columns(const struct object *o, bool wide);
 json_t *strs_text(const struct strs *list);
 json_t *kvs_text(const struct kvs *list);
 
-/* "10.0.0.1" or "fd00::1"; "10.0.0.1:80" or "[fd00::1]:80". */
-enum { ADDR_TEXT = 64 };
-const char *addr_text(const struct addr *a, char buf[ADDR_TEXT]);
-const char *addr_port_text(const struct addr *a, unsigned port, char buf[ADDR_TEXT]);
-/* 0 or -EINVAL. */
-int addr_read(const char *text, struct addr *out);
+/* "10.0.0.1:80" or "[fd00::1]:80". */
+json_t *addr_port_json(const struct addr *a, unsigned port);
 
 #endif

@@ -1,0 +1,110 @@
+// SPDX-License-Identifier: Apache-2.0
+#include <errno.h>
+#include <string.h>
+
+#include "cleanup.h"
+#include "handlers_object.h"
+#include "handlers_tables.h"
+#include "json_io.h"
+
+long tables_find_service(const struct tables *t, const struct addr *addr, unsigned port, unsigned scope, __u32 ns)
+{
+	for (size_t i = 0; t && i < t->services.count; i++) {
+		const struct service_key *k = &t->services.items[i].key;
+
+		if (k->port == port && k->scope == scope && k->ns == ns && memcmp(&k->addr, addr, sizeof(*addr)) == 0)
+			return (long)i;
+	}
+	return -1;
+}
+
+long tables_find_route(const struct tables *t, __u32 id)
+{
+	for (size_t i = 0; t && i < t->routes.count; i++)
+		if (t->routes.items[i].id == id)
+			return (long)i;
+	return -1;
+}
+
+long tables_find_cluster(const struct tables *t, __u32 id)
+{
+	for (size_t i = 0; t && i < t->clusters.count; i++)
+		if (t->clusters.items[i].id == id)
+			return (long)i;
+	return -1;
+}
+
+const struct source_entry *tables_find_source(const struct tables *t, const struct addr *addr)
+{
+	for (size_t i = 0; t && i < t->sources.count; i++)
+		if (memcmp(&t->sources.items[i].addr, addr, sizeof(*addr)) == 0)
+			return &t->sources.items[i];
+	return NULL;
+}
+
+json_t *rule_origin_json(const struct rule_origin *o)
+{
+	return json_pack("{s:o, s:o, s:o, s:o, s:o}", "kind", json_text(o->kind), "namespace", json_text(o->namespace),
+			 "name", json_text(o->name), "route", json_text(o->route), "at",
+			 json_textf("%s:%d:%d", o->file, o->pos.line, o->pos.col));
+}
+
+json_t *rule_origin_text(const struct rule_origin *o)
+{
+	return json_textf("%s %s/%s%s%s (%s:%d:%d)", o->kind, o->namespace ? o->namespace : "", o->name,
+			  *o->route ? " " : "", o->route, o->file, o->pos.line, o->pos.col);
+}
+
+static json_t *cluster_endpoints(const struct tables *t, const struct cluster *c)
+{
+	json_t *list = json_array();
+
+	for (__u32 i = c->ep_first; i < c->ep_first + c->ep_count; i++)
+		json_array_append_new(list, addr_port_json(&t->endpoints.items[i].addr, t->endpoints.items[i].port));
+	return list;
+}
+
+json_t *route_dests_json(const struct tables *t, size_t route)
+{
+	const struct route *r = &t->routes.items[route];
+	json_t *list = json_array();
+	__u32 before = 0;
+
+	for (__u32 i = r->dest_first; i < r->dest_first + r->dest_count; i++) {
+		const struct dest *d = &t->dests.items[i];
+		const struct cluster_origin *o = &t->cluster_origins.items[d->cluster];
+		json_t *entry = json_pack("{s:o, s:i, s:I, s:o, s:o}", "host", json_text(o->host), "port", (int)o->port,
+					  "weight", (json_int_t)(d->end - before), "cluster",
+					  json_text(t->cluster_names.items[d->cluster]), "endpoints",
+					  cluster_endpoints(t, &t->clusters.items[d->cluster]));
+
+		if (*o->subset)
+			json_object_set_new(entry, "subset", json_text(o->subset));
+		if (!o->known)
+			json_object_set_new(entry, "known", json_false());
+		json_array_append_new(list, entry);
+		before = d->end;
+	}
+	return list;
+}
+
+int add_skipped(json_t *list, const struct rule_origin *o, const char *why)
+{
+	return json_array_append_new(list, json_pack("{s:o, s:o}", "rule", rule_origin_text(o), "why",
+						     json_text(why))) ?
+		       -ENOMEM :
+		       0;
+}
+
+const char *rule_action_name(enum rule_action action)
+{
+	switch (action) {
+	case RULE_ROUTE:
+		return "route";
+	case RULE_PASS:
+		return "passthrough";
+	case RULE_REFUSE:
+		return "refuse";
+	}
+	return "unknown";
+}
