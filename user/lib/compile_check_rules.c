@@ -145,7 +145,7 @@ static bool sni_covers(const struct object *o, const struct l4_match *m)
 		if (host_complete(o->vs.hosts.items[i], o->meta.namespace, host))
 			return false;
 		for (k = 0; k < m->sni_hosts.count && !covered; k++)
-			covered = !host_complete(m->sni_hosts.items[k], o->meta.namespace, sni) && host_covers(sni, host);
+			covered = !host_complete(m->sni_hosts.items[k], o->meta.namespace, sni) && host_includes(sni, host);
 		if (!covered)
 			return false;
 	}
@@ -237,7 +237,7 @@ static struct reach rule_reach(struct world *w, const struct object *o, unsigned
 	for (i = 0; host_is_wildcard(host) && i < w->services.count; i++) {
 		const struct object *service = w->services.items[i];
 
-		if (host_of_service(service->meta.name, service->meta.namespace, name) || !host_covers(host, name))
+		if (host_of_service(service->meta.name, service->meta.namespace, name) || !host_includes(host, name))
 			continue;
 		h = world_host(w, name);
 		if (h)

@@ -138,7 +138,7 @@ static bool server_host_takes(const char *server_host, const char *gw_ns, const 
 		if (strlen(vs_ns) != len || memcmp(vs_ns, server_host, len))
 			return false;
 	}
-	return host_covers(name, host) || host_covers(host, name);
+	return host_includes(name, host) || host_includes(host, name);
 }
 
 bool virtual_service_at(const struct object *o, const struct object *gateway, const struct gw_server *server)

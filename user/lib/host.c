@@ -147,7 +147,7 @@ bool host_is_wildcard(const char *host)
 	return host[0] == '*';
 }
 
-bool host_covers(const char *wide, const char *narrow)
+bool host_includes(const char *wide, const char *narrow)
 {
 	size_t w = strlen(wide), n = strlen(narrow);
 

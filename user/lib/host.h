@@ -34,7 +34,7 @@ int host_complete(const char *name, const char *ns, char out[HOST_MAX]);
 /* "*", "*.example.com" */
 bool host_is_wildcard(const char *host);
 /* Every name that `narrow` (a name or a wildcard) stands for is one that `wide` stands for. */
-bool host_covers(const char *wide, const char *narrow);
+bool host_includes(const char *wide, const char *narrow);
 /* NAME.NS.svc.cluster.local. 0 or -ENAMETOOLONG. */
 int host_of_service(const char *name, const char *ns, char out[HOST_MAX]);
 
