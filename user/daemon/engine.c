@@ -68,16 +68,33 @@ void engine_report_free(struct engine_report *report)
 	errors_free(&report->skipped);
 }
 
-static int compile_set(struct engine *e, const struct known_set *set, struct tables **out, struct errors *errors)
+static int list_set(const struct known_set *set, struct objects *out)
 {
-	_cleanup_free_ struct object **items = malloc((set->count + 1) * sizeof(struct object *));
-	struct objects objects = { items, set->count };
+	struct object **items = malloc((set->count + 1) * sizeof(struct object *));
 
 	if (!items)
 		return -ENOMEM;
 	for (size_t i = 0; i < set->count; i++)
 		items[i] = set->items[i].object;
-	return compile(&objects, e->registry, out, errors);
+	*out = (struct objects){ items, set->count };
+	return 0;
+}
+
+static int compile_set(struct engine *e, const struct known_set *set, struct tables **out, struct errors *errors)
+{
+	struct objects objects;
+	int r = list_set(set, &objects);
+
+	if (r)
+		return r;
+	r = compile(&objects, e->registry, out, errors);
+	free(objects.items);
+	return r;
+}
+
+int engine_list(const struct engine *e, struct objects *out)
+{
+	return list_set(&e->known, out);
 }
 
 int engine_start(struct engine *e)

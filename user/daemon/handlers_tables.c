@@ -1,46 +1,10 @@
 // SPDX-License-Identifier: Apache-2.0
 #include <errno.h>
-#include <string.h>
 
 #include "cleanup.h"
 #include "handlers_object.h"
 #include "handlers_tables.h"
 #include "json_io.h"
-
-long tables_find_service(const struct tables *t, const struct addr *addr, unsigned port, unsigned scope, __u32 ns)
-{
-	for (size_t i = 0; t && i < t->services.count; i++) {
-		const struct service_key *k = &t->services.items[i].key;
-
-		if (k->port == port && k->scope == scope && k->ns == ns && memcmp(&k->addr, addr, sizeof(*addr)) == 0)
-			return (long)i;
-	}
-	return -1;
-}
-
-long tables_find_route(const struct tables *t, __u32 id)
-{
-	for (size_t i = 0; t && i < t->routes.count; i++)
-		if (t->routes.items[i].id == id)
-			return (long)i;
-	return -1;
-}
-
-long tables_find_cluster(const struct tables *t, __u32 id)
-{
-	for (size_t i = 0; t && i < t->clusters.count; i++)
-		if (t->clusters.items[i].id == id)
-			return (long)i;
-	return -1;
-}
-
-const struct source_entry *tables_find_source(const struct tables *t, const struct addr *addr)
-{
-	for (size_t i = 0; t && i < t->sources.count; i++)
-		if (memcmp(&t->sources.items[i].addr, addr, sizeof(*addr)) == 0)
-			return &t->sources.items[i];
-	return NULL;
-}
 
 json_t *rule_origin_json(const struct rule_origin *o)
 {

@@ -8,15 +8,6 @@
 
 #include "compile.h"
 
-/* The position in `services`, or -1. Exact: `ns` is that of the entry. */
-long tables_find_service(const struct tables *t, const struct addr *addr, unsigned port, unsigned scope, __u32 ns);
-/* The position in `routes` of the stable id, or -1. */
-long tables_find_route(const struct tables *t, __u32 id);
-/* The position in `clusters` of the stable id, or -1. */
-long tables_find_cluster(const struct tables *t, __u32 id);
-/* The pod of that address, or NULL; *number is struct source.ns, 0 if unknown. */
-const struct source_entry *tables_find_source(const struct tables *t, const struct addr *addr);
-
 /* {"kind", "namespace", "name", "route", "at"} */
 json_t *rule_origin_json(const struct rule_origin *o);
 /* "VirtualService default/tcp-echo tcp[0] (rules.yaml:12:5)" */

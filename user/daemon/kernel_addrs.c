@@ -41,14 +41,22 @@ void addr_list_free(struct addr_list *l)
 	*l = (struct addr_list){};
 }
 
-static size_t find(const struct addr_set *s, const struct addr *a)
+/* Addresses differ in their last bytes mostly: the high bits of the second word, which a product alone leaves there. */
+static uint64_t mix(const struct addr *a)
 {
-	uint64_t words[2], hash;
-	size_t i;
+	uint64_t words[2], h;
 
 	memcpy(words, a, sizeof(words));
-	hash = (words[0] ^ words[1] * 0x9e3779b97f4a7c15) * 0xff51afd7ed558ccd;
-	i = (hash >> 32) & (s->room - 1);
+	h = words[0] * 0x9e3779b97f4a7c15 ^ words[1];
+	h = (h ^ h >> 32) * 0xff51afd7ed558ccd;
+	h = (h ^ h >> 32) * 0xc4ceb9fe1a85ec53;
+	return h ^ h >> 32;
+}
+
+static size_t find(const struct addr_set *s, const struct addr *a)
+{
+	size_t i = mix(a) & (s->room - 1);
+
 	while (!addr_is_unset(&s->slots[i]) && !addr_equal(&s->slots[i], a))
 		i = (i + 1) & (s->room - 1);
 	return i;
