@@ -201,12 +201,17 @@ enum lb_simple {
 	LB_SIMPLE_PASSTHROUGH,
 };
 
+struct hash_policy;	  /* http.h */
+struct http_pool;	  /* http.h */
+struct outlier_detection; /* http.h */
+
 struct load_balancer {
 	bool given;
 	enum lb_simple simple;
 	bool hash_source_ip;   /* consistentHash.useSourceIp */
 	bool hash_http;	       /* another consistentHash key: needs the proxy */
 	struct pos hash_http_pos;
+	struct hash_policy *hash; /* consistentHash as a whole, NULL: not given */
 };
 
 struct tcp_pool {
@@ -223,6 +228,8 @@ struct traffic_policy {
 	struct tcp_pool tcp;
 	struct pos http_pool;	      /* connectionPool.http */
 	struct pos outlier_detection;
+	struct http_pool *http;		      /* NULL: not given */
+	struct outlier_detection *outliers; /* NULL: not given */
 };
 
 struct port_policy {
@@ -261,8 +268,11 @@ struct gw_server {
 	struct pos pos;
 	uint16_t port;
 	const char *port_name, *protocol; /* protocol in upper case: TCP, HTTP, HTTPS, TLS, ... */
+	const char *name; /* of the server itself, optional */
 	const char *bind, *tls_mode;
 	struct strs hosts;
+	bool https_redirect; /* tls.httpsRedirect */
+	struct pos https_redirect_pos;
 };
 
 struct gateway {
@@ -320,6 +330,8 @@ struct objects {
 };
 
 void objects_free(struct objects *set); /* and every object in it */
+/* The set owns `o` from then on. 0 or -ENOMEM. */
+int objects_add(struct objects *set, struct object *o);
 
 /*
  * Parses one file's bytes (YAML or JSON, any number of documents, kind: List flattened), decodes and validates every

@@ -1,0 +1,66 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#ifndef WEFT_DECODE_H
+#define WEFT_DECODE_H
+/*
+ * From a document's tree to the model, by the tables of schema.h.
+ */
+#include "schema.h"
+
+/* Where the decoder is: one per open field, linked through the stack. */
+struct path {
+	const struct path *up;
+	const char *name; /* a field, or a map's key when `key` is set; NULL for a list's element */
+	size_t index;
+	bool key;
+};
+
+struct decoder {
+	const char *file;
+	struct errors *errors;
+	struct arena *arena; /* what is decoded lives here */
+	struct object *object;
+	const struct path *path;
+	size_t reported; /* errors so far */
+	bool strict;	 /* an Istio kind: snake_case is understood, unknown fields are errors */
+	bool no_memory;
+};
+
+/* No more than this many errors are reported for one file. */
+enum { DECODE_ERRORS_MAX = 100 };
+
+/* Decodes `node` into `target` (message->size bytes, zeroed). Errors go to d->errors. */
+void decode_message(struct decoder *d, const struct message *m, const struct node *node, void *target);
+
+/* An error at `at`; the message is preceded by the path of the field being decoded and `sub` (NULL: nothing). */
+__attribute__((format(printf, 4, 5))) void decode_error(struct decoder *d, const struct node *at, const char *sub,
+							const char *fmt, ...);
+__attribute__((format(printf, 4, 5))) void decode_warn(struct decoder *d, const struct node *at, const char *sub,
+						       const char *fmt, ...);
+/* "expected WHAT, not "VALUE"" for the value `at`. */
+void decode_expected(struct decoder *d, const struct node *at, const char *sub, const char *what);
+
+/* Decoding of one value; false after an error. */
+bool decode_string(struct decoder *d, const struct node *value, const char **out);
+bool decode_strings(struct decoder *d, const struct node *value, struct strs *out);
+bool decode_kvs(struct decoder *d, const struct node *value, struct kvs *out);
+bool decode_bool(struct decoder *d, const struct node *value, bool *out);
+bool decode_integer(struct decoder *d, const struct node *value, int64_t min, int64_t max, int64_t *out);
+bool decode_double(struct decoder *d, const struct node *value, double *out);
+bool decode_duration(struct decoder *d, const struct node *value, int64_t min_ms, msecs *out);
+bool decode_list(struct decoder *d, const struct node *value, const struct message *m, void **items, size_t *count,
+		 bool keyed);
+/* Adds to what a strs already holds. */
+bool decode_strs_append(struct decoder *d, struct strs *strs, const char *s, struct pos at);
+
+/* Nanoseconds of "1h30m", "0.5s", ...; -EINVAL if it is no duration, -ERANGE if it is too long. */
+int decode_duration_ns(const char *s, int64_t *ns);
+
+/* The value of a field as the message's table names it, in either spelling; `map` itself when it is not given. */
+const struct node *decode_at(const struct decoder *d, const struct node *map, const char *name);
+/* Whether it is given, and not as null. */
+bool decode_given(const struct decoder *d, const struct node *map, const char *name);
+
+/* Memory of the object's arena, zeroed; NULL and d->no_memory without any. */
+void *decode_alloc(struct decoder *d, size_t size);
+
+#endif

@@ -1,0 +1,290 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* A DestinationRule's trafficPolicy, at its three levels: the rule's, a port's, a subset's. */
+#include <stdio.h>
+#include <string.h>
+
+#include "decode.h"
+#include "http.h"
+#include "validate.h"
+
+/* ---- connectionPool ---- */
+
+static void init_tcp_pool(void *self)
+{
+	struct tcp_pool *pool = self;
+
+	pool->connect_timeout = pool->idle_timeout = pool->max_duration = -1;
+}
+
+static const struct field tcp_pool_fields[] = {
+	{ "maxConnections", FIELD_INT32, .offset = offsetof(struct tcp_pool, max_connections), .max = INT32_MAX },
+	{ "connectTimeout", FIELD_DURATION, .offset = offsetof(struct tcp_pool, connect_timeout), .min = 1 },
+	{ "idleTimeout", FIELD_DURATION, .offset = offsetof(struct tcp_pool, idle_timeout) },
+	{ "maxConnectionDuration", FIELD_DURATION, .offset = offsetof(struct tcp_pool, max_duration), .min = 1 },
+	{ .name = "tcpKeepalive", .type = FIELD_REFUSED },
+	{ 0 },
+};
+
+static const struct message tcp_pool_message = {
+	.what = "a map",
+	.size = sizeof(struct tcp_pool),
+	.fields = tcp_pool_fields,
+	.given_at = AT(struct tcp_pool, given),
+	.init = init_tcp_pool,
+};
+
+static const struct field connection_pool_fields[] = {
+	{ "tcp", FIELD_MESSAGE, .offset = offsetof(struct traffic_policy, tcp), .message = &tcp_pool_message },
+	{ "http", FIELD_POINTER, .offset = offsetof(struct traffic_policy, http), .pos_at = AT(struct traffic_policy, http_pool), .message = &schema_http_pool },
+	{ 0 },
+};
+
+static void check_connection_pool(struct decoder *d, const struct node *self_node, const void *self)
+{
+	const struct traffic_policy *policy = self;
+
+	if (!policy->tcp.given && !policy->http)
+		decode_error(d, self_node, NULL, "expected at least one of tcp and http, not an empty map");
+}
+
+static const struct message connection_pool_message = {
+	.what = "a map",
+	.fields = connection_pool_fields,
+	.check = check_connection_pool,
+};
+
+/* ---- loadBalancer ---- */
+
+static const struct word simple_words[] = {
+	{ "UNSPECIFIED", LB_SIMPLE_UNSET },
+	{ "LEAST_REQUEST", LB_SIMPLE_LEAST_REQUEST },
+	{ "LEAST_CONN", LB_SIMPLE_LEAST_REQUEST },
+	{ "ROUND_ROBIN", LB_SIMPLE_ROUND_ROBIN },
+	{ "RANDOM", LB_SIMPLE_RANDOM },
+	{ "PASSTHROUGH", LB_SIMPLE_PASSTHROUGH },
+	{ 0 },
+};
+
+static const struct field load_balancer_fields[] = {
+	{ "simple", FIELD_ENUM, .offset = offsetof(struct load_balancer, simple), .words = simple_words },
+	{ "consistentHash", FIELD_POINTER, .offset = offsetof(struct load_balancer, hash), .pos_at = AT(struct load_balancer, hash_http_pos), .message = &schema_hash },
+	{ .name = "localityLbSetting", .type = FIELD_REFUSED },
+	{ .name = "zoneAwareLbSetting", .type = FIELD_REFUSED },
+	{ .name = "warmupDurationSecs", .type = FIELD_REFUSED },
+	{ .name = "warmup", .type = FIELD_REFUSED },
+	{ 0 },
+};
+
+static void finish_load_balancer(struct decoder *d, const struct node *self_node, void *self)
+{
+	struct load_balancer *lb = self;
+
+	(void)d;
+	(void)self_node;
+	lb->hash_source_ip = lb->hash && lb->hash->source_ip;
+	lb->hash_http = lb->hash && !lb->hash_source_ip;
+}
+
+static void check_load_balancer(struct decoder *d, const struct node *self_node, const void *self)
+{
+	const struct load_balancer *lb = self;
+
+	if (lb->hash && decode_given(d, self_node, "simple"))
+		decode_error(d, decode_at(d, self_node, "simple"), "simple",
+			     "expected one of simple and consistentHash, not both");
+}
+
+static const struct message load_balancer_message = {
+	.what = "a map",
+	.size = sizeof(struct load_balancer),
+	.fields = load_balancer_fields,
+	.given_at = AT(struct load_balancer, given),
+	.finish = finish_load_balancer,
+	.check = check_load_balancer,
+};
+
+/* ---- the rest ---- */
+
+/* DISABLE is what weft does anyway; the other modes would have it speak TLS. */
+static void decode_tls(struct decoder *d, const struct node *value, void *target)
+{
+	const struct node *mode = node_get(value, "mode");
+
+	(void)target;
+	if (node_target(value)->type != NODE_MAP)
+		decode_expected(d, value, NULL, "a map");
+	else if (!mode || !node_text(mode) || strcmp(node_text(mode), "DISABLE"))
+		decode_error(d, mode ? mode : value, mode ? "mode" : NULL, "weft does not carry out tls%s%.64s",
+			     mode && node_text(mode) ? " with the mode " : "",
+			     mode && node_text(mode) ? node_text(mode) : "");
+}
+
+static void init_policy(struct traffic_policy *policy)
+{
+	policy->tcp.connect_timeout = policy->tcp.idle_timeout = policy->tcp.max_duration = -1;
+}
+
+static void check_policy(struct decoder *d, const struct node *self_node, const void *self)
+{
+	(void)self;
+	for (const struct node *k = node_target(self_node)->child; k; k = k->next->next)
+		if (!node_is_null(k->next))
+			return;
+	decode_error(d, self_node, NULL, "expected at least one field, not an empty map");
+}
+
+static void init_port_policy(void *self)
+{
+	struct port_policy *port = self;
+
+	init_policy(&port->policy);
+}
+
+static const struct field port_fields[] = {
+	{ "number", FIELD_UINT16, .required = true, .offset = 0, .min = 1, .max = 65535 },
+	{ 0 },
+};
+
+static const struct message port_message = { .what = "a port (a map with the field number)", .fields = port_fields };
+
+static const struct field port_policy_fields[] = {
+	{ "port", FIELD_MESSAGE, .required = true, .offset = offsetof(struct port_policy, port), .message = &port_message },
+	{ "loadBalancer", FIELD_MESSAGE, .offset = offsetof(struct port_policy, policy.lb), .message = &load_balancer_message },
+	{ "connectionPool", FIELD_MESSAGE, .offset = offsetof(struct port_policy, policy), .message = &connection_pool_message },
+	{ "outlierDetection", FIELD_POINTER, .offset = offsetof(struct port_policy, policy.outliers), .pos_at = AT(struct port_policy, policy.outlier_detection), .message = &schema_outlier_detection },
+	{ "tls", FIELD_CUSTOM, .decode = decode_tls },
+	{ 0 },
+};
+
+static const struct message port_policy_message = {
+	.what = "a port's settings (a map)",
+	.size = sizeof(struct port_policy),
+	.fields = port_policy_fields,
+	.given_at = AT(struct port_policy, policy.given),
+	.init = init_port_policy,
+};
+
+static void check_ports(struct decoder *d, const struct node *value, const void *target)
+{
+	const struct dr_policy *dr = (const void *)((const char *)target - offsetof(struct dr_policy, ports));
+	char name[48];
+
+	for (size_t i = 0; i < dr->ports.count; i++)
+		for (size_t j = 0; j < i; j++)
+			if (dr->ports.items[i].port == dr->ports.items[j].port) {
+				snprintf(name, sizeof(name), "[%zu].port.number", i);
+				decode_error(d, validate_nth(value, i), name, "expected each port once, not %u again",
+					     dr->ports.items[i].port);
+			}
+}
+
+static const struct field dr_policy_fields[] = {
+	{ "loadBalancer", FIELD_MESSAGE, .offset = offsetof(struct dr_policy, policy.lb), .message = &load_balancer_message },
+	{ "connectionPool", FIELD_MESSAGE, .offset = offsetof(struct dr_policy, policy), .message = &connection_pool_message },
+	{ "outlierDetection", FIELD_POINTER, .offset = offsetof(struct dr_policy, policy.outliers), .pos_at = AT(struct dr_policy, policy.outlier_detection), .message = &schema_outlier_detection },
+	{ "tls", FIELD_CUSTOM, .decode = decode_tls },
+	{ "portLevelSettings", FIELD_LIST, .offset = offsetof(struct dr_policy, ports), .message = &port_policy_message, .check = check_ports },
+	{ .name = "tunnel", .type = FIELD_REFUSED },
+	{ .name = "proxyProtocol", .type = FIELD_REFUSED },
+	{ .name = "retryBudget", .type = FIELD_REFUSED },
+	{ 0 },
+};
+
+static void init_dr_policy(void *self)
+{
+	struct dr_policy *dr = self;
+
+	init_policy(&dr->policy);
+}
+
+static const struct message dr_policy_message = {
+	.what = "a map",
+	.size = sizeof(struct dr_policy),
+	.fields = dr_policy_fields,
+	.given_at = AT(struct dr_policy, policy.given),
+	.init = init_dr_policy,
+	.check = check_policy,
+};
+
+/* ---- DestinationRule ---- */
+
+static void check_subset_name(struct decoder *d, const struct node *value, const void *string)
+{
+	if (!valid_dns_label_s(*(const char *const *)string))
+		decode_expected(d, value, NULL, "a subset's name (letters, digits and '-', at most 63)");
+}
+
+static const struct field subset_fields[] = {
+	{ "name", FIELD_STRING, .required = true, .offset = offsetof(struct subset, name), .check = check_subset_name },
+	{ "labels", FIELD_KVS, .offset = offsetof(struct subset, labels), .check = validate_labels },
+	{ "trafficPolicy", FIELD_MESSAGE, .offset = offsetof(struct subset, policy), .message = &dr_policy_message },
+	{ 0 },
+};
+
+static void init_subset(void *self)
+{
+	struct subset *subset = self;
+
+	init_policy(&subset->policy.policy);
+}
+
+static const struct message subset_message = {
+	.what = "a subset (a map)",
+	.size = sizeof(struct subset),
+	.fields = subset_fields,
+	.pos_at = AT(struct subset, pos),
+	.init = init_subset,
+};
+
+static void check_subsets(struct decoder *d, const struct node *value, const void *target)
+{
+	const struct destination_rule *dr =
+		(const void *)((const char *)target - offsetof(struct destination_rule, subsets));
+	char name[48];
+
+	for (size_t i = 0; i < dr->subsets.count; i++)
+		for (size_t j = 0; j < i; j++)
+			if (!strcmp(dr->subsets.items[i].name, dr->subsets.items[j].name)) {
+				snprintf(name, sizeof(name), "[%zu].name", i);
+				decode_expected(d, decode_at(d, validate_nth(value, i), "name"), name, "each subset once");
+				break;
+			}
+}
+
+static const struct field spec_fields[] = {
+	{ "host", FIELD_STRING, .required = true, .offset = offsetof(struct destination_rule, host), .pos_at = AT(struct destination_rule, host_pos), .check = validate_rule_host },
+	{ "trafficPolicy", FIELD_MESSAGE, .offset = offsetof(struct destination_rule, policy), .message = &dr_policy_message },
+	{ "subsets", FIELD_LIST, .offset = offsetof(struct destination_rule, subsets), .message = &subset_message, .check = check_subsets },
+	{ "exportTo", FIELD_STRINGS, .offset = offsetof(struct destination_rule, export_to), .check = validate_export_to },
+	{ .name = "workloadSelector", .type = FIELD_REFUSED },
+	{ 0 },
+};
+
+static void init_spec(void *self)
+{
+	struct destination_rule *dr = self;
+
+	init_policy(&dr->policy.policy);
+}
+
+static const struct message spec_message = {
+	.what = "a DestinationRule's spec (a map)",
+	.size = sizeof(struct destination_rule),
+	.fields = spec_fields,
+	.init = init_spec,
+};
+
+static const struct field rule_fields[] = {
+	{ .name = "apiVersion", .type = FIELD_IGNORED },
+	{ .name = "kind", .type = FIELD_IGNORED },
+	{ "metadata", FIELD_MESSAGE, .required = true, .offset = offsetof(struct object, meta), .message = &schema_meta },
+	{ "spec", FIELD_MESSAGE, .required = true, .offset = offsetof(struct object, dr), .message = &spec_message },
+	{ .name = "status", .type = FIELD_IGNORED },
+	{ 0 },
+};
+
+const struct message schema_destination_rule = {
+	.what = "a DestinationRule (a map)",
+	.size = sizeof(struct object),
+	.fields = rule_fields,
+};
