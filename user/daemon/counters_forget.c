@@ -37,15 +37,6 @@ static int list_vanished(struct vanished *v)
 	return 0;
 }
 
-/* Deletes one entry; what isn't there is deleted too. */
-static int delete_entry(int fd, struct ids *known, uint64_t id, const void *key)
-{
-	if (bpf_map_delete_elem(fd, key) && errno != ENOENT)
-		return -errno;
-	ids_remove(known, id);
-	return 0;
-}
-
 static bool cluster_busy(int fd, __u32 id)
 {
 	struct cluster_stat s;
@@ -67,17 +58,37 @@ static bool never_busy(int fd, __u32 id)
 	return false;
 }
 
+/* Deletes the listed entries, whose keys are these. */
+static int delete_all(int fd, struct ids *known, const struct vanished *v, const void *keys, size_t key_size)
+{
+	int r = map_delete(fd, keys, key_size, v->list.count);
+
+	for (size_t i = 0; !r && i < v->list.count; i++)
+		ids_remove(known, v->list.items[i]);
+	return r;
+}
+
 static int forget_u32(int fd, struct ids *known, struct vanished *v, bool (*busy)(int fd, __u32 id))
 {
+	_cleanup_free_ __u32 *keys = NULL;
 	int r = list_vanished(v);
+	size_t idle = 0;
 
-	for (size_t i = 0; !r && i < v->list.count; i++) {
+	if (r || !v->list.count)
+		return r;
+	keys = calloc(v->list.count, sizeof(*keys));
+	if (!keys)
+		return -ENOMEM;
+	for (size_t i = 0; i < v->list.count; i++) {
 		__u32 id = (__u32)v->list.items[i];
 
-		if (!busy(fd, id))
-			r = delete_entry(fd, known, id, &id);
+		if (busy(fd, id))
+			continue;
+		v->list.items[idle] = id;
+		keys[idle++] = id;
 	}
-	return r;
+	v->list.count = idle;
+	return delete_all(fd, known, v, keys, sizeof(*keys));
 }
 
 static int forget_clusters(struct counters *c, int fd, const struct tables *t)
@@ -129,17 +140,19 @@ static int use_dests(struct vanished *v, const struct tables *t)
 static int forget_dests(struct counters *c, int fd, const struct tables *t)
 {
 	_cleanup_(vanished_free) struct vanished v = { .known = &c->dests };
+	_cleanup_free_ struct dest_key *keys = NULL;
 	int r = use_dests(&v, t);
 
 	if (!r)
 		r = list_vanished(&v);
-	for (size_t i = 0; !r && i < v.list.count; i++) {
-		uint64_t id = v.list.items[i];
-		struct dest_key key = { (__u32)(id >> 32), (__u32)id };
-
-		r = delete_entry(fd, &c->dests, id, &key);
-	}
-	return r;
+	if (r || !v.list.count)
+		return r;
+	keys = calloc(v.list.count, sizeof(*keys));
+	if (!keys)
+		return -ENOMEM;
+	for (size_t i = 0; i < v.list.count; i++)
+		keys[i] = (struct dest_key){ (__u32)(v.list.items[i] >> 32), (__u32)v.list.items[i] };
+	return delete_all(fd, &c->dests, &v, keys, sizeof(*keys));
 }
 
 int counters_forget(struct counters *c, const struct loader *l, const struct tables *t)

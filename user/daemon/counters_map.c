@@ -94,3 +94,19 @@ int map_fill(int fd, const void *keys, size_t key_size, const void *values, size
 	}
 	return 0;
 }
+
+int map_delete(int fd, const void *keys, size_t key_size, size_t count)
+{
+	size_t done = 0;
+
+	while (done < count) {
+		__u32 n = (__u32)(count - done);
+
+		if (!bpf_map_delete_batch(fd, (const char *)keys + done * key_size, &n, NULL))
+			return 0;
+		if (errno != ENOENT)
+			return -errno;
+		done += n + 1; /* the one that stopped it isn't there */
+	}
+	return 0;
+}

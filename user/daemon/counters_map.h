@@ -14,5 +14,7 @@ int map_walk(int fd, size_t key_size, size_t value_size, int (*each)(void *arg, 
 	     void *arg);
 /* Writes `count` entries, in place of those that are there. */
 int map_fill(int fd, const void *keys, size_t key_size, const void *values, size_t value_size, size_t count);
+/* Deletes `count` entries; those that aren't there are no error. */
+int map_delete(int fd, const void *keys, size_t key_size, size_t count);
 
 #endif

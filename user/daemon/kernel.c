@@ -13,7 +13,6 @@
 #include "log.h"
 #include "pin.h"
 #include "preflight.h"
-#include "publish.h"
 
 DEFINE_CLEANUP(struct kernel *, kernel_close);
 
@@ -26,6 +25,7 @@ static struct kernel *kernel_new(const char *dir)
 		return NULL;
 	k->netlink = k->links = k->node_routes = k->epoll = -1;
 	sweep_init(&k->sweep);
+	published_init(&k->published);
 	uname(&u);
 	snprintf(k->release, sizeof(k->release), "%s", u.release);
 	k->dir = strdup(dir);
@@ -137,6 +137,7 @@ void kernel_close(struct kernel *k)
 		return;
 	sweep_free(&k->sweep);
 	pods_free(&k->pods);
+	published_free(&k->published);
 	addr_set_free(&k->sources);
 	counters_free(&k->counters);
 	loader_close(&k->loader);
@@ -203,8 +204,10 @@ int kernel_dispatch(struct kernel *k)
 	}
 	if (follow)
 		r = pods_follow(k);
-	if (sweep)
+	if (sweep) {
 		swept = sweep_on_timer(k);
+		publish_tidy(&k->published, &k->loader);
+	}
 	return r ? r : swept;
 }
 

@@ -9,6 +9,7 @@
 #include "kernel.h"
 #include "loader.h"
 #include "pods.h"
+#include "publish.h"
 #include "sweep.h"
 
 struct kernel {
@@ -21,6 +22,7 @@ struct kernel {
 	struct attach attach;
 	struct pods pods;
 	struct sweep sweep;
+	struct published published;
 	struct addr_set sources; /* of the generation in force: the addresses that rules know pods by */
 	int epoll;
 	char release[72]; /* uname -r */

@@ -7,7 +7,6 @@
 #include "cleanup.h"
 #include "kernel_priv.h"
 #include "log.h"
-#include "publish.h"
 
 __u64 kernel_generation(struct kernel *k)
 {
@@ -56,7 +55,7 @@ int kernel_publish(struct kernel *k, const struct tables *tables)
 		r = collect_gone(&k->sources, &sources, &gone);
 	if (r)
 		return log_err(r, "publish");
-	r = publish_tables(&k->loader, &k->counters, tables);
+	r = publish_tables(&k->published, &k->loader, &k->counters, tables);
 	if (r)
 		return r;
 	old = k->sources;

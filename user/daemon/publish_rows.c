@@ -9,6 +9,35 @@ void rows_free(struct rows *r)
 {
 	free(r->own_keys);
 	free(r->own_values);
+	*r = (struct rows){};
+}
+
+static int copy(const void **borrowed, void **owned, size_t size)
+{
+	if (*owned)
+		return 0;
+	*owned = malloc(size + 1);
+	if (!*owned)
+		return -ENOMEM;
+	if (size)
+		memcpy(*owned, *borrowed, size);
+	*borrowed = *owned;
+	return 0;
+}
+
+int rows_own(struct rows *r, const struct inner_layout *in)
+{
+	int err = copy(&r->keys, &r->own_keys, r->count * in->key_size);
+
+	return err ? err : copy(&r->values, &r->own_values, r->count * in->value_size);
+}
+
+bool rows_equal(const struct rows *a, const struct rows *b, const struct inner_layout *in)
+{
+	if (a->count != b->count)
+		return false;
+	return !a->count || (!memcmp(a->keys, b->keys, a->count * in->key_size) &&
+			     !memcmp(a->values, b->values, a->count * in->value_size));
 }
 
 static int own(struct rows *r, size_t count, size_t key_size, size_t value_size)

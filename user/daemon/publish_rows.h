@@ -16,6 +16,9 @@ struct rows {
 
 /* `map` is one of MAP_GEN_*. 0 or -ENOMEM. */
 int rows_open(struct rows *r, const struct tables *t, enum map_id map);
+/* Makes them independent of the tables. 0 or -ENOMEM. */
+int rows_own(struct rows *r, const struct inner_layout *in);
+bool rows_equal(const struct rows *a, const struct rows *b, const struct inner_layout *in);
 void rows_free(struct rows *r);
 
 #endif

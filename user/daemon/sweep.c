@@ -137,8 +137,7 @@ int sweep_gone(struct kernel *k, const struct addr_list *gone)
 		r = map_fill(fd, gone->items + at, sizeof(struct addr), ones, 1, n);
 		if (!r)
 			r = run(k, true);
-		for (size_t i = at; i < at + n; i++)
-			bpf_map_delete_elem(fd, &gone->items[i]);
+		map_delete(fd, gone->items + at, sizeof(struct addr), n);
 	}
 	return r;
 }
