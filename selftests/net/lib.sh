@@ -23,8 +23,9 @@ APPS=$OUT/apps
 PATH=$PATH:/usr/sbin:/sbin
 ID=wt-$$
 TMP=
-declare -A NUMBER LABELS
-PODS=()   # in the order of pod_add
+declare -A NUMBER LABELS NET4 NET6
+PODS=()   # name:namespace, in the order of pod_add
+REMOTES=() # those of other nodes
 JOBS_=()  # process ids to end with the test
 WEFTD=    # process id of the running weftd
 
@@ -133,7 +134,7 @@ addr() { # FAMILY POD|node|world
 	case $2 in
 	node) [ "$1" = 4 ] && echo 10.1.0.1 || echo fd00:1::1 ;;
 	world) [ "$1" = 4 ] && echo 10.1.0.2 || echo fd00:1::2 ;;
-	*) [ "$1" = 4 ] && echo "10.244.0.${NUMBER[$2]}" || echo "fd00:244::${NUMBER[$2]}" ;;
+	*) [ "$1" = 4 ] && echo "${NET4[$2]:-10.244.0}.${NUMBER[$2]}" || echo "${NET6[$2]:-fd00:244:}:${NUMBER[$2]}" ;;
 	esac
 }
 
@@ -239,14 +240,42 @@ neighbour add fe80::1 lladdr $host dev eth0 nud permanent
 	[ -z "$WEFTD" ] || wait_until 5 pod_attached "$name"
 }
 
+# remote_add NAME NUMBER [LABELS]: a pod on another node, 10.245.0.NUMBER and fd00:245::NUMBER, behind `world`, which routes
+remote_add() {
+	local name=$1 number=$2
+	NUMBER[$name]=$number
+	NET4[$name]=10.245.0
+	NET6[$name]=fd00:245:
+	LABELS[$name]=${3:-app=$name}
+	REMOTES+=("$name:${NS:-default}")
+	ns_add "$name" "${CLIENT_SETTINGS[@]}"
+	sysctl_in world net/ipv4/ip_forward=1 net/ipv6/conf/all/forwarding=1
+	ip_in world <<-END
+	link add far$number type veth peer name eth0 netns $(netns "$name")
+	link set far$number up
+	address add 10.246.$number.1/24 dev far$number
+	address add fd00:246:$number::1/64 dev far$number nodad
+	END
+	ip_in "$name" <<-END
+	link set lo up
+	link set eth0 up
+	address add 10.246.$number.2/24 dev eth0
+	address add fd00:246:$number::2/64 dev eth0 nodad
+	address add 10.245.0.$number/32 dev lo
+	address add fd00:245::$number/128 dev lo nodad
+	route add default via 10.246.$number.1 src 10.245.0.$number
+	route add ::/0 via fd00:246:$number::1 src fd00:245::$number
+	END
+	ip_in world <<-END
+	route add 10.245.0.$number/32 via 10.246.$number.2
+	route add fd00:245::$number/128 via fd00:246:$number::2
+	END
+}
+
 # pod_del NAME: as when a node kills a pod: processes first, then the namespace with its interface.
 pod_del() {
-	local name=$1 left=() pod
-	for pod in "${PODS[@]}"; do
-		[ "${pod%%:*}" = "$name" ] || left+=("$pod")
-	done
-	PODS=("${left[@]}")
-	ns_del "$name"
+	rules_forget "$1"
+	ns_del "$1"
 }
 
 pod_attached() { map_dump pods | grep -q "\"veth${NUMBER[$1]}\""; }
@@ -347,10 +376,19 @@ rules_labels() { # k=v,k=v
 	done
 }
 
+# rules_forget POD: rules_pods leaves it out from now on
+rules_forget() {
+	local left=() pod
+	for pod in "${PODS[@]}"; do
+		[ "${pod%%:*}" = "$1" ] || left+=("$pod")
+	done
+	PODS=("${left[@]}")
+}
+
 # rules_pods: a Pod object for every pod there is
 rules_pods() {
 	local pod name
-	for pod in "${PODS[@]}"; do
+	for pod in "${PODS[@]}" "${REMOTES[@]}"; do
 		name=${pod%%:*}
 		cat <<-END
 		---

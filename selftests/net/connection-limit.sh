@@ -1,0 +1,72 @@
+#!/bin/bash
+# SPDX-License-Identifier: Apache-2.0
+# maxConnections: N lets N connections be open and not one more; the others are refused at once, and the counters say so.
+. "${0%/*}/lib.sh"
+
+CLIENTS=200
+WITHIN_US=5000
+[ -z "${WEFT_EMULATED:-}" ] || WITHIN_US=500000
+
+node_up
+pod_add client 1
+pod_add other 2
+pod_add one 3 app=echo,version=v1
+pod_add two 4 app=echo,version=v1
+echo_start one 9000 one
+echo_start two 9000 two
+weftd_start
+
+# A service of its own for every limit and family, so that `peak` starts from 0.
+number=10
+for limit in 1 7 100; do
+	for family in 4 6; do
+		number=$((number + 1))
+		name=limit-$limit-$family
+		rules_service $name $number 9000 app=echo
+		rules_subsets $name "" "connectionPool: {tcp: {maxConnections: $limit}}"
+	done
+done >"$TMP/rules"
+{
+	rules_pods
+	cat "$TMP/rules"
+} | apply
+
+number=10
+for limit in 1 7 100; do
+	for family in 4 6; do
+		number=$((number + 1))
+		name=limit-$limit-$family
+		to=$(vip $family $number)
+		what="IPv$family, limit $limit"
+
+		load_start client "$TMP/held" "$to" 9000 -n $CLIENTS -c $CLIENTS -s hello -e hold --times --ready "$TMP/ready"
+		wait_until 20 test -e "$TMP/ready"
+		rm "$TMP/ready"
+		expect_eq "$what: active" "$(cluster_stat '' upstream_cx_active $name)" $limit
+		expect_eq "$what: peak" "$(cluster_stat '' upstream_cx_peak $name)" $limit
+		expect_eq "$what: overflow" "$(cluster_stat '' upstream_cx_overflow $name)" $((CLIENTS - limit))
+		expect_eq "$what: open, says weft conns" "$(conns_left)" $limit
+		expect_eq "$what: another pod is refused" "$(load other "$to" 9000 -s hello)" '{"ECONNREFUSED":1}'
+		kill -TERM "$STARTED"
+		wait "$STARTED"
+		expect_eq "$what: answered" $(($(count one "$(<"$TMP/held")") + $(count two "$(<"$TMP/held")"))) $limit
+		expect_eq "$what: refused" "$(count ECONNREFUSED "$(<"$TMP/held")")" $((CLIENTS - limit))
+		expect_between "$what: refused within, µs" "$(jq .refused_us.max "$TMP/held")" 1 $WITHIN_US
+
+		# Two pods come and go as fast as they can: whoever gets in is answered, nobody waits.
+		wait_until 10 no_conns
+		total=$(rounds 2000 400)
+		load_start other "$TMP/churn2" "$to" 9000 -n "$total" -c 100 -s hello -k 1
+		churn=$STARTED
+		load client "$to" 9000 -n "$total" -c 100 -s hello -k 1 --times >"$TMP/churn1"
+		wait "$churn"
+		expect_between "$what: a churning client's open connections" "$(jq .peak_open "$TMP/churn1")" 1 $limit
+		expect_eq "$what: every connection is either answered or refused" \
+			"$(jq -rs 'map((.results // .) | keys[]) | unique - ["ECONNREFUSED", "one", "two"] | length' "$TMP/churn1" "$TMP/churn2")" 0
+		wait_until 10 no_conns
+		expect_eq "$what: active afterwards" "$(cluster_stat '' upstream_cx_active $name)" 0
+		expect_eq "$what: peak afterwards" "$(cluster_stat '' upstream_cx_peak $name)" $limit
+		answered=$(jq -rs 'map((.results // .) | (.one // 0) + (.two // 0)) | add' "$TMP/churn1" "$TMP/churn2")
+		expect_eq "$what: total" "$(cluster_stat '' upstream_cx_total $name)" $((answered + limit))
+	done
+done

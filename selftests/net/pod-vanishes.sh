@@ -1,0 +1,52 @@
+#!/bin/bash
+# SPDX-License-Identifier: Apache-2.0
+# A pod is gone without a word: the other side learns it at its next packet, and nothing stays active.
+. "${0%/*}/lib.sh"
+
+node_up
+pod_add client 1
+pod_add one 2 app=echo,version=v1
+echo_start one 9000 one
+weftd_start
+
+# vanish POD: no FIN and no RST gets out
+vanish() {
+	ip -n "$(netns "$1")" link set eth0 down
+	pod_del "$1"
+}
+
+number=10
+for family in 4 6; do
+	number=$((number + 10))
+	pod_add two$number $number app=echo,version=v2
+	echo_start two$number 9000 two
+	pod_add guest$number $((number + 1))
+	{
+		rules_pods
+		rules_service echo 10
+		rules_subsets echo "v1 v2"
+		rules_weights echo v1=50 v2=50
+	} | apply
+
+	# The server.
+	load_start client "$TMP/held" "$(vip $family 10)" 9000 -n 40 -c 40 -s hello -e hold --every 200 --ready "$TMP/ready"
+	wait_until 10 test -e "$TMP/ready"
+	rm "$TMP/ready"
+	vanish two$number
+	sleep 1
+	kill -TERM "$STARTED"
+	wait "$STARTED"
+	expect_eq "IPv$family: the server is gone: its connections are reset, the others are not" \
+		"$(<"$TMP/held")" '{"lost":20,"one":20}'
+	wait_until 10 eval '[ "$(cluster_stat v2 upstream_cx_active)" = 0 ]'
+
+	# The client.
+	load_start guest$number "$TMP/guest" "$(vip $family 10)" 9000 -n 40 -c 40 -s hello -e hold --ready "$TMP/ready" -t 1000
+	wait_until 10 test -e "$TMP/ready"
+	rm "$TMP/ready"
+	expect_between "IPv$family: open connections of the client" "$(cluster_stat v1 upstream_cx_active)" 20 40
+	vanish guest$number
+	wait_until 10 eval '[ "$(cluster_stat v1 upstream_cx_active)" = 0 ]'
+	say "ok: IPv$family: the client is gone: nothing is active"
+	wait_until 60 no_conns
+done

@@ -1,0 +1,57 @@
+#!/bin/bash
+# SPDX-License-Identifier: Apache-2.0
+# What was open before weft came, and what others steer, is left alone.
+. "${0%/*}/lib.sh"
+
+node_up
+pod_add client 1
+pod_add one 2 app=echo,version=v1
+pod_add two 3 app=echo,version=v2
+echo_start one 9000 one
+echo_start two 9000 two
+
+# What a kube-proxy would have set up for the same service, and a filter of somebody else on a pod's interface.
+for tables in "4 iptables" "6 ip6tables"; do
+	in_ns node ${tables#* } -t nat -A PREROUTING -d "$(vip ${tables% *} 10)" -p tcp --dport 9000 \
+		-j DNAT --to-destination "$(hostport "$(addr ${tables% *} one)" 9000)"
+done
+in_ns node tc qdisc add dev veth1 clsact
+in_ns node tc filter add dev veth1 ingress protocol all prio 100 handle 7 matchall action ok
+
+for family in 4 6; do
+	for to in "vip $family 10" "addr $family one"; do
+		load_start client "$TMP/${to// /-}" "$($to)" 9000 -n 20 -c 20 -s hello -e hold --every 100 --ready "$TMP/ready"
+		pids+=("$STARTED")
+		wait_until 10 test -e "$TMP/ready"
+		rm "$TMP/ready"
+	done
+done
+
+weftd_start
+{
+	rules_pods
+	rules_service echo 10
+	rules_subsets echo "v1 v2"
+	rules_weights echo v2
+} | apply
+for family in 4 6; do
+	expect_eq "IPv$family: new connections go where the rules say" "$(load client "$(vip $family 10)" 9000 -n 20 -s hello)" '{"two":20}'
+done
+sleep 1
+kill -TERM "${pids[@]}"
+wait "${pids[@]}"
+for family in 4 6; do
+	expect_eq "IPv$family: open before, by NAT of somebody else" "$(<"$TMP/vip-$family-10")" '{"one":20}'
+	expect_eq "IPv$family: open before, direct" "$(<"$TMP/addr-$family-one")" '{"one":20}'
+done
+
+# And when weft goes, it takes with it what is its own.
+weft uninstall >/dev/null
+wait "$WEFTD" || true
+WEFTD=
+expect_match "the other's filter is still there" "$(in_ns node tc filter show dev veth1 ingress)" 'pref 100 matchall'
+expect_eq "nothing of weft is pinned" "$(find "$TMP/bpf" -mindepth 1 | head -3)" ""
+expect_eq "no program of weft is attached" "$(in_ns node bpftool -j net show | jq '[.[0].tc[] | select(.name | test("matchall") | not)] | length')" 0
+for family in 4 6; do
+	expect_eq "IPv$family: somebody else's NAT is back in charge" "$(load client "$(vip $family 10)" 9000 -n 20 -s hello)" '{"one":20}'
+done

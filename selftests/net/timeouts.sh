@@ -1,0 +1,50 @@
+#!/bin/bash
+# SPDX-License-Identifier: Apache-2.0
+# connectTimeout, idleTimeout and maxConnectionDuration end connections when they say.
+. "${0%/*}/lib.sh"
+
+node_up
+pod_add client 1
+pod_add mute 2
+pod_add one 3 app=echo
+echo_start one 9000 one
+weftd_start
+{
+	rules_pods
+	rules_service mute 10
+	rules_subsets mute "" "connectionPool: {tcp: {connectTimeout: 1s}}"
+	rules_service idle 11 9000 app=echo
+	rules_subsets idle "" "connectionPool: {tcp: {idleTimeout: 2s}}"
+	rules_service short 12 9000 app=echo
+	rules_subsets short "" "connectionPool: {tcp: {maxConnectionDuration: 2s}}"
+} | apply
+
+for family in 4 6; do
+	ip -n "$(netns mute)" route add blackhole "$(addr $family client)"
+	start=${EPOCHREALTIME/./}
+	expect_eq "IPv$family: connectTimeout: a mute endpoint is given up" \
+		"$(load client "$(vip $family 10)" 9000 -t 10000)" '{"ECONNREFUSED":1}'
+	expect_between "IPv$family: connectTimeout of 1 s, ms" $(((${EPOCHREALTIME/./} - start) / 1000)) 900 3500
+	wait_until 10 eval '[ "$(cluster_stat "" upstream_cx_active mute)" = 0 ]'
+
+	load_start client "$TMP/busy" "$(vip $family 11)" 9000 -n 5 -c 5 -s hello -e hold --every 400
+	busy=$STARTED
+	load_start client "$TMP/idle" "$(vip $family 11)" 9000 -n 5 -c 5 -s hello -e hold --ready "$TMP/ready"
+	idle=$STARTED
+	load_start client "$TMP/short" "$(vip $family 12)" 9000 -n 5 -c 5 -s hello -e hold --every 300
+	short=$STARTED
+	wait_until 5 test -e "$TMP/ready"
+	rm "$TMP/ready"
+	sleep 1
+	expect_eq "IPv$family: after 1 s all are open" \
+		"$(($(cluster_stat '' upstream_cx_active idle) + $(cluster_stat '' upstream_cx_active short)))" 15
+	sleep 3.5
+	kill -TERM "$busy"
+	kill -TERM "$idle" "$short" 2>/dev/null || true
+	wait "$busy" "$idle" "$short"
+	expect_eq "IPv$family: idleTimeout: those that talk stay" "$(<"$TMP/busy")" '{"one":5}'
+	expect_eq "IPv$family: idleTimeout: those that are silent are reset" "$(<"$TMP/idle")" '{"lost":5}'
+	expect_eq "IPv$family: maxConnectionDuration: reset though they talk" "$(<"$TMP/short")" '{"lost":5}'
+	wait_until 60 no_conns
+done
+expect_between "counted as timed out" "$(stat_of weft.reason.timed_out)" 20 22
