@@ -4,6 +4,7 @@
 #include <arpa/inet.h>
 #include <assert.h>
 #include <bpf/bpf.h>
+#include <bpf/btf.h>
 #include <bpf/libbpf.h>
 #include <errno.h>
 #include <linux/bpf.h>
@@ -117,21 +118,21 @@ static void load(struct env *e)
 	must(e->events = ring_buffer__new(bpf_map__fd(e->tc->maps.events), on_reset, e, NULL));
 }
 
-static int inner_new(enum bpf_map_type type, const char *name, __u32 key, __u32 value, __u32 flags)
+/* Before 6.2 an inner map with BTF and one without are not alike, so ours has it, as the template does. */
+static int table_new(struct env *e, struct bpf_map *outer, const char *key, const char *value)
 {
-	LIBBPF_OPTS(bpf_map_create_opts, opts, .map_flags = flags);
-	int fd = bpf_map_create(type, name, key, value, 8, &opts);
-
-	must(fd >= 0);
-	return fd;
-}
-
-static int table_new(struct bpf_map *outer, bool hash, __u32 key, __u32 value)
-{
+	const struct btf *btf = bpf_object__btf(e->tc->obj);
+	bool hash = strcmp(key, "__u32");
+	LIBBPF_OPTS(bpf_map_create_opts, opts, .map_flags = hash ? 0 : BPF_F_INNER_MAP, .btf_fd = btf__fd(btf));
+	int key_id = btf__find_by_name(btf, key), value_id = btf__find_by_name(btf, value), fd;
 	__u32 slot = 1;
-	int fd = inner_new(hash ? BPF_MAP_TYPE_HASH : BPF_MAP_TYPE_ARRAY, "inner", key, value,
-			   hash ? 0 : BPF_F_INNER_MAP);
 
+	must(key_id > 0 && value_id > 0);
+	opts.btf_key_type_id = key_id;
+	opts.btf_value_type_id = value_id;
+	fd = bpf_map_create(hash ? BPF_MAP_TYPE_HASH : BPF_MAP_TYPE_ARRAY, "inner", btf__resolve_size(btf, key_id),
+			    btf__resolve_size(btf, value_id), 8, &opts);
+	must(fd >= 0);
 	must(!bpf_map_update_elem(bpf_map__fd(outer), &slot, &fd, 0));
 	return fd;
 }
@@ -160,15 +161,15 @@ static void fill_tables(struct env *e)
 	struct endpoint endpoint = {.addr = env_endpoint(e), .id = ENDPOINT_ID, .port = ENDPOINT_PORT};
 	__u64 generation = 1;
 	__u32 zero = 0;
-	int fd = table_new(e->tc->maps.gen_services, true, sizeof(key), sizeof(service));
+	int fd = table_new(e, e->tc->maps.gen_services, "service_key", "service");
 
 	must(!bpf_map_update_elem(fd, &other, &service, 0));
 	put_close(fd, &key, &service);
-	put_close(table_new(e->tc->maps.gen_rules, false, 4, sizeof(rule)), &zero, &rule);
-	put_close(table_new(e->tc->maps.gen_routes, false, 4, sizeof(route)), &zero, &route);
-	put_close(table_new(e->tc->maps.gen_dests, false, 4, sizeof(dest)), &zero, &dest);
-	put_close(table_new(e->tc->maps.gen_clusters, false, 4, sizeof(cluster)), &zero, &cluster);
-	put_close(table_new(e->tc->maps.gen_endpoints, false, 4, sizeof(endpoint)), &zero, &endpoint);
+	put_close(table_new(e, e->tc->maps.gen_rules, "__u32", "rule"), &zero, &rule);
+	put_close(table_new(e, e->tc->maps.gen_routes, "__u32", "route"), &zero, &route);
+	put_close(table_new(e, e->tc->maps.gen_dests, "__u32", "dest"), &zero, &dest);
+	put_close(table_new(e, e->tc->maps.gen_clusters, "__u32", "cluster"), &zero, &cluster);
+	put_close(table_new(e, e->tc->maps.gen_endpoints, "__u32", "endpoint"), &zero, &endpoint);
 	if (!e->o.without_generation)
 		must(!bpf_map_update_elem(bpf_map__fd(e->tc->maps.generation), &zero, &generation, 0));
 }
