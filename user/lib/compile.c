@@ -179,6 +179,8 @@ static int compile_address(struct world *w, struct host *h, const struct addr *a
 			.names = names,
 		};
 
+		if (sp->at_gateway[family])
+			continue;
 		snprintf(name, sizeof(name), "%s/%s:%u", o->meta.namespace, o->meta.name, port);
 		m.value.id = registry_id(w->registry, REG_SERVICE, name);
 		if (str_eq(o->service.session_affinity, "ClientIP"))
@@ -272,10 +274,10 @@ static int compile_world(struct world *w)
 	size_t i;
 	int r = check_objects(w);
 
-	for (i = 0; i < w->services.count && !r; i++)
-		r = compile_service(w, w->services.items[i]);
 	if (!r)
 		r = compile_gateways(w);
+	for (i = 0; i < w->services.count && !r; i++)
+		r = compile_service(w, w->services.items[i]);
 	if (!r)
 		r = write_sources(w);
 	if (!r)

@@ -4,6 +4,8 @@
 #include <errno.h>
 #include <strings.h>
 
+#include "endpoints.h"
+
 int entry_write(struct world *w, const struct service_key *key, const struct service *value,
 		const struct service_origin *origin, const struct plan *plan)
 {
@@ -60,8 +62,39 @@ static int write_port(struct world *w, struct node_ports *ports, enum family fam
 	return entry_write(w, &key, value, &origin, plan);
 }
 
-/* The node ports of Services that stand for the Gateway's workloads. */
-static int write_node_ports(struct world *w, struct node_ports *ports, const struct called *to,
+/* Pods may call the Gateway by its Service too. Where that has endpoints they are left to answer. */
+static int write_cluster_ips(struct world *w, const struct called *to, const struct object *service,
+			     const struct service *value, const struct plan *plan)
+{
+	const struct strs *ips = &service->service.cluster_ips;
+	struct service_origin origin;
+	char name[HOST_MAX];
+	struct members *members;
+	struct sport *sp;
+	struct host *h;
+	size_t i;
+	int r = 0;
+
+	if (host_of_service(service->meta.name, service->meta.namespace, name) || !(h = world_host(w, name)))
+		return 0;
+	sp = host_port(h, to->port);
+	members = sp ? sport_members(w, sp, to->family) : NULL;
+	if (!members || members->count)
+		return 0;
+	origin = (struct service_origin){.namespace = service->meta.namespace, .name = service->meta.name, .host = h->name};
+	for (i = 0; i < ips->count && !r; i++) {
+		struct service_key key = {.port = to->port, .scope = SCOPE_MESH};
+
+		if (addr_parse(ips->items[i], &key.addr) || addr_family(&key.addr) != to->family)
+			continue;
+		sp->at_gateway[to->family] = true;
+		r = entry_write(w, &key, value, &origin, plan);
+	}
+	return r;
+}
+
+/* The node ports and addresses of Services that stand for the Gateway's workloads. */
+static int write_service_ports(struct world *w, struct node_ports *ports, const struct called *to,
 			    const struct service *value, const struct plan *plan)
 {
 	const struct gateway *gw = &to->gateway->gateway;
@@ -76,8 +109,11 @@ static int write_node_ports(struct world *w, struct node_ports *ports, const str
 		for (k = 0; k < s->ports.count && !r; k++) {
 			const struct service_port *p = &s->ports.items[k];
 
-			if (p->port == to->port && (!p->protocol || !strcmp(p->protocol, "TCP")))
-				r = write_port(w, ports, to->family, p->node_port, value, to->gateway, plan);
+			if (p->port != to->port || (p->protocol && strcmp(p->protocol, "TCP")))
+				continue;
+			r = write_port(w, ports, to->family, p->node_port, value, to->gateway, plan);
+			if (!r)
+				r = write_cluster_ips(w, to, w->services.items[i], value, plan);
 		}
 	}
 	return r;
@@ -96,7 +132,7 @@ static int write_server(struct world *w, struct node_ports *ports, const struct 
 	r = plan_write(w, plan, &value);
 	if (!r)
 		r = write_port(w, ports, to->family, to->port, &value, to->gateway, plan);
-	return r ? r : write_node_ports(w, ports, to, &value, plan);
+	return r ? r : write_service_ports(w, ports, to, &value, plan);
 }
 
 static int compile_server(struct world *w, struct node_ports *ports, const struct object *gw,

@@ -70,6 +70,7 @@ struct sport {
 	const struct service_port *port;
 	enum port_protocol protocol;
 	struct members *members[FAMILY_MAX]; /* NULL until asked for */
+	bool at_gateway[FAMILY_MAX];	     /* a Gateway's rules answer here */
 	struct pcluster *clusters;
 };
 
