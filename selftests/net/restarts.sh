@@ -1,6 +1,7 @@
 #!/bin/bash
 # SPDX-License-Identifier: Apache-2.0
 # A pod that comes late, a daemon that is stopped, started and detached: steering goes on, and in the end nothing is left.
+. "${0%/*}/lib.sh"
 
 node_up
 pod_add client 1
