@@ -104,6 +104,7 @@ int default_routes_refresh(struct kernel *k)
 	for (struct iface *i = k->pods.ifaces; i; i = i->next) {
 		i->dirty |= i->seen != i->default_route;
 		i->default_route = i->seen;
+		i->was_nic |= i->seen;
 	}
 	return 0;
 }

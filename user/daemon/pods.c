@@ -37,6 +37,7 @@ static enum role wanted_role(const struct pods *p, const struct iface *i)
 		.to_other_netns = l->nsid != NL_NSID_OWN && l->peer &&
 				  (!strcmp(l->kind, "veth") || !strcmp(l->kind, "netkit")),
 		.has_default_route = i->default_route,
+		.was_nic = i->was_nic,
 		.pods = p->match,
 		.nic = p->nic,
 	};

@@ -18,7 +18,7 @@ struct iface {
 	struct iface *next;
 	struct nl_link link;
 	enum role role;	  /* as the maps and hooks have it */
-	bool default_route;
+	bool default_route, was_nic;
 	bool dirty;	  /* look again */
 	bool seen;	  /* in the dump under way */
 	/* of a pod */

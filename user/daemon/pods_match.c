@@ -45,5 +45,5 @@ enum role match_role(const struct role_question *q)
 		return ROLE_POD;
 	if (!q->nic && q->has_default_route)
 		return ROLE_NIC;
-	return q->to_other_netns && automatic ? ROLE_POD : ROLE_NONE;
+	return q->to_other_netns && automatic && !q->was_nic ? ROLE_POD : ROLE_NONE;
 }

@@ -20,6 +20,7 @@ struct role_question {
 	const char *name;
 	bool to_other_netns;   /* a veth or netkit whose peer is in another namespace */
 	bool has_default_route;
+	bool was_nic; /* had one before: an uplink that is down for a moment is no pod */
 	const char *pods, *nic; /* --pods and --nic; `nic` may be NULL */
 };
 
