@@ -1,0 +1,47 @@
+// SPDX-License-Identifier: Apache-2.0
+#include <stdio.h>
+
+#include "cleanup.h"
+#include "client.h"
+#include "json_io.h"
+#include "offline.h"
+
+static int finish(const struct cli *cli, json_int_t objects, json_int_t warnings)
+{
+	if (cli->output) {
+		_cleanup_(json_decrefp) json_t *json = json_pack("{s:I, s:I}", "objects", objects, "warnings", warnings);
+
+		return client_print_json(json);
+	}
+	if (warnings)
+		printf("%lld objects, %lld warnings\n", (long long)objects, (long long)warnings);
+	else
+		printf("%lld objects, nothing to remark\n", (long long)objects);
+	return STATUS_DONE;
+}
+
+static int analyze_files(const struct cli *cli, const struct cmd_list *names)
+{
+	_cleanup_(offline_free) struct offline offline = { 0 };
+	int r = offline_load(&offline, names);
+
+	offline_print(&offline);
+	return r ? r : finish(cli, (json_int_t)offline.objects.count, (json_int_t)offline.errors.warnings);
+}
+
+int cmd_analyze(struct cli *cli, int argc, char **argv)
+{
+	_cleanup_(cmd_list_free) struct cmd_list names = { 0 };
+	_cleanup_(json_decrefp) json_t *data = NULL;
+	const struct cmd_option options[] = { { 'f', "filename", .list = &names }, { 0 } };
+	int r = cmd_options(cli, &argc, argv, options);
+
+	if (r)
+		return r;
+	if (argc > 1)
+		return cmd_wrong(argv[0], "unexpected argument \"%s\"", argv[1]);
+	if (names.count)
+		return analyze_files(cli, &names);
+	r = client_ask(cli, client_request("analyze"), NULL, &data);
+	return r ? r : finish(cli, json_get_int(data, "objects", 0), json_get_int(data, "warnings", 0));
+}

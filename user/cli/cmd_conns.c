@@ -1,0 +1,71 @@
+// SPDX-License-Identifier: Apache-2.0
+#include <stdio.h>
+
+#include "cleanup.h"
+#include "client.h"
+#include "json_io.h"
+#include "table_text.h"
+
+static const struct {
+	const char *heading, *member;
+	bool wide; /* only there */
+} columns[] = {
+	{ "CLIENT", "client", false },	  { "FROM", "from", true },	 { "SERVICE", "service", false },
+	{ "TO", "to", true },		  { "RULE", "rule", false },	 { "SUBSET", "subset", false },
+	{ "CLUSTER", "cluster", true },	  { "ENDPOINT", "endpoint", false }, { "STATE", "state", false },
+	{ "AGE", "age_s", false },	  { "IDLE", "idle_s", true },	 { "SENT", "sent_bytes", false },
+	{ "RECEIVED", "received_bytes", false },
+};
+
+enum { COLUMNS = sizeof(columns) / sizeof(*columns) };
+
+static json_t *cell(const json_t *value)
+{
+	if (json_is_real(value))
+		return json_textf("%.1fs", json_real_value(value));
+	if (json_is_integer(value))
+		return json_textf("%lld", (long long)json_integer_value(value));
+	return json_text(json_string_length(value) ? json_string_value(value) : "-");
+}
+
+static int print(const json_t *connections, bool wide)
+{
+	_cleanup_(json_decrefp) json_t *rows = json_array();
+	json_t *connection, *row = json_array();
+	size_t i;
+
+	for (size_t c = 0; c < COLUMNS; c++)
+		if (wide || !columns[c].wide)
+			json_array_append_new(row, json_string(columns[c].heading));
+	json_array_append_new(rows, row);
+	json_array_foreach(connections, i, connection) {
+		row = json_array();
+		for (size_t c = 0; c < COLUMNS; c++)
+			if (wide || !columns[c].wide)
+				json_array_append_new(row, cell(json_object_get(connection, columns[c].member)));
+		json_array_append_new(rows, row);
+	}
+	return table_print(rows);
+}
+
+int cmd_conns(struct cli *cli, int argc, char **argv)
+{
+	_cleanup_(json_decrefp) json_t *data = NULL;
+	bool all = false;
+	const struct cmd_option options[] = { { 0, "all", .flag = &all }, { 0 } };
+	json_t *request;
+	int r = cmd_options(cli, &argc, argv, options);
+
+	if (r)
+		return r;
+	if (argc > 1)
+		return cmd_wrong(argv[0], "unexpected argument \"%s\"", argv[1]);
+	request = client_request("conns");
+	json_object_set_new(request, "all", json_boolean(all));
+	r = client_ask(cli, request, NULL, &data);
+	if (r)
+		return r;
+	if (cli->output && cli->output[0] == 'j')
+		return client_print_json(json_object_get(data, "connections"));
+	return print(json_object_get(data, "connections"), cli->output != NULL);
+}

@@ -1,0 +1,106 @@
+// SPDX-License-Identifier: Apache-2.0
+#include <stdio.h>
+#include <string.h>
+
+#include "cleanup.h"
+#include "client.h"
+#include "json_io.h"
+#include "yaml_text.h"
+
+static void print_destination(const json_t *d)
+{
+	const char *subset = json_get_text(d, "subset", "");
+	json_t *endpoint;
+	size_t i;
+
+	printf("      weight %lld: %s%s%s port %lld%s\n", (long long)json_get_int(d, "weight", 0),
+	       json_get_text(d, "host", ""), *subset ? " subset " : "", subset, (long long)json_get_int(d, "port", 0),
+	       json_is_false(json_object_get(d, "known")) ? " (does not exist: refused)" : "");
+	json_array_foreach(json_object_get(d, "endpoints"), i, endpoint)
+		printf("        %s\n", json_string_value(endpoint));
+	if (!i)
+		puts("        no endpoint");
+}
+
+static void print_rule(const json_t *rule)
+{
+	const char *conditions = json_get_text(rule, "conditions", "");
+	json_t *d;
+	size_t i;
+
+	printf("    %s %s/%s %s (%s): %s%s%s\n", json_get_text(rule, "kind", ""), json_get_text(rule, "namespace", ""),
+	       json_get_text(rule, "name", ""), json_get_text(rule, "route", ""), json_get_text(rule, "at", ""),
+	       json_get_text(rule, "action", ""), *conditions ? ", if " : "", conditions);
+	json_array_foreach(json_object_get(rule, "destinations"), i, d)
+		print_destination(d);
+}
+
+static void print_address(const json_t *service)
+{
+	const char *clients = json_get_text(service, "clients_of", NULL);
+	json_t *entry;
+	size_t i;
+
+	printf("  %s%s%s\n", json_get_text(service, "address", ""), clients ? ", for clients of namespace " : "",
+	       clients ? clients : "");
+	json_array_foreach(json_object_get(service, "rules"), i, entry)
+		print_rule(entry);
+	json_array_foreach(json_object_get(service, "skipped"), i, entry)
+		printf("    never: %s: %s\n", json_get_text(entry, "rule", ""), json_get_text(entry, "why", ""));
+}
+
+static void print_routes(json_t *routes)
+{
+	const char *name, *cluster;
+	json_t *route, *count;
+
+	puts("\nCounters:");
+	json_object_foreach(routes, name, route) {
+		printf("  %s: %lld picks\n", name, (long long)json_get_int(route, "picks", 0));
+		json_object_foreach(json_object_get(route, "destinations"), cluster, count)
+			printf("    %s: %lld connections\n", cluster, (long long)json_integer_value(count));
+	}
+}
+
+static int print(const json_t *data)
+{
+	const json_t *in_force = json_object_get(data, "in_force");
+	const char *namespace = json_get_text(data, "namespace", NULL);
+	json_t *entry;
+	size_t i;
+
+	printf("%s %s%s%s, from %s\n\n", json_get_text(data, "kind", ""), namespace ? namespace : "",
+	       namespace ? "/" : "", json_get_text(data, "name", ""), json_get_text(data, "at", ""));
+	yaml_print(json_object_get(data, "object"));
+	if (in_force)
+		puts("\nIn force:");
+	json_array_foreach(in_force, i, entry)
+		print_address(entry);
+	if (in_force && !i)
+		puts("  nothing: connections pass untouched");
+	if (json_object_get(data, "routes"))
+		print_routes(json_object_get(data, "routes"));
+	return STATUS_DONE;
+}
+
+int cmd_describe(struct cli *cli, int argc, char **argv)
+{
+	_cleanup_(json_decrefp) json_t *data = NULL;
+	const char *namespace = "default";
+	const struct cmd_option options[] = { { 'n', "namespace", .value = &namespace }, { 0 } };
+	json_t *request;
+	int r = cmd_options(cli, &argc, argv, options);
+
+	if (r)
+		return r;
+	if (argc != 3)
+		return cmd_wrong(argv[0], "KIND NAME is expected");
+	request = client_request("describe");
+	json_object_set_new(request, "kind", json_text(argv[1]));
+	json_object_set_new(request, "name", json_text(argv[2]));
+	json_object_set_new(request, "namespace", json_text(namespace));
+	r = client_ask(cli, request, NULL, &data);
+	if (r)
+		return r;
+	return cli->output ? client_print_json(data) : print(data);
+}

@@ -1,0 +1,119 @@
+// SPDX-License-Identifier: Apache-2.0
+#include <stdio.h>
+#include <string.h>
+
+#include "cleanup.h"
+#include "client.h"
+#include "json_io.h"
+#include "table_text.h"
+#include "yaml_text.h"
+
+struct query {
+	const char *kind, *name, *namespace;
+	bool all;
+};
+
+static void add_headings(json_t *rows, const json_t *item, bool namespaces)
+{
+	json_t *row = json_array(), *column;
+	size_t i;
+
+	if (namespaces)
+		json_array_append_new(row, json_string("NAMESPACE"));
+	json_array_append_new(row, json_string("NAME"));
+	json_array_foreach(json_object_get(item, "columns"), i, column)
+		json_array_append(row, json_array_get(column, 0));
+	json_array_append_new(rows, row);
+}
+
+static void add_row(json_t *rows, const json_t *item, bool namespaces)
+{
+	json_t *row = json_array(), *column;
+	size_t i;
+
+	if (namespaces)
+		json_array_append_new(row, json_text(json_get_text(item, "namespace", "")));
+	json_array_append(row, json_object_get(item, "name"));
+	json_array_foreach(json_object_get(item, "columns"), i, column)
+		json_array_append(row, json_array_get(column, 1));
+	json_array_append_new(rows, row);
+}
+
+static int print_table(const json_t *items, const struct query *q)
+{
+	_cleanup_(json_decrefp) json_t *rows = json_array();
+	json_t *item;
+	size_t i;
+
+	if (!json_array_size(items)) {
+		if (q->all)
+			fprintf(stderr, "no %s found\n", q->kind);
+		else
+			fprintf(stderr, "no %s found in namespace %s\n", q->kind, q->namespace);
+		return STATUS_DONE;
+	}
+	add_headings(rows, json_array_get(items, 0), q->all);
+	json_array_foreach(items, i, item)
+		add_row(rows, item, q->all);
+	return table_print(rows);
+}
+
+/* One object by name is that object; otherwise a List, which can be applied again. */
+static int print_objects(const struct cli *cli, json_t *items, const struct query *q)
+{
+	_cleanup_(json_decrefp) json_t *whole = NULL;
+
+	if (q->name && json_array_size(items) == 1)
+		whole = json_incref(json_array_get(items, 0));
+	else
+		whole = json_pack("{s:s, s:s, s:O}", "apiVersion", "v1", "kind", "List", "items", items);
+	return strcmp(cli->output, "yaml") == 0 ? yaml_print(whole) : client_print_json(whole);
+}
+
+static int show(const struct cli *cli, const struct query *q)
+{
+	bool wide = cli->output && strcmp(cli->output, "wide") == 0;
+	const char *form = !cli->output ? "table" : wide ? "wide" : "full";
+	_cleanup_(json_decrefp) json_t *data = NULL;
+	json_t *request = client_request("get");
+	json_t *items;
+	int r;
+
+	json_object_set_new(request, "kind", json_text(q->kind));
+	json_object_set_new(request, "form", json_string(form));
+	if (q->name)
+		json_object_set_new(request, "name", json_text(q->name));
+	if (!q->all)
+		json_object_set_new(request, "namespace", json_text(q->namespace));
+	r = client_ask(cli, request, NULL, &data);
+	if (r)
+		return r;
+	items = json_object_get(data, "items");
+	return cli->output && !wide ? print_objects(cli, items, q) : print_table(items, q);
+}
+
+int cmd_get(struct cli *cli, int argc, char **argv)
+{
+	struct query q = { .namespace = "default" };
+	const struct cmd_option options[] = {
+		{ 'n', "namespace", .value = &q.namespace },
+		{ 'A', "all-namespaces", .flag = &q.all },
+		{ 0 },
+	};
+	char *slash;
+	int r = cmd_options(cli, &argc, argv, options);
+
+	if (r)
+		return r;
+	if (argc < 2)
+		return cmd_wrong(argv[0], "a KIND is expected");
+	q.kind = argv[1];
+	/* KIND/NAME, as kubectl has it */
+	slash = strchr(argv[1], '/');
+	if (slash)
+		*slash = 0;
+	if (argc > (slash ? 2 : 3))
+		return cmd_wrong(argv[0], "unexpected argument \"%s\"", argv[slash ? 2 : 3]);
+	q.name = slash ? slash + 1 : argc > 2 ? argv[2] : NULL;
+	return show(cli, &q);
+}

@@ -1,0 +1,118 @@
+// SPDX-License-Identifier: Apache-2.0
+#include <errno.h>
+#include <stdio.h>
+#include <string.h>
+#include <sys/utsname.h>
+#include <sys/vfs.h>
+
+#include "cleanup.h"
+#include "client.h"
+#include "json_io.h"
+#include "wire_client.h"
+
+enum { BPFFS_MAGIC = 0xcafe4a11, KERNEL_MAJOR = 6, KERNEL_MINOR = 1 };
+
+struct checklist {
+	json_t *items; /* [{"check", "ok", "detail"}...] */
+	bool failed;
+};
+
+/* Takes over `detail`. */
+static void check(struct checklist *l, bool ok, const char *what, json_t *detail)
+{
+	json_array_append_new(l->items, json_pack("{s:s, s:b, s:o}", "check", what, "ok", ok, "detail", detail));
+	l->failed |= !ok;
+}
+
+static void check_kernel(struct checklist *l)
+{
+	struct utsname u;
+	int major = 0, minor = 0;
+	bool known = !uname(&u) && sscanf(u.release, "%d.%d", &major, &minor) == 2;
+
+	check(l, known && (major > KERNEL_MAJOR || (major == KERNEL_MAJOR && minor >= KERNEL_MINOR)),
+	      "kernel is 6.1 or newer", json_text(known ? u.release : "unknown"));
+}
+
+static void check_btf(struct checklist *l)
+{
+	bool there = !access("/sys/kernel/btf/vmlinux", R_OK);
+
+	check(l, there, "kernel has BTF", json_text(there ? "/sys/kernel/btf/vmlinux" : strerror(errno)));
+}
+
+static void check_root(struct checklist *l)
+{
+	check(l, geteuid() == 0, "run by root", json_textf("uid %u", geteuid()));
+}
+
+/* The directory itself need not be there before weftd has run; what is above it decides. */
+static void check_bpffs(struct checklist *l, const char *dir)
+{
+	_cleanup_free_ char *path = strdup(dir);
+	struct statfs fs;
+	char *slash;
+
+	while (path && statfs(path, &fs) && (slash = strrchr(path, '/')) && slash != path)
+		*slash = 0;
+	check(l, path && !statfs(path, &fs) && (unsigned)fs.f_type == BPFFS_MAGIC, "a BPF file system is mounted",
+	      json_text(dir));
+}
+
+static json_t *ask_status(const struct cli *cli)
+{
+	_cleanup_(json_decrefp) json_t *request = client_request("status");
+	_cleanup_(json_decrefp) json_t *reply = NULL;
+	_cleanup_close_ int fd = wire_connect(cli->run_dir);
+
+	if (fd < 0 || wire_call(fd, request, NULL, 0, &reply))
+		return NULL;
+	return json_incref(json_object_get(reply, "data"));
+}
+
+static void check_daemon(struct checklist *l, const struct cli *cli, const json_t *status)
+{
+	json_int_t pods = json_get_int(status, "pods", 0), nics = json_get_int(status, "nics", 0);
+
+	check(l, status != NULL, "weftd answers", json_textf("%s/" WIRE_SOCKET, cli->run_dir));
+	if (!status)
+		return;
+	check(l, strcmp(json_get_text(status, "version", ""), WEFT_VERSION) == 0, "weft and weftd are of one version",
+	      json_textf("%s and %s", WEFT_VERSION, json_get_text(status, "version", "?")));
+	check(l, pods + nics > 0, "programs are attached",
+	      json_textf("%lld pods, %lld interfaces to the outside, by %s", (long long)pods, (long long)nics,
+			 json_get_text(status, "attach", "?")));
+}
+
+static int print(const struct checklist *l)
+{
+	json_t *item;
+	size_t i;
+
+	json_array_foreach(l->items, i, item)
+		printf("%-6s %s (%s)\n", json_is_true(json_object_get(item, "ok")) ? "ok" : "FAILED",
+		       json_get_text(item, "check", ""), json_get_text(item, "detail", ""));
+	return fflush(stdout) ? cmd_failed("stdout: %s", strerror(errno)) : STATUS_DONE;
+}
+
+int cmd_verify_install(struct cli *cli, int argc, char **argv)
+{
+	_cleanup_(json_decrefp) json_t *status = NULL, *items = json_array(), *whole = NULL;
+	struct checklist l = { items, false };
+	const struct cmd_option options[] = { { 0 } };
+	int r = cmd_options(cli, &argc, argv, options);
+
+	if (r)
+		return r;
+	if (argc > 1)
+		return cmd_wrong(argv[0], "unexpected argument \"%s\"", argv[1]);
+	status = ask_status(cli);
+	check_root(&l);
+	check_kernel(&l);
+	check_btf(&l);
+	check_bpffs(&l, json_get_text(status, "bpffs", "/sys/fs/bpf/weft"));
+	check_daemon(&l, cli, status);
+	whole = json_pack("{s:b, s:O}", "ok", !l.failed, "checks", items);
+	r = cli->output ? client_print_json(whole) : print(&l);
+	return r ? r : l.failed ? STATUS_FAILED : STATUS_DONE;
+}

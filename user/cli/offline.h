@@ -1,0 +1,26 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#ifndef WEFT_OFFLINE_H
+#define WEFT_OFFLINE_H
+/*
+ * Rules from files, without weftd.
+ */
+#include "cmd.h"
+#include "compile.h"
+
+/* Zero-initialise; free with offline_free(). */
+struct offline {
+	struct objects objects;
+	struct registry *registry;
+	struct tables *tables; /* NULL unless everything is in order */
+	struct errors errors;
+	struct errors skipped;
+};
+
+/* Reads, parses and compiles what -f names. 0, or STATUS_FAILED; what is wrong is in `errors`, or told already. */
+int offline_load(struct offline *o, const struct cmd_list *names);
+void offline_free(struct offline *o);
+
+/* Skipped objects, warnings and errors on stderr. */
+void offline_print(const struct offline *o);
+
+#endif

@@ -1,0 +1,55 @@
+// SPDX-License-Identifier: Apache-2.0
+#include <errno.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "cleanup.h"
+#include "cmd.h"
+#include "table_text.h"
+
+enum { GAP = 3 };
+
+/* Characters, not bytes: continuation bytes of UTF-8 take no place. */
+static int width(const char *text)
+{
+	int n = 0;
+
+	for (; *text; text++)
+		n += (*text & 0xc0) != 0x80;
+	return n;
+}
+
+static const char *cell(const json_t *row, size_t column)
+{
+	const char *text = json_string_value(json_array_get(row, column));
+
+	return text ? text : "";
+}
+
+static void print_row(const json_t *row, const int *widths, size_t columns)
+{
+	for (size_t c = 0; c < columns; c++) {
+		fputs(cell(row, c), stdout);
+		if (c + 1 < columns)
+			printf("%*s", widths[c] - width(cell(row, c)) + GAP, "");
+	}
+	putchar('\n');
+}
+
+int table_print(const json_t *rows)
+{
+	size_t columns = json_array_size(json_array_get(rows, 0)), i;
+	_cleanup_free_ int *widths = calloc(columns + 1, sizeof(*widths));
+	json_t *row;
+
+	if (!widths)
+		return cmd_failed("out of memory");
+	json_array_foreach(rows, i, row)
+		for (size_t c = 0; c < columns; c++)
+			if (width(cell(row, c)) > widths[c])
+				widths[c] = width(cell(row, c));
+	json_array_foreach(rows, i, row)
+		print_row(row, widths, columns);
+	return fflush(stdout) ? cmd_failed("stdout: %s", strerror(errno)) : STATUS_DONE;
+}
