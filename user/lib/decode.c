@@ -340,11 +340,11 @@ void decode_message(struct decoder *d, const struct message *m, const struct nod
 		*(bool *)at_offset(target, m->given_at) = true;
 	if (m->init)
 		m->init(target);
-	if (map->type != NODE_MAP) {
+	if (map->type != NODE_MAP && !(m->null_ok && node_is_null(node))) {
 		decode_expected(d, node, NULL, m->what);
 		return;
 	}
-	for (const struct node *k = map->child; k; k = k->next->next) {
+	for (const struct node *k = map->type == NODE_MAP ? map->child : NULL; k; k = k->next->next) {
 		const struct field *f = find_field(m, node_text(k), d->strict);
 
 		if (!f) {

@@ -45,10 +45,18 @@ static const struct message port_message = { .what = "a port (a map)", .fields =
 
 static void check_mode(struct decoder *d, const struct node *value, const void *string)
 {
+	static const char *const refused[] = { "SIMPLE", "MUTUAL", "OPTIONAL_MUTUAL", "ISTIO_MUTUAL",
+					       "AUTO_PASSTHROUGH" };
 	const char *mode = *(const char *const *)string;
 
-	if (strcmp(mode, "PASSTHROUGH"))
-		decode_error(d, value, NULL, "weft does not carry out tls with the mode %.64s", mode);
+	if (!strcmp(mode, "PASSTHROUGH"))
+		return;
+	for (size_t i = 0; i < sizeof(refused) / sizeof(*refused); i++)
+		if (!strcmp(mode, refused[i])) {
+			decode_error(d, value, NULL, "weft does not carry out tls with the mode %s", mode);
+			return;
+		}
+	decode_expected(d, value, NULL, "PASSTHROUGH");
 }
 
 static const struct field tls_fields[] = {
@@ -135,6 +143,16 @@ static bool is_http(const struct gw_server *server)
 	return !strncmp(server->protocol, "HTTP", 4) || !strncmp(server->protocol, "GRPC", 4);
 }
 
+static bool has_certificates(const struct decoder *d, const struct node *tls)
+{
+	static const char *const names[] = { "serverCertificate", "privateKey", "caCertificates" };
+
+	for (size_t i = 0; i < 3; i++)
+		if (decode_given(d, tls, names[i]))
+			return true;
+	return false;
+}
+
 static void check_server(struct decoder *d, const struct node *self_node, const void *self)
 {
 	const struct gw_server *server = self;
@@ -150,7 +168,7 @@ static void check_server(struct decoder *d, const struct node *self_node, const 
 	} else if (tls && !is_http(server)) {
 		decode_error(d, decode_at(d, self_node, "tls"), "tls", "expected no tls for the protocol %s",
 			     server->protocol);
-	} else if (tls && server->tls_mode && !server->https_redirect) {
+	} else if (tls && has_certificates(d, decode_at(d, self_node, "tls"))) {
 		decode_error(d, decode_at(d, self_node, "tls"), "tls", "expected only httpsRedirect for the protocol %s",
 			     server->protocol);
 	}

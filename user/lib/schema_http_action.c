@@ -170,7 +170,10 @@ static void check_code(struct decoder *d, const struct node *value, const void *
 	for (size_t i = 0; i < sizeof(codes) / sizeof(*codes); i++)
 		if (*(const int32_t *)target == codes[i])
 			return;
-	decode_expected(d, value, NULL, "one of 301, 302, 303, 307, 308");
+	if (*(const int32_t *)target >= 300 && *(const int32_t *)target <= 399)
+		decode_error(d, value, NULL, "weft does not carry out redirectCode %d", *(const int32_t *)target);
+	else
+		decode_expected(d, value, NULL, "one of 301, 302, 303, 307, 308");
 }
 
 static const struct field redirect_fields[] = {
@@ -178,7 +181,7 @@ static const struct field redirect_fields[] = {
 	{ "prefixRewrite", FIELD_STRING, .offset = offsetof(struct http_redirect, prefix_rewrite) },
 	{ "authority", FIELD_STRING, .offset = offsetof(struct http_redirect, authority) },
 	{ "scheme", FIELD_STRING, .offset = offsetof(struct http_redirect, scheme) },
-	{ "port", FIELD_UINT16, .offset = offsetof(struct http_redirect, port), .min = 1, .max = 65535 },
+	{ "port", FIELD_UINT16, .offset = offsetof(struct http_redirect, port), .max = 65535 },
 	{ "derivePort", FIELD_ENUM, .offset = offsetof(struct http_redirect, derive_port), .words = derive_words },
 	{ "redirectCode", FIELD_INT32, .offset = offsetof(struct http_redirect, code), .max = 599, .check = check_code },
 	{ 0 },
@@ -289,8 +292,8 @@ static void check_body(struct decoder *d, const struct node *self_node, const vo
 	enum { BODY_MAX = 1 << 20 };
 	const struct http_direct_response *response = self;
 
-	if (decode_given(d, self_node, "string") == decode_given(d, self_node, "bytes"))
-		decode_error(d, self_node, NULL, "expected one of string and bytes");
+	if (decode_given(d, self_node, "string") && decode_given(d, self_node, "bytes"))
+		decode_error(d, self_node, NULL, "expected one of string and bytes, not both");
 	if (response->body_len > BODY_MAX)
 		decode_error(d, self_node, NULL, "expected at most %d bytes, not %zu", BODY_MAX, response->body_len);
 }

@@ -76,7 +76,7 @@ static void check_delay(struct decoder *d, const struct node *self_node, const v
 	const struct http_delay *delay = self;
 
 	if (delay->fixed < 0)
-		decode_error(d, self_node, "fixedDelay", "required, but not given");
+		decode_warn(d, self_node, NULL, "delays nothing without fixedDelay");
 }
 
 static const struct message delay_message = {
@@ -128,7 +128,7 @@ static void check_abort(struct decoder *d, const struct node *self_node, const v
 		decode_error(d, decode_at(d, self_node, "grpcStatus"), "grpcStatus",
 			     "expected one of httpStatus and grpcStatus, not both");
 	if (!abort->http_status && !abort->grpc_status)
-		decode_error(d, self_node, NULL, "expected one of httpStatus and grpcStatus");
+		decode_warn(d, self_node, NULL, "aborts nothing without httpStatus or grpcStatus");
 }
 
 static const struct message abort_message = {
@@ -164,6 +164,28 @@ const struct message schema_http_fault = {
 
 /* ---- retries ---- */
 
+/* The statuses that have a name (RFC 9110 and what the IANA lists beside it). */
+static bool known_status(const char *s)
+{
+	static const struct {
+		int first, last;
+	} ranges[] = {
+		{ 100, 103 }, { 200, 208 }, { 226, 226 }, { 300, 305 }, { 307, 308 }, { 400, 418 }, { 421, 426 },
+		{ 428, 429 }, { 431, 431 }, { 451, 451 }, { 500, 508 }, { 510, 511 },
+	};
+	int status = 0;
+
+	for (size_t i = 0; i < 3; i++) {
+		if (s[i] < '0' || s[i] > '9')
+			return false;
+		status = status * 10 + (s[i] - '0');
+	}
+	for (size_t i = 0; i < sizeof(ranges) / sizeof(*ranges); i++)
+		if (status >= ranges[i].first && status <= ranges[i].last)
+			return true;
+	return false;
+}
+
 static bool known_condition(const char *s, size_t len)
 {
 	static const char *const conditions[] = {
@@ -177,7 +199,7 @@ static bool known_condition(const char *s, size_t len)
 	for (size_t i = 0; i < sizeof(conditions) / sizeof(*conditions); i++)
 		if (strlen(conditions[i]) == len && !memcmp(conditions[i], s, len))
 			return true;
-	return len == 3 && s[0] >= '1' && s[0] <= '5' && strspn(s, "0123456789") >= 3;
+	return len == 3 && known_status(s);
 }
 
 static void check_retry_on(struct decoder *d, const struct node *value, const void *string)
@@ -289,14 +311,37 @@ static void decode_allow_origin(struct decoder *d, const struct node *value, voi
 	cors->allow_origins.count += origins.count;
 }
 
+static void check_origin(struct decoder *d, const struct node *self_node, const void *self)
+{
+	const struct string_match *match = self;
+
+	if (match->type == MATCH_PRESENT || !*match->value)
+		decode_error(d, self_node, NULL, "expected an origin in exact, prefix or regex");
+	else
+		schema_http_string_match.check(d, self_node, self);
+}
+
+static void finish_origin(struct decoder *d, const struct node *self_node, void *self)
+{
+	schema_http_string_match.finish(d, self_node, self);
+}
+
 static void decode_allow_origins(struct decoder *d, const struct node *value, void *target)
 {
 	struct http_cors *cors = target;
+	const struct message origin_message = {
+		.what = schema_http_string_match.what,
+		.size = sizeof(struct string_match),
+		.fields = schema_http_string_match.fields,
+		.pos_at = AT(struct string_match, pos),
+		.finish = finish_origin,
+		.check = check_origin,
+	};
 	void *items = NULL;
 	size_t count = 0;
 
 	/* Where both forms are given the newer one counts. */
-	if (decode_list(d, value, &schema_http_string_match, &items, &count, false)) {
+	if (decode_list(d, value, &origin_message, &items, &count, false)) {
 		cors->allow_origins.items = items;
 		cors->allow_origins.count = count;
 	}

@@ -206,10 +206,10 @@ static void check_table_size(struct decoder *d, const struct node *value, const 
 		decode_expected(d, value, NULL, "a prime number");
 }
 
-enum { MAGLEV_MAX = 5000011 };
+enum { MAGLEV_MAX = 5000010 };
 
 static const struct field maglev_fields[] = {
-	{ "tableSize", FIELD_INT64, .offset = offsetof(struct hash_policy, maglev_size), .min = 1, .max = MAGLEV_MAX, .check = check_table_size },
+	{ "tableSize", FIELD_INT64, .required = true, .offset = offsetof(struct hash_policy, maglev_size), .min = 1, .max = MAGLEV_MAX, .check = check_table_size },
 	{ 0 },
 };
 
@@ -237,6 +237,10 @@ static void check_hash(struct decoder *d, const struct node *self_node, const vo
 			     keys);
 	if (decode_given(d, self_node, "ringHash") && decode_given(d, self_node, "maglev"))
 		decode_error(d, self_node, "maglev", "expected one of ringHash and maglev, not both");
+	if (decode_given(d, self_node, "minimumRingSize") &&
+	    (decode_given(d, self_node, "ringHash") || decode_given(d, self_node, "maglev")))
+		decode_error(d, decode_at(d, self_node, "minimumRingSize"), "minimumRingSize",
+			     "expected one of minimumRingSize, ringHash and maglev, not several");
 	if (hash->header && !valid_header_name(hash->header))
 		decode_expected(d, decode_at(d, self_node, "httpHeaderName"), "httpHeaderName", "a header's name");
 	if (hash->query_parameter && !*hash->query_parameter)

@@ -106,18 +106,37 @@ static const struct message load_balancer_message = {
 /* ---- the rest ---- */
 
 /* DISABLE is what weft does anyway; the other modes would have it speak TLS. */
-static void decode_tls(struct decoder *d, const struct node *value, void *target)
+static void decode_tls_mode(struct decoder *d, const struct node *value, void *target)
 {
-	const struct node *mode = node_get(value, "mode");
+	static const char *const refused[] = { "SIMPLE", "MUTUAL", "ISTIO_MUTUAL" };
+	const char *mode;
 
 	(void)target;
-	if (node_target(value)->type != NODE_MAP)
-		decode_expected(d, value, NULL, "a map");
-	else if (!mode || !node_text(mode) || strcmp(node_text(mode), "DISABLE"))
-		decode_error(d, mode ? mode : value, mode ? "mode" : NULL, "weft does not carry out tls%s%.64s",
-			     mode && node_text(mode) ? " with the mode " : "",
-			     mode && node_text(mode) ? node_text(mode) : "");
+	if (!decode_string(d, value, &mode) || !strcmp(mode, "DISABLE"))
+		return;
+	for (size_t i = 0; i < sizeof(refused) / sizeof(*refused); i++)
+		if (!strcmp(mode, refused[i])) {
+			decode_error(d, value, NULL, "weft does not carry out tls with the mode %s", mode);
+			return;
+		}
+	decode_expected(d, value, NULL, "DISABLE");
 }
+
+static const struct field tls_fields[] = {
+	{ "mode", FIELD_CUSTOM, .decode = decode_tls_mode },
+	/* None of these means anything without TLS. */
+	{ .name = "clientCertificate", .type = FIELD_IGNORED },
+	{ .name = "privateKey", .type = FIELD_IGNORED },
+	{ .name = "caCertificates", .type = FIELD_IGNORED },
+	{ .name = "caCrl", .type = FIELD_IGNORED },
+	{ .name = "credentialName", .type = FIELD_IGNORED },
+	{ .name = "subjectAltNames", .type = FIELD_IGNORED },
+	{ .name = "sni", .type = FIELD_IGNORED },
+	{ .name = "insecureSkipVerify", .type = FIELD_IGNORED },
+	{ 0 },
+};
+
+static const struct message tls_message = { .what = "a map", .fields = tls_fields };
 
 static void init_policy(struct traffic_policy *policy)
 {
@@ -152,9 +171,20 @@ static const struct field port_policy_fields[] = {
 	{ "loadBalancer", FIELD_MESSAGE, .offset = offsetof(struct port_policy, policy.lb), .message = &load_balancer_message },
 	{ "connectionPool", FIELD_MESSAGE, .offset = offsetof(struct port_policy, policy), .message = &connection_pool_message },
 	{ "outlierDetection", FIELD_POINTER, .offset = offsetof(struct port_policy, policy.outliers), .pos_at = AT(struct port_policy, policy.outlier_detection), .message = &schema_outlier_detection },
-	{ "tls", FIELD_CUSTOM, .decode = decode_tls },
+	{ "tls", FIELD_MESSAGE, .message = &tls_message },
 	{ 0 },
 };
+
+static void check_port_policy(struct decoder *d, const struct node *self_node, const void *self)
+{
+	static const char *const fields[] = { "loadBalancer", "connectionPool", "outlierDetection", "tls" };
+
+	(void)self;
+	for (size_t i = 0; i < sizeof(fields) / sizeof(*fields); i++)
+		if (decode_given(d, self_node, fields[i]))
+			return;
+	decode_error(d, self_node, NULL, "expected at least one setting beside port");
+}
 
 static const struct message port_policy_message = {
 	.what = "a port's settings (a map)",
@@ -162,6 +192,7 @@ static const struct message port_policy_message = {
 	.fields = port_policy_fields,
 	.given_at = AT(struct port_policy, policy.given),
 	.init = init_port_policy,
+	.check = check_port_policy,
 };
 
 static void check_ports(struct decoder *d, const struct node *value, const void *target)
@@ -182,7 +213,7 @@ static const struct field dr_policy_fields[] = {
 	{ "loadBalancer", FIELD_MESSAGE, .offset = offsetof(struct dr_policy, policy.lb), .message = &load_balancer_message },
 	{ "connectionPool", FIELD_MESSAGE, .offset = offsetof(struct dr_policy, policy), .message = &connection_pool_message },
 	{ "outlierDetection", FIELD_POINTER, .offset = offsetof(struct dr_policy, policy.outliers), .pos_at = AT(struct dr_policy, policy.outlier_detection), .message = &schema_outlier_detection },
-	{ "tls", FIELD_CUSTOM, .decode = decode_tls },
+	{ "tls", FIELD_MESSAGE, .message = &tls_message },
 	{ "portLevelSettings", FIELD_LIST, .offset = offsetof(struct dr_policy, ports), .message = &port_policy_message, .check = check_ports },
 	{ .name = "tunnel", .type = FIELD_REFUSED },
 	{ .name = "proxyProtocol", .type = FIELD_REFUSED },

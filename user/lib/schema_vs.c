@@ -101,10 +101,13 @@ static void check_sni_hosts(struct decoder *d, const struct node *node, const st
 
 	for (size_t i = 0; i < match->sni_hosts.count; i++) {
 		const char *sni = match->sni_hosts.items[i];
-		const char *problem = cluster_sni(sni) ? NULL : host_problem(sni);
+		bool cluster = !applies_to_mesh(vs) && cluster_sni(sni);
+		const char *problem = cluster ? NULL : host_problem(sni);
 
 		snprintf(name, sizeof(name), "sniHosts[%zu]", i);
-		if (problem)
+		if (problem && valid_ip(sni, NULL))
+			decode_warn(d, validate_nth(list, i), name, "clients don't send an address as SNI");
+		else if (problem)
 			decode_expected(d, validate_nth(list, i), name, problem);
 		else if (!covered(vs, sni))
 			decode_expected(d, validate_nth(list, i), name, "one of the VirtualService's hosts");

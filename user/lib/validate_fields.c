@@ -74,7 +74,7 @@ static const char *gateway_ref_problem(const char *s)
 		return valid_dns_name(s) ? NULL : "a gateway as NAME or NAMESPACE/NAME";
 	if (!valid_dns_label(s, (size_t)(slash - s)) && strncmp(s, "./", 2))
 		return "a namespace before the slash (NAMESPACE/NAME)";
-	return valid_dns_name(slash + 1) ? NULL : "a gateway's name behind the slash (NAMESPACE/NAME)";
+	return valid_dns_label_s(slash + 1) ? NULL : "a gateway's name behind the slash (NAMESPACE/NAME)";
 }
 
 void validate_gateway_refs(struct decoder *d, const struct node *value, const void *strs)

@@ -16,7 +16,7 @@ struct regex {
 	const char *problem;
 };
 
-enum { REGEX_REPEAT_MAX = 1000, REGEX_DEPTH_MAX = 1000 };
+enum { REGEX_REPEAT_MAX = 1000, REGEX_DEPTH_MAX = 1000, REGEX_LENGTH_MAX = 1024 };
 
 static void fail(struct regex *r, const char *problem)
 {
@@ -184,6 +184,8 @@ const char *regex_problem(const char *s)
 {
 	struct regex r = { .at = s };
 
+	if (strlen(s) > REGEX_LENGTH_MAX)
+		return "it is longer than 1024 characters";
 	while (*r.at && !r.problem) {
 		switch (*r.at) {
 		case '\\':
@@ -223,32 +225,64 @@ const char *regex_problem(const char *s)
 	return r.problem;
 }
 
-/* "%%", "%NAME%", "%NAME(arguments)%", "%NAME(arguments):10%". */
+static const char *skip_spaces(const char *s)
+{
+	return s + strspn(s, " ");
+}
+
+/* A string in quotes, from the opening one; NULL if it does not end. */
+static const char *skip_quoted(const char *s)
+{
+	for (s++; *s && *s != '"'; s++)
+		if (*s == '\\' && !*++s)
+			return NULL;
+	return *s ? s + 1 : NULL;
+}
+
+/* ["a", "b"], from the opening bracket. */
+static const char *skip_array(const char *s)
+{
+	do {
+		s = skip_spaces(s + 1);
+		if (*s != '"')
+			return NULL;
+		s = skip_quoted(s);
+		if (!s)
+			return NULL;
+		s = skip_spaces(s);
+	} while (*s == ',');
+	return *s == ']' ? skip_spaces(s + 1) : NULL;
+}
+
+/* What stands between the parentheses of %NAME(...)%: an array of strings, or text. Ends at the closing one. */
+static const char *skip_arguments(const char *s)
+{
+	s = skip_spaces(s);
+	if (*s == '[')
+		return skip_array(s);
+	for (; *s && *s != ')'; s++)
+		if (*s == '\\' && !*++s)
+			return NULL;
+	return s;
+}
+
+/* "%%", "%NAME%", "%NAME(arguments)%". */
 const char *header_value_problem(const char *s)
 {
-	static const char upper[] = "ABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789_";
-
 	for (; *s; s++) {
 		if (*s == '\r' || *s == '\n')
 			return "a header's value, in one line";
 		if (*s != '%')
 			continue;
-		s++;
-		if (*s == '%')
-			continue;
-		if (!strspn(s, upper))
-			return "a header's value, where % stands for itself as %%";
-		s += strspn(s, upper);
+		s += 1 + strcspn(s + 1, "%(");
 		if (*s == '(') {
-			s = strchr(s, ')');
-			if (!s)
+			s = skip_arguments(s + 1);
+			if (!s || *s != ')')
 				return "a header's value, with a ) for every %NAME(";
-			s++;
-			if (*s == ':')
-				s += 1 + strspn(s + 1, "0123456789");
+			s = skip_spaces(s + 1);
 		}
 		if (*s != '%')
-			return "a header's value, with a % behind every %NAME";
+			return "a header's value, with a % behind every %NAME and %% for the character itself";
 	}
 	return NULL;
 }
