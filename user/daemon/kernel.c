@@ -24,6 +24,7 @@ static struct kernel *kernel_new(const char *dir)
 	if (!k)
 		return NULL;
 	k->netlink = k->links = k->node_routes = k->epoll = -1;
+	pods_init(&k->pods);
 	sweep_init(&k->sweep);
 	published_init(&k->published);
 	uname(&u);
@@ -71,6 +72,8 @@ static int open_epoll(struct kernel *k)
 		r = watch(k, k->node_routes);
 	if (!r)
 		r = watch(k, k->sweep.timer);
+	if (!r)
+		r = watch(k, k->pods.leave_timer);
 	return r;
 }
 
@@ -189,26 +192,32 @@ int kernel_fd(struct kernel *k)
 	return k->epoll;
 }
 
+static int dispatch_one(struct kernel *k, int fd)
+{
+	int r;
+
+	if (fd == k->pods.leave_timer)
+		return pods_on_leave_timer(k);
+	if (fd != k->sweep.timer)
+		return pods_follow(k);
+	r = sweep_on_timer(k);
+	publish_tidy(&k->published, &k->loader);
+	return r;
+}
+
 int kernel_dispatch(struct kernel *k)
 {
 	struct epoll_event events[4];
-	int n = epoll_wait(k->epoll, events, 4, 0);
-	bool follow = false, sweep = false;
-	int r = 0, swept = 0;
+	int n = epoll_wait(k->epoll, events, 4, 0), r = 0;
 
 	if (n < 0)
 		return errno == EINTR ? 0 : log_err(-errno, "watch for changes");
 	for (int i = 0; i < n; i++) {
-		sweep |= events[i].data.fd == k->sweep.timer;
-		follow |= events[i].data.fd != k->sweep.timer;
+		int one = dispatch_one(k, events[i].data.fd);
+
+		r = r ? r : one;
 	}
-	if (follow)
-		r = pods_follow(k);
-	if (sweep) {
-		swept = sweep_on_timer(k);
-		publish_tidy(&k->published, &k->loader);
-	}
-	return r ? r : swept;
+	return r;
 }
 
 int kernel_explain(struct kernel *k, const struct question *q, struct verdict *out)

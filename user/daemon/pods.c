@@ -6,6 +6,7 @@
 #include <linux/net_namespace.h>
 #include <linux/rtnetlink.h>
 #include <string.h>
+#include <sys/timerfd.h>
 
 #include "cleanup.h"
 #include "kernel_priv.h"
@@ -196,13 +197,16 @@ static int settle_all(struct kernel *k)
 		r = pods_prune(k);
 	}
 	if (p->sweep_needed) {
-		int swept = sweep_gone(k, &p->gone);
+		int swept = pods_sweep(k);
 
-		p->sweep_needed = false;
-		addr_list_free(&p->gone);
 		r = r ? r : swept;
 	}
 	return r;
+}
+
+void pods_init(struct pods *p)
+{
+	*p = (struct pods){ .leave_timer = -1 };
 }
 
 int pods_open(struct kernel *k, const struct kernel_options *o)
@@ -211,6 +215,9 @@ int pods_open(struct kernel *k, const struct kernel_options *o)
 	k->pods.nic = o->nic ? strdup(o->nic) : NULL;
 	if (!k->pods.match || (o->nic && !k->pods.nic))
 		return log_err(-ENOMEM, "follow the interfaces");
+	k->pods.leave_timer = timerfd_create(CLOCK_MONOTONIC, TFD_NONBLOCK | TFD_CLOEXEC);
+	if (k->pods.leave_timer < 0)
+		return log_err(-errno, "make a timer");
 	k->pods.lost = true; /* everything that happened before now */
 	k->pods.prune_needed = k->pods.sweep_needed = true;
 	return settle_all(k);
@@ -228,7 +235,9 @@ void pods_free(struct pods *p)
 	free(p->node.items);
 	free(p->match);
 	free(p->nic);
+	closep(&p->leave_timer);
 	addr_list_free(&p->gone);
+	addr_list_free(&p->leaving);
 }
 
 /* ---- notifications ---- */

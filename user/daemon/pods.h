@@ -23,6 +23,7 @@ struct iface {
 	bool seen;	  /* in the dump under way */
 	/* of a pod */
 	__u8 peer_mac[6];
+	bool peer_up;
 	struct addr_list addrs;
 };
 
@@ -38,18 +39,23 @@ struct pods {
 		struct node_addr *items;
 		size_t count;
 	} node;
-	struct addr_list gone; /* of pods that have gone since the last sweep */
+	struct addr_list gone;	  /* of pods that have gone since the last sweep */
+	struct addr_list leaving; /* taken from a pod, or its interface is down: gone too if that lasts */
+	int leave_timer;
 	int own_nsid; /* the id that the node gives its own namespace, if it does; else NL_NSID_OWN */
 	bool node_dirty, routes_dirty; /* look again */
 	bool lost;		       /* notifications: look at everything again */
 	bool prune_needed, sweep_needed;
 };
 
+void pods_init(struct pods *p);
 /* Reads everything, fills the maps, attaches, and cleans up after an earlier weftd. Logs. */
 int pods_open(struct kernel *k, const struct kernel_options *o);
 void pods_free(struct pods *p);
 /* Takes the notifications that have come and acts on them. Logs. */
 int pods_follow(struct kernel *k);
+/* When `leave_timer` has fired. */
+int pods_on_leave_timer(struct kernel *k);
 /* Chooses each pod's identifying address again: another generation is in force. */
 int pods_identify(struct kernel *k);
 
@@ -57,6 +63,8 @@ int pods_identify(struct kernel *k);
 struct iface *pods_find(struct pods *p, int ifindex);
 int pod_refresh(struct kernel *k, struct iface *i);
 int pod_remove(struct kernel *k, struct iface *i);
+int pod_leave(struct pods *p, const struct addr *a);
+int pods_sweep(struct kernel *k);
 int nic_refresh(struct kernel *k, struct iface *i);
 int nic_remove(struct kernel *k, struct iface *i);
 int node_refresh(struct kernel *k);

@@ -18,12 +18,14 @@ static int collect(void *arg, int ifindex, const struct addr *a)
 }
 
 /* A namespace that is just going has no addresses any more; its veth follows. */
-static int read_peer(struct kernel *k, struct iface *i, struct addr_list *out)
+static int read_peer(struct kernel *k, struct iface *i, bool *up, struct addr_list *out)
 {
 	struct nl_link peer;
 	int r = nl_get_link(k->netlink, i->link.nsid, i->link.peer, &peer);
 
+	*up = false;
 	if (!r) {
+		*up = peer.flags & IFF_UP;
 		memcpy(i->peer_mac, peer.mac, sizeof(i->peer_mac));
 		r = nl_each_addr(k->netlink, i->link.nsid, i->link.peer, collect, out);
 	}
@@ -84,7 +86,7 @@ static int put_addr(struct kernel *k, const struct iface *i, const struct addr *
 }
 
 /* While a pod is replaced, two may have one address: the other takes it over. */
-static int drop_addr(struct kernel *k, const struct iface *gone, const struct addr *a)
+static int drop_addr(struct kernel *k, const struct iface *gone, const struct addr *a, bool for_good)
 {
 	__u32 owner;
 
@@ -95,10 +97,10 @@ static int drop_addr(struct kernel *k, const struct iface *gone, const struct ad
 			return put_addr(k, i, a);
 	}
 	bpf_map_delete_elem(k->loader.map[MAP_POD_ADDRS], a);
-	return addr_list_add(&k->pods.gone, a);
+	return for_good ? addr_list_add(&k->pods.gone, a) : pod_leave(&k->pods, a);
 }
 
-static int swap_addrs(struct kernel *k, struct iface *i, struct addr_list *fresh)
+static int swap_addrs(struct kernel *k, struct iface *i, struct addr_list *fresh, bool for_good)
 {
 	struct addr_list old = i->addrs;
 	int r = 0;
@@ -109,7 +111,7 @@ static int swap_addrs(struct kernel *k, struct iface *i, struct addr_list *fresh
 		r = put_addr(k, i, &i->addrs.items[n]);
 	for (size_t n = 0; !r && n < old.count; n++) {
 		if (!addr_list_has(&i->addrs, &old.items[n]))
-			r = drop_addr(k, i, &old.items[n]);
+			r = drop_addr(k, i, &old.items[n], for_good);
 	}
 	return r;
 }
@@ -118,10 +120,14 @@ static int swap_addrs(struct kernel *k, struct iface *i, struct addr_list *fresh
 int pod_refresh(struct kernel *k, struct iface *i)
 {
 	_cleanup_(addr_list_free) struct addr_list fresh = {};
-	int r = read_peer(k, i, &fresh);
+	bool up;
+	int r = read_peer(k, i, &up, &fresh);
 
+	for (size_t n = 0; !r && i->peer_up && !up && n < i->addrs.count; n++)
+		r = pod_leave(&k->pods, &i->addrs.items[n]);
+	i->peer_up = up;
 	if (!r)
-		r = swap_addrs(k, i, &fresh);
+		r = swap_addrs(k, i, &fresh, false);
 	if (!r)
 		r = write_pod(k, i);
 	if (r || i->role == ROLE_POD)
@@ -138,7 +144,7 @@ int pod_remove(struct kernel *k, struct iface *i)
 {
 	_cleanup_(addr_list_free) struct addr_list none = {};
 	__u32 key = (__u32)i->link.ifindex;
-	int r = swap_addrs(k, i, &none);
+	int r = swap_addrs(k, i, &none, true);
 
 	bpf_map_delete_elem(k->loader.map[MAP_PODS], &key);
 	i->role = ROLE_NONE;
