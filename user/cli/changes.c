@@ -13,12 +13,14 @@ int changes_print(const json_t *data)
 	json_t *change;
 	size_t i;
 
-	json_array_foreach(json_object_get(data, "changes"), i, change) {
+	json_array_foreach(json_object_get(data, "changes"), i, change)
+	{
 		const char *namespace = json_get_text(change, "namespace", "default");
 
 		for (const char *at = json_get_text(change, "kind", ""); *at; at++)
 			putchar(tolower((unsigned char)*at));
-		printf("/%s %s", json_get_text(change, "name", ""), json_get_text(change, "change", ""));
+		printf("/%s %s", json_get_text(change, "name", ""),
+		       json_get_text(change, "change", ""));
 		if (strcmp(namespace, "default") != 0)
 			printf(" (namespace %s)", namespace);
 		putchar('\n');

@@ -4,7 +4,8 @@
 
 #include <jansson.h>
 
-/* Prints "virtualservice/reviews configured" for each of data's "changes". Returns an exit status. */
+/* Prints "virtualservice/reviews configured" for each of data's "changes". Returns an exit status.
+ */
 int changes_print(const json_t *data);
 
 #endif

@@ -13,12 +13,14 @@
 json_t *client_request(const char *command);
 
 /*
- * Sends `request` (taken over) with the bytes of `files` (may be NULL), prints notes, warnings and errors of the reply on
- * stderr, and gives its data (a new reference, NULL if there is none). 0 or STATUS_FAILED.
+ * Sends `request` (taken over) with the bytes of `files` (may be NULL), prints notes, warnings and
+ * errors of the reply on stderr, and gives its data (a new reference, NULL if there is none). 0 or
+ * STATUS_FAILED.
  */
 int client_ask(const struct cli *cli, json_t *request, const struct files *files, json_t **data);
 
-/* Prints JSON on stdout, keys in order, with a newline. Returns STATUS_DONE, or STATUS_FAILED if it can't be written. */
+/* Prints JSON on stdout, keys in order, with a newline. Returns STATUS_DONE, or STATUS_FAILED if it
+ * can't be written. */
 int client_print_json(const json_t *data);
 
 #endif

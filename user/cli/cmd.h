@@ -2,7 +2,8 @@
 #ifndef WEFT_CMD_H
 #define WEFT_CMD_H
 /*
- * The subcommands of weft. Each is given its own arguments, argv[0] being its name, and returns an exit status.
+ * The subcommands of weft. Each is given its own arguments, argv[0] being its name, and returns an
+ * exit status.
  */
 #include <stdbool.h>
 #include <stddef.h>
@@ -45,7 +46,8 @@ __attribute__((format(printf, 2, 3))) int cmd_wrong(const char *name, const char
 /* "weft: message" on stderr. Returns STATUS_FAILED. */
 __attribute__((format(printf, 1, 2))) int cmd_failed(const char *fmt, ...);
 
-/* One option of a subcommand. `letter` is 0 for none. Exactly one of `flag`, `value` and `list` is set. */
+/* One option of a subcommand. `letter` is 0 for none. Exactly one of `flag`, `value` and `list` is
+ * set. */
 struct cmd_option {
 	char letter;
 	const char *name;
@@ -62,9 +64,9 @@ struct cmd_list {
 void cmd_list_free(struct cmd_list *list);
 
 /*
- * Takes options off argv, wherever they stand, up to "--"; what is left are argv[0] and *argc - 1 arguments.
- * -o, --output and --run-dir are known everywhere. `options` ends with an empty one. 0, or a status to exit with after
- * a message on stderr.
+ * Takes options off argv, wherever they stand, up to "--"; what is left are argv[0] and *argc - 1
+ * arguments. -o, --output and --run-dir are known everywhere. `options` ends with an empty one. 0,
+ * or a status to exit with after a message on stderr.
  */
 int cmd_options(struct cli *cli, int *argc, char **argv, const struct cmd_option *options);
 

@@ -9,7 +9,8 @@
 static int finish(const struct cli *cli, json_int_t objects, json_int_t warnings)
 {
 	if (cli->output) {
-		_cleanup_(json_decrefp) json_t *json = json_pack("{s:I, s:I}", "objects", objects, "warnings", warnings);
+		_cleanup_(json_decrefp) json_t *json =
+			json_pack("{s:I, s:I}", "objects", objects, "warnings", warnings);
 
 		return client_print_json(json);
 	}
@@ -26,7 +27,9 @@ static int analyze_files(const struct cli *cli, const struct cmd_list *names)
 	int r = offline_load(&offline, names);
 
 	offline_print(&offline);
-	return r ? r : finish(cli, (json_int_t)offline.objects.count, (json_int_t)offline.errors.warnings);
+	return r ? r
+		 : finish(cli, (json_int_t)offline.objects.count,
+			  (json_int_t)offline.errors.warnings);
 }
 
 int cmd_analyze(struct cli *cli, int argc, char **argv)
@@ -43,5 +46,6 @@ int cmd_analyze(struct cli *cli, int argc, char **argv)
 	if (names.count)
 		return analyze_files(cli, &names);
 	r = client_ask(cli, client_request("analyze"), NULL, &data);
-	return r ? r : finish(cli, json_get_int(data, "objects", 0), json_get_int(data, "warnings", 0));
+	return r ? r
+		 : finish(cli, json_get_int(data, "objects", 0), json_get_int(data, "warnings", 0));
 }

@@ -5,7 +5,8 @@
 
 #include "cmd.h"
 
-static const char kinds[] = "service pod endpoints endpointslice namespace virtualservice destinationrule gateway";
+static const char kinds[] =
+	"service pod endpoints endpointslice namespace virtualservice destinationrule gateway";
 
 static bool takes_kind(const struct cmd *cmd)
 {
@@ -17,7 +18,8 @@ static void print_bash(void)
 	puts("# bash completion for weft\n"
 	     "_weft()\n"
 	     "{\n"
-	     "\tlocal cur=${COMP_WORDS[COMP_CWORD]} prev=${COMP_WORDS[COMP_CWORD-1]} cmd= words= i\n"
+	     "\tlocal cur=${COMP_WORDS[COMP_CWORD]} prev=${COMP_WORDS[COMP_CWORD-1]} cmd= words= "
+	     "i\n"
 	     "\tfor ((i = 1; i < COMP_CWORD; i++)); do\n"
 	     "\t\tcase ${COMP_WORDS[i]} in\n"
 	     "\t\t--run-dir) ((i++));;\n"
@@ -37,11 +39,13 @@ static void print_bash(void)
 		const struct cmd *c = &cmds[i];
 
 		if (c->outputs)
-			printf("\t%s) [[ $prev = -o ]] && words=\"%s\" || words=\"%s%s%s --help\";;\n", c->name,
-			       c->outputs, c->options, takes_kind(c) ? " " : "", takes_kind(c) ? kinds : "");
-		else
-			printf("\t%s) words=\"%s%s%s --help\";;\n", c->name, c->options, takes_kind(c) ? " " : "",
+			printf("\t%s) [[ $prev = -o ]] && words=\"%s\" || words=\"%s%s%s "
+			       "--help\";;\n",
+			       c->name, c->outputs, c->options, takes_kind(c) ? " " : "",
 			       takes_kind(c) ? kinds : "");
+		else
+			printf("\t%s) words=\"%s%s%s --help\";;\n", c->name, c->options,
+			       takes_kind(c) ? " " : "", takes_kind(c) ? kinds : "");
 	}
 	puts("\tesac\n"
 	     "\tCOMPREPLY=($(compgen -W \"$words\" -- \"$cur\"))\n"
@@ -75,7 +79,8 @@ static void print_zsh(void)
 	for (size_t i = 0; i < cmd_count; i++) {
 		const struct cmd *c = &cmds[i];
 
-		printf("\t%s) offers=(%s %s --help)", c->name, c->options, takes_kind(c) ? kinds : "");
+		printf("\t%s) offers=(%s %s --help)", c->name, c->options,
+		       takes_kind(c) ? kinds : "");
 		if (c->outputs)
 			printf("; [[ $words[CURRENT-1] = -o ]] && offers=(%s)", c->outputs);
 		puts(";;");
@@ -96,24 +101,31 @@ static void print_fish(void)
 	for (size_t i = 0; i < cmd_count; i++) {
 		const struct cmd *c = &cmds[i];
 
-		printf("complete -c weft -n __fish_use_subcommand -a %s -d '%s'\n", c->name, c->help);
+		printf("complete -c weft -n __fish_use_subcommand -a %s -d '%s'\n", c->name,
+		       c->help);
 		if (takes_kind(c))
-			printf("complete -c weft -n '__fish_seen_subcommand_from %s' -f -a '%s'\n", c->name, kinds);
-		for (const char *at = c->options; *at; at += strcspn(at, " "), at += strspn(at, " ")) {
+			printf("complete -c weft -n '__fish_seen_subcommand_from %s' -f -a '%s'\n",
+			       c->name, kinds);
+		for (const char *at = c->options; *at;
+		     at += strcspn(at, " "), at += strspn(at, " ")) {
 			int len = (int)strcspn(at, " ");
 
 			if (strncmp(at, "--", 2) == 0)
-				printf("complete -c weft -n '__fish_seen_subcommand_from %s' -l %.*s\n", c->name,
-				       len - 2, at + 2);
+				printf("complete -c weft -n '__fish_seen_subcommand_from %s' -l "
+				       "%.*s\n",
+				       c->name, len - 2, at + 2);
 			else if (strncmp(at, "-o", 2) == 0)
-				printf("complete -c weft -n '__fish_seen_subcommand_from %s' -s o -x -a '%s'\n", c->name,
-				       c->outputs);
+				printf("complete -c weft -n '__fish_seen_subcommand_from %s' -s o "
+				       "-x -a '%s'\n",
+				       c->name, c->outputs);
 			else if (*at == '-')
-				printf("complete -c weft -n '__fish_seen_subcommand_from %s' -s %.*s\n", c->name,
-				       len - 1, at + 1);
+				printf("complete -c weft -n '__fish_seen_subcommand_from %s' -s "
+				       "%.*s\n",
+				       c->name, len - 1, at + 1);
 			else
-				printf("complete -c weft -n '__fish_seen_subcommand_from %s' -f -a %.*s\n", c->name, len,
-				       at);
+				printf("complete -c weft -n '__fish_seen_subcommand_from %s' -f -a "
+				       "%.*s\n",
+				       c->name, len, at);
 		}
 	}
 }

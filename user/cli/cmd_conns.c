@@ -10,10 +10,18 @@ static const struct {
 	const char *heading, *member;
 	bool wide; /* only there */
 } columns[] = {
-	{ "CLIENT", "client", false },	  { "FROM", "from", true },	 { "SERVICE", "service", false },
-	{ "TO", "to", true },		  { "RULE", "rule", false },	 { "SUBSET", "subset", false },
-	{ "CLUSTER", "cluster", true },	  { "ENDPOINT", "endpoint", false }, { "STATE", "state", false },
-	{ "AGE", "age_s", false },	  { "IDLE", "idle_s", true },	 { "SENT", "sent_bytes", false },
+	{ "CLIENT", "client", false },
+	{ "FROM", "from", true },
+	{ "SERVICE", "service", false },
+	{ "TO", "to", true },
+	{ "RULE", "rule", false },
+	{ "SUBSET", "subset", false },
+	{ "CLUSTER", "cluster", true },
+	{ "ENDPOINT", "endpoint", false },
+	{ "STATE", "state", false },
+	{ "AGE", "age_s", false },
+	{ "IDLE", "idle_s", true },
+	{ "SENT", "sent_bytes", false },
 	{ "RECEIVED", "received_bytes", false },
 };
 
@@ -38,11 +46,13 @@ static int print(const json_t *connections, bool wide)
 		if (wide || !columns[c].wide)
 			json_array_append_new(row, json_string(columns[c].heading));
 	json_array_append_new(rows, row);
-	json_array_foreach(connections, i, connection) {
+	json_array_foreach(connections, i, connection)
+	{
 		row = json_array();
 		for (size_t c = 0; c < COLUMNS; c++)
 			if (wide || !columns[c].wide)
-				json_array_append_new(row, cell(json_object_get(connection, columns[c].member)));
+				json_array_append_new(
+					row, cell(json_object_get(connection, columns[c].member)));
 		json_array_append_new(rows, row);
 	}
 	return table_print(rows);

@@ -14,7 +14,8 @@ static void print_destination(const json_t *d)
 	size_t i;
 
 	printf("      weight %lld: %s%s%s port %lld%s\n", (long long)json_get_int(d, "weight", 0),
-	       json_get_text(d, "host", ""), *subset ? " subset " : "", subset, (long long)json_get_int(d, "port", 0),
+	       json_get_text(d, "host", ""), *subset ? " subset " : "", subset,
+	       (long long)json_get_int(d, "port", 0),
 	       json_is_false(json_object_get(d, "known")) ? " (does not exist: refused)" : "");
 	json_array_foreach(json_object_get(d, "endpoints"), i, endpoint)
 		printf("        %s\n", json_string_value(endpoint));
@@ -28,11 +29,11 @@ static void print_rule(const json_t *rule)
 	json_t *d;
 	size_t i;
 
-	printf("    %s %s/%s %s (%s): %s%s%s\n", json_get_text(rule, "kind", ""), json_get_text(rule, "namespace", ""),
-	       json_get_text(rule, "name", ""), json_get_text(rule, "route", ""), json_get_text(rule, "at", ""),
+	printf("    %s %s/%s %s (%s): %s%s%s\n", json_get_text(rule, "kind", ""),
+	       json_get_text(rule, "namespace", ""), json_get_text(rule, "name", ""),
+	       json_get_text(rule, "route", ""), json_get_text(rule, "at", ""),
 	       json_get_text(rule, "action", ""), *conditions ? ", if " : "", conditions);
-	json_array_foreach(json_object_get(rule, "destinations"), i, d)
-		print_destination(d);
+	json_array_foreach(json_object_get(rule, "destinations"), i, d) print_destination(d);
 }
 
 static void print_address(const json_t *service)
@@ -41,12 +42,15 @@ static void print_address(const json_t *service)
 	json_t *entry;
 	size_t i;
 
-	printf("  %s%s%s\n", json_get_text(service, "address", ""), clients ? ", for clients of namespace " : "",
-	       clients ? clients : "");
-	json_array_foreach(json_object_get(service, "rules"), i, entry)
-		print_rule(entry);
+	printf("  %s%s%s%s\n", json_get_text(service, "address", ""),
+	       strcmp(json_get_text(service, "scope", ""), "node") == 0
+		       ? " on every address of the node"
+		       : "",
+	       clients ? ", for clients of namespace " : "", clients ? clients : "");
+	json_array_foreach(json_object_get(service, "rules"), i, entry) print_rule(entry);
 	json_array_foreach(json_object_get(service, "skipped"), i, entry)
-		printf("    never: %s: %s\n", json_get_text(entry, "rule", ""), json_get_text(entry, "why", ""));
+		printf("    never: %s: %s\n", json_get_text(entry, "rule", ""),
+		       json_get_text(entry, "why", ""));
 }
 
 static void print_routes(json_t *routes)
@@ -55,10 +59,12 @@ static void print_routes(json_t *routes)
 	json_t *route, *count;
 
 	puts("\nCounters:");
-	json_object_foreach(routes, name, route) {
+	json_object_foreach(routes, name, route)
+	{
 		printf("  %s: %lld picks\n", name, (long long)json_get_int(route, "picks", 0));
 		json_object_foreach(json_object_get(route, "destinations"), cluster, count)
-			printf("    %s: %lld connections\n", cluster, (long long)json_integer_value(count));
+			printf("    %s: %lld connections\n", cluster,
+			       (long long)json_integer_value(count));
 	}
 }
 
@@ -69,13 +75,13 @@ static int print(const json_t *data)
 	json_t *entry;
 	size_t i;
 
-	printf("%s %s%s%s, from %s\n\n", json_get_text(data, "kind", ""), namespace ? namespace : "",
-	       namespace ? "/" : "", json_get_text(data, "name", ""), json_get_text(data, "at", ""));
+	printf("%s %s%s%s, from %s\n\n", json_get_text(data, "kind", ""),
+	       namespace ? namespace : "", namespace ? "/" : "", json_get_text(data, "name", ""),
+	       json_get_text(data, "at", ""));
 	yaml_print(json_object_get(data, "object"));
 	if (in_force)
 		puts("\nIn force:");
-	json_array_foreach(in_force, i, entry)
-		print_address(entry);
+	json_array_foreach(in_force, i, entry) print_address(entry);
 	if (in_force && !i)
 		puts("  nothing: connections pass untouched");
 	if (json_object_get(data, "routes"))

@@ -53,7 +53,8 @@ static int split_target(const char *option, const char *word, struct parts *p, c
 		return cmd_wrong("explain", "%s: HOST:PORT is expected, not \"%s\"", option, word);
 	port = strtoul(colon + 1, &end, 10);
 	if (colon[1] < '0' || colon[1] > '9' || *end || port < 1 || port > PORT_MAX)
-		return cmd_wrong("explain", "%s: a port from 1 to 65535 is expected, not \"%s\"", option, colon + 1);
+		return cmd_wrong("explain", "%s: a port from 1 to 65535 is expected, not \"%s\"",
+				 option, colon + 1);
 	*colon = 0;
 	if (at[0] == '[' && colon[-1] == ']') {
 		colon[-1] = 0;
@@ -83,7 +84,8 @@ static int split_labels(const char *word, struct parts *p)
 		if (next)
 			*next++ = 0;
 		if (!equals || equals == at || (next && equals > next))
-			return cmd_wrong("explain", "--from-labels: KEY=VALUE is expected, not \"%s\"", at);
+			return cmd_wrong("explain",
+					 "--from-labels: KEY=VALUE is expected, not \"%s\"", at);
 		*equals = 0;
 		p->kvs.items[p->kvs.count++] = (struct kv){ .key = at, .value = equals + 1 };
 	}
@@ -101,7 +103,8 @@ static int split_from(const struct question_words *w, struct parts *p)
 		return r;
 	slash = strchr(p->from, '/');
 	if (slash && (slash == p->from || !slash[1]))
-		return cmd_wrong("explain", "--from: NAMESPACE/POD is expected, not \"%s\"", w->from);
+		return cmd_wrong("explain", "--from: NAMESPACE/POD is expected, not \"%s\"",
+				 w->from);
 	p->q.namespace = "default";
 	if (slash) {
 		*slash = 0;
@@ -141,13 +144,14 @@ static int take_apart(const struct question_words *w, struct parts *p)
 	if (!r && w->from_labels)
 		r = split_labels(w->from_labels, p);
 	if (!r)
-		r = w->to ? split_target("--to", w->to, p, &p->q.host) :
-			    split_target("--to-address", w->to_address, p, &p->q.address);
+		r = w->to ? split_target("--to", w->to, p, &p->q.host)
+			  : split_target("--to-address", w->to_address, p, &p->q.address);
 	p->q.sni = w->sni;
 	return r;
 }
 
-static int explain_files(const struct cli *cli, const struct cmd_list *names, const struct explain_query *q)
+static int explain_files(const struct cli *cli, const struct cmd_list *names,
+			 const struct explain_query *q)
 {
 	_cleanup_(explain_done) struct explain_answer a = { 0 };
 	_cleanup_(offline_free) struct offline o = { 0 };
@@ -159,7 +163,9 @@ static int explain_files(const struct cli *cli, const struct cmd_list *names, co
 		r = explain(o.tables, &o.objects, q, NULL, NULL, &a, &o.errors);
 	offline_print(&o);
 	if (r)
-		return errors_fatal(&o.errors) || r == STATUS_FAILED ? STATUS_FAILED : cmd_failed("%s", strerror(-r));
+		return errors_fatal(&o.errors) || r == STATUS_FAILED
+			       ? STATUS_FAILED
+			       : cmd_failed("%s", strerror(-r));
 	if (cli->output) {
 		json = explain_json(&a);
 		return client_print_json(json);
@@ -174,8 +180,12 @@ static int explain_live(const struct cli *cli, const struct explain_query *q)
 	const struct {
 		const char *key, *value;
 	} words[] = {
-		{ "namespace", q->namespace }, { "pod", q->pod },	  { "gateway_namespace", q->gateway_namespace },
-		{ "gateway", q->gateway },     { "host", q->host },	  { "address", q->address },
+		{ "namespace", q->namespace },
+		{ "pod", q->pod },
+		{ "gateway_namespace", q->gateway_namespace },
+		{ "gateway", q->gateway },
+		{ "host", q->host },
+		{ "address", q->address },
 		{ "sni", q->sni },
 	};
 	_cleanup_(json_decrefp) json_t *data = NULL;
@@ -205,12 +215,15 @@ static int run(const struct cli *cli, const struct question_words *w)
 	if (!w->to == !w->to_address)
 		return cmd_wrong("explain", "either --to or --to-address is expected");
 	if (w->from_labels && !w->files.count)
-		return cmd_wrong("explain", "--from-labels goes with -f: the labels of a running pod are known");
+		return cmd_wrong(
+			"explain",
+			"--from-labels goes with -f: the labels of a running pod are known");
 	r = take_apart(w, &p);
 	if (r)
 		return r;
 	if (w->method || w->scheme || w->path || w->headers.count)
-		return cmd_failed("explain: HTTP is not yet carried out: --method, --scheme, --path and --header have no "
+		return cmd_failed("explain: HTTP is not yet carried out: --method, --scheme, "
+				  "--path and --header have no "
 				  "meaning");
 	return w->files.count ? explain_files(cli, &w->files, &p.q) : explain_live(cli, &p.q);
 }
@@ -235,7 +248,8 @@ int cmd_explain(struct cli *cli, int argc, char **argv)
 	int r = cmd_options(cli, &argc, argv, options);
 
 	if (!r)
-		r = argc > 1 ? cmd_wrong(argv[0], "unexpected argument \"%s\"", argv[1]) : run(cli, &w);
+		r = argc > 1 ? cmd_wrong(argv[0], "unexpected argument \"%s\"", argv[1])
+			     : run(cli, &w);
 	cmd_list_free(&w.files);
 	cmd_list_free(&w.headers);
 	return r;

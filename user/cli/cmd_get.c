@@ -53,8 +53,7 @@ static int print_table(const json_t *items, const struct query *q)
 		return STATUS_DONE;
 	}
 	add_headings(rows, json_array_get(items, 0), q->all);
-	json_array_foreach(items, i, item)
-		add_row(rows, item, q->all);
+	json_array_foreach(items, i, item) add_row(rows, item, q->all);
 	return table_print(rows);
 }
 
@@ -66,7 +65,8 @@ static int print_objects(const struct cli *cli, json_t *items, const struct quer
 	if (q->name && json_array_size(items) == 1)
 		whole = json_incref(json_array_get(items, 0));
 	else
-		whole = json_pack("{s:s, s:s, s:O}", "apiVersion", "v1", "kind", "List", "items", items);
+		whole = json_pack("{s:s, s:s, s:O}", "apiVersion", "v1", "kind", "List", "items",
+				  items);
 	return strcmp(cli->output, "yaml") == 0 ? yaml_print(whole) : client_print_json(whole);
 }
 

@@ -68,7 +68,8 @@ static bool is_option(const struct cmd_option *o, const char *word, const char *
 	return !word[2 + len] || *value;
 }
 
-static const struct cmd_option *find(const struct cmd_option *options, const char *word, const char **value)
+static const struct cmd_option *find(const struct cmd_option *options, const char *word,
+				     const char **value)
 {
 	for (; options->flag || options->value || options->list; options++)
 		if (is_option(options, word, value))
@@ -77,8 +78,8 @@ static const struct cmd_option *find(const struct cmd_option *options, const cha
 }
 
 /* Sets one option. *used is the number of words it took. */
-static int set(const struct cmd_option *o, const char *value, const char *next, int *used, const char *name,
-	       const char *word)
+static int set(const struct cmd_option *o, const char *value, const char *next, int *used,
+	       const char *name, const char *word)
 {
 	*used = 1;
 	if (o->flag) {
@@ -106,7 +107,8 @@ static int check_output(const char *name, const char *output)
 
 	if (!output)
 		return 0;
-	for (const char *at = cmd->outputs; at && *at; at += strcspn(at, " "), at += strspn(at, " "))
+	for (const char *at = cmd->outputs; at && *at;
+	     at += strcspn(at, " "), at += strspn(at, " "))
 		if (strcspn(at, " ") == len && strncmp(at, output, len) == 0)
 			return 0;
 	return cmd_wrong(name, "-o %s: not a format of weft %s", output, name);

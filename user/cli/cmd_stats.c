@@ -64,9 +64,8 @@ static int show(const struct cli *cli, json_t *data, const struct pattern *p)
 
 	if (!lines)
 		return cmd_failed("out of memory");
-	json_object_foreach(data, name, value)
-		if (matches(p, name, json_integer_value(value)))
-			lines[count++] = (struct line){ name, json_integer_value(value) };
+	json_object_foreach(data, name, value) if (matches(p, name, json_integer_value(value)))
+		lines[count++] = (struct line){ name, json_integer_value(value) };
 	qsort(lines, count, sizeof(*lines), by_name);
 	return cli->output ? print_json(lines, count) : print(lines, count);
 }

@@ -34,7 +34,8 @@ static int wait_ready(const struct cli *cli, long seconds)
 		if (fd != -ENOENT && fd != -ECONNREFUSED && fd != -EAGAIN)
 			return 0; /* client_ask() says what it is */
 		if (now() >= end)
-			return cmd_failed("weftd is not ready on %s after %ld s", cli->run_dir, seconds);
+			return cmd_failed("weftd is not ready on %s after %ld s", cli->run_dir,
+					  seconds);
 		nanosleep(&(struct timespec){ .tv_nsec = POLL_MS * 1000000L }, NULL);
 	}
 }
@@ -79,8 +80,10 @@ int cmd_status(struct cli *cli, int argc, char **argv)
 		return cmd_wrong(argv[0], "unexpected argument \"%s\"", argv[1]);
 	seconds = strtol(timeout, &end, 10);
 	/* "30s" is what kubectl's users type. */
-	if (end == timeout || (*end && (end[0] != 's' || end[1])) || seconds < 0 || seconds > TIMEOUT_MAX_S)
-		return cmd_wrong(argv[0], "--timeout: a number of seconds is expected, not \"%s\"", timeout);
+	if (end == timeout || (*end && (end[0] != 's' || end[1])) || seconds < 0 ||
+	    seconds > TIMEOUT_MAX_S)
+		return cmd_wrong(argv[0], "--timeout: a number of seconds is expected, not \"%s\"",
+				 timeout);
 	r = wait ? wait_ready(cli, seconds) : 0;
 	if (!r)
 		r = client_ask(cli, client_request("status"), NULL, &data);

@@ -60,8 +60,8 @@ int cmd_uninstall(struct cli *cli, int argc, char **argv)
 	fd = wire_connect(cli->run_dir);
 	if (fd == -ENOENT || fd == -ECONNREFUSED) {
 		run_weftd(cli, bpffs);
-		return cmd_failed("no weftd runs on %s, and none is found to detach with: %s", cli->run_dir,
-				  strerror(errno));
+		return cmd_failed("no weftd runs on %s, and none is found to detach with: %s",
+				  cli->run_dir, strerror(errno));
 	}
 	r = client_ask(cli, client_request("uninstall"), NULL, &data);
 	return r ? r : wait_gone(cli);

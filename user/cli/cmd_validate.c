@@ -18,10 +18,10 @@ static json_t *texts(const struct errors *errors, bool warnings)
 
 static int print_json(const struct offline *o, int status)
 {
-	_cleanup_(json_decrefp) json_t *json =
-		json_pack("{s:b, s:I, s:o, s:o, s:o}", "valid", !status, "objects", (json_int_t)o->objects.count,
-			  "errors", texts(&o->errors, false), "warnings", texts(&o->errors, true), "skipped",
-			  texts(&o->skipped, false));
+	_cleanup_(json_decrefp) json_t *json = json_pack(
+		"{s:b, s:I, s:o, s:o, s:o}", "valid", !status, "objects",
+		(json_int_t)o->objects.count, "errors", texts(&o->errors, false), "warnings",
+		texts(&o->errors, true), "skipped", texts(&o->skipped, false));
 
 	client_print_json(json);
 	return status;
@@ -45,6 +45,7 @@ int cmd_validate(struct cli *cli, int argc, char **argv)
 		return print_json(&offline, r);
 	offline_print(&offline);
 	if (!r)
-		printf("%zu %s valid\n", offline.objects.count, offline.objects.count == 1 ? "object is" : "objects are");
+		printf("%zu %s valid\n", offline.objects.count,
+		       offline.objects.count == 1 ? "object is" : "objects are");
 	return r;
 }

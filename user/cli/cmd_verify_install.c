@@ -20,7 +20,8 @@ struct checklist {
 /* Takes over `detail`. */
 static void check(struct checklist *l, bool ok, const char *what, json_t *detail)
 {
-	json_array_append_new(l->items, json_pack("{s:s, s:b, s:o}", "check", what, "ok", ok, "detail", detail));
+	json_array_append_new(l->items, json_pack("{s:s, s:b, s:o}", "check", what, "ok", ok,
+						  "detail", detail));
 	l->failed |= !ok;
 }
 
@@ -30,7 +31,8 @@ static void check_kernel(struct checklist *l)
 	int major = 0, minor = 0;
 	bool known = !uname(&u) && sscanf(u.release, "%d.%d", &major, &minor) == 2;
 
-	check(l, known && (major > KERNEL_MAJOR || (major == KERNEL_MAJOR && minor >= KERNEL_MINOR)),
+	check(l,
+	      known && (major > KERNEL_MAJOR || (major == KERNEL_MAJOR && minor >= KERNEL_MINOR)),
 	      "kernel is 6.1 or newer", json_text(known ? u.release : "unknown"));
 }
 
@@ -38,7 +40,8 @@ static void check_btf(struct checklist *l)
 {
 	bool there = !access("/sys/kernel/btf/vmlinux", R_OK);
 
-	check(l, there, "kernel has BTF", json_text(there ? "/sys/kernel/btf/vmlinux" : strerror(errno)));
+	check(l, there, "kernel has BTF",
+	      json_text(there ? "/sys/kernel/btf/vmlinux" : strerror(errno)));
 }
 
 static void check_root(struct checklist *l)
@@ -55,8 +58,8 @@ static void check_bpffs(struct checklist *l, const char *dir)
 
 	while (path && statfs(path, &fs) && (slash = strrchr(path, '/')) && slash != path)
 		*slash = 0;
-	check(l, path && !statfs(path, &fs) && (unsigned)fs.f_type == BPFFS_MAGIC, "a BPF file system is mounted",
-	      json_text(dir));
+	check(l, path && !statfs(path, &fs) && (unsigned)fs.f_type == BPFFS_MAGIC,
+	      "a BPF file system is mounted", json_text(dir));
 }
 
 static json_t *ask_status(const struct cli *cli)
@@ -77,11 +80,12 @@ static void check_daemon(struct checklist *l, const struct cli *cli, const json_
 	check(l, status != NULL, "weftd answers", json_textf("%s/" WIRE_SOCKET, cli->run_dir));
 	if (!status)
 		return;
-	check(l, strcmp(json_get_text(status, "version", ""), WEFT_VERSION) == 0, "weft and weftd are of one version",
+	check(l, strcmp(json_get_text(status, "version", ""), WEFT_VERSION) == 0,
+	      "weft and weftd are of one version",
 	      json_textf("%s and %s", WEFT_VERSION, json_get_text(status, "version", "?")));
 	check(l, pods + nics > 0, "programs are attached",
-	      json_textf("%lld pods, %lld interfaces to the outside, by %s", (long long)pods, (long long)nics,
-			 json_get_text(status, "attach", "?")));
+	      json_textf("%lld pods, %lld interfaces to the outside, by %s", (long long)pods,
+			 (long long)nics, json_get_text(status, "attach", "?")));
 }
 
 static int print(const struct checklist *l)
@@ -90,7 +94,8 @@ static int print(const struct checklist *l)
 	size_t i;
 
 	json_array_foreach(l->items, i, item)
-		printf("%-6s %s (%s)\n", json_is_true(json_object_get(item, "ok")) ? "ok" : "FAILED",
+		printf("%-6s %s (%s)\n",
+		       json_is_true(json_object_get(item, "ok")) ? "ok" : "FAILED",
 		       json_get_text(item, "check", ""), json_get_text(item, "detail", ""));
 	return fflush(stdout) ? cmd_failed("stdout: %s", strerror(errno)) : STATUS_DONE;
 }

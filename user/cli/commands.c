@@ -9,22 +9,31 @@
 #include "log.h"
 
 const struct cmd cmds[] = {
-	{ "analyze", cmd_analyze, "[-f FILE|DIR|-]...", "look for rules that are valid but unlikely to be meant",
-	  "-f -o", "json", "Without -f the rules in force are looked at. With -f neither weftd nor root is needed.\n" },
-	{ "apply", cmd_apply, "-f FILE|DIR|-...", "put rules into force, all in the call or none", "-f", NULL,
-	  "  -f FILE|DIR|-   a file, the .yaml, .yml and .json files of a directory, or standard input; repeatable\n" },
-	{ "completion", cmd_completion, "bash|zsh|fish", "print a completion script for a shell", "bash zsh fish",
-	  NULL, NULL },
-	{ "conns", cmd_conns, "[--all]", "list the connections that are steered", "--all -o", "json wide",
-	  "  --all           also those that have ended and are only remembered for a late packet\n" },
-	{ "delete", cmd_delete, "-f FILE|DIR|-... | KIND NAME [-n NAMESPACE]", "take rules out of force",
-	  "-f -n --ignore-not-found", NULL,
+	{ "analyze", cmd_analyze, "[-f FILE|DIR|-]...",
+	  "look for rules that are valid but unlikely to be meant", "-f -o", "json",
+	  "Without -f the rules in force are looked at. With -f neither weftd nor root is "
+	  "needed.\n" },
+	{ "apply", cmd_apply, "-f FILE|DIR|-...", "put rules into force, all in the call or none",
+	  "-f", NULL,
+	  "  -f FILE|DIR|-   a file, the .yaml, .yml and .json files of a directory, or standard "
+	  "input; repeatable\n" },
+	{ "completion", cmd_completion, "bash|zsh|fish", "print a completion script for a shell",
+	  "bash zsh fish", NULL, NULL },
+	{ "conns", cmd_conns, "[--all]", "list the connections that are steered", "--all -o",
+	  "json wide",
+	  "  --all           also those that have ended and are only remembered for a late "
+	  "packet\n" },
+	{ "delete", cmd_delete, "-f FILE|DIR|-... | KIND NAME [-n NAMESPACE]",
+	  "take rules out of force", "-f -n --ignore-not-found", NULL,
 	  "  --ignore-not-found   what is not there is no error\n" },
-	{ "describe", cmd_describe, "KIND NAME [-n NAMESPACE]", "tell everything about one object", "-n -o", "json",
-	  NULL },
-	{ "explain", cmd_explain, "--from POD --to HOST:PORT | -f FILE... --from NAMESPACE[/POD] --to HOST:PORT",
+	{ "describe", cmd_describe, "KIND NAME [-n NAMESPACE]", "tell everything about one object",
+	  "-n -o", "json", NULL },
+	{ "explain", cmd_explain,
+	  "--from POD --to HOST:PORT | -f FILE... --from NAMESPACE[/POD] --to HOST:PORT",
 	  "say what a connection would do, and why",
-	  "-f --from --from-labels --gateway --to --to-address --sni --method --scheme --path --header -o", "json",
+	  "-f --from --from-labels --gateway --to --to-address --sni --method --scheme --path "
+	  "--header -o",
+	  "json",
 	  "  --from [NAMESPACE/]POD     who connects; with -f the pod may be left out\n"
 	  "  --to HOST:PORT             what it connects to\n"
 	  "  --to-address ADDRESS:PORT  the same, by address\n"
@@ -33,20 +42,23 @@ const struct cmd cmds[] = {
 	  "  --gateway NAMESPACE/NAME   from outside, through this gateway\n"
 	  "  --sni NAME                 for TLS\n"
 	  "  --method, --scheme, --path, --header K=V   for HTTP\n" },
-	{ "get", cmd_get, "KIND [NAME] [-n NAMESPACE|-A]", "show objects in force", "-n -A -o", "json yaml wide",
+	{ "get", cmd_get, "KIND [NAME] [-n NAMESPACE|-A]", "show objects in force", "-n -A -o",
+	  "json yaml wide",
 	  "  -n NAMESPACE    of this namespace (default)\n"
 	  "  -A              of all namespaces\n" },
-	{ "stats", cmd_stats, "[-E] [PATTERN]", "print counters whose line contains PATTERN", "-E -o", "json",
-	  "  -E              PATTERN is an extended regular expression\n" },
-	{ "status", cmd_status, "[--wait] [--timeout SECONDS]", "tell whether weftd is ready, and what it has in force",
-	  "--wait --timeout -o", "json", "  --wait          until it is ready, for at most --timeout seconds (30)\n" },
-	{ "uninstall", cmd_uninstall, "[--bpffs DIR]", "end weftd and remove everything of weft from the kernel",
-	  "--bpffs", NULL,
+	{ "stats", cmd_stats, "[-E] [PATTERN]", "print counters whose line contains PATTERN",
+	  "-E -o", "json", "  -E              PATTERN is an extended regular expression\n" },
+	{ "status", cmd_status, "[--wait] [--timeout SECONDS]",
+	  "tell whether weftd is ready, and what it has in force", "--wait --timeout -o", "json",
+	  "  --wait          until it is ready, for at most --timeout seconds (30)\n" },
+	{ "uninstall", cmd_uninstall, "[--bpffs DIR]",
+	  "end weftd and remove everything of weft from the kernel", "--bpffs", NULL,
 	  "  --bpffs DIR     where weft is pinned, if weftd does not run (/sys/fs/bpf/weft)\n" },
-	{ "validate", cmd_validate, "-f FILE|DIR|-...", "check rules without putting them into force", "-f -o", "json",
+	{ "validate", cmd_validate, "-f FILE|DIR|-...",
+	  "check rules without putting them into force", "-f -o", "json",
 	  "Neither weftd nor root is needed.\n" },
-	{ "verify-install", cmd_verify_install, "", "check the machine and the daemon, point by point", "-o", "json",
-	  NULL },
+	{ "verify-install", cmd_verify_install, "",
+	  "check the machine and the daemon, point by point", "-o", "json", NULL },
 };
 
 const size_t cmd_count = sizeof(cmds) / sizeof(*cmds);
@@ -93,51 +105,61 @@ static bool asks_for_help(int argc, char **argv)
 	return false;
 }
 
-/* The options in front of the command. Returns how many words they are, or -1 after a message. */
-static int global_options(struct cli *cli, int argc, char **argv)
+/*
+ * Takes the options in front of the command. Returns 0 with *skip set to how many words they are,
+ * or 1 with *status when there is nothing left to do.
+ */
+static int global_options(struct cli *cli, int argc, char **argv, int *skip, int *status)
 {
 	int i = 1;
 
 	while (i < argc && argv[i][0] == '-') {
-		if (strcmp(argv[i], "--run-dir") == 0 && i + 1 < argc) {
-			cli->run_dir = argv[i + 1];
-			i += 2;
+		bool more = i + 1 < argc;
+
+		if (strcmp(argv[i], "--help") == 0 || strcmp(argv[i], "-h") == 0) {
+			*status = print_usage(stdout);
+			return 1;
+		}
+		if (strcmp(argv[i], "--version") == 0) {
+			puts("weft " WEFT_VERSION);
+			*status = STATUS_DONE;
+			return 1;
+		}
+		if (strcmp(argv[i], "--run-dir") == 0 && more) {
+			cli->run_dir = argv[++i];
 		} else if (strncmp(argv[i], "--run-dir=", 10) == 0) {
 			cli->run_dir = argv[i] + 10;
-			i++;
-		} else if ((strcmp(argv[i], "-o") == 0 || strcmp(argv[i], "--output") == 0) && i + 1 < argc) {
-			cli->output = argv[i + 1];
-			i += 2;
+		} else if ((strcmp(argv[i], "-o") == 0 || strcmp(argv[i], "--output") == 0) &&
+			   more) {
+			cli->output = argv[++i];
 		} else {
-			cmd_wrong(NULL, "unknown option \"%s\", or its value is missing", argv[i]);
-			return -1;
+			*status = cmd_wrong(NULL, "unknown option \"%s\", or its value is missing",
+					    argv[i]);
+			return 1;
 		}
+		i++;
 	}
-	return i - 1;
+	*skip = i;
+	return 0;
 }
 
 int cmd_main(int argc, char **argv)
 {
 	struct cli cli = { .run_dir = "/run/weft" };
 	const struct cmd *cmd;
-	int skip;
+	int skip, status;
 
 	log_set("weft", LOG_LEVEL_INFO);
-	if (argc > 1 && (strcmp(argv[1], "--help") == 0 || strcmp(argv[1], "-h") == 0 || strcmp(argv[1], "help") == 0))
-		return print_usage(stdout);
-	if (argc > 1 && (strcmp(argv[1], "--version") == 0 || strcmp(argv[1], "version") == 0)) {
-		puts("weft " WEFT_VERSION);
-		return STATUS_DONE;
-	}
-	skip = global_options(&cli, argc, argv);
-	if (skip < 0)
-		return STATUS_USAGE;
-	argc -= skip + 1;
-	argv += skip + 1;
+	if (global_options(&cli, argc, argv, &skip, &status))
+		return status;
+	argc -= skip;
+	argv += skip;
 	if (argc < 1) {
 		print_usage(stderr);
 		return STATUS_USAGE;
 	}
+	if (strcmp(argv[0], "help") == 0)
+		return print_usage(stdout);
 	cmd = cmd_find(argv[0]);
 	if (!cmd)
 		return cmd_wrong(NULL, "unknown command \"%s\"", argv[0]);

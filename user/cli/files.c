@@ -139,7 +139,8 @@ json_t *files_json(const struct files *f)
 	json_t *list = json_array();
 
 	for (size_t i = 0; i < f->count; i++)
-		json_array_append_new(list, json_pack("{s:o, s:I}", "name", json_text(f->items[i].name), "size",
-						      (json_int_t)f->items[i].size));
+		json_array_append_new(list,
+				      json_pack("{s:o, s:I}", "name", json_text(f->items[i].name),
+						"size", (json_int_t)f->items[i].size));
 	return list;
 }

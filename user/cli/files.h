@@ -23,8 +23,8 @@ struct files {
 	size_t size, room;
 };
 
-/* Reads files, "-", and directories: their .yaml, .yml and .json files in the order of their names. 0, or
- * STATUS_FAILED after a message for each that can't be read. */
+/* Reads files, "-", and directories: their .yaml, .yml and .json files in the order of their names.
+ * 0, or STATUS_FAILED after a message for each that can't be read. */
 int files_read(const struct cmd_list *names, struct files *out);
 void files_free(struct files *f);
 

@@ -16,8 +16,9 @@ static int replace_repeated(struct objects *set)
 
 	for (size_t i = 0; seen && i < set->count; i++) {
 		struct object *o = set->items[i];
-		_cleanup_(json_decrefp) json_t *id = json_textf(
-			"%d/%s/%s", o->kind, o->meta.namespace ? o->meta.namespace : "", o->meta.name);
+		_cleanup_(json_decrefp) json_t *id =
+			json_textf("%d/%s/%s", o->kind, o->meta.namespace ? o->meta.namespace : "",
+				   o->meta.name);
 		json_t *at = json_object_get(seen, json_string_value(id));
 
 		set->items[i] = NULL;
@@ -39,7 +40,8 @@ static int parse(struct offline *o, const struct files *files)
 
 	for (size_t i = 0; i < files->count; i++) {
 		const struct file *f = &files->items[i];
-		int bad = rules_parse(f->name, files->bytes + f->at, f->size, &o->objects, &o->errors, &o->skipped);
+		int bad = rules_parse(f->name, files->bytes + f->at, f->size, &o->objects,
+				      &o->errors, &o->skipped);
 
 		if (bad && (!r || bad != -EINVAL))
 			r = bad;
@@ -81,5 +83,6 @@ void offline_print(const struct offline *o)
 	for (size_t i = 0; i < o->skipped.count; i++)
 		fprintf(stderr, "%s\n", o->skipped.items[i].text);
 	for (size_t i = 0; i < o->errors.count; i++)
-		fprintf(stderr, "%s%s\n", o->errors.items[i].warning ? "warning: " : "", o->errors.items[i].text);
+		fprintf(stderr, "%s%s\n", o->errors.items[i].warning ? "warning: " : "",
+			o->errors.items[i].text);
 }

@@ -16,7 +16,8 @@ struct offline {
 	struct errors skipped;
 };
 
-/* Reads, parses and compiles what -f names. 0, or STATUS_FAILED; what is wrong is in `errors`, or told already. */
+/* Reads, parses and compiles what -f names. 0, or STATUS_FAILED; what is wrong is in `errors`, or
+ * told already. */
 int offline_load(struct offline *o, const struct cmd_list *names);
 void offline_free(struct offline *o);
 

@@ -45,11 +45,9 @@ int table_print(const json_t *rows)
 
 	if (!widths)
 		return cmd_failed("out of memory");
-	json_array_foreach(rows, i, row)
-		for (size_t c = 0; c < columns; c++)
-			if (width(cell(row, c)) > widths[c])
-				widths[c] = width(cell(row, c));
-	json_array_foreach(rows, i, row)
-		print_row(row, widths, columns);
+	json_array_foreach(rows, i, row) for (size_t c = 0; c < columns;
+					      c++) if (width(cell(row, c)) > widths[c])
+		widths[c] = width(cell(row, c));
+	json_array_foreach(rows, i, row) print_row(row, widths, columns);
 	return fflush(stdout) ? cmd_failed("stdout: %s", strerror(errno)) : STATUS_DONE;
 }

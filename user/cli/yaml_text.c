@@ -13,22 +13,25 @@ static int emit(yaml_emitter_t *e, yaml_event_t *event)
 	return yaml_emitter_emit(e, event) ? 0 : -EIO;
 }
 
-/* Anything that YAML could read as another type than a string. Quoting more than needed does no harm. */
+/* Anything that YAML could read as another type than a string. Quoting more than needed does no
+ * harm. */
 static bool needs_quotes(const char *text)
 {
-	static const char *const words[] = { "",    "~",   "null", "true", "false", "yes", "no", "on",
-					     "off", "y",   "n",	   ".nan", ".inf",  "<<",  "=" };
+	static const char *const words[] = { "",    "~", "null", "true", "false", "yes", "no", "on",
+					     "off", "y", "n",	 ".nan", ".inf",  "<<",	 "=" };
 
 	for (size_t i = 0; i < sizeof(words) / sizeof(*words); i++)
 		if (strcasecmp(text, words[i]) == 0)
 			return true;
-	return strchr("+-.0123456789", text[0]) && strspn(text, "+-.0123456789abcdefxABCDEFX_:eE") == strlen(text);
+	return strchr("+-.0123456789", text[0]) &&
+	       strspn(text, "+-.0123456789abcdefxABCDEFX_:eE") == strlen(text);
 }
 
 static int emit_scalar(yaml_emitter_t *e, const char *text, bool is_string)
 {
-	yaml_scalar_style_t style = is_string && needs_quotes(text) ? YAML_DOUBLE_QUOTED_SCALAR_STYLE :
-								      YAML_PLAIN_SCALAR_STYLE;
+	yaml_scalar_style_t style = is_string && needs_quotes(text)
+					    ? YAML_DOUBLE_QUOTED_SCALAR_STYLE
+					    : YAML_PLAIN_SCALAR_STYLE;
 	yaml_event_t event;
 
 	if (!yaml_scalar_event_initialize(&event, NULL, NULL, (yaml_char_t *)text, -1, 1, 1, style))
@@ -48,7 +51,8 @@ static int emit_map(yaml_emitter_t *e, const json_t *map)
 	if (!yaml_mapping_start_event_initialize(&event, NULL, NULL, 1, YAML_BLOCK_MAPPING_STYLE))
 		return -ENOMEM;
 	r = emit(e, &event);
-	json_object_foreach((json_t *)map, key, value) {
+	json_object_foreach((json_t *)map, key, value)
+	{
 		if (!r)
 			r = emit_scalar(e, key, true);
 		if (!r)
@@ -69,9 +73,7 @@ static int emit_list(yaml_emitter_t *e, const json_t *list)
 	if (!yaml_sequence_start_event_initialize(&event, NULL, NULL, 1, YAML_BLOCK_SEQUENCE_STYLE))
 		return -ENOMEM;
 	r = emit(e, &event);
-	json_array_foreach(list, i, value)
-		if (!r)
-			r = emit_value(e, value);
+	json_array_foreach(list, i, value) if (!r) r = emit_value(e, value);
 	if (r)
 		return r;
 	return yaml_sequence_end_event_initialize(&event) ? emit(e, &event) : -ENOMEM;
@@ -100,7 +102,9 @@ static int emit_document(yaml_emitter_t *e, const json_t *json)
 		return -ENOMEM;
 	r = emit(e, &event);
 	if (!r)
-		r = yaml_document_start_event_initialize(&event, NULL, NULL, NULL, 1) ? emit(e, &event) : -ENOMEM;
+		r = yaml_document_start_event_initialize(&event, NULL, NULL, NULL, 1)
+			    ? emit(e, &event)
+			    : -ENOMEM;
 	if (!r)
 		r = emit_value(e, json);
 	if (!r)

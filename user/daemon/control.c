@@ -188,7 +188,8 @@ static int run(struct loop *l)
 
 		if (n < 0 && errno != EINTR)
 			return -errno;
-		/* A connection is only ever freed by its own event or by the tick: no event here is stale. */
+		/* A connection is only ever freed by its own event or by the tick: no event here is
+		 * stale. */
 		for (int i = 0; i < n; i++)
 			dispatch(l, events[i].data.ptr);
 		tick(l);

@@ -6,10 +6,12 @@
  */
 #include "handlers.h"
 
-/* Binds and listens at RUN_DIR/weftd.sock, for root only. A descriptor, or -errno after having logged. */
+/* Binds and listens at RUN_DIR/weftd.sock, for root only. A descriptor, or -errno after having
+ * logged. */
 int control_listen(const char *run_dir);
 
-/* Serves the socket and the kernel until SIGTERM, SIGINT or a request to end. Borrows `listener`. 0 or -errno. */
+/* Serves the socket and the kernel until SIGTERM, SIGINT or a request to end. Borrows `listener`. 0
+ * or -errno. */
 int control_run(struct weftd *d, int listener);
 
 #endif

@@ -59,7 +59,8 @@ void control_conn_greet(struct control_conn *c)
 	struct ucred peer;
 	socklen_t len = sizeof(peer);
 
-	if (!getsockopt(c->fd, SOL_SOCKET, SO_PEERCRED, &peer, &len) && (peer.uid == 0 || peer.uid == geteuid()))
+	if (!getsockopt(c->fd, SOL_SOCKET, SO_PEERCRED, &peer, &len) &&
+	    (peer.uid == 0 || peer.uid == geteuid()))
 		return;
 	c->closing = true;
 	answer(c, refusal("only root may talk to weftd"));
@@ -68,7 +69,8 @@ void control_conn_greet(struct control_conn *c)
 static bool flush_out(struct control_conn *c, uint64_t now)
 {
 	while (c->out) {
-		ssize_t n = send(c->fd, c->out + c->out_at, c->out_len - c->out_at, MSG_NOSIGNAL | MSG_DONTWAIT);
+		ssize_t n = send(c->fd, c->out + c->out_at, c->out_len - c->out_at,
+				 MSG_NOSIGNAL | MSG_DONTWAIT);
 
 		if (n < 0 && errno == EINTR)
 			continue;

@@ -80,7 +80,8 @@ static int list_set(const struct known_set *set, struct objects *out)
 	return 0;
 }
 
-static int compile_set(struct engine *e, const struct known_set *set, struct tables **out, struct errors *errors)
+static int compile_set(struct engine *e, const struct known_set *set, struct tables **out,
+		       struct errors *errors)
 {
 	struct objects objects;
 	int r = list_set(set, &objects);
@@ -116,19 +117,21 @@ int engine_start(struct engine *e)
 	return r ? log_err(r, "publish the stored rules") : 0;
 }
 
-static int report_change(struct engine_report *report, const struct object_id *id, const char *change)
+static int report_change(struct engine_report *report, const struct object_id *id,
+			 const char *change)
 {
 	if (!report->changes)
 		report->changes = json_array();
 	return json_array_append_new(report->changes,
-				     json_pack("{s:s, s:o, s:o, s:s}", "kind", kind_name(id->kind), "namespace",
-					       json_text(id->namespace), "name", json_text(id->name), "change",
-					       change)) ?
-		       -ENOMEM :
-		       0;
+				     json_pack("{s:s, s:o, s:o, s:s}", "kind", kind_name(id->kind),
+					       "namespace", json_text(id->namespace), "name",
+					       json_text(id->name), "change", change))
+		       ? -ENOMEM
+		       : 0;
 }
 
-static int parse_files(const struct store_input *files, size_t count, struct parsed *out, struct engine_report *report)
+static int parse_files(const struct store_input *files, size_t count, struct parsed *out,
+		       struct engine_report *report)
 {
 	int r = 0;
 
@@ -137,8 +140,8 @@ static int parse_files(const struct store_input *files, size_t count, struct par
 		return -ENOMEM;
 	out->count = count;
 	for (size_t i = 0; i < count; i++) {
-		int bad = rules_parse(files[i].name, files[i].bytes, files[i].size, &out->per_file[i],
-				      &report->errors, &report->skipped);
+		int bad = rules_parse(files[i].name, files[i].bytes, files[i].size,
+				      &out->per_file[i], &report->errors, &report->skipped);
 
 		if (bad && (!r || bad != -EINVAL))
 			r = bad;
@@ -162,13 +165,15 @@ static int stage_file(struct stage *st, struct objects *objects, struct engine_r
 		r = stage_put(st, o, &change);
 		if (r)
 			return r;
-		json_object_set_new(json_array_get(report->changes, json_array_size(report->changes) - 1), "change",
-				    json_string(change));
+		json_object_set_new(json_array_get(report->changes,
+						   json_array_size(report->changes) - 1),
+				    "change", json_string(change));
 	}
 	return 0;
 }
 
-/* The objects that came with the change are those without a file. `first` is where file i's objects begin in fresh. */
+/* The objects that came with the change are those without a file. `first` is where file i's objects
+ * begin in fresh. */
 static void settle(struct stage *st, struct store_file **stored, const size_t *first, size_t count)
 {
 	for (size_t f = 0; f < count; f++) {
@@ -199,8 +204,9 @@ static void compact(struct engine *e)
 }
 
 /* Compiles, stores and publishes what is staged. `first` is NULL when no files come with it. */
-static int commit(struct engine *e, struct stage *st, json_t *record, const struct store_input *files,
-		  const size_t *first, size_t count, struct errors *errors)
+static int commit(struct engine *e, struct stage *st, json_t *record,
+		  const struct store_input *files, const size_t *first, size_t count,
+		  struct errors *errors)
 {
 	_cleanup_free_ struct store_file **stored = calloc(count + 1, sizeof(struct store_file *));
 	struct tables *tables = NULL;
@@ -235,7 +241,8 @@ static int commit(struct engine *e, struct stage *st, json_t *record, const stru
 	return 0;
 }
 
-int engine_apply(struct engine *e, const struct store_input *files, size_t count, struct engine_report *report)
+int engine_apply(struct engine *e, const struct store_input *files, size_t count,
+		 struct engine_report *report)
 {
 	_cleanup_(json_decrefp) json_t *record = record_of("apply");
 	_cleanup_free_ size_t *first = calloc(count + 1, sizeof(size_t));
@@ -262,13 +269,13 @@ static int add_id(json_t *record, const struct object_id *id)
 
 	return json_array_append_new(list, json_pack("[s, o, o]", kind_name(id->kind),
 						     json_text(id->namespace ? id->namespace : ""),
-						     json_text(id->name))) ?
-		       -ENOMEM :
-		       0;
+						     json_text(id->name)))
+		       ? -ENOMEM
+		       : 0;
 }
 
-static int stage_delete(struct stage *st, const struct object_id *id, bool ignore_missing, json_t *record,
-			struct engine_report *report)
+static int stage_delete(struct stage *st, const struct object_id *id, bool ignore_missing,
+			json_t *record, struct engine_report *report)
 {
 	/* Told before the object goes: the identity may be part of it. */
 	int r = known_find(&st->set, id) ? report_change(report, id, "deleted") : -ENOENT;
@@ -282,7 +289,8 @@ static int stage_delete(struct stage *st, const struct object_id *id, bool ignor
 			what = NULL;
 			return -ENOMEM;
 		}
-		errors_add(&report->errors, what, (struct pos){ 0 }, "not found%s%s", id->namespace ? " in namespace " : "",
+		errors_add(&report->errors, what, (struct pos){ 0 }, "not found%s%s",
+			   id->namespace ? " in namespace " : "",
 			   id->namespace ? id->namespace : "");
 		return 0;
 	}
@@ -311,8 +319,8 @@ int engine_delete(struct engine *e, const struct object_id *ids, size_t count, b
 	return commit(e, &st, record, NULL, NULL, 0, &report->errors);
 }
 
-int engine_delete_files(struct engine *e, const struct store_input *files, size_t count, bool ignore_missing,
-			struct engine_report *report)
+int engine_delete_files(struct engine *e, const struct store_input *files, size_t count,
+			bool ignore_missing, struct engine_report *report)
 {
 	_cleanup_(parsed_free) struct parsed parsed = { 0 };
 	_cleanup_free_ struct object_id *ids = NULL;

@@ -2,9 +2,10 @@
 #ifndef WEFT_ENGINE_H
 #define WEFT_ENGINE_H
 /*
- * The rules in force: known objects -> compile() -> store -> kernel_publish(). Every change is one transaction: it
- * takes effect as a whole or not at all, whatever fails and whenever weftd dies. The journal is written before the
- * kernel; what it says after a crash is published again at the next start.
+ * The rules in force: known objects -> compile() -> store -> kernel_publish(). Every change is one
+ * transaction: it takes effect as a whole or not at all, whatever fails and whenever weftd dies.
+ * The journal is written before the kernel; what it says after a crash is published again at the
+ * next start.
  */
 #include <jansson.h>
 
@@ -19,12 +20,14 @@ struct engine;
 struct engine *engine_new(struct kernel *kernel, struct store *store);
 void engine_free(struct engine *e); /* accepts NULL; the kernel goes on as it is */
 
-/* Loads the journal and what is pinned, and publishes. 0, or -errno after having logged every problem. */
+/* Loads the journal and what is pinned, and publishes. 0, or -errno after having logged every
+ * problem. */
 int engine_start(struct engine *e);
 
 /* What came of a change. Zero-initialise; free with engine_report_free(). */
 struct engine_report {
-	json_t *changes;       /* [{"kind", "namespace", "name", "change": created|configured|unchanged|deleted}...] */
+	json_t *changes;       /* [{"kind", "namespace", "name", "change":
+				  created|configured|unchanged|deleted}...] */
 	struct errors errors;  /* and warnings */
 	struct errors skipped; /* objects of kinds that weft does not know */
 };
@@ -32,10 +35,11 @@ struct engine_report {
 void engine_report_free(struct engine_report *report);
 
 /* 0; -EINVAL when report->errors says why nothing was changed; other -errno. */
-int engine_apply(struct engine *e, const struct store_input *files, size_t count, struct engine_report *report);
+int engine_apply(struct engine *e, const struct store_input *files, size_t count,
+		 struct engine_report *report);
 /* The objects that the files name; `ignore_missing`: those that are not known are passed over. */
-int engine_delete_files(struct engine *e, const struct store_input *files, size_t count, bool ignore_missing,
-			struct engine_report *report);
+int engine_delete_files(struct engine *e, const struct store_input *files, size_t count,
+			bool ignore_missing, struct engine_report *report);
 int engine_delete(struct engine *e, const struct object_id *ids, size_t count, bool ignore_missing,
 		  struct engine_report *report);
 

@@ -76,7 +76,8 @@ static int load_delete(struct load *l, const json_t *list)
 	json_t *entry;
 	size_t i;
 
-	json_array_foreach(list, i, entry) {
+	json_array_foreach(list, i, entry)
+	{
 		struct object_id id;
 		int r = read_id(entry, &id);
 		struct known *k = r ? NULL : known_find(l->set, &id);
@@ -101,7 +102,8 @@ static void forget_all(struct load *l)
 
 static json_t *snapshot_key(json_int_t file, const struct object_id *id)
 {
-	return json_textf("%lld/%d/%s/%s", (long long)file, id->kind, id->namespace ? id->namespace : "", id->name);
+	return json_textf("%lld/%d/%s/%s", (long long)file, id->kind,
+			  id->namespace ? id->namespace : "", id->name);
 }
 
 /* {"FILE/KIND/NAMESPACE/NAME": position} */
@@ -110,7 +112,8 @@ static int index_snapshot(const json_t *list, json_t *index)
 	json_t *entry;
 	size_t i;
 
-	json_array_foreach(list, i, entry) {
+	json_array_foreach(list, i, entry)
+	{
 		_cleanup_(json_decrefp) json_t *key = NULL;
 		struct object_id id;
 		int r = read_id(entry, &id);
@@ -118,15 +121,17 @@ static int index_snapshot(const json_t *list, json_t *index)
 		if (r)
 			return r;
 		key = snapshot_key(json_integer_value(json_array_get(entry, 3)), &id);
-		if (!key || json_object_set_new(index, json_string_value(key), json_integer((json_int_t)i)))
+		if (!key ||
+		    json_object_set_new(index, json_string_value(key), json_integer((json_int_t)i)))
 			return -ENOMEM;
 	}
 	return 0;
 }
 
-/* A file may hold older versions of objects that are alive elsewhere: only what the snapshot lists is taken. */
-static int pick(struct load *l, struct objects *objects, json_int_t file, struct store_file *from, const json_t *index,
-		struct known *found)
+/* A file may hold older versions of objects that are alive elsewhere: only what the snapshot lists
+ * is taken. */
+static int pick(struct load *l, struct objects *objects, json_int_t file, struct store_file *from,
+		const json_t *index, struct known *found)
 {
 	for (size_t i = 0; i < objects->count; i++) {
 		struct object_id id = object_id(objects->items[i]);
@@ -137,7 +142,8 @@ static int pick(struct load *l, struct objects *objects, json_int_t file, struct
 			return -ENOMEM;
 		position = json_object_get(index, json_string_value(key));
 		if (position)
-			set_object(l, &found[json_integer_value(position)], TAKE_PTR(objects->items[i]), from);
+			set_object(l, &found[json_integer_value(position)],
+				   TAKE_PTR(objects->items[i]), from);
 	}
 	return 0;
 }
@@ -148,7 +154,8 @@ static int take_found(struct load *l, struct known *found, size_t count)
 
 	for (size_t i = 0; i < count; i++) {
 		if (!r)
-			r = found[i].object ? known_add(l->set, found[i].object, found[i].file) : -EBADMSG;
+			r = found[i].object ? known_add(l->set, found[i].object, found[i].file)
+					    : -EBADMSG;
 		if (r) {
 			object_free(found[i].object);
 			store_file_unref(l->store, found[i].file);
@@ -157,7 +164,8 @@ static int take_found(struct load *l, struct known *found, size_t count)
 	return r;
 }
 
-static int load_snapshot(struct load *l, const json_t *list, const struct store_item *items, size_t count)
+static int load_snapshot(struct load *l, const json_t *list, const struct store_item *items,
+			 size_t count)
 {
 	_cleanup_free_ struct known *found = calloc(json_array_size(list) + 1, sizeof(*found));
 	_cleanup_(json_decrefp) json_t *index = json_object();
@@ -178,7 +186,8 @@ static int load_snapshot(struct load *l, const json_t *list, const struct store_
 	return r ? r : taken;
 }
 
-static int load_record(void *arg, const json_t *record, const struct store_item *items, size_t count)
+static int load_record(void *arg, const json_t *record, const struct store_item *items,
+		       size_t count)
 {
 	const char *type = json_get_text(record, "type", "");
 	const json_t *list = json_object_get(record, "objects");
@@ -231,7 +240,8 @@ static size_t distinct(const struct known_set *set, struct numbered *files)
 int engine_save(struct store *store, const struct known_set *set)
 {
 	_cleanup_free_ struct numbered *files = calloc(set->count + 1, sizeof(*files));
-	_cleanup_free_ struct store_file **list = calloc(set->count + 1, sizeof(struct store_file *));
+	_cleanup_free_ struct store_file **list =
+		calloc(set->count + 1, sizeof(struct store_file *));
 	_cleanup_(json_decrefp) json_t *objects = json_array();
 	size_t count;
 
@@ -244,8 +254,8 @@ int engine_save(struct store *store, const struct known_set *set)
 		struct object_id id = object_id(set->items[i].object);
 		struct numbered want = { set->items[i].file, 0 };
 		struct numbered *at = bsearch(&want, files, count, sizeof(*files), by_file);
-		json_t *entry = json_pack("[s, s, s, I]", kind_name(id.kind), id.namespace ? id.namespace : "", id.name,
-					  at->number);
+		json_t *entry = json_pack("[s, s, s, I]", kind_name(id.kind),
+					  id.namespace ? id.namespace : "", id.name, at->number);
 
 		if (json_array_append_new(objects, entry))
 			return -ENOMEM;

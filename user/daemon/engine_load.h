@@ -6,7 +6,8 @@
  */
 #include "engine_set.h"
 
-/* Replays the journal into an empty set. 0; -EINVAL with the reasons in `errors`; -EBADMSG; -ENOMEM. */
+/* Replays the journal into an empty set. 0; -EINVAL with the reasons in `errors`; -EBADMSG;
+ * -ENOMEM. */
 int engine_load(struct store *store, struct known_set *set, struct errors *errors);
 
 /* Rewrites the journal as one snapshot of the set. 0 or -errno. */

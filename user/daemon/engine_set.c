@@ -45,7 +45,8 @@ struct known *known_find(const struct known_set *set, const struct object_id *id
 
 	if (!set->slot_count)
 		return NULL;
-	for (size_t i = hash & (set->slot_count - 1); set->slots[i]; i = (i + 1) & (set->slot_count - 1)) {
+	for (size_t i = hash & (set->slot_count - 1); set->slots[i];
+	     i = (i + 1) & (set->slot_count - 1)) {
 		struct known *k = &set->items[set->slots[i] - 1];
 
 		if (k->hash == hash && k->object && same_id(k->object, id))

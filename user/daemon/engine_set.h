@@ -2,8 +2,8 @@
 #ifndef WEFT_ENGINE_SET_H
 #define WEFT_ENGINE_SET_H
 /*
- * The objects that are in force, by kind, namespace and name, in the order in which each was first applied.
- * A set borrows what it refers to.
+ * The objects that are in force, by kind, namespace and name, in the order in which each was first
+ * applied. A set borrows what it refers to.
  */
 #include "model.h"
 #include "store.h"
@@ -33,7 +33,8 @@ struct object_id object_id(const struct object *o);
 struct known *known_find(const struct known_set *set, const struct object_id *id);
 /* Appends an object whose identity is not in the set. 0 or -ENOMEM. */
 int known_add(struct known_set *set, struct object *o, struct store_file *file);
-/* Takes out all elements whose `object` is NULL, keeping the order. 0 or -ENOMEM with the set as before. */
+/* Takes out all elements whose `object` is NULL, keeping the order. 0 or -ENOMEM with the set as
+ * before. */
 int known_squeeze(struct known_set *set);
 int known_copy(const struct known_set *from, struct known_set *out);
 void known_free(struct known_set *set);

@@ -57,7 +57,8 @@ bool object_same(const struct object *a, const struct object *b)
 /* Rules are told to the user by file and line: an object that has moved is taken over quietly. */
 static bool same_place(const struct object *a, const struct object *b)
 {
-	return strcmp(a->file, b->file) == 0 && a->pos.line == b->pos.line && a->pos.col == b->pos.col;
+	return strcmp(a->file, b->file) == 0 && a->pos.line == b->pos.line &&
+	       a->pos.col == b->pos.col;
 }
 
 int stage_init(struct stage *st, const struct known_set *from)

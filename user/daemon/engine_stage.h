@@ -2,7 +2,8 @@
 #ifndef WEFT_ENGINE_STAGE_H
 #define WEFT_ENGINE_STAGE_H
 /*
- * A change in the making: a copy of the known objects to work on, and what to free when it is kept or dropped.
+ * A change in the making: a copy of the known objects to work on, and what to free when it is kept
+ * or dropped.
  */
 #include <jansson.h>
 
@@ -14,10 +15,11 @@ struct object_list {
 };
 
 struct stage {
-	struct known_set set;	   /* as it will be */
-	struct object_list fresh;  /* owned until the stage is kept: objects that came with the change */
-	struct object_list gone;   /* to be freed once it is kept: replaced and deleted ones */
-	bool dirty;		   /* anything is to be written and published */
+	struct known_set set; /* as it will be */
+	struct object_list
+		fresh; /* owned until the stage is kept: objects that came with the change */
+	struct object_list gone; /* to be freed once it is kept: replaced and deleted ones */
+	bool dirty;		 /* anything is to be written and published */
 };
 
 int stage_init(struct stage *st, const struct known_set *from);

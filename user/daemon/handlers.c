@@ -10,10 +10,11 @@ static const struct {
 	const char *command;
 	handler_fn handler;
 } handlers[] = {
-	{ "analyze", handle_analyze },	   { "apply", handle_apply },	{ "conns", handle_conns },
-	{ "delete", handle_delete },	   { "describe", handle_describe }, { "explain", handle_explain },
-	{ "get", handle_get },		   { "stats", handle_stats },	{ "status", handle_status },
-	{ "uninstall", handle_uninstall },
+	{ "analyze", handle_analyze },	 { "apply", handle_apply },
+	{ "conns", handle_conns },	 { "delete", handle_delete },
+	{ "describe", handle_describe }, { "explain", handle_explain },
+	{ "get", handle_get },		 { "stats", handle_stats },
+	{ "status", handle_status },	 { "uninstall", handle_uninstall },
 };
 
 int refuse(struct reply *reply, const char *what, const char *fmt, ...)
@@ -60,7 +61,8 @@ static json_t *texts(const struct errors *errors, bool warnings)
 			continue;
 		if (!list)
 			list = json_array();
-		json_array_append_new(list, json_text(errors->items[i].text ? errors->items[i].text : "out of memory"));
+		json_array_append_new(list, json_text(errors->items[i].text ? errors->items[i].text
+									    : "out of memory"));
 	}
 	return list;
 }
@@ -85,9 +87,9 @@ json_t *handle(struct weftd *d, const struct request *request)
 {
 	struct reply reply = { 0 };
 	int r = run(d, request, &reply);
-	json_t *out = json_pack("{s:b, s:o*, s:o*, s:o*, s:o*}", "ok", !r, "errors", texts(&reply.errors, false),
-				"warnings", texts(&reply.errors, true), "notes", texts(&reply.notes, false), "data",
-				reply.data);
+	json_t *out = json_pack("{s:b, s:o*, s:o*, s:o*, s:o*}", "ok", !r, "errors",
+				texts(&reply.errors, false), "warnings", texts(&reply.errors, true),
+				"notes", texts(&reply.notes, false), "data", reply.data);
 
 	errors_free(&reply.errors);
 	errors_free(&reply.notes);

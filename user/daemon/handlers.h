@@ -40,9 +40,11 @@ json_t *handle(struct weftd *d, const struct request *request);
 json_t *refusal(const char *text);
 
 /* Adds "what: message" to the errors. Returns -EINVAL. */
-__attribute__((format(printf, 3, 4))) int refuse(struct reply *reply, const char *what, const char *fmt, ...);
+__attribute__((format(printf, 3, 4))) int refuse(struct reply *reply, const char *what,
+						 const char *fmt, ...);
 
-/* {"kind", "name", "namespace"} of a request as an identity; -EINVAL with an error if it is none. */
+/* {"kind", "name", "namespace"} of a request as an identity; -EINVAL with an error if it is none.
+ */
 int request_id(const struct request *request, struct object_id *out, struct reply *reply);
 
 int handle_apply(struct weftd *d, const struct request *request, struct reply *reply);

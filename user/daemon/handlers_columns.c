@@ -55,7 +55,8 @@ static json_t *server_ports(const struct gateway *g)
 	if (!f)
 		return NULL;
 	for (size_t i = 0; i < g->servers.count; i++)
-		fprintf(f, "%s%u/%s", i ? "," : "", g->servers.items[i].port, g->servers.items[i].protocol);
+		fprintf(f, "%s%u/%s", i ? "," : "", g->servers.items[i].port,
+			g->servers.items[i].protocol);
 	return fclose(f) ? NULL : json_text(text);
 }
 
@@ -70,7 +71,10 @@ static void service_columns(json_t *columns, const struct service_spec *s, bool 
 
 static void pod_columns(json_t *columns, const struct object *o, bool wide)
 {
-	column(columns, "STATUS", json_text(o->pod.deleting ? "Terminating" : o->pod.phase ? o->pod.phase : ""));
+	column(columns, "STATUS",
+	       json_text(o->pod.deleting ? "Terminating"
+			 : o->pod.phase	 ? o->pod.phase
+					 : ""));
 	column(columns, "READY", json_text(o->pod.ready ? "yes" : "no"));
 	column(columns, "IP", strs_text(&o->pod.ips));
 	if (!wide)
@@ -105,7 +109,8 @@ json_t *object_columns(const struct object *o, bool wide)
 		break;
 	case KIND_ENDPOINTS:
 	case KIND_ENDPOINT_SLICE:
-		column(columns, "SERVICE", json_text(o->endpoints.service ? o->endpoints.service : ""));
+		column(columns, "SERVICE",
+		       json_text(o->endpoints.service ? o->endpoints.service : ""));
 		column(columns, "ENDPOINTS", endpoint_addresses(&o->endpoints));
 		break;
 	case KIND_VIRTUAL_SERVICE:

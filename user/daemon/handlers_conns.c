@@ -10,8 +10,9 @@
 #include "host.h"
 
 static const char *const states[] = {
-	[CONN_SYN] = "syn",	  [CONN_ESTABLISHED] = "established", [CONN_CLOSING] = "closing",
-	[CONN_CLOSED] = "closed", [CONN_DEAD] = "dead",
+	[CONN_SYN] = "syn",	    [CONN_ESTABLISHED] = "established",
+	[CONN_CLOSING] = "closing", [CONN_CLOSED] = "closed",
+	[CONN_DEAD] = "dead",
 };
 
 /* Sorted by address, so that a long table of connections is told quickly. */
@@ -27,8 +28,8 @@ struct view {
 
 static int by_source(const void *a, const void *b)
 {
-	return memcmp(&(*(struct source_entry *const *)a)->addr, &(*(struct source_entry *const *)b)->addr,
-		      sizeof(struct addr));
+	return memcmp(&(*(struct source_entry *const *)a)->addr,
+		      &(*(struct source_entry *const *)b)->addr, sizeof(struct addr));
 }
 
 static int compare_key(const struct service_key *a, const struct service_key *b)
@@ -44,7 +45,8 @@ static int by_service(const void *a, const void *b, void *tables)
 {
 	const struct tables *t = tables;
 
-	return compare_key(&t->services.items[*(const size_t *)a].key, &t->services.items[*(const size_t *)b].key);
+	return compare_key(&t->services.items[*(const size_t *)a].key,
+			   &t->services.items[*(const size_t *)b].key);
 }
 
 static int view_init(struct view *v, const struct weftd *d)
@@ -91,7 +93,8 @@ static json_t *client_name(const struct view *v, const struct addr *addr)
 	return json_text(text);
 }
 
-static const struct service_origin *find_service(const struct view *v, const struct service_key *want)
+static const struct service_origin *find_service(const struct view *v,
+						 const struct service_key *want)
 {
 	size_t low = 0, high = v->t->services.count;
 
@@ -109,7 +112,8 @@ static const struct service_origin *find_service(const struct view *v, const str
 	return NULL;
 }
 
-/* What was called: "default/tcp-echo:9000", "gateway default/gw:31400", or the bare address and port. */
+/* What was called: "default/tcp-echo:9000", "gateway default/gw:31400", or the bare address and
+ * port. */
 static json_t *service_name(const struct view *v, const struct tuple *key)
 {
 	struct service_key want = { .addr = key->dst, .port = key->dport, .scope = SCOPE_MESH };
@@ -120,7 +124,8 @@ static json_t *service_name(const struct view *v, const struct tuple *key)
 	want = (struct service_key){ .port = key->dport, .scope = SCOPE_NODE };
 	o = find_service(v, &want);
 	if (o)
-		return json_textf("%s%s/%s:%u", *o->host ? "" : "gateway ", o->namespace, o->name, key->dport);
+		return json_textf("%s%s/%s:%u", *o->host ? "" : "gateway ", o->namespace, o->name,
+				  key->dport);
 	return addr_port_json(&key->dst, key->dport);
 }
 
@@ -139,7 +144,8 @@ static double seconds(__u64 from, __u64 to)
 	return to > from ? (double)((to - from) / 1000000) / 1000 : 0;
 }
 
-static int add_row(void *arg, const struct tuple *key, const struct conn *c, const struct conn *reply)
+static int add_row(void *arg, const struct tuple *key, const struct conn *c,
+		   const struct conn *reply)
 {
 	struct view *v = arg;
 	const char *cluster = registry_name(v->registry, REG_CLUSTER, c->cluster);
@@ -150,22 +156,24 @@ static int add_row(void *arg, const struct tuple *key, const struct conn *c, con
 
 	if (!v->all && (c->state == CONN_CLOSED || c->state == CONN_DEAD))
 		return 0;
-	row = json_pack("{s:o, s:o, s:o, s:o, s:o, s:o, s:o, s:o, s:s, s:f, s:f, s:I, s:I, s:I, s:b}", "client",
-			client_name(v, &key->src), "from", addr_port_json(&key->src, key->sport), "service",
-			service_name(v, key), "to", addr_port_json(&key->dst, key->dport), "rule",
-			json_text(route ? route : ""), "subset", subset_name(cluster), "cluster",
-			json_text(cluster ? cluster : ""), "endpoint",
-			endpoint ? json_text(endpoint) : addr_port_json(&c->to.dst, c->to.dport), "state",
-			c->state < sizeof(states) / sizeof(*states) ? states[c->state] : "unknown", "age_s",
-			seconds(c->created, v->now), "idle_s", seconds(seen, v->now), "sent_bytes",
-			(json_int_t)c->bytes, "received_bytes", (json_int_t)(reply ? reply->bytes : 0), "generation",
-			(json_int_t)c->generation, "reserved", (int)c->reserved);
+	row = json_pack(
+		"{s:o, s:o, s:o, s:o, s:o, s:o, s:o, s:o, s:s, s:f, s:f, s:I, s:I, s:I, s:b}",
+		"client", client_name(v, &key->src), "from", addr_port_json(&key->src, key->sport),
+		"service", service_name(v, key), "to", addr_port_json(&key->dst, key->dport),
+		"rule", json_text(route ? route : ""), "subset", subset_name(cluster), "cluster",
+		json_text(cluster ? cluster : ""), "endpoint",
+		endpoint ? json_text(endpoint) : addr_port_json(&c->to.dst, c->to.dport), "state",
+		c->state < sizeof(states) / sizeof(*states) ? states[c->state] : "unknown", "age_s",
+		seconds(c->created, v->now), "idle_s", seconds(seen, v->now), "sent_bytes",
+		(json_int_t)c->bytes, "received_bytes", (json_int_t)(reply ? reply->bytes : 0),
+		"generation", (json_int_t)c->generation, "reserved", (int)c->reserved);
 	return json_array_append_new(v->rows, row) ? -ENOMEM : 0;
 }
 
 int handle_conns(struct weftd *d, const struct request *request, struct reply *reply)
 {
-	_cleanup_(view_done) struct view v = { .all = json_is_true(json_object_get(request->args, "all")) };
+	_cleanup_(view_done) struct view v = { .all = json_is_true(
+						       json_object_get(request->args, "all")) };
 	int r = engine_tables(d->engine) ? view_init(&v, d) : -ENODATA;
 
 	if (r)

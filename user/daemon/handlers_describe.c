@@ -50,12 +50,13 @@ static json_t *service_json(const struct tables *t, size_t i)
 
 	for (__u32 r = e->value.rule_first; r < e->value.rule_first + e->value.rule_count; r++)
 		json_array_append_new(rules, rule_json(t, r));
-	json = json_pack("{s:o, s:o, s:o}", "address",
-			 e->key.scope == SCOPE_NODE ? json_textf("*:%u", e->key.port) :
-						      addr_port_json(&e->key.addr, e->key.port),
-			 "rules", rules, "skipped", skipped_json(&t->service_origins.items[i]));
+	json = json_pack("{s:o, s:s, s:o, s:o}", "address",
+			 addr_port_json(&e->key.addr, e->key.port), "scope",
+			 e->key.scope == SCOPE_NODE ? "node" : "mesh", "rules", rules, "skipped",
+			 skipped_json(&t->service_origins.items[i]));
 	if (e->key.ns)
-		json_object_set_new(json, "clients_of", json_text(t->namespaces.items[e->key.ns - 1]));
+		json_object_set_new(json, "clients_of",
+				    json_text(t->namespaces.items[e->key.ns - 1]));
 	return json;
 }
 
@@ -68,8 +69,8 @@ static json_t *services_of(const struct tables *t, const struct object *o)
 		const struct service_origin *origin = &t->service_origins.items[i];
 		bool gateway = !*origin->host;
 
-		if (gateway == (o->kind == KIND_GATEWAY) && same(origin->namespace, o->meta.namespace) &&
-		    same(origin->name, o->meta.name))
+		if (gateway == (o->kind == KIND_GATEWAY) &&
+		    same(origin->namespace, o->meta.namespace) && same(origin->name, o->meta.name))
 			json_array_append_new(list, service_json(t, i));
 	}
 	return list;
@@ -94,7 +95,9 @@ static int add_route(void *arg, __u32 id, const struct route_stat *s)
 	if (strncmp(s->name, l->prefix, strlen(l->prefix)) != 0)
 		return 0;
 	entry = route_entry(l, s->name);
-	return !entry || json_object_set_new(entry, "picks", json_integer((json_int_t)s->picks)) ? -ENOMEM : 0;
+	return !entry || json_object_set_new(entry, "picks", json_integer((json_int_t)s->picks))
+		       ? -ENOMEM
+		       : 0;
 }
 
 static int add_dest(void *arg, const struct dest_key *key, const struct dest_stat *s)
@@ -107,14 +110,15 @@ static int add_dest(void *arg, const struct dest_key *key, const struct dest_sta
 		return 0;
 	entry = route_entry(l, s->route);
 	return !entry || json_object_set_new(json_object_get(entry, "destinations"), s->cluster,
-					     json_integer((json_int_t)s->cx_total)) ?
-		       -ENOMEM :
-		       0;
+					     json_integer((json_int_t)s->cx_total))
+		       ? -ENOMEM
+		       : 0;
 }
 
 static int live_routes(struct weftd *d, const struct object *o, json_t *data)
 {
-	_cleanup_(json_decrefp) json_t *prefix = json_textf("%s/%s/", o->meta.namespace, o->meta.name);
+	_cleanup_(json_decrefp)
+		json_t *prefix = json_textf("%s/%s/", o->meta.namespace, o->meta.name);
 	struct live l = { json_string_value(prefix), json_object() };
 	int r;
 
@@ -136,14 +140,16 @@ int handle_describe(struct weftd *d, const struct request *request, struct reply
 	known = known_find(engine_objects(d->engine), &id);
 	if (!known)
 		return refuse(reply, kind_name(id.kind), "\"%s\" not found%s%s", id.name,
-			      id.namespace ? " in namespace " : "", id.namespace ? id.namespace : "");
-	data = json_pack("{s:s, s:o, s:o, s:o, s:o}", "kind", kind_name(id.kind), "namespace", json_text(id.namespace),
-			 "name", json_text(id.name), "at", object_place(known->object), "object",
-			 object_json(known->object));
+			      id.namespace ? " in namespace " : "",
+			      id.namespace ? id.namespace : "");
+	data = json_pack("{s:s, s:o, s:o, s:o, s:o}", "kind", kind_name(id.kind), "namespace",
+			 json_text(id.namespace), "name", json_text(id.name), "at",
+			 object_place(known->object), "object", object_json(known->object));
 	if (!data)
 		return -ENOMEM;
 	reply->data = data;
 	if (id.kind == KIND_SERVICE || id.kind == KIND_GATEWAY)
-		json_object_set_new(data, "in_force", services_of(engine_tables(d->engine), known->object));
+		json_object_set_new(data, "in_force",
+				    services_of(engine_tables(d->engine), known->object));
 	return id.kind == KIND_VIRTUAL_SERVICE ? live_routes(d, known->object, data) : 0;
 }

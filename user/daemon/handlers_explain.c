@@ -26,7 +26,8 @@ static int answer(struct weftd *d, const struct explain_query *q, struct reply *
 	if (r)
 		return r;
 	items = objects.items;
-	r = explain(engine_tables(d->engine), &objects, q, ask_kernel, d->kernel, &a, &reply->errors);
+	r = explain(engine_tables(d->engine), &objects, q, ask_kernel, d->kernel, &a,
+		    &reply->errors);
 	if (r)
 		return r;
 	text = explain_text(&a);
@@ -63,7 +64,8 @@ int handle_analyze(struct weftd *d, const struct request *request, struct reply 
 	(void)request;
 	r = engine_analyze(d->engine, &reply->errors);
 	if (!r)
-		reply->data = json_pack("{s:I, s:I}", "objects", (json_int_t)engine_objects(d->engine)->count, "warnings",
+		reply->data = json_pack("{s:I, s:I}", "objects",
+					(json_int_t)engine_objects(d->engine)->count, "warnings",
 					(json_int_t)reply->errors.warnings);
 	return r;
 }

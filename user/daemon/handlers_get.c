@@ -11,16 +11,18 @@ static json_t *item(const struct object *o, const char *form)
 	if (strcmp(form, "full") == 0)
 		return object_json(o);
 	return json_pack("{s:s, s:o, s:o, s:o, s:o}", "kind", kind_name(o->kind), "namespace",
-			 json_text(o->meta.namespace), "name", json_text(o->meta.name), "at", object_place(o),
-			 "columns", object_columns(o, strcmp(form, "wide") == 0));
+			 json_text(o->meta.namespace), "name", json_text(o->meta.name), "at",
+			 object_place(o), "columns", object_columns(o, strcmp(form, "wide") == 0));
 }
 
 static bool wanted(const struct object *o, int kind, const char *namespace)
 {
-	return (int)o->kind == kind && (!namespace || !o->meta.namespace || strcmp(o->meta.namespace, namespace) == 0);
+	return (int)o->kind == kind &&
+	       (!namespace || !o->meta.namespace || strcmp(o->meta.namespace, namespace) == 0);
 }
 
-/* {"kind", "namespace" or none for all, "name" or none for all, "form": "table" | "wide" | "full"} */
+/* {"kind", "namespace" or none for all, "name" or none for all, "form": "table" | "wide" | "full"}
+ */
 int handle_get(struct weftd *d, const struct request *request, struct reply *reply)
 {
 	const char *word = json_get_text(request->args, "kind", "");
@@ -44,8 +46,8 @@ int handle_get(struct weftd *d, const struct request *request, struct reply *rep
 			return -ENOMEM;
 	}
 	if (name && !json_array_size(items))
-		return refuse(reply, kind_name(kind), "\"%s\" not found%s%s", name, namespace ? " in namespace " : "",
-			      namespace ? namespace : "");
+		return refuse(reply, kind_name(kind), "\"%s\" not found%s%s", name,
+			      namespace ? " in namespace " : "", namespace ? namespace : "");
 	reply->data = json_pack("{s:O}", "items", items);
 	return 0;
 }

@@ -2,7 +2,8 @@
 #ifndef WEFT_HANDLERS_OBJECT_H
 #define WEFT_HANDLERS_OBJECT_H
 /*
- * Objects and addresses as JSON, for the replies. New values belong to the caller; NULL when out of memory.
+ * Objects and addresses as JSON, for the replies. New values belong to the caller; NULL when out of
+ * memory.
  */
 #include <jansson.h>
 

@@ -8,7 +8,8 @@
 #include "handlers.h"
 
 /* The files of a request, cut out of its blob. */
-static int read_files(const struct request *request, struct store_input **out, size_t *count, struct reply *reply)
+static int read_files(const struct request *request, struct store_input **out, size_t *count,
+		      struct reply *reply)
 {
 	const json_t *list = json_object_get(request->args, "files");
 	struct store_input *files = calloc(json_array_size(list) + 1, sizeof(*files));
@@ -17,14 +18,16 @@ static int read_files(const struct request *request, struct store_input **out, s
 
 	if (!files)
 		return -ENOMEM;
-	json_array_foreach(list, i, file) {
+	json_array_foreach(list, i, file)
+	{
 		json_int_t size = json_get_int(file, "size", -1);
 
 		if (size < 0 || (size_t)size > request->blob_len - used) {
 			free(files);
 			return refuse(reply, "files", "sizes do not add up");
 		}
-		files[i] = (struct store_input){ json_get_text(file, "name", "?"), request->blob + used, size };
+		files[i] = (struct store_input){ json_get_text(file, "name", "?"),
+						 request->blob + used, size };
 		used += size;
 	}
 	*out = files;

@@ -12,7 +12,8 @@ struct stat_list {
 	json_t *object; /* name: value */
 };
 
-__attribute__((format(printf, 3, 4))) static int put(struct stat_list *l, __u64 value, const char *fmt, ...)
+__attribute__((format(printf, 3, 4))) static int put(struct stat_list *l, __u64 value,
+						     const char *fmt, ...)
 {
 	_cleanup_free_ char *name = NULL;
 	va_list args;
@@ -25,7 +26,9 @@ __attribute__((format(printf, 3, 4))) static int put(struct stat_list *l, __u64 
 		name = NULL;
 		return -ENOMEM;
 	}
-	return json_object_set_new_nocheck(l->object, name, json_integer((json_int_t)value)) ? -ENOMEM : 0;
+	return json_object_set_new_nocheck(l->object, name, json_integer((json_int_t)value))
+		       ? -ENOMEM
+		       : 0;
 }
 
 static int put_cluster(void *arg, __u32 id, const struct cluster_stat *s)
@@ -77,7 +80,8 @@ static int put_dest(void *arg, const struct dest_key *key, const struct dest_sta
 
 static int put_reason(void *arg, __u32 reason, const struct reason_stat *s)
 {
-	return reason == REASON_NONE || !s->name[0] ? 0 : put(arg, s->count, "weft.reason.%s", s->name);
+	return reason == REASON_NONE || !s->name[0] ? 0
+						    : put(arg, s->count, "weft.reason.%s", s->name);
 }
 
 static int put_members(struct stat_list *l, const struct tables *t)
@@ -85,7 +89,8 @@ static int put_members(struct stat_list *l, const struct tables *t)
 	int r = 0;
 
 	for (size_t i = 0; t && !r && i < t->clusters.count; i++)
-		r = put(l, t->clusters.items[i].ep_count, "cluster.%s.membership_total", t->cluster_names.items[i]);
+		r = put(l, t->clusters.items[i].ep_count, "cluster.%s.membership_total",
+			t->cluster_names.items[i]);
 	return r;
 }
 
@@ -132,12 +137,15 @@ int handle_status(struct weftd *d, const struct request *request, struct reply *
 	(void)request;
 	if (r)
 		return r;
-	reply->data = json_pack("{s:b, s:s, s:i, s:I, s:i, s:i, s:i, s:s, s:o, s:o, s:o, s:o}", "ready", 1, "version",
-				WEFT_VERSION, "pid", (int)getpid(), "generation", (json_int_t)status.generation, "pods",
-				(int)status.pods, "nics", (int)status.nics, "connections", (int)status.connections,
-				"attach", status.tcx ? "tcx" : "clsact", "kernel", json_text(status.release), "bpffs",
-				json_text(d->options->kernel.bpffs), "state_dir", json_text(d->options->state_dir),
-				"objects", count_kinds(engine_objects(d->engine)));
+	reply->data = json_pack("{s:b, s:s, s:i, s:I, s:i, s:i, s:i, s:s, s:o, s:o, s:o, s:o}",
+				"ready", 1, "version", WEFT_VERSION, "pid", (int)getpid(),
+				"generation", (json_int_t)status.generation, "pods",
+				(int)status.pods, "nics", (int)status.nics, "connections",
+				(int)status.connections, "attach", status.tcx ? "tcx" : "clsact",
+				"kernel", json_text(status.release), "bpffs",
+				json_text(d->options->kernel.bpffs), "state_dir",
+				json_text(d->options->state_dir), "objects",
+				count_kinds(engine_objects(d->engine)));
 	return reply->data ? 0 : -ENOMEM;
 }
 
@@ -148,6 +156,7 @@ int handle_uninstall(struct weftd *d, const struct request *request, struct repl
 	(void)request;
 	if (r)
 		return refuse(reply, "uninstall", "weftd could not remove everything: see its log");
+	log_info("everything is taken out of the kernel: ending");
 	d->quit = true;
 	return 0;
 }

@@ -2,7 +2,8 @@
 #ifndef WEFT_HANDLERS_TABLES_H
 #define WEFT_HANDLERS_TABLES_H
 /*
- * The tables in force, found in and told as JSON. New values belong to the caller; NULL when out of memory.
+ * The tables in force, found in and told as JSON. New values belong to the caller; NULL when out of
+ * memory.
  */
 #include <jansson.h>
 

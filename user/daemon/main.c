@@ -105,7 +105,8 @@ static int serve(const struct options *o)
 	r = engine ? engine_start(engine) : log_err(-ENOMEM, "start");
 	if (r)
 		return r;
-	/* The socket is there from when orders can be taken: that is what weft status --wait waits for. */
+	/* The socket is there from when orders can be taken: that is what weft status --wait waits
+	 * for. */
 	listener = control_listen(o->run_dir);
 	if (listener < 0)
 		return listener;

@@ -9,8 +9,9 @@
 int dir_make(const char *dir);
 
 /*
- * Locks DIR/weftd.lock for as long as the descriptor that is returned stays open. -EBUSY when another weftd has it,
- * with *pid set to that process (0 if unknown) and nothing logged; other -errno after having logged.
+ * Locks DIR/weftd.lock for as long as the descriptor that is returned stays open. -EBUSY when
+ * another weftd has it, with *pid set to that process (0 if unknown) and nothing logged; other
+ * -errno after having logged.
  */
 int dir_lock(const char *dir, long *pid);
 

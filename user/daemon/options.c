@@ -44,12 +44,14 @@ static const struct option long_options[] = {
 
 static const char usage[] =
 	"usage: weftd [OPTION]...\n"
-	"Steers the TCP connections of this network namespace's pods by rules, until it is told to --detach.\n"
+	"Steers the TCP connections of this network namespace's pods by rules, until it is told to "
+	"--detach.\n"
 	"\n"
 	"  --state-dir DIR       where the rules are kept (/var/lib/weft)\n"
 	"  --run-dir DIR         where the control socket is (/run/weft)\n"
 	"  --bpffs DIR           where BPF maps, programs and links are pinned (/sys/fs/bpf/weft)\n"
-	"  --pods auto|GLOB,...  the pods' interfaces; auto: every veth whose peer is in another namespace (auto)\n"
+	"  --pods auto|GLOB,...  the pods' interfaces; auto: every veth whose peer is in another "
+	"namespace (auto)\n"
 	"  --nic IFACE,...       the interfaces to the outside (those of the default routes)\n"
 	"  --max-connections N   room for so many steered connections (131072)\n"
 	"  --source files        where rules come from: files, by way of weft apply\n"
@@ -59,8 +61,8 @@ static const char usage[] =
 	"                        not yet carried out\n"
 	"  --help, --version\n";
 
-__attribute__((format(printf, 2, 0))) static int wrong(int *status, const char *fmt, const char *option,
-						   const char *value)
+__attribute__((format(printf, 2, 0))) static int wrong(int *status, const char *fmt,
+						       const char *option, const char *value)
 {
 	fputs("weftd: ", stderr);
 	fprintf(stderr, fmt, option, value);
@@ -94,12 +96,16 @@ static int take_unsupported(int key, int *status)
 	unsigned n;
 
 	if (key == OPT_CGROUP)
-		return *optarg == '/' ? later(status, "--cgroup") :
-					wrong(status, "%s: an absolute path is expected, not \"%s\"", "--cgroup", optarg);
+		return *optarg == '/'
+			       ? later(status, "--cgroup")
+			       : wrong(status, "%s: an absolute path is expected, not \"%s\"",
+				       "--cgroup", optarg);
 	if (key == OPT_WORKERS)
-		return parse_number(optarg, 1, 1024, &n) ?
-			       wrong(status, "%s: a number from 1 to 1024 is expected, not \"%s\"", "--workers", optarg) :
-			       later(status, "--workers");
+		return parse_number(optarg, 1, 1024, &n)
+			       ? wrong(status,
+				       "%s: a number from 1 to 1024 is expected, not \"%s\"",
+				       "--workers", optarg)
+			       : later(status, "--workers");
 	if (strcmp(optarg, "files") == 0)
 		return 0;
 	if (strcmp(optarg, "kubernetes") == 0)
@@ -130,13 +136,16 @@ static int take_value(int key, struct options *o, int *status)
 	case OPT_LOG_LEVEL:
 		level = log_level_parse(optarg);
 		if (level < 0)
-			return wrong(status, "%s: error, warning, info or debug is expected, not \"%s\"", "--log-level",
-				     optarg);
+			return wrong(status,
+				     "%s: error, warning, info or debug is expected, not \"%s\"",
+				     "--log-level", optarg);
 		o->log_level = level;
 		return 0;
 	case OPT_MAX_CONNECTIONS:
-		if (parse_number(optarg, CONNECTIONS_MIN, CONNECTIONS_MAX, &o->kernel.max_connections))
-			return wrong(status, "%s: a number from 16 to 67108864 is expected, not \"%s\"",
+		if (parse_number(optarg, CONNECTIONS_MIN, CONNECTIONS_MAX,
+				 &o->kernel.max_connections))
+			return wrong(status,
+				     "%s: a number from 16 to 67108864 is expected, not \"%s\"",
 				     "--max-connections", optarg);
 		return 0;
 	default:
@@ -148,7 +157,8 @@ static int take_option(int key, char **argv, struct options *o, int *status)
 {
 	switch (key) {
 	case '?':
-		fprintf(stderr, "weftd: unknown or ambiguous option \"%s\"\nTry weftd --help.\n", argv[optind - 1]);
+		fprintf(stderr, "weftd: unknown or ambiguous option \"%s\"\nTry weftd --help.\n",
+			argv[optind - 1]);
 		*status = EXIT_USAGE;
 		return -EINVAL;
 	case ':':
@@ -165,8 +175,8 @@ static int take_option(int key, char **argv, struct options *o, int *status)
 		*status = EXIT_SUCCESS;
 		return 1;
 	default:
-		return *optarg ? take_value(key, o, status) :
-				 wrong(status, "%s: a value is missing%s", argv[optind - 1], "");
+		return *optarg ? take_value(key, o, status)
+			       : wrong(status, "%s: a value is missing%s", argv[optind - 1], "");
 	}
 }
 

@@ -16,7 +16,8 @@ struct options {
 	bool detach;
 };
 
-/* 0: go on. Otherwise the caller exits with *status, after --help, --version or a message about what was wrong. */
+/* 0: go on. Otherwise the caller exits with *status, after --help, --version or a message about
+ * what was wrong. */
 int options_parse(int argc, char **argv, struct options *out, int *status);
 
 #endif

@@ -66,10 +66,12 @@ static int write_all(int fd, const char *bytes, size_t len, off_t at)
 	return 0;
 }
 
-/* A journal of its own with `bytes` behind the header, in place of the present one. Returns its descriptor. */
+/* A journal of its own with `bytes` behind the header, in place of the present one. Returns its
+ * descriptor. */
 static int replace_journal(int dir, const char *bytes, size_t len)
 {
-	_cleanup_close_ int fd = openat(dir, JOURNAL_NEW, O_RDWR | O_CREAT | O_TRUNC | O_CLOEXEC, 0600);
+	_cleanup_close_ int fd =
+		openat(dir, JOURNAL_NEW, O_RDWR | O_CREAT | O_TRUNC | O_CLOEXEC, 0600);
 	int r;
 
 	if (fd < 0)
@@ -85,7 +87,8 @@ static int replace_journal(int dir, const char *bytes, size_t len)
 		unlinkat(dir, JOURNAL_NEW, 0);
 		return r;
 	}
-	/* Too late to go back: after a crash the directory has either name, and both journals are whole. */
+	/* Too late to go back: after a crash the directory has either name, and both journals are
+	 * whole. */
 	if (fsync(dir))
 		log_err(-errno, "sync the state directory");
 	return TAKE_FD(fd);
@@ -95,7 +98,8 @@ static int cut_tail(struct store *s, size_t size)
 {
 	if ((size_t)s->end == size)
 		return 0;
-	log_warning("%s: the last %zu bytes are not a whole transaction: dropped", JOURNAL, size - (size_t)s->end);
+	log_warning("%s: the last %zu bytes are not a whole transaction: dropped", JOURNAL,
+		    size - (size_t)s->end);
 	if (ftruncate(s->fd, s->end) || fsync(s->fd))
 		return -errno;
 	return 0;
@@ -213,7 +217,8 @@ static void drop_items(struct store *s, struct store_item *items, size_t count)
 }
 
 /* Makes the items of a record whose blob begins at `at` in the journal. */
-static int make_items(struct store *s, const struct wire_frame *frame, off_t at, struct store_item **out, size_t *count)
+static int make_items(struct store *s, const struct wire_frame *frame, off_t at,
+		      struct store_item **out, size_t *count)
 {
 	json_t *files = json_object_get(frame->json, "files");
 	struct store_item *items = calloc(json_array_size(files) + 1, sizeof(*items));
@@ -222,11 +227,13 @@ static int make_items(struct store *s, const struct wire_frame *frame, off_t at,
 
 	if (!items)
 		return -ENOMEM;
-	json_array_foreach(files, i, file) {
+	json_array_foreach(files, i, file)
+	{
 		size_t size = json_get_int(file, "size", 0);
 
 		if (size <= frame->blob_len - used)
-			items[i].file = file_new(s, json_get_text(file, "name", ""), at + (off_t)used, size);
+			items[i].file = file_new(s, json_get_text(file, "name", ""),
+						 at + (off_t)used, size);
 		if (!items[i].file) {
 			drop_items(s, items, i);
 			return size > frame->blob_len - used ? -EBADMSG : -ENOMEM;
@@ -239,7 +246,8 @@ static int make_items(struct store *s, const struct wire_frame *frame, off_t at,
 	return 0;
 }
 
-static int replay_one(struct store *s, const struct wire_frame *frame, off_t blob_at, store_replay_fn replay, void *arg)
+static int replay_one(struct store *s, const struct wire_frame *frame, off_t blob_at,
+		      store_replay_fn replay, void *arg)
 {
 	struct store_item *items;
 	size_t count;
@@ -307,7 +315,8 @@ int store_append(struct store *s, json_t *record, const struct store_input *file
 	if (!r && fdatasync(s->fd))
 		r = -errno;
 	if (!r)
-		r = register_files(s, files, count, s->end + (off_t)(len - total_size(files, count)), items);
+		r = register_files(s, files, count,
+				   s->end + (off_t)(len - total_size(files, count)), items);
 	if (r) {
 		if (ftruncate(s->fd, s->end))
 			log_err(-errno, "cut " JOURNAL " back");
@@ -333,7 +342,8 @@ int store_wants_compaction(const struct store *s)
 
 int store_compact(struct store *s, json_t *objects, struct store_file **files, size_t count)
 {
-	_cleanup_(json_decrefp) json_t *record = json_pack("{s:s, s:O}", "type", "snapshot", "objects", objects);
+	_cleanup_(json_decrefp)
+		json_t *record = json_pack("{s:s, s:O}", "type", "snapshot", "objects", objects);
 	_cleanup_free_ struct store_input *inputs = calloc(count + 1, sizeof(*inputs));
 	_cleanup_(unmap) struct mapping m = { 0 };
 	_cleanup_free_ char *bytes = NULL;
@@ -347,7 +357,8 @@ int store_compact(struct store *s, json_t *objects, struct store_file **files, s
 	if (r)
 		return r;
 	for (size_t i = 0; i < count; i++)
-		inputs[i] = (struct store_input){ files[i]->name, m.bytes + files[i]->at, files[i]->size };
+		inputs[i] = (struct store_input){ files[i]->name, m.bytes + files[i]->at,
+						  files[i]->size };
 	r = record_pack(record, inputs, count, &bytes, &len);
 	if (r)
 		return r;

@@ -2,7 +2,8 @@
 #ifndef WEFT_STORE_H
 #define WEFT_STORE_H
 /*
- * The rules on disk: STATE_DIR/rules.journal. It begins with "weft-j1\n"; after that come records, each
+ * The rules on disk: STATE_DIR/rules.journal. It begins with "weft-j1\n"; after that come records,
+ *each
  *
  *	offset 0   u32  bytes of the payload, little-endian
  *	       4   u32  crc32 of the payload, little-endian
@@ -12,11 +13,13 @@
  *
  *	{"type": "apply", "files": [{"name", "size"}...]}            the blob holds the files
  *	{"type": "delete", "objects": [[KIND, NAMESPACE, NAME]...]}
- *	{"type": "snapshot", "files": [...], "objects": [[KIND, NAMESPACE, NAME, index of the file]...]}
+ *	{"type": "snapshot", "files": [...], "objects": [[KIND, NAMESPACE, NAME, index of the
+ *file]...]}
  *
- * Files are kept as they were given, so that positions in them survive. A snapshot is the whole state: the objects
- * listed, in their order, each as in its file. What is behind the last whole record is what a crash left of an append
- * that nobody was told of; it is cut off when the store is opened.
+ * Files are kept as they were given, so that positions in them survive. A snapshot is the whole
+ *state: the objects listed, in their order, each as in its file. What is behind the last whole
+ *record is what a crash left of an append that nobody was told of; it is cut off when the store is
+ *opened.
  */
 #include <jansson.h>
 #include <stddef.h>
@@ -33,8 +36,8 @@ struct store_file {
 struct store;
 
 /*
- * Opens or creates the journal in the directory `dir`, which must exist, and cuts off a torn tail (with one line on
- * stderr). 0, or -errno after having logged.
+ * Opens or creates the journal in the directory `dir`, which must exist, and cuts off a torn tail
+ * (with one line on stderr). 0, or -errno after having logged.
  */
 int store_open(const char *dir, struct store **out);
 void store_close(struct store *s); /* accepts NULL */
@@ -42,11 +45,12 @@ void store_close(struct store *s); /* accepts NULL */
 /* One file of a record. */
 struct store_item {
 	struct store_file *file; /* valid during the call, longer with a store_file_ref() */
-	const char *bytes; /* valid during the call */
+	const char *bytes;	 /* valid during the call */
 };
 
 /* Calls `replay` for every record in order. A non-zero answer ends it and is returned. */
-typedef int (*store_replay_fn)(void *arg, const json_t *record, const struct store_item *items, size_t count);
+typedef int (*store_replay_fn)(void *arg, const json_t *record, const struct store_item *items,
+			       size_t count);
 int store_replay(struct store *s, store_replay_fn replay, void *arg);
 
 struct store_file *store_file_ref(struct store_file *f);
@@ -60,9 +64,10 @@ struct store_input {
 };
 
 /*
- * Appends one transaction and brings it to the disk. `record` has its "type" and what goes with it; "files" is added
- * here. files[i] becomes items[i], a reference to which the caller drops. 0, or -errno with the journal as before.
- * The transaction can be taken back with store_undo() until the next append.
+ * Appends one transaction and brings it to the disk. `record` has its "type" and what goes with it;
+ * "files" is added here. files[i] becomes items[i], a reference to which the caller drops. 0, or
+ * -errno with the journal as before. The transaction can be taken back with store_undo() until the
+ * next append.
  */
 int store_append(struct store *s, json_t *record, const struct store_input *files, size_t count,
 		 struct store_file **items);
@@ -72,8 +77,8 @@ int store_undo(struct store *s);
 int store_wants_compaction(const struct store *s);
 
 /*
- * Replaces the journal by one snapshot, at once or not at all. `objects` is the "objects" list with indices into
- * `files`, which are all that is alive. 0, or -errno with the journal as before.
+ * Replaces the journal by one snapshot, at once or not at all. `objects` is the "objects" list with
+ * indices into `files`, which are all that is alive. 0, or -errno with the journal as before.
  */
 int store_compact(struct store *s, json_t *objects, struct store_file **files, size_t count);
 

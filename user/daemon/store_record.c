@@ -31,7 +31,8 @@ size_t record_check(const char *bytes, size_t len)
 	payload = load_u32(bytes);
 	if (payload < WIRE_HEADER || payload > len - RECORD_HEADER)
 		return 0;
-	if (crc32_z(0, (const unsigned char *)bytes + RECORD_HEADER, payload) != load_u32(bytes + 4))
+	if (crc32_z(0, (const unsigned char *)bytes + RECORD_HEADER, payload) !=
+	    load_u32(bytes + 4))
 		return 0;
 	return RECORD_HEADER + payload;
 }
@@ -91,7 +92,8 @@ static char *join(const struct store_input *files, size_t count, size_t *size)
 	return all;
 }
 
-int record_pack(json_t *record, const struct store_input *files, size_t count, char **out, size_t *len)
+int record_pack(json_t *record, const struct store_input *files, size_t count, char **out,
+		size_t *len)
 {
 	_cleanup_free_ char *blob = NULL, *frame = NULL;
 	size_t blob_len, frame_len;

@@ -38,7 +38,8 @@ static enum wire_problem check_header(const char *bytes, size_t len)
 	return WIRE_OK;
 }
 
-long wire_parse(const char *bytes, size_t len, struct wire_frame *out, size_t *need, enum wire_problem *problem)
+long wire_parse(const char *bytes, size_t len, struct wire_frame *out, size_t *need,
+		enum wire_problem *problem)
 {
 	size_t json_len, blob_len;
 	json_t *json;
@@ -72,7 +73,8 @@ const char *wire_problem_text(enum wire_problem problem)
 	case WIRE_BAD_MAGIC:
 		return "not a frame of the weft control protocol";
 	case WIRE_BAD_VERSION:
-		return "another version of the weft control protocol: use the weft that came with this weftd";
+		return "another version of the weft control protocol: use the weft that came with "
+		       "this weftd";
 	case WIRE_BAD_LENGTH:
 		return "a frame of a length that is out of bounds";
 	case WIRE_BAD_JSON:

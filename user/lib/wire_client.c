@@ -81,7 +81,8 @@ int wire_call(int fd, const json_t *request, const void *blob, size_t blob_len, 
 	if (r)
 		return r;
 	sent = send_all(fd, frame, len);
-	/* weftd may have refused the request before it was whole: its answer says more than EPIPE. */
+	/* weftd may have refused the request before it was whole: its answer says more than EPIPE.
+	 */
 	r = receive(fd, &in, reply);
 	wire_inbox_free(&in);
 	return r && sent ? sent : r;
