@@ -46,7 +46,8 @@ struct rule_origin {
 	const char *kind, *namespace, *name; /* "VirtualService" ..., or the plain "Service" */
 	const char *route;		     /* "tcp[0].match[1]", "tcp[0]"; "" for the plain service */
 	const char *file;
-	struct pos pos;
+	struct pos pos;	      /* of the match that holds, or of what `whole_pos` is of */
+	struct pos whole_pos; /* of the route, or of the Service's port */
 	const char *conditions; /* what `ns` and `selector` stand for: "sourceLabels: app=sleep" */
 };
 

@@ -34,12 +34,13 @@ bool check_address(struct world *w, struct host *h, const struct addr *addr)
 		return false;
 	}
 	copy = pool_alloc(&w->pool, sizeof(*copy));
+	if (copy)
+		*copy = *addr;
 	at = copy ? bytemap_at(&w->addresses, copy->b, sizeof(copy->b)) : NULL;
 	if (!at) {
 		w->nomem = true;
 		return false;
 	}
-	*copy = *addr;
 	*at = h;
 	return true;
 }

@@ -28,12 +28,14 @@ static struct rule_origin origin_of(const struct object *o, const char *route, s
 				    .route = route,
 				    .file = o->file,
 				    .pos = pos,
+				    .whole_pos = pos,
 				    .conditions = ""};
 }
 
 static struct rule_origin place_origin(struct world *w, const struct place *at, const struct l4_match *m)
 {
 	struct pool **pool = &w->t->arena;
+	struct rule_origin origin;
 	char *route;
 
 	if (m)
@@ -41,7 +43,10 @@ static struct rule_origin place_origin(struct world *w, const struct place *at, 
 				    (size_t)(m - at->route->match.items));
 	else
 		route = pool_printf(pool, "%s[%zu]", at->field, at->index);
-	return origin_of(at->o, route, m && m->pos.line ? m->pos : at->route->pos);
+	origin = origin_of(at->o, route, at->route->pos);
+	if (m && m->pos.line)
+		origin.pos = m->pos;
+	return origin;
 }
 
 static int skip(struct plan *p, struct rule_origin origin, const char *why)
@@ -165,9 +170,31 @@ static int plan_routes(struct world *w, const struct called *to, struct plan *p,
 
 	for (i = 0; i < o->vs.tcp.count && !p->closed && !r; i++)
 		r = plan_place(w, to, p, &(struct place){o, &o->vs.tcp.items[i], "tcp", i});
-	/* At a gateway the choice among tls routes needs the SNI: the checks have refused them. */
-	for (i = 0; !to->gateway && i < o->vs.tls.count && !p->closed && !r; i++)
+	for (i = 0; i < o->vs.tls.count && !p->closed && !r; i++)
 		r = plan_place(w, to, p, &(struct place){o, &o->vs.tls.items[i], "tls", i});
+	return r;
+}
+
+/* Where a VirtualService's rule without a match is: nothing after it can be reached. */
+static size_t catch_all(const struct l4_routes *routes)
+{
+	size_t i;
+
+	for (i = 0; i < routes->count; i++)
+		if (!routes->items[i].match.count)
+			break;
+	return i;
+}
+
+/* The rules before the catch-all, or that alone. The choice among tls routes needs the SNI: the checks refused them. */
+static int plan_bound(struct world *w, const struct called *to, struct plan *p, const struct object *o, bool last)
+{
+	const struct l4_routes *routes = &o->vs.tcp;
+	size_t end = catch_all(routes), i;
+	int r = 0;
+
+	for (i = last ? end : 0; i < (last && end < routes->count ? end + 1 : end) && !p->closed && !r; i++)
+		r = plan_place(w, to, p, &(struct place){o, &routes->items[i], "tcp", i});
 	return r;
 }
 
@@ -251,14 +278,14 @@ int plan_mesh(struct world *w, const struct called *to, struct plan *out)
 
 int plan_gateway(struct world *w, const struct called *to, const struct gw_server *server, struct plan *out)
 {
-	size_t i;
+	size_t n = w->virtual_services.count, i;
 	int r = 0;
 
-	for (i = 0; i < w->virtual_services.count && !out->closed && !r; i++) {
-		const struct object *o = w->virtual_services.items[i];
+	for (i = 0; i < 2 * n && !out->closed && !r; i++) {
+		const struct object *o = w->virtual_services.items[i % n];
 
 		if (virtual_service_at(o, to->gateway, server))
-			r = plan_routes(w, to, out, o);
+			r = plan_bound(w, to, out, o, i >= n);
 	}
 	return r;
 }

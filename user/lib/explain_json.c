@@ -11,10 +11,12 @@ static json_t *rule_json(const struct rule_origin *r)
 {
 	json_auto_t *j = json_pack("{s:s, s:s, s:s}", "kind", r->kind, "namespace", r->namespace, "name", r->name);
 
-	if (!j || (*r->route && json_object_set_new(j, "route", json_string(r->route))))
+	int whole = strcspn(r->route, "."); /* "tcp[0]" of "tcp[0].match[1]" */
+
+	if (!j || (whole && json_object_set_new(j, "route", json_stringn(r->route, whole))))
 		return NULL;
-	if (r->pos.line &&
-	    json_object_set_new(j, "at", json_sprintf("%s:%d:%d", r->file, r->pos.line, r->pos.col)))
+	if (r->whole_pos.line &&
+	    json_object_set_new(j, "at", json_sprintf("%s:%d:%d", r->file, r->whole_pos.line, r->whole_pos.col)))
 		return NULL;
 	return TAKE_PTR(j);
 }

@@ -1,0 +1,73 @@
+// SPDX-License-Identifier: Apache-2.0
+#include <criterion/criterion.h>
+#include <errno.h>
+
+#include "test_compile_util.h"
+
+static void registry_freep(struct registry **r)
+{
+	registry_free(*r);
+}
+
+#define _cleanup_registry_ _cleanup_(registry_freep)
+
+Test(registry, a_name_keeps_its_id)
+{
+	_cleanup_registry_ struct registry *r = registry_new();
+	__u32 a = registry_id(r, REG_CLUSTER, "a"), b = registry_id(r, REG_CLUSTER, "b");
+
+	cr_expect_eq(a, 1);
+	cr_expect_eq(b, 2);
+	cr_expect_eq(registry_id(r, REG_CLUSTER, "a"), a);
+	cr_expect_str_eq(registry_name(r, REG_CLUSTER, b), "b");
+	cr_expect_null(registry_name(r, REG_CLUSTER, 3));
+	cr_expect_null(registry_name(r, REG_CLUSTER, 0));
+}
+
+Test(registry, kinds_do_not_share_ids)
+{
+	_cleanup_registry_ struct registry *r = registry_new();
+
+	registry_id(r, REG_CLUSTER, "a");
+	cr_expect_eq(registry_id(r, REG_ROUTE, "b"), 1);
+	cr_expect_null(registry_name(r, REG_ENDPOINT, 1));
+}
+
+Test(registry, adopted_ids_are_kept_and_never_given_again)
+{
+	_cleanup_registry_ struct registry *r = registry_new();
+
+	cr_expect_eq(registry_adopt(r, REG_CLUSTER, "old", 7), 0);
+	cr_expect_eq(registry_adopt(r, REG_CLUSTER, "old", 7), 0, "twice is harmless");
+	cr_expect_eq(registry_adopt(r, REG_CLUSTER, "old", 8), -EEXIST);
+	cr_expect_eq(registry_adopt(r, REG_CLUSTER, "new", 7), -EEXIST);
+	cr_expect_eq(registry_adopt(r, REG_CLUSTER, "none", 0), -EINVAL);
+	cr_expect_eq(registry_adopt(r, REG_CLUSTER, "far", 4000000000u), 0);
+	cr_expect_eq(registry_id(r, REG_CLUSTER, "old"), 7);
+	cr_expect_eq(registry_id(r, REG_CLUSTER, "fresh"), 4000000001u);
+}
+
+Test(registry, runs_out_of_ids_rather_than_repeating_one)
+{
+	_cleanup_registry_ struct registry *r = registry_new();
+
+	cr_expect_eq(registry_adopt(r, REG_CLUSTER, "last", 0xffffffffu), 0);
+	cr_expect_eq(registry_id(r, REG_CLUSTER, "one more"), 0);
+	cr_expect_eq(registry_id(r, REG_CLUSTER, "last"), 0xffffffffu);
+}
+
+Test(registry, many_names)
+{
+	_cleanup_registry_ struct registry *r = registry_new();
+	char name[32];
+	__u32 i;
+
+	for (i = 1; i <= 20000; i++) {
+		snprintf(name, sizeof(name), "name-%u", i);
+		cr_assert_eq(registry_id(r, REG_ENDPOINT, name), i);
+	}
+	for (i = 1; i <= 20000; i++) {
+		snprintf(name, sizeof(name), "name-%u", i);
+		cr_assert_str_eq(registry_name(r, REG_ENDPOINT, i), name);
+	}
+}
