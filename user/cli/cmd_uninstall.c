@@ -29,8 +29,13 @@ static void run_weftd(const struct cli *cli, const char *bpffs)
 {
 	char self[4096], path[4200];
 	ssize_t n = readlink("/proc/self/exe", self, sizeof(self) - 1);
-	char *args[] = { "weftd",   "--detach",	   "--run-dir", (char *)cli->run_dir,
-			 "--bpffs", (char *)bpffs, NULL };
+	char *args[] = { "weftd",
+			 "--detach",
+			 "--run-dir",
+			 (char *)cli->run_dir,
+			 bpffs ? "--bpffs" : NULL,
+			 (char *)bpffs,
+			 NULL };
 	char *slash;
 
 	if (n > 0) {
@@ -48,7 +53,7 @@ static void run_weftd(const struct cli *cli, const char *bpffs)
 int cmd_uninstall(struct cli *cli, int argc, char **argv)
 {
 	_cleanup_(json_decrefp) json_t *data = NULL;
-	const char *bpffs = "/sys/fs/bpf/weft";
+	const char *bpffs = NULL;
 	const struct cmd_option options[] = { { 0, "bpffs", .value = &bpffs }, { 0 } };
 	int r = cmd_options(cli, &argc, argv, options);
 	_cleanup_close_ int fd = -1;

@@ -53,7 +53,7 @@ const struct cmd cmds[] = {
 	  "  --wait          until it is ready, for at most --timeout seconds (30)\n" },
 	{ "uninstall", cmd_uninstall, "[--bpffs DIR]",
 	  "end weftd and remove everything of weft from the kernel", "--bpffs", NULL,
-	  "  --bpffs DIR     where weft is pinned, if weftd does not run (/sys/fs/bpf/weft)\n" },
+	  "  --bpffs DIR     where weft is pinned, if weftd does not run (where it was last)\n" },
 	{ "validate", cmd_validate, "-f FILE|DIR|-...",
 	  "check rules without putting them into force", "-f -o", "json",
 	  "Neither weftd nor root is needed.\n" },

@@ -9,6 +9,9 @@
 #include "main_dirs.h"
 #include "wire_client.h"
 
+/* Where the last weftd of a run directory pinned: so that --detach finds it without being told. */
+#define BPFFS_NOTE "weftd.bpffs"
+
 DEFINE_CLEANUP(struct kernel *, kernel_close);
 DEFINE_CLEANUP(struct store *, store_close);
 DEFINE_CLEANUP(struct engine *, engine_free);
@@ -69,12 +72,18 @@ static int ask_to_detach(const struct options *o)
 static int detach(const struct options *o)
 {
 	_cleanup_(unlock) struct locks locks = { -1, -1 };
+	_cleanup_free_ char *bpffs = dir_noted(o->run_dir, BPFFS_NOTE);
+	struct kernel_options kernel = o->kernel;
 	long pid = 0;
 
 	locks.run = lock_one(o->run_dir, &pid);
 	if (locks.run == -EBUSY)
 		return ask_to_detach(o);
-	return locks.run < 0 ? locks.run : kernel_detach(&o->kernel);
+	if (locks.run < 0)
+		return locks.run;
+	if (bpffs && !o->bpffs_given)
+		kernel.bpffs = bpffs;
+	return kernel_detach(&kernel);
 }
 
 static void remove_socket(const char *run_dir)
@@ -97,6 +106,8 @@ static int serve(const struct options *o)
 
 	if (!r)
 		r = store_open(o->state_dir, &store);
+	if (!r)
+		r = dir_note(o->run_dir, BPFFS_NOTE, o->kernel.bpffs);
 	if (!r)
 		r = kernel_open(&o->kernel, &kernel);
 	if (r)

@@ -61,3 +61,42 @@ int dir_lock(const char *dir, long *pid)
 		return log_err(-errno, "write %s", path);
 	return TAKE_FD(fd);
 }
+
+static int note_path(const char *dir, const char *name, char **out)
+{
+	return asprintf(out, "%s/%s", dir, name) < 0 ? -ENOMEM : 0;
+}
+
+int dir_note(const char *dir, const char *name, const char *text)
+{
+	_cleanup_fclose_ FILE *f = NULL;
+	_cleanup_free_ char *path = NULL;
+
+	if (note_path(dir, name, &path)) {
+		path = NULL;
+		return log_err(-ENOMEM, "write %s/%s", dir, name);
+	}
+	f = fopen(path, "we");
+	if (!f || fprintf(f, "%s\n", text) < 0 || fflush(f))
+		return log_err(-errno, "write %s", path);
+	return 0;
+}
+
+char *dir_noted(const char *dir, const char *name)
+{
+	_cleanup_fclose_ FILE *f = NULL;
+	_cleanup_free_ char *path = NULL, *line = NULL;
+	size_t room = 0;
+	ssize_t n;
+
+	if (note_path(dir, name, &path)) {
+		path = NULL;
+		return NULL;
+	}
+	f = fopen(path, "re");
+	n = f ? getline(&line, &room, f) : -1;
+	if (n <= 1)
+		return NULL;
+	line[n - 1] = 0;
+	return TAKE_PTR(line);
+}

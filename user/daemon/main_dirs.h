@@ -15,4 +15,10 @@ int dir_make(const char *dir);
  */
 int dir_lock(const char *dir, long *pid);
 
+/* Leaves a line of text in the file DIR/NAME for a later process. 0, or -errno after having logged.
+ */
+int dir_note(const char *dir, const char *name, const char *text);
+/* What dir_note() left, owned by the caller; NULL if nothing. */
+char *dir_noted(const char *dir, const char *name);
+
 #endif

@@ -126,6 +126,7 @@ static int take_value(int key, struct options *o, int *status)
 		return 0;
 	case OPT_BPFFS:
 		o->kernel.bpffs = optarg;
+		o->bpffs_given = true;
 		return 0;
 	case OPT_PODS:
 		o->kernel.pods = optarg;

@@ -14,6 +14,7 @@ struct options {
 	struct kernel_options kernel;
 	enum log_level log_level;
 	bool detach;
+	bool bpffs_given; /* or kernel.bpffs is the default */
 };
 
 /* 0: go on. Otherwise the caller exits with *status, after --help, --version or a message about

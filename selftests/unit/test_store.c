@@ -1,0 +1,287 @@
+// SPDX-License-Identifier: Apache-2.0
+#include <criterion/criterion.h>
+#include <fcntl.h>
+#include <stdio.h>
+#include <string.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+#include "cleanup.h"
+#include "engine_load.h"
+#include "engine_stage.h"
+#include "log.h"
+#include "store.h"
+
+static char dir[64];
+static char journal[96];
+
+static void setup(void)
+{
+	log_set("test", LOG_LEVEL_ERROR);
+	strcpy(dir, "/tmp/weft-store.XXXXXX");
+	cr_assert_not_null(mkdtemp(dir));
+	snprintf(journal, sizeof(journal), "%s/rules.journal", dir);
+}
+
+static void teardown(void)
+{
+	unlink(journal);
+	rmdir(dir);
+}
+
+TestSuite(store, .init = setup, .fini = teardown);
+
+/* What the journal comes to: "apply:one=1111;delete;" */
+struct telling {
+	char text[512];
+};
+
+static int tell(void *arg, const json_t *record, const struct store_item *items, size_t count)
+{
+	struct telling *t = arg;
+	size_t used = strlen(t->text);
+
+	used += snprintf(t->text + used, sizeof(t->text) - used, "%s",
+			 json_string_value(json_object_get(record, "type")));
+	for (size_t i = 0; i < count; i++)
+		used += snprintf(t->text + used, sizeof(t->text) - used, ":%s=%.*s",
+				 items[i].file->name, (int)items[i].file->size, items[i].bytes);
+	snprintf(t->text + used, sizeof(t->text) - used, ";");
+	return 0;
+}
+
+static void append(struct store *s, const char *type, const struct store_input *files, size_t count)
+{
+	struct store_file *stored[4] = { 0 };
+	json_t *record = json_pack("{s:s}", "type", type);
+
+	cr_assert_eq(store_append(s, record, files, count, stored), 0);
+	for (size_t i = 0; i < count; i++)
+		store_file_unref(s, stored[i]);
+	json_decref(record);
+}
+
+static void reopened(struct telling *out)
+{
+	struct store *s;
+
+	out->text[0] = 0;
+	cr_assert_eq(store_open(dir, &s), 0);
+	cr_assert_eq(store_replay(s, tell, out), 0);
+	store_close(s);
+}
+
+static size_t journal_read(char *bytes, size_t room)
+{
+	FILE *f = fopen(journal, "r");
+	size_t n = fread(bytes, 1, room, f);
+
+	fclose(f);
+	return n;
+}
+
+static void journal_write(const char *bytes, size_t len)
+{
+	FILE *f = fopen(journal, "w");
+
+	cr_assert_eq(fwrite(bytes, 1, len, f), len);
+	fclose(f);
+}
+
+static const struct store_input one = { "one.yaml", "1111", 4 };
+static const struct store_input two[] = { { "two.yaml", "22\0\377", 4 }, { "-", "", 0 } };
+
+static const char before[] = "apply:one.yaml=1111;";
+static const char after[] = "apply:one.yaml=1111;apply:two.yaml=22:-=;";
+
+/* Writes both transactions. Returns the journal's bytes; *first is where the second one begins. */
+static size_t two_transactions(char *bytes, size_t room, size_t *first)
+{
+	struct store *s;
+	struct stat st;
+
+	cr_assert_eq(store_open(dir, &s), 0);
+	append(s, "apply", &one, 1);
+	cr_assert_eq(stat(journal, &st), 0);
+	*first = st.st_size;
+	append(s, "apply", two, 2);
+	store_close(s);
+	return journal_read(bytes, room);
+}
+
+Test(store, a_journal_torn_at_any_byte_holds_the_old_or_the_new_rules)
+{
+	struct telling t;
+	size_t first, len;
+	char bytes[4096];
+
+	len = two_transactions(bytes, sizeof(bytes), &first);
+	reopened(&t);
+	cr_assert_str_eq(t.text, after);
+	for (size_t cut = 0; cut <= len; cut++) {
+		const char *want = cut == len ? after : cut >= first ? before : "";
+
+		journal_write(bytes, cut);
+		reopened(&t);
+		cr_expect_str_eq(t.text, want, "cut at %zu of %zu: %s", cut, len, t.text);
+		/* What was torn off is gone for good: the next transaction follows the last whole
+		 * one. */
+		if (cut >= first && cut < len) {
+			struct store *s;
+
+			cr_assert_eq(store_open(dir, &s), 0);
+			append(s, "delete", NULL, 0);
+			store_close(s);
+			reopened(&t);
+			cr_expect_str_eq(t.text, "apply:one.yaml=1111;delete;",
+					 "after a cut at %zu: %s", cut, t.text);
+		}
+	}
+}
+
+Test(store, blocks_that_never_reached_the_disk_are_no_transaction)
+{
+	struct telling t;
+	size_t first, len;
+	char bytes[4096], hurt[4096];
+
+	len = two_transactions(bytes, sizeof(bytes), &first);
+	for (size_t at = first; at < len; at++) {
+		memcpy(hurt, bytes, len);
+		memset(hurt + at, 0, len - at);
+		journal_write(hurt, len);
+		reopened(&t);
+		/* Zeros where zeros were are no damage. */
+		cr_expect_str_eq(t.text, memcmp(hurt, bytes, len) ? before : after,
+				 "zeros from %zu: %s", at, t.text);
+	}
+}
+
+Test(store, one_flipped_bit_is_noticed)
+{
+	struct telling t;
+	size_t first, len;
+	char bytes[4096];
+
+	len = two_transactions(bytes, sizeof(bytes), &first);
+	for (size_t at = first; at < len; at++) {
+		bytes[at] ^= 0x10;
+		journal_write(bytes, len);
+		reopened(&t);
+		cr_expect_str_eq(t.text, before, "bit of %zu: %s", at, t.text);
+		bytes[at] ^= 0x10;
+	}
+}
+
+Test(store, another_file_is_refused_not_overwritten)
+{
+	char bytes[64];
+	struct store *s;
+
+	journal_write("precious data of somebody", 25);
+	cr_expect_lt(store_open(dir, &s), 0);
+	cr_expect_eq(journal_read(bytes, sizeof(bytes)), 25);
+}
+
+Test(store, a_transaction_can_be_taken_back)
+{
+	struct telling t;
+	struct store *s;
+
+	cr_assert_eq(store_open(dir, &s), 0);
+	append(s, "apply", &one, 1);
+	append(s, "apply", two, 2);
+	cr_expect_eq(store_undo(s), 0);
+	append(s, "delete", NULL, 0);
+	store_close(s);
+	reopened(&t);
+	cr_expect_str_eq(t.text, "apply:one.yaml=1111;delete;");
+}
+
+/* ---- known objects and the journal ---- */
+
+static const char service[] =
+	"apiVersion: v1\nkind: Service\nmetadata: {name: a}\nspec: {ports: [{port: 1}]}\n---\n"
+	"apiVersion: v1\nkind: Service\nmetadata: {name: b}\nspec: {ports: [{port: 1}]}\n";
+static const char newer[] = "# moved down\napiVersion: v1\nkind: Service\nmetadata: {name: "
+			    "a}\nspec: {ports: [{port: 2}]}\n";
+
+static void apply(struct store *s, const char *name, const char *text)
+{
+	const struct store_input input = { name, text, strlen(text) };
+
+	append(s, "apply", &input, 1);
+}
+
+static void load(struct store **s, struct known_set *set)
+{
+	struct errors errors = { 0 };
+	int r;
+
+	cr_assert_eq(store_open(dir, s), 0);
+	r = engine_load(*s, set, &errors);
+	cr_assert_eq(r, 0, "%d %s", r, errors.count ? errors.items[0].text : "");
+	errors_free(&errors);
+}
+
+static void unload(struct store *s, struct known_set *set)
+{
+	for (size_t i = 0; i < set->count; i++) {
+		object_free(set->items[i].object);
+		store_file_unref(s, set->items[i].file);
+	}
+	known_free(set);
+	store_close(s);
+}
+
+static void expect_a_b(const struct known_set *set)
+{
+	cr_assert_eq(set->count, 2);
+	cr_expect_str_eq(set->items[0].object->meta.name, "a");
+	cr_expect_str_eq(set->items[0].object->file, "new.yaml");
+	cr_expect_eq(set->items[0].object->pos.line, 2);
+	cr_expect_eq(set->items[0].object->service.ports.items[0].port, 2);
+	cr_expect_str_eq(set->items[1].object->meta.name, "b");
+	cr_expect_str_eq(set->items[1].object->file, "old.yaml");
+}
+
+Test(store, order_and_positions_survive_a_restart_and_a_compaction)
+{
+	struct known_set set = { 0 };
+	struct store *s;
+
+	cr_assert_eq(store_open(dir, &s), 0);
+	apply(s, "old.yaml", service);
+	apply(s, "new.yaml", newer);
+	store_close(s);
+	load(&s, &set);
+	expect_a_b(&set);
+	cr_expect_eq(engine_save(s, &set), 0);
+	apply(s, "new.yaml", newer);
+	unload(s, &set);
+	load(&s, &set);
+	expect_a_b(&set);
+	unload(s, &set);
+}
+
+Test(store, a_snapshot_does_not_bring_back_what_was_deleted)
+{
+	struct known_set set = { 0 };
+	struct store *s;
+	json_t *record;
+
+	cr_assert_eq(store_open(dir, &s), 0);
+	apply(s, "old.yaml", service);
+	record = json_pack("{s:s, s:[[s, s, s]]}", "type", "delete", "objects", "Service",
+			   "default", "a");
+	cr_assert_eq(store_append(s, record, NULL, 0, NULL), 0);
+	json_decref(record);
+	store_close(s);
+	for (int i = 0; i < 2; i++) {
+		load(&s, &set);
+		cr_assert_eq(set.count, 1);
+		cr_expect_str_eq(set.items[0].object->meta.name, "b");
+		cr_expect_eq(engine_save(s, &set), 0);
+		unload(s, &set);
+	}
+}
