@@ -212,7 +212,8 @@ static bool has_acked(uint32_t seq)
 static int do_syn(uint32_t arg)
 {
 	(void)arg;
-	c.snd_next = c.iss + 1;
+	if (!c.snd_next)
+		c.snd_next = c.iss + 1;
 	return send_segment(TH_SYN, c.iss, 0, 0);
 }
 

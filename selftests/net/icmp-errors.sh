@@ -18,12 +18,16 @@ weftd_start
 # The endpoint's node is there, the endpoint is not: its router says so.
 sysctl_in gone net/ipv4/ip_forward=1 net/ipv6/conf/all/forwarding=1 net/ipv4/icmp_ratelimit=0 net/ipv6/icmp/ratelimit=0
 ip_in gone <<END
-address del $(addr 4 gone)/32 dev eth0
-address del $(addr 6 gone)/128 dev eth0
 address add 192.0.2.2/32 dev eth0
 address add 2001:db8::2/128 dev eth0 nodad
+address del $(addr 4 gone)/32 dev eth0
+address del $(addr 6 gone)/128 dev eth0
 route add unreachable $(addr 4 gone)/32
 route add unreachable $(addr 6 gone)/128
+END
+ip_in node <<END
+neighbour replace $(addr 4 gone) lladdr $(pod_mac gone) dev veth2 nud permanent
+neighbour replace $(addr 6 gone) lladdr $(pod_mac gone) dev veth2 nud permanent
 END
 for family in 4 6; do
 	start=$SECONDS

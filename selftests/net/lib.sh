@@ -155,14 +155,14 @@ cleanup() {
 	local status=$? pid name
 	trap - EXIT ERR
 	set +eu
-	for pid in "${JOBS_[@]}" $WEFTD; do
-		kill -9 "$pid" 2>/dev/null
-	done
 	if [ "$status" -ne 0 ] && [ -s "$TMP/weftd.log" ]; then
 		echo "---- weftd ----" >&2
 		tail -40 "$TMP/weftd.log" >&2
 	fi
 	exec 2>/dev/null # the shell's own remarks about what is killed below
+	for pid in "${JOBS_[@]}" $WEFTD; do
+		kill -9 "$pid"
+	done
 	for name in $(ip netns list | awk '{print $1}' | grep "^$ID-"); do
 		ns_kill "${name#"$ID-"}"
 		ip netns del "$name"
@@ -179,6 +179,7 @@ tmp_up() {
 	TMP=$(mktemp -d /tmp/weft-test.XXXXXX)
 	trap cleanup EXIT
 	trap 'exit 143' TERM INT HUP
+	chmod 755 "$TMP"
 	mkdir "$TMP/bpf" "$TMP/run" "$TMP/state"
 	mount -t bpf bpf "$TMP/bpf"
 }
@@ -212,6 +213,8 @@ node_up() {
 # Room for many connections in a short time.
 CLIENT_SETTINGS=(net/ipv4/ip_local_port_range="1024 65535" net/ipv4/tcp_tw_reuse=1)
 
+pod_mac() { printf '0a:58:00:00:02:%02x' "${NUMBER[$1]}"; }
+
 # pod_add NAME NUMBER [LABELS]: labels as k=v,k=v (app=NAME unless given). Namespace of the pod: $NS.
 pod_add() {
 	local name=$1 number=$2 host
@@ -221,7 +224,7 @@ pod_add() {
 	PODS+=("$name:${NS:-default}")
 	ns_add "$name" "${CLIENT_SETTINGS[@]}"
 	ip_in node <<-END
-	link add veth$number address $host type veth peer name eth0 netns $(netns "$name")
+	link add veth$number address $host type veth peer name eth0 address $(pod_mac "$name") netns $(netns "$name")
 	link set veth$number up
 	route add 10.244.0.$number/32 dev veth$number
 route add fd00:244::$number/128 dev veth$number
@@ -364,8 +367,8 @@ no_conns() { [ "$(conns_left)" = 0 ]; }
 # map_dump NAME: a pinned map as JSON
 map_dump() { bpftool -j map dump pinned "$TMP/bpf/weft/$1"; }
 
-# reason_count NAME: packets and connections counted under that reason
-reason_count() { map_dump reasons | jq --arg name "$1" '[.[] | (.formatted // .).value | select(.name == $name) | .count] | add // 0'; }
+# pinned: what is left under the bpffs directory
+pinned() { find "$TMP/bpf" -mindepth 1 ! -name '*.debug'; }
 
 # ---- rules ----
 

@@ -37,5 +37,5 @@ for family in 4 6; do
 done
 weftd_stop
 in_ns node "$OUT/weftd" --detach --state-dir "$TMP/state" --run-dir "$TMP/run" --bpffs "$TMP/bpf/weft" --nic nic0
-expect_eq "after --detach nothing is pinned" "$(find "$TMP/bpf" -mindepth 1 | head -3)" ""
+expect_eq "after --detach nothing is pinned" "$(pinned)" ""
 expect_eq "and nothing attached" "$(in_ns node bpftool -j net show | jq '.[0].tc | length')" 0
