@@ -3,7 +3,7 @@
 #define WEFT_FRAGMENT_BPF_H
 /*
  * Only the first fragment of a packet has the ports. They are remembered for those that follow; one that comes before
- * the first can't be placed and is dropped if it is for one of our connections' addresses at all (TCP sends it again).
+ * the first can't be placed, is passed and counted (if it was for us, TCP sends it again).
  */
 #include "conntrack.bpf.h"
 #include "rewrite.bpf.h"
@@ -35,17 +35,17 @@ static __noinline int steer_fragment(struct __sk_buff *skb, struct packet *p)
 
 	fragment_key(p, &key);
 	ports = bpf_map_lookup_elem(&frags, &key);
-	if (!ports)
+	if (!ports) {
+		count_reason(REASON_FRAGMENT);
 		return TC_ACT_UNSPEC;
+	}
 	p->t.sport = ports->sport;
 	p->t.dport = ports->dport;
 	c = bpf_map_lookup_elem(&conns, &p->t);
 	if (!c)
 		return TC_ACT_UNSPEC;
-	if (c->state == CONN_DEAD) {
-		count_reason(c->reason);
+	if (c->state == CONN_DEAD)
 		return TC_ACT_SHOT;
-	}
 	c->seen = packet_ns();
 	__sync_fetch_and_add(&c->bytes, p->bytes);
 	to = c->to;

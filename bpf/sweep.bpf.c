@@ -51,6 +51,7 @@ static __always_inline void kill(struct sweep_args *args, const struct tuple *ke
 {
 	struct tuple reply_key;
 
+	count_reason(reason);
 	release(forward, reply);
 	if (forward->state == CONN_SYN && reply) {
 		count_connect_fail(forward);

@@ -23,10 +23,8 @@ static __noinline int steer_known(struct __sk_buff *skb, struct packet *p, struc
 	struct tuple to = c->to, key;
 	struct way way = c->way;
 
-	if (c->state == CONN_DEAD) {
-		count_reason(c->reason);
+	if (c->state == CONN_DEAD)
 		return send_reset(skb, p);
-	}
 	if (conn_track(p, c) == FATE_DELETE) {
 		tuple_reverse(&key, &to);
 		bpf_map_delete_elem(&conns, &key);
