@@ -11,7 +11,7 @@
 
 struct pattern {
 	const char *text; /* NULL: everything */
-	regex_t *regex;	  /* NULL: as it stands */
+	regex_t *regex;	  /* NULL: as it stands, which weftd looks for itself */
 };
 
 struct line {
@@ -23,13 +23,13 @@ static bool matches(const struct pattern *p, const char *name, json_int_t value)
 {
 	_cleanup_free_ char *line = NULL;
 
-	if (!p->text)
+	if (!p->regex)
 		return true;
 	if (asprintf(&line, "%s: %lld", name, (long long)value) < 0) {
 		line = NULL;
 		return false;
 	}
-	return p->regex ? regexec(p->regex, line, 0, NULL, 0) == 0 : strstr(line, p->text) != NULL;
+	return regexec(p->regex, line, 0, NULL, 0) == 0;
 }
 
 static int by_name(const void *a, const void *b)
@@ -73,8 +73,12 @@ static int show(const struct cli *cli, json_t *data, const struct pattern *p)
 static int ask(const struct cli *cli, const struct pattern *p)
 {
 	_cleanup_(json_decrefp) json_t *data = NULL;
-	int r = client_ask(cli, client_request("stats"), NULL, &data);
+	json_t *request = client_request("stats");
+	int r;
 
+	if (p->text && !p->regex)
+		json_object_set_new(request, "contains", json_text(p->text));
+	r = client_ask(cli, request, NULL, &data);
 	return r ? r : show(cli, data, p);
 }
 

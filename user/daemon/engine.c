@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 #include <errno.h>
 #include <string.h>
+#include <time.h>
 
 #include "cleanup.h"
 #include "engine.h"
@@ -28,6 +29,14 @@ static void parsed_free(struct parsed *p)
 	for (size_t i = 0; i < p->count; i++)
 		objects_free(&p->per_file[i]);
 	free(p->per_file);
+}
+
+static double now_ms(void)
+{
+	struct timespec t;
+
+	clock_gettime(CLOCK_MONOTONIC, &t);
+	return (double)t.tv_sec * 1000 + (double)t.tv_nsec / 1e6;
 }
 
 struct engine *engine_new(struct kernel *kernel, struct store *store)
@@ -203,6 +212,26 @@ static void compact(struct engine *e)
 		log_err(r, "compact the stored rules");
 }
 
+/* Publishes what has been stored and makes it the engine's own; else takes it back. Takes over
+ * `tables`. */
+static int put_into_force(struct engine *e, struct stage *st, struct tables *tables)
+{
+	int r = kernel_publish(e->kernel, tables);
+
+	if (r) {
+		tables_free(tables);
+		if (store_undo(e->store))
+			log_warning("rules that could not be published are still stored");
+		return log_err(r, "publish the rules");
+	}
+	/* The tables point into the objects that go. */
+	if (e->tables)
+		tables_free(e->tables);
+	e->tables = tables;
+	stage_keep(st, &e->known, e->store);
+	return 0;
+}
+
 /* Compiles, stores and publishes what is staged. `first` is NULL when no files come with it. */
 static int commit(struct engine *e, struct stage *st, json_t *record,
 		  const struct store_input *files, const size_t *first, size_t count,
@@ -210,33 +239,27 @@ static int commit(struct engine *e, struct stage *st, json_t *record,
 {
 	_cleanup_free_ struct store_file **stored = calloc(count + 1, sizeof(struct store_file *));
 	struct tables *tables = NULL;
+	double start = now_ms(), compiled, kept;
 	int r = stored && record ? compile_set(e, &st->set, &tables, errors) : -ENOMEM;
 
 	if (r)
 		return r;
+	compiled = now_ms();
 	r = store_append(e->store, record, files, count, stored);
 	if (r) {
 		tables_free(tables);
 		return log_err(r, "store the rules");
 	}
-	r = kernel_publish(e->kernel, tables);
-	if (r) {
-		tables_free(tables);
-		if (store_undo(e->store))
-			log_warning("rules that could not be published are still stored");
-	} else {
-		if (first)
-			settle(st, stored, first, count);
-		/* The tables point into the objects that go. */
-		if (e->tables)
-			tables_free(e->tables);
-		e->tables = tables;
-		stage_keep(st, &e->known, e->store);
-	}
+	kept = now_ms();
+	if (first)
+		settle(st, stored, first, count);
+	r = put_into_force(e, st, tables);
 	for (size_t i = 0; i < count; i++)
 		store_file_unref(e->store, stored[i]);
 	if (r)
-		return log_err(r, "publish the rules");
+		return r;
+	log_debug("%zu objects: compiled in %.1f ms, stored in %.1f ms, published in %.1f ms",
+		  e->known.count, compiled - start, kept - compiled, now_ms() - kept);
 	compact(e);
 	return 0;
 }

@@ -4,28 +4,31 @@
  */
 #include <errno.h>
 #include <stdarg.h>
+#include <string.h>
 
 #include "cleanup.h"
 #include "handlers.h"
 
+/* Room for a route's and a cluster's name and what is around them. */
+enum { STAT_NAME_MAX = ROUTE_NAME_MAX + CLUSTER_NAME_MAX + 64 };
+
 struct stat_list {
-	json_t *object; /* name: value */
+	json_t *object;	      /* name: value */
+	const char *contains; /* only lines that do; "" for all */
 };
 
 __attribute__((format(printf, 3, 4))) static int put(struct stat_list *l, __u64 value,
 						     const char *fmt, ...)
 {
-	_cleanup_free_ char *name = NULL;
+	char name[STAT_NAME_MAX], line[STAT_NAME_MAX + 24];
 	va_list args;
-	int n;
 
 	va_start(args, fmt);
-	n = vasprintf(&name, fmt, args);
+	vsnprintf(name, sizeof(name), fmt, args);
 	va_end(args);
-	if (n < 0) {
-		name = NULL;
-		return -ENOMEM;
-	}
+	snprintf(line, sizeof(line), "%s: %llu", name, (unsigned long long)value);
+	if (!strstr(line, l->contains))
+		return 0;
 	return json_object_set_new_nocheck(l->object, name, json_integer((json_int_t)value))
 		       ? -ENOMEM
 		       : 0;
@@ -97,10 +100,9 @@ static int put_members(struct stat_list *l, const struct tables *t)
 int handle_stats(struct weftd *d, const struct request *request, struct reply *reply)
 {
 	_cleanup_(json_decrefp) json_t *stats = json_object();
-	struct stat_list list = { stats };
+	struct stat_list list = { stats, json_get_text(request->args, "contains", "") };
 	int r = stats ? kernel_each_cluster(d->kernel, put_cluster, &list) : -ENOMEM;
 
-	(void)request;
 	if (!r)
 		r = put_members(&list, engine_tables(d->engine));
 	if (!r)
