@@ -284,9 +284,6 @@ void check_destination_rule(struct world *w, const struct object *o)
 	char field[FIELD_MAX];
 	size_t i;
 
-	if (o->dr.workload_selector.count)
-		errors_add(w->errors, o->file, spec_pos(o, "workloadSelector"),
-			   "spec.workloadSelector: weft does not carry out rules for some workloads only");
 	check_policies(w, o, "spec.trafficPolicy", &o->dr.policy);
 	for (i = 0; i < o->dr.subsets.count; i++) {
 		snprintf(field, sizeof(field), "spec.subsets[%zu].trafficPolicy", i);

@@ -64,13 +64,11 @@ int explain_find_client(const struct tables *t, const struct objects *objects, c
 	out->namespace = ns;
 	out->labels = q->labels;
 	out->ns = namespace_number(t, ns);
-	if (!q->pod)
+	if (!q->pod || q->labels)
 		return 0;
 	pod = find_object(objects, KIND_POD, ns, q->pod);
 	if (!pod)
 		return nobody(errors, "pod", ns, q->pod);
-	if (q->labels)
-		return 0;
 	out->labels = &pod->meta.labels;
 	find_source(t, pod, out);
 	return 0;
