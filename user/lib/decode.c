@@ -20,7 +20,8 @@ void *decode_alloc(struct decoder *d, size_t size)
 	return p;
 }
 
-/* Whether a key of a map can be written behind a dot, or needs brackets to be told from the path around it. */
+/* Whether a key of a map can be written behind a dot, or needs brackets to be told from the path
+ * around it. */
 static bool plain_key(const char *s)
 {
 	for (const char *c = s; *c; c++)
@@ -42,8 +43,8 @@ static void print_path(FILE *f, const struct path *p)
 		fprintf(f, "%s%.64s", p->up ? "." : "", p->name);
 }
 
-static void report(struct decoder *d, bool warning, const struct node *at, const char *sub, const char *fmt,
-		   va_list args)
+static void report(struct decoder *d, bool warning, const struct node *at, const char *sub,
+		   const char *fmt, va_list args)
 {
 	_cleanup_free_ char *text = NULL;
 	size_t size = 0;
@@ -51,7 +52,8 @@ static void report(struct decoder *d, bool warning, const struct node *at, const
 
 	if (!warning && ++d->reported > DECODE_ERRORS_MAX) {
 		if (d->reported == DECODE_ERRORS_MAX + 1)
-			errors_add(d->errors, d->file, (struct pos){ 0 }, "more than %d errors", DECODE_ERRORS_MAX);
+			errors_add(d->errors, d->file, (struct pos){ 0 }, "more than %d errors",
+				   DECODE_ERRORS_MAX);
 		return;
 	}
 	f = open_memstream(&text, &size);
@@ -97,7 +99,24 @@ void decode_expected(struct decoder *d, const struct node *at, const char *sub, 
 	decode_error(d, at, sub, "expected %s, not %s", what, node_describe(at, buf, sizeof(buf)));
 }
 
-/* Whether `key` is `name`, or (where `snake`) its snake_case spelling: every "_x" stands for "X". */
+void decode_refuse(struct decoder *d, const struct node *at, enum refused what)
+{
+	const struct refusal *r = &schema_refused[what];
+
+	decode_error(d, at, NULL, "weft does not carry out %s (%s)", r->what, r->why);
+}
+
+void decode_refuse_value(struct decoder *d, const struct node *value, enum refused what)
+{
+	const struct refusal *r = &schema_refused[what];
+	char buf[160];
+
+	decode_error(d, value, NULL, "weft does not carry out %s (%s), not %s", r->what, r->why,
+		     node_describe(value, buf, sizeof(buf)));
+}
+
+/* Whether `key` is `name`, or (where `snake`) its snake_case spelling: every "_x" stands for "X".
+ */
 static bool names_field(const char *key, const char *name, bool snake)
 {
 	if (!strcmp(key, name))
@@ -115,7 +134,8 @@ static bool names_field(const char *key, const char *name, bool snake)
 	return !*key && !*name;
 }
 
-static const struct node *find_value(const struct decoder *d, const struct node *map, const char *name)
+static const struct node *find_value(const struct decoder *d, const struct node *map,
+				     const char *name)
 {
 	map = node_target(map);
 	if (map->type != NODE_MAP)
@@ -168,7 +188,8 @@ static size_t edit_distance(const char *a, const char *b)
 		row[0] = i;
 		for (size_t j = 1; j <= n; j++) {
 			size_t above = row[j];
-			bool same = tolower((unsigned char)a[i - 1]) == tolower((unsigned char)b[j - 1]);
+			bool same = tolower((unsigned char)a[i - 1]) ==
+				    tolower((unsigned char)b[j - 1]);
 
 			row[j] = min3(row[j] + 1, row[j - 1] + 1, diagonal + !same);
 			diagonal = above;
@@ -201,7 +222,8 @@ static void refuse_unknown(struct decoder *d, const struct message *m, const str
 		decode_error(d, key, shown, "unknown field");
 }
 
-static void decode_enum(struct decoder *d, const struct field *f, const struct node *value, int *out)
+static void decode_enum(struct decoder *d, const struct field *f, const struct node *value,
+			int *out)
 {
 	char expected[512] = "one of";
 	size_t used = strlen(expected);
@@ -227,7 +249,8 @@ struct items {
 	size_t count;
 };
 
-static void decode_pointer(struct decoder *d, const struct field *f, const struct node *value, void *target)
+static void decode_pointer(struct decoder *d, const struct field *f, const struct node *value,
+			   void *target)
 {
 	void *p = decode_alloc(d, f->message->size);
 
@@ -237,7 +260,8 @@ static void decode_pointer(struct decoder *d, const struct field *f, const struc
 	memcpy(target, &p, sizeof(p));
 }
 
-static void decode_number(struct decoder *d, const struct field *f, const struct node *value, void *target)
+static void decode_number(struct decoder *d, const struct field *f, const struct node *value,
+			  void *target)
 {
 	int64_t n;
 
@@ -251,7 +275,8 @@ static void decode_number(struct decoder *d, const struct field *f, const struct
 		*(int64_t *)target = n;
 }
 
-static void decode_value(struct decoder *d, const struct field *f, const struct node *value, void *target)
+static void decode_value(struct decoder *d, const struct field *f, const struct node *value,
+			 void *target)
 {
 	struct items *items = target;
 
@@ -290,7 +315,8 @@ static void decode_value(struct decoder *d, const struct field *f, const struct 
 		break;
 	case FIELD_LIST:
 	case FIELD_MAP:
-		decode_list(d, value, f->message, &items->items, &items->count, f->type == FIELD_MAP);
+		decode_list(d, value, f->message, &items->items, &items->count,
+			    f->type == FIELD_MAP);
 		break;
 	case FIELD_CUSTOM:
 		f->decode(d, value, target);
@@ -301,7 +327,8 @@ static void decode_value(struct decoder *d, const struct field *f, const struct 
 	}
 }
 
-static void decode_field(struct decoder *d, const struct field *f, const struct node *key, void *target)
+static void decode_field(struct decoder *d, const struct field *f, const struct node *key,
+			 void *target)
 {
 	struct path here = { .up = d->path, .name = f->name };
 	size_t errors = d->reported;
@@ -312,7 +339,7 @@ static void decode_field(struct decoder *d, const struct field *f, const struct 
 	if (f->given_at)
 		*(bool *)at_offset(target, f->given_at) = true;
 	if (f->type == FIELD_REFUSED)
-		decode_error(d, key, NULL, "weft does not carry out %s", f->name);
+		decode_refuse(d, key, f->refused);
 	else
 		decode_value(d, f, key->next, (char *)target + f->offset);
 	/* What could not be decoded would only be complained about twice. */
@@ -321,14 +348,16 @@ static void decode_field(struct decoder *d, const struct field *f, const struct 
 	d->path = here.up;
 }
 
-static void require_fields(struct decoder *d, const struct message *m, const struct node *node, uint64_t seen)
+static void require_fields(struct decoder *d, const struct message *m, const struct node *node,
+			   uint64_t seen)
 {
 	for (const struct field *f = m->fields; f->name; f++)
 		if (f->required && !(seen & 1ull << (f - m->fields)))
 			decode_error(d, node, f->name, "required, but not given");
 }
 
-void decode_message(struct decoder *d, const struct message *m, const struct node *node, void *target)
+void decode_message(struct decoder *d, const struct message *m, const struct node *node,
+		    void *target)
 {
 	const struct node *map = node_target(node);
 	size_t errors = d->reported;
@@ -344,7 +373,8 @@ void decode_message(struct decoder *d, const struct message *m, const struct nod
 		decode_expected(d, node, NULL, m->what);
 		return;
 	}
-	for (const struct node *k = map->type == NODE_MAP ? map->child : NULL; k; k = k->next->next) {
+	for (const struct node *k = map->type == NODE_MAP ? map->child : NULL; k;
+	     k = k->next->next) {
 		const struct field *f = find_field(m, node_text(k), d->strict);
 
 		if (!f) {
@@ -355,7 +385,7 @@ void decode_message(struct decoder *d, const struct message *m, const struct nod
 		if (node_is_null(k->next))
 			continue;
 		if (seen & 1ull << (f - m->fields)) {
-			decode_error(d, k, f->name, "given twice, as %s as well", node_text(k));
+			decode_error(d, k, f->name, "expected once, not in two spellings");
 			continue;
 		}
 		seen |= 1ull << (f - m->fields);
@@ -368,8 +398,8 @@ void decode_message(struct decoder *d, const struct message *m, const struct nod
 		m->check(d, node, target);
 }
 
-bool decode_list(struct decoder *d, const struct node *value, const struct message *m, void **items, size_t *count,
-		 bool keyed)
+bool decode_list(struct decoder *d, const struct node *value, const struct message *m, void **items,
+		 size_t *count, bool keyed)
 {
 	const struct node *list = node_target(value), *n;
 	struct path here = { .up = d->path };

@@ -29,33 +29,42 @@ struct decoder {
 enum { DECODE_ERRORS_MAX = 100 };
 
 /* Decodes `node` into `target` (message->size bytes, zeroed). Errors go to d->errors. */
-void decode_message(struct decoder *d, const struct message *m, const struct node *node, void *target);
+void decode_message(struct decoder *d, const struct message *m, const struct node *node,
+		    void *target);
 
-/* An error at `at`; the message is preceded by the path of the field being decoded and `sub` (NULL: nothing). */
-__attribute__((format(printf, 4, 5))) void decode_error(struct decoder *d, const struct node *at, const char *sub,
-							const char *fmt, ...);
-__attribute__((format(printf, 4, 5))) void decode_warn(struct decoder *d, const struct node *at, const char *sub,
-						       const char *fmt, ...);
+/* An error at `at`; the message is preceded by the path of the field being decoded and `sub` (NULL:
+ * nothing). */
+__attribute__((format(printf, 4, 5))) void decode_error(struct decoder *d, const struct node *at,
+							const char *sub, const char *fmt, ...);
+__attribute__((format(printf, 4, 5))) void decode_warn(struct decoder *d, const struct node *at,
+						       const char *sub, const char *fmt, ...);
 /* "expected WHAT, not "VALUE"" for the value `at`. */
 void decode_expected(struct decoder *d, const struct node *at, const char *sub, const char *what);
+
+/* An error: weft does not carry out what schema_refused[what] describes, a field at `at` or one of
+ * its values. */
+void decode_refuse(struct decoder *d, const struct node *at, enum refused what);
+void decode_refuse_value(struct decoder *d, const struct node *value, enum refused what);
 
 /* Decoding of one value; false after an error. */
 bool decode_string(struct decoder *d, const struct node *value, const char **out);
 bool decode_strings(struct decoder *d, const struct node *value, struct strs *out);
 bool decode_kvs(struct decoder *d, const struct node *value, struct kvs *out);
 bool decode_bool(struct decoder *d, const struct node *value, bool *out);
-bool decode_integer(struct decoder *d, const struct node *value, int64_t min, int64_t max, int64_t *out);
+bool decode_integer(struct decoder *d, const struct node *value, int64_t min, int64_t max,
+		    int64_t *out);
 bool decode_double(struct decoder *d, const struct node *value, double *out);
 bool decode_duration(struct decoder *d, const struct node *value, int64_t min_ms, msecs *out);
-bool decode_list(struct decoder *d, const struct node *value, const struct message *m, void **items, size_t *count,
-		 bool keyed);
+bool decode_list(struct decoder *d, const struct node *value, const struct message *m, void **items,
+		 size_t *count, bool keyed);
 /* Adds to what a strs already holds. */
 bool decode_strs_append(struct decoder *d, struct strs *strs, const char *s, struct pos at);
 
 /* Nanoseconds of "1h30m", "0.5s", ...; -EINVAL if it is no duration, -ERANGE if it is too long. */
 int decode_duration_ns(const char *s, int64_t *ns);
 
-/* The value of a field as the message's table names it, in either spelling; `map` itself when it is not given. */
+/* The value of a field as the message's table names it, in either spelling; `map` itself when it is
+ * not given. */
 const struct node *decode_at(const struct decoder *d, const struct node *map, const char *name);
 /* Whether it is given, and not as null. */
 bool decode_given(const struct decoder *d, const struct node *map, const char *name);

@@ -101,12 +101,21 @@ bool decode_kvs(struct decoder *d, const struct node *value, struct kvs *out)
 	return ok;
 }
 
+/* A number in quotes looks right in a message that quotes what was there: say what is wrong with
+ * it. */
+static const char *without_quotes(const struct node *value)
+{
+	return node_target(value)->quoted ? " without quotes" : "";
+}
+
 bool decode_bool(struct decoder *d, const struct node *value, bool *out)
 {
 	const char *text = node_text(value);
 
 	if (node_scalar(value) != SCALAR_BOOL) {
-		decode_expected(d, value, NULL, "true or false");
+		decode_expected(d, value, NULL,
+				*without_quotes(value) ? "true or false without quotes"
+						       : "true or false");
 		return false;
 	}
 	*out = !strcasecmp(text, "true") || !strcasecmp(text, "yes") || !strcasecmp(text, "on");
@@ -141,13 +150,14 @@ static bool whole_number(const struct node *value, int64_t *out)
 	if (type != SCALAR_FLOAT)
 		return false;
 	number = strtod(s, &end);
-	if (*end || !isfinite(number) || number != floor(number) || fabs(number) > 1e15)
+	if (*end || !(number > -1e15 && number < 1e15) || number != (double)(int64_t)number)
 		return false;
 	*out = (int64_t)number;
 	return true;
 }
 
-bool decode_integer(struct decoder *d, const struct node *value, int64_t min, int64_t max, int64_t *out)
+bool decode_integer(struct decoder *d, const struct node *value, int64_t min, int64_t max,
+		    int64_t *out)
 {
 	char what[96];
 	int64_t n;
@@ -156,7 +166,8 @@ bool decode_integer(struct decoder *d, const struct node *value, int64_t min, in
 		*out = n;
 		return true;
 	}
-	snprintf(what, sizeof(what), "a whole number from %" PRId64 " to %" PRId64, min, max);
+	snprintf(what, sizeof(what), "a whole number from %" PRId64 " to %" PRId64 "%s", min, max,
+		 without_quotes(value));
 	decode_expected(d, value, NULL, what);
 	return false;
 }
@@ -171,7 +182,8 @@ bool decode_double(struct decoder *d, const struct node *value, double *out)
 		if (!*end && isfinite(*out))
 			return true;
 	}
-	decode_expected(d, value, NULL, "a number");
+	decode_expected(d, value, NULL,
+			*without_quotes(value) ? "a number without quotes" : "a number");
 	return false;
 }
 
@@ -181,8 +193,9 @@ static int unit_ns(const char **s, int64_t *ns)
 		const char *name;
 		int64_t ns;
 	} units[] = {
-		{ "ns", 1 },	       { "us", 1000 },	     { "\xc2\xb5s", 1000 },	{ "\xce\xbcs", 1000 },
-		{ "ms", 1000000 },     { "s", 1000000000 },  { "m", 60000000000 },	{ "h", 3600000000000 },
+		{ "ns", 1 },	       { "us", 1000 },	       { "\xc2\xb5s", 1000 },
+		{ "\xce\xbcs", 1000 }, { "ms", 1000000 },      { "s", 1000000000 },
+		{ "m", 60000000000 },  { "h", 3600000000000 },
 	};
 
 	for (size_t i = 0; i < sizeof(units) / sizeof(*units); i++) {
@@ -205,7 +218,8 @@ static int read_decimal(const char **s, int64_t *whole, int64_t *fraction, int64
 	*whole = *fraction = 0;
 	*scale = 1;
 	for (; **s >= '0' && **s <= '9'; (*s)++, digits = true)
-		if (__builtin_mul_overflow(*whole, 10, whole) || __builtin_add_overflow(*whole, **s - '0', whole))
+		if (__builtin_mul_overflow(*whole, 10, whole) ||
+		    __builtin_add_overflow(*whole, **s - '0', whole))
 			return -ERANGE;
 	if (**s == '.')
 		for ((*s)++; **s >= '0' && **s <= '9'; (*s)++, digits = true) {
@@ -240,7 +254,8 @@ int decode_duration_ns(const char *s, int64_t *ns)
 		if (r)
 			return r;
 		if (__builtin_mul_overflow(whole, unit, &part) ||
-		    __builtin_add_overflow(part, (int64_t)((__int128)fraction * unit / scale), &part) ||
+		    __builtin_add_overflow(part, (int64_t)((__int128)fraction * unit / scale),
+					   &part) ||
 		    __builtin_add_overflow(total, part, &total))
 			return -ERANGE;
 	}
@@ -255,18 +270,18 @@ bool decode_duration(struct decoder *d, const struct node *value, int64_t min_ms
 	int64_t ns;
 	int r;
 
-	if (node_scalar(value) == SCALAR_INT && !strcmp(node_text(value), "0"))
-		s = "0s";
-	else if (!decode_string(d, value, &s))
-		return false;
-	r = decode_duration_ns(s, &ns);
+	s = node_text(value);
+	r = s ? decode_duration_ns(s, &ns) : -EINVAL;
 	if (r) {
 		decode_expected(d, value, NULL,
-				r == -ERANGE ? "a shorter duration" : "a duration like 1h30m, 2s or 500ms");
+				r == -ERANGE ? "a shorter duration"
+					     : "a duration like 1h30m, 2s or 500ms");
 		return false;
 	}
 	if (ns < min_ms * 1000000) {
-		snprintf(what, sizeof(what), min_ms ? "a duration of at least %" PRId64 "ms" : "a duration of 0s or more",
+		snprintf(what, sizeof(what),
+			 min_ms ? "a duration of at least %" PRId64 "ms"
+				: "a duration of 0s or more",
 			 min_ms);
 		decode_expected(d, value, NULL, what);
 		return false;

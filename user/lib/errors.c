@@ -6,8 +6,10 @@
 #include "cleanup.h"
 #include "model.h"
 
-/* Running out of memory must not turn a refusal into an acceptance: the error is counted even without its text. */
-static void add(struct errors *e, bool warning, const char *file, struct pos at, const char *fmt, va_list args)
+/* Running out of memory must not turn a refusal into an acceptance: the error is counted even
+ * without its text. */
+static void add(struct errors *e, bool warning, const char *file, struct pos at, const char *fmt,
+		va_list args)
 {
 	_cleanup_free_ char *message = NULL;
 	struct error *items;
@@ -15,7 +17,8 @@ static void add(struct errors *e, bool warning, const char *file, struct pos at,
 
 	if (vasprintf(&message, fmt, args) < 0)
 		message = NULL;
-	if (message && at.line && asprintf(&text, "%s:%d:%d: %s", file, at.line, at.col, message) < 0)
+	if (message && at.line &&
+	    asprintf(&text, "%s:%d:%d: %s", file, at.line, at.col, message) < 0)
 		text = NULL;
 	else if (message && !at.line && asprintf(&text, "%s: %s", file, message) < 0)
 		text = NULL;

@@ -2,9 +2,9 @@
 #ifndef WEFT_HTTP_H
 #define WEFT_HTTP_H
 /*
- * The parts of rules that speak of HTTP: a VirtualService's spec.http, and what a trafficPolicy says about requests.
- * As everywhere in the model, strings that were not given are NULL, durations -1, and everything lives in the
- * object's arena. Percentages are 0..100 with a fraction.
+ * The parts of rules that speak of HTTP: a VirtualService's spec.http, and what a trafficPolicy
+ * says about requests. As everywhere in the model, strings that were not given are NULL, durations
+ * -1, and everything lives in the object's arena. Percentages are 0..100 with a fraction.
  */
 #include "model.h"
 
@@ -69,7 +69,7 @@ enum derive_port { DERIVE_PORT_NONE, DERIVE_PORT_PROTOCOL_DEFAULT, DERIVE_PORT_R
 struct http_redirect {
 	struct pos pos;
 	const char *uri, *prefix_rewrite, *authority, *scheme;
-	uint16_t port; /* 0: not given */
+	uint16_t port;	 /* 0: not given */
 	int derive_port; /* enum derive_port */
 	int32_t code;	 /* 301 when not given */
 };
@@ -147,7 +147,8 @@ struct http_delegate {
 	const char *name, *namespace; /* namespace NULL: the rule's own */
 };
 
-/* One element of spec.http. Of route, redirect, direct_response and delegate exactly one is given. */
+/* One element of spec.http. Of route, redirect, direct_response and delegate exactly one is given.
+ */
 struct http_route {
 	struct pos pos;
 	const char *name;
@@ -174,7 +175,8 @@ struct http_route {
 /* ---- trafficPolicy ---- */
 
 struct http_pool {
-	int32_t max_pending, max_requests, max_requests_per_connection, max_retries, max_concurrent_streams;
+	int32_t max_pending, max_requests, max_requests_per_connection, max_retries,
+		max_concurrent_streams;
 	msecs idle_timeout;
 	int h2_upgrade; /* enum h2_upgrade */
 	bool use_client_protocol;

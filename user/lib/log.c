@@ -5,7 +5,8 @@
 #include <stdio.h>
 #include <string.h>
 
-/* The one piece of global state in the library: where a process's messages go is a property of the process. */
+/* The one piece of global state in the library: where a process's messages go is a property of the
+ * process. */
 static struct {
 	const char *program;
 	enum log_level level;
@@ -41,8 +42,8 @@ static void print_line(enum log_level level, const char *suffix, const char *fmt
 	if (level > config.level)
 		return;
 	vsnprintf(message, sizeof(message), fmt, args);
-	fprintf(stderr, "%s: %s%s%s%s%s\n", config.program, name, *name ? ": " : "", message, suffix ? ": " : "",
-		suffix ? suffix : "");
+	fprintf(stderr, "%s: %s%s%s%s%s\n", config.program, name, *name ? ": " : "", message,
+		suffix ? ": " : "", suffix ? suffix : "");
 }
 
 int log_err(int r, const char *fmt, ...)

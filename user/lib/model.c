@@ -79,7 +79,8 @@ static bool known_version(const struct schema *s, const char *version)
 	return false;
 }
 
-static int decode_object(struct reader *r, const struct schema *s, const struct node *node, const char *api_version)
+static int decode_object(struct reader *r, const struct schema *s, const struct node *node,
+			 const char *api_version)
 {
 	struct object *o = arena_alloc(r->arena, sizeof(*o));
 	struct decoder d = {
@@ -127,8 +128,9 @@ static const char *name_of(const struct node *node)
 static int skip(struct reader *r, const struct node *node, const char *kind)
 {
 	if (r->skipped)
-		errors_warn(r->skipped, r->name, node_pos(node), "skipped: %.64s \"%.64s\" is not a kind that weft reads",
-			    kind, name_of(node));
+		errors_warn(r->skipped, r->name, node_pos(node),
+			    "skipped: %.64s \"%.64s\" is not a kind that weft reads", kind,
+			    name_of(node));
 	return 0;
 }
 
@@ -142,30 +144,36 @@ static int refuse(struct reader *r, const struct node *at, const char *path, con
 	return 0;
 }
 
-static int read_known(struct reader *r, const struct schema *s, const struct node *node, const struct node *version)
+static int read_known(struct reader *r, const struct schema *s, const struct node *node,
+		      const struct node *version)
 {
 	const char *text, *name;
 	size_t group_len;
 
 	if (!version || !node_text(version) || node_is_null(version)) {
 		r->reported++;
-		errors_add(r->errors, r->name, node_pos(node), "apiVersion: required, but not given");
+		errors_add(r->errors, r->name, node_pos(node),
+			   "apiVersion: required, but not given");
 		return 0;
 	}
 	text = node_text(version);
 	name = split_version(text, &group_len);
 	if (!same_group(s, text, group_len)) {
-		/* Somebody else's kind of the same name (Gateway API, Knative). A rule's own name is a mistake. */
+		/* Somebody else's kind of the same name (Gateway API, Knative). A rule's own name
+		 * is a mistake. */
 		if (!s->istio || s == &schemas[KIND_GATEWAY])
 			return skip(r, node, s->name);
 		return refuse(r, version, "apiVersion", "networking.istio.io/v1");
 	}
 	if (!known_version(s, name))
-		return refuse(r, version, "apiVersion", s->istio ? "the version v1, v1beta1 or v1alpha3" : "the version v1");
+		return refuse(r, version, "apiVersion",
+			      s->istio ? "the version v1, v1beta1 or v1alpha3" : "the version v1");
 	if (s == &schemas[KIND_SERVICE_ENTRY]) {
 		r->reported++;
 		errors_add(r->errors, r->name, node_pos(node_get(node, "kind")),
-			   "kind: weft does not carry out ServiceEntry");
+			   "kind: weft does not carry out %s (%s)",
+			   schema_refused[REFUSED_SERVICE_ENTRY].what,
+			   schema_refused[REFUSED_SERVICE_ENTRY].why);
 		return 0;
 	}
 	return decode_object(r, s, node, text);
@@ -193,7 +201,8 @@ static int read_object(struct reader *r, const struct node *node, bool nested)
 	const struct schema *s;
 
 	if (node_target(node)->type != NODE_MAP)
-		return refuse(r, node, nested ? "items" : "document", "an object (a map with apiVersion and kind)");
+		return refuse(r, node, nested ? "items" : "document",
+			      "an object (a map with apiVersion and kind)");
 	if (!kind || !node_text(kind) || node_is_null(kind)) {
 		r->reported++;
 		errors_add(r->errors, r->name, node_pos(node), "kind: required, but not given");
@@ -207,8 +216,8 @@ static int read_object(struct reader *r, const struct node *node, bool nested)
 	return skip(r, node, node_text(kind));
 }
 
-int rules_parse(const char *name, const char *bytes, size_t len, struct objects *out, struct errors *errors,
-		struct errors *skipped)
+int rules_parse(const char *name, const char *bytes, size_t len, struct objects *out,
+		struct errors *errors, struct errors *skipped)
 {
 	struct reader r = { .name = name, .out = out, .errors = errors, .skipped = skipped };
 	struct documents docs = { 0 };

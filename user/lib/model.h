@@ -4,9 +4,9 @@
 /*
  * The typed objects that rules are made of, as decoded from YAML or JSON.
  *
- * An object owns an arena that everything it points to lives in; object_free() frees all at once. Lists are a
- * pointer and a count. A string that was not given is NULL. Positions are 1-based; line 0 means "not given".
- * Objects are immutable once decoded.
+ * An object owns an arena that everything it points to lives in; object_free() frees all at once.
+ * Lists are a pointer and a count. A string that was not given is NULL. Positions are 1-based; line
+ * 0 means "not given". Objects are immutable once decoded.
  */
 #include <stdbool.h>
 #include <stddef.h>
@@ -71,20 +71,21 @@ struct service_port {
 	struct pos pos;
 	const char *name, *protocol /* "TCP" by default */, *app_protocol;
 	uint16_t port, node_port /* 0: none */;
-	uint16_t target_port;	  /* 0: see target_name; both unset: same as port */
+	uint16_t target_port; /* 0: see target_name; both unset: same as port */
 	const char *target_name;
 };
 
 struct service_spec {
-	const char *type; /* ClusterIP by default */
-	struct strs cluster_ips; /* clusterIP and clusterIPs united; "None" means headless and is kept as it is */
+	const char *type;	 /* ClusterIP by default */
+	struct strs cluster_ips; /* clusterIP and clusterIPs united; "None" means headless and is
+				    kept as it is */
 	struct kvs selector;
 	struct {
 		struct service_port *items;
 		size_t count;
 	} ports;
 	const char *session_affinity; /* "None" or "ClientIP" */
-	int64_t affinity_s;	      /* sessionAffinityConfig.clientIP.timeoutSeconds, 10800 by default */
+	int64_t affinity_s; /* sessionAffinityConfig.clientIP.timeoutSeconds, 10800 by default */
 	const char *external_name;
 	bool publish_not_ready;
 };
@@ -98,7 +99,8 @@ struct pod_spec {
 	struct strs ips; /* status.podIP and podIPs united */
 	const char *phase, *service_account, *node_name, *subdomain, *hostname;
 	bool host_network, deleting /* metadata.deletionTimestamp given */;
-	bool ready; /* condition Ready is True, or no conditions are given and the phase is Running or not given */
+	bool ready; /* condition Ready is True, or no conditions are given and the phase is Running
+		       or not given */
 	struct {
 		struct pod_port *items; /* all containers' ports */
 		size_t count;
@@ -129,7 +131,8 @@ struct endpoint_set {
 };
 
 struct endpoints_spec {
-	const char *service; /* the Service's name: the object's own, or the kubernetes.io/service-name label */
+	const char *service; /* the Service's name: the object's own, or the
+				kubernetes.io/service-name label */
 	struct {
 		struct endpoint_set *items;
 		size_t count;
@@ -208,8 +211,8 @@ struct outlier_detection; /* http.h */
 struct load_balancer {
 	bool given;
 	enum lb_simple simple;
-	bool hash_source_ip;   /* consistentHash.useSourceIp */
-	bool hash_http;	       /* another consistentHash key: needs the proxy */
+	bool hash_source_ip; /* consistentHash.useSourceIp */
+	bool hash_http;	     /* another consistentHash key: needs the proxy */
 	struct pos hash_http_pos;
 	struct hash_policy *hash; /* consistentHash as a whole, NULL: not given */
 };
@@ -220,15 +223,16 @@ struct tcp_pool {
 	msecs connect_timeout, idle_timeout, max_duration;
 };
 
-/* What the kernel path carries out of a trafficPolicy. The parts that need the proxy or that weft does not carry
- * out are positions: compile() refuses, or ignores where the port is plain TCP and the part speaks of HTTP only. */
+/* What the kernel path carries out of a trafficPolicy. The parts that need the proxy or that weft
+ * does not carry out are positions: compile() refuses, or ignores where the port is plain TCP and
+ * the part speaks of HTTP only. */
 struct traffic_policy {
 	bool given;
 	struct load_balancer lb;
 	struct tcp_pool tcp;
-	struct pos http_pool;	      /* connectionPool.http */
+	struct pos http_pool; /* connectionPool.http */
 	struct pos outlier_detection;
-	struct http_pool *http;		      /* NULL: not given */
+	struct http_pool *http;		    /* NULL: not given */
 	struct outlier_detection *outliers; /* NULL: not given */
 };
 
@@ -268,7 +272,7 @@ struct gw_server {
 	struct pos pos;
 	uint16_t port;
 	const char *port_name, *protocol; /* protocol in upper case: TCP, HTTP, HTTPS, TLS, ... */
-	const char *name; /* of the server itself, optional */
+	const char *name;		  /* of the server itself, optional */
 	const char *bind, *tls_mode;
 	struct strs hosts;
 	bool https_redirect; /* tls.httpsRedirect */
@@ -297,17 +301,20 @@ struct object {
 		struct destination_rule dr;
 		struct gateway gateway;
 	};
-	void *arena;	   /* owns all of the above */
-	const void *tree;  /* the object's node in its document, for -o yaml|json; lives in the arena's document */
+	void *arena;	  /* owns all of the above */
+	const void *tree; /* the object's node in its document, for -o yaml|json; lives in the
+			     arena's document */
 };
 
 /* "VirtualService"; never NULL for a valid kind. */
 const char *kind_name(enum kind kind);
-/* Accepts what kubectl accepts: VirtualService, virtualservice(s), vs, svc, po, ep, ns, dr, gw ...; -1 if unknown. */
+/* Accepts what kubectl accepts: VirtualService, virtualservice(s), vs, svc, po, ep, ns, dr, gw ...;
+ * -1 if unknown. */
 int kind_parse(const char *word);
 void object_free(struct object *o);
 
-/* Every problem of one parse, validation or compilation, in order. Zero-initialise; free with errors_free(). */
+/* Every problem of one parse, validation or compilation, in order. Zero-initialise; free with
+ * errors_free(). */
 struct error {
 	char *text; /* "file:line:col: path.to.field: expected, not "value"" */
 	bool warning;
@@ -318,8 +325,10 @@ struct errors {
 	size_t count, warnings; /* count includes the warnings */
 };
 
-__attribute__((format(printf, 4, 5))) void errors_add(struct errors *e, const char *file, struct pos at, const char *fmt, ...);
-__attribute__((format(printf, 4, 5))) void errors_warn(struct errors *e, const char *file, struct pos at, const char *fmt, ...);
+__attribute__((format(printf, 4, 5))) void errors_add(struct errors *e, const char *file,
+						      struct pos at, const char *fmt, ...);
+__attribute__((format(printf, 4, 5))) void errors_warn(struct errors *e, const char *file,
+						       struct pos at, const char *fmt, ...);
 bool errors_fatal(const struct errors *e); /* any that is not a warning */
 void errors_free(struct errors *e);
 
@@ -334,12 +343,13 @@ void objects_free(struct objects *set); /* and every object in it */
 int objects_add(struct objects *set, struct object *o);
 
 /*
- * Parses one file's bytes (YAML or JSON, any number of documents, kind: List flattened), decodes and validates every
- * object in it, and appends the good ones to `out` in file order. Kinds that weft does not know are skipped with one
- * line each in `skipped` (if not NULL). Returns 0, or -EINVAL when `errors` got at least one error (`out` may then
- * hold some objects), or -ENOMEM. Pure: no I/O, no globals.
+ * Parses one file's bytes (YAML or JSON, any number of documents, kind: List flattened), decodes
+ * and validates every object in it, and appends the good ones to `out` in file order. Kinds that
+ * weft does not know are skipped with one line each in `skipped` (if not NULL). Returns 0, or
+ * -EINVAL when `errors` got at least one error (`out` may then hold some objects), or -ENOMEM.
+ * Pure: no I/O, no globals.
  */
-int rules_parse(const char *name, const char *bytes, size_t len, struct objects *out, struct errors *errors,
-		struct errors *skipped);
+int rules_parse(const char *name, const char *bytes, size_t len, struct objects *out,
+		struct errors *errors, struct errors *skipped);
 
 #endif

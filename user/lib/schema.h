@@ -2,10 +2,12 @@
 #ifndef WEFT_SCHEMA_H
 #define WEFT_SCHEMA_H
 /*
- * The tables that describe the fields of every kind. decode.c walks a document's tree by them: what a field is
- * called, what it may hold, where it goes in the model, and what has to hold beyond its type.
+ * The tables that describe the fields of every kind. decode.c walks a document's tree by them: what
+ * a field is called, what it may hold, where it goes in the model, and what has to hold beyond its
+ * type.
  */
 #include "model.h"
+#include "schema_refused.h"
 #include "tree.h"
 
 struct decoder;
@@ -24,10 +26,10 @@ enum field_type {
 	FIELD_MESSAGE,	/* a struct, described by `message` */
 	FIELD_POINTER,	/* a pointer to such a struct, NULL when not given */
 	FIELD_LIST,	/* { T *items; size_t count; } of such structs */
-	FIELD_MAP,	/* the same with the map's keys: a const char * at the start of each struct */
-	FIELD_CUSTOM,	/* `decode` does it */
-	FIELD_IGNORED,	/* known, and without a meaning for traffic */
-	FIELD_REFUSED,	/* understood, but weft has no way to honour it */
+	FIELD_MAP,    /* the same with the map's keys: a const char * at the start of each struct */
+	FIELD_CUSTOM, /* `decode` does it */
+	FIELD_IGNORED, /* known, and without a meaning for traffic */
+	FIELD_REFUSED, /* understood, but weft has no way to honour it */
 };
 
 struct word {
@@ -39,16 +41,19 @@ struct word {
 #define AT(type, member) (offsetof(type, member) + 1)
 
 struct field {
-	const char *name; /* camelCase; the snake_case spelling is understood as well where the message allows it */
+	const char *name; /* camelCase; the snake_case spelling is understood as well where the
+			     message allows it */
 	enum field_type type;
 	bool required;
+	enum refused refused; /* of FIELD_REFUSED */
 	size_t offset;
 	size_t pos_at;	 /* AT() of a struct pos for where the field's name stands */
 	size_t given_at; /* AT() of a bool for "given" */
 	int64_t min, max;
 	const struct word *words; /* ends with a NULL name */
 	const struct message *message;
-	/* Further demands on the value, made once it is decoded. `value` is the node, `target` where it went. */
+	/* Further demands on the value, made once it is decoded. `value` is the node, `target`
+	 * where it went. */
 	void (*check)(struct decoder *d, const struct node *value, const void *target);
 	void (*decode)(struct decoder *d, const struct node *value, void *target);
 };
@@ -57,9 +62,9 @@ struct message {
 	const char *what; /* for messages: "a VirtualService's spec" */
 	size_t size;
 	const struct field *fields; /* ends with a NULL name */
-	bool null_ok;	  /* in a list or map, nothing at all stands for an empty message */
-	size_t pos_at;	  /* AT() of a struct pos for where the message begins */
-	size_t given_at;  /* AT() of a bool */
+	bool null_ok;		  /* in a list or map, nothing at all stands for an empty message */
+	size_t pos_at;		  /* AT() of a struct pos for where the message begins */
+	size_t given_at;	  /* AT() of a bool */
 	void (*init)(void *self); /* defaults other than zero */
 	/* What follows from several fields together, or from none being given. */
 	void (*finish)(struct decoder *d, const struct node *self_node, void *self);
@@ -69,10 +74,10 @@ struct message {
 
 /* How a kind is recognised and described. */
 struct schema {
-	const char *name;		/* "VirtualService" */
-	const char *words[4];		/* what kubectl calls it, lower case */
-	const char *group;		/* "networking.istio.io"; "" for the core group */
-	const char *versions[4];	/* ends with NULL */
+	const char *name;	       /* "VirtualService" */
+	const char *words[4];	       /* what kubectl calls it, lower case */
+	const char *group;	       /* "networking.istio.io"; "" for the core group */
+	const char *versions[4];       /* ends with NULL */
 	const struct message *message; /* decodes into struct object */
 	bool istio;
 };
@@ -83,8 +88,10 @@ extern const struct schema schemas[KIND_MAX];
 extern const struct message schema_meta;
 
 /* The kinds as a whole, into struct object. */
-extern const struct message schema_service, schema_pod, schema_namespace, schema_endpoints, schema_endpoint_slice;
-extern const struct message schema_virtual_service, schema_destination_rule, schema_gateway, schema_service_entry;
+extern const struct message schema_service, schema_pod, schema_namespace, schema_endpoints,
+	schema_endpoint_slice;
+extern const struct message schema_virtual_service, schema_destination_rule, schema_gateway,
+	schema_service_entry;
 
 /* Shared by several kinds. */
 extern const struct message schema_destination;

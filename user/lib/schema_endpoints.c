@@ -31,11 +31,13 @@ static const struct message port_message = {
 static const struct field target_fields[] = {
 	{ "kind", FIELD_STRING, .offset = offsetof(struct endpoint_address, target_kind) },
 	{ "name", FIELD_STRING, .offset = offsetof(struct endpoint_address, target_name) },
-	{ "namespace", FIELD_STRING, .offset = offsetof(struct endpoint_address, target_namespace) },
+	{ "namespace", FIELD_STRING,
+	  .offset = offsetof(struct endpoint_address, target_namespace) },
 	{ 0 },
 };
 
-static const struct message target_message = { .what = "a reference (a map)", .fields = target_fields };
+static const struct message target_message = { .what = "a reference (a map)",
+					       .fields = target_fields };
 
 /* ---- Endpoints ---- */
 
@@ -52,7 +54,8 @@ static void decode_ip(struct decoder *d, const struct node *value, void *target)
 }
 
 static const struct field address_fields[] = {
-	{ "ip", FIELD_CUSTOM, .required = true, .offset = offsetof(struct endpoint_address, ips), .decode = decode_ip },
+	{ "ip", FIELD_CUSTOM, .required = true, .offset = offsetof(struct endpoint_address, ips),
+	  .decode = decode_ip },
 	{ "nodeName", FIELD_STRING, .offset = offsetof(struct endpoint_address, node_name) },
 	{ "targetRef", FIELD_MESSAGE, .message = &target_message },
 	{ 0 },
@@ -110,7 +113,8 @@ static void decode_not_ready(struct decoder *d, const struct node *value, void *
 static const struct field subset_fields[] = {
 	{ "addresses", FIELD_CUSTOM, .decode = decode_ready },
 	{ "notReadyAddresses", FIELD_CUSTOM, .decode = decode_not_ready },
-	{ "ports", FIELD_LIST, .offset = offsetof(struct endpoint_set, ports), .message = &port_message },
+	{ "ports", FIELD_LIST, .offset = offsetof(struct endpoint_set, ports),
+	  .message = &port_message },
 	{ 0 },
 };
 
@@ -130,8 +134,10 @@ static void finish_endpoints(struct decoder *d, const struct node *self_node, vo
 }
 
 static const struct field endpoints_fields[] = {
-	{ "metadata", FIELD_MESSAGE, .required = true, .offset = offsetof(struct object, meta), .message = &schema_meta },
-	{ "subsets", FIELD_LIST, .offset = offsetof(struct object, endpoints.sets), .message = &subset_message },
+	{ "metadata", FIELD_MESSAGE, .required = true, .offset = offsetof(struct object, meta),
+	  .message = &schema_meta },
+	{ "subsets", FIELD_LIST, .offset = offsetof(struct object, endpoints.sets),
+	  .message = &subset_message },
 	{ 0 },
 };
 
@@ -144,7 +150,8 @@ const struct message schema_endpoints = {
 
 /* ---- EndpointSlice ---- */
 
-/* Kubernetes' rules for what is left out: not known to be unready is ready, and serving follows ready. */
+/* Kubernetes' rules for what is left out: not known to be unready is ready, and serving follows
+ * ready. */
 struct conditions {
 	bool ready, serving, terminating;
 	bool serving_given;
@@ -152,12 +159,14 @@ struct conditions {
 
 static const struct field conditions_fields[] = {
 	{ "ready", FIELD_BOOL, .offset = offsetof(struct conditions, ready) },
-	{ "serving", FIELD_BOOL, .offset = offsetof(struct conditions, serving), .given_at = AT(struct conditions, serving_given) },
+	{ "serving", FIELD_BOOL, .offset = offsetof(struct conditions, serving),
+	  .given_at = AT(struct conditions, serving_given) },
 	{ "terminating", FIELD_BOOL, .offset = offsetof(struct conditions, terminating) },
 	{ 0 },
 };
 
-static const struct message conditions_message = { .what = "conditions (a map)", .fields = conditions_fields };
+static const struct message conditions_message = { .what = "conditions (a map)",
+						   .fields = conditions_fields };
 
 static void decode_conditions(struct decoder *d, const struct node *value, void *target)
 {
@@ -171,7 +180,8 @@ static void decode_conditions(struct decoder *d, const struct node *value, void 
 }
 
 static const struct field slice_endpoint_fields[] = {
-	{ "addresses", FIELD_STRINGS, .required = true, .offset = offsetof(struct endpoint_address, ips) },
+	{ "addresses", FIELD_STRINGS, .required = true,
+	  .offset = offsetof(struct endpoint_address, ips) },
 	{ "conditions", FIELD_CUSTOM, .decode = decode_conditions },
 	{ "nodeName", FIELD_STRING, .offset = offsetof(struct endpoint_address, node_name) },
 	{ "targetRef", FIELD_MESSAGE, .message = &target_message },
@@ -199,7 +209,8 @@ static void decode_slice_endpoints(struct decoder *d, const struct node *value, 
 	struct endpoint_set *set = only_set(d, target);
 	void *items = NULL;
 
-	if (set && decode_list(d, value, &slice_endpoint_message, &items, &set->addresses.count, false))
+	if (set &&
+	    decode_list(d, value, &slice_endpoint_message, &items, &set->addresses.count, false))
 		set->addresses.items = items;
 }
 
@@ -221,10 +232,13 @@ static bool is_fqdn_slice(const struct node *slice)
 
 static void check_address(struct decoder *d, const struct strs *ips, size_t endpoint)
 {
-	struct path list = { .up = d->path, .name = "endpoints" }, element = { .up = &list, .index = endpoint };
+	struct path list = { .up = d->path, .name = "endpoints" },
+		    element = { .up = &list, .index = endpoint };
 
 	for (size_t i = 0; i < ips->count; i++) {
-		struct node at = { .line = (uint32_t)ips->at[i].line, .col = (uint32_t)ips->at[i].col, .quoted = true };
+		struct node at = { .line = (uint32_t)ips->at[i].line,
+				   .col = (uint32_t)ips->at[i].col,
+				   .quoted = true };
 		struct path addresses = { .up = &element, .name = "addresses" };
 
 		if (valid_ip(ips->items[i], NULL))
@@ -246,7 +260,8 @@ static void finish_slice(struct decoder *d, const struct node *self_node, void *
 		if (!strcmp(o->meta.labels.items[i].key, "kubernetes.io/service-name"))
 			o->endpoints.service = o->meta.labels.items[i].value;
 	for (size_t i = 0; set && i < set->addresses.count; i++) {
-		/* Names are not addresses: such a slice has no endpoints that a packet could be sent to. */
+		/* Names are not addresses: such a slice has no endpoints that a packet could be
+		 * sent to. */
 		if (names)
 			set->addresses.items[i].ips.count = 0;
 		check_address(d, &set->addresses.items[i].ips, i);
@@ -254,9 +269,12 @@ static void finish_slice(struct decoder *d, const struct node *self_node, void *
 }
 
 static const struct field slice_fields[] = {
-	{ "metadata", FIELD_MESSAGE, .required = true, .offset = offsetof(struct object, meta), .message = &schema_meta },
-	{ "endpoints", FIELD_CUSTOM, .offset = offsetof(struct object, endpoints), .decode = decode_slice_endpoints },
-	{ "ports", FIELD_CUSTOM, .offset = offsetof(struct object, endpoints), .decode = decode_slice_ports },
+	{ "metadata", FIELD_MESSAGE, .required = true, .offset = offsetof(struct object, meta),
+	  .message = &schema_meta },
+	{ "endpoints", FIELD_CUSTOM, .offset = offsetof(struct object, endpoints),
+	  .decode = decode_slice_endpoints },
+	{ "ports", FIELD_CUSTOM, .offset = offsetof(struct object, endpoints),
+	  .decode = decode_slice_ports },
 	{ 0 },
 };
 

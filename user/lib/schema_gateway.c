@@ -22,7 +22,8 @@ static void decode_protocol(struct decoder *d, const struct node *value, void *t
 			*(const char **)target = protocols[i];
 			return;
 		}
-	decode_expected(d, value, NULL, "one of HTTP, HTTP2, GRPC, GRPC-WEB, HTTPS, TLS, TCP, MONGO, REDIS, MYSQL");
+	decode_expected(d, value, NULL,
+			"one of HTTP, HTTP2, GRPC, GRPC-WEB, HTTPS, TLS, TCP, MONGO, REDIS, MYSQL");
 }
 
 static void check_port_name(struct decoder *d, const struct node *value, const void *string)
@@ -32,10 +33,13 @@ static void check_port_name(struct decoder *d, const struct node *value, const v
 }
 
 static const struct field port_fields[] = {
-	{ "number", FIELD_UINT16, .required = true, .offset = offsetof(struct gw_server, port), .min = 1, .max = 65535 },
-	{ "name", FIELD_STRING, .required = true, .offset = offsetof(struct gw_server, port_name), .check = check_port_name },
-	{ "protocol", FIELD_CUSTOM, .required = true, .offset = offsetof(struct gw_server, protocol), .decode = decode_protocol },
-	{ .name = "targetPort", .type = FIELD_REFUSED },
+	{ "number", FIELD_UINT16, .required = true, .offset = offsetof(struct gw_server, port),
+	  .min = 1, .max = 65535 },
+	{ "name", FIELD_STRING, .required = true, .offset = offsetof(struct gw_server, port_name),
+	  .check = check_port_name },
+	{ "protocol", FIELD_CUSTOM, .required = true,
+	  .offset = offsetof(struct gw_server, protocol), .decode = decode_protocol },
+	{ .name = "targetPort", .type = FIELD_REFUSED, .refused = REFUSED_TARGET_PORT },
 	{ 0 },
 };
 
@@ -45,23 +49,25 @@ static const struct message port_message = { .what = "a port (a map)", .fields =
 
 static void check_mode(struct decoder *d, const struct node *value, const void *string)
 {
-	static const char *const refused[] = { "SIMPLE", "MUTUAL", "OPTIONAL_MUTUAL", "ISTIO_MUTUAL",
-					       "AUTO_PASSTHROUGH" };
+	static const char *const refused[] = { "SIMPLE", "MUTUAL", "OPTIONAL_MUTUAL",
+					       "ISTIO_MUTUAL", "AUTO_PASSTHROUGH" };
 	const char *mode = *(const char *const *)string;
 
 	if (!strcmp(mode, "PASSTHROUGH"))
 		return;
 	for (size_t i = 0; i < sizeof(refused) / sizeof(*refused); i++)
 		if (!strcmp(mode, refused[i])) {
-			decode_error(d, value, NULL, "weft does not carry out tls with the mode %s", mode);
+			decode_refuse_value(d, value, REFUSED_GATEWAY_TLS);
 			return;
 		}
 	decode_expected(d, value, NULL, "PASSTHROUGH");
 }
 
 static const struct field tls_fields[] = {
-	{ "mode", FIELD_STRING, .offset = offsetof(struct gw_server, tls_mode), .check = check_mode },
-	{ "httpsRedirect", FIELD_BOOL, .offset = offsetof(struct gw_server, https_redirect), .pos_at = AT(struct gw_server, https_redirect_pos) },
+	{ "mode", FIELD_STRING, .offset = offsetof(struct gw_server, tls_mode),
+	  .check = check_mode },
+	{ "httpsRedirect", FIELD_BOOL, .offset = offsetof(struct gw_server, https_redirect),
+	  .pos_at = AT(struct gw_server, https_redirect_pos) },
 	/* None of these means anything where TLS is passed through. */
 	{ .name = "serverCertificate", .type = FIELD_IGNORED },
 	{ .name = "privateKey", .type = FIELD_IGNORED },
@@ -128,7 +134,7 @@ static void check_bind(struct decoder *d, const struct node *value, const void *
 	const char *bind = *(const char *const *)target;
 
 	if (!strncmp(bind, "unix://", 7))
-		decode_error(d, value, NULL, "weft does not carry out bind with a Unix socket");
+		decode_refuse_value(d, value, REFUSED_UNIX_BIND);
 	else if (*bind)
 		validate_ip(d, value, target);
 }
@@ -160,27 +166,29 @@ static void check_server(struct decoder *d, const struct node *self_node, const 
 
 	if (is_tls(server)) {
 		if (!tls)
-			decode_error(d, self_node, "tls", "required for the protocol %s, but not given",
+			decode_error(d, self_node, "tls",
+				     "required for the protocol %s, but not given",
 				     server->protocol);
 		else if (server->https_redirect)
 			decode_warn(d, decode_at(d, self_node, "tls"), "tls.httpsRedirect",
 				    "has no meaning for the protocol %s", server->protocol);
 	} else if (tls && !is_http(server)) {
-		decode_error(d, decode_at(d, self_node, "tls"), "tls", "expected no tls for the protocol %s",
-			     server->protocol);
+		decode_error(d, decode_at(d, self_node, "tls"), "tls",
+			     "expected no tls for the protocol %s", server->protocol);
 	} else if (tls && has_certificates(d, decode_at(d, self_node, "tls"))) {
-		decode_error(d, decode_at(d, self_node, "tls"), "tls", "expected only httpsRedirect for the protocol %s",
-			     server->protocol);
+		decode_error(d, decode_at(d, self_node, "tls"), "tls",
+			     "expected only httpsRedirect for the protocol %s", server->protocol);
 	}
 }
 
 static const struct field server_fields[] = {
 	{ "port", FIELD_MESSAGE, .required = true, .message = &port_message },
-	{ "hosts", FIELD_STRINGS, .required = true, .offset = offsetof(struct gw_server, hosts), .check = check_hosts },
+	{ "hosts", FIELD_STRINGS, .required = true, .offset = offsetof(struct gw_server, hosts),
+	  .check = check_hosts },
 	{ "tls", FIELD_MESSAGE, .message = &tls_message },
 	{ "bind", FIELD_STRING, .offset = offsetof(struct gw_server, bind), .check = check_bind },
 	{ "name", FIELD_STRING, .offset = offsetof(struct gw_server, name) },
-	{ .name = "defaultEndpoint", .type = FIELD_REFUSED },
+	{ .name = "defaultEndpoint", .type = FIELD_REFUSED, .refused = REFUSED_DEFAULT_ENDPOINT },
 	{ 0 },
 };
 
@@ -196,25 +204,30 @@ static const struct message server_message = {
 
 static void check_servers(struct decoder *d, const struct node *value, const void *target)
 {
-	const struct gateway *gateway = (const void *)((const char *)target - offsetof(struct gateway, servers));
+	const struct gateway *gateway =
+		(const void *)((const char *)target - offsetof(struct gateway, servers));
 	char name[48];
 
 	if (!gateway->servers.count)
 		decode_error(d, value, NULL, "expected at least one server, not an empty list");
 	for (size_t i = 0; i < gateway->servers.count; i++)
 		for (size_t j = 0; j < i; j++)
-			if (!strcmp(gateway->servers.items[i].port_name, gateway->servers.items[j].port_name)) {
+			if (!strcmp(gateway->servers.items[i].port_name,
+				    gateway->servers.items[j].port_name)) {
 				snprintf(name, sizeof(name), "[%zu].port.name", i);
 				decode_error(d, validate_nth(value, i), name,
-					     "expected a name that no other server has, not \"%.64s\" again",
+					     "expected a name that no other server has, not "
+					     "\"%.64s\" again",
 					     gateway->servers.items[i].port_name);
 				break;
 			}
 }
 
 static const struct field spec_fields[] = {
-	{ "servers", FIELD_LIST, .required = true, .offset = offsetof(struct gateway, servers), .message = &server_message, .check = check_servers },
-	{ "selector", FIELD_KVS, .offset = offsetof(struct gateway, selector), .check = validate_labels },
+	{ "servers", FIELD_LIST, .required = true, .offset = offsetof(struct gateway, servers),
+	  .message = &server_message, .check = check_servers },
+	{ "selector", FIELD_KVS, .offset = offsetof(struct gateway, selector),
+	  .check = validate_labels },
 	{ 0 },
 };
 
@@ -227,8 +240,10 @@ static const struct message spec_message = {
 static const struct field gateway_fields[] = {
 	{ .name = "apiVersion", .type = FIELD_IGNORED },
 	{ .name = "kind", .type = FIELD_IGNORED },
-	{ "metadata", FIELD_MESSAGE, .required = true, .offset = offsetof(struct object, meta), .message = &schema_meta },
-	{ "spec", FIELD_MESSAGE, .required = true, .offset = offsetof(struct object, gateway), .message = &spec_message },
+	{ "metadata", FIELD_MESSAGE, .required = true, .offset = offsetof(struct object, meta),
+	  .message = &schema_meta },
+	{ "spec", FIELD_MESSAGE, .required = true, .offset = offsetof(struct object, gateway),
+	  .message = &spec_message },
 	{ .name = "status", .type = FIELD_IGNORED },
 	{ 0 },
 };

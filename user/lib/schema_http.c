@@ -11,8 +11,10 @@
 /* ---- delegate ---- */
 
 static const struct field delegate_fields[] = {
-	{ "name", FIELD_STRING, .required = true, .offset = offsetof(struct http_delegate, name), .check = validate_object_name },
-	{ "namespace", FIELD_STRING, .offset = offsetof(struct http_delegate, namespace), .check = validate_namespace },
+	{ "name", FIELD_STRING, .required = true, .offset = offsetof(struct http_delegate, name),
+	  .check = validate_object_name },
+	{ "namespace", FIELD_STRING, .offset = offsetof(struct http_delegate, namespace),
+	  .check = validate_namespace },
 	{ 0 },
 };
 
@@ -26,9 +28,13 @@ static const struct message delegate_message = {
 /* ---- route ---- */
 
 static const struct field destination_fields[] = {
-	{ "destination", FIELD_MESSAGE, .required = true, .offset = offsetof(struct http_route_destination, destination), .message = &schema_destination },
-	{ "weight", FIELD_INT32, .offset = offsetof(struct http_route_destination, weight), .given_at = AT(struct http_route_destination, weight_given), .max = INT32_MAX },
-	{ "headers", FIELD_MESSAGE, .offset = offsetof(struct http_route_destination, headers), .message = &schema_http_headers },
+	{ "destination", FIELD_MESSAGE, .required = true,
+	  .offset = offsetof(struct http_route_destination, destination),
+	  .message = &schema_destination },
+	{ "weight", FIELD_INT32, .offset = offsetof(struct http_route_destination, weight),
+	  .given_at = AT(struct http_route_destination, weight_given), .max = INT32_MAX },
+	{ "headers", FIELD_MESSAGE, .offset = offsetof(struct http_route_destination, headers),
+	  .message = &schema_http_headers },
 	{ 0 },
 };
 
@@ -55,7 +61,8 @@ static void decode_mirror(struct decoder *d, const struct node *value, void *tar
 	route->mirrors.count = 1;
 }
 
-/* mirrorPercentage and the older mirrorPercent are read once the mirror is known; only their form is checked here. */
+/* mirrorPercentage and the older mirrorPercent are read once the mirror is known; only their form
+ * is checked here. */
 static void decode_mirror_percentage(struct decoder *d, const struct node *value, void *target)
 {
 	double percent = 0;
@@ -63,7 +70,8 @@ static void decode_mirror_percentage(struct decoder *d, const struct node *value
 	(void)target;
 	decode_message(d, &schema_http_percentage, value, &percent);
 	if (percent < 0 || percent > 100)
-		decode_expected(d, decode_at(d, value, "value"), "value", "a percentage from 0 to 100");
+		decode_expected(d, decode_at(d, value, "value"), "value",
+				"a percentage from 0 to 100");
 }
 
 static void decode_mirror_percent(struct decoder *d, const struct node *value, void *target)
@@ -75,8 +83,10 @@ static void decode_mirror_percent(struct decoder *d, const struct node *value, v
 }
 
 static const struct field mirror_fields[] = {
-	{ "destination", FIELD_MESSAGE, .required = true, .offset = offsetof(struct http_mirror, destination), .message = &schema_destination },
-	{ "percentage", FIELD_MESSAGE, .offset = offsetof(struct http_mirror, percent), .message = &schema_http_percentage },
+	{ "destination", FIELD_MESSAGE, .required = true,
+	  .offset = offsetof(struct http_mirror, destination), .message = &schema_destination },
+	{ "percentage", FIELD_MESSAGE, .offset = offsetof(struct http_mirror, percent),
+	  .message = &schema_http_percentage },
 	{ 0 },
 };
 
@@ -92,7 +102,8 @@ static void finish_mirror(struct decoder *d, const struct node *self_node, void 
 {
 	struct http_mirror *mirror = self;
 
-	if (decode_given(d, self_node, "percentage") && !decode_given(d, decode_at(d, self_node, "percentage"), "value"))
+	if (decode_given(d, self_node, "percentage") &&
+	    !decode_given(d, decode_at(d, self_node, "percentage"), "value"))
 		mirror->percent = 0;
 }
 
@@ -101,8 +112,8 @@ static void check_mirror(struct decoder *d, const struct node *self_node, const 
 	const struct http_mirror *mirror = self;
 
 	if (mirror->percent < 0 || mirror->percent > 100)
-		decode_expected(d, decode_at(d, decode_at(d, self_node, "percentage"), "value"), "percentage.value",
-				"a percentage from 0 to 100");
+		decode_expected(d, decode_at(d, decode_at(d, self_node, "percentage"), "value"),
+				"percentage.value", "a percentage from 0 to 100");
 }
 
 static const struct message mirror_message = {
@@ -119,21 +130,32 @@ static const struct message mirror_message = {
 
 static const struct field route_fields[] = {
 	{ "name", FIELD_STRING, .offset = offsetof(struct http_route, name) },
-	{ "match", FIELD_LIST, .offset = offsetof(struct http_route, match), .message = &schema_http_match },
-	{ "route", FIELD_LIST, .offset = offsetof(struct http_route, route), .message = &destination_message },
-	{ "redirect", FIELD_POINTER, .offset = offsetof(struct http_route, redirect), .message = &schema_http_redirect },
-	{ "directResponse", FIELD_POINTER, .offset = offsetof(struct http_route, direct_response), .message = &schema_http_direct_response },
-	{ "delegate", FIELD_POINTER, .offset = offsetof(struct http_route, delegate), .message = &delegate_message },
-	{ "rewrite", FIELD_POINTER, .offset = offsetof(struct http_route, rewrite), .message = &schema_http_rewrite },
+	{ "match", FIELD_LIST, .offset = offsetof(struct http_route, match),
+	  .message = &schema_http_match },
+	{ "route", FIELD_LIST, .offset = offsetof(struct http_route, route),
+	  .message = &destination_message },
+	{ "redirect", FIELD_POINTER, .offset = offsetof(struct http_route, redirect),
+	  .message = &schema_http_redirect },
+	{ "directResponse", FIELD_POINTER, .offset = offsetof(struct http_route, direct_response),
+	  .message = &schema_http_direct_response },
+	{ "delegate", FIELD_POINTER, .offset = offsetof(struct http_route, delegate),
+	  .message = &delegate_message },
+	{ "rewrite", FIELD_POINTER, .offset = offsetof(struct http_route, rewrite),
+	  .message = &schema_http_rewrite },
 	{ "timeout", FIELD_DURATION, .offset = offsetof(struct http_route, timeout), .min = 1 },
-	{ "retries", FIELD_POINTER, .offset = offsetof(struct http_route, retries), .message = &schema_http_retries },
-	{ "fault", FIELD_POINTER, .offset = offsetof(struct http_route, fault), .message = &schema_http_fault },
+	{ "retries", FIELD_POINTER, .offset = offsetof(struct http_route, retries),
+	  .message = &schema_http_retries },
+	{ "fault", FIELD_POINTER, .offset = offsetof(struct http_route, fault),
+	  .message = &schema_http_fault },
 	{ "mirror", FIELD_CUSTOM, .decode = decode_mirror },
 	{ "mirrorPercent", FIELD_CUSTOM, .decode = decode_mirror_percent },
 	{ "mirrorPercentage", FIELD_CUSTOM, .decode = decode_mirror_percentage },
-	{ "mirrors", FIELD_LIST, .offset = offsetof(struct http_route, mirrors), .message = &mirror_message },
-	{ "corsPolicy", FIELD_POINTER, .offset = offsetof(struct http_route, cors), .message = &schema_http_cors },
-	{ "headers", FIELD_MESSAGE, .offset = offsetof(struct http_route, headers), .message = &schema_http_headers },
+	{ "mirrors", FIELD_LIST, .offset = offsetof(struct http_route, mirrors),
+	  .message = &mirror_message },
+	{ "corsPolicy", FIELD_POINTER, .offset = offsetof(struct http_route, cors),
+	  .message = &schema_http_cors },
+	{ "headers", FIELD_MESSAGE, .offset = offsetof(struct http_route, headers),
+	  .message = &schema_http_headers },
 	{ 0 },
 };
 
@@ -154,7 +176,9 @@ static void finish_route(struct decoder *d, const struct node *self_node, void *
 	if (decode_given(d, self_node, "mirrorPercentage")) {
 		value = decode_at(d, self_node, "mirrorPercentage");
 		route->mirrors.items->percent =
-			decode_given(d, value, "value") ? strtod(node_text(decode_at(d, value, "value")) ?: "", NULL) : 0;
+			decode_given(d, value, "value")
+				? strtod(node_text(decode_at(d, value, "value")) ?: "", NULL)
+				: 0;
 	} else if (decode_given(d, self_node, "mirrorPercent")) {
 		route->mirrors.items->percent =
 			strtod(node_text(decode_at(d, self_node, "mirrorPercent")) ?: "", NULL);
@@ -168,8 +192,8 @@ static void check_alone(struct decoder *d, const struct node *node, const char *
 
 	for (size_t i = 0; i < 3; i++)
 		if (decode_given(d, node, others[i]))
-			decode_error(d, decode_at(d, node, others[i]), others[i], "expected no %s beside %s", others[i],
-				     action);
+			decode_error(d, decode_at(d, node, others[i]), others[i],
+				     "expected no %s beside %s", others[i], action);
 }
 
 static void check_action(struct decoder *d, const struct node *node, const struct http_route *route)
@@ -191,19 +215,23 @@ static void check_action(struct decoder *d, const struct node *node, const struc
 		decode_error(d, decode_at(d, node, "directResponse"), "directResponse",
 			     "expected no directResponse beside redirect");
 	if (!route->redirect && !route->direct_response && !route->route.count)
-		decode_error(d, node, NULL, "expected one of route, redirect, directResponse and delegate");
+		decode_error(d, node, NULL,
+			     "expected one of route, redirect, directResponse and delegate");
 }
 
-static void check_weights(struct decoder *d, const struct node *node, const struct http_route *route)
+static void check_weights(struct decoder *d, const struct node *node,
+			  const struct http_route *route)
 {
 	int64_t sum = 0;
 
 	for (size_t i = 0; i < route->route.count; i++)
 		sum += route->route.items[i].weight;
 	if (route->route.count > 1 && !sum)
-		decode_error(d, decode_at(d, node, "route"), "route", "expected weights that add up to more than 0");
+		decode_error(d, decode_at(d, node, "route"), "route",
+			     "expected weights that add up to more than 0");
 	if (sum > UINT32_MAX)
-		decode_error(d, decode_at(d, node, "route"), "route", "expected weights that add up to less than 2^32");
+		decode_error(d, decode_at(d, node, "route"), "route",
+			     "expected weights that add up to less than 2^32");
 }
 
 static bool is_authority(const char *header)
@@ -220,9 +248,11 @@ static size_t authorities(const struct kvs *kvs)
 	return n;
 }
 
-static void check_authority(struct decoder *d, const struct node *node, const struct http_route *route)
+static void check_authority(struct decoder *d, const struct node *node,
+			    const struct http_route *route)
 {
-	size_t n = authorities(&route->headers.request.set) + authorities(&route->headers.request.add);
+	size_t n =
+		authorities(&route->headers.request.set) + authorities(&route->headers.request.add);
 
 	if (route->rewrite && route->rewrite->authority && *route->rewrite->authority)
 		n++;
@@ -247,7 +277,8 @@ static void check_http_route(struct decoder *d, const struct node *self_node, co
 	check_weights(d, self_node, route);
 	check_authority(d, self_node, route);
 	if (decode_given(d, self_node, "mirror") && decode_given(d, self_node, "mirrors"))
-		decode_error(d, decode_at(d, self_node, "mirrors"), "mirrors", "expected no mirrors beside mirror");
+		decode_error(d, decode_at(d, self_node, "mirrors"), "mirrors",
+			     "expected no mirrors beside mirror");
 	if (route->redirect && route->redirect->prefix_rewrite && !any_prefix(route))
 		decode_error(d, decode_at(d, self_node, "redirect"), "redirect.prefixRewrite",
 			     "expected a match on a uri prefix, which it replaces");

@@ -27,7 +27,8 @@ static const char *name_problem(const char *name, bool authority)
 	return NULL;
 }
 
-static void check_values(struct decoder *d, const struct node *value, const struct kvs *kvs, bool authority)
+static void check_values(struct decoder *d, const struct node *value, const struct kvs *kvs,
+			 bool authority)
 {
 	const struct node *k = node_target(value)->child;
 
@@ -70,25 +71,35 @@ static void check_removed(struct decoder *d, const struct node *value, const voi
 }
 
 static const struct field request_fields[] = {
-	{ "set", FIELD_KVS, .offset = offsetof(struct header_operations, set), .check = check_request_values },
-	{ "add", FIELD_KVS, .offset = offsetof(struct header_operations, add), .check = check_request_values },
-	{ "remove", FIELD_STRINGS, .offset = offsetof(struct header_operations, remove), .check = check_removed },
+	{ "set", FIELD_KVS, .offset = offsetof(struct header_operations, set),
+	  .check = check_request_values },
+	{ "add", FIELD_KVS, .offset = offsetof(struct header_operations, add),
+	  .check = check_request_values },
+	{ "remove", FIELD_STRINGS, .offset = offsetof(struct header_operations, remove),
+	  .check = check_removed },
 	{ 0 },
 };
 
 static const struct field response_fields[] = {
-	{ "set", FIELD_KVS, .offset = offsetof(struct header_operations, set), .check = check_response_values },
-	{ "add", FIELD_KVS, .offset = offsetof(struct header_operations, add), .check = check_response_values },
-	{ "remove", FIELD_STRINGS, .offset = offsetof(struct header_operations, remove), .check = check_removed },
+	{ "set", FIELD_KVS, .offset = offsetof(struct header_operations, set),
+	  .check = check_response_values },
+	{ "add", FIELD_KVS, .offset = offsetof(struct header_operations, add),
+	  .check = check_response_values },
+	{ "remove", FIELD_STRINGS, .offset = offsetof(struct header_operations, remove),
+	  .check = check_removed },
 	{ 0 },
 };
 
-static const struct message request_message = { .what = "a map with set, add and remove", .fields = request_fields };
-static const struct message response_message = { .what = "a map with set, add and remove", .fields = response_fields };
+static const struct message request_message = { .what = "a map with set, add and remove",
+						.fields = request_fields };
+static const struct message response_message = { .what = "a map with set, add and remove",
+						 .fields = response_fields };
 
 static const struct field headers_fields[] = {
-	{ "request", FIELD_MESSAGE, .offset = offsetof(struct http_headers, request), .message = &request_message },
-	{ "response", FIELD_MESSAGE, .offset = offsetof(struct http_headers, response), .message = &response_message },
+	{ "request", FIELD_MESSAGE, .offset = offsetof(struct http_headers, request),
+	  .message = &request_message },
+	{ "response", FIELD_MESSAGE, .offset = offsetof(struct http_headers, response),
+	  .message = &response_message },
 	{ 0 },
 };
 
@@ -102,7 +113,8 @@ const struct message schema_http_headers = {
 
 static const struct field regex_rewrite_fields[] = {
 	{ "match", FIELD_STRING, .required = true, .offset = offsetof(struct http_rewrite, regex) },
-	{ "rewrite", FIELD_STRING, .required = true, .offset = offsetof(struct http_rewrite, regex_rewrite) },
+	{ "rewrite", FIELD_STRING, .required = true,
+	  .offset = offsetof(struct http_rewrite, regex_rewrite) },
 	{ 0 },
 };
 
@@ -113,7 +125,8 @@ static void check_regex_rewrite(struct decoder *d, const struct node *self_node,
 
 	if (problem)
 		decode_error(d, decode_at(d, self_node, "match"), "match",
-			     "expected a regular expression (RE2), not \"%.64s\": %s", rewrite->regex, problem);
+			     "expected a regular expression (RE2), not \"%.64s\": %s",
+			     rewrite->regex, problem);
 	if (!*rewrite->regex_rewrite)
 		decode_expected(d, decode_at(d, self_node, "rewrite"), "rewrite", "a replacement");
 }
@@ -141,7 +154,8 @@ static void check_rewrite(struct decoder *d, const struct node *self_node, const
 	const struct http_rewrite *rewrite = self;
 
 	if (!filled(rewrite->uri) && !filled(rewrite->authority) && !rewrite->regex)
-		decode_error(d, self_node, NULL, "expected at least one of uri, uriRegexRewrite and authority");
+		decode_error(d, self_node, NULL,
+			     "expected at least one of uri, uriRegexRewrite and authority");
 	if (filled(rewrite->uri) && rewrite->regex)
 		decode_error(d, decode_at(d, self_node, "uriRegexRewrite"), "uriRegexRewrite",
 			     "expected one of uri and uriRegexRewrite, not both");
@@ -171,7 +185,7 @@ static void check_code(struct decoder *d, const struct node *value, const void *
 		if (*(const int32_t *)target == codes[i])
 			return;
 	if (*(const int32_t *)target >= 300 && *(const int32_t *)target <= 399)
-		decode_error(d, value, NULL, "weft does not carry out redirectCode %d", *(const int32_t *)target);
+		decode_refuse_value(d, value, REFUSED_REDIRECT_CODE);
 	else
 		decode_expected(d, value, NULL, "one of 301, 302, 303, 307, 308");
 }
@@ -182,8 +196,10 @@ static const struct field redirect_fields[] = {
 	{ "authority", FIELD_STRING, .offset = offsetof(struct http_redirect, authority) },
 	{ "scheme", FIELD_STRING, .offset = offsetof(struct http_redirect, scheme) },
 	{ "port", FIELD_UINT16, .offset = offsetof(struct http_redirect, port), .max = 65535 },
-	{ "derivePort", FIELD_ENUM, .offset = offsetof(struct http_redirect, derive_port), .words = derive_words },
-	{ "redirectCode", FIELD_INT32, .offset = offsetof(struct http_redirect, code), .max = 599, .check = check_code },
+	{ "derivePort", FIELD_ENUM, .offset = offsetof(struct http_redirect, derive_port),
+	  .words = derive_words },
+	{ "redirectCode", FIELD_INT32, .offset = offsetof(struct http_redirect, code), .max = 599,
+	  .check = check_code },
 	{ 0 },
 };
 
@@ -203,9 +219,10 @@ static void check_redirect(struct decoder *d, const struct node *self_node, cons
 {
 	const struct http_redirect *r = self;
 
-	if (!filled(r->uri) && !r->prefix_rewrite && !filled(r->authority) && !filled(r->scheme) && !r->port &&
-	    !r->derive_port)
-		decode_error(d, self_node, NULL, "expected at least one of uri, authority, scheme and port");
+	if (!filled(r->uri) && !r->prefix_rewrite && !filled(r->authority) && !filled(r->scheme) &&
+	    !r->port && !r->derive_port)
+		decode_error(d, self_node, NULL,
+			     "expected at least one of uri, authority, scheme and port");
 	if (filled(r->uri) && r->prefix_rewrite)
 		decode_error(d, decode_at(d, self_node, "prefixRewrite"), "prefixRewrite",
 			     "expected one of uri and prefixRewrite, not both");
@@ -229,13 +246,15 @@ const struct message schema_http_redirect = {
 
 static int base64_digit(char c)
 {
-	static const char digits[] = "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789+/";
+	static const char digits[] =
+		"ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789+/";
 	const char *p = c ? strchr(digits, c == '-' ? '+' : c == '_' ? '/' : c) : NULL;
 
 	return p ? (int)(p - digits) : -1;
 }
 
-/* Standard and URL-safe alphabets, padded or not. `out` has room for as much as `s` has. False if it is not base64. */
+/* Standard and URL-safe alphabets, padded or not. `out` has room for as much as `s` has. False if
+ * it is not base64. */
 static bool decode_base64(const char *s, char *out, size_t *len)
 {
 	unsigned bits = 0, value = 0;
@@ -295,7 +314,8 @@ static void check_body(struct decoder *d, const struct node *self_node, const vo
 	if (decode_given(d, self_node, "string") && decode_given(d, self_node, "bytes"))
 		decode_error(d, self_node, NULL, "expected one of string and bytes, not both");
 	if (response->body_len > BODY_MAX)
-		decode_error(d, self_node, NULL, "expected at most %d bytes, not %zu", BODY_MAX, response->body_len);
+		decode_error(d, self_node, NULL, "expected at most %d bytes, not %zu", BODY_MAX,
+			     response->body_len);
 }
 
 static const struct message body_message = {
@@ -305,7 +325,8 @@ static const struct message body_message = {
 };
 
 static const struct field direct_response_fields[] = {
-	{ "status", FIELD_INT32, .required = true, .offset = offsetof(struct http_direct_response, status), .min = 200, .max = 600 },
+	{ "status", FIELD_INT32, .required = true,
+	  .offset = offsetof(struct http_direct_response, status), .min = 200, .max = 600 },
 	{ "body", FIELD_MESSAGE, .message = &body_message },
 	{ 0 },
 };

@@ -26,7 +26,8 @@ static void check_percentage(struct decoder *d, const struct node *value, const 
 	double percent = *(const double *)target;
 
 	if (percent != 0 && (percent < 0.0001 || percent > 100))
-		decode_expected(d, decode_at(d, value, "value"), "value", "0, or a percentage from 0.0001 to 100");
+		decode_expected(d, decode_at(d, value, "value"), "value",
+				"0, or a percentage from 0.0001 to 100");
 }
 
 /* The older `percent` is a plain number, and counts where `percentage` is not given. */
@@ -43,16 +44,11 @@ static void use_old_percent(struct decoder *d, const struct node *node, double *
 
 /* ---- fault ---- */
 
-static void refuse_exponential(struct decoder *d, const struct node *value, void *target)
-{
-	(void)target;
-	decode_error(d, value, NULL, "weft does not carry out exponentialDelay");
-}
-
 static const struct field delay_fields[] = {
 	{ "fixedDelay", FIELD_DURATION, .offset = offsetof(struct http_delay, fixed), .min = 1 },
-	{ "exponentialDelay", FIELD_CUSTOM, .decode = refuse_exponential },
-	{ "percentage", FIELD_MESSAGE, .offset = offsetof(struct http_delay, percent), .message = &schema_http_percentage, .check = check_percentage },
+	{ .name = "exponentialDelay", .type = FIELD_REFUSED, .refused = REFUSED_EXPONENTIAL_DELAY },
+	{ "percentage", FIELD_MESSAGE, .offset = offsetof(struct http_delay, percent),
+	  .message = &schema_http_percentage, .check = check_percentage },
 	{ .name = "percent", .type = FIELD_IGNORED }, /* read by finish_delay() */
 	{ 0 },
 };
@@ -92,10 +88,23 @@ static const struct message delay_message = {
 static void check_grpc_status(struct decoder *d, const struct node *value, const void *string)
 {
 	static const char *const codes[] = {
-		"OK",		     "CANCELLED",	"UNKNOWN",	   "INVALID_ARGUMENT", "DEADLINE_EXCEEDED",
-		"NOT_FOUND",	     "ALREADY_EXISTS",	"PERMISSION_DENIED", "RESOURCE_EXHAUSTED",
-		"FAILED_PRECONDITION", "ABORTED",	"OUT_OF_RANGE",	   "UNIMPLEMENTED",    "INTERNAL",
-		"UNAVAILABLE",	     "DATA_LOSS",	"UNAUTHENTICATED",
+		"OK",
+		"CANCELLED",
+		"UNKNOWN",
+		"INVALID_ARGUMENT",
+		"DEADLINE_EXCEEDED",
+		"NOT_FOUND",
+		"ALREADY_EXISTS",
+		"PERMISSION_DENIED",
+		"RESOURCE_EXHAUSTED",
+		"FAILED_PRECONDITION",
+		"ABORTED",
+		"OUT_OF_RANGE",
+		"UNIMPLEMENTED",
+		"INTERNAL",
+		"UNAVAILABLE",
+		"DATA_LOSS",
+		"UNAUTHENTICATED",
 	};
 
 	for (size_t i = 0; i < sizeof(codes) / sizeof(*codes); i++)
@@ -105,10 +114,13 @@ static void check_grpc_status(struct decoder *d, const struct node *value, const
 }
 
 static const struct field abort_fields[] = {
-	{ "httpStatus", FIELD_INT32, .offset = offsetof(struct http_abort, http_status), .min = 200, .max = 600 },
-	{ "grpcStatus", FIELD_STRING, .offset = offsetof(struct http_abort, grpc_status), .check = check_grpc_status },
-	{ .name = "http2Error", .type = FIELD_REFUSED },
-	{ "percentage", FIELD_MESSAGE, .offset = offsetof(struct http_abort, percent), .message = &schema_http_percentage, .check = check_percentage },
+	{ "httpStatus", FIELD_INT32, .offset = offsetof(struct http_abort, http_status), .min = 200,
+	  .max = 600 },
+	{ "grpcStatus", FIELD_STRING, .offset = offsetof(struct http_abort, grpc_status),
+	  .check = check_grpc_status },
+	{ .name = "http2Error", .type = FIELD_REFUSED, .refused = REFUSED_HTTP2_ERROR },
+	{ "percentage", FIELD_MESSAGE, .offset = offsetof(struct http_abort, percent),
+	  .message = &schema_http_percentage, .check = check_percentage },
 	{ .name = "percent", .type = FIELD_IGNORED }, /* read by finish_abort() */
 	{ 0 },
 };
@@ -141,8 +153,10 @@ static const struct message abort_message = {
 };
 
 static const struct field fault_fields[] = {
-	{ "delay", FIELD_POINTER, .offset = offsetof(struct http_fault, delay), .message = &delay_message },
-	{ "abort", FIELD_POINTER, .offset = offsetof(struct http_fault, abort), .message = &abort_message },
+	{ "delay", FIELD_POINTER, .offset = offsetof(struct http_fault, delay),
+	  .message = &delay_message },
+	{ "abort", FIELD_POINTER, .offset = offsetof(struct http_fault, abort),
+	  .message = &abort_message },
 	{ 0 },
 };
 
@@ -170,8 +184,8 @@ static bool known_status(const char *s)
 	static const struct {
 		int first, last;
 	} ranges[] = {
-		{ 100, 103 }, { 200, 208 }, { 226, 226 }, { 300, 305 }, { 307, 308 }, { 400, 418 }, { 421, 426 },
-		{ 428, 429 }, { 431, 431 }, { 451, 451 }, { 500, 508 }, { 510, 511 },
+		{ 100, 103 }, { 200, 208 }, { 226, 226 }, { 300, 305 }, { 307, 308 }, { 400, 418 },
+		{ 421, 426 }, { 428, 429 }, { 431, 431 }, { 451, 451 }, { 500, 508 }, { 510, 511 },
 	};
 	int status = 0;
 
@@ -189,10 +203,21 @@ static bool known_status(const char *s)
 static bool known_condition(const char *s, size_t len)
 {
 	static const char *const conditions[] = {
-		"5xx",		     "gateway-error",	  "reset",		    "reset-before-request",
-		"connect-failure",   "retriable-4xx",	  "refused-stream",	    "retriable-status-codes",
-		"retriable-headers", "envoy-ratelimited", "http3-post-connect-failure",
-		"cancelled",	     "deadline-exceeded", "internal",		    "resource-exhausted",
+		"5xx",
+		"gateway-error",
+		"reset",
+		"reset-before-request",
+		"connect-failure",
+		"retriable-4xx",
+		"refused-stream",
+		"retriable-status-codes",
+		"retriable-headers",
+		"envoy-ratelimited",
+		"http3-post-connect-failure",
+		"cancelled",
+		"deadline-exceeded",
+		"internal",
+		"resource-exhausted",
 		"unavailable",
 	};
 
@@ -211,7 +236,8 @@ static void check_retry_on(struct decoder *d, const struct node *value, const vo
 
 		if (!known_condition(s, len)) {
 			decode_expected(d, value, NULL,
-					"conditions like 5xx, reset, connect-failure or a status, with commas between");
+					"conditions like 5xx, reset, connect-failure or a status, "
+					"with commas between");
 			return;
 		}
 		s += len;
@@ -220,11 +246,18 @@ static void check_retry_on(struct decoder *d, const struct node *value, const vo
 }
 
 static const struct field retries_fields[] = {
-	{ "attempts", FIELD_INT32, .offset = offsetof(struct http_retries, attempts), .max = INT32_MAX },
-	{ "perTryTimeout", FIELD_DURATION, .offset = offsetof(struct http_retries, per_try_timeout), .min = 1 },
-	{ "retryOn", FIELD_STRING, .offset = offsetof(struct http_retries, retry_on), .check = check_retry_on },
-	{ "retryRemoteLocalities", FIELD_BOOL, .offset = offsetof(struct http_retries, remote_localities), .given_at = AT(struct http_retries, remote_localities_given) },
-	{ "retryIgnorePreviousHosts", FIELD_BOOL, .offset = offsetof(struct http_retries, ignore_previous_hosts), .given_at = AT(struct http_retries, ignore_previous_hosts_given) },
+	{ "attempts", FIELD_INT32, .offset = offsetof(struct http_retries, attempts),
+	  .max = INT32_MAX },
+	{ "perTryTimeout", FIELD_DURATION, .offset = offsetof(struct http_retries, per_try_timeout),
+	  .min = 1 },
+	{ "retryOn", FIELD_STRING, .offset = offsetof(struct http_retries, retry_on),
+	  .check = check_retry_on },
+	{ "retryRemoteLocalities", FIELD_BOOL,
+	  .offset = offsetof(struct http_retries, remote_localities),
+	  .given_at = AT(struct http_retries, remote_localities_given) },
+	{ "retryIgnorePreviousHosts", FIELD_BOOL,
+	  .offset = offsetof(struct http_retries, ignore_previous_hosts),
+	  .given_at = AT(struct http_retries, ignore_previous_hosts_given) },
 	{ "backoff", FIELD_DURATION, .offset = offsetof(struct http_retries, backoff), .min = 1 },
 	{ 0 },
 };
@@ -240,9 +273,10 @@ static void check_retries(struct decoder *d, const struct node *self_node, const
 {
 	const struct http_retries *r = self;
 
-	if (!r->attempts && (r->per_try_timeout >= 0 || (r->retry_on && *r->retry_on) || r->remote_localities_given ||
-			     r->backoff >= 0))
-		decode_error(d, self_node, "attempts", "expected more than 0 where retries are described further");
+	if (!r->attempts && (r->per_try_timeout >= 0 || (r->retry_on && *r->retry_on) ||
+			     r->remote_localities_given || r->backoff >= 0))
+		decode_error(d, self_node, "attempts",
+			     "expected more than 0 where retries are described further");
 }
 
 const struct message schema_http_retries = {
@@ -258,8 +292,8 @@ const struct message schema_http_retries = {
 
 static void check_methods(struct decoder *d, const struct node *value, const void *target)
 {
-	static const char *const methods[] = { "GET",	  "HEAD",    "POST",	"PUT",	 "PATCH",
-					       "DELETE",  "CONNECT", "OPTIONS", "TRACE", "*" };
+	static const char *const methods[] = { "GET",	 "HEAD",    "POST",    "PUT",	"PATCH",
+					       "DELETE", "CONNECT", "OPTIONS", "TRACE", "*" };
 	const struct strs *given = target;
 	char name[32];
 
@@ -270,7 +304,8 @@ static void check_methods(struct decoder *d, const struct node *value, const voi
 			known |= !strcmp(given->items[i], methods[j]);
 		snprintf(name, sizeof(name), "[%zu]", i);
 		if (!known)
-			decode_expected(d, validate_nth(value, i), name, "an HTTP method in upper case");
+			decode_expected(d, validate_nth(value, i), name,
+					"an HTTP method in upper case");
 	}
 }
 
@@ -300,7 +335,8 @@ static void decode_allow_origin(struct decoder *d, const struct node *value, voi
 	if (!items)
 		return;
 	if (cors->allow_origins.count)
-		memcpy(items, cors->allow_origins.items, cors->allow_origins.count * sizeof(*items));
+		memcpy(items, cors->allow_origins.items,
+		       cors->allow_origins.count * sizeof(*items));
 	for (size_t i = 0; i < origins.count; i++)
 		items[cors->allow_origins.count + i] = (struct string_match){
 			.pos = origins.at[i],
@@ -350,12 +386,18 @@ static void decode_allow_origins(struct decoder *d, const struct node *value, vo
 static const struct field cors_fields[] = {
 	{ "allowOrigin", FIELD_CUSTOM, .decode = decode_allow_origin },
 	{ "allowOrigins", FIELD_CUSTOM, .decode = decode_allow_origins },
-	{ "allowMethods", FIELD_STRINGS, .offset = offsetof(struct http_cors, allow_methods), .check = check_methods },
-	{ "allowHeaders", FIELD_STRINGS, .offset = offsetof(struct http_cors, allow_headers), .check = validate_header_names },
-	{ "exposeHeaders", FIELD_STRINGS, .offset = offsetof(struct http_cors, expose_headers), .check = validate_header_names },
-	{ "maxAge", FIELD_DURATION, .offset = offsetof(struct http_cors, max_age), .min = 1, .check = check_max_age },
-	{ "allowCredentials", FIELD_BOOL, .offset = offsetof(struct http_cors, allow_credentials), .given_at = AT(struct http_cors, allow_credentials_given) },
-	{ "unmatchedPreflights", FIELD_ENUM, .offset = offsetof(struct http_cors, unmatched_preflights), .words = preflight_words },
+	{ "allowMethods", FIELD_STRINGS, .offset = offsetof(struct http_cors, allow_methods),
+	  .check = check_methods },
+	{ "allowHeaders", FIELD_STRINGS, .offset = offsetof(struct http_cors, allow_headers),
+	  .check = validate_header_names },
+	{ "exposeHeaders", FIELD_STRINGS, .offset = offsetof(struct http_cors, expose_headers),
+	  .check = validate_header_names },
+	{ "maxAge", FIELD_DURATION, .offset = offsetof(struct http_cors, max_age), .min = 1,
+	  .check = check_max_age },
+	{ "allowCredentials", FIELD_BOOL, .offset = offsetof(struct http_cors, allow_credentials),
+	  .given_at = AT(struct http_cors, allow_credentials_given) },
+	{ "unmatchedPreflights", FIELD_ENUM,
+	  .offset = offsetof(struct http_cors, unmatched_preflights), .words = preflight_words },
 	{ 0 },
 };
 

@@ -8,14 +8,16 @@
 
 /* ---- one value ---- */
 
-static void decode_kind(struct decoder *d, const struct node *value, struct string_match *match, enum match_type type)
+static void decode_kind(struct decoder *d, const struct node *value, struct string_match *match,
+			enum match_type type)
 {
 	const char *s;
 
 	if (!decode_string(d, value, &s))
 		return;
 	if (match->type != MATCH_NONE) {
-		decode_error(d, value, NULL, "expected one of exact, prefix and regex, not several");
+		decode_error(d, value, NULL,
+			     "expected one of exact, prefix and regex, not several");
 		return;
 	}
 	match->type = type;
@@ -54,7 +56,8 @@ static void finish_string_match(struct decoder *d, const struct node *self_node,
 		match->type = MATCH_PRESENT;
 }
 
-static void check_regex(struct decoder *d, const struct node *node, const struct string_match *match)
+static void check_regex(struct decoder *d, const struct node *node,
+			const struct string_match *match)
 {
 	const char *problem;
 
@@ -63,7 +66,8 @@ static void check_regex(struct decoder *d, const struct node *node, const struct
 	problem = *match->value ? regex_problem(match->value) : "it is empty";
 	if (problem)
 		decode_error(d, decode_at(d, node, "regex"), "regex",
-			     "expected a regular expression (RE2), not \"%.64s\": %s", match->value, problem);
+			     "expected a regular expression (RE2), not \"%.64s\": %s", match->value,
+			     problem);
 }
 
 static void check_string_match(struct decoder *d, const struct node *self_node, const void *self)
@@ -71,7 +75,8 @@ static void check_string_match(struct decoder *d, const struct node *self_node, 
 	const struct string_match *match = self;
 
 	if (match->type == MATCH_PREFIX && !*match->value)
-		decode_expected(d, decode_at(d, self_node, "prefix"), "prefix", "at least one character");
+		decode_expected(d, decode_at(d, self_node, "prefix"), "prefix",
+				"at least one character");
 	check_regex(d, self_node, match);
 }
 
@@ -102,9 +107,12 @@ static const struct message uri_message = {
 /* ---- headers and parameters: a map from name to match ---- */
 
 static const struct field named_fields[] = {
-	{ "exact", FIELD_CUSTOM, .offset = offsetof(struct named_match, match), .decode = decode_exact },
-	{ "prefix", FIELD_CUSTOM, .offset = offsetof(struct named_match, match), .decode = decode_prefix },
-	{ "regex", FIELD_CUSTOM, .offset = offsetof(struct named_match, match), .decode = decode_regex },
+	{ "exact", FIELD_CUSTOM, .offset = offsetof(struct named_match, match),
+	  .decode = decode_exact },
+	{ "prefix", FIELD_CUSTOM, .offset = offsetof(struct named_match, match),
+	  .decode = decode_prefix },
+	{ "regex", FIELD_CUSTOM, .offset = offsetof(struct named_match, match),
+	  .decode = decode_regex },
 	{ 0 },
 };
 
@@ -129,9 +137,10 @@ static void check_header(struct decoder *d, const struct node *self_node, const 
 	const struct named_match *named = self;
 
 	if (*named->name == '@')
-		decode_error(d, self_node, NULL, "weft does not carry out matching on JWT claims");
+		decode_refuse(d, self_node, REFUSED_JWT_CLAIMS);
 	else if (!valid_header_name(named->name))
-		decode_error(d, self_node, NULL, "expected a header's name, not \"%.64s\"", named->name);
+		decode_error(d, self_node, NULL, "expected a header's name, not \"%.64s\"",
+			     named->name);
 	check_string_match(d, self_node, &named->match);
 }
 
@@ -175,17 +184,27 @@ static const struct message parameter_message = {
 
 static const struct field match_fields[] = {
 	{ "name", FIELD_STRING, .offset = offsetof(struct http_match, name) },
-	{ "uri", FIELD_MESSAGE, .offset = offsetof(struct http_match, uri), .message = &uri_message },
-	{ "scheme", FIELD_MESSAGE, .offset = offsetof(struct http_match, scheme), .message = &schema_http_string_match },
-	{ "method", FIELD_MESSAGE, .offset = offsetof(struct http_match, method), .message = &schema_http_string_match },
-	{ "authority", FIELD_MESSAGE, .offset = offsetof(struct http_match, authority), .message = &schema_http_string_match },
-	{ "headers", FIELD_MAP, .offset = offsetof(struct http_match, headers), .message = &header_message },
-	{ "withoutHeaders", FIELD_MAP, .offset = offsetof(struct http_match, without_headers), .message = &without_message },
-	{ "queryParams", FIELD_MAP, .offset = offsetof(struct http_match, query_params), .message = &parameter_message },
+	{ "uri", FIELD_MESSAGE, .offset = offsetof(struct http_match, uri),
+	  .message = &uri_message },
+	{ "scheme", FIELD_MESSAGE, .offset = offsetof(struct http_match, scheme),
+	  .message = &schema_http_string_match },
+	{ "method", FIELD_MESSAGE, .offset = offsetof(struct http_match, method),
+	  .message = &schema_http_string_match },
+	{ "authority", FIELD_MESSAGE, .offset = offsetof(struct http_match, authority),
+	  .message = &schema_http_string_match },
+	{ "headers", FIELD_MAP, .offset = offsetof(struct http_match, headers),
+	  .message = &header_message },
+	{ "withoutHeaders", FIELD_MAP, .offset = offsetof(struct http_match, without_headers),
+	  .message = &without_message },
+	{ "queryParams", FIELD_MAP, .offset = offsetof(struct http_match, query_params),
+	  .message = &parameter_message },
 	{ "port", FIELD_UINT16, .offset = offsetof(struct http_match, port), .max = 65535 },
-	{ "sourceLabels", FIELD_KVS, .offset = offsetof(struct http_match, source_labels), .check = validate_labels },
-	{ "gateways", FIELD_STRINGS, .offset = offsetof(struct http_match, gateways), .check = validate_gateway_refs },
-	{ "sourceNamespace", FIELD_STRING, .offset = offsetof(struct http_match, source_namespace), .check = validate_namespace },
+	{ "sourceLabels", FIELD_KVS, .offset = offsetof(struct http_match, source_labels),
+	  .check = validate_labels },
+	{ "gateways", FIELD_STRINGS, .offset = offsetof(struct http_match, gateways),
+	  .check = validate_gateway_refs },
+	{ "sourceNamespace", FIELD_STRING, .offset = offsetof(struct http_match, source_namespace),
+	  .check = validate_namespace },
 	{ "ignoreUriCase", FIELD_BOOL, .offset = offsetof(struct http_match, ignore_uri_case) },
 	{ "statPrefix", FIELD_STRING, .offset = offsetof(struct http_match, stat_prefix) },
 	{ 0 },

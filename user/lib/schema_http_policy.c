@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* What a trafficPolicy says about requests: connectionPool.http, outlierDetection, consistentHash. */
+/* What a trafficPolicy says about requests: connectionPool.http, outlierDetection, consistentHash.
+ */
 #include <stdio.h>
 #include <string.h>
 #include <strings.h>
@@ -18,22 +19,32 @@ static const struct word upgrade_words[] = {
 };
 
 static const struct field keepalive_fields[] = {
-	{ "interval", FIELD_DURATION, .required = true, .offset = offsetof(struct http_pool, keepalive_interval), .min = 1 },
-	{ "timeout", FIELD_DURATION, .offset = offsetof(struct http_pool, keepalive_timeout), .min = 1 },
+	{ "interval", FIELD_DURATION, .required = true,
+	  .offset = offsetof(struct http_pool, keepalive_interval), .min = 1 },
+	{ "timeout", FIELD_DURATION, .offset = offsetof(struct http_pool, keepalive_timeout),
+	  .min = 1 },
 	{ 0 },
 };
 
 static const struct message keepalive_message = { .what = "a map", .fields = keepalive_fields };
 
 static const struct field pool_fields[] = {
-	{ "http1MaxPendingRequests", FIELD_INT32, .offset = offsetof(struct http_pool, max_pending), .max = INT32_MAX },
-	{ "http2MaxRequests", FIELD_INT32, .offset = offsetof(struct http_pool, max_requests), .max = INT32_MAX },
-	{ "maxRequestsPerConnection", FIELD_INT32, .offset = offsetof(struct http_pool, max_requests_per_connection), .max = INT32_MAX },
-	{ "maxRetries", FIELD_INT32, .offset = offsetof(struct http_pool, max_retries), .max = INT32_MAX },
-	{ "maxConcurrentStreams", FIELD_INT32, .offset = offsetof(struct http_pool, max_concurrent_streams), .max = INT32_MAX },
-	{ "idleTimeout", FIELD_DURATION, .offset = offsetof(struct http_pool, idle_timeout), .min = 1 },
-	{ "h2UpgradePolicy", FIELD_ENUM, .offset = offsetof(struct http_pool, h2_upgrade), .words = upgrade_words },
-	{ "useClientProtocol", FIELD_BOOL, .offset = offsetof(struct http_pool, use_client_protocol) },
+	{ "http1MaxPendingRequests", FIELD_INT32, .offset = offsetof(struct http_pool, max_pending),
+	  .max = INT32_MAX },
+	{ "http2MaxRequests", FIELD_INT32, .offset = offsetof(struct http_pool, max_requests),
+	  .max = INT32_MAX },
+	{ "maxRequestsPerConnection", FIELD_INT32,
+	  .offset = offsetof(struct http_pool, max_requests_per_connection), .max = INT32_MAX },
+	{ "maxRetries", FIELD_INT32, .offset = offsetof(struct http_pool, max_retries),
+	  .max = INT32_MAX },
+	{ "maxConcurrentStreams", FIELD_INT32,
+	  .offset = offsetof(struct http_pool, max_concurrent_streams), .max = INT32_MAX },
+	{ "idleTimeout", FIELD_DURATION, .offset = offsetof(struct http_pool, idle_timeout),
+	  .min = 1 },
+	{ "h2UpgradePolicy", FIELD_ENUM, .offset = offsetof(struct http_pool, h2_upgrade),
+	  .words = upgrade_words },
+	{ "useClientProtocol", FIELD_BOOL,
+	  .offset = offsetof(struct http_pool, use_client_protocol) },
 	{ "http2KeepAlive", FIELD_MESSAGE, .message = &keepalive_message },
 	{ 0 },
 };
@@ -67,15 +78,25 @@ const struct message schema_http_pool = {
 static void decode_old_form(struct decoder *d, const struct node *value, void *target);
 
 static const struct field outlier_fields[] = {
-	{ "consecutive5xxErrors", FIELD_INT64, .offset = offsetof(struct outlier_detection, consecutive_5xx), .max = UINT32_MAX },
-	{ "consecutiveGatewayErrors", FIELD_INT64, .offset = offsetof(struct outlier_detection, consecutive_gateway), .max = UINT32_MAX },
-	{ "consecutiveLocalOriginFailures", FIELD_INT64, .offset = offsetof(struct outlier_detection, consecutive_local_origin), .max = UINT32_MAX },
-	{ "consecutiveErrors", FIELD_INT64, .offset = offsetof(struct outlier_detection, consecutive_old), .max = INT32_MAX },
-	{ "splitExternalLocalOriginErrors", FIELD_BOOL, .offset = offsetof(struct outlier_detection, split_local_origin) },
-	{ "interval", FIELD_DURATION, .offset = offsetof(struct outlier_detection, interval), .min = 1 },
-	{ "baseEjectionTime", FIELD_DURATION, .offset = offsetof(struct outlier_detection, base_ejection), .min = 1 },
-	{ "maxEjectionPercent", FIELD_INT32, .offset = offsetof(struct outlier_detection, max_ejection_percent), .max = 100 },
-	{ "minHealthPercent", FIELD_INT32, .offset = offsetof(struct outlier_detection, min_health_percent), .max = 100 },
+	{ "consecutive5xxErrors", FIELD_INT64,
+	  .offset = offsetof(struct outlier_detection, consecutive_5xx), .max = UINT32_MAX },
+	{ "consecutiveGatewayErrors", FIELD_INT64,
+	  .offset = offsetof(struct outlier_detection, consecutive_gateway), .max = UINT32_MAX },
+	{ "consecutiveLocalOriginFailures", FIELD_INT64,
+	  .offset = offsetof(struct outlier_detection, consecutive_local_origin),
+	  .max = UINT32_MAX },
+	{ "consecutiveErrors", FIELD_INT64,
+	  .offset = offsetof(struct outlier_detection, consecutive_old), .max = INT32_MAX },
+	{ "splitExternalLocalOriginErrors", FIELD_BOOL,
+	  .offset = offsetof(struct outlier_detection, split_local_origin) },
+	{ "interval", FIELD_DURATION, .offset = offsetof(struct outlier_detection, interval),
+	  .min = 1 },
+	{ "baseEjectionTime", FIELD_DURATION,
+	  .offset = offsetof(struct outlier_detection, base_ejection), .min = 1 },
+	{ "maxEjectionPercent", FIELD_INT32,
+	  .offset = offsetof(struct outlier_detection, max_ejection_percent), .max = 100 },
+	{ "minHealthPercent", FIELD_INT32,
+	  .offset = offsetof(struct outlier_detection, min_health_percent), .max = 100 },
 	{ "http", FIELD_CUSTOM, .decode = decode_old_form },
 	{ 0 },
 };
@@ -84,7 +105,8 @@ static void init_outliers(void *self)
 {
 	struct outlier_detection *o = self;
 
-	o->consecutive_5xx = o->consecutive_gateway = o->consecutive_local_origin = o->consecutive_old = -1;
+	o->consecutive_5xx = o->consecutive_gateway = o->consecutive_local_origin =
+		o->consecutive_old = -1;
 	o->interval = o->base_ejection = -1;
 	o->max_ejection_percent = o->min_health_percent = -1;
 }
@@ -122,7 +144,8 @@ static const struct field cookie_fields[] = {
 	{ "name", FIELD_STRING, .required = true, .offset = offsetof(struct hash_cookie, name) },
 	{ "path", FIELD_STRING, .offset = offsetof(struct hash_cookie, path) },
 	{ "ttl", FIELD_DURATION, .offset = offsetof(struct hash_cookie, ttl) },
-	{ "attributes", FIELD_CUSTOM, .offset = offsetof(struct hash_cookie, attributes), .decode = decode_attributes },
+	{ "attributes", FIELD_CUSTOM, .offset = offsetof(struct hash_cookie, attributes),
+	  .decode = decode_attributes },
 	{ 0 },
 };
 
@@ -175,16 +198,18 @@ static void decode_attributes(struct decoder *d, const struct node *value, void 
 	for (size_t i = 0; d->reported == errors && i < kvs->count; i++) {
 		snprintf(name, sizeof(name), "[%zu].name", i);
 		if (!*kvs->items[i].key)
-			decode_expected(d, decode_at(d, validate_nth(value, i), "name"), name, "an attribute's name");
+			decode_expected(d, decode_at(d, validate_nth(value, i), "name"), name,
+					"an attribute's name");
 		for (size_t j = 0; j < i; j++)
 			if (!strcasecmp(kvs->items[i].key, kvs->items[j].key))
-				decode_expected(d, decode_at(d, validate_nth(value, i), "name"), name,
-						"each attribute once");
+				decode_expected(d, decode_at(d, validate_nth(value, i), "name"),
+						name, "each attribute once");
 	}
 }
 
 static const struct field ring_hash_fields[] = {
-	{ "minimumRingSize", FIELD_INT64, .offset = offsetof(struct hash_policy, ring_size), .max = INT64_MAX },
+	{ "minimumRingSize", FIELD_INT64, .offset = offsetof(struct hash_policy, ring_size),
+	  .max = INT64_MAX },
 	{ 0 },
 };
 
@@ -209,7 +234,9 @@ static void check_table_size(struct decoder *d, const struct node *value, const 
 enum { MAGLEV_MAX = 5000010 };
 
 static const struct field maglev_fields[] = {
-	{ "tableSize", FIELD_INT64, .required = true, .offset = offsetof(struct hash_policy, maglev_size), .min = 1, .max = MAGLEV_MAX, .check = check_table_size },
+	{ "tableSize", FIELD_INT64, .required = true,
+	  .offset = offsetof(struct hash_policy, maglev_size), .min = 1, .max = MAGLEV_MAX,
+	  .check = check_table_size },
 	{ 0 },
 };
 
@@ -217,12 +244,15 @@ static const struct message maglev_message = { .what = "a map", .fields = maglev
 
 static const struct field hash_fields[] = {
 	{ "httpHeaderName", FIELD_STRING, .offset = offsetof(struct hash_policy, header) },
-	{ "httpCookie", FIELD_POINTER, .offset = offsetof(struct hash_policy, cookie), .message = &cookie_message },
+	{ "httpCookie", FIELD_POINTER, .offset = offsetof(struct hash_policy, cookie),
+	  .message = &cookie_message },
 	{ "useSourceIp", FIELD_BOOL, .offset = offsetof(struct hash_policy, source_ip) },
-	{ "httpQueryParameterName", FIELD_STRING, .offset = offsetof(struct hash_policy, query_parameter) },
+	{ "httpQueryParameterName", FIELD_STRING,
+	  .offset = offsetof(struct hash_policy, query_parameter) },
 	{ "ringHash", FIELD_MESSAGE, .message = &ring_hash_message },
 	{ "maglev", FIELD_MESSAGE, .message = &maglev_message },
-	{ "minimumRingSize", FIELD_INT64, .offset = offsetof(struct hash_policy, ring_size), .max = INT64_MAX },
+	{ "minimumRingSize", FIELD_INT64, .offset = offsetof(struct hash_policy, ring_size),
+	  .max = INT64_MAX },
 	{ 0 },
 };
 
@@ -233,16 +263,19 @@ static void check_hash(struct decoder *d, const struct node *self_node, const vo
 
 	if (keys != 1)
 		decode_error(d, self_node, NULL,
-			     "expected one of httpHeaderName, httpCookie, useSourceIp and httpQueryParameterName, not %d",
+			     "expected one of httpHeaderName, httpCookie, useSourceIp and "
+			     "httpQueryParameterName, not %d",
 			     keys);
 	if (decode_given(d, self_node, "ringHash") && decode_given(d, self_node, "maglev"))
-		decode_error(d, self_node, "maglev", "expected one of ringHash and maglev, not both");
+		decode_error(d, self_node, "maglev",
+			     "expected one of ringHash and maglev, not both");
 	if (decode_given(d, self_node, "minimumRingSize") &&
 	    (decode_given(d, self_node, "ringHash") || decode_given(d, self_node, "maglev")))
 		decode_error(d, decode_at(d, self_node, "minimumRingSize"), "minimumRingSize",
 			     "expected one of minimumRingSize, ringHash and maglev, not several");
 	if (hash->header && !valid_header_name(hash->header))
-		decode_expected(d, decode_at(d, self_node, "httpHeaderName"), "httpHeaderName", "a header's name");
+		decode_expected(d, decode_at(d, self_node, "httpHeaderName"), "httpHeaderName",
+				"a header's name");
 	if (hash->query_parameter && !*hash->query_parameter)
 		decode_expected(d, self_node, "httpQueryParameterName", "a parameter's name");
 }

@@ -4,7 +4,8 @@
 
 #include "schema.h"
 
-#define ISTIO .group = "networking.istio.io", .versions = { "v1", "v1beta1", "v1alpha3" }, .istio = true
+#define ISTIO \
+	.group = "networking.istio.io", .versions = { "v1", "v1beta1", "v1alpha3" }, .istio = true
 
 const struct schema schemas[KIND_MAX] = {
 	[KIND_SERVICE] = {

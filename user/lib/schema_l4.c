@@ -11,12 +11,16 @@ static const struct field port_fields[] = {
 	{ 0 },
 };
 
-static const struct message port_message = { .what = "a port (a map with the field number)", .fields = port_fields };
+static const struct message port_message = { .what = "a port (a map with the field number)",
+					     .fields = port_fields };
 
 static const struct field destination_fields[] = {
-	{ "host", FIELD_STRING, .required = true, .offset = offsetof(struct destination, host), .check = validate_destination_host },
-	{ "subset", FIELD_STRING, .offset = offsetof(struct destination, subset), .check = validate_subset_name },
-	{ "port", FIELD_MESSAGE, .offset = offsetof(struct destination, port), .message = &port_message },
+	{ "host", FIELD_STRING, .required = true, .offset = offsetof(struct destination, host),
+	  .check = validate_destination_host },
+	{ "subset", FIELD_STRING, .offset = offsetof(struct destination, subset),
+	  .check = validate_subset_name },
+	{ "port", FIELD_MESSAGE, .offset = offsetof(struct destination, port),
+	  .message = &port_message },
 	{ 0 },
 };
 
@@ -39,8 +43,11 @@ const struct message schema_destination = {
 };
 
 static const struct field route_destination_fields[] = {
-	{ "destination", FIELD_MESSAGE, .required = true, .offset = offsetof(struct route_destination, destination), .message = &schema_destination },
-	{ "weight", FIELD_INT32, .offset = offsetof(struct route_destination, weight), .given_at = AT(struct route_destination, weight_given), .min = 0, .max = INT32_MAX },
+	{ "destination", FIELD_MESSAGE, .required = true,
+	  .offset = offsetof(struct route_destination, destination),
+	  .message = &schema_destination },
+	{ "weight", FIELD_INT32, .offset = offsetof(struct route_destination, weight),
+	  .given_at = AT(struct route_destination, weight_given), .min = 0, .max = INT32_MAX },
 	{ 0 },
 };
 
@@ -66,26 +73,34 @@ static void decode_subnets(struct decoder *d, const struct node *value, void *ta
 	for (size_t i = 0; i < given.count; i++) {
 		snprintf(name, sizeof(name), "[%zu]", i);
 		if (!parse_cidr(given.items[i], &match->destination_subnets.items[i]))
-			decode_expected(d, validate_nth(value, i), name, "an IP address or a subnet like 10.0.0.0/8");
+			decode_expected(d, validate_nth(value, i), name,
+					"an IP address or a subnet like 10.0.0.0/8");
 	}
 }
 
-#define MATCH_FIELDS                                                                                                    \
-	{ "destinationSubnets", FIELD_CUSTOM, .decode = decode_subnets },                                               \
-	{ "port", FIELD_UINT16, .offset = offsetof(struct l4_match, port), .max = 65535 },                              \
-	{ "sourceLabels", FIELD_KVS, .offset = offsetof(struct l4_match, source_labels), .check = validate_labels },    \
-	{ "gateways", FIELD_STRINGS, .offset = offsetof(struct l4_match, gateways), .check = validate_gateway_refs },   \
-	{ "sourceNamespace", FIELD_STRING, .offset = offsetof(struct l4_match, source_namespace), .check = validate_namespace }
+#define MATCH_FIELDS                                                                               \
+	{ "destinationSubnets", FIELD_CUSTOM, .decode = decode_subnets },                          \
+		{ "port", FIELD_UINT16, .offset = offsetof(struct l4_match, port), .max = 65535 }, \
+		{ "sourceLabels", FIELD_KVS, .offset = offsetof(struct l4_match, source_labels),   \
+		  .check = validate_labels },                                                      \
+		{ "gateways", FIELD_STRINGS, .offset = offsetof(struct l4_match, gateways),        \
+		  .check = validate_gateway_refs },                                                \
+	{                                                                                          \
+		"sourceNamespace", FIELD_STRING,                                                   \
+			.offset = offsetof(struct l4_match, source_namespace),                     \
+			.check = validate_namespace                                                \
+	}
 
 static const struct field tcp_match_fields[] = {
 	MATCH_FIELDS,
-	{ .name = "sourceSubnet", .type = FIELD_REFUSED },
+	{ .name = "sourceSubnet", .type = FIELD_REFUSED, .refused = REFUSED_SOURCE_SUBNET },
 	{ 0 },
 };
 
 static const struct field tls_match_fields[] = {
 	MATCH_FIELDS,
-	{ "sniHosts", FIELD_STRINGS, .required = true, .offset = offsetof(struct l4_match, sni_hosts) },
+	{ "sniHosts", FIELD_STRINGS, .required = true,
+	  .offset = offsetof(struct l4_match, sni_hosts) },
 	{ 0 },
 };
 
@@ -101,7 +116,8 @@ static void check_tls_match(struct decoder *d, const struct node *self_node, con
 	const struct l4_match *match = self;
 
 	if (!match->sni_hosts.count)
-		decode_error(d, self_node, "sniHosts", "expected at least one host, not an empty list");
+		decode_error(d, self_node, "sniHosts",
+			     "expected at least one host, not an empty list");
 }
 
 static const struct message tls_match_message = {
@@ -112,7 +128,8 @@ static const struct message tls_match_message = {
 	.check = check_tls_match,
 };
 
-/* One destination gets everything whatever its weight; several share by weight, and all zero is no share. */
+/* One destination gets everything whatever its weight; several share by weight, and all zero is no
+ * share. */
 static void check_route(struct decoder *d, const struct node *self_node, const void *self)
 {
 	const struct l4_route *route = self;
@@ -125,9 +142,11 @@ static void check_route(struct decoder *d, const struct node *self_node, const v
 	for (size_t i = 0; i < route->route.count; i++)
 		sum += route->route.items[i].weight;
 	if (route->route.count > 1 && !sum)
-		decode_error(d, decode_at(d, self_node, "route"), "route", "expected weights that add up to more than 0");
+		decode_error(d, decode_at(d, self_node, "route"), "route",
+			     "expected weights that add up to more than 0");
 	if (sum > UINT32_MAX)
-		decode_error(d, decode_at(d, self_node, "route"), "route", "expected weights that add up to less than 2^32");
+		decode_error(d, decode_at(d, self_node, "route"), "route",
+			     "expected weights that add up to less than 2^32");
 }
 
 static void check_tls_route(struct decoder *d, const struct node *self_node, const void *self)
@@ -140,14 +159,18 @@ static void check_tls_route(struct decoder *d, const struct node *self_node, con
 }
 
 static const struct field tcp_fields[] = {
-	{ "match", FIELD_LIST, .offset = offsetof(struct l4_route, match), .message = &tcp_match_message },
-	{ "route", FIELD_LIST, .offset = offsetof(struct l4_route, route), .message = &route_destination_message },
+	{ "match", FIELD_LIST, .offset = offsetof(struct l4_route, match),
+	  .message = &tcp_match_message },
+	{ "route", FIELD_LIST, .offset = offsetof(struct l4_route, route),
+	  .message = &route_destination_message },
 	{ 0 },
 };
 
 static const struct field tls_fields[] = {
-	{ "match", FIELD_LIST, .offset = offsetof(struct l4_route, match), .message = &tls_match_message },
-	{ "route", FIELD_LIST, .offset = offsetof(struct l4_route, route), .message = &route_destination_message },
+	{ "match", FIELD_LIST, .offset = offsetof(struct l4_route, match),
+	  .message = &tls_match_message },
+	{ "route", FIELD_LIST, .offset = offsetof(struct l4_route, route),
+	  .message = &route_destination_message },
 	{ 0 },
 };
 

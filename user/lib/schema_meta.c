@@ -23,11 +23,14 @@ static void decode_timestamp(struct decoder *d, const struct node *value, void *
 }
 
 static const struct field meta_fields[] = {
-	{ "name", FIELD_STRING, .required = true, .offset = offsetof(struct meta, name), .check = validate_object_name },
-	{ "namespace", FIELD_STRING, .offset = offsetof(struct meta, namespace), .check = validate_namespace },
+	{ "name", FIELD_STRING, .required = true, .offset = offsetof(struct meta, name),
+	  .check = validate_object_name },
+	{ "namespace", FIELD_STRING, .offset = offsetof(struct meta, namespace),
+	  .check = validate_namespace },
 	{ "labels", FIELD_KVS, .offset = offsetof(struct meta, labels), .check = validate_labels },
 	{ "annotations", FIELD_KVS, .offset = offsetof(struct meta, annotations) },
-	{ "creationTimestamp", FIELD_CUSTOM, .offset = offsetof(struct meta, created), .decode = decode_timestamp },
+	{ "creationTimestamp", FIELD_CUSTOM, .offset = offsetof(struct meta, created),
+	  .decode = decode_timestamp },
 	{ .name = "deletionTimestamp", .type = FIELD_IGNORED },
 	{ .name = "deletionGracePeriodSeconds", .type = FIELD_IGNORED },
 	{ .name = "finalizers", .type = FIELD_IGNORED },
@@ -42,4 +45,6 @@ static const struct field meta_fields[] = {
 	{ 0 },
 };
 
-const struct message schema_meta = { .what = "a map", .size = sizeof(struct meta), .fields = meta_fields };
+const struct message schema_meta = { .what = "a map",
+				     .size = sizeof(struct meta),
+				     .fields = meta_fields };

@@ -7,7 +7,8 @@
 static const struct field port_fields[] = {
 	{ "name", FIELD_STRING, .offset = offsetof(struct pod_port, name) },
 	{ "protocol", FIELD_STRING, .offset = offsetof(struct pod_port, protocol) },
-	{ "containerPort", FIELD_UINT16, .required = true, .offset = offsetof(struct pod_port, port), .min = 1, .max = 65535 },
+	{ "containerPort", FIELD_UINT16, .required = true,
+	  .offset = offsetof(struct pod_port, port), .min = 1, .max = 65535 },
 	{ 0 },
 };
 
@@ -50,7 +51,8 @@ static const struct field container_fields[] = {
 	{ 0 },
 };
 
-static const struct message container_message = { .what = "a container (a map)", .fields = container_fields };
+static const struct message container_message = { .what = "a container (a map)",
+						  .fields = container_fields };
 
 /* Every container decodes into the pod itself. */
 static void decode_containers(struct decoder *d, const struct node *value, void *target)
@@ -70,7 +72,8 @@ static void decode_containers(struct decoder *d, const struct node *value, void 
 static const struct field spec_fields[] = {
 	{ "containers", FIELD_CUSTOM, .decode = decode_containers },
 	{ "initContainers", FIELD_CUSTOM, .decode = decode_containers },
-	{ "serviceAccountName", FIELD_STRING, .offset = offsetof(struct pod_spec, service_account) },
+	{ "serviceAccountName", FIELD_STRING,
+	  .offset = offsetof(struct pod_spec, service_account) },
 	{ "nodeName", FIELD_STRING, .offset = offsetof(struct pod_spec, node_name) },
 	{ "subdomain", FIELD_STRING, .offset = offsetof(struct pod_spec, subdomain) },
 	{ "hostname", FIELD_STRING, .offset = offsetof(struct pod_spec, hostname) },
@@ -78,7 +81,8 @@ static const struct field spec_fields[] = {
 	{ 0 },
 };
 
-static const struct message spec_message = { .what = "a Pod's spec (a map)", .fields = spec_fields };
+static const struct message spec_message = { .what = "a Pod's spec (a map)",
+					     .fields = spec_fields };
 
 static void add_ip(struct decoder *d, struct pod_spec *pod, const char *ip, const struct node *at)
 {
@@ -145,7 +149,8 @@ struct pod_status {
 };
 
 static const struct field conditions_fields[] = {
-	{ "conditions", FIELD_LIST, .offset = offsetof(struct pod_status, conditions), .given_at = AT(struct pod_status, given), .message = &condition_message },
+	{ "conditions", FIELD_LIST, .offset = offsetof(struct pod_status, conditions),
+	  .given_at = AT(struct pod_status, given), .message = &condition_message },
 	{ .name = "podIP", .type = FIELD_IGNORED },
 	{ 0 },
 };
@@ -194,7 +199,8 @@ static void init_pod(void *self)
 
 static void finish_pod(struct decoder *d, const struct node *self_node, void *self)
 {
-	const struct node *deletion = node_get(node_get(self_node, "metadata"), "deletionTimestamp");
+	const struct node *deletion =
+		node_get(node_get(self_node, "metadata"), "deletionTimestamp");
 	struct object *o = self;
 
 	(void)d;
@@ -202,9 +208,12 @@ static void finish_pod(struct decoder *d, const struct node *self_node, void *se
 }
 
 static const struct field pod_fields[] = {
-	{ "metadata", FIELD_MESSAGE, .required = true, .offset = offsetof(struct object, meta), .message = &schema_meta },
-	{ "spec", FIELD_MESSAGE, .required = true, .offset = offsetof(struct object, pod), .message = &spec_message },
-	{ "status", FIELD_MESSAGE, .offset = offsetof(struct object, pod), .message = &status_message },
+	{ "metadata", FIELD_MESSAGE, .required = true, .offset = offsetof(struct object, meta),
+	  .message = &schema_meta },
+	{ "spec", FIELD_MESSAGE, .required = true, .offset = offsetof(struct object, pod),
+	  .message = &spec_message },
+	{ "status", FIELD_MESSAGE, .offset = offsetof(struct object, pod),
+	  .message = &status_message },
 	{ 0 },
 };
 

@@ -17,11 +17,14 @@ static void init_tcp_pool(void *self)
 }
 
 static const struct field tcp_pool_fields[] = {
-	{ "maxConnections", FIELD_INT32, .offset = offsetof(struct tcp_pool, max_connections), .max = INT32_MAX },
-	{ "connectTimeout", FIELD_DURATION, .offset = offsetof(struct tcp_pool, connect_timeout), .min = 1 },
+	{ "maxConnections", FIELD_INT32, .offset = offsetof(struct tcp_pool, max_connections),
+	  .max = INT32_MAX },
+	{ "connectTimeout", FIELD_DURATION, .offset = offsetof(struct tcp_pool, connect_timeout),
+	  .min = 1 },
 	{ "idleTimeout", FIELD_DURATION, .offset = offsetof(struct tcp_pool, idle_timeout) },
-	{ "maxConnectionDuration", FIELD_DURATION, .offset = offsetof(struct tcp_pool, max_duration), .min = 1 },
-	{ .name = "tcpKeepalive", .type = FIELD_REFUSED },
+	{ "maxConnectionDuration", FIELD_DURATION,
+	  .offset = offsetof(struct tcp_pool, max_duration), .min = 1 },
+	{ .name = "tcpKeepalive", .type = FIELD_REFUSED, .refused = REFUSED_TCP_KEEPALIVE },
 	{ 0 },
 };
 
@@ -34,8 +37,10 @@ static const struct message tcp_pool_message = {
 };
 
 static const struct field connection_pool_fields[] = {
-	{ "tcp", FIELD_MESSAGE, .offset = offsetof(struct traffic_policy, tcp), .message = &tcp_pool_message },
-	{ "http", FIELD_POINTER, .offset = offsetof(struct traffic_policy, http), .pos_at = AT(struct traffic_policy, http_pool), .message = &schema_http_pool },
+	{ "tcp", FIELD_MESSAGE, .offset = offsetof(struct traffic_policy, tcp),
+	  .message = &tcp_pool_message },
+	{ "http", FIELD_POINTER, .offset = offsetof(struct traffic_policy, http),
+	  .pos_at = AT(struct traffic_policy, http_pool), .message = &schema_http_pool },
 	{ 0 },
 };
 
@@ -44,7 +49,8 @@ static void check_connection_pool(struct decoder *d, const struct node *self_nod
 	const struct traffic_policy *policy = self;
 
 	if (!policy->tcp.given && !policy->http)
-		decode_error(d, self_node, NULL, "expected at least one of tcp and http, not an empty map");
+		decode_error(d, self_node, NULL,
+			     "expected at least one of tcp and http, not an empty map");
 }
 
 static const struct message connection_pool_message = {
@@ -66,12 +72,14 @@ static const struct word simple_words[] = {
 };
 
 static const struct field load_balancer_fields[] = {
-	{ "simple", FIELD_ENUM, .offset = offsetof(struct load_balancer, simple), .words = simple_words },
-	{ "consistentHash", FIELD_POINTER, .offset = offsetof(struct load_balancer, hash), .pos_at = AT(struct load_balancer, hash_http_pos), .message = &schema_hash },
-	{ .name = "localityLbSetting", .type = FIELD_REFUSED },
-	{ .name = "zoneAwareLbSetting", .type = FIELD_REFUSED },
-	{ .name = "warmupDurationSecs", .type = FIELD_REFUSED },
-	{ .name = "warmup", .type = FIELD_REFUSED },
+	{ "simple", FIELD_ENUM, .offset = offsetof(struct load_balancer, simple),
+	  .words = simple_words },
+	{ "consistentHash", FIELD_POINTER, .offset = offsetof(struct load_balancer, hash),
+	  .pos_at = AT(struct load_balancer, hash_http_pos), .message = &schema_hash },
+	{ .name = "localityLbSetting", .type = FIELD_REFUSED, .refused = REFUSED_LOCALITY },
+	{ .name = "zoneAwareLbSetting", .type = FIELD_REFUSED, .refused = REFUSED_ZONE_AWARE },
+	{ .name = "warmupDurationSecs", .type = FIELD_REFUSED, .refused = REFUSED_WARMUP_SECS },
+	{ .name = "warmup", .type = FIELD_REFUSED, .refused = REFUSED_WARMUP },
 	{ 0 },
 };
 
@@ -116,7 +124,7 @@ static void decode_tls_mode(struct decoder *d, const struct node *value, void *t
 		return;
 	for (size_t i = 0; i < sizeof(refused) / sizeof(*refused); i++)
 		if (!strcmp(mode, refused[i])) {
-			decode_error(d, value, NULL, "weft does not carry out tls with the mode %s", mode);
+			decode_refuse_value(d, value, REFUSED_DESTINATION_TLS);
 			return;
 		}
 	decode_expected(d, value, NULL, "DISABLE");
@@ -164,20 +172,28 @@ static const struct field port_fields[] = {
 	{ 0 },
 };
 
-static const struct message port_message = { .what = "a port (a map with the field number)", .fields = port_fields };
+static const struct message port_message = { .what = "a port (a map with the field number)",
+					     .fields = port_fields };
 
 static const struct field port_policy_fields[] = {
-	{ "port", FIELD_MESSAGE, .required = true, .offset = offsetof(struct port_policy, port), .message = &port_message },
-	{ "loadBalancer", FIELD_MESSAGE, .offset = offsetof(struct port_policy, policy.lb), .message = &load_balancer_message },
-	{ "connectionPool", FIELD_MESSAGE, .offset = offsetof(struct port_policy, policy), .message = &connection_pool_message },
-	{ "outlierDetection", FIELD_POINTER, .offset = offsetof(struct port_policy, policy.outliers), .pos_at = AT(struct port_policy, policy.outlier_detection), .message = &schema_outlier_detection },
+	{ "port", FIELD_MESSAGE, .required = true, .offset = offsetof(struct port_policy, port),
+	  .message = &port_message },
+	{ "loadBalancer", FIELD_MESSAGE, .offset = offsetof(struct port_policy, policy.lb),
+	  .message = &load_balancer_message },
+	{ "connectionPool", FIELD_MESSAGE, .offset = offsetof(struct port_policy, policy),
+	  .message = &connection_pool_message },
+	{ "outlierDetection", FIELD_POINTER,
+	  .offset = offsetof(struct port_policy, policy.outliers),
+	  .pos_at = AT(struct port_policy, policy.outlier_detection),
+	  .message = &schema_outlier_detection },
 	{ "tls", FIELD_MESSAGE, .message = &tls_message },
 	{ 0 },
 };
 
 static void check_port_policy(struct decoder *d, const struct node *self_node, const void *self)
 {
-	static const char *const fields[] = { "loadBalancer", "connectionPool", "outlierDetection", "tls" };
+	static const char *const fields[] = { "loadBalancer", "connectionPool", "outlierDetection",
+					      "tls" };
 
 	(void)self;
 	for (size_t i = 0; i < sizeof(fields) / sizeof(*fields); i++)
@@ -197,27 +213,34 @@ static const struct message port_policy_message = {
 
 static void check_ports(struct decoder *d, const struct node *value, const void *target)
 {
-	const struct dr_policy *dr = (const void *)((const char *)target - offsetof(struct dr_policy, ports));
+	const struct dr_policy *dr =
+		(const void *)((const char *)target - offsetof(struct dr_policy, ports));
 	char name[48];
 
 	for (size_t i = 0; i < dr->ports.count; i++)
 		for (size_t j = 0; j < i; j++)
 			if (dr->ports.items[i].port == dr->ports.items[j].port) {
 				snprintf(name, sizeof(name), "[%zu].port.number", i);
-				decode_error(d, validate_nth(value, i), name, "expected each port once, not %u again",
+				decode_error(d, validate_nth(value, i), name,
+					     "expected each port once, not %u again",
 					     dr->ports.items[i].port);
 			}
 }
 
 static const struct field dr_policy_fields[] = {
-	{ "loadBalancer", FIELD_MESSAGE, .offset = offsetof(struct dr_policy, policy.lb), .message = &load_balancer_message },
-	{ "connectionPool", FIELD_MESSAGE, .offset = offsetof(struct dr_policy, policy), .message = &connection_pool_message },
-	{ "outlierDetection", FIELD_POINTER, .offset = offsetof(struct dr_policy, policy.outliers), .pos_at = AT(struct dr_policy, policy.outlier_detection), .message = &schema_outlier_detection },
+	{ "loadBalancer", FIELD_MESSAGE, .offset = offsetof(struct dr_policy, policy.lb),
+	  .message = &load_balancer_message },
+	{ "connectionPool", FIELD_MESSAGE, .offset = offsetof(struct dr_policy, policy),
+	  .message = &connection_pool_message },
+	{ "outlierDetection", FIELD_POINTER, .offset = offsetof(struct dr_policy, policy.outliers),
+	  .pos_at = AT(struct dr_policy, policy.outlier_detection),
+	  .message = &schema_outlier_detection },
 	{ "tls", FIELD_MESSAGE, .message = &tls_message },
-	{ "portLevelSettings", FIELD_LIST, .offset = offsetof(struct dr_policy, ports), .message = &port_policy_message, .check = check_ports },
-	{ .name = "tunnel", .type = FIELD_REFUSED },
-	{ .name = "proxyProtocol", .type = FIELD_REFUSED },
-	{ .name = "retryBudget", .type = FIELD_REFUSED },
+	{ "portLevelSettings", FIELD_LIST, .offset = offsetof(struct dr_policy, ports),
+	  .message = &port_policy_message, .check = check_ports },
+	{ .name = "tunnel", .type = FIELD_REFUSED, .refused = REFUSED_TUNNEL },
+	{ .name = "proxyProtocol", .type = FIELD_REFUSED, .refused = REFUSED_PROXY_PROTOCOL },
+	{ .name = "retryBudget", .type = FIELD_REFUSED, .refused = REFUSED_RETRY_BUDGET },
 	{ 0 },
 };
 
@@ -242,13 +265,17 @@ static const struct message dr_policy_message = {
 static void check_subset_name(struct decoder *d, const struct node *value, const void *string)
 {
 	if (!valid_dns_label_s(*(const char *const *)string))
-		decode_expected(d, value, NULL, "a subset's name (letters, digits and '-', at most 63)");
+		decode_expected(d, value, NULL,
+				"a subset's name (letters, digits and '-', at most 63)");
 }
 
 static const struct field subset_fields[] = {
-	{ "name", FIELD_STRING, .required = true, .offset = offsetof(struct subset, name), .check = check_subset_name },
-	{ "labels", FIELD_KVS, .offset = offsetof(struct subset, labels), .check = validate_labels },
-	{ "trafficPolicy", FIELD_MESSAGE, .offset = offsetof(struct subset, policy), .message = &dr_policy_message },
+	{ "name", FIELD_STRING, .required = true, .offset = offsetof(struct subset, name),
+	  .check = check_subset_name },
+	{ "labels", FIELD_KVS, .offset = offsetof(struct subset, labels),
+	  .check = validate_labels },
+	{ "trafficPolicy", FIELD_MESSAGE, .offset = offsetof(struct subset, policy),
+	  .message = &dr_policy_message },
 	{ 0 },
 };
 
@@ -277,17 +304,22 @@ static void check_subsets(struct decoder *d, const struct node *value, const voi
 		for (size_t j = 0; j < i; j++)
 			if (!strcmp(dr->subsets.items[i].name, dr->subsets.items[j].name)) {
 				snprintf(name, sizeof(name), "[%zu].name", i);
-				decode_expected(d, decode_at(d, validate_nth(value, i), "name"), name, "each subset once");
+				decode_expected(d, decode_at(d, validate_nth(value, i), "name"),
+						name, "each subset once");
 				break;
 			}
 }
 
 static const struct field spec_fields[] = {
-	{ "host", FIELD_STRING, .required = true, .offset = offsetof(struct destination_rule, host), .pos_at = AT(struct destination_rule, host_pos), .check = validate_rule_host },
-	{ "trafficPolicy", FIELD_MESSAGE, .offset = offsetof(struct destination_rule, policy), .message = &dr_policy_message },
-	{ "subsets", FIELD_LIST, .offset = offsetof(struct destination_rule, subsets), .message = &subset_message, .check = check_subsets },
-	{ "exportTo", FIELD_STRINGS, .offset = offsetof(struct destination_rule, export_to), .check = validate_export_to },
-	{ .name = "workloadSelector", .type = FIELD_REFUSED },
+	{ "host", FIELD_STRING, .required = true, .offset = offsetof(struct destination_rule, host),
+	  .pos_at = AT(struct destination_rule, host_pos), .check = validate_rule_host },
+	{ "trafficPolicy", FIELD_MESSAGE, .offset = offsetof(struct destination_rule, policy),
+	  .message = &dr_policy_message },
+	{ "subsets", FIELD_LIST, .offset = offsetof(struct destination_rule, subsets),
+	  .message = &subset_message, .check = check_subsets },
+	{ "exportTo", FIELD_STRINGS, .offset = offsetof(struct destination_rule, export_to),
+	  .check = validate_export_to },
+	{ .name = "workloadSelector", .type = FIELD_REFUSED, .refused = REFUSED_WORKLOAD_SELECTOR },
 	{ 0 },
 };
 
@@ -308,8 +340,10 @@ static const struct message spec_message = {
 static const struct field rule_fields[] = {
 	{ .name = "apiVersion", .type = FIELD_IGNORED },
 	{ .name = "kind", .type = FIELD_IGNORED },
-	{ "metadata", FIELD_MESSAGE, .required = true, .offset = offsetof(struct object, meta), .message = &schema_meta },
-	{ "spec", FIELD_MESSAGE, .required = true, .offset = offsetof(struct object, dr), .message = &spec_message },
+	{ "metadata", FIELD_MESSAGE, .required = true, .offset = offsetof(struct object, meta),
+	  .message = &schema_meta },
+	{ "spec", FIELD_MESSAGE, .required = true, .offset = offsetof(struct object, dr),
+	  .message = &spec_message },
 	{ .name = "status", .type = FIELD_IGNORED },
 	{ 0 },
 };

@@ -6,7 +6,8 @@
 
 enum { AFFINITY_DEFAULT_S = 10800, AFFINITY_MAX_S = 86400 };
 
-static void add_cluster_ip(struct decoder *d, struct strs *ips, const char *ip, const struct node *at)
+static void add_cluster_ip(struct decoder *d, struct strs *ips, const char *ip,
+			   const struct node *at)
 {
 	for (size_t i = 0; i < ips->count; i++)
 		if (!strcmp(ips->items[i], ip))
@@ -60,8 +61,10 @@ static const struct field port_fields[] = {
 	{ "name", FIELD_STRING, .offset = offsetof(struct service_port, name) },
 	{ "protocol", FIELD_STRING, .offset = offsetof(struct service_port, protocol) },
 	{ "appProtocol", FIELD_STRING, .offset = offsetof(struct service_port, app_protocol) },
-	{ "port", FIELD_UINT16, .required = true, .offset = offsetof(struct service_port, port), .min = 1, .max = 65535 },
-	{ "nodePort", FIELD_UINT16, .offset = offsetof(struct service_port, node_port), .max = 65535 },
+	{ "port", FIELD_UINT16, .required = true, .offset = offsetof(struct service_port, port),
+	  .min = 1, .max = 65535 },
+	{ "nodePort", FIELD_UINT16, .offset = offsetof(struct service_port, node_port),
+	  .max = 65535 },
 	{ "targetPort", FIELD_CUSTOM, .decode = decode_target_port },
 	{ 0 },
 };
@@ -93,7 +96,8 @@ static const struct message affinity_config_message = {
 
 static void check_type(struct decoder *d, const struct node *value, const void *string)
 {
-	static const char *const types[] = { "ClusterIP", "NodePort", "LoadBalancer", "ExternalName" };
+	static const char *const types[] = { "ClusterIP", "NodePort", "LoadBalancer",
+					     "ExternalName" };
 	const char *type = *(const char *const *)string;
 
 	for (size_t i = 0; i < sizeof(types) / sizeof(*types); i++)
@@ -110,14 +114,19 @@ static void check_affinity(struct decoder *d, const struct node *value, const vo
 		decode_expected(d, value, NULL, "None or ClientIP");
 }
 
-/* "Local" promises that a connection never leaves the node; to balance it over all endpoints would break that. */
+/* "Local" promises that a connection never leaves the node; to balance it over all endpoints would
+ * break that. */
 static void decode_internal_policy(struct decoder *d, const struct node *value, void *target)
 {
 	const char *policy;
 
 	(void)target;
-	if (decode_string(d, value, &policy) && strcmp(policy, "Cluster"))
-		decode_error(d, value, NULL, "weft does not carry out internalTrafficPolicy \"%.64s\"", policy);
+	if (!decode_string(d, value, &policy) || !strcmp(policy, "Cluster"))
+		return;
+	if (!strcmp(policy, "Local"))
+		decode_refuse_value(d, value, REFUSED_INTERNAL_LOCAL);
+	else
+		decode_expected(d, value, NULL, "Cluster");
 }
 
 static void init_spec(void *self)
@@ -130,15 +139,24 @@ static void init_spec(void *self)
 }
 
 static const struct field spec_fields[] = {
-	{ "type", FIELD_STRING, .offset = offsetof(struct service_spec, type), .check = check_type },
-	{ "clusterIP", FIELD_CUSTOM, .offset = offsetof(struct service_spec, cluster_ips), .decode = decode_cluster_ip },
-	{ "clusterIPs", FIELD_CUSTOM, .offset = offsetof(struct service_spec, cluster_ips), .decode = decode_cluster_ips },
-	{ "selector", FIELD_KVS, .offset = offsetof(struct service_spec, selector), .check = validate_labels },
-	{ "ports", FIELD_LIST, .offset = offsetof(struct service_spec, ports), .message = &port_message },
-	{ "sessionAffinity", FIELD_STRING, .offset = offsetof(struct service_spec, session_affinity), .check = check_affinity },
-	{ "sessionAffinityConfig", FIELD_MESSAGE, .offset = offsetof(struct service_spec, affinity_s), .message = &affinity_config_message },
+	{ "type", FIELD_STRING, .offset = offsetof(struct service_spec, type),
+	  .check = check_type },
+	{ "clusterIP", FIELD_CUSTOM, .offset = offsetof(struct service_spec, cluster_ips),
+	  .decode = decode_cluster_ip },
+	{ "clusterIPs", FIELD_CUSTOM, .offset = offsetof(struct service_spec, cluster_ips),
+	  .decode = decode_cluster_ips },
+	{ "selector", FIELD_KVS, .offset = offsetof(struct service_spec, selector),
+	  .check = validate_labels },
+	{ "ports", FIELD_LIST, .offset = offsetof(struct service_spec, ports),
+	  .message = &port_message },
+	{ "sessionAffinity", FIELD_STRING,
+	  .offset = offsetof(struct service_spec, session_affinity), .check = check_affinity },
+	{ "sessionAffinityConfig", FIELD_MESSAGE,
+	  .offset = offsetof(struct service_spec, affinity_s),
+	  .message = &affinity_config_message },
 	{ "externalName", FIELD_STRING, .offset = offsetof(struct service_spec, external_name) },
-	{ "publishNotReadyAddresses", FIELD_BOOL, .offset = offsetof(struct service_spec, publish_not_ready) },
+	{ "publishNotReadyAddresses", FIELD_BOOL,
+	  .offset = offsetof(struct service_spec, publish_not_ready) },
 	{ "internalTrafficPolicy", FIELD_CUSTOM, .decode = decode_internal_policy },
 	{ 0 },
 };
@@ -151,8 +169,10 @@ static const struct message spec_message = {
 };
 
 static const struct field service_fields[] = {
-	{ "metadata", FIELD_MESSAGE, .required = true, .offset = offsetof(struct object, meta), .message = &schema_meta },
-	{ "spec", FIELD_MESSAGE, .required = true, .offset = offsetof(struct object, service), .message = &spec_message },
+	{ "metadata", FIELD_MESSAGE, .required = true, .offset = offsetof(struct object, meta),
+	  .message = &schema_meta },
+	{ "spec", FIELD_MESSAGE, .required = true, .offset = offsetof(struct object, service),
+	  .message = &spec_message },
 	{ 0 },
 };
 
@@ -163,7 +183,8 @@ const struct message schema_service = {
 };
 
 static const struct field namespace_fields[] = {
-	{ "metadata", FIELD_MESSAGE, .required = true, .offset = offsetof(struct object, meta), .message = &schema_meta },
+	{ "metadata", FIELD_MESSAGE, .required = true, .offset = offsetof(struct object, meta),
+	  .message = &schema_meta },
 	{ 0 },
 };
 

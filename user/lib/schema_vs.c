@@ -46,7 +46,8 @@ static const char *rule_host_problem(const struct virtual_service *vs, const cha
 	return problem;
 }
 
-static void check_hosts(struct decoder *d, const struct node *node, const struct virtual_service *vs)
+static void check_hosts(struct decoder *d, const struct node *node,
+			const struct virtual_service *vs)
 {
 	const struct node *list = decode_at(d, node, "hosts");
 	char name[32];
@@ -62,15 +63,19 @@ static void check_hosts(struct decoder *d, const struct node *node, const struct
 
 			if (!host_covers(a, b) && !host_covers(b, a))
 				continue;
-			decode_error(d, validate_nth(list, i), name,
-				     "expected hosts that don't overlap, not \"%.64s\" beside \"%.64s\"", a, b);
+			decode_error(
+				d, validate_nth(list, i), name,
+				"expected hosts that don't overlap, not \"%.64s\" beside \"%.64s\"",
+				a, b);
 			break;
 		}
 	}
 }
 
-/* A VirtualService without hosts is one that others delegate to: it has HTTP routes and nothing else. */
-static void check_delegate(struct decoder *d, const struct node *node, const struct virtual_service *vs)
+/* A VirtualService without hosts is one that others delegate to: it has HTTP routes and nothing
+ * else. */
+static void check_delegate(struct decoder *d, const struct node *node,
+			   const struct virtual_service *vs)
 {
 	static const char *const fields[] = { "gateways", "tls", "tcp" };
 	const size_t counts[] = { vs->gateways.count, vs->tls.count, vs->tcp.count };
@@ -78,11 +83,13 @@ static void check_delegate(struct decoder *d, const struct node *node, const str
 	for (size_t i = 0; i < 3; i++)
 		if (counts[i])
 			decode_error(d, decode_at(d, node, fields[i]), fields[i],
-				     "expected hosts beside it: without any, the rule is a delegate and has only http");
+				     "expected hosts beside it: without any, the rule is a "
+				     "delegate and has only http");
 	for (size_t i = 0; i < vs->http.count; i++)
 		if (vs->http.items[i].delegate)
 			decode_error(d, validate_nth(decode_at(d, node, "http"), i), "http",
-				     "expected no delegate in a delegate (a VirtualService without hosts)");
+				     "expected no delegate in a delegate (a VirtualService without "
+				     "hosts)");
 }
 
 static bool covered(const struct virtual_service *vs, const char *sni)
@@ -93,8 +100,8 @@ static bool covered(const struct virtual_service *vs, const char *sni)
 	return false;
 }
 
-static void check_sni_hosts(struct decoder *d, const struct node *node, const struct virtual_service *vs,
-			    const struct l4_match *match)
+static void check_sni_hosts(struct decoder *d, const struct node *node,
+			    const struct virtual_service *vs, const struct l4_match *match)
 {
 	const struct node *list = decode_at(d, node, "sniHosts");
 	char name[32];
@@ -106,11 +113,13 @@ static void check_sni_hosts(struct decoder *d, const struct node *node, const st
 
 		snprintf(name, sizeof(name), "sniHosts[%zu]", i);
 		if (problem && valid_ip(sni, NULL))
-			decode_warn(d, validate_nth(list, i), name, "clients don't send an address as SNI");
+			decode_warn(d, validate_nth(list, i), name,
+				    "clients don't send an address as SNI");
 		else if (problem)
 			decode_expected(d, validate_nth(list, i), name, problem);
 		else if (!covered(vs, sni))
-			decode_expected(d, validate_nth(list, i), name, "one of the VirtualService's hosts");
+			decode_expected(d, validate_nth(list, i), name,
+					"one of the VirtualService's hosts");
 	}
 }
 
@@ -127,7 +136,8 @@ static void check_tls(struct decoder *d, const struct node *node, const struct v
 		route.index = i;
 		for (size_t j = 0; j < vs->tls.items[i].match.count; j++) {
 			match.index = j;
-			check_sni_hosts(d, validate_nth(inner, j), vs, &vs->tls.items[i].match.items[j]);
+			check_sni_hosts(d, validate_nth(inner, j), vs,
+					&vs->tls.items[i].match.items[j]);
 		}
 	}
 	d->path = tls.up;
@@ -148,11 +158,16 @@ static void check_spec(struct decoder *d, const struct node *self_node, const vo
 
 static const struct field spec_fields[] = {
 	{ "hosts", FIELD_STRINGS, .offset = offsetof(struct virtual_service, hosts) },
-	{ "gateways", FIELD_STRINGS, .offset = offsetof(struct virtual_service, gateways), .check = validate_gateway_refs },
-	{ "http", FIELD_LIST, .offset = offsetof(struct virtual_service, http), .message = &schema_http_route },
-	{ "tls", FIELD_LIST, .offset = offsetof(struct virtual_service, tls), .message = &schema_tls_route },
-	{ "tcp", FIELD_LIST, .offset = offsetof(struct virtual_service, tcp), .message = &schema_l4_route },
-	{ "exportTo", FIELD_STRINGS, .offset = offsetof(struct virtual_service, export_to), .check = validate_export_to },
+	{ "gateways", FIELD_STRINGS, .offset = offsetof(struct virtual_service, gateways),
+	  .check = validate_gateway_refs },
+	{ "http", FIELD_LIST, .offset = offsetof(struct virtual_service, http),
+	  .message = &schema_http_route },
+	{ "tls", FIELD_LIST, .offset = offsetof(struct virtual_service, tls),
+	  .message = &schema_tls_route },
+	{ "tcp", FIELD_LIST, .offset = offsetof(struct virtual_service, tcp),
+	  .message = &schema_l4_route },
+	{ "exportTo", FIELD_STRINGS, .offset = offsetof(struct virtual_service, export_to),
+	  .check = validate_export_to },
 	{ 0 },
 };
 
@@ -166,8 +181,10 @@ static const struct message spec_message = {
 static const struct field rule_fields[] = {
 	{ .name = "apiVersion", .type = FIELD_IGNORED },
 	{ .name = "kind", .type = FIELD_IGNORED },
-	{ "metadata", FIELD_MESSAGE, .required = true, .offset = offsetof(struct object, meta), .message = &schema_meta },
-	{ "spec", FIELD_MESSAGE, .required = true, .offset = offsetof(struct object, vs), .message = &spec_message },
+	{ "metadata", FIELD_MESSAGE, .required = true, .offset = offsetof(struct object, meta),
+	  .message = &schema_meta },
+	{ "spec", FIELD_MESSAGE, .required = true, .offset = offsetof(struct object, vs),
+	  .message = &spec_message },
 	{ .name = "status", .type = FIELD_IGNORED },
 	{ 0 },
 };

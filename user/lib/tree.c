@@ -49,7 +49,8 @@ static size_t span(const char *s, const char *set)
 	return strspn(s, set);
 }
 
-/* Decimal, 0x, 0o and 0b integers, signs, and '_' nowhere: what kubectl's parser takes for a number. */
+/* Decimal, 0x, 0o and 0b integers, signs, and '_' nowhere: what kubectl's parser takes for a
+ * number. */
 static bool looks_int(const char *s)
 {
 	static const char *const digits[] = { "x0123456789abcdefABCDEF", "o01234567", "b01" };
@@ -64,7 +65,9 @@ static bool looks_int(const char *s)
 
 static bool looks_float(const char *s)
 {
-	static const char *const special[] = { ".inf", ".Inf", ".INF", ".nan", ".NaN", ".NAN", NULL };
+	static const char *const special[] = {
+		".inf", ".Inf", ".INF", ".nan", ".NaN", ".NAN", NULL
+	};
 	size_t whole, fraction = 0;
 
 	s += *s == '-' || *s == '+';
@@ -91,9 +94,10 @@ static bool looks_float(const char *s)
 enum scalar_type node_scalar(const struct node *n)
 {
 	static const char *const nulls[] = { "", "~", "null", "Null", "NULL", NULL };
-	static const char *const bools[] = { "true", "True", "TRUE", "false", "False", "FALSE", "yes",
-					     "Yes",  "YES",  "no",   "No",    "NO",    "on",	"On",
-					     "ON",   "off",  "Off",  "OFF",   NULL };
+	static const char *const bools[] = { "true",  "True", "TRUE", "false", "False",
+					     "FALSE", "yes",  "Yes",  "YES",   "no",
+					     "No",    "NO",   "on",   "On",    "ON",
+					     "off",   "Off",  "OFF",  NULL };
 
 	n = node_target(n);
 	if (n->type != NODE_SCALAR || n->quoted)

@@ -2,7 +2,8 @@
 #ifndef WEFT_TREE_H
 #define WEFT_TREE_H
 /*
- * A YAML or JSON document as nodes that know where they stood. Nodes live in the document's arena and are immutable.
+ * A YAML or JSON document as nodes that know where they stood. Nodes live in the document's arena
+ * and are immutable.
  */
 #include <stdbool.h>
 #include <stddef.h>
@@ -72,11 +73,13 @@ struct documents {
 void documents_free(struct documents *docs);
 
 /*
- * Parses all documents of `bytes`. Returns 0; -EINVAL when `errors` got the (one) syntax error, `out` then holds the
- * documents before it; -ENOMEM. What nests deeper than 64 levels, expands its aliases to far more than was written,
- * refers to itself, gives a key twice, or is not clean UTF-8 is refused.
+ * Parses all documents of `bytes`. Returns 0; -EINVAL when `errors` got the (one) syntax error,
+ * `out` then holds the documents before it; -ENOMEM. What nests deeper than 64 levels, expands its
+ * aliases to far more than was written, refers to itself, gives a key twice, or is not clean UTF-8
+ * is refused.
  */
-int yaml_parse(const char *name, const char *bytes, size_t len, struct documents *out, struct errors *errors);
+int yaml_parse(const char *name, const char *bytes, size_t len, struct documents *out,
+	       struct errors *errors);
 
 /* 0, or -EINVAL with an error for the first byte that no YAML document can have. */
 int yaml_check_bytes(const char *name, const char *bytes, size_t len, struct errors *errors);

@@ -2,8 +2,8 @@
 #ifndef WEFT_TREE_ARENA_H
 #define WEFT_TREE_ARENA_H
 /*
- * Memory that is given back all at once: a document's tree and the objects decoded from it share one arena, each
- * object holding a reference.
+ * Memory that is given back all at once: a document's tree and the objects decoded from it share
+ * one arena, each object holding a reference.
  */
 #include <stddef.h>
 

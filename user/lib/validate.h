@@ -2,8 +2,9 @@
 #ifndef WEFT_VALIDATE_H
 #define WEFT_VALIDATE_H
 /*
- * What the values of single objects have to be beyond their types. The functions on strings are pure; those with a
- * decoder report what is wrong and fit struct field.check or struct message.check.
+ * What the values of single objects have to be beyond their types. The functions on strings are
+ * pure; those with a decoder report what is wrong and fit struct field.check or struct
+ * message.check.
  */
 #include "decode.h"
 
@@ -11,11 +12,12 @@
 
 bool valid_dns_label(const char *s, size_t len); /* [a-zA-Z0-9-], at most 63 */
 bool valid_dns_label_s(const char *s);
-bool valid_dns_name(const char *s);		 /* labels with dots between */
-bool valid_label_key(const char *s);		 /* [prefix/]name, as Kubernetes has them */
+bool valid_dns_name(const char *s);  /* labels with dots between */
+bool valid_label_key(const char *s); /* [prefix/]name, as Kubernetes has them */
 bool valid_label_value(const char *s);
 bool valid_header_name(const char *s);
-/* NULL if `s` is a host with at most a leading wildcard ("*", "*.foo", "*-foo"), else what is wrong with it. */
+/* NULL if `s` is a host with at most a leading wildcard ("*", "*.foo", "*-foo"), else what is wrong
+ * with it. */
 const char *host_problem(const char *s);
 bool valid_ip(const char *s, struct addr *out); /* out may be NULL */
 bool parse_cidr(const char *s, struct cidr *out);

@@ -33,7 +33,8 @@ void validate_object_name(struct decoder *d, const struct node *value, const voi
 void validate_namespace(struct decoder *d, const struct node *value, const void *name)
 {
 	if (*string_of(name) && !valid_dns_label_s(string_of(name)))
-		decode_expected(d, value, NULL, "a namespace (letters, digits and '-', at most 63)");
+		decode_expected(d, value, NULL,
+				"a namespace (letters, digits and '-', at most 63)");
 }
 
 void validate_dns_label(struct decoder *d, const struct node *value, const void *string)
@@ -58,10 +59,12 @@ void validate_labels(struct decoder *d, const struct node *value, const void *ta
 
 		d->path = &here;
 		if (!valid_label_key(kvs->items[i].key))
-			decode_expected(d, k, NULL, "a label's key ([prefix/]name of at most 63 characters)");
+			decode_expected(d, k, NULL,
+					"a label's key ([prefix/]name of at most 63 characters)");
 		else if (!valid_label_value(kvs->items[i].value))
-			decode_expected(d, k->next, NULL,
-					"a label's value (letters, digits, '-', '_' and '.', at most 63)");
+			decode_expected(
+				d, k->next, NULL,
+				"a label's value (letters, digits, '-', '_' and '.', at most 63)");
 		d->path = here.up;
 	}
 }
@@ -74,7 +77,8 @@ static const char *gateway_ref_problem(const char *s)
 		return valid_dns_name(s) ? NULL : "a gateway as NAME or NAMESPACE/NAME";
 	if (!valid_dns_label(s, (size_t)(slash - s)) && strncmp(s, "./", 2))
 		return "a namespace before the slash (NAMESPACE/NAME)";
-	return valid_dns_label_s(slash + 1) ? NULL : "a gateway's name behind the slash (NAMESPACE/NAME)";
+	return valid_dns_label_s(slash + 1) ? NULL
+					    : "a gateway's name behind the slash (NAMESPACE/NAME)";
 }
 
 void validate_gateway_refs(struct decoder *d, const struct node *value, const void *strs)
@@ -86,7 +90,8 @@ void validate_gateway_refs(struct decoder *d, const struct node *value, const vo
 		const char *problem = gateway_ref_problem(gateways->items[i]);
 
 		if (problem)
-			decode_expected(d, validate_nth(value, i), nth_name(i, name, sizeof(name)), problem);
+			decode_expected(d, validate_nth(value, i), nth_name(i, name, sizeof(name)),
+					problem);
 	}
 }
 
@@ -98,7 +103,8 @@ static const char *exported_to(const struct decoder *d, const char *entry)
 	return !strcmp(entry, ".") && own ? own : entry;
 }
 
-static void check_export(struct decoder *d, const struct node *value, const struct strs *to, size_t i)
+static void check_export(struct decoder *d, const struct node *value, const struct strs *to,
+			 size_t i)
 {
 	const struct node *at = validate_nth(value, i);
 	const char *entry = to->items[i];
@@ -106,7 +112,9 @@ static void check_export(struct decoder *d, const struct node *value, const stru
 
 	nth_name(i, name, sizeof(name));
 	if (!strcmp(entry, "~"))
-		decode_error(d, at, name, "expected a namespace, \".\" or \"*\", not \"~\", which only services can have");
+		decode_error(d, at, name,
+			     "expected a namespace, \".\" or \"*\", not \"~\", which only services "
+			     "can have");
 	else if (strcmp(entry, ".") && strcmp(entry, "*") && !valid_dns_label_s(entry))
 		decode_expected(d, at, name, "a namespace, \".\" or \"*\"");
 	else if (!strcmp(entry, "*") && to->count > 1)
@@ -127,7 +135,8 @@ void validate_export_to(struct decoder *d, const struct node *value, const void 
 void validate_subset_name(struct decoder *d, const struct node *value, const void *string)
 {
 	if (*string_of(string) && !valid_dns_label_s(string_of(string)))
-		decode_expected(d, value, NULL, "a subset's name (letters, digits and '-', at most 63)");
+		decode_expected(d, value, NULL,
+				"a subset's name (letters, digits and '-', at most 63)");
 }
 
 void validate_destination_host(struct decoder *d, const struct node *value, const void *string)

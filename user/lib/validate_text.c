@@ -5,14 +5,15 @@
 #include "validate.h"
 
 /*
- * The proxy runs expressions with PCRE2, but rules are written for RE2: what RE2 would not take (look-around,
- * back-references, possessive repetition) must not get through, whatever PCRE2 makes of it.
+ * The proxy runs expressions with PCRE2, but rules are written for RE2: what RE2 would not take
+ * (look-around, back-references, possessive repetition) must not get through, whatever PCRE2 makes
+ * of it.
  */
 struct regex {
 	const char *at;
-	int depth;	 /* of open parentheses */
-	bool operand;	 /* something that can be repeated stands before `at` */
-	bool repeated;	 /* and already was */
+	int depth;     /* of open parentheses */
+	bool operand;  /* something that can be repeated stands before `at` */
+	bool repeated; /* and already was */
 	const char *problem;
 };
 
@@ -81,8 +82,8 @@ static void scan_class(struct regex *r)
 			r->at = end ? end + 2 : r->at + 1;
 			continue;
 		}
-		if (r->at[1] == '-' && r->at[2] && r->at[2] != ']' && r->at[2] != '\\' && r->at[2] != '[' &&
-		    (unsigned char)r->at[0] > (unsigned char)r->at[2])
+		if (r->at[1] == '-' && r->at[2] && r->at[2] != ']' && r->at[2] != '\\' &&
+		    r->at[2] != '[' && (unsigned char)r->at[0] > (unsigned char)r->at[2])
 			fail(r, "a range whose end comes before its beginning");
 		r->at++;
 	}
@@ -103,7 +104,9 @@ static bool scan_group_flags(struct regex *r)
 	if (*name == 'P')
 		name++;
 	if (*name == '<') {
-		size_t len = strspn(name + 1, "abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789_");
+		size_t len =
+			strspn(name + 1,
+			       "abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789_");
 
 		if (!len || name[1 + len] != '>')
 			return false;
@@ -254,7 +257,8 @@ static const char *skip_array(const char *s)
 	return *s == ']' ? skip_spaces(s + 1) : NULL;
 }
 
-/* What stands between the parentheses of %NAME(...)%: an array of strings, or text. Ends at the closing one. */
+/* What stands between the parentheses of %NAME(...)%: an array of strings, or text. Ends at the
+ * closing one. */
 static const char *skip_arguments(const char *s)
 {
 	s = skip_spaces(s);
@@ -282,7 +286,8 @@ const char *header_value_problem(const char *s)
 			s = skip_spaces(s + 1);
 		}
 		if (*s != '%')
-			return "a header's value, with a % behind every %NAME and %% for the character itself";
+			return "a header's value, with a % behind every %NAME and %% for the "
+			       "character itself";
 	}
 	return NULL;
 }

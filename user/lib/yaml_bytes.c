@@ -5,8 +5,8 @@
 #include "tree.h"
 
 /*
- * The length of the UTF-8 sequence at `p`, 0 if it is none. Overlong forms, surrogates and what lies beyond
- * U+10FFFF are none (RFC 3629).
+ * The length of the UTF-8 sequence at `p`, 0 if it is none. Overlong forms, surrogates and what
+ * lies beyond U+10FFFF are none (RFC 3629).
  */
 static size_t sequence_length(const unsigned char *p, size_t left)
 {
@@ -26,6 +26,19 @@ static size_t sequence_length(const unsigned char *p, size_t left)
 	if (code >= 0xd800 && code <= 0xdfff)
 		return 0;
 	return n;
+}
+
+/* Whether the file ends in the middle of a sequence. */
+static bool truncated(const unsigned char *p, size_t left)
+{
+	size_t n = p[0] >= 0xf0 ? 4 : p[0] >= 0xe0 ? 3 : 2;
+
+	if (p[0] < 0xc2 || p[0] > 0xf4 || left >= n)
+		return false;
+	for (size_t i = 1; i < left; i++)
+		if ((p[i] & 0xc0) != 0x80)
+			return false;
+	return true;
 }
 
 static bool allowed_control(unsigned char c)
@@ -65,8 +78,11 @@ int yaml_check_bytes(const char *name, const char *bytes, size_t len, struct err
 		}
 		n = sequence_length(p + i, len - i);
 		if (!n) {
-			errors_add(errors, name, position_of(bytes, i), "expected UTF-8, not the byte 0x%02x%s", p[i],
-				   len - i < 4 ? " at the end of the file" : "");
+			errors_add(errors, name, position_of(bytes, i),
+				   "expected UTF-8, not %s 0x%02x",
+				   truncated(p + i, len - i) ? "a truncated sequence from"
+							     : "the byte",
+				   p[i]);
 			return -EINVAL;
 		}
 		i += n;

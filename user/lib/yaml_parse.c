@@ -54,7 +54,8 @@ static struct pos mark_pos(yaml_mark_t m)
 	return (struct pos){ (int)m.line + 1, (int)m.column + 1 };
 }
 
-/* The same few hundred words make up most of a long document: each is stored once (or nearly so). */
+/* The same few hundred words make up most of a long document: each is stored once (or nearly so).
+ */
 static const char *intern(struct parser *p, const char *text, size_t len)
 {
 	uint32_t hash = 2166136261u;
@@ -101,13 +102,14 @@ static void append(struct parser *p, struct node *n)
 	level->children++;
 }
 
-static int add_anchor(struct parser *p, const struct node *n, const yaml_char_t *name, yaml_mark_t mark)
+static int add_anchor(struct parser *p, const struct node *n, const yaml_char_t *name,
+		      yaml_mark_t mark)
 {
 	struct anchor *anchors;
 
 	if (p->anchor_count == ANCHORS_MAX) {
-		errors_add(p->errors, p->name, mark_pos(mark), "expected at most %d anchors in a document",
-			   ANCHORS_MAX);
+		errors_add(p->errors, p->name, mark_pos(mark),
+			   "expected at most %d anchors in a document", ANCHORS_MAX);
 		return -EINVAL;
 	}
 	anchors = reallocarray(p->anchors, p->anchor_count + 1, sizeof(*anchors));
@@ -139,7 +141,8 @@ static int check_tag(struct parser *p, const yaml_char_t *tag, yaml_mark_t mark)
 	for (size_t i = 0; i < sizeof(known) / sizeof(*known); i++)
 		if (tag_is(tag, known[i]))
 			return 0;
-	errors_add(p->errors, p->name, mark_pos(mark), "expected plain data, not the tag \"%.64s\"", tag);
+	errors_add(p->errors, p->name, mark_pos(mark), "expected plain data, not the tag \"%.64s\"",
+		   tag);
 	return -EINVAL;
 }
 
@@ -155,7 +158,8 @@ static int on_scalar(struct parser *p, const yaml_event_t *e)
 		return r;
 	/* Escapes ("\0") can make what the bytes of the file could not have. */
 	if (memchr(e->data.scalar.value, 0, len)) {
-		errors_add(p->errors, p->name, mark_pos(e->start_mark), "expected text, not a NUL character");
+		errors_add(p->errors, p->name, mark_pos(e->start_mark),
+			   "expected text, not a NUL character");
 		return -EINVAL;
 	}
 	n = node_new(p, NODE_SCALAR, e->start_mark);
@@ -182,8 +186,9 @@ static int on_alias(struct parser *p, const yaml_event_t *e)
 			a = &p->anchors[i - 1];
 	if (!a || !a->nodes) {
 		errors_add(p->errors, p->name, mark_pos(e->start_mark),
-			   a ? "expected an anchor that is complete, not *%.64s inside of &%.64s itself" :
-			       "expected an anchor &%.64s before *%.64s",
+			   a ? "expected an anchor that is complete, not *%.64s inside of &%.64s "
+			       "itself"
+			     : "expected an anchor &%.64s before *%.64s",
 			   name, name);
 		return -EINVAL;
 	}
@@ -191,7 +196,8 @@ static int on_alias(struct parser *p, const yaml_event_t *e)
 	p->nodes += a->nodes;
 	if (p->expanded > EXPANSION_MAX) {
 		errors_add(p->errors, p->name, mark_pos(e->start_mark),
-			   "expected aliases that stand for at most %zu values in all, not *%.64s for %zu more",
+			   "expected aliases that stand for at most %zu values in all, not *%.64s "
+			   "for %zu more",
 			   EXPANSION_MAX, name, a->nodes);
 		return -EINVAL;
 	}
@@ -206,17 +212,19 @@ static int on_alias(struct parser *p, const yaml_event_t *e)
 static int on_open(struct parser *p, const yaml_event_t *e, enum node_type type)
 {
 	bool map = type == NODE_MAP;
-	const yaml_char_t *anchor = map ? e->data.mapping_start.anchor : e->data.sequence_start.anchor;
+	const yaml_char_t *anchor = map ? e->data.mapping_start.anchor
+					: e->data.sequence_start.anchor;
 	size_t before = p->nodes;
 	struct node *n;
 	int r;
 
 	if (p->depth == DEPTH_MAX) {
-		errors_add(p->errors, p->name, mark_pos(e->start_mark), "expected at most %d levels of nesting",
-			   DEPTH_MAX);
+		errors_add(p->errors, p->name, mark_pos(e->start_mark),
+			   "expected at most %d levels of nesting", DEPTH_MAX);
 		return -EINVAL;
 	}
-	r = check_tag(p, map ? e->data.mapping_start.tag : e->data.sequence_start.tag, e->start_mark);
+	r = check_tag(p, map ? e->data.mapping_start.tag : e->data.sequence_start.tag,
+		      e->start_mark);
 	if (r)
 		return r;
 	n = node_new(p, type, e->start_mark);
@@ -252,7 +260,8 @@ static int refuse_duplicate(struct parser *p, const struct node *again, const st
 {
 	char buf[128];
 
-	errors_add(p->errors, p->name, node_pos(again), "expected each key once, not %s as in line %u again",
+	errors_add(p->errors, p->name, node_pos(again),
+		   "expected each key once, not %s as in line %u again",
 		   node_describe(again, buf, sizeof(buf)), first->line);
 	return -EINVAL;
 }
@@ -278,8 +287,14 @@ static int check_keys(struct parser *p, const struct node *map)
 	char buf[128];
 
 	for (const struct node *k = map->child; k; k = k->next->next) {
-		if (!node_text(k) || node_is_null(k) || (!node_target(k)->quoted && !strcmp(node_text(k), "<<"))) {
-			errors_add(p->errors, p->name, node_pos(k), "expected a string as key, not %s",
+		if (node_text(k) && !node_target(k)->quoted && !strcmp(node_text(k), "<<")) {
+			errors_add(p->errors, p->name, node_pos(k),
+				   "expected the fields themselves, not a merge key (<<)");
+			return -EINVAL;
+		}
+		if (!node_text(k) || node_is_null(k)) {
+			errors_add(p->errors, p->name, node_pos(k),
+				   "expected a string as key, not %s",
 				   node_describe(k, buf, sizeof(buf)));
 			return -EINVAL;
 		}
@@ -316,10 +331,12 @@ static int syntax_error(struct parser *p)
 		errors_add(p->errors, p->name, mark_pos(y->problem_mark),
 			   "expected spaces as indentation, not a tab");
 	else if (y->context && y->context_mark.line != y->problem_mark.line)
-		errors_add(p->errors, p->name, mark_pos(y->problem_mark), "expected YAML: %s %s (from line %zu), %s",
-			   "error", y->context, y->context_mark.line + 1, problem);
+		errors_add(p->errors, p->name, mark_pos(y->problem_mark),
+			   "expected YAML: error %s (from line %zu), %s", y->context,
+			   y->context_mark.line + 1, problem);
 	else
-		errors_add(p->errors, p->name, mark_pos(y->problem_mark), "expected YAML: %s", problem);
+		errors_add(p->errors, p->name, mark_pos(y->problem_mark), "expected YAML: %s",
+			   problem);
 	return -EINVAL;
 }
 
@@ -387,8 +404,8 @@ static int parse_stream(struct parser *p, struct documents *out)
 }
 
 /*
- * JSON may be indented by tabs and end in them; YAML takes them inside of brackets only. Returns a copy of `bytes`
- * with the tabs before and behind the brackets as spaces, NULL without memory.
+ * JSON may be indented by tabs and end in them; YAML takes them inside of brackets only. Returns a
+ * copy of `bytes` with the tabs before and behind the brackets as spaces, NULL without memory.
  */
 static char *without_outer_tabs(const char *bytes, size_t len)
 {
@@ -415,14 +432,16 @@ static bool looks_like_json(const char *bytes, size_t len)
 	return i < len && (bytes[i] == '{' || bytes[i] == '[');
 }
 
-int yaml_parse(const char *name, const char *bytes, size_t len, struct documents *out, struct errors *errors)
+int yaml_parse(const char *name, const char *bytes, size_t len, struct documents *out,
+	       struct errors *errors)
 {
 	_cleanup_free_ char *copy = NULL;
 	struct parser *p;
 	int r;
 
 	if (len > BYTES_MAX) {
-		errors_add(errors, name, (struct pos){ 0 }, "expected at most %zu bytes, not %zu", BYTES_MAX, len);
+		errors_add(errors, name, (struct pos){ 0 }, "expected at most %zu bytes, not %zu",
+			   BYTES_MAX, len);
 		return -EINVAL;
 	}
 	r = yaml_check_bytes(name, bytes, len, errors);
