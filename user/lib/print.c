@@ -31,15 +31,16 @@ static bool needs_quotes(const struct node *n)
 static int emit_scalar(yaml_emitter_t *e, const struct node *n)
 {
 	yaml_scalar_style_t style = YAML_PLAIN_SCALAR_STYLE;
+	const char *text = node_is_null(n) ? "null" : n->text;
 	yaml_event_t event;
 
 	if (needs_quotes(n))
 		style = YAML_DOUBLE_QUOTED_SCALAR_STYLE;
-	else if (strchr(n->text, '\n'))
+	else if (strchr(text, '\n'))
 		style = YAML_LITERAL_SCALAR_STYLE;
 	return emit(e, &event,
-		    yaml_scalar_event_initialize(&event, NULL, NULL, (const yaml_char_t *)n->text,
-						 (int)n->count, 1, 1, style));
+		    yaml_scalar_event_initialize(&event, NULL, NULL, (const yaml_char_t *)text,
+						 (int)strlen(text), 1, 1, style));
 }
 
 static int emit_node(yaml_emitter_t *e, const struct node *n)

@@ -447,6 +447,11 @@ int yaml_parse(const char *name, const char *bytes, size_t len, struct documents
 	r = yaml_check_bytes(name, bytes, len, errors);
 	if (r)
 		return r;
+	/* A byte order mark says nothing in UTF-8. */
+	if (len >= 3 && !memcmp(bytes, "\xef\xbb\xbf", 3)) {
+		bytes += 3;
+		len -= 3;
+	}
 	if (looks_like_json(bytes, len)) {
 		copy = without_outer_tabs(bytes, len);
 		if (!copy)

@@ -1,0 +1,158 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#include <criterion/criterion.h>
+#include <errno.h>
+#include <string.h>
+
+#include "decode.h"
+#include "validate.h"
+
+struct tree {
+	struct documents docs;
+	struct errors errors;
+	int r;
+};
+
+static void tree_free(struct tree *t)
+{
+	documents_free(&t->docs);
+	errors_free(&t->errors);
+}
+
+static void tree_parse(struct tree *t, const char *yaml)
+{
+	t->r = yaml_parse("t.yaml", yaml, strlen(yaml), &t->docs, &t->errors);
+}
+
+#define _cleanup_tree_ _cleanup_(tree_free)
+
+Test(tree, every_value_knows_where_it_stood)
+{
+	_cleanup_tree_ struct tree t = { 0 };
+	const struct node *b, *c;
+
+	tree_parse(&t, "a: 1\nb:\n- x\n- {c: \"\xc3\xa9\", d: 2}\n");
+	cr_assert_eq(t.r, 0);
+	cr_assert_eq(t.docs.count, 1);
+	b = node_get(t.docs.items[0].root, "b");
+	cr_assert_not_null(b);
+	cr_expect_eq(b->count, 2);
+	c = node_get(b->child->next, "d");
+	cr_assert_not_null(c);
+	cr_expect_eq(node_pos(c).line, 4);
+	/* Columns count characters, not bytes. */
+	cr_expect_eq(node_pos(c).col, 15);
+	cr_expect_eq(node_pos(node_key(b->child->next, "c")).col, 4);
+}
+
+Test(tree, plain_scalars_have_the_types_that_kubectl_gives_them)
+{
+	static const struct {
+		const char *yaml;
+		enum scalar_type type;
+	} rows[] = {
+		{ "a", SCALAR_STRING },	  { "1", SCALAR_INT },
+		{ "-1", SCALAR_INT },	  { "0x1F", SCALAR_INT },
+		{ "0o17", SCALAR_INT },	  { "1.5", SCALAR_FLOAT },
+		{ "1e3", SCALAR_FLOAT },  { ".5", SCALAR_FLOAT },
+		{ ".inf", SCALAR_FLOAT }, { "1.2.3", SCALAR_STRING },
+		{ "1s", SCALAR_STRING },  { "0x", SCALAR_STRING },
+		{ "true", SCALAR_BOOL },  { "off", SCALAR_BOOL },
+		{ "y", SCALAR_STRING },	  { "null", SCALAR_NULL },
+		{ "~", SCALAR_NULL },	  { "\"\"", SCALAR_STRING },
+		{ "'1'", SCALAR_STRING }, { "!!str 1", SCALAR_STRING },
+		{ "-", SCALAR_STRING },	  { "10.0.0.1", SCALAR_STRING },
+		{ "1e", SCALAR_STRING },  { "+1", SCALAR_INT },
+	};
+
+	for (size_t i = 0; i < sizeof(rows) / sizeof(*rows); i++) {
+		_cleanup_tree_ struct tree t = { 0 };
+		_cleanup_free_ char *yaml = NULL;
+
+		/* A lone "-" would be a list. */
+		cr_assert(asprintf(&yaml, "[ %s ]\n", rows[i].yaml) > 0);
+		if (!strcmp(rows[i].yaml, "-"))
+			continue;
+		tree_parse(&t, yaml);
+		cr_assert_eq(t.r, 0, "%s", rows[i].yaml);
+		cr_expect_eq(node_scalar(t.docs.items[0].root->child), rows[i].type, "%s",
+			     rows[i].yaml);
+	}
+}
+
+Test(tree, an_alias_is_what_it_stands_for)
+{
+	_cleanup_tree_ struct tree t = { 0 };
+	const struct node *b;
+
+	tree_parse(&t, "a: &x {c: 1}\nb: *x\n");
+	cr_assert_eq(t.r, 0);
+	b = node_get(t.docs.items[0].root, "b");
+	cr_expect_str_eq(node_text(node_get(b, "c")), "1");
+	cr_expect_eq(node_pos(b).line, 2);
+}
+
+Test(tree, documents_before_a_broken_one_are_kept)
+{
+	_cleanup_tree_ struct tree t = { 0 };
+
+	tree_parse(&t, "a: 1\n---\nb: 2\n---\n}\n");
+	cr_expect_eq(t.r, -EINVAL);
+	cr_expect_eq(t.docs.count, 2);
+	cr_expect_eq(t.errors.count, 1);
+}
+
+Test(tree, many_keys_are_checked_for_duplicates_quickly, .timeout = 10)
+{
+	_cleanup_tree_ struct tree t = { 0 };
+	_cleanup_free_ char *yaml = NULL;
+	size_t size;
+	FILE *f = open_memstream(&yaml, &size);
+
+	for (int i = 0; i < 100000; i++)
+		fprintf(f, "k%d: v\n", i);
+	fputs("k77: again\n", f);
+	fclose(f);
+	tree_parse(&t, yaml);
+	cr_expect_eq(t.r, -EINVAL);
+	cr_expect_str_eq(
+		t.errors.items[0].text,
+		"t.yaml:100001:1: expected each key once, not \"k77\" as in line 78 again");
+}
+
+Test(tree, durations_are_read_as_go_reads_them)
+{
+	static const struct {
+		const char *text;
+		int64_t ns;
+		int r;
+	} rows[] = {
+		{ "1s", 1000000000, 0 },
+		{ "500ms", 500000000, 0 },
+		{ "1h30m", 5400000000000, 0 },
+		{ "0.5s", 500000000, 0 },
+		{ ".5s", 500000000, 0 },
+		{ "1.s", 1000000000, 0 },
+		{ "100us", 100000, 0 },
+		{ "100\xc2\xb5s", 100000, 0 },
+		{ "7ns", 7, 0 },
+		{ "-1s", -1000000000, 0 },
+		{ "0", 0, 0 },
+		{ "2m3.5s", 123500000000, 0 },
+		{ "0.000000001s", 1, 0 },
+		{ "", 0, -EINVAL },
+		{ "1", 0, -EINVAL },
+		{ "s", 0, -EINVAL },
+		{ "1d", 0, -EINVAL },
+		{ "1s ", 0, -EINVAL },
+		{ ".s", 0, -EINVAL },
+		{ "9999999999h", 0, -ERANGE },
+		{ "99999999999999999999s", 0, -ERANGE },
+	};
+
+	for (size_t i = 0; i < sizeof(rows) / sizeof(*rows); i++) {
+		int64_t ns = 0;
+
+		cr_expect_eq(decode_duration_ns(rows[i].text, &ns), rows[i].r, "%s", rows[i].text);
+		cr_expect_eq(ns, rows[i].ns, "%s: %ld", rows[i].text, ns);
+	}
+}
