@@ -13,7 +13,7 @@
 #include "kernel_priv.h"
 #include "log.h"
 
-enum { GRACE_MS = 200 };
+enum { GRACE_MS = 100 }; /* less than a retransmission takes: the second try finds the answer */
 
 int pod_leave(struct pods *p, const struct addr *a)
 {
