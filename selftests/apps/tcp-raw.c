@@ -240,9 +240,18 @@ static int do_data(uint32_t bytes)
 
 static int do_answer(uint32_t bytes)
 {
-	int r = wait_for(has_received, bytes);
+	int64_t end = now_ms() + WAIT_MS;
 
-	return r ? r : do_ack(0);
+	while (!has_received(bytes)) {
+		uint32_t before = c.rcv_next;
+
+		if (now_ms() >= end)
+			return -ETIMEDOUT;
+		receive(100);
+		if (c.rcv_next != before && do_ack(0))
+			return -EIO;
+	}
+	return 0;
 }
 
 static int do_fin(uint32_t arg)
