@@ -78,9 +78,10 @@ static void hang_up(struct loop *l, struct control_conn *c)
 {
 	struct control_conn **at = &l->conns;
 
-	while (*at != c)
+	while (*at && *at != c)
 		at = &(*at)->next;
-	*at = c->next;
+	if (*at)
+		*at = c->next;
 	control_conn_free(c);
 	l->count--;
 	admit(l);

@@ -139,9 +139,12 @@ static json_t *subset_name(const char *cluster)
 	return end ? json_stringn(at + 1, end - at - 1) : json_text("");
 }
 
+/* To the millisecond. */
 static double seconds(__u64 from, __u64 to)
 {
-	return to > from ? (double)((to - from) / 1000000) / 1000 : 0;
+	__u64 ms = to > from ? (to - from) / 1000000 : 0;
+
+	return (double)ms / 1000;
 }
 
 static int add_row(void *arg, const struct tuple *key, const struct conn *c,

@@ -53,7 +53,7 @@ int handle_apply(struct weftd *d, const struct request *request, struct reply *r
 {
 	_cleanup_free_ struct store_input *files = NULL;
 	struct engine_report report = { 0 };
-	size_t count;
+	size_t count = 0;
 	int r = read_files(request, &files, &count, reply);
 
 	if (r)
@@ -67,7 +67,7 @@ int handle_delete(struct weftd *d, const struct request *request, struct reply *
 	_cleanup_free_ struct store_input *files = NULL;
 	struct engine_report report = { 0 };
 	struct object_id id;
-	size_t count;
+	size_t count = 0;
 	int r;
 
 	if (json_object_get(request->args, "files")) {

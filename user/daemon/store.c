@@ -1,4 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
+#include <assert.h>
 #include <errno.h>
 #include <fcntl.h>
 #include <stdio.h>
@@ -116,6 +117,7 @@ static int find_end(struct store *s)
 	r = map(s->fd, st.st_size, &m);
 	if (r)
 		return r;
+	assert(m.bytes);
 	if (memcmp(m.bytes, header, sizeof(header)) != 0)
 		return -EBADMSG;
 	s->end = sizeof(header);
