@@ -12,14 +12,20 @@ Test(kernel_match, lists_of_names_and_globs)
 		const char *list, *name;
 		bool matches;
 	} rows[] = {
-		{ "veth1", "veth1", true },	     { "veth1", "veth10", false },	 { "veth*", "veth10", true },
-		{ "cali*,veth?", "veth1", true },    { "cali*,veth?", "veth10", false }, { "cali*,,veth1,", "veth1", true },
-		{ "eth[01]", "eth1", true },	     { "eth[01]", "eth2", false },	 { "", "veth1", false },
+		{ "veth1", "veth1", true },
+		{ "veth1", "veth10", false },
+		{ "veth*", "veth10", true },
+		{ "cali*,veth?", "veth1", true },
+		{ "cali*,veth?", "veth10", false },
+		{ "cali*,,veth1,", "veth1", true },
+		{ "eth[01]", "eth1", true },
+		{ "eth[01]", "eth2", false },
+		{ "", "veth1", false },
 	};
 
 	for (size_t i = 0; i < sizeof(rows) / sizeof(rows[0]); i++)
-		cr_expect_eq(match_list(rows[i].list, rows[i].name), rows[i].matches, "%s in '%s'", rows[i].name,
-			     rows[i].list);
+		cr_expect_eq(match_list(rows[i].list, rows[i].name), rows[i].matches, "%s in '%s'",
+			     rows[i].name, rows[i].list);
 	cr_expect(match_is_glob("veth*"));
 	cr_expect_not(match_is_glob("veth1"));
 }
@@ -33,16 +39,30 @@ Test(kernel_match, what_an_interface_is)
 	} rows[] = {
 		{ "a pod's veth", { "veth1", true, false, false, "auto", NULL }, ROLE_POD },
 		{ "hardware", { "eth0", false, false, false, "auto", NULL }, ROLE_NONE },
-		{ "hardware with the default route", { "eth0", false, true, true, "auto", NULL }, ROLE_NIC },
-		{ "a veth with the default route", { "veth1", true, true, true, "auto", NULL }, ROLE_NIC },
-		{ "which is lost for a moment", { "veth1", true, false, true, "auto", NULL }, ROLE_NONE },
+		{ "hardware with the default route",
+		  { "eth0", false, true, true, "auto", NULL },
+		  ROLE_NIC },
+		{ "a veth with the default route",
+		  { "veth1", true, true, true, "auto", NULL },
+		  ROLE_NIC },
+		{ "which is lost for a moment",
+		  { "veth1", true, false, true, "auto", NULL },
+		  ROLE_NONE },
 		{ "named --nic", { "veth1", true, false, false, "auto", "nic0,veth1" }, ROLE_NIC },
-		{ "a default route, but --nic names others", { "eth0", false, true, true, "auto", "nic0" }, ROLE_NONE },
+		{ "a default route, but --nic names others",
+		  { "eth0", false, true, true, "auto", "nic0" },
+		  ROLE_NONE },
 		{ "a glob of --pods", { "cali7", true, false, false, "cali*", NULL }, ROLE_POD },
 		{ "not in --pods", { "veth1", true, false, false, "cali*", NULL }, ROLE_NONE },
-		{ "in --pods, but no veth", { "cali7", false, false, false, "cali*", NULL }, ROLE_NONE },
-		{ "in --pods and --nic", { "cali7", true, false, false, "cali*", "cali7" }, ROLE_NIC },
-		{ "in --pods with the default route", { "cali7", true, true, true, "cali*", NULL }, ROLE_POD },
+		{ "in --pods, but no veth",
+		  { "cali7", false, false, false, "cali*", NULL },
+		  ROLE_NONE },
+		{ "in --pods and --nic",
+		  { "cali7", true, false, false, "cali*", "cali7" },
+		  ROLE_NIC },
+		{ "in --pods with the default route",
+		  { "cali7", true, true, true, "cali*", NULL },
+		  ROLE_POD },
 	};
 
 	for (size_t i = 0; i < sizeof(rows) / sizeof(rows[0]); i++)
@@ -55,10 +75,12 @@ Test(kernel_match, addresses_of_pods_and_nodes)
 		const char *text;
 		bool pod, node;
 	} rows[] = {
-		{ "10.0.0.1", true, true },    { "fd00::1", true, true },	{ "127.0.0.1", false, false },
-		{ "127.8.0.1", false, false }, { "::1", false, false },		{ "fe80::1", false, false },
-		{ "febf::1", false, false },   { "fec0::1", true, true },	{ "169.254.1.1", true, false },
-		{ "::", false, false },	       { "169.253.1.1", true, true },
+		{ "10.0.0.1", true, true },	{ "fd00::1", true, true },
+		{ "127.0.0.1", false, false },	{ "127.8.0.1", false, false },
+		{ "::1", false, false },	{ "fe80::1", false, false },
+		{ "febf::1", false, false },	{ "fec0::1", true, true },
+		{ "169.254.1.1", true, false }, { "::", false, false },
+		{ "169.253.1.1", true, true },
 	};
 
 	for (size_t i = 0; i < sizeof(rows) / sizeof(rows[0]); i++) {

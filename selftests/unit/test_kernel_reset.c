@@ -14,7 +14,8 @@ static struct reset_event event(const char *from, const char *to)
 	return e;
 }
 
-/* The receiver's check: all 16-bit words of what a checksum covers, itself included, add up to 0xffff. */
+/* The receiver's check: all 16-bit words of what a checksum covers, itself included, add up to
+ * 0xffff. */
 static unsigned folded(const __u8 *b, size_t size, unsigned start)
 {
 	for (size_t i = 0; i < size; i += 2)
@@ -33,7 +34,10 @@ Test(kernel_reset, ipv4_is_a_bare_rst_with_good_checksums)
 	cr_expect_eq(p[0], 0x45);
 	cr_expect_eq(p[9], 6);
 	cr_expect_eq(memcmp(p + 12, (__u8[]){ 10, 96, 0, 10, 10, 0, 0, 1 }, 8), 0);
-	cr_expect_eq(memcmp(p + 20, (__u8[]){ 9000 >> 8, 9000 & 255, 40000 >> 8, 40000 & 255, 1, 2, 3, 4 }, 8), 0);
+	cr_expect_eq(memcmp(p + 20,
+			    (__u8[]){ 9000 >> 8, 9000 & 255, 40000 >> 8, 40000 & 255, 1, 2, 3, 4 },
+			    8),
+		     0);
 	cr_expect_eq(p[32], 0x50, "no options");
 	cr_expect_eq(p[33], 0x04, "RST alone");
 	cr_expect_eq(folded(p, 20, 0), 0xffff, "header checksum");

@@ -55,7 +55,8 @@ Test(kernel_rows, arrays_are_numbered)
 
 Test(kernel_rows, an_owned_copy_tells_a_change)
 {
-	const struct inner_layout layout = { .key_size = sizeof(__u32), .value_size = sizeof(struct rule) };
+	const struct inner_layout layout = { .key_size = sizeof(__u32),
+					     .value_size = sizeof(struct rule) };
 	struct tables t = tables();
 	struct rows old = {}, now = {};
 

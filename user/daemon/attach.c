@@ -14,13 +14,14 @@
 #include "tcx.h"
 
 enum {
-	OUR_PRIORITY = 77,	 /* early: others begin at 1, those numbered by the kernel at 49152 */
+	OUR_PRIORITY = 77, /* early: others begin at 1, those numbered by the kernel at 49152 */
 	OUR_HANDLE = 0x77656674, /* "weft" */
 };
 
 static struct bpf_tc_hook ingress(int ifindex)
 {
-	return (struct bpf_tc_hook){ .sz = sizeof(struct bpf_tc_hook), .ifindex = ifindex,
+	return (struct bpf_tc_hook){ .sz = sizeof(struct bpf_tc_hook),
+				     .ifindex = ifindex,
 				     .attach_point = BPF_TC_INGRESS };
 }
 
@@ -82,8 +83,8 @@ static int clsact_remove(const char *dir, int netlink, int ifindex)
 
 static int clsact_put(struct attach *a, int ifindex, int prog_fd)
 {
-	LIBBPF_OPTS(bpf_tc_opts, opts, .handle = OUR_HANDLE, .priority = OUR_PRIORITY, .prog_fd = prog_fd,
-		    .flags = BPF_TC_F_REPLACE);
+	LIBBPF_OPTS(bpf_tc_opts, opts, .handle = OUR_HANDLE, .priority = OUR_PRIORITY,
+		    .prog_fd = prog_fd, .flags = BPF_TC_F_REPLACE);
 	struct bpf_tc_hook hook = ingress(ifindex);
 	struct pin_path mark;
 	bool marked;
@@ -91,7 +92,8 @@ static int clsact_put(struct attach *a, int ifindex, int prog_fd)
 
 	if (r)
 		return r;
-	/* marked first: if we are killed in between, the next weftd makes the qdisc and it is still ours */
+	/* marked first: if we are killed in between, the next weftd makes the qdisc and it is still
+	 * ours */
 	marked = mkdir(mark.s, 0700) == 0;
 	if (!marked && errno != EEXIST)
 		return -errno;
@@ -119,15 +121,19 @@ static int tcx_remove(const char *dir, int ifindex)
 	return pin_unlink(path.s);
 }
 
-/* 0 when the pinned link now runs the program; -ENOENT when there is none or its interface has gone. */
-static int tcx_update(const struct pin_path *path, int prog_fd)
+/*
+ * 0 when the pinned link now runs the program here; -ENOENT when there is none, its interface has
+ * gone, or it belongs to another namespace where weftd once ran: interfaces are numbered from 1 in
+ * each.
+ */
+static int tcx_update(const struct pin_path *path, int ifindex, int prog_fd)
 {
 	_cleanup_close_ int fd = bpf_obj_get(path->s);
 
 	if (fd < 0)
 		return -errno;
 	if (!bpf_link_update(fd, prog_fd, NULL))
-		return 0;
+		return tcx_runs(prog_fd, ifindex) ? 0 : -ENOENT;
 	return errno == ENOLINK ? -ENOENT : -errno;
 }
 
@@ -138,7 +144,7 @@ static int tcx_put(struct attach *a, int ifindex, int prog_fd)
 	int r = pin_path_ifindex(&path, a->dir, "link", ifindex);
 
 	if (!r)
-		r = tcx_update(&path, prog_fd);
+		r = tcx_update(&path, ifindex, prog_fd);
 	if (r != -ENOENT)
 		return r;
 	fd = tcx_link_create(prog_fd, ifindex);
@@ -158,9 +164,11 @@ int attach_put(struct attach *a, int ifindex, int prog_fd)
 {
 	int r = a->tcx ? tcx_put(a, ifindex, prog_fd) : clsact_put(a, ifindex, prog_fd);
 
-	/* of an earlier weftd that went the other way; a packet that meets both is steered by the first */
+	/* of an earlier weftd that went the other way; a packet that meets both is steered by the
+	 * first */
 	if (!r)
-		r = a->tcx ? clsact_remove(a->dir, a->netlink, ifindex) : tcx_remove(a->dir, ifindex);
+		r = a->tcx ? clsact_remove(a->dir, a->netlink, ifindex)
+			   : tcx_remove(a->dir, ifindex);
 	if (r && is_gone(a->netlink, ifindex))
 		return -ENODEV;
 	return r ? log_err(r, "attach to interface %d", ifindex) : 0;
@@ -238,6 +246,7 @@ int attach_detach_all(const char *dir, int netlink)
 	for (size_t i = 0; !r && i < x.count; i++)
 		r = attach_remove(&a, x.items[i]);
 	if (!r)
-		r = pin_each_ifindex(dir, "qdisc", detach_pinned, &a); /* marks of interfaces that are no more */
+		r = pin_each_ifindex(dir, "qdisc", detach_pinned,
+				     &a); /* marks of interfaces that are no more */
 	return r;
 }

@@ -2,9 +2,9 @@
 #ifndef WEFT_ATTACH_H
 #define WEFT_ATTACH_H
 /*
- * Programs on interfaces. TCX links pinned at DIR/link/IFINDEX where the kernel has TCX, otherwise filters with a
- * priority and a handle of our own on clsact. The environment variable WEFT_ATTACH=clsact chooses the latter on any
- * kernel; the tests use it.
+ * Programs on interfaces. TCX links pinned at DIR/link/IFINDEX where the kernel has TCX, otherwise
+ * filters with a priority and a handle of our own on clsact. The environment variable
+ * WEFT_ATTACH=clsact chooses the latter on any kernel; the tests use it.
  *
  * Functions return 0 or -errno and log.
  */
@@ -19,15 +19,17 @@ struct attach {
 /* Chooses the way and makes the directory that it needs. */
 int attach_open(struct attach *a, const char *dir, int netlink);
 /*
- * Puts the program on an interface's ingress, in place of ours that is there, in one step. -ENODEV, without logging,
- * if the interface has just gone.
+ * Puts the program on an interface's ingress, in place of ours that is there, in one step. -ENODEV,
+ * without logging, if the interface has just gone.
  */
 int attach_put(struct attach *a, int ifindex, int prog_fd);
 /* Takes it off an interface that lives on. */
 int attach_remove(struct attach *a, int ifindex);
-/* Removes what is left of interfaces that `wanted` denies: stale pins, and our program on those still there. */
+/* Removes what is left of interfaces that `wanted` denies: stale pins, and our program on those
+ * still there. */
 int attach_prune(struct attach *a, bool (*wanted)(void *arg, int ifindex), void *arg);
-/* Takes everything of ours off every interface of this namespace and empties the directory. Needs no attach_open(). */
+/* Takes everything of ours off every interface of this namespace and empties the directory. Needs
+ * no attach_open(). */
 int attach_detach_all(const char *dir, int netlink);
 
 #endif

@@ -35,15 +35,18 @@ static int note_dest(void *arg, const void *key, const void *value)
 
 static int note_all(struct counters *c, const struct loader *l)
 {
-	int r = map_walk(l->map[MAP_CLUSTERS], sizeof(__u32), sizeof(struct cluster_stat), note_u32, &c->clusters);
+	int r = map_walk(l->map[MAP_CLUSTERS], sizeof(__u32), sizeof(struct cluster_stat), note_u32,
+			 &c->clusters);
 
 	if (!r)
-		r = map_walk(l->map[MAP_ENDPOINTS], sizeof(__u32), sizeof(struct endpoint_stat), note_u32,
-			     &c->endpoints);
+		r = map_walk(l->map[MAP_ENDPOINTS], sizeof(__u32), sizeof(struct endpoint_stat),
+			     note_u32, &c->endpoints);
 	if (!r)
-		r = map_walk(l->map[MAP_ROUTES], sizeof(__u32), sizeof(struct route_stat), note_u32, &c->routes);
+		r = map_walk(l->map[MAP_ROUTES], sizeof(__u32), sizeof(struct route_stat), note_u32,
+			     &c->routes);
 	if (!r)
-		r = map_walk(l->map[MAP_DESTS], sizeof(struct dest_key), sizeof(struct dest_stat), note_dest, &c->dests);
+		r = map_walk(l->map[MAP_DESTS], sizeof(struct dest_key), sizeof(struct dest_stat),
+			     note_dest, &c->dests);
 	return r;
 }
 
@@ -79,7 +82,8 @@ static void filler_free(struct filler *f)
 	free(f->values);
 }
 
-static int filler_open(struct filler *f, const struct loader *l, enum map_id map, size_t key_size, size_t value_size)
+static int filler_open(struct filler *f, const struct loader *l, enum map_id map, size_t key_size,
+		       size_t value_size)
 {
 	f->map = map;
 	f->fd = l->map[map];
@@ -90,13 +94,15 @@ static int filler_open(struct filler *f, const struct loader *l, enum map_id map
 	return f->keys && f->values ? 0 : -ENOMEM;
 }
 
-/* What could not be written is not there. */
-static void forget_pending(struct filler *f)
+/* None of them is there then, not even those that were written before the failure. */
+static void undo_pending(struct filler *f)
 {
+	map_delete(f->fd, f->keys, f->key_size, f->count);
 	for (size_t i = 0; i < f->count; i++) {
 		const void *key = f->keys + i * f->key_size;
 
-		ids_remove(f->known, f->map == MAP_DESTS ? counters_dest_id(key) : *(const __u32 *)key);
+		ids_remove(f->known,
+			   f->map == MAP_DESTS ? counters_dest_id(key) : *(const __u32 *)key);
 	}
 }
 
@@ -105,12 +111,17 @@ static int filler_flush(struct filler *f)
 	int r = map_fill(f->fd, f->keys, f->key_size, f->values, f->value_size, f->count);
 
 	if (r)
-		forget_pending(f);
+		undo_pending(f);
 	f->count = 0;
-	return r ? log_err(r, "make counters in the map %s", loader_map_name(f->map)) : 0;
+	if (r == -E2BIG)
+		log_err(0, "more %s than their map holds", loader_map_name(f->map));
+	else if (r)
+		log_err(r, "make counters in the map %s", loader_map_name(f->map));
+	return r;
 }
 
-/* Room for one more entry with this key, its value zeroed; NULL with *r set if there is nothing to do or on failure. */
+/* Room for one more entry with this key, its value zeroed; NULL with *r set if there is nothing to
+ * do or on failure. */
 static void *filler_next(struct filler *f, uint64_t id, const void *key, int *r)
 {
 	void *value;

@@ -2,8 +2,8 @@
 #ifndef WEFT_COUNTERS_H
 #define WEFT_COUNTERS_H
 /*
- * The counter maps: entries are made here and nowhere else, so a set in memory knows which there are, and a small
- * change of rules costs a few system calls even with 100,000 entries.
+ * The counter maps: entries are made here and nowhere else, so a set in memory knows which there
+ * are, and a small change of rules costs a few system calls even with 100,000 entries.
  */
 #include "compile.h"
 #include "kernel_ids.h"
@@ -16,7 +16,8 @@ struct counters {
 
 int counters_open(struct counters *c, const struct loader *l);
 void counters_free(struct counters *c);
-/* Makes the entries that `t` needs and that are missing, each with its name. Safe to call in parallel with each other. */
+/* Makes the entries that `t` needs and that are missing, each with its name. Safe to call in
+ * parallel with each other. */
 int counters_add_clusters(struct counters *c, const struct loader *l, const struct tables *t);
 int counters_add_endpoints(struct counters *c, const struct loader *l, const struct tables *t);
 int counters_add_routes(struct counters *c, const struct loader *l, const struct tables *t);

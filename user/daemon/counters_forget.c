@@ -59,7 +59,8 @@ static bool never_busy(int fd, __u32 id)
 }
 
 /* Deletes the listed entries, whose keys are these. */
-static int delete_all(int fd, struct ids *known, const struct vanished *v, const void *keys, size_t key_size)
+static int delete_all(int fd, struct ids *known, const struct vanished *v, const void *keys,
+		      size_t key_size)
 {
 	int r = map_delete(fd, keys, key_size, v->list.count);
 
@@ -129,7 +130,8 @@ static int use_dests(struct vanished *v, const struct tables *t)
 		const struct route *rt = &t->routes.items[i];
 
 		for (__u32 d = rt->dest_first; r >= 0 && d < rt->dest_first + rt->dest_count; d++) {
-			struct dest_key key = { rt->id, t->clusters.items[t->dests.items[d].cluster].id };
+			struct dest_key key = { rt->id,
+						t->clusters.items[t->dests.items[d].cluster].id };
 
 			r = ids_add(&v->used, counters_dest_id(&key));
 		}
@@ -151,7 +153,8 @@ static int forget_dests(struct counters *c, int fd, const struct tables *t)
 	if (!keys)
 		return -ENOMEM;
 	for (size_t i = 0; i < v.list.count; i++)
-		keys[i] = (struct dest_key){ (__u32)(v.list.items[i] >> 32), (__u32)v.list.items[i] };
+		keys[i] =
+			(struct dest_key){ (__u32)(v.list.items[i] >> 32), (__u32)v.list.items[i] };
 	return delete_all(fd, &c->dests, &v, keys, sizeof(*keys));
 }
 

@@ -33,8 +33,8 @@ static int page_resize(struct page *p, size_t room, size_t key_size, size_t valu
 	return p->keys && p->values ? 0 : -ENOMEM;
 }
 
-int map_walk(int fd, size_t key_size, size_t value_size, int (*each)(void *arg, const void *key, const void *value),
-	     void *arg)
+int map_walk(int fd, size_t key_size, size_t value_size,
+	     int (*each)(void *arg, const void *key, const void *value), void *arg)
 {
 	_cleanup_(page_free) struct page p = {};
 	_cleanup_free_ char *cursor = calloc(1, key_size < 8 ? 8 : key_size);
@@ -44,7 +44,8 @@ int map_walk(int fd, size_t key_size, size_t value_size, int (*each)(void *arg, 
 	while (!r && !end) {
 		__u32 count = (__u32)p.room;
 
-		if (bpf_map_lookup_batch(fd, begun ? cursor : NULL, cursor, p.keys, p.values, &count, NULL)) {
+		if (bpf_map_lookup_batch(fd, begun ? cursor : NULL, cursor, p.keys, p.values,
+					 &count, NULL)) {
 			if (errno == ENOSPC) { /* a bucket has more entries than that */
 				r = page_resize(&p, 2 * p.room, key_size, value_size);
 				continue;
@@ -68,10 +69,12 @@ static void wait_1ms(void)
 }
 
 /*
- * The kernel allocates the entries of a map from a small pool per CPU that is refilled in the background, and answers
- * ENOMEM when a batch outruns it: not the end of the memory unless it lasts.
+ * The kernel allocates the entries of a map from a small pool per CPU that is refilled in the
+ * background, and answers ENOMEM when a batch outruns it: not the end of the memory unless it
+ * lasts.
  */
-int map_fill(int fd, const void *keys, size_t key_size, const void *values, size_t value_size, size_t count)
+int map_fill(int fd, const void *keys, size_t key_size, const void *values, size_t value_size,
+	     size_t count)
 {
 	size_t done = 0;
 	int tries = 0;

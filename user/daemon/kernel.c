@@ -40,7 +40,8 @@ static struct kernel *kernel_new(const char *dir)
 /* Whoever listens before he asks misses nothing. */
 static int open_netlink(struct kernel *k)
 {
-	static const unsigned links[] = { RTNLGRP_LINK, RTNLGRP_IPV4_IFADDR, RTNLGRP_IPV6_IFADDR, 0 };
+	static const unsigned links[] = { RTNLGRP_LINK, RTNLGRP_IPV4_IFADDR, RTNLGRP_IPV6_IFADDR,
+					  0 };
 	static const unsigned routes[] = { RTNLGRP_IPV4_ROUTE, RTNLGRP_IPV6_ROUTE, 0 };
 
 	k->links = nl_listen(links, true);
@@ -57,7 +58,8 @@ static int watch(struct kernel *k, int fd)
 {
 	struct epoll_event e = { .events = EPOLLIN, .data.fd = fd };
 
-	return epoll_ctl(k->epoll, EPOLL_CTL_ADD, fd, &e) ? log_err(-errno, "watch for changes") : 0;
+	return epoll_ctl(k->epoll, EPOLL_CTL_ADD, fd, &e) ? log_err(-errno, "watch for changes")
+							  : 0;
 }
 
 static int open_epoll(struct kernel *k)
@@ -91,7 +93,9 @@ static int read_sources(struct kernel *k)
 
 	if (fd == -ENOENT)
 		return 0;
-	r = fd < 0 ? fd : map_walk(fd, sizeof(struct addr), sizeof(struct source), note_source, &k->sources);
+	r = fd < 0 ? fd
+		   : map_walk(fd, sizeof(struct addr), sizeof(struct source), note_source,
+			      &k->sources);
 	return r ? log_err(r, "read the sources in force") : 0;
 }
 
@@ -114,6 +118,11 @@ static int open_parts(struct kernel *k, const struct kernel_options *o)
 	if (!r)
 		r = open_epoll(k);
 	return r;
+}
+
+int kernel_check(const struct kernel_options *options)
+{
+	return preflight(options);
 }
 
 int kernel_open(const struct kernel_options *options, struct kernel **out)
@@ -223,8 +232,8 @@ int kernel_dispatch(struct kernel *k)
 int kernel_explain(struct kernel *k, const struct question *q, struct verdict *out)
 {
 	char in[EXPLAIN_PACKET] = {}, answer[EXPLAIN_PACKET] = {};
-	LIBBPF_OPTS(bpf_test_run_opts, opts, .data_in = in, .data_size_in = sizeof(in), .data_out = answer,
-		    .data_size_out = sizeof(answer), .repeat = 1);
+	LIBBPF_OPTS(bpf_test_run_opts, opts, .data_in = in, .data_size_in = sizeof(in),
+		    .data_out = answer, .data_size_out = sizeof(answer), .repeat = 1);
 
 	memcpy(in, q, sizeof(*q));
 	if (bpf_prog_test_run_opts(k->loader.prog[PROG_EXPLAIN], &opts))

@@ -2,8 +2,8 @@
 #ifndef WEFT_KERNEL_H
 #define WEFT_KERNEL_H
 /*
- * The daemon's kernel side: BPF objects, hooks, interfaces, generations, counters. One `struct kernel` per weftd.
- * Nothing above this header names libbpf, netlink or a file under bpffs.
+ * The daemon's kernel side: BPF objects, hooks, interfaces, generations, counters. One `struct
+ * kernel` per weftd. Nothing above this header names libbpf, netlink or a file under bpffs.
  */
 #include <stdbool.h>
 #include <stddef.h>
@@ -17,28 +17,35 @@
 struct kernel;
 
 struct kernel_options {
-	const char *bpffs;	   /* --bpffs: maps at DIR/NAME, programs at DIR/prog/NAME, links at DIR/link/IFINDEX */
-	const char *pods;	   /* --pods: "auto" or comma-separated interface globs */
-	const char *nic;	   /* --nic: comma-separated interfaces; NULL: those of the default routes, if any */
-	unsigned max_connections;  /* size of the connection table; 0: the default */
+	const char *bpffs; /* --bpffs: maps at DIR/NAME, programs at DIR/prog/NAME, links at
+			      DIR/link/IFINDEX */
+	const char *pods;  /* --pods: "auto" or comma-separated interface globs */
+	const char *nic; /* --nic: comma-separated interfaces; NULL: those of the default routes, if
+			    any */
+	unsigned max_connections; /* size of the connection table; 0: the default */
 };
 
 /*
- * Checks what is needed (root or the capabilities, kernel >= 6.1, BTF, bpffs mounted at --bpffs, interfaces exist), one
- * clear line on stderr for what is missing; then loads the programs, reusing pinned maps, attaches them to all present
- * interfaces and replaces those of an earlier weftd atomically. 0, or -errno after having logged.
+ * Checks what is needed (root or the capabilities, kernel >= 6.1, BTF, bpffs mounted at --bpffs,
+ * interfaces exist), one clear line on stderr for what is missing; then loads the programs, reusing
+ * pinned maps, attaches them to all present interfaces and replaces those of an earlier weftd
+ * atomically. 0, or -errno after having logged.
  */
 int kernel_open(const struct kernel_options *options, struct kernel **out);
+/* The checks of kernel_open() alone, for whoever wants to fail before he has made anything. */
+int kernel_check(const struct kernel_options *options);
 /* Leaves everything pinned and attached. Accepts NULL. */
 void kernel_close(struct kernel *k);
-/* Removes every program, link, filter, qdisc of our own making, pin. Nothing else. Needs no kernel_open(). */
+/* Removes every program, link, filter, qdisc of our own making, pin. Nothing else. Needs no
+ * kernel_open(). */
 int kernel_detach(const struct kernel_options *options);
 
 /* The names and ids found in the pinned counter maps. */
 int kernel_adopt(struct kernel *k, struct registry *registry);
 /* The generation in force, 0 if none. */
 __u64 kernel_generation(struct kernel *k);
-/* Creates missing counter entries, fills fresh inner maps, makes them live. When it fails the old generation stays. */
+/* Creates missing counter entries, fills fresh inner maps, makes them live. When it fails the old
+ * generation stays. */
 int kernel_publish(struct kernel *k, const struct tables *tables);
 /* Deletes counter entries whose names are in no generation any more and whose `active` is 0. */
 int kernel_forget(struct kernel *k, const struct tables *tables);
@@ -48,14 +55,24 @@ int kernel_fd(struct kernel *k);
 int kernel_dispatch(struct kernel *k);
 
 /* One row each, in map order; a callback's non-zero answer ends the walk and is returned. */
-int kernel_each_cluster(struct kernel *k, int (*row)(void *arg, __u32 id, const struct cluster_stat *s), void *arg);
-int kernel_each_endpoint(struct kernel *k, int (*row)(void *arg, __u32 id, const struct endpoint_stat *s), void *arg);
-int kernel_each_route(struct kernel *k, int (*row)(void *arg, __u32 id, const struct route_stat *s), void *arg);
-int kernel_each_dest(struct kernel *k, int (*row)(void *arg, const struct dest_key *key, const struct dest_stat *s), void *arg);
-int kernel_each_reason(struct kernel *k, int (*row)(void *arg, __u32 reason, const struct reason_stat *s), void *arg);
+int kernel_each_cluster(struct kernel *k,
+			int (*row)(void *arg, __u32 id, const struct cluster_stat *s), void *arg);
+int kernel_each_endpoint(struct kernel *k,
+			 int (*row)(void *arg, __u32 id, const struct endpoint_stat *s), void *arg);
+int kernel_each_route(struct kernel *k, int (*row)(void *arg, __u32 id, const struct route_stat *s),
+		      void *arg);
+int kernel_each_dest(struct kernel *k,
+		     int (*row)(void *arg, const struct dest_key *key, const struct dest_stat *s),
+		     void *arg);
+int kernel_each_reason(struct kernel *k,
+		       int (*row)(void *arg, __u32 reason, const struct reason_stat *s), void *arg);
 /* Forward entries; `reply` is its other half, or NULL. */
-int kernel_each_conn(struct kernel *k, int (*row)(void *arg, const struct tuple *key, const struct conn *c, const struct conn *reply), void *arg);
-int kernel_each_pod(struct kernel *k, int (*row)(void *arg, __u32 ifindex, const struct pod *p), void *arg);
+int kernel_each_conn(struct kernel *k,
+		     int (*row)(void *arg, const struct tuple *key, const struct conn *c,
+				const struct conn *reply),
+		     void *arg);
+int kernel_each_pod(struct kernel *k, int (*row)(void *arg, __u32 ifindex, const struct pod *p),
+		    void *arg);
 /* Every node address that SCOPE_NODE services answer on. */
 int kernel_each_node_addr(struct kernel *k, int (*row)(void *arg, const struct addr *a), void *arg);
 

@@ -32,7 +32,8 @@ bool addr_list_has(const struct addr_list *l, const struct addr *a)
 
 bool addr_list_equal(const struct addr_list *a, const struct addr_list *b)
 {
-	return a->count == b->count && (!a->count || !memcmp(a->items, b->items, a->count * sizeof(*a->items)));
+	return a->count == b->count &&
+	       (!a->count || !memcmp(a->items, b->items, a->count * sizeof(*a->items)));
 }
 
 void addr_list_free(struct addr_list *l)
@@ -41,7 +42,8 @@ void addr_list_free(struct addr_list *l)
 	*l = (struct addr_list){};
 }
 
-/* Addresses differ in their last bytes mostly: the high bits of the second word, which a product alone leaves there. */
+/* Addresses differ in their last bytes mostly: the high bits of the second word, which a product
+ * alone leaves there. */
 static uint64_t mix(const struct addr *a)
 {
 	uint64_t words[2], h;

@@ -28,7 +28,8 @@ static int cluster_row(void *arg, const void *key, const void *value)
 	return w->row(w->arg, *(const __u32 *)key, value);
 }
 
-int kernel_each_cluster(struct kernel *k, int (*row)(void *arg, __u32 id, const struct cluster_stat *s), void *arg)
+int kernel_each_cluster(struct kernel *k,
+			int (*row)(void *arg, __u32 id, const struct cluster_stat *s), void *arg)
 {
 	struct cluster_walk w = { row, arg };
 
@@ -47,11 +48,13 @@ static int endpoint_row(void *arg, const void *key, const void *value)
 	return w->row(w->arg, *(const __u32 *)key, value);
 }
 
-int kernel_each_endpoint(struct kernel *k, int (*row)(void *arg, __u32 id, const struct endpoint_stat *s), void *arg)
+int kernel_each_endpoint(struct kernel *k,
+			 int (*row)(void *arg, __u32 id, const struct endpoint_stat *s), void *arg)
 {
 	struct endpoint_walk w = { row, arg };
 
-	return walk(k, MAP_ENDPOINTS, sizeof(__u32), sizeof(struct endpoint_stat), endpoint_row, &w);
+	return walk(k, MAP_ENDPOINTS, sizeof(__u32), sizeof(struct endpoint_stat), endpoint_row,
+		    &w);
 }
 
 struct route_walk {
@@ -66,7 +69,8 @@ static int route_row(void *arg, const void *key, const void *value)
 	return w->row(w->arg, *(const __u32 *)key, value);
 }
 
-int kernel_each_route(struct kernel *k, int (*row)(void *arg, __u32 id, const struct route_stat *s), void *arg)
+int kernel_each_route(struct kernel *k, int (*row)(void *arg, __u32 id, const struct route_stat *s),
+		      void *arg)
 {
 	struct route_walk w = { row, arg };
 
@@ -85,7 +89,8 @@ static int dest_row(void *arg, const void *key, const void *value)
 	return w->row(w->arg, key, value);
 }
 
-int kernel_each_dest(struct kernel *k, int (*row)(void *arg, const struct dest_key *key, const struct dest_stat *s),
+int kernel_each_dest(struct kernel *k,
+		     int (*row)(void *arg, const struct dest_key *key, const struct dest_stat *s),
 		     void *arg)
 {
 	struct dest_walk w = { row, arg };
@@ -93,7 +98,8 @@ int kernel_each_dest(struct kernel *k, int (*row)(void *arg, const struct dest_k
 	return walk(k, MAP_DESTS, sizeof(struct dest_key), sizeof(struct dest_stat), dest_row, &w);
 }
 
-int kernel_each_reason(struct kernel *k, int (*row)(void *arg, __u32 reason, const struct reason_stat *s), void *arg)
+int kernel_each_reason(struct kernel *k,
+		       int (*row)(void *arg, __u32 reason, const struct reason_stat *s), void *arg)
 {
 	int r = 0;
 
@@ -109,7 +115,8 @@ int kernel_each_reason(struct kernel *k, int (*row)(void *arg, __u32 reason, con
 
 struct conn_walk {
 	int conns;
-	int (*row)(void *arg, const struct tuple *key, const struct conn *c, const struct conn *reply);
+	int (*row)(void *arg, const struct tuple *key, const struct conn *c,
+		   const struct conn *reply);
 	void *arg;
 };
 
@@ -117,7 +124,9 @@ static int conn_row(void *arg, const void *key, const void *value)
 {
 	const struct conn *c = value;
 	struct conn_walk *w = arg;
-	struct tuple back = { .src = c->to.dst, .dst = c->to.src, .sport = c->to.dport, .dport = c->to.sport };
+	struct tuple back = {
+		.src = c->to.dst, .dst = c->to.src, .sport = c->to.dport, .dport = c->to.sport
+	};
 	struct conn reply;
 
 	if (c->dir != DIR_FORWARD)
@@ -126,7 +135,8 @@ static int conn_row(void *arg, const void *key, const void *value)
 }
 
 int kernel_each_conn(struct kernel *k,
-		     int (*row)(void *arg, const struct tuple *key, const struct conn *c, const struct conn *reply),
+		     int (*row)(void *arg, const struct tuple *key, const struct conn *c,
+				const struct conn *reply),
 		     void *arg)
 {
 	struct conn_walk w = { k->loader.map[MAP_CONNS], row, arg };
@@ -146,7 +156,8 @@ static int pod_row(void *arg, const void *key, const void *value)
 	return w->row(w->arg, *(const __u32 *)key, value);
 }
 
-int kernel_each_pod(struct kernel *k, int (*row)(void *arg, __u32 ifindex, const struct pod *p), void *arg)
+int kernel_each_pod(struct kernel *k, int (*row)(void *arg, __u32 ifindex, const struct pod *p),
+		    void *arg)
 {
 	struct pod_walk w = { row, arg };
 
@@ -227,7 +238,8 @@ int kernel_status(struct kernel *k, struct kernel_status *out)
 		.tcx = k->attach.tcx,
 		.release = k->release,
 	};
-	int r = walk(k, MAP_CONNS, sizeof(struct tuple), sizeof(struct conn), count_open, &s.connections);
+	int r = walk(k, MAP_CONNS, sizeof(struct tuple), sizeof(struct conn), count_open,
+		     &s.connections);
 
 	if (r)
 		return log_err(r, "count the connections");

@@ -6,7 +6,8 @@
 
 static size_t home(const struct ids *s, uint64_t id)
 {
-	id *= 0x9e3779b97f4a7c15; /* 2^64 over the golden ratio: neighbouring ids end up far apart */
+	id *= 0x9e3779b97f4a7c15; /* 2^64 over the golden ratio: neighbouring ids end up far apart
+				   */
 	return (id >> 32) & (s->room - 1);
 }
 

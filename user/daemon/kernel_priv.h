@@ -23,7 +23,8 @@ struct kernel {
 	struct pods pods;
 	struct sweep sweep;
 	struct published published;
-	struct addr_set sources; /* of the generation in force: the addresses that rules know pods by */
+	struct addr_set
+		sources; /* of the generation in force: the addresses that rules know pods by */
 	int epoll;
 	char release[72]; /* uname -r */
 };

@@ -23,7 +23,8 @@ static int collect_sources(const struct tables *t, struct addr_set *out)
 }
 
 /* Addresses of Pods that the generation before knew. */
-static int collect_gone(const struct addr_set *old, const struct addr_set *now, struct addr_list *out)
+static int collect_gone(const struct addr_set *old, const struct addr_set *now,
+			struct addr_list *out)
 {
 	int r = 0;
 

@@ -16,17 +16,27 @@
 #include "weft/policy.h"
 
 static const char *const map_names[MAP_MAX] = {
-	[MAP_GENERATION] = "generation",     [MAP_CONNS] = "conns",
-	[MAP_PODS] = "pods",		     [MAP_POD_ADDRS] = "pod_addrs",
-	[MAP_NODE_ADDRS] = "node_addrs",     [MAP_NICS] = "nics",
-	[MAP_GONE_ADDRS] = "gone_addrs",     [MAP_EVENTS] = "events",
-	[MAP_CLUSTERS] = "clusters",	     [MAP_ENDPOINTS] = "endpoints",
-	[MAP_ROUTES] = "routes",	     [MAP_DESTS] = "dests",
+	[MAP_GENERATION] = "generation",
+	[MAP_CONNS] = "conns",
+	[MAP_PODS] = "pods",
+	[MAP_POD_ADDRS] = "pod_addrs",
+	[MAP_NODE_ADDRS] = "node_addrs",
+	[MAP_NICS] = "nics",
+	[MAP_GONE_ADDRS] = "gone_addrs",
+	[MAP_EVENTS] = "events",
+	[MAP_CLUSTERS] = "clusters",
+	[MAP_ENDPOINTS] = "endpoints",
+	[MAP_ROUTES] = "routes",
+	[MAP_DESTS] = "dests",
 	[MAP_REASONS] = "reasons",
-	[MAP_GEN_SERVICES] = "gen_services", [MAP_GEN_RULES] = "gen_rules",
-	[MAP_GEN_ROUTES] = "gen_routes",     [MAP_GEN_DESTS] = "gen_dests",
-	[MAP_GEN_CLUSTERS] = "gen_clusters", [MAP_GEN_ENDPOINTS] = "gen_endpoints",
-	[MAP_GEN_SOURCES] = "gen_sources",   [MAP_GEN_SELECTED] = "gen_selected",
+	[MAP_GEN_SERVICES] = "gen_services",
+	[MAP_GEN_RULES] = "gen_rules",
+	[MAP_GEN_ROUTES] = "gen_routes",
+	[MAP_GEN_DESTS] = "gen_dests",
+	[MAP_GEN_CLUSTERS] = "gen_clusters",
+	[MAP_GEN_ENDPOINTS] = "gen_endpoints",
+	[MAP_GEN_SOURCES] = "gen_sources",
+	[MAP_GEN_SELECTED] = "gen_selected",
 };
 
 static const char *const prog_names[PROG_MAX] = {
@@ -100,7 +110,8 @@ static int pinned_info(const char *dir, const char *name, struct bpf_map_info *i
 static bool same_layout(const struct bpf_map *m, const struct bpf_map_info *info)
 {
 	return info->type == bpf_map__type(m) && info->key_size == bpf_map__key_size(m) &&
-	       info->value_size == bpf_map__value_size(m) && info->map_flags == bpf_map__map_flags(m) &&
+	       info->value_size == bpf_map__value_size(m) &&
+	       info->map_flags == bpf_map__map_flags(m) &&
 	       info->max_entries == bpf_map__max_entries(m);
 }
 
@@ -108,7 +119,8 @@ static int check_pinned(struct bpf_object *obj, const char *dir)
 {
 	struct bpf_map *m;
 
-	bpf_object__for_each_map(m, obj) {
+	bpf_object__for_each_map(m, obj)
+	{
 		struct bpf_map_info info;
 		int r;
 
@@ -122,8 +134,11 @@ static int check_pinned(struct bpf_object *obj, const char *dir)
 		if (!strcmp(bpf_map__name(m), map_names[MAP_CONNS]))
 			bpf_map__set_max_entries(m, info.max_entries);
 		if (!same_layout(m, &info))
-			return log_err(0, "%s/%s is of another version of weft: run `weftd --detach` first", dir,
-				       bpf_map__name(m)), -EEXIST;
+			return log_err(0,
+				       "%s/%s is of another version of weft: run `weftd --detach` "
+				       "first",
+				       dir, bpf_map__name(m)),
+			       -EEXIST;
 	}
 	return 0;
 }
@@ -285,7 +300,8 @@ static int unpin_maps(const char *dir)
 
 	if (!tc)
 		return r;
-	bpf_object__for_each_map(m, tc->obj) {
+	bpf_object__for_each_map(m, tc->obj)
+	{
 		if (!bpf_map__is_internal(m) && !r)
 			r = unpin(dir, NULL, bpf_map__name(m));
 	}

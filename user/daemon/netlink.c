@@ -9,8 +9,8 @@
 #include "cleanup.h"
 
 enum {
-	ANSWER_SIZE = 64 * 1024,	/* the kernel fills at most 32 KiB of a dump's buffer at once */
-	EVENT_QUEUE = 8 * 1024 * 1024,	/* thousands of interfaces may appear at once */
+	ANSWER_SIZE = 64 * 1024, /* the kernel fills at most 32 KiB of a dump's buffer at once */
+	EVENT_QUEUE = 8 * 1024 * 1024, /* thousands of interfaces may appear at once */
 	DUMP_TRIES = 5,
 	TYPE_MASK = NLA_TYPE_MASK,
 };
@@ -33,7 +33,8 @@ int nl_open(void)
 
 int nl_listen(const unsigned *groups, bool all_nsid)
 {
-	_cleanup_close_ int fd = socket(AF_NETLINK, SOCK_RAW | SOCK_CLOEXEC | SOCK_NONBLOCK, NETLINK_ROUTE);
+	_cleanup_close_ int fd =
+		socket(AF_NETLINK, SOCK_RAW | SOCK_CLOEXEC | SOCK_NONBLOCK, NETLINK_ROUTE);
 	struct sockaddr_nl any = { .nl_family = AF_NETLINK };
 	int r = 0;
 
@@ -105,13 +106,15 @@ static int receive_answer(int fd, struct answer *a, char *buf)
 			continue;
 		if (n < 0)
 			return -errno;
-		for (struct nlmsghdr *h = (struct nlmsghdr *)buf; NLMSG_OK(h, (__u32)len); h = NLMSG_NEXT(h, len))
+		for (struct nlmsghdr *h = (struct nlmsghdr *)buf; NLMSG_OK(h, (__u32)len);
+		     h = NLMSG_NEXT(h, len))
 			take_message(a, h);
 	}
 	return a->result ? a->result : a->interrupted ? -EAGAIN : 0;
 }
 
-int nl_call(int fd, struct nl_request *q, int (*each)(void *arg, const struct nlmsghdr *h), void *arg)
+int nl_call(int fd, struct nl_request *q, int (*each)(void *arg, const struct nlmsghdr *h),
+	    void *arg)
 {
 	static __u32 last_seq;
 	_cleanup_free_ char *buf = malloc(ANSWER_SIZE);
@@ -151,7 +154,9 @@ int nl_receive(int fd, void (*each)(void *arg, int nsid, const struct nlmsghdr *
 	for (;;) {
 		char control[CMSG_SPACE(64)] __attribute__((aligned(8)));
 		struct iovec iov = { buf, ANSWER_SIZE };
-		struct msghdr m = { .msg_iov = &iov, .msg_iovlen = 1, .msg_control = control,
+		struct msghdr m = { .msg_iov = &iov,
+				    .msg_iovlen = 1,
+				    .msg_control = control,
 				    .msg_controllen = sizeof(control) };
 		ssize_t n = recvmsg(fd, &m, 0);
 		int len = (int)n, nsid;
@@ -165,7 +170,8 @@ int nl_receive(int fd, void (*each)(void *arg, int nsid, const struct nlmsghdr *
 		if (n < 0)
 			return errno == EAGAIN ? (lost ? -ENOBUFS : 0) : -errno;
 		nsid = message_nsid(&m);
-		for (struct nlmsghdr *h = (struct nlmsghdr *)buf; NLMSG_OK(h, (__u32)len); h = NLMSG_NEXT(h, len))
+		for (struct nlmsghdr *h = (struct nlmsghdr *)buf; NLMSG_OK(h, (__u32)len);
+		     h = NLMSG_NEXT(h, len))
 			each(arg, nsid, h);
 	}
 }

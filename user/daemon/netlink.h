@@ -2,7 +2,8 @@
 #ifndef WEFT_NETLINK_H
 #define WEFT_NETLINK_H
 /*
- * rtnetlink sockets: requests with their answers, and notifications. Descriptors are the caller's to close.
+ * rtnetlink sockets: requests with their answers, and notifications. Descriptors are the caller's
+ * to close.
  */
 #include <linux/netlink.h>
 #include <linux/rtnetlink.h>
@@ -25,8 +26,8 @@ struct nl_attrs {
 /* A socket for requests: its descriptor or -errno. */
 int nl_open(void);
 /*
- * A non-blocking socket that hears of `groups` (RTNLGRP_*, ended by 0); with `all_nsid` also in those other namespaces
- * that have an id here. Its descriptor or -errno.
+ * A non-blocking socket that hears of `groups` (RTNLGRP_*, ended by 0); with `all_nsid` also in
+ * those other namespaces that have an id here. Its descriptor or -errno.
  */
 int nl_listen(const unsigned *groups, bool all_nsid);
 
@@ -35,13 +36,15 @@ void *nl_begin(struct nl_request *q, int type, int flags, size_t size);
 void nl_put(struct nl_request *q, int type, const void *data, size_t size);
 
 /*
- * Sends `q` and calls `each` for every message of the answer (`each` may be NULL). Returns the kernel's error,
- * -EAGAIN when a dump stayed inconsistent because things changed under it, or the first non-zero answer of `each`.
+ * Sends `q` and calls `each` for every message of the answer (`each` may be NULL). Returns the
+ * kernel's error, -EAGAIN when a dump stayed inconsistent because things changed under it, or the
+ * first non-zero answer of `each`.
  */
-int nl_call(int fd, struct nl_request *q, int (*each)(void *arg, const struct nlmsghdr *h), void *arg);
+int nl_call(int fd, struct nl_request *q, int (*each)(void *arg, const struct nlmsghdr *h),
+	    void *arg);
 /*
- * Calls `each` for every notification that has arrived. Returns 0 when all are read, -ENOBUFS when some were lost.
- * `nsid` is NL_NSID_OWN for those of the node.
+ * Calls `each` for every notification that has arrived. Returns 0 when all are read, -ENOBUFS when
+ * some were lost. `nsid` is NL_NSID_OWN for those of the node.
  */
 int nl_receive(int fd, void (*each)(void *arg, int nsid, const struct nlmsghdr *h), void *arg);
 

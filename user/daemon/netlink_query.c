@@ -125,7 +125,8 @@ static int take_addr(void *arg, const struct nlmsghdr *h)
 	return w->each(w->arg, (int)m->ifa_index, &addr);
 }
 
-int nl_each_addr(int fd, int nsid, int ifindex, int (*each)(void *arg, int ifindex, const struct addr *a), void *arg)
+int nl_each_addr(int fd, int nsid, int ifindex,
+		 int (*each)(void *arg, int ifindex, const struct addr *a), void *arg)
 {
 	static const unsigned char families[] = { AF_INET, AF_INET6 };
 	struct addr_walk walk = { ifindex, each, arg };

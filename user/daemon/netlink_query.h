@@ -2,8 +2,9 @@
 #ifndef WEFT_NETLINK_QUERY_H
 #define WEFT_NETLINK_QUERY_H
 /*
- * What weft asks of rtnetlink: interfaces, addresses, default routes; of the node and of pods' namespaces.
- * `nsid` is NL_NSID_OWN for the node's. Functions return 0 or -errno, or a callback's non-zero answer.
+ * What weft asks of rtnetlink: interfaces, addresses, default routes; of the node and of pods'
+ * namespaces. `nsid` is NL_NSID_OWN for the node's. Functions return 0 or -errno, or a callback's
+ * non-zero answer.
  */
 #include <linux/if.h>
 #include <linux/types.h>
@@ -18,7 +19,8 @@ struct nl_link {
 	char kind[16]; /* "veth", "netkit", ...; "" for hardware */
 	__u8 mac[6];
 	int peer; /* IFLA_LINK; 0 if none */
-	int nsid; /* IFLA_LINK_NETNSID: the namespace of the peer; NL_NSID_OWN: this one, or no peer */
+	int nsid; /* IFLA_LINK_NETNSID: the namespace of the peer; NL_NSID_OWN: this one, or no peer
+		   */
 	bool moved; /* RTM_DELLINK: it lives on in another namespace */
 };
 
@@ -27,8 +29,10 @@ void nl_link_parse(const struct nlmsghdr *h, struct nl_link *out);
 int nl_each_link(int fd, int (*each)(void *arg, const struct nl_link *l), void *arg);
 int nl_get_link(int fd, int nsid, int ifindex, struct nl_link *out);
 
-/* Addresses in the order in which the interface has them, IPv4 first. With ifindex 0 those of all interfaces. */
-int nl_each_addr(int fd, int nsid, int ifindex, int (*each)(void *arg, int ifindex, const struct addr *a), void *arg);
+/* Addresses in the order in which the interface has them, IPv4 first. With ifindex 0 those of all
+ * interfaces. */
+int nl_each_addr(int fd, int nsid, int ifindex,
+		 int (*each)(void *arg, int ifindex, const struct addr *a), void *arg);
 
 /* The outgoing interfaces of unicast default routes in the main table. */
 int nl_each_default_route(int fd, int (*each)(void *arg, int ifindex), void *arg);

@@ -111,7 +111,8 @@ int default_routes_refresh(struct kernel *k)
 
 /* ---- nics ---- */
 
-/* The interface's first address of the family, or else the node's first: some NICs have none of their own. */
+/* The interface's first address of the family, or else the node's first: some NICs have none of
+ * their own. */
 static struct addr source_addr(const struct pods *p, int ifindex, bool v4)
 {
 	struct addr any = {};

@@ -24,8 +24,8 @@ static int fits(int n)
 
 int pin_path(struct pin_path *out, const char *dir, const char *sub, const char *name)
 {
-	return fits(snprintf(out->s, sizeof(out->s), "%s%s%s%s%s", dir, sub ? "/" : "", sub ? sub : "",
-			     name ? "/" : "", name ? name : ""));
+	return fits(snprintf(out->s, sizeof(out->s), "%s%s%s%s%s", dir, sub ? "/" : "",
+			     sub ? sub : "", name ? "/" : "", name ? name : ""));
 }
 
 int pin_path_ifindex(struct pin_path *out, const char *dir, const char *sub, int ifindex)
@@ -83,7 +83,8 @@ int pin_mkdirs(const char *path)
 int pin_replace(int fd, const struct pin_path *path)
 {
 	struct pin_path fresh;
-	int r = fits(snprintf(fresh.s, sizeof(fresh.s), "%.*s-new", (int)sizeof(fresh.s) - 8, path->s));
+	int r = fits(
+		snprintf(fresh.s, sizeof(fresh.s), "%.*s-new", (int)sizeof(fresh.s) - 8, path->s));
 
 	if (r)
 		return r;
@@ -112,7 +113,8 @@ static int parse_ifindex(const char *word)
 	return *end || n <= 0 || n > INT_MAX ? 0 : (int)n;
 }
 
-int pin_each_ifindex(const char *dir, const char *sub, int (*each)(void *arg, int ifindex), void *arg)
+int pin_each_ifindex(const char *dir, const char *sub, int (*each)(void *arg, int ifindex),
+		     void *arg)
 {
 	_cleanup_(closedirp) DIR *d = NULL;
 	_cleanup_free_ int *found = NULL;

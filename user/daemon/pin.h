@@ -9,7 +9,8 @@
  *   DIR/link/IFINDEX    TCX links
  *   DIR/qdisc/IFINDEX   empty directories: the clsact of this interface is of our making
  *
- * A path is a struct by value, so that it needs no freeing. Functions return 0 or -errno and don't log.
+ * A path is a struct by value, so that it needs no freeing. Functions return 0 or -errno and don't
+ * log.
  */
 #include <limits.h>
 
@@ -17,7 +18,8 @@ struct pin_path {
 	char s[PATH_MAX];
 };
 
-/* "DIR/NAME" or, with `sub`, "DIR/SUB/NAME"; "DIR/SUB" without `name`. -ENAMETOOLONG if it doesn't fit. */
+/* "DIR/NAME" or, with `sub`, "DIR/SUB/NAME"; "DIR/SUB" without `name`. -ENAMETOOLONG if it doesn't
+ * fit. */
 int pin_path(struct pin_path *out, const char *dir, const char *sub, const char *name);
 int pin_path_ifindex(struct pin_path *out, const char *dir, const char *sub, int ifindex);
 /* The nearest ancestor of `path` (or itself) that exists. */
@@ -29,7 +31,9 @@ int pin_replace(int fd, const struct pin_path *path);
 /* unlink() and rmdir() that are content when there is nothing. */
 int pin_unlink(const char *path);
 int pin_rmdir(const char *path);
-/* Calls `each` for every entry of DIR/SUB whose name is an interface index; entries may be removed meanwhile. */
-int pin_each_ifindex(const char *dir, const char *sub, int (*each)(void *arg, int ifindex), void *arg);
+/* Calls `each` for every entry of DIR/SUB whose name is an interface index; entries may be removed
+ * meanwhile. */
+int pin_each_ifindex(const char *dir, const char *sub, int (*each)(void *arg, int ifindex),
+		     void *arg);
 
 #endif

@@ -87,7 +87,8 @@ static int take_link(struct pods *p, const struct nl_link *l)
 		p->routes_dirty = true;
 	}
 	if (i->default_route && (i->link.flags ^ l->flags) & IFF_UP)
-		p->routes_dirty = true; /* routes that vanish with their interface are not announced */
+		p->routes_dirty =
+			true; /* routes that vanish with their interface are not announced */
 	i->link = *l;
 	i->dirty = true;
 	i->seen = true;
@@ -297,7 +298,8 @@ static void note(void *arg, int nsid, const struct nlmsghdr *h)
 		if (nsid == NL_NSID_OWN)
 			k->pods.node_dirty = true;
 		else
-			note_peer(&k->pods, nsid, (int)((const struct ifaddrmsg *)NLMSG_DATA(h))->ifa_index);
+			note_peer(&k->pods, nsid,
+				  (int)((const struct ifaddrmsg *)NLMSG_DATA(h))->ifa_index);
 		return;
 	case RTM_NEWROUTE:
 	case RTM_DELROUTE:

@@ -2,8 +2,8 @@
 #ifndef WEFT_PODS_H
 #define WEFT_PODS_H
 /*
- * The node's interfaces, and what each of them is to weft: a pod's veth, a NIC or nothing. Keeps `pods`, `pod_addrs`,
- * `nics` and `node_addrs` and the attached programs in step with rtnetlink.
+ * The node's interfaces, and what each of them is to weft: a pod's veth, a NIC or nothing. Keeps
+ * `pods`, `pod_addrs`, `nics` and `node_addrs` and the attached programs in step with rtnetlink.
  */
 #include <linux/if.h>
 #include <stdbool.h>
@@ -17,10 +17,10 @@
 struct iface {
 	struct iface *next;
 	struct nl_link link;
-	enum role role;	  /* as the maps and hooks have it */
+	enum role role; /* as the maps and hooks have it */
 	bool default_route, was_nic;
-	bool dirty;	  /* look again */
-	bool seen;	  /* in the dump under way */
+	bool dirty; /* look again */
+	bool seen;  /* in the dump under way */
 	/* of a pod */
 	__u8 peer_mac[6];
 	bool peer_up;
@@ -39,10 +39,12 @@ struct pods {
 		struct node_addr *items;
 		size_t count;
 	} node;
-	struct addr_list gone;	  /* of pods that have gone since the last sweep */
-	struct addr_list leaving; /* taken from a pod, or its interface is down: gone too if that lasts */
+	struct addr_list gone; /* of pods that have gone since the last sweep */
+	struct addr_list
+		leaving; /* taken from a pod, or its interface is down: gone too if that lasts */
 	int leave_timer;
-	int own_nsid; /* the id that the node gives its own namespace, if it does; else NL_NSID_OWN */
+	int own_nsid; /* the id that the node gives its own namespace, if it does; else NL_NSID_OWN
+		       */
 	bool node_dirty, routes_dirty; /* look again */
 	bool lost;		       /* notifications: look at everything again */
 	bool prune_needed, sweep_needed;
@@ -69,7 +71,8 @@ int nic_refresh(struct kernel *k, struct iface *i);
 int nic_remove(struct kernel *k, struct iface *i);
 int node_refresh(struct kernel *k);
 int default_routes_refresh(struct kernel *k);
-/* Deletes what an earlier weftd has left in the maps and on interfaces that are not ours any more. */
+/* Deletes what an earlier weftd has left in the maps and on interfaces that are not ours any more.
+ */
 int pods_prune(struct kernel *k);
 
 #endif

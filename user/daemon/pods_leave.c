@@ -1,8 +1,9 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * Addresses that pods lose. A namespace outlives its last process as long as a socket still waits for an answer, so
- * that a pod may be dead while its veth is there: what tells is that the interface is down, or has lost the address.
- * Either may be for a moment only, which a TCP connection survives.
+ * Addresses that pods lose. A namespace outlives its last process as long as a socket still waits
+ * for an answer, so that a pod may be dead while its veth is there: what tells is that the
+ * interface is down, or has lost the address. Either may be for a moment only, which a TCP
+ * connection survives.
  */
 #include <bpf/bpf.h>
 #include <errno.h>

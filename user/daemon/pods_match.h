@@ -10,7 +10,8 @@
 bool match_list(const char *list, const char *name);
 /* Whether the element has glob characters. */
 bool match_is_glob(const char *pattern);
-/* Calls `each` for every element that isn't empty, until it answers other than 0, which is returned. -ENOMEM. */
+/* Calls `each` for every element that isn't empty, until it answers other than 0, which is
+ * returned. -ENOMEM. */
 int match_each(const char *list, int (*each)(void *arg, const char *pattern), void *arg);
 
 /* What an interface of the node is to weft. */
@@ -18,15 +19,16 @@ enum role { ROLE_NONE, ROLE_POD, ROLE_NIC };
 
 struct role_question {
 	const char *name;
-	bool to_other_netns;   /* a veth or netkit whose peer is in another namespace */
+	bool to_other_netns; /* a veth or netkit whose peer is in another namespace */
 	bool has_default_route;
-	bool was_nic; /* had one before: an uplink that is down for a moment is no pod */
+	bool was_nic;		/* had one before: an uplink that is down for a moment is no pod */
 	const char *pods, *nic; /* --pods and --nic; `nic` may be NULL */
 };
 
 /*
- * What is named is believed, --nic before --pods. Otherwise an interface that carries a default route is a NIC, even
- * if it is one end of a veth, and with --pods auto every other veth to another namespace is a pod's.
+ * What is named is believed, --nic before --pods. Otherwise an interface that carries a default
+ * route is a NIC, even if it is one end of a veth, and with --pods auto every other veth to another
+ * namespace is a pod's.
  */
 enum role match_role(const struct role_question *q);
 

@@ -36,7 +36,8 @@ static int read_peer(struct kernel *k, struct iface *i, bool *up, struct addr_li
 	return r;
 }
 
-/* Rules know a pod by one of its addresses; while they know none, the first IPv4 address is as good as any. */
+/* Rules know a pod by one of its addresses; while they know none, the first IPv4 address is as good
+ * as any. */
 static struct addr identity(const struct kernel *k, const struct iface *i)
 {
 	for (size_t n = 0; n < i->addrs.count; n++) {
@@ -58,7 +59,8 @@ static int write_pod(struct kernel *k, const struct iface *i)
 	memcpy(pod.mac, i->peer_mac, sizeof(pod.mac));
 	memcpy(pod.host_mac, i->link.mac, sizeof(pod.host_mac));
 	memcpy(pod.name, i->link.name, sizeof(pod.name));
-	if (!bpf_map_lookup_elem(k->loader.map[MAP_PODS], &key, &now) && !memcmp(&now, &pod, sizeof(pod)))
+	if (!bpf_map_lookup_elem(k->loader.map[MAP_PODS], &key, &now) &&
+	    !memcmp(&now, &pod, sizeof(pod)))
 		return 0;
 	if (bpf_map_update_elem(k->loader.map[MAP_PODS], &key, &pod, BPF_ANY))
 		return log_err(-errno, "add the pod behind %s", i->link.name);
@@ -86,11 +88,13 @@ static int put_addr(struct kernel *k, const struct iface *i, const struct addr *
 }
 
 /* While a pod is replaced, two may have one address: the other takes it over. */
-static int drop_addr(struct kernel *k, const struct iface *gone, const struct addr *a, bool for_good)
+static int drop_addr(struct kernel *k, const struct iface *gone, const struct addr *a,
+		     bool for_good)
 {
 	__u32 owner;
 
-	if (bpf_map_lookup_elem(k->loader.map[MAP_POD_ADDRS], a, &owner) || owner != (__u32)gone->link.ifindex)
+	if (bpf_map_lookup_elem(k->loader.map[MAP_POD_ADDRS], a, &owner) ||
+	    owner != (__u32)gone->link.ifindex)
 		return 0;
 	for (struct iface *i = k->pods.ifaces; i; i = i->next) {
 		if (i != gone && i->role == ROLE_POD && addr_list_has(&i->addrs, a))

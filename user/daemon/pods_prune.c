@@ -42,7 +42,8 @@ static int check_pod(void *arg, const void *key, const void *value)
 	struct stale *s = arg;
 
 	(void)value;
-	return has_role(s->kernel, *(const __u32 *)key, ROLE_POD) ? 0 : add_id(s, *(const __u32 *)key);
+	return has_role(s->kernel, *(const __u32 *)key, ROLE_POD) ? 0
+								  : add_id(s, *(const __u32 *)key);
 }
 
 static int check_nic(void *arg, const void *key, const void *value)
@@ -50,7 +51,8 @@ static int check_nic(void *arg, const void *key, const void *value)
 	struct stale *s = arg;
 
 	(void)value;
-	return has_role(s->kernel, *(const __u32 *)key, ROLE_NIC) ? 0 : add_id(s, *(const __u32 *)key);
+	return has_role(s->kernel, *(const __u32 *)key, ROLE_NIC) ? 0
+								  : add_id(s, *(const __u32 *)key);
 }
 
 static int check_pod_addr(void *arg, const void *key, const void *value)
@@ -58,7 +60,9 @@ static int check_pod_addr(void *arg, const void *key, const void *value)
 	struct stale *s = arg;
 	const struct iface *i = pods_find(&s->kernel->pods, (int)*(const __u32 *)value);
 
-	return i && i->role == ROLE_POD && addr_list_has(&i->addrs, key) ? 0 : addr_list_add(&s->addrs, key);
+	return i && i->role == ROLE_POD && addr_list_has(&i->addrs, key)
+		       ? 0
+		       : addr_list_add(&s->addrs, key);
 }
 
 static int check_node_addr(void *arg, const void *key, const void *value)

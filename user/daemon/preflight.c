@@ -50,7 +50,8 @@ int preflight_privileges(void)
 		return log_err(-errno, "read the capabilities");
 	for (size_t i = 0; i < sizeof(needed) / sizeof(needed[0]); i++) {
 		if (!(data[needed[i].bit / 32].effective & (1u << needed[i].bit % 32)))
-			return refuse(-EPERM, "weftd must run as root: %s is missing", needed[i].name);
+			return refuse(-EPERM, "weftd must run as root: %s is missing",
+				      needed[i].name);
 	}
 	return 0;
 }
@@ -64,15 +65,16 @@ static int check_kernel(void)
 	if (sscanf(u.release, "%d.%d", &major, &minor) == 2 &&
 	    (major > KERNEL_MAJOR || (major == KERNEL_MAJOR && minor >= KERNEL_MINOR)))
 		return 0;
-	return refuse(-ENOSYS, "Linux %s is too old: weft needs %d.%d or later", u.release, KERNEL_MAJOR,
-		       KERNEL_MINOR);
+	return refuse(-ENOSYS, "Linux %s is too old: weft needs %d.%d or later", u.release,
+		      KERNEL_MAJOR, KERNEL_MINOR);
 }
 
 static int check_btf(void)
 {
 	if (!access("/sys/kernel/btf/vmlinux", R_OK))
 		return 0;
-	return refuse(-ENOENT, "the kernel has no BTF (CONFIG_DEBUG_INFO_BTF): /sys/kernel/btf/vmlinux is not there");
+	return refuse(-ENOENT, "the kernel has no BTF (CONFIG_DEBUG_INFO_BTF): "
+			       "/sys/kernel/btf/vmlinux is not there");
 }
 
 int preflight_bpffs(const char *dir)
@@ -85,7 +87,8 @@ int preflight_bpffs(const char *dir)
 		return log_err(r ? r : -errno, "--bpffs %s", dir);
 	if (s.f_type == BPF_FS_MAGIC)
 		return 0;
-	return refuse(-EINVAL, "--bpffs %s is not on a bpf file system: mount -t bpf bpf %s", dir, at.s);
+	return refuse(-EINVAL, "--bpffs %s is not on a bpf file system: mount -t bpf bpf %s", dir,
+		      at.s);
 }
 
 static int check_interface(void *arg, const char *pattern)

@@ -2,7 +2,8 @@
 #ifndef WEFT_PREFLIGHT_H
 #define WEFT_PREFLIGHT_H
 /*
- * Whether weft can work here at all. Each function logs one line for the first thing that is missing and returns -errno.
+ * Whether weft can work here at all. Each function logs one line for the first thing that is
+ * missing and returns -errno.
  */
 #include "kernel.h"
 

@@ -12,8 +12,8 @@
 
 enum {
 	TABLES = MAP_MAX - MAP_GEN_SERVICES,
-	COUNTERS = 4, /* maps of counters */
-	SPLIT_ROWS = 16384, /* worth a second thread */
+	COUNTERS = 4,	     /* maps of counters */
+	SPLIT_ROWS = 16384,  /* worth a second thread */
 	TIDY_AFTER_MS = 200, /* far longer than a program runs */
 };
 
@@ -33,8 +33,8 @@ void published_free(struct published *p)
 }
 
 /*
- * Every write to an outer map waits until no program uses what it replaces, so that the tables go out side by side
- * rather than one after the other.
+ * Every write to an outer map waits until no program uses what it replaces, so that the tables go
+ * out side by side rather than one after the other.
  */
 struct job {
 	int (*run)(struct job *j);
@@ -108,8 +108,12 @@ static void *fill_main(void *arg)
 static int fill(int fd, const struct rows *rows, const struct inner_layout *in)
 {
 	size_t half = rows->count < SPLIT_ROWS ? 0 : rows->count / 2;
-	struct fill one = { .fd = fd, .keys = rows->keys, .values = rows->values, .key_size = in->key_size,
-			    .value_size = in->value_size, .count = half };
+	struct fill one = { .fd = fd,
+			    .keys = rows->keys,
+			    .values = rows->values,
+			    .key_size = in->key_size,
+			    .value_size = in->value_size,
+			    .count = half };
 	struct fill two = one;
 	pthread_t thread;
 	bool threaded;
@@ -161,7 +165,8 @@ static int clear_table(struct job *j)
 
 	if (bpf_map_lookup_elem(j->loader->map[j->map], &j->slot, &id))
 		return 0; /* nothing there: spare the wait */
-	return bpf_map_delete_elem(j->loader->map[j->map], &j->slot) && errno != ENOENT ? -errno : 0;
+	return bpf_map_delete_elem(j->loader->map[j->map], &j->slot) && errno != ENOENT ? -errno
+											: 0;
 }
 
 static int add_clusters(struct job *j)
@@ -190,15 +195,18 @@ static int on_slot(const struct loader *l, __u64 generation, int (*run)(struct j
 	struct job jobs[TABLES];
 
 	for (int i = 0; i < TABLES; i++)
-		jobs[i] = (struct job){ .run = run, .loader = l, .map = MAP_GEN_SERVICES + i,
+		jobs[i] = (struct job){ .run = run,
+					.loader = l,
+					.map = MAP_GEN_SERVICES + i,
 					.slot = (__u32)(generation % GENERATION_SLOTS) };
 	return run_jobs(jobs, TABLES);
 }
 
-static int write_all(struct job *jobs, const struct loader *l, struct counters *c, const struct tables *t,
-		     __u64 generation)
+static int write_all(struct job *jobs, const struct loader *l, struct counters *c,
+		     const struct tables *t, __u64 generation)
 {
-	static int (*const counters[COUNTERS])(struct job *j) = { add_endpoints, add_clusters, add_dests, add_routes };
+	static int (*const counters[COUNTERS])(struct job * j) = { add_endpoints, add_clusters,
+								   add_dests, add_routes };
 
 	for (int n = 0; n < COUNTERS + TABLES; n++) {
 		jobs[n].run = n < COUNTERS ? counters[n] : put_table;
@@ -257,7 +265,8 @@ static void keep(struct published *p, struct job *jobs)
 	p->untidy = true;
 }
 
-int publish_tables(struct published *p, const struct loader *l, struct counters *c, const struct tables *t)
+int publish_tables(struct published *p, const struct loader *l, struct counters *c,
+		   const struct tables *t)
 {
 	struct job jobs[COUNTERS + TABLES] = {};
 	__u64 next = publish_current(l) + 1;

@@ -15,8 +15,8 @@ struct published {
 		int fd; /* -1: none */
 		struct rows rows;
 	} table[MAP_MAX];
-	__u64 written_ms;  /* when, CLOCK_MONOTONIC */
-	bool untidy; /* older generations are still in memory */
+	__u64 written_ms; /* when, CLOCK_MONOTONIC */
+	bool untidy;	  /* older generations are still in memory */
 };
 
 void published_init(struct published *p);
@@ -25,13 +25,17 @@ void published_free(struct published *p);
 /* The generation in force; 0 if none. */
 __u64 publish_current(const struct loader *l);
 /*
- * Makes missing counters, fills fresh inner maps in the next generation's slot, then writes the generation. When
- * something fails the generation in force is untouched. Returns 0 or -errno, and logs.
+ * Makes missing counters, fills fresh inner maps in the next generation's slot, then writes the
+ * generation. When something fails the generation in force is untouched. Returns 0 or -errno, and
+ * logs.
  */
-int publish_tables(struct published *p, const struct loader *l, struct counters *c, const struct tables *t);
-/* Frees the generations before the one in force, once it has been there long enough that no program uses them. */
+int publish_tables(struct published *p, const struct loader *l, struct counters *c,
+		   const struct tables *t);
+/* Frees the generations before the one in force, once it has been there long enough that no program
+ * uses them. */
 void publish_tidy(struct published *p, const struct loader *l);
-/* A table of the generation in force: its descriptor, to be closed by the caller, or -errno; -ENOENT if none. */
+/* A table of the generation in force: its descriptor, to be closed by the caller, or -errno;
+ * -ENOENT if none. */
 int publish_open_table(const struct loader *l, enum map_id outer);
 
 #endif

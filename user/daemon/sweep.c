@@ -50,7 +50,8 @@ static void send_reset(const struct sweep *s, const struct reset_event *e)
 	memcpy(&to4.sin_addr, e->packet.dst.b + 12, 4);
 	memcpy(&to6.sin6_addr, e->packet.dst.b, 16);
 	/* a receiver that can't be reached can't be told */
-	if (len && sendto(v4 ? s->raw4 : s->raw6, packet, len, MSG_DONTWAIT, to, v4 ? sizeof(to4) : sizeof(to6)) < 0)
+	if (len && sendto(v4 ? s->raw4 : s->raw6, packet, len, MSG_DONTWAIT, to,
+			  v4 ? sizeof(to4) : sizeof(to6)) < 0)
 		log_debug("RST not sent: %s", strerror(errno));
 }
 
@@ -63,7 +64,8 @@ static int take_event(void *arg, void *data, size_t size)
 
 static int open_raw(int family)
 {
-	return socket(family, SOCK_RAW | SOCK_CLOEXEC, IPPROTO_RAW); /* which includes the IP header */
+	return socket(family, SOCK_RAW | SOCK_CLOEXEC,
+		      IPPROTO_RAW); /* which includes the IP header */
 }
 
 int sweep_open(struct kernel *k)
@@ -132,7 +134,8 @@ int sweep_gone(struct kernel *k, const struct addr_list *gone)
 	if (!r && !gone->count)
 		return sweep_run(k);
 	for (size_t at = 0; !r && at < gone->count; at += GONE_AT_ONCE) {
-		__u32 n = (__u32)(gone->count - at < GONE_AT_ONCE ? gone->count - at : GONE_AT_ONCE);
+		__u32 n =
+			(__u32)(gone->count - at < GONE_AT_ONCE ? gone->count - at : GONE_AT_ONCE);
 
 		r = map_fill(fd, gone->items + at, sizeof(struct addr), ones, 1, n);
 		if (!r)

@@ -23,7 +23,8 @@ struct sweep {
 void sweep_init(struct sweep *s);
 int sweep_open(struct kernel *k);
 void sweep_free(struct sweep *s);
-/* Often enough for the shortest timeout in use: a quarter of it, within 50 ms and 1 s. 0: none is in use. */
+/* Often enough for the shortest timeout in use: a quarter of it, within 50 ms and 1 s. 0: none is
+ * in use. */
 int sweep_set_period(struct sweep *s, unsigned min_timeout_ms);
 /* When the timer has fired. */
 int sweep_on_timer(struct kernel *k);

@@ -28,8 +28,10 @@ static __u16 fold(__u32 s)
 	return htons((__u16)~s);
 }
 
-/* `src` and `dst` are 4 or 16 bytes: the pseudo header differs in nothing else that changes the sum. */
-static void put_tcp(struct tcphdr *t, const struct reset_event *e, const void *src, const void *dst, size_t addr_size)
+/* `src` and `dst` are 4 or 16 bytes: the pseudo header differs in nothing else that changes the
+ * sum. */
+static void put_tcp(struct tcphdr *t, const struct reset_event *e, const void *src, const void *dst,
+		    size_t addr_size)
 {
 	*t = (struct tcphdr){
 		.source = htons(e->packet.sport),

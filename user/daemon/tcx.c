@@ -1,15 +1,18 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #include "tcx.h"
 
+#include <bpf/bpf.h>
 #include <errno.h>
 #include <linux/bpf.h>
+#include <stdint.h>
 #include <sys/syscall.h>
 #include <unistd.h>
 
 enum {
-	TCX_INGRESS = 46,   /* BPF_TCX_INGRESS of enum bpf_attach_type */
+	TCX_INGRESS = 46,    /* BPF_TCX_INGRESS of enum bpf_attach_type */
 	TCX_BEFORE = 1 << 3, /* BPF_F_BEFORE; with no relative program: the head of the chain */
-	LOOPBACK = 1,	    /* every network namespace has interface 1 */
+	CHAIN_MAX = 64,	     /* programs of one chain */
+	LOOPBACK = 1,	     /* every network namespace has interface 1 */
 };
 
 /* link_create of union bpf_attr, as Linux 6.6 has it. */
@@ -24,7 +27,7 @@ struct tcx_create {
 };
 _Static_assert(sizeof(struct tcx_create) == 32, "expected_revision is at 24");
 
-/* query of union bpf_attr, up to what Linux 5.0 has; Linux 6.6 fills nothing beyond for a chain that is only counted. */
+/* query of union bpf_attr, as Linux 6.6 has it. */
 struct tcx_query {
 	__u32 ifindex;
 	__u32 attach_type;
@@ -63,4 +66,26 @@ int tcx_link_create(int prog_fd, int ifindex)
 	};
 
 	return bpf_call(BPF_LINK_CREATE, &create, sizeof(create));
+}
+
+bool tcx_runs(int prog_fd, int ifindex)
+{
+	__u32 ids[CHAIN_MAX] = {};
+	struct tcx_query query = {
+		.ifindex = (__u32)ifindex,
+		.attach_type = TCX_INGRESS,
+		.prog_ids = (__u64)(uintptr_t)ids,
+		.count = CHAIN_MAX,
+	};
+	struct bpf_prog_info info = {};
+	__u32 len = sizeof(info);
+
+	if (bpf_obj_get_info_by_fd(prog_fd, &info, &len) ||
+	    bpf_call(BPF_PROG_QUERY, &query, sizeof(query)) < 0)
+		return false;
+	for (int i = 0; i < CHAIN_MAX; i++) {
+		if (ids[i] == info.id)
+			return true;
+	}
+	return false;
 }
