@@ -102,8 +102,10 @@ static int serve(const struct options *o)
 	_cleanup_(engine_freep) struct engine *engine = NULL;
 	_cleanup_close_ int listener = -1;
 	struct weftd d = { .options = o };
-	int r = lock(o, &locks);
+	int r = kernel_check(&o->kernel);
 
+	if (!r)
+		r = lock(o, &locks);
 	if (!r)
 		r = store_open(o->state_dir, &store);
 	if (!r)
