@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 /*
- * Every selftests/rules/bad/x-NAME.yaml parses, but is refused by compile() with exactly what x-NAME.err says.
+ * Every selftests/rules/bad/x-NAME.yaml parses, but is refused by compile() with exactly what
+ * x-NAME.err says.
  */
 #include <criterion/criterion.h>
 #include <errno.h>
@@ -19,7 +20,7 @@ static const char *base_name(const char *path)
 static void check_file(const char *path)
 {
 	_cleanup_free_ char *yaml = file_text(path), *got = NULL, *want = NULL, *err = NULL;
-	_cleanup_compiled_ struct compiled c = {.registry = registry_new()};
+	_cleanup_compiled_ struct compiled c = { .registry = registry_new() };
 
 	cr_assert_not_null(yaml);
 	cr_assert(asprintf(&err, "%.*s.err", (int)(strlen(path) - strlen(".yaml")), path) >= 0);

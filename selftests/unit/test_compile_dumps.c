@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 /*
- * Every selftests/rules/compile/NAME.yaml compiles to exactly what NAME.txt says. WEFT_DUMPS=write rewrites the latter,
- * to be read before it is committed.
+ * Every selftests/rules/compile/NAME.yaml compiles to exactly what NAME.txt says. WEFT_DUMPS=write
+ * rewrites the latter, to be read before it is committed.
  */
 #include <criterion/criterion.h>
 #include <glob.h>
@@ -11,7 +11,7 @@
 
 static char *dump(const char *path)
 {
-	_cleanup_compiled_ struct compiled c = {0};
+	_cleanup_compiled_ struct compiled c = { 0 };
 	_cleanup_free_ char *yaml = file_text(path), *errors = NULL, *tables = NULL;
 	char *all = NULL;
 

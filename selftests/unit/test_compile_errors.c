@@ -8,10 +8,12 @@
 
 #include "test_compile_util.h"
 
-#define SERVICE(name, ip, ports)                                                                       \
-	"apiVersion: v1\nkind: Service\nmetadata: {name: " name "}\nspec: {clusterIP: " ip ", ports: [" ports "]}\n---\n"
-#define ISTIO(kind, name, spec) \
-	"apiVersion: networking.istio.io/v1\nkind: " kind "\nmetadata: {name: " name "}\nspec: " spec "\n---\n"
+#define SERVICE(name, ip, ports)                                                           \
+	"apiVersion: v1\nkind: Service\nmetadata: {name: " name "}\nspec: {clusterIP: " ip \
+	", ports: [" ports "]}\n---\n"
+#define ISTIO(kind, name, spec)                                                      \
+	"apiVersion: networking.istio.io/v1\nkind: " kind "\nmetadata: {name: " name \
+	"}\nspec: " spec "\n---\n"
 #define VS(name, spec) ISTIO("VirtualService", name, spec)
 #define DR(name, spec) ISTIO("DestinationRule", name, spec)
 #define GW(name, spec) ISTIO("Gateway", name, spec)
@@ -23,99 +25,134 @@ struct row {
 };
 
 static const struct row refused[] = {
-	{"a subset that the host's rule lacks",
-	 ECHO DR("echo", "{host: echo, subsets: [{name: v1, labels: {v: a}}]}")
-		 VS("echo", "{hosts: [echo], tcp: [{route: [{destination: {host: echo, subset: v9}}]}]}"),
-	 "t.yaml:14:52: spec.tcp[0].route[0].destination.subset: subset \"v9\" is not defined by destinationrule "
-	 "default/echo (t.yaml:6:1)"},
-	{"a port that the service lacks",
-	 ECHO VS("echo", "{hosts: [echo], tcp: [{route: [{destination: {host: echo, port: {number: 1}}}]}]}"),
-	 "spec.tcp[0].route[0].destination.port.number: expected a TCP port of service default/echo, not \"1\""},
-	{"no port at a gateway, of several",
-	 SERVICE("echo", "10.96.0.1", "{name: tcp, port: 1}, {name: tcp-b, port: 2}")
-		 VS("echo", "{hosts: [\"*\"], gateways: [gw], tcp: [{route: [{destination: {host: echo}}]}]}"),
-	 "spec.tcp[0].route[0].destination.port: expected a port, because service default/echo has several"},
-	{"two services with one address", ECHO SERVICE("twin", "10.96.0.1", "{port: 80}"),
-	 "spec.clusterIP: conflicting: 10.96.0.1 is service default/echo's (t.yaml:1:1)"},
-	{"http routes",
-	 ECHO VS("echo", "{hosts: [echo], http: [{route: [{destination: {host: echo}}]}]}"),
-	 "spec.http: not yet carried out: weft does not carry out HTTP routes"},
-	{"http routes of an unknown host",
-	 VS("echo", "{hosts: [nowhere], http: [{route: [{destination: {host: nowhere}}]}]}"),
-	 "spec.http: not yet carried out: weft does not carry out HTTP routes"},
-	{"outlier detection",
-	 ECHO DR("echo", "{host: echo, trafficPolicy: {outlierDetection: {consecutive5xxErrors: 1}}}"),
-	 "spec.trafficPolicy.outlierDetection: not yet carried out: weft does not carry out outlier detection"},
-	{"outlier detection by a wildcard, in a subset's port",
-	 ECHO DR("echo", "{host: \"*.svc.cluster.local\", subsets: [{name: a, labels: {a: b}, trafficPolicy: {"
-			 "portLevelSettings: [{port: {number: 9000}, outlierDetection: {consecutive5xxErrors: 1}}]}}]}"),
-	 "spec.subsets[0].trafficPolicy.portLevelSettings[0].outlierDetection: not yet carried out"},
-	{"an http pool of a service with an http port",
-	 SERVICE("echo", "10.96.0.1", "{name: tcp, port: 1}, {name: http, port: 2}")
-		 DR("echo", "{host: echo, trafficPolicy: {connectionPool: {http: {http1MaxPendingRequests: 1}}}}"),
-	 "spec.trafficPolicy.connectionPool.http: not yet carried out: weft does not carry out HTTP connection pools"},
-	{"hashing on a header",
-	 ECHO DR("echo", "{host: echo, trafficPolicy: {loadBalancer: {consistentHash: {httpHeaderName: x}}}}"),
-	 "spec.trafficPolicy.loadBalancer.consistentHash: not yet carried out"},
-	{"tls routes for some names only",
-	 ECHO VS("echo", "{hosts: [echo.default.svc.cluster.local, b.example.com], tls: [{match: [{port: 9000, sniHosts: "
-			 "[b.example.com]}], route: [{destination: {host: echo}}]}]}"),
-	 "spec.tls[0].match[0].sniHosts: weft does not carry out SNI matching"},
-	{"tls routes without a port",
-	 ECHO VS("echo", "{hosts: [echo.default.svc.cluster.local], tls: [{match: [{sniHosts: "
-			 "[echo.default.svc.cluster.local]}], route: [{destination: {host: echo}}]}]}"),
-	 "spec.tls[0].match[0].sniHosts: weft does not carry out SNI matching"},
-	{"tls routes at a gateway",
-	 ECHO VS("echo", "{hosts: [a.example.com], gateways: [gw], tls: [{match: [{port: 443, sniHosts: "
-			 "[a.example.com]}], route: [{destination: {host: echo}}]}]}"),
-	 "spec.tls[0].match[0].sniHosts: weft does not carry out SNI matching"},
-	{"tls and tcp routes for one port",
-	 ECHO VS("echo", "{hosts: [echo.default.svc.cluster.local], tcp: [{route: [{destination: {host: echo}}]}], tls: "
-			 "[{match: [{port: 9000, sniHosts: [echo.default.svc.cluster.local]}], route: [{destination: "
-			 "{host: echo}}]}]}"),
-	 "spec.tls[0].match[0].sniHosts: weft does not carry out SNI matching"},
-	{"a gateway that passes TLS through",
-	 GW("gw", "{servers: [{port: {number: 443, name: tls, protocol: TLS}, tls: {mode: PASSTHROUGH}, hosts: [\"*\"]}]}"),
-	 "spec.servers[0].tls: not yet carried out: weft does not carry out TLS at a gateway"},
-	{"a gateway that speaks HTTP",
-	 GW("gw", "{servers: [{port: {number: 80, name: http, protocol: HTTP}, hosts: [\"*\"]}]}"),
-	 "spec.servers[0].port.protocol: not yet carried out: weft does not carry out HTTP at a gateway"},
-	{"a route to an ExternalName",
-	 "apiVersion: v1\nkind: Service\nmetadata: {name: out}\nspec: {type: ExternalName, externalName: a.example.com}\n---\n"
-	 VS("echo", "{hosts: [echo], tcp: [{route: [{destination: {host: out, port: {number: 1}}}]}]}"),
-	 "spec.tcp[0].route[0].destination.host: weft does not carry out routes to an ExternalName service"},
+	{ "a subset that the host's rule lacks",
+	  ECHO DR("echo", "{host: echo, subsets: [{name: v1, labels: {v: a}}]}")
+		  VS("echo",
+		     "{hosts: [echo], tcp: [{route: [{destination: {host: echo, subset: v9}}]}]}"),
+	  "t.yaml:14:52: spec.tcp[0].route[0].destination.subset: subset \"v9\" is not defined by "
+	  "destinationrule "
+	  "default/echo (t.yaml:6:1)" },
+	{ "a port that the service lacks",
+	  ECHO VS("echo", "{hosts: [echo], tcp: [{route: [{destination: {host: echo, port: "
+			  "{number: 1}}}]}]}"),
+	  "spec.tcp[0].route[0].destination.port.number: expected a TCP port of service "
+	  "default/echo, not \"1\"" },
+	{ "no port at a gateway, of several",
+	  SERVICE("echo", "10.96.0.1", "{name: tcp, port: 1}, {name: tcp-b, port: 2}")
+		  VS("echo", "{hosts: [\"*\"], gateways: [gw], tcp: [{route: [{destination: {host: "
+			     "echo}}]}]}"),
+	  "spec.tcp[0].route[0].destination.port: expected a port, because service default/echo "
+	  "has several" },
+	{ "two services with one address", ECHO SERVICE("twin", "10.96.0.1", "{port: 80}"),
+	  "spec.clusterIP: conflicting: 10.96.0.1 is service default/echo's (t.yaml:1:1)" },
+	{ "http routes",
+	  ECHO VS("echo", "{hosts: [echo], http: [{route: [{destination: {host: echo}}]}]}"),
+	  "spec.http: not yet carried out: weft does not carry out HTTP routes" },
+	{ "http routes of an unknown host",
+	  VS("echo", "{hosts: [nowhere], http: [{route: [{destination: {host: nowhere}}]}]}"),
+	  "spec.http: not yet carried out: weft does not carry out HTTP routes" },
+	{ "outlier detection",
+	  ECHO DR("echo",
+		  "{host: echo, trafficPolicy: {outlierDetection: {consecutive5xxErrors: 1}}}"),
+	  "spec.trafficPolicy.outlierDetection: not yet carried out: weft does not carry out "
+	  "outlier detection" },
+	{ "outlier detection by a wildcard, in a subset's port",
+	  ECHO DR("echo", "{host: \"*.svc.cluster.local\", subsets: [{name: a, labels: {a: b}, "
+			  "trafficPolicy: {"
+			  "portLevelSettings: [{port: {number: 9000}, outlierDetection: "
+			  "{consecutive5xxErrors: 1}}]}}]}"),
+	  "spec.subsets[0].trafficPolicy.portLevelSettings[0].outlierDetection: not yet carried "
+	  "out" },
+	{ "an http pool of a service with an http port",
+	  SERVICE("echo", "10.96.0.1", "{name: tcp, port: 1}, {name: http, port: 2}")
+		  DR("echo", "{host: echo, trafficPolicy: {connectionPool: {http: "
+			     "{http1MaxPendingRequests: 1}}}}"),
+	  "spec.trafficPolicy.connectionPool.http: not yet carried out: weft does not carry out "
+	  "HTTP connection pools" },
+	{ "hashing on a header",
+	  ECHO DR("echo", "{host: echo, trafficPolicy: {loadBalancer: {consistentHash: "
+			  "{httpHeaderName: x}}}}"),
+	  "spec.trafficPolicy.loadBalancer.consistentHash: not yet carried out" },
+	{ "tls routes for some names only",
+	  ECHO VS("echo", "{hosts: [echo.default.svc.cluster.local, b.example.com], tls: [{match: "
+			  "[{port: 9000, sniHosts: "
+			  "[b.example.com]}], route: [{destination: {host: echo}}]}]}"),
+	  "spec.tls[0].match[0].sniHosts: weft does not carry out SNI matching" },
+	{ "tls routes without a port",
+	  ECHO VS("echo",
+		  "{hosts: [echo.default.svc.cluster.local], tls: [{match: [{sniHosts: "
+		  "[echo.default.svc.cluster.local]}], route: [{destination: {host: echo}}]}]}"),
+	  "spec.tls[0].match[0].sniHosts: weft does not carry out SNI matching" },
+	{ "tls routes at a gateway",
+	  ECHO VS("echo",
+		  "{hosts: [a.example.com], gateways: [gw], tls: [{match: [{port: 443, sniHosts: "
+		  "[a.example.com]}], route: [{destination: {host: echo}}]}]}"),
+	  "spec.tls[0].match[0].sniHosts: weft does not carry out SNI matching" },
+	{ "tls and tcp routes for one port",
+	  ECHO VS("echo", "{hosts: [echo.default.svc.cluster.local], tcp: [{route: [{destination: "
+			  "{host: echo}}]}], tls: "
+			  "[{match: [{port: 9000, sniHosts: [echo.default.svc.cluster.local]}], "
+			  "route: [{destination: "
+			  "{host: echo}}]}]}"),
+	  "spec.tls[0].match[0].sniHosts: weft does not carry out SNI matching" },
+	{ "a gateway that passes TLS through",
+	  GW("gw", "{servers: [{port: {number: 443, name: tls, protocol: TLS}, tls: {mode: "
+		   "PASSTHROUGH}, hosts: [\"*\"]}]}"),
+	  "spec.servers[0].tls: not yet carried out: weft does not carry out TLS at a gateway" },
+	{ "a gateway that speaks HTTP",
+	  GW("gw", "{servers: [{port: {number: 80, name: http, protocol: HTTP}, hosts: [\"*\"]}]}"),
+	  "spec.servers[0].port.protocol: not yet carried out: weft does not carry out HTTP at a "
+	  "gateway" },
+	{ "a route to an ExternalName",
+	  "apiVersion: v1\nkind: Service\nmetadata: {name: out}\nspec: {type: ExternalName, "
+	  "externalName: a.example.com}\n---\n" VS("echo",
+						   "{hosts: [echo], tcp: [{route: [{destination: "
+						   "{host: out, port: {number: 1}}}]}]}"),
+	  "spec.tcp[0].route[0].destination.host: weft does not carry out routes to an "
+	  "ExternalName service" },
 };
 
 static const struct row warned_of[] = {
-	{"a subset without any rule for the host",
-	 ECHO VS("echo", "{hosts: [echo], tcp: [{route: [{destination: {host: echo, subset: v9}}]}]}"),
-	 "spec.tcp[0].route[0].destination.subset: no destinationrule for \"echo.default.svc.cluster.local\" defines \"v9\""},
-	{"a destination that isn't there",
-	 ECHO VS("echo", "{hosts: [echo], tcp: [{route: [{destination: {host: other}}]}]}"),
-	 "no service \"other.default.svc.cluster.local\""},
-	{"two rules for one host",
-	 ECHO VS("one", "{hosts: [echo], tcp: [{route: [{destination: {host: echo}}]}]}")
-		 VS("two", "{hosts: [echo.default.svc.cluster.local], tcp: [{route: [{destination: {host: echo}}]}]}"),
-	 "spec.hosts[0]: virtualservice default/one (t.yaml:6:1) is older"},
+	{ "a subset without any rule for the host",
+	  ECHO VS("echo",
+		  "{hosts: [echo], tcp: [{route: [{destination: {host: echo, subset: v9}}]}]}"),
+	  "spec.tcp[0].route[0].destination.subset: no destinationrule for "
+	  "\"echo.default.svc.cluster.local\" defines \"v9\"" },
+	{ "a destination that isn't there",
+	  ECHO VS("echo", "{hosts: [echo], tcp: [{route: [{destination: {host: other}}]}]}"),
+	  "no service \"other.default.svc.cluster.local\"" },
+	{ "two rules for one host",
+	  ECHO VS("one", "{hosts: [echo], tcp: [{route: [{destination: {host: echo}}]}]}")
+		  VS("two", "{hosts: [echo.default.svc.cluster.local], tcp: [{route: "
+			    "[{destination: {host: echo}}]}]}"),
+	  "spec.hosts[0]: virtualservice default/one (t.yaml:6:1) is older" },
 };
 
 static const struct row accepted[] = {
-	{"a subset that a wildcard rule defines",
-	 ECHO DR("all", "{host: \"*.local\", subsets: [{name: v9, labels: {v: a}}]}")
-		 VS("echo", "{hosts: [echo], tcp: [{route: [{destination: {host: echo, subset: v9}}]}]}"), ""},
-	{"outlier detection of an unknown host",
-	 ECHO DR("echo", "{host: nowhere, trafficPolicy: {outlierDetection: {consecutive5xxErrors: 1}}}"), ""},
-	{"an http pool of a TCP service",
-	 ECHO DR("echo", "{host: echo, trafficPolicy: {connectionPool: {http: {http1MaxPendingRequests: 1}}}}"), ""},
-	{"an http pool of the TCP port beside an http port",
-	 SERVICE("echo", "10.96.0.1", "{name: tcp, port: 1}, {name: http, port: 2}")
-		 DR("echo", "{host: echo, trafficPolicy: {portLevelSettings: [{port: {number: 1}, connectionPool: "
-			    "{http: {http1MaxPendingRequests: 1}}}]}}"), ""},
+	{ "a subset that a wildcard rule defines",
+	  ECHO DR("all", "{host: \"*.local\", subsets: [{name: v9, labels: {v: a}}]}")
+		  VS("echo",
+		     "{hosts: [echo], tcp: [{route: [{destination: {host: echo, subset: v9}}]}]}"),
+	  "" },
+	{ "outlier detection of an unknown host",
+	  ECHO DR("echo",
+		  "{host: nowhere, trafficPolicy: {outlierDetection: {consecutive5xxErrors: 1}}}"),
+	  "" },
+	{ "an http pool of a TCP service",
+	  ECHO DR("echo", "{host: echo, trafficPolicy: {connectionPool: {http: "
+			  "{http1MaxPendingRequests: 1}}}}"),
+	  "" },
+	{ "an http pool of the TCP port beside an http port",
+	  SERVICE("echo", "10.96.0.1", "{name: tcp, port: 1}, {name: http, port: 2}")
+		  DR("echo", "{host: echo, trafficPolicy: {portLevelSettings: [{port: {number: 1}, "
+			     "connectionPool: "
+			     "{http: {http1MaxPendingRequests: 1}}}]}}"),
+	  "" },
 };
 
 static void check(const struct row *row, int r)
 {
-	_cleanup_compiled_ struct compiled c = {0};
+	_cleanup_compiled_ struct compiled c = { 0 };
 	_cleanup_free_ char *errors = NULL;
 
 	compiled_text(&c, row->yaml);

@@ -7,17 +7,22 @@
 
 #include "test_compile_util.h"
 
-#define POD(name, ip)                                                                                          \
-	"apiVersion: v1\nkind: Pod\nmetadata: {name: " name ", labels: {app: echo, version: " name "}}\nspec: {}\n" \
+#define POD(name, ip)                                                                              \
+	"apiVersion: v1\nkind: Pod\nmetadata: {name: " name ", labels: {app: echo, version: " name \
+	"}}\nspec: {}\n"                                                                           \
 	"status: {podIP: " ip "}\n---\n"
-#define SERVICE(name, ip)                                                                                             \
-	"apiVersion: v1\nkind: Service\nmetadata: {name: " name "}\nspec: {clusterIP: " ip ", selector: {app: echo}," \
+#define SERVICE(name, ip)                                                                  \
+	"apiVersion: v1\nkind: Service\nmetadata: {name: " name "}\nspec: {clusterIP: " ip \
+	", selector: {app: echo},"                                                         \
 	" ports: [{name: tcp, port: 9000}]}\n---\n"
-#define RULES                                                                                                    \
-	"apiVersion: networking.istio.io/v1\nkind: DestinationRule\nmetadata: {name: echo}\n"                    \
-	"spec: {host: echo, subsets: [{name: v1, labels: {version: v1}}, {name: v2, labels: {version: v2}}]}\n---\n" \
-	"apiVersion: networking.istio.io/v1\nkind: VirtualService\nmetadata: {name: echo}\nspec: {hosts: [echo], tcp:"  \
-	" [{route: [{destination: {host: echo, subset: v1}, weight: 1}, {destination: {host: echo, subset: v2},"  \
+#define RULES                                                                                      \
+	"apiVersion: networking.istio.io/v1\nkind: DestinationRule\nmetadata: {name: echo}\n"      \
+	"spec: {host: echo, subsets: [{name: v1, labels: {version: v1}}, {name: v2, labels: "      \
+	"{version: v2}}]}\n---\n"                                                                  \
+	"apiVersion: networking.istio.io/v1\nkind: VirtualService\nmetadata: {name: echo}\nspec: " \
+	"{hosts: [echo], tcp:"                                                                     \
+	" [{route: [{destination: {host: echo, subset: v1}, weight: 1}, {destination: {host: "     \
+	"echo, subset: v2},"                                                                       \
 	" weight: 1}]}]}\n---\n"
 
 static __u32 cluster_id(const struct tables *t, const char *name)
@@ -62,10 +67,11 @@ static __u32 service_id(const struct tables *t, const char *name)
 
 Test(compile_ids, survive_reloads)
 {
-	_cleanup_compiled_ struct compiled before = {0}, after = {0};
+	_cleanup_compiled_ struct compiled before = { 0 }, after = { 0 };
 	struct tables *b, *a;
 
-	compiled_text(&before, SERVICE("echo", "10.96.0.1") POD("v1", "10.0.0.1") POD("v2", "10.0.0.2") RULES);
+	compiled_text(&before, SERVICE("echo", "10.96.0.1") POD("v1", "10.0.0.1")
+				       POD("v2", "10.0.0.2") RULES);
 	b = before.tables;
 	cr_assert_not_null(b);
 	compiled_again(&after, &before,
@@ -88,8 +94,9 @@ Test(compile_ids, survive_reloads)
 
 Test(compile_ids, the_same_objects_give_the_same_tables)
 {
-	static const char yaml[] = SERVICE("echo", "10.96.0.1") POD("v1", "10.0.0.1") POD("v2", "10.0.0.2") RULES;
-	_cleanup_compiled_ struct compiled one = {0}, two = {0};
+	static const char yaml[] = SERVICE("echo", "10.96.0.1") POD("v1", "10.0.0.1")
+		POD("v2", "10.0.0.2") RULES;
+	_cleanup_compiled_ struct compiled one = { 0 }, two = { 0 };
 	_cleanup_free_ char *first = NULL, *second = NULL;
 
 	compiled_text(&one, yaml);

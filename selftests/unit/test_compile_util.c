@@ -16,7 +16,7 @@ void compiled_again(struct compiled *c, struct compiled *before, const char *yam
 
 void compiled_text(struct compiled *c, const char *yaml)
 {
-	struct compiled none = {.registry = registry_new()};
+	struct compiled none = { .registry = registry_new() };
 
 	compiled_again(c, &none, yaml);
 }
@@ -27,7 +27,7 @@ void compiled_free(struct compiled *c)
 	registry_free(c->registry);
 	objects_free(&c->objects);
 	errors_free(&c->errors);
-	*c = (struct compiled){0};
+	*c = (struct compiled){ 0 };
 }
 
 char *errors_text(const struct errors *e)
@@ -44,7 +44,8 @@ char *errors_text(const struct errors *e)
 
 static void print_cluster(FILE *f, const struct tables *t, __u32 index)
 {
-	static const char *const lb[] = {"least_request", "round_robin", "random", "passthrough", "source_ip"};
+	static const char *const lb[] = { "least_request", "round_robin", "random", "passthrough",
+					  "source_ip" };
 	const struct cluster *c = &t->clusters.items[index];
 	__u32 i;
 
@@ -85,8 +86,8 @@ static void print_rule(FILE *f, const struct tables *t, __u32 index)
 	const struct rule *r = &t->rules.items[index];
 	const struct rule_origin *o = &t->rule_origins.items[index];
 
-	fprintf(f, "  %s %s/%s%s%s at %d:%d", o->kind, o->namespace, o->name, *o->route ? " " : "", o->route, o->pos.line,
-		o->pos.col);
+	fprintf(f, "  %s %s/%s%s%s at %d:%d", o->kind, o->namespace, o->name, *o->route ? " " : "",
+		o->route, o->pos.line, o->pos.col);
 	if (r->ns)
 		fprintf(f, " ns=%s", t->namespaces.items[r->ns - 1]);
 	if (r->selector)
@@ -101,7 +102,8 @@ static void print_rule(FILE *f, const struct tables *t, __u32 index)
 		print_route(f, t, &t->routes.items[r->route]);
 }
 
-static void print_service(FILE *f, const struct tables *t, const struct service_entry *e, const struct service_origin *o)
+static void print_service(FILE *f, const struct tables *t, const struct service_entry *e,
+			  const struct service_origin *o)
 {
 	char address[ADDR_TEXT_MAX];
 	size_t i;
@@ -118,8 +120,9 @@ static void print_service(FILE *f, const struct tables *t, const struct service_
 	for (i = 0; i < e->value.rule_count; i++)
 		print_rule(f, t, e->value.rule_first + i);
 	for (i = 0; i < o->skipped_count; i++)
-		fprintf(f, "  skipped %s/%s%s%s: %s\n", o->skipped[i].rule.namespace, o->skipped[i].rule.name,
-			*o->skipped[i].rule.route ? " " : "", o->skipped[i].rule.route, o->skipped[i].why);
+		fprintf(f, "  skipped %s/%s%s%s: %s\n", o->skipped[i].rule.namespace,
+			o->skipped[i].rule.name, *o->skipped[i].rule.route ? " " : "",
+			o->skipped[i].rule.route, o->skipped[i].why);
 }
 
 static void print_sources(FILE *f, const struct tables *t)
@@ -135,7 +138,8 @@ static void print_sources(FILE *f, const struct tables *t)
 			t->namespaces.items[s->value.ns - 1]);
 	}
 	for (i = 0; i < t->selected.count; i++)
-		fprintf(f, "workload %u has selector %u\n", t->selected.items[i].workload, t->selected.items[i].selector);
+		fprintf(f, "workload %u has selector %u\n", t->selected.items[i].workload,
+			t->selected.items[i].selector);
 }
 
 char *tables_text(const struct tables *t)

@@ -15,7 +15,8 @@ struct compiled {
 	int r;
 };
 
-/* Parses and compiles `yaml` as the file "t.yaml"; keeps the registry of `before`, if given. Never fails itself. */
+/* Parses and compiles `yaml` as the file "t.yaml"; keeps the registry of `before`, if given. Never
+ * fails itself. */
 void compiled_text(struct compiled *c, const char *yaml);
 void compiled_again(struct compiled *c, struct compiled *before, const char *yaml);
 void compiled_free(struct compiled *c);

@@ -48,7 +48,8 @@ static int names_add_exports(struct names *n, const struct strs *export_to, cons
 }
 
 /* DestinationRules make a difference where they are hidden, or in a namespace of their own. */
-static int names_add_rules(struct world *w, struct names *n, const char *host, const char *service_ns)
+static int names_add_rules(struct world *w, struct names *n, const char *host,
+			   const char *service_ns)
 {
 	struct host_iter it = host_iter(&w->rules, host);
 	const struct hosted *hosted;
@@ -68,7 +69,8 @@ static int names_add_rules(struct world *w, struct names *n, const char *host, c
 	return r;
 }
 
-static int names_add_routes(struct world *w, struct names *n, const struct object *o, const struct l4_routes *routes)
+static int names_add_routes(struct world *w, struct names *n, const struct object *o,
+			    const struct l4_routes *routes)
 {
 	char name[HOST_MAX];
 	size_t i, k;
@@ -133,7 +135,7 @@ static int write_variants(struct world *w, struct mesh_port *m, const struct pla
 	int r = 0;
 
 	for (i = 0; i < m->names->count && !r; i++) {
-		_cleanup_(plan_free) struct plan own = {0};
+		_cleanup_(plan_free) struct plan own = { 0 };
 
 		m->to.client = m->names->items[i];
 		r = plan_mesh(w, &m->to, &own);
@@ -150,7 +152,7 @@ static int write_variants(struct world *w, struct mesh_port *m, const struct pla
 
 static int compile_port(struct world *w, struct mesh_port *m)
 {
-	_cleanup_(plan_free) struct plan all = {0};
+	_cleanup_(plan_free) struct plan all = { 0 };
 	bool variants = false;
 	int r;
 
@@ -161,8 +163,8 @@ static int compile_port(struct world *w, struct mesh_port *m)
 	return r ? r : write_entry(w, m, &all);
 }
 
-static int compile_address(struct world *w, struct host *h, const struct addr *addr, enum family family,
-			   const struct names *names)
+static int compile_address(struct world *w, struct host *h, const struct addr *addr,
+			   enum family family, const struct names *names)
 {
 	const struct object *o = h->service;
 	size_t i;
@@ -173,9 +175,11 @@ static int compile_address(struct world *w, struct host *h, const struct addr *a
 		unsigned port = sp->port->port;
 		char name[HOST_MAX + 8];
 		struct mesh_port m = {
-			.to = {.port = port, .family = family, .host = h, .sp = sp, .addr = addr},
-			.key = {.addr = *addr, .port = port, .scope = SCOPE_MESH},
-			.origin = {.namespace = o->meta.namespace, .name = o->meta.name, .host = h->name},
+			.to = { .port = port, .family = family, .host = h, .sp = sp, .addr = addr },
+			.key = { .addr = *addr, .port = port, .scope = SCOPE_MESH },
+			.origin = { .namespace = o->meta.namespace,
+				    .name = o->meta.name,
+				    .host = h->name },
 			.names = names,
 		};
 
@@ -205,7 +209,8 @@ static enum family endpoint_family(struct world *w, struct host *h)
 	return FAMILY_V4;
 }
 
-/* The cluster would give such a Service an address; until then only explain can be asked about it. */
+/* The cluster would give such a Service an address; until then only explain can be asked about it.
+ */
 static int compile_unaddressed(struct world *w, struct host *h, const struct names *names)
 {
 	struct addr addr = addr_placeholder(++w->placeholders);
@@ -226,47 +231,15 @@ static int compile_addresses(struct world *w, struct host *h, const struct names
 	return ips->count || r ? r : compile_unaddressed(w, h, names);
 }
 
-static int compile_service(struct world *w, const struct object *o)
+static int compile_service(struct world *w, struct host *h)
 {
-	_cleanup_(names_free) struct names names = {0};
-	char name[HOST_MAX];
-	struct host *h;
+	_cleanup_(names_free) struct names names = { 0 };
 	int r;
 
-	if (str_eq(o->service.type, "ExternalName") || host_of_service(o->meta.name, o->meta.namespace, name))
-		return 0;
-	h = world_host(w, name);
-	if (!h || h->service != o)
+	if (!h->name || str_eq(h->service->service.type, "ExternalName"))
 		return 0;
 	r = w->rules.map.count || w->mesh.map.count ? find_names(w, h, &names) : 0;
 	return r ? r : compile_addresses(w, h, &names);
-}
-
-/* Who a pod is, by each of its addresses. */
-static int write_sources(struct world *w)
-{
-	struct addr addr;
-	size_t i, k;
-
-	for (i = 0; i < w->pods.count; i++) {
-		const struct object *o = w->pods.items[i];
-		__u32 ns = world_namespace(w, o->meta.namespace);
-
-		if (!ns)
-			return -ENOMEM;
-		for (k = 0; k < o->pod.ips.count; k++) {
-			struct source_entry *s;
-
-			if (addr_parse(o->pod.ips.items[k], &addr) ||
-			    bytemap_get(&w->pods_by_addr, addr.b, sizeof(addr.b)) != o)
-				continue;
-			s = table_push(&w->t->sources);
-			if (!s)
-				return -ENOMEM;
-			*s = (struct source_entry){.addr = addr, .value = {.ns = ns, .workload = i + 1}, .pod = o};
-		}
-	}
-	return 0;
 }
 
 static int compile_world(struct world *w)
@@ -275,11 +248,11 @@ static int compile_world(struct world *w)
 	int r = check_objects(w);
 
 	if (!r)
+		r = world_sources(w);
+	if (!r)
 		r = compile_gateways(w);
 	for (i = 0; i < w->services.count && !r; i++)
-		r = compile_service(w, w->services.items[i]);
-	if (!r)
-		r = write_sources(w);
+		r = compile_service(w, &w->host_list[i]);
 	if (!r)
 		r = write_selected(w);
 	if (!r)
@@ -289,9 +262,10 @@ static int compile_world(struct world *w)
 	return r;
 }
 
-int compile(const struct objects *objects, struct registry *registry, struct tables **out, struct errors *errors)
+int compile(const struct objects *objects, struct registry *registry, struct tables **out,
+	    struct errors *errors)
 {
-	_cleanup_(world_done) struct world w = {0};
+	_cleanup_(world_done) struct world w = { 0 };
 	int r;
 
 	r = world_init(&w, objects, registry, errors);

@@ -8,8 +8,8 @@
 #include "weft/policy.h"
 #include "weft/service.h"
 
-/* Stable ids by name. One registry per kind of thing; ids start at 1 and are never given to another name while the
- * registry lives. weftd fills it from the pinned counter maps at start. */
+/* Stable ids by name. One registry per kind of thing; ids start at 1 and are never given to another
+ * name while the registry lives. weftd fills it from the pinned counter maps at start. */
 struct registry;
 struct pool;
 
@@ -44,10 +44,10 @@ struct source_entry {
 /* Where a rule came from, one per element of `rules`. Strings are owned by the tables. */
 struct rule_origin {
 	const char *kind, *namespace, *name; /* "VirtualService" ..., or the plain "Service" */
-	const char *route;		     /* "tcp[0].match[1]", "tcp[0]"; "" for the plain service */
+	const char *route; /* "tcp[0].match[1]", "tcp[0]"; "" for the plain service */
 	const char *file;
-	struct pos pos;	      /* of the match that holds, or of what `whole_pos` is of */
-	struct pos whole_pos; /* of the route, or of the Service's port */
+	struct pos pos;		/* of the match that holds, or of what `whole_pos` is of */
+	struct pos whole_pos;	/* of the route, or of the Service's port */
 	const char *conditions; /* what `ns` and `selector` stand for: "sourceLabels: app=sleep" */
 };
 
@@ -57,8 +57,10 @@ struct skipped_rule {
 };
 
 struct service_origin {
-	const char *namespace, *name, *host; /* of the Service, or of the Gateway (host is then "") */
-	/* Rules of VirtualServices for this host that can never match here, decided at compile time: why. */
+	const char *namespace, *name,
+		*host; /* of the Service, or of the Gateway (host is then "") */
+	/* Rules of VirtualServices for this host that can never match here, decided at compile
+	 * time: why. */
 	struct skipped_rule *skipped;
 	size_t skipped_count;
 };
@@ -71,9 +73,9 @@ struct cluster_origin {
 	bool known;	    /* the service and the subset exist */
 };
 
-#define TABLE(type) \
-	struct {    \
-		type *items; \
+#define TABLE(type)                 \
+	struct {                    \
+		type *items;        \
 		size_t count, room; \
 	}
 
@@ -81,7 +83,8 @@ struct cluster_origin {
 struct tables {
 	TABLE(struct service_entry) services;
 	TABLE(struct service_origin) service_origins; /* parallel to services */
-	/* Services whose cluster IP isn't given, under made-up addresses: for explain, never published. Parallel. */
+	/* Services whose cluster IP isn't given, under made-up addresses: for explain, never
+	 * published. Parallel. */
 	TABLE(struct service_entry) unaddressed;
 	TABLE(struct service_origin) unaddressed_origins;
 	TABLE(struct rule) rules;
@@ -92,26 +95,30 @@ struct tables {
 	TABLE(struct endpoint) endpoints;
 	TABLE(struct source_entry) sources;
 	TABLE(struct selected_key) selected;
-	/* Names for the counters that this generation uses. Parallel to routes, clusters, endpoints. Owned by the
-	 * registry. */
+	/* Names for the counters that this generation uses. Parallel to routes, clusters,
+	 * endpoints. Owned by the registry. */
 	TABLE(const char *) route_names;
 	TABLE(const char *) cluster_names;
 	TABLE(const char *) endpoint_names;
-	TABLE(const char *) namespaces;	  /* index + 1 is struct source.ns */
-	TABLE(const struct kvs *) selectors; /* index + 1 is struct rule.selector: the labels it asks for. Borrowed
-						from the compiled objects */
+	TABLE(const char *) namespaces; /* index + 1 is struct source.ns */
+	TABLE(const struct kvs *)
+	selectors; /* index + 1 is struct rule.selector: the labels it asks for. Borrowed
+		      from the compiled objects */
 	TABLE(struct cluster_origin) cluster_origins; /* parallel to clusters */
-	uint32_t min_timeout_ms; /* the shortest connect, idle or duration timeout in use; 0: none set */
-	struct pool *arena; /* tables.h */
+	uint32_t min_timeout_ms; /* the shortest connect, idle or duration timeout in use; 0: none
+				    set */
+	struct pool *arena;	 /* tables.h */
 };
 
 /*
- * Compiles `objects` (each with its own file and positions; the order is the order of first apply). Checks that need
- * more than one object are made here (subsets, conflicting hosts, what weft does not carry out). Returns 0 and sets
- * *out; -EINVAL when `errors` got an error (then *out is untouched); -ENOMEM. Pointers into `objects` are kept: the
- * objects must outlive the tables. Deterministic.
+ * Compiles `objects` (each with its own file and positions; the order is the order of first apply).
+ * Checks that need more than one object are made here (subsets, conflicting hosts, what weft does
+ * not carry out). Returns 0 and sets *out; -EINVAL when `errors` got an error (then *out is
+ * untouched); -ENOMEM. Pointers into `objects` are kept: the objects must outlive the tables.
+ * Deterministic.
  */
-int compile(const struct objects *objects, struct registry *registry, struct tables **out, struct errors *errors);
+int compile(const struct objects *objects, struct registry *registry, struct tables **out,
+	    struct errors *errors);
 void tables_free(struct tables *t);
 
 #endif

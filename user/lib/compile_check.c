@@ -27,10 +27,11 @@ bool check_address(struct world *w, struct host *h, const struct addr *addr)
 		return false;
 	if (other) {
 		addr_format(addr, text);
-		errors_add(w->errors, o->file, o->service.cluster_ips.at ? o->service.cluster_ips.at[0] : o->pos,
+		errors_add(w->errors, o->file,
+			   o->service.cluster_ips.at ? o->service.cluster_ips.at[0] : o->pos,
 			   "spec.clusterIP: conflicting: %s is service %s/%s's (%s:%d:%d)", text,
-			   other->service->meta.namespace, other->service->meta.name, other->service->file,
-			   other->service->pos.line, other->service->pos.col);
+			   other->service->meta.namespace, other->service->meta.name,
+			   other->service->file, other->service->pos.line, other->service->pos.col);
 		return false;
 	}
 	copy = pool_alloc(&w->pool, sizeof(*copy));
@@ -53,14 +54,19 @@ static void check_server(struct world *w, const struct object *o, size_t i)
 
 	if (s->bind && *s->bind && strcmp(s->bind, "0.0.0.0") && strcmp(s->bind, "::"))
 		errors_add(w->errors, o->file, at,
-			   "spec.servers[%zu].bind: weft does not carry out binding to one address, not \"%s\"", i, s->bind);
+			   "spec.servers[%zu].bind: weft does not carry out binding to one "
+			   "address, not \"%s\"",
+			   i, s->bind);
 	if (s->tls_mode || !strcmp(protocol, "TLS") || !strcmp(protocol, "HTTPS"))
 		errors_add(w->errors, o->file, at,
-			   "spec.servers[%zu].tls: not yet carried out: weft does not carry out TLS at a gateway", i);
+			   "spec.servers[%zu].tls: not yet carried out: weft does not carry out "
+			   "TLS at a gateway",
+			   i);
 	else if (!server_is_tcp(s))
 		errors_add(w->errors, o->file, at,
-			   "spec.servers[%zu].port.protocol: not yet carried out: weft does not carry out %s at a gateway", i,
-			   protocol);
+			   "spec.servers[%zu].port.protocol: not yet carried out: weft does not "
+			   "carry out %s at a gateway",
+			   i, protocol);
 }
 
 static void check_gateway(struct world *w, const struct object *o)
@@ -85,7 +91,8 @@ int check_objects(struct world *w)
 		else if (o->kind == KIND_GATEWAY)
 			check_gateway(w, o);
 		else if (o->kind == KIND_SERVICE_ENTRY)
-			errors_add(w->errors, o->file, o->pos, "spec: weft does not carry out ServiceEntry");
+			errors_add(w->errors, o->file, o->pos,
+				   "spec: weft does not carry out ServiceEntry");
 	}
 	return w->nomem ? -ENOMEM : 0;
 }
@@ -99,9 +106,10 @@ int check_tables(struct world *w)
 		const struct rule_origin *at = &w->t->rule_origins.items[s->rule_first];
 
 		if (s->rule_count > SERVICE_MAX_RULES)
-			errors_add(w->errors, at->file, at->pos,
-				   "spec: expected at most %d rules for one port of a service, not %u", SERVICE_MAX_RULES,
-				   s->rule_count);
+			errors_add(
+				w->errors, at->file, at->pos,
+				"spec: expected at most %d rules for one port of a service, not %u",
+				SERVICE_MAX_RULES, s->rule_count);
 	}
 	return 0;
 }

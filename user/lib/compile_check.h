@@ -2,7 +2,8 @@
 #ifndef WEFT_COMPILE_CHECK_H
 #define WEFT_COMPILE_CHECK_H
 /*
- * What can only be said once all objects are known, and what weft understands but does not carry out.
+ * What can only be said once all objects are known, and what weft understands but does not carry
+ * out.
  *
  * Problems go to the world's errors. Functions that return int return 0 or -ENOMEM.
  */
@@ -17,7 +18,8 @@ bool check_address(struct world *w, struct host *h, const struct addr *addr);
 void check_virtual_service(struct world *w, const struct object *o);
 void check_destination_rule(struct world *w, const struct object *o);
 
-/* Where a field of the object stands, "spec" then `key`; the object's own position if that isn't known. */
+/* Where a field of the object stands, "spec" then `key`; the object's own position if that isn't
+ * known. */
 struct pos spec_pos(const struct object *o, const char *key);
 
 #endif

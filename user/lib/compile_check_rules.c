@@ -18,8 +18,10 @@ struct place {
 	struct pos pos;
 };
 
-/* Whether some DestinationRule for the host has the subset; *any: one for the host, if there is any. */
-static bool subset_is_defined(struct world *w, const char *host, const char *name, const struct object **any)
+/* Whether some DestinationRule for the host has the subset; *any: one for the host, if there is
+ * any. */
+static bool subset_is_defined(struct world *w, const char *host, const char *name,
+			      const struct object **any)
 {
 	struct host_iter it = host_iter(&w->rules, host);
 	const struct hosted *hosted;
@@ -49,11 +51,14 @@ static void check_subset(const struct place *p, const char *host)
 		return;
 	if (dr)
 		errors_add(errors, p->o->file, p->pos,
-			   "%s.subset: subset \"%s\" is not defined by destinationrule %s/%s (%s:%d:%d)", p->field,
-			   p->d->subset, dr->meta.namespace, dr->meta.name, dr->file, dr->pos.line, dr->pos.col);
+			   "%s.subset: subset \"%s\" is not defined by destinationrule %s/%s "
+			   "(%s:%d:%d)",
+			   p->field, p->d->subset, dr->meta.namespace, dr->meta.name, dr->file,
+			   dr->pos.line, dr->pos.col);
 	else
 		errors_warn(errors, p->o->file, p->pos,
-			    "%s.subset: no destinationrule for \"%s\" defines \"%s\": connections sent there are refused",
+			    "%s.subset: no destinationrule for \"%s\" defines \"%s\": connections "
+			    "sent there are refused",
 			    p->field, host, p->d->subset);
 }
 
@@ -63,14 +68,15 @@ static void check_port(const struct place *p, struct host *h)
 
 	if (str_eq(service->service.type, "ExternalName")) {
 		errors_add(p->w->errors, p->o->file, p->pos,
-			   "%s.host: weft does not carry out routes to an ExternalName service, not \"%s\"", p->field,
-			   p->d->host);
+			   "%s.host: weft does not carry out routes to an ExternalName service, "
+			   "not \"%s\"",
+			   p->field, p->d->host);
 		return;
 	}
 	if (p->d->port && !host_port(h, p->d->port))
 		errors_add(p->w->errors, p->o->file, p->pos,
-			   "%s.port.number: expected a TCP port of service %s/%s, not \"%u\"", p->field,
-			   service->meta.namespace, service->meta.name, p->d->port);
+			   "%s.port.number: expected a TCP port of service %s/%s, not \"%u\"",
+			   p->field, service->meta.namespace, service->meta.name, p->d->port);
 	if (!p->d->port && h->port_count > 1 && !gateways_have_mesh(&p->o->vs.gateways))
 		errors_add(p->w->errors, p->o->file, p->pos,
 			   "%s.port: expected a port, because service %s/%s has several", p->field,
@@ -85,8 +91,9 @@ static void check_destination(const struct place *p)
 
 	if (host_complete(p->d->host, p->o->meta.namespace, host) ||
 	    snprintf(NULL, 0, "outbound|%u|%s|%s", 65535, subset, host) >= CLUSTER_NAME_MAX) {
-		errors_add(p->w->errors, p->o->file, p->pos, "%s: expected a host and subset of at most %d characters",
-			   p->field, CLUSTER_NAME_MAX - 17);
+		errors_add(p->w->errors, p->o->file, p->pos,
+			   "%s: expected a host and subset of at most %d characters", p->field,
+			   CLUSTER_NAME_MAX - 17);
 		return;
 	}
 	h = world_host(p->w, host);
@@ -94,7 +101,8 @@ static void check_destination(const struct place *p)
 		check_port(p, h);
 	else
 		errors_warn(p->w->errors, p->o->file, p->pos,
-			    "%s.host: no service \"%s\": connections sent there are refused", p->field, host);
+			    "%s.host: no service \"%s\": connections sent there are refused",
+			    p->field, host);
 	check_subset(p, host);
 }
 
@@ -106,21 +114,25 @@ static void check_route(struct world *w, const struct object *o, const char *fie
 
 	for (i = 0; i < route->route.count; i++) {
 		const struct route_destination *d = &route->route.items[i];
-		struct place p = {.w = w, .o = o, .d = &d->destination};
+		struct place p = { .w = w, .o = o, .d = &d->destination };
 
-		p.pos = d->destination.pos.line ? d->destination.pos : d->pos.line ? d->pos : o->pos;
-		snprintf(p.field, sizeof(p.field), "spec.%s[%zu].route[%zu].destination", field, index, i);
+		p.pos = d->destination.pos.line ? d->destination.pos
+			: d->pos.line		? d->pos
+						: o->pos;
+		snprintf(p.field, sizeof(p.field), "spec.%s[%zu].route[%zu].destination", field,
+			 index, i);
 		check_destination(&p);
 		total += d->weight > 0 ? d->weight : 0;
 	}
 	if (route->route.count > 1 && (!total || total > INT32_MAX))
-		errors_add(w->errors, o->file, route->pos.line ? route->pos : o->pos,
-			   "spec.%s[%zu].route: expected weights that add up to 1..%d, not \"%llu\"", field, index, INT32_MAX,
-			   (unsigned long long)total);
+		errors_add(
+			w->errors, o->file, route->pos.line ? route->pos : o->pos,
+			"spec.%s[%zu].route: expected weights that add up to 1..%d, not \"%llu\"",
+			field, index, INT32_MAX, (unsigned long long)total);
 	if (route->route.count > ROUTE_MAX_DESTS)
 		errors_add(w->errors, o->file, route->pos.line ? route->pos : o->pos,
-			   "spec.%s[%zu].route: expected at most %d destinations, not \"%zu\"", field, index, ROUTE_MAX_DESTS,
-			   route->route.count);
+			   "spec.%s[%zu].route: expected at most %d destinations, not \"%zu\"",
+			   field, index, ROUTE_MAX_DESTS, route->route.count);
 }
 
 static bool only_mesh(const struct strs *gateways)
@@ -145,7 +157,8 @@ static bool sni_covers(const struct object *o, const struct l4_match *m)
 		if (host_complete(o->vs.hosts.items[i], o->meta.namespace, host))
 			return false;
 		for (k = 0; k < m->sni_hosts.count && !covered; k++)
-			covered = !host_complete(m->sni_hosts.items[k], o->meta.namespace, sni) && host_includes(sni, host);
+			covered = !host_complete(m->sni_hosts.items[k], o->meta.namespace, sni) &&
+				  host_includes(sni, host);
 		if (!covered)
 			return false;
 	}
@@ -171,8 +184,8 @@ static bool tcp_has_port(const struct object *o, uint16_t port)
 
 static bool needs_sni(const struct object *o, const struct l4_match *m)
 {
-	return !m->port || !only_mesh(m->gateways.count ? &m->gateways : &o->vs.gateways) || !sni_covers(o, m) ||
-	       tcp_has_port(o, m->port);
+	return !m->port || !only_mesh(m->gateways.count ? &m->gateways : &o->vs.gateways) ||
+	       !sni_covers(o, m) || tcp_has_port(o, m->port);
 }
 
 static void check_tls(struct world *w, const struct object *o, size_t index)
@@ -184,8 +197,13 @@ static void check_tls(struct world *w, const struct object *o, size_t index)
 		const struct l4_match *m = &route->match.items[i];
 
 		if (needs_sni(o, m))
-			errors_add(w->errors, o->file, m->pos.line ? m->pos : route->pos.line ? route->pos : o->pos,
-				   "spec.tls[%zu].match[%zu].sniHosts: weft does not carry out SNI matching", index, i);
+			errors_add(w->errors, o->file,
+				   m->pos.line	     ? m->pos
+				   : route->pos.line ? route->pos
+						     : o->pos,
+				   "spec.tls[%zu].match[%zu].sniHosts: weft does not carry out SNI "
+				   "matching",
+				   index, i);
 	}
 }
 
@@ -196,9 +214,12 @@ void check_virtual_service(struct world *w, const struct object *o)
 	if (o->vs.http.count)
 		errors_add(w->errors, o->file, spec_pos(o, "http"),
 			   "spec.http: not yet carried out: weft does not carry out HTTP routes");
-	if (snprintf(NULL, 0, "%s/%s/tcp[%zu]", o->meta.namespace, o->meta.name, o->vs.tcp.count) >= ROUTE_NAME_MAX)
+	if (snprintf(NULL, 0, "%s/%s/tcp[%zu]", o->meta.namespace, o->meta.name, o->vs.tcp.count) >=
+	    ROUTE_NAME_MAX)
 		errors_add(w->errors, o->file, o->pos,
-			   "metadata.name: expected a shorter name, \"%s\" does not fit into a counter's", o->meta.name);
+			   "metadata.name: expected a shorter name, \"%s\" does not fit into a "
+			   "counter's",
+			   o->meta.name);
 	for (i = 0; i < o->vs.tcp.count; i++)
 		check_route(w, o, "tcp", i, &o->vs.tcp.items[i]);
 	for (i = 0; i < o->vs.tls.count; i++) {
@@ -207,7 +228,8 @@ void check_virtual_service(struct world *w, const struct object *o)
 	}
 }
 
-/* Whether a host of the rule is known, and has a port that is declared to carry HTTP (`port`; 0: any). */
+/* Whether a host of the rule is known, and has a port that is declared to carry HTTP (`port`; 0:
+ * any). */
 struct reach {
 	bool known, http;
 };
@@ -224,7 +246,7 @@ static void reach_host(struct reach *reach, const struct host *h, unsigned port)
 
 static struct reach rule_reach(struct world *w, const struct object *o, unsigned port)
 {
-	struct reach reach = {0};
+	struct reach reach = { 0 };
 	char host[HOST_MAX], name[HOST_MAX];
 	struct host *h;
 	size_t i;
@@ -237,7 +259,8 @@ static struct reach rule_reach(struct world *w, const struct object *o, unsigned
 	for (i = 0; host_is_wildcard(host) && i < w->services.count; i++) {
 		const struct object *service = w->services.items[i];
 
-		if (host_of_service(service->meta.name, service->meta.namespace, name) || !host_includes(host, name))
+		if (host_of_service(service->meta.name, service->meta.namespace, name) ||
+		    !host_includes(host, name))
 			continue;
 		h = world_host(w, name);
 		if (h)
@@ -258,16 +281,23 @@ static void check_policy(struct world *w, const struct object *o, const char *fi
 		return;
 	if (p->lb.hash_http)
 		errors_add(w->errors, o->file, p->lb.hash_http_pos,
-			   "%s.loadBalancer.consistentHash: not yet carried out: weft does not carry out hashing of HTTP", field);
+			   "%s.loadBalancer.consistentHash: not yet carried out: weft does not "
+			   "carry out hashing of HTTP",
+			   field);
 	if (p->outlier_detection.line)
 		errors_add(w->errors, o->file, p->outlier_detection,
-			   "%s.outlierDetection: not yet carried out: weft does not carry out outlier detection", field);
+			   "%s.outlierDetection: not yet carried out: weft does not carry out "
+			   "outlier detection",
+			   field);
 	if (p->http_pool.line && reach.http)
 		errors_add(w->errors, o->file, p->http_pool,
-			   "%s.connectionPool.http: not yet carried out: weft does not carry out HTTP connection pools", field);
+			   "%s.connectionPool.http: not yet carried out: weft does not carry out "
+			   "HTTP connection pools",
+			   field);
 }
 
-static void check_policies(struct world *w, const struct object *o, const char *field, const struct dr_policy *p)
+static void check_policies(struct world *w, const struct object *o, const char *field,
+			   const struct dr_policy *p)
 {
 	char level[FIELD_MAX];
 	size_t i;

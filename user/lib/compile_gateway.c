@@ -10,10 +10,12 @@ int entry_write(struct world *w, const struct service_key *key, const struct ser
 		const struct service_origin *origin, const struct plan *plan)
 {
 	bool published = !addr_is_placeholder(&key->addr);
-	struct service_entry *entry = published ? table_push(&w->t->services) : table_push(&w->t->unaddressed);
+	struct service_entry *entry = published ? table_push(&w->t->services)
+						: table_push(&w->t->unaddressed);
 	struct service_origin *from;
 
-	from = published ? table_push(&w->t->service_origins) : table_push(&w->t->unaddressed_origins);
+	from = published ? table_push(&w->t->service_origins)
+			 : table_push(&w->t->unaddressed_origins);
 	if (!entry || !from)
 		return -ENOMEM;
 	entry->key = *key;
@@ -24,7 +26,7 @@ int entry_write(struct world *w, const struct service_key *key, const struct ser
 
 bool server_is_tcp(const struct gw_server *server)
 {
-	static const char *const tcp[] = {"TCP", "MONGO", "MYSQL", "REDIS"};
+	static const char *const tcp[] = { "TCP", "MONGO", "MYSQL", "REDIS" };
 	size_t i;
 
 	if (server->tls_mode)
@@ -35,7 +37,8 @@ bool server_is_tcp(const struct gw_server *server)
 	return false;
 }
 
-/* Ports that are taken already, so that the oldest Gateway keeps a port that two of them ask for. */
+/* Ports that are taken already, so that the oldest Gateway keeps a port that two of them ask for.
+ */
 struct node_ports {
 	bool taken[FAMILY_MAX][65536];
 };
@@ -43,7 +46,7 @@ struct node_ports {
 /* A packet from outside may be of either family: the wildcard address tells decide() which. */
 static struct service_key node_key(enum family family, unsigned port)
 {
-	struct service_key key = {.port = port, .scope = SCOPE_NODE};
+	struct service_key key = { .port = port, .scope = SCOPE_NODE };
 
 	if (family == FAMILY_V4)
 		key.addr.b[10] = key.addr.b[11] = 0xff;
@@ -53,7 +56,9 @@ static struct service_key node_key(enum family family, unsigned port)
 static int write_port(struct world *w, struct node_ports *ports, enum family family, unsigned port,
 		      const struct service *value, const struct object *gw, const struct plan *plan)
 {
-	struct service_origin origin = {.namespace = gw->meta.namespace, .name = gw->meta.name, .host = ""};
+	struct service_origin origin = { .namespace = gw->meta.namespace,
+					 .name = gw->meta.name,
+					 .host = "" };
 	struct service_key key = node_key(family, port);
 
 	if (!port || ports->taken[family][port])
@@ -62,7 +67,8 @@ static int write_port(struct world *w, struct node_ports *ports, enum family fam
 	return entry_write(w, &key, value, &origin, plan);
 }
 
-/* Pods may call the Gateway by its Service too. Where that has endpoints they are left to answer. */
+/* Pods may call the Gateway by its Service too. Where that has endpoints they are left to answer.
+ */
 static int write_cluster_ips(struct world *w, const struct called *to, const struct object *service,
 			     const struct service *value, const struct plan *plan)
 {
@@ -75,15 +81,18 @@ static int write_cluster_ips(struct world *w, const struct called *to, const str
 	size_t i;
 	int r = 0;
 
-	if (host_of_service(service->meta.name, service->meta.namespace, name) || !(h = world_host(w, name)))
+	if (host_of_service(service->meta.name, service->meta.namespace, name) ||
+	    !(h = world_host(w, name)))
 		return 0;
 	sp = host_port(h, to->port);
 	members = sp ? sport_members(w, sp, to->family) : NULL;
 	if (!members || members->count)
 		return 0;
-	origin = (struct service_origin){.namespace = service->meta.namespace, .name = service->meta.name, .host = h->name};
+	origin = (struct service_origin){ .namespace = service->meta.namespace,
+					  .name = service->meta.name,
+					  .host = h->name };
 	for (i = 0; i < ips->count && !r; i++) {
-		struct service_key key = {.port = to->port, .scope = SCOPE_MESH};
+		struct service_key key = { .port = to->port, .scope = SCOPE_MESH };
 
 		if (addr_parse(ips->items[i], &key.addr) || addr_family(&key.addr) != to->family)
 			continue;
@@ -95,7 +104,7 @@ static int write_cluster_ips(struct world *w, const struct called *to, const str
 
 /* The node ports and addresses of Services that stand for the Gateway's workloads. */
 static int write_service_ports(struct world *w, struct node_ports *ports, const struct called *to,
-			    const struct service *value, const struct plan *plan)
+			       const struct service *value, const struct plan *plan)
 {
 	const struct gateway *gw = &to->gateway->gateway;
 	size_t i, k;
@@ -111,7 +120,8 @@ static int write_service_ports(struct world *w, struct node_ports *ports, const 
 
 			if (p->port != to->port || (p->protocol && strcmp(p->protocol, "TCP")))
 				continue;
-			r = write_port(w, ports, to->family, p->node_port, value, to->gateway, plan);
+			r = write_port(w, ports, to->family, p->node_port, value, to->gateway,
+				       plan);
 			if (!r)
 				r = write_cluster_ips(w, to, w->services.items[i], value, plan);
 		}
@@ -119,9 +129,10 @@ static int write_service_ports(struct world *w, struct node_ports *ports, const 
 	return r;
 }
 
-static int write_server(struct world *w, struct node_ports *ports, const struct called *to, struct plan *plan)
+static int write_server(struct world *w, struct node_ports *ports, const struct called *to,
+			struct plan *plan)
 {
-	struct service value = {0};
+	struct service value = { 0 };
 	char name[32];
 	int r;
 
@@ -142,8 +153,11 @@ static int compile_server(struct world *w, struct node_ports *ports, const struc
 	int r = 0;
 
 	for (family = 0; family < FAMILY_MAX && !r; family++) {
-		struct called to = {.gateway = gw, .port = server->port, .family = family, .client = gw->meta.namespace};
-		_cleanup_(plan_free) struct plan plan = {0};
+		struct called to = { .gateway = gw,
+				     .port = server->port,
+				     .family = family,
+				     .client = gw->meta.namespace };
+		_cleanup_(plan_free) struct plan plan = { 0 };
 
 		if (ports->taken[family][server->port])
 			continue;
@@ -156,7 +170,8 @@ static int compile_server(struct world *w, struct node_ports *ports, const struc
 
 int compile_gateways(struct world *w)
 {
-	_cleanup_free_ struct node_ports *ports = w->gateways.count ? calloc(1, sizeof(*ports)) : NULL;
+	_cleanup_free_ struct node_ports *ports = w->gateways.count ? calloc(1, sizeof(*ports))
+								    : NULL;
 	size_t i, k;
 	int r = 0;
 

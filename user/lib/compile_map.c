@@ -4,8 +4,9 @@
 #include <errno.h>
 #include <stdlib.h>
 
-/* Multiply and fold, eight bytes at a time: good enough for names, and a name costs a few nanoseconds. */
-uint64_t bytes_hash(const void *key, size_t len)
+/* Multiply and fold, eight bytes at a time: good enough for names, and a name costs a few
+ * nanoseconds. */
+uint32_t bytes_hash(const void *key, size_t len)
 {
 	const uint64_t odd = 0x9e3779b97f4a7c15ull;
 	uint64_t h = len * odd, word;
@@ -20,64 +21,105 @@ uint64_t bytes_hash(const void *key, size_t len)
 	memcpy(&word, p, len);
 	h = (h ^ word) * odd;
 	h ^= h >> 32;
-	return h * odd;
+	return (h * odd) >> 32;
 }
 
-static struct bytemap_slot *find(const struct bytemap *m, const void *key, size_t len, uint64_t hash)
+/* The slot that leads to `key`, or the free one that shall. */
+static struct bytemap_slot *find(const struct bytemap *m, const void *key, size_t len,
+				 uint32_t hash)
 {
-	/* The high bits: bytes_hash() ends in a multiplication, which mixes upwards. */
-	size_t i = (hash >> 32) & (m->size - 1);
+	size_t i = hash & (m->size - 1);
 
 	for (;; i = (i + 1) & (m->size - 1)) {
 		struct bytemap_slot *s = &m->slots[i];
+		const struct bytemap_entry *e;
 
-		if (!s->key || (s->hash == hash && s->len == len && !memcmp(s->key, key, len)))
+		if (!s->entry)
+			return s;
+		e = &m->entries[s->entry - 1];
+		if (s->hash == hash && e->len == len && !memcmp(e->key, key, len))
 			return s;
 	}
 }
 
 void *bytemap_get(const struct bytemap *m, const void *key, size_t len)
 {
-	return m->size ? find(m, key, len, bytes_hash(key, len))->value : NULL;
+	const struct bytemap_slot *s;
+
+	if (!m->count)
+		return NULL;
+	s = find(m, key, len, bytes_hash(key, len));
+	return s->entry ? m->entries[s->entry - 1].value : NULL;
 }
 
-static int grow(struct bytemap *m)
+/* At most two thirds full: longer chains cost more than a larger table. */
+static size_t room_of(size_t size)
 {
-	struct bytemap larger = {.size = m->size ? m->size * 2 : 64};
-	size_t i;
+	return size / 3 * 2;
+}
 
-	larger.slots = calloc(larger.size, sizeof(*larger.slots));
-	if (!larger.slots)
-		return -ENOMEM;
-	for (i = 0; i < m->size; i++) {
-		struct bytemap_slot *s = &m->slots[i];
+static void move_slots(const struct bytemap *from, struct bytemap_slot *to, size_t size)
+{
+	size_t i, at;
 
-		if (s->key)
-			*find(&larger, s->key, s->len, s->hash) = *s;
+	for (i = 0; i < from->size; i++) {
+		if (!from->slots[i].entry)
+			continue;
+		at = from->slots[i].hash & (size - 1);
+		while (to[at].entry)
+			at = (at + 1) & (size - 1);
+		to[at] = from->slots[i];
 	}
+}
+
+static int resize(struct bytemap *m, size_t size)
+{
+	struct bytemap_entry *entries;
+	struct bytemap_slot *slots;
+
+	if (room_of(size) >= UINT32_MAX)
+		return -ENOMEM;
+	entries = reallocarray(m->entries, room_of(size), sizeof(*entries));
+	if (!entries)
+		return -ENOMEM;
+	m->entries = entries;
+	slots = calloc(size, sizeof(*slots));
+	if (!slots)
+		return -ENOMEM;
+	move_slots(m, slots, size);
 	free(m->slots);
-	m->slots = larger.slots;
-	m->size = larger.size;
+	m->slots = slots;
+	m->size = size;
 	return 0;
+}
+
+int bytemap_reserve(struct bytemap *m, size_t count)
+{
+	size_t size = m->size ? m->size : 64;
+
+	while (count > room_of(size))
+		size *= 2;
+	return size == m->size ? 0 : resize(m, size);
 }
 
 void **bytemap_at(struct bytemap *m, const void *key, size_t len)
 {
-	uint64_t hash = bytes_hash(key, len);
+	uint32_t hash = bytes_hash(key, len);
 	struct bytemap_slot *s;
 
-	if (m->count * 2 >= m->size && grow(m))
+	if (bytemap_reserve(m, m->count + 1))
 		return NULL;
 	s = find(m, key, len, hash);
-	if (!s->key) {
-		*s = (struct bytemap_slot){.key = key, .len = len, .hash = hash};
-		m->count++;
+	if (!s->entry) {
+		m->entries[m->count] = (struct bytemap_entry){ .key = key, .len = len };
+		*s = (struct bytemap_slot){ .hash = hash, .entry = ++m->count };
 	}
-	return &s->value;
+	return &m->entries[s->entry - 1].value;
 }
 
 void bytemap_free(struct bytemap *m)
 {
 	free(m->slots);
-	*m = (struct bytemap){0};
+	free(m->entries);
+	*m = (struct bytemap){ 0 };
 }

@@ -2,31 +2,40 @@
 #ifndef WEFT_COMPILE_MAP_H
 #define WEFT_COMPILE_MAP_H
 /*
- * A hash table from bytes to pointers, for one compilation. Zero-initialise; free with bytemap_free(). Keys are
- * borrowed: they must outlive the map.
+ * A hash table from bytes to pointers, for one compilation. Zero-initialise; free with
+ * bytemap_free(). Keys are borrowed: they must outlive the map.
  */
 #include <stddef.h>
 #include <stdint.h>
 #include <string.h>
 
-struct bytemap_slot {
-	const void *key; /* NULL: free */
-	size_t len;
-	uint64_t hash;
+struct bytemap_entry {
+	const void *key;
 	void *value;
+	size_t len;
 };
 
+struct bytemap_slot {
+	uint32_t hash;
+	uint32_t entry; /* index + 1; 0: free */
+};
+
+/* Entries in the order in which they came, and small slots that lead to them: what is looked up in
+ * that order again, as a compilation does, stays in the caches. */
 struct bytemap {
 	struct bytemap_slot *slots;
-	size_t count, size; /* size: a power of two, or 0 */
+	struct bytemap_entry *entries;
+	size_t count, size; /* size: of slots, a power of two, or 0 */
 };
 
-uint64_t bytes_hash(const void *key, size_t len);
+uint32_t bytes_hash(const void *key, size_t len);
+/* Makes room for `count` keys in all, so that adding them moves nothing. 0 or -ENOMEM. */
+int bytemap_reserve(struct bytemap *m, size_t count);
 /* The value at `key`, or NULL. */
 void *bytemap_get(const struct bytemap *m, const void *key, size_t len);
 /*
- * Where the value at `key` lives; a new one is NULL and refers to the caller's key. NULL when out of memory. Valid until
- * the next call.
+ * Where the value at `key` lives; a new one is NULL and refers to the caller's key. NULL when out
+ * of memory. Valid until the next call.
  */
 void **bytemap_at(struct bytemap *m, const void *key, size_t len);
 void bytemap_free(struct bytemap *m);

@@ -13,7 +13,8 @@ static bool gateways_have(const struct strs *refs, const char *ns, const struct 
 	return false;
 }
 
-static bool match_is_bound(const struct called *to, const struct object *o, const struct l4_match *m)
+static bool match_is_bound(const struct called *to, const struct object *o,
+			   const struct l4_match *m)
 {
 	if (!m->gateways.count)
 		return true;
@@ -32,7 +33,8 @@ static bool subnets_hold(const struct l4_match *m, const struct addr *addr)
 	return !m->destination_subnets.count;
 }
 
-const char *match_never(struct world *w, const struct called *to, const struct object *o, const struct l4_match *m)
+const char *match_never(struct world *w, const struct called *to, const struct object *o,
+			const struct l4_match *m)
 {
 	struct pool **pool = &w->t->arena;
 	char text[ADDR_TEXT_MAX];
@@ -44,7 +46,8 @@ const char *match_never(struct world *w, const struct called *to, const struct o
 	if (m->port && m->port != to->port)
 		return pool_printf(pool, "port: %u is not %u", to->port, m->port);
 	if (!match_is_bound(to, o, m))
-		return to->gateway ? "gateways: this gateway is not among them" : "gateways: mesh is not among them";
+		return to->gateway ? "gateways: this gateway is not among them"
+				   : "gateways: mesh is not among them";
 	/* At a gateway the address called is the node's, which says nothing. */
 	if (to->gateway || subnets_hold(m, to->addr))
 		return NULL;
@@ -73,8 +76,8 @@ static char *labels_text(struct world *w, const struct kvs *labels)
 	for (i = 0; i < labels->count; i++) {
 		const char *value = sorted[i].value ? sorted[i].value : "";
 
-		text = text ? pool_printf(&w->t->arena, "%s, %s=%s", text, sorted[i].key, value) :
-			      pool_printf(&w->t->arena, "%s=%s", sorted[i].key, value);
+		text = text ? pool_printf(&w->t->arena, "%s, %s=%s", text, sorted[i].key, value)
+			    : pool_printf(&w->t->arena, "%s=%s", sorted[i].key, value);
 		if (!text)
 			return NULL;
 	}
@@ -99,8 +102,8 @@ static __u32 selector_number(struct world *w, const struct kvs *labels, const ch
 	return w->t->selectors.count;
 }
 
-int match_conditions(struct world *w, const struct called *to, const struct l4_match *m, struct rule *rule,
-		     const char **text)
+int match_conditions(struct world *w, const struct called *to, const struct l4_match *m,
+		     struct rule *rule, const char **text)
 {
 	struct pool **pool = &w->t->arena;
 	const char *labels = NULL;
@@ -125,7 +128,8 @@ int match_conditions(struct world *w, const struct called *to, const struct l4_m
 }
 
 /* "ns/host", "* /host", "./host" or "host" against one host of a VirtualService. */
-static bool server_host_takes(const char *server_host, const char *gw_ns, const char *vs_ns, const char *host)
+static bool server_host_takes(const char *server_host, const char *gw_ns, const char *vs_ns,
+			      const char *host)
 {
 	const char *slash = strchr(server_host, '/');
 	size_t len = slash ? (size_t)(slash - server_host) : 0;
@@ -141,7 +145,8 @@ static bool server_host_takes(const char *server_host, const char *gw_ns, const 
 	return host_includes(name, host) || host_includes(host, name);
 }
 
-bool virtual_service_at(const struct object *o, const struct object *gateway, const struct gw_server *server)
+bool virtual_service_at(const struct object *o, const struct object *gateway,
+			const struct gw_server *server)
 {
 	char host[HOST_MAX];
 	size_t i, k;
@@ -153,7 +158,8 @@ bool virtual_service_at(const struct object *o, const struct object *gateway, co
 		if (host_complete(o->vs.hosts.items[i], o->meta.namespace, host))
 			continue;
 		for (k = 0; k < server->hosts.count; k++)
-			if (server_host_takes(server->hosts.items[k], gateway->meta.namespace, o->meta.namespace, host))
+			if (server_host_takes(server->hosts.items[k], gateway->meta.namespace,
+					      o->meta.namespace, host))
 				return true;
 	}
 	return false;
@@ -165,7 +171,7 @@ static int add_selected(struct world *w, __u32 workload, __u32 selector)
 
 	if (!key)
 		return -ENOMEM;
-	*key = (struct selected_key){.workload = workload, .selector = selector};
+	*key = (struct selected_key){ .workload = workload, .selector = selector };
 	return 0;
 }
 
@@ -195,14 +201,15 @@ static int select_pods(struct world *w, const struct bytemap *numbers, __u32 sel
 		const struct object *pod = pods->items[i];
 
 		if (labels_hold(&pod->meta.labels, labels))
-			r = add_selected(w, (uintptr_t)bytemap_get(numbers, &pod, sizeof(pod)), selector);
+			r = add_selected(w, (uintptr_t)bytemap_get(numbers, &pod, sizeof(pod)),
+					 selector);
 	}
 	return r;
 }
 
 int write_selected(struct world *w)
 {
-	struct bytemap numbers = {0};
+	struct bytemap numbers = { 0 };
 	size_t i;
 	int r = 0;
 

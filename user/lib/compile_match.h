@@ -7,15 +7,17 @@
 #include "compile_rules.h"
 
 /*
- * Why a match of `o` can never hold for what is called, in the world's arena or static; NULL if it can. `m` may be NULL:
- * the route has no match.
+ * Why a match of `o` can never hold for what is called, in the world's arena or static; NULL if it
+ * can. `m` may be NULL: the route has no match.
  */
-const char *match_never(struct world *w, const struct called *to, const struct object *o, const struct l4_match *m);
+const char *match_never(struct world *w, const struct called *to, const struct object *o,
+			const struct l4_match *m);
 /* Sets rule->ns and rule->selector, and `text` to what they stand for. 0 or -ENOMEM. */
-int match_conditions(struct world *w, const struct called *to, const struct l4_match *m, struct rule *rule,
-		     const char **text);
+int match_conditions(struct world *w, const struct called *to, const struct l4_match *m,
+		     struct rule *rule, const char **text);
 /* Bound to the Gateway, visible to it, and one of its hosts is among the server's. */
-bool virtual_service_at(const struct object *o, const struct object *gateway, const struct gw_server *server);
+bool virtual_service_at(const struct object *o, const struct object *gateway,
+			const struct gw_server *server);
 /* Rows of gen_selected for every selector. 0 or -ENOMEM. */
 int write_selected(struct world *w);
 

@@ -4,7 +4,7 @@
 #include "endpoints.h"
 
 enum {
-	CONNECT_TIMEOUT_MS = 10000,	/* what Istio's users get without asking */
+	CONNECT_TIMEOUT_MS = 10000, /* what Istio's users get without asking */
 	IDLE_TIMEOUT_MS = 3600000,
 };
 
@@ -14,7 +14,8 @@ static bool same_rules(const struct view *v, const struct object **rules, size_t
 }
 
 /* The visible rules of namespace `ns` for the most specific host that any of them names. */
-static int rules_in(struct world *w, const struct host *h, const char *ns, const char *client, struct refs *out)
+static int rules_in(struct world *w, const struct host *h, const char *ns, const char *client,
+		    struct refs *out)
 {
 	struct host_iter it = host_iter(&w->rules, h->name);
 	const struct hosted *hosted;
@@ -24,7 +25,8 @@ static int rules_in(struct world *w, const struct host *h, const char *ns, const
 		for (i = 0; i < hosted->refs.count; i++) {
 			const struct object *o = hosted->refs.items[i];
 
-			if (strcmp(o->meta.namespace, ns) || !export_visible(&o->dr.export_to, ns, client))
+			if (strcmp(o->meta.namespace, ns) ||
+			    !export_visible(&o->dr.export_to, ns, client))
 				continue;
 			if (refs_add(w, out, o))
 				return -1;
@@ -36,11 +38,12 @@ static int rules_in(struct world *w, const struct host *h, const char *ns, const
 struct view *host_view(struct world *w, struct host *h, const char *client)
 {
 	const char *own = h->service->meta.namespace;
-	struct refs found = {0};
+	struct refs found = { 0 };
 	struct view *v;
 	int r = 0;
 
-	/* A client in the root namespace is no exception: else its rules would hide those of every service. */
+	/* A client in the root namespace is no exception: else its rules would hide those of every
+	 * service. */
 	if (client && strcmp(client, ROOT_NAMESPACE))
 		r = rules_in(w, h, client, client, &found);
 	if (!r && !found.count)
@@ -55,7 +58,7 @@ struct view *host_view(struct world *w, struct host *h, const char *client)
 	v = pool_alloc(&w->pool, sizeof(*v));
 	if (!v)
 		return NULL;
-	*v = (struct view){.rules = found.items, .count = found.count, .next = h->views};
+	*v = (struct view){ .rules = found.items, .count = found.count, .next = h->views };
 	h->views = v;
 	return v;
 }
@@ -100,7 +103,7 @@ static void override(struct traffic_policy *p, const struct traffic_policy *with
 struct traffic_policy view_policy(const struct view *v, unsigned port, const struct subset *subset)
 {
 	const struct traffic_policy *level;
-	struct traffic_policy p = {0};
+	struct traffic_policy p = { 0 };
 	size_t i;
 
 	for (i = 0; i < v->count; i++) {
@@ -161,7 +164,8 @@ static void apply_policy(struct world *w, struct cluster *c, const struct traffi
 }
 
 /* The next row of gen_clusters with its id and name. NULL when out of memory. */
-static struct cluster *add_row(struct world *w, const char *host, unsigned port, const char *subset, bool known)
+static struct cluster *add_row(struct world *w, const char *host, unsigned port, const char *subset,
+			       bool known)
 {
 	struct cluster *row = table_push(&w->t->clusters);
 	const char **name = table_push(&w->t->cluster_names);
@@ -191,8 +195,8 @@ static bool member_is_in(struct world *w, struct member *m, const struct subset 
 	return pod && labels_hold(&pod->meta.labels, &s->labels);
 }
 
-static int add_endpoints(struct world *w, struct sport *sp, enum family family, const struct subset *s,
-			 __u32 *first, __u32 *count)
+static int add_endpoints(struct world *w, struct sport *sp, enum family family,
+			 const struct subset *s, __u32 *first, __u32 *count)
 {
 	struct members *all = sport_members(w, sp, family);
 	size_t i;
@@ -217,8 +221,8 @@ static int add_endpoints(struct world *w, struct sport *sp, enum family family, 
 	return 0;
 }
 
-struct pcluster *cluster_known(struct world *w, struct sport *sp, const char *subset, enum family family,
-			       struct view *view)
+struct pcluster *cluster_known(struct world *w, struct sport *sp, const char *subset,
+			       enum family family, struct view *view)
 {
 	const struct subset *s = subset[0] ? view_subset(view, subset) : NULL;
 	struct traffic_policy policy;
@@ -234,7 +238,9 @@ struct pcluster *cluster_known(struct world *w, struct sport *sp, const char *su
 	row = c ? add_row(w, sp->host->name, sp->port->port, subset, true) : NULL;
 	if (!row)
 		return NULL;
-	*c = (struct pcluster){.sp = sp, .view = view, .subset = subset, .family = family, .next = sp->clusters};
+	*c = (struct pcluster){
+		.sp = sp, .view = view, .subset = subset, .family = family, .next = sp->clusters
+	};
 	c->index = w->t->clusters.count - 1;
 	sp->clusters = c;
 	policy = view_policy(view, sp->port->port, s);
@@ -242,10 +248,11 @@ struct pcluster *cluster_known(struct world *w, struct sport *sp, const char *su
 	return add_endpoints(w, sp, family, s, &row->ep_first, &row->ep_count) ? NULL : c;
 }
 
-struct pcluster *cluster_unknown(struct world *w, const char *host, unsigned port, const char *subset)
+struct pcluster *cluster_unknown(struct world *w, const char *host, unsigned port,
+				 const char *subset)
 {
 	char text[CLUSTER_NAME_MAX];
-	struct traffic_policy none = {0};
+	struct traffic_policy none = { 0 };
 	struct pcluster *c;
 	struct cluster *row;
 	const char *name;

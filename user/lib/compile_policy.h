@@ -6,7 +6,8 @@
  */
 #include "resolve.h"
 
-/* The DestinationRules in force for a host as clients of some namespaces see it, oldest first. Equal ones are shared. */
+/* The DestinationRules in force for a host as clients of some namespaces see it, oldest first.
+ * Equal ones are shared. */
 struct view {
 	const struct object **rules;
 	size_t count;
@@ -27,15 +28,17 @@ struct pcluster {
 struct view *host_view(struct world *w, struct host *h, const char *client);
 /* NULL if no rule of the view defines it. */
 const struct subset *view_subset(const struct view *v, const char *name);
-/* The policy in force for a port: subset portLevel > subset > portLevel > top. `subset` may be NULL. */
+/* The policy in force for a port: subset portLevel > subset > portLevel > top. `subset` may be
+ * NULL. */
 struct traffic_policy view_policy(const struct view *v, unsigned port, const struct subset *subset);
 
 /*
- * The cluster of a service port (`subset` is "" for all endpoints), or, if the port or the subset do not exist, one without
- * endpoints. NULL when out of memory.
+ * The cluster of a service port (`subset` is "" for all endpoints), or, if the port or the subset
+ * do not exist, one without endpoints. NULL when out of memory.
  */
-struct pcluster *cluster_known(struct world *w, struct sport *sp, const char *subset, enum family family,
-			       struct view *view);
-struct pcluster *cluster_unknown(struct world *w, const char *host, unsigned port, const char *subset);
+struct pcluster *cluster_known(struct world *w, struct sport *sp, const char *subset,
+			       enum family family, struct view *view);
+struct pcluster *cluster_unknown(struct world *w, const char *host, unsigned port,
+				 const char *subset);
 
 #endif

@@ -9,7 +9,7 @@ void plan_free(struct plan *p)
 {
 	free(p->rules.items);
 	free(p->skipped.items);
-	*p = (struct plan){0};
+	*p = (struct plan){ 0 };
 }
 
 /* One element of spec.tcp or spec.tls, and where it is. */
@@ -22,17 +22,18 @@ struct place {
 
 static struct rule_origin origin_of(const struct object *o, const char *route, struct pos pos)
 {
-	return (struct rule_origin){.kind = kind_name(o->kind),
-				    .namespace = o->meta.namespace,
-				    .name = o->meta.name,
-				    .route = route,
-				    .file = o->file,
-				    .pos = pos,
-				    .whole_pos = pos,
-				    .conditions = ""};
+	return (struct rule_origin){ .kind = kind_name(o->kind),
+				     .namespace = o->meta.namespace,
+				     .name = o->meta.name,
+				     .route = route,
+				     .file = o->file,
+				     .pos = pos,
+				     .whole_pos = pos,
+				     .conditions = "" };
 }
 
-static struct rule_origin place_origin(struct world *w, const struct place *at, const struct l4_match *m)
+static struct rule_origin place_origin(struct world *w, const struct place *at,
+				       const struct l4_match *m)
 {
 	struct pool **pool = &w->t->arena;
 	struct rule_origin origin;
@@ -55,12 +56,13 @@ static int skip(struct plan *p, struct rule_origin origin, const char *why)
 
 	if (!s || !why || !origin.route)
 		return -ENOMEM;
-	*s = (struct skipped_rule){.rule = origin, .why = why};
+	*s = (struct skipped_rule){ .rule = origin, .why = why };
 	return 0;
 }
 
 /* The cluster that a destination means; NULL when out of memory. */
-static const struct pcluster *destination_cluster(struct world *w, const struct called *to, const struct object *o,
+static const struct pcluster *destination_cluster(struct world *w, const struct called *to,
+						  const struct object *o,
 						  const struct destination *d)
 {
 	const char *subset = d->subset ? d->subset : "";
@@ -101,8 +103,8 @@ static struct proute *plan_route(struct world *w, const struct called *to, const
 	size_t i;
 
 	r = new_route(w,
-		      pool_printf(&w->pool, "%s/%s/%s[%zu]", at->o->meta.namespace, at->o->meta.name, at->field,
-				  at->index),
+		      pool_printf(&w->pool, "%s/%s/%s[%zu]", at->o->meta.namespace,
+				  at->o->meta.name, at->field, at->index),
 		      route->route.count);
 	for (i = 0; r && i < route->route.count; i++) {
 		const struct route_destination *d = &route->route.items[i];
@@ -123,8 +125,8 @@ static bool cluster_exists(const struct world *w, const struct pcluster *c)
 	return w->t->cluster_origins.items[c->index].known;
 }
 
-static int add_rule(struct world *w, const struct called *to, struct plan *p, const struct place *at,
-		    const struct l4_match *m, struct proute *route)
+static int add_rule(struct world *w, const struct called *to, struct plan *p,
+		    const struct place *at, const struct l4_match *m, struct proute *route)
 {
 	struct prule *r = table_push(&p->rules);
 
@@ -134,7 +136,8 @@ static int add_rule(struct world *w, const struct called *to, struct plan *p, co
 	r->route = route;
 	if (!r->origin.route || (m && match_conditions(w, to, m, &r->rule, &r->origin.conditions)))
 		return -ENOMEM;
-	/* Part of a weighted route may go nowhere and is refused in its turn; a route with nothing else is refused here. */
+	/* Part of a weighted route may go nowhere and is refused in its turn; a route with nothing
+	 * else is refused here. */
 	if (!route->count || (route->count == 1 && !cluster_exists(w, route->dests[0].cluster)))
 		r->rule.action = RULE_REFUSE;
 	p->closed = !r->rule.ns && !r->rule.selector;
@@ -142,14 +145,16 @@ static int add_rule(struct world *w, const struct called *to, struct plan *p, co
 }
 
 /* A rule per alternative that may hold here, all sharing one route. */
-static int plan_place(struct world *w, const struct called *to, struct plan *p, const struct place *at)
+static int plan_place(struct world *w, const struct called *to, struct plan *p,
+		      const struct place *at)
 {
 	struct proute *route = NULL;
 	size_t i, n = at->route->match.count ? at->route->match.count : 1;
 	int r = 0;
 
 	for (i = 0; i < n && !p->closed && !r; i++) {
-		const struct l4_match *m = at->route->match.count ? &at->route->match.items[i] : NULL;
+		const struct l4_match *m = at->route->match.count ? &at->route->match.items[i]
+								  : NULL;
 		const char *why = match_never(w, to, at->o, m);
 
 		if (why) {
@@ -163,15 +168,16 @@ static int plan_place(struct world *w, const struct called *to, struct plan *p, 
 	return r;
 }
 
-static int plan_routes(struct world *w, const struct called *to, struct plan *p, const struct object *o)
+static int plan_routes(struct world *w, const struct called *to, struct plan *p,
+		       const struct object *o)
 {
 	size_t i;
 	int r = 0;
 
 	for (i = 0; i < o->vs.tcp.count && !p->closed && !r; i++)
-		r = plan_place(w, to, p, &(struct place){o, &o->vs.tcp.items[i], "tcp", i});
+		r = plan_place(w, to, p, &(struct place){ o, &o->vs.tcp.items[i], "tcp", i });
 	for (i = 0; i < o->vs.tls.count && !p->closed && !r; i++)
-		r = plan_place(w, to, p, &(struct place){o, &o->vs.tls.items[i], "tls", i});
+		r = plan_place(w, to, p, &(struct place){ o, &o->vs.tls.items[i], "tls", i });
 	return r;
 }
 
@@ -186,15 +192,18 @@ static size_t catch_all(const struct l4_routes *routes)
 	return i;
 }
 
-/* The rules before the catch-all, or that alone. The choice among tls routes needs the SNI: the checks refused them. */
-static int plan_bound(struct world *w, const struct called *to, struct plan *p, const struct object *o, bool last)
+/* The rules before the catch-all, or that alone. The choice among tls routes needs the SNI: the
+ * checks refused them. */
+static int plan_bound(struct world *w, const struct called *to, struct plan *p,
+		      const struct object *o, bool last)
 {
 	const struct l4_routes *routes = &o->vs.tcp;
 	size_t end = catch_all(routes), i;
 	int r = 0;
 
-	for (i = last ? end : 0; i < (last && end < routes->count ? end + 1 : end) && !p->closed && !r; i++)
-		r = plan_place(w, to, p, &(struct place){o, &routes->items[i], "tcp", i});
+	for (i = last ? end : 0;
+	     i < (last && end < routes->count ? end + 1 : end) && !p->closed && !r; i++)
+		r = plan_place(w, to, p, &(struct place){ o, &routes->items[i], "tcp", i });
 	return r;
 }
 
@@ -205,7 +214,8 @@ static int plan_plain(struct world *w, const struct called *to, struct plan *p)
 	struct prule *rule = table_push(&p->rules);
 	struct proute *route;
 
-	route = new_route(w, pool_printf(&w->pool, "%s/%s:%u", o->meta.namespace, o->meta.name, to->port), 1);
+	route = new_route(
+		w, pool_printf(&w->pool, "%s/%s:%u", o->meta.namespace, o->meta.name, to->port), 1);
 	if (!view || !rule || !route)
 		return -ENOMEM;
 	route->dests[0].cluster = cluster_known(w, to->sp, "", to->family, view);
@@ -237,7 +247,8 @@ const struct object *virtual_service_for(struct world *w, const char *host, cons
 }
 
 /* Says of the VirtualServices that name the host as well why they are not the one in force. */
-static int skip_others(struct world *w, const struct called *to, struct plan *p, const struct object *chosen)
+static int skip_others(struct world *w, const struct called *to, struct plan *p,
+		       const struct object *chosen)
 {
 	struct host_iter it = host_iter(&w->mesh, to->host->name);
 	const struct hosted *hosted;
@@ -254,8 +265,10 @@ static int skip_others(struct world *w, const struct called *to, struct plan *p,
 			if (!export_visible(&o->vs.export_to, o->meta.namespace, to->client))
 				why = "exportTo: not visible to the client's namespace";
 			else
-				why = pool_printf(&w->t->arena, "hosts: virtualservice %s/%s is older or more specific",
-						  chosen->meta.namespace, chosen->meta.name);
+				why = pool_printf(
+					&w->t->arena,
+					"hosts: virtualservice %s/%s is older or more specific",
+					chosen->meta.namespace, chosen->meta.name);
 			r = skip(p, origin_of(o, "", o->pos), why);
 		}
 	}
@@ -264,7 +277,8 @@ static int skip_others(struct world *w, const struct called *to, struct plan *p,
 
 int plan_mesh(struct world *w, const struct called *to, struct plan *out)
 {
-	const struct object *o = w->mesh.map.count ? virtual_service_for(w, to->host->name, to->client) : NULL;
+	const struct object *o =
+		w->mesh.map.count ? virtual_service_for(w, to->host->name, to->client) : NULL;
 	int r = 0;
 
 	if (w->mesh.map.count)
@@ -276,7 +290,8 @@ int plan_mesh(struct world *w, const struct called *to, struct plan *out)
 	return r;
 }
 
-int plan_gateway(struct world *w, const struct called *to, const struct gw_server *server, struct plan *out)
+int plan_gateway(struct world *w, const struct called *to, const struct gw_server *server,
+		 struct plan *out)
 {
 	size_t n = w->virtual_services.count, i;
 	int r = 0;
@@ -297,7 +312,8 @@ static bool route_equal(const struct proute *a, const struct proute *b)
 	if (a->count != b->count || strcmp(a->name, b->name))
 		return false;
 	for (i = 0; i < a->count; i++)
-		if (a->dests[i].cluster != b->dests[i].cluster || a->dests[i].weight != b->dests[i].weight)
+		if (a->dests[i].cluster != b->dests[i].cluster ||
+		    a->dests[i].weight != b->dests[i].weight)
 			return false;
 	return true;
 }
@@ -311,8 +327,8 @@ bool plan_equal(const struct plan *a, const struct plan *b)
 	for (i = 0; i < a->rules.count; i++) {
 		const struct prule *x = &a->rules.items[i], *y = &b->rules.items[i];
 
-		if (x->rule.ns != y->rule.ns || x->rule.selector != y->rule.selector || x->rule.action != y->rule.action ||
-		    !route_equal(x->route, y->route))
+		if (x->rule.ns != y->rule.ns || x->rule.selector != y->rule.selector ||
+		    x->rule.action != y->rule.action || !route_equal(x->route, y->route))
 			return false;
 	}
 	return true;
@@ -340,7 +356,7 @@ static int write_route(struct world *w, struct proute *p)
 		if (!d)
 			return -ENOMEM;
 		r->total += p->dests[i].weight;
-		*d = (struct dest){.cluster = p->dests[i].cluster->index, .end = r->total};
+		*d = (struct dest){ .cluster = p->dests[i].cluster->index, .end = r->total };
 	}
 	p->index = w->t->routes.count - 1;
 	p->written = true;

@@ -2,20 +2,20 @@
 #ifndef WEFT_COMPILE_RULES_H
 #define WEFT_COMPILE_RULES_H
 /*
- * The list of rules that decides for one address and port: a plan first, so that plans for different clients can be
- * compared before anything is written into the tables.
+ * The list of rules that decides for one address and port: a plan first, so that plans for
+ * different clients can be compared before anything is written into the tables.
  */
 #include "compile_policy.h"
 
 /* What is called, and by whom. */
 struct called {
 	const struct object *gateway; /* NULL: the mesh */
-	unsigned port;		      /* as rules mean it: of the service or of the Gateway's server */
+	unsigned port; /* as rules mean it: of the service or of the Gateway's server */
 	enum family family;
-	struct host *host;	   /* mesh */
-	struct sport *sp;	   /* mesh */
-	const struct addr *addr;   /* mesh: the address called */
-	const char *client;	   /* namespace of the clients; NULL: of an unknown one */
+	struct host *host;	 /* mesh */
+	struct sport *sp;	 /* mesh */
+	const struct addr *addr; /* mesh: the address called */
+	const char *client;	 /* namespace of the clients; NULL: of an unknown one */
 };
 
 struct pdest {
@@ -45,10 +45,12 @@ struct plan {
 
 void plan_free(struct plan *p);
 
-/* A Service's port: the rules of the VirtualService in force, then the plain service. 0 or -ENOMEM. */
+/* A Service's port: the rules of the VirtualService in force, then the plain service. 0 or -ENOMEM.
+ */
 int plan_mesh(struct world *w, const struct called *to, struct plan *out);
 /* A Gateway's port: the rules of all VirtualServices bound to it. May stay empty. 0 or -ENOMEM. */
-int plan_gateway(struct world *w, const struct called *to, const struct gw_server *server, struct plan *out);
+int plan_gateway(struct world *w, const struct called *to, const struct gw_server *server,
+		 struct plan *out);
 bool plan_equal(const struct plan *a, const struct plan *b);
 /* Writes the plan's rules, routes and destinations and sets `s`'s rules. 0 or -ENOMEM. */
 int plan_write(struct world *w, struct plan *p, struct service *s);

@@ -6,7 +6,8 @@
 #include "host.h"
 #include "weft/conn.h"
 
-/* decide() takes no context of the includer's: what it reads is set for the duration of one call. */
+/* decide() takes no context of the includer's: what it reads is set for the duration of one call.
+ */
 static _Thread_local struct {
 	const struct tables *t;
 	const struct decide_context *c;
@@ -135,14 +136,14 @@ static long bpf_loop(__u32 n, long (*callback)(__u32 index, void *ctx), void *ct
 
 #include "../../bpf/decide.bpf.h"
 
-void decide_tables(const struct tables *t, const struct decide_context *context, const struct question *q,
-		   struct verdict *v)
+void decide_tables(const struct tables *t, const struct decide_context *context,
+		   const struct question *q, struct verdict *v)
 {
 	struct question dry = *q;
 
 	now.t = t;
 	now.c = context;
-	now.given = (struct source){.ns = context->ns, .workload = NO_POD};
+	now.given = (struct source){ .ns = context->ns, .workload = NO_POD };
 	dry.dry = 1;
 	memset(v, 0, sizeof(*v));
 	decide(&dry, v);

@@ -9,7 +9,8 @@
 
 /* What decide() knows beyond the tables. Zeroes will do: then every turn is the first. */
 struct decide_context {
-	/* Who asks, instead of what gen_sources says of question.source: a client that is no known Pod. */
+	/* Who asks, instead of what gen_sources says of question.source: a client that is no known
+	 * Pod. */
 	bool given;
 	__u32 ns;		  /* struct source.ns, 0: not among the tables' namespaces */
 	const struct kvs *labels; /* of that client; NULL: none */
@@ -21,7 +22,7 @@ struct decide_context {
 };
 
 /* Answers `q` (always dry) in `v`. Not to be entered twice at once by one thread. */
-void decide_tables(const struct tables *t, const struct decide_context *context, const struct question *q,
-		   struct verdict *v);
+void decide_tables(const struct tables *t, const struct decide_context *context,
+		   const struct question *q, struct verdict *v);
 
 #endif

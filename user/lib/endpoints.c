@@ -3,56 +3,26 @@
 
 #include <errno.h>
 
-/* Every endpoint met so far, so that its name is made and looked up once however many services it is in. */
-struct known_endpoint {
-	struct endpoint endpoint; /* the key: address and port; id and name are filled in */
-	const char *name;
-	size_t stamp; /* of the last list that has it */
-};
+#include "registry.h"
 
-struct endpoint_key {
-	struct addr addr;
-	__u16 port;
-	__u16 pad[3];
-};
-
-static struct known_endpoint *know(struct world *w, const struct addr *addr, __u16 port)
+/* Room for `more` members. 0 or -ENOMEM. */
+static int members_reserve(struct world *w, struct members *list, size_t more)
 {
-	struct endpoint_key *key, probe = {.addr = *addr, .port = port};
-	struct known_endpoint *e = bytemap_get(&w->members, &probe, sizeof(probe));
-	char name[ADDR_TEXT_MAX];
-	void **at;
+	size_t room = list->room ? list->room * 2 : 4;
+	struct member *items;
 
-	if (e)
-		return e;
-	e = pool_alloc(&w->pool, sizeof(*e) + sizeof(*key));
-	if (!e)
-		return NULL;
-	key = memcpy(e + 1, &probe, sizeof(probe));
-	addr_format_port(addr, port, name);
-	e->endpoint = (struct endpoint){.addr = *addr, .port = port, .id = registry_id(w->registry, REG_ENDPOINT, name)};
-	e->name = registry_name(w->registry, REG_ENDPOINT, e->endpoint.id);
-	at = e->name ? bytemap_at(&w->members, key, sizeof(*key)) : NULL;
-	if (!at)
-		return NULL;
-	*at = e;
-	return e;
-}
-
-static struct member *members_push(struct world *w, struct members *list)
-{
-	if (list->count == list->room) {
-		size_t room = list->room ? list->room * 2 : 4;
-		struct member *items = pool_alloc(&w->pool, room * sizeof(*items));
-
-		if (!items)
-			return NULL;
-		if (list->count)
-			memcpy(items, list->items, list->count * sizeof(*items));
-		list->items = items;
-		list->room = room;
-	}
-	return &list->items[list->count++];
+	if (list->count + more <= list->room)
+		return 0;
+	if (room < list->count + more)
+		room = list->count + more;
+	items = pool_alloc(&w->pool, room * sizeof(*items));
+	if (!items)
+		return -ENOMEM;
+	if (list->count)
+		memcpy(items, list->items, list->count * sizeof(*items));
+	list->items = items;
+	list->room = room;
+	return 0;
 }
 
 /* What is being gathered: the port's endpoints of one family. */
@@ -61,32 +31,29 @@ struct gathering {
 	const struct sport *sp;
 	enum family family;
 	struct members *list;
-	size_t stamp;
+	__u64 stamp;
 };
 
 static int gather(struct gathering *g, const char *ip, __u16 port, const struct object *pod,
 		  const struct endpoint_address *address)
 {
 	struct known_endpoint *e;
-	struct member *m;
 	struct addr addr;
 
 	if (!port || addr_parse(ip, &addr) || addr_family(&addr) != g->family)
 		return 0;
-	e = know(g->w, &addr, port);
-	if (!e)
+	e = registry_endpoint(g->w->registry, &addr, port);
+	if (!e || members_reserve(g->w, g->list, 1))
 		return -ENOMEM;
 	if (e->stamp == g->stamp || g->list->count == CLUSTER_MAX_ENDPOINTS)
 		return 0;
 	e->stamp = g->stamp;
-	m = members_push(g->w, g->list);
-	if (!m)
-		return -ENOMEM;
-	*m = (struct member){.endpoint = e->endpoint,
-			     .name = e->name,
-			     .pod = pod,
-			     .address = address,
-			     .ns = g->sp->host->service->meta.namespace};
+	g->list->items[g->list->count++] =
+		(struct member){ .endpoint = e->endpoint,
+				 .name = e->name,
+				 .pod = pod,
+				 .address = address,
+				 .ns = g->sp->host->service->meta.namespace };
 	return 0;
 }
 
@@ -113,7 +80,8 @@ static __u16 set_port(const struct endpoint_set *set, const struct service_port 
 	return 0;
 }
 
-/* The addresses of one endpoint are interchangeable: the first of the family is enough, more would count it twice. */
+/* The addresses of one endpoint are interchangeable: the first of the family is enough, more would
+ * count it twice. */
 static int gather_address(struct gathering *g, const struct endpoint_address *a, __u16 port)
 {
 	size_t before = g->list->count, i;
@@ -130,7 +98,7 @@ static int gather_set(struct gathering *g, const struct endpoint_set *set)
 {
 	__u16 port = set_port(set, g->sp->port);
 	size_t i;
-	int r = 0;
+	int r = port ? members_reserve(g->w, g->list, set->addresses.count) : 0;
 
 	for (i = 0; port && i < set->addresses.count && !r; i++)
 		r = gather_address(g, &set->addresses.items[i], port);
@@ -157,7 +125,8 @@ static __u16 pod_target(const struct object *pod, const struct service_port *sp)
 	for (i = 0; i < pod->pod.ports.count; i++) {
 		const struct pod_port *p = &pod->pod.ports.items[i];
 
-		if (str_eq(p->name, sp->target_name) && (!p->protocol || !strcmp(p->protocol, "TCP")))
+		if (str_eq(p->name, sp->target_name) &&
+		    (!p->protocol || !strcmp(p->protocol, "TCP")))
 			return p->port;
 	}
 	return 0;
@@ -175,7 +144,8 @@ static bool pod_serves(const struct object *pod, const struct service_spec *s)
 static int gather_pods(struct gathering *g)
 {
 	const struct object *o = g->sp->host->service;
-	const struct refs *pods = world_pods_by_label(g->w, o->meta.namespace, &o->service.selector);
+	const struct refs *pods =
+		world_pods_by_label(g->w, o->meta.namespace, &o->service.selector);
 	size_t i, k;
 	int r = 0;
 
@@ -185,7 +155,8 @@ static int gather_pods(struct gathering *g)
 		if (!pod_serves(pod, &o->service))
 			continue;
 		for (k = 0; k < pod->pod.ips.count && !r; k++)
-			r = gather(g, pod->pod.ips.items[k], pod_target(pod, g->sp->port), pod, NULL);
+			r = gather(g, pod->pod.ips.items[k], pod_target(pod, g->sp->port), pod,
+				   NULL);
 	}
 	return r;
 }
@@ -195,11 +166,8 @@ static int gather_all(struct gathering *g)
 	const struct object *o = g->sp->host->service;
 	const struct refs *refs;
 	char key[HOST_MAX];
-	int n;
+	size_t n = full_name(key, o->meta.namespace, o->meta.name);
 
-	n = snprintf(key, sizeof(key), "%s/%s", o->meta.namespace, o->meta.name);
-	if (n >= (int)sizeof(key))
-		return 0;
 	refs = bytemap_get(&g->w->slices, key, n);
 	if (!refs)
 		refs = bytemap_get(&g->w->endpoints, key, n);
@@ -208,10 +176,11 @@ static int gather_all(struct gathering *g)
 
 struct members *sport_members(struct world *w, struct sport *sp, enum family family)
 {
-	struct gathering g = {.w = w, .sp = sp, .family = family, .stamp = ++w->stamp};
+	struct gathering g = { .w = w, .sp = sp, .family = family };
 
 	if (sp->members[family])
 		return sp->members[family];
+	g.stamp = registry_stamp(w->registry);
 	g.list = pool_alloc(&w->pool, sizeof(*g.list));
 	if (!g.list || gather_all(&g))
 		return NULL;

@@ -8,7 +8,7 @@
 
 const char *explain_action_name(enum explain_action action)
 {
-	static const char *const names[] = {"route", "no_cluster", "passthrough", "refuse"};
+	static const char *const names[] = { "route", "no_cluster", "passthrough", "refuse" };
 
 	return names[action];
 }
@@ -22,7 +22,7 @@ void explain_done(struct explain_answer *a)
 	free(a->destinations.items);
 	free(a->skipped.items);
 	pool_free(a->pool);
-	*a = (struct explain_answer){0};
+	*a = (struct explain_answer){ 0 };
 }
 
 static int add_skipped(struct explain_answer *a, const struct rule_origin *rule, const char *why)
@@ -31,15 +31,16 @@ static int add_skipped(struct explain_answer *a, const struct rule_origin *rule,
 
 	if (!s)
 		return -ENOMEM;
-	s->rule = pool_printf(&a->pool, "%s %s/%s%s%s", rule->kind, rule->namespace, rule->name, *rule->route ? " " : "",
-			      rule->route);
+	s->rule = pool_printf(&a->pool, "%s %s/%s%s%s", rule->kind, rule->namespace, rule->name,
+			      *rule->route ? " " : "", rule->route);
 	s->at = pool_printf(&a->pool, "%s:%d:%d", rule->file, rule->pos.line, rule->pos.col);
 	s->why = why;
 	return s->rule && s->at && why ? 0 : -ENOMEM;
 }
 
 /* The first label that the client lacks or has another value of. */
-static char *why_labels(struct explain_answer *a, const struct explain_client *client, const struct kvs *wanted)
+static char *why_labels(struct explain_answer *a, const struct explain_client *client,
+			const struct kvs *wanted)
 {
 	size_t i;
 
@@ -48,29 +49,33 @@ static char *why_labels(struct explain_answer *a, const struct explain_client *c
 		const char *has = client->labels ? labels_get(client->labels, want->key) : NULL;
 
 		if (!has)
-			return pool_printf(&a->pool, "sourceLabels: %s: expected \"%s\", the client has none", want->key,
-					   want->value);
+			return pool_printf(&a->pool,
+					   "sourceLabels: %s: expected \"%s\", the client has none",
+					   want->key, want->value);
 		if (strcmp(has, want->value ? want->value : ""))
-			return pool_printf(&a->pool, "sourceLabels: %s: '%s' is not '%s'", want->key, has, want->value);
+			return pool_printf(&a->pool, "sourceLabels: %s: '%s' is not '%s'",
+					   want->key, has, want->value);
 	}
 	return pool_printf(&a->pool, "sourceLabels: not those of the client");
 }
 
-static char *why_not(const struct tables *t, struct explain_answer *a, const struct explain_client *client,
-		     const struct rule *rule)
+static char *why_not(const struct tables *t, struct explain_answer *a,
+		     const struct explain_client *client, const struct rule *rule)
 {
 	const char *ns = client->namespace ? client->namespace : "";
 
 	if (rule->ns && strcmp(ns, t->namespaces.items[rule->ns - 1]))
-		return pool_printf(&a->pool, "sourceNamespace: '%s' is not '%s'", ns, t->namespaces.items[rule->ns - 1]);
+		return pool_printf(&a->pool, "sourceNamespace: '%s' is not '%s'", ns,
+				   t->namespaces.items[rule->ns - 1]);
 	if (!rule->selector)
 		return pool_printf(&a->pool, "another generation of rules decided");
 	return why_labels(a, client, t->selectors.items[rule->selector - 1]);
 }
 
-/* In the order in which they would be tried: compile time's reasons first, those of this client after. */
-static int explain_skips(const struct tables *t, const struct explain_client *client, const struct explain_target *to,
-			 struct explain_answer *a)
+/* In the order in which they would be tried: compile time's reasons first, those of this client
+ * after. */
+static int explain_skips(const struct tables *t, const struct explain_client *client,
+			 const struct explain_target *to, struct explain_answer *a)
 {
 	const struct service_origin *from = to->origin;
 	__u32 i;
@@ -80,11 +85,13 @@ static int explain_skips(const struct tables *t, const struct explain_client *cl
 	for (k = 0; k < from->skipped_count && !r; k++)
 		r = add_skipped(a, &from->skipped[k].rule, from->skipped[k].why);
 	for (i = to->entry->value.rule_first; i < a->verdict.rule && !r; i++)
-		r = add_skipped(a, &t->rule_origins.items[i], why_not(t, a, client, &t->rules.items[i]));
+		r = add_skipped(a, &t->rule_origins.items[i],
+				why_not(t, a, client, &t->rules.items[i]));
 	return r;
 }
 
-static int add_endpoints(const struct tables *t, const struct cluster *c, struct explain_destination *d)
+static int add_endpoints(const struct tables *t, const struct cluster *c,
+			 struct explain_destination *d)
 {
 	__u32 i;
 
@@ -97,7 +104,8 @@ static int add_endpoints(const struct tables *t, const struct cluster *c, struct
 	return 0;
 }
 
-static int add_destinations(const struct tables *t, const struct route *route, struct explain_answer *a)
+static int add_destinations(const struct tables *t, const struct route *route,
+			    struct explain_answer *a)
 {
 	__u32 i, before = 0;
 	int r = 0;
@@ -122,7 +130,9 @@ static int add_destinations(const struct tables *t, const struct route *route, s
 
 static const char *cluster_name(const struct tables *t, const struct verdict *v)
 {
-	return v->cluster && v->cluster_index < t->cluster_names.count ? t->cluster_names.items[v->cluster_index] : NULL;
+	return v->cluster && v->cluster_index < t->cluster_names.count
+		       ? t->cluster_names.items[v->cluster_index]
+		       : NULL;
 }
 
 static const char *endpoint_name(const struct tables *t, const struct verdict *v)
@@ -139,9 +149,10 @@ static const char *endpoint_name(const struct tables *t, const struct verdict *v
 	return NULL;
 }
 
-/* What the rule says. Whether an endpoint is there to take the connection is another matter, told by the verdict. */
-static int explain_rule(const struct tables *t, const struct explain_client *client, const struct explain_target *to,
-			struct explain_answer *a)
+/* What the rule says. Whether an endpoint is there to take the connection is another matter, told
+ * by the verdict. */
+static int explain_rule(const struct tables *t, const struct explain_client *client,
+			const struct explain_target *to, struct explain_answer *a)
 {
 	const struct rule *rule;
 	int r;
@@ -172,10 +183,12 @@ static int explain_rule(const struct tables *t, const struct explain_client *cli
 	return add_destinations(t, &t->routes.items[rule->route], a);
 }
 
-static int ask(const struct tables *t, const struct explain_client *client, explain_decide decide, void *arg,
-	       struct explain_answer *a)
+static int ask(const struct tables *t, const struct explain_client *client, explain_decide decide,
+	       void *arg, struct explain_answer *a)
 {
-	struct decide_context context = {.given = !client->pod, .ns = client->ns, .labels = client->labels};
+	struct decide_context context = { .given = !client->pod,
+					  .ns = client->ns,
+					  .labels = client->labels };
 
 	if (decide && client->pod)
 		return decide(arg, &a->question, &a->verdict);
@@ -183,11 +196,11 @@ static int ask(const struct tables *t, const struct explain_client *client, expl
 	return 0;
 }
 
-int explain(const struct tables *t, const struct objects *objects, const struct explain_query *q, explain_decide decide,
-	    void *arg, struct explain_answer *out, struct errors *errors)
+int explain(const struct tables *t, const struct objects *objects, const struct explain_query *q,
+	    explain_decide decide, void *arg, struct explain_answer *out, struct errors *errors)
 {
-	struct explain_client client = {0};
-	struct explain_target to = {0};
+	struct explain_client client = { 0 };
+	struct explain_target to = { 0 };
 	int r;
 
 	r = explain_find_client(t, objects, q, &client, errors);
@@ -200,7 +213,9 @@ int explain(const struct tables *t, const struct objects *objects, const struct 
 		out->reason = to.why;
 		return 0;
 	}
-	out->question = (struct question){.dst = to.entry->key.addr, .port = to.entry->key.port, .scope = to.entry->key.scope};
+	out->question = (struct question){ .dst = to.entry->key.addr,
+					   .port = to.entry->key.port,
+					   .scope = to.entry->key.scope };
 	out->question.dry = 1;
 	out->question.source = client.addr;
 	out->question.client = client.addr;

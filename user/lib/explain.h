@@ -47,7 +47,8 @@ struct explain_skipped {
 /* Borrows from the tables; owns the rest. */
 struct explain_answer {
 	enum explain_action action;
-	const struct rule_origin *rule; /* NULL: none, the connection is not ours or is refused for want of a rule */
+	const struct rule_origin
+		*rule; /* NULL: none, the connection is not ours or is refused for want of a rule */
 	const struct service_origin *service; /* NULL: none */
 	TABLE(struct explain_destination) destinations;
 	TABLE(struct explain_skipped) skipped;
@@ -62,18 +63,21 @@ struct explain_answer {
 typedef int (*explain_decide)(void *arg, const struct question *q, struct verdict *out);
 
 /*
- * Answers `q`. The tables must be those of the generation that `decide` asks; NULL asks decide_tables(). A client that is
- * no Pod of the tables is always answered by decide_tables(), because the kernel doesn't know it. Returns 0; -ENOENT when
- * there is no such pod or gateway, -EINVAL when the query makes no sense (`errors` says so); -ENOMEM; or what
- * `decide` returned, -ESTALE if that was about other tables. Zero-initialise `out` and free it with explain_done(), whatever is returned.
+ * Answers `q`. The tables must be those of the generation that `decide` asks; NULL asks
+ * decide_tables(). A client that is no Pod of the tables is always answered by decide_tables(),
+ * because the kernel doesn't know it. Returns 0; -ENOENT when there is no such pod or gateway,
+ * -EINVAL when the query makes no sense (`errors` says so); -ENOMEM; or what `decide` returned,
+ * -ESTALE if that was about other tables. Zero-initialise `out` and free it with explain_done(),
+ * whatever is returned.
  */
-int explain(const struct tables *t, const struct objects *objects, const struct explain_query *q, explain_decide decide,
-	    void *arg, struct explain_answer *out, struct errors *errors);
+int explain(const struct tables *t, const struct objects *objects, const struct explain_query *q,
+	    explain_decide decide, void *arg, struct explain_answer *out, struct errors *errors);
 void explain_done(struct explain_answer *a);
 
 /* "route", "no_cluster", "passthrough", "refuse" */
 const char *explain_action_name(enum explain_action action);
-/* The answer as documented for `weft explain -o json`. The caller's reference; NULL when out of memory. */
+/* The answer as documented for `weft explain -o json`. The caller's reference; NULL when out of
+ * memory. */
 json_t *explain_json(const struct explain_answer *a);
 /* The same for people: several lines. The caller frees; NULL when out of memory. */
 char *explain_text(const struct explain_answer *a);

@@ -9,14 +9,17 @@
 
 static json_t *rule_json(const struct rule_origin *r)
 {
-	json_auto_t *j = json_pack("{s:s, s:s, s:s}", "kind", r->kind, "namespace", r->namespace, "name", r->name);
+	json_auto_t *j = json_pack("{s:s, s:s, s:s}", "kind", r->kind, "namespace", r->namespace,
+				   "name", r->name);
 
 	int whole = strcspn(r->route, "."); /* "tcp[0]" of "tcp[0].match[1]" */
 
 	if (!j || (whole && json_object_set_new(j, "route", json_stringn(r->route, whole))))
 		return NULL;
 	if (r->whole_pos.line &&
-	    json_object_set_new(j, "at", json_sprintf("%s:%d:%d", r->file, r->whole_pos.line, r->whole_pos.col)))
+	    json_object_set_new(j, "at",
+				json_sprintf("%s:%d:%d", r->file, r->whole_pos.line,
+					     r->whole_pos.col)))
 		return NULL;
 	return TAKE_PTR(j);
 }
@@ -60,7 +63,8 @@ static json_t *skipped_json(const struct explain_answer *a)
 	for (i = 0; i < a->skipped.count; i++) {
 		const struct explain_skipped *s = &a->skipped.items[i];
 
-		if (json_array_append_new(list, json_pack("{s:s, s:s}", "rule", s->rule, "why", s->why)))
+		if (json_array_append_new(list,
+					  json_pack("{s:s, s:s}", "rule", s->rule, "why", s->why)))
 			return NULL;
 	}
 	return TAKE_PTR(list);
@@ -100,20 +104,24 @@ static void text_answer(FILE *f, const struct explain_answer *a)
 	const struct rule_origin *r = a->rule;
 	size_t i;
 
-	fprintf(f, "action: %s%s%s\n", explain_action_name(a->action), a->reason ? ": " : "", a->reason ? a->reason : "");
+	fprintf(f, "action: %s%s%s\n", explain_action_name(a->action), a->reason ? ": " : "",
+		a->reason ? a->reason : "");
 	if (r)
-		fprintf(f, "rule: %s %s/%s%s%s (%s:%d:%d)%s%s\n", r->kind, r->namespace, r->name, *r->route ? " " : "",
-			r->route, r->file, r->pos.line, r->pos.col, *r->conditions ? " because " : "", r->conditions);
+		fprintf(f, "rule: %s %s/%s%s%s (%s:%d:%d)%s%s\n", r->kind, r->namespace, r->name,
+			*r->route ? " " : "", r->route, r->file, r->pos.line, r->pos.col,
+			*r->conditions ? " because " : "", r->conditions);
 	if (a->destinations.count)
 		fputs("destinations:\n", f);
 	for (i = 0; i < a->destinations.count; i++)
 		text_destination(f, &a->destinations.items[i]);
 	if (a->cluster)
-		fprintf(f, "next: %s%s%s\n", a->cluster, a->endpoint ? " at " : "", a->endpoint ? a->endpoint : "");
+		fprintf(f, "next: %s%s%s\n", a->cluster, a->endpoint ? " at " : "",
+			a->endpoint ? a->endpoint : "");
 	if (a->skipped.count)
 		fputs("skipped:\n", f);
 	for (i = 0; i < a->skipped.count; i++)
-		fprintf(f, "  %s (%s): %s\n", a->skipped.items[i].rule, a->skipped.items[i].at, a->skipped.items[i].why);
+		fprintf(f, "  %s (%s): %s\n", a->skipped.items[i].rule, a->skipped.items[i].at,
+			a->skipped.items[i].why);
 }
 
 char *explain_text(const struct explain_answer *a)

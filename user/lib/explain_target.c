@@ -10,14 +10,16 @@ static const char *namespace_of(const struct explain_query *q)
 	return q->namespace ? q->namespace : "default";
 }
 
-static const struct object *find_object(const struct objects *objects, enum kind kind, const char *ns, const char *name)
+static const struct object *find_object(const struct objects *objects, enum kind kind,
+					const char *ns, const char *name)
 {
 	size_t i;
 
 	for (i = 0; i < objects->count; i++) {
 		const struct object *o = objects->items[i];
 
-		if (o->kind == kind && !strcmp(o->meta.name, name) && !strcmp(o->meta.namespace, ns))
+		if (o->kind == kind && !strcmp(o->meta.name, name) &&
+		    !strcmp(o->meta.namespace, ns))
 			return o;
 	}
 	return NULL;
@@ -35,12 +37,13 @@ static __u32 namespace_number(const struct tables *t, const char *name)
 
 static int nobody(struct errors *errors, const char *what, const char *ns, const char *name)
 {
-	errors_add(errors, "explain", (struct pos){0}, "no such %s: %s/%s", what, ns, name);
+	errors_add(errors, "explain", (struct pos){ 0 }, "no such %s: %s/%s", what, ns, name);
 	return -ENOENT;
 }
 
 /* A pod without an address is not among the sources: then its labels speak for it. */
-static void find_source(const struct tables *t, const struct object *pod, struct explain_client *out)
+static void find_source(const struct tables *t, const struct object *pod,
+			struct explain_client *out)
 {
 	size_t i;
 
@@ -53,8 +56,9 @@ static void find_source(const struct tables *t, const struct object *pod, struct
 	}
 }
 
-int explain_find_client(const struct tables *t, const struct objects *objects, const struct explain_query *q,
-			struct explain_client *out, struct errors *errors)
+int explain_find_client(const struct tables *t, const struct objects *objects,
+			const struct explain_query *q, struct explain_client *out,
+			struct errors *errors)
 {
 	const char *ns = namespace_of(q);
 	const struct object *pod;
@@ -74,7 +78,8 @@ int explain_find_client(const struct tables *t, const struct objects *objects, c
 	return 0;
 }
 
-/* "svc", "svc.ns", "svc.ns.svc", the full name, with or without a dot at the end. 0 or -ENAMETOOLONG. */
+/* "svc", "svc.ns", "svc.ns.svc", the full name, with or without a dot at the end. 0 or
+ * -ENAMETOOLONG. */
 static int complete_host(const char *host, const char *ns, char out[HOST_MAX])
 {
 	size_t dots = 0, len = strlen(host), i;
@@ -103,18 +108,20 @@ static bool has_endpoints(const struct tables *t, const struct service_entry *e)
 	__u32 i, k;
 
 	for (i = 0; i < e->value.rule_count; i++) {
-		const struct route *route = rule[i].action == RULE_ROUTE ? &t->routes.items[rule[i].route] : NULL;
+		const struct route *route =
+			rule[i].action == RULE_ROUTE ? &t->routes.items[rule[i].route] : NULL;
 
 		for (k = 0; route && k < route->dest_count; k++)
-			if (t->clusters.items[t->dests.items[route->dest_first + k].cluster].ep_count)
+			if (t->clusters.items[t->dests.items[route->dest_first + k].cluster]
+				    .ep_count)
 				return true;
 	}
 	return false;
 }
 
 /* Of the addresses of a name, the first with an endpoint, like a client that tries them in turn. */
-static void prefer(const struct tables *t, struct explain_target *out, const struct service_entry *e,
-		   const struct service_origin *o)
+static void prefer(const struct tables *t, struct explain_target *out,
+		   const struct service_entry *e, const struct service_origin *o)
 {
 	if (out->entry && (has_endpoints(t, out->entry) || !has_endpoints(t, e)))
 		return;
@@ -147,7 +154,8 @@ static void narrow(const struct tables *t, struct explain_target *out, __u32 ns)
 	}
 }
 
-static void find_name(const struct tables *t, const char *host, unsigned port, struct explain_target *out)
+static void find_name(const struct tables *t, const char *host, unsigned port,
+		      struct explain_target *out)
 {
 	size_t i;
 
@@ -161,13 +169,15 @@ static void find_name(const struct tables *t, const char *host, unsigned port, s
 	for (i = 0; i < t->unaddressed.count && !out->entry; i++) {
 		const struct service_entry *e = &t->unaddressed.items[i];
 
-		if (!e->key.ns && e->key.port == port && !strcmp(t->unaddressed_origins.items[i].host, host))
+		if (!e->key.ns && e->key.port == port &&
+		    !strcmp(t->unaddressed_origins.items[i].host, host))
 			prefer(t, out, e, &t->unaddressed_origins.items[i]);
 	}
 	out->why = "no service of weft's has this name and port";
 }
 
-static void find_address(const struct tables *t, const struct addr *addr, unsigned port, struct explain_target *out)
+static void find_address(const struct tables *t, const struct addr *addr, unsigned port,
+			 struct explain_target *out)
 {
 	size_t i;
 
@@ -182,7 +192,8 @@ static void find_address(const struct tables *t, const struct addr *addr, unsign
 }
 
 /* At the node; the family called, if an address says it. */
-static void find_node_port(const struct tables *t, unsigned port, const struct addr *addr, struct explain_target *out)
+static void find_node_port(const struct tables *t, unsigned port, const struct addr *addr,
+			   struct explain_target *out)
 {
 	size_t i;
 
@@ -197,8 +208,9 @@ static void find_node_port(const struct tables *t, unsigned port, const struct a
 	out->why = "no gateway serves this port";
 }
 
-int explain_find_target(const struct tables *t, const struct objects *objects, const struct explain_query *q,
-			const struct explain_client *client, struct explain_target *out, struct errors *errors)
+int explain_find_target(const struct tables *t, const struct objects *objects,
+			const struct explain_query *q, const struct explain_client *client,
+			struct explain_target *out, struct errors *errors)
 {
 	const char *address = q->address ? q->address : q->host;
 	char host[HOST_MAX];
@@ -206,7 +218,8 @@ int explain_find_target(const struct tables *t, const struct objects *objects, c
 	bool numeric = address && !addr_parse(address, &addr);
 
 	if (!q->port || (q->address && !numeric)) {
-		errors_add(errors, "explain", (struct pos){0}, "expected HOST:PORT or ADDRESS:PORT, not \"%s:%u\"",
+		errors_add(errors, "explain", (struct pos){ 0 },
+			   "expected HOST:PORT or ADDRESS:PORT, not \"%s:%u\"",
 			   address ? address : "", q->port);
 		return -EINVAL;
 	}

@@ -7,7 +7,7 @@
 #include "explain.h"
 
 struct explain_client {
-	const char *namespace; /* NULL: from outside */
+	const char *namespace;	  /* NULL: from outside */
 	const struct object *pod; /* NULL: no Pod of the tables; the labels speak for it */
 	const struct kvs *labels; /* may be NULL */
 	struct addr addr;	  /* of `pod` */
@@ -21,9 +21,11 @@ struct explain_target {
 };
 
 /* 0, or -ENOENT or -EINVAL when `errors` says why. */
-int explain_find_client(const struct tables *t, const struct objects *objects, const struct explain_query *q,
-			struct explain_client *out, struct errors *errors);
-int explain_find_target(const struct tables *t, const struct objects *objects, const struct explain_query *q,
-			const struct explain_client *client, struct explain_target *out, struct errors *errors);
+int explain_find_client(const struct tables *t, const struct objects *objects,
+			const struct explain_query *q, struct explain_client *out,
+			struct errors *errors);
+int explain_find_target(const struct tables *t, const struct objects *objects,
+			const struct explain_query *q, const struct explain_client *client,
+			struct explain_target *out, struct errors *errors);
 
 #endif

@@ -8,9 +8,10 @@
 #include <string.h>
 #include <strings.h>
 
-static const unsigned char mapped[12] = {[10] = 0xff, [11] = 0xff};
+static const unsigned char mapped[12] = { [10] = 0xff, [11] = 0xff };
 
-/* Most addresses are IPv4, and a big cluster has 100,000 of them: inet_pton() and inet_ntop() would show. */
+/* Most addresses are IPv4, and a big cluster has 100,000 of them: inet_pton() and inet_ntop() would
+ * show. */
 static int parse_v4(const char *s, unsigned char out[4])
 {
 	int i, digits;
@@ -20,7 +21,8 @@ static int parse_v4(const char *s, unsigned char out[4])
 
 		for (digits = 0; *s >= '0' && *s <= '9' && digits < 4; s++, digits++)
 			v = v * 10 + (*s - '0');
-		if (!digits || v > 255 || (digits > 1 && s[-digits] == '0') || *s++ != (i < 3 ? '.' : '\0'))
+		if (!digits || v > 255 || (digits > 1 && s[-digits] == '0') ||
+		    *s++ != (i < 3 ? '.' : '\0'))
 			return -EINVAL;
 		out[i] = v;
 	}
@@ -94,7 +96,7 @@ bool addr_is_v4(const struct addr *a)
 
 struct addr addr_placeholder(__u32 number)
 {
-	struct addr a = {.b = {0x01}};
+	struct addr a = { .b = { 0x01 } };
 
 	number = htonl(number);
 	memcpy(a.b + 12, &number, sizeof(number));
@@ -103,7 +105,7 @@ struct addr addr_placeholder(__u32 number)
 
 bool addr_is_placeholder(const struct addr *a)
 {
-	static const unsigned char discard[8] = {0x01};
+	static const unsigned char discard[8] = { 0x01 };
 
 	return !memcmp(a->b, discard, sizeof(discard));
 }
@@ -139,7 +141,9 @@ int host_complete(const char *name, const char *ns, char out[HOST_MAX])
 
 int host_of_service(const char *name, const char *ns, char out[HOST_MAX])
 {
-	return snprintf(out, HOST_MAX, "%s.%s.svc.cluster.local", name, ns) < HOST_MAX ? 0 : -ENAMETOOLONG;
+	return snprintf(out, HOST_MAX, "%s.%s.svc.cluster.local", name, ns) < HOST_MAX
+		       ? 0
+		       : -ENAMETOOLONG;
 }
 
 bool host_is_wildcard(const char *host)
@@ -184,7 +188,8 @@ bool gateway_ref_is(const char *ref, const char *ns, const char *gw_ns, const ch
 		len = slash - ref;
 		if (len == 1 && ref[0] == '.')
 			return str_eq(ns, gw_ns) && !strcmp(slash + 1, gw_name);
-		return strlen(gw_ns) == len && !memcmp(ref, gw_ns, len) && !strcmp(slash + 1, gw_name);
+		return strlen(gw_ns) == len && !memcmp(ref, gw_ns, len) &&
+		       !strcmp(slash + 1, gw_name);
 	}
 	if (str_eq(ns, gw_ns) && !strcmp(ref, gw_name))
 		return true;
@@ -192,7 +197,8 @@ bool gateway_ref_is(const char *ref, const char *ns, const char *gw_ns, const ch
 	if (!dot || strlen(gw_name) != (size_t)(dot - ref) || memcmp(ref, gw_name, dot - ref))
 		return false;
 	len = strlen(gw_ns);
-	return !strncmp(dot + 1, gw_ns, len) && (!dot[1 + len] || !strncmp(dot + 1 + len, ".svc", 4));
+	return !strncmp(dot + 1, gw_ns, len) &&
+	       (!dot[1 + len] || !strncmp(dot + 1 + len, ".svc", 4));
 }
 
 static bool protocol_among(const char *word, size_t len, const char *const *list)
@@ -213,9 +219,10 @@ static size_t prefix_len(const char *name)
 
 enum port_protocol port_protocol(const struct service_port *port)
 {
-	static const char *const http[] = {"http",	       "http2", "grpc", "grpc-web",
-					   "kubernetes.io/h2c", "kubernetes.io/ws", NULL};
-	static const char *const tls[] = {"https", "tls", "kubernetes.io/wss", NULL};
+	static const char *const http[] = {
+		"http", "http2", "grpc", "grpc-web", "kubernetes.io/h2c", "kubernetes.io/ws", NULL
+	};
+	static const char *const tls[] = { "https", "tls", "kubernetes.io/wss", NULL };
 	const char *word = port->app_protocol ? port->app_protocol : port->name;
 	size_t len;
 

@@ -27,8 +27,8 @@ bool addr_is_placeholder(const struct addr *a);
 bool cidr_holds(const struct cidr *c, const struct addr *a);
 
 /*
- * What a host in a rule of namespace `ns` means: a name without a dot is completed to NAME.NS.svc.cluster.local; anything
- * else stays as it is, in lower case. 0 or -ENAMETOOLONG.
+ * What a host in a rule of namespace `ns` means: a name without a dot is completed to
+ * NAME.NS.svc.cluster.local; anything else stays as it is, in lower case. 0 or -ENAMETOOLONG.
  */
 int host_complete(const char *name, const char *ns, char out[HOST_MAX]);
 /* "*", "*.example.com" */
@@ -38,11 +38,12 @@ bool host_includes(const char *wide, const char *narrow);
 /* NAME.NS.svc.cluster.local. 0 or -ENAMETOOLONG. */
 int host_of_service(const char *name, const char *ns, char out[HOST_MAX]);
 
-/* Whether exportTo makes an object of namespace `own` visible to clients of `client` (NULL: of an unknown one). */
+/* Whether exportTo makes an object of namespace `own` visible to clients of `client` (NULL: of an
+ * unknown one). */
 bool export_visible(const struct strs *export_to, const char *own, const char *client);
 
-/* Splits a reference to a Gateway made in namespace `ns` ("gw", "ns/gw", "./gw", "gw.ns.svc.cluster.local") and compares
- * it with one Gateway's name. */
+/* Splits a reference to a Gateway made in namespace `ns` ("gw", "ns/gw", "./gw",
+ * "gw.ns.svc.cluster.local") and compares it with one Gateway's name. */
 bool gateway_ref_is(const char *ref, const char *ns, const char *gw_ns, const char *gw_name);
 
 enum port_protocol { PORT_TCP, PORT_HTTP, PORT_TLS };

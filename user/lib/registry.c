@@ -1,12 +1,14 @@
 // SPDX-License-Identifier: Apache-2.0
 /*
- * Stable ids: per kind, one table of (name, id) pairs with an index by name and one by id. Ids found elsewhere may leave
- * gaps, so an id is not an index.
+ * Stable ids: per kind, one table of (name, id) pairs with an index by name and one by id. Ids
+ * found elsewhere may leave gaps, so an id is not an index.
  */
 #include <errno.h>
 #include <string.h>
 
 #include "compile_map.h"
+#include "host.h"
+#include "registry.h"
 #include "tables.h"
 
 struct entry {
@@ -19,8 +21,16 @@ struct names {
 	__u32 last;
 };
 
+/* What an endpoint is found by: it has no holes. */
+struct endpoint_key {
+	struct addr addr;
+	__u64 port;
+};
+
 struct registry {
 	struct names kinds[REG_MAX];
+	struct bytemap endpoints; /* struct endpoint_key -> struct known_endpoint */
+	__u64 stamp;
 	struct pool *pool;
 };
 
@@ -39,6 +49,7 @@ void registry_free(struct registry *r)
 		bytemap_free(&r->kinds[i].by_name);
 		bytemap_free(&r->kinds[i].by_id);
 	}
+	bytemap_free(&r->endpoints);
 	pool_free(r->pool);
 	free(r);
 }
@@ -51,7 +62,7 @@ static int names_add(struct registry *r, struct names *n, const char *name, size
 
 	if (!e || !copy)
 		return -ENOMEM;
-	*e = (struct entry){.name = copy, .id = id};
+	*e = (struct entry){ .name = copy, .id = id };
 	by_id = bytemap_at(&n->by_id, &e->id, sizeof(e->id));
 	if (!by_id)
 		return -ENOMEM;
@@ -98,4 +109,44 @@ int registry_adopt(struct registry *r, enum registry_kind kind, const char *name
 	if (by_name || by_id)
 		return -EEXIST;
 	return names_add(r, n, name, strlen(name), id);
+}
+
+/* The endpoint and the key that leads to it lie side by side: one less trip to memory. */
+struct keyed_endpoint {
+	struct known_endpoint known;
+	struct endpoint_key key;
+};
+
+static struct known_endpoint *endpoint_new(struct registry *r, const struct endpoint_key *key)
+{
+	struct keyed_endpoint *e = pool_alloc(&r->pool, sizeof(*e));
+	char name[ADDR_TEXT_MAX];
+	void **at;
+
+	if (!e)
+		return NULL;
+	e->key = *key;
+	addr_format_port(&key->addr, key->port, name);
+	e->known.endpoint.addr = key->addr;
+	e->known.endpoint.port = key->port;
+	e->known.endpoint.id = registry_id(r, REG_ENDPOINT, name);
+	e->known.name = registry_name(r, REG_ENDPOINT, e->known.endpoint.id);
+	at = e->known.name ? bytemap_at(&r->endpoints, &e->key, sizeof(e->key)) : NULL;
+	if (!at)
+		return NULL;
+	*at = &e->known;
+	return &e->known;
+}
+
+struct known_endpoint *registry_endpoint(struct registry *r, const struct addr *addr, __u16 port)
+{
+	struct endpoint_key key = { .addr = *addr, .port = port };
+	struct known_endpoint *e = bytemap_get(&r->endpoints, &key, sizeof(key));
+
+	return e ? e : endpoint_new(r, &key);
+}
+
+__u64 registry_stamp(struct registry *r)
+{
+	return ++r->stamp;
 }

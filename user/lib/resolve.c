@@ -23,7 +23,8 @@ int refs_add(struct world *w, struct refs *refs, const struct object *o)
 }
 
 /* Appends to the list at `key`, which is copied when it is new. */
-static int list_add(struct world *w, struct bytemap *map, const char *key, size_t len, const struct object *o)
+static int list_add(struct world *w, struct bytemap *map, const char *key, size_t len,
+		    const struct object *o)
 {
 	struct refs *refs = bytemap_get(map, key, len);
 
@@ -41,7 +42,8 @@ static int list_add(struct world *w, struct bytemap *map, const char *key, size_
 	return refs_add(w, refs, o);
 }
 
-static int host_index_add(struct world *w, struct host_index *x, const char *host, const struct object *o)
+static int host_index_add(struct world *w, struct host_index *x, const char *host,
+			  const struct object *o)
 {
 	size_t len = strlen(host);
 	struct hosted *hosted = bytemap_get(&x->map, host, len);
@@ -69,8 +71,9 @@ struct host_iter host_iter(const struct host_index *index, const char *host)
 {
 	size_t len = strlen(host);
 
-	/* A wildcard of the name's own length plus one is `*name`; the name itself comes before all of them. */
-	return (struct host_iter){.index = index, .host = host, .len = len, .next = len + 2};
+	/* A wildcard of the name's own length plus one is `*name`; the name itself comes before all
+	 * of them. */
+	return (struct host_iter){ .index = index, .host = host, .len = len, .next = len + 2 };
 }
 
 const struct hosted *host_iter_next(struct host_iter *it)
@@ -105,7 +108,8 @@ struct aged {
 	size_t order;
 };
 
-/* Older first: by creationTimestamp where there is one (equal ones by name, as Istio does), else by order of apply. */
+/* Older first: by creationTimestamp where there is one (equal ones by name, as Istio does), else by
+ * order of apply. */
 static int compare_age(const void *a, const void *b)
 {
 	const struct aged *x = a, *y = b;
@@ -133,19 +137,23 @@ static int sort_by_age(struct refs *refs)
 	if (!aged)
 		return -ENOMEM;
 	for (i = 0; i < refs->count; i++)
-		aged[i] = (struct aged){refs->items[i], i};
+		aged[i] = (struct aged){ refs->items[i], i };
 	qsort(aged, refs->count, sizeof(*aged), compare_age);
 	for (i = 0; i < refs->count; i++)
 		refs->items[i] = aged[i].o;
 	return 0;
 }
 
-/* "ns/name"; returns its length. Names were validated, the longest are 253 characters. */
-static size_t full_name(char out[HOST_MAX], const char *ns, const char *name)
+size_t full_name(char out[HOST_MAX], const char *ns, const char *name)
 {
-	int n = snprintf(out, HOST_MAX, "%s/%s", ns, name);
+	size_t n = strlen(ns), m = strlen(name);
 
-	return n < HOST_MAX ? n : HOST_MAX - 1;
+	if (n + m + 1 > HOST_MAX)
+		return 0;
+	memcpy(out, ns, n);
+	out[n] = '/';
+	memcpy(out + n + 1, name, m);
+	return n + m + 1;
 }
 
 static int add_endpoints(struct world *w, const struct object *o)
@@ -156,21 +164,6 @@ static int add_endpoints(struct world *w, const struct object *o)
 	if (!o->endpoints.service)
 		return 0;
 	return list_add(w, map, key, full_name(key, o->meta.namespace, o->endpoints.service), o);
-}
-
-static int map_put_first(struct world *w, struct bytemap *map, const char *key, size_t len, const struct object *o)
-{
-	const char *copy;
-	void **at;
-
-	if (bytemap_get(map, key, len))
-		return 0;
-	copy = pool_copy(&w->pool, key, len);
-	at = copy ? bytemap_at(map, copy, len) : NULL;
-	if (!at)
-		return -ENOMEM;
-	*at = (void *)o;
-	return 0;
 }
 
 static size_t put_part(char *out, size_t room, size_t at, const char *part)
@@ -199,33 +192,12 @@ static int add_labels(struct world *w, const char *ns, const struct object *o)
 	int r;
 
 	for (i = 0; i < o->meta.labels.count; i++) {
-		r = list_add(w, &w->pods_by_label, key, label_key(key, ns, &o->meta.labels.items[i]), o);
+		r = list_add(w, &w->pods_by_label, key,
+			     label_key(key, ns, &o->meta.labels.items[i]), o);
 		if (r)
 			return r;
 	}
 	return 0;
-}
-
-/* A finished pod's address may belong to another one by now. */
-static bool pod_is_over(const struct object *o)
-{
-	return str_eq(o->pod.phase, "Failed") || str_eq(o->pod.phase, "Succeeded");
-}
-
-static int add_pod(struct world *w, const struct object *o)
-{
-	char key[HOST_MAX];
-	struct addr addr;
-	size_t i;
-	int r;
-
-	r = refs_add(w, &w->pods, o);
-	if (!r)
-		r = map_put_first(w, &w->pods_by_name, key, full_name(key, o->meta.namespace, o->meta.name), o);
-	for (i = 0; !r && i < o->pod.ips.count && !pod_is_over(o) && !o->pod.host_network; i++)
-		if (!addr_parse(o->pod.ips.items[i], &addr))
-			r = map_put_first(w, &w->pods_by_addr, (char *)addr.b, sizeof(addr.b), o);
-	return r;
 }
 
 static int sort_in(struct world *w, const struct object *o)
@@ -234,7 +206,7 @@ static int sort_in(struct world *w, const struct object *o)
 	case KIND_SERVICE:
 		return refs_add(w, &w->services, o);
 	case KIND_POD:
-		return add_pod(w, o);
+		return refs_add(w, &w->pods, o);
 	case KIND_ENDPOINTS:
 	case KIND_ENDPOINT_SLICE:
 		return add_endpoints(w, o);
@@ -262,29 +234,28 @@ static int add_ports(struct world *w, struct host *h)
 
 		if (p->protocol && strcmp(p->protocol, "TCP"))
 			continue;
-		h->ports[h->port_count++] = (struct sport){.host = h, .port = p, .protocol = port_protocol(p)};
+		h->ports[h->port_count++] =
+			(struct sport){ .host = h, .port = p, .protocol = port_protocol(p) };
 	}
 	return 0;
 }
 
-static int add_host(struct world *w, const struct object *o)
+static int add_host(struct world *w, struct host *h, const struct object *o)
 {
 	char name[HOST_MAX];
-	struct host *h;
 	void **at;
 
 	if (host_of_service(o->meta.name, o->meta.namespace, name))
 		return 0;
-	h = pool_alloc(&w->pool, sizeof(*h));
-	if (!h)
-		return -ENOMEM;
 	h->name = pool_copy(&w->t->arena, name, strlen(name));
 	h->service = o;
 	at = h->name ? bytemap_at(&w->hosts, h->name, strlen(h->name)) : NULL;
 	if (!at)
 		return -ENOMEM;
 	if (*at) {
-		errors_add(w->errors, o->file, o->pos, "service %s/%s: is there twice", o->meta.namespace, o->meta.name);
+		h->name = NULL;
+		errors_add(w->errors, o->file, o->pos, "service %s/%s: is there twice",
+			   o->meta.namespace, o->meta.name);
 		return 0;
 	}
 	*at = h;
@@ -301,7 +272,8 @@ bool gateways_have_mesh(const struct strs *gateways)
 	return !gateways->count;
 }
 
-/* In the mesh nothing is merged: the younger of two rules for a host has no effect, which deserves a word. */
+/* In the mesh nothing is merged: the younger of two rules for a host has no effect, which deserves
+ * a word. */
 static void warn_shadowed(struct world *w, const struct object *o, size_t i, const char *host)
 {
 	const struct hosted *first = bytemap_str(&w->mesh.map, host);
@@ -314,9 +286,11 @@ static void warn_shadowed(struct world *w, const struct object *o, size_t i, con
 	    !export_visible(&o->vs.export_to, o->meta.namespace, old->meta.namespace))
 		return;
 	errors_warn(w->errors, o->file, at,
-		    "spec.hosts[%zu]: virtualservice %s/%s (%s:%d:%d) is older and has \"%s\" in the mesh: this one has no "
+		    "spec.hosts[%zu]: virtualservice %s/%s (%s:%d:%d) is older and has \"%s\" in "
+		    "the mesh: this one has no "
 		    "effect there",
-		    i, old->meta.namespace, old->meta.name, old->file, old->pos.line, old->pos.col, host);
+		    i, old->meta.namespace, old->meta.name, old->file, old->pos.line, old->pos.col,
+		    host);
 }
 
 static int index_virtual_service(struct world *w, const struct object *o)
@@ -361,7 +335,21 @@ static int index_rules(struct world *w)
 	return 0;
 }
 
-int world_init(struct world *w, const struct objects *objects, struct registry *registry, struct errors *errors)
+static int add_hosts(struct world *w)
+{
+	size_t i;
+	int r = bytemap_reserve(&w->hosts, w->services.count);
+
+	w->host_list = pool_alloc(&w->pool, (w->services.count + 1) * sizeof(*w->host_list));
+	if (!w->host_list)
+		return -ENOMEM;
+	for (i = 0; i < w->services.count && !r; i++)
+		r = add_host(w, &w->host_list[i], w->services.items[i]);
+	return r;
+}
+
+int world_init(struct world *w, const struct objects *objects, struct registry *registry,
+	       struct errors *errors)
 {
 	size_t i;
 	int r = 0;
@@ -375,8 +363,8 @@ int world_init(struct world *w, const struct objects *objects, struct registry *
 		return -ENOMEM;
 	for (i = 0; i < objects->count && !r; i++)
 		r = sort_in(w, objects->items[i]);
-	for (i = 0; i < w->services.count && !r; i++)
-		r = add_host(w, w->services.items[i]);
+	if (!r)
+		r = add_hosts(w);
 	if (!r)
 		r = sort_by_age(&w->virtual_services);
 	if (!r)
@@ -388,9 +376,10 @@ int world_init(struct world *w, const struct objects *objects, struct registry *
 
 void world_done(struct world *w)
 {
-	struct bytemap *maps[] = {&w->hosts,	    &w->mesh.map,      &w->rules.map,	   &w->slices,	  &w->endpoints,
-				  &w->pods_by_name, &w->pods_by_addr,  &w->pods_by_label, &w->namespaces, &w->selectors,
-				  &w->members,	    &w->unknown,       &w->addresses};
+	struct bytemap *maps[] = { &w->hosts,	     &w->mesh.map,	&w->rules.map,
+				   &w->slices,	     &w->endpoints,	&w->pods_by_name,
+				   &w->pods_by_addr, &w->pods_by_label, &w->namespaces,
+				   &w->selectors,    &w->unknown,	&w->addresses };
 	size_t i;
 
 	for (i = 0; i < sizeof(maps) / sizeof(maps[0]); i++)
@@ -443,7 +432,8 @@ static void label_pods(struct world *w, bool all)
 		return;
 	*done = true;
 	for (i = 0; i < w->pods.count && !w->nomem; i++)
-		w->nomem = add_labels(w, all ? "" : w->pods.items[i]->meta.namespace, w->pods.items[i]);
+		w->nomem = add_labels(w, all ? "" : w->pods.items[i]->meta.namespace,
+				      w->pods.items[i]);
 }
 
 const struct refs *world_pods_by_label(struct world *w, const char *ns, const struct kvs *labels)
@@ -456,18 +446,111 @@ const struct refs *world_pods_by_label(struct world *w, const char *ns, const st
 	return bytemap_get(&w->pods_by_label, key, label_key(key, ns ? ns : "", &labels->items[0]));
 }
 
-const struct object *member_pod(struct world *w, struct member *m)
+/* A finished pod's address may belong to another one by now. */
+static bool pod_is_over(const struct object *o)
+{
+	return str_eq(o->pod.phase, "Failed") || str_eq(o->pod.phase, "Succeeded");
+}
+
+static size_t count_addresses(const struct world *w)
+{
+	size_t i, n = 0;
+
+	for (i = 0; i < w->pods.count; i++)
+		n += w->pods.items[i]->pod.ips.count;
+	return n;
+}
+
+/* The keys of pods_by_addr are the sources' own addresses: their array is made large enough to stay
+ * where it is. */
+static int reserve_sources(struct world *w)
+{
+	size_t n = count_addresses(w);
+
+	w->t->sources.items = calloc(n + 1, sizeof(*w->t->sources.items));
+	if (!w->t->sources.items)
+		return -ENOMEM;
+	w->t->sources.room = n + 1;
+	return bytemap_reserve(&w->pods_by_addr, n);
+}
+
+/* An address that two pods claim is that of the first. */
+static int add_source(struct world *w, const struct object *o, const char *ip, __u32 ns,
+		      __u32 workload)
+{
+	struct source_entry *s = &w->t->sources.items[w->t->sources.count];
+	void **at;
+
+	if (addr_parse(ip, &s->addr))
+		return 0;
+	at = bytemap_at(&w->pods_by_addr, s->addr.b, sizeof(s->addr.b));
+	if (!at)
+		return -ENOMEM;
+	if (*at)
+		return 0;
+	*at = (void *)o;
+	s->value = (struct source){ .ns = ns, .workload = workload };
+	s->pod = o;
+	w->t->sources.count++;
+	return 0;
+}
+
+int world_sources(struct world *w)
+{
+	size_t i, k;
+	int r = reserve_sources(w);
+
+	for (i = 0; i < w->pods.count && !r; i++) {
+		const struct object *o = w->pods.items[i];
+		__u32 ns = world_namespace(w, o->meta.namespace);
+
+		if (!ns)
+			return -ENOMEM;
+		for (k = 0; k < o->pod.ips.count && !pod_is_over(o) && !o->pod.host_network && !r;
+		     k++)
+			r = add_source(w, o, o->pod.ips.items[k], ns, i + 1);
+	}
+	return r;
+}
+
+static int name_pod(struct world *w, const struct object *o)
 {
 	char key[HOST_MAX];
+	size_t len = full_name(key, o->meta.namespace, o->meta.name);
+	const char *copy = pool_copy(&w->pool, key, len);
+	void **at = copy ? bytemap_at(&w->pods_by_name, copy, len) : NULL;
 
+	if (!at)
+		return -ENOMEM;
+	*at = (void *)o;
+	return 0;
+}
+
+static const struct object *pod_named(struct world *w, const char *ns, const char *name)
+{
+	char key[HOST_MAX];
+	size_t i;
+
+	if (!w->names_of_pods)
+		w->nomem |= !!bytemap_reserve(&w->pods_by_name, w->pods.count);
+	for (i = 0; i < w->pods.count && !w->names_of_pods && !w->nomem; i++)
+		w->nomem = name_pod(w, w->pods.items[i]);
+	w->names_of_pods = true;
+	return bytemap_get(&w->pods_by_name, key, full_name(key, ns, name));
+}
+
+const struct object *member_pod(struct world *w, struct member *m)
+{
 	if (m->pod)
 		return m->pod;
 	if (m->address && m->address->target_name && str_eq(m->address->target_kind, "Pod")) {
-		const char *ns = m->address->target_namespace ? m->address->target_namespace : m->ns;
+		const char *ns = m->address->target_namespace ? m->address->target_namespace
+							      : m->ns;
 
-		m->pod = bytemap_get(&w->pods_by_name, key, full_name(key, ns, m->address->target_name));
+		m->pod = pod_named(w, ns, m->address->target_name);
 	}
 	if (!m->pod)
-		m->pod = bytemap_get(&w->pods_by_addr, m->endpoint.addr.b, sizeof(m->endpoint.addr.b));
+		m->pod = bytemap_get(&w->pods_by_addr, m->endpoint.addr.b,
+				     sizeof(m->endpoint.addr.b));
 	return m->pod;
 }

@@ -2,10 +2,11 @@
 #ifndef WEFT_RESOLVE_H
 #define WEFT_RESOLVE_H
 /*
- * One compilation's view of the objects: who is where, found by name, host, label or address without searching.
+ * One compilation's view of the objects: who is where, found by name, host, label or address
+ * without searching.
  *
- * Everything here is scratch memory of `struct world` and borrows from the objects. Functions that return int return 0,
- * or -ENOMEM.
+ * Everything here is scratch memory of `struct world` and borrows from the objects. Functions that
+ * return int return 0, or -ENOMEM.
  */
 #include "compile_map.h"
 #include "host.h"
@@ -26,12 +27,13 @@ struct hosted {
 };
 
 struct host_index {
-	struct bytemap map;	 /* host -> struct hosted */
-	bool lengths[HOST_MAX];	 /* lengths at which there is a wildcard */
+	struct bytemap map;	/* host -> struct hosted */
+	bool lengths[HOST_MAX]; /* lengths at which there is a wildcard */
 	bool wildcards;
 };
 
-/* What a host means for the objects of an index: the exact name first, then wildcards, longest first. */
+/* What a host means for the objects of an index: the exact name first, then wildcards, longest
+ * first. */
 struct host_iter {
 	const struct host_index *index;
 	const char *host;
@@ -92,40 +94,50 @@ struct world {
 	struct tables *t;
 	struct pool *pool;
 
-	struct refs services, pods, virtual_services, destination_rules, gateways; /* the last three oldest first */
+	struct refs services, pods, virtual_services, destination_rules,
+		gateways;	      /* the last three oldest first */
+	struct host *host_list;	      /* one per service, in their order */
 	struct bytemap hosts;	      /* FQDN -> struct host */
 	struct host_index mesh;	      /* VirtualServices bound to the mesh */
 	struct host_index rules;      /* DestinationRules */
 	struct bytemap slices;	      /* "ns/service" -> struct refs: EndpointSlices */
 	struct bytemap endpoints;     /* "ns/service" -> struct refs: Endpoints */
-	struct bytemap pods_by_name;  /* "ns/name" -> struct object */
-	struct bytemap pods_by_addr;  /* struct addr -> struct object */
-	struct bytemap pods_by_label; /* "ns\0key\0value" -> struct refs; namespace "" for all namespaces */
+	struct bytemap pods_by_name;  /* "ns/name" -> struct object; made when first asked for */
+	struct bytemap pods_by_addr;  /* struct addr -> struct object; made by world_sources() */
+	struct bytemap pods_by_label; /* "ns\0key\0value" -> struct refs; namespace "" for all
+					 namespaces */
 	bool labels_of_all, labels_by_namespace; /* which part of pods_by_label is filled in */
-	struct bytemap namespaces;    /* name -> number + 1 */
-	struct bytemap selectors;     /* canonical labels -> number */
-	struct bytemap members;	      /* endpoint address and port -> struct known_endpoint */
-	struct bytemap addresses;     /* cluster IP -> struct host */
-	struct bytemap unknown;	      /* cluster name -> struct pcluster, destinations that don't exist */
-	__u32 placeholders;	      /* made-up addresses given out */
-	size_t stamp;		      /* of the member list being built: finds repeated endpoints */
-	bool nomem;		      /* an allocation failed where it couldn't be returned: checked at the end */
+	struct bytemap namespaces;		 /* name -> number + 1 */
+	struct bytemap selectors;		 /* canonical labels -> number */
+	struct bytemap addresses;		 /* cluster IP -> struct host */
+	struct bytemap unknown; /* cluster name -> struct pcluster, destinations that don't exist */
+	__u32 placeholders;	/* made-up addresses given out */
+	bool names_of_pods;	/* pods_by_name is filled in */
+	bool nomem; /* an allocation failed where it couldn't be returned: checked at the end */
 	size_t fatal_before; /* errors that were there at the start */
 };
 
-int world_init(struct world *w, const struct objects *objects, struct registry *registry, struct errors *errors);
+int world_init(struct world *w, const struct objects *objects, struct registry *registry,
+	       struct errors *errors);
 void world_done(struct world *w);
 
 int refs_add(struct world *w, struct refs *refs, const struct object *o);
+/* "ns/name", as the maps have it; returns its length. Names were validated, they fit. */
+size_t full_name(char out[HOST_MAX], const char *ns, const char *name);
 /* The host of that FQDN, or NULL. */
 struct host *world_host(const struct world *w, const char *fqdn);
 /* The TCP port of that number, or NULL. */
 struct sport *host_port(struct host *h, unsigned port);
 /* 1.., numbered in the order of first use; 0 when out of memory. */
 __u32 world_namespace(struct world *w, const char *name);
-/* The pods of `ns` (NULL: of all namespaces) that have the first of `labels`: the candidates for all of them. NULL: none. */
+/* The pods of `ns` (NULL: of all namespaces) that have the first of `labels`: the candidates for
+ * all of them. NULL: none. */
 const struct refs *world_pods_by_label(struct world *w, const char *ns, const struct kvs *labels);
-/* The pod behind an endpoint: by the reference of its slice, else by its address. NULL if it isn't known. */
+/* Fills in the tables' sources: who a pod is, by each of its addresses. Comes before member_pod().
+ */
+int world_sources(struct world *w);
+/* The pod behind an endpoint: by the reference of its slice, else by its address. NULL if it isn't
+ * known. */
 const struct object *member_pod(struct world *w, struct member *m);
 
 /* A reference to "mesh" among the object's gateways, or none given. */

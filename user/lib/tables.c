@@ -28,7 +28,8 @@ static struct chunk *chunk_new(size_t size)
 	return c;
 }
 
-/* A chunk with `size` free bytes. One made for a single large piece goes second, so that the room left is used up. */
+/* A chunk with `size` free bytes. One made for a single large piece goes second, so that the room
+ * left is used up. */
 static struct chunk *pool_chunk(struct pool *p, size_t size)
 {
 	struct chunk *first = p->chunks, *c;
