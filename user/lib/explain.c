@@ -45,16 +45,16 @@ static char *why_labels(struct explain_answer *a, const struct explain_client *c
 	size_t i;
 
 	for (i = 0; i < wanted->count; i++) {
-		const struct kv *want = &wanted->items[i];
-		const char *has = client->labels ? labels_get(client->labels, want->key) : NULL;
+		const char *key = wanted->items[i].key;
+		const char *want = wanted->items[i].value ? wanted->items[i].value : "";
+		const char *has = client->labels ? labels_get(client->labels, key) : NULL;
 
 		if (!has)
-			return pool_printf(&a->pool,
-					   "sourceLabels: %s: expected \"%s\", the client has none",
-					   want->key, want->value);
-		if (strcmp(has, want->value ? want->value : ""))
-			return pool_printf(&a->pool, "sourceLabels: %s: '%s' is not '%s'",
-					   want->key, has, want->value);
+			return pool_printf(&a->pool, "sourceLabels: %s: the client has none, not '%s'",
+					   key, want);
+		if (strcmp(has, want))
+			return pool_printf(&a->pool, "sourceLabels: %s: '%s' is not '%s'", key, has,
+					   want);
 	}
 	return pool_printf(&a->pool, "sourceLabels: not those of the client");
 }

@@ -122,6 +122,9 @@ int world_init(struct world *w, const struct objects *objects, struct registry *
 void world_done(struct world *w);
 
 int refs_add(struct world *w, struct refs *refs, const struct object *o);
+/* Appends to the list at `key`, which is copied when it is new. */
+int refs_add_at(struct world *w, struct bytemap *map, const char *key, size_t len,
+		const struct object *o);
 /* "ns/name", as the maps have it; returns its length. Names were validated, they fit. */
 size_t full_name(char out[HOST_MAX], const char *ns, const char *name);
 /* The host of that FQDN, or NULL. */
