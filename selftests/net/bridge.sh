@@ -1,0 +1,55 @@
+#!/bin/bash
+# SPDX-License-Identifier: Apache-2.0
+# Pods that share a bridge, as with a bridge CNI: their frames are addressed to the bridge or to each other, not to the node's
+# end of the veth.
+. "${0%/*}/lib.sh"
+
+node_up
+ip_in node <<END
+link add br0 type bridge
+link set br0 up
+address add 10.244.0.254/24 dev br0
+address add fd00:244::fe/64 dev br0 nodad
+END
+
+# onto_bridge POD: from a point-to-point pod to one of the bridge's
+onto_bridge() {
+	local number=${NUMBER[$1]}
+	ip_in node <<-END
+	route del 10.244.0.$number/32 dev veth$number
+	route del fd00:244::$number/128 dev veth$number
+	link set veth$number master br0
+	END
+	ip_in "$1" <<-END
+	address flush dev eth0 scope global
+	route flush dev eth0
+	neighbour flush dev eth0 nud permanent
+	address add 10.244.0.$number/24 dev eth0
+	address add fd00:244::$number/64 dev eth0 nodad
+	route replace default via 10.244.0.254
+	route replace ::/0 via fd00:244::fe
+	END
+}
+
+pod_add client 1
+pod_add one 2 app=echo
+onto_bridge client
+onto_bridge one
+echo_start one 9000 one
+weftd_start
+{
+	rules_pods
+	rules_service echo 10
+	rules_service itself 11 9000 app=client
+} | apply
+echo_start client 9000 itself
+
+for family in 4 6; do
+	before=$(cluster_stat '' upstream_cx_total)
+	expect_eq "IPv$family: by the service" "$(load client "$(vip $family 10)" 9000 -n 100 -c 10 -s hello)" '{"one":100}'
+	expect_eq "IPv$family: counted" "$(cluster_stat '' upstream_cx_total)" $((before + 100))
+	expect_eq "IPv$family: large lines" "$(load client "$(vip $family 10)" 9000 -n 3 --bytes 1000000)" '{"one":3}'
+	expect_eq "IPv$family: to itself" "$(load client "$(vip $family 11)" 9000 -n 10 -s hello)" '{"itself":10}'
+	expect_eq "IPv$family: past weft" "$(load client "$(addr $family one)" 9000 -n 10 -s hello)" '{"one":10}'
+done
+wait_until 30 no_conns
