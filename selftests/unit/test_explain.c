@@ -56,10 +56,10 @@ static const char rules[] =
 #define HOST "\"host\": \"echo.default.svc.cluster.local\""
 #define ALL                                                                              \
 	"\"destinations\": [{" HOST ", \"port\": 9000, \"weight\": 100, \"endpoints\": " \
-				    "[\"10.0.0.1:9000\", \"10.0.0.2:9000\"]}]"
+	"[\"10.0.0.1:9000\", \"10.0.0.2:9000\"]}]"
 #define V2                                                                                    \
 	"\"destinations\": [{" HOST ", \"subset\": \"v2\", \"port\": 9000, \"weight\": 100, " \
-				    "\"endpoints\": [\"10.0.0.2:9000\"]}]"
+	"\"endpoints\": [\"10.0.0.2:9000\"]}]"
 #define RULE(n, line)                                                                     \
 	"\"rule\": {\"kind\": \"VirtualService\", \"namespace\": \"default\", \"name\": " \
 	"\"echo\", \"route\": \"tcp[" n "]\", \"at\": \"t.yaml:" line ":5\"}"
@@ -81,100 +81,93 @@ static const struct {
 	const char *about;
 	struct explain_query q;
 	const char *json;
-} rows
-	[] = {
-		{ "a pod by its labels",
-		  { .namespace = "client", .pod = "sleep", .host = "echo.default", .port = 9000 },
-		  "{\"protocol\": \"tcp\", " RULE("1", "69") ", \"action\": \"route\", " V2
-							     ", \"skipped\": [" FIRST "]}" },
-		{ "a pod that has no address yet",
-		  { .namespace = "client",
-		    .pod = "starting",
-		    .host = "echo.default",
-		    .port = 9000 },
-		  "{\"protocol\": \"tcp\", " RULE("1", "69") ", \"action\": \"route\", " V2
-							     ", \"skipped\": [" FIRST "]}" },
-		{ "labels that no pod has",
-		  { .labels = &sleep_labels, .host = "echo", .port = 9000 },
-		  "{\"protocol\": \"tcp\", " RULE("1", "69") ", \"action\": \"route\", " V2
-							     ", \"skipped\": [" FIRST "]}" },
-		{ "weights of a namespace's rule; why not the others",
-		  { .namespace = "canary",
-		    .labels = &other_labels,
-		    .host = "echo.default.svc",
-		    .port = 9000 },
-		  "{\"protocol\": \"tcp\", " RULE(
-			  "3", "73") ", \"action\": \"route\", \"destinations\": ["
-				     "{" HOST ", \"subset\": \"v1\", \"port\": 9000, \"weight\": "
-					      "1, \"endpoints\": [\"10.0.0.1:9000\"]}, "
-				     "{" HOST ", \"subset\": \"v2\", \"port\": 9000, \"weight\": "
-					      "3, \"endpoints\": [\"10.0.0.2:9000\"]}], "
-				     "\"skipped\": [" FIRST
-				     ", " SKIP("[1].match[0]", "sourceLabels: app: 'other' is not "
-							       "'sleep'") ", " SKIP(
-					     "[2].match[0]",
-					     "sourceNamespace: 'canary' is not 'shop'") "]}" },
-		{ "a destination that isn't there",
-		  { .namespace = "shop", .host = "echo.default.svc.cluster.local", .port = 9000 },
-		  "{\"protocol\": \"tcp\", " RULE(
-			  "2", "71") ", \"action\": \"no_cluster\", \"skipped\": [" FIRST
-				     ", " SKIP("[1].match[0]",
-					       "sourceLabels: app: expected \\\"sleep\\\", the "
-					       "client has none") "]}" },
-		{ "no rule holds: the plain service; by address",
-		  { .host = "10.96.0.1", .port = 9000 },
-		  "{\"protocol\": \"tcp\", " PLAIN(
-			  "echo", "default",
-			  "4:75") ", \"action\": \"route\", " ALL ", \"skipped\": [" FIRST
-				  ", " SKIP("[1].match[0]",
-					    "sourceLabels: app: expected \\\"sleep\\\", the client "
-					    "has none") ", " SKIP("[2].match[0]",
-								  "sourceNamespace: 'default' is "
-								  "not 'shop'") ", " SKIP("[3]."
-											  "match["
-											  "0]",
-											  "sourceNa"
-											  "mespace:"
-											  " '"
-											  "default'"
-											  " is not "
-											  "'canary"
-											  "'") "]"
-											       "}" },
-		{ "a gateway ignores labels and namespaces",
-		  { .gateway_namespace = "default",
-		    .gateway = "gw",
-		    .host = "anything",
-		    .port = 31400 },
-		  "{\"protocol\": \"tcp\", " RULE("0", "67") ", \"action\": \"route\", " ALL
-							     ", \"skipped\": [" SKIP(
-								     "[0].match[0]",
-								     "port: 31400 is not 1") "]}" },
-		{ "a port that no gateway serves",
-		  { .gateway = "gw", .port = 31401 },
-		  "{\"protocol\": \"tcp\", \"action\": \"refuse\"}" },
-		{ "the short name only from its own namespace",
-		  { .namespace = "client", .host = "echo", .port = 9000 },
-		  PASS },
-		{ "a port that the service lacks", { .host = "echo", .port = 9001 }, PASS },
-		{ "a headless service", { .host = "nobody.shop", .port = 80 }, PASS },
-		{ "the outside world", { .host = "www.example.com", .port = 443 }, PASS },
-		{ "an address that is nobody's", { .address = "192.0.2.1", .port = 443 }, PASS },
-		{ "a service without an address yet",
-		  { .namespace = "shop", .host = "late", .port = 80 },
-		  "{\"protocol\": \"tcp\", " PLAIN(
-			  "late", "shop",
-			  "9:39") ", \"action\": \"route\", \"destinations\": ["
-				  "{\"host\": \"late.shop.svc.cluster.local\", \"port\": 80, "
-				  "\"weight\": 100, \"endpoints\": []}]}" },
-		{ "the address that has endpoints",
-		  { .host = "six", .port = 6 },
-		  "{\"protocol\": \"tcp\", " PLAIN(
-			  "six", "default",
-			  "19:74") ", \"action\": \"route\", \"destinations\": ["
-				   "{\"host\": \"six.default.svc.cluster.local\", \"port\": 6, "
-				   "\"weight\": 100, \"endpoints\": [\"[fd01::6]:6\"]}]}" },
-	};
+} rows[] = {
+	{ "a pod by its labels",
+	  { .namespace = "client", .pod = "sleep", .host = "echo.default", .port = 9000 },
+	  "{\"protocol\": \"tcp\", " RULE("1", "69") ", \"action\": \"route\", " V2
+						     ", \"skipped\": [" FIRST "]}" },
+	{ "a pod that has no address yet",
+	  { .namespace = "client", .pod = "starting", .host = "echo.default", .port = 9000 },
+	  "{\"protocol\": \"tcp\", " RULE("1", "69") ", \"action\": \"route\", " V2
+						     ", \"skipped\": [" FIRST "]}" },
+	{ "labels that no pod has",
+	  { .labels = &sleep_labels, .host = "echo", .port = 9000 },
+	  "{\"protocol\": \"tcp\", " RULE("1", "69") ", \"action\": \"route\", " V2
+						     ", \"skipped\": [" FIRST "]}" },
+	{ "weights of a namespace's rule; why not the others",
+	  { .namespace = "canary",
+	    .labels = &other_labels,
+	    .host = "echo.default.svc",
+	    .port = 9000 },
+	  "{\"protocol\": \"tcp\", " RULE(
+		  "3", "73") ", \"action\": \"route\", \"destinations\": ["
+			     "{" HOST ", \"subset\": \"v1\", \"port\": 9000, \"weight\": "
+			     "1, \"endpoints\": [\"10.0.0.1:9000\"]}, "
+			     "{" HOST ", \"subset\": \"v2\", \"port\": 9000, \"weight\": "
+			     "3, \"endpoints\": [\"10.0.0.2:9000\"]}], "
+			     "\"skipped\": [" FIRST
+			     ", " SKIP("[1].match[0]",
+				       "sourceLabels: app: 'other' is not "
+				       "'sleep'") ", " SKIP("[2].match[0]",
+							    "sourceNamespace: 'canary' is not "
+							    "'shop'") "]}" },
+	{ "a destination that isn't there",
+	  { .namespace = "shop", .host = "echo.default.svc.cluster.local", .port = 9000 },
+	  "{\"protocol\": \"tcp\", " RULE(
+		  "2", "71") ", \"action\": \"no_cluster\", \"skipped\": [" FIRST
+			     ", " SKIP("[1].match[0]",
+				       "sourceLabels: app: expected \\\"sleep\\\", the "
+				       "client has none") "]}" },
+	{ "no rule holds: the plain service; by address",
+	  { .host = "10.96.0.1", .port = 9000 },
+	  "{\"protocol\": \"tcp\", " PLAIN(
+		  "echo", "default",
+		  "4:75") ", \"action\": \"route\", " ALL ", \"skipped\": [" FIRST
+			  ", " SKIP("[1].match[0]",
+				    "sourceLabels: app: expected \\\"sleep\\\", the client "
+				    "has none") ", " SKIP("[2].match[0]",
+							  "sourceNamespace: 'default' is "
+							  "not 'shop'") ", " SKIP("[3]."
+										  "match["
+										  "0]",
+										  "sourceNa"
+										  "mespace:"
+										  " '"
+										  "default'"
+										  " is not "
+										  "'canary"
+										  "'") "]"
+										       "}" },
+	{ "a gateway ignores labels and namespaces",
+	  { .gateway_namespace = "default", .gateway = "gw", .host = "anything", .port = 31400 },
+	  "{\"protocol\": \"tcp\", " RULE(
+		  "0", "67") ", \"action\": \"route\", " ALL
+			     ", \"skipped\": [" SKIP("[0].match[0]", "port: 31400 is not 1") "]}" },
+	{ "a port that no gateway serves",
+	  { .gateway = "gw", .port = 31401 },
+	  "{\"protocol\": \"tcp\", \"action\": \"refuse\"}" },
+	{ "the short name only from its own namespace",
+	  { .namespace = "client", .host = "echo", .port = 9000 },
+	  PASS },
+	{ "a port that the service lacks", { .host = "echo", .port = 9001 }, PASS },
+	{ "a headless service", { .host = "nobody.shop", .port = 80 }, PASS },
+	{ "the outside world", { .host = "www.example.com", .port = 443 }, PASS },
+	{ "an address that is nobody's", { .address = "192.0.2.1", .port = 443 }, PASS },
+	{ "a service without an address yet",
+	  { .namespace = "shop", .host = "late", .port = 80 },
+	  "{\"protocol\": \"tcp\", " PLAIN(
+		  "late", "shop",
+		  "9:39") ", \"action\": \"route\", \"destinations\": ["
+			  "{\"host\": \"late.shop.svc.cluster.local\", \"port\": 80, "
+			  "\"weight\": 100, \"endpoints\": []}]}" },
+	{ "the address that has endpoints",
+	  { .host = "six", .port = 6 },
+	  "{\"protocol\": \"tcp\", " PLAIN(
+		  "six", "default",
+		  "19:74") ", \"action\": \"route\", \"destinations\": ["
+			   "{\"host\": \"six.default.svc.cluster.local\", \"port\": 6, "
+			   "\"weight\": 100, \"endpoints\": [\"[fd01::6]:6\"]}]}" },
+};
 
 static void check(const struct compiled *c, const char *about, const struct explain_query *q,
 		  const char *want)
