@@ -33,7 +33,7 @@ int attach_open(struct attach *a, const char *dir, int netlink)
 
 	a->dir = dir;
 	a->netlink = netlink;
-	a->tcx = (!way || strcmp(way, "clsact")) && tcx_supported();
+	a->tcx = (!way || strcmp(way, "clsact") != 0) && tcx_supported();
 	r = pin_path(&path, dir, a->tcx ? "link" : "qdisc", NULL);
 	if (!r)
 		r = pin_mkdirs(path.s);

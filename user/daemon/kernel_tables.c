@@ -49,7 +49,7 @@ static void follow_publish(struct kernel *k, const struct tables *t, const struc
 int kernel_publish(struct kernel *k, const struct tables *tables)
 {
 	_cleanup_(addr_list_free) struct addr_list gone = {};
-	_cleanup_(addr_set_free) struct addr_set sources = {}, old = {};
+	_cleanup_(addr_set_free) struct addr_set sources = {};
 	int r = collect_sources(tables, &sources);
 
 	if (!r)
@@ -59,7 +59,7 @@ int kernel_publish(struct kernel *k, const struct tables *tables)
 	r = publish_tables(&k->published, &k->loader, &k->counters, tables);
 	if (r)
 		return r;
-	old = k->sources;
+	addr_set_free(&k->sources);
 	k->sources = sources;
 	sources = (struct addr_set){};
 	follow_publish(k, tables, &gone);

@@ -104,7 +104,7 @@ static int check_interfaces(const struct kernel_options *o)
 {
 	int r = 0;
 
-	if (o->pods && strcmp(o->pods, "auto"))
+	if (o->pods && strcmp(o->pods, "auto") != 0)
 		r = match_each(o->pods, check_interface, "--pods");
 	if (!r && o->nic)
 		r = match_each(o->nic, check_interface, "--nic");

@@ -28,61 +28,61 @@ static __u16 fold(__u32 s)
 	return htons((__u16)~s);
 }
 
-/* `src` and `dst` are 4 or 16 bytes: the pseudo header differs in nothing else that changes the
- * sum. */
-static void put_tcp(struct tcphdr *t, const struct reset_event *e, const void *src, const void *dst,
-		    size_t addr_size)
+/* `addrs` is the packet's two addresses: what the pseudo header differs in between the families, as
+ * sums go. */
+static void put_tcp(__u8 *out, const struct reset_event *e, const __u8 *addrs, size_t addrs_size)
 {
-	*t = (struct tcphdr){
+	struct tcphdr t = {
 		.source = htons(e->packet.sport),
 		.dest = htons(e->packet.dport),
 		.seq = htonl(e->seq),
 		.ack_seq = e->has_ack ? htonl(e->ack) : 0,
-		.doff = sizeof(*t) / 4,
+		.doff = sizeof(t) / 4,
 		.rst = 1,
 		.ack = !!e->has_ack,
 	};
-	t->check = fold(sum(t, sizeof(*t),
-			    sum(src, addr_size, sum(dst, addr_size, IPPROTO_TCP + sizeof(*t)))));
+	__u16 check;
+
+	memcpy(out, &t, sizeof(t));
+	check = fold(sum(out, sizeof(t), sum(addrs, addrs_size, IPPROTO_TCP + sizeof(t))));
+	memcpy(out + offsetof(struct tcphdr, check), &check, sizeof(check));
 }
 
 static size_t build4(const struct reset_event *e, __u8 *out)
 {
-	struct tcphdr tcp;
 	struct iphdr ip = {
 		.version = 4,
 		.ihl = sizeof(ip) / 4,
-		.tot_len = htons(sizeof(ip) + sizeof(tcp)),
+		.tot_len = htons(sizeof(ip) + sizeof(struct tcphdr)),
 		.frag_off = htons(IP_DF),
 		.ttl = TTL,
 		.protocol = IPPROTO_TCP,
 	};
+	__u16 check;
 
 	memcpy(&ip.saddr, e->packet.src.b + 12, 4);
 	memcpy(&ip.daddr, e->packet.dst.b + 12, 4);
-	ip.check = fold(sum(&ip, sizeof(ip), 0));
-	put_tcp(&tcp, e, &ip.saddr, &ip.daddr, 4);
 	memcpy(out, &ip, sizeof(ip));
-	memcpy(out + sizeof(ip), &tcp, sizeof(tcp));
-	return sizeof(ip) + sizeof(tcp);
+	check = fold(sum(out, sizeof(ip), 0));
+	memcpy(out + offsetof(struct iphdr, check), &check, sizeof(check));
+	put_tcp(out + sizeof(ip), e, out + offsetof(struct iphdr, saddr), 8);
+	return sizeof(ip) + sizeof(struct tcphdr);
 }
 
 static size_t build6(const struct reset_event *e, __u8 *out)
 {
-	struct tcphdr tcp;
 	struct ip6_hdr ip = {
 		.ip6_flow = htonl(6u << 28),
-		.ip6_plen = htons(sizeof(tcp)),
+		.ip6_plen = htons(sizeof(struct tcphdr)),
 		.ip6_nxt = IPPROTO_TCP,
 		.ip6_hlim = TTL,
 	};
 
 	memcpy(&ip.ip6_src, e->packet.src.b, 16);
 	memcpy(&ip.ip6_dst, e->packet.dst.b, 16);
-	put_tcp(&tcp, e, &ip.ip6_src, &ip.ip6_dst, 16);
 	memcpy(out, &ip, sizeof(ip));
-	memcpy(out + sizeof(ip), &tcp, sizeof(tcp));
-	return sizeof(ip) + sizeof(tcp);
+	put_tcp(out + sizeof(ip), e, out + offsetof(struct ip6_hdr, ip6_src), 32);
+	return sizeof(ip) + sizeof(struct tcphdr);
 }
 
 size_t reset_build(const struct reset_event *e, __u8 out[RESET_MAX])
