@@ -70,6 +70,12 @@ void cmd_list_free(struct cmd_list *list);
  */
 int cmd_options(struct cli *cli, int *argc, char **argv, const struct cmd_option *options);
 
+/*
+ * KIND NAME or KIND/NAME among the arguments; *name is NULL where only a KIND is given. 0, or
+ * STATUS_USAGE after a message when there is no KIND or something is left over.
+ */
+int cmd_kind_name(int argc, char **argv, const char **kind, const char **name);
+
 int cmd_analyze(struct cli *cli, int argc, char **argv);
 int cmd_apply(struct cli *cli, int argc, char **argv);
 int cmd_completion(struct cli *cli, int argc, char **argv);

@@ -9,7 +9,7 @@ int cmd_delete(struct cli *cli, int argc, char **argv)
 	_cleanup_(cmd_list_free) struct cmd_list names = { 0 };
 	_cleanup_(files_free) struct files files = { 0 };
 	_cleanup_(json_decrefp) json_t *data = NULL;
-	const char *namespace = "default";
+	const char *namespace = "default", *kind = NULL, *name = NULL;
 	bool ignore_missing = false;
 	const struct cmd_option options[] = {
 		{ 'f', "filename", .list = &names },
@@ -22,8 +22,13 @@ int cmd_delete(struct cli *cli, int argc, char **argv)
 
 	if (r)
 		return r;
-	if (names.count ? argc > 1 : argc != 3)
-		return cmd_wrong(argv[0], "either -f FILE or KIND NAME is expected");
+	if (names.count && argc > 1)
+		return cmd_wrong(argv[0], "either -f FILE or KIND NAME is expected, not both");
+	r = names.count ? 0 : cmd_kind_name(argc, argv, &kind, &name);
+	if (r)
+		return r;
+	if (!names.count && !name)
+		return cmd_wrong(argv[0], "a NAME is expected");
 	r = files_read(&names, &files);
 	if (r)
 		return r;
@@ -32,8 +37,8 @@ int cmd_delete(struct cli *cli, int argc, char **argv)
 	if (names.count) {
 		json_object_set_new(request, "files", files_json(&files));
 	} else {
-		json_object_set_new(request, "kind", json_text(argv[1]));
-		json_object_set_new(request, "name", json_text(argv[2]));
+		json_object_set_new(request, "kind", json_text(kind));
+		json_object_set_new(request, "name", json_text(name));
 		json_object_set_new(request, "namespace", json_text(namespace));
 	}
 	r = client_ask(cli, request, &files, &data);

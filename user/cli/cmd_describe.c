@@ -92,18 +92,21 @@ static int print(const json_t *data)
 int cmd_describe(struct cli *cli, int argc, char **argv)
 {
 	_cleanup_(json_decrefp) json_t *data = NULL;
-	const char *namespace = "default";
+	const char *namespace = "default", *kind, *name;
 	const struct cmd_option options[] = { { 'n', "namespace", .value = &namespace }, { 0 } };
 	json_t *request;
 	int r = cmd_options(cli, &argc, argv, options);
 
 	if (r)
 		return r;
-	if (argc != 3)
-		return cmd_wrong(argv[0], "KIND NAME is expected");
+	r = cmd_kind_name(argc, argv, &kind, &name);
+	if (r)
+		return r;
+	if (!name)
+		return cmd_wrong(argv[0], "a NAME is expected");
 	request = client_request("describe");
-	json_object_set_new(request, "kind", json_text(argv[1]));
-	json_object_set_new(request, "name", json_text(argv[2]));
+	json_object_set_new(request, "kind", json_text(kind));
+	json_object_set_new(request, "name", json_text(name));
 	json_object_set_new(request, "namespace", json_text(namespace));
 	r = client_ask(cli, request, NULL, &data);
 	if (r)

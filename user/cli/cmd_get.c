@@ -100,20 +100,12 @@ int cmd_get(struct cli *cli, int argc, char **argv)
 		{ 'A', "all-namespaces", .flag = &q.all },
 		{ 0 },
 	};
-	char *slash;
 	int r = cmd_options(cli, &argc, argv, options);
 
 	if (r)
 		return r;
-	if (argc < 2)
-		return cmd_wrong(argv[0], "a KIND is expected");
-	q.kind = argv[1];
-	/* KIND/NAME, as kubectl has it */
-	slash = strchr(argv[1], '/');
-	if (slash)
-		*slash = 0;
-	if (argc > (slash ? 2 : 3))
-		return cmd_wrong(argv[0], "unexpected argument \"%s\"", argv[slash ? 2 : 3]);
-	q.name = slash ? slash + 1 : argc > 2 ? argv[2] : NULL;
+	r = cmd_kind_name(argc, argv, &q.kind, &q.name);
+	if (r)
+		return r;
 	return show(cli, &q);
 }

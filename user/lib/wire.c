@@ -117,7 +117,7 @@ static int make_room(struct wire_inbox *in, size_t need)
 
 	if (in->len < in->room)
 		return 0;
-	if (room > need && need > in->len)
+	if (room > need && need > in->len && need > INBOX_FIRST)
 		room = need;
 	bytes = realloc(in->bytes, room);
 	if (!bytes)
