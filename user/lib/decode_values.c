@@ -122,34 +122,17 @@ bool decode_bool(struct decoder *d, const struct node *value, bool *out)
 	return true;
 }
 
-/* A number's value as far as it is a whole one; base prefixes as YAML has them. */
+/* A number's value as far as it is a whole one, be it written as 80.0. */
 static bool whole_number(const struct node *value, int64_t *out)
 {
-	const char *s = node_text(value);
-	enum scalar_type type = node_scalar(value);
 	double number;
 	char *end;
 
-	if (type == SCALAR_INT) {
-		bool minus = *s == '-';
-		const char *digits = s + (*s == '-' || *s == '+');
-		int base = 10;
-
-		if (digits[0] == '0' && digits[1])
-			base = digits[1] == 'x' ? 16 : digits[1] == 'b' ? 2 : 8;
-		if (base != 10 && (digits[1] < '0' || digits[1] > '9'))
-			digits += 2;
-		errno = 0;
-		*out = strtoll(digits, &end, base);
-		if (errno || *end)
-			return false;
-		if (minus)
-			*out = -*out;
+	if (node_int(value, out))
 		return true;
-	}
-	if (type != SCALAR_FLOAT)
+	if (node_scalar(value) != SCALAR_FLOAT)
 		return false;
-	number = strtod(s, &end);
+	number = strtod(node_text(value), &end);
 	if (*end || !(number > -1e15 && number < 1e15) || number != (double)(int64_t)number)
 		return false;
 	*out = (int64_t)number;

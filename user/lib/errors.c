@@ -6,6 +6,18 @@
 #include "cleanup.h"
 #include "model.h"
 
+static char *located(const char *file, struct pos at, const char *message)
+{
+	char *text;
+	int n;
+
+	if (at.line)
+		n = asprintf(&text, "%s:%d:%d: %s", file, at.line, at.col, message);
+	else
+		n = asprintf(&text, "%s: %s", file, message);
+	return n < 0 ? NULL : text;
+}
+
 /* Running out of memory must not turn a refusal into an acceptance: the error is counted even
  * without its text. */
 static void add(struct errors *e, bool warning, const char *file, struct pos at, const char *fmt,
@@ -17,11 +29,8 @@ static void add(struct errors *e, bool warning, const char *file, struct pos at,
 
 	if (vasprintf(&message, fmt, args) < 0)
 		message = NULL;
-	if (message && at.line &&
-	    asprintf(&text, "%s:%d:%d: %s", file, at.line, at.col, message) < 0)
-		text = NULL;
-	else if (message && !at.line && asprintf(&text, "%s: %s", file, message) < 0)
-		text = NULL;
+	if (message)
+		text = located(file, at, message);
 	items = reallocarray(e->items, e->count + 1, sizeof(*items));
 	if (items) {
 		e->items = items;

@@ -31,7 +31,7 @@ void objects_free(struct objects *set)
 
 int objects_add(struct objects *set, struct object *o)
 {
-	struct object **items = reallocarray(set->items, set->count + 1, sizeof(*items));
+	struct object **items = reallocarray(set->items, set->count + 1, sizeof(void *));
 
 	if (!items)
 		return -ENOMEM;

@@ -2,6 +2,8 @@
 #include "print.h"
 
 #include <errno.h>
+#include <inttypes.h>
+#include <math.h>
 #include <stdlib.h>
 #include <string.h>
 #include <strings.h>
@@ -122,15 +124,52 @@ static void write_string(const char *s, FILE *out)
 	fputc('"', out);
 }
 
-/* Digits, with a fraction or exponent if there is one: what YAML and JSON write alike. */
+/* RFC 8259's number: no sign in front but '-', no zeros in front, digits on both sides of the
+ * point. */
 static bool json_number(const char *s)
 {
-	const char *digits = s + (*s == '-');
+	static const char digits[] = "0123456789";
+	size_t n;
 
-	if (digits[0] == '0' && digits[1] >= '0' && digits[1] <= '9')
+	s += *s == '-';
+	n = strspn(s, digits);
+	if (!n || (*s == '0' && n > 1))
 		return false;
-	return *digits >= '0' && *digits <= '9' && !digits[strspn(digits, "0123456789.eE+-")] &&
-	       digits[strlen(digits) - 1] != '.' && !strstr(digits, ".e") && !strstr(digits, ".E");
+	s += n;
+	if (*s == '.') {
+		n = strspn(s + 1, digits);
+		if (!n)
+			return false;
+		s += 1 + n;
+	}
+	if (*s == 'e' || *s == 'E') {
+		s += 1 + (s[1] == '-' || s[1] == '+');
+		s += strspn(s, digits);
+	}
+	return !*s;
+}
+
+/* YAML knows more ways to write a number than JSON. */
+static void write_number(const struct node *n, FILE *out)
+{
+	int64_t whole;
+	char *end;
+	double d;
+
+	if (json_number(n->text)) {
+		fputs(n->text, out);
+		return;
+	}
+	if (node_int(n, &whole)) {
+		fprintf(out, "%" PRId64, whole);
+		return;
+	}
+	d = strtod(n->text, &end);
+	/* Neither infinity nor a number out of all bounds exists in JSON. */
+	if (*end || !isfinite(d) || node_scalar(n) == SCALAR_INT)
+		write_string(n->text, out);
+	else
+		fprintf(out, "%.17g", d);
 }
 
 static void write_scalar(const struct node *n, FILE *out)
@@ -142,10 +181,10 @@ static void write_scalar(const struct node *n, FILE *out)
 	else if (type == SCALAR_BOOL)
 		fputs(strchr("tTyY", n->text[0]) || !strcasecmp(n->text, "on") ? "true" : "false",
 		      out);
-	else if (type != SCALAR_STRING && json_number(n->text))
-		fputs(n->text, out);
-	else
+	else if (type == SCALAR_STRING)
 		write_string(n->text, out);
+	else
+		write_number(n, out);
 }
 
 static void indent(int depth, FILE *out)

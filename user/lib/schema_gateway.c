@@ -108,7 +108,8 @@ static const char *server_host_problem(const char *s)
 
 	if (!slash)
 		return gateway_host_problem(s);
-	if (strncmp(s, "*/", 2) && strncmp(s, "./", 2) && !valid_dns_label(s, (size_t)(slash - s)))
+	if (strncmp(s, "*/", 2) != 0 && strncmp(s, "./", 2) != 0 &&
+	    !valid_dns_label(s, (size_t)(slash - s)))
 		return "a namespace, \".\" or \"*\" before the slash";
 	return gateway_host_problem(slash + 1);
 }

@@ -226,7 +226,7 @@ static void check_redirect(struct decoder *d, const struct node *self_node, cons
 	if (filled(r->uri) && r->prefix_rewrite)
 		decode_error(d, decode_at(d, self_node, "prefixRewrite"), "prefixRewrite",
 			     "expected one of uri and prefixRewrite, not both");
-	if (filled(r->scheme) && strcmp(r->scheme, "http") && strcmp(r->scheme, "https"))
+	if (filled(r->scheme) && strcmp(r->scheme, "http") != 0 && strcmp(r->scheme, "https") != 0)
 		decode_expected(d, decode_at(d, self_node, "scheme"), "scheme", "http or https");
 	if (r->port && r->derive_port)
 		decode_error(d, decode_at(d, self_node, "derivePort"), "derivePort",

@@ -12,7 +12,7 @@ static void add_cluster_ip(struct decoder *d, struct strs *ips, const char *ip,
 	for (size_t i = 0; i < ips->count; i++)
 		if (!strcmp(ips->items[i], ip))
 			return;
-	if (strcmp(ip, "None") && !valid_ip(ip, NULL)) {
+	if (strcmp(ip, "None") != 0 && !valid_ip(ip, NULL)) {
 		decode_expected(d, at, NULL, "an IP address or \"None\"");
 		return;
 	}
@@ -110,7 +110,7 @@ static void check_affinity(struct decoder *d, const struct node *value, const vo
 {
 	const char *affinity = *(const char *const *)string;
 
-	if (strcmp(affinity, "None") && strcmp(affinity, "ClientIP"))
+	if (strcmp(affinity, "None") != 0 && strcmp(affinity, "ClientIP") != 0)
 		decode_expected(d, value, NULL, "None or ClientIP");
 }
 

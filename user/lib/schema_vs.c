@@ -19,10 +19,10 @@ static bool cluster_sni(const char *s)
 {
 	const char *dot;
 
-	if (strncmp(s, "outbound_.", 10))
+	if (strncmp(s, "outbound_.", 10) != 0)
 		return false;
 	s += 10;
-	if (!*s || !strspn(s, "0123456789") || strncmp(s + strspn(s, "0123456789"), "_.", 2))
+	if (!*s || !strspn(s, "0123456789") || strncmp(s + strspn(s, "0123456789"), "_.", 2) != 0)
 		return false;
 	s += strspn(s, "0123456789") + 2;
 	dot = strchr(s, '.');

@@ -1,7 +1,9 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #include "tree.h"
 
+#include <errno.h>
 #include <stdio.h>
+#include <stdlib.h>
 #include <string.h>
 #include <strings.h>
 
@@ -109,6 +111,29 @@ enum scalar_type node_scalar(const struct node *n)
 	if (looks_int(n->text))
 		return SCALAR_INT;
 	return looks_float(n->text) ? SCALAR_FLOAT : SCALAR_STRING;
+}
+
+bool node_int(const struct node *n, int64_t *out)
+{
+	const char *s = node_text(n), *digits;
+	int64_t value;
+	int base = 10;
+	char *end;
+
+	if (node_scalar(n) != SCALAR_INT)
+		return false;
+	digits = s + (*s == '-' || *s == '+');
+	/* A leading zero makes it octal, as in YAML 1.1: what kubectl reads. */
+	if (digits[0] == '0' && digits[1])
+		base = digits[1] == 'x' ? 16 : digits[1] == 'b' ? 2 : 8;
+	if (base != 10 && (digits[1] < '0' || digits[1] > '9'))
+		digits += 2;
+	errno = 0;
+	value = strtoll(digits, &end, base);
+	if (errno || *end)
+		return false;
+	*out = *s == '-' ? -value : value;
+	return true;
 }
 
 bool node_is_null(const struct node *n)

@@ -52,6 +52,8 @@ const struct node *node_get(const struct node *map, const char *key);
 const struct node *node_key(const struct node *map, const char *key);
 /* For a scalar only; other nodes are SCALAR_STRING. */
 enum scalar_type node_scalar(const struct node *n);
+/* The value of a SCALAR_INT, in whatever base; false if it does not fit (or is no such scalar). */
+bool node_int(const struct node *n, int64_t *out);
 /* Given as nothing: `key:`, `key: null`, `key: ~`. */
 bool node_is_null(const struct node *n);
 /* The text of a scalar, else NULL. */

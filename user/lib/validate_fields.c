@@ -75,7 +75,7 @@ static const char *gateway_ref_problem(const char *s)
 
 	if (!slash)
 		return valid_dns_name(s) ? NULL : "a gateway as NAME or NAMESPACE/NAME";
-	if (!valid_dns_label(s, (size_t)(slash - s)) && strncmp(s, "./", 2))
+	if (!valid_dns_label(s, (size_t)(slash - s)) && strncmp(s, "./", 2) != 0)
 		return "a namespace before the slash (NAMESPACE/NAME)";
 	return valid_dns_label_s(slash + 1) ? NULL
 					    : "a gateway's name behind the slash (NAMESPACE/NAME)";
@@ -115,7 +115,7 @@ static void check_export(struct decoder *d, const struct node *value, const stru
 		decode_error(d, at, name,
 			     "expected a namespace, \".\" or \"*\", not \"~\", which only services "
 			     "can have");
-	else if (strcmp(entry, ".") && strcmp(entry, "*") && !valid_dns_label_s(entry))
+	else if (strcmp(entry, ".") != 0 && strcmp(entry, "*") != 0 && !valid_dns_label_s(entry))
 		decode_expected(d, at, name, "a namespace, \".\" or \"*\"");
 	else if (!strcmp(entry, "*") && to->count > 1)
 		decode_error(d, at, name, "expected \"*\" alone, not beside other namespaces");

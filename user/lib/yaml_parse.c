@@ -66,7 +66,7 @@ static const char *intern(struct parser *p, const char *text, size_t len)
 	for (size_t i = 0; i < len; i++)
 		hash = (hash ^ (unsigned char)text[i]) * 16777619u;
 	slot = &p->interned[(hash ^ hash >> 15) & (INTERNED - 1)];
-	if (!*slot || strlen(*slot) != len || memcmp(*slot, text, len))
+	if (!*slot || strlen(*slot) != len || memcmp(*slot, text, len) != 0)
 		*slot = arena_strndup(p->arena, text, len);
 	return *slot;
 }
@@ -268,14 +268,14 @@ static int refuse_duplicate(struct parser *p, const struct node *again, const st
 
 static int check_keys_sorted(struct parser *p, const struct node *map)
 {
-	_cleanup_free_ const struct node **keys = calloc(map->count, sizeof(*keys));
+	_cleanup_free_ const struct node **keys = calloc(map->count, sizeof(void *));
 	size_t n = 0;
 
 	if (!keys)
 		return -ENOMEM;
 	for (const struct node *k = map->child; k; k = k->next->next)
 		keys[n++] = k;
-	qsort(keys, n, sizeof(*keys), compare_keys);
+	qsort(keys, n, sizeof(void *), compare_keys);
 	for (size_t i = 1; i < n; i++)
 		if (!strcmp(node_text(keys[i]), node_text(keys[i - 1])))
 			return refuse_duplicate(p, keys[i], keys[i - 1]);
@@ -432,11 +432,46 @@ static bool looks_like_json(const char *bytes, size_t len)
 	return i < len && (bytes[i] == '{' || bytes[i] == '[');
 }
 
+static int parse_text(const char *name, const char *bytes, size_t len, struct documents *out,
+		      struct errors *errors)
+{
+	struct parser *p = calloc(1, sizeof(*p));
+	int r;
+
+	if (!p)
+		return -ENOMEM;
+	if (!yaml_parser_initialize(&p->yaml)) {
+		free(p);
+		return -ENOMEM;
+	}
+	p->name = name;
+	p->errors = errors;
+	yaml_parser_set_encoding(&p->yaml, YAML_UTF8_ENCODING);
+	yaml_parser_set_input_string(&p->yaml, (const unsigned char *)bytes, len);
+	r = parse_stream(p, out);
+	yaml_parser_delete(&p->yaml);
+	arena_unref(p->arena);
+	free(p->anchors);
+	free(p);
+	return r;
+}
+
+static int parse_json(const char *name, const char *bytes, size_t len, struct documents *out,
+		      struct errors *errors)
+{
+	char *copy = without_outer_tabs(bytes, len);
+	int r;
+
+	if (!copy)
+		return -ENOMEM;
+	r = parse_text(name, copy, len, out, errors);
+	free(copy);
+	return r;
+}
+
 int yaml_parse(const char *name, const char *bytes, size_t len, struct documents *out,
 	       struct errors *errors)
 {
-	_cleanup_free_ char *copy = NULL;
-	struct parser *p;
 	int r;
 
 	if (len > BYTES_MAX) {
@@ -452,26 +487,6 @@ int yaml_parse(const char *name, const char *bytes, size_t len, struct documents
 		bytes += 3;
 		len -= 3;
 	}
-	if (looks_like_json(bytes, len)) {
-		copy = without_outer_tabs(bytes, len);
-		if (!copy)
-			return -ENOMEM;
-	}
-	p = calloc(1, sizeof(*p));
-	if (!p)
-		return -ENOMEM;
-	if (!yaml_parser_initialize(&p->yaml)) {
-		free(p);
-		return -ENOMEM;
-	}
-	p->name = name;
-	p->errors = errors;
-	yaml_parser_set_encoding(&p->yaml, YAML_UTF8_ENCODING);
-	yaml_parser_set_input_string(&p->yaml, (const unsigned char *)(copy ? copy : bytes), len);
-	r = parse_stream(p, out);
-	yaml_parser_delete(&p->yaml);
-	arena_unref(p->arena);
-	free(p->anchors);
-	free(p);
-	return r;
+	return looks_like_json(bytes, len) ? parse_json(name, bytes, len, out, errors)
+					   : parse_text(name, bytes, len, out, errors);
 }
