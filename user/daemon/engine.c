@@ -303,7 +303,8 @@ static int stage_delete(struct stage *st, const struct object_id *id, bool ignor
 	/* Told before the object goes: the identity may be part of it. */
 	int r = known_find(&st->set, id) ? report_change(report, id, "deleted") : -ENOENT;
 
-	if (r == -ENOENT && ignore_missing)
+	/* Files may name an object more than once. */
+	if (r == -ENOENT && (ignore_missing || stage_removed(st, id)))
 		return 0;
 	if (r == -ENOENT) {
 		_cleanup_free_ char *what = NULL;

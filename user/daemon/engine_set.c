@@ -28,7 +28,7 @@ static uint32_t hash_id(const struct object_id *id)
 	return hash_text(hash_text(h, or_empty(id->namespace)), id->name);
 }
 
-static bool same_id(const struct object *o, const struct object_id *id)
+bool object_is(const struct object *o, const struct object_id *id)
 {
 	return (int)o->kind == id->kind && strcmp(o->meta.name, id->name) == 0 &&
 	       strcmp(or_empty(o->meta.namespace), or_empty(id->namespace)) == 0;
@@ -49,7 +49,7 @@ struct known *known_find(const struct known_set *set, const struct object_id *id
 	     i = (i + 1) & (set->slot_count - 1)) {
 		struct known *k = &set->items[set->slots[i] - 1];
 
-		if (k->hash == hash && k->object && same_id(k->object, id))
+		if (k->hash == hash && k->object && object_is(k->object, id))
 			return k;
 	}
 	return NULL;

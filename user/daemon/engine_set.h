@@ -28,6 +28,7 @@ struct known_set {
 };
 
 struct object_id object_id(const struct object *o);
+bool object_is(const struct object *o, const struct object_id *id);
 
 /* NULL if there is none. Valid until the set is changed. */
 struct known *known_find(const struct known_set *set, const struct object_id *id);

@@ -111,6 +111,14 @@ int stage_remove(struct stage *st, const struct object_id *id)
 	return 0;
 }
 
+bool stage_removed(const struct stage *st, const struct object_id *id)
+{
+	for (size_t i = 0; i < st->gone.count; i++)
+		if (object_is(st->gone.items[i], id))
+			return true;
+	return false;
+}
+
 int stage_seal(struct stage *st)
 {
 	return known_squeeze(&st->set);

@@ -27,6 +27,8 @@ int stage_init(struct stage *st, const struct known_set *from);
 int stage_put(struct stage *st, struct object *o, const char **change);
 /* 0, or -ENOENT. stage_seal() must follow the last one. */
 int stage_remove(struct stage *st, const struct object_id *id);
+/* Whether this change has already taken it away. */
+bool stage_removed(const struct stage *st, const struct object_id *id);
 int stage_seal(struct stage *st);
 
 /* Makes `set` the staged one and frees what is gone. */
