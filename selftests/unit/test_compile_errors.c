@@ -113,6 +113,18 @@ static const struct row refused[] = {
 };
 
 static const struct row warned_of[] = {
+	{ "a gateway that isn't there",
+	  ECHO VS("echo", "{hosts: [echo], gateways: [mesh, other/gw], tcp: [{route: "
+			  "[{destination: {host: echo}}]}]}"),
+	  "t.yaml:9:40: spec.gateways[1]: no gateway \"other/gw\": the rule has no effect there" },
+	{ "two gateways for one port",
+	  ECHO GW("gw",
+		  "{servers: [{port: {number: 7, name: tcp, protocol: TCP}, hosts: [\"*\"]}]}")
+		  GW("late",
+		     "{servers: [{port: {number: 7, name: tcp, protocol: TCP}, hosts: [\"*\"]}]}")
+			  VS("echo", "{hosts: [\"*\"], gateways: [gw, late], tcp: [{route: "
+				     "[{destination: {host: echo}}]}]}"),
+	  "spec.servers[0].port: an older gateway serves port 7 already: this one has no effect" },
 	{ "a subset without any rule for the host",
 	  ECHO VS("echo",
 		  "{hosts: [echo], tcp: [{route: [{destination: {host: echo, subset: v9}}]}]}"),

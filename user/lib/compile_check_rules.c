@@ -207,9 +207,37 @@ static void check_tls(struct world *w, const struct object *o, size_t index)
 	}
 }
 
+static bool gateway_exists(const struct world *w, const char *ref, const char *ns)
+{
+	size_t i;
+
+	for (i = 0; i < w->gateways.count; i++)
+		if (gateway_ref_is(ref, ns, w->gateways.items[i]->meta.namespace,
+				   w->gateways.items[i]->meta.name))
+			return true;
+	return false;
+}
+
+static void check_gateways(struct world *w, const struct object *o)
+{
+	const struct strs *refs = &o->vs.gateways;
+	size_t i;
+
+	for (i = 0; i < refs->count; i++)
+		if (strcmp(refs->items[i], "mesh") &&
+		    !gateway_exists(w, refs->items[i], o->meta.namespace))
+			errors_warn(w->errors, o->file,
+				    refs->at && refs->at[i].line ? refs->at[i] : o->pos,
+				    "spec.gateways[%zu]: no gateway \"%s\": the rule has no effect "
+				    "there",
+				    i, refs->items[i]);
+}
+
 void check_virtual_service(struct world *w, const struct object *o)
 {
 	size_t i;
+
+	check_gateways(w, o);
 
 	if (o->vs.http.count)
 		errors_add(w->errors, o->file, spec_pos(o, "http"),

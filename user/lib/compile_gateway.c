@@ -86,7 +86,7 @@ static int write_cluster_ips(struct world *w, const struct called *to, const str
 		return 0;
 	sp = host_port(h, to->port);
 	members = sp ? sport_members(w, sp, to->family) : NULL;
-	if (!members || members->count)
+	if (!members || members->count || sp->at_gateway[to->family])
 		return 0;
 	origin = (struct service_origin){ .namespace = service->meta.namespace,
 					  .name = service->meta.name,
@@ -146,6 +146,19 @@ static int write_server(struct world *w, struct node_ports *ports, const struct 
 	return r ? r : write_service_ports(w, ports, to, &value, plan);
 }
 
+/* Which of two Gateways gets a port was decided by age; the other one's rules shall not vanish
+ * silently. */
+static void warn_taken(struct world *w, const struct called *to, const struct gw_server *server)
+{
+	const struct object *o = to->gateway;
+
+	if (to->family == FAMILY_V4)
+		errors_warn(w->errors, o->file, server->pos.line ? server->pos : o->pos,
+			    "spec.servers[%zu].port: an older gateway serves port %u already: this "
+			    "one has no effect",
+			    (size_t)(server - o->gateway.servers.items), to->port);
+}
+
 static int compile_server(struct world *w, struct node_ports *ports, const struct object *gw,
 			  const struct gw_server *server)
 {
@@ -159,10 +172,12 @@ static int compile_server(struct world *w, struct node_ports *ports, const struc
 				     .client = gw->meta.namespace };
 		_cleanup_(plan_free) struct plan plan = { 0 };
 
-		if (ports->taken[family][server->port])
-			continue;
 		r = plan_gateway(w, &to, server, &plan);
-		if (!r && plan.rules.count)
+		if (r || !plan.rules.count)
+			continue;
+		if (ports->taken[family][server->port])
+			warn_taken(w, &to, server);
+		else
 			r = write_server(w, ports, &to, &plan);
 	}
 	return r;

@@ -190,7 +190,7 @@ static int ask(const struct tables *t, const struct explain_client *client, expl
 					  .ns = client->ns,
 					  .labels = client->labels };
 
-	if (decide && client->pod)
+	if (decide && (client->pod || !client->namespace))
 		return decide(arg, &a->question, &a->verdict);
 	decide_tables(t, &context, &a->question, &a->verdict);
 	return 0;

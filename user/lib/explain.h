@@ -64,11 +64,11 @@ typedef int (*explain_decide)(void *arg, const struct question *q, struct verdic
 
 /*
  * Answers `q`. The tables must be those of the generation that `decide` asks; NULL asks
- * decide_tables(). A client that is no Pod of the tables is always answered by decide_tables(),
- * because the kernel doesn't know it. Returns 0; -ENOENT when there is no such pod or gateway,
- * -EINVAL when the query makes no sense (`errors` says so); -ENOMEM; or what `decide` returned,
- * -ESTALE if that was about other tables. Zero-initialise `out` and free it with explain_done(),
- * whatever is returned.
+ * decide_tables(). A client in the mesh that is no Pod of the tables is always answered by
+ * decide_tables(), because the kernel doesn't know it. Returns 0; -ENOENT when there is no such pod
+ * or gateway, -EINVAL when the query makes no sense (`errors` says so); -ENOMEM; or what `decide`
+ * returned, -ESTALE if that was about other tables. Zero-initialise `out` and free it with
+ * explain_done(), whatever is returned.
  */
 int explain(const struct tables *t, const struct objects *objects, const struct explain_query *q,
 	    explain_decide decide, void *arg, struct explain_answer *out, struct errors *errors);

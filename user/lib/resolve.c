@@ -195,7 +195,7 @@ static int add_ports(struct world *w, struct host *h)
 	for (i = 0; i < s->ports.count; i++) {
 		const struct service_port *p = &s->ports.items[i];
 
-		if (p->protocol && strcmp(p->protocol, "TCP"))
+		if ((p->protocol && strcmp(p->protocol, "TCP")) || host_port(h, p->port))
 			continue;
 		h->ports[h->port_count++] =
 			(struct sport){ .host = h, .port = p, .protocol = port_protocol(p) };
