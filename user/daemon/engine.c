@@ -212,9 +212,17 @@ static void compact(struct engine *e)
 		log_err(r, "compact the stored rules");
 }
 
+/* Tells both the log and whoever asked for the change. */
+static int failed(struct errors *errors, int r, const char *what)
+{
+	errors_add(errors, "weftd", (struct pos){ 0 }, "%s: %s", what, strerror(-r));
+	return log_err(r, "%s", what);
+}
+
 /* Publishes what has been stored and makes it the engine's own; else takes it back. Takes over
  * `tables`. */
-static int put_into_force(struct engine *e, struct stage *st, struct tables *tables)
+static int put_into_force(struct engine *e, struct stage *st, struct tables *tables,
+			  struct errors *errors)
 {
 	int r = kernel_publish(e->kernel, tables);
 
@@ -222,7 +230,7 @@ static int put_into_force(struct engine *e, struct stage *st, struct tables *tab
 		tables_free(tables);
 		if (store_undo(e->store))
 			log_warning("rules that could not be published are still stored");
-		return log_err(r, "publish the rules");
+		return failed(errors, r, "the rules could not be put into the kernel");
 	}
 	/* The tables point into the objects that go. */
 	if (e->tables)
@@ -248,12 +256,12 @@ static int commit(struct engine *e, struct stage *st, json_t *record,
 	r = store_append(e->store, record, files, count, stored);
 	if (r) {
 		tables_free(tables);
-		return log_err(r, "store the rules");
+		return failed(errors, r, "the rules could not be stored");
 	}
 	kept = now_ms();
 	if (first)
 		settle(st, stored, first, count);
-	r = put_into_force(e, st, tables);
+	r = put_into_force(e, st, tables, errors);
 	for (size_t i = 0; i < count; i++)
 		store_file_unref(e->store, stored[i]);
 	if (r)

@@ -58,7 +58,11 @@ int handle_apply(struct weftd *d, const struct request *request, struct reply *r
 
 	if (r)
 		return r;
-	return finish(d, engine_apply(d->engine, files, count, &report), &report, reply);
+	r = engine_apply(d->engine, files, count, &report);
+	if (!r && !report.changes && !report.skipped.count)
+		errors_add(&report.errors, "apply", (struct pos){ 0 },
+			   "no objects in what was given");
+	return finish(d, r ? r : errors_fatal(&report.errors) ? -EINVAL : 0, &report, reply);
 }
 
 int handle_delete(struct weftd *d, const struct request *request, struct reply *reply)

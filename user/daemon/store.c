@@ -161,8 +161,10 @@ int store_open(const char *dir, struct store **out)
 		return log_err(-errno, "open %s", dir);
 	unlinkat(s->dir, JOURNAL_NEW, 0);
 	r = open_journal(s);
-	if (r == -EBADMSG)
-		return log_err(r, "%s/" JOURNAL " is not a journal of this version of weft", dir);
+	if (r == -EBADMSG) {
+		log_err(0, "%s/" JOURNAL " is not a journal of this version of weft", dir);
+		return r;
+	}
 	if (r)
 		return log_err(r, "open %s/" JOURNAL, dir);
 	*out = TAKE_PTR(s);
