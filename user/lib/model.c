@@ -128,7 +128,7 @@ static const char *name_of(const struct node *node)
 static int skip(struct reader *r, const struct node *node, const char *kind)
 {
 	if (r->skipped)
-		errors_warn(r->skipped, r->name, node_pos(node),
+		errors_add(r->skipped, r->name, node_pos(node),
 			    "skipped: %.64s \"%.64s\" is not a kind that weft reads", kind,
 			    name_of(node));
 	return 0;

@@ -1,0 +1,245 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* What of a cluster's own objects arrives in the model. */
+#include <criterion/criterion.h>
+#include <errno.h>
+#include <string.h>
+
+#include "test_rules_util.h"
+
+#define SERVICE "apiVersion: v1\nkind: Service\nmetadata: {name: a}\n"
+#define POD "apiVersion: v1\nkind: Pod\nmetadata: {name: a}\nspec: {containers: []}\n"
+#define SLICE                                                    \
+	"apiVersion: discovery.k8s.io/v1\nkind: EndpointSlice\n" \
+	"metadata: {name: a-x, labels: {kubernetes.io/service-name: a}}\n"
+
+Test(model_kubernetes, a_service_keeps_ports_and_addresses)
+{
+	_cleanup_parsed_ struct parsed p = { 0 };
+	const struct object *o = parsed_object(
+		&p, SERVICE "spec:\n"
+			    "  clusterIP: 10.0.0.1\n"
+			    "  clusterIPs: [10.0.0.1, 'fd00::1']\n"
+			    "  selector: {app: echo}\n"
+			    "  ports:\n"
+			    "  - {name: tcp, port: 9000, targetPort: echo}\n"
+			    "  - {name: dns, port: 53, protocol: UDP, targetPort: 5353}\n");
+	const struct service_spec *s = &o->service;
+
+	cr_expect_eq(o->kind, KIND_SERVICE);
+	cr_expect_str_eq(o->meta.namespace, "default");
+	cr_expect_str_eq(s->type, "ClusterIP");
+	cr_assert_eq(s->cluster_ips.count, 2);
+	cr_expect_str_eq(s->cluster_ips.items[1], "fd00::1");
+	cr_expect_eq(s->cluster_ips.at[1].line, 6);
+	cr_assert_eq(s->ports.count, 2);
+	cr_expect_eq(s->ports.items[0].port, 9000);
+	cr_expect_str_eq(s->ports.items[0].target_name, "echo");
+	cr_expect_str_eq(s->ports.items[0].protocol, "TCP");
+	cr_expect_eq(s->ports.items[0].pos.line, 9);
+	cr_expect_eq(s->ports.items[1].target_port, 5353);
+	cr_expect_null(s->ports.items[1].target_name);
+	cr_expect_str_eq(s->selector.items[0].value, "echo");
+	cr_expect_eq(s->affinity_s, 10800);
+}
+
+Test(model_kubernetes, session_affinity_has_its_timeout)
+{
+	_cleanup_parsed_ struct parsed p = { 0 };
+	const struct object *o = parsed_object(
+		&p, SERVICE "spec:\n"
+			    "  clusterIP: None\n"
+			    "  publishNotReadyAddresses: true\n"
+			    "  sessionAffinity: ClientIP\n"
+			    "  sessionAffinityConfig: {clientIP: {timeoutSeconds: 60}}\n");
+
+	cr_expect_str_eq(o->service.session_affinity, "ClientIP");
+	cr_expect_eq(o->service.affinity_s, 60);
+	cr_expect_str_eq(o->service.cluster_ips.items[0], "None");
+	cr_expect(o->service.publish_not_ready);
+}
+
+Test(model_kubernetes, a_pod_is_ready_when_kubernetes_says_so)
+{
+	static const struct {
+		const char *status;
+		bool ready;
+	} rows[] = {
+		{ "", true },
+		{ "status: {}\n", true },
+		{ "status: {phase: Running}\n", true },
+		{ "status: {phase: Pending}\n", false },
+		{ "status: {phase: Running, conditions: [{type: Ready, status: 'True'}]}\n", true },
+		{ "status: {phase: Running, conditions: [{type: Ready, status: 'False'}]}\n",
+		  false },
+		{ "status: {phase: Running, conditions: [{type: Initialized, status: 'True'}]}\n",
+		  false },
+	};
+
+	for (size_t i = 0; i < sizeof(rows) / sizeof(*rows); i++) {
+		_cleanup_parsed_ struct parsed p = { 0 };
+		_cleanup_free_ char *yaml = NULL;
+
+		cr_assert(asprintf(&yaml, "%s%s", POD, rows[i].status) > 0);
+		cr_expect_eq(parsed_object(&p, yaml)->pod.ready, rows[i].ready, "%s",
+			     rows[i].status);
+	}
+}
+
+Test(model_kubernetes, a_pod_has_the_ports_of_all_its_containers)
+{
+	_cleanup_parsed_ struct parsed p = { 0 };
+	const struct object *o = parsed_object(
+		&p,
+		"apiVersion: v1\nkind: Pod\n"
+		"metadata: {name: a, namespace: b, deletionTimestamp: '2024-01-01T00:00:00Z'}\n"
+		"spec:\n"
+		"  hostNetwork: true\n"
+		"  containers:\n"
+		"  - {name: x, ports: [{containerPort: 1, name: one}], env: [{name: A}]}\n"
+		"  - {name: y, ports: [{containerPort: 2, protocol: UDP}, {containerPort: 3}]}\n"
+		"status: {podIP: 10.0.0.9, podIPs: [{ip: 10.0.0.9}, {ip: 'fd00::9'}]}\n");
+
+	cr_assert_eq(o->pod.ports.count, 3);
+	cr_expect_str_eq(o->pod.ports.items[0].name, "one");
+	cr_expect_str_eq(o->pod.ports.items[1].protocol, "UDP");
+	cr_expect_eq(o->pod.ports.items[2].port, 3);
+	cr_assert_eq(o->pod.ips.count, 2);
+	cr_expect_str_eq(o->pod.ips.items[1], "fd00::9");
+	cr_expect(o->pod.deleting);
+	cr_expect(o->pod.host_network);
+	cr_expect_str_eq(o->meta.namespace, "b");
+}
+
+Test(model_kubernetes, what_an_endpointslice_leaves_out_is_kubernetes_default)
+{
+	static const struct {
+		const char *conditions;
+		bool ready, serving, terminating;
+	} rows[] = {
+		{ "", true, true, false },
+		{ ", conditions: {}", true, true, false },
+		{ ", conditions: {ready: false}", false, false, false },
+		{ ", conditions: {ready: false, serving: true, terminating: true}", false, true,
+		  true },
+		{ ", conditions: {ready: null}", true, true, false },
+	};
+
+	for (size_t i = 0; i < sizeof(rows) / sizeof(*rows); i++) {
+		_cleanup_parsed_ struct parsed p = { 0 };
+		_cleanup_free_ char *yaml = NULL;
+		const struct endpoint_address *a;
+		const struct object *o;
+
+		cr_assert(asprintf(&yaml,
+				   SLICE
+				   "addressType: IPv4\nendpoints:\n- {addresses: [10.0.0.1]%s}\n"
+				   "ports: [{name: tcp, port: 9000}]\n",
+				   rows[i].conditions) > 0);
+		o = parsed_object(&p, yaml);
+		cr_expect_str_eq(o->endpoints.service, "a");
+		cr_assert_eq(o->endpoints.sets.count, 1);
+		cr_expect_eq(o->endpoints.sets.items[0].ports.items[0].port, 9000);
+		a = &o->endpoints.sets.items[0].addresses.items[0];
+		cr_expect_eq(a->ready, rows[i].ready, "%s", rows[i].conditions);
+		cr_expect_eq(a->serving, rows[i].serving, "%s", rows[i].conditions);
+		cr_expect_eq(a->terminating, rows[i].terminating, "%s", rows[i].conditions);
+	}
+}
+
+Test(model_kubernetes, names_in_an_endpointslice_are_no_addresses)
+{
+	_cleanup_parsed_ struct parsed p = { 0 };
+	const struct object *o = parsed_object(
+		&p, SLICE "addressType: FQDN\nendpoints:\n- addresses: [a.example.com]\n");
+
+	cr_expect_eq(o->endpoints.sets.items[0].addresses.items[0].ips.count, 0);
+}
+
+Test(model_kubernetes, endpoints_know_who_is_not_ready)
+{
+	_cleanup_parsed_ struct parsed p = { 0 };
+	const struct object *o =
+		parsed_object(&p, "apiVersion: v1\nkind: Endpoints\nmetadata: {name: a}\n"
+				  "subsets:\n"
+				  "- addresses: [{ip: 10.0.0.1, targetRef: {kind: Pod, name: p}}]\n"
+				  "  notReadyAddresses: [{ip: 10.0.0.2}]\n"
+				  "  ports: [{port: 80}]\n"
+				  "- addresses: [{ip: 10.0.0.3}]\n");
+	const struct endpoint_set *set = o->endpoints.sets.items;
+
+	cr_expect_str_eq(o->endpoints.service, "a");
+	cr_assert_eq(o->endpoints.sets.count, 2);
+	cr_assert_eq(set->addresses.count, 2);
+	cr_expect(set->addresses.items[0].ready);
+	cr_expect_str_eq(set->addresses.items[0].target_name, "p");
+	cr_expect_not(set->addresses.items[1].ready);
+	cr_expect_str_eq(set->addresses.items[1].ips.items[0], "10.0.0.2");
+}
+
+Test(model_kubernetes, unknown_kinds_and_lists_of_anything)
+{
+	_cleanup_parsed_ struct parsed p = { 0 };
+
+	parsed_text(&p,
+		    "apiVersion: v1\nkind: ServiceList\nitems:\n"
+		    "- {apiVersion: v1, kind: Service, metadata: {name: a}, spec: {}}\n"
+		    "- {apiVersion: apps/v1, kind: Deployment, metadata: {name: d}}\n"
+		    "- {apiVersion: serving.knative.dev/v1, kind: Service, metadata: {name: k}}\n"
+		    "---\n"
+		    "apiVersion: gateway.networking.k8s.io/v1\nkind: Gateway\nmetadata: {name: g}\n"
+		    "---\n"
+		    "apiVersion: v1\nkind: Namespace\nmetadata: {name: n}\n");
+	cr_expect_eq(p.r, 0);
+	cr_assert_eq(p.objects.count, 2);
+	cr_expect_eq(p.objects.items[1]->kind, KIND_NAMESPACE);
+	cr_expect_null(p.objects.items[1]->meta.namespace);
+	cr_assert_eq(p.skipped.count, 3);
+	cr_expect_str_eq(p.skipped.items[0].text,
+			 "t.yaml:5:3: skipped: Deployment \"d\" is not a kind that weft reads");
+	cr_expect_str_eq(p.skipped.items[2].text,
+			 "t.yaml:8:1: skipped: Gateway \"g\" is not a kind that weft reads");
+}
+
+Test(model_kubernetes, objects_outlive_the_list_they_came_in)
+{
+	_cleanup_parsed_ struct parsed p = { 0 };
+	struct object *kept;
+
+	parsed_text(&p, "apiVersion: v1\nkind: List\nitems:\n"
+			"- {apiVersion: v1, kind: Service, metadata: {name: a}, spec: {}}\n"
+			"- {apiVersion: v1, kind: Service, metadata: {name: b}, spec: {}}\n");
+	cr_assert_eq(p.objects.count, 2);
+	kept = p.objects.items[1];
+	p.objects.count = 1;
+	objects_free(&p.objects);
+	cr_expect_str_eq(kept->meta.name, "b");
+	object_free(kept);
+}
+
+Test(model_kubernetes, kinds_are_named_as_kubectl_names_them)
+{
+	static const struct {
+		const char *word;
+		int kind;
+	} rows[] = {
+		{ "VirtualService", KIND_VIRTUAL_SERVICE },
+		{ "vs", KIND_VIRTUAL_SERVICE },
+		{ "virtualservices", KIND_VIRTUAL_SERVICE },
+		{ "dr", KIND_DESTINATION_RULE },
+		{ "gw", KIND_GATEWAY },
+		{ "svc", KIND_SERVICE },
+		{ "services", KIND_SERVICE },
+		{ "po", KIND_POD },
+		{ "ep", KIND_ENDPOINTS },
+		{ "endpointslices", KIND_ENDPOINT_SLICE },
+		{ "ns", KIND_NAMESPACE },
+		{ "se", KIND_SERVICE_ENTRY },
+		{ "deployment", -1 },
+		{ "", -1 },
+	};
+
+	for (size_t i = 0; i < sizeof(rows) / sizeof(*rows); i++)
+		cr_expect_eq(kind_parse(rows[i].word), rows[i].kind, "%s", rows[i].word);
+	for (int kind = 0; kind < KIND_MAX; kind++)
+		cr_expect_eq(kind_parse(kind_name((enum kind)kind)), kind);
+}
