@@ -7,6 +7,7 @@
 #include "engine.h"
 #include "engine_load.h"
 #include "engine_stage.h"
+#include "engine_warnings.h"
 #include "json_io.h"
 #include "log.h"
 
@@ -16,6 +17,7 @@ struct engine {
 	struct registry *registry;
 	struct known_set known;
 	struct tables *tables;
+	json_t *warned; /* warnings_set() of the compilation in force */
 };
 
 /* The files of one change, parsed. */
@@ -67,6 +69,7 @@ void engine_free(struct engine *e)
 	}
 	known_free(&e->known);
 	registry_free(e->registry);
+	json_decref(e->warned);
 	free(e);
 }
 
@@ -118,6 +121,7 @@ int engine_start(struct engine *e)
 		r = compile_set(e, &e->known, &e->tables, &errors);
 	for (size_t i = 0; i < errors.count; i++)
 		log_warning("%s", errors.items[i].text);
+	e->warned = warnings_set(&errors);
 	if (r)
 		return log_err(r, "load the stored rules");
 	if (!e->known.count && !kernel_generation(e->kernel))
@@ -246,10 +250,13 @@ static int commit(struct engine *e, struct stage *st, json_t *record,
 		  struct errors *errors)
 {
 	_cleanup_free_ struct store_file **stored = calloc(count + 1, sizeof(struct store_file *));
+	_cleanup_(json_decrefp) json_t *warned = NULL;
 	struct tables *tables = NULL;
 	double start = now_ms(), compiled, kept;
 	int r = stored && record ? compile_set(e, &st->set, &tables, errors) : -ENOMEM;
 
+	warned = warnings_set(errors);
+	warnings_filter(errors, e->warned, files, count);
 	if (r)
 		return r;
 	compiled = now_ms();
@@ -266,6 +273,8 @@ static int commit(struct engine *e, struct stage *st, json_t *record,
 		store_file_unref(e->store, stored[i]);
 	if (r)
 		return r;
+	json_decref(e->warned);
+	e->warned = TAKE_PTR(warned);
 	log_debug("%zu objects: compiled in %.1f ms, stored in %.1f ms, published in %.1f ms",
 		  e->known.count, compiled - start, kept - compiled, now_ms() - kept);
 	compact(e);
