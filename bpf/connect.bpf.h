@@ -51,9 +51,10 @@ static __always_inline void way_to_pod(struct way *w, __u32 ifindex, const struc
 	__builtin_memcpy(w->smac, pod->host_mac, 6);
 }
 
-static __always_inline int way_by_fib(struct __sk_buff *skb, const struct packet *p, struct scratch *s)
+static __always_inline int way_by_fib(struct __sk_buff *skb, const struct packet *p,
+				      struct scratch *s)
 {
-	struct bpf_fib_lookup fib = {.ifindex = skb->ifindex, .l4_protocol = IPPROTO_TCP};
+	struct bpf_fib_lookup fib = { .ifindex = skb->ifindex, .l4_protocol = IPPROTO_TCP };
 	long r;
 
 	if (p->ip4) {
@@ -74,11 +75,11 @@ static __always_inline int way_by_fib(struct __sk_buff *skb, const struct packet
 }
 
 /*
- * Fills in s->way and s->to, the packet's addresses as the endpoint shall see them. `netns_id` becomes that of an
- * endpoint on this node.
+ * Fills in s->way and s->to, the packet's addresses as the endpoint shall see them. `netns_id`
+ * becomes that of an endpoint on this node.
  */
-static __always_inline enum reason find_way(struct __sk_buff *skb, const struct packet *p, struct scratch *s,
-					    int from_pod, __u32 *netns_id)
+static __always_inline enum reason find_way(struct __sk_buff *skb, const struct packet *p,
+					    struct scratch *s, int from_pod, __u32 *netns_id)
 {
 	__u32 *ifindex = bpf_map_lookup_elem(&pod_addrs, &s->verdict.addr);
 	struct pod *pod = ifindex ? bpf_map_lookup_elem(&pods, ifindex) : NULL;
@@ -109,8 +110,8 @@ static __always_inline enum reason find_way(struct __sk_buff *skb, const struct 
 	return REASON_NONE;
 }
 
-static __always_inline struct bpf_sock *find_socket(struct __sk_buff *skb, int ip4, const struct tuple *to,
-						    __u32 netns_id)
+static __always_inline struct bpf_sock *find_socket(struct __sk_buff *skb, int ip4,
+						    const struct tuple *to, __u32 netns_id)
 {
 	struct bpf_sock_tuple t = {};
 
@@ -129,10 +130,12 @@ static __always_inline struct bpf_sock *find_socket(struct __sk_buff *skb, int i
 }
 
 /*
- * Whether the endpoint has a connection with these addresses already that is not ours: one made past us, or before weft
- * started. A listener is what we look for, and TIME_WAIT accepts a newer connection (RFC 6191).
+ * Whether the endpoint has a connection with these addresses already that is not ours: one made
+ * past us, or before weft started. A listener is what we look for, and TIME_WAIT accepts a newer
+ * connection (RFC 6191).
  */
-static __always_inline int in_use(struct __sk_buff *skb, int ip4, const struct tuple *to, __u32 netns_id)
+static __always_inline int in_use(struct __sk_buff *skb, int ip4, const struct tuple *to,
+				  __u32 netns_id)
 {
 	struct bpf_sock *sk;
 	__u32 state;
@@ -148,11 +151,12 @@ static __always_inline int in_use(struct __sk_buff *skb, int ip4, const struct t
 }
 
 /*
- * Inserts s->conn as the reply entry, whose key must be free: two services may lead the same client port to the same
- * endpoint, so another source port may have to do. On success s->to and s->reply are final.
+ * Inserts s->conn as the reply entry, whose key must be free: two services may lead the same client
+ * port to the same endpoint, so another source port may have to do. On success s->to and s->reply
+ * are final.
  */
-static __always_inline enum reason claim_port(struct __sk_buff *skb, const struct packet *p, struct scratch *s,
-					      __u32 netns_id)
+static __always_inline enum reason claim_port(struct __sk_buff *skb, const struct packet *p,
+					      struct scratch *s, __u32 netns_id)
 {
 	long r;
 	int i;
@@ -172,7 +176,8 @@ static __always_inline enum reason claim_port(struct __sk_buff *skb, const struc
 	return REASON_NO_PORT;
 }
 
-static __always_inline void fill_reply(struct __sk_buff *skb, const struct packet *p, struct scratch *s, int from_pod)
+static __always_inline void fill_reply(struct __sk_buff *skb, const struct packet *p,
+				       struct scratch *s, int from_pod)
 {
 	struct conn *c = &s->conn;
 
@@ -211,8 +216,8 @@ static __always_inline void fill_forward(const struct packet *p, struct scratch 
 }
 
 /* Both entries, or none. The reservation has been taken and stays the caller's when this fails. */
-static __always_inline enum reason insert_entries(struct __sk_buff *skb, const struct packet *p, struct scratch *s,
-						  int from_pod, __u32 netns_id)
+static __always_inline enum reason insert_entries(struct __sk_buff *skb, const struct packet *p,
+						  struct scratch *s, int from_pod, __u32 netns_id)
 {
 	enum reason reason;
 
@@ -229,7 +234,7 @@ static __always_inline enum reason insert_entries(struct __sk_buff *skb, const s
 
 static __always_inline void count_connection(const struct scratch *s, struct cluster_stat *c)
 {
-	struct dest_key key = {.route = s->verdict.route, .cluster = s->verdict.cluster};
+	struct dest_key key = { .route = s->verdict.route, .cluster = s->verdict.cluster };
 	struct endpoint_stat *e = endpoint_stat(s->verdict.endpoint);
 	struct dest_stat *d = bpf_map_lookup_elem(&dests, &key);
 
@@ -249,14 +254,14 @@ static __always_inline void remember_affinity(const struct scratch *s)
 		.service = s->verdict.service,
 		.cluster = s->verdict.cluster,
 	};
-	struct affinity value = {.seen = bpf_ktime_get_ns(), .endpoint = s->verdict.endpoint};
+	struct affinity value = { .seen = bpf_ktime_get_ns(), .endpoint = s->verdict.endpoint };
 
 	if (s->verdict.affinity_s)
 		bpf_map_update_elem(&affinity, &key, &value, BPF_ANY);
 }
 
-static __always_inline enum reason take_connection(struct __sk_buff *skb, const struct packet *p, struct scratch *s,
-						   int from_pod, __u32 netns_id)
+static __always_inline enum reason take_connection(struct __sk_buff *skb, const struct packet *p,
+						   struct scratch *s, int from_pod, __u32 netns_id)
 {
 	struct cluster_stat *c = cluster_stat(s->verdict.cluster);
 	enum reason reason;

@@ -10,7 +10,8 @@
 
 enum {
 	RESERVE_TRIES = 64,
-	RESET_WINDOW = 1 << 24, /* how far beyond what was acknowledged a RST may be to be believed */
+	RESET_WINDOW =
+		1 << 24, /* how far beyond what was acknowledged a RST may be to be believed */
 };
 
 /* CLOCK_MONOTONIC in jiffies' resolution: plenty for timeouts and much cheaper per packet. */
@@ -41,7 +42,8 @@ static __always_inline void raise_peak(__u64 *peak, __u64 value)
 	}
 }
 
-/* Takes one of `max` (0: unlimited) connections of a cluster. Never exceeds it, not even for a moment. */
+/* Takes one of `max` (0: unlimited) connections of a cluster. Never exceeds it, not even for a
+ * moment. */
 static __always_inline enum reason reserve(struct cluster_stat *s, __u32 max)
 {
 	int i;
@@ -64,7 +66,8 @@ static __always_inline enum reason reserve(struct cluster_stat *s, __u32 max)
 }
 
 /*
- * Gives the reservation of a forward entry back, once however many CPUs see the connection end. `reply` may be NULL.
+ * Gives the reservation of a forward entry back, once however many CPUs see the connection end.
+ * `reply` may be NULL.
  */
 static __always_inline void release(struct conn *forward, const struct conn *reply)
 {
@@ -114,7 +117,8 @@ static __always_inline void conn_delete(const struct tuple *key, struct conn *fo
 	bpf_map_delete_elem(&conns, key);
 }
 
-/* A RST counts if its receiver would take it: within the window of what that has acknowledged (RFC 5961 3.2). */
+/* A RST counts if its receiver would take it: within the window of what that has acknowledged (RFC
+ * 5961 3.2). */
 static __always_inline int reset_is_plausible(const struct packet *p, const struct conn *other)
 {
 	return !other->started || p->seq - other->ack < RESET_WINDOW;
@@ -133,8 +137,8 @@ enum conn_fate {
 	FATE_DELETE = 1, /* this packet is the last: delete the entries once it is on its way */
 };
 
-static __always_inline enum conn_fate conn_on_reset(const struct packet *p, struct conn *c, struct conn *other,
-						    struct conn *forward)
+static __always_inline enum conn_fate conn_on_reset(const struct packet *p, struct conn *c,
+						    struct conn *other, struct conn *forward)
 {
 	if (!reset_is_plausible(p, other))
 		return FATE_KEEP;
@@ -156,16 +160,18 @@ static __always_inline void conn_on_fin(const struct packet *p, struct conn *c, 
 	release(forward, reply);
 }
 
-/* Both FINs have been acknowledged, the client's ACK being the last: nothing can follow. The last ACK of an endpoint
- * may get lost, so then the entry stays for the client's repeated FIN until the sweep. */
+/* Both FINs have been acknowledged, the client's ACK being the last: nothing can follow. The last
+ * ACK of an endpoint may get lost, so then the entry stays for the client's repeated FIN until the
+ * sweep. */
 static __always_inline int conn_is_over(const struct conn *c, const struct conn *other)
 {
-	return c->dir == DIR_FORWARD && c->fin && other->fin && c->ack == c->fin_ack && other->ack == other->fin_ack;
+	return c->dir == DIR_FORWARD && c->fin && other->fin && c->ack == c->fin_ack &&
+	       other->ack == other->fin_ack;
 }
 
 /*
- * A packet of a known connection. SYN, FIN and RST change its state, as does an ACK once both FINs are out; any other
- * packet touches its own entry only.
+ * A packet of a known connection. SYN, FIN and RST change its state, as does an ACK once both FINs
+ * are out; any other packet touches its own entry only.
  */
 static __always_inline enum conn_fate conn_track(const struct packet *p, struct conn *c)
 {

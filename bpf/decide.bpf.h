@@ -4,22 +4,25 @@
 /*
  * The one decision function: who calls what -> pass, steer or refuse.
  *
- * It reads the tables of one generation (weft/service.h) through these functions, which the includer has declared:
- * maps in BPF (tables.bpf.h), arrays in userspace (user/lib/explain.c). All may answer NULL.
+ * It reads the tables of one generation (weft/service.h) through these functions, which the
+ *includer has declared: maps in BPF (tables.bpf.h), arrays in userspace (user/lib/explain.c). All
+ *may answer NULL.
  *
  *	const struct service *table_service(__u32 generation, const struct service_key *key);
- *	const struct rule *table_rule(__u32 generation, __u32 index);        likewise route, dest, cluster, endpoint
- *	const struct source *table_source(__u32 generation, const struct addr *addr);
+ *	const struct rule *table_rule(__u32 generation, __u32 index);        likewise route, dest,
+ *cluster, endpoint const struct source *table_source(__u32 generation, const struct addr *addr);
  *	int table_selected(__u32 generation, const struct selected_key *key);
  *
  * and what changes from call to call:
  *
- *	__u64 route_turn(__u32 id, int dry);    the route's counter before this pick; taken unless dry
+ *	__u64 route_turn(__u32 id, int dry);    the route's counter before this pick; taken unless
+ *dry
  *	__u64 cluster_turn(__u32 id, int dry);  the same for ROUND_ROBIN
  *	__u64 endpoint_active(__u32 id);
  *	__u32 random_u32(void);
  *	__u32 affinity_endpoint(const struct affinity_key *key, __u32 timeout_s);   0: none
- *	long bpf_loop(__u32 n, void *callback, void *ctx, __u64 flags);   callback(index, ctx), 1 ends the loop
+ *	long bpf_loop(__u32 n, void *callback, void *ctx, __u64 flags);   callback(index, ctx), 1
+ *ends the loop
  */
 #include "weft/conn.h"
 #include "weft/policy.h"
@@ -27,23 +30,25 @@
 #include "weft/verdict.h"
 
 enum {
-	/* 2^32 / golden ratio: successive multiples modulo 2^32 are the Weyl sequence of least discrepancy, so that
-	 * any run of n picks gives a destination its share to within one or two (Knuth, TAOCP 3 6.4). */
+	/* 2^32 / golden ratio: successive multiples modulo 2^32 are the Weyl sequence of least
+	 * discrepancy, so that any run of n picks gives a destination its share to within one or
+	 * two (Knuth, TAOCP 3 6.4). */
 	WEYL_STEP = 0x9e3779b9u,
 };
 
 struct rule_search {
 	const struct question *q;
 	struct source source;
-	__u32 first;  /* index of the service's first rule */
-	__u32 found;  /* index of the rule that holds */
+	__u32 first; /* index of the service's first rule */
+	__u32 found; /* index of the rule that holds */
 	__u32 route;
 	__u8 action;
 	__u8 known; /* source has been looked up */
 	__u8 hit;
 };
 
-/* Sets s->source; a caller that is no known pod stays in namespace 0 with workload 0, which nothing selects. */
+/* Sets s->source; a caller that is no known pod stays in namespace 0 with workload 0, which nothing
+ * selects. */
 static __always_inline void rule_search_source(struct rule_search *s)
 {
 	const struct source *source;
@@ -68,7 +73,8 @@ static long try_rule(__u32 i, void *ctx)
 	if (rule->ns && rule->ns != s->source.ns)
 		return 0;
 	if (rule->selector) {
-		struct selected_key key = {.workload = s->source.workload, .selector = rule->selector};
+		struct selected_key key = { .workload = s->source.workload,
+					    .selector = rule->selector };
 
 		if (!table_selected(s->q->generation, &key))
 			return 0;
@@ -111,7 +117,8 @@ static __always_inline __u32 pick_cluster(__u32 generation, const struct route *
 		.cluster = ~0u,
 	};
 
-	bpf_loop(route->dest_count < ROUTE_MAX_DESTS ? route->dest_count : ROUTE_MAX_DESTS, try_dest, &s, 0);
+	bpf_loop(route->dest_count < ROUTE_MAX_DESTS ? route->dest_count : ROUTE_MAX_DESTS,
+		 try_dest, &s, 0);
 	return s.cluster;
 }
 
@@ -144,7 +151,8 @@ struct endpoint_search {
 	__u32 found;
 };
 
-/* Rendezvous hashing: the endpoint with the highest score wins, so that one that leaves moves only its own clients. */
+/* Rendezvous hashing: the endpoint with the highest score wins, so that one that leaves moves only
+ * its own clients. */
 static long score_endpoint(__u32 i, void *ctx)
 {
 	struct endpoint_search *s = ctx;
@@ -193,7 +201,8 @@ static __always_inline __u32 pick_least_request(__u32 generation, const struct c
 	b = random_u32() % (c->ep_count - 1);
 	if (b >= a)
 		b++;
-	return active_at(generation, c->ep_first + b) < active_at(generation, c->ep_first + a) ? b : a;
+	return active_at(generation, c->ep_first + b) < active_at(generation, c->ep_first + a) ? b
+											       : a;
 }
 
 static __always_inline __u32 loop_bound(__u32 n)
@@ -205,10 +214,12 @@ static __always_inline __u32 loop_bound(__u32 n)
 static __always_inline __u32 pick_endpoint(const struct question *q, const struct service *service,
 					   const struct cluster *c)
 {
-	struct endpoint_search s = {.generation = q->generation, .first = c->ep_first};
+	struct endpoint_search s = { .generation = q->generation, .first = c->ep_first };
 
 	if (service->affinity_s) {
-		struct affinity_key key = {.client = q->client, .service = service->id, .cluster = c->id};
+		struct affinity_key key = { .client = q->client,
+					    .service = service->id,
+					    .cluster = c->id };
 
 		s.wanted = affinity_endpoint(&key, service->affinity_s);
 		if (s.wanted)
@@ -231,9 +242,10 @@ static __always_inline __u32 pick_endpoint(const struct question *q, const struc
 }
 
 /* The entry for the client's namespace where there is one, else that for all. */
-static __always_inline const struct service *find_service(const struct question *q, struct rule_search *s)
+static __always_inline const struct service *find_service(const struct question *q,
+							  struct rule_search *s)
 {
-	struct service_key key = {.addr = q->dst, .port = q->port, .scope = q->scope};
+	struct service_key key = { .addr = q->dst, .port = q->port, .scope = q->scope };
 	const struct service *all = table_service(q->generation, &key), *own;
 
 	if (!all || !(all->flags & SERVICE_PER_NAMESPACE))
@@ -246,7 +258,8 @@ static __always_inline const struct service *find_service(const struct question 
 	return own ? own : all;
 }
 
-static __always_inline int verdict_is(struct verdict *v, enum verdict_action action, enum reason reason)
+static __always_inline int verdict_is(struct verdict *v, enum verdict_action action,
+				      enum reason reason)
 {
 	v->action = action;
 	v->reason = reason;
@@ -254,8 +267,8 @@ static __always_inline int verdict_is(struct verdict *v, enum verdict_action act
 }
 
 /* Fills in the chosen cluster's endpoint and limits. */
-static __always_inline int decide_cluster(const struct question *q, const struct service *service, __u32 index,
-					  struct verdict *v)
+static __always_inline int decide_cluster(const struct question *q, const struct service *service,
+					  __u32 index, struct verdict *v)
 {
 	const struct cluster *c = table_cluster(q->generation, index);
 	const struct endpoint *e;
@@ -282,12 +295,12 @@ static __always_inline int decide_cluster(const struct question *q, const struct
 }
 
 /*
- * Answers `q` in `v`, which the caller has zeroed, and returns v->action. Takes the route's and the cluster's next turn
- * unless q->dry; touches nothing else.
+ * Answers `q` in `v`, which the caller has zeroed, and returns v->action. Takes the route's and the
+ * cluster's next turn unless q->dry; touches nothing else.
  */
 static __always_inline int decide(const struct question *q, struct verdict *v)
 {
-	struct rule_search s = {.q = q};
+	struct rule_search s = { .q = q };
 	const struct service *service;
 	const struct route *route;
 	__u32 rules;

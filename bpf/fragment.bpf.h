@@ -2,8 +2,9 @@
 #ifndef WEFT_FRAGMENT_BPF_H
 #define WEFT_FRAGMENT_BPF_H
 /*
- * Only the first fragment of a packet has the ports. They are remembered for those that follow; one that comes before
- * the first can't be placed, is passed and counted (if it was for us, TCP sends it again).
+ * Only the first fragment of a packet has the ports. They are remembered for those that follow; one
+ * that comes before the first can't be placed, is passed and counted (if it was for us, TCP sends
+ * it again).
  */
 #include "conntrack.bpf.h"
 #include "rewrite.bpf.h"
@@ -18,7 +19,7 @@ static __always_inline void fragment_key(const struct packet *p, struct frag_key
 
 static __always_inline void fragment_remember(const struct packet *p)
 {
-	struct frag ports = {.sport = p->t.sport, .dport = p->t.dport};
+	struct frag ports = { .sport = p->t.sport, .dport = p->t.dport };
 	struct frag_key key;
 
 	fragment_key(p, &key);

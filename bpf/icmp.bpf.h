@@ -2,9 +2,10 @@
 #ifndef WEFT_ICMP_BPF_H
 #define WEFT_ICMP_BPF_H
 /*
- * ICMP errors about a steered connection. An error quotes the packet that caused it as the reporter saw it, that is,
- * translated; its receiver knows only the untranslated one. So the error is turned back like a reply: the quoted
- * addresses, and its own where they are those of the connection's far end (RFC 5508 4.2 for TCP).
+ * ICMP errors about a steered connection. An error quotes the packet that caused it as the reporter
+ * saw it, that is, translated; its receiver knows only the untranslated one. So the error is turned
+ * back like a reply: the quoted addresses, and its own where they are those of the connection's far
+ * end (RFC 5508 4.2 for TCP).
  */
 #include "conntrack.bpf.h"
 #include "rewrite.bpf.h"
@@ -30,11 +31,13 @@ struct quote {
 static __always_inline int icmp_is_error(const struct packet *p, __u8 type)
 {
 	if (p->ip4)
-		return type == ICMP4_UNREACHABLE || type == ICMP4_TIME_EXCEEDED || type == ICMP4_PARAMETER_PROBLEM;
+		return type == ICMP4_UNREACHABLE || type == ICMP4_TIME_EXCEEDED ||
+		       type == ICMP4_PARAMETER_PROBLEM;
 	return type >= ICMP6_UNREACHABLE && type <= ICMP6_PARAMETER_PROBLEM;
 }
 
-static __always_inline int quote_parse(struct __sk_buff *skb, const struct packet *p, struct quote *q)
+static __always_inline int quote_parse(struct __sk_buff *skb, const struct packet *p,
+				       struct quote *q)
 {
 	__be16 ports[2];
 
@@ -65,37 +68,40 @@ static __always_inline int quote_parse(struct __sk_buff *skb, const struct packe
 }
 
 /* The quoted ports: part of what the ICMP checksum covers. */
-static __always_inline int quote_store_ports(struct __sk_buff *skb, const struct packet *p, const struct quote *q,
-					     const struct tuple *to)
+static __always_inline int quote_store_ports(struct __sk_buff *skb, const struct packet *p,
+					     const struct quote *q, const struct tuple *to)
 {
-	__be16 old[2] = {bpf_htons(q->p.t.sport), bpf_htons(q->p.t.dport)};
-	__be16 new[2] = {bpf_htons(to->sport), bpf_htons(to->dport)};
+	__be16 old[2] = { bpf_htons(q->p.t.sport), bpf_htons(q->p.t.dport) };
+	__be16 new[2] = { bpf_htons(to->sport), bpf_htons(to->dport) };
 	__be32 from, with;
 
 	__builtin_memcpy(&from, old, 4);
 	__builtin_memcpy(&with, new, 4);
-	return bpf_l4_csum_replace(skb, p->l4 + ICMP_CHECK, from, with, 4) ?:
-	       bpf_skb_store_bytes(skb, q->p.l4, new, sizeof(new), 0);
+	return bpf_l4_csum_replace(skb, p->l4 + ICMP_CHECK, from, with, 4)
+		       ?: bpf_skb_store_bytes(skb, q->p.l4, new, sizeof(new), 0);
 }
 
-/* The quoted addresses. IPv4's quoted header checksum takes up the change, so that ICMP's own doesn't see it. */
-static __always_inline int quote_store_addrs(struct __sk_buff *skb, const struct packet *p, const struct quote *q,
-					     const struct tuple *to)
+/* The quoted addresses. IPv4's quoted header checksum takes up the change, so that ICMP's own
+ * doesn't see it. */
+static __always_inline int quote_store_addrs(struct __sk_buff *skb, const struct packet *p,
+					     const struct quote *q, const struct tuple *to)
 {
 	__s64 diff = addrs_diff(&q->p, to);
 
 	if (p->ip4) {
-		__be32 new[2] = {addr_ip4(&to->src), addr_ip4(&to->dst)};
+		__be32 new[2] = { addr_ip4(&to->src), addr_ip4(&to->dst) };
 
-		return bpf_l3_csum_replace(skb, q->ip + QUOTE_IP4_CHECK, 0, diff, 0) ?:
-		       bpf_skb_store_bytes(skb, q->ip + QUOTE_IP4_ADDRS, new, sizeof(new), 0);
+		return bpf_l3_csum_replace(skb, q->ip + QUOTE_IP4_CHECK, 0, diff, 0)
+			       ?: bpf_skb_store_bytes(skb, q->ip + QUOTE_IP4_ADDRS, new,
+						      sizeof(new), 0);
 	}
-	return bpf_l4_csum_replace(skb, p->l4 + ICMP_CHECK, 0, diff, 0) ?:
-	       bpf_skb_store_bytes(skb, q->ip + QUOTE_IP6_ADDRS, &to->src, 32, 0);
+	return bpf_l4_csum_replace(skb, p->l4 + ICMP_CHECK, 0, diff, 0)
+		       ?: bpf_skb_store_bytes(skb, q->ip + QUOTE_IP6_ADDRS, &to->src, 32, 0);
 }
 
 /* The error's own addresses; only ICMPv6 has them in its checksum. */
-static __always_inline int icmp_store_addrs(struct __sk_buff *skb, const struct packet *p, const struct tuple *to)
+static __always_inline int icmp_store_addrs(struct __sk_buff *skb, const struct packet *p,
+					    const struct tuple *to)
 {
 	__s64 diff = addrs_diff(p, to);
 
@@ -112,7 +118,8 @@ static __noinline int steer_icmp(struct __sk_buff *skb, struct packet *p)
 	struct way way;
 	__u8 type;
 
-	if (bpf_skb_load_bytes(skb, p->l4, &type, 1) || !icmp_is_error(p, type) || !quote_parse(skb, p, &q))
+	if (bpf_skb_load_bytes(skb, p->l4, &type, 1) || !icmp_is_error(p, type) ||
+	    !quote_parse(skb, p, &q))
 		return TC_ACT_UNSPEC;
 	tuple_reverse(&key, &q.p.t);
 	c = bpf_map_lookup_elem(&conns, &key);

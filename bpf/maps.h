@@ -2,8 +2,8 @@
 #ifndef WEFT_MAPS_H
 #define WEFT_MAPS_H
 /*
- * Every map. All are pinned by name in the bpffs directory, so that they outlive weftd. Sizes marked * are set
- * by weftd before load.
+ * Every map. All are pinned by name in the bpffs directory, so that they outlive weftd. Sizes
+ * marked * are set by weftd before load.
  */
 #include "weft/conn.h"
 #include "weft/event.h"
@@ -13,7 +13,8 @@
 
 /* ---- live state ---- */
 
-/* The generation in force; 0 before the first publish, when everything is passed. Written by weftd only. */
+/* The generation in force; 0 before the first publish, when everything is passed. Written by weftd
+ * only. */
 struct {
 	__uint(type, BPF_MAP_TYPE_ARRAY);
 	__uint(max_entries, 1);
@@ -102,7 +103,8 @@ struct {
 	__uint(pinning, LIBBPF_PIN_BY_NAME);
 } nics SEC(".maps");
 
-/* Addresses whose Pod was deleted: the next sweep ends their connections. Written and emptied by weftd. */
+/* Addresses whose Pod was deleted: the next sweep ends their connections. Written and emptied by
+ * weftd. */
 struct {
 	__uint(type, BPF_MAP_TYPE_HASH);
 	__uint(map_flags, BPF_F_NO_PREALLOC);
@@ -164,7 +166,8 @@ struct {
 	__uint(pinning, LIBBPF_PIN_BY_NAME);
 } reasons SEC(".maps");
 
-/* clang describes a type that only an inner map names by its name alone; this makes it describe all of it. */
+/* clang describes a type that only an inner map names by its name alone; this makes it describe all
+ * of it. */
 struct table_types {
 	struct service_key service_key;
 	struct service service;
@@ -186,12 +189,13 @@ struct {
 	__uint(max_entries, GENERATION_SLOTS);
 	__type(key, __u32);
 	__uint(pinning, LIBBPF_PIN_BY_NAME);
-	__array(values, struct {
-		__uint(type, BPF_MAP_TYPE_HASH);
-		__uint(max_entries, 1);
-		__type(key, struct service_key);
-		__type(value, struct service);
-	});
+	__array(
+		values, struct {
+			__uint(type, BPF_MAP_TYPE_HASH);
+			__uint(max_entries, 1);
+			__type(key, struct service_key);
+			__type(value, struct service);
+		});
 } gen_services SEC(".maps");
 
 struct {
@@ -199,13 +203,14 @@ struct {
 	__uint(max_entries, GENERATION_SLOTS);
 	__type(key, __u32);
 	__uint(pinning, LIBBPF_PIN_BY_NAME);
-	__array(values, struct {
-		__uint(type, BPF_MAP_TYPE_ARRAY);
-		__uint(map_flags, BPF_F_INNER_MAP);
-		__uint(max_entries, 1);
-		__type(key, __u32);
-		__type(value, struct rule);
-	});
+	__array(
+		values, struct {
+			__uint(type, BPF_MAP_TYPE_ARRAY);
+			__uint(map_flags, BPF_F_INNER_MAP);
+			__uint(max_entries, 1);
+			__type(key, __u32);
+			__type(value, struct rule);
+		});
 } gen_rules SEC(".maps");
 
 struct {
@@ -213,13 +218,14 @@ struct {
 	__uint(max_entries, GENERATION_SLOTS);
 	__type(key, __u32);
 	__uint(pinning, LIBBPF_PIN_BY_NAME);
-	__array(values, struct {
-		__uint(type, BPF_MAP_TYPE_ARRAY);
-		__uint(map_flags, BPF_F_INNER_MAP);
-		__uint(max_entries, 1);
-		__type(key, __u32);
-		__type(value, struct route);
-	});
+	__array(
+		values, struct {
+			__uint(type, BPF_MAP_TYPE_ARRAY);
+			__uint(map_flags, BPF_F_INNER_MAP);
+			__uint(max_entries, 1);
+			__type(key, __u32);
+			__type(value, struct route);
+		});
 } gen_routes SEC(".maps");
 
 struct {
@@ -227,13 +233,14 @@ struct {
 	__uint(max_entries, GENERATION_SLOTS);
 	__type(key, __u32);
 	__uint(pinning, LIBBPF_PIN_BY_NAME);
-	__array(values, struct {
-		__uint(type, BPF_MAP_TYPE_ARRAY);
-		__uint(map_flags, BPF_F_INNER_MAP);
-		__uint(max_entries, 1);
-		__type(key, __u32);
-		__type(value, struct dest);
-	});
+	__array(
+		values, struct {
+			__uint(type, BPF_MAP_TYPE_ARRAY);
+			__uint(map_flags, BPF_F_INNER_MAP);
+			__uint(max_entries, 1);
+			__type(key, __u32);
+			__type(value, struct dest);
+		});
 } gen_dests SEC(".maps");
 
 struct {
@@ -241,13 +248,14 @@ struct {
 	__uint(max_entries, GENERATION_SLOTS);
 	__type(key, __u32);
 	__uint(pinning, LIBBPF_PIN_BY_NAME);
-	__array(values, struct {
-		__uint(type, BPF_MAP_TYPE_ARRAY);
-		__uint(map_flags, BPF_F_INNER_MAP);
-		__uint(max_entries, 1);
-		__type(key, __u32);
-		__type(value, struct cluster);
-	});
+	__array(
+		values, struct {
+			__uint(type, BPF_MAP_TYPE_ARRAY);
+			__uint(map_flags, BPF_F_INNER_MAP);
+			__uint(max_entries, 1);
+			__type(key, __u32);
+			__type(value, struct cluster);
+		});
 } gen_clusters SEC(".maps");
 
 struct {
@@ -255,13 +263,14 @@ struct {
 	__uint(max_entries, GENERATION_SLOTS);
 	__type(key, __u32);
 	__uint(pinning, LIBBPF_PIN_BY_NAME);
-	__array(values, struct {
-		__uint(type, BPF_MAP_TYPE_ARRAY);
-		__uint(map_flags, BPF_F_INNER_MAP);
-		__uint(max_entries, 1);
-		__type(key, __u32);
-		__type(value, struct endpoint);
-	});
+	__array(
+		values, struct {
+			__uint(type, BPF_MAP_TYPE_ARRAY);
+			__uint(map_flags, BPF_F_INNER_MAP);
+			__uint(max_entries, 1);
+			__type(key, __u32);
+			__type(value, struct endpoint);
+		});
 } gen_endpoints SEC(".maps");
 
 struct {
@@ -269,12 +278,13 @@ struct {
 	__uint(max_entries, GENERATION_SLOTS);
 	__type(key, __u32);
 	__uint(pinning, LIBBPF_PIN_BY_NAME);
-	__array(values, struct {
-		__uint(type, BPF_MAP_TYPE_HASH);
-		__uint(max_entries, 1);
-		__type(key, struct addr);
-		__type(value, struct source);
-	});
+	__array(
+		values, struct {
+			__uint(type, BPF_MAP_TYPE_HASH);
+			__uint(max_entries, 1);
+			__type(key, struct addr);
+			__type(value, struct source);
+		});
 } gen_sources SEC(".maps");
 
 struct {
@@ -282,12 +292,13 @@ struct {
 	__uint(max_entries, GENERATION_SLOTS);
 	__type(key, __u32);
 	__uint(pinning, LIBBPF_PIN_BY_NAME);
-	__array(values, struct {
-		__uint(type, BPF_MAP_TYPE_HASH);
-		__uint(max_entries, 1);
-		__type(key, struct selected_key);
-		__type(value, __u8);
-	});
+	__array(
+		values, struct {
+			__uint(type, BPF_MAP_TYPE_HASH);
+			__uint(max_entries, 1);
+			__type(key, struct selected_key);
+			__type(value, __u8);
+		});
 } gen_selected SEC(".maps");
 
 #endif

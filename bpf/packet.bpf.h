@@ -29,9 +29,9 @@ enum {
 
 enum packet_kind {
 	PACKET_OTHER = 0,
-	PACKET_TCP,	 /* l4 and all fields are set */
-	PACKET_TAIL,	 /* a later fragment of TCP: addresses and frag_id only */
-	PACKET_ICMP,	 /* l4 is the ICMP header */
+	PACKET_TCP,  /* l4 and all fields are set */
+	PACKET_TAIL, /* a later fragment of TCP: addresses and frag_id only */
+	PACKET_ICMP, /* l4 is the ICMP header */
 };
 
 struct packet {
@@ -127,7 +127,8 @@ struct ip6_frag {
 };
 
 /* Walks the extension headers (RFC 8200 4.1) up to the transport header. */
-static __always_inline enum packet_kind parse_ip6_extensions(struct __sk_buff *skb, struct packet *p)
+static __always_inline enum packet_kind parse_ip6_extensions(struct __sk_buff *skb,
+							     struct packet *p)
 {
 	struct ip6_frag frag;
 	struct ip6_opt opt;
@@ -183,7 +184,9 @@ static __always_inline enum packet_kind parse_ip6(struct __sk_buff *skb, struct 
 
 static __always_inline enum packet_kind parse_tcp(struct __sk_buff *skb, struct packet *p)
 {
-	__u32 header, l4 = p->l4 & 0x3ff; /* at most 14 + 40 + extensions; the mask bounds it for the verifier */
+	__u32 header,
+		l4 = p->l4 &
+		     0x3ff; /* at most 14 + 40 + extensions; the mask bounds it for the verifier */
 	struct tcphdr *tcp;
 
 	if (!packet_pull(skb, l4 + sizeof(*tcp)))

@@ -16,8 +16,8 @@ enum {
 static __always_inline __s64 addrs_diff(const struct packet *p, const struct tuple *to)
 {
 	if (p->ip4) {
-		__be32 old[2] = {addr_ip4(&p->t.src), addr_ip4(&p->t.dst)};
-		__be32 new[2] = {addr_ip4(&to->src), addr_ip4(&to->dst)};
+		__be32 old[2] = { addr_ip4(&p->t.src), addr_ip4(&p->t.dst) };
+		__be32 new[2] = { addr_ip4(&to->src), addr_ip4(&to->dst) };
 
 		return bpf_csum_diff(old, sizeof(old), new, sizeof(new), 0);
 	}
@@ -25,42 +25,47 @@ static __always_inline __s64 addrs_diff(const struct packet *p, const struct tup
 }
 
 /*
- * IPv4's own checksum absorbs the change, so skb->csum (CHECKSUM_COMPLETE) stays right; IPv6 has none, there the store
- * has to account for it (BPF_F_RECOMPUTE_CSUM), as bpf_l4_csum_replace() takes the pseudo header's share off again.
+ * IPv4's own checksum absorbs the change, so skb->csum (CHECKSUM_COMPLETE) stays right; IPv6 has
+ * none, there the store has to account for it (BPF_F_RECOMPUTE_CSUM), as bpf_l4_csum_replace()
+ * takes the pseudo header's share off again.
  */
-static __always_inline int store_addrs(struct __sk_buff *skb, const struct packet *p, const struct tuple *to,
-				       __s64 diff)
+static __always_inline int store_addrs(struct __sk_buff *skb, const struct packet *p,
+				       const struct tuple *to, __s64 diff)
 {
 	if (p->ip4) {
-		__be32 new[2] = {addr_ip4(&to->src), addr_ip4(&to->dst)};
+		__be32 new[2] = { addr_ip4(&to->src), addr_ip4(&to->dst) };
 
-		return bpf_l3_csum_replace(skb, IP4_CHECK, 0, diff, 0) ?:
-		       bpf_skb_store_bytes(skb, IP4_ADDRS, new, sizeof(new), 0);
+		return bpf_l3_csum_replace(skb, IP4_CHECK, 0, diff, 0)
+			       ?: bpf_skb_store_bytes(skb, IP4_ADDRS, new, sizeof(new), 0);
 	}
 	return bpf_skb_store_bytes(skb, IP6_ADDRS, &to->src, 32, BPF_F_RECOMPUTE_CSUM);
 }
 
-static __always_inline int store_ports(struct __sk_buff *skb, const struct packet *p, const struct tuple *to)
+static __always_inline int store_ports(struct __sk_buff *skb, const struct packet *p,
+				       const struct tuple *to)
 {
-	__be16 old[2] = {bpf_htons(p->t.sport), bpf_htons(p->t.dport)};
-	__be16 new[2] = {bpf_htons(to->sport), bpf_htons(to->dport)};
+	__be16 old[2] = { bpf_htons(p->t.sport), bpf_htons(p->t.dport) };
+	__be16 new[2] = { bpf_htons(to->sport), bpf_htons(to->dport) };
 	__be32 from, with;
 
 	__builtin_memcpy(&from, old, 4);
 	__builtin_memcpy(&with, new, 4);
 	if (from == with)
 		return 0;
-	return bpf_l4_csum_replace(skb, p->l4 + TCP_CHECK, from, with, 4) ?:
-	       bpf_skb_store_bytes(skb, p->l4, new, sizeof(new), 0);
+	return bpf_l4_csum_replace(skb, p->l4 + TCP_CHECK, from, with, 4)
+		       ?: bpf_skb_store_bytes(skb, p->l4, new, sizeof(new), 0);
 }
 
-/* Gives a TCP packet the addresses and ports of `to`, of the same family. A later fragment (`tail`) has addresses only. */
-static __always_inline int rewrite(struct __sk_buff *skb, const struct packet *p, const struct tuple *to, int tail)
+/* Gives a TCP packet the addresses and ports of `to`, of the same family. A later fragment (`tail`)
+ * has addresses only. */
+static __always_inline int rewrite(struct __sk_buff *skb, const struct packet *p,
+				   const struct tuple *to, int tail)
 {
 	__s64 diff = addrs_diff(p, to);
 
 	if (!tail) {
-		if (bpf_l4_csum_replace(skb, p->l4 + TCP_CHECK, 0, diff, BPF_F_PSEUDO_HDR) || store_ports(skb, p, to))
+		if (bpf_l4_csum_replace(skb, p->l4 + TCP_CHECK, 0, diff, BPF_F_PSEUDO_HDR) ||
+		    store_ports(skb, p, to))
 			return -1;
 	}
 	return store_addrs(skb, p, to, diff);
@@ -81,11 +86,11 @@ static __always_inline int send_on(struct __sk_buff *skb, const struct way *w)
 /* One's complement sum of the IPv4 or IPv6 pseudo header of a TCP packet of `len` bytes. */
 static __always_inline __u32 pseudo_sum(const struct packet *p, const struct tuple *t, __u32 len)
 {
-	__be32 tail[2] = {bpf_htonl(len), bpf_htonl(IPPROTO_TCP)};
+	__be32 tail[2] = { bpf_htonl(len), bpf_htonl(IPPROTO_TCP) };
 	__u32 sum = bpf_csum_diff(NULL, 0, tail, sizeof(tail), 0);
 
 	if (p->ip4) {
-		__be32 ips[2] = {addr_ip4(&t->src), addr_ip4(&t->dst)};
+		__be32 ips[2] = { addr_ip4(&t->src), addr_ip4(&t->dst) };
 
 		return bpf_csum_diff(NULL, 0, ips, sizeof(ips), sum);
 	}
@@ -100,8 +105,9 @@ static __always_inline __u16 fold(__u32 sum)
 }
 
 /*
- * Whether the packet's checksum is left to the device (CHECKSUM_PARTIAL), which no field of __sk_buff tells: then
- * bpf_l4_csum_replace() leaves the field alone for anything but the pseudo header.
+ * Whether the packet's checksum is left to the device (CHECKSUM_PARTIAL), which no field of
+ * __sk_buff tells: then bpf_l4_csum_replace() leaves the field alone for anything but the pseudo
+ * header.
  */
 static __always_inline int checksum_is_partial(struct __sk_buff *skb, __u32 off)
 {
@@ -114,7 +120,8 @@ static __always_inline int checksum_is_partial(struct __sk_buff *skb, __u32 off)
 }
 
 /* Turns the IP header of a packet around, `len` bytes of TCP behind it. */
-static __always_inline int reverse_ip(struct __sk_buff *skb, const struct packet *p, const struct tuple *back)
+static __always_inline int reverse_ip(struct __sk_buff *skb, const struct packet *p,
+				      const struct tuple *back)
 {
 	if (p->ip4) {
 		struct iphdr ip = {
@@ -155,14 +162,15 @@ static __always_inline int swap_macs(struct __sk_buff *skb)
 }
 
 /*
- * Answers a TCP packet with a RST, out of the interface it came in by (RFC 9293 3.10.7.1): for a SYN the client's
- * connect() ends with ECONNREFUSED. A packet with options or extension headers is cut to the plain ones first.
+ * Answers a TCP packet with a RST, out of the interface it came in by (RFC 9293 3.10.7.1): for a
+ * SYN the client's connect() ends with ECONNREFUSED. A packet with options or extension headers is
+ * cut to the plain ones first.
  */
 static __always_inline int send_reset(struct __sk_buff *skb, const struct packet *p)
 {
 	__u32 l4 = ETH_HLEN + (p->ip4 ? sizeof(struct iphdr) : sizeof(struct ipv6hdr));
 	__u32 syn_fin = !!(p->flags & TCP_SYN) + !!(p->flags & TCP_FIN);
-	struct tcphdr tcp = {.doff = 5, .rst = 1};
+	struct tcphdr tcp = { .doff = 5, .rst = 1 };
 	struct tuple back;
 	__u32 pseudo, off = l4 + TCP_CHECK;
 
@@ -177,8 +185,8 @@ static __always_inline int send_reset(struct __sk_buff *skb, const struct packet
 		tcp.ack = 1;
 		tcp.ack_seq = bpf_htonl(p->seq + p->payload + syn_fin);
 	}
-	if (bpf_skb_change_tail(skb, l4 + TCP_MIN, 0) || swap_macs(skb) || reverse_ip(skb, p, &back) ||
-	    bpf_skb_store_bytes(skb, l4, &tcp, sizeof(tcp), 0))
+	if (bpf_skb_change_tail(skb, l4 + TCP_MIN, 0) || swap_macs(skb) ||
+	    reverse_ip(skb, p, &back) || bpf_skb_store_bytes(skb, l4, &tcp, sizeof(tcp), 0))
 		return TC_ACT_SHOT;
 	pseudo = pseudo_sum(p, &back, TCP_MIN);
 	if (p->l4 == l4 && checksum_is_partial(skb, off))

@@ -8,7 +8,8 @@ char LICENSE[] SEC("license") = "GPL";
 
 enum { ORPHAN_NS = 1000000000 };
 
-/* Seconds without a packet. Half-open and half-closed are short, as in the kernel's own connection tracking. */
+/* Seconds without a packet. Half-open and half-closed are short, as in the kernel's own connection
+ * tracking. */
 const volatile __u32 half_open_s = 10;
 const volatile __u32 half_closed_s = 120;
 const volatile __u32 closed_s = 5;
@@ -31,7 +32,8 @@ static __always_inline int has_interface(__u32 ifindex)
 }
 
 /* Asks weftd for a RST to the sender of the packets that `c` is for. */
-static __always_inline void request_reset(const struct tuple *key, const struct conn *c, __u32 ack, int has_ack)
+static __always_inline void request_reset(const struct tuple *key, const struct conn *c, __u32 ack,
+					  int has_ack)
 {
 	struct reset_event *e = bpf_ringbuf_reserve(&events, sizeof(*e), 0);
 
@@ -46,8 +48,8 @@ static __always_inline void request_reset(const struct tuple *key, const struct 
 }
 
 /* The reservation goes back at once; the entries stay to answer stragglers with RST. */
-static __always_inline void kill(struct sweep_args *args, const struct tuple *key, struct conn *forward,
-				 struct conn *reply, enum reason reason)
+static __always_inline void kill(struct sweep_args *args, const struct tuple *key,
+				 struct conn *forward, struct conn *reply, enum reason reason)
 {
 	struct tuple reply_key;
 
@@ -95,15 +97,16 @@ static __always_inline __u64 silence_allowed(const struct conn *forward)
 	}
 }
 
-static __always_inline void delete_both(struct sweep_args *args, const struct tuple *key, struct conn *forward,
-					struct conn *reply)
+static __always_inline void delete_both(struct sweep_args *args, const struct tuple *key,
+					struct conn *forward, struct conn *reply)
 {
 	release(forward, reply);
 	conn_delete(key, forward);
 	args->ended++;
 }
 
-static __always_inline void sweep_forward(struct sweep_args *args, const struct tuple *key, struct conn *forward)
+static __always_inline void sweep_forward(struct sweep_args *args, const struct tuple *key,
+					  struct conn *forward)
 {
 	struct conn *reply = conn_other(forward);
 	__u64 now = bpf_ktime_get_ns(), last = forward->seen, since;
@@ -127,7 +130,8 @@ static __always_inline void sweep_forward(struct sweep_args *args, const struct 
 		return;
 	}
 	if (now > since + silence_allowed(forward) ||
-	    (forward->max_duration_ms && now > forward->created + forward->max_duration_ms * 1000000ull)) {
+	    (forward->max_duration_ms &&
+	     now > forward->created + forward->max_duration_ms * 1000000ull)) {
 		kill(args, key, forward, reply, REASON_TIMED_OUT);
 		return;
 	}
@@ -142,14 +146,15 @@ static long sweep_entry(void *map, struct tuple *key, struct conn *c, struct swe
 	if (c->dir == DIR_FORWARD)
 		sweep_forward(args, key, c);
 	else if (bpf_ktime_get_ns() > c->seen + ORPHAN_NS && !conn_other(c))
-		bpf_map_delete_elem(&conns, key); /* its forward entry never came to be, or went alone */
+		bpf_map_delete_elem(&conns,
+				    key); /* its forward entry never came to be, or went alone */
 	return 0;
 }
 
 SEC("syscall")
 int sweep(struct sweep_args *args)
 {
-	struct sweep_args local = {.check_gone = args->check_gone}, *p = &local;
+	struct sweep_args local = { .check_gone = args->check_gone }, *p = &local;
 
 	bpf_for_each_map_elem(&conns, sweep_entry, &p, 0);
 	args->entries = local.entries;

@@ -25,7 +25,8 @@ static __always_inline void *table_lookup(void *outer, __u32 generation, const v
 	return inner ? bpf_map_lookup_elem(inner, key) : NULL;
 }
 
-static __always_inline const struct service *table_service(__u32 generation, const struct service_key *key)
+static __always_inline const struct service *table_service(__u32 generation,
+							   const struct service_key *key)
 {
 	return table_lookup(&gen_services, generation, key);
 }

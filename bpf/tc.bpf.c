@@ -97,5 +97,6 @@ int explain(struct __sk_buff *skb)
 	s->question.generation = *number;
 	__builtin_memset(&s->verdict, 0, sizeof(s->verdict));
 	decide(&s->question, &s->verdict);
-	return bpf_skb_store_bytes(skb, 0, &s->verdict, sizeof(s->verdict), 0) ? TC_ACT_SHOT : TC_ACT_OK;
+	return bpf_skb_store_bytes(skb, 0, &s->verdict, sizeof(s->verdict), 0) ? TC_ACT_SHOT
+									       : TC_ACT_OK;
 }

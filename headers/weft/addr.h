@@ -7,12 +7,14 @@
  * The includer provides the kernel's integer types: vmlinux.h in BPF, <linux/types.h> elsewhere.
  */
 
-/* An IPv6 address in network byte order. An IPv4 address is v4-mapped (::ffff:a.b.c.d, RFC 4291 2.5.5.2). */
+/* An IPv6 address in network byte order. An IPv4 address is v4-mapped (::ffff:a.b.c.d, RFC
+ * 4291 2.5.5.2). */
 struct addr {
 	__u8 b[16];
 } __attribute__((aligned(8)));
 
-/* The addresses and ports of a TCP packet as it travels: src is its sender. Ports in host byte order. */
+/* The addresses and ports of a TCP packet as it travels: src is its sender. Ports in host byte
+ * order. */
 struct tuple {
 	struct addr src;
 	struct addr dst;

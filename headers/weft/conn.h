@@ -4,9 +4,9 @@
 /*
  * The connection table `conns`: struct tuple (a packet as it arrives) -> struct conn.
  *
- * A steered connection has two entries, one per direction. The other direction's key is `to` reversed.
- * The forward entry holds the connection's state and its reservation; the reply entry only translates,
- * counts and remembers its own FIN.
+ * A steered connection has two entries, one per direction. The other direction's key is `to`
+ * reversed. The forward entry holds the connection's state and its reservation; the reply entry
+ * only translates, counts and remembers its own FIN.
  */
 #include "addr.h"
 
@@ -19,8 +19,10 @@ enum conn_state {
 	CONN_SYN = 0,	      /* SYN sent on, nothing back yet */
 	CONN_ESTABLISHED = 1, /* the endpoint has answered with SYN+ACK */
 	CONN_CLOSING = 2,     /* one side has sent FIN */
-	CONN_CLOSED = 3,      /* both have: kept for the last ACK or a repeated FIN, holds no reservation */
-	CONN_DEAD = 4,	      /* pod gone or timed out: the next packet is answered with RST, no reservation */
+	CONN_CLOSED =
+		3, /* both have: kept for the last ACK or a repeated FIN, holds no reservation */
+	CONN_DEAD =
+		4, /* pod gone or timed out: the next packet is answered with RST, no reservation */
 };
 
 enum conn_deliver {
@@ -44,14 +46,16 @@ struct conn {
 	__u64 bytes;	 /* IP bytes of this direction */
 	__u64 packets;
 	struct way way;
-	__u32 ack;	  /* highest acknowledgement number this direction has sent: the next sequence number its
-			   * sender expects, which is what a RST to it must carry (RFC 5961 3.2) */
-	__u32 fin_ack;	  /* once the other direction has sent FIN: the `ack` that acknowledges it */
-	__u32 route;	  /* stable ids of what was decided; 0 in reply entries */
+	__u32 ack;     /* highest acknowledgement number this direction has sent: the next sequence
+			* number its     sender expects, which is what a RST to it must carry (RFC 5961 3.2)
+			*/
+	__u32 fin_ack; /* once the other direction has sent FIN: the `ack` that acknowledges it */
+	__u32 route;   /* stable ids of what was decided; 0 in reply entries */
 	__u32 cluster;
 	__u32 endpoint;
 	__u32 generation; /* that decided, modulo 2^32 */
-	__u32 reserved;	  /* 1: holds a reservation of `cluster`; whoever swaps it to 0 gives it back */
+	__u32 reserved; /* 1: holds a reservation of `cluster`; whoever swaps it to 0 gives it back
+			 */
 	__u32 connect_timeout_ms; /* 0: the default */
 	__u32 idle_timeout_ms;
 	__u32 max_duration_ms; /* 0: none */
@@ -72,7 +76,7 @@ struct affinity_key {
 };
 
 struct affinity {
-	__u64 seen; /* CLOCK_MONOTONIC, ns */
+	__u64 seen;	/* CLOCK_MONOTONIC, ns */
 	__u32 endpoint; /* struct endpoint.id */
 	__u32 pad;
 };
@@ -93,7 +97,8 @@ struct frag {
 /* `pods`: __u32 ifindex of the host side of a pod's veth -> */
 struct pod {
 	struct addr addr; /* an address that identifies the pod in gen_sources */
-	__u32 netns_id;	  /* nsid of the pod's namespace as the node sees it (rtnetlink), or 0xffffffff */
+	__u32 netns_id;	  /* nsid of the pod's namespace as the node sees it (rtnetlink), or
+			     0xffffffff */
 	__u8 mac[6];	  /* of the pod's end */
 	__u8 host_mac[6]; /* of the node's end */
 	char name[16];	  /* interface name of the node's end */
@@ -104,7 +109,8 @@ _Static_assert(sizeof(struct pod) == 48, "pod has no holes");
 
 /* `node_addrs`: struct addr of the node itself -> __u32 ifindex. */
 
-/* `nics`: __u32 ifindex -> what a connection that must come back through this node uses as its source. */
+/* `nics`: __u32 ifindex -> what a connection that must come back through this node uses as its
+ * source. */
 struct nic {
 	struct addr addr4; /* v4-mapped; :: if none */
 	struct addr addr6; /* :: if none */

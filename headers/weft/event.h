@@ -6,7 +6,8 @@
  */
 #include "addr.h"
 
-/* `events` (ring buffer): send this RST, because a timed-out connection has nobody in the kernel to do it. */
+/* `events` (ring buffer): send this RST, because a timed-out connection has nobody in the kernel to
+ * do it. */
 struct reset_event {
 	struct tuple packet; /* as its receiver shall see it */
 	__u32 seq;
@@ -15,13 +16,14 @@ struct reset_event {
 	__u32 pad;
 };
 
-/* In and out of the `sweep` program (BPF_PROG_TYPE_SYSCALL, run by weftd with BPF_PROG_TEST_RUN). */
+/* In and out of the `sweep` program (BPF_PROG_TYPE_SYSCALL, run by weftd with BPF_PROG_TEST_RUN).
+ */
 struct sweep_args {
 	__u32 check_gone; /* in: 1 if `gone_addrs` has entries */
-	__u32 entries; /* out: entries of `conns` visited */
-	__u32 ended;   /* out: connections deleted */
-	__u32 killed;  /* out: connections reset: pod gone or timed out */
-	__u32 live;    /* out: connections that hold a reservation */
+	__u32 entries;	  /* out: entries of `conns` visited */
+	__u32 ended;	  /* out: connections deleted */
+	__u32 killed;	  /* out: connections reset: pod gone or timed out */
+	__u32 live;	  /* out: connections that hold a reservation */
 	__u32 pad;
 };
 

@@ -2,15 +2,16 @@
 #ifndef WEFT_POLICY_H
 #define WEFT_POLICY_H
 /*
- * Counters. They outlive generations and daemon restarts: keyed by stable ids, created by weftd with the
- * name filled in before a generation that refers to them is published, written by BPF with atomic adds.
+ * Counters. They outlive generations and daemon restarts: keyed by stable ids, created by weftd
+ * with the name filled in before a generation that refers to them is published, written by BPF with
+ * atomic adds.
  */
 #include "addr.h"
 
 enum {
-	CLUSTER_NAME_MAX = 224,	 /* outbound|9000|v1|tcp-echo.default.svc.cluster.local */
-	ROUTE_NAME_MAX = 160,	 /* default/tcp-echo/tcp[0] */
-	ENDPOINT_NAME_MAX = 56,	 /* 10.244.0.12:9000 or [fd00::12]:9000 */
+	CLUSTER_NAME_MAX = 224, /* outbound|9000|v1|tcp-echo.default.svc.cluster.local */
+	ROUTE_NAME_MAX = 160,	/* default/tcp-echo/tcp[0] */
+	ENDPOINT_NAME_MAX = 56, /* 10.244.0.12:9000 or [fd00::12]:9000 */
 	REASON_NAME_MAX = 32,
 };
 
@@ -21,11 +22,11 @@ struct cluster_stat {
 	__u64 peak;		     /* highest `active` ever */
 	__u64 cx_total;		     /* connections steered here */
 	__u64 overflow;		     /* refused because of maxConnections */
-	__u64 connect_fail;	     /* refused by the endpoint, or not answered within connectTimeout */
-	__u64 none_healthy;	     /* refused because the cluster has no endpoint */
-	__u64 rx_bytes;		     /* IP bytes from endpoints, of connections that have ended */
-	__u64 tx_bytes;		     /* IP bytes to endpoints, of connections that have ended */
-	__u64 rr;		     /* the next turn of ROUND_ROBIN */
+	__u64 connect_fail; /* refused by the endpoint, or not answered within connectTimeout */
+	__u64 none_healthy; /* refused because the cluster has no endpoint */
+	__u64 rx_bytes;	    /* IP bytes from endpoints, of connections that have ended */
+	__u64 tx_bytes;	    /* IP bytes to endpoints, of connections that have ended */
+	__u64 rr;	    /* the next turn of ROUND_ROBIN */
 };
 
 /* `endpoints`: __u32 id -> */
@@ -57,11 +58,11 @@ struct dest_stat {
 /* `reasons`: why packets were dropped, connections refused or something went past us. Index -> */
 enum reason {
 	REASON_NONE = 0,
-	REASON_OVERFLOW,	   /* refused: maxConnections reached */
-	REASON_NO_ENDPOINT,	   /* refused: the cluster has no endpoint */
-	REASON_NO_CLUSTER,	   /* refused: the rule names a subset or service that does not exist */
-	REASON_TABLE_FULL,	   /* refused: no room in `conns` */
-	REASON_NO_PORT,		   /* refused: no free source port towards the endpoint */
+	REASON_OVERFLOW,    /* refused: maxConnections reached */
+	REASON_NO_ENDPOINT, /* refused: the cluster has no endpoint */
+	REASON_NO_CLUSTER,  /* refused: the rule names a subset or service that does not exist */
+	REASON_TABLE_FULL,  /* refused: no room in `conns` */
+	REASON_NO_PORT,	    /* refused: no free source port towards the endpoint */
 	REASON_RESERVE_CONTENTION, /* refused: the reservation lost too many races */
 	REASON_POD_GONE,	   /* reset: the endpoint's pod was deleted */
 	REASON_TIMED_OUT,	   /* reset: idleTimeout, maxConnectionDuration or connectTimeout */
@@ -69,7 +70,7 @@ enum reason {
 	REASON_MALFORMED,	   /* dropped: a steered packet that could not be rewritten */
 	REASON_GENERATION,	   /* passed: tables missing or inconsistent */
 	REASON_NO_ROUTE,	   /* refused: no way to the endpoint */
-	REASON_HOST_ENDPOINT,	   /* passed: the endpoint is the node itself, which kube-proxy serves */
+	REASON_HOST_ENDPOINT, /* passed: the endpoint is the node itself, which kube-proxy serves */
 	REASON_MAX,
 };
 

@@ -6,8 +6,8 @@
  *
  * A generation is a set of these tables, each an inner map of the outer map named here, in the slot
  * (generation % GENERATION_SLOTS). Tables refer to each other by index within the same generation.
- * Fields named `id` are stable: they survive reloads and restarts and index the counters in policy.h.
- * Ports and all other integers are in host byte order.
+ * Fields named `id` are stable: they survive reloads and restarts and index the counters in
+ * policy.h. Ports and all other integers are in host byte order.
  */
 #include "addr.h"
 
@@ -21,10 +21,12 @@ enum {
 /* Where a service address is reachable from. */
 enum service_scope {
 	SCOPE_MESH = 0, /* a Service's own address, called by a pod */
-	SCOPE_NODE = 1, /* a port on any address of the node, called from outside or by a pod; addr is :: */
+	SCOPE_NODE = 1, /* a port on any address of the node, called from outside or by a pod; addr
+			   is :: */
 };
 
-/* gen_services key. `ns` is the client's namespace (struct source.ns), or 0: clients of any namespace. */
+/* gen_services key. `ns` is the client's namespace (struct source.ns), or 0: clients of any
+ * namespace. */
 struct service_key {
 	struct addr addr;
 	__u32 ns;
@@ -35,10 +37,12 @@ struct service_key {
 _Static_assert(sizeof(struct service_key) == 24, "service_key is a hash key without holes");
 
 enum service_flags {
-	SERVICE_PER_NAMESPACE = 1, /* on the ns == 0 entry: some namespaces have an entry of their own */
+	SERVICE_PER_NAMESPACE =
+		1, /* on the ns == 0 entry: some namespaces have an entry of their own */
 };
 
-/* gen_services value: one port of a service (or of a gateway), and its rules in the order they are tried. */
+/* gen_services value: one port of a service (or of a gateway), and its rules in the order they are
+ * tried. */
 struct service {
 	__u32 id;	  /* stable, key of `affinity` */
 	__u32 rule_first; /* index into gen_rules */
@@ -74,7 +78,8 @@ struct route {
 /* gen_dests: a weighted destination of a route. */
 struct dest {
 	__u32 cluster; /* index into gen_clusters */
-	__u32 end;     /* this and all earlier weights of the route added up: it gets picks in [previous end, end) */
+	__u32 end; /* this and all earlier weights of the route added up: it gets picks in [previous
+		      end, end) */
 };
 
 enum lb_policy {

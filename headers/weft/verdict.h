@@ -9,7 +9,8 @@
 struct question {
 	struct addr dst;    /* the address called */
 	struct addr client; /* the packet's source: for affinity and source-IP hashing */
-	struct addr source; /* the pod's identifying address, key of gen_sources; :: when from outside */
+	struct addr source; /* the pod's identifying address, key of gen_sources; :: when from
+			       outside */
 	__u16 port;	    /* the port called */
 	__u8 scope;	    /* enum service_scope */
 	__u8 dry;	    /* 1: look only: nothing is counted, no turn is taken */
@@ -26,13 +27,14 @@ struct verdict {
 	struct addr addr; /* the endpoint */
 	__u16 port;
 	__u8 action; /* enum verdict_action */
-	__u8 reason; /* enum reason, with VERDICT_REFUSE; REASON_GENERATION with a forced VERDICT_PASS */
+	__u8 reason; /* enum reason, with VERDICT_REFUSE; REASON_GENERATION with a forced
+			VERDICT_PASS */
 	__u32 generation;
-	__u32 service;	/* stable id; 0: no such service */
-	__u32 rule;	/* index into gen_rules */
-	__u32 route;	/* stable id */
-	__u32 cluster;	/* stable id */
-	__u32 endpoint; /* stable id */
+	__u32 service;	     /* stable id; 0: no such service */
+	__u32 rule;	     /* index into gen_rules */
+	__u32 route;	     /* stable id */
+	__u32 cluster;	     /* stable id */
+	__u32 endpoint;	     /* stable id */
 	__u32 cluster_index; /* into gen_clusters */
 	__u32 max_connections;
 	__u32 connect_timeout_ms;
@@ -44,8 +46,9 @@ struct verdict {
 _Static_assert(sizeof(struct verdict) == 72, "verdict has no holes");
 
 /*
- * The `explain` program is run by BPF_PROG_TEST_RUN on any packet of at least EXPLAIN_PACKET bytes whose first bytes are
- * a struct question (`dry` is forced to 1, `generation` filled in); afterwards they are the struct verdict.
+ * The `explain` program is run by BPF_PROG_TEST_RUN on any packet of at least EXPLAIN_PACKET bytes
+ * whose first bytes are a struct question (`dry` is forced to 1, `generation` filled in);
+ * afterwards they are the struct verdict.
  */
 enum { EXPLAIN_PACKET = 128 };
 

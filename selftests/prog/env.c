@@ -23,12 +23,12 @@
 #include "sweep.skel.h"
 #include "tc.skel.h"
 
-#define must(what)                                       \
-	do {                                             \
-		if (!(what)) {                           \
-			perror(#what);                   \
-			abort();                         \
-		}                                        \
+#define must(what)                     \
+	do {                           \
+		if (!(what)) {         \
+			perror(#what); \
+			abort();       \
+		}                      \
 	} while (0)
 
 struct env {
@@ -43,7 +43,7 @@ struct env {
 
 static struct addr parse_addr(int family, const char *ip4, const char *ip6)
 {
-	struct addr a = {.b = {[10] = 0xff, [11] = 0xff}};
+	struct addr a = { .b = { [10] = 0xff, [11] = 0xff } };
 
 	must(family == 4 ? inet_pton(AF_INET, ip4, a.b + 12) : inet_pton(AF_INET6, ip6, a.b));
 	return a;
@@ -76,13 +76,15 @@ struct addr env_endpoint(const struct env *e)
 
 void tuple_turn(struct tuple *to, const struct tuple *from)
 {
-	*to = (struct tuple){.src = from->dst, .dst = from->src, .sport = from->dport, .dport = from->sport};
+	*to = (struct tuple){
+		.src = from->dst, .dst = from->src, .sport = from->dport, .dport = from->sport
+	};
 }
 
 /* Programs must see no address, route or pin of the machine. */
 static void enter_namespaces(struct env *e)
 {
-	struct ifreq lo = {.ifr_name = "lo", .ifr_flags = IFF_UP};
+	struct ifreq lo = { .ifr_name = "lo", .ifr_flags = IFF_UP };
 	int fd;
 
 	must(!unshare(CLONE_NEWNS | CLONE_NEWNET));
@@ -118,20 +120,23 @@ static void load(struct env *e)
 	must(e->events = ring_buffer__new(bpf_map__fd(e->tc->maps.events), on_reset, e, NULL));
 }
 
-/* Before 6.2 an inner map with BTF and one without are not alike, so ours has it, as the template does. */
+/* Before 6.2 an inner map with BTF and one without are not alike, so ours has it, as the template
+ * does. */
 static int table_new(struct env *e, struct bpf_map *outer, const char *key, const char *value)
 {
 	const struct btf *btf = bpf_object__btf(e->tc->obj);
 	bool hash = strcmp(key, "__u32");
-	LIBBPF_OPTS(bpf_map_create_opts, opts, .map_flags = hash ? 0 : BPF_F_INNER_MAP, .btf_fd = btf__fd(btf));
+	LIBBPF_OPTS(bpf_map_create_opts, opts, .map_flags = hash ? 0 : BPF_F_INNER_MAP,
+		    .btf_fd = btf__fd(btf));
 	int key_id = btf__find_by_name(btf, key), value_id = btf__find_by_name(btf, value), fd;
 	__u32 slot = 1;
 
 	must(key_id > 0 && value_id > 0);
 	opts.btf_key_type_id = key_id;
 	opts.btf_value_type_id = value_id;
-	fd = bpf_map_create(hash ? BPF_MAP_TYPE_HASH : BPF_MAP_TYPE_ARRAY, "inner", btf__resolve_size(btf, key_id),
-			    btf__resolve_size(btf, value_id), 8, &opts);
+	fd = bpf_map_create(hash ? BPF_MAP_TYPE_HASH : BPF_MAP_TYPE_ARRAY, "inner",
+			    btf__resolve_size(btf, key_id), btf__resolve_size(btf, value_id), 8,
+			    &opts);
 	must(fd >= 0);
 	must(!bpf_map_update_elem(bpf_map__fd(outer), &slot, &fd, 0));
 	return fd;
@@ -145,11 +150,12 @@ static void put_close(int fd, const void *key, const void *value)
 
 static void fill_tables(struct env *e)
 {
-	struct service service = {.id = SERVICE_ID, .rule_count = 1};
-	struct service_key key = {.addr = env_vip(e), .port = VIP_PORT}, other = {.addr = env_other_vip(e), .port = VIP_PORT};
-	struct rule rule = {.route = 0};
-	struct route route = {.id = ROUTE_ID, .dest_count = 1, .total = 1};
-	struct dest dest = {.cluster = 0, .end = 1};
+	struct service service = { .id = SERVICE_ID, .rule_count = 1 };
+	struct service_key key = { .addr = env_vip(e), .port = VIP_PORT },
+			   other = { .addr = env_other_vip(e), .port = VIP_PORT };
+	struct rule rule = { .route = 0 };
+	struct route route = { .id = ROUTE_ID, .dest_count = 1, .total = 1 };
+	struct dest dest = { .cluster = 0, .end = 1 };
 	struct cluster cluster = {
 		.id = CLUSTER_ID,
 		.max_connections = e->o.max_connections,
@@ -158,7 +164,9 @@ static void fill_tables(struct env *e)
 		.idle_timeout_ms = e->o.idle_timeout_ms,
 		.max_duration_ms = e->o.max_duration_ms,
 	};
-	struct endpoint endpoint = {.addr = env_endpoint(e), .id = ENDPOINT_ID, .port = ENDPOINT_PORT};
+	struct endpoint endpoint = { .addr = env_endpoint(e),
+				     .id = ENDPOINT_ID,
+				     .port = ENDPOINT_PORT };
 	__u64 generation = 1;
 	__u32 zero = 0;
 	int fd = table_new(e, e->tc->maps.gen_services, "service_key", "service");
@@ -171,16 +179,17 @@ static void fill_tables(struct env *e)
 	put_close(table_new(e, e->tc->maps.gen_clusters, "__u32", "cluster"), &zero, &cluster);
 	put_close(table_new(e, e->tc->maps.gen_endpoints, "__u32", "endpoint"), &zero, &endpoint);
 	if (!e->o.without_generation)
-		must(!bpf_map_update_elem(bpf_map__fd(e->tc->maps.generation), &zero, &generation, 0));
+		must(!bpf_map_update_elem(bpf_map__fd(e->tc->maps.generation), &zero, &generation,
+					  0));
 }
 
 static void fill_counters(struct env *e)
 {
-	struct cluster_stat cluster = {.name = "outbound|9000||echo.default.svc.cluster.local"};
-	struct endpoint_stat endpoint = {.name = "10.244.0.2:8080"};
-	struct route_stat route = {.name = "default/echo:9000"};
-	struct dest_key key = {.route = ROUTE_ID, .cluster = CLUSTER_ID};
-	struct dest_stat dest = {.route = "default/echo:9000"};
+	struct cluster_stat cluster = { .name = "outbound|9000||echo.default.svc.cluster.local" };
+	struct endpoint_stat endpoint = { .name = "10.244.0.2:8080" };
+	struct route_stat route = { .name = "default/echo:9000" };
+	struct dest_key key = { .route = ROUTE_ID, .cluster = CLUSTER_ID };
+	struct dest_stat dest = { .route = "default/echo:9000" };
 	__u32 id = CLUSTER_ID;
 
 	must(!bpf_map_update_elem(bpf_map__fd(e->tc->maps.clusters), &id, &cluster, 0));
@@ -193,7 +202,9 @@ static void fill_counters(struct env *e)
 
 static void add_pod(struct env *e, __u32 ifindex, struct addr a)
 {
-	struct pod pod = {.addr = a, .netns_id = ~0u, .mac = {2, 0, 0, 0, 1, ifindex}, .name = "veth"};
+	struct pod pod = {
+		.addr = a, .netns_id = ~0u, .mac = { 2, 0, 0, 0, 1, ifindex }, .name = "veth"
+	};
 
 	must(!bpf_map_update_elem(bpf_map__fd(e->tc->maps.pods), &ifindex, &pod, 0));
 	must(!bpf_map_update_elem(bpf_map__fd(e->tc->maps.pod_addrs), &a, &ifindex, 0));
@@ -227,10 +238,11 @@ void env_free(struct env *e)
 
 struct env_result env_run(struct env *e, const char *program, const struct env_packet *in)
 {
-	struct env_result r = {.action = -2};
+	struct env_result r = { .action = -2 };
 	struct bpf_program *prog = bpf_object__find_program_by_name(e->tc->obj, program);
 	__u8 frame[FRAME_MAX], out[FRAME_MAX];
-	LIBBPF_OPTS(bpf_test_run_opts, opts, .data_in = frame, .data_out = out, .data_size_out = sizeof(out));
+	LIBBPF_OPTS(bpf_test_run_opts, opts, .data_in = frame, .data_out = out,
+		    .data_size_out = sizeof(out));
 
 	must(prog);
 	opts.data_size_in = frame_put(frame, in);
@@ -244,8 +256,8 @@ struct verdict env_explain(struct env *e, const struct question *q)
 {
 	__u8 data[EXPLAIN_PACKET] = {}, out[EXPLAIN_PACKET];
 	struct verdict v;
-	LIBBPF_OPTS(bpf_test_run_opts, opts, .data_in = data, .data_size_in = sizeof(data), .data_out = out,
-		    .data_size_out = sizeof(out));
+	LIBBPF_OPTS(bpf_test_run_opts, opts, .data_in = data, .data_size_in = sizeof(data),
+		    .data_out = out, .data_size_out = sizeof(out));
 
 	memcpy(data, q, sizeof(*q));
 	must(!bpf_prog_test_run_opts(bpf_program__fd(e->tc->progs.explain), &opts));
@@ -256,7 +268,7 @@ struct verdict env_explain(struct env *e, const struct question *q)
 
 struct sweep_args env_sweep(struct env *e, __u32 check_gone)
 {
-	struct sweep_args args = {.check_gone = check_gone};
+	struct sweep_args args = { .check_gone = check_gone };
 	LIBBPF_OPTS(bpf_test_run_opts, opts, .ctx_in = &args, .ctx_size_in = sizeof(args));
 
 	must(!bpf_prog_test_run_opts(bpf_program__fd(e->sweep->progs.sweep), &opts));

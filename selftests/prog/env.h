@@ -2,8 +2,9 @@
 #ifndef WEFT_PROG_ENV_H
 #define WEFT_PROG_ENV_H
 /*
- * The BPF programs in a network and mount namespace of their own, with one client pod (interface 1), one endpoint pod
- * (interface ENDPOINT_IF, which needs not exist: redirects are not carried out), and one service.
+ * The BPF programs in a network and mount namespace of their own, with one client pod (interface
+ * 1), one endpoint pod (interface ENDPOINT_IF, which needs not exist: redirects are not carried
+ * out), and one service.
  */
 #include <stdbool.h>
 #include <stddef.h>
@@ -33,13 +34,13 @@ enum {
 };
 
 struct env_options {
-	int family;		/* 4 or 6 */
-	__u32 max_connections;	/* 0: unlimited */
-	__u32 table_size;	/* of conns; 0: 1024 */
+	int family;	       /* 4 or 6 */
+	__u32 max_connections; /* 0: unlimited */
+	__u32 table_size;      /* of conns; 0: 1024 */
 	__u32 connect_timeout_ms, idle_timeout_ms, max_duration_ms;
-	bool hairpin;		/* the endpoint is the client itself */
-	bool no_endpoint;	/* the cluster is empty */
-	bool remote_endpoint;	/* not a pod of this node, and nothing routes to it */
+	bool hairpin;	      /* the endpoint is the client itself */
+	bool no_endpoint;     /* the cluster is empty */
+	bool remote_endpoint; /* not a pod of this node, and nothing routes to it */
 	bool without_generation;
 };
 
@@ -52,7 +53,8 @@ void env_free(struct env *e);
 struct addr env_client(const struct env *e);
 struct addr env_vip(const struct env *e);
 struct addr env_endpoint(const struct env *e);
-struct addr env_other_vip(const struct env *e); /* a second service that leads to the same endpoint */
+struct addr
+env_other_vip(const struct env *e); /* a second service that leads to the same endpoint */
 struct addr env_router(const struct env *e);
 
 struct env_packet {
@@ -66,7 +68,7 @@ struct env_packet {
 };
 
 struct env_result {
-	int action; /* TC_ACT_* */
+	int action;		  /* TC_ACT_* */
 	struct env_packet packet; /* as it came out */
 	struct tuple quoted;	  /* of an ICMP error */
 	bool checksums_ok;

@@ -10,7 +10,7 @@
 #include <netinet/tcp.h>
 #include <string.h>
 
-static const __u8 CLIENT_MAC[6] = {2, 0, 0, 0, 0, 1}, HOST_MAC[6] = {2, 0, 0, 0, 0, 2};
+static const __u8 CLIENT_MAC[6] = { 2, 0, 0, 0, 0, 1 }, HOST_MAC[6] = { 2, 0, 0, 0, 0, 2 };
 
 static __u32 sum(const void *data, size_t len, __u32 start)
 {
@@ -36,12 +36,13 @@ static __u32 pseudo(const struct tuple *t, bool ip4, __u8 proto, size_t len)
 
 static bool is_ip4(const struct tuple *t)
 {
-	static const __u8 prefix[12] = {[10] = 0xff, [11] = 0xff};
+	static const __u8 prefix[12] = { [10] = 0xff, [11] = 0xff };
 
 	return !memcmp(t->src.b, prefix, sizeof(prefix));
 }
 
-static size_t put_ip4(__u8 *at, const struct env_packet *p, const struct tuple *t, __u8 proto, size_t len)
+static size_t put_ip4(__u8 *at, const struct env_packet *p, const struct tuple *t, __u8 proto,
+		      size_t len)
 {
 	struct ip *ip = (void *)at;
 	size_t header = sizeof(*ip) + (p->options ? 4 : 0);
@@ -62,7 +63,8 @@ static size_t put_ip4(__u8 *at, const struct env_packet *p, const struct tuple *
 	return header;
 }
 
-static size_t put_ip6(__u8 *at, const struct env_packet *p, const struct tuple *t, __u8 proto, size_t len)
+static size_t put_ip6(__u8 *at, const struct env_packet *p, const struct tuple *t, __u8 proto,
+		      size_t len)
 {
 	bool fragment = p->first_fragment || p->later_fragment;
 	struct ip6_hdr *ip = (void *)at;
@@ -88,7 +90,8 @@ static size_t put_ip6(__u8 *at, const struct env_packet *p, const struct tuple *
 	return sizeof(*ip) + more;
 }
 
-static size_t put_ip(__u8 *at, const struct env_packet *p, const struct tuple *t, __u8 proto, size_t len)
+static size_t put_ip(__u8 *at, const struct env_packet *p, const struct tuple *t, __u8 proto,
+		     size_t len)
 {
 	return is_ip4(t) ? put_ip4(at, p, t, proto, len) : put_ip6(at, p, t, proto, len);
 }
@@ -113,10 +116,10 @@ static size_t put_tcp(__u8 *at, const struct env_packet *p)
 /* An ICMP "host unreachable" with the quoted packet's IP header and the first 8 bytes of TCP. */
 static size_t put_icmp(__u8 *at, const struct env_packet *p)
 {
-	struct env_packet quote = {.t = *p->quoted};
+	struct env_packet quote = { .t = *p->quoted };
 	bool ip4 = is_ip4(&p->t);
 	size_t len = 8, header;
-	__be16 ports[2] = {htons(quote.t.sport), htons(quote.t.dport)}, check;
+	__be16 ports[2] = { htons(quote.t.sport), htons(quote.t.dport) }, check;
 
 	memset(at, 0, 8);
 	at[0] = ip4 ? ICMP_UNREACH : ICMP6_DST_UNREACH;
@@ -202,7 +205,8 @@ void frame_get(const __u8 *frame, const struct env_packet *sent, struct env_resu
 	if (proto != IPPROTO_TCP) {
 		bool ip4 = proto == IPPROTO_ICMP;
 
-		r->checksums_ok &= sum(at, len, ip4 ? 0 : pseudo(&r->packet.t, false, proto, len)) == 0xffff;
+		r->checksums_ok &=
+			sum(at, len, ip4 ? 0 : pseudo(&r->packet.t, false, proto, len)) == 0xffff;
 		quoted = get_ip(at + 8, &r->quoted, &proto, &quoted_len, &quoted_ok);
 		r->checksums_ok &= quoted_ok;
 		get_ports(quoted, &r->quoted);
@@ -216,5 +220,6 @@ void frame_get(const __u8 *frame, const struct env_packet *sent, struct env_resu
 	r->packet.seq = ntohl(tcp->th_seq);
 	r->packet.ack = ntohl(tcp->th_ack);
 	r->packet.payload = len - tcp->th_off * 4;
-	r->checksums_ok &= sum(at, len, pseudo(&r->packet.t, is_ip4(&r->packet.t), proto, len)) == 0xffff;
+	r->checksums_ok &= sum(at, len, pseudo(&r->packet.t, is_ip4(&r->packet.t), proto, len)) ==
+			   0xffff;
 }

@@ -12,7 +12,9 @@
 
 static struct tuple client_tuple(const struct env *e)
 {
-	return (struct tuple){.src = env_client(e), .dst = env_vip(e), .sport = CLIENT_PORT, .dport = VIP_PORT};
+	return (struct tuple){
+		.src = env_client(e), .dst = env_vip(e), .sport = CLIENT_PORT, .dport = VIP_PORT
+	};
 }
 
 static const char *show(const struct tuple *t)
@@ -34,7 +36,7 @@ static void expect_tuple(const char *what, const struct tuple *got, const struct
 /* Runs a SYN through and checks that it is steered to the endpoint. */
 static struct tuple open_connection(struct env *e, const struct tuple *from)
 {
-	struct env_packet syn = {.t = *from, .flags = SYN, .seq = 1000};
+	struct env_packet syn = { .t = *from, .flags = SYN, .seq = 1000 };
 	struct env_result r = env_run(e, "from_pod", &syn);
 
 	cr_assert_eq(r.action, TC_ACT_REDIRECT, "SYN: action %d", r.action);
@@ -42,17 +44,10 @@ static struct tuple open_connection(struct env *e, const struct tuple *from)
 	return r.packet.t;
 }
 
-static const struct family_row {
-	int family;
-} families[] = {{4}, {6}};
-
-#define each_family(f) \
-	for (const struct family_row *f = families; f < families + sizeof(families) / sizeof(*families); f++)
-
 Test(steer, there_and_back, .timeout = 60)
 {
-	each_family(f) {
-		struct env *e = env_new(&(struct env_options){.family = f->family});
+	for (int family = 4; family <= 6; family += 2) {
+		struct env *e = env_new(&(struct env_options){ .family = family });
 		struct tuple from = client_tuple(e), want = from, back, reply;
 		struct env_result r;
 
@@ -61,7 +56,9 @@ Test(steer, there_and_back, .timeout = 60)
 		reply = open_connection(e, &from);
 		expect_tuple("SYN", &reply, &want);
 		tuple_turn(&back, &reply);
-		r = env_run(e, "from_pod", &(struct env_packet){.t = back, .flags = SYN | ACK, .seq = 1, .ack = 1001});
+		r = env_run(e, "from_pod",
+			    &(struct env_packet){
+				    .t = back, .flags = SYN | ACK, .seq = 1, .ack = 1001 });
 		cr_expect_eq(r.action, TC_ACT_REDIRECT);
 		cr_expect(r.checksums_ok);
 		tuple_turn(&want, &from);
@@ -72,8 +69,8 @@ Test(steer, there_and_back, .timeout = 60)
 
 Test(steer, hairpin_comes_from_the_service, .timeout = 60)
 {
-	each_family(f) {
-		struct env *e = env_new(&(struct env_options){.family = f->family, .hairpin = true});
+	for (int family = 4; family <= 6; family += 2) {
+		struct env *e = env_new(&(struct env_options){ .family = family, .hairpin = true });
 		struct tuple from = client_tuple(e), got = open_connection(e, &from), want = from;
 
 		want.src = env_vip(e);
@@ -86,8 +83,8 @@ Test(steer, hairpin_comes_from_the_service, .timeout = 60)
 
 Test(steer, one_port_to_two_services_of_one_endpoint, .timeout = 60)
 {
-	each_family(f) {
-		struct env *e = env_new(&(struct env_options){.family = f->family});
+	for (int family = 4; family <= 6; family += 2) {
+		struct env *e = env_new(&(struct env_options){ .family = family });
 		struct tuple first = client_tuple(e), second = first, a, b, back, want;
 		struct env_result r;
 
@@ -97,7 +94,9 @@ Test(steer, one_port_to_two_services_of_one_endpoint, .timeout = 60)
 		cr_expect_eq(a.sport, CLIENT_PORT);
 		cr_expect_neq(b.sport, CLIENT_PORT);
 		tuple_turn(&back, &b);
-		r = env_run(e, "from_pod", &(struct env_packet){.t = back, .flags = SYN | ACK, .seq = 1, .ack = 1001});
+		r = env_run(e, "from_pod",
+			    &(struct env_packet){
+				    .t = back, .flags = SYN | ACK, .seq = 1, .ack = 1001 });
 		tuple_turn(&want, &second);
 		expect_tuple("reply of the second", &r.packet.t, &want);
 		cr_expect(r.checksums_ok);
@@ -107,7 +106,9 @@ Test(steer, one_port_to_two_services_of_one_endpoint, .timeout = 60)
 
 static void expect_refused(struct env *e, struct tuple from)
 {
-	struct env_result r = env_run(e, "from_pod", &(struct env_packet){.t = from, .flags = SYN, .seq = 1000, .payload = 3});
+	struct env_result r =
+		env_run(e, "from_pod",
+			&(struct env_packet){ .t = from, .flags = SYN, .seq = 1000, .payload = 3 });
 	struct tuple want;
 
 	tuple_turn(&want, &from);
@@ -121,8 +122,9 @@ static void expect_refused(struct env *e, struct tuple from)
 
 Test(steer, max_connections, .timeout = 60)
 {
-	each_family(f) {
-		struct env *e = env_new(&(struct env_options){.family = f->family, .max_connections = 2});
+	for (int family = 4; family <= 6; family += 2) {
+		struct env *e =
+			env_new(&(struct env_options){ .family = family, .max_connections = 2 });
 		struct tuple from = client_tuple(e);
 		struct cluster_stat c;
 
@@ -136,7 +138,8 @@ Test(steer, max_connections, .timeout = 60)
 		cr_expect_eq(c.peak, 2);
 		cr_expect_eq(c.overflow, 1);
 		cr_expect_eq(env_reason(e, REASON_OVERFLOW), 1);
-		env_run(e, "from_pod", &(struct env_packet){.t = client_tuple(e), .flags = RST, .seq = 1001});
+		env_run(e, "from_pod",
+			&(struct env_packet){ .t = client_tuple(e), .flags = RST, .seq = 1001 });
 		open_connection(e, &from);
 		env_free(e);
 	}
@@ -144,14 +147,15 @@ Test(steer, max_connections, .timeout = 60)
 
 Test(steer, a_full_table_refuses_and_evicts_nobody, .timeout = 60)
 {
-	each_family(f) {
-		struct env *e = env_new(&(struct env_options){.family = f->family, .table_size = 32});
+	for (int family = 4; family <= 6; family += 2) {
+		struct env *e =
+			env_new(&(struct env_options){ .family = family, .table_size = 32 });
 		struct tuple from = client_tuple(e);
 		unsigned opened = 0;
 		__u64 active;
 
 		for (; opened < 100; opened++, from.sport++) {
-			struct env_packet syn = {.t = from, .flags = SYN, .seq = 1000};
+			struct env_packet syn = { .t = from, .flags = SYN, .seq = 1000 };
 
 			if (env_run(e, "from_pod", &syn).packet.flags & RST)
 				break;
@@ -167,12 +171,14 @@ Test(steer, a_full_table_refuses_and_evicts_nobody, .timeout = 60)
 
 Test(steer, options_and_extension_headers, .timeout = 60)
 {
-	each_family(f) {
-		struct env *e = env_new(&(struct env_options){.family = f->family});
+	for (int family = 4; family <= 6; family += 2) {
+		struct env *e = env_new(&(struct env_options){ .family = family });
 		struct tuple from = client_tuple(e), want = from;
 		struct env_result r;
 
-		r = env_run(e, "from_pod", &(struct env_packet){.t = from, .flags = SYN, .seq = 1000, .options = true});
+		r = env_run(e, "from_pod",
+			    &(struct env_packet){
+				    .t = from, .flags = SYN, .seq = 1000, .options = true });
 		want.dst = env_endpoint(e);
 		want.dport = ENDPOINT_PORT;
 		cr_expect_eq(r.action, TC_ACT_REDIRECT);
@@ -184,11 +190,16 @@ Test(steer, options_and_extension_headers, .timeout = 60)
 
 Test(steer, fragments_follow_the_first, .timeout = 60)
 {
-	each_family(f) {
-		struct env *e = env_new(&(struct env_options){.family = f->family});
+	for (int family = 4; family <= 6; family += 2) {
+		struct env *e = env_new(&(struct env_options){ .family = family });
 		struct tuple from = client_tuple(e), want = from;
-		struct env_packet first = {.t = from, .flags = ACK, .seq = 1001, .ack = 1, .payload = 492, .first_fragment = true};
-		struct env_packet later = {.t = from, .payload = 100, .later_fragment = true};
+		struct env_packet first = { .t = from,
+					    .flags = ACK,
+					    .seq = 1001,
+					    .ack = 1,
+					    .payload = 492,
+					    .first_fragment = true };
+		struct env_packet later = { .t = from, .payload = 100, .later_fragment = true };
 		struct env_result r;
 
 		open_connection(e, &from);
@@ -208,10 +219,12 @@ Test(steer, fragments_follow_the_first, .timeout = 60)
 	}
 }
 
-/* An error about a packet of the connection, sent by `reporter` (NULL: a router), must speak of `quoted` when it arrives. */
-static void expect_error(struct env *e, const struct tuple *seen, const struct tuple *known, bool by_far_end)
+/* An error about a packet of the connection, sent by `reporter` (NULL: a router), must speak of
+ * `quoted` when it arrives. */
+static void expect_error(struct env *e, const struct tuple *seen, const struct tuple *known,
+			 bool by_far_end)
 {
-	struct env_packet error = {.quoted = seen};
+	struct env_packet error = { .quoted = seen };
 	struct env_result r;
 
 	error.t.src = by_far_end ? seen->dst : env_router(e);
@@ -220,15 +233,17 @@ static void expect_error(struct env *e, const struct tuple *seen, const struct t
 	cr_expect_eq(r.action, TC_ACT_REDIRECT, "action %d", r.action);
 	cr_expect(r.checksums_ok);
 	expect_tuple("quoted", &r.quoted, known);
-	cr_expect(!memcmp(&r.packet.t.dst, &known->src, sizeof(struct addr)), "the error goes to %s", show(&r.packet.t));
-	cr_expect(!memcmp(&r.packet.t.src, by_far_end ? &known->dst : &error.t.src, sizeof(struct addr)),
+	cr_expect(!memcmp(&r.packet.t.dst, &known->src, sizeof(struct addr)),
+		  "the error goes to %s", show(&r.packet.t));
+	cr_expect(!memcmp(&r.packet.t.src, by_far_end ? &known->dst : &error.t.src,
+			  sizeof(struct addr)),
 		  "the error comes from %s", show(&r.packet.t));
 }
 
 Test(steer, icmp_errors_find_their_connection, .timeout = 60)
 {
-	each_family(f) {
-		struct env *e = env_new(&(struct env_options){.family = f->family});
+	for (int family = 4; family <= 6; family += 2) {
+		struct env *e = env_new(&(struct env_options){ .family = family });
 		struct tuple from = client_tuple(e), there = open_connection(e, &from), back, reply;
 		struct env_packet stray;
 		struct tuple other = there;
@@ -241,23 +256,29 @@ Test(steer, icmp_errors_find_their_connection, .timeout = 60)
 		expect_error(e, &reply, &back, true);
 		expect_error(e, &reply, &back, false);
 		other.sport++;
-		stray = (struct env_packet){.t = back, .quoted = &other};
-		cr_expect_eq(env_run(e, "from_pod", &stray).action, TC_ACT_UNSPEC, "an error of no connection is passed");
+		stray = (struct env_packet){ .t = back, .quoted = &other };
+		cr_expect_eq(env_run(e, "from_pod", &stray).action, TC_ACT_UNSPEC,
+			     "an error of no connection is passed");
 		env_free(e);
 	}
 }
 
 Test(steer, timeouts_ask_for_resets_of_both_ends, .timeout = 60)
 {
-	each_family(f) {
-		struct env *e = env_new(&(struct env_options){.family = f->family, .idle_timeout_ms = 1000});
-		struct tuple from = client_tuple(e), there = open_connection(e, &from), back, to_client;
+	for (int family = 4; family <= 6; family += 2) {
+		struct env *e =
+			env_new(&(struct env_options){ .family = family, .idle_timeout_ms = 1000 });
+		struct tuple from = client_tuple(e), there = open_connection(e, &from), back,
+			     to_client;
 		struct reset_event resets[4];
 
 		tuple_turn(&back, &there);
 		tuple_turn(&to_client, &from);
-		env_run(e, "from_pod", &(struct env_packet){.t = back, .flags = SYN | ACK, .seq = 5000, .ack = 1001});
-		env_run(e, "from_pod", &(struct env_packet){.t = from, .flags = ACK, .seq = 1001, .ack = 5001});
+		env_run(e, "from_pod",
+			&(struct env_packet){
+				.t = back, .flags = SYN | ACK, .seq = 5000, .ack = 1001 });
+		env_run(e, "from_pod",
+			&(struct env_packet){ .t = from, .flags = ACK, .seq = 1001, .ack = 5001 });
 		env_age(e, &from, 1100);
 		env_sweep(e, 0);
 		cr_assert_eq(env_resets(e, resets, 4), 2);
@@ -271,9 +292,9 @@ Test(steer, timeouts_ask_for_resets_of_both_ends, .timeout = 60)
 
 Test(steer, from_nic_serves_the_nodes_own_addresses_only, .timeout = 60)
 {
-	each_family(f) {
-		struct env *e = env_new(&(struct env_options){.family = f->family});
-		struct env_packet syn = {.t = client_tuple(e), .flags = SYN, .seq = 1000};
+	for (int family = 4; family <= 6; family += 2) {
+		struct env *e = env_new(&(struct env_options){ .family = family });
+		struct env_packet syn = { .t = client_tuple(e), .flags = SYN, .seq = 1000 };
 
 		cr_expect_eq(env_run(e, "from_nic", &syn).action, TC_ACT_UNSPEC);
 		env_free(e);
@@ -282,9 +303,13 @@ Test(steer, from_nic_serves_the_nodes_own_addresses_only, .timeout = 60)
 
 Test(steer, explain_touches_nothing, .timeout = 60)
 {
-	each_family(f) {
-		struct env *e = env_new(&(struct env_options){.family = f->family, .max_connections = 3});
-		struct question q = {.dst = env_vip(e), .client = env_client(e), .source = env_client(e), .port = VIP_PORT};
+	for (int family = 4; family <= 6; family += 2) {
+		struct env *e =
+			env_new(&(struct env_options){ .family = family, .max_connections = 3 });
+		struct question q = { .dst = env_vip(e),
+				      .client = env_client(e),
+				      .source = env_client(e),
+				      .port = VIP_PORT };
 		struct verdict v = env_explain(e, &q);
 		struct addr endpoint = env_endpoint(e);
 
