@@ -80,7 +80,7 @@ static int run(struct weftd *d, const struct request *request, struct reply *rep
 			refuse(reply, command, "%s", strerror(-r));
 		return r;
 	}
-	return refuse(reply, command, "weftd knows no such command");
+	return refuse(reply, *command ? command : "request", "weftd knows no such command");
 }
 
 json_t *handle(struct weftd *d, const struct request *request)
