@@ -47,7 +47,8 @@ struct conn {
 	__u64 packets;
 	struct way way;
 	__u32 ack;     /* highest acknowledgement number this direction has sent: the next sequence
-			* number its     sender expects, which is what a RST to it must carry (RFC 5961 3.2)
+			* number its     sender expects, which is what a RST to it must carry (RFC
+			* 5961 3.2)
 			*/
 	__u32 fin_ack; /* once the other direction has sent FIN: the `ack` that acknowledges it */
 	__u32 route;   /* stable ids of what was decided; 0 in reply entries */

@@ -13,13 +13,14 @@
 #define _cleanup_close_ _cleanup_(closep)
 #define _cleanup_fclose_ _cleanup_(fclosep)
 
-/* Defines FUNCp for a destructor FUNC(TYPE *), to go with _cleanup_(FUNCp). The destructor accepts NULL. */
-#define DEFINE_CLEANUP(type, func)                 \
-	static inline void func##p(type *p)        \
-	{                                          \
-		if (*p)                            \
-			func(*p);                  \
-	}                                          \
+/* Defines FUNCp for a destructor FUNC(TYPE *), to go with _cleanup_(FUNCp). The destructor accepts
+ * NULL. */
+#define DEFINE_CLEANUP(type, func)          \
+	static inline void func##p(type *p) \
+	{                                   \
+		if (*p)                     \
+			func(*p);           \
+	}                                   \
 	struct weft_cleanup_needs_a_semicolon
 
 static inline void freep(void *p)
@@ -39,11 +40,11 @@ static inline void fclosep(FILE **f)
 		fclose(*f);
 }
 
-#define TAKE_PTR(p)                   \
-	({                            \
+#define TAKE_PTR(p)                     \
+	({                              \
 		__typeof__(p) _p = (p); \
-		(p) = NULL;           \
-		_p;                   \
+		(p) = NULL;             \
+		_p;                     \
 	})
 
 #define TAKE_FD(fd)             \
