@@ -10,6 +10,8 @@
 
 #include <yaml.h>
 
+#include "tree.h"
+
 /* ---- YAML ---- */
 
 static int emit(yaml_emitter_t *e, yaml_event_t *event, int initialized)
@@ -87,7 +89,7 @@ static int emit_document(yaml_emitter_t *e, const struct node *node)
 	return r;
 }
 
-int print_yaml(const struct node *node, FILE *out)
+static int print_yaml(const struct node *node, FILE *out)
 {
 	yaml_emitter_t e;
 	int r;
@@ -219,15 +221,14 @@ static void write_node(const struct node *n, int depth, FILE *out)
 	fputc(map ? '}' : ']', out);
 }
 
-int print_json(const struct node *node, int depth, FILE *out)
+static int print_json(const struct node *node, FILE *out)
 {
-	write_node(node, depth, out);
-	if (!depth)
-		fputc('\n', out);
+	write_node(node, 0, out);
+	fputc('\n', out);
 	return ferror(out) ? -EIO : 0;
 }
 
 int object_print(const struct object *o, bool json, FILE *out)
 {
-	return json ? print_json(o->tree, 0, out) : print_yaml(o->tree, out);
+	return json ? print_json(o->tree, out) : print_yaml(o->tree, out);
 }

@@ -7,13 +7,10 @@
  */
 #include <stdio.h>
 
-#include "tree.h"
+#include "model.h"
 
-/* One YAML document without "---". 0, -ENOMEM, -EIO. */
-int print_yaml(const struct node *node, FILE *out);
-/* Indented by two. `depth` is 0 for a document of its own, which ends in a line feed. 0 or -EIO. */
-int print_json(const struct node *node, int depth, FILE *out);
-/* The object as a whole, in one or the other. 0, -ENOMEM, -EIO. */
+/* The object as one document: YAML without a "---" in front, JSON indented by two. 0, -ENOMEM or
+ * -EIO. */
 int object_print(const struct object *o, bool json, FILE *out);
 
 #endif

@@ -90,11 +90,11 @@ extern const struct message schema_meta;
 /* The kinds as a whole, into struct object. */
 extern const struct message schema_service, schema_pod, schema_namespace, schema_endpoints,
 	schema_endpoint_slice;
-extern const struct message schema_virtual_service, schema_destination_rule, schema_gateway,
-	schema_service_entry;
+extern const struct message schema_virtual_service, schema_destination_rule, schema_gateway;
 
 /* Shared by several kinds. */
 extern const struct message schema_destination;
+extern const struct message schema_port_selector; /* uint16_t: { number: 80 } */
 extern const struct message schema_l4_route, schema_tls_route;
 extern const struct message schema_http_route;
 extern const struct message schema_http_pool, schema_outlier_detection, schema_hash;

@@ -13,6 +13,7 @@ static const char *const protocols[] = { "HTTP", "HTTP2", "GRPC",  "GRPC-WEB", "
 
 static void decode_protocol(struct decoder *d, const struct node *value, void *target)
 {
+	static const char *const refused[] = { "UDP", "HTTP_PROXY", "HBONE", "DOUBLE_HBONE" };
 	const char *s;
 
 	if (!decode_string(d, value, &s))
@@ -20,6 +21,11 @@ static void decode_protocol(struct decoder *d, const struct node *value, void *t
 	for (size_t i = 0; i < sizeof(protocols) / sizeof(*protocols); i++)
 		if (!strcasecmp(s, protocols[i])) {
 			*(const char **)target = protocols[i];
+			return;
+		}
+	for (size_t i = 0; i < sizeof(refused) / sizeof(*refused); i++)
+		if (!strcasecmp(s, refused[i])) {
+			decode_refuse_value(d, value, REFUSED_GATEWAY_PROTOCOL);
 			return;
 		}
 	decode_expected(d, value, NULL,

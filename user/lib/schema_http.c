@@ -261,7 +261,7 @@ static void check_authority(struct decoder *d, const struct node *node,
 			     "expected the authority to be set in one place, not in %zu", n);
 }
 
-static bool any_prefix(const struct http_route *route)
+static bool only_prefixes(const struct http_route *route)
 {
 	for (size_t i = 0; i < route->match.count; i++)
 		if (route->match.items[i].uri.type != MATCH_PREFIX)
@@ -279,7 +279,7 @@ static void check_http_route(struct decoder *d, const struct node *self_node, co
 	if (decode_given(d, self_node, "mirror") && decode_given(d, self_node, "mirrors"))
 		decode_error(d, decode_at(d, self_node, "mirrors"), "mirrors",
 			     "expected no mirrors beside mirror");
-	if (route->redirect && route->redirect->prefix_rewrite && !any_prefix(route))
+	if (route->redirect && route->redirect->prefix_rewrite && !only_prefixes(route))
 		decode_error(d, decode_at(d, self_node, "redirect"), "redirect.prefixRewrite",
 			     "expected a match on a uri prefix, which it replaces");
 }

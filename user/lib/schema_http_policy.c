@@ -261,7 +261,9 @@ static void check_hash(struct decoder *d, const struct node *self_node, const vo
 	const struct hash_policy *hash = self;
 	int keys = !!hash->header + !!hash->cookie + hash->source_ip + !!hash->query_parameter;
 
-	if (keys != 1)
+	if (!keys)
+		decode_refuse(d, self_node, REFUSED_HASH_WITHOUT_KEY);
+	if (keys > 1)
 		decode_error(d, self_node, NULL,
 			     "expected one of httpHeaderName, httpCookie, useSourceIp and "
 			     "httpQueryParameterName, not %d",

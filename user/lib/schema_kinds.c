@@ -4,9 +4,6 @@
 
 #include "schema.h"
 
-#define ISTIO \
-	.group = "networking.istio.io", .versions = { "v1", "v1beta1", "v1alpha3" }, .istio = true
-
 const struct schema schemas[KIND_MAX] = {
 	[KIND_SERVICE] = {
 		.name = "Service",
@@ -47,24 +44,32 @@ const struct schema schemas[KIND_MAX] = {
 		.name = "VirtualService",
 		.words = { "virtualservices", "vs" },
 		.message = &schema_virtual_service,
-		ISTIO,
+		.group = "networking.istio.io",
+		.versions = { "v1", "v1beta1", "v1alpha3" },
+		.istio = true,
 	},
 	[KIND_DESTINATION_RULE] = {
 		.name = "DestinationRule",
 		.words = { "destinationrules", "dr" },
 		.message = &schema_destination_rule,
-		ISTIO,
+		.group = "networking.istio.io",
+		.versions = { "v1", "v1beta1", "v1alpha3" },
+		.istio = true,
 	},
 	[KIND_GATEWAY] = {
 		.name = "Gateway",
 		.words = { "gateways", "gw" },
 		.message = &schema_gateway,
-		ISTIO,
+		.group = "networking.istio.io",
+		.versions = { "v1", "v1beta1", "v1alpha3" },
+		.istio = true,
 	},
 	[KIND_SERVICE_ENTRY] = {
 		.name = "ServiceEntry",
 		.words = { "serviceentries", "se" },
-		ISTIO,
+		.group = "networking.istio.io",
+		.versions = { "v1", "v1beta1", "v1alpha3" },
+		.istio = true,
 	},
 };
 

@@ -11,8 +11,8 @@ static const struct field port_fields[] = {
 	{ 0 },
 };
 
-static const struct message port_message = { .what = "a port (a map with the field number)",
-					     .fields = port_fields };
+const struct message schema_port_selector = { .what = "a port (a map with the field number)",
+					      .fields = port_fields };
 
 static const struct field destination_fields[] = {
 	{ "host", FIELD_STRING, .required = true, .offset = offsetof(struct destination, host),
@@ -20,7 +20,7 @@ static const struct field destination_fields[] = {
 	{ "subset", FIELD_STRING, .offset = offsetof(struct destination, subset),
 	  .check = validate_subset_name },
 	{ "port", FIELD_MESSAGE, .offset = offsetof(struct destination, port),
-	  .message = &port_message },
+	  .message = &schema_port_selector },
 	{ 0 },
 };
 
@@ -78,27 +78,28 @@ static void decode_subnets(struct decoder *d, const struct node *value, void *ta
 	}
 }
 
-#define MATCH_FIELDS                                                                               \
-	{ "destinationSubnets", FIELD_CUSTOM, .decode = decode_subnets },                          \
-		{ "port", FIELD_UINT16, .offset = offsetof(struct l4_match, port), .max = 65535 }, \
-		{ "sourceLabels", FIELD_KVS, .offset = offsetof(struct l4_match, source_labels),   \
-		  .check = validate_labels },                                                      \
-		{ "gateways", FIELD_STRINGS, .offset = offsetof(struct l4_match, gateways),        \
-		  .check = validate_gateway_refs },                                                \
-	{                                                                                          \
-		"sourceNamespace", FIELD_STRING,                                                   \
-			.offset = offsetof(struct l4_match, source_namespace),                     \
-			.check = validate_namespace                                                \
-	}
-
 static const struct field tcp_match_fields[] = {
-	MATCH_FIELDS,
+	{ "destinationSubnets", FIELD_CUSTOM, .decode = decode_subnets },
+	{ "port", FIELD_UINT16, .offset = offsetof(struct l4_match, port), .max = 65535 },
+	{ "sourceLabels", FIELD_KVS, .offset = offsetof(struct l4_match, source_labels),
+	  .check = validate_labels },
+	{ "gateways", FIELD_STRINGS, .offset = offsetof(struct l4_match, gateways),
+	  .check = validate_gateway_refs },
+	{ "sourceNamespace", FIELD_STRING, .offset = offsetof(struct l4_match, source_namespace),
+	  .check = validate_namespace },
 	{ .name = "sourceSubnet", .type = FIELD_REFUSED, .refused = REFUSED_SOURCE_SUBNET },
 	{ 0 },
 };
 
 static const struct field tls_match_fields[] = {
-	MATCH_FIELDS,
+	{ "destinationSubnets", FIELD_CUSTOM, .decode = decode_subnets },
+	{ "port", FIELD_UINT16, .offset = offsetof(struct l4_match, port), .max = 65535 },
+	{ "sourceLabels", FIELD_KVS, .offset = offsetof(struct l4_match, source_labels),
+	  .check = validate_labels },
+	{ "gateways", FIELD_STRINGS, .offset = offsetof(struct l4_match, gateways),
+	  .check = validate_gateway_refs },
+	{ "sourceNamespace", FIELD_STRING, .offset = offsetof(struct l4_match, source_namespace),
+	  .check = validate_namespace },
 	{ "sniHosts", FIELD_STRINGS, .required = true,
 	  .offset = offsetof(struct l4_match, sni_hosts) },
 	{ 0 },

@@ -15,7 +15,9 @@ static void decode_timestamp(struct decoder *d, const struct node *value, void *
 	if (!decode_string(d, value, &s))
 		return;
 	end = strptime(s, "%Y-%m-%dT%H:%M:%S", &tm);
-	if (!end || (*end != 'Z' && *end != '.' && *end != '+' && *end != '-')) {
+	if (end && *end == '.')
+		end += 1 + strspn(end + 1, "0123456789");
+	if (!end || strcmp(end, "Z") != 0) {
 		decode_expected(d, value, NULL, "a time like 2024-01-31T12:00:00Z");
 		return;
 	}

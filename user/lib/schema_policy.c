@@ -167,17 +167,9 @@ static void init_port_policy(void *self)
 	init_policy(&port->policy);
 }
 
-static const struct field port_fields[] = {
-	{ "number", FIELD_UINT16, .required = true, .offset = 0, .min = 1, .max = 65535 },
-	{ 0 },
-};
-
-static const struct message port_message = { .what = "a port (a map with the field number)",
-					     .fields = port_fields };
-
 static const struct field port_policy_fields[] = {
 	{ "port", FIELD_MESSAGE, .required = true, .offset = offsetof(struct port_policy, port),
-	  .message = &port_message },
+	  .message = &schema_port_selector },
 	{ "loadBalancer", FIELD_MESSAGE, .offset = offsetof(struct port_policy, policy.lb),
 	  .message = &load_balancer_message },
 	{ "connectionPool", FIELD_MESSAGE, .offset = offsetof(struct port_policy, policy),

@@ -33,7 +33,6 @@ bool host_covers(const char *a, const char *b);
 void validate_object_name(struct decoder *d, const struct node *value, const void *name);
 void validate_namespace(struct decoder *d, const struct node *value, const void *name);
 void validate_labels(struct decoder *d, const struct node *value, const void *kvs);
-void validate_dns_label(struct decoder *d, const struct node *value, const void *string);
 void validate_ip(struct decoder *d, const struct node *value, const void *string);
 void validate_gateway_refs(struct decoder *d, const struct node *value, const void *strs);
 void validate_export_to(struct decoder *d, const struct node *value, const void *strs);

@@ -37,12 +37,6 @@ void validate_namespace(struct decoder *d, const struct node *value, const void 
 				"a namespace (letters, digits and '-', at most 63)");
 }
 
-void validate_dns_label(struct decoder *d, const struct node *value, const void *string)
-{
-	if (!valid_dns_label_s(string_of(string)))
-		decode_expected(d, value, NULL, "a name of letters, digits and '-', at most 63");
-}
-
 void validate_ip(struct decoder *d, const struct node *value, const void *string)
 {
 	if (!valid_ip(string_of(string), NULL))
