@@ -60,7 +60,7 @@ static int names_add_rules(struct world *w, struct names *n, const char *host,
 		for (i = 0; i < hosted->refs.count && !r; i++) {
 			const struct object *o = hosted->refs.items[i];
 
-			if (strcmp(o->meta.namespace, service_ns))
+			if (!str_eq(o->meta.namespace, service_ns))
 				r = names_add(n, o->meta.namespace);
 			if (!r)
 				r = names_add_exports(n, &o->dr.export_to, o->meta.namespace);

@@ -101,9 +101,9 @@ struct tables {
 	TABLE(const char *) cluster_names;
 	TABLE(const char *) endpoint_names;
 	TABLE(const char *) namespaces; /* index + 1 is struct source.ns */
-	TABLE(const struct kvs *)
-	selectors; /* index + 1 is struct rule.selector: the labels it asks for. Borrowed
-		      from the compiled objects */
+	TABLE(struct kvs)
+	selectors; /* index + 1 is struct rule.selector: the labels it asks for. Borrowed from the
+		      compiled objects */
 	TABLE(struct cluster_origin) cluster_origins; /* parallel to clusters */
 	uint32_t min_timeout_ms; /* the shortest connect, idle or duration timeout in use; 0: none
 				    set */

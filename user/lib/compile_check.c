@@ -52,7 +52,7 @@ static void check_server(struct world *w, const struct object *o, size_t i)
 	struct pos at = s->pos.line ? s->pos : o->pos;
 	const char *protocol = s->protocol ? s->protocol : "";
 
-	if (s->bind && *s->bind && strcmp(s->bind, "0.0.0.0") && strcmp(s->bind, "::"))
+	if (s->bind && *s->bind && !str_eq(s->bind, "0.0.0.0") && !str_eq(s->bind, "::"))
 		errors_add(w->errors, o->file, at,
 			   "spec.servers[%zu].bind: weft does not carry out binding to one "
 			   "address, not \"%s\"",

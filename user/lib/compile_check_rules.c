@@ -140,7 +140,7 @@ static bool only_mesh(const struct strs *gateways)
 	size_t i;
 
 	for (i = 0; i < gateways->count; i++)
-		if (strcmp(gateways->items[i], "mesh"))
+		if (!str_eq(gateways->items[i], "mesh"))
 			return false;
 	return true;
 }
@@ -224,7 +224,7 @@ static void check_gateways(struct world *w, const struct object *o)
 	size_t i;
 
 	for (i = 0; i < refs->count; i++)
-		if (strcmp(refs->items[i], "mesh") &&
+		if (!str_eq(refs->items[i], "mesh") &&
 		    !gateway_exists(w, refs->items[i], o->meta.namespace))
 			errors_warn(w->errors, o->file,
 				    refs->at && refs->at[i].line ? refs->at[i] : o->pos,

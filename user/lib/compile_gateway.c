@@ -118,7 +118,7 @@ static int write_service_ports(struct world *w, struct node_ports *ports, const 
 		for (k = 0; k < s->ports.count && !r; k++) {
 			const struct service_port *p = &s->ports.items[k];
 
-			if (p->port != to->port || (p->protocol && strcmp(p->protocol, "TCP")))
+			if (p->port != to->port || !protocol_is_tcp(p->protocol))
 				continue;
 			r = write_port(w, ports, to->family, p->node_port, value, to->gateway,
 				       plan);
@@ -185,12 +185,14 @@ static int compile_server(struct world *w, struct node_ports *ports, const struc
 
 int compile_gateways(struct world *w)
 {
-	_cleanup_free_ struct node_ports *ports = w->gateways.count ? calloc(1, sizeof(*ports))
-								    : NULL;
+	struct node_ports *ports;
 	size_t i, k;
 	int r = 0;
 
-	if (w->gateways.count && !ports)
+	if (!w->gateways.count)
+		return 0;
+	ports = pool_alloc(&w->pool, sizeof(*ports));
+	if (!ports)
 		return -ENOMEM;
 	for (i = 0; i < w->gateways.count; i++) {
 		const struct object *gw = w->gateways.items[i];

@@ -88,7 +88,7 @@ static char *labels_text(struct world *w, const struct kvs *labels)
 static __u32 selector_number(struct world *w, const struct kvs *labels, const char *text)
 {
 	void **at = bytemap_at(&w->selectors, text, strlen(text));
-	const struct kvs **slot;
+	struct kvs *slot;
 
 	if (!at)
 		return 0;
@@ -97,7 +97,7 @@ static __u32 selector_number(struct world *w, const struct kvs *labels, const ch
 	slot = table_push(&w->t->selectors);
 	if (!slot)
 		return 0;
-	*slot = labels;
+	*slot = *labels;
 	*at = (void *)(uintptr_t)w->t->selectors.count;
 	return w->t->selectors.count;
 }
@@ -136,10 +136,10 @@ static bool server_host_takes(const char *server_host, const char *gw_ns, const 
 	const char *name = slash ? slash + 1 : server_host;
 
 	if (slash && len == 1 && server_host[0] == '.') {
-		if (strcmp(gw_ns, vs_ns))
+		if (!str_eq(gw_ns, vs_ns))
 			return false;
 	} else if (slash && !(len == 1 && server_host[0] == '*')) {
-		if (strlen(vs_ns) != len || memcmp(vs_ns, server_host, len))
+		if (strlen(vs_ns) != len || memcmp(vs_ns, server_host, len) != 0)
 			return false;
 	}
 	return host_includes(name, host) || host_includes(host, name);
@@ -181,7 +181,7 @@ static int number_workloads(struct world *w, struct bytemap *numbers)
 	size_t i;
 
 	for (i = 0; i < w->pods.count; i++) {
-		void **at = bytemap_at(numbers, &w->pods.items[i], sizeof(w->pods.items[i]));
+		void **at = bytemap_at(numbers, &w->pods.items[i], sizeof(struct object *));
 
 		if (!at)
 			return -ENOMEM;
@@ -192,7 +192,7 @@ static int number_workloads(struct world *w, struct bytemap *numbers)
 
 static int select_pods(struct world *w, const struct bytemap *numbers, __u32 selector)
 {
-	const struct kvs *labels = w->t->selectors.items[selector - 1];
+	const struct kvs *labels = &w->t->selectors.items[selector - 1];
 	const struct refs *pods = world_pods_by_label(w, NULL, labels);
 	size_t i;
 	int r = 0;
@@ -201,8 +201,9 @@ static int select_pods(struct world *w, const struct bytemap *numbers, __u32 sel
 		const struct object *pod = pods->items[i];
 
 		if (labels_hold(&pod->meta.labels, labels))
-			r = add_selected(w, (uintptr_t)bytemap_get(numbers, &pod, sizeof(pod)),
-					 selector);
+			r = add_selected(
+				w, (uintptr_t)bytemap_get(numbers, &pod, sizeof(struct object *)),
+				selector);
 	}
 	return r;
 }

@@ -10,7 +10,8 @@ enum {
 
 static bool same_rules(const struct view *v, const struct object **rules, size_t count)
 {
-	return v->count == count && (!count || !memcmp(v->rules, rules, count * sizeof(*rules)));
+	return v->count == count &&
+	       (!count || !memcmp(v->rules, rules, count * sizeof(struct object *)));
 }
 
 /* The visible rules of namespace `ns` for the most specific host that any of them names. */
@@ -25,7 +26,7 @@ static int rules_in(struct world *w, const struct host *h, const char *ns, const
 		for (i = 0; i < hosted->refs.count; i++) {
 			const struct object *o = hosted->refs.items[i];
 
-			if (strcmp(o->meta.namespace, ns) ||
+			if (!str_eq(o->meta.namespace, ns) ||
 			    !export_visible(&o->dr.export_to, ns, client))
 				continue;
 			if (refs_add(w, out, o))
@@ -44,7 +45,7 @@ struct view *host_view(struct world *w, struct host *h, const char *client)
 
 	/* A client in the root namespace is no exception: else its rules would hide those of every
 	 * service. */
-	if (client && strcmp(client, ROOT_NAMESPACE))
+	if (client && !str_eq(client, ROOT_NAMESPACE))
 		r = rules_in(w, h, client, client, &found);
 	if (!r && !found.count)
 		r = rules_in(w, h, own, client, &found);

@@ -290,26 +290,36 @@ int plan_mesh(struct world *w, const struct called *to, struct plan *out)
 	return r;
 }
 
+/* One round over the VirtualServices bound to the gateway: all but the catch-alls, or the `last`,
+ * the catch-alls. */
+static int plan_round(struct world *w, const struct called *to, const struct gw_server *server,
+		      bool last, struct plan *out)
+{
+	size_t i;
+	int r = 0;
+
+	for (i = 0; i < w->virtual_services.count && !out->closed && !r; i++) {
+		const struct object *o = w->virtual_services.items[i];
+
+		if (virtual_service_at(o, to->gateway, server))
+			r = plan_bound(w, to, out, o, last);
+	}
+	return r;
+}
+
 int plan_gateway(struct world *w, const struct called *to, const struct gw_server *server,
 		 struct plan *out)
 {
-	size_t n = w->virtual_services.count, i;
-	int r = 0;
+	int r = plan_round(w, to, server, false, out);
 
-	for (i = 0; i < 2 * n && !out->closed && !r; i++) {
-		const struct object *o = w->virtual_services.items[i % n];
-
-		if (virtual_service_at(o, to->gateway, server))
-			r = plan_bound(w, to, out, o, i >= n);
-	}
-	return r;
+	return r ? r : plan_round(w, to, server, true, out);
 }
 
 static bool route_equal(const struct proute *a, const struct proute *b)
 {
 	size_t i;
 
-	if (a->count != b->count || strcmp(a->name, b->name))
+	if (a->count != b->count || !str_eq(a->name, b->name))
 		return false;
 	for (i = 0; i < a->count; i++)
 		if (a->dests[i].cluster != b->dests[i].cluster ||

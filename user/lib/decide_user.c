@@ -84,7 +84,7 @@ static int table_selected(__u32 generation, const struct selected_key *key)
 		const struct kvs *labels = now.c->labels ? now.c->labels : &none;
 
 		return key->selector - 1 < now.t->selectors.count &&
-		       labels_hold(labels, now.t->selectors.items[key->selector - 1]);
+		       labels_hold(labels, &now.t->selectors.items[key->selector - 1]);
 	}
 	for (i = 0; i < now.t->selected.count; i++)
 		if (now.t->selected.items[i].workload == key->workload &&

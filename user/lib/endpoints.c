@@ -70,7 +70,7 @@ static __u16 set_port(const struct endpoint_set *set, const struct service_port 
 	for (i = 0; i < set->ports.count; i++) {
 		const struct endpoint_port *p = &set->ports.items[i];
 
-		if (p->protocol && strcmp(p->protocol, "TCP"))
+		if (!protocol_is_tcp(p->protocol))
 			continue;
 		if (!same_port_name(p->name, sp->name))
 			continue;
@@ -125,8 +125,7 @@ static __u16 pod_target(const struct object *pod, const struct service_port *sp)
 	for (i = 0; i < pod->pod.ports.count; i++) {
 		const struct pod_port *p = &pod->pod.ports.items[i];
 
-		if (str_eq(p->name, sp->target_name) &&
-		    (!p->protocol || !strcmp(p->protocol, "TCP")))
+		if (str_eq(p->name, sp->target_name) && protocol_is_tcp(p->protocol))
 			return p->port;
 	}
 	return 0;

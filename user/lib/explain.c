@@ -50,9 +50,10 @@ static char *why_labels(struct explain_answer *a, const struct explain_client *c
 		const char *has = client->labels ? labels_get(client->labels, key) : NULL;
 
 		if (!has)
-			return pool_printf(&a->pool, "sourceLabels: %s: the client has none, not '%s'",
-					   key, want);
-		if (strcmp(has, want))
+			return pool_printf(&a->pool,
+					   "sourceLabels: %s: the client has none, not '%s'", key,
+					   want);
+		if (!str_eq(has, want))
 			return pool_printf(&a->pool, "sourceLabels: %s: '%s' is not '%s'", key, has,
 					   want);
 	}
@@ -64,12 +65,12 @@ static char *why_not(const struct tables *t, struct explain_answer *a,
 {
 	const char *ns = client->namespace ? client->namespace : "";
 
-	if (rule->ns && strcmp(ns, t->namespaces.items[rule->ns - 1]))
+	if (rule->ns && !str_eq(ns, t->namespaces.items[rule->ns - 1]))
 		return pool_printf(&a->pool, "sourceNamespace: '%s' is not '%s'", ns,
 				   t->namespaces.items[rule->ns - 1]);
 	if (!rule->selector)
 		return pool_printf(&a->pool, "another generation of rules decided");
-	return why_labels(a, client, t->selectors.items[rule->selector - 1]);
+	return why_labels(a, client, &t->selectors.items[rule->selector - 1]);
 }
 
 /* In the order in which they would be tried: compile time's reasons first, those of this client

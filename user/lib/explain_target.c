@@ -140,14 +140,14 @@ static void narrow(const struct tables *t, struct explain_target *out, __u32 ns)
 	key = out->entry->key;
 	key.ns = ns;
 	for (i = 0; i < t->services.count; i++) {
-		if (memcmp(&t->services.items[i].key, &key, sizeof(key)))
+		if (memcmp(&t->services.items[i].key, &key, sizeof(key)) != 0)
 			continue;
 		out->entry = &t->services.items[i];
 		out->origin = &t->service_origins.items[i];
 		return;
 	}
 	for (i = 0; i < t->unaddressed.count; i++) {
-		if (memcmp(&t->unaddressed.items[i].key, &key, sizeof(key)))
+		if (memcmp(&t->unaddressed.items[i].key, &key, sizeof(key)) != 0)
 			continue;
 		out->entry = &t->unaddressed.items[i];
 		out->origin = &t->unaddressed_origins.items[i];

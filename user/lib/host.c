@@ -114,7 +114,7 @@ bool cidr_holds(const struct cidr *c, const struct addr *a)
 {
 	unsigned bytes = c->prefix / 8, bits = c->prefix % 8;
 
-	if (memcmp(c->addr.b, a->b, bytes))
+	if (memcmp(c->addr.b, a->b, bytes) != 0)
 		return false;
 	return !bits || !((c->addr.b[bytes] ^ a->b[bytes]) >> (8 - bits));
 }
@@ -194,7 +194,7 @@ bool gateway_ref_is(const char *ref, const char *ns, const char *gw_ns, const ch
 	if (str_eq(ns, gw_ns) && !strcmp(ref, gw_name))
 		return true;
 	dot = strchr(ref, '.');
-	if (!dot || strlen(gw_name) != (size_t)(dot - ref) || memcmp(ref, gw_name, dot - ref))
+	if (!dot || strlen(gw_name) != (size_t)(dot - ref) || memcmp(ref, gw_name, dot - ref) != 0)
 		return false;
 	len = strlen(gw_ns);
 	return !strncmp(dot + 1, gw_ns, len) &&
@@ -239,6 +239,11 @@ bool str_eq(const char *a, const char *b)
 	return a && b ? !strcmp(a, b) : a == b;
 }
 
+bool protocol_is_tcp(const char *protocol)
+{
+	return !protocol || !strcmp(protocol, "TCP");
+}
+
 const char *labels_get(const struct kvs *labels, const char *key)
 {
 	size_t i;
@@ -257,7 +262,7 @@ bool labels_hold(const struct kvs *labels, const struct kvs *wanted)
 		const char *value = labels_get(labels, wanted->items[i].key);
 		const char *want = wanted->items[i].value;
 
-		if (!value || strcmp(value, want ? want : ""))
+		if (!value || !str_eq(value, want ? want : ""))
 			return false;
 	}
 	return true;

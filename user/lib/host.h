@@ -51,7 +51,8 @@ enum port_protocol { PORT_TCP, PORT_HTTP, PORT_TLS };
 /* What a service port says that it carries: appProtocol first, then the prefix of its name. */
 enum port_protocol port_protocol(const struct service_port *port);
 
-bool str_eq(const char *a, const char *b); /* NULL equals only NULL */
+bool str_eq(const char *a, const char *b);  /* NULL equals only NULL */
+bool protocol_is_tcp(const char *protocol); /* as it is by default, when NULL */
 /* `labels` has every key of `wanted` with the same value. */
 bool labels_hold(const struct kvs *labels, const struct kvs *wanted);
 const char *labels_get(const struct kvs *labels, const char *key);

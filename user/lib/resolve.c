@@ -7,12 +7,12 @@ int refs_add(struct world *w, struct refs *refs, const struct object *o)
 {
 	if (refs->count == refs->room) {
 		size_t room = refs->room ? refs->room * 2 : 2;
-		const struct object **items = pool_alloc(&w->pool, room * sizeof(*items));
+		const struct object **items = pool_alloc(&w->pool, room * sizeof(struct object *));
 
 		if (!items)
 			return -ENOMEM;
 		if (refs->count)
-			memcpy(items, refs->items, refs->count * sizeof(*items));
+			memcpy(items, refs->items, refs->count * sizeof(struct object *));
 		refs->items = items;
 		refs->room = room;
 	}
@@ -94,7 +94,7 @@ const struct hosted *host_iter_next(struct host_iter *it)
 		wildcard[0] = '*';
 		memcpy(wildcard + 1, it->host + it->len - (len - 1), len - 1);
 		found = bytemap_get(&x->map, wildcard, len);
-		if (found && strcmp(found->host, it->host))
+		if (found && !str_eq(found->host, it->host))
 			return found;
 	}
 	return NULL;
@@ -145,11 +145,11 @@ size_t full_name(char out[HOST_MAX], const char *ns, const char *name)
 {
 	size_t n = strlen(ns), m = strlen(name);
 
-	if (n + m + 1 > HOST_MAX)
+	if (n + m + 2 > HOST_MAX)
 		return 0;
-	memcpy(out, ns, n);
+	memcpy(out, ns, n + 1);
 	out[n] = '/';
-	memcpy(out + n + 1, name, m);
+	memcpy(out + n + 1, name, m + 1);
 	return n + m + 1;
 }
 
@@ -195,7 +195,7 @@ static int add_ports(struct world *w, struct host *h)
 	for (i = 0; i < s->ports.count; i++) {
 		const struct service_port *p = &s->ports.items[i];
 
-		if ((p->protocol && strcmp(p->protocol, "TCP")) || host_port(h, p->port))
+		if (!protocol_is_tcp(p->protocol) || host_port(h, p->port))
 			continue;
 		h->ports[h->port_count++] =
 			(struct sport){ .host = h, .port = p, .protocol = port_protocol(p) };
