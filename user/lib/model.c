@@ -129,8 +129,8 @@ static int skip(struct reader *r, const struct node *node, const char *kind)
 {
 	if (r->skipped)
 		errors_add(r->skipped, r->name, node_pos(node),
-			    "skipped: %.64s \"%.64s\" is not a kind that weft reads", kind,
-			    name_of(node));
+			   "skipped: %.64s \"%.64s\" is not a kind that weft reads", kind,
+			   name_of(node));
 	return 0;
 }
 

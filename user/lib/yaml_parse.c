@@ -6,6 +6,7 @@
 #include <yaml.h>
 
 #include "tree.h"
+#include "yaml_json.h"
 
 enum {
 	DEPTH_MAX = 64,
@@ -403,35 +404,6 @@ static int parse_stream(struct parser *p, struct documents *out)
 	return r;
 }
 
-/*
- * JSON may be indented by tabs and end in them; YAML takes them inside of brackets only. Returns a
- * copy of `bytes` with the tabs before and behind the brackets as spaces, NULL without memory.
- */
-static char *without_outer_tabs(const char *bytes, size_t len)
-{
-	char *copy = malloc(len ? len : 1);
-
-	if (!copy)
-		return NULL;
-	memcpy(copy, bytes, len);
-	for (size_t i = 0; i < len && strchr(" \t\r\n", copy[i]); i++)
-		if (copy[i] == '\t')
-			copy[i] = ' ';
-	for (size_t i = len; i && strchr(" \t\r\n", copy[i - 1]); i--)
-		if (copy[i - 1] == '\t')
-			copy[i - 1] = ' ';
-	return copy;
-}
-
-static bool looks_like_json(const char *bytes, size_t len)
-{
-	size_t i = 0;
-
-	while (i < len && strchr(" \t\r\n", bytes[i]))
-		i++;
-	return i < len && (bytes[i] == '{' || bytes[i] == '[');
-}
-
 static int parse_text(const char *name, const char *bytes, size_t len, struct documents *out,
 		      struct errors *errors)
 {
@@ -459,7 +431,7 @@ static int parse_text(const char *name, const char *bytes, size_t len, struct do
 static int parse_json(const char *name, const char *bytes, size_t len, struct documents *out,
 		      struct errors *errors)
 {
-	char *copy = without_outer_tabs(bytes, len);
+	char *copy = yaml_from_json(bytes, &len);
 	int r;
 
 	if (!copy)
@@ -487,6 +459,6 @@ int yaml_parse(const char *name, const char *bytes, size_t len, struct documents
 		bytes += 3;
 		len -= 3;
 	}
-	return looks_like_json(bytes, len) ? parse_json(name, bytes, len, out, errors)
-					   : parse_text(name, bytes, len, out, errors);
+	return yaml_is_json(bytes, len) ? parse_json(name, bytes, len, out, errors)
+					: parse_text(name, bytes, len, out, errors);
 }
