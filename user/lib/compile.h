@@ -57,8 +57,8 @@ struct skipped_rule {
 };
 
 struct service_origin {
-	const char *namespace, *name,
-		*host; /* of the Service, or of the Gateway (host is then "") */
+	const char *namespace, *name; /* of the Service, or of the Gateway */
+	const char *host;	      /* of the Service, else "" */
 	/* Rules of VirtualServices for this host that can never match here, decided at compile
 	 * time: why. */
 	struct skipped_rule *skipped;
@@ -101,13 +101,13 @@ struct tables {
 	TABLE(const char *) cluster_names;
 	TABLE(const char *) endpoint_names;
 	TABLE(const char *) namespaces; /* index + 1 is struct source.ns */
-	TABLE(struct kvs)
-	selectors; /* index + 1 is struct rule.selector: the labels it asks for. Borrowed from the
-		      compiled objects */
+	/* Index + 1 is struct rule.selector: the labels it asks for, borrowed from the compiled
+	 * objects. */
+	TABLE(struct kvs) selectors;
 	TABLE(struct cluster_origin) cluster_origins; /* parallel to clusters */
-	uint32_t min_timeout_ms; /* the shortest connect, idle or duration timeout in use; 0: none
-				    set */
-	struct pool *arena;	 /* tables.h */
+	/* The shortest connect, idle or duration timeout that is set; 0: none. */
+	uint32_t min_timeout_ms;
+	struct pool *arena; /* tables.h */
 };
 
 /*
