@@ -140,7 +140,7 @@ static int kernel_is_ahead(void *arg, const struct question *q, struct verdict *
 {
 	(void)arg;
 	(void)q;
-	*out = (struct verdict){ .action = VERDICT_STEER, .rule = 99 };
+	*out = (struct verdict){ .action = VERDICT_STEER, .service = 1, .rule = 99 };
 	return 0;
 }
 
@@ -161,4 +161,28 @@ Test(explain, asks_the_kernel_about_pods_that_it_knows)
 	cr_expect_eq(explain(c.tables, &c.objects, &known, kernel_is_ahead, NULL, &stale, &errors),
 		     -ESTALE);
 	errors_free(&errors);
+}
+
+static int kernel_is_not_asked(void *arg, const struct question *q, struct verdict *out)
+{
+	(void)arg;
+	(void)q;
+	(void)out;
+	cr_assert_fail("asked");
+	return 0;
+}
+
+Test(explain, the_kernel_knows_no_service_without_an_address)
+{
+	const struct explain_query q = {
+		.namespace = "client", .pod = "sleep", .host = "late.shop", .port = 80
+	};
+	_cleanup_(explain_done) struct explain_answer a = { 0 };
+	_cleanup_compiled_ struct compiled c = { 0 };
+	struct errors errors = { 0 };
+
+	load(&c);
+	cr_expect_eq(explain(c.tables, &c.objects, &q, kernel_is_not_asked, NULL, &a, &errors), 0);
+	cr_expect_eq(a.action, EXPLAIN_PASSTHROUGH);
+	cr_expect_str_eq(a.reason, "the service has no cluster IP");
 }

@@ -159,7 +159,8 @@ static int explain_rule(const struct tables *t, const struct explain_client *cli
 	int r;
 
 	/* Another generation answered than the one that these tables are of. */
-	if (a->verdict.rule - to->entry->value.rule_first >= to->entry->value.rule_count)
+	if (!a->verdict.service ||
+	    a->verdict.rule - to->entry->value.rule_first >= to->entry->value.rule_count)
 		return -ESTALE;
 	rule = &t->rules.items[a->verdict.rule];
 	a->rule = &t->rule_origins.items[a->verdict.rule];
@@ -209,6 +210,11 @@ int explain(const struct tables *t, const struct objects *objects, const struct 
 		r = explain_find_target(t, objects, q, &client, &to, errors);
 	if (r)
 		return r;
+	/* What has no address is not published: the kernel is never asked about it. */
+	if (to.entry && decide && addr_is_placeholder(&to.entry->key.addr)) {
+		to.entry = NULL;
+		to.why = "the service has no cluster IP";
+	}
 	if (!to.entry) {
 		out->action = q->gateway ? EXPLAIN_REFUSE : EXPLAIN_PASSTHROUGH;
 		out->reason = to.why;
