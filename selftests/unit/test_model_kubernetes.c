@@ -58,6 +58,21 @@ Test(model_kubernetes, session_affinity_has_its_timeout)
 	cr_expect(o->service.publish_not_ready);
 }
 
+Test(model_kubernetes, a_node_local_service_is_left_alone)
+{
+	_cleanup_parsed_ struct parsed p = { 0 };
+	const struct object *o = parsed_object(
+		&p, SERVICE "spec: {clusterIP: 10.0.0.1, internalTrafficPolicy: Local}\n");
+	_cleanup_free_ char *text = messages(&p.errors);
+
+	cr_expect(o->service.internal_local);
+	cr_expect_eq(o->service.cluster_ips.count, 0);
+	cr_expect_str_eq(
+		text,
+		"warning: t.yaml:4:52: spec.internalTrafficPolicy: Local is left to kube-proxy, "
+		"weft does not answer for the service's address\n");
+}
+
 Test(model_kubernetes, a_pod_is_ready_when_kubernetes_says_so)
 {
 	static const struct {

@@ -110,15 +110,13 @@ static const char *without_quotes(const struct node *value)
 
 bool decode_bool(struct decoder *d, const struct node *value, bool *out)
 {
-	const char *text = node_text(value);
-
 	if (node_scalar(value) != SCALAR_BOOL) {
 		decode_expected(d, value, NULL,
 				*without_quotes(value) ? "true or false without quotes"
 						       : "true or false");
 		return false;
 	}
-	*out = !strcasecmp(text, "true") || !strcasecmp(text, "yes") || !strcasecmp(text, "on");
+	*out = node_true(value);
 	return true;
 }
 

@@ -88,6 +88,9 @@ struct service_spec {
 	int64_t affinity_s; /* sessionAffinityConfig.clientIP.timeoutSeconds, 10800 by default */
 	const char *external_name;
 	bool publish_not_ready;
+	/* internalTrafficPolicy: Local. Only kube-proxy can honour it, so that cluster_ips is
+	 * empty: weft does not answer for such a service's address. */
+	bool internal_local;
 };
 
 struct pod_port {
@@ -316,7 +319,8 @@ void object_free(struct object *o);
 /* Every problem of one parse, validation or compilation, in order. Zero-initialise; free with
  * errors_free(). */
 struct error {
-	char *text; /* "file:line:col: path.to.field: expected, not "value"" */
+	char *text; /* NULL if there was no memory for it. "file:line:col: path.to.field: expected,
+		       not "value"" */
 	bool warning;
 };
 

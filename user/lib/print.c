@@ -181,8 +181,7 @@ static void write_scalar(const struct node *n, FILE *out)
 	if (type == SCALAR_NULL)
 		fputs("null", out);
 	else if (type == SCALAR_BOOL)
-		fputs(strchr("tTyY", n->text[0]) || !strcasecmp(n->text, "on") ? "true" : "false",
-		      out);
+		fputs(node_true(n) ? "true" : "false", out);
 	else if (type == SCALAR_STRING)
 		write_string(n->text, out);
 	else

@@ -4,8 +4,6 @@
 const struct refusal schema_refused[REFUSED_MAX] = {
 	[REFUSED_SERVICE_ENTRY] = { "ServiceEntry", "ServiceEntry",
 				    "hosts outside of the cluster are reached as they are" },
-	[REFUSED_INTERNAL_LOCAL] = { "Service", "internalTrafficPolicy: Local",
-				     "a service is balanced over all of its endpoints" },
 	[REFUSED_SOURCE_SUBNET] = { "VirtualService", "sourceSubnet",
 				    "callers are told apart by their pod, not by an address" },
 	[REFUSED_JWT_CLAIMS] = { "VirtualService", "matching on JWT claims",

@@ -114,19 +114,33 @@ static void check_affinity(struct decoder *d, const struct node *value, const vo
 		decode_expected(d, value, NULL, "None or ClientIP");
 }
 
-/* "Local" promises that a connection never leaves the node; to balance it over all endpoints would
- * break that. */
 static void decode_internal_policy(struct decoder *d, const struct node *value, void *target)
 {
 	const char *policy;
 
-	(void)target;
-	if (!decode_string(d, value, &policy) || !strcmp(policy, "Cluster"))
+	if (!decode_string(d, value, &policy))
 		return;
 	if (!strcmp(policy, "Local"))
-		decode_refuse_value(d, value, REFUSED_INTERNAL_LOCAL);
-	else
-		decode_expected(d, value, NULL, "Cluster");
+		*(bool *)target = true;
+	else if (strcmp(policy, "Cluster") != 0)
+		decode_expected(d, value, NULL, "Cluster or Local");
+}
+
+/*
+ * "Local" promises that a connection never leaves the node. To balance it over all endpoints would
+ * break that, and to refuse it would keep a whole cluster's services from loading: the service is
+ * left to who serves it already.
+ */
+static void finish_spec(struct decoder *d, const struct node *self_node, void *self)
+{
+	struct service_spec *spec = self;
+
+	if (!spec->internal_local || !spec->cluster_ips.count ||
+	    !strcmp(spec->cluster_ips.items[0], "None"))
+		return;
+	spec->cluster_ips.count = 0;
+	decode_warn(d, decode_at(d, self_node, "internalTrafficPolicy"), "internalTrafficPolicy",
+		    "Local is left to kube-proxy, weft does not answer for the service's address");
 }
 
 static void init_spec(void *self)
@@ -157,7 +171,9 @@ static const struct field spec_fields[] = {
 	{ "externalName", FIELD_STRING, .offset = offsetof(struct service_spec, external_name) },
 	{ "publishNotReadyAddresses", FIELD_BOOL,
 	  .offset = offsetof(struct service_spec, publish_not_ready) },
-	{ "internalTrafficPolicy", FIELD_CUSTOM, .decode = decode_internal_policy },
+	{ "internalTrafficPolicy", FIELD_CUSTOM,
+	  .offset = offsetof(struct service_spec, internal_local),
+	  .decode = decode_internal_policy },
 	{ 0 },
 };
 
@@ -166,6 +182,7 @@ static const struct message spec_message = {
 	.size = sizeof(struct service_spec),
 	.fields = spec_fields,
 	.init = init_spec,
+	.finish = finish_spec,
 };
 
 static const struct field service_fields[] = {

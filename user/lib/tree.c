@@ -136,6 +136,14 @@ bool node_int(const struct node *n, int64_t *out)
 	return true;
 }
 
+bool node_true(const struct node *n)
+{
+	const char *s = node_text(n);
+
+	return node_scalar(n) == SCALAR_BOOL &&
+	       (!strcasecmp(s, "true") || !strcasecmp(s, "yes") || !strcasecmp(s, "on"));
+}
+
 bool node_is_null(const struct node *n)
 {
 	n = node_target(n);

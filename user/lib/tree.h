@@ -54,6 +54,8 @@ const struct node *node_key(const struct node *map, const char *key);
 enum scalar_type node_scalar(const struct node *n);
 /* The value of a SCALAR_INT, in whatever base; false if it does not fit (or is no such scalar). */
 bool node_int(const struct node *n, int64_t *out);
+/* Whether a SCALAR_BOOL says true: true, yes, on. */
+bool node_true(const struct node *n);
 /* Given as nothing: `key:`, `key: null`, `key: ~`. */
 bool node_is_null(const struct node *n);
 /* The text of a scalar, else NULL. */
