@@ -254,16 +254,26 @@ on() {
 	return $status
 }
 
-# The tests on both kernels; the last line adds them up.
+# The tests on both kernels, side by side; the last line adds them up.
 run_all() {
-	local each log=$VM/results passed=0 failed=0 status=0
+	local each passed=0 failed=0 status=0
+	declare -A pids
 	mkdir -p "$VM"
 	export WEFT_ROUNDS=${WEFT_ROUNDS:-few} WEFT_EMULATED=1
 	for each in 6.1 6.12; do
-		echo "== Linux $each"
-		on "$each" selftests/run prog net 2>&1 | tee "$log.$each" || status=1
-		passed=$((passed + $(sed -n 's/^\([0-9]*\) passed, .*/\1/p' "$log.$each" | tail -1)))
-		failed=$((failed + $(sed -n 's/.* passed, \([0-9]*\) failed.*/\1/p' "$log.$each" | tail -1)))
+		vmlinuz=$(fetch "$each")
+		(
+			set -o pipefail
+			on "$vmlinuz" selftests/run prog net 2>&1 | tee "$VM/results.$each" |
+				sed -u "s/^/$(printf '%-5s' "$each") /"
+		) &
+		pids[$each]=$!
+	done
+	for each in 6.1 6.12; do
+		wait "${pids[$each]}" || status=1
+		grep -q ' passed, ' "$VM/results.$each" || failed=$((failed + 1))
+		passed=$((passed + $(sed -n 's/^\([0-9]*\) passed, .*/\1/p' "$VM/results.$each" | tail -1)))
+		failed=$((failed + $(sed -n 's/.* passed, \([0-9]*\) failed.*/\1/p' "$VM/results.$each" | tail -1)))
 	done
 	echo "$passed passed, $failed failed"
 	return $status

@@ -31,7 +31,8 @@ done
 for _ in $(seq "$KILLS"); do
 	weftd_kill9
 	sleep 0.1
-	expect_eq "steered without weftd" "$(load client "$(vip 4 10)" 9000 -n 10 -s hello | jq -c keys)" '["one","two"]' >/dev/null
+	got=$(load client "$(vip 4 10)" 9000 -n 10 -s hello)
+	expect_eq "steered without weftd" $(($(count one "$got") + $(count two "$got"))) 10
 	weftd_start
 done
 say "ok: killed $KILLS times, new connections steered meanwhile"

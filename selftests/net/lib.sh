@@ -77,7 +77,9 @@ rounds() {
 }
 
 # count WORD JSON: how many connections had that result, in tcp-load's counts.
-count() { jq -r --arg word "$1" '(.results // .)[$word] // 0' <<<"$2"; }
+count() {
+	if [[ $2 =~ \"$1\":([0-9]+) ]]; then echo "${BASH_REMATCH[1]}"; else echo 0; fi
+}
 
 # ---- namespaces ----
 
@@ -360,7 +362,11 @@ stat_of() { weft stats "$1" | awk -v name="$1:" '$1 == name { print $2; found = 
 # cluster_stat SUBSET|'' COUNTER [SERVICE] [PORT]
 cluster_stat() { stat_of "cluster.outbound|${4:-9000}|$1|${3:-echo}.default.svc.cluster.local.$2"; }
 
-conns_left() { weft conns -o json | jq length; }
+conns_left() {
+	local conns
+	conns=$(weft conns -o json)
+	grep -c '"endpoint":' <<<"$conns" || true
+}
 
 no_conns() { [ "$(conns_left)" = 0 ]; }
 

@@ -118,6 +118,8 @@ static void load(struct env *e)
 	must(!tc_bpf__load(e->tc));
 	must(!sweep_bpf__load(e->sweep));
 	must(e->events = ring_buffer__new(bpf_map__fd(e->tc->maps.events), on_reset, e, NULL));
+	/* The pins were only there for the two objects to share their maps. */
+	must(!umount2(e->dir, MNT_DETACH) && !rmdir(e->dir));
 }
 
 /* Before 6.2 an inner map with BTF and one without are not alike, so ours has it, as the template
@@ -210,14 +212,72 @@ static void add_pod(struct env *e, __u32 ifindex, struct addr a)
 	must(!bpf_map_update_elem(bpf_map__fd(e->tc->maps.pod_addrs), &a, &ifindex, 0));
 }
 
-struct env *env_new(const struct env_options *o)
-{
-	struct env *e = calloc(1, sizeof(*e));
+/* Loaded programs and their maps, for the next environment that asks for the same: to verify them
+ * takes longer than to run them. */
+static struct env *idle;
 
-	must(e);
+static void map_clear(const struct bpf_map *map)
+{
+	char key[sizeof(struct tuple)];
+	int fd = bpf_map__fd(map);
+
+	must(bpf_map__key_size(map) <= sizeof(key));
+	while (!bpf_map_get_next_key(fd, NULL, key))
+		must(!bpf_map_delete_elem(fd, key));
+}
+
+static void reset(struct env *e)
+{
+	const struct bpf_map *const maps[] = { e->tc->maps.conns,     e->tc->maps.frags,
+					       e->tc->maps.affinity,  e->tc->maps.pods,
+					       e->tc->maps.pod_addrs, e->tc->maps.clusters,
+					       e->tc->maps.routes,    e->tc->maps.endpoints,
+					       e->tc->maps.dests };
+	struct reason_stat none = { .count = 0 };
+	__u64 generation = 0;
+	__u32 zero = 0;
+
+	for (size_t i = 0; i < sizeof(maps) / sizeof(*maps); i++)
+		map_clear(maps[i]);
+	for (__u32 i = 0; i < REASON_MAX; i++)
+		must(!bpf_map_update_elem(bpf_map__fd(e->tc->maps.reasons), &i, &none, 0));
+	must(!bpf_map_update_elem(bpf_map__fd(e->tc->maps.generation), &zero, &generation, 0));
+	must(ring_buffer__consume(e->events) >= 0);
+	e->reset_count = 0;
+}
+
+static void destroy(struct env *e)
+{
+	ring_buffer__free(e->events);
+	tc_bpf__destroy(e->tc);
+	sweep_bpf__destroy(e->sweep);
+	free(e);
+}
+
+/* The one that is idle if it fits, or a new one. */
+static struct env *loaded(const struct env_options *o)
+{
+	struct env *e = idle;
+
+	idle = NULL;
+	if (e && e->o.table_size == o->table_size) {
+		e->o = *o;
+		reset(e);
+		return e;
+	}
+	if (e)
+		destroy(e);
+	must(e = calloc(1, sizeof(*e)));
 	e->o = *o;
 	enter_namespaces(e);
 	load(e);
+	return e;
+}
+
+struct env *env_new(const struct env_options *o)
+{
+	struct env *e = loaded(o);
+
 	fill_tables(e);
 	fill_counters(e);
 	add_pod(e, CLIENT_IF, env_client(e));
@@ -228,12 +288,7 @@ struct env *env_new(const struct env_options *o)
 
 void env_free(struct env *e)
 {
-	ring_buffer__free(e->events);
-	tc_bpf__destroy(e->tc);
-	sweep_bpf__destroy(e->sweep);
-	umount(e->dir);
-	rmdir(e->dir);
-	free(e);
+	idle = e;
 }
 
 struct env_result env_run(struct env *e, const char *program, const struct env_packet *in)
