@@ -32,6 +32,7 @@ struct gathering {
 	enum family family;
 	struct members *list;
 	__u64 stamp;
+	bool full; /* some were left out */
 };
 
 static int gather(struct gathering *g, const char *ip, __u16 port, const struct object *pod,
@@ -45,8 +46,12 @@ static int gather(struct gathering *g, const char *ip, __u16 port, const struct 
 	e = registry_endpoint(g->w->registry, &addr, port);
 	if (!e || members_reserve(g->w, g->list, 1))
 		return -ENOMEM;
-	if (e->stamp == g->stamp || g->list->count == CLUSTER_MAX_ENDPOINTS)
+	if (e->stamp == g->stamp)
 		return 0;
+	if (g->list->count == CLUSTER_MAX_ENDPOINTS) {
+		g->full = true;
+		return 0;
+	}
 	e->stamp = g->stamp;
 	g->list->items[g->list->count++] =
 		(struct member){ .endpoint = e->endpoint,
@@ -183,6 +188,11 @@ struct members *sport_members(struct world *w, struct sport *sp, enum family fam
 	g.list = pool_alloc(&w->pool, sizeof(*g.list));
 	if (!g.list || gather_all(&g))
 		return NULL;
+	if (g.full)
+		errors_warn(w->errors, sp->host->service->file, sp->host->service->pos,
+			    "service %s/%s: only the first %d endpoints of port %u are used",
+			    sp->host->service->meta.namespace, sp->host->service->meta.name,
+			    CLUSTER_MAX_ENDPOINTS, sp->port->port);
 	sp->members[family] = g.list;
 	return g.list;
 }
