@@ -157,6 +157,7 @@ cleanup() {
 	local status=$? pid name
 	trap - EXIT ERR
 	set +eu
+	ID=wt-$$
 	if [ "$status" -ne 0 ] && [ -s "$TMP/weftd.log" ]; then
 		echo "---- weftd ----" >&2
 		tail -40 "$TMP/weftd.log" >&2
@@ -178,6 +179,7 @@ cleanup() {
 }
 
 tmp_up() {
+	[ -z "$TMP" ] || return 0
 	TMP=$(mktemp -d /tmp/weft-test.XXXXXX)
 	trap cleanup EXIT
 	trap 'exit 143' TERM INT HUP

@@ -5,7 +5,6 @@
 #include "cleanup.h"
 #include "client.h"
 #include "json_io.h"
-#include "yaml_text.h"
 
 static void print_destination(const json_t *d)
 {
@@ -78,7 +77,7 @@ static int print(const json_t *data)
 	printf("%s %s%s%s, from %s\n\n", json_get_text(data, "kind", ""),
 	       namespace ? namespace : "", namespace ? "/" : "", json_get_text(data, "name", ""),
 	       json_get_text(data, "at", ""));
-	yaml_print(json_object_get(data, "object"));
+	fputs(json_get_text(data, "yaml", ""), stdout);
 	if (in_force)
 		puts("\nIn force:");
 	json_array_foreach(in_force, i, entry) print_address(entry);
@@ -111,5 +110,8 @@ int cmd_describe(struct cli *cli, int argc, char **argv)
 	r = client_ask(cli, request, NULL, &data);
 	if (r)
 		return r;
-	return cli->output ? client_print_json(data) : print(data);
+	if (!cli->output)
+		return print(data);
+	json_object_del(data, "yaml");
+	return client_print_json(data);
 }

@@ -6,7 +6,6 @@
 #include "client.h"
 #include "json_io.h"
 #include "table_text.h"
-#include "yaml_text.h"
 
 struct query {
 	const char *kind, *name, *namespace;
@@ -58,29 +57,36 @@ static int print_table(const json_t *items, const struct query *q)
 }
 
 /* One object by name is that object; otherwise a List, which can be applied again. */
-static int print_objects(const struct cli *cli, json_t *items, const struct query *q)
+static int print_json(json_t *items, const struct query *q)
 {
-	_cleanup_(json_decrefp) json_t *whole = NULL;
+	_cleanup_(json_decrefp) json_t *list = NULL;
 
 	if (q->name && json_array_size(items) == 1)
-		whole = json_incref(json_array_get(items, 0));
-	else
-		whole = json_pack("{s:s, s:s, s:O}", "apiVersion", "v1", "kind", "List", "items",
-				  items);
-	return strcmp(cli->output, "yaml") == 0 ? yaml_print(whole) : client_print_json(whole);
+		return client_print_json(json_array_get(items, 0));
+	list = json_pack("{s:s, s:s, s:O}", "apiVersion", "v1", "kind", "List", "items", items);
+	return client_print_json(list);
+}
+
+static int print_yaml(const json_t *items)
+{
+	json_t *item;
+	size_t i;
+
+	json_array_foreach(items, i, item)
+		printf("%s%s", i ? "---\n" : "", json_string_value(item));
+	return STATUS_DONE;
 }
 
 static int show(const struct cli *cli, const struct query *q)
 {
-	bool wide = cli->output && strcmp(cli->output, "wide") == 0;
-	const char *form = !cli->output ? "table" : wide ? "wide" : "full";
+	const char *form = cli->output ?: "table";
 	_cleanup_(json_decrefp) json_t *data = NULL;
 	json_t *request = client_request("get");
 	json_t *items;
 	int r;
 
 	json_object_set_new(request, "kind", json_text(q->kind));
-	json_object_set_new(request, "form", json_string(form));
+	json_object_set_new(request, "form", json_text(form));
 	if (q->name)
 		json_object_set_new(request, "name", json_text(q->name));
 	if (!q->all)
@@ -89,7 +95,9 @@ static int show(const struct cli *cli, const struct query *q)
 	if (r)
 		return r;
 	items = json_object_get(data, "items");
-	return cli->output && !wide ? print_objects(cli, items, q) : print_table(items, q);
+	if (strcmp(form, "json") == 0)
+		return print_json(items, q);
+	return strcmp(form, "yaml") == 0 ? print_yaml(items) : print_table(items, q);
 }
 
 int cmd_get(struct cli *cli, int argc, char **argv)

@@ -142,9 +142,10 @@ int handle_describe(struct weftd *d, const struct request *request, struct reply
 		return refuse(reply, kind_name(id.kind), "\"%s\" not found%s%s", id.name,
 			      id.namespace ? " in namespace " : "",
 			      id.namespace ? id.namespace : "");
-	data = json_pack("{s:s, s:o, s:o, s:o, s:o}", "kind", kind_name(id.kind), "namespace",
+	data = json_pack("{s:s, s:o, s:o, s:o, s:o, s:o}", "kind", kind_name(id.kind), "namespace",
 			 json_text(id.namespace), "name", json_text(id.name), "at",
-			 object_place(known->object), "object", object_json(known->object));
+			 object_place(known->object), "object", object_json(known->object), "yaml",
+			 object_yaml(known->object));
 	if (!data)
 		return -ENOMEM;
 	reply->data = data;

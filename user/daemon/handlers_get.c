@@ -8,8 +8,10 @@
 
 static json_t *item(const struct object *o, const char *form)
 {
-	if (strcmp(form, "full") == 0)
+	if (strcmp(form, "json") == 0)
 		return object_json(o);
+	if (strcmp(form, "yaml") == 0)
+		return object_yaml(o);
 	return json_pack("{s:s, s:o, s:o, s:o, s:o}", "kind", kind_name(o->kind), "namespace",
 			 json_text(o->meta.namespace), "name", json_text(o->meta.name), "at",
 			 object_place(o), "columns", object_columns(o, strcmp(form, "wide") == 0));
@@ -21,7 +23,8 @@ static bool wanted(const struct object *o, int kind, const char *namespace)
 	       (!namespace || !o->meta.namespace || strcmp(o->meta.namespace, namespace) == 0);
 }
 
-/* {"kind", "namespace" or none for all, "name" or none for all, "form": "table" | "wide" | "full"}
+/* {"kind", "namespace" or none for all, "name" or none for all, "form": "table" | "wide" | "json" |
+ * "yaml"}
  */
 int handle_get(struct weftd *d, const struct request *request, struct reply *reply)
 {

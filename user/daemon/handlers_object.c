@@ -1,13 +1,11 @@
 // SPDX-License-Identifier: Apache-2.0
-#include <errno.h>
 #include <stdlib.h>
-#include <string.h>
 
 #include "cleanup.h"
 #include "handlers_object.h"
 #include "host.h"
 #include "json_io.h"
-#include "tree.h"
+#include "print.h"
 
 json_t *addr_port_json(const struct addr *a, unsigned port)
 {
@@ -17,64 +15,32 @@ json_t *addr_port_json(const struct addr *a, unsigned port)
 	return json_text(text);
 }
 
-static json_t *scalar_json(const struct node *n)
+static char *object_text(const struct object *o, bool json)
 {
-	long long number;
-	char *end;
+	_cleanup_free_ char *text = NULL;
+	size_t size = 0;
+	FILE *f = open_memstream(&text, &size);
+	int r;
 
-	switch (node_scalar(n)) {
-	case SCALAR_NULL:
-		return json_null();
-	case SCALAR_BOOL:
-		return json_boolean(n->text[0] == 't' || n->text[0] == 'T');
-	case SCALAR_INT:
-		errno = 0;
-		number = strtoll(n->text, &end, 0);
-		return errno || *end ? json_text(n->text) : json_integer(number);
-	case SCALAR_FLOAT:
-		return json_real(strtod(n->text, NULL)) ?: json_text(n->text);
-	case SCALAR_STRING:
-		break;
-	}
-	return json_text(n->text);
+	if (!f)
+		return NULL;
+	r = object_print(o, json, f);
+	if (fclose(f) || r)
+		return NULL;
+	return TAKE_PTR(text);
 }
 
-static json_t *list_json(const struct node *n)
+json_t *object_yaml(const struct object *o)
 {
-	json_t *list = json_array();
-	const struct node *child = n->count ? n->child : NULL;
+	_cleanup_free_ char *text = object_text(o, false);
 
-	for (; child; child = child->next)
-		json_array_append_new(list, node_json(child));
-	return list;
-}
-
-static json_t *map_json(const struct node *n)
-{
-	json_t *map = json_object();
-	const struct node *key = n->count ? n->child : NULL;
-
-	for (; key; key = key->next->next)
-		json_object_set_new(map, node_text(node_target(key)) ?: "", node_json(key->next));
-	return map;
-}
-
-json_t *node_json(const struct node *n)
-{
-	n = node_target(n);
-	switch (n->type) {
-	case NODE_LIST:
-		return list_json(n);
-	case NODE_MAP:
-		return map_json(n);
-	default:
-		return scalar_json(n);
-	}
+	return text ? json_text(text) : NULL;
 }
 
 json_t *object_json(const struct object *o)
 {
-	json_t *json = o->tree ? node_json(o->tree) : json_object();
+	_cleanup_free_ char *text = object_text(o, true);
+	json_t *json = text ? json_loads(text, 0, NULL) : NULL;
 	json_t *meta = json_object_get(json, "metadata");
 
 	if (o->meta.namespace && json_is_object(meta) && !json_object_get(meta, "namespace"))

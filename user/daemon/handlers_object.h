@@ -9,12 +9,9 @@
 
 #include "model.h"
 
-struct node;
-
-json_t *node_json(const struct node *n);
-
-/* The object as it was given, with its namespace filled in. */
+/* The object as it was given; as JSON with its namespace filled in, as YAML in a string. */
 json_t *object_json(const struct object *o);
+json_t *object_yaml(const struct object *o);
 
 /* Where it came from: "rules.yaml:12:1". */
 json_t *object_place(const struct object *o);
