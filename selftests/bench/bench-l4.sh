@@ -1,0 +1,244 @@
+#!/bin/bash
+# SPDX-License-Identifier: Apache-2.0
+# What L4 steering costs: against no mesh at all, and against iptables DNAT; how it grows with the number of services; how long
+# rules take. Everything on one core, rounds of the three ways alternated, medians. Writes RESULTS.md beside this file.
+#
+#   BENCH_ROUNDS   rounds (7)      BENCH_SECONDS  length of one measurement (1)      BENCH_CPU  the core (0)
+[ "$(id -u)" -eq 0 ] || { echo "bench-l4: root is needed" >&2; exit 1; }
+. "${0%/*}/../net/lib.sh"
+
+ROUNDS=${BENCH_ROUNDS:-7}
+SECONDS_EACH=${BENCH_SECONDS:-1}
+CPU=${BENCH_CPU:-0}
+SERVICES="1 1000 10000"
+ENDPOINTS_EACH=10
+BENCH=$OUT/bench/tcp-bench
+RESULTS=$ROOT/selftests/bench/RESULTS.md
+
+# use WAY: the node that the functions of lib.sh work on from now on
+use() { ID=wt-$$-$1; }
+
+pinned_to_core() { taskset -c "$CPU" "$@"; }
+
+median() { sort -g | awk '{ v[NR] = $1 } END { if (NR) print NR % 2 ? v[(NR + 1) / 2] : (v[NR / 2] + v[NR / 2 + 1]) / 2 }'; }
+
+ratio() { awk -v a="$1" -v b="$2" 'BEGIN { printf "%.3f", a / b }'; }
+
+# ---- three nodes, alike but for who steers ----
+
+node_with_servers() {
+	local pod log
+	PODS=()
+	node_up
+	pod_add client 1
+	pod_add one 2 app=echo,version=v1
+	pod_add two 3 app=echo,version=v2
+	for pod in one two; do
+		log=$(mktemp "$TMP/serve.XXXXXX")
+		start_in $pod taskset -c "$CPU" "$BENCH" serve 9000 >"$log"
+		wait_until 5 grep -q listening "$log"
+	done
+}
+
+iptables_rules() {
+	local family tables to
+	for family in 4 6; do
+		tables=iptables
+		[ $family = 4 ] || tables=ip6tables
+		to=("$tables" -t nat -A PREROUTING -d "$(vip $family 10)" -p tcp --dport 9000)
+		in_ns node "${to[@]}" -m statistic --mode random --probability 0.8 \
+			-j DNAT --to-destination "$(hostport "$(addr $family one)" 9000)"
+		in_ns node "${to[@]}" -j DNAT --to-destination "$(hostport "$(addr $family two)" 9000)"
+	done
+}
+
+weft_rules() {
+	{
+		rules_pods
+		rules_service echo 10
+		rules_subsets echo "v1 v2"
+		rules_weights echo v1=80 v2=20
+	} | apply
+}
+
+measure() { # WAY rtt|conn|flow FAMILY
+	local to
+	use "$1"
+	if [ "$1" = direct ]; then to=$(addr "$3" one); else to=$(vip "$3" 10); fi
+	pinned_to_core nsenter --net="/run/netns/$(netns client)" "$BENCH" "$2" "$to" 9000 "$SECONDS_EACH"
+}
+
+compare() {
+	local round family what way
+	for round in $(seq "$ROUNDS"); do
+		for family in 4 6; do
+			for what in rtt conn flow; do
+				for way in direct iptables weft; do
+					measure $way $what $family >>"$TMP/$way.$what.$family"
+				done
+			done
+		done
+		echo "round $round of $ROUNDS" >&2
+	done
+}
+
+row() { # WHAT FAMILY UNIT TEXT
+	local direct iptables weft
+	direct=$(median <"$TMP/direct.$1.$2")
+	iptables=$(median <"$TMP/iptables.$1.$2")
+	weft=$(median <"$TMP/weft.$1.$2")
+	printf '| %s, IPv%s | %s | %s | %s | %s | %s |\n' "$4" "$2" "$direct" "$iptables" "$weft" \
+		"$(ratio "$weft" "$direct")" "$(ratio "$weft" "$iptables")"
+}
+
+comparison() {
+	local family
+	echo "| | direct | iptables | weft | weft / direct | weft / iptables |"
+	echo "|---|---|---|---|---|---|"
+	for family in 4 6; do
+		row rtt $family µs "round trip, p50, µs"
+		row conn $family 1/s "connections per second"
+		row flow $family Gbit/s "one connection, Gbit/s"
+	done
+}
+
+# ---- many services ----
+
+# many COUNT: that many services, each with its endpoints
+many() {
+	awk -v count="$1" -v each=$ENDPOINTS_EACH 'BEGIN {
+		for (i = 1; i <= count; i++) {
+			printf "---\napiVersion: v1\nkind: Service\nmetadata: {name: many-%d}\nspec:\n  clusterIP: 10.%d.%d.%d\n" \
+			       "  ports: [{name: tcp, port: 80, targetPort: 8080}]\n", i, 100 + int(i / 65536), int(i / 256) % 256, i % 256
+			printf "---\napiVersion: discovery.k8s.io/v1\nkind: EndpointSlice\nmetadata:\n  name: many-%d-x\n" \
+			       "  labels: {kubernetes.io/service-name: many-%d}\naddressType: IPv4\n" \
+			       "ports: [{name: tcp, port: 8080}]\nendpoints:\n", i, i
+			for (e = 0; e < each; e++) {
+				n = i * each + e
+				printf "- addresses: [10.%d.%d.%d]\n", 128 + int(n / 65536), int(n / 256) % 256, n % 256
+			}
+		}
+	}'
+}
+
+# Milliseconds that COMMAND takes.
+time_ms() {
+	local start=${EPOCHREALTIME/./}
+	"$@" >/dev/null
+	echo $(((${EPOCHREALTIME/./} - start) / 1000))
+}
+
+# Bytes of all maps that are pinned, and of the tables of generations, whose ids bpftool shows as bytes.
+map_bytes() {
+	local map id
+	for map in "$TMP"/bpf/weft/*; do
+		[ -f "$map" ] || continue
+		bpftool -j map show pinned "$map" | jq '.bytes_memlock // 0'
+		case $map in
+		*/gen_*)
+			for id in $(bpftool -j map dump pinned "$map" | jq -r '.[].value | reverse | map(ltrimstr("0x")) | join("")'); do
+				bpftool -j map show id $((16#$id)) 2>/dev/null | jq '.bytes_memlock // 0'
+			done
+			;;
+		esac
+	done | awk '{ n += $1 } END { printf "%d\n", n }'
+}
+
+mib() { awk -v n="$1" 'BEGIN { printf "%.1f", n / 1048576 }'; }
+
+rss_bytes() { awk '/^VmRSS/ { print $2 * 1024 }' "/proc/$WEFTD/status"; }
+
+growth() {
+	local round count
+	for count in $SERVICES; do
+		many "$count" >"$TMP/many.$count"
+	done
+	for round in 1 2 3; do
+		for count in $SERVICES; do
+			use weft
+			weft apply -f "$TMP/many.$count" >/dev/null
+			for _ in 1 2 3; do
+				measure weft conn 4 >>"$TMP/services.$count"
+			done
+			rss_bytes >>"$TMP/rss.$count"
+			map_bytes >>"$TMP/maps.$count"
+			weft delete -f "$TMP/many.$count" >/dev/null
+		done
+		echo "services, round $round of 3" >&2
+	done
+}
+
+growth_rows() {
+	local count first conn
+	echo "| services | endpoints | connections per second | cost, against one service | weftd, MiB | maps, MiB |"
+	echo "|---|---|---|---|---|---|"
+	first=$(median <"$TMP/services.1")
+	for count in $SERVICES; do
+		conn=$(median <"$TMP/services.$count")
+		echo "| $count | $((count * ENDPOINTS_EACH)) | $conn | $(ratio "$first" "$conn") | $(mib "$(head -1 "$TMP/rss.$count")") | $(mib "$(head -1 "$TMP/maps.$count")") |"
+	done
+}
+
+# ---- how long rules take ----
+
+apply_times() {
+	local n weight
+	use weft
+	for n in 1 2 3; do
+		time_ms weft apply -f "$TMP/many.10000" >>"$TMP/apply.all"
+		for weight in 70 60 50 40 80; do
+			rules_weights echo v1=$weight v2=$((100 - weight)) >"$TMP/one"
+			time_ms weft apply -f "$TMP/one" >>"$TMP/apply.one"
+		done
+		weft delete -f "$TMP/many.10000" >/dev/null
+		echo "apply, round $n of 3" >&2
+	done
+}
+
+machine() {
+	echo "$(uname -sr), $(awk -F': ' '/model name/ { print $2; exit }' /proc/cpuinfo), $(nproc) cores," \
+		"$(awk '/MemTotal/ { printf "%.0f GiB", $2 / 1048576 }' /proc/meminfo); $(gcc --version | head -1);" \
+		"$(clang --version | head -1)"
+}
+
+report() {
+	cat <<-END
+	# L4: what steering costs
+
+	Written by \`make bench-l4\` on $(date -u +%F) at $(git -C "$ROOT" rev-parse --short HEAD 2>/dev/null || echo "?").
+	$(machine).
+
+	Pod to pod on one node, all of it on core $CPU; medians of $ROUNDS rounds of $SECONDS_EACH s each, the three ways taking turns.
+	*direct*: routed by the node, no mesh. *iptables*: DNAT 80/20 with \`-m statistic\`. *weft*: a route with weights 80/20.
+
+	$(comparison)
+
+	A connection is opened, exchanges a byte each way and is reset, one after the other.
+
+	## More services
+
+	$(growth_rows)
+
+	## Rules
+
+	\`weft apply\` of 10,000 services with $((10000 * ENDPOINTS_EACH)) endpoints: $(median <"$TMP/apply.all") ms.
+	One changed rule on top of them: $(median <"$TMP/apply.one") ms.
+	END
+}
+
+use iptables
+node_with_servers
+iptables_rules
+use direct
+node_with_servers
+use weft
+node_with_servers
+weftd_start
+weft_rules
+
+compare
+growth
+apply_times
+report >"$TMP/results"
+cp "$TMP/results" "$RESULTS"
+cat "$RESULTS"
