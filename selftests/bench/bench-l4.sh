@@ -137,7 +137,7 @@ map_bytes() {
 		case $map in
 		*/gen_*)
 			for id in $(bpftool -j map dump pinned "$map" | jq -r '.[].value | reverse | map(ltrimstr("0x")) | join("")'); do
-				bpftool -j map show id $((16#$id)) 2>/dev/null | jq '.bytes_memlock // 0'
+				bpftool -j map show id $((16#$id)) 2>/dev/null | jq '.bytes_memlock // 0' || true # freed meanwhile
 			done
 			;;
 		esac

@@ -28,6 +28,8 @@ PODS=()   # name:namespace, in the order of pod_add
 REMOTES=() # those of other nodes
 JOBS_=()  # process ids to end with the test
 WEFTD=    # process id of the running weftd
+SLOWER=${WEFT_EMULATED:+4} # how much longer things may take here
+SLOWER=${SLOWER:-1}
 
 # ---- how a check is told ----
 
@@ -63,7 +65,7 @@ expect_match() {
 
 # wait_until SECONDS COMMAND...: succeeds as soon as COMMAND does.
 wait_until() {
-	local seconds=$1 end=$((SECONDS + $1 + 1))
+	local seconds=$(($1 * SLOWER)) end=$((SECONDS + $1 * SLOWER + 1))
 	shift
 	until "$@" >/dev/null 2>&1; do
 		((SECONDS < end)) || fail "not within ${seconds} s: $*"
@@ -337,7 +339,7 @@ weftd_start() {
 	# shellcheck disable=SC2046 # words are meant
 	(in_ns_exec node "$OUT/weftd" $(weftd_options) "$@") 2>>"$TMP/weftd.log" &
 	WEFTD=$!
-	timeout 20 "$OUT/weft" --run-dir "$TMP/run" status --wait >/dev/null || fail "weftd is not ready"
+	timeout $((20 * SLOWER)) "$OUT/weft" --run-dir "$TMP/run" status --wait >/dev/null || fail "weftd is not ready"
 	for pod in "${PODS[@]}"; do
 		wait_until 5 pod_attached "${pod%%:*}"
 	done
