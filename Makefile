@@ -51,7 +51,7 @@ BPF_SRC := $(wildcard bpf/*.bpf.c)
 UNIT_SRC := $(wildcard selftests/unit/*.c)
 PROG_SRC := $(wildcard selftests/prog/*.c)
 FUZZ_SRC := $(wildcard selftests/fuzz/*.c)
-APP_SRC := $(wildcard selftests/apps/*.c)
+APP_SRC := $(wildcard selftests/apps/tcp-*.c)
 BENCH_SRC := $(wildcard selftests/bench/*.c)
 
 objects = $(patsubst %.c,$(OUT)/$(1)/%.o,$(2))
@@ -195,6 +195,7 @@ $(OUT)/prog-tests: $(call objects,obj,$(PROG_SRC)) $(OUT)/libweftd.a $(OUT)/libw
 $(OUT)/unit-tests: LINK_MORE := -lcriterion $(SAN)
 $(OUT)/unit-tests: $(call objects,asan,$(UNIT_SRC)) $(OUT)/libweftcli.asan.a $(OUT)/libweftd.asan.a $(OUT)/libweft.asan.a
 	$(link)
+$(OUT)/apps/tcp-load: $(call objects,obj,$(wildcard selftests/apps/load_*.c))
 $(OUT)/apps/%: $(OUT)/obj/selftests/apps/%.o
 	$(link)
 $(OUT)/bench/%: $(OUT)/obj/selftests/bench/%.o $(OUT)/libweft.a

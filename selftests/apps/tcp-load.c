@@ -11,8 +11,6 @@
 #include <arpa/inet.h>
 #include <errno.h>
 #include <fcntl.h>
-#include <getopt.h>
-#include <inttypes.h>
 #include <signal.h>
 #include <stdbool.h>
 #include <stdio.h>
@@ -24,42 +22,14 @@
 #include <time.h>
 #include <unistd.h>
 
-enum { WORD_MAX = 24, EVENTS = 512 };
-enum end { END_FIN, END_RST, END_MIX, END_HALF, END_HOLD };
-enum state { CONNECTING, ASKING, KEEPING, HALF_CLOSED, DONE };
-enum output { OUT_SUMMARY, OUT_JSON, OUT_SEQUENCE, OUT_TIMES };
+#include "load.h"
 
-struct conn {
-	int fd;
-	enum state state;
-	bool named;   /* the answer's first word is complete */
-	bool settled; /* connected, and answered where it asks */
-	uint64_t opened, connected, answered, keep_until;
-	uint64_t deadline; /* of its live timer; others of it in the heap are stale */
-	size_t sent, got;  /* bytes of the line; of the answer, without its first word */
-	char result[WORD_MAX], word[WORD_MAX];
-	uint16_t local_port;
-};
+enum { EVENTS = 512 };
 
 struct timer {
 	uint64_t at;
 	uint32_t conn;
 };
-
-static struct {
-	struct sockaddr_storage to, from;
-	socklen_t to_len;
-	bool bound;
-	uint32_t total, concurrency;
-	double rate, seconds;
-	uint64_t keep_ns, every_ns, timeout_ns;
-	char *line; /* with its newline; NULL: ask nothing */
-	size_t line_len;
-	enum end end;
-	enum output output;
-	const char *ready_file;
-	unsigned source_port;
-} opt = { .total = 1, .concurrency = 1, .timeout_ns = 5000000000ULL };
 
 static struct conn *conns; /* in order of opening */
 static uint32_t opened, room, busy, settled, open_now, open_peak;
@@ -77,7 +47,7 @@ static uint64_t now_ns(void)
 	return (uint64_t)t.tv_sec * 1000000000 + (uint64_t)t.tv_nsec;
 }
 
-static void *grow(void *items, size_t size)
+void *grow(void *items, size_t size)
 {
 	items = realloc(items, size);
 	if (!items) {
@@ -466,258 +436,6 @@ static void run(void)
 		}
 }
 
-/* ---- what is printed ---- */
-
-static int by_result(const void *a, const void *b)
-{
-	return strcmp(((const struct conn *)a)->result, ((const struct conn *)b)->result);
-}
-
-static void print_counts(void)
-{
-	qsort(conns, opened, sizeof(*conns), by_result);
-	putchar('{');
-	for (uint32_t i = 0, n; i < opened; i += n) {
-		for (n = 1; i + n < opened && !strcmp(conns[i].result, conns[i + n].result);)
-			n++;
-		printf("%s\"%s\":%" PRIu32, i ? "," : "", conns[i].result, n);
-	}
-	putchar('}');
-}
-
-static int by_number(const void *a, const void *b)
-{
-	uint64_t x = *(const uint64_t *)a, y = *(const uint64_t *)b;
-
-	return x < y ? -1 : x > y;
-}
-
-static void print_times(const char *name, bool refused)
-{
-	uint64_t *us = grow(NULL, (opened + 1) * sizeof(*us));
-	uint32_t n = 0;
-
-	for (uint32_t i = 0; i < opened; i++)
-		if (conns[i].connected && refused == !strcmp(conns[i].result, "ECONNREFUSED"))
-			us[n++] = (conns[i].connected - conns[i].opened) / 1000;
-	qsort(us, n, sizeof(*us), by_number);
-	us[n] = 0;
-	printf(",\"%s\":{\"p50\":%" PRIu64 ",\"p99\":%" PRIu64 ",\"max\":%" PRIu64 "}", name,
-	       us[n / 2], us[n - n / 100 - (n > 0)], us[n - (n > 0)]);
-	free(us);
-}
-
-static void print_json(void)
-{
-	putchar('[');
-	for (uint32_t i = 0; i < opened; i++) {
-		const struct conn *c = &conns[i];
-
-		printf("%s{\"result\":\"%s\",\"connect_us\":%" PRIu64 ",\"local_port\":%u}",
-		       i ? ",\n" : "", c->result,
-		       c->connected ? (c->connected - c->opened) / 1000 : 0, c->local_port);
-	}
-	puts("]");
-}
-
-static void print_results(void)
-{
-	if (opt.output == OUT_JSON) {
-		print_json();
-		return;
-	}
-	if (opt.output == OUT_SEQUENCE) {
-		for (uint32_t i = 0; i < opened; i++)
-			puts(conns[i].result);
-		return;
-	}
-	if (opt.output == OUT_TIMES)
-		fputs("{\"results\":", stdout);
-	print_counts();
-	if (opt.output == OUT_TIMES) {
-		print_times("connect_us", false);
-		print_times("refused_us", true);
-		printf(",\"peak_open\":%" PRIu32 "}", open_peak);
-	}
-	putchar('\n');
-}
-
-/* ---- the command line ---- */
-
-static const char help[] =
-	"usage: tcp-load ADDRESS PORT [option...]\n"
-	"  -n N              connections in all (1)\n"
-	"  -d SECONDS        instead of -n: open connections for so long\n"
-	"  -c N              at most N at a time, held ones not counted (1)\n"
-	"  -r RATE           begin RATE connections a second (as fast as -c lets)\n"
-	"  -s LINE           send LINE, read the answer\n"
-	"  --bytes N         send a line of N bytes\n"
-	"  -k MS             keep open after that (0)\n"
-	"  --every MS        while kept open, ask again every MS\n"
-	"  -e, --end HOW     fin, rst, mix (fin or rst at random), half (shutdown, then wait for "
-	"the other's FIN),\n"
-	"                    hold (keep open until -k, or until SIGTERM)\n"
-	"  -t MS             give up connecting, or waiting for an answer (5000)\n"
-	"  --source ADDRESS  bind to it\n"
-	"  --source-port P   the nth connection comes from port P + n\n"
-	"  --ready FILE      create FILE when every connection is answered, refused or failed\n"
-	"  --json | --sequence | --times\n"
-	"                    print every connection | every result, in order of opening | the "
-	"counts, with times;\n"
-	"                    otherwise the counts: {\"one\":8,\"two\":2}\n";
-
-static int usage(const char *why)
-{
-	fprintf(stderr, "tcp-load: %s\n%s", why, help);
-	exit(2);
-}
-
-static double number(const char *word)
-{
-	char *end;
-	double n = strtod(word, &end);
-
-	if (end == word || *end || n < 0)
-		usage("not a number");
-	return n;
-}
-
-static socklen_t address(const char *word, unsigned port, struct sockaddr_storage *out)
-{
-	struct sockaddr_in6 *six = (struct sockaddr_in6 *)out;
-	struct sockaddr_in *four = (struct sockaddr_in *)out;
-
-	memset(out, 0, sizeof(*out));
-	if (inet_pton(AF_INET, word, &four->sin_addr) == 1) {
-		four->sin_family = AF_INET;
-		four->sin_port = htons((uint16_t)port);
-		return sizeof(*four);
-	}
-	if (inet_pton(AF_INET6, word, &six->sin6_addr) != 1)
-		usage("not an address");
-	six->sin6_family = AF_INET6;
-	six->sin6_port = htons((uint16_t)port);
-	return sizeof(*six);
-}
-
-static enum end end_named(const char *word)
-{
-	static const char *const names[] = { "fin", "rst", "mix", "half", "hold" };
-
-	for (size_t i = 0; i < sizeof(names) / sizeof(*names); i++)
-		if (!strcmp(word, names[i]))
-			return (enum end)i;
-	return (enum end)usage("no such way to end");
-}
-
-static void set_line(const char *text, size_t len)
-{
-	opt.line = grow(NULL, len + 2);
-	if (text)
-		memcpy(opt.line, text, len);
-	for (size_t i = 0; !text && i < len; i++)
-		opt.line[i] = (char)('a' + i % 23);
-	opt.line[len] = '\n';
-	opt.line_len = len + 1;
-}
-
-static const struct option long_options[] = {
-	{ "bytes", required_argument, NULL, 'b' },
-	{ "every", required_argument, NULL, 'E' },
-	{ "end", required_argument, NULL, 'e' },
-	{ "source", required_argument, NULL, 'S' },
-	{ "source-port", required_argument, NULL, 'P' },
-	{ "ready", required_argument, NULL, 'R' },
-	{ "json", no_argument, NULL, 'j' },
-	{ "sequence", no_argument, NULL, 'q' },
-	{ "times", no_argument, NULL, 'T' },
-	{ "help", no_argument, NULL, 'h' },
-	{ 0 },
-};
-
-static void set_pattern(int option, const char *arg)
-{
-	switch (option) {
-	case 'n':
-		opt.total = (uint32_t)number(arg);
-		break;
-	case 'd':
-		opt.seconds = number(arg);
-		break;
-	case 'c':
-		opt.concurrency = (uint32_t)number(arg);
-		break;
-	case 'r':
-		opt.rate = number(arg);
-		break;
-	case 'k':
-		opt.keep_ns = (uint64_t)(number(arg) * 1e6);
-		break;
-	case 'E':
-		opt.every_ns = (uint64_t)(number(arg) * 1e6);
-		break;
-	case 't':
-		opt.timeout_ns = (uint64_t)(number(arg) * 1e6);
-		break;
-	case 'e':
-		opt.end = end_named(arg);
-		break;
-	default:
-		usage("unknown option");
-	}
-}
-
-static void set_option(int option, const char *arg)
-{
-	switch (option) {
-	case 's':
-		set_line(arg, strlen(arg));
-		break;
-	case 'b':
-		set_line(NULL, (size_t)number(arg));
-		break;
-	case 'S':
-		address(arg, 0, &opt.from);
-		opt.bound = true;
-		break;
-	case 'P':
-		opt.source_port = (unsigned)number(arg);
-		break;
-	case 'R':
-		opt.ready_file = arg;
-		break;
-	case 'j':
-		opt.output = OUT_JSON;
-		break;
-	case 'q':
-		opt.output = OUT_SEQUENCE;
-		break;
-	case 'T':
-		opt.output = OUT_TIMES;
-		break;
-	case 'h':
-		fputs(help, stdout);
-		exit(0);
-	default:
-		set_pattern(option, arg);
-	}
-}
-
-static void set_options(int argc, char **argv)
-{
-	int option;
-
-	while ((option = getopt_long(argc, argv, "n:d:c:r:s:k:e:t:h", long_options, NULL)) != -1)
-		set_option(option, optarg);
-	if (argc - optind != 2)
-		usage("expected an address and a port");
-	opt.to_len = address(argv[optind], (unsigned)number(argv[optind + 1]), &opt.to);
-	if (opt.source_port && !opt.bound) {
-		opt.from.ss_family = opt.to.ss_family;
-		opt.bound = true;
-	}
-}
-
 static void on_signal(int signal)
 {
 	(void)signal;
@@ -729,7 +447,7 @@ int main(int argc, char **argv)
 	struct sigaction stop = { .sa_handler = on_signal };
 	struct rlimit limit;
 
-	set_options(argc, argv);
+	options_parse(argc, argv);
 	sigaction(SIGTERM, &stop, NULL);
 	sigaction(SIGINT, &stop, NULL);
 	if (!getrlimit(RLIMIT_NOFILE, &limit)) {
@@ -743,6 +461,6 @@ int main(int argc, char **argv)
 		return 1;
 	}
 	run();
-	print_results();
+	report(conns, opened, open_peak);
 	return 0;
 }
