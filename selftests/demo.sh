@@ -33,8 +33,8 @@ title "A fifth to v2: weft apply -f yaml-rules/tcp-echo/20-v2.yaml"
 weft apply -f "$RULES/20-v2.yaml" | sed 's/^/  /'
 call
 
-title "weft stats upstream_cx_total"
-weft stats upstream_cx_total | sed 's/^/  /'
+title "weft stats -E '^cluster.*\|v[12]\|.*upstream_cx_total'"
+weft stats -E '^cluster.*\|v[12]\|.*upstream_cx_total' | sed 's/^/  /'
 
 title "The same without weft: bpftool map dump pinned …/dests"
 bpftool map dump pinned "$TMP/bpf/weft/dests" | sed 's/^/  /'
