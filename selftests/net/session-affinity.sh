@@ -3,7 +3,7 @@
 # sessionAffinity: ClientIP keeps a client on its endpoint until its timeout has passed without a connection.
 . "${0%/*}/lib.sh"
 
-TIMEOUT_S=2
+TIMEOUT_S=$((2 * SLOWER))
 
 node_up
 for n in 1 2 3 4; do

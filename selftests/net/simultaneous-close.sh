@@ -15,6 +15,8 @@ weftd_start
 
 active() { cluster_stat '' upstream_cx_active; }
 none_active() { [ "$(active)" = 0 ]; }
+# Nothing is on the way any more: the answer has come, and been acknowledged.
+answered() { in_ns one ss -Htni state established | grep -q 'bytes_acked:14'; }
 open_to_answer="syn synack ack data:10 answer:14"
 
 for family in 4 6; do
@@ -24,7 +26,7 @@ for family in 4 6; do
 		server=$STARTED
 		# The server ends its connections when it is killed: with FIN, as nothing is unread.
 		(
-			sleep 0.5
+			wait_until 10 answered
 			kill -9 "$server"
 		) &
 		# shellcheck disable=SC2086 # words are meant
