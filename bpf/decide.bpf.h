@@ -152,7 +152,8 @@ struct endpoint_search {
 };
 
 /* Rendezvous hashing: the endpoint with the highest score wins, so that one that leaves moves only
- * its own clients. */
+ * its own clients. No flag for "the first": until 6.7 the verifier follows a callback only once,
+ * takes such a flag for the constant that it is then, and removes the comparison. */
 static long score_endpoint(__u32 i, void *ctx)
 {
 	struct endpoint_search *s = ctx;
@@ -162,8 +163,7 @@ static long score_endpoint(__u32 i, void *ctx)
 	if (!e)
 		return 1;
 	score = mix64(s->hash ^ mix64(addr_hash(&e->addr) + e->port));
-	if (!s->found || score > s->score) {
-		s->found = 1;
+	if (score > s->score) {
 		s->score = score;
 		s->best = i;
 	}
