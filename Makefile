@@ -47,6 +47,7 @@ LDFLAGS ?=
 LIB_SRC := $(wildcard user/lib/*.c)
 DAEMON_SRC := $(wildcard user/daemon/*.c)
 CLI_SRC := $(wildcard user/cli/*.c)
+PROXY_SRC := $(wildcard user/proxy/*.c)
 BPF_SRC := $(wildcard bpf/*.bpf.c)
 UNIT_SRC := $(wildcard selftests/unit/*.c)
 PROG_SRC := $(wildcard selftests/prog/*.c)
@@ -63,7 +64,8 @@ BENCHES := $(BENCH_SRC:selftests/bench/%.c=$(OUT)/bench/%)
 FUZZERS := $(FUZZ_SRC:selftests/fuzz/%.c=$(OUT)/fuzz/%)
 UNIT := $(if $(UNIT_SRC),$(OUT)/unit-tests)
 PROG := $(if $(PROG_SRC),$(OUT)/prog-tests)
-BINARIES := $(if $(DAEMON_SRC),$(OUT)/weftd) $(if $(CLI_SRC),$(OUT)/weft)
+BINARIES := $(if $(DAEMON_SRC),$(OUT)/weftd) $(if $(CLI_SRC),$(OUT)/weft) \
+	$(if $(filter %/main.c,$(PROXY_SRC)),$(OUT)/weft-proxy)
 
 .PHONY: help deps all demo demo-run check check-run unit format tidy rules test test-run vmtest bench bench-l4 \
 	fuzz fuzz-minute fmt install clean
@@ -154,12 +156,12 @@ $(OUT)/obj/%.o: %.c
 $(OUT)/asan/%.o: %.c
 	$(say) ASAN $@
 	$(Q)mkdir -p $(@D)
-	$(Q)$(CC) $(STD) $(ASAN_CFLAGS) $(WARN) $(CPPFLAGS) -I$(<D) -Iuser/daemon -Iuser/cli -MMD -MP -c $< -o $@
+	$(Q)$(CC) $(STD) $(ASAN_CFLAGS) $(WARN) $(CPPFLAGS) -I$(<D) -Iuser/daemon -Iuser/cli -Iuser/proxy -MMD -MP -c $< -o $@
 
 $(OUT)/fuzzobj/%.o: %.c
 	$(say) FUZZ $@
 	$(Q)mkdir -p $(@D)
-	$(Q)$(CLANG) $(STD) $(FUZZ_CFLAGS) $(WARN) $(CPPFLAGS) -I$(<D) -MMD -MP -c $< -o $@
+	$(Q)$(CLANG) $(STD) $(FUZZ_CFLAGS) $(WARN) $(CPPFLAGS) -I$(<D) -Iuser/proxy -MMD -MP -c $< -o $@
 
 define archive
 $(say) AR $@
@@ -170,13 +172,19 @@ $(OUT)/libweft.a: $(call objects,obj,$(LIB_SRC))
 	$(archive)
 $(OUT)/libweftd.a: $(call objects,obj,$(call not_main,$(DAEMON_SRC)))
 	$(archive)
+$(OUT)/libweftproxy.a: $(call objects,obj,$(call not_main,$(PROXY_SRC)))
+	$(archive)
 $(OUT)/libweft.asan.a: $(call objects,asan,$(LIB_SRC))
 	$(archive)
 $(OUT)/libweftd.asan.a: $(call objects,asan,$(call not_main,$(DAEMON_SRC)))
 	$(archive)
 $(OUT)/libweftcli.asan.a: $(call objects,asan,$(call not_main,$(CLI_SRC)))
 	$(archive)
+$(OUT)/libweftproxy.asan.a: $(call objects,asan,$(call not_main,$(PROXY_SRC)))
+	$(archive)
 $(OUT)/libweft.fuzz.a: $(call objects,fuzzobj,$(LIB_SRC))
+	$(archive)
+$(OUT)/libweftproxy.fuzz.a: $(call objects,fuzzobj,$(call not_main,$(PROXY_SRC)))
 	$(archive)
 
 define link
@@ -189,21 +197,26 @@ $(OUT)/weftd: $(call objects,obj,$(DAEMON_SRC)) $(OUT)/libweft.a
 	$(link)
 $(OUT)/weft: $(call objects,obj,$(CLI_SRC)) $(OUT)/libweft.a
 	$(link)
+$(OUT)/weft-proxy: LINK_MORE := -pthread
+$(OUT)/weft-proxy: $(OUT)/obj/user/proxy/main.o $(OUT)/libweftproxy.a $(OUT)/libweft.a
+	$(link)
 $(OUT)/prog-tests: LINK_MORE := -lcriterion
 $(OUT)/prog-tests: $(call objects,obj,$(PROG_SRC)) $(OUT)/libweftd.a $(OUT)/libweft.a
 	$(link)
 $(OUT)/unit-tests: LINK_MORE := -lcriterion $(SAN)
-$(OUT)/unit-tests: $(call objects,asan,$(UNIT_SRC)) $(OUT)/libweftcli.asan.a $(OUT)/libweftd.asan.a $(OUT)/libweft.asan.a
+$(OUT)/unit-tests: $(call objects,asan,$(UNIT_SRC)) $(OUT)/libweftcli.asan.a $(OUT)/libweftd.asan.a $(OUT)/libweftproxy.asan.a \
+	$(OUT)/libweft.asan.a
 	$(link)
 $(OUT)/apps/tcp-load: $(call objects,obj,$(wildcard selftests/apps/load_*.c))
 $(OUT)/apps/%: $(OUT)/obj/selftests/apps/%.o
 	$(link)
 $(OUT)/bench/%: $(OUT)/obj/selftests/bench/%.o $(OUT)/libweft.a
 	$(link)
-$(OUT)/fuzz/%: $(OUT)/fuzzobj/selftests/fuzz/%.o $(OUT)/libweft.fuzz.a
+$(OUT)/fuzz/fuzz_h1_compare: LINK_MORE := -lhttp_parser
+$(OUT)/fuzz/%: $(OUT)/fuzzobj/selftests/fuzz/%.o $(OUT)/libweft.fuzz.a $(OUT)/libweftproxy.fuzz.a
 	$(say) LINK $@
 	$(Q)mkdir -p $(@D)
-	$(Q)$(CLANG) $(FUZZ_CFLAGS) -fsanitize=fuzzer $(filter %.o,$^) $(filter %.a,$^) $(LIBS) -o $@
+	$(Q)$(CLANG) $(FUZZ_CFLAGS) -fsanitize=fuzzer $(filter %.o,$^) $(filter %.a,$^) $(LIBS) $(LINK_MORE) -o $@
 
 # ---- checks ----
 
@@ -217,7 +230,7 @@ unit: $(UNIT)
 	$(say) UNIT
 	$(Q)$(if $(UNIT),$(UNIT) --timeout 120 -j2 $(if $(filter 1,$(V)),--verbose))
 
-TIDY_SRC := $(LIB_SRC) $(DAEMON_SRC) $(CLI_SRC)
+TIDY_SRC := $(LIB_SRC) $(DAEMON_SRC) $(CLI_SRC) $(PROXY_SRC)
 TIDIED := $(TIDY_SRC:%.c=$(OUT)/tidy/%.ok)
 
 tidy: $(TIDIED)
