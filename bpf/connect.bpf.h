@@ -158,7 +158,7 @@ static __always_inline int in_use(struct __sk_buff *skb, int ip4, const struct t
 static __always_inline enum reason claim_port(struct __sk_buff *skb, const struct packet *p,
 					      struct scratch *s, __u32 netns_id)
 {
-	long r;
+	int r; /* before 6.4 a map's function returns 32 bits, and the upper half is anything */
 	int i;
 
 	for (i = 0; i < PORT_TRIES; i++) {
