@@ -80,7 +80,7 @@ rounds() {
 
 # count WORD JSON: how many connections had that result, in tcp-load's counts.
 count() {
-	if [[ $2 =~ \"$1\":([0-9]+) ]]; then echo "${BASH_REMATCH[1]}"; else echo 0; fi
+	if [[ $2 =~ \"$1\":\ *([0-9]+) ]]; then echo "${BASH_REMATCH[1]}"; else echo 0; fi
 }
 
 # ---- namespaces ----
