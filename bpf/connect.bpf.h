@@ -13,9 +13,9 @@ enum {
 	AF_INET6 = 10,
 	PORT_TRIES = 32,
 	PORT_FIRST = 1024,
-	STATE_TIME_WAIT = 6, /* enum in the kernel's tcp_states.h */
-	STATE_LISTEN = 10,
+	STATE_LISTEN = 10, /* of the kernel's tcp_states.h */
 	NETNS_UNKNOWN = 0xffffffff,
+	NETNS_NODE = 0xfffffffe, /* any negative number is the node's own (bpf_sk_lookup_tcp) */
 };
 
 static __always_inline void fill_question(const struct packet *p, __u32 ifindex, struct question *q)
@@ -32,14 +32,33 @@ static __always_inline void fill_question(const struct packet *p, __u32 ifindex,
 	q->port = p->t.dport;
 	if (pod)
 		q->source = pod->addr;
-	if (bpf_map_lookup_elem(&node_addrs, &p->t.dst)) {
-		q->scope = SCOPE_NODE;
-		/* The address itself doesn't matter, its family does. */
-		if (p->ip4)
-			addr_from_ip4(&q->dst, 0);
-		else
-			__builtin_memset(&q->dst, 0, sizeof(q->dst));
-	}
+}
+
+static __noinline int decide_question(struct scratch *s)
+{
+	__builtin_memset(&s->verdict, 0, sizeof(s->verdict));
+	return decide(&s->question, &s->verdict);
+}
+
+/*
+ * A Service's own address comes first, even where it is the node's, too (kube-proxy's IPVS mode).
+ * On a port of the node it doesn't matter which of its addresses was called, only the family.
+ */
+static __always_inline void decide_packet(const struct packet *p, struct scratch *s, int from_pod)
+{
+	s->verdict.action = VERDICT_PASS;
+	s->verdict.service = 0;
+	s->verdict.reason = REASON_NONE;
+	if (from_pod)
+		decide_question(s);
+	if (s->verdict.service || !bpf_map_lookup_elem(&node_addrs, &p->t.dst))
+		return;
+	s->question.scope = SCOPE_NODE;
+	if (p->ip4)
+		addr_from_ip4(&s->question.dst, 0);
+	else
+		__builtin_memset(&s->question.dst, 0, sizeof(s->question.dst));
+	decide_question(s);
 }
 
 /* Towards a pod of this node: straight into its namespace. */
@@ -78,13 +97,14 @@ static __always_inline int way_by_fib(struct __sk_buff *skb, const struct packet
  * Fills in s->way and s->to, the packet's addresses as the endpoint shall see them. `netns_id`
  * becomes that of an endpoint on this node.
  */
-static __always_inline enum reason find_way(struct __sk_buff *skb, const struct packet *p,
-					    struct scratch *s, int from_pod, __u32 *netns_id)
+static __noinline enum reason find_way(struct __sk_buff *skb, const struct packet *p,
+				       struct scratch *s, int from_pod)
 {
 	__u32 *ifindex = bpf_map_lookup_elem(&pod_addrs, &s->verdict.addr);
 	struct pod *pod = ifindex ? bpf_map_lookup_elem(&pods, ifindex) : NULL;
 	struct nic *nic;
 
+	s->netns_id = NETNS_UNKNOWN;
 	s->to = p->t;
 	s->to.dst = s->verdict.addr;
 	s->to.dport = s->verdict.port;
@@ -93,21 +113,24 @@ static __always_inline enum reason find_way(struct __sk_buff *skb, const struct 
 		s->to.src = p->t.dst;
 	if (pod) {
 		way_to_pod(&s->way, *ifindex, pod);
-		*netns_id = pod->netns_id;
+		s->netns_id = pod->netns_id;
 		return REASON_NONE;
 	}
 	if (bpf_map_lookup_elem(&node_addrs, &s->verdict.addr))
 		return REASON_HOST_ENDPOINT;
 	if (!way_by_fib(skb, p, s))
 		return REASON_NO_ROUTE;
+	nic = bpf_map_lookup_elem(&nics, &s->way.ifindex);
+	if (!nic && !bpf_map_lookup_elem(&pods, &s->way.ifindex))
+		return REASON_FOREIGN_WAY;
 	if (from_pod)
 		return REASON_NONE;
 	/* From outside to outside: only with our own address do the replies come back here. */
-	nic = bpf_map_lookup_elem(&nics, &s->way.ifindex);
 	if (!nic)
 		return REASON_NO_ROUTE;
 	s->to.src = p->ip4 ? nic->addr4 : nic->addr6;
-	return REASON_NONE;
+	s->netns_id = NETNS_NODE;
+	return addr_is_zero(&s->to.src) ? REASON_NO_ROUTE : REASON_NONE;
 }
 
 static __always_inline struct bpf_sock *find_socket(struct __sk_buff *skb, int ip4,
@@ -129,25 +152,35 @@ static __always_inline struct bpf_sock *find_socket(struct __sk_buff *skb, int i
 	return bpf_skc_lookup_tcp(skb, &t, sizeof(t.ipv6), netns_id, 0);
 }
 
-/*
- * Whether the endpoint has a connection with these addresses already that is not ours: one made
- * past us, or before weft started. A listener is what we look for, and TIME_WAIT accepts a newer
- * connection (RFC 6191).
- */
-static __always_inline int in_use(struct __sk_buff *skb, int ip4, const struct tuple *to,
-				  __u32 netns_id)
+static __always_inline int has_socket(struct __sk_buff *skb, int ip4, const struct tuple *to,
+				      __u32 netns_id)
 {
-	struct bpf_sock *sk;
+	struct bpf_sock *sk = find_socket(skb, ip4, to, netns_id);
 	__u32 state;
 
-	if (netns_id == NETNS_UNKNOWN)
-		return 0;
-	sk = find_socket(skb, ip4, to, netns_id);
 	if (!sk)
 		return 0;
 	state = sk->state;
 	bpf_sk_release(sk);
-	return state != STATE_LISTEN && state != STATE_TIME_WAIT;
+	return state != STATE_LISTEN;
+}
+
+/*
+ * Whether there is a connection with these addresses already that is not ours: at an endpoint on
+ * this node, one made past us or before weft started, or one in TIME_WAIT, which would not take our
+ * sequence numbers; with the node's address, one of the node itself.
+ */
+static __always_inline int in_use(struct __sk_buff *skb, int ip4, const struct tuple *to,
+				  __u32 netns_id)
+{
+	struct tuple back;
+
+	if (netns_id == NETNS_UNKNOWN)
+		return 0;
+	if (netns_id != NETNS_NODE)
+		return has_socket(skb, ip4, to, netns_id);
+	tuple_reverse(&back, to);
+	return has_socket(skb, ip4, &back, netns_id);
 }
 
 /*
@@ -156,7 +189,7 @@ static __always_inline int in_use(struct __sk_buff *skb, int ip4, const struct t
  * are final.
  */
 static __always_inline enum reason claim_port(struct __sk_buff *skb, const struct packet *p,
-					      struct scratch *s, __u32 netns_id)
+					      struct scratch *s)
 {
 	int r; /* before 6.4 a map's function returns 32 bits, and the upper half is anything */
 	int i;
@@ -164,7 +197,7 @@ static __always_inline enum reason claim_port(struct __sk_buff *skb, const struc
 	for (i = 0; i < PORT_TRIES; i++) {
 		if (i)
 			s->to.sport = PORT_FIRST + bpf_get_prandom_u32() % (65536 - PORT_FIRST);
-		if (in_use(skb, p->ip4, &s->to, netns_id))
+		if (in_use(skb, p->ip4, &s->to, s->netns_id))
 			continue;
 		tuple_reverse(&s->reply, &s->to);
 		r = bpf_map_update_elem(&conns, &s->reply, &s->conn, BPF_NOEXIST);
@@ -187,7 +220,7 @@ static __always_inline void fill_reply(struct __sk_buff *skb, const struct packe
 	c->created = c->seen = packet_ns();
 	c->generation = s->verdict.generation;
 	c->client_ifindex = skb->ifindex;
-	c->ack = p->seq + 1; /* what the endpoint would acknowledge */
+	c->syn_ack = p->seq + 1;
 	c->way.ifindex = skb->ifindex;
 	c->way.deliver = from_pod ? DELIVER_PEER : DELIVER_NEIGH;
 	/* Back to where the SYN came from. */
@@ -203,7 +236,8 @@ static __always_inline void fill_forward(const struct packet *p, struct scratch 
 	c->way = s->way;
 	c->dir = DIR_FORWARD;
 	c->state = CONN_SYN;
-	c->ack = 0;
+	c->syn_ack = 0;
+	c->seq = p->seq + 1;
 	c->bytes = p->bytes;
 	c->packets = 1;
 	c->route = s->verdict.route;
@@ -212,24 +246,26 @@ static __always_inline void fill_forward(const struct packet *p, struct scratch 
 	c->connect_timeout_ms = s->verdict.connect_timeout_ms;
 	c->idle_timeout_ms = s->verdict.idle_timeout_ms;
 	c->max_duration_ms = s->verdict.max_duration_ms;
-	c->reserved = 1;
+	c->reservation = reservation(c->cluster, c->endpoint);
 }
 
 /* Both entries, or none. The reservation has been taken and stays the caller's when this fails. */
 static __always_inline enum reason insert_entries(struct __sk_buff *skb, const struct packet *p,
-						  struct scratch *s, int from_pod, __u32 netns_id)
+						  struct scratch *s, int from_pod)
 {
 	enum reason reason;
+	long r;
 
 	fill_reply(skb, p, s, from_pod);
-	reason = claim_port(skb, p, s, netns_id);
+	reason = claim_port(skb, p, s);
 	if (reason)
 		return reason;
 	fill_forward(p, s);
-	if (!bpf_map_update_elem(&conns, &p->t, &s->conn, BPF_NOEXIST))
+	r = bpf_map_update_elem(&conns, &p->t, &s->conn, BPF_NOEXIST);
+	if (!r)
 		return REASON_NONE;
 	bpf_map_delete_elem(&conns, &s->reply);
-	return REASON_TABLE_FULL;
+	return r == -EEXIST ? REASON_TWICE : REASON_TABLE_FULL;
 }
 
 static __always_inline void count_connection(const struct scratch *s, struct cluster_stat *c)
@@ -260,8 +296,8 @@ static __always_inline void remember_affinity(const struct scratch *s)
 		bpf_map_update_elem(&affinity, &key, &value, BPF_ANY);
 }
 
-static __always_inline enum reason take_connection(struct __sk_buff *skb, const struct packet *p,
-						   struct scratch *s, int from_pod, __u32 netns_id)
+static __noinline enum reason take_connection(struct __sk_buff *skb, const struct packet *p,
+					      struct scratch *s, int from_pod)
 {
 	struct cluster_stat *c = cluster_stat(s->verdict.cluster);
 	enum reason reason;
@@ -273,7 +309,7 @@ static __always_inline enum reason take_connection(struct __sk_buff *skb, const 
 		__sync_fetch_and_add(&c->overflow, reason == REASON_OVERFLOW);
 		return reason;
 	}
-	reason = insert_entries(skb, p, s, from_pod, netns_id);
+	reason = insert_entries(skb, p, s, from_pod);
 	if (reason) {
 		__sync_fetch_and_add(&c->active, -1);
 		return reason;
@@ -299,7 +335,7 @@ static __always_inline int pass(enum reason reason)
 /* A SYN that belongs to no connection yet. Answers with the action for it. */
 static __noinline int connect_new(struct __sk_buff *skb, const struct packet *p, int from_pod)
 {
-	__u32 zero = 0, ifindex = skb->ifindex, netns_id = NETNS_UNKNOWN;
+	__u32 zero = 0, ifindex = skb->ifindex;
 	struct scratch *s = bpf_map_lookup_elem(&scratch, &zero);
 	struct cluster_stat *c;
 	enum reason reason;
@@ -307,10 +343,7 @@ static __noinline int connect_new(struct __sk_buff *skb, const struct packet *p,
 	if (!s)
 		return TC_ACT_UNSPEC;
 	fill_question(p, ifindex, &s->question);
-	if (!from_pod && s->question.scope != SCOPE_NODE)
-		return TC_ACT_UNSPEC;
-	__builtin_memset(&s->verdict, 0, sizeof(s->verdict));
-	decide(&s->question, &s->verdict);
+	decide_packet(p, s, from_pod);
 	if (s->verdict.action == VERDICT_PASS)
 		return pass(s->verdict.reason);
 	if (s->verdict.action == VERDICT_REFUSE) {
@@ -319,13 +352,17 @@ static __noinline int connect_new(struct __sk_buff *skb, const struct packet *p,
 			__sync_fetch_and_add(&c->none_healthy, 1);
 		return refuse(skb, p, s->verdict.reason);
 	}
-	reason = find_way(skb, p, s, from_pod, &netns_id);
-	if (reason == REASON_HOST_ENDPOINT)
+	reason = find_way(skb, p, s, from_pod);
+	if (reason == REASON_HOST_ENDPOINT || reason == REASON_FOREIGN_WAY)
 		return pass(reason);
 	if (!reason)
-		reason = take_connection(skb, p, s, from_pod, netns_id);
+		reason = take_connection(skb, p, s, from_pod);
 	if (reason == REASON_GENERATION)
 		return pass(reason);
+	if (reason == REASON_TWICE) {
+		count_reason(reason);
+		return TC_ACT_SHOT;
+	}
 	if (reason)
 		return refuse(skb, p, reason);
 	if (rewrite(skb, p, &s->to, 0)) {

@@ -40,11 +40,13 @@ struct scratch {
 	struct tuple reply; /* its reply entry's key */
 	struct way way;	    /* its forward way */
 	struct conn conn;   /* the entry being made */
+	__u32 netns_id;	    /* of the endpoint, where a socket may be in the way */
+	__u32 pad;
 };
 
 struct {
 	__uint(type, BPF_MAP_TYPE_PERCPU_ARRAY);
-	__uint(max_entries, 1);
+	__uint(max_entries, 2); /* for packets, for `explain` */
 	__type(key, __u32);
 	__type(value, struct scratch);
 	__uint(pinning, LIBBPF_PIN_BY_NAME);
@@ -88,7 +90,7 @@ struct {
 struct {
 	__uint(type, BPF_MAP_TYPE_HASH);
 	__uint(map_flags, BPF_F_NO_PREALLOC);
-	__uint(max_entries, 1024);
+	__uint(max_entries, 65536);
 	__type(key, struct addr);
 	__type(value, __u32);
 	__uint(pinning, LIBBPF_PIN_BY_NAME);

@@ -71,6 +71,13 @@ static __always_inline int addr_equal(const struct addr *a, const struct addr *b
 	return x[0] == y[0] && x[1] == y[1];
 }
 
+static __always_inline int addr_is_zero(const struct addr *a)
+{
+	const __u64 *x = (const void *)a;
+
+	return !x[0] && (!x[1] || x[1] == bpf_cpu_to_be64(0xffff00000000ull));
+}
+
 static __always_inline void tuple_reverse(struct tuple *to, const struct tuple *from)
 {
 	to->src = from->dst;
@@ -78,6 +85,12 @@ static __always_inline void tuple_reverse(struct tuple *to, const struct tuple *
 	to->sport = from->dport;
 	to->dport = from->sport;
 	to->pad = 0;
+}
+
+static __always_inline int tuple_equal(const struct tuple *a, const struct tuple *b)
+{
+	return addr_equal(&a->src, &b->src) && addr_equal(&a->dst, &b->dst) &&
+	       a->sport == b->sport && a->dport == b->dport;
 }
 
 /* Makes `len` bytes readable through skb->data; 0 if the frame is shorter. */

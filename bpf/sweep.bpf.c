@@ -47,31 +47,38 @@ static __always_inline void request_reset(const struct tuple *key, const struct 
 	bpf_ringbuf_submit(e, 0);
 }
 
-/* The reservation goes back at once; the entries stay to answer stragglers with RST. */
-static __always_inline void kill(struct sweep_args *args, const struct tuple *key,
-				 struct conn *forward, struct conn *reply, enum reason reason)
+static __always_inline void reset_client(const struct tuple *key, const struct conn *forward)
 {
-	struct tuple reply_key;
-
-	count_reason(reason);
-	release(forward, reply);
-	if (forward->state == CONN_SYN && reply) {
-		count_connect_fail(forward);
-		request_reset(key, forward, reply->ack, 1);
-	} else if (reason == REASON_TIMED_OUT && forward->started) {
+	if (forward->started)
 		request_reset(key, forward, 0, 0);
-	}
-	if (reason == REASON_TIMED_OUT && reply && reply->started) {
-		tuple_reverse(&reply_key, &forward->to);
-		request_reset(&reply_key, reply, 0, 0);
-	}
-	if (reply) {
-		reply->state = CONN_DEAD;
-		reply->reason = reason;
-	}
-	forward->state = CONN_DEAD;
-	forward->reason = reason;
-	forward->seen = bpf_ktime_get_ns();
+	else
+		request_reset(key, forward, forward->seq, 1); /* it waits for a SYN+ACK */
+}
+
+static __always_inline void reset_endpoint(const struct conn *forward, const struct conn *reply)
+{
+	struct tuple key;
+
+	if (!reply || !reply->started)
+		return;
+	tuple_reverse(&key, &forward->to);
+	request_reset(&key, reply, 0, 0);
+}
+
+/* The client's last ACK of the handshake has not been seen. */
+static __always_inline int is_opening(const struct conn *forward)
+{
+	return forward->state == CONN_SYN ||
+	       (forward->state == CONN_ESTABLISHED && !forward->started);
+}
+
+static __always_inline void kill(struct sweep_args *args, struct conn *forward, struct conn *reply,
+				 enum reason reason)
+{
+	if (is_opening(forward))
+		count_connect_fail(forward);
+	count_reason(reason);
+	conn_die(forward, reply, bpf_ktime_get_ns(), reason);
 	args->killed++;
 }
 
@@ -83,59 +90,109 @@ static __always_inline __u64 ms_or(__u32 ms, __u32 seconds)
 /* How long a connection may go on without a packet. */
 static __always_inline __u64 silence_allowed(const struct conn *forward)
 {
-	switch (forward->state) {
-	case CONN_SYN:
+	if (is_opening(forward))
 		return ms_or(forward->connect_timeout_ms, half_open_s);
+	switch (forward->state) {
 	case CONN_ESTABLISHED:
 		return ms_or(forward->idle_timeout_ms, established_s);
 	case CONN_CLOSING:
 		return half_closed_s * 1000000000ull;
-	case CONN_CLOSED:
-		return closed_s * 1000000000ull;
+	case CONN_DEAD: /* long only where a client may be waiting for an answer */
+		return (forward->reason && has_interface(forward->client_ifindex) ? dead_s
+										  : closed_s) *
+		       1000000000ull;
 	default:
-		return dead_s * 1000000000ull;
+		return closed_s * 1000000000ull;
 	}
 }
 
-static __always_inline void delete_both(struct sweep_args *args, const struct tuple *key,
-					struct conn *forward, struct conn *reply)
+static __always_inline int is_timed_out(const struct conn *forward, const struct conn *reply,
+					__u64 now)
 {
+	__u64 since = forward->seen;
+
+	if (reply && reply->seen > since)
+		since = reply->seen;
+	/* SYNs repeated are no progress. */
+	if (is_opening(forward))
+		since = forward->created;
+	return now > since + silence_allowed(forward) ||
+	       (forward->state < CONN_CLOSED && forward->max_duration_ms &&
+		now > forward->created + forward->max_duration_ms * 1000000ull);
+}
+
+static __always_inline void delete_both(struct sweep_args *args, const struct tuple *key,
+					struct conn *forward, struct conn *reply, __u32 state)
+{
+	/* It may have been reopened meanwhile. */
+	if (state != CONN_REAPED && !change_state(forward, state, CONN_REAPED))
+		return;
 	release(forward, reply);
 	conn_delete(key, forward);
 	args->ended++;
+}
+
+/* weftd reads the RSTs once we are through: those that don't fit have time until the next sweep. */
+static __always_inline int has_room_for_resets(void)
+{
+	return bpf_ringbuf_query(&events, BPF_RB_AVAIL_DATA) + 4096 <
+	       bpf_ringbuf_query(&events, BPF_RB_RING_SIZE);
 }
 
 static __always_inline void sweep_forward(struct sweep_args *args, const struct tuple *key,
 					  struct conn *forward)
 {
 	struct conn *reply = conn_other(forward);
-	__u64 now = bpf_ktime_get_ns(), last = forward->seen, since;
+	__u64 now = bpf_ktime_get_ns();
+	__u32 state = forward->state;
 
-	if (reply && reply->seen > last)
-		last = reply->seen;
-	/* SYNs repeated are no progress. */
-	since = forward->state == CONN_SYN ? forward->created : last;
-	if (!has_interface(forward->client_ifindex) || (args->check_gone && is_gone(&key->src))) {
-		delete_both(args, key, forward, reply);
+	if (state >= CONN_CLOSED) {
+		if (is_timed_out(forward, reply, now))
+			delete_both(args, key, forward, reply, state);
 		return;
 	}
-	if (forward->state == CONN_CLOSED || forward->state == CONN_DEAD) {
-		if (now > since + silence_allowed(forward))
-			delete_both(args, key, forward, reply);
+	if (!reply && now > forward->created + ORPHAN_NS) {
+		delete_both(args, key, forward, reply, state);
+		return;
+	}
+	if (!has_room_for_resets()) {
+		args->live++;
+		return;
+	}
+	if (!has_interface(forward->client_ifindex) || (args->check_gone && is_gone(&key->src))) {
+		reset_client(key, forward);
+		reset_endpoint(forward, reply);
+		kill(args, forward, reply, REASON_POD_GONE);
 		return;
 	}
 	if ((forward->way.deliver == DELIVER_PEER && !has_pod(forward->way.ifindex)) ||
 	    (args->check_gone && is_gone(&forward->to.dst))) {
-		kill(args, key, forward, reply, REASON_POD_GONE);
+		/* The client learns it with its next packet; one that still connects, at once. */
+		if (is_opening(forward))
+			reset_client(key, forward);
+		kill(args, forward, reply, REASON_POD_GONE);
 		return;
 	}
-	if (now > since + silence_allowed(forward) ||
-	    (forward->max_duration_ms &&
-	     now > forward->created + forward->max_duration_ms * 1000000ull)) {
-		kill(args, key, forward, reply, REASON_TIMED_OUT);
+	if (is_timed_out(forward, reply, now)) {
+		reset_client(key, forward);
+		reset_endpoint(forward, reply);
+		kill(args, forward, reply, REASON_TIMED_OUT);
 		return;
 	}
-	args->live += forward->reserved;
+	args->live++;
+}
+
+/* A reply entry whose forward entry never came to be, went alone, or is another connection's now.
+ */
+static __always_inline int is_orphan(const struct tuple *key, const struct conn *c)
+{
+	struct conn *forward = conn_other(c);
+	struct tuple back;
+
+	if (!forward)
+		return bpf_ktime_get_ns() > c->created + ORPHAN_NS;
+	tuple_reverse(&back, &forward->to);
+	return bpf_ktime_get_ns() > c->created + ORPHAN_NS && !tuple_equal(&back, key);
 }
 
 static long sweep_entry(void *map, struct tuple *key, struct conn *c, struct sweep_args **ctx)
@@ -145,9 +202,8 @@ static long sweep_entry(void *map, struct tuple *key, struct conn *c, struct swe
 	args->entries++;
 	if (c->dir == DIR_FORWARD)
 		sweep_forward(args, key, c);
-	else if (bpf_ktime_get_ns() > c->seen + ORPHAN_NS && !conn_other(c))
-		bpf_map_delete_elem(&conns,
-				    key); /* its forward entry never came to be, or went alone */
+	else if (is_orphan(key, c))
+		bpf_map_delete_elem(&conns, key);
 	return 0;
 }
 

@@ -11,11 +11,9 @@
 
 char LICENSE[] SEC("license") = "GPL";
 
-/* A client that asks for a new connection with the addresses of one that has ended. */
-static __always_inline int is_reopened(const struct packet *p, const struct conn *c)
+static __always_inline int is_syn(const struct packet *p)
 {
-	return (p->flags & (TCP_SYN | TCP_ACK)) == TCP_SYN && c->dir == DIR_FORWARD &&
-	       (c->state == CONN_CLOSED || c->state == CONN_DEAD);
+	return (p->flags & (TCP_SYN | TCP_ACK | TCP_RST)) == TCP_SYN;
 }
 
 static __noinline int steer_known(struct __sk_buff *skb, struct packet *p, struct conn *c)
@@ -41,16 +39,19 @@ static __always_inline int steer_tcp(struct __sk_buff *skb, struct packet *p, in
 {
 	struct conn *c = bpf_map_lookup_elem(&conns, &p->t);
 
-	if (c && is_reopened(p, c)) {
+	if (c && is_syn(p) && c->dir == DIR_FORWARD && c->state >= CONN_CLOSED) {
+		/* The entries of a connection that has ended; somebody else may be deleting them,
+		 * then the client will ask again. */
+		if (!change_state(c, CONN_CLOSED, CONN_REAPED) &&
+		    !change_state(c, CONN_DEAD, CONN_REAPED))
+			return TC_ACT_SHOT;
 		release(c, NULL);
 		conn_delete(&p->t, c);
 		c = NULL;
 	}
 	if (c)
 		return steer_known(skb, p, c);
-	if ((p->flags & (TCP_SYN | TCP_ACK | TCP_RST)) != TCP_SYN)
-		return TC_ACT_UNSPEC;
-	return connect_new(skb, p, from_pod);
+	return is_syn(p) ? connect_new(skb, p, from_pod) : TC_ACT_UNSPEC;
 }
 
 static __always_inline int steer(struct __sk_buff *skb, int from_pod)
@@ -87,16 +88,15 @@ int from_nic(struct __sk_buff *skb)
 SEC("tc")
 int explain(struct __sk_buff *skb)
 {
-	__u32 zero = 0;
-	struct scratch *s = bpf_map_lookup_elem(&scratch, &zero);
+	__u32 zero = 0, own = 1; /* a packet may interrupt us: it has its own scratch */
+	struct scratch *s = bpf_map_lookup_elem(&scratch, &own);
 	__u64 *number = bpf_map_lookup_elem(&generation, &zero);
 
 	if (!s || !number || bpf_skb_load_bytes(skb, 0, &s->question, sizeof(s->question)))
 		return TC_ACT_SHOT;
 	s->question.dry = 1;
 	s->question.generation = *number;
-	__builtin_memset(&s->verdict, 0, sizeof(s->verdict));
-	decide(&s->question, &s->verdict);
+	decide_question(s);
 	return bpf_skb_store_bytes(skb, 0, &s->verdict, sizeof(s->verdict), 0) ? TC_ACT_SHOT
 									       : TC_ACT_OK;
 }

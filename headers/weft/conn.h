@@ -19,10 +19,9 @@ enum conn_state {
 	CONN_SYN = 0,	      /* SYN sent on, nothing back yet */
 	CONN_ESTABLISHED = 1, /* the endpoint has answered with SYN+ACK */
 	CONN_CLOSING = 2,     /* one side has sent FIN */
-	CONN_CLOSED =
-		3, /* both have: kept for the last ACK or a repeated FIN, holds no reservation */
-	CONN_DEAD =
-		4, /* pod gone or timed out: the next packet is answered with RST, no reservation */
+	CONN_CLOSED = 3,      /* both have: kept for the last ACK or a repeated FIN */
+	CONN_DEAD = 4,	      /* reset or given up: the next packet is answered with RST */
+	CONN_REAPED = 5,      /* whoever has set this deletes the entries, and nobody else does */
 };
 
 enum conn_deliver {
@@ -45,29 +44,32 @@ struct conn {
 	__u64 seen;	 /* last packet of this direction, CLOCK_MONOTONIC, ns */
 	__u64 bytes;	 /* IP bytes of this direction */
 	__u64 packets;
+	__u64 reservation; /* forward entries: cluster id << 32 | endpoint id, which hold a place
+			    * for this connection in their `active`; 0: none. Whoever swaps it
+			    * to 0 gives what he gets back. */
 	struct way way;
-	__u32 ack;     /* highest acknowledgement number this direction has sent: the next sequence
-			* number its     sender expects, which is what a RST to it must carry (RFC
-			* 5961 3.2)
-			*/
+	__u32 state;   /* enum conn_state, forward entries; CONN_DEAD in both */
+	__u32 fins;    /* forward entries: 1 << enum conn_dir of each direction that has sent FIN */
+	__u32 seq;     /* the sequence number after all that this direction has sent */
+	__u32 ack;     /* the highest acknowledgement number it has sent: what a RST to its sender
+			* must carry (RFC 5961 3.2). Valid if `started`. */
 	__u32 fin_ack; /* once the other direction has sent FIN: the `ack` that acknowledges it */
+	__u32 syn_ack; /* reply entries: what acknowledges the client's last SYN; 0: it has been */
 	__u32 route;   /* stable ids of what was decided; 0 in reply entries */
 	__u32 cluster;
 	__u32 endpoint;
-	__u32 generation; /* that decided, modulo 2^32 */
-	__u32 reserved; /* 1: holds a reservation of `cluster`; whoever swaps it to 0 gives it back
-			 */
+	__u32 generation;	  /* that decided, modulo 2^32 */
 	__u32 connect_timeout_ms; /* 0: the default */
 	__u32 idle_timeout_ms;
 	__u32 max_duration_ms; /* 0: none */
 	__u32 client_ifindex;  /* interface the client's packets enter by */
 	__u32 reason;	       /* CONN_DEAD: why (enum reason) */
 	__u8 dir;	       /* enum conn_dir */
-	__u8 state;	       /* enum conn_state, forward entries; CONN_DEAD in both */
 	__u8 fin;	       /* 1: this direction has sent FIN */
-	__u8 started;	       /* 1: this direction has sent a segment with `ack` in it */
+	__u8 started;	       /* 1: this direction has sent an acknowledgement */
+	__u8 pad;
 };
-_Static_assert(sizeof(struct conn) == 144, "conn has no holes");
+_Static_assert(sizeof(struct conn) == 168, "conn has no holes");
 
 /* `affinity`: sessionAffinity ClientIP. struct affinity_key -> struct affinity */
 struct affinity_key {

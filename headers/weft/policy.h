@@ -71,6 +71,9 @@ enum reason {
 	REASON_GENERATION,	   /* passed: tables missing or inconsistent */
 	REASON_NO_ROUTE,	   /* refused: no way to the endpoint */
 	REASON_HOST_ENDPOINT, /* passed: the endpoint is the node itself, which kube-proxy serves */
+	REASON_FOREIGN_WAY,   /* passed: the way to the endpoint is no interface of ours, so replies
+			       * would not come back by us */
+	REASON_TWICE,	      /* dropped: a SYN that another CPU is opening a connection for */
 	REASON_MAX,
 };
 

@@ -12,7 +12,7 @@
 static const char *const states[] = {
 	[CONN_SYN] = "syn",	    [CONN_ESTABLISHED] = "established",
 	[CONN_CLOSING] = "closing", [CONN_CLOSED] = "closed",
-	[CONN_DEAD] = "dead",
+	[CONN_DEAD] = "dead",	    [CONN_REAPED] = "reaped",
 };
 
 /* Sorted by address, so that a long table of connections is told quickly. */
@@ -157,7 +157,7 @@ static int add_row(void *arg, const struct tuple *key, const struct conn *c,
 	__u64 seen = reply && reply->seen > c->seen ? reply->seen : c->seen;
 	json_t *row;
 
-	if (!v->all && (c->state == CONN_CLOSED || c->state == CONN_DEAD))
+	if (!v->all && c->state >= CONN_CLOSED)
 		return 0;
 	row = json_pack(
 		"{s:o, s:o, s:o, s:o, s:o, s:o, s:o, s:o, s:s, s:f, s:f, s:I, s:I, s:I, s:b}",
@@ -169,7 +169,7 @@ static int add_row(void *arg, const struct tuple *key, const struct conn *c,
 		c->state < sizeof(states) / sizeof(*states) ? states[c->state] : "unknown", "age_s",
 		seconds(c->created, v->now), "idle_s", seconds(seen, v->now), "sent_bytes",
 		(json_int_t)c->bytes, "received_bytes", (json_int_t)(reply ? reply->bytes : 0),
-		"generation", (json_int_t)c->generation, "reserved", (int)c->reserved);
+		"generation", (json_int_t)c->generation, "reserved", c->reservation != 0);
 	return json_array_append_new(v->rows, row) ? -ENOMEM : 0;
 }
 

@@ -61,6 +61,8 @@ static const char *const reason_names[REASON_MAX] = {
 	[REASON_GENERATION] = "generation",
 	[REASON_NO_ROUTE] = "no_route",
 	[REASON_HOST_ENDPOINT] = "host_endpoint",
+	[REASON_FOREIGN_WAY] = "foreign_way",
+	[REASON_TWICE] = "twice",
 };
 
 const char *loader_map_name(enum map_id id)
