@@ -76,6 +76,8 @@ static int open_epoll(struct kernel *k)
 		r = watch(k, k->sweep.timer);
 	if (!r)
 		r = watch(k, k->pods.leave_timer);
+	if (!r)
+		r = watch(k, k->pods.retry_timer);
 	return r;
 }
 
@@ -207,6 +209,8 @@ static int dispatch_one(struct kernel *k, int fd)
 
 	if (fd == k->pods.leave_timer)
 		return pods_on_leave_timer(k);
+	if (fd == k->pods.retry_timer)
+		return pods_on_retry_timer(k);
 	if (fd != k->sweep.timer)
 		return pods_follow(k);
 	r = sweep_on_timer(k);
@@ -216,8 +220,8 @@ static int dispatch_one(struct kernel *k, int fd)
 
 int kernel_dispatch(struct kernel *k)
 {
-	struct epoll_event events[4];
-	int n = epoll_wait(k->epoll, events, 4, 0), r = 0;
+	struct epoll_event events[8];
+	int n = epoll_wait(k->epoll, events, 8, 0), r = 0;
 
 	if (n < 0)
 		return errno == EINTR ? 0 : log_err(-errno, "watch for changes");

@@ -38,7 +38,8 @@ void nl_put(struct nl_request *q, int type, const void *data, size_t size);
 /*
  * Sends `q` and calls `each` for every message of the answer (`each` may be NULL). Returns the
  * kernel's error, -EAGAIN when a dump stayed inconsistent because things changed under it, or the
- * first non-zero answer of `each`.
+ * first non-zero answer of `each`. A dump is tried a few times, and `each` then sees everything
+ * again under another nlmsg_seq; that of the last try is left in `q`.
  */
 int nl_call(int fd, struct nl_request *q, int (*each)(void *arg, const struct nlmsghdr *h),
 	    void *arg);

@@ -3,6 +3,7 @@
 
 #include <errno.h>
 #include <linux/if_addr.h>
+#include <linux/if_arp.h>
 #include <linux/if_link.h>
 #include <linux/pkt_sched.h>
 #include <netinet/in.h>
@@ -30,6 +31,7 @@ void nl_link_parse(const struct nlmsghdr *h, struct nl_link *out)
 	memset(out, 0, sizeof(*out));
 	out->ifindex = m->ifi_index;
 	out->flags = m->ifi_flags;
+	out->ethernet = m->ifi_type == ARPHRD_ETHER;
 	out->peer = nl_int(a.at[IFLA_LINK], 0);
 	out->nsid = nl_int(a.at[IFLA_LINK_NETNSID], NL_NSID_OWN);
 	out->moved = a.at[IFLA_NEW_NETNSID];
@@ -207,10 +209,19 @@ int nl_each_default_route(int fd, int (*each)(void *arg, int ifindex), void *arg
 	return r;
 }
 
+/* A dump that things changed under is tried again, with a number of its own. */
+struct count {
+	__u32 seq;
+	unsigned found;
+};
+
 static int count_message(void *arg, const struct nlmsghdr *h)
 {
-	if (h->nlmsg_type == RTM_NEWTFILTER)
-		++*(unsigned *)arg;
+	struct count *c = arg;
+
+	if (h->nlmsg_seq != c->seq)
+		*c = (struct count){ .seq = h->nlmsg_seq };
+	c->found += h->nlmsg_type == RTM_NEWTFILTER;
 	return 0;
 }
 
@@ -221,12 +232,15 @@ int nl_count_filters(int fd, int ifindex, unsigned *count)
 	int r = 0;
 
 	for (size_t i = 0; !r && i < 2; i++) {
+		struct count c = {};
 		struct nl_request q;
 		struct tcmsg *m = nl_begin(&q, RTM_GETTFILTER, NLM_F_DUMP, sizeof(*m));
 
 		m->tcm_ifindex = ifindex;
 		m->tcm_parent = TC_H_MAKE(TC_H_CLSACT, minors[i]);
-		r = nl_call(fd, &q, count_message, &found);
+		r = nl_call(fd, &q, count_message, &c);
+		if (c.seq == q.head.nlmsg_seq) /* else the last try had nothing to count */
+			found += c.found;
 	}
 	if (!r)
 		*count = found;

@@ -21,7 +21,8 @@ struct nl_link {
 	int peer; /* IFLA_LINK; 0 if none */
 	int nsid; /* IFLA_LINK_NETNSID: the namespace of the peer; NL_NSID_OWN: this one, or no peer
 		   */
-	bool moved; /* RTM_DELLINK: it lives on in another namespace */
+	bool ethernet; /* its packets are Ethernet frames */
+	bool moved;    /* RTM_DELLINK: it lives on in another namespace */
 };
 
 /* Takes an RTM_NEWLINK or RTM_DELLINK apart. */

@@ -15,48 +15,79 @@
 
 struct found {
 	struct node_addr *items;
-	size_t count;
+	size_t count, room;
+	struct addr_set set;
 };
 
 static void found_free(struct found *f)
 {
 	free(f->items);
+	addr_set_free(&f->set);
 }
 
 static int find_addr(void *arg, int ifindex, const struct addr *a)
 {
 	struct found *f = arg;
-	struct node_addr *more;
 
 	if (!addr_names_node(a))
 		return 0;
-	more = reallocarray(f->items, f->count + 1, sizeof(*more));
-	if (!more)
-		return -ENOMEM;
-	f->items = more;
-	f->items[f->count++] = (struct node_addr){ *a, ifindex };
-	return 0;
-}
+	if (f->count == f->room) {
+		size_t room = f->room ? 2 * f->room : 16;
+		struct node_addr *more = reallocarray(f->items, room, sizeof(*more));
 
-static bool holds(const struct node_addr *items, size_t count, const struct addr *a)
-{
-	for (size_t i = 0; i < count; i++) {
-		if (addr_equal(&items[i].addr, a))
-			return true;
+		if (!more)
+			return -ENOMEM;
+		f->items = more;
+		f->room = room;
 	}
-	return false;
+	f->items[f->count++] = (struct node_addr){ *a, ifindex };
+	return addr_set_add(&f->set, a);
 }
 
-static int put_node_addr(struct kernel *k, const struct node_addr *a)
+/* As many as there is room for; `*full`: there was none for all. */
+static int put_node_addrs(struct kernel *k, const struct found *f, bool *full)
 {
-	__u32 ifindex = (__u32)a->ifindex;
+	*full = false;
+	for (size_t i = 0; i < f->count; i++) {
+		__u32 ifindex = (__u32)f->items[i].ifindex;
 
-	if (bpf_map_update_elem(k->loader.map[MAP_NODE_ADDRS], &a->addr, &ifindex, BPF_ANY))
-		return log_err(-errno, "add an address of the node");
+		if (!bpf_map_update_elem(k->loader.map[MAP_NODE_ADDRS], &f->items[i].addr, &ifindex,
+					 BPF_ANY))
+			continue;
+		if (errno != E2BIG)
+			return log_err(-errno, "add an address of the node");
+		*full = true;
+	}
 	return 0;
 }
 
-/* The new ones come before the old ones go. */
+static void tell_full(struct pods *p, bool full)
+{
+	if (full && !p->node.full)
+		log_warning("the node has more addresses than the map %s holds: services are not "
+			    "reached by the others",
+			    loader_map_name(MAP_NODE_ADDRS));
+	p->node.full = full;
+}
+
+/* The new ones come before the old ones go, unless that is what makes room for them. */
+static int replace_node_addrs(struct kernel *k, const struct found *f)
+{
+	struct pods *p = &k->pods;
+	bool full;
+	int r = put_node_addrs(k, f, &full);
+
+	for (size_t i = 0; !r && i < p->node.count; i++) {
+		if (!addr_set_has(&f->set, &p->node.items[i].addr))
+			bpf_map_delete_elem(k->loader.map[MAP_NODE_ADDRS], &p->node.items[i].addr);
+	}
+	if (!r && full)
+		r = put_node_addrs(k, f, &full);
+	if (!r)
+		tell_full(p, full);
+	return r;
+}
+
 int node_refresh(struct kernel *k)
 {
 	_cleanup_(found_free) struct found f = {};
@@ -65,19 +96,20 @@ int node_refresh(struct kernel *k)
 
 	if (r)
 		return log_err(r, "list the node's addresses");
-	for (size_t i = 0; !r && i < f.count; i++)
-		r = put_node_addr(k, &f.items[i]);
-	for (size_t i = 0; !r && i < p->node.count; i++) {
-		if (!holds(f.items, f.count, &p->node.items[i].addr))
-			bpf_map_delete_elem(k->loader.map[MAP_NODE_ADDRS], &p->node.items[i].addr);
-	}
-	if (r)
+	r = replace_node_addrs(k, &f);
+	if (r) {
+		p->prune_needed = true; /* some are there that `node` doesn't know */
 		return r;
+	}
 	free(p->node.items);
 	p->node.items = TAKE_PTR(f.items);
 	p->node.count = f.count;
+	addr_set_free(&p->node.set);
+	p->node.set = f.set;
+	f.set = (struct addr_set){};
 	for (struct iface *i = p->ifaces; i; i = i->next)
 		i->dirty |= i->role == ROLE_NIC;
+	p->node_dirty = false;
 	return 0;
 }
 
@@ -106,6 +138,7 @@ int default_routes_refresh(struct kernel *k)
 		i->default_route = i->seen;
 		i->was_nic |= i->seen;
 	}
+	k->pods.routes_dirty = false;
 	return 0;
 }
 
@@ -154,7 +187,8 @@ int nic_remove(struct kernel *k, struct iface *i)
 {
 	__u32 key = (__u32)i->link.ifindex;
 
-	bpf_map_delete_elem(k->loader.map[MAP_NICS], &key);
+	if (bpf_map_delete_elem(k->loader.map[MAP_NICS], &key) && errno != ENOENT)
+		return log_err(-errno, "remove the interface %s", i->link.name);
 	i->role = ROLE_NONE;
 	return 0;
 }

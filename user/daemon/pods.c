@@ -5,12 +5,18 @@
 #include <errno.h>
 #include <linux/net_namespace.h>
 #include <linux/rtnetlink.h>
+#include <stdint.h>
 #include <string.h>
 #include <sys/timerfd.h>
 
 #include "cleanup.h"
 #include "kernel_priv.h"
 #include "log.h"
+
+enum {
+	RETRY_MIN_MS = 100,
+	RETRY_MAX_MS = 30000,
+};
 
 struct iface *pods_find(struct pods *p, int ifindex)
 {
@@ -30,7 +36,16 @@ static struct iface *find_by_peer(struct pods *p, int nsid, int peer)
 	return NULL;
 }
 
-static enum role wanted_role(const struct pods *p, const struct iface *i)
+/* The programs look for an Ethernet header. */
+static enum role refuse_nic(struct iface *i)
+{
+	if (!i->told_unusable)
+		log_warning("%s: not taken as a NIC: is not an Ethernet interface", i->link.name);
+	i->told_unusable = true;
+	return ROLE_NONE;
+}
+
+static enum role wanted_role(const struct pods *p, struct iface *i)
 {
 	const struct nl_link *l = &i->link;
 	struct role_question q = {
@@ -43,9 +58,9 @@ static enum role wanted_role(const struct pods *p, const struct iface *i)
 		.nic = p->nic,
 	};
 
-	if (l->flags & IFF_LOOPBACK)
-		return ROLE_NONE;
-	return match_role(&q);
+	enum role role = l->flags & IFF_LOOPBACK ? ROLE_NONE : match_role(&q);
+
+	return role == ROLE_NIC && !l->ethernet ? refuse_nic(i) : role;
 }
 
 static int leave_role(struct kernel *k, struct iface *i)
@@ -60,7 +75,6 @@ static int settle(struct kernel *k, struct iface *i)
 	enum role role = wanted_role(&k->pods, i), was = i->role;
 	int r = 0;
 
-	i->dirty = false;
 	if (was != role)
 		r = leave_role(k, i);
 	if (!r && role == ROLE_POD)
@@ -95,24 +109,23 @@ static int take_link(struct pods *p, const struct nl_link *l)
 	return 0;
 }
 
-/* The interface is no more, and with it whatever was attached to it. */
-static int drop_link(struct kernel *k, int ifindex)
+/* The interface is no more, and with it whatever was attached to it. What can't be cleaned up now
+ * is left to pods_prune(). */
+static void drop_link(struct kernel *k, int ifindex)
 {
 	for (struct iface **at = &k->pods.ifaces; *at; at = &(*at)->next) {
 		struct iface *i = *at;
-		int r;
 
 		if (i->link.ifindex != ifindex)
 			continue;
-		r = leave_role(k, i);
-		attach_remove(&k->attach, ifindex);
+		if (leave_role(k, i) || attach_remove(&k->attach, ifindex) || i->failed)
+			k->pods.prune_needed = true;
 		*at = i->next;
 		addr_list_free(&i->addrs);
 		free(i);
 		k->pods.routes_dirty = true;
-		return r;
+		return;
 	}
-	return 0;
 }
 
 static int see_link(void *arg, const struct nl_link *l)
@@ -120,17 +133,15 @@ static int see_link(void *arg, const struct nl_link *l)
 	return take_link(arg, l);
 }
 
-static int drop_unseen(struct kernel *k)
+static void drop_unseen(struct kernel *k)
 {
 	struct iface *next;
-	int r = 0;
 
-	for (struct iface *i = k->pods.ifaces; !r && i; i = next) {
+	for (struct iface *i = k->pods.ifaces; i; i = next) {
 		next = i->next;
 		if (!i->seen)
-			r = drop_link(k, i->link.ifindex);
+			drop_link(k, i->link.ifindex);
 	}
-	return r;
 }
 
 /* The node may have given its own namespace an id, and then names itself by it in notifications. */
@@ -145,83 +156,161 @@ static int read_own_nsid(void *arg, const struct nlmsghdr *h)
 	return 0;
 }
 
-static void find_own_nsid(struct kernel *k)
+static int find_own_nsid(struct kernel *k)
 {
 	__u32 pid = (__u32)getpid();
 	struct nl_request q;
 
-	k->pods.own_nsid = NL_NSID_OWN;
 	nl_begin(&q, RTM_GETNSID, 0, sizeof(struct rtgenmsg));
 	nl_put(&q, NETNSA_PID, &pid, sizeof(pid));
-	nl_call(k->netlink, &q, read_own_nsid, &k->pods.own_nsid);
+	return nl_call(k->netlink, &q, read_own_nsid, &k->pods.own_nsid);
 }
 
 static int read_links(struct kernel *k)
 {
-	int r;
+	int r = find_own_nsid(k);
 
-	find_own_nsid(k);
+	if (r)
+		return log_err(r, "find the node's own namespace");
 	for (struct iface *i = k->pods.ifaces; i; i = i->next)
 		i->seen = false;
 	r = nl_each_link(k->netlink, see_link, &k->pods);
 	if (r)
 		return log_err(r, "list the interfaces");
+	drop_unseen(k);
+	k->pods.lost = false;
 	k->pods.node_dirty = k->pods.routes_dirty = true;
-	return drop_unseen(k);
+	return 0;
 }
 
 /* ---- acting on what has changed ---- */
+
+static void keep_first(int *r, int one)
+{
+	if (!*r)
+		*r = one;
+}
+
+/* All of them, whatever becomes of one. A NIC's failure is returned; that of a pod is its own. */
+static int settle_ifaces(struct kernel *k)
+{
+	struct pods *p = &k->pods;
+	int r = 0;
+
+	for (struct iface *i = p->ifaces; i; i = i->next) {
+		int one;
+
+		if (!i->dirty)
+			continue;
+		one = settle(k, i);
+		if (i->failed && !one)
+			p->prune_needed = true; /* which has spared what is left of it */
+		i->dirty = false;
+		i->failed = one;
+		if (wanted_role(p, i) == ROLE_NIC)
+			keep_first(&r, one);
+	}
+	return r;
+}
+
+static void retry_failed(struct pods *p)
+{
+	for (struct iface *i = p->ifaces; i; i = i->next)
+		i->dirty |= i->failed;
+}
+
+static bool has_failed(const struct pods *p)
+{
+	for (const struct iface *i = p->ifaces; i; i = i->next) {
+		if (i->failed)
+			return true;
+	}
+	return false;
+}
+
+static int arm_retry(struct pods *p)
+{
+	struct itimerspec t = {
+		.it_value = { p->retry_ms / 1000, p->retry_ms % 1000 * 1000000L },
+	};
+
+	if (p->retry_armed)
+		return 0;
+	if (timerfd_settime(p->retry_timer, 0, &t, NULL))
+		return log_err(-errno, "set a timer");
+	p->retry_armed = true;
+	return 0;
+}
 
 static int settle_all(struct kernel *k)
 {
 	struct pods *p = &k->pods;
 	int r = 0;
 
-	if (p->lost) {
-		p->lost = false;
-		r = read_links(k);
-	}
-	if (!r && p->node_dirty)
-		r = node_refresh(k);
-	if (!r && p->routes_dirty)
-		r = default_routes_refresh(k);
-	if (r)
-		return r;
-	p->node_dirty = p->routes_dirty = false;
-	for (struct iface *i = p->ifaces; i; i = i->next) {
-		int one = i->dirty ? settle(k, i) : 0;
-
-		r = r ? r : one; /* the others are followed all the same */
-	}
-	if (!r && p->prune_needed) {
-		p->prune_needed = false;
-		r = pods_prune(k);
-	}
-	if (p->sweep_needed) {
-		int swept = pods_sweep(k);
-
-		r = r ? r : swept;
-	}
+	if (p->lost)
+		keep_first(&r, read_links(k));
+	if (p->node_dirty)
+		keep_first(&r, node_refresh(k));
+	if (p->routes_dirty)
+		keep_first(&r, default_routes_refresh(k));
+	keep_first(&r, settle_ifaces(k));
+	if (!r && p->prune_needed)
+		keep_first(&r, pods_prune(k));
+	if (p->sweep_needed)
+		keep_first(&r, pods_sweep(k));
+	if (r || has_failed(p))
+		keep_first(&r, arm_retry(p));
+	else
+		p->retry_ms = RETRY_MIN_MS;
 	return r;
+}
+
+int pods_on_retry_timer(struct kernel *k)
+{
+	struct pods *p = &k->pods;
+	uint64_t ticks;
+
+	if (read(p->retry_timer, &ticks, sizeof(ticks)) < 0)
+		return errno == EAGAIN ? 0 : log_err(-errno, "read a timer");
+	p->retry_armed = false;
+	p->retry_ms = 2 * p->retry_ms < RETRY_MAX_MS ? 2 * p->retry_ms : RETRY_MAX_MS;
+	retry_failed(p);
+	return settle_all(k);
 }
 
 void pods_init(struct pods *p)
 {
-	*p = (struct pods){ .leave_timer = -1 };
+	*p = (struct pods){
+		.leave_timer = -1,
+		.retry_timer = -1,
+		.retry_ms = RETRY_MIN_MS,
+		.own_nsid = NL_NSID_OWN,
+	};
+}
+
+static int open_timer(void)
+{
+	int fd = timerfd_create(CLOCK_MONOTONIC, TFD_NONBLOCK | TFD_CLOEXEC);
+
+	return fd < 0 ? log_err(-errno, "make a timer") : fd;
 }
 
 int pods_open(struct kernel *k, const struct kernel_options *o)
 {
+	int r;
+
 	k->pods.match = strdup(o->pods ? o->pods : "auto");
 	k->pods.nic = o->nic ? strdup(o->nic) : NULL;
 	if (!k->pods.match || (o->nic && !k->pods.nic))
 		return log_err(-ENOMEM, "follow the interfaces");
-	k->pods.leave_timer = timerfd_create(CLOCK_MONOTONIC, TFD_NONBLOCK | TFD_CLOEXEC);
-	if (k->pods.leave_timer < 0)
-		return log_err(-errno, "make a timer");
+	k->pods.leave_timer = open_timer();
+	k->pods.retry_timer = open_timer();
+	if (k->pods.leave_timer < 0 || k->pods.retry_timer < 0)
+		return k->pods.leave_timer < 0 ? k->pods.leave_timer : k->pods.retry_timer;
 	k->pods.lost = true; /* everything that happened before now */
 	k->pods.prune_needed = k->pods.sweep_needed = true;
-	return settle_all(k);
+	r = settle_all(k);
+	return r == -EAGAIN || r == -EINTR ? 0 : r; /* things change: the timer comes back to it */
 }
 
 void pods_free(struct pods *p)
@@ -237,8 +326,10 @@ void pods_free(struct pods *p)
 	free(p->match);
 	free(p->nic);
 	closep(&p->leave_timer);
+	closep(&p->retry_timer);
 	addr_list_free(&p->gone);
-	addr_list_free(&p->leaving);
+	free(p->leaving.items);
+	addr_set_free(&p->node.set);
 }
 
 /* ---- notifications ---- */
@@ -256,9 +347,11 @@ static void note_peer(struct pods *p, int nsid, int ifindex)
 static void note_moved(struct kernel *k, const struct nl_link *moved)
 {
 	struct nl_link stays;
+	int r = nl_get_link(k->netlink, NL_NSID_OWN, moved->peer, &stays);
 
-	if (!nl_get_link(k->netlink, NL_NSID_OWN, moved->peer, &stays) && stays.peer)
-		take_link(&k->pods, &stays);
+	if (!r && stays.peer)
+		r = take_link(&k->pods, &stays);
+	k->pods.lost |= r && r != -ENODEV;
 }
 
 static void note_link(struct kernel *k, int nsid, const struct nlmsghdr *h)

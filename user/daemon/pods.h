@@ -8,6 +8,7 @@
 #include <linux/if.h>
 #include <stdbool.h>
 #include <stddef.h>
+#include <stdint.h>
 
 #include "kernel.h"
 #include "kernel_addrs.h"
@@ -19,8 +20,10 @@ struct iface {
 	struct nl_link link;
 	enum role role; /* as the maps and hooks have it */
 	bool default_route, was_nic;
-	bool dirty; /* look again */
-	bool seen;  /* in the dump under way */
+	bool dirty;	    /* look again */
+	bool failed;	    /* look again when `retry_timer` fires */
+	bool seen;	    /* in the dump under way */
+	bool told_unusable; /* as a NIC */
 	/* of a pod */
 	__u8 peer_mac[6];
 	bool peer_up;
@@ -32,32 +35,48 @@ struct node_addr {
 	int ifindex;
 };
 
+/* An address that a pod has lost, or whose interface is down: gone, if that lasts. */
+struct departure {
+	struct addr addr;
+	uint64_t due_ms;
+};
+
 struct pods {
 	char *match, *nic; /* --pods, --nic */
 	struct iface *ifaces;
 	struct {
 		struct node_addr *items;
 		size_t count;
+		struct addr_set set;
+		bool full; /* the map holds no more */
 	} node;
 	struct addr_list gone; /* of pods that have gone since the last sweep */
-	struct addr_list
-		leaving; /* taken from a pod, or its interface is down: gone too if that lasts */
-	int leave_timer;
+	struct {
+		struct departure *items; /* the first is due first */
+		size_t count, room;
+	} leaving;
+	int leave_timer; /* runs while one is leaving */
+	int retry_timer; /* runs while something has failed */
+	bool retry_armed;
+	unsigned retry_ms;
 	int own_nsid; /* the id that the node gives its own namespace, if it does; else NL_NSID_OWN
 		       */
+	/* What is to be done; each stays until it has succeeded. */
 	bool node_dirty, routes_dirty; /* look again */
 	bool lost;		       /* notifications: look at everything again */
 	bool prune_needed, sweep_needed;
 };
 
 void pods_init(struct pods *p);
-/* Reads everything, fills the maps, attaches, and cleans up after an earlier weftd. Logs. */
+/* Reads everything, fills the maps, attaches, and cleans up after an earlier weftd. What fails for
+ * a single pod, or because things change meanwhile, is tried again later. Logs. */
 int pods_open(struct kernel *k, const struct kernel_options *o);
 void pods_free(struct pods *p);
 /* Takes the notifications that have come and acts on them. Logs. */
 int pods_follow(struct kernel *k);
-/* When `leave_timer` has fired. */
+/* When `leave_timer` or `retry_timer` has fired. */
 int pods_on_leave_timer(struct kernel *k);
+int pods_on_retry_timer(struct kernel *k);
 /* Chooses each pod's identifying address again: another generation is in force. */
 int pods_identify(struct kernel *k);
 

@@ -43,7 +43,7 @@ enum role match_role(const struct role_question *q)
 		return ROLE_NIC;
 	if (q->to_other_netns && !automatic && match_list(q->pods, q->name))
 		return ROLE_POD;
-	if (!q->nic && q->has_default_route)
+	if (!q->nic && (q->has_default_route || q->was_nic))
 		return ROLE_NIC;
 	return q->to_other_netns && automatic && !q->was_nic ? ROLE_POD : ROLE_NONE;
 }

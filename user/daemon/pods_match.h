@@ -21,14 +21,14 @@ struct role_question {
 	const char *name;
 	bool to_other_netns; /* a veth or netkit whose peer is in another namespace */
 	bool has_default_route;
-	bool was_nic;		/* had one before: an uplink that is down for a moment is no pod */
+	bool was_nic;		/* had one before: routes flap, connections outlive that */
 	const char *pods, *nic; /* --pods and --nic; `nic` may be NULL */
 };
 
 /*
  * What is named is believed, --nic before --pods. Otherwise an interface that carries a default
- * route is a NIC, even if it is one end of a veth, and with --pods auto every other veth to another
- * namespace is a pod's.
+ * route, or has carried one, is a NIC, even if it is one end of a veth, and with --pods auto every
+ * other veth to another namespace is a pod's.
  */
 enum role match_role(const struct role_question *q);
 

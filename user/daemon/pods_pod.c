@@ -14,10 +14,13 @@
 static int collect(void *arg, int ifindex, const struct addr *a)
 {
 	(void)ifindex;
-	return addr_names_pod(a) ? addr_list_add(arg, a) : 0;
+	return addr_names_pod(a) && !addr_list_has(arg, a) ? addr_list_add(arg, a) : 0;
 }
 
-/* A namespace that is just going has no addresses any more; its veth follows. */
+/*
+ * A namespace that is just going has no addresses any more; its veth follows. Any other failure
+ * says nothing about the pod.
+ */
 static int read_peer(struct kernel *k, struct iface *i, bool *up, struct addr_list *out)
 {
 	struct nl_link peer;
@@ -29,11 +32,12 @@ static int read_peer(struct kernel *k, struct iface *i, bool *up, struct addr_li
 		memcpy(i->peer_mac, peer.mac, sizeof(i->peer_mac));
 		r = nl_each_addr(k->netlink, i->link.nsid, i->link.peer, collect, out);
 	}
-	if (r && r != -ENOMEM) {
-		log_debug("%s: its namespace does not answer: %s", i->link.name, strerror(-r));
+	if (r == -ENODEV || r == -EINVAL) { /* no such interface, no such namespace */
+		log_debug("%s: its namespace has gone: %s", i->link.name, strerror(-r));
+		addr_list_free(out);
 		r = 0;
 	}
-	return r;
+	return r ? log_err(r, "read the addresses of the pod behind %s", i->link.name) : 0;
 }
 
 /* Rules know a pod by one of its addresses; while they know none, the first IPv4 address is as good
@@ -92,6 +96,7 @@ static int drop_addr(struct kernel *k, const struct iface *gone, const struct ad
 		     bool for_good)
 {
 	__u32 owner;
+	int r;
 
 	if (bpf_map_lookup_elem(k->loader.map[MAP_POD_ADDRS], a, &owner) ||
 	    owner != (__u32)gone->link.ifindex)
@@ -100,8 +105,19 @@ static int drop_addr(struct kernel *k, const struct iface *gone, const struct ad
 		if (i != gone && i->role == ROLE_POD && addr_list_has(&i->addrs, a))
 			return put_addr(k, i, a);
 	}
-	bpf_map_delete_elem(k->loader.map[MAP_POD_ADDRS], a);
-	return for_good ? addr_list_add(&k->pods.gone, a) : pod_leave(&k->pods, a);
+	r = for_good ? addr_list_add(&k->pods.gone, a) : pod_leave(&k->pods, a);
+	if (!r)
+		bpf_map_delete_elem(k->loader.map[MAP_POD_ADDRS], a);
+	return r;
+}
+
+/* What may still be in the map must not be forgotten. */
+static void keep_addrs(struct iface *i, const struct addr_list *old)
+{
+	for (size_t n = 0; n < old->count; n++) {
+		if (!addr_list_has(&i->addrs, &old->items[n]))
+			addr_list_add(&i->addrs, &old->items[n]);
+	}
 }
 
 static int swap_addrs(struct kernel *k, struct iface *i, struct addr_list *fresh, bool for_good)
@@ -117,6 +133,8 @@ static int swap_addrs(struct kernel *k, struct iface *i, struct addr_list *fresh
 		if (!addr_list_has(&i->addrs, &old.items[n]))
 			r = drop_addr(k, i, &old.items[n], for_good);
 	}
+	if (r)
+		keep_addrs(i, &old);
 	return r;
 }
 
@@ -129,9 +147,10 @@ int pod_refresh(struct kernel *k, struct iface *i)
 
 	for (size_t n = 0; !r && i->peer_up && !up && n < i->addrs.count; n++)
 		r = pod_leave(&k->pods, &i->addrs.items[n]);
-	i->peer_up = up;
-	if (!r)
+	if (!r) {
+		i->peer_up = up;
 		r = swap_addrs(k, i, &fresh, false);
+	}
 	if (!r)
 		r = write_pod(k, i);
 	if (r || i->role == ROLE_POD)
@@ -150,8 +169,11 @@ int pod_remove(struct kernel *k, struct iface *i)
 	__u32 key = (__u32)i->link.ifindex;
 	int r = swap_addrs(k, i, &none, true);
 
-	bpf_map_delete_elem(k->loader.map[MAP_PODS], &key);
+	if (r)
+		return r;
+	if (bpf_map_delete_elem(k->loader.map[MAP_PODS], &key) && errno != ENOENT)
+		return log_err(-errno, "remove the pod behind %s", i->link.name);
 	i->role = ROLE_NONE;
 	k->pods.sweep_needed = true;
-	return r;
+	return 0;
 }

@@ -23,11 +23,13 @@ static void stale_free(struct stale *s)
 	ids_free(&s->ids);
 }
 
+/* What an earlier weftd knew of an interface that could not be followed yet is better than nothing.
+ */
 static bool has_role(struct kernel *k, __u32 ifindex, enum role role)
 {
 	const struct iface *i = pods_find(&k->pods, (int)ifindex);
 
-	return i && i->role == role;
+	return i && (i->role == role || i->failed);
 }
 
 static int add_id(struct stale *s, __u32 id)
@@ -60,7 +62,7 @@ static int check_pod_addr(void *arg, const void *key, const void *value)
 	struct stale *s = arg;
 	const struct iface *i = pods_find(&s->kernel->pods, (int)*(const __u32 *)value);
 
-	return i && i->role == ROLE_POD && addr_list_has(&i->addrs, key)
+	return i && (i->failed || (i->role == ROLE_POD && addr_list_has(&i->addrs, key)))
 		       ? 0
 		       : addr_list_add(&s->addrs, key);
 }
@@ -71,11 +73,7 @@ static int check_node_addr(void *arg, const void *key, const void *value)
 	const struct pods *p = &s->kernel->pods;
 
 	(void)value;
-	for (size_t i = 0; i < p->node.count; i++) {
-		if (addr_equal(&p->node.items[i].addr, key))
-			return 0;
-	}
-	return addr_list_add(&s->addrs, key);
+	return addr_set_has(&p->node.set, key) ? 0 : addr_list_add(&s->addrs, key);
 }
 
 static int prune_ids(struct kernel *k, enum map_id map, size_t value_size,
@@ -100,10 +98,12 @@ static int prune_addrs(struct kernel *k, enum map_id map, bool pods,
 	int r = map_walk(k->loader.map[map], sizeof(struct addr), sizeof(__u32), check, &s);
 
 	for (size_t i = 0; !r && i < s.addrs.count; i++) {
-		bpf_map_delete_elem(k->loader.map[map], &s.addrs.items[i]);
 		if (pods)
 			r = addr_list_add(&k->pods.gone, &s.addrs.items[i]);
+		if (!r)
+			bpf_map_delete_elem(k->loader.map[map], &s.addrs.items[i]);
 	}
+	k->pods.sweep_needed |= k->pods.gone.count > 0;
 	return r ? log_err(r, "clean the map %s", loader_map_name(map)) : 0;
 }
 
@@ -111,7 +111,7 @@ static bool is_ours(void *arg, int ifindex)
 {
 	const struct iface *i = pods_find(&((struct kernel *)arg)->pods, ifindex);
 
-	return i && i->role != ROLE_NONE;
+	return i && (i->role != ROLE_NONE || i->failed);
 }
 
 int pods_prune(struct kernel *k)
@@ -126,5 +126,7 @@ int pods_prune(struct kernel *k)
 		r = prune_addrs(k, MAP_NODE_ADDRS, false, check_node_addr);
 	if (!r)
 		r = attach_prune(&k->attach, is_ours, k);
+	if (!r)
+		k->pods.prune_needed = false;
 	return r;
 }

@@ -5,8 +5,11 @@
 #include <linux/capability.h>
 #include <linux/magic.h>
 #include <net/if.h>
+#include <net/if_arp.h>
 #include <stdarg.h>
 #include <string.h>
+#include <sys/ioctl.h>
+#include <sys/socket.h>
 #include <sys/statfs.h>
 #include <sys/syscall.h>
 #include <sys/utsname.h>
@@ -100,6 +103,24 @@ static int check_interface(void *arg, const char *pattern)
 	return refuse(-ENODEV, "%s %s: no such interface", option, pattern);
 }
 
+/* The programs look for an Ethernet header. */
+static int check_nic(void *arg, const char *name)
+{
+	_cleanup_close_ int fd = -1;
+	struct ifreq q = {};
+	int r = check_interface(arg, name);
+
+	if (r || match_is_glob(name))
+		return r;
+	fd = socket(AF_INET, SOCK_DGRAM | SOCK_CLOEXEC, 0);
+	snprintf(q.ifr_name, sizeof(q.ifr_name), "%s", name);
+	if (fd < 0 || ioctl(fd, SIOCGIFHWADDR, &q))
+		return log_err(-errno, "--nic %s", name);
+	if (q.ifr_hwaddr.sa_family == ARPHRD_ETHER)
+		return 0;
+	return refuse(-EINVAL, "--nic %s: is not an Ethernet interface", name);
+}
+
 static int check_interfaces(const struct kernel_options *o)
 {
 	int r = 0;
@@ -107,7 +128,7 @@ static int check_interfaces(const struct kernel_options *o)
 	if (o->pods && strcmp(o->pods, "auto") != 0)
 		r = match_each(o->pods, check_interface, "--pods");
 	if (!r && o->nic)
-		r = match_each(o->nic, check_interface, "--nic");
+		r = match_each(o->nic, check_nic, "--nic");
 	return r;
 }
 
