@@ -9,6 +9,7 @@
 #include <string.h>
 #include <sys/socket.h>
 #include <sys/timerfd.h>
+#include <time.h>
 
 #include "cleanup.h"
 #include "counters_map.h"
@@ -20,6 +21,8 @@
 enum {
 	PERIOD_MIN_MS = 50,
 	PERIOD_MAX_MS = 1000,
+	REST = 10, /* times what a run took until the next: the loop has other work */
+	WAIT_MAX_MS = 10000,
 	GONE_AT_ONCE = 8192, /* well below the size of `gone_addrs` */
 };
 
@@ -87,27 +90,55 @@ int sweep_open(struct kernel *k)
 
 /* ---- sweeps ---- */
 
+unsigned sweep_wait_ms(unsigned period_ms, unsigned took_ms)
+{
+	unsigned rest = took_ms < WAIT_MAX_MS / REST ? took_ms * REST : WAIT_MAX_MS;
+
+	return rest > period_ms ? rest : period_ms;
+}
+
+/* Never later than it is set already: who asks often must not put it off without end. */
+static int arm(struct sweep *s)
+{
+	unsigned ms = sweep_wait_ms(s->period_ms, s->took_ms);
+	struct itimerspec t = { .it_value = { ms / 1000, ms % 1000 * 1000000L } }, is;
+
+	if (timerfd_gettime(s->timer, &is))
+		return log_err(-errno, "read the sweep's timer");
+	if ((is.it_value.tv_sec || is.it_value.tv_nsec) &&
+	    is.it_value.tv_sec * 1000 + is.it_value.tv_nsec / 1000000 < ms)
+		return 0;
+	return timerfd_settime(s->timer, 0, &t, NULL) ? log_err(-errno, "set the sweep's timer")
+						      : 0;
+}
+
 int sweep_set_period(struct sweep *s, unsigned min_timeout_ms)
 {
 	unsigned ms = min_timeout_ms ? min_timeout_ms / 4 : PERIOD_MAX_MS;
+
+	s->period_ms = ms < PERIOD_MIN_MS ? PERIOD_MIN_MS : ms > PERIOD_MAX_MS ? PERIOD_MAX_MS : ms;
+	return arm(s);
+}
+
+static uint64_t now_us(void)
+{
 	struct timespec t;
 
-	ms = ms < PERIOD_MIN_MS ? PERIOD_MIN_MS : ms > PERIOD_MAX_MS ? PERIOD_MAX_MS : ms;
-	t = (struct timespec){ ms / 1000, ms % 1000 * 1000000L };
-	if (timerfd_settime(s->timer, 0, &(struct itimerspec){ t, t }, NULL))
-		return log_err(-errno, "set the sweep's timer");
-	return 0;
+	clock_gettime(CLOCK_MONOTONIC, &t);
+	return (uint64_t)t.tv_sec * 1000000 + t.tv_nsec / 1000;
 }
 
 static int run(struct kernel *k, bool check_gone)
 {
 	struct sweep_args args = { .check_gone = check_gone };
 	LIBBPF_OPTS(bpf_test_run_opts, opts, .ctx_in = &args, .ctx_size_in = sizeof(args));
+	uint64_t begun = now_us();
 
 	if (bpf_prog_test_run_opts(k->loader.prog[PROG_SWEEP], &opts))
 		return log_err(-errno, "run the sweep");
 	k->sweep.last = args;
 	ring_buffer__consume(k->sweep.events);
+	k->sweep.took_ms = (unsigned)((now_us() - begun + 999) / 1000);
 	return 0;
 }
 
@@ -119,10 +150,13 @@ int sweep_run(struct kernel *k)
 int sweep_on_timer(struct kernel *k)
 {
 	uint64_t ticks;
+	int r, armed;
 
-	if (read(k->sweep.timer, &ticks, sizeof(ticks)) < 0 && errno != EAGAIN)
-		return log_err(-errno, "read the sweep's timer");
-	return sweep_run(k);
+	if (read(k->sweep.timer, &ticks, sizeof(ticks)) < 0)
+		return errno == EAGAIN ? 0 : log_err(-errno, "read the sweep's timer");
+	r = sweep_run(k);
+	armed = arm(&k->sweep);
+	return r ? r : armed;
 }
 
 int sweep_gone(struct kernel *k, const struct addr_list *gone)
