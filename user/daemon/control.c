@@ -19,7 +19,6 @@ enum {
 	CONNS_MAX = 256,
 	EVENTS = 64,
 	TICK_MS = 1000,
-	/* Counters of what was deleted stay readable for so long. */
 	TIDY_AFTER_MS = 60000,
 };
 
@@ -93,7 +92,8 @@ static void step(struct loop *l, struct control_conn *c)
 
 	if (l->d->changed) {
 		l->d->changed = false;
-		l->tidy_at = now_ms() + TIDY_AFTER_MS;
+		if (!l->tidy_at) /* further changes don't put it off */
+			l->tidy_at = now_ms() + TIDY_AFTER_MS;
 	}
 	if (!alive || watch(l, EPOLL_CTL_MOD, c->fd, control_conn_events(c), c))
 		hang_up(l, c);
@@ -136,9 +136,19 @@ static void tick(struct loop *l)
 			hang_up(l, c);
 	}
 	if (l->tidy_at && now >= l->tidy_at) {
-		l->tidy_at = 0;
-		engine_tidy(l->d->engine);
+		int ms = engine_tidy(l->d->engine);
+
+		l->tidy_at = ms ? now_ms() + (ms < 0 ? TIDY_AFTER_MS : (uint64_t)ms) : 0;
 	}
+}
+
+static int timeout_ms(const struct loop *l)
+{
+	uint64_t now = now_ms();
+
+	if (l->tidy_at && l->tidy_at < now + TICK_MS)
+		return l->tidy_at > now ? (int)(l->tidy_at - now) : 0;
+	return l->conns || l->tidy_at ? TICK_MS : -1;
 }
 
 static int setup(struct loop *l)
@@ -185,7 +195,7 @@ static int run(struct loop *l)
 	struct epoll_event events[EVENTS];
 
 	while (!l->d->quit) {
-		int n = epoll_wait(l->epoll, events, EVENTS, l->conns || l->tidy_at ? TICK_MS : -1);
+		int n = epoll_wait(l->epoll, events, EVENTS, timeout_ms(l));
 
 		if (n < 0 && errno != EINTR)
 			return -errno;

@@ -36,17 +36,17 @@ static int note_dest(void *arg, const void *key, const void *value)
 static int note_all(struct counters *c, const struct loader *l)
 {
 	int r = map_walk(l->map[MAP_CLUSTERS], sizeof(__u32), sizeof(struct cluster_stat), note_u32,
-			 &c->clusters);
+			 &c->ids[COUNT_CLUSTERS].known);
 
 	if (!r)
 		r = map_walk(l->map[MAP_ENDPOINTS], sizeof(__u32), sizeof(struct endpoint_stat),
-			     note_u32, &c->endpoints);
+			     note_u32, &c->ids[COUNT_ENDPOINTS].known);
 	if (!r)
 		r = map_walk(l->map[MAP_ROUTES], sizeof(__u32), sizeof(struct route_stat), note_u32,
-			     &c->routes);
+			     &c->ids[COUNT_ROUTES].known);
 	if (!r)
 		r = map_walk(l->map[MAP_DESTS], sizeof(struct dest_key), sizeof(struct dest_stat),
-			     note_dest, &c->dests);
+			     note_dest, &c->ids[COUNT_DESTS].known);
 	return r;
 }
 
@@ -59,10 +59,11 @@ int counters_open(struct counters *c, const struct loader *l)
 
 void counters_free(struct counters *c)
 {
-	ids_free(&c->clusters);
-	ids_free(&c->endpoints);
-	ids_free(&c->routes);
-	ids_free(&c->dests);
+	for (int kind = 0; kind < COUNT_KINDS; kind++) {
+		ids_free(&c->ids[kind].known);
+		ids_free(&c->ids[kind].vanished);
+		free(c->ids[kind].due);
+	}
 }
 
 /* ---- making entries ---- */
@@ -72,7 +73,7 @@ struct filler {
 	int fd;
 	enum map_id map;
 	size_t key_size, value_size, count;
-	struct ids *known;
+	struct counter_ids *ids;
 	char *keys, *values;
 };
 
@@ -101,7 +102,7 @@ static void undo_pending(struct filler *f)
 	for (size_t i = 0; i < f->count; i++) {
 		const void *key = f->keys + i * f->key_size;
 
-		ids_remove(f->known,
+		ids_remove(&f->ids->known,
 			   f->map == MAP_DESTS ? counters_dest_id(key) : *(const __u32 *)key);
 	}
 }
@@ -127,8 +128,10 @@ static void *filler_next(struct filler *f, uint64_t id, const void *key, int *r)
 	void *value;
 
 	*r = f->count == FILL_AT_ONCE ? filler_flush(f) : 0;
-	if (!*r)
-		*r = ids_add(f->known, id);
+	if (!*r) {
+		ids_remove(&f->ids->vanished, id);
+		*r = ids_add(&f->ids->known, id);
+	}
 	if (*r <= 0)
 		return NULL;
 	*r = 0;
@@ -148,7 +151,7 @@ static void copy_name(char *out, size_t size, const char *name)
 
 int counters_add_clusters(struct counters *c, const struct loader *l, const struct tables *t)
 {
-	_cleanup_(filler_free) struct filler f = { .known = &c->clusters };
+	_cleanup_(filler_free) struct filler f = { .ids = &c->ids[COUNT_CLUSTERS] };
 	int r = filler_open(&f, l, MAP_CLUSTERS, sizeof(__u32), sizeof(struct cluster_stat));
 
 	for (size_t i = 0; !r && i < t->clusters.count; i++) {
@@ -163,7 +166,7 @@ int counters_add_clusters(struct counters *c, const struct loader *l, const stru
 
 int counters_add_endpoints(struct counters *c, const struct loader *l, const struct tables *t)
 {
-	_cleanup_(filler_free) struct filler f = { .known = &c->endpoints };
+	_cleanup_(filler_free) struct filler f = { .ids = &c->ids[COUNT_ENDPOINTS] };
 	int r = filler_open(&f, l, MAP_ENDPOINTS, sizeof(__u32), sizeof(struct endpoint_stat));
 
 	for (size_t i = 0; !r && i < t->endpoints.count; i++) {
@@ -178,7 +181,7 @@ int counters_add_endpoints(struct counters *c, const struct loader *l, const str
 
 int counters_add_routes(struct counters *c, const struct loader *l, const struct tables *t)
 {
-	_cleanup_(filler_free) struct filler f = { .known = &c->routes };
+	_cleanup_(filler_free) struct filler f = { .ids = &c->ids[COUNT_ROUTES] };
 	int r = filler_open(&f, l, MAP_ROUTES, sizeof(__u32), sizeof(struct route_stat));
 
 	for (size_t i = 0; !r && i < t->routes.count; i++) {
@@ -211,7 +214,7 @@ static int add_route_dests(struct filler *f, const struct tables *t, size_t rout
 
 int counters_add_dests(struct counters *c, const struct loader *l, const struct tables *t)
 {
-	_cleanup_(filler_free) struct filler f = { .known = &c->dests };
+	_cleanup_(filler_free) struct filler f = { .ids = &c->ids[COUNT_DESTS] };
 	int r = filler_open(&f, l, MAP_DESTS, sizeof(struct dest_key), sizeof(struct dest_stat));
 
 	for (size_t i = 0; !r && i < t->routes.count; i++)

@@ -5,13 +5,29 @@
  * The counter maps: entries are made here and nowhere else, so a set in memory knows which there
  * are, and a small change of rules costs a few system calls even with 100,000 entries.
  */
+#include <stdbool.h>
+
 #include "compile.h"
 #include "kernel_ids.h"
 #include "loader.h"
 
+/* The entries of one map. */
+struct counter_ids {
+	struct ids known;    /* those that there are */
+	struct ids vanished; /* those among them that no rule named when last looked */
+	/* A snapshot of `vanished` that is being worked off from its end. What has left `vanished`
+	 * meanwhile is in use again. */
+	uint64_t *due;
+	size_t due_count;
+};
+
+enum counter_kind { COUNT_DESTS, COUNT_ROUTES, COUNT_CLUSTERS, COUNT_ENDPOINTS, COUNT_KINDS };
+
 /* Which entries exist. Zero-initialise; free with counters_free(). */
 struct counters {
-	struct ids clusters, endpoints, routes, dests;
+	struct counter_ids ids[COUNT_KINDS];
+	enum counter_kind forgetting; /* counters_forget() goes from one to the next ... */
+	bool listed;		      /* ... and has made the list of this one */
 };
 
 int counters_open(struct counters *c, const struct loader *l);
@@ -24,7 +40,10 @@ int counters_add_routes(struct counters *c, const struct loader *l, const struct
 int counters_add_dests(struct counters *c, const struct loader *l, const struct tables *t);
 /* A destination's number in `dests` of struct counters. */
 uint64_t counters_dest_id(const struct dest_key *k);
-/* Deletes what `t` doesn't name, unless it still counts open connections. */
+/*
+ * Deletes what `t` didn't name the last time either, unless it still counts open connections. Stops
+ * after some 20 ms. See kernel_forget() for what it returns.
+ */
 int counters_forget(struct counters *c, const struct loader *l, const struct tables *t);
 
 #endif

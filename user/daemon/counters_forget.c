@@ -1,128 +1,63 @@
 /* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * Counters of names that have vanished. They stay readable from one round to the next but one at
+ * most: what a round finds vanished, the next deletes.
+ */
 #include <bpf/bpf.h>
 #include <errno.h>
+#include <stdlib.h>
+#include <time.h>
 
 #include "cleanup.h"
 #include "counters.h"
 #include "counters_map.h"
 #include "log.h"
 
-/* Ids of vanished names. */
-struct vanished {
-	struct ids used;
-	const struct ids *known;
-	struct {
-		uint64_t *items;
-		size_t count;
-	} list;
+enum {
+	BUDGET_MS = 20,	  /* the event loop has other work */
+	AT_ONCE = 128,	  /* between two looks at the clock */
+	SOON_MS = 100,	  /* the next part of a round */
+	ROUND_MS = 60000, /* the next round */
 };
 
-static void vanished_free(struct vanished *v)
+static uint64_t now_ms(void)
 {
-	ids_free(&v->used);
-	free(v->list.items);
+	struct timespec t;
+
+	clock_gettime(CLOCK_MONOTONIC, &t);
+	return (uint64_t)t.tv_sec * 1000 + t.tv_nsec / 1000000;
 }
 
-static int list_vanished(struct vanished *v)
+/* ---- what is in use ---- */
+
+static int use_clusters(struct ids *used, const struct tables *t)
 {
-	v->list.items = calloc(v->known->count + 1, sizeof(*v->list.items));
-	if (!v->list.items)
-		return -ENOMEM;
-	for (size_t i = 0; i < v->known->room; i++) {
-		uint64_t id = v->known->slots[i];
-
-		if (id && !ids_has(&v->used, id))
-			v->list.items[v->list.count++] = id;
-	}
-	return 0;
-}
-
-static bool cluster_busy(int fd, __u32 id)
-{
-	struct cluster_stat s;
-
-	return !bpf_map_lookup_elem(fd, &id, &s) && s.active;
-}
-
-static bool endpoint_busy(int fd, __u32 id)
-{
-	struct endpoint_stat s;
-
-	return !bpf_map_lookup_elem(fd, &id, &s) && s.active;
-}
-
-static bool never_busy(int fd, __u32 id)
-{
-	(void)fd;
-	(void)id;
-	return false;
-}
-
-/* Deletes the listed entries, whose keys are these. */
-static int delete_all(int fd, struct ids *known, const struct vanished *v, const void *keys,
-		      size_t key_size)
-{
-	int r = map_delete(fd, keys, key_size, v->list.count);
-
-	for (size_t i = 0; !r && i < v->list.count; i++)
-		ids_remove(known, v->list.items[i]);
-	return r;
-}
-
-static int forget_u32(int fd, struct ids *known, struct vanished *v, bool (*busy)(int fd, __u32 id))
-{
-	_cleanup_free_ __u32 *keys = NULL;
-	int r = list_vanished(v);
-	size_t idle = 0;
-
-	if (r || !v->list.count)
-		return r;
-	keys = calloc(v->list.count, sizeof(*keys));
-	if (!keys)
-		return -ENOMEM;
-	for (size_t i = 0; i < v->list.count; i++) {
-		__u32 id = (__u32)v->list.items[i];
-
-		if (busy(fd, id))
-			continue;
-		v->list.items[idle] = id;
-		keys[idle++] = id;
-	}
-	v->list.count = idle;
-	return delete_all(fd, known, v, keys, sizeof(*keys));
-}
-
-static int forget_clusters(struct counters *c, int fd, const struct tables *t)
-{
-	_cleanup_(vanished_free) struct vanished v = { .known = &c->clusters };
 	int r = 0;
 
 	for (size_t i = 0; r >= 0 && i < t->clusters.count; i++)
-		r = ids_add(&v.used, t->clusters.items[i].id);
-	return r < 0 ? r : forget_u32(fd, &c->clusters, &v, cluster_busy);
+		r = ids_add(used, t->clusters.items[i].id);
+	return r;
 }
 
-static int forget_endpoints(struct counters *c, int fd, const struct tables *t)
+static int use_endpoints(struct ids *used, const struct tables *t)
 {
-	_cleanup_(vanished_free) struct vanished v = { .known = &c->endpoints };
 	int r = 0;
 
 	for (size_t i = 0; r >= 0 && i < t->endpoints.count; i++)
-		r = ids_add(&v.used, t->endpoints.items[i].id);
-	return r < 0 ? r : forget_u32(fd, &c->endpoints, &v, endpoint_busy);
+		r = ids_add(used, t->endpoints.items[i].id);
+	return r;
 }
 
-static int forget_routes(struct counters *c, int fd, const struct tables *t)
+static int use_routes(struct ids *used, const struct tables *t)
 {
-	_cleanup_(vanished_free) struct vanished v = { .known = &c->routes };
 	int r = 0;
 
 	for (size_t i = 0; r >= 0 && i < t->routes.count; i++)
-		r = ids_add(&v.used, t->routes.items[i].id);
-	return r < 0 ? r : forget_u32(fd, &c->routes, &v, never_busy);
+		r = ids_add(used, t->routes.items[i].id);
+	return r;
 }
 
-static int use_dests(struct vanished *v, const struct tables *t)
+static int use_dests(struct ids *used, const struct tables *t)
 {
 	int r = 0;
 
@@ -133,40 +68,148 @@ static int use_dests(struct vanished *v, const struct tables *t)
 			struct dest_key key = { rt->id,
 						t->clusters.items[t->dests.items[d].cluster].id };
 
-			r = ids_add(&v->used, counters_dest_id(&key));
+			r = ids_add(used, counters_dest_id(&key));
 		}
 	}
-	return r < 0 ? r : 0;
+	return r;
 }
 
-static int forget_dests(struct counters *c, int fd, const struct tables *t)
-{
-	_cleanup_(vanished_free) struct vanished v = { .known = &c->dests };
-	_cleanup_free_ struct dest_key *keys = NULL;
-	int r = use_dests(&v, t);
+/* ---- what must stay ---- */
 
-	if (!r)
-		r = list_vanished(&v);
-	if (r || !v.list.count)
+static bool cluster_busy(int fd, uint64_t id)
+{
+	__u32 key = (__u32)id;
+	struct cluster_stat s;
+
+	return !bpf_map_lookup_elem(fd, &key, &s) && s.active;
+}
+
+static bool endpoint_busy(int fd, uint64_t id)
+{
+	__u32 key = (__u32)id;
+	struct endpoint_stat s;
+
+	return !bpf_map_lookup_elem(fd, &key, &s) && s.active;
+}
+
+static bool never_busy(int fd, uint64_t id)
+{
+	(void)fd;
+	(void)id;
+	return false;
+}
+
+static const struct {
+	enum map_id map;
+	int (*use)(struct ids *used, const struct tables *t); /* negative: -errno */
+	bool (*busy)(int fd, uint64_t id);
+} kinds[COUNT_KINDS] = {
+	[COUNT_DESTS] = { MAP_DESTS, use_dests, never_busy },
+	[COUNT_ROUTES] = { MAP_ROUTES, use_routes, never_busy },
+	[COUNT_CLUSTERS] = { MAP_CLUSTERS, use_clusters, cluster_busy },
+	[COUNT_ENDPOINTS] = { MAP_ENDPOINTS, use_endpoints, endpoint_busy },
+};
+
+/* ---- a round ---- */
+
+/* What had vanished before is due, unless it is in use again; what has vanished since waits. */
+static int list_due(struct counter_ids *c, enum counter_kind kind, const struct tables *t)
+{
+	_cleanup_(ids_free) struct ids used = {};
+	int r = kinds[kind].use(&used, t);
+	uint64_t *due = calloc(c->vanished.count + 1, sizeof(*due));
+	size_t count = 0;
+
+	free(c->due);
+	c->due = due;
+	c->due_count = 0;
+	if (r < 0 || !due)
+		return r < 0 ? r : -ENOMEM;
+	for (size_t i = 0; i < c->vanished.room; i++) {
+		if (c->vanished.slots[i])
+			due[count++] = c->vanished.slots[i];
+	}
+	for (size_t i = 0; r >= 0 && i < c->known.room; i++) {
+		uint64_t id = c->known.slots[i];
+
+		if (id && !ids_has(&used, id))
+			r = ids_add(&c->vanished, id);
+	}
+	if (r < 0)
 		return r;
-	keys = calloc(v.list.count, sizeof(*keys));
-	if (!keys)
-		return -ENOMEM;
-	for (size_t i = 0; i < v.list.count; i++)
-		keys[i] =
-			(struct dest_key){ (__u32)(v.list.items[i] >> 32), (__u32)v.list.items[i] };
-	return delete_all(fd, &c->dests, &v, keys, sizeof(*keys));
+	c->due_count = count;
+	return 0;
+}
+
+static int delete_ids(int fd, enum counter_kind kind, const uint64_t *ids, size_t count)
+{
+	struct dest_key dests[AT_ONCE];
+	__u32 keys[AT_ONCE];
+
+	for (size_t i = 0; i < count; i++) {
+		dests[i] = (struct dest_key){ (__u32)(ids[i] >> 32), (__u32)ids[i] };
+		keys[i] = (__u32)ids[i];
+	}
+	return kind == COUNT_DESTS ? map_delete(fd, dests, sizeof(*dests), count)
+				   : map_delete(fd, keys, sizeof(*keys), count);
+}
+
+/* The last few of the list. */
+static int delete_some(struct counter_ids *c, enum counter_kind kind, int fd)
+{
+	uint64_t ids[AT_ONCE];
+	size_t count = 0;
+	int r;
+
+	for (int n = 0; n < AT_ONCE && c->due_count; n++) {
+		uint64_t id = c->due[--c->due_count];
+
+		if (ids_has(&c->vanished, id) && !kinds[kind].busy(fd, id))
+			ids[count++] = id;
+	}
+	r = delete_ids(fd, kind, ids, count);
+	for (size_t i = 0; !r && i < count; i++) {
+		ids_remove(&c->vanished, ids[i]);
+		ids_remove(&c->known, ids[i]);
+	}
+	return r;
+}
+
+static int forget_kind(struct counters *c, int fd, const struct tables *t, uint64_t end)
+{
+	struct counter_ids *ids = &c->ids[c->forgetting];
+	int r = c->listed ? 0 : list_due(ids, c->forgetting, t);
+
+	c->listed = !r;
+	while (!r && ids->due_count && now_ms() < end)
+		r = delete_some(ids, c->forgetting, fd);
+	return r;
+}
+
+static bool waits(const struct counters *c)
+{
+	for (int kind = 0; kind < COUNT_KINDS; kind++) {
+		if (c->ids[kind].vanished.count)
+			return true;
+	}
+	return false;
 }
 
 int counters_forget(struct counters *c, const struct loader *l, const struct tables *t)
 {
-	int r = forget_dests(c, l->map[MAP_DESTS], t);
+	uint64_t end = now_ms() + BUDGET_MS;
 
-	if (!r)
-		r = forget_routes(c, l->map[MAP_ROUTES], t);
-	if (!r)
-		r = forget_clusters(c, l->map[MAP_CLUSTERS], t);
-	if (!r)
-		r = forget_endpoints(c, l->map[MAP_ENDPOINTS], t);
-	return r ? log_err(r, "remove counters of names that are gone") : 0;
+	do {
+		int r = forget_kind(c, l->map[kinds[c->forgetting].map], t, end);
+
+		if (r)
+			return log_err(r, "remove counters of names that are gone");
+		if (c->ids[c->forgetting].due_count)
+			return SOON_MS;
+		c->listed = false;
+		c->forgetting = (c->forgetting + 1) % COUNT_KINDS;
+		if (!c->forgetting)
+			return waits(c) ? ROUND_MS : 0;
+	} while (now_ms() < end);
+	return SOON_MS;
 }

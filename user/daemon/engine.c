@@ -391,12 +391,11 @@ int engine_analyze(struct engine *e, struct errors *warnings)
 	return r;
 }
 
-void engine_tidy(struct engine *e)
+int engine_tidy(struct engine *e)
 {
 	int r = e->tables ? kernel_forget(e->kernel, e->tables) : 0;
 
-	if (r)
-		log_err(r, "drop old counters");
+	return r < 0 ? log_err(r, "drop old counters") : r;
 }
 
 const struct known_set *engine_objects(const struct engine *e)

@@ -46,8 +46,9 @@ int engine_delete(struct engine *e, const struct object_id *ids, size_t count, b
 /* Compiles the known objects for nothing but the warnings. 0 or -errno. */
 int engine_analyze(struct engine *e, struct errors *warnings);
 
-/* Drops counters of what is no longer there. To be called now and then. */
-void engine_tidy(struct engine *e);
+/* Drops counters of what is no longer there, step by step: returns after how many ms it wants to be
+ * called again, 0 if nothing is left, or -errno. */
+int engine_tidy(struct engine *e);
 
 /* Valid until the next change. Tables are NULL before the first rule. */
 const struct known_set *engine_objects(const struct engine *e);

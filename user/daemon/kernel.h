@@ -47,7 +47,11 @@ __u64 kernel_generation(struct kernel *k);
 /* Creates missing counter entries, fills fresh inner maps, makes them live. When it fails the old
  * generation stays. */
 int kernel_publish(struct kernel *k, const struct tables *tables);
-/* Deletes counter entries whose names are in no generation any more and whose `active` is 0. */
+/*
+ * Deletes counter entries whose names have been in no generation for a while and whose `active` is
+ * 0. Works for a bounded time; returns after how many ms it wants to be called again, 0 if nothing
+ * is left to be deleted, or -errno.
+ */
 int kernel_forget(struct kernel *k, const struct tables *tables);
 
 /* For the daemon's epoll loop: a descriptor to watch for input, and what to call then. */
