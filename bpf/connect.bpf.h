@@ -74,7 +74,7 @@ static __always_inline int way_by_fib(struct __sk_buff *skb, const struct packet
 				      struct scratch *s)
 {
 	struct bpf_fib_lookup fib = { .ifindex = skb->ifindex, .l4_protocol = IPPROTO_TCP };
-	long r;
+	int r;
 
 	if (p->ip4) {
 		fib.family = AF_INET;
@@ -254,7 +254,7 @@ static __always_inline enum reason insert_entries(struct __sk_buff *skb, const s
 						  struct scratch *s, int from_pod)
 {
 	enum reason reason;
-	long r;
+	int r;
 
 	fill_reply(skb, p, s, from_pod);
 	reason = claim_port(skb, p, s);
