@@ -27,6 +27,9 @@ refused "no bpffs" 'bpffs|BPF file system|not mounted|mount' \
 	"${in_node[@]}" "$OUT/weftd" --state-dir "$TMP/state" --run-dir "$TMP/run" --bpffs "$TMP/nowhere/weft" --nic nic0
 refused "unknown interface" 'nosuch0' \
 	"${in_node[@]}" "$OUT/weftd" --state-dir "$TMP/state" --run-dir "$TMP/run" --bpffs "$TMP/bpf/weft" --nic nosuch0
+ip_in node <<<"tuntap add tun0 mode tun"
+refused "an interface without Ethernet frames" 'tun0: is not an Ethernet interface' \
+	"${in_node[@]}" "$OUT/weftd" --state-dir "$TMP/state" --run-dir "$TMP/run" --bpffs "$TMP/bpf/weft" --nic nic0,tun0
 
 weftd_start
 refused "second daemon" 'running|in use|another|second|already' "${in_node[@]}" "$OUT/weftd" "${options[@]}"
