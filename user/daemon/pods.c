@@ -217,6 +217,7 @@ static void retry_failed(struct pods *p)
 {
 	for (struct iface *i = p->ifaces; i; i = i->next)
 		i->dirty |= i->failed;
+	p->node_dirty |= p->node.full;
 }
 
 static bool has_failed(const struct pods *p)
@@ -258,7 +259,7 @@ static int settle_all(struct kernel *k)
 		keep_first(&r, pods_prune(k));
 	if (p->sweep_needed)
 		keep_first(&r, pods_sweep(k));
-	if (r || has_failed(p))
+	if (r || has_failed(p) || p->node.full)
 		keep_first(&r, arm_retry(p));
 	else
 		p->retry_ms = RETRY_MIN_MS;
