@@ -1,9 +1,17 @@
 // SPDX-License-Identifier: Apache-2.0
 #include <criterion/criterion.h>
+#include <errno.h>
 #include <fcntl.h>
+#include <linux/filter.h>
+#include <linux/seccomp.h>
+#include <signal.h>
+#include <stddef.h>
 #include <stdio.h>
 #include <string.h>
+#include <sys/prctl.h>
+#include <sys/resource.h>
 #include <sys/stat.h>
+#include <sys/syscall.h>
 #include <unistd.h>
 
 #include "cleanup.h"
@@ -13,7 +21,7 @@
 #include "store.h"
 
 static char dir[64];
-static char journal[96];
+static char journal[96], bad[96];
 
 static void setup(void)
 {
@@ -21,12 +29,20 @@ static void setup(void)
 	strcpy(dir, "/tmp/weft-store.XXXXXX");
 	cr_assert_not_null(mkdtemp(dir));
 	snprintf(journal, sizeof(journal), "%s/rules.journal", dir);
+	snprintf(bad, sizeof(bad), "%s/rules.journal.bad", dir);
 }
 
 static void teardown(void)
 {
 	unlink(journal);
+	unlink(bad);
 	rmdir(dir);
+}
+
+/* For what is to be complained about. */
+static void quiet(void)
+{
+	cr_assert_not_null(freopen("/dev/null", "w", stderr));
 }
 
 TestSuite(store, .init = setup, .fini = teardown);
@@ -71,13 +87,19 @@ static void reopened(struct telling *out)
 	store_close(s);
 }
 
+static size_t file_read(const char *path, char *bytes, size_t room)
+{
+	FILE *f = fopen(path, "r");
+	size_t n = f ? fread(bytes, 1, room, f) : 0;
+
+	if (f)
+		fclose(f);
+	return n;
+}
+
 static size_t journal_read(char *bytes, size_t room)
 {
-	FILE *f = fopen(journal, "r");
-	size_t n = fread(bytes, 1, room, f);
-
-	fclose(f);
-	return n;
+	return file_read(journal, bytes, room);
 }
 
 static void journal_write(const char *bytes, size_t len)
@@ -130,6 +152,7 @@ Test(store, a_journal_torn_at_any_byte_holds_the_old_or_the_new_rules)
 			struct store *s;
 
 			cr_assert_eq(store_open(dir, &s), 0);
+			cr_assert_eq(store_mend(s), 0);
 			append(s, "delete", NULL, 0);
 			store_close(s);
 			reopened(&t);
@@ -173,6 +196,50 @@ Test(store, one_flipped_bit_is_noticed)
 	}
 }
 
+Test(store, one_flipped_bit_in_front_of_whole_transactions_is_refused_and_nothing_is_cut)
+{
+	size_t first, len;
+	char bytes[4096], now[4096];
+
+	len = two_transactions(bytes, sizeof(bytes), &first);
+	quiet();
+	for (size_t at = 0; at < first; at++) {
+		for (int bit = 0; bit < 8; bit++) {
+			struct store *s;
+
+			bytes[at] ^= (char)(1 << bit);
+			journal_write(bytes, len);
+			cr_expect_eq(store_open(dir, &s), -EBADMSG, "bit %d of %zu", bit, at);
+			cr_expect_eq(journal_read(now, sizeof(now)), len);
+			cr_expect_eq(memcmp(now, bytes, len), 0, "bit %d of %zu", bit, at);
+			bytes[at] ^= (char)(1 << bit);
+		}
+	}
+}
+
+Test(store, a_torn_end_is_kept_aside_until_it_is_cut_off)
+{
+	size_t first, len;
+	char bytes[4096], kept[4096];
+	struct store *s;
+	json_t *record = json_pack("{s:s}", "type", "delete");
+
+	len = two_transactions(bytes, sizeof(bytes), &first);
+	journal_write(bytes, len - 1);
+	cr_assert_eq(store_open(dir, &s), 0);
+	cr_expect(store_is_torn(s));
+	cr_expect_eq(store_append(s, record, NULL, 0, NULL), -EIO);
+	cr_expect_eq(journal_read(kept, sizeof(kept)), len - 1);
+	cr_expect_eq(file_read(bad, kept, sizeof(kept)), len - 1 - first);
+	cr_expect_eq(memcmp(kept, bytes + first, len - 1 - first), 0);
+	cr_expect_eq(store_mend(s), 0);
+	cr_expect_not(store_is_torn(s));
+	cr_expect_eq(journal_read(kept, sizeof(kept)), first);
+	cr_expect_eq(store_append(s, record, NULL, 0, NULL), 0);
+	store_close(s);
+	json_decref(record);
+}
+
 Test(store, another_file_is_refused_not_overwritten)
 {
 	char bytes[64];
@@ -196,6 +263,71 @@ Test(store, a_transaction_can_be_taken_back)
 	store_close(s);
 	reopened(&t);
 	cr_expect_str_eq(t.text, "apply:one.yaml=1111;delete;");
+}
+
+/* From here on ftruncate() fails. */
+static void break_ftruncate(void)
+{
+	struct sock_filter code[] = {
+		BPF_STMT(BPF_LD | BPF_W | BPF_ABS, offsetof(struct seccomp_data, nr)),
+		BPF_JUMP(BPF_JMP | BPF_JEQ | BPF_K, __NR_ftruncate, 0, 1),
+		BPF_STMT(BPF_RET | BPF_K, SECCOMP_RET_ERRNO | EIO),
+		BPF_STMT(BPF_RET | BPF_K, SECCOMP_RET_ALLOW),
+	};
+	struct sock_fprog program = { sizeof(code) / sizeof(*code), code };
+
+	cr_assert_eq(prctl(PR_SET_NO_NEW_PRIVS, 1, 0, 0, 0), 0);
+	cr_assert_eq(prctl(PR_SET_SECCOMP, SECCOMP_MODE_FILTER, &program), 0);
+}
+
+Test(store, what_cannot_be_taken_back_stops_appends_until_the_journal_is_written_anew)
+{
+	json_t *record = json_pack("{s:s}", "type", "delete"), *objects = json_array();
+	struct telling t;
+	struct store *s;
+
+	quiet();
+	cr_assert_eq(store_open(dir, &s), 0);
+	append(s, "apply", &one, 1);
+	break_ftruncate();
+	cr_expect_lt(store_undo(s), 0);
+	cr_expect(store_is_stuck(s));
+	cr_expect_eq(store_append(s, record, NULL, 0, NULL), -EIO);
+	cr_expect_eq(store_compact(s, objects, NULL, 0), 0);
+	cr_expect_not(store_is_stuck(s));
+	cr_expect_eq(store_append(s, record, NULL, 0, NULL), 0);
+	store_close(s);
+	reopened(&t);
+	cr_expect_str_eq(t.text, "snapshot;delete;");
+	json_decref(record);
+	json_decref(objects);
+}
+
+Test(store, a_full_disk_takes_no_transaction_and_leaves_no_trace)
+{
+	struct rlimit limit = { 0 };
+	struct telling t;
+	struct store *s;
+	struct stat st;
+	json_t *record = json_pack("{s:s}", "type", "delete");
+	struct store_file *stored;
+
+	cr_assert_eq(store_open(dir, &s), 0);
+	append(s, "apply", &one, 1);
+	cr_assert_eq(stat(journal, &st), 0);
+	signal(SIGXFSZ, SIG_IGN);
+	getrlimit(RLIMIT_FSIZE, &limit);
+	limit.rlim_cur = st.st_size + 3;
+	setrlimit(RLIMIT_FSIZE, &limit);
+	cr_expect_eq(store_append(s, record, two, 1, &stored), -EFBIG);
+	cr_expect_not(store_is_stuck(s));
+	limit.rlim_cur = limit.rlim_max;
+	setrlimit(RLIMIT_FSIZE, &limit);
+	append(s, "delete", NULL, 0);
+	store_close(s);
+	reopened(&t);
+	cr_expect_str_eq(t.text, "apply:one.yaml=1111;delete;");
+	json_decref(record);
 }
 
 /* ---- known objects and the journal ---- */

@@ -110,6 +110,25 @@ int engine_list(const struct engine *e, struct objects *out)
 	return list_set(&e->known, out);
 }
 
+/* Whether what a torn journal comes to may replace what is in force. Once it has been published
+ * nobody can tell any more what was lost. */
+static int accept_torn(struct engine *e)
+{
+	int r;
+
+	if (!store_is_torn(e->store))
+		return 0;
+	if (!e->known.count && kernel_generation(e->kernel)) {
+		log_err(0,
+			"nothing is left of the stored rules, but generation %llu is in force: "
+			"bring back a copy of rules.journal, or move it away to begin anew",
+			(unsigned long long)kernel_generation(e->kernel));
+		return -EBADMSG;
+	}
+	r = store_mend(e->store);
+	return r ? log_err(r, "cut off the torn end of the stored rules") : 0;
+}
+
 int engine_start(struct engine *e)
 {
 	_cleanup_(errors_free) struct errors errors = { 0 };
@@ -124,6 +143,9 @@ int engine_start(struct engine *e)
 	e->warned = warnings_set(&errors);
 	if (r)
 		return log_err(r, "load the stored rules");
+	r = accept_torn(e);
+	if (r)
+		return r;
 	if (!e->known.count && !kernel_generation(e->kernel))
 		return 0;
 	r = kernel_publish(e->kernel, e->tables);
@@ -216,6 +238,15 @@ static void compact(struct engine *e)
 		log_err(r, "compact the stored rules");
 }
 
+/* What a failed append left behind goes with the old journal; nothing is stored until then. */
+static int append(struct engine *e, json_t *record, const struct store_input *files, size_t count,
+		  struct store_file **stored)
+{
+	int r = store_is_stuck(e->store) ? engine_save(e->store, &e->known) : 0;
+
+	return r ? r : store_append(e->store, record, files, count, stored);
+}
+
 /* Tells both the log and whoever asked for the change. */
 static int failed(struct errors *errors, int r, const char *what)
 {
@@ -260,7 +291,7 @@ static int commit(struct engine *e, struct stage *st, json_t *record,
 	if (r)
 		return r;
 	compiled = now_ms();
-	r = store_append(e->store, record, files, count, stored);
+	r = append(e, record, files, count, stored);
 	if (r) {
 		tables_free(tables);
 		return failed(errors, r, "the rules could not be stored");

@@ -1,5 +1,4 @@
 // SPDX-License-Identifier: Apache-2.0
-#include <assert.h>
 #include <errno.h>
 #include <fcntl.h>
 #include <stdio.h>
@@ -15,6 +14,7 @@
 
 #define JOURNAL "rules.journal"
 #define JOURNAL_NEW "rules.journal.new"
+#define JOURNAL_BAD "rules.journal.bad"
 
 static const char header[8] = { 'w', 'e', 'f', 't', '-', 'j', '1', '\n' };
 
@@ -26,6 +26,8 @@ struct store {
 	off_t end;   /* of the last whole record */
 	off_t undo;  /* where the last append began */
 	size_t live; /* bytes of files that are referred to */
+	bool torn;   /* found so: what is behind `end` is no record, and still there */
+	bool stuck;  /* what is behind `end` could not be taken back */
 };
 
 DEFINE_CLEANUP(struct store *, store_close);
@@ -67,24 +69,38 @@ static int write_all(int fd, const char *bytes, size_t len, off_t at)
 	return 0;
 }
 
-/* A journal of its own with `bytes` behind the header, in place of the present one. Returns its
- * descriptor. */
-static int replace_journal(int dir, const char *bytes, size_t len)
+/* Makes the file `name` of `head` bytes of the header and `bytes`, on disk when this returns.
+ * Returns its descriptor. */
+static int write_new(int dir, const char *name, size_t head, const char *bytes, size_t len)
 {
-	_cleanup_close_ int fd =
-		openat(dir, JOURNAL_NEW, O_RDWR | O_CREAT | O_TRUNC | O_CLOEXEC, 0600);
+	_cleanup_close_ int fd = openat(dir, name, O_RDWR | O_CREAT | O_TRUNC | O_CLOEXEC, 0600);
 	int r;
 
 	if (fd < 0)
 		return -errno;
-	r = write_all(fd, header, sizeof(header), 0);
+	r = write_all(fd, header, head, 0);
 	if (!r)
-		r = write_all(fd, bytes, len, sizeof(header));
+		r = write_all(fd, bytes, len, (off_t)head);
 	if (!r && fsync(fd))
 		r = -errno;
-	if (!r && renameat(dir, JOURNAL_NEW, dir, JOURNAL))
-		r = -errno;
 	if (r) {
+		unlinkat(dir, name, 0);
+		return r;
+	}
+	return TAKE_FD(fd);
+}
+
+/* A journal of its own with `bytes` behind the header, in place of the present one. Returns its
+ * descriptor. */
+static int replace_journal(int dir, const char *bytes, size_t len)
+{
+	_cleanup_close_ int fd = write_new(dir, JOURNAL_NEW, sizeof(header), bytes, len);
+
+	if (fd < 0)
+		return fd;
+	if (renameat(dir, JOURNAL_NEW, dir, JOURNAL)) {
+		int r = -errno;
+
 		unlinkat(dir, JOURNAL_NEW, 0);
 		return r;
 	}
@@ -95,57 +111,60 @@ static int replace_journal(int dir, const char *bytes, size_t len)
 	return TAKE_FD(fd);
 }
 
-static int cut_tail(struct store *s, size_t size)
+/* What is no record is kept aside before anything is cut off: it may have been one. */
+static int keep_tail(struct store *s, const char *bytes, size_t len)
 {
-	if ((size_t)s->end == size)
-		return 0;
-	log_warning("%s: the last %zu bytes are not a whole transaction: dropped", JOURNAL,
-		    size - (size_t)s->end);
-	if (ftruncate(s->fd, s->end) || fsync(s->fd))
-		return -errno;
+	int fd = write_new(s->dir, JOURNAL_BAD, 0, bytes, len);
+
+	if (fd < 0)
+		return log_err(fd, "keep the torn end of the journal as " JOURNAL_BAD);
+	close(fd);
+	log_warning(JOURNAL
+		    ": the last %zu bytes are not a whole transaction: kept as " JOURNAL_BAD,
+		    len);
+	s->torn = true;
 	return 0;
 }
 
-static int find_end(struct store *s)
+/* The end of the last record. -EUCLEAN if there is damage in front of it. */
+static int find_end(struct store *s, const char *bytes, size_t len)
+{
+	size_t n;
+
+	s->end = sizeof(header);
+	if (len < sizeof(header))
+		return keep_tail(s, bytes, len);
+	if (memcmp(bytes, header, sizeof(header)) != 0)
+		return -EBADMSG;
+	while ((n = record_check(bytes + s->end, len - s->end)))
+		s->end += (off_t)n;
+	if ((size_t)s->end == len)
+		return 0;
+	/* A crash only ever tears the last record. */
+	if (record_find(bytes + s->end, len - s->end))
+		return -EUCLEAN;
+	return keep_tail(s, bytes + s->end, len - s->end);
+}
+
+static int open_journal(struct store *s)
 {
 	_cleanup_(unmap) struct mapping m = { 0 };
 	struct stat st;
 	int r;
 
-	if (fstat(s->fd, &st))
-		return -errno;
-	r = map(s->fd, st.st_size, &m);
-	if (r)
-		return r;
-	assert(m.bytes);
-	if (memcmp(m.bytes, header, sizeof(header)) != 0)
-		return -EBADMSG;
-	s->end = sizeof(header);
-	for (;;) {
-		size_t n = record_check(m.bytes + s->end, m.len - s->end);
-
-		if (!n)
-			break;
-		s->end += n;
-	}
-	return cut_tail(s, m.len);
-}
-
-static int open_journal(struct store *s)
-{
-	struct stat st;
-
 	s->fd = openat(s->dir, JOURNAL, O_RDWR | O_CLOEXEC);
 	if (s->fd < 0 && errno != ENOENT)
 		return -errno;
-	if (s->fd >= 0 && fstat(s->fd, &st))
+	if (s->fd < 0) {
+		s->fd = replace_journal(s->dir, "", 0);
+		s->end = sizeof(header);
+		return s->fd < 0 ? s->fd : 0;
+	}
+	if (fstat(s->fd, &st))
 		return -errno;
-	if (s->fd >= 0 && st.st_size >= (off_t)sizeof(header))
-		return find_end(s);
-	closep(&s->fd);
-	s->fd = replace_journal(s->dir, "", 0);
-	s->end = sizeof(header);
-	return s->fd < 0 ? s->fd : 0;
+	/* Nothing can't be mapped. */
+	r = st.st_size ? map(s->fd, st.st_size, &m) : 0;
+	return r ? r : find_end(s, m.bytes ? m.bytes : "", m.len);
 }
 
 int store_open(const char *dir, struct store **out)
@@ -164,6 +183,13 @@ int store_open(const char *dir, struct store **out)
 	if (r == -EBADMSG) {
 		log_err(0, "%s/" JOURNAL " is not a journal of this version of weft", dir);
 		return r;
+	}
+	if (r == -EUCLEAN) {
+		log_err(0,
+			"%s/" JOURNAL " is damaged at byte %lld, in front of whole transactions: "
+			"bring back a copy or move it away; what is in force stays",
+			dir, (long long)s->end);
+		return -EBADMSG;
 	}
 	if (r)
 		return log_err(r, "open %s/" JOURNAL, dir);
@@ -306,12 +332,23 @@ static int register_files(struct store *s, const struct store_input *files, size
 	return 0;
 }
 
+/* When this fails the disk may say anything about what is behind `end`. */
+static int cut_back(struct store *s, off_t end)
+{
+	int r = ftruncate(s->fd, end) || fdatasync(s->fd) ? -errno : 0;
+
+	if (!r)
+		return 0;
+	s->stuck = true;
+	return log_err(r, "cut " JOURNAL " back");
+}
+
 int store_append(struct store *s, json_t *record, const struct store_input *files, size_t count,
 		 struct store_file **items)
 {
 	_cleanup_free_ char *bytes = NULL;
 	size_t len;
-	int r = record_pack(record, files, count, &bytes, &len);
+	int r = s->torn || s->stuck ? -EIO : record_pack(record, files, count, &bytes, &len);
 
 	if (r)
 		return r;
@@ -322,8 +359,7 @@ int store_append(struct store *s, json_t *record, const struct store_input *file
 		r = register_files(s, files, count,
 				   s->end + (off_t)(len - total_size(files, count)), items);
 	if (r) {
-		if (ftruncate(s->fd, s->end))
-			log_err(-errno, "cut " JOURNAL " back");
+		cut_back(s, s->end);
 		return r;
 	}
 	s->undo = s->end;
@@ -333,10 +369,44 @@ int store_append(struct store *s, json_t *record, const struct store_input *file
 
 int store_undo(struct store *s)
 {
-	if (ftruncate(s->fd, s->undo) || fdatasync(s->fd))
+	int r = cut_back(s, s->undo);
+
+	if (!r)
+		s->end = s->undo;
+	return r;
+}
+
+bool store_is_torn(const struct store *s)
+{
+	return s->torn;
+}
+
+int store_mend(struct store *s)
+{
+	struct stat st;
+	int fd;
+
+	if (!s->torn)
+		return 0;
+	if (fstat(s->fd, &st))
 		return -errno;
-	s->end = s->undo;
+	if (st.st_size >= s->end) {
+		if (ftruncate(s->fd, s->end) || fsync(s->fd))
+			return -errno;
+	} else {
+		fd = replace_journal(s->dir, "", 0);
+		if (fd < 0)
+			return fd;
+		close(s->fd);
+		s->fd = fd;
+	}
+	s->torn = false;
 	return 0;
+}
+
+bool store_is_stuck(const struct store *s)
+{
+	return s->stuck;
 }
 
 int store_wants_compaction(const struct store *s)
@@ -371,6 +441,7 @@ int store_compact(struct store *s, json_t *objects, struct store_file **files, s
 		return fd;
 	close(s->fd);
 	s->fd = fd;
+	s->torn = s->stuck = false;
 	s->end = s->undo = (off_t)(sizeof(header) + len);
 	at = s->end - (off_t)total_size(inputs, count);
 	for (size_t i = 0; i < count; i++) {

@@ -18,10 +18,12 @@
  *
  * Files are kept as they were given, so that positions in them survive. A snapshot is the whole
  *state: the objects listed, in their order, each as in its file. What is behind the last whole
- *record is what a crash left of an append that nobody was told of; it is cut off when the store is
- *opened.
+ *record is what a crash left of an append that nobody was told of; store_mend() cuts it off. A
+ *record that is not whole and has whole ones behind it is no work of a crash: such a journal is
+ *refused.
  */
 #include <jansson.h>
+#include <stdbool.h>
 #include <stddef.h>
 #include <sys/types.h>
 
@@ -36,10 +38,15 @@ struct store_file {
 struct store;
 
 /*
- * Opens or creates the journal in the directory `dir`, which must exist, and cuts off a torn tail
- * (with one line on stderr). 0, or -errno after having logged.
+ * Opens or creates the journal in the directory `dir`, which must exist. A torn end is copied to
+ * DIR/rules.journal.bad and passed over (with one line on stderr). 0; -EBADMSG when the journal is
+ * damaged elsewhere or is none; other -errno; all after having logged.
  */
 int store_open(const char *dir, struct store **out);
+/* Whether a torn end was found that is still there. Nothing can be appended to it. */
+bool store_is_torn(const struct store *s);
+/* Cuts it off. 0 or -errno. */
+int store_mend(struct store *s);
 void store_close(struct store *s); /* accepts NULL */
 
 /* One file of a record. */
@@ -68,10 +75,13 @@ struct store_input {
  * "files" is added here. files[i] becomes items[i], a reference to which the caller drops. 0, or
  * -errno with the journal as before. The transaction can be taken back with store_undo() until the
  * next append.
+ * After an append that could neither be finished nor taken back, and after a store_undo() that
+ * failed, the store is stuck: -EIO until a store_compact() has succeeded.
  */
 int store_append(struct store *s, json_t *record, const struct store_input *files, size_t count,
 		 struct store_file **items);
 int store_undo(struct store *s);
+bool store_is_stuck(const struct store *s);
 
 /* Whether the journal holds more that is dead than alive, and enough of it to matter. */
 int store_wants_compaction(const struct store *s);

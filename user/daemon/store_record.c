@@ -37,6 +37,23 @@ size_t record_check(const char *bytes, size_t len)
 	return RECORD_HEADER + payload;
 }
 
+bool record_find(const char *bytes, size_t len)
+{
+	/* Files hold no zeros, so that they are not mistaken for a frame. */
+	static const char frame[] = { 'w', 'e', 'f', 't', WIRE_VERSION, 0, 0, 0 };
+	const char *end = bytes + len, *at = bytes;
+
+	if (len < RECORD_HEADER)
+		return false;
+	for (at += RECORD_HEADER; (at = memmem(at, end - at, frame, sizeof(frame))); at++) {
+		const char *record = at - RECORD_HEADER;
+
+		if (record_check(record, end - record))
+			return true;
+	}
+	return false;
+}
+
 size_t record_parse(const char *bytes, size_t len, struct wire_frame *out)
 {
 	size_t size = record_check(bytes, len), need;

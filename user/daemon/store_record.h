@@ -12,6 +12,9 @@ enum { RECORD_HEADER = 8 };
 /* The size of the whole and undamaged record at `bytes`; 0 if there is none. */
 size_t record_check(const char *bytes, size_t len);
 
+/* Whether a whole and undamaged record begins anywhere in `bytes`. */
+bool record_find(const char *bytes, size_t len);
+
 /* As record_check(), with *out filled in; the caller drops out->json. out->blob points into
  * `bytes`. */
 size_t record_parse(const char *bytes, size_t len, struct wire_frame *out);
