@@ -75,16 +75,13 @@ int stage_put(struct stage *st, struct object *o, const char **change)
 	int r;
 
 	*change = !k ? "created" : same ? "unchanged" : "configured";
-	if (same && same_place(k->object, o)) {
-		object_free(o);
-		return 0;
-	}
 	r = list_add(&st->fresh, o);
 	if (r) {
 		object_free(o);
 		return r;
 	}
-	st->dirty = true;
+	if (!same || !same_place(k->object, o))
+		st->dirty = true;
 	if (!k)
 		return known_add(&st->set, o, NULL);
 	r = list_add(&st->gone, k->object);

@@ -23,7 +23,11 @@ struct stage {
 };
 
 int stage_init(struct stage *st, const struct known_set *from);
-/* Takes over `o` in any case. *change is a word for the report. 0 or -ENOMEM. */
+/*
+ * Takes over `o` in any case. *change is a word for the report. 0 or -ENOMEM.
+ * An object that is as it was is replaced, too: if the stage is kept, nothing holds on to the
+ * documents and files that were applied before. By itself it does not make the stage dirty.
+ */
 int stage_put(struct stage *st, struct object *o, const char **change);
 /* 0, or -ENOENT. stage_seal() must follow the last one. */
 int stage_remove(struct stage *st, const struct object_id *id);
