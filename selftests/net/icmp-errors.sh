@@ -49,11 +49,18 @@ for family in 4 6; do
 	expect_eq "IPv$family: of a connection that it knows" "$(icmp_count InErrors)" 0
 done
 
-# A link on the way has a smaller MTU than both ends: the router's complaint must be understood.
+# A link on the way has a smaller MTU than both ends say they have: the router's complaint must be understood. The far end
+# itself knows, so that only the client has something to learn.
 ip -n "$(netns world)" link set far3 mtu 1300
+ip_in far <<END
+route change default via 10.246.3.1 src $(addr 4 far) mtu 1300 advmss 1460
+route change ::/0 via fd00:246:3::1 src $(addr 6 far) mtu 1300 advmss 1440
+END
 for family in 4 6; do
 	start=$SECONDS
 	expect_eq "IPv$family: large lines to another node get through a narrow link" \
 		"$(load client "$(vip $family 11)" 9000 -n 3 --bytes 200000 -t $((15000 * SLOWER)))" '{"far":3}'
+	expect_match "IPv$family: the client has learnt the MTU on the way to the service" \
+		"$(in_ns client ip route get "$(vip $family 11)")" 'mtu 1300'
 	expect_between "IPv$family: without long waiting, seconds" $((SECONDS - start)) 0 $((8 * SLOWER))
 done
