@@ -45,6 +45,10 @@ static const struct row refused[] = {
 	  "has several" },
 	{ "two services with one address", ECHO SERVICE("twin", "10.96.0.1", "{port: 80}"),
 	  "spec.clusterIP: conflicting: 10.96.0.1 is service default/echo's (t.yaml:1:1)" },
+	{ "a second address that another service has",
+	  ECHO "apiVersion: v1\nkind: Service\nmetadata: {name: twin}\nspec: {clusterIPs: "
+	       "[10.96.0.2, 10.96.0.1], ports: [{port: 80}]}\n",
+	  "t.yaml:9:32: spec.clusterIP: conflicting: 10.96.0.1 is service default/echo's" },
 	{ "http routes",
 	  ECHO VS("echo", "{hosts: [echo], http: [{route: [{destination: {host: echo}}]}]}"),
 	  "spec.http: not yet carried out: weft does not carry out HTTP routes" },

@@ -71,3 +71,25 @@ Test(registry, many_names)
 		cr_assert_str_eq(registry_name(r, REG_ENDPOINT, i), name);
 	}
 }
+
+Test(registry, a_service_has_the_same_id_after_a_restart)
+{
+	_cleanup_registry_ struct registry *before = registry_new(), *after = registry_new();
+	__u32 echo = registry_id(before, REG_SERVICE, "default/echo:9000");
+	__u32 other = registry_id(before, REG_SERVICE, "default/other:9000");
+
+	cr_expect_neq(echo, 0);
+	cr_expect_neq(echo, other);
+	cr_expect_eq(registry_id(after, REG_SERVICE, "default/other:9000"), other);
+	cr_expect_eq(registry_id(after, REG_SERVICE, "default/echo:9000"), echo);
+	cr_expect_str_eq(registry_name(after, REG_SERVICE, echo), "default/echo:9000");
+}
+
+Test(registry, services_whose_names_collide_have_ids_of_their_own)
+{
+	_cleanup_registry_ struct registry *r = registry_new(), *other = registry_new();
+	__u32 id = registry_id(other, REG_SERVICE, "default/echo:9000");
+
+	cr_expect_eq(registry_adopt(r, REG_SERVICE, "in its place", id), 0);
+	cr_expect_eq(registry_id(r, REG_SERVICE, "default/echo:9000"), id + 1);
+}

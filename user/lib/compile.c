@@ -6,68 +6,8 @@
 #include "compile_check.h"
 #include "compile_gateway.h"
 #include "compile_match.h"
+#include "compile_names.h"
 #include "endpoints.h"
-
-/* Namespaces whose clients may see other rules for a host than the rest. */
-struct names {
-	const char **items;
-	size_t count, room;
-};
-
-static int names_add(struct names *n, const char *name)
-{
-	const char **slot;
-	size_t i;
-
-	for (i = 0; i < n->count; i++)
-		if (!strcmp(n->items[i], name))
-			return 0;
-	slot = table_grow((void **)&n->items, &n->count, &n->room, sizeof(*slot));
-	if (!slot)
-		return -ENOMEM;
-	*slot = name;
-	return 0;
-}
-
-static void names_free(struct names *n)
-{
-	free(n->items);
-}
-
-/* Everyone that an object hidden from the others is shown to. */
-static int names_add_exports(struct names *n, const struct strs *export_to, const char *own)
-{
-	size_t i;
-	int r = 0;
-
-	if (export_visible(export_to, own, NULL))
-		return 0;
-	for (i = 0; i < export_to->count && !r; i++)
-		r = names_add(n, !strcmp(export_to->items[i], ".") ? own : export_to->items[i]);
-	return r;
-}
-
-/* DestinationRules make a difference where they are hidden, or in a namespace of their own. */
-static int names_add_rules(struct world *w, struct names *n, const char *host,
-			   const char *service_ns)
-{
-	struct host_iter it = host_iter(&w->rules, host);
-	const struct hosted *hosted;
-	size_t i;
-	int r = 0;
-
-	while (!r && (hosted = host_iter_next(&it))) {
-		for (i = 0; i < hosted->refs.count && !r; i++) {
-			const struct object *o = hosted->refs.items[i];
-
-			if (!str_eq(o->meta.namespace, service_ns))
-				r = names_add(n, o->meta.namespace);
-			if (!r)
-				r = names_add_exports(n, &o->dr.export_to, o->meta.namespace);
-		}
-	}
-	return r;
-}
 
 static int names_add_routes(struct world *w, struct names *n, const struct object *o,
 			    const struct l4_routes *routes)
@@ -226,7 +166,7 @@ static int compile_addresses(struct world *w, struct host *h, const struct names
 	int r = 0;
 
 	for (i = 0; i < ips->count && !r; i++)
-		if (!addr_parse(ips->items[i], &addr) && check_address(w, h, &addr))
+		if (!addr_parse(ips->items[i], &addr) && check_address(w, h, &addr, i))
 			r = compile_address(w, h, &addr, addr_family(&addr), names);
 	return ips->count || r ? r : compile_unaddressed(w, h, names);
 }
@@ -236,7 +176,9 @@ static int compile_service(struct world *w, struct host *h)
 	_cleanup_(names_free) struct names names = { 0 };
 	int r;
 
-	if (!h->name || str_eq(h->service->service.type, "ExternalName"))
+	/* Nobody asks weft about either, so explain must not make up an answer. */
+	if (!h->name || str_eq(h->service->service.type, "ExternalName") ||
+	    h->service->service.internal_local)
 		return 0;
 	r = w->rules.map.count || w->mesh.map.count ? find_names(w, h, &names) : 0;
 	return r ? r : compile_addresses(w, h, &names);
@@ -262,10 +204,10 @@ static int compile_world(struct world *w)
 	return r;
 }
 
-int compile(const struct objects *objects, struct registry *registry, struct tables **out,
-	    struct errors *errors)
+static int compile_with(const struct objects *objects, struct registry *registry, bool l4_only,
+			struct tables **out, struct errors *errors)
 {
-	_cleanup_(world_done) struct world w = { 0 };
+	_cleanup_(world_done) struct world w = { .l4_only = l4_only };
 	int r;
 
 	r = world_init(&w, objects, registry, errors);
@@ -277,4 +219,16 @@ int compile(const struct objects *objects, struct registry *registry, struct tab
 		return -EINVAL;
 	*out = TAKE_PTR(w.t);
 	return 0;
+}
+
+int compile(const struct objects *objects, struct registry *registry, struct tables **out,
+	    struct errors *errors)
+{
+	return compile_with(objects, registry, false, out, errors);
+}
+
+int compile_l4(const struct objects *objects, struct registry *registry, struct tables **out,
+	       struct errors *errors)
+{
+	return compile_with(objects, registry, true, out, errors);
 }

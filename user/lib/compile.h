@@ -8,8 +8,13 @@
 #include "weft/policy.h"
 #include "weft/service.h"
 
-/* Stable ids by name. One registry per kind of thing; ids start at 1 and are never given to another
- * name while the registry lives. weftd fills it from the pinned counter maps at start. */
+/*
+ * Stable ids by name. One registry per kind of thing; ids start at 1 and are never given to another
+ * name while the registry lives. weftd fills it from the pinned counter maps at start. No map holds
+ * the names of services: their ids are 32-bit hashes of the names, so that a restart gives the same
+ * ones. Of two names with one hash the later one gets the next free number; only for such a pair
+ * does the id depend on which came first.
+ */
 struct registry;
 struct pool;
 
@@ -119,6 +124,10 @@ struct tables {
  */
 int compile(const struct objects *objects, struct registry *registry, struct tables **out,
 	    struct errors *errors);
+/* The same for what the kernel carries out alone: HTTP rules, HTTP servers of Gateways and policies
+ * for requests are not looked at, http_compile() has those. */
+int compile_l4(const struct objects *objects, struct registry *registry, struct tables **out,
+	       struct errors *errors);
 void tables_free(struct tables *t);
 
 #endif

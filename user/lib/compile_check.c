@@ -5,6 +5,7 @@
 #include <strings.h>
 
 #include "compile_gateway.h"
+#include "http_compile.h"
 #include "tree.h"
 
 struct pos spec_pos(const struct object *o, const char *key)
@@ -15,7 +16,7 @@ struct pos spec_pos(const struct object *o, const char *key)
 	return at ? node_pos(at) : o->pos;
 }
 
-bool check_address(struct world *w, struct host *h, const struct addr *addr)
+bool check_address(struct world *w, struct host *h, const struct addr *addr, size_t index)
 {
 	const struct object *o = h->service;
 	struct host *other = bytemap_get(&w->addresses, addr->b, sizeof(addr->b));
@@ -28,7 +29,7 @@ bool check_address(struct world *w, struct host *h, const struct addr *addr)
 	if (other) {
 		addr_format(addr, text);
 		errors_add(w->errors, o->file,
-			   o->service.cluster_ips.at ? o->service.cluster_ips.at[0] : o->pos,
+			   o->service.cluster_ips.at ? o->service.cluster_ips.at[index] : o->pos,
 			   "spec.clusterIP: conflicting: %s is service %s/%s's (%s:%d:%d)", text,
 			   other->service->meta.namespace, other->service->meta.name,
 			   other->service->file, other->service->pos.line, other->service->pos.col);
@@ -51,12 +52,15 @@ static void check_server(struct world *w, const struct object *o, size_t i)
 	const struct gw_server *s = &o->gateway.servers.items[i];
 	struct pos at = s->pos.line ? s->pos : o->pos;
 	const char *protocol = s->protocol ? s->protocol : "";
+	bool tls;
 
 	if (s->bind && *s->bind && !str_eq(s->bind, "0.0.0.0") && !str_eq(s->bind, "::"))
 		errors_add(w->errors, o->file, at,
 			   "spec.servers[%zu].bind: weft does not carry out binding to one "
 			   "address, not \"%s\"",
 			   i, s->bind);
+	if (w->l4_only && http_server(s, &tls))
+		return;
 	if (s->tls_mode || !strcmp(protocol, "TLS") || !strcmp(protocol, "HTTPS"))
 		errors_add(w->errors, o->file, at,
 			   "spec.servers[%zu].tls: not yet carried out: weft does not carry out "

@@ -239,7 +239,7 @@ void check_virtual_service(struct world *w, const struct object *o)
 
 	check_gateways(w, o);
 
-	if (o->vs.http.count)
+	if (o->vs.http.count && !w->l4_only)
 		errors_add(w->errors, o->file, spec_pos(o, "http"),
 			   "spec.http: not yet carried out: weft does not carry out HTTP routes");
 	if (snprintf(NULL, 0, "%s/%s/tcp[%zu]", o->meta.namespace, o->meta.name, o->vs.tcp.count) >=
@@ -302,7 +302,7 @@ static void check_policy(struct world *w, const struct object *o, const char *fi
 {
 	struct reach reach;
 
-	if (!p->lb.hash_http && !p->outlier_detection.line && !p->http_pool.line)
+	if (w->l4_only || (!p->lb.hash_http && !p->outlier_detection.line && !p->http_pool.line))
 		return;
 	reach = rule_reach(w, o, port);
 	if (!reach.known)

@@ -3,7 +3,7 @@
 
 #include <errno.h>
 
-static bool gateways_have(const struct strs *refs, const char *ns, const struct object *gw)
+bool gateways_have(const struct strs *refs, const char *ns, const struct object *gw)
 {
 	size_t i;
 
@@ -36,15 +36,14 @@ static bool subnets_hold(const struct l4_match *m, const struct addr *addr)
 const char *match_never(struct world *w, const struct called *to, const struct object *o,
 			const struct l4_match *m)
 {
-	struct pool **pool = &w->t->arena;
 	char text[ADDR_TEXT_MAX];
 
 	if (to->sp && to->sp->protocol == PORT_HTTP)
-		return pool_printf(pool, "tcp: port %u carries http", to->port);
+		return world_text(w, "tcp: port %u carries http", to->port);
 	if (!m)
 		return NULL;
 	if (m->port && m->port != to->port)
-		return pool_printf(pool, "port: %u is not %u", to->port, m->port);
+		return world_text(w, "port: %u is not %u", to->port, m->port);
 	if (!match_is_bound(to, o, m))
 		return to->gateway ? "gateways: this gateway is not among them"
 				   : "gateways: mesh is not among them";
@@ -52,7 +51,7 @@ const char *match_never(struct world *w, const struct called *to, const struct o
 	if (to->gateway || subnets_hold(m, to->addr))
 		return NULL;
 	addr_format(to->addr, text);
-	return pool_printf(pool, "destinationSubnets: %s is in none of them", text);
+	return world_text(w, "destinationSubnets: %s is in none of them", text);
 }
 
 static int compare_kv(const void *a, const void *b)
@@ -62,32 +61,35 @@ static int compare_kv(const void *a, const void *b)
 	return strcmp(x->key, y->key);
 }
 
-/* "app=sleep, version=v1", sorted: equal label sets read the same. */
-static char *labels_text(struct world *w, const struct kvs *labels)
+/* "app=sleep, version=v1", sorted: equal label sets read the same. The caller frees. */
+static char *labels_text(const struct kvs *labels)
 {
 	_cleanup_free_ struct kv *sorted = calloc(labels->count, sizeof(*sorted));
 	char *text = NULL;
-	size_t i;
+	size_t len, i;
+	FILE *f;
 
 	if (!sorted)
 		return NULL;
 	memcpy(sorted, labels->items, labels->count * sizeof(*sorted));
 	qsort(sorted, labels->count, sizeof(*sorted), compare_kv);
-	for (i = 0; i < labels->count; i++) {
-		const char *value = sorted[i].value ? sorted[i].value : "";
-
-		text = text ? pool_printf(&w->t->arena, "%s, %s=%s", text, sorted[i].key, value)
-			    : pool_printf(&w->t->arena, "%s=%s", sorted[i].key, value);
-		if (!text)
-			return NULL;
-	}
-	return text;
+	f = open_memstream(&text, &len);
+	if (!f)
+		return NULL;
+	for (i = 0; i < labels->count; i++)
+		fprintf(f, "%s%s=%s", i ? ", " : "", sorted[i].key,
+			sorted[i].value ? sorted[i].value : "");
+	if (!fclose(f))
+		return text;
+	free(text);
+	return NULL;
 }
 
 /* The number of that set of labels; 0 when out of memory. */
 static __u32 selector_number(struct world *w, const struct kvs *labels, const char *text)
 {
-	void **at = bytemap_at(&w->selectors, text, strlen(text));
+	const char *copy = world_text(w, "%s", text);
+	void **at = copy ? bytemap_at(&w->selectors, copy, strlen(copy)) : NULL;
 	struct kvs *slot;
 
 	if (!at)
@@ -105,31 +107,29 @@ static __u32 selector_number(struct world *w, const struct kvs *labels, const ch
 int match_conditions(struct world *w, const struct called *to, const struct l4_match *m,
 		     struct rule *rule, const char **text)
 {
-	struct pool **pool = &w->t->arena;
-	const char *labels = NULL;
+	_cleanup_free_ char *labels = NULL;
 
 	/* Naming gateways, or being at one, says that the source is not a workload of the mesh. */
 	if (to->gateway || m->gateways.count)
 		return 0;
 	if (m->source_namespace) {
 		rule->ns = world_namespace(w, m->source_namespace);
-		*text = pool_printf(pool, "sourceNamespace: %s", m->source_namespace);
+		*text = world_text(w, "sourceNamespace: %s", m->source_namespace);
 		if (!rule->ns || !*text)
 			return -ENOMEM;
 	}
 	if (!m->source_labels.count)
 		return 0;
-	labels = labels_text(w, &m->source_labels);
+	labels = labels_text(&m->source_labels);
 	if (!labels)
 		return -ENOMEM;
 	rule->selector = selector_number(w, &m->source_labels, labels);
-	*text = pool_printf(pool, "%s%ssourceLabels: %s", *text, rule->ns ? "; " : "", labels);
+	*text = world_text(w, "%s%ssourceLabels: %s", *text, rule->ns ? "; " : "", labels);
 	return rule->selector && *text ? 0 : -ENOMEM;
 }
 
-/* "ns/host", "* /host", "./host" or "host" against one host of a VirtualService. */
-static bool server_host_takes(const char *server_host, const char *gw_ns, const char *vs_ns,
-			      const char *host)
+bool server_host_takes(const char *server_host, const char *gw_ns, const char *vs_ns,
+		       const char *host)
 {
 	const char *slash = strchr(server_host, '/');
 	size_t len = slash ? (size_t)(slash - server_host) : 0;

@@ -94,11 +94,14 @@ static void override(struct traffic_policy *p, const struct traffic_policy *with
 	if (with->tcp.given || with->http_pool.line) {
 		p->tcp = with->tcp;
 		p->http_pool = with->http_pool;
+		p->http = with->http;
 	}
 	if (with->lb.given)
 		p->lb = with->lb;
-	if (with->outlier_detection.line)
+	if (with->outlier_detection.line) {
 		p->outlier_detection = with->outlier_detection;
+		p->outliers = with->outliers;
+	}
 }
 
 struct traffic_policy view_policy(const struct view *v, unsigned port, const struct subset *subset)
@@ -164,6 +167,44 @@ static void apply_policy(struct world *w, struct cluster *c, const struct traffi
 	c->lb = lb_policy(&p->lb);
 }
 
+static struct cluster policy_values(struct world *w, const struct traffic_policy *p)
+{
+	struct cluster values = { 0 };
+
+	apply_policy(w, &values, p);
+	return values;
+}
+
+static bool same_policy(const struct cluster *a, const struct cluster *b)
+{
+	return a->max_connections == b->max_connections &&
+	       a->connect_timeout_ms == b->connect_timeout_ms &&
+	       a->idle_timeout_ms == b->idle_timeout_ms &&
+	       a->max_duration_ms == b->max_duration_ms && a->lb == b->lb;
+}
+
+static bool same_labels(const struct subset *a, const struct subset *b)
+{
+	if (!a || !b || a == b)
+		return a == b;
+	return labels_hold(&a->labels, &b->labels) && labels_hold(&b->labels, &a->labels);
+}
+
+/* One made for another view that comes to the same policy and endpoints. */
+static struct pcluster *cluster_alike(struct world *w, struct sport *sp, const char *subset,
+				      enum family family, const struct subset *s,
+				      const struct cluster *values)
+{
+	struct pcluster *c;
+
+	for (c = sp->clusters; c; c = c->next)
+		if (c->family == family && !strcmp(c->subset, subset) &&
+		    same_labels(s, subset[0] ? view_subset(c->view, subset) : NULL) &&
+		    same_policy(&w->t->clusters.items[c->index], values))
+			return c;
+	return NULL;
+}
+
 /* The next row of gen_clusters with its id and name. NULL when out of memory. */
 static struct cluster *add_row(struct world *w, const char *host, unsigned port, const char *subset,
 			       bool known)
@@ -227,14 +268,19 @@ struct pcluster *cluster_known(struct world *w, struct sport *sp, const char *su
 {
 	const struct subset *s = subset[0] ? view_subset(view, subset) : NULL;
 	struct traffic_policy policy;
+	struct cluster values, *row;
 	struct pcluster *c;
-	struct cluster *row;
 
 	if (subset[0] && !s)
 		return cluster_unknown(w, sp->host->name, sp->port->port, subset);
 	for (c = sp->clusters; c; c = c->next)
 		if (c->view == view && c->family == family && !strcmp(c->subset, subset))
 			return c;
+	policy = view_policy(view, sp->port->port, s);
+	values = policy_values(w, &policy);
+	c = cluster_alike(w, sp, subset, family, s, &values);
+	if (c)
+		return c;
 	c = pool_alloc(&w->pool, sizeof(*c));
 	row = c ? add_row(w, sp->host->name, sp->port->port, subset, true) : NULL;
 	if (!row)
@@ -244,8 +290,8 @@ struct pcluster *cluster_known(struct world *w, struct sport *sp, const char *su
 	};
 	c->index = w->t->clusters.count - 1;
 	sp->clusters = c;
-	policy = view_policy(view, sp->port->port, s);
-	apply_policy(w, row, &policy);
+	values.id = row->id;
+	*row = values;
 	return add_endpoints(w, sp, family, s, &row->ep_first, &row->ep_count) ? NULL : c;
 }
 

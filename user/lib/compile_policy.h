@@ -14,10 +14,10 @@ struct view {
 	struct view *next;
 };
 
-/* A cluster of one generation: one row of gen_clusters. Equal ones are shared. */
+/* A cluster of one generation: one row of gen_clusters. What views agree on is shared. */
 struct pcluster {
-	const struct sport *sp; /* NULL: the destination does not exist */
-	const struct view *view;
+	const struct sport *sp;	 /* NULL: the destination does not exist */
+	const struct view *view; /* the first that it was made for */
 	const char *subset;
 	enum family family;
 	__u32 index; /* into gen_clusters */

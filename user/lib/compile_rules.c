@@ -35,15 +35,14 @@ static struct rule_origin origin_of(const struct object *o, const char *route, s
 static struct rule_origin place_origin(struct world *w, const struct place *at,
 				       const struct l4_match *m)
 {
-	struct pool **pool = &w->t->arena;
 	struct rule_origin origin;
-	char *route;
+	const char *route;
 
 	if (m)
-		route = pool_printf(pool, "%s[%zu].match[%zu]", at->field, at->index,
-				    (size_t)(m - at->route->match.items));
+		route = world_text(w, "%s[%zu].match[%zu]", at->field, at->index,
+				   (size_t)(m - at->route->match.items));
 	else
-		route = pool_printf(pool, "%s[%zu]", at->field, at->index);
+		route = world_text(w, "%s[%zu]", at->field, at->index);
 	origin = origin_of(at->o, route, at->route->pos);
 	if (m && m->pos.line)
 		origin.pos = m->pos;
@@ -265,9 +264,8 @@ static int skip_others(struct world *w, const struct called *to, struct plan *p,
 			if (!export_visible(&o->vs.export_to, o->meta.namespace, to->client))
 				why = "exportTo: not visible to the client's namespace";
 			else
-				why = pool_printf(
-					&w->t->arena,
-					"hosts: virtualservice %s/%s is older or more specific",
+				why = world_text(
+					w, "hosts: virtualservice %s/%s is older or more specific",
 					chosen->meta.namespace, chosen->meta.name);
 			r = skip(p, origin_of(o, "", o->pos), why);
 		}

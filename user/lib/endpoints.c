@@ -92,7 +92,7 @@ static int gather_address(struct gathering *g, const struct endpoint_address *a,
 	size_t before = g->list->count, i;
 	int r = 0;
 
-	if (a->terminating || !(a->ready || g->sp->host->service->service.publish_not_ready))
+	if (!g->sp->host->service->service.publish_not_ready && (!a->ready || a->terminating))
 		return 0;
 	for (i = 0; i < a->ips.count && !r && g->list->count == before; i++)
 		r = gather(g, a->ips.items[i], port, NULL, a);
@@ -140,9 +140,10 @@ static bool pod_serves(const struct object *pod, const struct service_spec *s)
 {
 	const struct pod_spec *p = &pod->pod;
 
-	if (p->deleting || str_eq(p->phase, "Failed") || str_eq(p->phase, "Succeeded"))
+	if (str_eq(p->phase, "Failed") || str_eq(p->phase, "Succeeded"))
 		return false;
-	return (p->ready || s->publish_not_ready) && labels_hold(&pod->meta.labels, &s->selector);
+	return (s->publish_not_ready || (p->ready && !p->deleting)) &&
+	       labels_hold(&pod->meta.labels, &s->selector);
 }
 
 static int gather_pods(struct gathering *g)

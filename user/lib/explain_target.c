@@ -102,6 +102,22 @@ static int complete_host(const char *host, const char *ns, char out[HOST_MAX])
 	return n < HOST_MAX ? 0 : -ENAMETOOLONG;
 }
 
+/* Whether the Service of that name is left to kube-proxy. */
+static bool is_node_local(const struct objects *objects, const char *host)
+{
+	char name[HOST_MAX];
+	size_t i;
+
+	for (i = 0; i < objects->count; i++) {
+		const struct object *o = objects->items[i];
+
+		if (o->kind == KIND_SERVICE && o->service.internal_local &&
+		    !host_of_service(o->meta.name, o->meta.namespace, name) && str_eq(name, host))
+			return true;
+	}
+	return false;
+}
+
 static bool has_endpoints(const struct tables *t, const struct service_entry *e)
 {
 	const struct rule *rule = &t->rules.items[e->value.rule_first];
@@ -233,8 +249,11 @@ int explain_find_target(const struct tables *t, const struct objects *objects,
 	}
 	if (numeric)
 		find_address(t, &addr, q->port, out);
-	else if (q->host && !complete_host(q->host, client->namespace, host))
+	else if (q->host && !complete_host(q->host, client->namespace, host)) {
 		find_name(t, host, q->port, out);
+		if (is_node_local(objects, host))
+			out->why = "internalTrafficPolicy: Local is left to kube-proxy";
+	}
 	narrow(t, out, client->ns);
 	return 0;
 }

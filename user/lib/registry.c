@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 /*
  * Stable ids: per kind, one table of (name, id) pairs with an index by name and one by id. Ids
- * found elsewhere may leave gaps, so an id is not an index.
+ * found elsewhere, and those that are hashes, leave gaps, so an id is not an index.
  */
 #include <errno.h>
 #include <string.h>
@@ -76,17 +76,32 @@ static int names_add(struct registry *r, struct names *n, const char *name, size
 	return 0;
 }
 
+static __u32 next_id(const struct names *n)
+{
+	return n->last == UINT32_MAX ? 0 : n->last + 1;
+}
+
+/* The hash, or the first free number behind it; 0 is no id. */
+static __u32 hashed_id(const struct names *n, const char *name, size_t len)
+{
+	__u32 id = bytes_hash(name, len);
+
+	while (!id || bytemap_get(&n->by_id, &id, sizeof(id)))
+		id++;
+	return id;
+}
+
 __u32 registry_id(struct registry *r, enum registry_kind kind, const char *name)
 {
 	struct names *n = &r->kinds[kind];
 	size_t len = strlen(name);
 	struct entry *e = bytemap_get(&n->by_name, name, len);
+	__u32 id;
 
 	if (e)
 		return e->id;
-	if (n->last == UINT32_MAX || names_add(r, n, name, len, n->last + 1))
-		return 0;
-	return n->last;
+	id = kind == REG_SERVICE ? hashed_id(n, name, len) : next_id(n);
+	return id && !names_add(r, n, name, len, id) ? id : 0;
 }
 
 const char *registry_name(const struct registry *r, enum registry_kind kind, __u32 id)

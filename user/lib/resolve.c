@@ -342,7 +342,8 @@ void world_done(struct world *w)
 	struct bytemap *maps[] = { &w->hosts,	     &w->mesh.map,	&w->rules.map,
 				   &w->slices,	     &w->endpoints,	&w->pods_by_name,
 				   &w->pods_by_addr, &w->pods_by_label, &w->namespaces,
-				   &w->selectors,    &w->unknown,	&w->addresses };
+				   &w->selectors,    &w->unknown,	&w->addresses,
+				   &w->texts };
 	size_t i;
 
 	for (i = 0; i < sizeof(maps) / sizeof(maps[0]); i++)
@@ -364,6 +365,32 @@ struct sport *host_port(struct host *h, unsigned port)
 		if (h->ports[i].port->port == port)
 			return &h->ports[i];
 	return NULL;
+}
+
+const char *world_text(struct world *w, const char *fmt, ...)
+{
+	_cleanup_free_ char *text = NULL;
+	const char *known;
+	va_list args;
+	void **at;
+	int n;
+
+	va_start(args, fmt);
+	n = vasprintf(&text, fmt, args);
+	va_end(args);
+	if (n < 0) {
+		text = NULL;
+		return NULL;
+	}
+	known = bytemap_get(&w->texts, text, n);
+	if (known)
+		return known;
+	known = pool_copy(&w->t->arena, text, n);
+	at = known ? bytemap_at(&w->texts, known, n) : NULL;
+	if (!at)
+		return NULL;
+	*at = (void *)known;
+	return known;
 }
 
 __u32 world_namespace(struct world *w, const char *name)

@@ -110,9 +110,11 @@ struct world {
 	struct bytemap namespaces;		 /* name -> number + 1 */
 	struct bytemap selectors;		 /* canonical labels -> number */
 	struct bytemap addresses;		 /* cluster IP -> struct host */
+	struct bytemap texts;			 /* text -> itself, in the tables' arena */
 	struct bytemap unknown; /* cluster name -> struct pcluster, destinations that don't exist */
 	__u32 placeholders;	/* made-up addresses given out */
 	bool names_of_pods;	/* pods_by_name is filled in */
+	bool l4_only;		/* what speaks of HTTP is somebody else's */
 	bool nomem; /* an allocation failed where it couldn't be returned: checked at the end */
 	size_t fatal_before; /* errors that were there at the start */
 };
@@ -131,6 +133,8 @@ size_t full_name(char out[HOST_MAX], const char *ns, const char *name);
 struct host *world_host(const struct world *w, const char *fqdn);
 /* The TCP port of that number, or NULL. */
 struct sport *host_port(struct host *h, unsigned port);
+/* A text in the tables' arena, one for all that ask for the same; NULL when out of memory. */
+__attribute__((format(printf, 2, 3))) const char *world_text(struct world *w, const char *fmt, ...);
 /* 1.., numbered in the order of first use; 0 when out of memory. */
 __u32 world_namespace(struct world *w, const char *name);
 /* The pods of `ns` (NULL: of all namespaces) that have the first of `labels`: the candidates for
