@@ -28,13 +28,7 @@
 #include "weft/policy.h"
 #include "weft/service.h"
 #include "weft/verdict.h"
-
-enum {
-	/* 2^32 / golden ratio: successive multiples modulo 2^32 are the Weyl sequence of least
-	 * discrepancy, so that any run of n picks gives a destination its share to within one or
-	 * two (Knuth, TAOCP 3 6.4). */
-	WEYL_STEP = 0x9e3779b9u,
-};
+#include "weyl.bpf.h"
 
 struct rule_search {
 	const struct question *q;
@@ -109,11 +103,10 @@ static long try_dest(__u32 i, void *ctx)
 /* The route's next destination, as an index into gen_clusters. */
 static __always_inline __u32 pick_cluster(__u32 generation, const struct route *route, int dry)
 {
-	__u32 turn = (__u32)route_turn(route->id, dry) * WEYL_STEP;
 	struct dest_search s = {
 		.generation = generation,
 		.first = route->dest_first,
-		.point = ((__u64)turn * route->total) >> 32,
+		.point = weyl_point(route_turn(route->id, dry), route->total),
 		.cluster = ~0u,
 	};
 

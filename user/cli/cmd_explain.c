@@ -1,11 +1,12 @@
 // SPDX-License-Identifier: Apache-2.0
+#include <errno.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
 #include "cleanup.h"
 #include "client.h"
-#include "explain.h"
+#include "explain_http.h"
 #include "json_io.h"
 #include "offline.h"
 
@@ -150,29 +151,61 @@ static int take_apart(const struct question_words *w, struct parts *p)
 	return r;
 }
 
-static int explain_files(const struct cli *cli, const struct cmd_list *names,
-			 const struct explain_query *q)
+static int print(const struct cli *cli, json_t *json, char *text)
 {
-	_cleanup_(explain_done) struct explain_answer a = { 0 };
-	_cleanup_(offline_free) struct offline o = { 0 };
-	_cleanup_(json_decrefp) json_t *json = NULL;
-	_cleanup_free_ char *text = NULL;
-	int r = offline_load(&o, names);
-
-	if (!r)
-		r = explain(o.tables, &o.objects, q, NULL, NULL, &a, &o.errors);
-	offline_print(&o);
-	if (r)
-		return errors_fatal(&o.errors) || r == STATUS_FAILED
-			       ? STATUS_FAILED
-			       : cmd_failed("%s", strerror(-r));
-	if (cli->output) {
-		json = explain_json(&a);
+	if (cli->output)
 		return client_print_json(json);
-	}
-	text = explain_text(&a);
 	fputs(text ? text : "", stdout);
 	return text ? STATUS_DONE : cmd_failed("out of memory");
+}
+
+/* What the answer of the tables for TCP is: for a port that does not speak HTTP. */
+static int explain_tcp(const struct cli *cli, struct offline *o, const struct explain_query *q)
+{
+	_cleanup_(explain_done) struct explain_answer a = { 0 };
+	_cleanup_(json_decrefp) json_t *json = NULL;
+	_cleanup_free_ char *text = NULL;
+	int r = explain(o->tables, &o->objects, q, NULL, NULL, &a, &o->errors);
+
+	if (r)
+		return r;
+	json = explain_json(&a);
+	text = explain_text(&a);
+	return print(cli, json, text);
+}
+
+static int ask_files(const struct cli *cli, struct offline *o, const struct explain_query *q,
+		     const struct explain_request *request)
+{
+	_cleanup_(json_decrefp) json_t *json = NULL;
+	_cleanup_free_ char *text = NULL;
+	int r = explain_http(o->http, o->tables, &o->objects, q, request, &json, &o->errors);
+
+	if (r == -EPROTONOSUPPORT)
+		return explain_tcp(cli, o, q);
+	if (r)
+		return r;
+	text = explain_http_text(json);
+	return print(cli, json, text);
+}
+
+static int explain_files(const struct cli *cli, const struct question_words *w,
+			 const struct explain_query *q)
+{
+	const struct explain_request request = { .method = w->method,
+						 .scheme = w->scheme,
+						 .path = w->path,
+						 .headers = w->headers.items,
+						 .header_count = w->headers.count };
+	_cleanup_(offline_free) struct offline o = { 0 };
+	int r = offline_load_http(&o, &w->files);
+
+	if (!r)
+		r = ask_files(cli, &o, q, &request);
+	offline_print(&o);
+	if (r < 0)
+		return errors_fatal(&o.errors) ? STATUS_FAILED : cmd_failed("%s", strerror(-r));
+	return r;
 }
 
 static int explain_live(const struct cli *cli, const struct explain_query *q)
@@ -221,11 +254,12 @@ static int run(const struct cli *cli, const struct question_words *w)
 	r = take_apart(w, &p);
 	if (r)
 		return r;
+	if (w->files.count)
+		return explain_files(cli, w, &p.q);
 	if (w->method || w->scheme || w->path || w->headers.count)
-		return cmd_failed("explain: HTTP is not yet carried out: --method, --scheme, "
-				  "--path and --header have no "
-				  "meaning");
-	return w->files.count ? explain_files(cli, &w->files, &p.q) : explain_live(cli, &p.q);
+		return cmd_failed("explain: HTTP is not yet carried out: without -f, --method, "
+				  "--scheme, --path and --header have no meaning");
+	return explain_live(cli, &p.q);
 }
 
 int cmd_explain(struct cli *cli, int argc, char **argv)

@@ -5,6 +5,7 @@
 
 #include "cleanup.h"
 #include "files.h"
+#include "http_compile.h"
 #include "json_io.h"
 #include "offline.h"
 
@@ -49,7 +50,17 @@ static int parse(struct offline *o, const struct files *files)
 	return r;
 }
 
-int offline_load(struct offline *o, const struct cmd_list *names)
+static int compile_http(struct offline *o)
+{
+	size_t size;
+	int r = compile_l4(&o->objects, o->registry, &o->tables, &o->errors);
+
+	if (!r)
+		r = http_compile(&o->objects, o->registry, &o->http_bytes, &size, &o->errors);
+	return r ? r : http_snapshot_open(o->http_bytes, size, &o->http);
+}
+
+static int load(struct offline *o, const struct cmd_list *names, bool http)
 {
 	_cleanup_(files_free) struct files files = { 0 };
 	int r = files_read(names, &files);
@@ -60,15 +71,29 @@ int offline_load(struct offline *o, const struct cmd_list *names)
 	r = o->registry ? parse(o, &files) : -ENOMEM;
 	if (!r)
 		r = replace_repeated(&o->objects);
-	if (!r)
+	if (!r && http)
+		r = compile_http(o);
+	else if (!r)
 		r = compile(&o->objects, o->registry, &o->tables, &o->errors);
 	if (r && r != -EINVAL)
 		return cmd_failed("%s", strerror(-r));
 	return r ? STATUS_FAILED : 0;
 }
 
+int offline_load(struct offline *o, const struct cmd_list *names)
+{
+	return load(o, names, false);
+}
+
+int offline_load_http(struct offline *o, const struct cmd_list *names)
+{
+	return load(o, names, true);
+}
+
 void offline_free(struct offline *o)
 {
+	http_snapshot_close(o->http);
+	free(o->http_bytes);
 	if (o->tables)
 		tables_free(o->tables);
 	objects_free(&o->objects);

@@ -6,6 +6,7 @@
  */
 #include "cmd.h"
 #include "compile.h"
+#include "http_snapshot.h"
 
 /* Zero-initialise; free with offline_free(). */
 struct offline {
@@ -14,11 +15,15 @@ struct offline {
 	struct tables *tables; /* NULL unless everything is in order */
 	struct errors errors;
 	struct errors skipped;
+	void *http_bytes;
+	struct http_snapshot *http; /* with offline_load_http() */
 };
 
 /* Reads, parses and compiles what -f names. 0, or STATUS_FAILED; what is wrong is in `errors`, or
  * told already. */
 int offline_load(struct offline *o, const struct cmd_list *names);
+/* The same for questions about HTTP, too: its rules are compiled into o->http, not refused. */
+int offline_load_http(struct offline *o, const struct cmd_list *names);
 void offline_free(struct offline *o);
 
 /* Skipped objects, warnings and errors on stderr. */
