@@ -81,6 +81,34 @@ Test(cli, exit_status_tells_wrong_usage_from_failure, .init = quiet)
 	}
 }
 
+static int validate(const char *file)
+{
+	char words[4][64] = { "weft", "validate", "-f" };
+	char *argv[] = { words[0], words[1], words[2], words[3], NULL };
+
+	strcpy(words[3], file);
+	return cmd_main(4, argv);
+}
+
+Test(cli, what_cannot_be_printed_is_a_failure, .init = quiet)
+{
+	char path[] = "/tmp/weft-cli.XXXXXX";
+	int fd = mkstemp(path);
+
+	cr_assert_geq(fd, 0);
+	close(fd);
+	cr_expect_eq(validate(path), STATUS_DONE);
+	fd = open("/dev/full", O_WRONLY);
+	dup2(fd, STDOUT_FILENO);
+	close(fd);
+	cr_expect_eq(validate(path), STATUS_FAILED);
+	/* More than a buffer: the failure has long passed when the command ends. */
+	for (size_t i = 0; i < 3 * BUFSIZ; i++)
+		putchar('x');
+	cr_expect_eq(validate(path), STATUS_FAILED);
+	unlink(path);
+}
+
 Test(cli, options_may_stand_anywhere_and_arguments_stay_in_order)
 {
 	char words[8][16] = { "get", "-n", "prod", "vs", "-A", "-ojson", "--", "-name" };

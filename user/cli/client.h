@@ -19,8 +19,8 @@ json_t *client_request(const char *command);
  */
 int client_ask(const struct cli *cli, json_t *request, const struct files *files, json_t **data);
 
-/* Prints JSON on stdout, keys in order, with a newline. Returns STATUS_DONE, or STATUS_FAILED if it
- * can't be written. */
+/* Prints JSON on stdout, keys in order, with a newline. Returns STATUS_DONE, or STATUS_FAILED when
+ * out of memory. */
 int client_print_json(const json_t *data);
 
 #endif

@@ -1,5 +1,4 @@
 // SPDX-License-Identifier: Apache-2.0
-#include <errno.h>
 #include <regex.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -52,7 +51,7 @@ static int print(const struct line *lines, size_t count)
 {
 	for (size_t i = 0; i < count; i++)
 		printf("%s: %lld\n", lines[i].name, (long long)lines[i].value);
-	return fflush(stdout) ? cmd_failed("stdout: %s", strerror(errno)) : STATUS_DONE;
+	return STATUS_DONE;
 }
 
 static int show(const struct cli *cli, json_t *data, const struct pattern *p)

@@ -97,7 +97,7 @@ static int print(const struct checklist *l)
 		printf("%-6s %s (%s)\n",
 		       json_is_true(json_object_get(item, "ok")) ? "ok" : "FAILED",
 		       json_get_text(item, "check", ""), json_get_text(item, "detail", ""));
-	return fflush(stdout) ? cmd_failed("stdout: %s", strerror(errno)) : STATUS_DONE;
+	return STATUS_DONE;
 }
 
 int cmd_verify_install(struct cli *cli, int argc, char **argv)

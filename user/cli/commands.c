@@ -2,6 +2,7 @@
 /*
  * The table of subcommands, and what follows from it.
  */
+#include <errno.h>
 #include <stdio.h>
 #include <string.h>
 
@@ -143,7 +144,19 @@ static int global_options(struct cli *cli, int argc, char **argv, int *skip, int
 	return 0;
 }
 
-int cmd_main(int argc, char **argv)
+/* Whatever printed it: what has not reached stdout is a failure. */
+static int flush_stdout(int status)
+{
+	bool lost = ferror(stdout);
+
+	errno = EIO; /* if all that can be told is that something was lost before */
+	if (!fflush(stdout) && !lost)
+		return status;
+	cmd_failed("stdout: %s", strerror(errno));
+	return status == STATUS_DONE ? STATUS_FAILED : status;
+}
+
+static int run(int argc, char **argv)
 {
 	struct cli cli = { .run_dir = "/run/weft" };
 	const struct cmd *cmd;
@@ -166,4 +179,9 @@ int cmd_main(int argc, char **argv)
 	if (asks_for_help(argc, argv))
 		return print_help(cmd);
 	return cmd->run(&cli, argc, argv);
+}
+
+int cmd_main(int argc, char **argv)
+{
+	return flush_stdout(run(argc, argv));
 }
