@@ -7,6 +7,7 @@
 #include "control.h"
 #include "log.h"
 #include "main_dirs.h"
+#include "pin.h"
 #include "wire_client.h"
 
 /* Where the last weftd of a run directory pinned: so that --detach finds it without being told. */
@@ -16,15 +17,18 @@ DEFINE_CLEANUP(struct kernel *, kernel_close);
 DEFINE_CLEANUP(struct store *, store_close);
 DEFINE_CLEANUP(struct engine *, engine_free);
 
-/* Both directories, so that two daemons can't share either. */
+/* All directories, so that two daemons can't share any. */
 struct locks {
-	int run, state;
+	int run, state, bpffs;
 };
+
+static const struct locks no_locks = { -1, -1, -1 };
 
 static void unlock(struct locks *l)
 {
 	closep(&l->run);
 	closep(&l->state);
+	closep(&l->bpffs);
 }
 
 static int lock_one(const char *dir, long *pid)
@@ -40,9 +44,19 @@ static int busy(const char *dir, long pid)
 	return -EBUSY;
 }
 
+static int lock_bpffs(const char *dir, struct locks *l)
+{
+	l->bpffs = dir_lock_itself(dir);
+	if (l->bpffs != -EBUSY)
+		return l->bpffs < 0 ? l->bpffs : 0;
+	log_err(0, "another weftd, with another --run-dir, is using --bpffs %s", dir);
+	return -EBUSY;
+}
+
 static int lock(const struct options *o, struct locks *l)
 {
 	long pid = 0;
+	int r;
 
 	l->run = lock_one(o->run_dir, &pid);
 	if (l->run == -EBUSY)
@@ -53,7 +67,15 @@ static int lock(const struct options *o, struct locks *l)
 	l->state = lock_one(o->state_dir, &pid);
 	if (l->state == -EBUSY && pid != (long)getpid())
 		return busy(o->state_dir, pid);
-	return l->state < 0 && l->state != -EBUSY ? l->state : 0;
+	if (l->state < 0 && l->state != -EBUSY)
+		return l->state;
+	do {
+		r = pin_mkdirs(o->kernel.bpffs);
+		if (r)
+			return log_err(r, "make the directory %s", o->kernel.bpffs);
+		r = lock_bpffs(o->kernel.bpffs, l);
+	} while (r == -ENOENT); /* another weftd has just been detached from it */
+	return r;
 }
 
 /* A daemon that runs on the directory takes everything out itself. */
@@ -71,10 +93,11 @@ static int ask_to_detach(const struct options *o)
 
 static int detach(const struct options *o)
 {
-	_cleanup_(unlock) struct locks locks = { -1, -1 };
+	_cleanup_(unlock) struct locks locks = no_locks;
 	_cleanup_free_ char *bpffs = dir_noted(o->run_dir, BPFFS_NOTE);
 	struct kernel_options kernel = o->kernel;
 	long pid = 0;
+	int r;
 
 	locks.run = lock_one(o->run_dir, &pid);
 	if (locks.run == -EBUSY)
@@ -83,6 +106,9 @@ static int detach(const struct options *o)
 		return locks.run;
 	if (bpffs && !o->bpffs_given)
 		kernel.bpffs = bpffs;
+	r = lock_bpffs(kernel.bpffs, &locks);
+	if (r && r != -ENOENT)
+		return r;
 	return kernel_detach(&kernel);
 }
 
@@ -96,7 +122,7 @@ static void remove_socket(const char *run_dir)
 
 static int serve(const struct options *o)
 {
-	_cleanup_(unlock) struct locks locks = { -1, -1 };
+	_cleanup_(unlock) struct locks locks = no_locks;
 	_cleanup_(kernel_closep) struct kernel *kernel = NULL;
 	_cleanup_(store_closep) struct store *store = NULL;
 	_cleanup_(engine_freep) struct engine *engine = NULL;

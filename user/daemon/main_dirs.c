@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 #include <errno.h>
 #include <fcntl.h>
+#include <stdbool.h>
 #include <stdio.h>
 #include <string.h>
 #include <sys/file.h>
@@ -60,6 +61,30 @@ int dir_lock(const char *dir, long *pid)
 	if (ftruncate(fd, 0) || pwrite(fd, text, n, 0) != n)
 		return log_err(-errno, "write %s", path);
 	return TAKE_FD(fd);
+}
+
+/* Whether `path` still leads to the open directory `fd`. */
+static bool still_there(int fd, const char *path)
+{
+	struct stat opened, named;
+
+	return !fstat(fd, &opened) && !stat(path, &named) && opened.st_dev == named.st_dev &&
+	       opened.st_ino == named.st_ino;
+}
+
+int dir_lock_itself(const char *dir)
+{
+	for (;;) {
+		_cleanup_close_ int fd = open(dir, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+
+		if (fd < 0)
+			return errno == ENOENT ? -ENOENT : log_err(-errno, "open %s", dir);
+		if (flock(fd, LOCK_EX | LOCK_NB))
+			return errno == EWOULDBLOCK ? -EBUSY : log_err(-errno, "lock %s", dir);
+		/* Whoever had it before may have removed it in between. */
+		if (still_there(fd, dir))
+			return TAKE_FD(fd);
+	}
 }
 
 static int note_path(const char *dir, const char *name, char **out)

@@ -15,6 +15,14 @@ int dir_make(const char *dir);
  */
 int dir_lock(const char *dir, long *pid);
 
+/*
+ * Locks the directory itself, for one in which files can't be made, for as long as the descriptor
+ * that is returned stays open. Holds for everybody who sees the directory, under whatever path and
+ * from whatever namespace. -EBUSY when another process has it, -ENOENT when there is no such
+ * directory, both with nothing logged; other -errno after having logged.
+ */
+int dir_lock_itself(const char *dir);
+
 /* Leaves a line of text in the file DIR/NAME for a later process. 0, or -errno after having logged.
  */
 int dir_note(const char *dir, const char *name, const char *text);
