@@ -243,7 +243,7 @@ static int arm_retry(struct pods *p)
 	return 0;
 }
 
-static int settle_all(struct kernel *k)
+int pods_settle(struct kernel *k)
 {
 	struct pods *p = &k->pods;
 	int r = 0;
@@ -276,7 +276,7 @@ int pods_on_retry_timer(struct kernel *k)
 	p->retry_armed = false;
 	p->retry_ms = 2 * p->retry_ms < RETRY_MAX_MS ? 2 * p->retry_ms : RETRY_MAX_MS;
 	retry_failed(p);
-	return settle_all(k);
+	return pods_settle(k);
 }
 
 void pods_init(struct pods *p)
@@ -310,7 +310,7 @@ int pods_open(struct kernel *k, const struct kernel_options *o)
 		return k->pods.leave_timer < 0 ? k->pods.leave_timer : k->pods.retry_timer;
 	k->pods.lost = true; /* everything that happened before now */
 	k->pods.prune_needed = k->pods.sweep_needed = true;
-	r = settle_all(k);
+	r = pods_settle(k);
 	return r == -EAGAIN || r == -EINTR ? 0 : r; /* things change: the timer comes back to it */
 }
 
@@ -412,5 +412,5 @@ int pods_follow(struct kernel *k)
 	k->pods.lost |= r == -ENOBUFS;
 	if (r && r != -ENOBUFS)
 		return log_err(r, "read notifications of the kernel");
-	return settle_all(k);
+	return pods_settle(k);
 }

@@ -82,6 +82,8 @@ int pods_identify(struct kernel *k);
 
 /* Parts of the above, pods_*.c and nics.c. All log. */
 struct iface *pods_find(struct pods *p, int ifindex);
+/* Does all that is to be done; what fails is tried again later. */
+int pods_settle(struct kernel *k);
 int pod_refresh(struct kernel *k, struct iface *i);
 int pod_remove(struct kernel *k, struct iface *i);
 int pod_leave(struct pods *p, const struct addr *a);

@@ -106,15 +106,14 @@ int pods_on_leave_timer(struct kernel *k)
 		r = arm(p);
 	if (n < 0 || r)
 		log_err(n < 0 ? n : r, "end the connections of a pod");
-	return p->gone.count ? pods_sweep(k) : 0;
+	p->sweep_needed |= p->gone.count > 0;
+	return pods_settle(k);
 }
 
 int pods_sweep(struct kernel *k)
 {
-	int r;
+	int r = sweep_gone(k, &k->pods.gone);
 
-	k->pods.sweep_needed = true;
-	r = sweep_gone(k, &k->pods.gone);
 	if (r)
 		return r;
 	k->pods.sweep_needed = false;
