@@ -6,10 +6,10 @@
 #include <sys/socket.h>
 #include <sys/stat.h>
 #include <sys/un.h>
-#include <time.h>
 
 #include "cleanup.h"
 #include "control.h"
+#include "control_clock.h"
 #include "control_conn.h"
 #include "log.h"
 #include "wire_client.h"
@@ -27,16 +27,9 @@ struct loop {
 	int epoll, listener, signals;
 	struct control_conn *conns;
 	unsigned count;
-	uint64_t tidy_at; /* ms; 0: nothing to tidy */
+	struct control_clock clock; /* what peers are measured by */
+	uint64_t tidy_at;	    /* ms; 0: nothing to tidy */
 };
-
-static uint64_t now_ms(void)
-{
-	struct timespec t;
-
-	clock_gettime(CLOCK_MONOTONIC, &t);
-	return (uint64_t)t.tv_sec * 1000 + t.tv_nsec / 1000000;
-}
 
 int control_listen(const char *run_dir)
 {
@@ -88,12 +81,12 @@ static void hang_up(struct loop *l, struct control_conn *c)
 
 static void step(struct loop *l, struct control_conn *c)
 {
-	bool alive = control_conn_step(c, l->d, now_ms());
+	bool alive = control_conn_step(c, l->d, control_clock_ms(&l->clock));
 
 	if (l->d->changed) {
 		l->d->changed = false;
 		if (!l->tidy_at) /* further changes don't put it off */
-			l->tidy_at = now_ms() + TIDY_AFTER_MS;
+			l->tidy_at = control_now_ms() + TIDY_AFTER_MS;
 	}
 	if (!alive || watch(l, EPOLL_CTL_MOD, c->fd, control_conn_events(c), c))
 		hang_up(l, c);
@@ -102,7 +95,7 @@ static void step(struct loop *l, struct control_conn *c)
 static void welcome(struct loop *l)
 {
 	int fd = accept4(l->listener, NULL, NULL, SOCK_CLOEXEC | SOCK_NONBLOCK);
-	struct control_conn *c = fd < 0 ? NULL : control_conn_new(fd, now_ms());
+	struct control_conn *c = fd < 0 ? NULL : control_conn_new(fd, control_clock_ms(&l->clock));
 
 	if (!c)
 		return;
@@ -128,23 +121,23 @@ static void take_signal(struct loop *l)
 
 static void tick(struct loop *l)
 {
-	uint64_t now = now_ms();
+	uint64_t now = control_now_ms();
 
 	for (struct control_conn *c = l->conns, *next; c; c = next) {
 		next = c->next;
-		if (control_conn_stalled(c, now))
+		if (control_conn_stalled(c, control_clock_ms(&l->clock)))
 			hang_up(l, c);
 	}
 	if (l->tidy_at && now >= l->tidy_at) {
 		int ms = engine_tidy(l->d->engine);
 
-		l->tidy_at = ms ? now_ms() + (ms < 0 ? TIDY_AFTER_MS : (uint64_t)ms) : 0;
+		l->tidy_at = ms ? control_now_ms() + (ms < 0 ? TIDY_AFTER_MS : (uint64_t)ms) : 0;
 	}
 }
 
 static int timeout_ms(const struct loop *l)
 {
-	uint64_t now = now_ms();
+	uint64_t now = control_now_ms();
 
 	if (l->tidy_at && l->tidy_at < now + TICK_MS)
 		return l->tidy_at > now ? (int)(l->tidy_at - now) : 0;
@@ -199,11 +192,13 @@ static int run(struct loop *l)
 
 		if (n < 0 && errno != EINTR)
 			return -errno;
+		control_clock_stop(&l->clock);
 		/* A connection is only ever freed by its own event or by the tick: no event here is
 		 * stale. */
 		for (int i = 0; i < n; i++)
 			dispatch(l, events[i].data.ptr);
 		tick(l);
+		control_clock_go(&l->clock);
 	}
 	return 0;
 }

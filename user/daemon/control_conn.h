@@ -17,7 +17,7 @@ struct control_conn {
 	size_t need; /* size of the frame that is coming in, as far as known */
 	char *out;
 	size_t out_len, out_at;
-	uint64_t seen; /* ms; last byte in either direction */
+	uint64_t seen; /* ms by control_clock.h; last byte in either direction */
 	bool closing;  /* nothing more is read */
 };
 
