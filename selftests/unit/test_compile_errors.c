@@ -151,8 +151,8 @@ static const struct row accepted[] = {
 		     "{hosts: [echo], tcp: [{route: [{destination: {host: echo, subset: v9}}]}]}"),
 	  "" },
 	{ "outlier detection of an unknown host",
-	  ECHO DR("echo",
-		  "{host: nowhere, trafficPolicy: {outlierDetection: {consecutive5xxErrors: 1}}}"),
+	  DR("echo",
+	     "{host: nowhere, trafficPolicy: {outlierDetection: {consecutive5xxErrors: 1}}}"),
 	  "" },
 	{ "an http pool of a TCP service",
 	  ECHO DR("echo", "{host: echo, trafficPolicy: {connectionPool: {http: "

@@ -19,6 +19,10 @@ bool check_address(struct world *w, struct host *h, const struct addr *addr, siz
 void check_virtual_service(struct world *w, const struct object *o);
 void check_destination_rule(struct world *w, const struct object *o);
 
+/* Warn of what is right and changes nothing. */
+void check_idle_virtual_service(struct world *w, const struct object *o);
+void check_idle_destination_rule(struct world *w, const struct object *o);
+
 /* Where a field of the object stands, "spec" then `key`; the object's own position if that isn't
  * known. */
 struct pos spec_pos(const struct object *o, const char *key);

@@ -238,7 +238,7 @@ void check_virtual_service(struct world *w, const struct object *o)
 	size_t i;
 
 	check_gateways(w, o);
-
+	check_idle_virtual_service(w, o);
 	if (o->vs.http.count && !w->l4_only)
 		errors_add(w->errors, o->file, spec_pos(o, "http"),
 			   "spec.http: not yet carried out: weft does not carry out HTTP routes");
@@ -342,6 +342,7 @@ void check_destination_rule(struct world *w, const struct object *o)
 	char field[FIELD_MAX];
 	size_t i;
 
+	check_idle_destination_rule(w, o);
 	check_policies(w, o, "spec.trafficPolicy", &o->dr.policy);
 	for (i = 0; i < o->dr.subsets.count; i++) {
 		snprintf(field, sizeof(field), "spec.subsets[%zu].trafficPolicy", i);

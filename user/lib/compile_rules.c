@@ -59,11 +59,76 @@ static int skip(struct plan *p, struct rule_origin origin, const char *why)
 	return 0;
 }
 
+/* Plans are made for each address, port and kind of client: what is wrong with a destination is
+ * said once. */
+static bool first_word(struct world *w, const struct destination *d)
+{
+	const char *key = pool_copy(&w->pool, (const char *)&d, sizeof(d));
+	void **at = key ? bytemap_at(&w->blamed, key, sizeof(d)) : NULL;
+
+	if (!at)
+		w->nomem = true;
+	if (!at || *at)
+		return false;
+	*at = (void *)d;
+	return true;
+}
+
+static size_t destination_index(const struct place *at, const struct destination *d)
+{
+	const struct route_destination *first = at->route->route.items;
+	const char *begin = (const char *)first;
+
+	return ((const char *)d - begin) / sizeof(*first);
+}
+
+static struct pos destination_pos(const struct place *at, const struct destination *d)
+{
+	return d->pos.line ? d->pos : at->route->pos.line ? at->route->pos : at->o->pos;
+}
+
+static void warn_no_port(struct world *w, const struct place *at, const struct destination *d,
+			 const struct host *h, unsigned port)
+{
+	if (h->port_count < 2 || !first_word(w, d))
+		return;
+	errors_warn(w->errors, at->o->file, destination_pos(at, d),
+		    "spec.%s[%zu].route[%zu].destination: without a port it is the one called, and "
+		    "service %s/%s has no port %u: connections to it are refused",
+		    at->field, at->index, destination_index(at, d), h->service->meta.namespace,
+		    h->service->meta.name, port);
+}
+
+/* Such a destination stands for the address that was called: it can't be chosen among others, and
+ * can't be another service or some of its endpoints. */
+static void check_passthrough(struct world *w, const struct called *to, const struct place *at,
+			      const struct destination *d, const struct pcluster *c, bool alone)
+{
+	const char *what;
+
+	if (w->t->clusters.items[c->index].lb != LB_PASSTHROUGH)
+		return;
+	if (!alone)
+		what = "among others";
+	else if (c->subset[0])
+		what = "of a subset";
+	else if (c->sp != to->sp)
+		what = "at another service or port than the one called";
+	else
+		return;
+	if (first_word(w, d))
+		errors_add(w->errors, at->o->file, destination_pos(at, d),
+			   "spec.%s[%zu].route[%zu].destination: weft does not carry out "
+			   "loadBalancer PASSTHROUGH %s (the address called is left as it is)",
+			   at->field, at->index, destination_index(at, d), what);
+}
+
 /* The cluster that a destination means; NULL when out of memory. */
 static const struct pcluster *destination_cluster(struct world *w, const struct called *to,
-						  const struct object *o,
+						  const struct place *at,
 						  const struct destination *d)
 {
+	const struct object *o = at->o;
 	const char *subset = d->subset ? d->subset : "";
 	unsigned port = d->port ? d->port : to->port;
 	char name[HOST_MAX];
@@ -77,6 +142,8 @@ static const struct pcluster *destination_cluster(struct world *w, const struct 
 	if (h && !d->port && h->port_count == 1)
 		port = h->ports[0].port->port;
 	sp = h ? host_port(h, port) : NULL;
+	if (h && !sp && !d->port)
+		warn_no_port(w, at, d, h, port);
 	if (!sp)
 		return cluster_unknown(w, name, port, subset);
 	view = host_view(w, h, to->client);
@@ -98,6 +165,7 @@ static struct proute *new_route(struct world *w, const char *name, size_t dests)
 static struct proute *plan_route(struct world *w, const struct called *to, const struct place *at)
 {
 	const struct l4_route *route = at->route;
+	const struct pcluster *c;
 	struct proute *r;
 	size_t i;
 
@@ -111,10 +179,11 @@ static struct proute *plan_route(struct world *w, const struct called *to, const
 
 		if (!weight)
 			continue;
-		r->dests[r->count].cluster = destination_cluster(w, to, at->o, &d->destination);
-		r->dests[r->count].weight = weight;
-		if (!r->dests[r->count++].cluster)
+		c = destination_cluster(w, to, at, &d->destination);
+		if (!c)
 			return NULL;
+		check_passthrough(w, to, at, &d->destination, c, route->route.count == 1);
+		r->dests[r->count++] = (struct pdest){ .cluster = c, .weight = weight };
 	}
 	return r;
 }

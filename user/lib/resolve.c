@@ -343,7 +343,7 @@ void world_done(struct world *w)
 				   &w->slices,	     &w->endpoints,	&w->pods_by_name,
 				   &w->pods_by_addr, &w->pods_by_label, &w->namespaces,
 				   &w->selectors,    &w->unknown,	&w->addresses,
-				   &w->texts };
+				   &w->texts,	     &w->blamed };
 	size_t i;
 
 	for (i = 0; i < sizeof(maps) / sizeof(maps[0]); i++)

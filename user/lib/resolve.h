@@ -111,6 +111,7 @@ struct world {
 	struct bytemap selectors;		 /* canonical labels -> number */
 	struct bytemap addresses;		 /* cluster IP -> struct host */
 	struct bytemap texts;			 /* text -> itself, in the tables' arena */
+	struct bytemap blamed;	/* struct destination * -> not NULL: has had its word */
 	struct bytemap unknown; /* cluster name -> struct pcluster, destinations that don't exist */
 	__u32 placeholders;	/* made-up addresses given out */
 	bool names_of_pods;	/* pods_by_name is filled in */

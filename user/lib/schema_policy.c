@@ -151,9 +151,29 @@ static void init_policy(struct traffic_policy *policy)
 	policy->tcp.connect_timeout = policy->tcp.idle_timeout = policy->tcp.max_duration = -1;
 }
 
+/* What is left alone has no limits: nobody would count or end it. */
+static void check_passthrough(struct decoder *d, const struct node *node,
+			      const struct traffic_policy *policy)
+{
+	struct path pool = { .up = d->path, .name = "connectionPool" };
+	struct path tcp = { .up = &pool, .name = "tcp" };
+	const struct tcp_pool *given = &policy->tcp;
+
+	if (policy->lb.simple != LB_SIMPLE_PASSTHROUGH ||
+	    (!given->max_connections && given->connect_timeout < 0 && given->idle_timeout < 0 &&
+	     given->max_duration < 0))
+		return;
+	d->path = &tcp;
+	decode_refuse(d, decode_at(d, decode_at(d, node, "connectionPool"), "tcp"),
+		      REFUSED_PASSTHROUGH_POOL);
+	d->path = pool.up;
+}
+
 static void check_policy(struct decoder *d, const struct node *self_node, const void *self)
 {
-	(void)self;
+	const struct dr_policy *dr = self;
+
+	check_passthrough(d, self_node, &dr->policy);
 	for (const struct node *k = node_target(self_node)->child; k; k = k->next->next)
 		if (!node_is_null(k->next))
 			return;
@@ -186,8 +206,9 @@ static void check_port_policy(struct decoder *d, const struct node *self_node, c
 {
 	static const char *const fields[] = { "loadBalancer", "connectionPool", "outlierDetection",
 					      "tls" };
+	const struct port_policy *port = self;
 
-	(void)self;
+	check_passthrough(d, self_node, &port->policy);
 	for (size_t i = 0; i < sizeof(fields) / sizeof(*fields); i++)
 		if (decode_given(d, self_node, fields[i]))
 			return;
@@ -278,12 +299,43 @@ static void init_subset(void *self)
 	init_policy(&subset->policy.policy);
 }
 
+static void refuse_passthrough(struct decoder *d, const struct node *policy)
+{
+	struct path lb = { .up = d->path, .name = "loadBalancer" };
+	struct path simple = { .up = &lb, .name = "simple" };
+
+	d->path = &simple;
+	decode_refuse_value(d, decode_at(d, decode_at(d, policy, "loadBalancer"), "simple"),
+			    REFUSED_PASSTHROUGH_SUBSET);
+	d->path = lb.up;
+}
+
+static void check_subset(struct decoder *d, const struct node *self_node, const void *self)
+{
+	const struct subset *subset = self;
+	const struct node *policy = decode_at(d, self_node, "trafficPolicy");
+	const struct node *ports = decode_at(d, policy, "portLevelSettings");
+	struct path whole = { .up = d->path, .name = "trafficPolicy" };
+	struct path list = { .up = &whole, .name = "portLevelSettings" }, port = { .up = &list };
+
+	d->path = &whole;
+	if (subset->policy.policy.lb.simple == LB_SIMPLE_PASSTHROUGH)
+		refuse_passthrough(d, policy);
+	d->path = &port;
+	for (; port.index < subset->policy.ports.count; port.index++)
+		if (subset->policy.ports.items[port.index].policy.lb.simple ==
+		    LB_SIMPLE_PASSTHROUGH)
+			refuse_passthrough(d, validate_nth(ports, port.index));
+	d->path = whole.up;
+}
+
 static const struct message subset_message = {
 	.what = "a subset (a map)",
 	.size = sizeof(struct subset),
 	.fields = subset_fields,
 	.pos_at = AT(struct subset, pos),
 	.init = init_subset,
+	.check = check_subset,
 };
 
 static void check_subsets(struct decoder *d, const struct node *value, const void *target)
