@@ -44,7 +44,7 @@ bool h1_is_nocase(struct h1_span s, const char *text)
 
 enum h1_field h1_field_of(struct h1_span name)
 {
-	for (size_t i = 0; i < sizeof(fields) / sizeof(*fields); i++)
+	for (size_t i = 0; name.n && i < sizeof(fields) / sizeof(*fields); i++)
 		if (h1_lower(*name.p) == *fields[i].name && h1_is_nocase(name, fields[i].name))
 			return fields[i].field;
 	return H1_OTHER;
@@ -52,7 +52,7 @@ enum h1_field h1_field_of(struct h1_span name)
 
 bool h1_field_lookalike(struct h1_span name)
 {
-	char plain[24];
+	char plain[24] = { 0 };
 
 	if (name.n >= sizeof(plain) || !memchr(name.p, '_', name.n))
 		return false;

@@ -1,0 +1,292 @@
+// SPDX-License-Identifier: Apache-2.0
+#include "test_proxy_env.h"
+
+#include <arpa/inet.h>
+#include <criterion/criterion.h>
+#include <errno.h>
+#include <net/if.h>
+#include <poll.h>
+#include <pthread.h>
+#include <sched.h>
+#include <stdarg.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/ioctl.h>
+#include <sys/socket.h>
+#include <unistd.h>
+
+enum { PATIENCE_MS = 5000, A_WHILE_MS = 150 };
+
+static pthread_t thread;
+
+static struct addr loopback(void)
+{
+	struct addr a = { { [10] = 0xff, [11] = 0xff, [12] = 127, [15] = 1 } };
+
+	return a;
+}
+
+static void enter_namespace(void)
+{
+	struct ifreq ifr = { .ifr_name = "lo", .ifr_flags = IFF_UP };
+	int fd;
+
+	if (unshare(CLONE_NEWNET))
+		cr_assert_eq(unshare(CLONE_NEWUSER | CLONE_NEWNET), 0, "%s", strerror(errno));
+	fd = socket(AF_INET, SOCK_DGRAM, 0);
+	cr_assert_eq(ioctl(fd, SIOCSIFFLAGS, &ifr), 0);
+	close(fd);
+}
+
+static void patient(int fd)
+{
+	struct timeval t = { PATIENCE_MS / 1000, 0 };
+
+	setsockopt(fd, SOL_SOCKET, SO_RCVTIMEO, &t, sizeof(t));
+	setsockopt(fd, SOL_SOCKET, SO_SNDTIMEO, &t, sizeof(t));
+}
+
+int env_listen(uint16_t *port)
+{
+	struct sockaddr_in at = { .sin_family = AF_INET,
+				  .sin_addr.s_addr = htonl(INADDR_LOOPBACK) };
+	socklen_t len = sizeof(at);
+	int fd = socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0);
+
+	cr_assert_geq(fd, 0);
+	cr_assert_eq(bind(fd, (struct sockaddr *)&at, sizeof(at)), 0);
+	cr_assert_eq(listen(fd, 128), 0);
+	cr_assert_eq(getsockname(fd, (struct sockaddr *)&at, &len), 0);
+	*port = ntohs(at.sin_port);
+	patient(fd);
+	return fd;
+}
+
+static struct env *of(struct router *r)
+{
+	return (struct env *)((char *)r - offsetof(struct env, router));
+}
+
+static void plan(struct router *r, const struct route_ask *ask, struct supply *supply,
+		 struct plan *out)
+{
+	struct env *e = of(r);
+
+	(void)supply;
+	*out = e->plan;
+	if (!out->authority.p)
+		out->authority = ask->request->authority;
+	if (!out->authority.p)
+		out->authority = (struct h1_span){ "none", 4 };
+	if (!out->path.p)
+		out->path = ask->request->path;
+}
+
+static enum pick pick(struct router *r, struct plan *p, unsigned n, struct target *out)
+{
+	struct env *e = of(r);
+
+	(void)p;
+	*out = n && e->second.port ? e->second : e->target;
+	if (e->pick == PICK_OK)
+		__atomic_add_fetch(&e->picks, 1, __ATOMIC_SEQ_CST);
+	return e->pick;
+}
+
+static void done(struct router *r, struct plan *p, struct target *t, enum outcome outcome,
+		 unsigned status)
+{
+	struct env *e = of(r);
+
+	(void)p;
+	(void)t;
+	e->outcome = outcome;
+	e->outcome_status = status;
+	__atomic_add_fetch(&e->dones, 1, __ATOMIC_SEQ_CST);
+}
+
+static void release(struct router *r, struct plan *p)
+{
+	(void)p;
+	__atomic_add_fetch(&of(r)->releases, 1, __ATOMIC_SEQ_CST);
+}
+
+static void logged(void *arg, const struct access_entry *entry)
+{
+	struct env *e = arg;
+
+	e->last = *entry;
+	__atomic_add_fetch(&e->logged, 1, __ATOMIC_SEQ_CST);
+}
+
+static void *run(void *arg)
+{
+	struct env *e = arg;
+
+	cr_assert_eq(worker_run(&e->worker), 0);
+	return NULL;
+}
+
+struct env *env_new(const struct worker_options *options)
+{
+	struct env *e = calloc(1, sizeof(*e));
+	struct worker_options o = options ? *options : worker_defaults;
+
+	cr_assert(e);
+	enter_namespace();
+	e->listener = env_listen(&e->port);
+	e->endpoint = env_listen(&e->endpoint_port);
+	e->router = (struct router){ plan, pick, done, release };
+	e->target = (struct target){ .addr = loopback(), .port = e->endpoint_port };
+	o.log = logged;
+	o.log_arg = e;
+	cr_assert_eq(worker_open(&e->worker, dup(e->listener), &o, &e->router), 0);
+	cr_assert_eq(pthread_create(&thread, NULL, run, e), 0);
+	return e;
+}
+
+void env_free(struct env *e)
+{
+	worker_stop(&e->worker);
+	pthread_join(thread, NULL);
+	worker_close(&e->worker);
+	cr_expect_eq(e->worker.stats.active, 0u);
+	cr_expect_eq(e->worker.upstreams.count, 0u, "%zu connections to endpoints left",
+		     e->worker.upstreams.count);
+	cr_expect_eq(e->picks, e->dones);
+	close(e->listener);
+	close(e->endpoint);
+	free(e);
+}
+
+const struct access_entry *env_log(struct env *e, unsigned n)
+{
+	for (int i = 0; i < PATIENCE_MS && __atomic_load_n(&e->logged, __ATOMIC_SEQ_CST) < n; i++)
+		wait_ms(1);
+	cr_assert_eq(e->logged, n, "%u requests logged", e->logged);
+	return &e->last;
+}
+
+int env_client(struct env *e)
+{
+	struct sockaddr_in at = { .sin_family = AF_INET,
+				  .sin_port = htons(e->port),
+				  .sin_addr.s_addr = htonl(INADDR_LOOPBACK) };
+	int fd = socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0);
+
+	cr_assert_eq(connect(fd, (struct sockaddr *)&at, sizeof(at)), 0);
+	patient(fd);
+	return fd;
+}
+
+int env_accept_maybe(struct env *e)
+{
+	struct pollfd p = { e->endpoint, POLLIN, 0 };
+
+	return poll(&p, 1, A_WHILE_MS) > 0 ? env_accept(e) : -1;
+}
+
+int env_accept(struct env *e)
+{
+	int fd = accept(e->endpoint, NULL, NULL);
+
+	cr_assert_geq(fd, 0, "nobody connects to the endpoint");
+	patient(fd);
+	return fd;
+}
+
+void put_bytes(int fd, const char *bytes, size_t n)
+{
+	while (n) {
+		ssize_t r = send(fd, bytes, n, MSG_NOSIGNAL);
+
+		cr_assert_gt(r, 0, "send: %s", strerror(errno));
+		bytes += r;
+		n -= (size_t)r;
+	}
+}
+
+void put(int fd, const char *text)
+{
+	put_bytes(fd, text, strlen(text));
+}
+
+void want(int fd, const char *text)
+{
+	size_t n = strlen(text), have = 0;
+	char *got = calloc(1, n + 1);
+
+	while (have < n) {
+		ssize_t r = recv(fd, got + have, n - have, 0);
+
+		cr_assert_gt(r, 0, "'%s' instead of '%s'", got, text);
+		have += (size_t)r;
+	}
+	cr_assert_str_eq(got, text);
+	free(got);
+}
+
+static char head[70000];
+
+const char *get_head(int fd)
+{
+	size_t n = 0;
+
+	while (n < 4 || memcmp(head + n - 4, "\r\n\r\n", 4) != 0) {
+		cr_assert_lt(n, sizeof(head) - 1);
+		cr_assert_eq(recv(fd, head + n, 1, 0), 1, "only '%.*s'", (int)n, head);
+		n++;
+	}
+	head[n] = 0;
+	return head;
+}
+
+void want_message(int fd, ...)
+{
+	const char *text, *length;
+	size_t n, have;
+	va_list args;
+
+	get_head(fd);
+	have = strlen(head);
+	length = strcasestr(head, "content-length: ");
+	n = length ? strtoul(length + 16, NULL, 10) : 0;
+	for (; n; n--)
+		cr_assert_eq(recv(fd, head + have++, 1, 0), 1, "only '%s'", head);
+	head[have] = 0;
+	va_start(args, fd);
+	while ((text = va_arg(args, const char *)))
+		cr_assert(*text == '!' ? !strcasestr(head, text + 1) : !!strcasestr(head, text),
+			  "'%s' in '%s'", text, head);
+	va_end(args);
+}
+
+void want_end(int fd)
+{
+	char c;
+	ssize_t r = recv(fd, &c, 1, 0);
+
+	cr_assert_eq(r, 0, "%s", r < 0 ? strerror(errno) : "more bytes");
+}
+
+void want_closed(int fd)
+{
+	char c;
+	ssize_t r = recv(fd, &c, 1, 0);
+
+	cr_assert(r == 0 || (r < 0 && errno == ECONNRESET), "%s",
+		  r < 0 ? strerror(errno) : "more bytes");
+}
+
+void want_silence(int fd)
+{
+	struct pollfd p = { fd, POLLIN, 0 };
+
+	cr_assert_eq(poll(&p, 1, A_WHILE_MS), 0, "something came");
+}
+
+void wait_ms(unsigned ms)
+{
+	usleep(ms * 1000);
+}

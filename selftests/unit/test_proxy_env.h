@@ -1,0 +1,59 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#ifndef WEFT_TEST_PROXY_ENV_H
+#define WEFT_TEST_PROXY_ENV_H
+/*
+ * A proxy of one worker in a thread, in a network namespace of the test's own; the test is its
+ * client and its endpoint. Whatever takes longer than a few seconds fails.
+ */
+#include <stdint.h>
+
+#include "route.h"
+#include "worker.h"
+
+struct env {
+	struct worker worker;
+	struct router router;
+	/* What the router answers; change it while nothing is under way. */
+	struct plan plan;
+	enum pick pick;
+	struct target target; /* the endpoint of the first try, and of all others unless: */
+	struct target second; /* port 0: none */
+	/* What it has been told. */
+	unsigned picks, dones, releases;
+	enum outcome outcome;
+	unsigned outcome_status;
+	struct access_entry last; /* spans are gone */
+	unsigned logged;
+	int listener, endpoint; /* listening sockets */
+	uint16_t port, endpoint_port;
+};
+
+struct env *env_new(const struct worker_options *options); /* NULL: the defaults */
+/* Also looks whether everything was given back. */
+void env_free(struct env *e);
+
+int env_client(struct env *e); /* a connection to the proxy */
+int env_accept(struct env *e); /* the proxy's next connection to the endpoint */
+/* Whether the proxy has connected again within a short time. */
+int env_accept_maybe(struct env *e);
+int env_listen(uint16_t *port);
+
+/* What has been logged of the n-th request, once it has. */
+const struct access_entry *env_log(struct env *e, unsigned n);
+
+void put(int fd, const char *text);
+void put_bytes(int fd, const char *bytes, size_t n);
+/* Reads exactly what is expected. */
+void want(int fd, const char *text);
+/* Reads a head and the body that belongs to it by Content-Length, all of which must contain each of
+ * these; NULL at the end. */
+void want_message(int fd, ...);
+/* Reads a head; returns it. */
+const char *get_head(int fd);
+void want_end(int fd);	  /* an orderly end */
+void want_closed(int fd); /* an end, orderly or not */
+/* Nothing comes for a while. */
+void want_silence(int fd);
+void wait_ms(unsigned ms);
+
+#endif

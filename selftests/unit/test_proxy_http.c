@@ -1,0 +1,401 @@
+// SPDX-License-Identifier: Apache-2.0
+/*
+ * Requests and responses through the proxy.
+ */
+#include <criterion/criterion.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/socket.h>
+#include <unistd.h>
+
+#include "h1_corpus.h"
+#include "test_proxy_env.h"
+
+static struct env *e;
+
+static void setup(void)
+{
+	e = env_new(NULL);
+}
+
+static void teardown(void)
+{
+	env_free(e);
+}
+
+TestSuite(proxy_http, .init = setup, .fini = teardown, .timeout = 60);
+
+#define GET "GET /a HTTP/1.1\r\nHost: h\r\n\r\n"
+#define GOT "GET /a HTTP/1.1\r\nhost: h\r\n\r\n"
+#define OK "HTTP/1.1 200 OK\r\nContent-Length: 2\r\n\r\nhi"
+
+Test(proxy_http, a_request_and_its_response)
+{
+	int c = env_client(e), s;
+
+	put(c, GET);
+	s = env_accept(e);
+	want(s, GOT);
+	put(s, OK);
+	want(c, OK);
+	want_silence(c);
+	cr_expect_eq(e->outcome, OUTCOME_STATUS);
+	cr_expect_eq(e->outcome_status, 200u);
+	cr_expect_eq(env_log(e, 1)->status, 200u);
+	close(c);
+	close(s);
+}
+
+Test(proxy_http, both_sides_are_kept_alive)
+{
+	int c = env_client(e), s;
+
+	put(c, GET);
+	s = env_accept(e);
+	for (int i = 0; i < 10; i++) {
+		want(s, GOT);
+		put(s, OK);
+		want(c, OK);
+		if (i < 9)
+			put(c, GET);
+	}
+	cr_expect_eq(e->picks, 10u);
+	cr_expect_eq(e->worker.stats.connections, 1u);
+}
+
+Test(proxy_http, pipelined_requests_are_answered_in_order)
+{
+	int c = env_client(e), s;
+
+	put(c, "GET /1 HTTP/1.1\r\nHost: h\r\n\r\nPOST /2 HTTP/1.1\r\nHost: h\r\nContent-Length: 3"
+	       "\r\n\r\nabcGET /3 HTTP/1.1\r\nHost: h\r\n\r\n");
+	s = env_accept(e);
+	want(s, "GET /1 HTTP/1.1\r\nhost: h\r\n\r\n");
+	want_silence(s);
+	put(s, "HTTP/1.1 200 OK\r\nContent-Length: 1\r\n\r\n1");
+	want(s, "POST /2 HTTP/1.1\r\nhost: h\r\nContent-Length: 3\r\n\r\nabc");
+	put(s, "HTTP/1.1 200 OK\r\nContent-Length: 1\r\n\r\n2");
+	want(s, "GET /3 HTTP/1.1\r\nhost: h\r\n\r\n");
+	put(s, "HTTP/1.1 200 OK\r\nContent-Length: 1\r\n\r\n3");
+	want_message(c, "\r\n\r\n1", NULL);
+	want_message(c, "\r\n\r\n2", NULL);
+	want_message(c, "\r\n\r\n3", NULL);
+}
+
+Test(proxy_http, a_request_byte_by_byte)
+{
+	int c = env_client(e), s;
+
+	for (const char *p = GET; *p; p++) {
+		put_bytes(c, p, 1);
+		wait_ms(1);
+	}
+	s = env_accept(e);
+	want(s, GOT);
+	for (const char *p = OK; *p; p++) {
+		put_bytes(s, p, 1);
+		wait_ms(1);
+	}
+	want(c, OK);
+}
+
+Test(proxy_http, what_concerns_one_connection_is_not_passed_on)
+{
+	int c = env_client(e), s;
+
+	put(c, "GET / HTTP/1.1\r\nHost: h\r\nConnection: close, X-Mine\r\nX-Mine: 1\r\nKeep-Alive: "
+	       "5\r\n"
+	       "TE: trailers\r\nUpgrade: h2c\r\nX-Other: 2\r\n\r\n");
+	s = env_accept(e);
+	want(s, "GET / HTTP/1.1\r\nhost: h\r\nX-Other: 2\r\n\r\n");
+	put(s, "HTTP/1.1 200 OK\r\nConnection: keep-alive, x-up\r\nX-Up: 1\r\nKeep-Alive: "
+	       "timeout=5\r\n"
+	       "Content-Length: 0\r\nX-Down: 2\r\n\r\n");
+	want(c, "HTTP/1.1 200 OK\r\nContent-Length: 0\r\nX-Down: 2\r\nconnection: close\r\n\r\n");
+	want_end(c);
+	want_silence(s);
+}
+
+Test(proxy_http, chunks_and_trailers_both_ways)
+{
+	static const char body[] = "5\r\nhello\r\nA\r\n0123456789\r\n0\r\nX-Sum: 1\r\n\r\n";
+	int c = env_client(e), s;
+
+	put(c, "POST / HTTP/1.1\r\nHost: h\r\nTransfer-Encoding: chunked\r\n\r\n");
+	put(c, body);
+	s = env_accept(e);
+	want(s, "POST / HTTP/1.1\r\nhost: h\r\ntransfer-encoding: chunked\r\n\r\n");
+	want(s, body);
+	put(s, "HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n");
+	put(s, body);
+	want(c, "HTTP/1.1 200 OK\r\ntransfer-encoding: chunked\r\n\r\n");
+	want(c, body);
+	put(c, GET);
+	want(s, GOT);
+}
+
+Test(proxy_http, chunks_are_passed_on_as_they_come)
+{
+	int c = env_client(e), s;
+
+	put(c, GET);
+	s = env_accept(e);
+	want(s, GOT);
+	put(s, "HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n5\r\nhel");
+	want(c, "HTTP/1.1 200 OK\r\ntransfer-encoding: chunked\r\n\r\n5\r\nhel");
+	put(s, "lo\r\n");
+	want(c, "lo\r\n");
+	put(s, "0\r\n\r\n");
+	want(c, "0\r\n\r\n");
+}
+
+Test(proxy_http, a_1_0_client_gets_no_chunks)
+{
+	int c = env_client(e), s;
+
+	put(c, "GET / HTTP/1.0\r\nConnection: keep-alive\r\n\r\n");
+	s = env_accept(e);
+	want(s, "GET / HTTP/1.1\r\nhost: none\r\n\r\n");
+	put(s, "HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n5\r\nhello\r\n6\r\n "
+	       "world\r\n0\r\nX: y\r\n\r\n");
+	want(c, "HTTP/1.1 200 OK\r\nconnection: close\r\n\r\nhello world");
+	want_end(c);
+}
+
+Test(proxy_http, a_1_0_client_may_be_kept_alive)
+{
+	int c = env_client(e), s;
+
+	for (int i = 0; i < 2; i++) {
+		put(c, "GET / HTTP/1.0\r\nConnection: keep-alive\r\n\r\n");
+		if (!i)
+			s = env_accept(e);
+		want(s, "GET / HTTP/1.1\r\nhost: none\r\n\r\n");
+		put(s, OK);
+		want(c, "HTTP/1.1 200 OK\r\nContent-Length: 2\r\nconnection: keep-alive\r\n\r\nhi");
+	}
+	put(c, "GET / HTTP/1.0\r\n\r\n");
+	want(s, "GET / HTTP/1.1\r\nhost: none\r\n\r\n");
+	put(s, OK);
+	want(c, "HTTP/1.1 200 OK\r\nContent-Length: 2\r\nconnection: close\r\n\r\nhi");
+	want_end(c);
+}
+
+Test(proxy_http, a_body_that_ends_with_the_connection)
+{
+	int c = env_client(e), s;
+
+	put(c, GET);
+	s = env_accept(e);
+	want(s, GOT);
+	put(s, "HTTP/1.0 200 OK\r\n\r\nhello");
+	want(c, "HTTP/1.1 200 OK\r\nconnection: close\r\n\r\nhello");
+	close(s);
+	want_end(c);
+}
+
+Test(proxy_http, head_204_and_304_have_no_body)
+{
+	int c = env_client(e), s;
+
+	put(c, "HEAD / HTTP/1.1\r\nHost: h\r\n\r\n");
+	s = env_accept(e);
+	want(s, "HEAD / HTTP/1.1\r\nhost: h\r\n\r\n");
+	put(s, "HTTP/1.1 200 OK\r\nContent-Length: 5\r\n\r\n");
+	want(c, "HTTP/1.1 200 OK\r\nContent-Length: 5\r\n\r\n");
+	put(c, GET);
+	want(s, GOT);
+	put(s, "HTTP/1.1 204 No Content\r\n\r\n");
+	want(c, "HTTP/1.1 204 No Content\r\n\r\n");
+	put(c, GET);
+	want(s, GOT);
+	put(s, "HTTP/1.1 304 Not Modified\r\nContent-Length: 5\r\n\r\n");
+	want(c, "HTTP/1.1 304 Not Modified\r\nContent-Length: 5\r\n\r\n");
+	put(c, GET);
+	want(s, GOT);
+}
+
+Test(proxy_http, a_client_that_waits_for_100_gets_it)
+{
+	int c = env_client(e), s;
+
+	put(c, "POST / HTTP/1.1\r\nHost: h\r\nContent-Length: 5\r\nExpect: 100-continue\r\n\r\n");
+	s = env_accept(e);
+	want(s, "POST / HTTP/1.1\r\nhost: h\r\nContent-Length: 5\r\nExpect: 100-continue\r\n\r\n");
+	put(s, "HTTP/1.1 100 Continue\r\n\r\n");
+	want(c, "HTTP/1.1 100 Continue\r\n\r\n");
+	put(c, "hello");
+	want(s, "hello");
+	put(s, OK);
+	want(c, OK);
+	put(c, GET);
+	want(s, GOT);
+}
+
+Test(proxy_http, a_client_that_is_refused_instead_of_100_is_closed)
+{
+	int c = env_client(e), s;
+
+	put(c, "POST / HTTP/1.1\r\nHost: h\r\nContent-Length: 5\r\nExpect: 100-continue\r\n\r\n");
+	s = env_accept(e);
+	get_head(s);
+	put(s, "HTTP/1.1 417 No\r\nContent-Length: 0\r\n\r\n");
+	want(c, "HTTP/1.1 417 No\r\nContent-Length: 0\r\nconnection: close\r\n\r\n");
+	want_end(c);
+}
+
+Test(proxy_http, early_hints_are_passed_on)
+{
+	int c = env_client(e), s;
+
+	put(c, GET);
+	s = env_accept(e);
+	want(s, GOT);
+	put(s, "HTTP/1.1 103 Early Hints\r\nLink: </a>\r\n\r\n");
+	want(c, "HTTP/1.1 103 Early Hints\r\nLink: </a>\r\n\r\n");
+	put(s, OK);
+	want(c, OK);
+}
+
+Test(proxy_http, websocket)
+{
+	int c = env_client(e), s;
+
+	put(c, "GET /ws HTTP/1.1\r\nHost: h\r\nUpgrade: websocket\r\nConnection: Upgrade\r\n"
+	       "Sec-WebSocket-Version: 13\r\n\r\n");
+	s = env_accept(e);
+	want(s,
+	     "GET /ws HTTP/1.1\r\nhost: h\r\nSec-WebSocket-Version: 13\r\nconnection: upgrade\r\n"
+	     "upgrade: websocket\r\n\r\n");
+	put(s, "HTTP/1.1 101 Switching Protocols\r\nUpgrade: websocket\r\nConnection: "
+	       "Upgrade\r\n\r\nfirst");
+	want(c, "HTTP/1.1 101 Switching Protocols\r\nconnection: upgrade\r\nupgrade: "
+		"websocket\r\n\r\nfirst");
+	put(c, "\001\002ping");
+	want(s, "\001\002ping");
+	put(s, "pong");
+	want(c, "pong");
+	shutdown(c, SHUT_WR);
+	want_end(s);
+	put(s, "after the end");
+	want(c, "after the end");
+	close(s);
+	want_end(c);
+}
+
+Test(proxy_http, an_upgrade_that_is_not_taken_up_changes_nothing)
+{
+	int c = env_client(e), s;
+
+	put(c, "GET /a HTTP/1.1\r\nHost: h\r\nUpgrade: x\r\nConnection: Upgrade\r\n\r\n" GET);
+	s = env_accept(e);
+	get_head(s);
+	put(s, OK);
+	want(c, OK);
+	want(s, GOT);
+}
+
+Test(proxy_http, switching_unasked_is_502)
+{
+	int c = env_client(e), s;
+
+	put(c, GET);
+	s = env_accept(e);
+	want(s, GOT);
+	put(s, "HTTP/1.1 101 Switching Protocols\r\nUpgrade: x\r\nConnection: upgrade\r\n\r\n");
+	want_message(c, "HTTP/1.1 502 ", "protocol error", NULL);
+}
+
+Test(proxy_http, connect_is_a_tunnel)
+{
+	int c = env_client(e), s;
+
+	put(c, "CONNECT h:443 HTTP/1.1\r\nHost: h:443\r\n\r\n");
+	s = env_accept(e);
+	want(s, "CONNECT h:443 HTTP/1.1\r\nhost: h:443\r\n\r\n");
+	put(s, "HTTP/1.1 200 OK\r\n\r\n");
+	want(c, "HTTP/1.1 200 OK\r\n\r\n");
+	put(c, "\026\003\001");
+	want(s, "\026\003\001");
+	close(s);
+	want_end(c);
+}
+
+Test(proxy_http, a_client_that_half_closes_gets_its_response)
+{
+	int c = env_client(e), s;
+
+	put(c, GET);
+	shutdown(c, SHUT_WR);
+	s = env_accept(e);
+	want(s, GOT);
+	wait_ms(50);
+	put(s, OK);
+	want(c, OK);
+	want_end(c);
+}
+
+Test(proxy_http, an_early_response_ends_the_connection_in_order)
+{
+	int c = env_client(e), s;
+	static char block[100000];
+
+	put(c, "POST / HTTP/1.1\r\nHost: h\r\nContent-Length: 10000000\r\n\r\nabc");
+	s = env_accept(e);
+	get_head(s);
+	want(s, "abc");
+	put(s, "HTTP/1.1 413 Too Large\r\nContent-Length: 2\r\n\r\nno");
+	want_message(c, "HTTP/1.1 413 ", "\r\n\r\nno", NULL);
+	put_bytes(c, block, sizeof(block));
+	want_end(c);
+}
+
+Test(proxy_http, none_of_the_ambiguous_requests_reaches_an_endpoint)
+{
+	for (size_t i = 0; i < sizeof(h1_corpus) / sizeof(*h1_corpus); i++) {
+		int c = env_client(e);
+
+		put_bytes(c, h1_corpus[i].bytes, h1_corpus[i].len);
+		want_message(c, i ? "HTTP/1.1 4" : "HTTP/1.1 400 ", "connection: close", NULL);
+		want_end(c);
+		close(c);
+		cr_assert_eq(e->picks, 0u, "passed on: %s", h1_corpus[i].name);
+	}
+	cr_expect_lt(env_accept_maybe(e), 0);
+}
+
+Test(proxy_http, a_head_that_is_too_large_is_431)
+{
+	int c = env_client(e);
+	char *line = malloc(70000);
+
+	memset(line, 'a', 70000);
+	put(c, "GET / HTTP/1.1\r\nHost: h\r\nX: ");
+	put_bytes(c, line, 70000);
+	want_message(c, "HTTP/1.1 431 ", NULL);
+	free(line);
+}
+
+Test(proxy_http, a_large_head_is_no_problem)
+{
+	int c = env_client(e), s;
+	char *line = malloc(50001);
+
+	memset(line, 'a', 50000);
+	line[50000] = 0;
+	put(c, "GET / HTTP/1.1\r\nHost: h\r\nX: ");
+	put(c, line);
+	put(c, "\r\n\r\n" GET);
+	s = env_accept(e);
+	want(s, "GET / HTTP/1.1\r\nhost: h\r\nX: ");
+	want(s, line);
+	want(s, "\r\n\r\n");
+	put(s, "HTTP/1.1 200 OK\r\nContent-Length: 2\r\nX: ");
+	put(s, line);
+	put(s, "\r\n\r\nhi");
+	want(c, "HTTP/1.1 200 OK\r\nContent-Length: 2\r\nX: ");
+	want(c, line);
+	want(c, "\r\n\r\nhi");
+	want(s, GOT);
+	free(line);
+}

@@ -1,0 +1,78 @@
+// SPDX-License-Identifier: Apache-2.0
+#include <criterion/criterion.h>
+#include <stdlib.h>
+#include <sys/socket.h>
+#include <unistd.h>
+
+#include "loop.h"
+#include "loop_timers.h"
+
+Test(proxy_loop, timers_fire_when_due_whatever_was_set_and_cleared)
+{
+	enum { N = 500 };
+	static struct loop_timer t[N];
+	struct loop_timers h = { 0 };
+	size_t set = 0, fired = 0;
+
+	srandom(1);
+	for (int round = 0; round < 20; round++)
+		for (size_t i = 0; i < N; i++) {
+			t[i].due = (uint64_t)random() % 10000;
+			if (random() % 4)
+				cr_assert_eq(loop_timers_add(&h, &t[i]), 0);
+			else
+				loop_timers_remove(&h, &t[i]);
+		}
+	for (size_t i = 0; i < N; i++)
+		set += t[i].slot > 0;
+	for (uint64_t now = 0; now < 10000; now++)
+		for (struct loop_timer *due; (due = loop_timers_due(&h, now)); fired++) {
+			cr_assert_eq(due->due, now);
+			cr_assert_eq(due->slot, 0u);
+		}
+	cr_assert_eq(fired, set);
+	cr_assert_eq(loop_timers_wait(&h, 0), -1);
+	free(h.heap);
+}
+
+struct pair {
+	struct loop_io io; /* first */
+	struct loop *loop;
+	struct loop_io *other;
+	int told;
+};
+
+static void take_out_the_other(struct loop_io *io, unsigned events)
+{
+	struct pair *p = (struct pair *)io;
+
+	cr_assert(events & LOOP_READ);
+	p->told++;
+	loop_unwatch(p->loop, p->other);
+}
+
+Test(proxy_loop, who_is_taken_out_is_told_nothing_any_more)
+{
+	struct loop *l = loop_new();
+	struct pair a = { .loop = l }, b = { .loop = l };
+	int x[2], y[2];
+
+	cr_assert(l);
+	cr_assert_eq(socketpair(AF_UNIX, SOCK_STREAM, 0, x), 0);
+	cr_assert_eq(socketpair(AF_UNIX, SOCK_STREAM, 0, y), 0);
+	a.io = (struct loop_io){ x[0], take_out_the_other };
+	b.io = (struct loop_io){ y[0], take_out_the_other };
+	a.other = &b.io;
+	b.other = &a.io;
+	cr_assert_eq(loop_watch(l, &a.io, false), 0);
+	cr_assert_eq(loop_watch(l, &b.io, false), 0);
+	cr_assert_eq(write(x[1], "x", 1), 1);
+	cr_assert_eq(write(y[1], "y", 1), 1);
+	cr_assert_eq(loop_once(l, 1000), 0);
+	cr_assert_eq(a.told + b.told, 1);
+	loop_free(l);
+	close(x[0]);
+	close(x[1]);
+	close(y[0]);
+	close(y[1]);
+}

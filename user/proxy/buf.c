@@ -1,0 +1,140 @@
+// SPDX-License-Identifier: Apache-2.0
+#include "buf.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <stdlib.h>
+#include <string.h>
+#include <unistd.h>
+
+#include "cleanup.h"
+
+static char *take(struct supply *s, size_t size)
+{
+	if (size == BUF_SIZE && s->buf_count)
+		return s->bufs[--s->buf_count];
+	return malloc(size);
+}
+
+static void give(struct supply *s, char *bytes, size_t size)
+{
+	if (size == BUF_SIZE && s->buf_count < SUPPLY_BUFS)
+		s->bufs[s->buf_count++] = bytes;
+	else
+		free(bytes);
+}
+
+void supply_free(struct supply *s)
+{
+	while (s->buf_count)
+		free(s->bufs[--s->buf_count]);
+	while (s->pipe_count) {
+		s->pipe_count--;
+		close(s->pipes[s->pipe_count].in);
+		close(s->pipes[s->pipe_count].out);
+	}
+}
+
+static void slide(struct buf *b)
+{
+	size_t n = buf_len(b);
+
+	memmove(b->bytes, buf_at(b), n);
+	b->start = 0;
+	b->end = (uint32_t)n;
+}
+
+static int enlarge(struct supply *s, struct buf *b, size_t size)
+{
+	char *bytes = take(s, size);
+	size_t n = buf_len(b);
+
+	if (!bytes)
+		return -ENOMEM;
+	if (n)
+		memcpy(bytes, buf_at(b), n);
+	if (b->bytes)
+		give(s, b->bytes, b->size);
+	*b = (struct buf){ bytes, (uint32_t)size, 0, (uint32_t)n };
+	return 0;
+}
+
+static int make_room(struct supply *s, struct buf *b, size_t n, size_t max)
+{
+	size_t need = buf_len(b) + n;
+
+	if (b->bytes && buf_room(b) >= n)
+		return 0;
+	if (need > max)
+		return -ENOBUFS;
+	if (b->bytes && need <= b->size) {
+		slide(b);
+		return 0;
+	}
+	if (need <= BUF_SIZE)
+		return enlarge(s, b, BUF_SIZE);
+	return enlarge(s, b, need <= BUF_BIG ? BUF_BIG : need + need / 2);
+}
+
+int buf_reserve(struct supply *s, struct buf *b, size_t n)
+{
+	return make_room(s, b, n, BUF_BIG);
+}
+
+int buf_enlarge(struct supply *s, struct buf *b, size_t n)
+{
+	return make_room(s, b, n, UINT32_MAX / 2) ? -ENOMEM : 0;
+}
+
+int buf_append(struct supply *s, struct buf *b, const void *bytes, size_t n)
+{
+	int r = buf_enlarge(s, b, n);
+
+	if (r)
+		return r;
+	if (n)
+		memcpy(b->bytes + b->end, bytes, n);
+	b->end += (uint32_t)n;
+	return 0;
+}
+
+void buf_consume(struct supply *s, struct buf *b, size_t n)
+{
+	b->start += (uint32_t)n;
+	if (b->start == b->end)
+		buf_release(s, b);
+}
+
+void buf_release(struct supply *s, struct buf *b)
+{
+	if (b->bytes)
+		give(s, b->bytes, b->size);
+	*b = (struct buf){ 0 };
+}
+
+int pipe_take(struct supply *s, struct pipe *p)
+{
+	int fds[2];
+
+	if (s->pipe_count) {
+		*p = s->pipes[--s->pipe_count];
+		return 0;
+	}
+	if (pipe2(fds, O_CLOEXEC | O_NONBLOCK))
+		return -errno;
+	*p = (struct pipe){ .in = fds[1], .out = fds[0] };
+	/* A user's share of large pipes may be used up: a small one does, too. */
+	(void)fcntl(p->in, F_SETPIPE_SZ, PIPE_SIZE);
+	return 0;
+}
+
+void pipe_release(struct supply *s, struct pipe *p)
+{
+	if (p->in >= 0 && !p->n && s->pipe_count < SUPPLY_PIPES) {
+		s->pipes[s->pipe_count++] = *p;
+	} else {
+		closep(&p->in);
+		closep(&p->out);
+	}
+	*p = (struct pipe){ -1, -1, 0 };
+}

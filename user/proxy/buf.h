@@ -1,0 +1,72 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#ifndef WEFT_BUF_H
+#define WEFT_BUF_H
+/*
+ * Bytes on their way, and a worker's supply of memory and pipes for them. What is idle holds none.
+ */
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
+enum {
+	BUF_SIZE = 16 * 1024,	/* of a usual buffer */
+	BUF_BIG = 64 * 1024,	/* of one for a large head */
+	PIPE_SIZE = 256 * 1024, /* asked of the kernel for a pipe; what it gives may be less */
+	SUPPLY_BUFS = 256,	/* free ones that are kept */
+	SUPPLY_PIPES = 64,
+};
+
+/* bytes[start..end) are there. A buffer without memory has bytes == NULL and all else 0. */
+struct buf {
+	char *bytes;
+	uint32_t size, start, end;
+};
+
+/* A pipe with `n` bytes in it. fds are -1 without one. */
+struct pipe {
+	int in, out;
+	size_t n;
+};
+
+struct supply {
+	char *bufs[SUPPLY_BUFS];
+	size_t buf_count;
+	struct pipe pipes[SUPPLY_PIPES];
+	size_t pipe_count;
+};
+
+void supply_free(struct supply *s); /* what is kept; not what is lent */
+
+static inline size_t buf_len(const struct buf *b)
+{
+	return b->end - b->start;
+}
+
+static inline char *buf_at(const struct buf *b)
+{
+	return b->bytes + b->start;
+}
+
+/* Bytes that can be added as it is. */
+static inline size_t buf_room(const struct buf *b)
+{
+	return b->size - b->end;
+}
+
+/* Makes room for at least `n` more bytes, moving what is there if need be. 0, -ENOMEM, or -ENOBUFS
+ * if that is more than BUF_BIG in all. */
+int buf_reserve(struct supply *s, struct buf *b, size_t n);
+/* The same without a limit. 0 or -ENOMEM. */
+int buf_enlarge(struct supply *s, struct buf *b, size_t n);
+/* Like buf_enlarge() and a copy. 0 or -ENOMEM. */
+int buf_append(struct supply *s, struct buf *b, const void *bytes, size_t n);
+/* The first `n` bytes are done with. An empty buffer gives its memory back. */
+void buf_consume(struct supply *s, struct buf *b, size_t n);
+void buf_release(struct supply *s, struct buf *b);
+
+/* 0 or -errno; a pipe that is empty. */
+int pipe_take(struct supply *s, struct pipe *p);
+/* Gives it back; one with bytes in it is closed. Accepts one without fds. */
+void pipe_release(struct supply *s, struct pipe *p);
+
+#endif

@@ -1,0 +1,145 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#ifndef WEFT_PROXY_CONN_H
+#define WEFT_PROXY_CONN_H
+/*
+ * A client's connection and the request under way on it.
+ *
+ * The state says what is waited for. Each event of either socket or a timer runs the step of the
+ * state until nothing more can be done; only steps and what they call change the state.
+ */
+#include "half.h"
+#include "route.h"
+#include "upstream.h"
+#include "worker.h"
+
+enum conn_state {
+	CONN_HEAD,     /* a request, or the rest of its head */
+	CONN_DELAY,    /* a fault's delay to be over */
+	CONN_CONNECT,  /* a connection to the endpoint */
+	CONN_FORWARD,  /* the response's head; the request's body moves */
+	CONN_BACKOFF,  /* the time for another try */
+	CONN_RESPONSE, /* the response's body; the request's may still move, too */
+	CONN_TUNNEL,   /* bytes in both directions, until both sides have ended */
+	CONN_ANSWER,   /* room to send a response of the proxy's own */
+	CONN_LINGER,   /* the client to take notice that we have ended */
+	CONN_STATES,
+};
+
+enum step {
+	STEP_AGAIN, /* the state's step (maybe of another state now) is to run again */
+	STEP_WAIT,
+	STEP_LATER, /* likewise again, but after others had their turn */
+	STEP_END,   /* the connection is of no further use */
+};
+
+/* A request, from its head until its response is out. */
+struct exchange {
+	struct h1_request request; /* its spans are in `head` */
+	struct buf head;
+	struct plan plan;
+	struct target target; /* while `picked` */
+	bool planned, picked;
+	bool close;	  /* the client's connection ends with this exchange */
+	bool request_cut; /* the endpoint took no more of the request */
+	bool keep_up;	  /* the endpoint's connection can be used again */
+	bool fresh;	  /* don't try an unused connection again */
+	bool again;	  /* such a try has been made */
+	unsigned tries;
+	unsigned status; /* sent to the client; 0: none yet */
+	const char *flags;
+	uint64_t started; /* ms */
+	uint64_t sent_before, received_before;
+	struct addr endpoint; /* last tried */
+	uint16_t endpoint_port;
+};
+
+struct conn {
+	struct half client; /* first: client.changed() finds the rest */
+	struct worker *worker;
+	enum conn_state state;
+	struct upstream *up; /* of the current try, or NULL */
+	struct exchange *x;  /* NULL: between requests */
+	struct addr client_addr, called;
+	uint16_t client_port, called_port;
+	size_t seen;  /* bytes of the next head that have been looked at */
+	bool waiting; /* `timer` counts */
+	bool fired;   /* and has fired */
+	bool over;    /* `deadline` has fired */
+	bool running, queued;
+	uint64_t moved;		    /* bytes, when `timer` was set */
+	struct loop_timer timer;    /* of the state */
+	struct loop_timer deadline; /* of the route */
+	struct conn *next, **link;  /* worker->conns */
+	struct conn *next_again;    /* worker->again */
+};
+
+/* ---- conn.c ---- */
+
+int conn_open(struct worker *w, int fd, struct conn **out); /* takes fd over; 0 or -errno */
+void conn_close(struct conn *c);
+/* Something has happened: goes on as far as possible. May free `c`. */
+void conn_run(struct conn *c);
+void conn_upstream_changed(struct upstream *u);
+/* Sets c->timer for the state; 0: none. */
+void conn_wait(struct conn *c, uint64_t ms);
+/* The state's time is over, and no byte has moved in it. */
+bool conn_stuck(struct conn *c, uint64_t ms);
+/* The client can't be answered any more. */
+bool conn_client_gone(const struct conn *c);
+
+/* ---- conn_request.c ---- */
+
+enum step conn_step_head(struct conn *c);
+enum step conn_step_delay(struct conn *c);
+/* The response is out: on to the next request, or the end. */
+enum step conn_finish(struct conn *c);
+/* Gives the exchange and all it holds back. */
+void conn_forget_exchange(struct conn *c);
+
+/* ---- conn_try.c ---- */
+
+/* Why a try has come to nothing. */
+enum failure {
+	FAIL_CONNECT,
+	FAIL_CONNECT_TIMEOUT,
+	FAIL_RESET,    /* the endpoint ended the connection */
+	FAIL_PROTOCOL, /* it answered something that can't be understood */
+	FAIL_TIMEOUT,  /* of the try */
+	FAILURES,
+};
+
+enum step conn_try(struct conn *c);
+enum step conn_step_connect(struct conn *c);
+enum step conn_step_backoff(struct conn *c);
+/* The current try has come to nothing: another one, or an answer that says so. */
+enum step conn_try_failed(struct conn *c, enum failure failure);
+/* The route's time is over before there was a response. */
+enum step conn_route_timeout(struct conn *c);
+/* The endpoint's part is over. */
+void conn_try_end(struct conn *c, enum outcome outcome, unsigned status, bool reusable);
+/* Whether a response with that status is to be thrown away for another try, which begins then. */
+bool conn_try_again(struct conn *c, unsigned status);
+
+/* ---- conn_response.c ---- */
+
+enum step conn_step_forward(struct conn *c);
+enum step conn_step_response(struct conn *c);
+enum step conn_step_tunnel(struct conn *c);
+
+/* ---- conn_answer.c ---- */
+
+struct plan_answer;
+enum step conn_answer(struct conn *c, const struct plan_answer *a);
+enum step conn_answer_bad(struct conn *c, enum h1_error error);
+enum step conn_step_answer(struct conn *c);
+enum step conn_step_linger(struct conn *c);
+
+/* ---- heads.c: 0 or -ENOMEM ---- */
+
+/* The request as the endpoint is to see it. */
+int heads_request(struct supply *s, struct buf *out, const struct exchange *x);
+/* The response as the client is to see it. */
+int heads_response(struct supply *s, struct buf *out, const struct exchange *x,
+		   const struct h1_response *r, bool dechunk);
+
+#endif

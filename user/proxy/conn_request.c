@@ -1,0 +1,227 @@
+// SPDX-License-Identifier: Apache-2.0
+/*
+ * From the first byte of a request to the decision what is to be done with it, and its end.
+ */
+#include <errno.h>
+#include <stddef.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "conn.h"
+
+enum { LINGER_MS = 2000 };
+
+static struct exchange *exchange_new(struct conn *c)
+{
+	struct exchange *x = malloc(sizeof(*x));
+	const size_t headers = sizeof(x->request.m.headers);
+
+	if (!x)
+		return NULL;
+	/* The fields are filled in by the parser, as many as there are. */
+	memset((char *)x + headers, 0, sizeof(*x) - headers);
+	x->flags = "-";
+	x->started = loop_now(c->worker->loop);
+	return x;
+}
+
+static void fill_entry(const struct conn *c, struct access_entry *e)
+{
+	const struct exchange *x = c->x;
+
+	*e = (struct access_entry){
+		.request = x->planned ? &x->request : NULL,
+		.plan = x->planned ? &x->plan : NULL,
+		.status = x->status,
+		.flags = x->flags,
+		.received = c->client.received - x->received_before,
+		.sent = c->client.sent - x->sent_before,
+		.duration_ms = loop_now(c->worker->loop) - x->started,
+		.tries = x->tries,
+		.client = c->client_addr,
+		.called = c->called,
+		.endpoint = x->endpoint,
+		.client_port = c->client_port,
+		.called_port = c->called_port,
+		.endpoint_port = x->endpoint_port,
+	};
+}
+
+static void write_log(const struct conn *c)
+{
+	const struct worker_options *o = &c->worker->options;
+	struct access_entry e;
+
+	if (!o->log)
+		return;
+	fill_entry(c, &e);
+	o->log(o->log_arg, &e);
+}
+
+void conn_forget_exchange(struct conn *c)
+{
+	struct exchange *x = c->x;
+	struct worker *w = c->worker;
+
+	if (!x)
+		return;
+	write_log(c);
+	if (x->planned)
+		w->router->release(w->router, &x->plan);
+	buf_release(&w->supply, &x->plan.text);
+	buf_release(&w->supply, &x->head);
+	loop_timer_clear(w->loop, &c->deadline);
+	c->over = false;
+	free(x);
+	c->x = NULL;
+}
+
+/* Bytes behind the head: of the body, or of the next request. */
+static int keep_head(struct conn *c, size_t n)
+{
+	struct buf *in = &c->client.in;
+	struct exchange *x = c->x;
+	size_t rest = buf_len(in) - n;
+
+	x->head = *in;
+	*in = (struct buf){ 0 };
+	return rest ? buf_append(&c->worker->supply, in, buf_at(&x->head) + n, rest) : 0;
+}
+
+static void ask(struct conn *c)
+{
+	struct worker *w = c->worker;
+	const struct route_ask a = {
+		.request = &c->x->request,
+		.client = c->client_addr,
+		.called = c->called,
+		.client_port = c->client_port,
+		.called_port = c->called_port,
+	};
+
+	w->stats.requests++;
+	w->router->plan(w->router, &a, &w->supply, &c->x->plan);
+	c->x->planned = true;
+}
+
+static enum step act(struct conn *c)
+{
+	const struct plan *p = &c->x->plan;
+
+	if (p->action == PLAN_ANSWER)
+		return conn_answer(c, &p->answer);
+	if (p->timeout_ms)
+		loop_timer_set(c->worker->loop, &c->deadline, p->timeout_ms);
+	return conn_try(c);
+}
+
+static enum step begin(struct conn *c, size_t n)
+{
+	struct exchange *x = c->x;
+	struct h1_request *q = &x->request;
+
+	x->received_before = c->client.received - (buf_len(&c->client.in) - n);
+	x->sent_before = c->client.sent;
+	c->seen = 0;
+	if (keep_head(c, n))
+		return STEP_END;
+	x->close = !q->m.keep_alive;
+	/* A body after an upgrade would have to be told from what follows it: upgrading is
+	 * optional. */
+	if (q->m.framing != H1_NO_BODY)
+		q->m.has_upgrade = false;
+	body_begin(&c->client, q->m.framing, q->m.content_length);
+	c->client.body.keep = true;
+	if (body_scan(&c->client))
+		return conn_answer_bad(c, H1_ERR_CHUNK);
+	conn_wait(c, 0);
+	ask(c);
+	if (!x->plan.delay_ms)
+		return act(c);
+	x->flags = "DI";
+	c->state = CONN_DELAY;
+	conn_wait(c, x->plan.delay_ms);
+	return STEP_WAIT;
+}
+
+enum step conn_step_delay(struct conn *c)
+{
+	if (conn_client_gone(c))
+		return STEP_END;
+	return c->fired ? act(c) : STEP_WAIT;
+}
+
+static enum step parse(struct conn *c)
+{
+	struct buf *in = &c->client.in;
+	struct exchange *x = exchange_new(c);
+	int n;
+
+	if (!x)
+		return STEP_END;
+	n = h1_parse_request(buf_at(in), buf_len(in), c->seen, &x->request);
+	if (n == H1_MORE) {
+		c->seen = buf_len(in);
+		free(x);
+		return STEP_AGAIN;
+	}
+	c->x = x;
+	return n < 0 ? conn_answer_bad(c, x->request.m.error) : begin(c, (size_t)n);
+}
+
+static enum step no_more_bytes(struct conn *c, long r)
+{
+	static const struct plan_answer slow = { .status = 408, .flags = "DT" };
+
+	if (r != -EAGAIN)
+		return STEP_END;
+	if (!c->fired)
+		return STEP_WAIT;
+	if (!c->seen)
+		return STEP_END;
+	c->x = exchange_new(c);
+	if (!c->x)
+		return STEP_END;
+	c->x->close = true;
+	return conn_answer(c, &slow);
+}
+
+enum step conn_step_head(struct conn *c)
+{
+	bool idle = !buf_len(&c->client.in);
+	long r = -EAGAIN;
+
+	if (buf_len(&c->client.in) > c->seen)
+		return parse(c);
+	if (c->client.readable)
+		r = half_receive(&c->client);
+	if (r <= 0)
+		return no_more_bytes(c, r);
+	if (idle)
+		conn_wait(c, c->worker->options.head_timeout_ms);
+	return STEP_AGAIN;
+}
+
+enum step conn_finish(struct conn *c)
+{
+	struct worker *w = c->worker;
+	bool over = c->x->close || !body_done(&c->client) || c->client.shut || c->client.eof ||
+		    w->stopping;
+
+	conn_forget_exchange(c);
+	if (!over) {
+		body_forget(&c->client);
+		body_begin(&c->client, H1_NO_BODY, 0);
+		c->state = CONN_HEAD;
+		c->seen = 0;
+		conn_wait(c, buf_len(&c->client.in) ? w->options.head_timeout_ms
+						    : w->options.idle_timeout_ms);
+		return STEP_AGAIN;
+	}
+	if (c->client.eof)
+		return STEP_END;
+	half_shut(&c->client);
+	c->state = CONN_LINGER;
+	conn_wait(c, LINGER_MS);
+	return STEP_AGAIN;
+}

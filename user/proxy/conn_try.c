@@ -1,0 +1,253 @@
+// SPDX-License-Identifier: Apache-2.0
+/*
+ * Tries: a request and an endpoint.
+ */
+#include <errno.h>
+#include <string.h>
+#include <stdlib.h>
+
+#include "conn.h"
+
+enum { CONNECT_MS = 10 * 1000, BACKOFF_GROWTH = 10 };
+
+#define RESET_REASON "upstream connect error or disconnect/reset before headers. reset reason: "
+#define BODY(text)                     \
+	{                              \
+		text, sizeof(text) - 1 \
+	}
+
+static const struct plan_op overloaded = {
+	PLAN_ADD,
+	BODY("x-envoy-overloaded"),
+	BODY("true"),
+};
+
+static const struct plan_answer pick_answers[] = {
+	[PICK_NONE] = { .status = 503, .flags = "UH", .body = BODY("no healthy upstream") },
+	[PICK_OVERFLOW] = { .status = 503,
+			    .flags = "UO",
+			    .headers = &overloaded,
+			    .header_count = 1,
+			    .body = BODY(RESET_REASON "overflow") },
+	[PICK_NO_CLUSTER] = { .status = 503, .flags = "NC" },
+};
+
+static const struct {
+	struct plan_answer answer;
+	enum outcome outcome;
+	uint32_t retry_on; /* any of these */
+} failures[FAILURES] = {
+	[FAIL_CONNECT] = { { .status = 503,
+			     .flags = "UF",
+			     .body = BODY(RESET_REASON "connection failure") },
+			   OUTCOME_CONNECT,
+			   PLAN_RETRY_CONNECT_FAILURE | PLAN_RETRY_5XX | PLAN_RETRY_GATEWAY_ERROR |
+				   PLAN_RETRY_RESET | PLAN_RETRY_RESET_BEFORE_REQUEST },
+	[FAIL_CONNECT_TIMEOUT] = { { .status = 503,
+				     .flags = "UF",
+				     .body = BODY(RESET_REASON "connection timeout") },
+				   OUTCOME_CONNECT,
+				   PLAN_RETRY_CONNECT_FAILURE | PLAN_RETRY_5XX |
+					   PLAN_RETRY_GATEWAY_ERROR | PLAN_RETRY_RESET |
+					   PLAN_RETRY_RESET_BEFORE_REQUEST },
+	[FAIL_RESET] = { { .status = 503,
+			   .flags = "UC",
+			   .body = BODY(RESET_REASON "connection termination") },
+			 OUTCOME_RESET,
+			 PLAN_RETRY_5XX | PLAN_RETRY_GATEWAY_ERROR | PLAN_RETRY_RESET },
+	[FAIL_PROTOCOL] = { { .status = 502,
+			      .flags = "UPE",
+			      .body = BODY(RESET_REASON "protocol error") },
+			    OUTCOME_RESET,
+			    PLAN_RETRY_5XX | PLAN_RETRY_GATEWAY_ERROR | PLAN_RETRY_RESET },
+	[FAIL_TIMEOUT] = { { .status = 504,
+			     .flags = "UT",
+			     .body = BODY("upstream request timeout") },
+			   OUTCOME_TIMEOUT,
+			   PLAN_RETRY_5XX | PLAN_RETRY_GATEWAY_ERROR | PLAN_RETRY_RESET },
+};
+
+void conn_try_end(struct conn *c, enum outcome outcome, unsigned status, bool reusable)
+{
+	struct worker *w = c->worker;
+	struct exchange *x = c->x;
+	struct upstream *up = c->up;
+
+	c->up = NULL;
+	if (up && reusable)
+		upstream_release(up, x->target.idle_timeout_ms,
+				 x->target.max_requests_per_connection);
+	else
+		upstream_close(up);
+	if (!x || !x->picked)
+		return;
+	x->picked = false;
+	w->router->done(w->router, &x->plan, &x->target, outcome, status);
+}
+
+static enum step sent_to(struct conn *c, enum conn_state state, uint32_t ms)
+{
+	c->state = state;
+	c->seen = 0;
+	conn_wait(c, ms);
+	return STEP_AGAIN;
+}
+
+static enum step forward(struct conn *c)
+{
+	const struct plan *p = &c->x->plan;
+	uint32_t ms = p->per_try_timeout_ms;
+
+	return sent_to(c, CONN_FORWARD, ms ? ms : c->worker->options.stream_timeout_ms);
+}
+
+static int reach(struct conn *c)
+{
+	struct upstreams *pool = &c->worker->upstreams;
+	struct exchange *x = c->x;
+	int r = 0;
+
+	if (!x->fresh)
+		c->up = upstream_reuse(pool, &x->target, &c->client_addr);
+	if (!c->up)
+		r = upstream_connect(pool, &x->target, &c->client_addr, &c->up);
+	if (r)
+		return r;
+	c->up->owner = c;
+	return heads_request(&c->worker->supply, &c->up->half.out, x);
+}
+
+enum step conn_try(struct conn *c)
+{
+	struct worker *w = c->worker;
+	struct exchange *x = c->x;
+	enum pick p = w->router->pick(w->router, &x->plan, x->tries, &x->target);
+
+	x->tries++;
+	if (p != PICK_OK)
+		return conn_answer(c, &pick_answers[p]);
+	x->picked = true;
+	x->endpoint = x->target.addr;
+	x->endpoint_port = x->target.port;
+	x->request_cut = false;
+	body_rewind(&c->client);
+	if (reach(c))
+		return conn_try_failed(c, FAIL_CONNECT);
+	if (c->up->connected)
+		return forward(c);
+	return sent_to(c, CONN_CONNECT,
+		       x->target.connect_timeout_ms ? x->target.connect_timeout_ms : CONNECT_MS);
+}
+
+enum step conn_step_connect(struct conn *c)
+{
+	int r = upstream_connected(c->up);
+
+	if (conn_client_gone(c))
+		return STEP_END;
+	if (!r)
+		return forward(c);
+	if (r != -EAGAIN)
+		return conn_try_failed(c, FAIL_CONNECT);
+	if (c->over)
+		return conn_route_timeout(c);
+	return c->fired ? conn_try_failed(c, FAIL_CONNECT_TIMEOUT) : STEP_WAIT;
+}
+
+/* What the endpoint has been sent is still here. */
+static bool can_repeat(const struct conn *c)
+{
+	return c->client.body.keep && !c->x->status && !c->over;
+}
+
+/* A pause that grows from try to try, of random length so that clients don't come back together. */
+static enum step pause(struct conn *c)
+{
+	const struct plan *p = &c->x->plan;
+	uint64_t most = (uint64_t)p->backoff_ms * (((uint64_t)1 << (c->x->tries & 15)) - 1);
+
+	c->worker->stats.retries++;
+	if (most > (uint64_t)p->backoff_ms * BACKOFF_GROWTH)
+		most = (uint64_t)p->backoff_ms * BACKOFF_GROWTH;
+	c->state = CONN_BACKOFF;
+	conn_wait(c, 1 + (most ? (uint64_t)random() % most : 0));
+	return STEP_WAIT;
+}
+
+enum step conn_step_backoff(struct conn *c)
+{
+	if (conn_client_gone(c))
+		return STEP_END;
+	if (c->over)
+		return conn_route_timeout(c);
+	return c->fired ? conn_try(c) : STEP_WAIT;
+}
+
+static bool idempotent(struct h1_span method)
+{
+	static const char *const methods[] = { "GET", "HEAD", "OPTIONS", "PUT", "DELETE", "TRACE" };
+
+	for (size_t i = 0; i < sizeof(methods) / sizeof(*methods); i++)
+		if (h1_is(method, methods[i]))
+			return true;
+	return false;
+}
+
+/* The endpoint has closed an unused connection just when it was used again: nobody's fault (RFC
+ * 9110 9.2.2). */
+static bool was_stale(const struct conn *c, enum failure f)
+{
+	return f == FAIL_RESET && c->up->reused && !buf_len(&c->up->half.in) && can_repeat(c) &&
+	       idempotent(c->x->request.method);
+}
+
+static bool retries_left(const struct conn *c)
+{
+	const struct exchange *x = c->x;
+
+	return can_repeat(c) && x->tries - x->again <= x->plan.retries;
+}
+
+enum step conn_try_failed(struct conn *c, enum failure f)
+{
+	struct exchange *x = c->x;
+	bool stale = !x->again && c->up && was_stale(c, f);
+	bool again = !stale && (x->plan.retry_on & failures[f].retry_on) && retries_left(c);
+
+	conn_try_end(c, stale ? OUTCOME_ABANDONED : failures[f].outcome, 0, false);
+	if (x->status)
+		return STEP_END;
+	if (stale) {
+		x->again = x->fresh = true;
+		return conn_try(c);
+	}
+	return again ? pause(c) : conn_answer(c, &failures[f].answer);
+}
+
+enum step conn_route_timeout(struct conn *c)
+{
+	c->worker->stats.timeouts++;
+	conn_try_end(c, OUTCOME_TIMEOUT, 0, false);
+	return conn_answer(c, &failures[FAIL_TIMEOUT].answer);
+}
+
+static bool retriable(const struct plan *p, unsigned status)
+{
+	for (size_t i = 0; i < p->retry_status_count; i++)
+		if (p->retry_statuses[i] == status)
+			return true;
+	if ((p->retry_on & PLAN_RETRY_5XX) && status >= 500)
+		return true;
+	if ((p->retry_on & PLAN_RETRY_GATEWAY_ERROR) && status >= 502 && status <= 504)
+		return true;
+	return (p->retry_on & PLAN_RETRY_4XX) && status == 409;
+}
+
+bool conn_try_again(struct conn *c, unsigned status)
+{
+	if (!retriable(&c->x->plan, status) || !retries_left(c))
+		return false;
+	conn_try_end(c, OUTCOME_STATUS, status, false);
+	pause(c);
+	return true;
+}

@@ -1,0 +1,149 @@
+// SPDX-License-Identifier: Apache-2.0
+/*
+ * Heads as the other side is to see them: what concerns one connection only is left out, what the
+ * rules say is done.
+ */
+#include <errno.h>
+#include <stdio.h>
+#include <string.h>
+
+#include "conn.h"
+
+struct writer {
+	struct supply *supply;
+	struct buf *out;
+	int r;
+};
+
+static void put(struct writer *w, const char *p, size_t n)
+{
+	if (!w->r)
+		w->r = buf_append(w->supply, w->out, p, n);
+}
+
+static void put_text(struct writer *w, const char *text)
+{
+	put(w, text, strlen(text));
+}
+
+static void put_span(struct writer *w, struct h1_span s)
+{
+	put(w, s.p, s.n);
+}
+
+static const struct h1_span colon = { ": ", 2 }, crlf = { "\r\n", 2 };
+
+static char *add(char *p, struct h1_span s)
+{
+	return s.n ? (char *)mempcpy(p, s.p, s.n) : p;
+}
+
+static void put_field(struct writer *w, struct h1_span name, struct h1_span value)
+{
+	size_t n = name.n + colon.n + value.n + crlf.n;
+	char *p;
+
+	if (!w->r)
+		w->r = buf_enlarge(w->supply, w->out, n);
+	if (w->r)
+		return;
+	p = w->out->bytes + w->out->end;
+	add(add(add(add(p, name), colon), value), crlf);
+	w->out->end += (uint32_t)n;
+}
+
+/* Whether operations from the i-th on take a field of that name away. */
+static bool taken_away(const struct plan_ops *ops, size_t i, struct h1_span name)
+{
+	for (; i < ops->count; i++)
+		if (ops->items[i].type != PLAN_ADD && h1_same_nocase(ops->items[i].name, name))
+			return true;
+	return false;
+}
+
+/* How a message is framed is not for rules to change; Host is the plan's authority. */
+static bool own_field(struct h1_span name)
+{
+	return h1_is_nocase(name, "host") || h1_is_nocase(name, "content-length") ||
+	       h1_is_nocase(name, "transfer-encoding") || h1_is_nocase(name, "connection") ||
+	       h1_is_nocase(name, "upgrade");
+}
+
+static void put_fields(struct writer *w, const struct h1_message *m, const struct plan_ops *ops,
+		       bool host)
+{
+	for (size_t i = 0; i < m->header_count; i++) {
+		const struct h1_header *h = &m->headers[i];
+
+		if (h->hop || (h->field == H1_HOST && host))
+			continue;
+		if (h->field != H1_CONTENT_LENGTH && taken_away(ops, 0, h->name))
+			continue;
+		put_field(w, h->name, h->value);
+	}
+	for (size_t i = 0; i < ops->count; i++) {
+		const struct plan_op *op = &ops->items[i];
+
+		if (op->type != PLAN_REMOVE && !own_field(op->name) &&
+		    !taken_away(ops, i + 1, op->name))
+			put_field(w, op->name, op->value);
+	}
+}
+
+static void put_upgrade(struct writer *w, const struct h1_message *m)
+{
+	static const struct h1_span name = { "upgrade", 7 };
+
+	put_text(w, "connection: upgrade\r\n");
+	for (size_t i = 0; i < m->header_count; i++)
+		if (m->headers[i].field == H1_UPGRADE)
+			put_field(w, name, m->headers[i].value);
+}
+
+int heads_request(struct supply *s, struct buf *out, const struct exchange *x)
+{
+	const struct h1_request *q = &x->request;
+	struct writer w = { s, out, 0 };
+
+	put_span(&w, q->method);
+	put_text(&w, " ");
+	put_span(&w, q->is_connect ? q->authority : x->plan.path);
+	put_text(&w, " HTTP/1.1\r\n");
+	put_field(&w, (struct h1_span){ "host", 4 }, x->plan.authority);
+	put_fields(&w, &q->m, &x->plan.request, true);
+	if (q->m.framing == H1_CHUNKED)
+		put_text(&w, "transfer-encoding: chunked\r\n");
+	if (q->m.has_upgrade)
+		put_upgrade(&w, &q->m);
+	put_text(&w, "\r\n");
+	return w.r;
+}
+
+static void put_status(struct writer *w, const struct h1_response *r)
+{
+	char line[32];
+
+	snprintf(line, sizeof(line), "HTTP/1.1 %u ", r->status);
+	put_text(w, line);
+	put_span(w, r->reason);
+	put_text(w, "\r\n");
+}
+
+int heads_response(struct supply *s, struct buf *out, const struct exchange *x,
+		   const struct h1_response *r, bool dechunk)
+{
+	struct writer w = { s, out, 0 };
+
+	put_status(&w, r);
+	put_fields(&w, &r->m, &x->plan.response, false);
+	if (r->m.chunked && !dechunk)
+		put_text(&w, "transfer-encoding: chunked\r\n");
+	if (r->status == 101)
+		put_upgrade(&w, &r->m);
+	else if (r->status >= 200 && x->close)
+		put_text(&w, "connection: close\r\n");
+	else if (r->status >= 200 && x->request.m.minor == 0)
+		put_text(&w, "connection: keep-alive\r\n");
+	put_text(&w, "\r\n");
+	return w.r;
+}

@@ -1,0 +1,23 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#ifndef WEFT_LOOP_TIMERS_H
+#define WEFT_LOOP_TIMERS_H
+/*
+ * A binary heap of timers. A timer that is put off stays where it is until its old time comes: most
+ * timeouts are put off again and again and never fire.
+ */
+#include "loop.h"
+
+struct loop_timers {
+	struct loop_timer **heap;
+	size_t count, room;
+};
+
+/* 0 or -ENOMEM: then it is not set. */
+int loop_timers_add(struct loop_timers *h, struct loop_timer *t);
+void loop_timers_remove(struct loop_timers *h, struct loop_timer *t);
+/* Milliseconds until the first may be due; -1: there is none. */
+int loop_timers_wait(const struct loop_timers *h, uint64_t now);
+/* Takes one out that is due; NULL: none. */
+struct loop_timer *loop_timers_due(struct loop_timers *h, uint64_t now);
+
+#endif

@@ -1,0 +1,115 @@
+// SPDX-License-Identifier: Apache-2.0
+#include "sock.h"
+
+#include <errno.h>
+#include <netinet/in.h>
+#include <netinet/tcp.h>
+#include <string.h>
+#include <sys/socket.h>
+#include <unistd.h>
+
+union any {
+	struct sockaddr sa;
+	struct sockaddr_in in;
+	struct sockaddr_in6 in6;
+};
+
+static bool is_v4(const struct addr *a)
+{
+	static const unsigned char mapped[12] = { [10] = 0xff, [11] = 0xff };
+
+	return !memcmp(a->b, mapped, sizeof(mapped));
+}
+
+static socklen_t to_sockaddr(const struct addr *a, uint16_t port, union any *out)
+{
+	memset(out, 0, sizeof(*out));
+	if (is_v4(a)) {
+		out->in.sin_family = AF_INET;
+		out->in.sin_port = htons(port);
+		memcpy(&out->in.sin_addr, a->b + 12, 4);
+		return sizeof(out->in);
+	}
+	out->in6.sin6_family = AF_INET6;
+	out->in6.sin6_port = htons(port);
+	memcpy(&out->in6.sin6_addr, a->b, 16);
+	return sizeof(out->in6);
+}
+
+static void from_sockaddr(const union any *s, struct addr *a, uint16_t *port)
+{
+	memset(a, 0, sizeof(*a));
+	*port = 0;
+	if (s->sa.sa_family == AF_INET) {
+		a->b[10] = a->b[11] = 0xff;
+		memcpy(a->b + 12, &s->in.sin_addr, 4);
+		*port = ntohs(s->in.sin_port);
+	} else if (s->sa.sa_family == AF_INET6) {
+		memcpy(a->b, &s->in6.sin6_addr, 16);
+		*port = ntohs(s->in6.sin6_port);
+	}
+}
+
+static void no_delay(int fd)
+{
+	static const int on = 1;
+
+	/* Not a TCP socket: then it has no delay either. */
+	(void)setsockopt(fd, IPPROTO_TCP, TCP_NODELAY, &on, sizeof(on));
+}
+
+int sock_new(const struct addr *to)
+{
+	int fd = socket(is_v4(to) ? AF_INET : AF_INET6, SOCK_STREAM | SOCK_NONBLOCK | SOCK_CLOEXEC,
+			0);
+
+	if (fd < 0)
+		return -errno;
+	no_delay(fd);
+	return fd;
+}
+
+int sock_bind_foreign(int fd, const struct addr *from)
+{
+	static const int on = 1;
+	bool v4 = is_v4(from);
+	union any s;
+	socklen_t len = to_sockaddr(from, 0, &s);
+
+	if (setsockopt(fd, v4 ? SOL_IP : SOL_IPV6, v4 ? IP_TRANSPARENT : IPV6_TRANSPARENT, &on,
+		       sizeof(on)))
+		return -errno;
+	/* A port is looked for when the destination is known: the same one may serve several. */
+	if (setsockopt(fd, SOL_IP, IP_BIND_ADDRESS_NO_PORT, &on, sizeof(on)))
+		return -errno;
+	return bind(fd, &s.sa, len) ? -errno : 0;
+}
+
+int sock_connect(int fd, const struct addr *to, uint16_t port)
+{
+	union any s;
+	socklen_t len = to_sockaddr(to, port, &s);
+
+	return connect(fd, &s.sa, len) ? -errno : 0;
+}
+
+int sock_accept(int listener, struct addr *client, uint16_t *client_port, struct addr *called,
+		uint16_t *called_port)
+{
+	union any s = { 0 };
+	socklen_t len = sizeof(s);
+	int fd = accept4(listener, &s.sa, &len, SOCK_NONBLOCK | SOCK_CLOEXEC);
+
+	if (fd < 0)
+		return -errno;
+	from_sockaddr(&s, client, client_port);
+	len = sizeof(s);
+	memset(&s, 0, sizeof(s));
+	if (getsockname(fd, &s.sa, &len)) {
+		close(fd);
+		return -ECONNABORTED;
+	}
+	from_sockaddr(&s, called, called_port);
+	no_delay(fd);
+	return fd;
+}

@@ -1,0 +1,23 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#ifndef WEFT_SOCK_H
+#define WEFT_SOCK_H
+/*
+ * TCP sockets and struct addr. All are non-blocking and close-on-exec. Ports in host byte order.
+ */
+#include <stdbool.h>
+#include <stdint.h>
+
+#include <linux/types.h>
+
+#include "weft/addr.h"
+
+/* Of the family that can reach `to`. The descriptor or -errno. */
+int sock_new(const struct addr *to);
+/* The socket's packets will come from an address that is not this node's. 0 or -errno. */
+int sock_bind_foreign(int fd, const struct addr *from);
+int sock_connect(int fd, const struct addr *to, uint16_t port); /* 0 or -errno */
+/* The next connection, with who calls and which address was called: descriptor or -errno. */
+int sock_accept(int listener, struct addr *client, uint16_t *client_port, struct addr *called,
+		uint16_t *called_port);
+
+#endif

@@ -1,0 +1,190 @@
+// SPDX-License-Identifier: Apache-2.0
+#include "upstream.h"
+
+#include <errno.h>
+#include <netinet/in.h>
+#include <netinet/tcp.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/socket.h>
+
+#include "cleanup.h"
+#include "sock.h"
+
+enum { IDLE_MS = 3600 * 1000 };
+
+static bool same_addr(const struct addr *a, const struct addr *b)
+{
+	return !memcmp(a, b, sizeof(*a));
+}
+
+static struct upstream **bucket(struct upstreams *pool, const struct addr *endpoint, uint16_t port,
+				const struct addr *client)
+{
+	uint64_t h = port;
+
+	for (size_t i = 0; i < sizeof(endpoint->b); i++)
+		h = (h ^ endpoint->b[i]) * 0x100000001b3;
+	for (size_t i = 0; i < sizeof(client->b); i++)
+		h = (h ^ client->b[i]) * 0x100000001b3;
+	return &pool->buckets[(h ^ h >> 32) % UPSTREAM_BUCKETS];
+}
+
+static void take_out(struct upstream *u)
+{
+	*u->link = u->next;
+	if (u->next)
+		u->next->link = u->link;
+	u->link = NULL;
+	u->pool->idle_count--;
+	loop_timer_clear(u->pool->loop, &u->idle);
+}
+
+static void put_in(struct upstream *u)
+{
+	struct upstream **head = bucket(u->pool, &u->endpoint, u->port, &u->client);
+
+	u->next = *head;
+	if (u->next)
+		u->next->link = &u->next;
+	u->link = head;
+	*head = u;
+	u->pool->idle_count++;
+}
+
+void upstream_close(struct upstream *u)
+{
+	if (!u)
+		return;
+	if (u->link)
+		take_out(u);
+	loop_timer_clear(u->pool->loop, &u->idle);
+	half_close(&u->half);
+	u->pool->count--;
+	free(u);
+}
+
+void upstreams_close_idle(struct upstreams *pool)
+{
+	for (size_t i = 0; i < UPSTREAM_BUCKETS; i++)
+		while (pool->buckets[i])
+			upstream_close(pool->buckets[i]);
+}
+
+/* An endpoint has nothing to say without being asked: whatever happens is the end. */
+static void changed(struct half *h)
+{
+	struct upstream *u = (struct upstream *)h;
+
+	if (u->owner)
+		u->pool->changed(u);
+	else if (h->hup || h->broken || h->readable)
+		upstream_close(u);
+}
+
+static void idle_too_long(struct loop_timer *t)
+{
+	upstream_close((struct upstream *)((char *)t - offsetof(struct upstream, idle)));
+}
+
+struct upstream *upstream_reuse(struct upstreams *pool, const struct target *t,
+				const struct addr *client)
+{
+	static const struct addr any;
+	const struct addr *from = pool->options.transparent ? client : &any;
+	struct upstream *u = *bucket(pool, &t->addr, t->port, from);
+
+	while (u && !(same_addr(&u->endpoint, &t->addr) && u->port == t->port &&
+		      same_addr(&u->client, from)))
+		u = u->next;
+	if (!u)
+		return NULL;
+	take_out(u);
+	u->reused = true;
+	return u;
+}
+
+static int open_socket(const struct upstreams *pool, const struct target *t,
+		       const struct addr *client)
+{
+	int fd = sock_new(&t->addr), r = 0;
+
+	if (fd < 0)
+		return fd;
+	if (pool->options.mark &&
+	    setsockopt(fd, SOL_SOCKET, SO_MARK, &pool->options.mark, sizeof(pool->options.mark)))
+		r = -errno;
+	if (!r && pool->options.transparent)
+		r = sock_bind_foreign(fd, client);
+	if (!r) {
+		r = sock_connect(fd, &t->addr, t->port);
+		if (r == -EINPROGRESS)
+			r = 0;
+	}
+	if (r)
+		close(fd);
+	return r ? r : fd;
+}
+
+int upstream_connect(struct upstreams *pool, const struct target *t, const struct addr *client,
+		     struct upstream **out)
+{
+	_cleanup_free_ struct upstream *u = calloc(1, sizeof(*u));
+	int fd, r;
+
+	if (!u)
+		return -ENOMEM;
+	fd = open_socket(pool, t, client);
+	if (fd < 0)
+		return fd;
+	r = half_open(&u->half, fd, pool->loop, pool->supply, changed);
+	if (r)
+		return r;
+	u->pool = pool;
+	u->endpoint = t->addr;
+	u->port = t->port;
+	if (pool->options.transparent)
+		u->client = *client;
+	u->idle.fire = idle_too_long;
+	pool->count++;
+	*out = TAKE_PTR(u);
+	return 0;
+}
+
+int upstream_connected(struct upstream *u)
+{
+	int error = 0;
+	socklen_t len = sizeof(error);
+
+	if (u->connected)
+		return 0;
+	if (!u->half.writable && !u->half.broken)
+		return -EAGAIN;
+	if (getsockopt(u->half.io.fd, SOL_SOCKET, SO_ERROR, &error, &len))
+		return -errno;
+	if (error)
+		return -error;
+	u->connected = true;
+	return 0;
+}
+
+/* Nothing is under way in either direction, and nothing unasked for has come. */
+static bool quiet(struct half *h)
+{
+	if (h->eof || h->hup || h->broken || h->shut || buf_len(&h->in) || buf_len(&h->out) ||
+	    h->pipe.n)
+		return false;
+	return !h->readable || half_receive(h) == -EAGAIN;
+}
+
+void upstream_release(struct upstream *u, uint32_t idle_ms, uint32_t max_requests)
+{
+	u->requests++;
+	u->owner = NULL;
+	if ((max_requests && u->requests >= max_requests) || !quiet(&u->half)) {
+		upstream_close(u);
+		return;
+	}
+	put_in(u);
+	loop_timer_set(u->pool->loop, &u->idle, idle_ms ? idle_ms : IDLE_MS);
+}

@@ -1,0 +1,54 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#ifndef WEFT_UPSTREAM_H
+#define WEFT_UPSTREAM_H
+/*
+ * Connections to endpoints, one pool of unused ones per worker. The endpoint sees the client's
+ * address: a connection is used again only for the same client.
+ */
+#include "half.h"
+#include "route.h"
+
+struct upstream {
+	struct half half; /* first: half.changed() finds the rest */
+	struct upstreams *pool;
+	void *owner;	    /* who uses it; NULL: idle, in the pool */
+	struct addr client; /* :: without transparency */
+	struct addr endpoint;
+	uint16_t port;
+	bool connected;
+	bool reused; /* has served a request before the current one */
+	unsigned requests;
+	struct loop_timer idle;
+	struct upstream *next, **link; /* in its bucket, while idle */
+};
+
+enum { UPSTREAM_BUCKETS = 1024 };
+
+struct upstream_options {
+	bool transparent; /* connect from the client's address (CAP_NET_ADMIN) */
+	uint32_t mark;	  /* SO_MARK; 0: none */
+};
+
+struct upstreams {
+	struct loop *loop;
+	struct supply *supply;
+	struct upstream_options options;
+	void (*changed)(struct upstream *u); /* told of connections in use */
+	struct upstream *buckets[UPSTREAM_BUCKETS];
+	size_t idle_count, count;
+};
+
+/* An idle connection, or NULL. */
+struct upstream *upstream_reuse(struct upstreams *pool, const struct target *t,
+				const struct addr *client);
+/* A new one, perhaps not connected yet. 0 or -errno. */
+int upstream_connect(struct upstreams *pool, const struct target *t, const struct addr *client,
+		     struct upstream **out);
+/* After the first event: 0, -EAGAIN: not yet, -errno: it did not come about. */
+int upstream_connected(struct upstream *u);
+/* Gives it back for others, or closes it if it can't be used again. */
+void upstream_release(struct upstream *u, uint32_t idle_ms, uint32_t max_requests);
+void upstream_close(struct upstream *u); /* accepts NULL */
+void upstreams_close_idle(struct upstreams *pool);
+
+#endif

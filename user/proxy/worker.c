@@ -1,0 +1,159 @@
+// SPDX-License-Identifier: Apache-2.0
+#include "worker.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <string.h>
+#include <unistd.h>
+
+#include "cleanup.h"
+#include "conn.h"
+#include "log.h"
+#include "sock.h"
+
+enum { ACCEPT_PAUSE_MS = 100, ACCEPTS = 64 };
+
+const struct worker_options worker_defaults = {
+	.head_timeout_ms = 60 * 1000,
+	.idle_timeout_ms = 3600 * 1000,
+	.stream_timeout_ms = 300 * 1000,
+};
+
+int worker_adopt(struct worker *w, int fd, const struct addr *client, uint16_t client_port,
+		 const struct addr *called, uint16_t called_port)
+{
+	struct conn *c;
+	int r = conn_open(w, fd, &c);
+
+	if (r)
+		return r;
+	c->client_addr = *client;
+	c->client_port = client_port;
+	c->called = *called;
+	c->called_port = called_port;
+	conn_run(c);
+	return 0;
+}
+
+static bool gone_before_accepted(int r)
+{
+	return r == -ECONNABORTED || r == -EINTR || r == -EPROTO || r == -ENETDOWN ||
+	       r == -EHOSTUNREACH || r == -ENETUNREACH;
+}
+
+static void accept_some(struct worker *w)
+{
+	struct addr client, called;
+	uint16_t client_port, called_port;
+	int fd = 0;
+
+	for (int i = 0; i < ACCEPTS; i++) {
+		fd = sock_accept(w->listener.fd, &client, &client_port, &called, &called_port);
+		if (fd >= 0)
+			(void)worker_adopt(w, fd, &client, client_port, &called, called_port);
+		else if (!gone_before_accepted(fd))
+			break;
+	}
+	if (fd == -EAGAIN)
+		return;
+	/* More are waiting, or there are no descriptors left: nobody will tell us again. */
+	if (fd < 0)
+		log_err(fd, "accept");
+	loop_timer_set(w->loop, &w->accept_again, fd < 0 ? ACCEPT_PAUSE_MS : 0);
+}
+
+static void accept_ready(struct loop_io *io, unsigned events)
+{
+	(void)events;
+	accept_some((struct worker *)((char *)io - offsetof(struct worker, listener)));
+}
+
+static void accept_later(struct loop_timer *t)
+{
+	accept_some((struct worker *)((char *)t - offsetof(struct worker, accept_again)));
+}
+
+static int watch_listener(struct worker *w)
+{
+	int flags = fcntl(w->listener.fd, F_GETFL);
+
+	if (flags < 0 || fcntl(w->listener.fd, F_SETFL, flags | O_NONBLOCK))
+		return -errno;
+	return loop_watch(w->loop, &w->listener, false);
+}
+
+int worker_open(struct worker *w, int listener, const struct worker_options *options,
+		struct router *router)
+{
+	int r = 0;
+
+	*w = (struct worker){ .listener = { listener, accept_ready },
+			      .accept_again = { .fire = accept_later },
+			      .options = *options,
+			      .router = router };
+	w->loop = loop_new();
+	if (!w->loop)
+		r = -errno;
+	else if (listener >= 0)
+		r = watch_listener(w);
+	if (r) {
+		closep(&listener);
+		w->listener.fd = -1;
+		worker_close(w);
+		return r;
+	}
+	w->upstreams.loop = w->loop;
+	w->upstreams.supply = &w->supply;
+	w->upstreams.options = options->upstream;
+	w->upstreams.changed = conn_upstream_changed;
+	return 0;
+}
+
+static void run_again(struct worker *w)
+{
+	struct conn *list = w->again;
+
+	w->again = NULL;
+	while (list) {
+		struct conn *c = list;
+
+		list = c->next_again;
+		c->queued = false;
+		conn_run(c);
+	}
+}
+
+int worker_once(struct worker *w, int ms)
+{
+	int r = loop_once(w->loop, w->again ? 0 : ms);
+
+	run_again(w);
+	return r;
+}
+
+int worker_run(struct worker *w)
+{
+	int r = 0;
+
+	while (!r && !__atomic_load_n(&w->stopping, __ATOMIC_RELAXED))
+		r = worker_once(w, -1);
+	return r;
+}
+
+void worker_stop(struct worker *w)
+{
+	__atomic_store_n(&w->stopping, true, __ATOMIC_RELAXED);
+	loop_wake(w->loop);
+}
+
+void worker_close(struct worker *w)
+{
+	while (w->conns)
+		conn_close(w->conns);
+	upstreams_close_idle(&w->upstreams);
+	closep(&w->listener.fd);
+	w->listener.fd = -1;
+	loop_free(w->loop);
+	w->loop = NULL;
+	supply_free(&w->supply);
+}

@@ -1,0 +1,78 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#ifndef WEFT_WORKER_H
+#define WEFT_WORKER_H
+/*
+ * One thread of the proxy: a loop, a listener, its connections. Nothing is shared with other
+ * workers.
+ */
+#include "loop.h"
+#include "route.h"
+#include "upstream.h"
+
+struct conn;
+struct access_entry;
+
+/* Milliseconds. */
+struct worker_options {
+	uint32_t head_timeout_ms;   /* for a whole request head */
+	uint32_t idle_timeout_ms;   /* between requests */
+	uint32_t stream_timeout_ms; /* without a byte in either direction */
+	struct upstream_options upstream;
+	/* Told of each request when it is over; may be NULL. */
+	void (*log)(void *arg, const struct access_entry *e);
+	void *log_arg;
+};
+
+/* One request, when it is over. Spans are valid during the call only. */
+struct access_entry {
+	const struct h1_request *request; /* NULL: it could not be read */
+	const struct plan *plan;	  /* NULL: as above */
+	unsigned status;		  /* 0: the client got none */
+	const char *flags;		  /* Envoy's response flags, "-" for none */
+	uint64_t received, sent;	  /* bytes of bodies */
+	uint64_t duration_ms;
+	unsigned tries;
+	struct addr client, called, endpoint;
+	uint16_t client_port, called_port, endpoint_port; /* endpoint_port 0: none was asked */
+};
+
+struct worker_stats {
+	uint64_t connections, requests, responses_own;
+	uint64_t active; /* connections that are open */
+	uint64_t retries, timeouts, bad_requests, upstream_resets, connect_failures;
+};
+
+struct worker {
+	struct loop *loop;
+	struct supply supply;
+	struct upstreams upstreams;
+	struct loop_io listener;
+	struct loop_timer accept_again;
+	struct worker_options options;
+	struct router *router; /* not owned */
+	struct conn *conns;    /* all that are open */
+	struct conn *again;    /* want another turn */
+	struct worker_stats stats;
+	struct h1_response response; /* the one being looked at */
+	bool stopping;
+};
+
+extern const struct worker_options worker_defaults;
+
+/* Takes the listening socket over, also on failure; -1: connections come by worker_adopt(). 0 or
+ * -errno. */
+int worker_open(struct worker *w, int listener, const struct worker_options *options,
+		struct router *router);
+/* Serves a connected socket, which it takes over. 0 or -errno. */
+int worker_adopt(struct worker *w, int fd, const struct addr *client, uint16_t client_port,
+		 const struct addr *called, uint16_t called_port);
+/* Until worker_stop(). 0 or -errno. */
+int worker_run(struct worker *w);
+/* Waits at most `ms` milliseconds for events and handles them. 0 or -errno. */
+int worker_once(struct worker *w, int ms);
+/* From any thread. */
+void worker_stop(struct worker *w);
+/* Ends all connections. */
+void worker_close(struct worker *w);
+
+#endif
