@@ -52,6 +52,7 @@ struct {
 	__uint(pinning, LIBBPF_PIN_BY_NAME);
 } scratch SEC(".maps");
 
+/* Ports of packets that come in fragments (conn.h). The oldest make room: TCP sends again. */
 struct {
 	__uint(type, BPF_MAP_TYPE_LRU_HASH);
 	__uint(max_entries, 4096);
@@ -60,6 +61,7 @@ struct {
 	__uint(pinning, LIBBPF_PIN_BY_NAME);
 } frags SEC(".maps");
 
+/* sessionAffinity: ClientIP (conn.h). The oldest make room: such a client is balanced anew. */
 struct {
 	__uint(type, BPF_MAP_TYPE_LRU_HASH);
 	__uint(max_entries, 65536);
@@ -78,6 +80,7 @@ struct {
 	__uint(pinning, LIBBPF_PIN_BY_NAME);
 } pods SEC(".maps");
 
+/* An address of a pod on this node -> __u32 ifindex, key of `pods`. */
 struct {
 	__uint(type, BPF_MAP_TYPE_HASH);
 	__uint(map_flags, BPF_F_NO_PREALLOC);
@@ -87,6 +90,7 @@ struct {
 	__uint(pinning, LIBBPF_PIN_BY_NAME);
 } pod_addrs SEC(".maps");
 
+/* An address of the node itself -> __u32 ifindex that has it. */
 struct {
 	__uint(type, BPF_MAP_TYPE_HASH);
 	__uint(map_flags, BPF_F_NO_PREALLOC);
@@ -96,6 +100,7 @@ struct {
 	__uint(pinning, LIBBPF_PIN_BY_NAME);
 } node_addrs SEC(".maps");
 
+/* __u32 ifindex of an interface to the outside -> struct nic (conn.h). */
 struct {
 	__uint(type, BPF_MAP_TYPE_HASH);
 	__uint(map_flags, BPF_F_NO_PREALLOC);
@@ -116,6 +121,7 @@ struct {
 	__uint(pinning, LIBBPF_PIN_BY_NAME);
 } gone_addrs SEC(".maps");
 
+/* struct reset_event (event.h), from `sweep` to weftd. */
 struct {
 	__uint(type, BPF_MAP_TYPE_RINGBUF);
 	__uint(max_entries, 1 << 20); /* bytes */
@@ -133,6 +139,7 @@ struct {
 	__uint(pinning, LIBBPF_PIN_BY_NAME);
 } clusters SEC(".maps");
 
+/* __u32 stable id -> counters of an endpoint, over all clusters that it is in. */
 struct {
 	__uint(type, BPF_MAP_TYPE_HASH);
 	__uint(map_flags, BPF_F_NO_PREALLOC);
@@ -142,6 +149,7 @@ struct {
 	__uint(pinning, LIBBPF_PIN_BY_NAME);
 } endpoints SEC(".maps");
 
+/* __u32 stable id -> the turns that a route has taken. */
 struct {
 	__uint(type, BPF_MAP_TYPE_HASH);
 	__uint(map_flags, BPF_F_NO_PREALLOC);
@@ -151,6 +159,7 @@ struct {
 	__uint(pinning, LIBBPF_PIN_BY_NAME);
 } routes SEC(".maps");
 
+/* Connections by route and destination. */
 struct {
 	__uint(type, BPF_MAP_TYPE_HASH);
 	__uint(map_flags, BPF_F_NO_PREALLOC);
@@ -160,6 +169,7 @@ struct {
 	__uint(pinning, LIBBPF_PIN_BY_NAME);
 } dests SEC(".maps");
 
+/* enum reason -> its name and how often it came to that. */
 struct {
 	__uint(type, BPF_MAP_TYPE_ARRAY);
 	__uint(max_entries, REASON_MAX);
@@ -200,6 +210,7 @@ struct {
 		});
 } gen_services SEC(".maps");
 
+/* The rules of all services, each service's in a row, in the order they are tried. */
 struct {
 	__uint(type, BPF_MAP_TYPE_ARRAY_OF_MAPS);
 	__uint(max_entries, GENERATION_SLOTS);
@@ -215,6 +226,7 @@ struct {
 		});
 } gen_rules SEC(".maps");
 
+/* What a rule leads to. */
 struct {
 	__uint(type, BPF_MAP_TYPE_ARRAY_OF_MAPS);
 	__uint(max_entries, GENERATION_SLOTS);
@@ -230,6 +242,7 @@ struct {
 		});
 } gen_routes SEC(".maps");
 
+/* The weighted destinations of all routes, each route's in a row. */
 struct {
 	__uint(type, BPF_MAP_TYPE_ARRAY_OF_MAPS);
 	__uint(max_entries, GENERATION_SLOTS);
@@ -245,6 +258,7 @@ struct {
 		});
 } gen_dests SEC(".maps");
 
+/* A destination's policy and where its endpoints are. */
 struct {
 	__uint(type, BPF_MAP_TYPE_ARRAY_OF_MAPS);
 	__uint(max_entries, GENERATION_SLOTS);
@@ -260,6 +274,7 @@ struct {
 		});
 } gen_clusters SEC(".maps");
 
+/* The endpoints of all clusters, each cluster's in a row. */
 struct {
 	__uint(type, BPF_MAP_TYPE_ARRAY_OF_MAPS);
 	__uint(max_entries, GENERATION_SLOTS);
@@ -275,6 +290,7 @@ struct {
 		});
 } gen_endpoints SEC(".maps");
 
+/* Who calls: a pod's address -> namespace and workload. */
 struct {
 	__uint(type, BPF_MAP_TYPE_ARRAY_OF_MAPS);
 	__uint(max_entries, GENERATION_SLOTS);
@@ -289,6 +305,7 @@ struct {
 		});
 } gen_sources SEC(".maps");
 
+/* Which workloads a rule's sourceLabels select; a row that is there says yes. */
 struct {
 	__uint(type, BPF_MAP_TYPE_ARRAY_OF_MAPS);
 	__uint(max_entries, GENERATION_SLOTS);
