@@ -268,6 +268,12 @@ static const struct row namespaces[] = {
 	{ { .host = "svc", .from = "default" }, "pass" },
 	{ { .host = "hidden.shop", .from = "default" }, "younger" },
 	{ { .host = "[fd00::3]:80", .from = "default" }, "younger" },
+	/* an ExternalName stands for another service, with rules of its own */
+	{ { .host = "alias", .from = "client" }, "80||svc.client.svc.cluster.local" },
+	{ { .host = "alias.client", .from = "shop" }, "80||svc.client.svc.cluster.local" },
+	{ { .host = "ruled", .from = "client", .path = "/a" }, "80||svc.client.svc.cluster.local" },
+	{ { .host = "ruled", .from = "client", .path = "/b" }, "404" },
+	{ { .host = "away", .from = "client" }, "pass" },
 	{ { .host = "www.example.com", .from = "client" }, "none:younger" },
 	{ { .host = "www.example.com", .from = "default" }, "pass" },
 };

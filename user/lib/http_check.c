@@ -58,10 +58,10 @@ static void check_destination(struct http_compiler *c, const struct object *o,
 		return;
 	}
 	h = world_host(&c->world, name);
-	if (h && str_eq(h->service->service.type, "ExternalName"))
+	if (h && !http_concrete(c, h))
 		errors_add(c->errors, o->file, d->pos.line ? d->pos : o->pos,
-			   "%s.host: weft does not carry out routes to an ExternalName service, "
-			   "not \"%s\"",
+			   "%s.host: weft does not carry out routes to an ExternalName service "
+			   "outside of the cluster, not \"%s\"",
 			   field, d->host);
 }
 

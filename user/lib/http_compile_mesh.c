@@ -81,7 +81,7 @@ static int add_destination(struct http_compiler *c, struct names *n, const char 
 
 	if (host_complete(d->host, ns, name))
 		return 0;
-	h = world_host(&c->world, name);
+	h = http_concrete(c, world_host(&c->world, name));
 	return h ? names_add_rules(&c->world, n, h->name, h->service->meta.namespace) : 0;
 }
 
@@ -111,11 +111,12 @@ static int add_rule(struct http_compiler *c, struct names *n, const struct objec
 	return r;
 }
 
-static int find_names(struct http_compiler *c, const struct host *h, struct names *n)
+static int find_names(struct http_compiler *c, struct host *h, struct names *n)
 {
 	struct host_iter it = host_iter(&c->world.mesh, h->name);
 	const struct hosted *hosted;
-	int r = names_add_rules(&c->world, n, h->name, h->service->meta.namespace);
+	const struct host *at = http_concrete(c, h);
+	int r = names_add_rules(&c->world, n, at->name, at->service->meta.namespace);
 
 	while (!r && (hosted = host_iter_next(&it)))
 		for (size_t i = 0; i < hosted->refs.count && !r; i++)
@@ -147,7 +148,7 @@ static int sight_add_destination(struct http_compiler *c, struct sight *s, const
 
 	if (host_complete(d->host, ns, name))
 		return 0;
-	h = world_host(&c->world, name);
+	h = http_concrete(c, world_host(&c->world, name));
 	return h ? sight_add(s, host_view(&c->world, h, client)) : 0;
 }
 
@@ -158,7 +159,7 @@ static int sight_of(struct http_compiler *c, struct host *h, const char *client,
 	int r = sight_add(s, o);
 
 	if (!r)
-		r = sight_add(s, host_view(&c->world, h, client));
+		r = sight_add(s, host_view(&c->world, http_concrete(c, h), client));
 	if (!r && o)
 		r = http_expand(c, o, &routes);
 	for (size_t i = 0; i < routes.list.count && !r; i++) {
@@ -275,17 +276,19 @@ static int add_variants(struct http_compiler *c, struct host *h, struct sport *s
 	return r;
 }
 
+/* An ExternalName has the ports of the service that it stands for, but rules of its own. */
 static int compile_host(struct http_compiler *c, struct host *h)
 {
+	struct host *at = http_concrete(c, h);
 	struct names names = { 0 };
-	int r = find_names(c, h, &names);
+	int r = at ? find_names(c, h, &names) : 0;
 
-	for (size_t i = 0; i < h->port_count && !r; i++) {
-		if (!carries_http(c, h, &h->ports[i]))
+	for (size_t i = 0; at && i < at->port_count && !r; i++) {
+		if (!carries_http(c, h, &at->ports[i]))
 			continue;
-		r = add_variants(c, h, &h->ports[i], &names);
+		r = add_variants(c, h, &at->ports[i], &names);
 		if (!r)
-			r = add_vhost(c, h, &h->ports[i], NULL);
+			r = add_vhost(c, h, &at->ports[i], NULL);
 	}
 	names_free(&names);
 	return r;
@@ -357,7 +360,7 @@ static int unknown_ports(struct http_compiler *c, const struct object *o, const 
 
 		if (host_complete(o->vs.hosts.items[i], o->meta.namespace, name))
 			continue;
-		h = world_host(&c->world, name);
+		h = http_concrete(c, world_host(&c->world, name));
 		for (size_t k = 0; h && k < h->port_count && !r; k++) {
 			if (!carries_http(c, h, &h->ports[k]))
 				continue;
@@ -442,11 +445,10 @@ static int write_addresses(struct http_compiler *c)
 	return 0;
 }
 
-/* The others are none of weft's, whatever their ports say. */
+/* kube-proxy's are not, whatever their ports say. */
 static bool is_ours(const struct host *h)
 {
-	return h->name && !str_eq(h->service->service.type, "ExternalName") &&
-	       !h->service->service.internal_local;
+	return h->name && !h->service->service.internal_local;
 }
 
 int http_compile_mesh(struct http_compiler *c)

@@ -86,6 +86,8 @@ __u32 http_cluster_row(struct http_compiler *c, const struct http_site *site, co
 		       const struct destination *d);
 __u32 http_cluster_of(struct http_compiler *c, struct sport *sp, const char *subset,
 		      const char *client);
+/* The service itself, or the one that an ExternalName stands for; NULL: none that is known. */
+struct host *http_concrete(struct http_compiler *c, struct host *h);
 __u32 http_namespace(struct http_compiler *c, const char *name); /* index + 1 */
 
 /* Domains and listeners. The first who claims a name keeps it. */
