@@ -275,6 +275,13 @@ static int plan_bound(struct world *w, const struct called *to, struct plan *p,
 	return r;
 }
 
+/* Names of Services and namespaces have at most 63 characters each: "outbound|65535||NAME.NS..."
+ * and "NS/NAME:65535" fit always. With a subset, or an own route, the checks have the last word. */
+_Static_assert(sizeof("outbound|65535||..svc.cluster.local") + 2 * 63 <= CLUSTER_NAME_MAX,
+	       "a plain service's cluster has room for its name");
+_Static_assert(sizeof("/:65535") + 2 * 63 <= ROUTE_NAME_MAX,
+	       "a plain service's route has room for its name");
+
 static int plan_plain(struct world *w, const struct called *to, struct plan *p)
 {
 	const struct object *o = to->host->service;

@@ -315,8 +315,9 @@ static void decode_value(struct decoder *d, const struct field *f, const struct 
 		break;
 	case FIELD_LIST:
 	case FIELD_MAP:
-		decode_list(d, value, f->message, &items->items, &items->count,
-			    f->type == FIELD_MAP);
+		if (decode_count(d, value, node_target(value)->count))
+			decode_list(d, value, f->message, &items->items, &items->count,
+				    f->type == FIELD_MAP);
 		break;
 	case FIELD_CUSTOM:
 		f->decode(d, value, target);

@@ -25,8 +25,12 @@ struct decoder {
 	bool no_memory;
 };
 
-/* No more than this many errors are reported for one file. */
-enum { DECODE_ERRORS_MAX = 100 };
+enum {
+	DECODE_ERRORS_MAX = 100, /* no more errors are reported for one file */
+	/* Elements of one list, unless it is of endpoints: nobody writes longer ones, and what is
+	 * looked for in them may take the square of their length. */
+	DECODE_LIST_MAX = 4096,
+};
 
 /* Decodes `node` into `target` (message->size bytes, zeroed). Errors go to d->errors. */
 void decode_message(struct decoder *d, const struct message *m, const struct node *node,
@@ -57,8 +61,15 @@ bool decode_double(struct decoder *d, const struct node *value, double *out);
 bool decode_duration(struct decoder *d, const struct node *value, int64_t min_ms, msecs *out);
 bool decode_list(struct decoder *d, const struct node *value, const struct message *m, void **items,
 		 size_t *count, bool keyed);
-/* Adds to what a strs already holds. */
-bool decode_strs_append(struct decoder *d, struct strs *strs, const char *s, struct pos at);
+/* Adds to what a strs already holds, up to DECODE_LIST_MAX; `node` is where `s` stands. Only for
+ * one that nothing else fills. */
+bool decode_strs_append(struct decoder *d, struct strs *strs, const char *s,
+			const struct node *node);
+/* Room for `more` beside the `count` elements of an array that only this function has made: the
+ * array itself or a copy of it. NULL and d->no_memory without memory. */
+void *decode_grow(struct decoder *d, void *items, size_t count, size_t more, size_t size);
+/* False, with an error at `node`, if `count` elements are too many. */
+bool decode_count(struct decoder *d, const struct node *node, size_t count);
 
 /* Nanoseconds of "1h30m", "0.5s", ...; -EINVAL if it is no duration, -ERANGE if it is too long. */
 int decode_duration_ns(const char *s, int64_t *ns);

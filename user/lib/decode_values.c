@@ -38,6 +38,8 @@ bool decode_strings(struct decoder *d, const struct node *value, struct strs *ou
 		decode_expected(d, value, NULL, "a list of strings");
 		return false;
 	}
+	if (!decode_count(d, value, list->count))
+		return false;
 	out->items = decode_alloc(d, list->count * sizeof(*out->items));
 	out->at = decode_alloc(d, list->count * sizeof(*out->at));
 	if (!out->items || !out->at)
@@ -54,19 +56,53 @@ bool decode_strings(struct decoder *d, const struct node *value, struct strs *ou
 	return ok;
 }
 
-bool decode_strs_append(struct decoder *d, struct strs *strs, const char *s, struct pos at)
+bool decode_count(struct decoder *d, const struct node *node, size_t count)
 {
-	const char **items = decode_alloc(d, (strs->count + 1) * sizeof(*items));
-	struct pos *positions = decode_alloc(d, (strs->count + 1) * sizeof(*positions));
+	if (count <= DECODE_LIST_MAX)
+		return true;
+	decode_error(d, node, NULL, "expected at most %d elements, not %zu", DECODE_LIST_MAX,
+		     count);
+	return false;
+}
 
+/* How much room there is follows from the count: the next power of two. */
+static size_t room_for(size_t count)
+{
+	size_t room = 1;
+
+	if (!count)
+		return 0;
+	while (room < count)
+		room *= 2;
+	return room;
+}
+
+void *decode_grow(struct decoder *d, void *items, size_t count, size_t more, size_t size)
+{
+	void *grown;
+
+	if (count + more <= room_for(count))
+		return items;
+	grown = decode_alloc(d, room_for(count + more) * size);
+	if (grown && count)
+		memcpy(grown, items, count * size);
+	return grown;
+}
+
+bool decode_strs_append(struct decoder *d, struct strs *strs, const char *s,
+			const struct node *node)
+{
+	const char **items;
+	struct pos *positions;
+
+	if (!decode_count(d, node, strs->count + 1))
+		return false;
+	items = decode_grow(d, strs->items, strs->count, 1, sizeof(*items));
+	positions = decode_grow(d, strs->at, strs->count, 1, sizeof(*positions));
 	if (!items || !positions)
 		return false;
-	if (strs->count) {
-		memcpy(items, strs->items, strs->count * sizeof(*items));
-		memcpy(positions, strs->at, strs->count * sizeof(*positions));
-	}
 	items[strs->count] = s;
-	positions[strs->count] = at;
+	positions[strs->count] = node_pos(node);
 	strs->items = items;
 	strs->at = positions;
 	strs->count++;

@@ -134,11 +134,21 @@ static int skip(struct reader *r, const struct node *node, const char *kind)
 	return 0;
 }
 
+/* False once there were enough. */
+static bool may_report(struct reader *r)
+{
+	if (++r->reported == DECODE_ERRORS_MAX + 1)
+		errors_add(r->errors, r->name, (struct pos){ 0 }, "more than %d errors",
+			   DECODE_ERRORS_MAX);
+	return r->reported <= DECODE_ERRORS_MAX;
+}
+
 static int refuse(struct reader *r, const struct node *at, const char *path, const char *what)
 {
 	char buf[160];
 
-	r->reported++;
+	if (!may_report(r))
+		return 0;
 	errors_add(r->errors, r->name, node_pos(at), "%s: expected %s, not %s", path, what,
 		   node_describe(at, buf, sizeof(buf)));
 	return 0;
@@ -151,9 +161,9 @@ static int read_known(struct reader *r, const struct schema *s, const struct nod
 	size_t group_len;
 
 	if (!version || !node_text(version) || node_is_null(version)) {
-		r->reported++;
-		errors_add(r->errors, r->name, node_pos(node),
-			   "apiVersion: required, but not given");
+		if (may_report(r))
+			errors_add(r->errors, r->name, node_pos(node),
+				   "apiVersion: required, but not given");
 		return 0;
 	}
 	text = node_text(version);
@@ -169,11 +179,11 @@ static int read_known(struct reader *r, const struct schema *s, const struct nod
 		return refuse(r, version, "apiVersion",
 			      s->istio ? "the version v1, v1beta1 or v1alpha3" : "the version v1");
 	if (s == &schemas[KIND_SERVICE_ENTRY]) {
-		r->reported++;
-		errors_add(r->errors, r->name, node_pos(node_get(node, "kind")),
-			   "kind: weft does not carry out %s (%s)",
-			   schema_refused[REFUSED_SERVICE_ENTRY].what,
-			   schema_refused[REFUSED_SERVICE_ENTRY].why);
+		if (may_report(r))
+			errors_add(r->errors, r->name, node_pos(node_get(node, "kind")),
+				   "kind: weft does not carry out %s (%s)",
+				   schema_refused[REFUSED_SERVICE_ENTRY].what,
+				   schema_refused[REFUSED_SERVICE_ENTRY].why);
 		return 0;
 	}
 	return decode_object(r, s, node, text);
@@ -204,8 +214,9 @@ static int read_object(struct reader *r, const struct node *node, bool nested)
 		return refuse(r, node, nested ? "items" : "document",
 			      "an object (a map with apiVersion and kind)");
 	if (!kind || !node_text(kind) || node_is_null(kind)) {
-		r->reported++;
-		errors_add(r->errors, r->name, node_pos(node), "kind: required, but not given");
+		if (may_report(r))
+			errors_add(r->errors, r->name, node_pos(node),
+				   "kind: required, but not given");
 		return 0;
 	}
 	s = find_kind(node_text(kind));
@@ -227,8 +238,7 @@ int rules_parse(const char *name, const char *bytes, size_t len, struct objects 
 	e = syntax == -ENOMEM ? syntax : 0;
 	for (size_t i = 0; i < docs.count && !e; i++) {
 		r.arena = docs.items[i].arena;
-		if (docs.items[i].root && !node_is_null(docs.items[i].root))
-			e = read_object(&r, docs.items[i].root, false);
+		e = read_object(&r, docs.items[i].root, false);
 	}
 	documents_free(&docs);
 	if (e)

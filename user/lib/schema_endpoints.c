@@ -48,7 +48,7 @@ static void decode_ip(struct decoder *d, const struct node *value, void *target)
 	if (!decode_string(d, value, &ip))
 		return;
 	if (valid_ip(ip, NULL))
-		decode_strs_append(d, target, ip, node_pos(value));
+		decode_strs_append(d, target, ip, value);
 	else
 		decode_expected(d, value, NULL, "an IP address");
 }

@@ -34,13 +34,12 @@ static void decode_container_ports(struct decoder *d, const struct node *value, 
 	void *items = NULL;
 	size_t count = 0;
 
-	if (!decode_list(d, value, &port_message, &items, &count, false) || !count)
+	if (!decode_count(d, value, pod->ports.count + node_target(value)->count) ||
+	    !decode_list(d, value, &port_message, &items, &count, false) || !count)
 		return;
-	all = decode_alloc(d, (pod->ports.count + count) * sizeof(*all));
+	all = decode_grow(d, pod->ports.items, pod->ports.count, count, sizeof(*all));
 	if (!all)
 		return;
-	if (pod->ports.count)
-		memcpy(all, pod->ports.items, pod->ports.count * sizeof(*all));
 	memcpy(all + pod->ports.count, items, count * sizeof(*all));
 	pod->ports.items = all;
 	pod->ports.count += count;
@@ -92,7 +91,7 @@ static void add_ip(struct decoder *d, struct pod_spec *pod, const char *ip, cons
 	if (!valid_ip(ip, NULL))
 		decode_expected(d, at, NULL, "an IP address");
 	else
-		decode_strs_append(d, &pod->ips, ip, node_pos(at));
+		decode_strs_append(d, &pod->ips, ip, at);
 }
 
 static void decode_ip(struct decoder *d, const struct node *value, void *target)
@@ -118,6 +117,8 @@ static void decode_ips(struct decoder *d, const struct node *value, void *target
 		decode_expected(d, value, NULL, "a list of addresses");
 		return;
 	}
+	if (!decode_count(d, value, node_target(value)->count))
+		return;
 	d->path = &here;
 	for (const struct node *n = node_target(value)->child; n; n = n->next, here.index++)
 		decode_message(d, &ip_message, n, target);

@@ -4,7 +4,11 @@
 #include "decode.h"
 #include "validate.h"
 
-enum { AFFINITY_DEFAULT_S = 10800, AFFINITY_MAX_S = 86400 };
+enum {
+	AFFINITY_DEFAULT_S = 10800,
+	AFFINITY_MAX_S = 86400,
+	CLUSTER_IPS_MAX = 16, /* Kubernetes gives two; each has entries for all ports */
+};
 
 static void add_cluster_ip(struct decoder *d, struct strs *ips, const char *ip,
 			   const struct node *at)
@@ -16,7 +20,10 @@ static void add_cluster_ip(struct decoder *d, struct strs *ips, const char *ip,
 		decode_expected(d, at, NULL, "an IP address or \"None\"");
 		return;
 	}
-	decode_strs_append(d, ips, ip, node_pos(at));
+	if (ips->count == CLUSTER_IPS_MAX)
+		decode_error(d, at, NULL, "expected at most %d addresses", CLUSTER_IPS_MAX);
+	else
+		decode_strs_append(d, ips, ip, at);
 }
 
 static void decode_cluster_ip(struct decoder *d, const struct node *value, void *target)

@@ -63,10 +63,10 @@ const char *node_text(const struct node *n);
 /* "\"80\"", "a list", "a map", "nothing": for messages, shortened to fit. Returns `buf`. */
 const char *node_describe(const struct node *n, char *buf, size_t size);
 
-/* One document of a stream. `root` is NULL for an empty one. */
+/* One document of a stream. */
 struct document {
-	struct arena *arena; /* owned */
-	const struct node *root;
+	struct arena *arena;	 /* owned */
+	const struct node *root; /* never NULL: empty documents are left out */
 };
 
 struct documents {

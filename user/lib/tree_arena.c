@@ -5,7 +5,7 @@
 #include <stdint.h>
 #include <string.h>
 
-enum { ARENA_FIRST = 4096, ARENA_LARGEST = 1 << 20 };
+enum { ARENA_FIRST = 512, ARENA_LARGEST = 1 << 20 };
 
 struct chunk {
 	struct chunk *next;

@@ -30,6 +30,7 @@ bool host_covers(const char *a, const char *b);
 
 /* ---- fields ---- */
 
+/* Names of Services and Namespaces are single labels, all others may have dots. */
 void validate_object_name(struct decoder *d, const struct node *value, const void *name);
 void validate_namespace(struct decoder *d, const struct node *value, const void *name);
 void validate_labels(struct decoder *d, const struct node *value, const void *kvs);

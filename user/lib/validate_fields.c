@@ -24,17 +24,36 @@ static const char *nth_name(size_t n, char *buf, size_t size)
 	return buf;
 }
 
+static bool lower_case(const char *s)
+{
+	for (; *s; s++)
+		if (*s >= 'A' && *s <= 'Z')
+			return false;
+	return true;
+}
+
+/* RFC 1123's names as Kubernetes has them. Hosts are made of a Service's and its namespace's. */
 void validate_object_name(struct decoder *d, const struct node *value, const void *name)
 {
-	if (!valid_dns_name(string_of(name)))
-		decode_expected(d, value, NULL, "a name of letters, digits, '-' and '.'");
+	const char *s = string_of(name);
+
+	if (d->object->kind == KIND_SERVICE || d->object->kind == KIND_NAMESPACE) {
+		if (!valid_dns_label_s(s) || !lower_case(s))
+			decode_expected(d, value, NULL,
+					"a name of lower-case letters, digits and '-', at most 63");
+	} else if (!valid_dns_name(s) || !lower_case(s)) {
+		decode_expected(d, value, NULL,
+				"a name of lower-case letters, digits, '-' and '.', at most 253");
+	}
 }
 
 void validate_namespace(struct decoder *d, const struct node *value, const void *name)
 {
-	if (*string_of(name) && !valid_dns_label_s(string_of(name)))
+	const char *s = string_of(name);
+
+	if (*s && (!valid_dns_label_s(s) || !lower_case(s)))
 		decode_expected(d, value, NULL,
-				"a namespace (letters, digits and '-', at most 63)");
+				"a namespace (lower-case letters, digits and '-', at most 63)");
 }
 
 void validate_ip(struct decoder *d, const struct node *value, const void *string)
@@ -48,6 +67,8 @@ void validate_labels(struct decoder *d, const struct node *value, const void *ta
 	const struct kvs *kvs = target;
 	const struct node *k = node_target(value)->child;
 
+	if (!decode_count(d, value, kvs->count))
+		return;
 	for (size_t i = 0; i < kvs->count; i++, k = k->next->next) {
 		struct path here = { .up = d->path, .name = kvs->items[i].key, .key = true };
 

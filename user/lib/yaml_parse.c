@@ -11,6 +11,7 @@
 enum {
 	DEPTH_MAX = 64,
 	ANCHORS_MAX = 1000,
+	DOCUMENTS_MAX = 1 << 18,
 	INTERNED = 4096, /* a power of two */
 	INTERN_LEN = 40,
 	PAIRS_SORTED = 16, /* from here on duplicate keys are found by sorting */
@@ -19,11 +20,14 @@ enum {
 static const size_t BYTES_MAX = 256u << 20;
 /* What aliases may add to a document beyond what was written in it, in nodes. */
 static const size_t EXPANSION_MAX = 100000;
+/* And in bytes of text. */
+static const size_t EXPANSION_BYTES_MAX = 4u << 20;
 
 struct anchor {
 	const char *name;
 	const struct node *node;
-	size_t nodes; /* in the tree below it, aliases expanded; 0 while it is open */
+	/* Of the tree below it, aliases expanded; no nodes while it is open. */
+	size_t nodes, bytes;
 };
 
 /* A list or map that is being filled. */
@@ -31,7 +35,7 @@ struct level {
 	struct node *node;
 	struct node *last;
 	int anchor; /* index of its anchor, -1: none */
-	size_t nodes_before;
+	size_t nodes_before, bytes_before;
 	uint32_t children;
 };
 
@@ -45,9 +49,13 @@ struct parser {
 	size_t depth;
 	struct anchor *anchors;
 	size_t anchor_count;
-	size_t nodes;	 /* so far, aliases expanded */
-	size_t expanded; /* of those, the ones that aliases added */
-	const char *interned[INTERNED];
+	size_t nodes, bytes;		 /* so far, aliases expanded */
+	size_t expanded, expanded_bytes; /* of those, the ones that aliases added */
+	uint32_t document;		 /* its number */
+	struct {
+		const char *text;
+		uint32_t document; /* whose arena it is in */
+	} interned[INTERNED];
 };
 
 static struct pos mark_pos(yaml_mark_t m)
@@ -59,17 +67,21 @@ static struct pos mark_pos(yaml_mark_t m)
  */
 static const char *intern(struct parser *p, const char *text, size_t len)
 {
-	uint32_t hash = 2166136261u;
-	const char **slot;
+	uint32_t hash = 2166136261u, at;
+	bool known;
 
 	if (len > INTERN_LEN)
 		return arena_strndup(p->arena, text, len);
 	for (size_t i = 0; i < len; i++)
 		hash = (hash ^ (unsigned char)text[i]) * 16777619u;
-	slot = &p->interned[(hash ^ hash >> 15) & (INTERNED - 1)];
-	if (!*slot || strlen(*slot) != len || memcmp(*slot, text, len) != 0)
-		*slot = arena_strndup(p->arena, text, len);
-	return *slot;
+	at = (hash ^ hash >> 15) & (INTERNED - 1);
+	known = p->interned[at].text && p->interned[at].document == p->document &&
+		strlen(p->interned[at].text) == len && !memcmp(p->interned[at].text, text, len);
+	if (!known) {
+		p->interned[at].text = arena_strndup(p->arena, text, len);
+		p->interned[at].document = p->document;
+	}
+	return p->interned[at].text;
 }
 
 static struct node *node_new(struct parser *p, enum node_type type, yaml_mark_t mark)
@@ -121,6 +133,7 @@ static int add_anchor(struct parser *p, const struct node *n, const yaml_char_t 
 		.name = arena_strdup(p->arena, (const char *)name),
 		.node = n,
 		.nodes = n->type == NODE_SCALAR,
+		.bytes = n->type == NODE_SCALAR ? n->count : 0,
 	};
 	return anchors[p->anchor_count++].name ? 0 : -ENOMEM;
 }
@@ -169,6 +182,7 @@ static int on_scalar(struct parser *p, const yaml_event_t *e)
 	n->quoted = e->data.scalar.style != YAML_PLAIN_SCALAR_STYLE || (tag && tag_is(tag, "str"));
 	n->text = intern(p, (const char *)e->data.scalar.value, len);
 	n->count = (uint32_t)len;
+	p->bytes += len;
 	if (!n->text)
 		return -ENOMEM;
 	append(p, n);
@@ -195,6 +209,15 @@ static int on_alias(struct parser *p, const yaml_event_t *e)
 	}
 	p->expanded += a->nodes;
 	p->nodes += a->nodes;
+	p->expanded_bytes += a->bytes;
+	p->bytes += a->bytes;
+	if (p->expanded_bytes > EXPANSION_BYTES_MAX) {
+		errors_add(p->errors, p->name, mark_pos(e->start_mark),
+			   "expected aliases that stand for at most %zu bytes of text in all, not "
+			   "*%.64s for %zu more",
+			   EXPANSION_BYTES_MAX, name, a->bytes);
+		return -EINVAL;
+	}
 	if (p->expanded > EXPANSION_MAX) {
 		errors_add(p->errors, p->name, mark_pos(e->start_mark),
 			   "expected aliases that stand for at most %zu values in all, not *%.64s "
@@ -215,7 +238,7 @@ static int on_open(struct parser *p, const yaml_event_t *e, enum node_type type)
 	bool map = type == NODE_MAP;
 	const yaml_char_t *anchor = map ? e->data.mapping_start.anchor
 					: e->data.sequence_start.anchor;
-	size_t before = p->nodes;
+	size_t before = p->nodes, bytes = p->bytes;
 	struct node *n;
 	int r;
 
@@ -241,6 +264,7 @@ static int on_open(struct parser *p, const yaml_event_t *e, enum node_type type)
 		.node = n,
 		.anchor = anchor ? (int)p->anchor_count - 1 : -1,
 		.nodes_before = before,
+		.bytes_before = bytes,
 	};
 	return 0;
 }
@@ -315,8 +339,10 @@ static int on_close(struct parser *p)
 	struct node *n = level->node;
 
 	n->count = n->type == NODE_MAP ? level->children / 2 : level->children;
-	if (level->anchor >= 0)
+	if (level->anchor >= 0) {
 		p->anchors[level->anchor].nodes = p->nodes - level->nodes_before;
+		p->anchors[level->anchor].bytes = p->bytes - level->bytes_before;
+	}
 	return n->type == NODE_MAP ? check_keys(p, n) : 0;
 }
 
@@ -346,20 +372,34 @@ static void document_start(struct parser *p)
 	p->root = NULL;
 	p->depth = 0;
 	p->anchor_count = 0;
-	p->nodes = 0;
-	p->expanded = 0;
-	memset(p->interned, 0, sizeof(p->interned));
+	p->nodes = p->bytes = 0;
+	p->expanded = p->expanded_bytes = 0;
+	p->document++;
 }
 
-static int document_end(struct parser *p, struct documents *out)
+/* A document of nothing is none: `---` alone would cost far more than its four bytes. */
+static int document_end(struct parser *p, const yaml_event_t *e, struct documents *out)
 {
 	struct document *items;
 
-	items = reallocarray(out->items, out->count + 1, sizeof(*items));
-	if (!items)
-		return -ENOMEM;
-	out->items = items;
-	items[out->count++] = (struct document){ .arena = TAKE_PTR(p->arena), .root = p->root };
+	if (!p->root || node_is_null(p->root)) {
+		arena_unref(TAKE_PTR(p->arena));
+		return 0;
+	}
+	if (out->count == DOCUMENTS_MAX) {
+		errors_add(p->errors, p->name, mark_pos(e->start_mark),
+			   "expected at most %d documents", DOCUMENTS_MAX);
+		return -EINVAL;
+	}
+	/* Full whenever the count is a power of two. */
+	if (!(out->count & (out->count - 1))) {
+		items = reallocarray(out->items, out->count ? out->count * 2 : 1, sizeof(*items));
+		if (!items)
+			return -ENOMEM;
+		out->items = items;
+	}
+	out->items[out->count++] =
+		(struct document){ .arena = TAKE_PTR(p->arena), .root = p->root };
 	return 0;
 }
 
@@ -371,7 +411,7 @@ static int on_event(struct parser *p, const yaml_event_t *e, struct documents *o
 		p->arena = arena_new();
 		return p->arena ? 0 : -ENOMEM;
 	case YAML_DOCUMENT_END_EVENT:
-		return document_end(p, out);
+		return document_end(p, e, out);
 	case YAML_SCALAR_EVENT:
 		return on_scalar(p, e);
 	case YAML_ALIAS_EVENT:
