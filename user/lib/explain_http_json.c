@@ -325,7 +325,8 @@ static void set_route(const struct http_answer *a, json_t *j)
 {
 	const struct hs_action *route = a->decision.route;
 	bool known = some_cluster_known(a->s, route), aborted = route->abort_share == always;
-	unsigned status = aborted ? route->abort_status : known ? 0 : 503;
+	/* As long as the endpoint has nothing else to say. */
+	unsigned status = aborted ? route->abort_status : known ? 200 : 503;
 	const char *body = aborted && status ? "fault filter abort" : NULL;
 
 	if (!aborted && known && none_healthy(a->s, route)) {

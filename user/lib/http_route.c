@@ -213,7 +213,9 @@ static const struct hs_rule *find_rule(const struct http_snapshot *s, const stru
  * as that of the destinations, and independent of it and of each other. */
 static bool falls(__u64 turn, __u32 step, __u64 share)
 {
-	return (__u64)((__u32)turn * step) < share;
+	__u32 point = (__u32)turn * step;
+
+	return point < share;
 }
 
 enum { DELAY_STEP = 0x6a09e667u, ABORT_STEP = 0xbb67ae85u, MIRROR_STEP = 0xa54ff53au | 1 };
