@@ -37,22 +37,22 @@ static const struct row {
 	  ECHO HEADLESS VS("{hosts: [naked], tcp: [{" TO_ECHO "}]}"),
 	  "warning: t.yaml:14:16: spec.hosts[0]: service default/naked is headless, clients call "
 	  "its "
-	  "pods themselves: the rule has no effect\n" },
+	  "pods themselves: the rule has no effect on it\n" },
 	{ "a policy for a headless service", HEADLESS DR("{host: naked, " LIMIT "}"),
 	  "warning: t.yaml:9:8: spec.host: service default/naked is headless, clients call its "
 	  "pods "
-	  "themselves: the rule has no effect but on what VirtualServices send there\n" },
+	  "themselves: the rule has no effect on it but on what VirtualServices send there\n" },
 	{ "a rule for a node-local service", ECHO LOCAL VS("{hosts: [near], tcp: [{" TO_ECHO "}]}"),
 	  "spec.hosts[0]: service default/near has internalTrafficPolicy: Local, which is left to "
-	  "kube-proxy: the rule has no effect\n" },
+	  "kube-proxy: the rule has no effect on it\n" },
 	{ "a rule for a host that isn't there", ECHO VS("{hosts: [gone], tcp: [{" TO_ECHO "}]}"),
 	  "warning: t.yaml:9:16: spec.hosts[0]: no service \"gone.default.svc.cluster.local\": the "
-	  "rule has no effect\n" },
+	  "rule has no effect on it\n" },
 	{ "a policy for a host that isn't there", ECHO DR("{host: gone, " LIMIT "}"),
 	  "warning: t.yaml:9:8: spec.host: no service \"gone.default.svc.cluster.local\": the rule "
-	  "has no effect\n" },
+	  "has no effect on it\n" },
 	{ "a policy for a wildcard with nothing under it", ECHO DR("{host: \"*.com\", " LIMIT "}"),
-	  "spec.host: no service \"*.com\": the rule has no effect\n" },
+	  "spec.host: no service \"*.com\": the rule has no effect on it\n" },
 	{ "a policy alone", DR("{host: gone, " LIMIT "}"), "" },
 	{ "a host from outside, at a gateway too",
 	  ECHO GATEWAY VS("{hosts: [a.example.com], gateways: [mesh, gw], tcp: [{" TO_ECHO "}]}"),

@@ -54,11 +54,11 @@ static void check_host(struct world *w, const struct object *o, const char *fiel
 	h = covered_host(w, host, &next);
 	why = h && !host_is_wildcard(host) ? why_idle(h) : NULL;
 	if (!h && known)
-		errors_warn(w->errors, o->file, at, "%s: no service \"%s\": the rule has no effect",
-			    field, host);
+		errors_warn(w->errors, o->file, at,
+			    "%s: no service \"%s\": the rule has no effect on it", field, host);
 	else if (why)
 		errors_warn(w->errors, o->file, at,
-			    "%s: service %s/%s %s: the rule has no effect%s", field,
+			    "%s: service %s/%s %s: the rule has no effect on it%s", field,
 			    h->service->meta.namespace, h->service->meta.name, why, where);
 }
 

@@ -5,22 +5,25 @@
 
 int names_add(struct names *n, const char *name)
 {
+	void **known = bytemap_at(&n->known, name, strlen(name));
 	const char **slot;
-	size_t i;
 
-	for (i = 0; i < n->count; i++)
-		if (!strcmp(n->items[i], name))
-			return 0;
+	if (!known)
+		return -ENOMEM;
+	if (*known)
+		return 0;
 	slot = table_grow((void **)&n->items, &n->count, &n->room, sizeof(*slot));
 	if (!slot)
 		return -ENOMEM;
 	*slot = name;
+	*known = (void *)name;
 	return 0;
 }
 
 void names_free(struct names *n)
 {
 	free(n->items);
+	bytemap_free(&n->known);
 }
 
 int names_add_exports(struct names *n, const struct strs *export_to, const char *own)

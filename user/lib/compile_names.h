@@ -10,6 +10,7 @@
 struct names {
 	const char **items;
 	size_t count, room;
+	struct bytemap known;
 };
 
 int names_add(struct names *n, const char *name);
