@@ -105,6 +105,20 @@ static int make_request(const struct explain_query *q, const struct explain_requ
 
 /* ---- who and where ---- */
 
+static bool gateway_exists(const struct objects *objects, const struct explain_query *q)
+{
+	const char *ns = q->gateway_namespace ? q->gateway_namespace : "default";
+
+	for (size_t i = 0; i < objects->count; i++) {
+		const struct object *o = objects->items[i];
+
+		if (o->kind == KIND_GATEWAY && str_eq(o->meta.name, q->gateway) &&
+		    str_eq(o->meta.namespace, ns))
+			return true;
+	}
+	return false;
+}
+
 /* The listener that a request to `q` comes to, or NULL. */
 static const struct hs_listener *find_listener(const struct http_snapshot *s,
 					       const struct explain_query *q,
@@ -139,7 +153,7 @@ int explain_http(const struct http_snapshot *s, const struct tables *t,
 		return r;
 	http_source_given(s, client.namespace ? client.namespace : "", client.labels, &source);
 	l = find_listener(s, q, &source);
-	if (!l)
+	if (!l || (q->gateway && !gateway_exists(objects, q)))
 		return -EPROTONOSUPPORT;
 	r = make_request(q, request, l->tls, &words, &a.request, errors);
 	if (r)

@@ -188,15 +188,27 @@ static json_t *cluster_json(const struct http_snapshot *s, const struct hs_clust
 	return j;
 }
 
-static json_t *destination_json(const struct http_snapshot *s, const struct hs_dest *d,
-				__u32 weight)
+/* With the Host that only this one of several destinations gets. */
+static json_t *request_ops_json(const struct http_snapshot *s, const struct hs_action *a,
+				const struct hs_dest *d)
+{
+	_cleanup_(op_lists_free) struct op_lists l = { json_array(), json_object(), json_object() };
+
+	gather_ops(s, d->request, &l);
+	if (a->dests.count > 1 && d->authority.len && !a->authority.len)
+		json_object_set_new(l.set, "Host", str_json(s, d->authority));
+	return op_lists_json(&l);
+}
+
+static json_t *destination_json(const struct http_snapshot *s, const struct hs_action *a,
+				const struct hs_dest *d, __u32 weight)
 {
 	const struct hs_cluster *c = hs_cluster(s, d->cluster);
 	json_t *j = cluster_json(s, c), *headers = json_object();
 
 	json_object_set_new(j, "weight", json_integer(weight));
 	json_object_set_new(j, "endpoints", endpoints_json(s, c));
-	set_some(headers, "request", ops_json(s, d->request));
+	set_some(headers, "request", request_ops_json(s, a, d));
 	set_some(headers, "response", ops_json(s, d->response));
 	if (json_object_size(headers))
 		json_object_set(j, "headers", headers);
@@ -213,7 +225,7 @@ static json_t *destinations_json(const struct http_snapshot *s, const struct hs_
 		const struct hs_dest *d = hs_dest(s, a->dests.first + i);
 		__u32 weight = a->dests.count == 1 ? 100 : d->end - before;
 
-		json_array_append_new(list, destination_json(s, d, weight));
+		json_array_append_new(list, destination_json(s, a, d, weight));
 		before = d->end;
 	}
 	return list;
@@ -306,6 +318,15 @@ static size_t path_room(const struct http_answer *a)
 	return (a->request.path.len + 2) * (with + 2) + with * 10 * (a->request.path.len + 1);
 }
 
+/* That of all destinations, if there are several. */
+static struct http_span authority_of(const struct http_answer *a)
+{
+	const struct hs_action *route = a->decision.route;
+
+	return route->dests.count > 1 && !route->authority.len ? a->request.authority
+							       : a->decision.authority;
+}
+
 static json_t *upstream_json(const struct http_answer *a)
 {
 	size_t room = path_room(a);
@@ -314,7 +335,7 @@ static json_t *upstream_json(const struct http_answer *a)
 	long n = path ? http_path(a->s, &a->decision, &a->request, path, room) : -1;
 
 	json_object_set_new(j, "method", span_json(a->request.method));
-	json_object_set_new(j, "authority", span_json(a->decision.authority));
+	json_object_set_new(j, "authority", span_json(authority_of(a)));
 	if (n >= 0)
 		json_object_set_new(j, "path", json_stringn(path, n));
 	set_some(j, "headers", ops_json(a->s, a->decision.request[1]));

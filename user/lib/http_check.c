@@ -46,6 +46,35 @@ static void check_match(struct http_compiler *c, const struct object *o, const s
 	check_named(c, o, &m->query_params, field);
 }
 
+static bool subset_is_defined(struct http_compiler *c, const char *host, const char *name)
+{
+	struct host_iter it = host_iter(&c->world.rules, host);
+	const struct hosted *hosted;
+
+	while ((hosted = host_iter_next(&it)))
+		for (size_t i = 0; i < hosted->refs.count; i++)
+			for (size_t k = 0; k < hosted->refs.items[i]->dr.subsets.count; k++)
+				if (str_eq(hosted->refs.items[i]->dr.subsets.items[k].name, name))
+					return true;
+	return false;
+}
+
+/* Not wrong, but hardly meant. */
+static void warn_destination(struct http_compiler *c, const struct object *o,
+			     const struct destination *d, const char *host, const char *field)
+{
+	struct pos at = d->pos.line ? d->pos : o->pos;
+
+	if (!world_host(&c->world, host))
+		errors_warn(c->errors, o->file, at,
+			    "%s.host: no service \"%s\": requests sent there get 503", field, host);
+	else if (d->subset && !subset_is_defined(c, host, d->subset))
+		errors_warn(c->errors, o->file, at,
+			    "%s.subset: no destinationrule for \"%s\" defines \"%s\": requests "
+			    "sent there get 503",
+			    field, host, d->subset);
+}
+
 static void check_destination(struct http_compiler *c, const struct object *o,
 			      const struct destination *d, const char *field)
 {
@@ -63,6 +92,8 @@ static void check_destination(struct http_compiler *c, const struct object *o,
 			   "%s.host: weft does not carry out routes to an ExternalName service "
 			   "outside of the cluster, not \"%s\"",
 			   field, d->host);
+	else
+		warn_destination(c, o, d, name, field);
 }
 
 static void check_route(struct http_compiler *c, const struct object *o, size_t index)
