@@ -137,7 +137,7 @@ struct env *env_new(const struct worker_options *options)
 	enter_namespace();
 	e->listener = env_listen(&e->port);
 	e->endpoint = env_listen(&e->endpoint_port);
-	e->router = (struct router){ plan, pick, done, release };
+	e->router = (struct router){ .plan = plan, .pick = pick, .done = done, .release = release };
 	e->target = (struct target){ .addr = loopback(), .port = e->endpoint_port };
 	o.log = logged;
 	o.log_arg = e;

@@ -115,6 +115,8 @@ struct router {
 	void (*done)(struct router *r, struct plan *plan, struct target *target,
 		     enum outcome outcome, unsigned status);
 	void (*release)(struct router *r, struct plan *plan);
+	/* Between events: time to go over to other rules. May be NULL. */
+	void (*turn)(struct router *r);
 };
 
 #endif

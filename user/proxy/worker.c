@@ -128,6 +128,8 @@ int worker_once(struct worker *w, int ms)
 	int r = loop_once(w->loop, w->again ? 0 : ms);
 
 	run_again(w);
+	if (w->router->turn)
+		w->router->turn(w->router);
 	return r;
 }
 

@@ -1,0 +1,16 @@
+// SPDX-License-Identifier: Apache-2.0
+#include <stdlib.h>
+
+#include "proxy.h"
+
+int main(int argc, char **argv)
+{
+	struct proxy_options o;
+	int status;
+
+	log_set("weft-proxy", LOG_LEVEL_INFO);
+	if (proxy_options_parse(argc, argv, &o, &status))
+		return status;
+	log_set("weft-proxy", o.log_level);
+	return proxy_run(&o) ? EXIT_FAILURE : EXIT_SUCCESS;
+}

@@ -1,0 +1,281 @@
+// SPDX-License-Identifier: Apache-2.0
+#include "proxy.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <poll.h>
+#include <pthread.h>
+#include <signal.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/resource.h>
+#include <sys/signalfd.h>
+#include <sys/socket.h>
+#include <time.h>
+#include <unistd.h>
+
+#include "access_log.h"
+#include "cleanup.h"
+#include "rules.h"
+
+enum { ADOPT_MS = 5000 };
+
+struct thread {
+	pthread_t id;
+	bool started, opened;
+	struct worker worker;
+	struct rules *rules;
+};
+
+struct proxy {
+	struct state *state;
+	struct thread *threads;
+	size_t count;
+	struct access_log log;
+};
+
+static void *run(void *arg)
+{
+	struct thread *t = arg;
+	int r = worker_run(&t->worker);
+
+	if (r)
+		log_err(r, "worker");
+	return NULL;
+}
+
+static void proxy_stop(struct proxy *p)
+{
+	for (size_t i = 0; i < p->count; i++)
+		if (p->threads[i].started)
+			worker_stop(&p->threads[i].worker);
+	for (size_t i = 0; i < p->count; i++) {
+		struct thread *t = &p->threads[i];
+
+		if (t->started)
+			pthread_join(t->id, NULL);
+		if (t->opened)
+			worker_close(&t->worker);
+		rules_free(t->rules);
+	}
+	free(p->threads);
+	state_free(p->state);
+	closep(&p->log.fd);
+}
+
+/* Nobody has seen it yet: adopted by the worker's first turn. */
+static int offer(struct proxy *p, int fd)
+{
+	struct config *c;
+	int r = config_map(fd, &c);
+
+	if (r)
+		return r;
+	for (size_t i = 0; i < p->count; i++) {
+		rules_offer(p->threads[i].rules, c);
+		loop_wake(p->threads[i].worker.loop);
+	}
+	config_unref(c);
+	return 0;
+}
+
+static int adopted(const struct proxy *p)
+{
+	int r = 0;
+
+	for (size_t i = 0; i < p->count && r <= 0; i++) {
+		int one = rules_adopted(p->threads[i].rules);
+
+		if (one)
+			r = one;
+	}
+	return r;
+}
+
+static int wait_adopted(const struct proxy *p)
+{
+	static const struct timespec ms = { 0, 1000000 };
+	int r = adopted(p);
+
+	for (int i = 0; r > 0 && i < ADOPT_MS; i++) {
+		nanosleep(&ms, NULL);
+		r = adopted(p);
+	}
+	return r > 0 ? -ETIMEDOUT : r;
+}
+
+static int open_workers(struct proxy *p, const struct proxy_options *o)
+{
+	struct worker_options options = o->worker;
+	int r = 0;
+
+	if (p->log.fd >= 0) {
+		options.log = access_log_write;
+		options.log_arg = &p->log;
+	}
+	for (size_t i = 0; !r && i < p->count; i++) {
+		struct thread *t = &p->threads[i];
+
+		r = rules_new(p->state, &t->rules);
+		if (!r)
+			r = worker_open(&t->worker, o->listeners[i], &options,
+					rules_router(t->rules));
+		if (r)
+			return log_err(r, "listen on descriptor %d", o->listeners[i]);
+		t->opened = true;
+	}
+	return r;
+}
+
+static int start_threads(struct proxy *p)
+{
+	for (size_t i = 0; i < p->count; i++) {
+		int r = pthread_create(&p->threads[i].id, NULL, run, &p->threads[i]);
+
+		if (r)
+			return log_err(-r, "start a worker");
+		p->threads[i].started = true;
+	}
+	return 0;
+}
+
+static int begin_with(struct proxy *p, const char *file)
+{
+	_cleanup_close_ int fd = -1;
+	int r;
+
+	if (!file)
+		return 0;
+	fd = open(file, O_RDONLY | O_CLOEXEC);
+	r = fd < 0 ? -errno : offer(p, fd);
+	if (!r)
+		r = wait_adopted(p);
+	return r ? log_err(r, "read the snapshot %s", file) : 0;
+}
+
+static int open_log(struct proxy *p, const char *file)
+{
+	if (!file)
+		return 0;
+	p->log.fd = strcmp(file, "-") == 0
+			    ? fcntl(STDOUT_FILENO, F_DUPFD_CLOEXEC, 0)
+			    : open(file, O_WRONLY | O_APPEND | O_CREAT | O_CLOEXEC, 0640);
+	return p->log.fd < 0 ? log_err(-errno, "open %s", file) : 0;
+}
+
+/* The descriptor that came with the order, in *fd. How many bytes, 0 at the end, -errno. */
+static ssize_t receive(int control, struct proxy_order *order, int *fd)
+{
+	union {
+		struct cmsghdr align;
+		char bytes[CMSG_SPACE(sizeof(int))];
+	} space;
+	struct iovec part = { order, sizeof(*order) };
+	struct msghdr m = { .msg_iov = &part,
+			    .msg_iovlen = 1,
+			    .msg_control = &space,
+			    .msg_controllen = sizeof(space) };
+	ssize_t n = recvmsg(control, &m, MSG_CMSG_CLOEXEC);
+	struct cmsghdr *c = n > 0 ? CMSG_FIRSTHDR(&m) : NULL;
+
+	if (n < 0)
+		return -errno;
+	if (c && c->cmsg_level == SOL_SOCKET && c->cmsg_type == SCM_RIGHTS)
+		memcpy(fd, CMSG_DATA(c), sizeof(*fd));
+	return n;
+}
+
+/* -EPIPE: nobody is there any more. */
+static int obey(struct proxy *p, int control)
+{
+	_cleanup_close_ int fd = -1;
+	struct proxy_order order = { 0 };
+	struct proxy_reply reply = { 0 };
+	ssize_t n = receive(control, &order, &fd);
+
+	if (n == 0)
+		return -EPIPE;
+	if (n < 0)
+		return (int)n;
+	reply.generation = order.generation;
+	reply.error = n == sizeof(order) && fd >= 0 ? offer(p, fd) : -EBADMSG;
+	if (!reply.error)
+		reply.error = wait_adopted(p);
+	if (send(control, &reply, sizeof(reply), MSG_NOSIGNAL) < 0)
+		return -errno;
+	return 0;
+}
+
+static int serve(struct proxy *p, int control)
+{
+	_cleanup_close_ int signals = -1;
+	struct pollfd polled[2];
+	sigset_t set;
+
+	sigemptyset(&set);
+	sigaddset(&set, SIGTERM);
+	sigaddset(&set, SIGINT);
+	signals = signalfd(-1, &set, SFD_CLOEXEC);
+	if (signals < 0)
+		return log_err(-errno, "wait for signals");
+	for (;;) {
+		polled[0] = (struct pollfd){ signals, POLLIN, 0 };
+		polled[1] = (struct pollfd){ control, POLLIN, 0 };
+		if (poll(polled, 2, -1) < 0 && errno != EINTR)
+			return log_err(-errno, "poll");
+		if (polled[0].revents)
+			return 0;
+		if (polled[1].revents && obey(p, control)) {
+			log_info("the control socket has ended; the rules stay as they are");
+			control = -1;
+		}
+	}
+}
+
+/* Each connection takes two descriptors, a large body two more. */
+static void raise_limit(void)
+{
+	struct rlimit l;
+
+	if (!getrlimit(RLIMIT_NOFILE, &l)) {
+		l.rlim_cur = l.rlim_max;
+		(void)setrlimit(RLIMIT_NOFILE, &l);
+	}
+}
+
+/* Before there are threads: they inherit it. */
+static void block_signals(void)
+{
+	sigset_t set;
+
+	sigemptyset(&set);
+	sigaddset(&set, SIGTERM);
+	sigaddset(&set, SIGINT);
+	sigaddset(&set, SIGPIPE);
+	pthread_sigmask(SIG_BLOCK, &set, NULL);
+}
+
+int proxy_run(const struct proxy_options *o)
+{
+	_cleanup_(proxy_stop) struct proxy p = { .log = { -1 }, .count = o->listener_count };
+	int r;
+
+	raise_limit();
+	block_signals();
+	p.state = state_new();
+	p.threads = calloc(p.count, sizeof(*p.threads));
+	if (!p.state || !p.threads) {
+		p.count = 0;
+		return log_err(-ENOMEM, "start");
+	}
+	r = open_log(&p, o->access_log);
+	if (!r)
+		r = open_workers(&p, o);
+	if (!r)
+		r = start_threads(&p);
+	if (!r)
+		r = begin_with(&p, o->snapshot);
+	if (!r)
+		log_info("ready: %zu workers", p.count);
+	return r ? r : serve(&p, o->control);
+}

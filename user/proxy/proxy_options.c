@@ -1,0 +1,149 @@
+// SPDX-License-Identifier: Apache-2.0
+#include "proxy_options.h"
+
+#include <errno.h>
+#include <getopt.h>
+#include <limits.h>
+#include <stdio.h>
+#include <stdlib.h>
+
+enum { WRONG_USAGE = 2 };
+
+enum option_id {
+	OPT_LISTEN_FD = 256,
+	OPT_CONTROL_FD,
+	OPT_SNAPSHOT,
+	OPT_TRANSPARENT,
+	OPT_MARK,
+	OPT_ACCESS_LOG,
+	OPT_LOG_LEVEL,
+	OPT_HELP,
+	OPT_VERSION,
+};
+
+static const struct option longs[] = {
+	{ "listen-fd", required_argument, NULL, OPT_LISTEN_FD },
+	{ "control-fd", required_argument, NULL, OPT_CONTROL_FD },
+	{ "snapshot", required_argument, NULL, OPT_SNAPSHOT },
+	{ "transparent", no_argument, NULL, OPT_TRANSPARENT },
+	{ "mark", required_argument, NULL, OPT_MARK },
+	{ "access-log", required_argument, NULL, OPT_ACCESS_LOG },
+	{ "log-level", required_argument, NULL, OPT_LOG_LEVEL },
+	{ "help", no_argument, NULL, OPT_HELP },
+	{ "version", no_argument, NULL, OPT_VERSION },
+	{ 0 },
+};
+
+static const char help[] =
+	"usage: weft-proxy --listen-fd N [--listen-fd N ...] [options]\n"
+	"\n"
+	"Carries HTTP requests out by weft's rules. Started by weftd.\n"
+	"\n"
+	"  --listen-fd N       a listening socket; one worker thread for each\n"
+	"  --control-fd N      a socket over which snapshots of the rules come\n"
+	"  --snapshot FILE     the rules to begin with\n"
+	"  --transparent       endpoints see the client's address (CAP_NET_ADMIN)\n"
+	"  --mark N            mark of packets to endpoints\n"
+	"  --access-log FILE   one line per request; - is stdout\n"
+	"  --log-level LEVEL   error, warning, info or debug\n"
+	"  --help, --version\n";
+
+static int wrong(int *status, const char *what, const char *value)
+{
+	log_err(0, "%s: \"%s\"", what, value);
+	*status = WRONG_USAGE;
+	return -EINVAL;
+}
+
+static int number(const char *text, long max, long *out)
+{
+	char *end;
+
+	errno = 0;
+	*out = strtol(text, &end, 0);
+	return errno || end == text || *end || *out < 0 || *out > max ? -EINVAL : 0;
+}
+
+static int add_listener(struct proxy_options *o, int *status)
+{
+	long fd;
+
+	if (number(optarg, INT_MAX, &fd))
+		return wrong(status, "--listen-fd: not a descriptor", optarg);
+	if (o->listener_count == PROXY_MAX_WORKERS)
+		return wrong(status, "--listen-fd: too many", optarg);
+	o->listeners[o->listener_count++] = (int)fd;
+	return 0;
+}
+
+static int print(int *status, const char *text)
+{
+	fputs(text, stdout);
+	*status = EXIT_SUCCESS;
+	return -EINVAL;
+}
+
+static int take(struct proxy_options *o, int id, int *status)
+{
+	long n;
+	int level;
+
+	switch (id) {
+	case OPT_LISTEN_FD:
+		return add_listener(o, status);
+	case OPT_CONTROL_FD:
+		if (number(optarg, INT_MAX, &n))
+			return wrong(status, "--control-fd: not a descriptor", optarg);
+		o->control = (int)n;
+		return 0;
+	case OPT_SNAPSHOT:
+		o->snapshot = optarg;
+		return 0;
+	case OPT_TRANSPARENT:
+		o->worker.upstream.transparent = true;
+		return 0;
+	case OPT_MARK:
+		if (number(optarg, UINT32_MAX, &n))
+			return wrong(status, "--mark: not a number", optarg);
+		o->worker.upstream.mark = (uint32_t)n;
+		return 0;
+	case OPT_ACCESS_LOG:
+		o->access_log = optarg;
+		return 0;
+	case OPT_LOG_LEVEL:
+		level = log_level_parse(optarg);
+		if (level < 0)
+			return wrong(status, "--log-level: error, warning, info or debug, not",
+				     optarg);
+		o->log_level = (enum log_level)level;
+		return 0;
+	case OPT_HELP:
+		return print(status, help);
+	case OPT_VERSION:
+		return print(status, "weft-proxy " WEFT_VERSION "\n");
+	default:
+		*status = WRONG_USAGE;
+		return -EINVAL;
+	}
+}
+
+int proxy_options_parse(int argc, char **argv, struct proxy_options *o, int *status)
+{
+	int id, r;
+
+	*o = (struct proxy_options){ .control = -1,
+				     .log_level = LOG_LEVEL_INFO,
+				     .worker = worker_defaults };
+	while ((id = getopt_long(argc, argv, "", longs, NULL)) != -1) {
+		r = take(o, id, status);
+		if (r)
+			return r;
+	}
+	if (optind < argc)
+		return wrong(status, "unexpected argument", argv[optind]);
+	if (o->listener_count)
+		return 0;
+	fputs(help, stderr);
+	*status = WRONG_USAGE;
+	return -EINVAL;
+}

@@ -1,0 +1,23 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#ifndef WEFT_PROXY_OPTIONS_H
+#define WEFT_PROXY_OPTIONS_H
+
+#include "log.h"
+#include "worker.h"
+
+enum { PROXY_MAX_WORKERS = 64 };
+
+struct proxy_options {
+	int listeners[PROXY_MAX_WORKERS]; /* descriptors, one per worker */
+	size_t listener_count;
+	const char *snapshot;	/* file to begin with, or NULL */
+	int control;		/* descriptor, or -1 */
+	const char *access_log; /* file, "-" for stdout, or NULL */
+	enum log_level log_level;
+	struct worker_options worker;
+};
+
+/* 0: go on. Else the program ends with *status: help, version, or wrong usage. */
+int proxy_options_parse(int argc, char **argv, struct proxy_options *o, int *status);
+
+#endif

@@ -1,0 +1,329 @@
+// SPDX-License-Identifier: Apache-2.0
+/*
+ * Which endpoint a request goes to.
+ */
+#include <string.h>
+#include <time.h>
+
+#include "rules_priv.h"
+
+#define HASH_START 0xcbf29ce484222325u
+
+enum { TRIES = 8 }; /* to come upon another endpoint than the last time */
+
+static bool is_v4(const struct addr *a)
+{
+	static const unsigned char mapped[12] = { [10] = 0xff, [11] = 0xff };
+
+	return !memcmp(a->b, mapped, sizeof(mapped));
+}
+
+/* The endpoints that the client's address can talk to. */
+static struct hs_range reachable(const struct hs_cluster *c, const struct addr *client)
+{
+	struct hs_range r = c->endpoints;
+
+	if (is_v4(client)) {
+		r.count = c->endpoints_v4;
+	} else {
+		r.first += c->endpoints_v4;
+		r.count -= c->endpoints_v4;
+	}
+	return r;
+}
+
+struct choice {
+	const struct rules_version *v;
+	const struct hs_cluster *c;
+	struct cluster_state *cs;
+	struct hs_range range;
+	uint64_t now;
+};
+
+static bool healthy(const struct choice *h, uint32_t i)
+{
+	return !outlier_ejected(h->c, h->cs, h->v->endpoints[h->range.first + i], h->now);
+}
+
+/* The n-th healthy one; there are that many. */
+static uint32_t nth_healthy(const struct choice *h, uint32_t n)
+{
+	uint32_t i = 0;
+
+	for (; i < h->range.count; i++)
+		if (healthy(h, i) && !n--)
+			break;
+	return i;
+}
+
+static uint32_t count_healthy(const struct choice *h)
+{
+	uint32_t n = 0;
+
+	if (!h->c->outliers.given)
+		return h->range.count;
+	for (uint32_t i = 0; i < h->range.count; i++)
+		n += healthy(h, i);
+	return n;
+}
+
+static uint32_t place(const struct choice *h, uint32_t count, uint32_t n)
+{
+	return count == h->range.count ? n : nth_healthy(h, n);
+}
+
+static uint32_t active(const struct choice *h, uint32_t i)
+{
+	return __atomic_load_n(&h->v->endpoints[h->range.first + i]->active, __ATOMIC_RELAXED);
+}
+
+/* A number below `below`; each worker draws its own (Marsaglia's xorshift). */
+static uint32_t draw(uint32_t below)
+{
+	static _Thread_local uint64_t seed;
+
+	if (!seed)
+		seed = (rules_now() ^ (uint64_t)(uintptr_t)&seed) | 1;
+	seed ^= seed << 13;
+	seed ^= seed >> 7;
+	seed ^= seed << 17;
+	return (uint32_t)((seed >> 32) * below >> 32);
+}
+
+static uint32_t least_request(const struct choice *h, uint32_t count)
+{
+	uint32_t a = place(h, count, draw(count)), b = place(h, count, draw(count));
+
+	return active(h, b) < active(h, a) ? b : a;
+}
+
+static uint64_t mix(uint64_t h, const void *bytes, size_t n)
+{
+	const unsigned char *p = bytes;
+
+	for (size_t i = 0; i < n; i++)
+		h = (h ^ p[i]) * 0x100000001b3;
+	h ^= h >> 33;
+	h *= 0xff51afd7ed558ccd;
+	return h ^ h >> 29;
+}
+
+/* Rendezvous: the endpoint that goes best with the key; when one goes away, only its keys move. */
+static uint32_t best_match(const struct choice *h, uint64_t key)
+{
+	uint64_t best = 0;
+	uint32_t found = 0;
+
+	for (uint32_t i = 0; i < h->range.count; i++) {
+		const struct hs_endpoint *e = hs_endpoint(h->v->snapshot, h->range.first + i);
+		uint64_t score;
+
+		if (!healthy(h, i))
+			continue;
+		score = mix(mix(key, &e->endpoint.addr, sizeof(e->endpoint.addr)),
+			    &e->endpoint.port, sizeof(e->endpoint.port)) |
+			1;
+		if (score > best) {
+			best = score;
+			found = i;
+		}
+	}
+	return found;
+}
+
+/* name=value among those of a query or a cookie. */
+static struct http_span find_pair(struct http_span text, char separator, struct http_span name)
+{
+	const char *p = text.at, *end = text.at + text.len;
+
+	while (p < end) {
+		const char *stop = memchr(p, separator, (size_t)(end - p));
+
+		if (!stop)
+			stop = end;
+		while (p < stop && *p == ' ')
+			p++;
+		if ((size_t)(stop - p) > name.len && !memcmp(p, name.at, name.len) &&
+		    p[name.len] == '=')
+			return (struct http_span){ p + name.len + 1,
+						   (size_t)(stop - p) - name.len - 1 };
+		p = stop + 1;
+	}
+	return (struct http_span){ 0 };
+}
+
+static struct http_span hash_text(const struct rules_plan *p, const struct hs_cluster *c)
+{
+	const struct http_snapshot *s = p->version->snapshot;
+	struct http_span name = hs_span(s, c->hash_name), path = p->request.path;
+	const struct http_field *f;
+	const char *mark;
+
+	switch (c->hash) {
+	case HS_HASH_HEADER:
+		f = http_find_field(&p->request, name);
+		return f ? f->value : (struct http_span){ 0 };
+	case HS_HASH_COOKIE:
+		f = http_find_field(&p->request, http_span("cookie"));
+		return f ? find_pair(f->value, ';', name) : (struct http_span){ 0 };
+	case HS_HASH_QUERY:
+		mark = memchr(path.at, '?', path.len);
+		if (!mark)
+			return (struct http_span){ 0 };
+		return find_pair((struct http_span){ mark + 1,
+						     path.len - (size_t)(mark + 1 - path.at) },
+				 '&', name);
+	case HS_HASH_SOURCE_IP:
+		return (struct http_span){ (const char *)p->client.b, sizeof(p->client.b) };
+	default:
+		return (struct http_span){ 0 };
+	}
+}
+
+void rules_hash(struct rules_plan *p)
+{
+	const struct hs_cluster *c = p->decision.cluster;
+	struct http_span key = { 0 };
+
+	if (c && c->hash)
+		key = hash_text(p, c);
+	p->hashed = key.at;
+	if (p->hashed)
+		p->hash = mix(HASH_START, key.at, key.len);
+}
+
+static uint32_t choose(const struct choice *h, const struct rules_plan *p, uint32_t count)
+{
+	if (p->hashed)
+		return best_match(h, p->hash);
+	switch (h->c->hash ? LB_RANDOM : h->c->lb) {
+	case LB_SOURCE_IP:
+		return best_match(h, mix(HASH_START, p->client.b, sizeof(p->client.b)));
+	case LB_ROUND_ROBIN:
+		return place(h, count, __atomic_fetch_add(&h->cs->rr, 1, __ATOMIC_RELAXED) % count);
+	case LB_RANDOM:
+		return place(h, count, draw(count));
+	default:
+		return least_request(h, count);
+	}
+}
+
+/* Another try prefers another endpoint. */
+static uint32_t choose_another(const struct choice *h, const struct rules_plan *p, uint32_t count)
+{
+	uint32_t i = choose(h, p, count);
+
+	for (int n = 0; p->tried && count > 1 && h->range.first + i == p->endpoint_row && n < TRIES;
+	     n++)
+		i = place(h, count, draw(count));
+	return i;
+}
+
+static enum pick called_address(const struct rules_plan *p, struct target *out)
+{
+	out->addr = p->called;
+	out->port = p->called_port;
+	return PICK_OK;
+}
+
+static void take(struct rules_plan *p, struct cluster_state *cs, uint32_t row)
+{
+	p->endpoint = p->version->endpoints[row];
+	p->endpoint_row = row;
+	p->tried = true;
+	__atomic_add_fetch(&p->endpoint->active, 1, __ATOMIC_RELAXED);
+	__atomic_add_fetch(&cs->rq_total, 1, __ATOMIC_RELAXED);
+}
+
+static struct cluster_state *state_of(const struct rules_plan *p)
+{
+	const struct http_snapshot *s = p->version->snapshot;
+
+	return p->version->clusters[p->decision.cluster - hs_cluster(s, 0)];
+}
+
+/* One more of them, unless that is too many. */
+static bool reserve(uint32_t *count, uint32_t limit)
+{
+	if (__atomic_add_fetch(count, 1, __ATOMIC_RELAXED) <= limit || !limit)
+		return true;
+	__atomic_sub_fetch(count, 1, __ATOMIC_RELAXED);
+	return false;
+}
+
+static void fill(const struct hs_cluster *c, const struct hs_endpoint *e, struct target *out)
+{
+	out->addr = e->endpoint.addr;
+	out->port = e->endpoint.port;
+	out->connect_timeout_ms = c->connect_timeout_ms;
+	out->idle_timeout_ms = c->http_idle_timeout_ms;
+	out->max_requests_per_connection = c->max_requests_per_connection;
+}
+
+enum pick rules_pick(struct router *r, struct plan *plan, unsigned n, struct target *out)
+{
+	struct rules_plan *p = plan->data;
+	const struct hs_cluster *c = p->decision.cluster;
+	struct choice h = { .v = p->version, .c = c, .now = rules_now() };
+	uint32_t count, i;
+
+	(void)r;
+	(void)n;
+	*out = (struct target){ 0 };
+	if (!c || c->lb == LB_PASSTHROUGH)
+		return called_address(p, out);
+	h.cs = state_of(p);
+	h.range = reachable(c, &p->client);
+	count = count_healthy(&h);
+	if (!count)
+		return PICK_NONE;
+	if (!reserve(&h.cs->requests, c->max_requests)) {
+		__atomic_add_fetch(&h.cs->rq_overflow, 1, __ATOMIC_RELAXED);
+		return PICK_OVERFLOW;
+	}
+	i = choose_another(&h, p, count);
+	take(p, h.cs, h.range.first + i);
+	fill(c, hs_endpoint(p->version->snapshot, h.range.first + i), out);
+	return PICK_OK;
+}
+
+static void count(struct cluster_state *cs, enum outcome outcome, unsigned status)
+{
+	uint64_t *n = NULL;
+
+	switch (outcome) {
+	case OUTCOME_STATUS:
+		n = &cs->rq_status[status / 100 % 6];
+		break;
+	case OUTCOME_CONNECT:
+		n = &cs->rq_connect_fail;
+		break;
+	case OUTCOME_RESET:
+		n = &cs->rq_reset;
+		break;
+	case OUTCOME_TIMEOUT:
+		n = &cs->rq_timeout;
+		break;
+	case OUTCOME_ABANDONED:
+		return;
+	}
+	__atomic_add_fetch(n, 1, __ATOMIC_RELAXED);
+}
+
+void rules_done(struct router *r, struct plan *plan, struct target *t, enum outcome outcome,
+		unsigned status)
+{
+	struct rules_plan *p = plan->data;
+	struct cluster_state *cs;
+
+	(void)r;
+	(void)t;
+	if (!p->endpoint)
+		return;
+	cs = state_of(p);
+	__atomic_sub_fetch(&p->endpoint->active, 1, __ATOMIC_RELAXED);
+	__atomic_sub_fetch(&cs->requests, 1, __ATOMIC_RELAXED);
+	count(cs, outcome, status);
+	outlier_result(p->decision.cluster, cs, p->endpoint, outcome, status, rules_now());
+	p->endpoint = NULL;
+}

@@ -1,0 +1,319 @@
+// SPDX-License-Identifier: Apache-2.0
+/*
+ * A decision, in the proxy's words.
+ */
+#include "rules_plan.h"
+
+#include <errno.h>
+#include <stdio.h>
+#include <string.h>
+#include <time.h>
+
+#define SPAN(text)                     \
+	{                              \
+		text, sizeof(text) - 1 \
+	}
+
+static struct h1_span h1(struct http_span s)
+{
+	return (struct h1_span){ s.at, s.len };
+}
+
+static struct h1_span text_of(const struct rules_plan *p, struct hs_str s)
+{
+	return h1(hs_span(p->version->snapshot, s));
+}
+
+/* ---- header operations ---- */
+
+static int add_op(struct rules_plan *p, enum plan_op_type type, struct h1_span name,
+		  struct h1_span value)
+{
+	if (p->op_count == RULES_OPS)
+		return -ENOSPC;
+	p->ops[p->op_count++] = (struct plan_op){ type, name, value };
+	return 0;
+}
+
+static int add_ops(struct rules_plan *p, const struct hs_range lists[HTTP_OPS])
+{
+	static const enum plan_op_type types[] = {
+		[HS_OP_REMOVE] = PLAN_REMOVE,
+		[HS_OP_SET] = PLAN_SET,
+		[HS_OP_ADD] = PLAN_ADD,
+	};
+	int r = 0;
+
+	for (int i = 0; i < HTTP_OPS; i++)
+		for (uint32_t k = 0; !r && k < lists[i].count; k++) {
+			const struct hs_op *op = hs_op(p->version->snapshot, lists[i].first + k);
+
+			r = add_op(p, types[op->type], text_of(p, op->name), text_of(p, op->value));
+		}
+	return r;
+}
+
+static int add_cors(struct rules_plan *p)
+{
+	struct http_field fields[HTTP_CORS_FIELDS];
+	size_t n;
+	int r = 0;
+
+	if (p->decision.cors == HTTP_CORS_NONE)
+		return 0;
+	n = http_cors_fields(p->version->snapshot, &p->decision, fields);
+	for (size_t i = 0; !r && i < n; i++)
+		r = add_op(p, PLAN_SET, h1(fields[i].name), h1(fields[i].value));
+	return r;
+}
+
+static int fill_ops(struct rules_plan *p, struct plan *out)
+{
+	int r = add_ops(p, p->decision.request);
+
+	out->request = (struct plan_ops){ p->ops, p->op_count };
+	if (!r)
+		r = add_ops(p, p->decision.response);
+	if (!r)
+		r = add_cors(p);
+	out->response =
+		(struct plan_ops){ p->ops + out->request.count, p->op_count - out->request.count };
+	return r;
+}
+
+/* ---- texts ---- */
+
+typedef long (*writer)(const struct http_snapshot *s, const struct http_decision *d,
+		       const struct http_request *q, char *out, size_t size);
+
+static int write_text(const struct rules_plan *p, struct supply *supply, struct plan *out,
+		      writer write, struct h1_span *text)
+{
+	static const size_t rooms[] = { 4 * 1024, BUF_BIG };
+	long n = -ENOSPC;
+	int r = 0;
+
+	for (size_t i = 0; !r && n == -ENOSPC && i < 2; i++) {
+		r = buf_reserve(supply, &out->text, rooms[i]);
+		if (!r)
+			n = write(p->version->snapshot, &p->decision, &p->request, out->text.bytes,
+				  buf_room(&out->text));
+	}
+	if (r || n < 0)
+		return r ? r : (int)n;
+	out->text.end = (uint32_t)n;
+	*text = (struct h1_span){ out->text.bytes, (size_t)n };
+	return 0;
+}
+
+/* Rules could make something of a path that is none any more. */
+static bool good_path(struct h1_span path)
+{
+	for (size_t i = 0; i < path.n; i++)
+		if ((unsigned char)path.p[i] <= ' ' || path.p[i] == 0x7f)
+			return false;
+	return path.n && (*path.p == '/' || h1_is(path, "*"));
+}
+
+static int fill_path(struct rules_plan *p, struct supply *supply, struct plan *out)
+{
+	const struct hs_action *a = p->decision.route;
+	int r;
+
+	out->path = h1(p->request.path);
+	if (!a || (!a->rewrite.len && a->rewrite_regex == HS_NONE))
+		return 0;
+	r = write_text(p, supply, out, http_path, &out->path);
+	return r || good_path(out->path) ? r : -EINVAL;
+}
+
+/* ---- answers ---- */
+
+static void add_header(struct rules_plan *p, struct h1_span name, struct h1_span value)
+{
+	if (p->header_count < RULES_OPS)
+		p->headers[p->header_count++] = (struct plan_op){ PLAN_ADD, name, value };
+}
+
+/* Whether a later operation of the list takes it away again. */
+static bool undone(const struct plan_ops *ops, size_t i)
+{
+	for (size_t k = i + 1; k < ops->count; k++)
+		if (ops->items[k].type != PLAN_ADD &&
+		    h1_same_nocase(ops->items[k].name, ops->items[i].name))
+			return true;
+	return false;
+}
+
+static void add_response_headers(struct rules_plan *p, const struct plan *out)
+{
+	for (size_t i = 0; i < out->response.count; i++)
+		if (out->response.items[i].type != PLAN_REMOVE && !undone(&out->response, i))
+			add_header(p, out->response.items[i].name, out->response.items[i].value);
+}
+
+static void answer(struct rules_plan *p, struct plan *out, const char *flags)
+{
+	out->action = PLAN_ANSWER;
+	out->answer = (struct plan_answer){ .status = p->decision.status,
+					    .headers = p->headers,
+					    .header_count = p->header_count,
+					    .flags = flags };
+}
+
+static int answer_redirect(struct rules_plan *p, struct supply *supply, struct plan *out)
+{
+	struct h1_span location;
+	int r = write_text(p, supply, out, http_location_text, &location);
+
+	if (r)
+		return r;
+	add_header(p, (struct h1_span)SPAN("location"), location);
+	add_response_headers(p, out);
+	answer(p, out, "-");
+	return 0;
+}
+
+static void answer_direct(struct rules_plan *p, struct plan *out)
+{
+	const struct hs_action *a = p->decision.route;
+
+	add_response_headers(p, out);
+	answer(p, out, "-");
+	if (p->decision.cors != HTTP_CORS_PREFLIGHT && a && a->type == HS_DIRECT_RESPONSE)
+		out->answer.body = text_of(p, a->body);
+}
+
+/* gRPC's statuses by name (grpc.io, statuscodes). */
+static int grpc_status(struct h1_span name)
+{
+	static const char *const names[] = {
+		"OK",
+		"CANCELLED",
+		"UNKNOWN",
+		"INVALID_ARGUMENT",
+		"DEADLINE_EXCEEDED",
+		"NOT_FOUND",
+		"ALREADY_EXISTS",
+		"PERMISSION_DENIED",
+		"RESOURCE_EXHAUSTED",
+		"FAILED_PRECONDITION",
+		"ABORTED",
+		"OUT_OF_RANGE",
+		"UNIMPLEMENTED",
+		"INTERNAL",
+		"UNAVAILABLE",
+		"DATA_LOSS",
+		"UNAUTHENTICATED",
+	};
+	const int unknown = 2;
+
+	for (size_t i = 0; i < sizeof(names) / sizeof(*names); i++)
+		if (h1_is(name, names[i]))
+			return (int)i;
+	return unknown;
+}
+
+static const char *const digits[] = { "0", "1",	 "2",  "3",  "4",  "5",	 "6",  "7", "8",
+				      "9", "10", "11", "12", "13", "14", "15", "16" };
+
+static void answer_abort(struct rules_plan *p, struct plan *out)
+{
+	static const struct h1_span body = SPAN("fault filter abort");
+	const char *number;
+
+	answer(p, out, "FI");
+	if (p->decision.status) {
+		out->answer.body = body;
+		return;
+	}
+	number = digits[grpc_status(text_of(p, p->decision.route->abort_grpc))];
+	add_header(p, (struct h1_span)SPAN("content-type"),
+		   (struct h1_span)SPAN("application/grpc"));
+	add_header(p, (struct h1_span)SPAN("grpc-status"),
+		   (struct h1_span){ number, strlen(number) });
+	add_header(p, (struct h1_span)SPAN("grpc-message"), body);
+	out->answer.status = 200;
+	out->answer.header_count = p->header_count;
+}
+
+/* ---- retries ---- */
+
+static uint32_t retry_on(uint32_t on)
+{
+	static const struct {
+		uint32_t theirs, ours;
+	} bits[] = {
+		{ HS_RETRY_5XX, PLAN_RETRY_5XX },
+		{ HS_RETRY_GATEWAY_ERROR, PLAN_RETRY_GATEWAY_ERROR },
+		{ HS_RETRY_RESET, PLAN_RETRY_RESET },
+		{ HS_RETRY_CONNECT_FAILURE, PLAN_RETRY_CONNECT_FAILURE },
+		{ HS_RETRY_RETRIABLE_4XX, PLAN_RETRY_4XX },
+		{ HS_RETRY_RESET_BEFORE_REQUEST, PLAN_RETRY_RESET_BEFORE_REQUEST },
+	};
+	uint32_t out = 0;
+
+	for (size_t i = 0; i < sizeof(bits) / sizeof(*bits); i++)
+		if (on & bits[i].theirs)
+			out |= bits[i].ours;
+	return out;
+}
+
+_Static_assert(sizeof(struct hs_status) == sizeof(uint32_t),
+	       "a row of statuses is a list of numbers");
+
+static void fill_retries(const struct rules_plan *p, struct plan *out)
+{
+	const struct hs_retries *r = &p->decision.route->retries;
+
+	out->retries = r->attempts;
+	out->retry_on = retry_on(r->on);
+	out->per_try_timeout_ms = r->per_try_timeout_ms;
+	out->backoff_ms = r->backoff_ms;
+	if (!r->statuses.count)
+		return;
+	out->retry_statuses = &hs_status(p->version->snapshot, r->statuses.first)->status;
+	out->retry_status_count = r->statuses.count;
+}
+
+static int forward(struct rules_plan *p, struct supply *supply, struct plan *out)
+{
+	out->action = PLAN_FORWARD;
+	out->authority = h1(p->decision.authority);
+	if (p->decision.route) {
+		out->timeout_ms = p->decision.route->timeout_ms;
+		fill_retries(p, out);
+	}
+	return fill_path(p, supply, out);
+}
+
+int rules_plan_fill(struct rules_plan *p, struct supply *supply, struct plan *out)
+{
+	const struct http_decision *d = &p->decision;
+	int r = fill_ops(p, out);
+
+	out->delay_ms = d->delay_ms;
+	if (r)
+		return r;
+	if (d->aborted) {
+		answer_abort(p, out);
+		return 0;
+	}
+	switch (d->action) {
+	case HTTP_ROUTE:
+	case HTTP_PASSTHROUGH:
+		return forward(p, supply, out);
+	case HTTP_REDIRECT:
+		return answer_redirect(p, supply, out);
+	case HTTP_DIRECT_RESPONSE:
+		answer_direct(p, out);
+		return 0;
+	case HTTP_NOT_FOUND:
+		answer(p, out, "NR");
+		return 0;
+	default:
+		answer(p, out, "NC");
+		out->answer.status = 503;
+		return 0;
+	}
+}

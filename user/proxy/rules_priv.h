@@ -1,0 +1,69 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#ifndef WEFT_PROXY_RULES_PRIV_H
+#define WEFT_PROXY_RULES_PRIV_H
+/*
+ * Between the parts of the router.
+ */
+#include <time.h>
+
+#include "http_route.h"
+#include "rules.h"
+
+/* A snapshot in use by one worker, with the rows of the state that belong to its tables. */
+struct rules_version {
+	struct config *config;
+	struct http_snapshot *snapshot;
+	struct route_state **routes;	   /* by row of HS_ACTIONS */
+	struct cluster_state **clusters;   /* by row of HS_CLUSTERS */
+	struct endpoint_state **endpoints; /* by row of HS_ENDPOINTS */
+	struct addr *local;		   /* the node's own addresses */
+	size_t local_count;
+	unsigned refs; /* requests that began with it, and the router while it is current */
+};
+
+enum { RULES_OPS = 64 }; /* header operations of one request, responses' included */
+
+/* What a plan holds on to. */
+struct rules_plan {
+	struct rules_version *version;
+	struct http_request request;
+	struct http_decision decision;
+	struct addr client, called;
+	uint16_t called_port;
+	struct plan_op ops[RULES_OPS], headers[RULES_OPS];
+	size_t op_count, header_count;
+	struct endpoint_state *endpoint; /* of the current try */
+	uint32_t endpoint_row;		 /* the last one tried */
+	bool tried, hashed;
+	uint64_t hash;		 /* of what the cluster's consistentHash speaks of */
+	struct rules_plan *next; /* in the supply of unused ones */
+};
+
+int rules_version_open(struct state *state, struct config *config, struct rules_version **out);
+void rules_version_unref(struct rules_version *v); /* accepts NULL */
+
+/* ---- rules_pick.c: see struct router ---- */
+
+/* Takes note of what consistentHash needs, while the request is at hand. */
+void rules_hash(struct rules_plan *p);
+enum pick rules_pick(struct router *r, struct plan *plan, unsigned n, struct target *out);
+void rules_done(struct router *r, struct plan *plan, struct target *t, enum outcome outcome,
+		unsigned status);
+
+/* ---- outlier.c ---- */
+
+/* Whether the endpoint is to be left alone at `now` (ms). */
+bool outlier_ejected(const struct hs_cluster *c, struct cluster_state *cs, struct endpoint_state *e,
+		     uint64_t now);
+void outlier_result(const struct hs_cluster *c, struct cluster_state *cs, struct endpoint_state *e,
+		    enum outcome outcome, unsigned status, uint64_t now);
+
+static inline uint64_t rules_now(void)
+{
+	struct timespec t;
+
+	clock_gettime(CLOCK_MONOTONIC_COARSE, &t);
+	return (uint64_t)t.tv_sec * 1000 + (uint64_t)t.tv_nsec / 1000000;
+}
+
+#endif

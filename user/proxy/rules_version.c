@@ -1,0 +1,148 @@
+// SPDX-License-Identifier: Apache-2.0
+/*
+ * Snapshots: mapped once, opened by each worker.
+ */
+#include <errno.h>
+#include <ifaddrs.h>
+#include <netinet/in.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/mman.h>
+#include <sys/stat.h>
+#include <time.h>
+
+#include "cleanup.h"
+#include "rules_priv.h"
+
+struct config {
+	void *bytes;
+	size_t size;
+	unsigned refs;
+};
+
+int config_map(int fd, struct config **out)
+{
+	_cleanup_free_ struct config *c = calloc(1, sizeof(*c));
+	struct stat st;
+
+	if (!c)
+		return -ENOMEM;
+	if (fstat(fd, &st))
+		return -errno;
+	if (st.st_size <= 0)
+		return -EBADMSG;
+	c->size = (size_t)st.st_size;
+	c->bytes = mmap(NULL, c->size, PROT_READ, MAP_PRIVATE, fd, 0);
+	if (c->bytes == MAP_FAILED)
+		return -errno;
+	c->refs = 1;
+	*out = TAKE_PTR(c);
+	return 0;
+}
+
+struct config *config_ref(struct config *c)
+{
+	__atomic_add_fetch(&c->refs, 1, __ATOMIC_RELAXED);
+	return c;
+}
+
+void config_unref(struct config *c)
+{
+	if (!c || __atomic_sub_fetch(&c->refs, 1, __ATOMIC_ACQ_REL))
+		return;
+	munmap(c->bytes, c->size);
+	free(c);
+}
+
+static void version_free(struct rules_version *v)
+{
+	http_snapshot_close(v->snapshot);
+	config_unref(v->config);
+	free(v->routes);
+	free(v->clusters);
+	free(v->endpoints);
+	free(v->local);
+	free(v);
+}
+
+DEFINE_CLEANUP(struct rules_version *, version_free);
+
+void rules_version_unref(struct rules_version *v)
+{
+	if (v && !--v->refs)
+		version_free(v);
+}
+
+static int find_rows(struct state *state, struct rules_version *v)
+{
+	const struct http_snapshot *s = v->snapshot;
+	uint32_t actions = hs_count(s, HS_ACTIONS), clusters = hs_count(s, HS_CLUSTERS),
+		 endpoints = hs_count(s, HS_ENDPOINTS);
+
+	v->routes = calloc(actions + 1, sizeof(*v->routes));
+	v->clusters = calloc(clusters + 1, sizeof(*v->clusters));
+	v->endpoints = calloc(endpoints + 1, sizeof(*v->endpoints));
+	if (!v->routes || !v->clusters || !v->endpoints)
+		return -ENOMEM;
+	for (uint32_t i = 0; i < actions; i++)
+		if (!(v->routes[i] = state_route(state, hs_action(s, i)->id)))
+			return -ENOMEM;
+	for (uint32_t i = 0; i < clusters; i++)
+		if (!(v->clusters[i] = state_cluster(state, hs_cluster(s, i)->id)))
+			return -ENOMEM;
+	for (uint32_t i = 0; i < endpoints; i++)
+		if (!(v->endpoints[i] = state_endpoint(state, hs_endpoint(s, i)->endpoint.id)))
+			return -ENOMEM;
+	return 0;
+}
+
+static bool to_addr(const struct sockaddr *sa, struct addr *out)
+{
+	memset(out, 0, sizeof(*out));
+	if (sa && sa->sa_family == AF_INET) {
+		out->b[10] = out->b[11] = 0xff;
+		memcpy(out->b + 12, &((const struct sockaddr_in *)sa)->sin_addr, 4);
+		return true;
+	}
+	if (sa && sa->sa_family == AF_INET6) {
+		memcpy(out->b, &((const struct sockaddr_in6 *)sa)->sin6_addr, 16);
+		return true;
+	}
+	return false;
+}
+
+static int find_local(struct rules_version *v)
+{
+	struct ifaddrs *list = NULL;
+	size_t n = 0;
+
+	if (getifaddrs(&list))
+		return -errno;
+	for (const struct ifaddrs *i = list; i; i = i->ifa_next)
+		n++;
+	v->local = calloc(n + 1, sizeof(*v->local));
+	for (const struct ifaddrs *i = list; i && v->local; i = i->ifa_next)
+		v->local_count += to_addr(i->ifa_addr, &v->local[v->local_count]);
+	freeifaddrs(list);
+	return v->local ? 0 : -ENOMEM;
+}
+
+int rules_version_open(struct state *state, struct config *config, struct rules_version **out)
+{
+	_cleanup_(version_freep) struct rules_version *v = calloc(1, sizeof(*v));
+	int r;
+
+	if (!v)
+		return -ENOMEM;
+	r = http_snapshot_open(config->bytes, config->size, &v->snapshot);
+	if (!r)
+		r = find_rows(state, v);
+	if (!r)
+		r = find_local(v);
+	if (r)
+		return r;
+	v->config = config_ref(config);
+	v->refs = 1;
+	*out = TAKE_PTR(v);
+	return 0;
+}

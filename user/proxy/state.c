@@ -1,0 +1,98 @@
+// SPDX-License-Identifier: Apache-2.0
+#include "state.h"
+
+#include <stdlib.h>
+
+enum { BUCKETS = 4096 };
+
+struct row {
+	struct row *next;
+	uint32_t id;
+	union {
+		struct route_state route;
+		struct cluster_state cluster;
+		struct endpoint_state endpoint;
+	};
+};
+
+struct table {
+	struct row *buckets[BUCKETS];
+};
+
+struct state {
+	pthread_mutex_t lock;
+	struct table routes, clusters, endpoints;
+};
+
+struct state *state_new(void)
+{
+	struct state *s = calloc(1, sizeof(*s));
+
+	if (s)
+		pthread_mutex_init(&s->lock, NULL);
+	return s;
+}
+
+static void table_free(struct table *t)
+{
+	for (size_t i = 0; i < BUCKETS; i++)
+		while (t->buckets[i]) {
+			struct row *row = t->buckets[i];
+
+			t->buckets[i] = row->next;
+			free(row);
+		}
+}
+
+void state_free(struct state *s)
+{
+	if (!s)
+		return;
+	table_free(&s->routes);
+	table_free(&s->clusters);
+	table_free(&s->endpoints);
+	pthread_mutex_destroy(&s->lock);
+	free(s);
+}
+
+static struct row *find(struct state *s, struct table *t, uint32_t id)
+{
+	struct row **at = &t->buckets[id % BUCKETS], *row;
+
+	pthread_mutex_lock(&s->lock);
+	for (row = *at; row && row->id != id; row = row->next)
+		;
+	if (!row) {
+		row = calloc(1, sizeof(*row));
+		if (row) {
+			row->id = id;
+			row->next = *at;
+			*at = row;
+			if (t == &s->clusters)
+				pthread_mutex_init(&row->cluster.lock, NULL);
+		}
+	}
+	pthread_mutex_unlock(&s->lock);
+	return row;
+}
+
+struct route_state *state_route(struct state *s, uint32_t id)
+{
+	struct row *row = find(s, &s->routes, id);
+
+	return row ? &row->route : NULL;
+}
+
+struct cluster_state *state_cluster(struct state *s, uint32_t id)
+{
+	struct row *row = find(s, &s->clusters, id);
+
+	return row ? &row->cluster : NULL;
+}
+
+struct endpoint_state *state_endpoint(struct state *s, uint32_t id)
+{
+	struct row *row = find(s, &s->endpoints, id);
+
+	return row ? &row->endpoint : NULL;
+}
