@@ -91,6 +91,7 @@ static void compiler_done(struct http_compiler *c)
 	world_done(&c->world);
 	http_build_done(&c->build);
 	bytemap_free(&c->clusters);
+	bytemap_free(&c->plains);
 	bytemap_free(&c->seen);
 	free(c->domains.items);
 	errors_free(&c->scratch);

@@ -334,7 +334,7 @@ __u32 http_action_row(struct http_compiler *c, const struct http_site *site,
 	return http_build_add(&c->build, HS_ACTIONS, &a);
 }
 
-__u32 http_plain_row(struct http_compiler *c, const struct http_site *site, struct sport *sp)
+static __u32 make_plain(struct http_compiler *c, const struct http_site *site, struct sport *sp)
 {
 	const struct object *o = sp->host->service;
 	struct hs_action a = { .rewrite_regex = HS_NONE, .cors = HS_NONE, .total = 1 };
@@ -350,4 +350,22 @@ __u32 http_plain_row(struct http_compiler *c, const struct http_site *site, stru
 	dest.cluster = http_cluster_of(c, sp, "", site->client);
 	a.dests = (struct hs_range){ http_build_add(&c->build, HS_DESTS, &dest), 1 };
 	return http_build_add(&c->build, HS_ACTIONS, &a);
+}
+
+__u32 http_plain_row(struct http_compiler *c, const struct http_site *site, struct sport *sp)
+{
+	const char *key = site->client ? NULL
+				       : pool_copy(&c->world.pool, (const char *)&sp, sizeof(sp));
+	void **at;
+
+	if (site->client)
+		return make_plain(c, site, sp);
+	at = key ? bytemap_at(&c->plains, key, sizeof(sp)) : NULL;
+	if (!at) {
+		c->world.nomem = true;
+		return 0;
+	}
+	if (!*at)
+		*at = (void *)(uintptr_t)(make_plain(c, site, sp) + 1);
+	return (uintptr_t)*at - 1;
 }

@@ -26,6 +26,7 @@ struct http_compiler {
 	struct errors *errors;
 	struct http_build build;
 	struct bytemap clusters; /* which one, as text -> row + 1 */
+	struct bytemap plains;	 /* struct sport * -> action + 1, for most clients */
 	TABLE(struct http_domain) domains;
 	struct bytemap seen;	 /* domains that are there already */
 	bool has_unknown_routes; /* there is a listener for ports of no service */
