@@ -21,6 +21,7 @@ read -ra options <<<"$(weftd_options)"
 
 refused "unprivileged" 'root|privilege|permission|CAP_' \
 	"${in_node[@]}" setpriv --reuid 65534 --regid 65534 --clear-groups --inh-caps=-all --bounding-set=-all -- "$OUT/weftd" "${options[@]}"
+refused "a kernel too old" 'Linux 2\.6\..* is too old' "${in_node[@]}" setarch "$(uname -m)" --uname-2.6 "$OUT/weftd" "${options[@]}"
 refused "no BTF" 'BTF|btf' \
 	"${in_node[@]}" unshare --mount sh -c 'mount -t tmpfs none /sys/kernel/btf && exec "$@"' sh "$OUT/weftd" "${options[@]}"
 refused "no bpffs" 'bpffs|BPF file system|not mounted|mount' \
