@@ -8,11 +8,11 @@
 #include "cleanup.h"
 
 static enum step (*const steps[CONN_STATES])(struct conn *c) = {
-	[CONN_HEAD] = conn_step_head,	    [CONN_DELAY] = conn_step_delay,
-	[CONN_CONNECT] = conn_step_connect, [CONN_FORWARD] = conn_step_forward,
-	[CONN_BACKOFF] = conn_step_backoff, [CONN_RESPONSE] = conn_step_response,
-	[CONN_TUNNEL] = conn_step_tunnel,   [CONN_ANSWER] = conn_step_answer,
-	[CONN_LINGER] = conn_step_linger,
+	[CONN_HEAD] = conn_step_head,	      [CONN_DELAY] = conn_step_delay,
+	[CONN_PENDING] = conn_step_pending,   [CONN_CONNECT] = conn_step_connect,
+	[CONN_FORWARD] = conn_step_forward,   [CONN_BACKOFF] = conn_step_backoff,
+	[CONN_RESPONSE] = conn_step_response, [CONN_TUNNEL] = conn_step_tunnel,
+	[CONN_ANSWER] = conn_step_answer,     [CONN_LINGER] = conn_step_linger,
 };
 
 static void client_changed(struct half *h)
@@ -88,6 +88,7 @@ void conn_close(struct conn *c)
 
 	if (c->queued)
 		unqueue(c);
+	conn_leave_queue(c);
 	conn_try_end(c, OUTCOME_ABANDONED, 0, false);
 	conn_forget_exchange(c);
 	half_close(&c->client);
@@ -137,7 +138,8 @@ static void run_later(struct conn *c)
 static void check(const struct conn *c)
 {
 	assert(!c->up || (c->up->owner == c && !c->up->link));
-	assert(!c->x || !c->x->picked == !c->up);
+	assert(!c->x || !c->x->picked == (!c->up && c->state != CONN_PENDING));
+	assert(!c->pending == (c->state != CONN_PENDING));
 	assert(c->state != CONN_HEAD || (!c->x && !c->up));
 	assert((c->state != CONN_FORWARD && c->state != CONN_CONNECT && c->state != CONN_TUNNEL) ||
 	       c->up);

@@ -15,7 +15,8 @@
 enum conn_state {
 	CONN_HEAD,     /* a request, or the rest of its head */
 	CONN_DELAY,    /* a fault's delay to be over */
-	CONN_CONNECT,  /* a connection to the endpoint */
+	CONN_PENDING,  /* leave to open a connection to the endpoint */
+	CONN_CONNECT,  /* that connection */
 	CONN_FORWARD,  /* the response's head; the request's body moves */
 	CONN_BACKOFF,  /* the time for another try */
 	CONN_RESPONSE, /* the response's body; the request's may still move, too */
@@ -71,6 +72,8 @@ struct conn {
 	struct loop_timer deadline; /* of the route */
 	struct conn *next, **link;  /* worker->conns */
 	struct conn *next_again;    /* worker->again */
+	struct limit *pending;	    /* counts it among those who wait, in worker->waiting */
+	struct conn *next_waiting;
 };
 
 /* ---- conn.c ---- */
@@ -109,6 +112,9 @@ enum failure {
 };
 
 enum step conn_try(struct conn *c);
+/* Gets a connection for the try, or waits for one. */
+enum step conn_reach(struct conn *c);
+enum step conn_answer_overflow(struct conn *c);
 enum step conn_step_connect(struct conn *c);
 enum step conn_step_backoff(struct conn *c);
 /* The current try has come to nothing: another one, or an answer that says so. */
@@ -119,6 +125,15 @@ enum step conn_route_timeout(struct conn *c);
 void conn_try_end(struct conn *c, enum outcome outcome, unsigned status, bool reusable);
 /* Whether a response with that status is to be thrown away for another try, which begins then. */
 bool conn_try_again(struct conn *c, unsigned status);
+
+/* ---- conn_pending.c ---- */
+
+/* Counts one more connection of the target's, if that isn't too many. */
+bool conn_may_connect(struct conn *c);
+/* Waits until it isn't, unless too many do. */
+enum step conn_queue(struct conn *c);
+void conn_leave_queue(struct conn *c); /* also if it isn't in it */
+enum step conn_step_pending(struct conn *c);
 
 /* ---- conn_response.c ---- */
 

@@ -101,7 +101,12 @@ static enum step forward(struct conn *c)
 	return sent_to(c, CONN_FORWARD, ms ? ms : c->worker->options.stream_timeout_ms);
 }
 
-static int reach(struct conn *c)
+enum step conn_answer_overflow(struct conn *c)
+{
+	return conn_answer(c, &pick_answers[PICK_OVERFLOW]);
+}
+
+enum step conn_reach(struct conn *c)
 {
 	struct upstreams *pool = &c->worker->upstreams;
 	struct exchange *x = c->x;
@@ -109,12 +114,22 @@ static int reach(struct conn *c)
 
 	if (!x->fresh)
 		c->up = upstream_reuse(pool, &x->target, &c->client_addr);
-	if (!c->up)
+	if (!c->up) {
+		if (!conn_may_connect(c))
+			return c->pending ? STEP_WAIT : conn_queue(c);
 		r = upstream_connect(pool, &x->target, &c->client_addr, &c->up);
+	}
+	conn_leave_queue(c);
+	if (!r) {
+		c->up->owner = c;
+		r = heads_request(&c->worker->supply, &c->up->half.out, x);
+	}
 	if (r)
-		return r;
-	c->up->owner = c;
-	return heads_request(&c->worker->supply, &c->up->half.out, x);
+		return conn_try_failed(c, FAIL_CONNECT);
+	if (c->up->connected)
+		return forward(c);
+	return sent_to(c, CONN_CONNECT,
+		       x->target.connect_timeout_ms ? x->target.connect_timeout_ms : CONNECT_MS);
 }
 
 enum step conn_try(struct conn *c)
@@ -131,12 +146,7 @@ enum step conn_try(struct conn *c)
 	x->endpoint_port = x->target.port;
 	x->request_cut = false;
 	body_rewind(&c->client);
-	if (reach(c))
-		return conn_try_failed(c, FAIL_CONNECT);
-	if (c->up->connected)
-		return forward(c);
-	return sent_to(c, CONN_CONNECT,
-		       x->target.connect_timeout_ms ? x->target.connect_timeout_ms : CONNECT_MS);
+	return conn_reach(c);
 }
 
 enum step conn_step_connect(struct conn *c)

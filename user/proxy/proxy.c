@@ -30,6 +30,7 @@ struct thread {
 struct proxy {
 	struct state *state;
 	struct thread *threads;
+	struct worker **peers;
 	size_t count;
 	struct access_log log;
 };
@@ -54,11 +55,15 @@ static void proxy_stop(struct proxy *p)
 
 		if (t->started)
 			pthread_join(t->id, NULL);
-		if (t->opened)
-			worker_close(&t->worker);
-		rules_free(t->rules);
+		t->worker.peer_count = 0;
+	}
+	for (size_t i = 0; i < p->count; i++) {
+		if (p->threads[i].opened)
+			worker_close(&p->threads[i].worker);
+		rules_free(p->threads[i].rules);
 	}
 	free(p->threads);
+	free(p->peers);
 	state_free(p->state);
 	closep(&p->log.fd);
 }
@@ -123,6 +128,8 @@ static int open_workers(struct proxy *p, const struct proxy_options *o)
 		if (r)
 			return log_err(r, "listen on descriptor %d", o->listeners[i]);
 		t->opened = true;
+		t->worker.peers = p->peers;
+		t->worker.peer_count = p->count;
 	}
 	return r;
 }
@@ -264,10 +271,13 @@ int proxy_run(const struct proxy_options *o)
 	block_signals();
 	p.state = state_new();
 	p.threads = calloc(p.count, sizeof(*p.threads));
-	if (!p.state || !p.threads) {
+	p.peers = calloc(p.count, sizeof(struct worker *));
+	if (!p.state || !p.threads || !p.peers) {
 		p.count = 0;
 		return log_err(-ENOMEM, "start");
 	}
+	for (size_t i = 0; i < p.count; i++)
+		p.peers[i] = &p.threads[i].worker;
 	r = open_log(&p, o->access_log);
 	if (!r)
 		r = open_workers(&p, o);

@@ -13,6 +13,7 @@
 
 #include "buf.h"
 #include "h1.h"
+#include "limit.h"
 #include "weft/addr.h"
 
 /* The request and who calls whom. Ports in host byte order. */
@@ -86,7 +87,9 @@ struct target {
 	uint32_t connect_timeout_ms;
 	uint32_t idle_timeout_ms; /* of a connection that is not in use */
 	uint32_t max_requests_per_connection;
-	void *data; /* the router's */
+	struct limit *limit;		       /* of its cluster; NULL: none */
+	uint32_t max_connections, max_pending; /* 0: as many as you like */
+	void *data;			       /* the router's */
 };
 
 enum pick {

@@ -242,22 +242,17 @@ static struct cluster_state *state_of(const struct rules_plan *p)
 	return p->version->clusters[p->decision.cluster - hs_cluster(s, 0)];
 }
 
-/* One more of them, unless that is too many. */
-static bool reserve(uint32_t *count, uint32_t limit)
-{
-	if (__atomic_add_fetch(count, 1, __ATOMIC_RELAXED) <= limit || !limit)
-		return true;
-	__atomic_sub_fetch(count, 1, __ATOMIC_RELAXED);
-	return false;
-}
-
-static void fill(const struct hs_cluster *c, const struct hs_endpoint *e, struct target *out)
+static void fill(const struct hs_cluster *c, struct cluster_state *cs, const struct hs_endpoint *e,
+		 struct target *out)
 {
 	out->addr = e->endpoint.addr;
 	out->port = e->endpoint.port;
 	out->connect_timeout_ms = c->connect_timeout_ms;
 	out->idle_timeout_ms = c->http_idle_timeout_ms;
 	out->max_requests_per_connection = c->max_requests_per_connection;
+	out->limit = &cs->limit;
+	out->max_connections = c->max_connections;
+	out->max_pending = c->max_pending;
 }
 
 enum pick rules_pick(struct router *r, struct plan *plan, unsigned n, struct target *out)
@@ -277,13 +272,13 @@ enum pick rules_pick(struct router *r, struct plan *plan, unsigned n, struct tar
 	count = count_healthy(&h);
 	if (!count)
 		return PICK_NONE;
-	if (!reserve(&h.cs->requests, c->max_requests)) {
-		__atomic_add_fetch(&h.cs->rq_overflow, 1, __ATOMIC_RELAXED);
+	if (!limit_take(&h.cs->requests, c->max_requests)) {
+		__atomic_add_fetch(&h.cs->limit.overflow, 1, __ATOMIC_RELAXED);
 		return PICK_OVERFLOW;
 	}
 	i = choose_another(&h, p, count);
 	take(p, h.cs, h.range.first + i);
-	fill(c, hs_endpoint(p->version->snapshot, h.range.first + i), out);
+	fill(c, h.cs, hs_endpoint(p->version->snapshot, h.range.first + i), out);
 	return PICK_OK;
 }
 

@@ -11,6 +11,7 @@
 #include <stdint.h>
 
 #include "http_route.h"
+#include "limit.h"
 
 struct route_state {
 	struct http_turns turns;
@@ -29,13 +30,14 @@ struct endpoint_state {
 struct cluster_state {
 	uint32_t requests; /* under way */
 	uint32_t retries;  /* likewise, of those */
-	uint32_t rr;	   /* the next turn of round robin */
-	uint32_t ejected;  /* endpoints; under `lock` */
-	uint64_t started;  /* ms: ticks of the ejections' interval are counted from here */
+	struct limit limit;
+	uint32_t rr;	  /* the next turn of round robin */
+	uint32_t ejected; /* endpoints; under `lock` */
+	uint64_t started; /* ms: ticks of the ejections' interval are counted from here */
 	pthread_mutex_t lock;
 	/* Envoy's counters */
-	uint64_t rq_total, rq_overflow, rq_retry, rq_retry_overflow, rq_timeout, rq_connect_fail,
-		rq_reset, rq_status[6], ejections_total;
+	uint64_t rq_total, rq_retry, rq_retry_overflow, rq_timeout, rq_connect_fail, rq_reset,
+		rq_status[6], ejections_total;
 };
 
 struct state;

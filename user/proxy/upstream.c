@@ -52,6 +52,15 @@ static void put_in(struct upstream *u)
 	u->pool->idle_count++;
 }
 
+static void give_back(struct upstreams *pool, struct limit *l)
+{
+	if (!l)
+		return;
+	limit_give(&l->connections);
+	if (limit_wanted(l))
+		pool->freed(pool);
+}
+
 void upstream_close(struct upstream *u)
 {
 	if (!u)
@@ -61,7 +70,27 @@ void upstream_close(struct upstream *u)
 	loop_timer_clear(u->pool->loop, &u->idle);
 	half_close(&u->half);
 	u->pool->count--;
+	give_back(u->pool, u->limit);
 	free(u);
+}
+
+struct upstream *upstream_idle_of(struct upstreams *pool, const struct limit *l)
+{
+	for (size_t i = 0; pool->idle_count && i < UPSTREAM_BUCKETS; i++)
+		for (struct upstream *u = pool->buckets[i]; u; u = u->next)
+			if (u->limit == l)
+				return u;
+	return NULL;
+}
+
+void upstreams_make_way(struct upstreams *pool)
+{
+	for (size_t i = 0; pool->idle_count && i < UPSTREAM_BUCKETS; i++)
+		for (struct upstream *u = pool->buckets[i], *next; u; u = next) {
+			next = u->next;
+			if (limit_wanted(u->limit))
+				upstream_close(u);
+		}
 }
 
 void upstreams_close_idle(struct upstreams *pool)
@@ -132,14 +161,13 @@ int upstream_connect(struct upstreams *pool, const struct target *t, const struc
 	_cleanup_free_ struct upstream *u = calloc(1, sizeof(*u));
 	int fd, r;
 
-	if (!u)
-		return -ENOMEM;
-	fd = open_socket(pool, t, client);
-	if (fd < 0)
-		return fd;
-	r = half_open(&u->half, fd, pool->loop, pool->supply, changed);
-	if (r)
+	fd = u ? open_socket(pool, t, client) : -ENOMEM;
+	r = fd < 0 ? fd : half_open(&u->half, fd, pool->loop, pool->supply, changed);
+	if (r) {
+		give_back(pool, t->limit);
 		return r;
+	}
+	u->limit = t->limit;
 	u->pool = pool;
 	u->endpoint = t->addr;
 	u->port = t->port;
@@ -186,5 +214,7 @@ void upstream_release(struct upstream *u, uint32_t idle_ms, uint32_t max_request
 		return;
 	}
 	put_in(u);
+	if (limit_wanted(u->limit))
+		u->pool->freed(u->pool);
 	loop_timer_set(u->pool->loop, &u->idle, idle_ms ? idle_ms : IDLE_MS);
 }

@@ -18,6 +18,7 @@ struct upstream {
 	bool connected;
 	bool reused; /* has served a request before the current one */
 	unsigned requests;
+	struct limit *limit; /* counts this connection; NULL: none does */
 	struct loop_timer idle;
 	struct upstream *next, **link; /* in its bucket, while idle */
 };
@@ -33,7 +34,8 @@ struct upstreams {
 	struct loop *loop;
 	struct supply *supply;
 	struct upstream_options options;
-	void (*changed)(struct upstream *u); /* told of connections in use */
+	void (*changed)(struct upstream *u);   /* told of connections in use */
+	void (*freed)(struct upstreams *pool); /* somebody waits for what has become free */
 	struct upstream *buckets[UPSTREAM_BUCKETS];
 	size_t idle_count, count;
 };
@@ -41,7 +43,8 @@ struct upstreams {
 /* An idle connection, or NULL. */
 struct upstream *upstream_reuse(struct upstreams *pool, const struct target *t,
 				const struct addr *client);
-/* A new one, perhaps not connected yet. 0 or -errno. */
+/* A new one, perhaps not connected yet. It has been counted for the target's limit, which is given
+ * back with it, or on failure. 0 or -errno. */
 int upstream_connect(struct upstreams *pool, const struct target *t, const struct addr *client,
 		     struct upstream **out);
 /* After the first event: 0, -EAGAIN: not yet, -errno: it did not come about. */
@@ -50,5 +53,9 @@ int upstream_connected(struct upstream *u);
 void upstream_release(struct upstream *u, uint32_t idle_ms, uint32_t max_requests);
 void upstream_close(struct upstream *u); /* accepts NULL */
 void upstreams_close_idle(struct upstreams *pool);
+/* An idle one that counts for the limit, or NULL. */
+struct upstream *upstream_idle_of(struct upstreams *pool, const struct limit *l);
+/* Closes one idle connection for each limit that requests wait for. */
+void upstreams_make_way(struct upstreams *pool);
 
 #endif

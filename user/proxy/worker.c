@@ -73,6 +73,38 @@ static void accept_later(struct loop_timer *t)
 	accept_some((struct worker *)((char *)t - offsetof(struct worker, accept_again)));
 }
 
+static void stir(struct worker *w)
+{
+	__atomic_store_n(&w->stirred, true, __ATOMIC_SEQ_CST);
+}
+
+void worker_stir(struct worker *w)
+{
+	stir(w);
+	for (size_t i = 0; i < w->peer_count; i++)
+		if (w->peers[i] != w) {
+			stir(w->peers[i]);
+			loop_wake(w->peers[i]->loop);
+		}
+}
+
+static void connection_freed(struct upstreams *pool)
+{
+	worker_stir((struct worker *)((char *)pool - offsetof(struct worker, upstreams)));
+}
+
+/* In the order in which they came. What nobody here can use may be in the way of others. */
+static void run_waiting(struct worker *w)
+{
+	while (__atomic_exchange_n(&w->stirred, false, __ATOMIC_SEQ_CST)) {
+		for (struct conn *c = w->waiting, *next; c; c = next) {
+			next = c->next_waiting;
+			conn_run(c);
+		}
+		upstreams_make_way(&w->upstreams);
+	}
+}
+
 static int watch_listener(struct worker *w)
 {
 	int flags = fcntl(w->listener.fd, F_GETFL);
@@ -106,6 +138,7 @@ int worker_open(struct worker *w, int listener, const struct worker_options *opt
 	w->upstreams.supply = &w->supply;
 	w->upstreams.options = options->upstream;
 	w->upstreams.changed = conn_upstream_changed;
+	w->upstreams.freed = connection_freed;
 	return 0;
 }
 
@@ -128,6 +161,7 @@ int worker_once(struct worker *w, int ms)
 	int r = loop_once(w->loop, w->again ? 0 : ms);
 
 	run_again(w);
+	run_waiting(w);
 	if (w->router->turn)
 		w->router->turn(w->router);
 	return r;

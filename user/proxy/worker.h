@@ -52,6 +52,10 @@ struct worker {
 	struct router *router; /* not owned */
 	struct conn *conns;    /* all that are open */
 	struct conn *again;    /* want another turn */
+	struct conn *waiting;  /* for a connection to an endpoint, in order */
+	struct worker **peers; /* not owned: all that share limits, this one included; or NULL */
+	size_t peer_count;
+	bool stirred; /* atomic: those who wait may try again */
 	struct worker_stats stats;
 	struct h1_response response; /* the one being looked at */
 	bool stopping;
@@ -72,6 +76,8 @@ int worker_run(struct worker *w);
 int worker_once(struct worker *w, int ms);
 /* From any thread. */
 void worker_stop(struct worker *w);
+/* From the worker's thread: all that wait for a connection, in any worker, may try again. */
+void worker_stir(struct worker *w);
 /* Ends all connections. */
 void worker_close(struct worker *w);
 
