@@ -47,7 +47,7 @@ rules | apply
 expect_eq "past weft" "$(load client 10.245.0.9 9000 -n 5 -s hello)" '{"far":5}'
 # Nobody else serves the address here: what counts is that weft did not half-steer it.
 load client "$(vip 4 10)" 9000 -t 300 >/dev/null || true
-expect_between "left alone and counted" "$(reason_count foreign_way)" 1 10
+expect_between "left alone and counted" "$(stat_of weft.reason.foreign_way)" 1 10
 expect_eq "no entry was made" "$(map_dump conns | jq length)" 0
 weftd_stop
 

@@ -16,7 +16,7 @@ weftd_start
 
 for family in 4 6; do
 	for n in 10 11; do
-		load_start client "$TMP/$n" "$(vip $family $n)" 9000 -n 50 -c 50 -s "service-$n" --source-port 20000 -k 1000 --every 50
+		load_start client "$TMP/$n" "$(vip $family $n)" 9000 -n 50 -c 50 -s "service-$n" --source-port 5000 -k 1000 --every 50
 		clients[n]=$STARTED
 	done
 	wait "${clients[@]}"
@@ -24,10 +24,10 @@ for family in 4 6; do
 	expect_eq "IPv$family: second service" "$(<"$TMP/11")" '{"one":50}'
 
 	# The endpoint's own address makes it three.
-	load_start client "$TMP/10" "$(vip $family 10)" 9000 -n 50 -c 50 -s by-service --source-port 21000 -k 1000 --every 50
+	load_start client "$TMP/10" "$(vip $family 10)" 9000 -n 50 -c 50 -s by-service --source-port 6000 -k 1000 --every 50
 	service=$STARTED
 	expect_eq "IPv$family: directly" \
-		"$(load client "$(addr $family one)" 9000 -n 50 -c 50 -s directly --source-port 21000 -k 500 --every 50)" '{"one":50}'
+		"$(load client "$(addr $family one)" 9000 -n 50 -c 50 -s directly --source-port 6000 -k 500 --every 50)" '{"one":50}'
 	wait "$service"
 	expect_eq "IPv$family: by the service meanwhile" "$(<"$TMP/10")" '{"one":50}'
 done
