@@ -106,6 +106,14 @@ static void done(struct router *r, struct plan *p, struct target *t, enum outcom
 	__atomic_add_fetch(&e->dones, 1, __ATOMIC_SEQ_CST);
 }
 
+static enum pick pick_mirror(struct router *r, struct plan *p, size_t i, struct target *out)
+{
+	(void)p;
+	(void)i;
+	*out = of(r)->mirror;
+	return PICK_OK;
+}
+
 static void release(struct router *r, struct plan *p)
 {
 	(void)p;
@@ -137,7 +145,11 @@ struct env *env_new(const struct worker_options *options)
 	enter_namespace();
 	e->listener = env_listen(&e->port);
 	e->endpoint = env_listen(&e->endpoint_port);
-	e->router = (struct router){ .plan = plan, .pick = pick, .done = done, .release = release };
+	e->router = (struct router){ .plan = plan,
+				     .pick = pick,
+				     .done = done,
+				     .release = release,
+				     .pick_mirror = pick_mirror };
 	e->target = (struct target){ .addr = loopback(), .port = e->endpoint_port };
 	o.log = logged;
 	o.log_arg = e;

@@ -18,6 +18,7 @@ struct env {
 	enum pick pick;
 	struct target target; /* the endpoint of the first try, and of all others unless: */
 	struct target second; /* port 0: none */
+	struct target mirror;
 	/* What it has been told. */
 	unsigned picks, dones, releases;
 	enum outcome outcome;

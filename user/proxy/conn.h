@@ -38,7 +38,8 @@ struct exchange {
 	struct h1_request request; /* its spans are in `head` */
 	struct buf head;
 	struct plan plan;
-	struct target target; /* while `picked` */
+	struct target target;	/* while `picked` */
+	struct mirror *mirrors; /* copies that still want to hear of the body */
 	bool planned, picked;
 	bool close;	  /* the client's connection ends with this exchange */
 	bool request_cut; /* the endpoint took no more of the request */
@@ -152,7 +153,8 @@ enum step conn_step_linger(struct conn *c);
 /* ---- heads.c: 0 or -ENOMEM ---- */
 
 /* The request as the endpoint is to see it. */
-int heads_request(struct supply *s, struct buf *out, const struct exchange *x);
+int heads_request(struct supply *s, struct buf *out, const struct exchange *x,
+		  struct h1_span authority);
 /* The response as the client is to see it. */
 int heads_response(struct supply *s, struct buf *out, const struct exchange *x,
 		   const struct h1_response *r, bool dechunk);

@@ -8,6 +8,7 @@
 #include <string.h>
 
 #include "conn.h"
+#include "mirror.h"
 
 enum { LINGER_MS = 2000 };
 
@@ -66,6 +67,8 @@ void conn_forget_exchange(struct conn *c)
 	if (!x)
 		return;
 	write_log(c);
+	c->client.tee = NULL;
+	mirrors_leave(c, body_received(&c->client));
 	if (x->planned)
 		w->router->release(w->router, &x->plan);
 	buf_release(&w->supply, &x->plan.text);
@@ -104,6 +107,11 @@ static void ask(struct conn *c)
 	c->x->planned = true;
 }
 
+static void copy_body(struct half *h, const char *bytes, size_t n)
+{
+	mirrors_copy((struct conn *)h, bytes, n);
+}
+
 static enum step act(struct conn *c)
 {
 	const struct plan *p = &c->x->plan;
@@ -112,6 +120,10 @@ static enum step act(struct conn *c)
 		return conn_answer(c, &p->answer);
 	if (p->timeout_ms)
 		loop_timer_set(c->worker->loop, &c->deadline, p->timeout_ms);
+	if (p->mirror_count) {
+		mirrors_begin(c);
+		c->client.tee = copy_body;
+	}
 	return conn_try(c);
 }
 

@@ -122,7 +122,8 @@ enum step conn_reach(struct conn *c)
 	conn_leave_queue(c);
 	if (!r) {
 		c->up->owner = c;
-		r = heads_request(&c->worker->supply, &c->up->half.out, x);
+		c->up->changed = conn_upstream_changed;
+		r = heads_request(&c->worker->supply, &c->up->half.out, x, x->plan.authority);
 	}
 	if (r)
 		return conn_try_failed(c, FAIL_CONNECT);

@@ -36,6 +36,8 @@ struct half {
 	bool broken; /* reset, or otherwise of no use in either direction */
 	bool shut;   /* we have said that we'll send no more */
 	bool bulk;   /* data comes faster than in buffers */
+	/* If not NULL, is shown each byte of the body once, framing included. */
+	void (*tee)(struct half *h, const char *bytes, size_t n);
 	uint64_t received, sent; /* bytes */
 };
 
@@ -61,6 +63,8 @@ void half_shut(struct half *h);
 void body_begin(struct half *h, enum h1_framing framing, uint64_t length);
 /* Looks at what is in h->in. 0 or H1_BAD. */
 int body_scan(struct half *h);
+/* The end of it has been received. */
+bool body_received(const struct half *h);
 /* All of it has been received and passed on. */
 bool body_done(const struct half *h);
 /* What was kept will be passed on once more. */

@@ -100,7 +100,8 @@ static void put_upgrade(struct writer *w, const struct h1_message *m)
 			put_field(w, name, m->headers[i].value);
 }
 
-int heads_request(struct supply *s, struct buf *out, const struct exchange *x)
+int heads_request(struct supply *s, struct buf *out, const struct exchange *x,
+		  struct h1_span authority)
 {
 	const struct h1_request *q = &x->request;
 	struct writer w = { s, out, 0 };
@@ -109,7 +110,7 @@ int heads_request(struct supply *s, struct buf *out, const struct exchange *x)
 	put_text(&w, " ");
 	put_span(&w, q->is_connect ? q->authority : x->plan.path);
 	put_text(&w, " HTTP/1.1\r\n");
-	put_field(&w, (struct h1_span){ "host", 4 }, x->plan.authority);
+	put_field(&w, (struct h1_span){ "host", 4 }, authority);
 	put_fields(&w, &q->m, &x->plan.request, true);
 	if (q->m.framing == H1_CHUNKED)
 		put_text(&w, "transfer-encoding: chunked\r\n");

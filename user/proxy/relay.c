@@ -43,7 +43,7 @@ static int scan_chunks(struct half *h)
 	return 0;
 }
 
-int body_scan(struct half *h)
+static int scan(struct half *h)
 {
 	struct body *b = &h->body;
 	uint32_t n;
@@ -66,7 +66,18 @@ int body_scan(struct half *h)
 	}
 }
 
-static bool received(const struct half *h)
+int body_scan(struct half *h)
+{
+	uint32_t before = h->body.kept + h->body.ready;
+	int r = scan(h);
+	uint32_t after = h->body.kept + h->body.ready;
+
+	if (h->tee && after > before)
+		h->tee(h, buf_at(&h->in) + before, after - before);
+	return r;
+}
+
+bool body_received(const struct half *h)
 {
 	switch (h->body.framing) {
 	case H1_NO_BODY:
@@ -82,7 +93,7 @@ static bool received(const struct half *h)
 
 bool body_done(const struct half *h)
 {
-	return received(h) && !h->body.ready && !h->pipe.n;
+	return body_received(h) && !h->body.ready && !h->pipe.n;
 }
 
 void body_rewind(struct half *h)
@@ -191,7 +202,7 @@ static int pipe_fill(struct half *from, uint64_t most)
 
 static int pipe_drain(struct half *from, struct half *to)
 {
-	unsigned more = received(from) ? 0 : SPLICE_F_MORE;
+	unsigned more = body_received(from) ? 0 : SPLICE_F_MORE;
 	ssize_t r;
 
 	if (!to->writable)
@@ -223,7 +234,7 @@ static int refill(struct half *from)
 	if (from->body.keep && from->body.left + from->body.chunks.left > BUF_SIZE)
 		body_forget(from);
 	most = unseen_to_come(from);
-	if (most >= SPLICE_MIN && !from->body.dechunk) {
+	if (most >= SPLICE_MIN && !from->body.dechunk && !from->tee) {
 		r = pipe_fill(from, most);
 		if (r != -ENOBUFS)
 			return (int)r;

@@ -76,6 +76,9 @@ struct plan {
 	size_t retry_status_count;
 	uint32_t backoff_ms; /* base of the pause before another try */
 
+	size_t mirror_count; /* clusters that get a copy */
+	struct h1_span mirror_authority;
+
 	struct buf text; /* for what had to be put together; the proxy releases it */
 	void *data;	 /* the router's */
 };
@@ -117,6 +120,8 @@ struct router {
 	enum pick (*pick)(struct router *r, struct plan *plan, unsigned n, struct target *out);
 	void (*done)(struct router *r, struct plan *plan, struct target *target,
 		     enum outcome outcome, unsigned status);
+	/* An endpoint for the i-th copy. Only called if there are any. */
+	enum pick (*pick_mirror)(struct router *r, struct plan *plan, size_t i, struct target *out);
 	void (*release)(struct router *r, struct plan *plan);
 	/* Between events: time to go over to other rules. May be NULL. */
 	void (*turn)(struct router *r);

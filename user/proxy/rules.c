@@ -121,6 +121,7 @@ static void decide(struct rules_plan *p, const struct hs_listener *l,
 	turns.dest = turn(&rs->turns.dest, d->route->dests.count > 1);
 	turns.delay = turn(&rs->turns.delay, sometimes(d->route->delay_share));
 	turns.abort = turn(&rs->turns.abort, sometimes(d->route->abort_share));
+	p->mirror_turn = turn(&rs->turns.mirror, d->route->mirrors.count);
 	if (turns.dest || turns.delay || turns.abort)
 		http_route(v->snapshot, l, source, &p->request, &turns, d, NULL);
 }
@@ -239,6 +240,7 @@ int rules_new(struct state *state, struct rules **out)
 	r->router = (struct router){ .plan = plan,
 				     .pick = rules_pick,
 				     .done = rules_done,
+				     .pick_mirror = rules_pick_mirror,
 				     .release = release,
 				     .turn = go_over };
 	r->state = state;

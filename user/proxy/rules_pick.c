@@ -235,11 +235,9 @@ static void take(struct rules_plan *p, struct cluster_state *cs, uint32_t row)
 	__atomic_add_fetch(&cs->rq_total, 1, __ATOMIC_RELAXED);
 }
 
-static struct cluster_state *state_of(const struct rules_plan *p)
+static struct cluster_state *state_of(const struct rules_plan *p, const struct hs_cluster *c)
 {
-	const struct http_snapshot *s = p->version->snapshot;
-
-	return p->version->clusters[p->decision.cluster - hs_cluster(s, 0)];
+	return p->version->clusters[c - hs_cluster(p->version->snapshot, 0)];
 }
 
 static void fill(const struct hs_cluster *c, struct cluster_state *cs, const struct hs_endpoint *e,
@@ -267,7 +265,7 @@ enum pick rules_pick(struct router *r, struct plan *plan, unsigned n, struct tar
 	*out = (struct target){ 0 };
 	if (!c || c->lb == LB_PASSTHROUGH)
 		return called_address(p, out);
-	h.cs = state_of(p);
+	h.cs = state_of(p, c);
 	h.range = reachable(c, &p->client);
 	count = count_healthy(&h);
 	if (!count)
@@ -279,6 +277,28 @@ enum pick rules_pick(struct router *r, struct plan *plan, unsigned n, struct tar
 	i = choose_another(&h, p, count);
 	take(p, h.cs, h.range.first + i);
 	fill(c, h.cs, hs_endpoint(p->version->snapshot, h.range.first + i), out);
+	return PICK_OK;
+}
+
+/* A copy says nothing about the endpoint, and takes no part in its limits on requests. */
+enum pick rules_pick_mirror(struct router *r, struct plan *plan, size_t i, struct target *out)
+{
+	const struct rules_plan *p = plan->data;
+	const struct http_snapshot *s = p->version->snapshot;
+	const struct hs_cluster *c = hs_cluster(s, hs_mirror(s, p->mirrors[i])->cluster);
+	struct choice h = { .v = p->version, .c = c, .now = rules_now() };
+	uint32_t count, at;
+
+	(void)r;
+	*out = (struct target){ 0 };
+	h.cs = state_of(p, c);
+	h.range = reachable(c, &p->client);
+	count = count_healthy(&h);
+	if (!count)
+		return PICK_NONE;
+	at = h.range.first + place(&h, count, draw(count));
+	__atomic_add_fetch(&h.cs->rq_total, 1, __ATOMIC_RELAXED);
+	fill(c, h.cs, hs_endpoint(s, at), out);
 	return PICK_OK;
 }
 
@@ -315,7 +335,7 @@ void rules_done(struct router *r, struct plan *plan, struct target *t, enum outc
 	(void)t;
 	if (!p->endpoint)
 		return;
-	cs = state_of(p);
+	cs = state_of(p, p->decision.cluster);
 	__atomic_sub_fetch(&p->endpoint->active, 1, __ATOMIC_RELAXED);
 	__atomic_sub_fetch(&cs->requests, 1, __ATOMIC_RELAXED);
 	count(cs, outcome, status);

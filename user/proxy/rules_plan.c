@@ -276,6 +276,21 @@ static void fill_retries(const struct rules_plan *p, struct plan *out)
 	out->retry_status_count = r->statuses.count;
 }
 
+/* A Host that is too long for a name is no name: it has no shadow. */
+static void fill_mirrors(struct rules_plan *p, struct plan *out)
+{
+	const struct http_snapshot *s = p->version->snapshot;
+	const struct hs_range *m = &p->decision.route->mirrors;
+	long n = m->count ? http_shadow(&p->decision, p->shadow, sizeof(p->shadow)) : -ENOENT;
+
+	if (n < 0)
+		return;
+	out->mirror_authority = (struct h1_span){ p->shadow, (size_t)n };
+	for (uint32_t i = 0; i < m->count && out->mirror_count < RULES_MIRRORS; i++)
+		if (http_mirrored(s, p->decision.route, i, p->mirror_turn))
+			p->mirrors[out->mirror_count++] = m->first + i;
+}
+
 static int forward(struct rules_plan *p, struct supply *supply, struct plan *out)
 {
 	out->action = PLAN_FORWARD;
@@ -283,6 +298,7 @@ static int forward(struct rules_plan *p, struct supply *supply, struct plan *out
 	if (p->decision.route) {
 		out->timeout_ms = p->decision.route->timeout_ms;
 		fill_retries(p, out);
+		fill_mirrors(p, out);
 	}
 	return fill_path(p, supply, out);
 }

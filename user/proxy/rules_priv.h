@@ -21,7 +21,11 @@ struct rules_version {
 	unsigned refs; /* requests that began with it, and the router while it is current */
 };
 
-enum { RULES_OPS = 64 }; /* header operations of one request, responses' included */
+enum {
+	RULES_OPS = 64,	   /* header operations of one request, responses' included */
+	RULES_MIRRORS = 8, /* copies of one request */
+	RULES_SHADOW = 320,
+};
 
 /* What a plan holds on to. */
 struct rules_plan {
@@ -35,8 +39,11 @@ struct rules_plan {
 	struct endpoint_state *endpoint; /* of the current try */
 	uint32_t endpoint_row;		 /* the last one tried */
 	bool tried, hashed;
-	uint64_t hash;		 /* of what the cluster's consistentHash speaks of */
-	struct rules_plan *next; /* in the supply of unused ones */
+	uint64_t hash; /* of what the cluster's consistentHash speaks of */
+	uint64_t mirror_turn;
+	uint32_t mirrors[RULES_MIRRORS]; /* rows of HS_MIRRORS */
+	char shadow[RULES_SHADOW];	 /* their Host */
+	struct rules_plan *next;	 /* in the supply of unused ones */
 };
 
 int rules_version_open(struct state *state, struct config *config, struct rules_version **out);
@@ -47,6 +54,7 @@ void rules_version_unref(struct rules_version *v); /* accepts NULL */
 /* Takes note of what consistentHash needs, while the request is at hand. */
 void rules_hash(struct rules_plan *p);
 enum pick rules_pick(struct router *r, struct plan *plan, unsigned n, struct target *out);
+enum pick rules_pick_mirror(struct router *r, struct plan *plan, size_t i, struct target *out);
 void rules_done(struct router *r, struct plan *plan, struct target *t, enum outcome outcome,
 		unsigned status);
 

@@ -106,7 +106,7 @@ static void changed(struct half *h)
 	struct upstream *u = (struct upstream *)h;
 
 	if (u->owner)
-		u->pool->changed(u);
+		u->changed(u);
 	else if (h->hup || h->broken || h->readable)
 		upstream_close(u);
 }

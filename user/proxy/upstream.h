@@ -11,7 +11,8 @@
 struct upstream {
 	struct half half; /* first: half.changed() finds the rest */
 	struct upstreams *pool;
-	void *owner;	    /* who uses it; NULL: idle, in the pool */
+	void *owner; /* who uses it, and is told of changes; NULL: idle, in the pool */
+	void (*changed)(struct upstream *u);
 	struct addr client; /* :: without transparency */
 	struct addr endpoint;
 	uint16_t port;
@@ -34,7 +35,7 @@ struct upstreams {
 	struct loop *loop;
 	struct supply *supply;
 	struct upstream_options options;
-	void (*changed)(struct upstream *u);   /* told of connections in use */
+
 	void (*freed)(struct upstreams *pool); /* somebody waits for what has become free */
 	struct upstream *buckets[UPSTREAM_BUCKETS];
 	size_t idle_count, count;

@@ -9,6 +9,7 @@
 #include "cleanup.h"
 #include "conn.h"
 #include "log.h"
+#include "mirror.h"
 #include "sock.h"
 
 enum { ACCEPT_PAUSE_MS = 100, ACCEPTS = 64 };
@@ -137,7 +138,6 @@ int worker_open(struct worker *w, int listener, const struct worker_options *opt
 	w->upstreams.loop = w->loop;
 	w->upstreams.supply = &w->supply;
 	w->upstreams.options = options->upstream;
-	w->upstreams.changed = conn_upstream_changed;
 	w->upstreams.freed = connection_freed;
 	return 0;
 }
@@ -186,6 +186,7 @@ void worker_close(struct worker *w)
 {
 	while (w->conns)
 		conn_close(w->conns);
+	mirrors_close(w);
 	upstreams_close_idle(&w->upstreams);
 	closep(&w->listener.fd);
 	w->listener.fd = -1;

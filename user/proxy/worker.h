@@ -10,6 +10,7 @@
 #include "upstream.h"
 
 struct conn;
+struct mirror;
 struct access_entry;
 
 /* Milliseconds. */
@@ -51,6 +52,7 @@ struct worker {
 	struct worker_options options;
 	struct router *router; /* not owned */
 	struct conn *conns;    /* all that are open */
+	struct mirror *mirrors;
 	struct conn *again;    /* want another turn */
 	struct conn *waiting;  /* for a connection to an endpoint, in order */
 	struct worker **peers; /* not owned: all that share limits, this one included; or NULL */
