@@ -25,7 +25,7 @@ memory=2048
 # What a test may call, beside its own programs.
 COMMANDS="awk basename bash bpftool cat chmod cmp comm cp cut date dd df diff dirname dmesg du env expr false find free
 	grep head id ip ip6tables iptables jq kill ln ls mkdir mkfifo mktemp modprobe mount mountpoint mv nproc nsenter od
-	paste ps readlink realpath rm rmdir sed seq setarch setpriv setsid sh shuf sleep sort ss stat stty sync sysctl tac tail tc
+	paste ps readlink realpath rm rmdir sed seq setarch sha256sum setpriv setsid sh shuf sleep sort ss stat stty sync sysctl tac tail tc
 	tee timeout touch tr true truncate umount uname uniq unshare wc xargs"
 MODULES="veth dummy bridge 8021q ipvlan macvlan vxlan sch_ingress cls_bpf sch_netem tun ip_tables iptable_filter iptable_nat ip6_tables ip6table_filter
 	ip6table_nat nf_tables nft_compat nft_chain_nat xt_tcpudp xt_statistic xt_nat ipt_REJECT ip6t_REJECT xt_REDIRECT
@@ -145,6 +145,7 @@ write_init() {
 	mount -t cgroup2 cgroup2 /sys/fs/cgroup
 	mkdir -p /sys/kernel/debug && mount -t tracefs tracefs /sys/kernel/tracing 2>/dev/null
 	ln -s /proc/self/fd /dev/fd
+	modprobe tun 2>/dev/null # nobody has its device node made here
 	ip link set lo up
 	ulimit -n 1048576
 	cd /weft
