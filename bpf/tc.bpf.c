@@ -16,6 +16,13 @@ static __always_inline int is_syn(const struct packet *p)
 	return (p->flags & (TCP_SYN | TCP_ACK | TCP_RST)) == TCP_SYN;
 }
 
+/* But a SYN repeated whose first was given up is no new connection. */
+static __always_inline int is_reopened(const struct packet *p, const struct conn *c)
+{
+	return is_syn(p) && c->dir == DIR_FORWARD && c->state >= CONN_CLOSED &&
+	       !(c->state == CONN_DEAD && p->seq + 1 == c->seq);
+}
+
 static __noinline int steer_known(struct __sk_buff *skb, struct packet *p, struct conn *c)
 {
 	struct tuple to = c->to, key;
@@ -39,7 +46,7 @@ static __always_inline int steer_tcp(struct __sk_buff *skb, struct packet *p, in
 {
 	struct conn *c = bpf_map_lookup_elem(&conns, &p->t);
 
-	if (c && is_syn(p) && c->dir == DIR_FORWARD && c->state >= CONN_CLOSED) {
+	if (c && is_reopened(p, c)) {
 		/* The entries of a connection that has ended; somebody else may be deleting them,
 		 * then the client will ask again. */
 		if (!change_state(c, CONN_CLOSED, CONN_REAPED) &&

@@ -75,6 +75,8 @@ static const struct row {
 	  .fail = 1 },
 	{ "repeated SYNs don't extend that", "c:S age=9000 c:S age=1100 sweep", .entries = 2,
 	  .peak = 1, .total = 1, .fail = 1 },
+	{ "a SYN repeated after that is refused", "c:S age=10100 sweep c:S", .entries = 2,
+	  .peak = 1, .total = 1, .fail = 1, .last = TC_ACT_REDIRECT, .last_flags = RST | ACK },
 	{ "connectTimeout",
 	  "c:S age=300 sweep",
 	  { .connect_timeout_ms = 200 },
