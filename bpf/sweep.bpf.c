@@ -16,6 +16,12 @@ const volatile __u32 closed_s = 5;
 const volatile __u32 dead_s = 60;
 const volatile __u32 established_s = 432000;
 
+/* Negative where another CPU has written `since` after we took `now`. */
+static __always_inline __s64 elapsed(__u64 now, __u64 since)
+{
+	return now - since;
+}
+
 static __always_inline int is_gone(const struct addr *a)
 {
 	return bpf_map_lookup_elem(&gone_addrs, a) != NULL;
@@ -111,14 +117,14 @@ static __always_inline int is_timed_out(const struct conn *forward, const struct
 {
 	__u64 since = forward->seen;
 
-	if (reply && reply->seen > since)
+	if (reply && elapsed(reply->seen, since) > 0)
 		since = reply->seen;
 	/* SYNs repeated are no progress. */
 	if (is_opening(forward))
 		since = forward->created;
-	return now > since + silence_allowed(forward) ||
+	return elapsed(now, since) > (__s64)silence_allowed(forward) ||
 	       (forward->state < CONN_CLOSED && forward->max_duration_ms &&
-		now > forward->created + forward->max_duration_ms * 1000000ull);
+		elapsed(now, forward->created) > forward->max_duration_ms * 1000000ll);
 }
 
 static __always_inline void delete_both(struct sweep_args *args, const struct tuple *key,
@@ -151,7 +157,7 @@ static __always_inline void sweep_forward(struct sweep_args *args, const struct 
 			delete_both(args, key, forward, reply, state);
 		return;
 	}
-	if (!reply && now > forward->created + ORPHAN_NS) {
+	if (!reply && elapsed(now, forward->created) > ORPHAN_NS) {
 		delete_both(args, key, forward, reply, state);
 		return;
 	}
@@ -190,9 +196,9 @@ static __always_inline int is_orphan(const struct tuple *key, const struct conn 
 	struct tuple back;
 
 	if (!forward)
-		return bpf_ktime_get_ns() > c->created + ORPHAN_NS;
+		return elapsed(bpf_ktime_get_ns(), c->created) > ORPHAN_NS;
 	tuple_reverse(&back, &forward->to);
-	return bpf_ktime_get_ns() > c->created + ORPHAN_NS && !tuple_equal(&back, key);
+	return elapsed(bpf_ktime_get_ns(), c->created) > ORPHAN_NS && !tuple_equal(&back, key);
 }
 
 static long sweep_entry(void *map, struct tuple *key, struct conn *c, struct sweep_args **ctx)
