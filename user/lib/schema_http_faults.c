@@ -4,6 +4,7 @@
 #include <string.h>
 
 #include "decode.h"
+#include "grpc_status.h"
 #include "schema_http.h"
 #include "validate.h"
 
@@ -87,30 +88,10 @@ static const struct message delay_message = {
 
 static void check_grpc_status(struct decoder *d, const struct node *value, const void *string)
 {
-	static const char *const codes[] = {
-		"OK",
-		"CANCELLED",
-		"UNKNOWN",
-		"INVALID_ARGUMENT",
-		"DEADLINE_EXCEEDED",
-		"NOT_FOUND",
-		"ALREADY_EXISTS",
-		"PERMISSION_DENIED",
-		"RESOURCE_EXHAUSTED",
-		"FAILED_PRECONDITION",
-		"ABORTED",
-		"OUT_OF_RANGE",
-		"UNIMPLEMENTED",
-		"INTERNAL",
-		"UNAVAILABLE",
-		"DATA_LOSS",
-		"UNAUTHENTICATED",
-	};
+	const char *name = *(const char *const *)string;
 
-	for (size_t i = 0; i < sizeof(codes) / sizeof(*codes); i++)
-		if (!strcmp(*(const char *const *)string, codes[i]))
-			return;
-	decode_expected(d, value, NULL, "a gRPC status like UNAVAILABLE");
+	if (grpc_status_parse(name, strlen(name)) < 0)
+		decode_expected(d, value, NULL, "a gRPC status like UNAVAILABLE");
 }
 
 static const struct field abort_fields[] = {

@@ -9,6 +9,8 @@
 #include <string.h>
 #include <time.h>
 
+#include "grpc_status.h"
+
 #define SPAN(text)                     \
 	{                              \
 		text, sizeof(text) - 1 \
@@ -184,34 +186,12 @@ static void answer_direct(struct rules_plan *p, struct plan *out)
 		out->answer.body = text_of(p, a->body);
 }
 
-/* gRPC's statuses by name (grpc.io, statuscodes). */
 static int grpc_status(struct h1_span name)
 {
-	static const char *const names[] = {
-		"OK",
-		"CANCELLED",
-		"UNKNOWN",
-		"INVALID_ARGUMENT",
-		"DEADLINE_EXCEEDED",
-		"NOT_FOUND",
-		"ALREADY_EXISTS",
-		"PERMISSION_DENIED",
-		"RESOURCE_EXHAUSTED",
-		"FAILED_PRECONDITION",
-		"ABORTED",
-		"OUT_OF_RANGE",
-		"UNIMPLEMENTED",
-		"INTERNAL",
-		"UNAVAILABLE",
-		"DATA_LOSS",
-		"UNAUTHENTICATED",
-	};
 	const int unknown = 2;
+	int status = grpc_status_parse(name.p, name.n);
 
-	for (size_t i = 0; i < sizeof(names) / sizeof(*names); i++)
-		if (h1_is(name, names[i]))
-			return (int)i;
-	return unknown;
+	return status < 0 ? unknown : status;
 }
 
 static const char *const digits[] = { "0", "1",	 "2",  "3",  "4",  "5",	 "6",  "7", "8",
