@@ -10,6 +10,7 @@
 #include <glob.h>
 #include <string.h>
 
+#include "http.h"
 #include "print.h"
 #include "test_rules_util.h"
 
@@ -148,4 +149,42 @@ Test(rules_good, every_file_is_printed_as_it_was_given_and_loads_again)
 		check_again(path, &p.objects, true, got);
 	}
 	globfree(&found);
+}
+
+/* A fuzzer's find: octal that isn't, and more digits than an integer has. */
+Test(rules_good, numbers_that_json_writes_otherwise_keep_their_values)
+{
+	static const struct {
+		const char *text;
+		double value;
+	} rows[] = {
+		{ "08", 8 },
+		{ "050", 40 },
+		{ "+9", 9 },
+		{ "0x10", 16 },
+		{ ".5", 0.5 },
+		{ "+0.00000001", 1e-8 },
+		{ "00000000000000000000009", 9 },
+	};
+
+	for (size_t i = 0; i < sizeof(rows) / sizeof(*rows); i++) {
+		_cleanup_parsed_ struct parsed p = { 0 }, again = { 0 };
+		_cleanup_free_ char *text = NULL, *printed = NULL;
+
+		cr_assert(asprintf(&text,
+				   "apiVersion: networking.istio.io/v1\nkind: VirtualService\n"
+				   "metadata: {name: a}\nspec:\n  hosts: [a]\n  http:\n"
+				   "  - route: [{destination: {host: a}}]\n"
+				   "    mirror: {host: b}\n    mirrorPercentage: {value: %s}\n",
+				   rows[i].text) > 0);
+		parsed_text(&p, text);
+		cr_assert_eq(p.r, 0, "%s is refused", rows[i].text);
+		printed = dump(&p.objects, true);
+		parsed_text(&again, printed);
+		cr_assert_eq(again.r, 0, "%s as JSON is refused: %s", rows[i].text, printed);
+		cr_expect_eq(p.objects.items[0]->vs.http.items[0].mirrors.items[0].percent,
+			     rows[i].value, "%s", rows[i].text);
+		cr_expect_eq(again.objects.items[0]->vs.http.items[0].mirrors.items[0].percent,
+			     rows[i].value, "%s as JSON", rows[i].text);
+	}
 }

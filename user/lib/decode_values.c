@@ -1,7 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #include <errno.h>
 #include <inttypes.h>
-#include <math.h>
 #include <stdio.h>
 #include <string.h>
 #include <strings.h>
@@ -160,14 +159,12 @@ bool decode_bool(struct decoder *d, const struct node *value, bool *out)
 static bool whole_number(const struct node *value, int64_t *out)
 {
 	double number;
-	char *end;
 
 	if (node_int(value, out))
 		return true;
-	if (node_scalar(value) != SCALAR_FLOAT)
+	if (node_scalar(value) != SCALAR_FLOAT || !node_number(value, &number))
 		return false;
-	number = strtod(node_text(value), &end);
-	if (*end || !(number > -1e15 && number < 1e15) || number != (double)(int64_t)number)
+	if (!(number > -1e15 && number < 1e15) || number != (double)(int64_t)number)
 		return false;
 	*out = (int64_t)number;
 	return true;
@@ -191,14 +188,8 @@ bool decode_integer(struct decoder *d, const struct node *value, int64_t min, in
 
 bool decode_double(struct decoder *d, const struct node *value, double *out)
 {
-	enum scalar_type type = node_scalar(value);
-	char *end;
-
-	if (type == SCALAR_INT || type == SCALAR_FLOAT) {
-		*out = strtod(node_text(value), &end);
-		if (!*end && isfinite(*out))
-			return true;
-	}
+	if (node_number(value, out))
+		return true;
 	decode_expected(d, value, NULL,
 			*without_quotes(value) ? "a number without quotes" : "a number");
 	return false;

@@ -3,7 +3,6 @@
 
 #include <errno.h>
 #include <inttypes.h>
-#include <math.h>
 #include <stdlib.h>
 #include <string.h>
 #include <strings.h>
@@ -155,7 +154,6 @@ static bool json_number(const char *s)
 static void write_number(const struct node *n, FILE *out)
 {
 	int64_t whole;
-	char *end;
 	double d;
 
 	if (json_number(n->text)) {
@@ -166,12 +164,11 @@ static void write_number(const struct node *n, FILE *out)
 		fprintf(out, "%" PRId64, whole);
 		return;
 	}
-	d = strtod(n->text, &end);
 	/* Neither infinity nor a number out of all bounds exists in JSON. */
-	if (*end || !isfinite(d) || node_scalar(n) == SCALAR_INT)
-		write_string(n->text, out);
-	else
+	if (node_number(n, &d))
 		fprintf(out, "%.17g", d);
+	else
+		write_string(n->text, out);
 }
 
 static void write_scalar(const struct node *n, FILE *out)

@@ -169,19 +169,18 @@ static void init_route(void *self)
 static void finish_route(struct decoder *d, const struct node *self_node, void *self)
 {
 	struct http_route *route = self;
-	const struct node *value;
+	double *percent;
 
 	if (!decode_given(d, self_node, "mirror") || route->mirrors.count != 1)
 		return;
+	percent = &route->mirrors.items->percent;
 	if (decode_given(d, self_node, "mirrorPercentage")) {
-		value = decode_at(d, self_node, "mirrorPercentage");
-		route->mirrors.items->percent =
-			decode_given(d, value, "value")
-				? strtod(node_text(decode_at(d, value, "value")) ?: "", NULL)
-				: 0;
+		const struct node *given = decode_at(d, self_node, "mirrorPercentage");
+
+		if (!node_number(decode_at(d, given, "value"), percent))
+			*percent = 0;
 	} else if (decode_given(d, self_node, "mirrorPercent")) {
-		route->mirrors.items->percent =
-			strtod(node_text(decode_at(d, self_node, "mirrorPercent")) ?: "", NULL);
+		(void)node_number(decode_at(d, self_node, "mirrorPercent"), percent);
 	}
 }
 

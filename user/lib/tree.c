@@ -2,6 +2,7 @@
 #include "tree.h"
 
 #include <errno.h>
+#include <math.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -134,6 +135,22 @@ bool node_int(const struct node *n, int64_t *out)
 		return false;
 	*out = *s == '-' ? -value : value;
 	return true;
+}
+
+bool node_number(const struct node *n, double *out)
+{
+	enum scalar_type type = node_scalar(n);
+	int64_t whole;
+	char *end;
+
+	if (type != SCALAR_INT && type != SCALAR_FLOAT)
+		return false;
+	if (node_int(n, &whole)) {
+		*out = (double)whole;
+		return true;
+	}
+	*out = strtod(node_text(n), &end);
+	return !*end && isfinite(*out);
 }
 
 bool node_true(const struct node *n)

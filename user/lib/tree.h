@@ -54,6 +54,9 @@ const struct node *node_key(const struct node *map, const char *key);
 enum scalar_type node_scalar(const struct node *n);
 /* The value of a SCALAR_INT, in whatever base; false if it does not fit (or is no such scalar). */
 bool node_int(const struct node *n, int64_t *out);
+/* The value of a SCALAR_INT or SCALAR_FLOAT; false if it is out of all bounds, or no number. What
+ * looks like octal and isn't (08) is read as decimal, as kubectl's parser does. */
+bool node_number(const struct node *n, double *out);
 /* Whether a SCALAR_BOOL says true: true, yes, on. */
 bool node_true(const struct node *n);
 /* Given as nothing: `key:`, `key: null`, `key: ~`. */
