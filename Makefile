@@ -52,7 +52,7 @@ BPF_SRC := $(wildcard bpf/*.bpf.c)
 UNIT_SRC := $(wildcard selftests/unit/*.c)
 PROG_SRC := $(wildcard selftests/prog/*.c)
 FUZZ_SRC := $(wildcard selftests/fuzz/*.c)
-APP_SRC := $(wildcard selftests/apps/tcp-*.c)
+APP_SRC := $(wildcard selftests/apps/tcp-*.c selftests/apps/http-*.c)
 BENCH_SRC := $(wildcard selftests/bench/*.c)
 
 objects = $(patsubst %.c,$(OUT)/$(1)/%.o,$(2))
@@ -151,7 +151,7 @@ $(call objects,obj,$(DAEMON_SRC) $(PROG_SRC)) $(call objects,asan,$(DAEMON_SRC) 
 $(OUT)/obj/%.o: %.c
 	$(say) CC $@
 	$(Q)mkdir -p $(@D)
-	$(Q)$(CC) $(STD) $(CFLAGS) $(WARN) $(CPPFLAGS) -I$(<D) -Iuser/daemon -MMD -MP -c $< -o $@
+	$(Q)$(CC) $(STD) $(CFLAGS) $(WARN) $(CPPFLAGS) -I$(<D) -Iuser/daemon -Iuser/proxy -MMD -MP -c $< -o $@
 
 $(OUT)/asan/%.o: %.c
 	$(say) ASAN $@
@@ -208,6 +208,10 @@ $(OUT)/unit-tests: $(call objects,asan,$(UNIT_SRC)) $(OUT)/libweftcli.asan.a $(O
 	$(OUT)/libweft.asan.a
 	$(link)
 $(OUT)/apps/tcp-load: $(call objects,obj,$(wildcard selftests/apps/load_*.c))
+HTTP_APPS := $(filter $(OUT)/apps/http-%,$(APPS))
+$(HTTP_APPS): $(OUT)/obj/selftests/apps/http_common.o $(OUT)/libweftproxy.a $(OUT)/libweft.a
+$(OUT)/apps/http-echo: $(OUT)/obj/selftests/apps/http_echo_answer.o
+$(OUT)/apps/http-load: $(call objects,obj,$(wildcard selftests/apps/http_load_*.c))
 $(OUT)/apps/%: $(OUT)/obj/selftests/apps/%.o
 	$(link)
 $(OUT)/bench/%: $(OUT)/obj/selftests/bench/%.o $(OUT)/libweft.a

@@ -317,6 +317,30 @@ load_start() {
 	start_in "$from" "$APPS/tcp-load" "$@" >"$file"
 }
 
+# http_echo_start POD PORT[,PORT...] NAME [OPTION...]
+http_echo_start() {
+	local log
+	log=$(mktemp "$TMP/echo.XXXXXX")
+	start_in "$1" "$APPS/http-echo" "${@:4}" "$2" "$3" >"$log"
+	wait_until 5 grep -q listening "$log"
+}
+
+# http_echo_ask POD PORT PATH: asks a pod's own http-echo; /_set and /_stats are for this
+http_echo_ask() { in_ns "$1" "$APPS/http-load" 127.0.0.1 "$2" -p "$3" --print | tail -1; }
+
+# http_load FROM http-load's arguments...
+http_load() { in_ns "$1" "$APPS/http-load" "${@:2}"; }
+
+# http_load_start FROM FILE arguments...: in the background, results in FILE; process id in $STARTED
+http_load_start() {
+	local from=$1 file=$2
+	shift 2
+	start_in "$from" "$APPS/http-load" "$@" >"$file"
+}
+
+# json PATH TEXT: a number or word of a JSON text, 0 if it isn't there: json '.statuses."200"' "$result"
+json() { jq -r "$1 // 0" <<<"$2"; }
+
 # raw FROM ADDRESS SPORT PORT STEP...: tcp-raw towards ADDRESS; the kernel does not interfere
 raw() {
 	local from=$1 to=$2 sport=$3 port=$4 family=4 tables=iptables
@@ -423,7 +447,8 @@ rules_pods() {
 	done
 }
 
-# rules_service NAME NUMBER [PORTS] [SELECTOR] [MORE]: ports as 9000 or 9000:8080,9001; more lines for spec from MORE
+# rules_service NAME NUMBER [PORTS] [SELECTOR] [MORE]: ports as 9000 or 9000:8080,9001, of protocol $PROTOCOL (tcp); more
+# lines for spec from MORE
 rules_service() {
 	local port
 	cat <<-END
@@ -442,7 +467,7 @@ rules_service() {
 	  ports:
 	END
 	for port in $(tr , ' ' <<<"${3:-9000}"); do
-		echo "  - {name: tcp-${port%%:*}, port: ${port%%:*}, targetPort: ${port#*:}}"
+		echo "  - {name: ${PROTOCOL:-tcp}-${port%%:*}, port: ${port%%:*}, targetPort: ${port#*:}}"
 	done
 }
 
