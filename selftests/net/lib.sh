@@ -307,6 +307,41 @@ echo_start() {
 	wait_until 5 grep -q listening "$log"
 }
 
+# hosts NAME=ADDRESS...: what these names mean from now on to what app_start and call run
+hosts() {
+	local pair
+	for pair; do
+		echo "${pair#*=} ${pair%%=*}"
+	done >"$TMP/hosts"
+}
+
+# in_pod_exec POD COMMAND...: in place of this (sub)shell, with the names of `hosts` as its /etc/hosts
+in_pod_exec() {
+	# shellcheck disable=SC2016 # the inner shell expands it
+	in_ns_exec "$1" unshare --mount sh -c 'mount --bind "$0" /etc/hosts && exec "$@"' "$TMP/hosts" "${@:2}"
+}
+
+# app_start POD COMMAND...: a server that says when it is listening; what it says is in $TMP/POD.log, its process id in $STARTED
+app_start() {
+	local log=$TMP/$1.log
+	(in_pod_exec "$@") >"$log" 2>&1 &
+	STARTED=$!
+	JOBS_+=("$STARTED")
+	wait_until 20 grep -qi listening "$log"
+}
+
+# bookinfo_start POD ROLE
+bookinfo_start() { app_start "$1" /usr/bin/python3 "$ROOT/selftests/apps/bookinfo.py" "$2"; }
+
+# httpbin_start POD: the real one, on port 80
+httpbin_start() {
+	app_start "$1" gunicorn --bind '[::]:80' --threads 16 --keep-alive 60 --access-logfile - \
+		--access-logformat '%(h)s "%(r)s" %(s)s %(B)s host=%({host}i)s' httpbin:app
+}
+
+# call FROM curl's arguments...
+call() { (in_pod_exec "$1" curl -sS --max-time $((30 * SLOWER)) "${@:2}"); }
+
 # load FROM tcp-load's arguments...
 load() { in_ns "$1" "$APPS/tcp-load" "${@:2}"; }
 
