@@ -7,6 +7,7 @@
  */
 #include "weft/conn.h"
 #include "weft/event.h"
+#include "weft/http_stat.h"
 #include "weft/policy.h"
 #include "weft/service.h"
 #include "weft/verdict.h"
@@ -177,6 +178,26 @@ struct {
 	__type(value, struct reason_stat);
 	__uint(pinning, LIBBPF_PIN_BY_NAME);
 } reasons SEC(".maps");
+
+/* What weft-proxy counts (http_stat.h): no program touches them, they are mapped into its memory.
+ */
+struct {
+	__uint(type, BPF_MAP_TYPE_ARRAY);
+	__uint(map_flags, BPF_F_MMAPABLE);
+	__uint(max_entries, HTTP_STAT_ROWS);
+	__type(key, __u32);
+	__type(value, struct http_cluster_stat);
+	__uint(pinning, LIBBPF_PIN_BY_NAME);
+} http_clusters SEC(".maps");
+
+struct {
+	__uint(type, BPF_MAP_TYPE_ARRAY);
+	__uint(map_flags, BPF_F_MMAPABLE);
+	__uint(max_entries, HTTP_STAT_ROWS);
+	__type(key, __u32);
+	__type(value, struct http_route_stat);
+	__uint(pinning, LIBBPF_PIN_BY_NAME);
+} http_routes SEC(".maps");
 
 /* clang describes a type that only an inner map names by its name alone; this makes it describe all
  * of it. */

@@ -13,22 +13,28 @@ struct pattern {
 	regex_t *regex;	  /* NULL: as it stands, which weftd looks for itself */
 };
 
+/* The value is borrowed: a number, or the text of a histogram. */
 struct line {
 	const char *name;
-	json_int_t value;
+	json_t *value;
 };
 
-static bool matches(const struct pattern *p, const char *name, json_int_t value)
+static char *line_text(const struct line *l)
 {
-	_cleanup_free_ char *line = NULL;
+	char *text = NULL;
+	int n = json_is_string(l->value)
+			? asprintf(&text, "%s: %s", l->name, json_string_value(l->value))
+			: asprintf(&text, "%s: %lld", l->name,
+				   (long long)json_integer_value(l->value));
 
-	if (!p->regex)
-		return true;
-	if (asprintf(&line, "%s: %lld", name, (long long)value) < 0) {
-		line = NULL;
-		return false;
-	}
-	return regexec(p->regex, line, 0, NULL, 0) == 0;
+	return n < 0 ? NULL : text;
+}
+
+static bool matches(const struct pattern *p, const struct line *l)
+{
+	_cleanup_free_ char *text = p->regex ? line_text(l) : NULL;
+
+	return !p->regex || (text && !regexec(p->regex, text, 0, NULL, 0));
 }
 
 static int by_name(const void *a, const void *b)
@@ -43,14 +49,19 @@ static int print_json(const struct line *lines, size_t count)
 	_cleanup_(json_decrefp) json_t *object = json_object();
 
 	for (size_t i = 0; i < count; i++)
-		json_object_set_new(object, lines[i].name, json_integer(lines[i].value));
+		json_object_set(object, lines[i].name, lines[i].value);
 	return client_print_json(object);
 }
 
 static int print(const struct line *lines, size_t count)
 {
-	for (size_t i = 0; i < count; i++)
-		printf("%s: %lld\n", lines[i].name, (long long)lines[i].value);
+	for (size_t i = 0; i < count; i++) {
+		_cleanup_free_ char *text = line_text(&lines[i]);
+
+		if (!text)
+			return cmd_failed("out of memory");
+		puts(text);
+	}
 	return STATUS_DONE;
 }
 
@@ -58,13 +69,12 @@ static int show(const struct cli *cli, json_t *data, const struct pattern *p)
 {
 	_cleanup_free_ struct line *lines = calloc(json_object_size(data) + 1, sizeof(*lines));
 	size_t count = 0;
-	const char *name;
-	json_t *value;
+	struct line line;
 
 	if (!lines)
 		return cmd_failed("out of memory");
-	json_object_foreach(data, name, value) if (matches(p, name, json_integer_value(value)))
-		lines[count++] = (struct line){ name, json_integer_value(value) };
+	json_object_foreach(data, line.name, line.value) if (matches(p, &line))
+		lines[count++] = line;
 	qsort(lines, count, sizeof(*lines), by_name);
 	return cli->output ? print_json(lines, count) : print(lines, count);
 }

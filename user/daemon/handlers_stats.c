@@ -8,30 +8,47 @@
 
 #include "cleanup.h"
 #include "handlers.h"
+#include "histogram.h"
+#include "http_stat_fields.h"
 
-/* Room for a route's and a cluster's name and what is around them. */
-enum { STAT_NAME_MAX = ROUTE_NAME_MAX + CLUSTER_NAME_MAX + 64 };
-
-struct stat_list {
-	json_t *object;	      /* name: value */
-	const char *contains; /* only lines that do; "" for all */
+enum {
+	/* Room for a route's and a cluster's name and what is around them. */
+	STAT_NAME_MAX = ROUTE_NAME_MAX + CLUSTER_NAME_MAX + 64,
+	HISTOGRAM_TEXT = 512,
 };
 
-__attribute__((format(printf, 3, 4))) static int put(struct stat_list *l, __u64 value,
-						     const char *fmt, ...)
+/* Envoy's users know it by one name, whoever counts: the kernel's share and the proxy's become one
+ * line with the sum. */
+static int add(json_t *stats, const char *name, __u64 value)
 {
-	char name[STAT_NAME_MAX], line[STAT_NAME_MAX + 24];
+	json_t *there = json_object_get(stats, name);
+
+	if (there)
+		return json_integer_set(there, json_integer_value(there) + (json_int_t)value);
+	return json_object_set_new_nocheck(stats, name, json_integer((json_int_t)value)) ? -ENOMEM
+											 : 0;
+}
+
+__attribute__((format(printf, 3, 4))) static int put(json_t *stats, __u64 value, const char *fmt,
+						     ...)
+{
+	char name[STAT_NAME_MAX];
 	va_list args;
 
 	va_start(args, fmt);
 	vsnprintf(name, sizeof(name), fmt, args);
 	va_end(args);
-	snprintf(line, sizeof(line), "%s: %llu", name, (unsigned long long)value);
-	if (!strstr(line, l->contains))
-		return 0;
-	return json_object_set_new_nocheck(l->object, name, json_integer((json_int_t)value))
-		       ? -ENOMEM
-		       : 0;
+	return add(stats, name, value);
+}
+
+static int put_histogram(json_t *stats, const char *kind, const char *owner,
+			 const struct histogram *h)
+{
+	char name[STAT_NAME_MAX], text[HISTOGRAM_TEXT];
+
+	snprintf(name, sizeof(name), "%s.%s.upstream_rq_time", kind, owner);
+	histogram_text(h, text, sizeof(text));
+	return json_object_set_new(stats, name, json_string(text)) ? -ENOMEM : 0;
 }
 
 static int put_cluster(void *arg, __u32 id, const struct cluster_stat *s)
@@ -55,6 +72,26 @@ static int put_cluster(void *arg, __u32 id, const struct cluster_stat *s)
 	for (size_t i = 0; !r && i < sizeof(rows) / sizeof(*rows); i++)
 		r = put(arg, rows[i].value, "cluster.%s.%s", s->name, rows[i].name);
 	return r;
+}
+
+static int put_http_cluster(void *arg, const struct http_cluster_stat *s)
+{
+	struct http_cluster_stat row = *s;
+	int r = 0;
+
+	for (const struct stat_field *f = http_cluster_fields; !r && f->name; f++)
+		r = put(arg, *stat_at(f, &row), "cluster.%s.%s", s->name, f->name);
+	return r ? r : put_histogram(arg, "cluster", s->name, &s->upstream_rq_time);
+}
+
+static int put_http_route(void *arg, const struct http_route_stat *s)
+{
+	struct http_route_stat row = *s;
+	int r = 0;
+
+	for (const struct stat_field *f = http_route_fields; !r && f->name; f++)
+		r = put(arg, *stat_at(f, &row), "route.%s.%s", s->name, f->name);
+	return r ? r : put_histogram(arg, "route", s->name, &s->upstream_rq_time);
 }
 
 static int put_endpoint(void *arg, __u32 id, const struct endpoint_stat *s)
@@ -87,35 +124,62 @@ static int put_reason(void *arg, __u32 reason, const struct reason_stat *s)
 						    : put(arg, s->count, "weft.reason.%s", s->name);
 }
 
-static int put_members(struct stat_list *l, const struct tables *t)
+static int put_members(json_t *stats, const struct tables *t)
 {
 	int r = 0;
 
 	for (size_t i = 0; t && !r && i < t->clusters.count; i++)
-		r = put(l, t->clusters.items[i].ep_count, "cluster.%s.membership_total",
+		r = put(stats, t->clusters.items[i].ep_count, "cluster.%s.membership_total",
 			t->cluster_names.items[i]);
 	return r;
+}
+
+static bool line_contains(const char *name, const json_t *value, const char *pattern)
+{
+	char line[STAT_NAME_MAX + HISTOGRAM_TEXT];
+
+	if (json_is_string(value))
+		snprintf(line, sizeof(line), "%s: %s", name, json_string_value(value));
+	else
+		snprintf(line, sizeof(line), "%s: %lld", name,
+			 (long long)json_integer_value(value));
+	return strstr(line, pattern);
+}
+
+static void keep_matching(json_t *stats, const char *pattern)
+{
+	const char *name;
+	json_t *value;
+	void *next;
+
+	json_object_foreach_safe(stats, next, name, value) if (!line_contains(name, value, pattern))
+		json_object_del(stats, name);
 }
 
 int handle_stats(struct weftd *d, const struct request *request, struct reply *reply)
 {
 	_cleanup_(json_decrefp) json_t *stats = json_object();
-	struct stat_list list = { stats, json_get_text(request->args, "contains", "") };
-	int r = stats ? kernel_each_cluster(d->kernel, put_cluster, &list) : -ENOMEM;
+	int r = stats ? kernel_each_cluster(d->kernel, put_cluster, stats) : -ENOMEM;
 
 	if (!r)
-		r = put_members(&list, engine_tables(d->engine));
+		r = put_members(stats, engine_tables(d->engine));
 	if (!r)
-		r = kernel_each_endpoint(d->kernel, put_endpoint, &list);
+		r = kernel_each_http_cluster(d->kernel, put_http_cluster, stats);
 	if (!r)
-		r = kernel_each_route(d->kernel, put_route, &list);
+		r = kernel_each_endpoint(d->kernel, put_endpoint, stats);
 	if (!r)
-		r = kernel_each_dest(d->kernel, put_dest, &list);
+		r = kernel_each_route(d->kernel, put_route, stats);
 	if (!r)
-		r = kernel_each_reason(d->kernel, put_reason, &list);
+		r = kernel_each_http_route(d->kernel, put_http_route, stats);
 	if (!r)
-		reply->data = TAKE_PTR(stats);
-	return r;
+		r = kernel_each_dest(d->kernel, put_dest, stats);
+	if (!r)
+		r = kernel_each_reason(d->kernel, put_reason, stats);
+	if (r)
+		return r;
+	keep_matching(stats, json_get_text(request->args, "contains", ""));
+	reply->data = TAKE_PTR(stats);
+	return 0;
 }
 
 static json_t *count_kinds(const struct known_set *set)

@@ -11,6 +11,7 @@
 #include "compile.h"
 #include "weft/conn.h"
 #include "weft/event.h"
+#include "weft/http_stat.h"
 #include "weft/policy.h"
 #include "weft/verdict.h"
 
@@ -70,6 +71,11 @@ int kernel_each_dest(struct kernel *k,
 		     void *arg);
 int kernel_each_reason(struct kernel *k,
 		       int (*row)(void *arg, __u32 reason, const struct reason_stat *s), void *arg);
+/* Rows that have a name, row 0 included once something was counted there. */
+int kernel_each_http_cluster(struct kernel *k,
+			     int (*row)(void *arg, const struct http_cluster_stat *s), void *arg);
+int kernel_each_http_route(struct kernel *k, int (*row)(void *arg, const struct http_route_stat *s),
+			   void *arg);
 /* Forward entries; `reply` is its other half, or NULL. */
 int kernel_each_conn(struct kernel *k,
 		     int (*row)(void *arg, const struct tuple *key, const struct conn *c,

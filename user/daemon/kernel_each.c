@@ -113,6 +113,40 @@ int kernel_each_reason(struct kernel *k,
 	return r;
 }
 
+int kernel_each_http_cluster(struct kernel *k,
+			     int (*row)(void *arg, const struct http_cluster_stat *s), void *arg)
+{
+	struct http_cluster_stat s;
+	int r = 0;
+
+	for (__u32 i = 0; !r; i++) {
+		if (bpf_map_lookup_elem(k->loader.map[MAP_HTTP_CLUSTERS], &i, &s))
+			return errno == ENOENT ? 0 : -errno;
+		if (s.name[0])
+			r = row(arg, &s);
+		else if (i)
+			break;
+	}
+	return r;
+}
+
+int kernel_each_http_route(struct kernel *k, int (*row)(void *arg, const struct http_route_stat *s),
+			   void *arg)
+{
+	struct http_route_stat s;
+	int r = 0;
+
+	for (__u32 i = 0; !r; i++) {
+		if (bpf_map_lookup_elem(k->loader.map[MAP_HTTP_ROUTES], &i, &s))
+			return errno == ENOENT ? 0 : -errno;
+		if (s.name[0])
+			r = row(arg, &s);
+		else if (i)
+			break;
+	}
+	return r;
+}
+
 struct conn_walk {
 	int conns;
 	int (*row)(void *arg, const struct tuple *key, const struct conn *c,

@@ -21,6 +21,8 @@ enum map_id {
 	MAP_ROUTES,
 	MAP_DESTS,
 	MAP_REASONS,
+	MAP_HTTP_CLUSTERS,
+	MAP_HTTP_ROUTES,
 	MAP_GEN_SERVICES, /* the tables of a generation, up to the end */
 	MAP_GEN_RULES,
 	MAP_GEN_ROUTES,

@@ -1,0 +1,112 @@
+/* SPDX-License-Identifier: Apache-2.0 OR GPL-2.0 */
+#ifndef WEFT_HTTP_STAT_H
+#define WEFT_HTTP_STAT_H
+/*
+ * What weft-proxy counts, in two arrays that it maps into its memory: `http_clusters` and
+ * `http_routes`. A row belongs to the name in it for good; rows are taken in order, and the first
+ * one without a name is the end. Row 0 is for all names that found no row left.
+ *
+ * Names and meanings are Envoy's (its "cluster statistics"), gauges are marked. What the kernel
+ * counts for the same cluster is in `clusters` (policy.h).
+ */
+#include "policy.h"
+
+enum {
+	HTTP_STAT_ROWS = 8192, /* of each */
+	HISTOGRAM_BUCKETS = 64,
+};
+
+/*
+ * How many values there were of each size. Bucket i < 8 is for the value i; from there on four
+ * buckets share a power of two: bucket i begins at (4 + i % 4) << (i / 4 - 1). The last one, from
+ * 114688 on, has no end.
+ */
+struct histogram {
+	__u64 buckets[HISTOGRAM_BUCKETS];
+};
+
+/* `http_clusters`. A try is a request as one endpoint gets it: there may be several to a request.
+ */
+struct http_cluster_stat {
+	char name[CLUSTER_NAME_MAX]; /* outbound|9080|v1|reviews.default.svc.cluster.local */
+
+	/* Connections from the proxy to endpoints. */
+	__u64 upstream_cx_total;
+	__u64 upstream_cx_http1_total;	   /* those for HTTP/1.1 */
+	__u64 upstream_cx_active;	   /* gauge: open, or being opened */
+	__u64 upstream_cx_connect_fail;	   /* did not come about, for whatever reason */
+	__u64 upstream_cx_connect_timeout; /* of those, because of connectTimeout */
+	__u64 upstream_cx_overflow;	   /* not opened when wanted: maxConnections */
+	__u64 upstream_cx_idle_timeout;	   /* closed: not in use for idleTimeout */
+	__u64 upstream_cx_max_requests;	   /* closed: maxRequestsPerConnection */
+	__u64 upstream_cx_none_healthy;	   /* not opened: no healthy endpoint */
+	__u64 upstream_cx_protocol_error;  /* what came was not HTTP */
+	__u64 upstream_cx_destroy;	   /* closed, for whatever reason */
+	__u64 upstream_cx_destroy_local;   /* of those, by the proxy */
+	__u64 upstream_cx_destroy_remote;  /* of those, by the endpoint */
+	__u64 upstream_cx_rx_bytes_total;  /* from endpoints; counted when a try is over */
+	__u64 upstream_cx_tx_bytes_total;  /* to endpoints; likewise */
+
+	/* Requests. */
+	__u64 upstream_rq_total;		 /* tries that got a connection */
+	__u64 upstream_rq_active;		 /* gauge: of those, not over yet */
+	__u64 upstream_rq_pending_total;	 /* tries that had to wait for a connection */
+	__u64 upstream_rq_pending_active;	 /* gauge: of those, still waiting */
+	__u64 upstream_rq_pending_overflow;	 /* requests refused by a limit: 503, UO */
+	__u64 upstream_rq_pending_failure_eject; /* tries whose connection did not come about */
+	__u64 upstream_rq_cancelled;		 /* tries given up while they waited for one */
+	__u64 upstream_rq_timeout;		 /* requests that the route's timeout ended */
+	__u64 upstream_rq_per_try_timeout;	 /* tries that perTryTimeout ended */
+	__u64 upstream_rq_rx_reset; /* tries whose connection the endpoint ended too early */
+	__u64 upstream_rq_tx_reset; /* tries that the proxy broke off: timeout, client gone, ... */
+	__u64 upstream_rq_retry;    /* tries beyond the first */
+	__u64 upstream_rq_retry_success;	/* requests that such a try has saved */
+	__u64 upstream_rq_retry_overflow;	/* not tried again: maxRetries */
+	__u64 upstream_rq_retry_limit_exceeded; /* not tried again: `attempts` used up */
+	__u64 upstream_rq_completed; /* answers, the proxy's own for the cluster (503, 504) too */
+	__u64 upstream_rq_1xx;	     /* of those, by class */
+	__u64 upstream_rq_2xx;
+	__u64 upstream_rq_3xx;
+	__u64 upstream_rq_4xx;
+	__u64 upstream_rq_5xx;
+
+	/* outlier_detection.* */
+	__u64 ejections_active;		/* gauge: endpoints that are out */
+	__u64 ejections_enforced_total; /* of any type */
+	__u64 ejections_overflow;	/* did not come about: maxEjectionPercent */
+	__u64 ejections_enforced_consecutive_5xx;
+	__u64 ejections_enforced_consecutive_gateway_failure;
+	__u64 ejections_enforced_consecutive_local_origin_failure;
+
+	struct histogram upstream_rq_time; /* ms, from the whole request to the whole response */
+};
+
+/* `http_routes`: what a route of a VirtualService, or the plain service, has decided. */
+struct http_route_stat {
+	char name[ROUTE_NAME_MAX]; /* default/reviews/http[0] */
+
+	__u64 rq_total;		  /* requests */
+	__u64 rq_redirect;	  /* of those, answered with a redirect */
+	__u64 rq_direct_response; /* of those, answered by the rule itself */
+	__u64 rq_mirrored;	  /* copies sent */
+	__u64 delays_injected;	  /* fault.* */
+	__u64 aborts_injected;
+
+	/* Of requests that went on to a cluster; as above. */
+	__u64 upstream_rq_total;
+	__u64 upstream_rq_timeout;
+	__u64 upstream_rq_retry;
+	__u64 upstream_rq_retry_success;
+	__u64 upstream_rq_retry_overflow;
+	__u64 upstream_rq_retry_limit_exceeded;
+	__u64 upstream_rq_completed;
+	__u64 upstream_rq_1xx;
+	__u64 upstream_rq_2xx;
+	__u64 upstream_rq_3xx;
+	__u64 upstream_rq_4xx;
+	__u64 upstream_rq_5xx;
+
+	struct histogram upstream_rq_time;
+};
+
+#endif
