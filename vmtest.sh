@@ -23,7 +23,7 @@ shell=
 memory=2048
 
 # What a test may call, beside its own programs.
-COMMANDS="awk basename bash bpftool cat chmod cmp comm cp cut date dd df diff dirname dmesg du env expr false find free
+COMMANDS="awk basename bash bpftool cat chmod cmp comm cp curl cut date dd df diff dirname dmesg du env expr false find free
 	grep head id ip ip6tables iptables jq kill ln ls mkdir mkfifo mktemp modprobe mount mountpoint mv nproc nsenter od
 	paste ps readlink realpath rm rmdir sed seq setarch sha256sum setpriv setsid sh shuf sleep sort ss stat stty sync sysctl tac tail tc
 	tee timeout touch tr true truncate umount uname uniq unshare wc xargs"
@@ -74,15 +74,23 @@ fetch() {
 
 # ---- the root file system ----
 
-# add FILE...: copies host files to the same place under $root, with the libraries they need
-add() {
+# add_libraries FILE...: what these programs and shared objects are linked with
+add_libraries() {
 	local file lib
 	for file; do
-		mkdir -p "$root${file%/*}"
-		cp -L "$file" "$root$file" 2>/dev/null || continue
 		for lib in $(ldd "$file" 2>/dev/null | grep -o '/[^ ]*'); do
 			[ -e "$root$lib" ] || { mkdir -p "$root${lib%/*}" && cp -L "$lib" "$root$lib"; }
 		done
+	done
+}
+
+# add FILE...: copies host files to the same place under $root, with the libraries they need
+add() {
+	local file
+	for file; do
+		mkdir -p "$root${file%/*}"
+		cp -L "$file" "$root$file" 2>/dev/null || continue
+		add_libraries "$file"
 	done
 }
 
@@ -99,6 +107,31 @@ add_commands() {
 	ln -sf /bin/modprobe "$root/sbin/modprobe"
 	printf 'root:x:0:0:root:/root:/bin/sh\nnobody:x:65534:65534:nobody:/:/bin/sh\n' >"$root/etc/passwd"
 	printf 'root:x:0:\nnogroup:x:65534:\n' >"$root/etc/group"
+}
+
+# python_files: what the packages of the sample applications consist of, without what only builds, documents or tests. The
+# compiled form of a module is no package's file, but an emulated machine would need long to make it again.
+python_files() {
+	local file compiled
+	apt-cache depends --recurse --installed --important python3-httpbin gunicorn |
+		grep -xE '(lib)?python3.*|gunicorn' | grep -vE 'setuptools|lib2to3|distutils' | xargs dpkg -L |
+		grep -E '^/(usr/bin|usr/lib/python3[.0-9]*|etc/python3.*)/' | grep -vE '/(tests?|idlelib|pydoc_data)/|_test|_codecs_' |
+		sort -u | while read -r file; do
+			compiled=${file%/*}/__pycache__/${file##*/}
+			for file in "$file" "${compiled%.py}".*.pyc; do
+				[ ! -f "$file" ] || echo "$file"
+			done
+		done
+}
+
+add_python() {
+	local files
+	files=$(python_files)
+	cpio -p -d -m --quiet "$root" <<<"$files"
+	# shellcheck disable=SC2046 # words are meant
+	add_libraries /usr/bin/python3 $(grep '\.so$' <<<"$files")
+	touch "$root/etc/hosts"
+	echo 'hosts: files' >"$root/etc/nsswitch.conf"
 }
 
 # add_modules VMLINUZ
@@ -122,7 +155,7 @@ add_repository() {
 	mkdir -p "$root/weft/.output/apps" "$root/weft/.output/bpf"
 	cp -r Makefile selftests yaml-rules "$root/weft/"
 	rm -rf "$root/weft/selftests/"{unit,fuzz,rules}
-	for file in .output/weft .output/weftd .output/prog-tests .output/apps/* .output/bpf/*.bpf.o; do
+	for file in .output/weft .output/weftd .output/weft-proxy .output/prog-tests .output/apps/* .output/bpf/*.bpf.o; do
 		[ -f "$file" ] || continue
 		cp "$file" "$root/weft/$file"
 		add "$(realpath "$file")"
@@ -175,6 +208,7 @@ build_root() {
 	ln -s usr/lib "$root/lib"
 	mkdir -p "$root/usr/lib" "$root/usr/lib64"
 	add_commands
+	add_python
 	add_modules "$vmlinuz"
 	add_repository
 	write_init

@@ -125,6 +125,7 @@ for app in productpage-v1:21 details-v1:22 ratings-v1:24 reviews-v1:31 reviews-v
 	*) bookinfo_start "${app%:*}" "${app%-v1*}" ;;
 	esac
 done
+apps_ready productpage-v1 details-v1 ratings-v1 reviews-v1 reviews-v2 reviews-v3
 weftd_start
 weft apply -f "$RULES/bookinfo.yaml" -f "$RULES/destination-rule-all.yaml" -f "$RULES/bookinfo-gateway.yaml"
 apply <<-END

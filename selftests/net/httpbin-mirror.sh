@@ -103,11 +103,13 @@ nobody_notices() {
 	in_ns httpbin-v2 ip route del blackhole "$(addr 6 sleep)"
 
 	app_start httpbin-v2 /usr/bin/python3 "$ROOT/selftests/apps/bookinfo.py" ratings 80
+	apps_ready httpbin-v2
 	ask "$n" "other$family"
 	wait_until 10 logged_at_least v2 "other$family-" "$n"
 	expect_match "IPv$family: what the mirror answered" "$(<"$TMP/httpbin-v2.log")" "GET /get.other$family-1 HTTP/1.1. 404 "
 	ns_kill httpbin-v2
 	httpbin_start httpbin-v2
+	apps_ready httpbin-v2
 }
 
 node_up
@@ -117,6 +119,7 @@ pod_add httpbin-v1 41
 pod_add httpbin-v2 42
 httpbin_start httpbin-v1
 httpbin_start httpbin-v2
+apps_ready httpbin-v1 httpbin-v2
 weftd_start
 weft apply -f "$RULES/httpbin.yaml" -f "$RULES/destination-rule.yaml" -f "$RULES/httpbin-gateway.yaml"
 

@@ -321,13 +321,19 @@ in_pod_exec() {
 	in_ns_exec "$1" unshare --mount sh -c 'mount --bind "$0" /etc/hosts && exec "$@"' "$TMP/hosts" "${@:2}"
 }
 
-# app_start POD COMMAND...: a server that says when it is listening; what it says is in $TMP/POD.log, its process id in $STARTED
+# app_start POD COMMAND...: a server that says when it is listening, which apps_ready waits for; what it says is in $TMP/POD.log
 app_start() {
-	local log=$TMP/$1.log
-	(in_pod_exec "$@") >"$log" 2>&1 &
-	STARTED=$!
-	JOBS_+=("$STARTED")
-	wait_until 20 grep -qi listening "$log"
+	: >"$TMP/$1.log" # at once: apps_ready must not see what an earlier one has said
+	(in_pod_exec "$@") >>"$TMP/$1.log" 2>&1 &
+	JOBS_+=("$!")
+}
+
+# apps_ready POD...: several at a time, since an emulated machine needs long to start one
+apps_ready() {
+	local pod
+	for pod; do
+		wait_until 60 grep -qi listening "$TMP/$pod.log"
+	done
 }
 
 # bookinfo_start POD ROLE
