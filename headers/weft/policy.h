@@ -29,6 +29,17 @@ struct cluster_stat {
 	__u64 rr;	    /* the next turn of ROUND_ROBIN */
 };
 
+/* `limits`, an array that is mapped, too: cluster id -> the connections that count against
+ * maxConnections. One is reserved by a compare-and-swap of the first 64 bits, so that both sides
+ * see the sum; `proxied` are weft-proxy's, which weftd takes back when the proxy dies. */
+enum { CLUSTER_IDS_MAX = 131072 };
+
+struct cluster_limit {
+	__u32 steered, proxied;
+	__u32 peak; /* highest sum ever */
+	__u32 pad;
+} __attribute__((aligned(8)));
+
 /* `endpoints`: __u32 id -> */
 struct endpoint_stat {
 	char name[ENDPOINT_NAME_MAX];

@@ -20,6 +20,13 @@ enum { PATIENCE_MS = 5000, A_WHILE_MS = 150 };
 
 static pthread_t thread;
 
+struct env_other {
+	pthread_t thread;
+	struct worker worker;
+	struct worker *peers[2];
+	uint16_t port;
+};
+
 static struct addr loopback(void)
 {
 	struct addr a = { { [10] = 0xff, [11] = 0xff, [12] = 127, [15] = 1 } };
@@ -130,16 +137,23 @@ static void logged(void *arg, const struct access_entry *entry)
 
 static void *run(void *arg)
 {
-	struct env *e = arg;
-
-	cr_assert_eq(worker_run(&e->worker), 0);
+	cr_assert_eq(worker_run(arg), 0);
 	return NULL;
 }
 
-struct env *env_new(const struct worker_options *options)
+static void open_worker(struct env *e, struct worker *w, int listener,
+			const struct worker_options *options)
+{
+	struct worker_options o = *options;
+
+	o.log = logged;
+	o.log_arg = e;
+	cr_assert_eq(worker_open(w, listener, &o, &e->router), 0);
+}
+
+static struct env *prepare(const struct worker_options *options)
 {
 	struct env *e = calloc(1, sizeof(*e));
-	struct worker_options o = options ? *options : worker_defaults;
 
 	cr_assert(e);
 	enter_namespace();
@@ -151,22 +165,60 @@ struct env *env_new(const struct worker_options *options)
 				     .release = release,
 				     .pick_mirror = pick_mirror };
 	e->target = (struct target){ .addr = loopback(), .port = e->endpoint_port };
-	o.log = logged;
-	o.log_arg = e;
-	cr_assert_eq(worker_open(&e->worker, dup(e->listener), &o, &e->router), 0);
-	cr_assert_eq(pthread_create(&thread, NULL, run, e), 0);
+	open_worker(e, &e->worker, dup(e->listener), options ? options : &worker_defaults);
 	return e;
+}
+
+struct env *env_new(const struct worker_options *options)
+{
+	struct env *e = prepare(options);
+
+	cr_assert_eq(pthread_create(&thread, NULL, run, &e->worker), 0);
+	return e;
+}
+
+struct env *env_new_pair(void)
+{
+	struct env *e = prepare(NULL);
+	struct env_other *o = e->other = calloc(1, sizeof(*o));
+
+	cr_assert(o);
+	open_worker(e, &o->worker, env_listen(&o->port), &worker_defaults);
+	o->peers[0] = &e->worker;
+	o->peers[1] = &o->worker;
+	e->worker.peers = o->worker.peers = o->peers;
+	e->worker.peer_count = o->worker.peer_count = 2;
+	cr_assert_eq(pthread_create(&thread, NULL, run, &e->worker), 0);
+	cr_assert_eq(pthread_create(&o->thread, NULL, run, &o->worker), 0);
+	return e;
+}
+
+static void stop_worker(struct worker *w, pthread_t of)
+{
+	worker_stop(w);
+	pthread_join(of, NULL);
+	w->peer_count = 0;
+}
+
+static void close_worker(struct worker *w)
+{
+	worker_close(w);
+	cr_expect_eq(w->stats.active, 0u);
+	cr_expect_eq(w->upstreams.count, 0u, "%zu connections to endpoints left",
+		     w->upstreams.count);
 }
 
 void env_free(struct env *e)
 {
-	worker_stop(&e->worker);
-	pthread_join(thread, NULL);
-	worker_close(&e->worker);
-	cr_expect_eq(e->worker.stats.active, 0u);
-	cr_expect_eq(e->worker.upstreams.count, 0u, "%zu connections to endpoints left",
-		     e->worker.upstreams.count);
+	/* Until both have stopped either may wake the other. */
+	if (e->other)
+		stop_worker(&e->other->worker, e->other->thread);
+	stop_worker(&e->worker, thread);
+	if (e->other)
+		close_worker(&e->other->worker);
+	close_worker(&e->worker);
 	cr_expect_eq(e->picks, e->dones);
+	free(e->other);
 	close(e->listener);
 	close(e->endpoint);
 	free(e);
@@ -180,16 +232,26 @@ const struct access_entry *env_log(struct env *e, unsigned n)
 	return &e->last;
 }
 
-int env_client(struct env *e)
+static int client_of(uint16_t port)
 {
 	struct sockaddr_in at = { .sin_family = AF_INET,
-				  .sin_port = htons(e->port),
+				  .sin_port = htons(port),
 				  .sin_addr.s_addr = htonl(INADDR_LOOPBACK) };
 	int fd = socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0);
 
 	cr_assert_eq(connect(fd, (struct sockaddr *)&at, sizeof(at)), 0);
 	patient(fd);
 	return fd;
+}
+
+int env_client(struct env *e)
+{
+	return client_of(e->port);
+}
+
+int env_client_of_other(struct env *e)
+{
+	return client_of(e->other->port);
 }
 
 int env_accept_maybe(struct env *e)
@@ -239,7 +301,7 @@ void want(int fd, const char *text)
 	free(got);
 }
 
-static char head[70000];
+static _Thread_local char head[70000];
 
 const char *get_head(int fd)
 {
@@ -254,11 +316,10 @@ const char *get_head(int fd)
 	return head;
 }
 
-void want_message(int fd, ...)
+const char *get_message(int fd)
 {
-	const char *text, *length;
+	const char *length;
 	size_t n, have;
-	va_list args;
 
 	get_head(fd);
 	have = strlen(head);
@@ -267,6 +328,15 @@ void want_message(int fd, ...)
 	for (; n; n--)
 		cr_assert_eq(recv(fd, head + have++, 1, 0), 1, "only '%s'", head);
 	head[have] = 0;
+	return head;
+}
+
+void want_message(int fd, ...)
+{
+	const char *text;
+	va_list args;
+
+	get_message(fd);
 	va_start(args, fd);
 	while ((text = va_arg(args, const char *)))
 		cr_assert(*text == '!' ? !strcasestr(head, text + 1) : !!strcasestr(head, text),

@@ -27,13 +27,17 @@ struct env {
 	unsigned logged;
 	int listener, endpoint; /* listening sockets */
 	uint16_t port, endpoint_port;
+	struct env_other *other; /* or NULL */
 };
 
 struct env *env_new(const struct worker_options *options); /* NULL: the defaults */
+/* With a second worker, in a thread of its own. */
+struct env *env_new_pair(void);
 /* Also looks whether everything was given back. */
 void env_free(struct env *e);
 
 int env_client(struct env *e); /* a connection to the proxy */
+int env_client_of_other(struct env *e);
 int env_accept(struct env *e); /* the proxy's next connection to the endpoint */
 /* Whether the proxy has connected again within a short time. */
 int env_accept_maybe(struct env *e);
@@ -49,8 +53,10 @@ void want(int fd, const char *text);
 /* Reads a head and the body that belongs to it by Content-Length, all of which must contain each of
  * these; NULL at the end. */
 void want_message(int fd, ...);
-/* Reads a head; returns it. */
+/* Reads a head; returns it. Overwritten by the thread's next one. */
 const char *get_head(int fd);
+/* The same with the body that belongs to it by Content-Length. */
+const char *get_message(int fd);
 void want_end(int fd);	  /* an orderly end */
 void want_closed(int fd); /* an end, orderly or not */
 /* Nothing comes for a while. */

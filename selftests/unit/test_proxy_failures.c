@@ -63,17 +63,6 @@ Test(proxy_failures, no_endpoint)
 	want_message(c, "HTTP/1.1 503 ", "content-length: 0\r\n", NULL);
 }
 
-Test(proxy_failures, too_many)
-{
-	int c = env_client(e);
-
-	e->pick = PICK_OVERFLOW;
-	put(c, GET);
-	want_message(c, "HTTP/1.1 503 ", "x-envoy-overloaded: true\r\n", "content-length: 81\r\n",
-		     "\r\n\r\n" RESET "overflow", NULL);
-	cr_expect_str_eq(env_log(e, 1)->flags, "UO");
-}
-
 Test(proxy_failures, connection_refused)
 {
 	int c = env_client(e);

@@ -3,32 +3,49 @@
  * As many connections and waiting requests as there may be, and not one more.
  */
 #include <criterion/criterion.h>
+#include <pthread.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/mman.h>
 #include <sys/socket.h>
 #include <unistd.h>
 
 #include "test_proxy_env.h"
 
 static struct env *e;
-static struct limit limit;
+static struct cluster_limit row;
+static struct limit limit = { .connections = &row };
+
+static void begin(struct env *env)
+{
+	e = env;
+	e->target.limit = &limit;
+	e->target.most = (struct limit_most){ .connections = 1, .pending = 1 };
+}
 
 static void setup(void)
 {
-	e = env_new(NULL);
-	e->target.limit = &limit;
-	e->target.max_connections = 1;
-	e->target.max_pending = 1;
+	begin(env_new(NULL));
 }
 
+static void setup_pair(void)
+{
+	begin(env_new_pair());
+}
+
+/* All that was taken has been given back. */
 static void teardown(void)
 {
 	env_free(e);
-	cr_expect_eq(limit.connections, 0u);
+	cr_expect_eq(row.proxied, 0u);
 	cr_expect_eq(limit.pending, 0u);
+	cr_expect_eq(limit.admitted, 0u);
+	cr_expect_eq(limit.requests, 0u);
+	cr_expect_eq(limit.retries, 0u);
 }
 
 TestSuite(proxy_limits, .init = setup, .fini = teardown, .timeout = 60);
+TestSuite(proxy_limits_shared, .init = setup_pair, .fini = teardown, .timeout = 60);
 
 #define GET "GET /a HTTP/1.1\r\nHost: h\r\n\r\n"
 #define GOT "GET /a HTTP/1.1\r\nhost: h\r\n\r\n"
@@ -44,8 +61,11 @@ Test(proxy_limits, two_are_admitted_and_the_third_is_refused)
 	put(b, GET);
 	wait_ms(50);
 	put(c, GET);
-	want_message(c, "HTTP/1.1 503 ", "x-envoy-overloaded: true", "reset reason: overflow",
-		     NULL);
+	want_message(
+		c, "HTTP/1.1 503 ", "x-envoy-overloaded: true\r\n", "content-length: 81\r\n",
+		"\r\n\r\nupstream connect error or disconnect/reset before headers. reset reason: "
+		"overflow",
+		NULL);
 	cr_expect_str_eq(env_log(e, 1)->flags, "UO");
 	cr_expect_eq(limit.overflow, 1u);
 	cr_expect_lt(env_accept_maybe(e), 0);
@@ -59,6 +79,23 @@ Test(proxy_limits, two_are_admitted_and_the_third_is_refused)
 	put(s, OK);
 	want(c, OK);
 	cr_expect_eq(limit.overflow, 1u);
+	cr_expect_eq(row.proxied, 1u);
+	cr_expect_eq(row.peak, 1u);
+}
+
+Test(proxy_limits, a_refusal_says_nothing_about_the_endpoint)
+{
+	int a = env_client(e), b = env_client(e), s;
+
+	e->target.most = (struct limit_most){ .requests = 1 };
+	put(a, GET);
+	s = env_accept(e);
+	want(s, GOT);
+	put(b, GET);
+	want_message(b, "HTTP/1.1 503 ", "reset reason: overflow", NULL);
+	cr_expect_eq(e->outcome, OUTCOME_ABANDONED);
+	put(s, OK);
+	want(a, OK);
 }
 
 Test(proxy_limits, who_waits_gets_a_new_connection_when_the_old_one_is_used_up)
@@ -152,4 +189,269 @@ Test(proxy_limits, a_connection_that_fails_is_given_back)
 	want(s, GOT);
 	put(s, OK);
 	want(a, OK);
+}
+
+/* More connections than requests may be under way: those that wait for one don't count. */
+Test(proxy_limits, requests_under_way)
+{
+	int a = env_client(e), b = env_client(e), c = env_client(e), s;
+
+	e->target.most = (struct limit_most){ .connections = 1, .requests = 1 };
+	put(a, GET);
+	s = env_accept(e);
+	want(s, GOT);
+	put(b, GET);
+	want_silence(b);
+	put(s, OK);
+	want(a, OK);
+	want(s, GOT);
+	put(s, OK);
+	want(b, OK);
+	cr_expect_eq(limit.overflow, 0u);
+	e->target.most = (struct limit_most){ .requests = 1 };
+	put(a, GET);
+	want(s, GOT);
+	put(c, GET);
+	want_message(c, "HTTP/1.1 503 ", "reset reason: overflow", NULL);
+	put(s, OK);
+	want(a, OK);
+	cr_expect_eq(limit.overflow, 1u);
+}
+
+Test(proxy_limits, a_connection_is_used_again_only_for_the_cluster_that_counts_it)
+{
+	struct cluster_limit other_row = { 0 };
+	struct limit other = { .connections = &other_row };
+	int a = env_client(e), s, t;
+
+	put(a, GET);
+	s = env_accept(e);
+	want(s, GOT);
+	put(s, OK);
+	want(a, OK);
+	e->target.limit = &other;
+	put(a, GET);
+	t = env_accept(e);
+	want(t, GOT);
+	put(t, OK);
+	want(a, OK);
+	cr_expect_eq(row.proxied, 1u);
+	cr_expect_eq(other_row.proxied, 1u);
+	e->target.limit = &limit;
+	put(a, GET);
+	want(s, GOT);
+	put(s, OK);
+	want(a, OK);
+	/* Gone before `other` is. */
+	close(t);
+	for (int i = 0; i < 1000 && __atomic_load_n(&other_row.proxied, __ATOMIC_SEQ_CST); i++)
+		wait_ms(1);
+	cr_expect_eq(other_row.proxied, 0u);
+}
+
+static const uint32_t unavailable[] = { 503 };
+
+Test(proxy_limits, retries_under_way)
+{
+	int a = env_client(e), b = env_client(e), s, t, other;
+
+	e->target.most = (struct limit_most){ .retries = 1 };
+	e->plan.retries = 1;
+	e->plan.retry_statuses = unavailable;
+	e->plan.retry_status_count = 1;
+	other = env_listen(&e->second.port);
+	e->second.addr = e->target.addr;
+	e->second.limit = e->target.limit;
+	e->second.most = e->target.most;
+	put(a, GET);
+	s = env_accept(e);
+	want(s, GOT);
+	put(s, "HTTP/1.1 503 No\r\nContent-Length: 3\r\n\r\nbad");
+	t = accept(other, NULL, NULL);
+	want(t, GOT);
+	put(b, GET);
+	s = env_accept(e);
+	want(s, GOT);
+	put(s, "HTTP/1.1 503 No\r\nContent-Length: 3\r\n\r\nbad");
+	want_message(b, "HTTP/1.1 503 No", "\r\n\r\nbad", NULL);
+	cr_expect_eq(limit.retry_overflow, 1u);
+	put(t, OK);
+	want(a, OK);
+	env_log(e, 2);
+	cr_expect_eq(limit.retries, 0u);
+}
+
+/* ---- the kernel's part ---- */
+
+Test(proxy_limits, connections_of_the_kernel_count)
+{
+	int a = env_client(e), b = env_client(e), s;
+
+	row.steered = 1;
+	put(a, GET);
+	want_silence(a);
+	put(b, GET);
+	want_message(b, "HTTP/1.1 503 ", "reset reason: overflow", NULL);
+	/* Nobody says so when the kernel gives one back. */
+	__atomic_sub_fetch(&row.steered, 1, __ATOMIC_SEQ_CST);
+	s = env_accept(e);
+	want(s, GOT);
+	put(s, OK);
+	want(a, OK);
+	cr_expect_eq(row.steered, 0u);
+	cr_expect_eq(row.proxied, 1u);
+}
+
+Test(proxy_limits_row, a_reservation)
+{
+	row = (struct cluster_limit){ .steered = 2 };
+	cr_expect(limit_connect(&limit, 3));
+	cr_expect_not(limit_connect(&limit, 3));
+	cr_expect(limit_connect(&limit, 0));
+	cr_expect_eq(row.steered, 2u);
+	cr_expect_eq(row.proxied, 2u);
+	cr_expect_eq(row.peak, 4u);
+	limit_disconnect(&limit);
+	limit_disconnect(&limit);
+	cr_expect_eq(row.steered, 2u);
+	cr_expect_eq(row.proxied, 0u);
+	cr_expect_eq(row.peak, 4u);
+	row.steered = UINT32_MAX;
+	cr_expect_not(limit_connect(&limit, UINT32_MAX));
+}
+
+/* What a BPF array gives is what a file gives: pages that others see, too. */
+Test(proxy_limits_row, rows_are_shared_through_the_descriptor)
+{
+	struct cluster_limit *one, *two, *own;
+	struct limit l;
+	int fd = memfd_create("limits", 0);
+
+	cr_assert_eq(ftruncate(fd, CLUSTER_IDS_MAX * sizeof(*one)), 0);
+	cr_assert_eq(limits_map(fd, &one), 0);
+	cr_assert_eq(limits_map(fd, &two), 0);
+	cr_assert_eq(limits_map(-1, &own), 0);
+	l.connections = &one[CLUSTER_IDS_MAX - 1];
+	cr_expect(limit_connect(&l, 1));
+	cr_expect_eq(two[CLUSTER_IDS_MAX - 1].proxied, 1u);
+	l.connections = &two[CLUSTER_IDS_MAX - 1];
+	cr_expect_not(limit_connect(&l, 1));
+	cr_expect_eq(own[CLUSTER_IDS_MAX - 1].proxied, 0u);
+	limits_unmap(one);
+	limits_unmap(two);
+	limits_unmap(own);
+	close(fd);
+	cr_expect_neq(limits_map(fd, &one), 0);
+}
+
+/* ---- several workers ---- */
+
+Test(proxy_limits_shared, two_are_admitted_and_the_third_is_refused)
+{
+	int a = env_client(e), b = env_client_of_other(e), c = env_client(e), s;
+
+	put(a, GET);
+	s = env_accept(e);
+	want(s, GOT);
+	put(b, GET);
+	want_silence(b);
+	put(c, GET);
+	want_message(c, "HTTP/1.1 503 ", "reset reason: overflow", NULL);
+	cr_expect_lt(env_accept_maybe(e), 0);
+	/* It moves to the other worker: closed here, opened there. */
+	put(s, OK);
+	want(a, OK);
+	want_end(s);
+	s = env_accept(e);
+	want(s, GOT);
+	put(s, OK);
+	want(b, OK);
+	cr_expect_eq(row.peak, 1u);
+}
+
+/* An unused connection is nobody's: two are admitted although it is the other worker's. */
+Test(proxy_limits_shared, an_unused_connection_takes_nobodys_place)
+{
+	int a = env_client(e), b = env_client_of_other(e), c = env_client_of_other(e), s;
+
+	for (int round = 0; round < 20; round++) {
+		put(a, GET);
+		s = env_accept(e);
+		want(s, GOT);
+		put(s, OK);
+		want(a, OK);
+		put(b, GET);
+		put(c, GET);
+		want_end(s);
+		close(s);
+		s = env_accept(e);
+		for (int i = 0; i < 2; i++) {
+			want(s, GOT);
+			put(s, OK);
+		}
+		want(b, OK);
+		want(c, OK);
+	}
+	cr_expect_eq(limit.overflow, 0u);
+	cr_expect_eq(row.peak, 1u);
+}
+
+static void *ask_often(void *arg)
+{
+	int fd = *(int *)arg;
+	unsigned long refused = 0;
+
+	for (int i = 0; i < 100; i++) {
+		put(fd, GET);
+		refused += strstr(get_message(fd), "x-envoy-overloaded: true") != NULL;
+	}
+	return (void *)refused;
+}
+
+static volatile bool serving = true;
+
+static void *serve_one_at_a_time(void *arg)
+{
+	int s;
+
+	(void)arg;
+	while ((s = env_accept_maybe(e)) >= 0 || serving) {
+		char got[sizeof(GOT)];
+
+		while (s >= 0 && recv(s, got, sizeof(GOT) - 1, MSG_WAITALL) > 0) {
+			wait_ms(2);
+			put(s, OK);
+		}
+		if (s >= 0)
+			close(s);
+	}
+	return NULL;
+}
+
+/* Three clients, two workers: each 503 is counted once, nothing is left over. */
+Test(proxy_limits_shared, refusals_are_as_many_as_are_counted)
+{
+	int fds[] = { env_client(e), env_client_of_other(e), env_client(e) };
+	pthread_t server, clients[3];
+	unsigned long refused = 0;
+	void *n;
+
+	e->target.idle_timeout_ms = 50;
+	cr_assert_eq(pthread_create(&server, NULL, serve_one_at_a_time, NULL), 0);
+	for (int i = 0; i < 3; i++)
+		cr_assert_eq(pthread_create(&clients[i], NULL, ask_often, &fds[i]), 0);
+	for (int i = 0; i < 3; i++) {
+		pthread_join(clients[i], &n);
+		refused += (unsigned long)n;
+	}
+	serving = false;
+	cr_expect_eq(limit.overflow, refused, "%llu counted, %lu seen",
+		     (unsigned long long)limit.overflow, refused);
+	cr_expect_gt(refused, 0u);
+	cr_expect_lt(refused, 300u);
+	cr_expect_eq(row.peak, 1u);
+	close(fds[0]);
+	close(fds[1]);
+	close(fds[2]);
+	pthread_join(server, NULL);
 }

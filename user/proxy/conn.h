@@ -21,7 +21,7 @@ enum conn_state {
 	CONN_BACKOFF,  /* the time for another try */
 	CONN_RESPONSE, /* the response's body; the request's may still move, too */
 	CONN_TUNNEL,   /* bytes in both directions, until both sides have ended */
-	CONN_ANSWER,   /* room to send a response of the proxy's own */
+	CONN_ANSWER,   /* room to send the rest of a response, or one of the proxy's own */
 	CONN_LINGER,   /* the client to take notice that we have ended */
 	CONN_STATES,
 };
@@ -46,6 +46,9 @@ struct exchange {
 	bool keep_up;	  /* the endpoint's connection can be used again */
 	bool fresh;	  /* don't try an unused connection again */
 	bool again;	  /* such a try has been made */
+	bool admitted,
+		attached; /* counted for target.limit: as a request, as one with a connection */
+	struct limit *retrying; /* counted there as being tried again, or NULL */
 	unsigned tries;
 	unsigned status; /* sent to the client; 0: none yet */
 	const char *flags;
@@ -115,7 +118,6 @@ enum failure {
 enum step conn_try(struct conn *c);
 /* Gets a connection for the try, or waits for one. */
 enum step conn_reach(struct conn *c);
-enum step conn_answer_overflow(struct conn *c);
 enum step conn_step_connect(struct conn *c);
 enum step conn_step_backoff(struct conn *c);
 /* The current try has come to nothing: another one, or an answer that says so. */
@@ -127,11 +129,20 @@ void conn_try_end(struct conn *c, enum outcome outcome, unsigned status, bool re
 /* Whether a response with that status is to be thrown away for another try, which begins then. */
 bool conn_try_again(struct conn *c, unsigned status);
 
-/* ---- conn_pending.c ---- */
+/* ---- conn_limit.c: each counts one more, if that isn't too many ---- */
 
-/* Counts one more connection of the target's, if that isn't too many. */
+/* A request for the target's cluster, with a connection or waiting for one. */
+bool conn_admit(struct conn *c);
+/* A connection of the cluster. */
 bool conn_may_connect(struct conn *c);
-/* Waits until it isn't, unless too many do. */
+/* The request has got its connection. */
+bool conn_attach(struct conn *c);
+/* The try is over: gives back what was admitted and attached. */
+void conn_give_places(struct exchange *x);
+/* Another try, until conn_end_retry(). */
+bool conn_may_retry(struct exchange *x);
+void conn_end_retry(struct exchange *x);
+/* Waits for a connection that conn_may_connect() has refused. */
 enum step conn_queue(struct conn *c);
 void conn_leave_queue(struct conn *c); /* also if it isn't in it */
 enum step conn_step_pending(struct conn *c);
@@ -146,6 +157,8 @@ enum step conn_step_tunnel(struct conn *c);
 
 struct plan_answer;
 enum step conn_answer(struct conn *c, const struct plan_answer *a);
+/* What is in client.out; then the exchange is over. */
+enum step conn_send_rest(struct conn *c);
 enum step conn_answer_bad(struct conn *c, enum h1_error error);
 enum step conn_step_answer(struct conn *c);
 enum step conn_step_linger(struct conn *c);

@@ -85,9 +85,7 @@ enum step conn_answer(struct conn *c, const struct plan_answer *a)
 		x->close = true;
 	if (queue(c, a))
 		return STEP_END;
-	c->state = CONN_ANSWER;
-	conn_wait(c, c->worker->options.stream_timeout_ms);
-	return STEP_AGAIN;
+	return conn_send_rest(c);
 }
 
 enum step conn_answer_bad(struct conn *c, enum h1_error error)
@@ -103,6 +101,13 @@ enum step conn_answer_bad(struct conn *c, enum h1_error error)
 	c->worker->stats.bad_requests++;
 	c->x->close = true;
 	return conn_answer(c, &a);
+}
+
+enum step conn_send_rest(struct conn *c)
+{
+	c->state = CONN_ANSWER;
+	conn_wait(c, c->worker->options.stream_timeout_ms);
+	return STEP_AGAIN;
 }
 
 enum step conn_step_answer(struct conn *c)

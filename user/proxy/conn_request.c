@@ -67,6 +67,7 @@ void conn_forget_exchange(struct conn *c)
 	if (!x)
 		return;
 	write_log(c);
+	conn_end_retry(x);
 	c->client.tee = NULL;
 	mirrors_leave(c, body_received(&c->client));
 	if (x->planned)

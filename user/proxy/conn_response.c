@@ -48,6 +48,8 @@ static enum step begin(struct conn *c, const struct h1_response *r, size_t n)
 	buf_consume(&c->worker->supply, &up->in, n);
 	body_begin(up, r->m.framing, r->m.content_length);
 	up->body.dechunk = dechunk;
+	/* Before the client can ask for more: others may wait for the connection. */
+	up->body.early = x->target.most.connections;
 	body_forget(&c->client);
 	if (r->m.framing == H1_TUNNEL)
 		return begin_tunnel(c);
@@ -168,7 +170,7 @@ enum step conn_step_response(struct conn *c)
 	case RELAY_DONE:
 		conn_try_end(c, OUTCOME_STATUS, c->x->status,
 			     c->x->keep_up && body_done(&c->client) && !buf_len(&up->out));
-		return conn_finish(c);
+		return conn_send_rest(c);
 	case RELAY_BAD:
 		return cut_off(c, "UPE");
 	case RELAY_CUT:

@@ -24,12 +24,15 @@ static const struct plan_op overloaded = {
 
 static const struct plan_answer pick_answers[] = {
 	[PICK_NONE] = { .status = 503, .flags = "UH", .body = BODY("no healthy upstream") },
-	[PICK_OVERFLOW] = { .status = 503,
-			    .flags = "UO",
-			    .headers = &overloaded,
-			    .header_count = 1,
-			    .body = BODY(RESET_REASON "overflow") },
 	[PICK_NO_CLUSTER] = { .status = 503, .flags = "NC" },
+};
+
+static const struct plan_answer overflow = {
+	.status = 503,
+	.flags = "UO",
+	.headers = &overloaded,
+	.header_count = 1,
+	.body = BODY(RESET_REASON "overflow"),
 };
 
 static const struct {
@@ -81,6 +84,7 @@ void conn_try_end(struct conn *c, enum outcome outcome, unsigned status, bool re
 		upstream_close(up);
 	if (!x || !x->picked)
 		return;
+	conn_give_places(x);
 	x->picked = false;
 	w->router->done(w->router, &x->plan, &x->target, outcome, status);
 }
@@ -101,9 +105,12 @@ static enum step forward(struct conn *c)
 	return sent_to(c, CONN_FORWARD, ms ? ms : c->worker->options.stream_timeout_ms);
 }
 
-enum step conn_answer_overflow(struct conn *c)
+/* A refusal of our own says nothing about the endpoint. */
+static enum step answer_overflow(struct conn *c)
 {
-	return conn_answer(c, &pick_answers[PICK_OVERFLOW]);
+	__atomic_add_fetch(&c->x->target.limit->overflow, 1, __ATOMIC_RELAXED);
+	conn_try_end(c, OUTCOME_ABANDONED, 0, c->up && c->up->connected);
+	return conn_answer(c, &overflow);
 }
 
 enum step conn_reach(struct conn *c)
@@ -123,6 +130,8 @@ enum step conn_reach(struct conn *c)
 	if (!r) {
 		c->up->owner = c;
 		c->up->changed = conn_upstream_changed;
+		if (!conn_attach(c))
+			return answer_overflow(c);
 		r = heads_request(&c->worker->supply, &c->up->half.out, x, x->plan.authority);
 	}
 	if (r)
@@ -146,6 +155,8 @@ enum step conn_try(struct conn *c)
 	x->endpoint = x->target.addr;
 	x->endpoint_port = x->target.port;
 	x->request_cut = false;
+	if (!conn_admit(c))
+		return answer_overflow(c);
 	body_rewind(&c->client);
 	return conn_reach(c);
 }
@@ -223,7 +234,8 @@ enum step conn_try_failed(struct conn *c, enum failure f)
 {
 	struct exchange *x = c->x;
 	bool stale = !x->again && c->up && was_stale(c, f);
-	bool again = !stale && (x->plan.retry_on & failures[f].retry_on) && retries_left(c);
+	bool again = !stale && (x->plan.retry_on & failures[f].retry_on) && retries_left(c) &&
+		     conn_may_retry(x);
 
 	conn_try_end(c, stale ? OUTCOME_ABANDONED : failures[f].outcome, 0, false);
 	if (x->status)
@@ -256,7 +268,7 @@ static bool retriable(const struct plan *p, unsigned status)
 
 bool conn_try_again(struct conn *c, unsigned status)
 {
-	if (!retriable(&c->x->plan, status) || !retries_left(c))
+	if (!retriable(&c->x->plan, status) || !retries_left(c) || !conn_may_retry(c->x))
 		return false;
 	conn_try_end(c, OUTCOME_STATUS, status, false);
 	pause(c);

@@ -15,6 +15,7 @@ struct body {
 	uint8_t framing; /* enum h1_framing */
 	bool dechunk;	 /* pass on the data alone: the receiver doesn't know chunks */
 	bool keep;	 /* keep what is passed on, as long as there is room for it */
+	bool early;	 /* done with when it is received: what is not sent yet goes to to->out */
 	uint32_t kept, ready;
 	uint64_t left; /* H1_LENGTH: bytes that are not yet in `ready` */
 	struct h1_chunks chunks;
@@ -83,7 +84,7 @@ enum relay {
 	RELAY_FAILED, /* the receiver has gone */
 };
 
-/* Sends to->out, then from's body to `to`. */
+/* Sends to->out, then from's body to `to`. If that is `early`, some may be left in to->out. */
 enum relay relay(struct half *from, struct half *to);
 
 #endif

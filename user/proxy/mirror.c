@@ -17,6 +17,7 @@ struct mirror {
 	bool whole;	/* all of the request is in up->half.out, or sent */
 	bool head_read; /* the response's body is being read */
 	bool keep_up;
+	bool admitted; /* counted for target.limit */
 	struct loop_timer timer;
 	struct mirror *next, **link; /* worker->mirrors */
 	struct mirror *next_copy;    /* of the same request; NULL once that is over */
@@ -29,6 +30,8 @@ static void end(struct mirror *m, bool reusable)
 				 m->target.max_requests_per_connection);
 	else
 		upstream_close(m->up);
+	if (m->admitted)
+		limit_give(&m->target.limit->admitted);
 	loop_timer_clear(m->worker->loop, &m->timer);
 	*m->link = m->next;
 	if (m->next)
@@ -139,20 +142,25 @@ static int copy(struct mirror *m, const char *bytes, size_t n)
 	return 0;
 }
 
+/* A copy doesn't wait for a connection. */
 static int reach(struct mirror *m, const struct conn *c)
 {
 	struct upstreams *pool = &m->worker->upstreams;
 	const struct target *t = &m->target;
 	int r = 0;
 
+	m->admitted = t->limit && limit_admit(t->limit, &t->most);
+	if (t->limit && !m->admitted)
+		return -EBUSY;
 	m->up = upstream_reuse(pool, t, &c->client_addr);
 	if (!m->up) {
-		if (t->limit && !limit_take(&t->limit->connections, t->max_connections))
+		if (t->limit && !limit_connect(t->limit, t->most.connections))
 			return -EBUSY;
 		r = upstream_connect(pool, t, &c->client_addr, &m->up);
 	}
 	if (r)
 		return r;
+	m->up->requests++;
 	m->up->owner = m;
 	m->up->changed = changed;
 	return 0;

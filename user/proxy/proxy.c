@@ -28,6 +28,7 @@ struct thread {
 };
 
 struct proxy {
+	struct cluster_limit *limits;
 	struct state *state;
 	struct thread *threads;
 	struct worker **peers;
@@ -65,6 +66,7 @@ static void proxy_stop(struct proxy *p)
 	free(p->threads);
 	free(p->peers);
 	state_free(p->state);
+	limits_unmap(p->limits);
 	closep(&p->log.fd);
 }
 
@@ -269,7 +271,12 @@ int proxy_run(const struct proxy_options *o)
 
 	raise_limit();
 	block_signals();
-	p.state = state_new();
+	r = limits_map(o->limits, &p.limits);
+	if (r) {
+		p.count = 0;
+		return log_err(r, "map the limits");
+	}
+	p.state = state_new(p.limits);
 	p.threads = calloc(p.count, sizeof(*p.threads));
 	p.peers = calloc(p.count, sizeof(struct worker *));
 	if (!p.state || !p.threads || !p.peers) {

@@ -12,6 +12,7 @@ enum { WRONG_USAGE = 2 };
 enum option_id {
 	OPT_LISTEN_FD = 256,
 	OPT_CONTROL_FD,
+	OPT_LIMITS_FD,
 	OPT_SNAPSHOT,
 	OPT_TRANSPARENT,
 	OPT_MARK,
@@ -24,6 +25,7 @@ enum option_id {
 static const struct option longs[] = {
 	{ "listen-fd", required_argument, NULL, OPT_LISTEN_FD },
 	{ "control-fd", required_argument, NULL, OPT_CONTROL_FD },
+	{ "limits-fd", required_argument, NULL, OPT_LIMITS_FD },
 	{ "snapshot", required_argument, NULL, OPT_SNAPSHOT },
 	{ "transparent", no_argument, NULL, OPT_TRANSPARENT },
 	{ "mark", required_argument, NULL, OPT_MARK },
@@ -41,6 +43,7 @@ static const char help[] =
 	"\n"
 	"  --listen-fd N       a listening socket; one worker thread for each\n"
 	"  --control-fd N      a socket over which snapshots of the rules come\n"
+	"  --limits-fd N       the map of connection limits, shared with the kernel\n"
 	"  --snapshot FILE     the rules to begin with\n"
 	"  --transparent       endpoints see the client's address (CAP_NET_ADMIN)\n"
 	"  --mark N            mark of packets to endpoints\n"
@@ -76,6 +79,16 @@ static int add_listener(struct proxy_options *o, int *status)
 	return 0;
 }
 
+static int descriptor(const char *wrong_one, int *out, int *status)
+{
+	long fd;
+
+	if (number(optarg, INT_MAX, &fd))
+		return wrong(status, wrong_one, optarg);
+	*out = (int)fd;
+	return 0;
+}
+
 static int print(int *status, const char *text)
 {
 	fputs(text, stdout);
@@ -92,10 +105,9 @@ static int take(struct proxy_options *o, int id, int *status)
 	case OPT_LISTEN_FD:
 		return add_listener(o, status);
 	case OPT_CONTROL_FD:
-		if (number(optarg, INT_MAX, &n))
-			return wrong(status, "--control-fd: not a descriptor", optarg);
-		o->control = (int)n;
-		return 0;
+		return descriptor("--control-fd: not a descriptor", &o->control, status);
+	case OPT_LIMITS_FD:
+		return descriptor("--limits-fd: not a descriptor", &o->limits, status);
 	case OPT_SNAPSHOT:
 		o->snapshot = optarg;
 		return 0;
@@ -131,9 +143,9 @@ int proxy_options_parse(int argc, char **argv, struct proxy_options *o, int *sta
 {
 	int id, r;
 
-	*o = (struct proxy_options){ .control = -1,
-				     .log_level = LOG_LEVEL_INFO,
-				     .worker = worker_defaults };
+	*o = (struct proxy_options){
+		.control = -1, .limits = -1, .log_level = LOG_LEVEL_INFO, .worker = worker_defaults
+	};
 	while ((id = getopt_long(argc, argv, "", longs, NULL)) != -1) {
 		r = take(o, id, status);
 		if (r)

@@ -12,6 +12,7 @@ struct proxy_options {
 	size_t listener_count;
 	const char *snapshot;	/* file to begin with, or NULL */
 	int control;		/* descriptor, or -1 */
+	int limits;		/* of the map, or -1 */
 	const char *access_log; /* file, "-" for stdout, or NULL */
 	enum log_level log_level;
 	struct worker_options worker;

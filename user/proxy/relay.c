@@ -245,6 +245,16 @@ static int refill(struct half *from)
 	return r < 0 ? (int)r : 0;
 }
 
+static int leave_with(struct half *from, struct half *to)
+{
+	uint32_t n = from->body.ready;
+	int r = n ? buf_append(to->supply, &to->out, buf_at(&from->in), n) : 0;
+
+	if (!r && n)
+		passed_on(from, n);
+	return r;
+}
+
 /* Both ends of it may be at work at the same time: the pipe is emptied before it is filled again,
  * the buffer sent before it is received into again. */
 static enum relay relay_some(struct half *from, struct half *to)
@@ -253,6 +263,8 @@ static enum relay relay_some(struct half *from, struct half *to)
 
 	if (body_scan(from))
 		return RELAY_BAD;
+	if (from->body.early && body_received(from) && !from->pipe.n)
+		return leave_with(from, to) ? RELAY_FAILED : RELAY_DONE;
 	r = send_ready(from, to);
 	if (!r && from->pipe.n)
 		r = pipe_drain(from, to);

@@ -90,15 +90,14 @@ struct target {
 	uint32_t connect_timeout_ms;
 	uint32_t idle_timeout_ms; /* of a connection that is not in use */
 	uint32_t max_requests_per_connection;
-	struct limit *limit;		       /* of its cluster; NULL: none */
-	uint32_t max_connections, max_pending; /* 0: as many as you like */
-	void *data;			       /* the router's */
+	struct limit *limit;	/* of its cluster; NULL: none */
+	struct limit_most most; /* of it */
+	void *data;		/* the router's */
 };
 
 enum pick {
 	PICK_OK,
 	PICK_NONE,	 /* no healthy endpoint: 503 UH */
-	PICK_OVERFLOW,	 /* a limit is reached: 503 UO */
 	PICK_NO_CLUSTER, /* the rule names what does not exist: 503 NC */
 };
 

@@ -249,8 +249,10 @@ static void fill(const struct hs_cluster *c, struct cluster_state *cs, const str
 	out->idle_timeout_ms = c->http_idle_timeout_ms;
 	out->max_requests_per_connection = c->max_requests_per_connection;
 	out->limit = &cs->limit;
-	out->max_connections = c->max_connections;
-	out->max_pending = c->max_pending;
+	out->most = (struct limit_most){ .connections = c->max_connections,
+					 .pending = c->max_pending,
+					 .requests = c->max_requests,
+					 .retries = c->max_retries };
 }
 
 enum pick rules_pick(struct router *r, struct plan *plan, unsigned n, struct target *out)
@@ -270,10 +272,6 @@ enum pick rules_pick(struct router *r, struct plan *plan, unsigned n, struct tar
 	count = count_healthy(&h);
 	if (!count)
 		return PICK_NONE;
-	if (!limit_take(&h.cs->requests, c->max_requests)) {
-		__atomic_add_fetch(&h.cs->limit.overflow, 1, __ATOMIC_RELAXED);
-		return PICK_OVERFLOW;
-	}
 	i = choose_another(&h, p, count);
 	take(p, h.cs, h.range.first + i);
 	fill(c, h.cs, hs_endpoint(p->version->snapshot, h.range.first + i), out);
@@ -337,7 +335,6 @@ void rules_done(struct router *r, struct plan *plan, struct target *t, enum outc
 		return;
 	cs = state_of(p, p->decision.cluster);
 	__atomic_sub_fetch(&p->endpoint->active, 1, __ATOMIC_RELAXED);
-	__atomic_sub_fetch(&cs->requests, 1, __ATOMIC_RELAXED);
 	count(cs, outcome, status);
 	outlier_result(p->decision.cluster, cs, p->endpoint, outcome, status, rules_now());
 	p->endpoint = NULL;

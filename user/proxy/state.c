@@ -20,16 +20,19 @@ struct table {
 };
 
 struct state {
+	struct cluster_limit *limits;
 	pthread_mutex_t lock;
 	struct table routes, clusters, endpoints;
 };
 
-struct state *state_new(void)
+struct state *state_new(struct cluster_limit *limits)
 {
 	struct state *s = calloc(1, sizeof(*s));
 
-	if (s)
-		pthread_mutex_init(&s->lock, NULL);
+	if (!s)
+		return NULL;
+	s->limits = limits;
+	pthread_mutex_init(&s->lock, NULL);
 	return s;
 }
 
@@ -55,6 +58,12 @@ void state_free(struct state *s)
 	free(s);
 }
 
+static void begin_cluster(struct state *s, struct row *row)
+{
+	pthread_mutex_init(&row->cluster.lock, NULL);
+	row->cluster.limit.connections = &s->limits[row->id];
+}
+
 static struct row *find(struct state *s, struct table *t, uint32_t id)
 {
 	struct row **at = &t->buckets[id % BUCKETS], *row;
@@ -69,7 +78,7 @@ static struct row *find(struct state *s, struct table *t, uint32_t id)
 			row->next = *at;
 			*at = row;
 			if (t == &s->clusters)
-				pthread_mutex_init(&row->cluster.lock, NULL);
+				begin_cluster(s, row);
 		}
 	}
 	pthread_mutex_unlock(&s->lock);
@@ -85,7 +94,7 @@ struct route_state *state_route(struct state *s, uint32_t id)
 
 struct cluster_state *state_cluster(struct state *s, uint32_t id)
 {
-	struct row *row = find(s, &s->clusters, id);
+	struct row *row = id < CLUSTER_IDS_MAX ? find(s, &s->clusters, id) : NULL;
 
 	return row ? &row->cluster : NULL;
 }

@@ -28,8 +28,6 @@ struct endpoint_state {
 };
 
 struct cluster_state {
-	uint32_t requests; /* under way */
-	uint32_t retries;  /* likewise, of those */
 	struct limit limit;
 	uint32_t rr;	  /* the next turn of round robin */
 	uint32_t ejected; /* endpoints; under `lock` */
@@ -42,9 +40,10 @@ struct cluster_state {
 
 struct state;
 
-struct state *state_new(void); /* NULL: no memory */
+/* `limits` has CLUSTER_IDS_MAX rows, and stays the caller's. NULL: no memory. */
+struct state *state_new(struct cluster_limit *limits);
 void state_free(struct state *s);
-/* The row of that id, made if need be; NULL: no memory. */
+/* The row of that id, made if need be; NULL: no memory, or a cluster beyond the limits' rows. */
 struct route_state *state_route(struct state *s, uint32_t id);
 struct cluster_state *state_cluster(struct state *s, uint32_t id);
 struct endpoint_state *state_endpoint(struct state *s, uint32_t id);

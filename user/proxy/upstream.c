@@ -56,7 +56,7 @@ static void give_back(struct upstreams *pool, struct limit *l)
 {
 	if (!l)
 		return;
-	limit_give(&l->connections);
+	limit_disconnect(l);
 	if (limit_wanted(l))
 		pool->freed(pool);
 }
@@ -124,7 +124,7 @@ struct upstream *upstream_reuse(struct upstreams *pool, const struct target *t,
 	struct upstream *u = *bucket(pool, &t->addr, t->port, from);
 
 	while (u && !(same_addr(&u->endpoint, &t->addr) && u->port == t->port &&
-		      same_addr(&u->client, from)))
+		      same_addr(&u->client, from) && u->limit == t->limit))
 		u = u->next;
 	if (!u)
 		return NULL;
@@ -207,7 +207,6 @@ static bool quiet(struct half *h)
 
 void upstream_release(struct upstream *u, uint32_t idle_ms, uint32_t max_requests)
 {
-	u->requests++;
 	u->owner = NULL;
 	if ((max_requests && u->requests >= max_requests) || !quiet(&u->half)) {
 		upstream_close(u);

@@ -3,7 +3,8 @@
 #define WEFT_UPSTREAM_H
 /*
  * Connections to endpoints, one pool of unused ones per worker. The endpoint sees the client's
- * address: a connection is used again only for the same client.
+ * address, and a cluster's limit counts the connection: it is used again only for the same client
+ * and cluster.
  */
 #include "half.h"
 #include "route.h"
@@ -17,8 +18,8 @@ struct upstream {
 	struct addr endpoint;
 	uint16_t port;
 	bool connected;
-	bool reused; /* has served a request before the current one */
-	unsigned requests;
+	bool reused;	     /* has served a request before the current one */
+	unsigned requests;   /* that it was used for, the current one included */
 	struct limit *limit; /* counts this connection; NULL: none does */
 	struct loop_timer idle;
 	struct upstream *next, **link; /* in its bucket, while idle */
