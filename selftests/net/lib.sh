@@ -336,8 +336,8 @@ apps_ready() {
 	done
 }
 
-# bookinfo_start POD ROLE
-bookinfo_start() { app_start "$1" /usr/bin/python3 "$ROOT/selftests/apps/bookinfo.py" "$2"; }
+# bookinfo_start POD ROLE [PORT]
+bookinfo_start() { app_start "$1" /usr/bin/python3 "$ROOT/selftests/apps/bookinfo.py" "${@:2}"; }
 
 # httpbin_start POD: the real one, on port 80
 httpbin_start() {
