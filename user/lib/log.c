@@ -27,6 +27,11 @@ int log_level_parse(const char *word)
 	return -1;
 }
 
+const char *log_level_name(enum log_level level)
+{
+	return level_names[level];
+}
+
 void log_set(const char *program, enum log_level level)
 {
 	config.program = program;

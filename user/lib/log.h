@@ -8,6 +8,7 @@ enum log_level { LOG_LEVEL_ERROR, LOG_LEVEL_WARNING, LOG_LEVEL_INFO, LOG_LEVEL_D
 
 /* "error", "warning", "info", "debug"; -1 if none of them. */
 int log_level_parse(const char *word);
+const char *log_level_name(enum log_level level);
 void log_set(const char *program, enum log_level level);
 
 /* Log and return `r` (0 or -errno); errors append ": strerror". */

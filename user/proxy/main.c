@@ -2,6 +2,7 @@
 #include <stdlib.h>
 
 #include "proxy.h"
+#include "proxy_options.h"
 
 int main(int argc, char **argv)
 {

@@ -3,19 +3,19 @@
 
 #include <errno.h>
 #include <fcntl.h>
-#include <poll.h>
 #include <pthread.h>
 #include <signal.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/resource.h>
 #include <sys/signalfd.h>
-#include <sys/socket.h>
 #include <time.h>
 #include <unistd.h>
 
 #include "access_log.h"
 #include "cleanup.h"
+#include "orders.h"
+#include "proxy_options.h"
 #include "rules.h"
 
 enum { ADOPT_MS = 5000 };
@@ -28,11 +28,12 @@ struct thread {
 };
 
 struct proxy {
+	const struct proxy_options *options;
 	struct cluster_limit *limits;
 	struct state *state;
 	struct thread *threads;
 	struct worker **peers;
-	size_t count;
+	size_t count, listening;
 	struct access_log log;
 };
 
@@ -111,9 +112,9 @@ static int wait_adopted(const struct proxy *p)
 	return r > 0 ? -ETIMEDOUT : r;
 }
 
-static int open_workers(struct proxy *p, const struct proxy_options *o)
+static int open_workers(struct proxy *p)
 {
-	struct worker_options options = o->worker;
+	struct worker_options options = p->options->worker;
 	int r = 0;
 
 	if (p->log.fd >= 0) {
@@ -125,15 +126,26 @@ static int open_workers(struct proxy *p, const struct proxy_options *o)
 
 		r = rules_new(p->state, &t->rules);
 		if (!r)
-			r = worker_open(&t->worker, o->listeners[i], &options,
-					rules_router(t->rules));
+			r = worker_open(&t->worker, -1, &options, rules_router(t->rules));
 		if (r)
-			return log_err(r, "listen on descriptor %d", o->listeners[i]);
+			return log_err(r, "open a worker");
 		t->opened = true;
 		t->worker.peers = p->peers;
 		t->worker.peer_count = p->count;
 	}
 	return r;
+}
+
+static int listen_all(struct proxy *p)
+{
+	for (; p->listening < p->count; p->listening++) {
+		int fd = p->options->listeners[p->listening];
+		int r = worker_listen(&p->threads[p->listening].worker, fd);
+
+		if (r)
+			return log_err(r, "listen on descriptor %d", fd);
+	}
+	return 0;
 }
 
 static int start_threads(struct proxy *p)
@@ -148,97 +160,47 @@ static int start_threads(struct proxy *p)
 	return 0;
 }
 
-static int begin_with(struct proxy *p, const char *file)
+static int go_over(void *arg, int fd)
 {
-	_cleanup_close_ int fd = -1;
-	int r;
+	struct proxy *p = arg;
+	int r = offer(p, fd);
 
-	if (!file)
-		return 0;
-	fd = open(file, O_RDONLY | O_CLOEXEC);
-	r = fd < 0 ? -errno : offer(p, fd);
 	if (!r)
 		r = wait_adopted(p);
-	return r ? log_err(r, "read the snapshot %s", file) : 0;
+	return r ? r : listen_all(p);
 }
 
-static int open_log(struct proxy *p, const char *file)
+static int serve(struct proxy *p)
 {
-	if (!file)
-		return 0;
-	p->log.fd = strcmp(file, "-") == 0
-			    ? fcntl(STDOUT_FILENO, F_DUPFD_CLOEXEC, 0)
-			    : open(file, O_WRONLY | O_APPEND | O_CREAT | O_CLOEXEC, 0640);
-	return p->log.fd < 0 ? log_err(-errno, "open %s", file) : 0;
-}
-
-/* The descriptor that came with the order, in *fd. How many bytes, 0 at the end, -errno. */
-static ssize_t receive(int control, struct proxy_order *order, int *fd)
-{
-	union {
-		struct cmsghdr align;
-		char bytes[CMSG_SPACE(sizeof(int))];
-	} space;
-	struct iovec part = { order, sizeof(*order) };
-	struct msghdr m = { .msg_iov = &part,
-			    .msg_iovlen = 1,
-			    .msg_control = &space,
-			    .msg_controllen = sizeof(space) };
-	ssize_t n = recvmsg(control, &m, MSG_CMSG_CLOEXEC);
-	struct cmsghdr *c = n > 0 ? CMSG_FIRSTHDR(&m) : NULL;
-
-	if (n < 0)
-		return -errno;
-	if (c && c->cmsg_level == SOL_SOCKET && c->cmsg_type == SCM_RIGHTS)
-		memcpy(fd, CMSG_DATA(c), sizeof(*fd));
-	return n;
-}
-
-/* -EPIPE: nobody is there any more. */
-static int obey(struct proxy *p, int control)
-{
-	_cleanup_close_ int fd = -1;
-	struct proxy_order order = { 0 };
-	struct proxy_reply reply = { 0 };
-	ssize_t n = receive(control, &order, &fd);
-
-	if (n == 0)
-		return -EPIPE;
-	if (n < 0)
-		return (int)n;
-	reply.generation = order.generation;
-	reply.error = n == sizeof(order) && fd >= 0 ? offer(p, fd) : -EBADMSG;
-	if (!reply.error)
-		reply.error = wait_adopted(p);
-	if (send(control, &reply, sizeof(reply), MSG_NOSIGNAL) < 0)
-		return -errno;
-	return 0;
-}
-
-static int serve(struct proxy *p, int control)
-{
+	const struct orders orders = {
+		.listener = p->options->control,
+		.listeners = p->options->listeners,
+		.count = p->count,
+		.identity = p->options->identity,
+		.snapshot = go_over,
+		.arg = p,
+	};
 	_cleanup_close_ int signals = -1;
-	struct pollfd polled[2];
 	sigset_t set;
 
 	sigemptyset(&set);
 	sigaddset(&set, SIGTERM);
 	sigaddset(&set, SIGINT);
 	signals = signalfd(-1, &set, SFD_CLOEXEC);
-	if (signals < 0)
-		return log_err(-errno, "wait for signals");
-	for (;;) {
-		polled[0] = (struct pollfd){ signals, POLLIN, 0 };
-		polled[1] = (struct pollfd){ control, POLLIN, 0 };
-		if (poll(polled, 2, -1) < 0 && errno != EINTR)
-			return log_err(-errno, "poll");
-		if (polled[0].revents)
-			return 0;
-		if (polled[1].revents && obey(p, control)) {
-			log_info("the control socket has ended; the rules stay as they are");
-			control = -1;
-		}
-	}
+	return signals < 0 ? log_err(-errno, "wait for signals") : orders_serve(&orders, signals);
+}
+
+/* Whoever calls before there are rules waits in the backlog. */
+static int begin_with(struct proxy *p, const char *file)
+{
+	_cleanup_close_ int fd = -1;
+	int r;
+
+	if (!file)
+		return p->options->control < 0 ? listen_all(p) : 0;
+	fd = open(file, O_RDONLY | O_CLOEXEC);
+	r = fd < 0 ? -errno : go_over(p, fd);
+	return r ? log_err(r, "read the snapshot %s", file) : 0;
 }
 
 /* Each connection takes two descriptors, a large body two more. */
@@ -266,7 +228,9 @@ static void block_signals(void)
 
 int proxy_run(const struct proxy_options *o)
 {
-	_cleanup_(proxy_stop) struct proxy p = { .log = { -1 }, .count = o->listener_count };
+	_cleanup_(proxy_stop) struct proxy p = { .options = o,
+						 .log = { o->access_log },
+						 .count = o->listener_count };
 	int r;
 
 	raise_limit();
@@ -285,14 +249,12 @@ int proxy_run(const struct proxy_options *o)
 	}
 	for (size_t i = 0; i < p.count; i++)
 		p.peers[i] = &p.threads[i].worker;
-	r = open_log(&p, o->access_log);
-	if (!r)
-		r = open_workers(&p, o);
+	r = open_workers(&p);
 	if (!r)
 		r = start_threads(&p);
 	if (!r)
 		r = begin_with(&p, o->snapshot);
 	if (!r)
 		log_info("ready: %zu workers", p.count);
-	return r ? r : serve(&p, o->control);
+	return r ? r : serve(&p);
 }

@@ -6,6 +6,7 @@
 #include <limits.h>
 #include <stdio.h>
 #include <stdlib.h>
+#include <string.h>
 
 enum { WRONG_USAGE = 2 };
 
@@ -13,10 +14,12 @@ enum option_id {
 	OPT_LISTEN_FD = 256,
 	OPT_CONTROL_FD,
 	OPT_LIMITS_FD,
+	OPT_IDENTITY,
 	OPT_SNAPSHOT,
 	OPT_TRANSPARENT,
 	OPT_MARK,
-	OPT_ACCESS_LOG,
+	OPT_ACCESS_LOG_FD,
+	OPT_ACCESS_LOG_FORMAT,
 	OPT_LOG_LEVEL,
 	OPT_HELP,
 	OPT_VERSION,
@@ -26,10 +29,12 @@ static const struct option longs[] = {
 	{ "listen-fd", required_argument, NULL, OPT_LISTEN_FD },
 	{ "control-fd", required_argument, NULL, OPT_CONTROL_FD },
 	{ "limits-fd", required_argument, NULL, OPT_LIMITS_FD },
+	{ "identity", required_argument, NULL, OPT_IDENTITY },
 	{ "snapshot", required_argument, NULL, OPT_SNAPSHOT },
 	{ "transparent", no_argument, NULL, OPT_TRANSPARENT },
 	{ "mark", required_argument, NULL, OPT_MARK },
-	{ "access-log", required_argument, NULL, OPT_ACCESS_LOG },
+	{ "access-log-fd", required_argument, NULL, OPT_ACCESS_LOG_FD },
+	{ "access-log-format", required_argument, NULL, OPT_ACCESS_LOG_FORMAT },
 	{ "log-level", required_argument, NULL, OPT_LOG_LEVEL },
 	{ "help", no_argument, NULL, OPT_HELP },
 	{ "version", no_argument, NULL, OPT_VERSION },
@@ -39,15 +44,19 @@ static const struct option longs[] = {
 static const char help[] =
 	"usage: weft-proxy --listen-fd N [--listen-fd N ...] [options]\n"
 	"\n"
-	"Carries HTTP requests out by weft's rules. Started by weftd.\n"
+	"Carries HTTP requests out by weft's rules. Started by weftd; alone with --snapshot.\n"
 	"\n"
 	"  --listen-fd N       a listening socket; one worker thread for each\n"
-	"  --control-fd N      a socket over which snapshots of the rules come\n"
+	"  --control-fd N      a listening Unix socket over which weftd gives its orders: "
+	"connections\n"
+	"                      are accepted once the first snapshot of the rules is there\n"
 	"  --limits-fd N       the map of connection limits, shared with the kernel\n"
+	"  --identity TEXT     what weftd is to be told that the proxy was started with\n"
 	"  --snapshot FILE     the rules to begin with\n"
 	"  --transparent       endpoints see the client's address (CAP_NET_ADMIN)\n"
 	"  --mark N            mark of packets to endpoints\n"
-	"  --access-log FILE   one line per request; - is stdout\n"
+	"  --access-log-fd N   a file that gets one line per request\n"
+	"  --access-log-format text|json\n"
 	"  --log-level LEVEL   error, warning, info or debug\n"
 	"  --help, --version\n";
 
@@ -108,6 +117,9 @@ static int take(struct proxy_options *o, int id, int *status)
 		return descriptor("--control-fd: not a descriptor", &o->control, status);
 	case OPT_LIMITS_FD:
 		return descriptor("--limits-fd: not a descriptor", &o->limits, status);
+	case OPT_IDENTITY:
+		o->identity = optarg;
+		return 0;
 	case OPT_SNAPSHOT:
 		o->snapshot = optarg;
 		return 0;
@@ -119,8 +131,12 @@ static int take(struct proxy_options *o, int id, int *status)
 			return wrong(status, "--mark: not a number", optarg);
 		o->worker.upstream.mark = (uint32_t)n;
 		return 0;
-	case OPT_ACCESS_LOG:
-		o->access_log = optarg;
+	case OPT_ACCESS_LOG_FD:
+		return descriptor("--access-log-fd: not a descriptor", &o->access_log, status);
+	case OPT_ACCESS_LOG_FORMAT:
+		o->access_log_json = strcmp(optarg, "json") == 0;
+		if (!o->access_log_json && strcmp(optarg, "text") != 0)
+			return wrong(status, "--access-log-format: text or json, not", optarg);
 		return 0;
 	case OPT_LOG_LEVEL:
 		level = log_level_parse(optarg);
@@ -143,9 +159,12 @@ int proxy_options_parse(int argc, char **argv, struct proxy_options *o, int *sta
 {
 	int id, r;
 
-	*o = (struct proxy_options){
-		.control = -1, .limits = -1, .log_level = LOG_LEVEL_INFO, .worker = worker_defaults
-	};
+	*o = (struct proxy_options){ .control = -1,
+				     .limits = -1,
+				     .access_log = -1,
+				     .identity = "",
+				     .log_level = LOG_LEVEL_INFO,
+				     .worker = worker_defaults };
 	while ((id = getopt_long(argc, argv, "", longs, NULL)) != -1) {
 		r = take(o, id, status);
 		if (r)

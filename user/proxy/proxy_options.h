@@ -3,17 +3,18 @@
 #define WEFT_PROXY_OPTIONS_H
 
 #include "log.h"
+#include "proxy.h"
 #include "worker.h"
-
-enum { PROXY_MAX_WORKERS = 64 };
 
 struct proxy_options {
 	int listeners[PROXY_MAX_WORKERS]; /* descriptors, one per worker */
 	size_t listener_count;
-	const char *snapshot;	/* file to begin with, or NULL */
-	int control;		/* descriptor, or -1 */
-	int limits;		/* of the map, or -1 */
-	const char *access_log; /* file, "-" for stdout, or NULL */
+	const char *snapshot; /* file to begin with, or NULL */
+	int control;	      /* listening descriptor, or -1 */
+	int limits;	      /* of the map, or -1 */
+	const char *identity; /* told to weftd */
+	int access_log;	      /* descriptor, or -1 */
+	bool access_log_json;
 	enum log_level log_level;
 	struct worker_options worker;
 };

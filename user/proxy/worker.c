@@ -106,11 +106,12 @@ static void run_waiting(struct worker *w)
 	}
 }
 
-static int watch_listener(struct worker *w)
+int worker_listen(struct worker *w, int listener)
 {
-	int flags = fcntl(w->listener.fd, F_GETFL);
+	int flags = fcntl(listener, F_GETFL);
 
-	if (flags < 0 || fcntl(w->listener.fd, F_SETFL, flags | O_NONBLOCK))
+	w->listener.fd = listener;
+	if (flags < 0 || fcntl(listener, F_SETFL, flags | O_NONBLOCK))
 		return -errno;
 	return loop_watch(w->loop, &w->listener, false);
 }
@@ -120,7 +121,7 @@ int worker_open(struct worker *w, int listener, const struct worker_options *opt
 {
 	int r = 0;
 
-	*w = (struct worker){ .listener = { listener, accept_ready },
+	*w = (struct worker){ .listener = { -1, accept_ready },
 			      .accept_again = { .fire = accept_later },
 			      .options = *options,
 			      .router = router };
@@ -128,7 +129,7 @@ int worker_open(struct worker *w, int listener, const struct worker_options *opt
 	if (!w->loop)
 		r = -errno;
 	else if (listener >= 0)
-		r = watch_listener(w);
+		r = worker_listen(w, listener);
 	if (r) {
 		closep(&listener);
 		w->listener.fd = -1;

@@ -65,10 +65,13 @@ struct worker {
 
 extern const struct worker_options worker_defaults;
 
-/* Takes the listening socket over, also on failure; -1: connections come by worker_adopt(). 0 or
- * -errno. */
+/* Takes the listening socket over, also on failure; -1: connections come by worker_adopt() or after
+ * worker_listen(). 0 or -errno. */
 int worker_open(struct worker *w, int listener, const struct worker_options *options,
 		struct router *router);
+/* From any thread: takes a listening socket over, also on failure, from a worker that has none. 0
+ * or -errno. */
+int worker_listen(struct worker *w, int listener);
 /* Serves a connected socket, which it takes over. 0 or -errno. */
 int worker_adopt(struct worker *w, int fd, const struct addr *client, uint16_t client_port,
 		 const struct addr *called, uint16_t called_port);
