@@ -115,6 +115,7 @@ fmt: ## reformat all sources
 install: $(BINARIES) ## install under $(DESTDIR)$(PREFIX)
 	$(Q)install -D -m 755 $(OUT)/weft $(DESTDIR)$(PREFIX)/bin/weft
 	$(Q)install -D -m 755 $(OUT)/weftd $(DESTDIR)$(PREFIX)/sbin/weftd
+	$(Q)install -D -m 755 $(OUT)/weft-proxy $(DESTDIR)$(PREFIX)/libexec/weft/weft-proxy
 	$(Q)for shell in bash zsh fish; do \
 		case $$shell in \
 		bash) to=bash-completion/completions/weft;; \

@@ -42,6 +42,7 @@ static int wait_ready(const struct cli *cli, long seconds)
 
 static int print(const json_t *data)
 {
+	const json_t *proxy = json_object_get(data, "proxy");
 	const char *kind;
 	json_t *count;
 
@@ -52,6 +53,10 @@ static int print(const json_t *data)
 	printf("nics         %lld\n", (long long)json_get_int(data, "nics", 0));
 	printf("connections  %lld\n", (long long)json_get_int(data, "connections", 0));
 	printf("attached by  %s\n", json_get_text(data, "attach", "?"));
+	printf("proxy        process %lld, %lld workers, restarted %lld times\n",
+	       (long long)json_get_int(proxy, "pid", 0),
+	       (long long)json_get_int(proxy, "workers", 0),
+	       (long long)json_get_int(proxy, "restarts", 0));
 	printf("kernel       %s\n", json_get_text(data, "kernel", "?"));
 	printf("pinned at    %s\n", json_get_text(data, "bpffs", "?"));
 	printf("state in     %s\n", json_get_text(data, "state_dir", "?"));

@@ -75,6 +75,7 @@ static json_t *ask_status(const struct cli *cli)
 
 static void check_daemon(struct checklist *l, const struct cli *cli, const json_t *status)
 {
+	const json_t *proxy = json_object_get(status, "proxy");
 	json_int_t pods = json_get_int(status, "pods", 0), nics = json_get_int(status, "nics", 0);
 
 	check(l, status != NULL, "weftd answers", json_textf("%s/" WIRE_SOCKET, cli->run_dir));
@@ -86,6 +87,9 @@ static void check_daemon(struct checklist *l, const struct cli *cli, const json_
 	check(l, pods + nics > 0, "programs are attached",
 	      json_textf("%lld pods, %lld interfaces to the outside, by %s", (long long)pods,
 			 (long long)nics, json_get_text(status, "attach", "?")));
+	check(l, json_get_int(proxy, "pid", 0) > 0, "weft-proxy runs",
+	      json_textf("process %lld, %lld workers", (long long)json_get_int(proxy, "pid", 0),
+			 (long long)json_get_int(proxy, "workers", 0)));
 }
 
 static int print(const struct checklist *l)

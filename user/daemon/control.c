@@ -164,6 +164,9 @@ static int setup(struct loop *l)
 		r = watch(l, EPOLL_CTL_ADD, l->listener, EPOLLIN, &l->listener);
 	if (!r)
 		r = watch(l, EPOLL_CTL_ADD, kernel_fd(l->d->kernel), EPOLLIN, l->d->kernel);
+	if (!r)
+		r = watch(l, EPOLL_CTL_ADD, supervisor_fd(l->d->supervisor), EPOLLIN,
+			  l->d->supervisor);
 	return r;
 }
 
@@ -177,6 +180,8 @@ static void dispatch(struct loop *l, void *who)
 		welcome(l);
 	else if (who == l->d->kernel)
 		r = kernel_dispatch(l->d->kernel);
+	else if (who == l->d->supervisor)
+		supervisor_dispatch(l->d->supervisor);
 	else
 		step(l, who);
 	if (r)

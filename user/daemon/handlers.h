@@ -9,11 +9,13 @@
 #include "engine.h"
 #include "json_io.h"
 #include "options.h"
+#include "supervisor.h"
 
 /* What the handlers work on. Everything is borrowed. */
 struct weftd {
 	struct kernel *kernel;
 	struct engine *engine;
+	struct supervisor *supervisor;
 	const struct options *options;
 	bool quit;    /* asked to end */
 	bool changed; /* the rules have changed since this was last cleared */

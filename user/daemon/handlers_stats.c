@@ -198,20 +198,23 @@ static json_t *count_kinds(const struct known_set *set)
 int handle_status(struct weftd *d, const struct request *request, struct reply *reply)
 {
 	struct kernel_status status = { 0 };
+	struct supervisor_status proxy;
 	int r = kernel_status(d->kernel, &status);
 
 	(void)request;
 	if (r)
 		return r;
-	reply->data = json_pack("{s:b, s:s, s:i, s:I, s:i, s:i, s:i, s:s, s:o, s:o, s:o, s:o}",
-				"ready", 1, "version", WEFT_VERSION, "pid", (int)getpid(),
-				"generation", (json_int_t)status.generation, "pods",
-				(int)status.pods, "nics", (int)status.nics, "connections",
-				(int)status.connections, "attach", status.tcx ? "tcx" : "clsact",
-				"kernel", json_text(status.release), "bpffs",
-				json_text(d->options->kernel.bpffs), "state_dir",
-				json_text(d->options->state_dir), "objects",
-				count_kinds(engine_objects(d->engine)));
+	supervisor_status(d->supervisor, &proxy);
+	reply->data = json_pack(
+		"{s:b, s:s, s:i, s:I, s:i, s:i, s:i, s:s, s:o, s:o, s:o, s:o, "
+		"s:{s:i, s:i, s:i}}",
+		"ready", 1, "version", WEFT_VERSION, "pid", (int)getpid(), "generation",
+		(json_int_t)status.generation, "pods", (int)status.pods, "nics", (int)status.nics,
+		"connections", (int)status.connections, "attach", status.tcx ? "tcx" : "clsact",
+		"kernel", json_text(status.release), "bpffs", json_text(d->options->kernel.bpffs),
+		"state_dir", json_text(d->options->state_dir), "objects",
+		count_kinds(engine_objects(d->engine)), "proxy", "pid", (int)proxy.pid, "workers",
+		(int)proxy.workers, "restarts", (int)proxy.restarts);
 	return reply->data ? 0 : -ENOMEM;
 }
 
@@ -222,6 +225,7 @@ int handle_uninstall(struct weftd *d, const struct request *request, struct repl
 	(void)request;
 	if (r)
 		return refuse(reply, "uninstall", "weftd could not remove everything: see its log");
+	supervisor_end(d->supervisor);
 	log_info("everything is taken out of the kernel: ending");
 	d->quit = true;
 	return 0;

@@ -1,5 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 #include <errno.h>
+#include <fcntl.h>
+#include <string.h>
 #include <sys/socket.h>
 #include <sys/un.h>
 
@@ -8,12 +10,14 @@
 #include "log.h"
 #include "main_dirs.h"
 #include "pin.h"
+#include "supervisor.h"
 #include "wire_client.h"
 
 /* Where the last weftd of a run directory pinned: so that --detach finds it without being told. */
 #define BPFFS_NOTE "weftd.bpffs"
 
 DEFINE_CLEANUP(struct kernel *, kernel_close);
+DEFINE_CLEANUP(struct supervisor *, supervisor_close);
 DEFINE_CLEANUP(struct store *, store_close);
 DEFINE_CLEANUP(struct engine *, engine_free);
 
@@ -109,7 +113,33 @@ static int detach(const struct options *o)
 	r = lock_bpffs(kernel.bpffs, &locks);
 	if (r && r != -ENOENT)
 		return r;
-	return kernel_detach(&kernel);
+	r = kernel_detach(&kernel);
+	supervisor_stop(o->run_dir);
+	return r;
+}
+
+static int open_access_log(const char *file, int *out)
+{
+	if (!file)
+		return 0;
+	*out = strcmp(file, "-") == 0 ? fcntl(STDOUT_FILENO, F_DUPFD_CLOEXEC, STDERR_FILENO + 1)
+				      : open(file, O_WRONLY | O_APPEND | O_CREAT | O_CLOEXEC, 0640);
+	return *out < 0 ? log_err(-errno, "open %s", file) : 0;
+}
+
+/* Into *access_log goes what the supervisor borrows. */
+static int open_supervisor(const struct options *o, int *access_log, struct supervisor **out)
+{
+	struct supervisor_options options = {
+		.run_dir = o->run_dir,
+		.workers = o->workers,
+		.log_level = o->log_level,
+		.access_log_format = o->access_log_format,
+	};
+	int r = open_access_log(o->access_log, access_log);
+
+	options.access_log = *access_log;
+	return r ? r : supervisor_open(&options, out);
 }
 
 static void remove_socket(const char *run_dir)
@@ -125,8 +155,9 @@ static int serve(const struct options *o)
 	_cleanup_(unlock) struct locks locks = no_locks;
 	_cleanup_(kernel_closep) struct kernel *kernel = NULL;
 	_cleanup_(store_closep) struct store *store = NULL;
+	_cleanup_close_ int access_log = -1, listener = -1;
+	_cleanup_(supervisor_closep) struct supervisor *supervisor = NULL;
 	_cleanup_(engine_freep) struct engine *engine = NULL;
-	_cleanup_close_ int listener = -1;
 	struct weftd d = { .options = o };
 	int r = kernel_check(&o->kernel);
 
@@ -138,6 +169,8 @@ static int serve(const struct options *o)
 		r = dir_note(o->run_dir, BPFFS_NOTE, o->kernel.bpffs);
 	if (!r)
 		r = kernel_open(&o->kernel, &kernel);
+	if (!r)
+		r = open_supervisor(o, &access_log, &supervisor);
 	if (r)
 		return r;
 	engine = engine_new(kernel, store);
@@ -151,6 +184,7 @@ static int serve(const struct options *o)
 		return listener;
 	d.kernel = kernel;
 	d.engine = engine;
+	d.supervisor = supervisor;
 	log_info("ready: %zu objects, generation %llu", engine_objects(engine)->count,
 		 (unsigned long long)kernel_generation(kernel));
 	r = control_run(&d, listener);

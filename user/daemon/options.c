@@ -4,10 +4,17 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <unistd.h>
 
 #include "options.h"
 
-enum { EXIT_USAGE = 2, CONNECTIONS_MIN = 16, CONNECTIONS_MAX = 64 << 20 };
+enum {
+	EXIT_USAGE = 2,
+	CONNECTIONS_MIN = 16,
+	CONNECTIONS_MAX = 64 << 20,
+	WORKERS_MAX = 64,
+	WORKERS_DEFAULT_MAX = 8,
+};
 
 enum option_key {
 	OPT_STATE_DIR = 256,
@@ -17,6 +24,8 @@ enum option_key {
 	OPT_PODS,
 	OPT_NIC,
 	OPT_WORKERS,
+	OPT_ACCESS_LOG,
+	OPT_ACCESS_LOG_FORMAT,
 	OPT_SOURCE,
 	OPT_LOG_LEVEL,
 	OPT_MAX_CONNECTIONS,
@@ -33,6 +42,8 @@ static const struct option long_options[] = {
 	{ "pods", required_argument, NULL, OPT_PODS },
 	{ "nic", required_argument, NULL, OPT_NIC },
 	{ "workers", required_argument, NULL, OPT_WORKERS },
+	{ "access-log", required_argument, NULL, OPT_ACCESS_LOG },
+	{ "access-log-format", required_argument, NULL, OPT_ACCESS_LOG_FORMAT },
 	{ "source", required_argument, NULL, OPT_SOURCE },
 	{ "log-level", required_argument, NULL, OPT_LOG_LEVEL },
 	{ "max-connections", required_argument, NULL, OPT_MAX_CONNECTIONS },
@@ -54,10 +65,14 @@ static const char usage[] =
 	"namespace (auto)\n"
 	"  --nic IFACE,...       the interfaces to the outside (those of the default routes)\n"
 	"  --max-connections N   room for so many steered connections (131072)\n"
+	"  --workers N           threads of weft-proxy, 1 to 64 (one per CPU, at most 8)\n"
+	"  --access-log FILE|-   where weft-proxy writes a line per request (nowhere)\n"
+	"  --access-log-format text|json\n"
+	"                        how (text)\n"
 	"  --source files        where rules come from: files, by way of weft apply\n"
 	"  --log-level LEVEL     error, warning, info or debug (info)\n"
 	"  --detach              remove every program, pin and filter of weft, and exit\n"
-	"  --cgroup DIR, --workers N, --source kubernetes\n"
+	"  --cgroup DIR, --source kubernetes\n"
 	"                        not yet carried out\n"
 	"  --help, --version\n";
 
@@ -93,24 +108,38 @@ static int parse_number(const char *text, unsigned long min, unsigned long max, 
 
 static int take_unsupported(int key, int *status)
 {
-	unsigned n;
-
 	if (key == OPT_CGROUP)
 		return *optarg == '/'
 			       ? later(status, "--cgroup")
 			       : wrong(status, "%s: an absolute path is expected, not \"%s\"",
 				       "--cgroup", optarg);
-	if (key == OPT_WORKERS)
-		return parse_number(optarg, 1, 1024, &n)
-			       ? wrong(status,
-				       "%s: a number from 1 to 1024 is expected, not \"%s\"",
-				       "--workers", optarg)
-			       : later(status, "--workers");
 	if (strcmp(optarg, "files") == 0)
 		return 0;
 	if (strcmp(optarg, "kubernetes") == 0)
 		return later(status, "--source kubernetes");
 	return wrong(status, "%s: files or kubernetes is expected, not \"%s\"", "--source", optarg);
+}
+
+static int take_proxy_value(int key, struct options *o, int *status)
+{
+	switch (key) {
+	case OPT_WORKERS:
+		if (parse_number(optarg, 1, WORKERS_MAX, &o->workers))
+			return wrong(status, "%s: a number from 1 to 64 is expected, not \"%s\"",
+				     "--workers", optarg);
+		return 0;
+	case OPT_ACCESS_LOG:
+		o->access_log = optarg;
+		return 0;
+	case OPT_ACCESS_LOG_FORMAT:
+		if (strcmp(optarg, "text") != 0 && strcmp(optarg, "json") != 0)
+			return wrong(status, "%s: text or json is expected, not \"%s\"",
+				     "--access-log-format", optarg);
+		o->access_log_format = optarg;
+		return 0;
+	default:
+		return take_unsupported(key, status);
+	}
 }
 
 static int take_value(int key, struct options *o, int *status)
@@ -150,8 +179,15 @@ static int take_value(int key, struct options *o, int *status)
 				     "--max-connections", optarg);
 		return 0;
 	default:
-		return take_unsupported(key, status);
+		return take_proxy_value(key, o, status);
 	}
+}
+
+static unsigned default_workers(void)
+{
+	long cpus = sysconf(_SC_NPROCESSORS_ONLN);
+
+	return cpus < 1 ? 1 : cpus > WORKERS_DEFAULT_MAX ? WORKERS_DEFAULT_MAX : (unsigned)cpus;
 }
 
 static int take_option(int key, char **argv, struct options *o, int *status)
@@ -188,6 +224,8 @@ int options_parse(int argc, char **argv, struct options *out, int *status)
 		.run_dir = "/run/weft",
 		.kernel = { .bpffs = "/sys/fs/bpf/weft", .pods = "auto" },
 		.log_level = LOG_LEVEL_INFO,
+		.workers = default_workers(),
+		.access_log_format = "text",
 	};
 	int key, r;
 

@@ -13,6 +13,9 @@ struct options {
 	const char *state_dir, *run_dir;
 	struct kernel_options kernel;
 	enum log_level log_level;
+	unsigned workers;
+	const char *access_log;	       /* file, "-" for stdout, or NULL */
+	const char *access_log_format; /* text or json */
 	bool detach;
 	bool bpffs_given; /* or kernel.bpffs is the default */
 };
