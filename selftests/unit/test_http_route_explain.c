@@ -1,7 +1,8 @@
 // SPDX-License-Identifier: Apache-2.0
 /*
- * Questions about requests to the rules of selftests/rules/http; answers.json there has the
- * documented JSON for each. WEFT_DUMPS=write rewrites it, to be read before it is committed.
+ * Questions about requests to the rules of selftests/rules/routes;
+ * selftests/rules/http/answers.json has the documented JSON for each. WEFT_DUMPS=write rewrites it,
+ * to be read before it is committed.
  */
 #include <criterion/criterion.h>
 #include <errno.h>
@@ -11,56 +12,42 @@
 #include "test_compile_util.h"
 #include "test_http_util.h"
 
-#define RULES "selftests/rules/http/"
-#define ANSWERS RULES "answers.json"
+#define ANSWERS "selftests/rules/http/answers.json"
 
-static const char *const jason[] = { "end-user=jason" };
 static const char *const origin[] = { "Origin=https://ok", "Access-Control-Request-Method=GET" };
 static const char *const other_host[] = { "Host=order:80", "x==" };
 
 static const struct {
-	const char *about, *file;
+	const char *about;
 	struct explain_query q;
 	struct explain_request request;
 } rows[] = {
-	{ "endpoints, rewrite", "mesh", { .host = "uri", .port = 80 }, { .path = "/a1?q" } },
-	{ "weights and headers of destinations", "mesh", { .host = "multi", .port = 80 }, { 0 } },
-	{ "headers at both levels", "mesh", { .host = "hdr", .port = 80 }, { .path = "/one" } },
-	{ "faults",
-	  "mesh",
-	  { .host = "fault", .port = 80 },
-	  { .headers = jason, .header_count = 1 } },
-	{ "skipped", "mesh", { .host = "fault", .port = 80 }, { .path = "/never" } },
-	{ "mirror", "mesh", { .host = "mirror", .port = 80 }, { .path = "/some" } },
-	{ "timeout and retries",
-	  "mesh",
-	  { .host = "timeout", .port = 80 },
-	  { .path = "/retries" } },
-	{ "redirect", "mesh", { .host = "redirect", .port = 8080 }, { .path = "/derive?x" } },
+	{ "endpoints, rewrite", { .host = "uri", .port = 80 }, { .path = "/a1?q" } },
+	{ "weights and headers of destinations", { .host = "multi", .port = 80 }, { 0 } },
+	{ "headers at both levels", { .host = "hdr", .port = 80 }, { .path = "/one" } },
+	{ "faults", { .host = "fault", .port = 80 }, { .path = "/both" } },
+	{ "a delegate", { .host = "root", .port = 80 }, { .path = "/shop" } },
+	{ "skipped", { .host = "fault", .port = 80 }, { .path = "/never" } },
+	{ "mirror", { .host = "mirror", .port = 80 }, { .path = "/quarter" } },
+	{ "timeout and retries", { .host = "timeout", .port = 80 }, { .path = "/retried" } },
+	{ "redirect", { .host = "redirect", .port = 8080 }, { .path = "/derive?x" } },
 	{ "preflight",
-	  "mesh",
 	  { .host = "cors", .port = 80 },
 	  { .method = "OPTIONS", .headers = origin, .header_count = 2 } },
-	{ "direct response", "mesh", { .host = "direct", .port = 80 }, { 0 } },
-	{ "no rule holds", "mesh", { .host = "uri", .port = 80 }, { .path = "/none" } },
-	{ "the plain service", "mesh", { .host = "plain", .port = 8080 }, { 0 } },
-	{ "by address", "mesh", { .address = "10.96.0.21", .port = 80 }, { 0 } },
+	{ "direct response", { .host = "direct", .port = 80 }, { 0 } },
+	{ "no rule holds", { .host = "uri", .port = 80 }, { .path = "/none" } },
+	{ "the plain service", { .host = "plain", .port = 8080 }, { 0 } },
+	{ "by address", { .address = "10.96.0.30", .port = 80 }, { 0 } },
 	{ "a subset that is not defined",
-	  "mesh",
 	  { .host = "subset", .port = 80 },
 	  { .path = "/undefined" } },
 	{ "another host than the one called",
-	  "mesh",
 	  { .host = "plain", .port = 80 },
 	  { .headers = other_host, .header_count = 2 } },
 	{ "a gateway",
-	  "gateway",
-	  { .gateway = "gw", .host = "root.test", .port = 8080 },
-	  { .path = "/login" } },
-	{ "to https",
-	  "gateway",
-	  { .gateway = "gw", .host = "redirected.test", .port = 8081 },
-	  { 0 } },
+	  { .gateway = "gw", .host = "c.example.com", .port = 80 },
+	  { .path = "/rewritten" } },
+	{ "to https", { .gateway = "gw", .host = "redirected.test", .port = 8081 }, { 0 } },
 };
 
 struct loaded {
@@ -68,14 +55,11 @@ struct loaded {
 	struct tables *l4;
 };
 
-static void load(struct loaded *l, const char *name)
+static void load(struct loaded *l)
 {
-	_cleanup_free_ char *path = NULL;
 	struct errors errors = { 0 };
 
-	if (asprintf(&path, RULES "%s.yaml", name) < 0)
-		cr_assert_fail();
-	http_tables_file(&l->http, path);
+	http_tables_routes(&l->http);
 	cr_assert_eq(compile_l4(&l->http.objects, l->http.registry, &l->l4, &errors), 0);
 	errors_free(&errors);
 }
@@ -99,15 +83,15 @@ static int ask(const struct loaded *l, const struct explain_query *q,
 Test(http_explain, answers_as_documented)
 {
 	json_auto_t *got = json_object(), *want = NULL;
+	_cleanup_(loaded_free) struct loaded l = { 0 };
 	const char *about;
 	json_t *each;
 
+	load(&l);
 	for (size_t i = 0; i < sizeof(rows) / sizeof(*rows); i++) {
-		_cleanup_(loaded_free) struct loaded l = { 0 };
 		_cleanup_free_ char *text = NULL;
 		json_t *answer = NULL;
 
-		load(&l, rows[i].file);
 		cr_assert_eq(ask(&l, &rows[i].q, &rows[i].request, &answer), 0, "%s",
 			     rows[i].about);
 		text = explain_http_text(answer);
@@ -147,7 +131,7 @@ Test(http_explain, what_is_not_http_is_left_to_others)
 	_cleanup_(loaded_free) struct loaded l = { 0 };
 	json_t *out = NULL;
 
-	load(&l, "mesh");
+	load(&l);
 	for (size_t i = 0; i < sizeof(cases) / sizeof(*cases); i++)
 		cr_expect_eq(ask(&l, &cases[i].q, cases[i].request, &out), cases[i].r, "%zu", i);
 	cr_expect_null(out);

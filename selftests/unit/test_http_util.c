@@ -2,30 +2,52 @@
 #include "test_http_util.h"
 
 #include <criterion/criterion.h>
+#include <glob.h>
 #include <string.h>
 
 #include "test_compile_util.h"
 
+#define ROUTES "selftests/rules/routes/"
+
 enum { FIELDS_MAX = 16, LABELS_MAX = 8, TEXT_MAX = 4096 };
 
-void http_tables_text(struct http_tables *t, const char *yaml)
+static void parse_text(struct http_tables *t, const char *name, const char *yaml)
+{
+	if (!t->r)
+		t->r = rules_parse(name, yaml, strlen(yaml), &t->objects, &t->errors, NULL);
+}
+
+static void compile_tables(struct http_tables *t)
 {
 	t->registry = registry_new();
-	t->r = rules_parse("t.yaml", yaml, strlen(yaml), &t->objects, &t->errors, NULL);
 	if (!t->r)
 		t->r = http_compile(&t->objects, t->registry, &t->bytes, &t->size, &t->errors);
 	if (!t->r)
 		t->r = http_snapshot_open(t->bytes, t->size, &t->snapshot);
 }
 
-void http_tables_file(struct http_tables *t, const char *path)
+void http_tables_text(struct http_tables *t, const char *yaml)
 {
-	_cleanup_free_ char *yaml = file_text(path), *errors = NULL;
+	parse_text(t, "t.yaml", yaml);
+	compile_tables(t);
+}
 
-	cr_assert_not_null(yaml, "%s", path);
-	http_tables_text(t, yaml);
+void http_tables_routes(struct http_tables *t)
+{
+	_cleanup_free_ char *cluster = file_text(ROUTES "cluster.json"), *errors = NULL;
+	glob_t files;
+
+	cr_assert_eq(glob(ROUTES "*.yaml", 0, NULL, &files), 0);
+	parse_text(t, "cluster.json", cluster);
+	for (size_t i = 0; i < files.gl_pathc; i++) {
+		_cleanup_free_ char *yaml = file_text(files.gl_pathv[i]);
+
+		parse_text(t, files.gl_pathv[i] + strlen(ROUTES), yaml);
+	}
+	globfree(&files);
+	compile_tables(t);
 	errors = errors_text(&t->errors);
-	cr_assert_not_null(t->snapshot, "%s: %d: %s", path, t->r, errors);
+	cr_assert_not_null(t->snapshot, "%d: %s", t->r, errors);
 }
 
 void http_tables_free(struct http_tables *t)

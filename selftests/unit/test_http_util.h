@@ -19,8 +19,8 @@ struct http_tables {
 
 /* Never fails itself: see `r`. */
 void http_tables_text(struct http_tables *t, const char *yaml);
-/* The file has to be in order. */
-void http_tables_file(struct http_tables *t, const char *path);
+/* All rules of selftests/rules/routes together. */
+void http_tables_routes(struct http_tables *t);
 void http_tables_free(struct http_tables *t);
 
 /* A request, with what is left out filled in: a client in "default", GET, http, "/", no headers. */

@@ -126,6 +126,8 @@ enum step conn_try_failed(struct conn *c, enum failure failure);
 enum step conn_route_timeout(struct conn *c);
 /* The endpoint's part is over. */
 void conn_try_end(struct conn *c, enum outcome outcome, unsigned status, bool reusable);
+/* Whether the plan would have a response with that status be followed by another try. */
+bool conn_retriable(const struct plan *p, unsigned status);
 /* Whether a response with that status is to be thrown away for another try, which begins then. */
 bool conn_try_again(struct conn *c, unsigned status);
 

@@ -254,7 +254,7 @@ enum step conn_route_timeout(struct conn *c)
 	return conn_answer(c, &failures[FAIL_TIMEOUT].answer);
 }
 
-static bool retriable(const struct plan *p, unsigned status)
+bool conn_retriable(const struct plan *p, unsigned status)
 {
 	for (size_t i = 0; i < p->retry_status_count; i++)
 		if (p->retry_statuses[i] == status)
@@ -268,7 +268,7 @@ static bool retriable(const struct plan *p, unsigned status)
 
 bool conn_try_again(struct conn *c, unsigned status)
 {
-	if (!retriable(&c->x->plan, status) || !retries_left(c) || !conn_may_retry(c->x))
+	if (!conn_retriable(&c->x->plan, status) || !retries_left(c) || !conn_may_retry(c->x))
 		return false;
 	conn_try_end(c, OUTCOME_STATUS, status, false);
 	pause(c);
