@@ -89,7 +89,7 @@ void conn_close(struct conn *c)
 	if (c->queued)
 		unqueue(c);
 	conn_leave_queue(c);
-	conn_try_end(c, OUTCOME_ABANDONED, 0, false);
+	conn_try_end(c, OUTCOME_ABANDONED, c->x ? c->x->status : 0, false);
 	conn_forget_exchange(c);
 	half_close(&c->client);
 	loop_timer_clear(w->loop, &c->timer);

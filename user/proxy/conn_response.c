@@ -7,10 +7,10 @@
 #include "conn.h"
 
 /* The client has to see that what it got is not all: an orderly end could look like one. */
-static enum step cut_off(struct conn *c, const char *flags)
+static enum step cut_off(struct conn *c, enum outcome outcome, const char *flags)
 {
 	c->x->flags = flags;
-	conn_try_end(c, OUTCOME_RESET, c->x->status, false);
+	conn_try_end(c, outcome, c->x->status, false);
 	half_reset(&c->client);
 	return STEP_END;
 }
@@ -131,7 +131,7 @@ static enum step client_at_fault(struct conn *c)
 {
 	bool bad = !c->client.eof && !conn_client_gone(c);
 
-	conn_try_end(c, OUTCOME_ABANDONED, 0, false);
+	conn_try_end(c, OUTCOME_ABANDONED, c->x->status, false);
 	return bad && !c->x->status ? conn_answer_bad(c, H1_ERR_CHUNK) : STEP_END;
 }
 
@@ -161,7 +161,7 @@ enum step conn_step_response(struct conn *c)
 	if (conn_client_gone(c))
 		return STEP_END;
 	if (c->over || conn_stuck(c, c->worker->options.stream_timeout_ms))
-		return cut_off(c, "UT");
+		return cut_off(c, OUTCOME_TIMEOUT, "UT");
 	if (!body_done(&c->client))
 		sent = pass_request(c);
 	if (sent == STEP_END)
@@ -172,9 +172,9 @@ enum step conn_step_response(struct conn *c)
 			     c->x->keep_up && body_done(&c->client) && !buf_len(&up->out));
 		return conn_send_rest(c);
 	case RELAY_BAD:
-		return cut_off(c, "UPE");
+		return cut_off(c, OUTCOME_RESET, "UPE");
 	case RELAY_CUT:
-		return cut_off(c, "UC");
+		return cut_off(c, OUTCOME_RESET, "UC");
 	case RELAY_FAILED:
 		return STEP_END;
 	case RELAY_AGAIN:
@@ -204,7 +204,7 @@ enum step conn_step_tunnel(struct conn *c)
 	there = pass_on(&c->client, up);
 	back = pass_on(up, &c->client);
 	if (there >= RELAY_BAD || back >= RELAY_BAD)
-		return cut_off(c, "-");
+		return cut_off(c, back == RELAY_CUT ? OUTCOME_RESET : OUTCOME_STATUS, "-");
 	if (there == RELAY_DONE && back == RELAY_DONE) {
 		conn_try_end(c, OUTCOME_STATUS, c->x->status, false);
 		return STEP_END;

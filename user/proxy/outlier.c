@@ -1,73 +1,44 @@
 // SPDX-License-Identifier: Apache-2.0
-/*
- * Outlier detection as Envoy does it: out at once when the count is reached, back at the first tick
- * of the interval after the time is over.
- */
-#include <time.h>
+#include "outlier.h"
 
-#include "rules_priv.h"
-
-static uint64_t ejection_ms(const struct hs_outliers *o, uint32_t ejections)
+static uint64_t ejection_ms(const struct hs_outliers *rules, uint32_t times)
 {
-	uint64_t ms = (uint64_t)o->base_ejection_ms * (ejections ? ejections : 1);
-	uint64_t most = o->max_ejection_ms > o->base_ejection_ms ? o->max_ejection_ms
-								 : o->base_ejection_ms;
+	uint64_t ms = (uint64_t)rules->base_ejection_ms * times;
 
-	return ms < most ? ms : most;
+	return ms < rules->max_ejection_ms ? ms : rules->max_ejection_ms;
 }
 
-static uint64_t next_tick(const struct hs_outliers *o, const struct cluster_state *cs, uint64_t at)
-{
-	uint64_t since = at - cs->started;
+/* ---- the interval timer, without one ---- */
 
-	if (!o->interval_ms)
-		return at;
-	return cs->started + (since + o->interval_ms - 1) / o->interval_ms * o->interval_ms;
+static uint64_t ticks(const struct outliers *o, uint64_t at)
+{
+	return (at - o->cluster->started) / o->rules->interval_ms;
 }
 
-bool outlier_ejected(const struct hs_cluster *c, struct cluster_state *cs, struct endpoint_state *e,
-		     uint64_t now)
+/* When the endpoint that is out comes back. */
+static uint64_t back_at(const struct outliers *o, const struct outlier_state *e, uint64_t ejected)
+{
+	uint64_t over = ejected + ejection_ms(o->rules, e->times);
+	uint64_t n = ticks(o, over + o->rules->interval_ms - 1);
+
+	return o->cluster->started + n * o->rules->interval_ms;
+}
+
+/* With each tick that finds it in, the endpoint is forgiven one ejection. */
+static void forgive(const struct outliers *o, struct outlier_state *e, uint64_t now)
+{
+	uint64_t good = ticks(o, now) - ticks(o, e->back_at);
+
+	e->times = good < e->times ? e->times - (uint32_t)good : 0;
+}
+
+/* ---- in and out ---- */
+
+static bool is_out(const struct outliers *o, const struct outlier_state *e, uint64_t now)
 {
 	uint64_t at = __atomic_load_n(&e->ejected_at, __ATOMIC_RELAXED);
-	const struct hs_outliers *o = &c->outliers;
 
-	if (!at)
-		return false;
-	if (o->given && now < next_tick(o, cs, at + ejection_ms(o, e->ejections)))
-		return true;
-	pthread_mutex_lock(&cs->lock);
-	if (e->ejected_at == at) {
-		__atomic_store_n(&e->ejected_at, 0, __ATOMIC_RELAXED);
-		e->errors_5xx = e->errors_gateway = e->errors_local = 0;
-		cs->ejected -= cs->ejected > 0;
-	}
-	pthread_mutex_unlock(&cs->lock);
-	return false;
-}
-
-static void eject(const struct hs_cluster *c, struct cluster_state *cs, struct endpoint_state *e,
-		  uint64_t now)
-{
-	const struct hs_outliers *o = &c->outliers;
-
-	pthread_mutex_lock(&cs->lock);
-	if (!cs->started)
-		cs->started = now;
-	if (!e->ejected_at && c->endpoints.count &&
-	    100ull * (cs->ejected + 1) / c->endpoints.count <= o->max_ejection_percent) {
-		e->ejections++;
-		cs->ejected++;
-		cs->ejections_total++;
-		__atomic_store_n(&e->ejected_at, now ? now : 1, __ATOMIC_RELAXED);
-	}
-	pthread_mutex_unlock(&cs->lock);
-}
-
-static bool reached(uint32_t *count, uint32_t limit)
-{
-	uint32_t n = __atomic_add_fetch(count, 1, __ATOMIC_RELAXED);
-
-	return limit && n >= limit;
+	return at && now < back_at(o, e, at);
 }
 
 static void forget(uint32_t *count)
@@ -76,7 +47,83 @@ static void forget(uint32_t *count)
 		__atomic_store_n(count, 0, __ATOMIC_RELAXED);
 }
 
-static bool bad_status(const struct hs_outliers *o, struct endpoint_state *e, unsigned status)
+/* It begins anew, whichever of the counts it was. Under the lock. */
+static void take_back(const struct outliers *o, struct outlier_state *e)
+{
+	e->back_at = back_at(o, e, e->ejected_at);
+	__atomic_store_n(&e->ejected_at, 0, __ATOMIC_RELAXED);
+	forget(&e->errors_5xx);
+	forget(&e->errors_gateway);
+	forget(&e->errors_local);
+}
+
+bool outlier_ejected(const struct outliers *o, uint32_t endpoint, uint64_t now)
+{
+	struct outlier_state *e = o->endpoints[endpoint];
+
+	if (!o->rules->given || !__atomic_load_n(&e->ejected_at, __ATOMIC_RELAXED))
+		return false;
+	if (is_out(o, e, now))
+		return true;
+	pthread_mutex_lock(&o->cluster->lock);
+	if (e->ejected_at && !is_out(o, e, now))
+		take_back(o, e);
+	pthread_mutex_unlock(&o->cluster->lock);
+	return false;
+}
+
+static uint32_t count_out(const struct outliers *o, uint64_t now)
+{
+	uint32_t n = 0;
+
+	for (uint32_t i = 0; i < o->count; i++)
+		n += is_out(o, o->endpoints[i], now);
+	return n;
+}
+
+/* Under the lock, of an endpoint that is in. */
+static void take_out(const struct outliers *o, struct outlier_state *e, uint64_t now)
+{
+	const struct hs_outliers *rules = o->rules;
+
+	forgive(o, e, now);
+	/* Longer than the longest time it would take ever longer to be forgiven. */
+	if ((uint64_t)e->times * rules->base_ejection_ms <
+	    (uint64_t)rules->max_ejection_ms + rules->base_ejection_ms)
+		e->times++;
+	o->cluster->ejections++;
+	__atomic_store_n(&e->ejected_at, now, __ATOMIC_RELAXED);
+}
+
+static void eject(const struct outliers *o, struct outlier_state *e, uint64_t now)
+{
+	pthread_mutex_lock(&o->cluster->lock);
+	if (e->ejected_at && !is_out(o, e, now))
+		take_back(o, e);
+	if (!e->ejected_at) {
+		if (100ull * (count_out(o, now) + 1) <=
+		    (uint64_t)o->rules->max_ejection_percent * o->count)
+			take_out(o, e, now);
+		else
+			o->cluster->ejections_overflow++;
+	}
+	pthread_mutex_unlock(&o->cluster->lock);
+}
+
+/* ---- counting ---- */
+
+/* One that is reached without consequences is counted anew. */
+static bool reached(uint32_t *count, uint32_t limit)
+{
+	uint32_t n = __atomic_add_fetch(count, 1, __ATOMIC_RELAXED);
+
+	if (!limit || n < limit)
+		return false;
+	__atomic_store_n(count, 0, __ATOMIC_RELAXED);
+	return true;
+}
+
+static bool count_status(const struct hs_outliers *rules, struct outlier_state *e, unsigned status)
 {
 	bool out = false;
 
@@ -86,29 +133,36 @@ static bool bad_status(const struct hs_outliers *o, struct endpoint_state *e, un
 		return false;
 	}
 	if (status >= 502 && status <= 504)
-		out |= reached(&e->errors_gateway, o->consecutive_gateway);
+		out = reached(&e->errors_gateway, rules->consecutive_gateway);
 	else
 		forget(&e->errors_gateway);
-	return reached(&e->errors_5xx, o->consecutive_5xx) || out;
+	return reached(&e->errors_5xx, rules->consecutive_5xx) || out;
 }
 
-void outlier_result(const struct hs_cluster *c, struct cluster_state *cs, struct endpoint_state *e,
-		    enum outcome outcome, unsigned status, uint64_t now)
+/* Told apart, or counted as the status that the client gets for it. */
+static bool count_local(const struct hs_outliers *rules, struct outlier_state *e,
+			enum outcome outcome)
 {
-	const struct hs_outliers *o = &c->outliers;
-	bool out;
+	if (rules->split_local_origin)
+		return reached(&e->errors_local, rules->consecutive_local_origin);
+	return count_status(rules, e, outcome == OUTCOME_TIMEOUT ? 504 : 503);
+}
 
-	if (!o->given || outcome == OUTCOME_ABANDONED)
+void outlier_result(const struct outliers *o, uint32_t endpoint, enum outcome outcome,
+		    unsigned status, uint64_t now)
+{
+	struct outlier_state *e = o->endpoints[endpoint];
+	bool out = false;
+
+	if (!o->rules->given)
 		return;
-	if (outcome == OUTCOME_STATUS) {
+	/* There may have been a response although it did not end well. */
+	if (status) {
 		forget(&e->errors_local);
-		out = bad_status(o, e, status);
-	} else if (o->split_local_origin) {
-		out = reached(&e->errors_local, o->consecutive_local_origin);
-	} else {
-		/* Counts as the status that the client gets for it. */
-		out = bad_status(o, e, outcome == OUTCOME_TIMEOUT ? 504 : 503);
+		out = count_status(o->rules, e, status);
 	}
+	if (outcome != OUTCOME_STATUS && outcome != OUTCOME_ABANDONED)
+		out |= count_local(o->rules, e, outcome);
 	if (out)
-		eject(c, cs, e, now);
+		eject(o, e, now);
 }

@@ -5,6 +5,7 @@
 #include <string.h>
 #include <time.h>
 
+#include "outlier.h"
 #include "rules_priv.h"
 
 #define HASH_START 0xcbf29ce484222325u
@@ -38,11 +39,24 @@ struct choice {
 	struct cluster_state *cs;
 	struct hs_range range;
 	uint64_t now;
+	bool panic; /* too few are healthy: all are as good */
 };
+
+static struct outliers outliers_of(const struct rules_version *v, const struct hs_cluster *c,
+				   struct cluster_state *cs)
+{
+	return (struct outliers){ &c->outliers, cs, &v->outliers[c->endpoints.first],
+				  c->endpoints.count };
+}
 
 static bool healthy(const struct choice *h, uint32_t i)
 {
-	return !outlier_ejected(h->c, h->cs, h->v->endpoints[h->range.first + i], h->now);
+	struct outliers o;
+
+	if (h->panic || !h->c->outliers.given)
+		return true;
+	o = outliers_of(h->v, h->c, h->cs);
+	return !outlier_ejected(&o, h->range.first - h->c->endpoints.first + i, h->now);
 }
 
 /* The n-th healthy one; there are that many. */
@@ -56,7 +70,7 @@ static uint32_t nth_healthy(const struct choice *h, uint32_t n)
 	return i;
 }
 
-static uint32_t count_healthy(const struct choice *h)
+static uint32_t count_healthy(struct choice *h)
 {
 	uint32_t n = 0;
 
@@ -64,7 +78,8 @@ static uint32_t count_healthy(const struct choice *h)
 		return h->range.count;
 	for (uint32_t i = 0; i < h->range.count; i++)
 		n += healthy(h, i);
-	return n;
+	h->panic = 100ull * n < (uint64_t)h->c->outliers.min_health_percent * h->range.count;
+	return h->panic ? h->range.count : n;
 }
 
 static uint32_t place(const struct choice *h, uint32_t count, uint32_t n)
@@ -323,6 +338,15 @@ static void count(struct cluster_state *cs, enum outcome outcome, unsigned statu
 	__atomic_add_fetch(n, 1, __ATOMIC_RELAXED);
 }
 
+static void report(const struct rules_plan *p, struct cluster_state *cs, enum outcome outcome,
+		   unsigned status)
+{
+	const struct hs_cluster *c = p->decision.cluster;
+	struct outliers o = outliers_of(p->version, c, cs);
+
+	outlier_result(&o, p->endpoint_row - c->endpoints.first, outcome, status, rules_now());
+}
+
 void rules_done(struct router *r, struct plan *plan, struct target *t, enum outcome outcome,
 		unsigned status)
 {
@@ -336,6 +360,6 @@ void rules_done(struct router *r, struct plan *plan, struct target *t, enum outc
 	cs = state_of(p, p->decision.cluster);
 	__atomic_sub_fetch(&p->endpoint->active, 1, __ATOMIC_RELAXED);
 	count(cs, outcome, status);
-	outlier_result(p->decision.cluster, cs, p->endpoint, outcome, status, rules_now());
+	report(p, cs, outcome, status);
 	p->endpoint = NULL;
 }

@@ -16,6 +16,7 @@ struct rules_version {
 	struct route_state **routes;	   /* by row of HS_ACTIONS */
 	struct cluster_state **clusters;   /* by row of HS_CLUSTERS */
 	struct endpoint_state **endpoints; /* by row of HS_ENDPOINTS */
+	struct outlier_state **outliers;   /* likewise; NULL without outlier detection */
 	struct addr *local;		   /* the node's own addresses */
 	size_t local_count;
 	unsigned refs; /* requests that began with it, and the router while it is current */
@@ -57,14 +58,6 @@ enum pick rules_pick(struct router *r, struct plan *plan, unsigned n, struct tar
 enum pick rules_pick_mirror(struct router *r, struct plan *plan, size_t i, struct target *out);
 void rules_done(struct router *r, struct plan *plan, struct target *t, enum outcome outcome,
 		unsigned status);
-
-/* ---- outlier.c ---- */
-
-/* Whether the endpoint is to be left alone at `now` (ms). */
-bool outlier_ejected(const struct hs_cluster *c, struct cluster_state *cs, struct endpoint_state *e,
-		     uint64_t now);
-void outlier_result(const struct hs_cluster *c, struct cluster_state *cs, struct endpoint_state *e,
-		    enum outcome outcome, unsigned status, uint64_t now);
 
 static inline uint64_t rules_now(void)
 {

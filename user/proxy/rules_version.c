@@ -61,6 +61,7 @@ static void version_free(struct rules_version *v)
 	free(v->routes);
 	free(v->clusters);
 	free(v->endpoints);
+	free(v->outliers);
 	free(v->local);
 	free(v);
 }
@@ -73,6 +74,31 @@ void rules_version_unref(struct rules_version *v)
 		version_free(v);
 }
 
+static void start_interval(struct cluster_state *cs)
+{
+	pthread_mutex_lock(&cs->lock);
+	if (!cs->started)
+		cs->started = rules_now();
+	pthread_mutex_unlock(&cs->lock);
+}
+
+static int find_outliers(struct state *state, struct rules_version *v, uint32_t cluster)
+{
+	const struct hs_cluster *c = hs_cluster(v->snapshot, cluster);
+
+	if (!c->outliers.given)
+		return 0;
+	start_interval(v->clusters[cluster]);
+	for (uint32_t i = 0; i < c->endpoints.count; i++) {
+		uint32_t row = c->endpoints.first + i;
+		uint32_t id = hs_endpoint(v->snapshot, row)->endpoint.id;
+
+		if (!(v->outliers[row] = state_outlier(state, c->id, id)))
+			return -ENOMEM;
+	}
+	return 0;
+}
+
 static int find_rows(struct state *state, struct rules_version *v)
 {
 	const struct http_snapshot *s = v->snapshot;
@@ -82,7 +108,8 @@ static int find_rows(struct state *state, struct rules_version *v)
 	v->routes = calloc(actions + 1, sizeof(*v->routes));
 	v->clusters = calloc(clusters + 1, sizeof(*v->clusters));
 	v->endpoints = calloc(endpoints + 1, sizeof(*v->endpoints));
-	if (!v->routes || !v->clusters || !v->endpoints)
+	v->outliers = calloc(endpoints + 1, sizeof(*v->outliers));
+	if (!v->routes || !v->clusters || !v->endpoints || !v->outliers)
 		return -ENOMEM;
 	for (uint32_t i = 0; i < actions; i++)
 		if (!(v->routes[i] = state_route(state, hs_action(s, i)->id)))
@@ -92,6 +119,9 @@ static int find_rows(struct state *state, struct rules_version *v)
 			return -ENOMEM;
 	for (uint32_t i = 0; i < endpoints; i++)
 		if (!(v->endpoints[i] = state_endpoint(state, hs_endpoint(s, i)->endpoint.id)))
+			return -ENOMEM;
+	for (uint32_t i = 0; i < clusters; i++)
+		if (find_outliers(state, v, i))
 			return -ENOMEM;
 	return 0;
 }

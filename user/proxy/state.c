@@ -7,11 +7,12 @@ enum { BUCKETS = 4096 };
 
 struct row {
 	struct row *next;
-	uint32_t id;
+	uint64_t id;
 	union {
 		struct route_state route;
 		struct cluster_state cluster;
 		struct endpoint_state endpoint;
+		struct outlier_state outlier;
 	};
 };
 
@@ -22,7 +23,7 @@ struct table {
 struct state {
 	struct cluster_limit *limits;
 	pthread_mutex_t lock;
-	struct table routes, clusters, endpoints;
+	struct table routes, clusters, endpoints, outliers;
 };
 
 struct state *state_new(struct cluster_limit *limits)
@@ -54,6 +55,7 @@ void state_free(struct state *s)
 	table_free(&s->routes);
 	table_free(&s->clusters);
 	table_free(&s->endpoints);
+	table_free(&s->outliers);
 	pthread_mutex_destroy(&s->lock);
 	free(s);
 }
@@ -64,7 +66,7 @@ static void begin_cluster(struct state *s, struct row *row)
 	row->cluster.limit.connections = &s->limits[row->id];
 }
 
-static struct row *find(struct state *s, struct table *t, uint32_t id)
+static struct row *find(struct state *s, struct table *t, uint64_t id)
 {
 	struct row **at = &t->buckets[id % BUCKETS], *row;
 
@@ -104,4 +106,11 @@ struct endpoint_state *state_endpoint(struct state *s, uint32_t id)
 	struct row *row = find(s, &s->endpoints, id);
 
 	return row ? &row->endpoint : NULL;
+}
+
+struct outlier_state *state_outlier(struct state *s, uint32_t cluster, uint32_t endpoint)
+{
+	struct row *row = find(s, &s->outliers, (uint64_t)cluster << 32 | endpoint);
+
+	return row ? &row->outlier : NULL;
 }

@@ -19,23 +19,32 @@ struct route_state {
 };
 
 struct endpoint_state {
-	uint32_t active;     /* requests under way */
+	uint32_t active; /* requests under way */
+};
+
+/* An endpoint as one of a cluster. Times in ms. */
+struct outlier_state {
 	uint32_t errors_5xx; /* since the last good answer */
 	uint32_t errors_gateway;
 	uint32_t errors_local; /* connection failures, timeouts, resets */
-	uint64_t ejected_at;   /* ms; 0: not ejected */
-	uint32_t ejections;    /* in a row */
+	/* Changed under the cluster's lock. */
+	uint32_t times;	     /* ejected, less those forgiven */
+	uint64_t ejected_at; /* 0: not ejected */
+	uint64_t back_at;    /* when it came back the last time */
 };
 
 struct cluster_state {
 	struct limit limit;
-	uint32_t rr;	  /* the next turn of round robin */
-	uint32_t ejected; /* endpoints; under `lock` */
-	uint64_t started; /* ms: ticks of the ejections' interval are counted from here */
+	uint32_t rr; /* the next turn of round robin */
+
 	pthread_mutex_t lock;
+	/* Under the lock. */
+	uint64_t started; /* ms: ticks of the ejections' interval are counted from here */
+	uint64_t ejections, ejections_overflow;
+
 	/* Envoy's counters */
 	uint64_t rq_total, rq_retry, rq_retry_overflow, rq_timeout, rq_connect_fail, rq_reset,
-		rq_status[6], ejections_total;
+		rq_status[6];
 };
 
 struct state;
@@ -47,5 +56,6 @@ void state_free(struct state *s);
 struct route_state *state_route(struct state *s, uint32_t id);
 struct cluster_state *state_cluster(struct state *s, uint32_t id);
 struct endpoint_state *state_endpoint(struct state *s, uint32_t id);
+struct outlier_state *state_outlier(struct state *s, uint32_t cluster, uint32_t endpoint);
 
 #endif
