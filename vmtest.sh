@@ -154,7 +154,7 @@ add_repository() {
 	local file
 	mkdir -p "$root/weft/.output/apps" "$root/weft/.output/bpf"
 	cp -r Makefile selftests yaml-rules "$root/weft/"
-	rm -rf "$root/weft/selftests/"{unit,fuzz,rules}
+	rm -rf "$root/weft/selftests/"{unit,fuzz,rules/{bad,compile,good,http}}
 	for file in .output/weft .output/weftd .output/weft-proxy .output/prog-tests .output/apps/* .output/bpf/*.bpf.o; do
 		[ -f "$file" ] || continue
 		cp "$file" "$root/weft/$file"
