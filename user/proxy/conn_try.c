@@ -117,14 +117,15 @@ enum step conn_reach(struct conn *c)
 {
 	struct upstreams *pool = &c->worker->upstreams;
 	struct exchange *x = c->x;
+	struct addr from = upstream_source(pool, &x->target, &c->client_addr, &c->called);
 	int r = 0;
 
 	if (!x->fresh)
-		c->up = upstream_reuse(pool, &x->target, &c->client_addr);
+		c->up = upstream_reuse(pool, &x->target, &from);
 	if (!c->up) {
 		if (!conn_may_connect(c))
 			return c->pending ? STEP_WAIT : conn_queue(c);
-		r = upstream_connect(pool, &x->target, &c->client_addr, &c->up);
+		r = upstream_connect(pool, &x->target, &from, &c->up);
 	}
 	conn_leave_queue(c);
 	if (!r) {

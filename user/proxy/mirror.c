@@ -147,16 +147,17 @@ static int reach(struct mirror *m, const struct conn *c)
 {
 	struct upstreams *pool = &m->worker->upstreams;
 	const struct target *t = &m->target;
+	struct addr from = upstream_source(pool, t, &c->client_addr, &c->called);
 	int r = 0;
 
 	m->admitted = t->limit && limit_admit(t->limit, &t->most);
 	if (t->limit && !m->admitted)
 		return -EBUSY;
-	m->up = upstream_reuse(pool, t, &c->client_addr);
+	m->up = upstream_reuse(pool, t, &from);
 	if (!m->up) {
 		if (t->limit && !limit_connect(t->limit, t->most.connections))
 			return -EBUSY;
-		r = upstream_connect(pool, t, &c->client_addr, &m->up);
+		r = upstream_connect(pool, t, &from, &m->up);
 	}
 	if (r)
 		return r;

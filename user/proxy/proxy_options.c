@@ -14,6 +14,9 @@ enum option_id {
 	OPT_LISTEN_FD = 256,
 	OPT_CONTROL_FD,
 	OPT_LIMITS_FD,
+	OPT_POD_ADDRS_FD,
+	OPT_NICS_FD,
+	OPT_PODS_FD,
 	OPT_IDENTITY,
 	OPT_SNAPSHOT,
 	OPT_TRANSPARENT,
@@ -30,6 +33,9 @@ static const struct option longs[] = {
 	{ "control-fd", required_argument, NULL, OPT_CONTROL_FD },
 	{ "limits-fd", required_argument, NULL, OPT_LIMITS_FD },
 	{ "identity", required_argument, NULL, OPT_IDENTITY },
+	{ "pod-addrs-fd", required_argument, NULL, OPT_POD_ADDRS_FD },
+	{ "nics-fd", required_argument, NULL, OPT_NICS_FD },
+	{ "pods-fd", required_argument, NULL, OPT_PODS_FD },
 	{ "snapshot", required_argument, NULL, OPT_SNAPSHOT },
 	{ "transparent", no_argument, NULL, OPT_TRANSPARENT },
 	{ "mark", required_argument, NULL, OPT_MARK },
@@ -53,7 +59,11 @@ static const char help[] =
 	"  --limits-fd N       the map of connection limits, shared with the kernel\n"
 	"  --identity TEXT     what weftd is to be told that the proxy was started with\n"
 	"  --snapshot FILE     the rules to begin with\n"
-	"  --transparent       endpoints see the client's address (CAP_NET_ADMIN)\n"
+	"  --transparent       endpoints see the client's address where replies to it come back "
+	"by weft\n"
+	"                      (CAP_NET_ADMIN)\n"
+	"  --pod-addrs-fd N, --nics-fd N, --pods-fd N\n"
+	"                      the maps that tell\n"
 	"  --mark N            mark of packets to endpoints\n"
 	"  --access-log-fd N   a file that gets one line per request\n"
 	"  --access-log-format text|json\n"
@@ -107,6 +117,7 @@ static int print(int *status, const char *text)
 
 static int take(struct proxy_options *o, int id, int *status)
 {
+	struct source_options *maps = &o->worker.upstream.source;
 	long n;
 	int level;
 
@@ -120,6 +131,12 @@ static int take(struct proxy_options *o, int id, int *status)
 	case OPT_IDENTITY:
 		o->identity = optarg;
 		return 0;
+	case OPT_POD_ADDRS_FD:
+		return descriptor("--pod-addrs-fd: not a descriptor", &maps->pod_addrs, status);
+	case OPT_NICS_FD:
+		return descriptor("--nics-fd: not a descriptor", &maps->nics, status);
+	case OPT_PODS_FD:
+		return descriptor("--pods-fd: not a descriptor", &maps->pods, status);
 	case OPT_SNAPSHOT:
 		o->snapshot = optarg;
 		return 0;
@@ -129,7 +146,7 @@ static int take(struct proxy_options *o, int id, int *status)
 	case OPT_MARK:
 		if (number(optarg, UINT32_MAX, &n))
 			return wrong(status, "--mark: not a number", optarg);
-		o->worker.upstream.mark = (uint32_t)n;
+		o->worker.upstream.source.mark = (uint32_t)n;
 		return 0;
 	case OPT_ACCESS_LOG_FD:
 		return descriptor("--access-log-fd: not a descriptor", &o->access_log, status);

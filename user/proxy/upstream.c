@@ -19,14 +19,14 @@ static bool same_addr(const struct addr *a, const struct addr *b)
 }
 
 static struct upstream **bucket(struct upstreams *pool, const struct addr *endpoint, uint16_t port,
-				const struct addr *client)
+				const struct addr *source)
 {
 	uint64_t h = port;
 
 	for (size_t i = 0; i < sizeof(endpoint->b); i++)
 		h = (h ^ endpoint->b[i]) * 0x100000001b3;
-	for (size_t i = 0; i < sizeof(client->b); i++)
-		h = (h ^ client->b[i]) * 0x100000001b3;
+	for (size_t i = 0; i < sizeof(source->b); i++)
+		h = (h ^ source->b[i]) * 0x100000001b3;
 	return &pool->buckets[(h ^ h >> 32) % UPSTREAM_BUCKETS];
 }
 
@@ -42,7 +42,7 @@ static void take_out(struct upstream *u)
 
 static void put_in(struct upstream *u)
 {
-	struct upstream **head = bucket(u->pool, &u->endpoint, u->port, &u->client);
+	struct upstream **head = bucket(u->pool, &u->endpoint, u->port, &u->source);
 
 	u->next = *head;
 	if (u->next)
@@ -93,11 +93,23 @@ void upstreams_make_way(struct upstreams *pool)
 		}
 }
 
-void upstreams_close_idle(struct upstreams *pool)
+int upstreams_open(struct upstreams *pool, const struct upstream_options *options)
+{
+	pool->options = *options;
+	if (options->look)
+		pool->sources.look = *options->look;
+	else if (options->transparent)
+		return source_look_open(&options->source, &pool->sources.look);
+	return 0;
+}
+
+void upstreams_close(struct upstreams *pool)
 {
 	for (size_t i = 0; i < UPSTREAM_BUCKETS; i++)
 		while (pool->buckets[i])
 			upstream_close(pool->buckets[i]);
+	if (!pool->options.look)
+		source_look_close(&pool->sources.look);
 }
 
 /* An endpoint has nothing to say without being asked: whatever happens is the end. */
@@ -116,15 +128,23 @@ static void idle_too_long(struct loop_timer *t)
 	upstream_close((struct upstream *)((char *)t - offsetof(struct upstream, idle)));
 }
 
-struct upstream *upstream_reuse(struct upstreams *pool, const struct target *t,
-				const struct addr *client)
+struct addr upstream_source(struct upstreams *pool, const struct target *t,
+			    const struct addr *client, const struct addr *called)
 {
-	static const struct addr any;
-	const struct addr *from = pool->options.transparent ? client : &any;
-	struct upstream *u = *bucket(pool, &t->addr, t->port, from);
+	static const struct addr own;
+
+	if (!pool->options.transparent)
+		return own;
+	return source_for(&pool->sources, &t->addr, client, called, loop_now(pool->loop));
+}
+
+struct upstream *upstream_reuse(struct upstreams *pool, const struct target *t,
+				const struct addr *source)
+{
+	struct upstream *u = *bucket(pool, &t->addr, t->port, source);
 
 	while (u && !(same_addr(&u->endpoint, &t->addr) && u->port == t->port &&
-		      same_addr(&u->client, from) && u->limit == t->limit))
+		      same_addr(&u->source, source) && u->limit == t->limit))
 		u = u->next;
 	if (!u)
 		return NULL;
@@ -134,17 +154,18 @@ struct upstream *upstream_reuse(struct upstreams *pool, const struct target *t,
 }
 
 static int open_socket(const struct upstreams *pool, const struct target *t,
-		       const struct addr *client)
+		       const struct addr *source)
 {
+	static const struct addr own;
+	uint32_t mark = pool->options.source.mark;
 	int fd = sock_new(&t->addr), r = 0;
 
 	if (fd < 0)
 		return fd;
-	if (pool->options.mark &&
-	    setsockopt(fd, SOL_SOCKET, SO_MARK, &pool->options.mark, sizeof(pool->options.mark)))
+	if (mark && setsockopt(fd, SOL_SOCKET, SO_MARK, &mark, sizeof(mark)))
 		r = -errno;
-	if (!r && pool->options.transparent)
-		r = sock_bind_foreign(fd, client);
+	if (!r && !same_addr(source, &own))
+		r = sock_bind_foreign(fd, source);
 	if (!r) {
 		r = sock_connect(fd, &t->addr, t->port);
 		if (r == -EINPROGRESS)
@@ -155,13 +176,13 @@ static int open_socket(const struct upstreams *pool, const struct target *t,
 	return r ? r : fd;
 }
 
-int upstream_connect(struct upstreams *pool, const struct target *t, const struct addr *client,
+int upstream_connect(struct upstreams *pool, const struct target *t, const struct addr *source,
 		     struct upstream **out)
 {
 	_cleanup_free_ struct upstream *u = calloc(1, sizeof(*u));
 	int fd, r;
 
-	fd = u ? open_socket(pool, t, client) : -ENOMEM;
+	fd = u ? open_socket(pool, t, source) : -ENOMEM;
 	r = fd < 0 ? fd : half_open(&u->half, fd, pool->loop, pool->supply, changed);
 	if (r) {
 		give_back(pool, t->limit);
@@ -171,8 +192,7 @@ int upstream_connect(struct upstreams *pool, const struct target *t, const struc
 	u->pool = pool;
 	u->endpoint = t->addr;
 	u->port = t->port;
-	if (pool->options.transparent)
-		u->client = *client;
+	u->source = *source;
 	u->idle.fire = idle_too_long;
 	pool->count++;
 	*out = TAKE_PTR(u);

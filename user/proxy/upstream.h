@@ -2,19 +2,19 @@
 #ifndef WEFT_UPSTREAM_H
 #define WEFT_UPSTREAM_H
 /*
- * Connections to endpoints, one pool of unused ones per worker. The endpoint sees the client's
- * address, and a cluster's limit counts the connection: it is used again only for the same client
- * and cluster.
+ * Connections to endpoints, one pool of unused ones per worker. A connection comes from
+ * an address and is counted for a cluster: it is used again only where both are the same.
  */
 #include "half.h"
 #include "route.h"
+#include "source.h"
 
 struct upstream {
 	struct half half; /* first: half.changed() finds the rest */
 	struct upstreams *pool;
 	void *owner; /* who uses it, and is told of changes; NULL: idle, in the pool */
 	void (*changed)(struct upstream *u);
-	struct addr client; /* :: without transparency */
+	struct addr source; /* ::: the node's own */
 	struct addr endpoint;
 	uint16_t port;
 	bool connected;
@@ -28,33 +28,41 @@ struct upstream {
 enum { UPSTREAM_BUCKETS = 1024 };
 
 struct upstream_options {
-	bool transparent; /* connect from the client's address (CAP_NET_ADMIN) */
-	uint32_t mark;	  /* SO_MARK; 0: none */
+	bool transparent; /* connect from the client's address (CAP_NET_ADMIN), see source.h */
+	struct source_options source;	/* its mark is that of all packets to endpoints */
+	const struct source_look *look; /* instead of the kernel's answers, or NULL */
 };
 
 struct upstreams {
 	struct loop *loop;
 	struct supply *supply;
 	struct upstream_options options;
+	struct sources sources;
 
 	void (*freed)(struct upstreams *pool); /* somebody waits for what has become free */
 	struct upstream *buckets[UPSTREAM_BUCKETS];
 	size_t idle_count, count;
 };
 
+/* `pool` is zeroed but for its loop, supply and `freed`. 0 or -errno. */
+int upstreams_open(struct upstreams *pool, const struct upstream_options *options);
+void upstreams_close(struct upstreams *pool); /* idle connections, too */
+
+/* What connections to the target come from; ::, the node's own address. */
+struct addr upstream_source(struct upstreams *pool, const struct target *t,
+			    const struct addr *client, const struct addr *called);
 /* An idle connection, or NULL. */
 struct upstream *upstream_reuse(struct upstreams *pool, const struct target *t,
-				const struct addr *client);
+				const struct addr *source);
 /* A new one, perhaps not connected yet. It has been counted for the target's limit, which is given
  * back with it, or on failure. 0 or -errno. */
-int upstream_connect(struct upstreams *pool, const struct target *t, const struct addr *client,
+int upstream_connect(struct upstreams *pool, const struct target *t, const struct addr *source,
 		     struct upstream **out);
 /* After the first event: 0, -EAGAIN: not yet, -errno: it did not come about. */
 int upstream_connected(struct upstream *u);
 /* Gives it back for others, or closes it if it can't be used again. */
 void upstream_release(struct upstream *u, uint32_t idle_ms, uint32_t max_requests);
 void upstream_close(struct upstream *u); /* accepts NULL */
-void upstreams_close_idle(struct upstreams *pool);
 /* An idle one that counts for the limit, or NULL. */
 struct upstream *upstream_idle_of(struct upstreams *pool, const struct limit *l);
 /* Closes one idle connection for each limit that requests wait for. */

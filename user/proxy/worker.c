@@ -18,6 +18,7 @@ const struct worker_options worker_defaults = {
 	.head_timeout_ms = 60 * 1000,
 	.idle_timeout_ms = 3600 * 1000,
 	.stream_timeout_ms = 300 * 1000,
+	.upstream = { .source = { .pod_addrs = -1, .nics = -1, .pods = -1 } },
 };
 
 int worker_adopt(struct worker *w, int fd, const struct addr *client, uint16_t client_port,
@@ -116,19 +117,26 @@ int worker_listen(struct worker *w, int listener)
 	return loop_watch(w->loop, &w->listener, false);
 }
 
+static int open_upstreams(struct worker *w)
+{
+	w->upstreams.loop = w->loop;
+	w->upstreams.supply = &w->supply;
+	w->upstreams.freed = connection_freed;
+	return upstreams_open(&w->upstreams, &w->options.upstream);
+}
+
 int worker_open(struct worker *w, int listener, const struct worker_options *options,
 		struct router *router)
 {
-	int r = 0;
+	int r;
 
 	*w = (struct worker){ .listener = { -1, accept_ready },
 			      .accept_again = { .fire = accept_later },
 			      .options = *options,
 			      .router = router };
 	w->loop = loop_new();
-	if (!w->loop)
-		r = -errno;
-	else if (listener >= 0)
+	r = w->loop ? open_upstreams(w) : -errno;
+	if (!r && listener >= 0)
 		r = worker_listen(w, listener);
 	if (r) {
 		closep(&listener);
@@ -136,10 +144,6 @@ int worker_open(struct worker *w, int listener, const struct worker_options *opt
 		worker_close(w);
 		return r;
 	}
-	w->upstreams.loop = w->loop;
-	w->upstreams.supply = &w->supply;
-	w->upstreams.options = options->upstream;
-	w->upstreams.freed = connection_freed;
 	return 0;
 }
 
@@ -188,7 +192,7 @@ void worker_close(struct worker *w)
 	while (w->conns)
 		conn_close(w->conns);
 	mirrors_close(w);
-	upstreams_close_idle(&w->upstreams);
+	upstreams_close(&w->upstreams);
 	closep(&w->listener.fd);
 	w->listener.fd = -1;
 	loop_free(w->loop);
