@@ -162,6 +162,8 @@ static int serve(const struct options *o)
 	int r = kernel_check(&o->kernel);
 
 	if (!r)
+		r = supervisor_check();
+	if (!r)
 		r = lock(o, &locks);
 	if (!r)
 		r = store_open(o->state_dir, &store);

@@ -4,6 +4,7 @@
 #include <errno.h>
 #include <fcntl.h>
 #include <linux/close_range.h>
+#include <pwd.h>
 #include <signal.h>
 #include <string.h>
 #include <sys/resource.h>
@@ -18,11 +19,13 @@ enum {
 	NUMBERS = PROXY_MAX_WORKERS + SUPERVISOR_MAX_FDS + 4,
 	FILES = 1 << 20, /* descriptors */
 	CANNOT_RUN = 127,
+	UNUSED_ID = 60969,
 };
 
 struct args {
 	const char *list[ARGS]; /* ends with NULL */
 	size_t count;
+	char sandbox[32];
 	char numbers[NUMBERS][12];
 	size_t number_count;
 	int passed[NUMBERS]; /* descriptors */
@@ -50,11 +53,22 @@ static void add_fd(struct args *a, const char *option, int fd)
 	add_number(a, option, (unsigned)fd);
 }
 
+/* The user weft, or one that no system gives to anybody: from systemd's list of unused numbers. */
+static void add_sandbox(struct args *a)
+{
+	const struct passwd *weft = getpwnam("weft");
+	unsigned uid = weft ? weft->pw_uid : UNUSED_ID, gid = weft ? weft->pw_gid : UNUSED_ID;
+
+	snprintf(a->sandbox, sizeof(a->sandbox), "%u:%u", uid, gid);
+	add(a, "--sandbox", a->sandbox);
+}
+
 static void fill(struct args *a, const struct proxy_start *p)
 {
 	const struct supervisor_options *o = p->options;
 
 	add(a, "weft-proxy", "--transparent");
+	add_sandbox(a);
 	add(a, "--identity", p->identity);
 	add(a, "--log-level", log_level_name(o->log_level));
 	if (o->mark)

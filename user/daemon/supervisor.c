@@ -427,6 +427,13 @@ static int prepare(struct supervisor *s)
 	return r ? log_err(r, "prepare for weft-proxy") : 0;
 }
 
+int supervisor_check(void)
+{
+	_cleanup_free_ char *program = NULL;
+
+	return proxy_find(&program);
+}
+
 DEFINE_CLEANUP(struct supervisor *, supervisor_close);
 
 int supervisor_open(const struct supervisor_options *o, struct supervisor **out)

@@ -43,6 +43,10 @@ struct supervisor_status {
 
 struct supervisor;
 
+/* Whether there is a weft-proxy to start, for whoever wants to fail before he has made anything. 0,
+ * or -errno after having logged. */
+int supervisor_check(void);
+
 /* Returns when a proxy runs. 0, or -errno after having logged. */
 int supervisor_open(const struct supervisor_options *o, struct supervisor **out);
 /* Leaves the proxy running. Accepts NULL. */

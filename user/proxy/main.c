@@ -3,6 +3,7 @@
 
 #include "proxy.h"
 #include "proxy_options.h"
+#include "sandbox.h"
 
 int main(int argc, char **argv)
 {
@@ -13,5 +14,7 @@ int main(int argc, char **argv)
 	if (proxy_options_parse(argc, argv, &o, &status))
 		return status;
 	log_set("weft-proxy", o.log_level);
+	if (o.sandbox && sandbox_enter(o.uid, o.gid))
+		return EXIT_FAILURE;
 	return proxy_run(&o) ? EXIT_FAILURE : EXIT_SUCCESS;
 }

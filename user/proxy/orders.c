@@ -119,15 +119,16 @@ static void hang_up(struct peer *p)
 	p->conn = -1;
 }
 
+int orders_listen(int listener)
+{
+	return listener >= 0 && listen(listener, BACKLOG) ? -errno : 0;
+}
+
 int orders_serve(const struct orders *o, int signals)
 {
 	struct peer p = { .o = o, .conn = -1 };
 	struct pollfd polled[2];
 
-	/* From now on it is this process that peers see behind the socket, not the weftd that made
-	 * it. */
-	if (o->listener >= 0 && listen(o->listener, BACKLOG))
-		return log_err(-errno, "listen to weftd");
 	while (!p.quit) {
 		polled[0] = (struct pollfd){ signals, POLLIN, 0 };
 		polled[1] = (struct pollfd){ p.conn < 0 ? o->listener : p.conn, POLLIN, 0 };

@@ -17,6 +17,10 @@ struct orders {
 	void *arg;
 };
 
+/* From now on it is this process that peers see behind the socket, not the weftd that made it. -1:
+ * none. 0 or -errno. */
+int orders_listen(int listener);
+
 /* Until a signal of `signals` (a signalfd) or PROXY_QUIT. 0 or -errno. */
 int orders_serve(const struct orders *o, int signals);
 

@@ -17,6 +17,7 @@
 #include "orders.h"
 #include "proxy_options.h"
 #include "rules.h"
+#include "sandbox.h"
 
 enum { ADOPT_MS = 5000 };
 
@@ -35,6 +36,7 @@ struct proxy {
 	struct worker **peers;
 	size_t count, listening;
 	struct access_log log;
+	int signals;
 };
 
 static void *run(void *arg)
@@ -68,6 +70,7 @@ static void proxy_stop(struct proxy *p)
 	free(p->peers);
 	state_free(p->state);
 	limits_unmap(p->limits);
+	closep(&p->signals);
 	closep(&p->log.fd);
 }
 
@@ -180,14 +183,8 @@ static int serve(struct proxy *p)
 		.snapshot = go_over,
 		.arg = p,
 	};
-	_cleanup_close_ int signals = -1;
-	sigset_t set;
 
-	sigemptyset(&set);
-	sigaddset(&set, SIGTERM);
-	sigaddset(&set, SIGINT);
-	signals = signalfd(-1, &set, SFD_CLOEXEC);
-	return signals < 0 ? log_err(-errno, "wait for signals") : orders_serve(&orders, signals);
+	return orders_serve(&orders, p->signals);
 }
 
 /* Whoever calls before there are rules waits in the backlog. */
@@ -215,45 +212,57 @@ static void raise_limit(void)
 }
 
 /* Before there are threads: they inherit it. */
-static void block_signals(void)
+static int catch_signals(struct proxy *p)
 {
 	sigset_t set;
 
 	sigemptyset(&set);
+	sigaddset(&set, SIGPIPE);
 	sigaddset(&set, SIGTERM);
 	sigaddset(&set, SIGINT);
-	sigaddset(&set, SIGPIPE);
 	pthread_sigmask(SIG_BLOCK, &set, NULL);
+	sigdelset(&set, SIGPIPE); /* of no interest: the call itself says so */
+	p->signals = signalfd(-1, &set, SFD_CLOEXEC);
+	return p->signals < 0 ? log_err(-errno, "wait for signals") : 0;
+}
+
+static int prepare(struct proxy *p)
+{
+	int r = orders_listen(p->options->control);
+
+	if (r)
+		return log_err(r, "listen to weftd");
+	r = limits_map(p->options->limits, &p->limits);
+	if (r)
+		return log_err(r, "map the limits");
+	p->state = state_new(p->limits);
+	p->threads = calloc(p->options->listener_count, sizeof(*p->threads));
+	p->peers = calloc(p->options->listener_count, sizeof(struct worker *));
+	if (!p->state || !p->threads || !p->peers)
+		return log_err(-ENOMEM, "start");
+	p->count = p->options->listener_count;
+	for (size_t i = 0; i < p->count; i++)
+		p->peers[i] = &p->threads[i].worker;
+	return catch_signals(p);
 }
 
 int proxy_run(const struct proxy_options *o)
 {
 	_cleanup_(proxy_stop) struct proxy p = { .options = o,
 						 .log = { o->access_log },
-						 .count = o->listener_count };
+						 .signals = -1 };
 	int r;
 
 	raise_limit();
-	block_signals();
-	r = limits_map(o->limits, &p.limits);
-	if (r) {
-		p.count = 0;
-		return log_err(r, "map the limits");
-	}
-	p.state = state_new(p.limits);
-	p.threads = calloc(p.count, sizeof(*p.threads));
-	p.peers = calloc(p.count, sizeof(struct worker *));
-	if (!p.state || !p.threads || !p.peers) {
-		p.count = 0;
-		return log_err(-ENOMEM, "start");
-	}
-	for (size_t i = 0; i < p.count; i++)
-		p.peers[i] = &p.threads[i].worker;
-	r = open_workers(&p);
+	r = prepare(&p);
+	if (!r)
+		r = open_workers(&p);
 	if (!r)
 		r = start_threads(&p);
 	if (!r)
 		r = begin_with(&p, o->snapshot);
+	if (!r && o->sandbox)
+		r = sandbox_seal();
 	if (!r)
 		log_info("ready: %zu workers", p.count);
 	return r ? r : serve(&p);

@@ -18,6 +18,7 @@ enum option_id {
 	OPT_NICS_FD,
 	OPT_PODS_FD,
 	OPT_IDENTITY,
+	OPT_SANDBOX,
 	OPT_SNAPSHOT,
 	OPT_TRANSPARENT,
 	OPT_MARK,
@@ -36,6 +37,7 @@ static const struct option longs[] = {
 	{ "pod-addrs-fd", required_argument, NULL, OPT_POD_ADDRS_FD },
 	{ "nics-fd", required_argument, NULL, OPT_NICS_FD },
 	{ "pods-fd", required_argument, NULL, OPT_PODS_FD },
+	{ "sandbox", required_argument, NULL, OPT_SANDBOX },
 	{ "snapshot", required_argument, NULL, OPT_SNAPSHOT },
 	{ "transparent", no_argument, NULL, OPT_TRANSPARENT },
 	{ "mark", required_argument, NULL, OPT_MARK },
@@ -58,10 +60,11 @@ static const char help[] =
 	"                      are accepted once the first snapshot of the rules is there\n"
 	"  --limits-fd N       the map of connection limits, shared with the kernel\n"
 	"  --identity TEXT     what weftd is to be told that the proxy was started with\n"
+	"  --sandbox UID:GID   give up everything that is not needed, and be that user\n"
 	"  --snapshot FILE     the rules to begin with\n"
 	"  --transparent       endpoints see the client's address where replies to it come back "
 	"by weft\n"
-	"                      (CAP_NET_ADMIN)\n"
+	"                      (CAP_NET_RAW)\n"
 	"  --pod-addrs-fd N, --nics-fd N, --pods-fd N\n"
 	"                      the maps that tell\n"
 	"  --mark N            mark of packets to endpoints\n"
@@ -108,6 +111,17 @@ static int descriptor(const char *wrong_one, int *out, int *status)
 	return 0;
 }
 
+/* Root is not what a sandbox is for. */
+static int ids(struct proxy_options *o)
+{
+	char end;
+
+	if (sscanf(optarg, "%u:%u%c", &o->uid, &o->gid, &end) != 2 || !o->uid || !o->gid)
+		return -EINVAL;
+	o->sandbox = true;
+	return 0;
+}
+
 static int print(int *status, const char *text)
 {
 	fputs(text, stdout);
@@ -137,6 +151,10 @@ static int take(struct proxy_options *o, int id, int *status)
 		return descriptor("--nics-fd: not a descriptor", &maps->nics, status);
 	case OPT_PODS_FD:
 		return descriptor("--pods-fd: not a descriptor", &maps->pods, status);
+	case OPT_SANDBOX:
+		if (ids(o))
+			return wrong(status, "--sandbox: not UID:GID", optarg);
+		return 0;
 	case OPT_SNAPSHOT:
 		o->snapshot = optarg;
 		return 0;

@@ -15,6 +15,8 @@ struct proxy_options {
 	const char *identity; /* told to weftd */
 	int access_log;	      /* descriptor, or -1 */
 	bool access_log_json;
+	bool sandbox;
+	unsigned uid, gid; /* of the sandbox */
 	enum log_level log_level;
 	struct worker_options worker;
 };
