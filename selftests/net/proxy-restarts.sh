@@ -63,10 +63,40 @@ wait_until 5 another_than "$second"
 third=$(proxy_pid)
 weftd_stop
 ended "$third" && fail "the proxy has ended with weftd"
-weftd_start --workers 2
+weftd_start --workers 2 --access-log "$TMP/access.log"
 wait_until 5 ended "$third"
 fourth=$(proxy_pid)
 expect_match "one with other options is replaced" "$(weft status)" "proxy +process $fourth, 2 workers"
+expect_eq "mode of the access log" "$(stat -c %a "$TMP/access.log")" 640
+expect_eq "the proxy has it open" "$(find "/proc/$fourth/fd" -lname "$TMP/access.log" | wc -l)" 1
+
+kill -STOP "$fourth"
+weftd_kill9
+weftd_start --workers 2 --access-log "$TMP/access.log"
+expect_eq "one that does not answer is replaced" "$(ended "$fourth" && another_than "$fourth" && echo yes)" yes
+weftd_stop
+
+# ---- one that can't live ----
+
+mkdir "$TMP/bin"
+cp "$OUT"/{weft,weftd,weft-proxy} "$TMP/bin/"
+OUT=$TMP/bin
+weftd_start --workers 2
+fourth=$(proxy_pid)
+mv "$TMP/bin/weft-proxy" "$TMP/bin/good"
+printf '#!/bin/sh\nexit 7\n' >"$TMP/bin/weft-proxy"
+chmod +x "$TMP/bin/weft-proxy"
+kill -9 "$fourth"
+sleep 4
+# At once, and after 10, 20, 40, 80, 160, 320, 640, 1000, 1000 ms.
+expect_between "tries within 4 s" "$(proxy_restarts)" 4 13
+mv "$TMP/bin/good" "$TMP/bin/weft-proxy"
+lives() {
+	local pid
+	pid=$(proxy_pid) && [ "$pid" != 0 ] && sealed "$pid"
+}
+wait_until 5 lives
+fourth=$(proxy_pid)
 
 # ---- the end ----
 

@@ -20,7 +20,8 @@
 #include "proxy_start.h"
 
 enum {
-	HELLO_MS = 10000,   /* a machine may be busy with other things */
+	START_MS = 10000,   /* a machine may be busy with other things */
+	HELLO_MS = 3000,    /* for a proxy that runs already */
 	SNAPSHOT_MS = 8000, /* the proxy itself gives up earlier */
 	QUIT_MS = 2000,
 	KILL_MS = 5000,
@@ -398,7 +399,7 @@ static int begin(struct supervisor *s)
 	start(s);
 	if (s->pidfd < 0)
 		return -ECHILD;
-	r = wait_reply(s, HELLO_MS);
+	r = wait_reply(s, START_MS);
 	if (!r)
 		return 0;
 	end_process(s->pidfd, s->conn);
