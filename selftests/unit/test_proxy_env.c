@@ -132,6 +132,7 @@ static void logged(void *arg, const struct access_entry *entry)
 	struct env *e = arg;
 
 	e->last = *entry;
+	e->last.flags = strcpy(e->flags, entry->flags);
 	__atomic_add_fetch(&e->logged, 1, __ATOMIC_SEQ_CST);
 }
 

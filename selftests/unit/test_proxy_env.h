@@ -7,6 +7,7 @@
  */
 #include <stdint.h>
 
+#include "flags.h"
 #include "route.h"
 #include "worker.h"
 
@@ -24,6 +25,7 @@ struct env {
 	enum outcome outcome;
 	unsigned outcome_status;
 	struct access_entry last; /* spans are gone */
+	char flags[FLAGS_TEXT];	  /* its flags */
 	unsigned logged;
 	int listener, endpoint; /* listening sockets */
 	uint16_t port, endpoint_port;

@@ -6,6 +6,7 @@
 #include <stdlib.h>
 
 #include "cleanup.h"
+#include "flags.h"
 
 static enum step (*const steps[CONN_STATES])(struct conn *c) = {
 	[CONN_HEAD] = conn_step_head,	      [CONN_DELAY] = conn_step_delay,
@@ -120,9 +121,21 @@ bool conn_stuck(struct conn *c, uint64_t ms)
 	return false;
 }
 
-bool conn_client_gone(const struct conn *c)
+bool conn_client_gone(struct conn *c)
 {
+	if (c->client.broken && c->x)
+		flags_add(&c->x->flags, "DC");
 	return c->client.broken;
+}
+
+void conn_time(struct conn *c)
+{
+	struct exchange *x = c->x;
+
+	if (x->timed || !x->plan.timeout_ms || !body_received(&c->client))
+		return;
+	x->timed = true;
+	loop_timer_set(c->worker->loop, &c->deadline, x->plan.timeout_ms);
 }
 
 static void run_later(struct conn *c)

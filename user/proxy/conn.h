@@ -41,6 +41,7 @@ struct exchange {
 	struct target target;	/* while `picked` */
 	struct mirror *mirrors; /* copies that still want to hear of the body */
 	bool planned, picked;
+	bool timed;	  /* the route's time has begun */
 	bool close;	  /* the client's connection ends with this exchange */
 	bool request_cut; /* the endpoint took no more of the request */
 	bool keep_up;	  /* the endpoint's connection can be used again */
@@ -50,8 +51,9 @@ struct exchange {
 		attached; /* counted for target.limit: as a request, as one with a connection */
 	struct limit *retrying; /* counted there as being tried again, or NULL */
 	unsigned tries;
-	unsigned status; /* sent to the client; 0: none yet */
-	const char *flags;
+	unsigned status;  /* sent to the client; 0: none yet */
+	uint32_t flags;	  /* flags.h */
+	uint64_t sent_up; /* up->half.sent when the try began */
 	uint64_t started; /* ms */
 	uint64_t sent_before, received_before;
 	struct addr endpoint; /* last tried */
@@ -92,7 +94,9 @@ void conn_wait(struct conn *c, uint64_t ms);
 /* The state's time is over, and no byte has moved in it. */
 bool conn_stuck(struct conn *c, uint64_t ms);
 /* The client can't be answered any more. */
-bool conn_client_gone(const struct conn *c);
+bool conn_client_gone(struct conn *c);
+/* The route's time begins when all of the request has been received. */
+void conn_time(struct conn *c);
 
 /* ---- conn_request.c ---- */
 
@@ -119,17 +123,26 @@ enum step conn_try(struct conn *c);
 /* Gets a connection for the try, or waits for one. */
 enum step conn_reach(struct conn *c);
 enum step conn_step_connect(struct conn *c);
-enum step conn_step_backoff(struct conn *c);
 /* The current try has come to nothing: another one, or an answer that says so. */
 enum step conn_try_failed(struct conn *c, enum failure failure);
 /* The route's time is over before there was a response. */
 enum step conn_route_timeout(struct conn *c);
 /* The endpoint's part is over. */
 void conn_try_end(struct conn *c, enum outcome outcome, unsigned status, bool reusable);
+
+/* ---- conn_retry.c ---- */
+
+/* The endpoint has closed an unused connection just when it was used again: nobody's fault (RFC
+ * 9110 9.2.2). */
+bool conn_was_stale(const struct conn *c, enum failure f);
+/* Whether such a failure is followed by another try: conn_try_later(). */
+bool conn_try_after(struct conn *c, enum failure f);
+enum step conn_try_later(struct conn *c);
+/* Whether the response is to be thrown away for another try, which begins then. */
+bool conn_try_again(struct conn *c, const struct h1_response *r);
 /* Whether the plan would have a response with that status be followed by another try. */
 bool conn_retriable(const struct plan *p, unsigned status);
-/* Whether a response with that status is to be thrown away for another try, which begins then. */
-bool conn_try_again(struct conn *c, unsigned status);
+enum step conn_step_backoff(struct conn *c);
 
 /* ---- conn_limit.c: each counts one more, if that isn't too many ---- */
 

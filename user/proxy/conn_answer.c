@@ -9,6 +9,7 @@
 #include <time.h>
 
 #include "conn.h"
+#include "flags.h"
 #include "status.h"
 
 static bool may_have_body(unsigned status)
@@ -77,8 +78,7 @@ enum step conn_answer(struct conn *c, const struct plan_answer *a)
 	struct exchange *x = c->x;
 
 	x->status = a->status;
-	if (strcmp(a->flags, "-") != 0)
-		x->flags = a->flags;
+	flags_add(&x->flags, a->flags);
 	c->worker->stats.responses_own++;
 	/* What of the request has not come yet would be taken for the next one. */
 	if (!body_discard(&c->client))

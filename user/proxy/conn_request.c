@@ -8,6 +8,7 @@
 #include <string.h>
 
 #include "conn.h"
+#include "flags.h"
 #include "mirror.h"
 
 enum { LINGER_MS = 2000 };
@@ -21,12 +22,11 @@ static struct exchange *exchange_new(struct conn *c)
 		return NULL;
 	/* The fields are filled in by the parser, as many as there are. */
 	memset((char *)x + headers, 0, sizeof(*x) - headers);
-	x->flags = "-";
 	x->started = loop_now(c->worker->loop);
 	return x;
 }
 
-static void fill_entry(const struct conn *c, struct access_entry *e)
+static void fill_entry(const struct conn *c, char flags[FLAGS_TEXT], struct access_entry *e)
 {
 	const struct exchange *x = c->x;
 
@@ -34,7 +34,7 @@ static void fill_entry(const struct conn *c, struct access_entry *e)
 		.request = x->planned ? &x->request : NULL,
 		.plan = x->planned ? &x->plan : NULL,
 		.status = x->status,
-		.flags = x->flags,
+		.flags = flags_text(x->flags, flags),
 		.received = c->client.received - x->received_before,
 		.sent = c->client.sent - x->sent_before,
 		.duration_ms = loop_now(c->worker->loop) - x->started,
@@ -51,11 +51,12 @@ static void fill_entry(const struct conn *c, struct access_entry *e)
 static void write_log(const struct conn *c)
 {
 	const struct worker_options *o = &c->worker->options;
+	char flags[FLAGS_TEXT];
 	struct access_entry e;
 
 	if (!o->log)
 		return;
-	fill_entry(c, &e);
+	fill_entry(c, flags, &e);
 	o->log(o->log_arg, &e);
 }
 
@@ -119,12 +120,11 @@ static enum step act(struct conn *c)
 
 	if (p->action == PLAN_ANSWER)
 		return conn_answer(c, &p->answer);
-	if (p->timeout_ms)
-		loop_timer_set(c->worker->loop, &c->deadline, p->timeout_ms);
-	if (p->mirror_count) {
+	conn_time(c);
+	if (p->mirror_count)
 		mirrors_begin(c);
+	if (c->x->mirrors)
 		c->client.tee = copy_body;
-	}
 	return conn_try(c);
 }
 
@@ -151,7 +151,7 @@ static enum step begin(struct conn *c, size_t n)
 	ask(c);
 	if (!x->plan.delay_ms)
 		return act(c);
-	x->flags = "DI";
+	flags_add(&x->flags, "DI");
 	c->state = CONN_DELAY;
 	conn_wait(c, x->plan.delay_ms);
 	return STEP_WAIT;

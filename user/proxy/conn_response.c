@@ -5,11 +5,12 @@
 #include <errno.h>
 
 #include "conn.h"
+#include "flags.h"
 
 /* The client has to see that what it got is not all: an orderly end could look like one. */
 static enum step cut_off(struct conn *c, enum outcome outcome, const char *flags)
 {
-	c->x->flags = flags;
+	flags_add(&c->x->flags, flags);
 	conn_try_end(c, outcome, c->x->status, false);
 	half_reset(&c->client);
 	return STEP_END;
@@ -79,7 +80,7 @@ static enum step got_head(struct conn *c, const struct h1_response *r, size_t n)
 		return conn_try_failed(c, FAIL_PROTOCOL);
 	if (r->status < 200 && r->status != 101)
 		return pass_interim(c, r, n);
-	if (conn_try_again(c, r->status))
+	if (conn_try_again(c, r))
 		return STEP_AGAIN;
 	return begin(c, r, n);
 }
@@ -110,9 +111,13 @@ static enum step read_head(struct conn *c)
 /* The request's body. STEP_END: the client is at fault. */
 static enum step pass_request(struct conn *c)
 {
+	enum relay r;
+
 	if (c->x->request_cut)
 		return STEP_WAIT;
-	switch (relay(&c->client, &c->up->half)) {
+	r = relay(&c->client, &c->up->half);
+	conn_time(c);
+	switch (r) {
 	case RELAY_AGAIN:
 		return STEP_LATER;
 	case RELAY_BAD:
@@ -131,6 +136,8 @@ static enum step client_at_fault(struct conn *c)
 {
 	bool bad = !c->client.eof && !conn_client_gone(c);
 
+	if (!bad)
+		flags_add(&c->x->flags, "DC");
 	conn_try_end(c, OUTCOME_ABANDONED, c->x->status, false);
 	return bad && !c->x->status ? conn_answer_bad(c, H1_ERR_CHUNK) : STEP_END;
 }
@@ -176,6 +183,7 @@ enum step conn_step_response(struct conn *c)
 	case RELAY_CUT:
 		return cut_off(c, OUTCOME_RESET, "UC");
 	case RELAY_FAILED:
+		flags_add(&c->x->flags, "DC");
 		return STEP_END;
 	case RELAY_AGAIN:
 		return STEP_LATER;

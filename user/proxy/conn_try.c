@@ -3,12 +3,10 @@
  * Tries: a request and an endpoint.
  */
 #include <errno.h>
-#include <string.h>
-#include <stdlib.h>
 
 #include "conn.h"
 
-enum { CONNECT_MS = 10 * 1000, BACKOFF_GROWTH = 10 };
+enum { CONNECT_MS = 10 * 1000 };
 
 #define RESET_REASON "upstream connect error or disconnect/reset before headers. reset reason: "
 #define BODY(text)                     \
@@ -38,36 +36,27 @@ static const struct plan_answer overflow = {
 static const struct {
 	struct plan_answer answer;
 	enum outcome outcome;
-	uint32_t retry_on; /* any of these */
 } failures[FAILURES] = {
 	[FAIL_CONNECT] = { { .status = 503,
 			     .flags = "UF",
 			     .body = BODY(RESET_REASON "connection failure") },
-			   OUTCOME_CONNECT,
-			   PLAN_RETRY_CONNECT_FAILURE | PLAN_RETRY_5XX | PLAN_RETRY_GATEWAY_ERROR |
-				   PLAN_RETRY_RESET | PLAN_RETRY_RESET_BEFORE_REQUEST },
+			   OUTCOME_CONNECT },
 	[FAIL_CONNECT_TIMEOUT] = { { .status = 503,
 				     .flags = "UF",
 				     .body = BODY(RESET_REASON "connection timeout") },
-				   OUTCOME_CONNECT,
-				   PLAN_RETRY_CONNECT_FAILURE | PLAN_RETRY_5XX |
-					   PLAN_RETRY_GATEWAY_ERROR | PLAN_RETRY_RESET |
-					   PLAN_RETRY_RESET_BEFORE_REQUEST },
+				   OUTCOME_CONNECT },
 	[FAIL_RESET] = { { .status = 503,
 			   .flags = "UC",
 			   .body = BODY(RESET_REASON "connection termination") },
-			 OUTCOME_RESET,
-			 PLAN_RETRY_5XX | PLAN_RETRY_GATEWAY_ERROR | PLAN_RETRY_RESET },
+			 OUTCOME_RESET },
 	[FAIL_PROTOCOL] = { { .status = 502,
 			      .flags = "UPE",
 			      .body = BODY(RESET_REASON "protocol error") },
-			    OUTCOME_RESET,
-			    PLAN_RETRY_5XX | PLAN_RETRY_GATEWAY_ERROR | PLAN_RETRY_RESET },
+			    OUTCOME_RESET },
 	[FAIL_TIMEOUT] = { { .status = 504,
 			     .flags = "UT",
 			     .body = BODY("upstream request timeout") },
-			   OUTCOME_TIMEOUT,
-			   PLAN_RETRY_5XX | PLAN_RETRY_GATEWAY_ERROR | PLAN_RETRY_RESET },
+			   OUTCOME_TIMEOUT },
 };
 
 void conn_try_end(struct conn *c, enum outcome outcome, unsigned status, bool reusable)
@@ -102,6 +91,7 @@ static enum step forward(struct conn *c)
 	const struct plan *p = &c->x->plan;
 	uint32_t ms = p->per_try_timeout_ms;
 
+	c->x->sent_up = c->up->half.sent;
 	return sent_to(c, CONN_FORWARD, ms ? ms : c->worker->options.stream_timeout_ms);
 }
 
@@ -177,66 +167,10 @@ enum step conn_step_connect(struct conn *c)
 	return c->fired ? conn_try_failed(c, FAIL_CONNECT_TIMEOUT) : STEP_WAIT;
 }
 
-/* What the endpoint has been sent is still here. */
-static bool can_repeat(const struct conn *c)
-{
-	return c->client.body.keep && !c->x->status && !c->over;
-}
-
-/* A pause that grows from try to try, of random length so that clients don't come back together. */
-static enum step pause(struct conn *c)
-{
-	const struct plan *p = &c->x->plan;
-	uint64_t most = (uint64_t)p->backoff_ms * (((uint64_t)1 << (c->x->tries & 15)) - 1);
-
-	c->worker->stats.retries++;
-	if (most > (uint64_t)p->backoff_ms * BACKOFF_GROWTH)
-		most = (uint64_t)p->backoff_ms * BACKOFF_GROWTH;
-	c->state = CONN_BACKOFF;
-	conn_wait(c, 1 + (most ? (uint64_t)random() % most : 0));
-	return STEP_WAIT;
-}
-
-enum step conn_step_backoff(struct conn *c)
-{
-	if (conn_client_gone(c))
-		return STEP_END;
-	if (c->over)
-		return conn_route_timeout(c);
-	return c->fired ? conn_try(c) : STEP_WAIT;
-}
-
-static bool idempotent(struct h1_span method)
-{
-	static const char *const methods[] = { "GET", "HEAD", "OPTIONS", "PUT", "DELETE", "TRACE" };
-
-	for (size_t i = 0; i < sizeof(methods) / sizeof(*methods); i++)
-		if (h1_is(method, methods[i]))
-			return true;
-	return false;
-}
-
-/* The endpoint has closed an unused connection just when it was used again: nobody's fault (RFC
- * 9110 9.2.2). */
-static bool was_stale(const struct conn *c, enum failure f)
-{
-	return f == FAIL_RESET && c->up->reused && !buf_len(&c->up->half.in) && can_repeat(c) &&
-	       idempotent(c->x->request.method);
-}
-
-static bool retries_left(const struct conn *c)
-{
-	const struct exchange *x = c->x;
-
-	return can_repeat(c) && x->tries - x->again <= x->plan.retries;
-}
-
 enum step conn_try_failed(struct conn *c, enum failure f)
 {
 	struct exchange *x = c->x;
-	bool stale = !x->again && c->up && was_stale(c, f);
-	bool again = !stale && (x->plan.retry_on & failures[f].retry_on) && retries_left(c) &&
-		     conn_may_retry(x);
+	bool stale = conn_was_stale(c, f), again = !stale && conn_try_after(c, f);
 
 	conn_try_end(c, stale ? OUTCOME_ABANDONED : failures[f].outcome, 0, false);
 	if (x->status)
@@ -245,33 +179,13 @@ enum step conn_try_failed(struct conn *c, enum failure f)
 		x->again = x->fresh = true;
 		return conn_try(c);
 	}
-	return again ? pause(c) : conn_answer(c, &failures[f].answer);
+	return again ? conn_try_later(c) : conn_answer(c, &failures[f].answer);
 }
 
+/* While it waits for a connection nothing has been asked of the endpoint. */
 enum step conn_route_timeout(struct conn *c)
 {
 	c->worker->stats.timeouts++;
-	conn_try_end(c, OUTCOME_TIMEOUT, 0, false);
+	conn_try_end(c, c->up ? OUTCOME_TIMEOUT : OUTCOME_ABANDONED, 0, false);
 	return conn_answer(c, &failures[FAIL_TIMEOUT].answer);
-}
-
-bool conn_retriable(const struct plan *p, unsigned status)
-{
-	for (size_t i = 0; i < p->retry_status_count; i++)
-		if (p->retry_statuses[i] == status)
-			return true;
-	if ((p->retry_on & PLAN_RETRY_5XX) && status >= 500)
-		return true;
-	if ((p->retry_on & PLAN_RETRY_GATEWAY_ERROR) && status >= 502 && status <= 504)
-		return true;
-	return (p->retry_on & PLAN_RETRY_4XX) && status == 409;
-}
-
-bool conn_try_again(struct conn *c, unsigned status)
-{
-	if (!conn_retriable(&c->x->plan, status) || !retries_left(c) || !conn_may_retry(c->x))
-		return false;
-	conn_try_end(c, OUTCOME_STATUS, status, false);
-	pause(c);
-	return true;
 }

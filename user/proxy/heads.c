@@ -13,6 +13,8 @@ struct writer {
 	struct supply *supply;
 	struct buf *out;
 	int r;
+	bool request;
+	unsigned tries; /* which one it is, for the endpoint to know; 0: it isn't */
 };
 
 static void put(struct writer *w, const char *p, size_t n)
@@ -69,13 +71,22 @@ static bool own_field(struct h1_span name)
 	       h1_is_nocase(name, "upgrade");
 }
 
-static void put_fields(struct writer *w, const struct h1_message *m, const struct plan_ops *ops,
-		       bool host)
+static const struct h1_span count_name = { "x-envoy-attempt-count", 21 };
+
+static bool left_out(const struct writer *w, const struct h1_header *h)
+{
+	if (h->hop)
+		return true;
+	return w->request &&
+	       (h->field == H1_HOST || (w->tries && h1_same_nocase(h->name, count_name)));
+}
+
+static void put_fields(struct writer *w, const struct h1_message *m, const struct plan_ops *ops)
 {
 	for (size_t i = 0; i < m->header_count; i++) {
 		const struct h1_header *h = &m->headers[i];
 
-		if (h->hop || (h->field == H1_HOST && host))
+		if (left_out(w, h))
 			continue;
 		if (h->field != H1_CONTENT_LENGTH && taken_away(ops, 0, h->name))
 			continue;
@@ -88,6 +99,14 @@ static void put_fields(struct writer *w, const struct h1_message *m, const struc
 		    !taken_away(ops, i + 1, op->name))
 			put_field(w, op->name, op->value);
 	}
+}
+
+static void put_try(struct writer *w)
+{
+	char text[16];
+	int len = snprintf(text, sizeof(text), "%u", w->tries);
+
+	put_field(w, count_name, (struct h1_span){ text, (size_t)len });
 }
 
 static void put_upgrade(struct writer *w, const struct h1_message *m)
@@ -104,14 +123,16 @@ int heads_request(struct supply *s, struct buf *out, const struct exchange *x,
 		  struct h1_span authority)
 {
 	const struct h1_request *q = &x->request;
-	struct writer w = { s, out, 0 };
+	struct writer w = { s, out, 0, true, x->plan.count_tries ? x->tries : 0 };
 
 	put_span(&w, q->method);
 	put_text(&w, " ");
 	put_span(&w, q->is_connect ? q->authority : x->plan.path);
 	put_text(&w, " HTTP/1.1\r\n");
 	put_field(&w, (struct h1_span){ "host", 4 }, authority);
-	put_fields(&w, &q->m, &x->plan.request, true);
+	if (w.tries)
+		put_try(&w);
+	put_fields(&w, &q->m, &x->plan.request);
 	if (q->m.framing == H1_CHUNKED)
 		put_text(&w, "transfer-encoding: chunked\r\n");
 	if (q->m.has_upgrade)
@@ -133,10 +154,10 @@ static void put_status(struct writer *w, const struct h1_response *r)
 int heads_response(struct supply *s, struct buf *out, const struct exchange *x,
 		   const struct h1_response *r, bool dechunk)
 {
-	struct writer w = { s, out, 0 };
+	struct writer w = { s, out, 0, false, 0 };
 
 	put_status(&w, r);
-	put_fields(&w, &r->m, &x->plan.response, false);
+	put_fields(&w, &r->m, &x->plan.response);
 	if (r->m.chunked && !dechunk)
 		put_text(&w, "transfer-encoding: chunked\r\n");
 	if (r->status == 101)

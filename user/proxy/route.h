@@ -58,6 +58,12 @@ enum plan_retry_on {
 	PLAN_RETRY_CONNECT_FAILURE = 1 << 3,
 	PLAN_RETRY_4XX = 1 << 4,		  /* 409 */
 	PLAN_RETRY_RESET_BEFORE_REQUEST = 1 << 5, /* nothing of the request was sent */
+	PLAN_RETRY_RATELIMITED = 1 << 6,	  /* an answer with x-envoy-ratelimited */
+	PLAN_RETRY_CANCELLED = 1 << 7,		  /* this and the following: gRPC statuses */
+	PLAN_RETRY_DEADLINE_EXCEEDED = 1 << 8,
+	PLAN_RETRY_INTERNAL = 1 << 9,
+	PLAN_RETRY_RESOURCE_EXHAUSTED = 1 << 10,
+	PLAN_RETRY_UNAVAILABLE = 1 << 11,
 };
 
 /* Milliseconds; 0: none. */
@@ -75,8 +81,9 @@ struct plan {
 	const uint32_t *retry_statuses;
 	size_t retry_status_count;
 	uint32_t backoff_ms; /* base of the pause before another try */
+	bool count_tries;    /* tell endpoints by x-envoy-attempt-count which one it is */
 
-	size_t mirror_count; /* clusters that get a copy */
+	size_t mirror_count; /* clusters that may get a copy */
 	struct h1_span mirror_authority;
 
 	struct buf text; /* for what had to be put together; the proxy releases it */
@@ -119,7 +126,7 @@ struct router {
 	enum pick (*pick)(struct router *r, struct plan *plan, unsigned n, struct target *out);
 	void (*done)(struct router *r, struct plan *plan, struct target *target,
 		     enum outcome outcome, unsigned status);
-	/* An endpoint for the i-th copy. Only called if there are any. */
+	/* An endpoint for the i-th copy; PICK_NONE also if this request is not copied there. */
 	enum pick (*pick_mirror)(struct router *r, struct plan *plan, size_t i, struct target *out);
 	void (*release)(struct router *r, struct plan *plan);
 	/* Between events: time to go over to other rules. May be NULL. */

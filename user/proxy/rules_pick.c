@@ -298,12 +298,15 @@ enum pick rules_pick_mirror(struct router *r, struct plan *plan, size_t i, struc
 {
 	const struct rules_plan *p = plan->data;
 	const struct http_snapshot *s = p->version->snapshot;
-	const struct hs_cluster *c = hs_cluster(s, hs_mirror(s, p->mirrors[i])->cluster);
+	const struct hs_action *a = p->decision.route;
+	const struct hs_cluster *c = hs_cluster(s, hs_mirror(s, a->mirrors.first + i)->cluster);
 	struct choice h = { .v = p->version, .c = c, .now = rules_now() };
 	uint32_t count, at;
 
 	(void)r;
 	*out = (struct target){ 0 };
+	if (!http_mirrored(s, a, i, p->mirror_turn))
+		return PICK_NONE;
 	h.cs = state_of(p, c);
 	h.range = reachable(c, &p->client);
 	count = count_healthy(&h);

@@ -230,6 +230,12 @@ static uint32_t retry_on(uint32_t on)
 		{ HS_RETRY_CONNECT_FAILURE, PLAN_RETRY_CONNECT_FAILURE },
 		{ HS_RETRY_RETRIABLE_4XX, PLAN_RETRY_4XX },
 		{ HS_RETRY_RESET_BEFORE_REQUEST, PLAN_RETRY_RESET_BEFORE_REQUEST },
+		{ HS_RETRY_ENVOY_RATELIMITED, PLAN_RETRY_RATELIMITED },
+		{ HS_RETRY_CANCELLED, PLAN_RETRY_CANCELLED },
+		{ HS_RETRY_DEADLINE_EXCEEDED, PLAN_RETRY_DEADLINE_EXCEEDED },
+		{ HS_RETRY_INTERNAL, PLAN_RETRY_INTERNAL },
+		{ HS_RETRY_RESOURCE_EXHAUSTED, PLAN_RETRY_RESOURCE_EXHAUSTED },
+		{ HS_RETRY_UNAVAILABLE, PLAN_RETRY_UNAVAILABLE },
 	};
 	uint32_t out = 0;
 
@@ -256,24 +262,23 @@ static void fill_retries(const struct rules_plan *p, struct plan *out)
 	out->retry_status_count = r->statuses.count;
 }
 
-/* A Host that is too long for a name is no name: it has no shadow. */
+/* Whose turn it is will be asked one by one. A Host that is too long for a name is no name: it has
+ * no shadow. */
 static void fill_mirrors(struct rules_plan *p, struct plan *out)
 {
-	const struct http_snapshot *s = p->version->snapshot;
 	const struct hs_range *m = &p->decision.route->mirrors;
 	long n = m->count ? http_shadow(&p->decision, p->shadow, sizeof(p->shadow)) : -ENOENT;
 
 	if (n < 0)
 		return;
 	out->mirror_authority = (struct h1_span){ p->shadow, (size_t)n };
-	for (uint32_t i = 0; i < m->count && out->mirror_count < RULES_MIRRORS; i++)
-		if (http_mirrored(s, p->decision.route, i, p->mirror_turn))
-			p->mirrors[out->mirror_count++] = m->first + i;
+	out->mirror_count = m->count;
 }
 
 static int forward(struct rules_plan *p, struct supply *supply, struct plan *out)
 {
 	out->action = PLAN_FORWARD;
+	out->count_tries = true;
 	out->authority = h1(p->decision.authority);
 	if (p->decision.route) {
 		out->timeout_ms = p->decision.route->timeout_ms;

@@ -23,8 +23,7 @@ struct rules_version {
 };
 
 enum {
-	RULES_OPS = 64,	   /* header operations of one request, responses' included */
-	RULES_MIRRORS = 8, /* copies of one request */
+	RULES_OPS = 64, /* header operations of one request, responses' included */
 	RULES_SHADOW = 320,
 };
 
@@ -42,9 +41,8 @@ struct rules_plan {
 	bool tried, hashed;
 	uint64_t hash; /* of what the cluster's consistentHash speaks of */
 	uint64_t mirror_turn;
-	uint32_t mirrors[RULES_MIRRORS]; /* rows of HS_MIRRORS */
-	char shadow[RULES_SHADOW];	 /* their Host */
-	struct rules_plan *next;	 /* in the supply of unused ones */
+	char shadow[RULES_SHADOW]; /* their Host */
+	struct rules_plan *next;   /* in the supply of unused ones */
 };
 
 int rules_version_open(struct state *state, struct config *config, struct rules_version **out);

@@ -17,7 +17,7 @@ enum { ACCEPT_PAUSE_MS = 100, ACCEPTS = 64 };
 const struct worker_options worker_defaults = {
 	.head_timeout_ms = 60 * 1000,
 	.idle_timeout_ms = 3600 * 1000,
-	.stream_timeout_ms = 300 * 1000,
+	.stream_timeout_ms = 3600 * 1000,
 	.upstream = { .source = { .pod_addrs = -1, .nics = -1, .pods = -1 } },
 };
 
