@@ -234,8 +234,12 @@ static bool take_over(struct supervisor *s, unsigned *count)
 	if (!usable)
 		listeners_close(n, s->listeners);
 	*count = usable ? n : 0;
+	hello.version[sizeof(hello.version) - 1] = 0;
 	hello.identity[sizeof(hello.identity) - 1] = 0;
-	return usable && !hello.reply.error && !strcmp(hello.identity, s->identity);
+	usable = usable && !hello.reply.error && !strcmp(hello.identity, s->identity);
+	log_info("weft-proxy %s (process %d) %s", r ? "without an answer" : hello.version,
+		 (int)s->proxy.pid, usable ? "goes on" : "is replaced");
+	return usable;
 }
 
 /* The sockets of a proxy that runs already are used on, whether itself is or not. */
@@ -248,11 +252,8 @@ static int adopt(struct supervisor *s, unsigned *listeners)
 			log_err(r, "look for a weft-proxy in %s", s->options.run_dir);
 		return 0;
 	}
-	if (take_over(s, listeners)) {
-		log_info("weft-proxy (process %d) goes on", (int)s->proxy.pid);
+	if (take_over(s, listeners))
 		return follow(s);
-	}
-	log_info("weft-proxy (process %d) is replaced", (int)s->proxy.pid);
 	proxy_process_end(&s->proxy);
 	proxy_process_forget(&s->proxy);
 	return 0;

@@ -1,0 +1,160 @@
+// SPDX-License-Identifier: Apache-2.0
+/*
+ * What weftd is answered by a proxy, over the two ends as both use them.
+ */
+#include <criterion/criterion.h>
+#include <errno.h>
+#include <pthread.h>
+#include <signal.h>
+#include <string.h>
+#include <sys/signalfd.h>
+#include <sys/stat.h>
+
+#include "cleanup.h"
+#include "orders.h"
+#include "proxy_link.h"
+
+enum { WAIT_MS = 10000 };
+
+static char dir[] = "/tmp/weft-orders.XXXXXX";
+static struct orders orders;
+static int listeners[2], signals;
+static int snapshots, snapshot_error; /* as the proxy saw them, what it is to say */
+static pthread_t thread;
+
+static int take_snapshot(void *arg, int fd)
+{
+	struct stat st;
+
+	(void)arg;
+	snapshots += !fstat(fd, &st);
+	return snapshot_error;
+}
+
+static void *serve(void *arg)
+{
+	(void)arg;
+	return (void *)(intptr_t)orders_serve(&orders, signals);
+}
+
+static void begin(void)
+{
+	sigset_t none;
+
+	sigemptyset(&none);
+	signals = signalfd(-1, &none, SFD_CLOEXEC);
+	cr_assert_not_null(mkdtemp(dir));
+	for (size_t i = 0; i < 2; i++)
+		listeners[i] = dup(STDERR_FILENO);
+	orders = (struct orders){ .listener = proxy_link_bind(dir),
+				  .listeners = listeners,
+				  .count = 2,
+				  .identity = "who",
+				  .snapshot = take_snapshot };
+	cr_assert_geq(orders.listener, 0);
+	cr_assert_eq(orders_listen(orders.listener), 0);
+	cr_assert_eq(pthread_create(&thread, NULL, serve, NULL), 0);
+}
+
+static void end(void)
+{
+	proxy_link_remove(dir);
+	rmdir(dir);
+	close(orders.listener);
+	close(signals);
+	close(listeners[0]);
+	close(listeners[1]);
+}
+
+TestSuite(proxy_orders, .init = begin, .fini = end);
+
+static int reach(void)
+{
+	pid_t pid;
+	int conn = proxy_link_connect(dir, &pid);
+
+	cr_assert_geq(conn, 0);
+	cr_assert_eq(pid, getpid());
+	return conn;
+}
+
+/* What is answered; -1 as the type: a message that is no order. */
+static int ask(int conn, int type, int fd)
+{
+	const struct proxy_order order = { .type = (uint32_t)type, .sequence = 7 };
+	struct proxy_reply reply;
+
+	if (type < 0)
+		cr_assert_eq(write(conn, "x", 1), 1);
+	else
+		cr_assert_eq(proxy_link_send(conn, &order, fd), 0);
+	cr_assert_eq(proxy_link_receive(conn, WAIT_MS, &reply, sizeof(reply), NULL, NULL), 0);
+	cr_assert(type < 0 || (reply.sequence == 7 && reply.type == order.type));
+	return reply.error;
+}
+
+static void quit(int conn)
+{
+	const struct proxy_order order = { .type = PROXY_QUIT };
+	void *r;
+
+	cr_assert_eq(proxy_link_send(conn, &order, -1), 0);
+	cr_assert_eq(pthread_join(thread, &r), 0);
+	cr_assert_null(r);
+}
+
+Test(proxy_orders, hello_hands_the_listening_sockets_out)
+{
+	const struct proxy_order order = { .type = PROXY_HELLO, .sequence = 1 };
+	_cleanup_close_ int conn = reach();
+	int fds[PROXY_MAX_WORKERS];
+	struct proxy_hello hello;
+	unsigned count = 0;
+
+	cr_assert_eq(proxy_link_send(conn, &order, -1), 0);
+	cr_assert_eq(proxy_link_receive(conn, WAIT_MS, &hello, sizeof(hello), fds, &count), 0);
+	cr_assert_eq(hello.reply.error, 0);
+	cr_assert_str_eq(hello.version, WEFT_VERSION);
+	cr_assert_str_eq(hello.identity, "who");
+	cr_assert_eq(hello.workers, 2);
+	cr_assert_eq(count, 2);
+	for (unsigned i = 0; i < count; i++)
+		cr_assert_eq(close(fds[i]), 0);
+	quit(conn);
+}
+
+Test(proxy_orders, a_snapshot_is_answered_as_it_was_taken)
+{
+	_cleanup_close_ int conn = reach();
+
+	cr_assert_eq(ask(conn, PROXY_SNAPSHOT, signals), 0);
+	cr_assert_eq(snapshots, 1);
+	snapshot_error = -EBADMSG;
+	cr_assert_eq(ask(conn, PROXY_SNAPSHOT, signals), -EBADMSG);
+	cr_assert_eq(snapshots, 2);
+	snapshot_error = 0;
+	cr_assert_eq(ask(conn, PROXY_SNAPSHOT, -1), -EBADMSG, "without a file");
+	cr_assert_eq(snapshots, 2);
+	quit(conn);
+}
+
+Test(proxy_orders, what_it_does_not_know_is_refused)
+{
+	_cleanup_close_ int conn = reach();
+
+	cr_assert_eq(ask(conn, 0, -1), -EOPNOTSUPP);
+	cr_assert_eq(ask(conn, 1000, -1), -EOPNOTSUPP);
+	cr_assert_eq(ask(conn, -1, -1), -EOPNOTSUPP);
+	quit(conn);
+}
+
+Test(proxy_orders, the_next_weftd_is_served_when_one_has_gone)
+{
+	_cleanup_close_ int first = reach(), second = reach();
+
+	cr_assert_eq(ask(first, PROXY_SNAPSHOT, signals), 0);
+	close(first);
+	first = -1;
+	cr_assert_eq(ask(second, PROXY_SNAPSHOT, signals), 0);
+	quit(second);
+}
