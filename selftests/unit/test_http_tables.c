@@ -64,8 +64,8 @@ Test(http_tables, policies_for_requests)
 	cr_expect_eq(c->connect_timeout_ms, 10000);
 	cr_expect_eq(c->hash, HS_HASH_COOKIE);
 	cr_expect_str_eq(hs_text(t.snapshot, c->hash_name), "user");
-	cr_expect_str_eq(hs_text(t.snapshot, c->hash_path), "/p");
-	cr_expect(c->hash_has_ttl && !c->hash_ttl_ms);
+	cr_expect_str_eq(hs_text(t.snapshot, c->hash_attributes), "; Path=/p; HttpOnly");
+	cr_expect(c->hash_makes);
 	cr_expect_eq(c->outliers.consecutive_gateway, 7, "consecutiveErrors as it was");
 	cr_expect_eq(c->outliers.consecutive_5xx, 0, "consecutiveErrors as it was");
 	cr_expect_eq(c->outliers.interval_ms, 1000);

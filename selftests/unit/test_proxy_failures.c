@@ -395,3 +395,40 @@ Test(proxy_failures, a_connection_serves_as_many_requests_as_it_may)
 			want_end(s);
 	}
 }
+
+Test(proxy_failures, a_connection_is_used_as_long_as_it_may)
+{
+	int c = env_client(e), s;
+
+	e->target.max_duration_ms = 150;
+	put(c, GET);
+	s = env_accept(e);
+	want(s, GOT);
+	put(s, OK);
+	want(c, OK);
+	put(c, GET);
+	want(s, GOT);
+	wait_ms(200);
+	put(s, OK);
+	want(c, OK);
+	want_end(s);
+	put(c, GET);
+	s = env_accept(e);
+	want(s, GOT);
+	put(s, OK);
+	want(c, OK);
+	want_end(s);
+}
+
+Test(proxy_failures, an_unused_connection_is_kept_as_long_as_it_may)
+{
+	int c = env_client(e), s;
+
+	e->target.idle_timeout_ms = 50;
+	put(c, GET);
+	s = env_accept(e);
+	want(s, GOT);
+	put(s, OK);
+	want(c, OK);
+	want_end(s);
+}

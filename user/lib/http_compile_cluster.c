@@ -59,6 +59,29 @@ static struct hs_outliers outliers(const struct outlier_detection *o)
 	return row;
 }
 
+/* As Envoy writes it. A time of less than a second is none: a cookie of the session. */
+static struct hs_str cookie_attributes(struct http_compiler *c, const struct hash_cookie *cookie)
+{
+	struct pool **pool = &c->world.pool;
+	const char *text = "";
+
+	if (cookie->ttl >= 1000)
+		text = pool_printf(pool, "; Max-Age=%lld", (long long)cookie->ttl / 1000);
+	if (text && cookie->path && *cookie->path)
+		text = pool_printf(pool, "%s; Path=%s", text, cookie->path);
+	for (size_t i = 0; text && i < cookie->attributes.count; i++) {
+		const struct kv *kv = &cookie->attributes.items[i];
+		bool value = kv->value && *kv->value;
+
+		text = pool_printf(pool, "%s; %s%s%s", text, kv->key, value ? "=" : "",
+				   value ? kv->value : "");
+	}
+	if (text)
+		text = pool_printf(pool, "%s; HttpOnly", text);
+	c->world.nomem |= !text;
+	return http_build_str(&c->build, text);
+}
+
 static void set_hash(struct http_compiler *c, const struct hash_policy *h, struct hs_cluster *row)
 {
 	const char *name = h->header ? h->header : h->query_parameter;
@@ -70,9 +93,8 @@ static void set_hash(struct http_compiler *c, const struct hash_policy *h, struc
 					 : HS_HASH_NONE;
 	if (h->cookie) {
 		name = h->cookie->name;
-		row->hash_path = http_build_str(&c->build, h->cookie->path);
-		row->hash_has_ttl = h->cookie->ttl >= 0;
-		row->hash_ttl_ms = positive(h->cookie->ttl);
+		row->hash_makes = h->cookie->ttl >= 0;
+		row->hash_attributes = cookie_attributes(c, h->cookie);
 	}
 	row->hash_name = http_build_str(&c->build, name);
 }
@@ -83,14 +105,15 @@ static void set_policy(struct http_compiler *c, const struct place_of *at, struc
 	struct traffic_policy policy = view_policy(at->view, at->sp->port->port, s);
 	const struct http_pool *pool = policy.http;
 
-	row->http_idle_timeout_ms = HTTP_IDLE_MS;
+	row->http_idle_timeout_ms = or_default(policy.tcp.idle_timeout, HTTP_IDLE_MS);
 	if (pool) {
 		row->max_pending = positive(pool->max_pending);
 		row->max_requests = positive(pool->max_requests);
 		row->max_requests_per_connection = positive(pool->max_requests_per_connection);
 		row->max_retries = positive(pool->max_retries);
 		row->max_concurrent_streams = positive(pool->max_concurrent_streams);
-		row->http_idle_timeout_ms = or_default(pool->idle_timeout, HTTP_IDLE_MS);
+		row->http_idle_timeout_ms =
+			or_default(pool->idle_timeout, row->http_idle_timeout_ms);
 		row->use_client_protocol = pool->use_client_protocol;
 	}
 	if (policy.lb.hash)

@@ -105,7 +105,7 @@ static const struct shape {
 	[HS_CLUSTERS] = { sizeof(struct hs_cluster),
 			  { STR(hs_cluster, name), STR(hs_cluster, host), STR(hs_cluster, subset),
 			    RANGE(hs_cluster, endpoints, HS_ENDPOINTS), STR(hs_cluster, hash_name),
-			    STR(hs_cluster, hash_path) } },
+			    STR(hs_cluster, hash_attributes) } },
 	[HS_ENDPOINTS] = { sizeof(struct hs_endpoint), { STR(hs_endpoint, name) } },
 	[HS_REGEXES] = { sizeof(struct hs_regex), { STR(hs_regex, pattern) } },
 	[HS_PLACES] = { sizeof(struct hs_place),

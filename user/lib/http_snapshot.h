@@ -19,7 +19,7 @@
 
 enum {
 	HS_MAGIC = 0x77656674,
-	HS_VERSION = 1,
+	HS_VERSION = 2,
 	HS_NONE = 0xffffffffu,
 };
 
@@ -236,6 +236,8 @@ struct hs_outliers {
 
 enum hs_hash { HS_HASH_NONE, HS_HASH_HEADER, HS_HASH_COOKIE, HS_HASH_QUERY, HS_HASH_SOURCE_IP };
 
+enum { HS_COOKIE_MAX = 400 }; /* bytes of a cookie that is made: name and attributes */
+
 struct hs_cluster {
 	__u32 id; /* stable, key of `clusters` */
 	struct hs_str name, host, subset;
@@ -243,11 +245,12 @@ struct hs_cluster {
 	__u32 known;		   /* the service and the subset exist */
 	struct hs_range endpoints; /* those of IPv4 first */
 	__u32 endpoints_v4;
-	__u32 service_endpoints;	    /* that the service has in all */
-	__u32 lb;			    /* enum lb_policy, where `hash` says nothing */
-	__u32 hash;			    /* enum hs_hash */
-	struct hs_str hash_name, hash_path; /* header, cookie, parameter; path of the cookie */
-	__u32 hash_has_ttl, hash_ttl_ms;    /* a cookie that is missing is made */
+	__u32 service_endpoints;       /* that the service has in all */
+	__u32 lb;		       /* enum lb_policy, where `hash` says nothing */
+	__u32 hash;		       /* enum hs_hash */
+	struct hs_str hash_name;       /* header, cookie, parameter */
+	__u32 hash_makes;	       /* a cookie that is missing is made, */
+	struct hs_str hash_attributes; /* with this behind it: "; Max-Age=60; Path=/; HttpOnly" */
 	/* 0: unlimited, or none */
 	__u32 max_connections, connect_timeout_ms, idle_timeout_ms, max_duration_ms;
 	__u32 max_pending, max_requests, max_requests_per_connection, max_retries;

@@ -138,6 +138,8 @@ const struct message schema_outlier_detection = {
 
 /* ---- loadBalancer.consistentHash ---- */
 
+enum { COOKIE_MAX = 320 }; /* bytes of name, path and attributes: with all else, HS_COOKIE_MAX */
+
 static void decode_attributes(struct decoder *d, const struct node *value, void *target);
 
 static const struct field cookie_fields[] = {
@@ -160,8 +162,18 @@ static void check_cookie(struct decoder *d, const struct node *self_node, const 
 {
 	const struct hash_cookie *cookie = self;
 
-	if (!*cookie->name)
+	size_t len = strlen(cookie->name) + (cookie->path ? strlen(cookie->path) : 0);
+
+	if (*cookie->name == ':' || !valid_header_name(cookie->name))
 		decode_expected(d, decode_at(d, self_node, "name"), "name", "a cookie's name");
+	if (cookie->path && !valid_cookie_text(cookie->path))
+		decode_expected(d, decode_at(d, self_node, "path"), "path", "a cookie's path");
+	for (size_t i = 0; i < cookie->attributes.count; i++)
+		len += strlen(cookie->attributes.items[i].key) +
+		       strlen(cookie->attributes.items[i].value) + 3;
+	if (len > COOKIE_MAX)
+		decode_error(d, self_node, NULL, "expected at most %d bytes in all, not %zu",
+			     COOKIE_MAX, len);
 }
 
 static const struct message cookie_message = {
@@ -185,6 +197,18 @@ static const struct message attribute_message = {
 	.pos_at = AT(struct kv, pos),
 };
 
+static void check_attribute_value(struct decoder *d, const struct node *node, size_t i,
+				  struct kv *kv)
+{
+	char name[32];
+
+	if (!kv->value)
+		kv->value = "";
+	snprintf(name, sizeof(name), "[%zu].value", i);
+	if (!valid_cookie_text(kv->value))
+		decode_expected(d, decode_at(d, node, "value"), name, "an attribute's value");
+}
+
 static void decode_attributes(struct decoder *d, const struct node *value, void *target)
 {
 	struct kvs *kvs = target;
@@ -197,9 +221,10 @@ static void decode_attributes(struct decoder *d, const struct node *value, void 
 	kvs->items = items;
 	for (size_t i = 0; d->reported == errors && i < kvs->count; i++) {
 		snprintf(name, sizeof(name), "[%zu].name", i);
-		if (!*kvs->items[i].key)
+		if (!valid_header_name(kvs->items[i].key))
 			decode_expected(d, decode_at(d, validate_nth(value, i), "name"), name,
 					"an attribute's name");
+		check_attribute_value(d, validate_nth(value, i), i, &kvs->items[i]);
 		for (size_t j = 0; j < i; j++)
 			if (!strcasecmp(kvs->items[i].key, kvs->items[j].key))
 				decode_expected(d, decode_at(d, validate_nth(value, i), "name"),

@@ -16,6 +16,7 @@ bool valid_dns_name(const char *s);  /* labels with dots between */
 bool valid_label_key(const char *s); /* [prefix/]name, as Kubernetes has them */
 bool valid_label_value(const char *s);
 bool valid_header_name(const char *s);
+bool valid_cookie_text(const char *s); /* a path or an attribute's value; may be empty */
 /* NULL if `s` is a host with at most a leading wildcard ("*", "*.foo", "*-foo"), else what is wrong
  * with it. */
 const char *host_problem(const char *s);

@@ -76,6 +76,15 @@ bool valid_label_value(const char *s)
 }
 
 /* A token of RFC 9110, with the colon of HTTP/2's pseudo-headers in front if there is one. */
+/* RFC 6265: anything but controls and semicolons. */
+bool valid_cookie_text(const char *s)
+{
+	for (; *s; s++)
+		if ((unsigned char)*s < ' ' || *s == 0x7f || *s == ';')
+			return false;
+	return true;
+}
+
 bool valid_header_name(const char *s)
 {
 	s += *s == ':';

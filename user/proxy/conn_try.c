@@ -67,8 +67,7 @@ void conn_try_end(struct conn *c, enum outcome outcome, unsigned status, bool re
 
 	c->up = NULL;
 	if (up && reusable)
-		upstream_release(up, x->target.idle_timeout_ms,
-				 x->target.max_requests_per_connection);
+		upstream_release(up, &x->target);
 	else
 		upstream_close(up);
 	if (!x || !x->picked)

@@ -26,8 +26,7 @@ struct mirror {
 static void end(struct mirror *m, bool reusable)
 {
 	if (m->up && reusable)
-		upstream_release(m->up, m->target.idle_timeout_ms,
-				 m->target.max_requests_per_connection);
+		upstream_release(m->up, &m->target);
 	else
 		upstream_close(m->up);
 	if (m->admitted)

@@ -97,9 +97,10 @@ struct target {
 	uint32_t connect_timeout_ms;
 	uint32_t idle_timeout_ms; /* of a connection that is not in use */
 	uint32_t max_requests_per_connection;
-	struct limit *limit;	/* of its cluster; NULL: none */
-	struct limit_most most; /* of it */
-	void *data;		/* the router's */
+	uint32_t max_duration_ms; /* of a connection, but for the request it is in use for */
+	struct limit *limit;	  /* of its cluster; NULL: none */
+	struct limit_most most;	  /* of it */
+	void *data;		  /* the router's */
 };
 
 enum pick {

@@ -32,17 +32,28 @@ static struct rules_plan *take_plan(struct rules *r)
 {
 	struct rules_plan *p = r->spare;
 
-	if (!p)
-		return malloc(sizeof(*p));
+	if (!p) {
+		p = malloc(sizeof(*p));
+		if (p)
+			p->ops = p->headers = (struct rules_ops){ 0 };
+		return p;
+	}
 	r->spare = p->next;
 	r->spare_count--;
 	return p;
 }
 
+static void free_plan(struct rules_plan *p)
+{
+	free(p->ops.items);
+	free(p->headers.items);
+	free(p);
+}
+
 static void give_plan(struct rules *r, struct rules_plan *p)
 {
 	if (r->spare_count == SPARE) {
-		free(p);
+		free_plan(p);
 		return;
 	}
 	p->next = r->spare;
@@ -177,22 +188,24 @@ static void plan(struct router *router, const struct route_ask *ask, struct supp
 	*out = no_rules;
 	if (!p)
 		return;
-	/* The operations are as many as op_count says. */
 	p->version = r->current;
 	p->version->refs++;
-	p->op_count = p->header_count = 0;
+	p->ops.count = p->headers.count = 0;
 	p->decision = (struct http_decision){ 0 };
 	p->endpoint = NULL;
-	p->tried = false;
+	p->tried_count = 0;
 	p->client = ask->client;
 	p->called = ask->called;
+	p->client_port = ask->client_port;
 	p->called_port = ask->called_port;
 	describe(r, ask, p);
 	route(p, ask);
 	rules_hash(p);
 	out->data = p;
-	if (rules_plan_fill(p, supply, out))
+	if (rules_plan_fill(p, supply, out)) {
+		out->action = PLAN_ANSWER;
 		out->answer = (struct plan_answer){ .status = 500, .flags = "-" };
+	}
 	/* They are gone when the next request is decided. */
 	p->request.fields = NULL;
 	p->request.field_count = 0;
@@ -258,7 +271,7 @@ void rules_free(struct rules *r)
 		struct rules_plan *p = r->spare;
 
 		r->spare = p->next;
-		free(p);
+		free_plan(p);
 	}
 	free(r);
 }

@@ -8,10 +8,6 @@
 #include "outlier.h"
 #include "rules_priv.h"
 
-#define HASH_START 0xcbf29ce484222325u
-
-enum { TRIES = 8 }; /* to come upon another endpoint than the last time */
-
 static bool is_v4(const struct addr *a)
 {
 	static const unsigned char mapped[12] = { [10] = 0xff, [11] = 0xff };
@@ -112,17 +108,6 @@ static uint32_t least_request(const struct choice *h, uint32_t count)
 	return active(h, b) < active(h, a) ? b : a;
 }
 
-static uint64_t mix(uint64_t h, const void *bytes, size_t n)
-{
-	const unsigned char *p = bytes;
-
-	for (size_t i = 0; i < n; i++)
-		h = (h ^ p[i]) * 0x100000001b3;
-	h ^= h >> 33;
-	h *= 0xff51afd7ed558ccd;
-	return h ^ h >> 29;
-}
-
 /* Rendezvous: the endpoint that goes best with the key; when one goes away, only its keys move. */
 static uint32_t best_match(const struct choice *h, uint64_t key)
 {
@@ -135,8 +120,8 @@ static uint32_t best_match(const struct choice *h, uint64_t key)
 
 		if (!healthy(h, i))
 			continue;
-		score = mix(mix(key, &e->endpoint.addr, sizeof(e->endpoint.addr)),
-			    &e->endpoint.port, sizeof(e->endpoint.port)) |
+		score = rules_mix(rules_mix(key, &e->endpoint.addr, sizeof(e->endpoint.addr)),
+				  &e->endpoint.port, sizeof(e->endpoint.port)) |
 			1;
 		if (score > best) {
 			best = score;
@@ -146,74 +131,13 @@ static uint32_t best_match(const struct choice *h, uint64_t key)
 	return found;
 }
 
-/* name=value among those of a query or a cookie. */
-static struct http_span find_pair(struct http_span text, char separator, struct http_span name)
-{
-	const char *p = text.at, *end = text.at + text.len;
-
-	while (p < end) {
-		const char *stop = memchr(p, separator, (size_t)(end - p));
-
-		if (!stop)
-			stop = end;
-		while (p < stop && *p == ' ')
-			p++;
-		if ((size_t)(stop - p) > name.len && !memcmp(p, name.at, name.len) &&
-		    p[name.len] == '=')
-			return (struct http_span){ p + name.len + 1,
-						   (size_t)(stop - p) - name.len - 1 };
-		p = stop + 1;
-	}
-	return (struct http_span){ 0 };
-}
-
-static struct http_span hash_text(const struct rules_plan *p, const struct hs_cluster *c)
-{
-	const struct http_snapshot *s = p->version->snapshot;
-	struct http_span name = hs_span(s, c->hash_name), path = p->request.path;
-	const struct http_field *f;
-	const char *mark;
-
-	switch (c->hash) {
-	case HS_HASH_HEADER:
-		f = http_find_field(&p->request, name);
-		return f ? f->value : (struct http_span){ 0 };
-	case HS_HASH_COOKIE:
-		f = http_find_field(&p->request, http_span("cookie"));
-		return f ? find_pair(f->value, ';', name) : (struct http_span){ 0 };
-	case HS_HASH_QUERY:
-		mark = memchr(path.at, '?', path.len);
-		if (!mark)
-			return (struct http_span){ 0 };
-		return find_pair((struct http_span){ mark + 1,
-						     path.len - (size_t)(mark + 1 - path.at) },
-				 '&', name);
-	case HS_HASH_SOURCE_IP:
-		return (struct http_span){ (const char *)p->client.b, sizeof(p->client.b) };
-	default:
-		return (struct http_span){ 0 };
-	}
-}
-
-void rules_hash(struct rules_plan *p)
-{
-	const struct hs_cluster *c = p->decision.cluster;
-	struct http_span key = { 0 };
-
-	if (c && c->hash)
-		key = hash_text(p, c);
-	p->hashed = key.at;
-	if (p->hashed)
-		p->hash = mix(HASH_START, key.at, key.len);
-}
-
 static uint32_t choose(const struct choice *h, const struct rules_plan *p, uint32_t count)
 {
 	if (p->hashed)
 		return best_match(h, p->hash);
 	switch (h->c->hash ? LB_RANDOM : h->c->lb) {
 	case LB_SOURCE_IP:
-		return best_match(h, mix(HASH_START, p->client.b, sizeof(p->client.b)));
+		return best_match(h, rules_mix(RULES_HASH, p->client.b, sizeof(p->client.b)));
 	case LB_ROUND_ROBIN:
 		return place(h, count, __atomic_fetch_add(&h->cs->rr, 1, __ATOMIC_RELAXED) % count);
 	case LB_RANDOM:
@@ -223,15 +147,26 @@ static uint32_t choose(const struct choice *h, const struct rules_plan *p, uint3
 	}
 }
 
-/* Another try prefers another endpoint. */
+static bool tried(const struct rules_plan *p, uint32_t row)
+{
+	for (uint32_t i = 0; i < p->tried_count && i < RULES_TRIED; i++)
+		if (p->tried[i] == row)
+			return true;
+	return false;
+}
+
+/* Another try prefers an endpoint that has not been tried. */
 static uint32_t choose_another(const struct choice *h, const struct rules_plan *p, uint32_t count)
 {
-	uint32_t i = choose(h, p, count);
+	uint32_t first = choose(h, p, count);
 
-	for (int n = 0; p->tried && count > 1 && h->range.first + i == p->endpoint_row && n < TRIES;
-	     n++)
-		i = place(h, count, draw(count));
-	return i;
+	for (uint32_t n = 0; p->tried_count && n < h->range.count; n++) {
+		uint32_t i = (first + n) % h->range.count;
+
+		if (healthy(h, i) && !tried(p, h->range.first + i))
+			return i;
+	}
+	return first;
 }
 
 static enum pick called_address(const struct rules_plan *p, struct target *out)
@@ -245,7 +180,7 @@ static void take(struct rules_plan *p, struct cluster_state *cs, uint32_t row)
 {
 	p->endpoint = p->version->endpoints[row];
 	p->endpoint_row = row;
-	p->tried = true;
+	p->tried[p->tried_count++ % RULES_TRIED] = row;
 	__atomic_add_fetch(&p->endpoint->active, 1, __ATOMIC_RELAXED);
 	__atomic_add_fetch(&cs->rq_total, 1, __ATOMIC_RELAXED);
 }
@@ -263,6 +198,7 @@ static void fill(const struct hs_cluster *c, struct cluster_state *cs, const str
 	out->connect_timeout_ms = c->connect_timeout_ms;
 	out->idle_timeout_ms = c->http_idle_timeout_ms;
 	out->max_requests_per_connection = c->max_requests_per_connection;
+	out->max_duration_ms = c->max_duration_ms;
 	out->limit = &cs->limit;
 	out->most = (struct limit_most){ .connections = c->max_connections,
 					 .pending = c->max_pending,

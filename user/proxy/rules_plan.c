@@ -6,6 +6,7 @@
 
 #include <errno.h>
 #include <stdio.h>
+#include <stdlib.h>
 #include <string.h>
 #include <time.h>
 
@@ -15,6 +16,8 @@
 	{                              \
 		text, sizeof(text) - 1 \
 	}
+
+enum { OPS_ROOM = 16 }; /* of a list at first */
 
 static struct h1_span h1(struct http_span s)
 {
@@ -28,12 +31,24 @@ static struct h1_span text_of(const struct rules_plan *p, struct hs_str s)
 
 /* ---- header operations ---- */
 
-static int add_op(struct rules_plan *p, enum plan_op_type type, struct h1_span name,
+static int grow(struct rules_ops *list)
+{
+	size_t room = list->room ? list->room * 2 : OPS_ROOM;
+	struct plan_op *items = reallocarray(list->items, room, sizeof(*items));
+
+	if (!items)
+		return -ENOMEM;
+	list->items = items;
+	list->room = room;
+	return 0;
+}
+
+static int add_op(struct rules_ops *list, enum plan_op_type type, struct h1_span name,
 		  struct h1_span value)
 {
-	if (p->op_count == RULES_OPS)
-		return -ENOSPC;
-	p->ops[p->op_count++] = (struct plan_op){ type, name, value };
+	if (list->count == list->room && grow(list))
+		return -ENOMEM;
+	list->items[list->count++] = (struct plan_op){ type, name, value };
 	return 0;
 }
 
@@ -50,7 +65,8 @@ static int add_ops(struct rules_plan *p, const struct hs_range lists[HTTP_OPS])
 		for (uint32_t k = 0; !r && k < lists[i].count; k++) {
 			const struct hs_op *op = hs_op(p->version->snapshot, lists[i].first + k);
 
-			r = add_op(p, types[op->type], text_of(p, op->name), text_of(p, op->value));
+			r = add_op(&p->ops, types[op->type], text_of(p, op->name),
+				   text_of(p, op->value));
 		}
 	return r;
 }
@@ -65,22 +81,34 @@ static int add_cors(struct rules_plan *p)
 		return 0;
 	n = http_cors_fields(p->version->snapshot, &p->decision, fields);
 	for (size_t i = 0; !r && i < n; i++)
-		r = add_op(p, PLAN_SET, h1(fields[i].name), h1(fields[i].value));
+		r = add_op(&p->ops, PLAN_SET, h1(fields[i].name), h1(fields[i].value));
 	return r;
+}
+
+static int add_cookie(struct rules_plan *p)
+{
+	if (!p->cookie_len)
+		return 0;
+	return add_op(&p->ops, PLAN_ADD, (struct h1_span)SPAN("set-cookie"),
+		      (struct h1_span){ p->cookie, p->cookie_len });
 }
 
 static int fill_ops(struct rules_plan *p, struct plan *out)
 {
 	int r = add_ops(p, p->decision.request);
+	size_t n = p->ops.count;
 
-	out->request = (struct plan_ops){ p->ops, p->op_count };
 	if (!r)
 		r = add_ops(p, p->decision.response);
 	if (!r)
 		r = add_cors(p);
-	out->response =
-		(struct plan_ops){ p->ops + out->request.count, p->op_count - out->request.count };
-	return r;
+	if (!r)
+		r = add_cookie(p);
+	if (r || !p->ops.count)
+		return r;
+	out->request = (struct plan_ops){ p->ops.items, n };
+	out->response = (struct plan_ops){ p->ops.items + n, p->ops.count - n };
+	return 0;
 }
 
 /* ---- texts ---- */
@@ -131,10 +159,9 @@ static int fill_path(struct rules_plan *p, struct supply *supply, struct plan *o
 
 /* ---- answers ---- */
 
-static void add_header(struct rules_plan *p, struct h1_span name, struct h1_span value)
+static int add_header(struct rules_plan *p, struct h1_span name, struct h1_span value)
 {
-	if (p->header_count < RULES_OPS)
-		p->headers[p->header_count++] = (struct plan_op){ PLAN_ADD, name, value };
+	return add_op(&p->headers, PLAN_ADD, name, value);
 }
 
 /* Whether a later operation of the list takes it away again. */
@@ -147,19 +174,23 @@ static bool undone(const struct plan_ops *ops, size_t i)
 	return false;
 }
 
-static void add_response_headers(struct rules_plan *p, const struct plan *out)
+static int add_response_headers(struct rules_plan *p, const struct plan *out)
 {
-	for (size_t i = 0; i < out->response.count; i++)
+	int r = 0;
+
+	for (size_t i = 0; !r && i < out->response.count; i++)
 		if (out->response.items[i].type != PLAN_REMOVE && !undone(&out->response, i))
-			add_header(p, out->response.items[i].name, out->response.items[i].value);
+			r = add_header(p, out->response.items[i].name,
+				       out->response.items[i].value);
+	return r;
 }
 
 static void answer(struct rules_plan *p, struct plan *out, const char *flags)
 {
 	out->action = PLAN_ANSWER;
 	out->answer = (struct plan_answer){ .status = p->decision.status,
-					    .headers = p->headers,
-					    .header_count = p->header_count,
+					    .headers = p->headers.items,
+					    .header_count = p->headers.count,
 					    .flags = flags };
 }
 
@@ -168,22 +199,23 @@ static int answer_redirect(struct rules_plan *p, struct supply *supply, struct p
 	struct h1_span location;
 	int r = write_text(p, supply, out, http_location_text, &location);
 
-	if (r)
-		return r;
-	add_header(p, (struct h1_span)SPAN("location"), location);
-	add_response_headers(p, out);
+	if (!r)
+		r = add_header(p, (struct h1_span)SPAN("location"), location);
+	if (!r)
+		r = add_response_headers(p, out);
 	answer(p, out, "-");
-	return 0;
+	return r;
 }
 
-static void answer_direct(struct rules_plan *p, struct plan *out)
+static int answer_direct(struct rules_plan *p, struct plan *out)
 {
 	const struct hs_action *a = p->decision.route;
+	int r = add_response_headers(p, out);
 
-	add_response_headers(p, out);
 	answer(p, out, "-");
 	if (p->decision.cors != HTTP_CORS_PREFLIGHT && a && a->type == HS_DIRECT_RESPONSE)
 		out->answer.body = text_of(p, a->body);
+	return r;
 }
 
 static int grpc_status(struct h1_span name)
@@ -197,24 +229,31 @@ static int grpc_status(struct h1_span name)
 static const char *const digits[] = { "0", "1",	 "2",  "3",  "4",  "5",	 "6",  "7", "8",
 				      "9", "10", "11", "12", "13", "14", "15", "16" };
 
-static void answer_abort(struct rules_plan *p, struct plan *out)
+static int add_grpc_status(struct rules_plan *p, struct h1_span message)
+{
+	const char *n = digits[grpc_status(text_of(p, p->decision.route->abort_grpc))];
+	int r = add_header(p, (struct h1_span)SPAN("content-type"),
+			   (struct h1_span)SPAN("application/grpc"));
+
+	if (!r)
+		r = add_header(p, (struct h1_span)SPAN("grpc-status"),
+			       (struct h1_span){ n, strlen(n) });
+	if (!r)
+		r = add_header(p, (struct h1_span)SPAN("grpc-message"), message);
+	return r;
+}
+
+static int answer_abort(struct rules_plan *p, struct plan *out)
 {
 	static const struct h1_span body = SPAN("fault filter abort");
-	const char *number;
+	int r = p->decision.status ? 0 : add_grpc_status(p, body);
 
 	answer(p, out, "FI");
-	if (p->decision.status) {
+	if (p->decision.status)
 		out->answer.body = body;
-		return;
-	}
-	number = digits[grpc_status(text_of(p, p->decision.route->abort_grpc))];
-	add_header(p, (struct h1_span)SPAN("content-type"),
-		   (struct h1_span)SPAN("application/grpc"));
-	add_header(p, (struct h1_span)SPAN("grpc-status"),
-		   (struct h1_span){ number, strlen(number) });
-	add_header(p, (struct h1_span)SPAN("grpc-message"), body);
-	out->answer.status = 200;
-	out->answer.header_count = p->header_count;
+	else
+		out->answer.status = 200;
+	return r;
 }
 
 /* ---- retries ---- */
@@ -296,10 +335,8 @@ int rules_plan_fill(struct rules_plan *p, struct supply *supply, struct plan *ou
 	out->delay_ms = d->delay_ms;
 	if (r)
 		return r;
-	if (d->aborted) {
-		answer_abort(p, out);
-		return 0;
-	}
+	if (d->aborted)
+		return answer_abort(p, out);
 	switch (d->action) {
 	case HTTP_ROUTE:
 	case HTTP_PASSTHROUGH:
@@ -307,8 +344,7 @@ int rules_plan_fill(struct rules_plan *p, struct supply *supply, struct plan *ou
 	case HTTP_REDIRECT:
 		return answer_redirect(p, supply, out);
 	case HTTP_DIRECT_RESPONSE:
-		answer_direct(p, out);
-		return 0;
+		return answer_direct(p, out);
 	case HTTP_NOT_FOUND:
 		answer(p, out, "NR");
 		return 0;

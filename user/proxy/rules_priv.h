@@ -23,8 +23,16 @@ struct rules_version {
 };
 
 enum {
-	RULES_OPS = 64, /* header operations of one request, responses' included */
 	RULES_SHADOW = 320,
+	RULES_TRIED = 8, /* endpoints that another try avoids */
+};
+
+#define RULES_HASH 0xcbf29ce484222325u /* to begin with */
+
+/* Grows, and is kept with the plan for the next one. */
+struct rules_ops {
+	struct plan_op *items;
+	size_t count, room;
 };
 
 /* What a plan holds on to. */
@@ -33,25 +41,32 @@ struct rules_plan {
 	struct http_request request;
 	struct http_decision decision;
 	struct addr client, called;
-	uint16_t called_port;
-	struct plan_op ops[RULES_OPS], headers[RULES_OPS];
-	size_t op_count, header_count;
+	uint16_t client_port, called_port;
+	struct rules_ops ops;		 /* the request's, then the response's */
+	struct rules_ops headers;	 /* of an answer of our own */
 	struct endpoint_state *endpoint; /* of the current try */
-	uint32_t endpoint_row;		 /* the last one tried */
-	bool tried, hashed;
+	uint32_t endpoint_row;
+	uint32_t tried[RULES_TRIED], tried_count;
+	bool hashed;
 	uint64_t hash; /* of what the cluster's consistentHash speaks of */
 	uint64_t mirror_turn;
-	char shadow[RULES_SHADOW]; /* their Host */
-	struct rules_plan *next;   /* in the supply of unused ones */
+	char shadow[RULES_SHADOW];  /* their Host */
+	char cookie[HS_COOKIE_MAX]; /* to be set, if cookie_len isn't 0 */
+	size_t cookie_len;
+	struct rules_plan *next; /* in the supply of unused ones */
 };
 
 int rules_version_open(struct state *state, struct config *config, struct rules_version **out);
 void rules_version_unref(struct rules_version *v); /* accepts NULL */
 
-/* ---- rules_pick.c: see struct router ---- */
+/* ---- rules_hash.c ---- */
 
 /* Takes note of what consistentHash needs, while the request is at hand. */
 void rules_hash(struct rules_plan *p);
+uint64_t rules_mix(uint64_t h, const void *bytes, size_t n);
+
+/* ---- rules_pick.c: see struct router ---- */
+
 enum pick rules_pick(struct router *r, struct plan *plan, unsigned n, struct target *out);
 enum pick rules_pick_mirror(struct router *r, struct plan *plan, size_t i, struct target *out);
 void rules_done(struct router *r, struct plan *plan, struct target *t, enum outcome outcome,

@@ -193,6 +193,7 @@ int upstream_connect(struct upstreams *pool, const struct target *t, const struc
 	u->endpoint = t->addr;
 	u->port = t->port;
 	u->source = *source;
+	u->opened = loop_now(pool->loop);
 	u->idle.fire = idle_too_long;
 	pool->count++;
 	*out = TAKE_PTR(u);
@@ -225,15 +226,32 @@ static bool quiet(struct half *h)
 	return !h->readable || half_receive(h) == -EAGAIN;
 }
 
-void upstream_release(struct upstream *u, uint32_t idle_ms, uint32_t max_requests)
+/* How long it may be left unused; 0: not at all. */
+static uint64_t keep_ms(const struct upstream *u, const struct target *t)
 {
+	uint64_t age = loop_now(u->pool->loop) - u->opened;
+	uint64_t ms = t->idle_timeout_ms ? t->idle_timeout_ms : IDLE_MS;
+
+	if (t->max_requests_per_connection && u->requests >= t->max_requests_per_connection)
+		return 0;
+	if (!t->max_duration_ms)
+		return ms;
+	if (age >= t->max_duration_ms)
+		return 0;
+	return ms < t->max_duration_ms - age ? ms : t->max_duration_ms - age;
+}
+
+void upstream_release(struct upstream *u, const struct target *t)
+{
+	uint64_t ms = keep_ms(u, t);
+
 	u->owner = NULL;
-	if ((max_requests && u->requests >= max_requests) || !quiet(&u->half)) {
+	if (!ms || !quiet(&u->half)) {
 		upstream_close(u);
 		return;
 	}
 	put_in(u);
 	if (limit_wanted(u->limit))
 		u->pool->freed(u->pool);
-	loop_timer_set(u->pool->loop, &u->idle, idle_ms ? idle_ms : IDLE_MS);
+	loop_timer_set(u->pool->loop, &u->idle, ms);
 }

@@ -17,6 +17,7 @@ struct upstream {
 	struct addr source; /* ::: the node's own */
 	struct addr endpoint;
 	uint16_t port;
+	uint64_t opened; /* ms */
 	bool connected;
 	bool reused;	     /* has served a request before the current one */
 	unsigned requests;   /* that it was used for, the current one included */
@@ -61,7 +62,7 @@ int upstream_connect(struct upstreams *pool, const struct target *t, const struc
 /* After the first event: 0, -EAGAIN: not yet, -errno: it did not come about. */
 int upstream_connected(struct upstream *u);
 /* Gives it back for others, or closes it if it can't be used again. */
-void upstream_release(struct upstream *u, uint32_t idle_ms, uint32_t max_requests);
+void upstream_release(struct upstream *u, const struct target *t);
 void upstream_close(struct upstream *u); /* accepts NULL */
 /* An idle one that counts for the limit, or NULL. */
 struct upstream *upstream_idle_of(struct upstreams *pool, const struct limit *l);
