@@ -86,8 +86,6 @@ static int parse_headers(const struct explain_request *from, struct words *w,
 static int make_request(const struct explain_query *q, const struct explain_request *from, bool tls,
 			struct words *w, struct http_request *out, struct errors *errors)
 {
-	int r;
-
 	*out = (struct http_request){
 		.method = http_span(from->method ? from->method : "GET"),
 		.scheme = http_span(from->scheme ? from->scheme
@@ -99,8 +97,9 @@ static int make_request(const struct explain_query *q, const struct explain_requ
 	if (!w->authority)
 		return -ENOMEM;
 	out->authority = http_span(w->authority);
-	r = parse_headers(from, w, out, errors);
-	return r;
+	/* The part behind a '#' is the client's own: it is not sent. */
+	out->path.len = strcspn(out->path.at, "#");
+	return parse_headers(from, w, out, errors);
 }
 
 /* ---- who and where ---- */

@@ -43,7 +43,6 @@ struct http_match {
 	struct strs gateways; /* empty: those of the VirtualService */
 	const char *source_namespace;
 	bool ignore_uri_case;
-	const char *stat_prefix;
 };
 
 /* In the order in which they are carried out: remove, set, add. */
@@ -93,7 +92,7 @@ struct http_retries {
 	msecs per_try_timeout, backoff;
 	const char *retry_on;
 	bool remote_localities, remote_localities_given;
-	bool ignore_previous_hosts, ignore_previous_hosts_given;
+	bool ignore_previous_hosts;
 };
 
 struct http_delay {

@@ -101,6 +101,23 @@ static bool is_authority(const char *name)
 	return !strcasecmp(name, "host") || !strcasecmp(name, ":authority");
 }
 
+/* In rules "%%" is a percent sign. */
+static const char *plain_value(struct http_compiler *c, const char *value)
+{
+	char *copy = pool_copy(&c->world.pool, value, strlen(value)), *to = copy;
+
+	if (!copy) {
+		c->world.nomem = true;
+		return "";
+	}
+	for (const char *from = copy; *from; from++) {
+		*to++ = *from;
+		from += from[0] == '%' && from[1] == '%';
+	}
+	*to = '\0';
+	return copy;
+}
+
 static void op(struct http_compiler *c, enum hs_op_type type, const char *name, const char *value)
 {
 	struct hs_op row = { .type = type,
@@ -120,10 +137,12 @@ static void write_ops(struct http_compiler *c, const struct header_operations *h
 {
 	for (size_t i = 0; i < h->set.count; i++)
 		if (!is_authority(h->set.items[i].key))
-			op(c, HS_OP_SET, h->set.items[i].key, h->set.items[i].value);
+			op(c, HS_OP_SET, h->set.items[i].key,
+			   plain_value(c, h->set.items[i].value));
 	for (size_t i = 0; i < h->add.count; i++)
 		if (!is_authority(h->add.items[i].key))
-			op(c, HS_OP_ADD, h->add.items[i].key, h->add.items[i].value);
+			op(c, HS_OP_ADD, h->add.items[i].key,
+			   plain_value(c, h->add.items[i].value));
 }
 
 /* One list out of two: all that is removed first. `second` may be NULL. */
@@ -142,14 +161,14 @@ static struct hs_range ops(struct http_compiler *c, const struct header_operatio
 	return range;
 }
 
-static const char *authority_of(const struct header_operations *h)
+static const char *authority_of(struct http_compiler *c, const struct header_operations *h)
 {
 	for (size_t i = 0; i < h->set.count; i++)
 		if (is_authority(h->set.items[i].key))
-			return h->set.items[i].value;
+			return plain_value(c, h->set.items[i].value);
 	for (size_t i = 0; i < h->add.count; i++)
 		if (is_authority(h->add.items[i].key))
-			return h->add.items[i].value;
+			return plain_value(c, h->add.items[i].value);
 	return NULL;
 }
 
@@ -171,7 +190,7 @@ static void dest_rows(struct http_compiler *c, const struct http_site *site,
 		if (!weight)
 			continue;
 		row.cluster = http_cluster_row(c, site, e->o->meta.namespace, &d->destination);
-		row.authority = http_build_str(&c->build, authority_of(&d->headers.request));
+		row.authority = http_build_str(&c->build, authority_of(c, &d->headers.request));
 		a->total += weight;
 		row.end = a->total;
 		if (!one) {
@@ -287,7 +306,7 @@ static void set_route(struct http_compiler *c, const struct http_site *site,
 
 	a->timeout_ms = whole_ms(r->timeout);
 	a->retries = retries(c, r->retries);
-	a->authority = http_build_str(&c->build, authority_of(&r->headers.request));
+	a->authority = http_build_str(&c->build, authority_of(c, &r->headers.request));
 	if (r->rewrite)
 		set_rewrite(c, r->rewrite, a);
 	if (r->fault)

@@ -42,6 +42,8 @@ static void check_values(struct decoder *d, const struct node *value, const stru
 		problem = header_value_problem(kvs->items[i].value);
 		if (problem)
 			decode_expected(d, k->next, NULL, problem);
+		else if (header_value_has_expression(kvs->items[i].value))
+			decode_refuse_value(d, k->next, REFUSED_HEADER_EXPRESSION);
 		d->path = here.up;
 	}
 }

@@ -206,7 +206,7 @@ static const struct field match_fields[] = {
 	{ "sourceNamespace", FIELD_STRING, .offset = offsetof(struct http_match, source_namespace),
 	  .check = validate_namespace },
 	{ "ignoreUriCase", FIELD_BOOL, .offset = offsetof(struct http_match, ignore_uri_case) },
-	{ "statPrefix", FIELD_STRING, .offset = offsetof(struct http_match, stat_prefix) },
+	{ .name = "statPrefix", .type = FIELD_REFUSED, .refused = REFUSED_STAT_PREFIX },
 	{ 0 },
 };
 

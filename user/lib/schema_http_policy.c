@@ -28,6 +28,12 @@ static const struct field keepalive_fields[] = {
 
 static const struct message keepalive_message = { .what = "a map", .fields = keepalive_fields };
 
+static void check_upgrade(struct decoder *d, const struct node *value, const void *target)
+{
+	if (*(const int *)target == H2_UPGRADE_YES)
+		decode_refuse(d, value, REFUSED_H2_UPGRADE);
+}
+
 static const struct field pool_fields[] = {
 	{ "http1MaxPendingRequests", FIELD_INT32, .offset = offsetof(struct http_pool, max_pending),
 	  .max = INT32_MAX },
@@ -42,7 +48,7 @@ static const struct field pool_fields[] = {
 	{ "idleTimeout", FIELD_DURATION, .offset = offsetof(struct http_pool, idle_timeout),
 	  .min = 1 },
 	{ "h2UpgradePolicy", FIELD_ENUM, .offset = offsetof(struct http_pool, h2_upgrade),
-	  .words = upgrade_words },
+	  .words = upgrade_words, .check = check_upgrade },
 	{ "useClientProtocol", FIELD_BOOL,
 	  .offset = offsetof(struct http_pool, use_client_protocol) },
 	{ "http2KeepAlive", FIELD_MESSAGE, .message = &keepalive_message },

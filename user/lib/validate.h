@@ -26,6 +26,8 @@ bool parse_cidr(const char *s, struct cidr *out);
 const char *regex_problem(const char *s);
 /* NULL if the '%'-expressions of a header value are well-formed, else what is wrong. */
 const char *header_value_problem(const char *s);
+/* Whether there is any of them in a well-formed one; "%%" is not. */
+bool header_value_has_expression(const char *s);
 /* Whether the host pattern `a` covers all of what `b` covers. */
 bool host_covers(const char *a, const char *b);
 

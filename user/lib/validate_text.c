@@ -270,6 +270,13 @@ static const char *skip_arguments(const char *s)
 	return s;
 }
 
+bool header_value_has_expression(const char *s)
+{
+	while ((s = strchr(s, '%')) && s[1] == '%')
+		s += 2;
+	return s;
+}
+
 /* "%%", "%NAME%", "%NAME(arguments)%". */
 const char *header_value_problem(const char *s)
 {
