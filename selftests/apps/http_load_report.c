@@ -30,8 +30,8 @@ static void print_text(const char *text)
 	for (; *text; text++)
 		if (*text == '"' || *text == '\\')
 			printf("\\%c", *text);
-		else if ((unsigned char)*text < ' ')
-			printf("\\u%04x", *text);
+		else if (*text < ' ')
+			printf("\\u%04x", (unsigned char)*text);
 		else
 			putchar(*text);
 	putchar('"');

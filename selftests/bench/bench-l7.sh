@@ -1,0 +1,295 @@
+#!/bin/bash
+# SPDX-License-Identifier: Apache-2.0
+# What a look inside HTTP costs: a proxy that routes on the end-user header to one of two endpoints, against nginx and HAProxy
+# with the same job, and against no proxy at all. The proxy has one core, client and endpoints the other; rounds of the
+# ways alternated, medians. Writes RESULTS-L7.md beside this file.
+#
+#   BENCH_ROUNDS      rounds (3)                          BENCH_SECONDS   length of one measurement (1)
+#   BENCH_PROXY_CPU   the proxy's core (0)                BENCH_LOAD_CPU  the others' (1)
+#   BENCH_BODIES      bytes (64 10240 1048576)            BENCH_CONNS     connections (1 32 1000)
+#   BENCH_WAYS        direct nginx haproxy weft
+[ "$(id -u)" -eq 0 ] || { echo "bench-l7: root is needed" >&2; exit 1; }
+. "${0%/*}/../net/lib.sh"
+
+ROUNDS=${BENCH_ROUNDS:-3}
+SECONDS_EACH=${BENCH_SECONDS:-1}
+PROXY_CPU=${BENCH_PROXY_CPU:-0}
+LOAD_CPU=${BENCH_LOAD_CPU:-1}
+BODIES=${BENCH_BODIES:-64 10240 1048576}
+CONNS=${BENCH_CONNS:-1 32 1000}
+WAYS=${BENCH_WAYS:-direct nginx haproxy weft}
+LATENCY_CONNS=32
+BENCH=$ROOT/selftests/bench
+RESULTS=${BENCH_RESULTS:-$BENCH/RESULTS-L7.md}
+# What a browser sends, more or less.
+HEADERS=(-H "Host: echo:8000" -H "end-user: jason" -H "User-Agent: Mozilla/5.0 (X11; Linux x86_64; rv:109.0)" -H "Accept: text/html,*/*"
+	-H "Accept-Language: en" -H "Accept-Encoding: gzip, deflate" -H "Cookie: session=0123456789abcdef0123456789abcdef")
+declare -A PROXY # way: process id
+
+# use WAY: the node that the functions of lib.sh work on from now on
+use() { ID=wt-$$-$1; }
+
+median() { sort -g | awk '{ v[NR] = $1 } END { if (NR) print NR % 2 ? v[(NR + 1) / 2] : (v[NR / 2] + v[NR / 2 + 1]) / 2; else print "-" }'; }
+
+# ratio A B, or a dash where one of them wasn't measured
+ratio() { awk -v a="$1" -v b="$2" 'BEGIN { if (a == "-" || b + 0 == 0) print "-"; else printf "%.2f", a / b }'; }
+
+has_way() { grep -qw -- "$1" <<<"$WAYS"; }
+
+# ---- a node for each way ----
+
+node_with_endpoints() {
+	local pod log
+	PODS=()
+	node_up
+	pod_add client 1
+	pod_add one 2 app=echo,version=v1
+	pod_add two 3 app=echo,version=v2
+	for pod in one two; do
+		log=$(mktemp "$TMP/serve.XXXXXX")
+		start_in $pod taskset -c "$LOAD_CPU" "$APPS/http-echo" 8080 $pod >"$log"
+		wait_until 5 grep -q listening "$log"
+	done
+}
+
+proxy_answers() { http_load client "$(target "$1")" 8000 "${HEADERS[@]}" --print; }
+
+start_nginx() {
+	mkdir -p "$TMP/nginx/tmp"
+	chmod 777 "$TMP/nginx/tmp"
+	start_in node taskset -c "$PROXY_CPU" nginx -p "$TMP/nginx" -c "$BENCH/nginx.conf"
+	wait_until 5 proxy_answers nginx
+	PROXY[nginx]=$(ps -o pid= --ppid "$STARTED")
+}
+
+start_haproxy() {
+	start_in node taskset -c "$PROXY_CPU" haproxy -q -db -f "$BENCH/haproxy.cfg"
+	wait_until 5 proxy_answers haproxy
+	PROXY[haproxy]=$STARTED
+}
+
+weft_rules() {
+	rules_pods
+	PROTOCOL=http rules_service echo 10 8000:8080
+	rules_subsets echo "v1 v2"
+	cat <<-END
+	---
+	apiVersion: networking.istio.io/v1
+	kind: VirtualService
+	metadata: {name: echo}
+	spec:
+	  hosts: [echo]
+	  http:
+	  - match: [{headers: {end-user: {exact: jason}}}]
+	    route: [{destination: {host: echo, subset: v2}}]
+	  - route: [{destination: {host: echo, subset: v1}}]
+	END
+}
+
+start_weft() {
+	taskset -p -c "$PROXY_CPU" $BASHPID >/dev/null # inherited
+	weftd_start --workers 1
+	taskset -p -c "0-$(($(nproc) - 1))" $BASHPID >/dev/null
+	weft_rules | apply
+	wait_until 5 proxy_answers weft
+	PROXY[weft]=$(ps -o pid= --ppid "$WEFTD")
+}
+
+start_direct() { :; }
+
+target() { # WAY
+	case $1 in
+	direct) addr 4 two ;;
+	weft) vip 4 10 ;;
+	*) addr 4 node ;;
+	esac
+}
+
+port() { # WAY
+	if [ "$1" = direct ]; then echo 8080; else echo 8000; fi
+}
+
+# ---- measurements ----
+
+cpu_ns() { # WAY: what its proxy has used until now
+	[ -n "${PROXY[$1]:-}" ] || { echo 0; return; }
+	cat /proc/${PROXY[$1]// /}/task/*/schedstat | awk '{ n += $1 } END { printf "%d\n", n }'
+}
+
+rss_kib() { # WAY
+	awk '/^VmRSS/ { print $2 }' "/proc/${PROXY[$1]// /}/status"
+}
+
+loaded() { # WAY BODY CONNS [OPTION...]
+	local way=$1 body=$2 conns=$3
+	shift 3
+	use "$way"
+	taskset -c "$LOAD_CPU" nsenter --net="/run/netns/$(netns client)" "$APPS/http-load" "$(target "$way")" "$(port "$way")" \
+		"${HEADERS[@]}" -p "/bytes/$body" --count x-served-by -c "$conns" -d "$SECONDS_EACH" -t 60000 "$@"
+}
+
+check_result() { # RESULT: every request was answered, by the endpoint that the header asks for
+	[ "$(jq -r '(.errors | length) == 0 and (.words | keys) == ["two"] and (.statuses | keys) == ["200"]' <<<"$1")" = true ] ||
+		fail "not all requests were answered: $1"
+}
+
+throughput() { # WAY BODY CONNS
+	local result before after
+	before=$(cpu_ns "$1")
+	result=$(loaded "$@")
+	after=$(cpu_ns "$1")
+	check_result "$result"
+	jq .rate <<<"$result" >>"$TMP/rate.$1.$2.$3"
+	jq --argjson ns $((after - before)) '$ns / 1000 / .answered' <<<"$result" >>"$TMP/cpu.$1.$2.$3"
+	[ "$1" = direct ] || rss_kib "$1" >>"$TMP/rss.$1.$3"
+}
+
+# Half of what the slowest of them does, for all.
+half_load() { # BODY
+	local way
+	for way in $WAYS; do
+		median <"$TMP/rate.$way.$1.$LATENCY_CONNS"
+	done | sort -g | awk 'NR == 1 { printf "%d\n", $1 / 2 }'
+}
+
+latency() { # WAY BODY RATE
+	local result
+	result=$(loaded "$1" "$2" $LATENCY_CONNS -r "$3")
+	check_result "$result"
+	jq .latency_us.p50 <<<"$result" >>"$TMP/p50.$1.$2"
+	jq .latency_us.p99 <<<"$result" >>"$TMP/p99.$1.$2"
+}
+
+compare() {
+	local round body conns way
+	for round in $(seq "$ROUNDS"); do
+		for body in $BODIES; do
+			for conns in $CONNS; do
+				for way in $WAYS; do
+					throughput "$way" "$body" "$conns"
+				done
+			done
+		done
+		echo "round $round of $ROUNDS" >&2
+	done
+	for body in $BODIES; do
+		half_load "$body" >"$TMP/half.$body"
+	done
+	for round in $(seq "$ROUNDS"); do
+		for body in $BODIES; do
+			for way in $WAYS; do
+				latency "$way" "$body" "$(cat "$TMP/half.$body")"
+			done
+		done
+		echo "latencies, round $round of $ROUNDS" >&2
+	done
+}
+
+# ---- the report ----
+
+# of FILE: the median of what was measured
+of() {
+	if [ -e "$TMP/$1" ]; then median <"$TMP/$1"; else echo -; fi
+}
+
+# number FORMAT N, or a dash
+number() { if [ "$2" = - ]; then echo -; else printf "$1" "$2"; fi; }
+
+size() {
+	case $1 in
+	*[!0-9]* | ? | ?? | ???) echo "$1 B" ;;
+	*) if (($1 >= 1048576)); then echo "$(($1 / 1048576)) MiB"; else echo "$(($1 / 1024)) KiB"; fi ;;
+	esac
+}
+
+each_row() { # WHAT FORMAT
+	local body conns way
+	for body in $BODIES; do
+		for conns in $CONNS; do
+			printf '| %s | %s |' "$(size "$body")" "$conns"
+			for way in direct nginx haproxy weft; do
+				[ "$1 $way" = "cpu direct" ] || printf ' %s |' "$(number "$2" "$(of "$1.$way.$body.$conns")")"
+			done
+			printf ' %s |\n' "$(ratio "$(of "$1.weft.$body.$conns")" "$(of "$1.haproxy.$body.$conns")")"
+		done
+	done
+}
+
+latency_rows() {
+	local body way
+	for body in $BODIES; do
+		printf '| %s | %s |' "$(size "$body")" "$(cat "$TMP/half.$body")"
+		for way in direct nginx haproxy weft; do
+			printf ' %s / %s |' "$(number %.0f "$(of "p50.$way.$body")")" "$(number %.0f "$(of "p99.$way.$body")")"
+		done
+		echo
+	done
+}
+
+memory_rows() {
+	local conns way
+	for conns in $CONNS; do
+		printf '| %s |' "$conns"
+		for way in nginx haproxy weft; do
+			printf ' %s |' "$(of "rss.$way.$conns" | awk '{ if ($1 == "-") print; else printf "%.1f\n", $1 / 1024 }')"
+		done
+		echo
+	done
+}
+
+machine() {
+	echo "$(uname -sr), $(awk -F': ' '/model name/ { print $2; exit }' /proc/cpuinfo), $(nproc) cores," \
+		"$(awk '/MemTotal/ { printf "%.0f GiB", $2 / 1048576 }' /proc/meminfo); $(gcc --version | head -1);" \
+		"$(nginx -v 2>&1 | sed 's/.*: //'), HAProxy $(haproxy -v | awk '{ print $3; exit }')"
+}
+
+write_report() {
+	cat <<-END
+	# L7: what a look inside HTTP costs
+
+	Written by \`make bench-l7\` on $(date -u +%F) at $(git -C "$ROOT" rev-parse --short HEAD 2>/dev/null || echo "?").
+	$(machine).
+
+	Pod to pod on one node: routing on the \`end-user\` header to one of two endpoints, connections kept on both sides, no access
+	log. The proxy is on core $PROXY_CPU, client and endpoints are on core $LOAD_CPU; medians of $ROUNDS rounds of $SECONDS_EACH s each, the ways taking turns.
+	*direct*: no proxy. *nginx*, *HAProxy*: the client calls them on the node's address (\`nginx.conf\`, \`haproxy.cfg\`). *weft*: the client calls the service.
+
+	## CPU time of the proxy, µs per request
+
+	| body | connections | nginx | HAProxy | weft | weft / HAProxy |
+	|---|---|---|---|---|---|
+	$(each_row cpu %.1f)
+
+	## Requests per second
+
+	Client and endpoints share a core: where the proxy is fast, they are the limit.
+
+	| body | connections | direct | nginx | HAProxy | weft | weft / HAProxy |
+	|---|---|---|---|---|---|---|
+	$(each_row rate %.0f)
+
+	## Latency, µs, p50 / p99
+
+	$LATENCY_CONNS connections at a fixed rate, half of what the slowest of them does; counted from when a request should have been sent.
+
+	| body | requests per second | direct | nginx | HAProxy | weft |
+	|---|---|---|---|---|---|
+	$(latency_rows)
+
+	## Memory of the proxy, MiB resident
+
+	| connections | nginx | HAProxy | weft |
+	|---|---|---|---|
+	$(memory_rows)
+	END
+}
+
+for way in $WAYS; do
+	use "$way"
+	node_with_endpoints
+	"start_$way"
+done
+compare
+write_report >"$TMP/results"
+cp "$TMP/results" "$RESULTS"
+cat "$RESULTS"
