@@ -423,6 +423,9 @@ weftd_kill9() {
 	WEFTD=
 }
 
+# proxy_pid: of the weft-proxy that weftd runs now
+proxy_pid() { ps -o pid= --ppid "$WEFTD" | tr -d ' '; }
+
 # apply: rules from stdin
 apply() { weft apply -f - >/dev/null; }
 
@@ -530,7 +533,7 @@ rules_subsets() {
 	done
 }
 
-# rules_weights HOST SUBSET[=WEIGHT]...: a VirtualService with one TCP route
+# rules_weights HOST SUBSET[=WEIGHT]...: a VirtualService with one route of $PROTOCOL (tcp)
 rules_weights() {
 	local host=$1 dest
 	shift
@@ -541,7 +544,7 @@ rules_weights() {
 	metadata: {name: $host, namespace: ${NS:-default}}
 	spec:
 	  hosts: [$host]
-	  tcp:
+	  ${PROTOCOL:-tcp}:
 	  - route:
 	END
 	for dest; do
