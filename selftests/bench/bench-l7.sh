@@ -92,7 +92,7 @@ start_weft() {
 	taskset -p -c "0-$(($(nproc) - 1))" $BASHPID >/dev/null
 	weft_rules | apply
 	wait_until 5 proxy_answers weft
-	PROXY[weft]=$(ps -o pid= --ppid "$WEFTD")
+	PROXY[weft]=$(proxy_pid)
 }
 
 start_direct() { :; }

@@ -424,7 +424,7 @@ weftd_kill9() {
 }
 
 # proxy_pid: of the weft-proxy that weftd runs now
-proxy_pid() { ps -o pid= --ppid "$WEFTD" | tr -d ' '; }
+proxy_pid() { weft status -o json | jq .proxy.pid; }
 
 # apply: rules from stdin
 apply() { weft apply -f - >/dev/null; }

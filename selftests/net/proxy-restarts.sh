@@ -3,7 +3,6 @@
 # weft-proxy's life: sandboxed when weftd starts it, replaced when it dies, taken over by the next weftd, gone after --detach.
 . "${0%/*}/lib.sh"
 
-proxy_pid() { weft status -o json | jq .proxy.pid; }
 proxy_restarts() { weft status -o json | jq .proxy.restarts; }
 status_of() { awk -v name="$2:" '$1 == name { $1 = ""; print substr($0, 2) }' "/proc/$1/status"; }
 another_than() {
