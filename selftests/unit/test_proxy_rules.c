@@ -11,7 +11,7 @@
 #include <unistd.h>
 
 #include "http_compile.h"
-#include "rules.h"
+#include "rules_priv.h"
 #include "test_compile_util.h"
 
 enum { WORKERS = 2, PODS = 4 };
@@ -278,6 +278,104 @@ Test(proxy_rules, weights_are_exact_whichever_worker_decides)
 	for (int i = 0; i < 1000; i++)
 		v1 += ask_as(i * 7 / 3 % WORKERS, 1, "", 200) <= 2;
 	cr_expect_leq(abs((int)v1 - 800), 2, "%u of 1000", v1);
+}
+
+Test(proxy_rules, another_try_may_go_to_the_same_one_if_the_rule_says_so)
+{
+	unsigned same = 0;
+
+	load(CLUSTER POLICY RULE "  - route: [{destination: {host: svc}}]\n"
+				 "    retries: {attempts: 1, retryIgnorePreviousHosts: false}\n");
+	for (int i = 0; i < 200; i++) {
+		struct asked a = { 0 };
+		unsigned first;
+
+		plan(&a, 1, "/", "");
+		first = pick(&a, 0);
+		done(&a, OUTCOME_CONNECT, 0);
+		same += pick(&a, 1) == first;
+		done(&a, OUTCOME_CONNECT, 0);
+		release(&a);
+	}
+	cr_expect_gt(same, 10u);
+}
+
+/* ---- warming up ---- */
+
+Test(proxy_rules, what_a_new_endpoint_gets)
+{
+	static const struct {
+		uint32_t least, root;
+		uint64_t age;
+		double want;
+	} rows[] = {
+		{ 100000, 1000, 0, 0.1 },     { 100000, 1000, 5000, 0.1 },
+		{ 100000, 1000, 30000, 0.3 }, { 100000, 1000, 99999, 0.99999 },
+		{ 100000, 1000, 100000, 1 },  { 0, 1000, 0, 0.00001 },
+		{ 0, 2000, 25000, 0.5 },      { 0, 2000, 1000, 0.1 },
+		{ 1000000, 1000, 1, 1 },
+	};
+
+	for (size_t i = 0; i < sizeof(rows) / sizeof(*rows); i++) {
+		struct hs_cluster c = { .warmup_ms = 100000,
+					.warmup_least = rows[i].least,
+					.warmup_root = rows[i].root };
+
+		cr_expect_float_eq(rules_warmth(&c, rows[i].age), rows[i].want, 1e-9, "row %zu", i);
+	}
+}
+
+Test(proxy_rules, an_endpoint_is_new_if_the_last_snapshot_had_it_not)
+{
+	struct endpoint_state e = { 0 };
+
+	rules_see(&e, 1, 0, 100);
+	cr_expect_eq(e.since, 100u);
+	rules_see(&e, 1, 0, 101);
+	rules_see(&e, 2, 1, 200);
+	rules_see(&e, 4, 2, 300); /* the third was damaged */
+	cr_expect_eq(e.since, 100u);
+	rules_see(&e, 6, 5, 400);
+	cr_expect_eq(e.since, 400u);
+}
+
+#define WARMUP(warmup)                                                                            \
+	SERVICE POD(1, "v1") POD(2, "v1") POD(3, "v2") POLICY "  trafficPolicy: {loadBalancer: {" \
+							      "simple: ROUND_ROBIN, " warmup      \
+							      "}}\n---\n"
+
+static unsigned asked_fourth(unsigned of)
+{
+	unsigned n = 0;
+
+	for (unsigned i = 0; i < of; i++)
+		n += ask_as(i % WORKERS, 1, "", 200) == 4;
+	return n;
+}
+
+Test(proxy_rules, a_new_endpoint_gets_less_at_first)
+{
+	uint64_t began;
+	unsigned n;
+
+	load(WARMUP("warmup: {duration: 1.5s, minimumPercent: 1}"));
+	usleep(1600 * 1000);
+	load(WARMUP("warmup: {duration: 1.5s, minimumPercent: 1}") POD(4, "v2"));
+	began = rules_now();
+	n = asked_fourth(1000);
+	if (rules_now() - began < 500)
+		cr_expect_lt(n, 150u, "%u of 1000", n);
+	usleep(1600 * 1000);
+	cr_expect_eq(asked_fourth(400), 100u, "in turn");
+}
+
+Test(proxy_rules, where_all_are_new_they_are_equal)
+{
+	unsigned n;
+
+	load(WARMUP("warmupDurationSecs: 300s") POD(4, "v2"));
+	n = asked_fourth(2000);
+	cr_expect(n > 400 && n < 600, "%u of 2000", n);
 }
 
 /* ---- consistentHash ---- */

@@ -302,7 +302,8 @@ static void check_policy(struct world *w, const struct object *o, const char *fi
 {
 	struct reach reach;
 
-	if (w->l4_only || (!p->lb.hash_http && !p->outlier_detection.line && !p->http_pool.line))
+	if (w->l4_only || (!p->lb.hash_http && !p->lb.warmup.duration &&
+			   !p->outlier_detection.line && !p->http_pool.line))
 		return;
 	reach = rule_reach(w, o, port);
 	if (!reach.known)
@@ -311,6 +312,11 @@ static void check_policy(struct world *w, const struct object *o, const char *fi
 		errors_add(w->errors, o->file, p->lb.hash_http_pos,
 			   "%s.loadBalancer.consistentHash: not yet carried out: weft does not "
 			   "carry out hashing of HTTP",
+			   field);
+	if (p->lb.warmup.duration)
+		errors_add(w->errors, o->file, p->lb.warmup_pos,
+			   "%s.loadBalancer.warmup: not yet carried out: weft does not carry out "
+			   "warming up",
 			   field);
 	if (p->outlier_detection.line)
 		errors_add(w->errors, o->file, p->outlier_detection,

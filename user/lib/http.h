@@ -92,7 +92,7 @@ struct http_retries {
 	msecs per_try_timeout, backoff;
 	const char *retry_on;
 	bool remote_localities, remote_localities_given;
-	bool ignore_previous_hosts;
+	bool ignore_previous_hosts, ignore_previous_hosts_given;
 };
 
 struct http_delay {

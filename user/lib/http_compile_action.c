@@ -84,6 +84,7 @@ static struct hs_retries retries(struct http_compiler *c, const struct http_retr
 	if (given) {
 		r.attempts = given->attempts > 0 ? given->attempts : 0;
 		r.per_try_timeout_ms = whole_ms(given->per_try_timeout);
+		r.same_too = given->ignore_previous_hosts_given && !given->ignore_previous_hosts;
 		if (given->backoff > 0)
 			r.backoff_ms = whole_ms(given->backoff);
 	}

@@ -99,6 +99,15 @@ static void set_hash(struct http_compiler *c, const struct hash_policy *h, struc
 	row->hash_name = http_build_str(&c->build, name);
 }
 
+static void set_warmup(const struct warmup *w, struct hs_cluster *row)
+{
+	if (!w->duration)
+		return;
+	row->warmup_ms = positive(w->duration);
+	row->warmup_least = (__u32)(w->minimum_percent * 10000 + 0.5);
+	row->warmup_root = (__u32)(w->aggression < 1000000 ? w->aggression * 1000 + 0.5 : 1e9);
+}
+
 static void set_policy(struct http_compiler *c, const struct place_of *at, struct hs_cluster *row)
 {
 	const struct subset *s = *at->subset ? view_subset(at->view, at->subset) : NULL;
@@ -118,6 +127,7 @@ static void set_policy(struct http_compiler *c, const struct place_of *at, struc
 	}
 	if (policy.lb.hash)
 		set_hash(c, policy.lb.hash, row);
+	set_warmup(&policy.lb.warmup, row);
 	row->outliers = outliers(policy.outliers);
 }
 

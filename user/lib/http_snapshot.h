@@ -159,6 +159,7 @@ struct hs_retries {
 	struct hs_range statuses;
 	__u32 per_try_timeout_ms;
 	__u32 backoff_ms;
+	__u32 same_too; /* another try need not prefer another endpoint */
 	struct hs_str text;
 };
 
@@ -255,6 +256,9 @@ struct hs_cluster {
 	__u32 max_connections, connect_timeout_ms, idle_timeout_ms, max_duration_ms;
 	__u32 max_pending, max_requests, max_requests_per_connection, max_retries;
 	__u32 http_idle_timeout_ms, max_concurrent_streams, use_client_protocol;
+	/* An endpoint that is new to the proxy: 0 ms, not at all; the least share that it gets, of
+	 * a million; the root by which it grows, times a thousand. */
+	__u32 warmup_ms, warmup_least, warmup_root;
 	struct hs_outliers outliers;
 };
 

@@ -211,6 +211,12 @@ struct hash_policy;	  /* http.h */
 struct http_pool;	  /* http.h */
 struct outlier_detection; /* http.h */
 
+/* A new endpoint gets less than its share for a while. */
+struct warmup {
+	msecs duration;			    /* 0: not given */
+	double minimum_percent, aggression; /* 10 and 1 when not given */
+};
+
 struct load_balancer {
 	bool given;
 	enum lb_simple simple;
@@ -218,6 +224,8 @@ struct load_balancer {
 	bool hash_http;	     /* another consistentHash key: needs the proxy */
 	struct pos hash_http_pos;
 	struct hash_policy *hash; /* consistentHash as a whole, NULL: not given */
+	struct warmup warmup;	  /* needs the proxy, too */
+	struct pos warmup_pos;
 };
 
 struct tcp_pool {

@@ -226,12 +226,6 @@ static void check_retry_on(struct decoder *d, const struct node *value, const vo
 	}
 }
 
-static void check_previous_hosts(struct decoder *d, const struct node *value, const void *target)
-{
-	if (!*(const bool *)target)
-		decode_refuse(d, value, REFUSED_PREVIOUS_HOSTS);
-}
-
 static const struct field retries_fields[] = {
 	{ "attempts", FIELD_INT32, .offset = offsetof(struct http_retries, attempts),
 	  .max = INT32_MAX },
@@ -244,7 +238,7 @@ static const struct field retries_fields[] = {
 	  .given_at = AT(struct http_retries, remote_localities_given) },
 	{ "retryIgnorePreviousHosts", FIELD_BOOL,
 	  .offset = offsetof(struct http_retries, ignore_previous_hosts),
-	  .check = check_previous_hosts },
+	  .given_at = AT(struct http_retries, ignore_previous_hosts_given) },
 	{ "backoff", FIELD_DURATION, .offset = offsetof(struct http_retries, backoff), .min = 1 },
 	{ 0 },
 };

@@ -71,6 +71,36 @@ static const struct word simple_words[] = {
 	{ 0 },
 };
 
+static void check_minimum(struct decoder *d, const struct node *value, const void *target)
+{
+	double percent = *(const double *)target;
+
+	if (percent < 0 || percent > 100)
+		decode_expected(d, value, NULL, "a percentage from 0 to 100");
+}
+
+static void check_aggression(struct decoder *d, const struct node *value, const void *target)
+{
+	if (*(const double *)target < 1)
+		decode_expected(d, value, NULL, "a number from 1 on");
+}
+
+static const struct field warmup_fields[] = {
+	{ "duration", FIELD_DURATION, .required = true, .offset = offsetof(struct warmup, duration),
+	  .min = 1 },
+	{ "minimumPercent", FIELD_DOUBLE, .offset = offsetof(struct warmup, minimum_percent),
+	  .check = check_minimum },
+	{ "aggression", FIELD_DOUBLE, .offset = offsetof(struct warmup, aggression),
+	  .check = check_aggression },
+	{ 0 },
+};
+
+static const struct message warmup_message = {
+	.what = "a map",
+	.size = sizeof(struct warmup),
+	.fields = warmup_fields,
+};
+
 static const struct field load_balancer_fields[] = {
 	{ "simple", FIELD_ENUM, .offset = offsetof(struct load_balancer, simple),
 	  .words = simple_words },
@@ -78,10 +108,20 @@ static const struct field load_balancer_fields[] = {
 	  .pos_at = AT(struct load_balancer, hash_http_pos), .message = &schema_hash },
 	{ .name = "localityLbSetting", .type = FIELD_REFUSED, .refused = REFUSED_LOCALITY },
 	{ .name = "zoneAwareLbSetting", .type = FIELD_REFUSED, .refused = REFUSED_ZONE_AWARE },
-	{ .name = "warmupDurationSecs", .type = FIELD_REFUSED, .refused = REFUSED_WARMUP_SECS },
-	{ .name = "warmup", .type = FIELD_REFUSED, .refused = REFUSED_WARMUP },
+	{ "warmupDurationSecs", FIELD_DURATION,
+	  .offset = offsetof(struct load_balancer, warmup.duration),
+	  .pos_at = AT(struct load_balancer, warmup_pos), .min = 1 },
+	{ "warmup", FIELD_MESSAGE, .offset = offsetof(struct load_balancer, warmup),
+	  .pos_at = AT(struct load_balancer, warmup_pos), .message = &warmup_message },
 	{ 0 },
 };
+
+static void init_load_balancer(void *self)
+{
+	struct load_balancer *lb = self;
+
+	lb->warmup = (struct warmup){ .minimum_percent = 10, .aggression = 1 };
+}
 
 static void finish_load_balancer(struct decoder *d, const struct node *self_node, void *self)
 {
@@ -93,6 +133,17 @@ static void finish_load_balancer(struct decoder *d, const struct node *self_node
 	lb->hash_http = lb->hash && !lb->hash_source_ip;
 }
 
+static void refuse_warmup(struct decoder *d, const struct node *lb)
+{
+	struct path field = { .up = d->path, .name = "warmup" };
+
+	if (!decode_given(d, lb, field.name))
+		field.name = "warmupDurationSecs";
+	d->path = &field;
+	decode_refuse(d, decode_at(d, lb, field.name), REFUSED_WARMUP);
+	d->path = field.up;
+}
+
 static void check_load_balancer(struct decoder *d, const struct node *self_node, const void *self)
 {
 	const struct load_balancer *lb = self;
@@ -100,6 +151,13 @@ static void check_load_balancer(struct decoder *d, const struct node *self_node,
 	if (lb->hash && decode_given(d, self_node, "simple"))
 		decode_error(d, decode_at(d, self_node, "simple"), "simple",
 			     "expected one of simple and consistentHash, not both");
+	if (decode_given(d, self_node, "warmup") &&
+	    decode_given(d, self_node, "warmupDurationSecs"))
+		decode_error(d, decode_at(d, self_node, "warmupDurationSecs"), "warmupDurationSecs",
+			     "expected one of warmup and warmupDurationSecs, not both");
+	if (lb->warmup.duration &&
+	    (lb->hash || lb->simple == LB_SIMPLE_RANDOM || lb->simple == LB_SIMPLE_PASSTHROUGH))
+		refuse_warmup(d, self_node);
 }
 
 static const struct message load_balancer_message = {
@@ -107,6 +165,7 @@ static const struct message load_balancer_message = {
 	.size = sizeof(struct load_balancer),
 	.fields = load_balancer_fields,
 	.given_at = AT(struct load_balancer, given),
+	.init = init_load_balancer,
 	.finish = finish_load_balancer,
 	.check = check_load_balancer,
 };

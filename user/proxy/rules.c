@@ -233,7 +233,7 @@ static void go_over(struct router *router)
 	if (!__atomic_load_n(&r->offered, __ATOMIC_RELAXED))
 		return;
 	c = __atomic_exchange_n(&r->offered, NULL, __ATOMIC_ACQ_REL);
-	error = rules_version_open(r->state, c, &v);
+	error = rules_version_open(r->state, c, r->current, &v);
 	config_unref(c);
 	if (error) {
 		log_err(error, "open a snapshot");

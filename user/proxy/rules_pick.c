@@ -131,10 +131,44 @@ static uint32_t best_match(const struct choice *h, uint64_t key)
 	return found;
 }
 
+static bool warming(const struct choice *h)
+{
+	return h->c->warmup_ms && h->now < h->v->warm_at[h->c - hs_cluster(h->v->snapshot, 0)];
+}
+
+/* Of how much weight it is beside the others, none of which need be new. */
+static double weight(const struct choice *h, uint32_t i)
+{
+	const struct endpoint_state *e = h->v->endpoints[h->range.first + i];
+	uint64_t since = __atomic_load_n(&e->since, __ATOMIC_RELAXED);
+	double w = rules_warmth(h->c, h->now > since ? h->now - since : 0);
+
+	return h->c->lb == LB_ROUND_ROBIN ? w : w / (active(h, i) + 1);
+}
+
+/* As long as any is new each gets what its weight is of the sum. */
+static uint32_t by_weight(const struct choice *h)
+{
+	double sum = 0, point;
+	uint32_t last = 0;
+
+	for (uint32_t i = 0; i < h->range.count; i++)
+		sum += healthy(h, i) ? weight(h, i) : 0;
+	point = sum * draw(UINT32_MAX) / UINT32_MAX;
+	for (uint32_t i = 0; i < h->range.count && point >= 0; i++)
+		if (healthy(h, i)) {
+			point -= weight(h, i);
+			last = i;
+		}
+	return last;
+}
+
 static uint32_t choose(const struct choice *h, const struct rules_plan *p, uint32_t count)
 {
 	if (p->hashed)
 		return best_match(h, p->hash);
+	if (warming(h))
+		return by_weight(h);
 	switch (h->c->hash ? LB_RANDOM : h->c->lb) {
 	case LB_SOURCE_IP:
 		return best_match(h, rules_mix(RULES_HASH, p->client.b, sizeof(p->client.b)));
@@ -155,12 +189,14 @@ static bool tried(const struct rules_plan *p, uint32_t row)
 	return false;
 }
 
-/* Another try prefers an endpoint that has not been tried. */
+/* Another try prefers an endpoint that has not been tried, unless the rule says otherwise. */
 static uint32_t choose_another(const struct choice *h, const struct rules_plan *p, uint32_t count)
 {
 	uint32_t first = choose(h, p, count);
 
-	for (uint32_t n = 0; p->tried_count && n < h->range.count; n++) {
+	if (!p->tried_count || p->decision.route->retries.same_too)
+		return first;
+	for (uint32_t n = 0; n < h->range.count; n++) {
 		uint32_t i = (first + n) % h->range.count;
 
 		if (healthy(h, i) && !tried(p, h->range.first + i))

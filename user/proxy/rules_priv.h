@@ -17,6 +17,7 @@ struct rules_version {
 	struct cluster_state **clusters;   /* by row of HS_CLUSTERS */
 	struct endpoint_state **endpoints; /* by row of HS_ENDPOINTS */
 	struct outlier_state **outliers;   /* likewise; NULL without outlier detection */
+	uint64_t *warm_at;		   /* ms, by row of HS_CLUSTERS: nobody is new any more */
 	struct addr *local;		   /* the node's own addresses */
 	size_t local_count;
 	unsigned refs; /* requests that began with it, and the router while it is current */
@@ -56,7 +57,9 @@ struct rules_plan {
 	struct rules_plan *next; /* in the supply of unused ones */
 };
 
-int rules_version_open(struct state *state, struct config *config, struct rules_version **out);
+/* After `last`, which may be NULL. 0 or -errno. */
+int rules_version_open(struct state *state, struct config *config, const struct rules_version *last,
+		       struct rules_version **out);
 void rules_version_unref(struct rules_version *v); /* accepts NULL */
 
 /* ---- rules_hash.c ---- */
@@ -64,6 +67,14 @@ void rules_version_unref(struct rules_version *v); /* accepts NULL */
 /* Takes note of what consistentHash needs, while the request is at hand. */
 void rules_hash(struct rules_plan *p);
 uint64_t rules_mix(uint64_t h, const void *bytes, size_t n);
+
+/* ---- rules_warm.c ---- */
+
+/* The snapshot with that number has the endpoint. It is new if the `last` one did not. */
+void rules_see(struct endpoint_state *e, uint64_t snapshot, uint64_t last, uint64_t now);
+uint64_t rules_warm_at(const struct rules_version *v, const struct hs_cluster *c);
+/* What an endpoint known for `age` ms gets of its share: more than 0, up to 1. */
+double rules_warmth(const struct hs_cluster *c, uint64_t age);
 
 /* ---- rules_pick.c: see struct router ---- */
 

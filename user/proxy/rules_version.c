@@ -17,11 +17,13 @@
 struct config {
 	void *bytes;
 	size_t size;
+	uint64_t number; /* ever greater from one to the next */
 	unsigned refs;
 };
 
 int config_map(int fd, struct config **out)
 {
+	static uint64_t last;
 	_cleanup_free_ struct config *c = calloc(1, sizeof(*c));
 	struct stat st;
 
@@ -35,6 +37,7 @@ int config_map(int fd, struct config **out)
 	c->bytes = mmap(NULL, c->size, PROT_READ, MAP_PRIVATE, fd, 0);
 	if (c->bytes == MAP_FAILED)
 		return -errno;
+	c->number = __atomic_add_fetch(&last, 1, __ATOMIC_RELAXED);
 	c->refs = 1;
 	*out = TAKE_PTR(c);
 	return 0;
@@ -62,6 +65,7 @@ static void version_free(struct rules_version *v)
 	free(v->clusters);
 	free(v->endpoints);
 	free(v->outliers);
+	free(v->warm_at);
 	free(v->local);
 	free(v);
 }
@@ -109,7 +113,8 @@ static int find_rows(struct state *state, struct rules_version *v)
 	v->clusters = calloc(clusters + 1, sizeof(*v->clusters));
 	v->endpoints = calloc(endpoints + 1, sizeof(*v->endpoints));
 	v->outliers = calloc(endpoints + 1, sizeof(*v->outliers));
-	if (!v->routes || !v->clusters || !v->endpoints || !v->outliers)
+	v->warm_at = calloc(clusters + 1, sizeof(*v->warm_at));
+	if (!v->routes || !v->clusters || !v->endpoints || !v->outliers || !v->warm_at)
 		return -ENOMEM;
 	for (uint32_t i = 0; i < actions; i++)
 		if (!(v->routes[i] = state_route(state, hs_action(s, i)->id)))
@@ -124,6 +129,17 @@ static int find_rows(struct state *state, struct rules_version *v)
 		if (find_outliers(state, v, i))
 			return -ENOMEM;
 	return 0;
+}
+
+static void see_endpoints(struct rules_version *v, const struct rules_version *last)
+{
+	const struct http_snapshot *s = v->snapshot;
+	uint64_t now = rules_now();
+
+	for (uint32_t i = 0; i < hs_count(s, HS_ENDPOINTS); i++)
+		rules_see(v->endpoints[i], v->config->number, last ? last->config->number : 0, now);
+	for (uint32_t i = 0; i < hs_count(s, HS_CLUSTERS); i++)
+		v->warm_at[i] = rules_warm_at(v, hs_cluster(s, i));
 }
 
 static bool to_addr(const struct sockaddr *sa, struct addr *out)
@@ -157,13 +173,15 @@ static int find_local(struct rules_version *v)
 	return v->local ? 0 : -ENOMEM;
 }
 
-int rules_version_open(struct state *state, struct config *config, struct rules_version **out)
+int rules_version_open(struct state *state, struct config *config, const struct rules_version *last,
+		       struct rules_version **out)
 {
 	_cleanup_(version_freep) struct rules_version *v = calloc(1, sizeof(*v));
 	int r;
 
 	if (!v)
 		return -ENOMEM;
+	v->config = config_ref(config);
 	r = http_snapshot_open(config->bytes, config->size, &v->snapshot);
 	if (!r)
 		r = find_rows(state, v);
@@ -171,7 +189,7 @@ int rules_version_open(struct state *state, struct config *config, struct rules_
 		r = find_local(v);
 	if (r)
 		return r;
-	v->config = config_ref(config);
+	see_endpoints(v, last);
 	v->refs = 1;
 	*out = TAKE_PTR(v);
 	return 0;

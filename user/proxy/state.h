@@ -19,7 +19,8 @@ struct route_state {
 };
 
 struct endpoint_state {
-	uint32_t active; /* requests under way */
+	uint32_t active;      /* requests under way */
+	uint64_t seen, since; /* the last snapshot that has it; in all from when on (ms) */
 };
 
 /* An endpoint as one of a cluster. Times in ms. */
