@@ -50,6 +50,7 @@ struct source_entry {
 struct rule_origin {
 	const char *kind, *namespace, *name; /* "VirtualService" ..., or the plain "Service" */
 	const char *route; /* "tcp[0].match[1]", "tcp[0]"; "" for the plain service */
+	const char *label; /* the route's own name; NULL: none */
 	const char *file;
 	struct pos pos;		/* of the match that holds, or of what `whole_pos` is of */
 	struct pos whole_pos;	/* of the route, or of the Service's port */

@@ -44,6 +44,7 @@ static struct rule_origin place_origin(struct world *w, const struct place *at,
 	else
 		route = world_text(w, "%s[%zu]", at->field, at->index);
 	origin = origin_of(at->o, route, at->route->pos);
+	origin.label = at->route->name;
 	if (m && m->pos.line)
 		origin.pos = m->pos;
 	return origin;

@@ -16,6 +16,8 @@ static json_t *rule_json(const struct rule_origin *r)
 
 	if (!j || (whole && json_object_set_new(j, "route", json_stringn(r->route, whole))))
 		return NULL;
+	if (r->label && json_object_set_new(j, "route_name", json_string(r->label)))
+		return NULL;
 	if (r->whole_pos.line &&
 	    json_object_set_new(j, "at",
 				json_sprintf("%s:%d:%d", r->file, r->whole_pos.line,

@@ -173,6 +173,7 @@ struct l4_match {
 /* One element of spec.tcp or spec.tls. */
 struct l4_route {
 	struct pos pos;
+	const char *name; /* NULL: none */
 	struct {
 		struct l4_match *items;
 		size_t count;

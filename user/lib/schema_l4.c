@@ -160,6 +160,7 @@ static void check_tls_route(struct decoder *d, const struct node *self_node, con
 }
 
 static const struct field tcp_fields[] = {
+	{ "name", FIELD_STRING, .offset = offsetof(struct l4_route, name) },
 	{ "match", FIELD_LIST, .offset = offsetof(struct l4_route, match),
 	  .message = &tcp_match_message },
 	{ "route", FIELD_LIST, .offset = offsetof(struct l4_route, route),
@@ -168,6 +169,7 @@ static const struct field tcp_fields[] = {
 };
 
 static const struct field tls_fields[] = {
+	{ "name", FIELD_STRING, .offset = offsetof(struct l4_route, name) },
 	{ "match", FIELD_LIST, .offset = offsetof(struct l4_route, match),
 	  .message = &tls_match_message },
 	{ "route", FIELD_LIST, .offset = offsetof(struct l4_route, route),
