@@ -455,3 +455,97 @@ Test(proxy_limits_shared, refusals_are_as_many_as_are_counted)
 	close(fds[2]);
 	pthread_join(server, NULL);
 }
+
+/* ---- whatever happens, all is given back ---- */
+
+enum { WILD_CLIENTS = 6, WILD_REQUESTS = 60 };
+
+static void leave(int fd, unsigned how)
+{
+	struct linger now = { 1, 0 };
+
+	if (how & 1)
+		setsockopt(fd, SOL_SOCKET, SO_LINGER, &now, sizeof(now));
+	close(fd);
+}
+
+static void *ask_wildly(void *arg)
+{
+	unsigned seed = (unsigned)(uintptr_t)arg;
+	char bytes[512];
+
+	for (int i = 0; i < WILD_REQUESTS; i++) {
+		int fd = rand_r(&seed) % 2 ? env_client(e) : env_client_of_other(e);
+		unsigned how = (unsigned)rand_r(&seed) % 8;
+
+		put(fd,
+		    how == 7 ? "POST /a HTTP/1.1\r\nHost: h\r\nContent-Length: 9\r\n\r\nabc" : GET);
+		if (how >= 4)
+			wait_ms(rand_r(&seed) % 20);
+		else
+			(void)!recv(fd, bytes, sizeof(bytes), 0);
+		leave(fd, how);
+	}
+	return NULL;
+}
+
+/* One request: answers, says nothing, or breaks off. */
+static void serve_wildly(int s, unsigned how)
+{
+	char bytes[512];
+
+	if (how == 0 || recv(s, bytes, sizeof(bytes), 0) <= 0) {
+		leave(s, how);
+		return;
+	}
+	wait_ms(how);
+	if (how < 6)
+		(void)!send(s, OK, how < 4 ? strlen(OK) : 20, MSG_NOSIGNAL);
+	if (how < 3)
+		(void)!recv(s, bytes, sizeof(bytes), 0);
+	leave(s, how);
+}
+
+static void *serve_all_wildly(void *arg)
+{
+	unsigned seed = 1;
+
+	(void)arg;
+	while (serving) {
+		int s = env_accept_maybe(e);
+
+		if (s >= 0)
+			serve_wildly(s, (unsigned)rand_r(&seed) % 8);
+	}
+	return NULL;
+}
+
+Test(proxy_limits_shared, whatever_happens_all_is_given_back)
+{
+	pthread_t server, clients[WILD_CLIENTS];
+
+	e->target.most =
+		(struct limit_most){ .connections = 2, .pending = 2, .requests = 2, .retries = 1 };
+	e->target.idle_timeout_ms = 20;
+	e->plan.timeout_ms = 40;
+	e->plan.per_try_timeout_ms = 15;
+	e->plan.retries = 2;
+	e->plan.retry_on = PLAN_RETRY_5XX;
+	e->plan.backoff_ms = 2;
+	cr_assert_eq(pthread_create(&server, NULL, serve_all_wildly, NULL), 0);
+	for (uintptr_t i = 0; i < WILD_CLIENTS; i++)
+		cr_assert_eq(pthread_create(&clients[i], NULL, ask_wildly, (void *)(i + 1)), 0);
+	for (int i = 0; i < WILD_CLIENTS; i++)
+		pthread_join(clients[i], NULL);
+	for (int i = 0; i < 3000 && (__atomic_load_n(&row.proxied, __ATOMIC_SEQ_CST) ||
+				     __atomic_load_n(&limit.admitted, __ATOMIC_SEQ_CST));
+	     i++)
+		wait_ms(1);
+	serving = false;
+	pthread_join(server, NULL);
+	cr_expect_eq(row.proxied, 0u);
+	cr_expect_eq(limit.admitted, 0u);
+	cr_expect_eq(limit.pending, 0u);
+	cr_expect_eq(limit.retries, 0u);
+	cr_expect_leq(row.peak, 2u);
+}
