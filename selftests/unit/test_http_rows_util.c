@@ -37,7 +37,8 @@ void row_bench_open(struct row_bench *b)
 	json_decref(list);
 	http_tables_routes(&b->tables);
 	b->limits = calloc(CLUSTER_IDS_MAX, sizeof(*b->limits));
-	b->state = state_new(b->limits);
+	cr_assert_eq(stats_open(-1, -1, &b->stats), 0);
+	b->state = state_new(b->limits, b->stats);
 	cr_assert_eq(rules_new(b->state, &b->rules), 0);
 	offer(b);
 }
@@ -46,6 +47,7 @@ void row_bench_close(struct row_bench *b)
 {
 	rules_free(b->rules);
 	state_free(b->state);
+	stats_close(b->stats);
 	free(b->limits);
 	supply_free(&b->supply);
 	json_decref(b->cluster);

@@ -35,6 +35,7 @@ struct row_bench {
 	struct http_tables tables;
 	json_t *cluster; /* cluster.json's items */
 	struct cluster_limit *limits;
+	struct stats *stats;
 	struct state *state;
 	struct rules *rules;
 	struct supply supply;

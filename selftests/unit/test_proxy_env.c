@@ -82,6 +82,8 @@ static void plan(struct router *r, const struct route_ask *ask, struct supply *s
 
 	(void)supply;
 	*out = e->plan;
+	out->cluster = &e->cluster;
+	out->route = &e->route;
 	if (!out->authority.p)
 		out->authority = ask->request->authority;
 	if (!out->authority.p)
@@ -96,6 +98,7 @@ static enum pick pick(struct router *r, struct plan *p, unsigned n, struct targe
 
 	(void)p;
 	*out = n && e->second.port ? e->second : e->target;
+	out->stat = &e->cluster;
 	if (e->pick == PICK_OK)
 		__atomic_add_fetch(&e->picks, 1, __ATOMIC_SEQ_CST);
 	return e->pick;
@@ -118,6 +121,7 @@ static enum pick pick_mirror(struct router *r, struct plan *p, size_t i, struct 
 	(void)p;
 	(void)i;
 	*out = of(r)->mirror;
+	out->stat = &of(r)->shadow;
 	return PICK_OK;
 }
 

@@ -20,6 +20,9 @@ struct env {
 	struct target target; /* the endpoint of the first try, and of all others unless: */
 	struct target second; /* port 0: none */
 	struct target mirror;
+	/* What has been counted for the cluster, its route, and the mirrors' cluster. */
+	struct http_cluster_stat cluster, shadow;
+	struct http_route_stat route;
 	/* What it has been told. */
 	unsigned picks, dones, releases;
 	enum outcome outcome;

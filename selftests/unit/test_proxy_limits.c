@@ -67,7 +67,7 @@ Test(proxy_limits, two_are_admitted_and_the_third_is_refused)
 		"overflow",
 		NULL);
 	cr_expect_str_eq(env_log(e, 1)->flags, "UO");
-	cr_expect_eq(limit.overflow, 1u);
+	cr_expect_eq(e->cluster.upstream_rq_pending_overflow, 1u);
 	cr_expect_lt(env_accept_maybe(e), 0);
 	put(s, OK);
 	want(a, OK);
@@ -78,7 +78,7 @@ Test(proxy_limits, two_are_admitted_and_the_third_is_refused)
 	want(s, GOT);
 	put(s, OK);
 	want(c, OK);
-	cr_expect_eq(limit.overflow, 1u);
+	cr_expect_eq(e->cluster.upstream_rq_pending_overflow, 1u);
 	cr_expect_eq(row.proxied, 1u);
 	cr_expect_eq(row.peak, 1u);
 }
@@ -138,7 +138,7 @@ Test(proxy_limits, who_waits_and_goes_away_is_forgotten)
 	want(s, GOT);
 	put(s, OK);
 	want(c, OK);
-	cr_expect_eq(limit.overflow, 0u);
+	cr_expect_eq(e->cluster.upstream_rq_pending_overflow, 0u);
 }
 
 Test(proxy_limits, waiting_ends_with_the_routes_time)
@@ -207,7 +207,7 @@ Test(proxy_limits, requests_under_way)
 	want(s, GOT);
 	put(s, OK);
 	want(b, OK);
-	cr_expect_eq(limit.overflow, 0u);
+	cr_expect_eq(e->cluster.upstream_rq_pending_overflow, 0u);
 	e->target.most = (struct limit_most){ .requests = 1 };
 	put(a, GET);
 	want(s, GOT);
@@ -215,7 +215,7 @@ Test(proxy_limits, requests_under_way)
 	want_message(c, "HTTP/1.1 503 ", "reset reason: overflow", NULL);
 	put(s, OK);
 	want(a, OK);
-	cr_expect_eq(limit.overflow, 1u);
+	cr_expect_eq(e->cluster.upstream_rq_pending_overflow, 1u);
 }
 
 Test(proxy_limits, a_connection_is_used_again_only_for_the_cluster_that_counts_it)
@@ -274,7 +274,7 @@ Test(proxy_limits, retries_under_way)
 	want(s, GOT);
 	put(s, "HTTP/1.1 503 No\r\nContent-Length: 3\r\n\r\nbad");
 	want_message(b, "HTTP/1.1 503 No", "\r\n\r\nbad", NULL);
-	cr_expect_eq(limit.retry_overflow, 1u);
+	cr_expect_eq(e->cluster.upstream_rq_retry_overflow, 1u);
 	put(t, OK);
 	want(a, OK);
 	env_log(e, 2);
@@ -392,7 +392,7 @@ Test(proxy_limits_shared, an_unused_connection_takes_nobodys_place)
 		want(b, OK);
 		want(c, OK);
 	}
-	cr_expect_eq(limit.overflow, 0u);
+	cr_expect_eq(e->cluster.upstream_rq_pending_overflow, 0u);
 	cr_expect_eq(row.peak, 1u);
 }
 
@@ -445,8 +445,8 @@ Test(proxy_limits_shared, refusals_are_as_many_as_are_counted)
 		refused += (unsigned long)n;
 	}
 	serving = false;
-	cr_expect_eq(limit.overflow, refused, "%llu counted, %lu seen",
-		     (unsigned long long)limit.overflow, refused);
+	cr_expect_eq(e->cluster.upstream_rq_pending_overflow, refused, "%llu counted, %lu seen",
+		     (unsigned long long)e->cluster.upstream_rq_pending_overflow, refused);
 	cr_expect_gt(refused, 0u);
 	cr_expect_lt(refused, 300u);
 	cr_expect_eq(row.peak, 1u);

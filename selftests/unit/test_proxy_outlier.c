@@ -10,7 +10,8 @@
 enum { COUNT = 4, START = 1000000, INTERVAL = 10000, BASE = 30000, MOST = 100000 };
 
 static struct hs_outliers rules;
-static struct cluster_state cluster;
+static struct http_cluster_stat stat;
+static struct cluster_state cluster = { .stat = &stat };
 static struct outlier_state states[COUNT], *rows[COUNT];
 static struct outliers o = { &rules, &cluster, rows, COUNT };
 
@@ -114,7 +115,7 @@ Test(proxy_outlier, one_that_failed_while_it_came_back_goes_again)
 
 	answers(0, 500, 3, START);
 	answers(0, 500, 3, now);
-	cr_expect_eq(cluster.ejections, 2u);
+	cr_expect_eq(stat.ejections_enforced_total, 2u);
 	want_out(0, now, now + 2 * BASE);
 }
 
@@ -123,7 +124,7 @@ Test(proxy_outlier, what_comes_late_changes_nothing)
 	answers(0, 500, 3, START);
 	answers(0, 500, 9, START + 5000);
 	answers(0, 200, 1, START + 6000);
-	cr_expect_eq(cluster.ejections, 1u);
+	cr_expect_eq(stat.ejections_enforced_total, 1u);
 	want_out(0, START, START + BASE);
 	answers(0, 500, 2, START + BASE);
 	cr_expect_not(outlier_ejected(&o, 0, START + BASE), "it begins anew");
@@ -138,7 +139,9 @@ Test(proxy_outlier, no_more_than_the_share_are_out)
 	cr_expect(outlier_ejected(&o, 1, START));
 	cr_expect_not(outlier_ejected(&o, 2, START));
 	cr_expect_not(outlier_ejected(&o, 3, START));
-	cr_expect_eq(cluster.ejections_overflow, 2u);
+	cr_expect_eq(stat.ejections_overflow, 2u);
+	cr_expect_eq(stat.ejections_active, 2u);
+	cr_expect_eq(stat.ejections_enforced_consecutive_5xx, 2u);
 	/* When there is room again the count is reached anew, not by the next one. */
 	answers(2, 500, 2, START + BASE);
 	cr_expect_not(outlier_ejected(&o, 2, START + BASE));

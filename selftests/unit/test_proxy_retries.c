@@ -229,7 +229,7 @@ Test(proxy_retries, flags_are_written_in_envoys_order)
 	flags_add(&flags, "UF");
 	cr_expect_str_eq(flags_text(flags, text), "UF,DI,FI,URX");
 	cr_expect_str_eq(flags_text(UINT32_MAX, text),
-			 "UH,UT,UF,UC,UO,NR,DI,FI,DC,URX,DPE,DT,UPE,NC");
+			 "UH,UT,UF,UC,UO,NR,DI,FI,DC,URX,SI,DPE,DT,UPE,NC");
 }
 
 Test(proxy_retries, a_delayed_abort_has_both_flags)

@@ -17,6 +17,7 @@
 enum { WORKERS = 2, PODS = 4 };
 
 static struct cluster_limit *limits;
+static struct stats *stats;
 static struct state *state;
 static struct registry *registry;
 static struct rules *workers[WORKERS];
@@ -28,7 +29,8 @@ static void setup(void)
 {
 	cr_assert_eq(limits_map(-1, &limits), 0);
 	registry = registry_new();
-	state = state_new(limits);
+	cr_assert_eq(stats_open(-1, -1, &stats), 0);
+	state = state_new(limits, stats);
 	for (int i = 0; i < WORKERS; i++)
 		cr_assert_eq(rules_new(state, &workers[i]), 0);
 }
@@ -38,6 +40,7 @@ static void teardown(void)
 	for (int i = 0; i < WORKERS; i++)
 		rules_free(workers[i]);
 	state_free(state);
+	stats_close(stats);
 	limits_unmap(limits);
 	supply_free(&supply);
 	registry_free(registry);

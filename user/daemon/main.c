@@ -128,13 +128,17 @@ static int open_access_log(const char *file, int *out)
 }
 
 /* Into *access_log goes what the supervisor borrows. */
-static int open_supervisor(const struct options *o, int *access_log, struct supervisor **out)
+static int open_supervisor(const struct options *o, const struct kernel *kernel, int *access_log,
+			   struct supervisor **out)
 {
 	struct supervisor_options options = {
 		.run_dir = o->run_dir,
 		.workers = o->workers,
 		.log_level = o->log_level,
 		.access_log_format = o->access_log_format,
+		.fds = { { "--cluster-stats-fd", kernel_http_clusters_fd(kernel) },
+			 { "--route-stats-fd", kernel_http_routes_fd(kernel) } },
+		.fd_count = 2,
 	};
 	int r = open_access_log(o->access_log, access_log);
 
@@ -172,7 +176,7 @@ static int serve(const struct options *o)
 	if (!r)
 		r = kernel_open(&o->kernel, &kernel);
 	if (!r)
-		r = open_supervisor(o, &access_log, &supervisor);
+		r = open_supervisor(o, kernel, &access_log, &supervisor);
 	if (r)
 		return r;
 	engine = engine_new(kernel, store);

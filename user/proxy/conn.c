@@ -132,10 +132,12 @@ void conn_time(struct conn *c)
 {
 	struct exchange *x = c->x;
 
-	if (x->timed || !x->plan.timeout_ms || !body_received(&c->client))
+	if (x->timed || !body_received(&c->client))
 		return;
 	x->timed = true;
-	loop_timer_set(c->worker->loop, &c->deadline, x->plan.timeout_ms);
+	x->asked = loop_now(c->worker->loop);
+	if (x->plan.timeout_ms)
+		loop_timer_set(c->worker->loop, &c->deadline, x->plan.timeout_ms);
 }
 
 static void run_later(struct conn *c)

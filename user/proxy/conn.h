@@ -41,20 +41,23 @@ struct exchange {
 	struct target target;	/* while `picked` */
 	struct mirror *mirrors; /* copies that still want to hear of the body */
 	bool planned, picked;
-	bool timed;	  /* the route's time has begun */
-	bool close;	  /* the client's connection ends with this exchange */
-	bool request_cut; /* the endpoint took no more of the request */
-	bool keep_up;	  /* the endpoint's connection can be used again */
-	bool fresh;	  /* don't try an unused connection again */
-	bool again;	  /* such a try has been made */
+	bool timed;	    /* the route's time has begun */
+	bool close;	    /* the client's connection ends with this exchange */
+	bool request_cut;   /* the endpoint took no more of the request */
+	bool keep_up;	    /* the endpoint's connection can be used again */
+	bool fresh;	    /* don't try an unused connection again */
+	bool again;	    /* such a try has been made */
+	bool pends, active; /* counted as waiting for a connection, as having got one */
 	bool admitted,
 		attached; /* counted for target.limit: as a request, as one with a connection */
 	struct limit *retrying; /* counted there as being tried again, or NULL */
 	unsigned tries;
-	unsigned status;  /* sent to the client; 0: none yet */
-	uint32_t flags;	  /* flags.h */
-	uint64_t sent_up; /* up->half.sent when the try began */
-	uint64_t started; /* ms */
+	unsigned status;     /* sent to the client; 0: none yet */
+	uint32_t flags;	     /* flags.h */
+	uint64_t sent_up;    /* up->half.sent when the try began */
+	uint64_t started;    /* ms */
+	uint64_t asked;	     /* ms: when the route's time began; 0: it has not */
+	const char *details; /* NULL: none */
 	uint64_t sent_before, received_before;
 	struct addr endpoint; /* last tried */
 	uint16_t endpoint_port;
@@ -116,6 +119,7 @@ enum failure {
 	FAIL_RESET,    /* the endpoint ended the connection */
 	FAIL_PROTOCOL, /* it answered something that can't be understood */
 	FAIL_TIMEOUT,  /* of the try */
+	FAIL_IDLE,     /* nothing moves */
 	FAILURES,
 };
 
@@ -177,6 +181,24 @@ enum step conn_send_rest(struct conn *c);
 enum step conn_answer_bad(struct conn *c, enum h1_error error);
 enum step conn_step_answer(struct conn *c);
 enum step conn_step_linger(struct conn *c);
+
+/* ---- conn_stat.c: counting ---- */
+
+/* The try has to wait for a connection, has got one, is over; `up` may be NULL. */
+void conn_count_pending(struct exchange *x);
+void conn_count_attached(struct exchange *x);
+void conn_count_end(struct exchange *x, const struct upstream *up, enum outcome outcome);
+void conn_count_failure(struct exchange *x, enum failure f);
+void conn_count_timeout(struct exchange *x);
+void conn_count_retry(struct exchange *x);
+/* Another try was wanted, but may not be. */
+void conn_count_no_retry(struct exchange *x, bool overflow);
+/* An answer has come that makes no other try wanted. */
+void conn_count_good(struct exchange *x);
+/* x->status is the cluster's answer, or the proxy's own for it. */
+void conn_count_answer(struct exchange *x);
+/* And the end of it has come. */
+void conn_count_time(struct conn *c);
 
 /* ---- heads.c: 0 or -ENOMEM ---- */
 

@@ -79,6 +79,9 @@ enum step conn_answer(struct conn *c, const struct plan_answer *a)
 
 	x->status = a->status;
 	flags_add(&x->flags, a->flags);
+	x->details = a->details;
+	if (x->planned && x->plan.action == PLAN_FORWARD)
+		conn_count_answer(x);
 	c->worker->stats.responses_own++;
 	/* What of the request has not come yet would be taken for the next one. */
 	if (!body_discard(&c->client))
@@ -96,6 +99,7 @@ enum step conn_answer_bad(struct conn *c, enum h1_error error)
 		.status = status,
 		.body = { reason, strlen(reason) },
 		.flags = "DPE",
+		.details = "http1.codec_error",
 	};
 
 	c->worker->stats.bad_requests++;

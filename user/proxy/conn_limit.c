@@ -68,6 +68,8 @@ enum step conn_queue(struct conn *c)
 {
 	struct limit *l = c->x->target.limit;
 
+	stat_inc(&c->x->target.stat->upstream_cx_overflow);
+	conn_count_pending(c->x);
 	limit_take(&l->pending, 0);
 	c->pending = l;
 	join(c);
@@ -135,10 +137,8 @@ bool conn_may_retry(struct exchange *x)
 	conn_end_retry(x);
 	if (!l)
 		return true;
-	if (!limit_take(&l->retries, x->target.most.retries)) {
-		__atomic_add_fetch(&l->retry_overflow, 1, __ATOMIC_RELAXED);
+	if (!limit_take(&l->retries, x->target.most.retries))
 		return false;
-	}
 	x->retrying = l;
 	return true;
 }

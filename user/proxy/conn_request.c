@@ -35,6 +35,7 @@ static void fill_entry(const struct conn *c, char flags[FLAGS_TEXT], struct acce
 		.plan = x->planned ? &x->plan : NULL,
 		.status = x->status,
 		.flags = flags_text(x->flags, flags),
+		.details = x->flags & flags_of("DC") ? "downstream_remote_disconnect" : x->details,
 		.received = c->client.received - x->received_before,
 		.sent = c->client.sent - x->sent_before,
 		.duration_ms = loop_now(c->worker->loop) - x->started,
@@ -184,7 +185,9 @@ static enum step parse(struct conn *c)
 
 static enum step no_more_bytes(struct conn *c, long r)
 {
-	static const struct plan_answer slow = { .status = 408, .flags = "DT" };
+	static const struct plan_answer slow = { .status = 408,
+						 .flags = "DT",
+						 .details = "request_header_timeout" };
 
 	if (r != -EAGAIN)
 		return STEP_END;

@@ -7,9 +7,13 @@
 #include "conn.h"
 #include "flags.h"
 
+#define RESET_AFTER "upstream_reset_after_response_started"
+
 /* The client has to see that what it got is not all: an orderly end could look like one. */
-static enum step cut_off(struct conn *c, enum outcome outcome, const char *flags)
+static enum step cut_off(struct conn *c, enum outcome outcome, const char *flags,
+			 const char *details)
 {
+	c->x->details = details;
 	flags_add(&c->x->flags, flags);
 	conn_try_end(c, outcome, c->x->status, false);
 	half_reset(&c->client);
@@ -39,6 +43,8 @@ static enum step begin(struct conn *c, const struct h1_response *r, size_t n)
 	bool dechunk = r->m.framing == H1_CHUNKED && x->request.m.minor == 0;
 
 	x->status = r->status;
+	x->details = "via_upstream";
+	conn_count_answer(x);
 	x->keep_up = r->m.keep_alive && r->m.framing != H1_UNTIL_CLOSE;
 	/* Without having been told to go on, the client may send its body, or leave it. */
 	if (r->m.framing == H1_UNTIL_CLOSE || dechunk ||
@@ -152,12 +158,19 @@ enum step conn_step_forward(struct conn *c)
 		return conn_route_timeout(c);
 	if (c->x->plan.per_try_timeout_ms ? c->fired
 					  : conn_stuck(c, c->worker->options.stream_timeout_ms))
-		return conn_try_failed(c, FAIL_TIMEOUT);
+		return conn_try_failed(c, c->x->plan.per_try_timeout_ms ? FAIL_TIMEOUT : FAIL_IDLE);
 	sent = pass_request(c);
 	if (sent == STEP_END)
 		return client_at_fault(c);
 	r = read_head(c);
 	return r == STEP_WAIT ? sent : r;
+}
+
+/* The route's time is over with the response half-way. */
+static enum step cut_short(struct conn *c)
+{
+	conn_count_timeout(c->x);
+	return cut_off(c, OUTCOME_TIMEOUT, "UT", "upstream_response_timeout");
 }
 
 enum step conn_step_response(struct conn *c)
@@ -167,21 +180,24 @@ enum step conn_step_response(struct conn *c)
 
 	if (conn_client_gone(c))
 		return STEP_END;
-	if (c->over || conn_stuck(c, c->worker->options.stream_timeout_ms))
-		return cut_off(c, OUTCOME_TIMEOUT, "UT");
+	if (c->over)
+		return cut_short(c);
+	if (conn_stuck(c, c->worker->options.stream_timeout_ms))
+		return cut_off(c, OUTCOME_TIMEOUT, "SI", "stream_idle_timeout");
 	if (!body_done(&c->client))
 		sent = pass_request(c);
 	if (sent == STEP_END)
 		return client_at_fault(c);
 	switch (relay(up, &c->client)) {
 	case RELAY_DONE:
+		conn_count_time(c);
 		conn_try_end(c, OUTCOME_STATUS, c->x->status,
 			     c->x->keep_up && body_done(&c->client) && !buf_len(&up->out));
 		return conn_send_rest(c);
 	case RELAY_BAD:
-		return cut_off(c, OUTCOME_RESET, "UPE");
+		return cut_off(c, OUTCOME_RESET, "UPE", RESET_AFTER "{protocol_error}");
 	case RELAY_CUT:
-		return cut_off(c, OUTCOME_RESET, "UC");
+		return cut_off(c, OUTCOME_RESET, "UC", RESET_AFTER "{connection_termination}");
 	case RELAY_FAILED:
 		flags_add(&c->x->flags, "DC");
 		return STEP_END;
@@ -208,12 +224,14 @@ enum step conn_step_tunnel(struct conn *c)
 	enum relay there, back;
 
 	if (conn_stuck(c, c->worker->options.idle_timeout_ms))
-		return STEP_END;
+		return cut_off(c, OUTCOME_STATUS, "SI", "stream_idle_timeout");
 	there = pass_on(&c->client, up);
 	back = pass_on(up, &c->client);
 	if (there >= RELAY_BAD || back >= RELAY_BAD)
-		return cut_off(c, back == RELAY_CUT ? OUTCOME_RESET : OUTCOME_STATUS, "-");
+		return cut_off(c, back == RELAY_CUT ? OUTCOME_RESET : OUTCOME_STATUS, "-",
+			       c->x->details);
 	if (there == RELAY_DONE && back == RELAY_DONE) {
+		conn_count_time(c);
 		conn_try_end(c, OUTCOME_STATUS, c->x->status, false);
 		return STEP_END;
 	}

@@ -24,11 +24,13 @@ static bool may_retry(struct conn *c)
 		return false;
 	if (x->tries - x->again > x->plan.retries) {
 		flags_add(&x->flags, "URX");
+		conn_count_no_retry(x, false);
 		return false;
 	}
 	if (conn_may_retry(x))
 		return true;
 	flags_add(&x->flags, "UO");
+	conn_count_no_retry(x, true);
 	return false;
 }
 
@@ -39,6 +41,7 @@ static void pause(struct conn *c)
 	uint64_t most = (uint64_t)p->backoff_ms * (((uint64_t)1 << (c->x->tries & 15)) - 1);
 
 	c->worker->stats.retries++;
+	conn_count_retry(c->x);
 	if (most > (uint64_t)p->backoff_ms * BACKOFF_GROWTH)
 		most = (uint64_t)p->backoff_ms * BACKOFF_GROWTH;
 	c->state = CONN_BACKOFF;
@@ -147,7 +150,11 @@ static bool retriable(const struct plan *p, const struct h1_response *r)
 
 bool conn_try_again(struct conn *c, const struct h1_response *r)
 {
-	if (!c->x->plan.retries || !retriable(&c->x->plan, r) || !may_retry(c))
+	if (!retriable(&c->x->plan, r)) {
+		conn_count_good(c->x);
+		return false;
+	}
+	if (!may_retry(c))
 		return false;
 	conn_try_end(c, OUTCOME_STATUS, r->status, false);
 	pause(c);

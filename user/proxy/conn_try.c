@@ -9,6 +9,7 @@
 enum { CONNECT_MS = 10 * 1000 };
 
 #define RESET_REASON "upstream connect error or disconnect/reset before headers. reset reason: "
+#define RESET_BEFORE "upstream_reset_before_response_started"
 #define BODY(text)                     \
 	{                              \
 		text, sizeof(text) - 1 \
@@ -21,13 +22,17 @@ static const struct plan_op overloaded = {
 };
 
 static const struct plan_answer pick_answers[] = {
-	[PICK_NONE] = { .status = 503, .flags = "UH", .body = BODY("no healthy upstream") },
-	[PICK_NO_CLUSTER] = { .status = 503, .flags = "NC" },
+	[PICK_NONE] = { .status = 503,
+			.flags = "UH",
+			.details = "no_healthy_upstream",
+			.body = BODY("no healthy upstream") },
+	[PICK_NO_CLUSTER] = { .status = 503, .flags = "NC", .details = "cluster_not_found" },
 };
 
 static const struct plan_answer overflow = {
 	.status = 503,
 	.flags = "UO",
+	.details = RESET_BEFORE "{overflow}",
 	.headers = &overloaded,
 	.header_count = 1,
 	.body = BODY(RESET_REASON "overflow"),
@@ -39,24 +44,41 @@ static const struct {
 } failures[FAILURES] = {
 	[FAIL_CONNECT] = { { .status = 503,
 			     .flags = "UF",
+			     .details = RESET_BEFORE "{connection_failure}",
 			     .body = BODY(RESET_REASON "connection failure") },
 			   OUTCOME_CONNECT },
 	[FAIL_CONNECT_TIMEOUT] = { { .status = 503,
 				     .flags = "UF",
+				     .details = RESET_BEFORE "{connection_timeout}",
 				     .body = BODY(RESET_REASON "connection timeout") },
 				   OUTCOME_CONNECT },
 	[FAIL_RESET] = { { .status = 503,
 			   .flags = "UC",
+			   .details = RESET_BEFORE "{connection_termination}",
 			   .body = BODY(RESET_REASON "connection termination") },
 			 OUTCOME_RESET },
 	[FAIL_PROTOCOL] = { { .status = 502,
 			      .flags = "UPE",
+			      .details = RESET_BEFORE "{protocol_error}",
 			      .body = BODY(RESET_REASON "protocol error") },
 			    OUTCOME_RESET },
 	[FAIL_TIMEOUT] = { { .status = 504,
 			     .flags = "UT",
+			     .details = "upstream_per_try_timeout",
 			     .body = BODY("upstream request timeout") },
 			   OUTCOME_TIMEOUT },
+	[FAIL_IDLE] = { { .status = 504,
+			  .flags = "SI",
+			  .details = "stream_idle_timeout",
+			  .body = BODY("stream timeout") },
+			OUTCOME_TIMEOUT },
+};
+
+static const struct plan_answer route_timeout = {
+	.status = 504,
+	.flags = "UT",
+	.details = "upstream_response_timeout",
+	.body = BODY("upstream request timeout"),
 };
 
 void conn_try_end(struct conn *c, enum outcome outcome, unsigned status, bool reusable)
@@ -66,6 +88,8 @@ void conn_try_end(struct conn *c, enum outcome outcome, unsigned status, bool re
 	struct upstream *up = c->up;
 
 	c->up = NULL;
+	if (x && x->picked)
+		conn_count_end(x, up, outcome);
 	if (up && reusable)
 		upstream_release(up, &x->target);
 	else
@@ -90,6 +114,7 @@ static enum step forward(struct conn *c)
 	const struct plan *p = &c->x->plan;
 	uint32_t ms = p->per_try_timeout_ms;
 
+	conn_count_attached(c->x);
 	c->x->sent_up = c->up->half.sent;
 	return sent_to(c, CONN_FORWARD, ms ? ms : c->worker->options.stream_timeout_ms);
 }
@@ -97,7 +122,7 @@ static enum step forward(struct conn *c)
 /* A refusal of our own says nothing about the endpoint. */
 static enum step answer_overflow(struct conn *c)
 {
-	__atomic_add_fetch(&c->x->target.limit->overflow, 1, __ATOMIC_RELAXED);
+	stat_inc(&c->x->plan.cluster->upstream_rq_pending_overflow);
 	conn_try_end(c, OUTCOME_ABANDONED, 0, c->up && c->up->connected);
 	return conn_answer(c, &overflow);
 }
@@ -114,6 +139,7 @@ enum step conn_reach(struct conn *c)
 	if (!c->up) {
 		if (!conn_may_connect(c))
 			return c->pending ? STEP_WAIT : conn_queue(c);
+		conn_count_pending(x);
 		r = upstream_connect(pool, &x->target, &from, &c->up);
 	}
 	conn_leave_queue(c);
@@ -139,6 +165,8 @@ enum step conn_try(struct conn *c)
 	enum pick p = w->router->pick(w->router, &x->plan, x->tries, &x->target);
 
 	x->tries++;
+	if (p == PICK_NONE)
+		stat_inc(&x->plan.cluster->upstream_cx_none_healthy);
 	if (p != PICK_OK)
 		return conn_answer(c, &pick_answers[p]);
 	x->picked = true;
@@ -171,6 +199,8 @@ enum step conn_try_failed(struct conn *c, enum failure f)
 	struct exchange *x = c->x;
 	bool stale = conn_was_stale(c, f), again = !stale && conn_try_after(c, f);
 
+	if (!stale)
+		conn_count_failure(x, f);
 	conn_try_end(c, stale ? OUTCOME_ABANDONED : failures[f].outcome, 0, false);
 	if (x->status)
 		return STEP_END;
@@ -185,6 +215,7 @@ enum step conn_try_failed(struct conn *c, enum failure f)
 enum step conn_route_timeout(struct conn *c)
 {
 	c->worker->stats.timeouts++;
+	conn_count_timeout(c->x);
 	conn_try_end(c, c->up ? OUTCOME_TIMEOUT : OUTCOME_ABANDONED, 0, false);
-	return conn_answer(c, &failures[FAIL_TIMEOUT].answer);
+	return conn_answer(c, &route_timeout);
 }

@@ -15,6 +15,7 @@ static const char *const names[] = {
 	"FI",  /* aborted by a rule */
 	"DC",  /* the client has gone */
 	"URX", /* no more tries allowed */
+	"SI",  /* nothing moved for too long */
 	"DPE", /* the client doesn't speak HTTP */
 	"DT",  /* the client took too long to say what it wants */
 	"UPE", /* the endpoint doesn't speak HTTP */
@@ -23,11 +24,17 @@ static const char *const names[] = {
 
 enum { COUNT = sizeof(names) / sizeof(*names) };
 
-void flags_add(uint32_t *flags, const char *name)
+uint32_t flags_of(const char *name)
 {
 	for (size_t i = 0; i < COUNT; i++)
 		if (!strcmp(names[i], name))
-			*flags |= 1u << i;
+			return 1u << i;
+	return 0;
+}
+
+void flags_add(uint32_t *flags, const char *name)
+{
+	*flags |= flags_of(name);
 }
 
 const char *flags_text(uint32_t flags, char out[FLAGS_TEXT])

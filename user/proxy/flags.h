@@ -10,6 +10,8 @@ enum { FLAGS_TEXT = 64 };
 
 /* Adds the flag of that name; "-" is none. */
 void flags_add(uint32_t *flags, const char *name);
+/* The set of one. */
+uint32_t flags_of(const char *name);
 /* In Envoy's order, "UF,URX"; "-" for none. `out` is room for it. */
 const char *flags_text(uint32_t flags, char out[FLAGS_TEXT]);
 

@@ -18,8 +18,6 @@ struct limit {
 	uint32_t pending;		   /* those that wait */
 	uint32_t requests;		   /* those that have one */
 	uint32_t retries;		   /* requests that are being tried again */
-	uint64_t overflow;		   /* requests refused */
-	uint64_t retry_overflow;	   /* retries not made */
 };
 
 /* 0: as many as you like. */

@@ -16,8 +16,11 @@ struct mirror {
 	size_t seen;
 	bool whole;	/* all of the request is in up->half.out, or sent */
 	bool head_read; /* the response's body is being read */
+	bool answered;	/* and all of it has been */
 	bool keep_up;
-	bool admitted; /* counted for target.limit */
+	bool admitted;	/* counted for target.limit */
+	bool active;	/* and as under way */
+	uint64_t began; /* ms */
 	struct loop_timer timer;
 	struct mirror *next, **link; /* worker->mirrors */
 	struct mirror *next_copy;    /* of the same request; NULL once that is over */
@@ -29,6 +32,8 @@ static void end(struct mirror *m, bool reusable)
 		upstream_release(m->up, &m->target);
 	else
 		upstream_close(m->up);
+	if (m->active)
+		stat_dec(&m->target.stat->upstream_rq_active);
 	if (m->admitted)
 		limit_give(&m->target.limit->admitted);
 	loop_timer_clear(m->worker->loop, &m->timer);
@@ -61,10 +66,19 @@ static int read_head(struct mirror *m)
 	m->seen = 0;
 	if (r->status < 200)
 		return 0;
+	stat_cluster_answer(m->target.stat, r->status);
 	m->head_read = true;
 	m->keep_up = r->m.keep_alive && r->m.framing != H1_UNTIL_CLOSE;
 	body_begin(h, r->m.framing, r->m.content_length);
 	return 0;
+}
+
+static int answered(struct mirror *m)
+{
+	if (!m->answered)
+		stat_time(&m->target.stat->upstream_rq_time, loop_now(m->worker->loop) - m->began);
+	m->answered = true;
+	return 1;
 }
 
 /* 0: there's more to do; 1: the response is over; -EAGAIN; -errno. */
@@ -79,12 +93,13 @@ static int read_some(struct mirror *m)
 			return (int)r;
 	}
 	if (m->head_read && body_discard(h))
-		return 1;
+		return answered(m);
 	if (!h->readable)
 		return h->broken ? -ECONNRESET : -EAGAIN;
 	r = half_receive(h);
 	if (r == 0)
-		return m->head_read && h->body.framing == H1_UNTIL_CLOSE ? 1 : -ECONNRESET;
+		return m->head_read && h->body.framing == H1_UNTIL_CLOSE ? answered(m)
+									 : -ECONNRESET;
 	return r < 0 ? (int)r : 0;
 }
 
@@ -160,6 +175,10 @@ static int reach(struct mirror *m, const struct conn *c)
 	}
 	if (r)
 		return r;
+	m->active = true;
+	stat_inc(&t->stat->upstream_rq_total);
+	stat_inc(&t->stat->upstream_rq_active);
+	stat_inc(&c->x->plan.route->rq_mirrored);
 	m->up->requests++;
 	m->up->owner = m;
 	m->up->changed = changed;
@@ -199,6 +218,7 @@ static void begin(struct conn *c, const struct target *t, struct h1_span authori
 		end(m, false);
 		return;
 	}
+	m->began = loop_now(c->worker->loop);
 	m->next_copy = c->x->mirrors;
 	c->x->mirrors = m;
 }

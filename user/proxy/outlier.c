@@ -47,11 +47,28 @@ static void forget(uint32_t *count)
 		__atomic_store_n(count, 0, __ATOMIC_RELAXED);
 }
 
+/* Which count was reached. */
+enum why { WHY_NOT, WHY_5XX, WHY_GATEWAY, WHY_LOCAL };
+
+static void count_ejection(struct http_cluster_stat *s, enum why why)
+{
+	__u64 *const kinds[] = {
+		[WHY_5XX] = &s->ejections_enforced_consecutive_5xx,
+		[WHY_GATEWAY] = &s->ejections_enforced_consecutive_gateway_failure,
+		[WHY_LOCAL] = &s->ejections_enforced_consecutive_local_origin_failure,
+	};
+
+	stat_inc(&s->ejections_active);
+	stat_inc(&s->ejections_enforced_total);
+	stat_inc(kinds[why]);
+}
+
 /* It begins anew, whichever of the counts it was. Under the lock. */
 static void take_back(const struct outliers *o, struct outlier_state *e)
 {
 	e->back_at = back_at(o, e, e->ejected_at);
 	__atomic_store_n(&e->ejected_at, 0, __ATOMIC_RELAXED);
+	stat_dec(&o->cluster->stat->ejections_active);
 	forget(&e->errors_5xx);
 	forget(&e->errors_gateway);
 	forget(&e->errors_local);
@@ -82,7 +99,7 @@ static uint32_t count_out(const struct outliers *o, uint64_t now)
 }
 
 /* Under the lock, of an endpoint that is in. */
-static void take_out(const struct outliers *o, struct outlier_state *e, uint64_t now)
+static void take_out(const struct outliers *o, struct outlier_state *e, enum why why, uint64_t now)
 {
 	const struct hs_outliers *rules = o->rules;
 
@@ -91,11 +108,11 @@ static void take_out(const struct outliers *o, struct outlier_state *e, uint64_t
 	if ((uint64_t)e->times * rules->base_ejection_ms <
 	    (uint64_t)rules->max_ejection_ms + rules->base_ejection_ms)
 		e->times++;
-	o->cluster->ejections++;
+	count_ejection(o->cluster->stat, why);
 	__atomic_store_n(&e->ejected_at, now, __ATOMIC_RELAXED);
 }
 
-static void eject(const struct outliers *o, struct outlier_state *e, uint64_t now)
+static void eject(const struct outliers *o, struct outlier_state *e, enum why why, uint64_t now)
 {
 	pthread_mutex_lock(&o->cluster->lock);
 	if (e->ejected_at && !is_out(o, e, now))
@@ -103,9 +120,9 @@ static void eject(const struct outliers *o, struct outlier_state *e, uint64_t no
 	if (!e->ejected_at) {
 		if (100ull * (count_out(o, now) + 1) <=
 		    (uint64_t)o->rules->max_ejection_percent * o->count)
-			take_out(o, e, now);
+			take_out(o, e, why, now);
 		else
-			o->cluster->ejections_overflow++;
+			stat_inc(&o->cluster->stat->ejections_overflow);
 	}
 	pthread_mutex_unlock(&o->cluster->lock);
 }
@@ -123,28 +140,30 @@ static bool reached(uint32_t *count, uint32_t limit)
 	return true;
 }
 
-static bool count_status(const struct hs_outliers *rules, struct outlier_state *e, unsigned status)
+static enum why count_status(const struct hs_outliers *rules, struct outlier_state *e,
+			     unsigned status)
 {
-	bool out = false;
+	enum why why = WHY_NOT;
 
 	if (status < 500) {
 		forget(&e->errors_5xx);
 		forget(&e->errors_gateway);
-		return false;
+		return WHY_NOT;
 	}
-	if (status >= 502 && status <= 504)
-		out = reached(&e->errors_gateway, rules->consecutive_gateway);
-	else
+	if (status < 502 || status > 504)
 		forget(&e->errors_gateway);
-	return reached(&e->errors_5xx, rules->consecutive_5xx) || out;
+	else if (reached(&e->errors_gateway, rules->consecutive_gateway))
+		why = WHY_GATEWAY;
+	return reached(&e->errors_5xx, rules->consecutive_5xx) ? WHY_5XX : why;
 }
 
 /* Told apart, or counted as the status that the client gets for it. */
-static bool count_local(const struct hs_outliers *rules, struct outlier_state *e,
-			enum outcome outcome)
+static enum why count_local(const struct hs_outliers *rules, struct outlier_state *e,
+			    enum outcome outcome)
 {
 	if (rules->split_local_origin)
-		return reached(&e->errors_local, rules->consecutive_local_origin);
+		return reached(&e->errors_local, rules->consecutive_local_origin) ? WHY_LOCAL
+										  : WHY_NOT;
 	return count_status(rules, e, outcome == OUTCOME_TIMEOUT ? 504 : 503);
 }
 
@@ -152,17 +171,17 @@ void outlier_result(const struct outliers *o, uint32_t endpoint, enum outcome ou
 		    unsigned status, uint64_t now)
 {
 	struct outlier_state *e = o->endpoints[endpoint];
-	bool out = false;
+	enum why why = WHY_NOT, local = WHY_NOT;
 
 	if (!o->rules->given)
 		return;
 	/* There may have been a response although it did not end well. */
 	if (status) {
 		forget(&e->errors_local);
-		out = count_status(o->rules, e, status);
+		why = count_status(o->rules, e, status);
 	}
 	if (outcome != OUTCOME_STATUS && outcome != OUTCOME_ABANDONED)
-		out |= count_local(o->rules, e, outcome);
-	if (out)
-		eject(o, e, now);
+		local = count_local(o->rules, e, outcome);
+	if (why || local)
+		eject(o, e, why ? why : local, now);
 }

@@ -31,6 +31,7 @@ struct thread {
 struct proxy {
 	const struct proxy_options *options;
 	struct cluster_limit *limits;
+	struct stats *stats;
 	struct state *state;
 	struct thread *threads;
 	struct worker **peers;
@@ -69,6 +70,7 @@ static void proxy_stop(struct proxy *p)
 	free(p->threads);
 	free(p->peers);
 	state_free(p->state);
+	stats_close(p->stats);
 	limits_unmap(p->limits);
 	closep(&p->signals);
 	closep(&p->log.fd);
@@ -235,7 +237,10 @@ static int prepare(struct proxy *p)
 	r = limits_map(p->options->limits, &p->limits);
 	if (r)
 		return log_err(r, "map the limits");
-	p->state = state_new(p->limits);
+	r = stats_open(p->options->cluster_stats, p->options->route_stats, &p->stats);
+	if (r)
+		return log_err(r, "map the counters");
+	p->state = state_new(p->limits, p->stats);
 	p->threads = calloc(p->options->listener_count, sizeof(*p->threads));
 	p->peers = calloc(p->options->listener_count, sizeof(struct worker *));
 	if (!p->state || !p->threads || !p->peers)

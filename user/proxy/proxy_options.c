@@ -14,6 +14,8 @@ enum option_id {
 	OPT_LISTEN_FD = 256,
 	OPT_CONTROL_FD,
 	OPT_LIMITS_FD,
+	OPT_CLUSTER_STATS_FD,
+	OPT_ROUTE_STATS_FD,
 	OPT_POD_ADDRS_FD,
 	OPT_NICS_FD,
 	OPT_PODS_FD,
@@ -33,6 +35,8 @@ static const struct option longs[] = {
 	{ "listen-fd", required_argument, NULL, OPT_LISTEN_FD },
 	{ "control-fd", required_argument, NULL, OPT_CONTROL_FD },
 	{ "limits-fd", required_argument, NULL, OPT_LIMITS_FD },
+	{ "cluster-stats-fd", required_argument, NULL, OPT_CLUSTER_STATS_FD },
+	{ "route-stats-fd", required_argument, NULL, OPT_ROUTE_STATS_FD },
 	{ "identity", required_argument, NULL, OPT_IDENTITY },
 	{ "pod-addrs-fd", required_argument, NULL, OPT_POD_ADDRS_FD },
 	{ "nics-fd", required_argument, NULL, OPT_NICS_FD },
@@ -59,6 +63,8 @@ static const char help[] =
 	"connections\n"
 	"                      are accepted once the first snapshot of the rules is there\n"
 	"  --limits-fd N       the map of connection limits, shared with the kernel\n"
+	"  --cluster-stats-fd N, --route-stats-fd N\n"
+	"                      the maps of the counters\n"
 	"  --identity TEXT     what weftd is to be told that the proxy was started with\n"
 	"  --sandbox UID:GID   give up everything that is not needed, and be that user\n"
 	"  --snapshot FILE     the rules to begin with\n"
@@ -155,6 +161,11 @@ static int take(struct proxy_options *o, int id, int *status)
 		if (ids(o))
 			return wrong(status, "--sandbox: not UID:GID", optarg);
 		return 0;
+	case OPT_CLUSTER_STATS_FD:
+		return descriptor("--cluster-stats-fd: not a descriptor", &o->cluster_stats,
+				  status);
+	case OPT_ROUTE_STATS_FD:
+		return descriptor("--route-stats-fd: not a descriptor", &o->route_stats, status);
 	case OPT_SNAPSHOT:
 		o->snapshot = optarg;
 		return 0;
@@ -196,6 +207,8 @@ int proxy_options_parse(int argc, char **argv, struct proxy_options *o, int *sta
 
 	*o = (struct proxy_options){ .control = -1,
 				     .limits = -1,
+				     .cluster_stats = -1,
+				     .route_stats = -1,
 				     .access_log = -1,
 				     .identity = "",
 				     .log_level = LOG_LEVEL_INFO,

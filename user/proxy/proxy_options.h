@@ -9,11 +9,12 @@
 struct proxy_options {
 	int listeners[PROXY_MAX_WORKERS]; /* descriptors, one per worker */
 	size_t listener_count;
-	const char *snapshot; /* file to begin with, or NULL */
-	int control;	      /* listening descriptor, or -1 */
-	int limits;	      /* of the map, or -1 */
-	const char *identity; /* told to weftd */
-	int access_log;	      /* descriptor, or -1 */
+	const char *snapshot;		/* file to begin with, or NULL */
+	int control;			/* listening descriptor, or -1 */
+	int limits;			/* of the map, or -1 */
+	int cluster_stats, route_stats; /* likewise */
+	const char *identity;		/* told to weftd */
+	int access_log;			/* descriptor, or -1 */
 	bool access_log_json;
 	bool sandbox;
 	unsigned uid, gid; /* of the sandbox */

@@ -14,6 +14,7 @@
 #include "buf.h"
 #include "h1.h"
 #include "limit.h"
+#include "stats.h"
 #include "weft/addr.h"
 
 /* The request and who calls whom. Ports in host byte order. */
@@ -47,7 +48,8 @@ struct plan_answer {
 	struct h1_span body;	       /* text/plain unless `headers` say something else */
 	const struct plan_op *headers; /* PLAN_ADD only: Location, Access-Control-..., */
 	size_t header_count;
-	const char *flags; /* for the access log: "NR", "UO"; never NULL */
+	const char *details; /* Envoy's response code details; NULL: none */
+	const char *flags;   /* for the access log: "NR", "UO"; never NULL */
 };
 
 /* What makes a try be followed by another one. */
@@ -86,6 +88,10 @@ struct plan {
 	size_t mirror_count; /* clusters that may get a copy */
 	struct h1_span mirror_authority;
 
+	/* Counters; of PLAN_FORWARD: never NULL then. */
+	struct http_cluster_stat *cluster;
+	struct http_route_stat *route;
+
 	struct buf text; /* for what had to be put together; the proxy releases it */
 	void *data;	 /* the router's */
 };
@@ -97,10 +103,11 @@ struct target {
 	uint32_t connect_timeout_ms;
 	uint32_t idle_timeout_ms; /* of a connection that is not in use */
 	uint32_t max_requests_per_connection;
-	uint32_t max_duration_ms; /* of a connection, but for the request it is in use for */
-	struct limit *limit;	  /* of its cluster; NULL: none */
-	struct limit_most most;	  /* of it */
-	void *data;		  /* the router's */
+	uint32_t max_duration_ms;	/* of a connection, but for the request it is in use for */
+	struct limit *limit;		/* of its cluster; NULL: none */
+	struct limit_most most;		/* of it */
+	struct http_cluster_stat *stat; /* likewise; never NULL */
+	void *data;			/* the router's */
 };
 
 enum pick {

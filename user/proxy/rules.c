@@ -176,7 +176,7 @@ static void route(struct rules_plan *p, const struct route_ask *ask)
 
 static const struct plan no_rules = {
 	.action = PLAN_ANSWER,
-	.answer = { .status = 503, .flags = "NC" },
+	.answer = { .status = 503, .flags = "NC", .details = "cluster_not_found" },
 };
 
 static void plan(struct router *router, const struct route_ask *ask, struct supply *supply,

@@ -205,20 +205,22 @@ static uint32_t choose_another(const struct choice *h, const struct rules_plan *
 	return first;
 }
 
-static enum pick called_address(const struct rules_plan *p, struct target *out)
+static enum pick called_address(const struct plan *plan, struct target *out)
 {
+	const struct rules_plan *p = plan->data;
+
 	out->addr = p->called;
 	out->port = p->called_port;
+	out->stat = plan->cluster;
 	return PICK_OK;
 }
 
-static void take(struct rules_plan *p, struct cluster_state *cs, uint32_t row)
+static void take(struct rules_plan *p, uint32_t row)
 {
 	p->endpoint = p->version->endpoints[row];
 	p->endpoint_row = row;
 	p->tried[p->tried_count++ % RULES_TRIED] = row;
 	__atomic_add_fetch(&p->endpoint->active, 1, __ATOMIC_RELAXED);
-	__atomic_add_fetch(&cs->rq_total, 1, __ATOMIC_RELAXED);
 }
 
 static struct cluster_state *state_of(const struct rules_plan *p, const struct hs_cluster *c)
@@ -236,6 +238,7 @@ static void fill(const struct hs_cluster *c, struct cluster_state *cs, const str
 	out->max_requests_per_connection = c->max_requests_per_connection;
 	out->max_duration_ms = c->max_duration_ms;
 	out->limit = &cs->limit;
+	out->stat = cs->stat;
 	out->most = (struct limit_most){ .connections = c->max_connections,
 					 .pending = c->max_pending,
 					 .requests = c->max_requests,
@@ -253,14 +256,14 @@ enum pick rules_pick(struct router *r, struct plan *plan, unsigned n, struct tar
 	(void)n;
 	*out = (struct target){ 0 };
 	if (!c || c->lb == LB_PASSTHROUGH)
-		return called_address(p, out);
+		return called_address(plan, out);
 	h.cs = state_of(p, c);
 	h.range = reachable(c, &p->client);
 	count = count_healthy(&h);
 	if (!count)
 		return PICK_NONE;
 	i = choose_another(&h, p, count);
-	take(p, h.cs, h.range.first + i);
+	take(p, h.range.first + i);
 	fill(c, h.cs, hs_endpoint(p->version->snapshot, h.range.first + i), out);
 	return PICK_OK;
 }
@@ -285,32 +288,8 @@ enum pick rules_pick_mirror(struct router *r, struct plan *plan, size_t i, struc
 	if (!count)
 		return PICK_NONE;
 	at = h.range.first + place(&h, count, draw(count));
-	__atomic_add_fetch(&h.cs->rq_total, 1, __ATOMIC_RELAXED);
 	fill(c, h.cs, hs_endpoint(s, at), out);
 	return PICK_OK;
-}
-
-static void count(struct cluster_state *cs, enum outcome outcome, unsigned status)
-{
-	uint64_t *n = NULL;
-
-	switch (outcome) {
-	case OUTCOME_STATUS:
-		n = &cs->rq_status[status / 100 % 6];
-		break;
-	case OUTCOME_CONNECT:
-		n = &cs->rq_connect_fail;
-		break;
-	case OUTCOME_RESET:
-		n = &cs->rq_reset;
-		break;
-	case OUTCOME_TIMEOUT:
-		n = &cs->rq_timeout;
-		break;
-	case OUTCOME_ABANDONED:
-		return;
-	}
-	__atomic_add_fetch(n, 1, __ATOMIC_RELAXED);
 }
 
 static void report(const struct rules_plan *p, struct cluster_state *cs, enum outcome outcome,
@@ -334,7 +313,6 @@ void rules_done(struct router *r, struct plan *plan, struct target *t, enum outc
 		return;
 	cs = state_of(p, p->decision.cluster);
 	__atomic_sub_fetch(&p->endpoint->active, 1, __ATOMIC_RELAXED);
-	count(cs, outcome, status);
 	report(p, cs, outcome, status);
 	p->endpoint = NULL;
 }

@@ -185,13 +185,14 @@ static int add_response_headers(struct rules_plan *p, const struct plan *out)
 	return r;
 }
 
-static void answer(struct rules_plan *p, struct plan *out, const char *flags)
+static void answer(struct rules_plan *p, struct plan *out, const char *flags, const char *details)
 {
 	out->action = PLAN_ANSWER;
 	out->answer = (struct plan_answer){ .status = p->decision.status,
 					    .headers = p->headers.items,
 					    .header_count = p->headers.count,
-					    .flags = flags };
+					    .flags = flags,
+					    .details = details };
 }
 
 static int answer_redirect(struct rules_plan *p, struct supply *supply, struct plan *out)
@@ -203,7 +204,7 @@ static int answer_redirect(struct rules_plan *p, struct supply *supply, struct p
 		r = add_header(p, (struct h1_span)SPAN("location"), location);
 	if (!r)
 		r = add_response_headers(p, out);
-	answer(p, out, "-");
+	answer(p, out, "-", "direct_response");
 	return r;
 }
 
@@ -212,7 +213,8 @@ static int answer_direct(struct rules_plan *p, struct plan *out)
 	const struct hs_action *a = p->decision.route;
 	int r = add_response_headers(p, out);
 
-	answer(p, out, "-");
+	answer(p, out, "-",
+	       p->decision.cors == HTTP_CORS_PREFLIGHT ? "cors_response" : "direct_response");
 	if (p->decision.cors != HTTP_CORS_PREFLIGHT && a && a->type == HS_DIRECT_RESPONSE)
 		out->answer.body = text_of(p, a->body);
 	return r;
@@ -248,7 +250,7 @@ static int answer_abort(struct rules_plan *p, struct plan *out)
 	static const struct h1_span body = SPAN("fault filter abort");
 	int r = p->decision.status ? 0 : add_grpc_status(p, body);
 
-	answer(p, out, "FI");
+	answer(p, out, "FI", "fault_filter_abort");
 	if (p->decision.status)
 		out->answer.body = body;
 	else
@@ -314,11 +316,48 @@ static void fill_mirrors(struct rules_plan *p, struct plan *out)
 	out->mirror_count = m->count;
 }
 
+static struct http_cluster_stat *cluster_stat(const struct rules_plan *p)
+{
+	const struct rules_version *v = p->version;
+	const struct hs_cluster *c = p->decision.cluster;
+
+	return c && c->lb != LB_PASSTHROUGH ? v->clusters[c - hs_cluster(v->snapshot, 0)]->stat
+					    : v->passthrough;
+}
+
+static struct http_route_stat *route_stat(const struct rules_plan *p)
+{
+	const struct rules_version *v = p->version;
+	const struct hs_action *a = p->decision.route;
+
+	return a ? v->routes[a - hs_action(v->snapshot, 0)]->stat : v->allow_any;
+}
+
+static void count(const struct rules_plan *p)
+{
+	const struct http_decision *d = &p->decision;
+	struct http_route_stat *s = route_stat(p);
+
+	if (!d->route && d->action != HTTP_ROUTE)
+		return;
+	stat_inc(&s->rq_total);
+	if (d->delay_ms)
+		stat_inc(&s->delays_injected);
+	if (d->aborted)
+		stat_inc(&s->aborts_injected);
+	else if (d->action == HTTP_REDIRECT)
+		stat_inc(&s->rq_redirect);
+	else if (d->action == HTTP_DIRECT_RESPONSE && d->route->type == HS_DIRECT_RESPONSE)
+		stat_inc(&s->rq_direct_response);
+}
+
 static int forward(struct rules_plan *p, struct supply *supply, struct plan *out)
 {
 	out->action = PLAN_FORWARD;
 	out->count_tries = true;
 	out->authority = h1(p->decision.authority);
+	out->cluster = cluster_stat(p);
+	out->route = route_stat(p);
 	if (p->decision.route) {
 		out->timeout_ms = p->decision.route->timeout_ms;
 		fill_retries(p, out);
@@ -332,6 +371,7 @@ int rules_plan_fill(struct rules_plan *p, struct supply *supply, struct plan *ou
 	const struct http_decision *d = &p->decision;
 	int r = fill_ops(p, out);
 
+	count(p);
 	out->delay_ms = d->delay_ms;
 	if (r)
 		return r;
@@ -346,10 +386,10 @@ int rules_plan_fill(struct rules_plan *p, struct supply *supply, struct plan *ou
 	case HTTP_DIRECT_RESPONSE:
 		return answer_direct(p, out);
 	case HTTP_NOT_FOUND:
-		answer(p, out, "NR");
+		answer(p, out, "NR", "route_not_found");
 		return 0;
 	default:
-		answer(p, out, "NC");
+		answer(p, out, "NC", "cluster_not_found");
 		out->answer.status = 503;
 		return 0;
 	}

@@ -18,7 +18,10 @@ struct rules_version {
 	struct endpoint_state **endpoints; /* by row of HS_ENDPOINTS */
 	struct outlier_state **outliers;   /* likewise; NULL without outlier detection */
 	uint64_t *warm_at;		   /* ms, by row of HS_CLUSTERS: nobody is new any more */
-	struct addr *local;		   /* the node's own addresses */
+	/* Of what goes to the address that was called because no rule knows better. */
+	struct http_cluster_stat *passthrough;
+	struct http_route_stat *allow_any;
+	struct addr *local; /* the node's own addresses */
 	size_t local_count;
 	unsigned refs; /* requests that began with it, and the router while it is current */
 };

@@ -116,18 +116,27 @@ static int find_rows(struct state *state, struct rules_version *v)
 	v->warm_at = calloc(clusters + 1, sizeof(*v->warm_at));
 	if (!v->routes || !v->clusters || !v->endpoints || !v->outliers || !v->warm_at)
 		return -ENOMEM;
-	for (uint32_t i = 0; i < actions; i++)
-		if (!(v->routes[i] = state_route(state, hs_action(s, i)->id)))
+	for (uint32_t i = 0; i < actions; i++) {
+		const struct hs_action *a = hs_action(s, i);
+
+		if (!(v->routes[i] = state_route(state, a->id, hs_span(s, a->name))))
 			return -ENOMEM;
-	for (uint32_t i = 0; i < clusters; i++)
-		if (!(v->clusters[i] = state_cluster(state, hs_cluster(s, i)->id)))
+	}
+	for (uint32_t i = 0; i < clusters; i++) {
+		const struct hs_cluster *c = hs_cluster(s, i);
+
+		if (!(v->clusters[i] = state_cluster(state, c->id, hs_span(s, c->name))))
 			return -ENOMEM;
+	}
 	for (uint32_t i = 0; i < endpoints; i++)
 		if (!(v->endpoints[i] = state_endpoint(state, hs_endpoint(s, i)->endpoint.id)))
 			return -ENOMEM;
 	for (uint32_t i = 0; i < clusters; i++)
 		if (find_outliers(state, v, i))
 			return -ENOMEM;
+	/* Istio's names for them. */
+	v->passthrough = stats_cluster(state_stats(state), "PassthroughCluster", 18);
+	v->allow_any = stats_route(state_stats(state), "allow_any", 9);
 	return 0;
 }
 

@@ -12,10 +12,11 @@
 
 #include "http_route.h"
 #include "limit.h"
+#include "stats.h"
 
 struct route_state {
 	struct http_turns turns;
-	uint64_t requests;
+	struct http_route_stat *stat;
 };
 
 struct endpoint_state {
@@ -36,26 +37,24 @@ struct outlier_state {
 
 struct cluster_state {
 	struct limit limit;
+	struct http_cluster_stat *stat;
 	uint32_t rr; /* the next turn of round robin */
 
 	pthread_mutex_t lock;
 	/* Under the lock. */
 	uint64_t started; /* ms: ticks of the ejections' interval are counted from here */
-	uint64_t ejections, ejections_overflow;
-
-	/* Envoy's counters */
-	uint64_t rq_total, rq_retry, rq_retry_overflow, rq_timeout, rq_connect_fail, rq_reset,
-		rq_status[6];
 };
 
 struct state;
 
-/* `limits` has CLUSTER_IDS_MAX rows, and stays the caller's. NULL: no memory. */
-struct state *state_new(struct cluster_limit *limits);
+/* `limits` has CLUSTER_IDS_MAX rows; both stay the caller's. NULL: no memory. */
+struct state *state_new(struct cluster_limit *limits, struct stats *stats);
 void state_free(struct state *s);
-/* The row of that id, made if need be; NULL: no memory, or a cluster beyond the limits' rows. */
-struct route_state *state_route(struct state *s, uint32_t id);
-struct cluster_state *state_cluster(struct state *s, uint32_t id);
+struct stats *state_stats(const struct state *s);
+/* The row of that id and name, made if need be; NULL: no memory, or a cluster beyond the limits'
+ * rows. */
+struct route_state *state_route(struct state *s, uint32_t id, struct http_span name);
+struct cluster_state *state_cluster(struct state *s, uint32_t id, struct http_span name);
 struct endpoint_state *state_endpoint(struct state *s, uint32_t id);
 struct outlier_state *state_outlier(struct state *s, uint32_t cluster, uint32_t endpoint);
 

@@ -61,6 +61,30 @@ static void give_back(struct upstreams *pool, struct limit *l)
 		pool->freed(pool);
 }
 
+static void count_bytes(struct upstream *u)
+{
+	stat_add(&u->stat->upstream_cx_rx_bytes_total, u->half.received - u->counted_rx);
+	stat_add(&u->stat->upstream_cx_tx_bytes_total, u->half.sent - u->counted_tx);
+	u->counted_rx = u->half.received;
+	u->counted_tx = u->half.sent;
+}
+
+static void count_open(struct http_cluster_stat *s)
+{
+	stat_inc(&s->upstream_cx_total);
+	stat_inc(&s->upstream_cx_http1_total);
+	stat_inc(&s->upstream_cx_active);
+}
+
+static void count_close(struct http_cluster_stat *s, bool connected, bool by_endpoint)
+{
+	stat_dec(&s->upstream_cx_active);
+	stat_inc(&s->upstream_cx_destroy);
+	stat_inc(by_endpoint ? &s->upstream_cx_destroy_remote : &s->upstream_cx_destroy_local);
+	if (!connected)
+		stat_inc(&s->upstream_cx_connect_fail);
+}
+
 void upstream_close(struct upstream *u)
 {
 	if (!u)
@@ -68,6 +92,8 @@ void upstream_close(struct upstream *u)
 	if (u->link)
 		take_out(u);
 	loop_timer_clear(u->pool->loop, &u->idle);
+	count_bytes(u);
+	count_close(u->stat, u->connected, u->half.eof || u->half.hup || u->half.broken);
 	half_close(&u->half);
 	u->pool->count--;
 	give_back(u->pool, u->limit);
@@ -125,7 +151,10 @@ static void changed(struct half *h)
 
 static void idle_too_long(struct loop_timer *t)
 {
-	upstream_close((struct upstream *)((char *)t - offsetof(struct upstream, idle)));
+	struct upstream *u = (struct upstream *)((char *)t - offsetof(struct upstream, idle));
+
+	stat_inc(&u->stat->upstream_cx_idle_timeout);
+	upstream_close(u);
 }
 
 struct addr upstream_source(struct upstreams *pool, const struct target *t,
@@ -182,12 +211,15 @@ int upstream_connect(struct upstreams *pool, const struct target *t, const struc
 	_cleanup_free_ struct upstream *u = calloc(1, sizeof(*u));
 	int fd, r;
 
+	count_open(t->stat);
 	fd = u ? open_socket(pool, t, source) : -ENOMEM;
 	r = fd < 0 ? fd : half_open(&u->half, fd, pool->loop, pool->supply, changed);
 	if (r) {
+		count_close(t->stat, false, false);
 		give_back(pool, t->limit);
 		return r;
 	}
+	u->stat = t->stat;
 	u->limit = t->limit;
 	u->pool = pool;
 	u->endpoint = t->addr;
@@ -226,13 +258,18 @@ static bool quiet(struct half *h)
 	return !h->readable || half_receive(h) == -EAGAIN;
 }
 
+static bool used_up(const struct upstream *u, const struct target *t)
+{
+	return t->max_requests_per_connection && u->requests >= t->max_requests_per_connection;
+}
+
 /* How long it may be left unused; 0: not at all. */
 static uint64_t keep_ms(const struct upstream *u, const struct target *t)
 {
 	uint64_t age = loop_now(u->pool->loop) - u->opened;
 	uint64_t ms = t->idle_timeout_ms ? t->idle_timeout_ms : IDLE_MS;
 
-	if (t->max_requests_per_connection && u->requests >= t->max_requests_per_connection)
+	if (used_up(u, t))
 		return 0;
 	if (!t->max_duration_ms)
 		return ms;
@@ -246,6 +283,9 @@ void upstream_release(struct upstream *u, const struct target *t)
 	uint64_t ms = keep_ms(u, t);
 
 	u->owner = NULL;
+	count_bytes(u);
+	if (used_up(u, t))
+		stat_inc(&u->stat->upstream_cx_max_requests);
 	if (!ms || !quiet(&u->half)) {
 		upstream_close(u);
 		return;

@@ -19,8 +19,10 @@ struct upstream {
 	uint16_t port;
 	uint64_t opened; /* ms */
 	bool connected;
-	bool reused;	     /* has served a request before the current one */
-	unsigned requests;   /* that it was used for, the current one included */
+	bool reused;			 /* has served a request before the current one */
+	unsigned requests;		 /* that it was used for, the current one included */
+	uint64_t counted_rx, counted_tx; /* bytes that `stat` knows of */
+	struct http_cluster_stat *stat;
 	struct limit *limit; /* counts this connection; NULL: none does */
 	struct loop_timer idle;
 	struct upstream *next, **link; /* in its bucket, while idle */

@@ -30,6 +30,7 @@ struct access_entry {
 	const struct plan *plan;	  /* NULL: as above */
 	unsigned status;		  /* 0: the client got none */
 	const char *flags;		  /* Envoy's response flags, "-" for none */
+	const char *details;		  /* Envoy's response code details; NULL: none */
 	uint64_t received, sent;	  /* bytes of bodies */
 	uint64_t duration_ms;
 	unsigned tries;
