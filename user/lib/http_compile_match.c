@@ -116,7 +116,8 @@ bool http_rule_is_catch_all(struct http_compiler *c, const struct hs_rule *rule)
 		return true;
 	m = http_build_row(&c->build, HS_MATCHES, rule->match);
 	if (!m || m->scheme.type || m->method.type || m->authority.type || m->headers.count ||
-	    m->without_headers.count || m->query_params.count)
+	    m->without_headers.count || m->query_params.count || m->source_labels.count ||
+	    m->source_namespace.len)
 		return false;
 	switch (m->uri.type) {
 	case MATCH_NONE:
@@ -124,6 +125,8 @@ bool http_rule_is_catch_all(struct http_compiler *c, const struct hs_rule *rule)
 		return true;
 	case MATCH_PREFIX:
 		return m->uri.value.len <= 1;
+	case MATCH_REGEX:
+		return m->uri.value.at == http_build_str(&c->build, ".*").at;
 	default:
 		return false;
 	}
@@ -205,6 +208,8 @@ static int add_skipped(struct http_compiler *c, struct http_rules *out, __u32 pl
 	return 0;
 }
 
+/* What comes behind a match that takes everything is never reached: at a gateway, where such a one
+ * is moved behind other VirtualServices' rules, it must not be either. */
 static int add_effective(struct http_compiler *c, const struct http_site *site,
 			 const struct http_effective *e, struct http_rules *out, bool *closed)
 {
@@ -229,7 +234,7 @@ static int add_effective(struct http_compiler *c, const struct http_site *site,
 			return -ENOMEM;
 		*rule = (struct hs_rule){ .action = action, .place = place };
 		rule->match = m ? http_match_row(c, site, m) : HS_NONE;
-		*closed = !m;
+		*closed = http_rule_is_catch_all(c, rule);
 	}
 	return r;
 }
