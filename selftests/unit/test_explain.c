@@ -50,6 +50,10 @@ static const struct {
 	{ "a service that is left to kube-proxy",
 	  { .namespace = "shop", .host = "node-local", .port = 80 } },
 	{ "the address that has endpoints", { .host = "six", .port = 6 } },
+	{ "an ExternalName of an ExternalName of a service",
+	  { .namespace = "shop", .host = "alias", .port = 6 } },
+	{ "an ExternalName of the outside world",
+	  { .namespace = "shop", .host = "away", .port = 443 } },
 };
 
 static void load(struct compiled *c)

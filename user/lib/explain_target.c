@@ -5,6 +5,8 @@
 #include <errno.h>
 #include <string.h>
 
+enum { ALIASES_MAX = 8 }; /* an ExternalName may lead to another one */
+
 static const char *namespace_of(const struct explain_query *q)
 {
 	return q->namespace ? q->namespace : "default";
@@ -102,20 +104,38 @@ static int complete_host(const char *host, const char *ns, char out[HOST_MAX])
 	return n < HOST_MAX ? 0 : -ENAMETOOLONG;
 }
 
+static const struct object *find_service(const struct objects *objects, const char *host)
+{
+	char name[HOST_MAX];
+
+	for (size_t i = 0; i < objects->count; i++) {
+		const struct object *o = objects->items[i];
+
+		if (o->kind == KIND_SERVICE &&
+		    !host_of_service(o->meta.name, o->meta.namespace, name) && str_eq(name, host))
+			return o;
+	}
+	return NULL;
+}
+
 /* Whether the Service of that name is left to kube-proxy. */
 static bool is_node_local(const struct objects *objects, const char *host)
 {
-	char name[HOST_MAX];
-	size_t i;
+	const struct object *o = find_service(objects, host);
 
-	for (i = 0; i < objects->count; i++) {
-		const struct object *o = objects->items[i];
+	return o && o->service.internal_local;
+}
 
-		if (o->kind == KIND_SERVICE && o->service.internal_local &&
-		    !host_of_service(o->meta.name, o->meta.namespace, name) && str_eq(name, host))
-			return true;
+/* DNS answers for an ExternalName with the address of what it stands for. */
+static void follow_aliases(const struct objects *objects, char host[HOST_MAX])
+{
+	const struct object *o = find_service(objects, host);
+
+	for (int i = 0; i < ALIASES_MAX && o && str_eq(o->service.type, "ExternalName"); i++) {
+		if (!o->service.external_name || host_complete(o->service.external_name, "", host))
+			return;
+		o = find_service(objects, host);
 	}
-	return false;
 }
 
 static bool has_endpoints(const struct tables *t, const struct service_entry *e)
@@ -250,6 +270,7 @@ int explain_find_target(const struct tables *t, const struct objects *objects,
 	if (numeric)
 		find_address(t, &addr, q->port, out);
 	else if (q->host && !complete_host(q->host, client->namespace, host)) {
+		follow_aliases(objects, host);
 		find_name(t, host, q->port, out);
 		if (is_node_local(objects, host))
 			out->why = "internalTrafficPolicy: Local is left to kube-proxy";
