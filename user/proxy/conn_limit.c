@@ -61,7 +61,10 @@ bool conn_may_connect(struct conn *c)
 
 static void wait_for_kernel(struct conn *c)
 {
-	conn_wait(c, c->pending->connections->steered ? STEERED_MS : 0);
+	const struct cluster_limit *row = c->pending->connections;
+	bool steered = __atomic_load_n(&row->steered, __ATOMIC_RELAXED);
+
+	conn_wait(c, steered ? STEERED_MS : 0);
 }
 
 enum step conn_queue(struct conn *c)

@@ -222,7 +222,7 @@ enum step conn_finish(struct conn *c)
 {
 	struct worker *w = c->worker;
 	bool over = c->x->close || !body_done(&c->client) || c->client.shut || c->client.eof ||
-		    w->stopping;
+		    __atomic_load_n(&w->stopping, __ATOMIC_RELAXED);
 
 	conn_forget_exchange(c);
 	if (!over) {
