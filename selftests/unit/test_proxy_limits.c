@@ -280,6 +280,28 @@ Test(proxy_limits, retries_under_way)
 	cr_expect_eq(limit.retries, 0u);
 }
 
+Test(proxy_limits_row, a_budget_of_retries)
+{
+	const struct limit_most fifth = {
+		.retry_budget = true, .retry_share = 200000, .retry_least = 3, .retries = 1
+	};
+	const struct limit_most none = { .retry_budget = true };
+	int n = 0;
+
+	limit.admitted = 40;
+	while (n < 100 && limit_retry(&limit, &fifth))
+		n++;
+	cr_expect_eq(n, 8, "%d of 40", n);
+	limit.retries = 0;
+	limit.admitted = 1;
+	for (n = 0; n < 100 && limit_retry(&limit, &fifth);)
+		n++;
+	cr_expect_eq(n, 3, "always so many, not %d", n);
+	limit.retries = 0;
+	cr_expect_not(limit_retry(&limit, &none));
+	cr_expect_eq(limit.retries, 0u);
+}
+
 /* ---- the kernel's part ---- */
 
 Test(proxy_limits, connections_of_the_kernel_count)

@@ -331,3 +331,29 @@ Test(proxy_retries, the_routes_time_is_for_all_tries)
 	cr_expect_str_eq(env_log(e, 1)->flags, "UT");
 	cr_expect_lt(e->picks, 5u);
 }
+
+/* An endpoint that says nothing at all would otherwise hold a client that waits for it. */
+Test(proxy_retries, the_routes_time_when_nobody_tells_the_client_to_go_on)
+{
+	static const char head[] = "POST /a HTTP/1.1\r\nHost: h\r\nContent-Length: 1\r\n"
+				   "Expect: 100-continue\r\n\r\n";
+	int c = env_client(e), s;
+
+	e->plan.timeout_ms = 150;
+	put(c, head);
+	s = env_accept(e);
+	get_head(s);
+	want_message(c, "HTTP/1.1 504 ", NULL);
+	want_closed(s);
+	c = env_client(e);
+	put(c, head);
+	s = env_accept(e);
+	get_head(s);
+	put(s, "HTTP/1.1 100 Continue\r\n\r\n");
+	want(c, "HTTP/1.1 100 Continue\r\n\r\n");
+	wait_ms(250);
+	put(c, "x");
+	want(s, "x");
+	put(s, OK);
+	want(c, OK);
+}

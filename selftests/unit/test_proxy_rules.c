@@ -640,6 +640,28 @@ Test(proxy_rules, limits_arrive_and_are_one_for_all_workers)
 	release(&b);
 }
 
+Test(proxy_rules, a_budget_of_retries_arrives)
+{
+	struct asked a = { 0 };
+
+	load(CLUSTER POLICY "  trafficPolicy: {retryBudget: {percent: 12.5, minRetryConcurrency: "
+			    "7}}\n");
+	plan(&a, 1, "/", "");
+	pick(&a, 0);
+	cr_expect(a.target.most.retry_budget);
+	cr_expect_eq(a.target.most.retry_share, 125000u);
+	cr_expect_eq(a.target.most.retry_least, 7u);
+	done(&a, OUTCOME_STATUS, 200);
+	release(&a);
+	load(CLUSTER POLICY "  trafficPolicy: {retryBudget: {}, loadBalancer: {simple: RANDOM}}\n");
+	plan(&a, 1, "/", "");
+	pick(&a, 0);
+	cr_expect_eq(a.target.most.retry_share, 200000u);
+	cr_expect_eq(a.target.most.retry_least, 3u);
+	done(&a, OUTCOME_STATUS, 200);
+	release(&a);
+}
+
 /* ---- what routes say ---- */
 
 static unsigned mirrored(unsigned *copies, size_t most)

@@ -102,6 +102,8 @@ static void override(struct traffic_policy *p, const struct traffic_policy *with
 		p->outlier_detection = with->outlier_detection;
 		p->outliers = with->outliers;
 	}
+	if (with->retry_budget.given)
+		p->retry_budget = with->retry_budget;
 }
 
 struct traffic_policy view_policy(const struct view *v, unsigned port, const struct subset *subset)

@@ -114,7 +114,9 @@ static void set_policy(struct http_compiler *c, const struct place_of *at, struc
 	struct traffic_policy policy = view_policy(at->view, at->sp->port->port, s);
 	const struct http_pool *pool = policy.http;
 
-	row->http_idle_timeout_ms = or_default(policy.tcp.idle_timeout, HTTP_IDLE_MS);
+	row->http_idle_timeout_ms = HTTP_IDLE_MS;
+	if (policy.tcp.given)
+		row->http_idle_timeout_ms = or_default(policy.tcp.idle_timeout, HTTP_IDLE_MS);
 	if (pool) {
 		row->max_pending = positive(pool->max_pending);
 		row->max_requests = positive(pool->max_requests);
@@ -128,6 +130,9 @@ static void set_policy(struct http_compiler *c, const struct place_of *at, struc
 	if (policy.lb.hash)
 		set_hash(c, policy.lb.hash, row);
 	set_warmup(&policy.lb.warmup, row);
+	row->retry_budget = policy.retry_budget.given;
+	row->retry_budget_share = (__u32)(policy.retry_budget.percent * 10000 + 0.5);
+	row->retry_budget_least = positive(policy.retry_budget.least);
 	row->outliers = outliers(policy.outliers);
 }
 

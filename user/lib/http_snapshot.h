@@ -259,6 +259,8 @@ struct hs_cluster {
 	/* An endpoint that is new to the proxy: 0 ms, not at all; the least share that it gets, of
 	 * a million; the root by which it grows, times a thousand. */
 	__u32 warmup_ms, warmup_least, warmup_root;
+	/* In place of max_retries: a share, of a million, of the requests; so many always may. */
+	__u32 retry_budget, retry_budget_share, retry_budget_least;
 	struct hs_outliers outliers;
 };
 

@@ -235,6 +235,13 @@ struct tcp_pool {
 	msecs connect_timeout, idle_timeout, max_duration;
 };
 
+/* How many requests may be tried again at a time, as a share of all. */
+struct retry_budget {
+	bool given;
+	double percent;
+	int32_t least; /* so many always may */
+};
+
 /* What the kernel path carries out of a trafficPolicy. The parts that need the proxy or that weft
  * does not carry out are positions: compile() refuses, or ignores where the port is plain TCP and
  * the part speaks of HTTP only. */
@@ -246,6 +253,7 @@ struct traffic_policy {
 	struct pos outlier_detection;
 	struct http_pool *http;		    /* NULL: not given */
 	struct outlier_detection *outliers; /* NULL: not given */
+	struct retry_budget retry_budget;
 };
 
 struct port_policy {

@@ -71,7 +71,7 @@ static const struct word simple_words[] = {
 	{ 0 },
 };
 
-static void check_minimum(struct decoder *d, const struct node *value, const void *target)
+static void check_percent(struct decoder *d, const struct node *value, const void *target)
 {
 	double percent = *(const double *)target;
 
@@ -89,7 +89,7 @@ static const struct field warmup_fields[] = {
 	{ "duration", FIELD_DURATION, .required = true, .offset = offsetof(struct warmup, duration),
 	  .min = 1 },
 	{ "minimumPercent", FIELD_DOUBLE, .offset = offsetof(struct warmup, minimum_percent),
-	  .check = check_minimum },
+	  .check = check_percent },
 	{ "aggression", FIELD_DOUBLE, .offset = offsetof(struct warmup, aggression),
 	  .check = check_aggression },
 	{ 0 },
@@ -205,6 +205,30 @@ static const struct field tls_fields[] = {
 
 static const struct message tls_message = { .what = "a map", .fields = tls_fields };
 
+static void init_retry_budget(void *self)
+{
+	struct retry_budget *budget = self;
+
+	budget->percent = 20;
+	budget->least = 3;
+}
+
+static const struct field retry_budget_fields[] = {
+	{ "percent", FIELD_DOUBLE, .offset = offsetof(struct retry_budget, percent),
+	  .check = check_percent },
+	{ "minRetryConcurrency", FIELD_INT32, .offset = offsetof(struct retry_budget, least),
+	  .max = INT32_MAX },
+	{ 0 },
+};
+
+static const struct message retry_budget_message = {
+	.what = "a map",
+	.size = sizeof(struct retry_budget),
+	.fields = retry_budget_fields,
+	.given_at = AT(struct retry_budget, given),
+	.init = init_retry_budget,
+};
+
 static void init_policy(struct traffic_policy *policy)
 {
 	policy->tcp.connect_timeout = policy->tcp.idle_timeout = policy->tcp.max_duration = -1;
@@ -312,7 +336,8 @@ static const struct field dr_policy_fields[] = {
 	  .message = &port_policy_message, .check = check_ports },
 	{ .name = "tunnel", .type = FIELD_REFUSED, .refused = REFUSED_TUNNEL },
 	{ .name = "proxyProtocol", .type = FIELD_REFUSED, .refused = REFUSED_PROXY_PROTOCOL },
-	{ .name = "retryBudget", .type = FIELD_REFUSED, .refused = REFUSED_RETRY_BUDGET },
+	{ "retryBudget", FIELD_MESSAGE, .offset = offsetof(struct dr_policy, policy.retry_budget),
+	  .message = &retry_budget_message },
 	{ 0 },
 };
 

@@ -37,8 +37,6 @@ const struct refusal schema_refused[REFUSED_MAX] = {
 	[REFUSED_PROXY_PROTOCOL] = { "DestinationRule", "proxyProtocol",
 				     "nothing is put into a connection; endpoints see the client's "
 				     "address" },
-	[REFUSED_RETRY_BUDGET] = { "DestinationRule", "retryBudget",
-				   "retries are limited by their number" },
 	[REFUSED_H2_UPGRADE] = { "DestinationRule", "h2UpgradePolicy UPGRADE",
 				 "endpoints are spoken to in HTTP/1.1" },
 	[REFUSED_PASSTHROUGH_POOL] = { "DestinationRule",

@@ -140,7 +140,7 @@ bool conn_may_retry(struct exchange *x)
 	conn_end_retry(x);
 	if (!l)
 		return true;
-	if (!limit_take(&l->retries, x->target.most.retries))
+	if (!limit_retry(l, &x->target.most))
 		return false;
 	x->retrying = l;
 	return true;

@@ -122,6 +122,9 @@ static enum step act(struct conn *c)
 	if (p->action == PLAN_ANSWER)
 		return conn_answer(c, &p->answer);
 	conn_time(c);
+	/* Unless it is told to go on, the client may wait as long as the endpoint does. */
+	if (p->timeout_ms && c->x->request.expect_continue && !c->x->timed)
+		loop_timer_set(c->worker->loop, &c->deadline, p->timeout_ms);
 	if (p->mirror_count)
 		mirrors_begin(c);
 	if (c->x->mirrors)

@@ -71,6 +71,8 @@ static enum step pass_interim(struct conn *c, const struct h1_response *r, size_
 	const struct exchange *x = c->x;
 	int error = 0;
 
+	if (r->status == 100 && !x->timed)
+		loop_timer_clear(c->worker->loop, &c->deadline);
 	if (x->request.m.minor == 1)
 		error = heads_response(&c->worker->supply, &c->client.out, x, r, false);
 	if (!error)

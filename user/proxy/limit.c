@@ -53,6 +53,18 @@ bool limit_admit(struct limit *l, const struct limit_most *most)
 	return limit_take(&l->admitted, all);
 }
 
+bool limit_retry(struct limit *l, const struct limit_most *most)
+{
+	uint64_t all = __atomic_load_n(&l->admitted, __ATOMIC_RELAXED);
+
+	if (!most->retry_budget)
+		return limit_take(&l->retries, most->retries);
+	all = all * most->retry_share / 1000000;
+	if (all < most->retry_least)
+		all = most->retry_least;
+	return all && limit_take(&l->retries, (uint32_t)all);
+}
+
 enum { LIMITS_SIZE = CLUSTER_IDS_MAX * sizeof(struct cluster_limit) };
 
 int limits_map(int fd, struct cluster_limit **out)

@@ -23,6 +23,9 @@ struct limit {
 /* 0: as many as you like. */
 struct limit_most {
 	uint32_t connections, pending, requests, retries;
+	/* Instead of `retries`: a share of the requests, of a million, but always so many. */
+	bool retry_budget;
+	uint32_t retry_share, retry_least;
 };
 
 /* One more, unless there are `most` already. */
@@ -54,6 +57,9 @@ void limit_disconnect(struct limit *l);
 
 /* A request that will have a connection or wait for one: never more than may do either. */
 bool limit_admit(struct limit *l, const struct limit_most *most);
+
+/* A retry of one of them. */
+bool limit_retry(struct limit *l, const struct limit_most *most);
 
 /* The rows of `limits`, CLUSTER_IDS_MAX of them: those of the map, or with fd -1 the process's own.
  * 0 or -errno. */

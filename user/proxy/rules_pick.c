@@ -242,7 +242,10 @@ static void fill(const struct hs_cluster *c, struct cluster_state *cs, const str
 	out->most = (struct limit_most){ .connections = c->max_connections,
 					 .pending = c->max_pending,
 					 .requests = c->max_requests,
-					 .retries = c->max_retries };
+					 .retries = c->max_retries,
+					 .retry_budget = c->retry_budget,
+					 .retry_share = c->retry_budget_share,
+					 .retry_least = c->retry_budget_least };
 }
 
 enum pick rules_pick(struct router *r, struct plan *plan, unsigned n, struct target *out)
