@@ -71,17 +71,14 @@ static int add_ops(struct rules_plan *p, const struct hs_range lists[HTTP_OPS])
 	return r;
 }
 
-static int add_cors(struct rules_plan *p)
+static int add_cors(const struct rules_plan *p, struct rules_ops *to, enum plan_op_type type)
 {
 	struct http_field fields[HTTP_CORS_FIELDS];
-	size_t n;
+	size_t n = http_cors_fields(p->version->snapshot, &p->decision, fields);
 	int r = 0;
 
-	if (p->decision.cors == HTTP_CORS_NONE)
-		return 0;
-	n = http_cors_fields(p->version->snapshot, &p->decision, fields);
 	for (size_t i = 0; !r && i < n; i++)
-		r = add_op(&p->ops, PLAN_SET, h1(fields[i].name), h1(fields[i].value));
+		r = add_op(to, type, h1(fields[i].name), h1(fields[i].value));
 	return r;
 }
 
@@ -101,7 +98,7 @@ static int fill_ops(struct rules_plan *p, struct plan *out)
 	if (!r)
 		r = add_ops(p, p->decision.response);
 	if (!r)
-		r = add_cors(p);
+		r = add_cors(p, &p->ops, PLAN_SET);
 	if (!r)
 		r = add_cookie(p);
 	if (r || !p->ops.count)
@@ -250,6 +247,10 @@ static int answer_abort(struct rules_plan *p, struct plan *out)
 	static const struct h1_span body = SPAN("fault filter abort");
 	int r = p->decision.status ? 0 : add_grpc_status(p, body);
 
+	/* A page from elsewhere is to be told as well; the route's own headers are for its answers.
+	 */
+	if (!r)
+		r = add_cors(p, &p->headers, PLAN_ADD);
 	answer(p, out, "FI", "fault_filter_abort");
 	if (p->decision.status)
 		out->answer.body = body;
