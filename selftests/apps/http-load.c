@@ -597,11 +597,21 @@ static void open_idle(void)
 	say_ready();
 }
 
+static uint64_t cpu_ns(void)
+{
+	struct timespec t = { 0 };
+
+	if (opt.cpu_wanted)
+		clock_gettime(opt.cpu_of, &t);
+	return (uint64_t)t.tv_sec * 1000000000 + (uint64_t)t.tv_nsec;
+}
+
 static void run(void)
 {
-	uint64_t start, next;
+	uint64_t start, next, cpu;
 
 	open_idle();
+	cpu = cpu_ns();
 	start = clock_ns();
 	while ((next = send_due(start)) || busy) {
 		if (stopped > 1)
@@ -609,6 +619,7 @@ static void run(void)
 		handle_events(next ? next : UINT64_MAX);
 	}
 	results.seconds = (double)(clock_ns() - start) / 1e9;
+	results.cpu_ns = cpu_ns() - cpu;
 	while (opt.hold && !stopped)
 		handle_events(UINT64_MAX);
 }

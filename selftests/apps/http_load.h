@@ -10,6 +10,7 @@
 #include <stdint.h>
 #include <stdio.h>
 #include <sys/socket.h>
+#include <time.h>
 
 enum output { OUT_JSON, OUT_SEQUENCE, OUT_PRINT };
 
@@ -34,6 +35,8 @@ struct options {
 	bool hold;	     /* the idle connections, until SIGTERM */
 	const char *count_header;
 	const char *ready_file;
+	clockid_t cpu_of; /* what a process has used, if `cpu_wanted` */
+	bool cpu_wanted;
 	enum output output;
 };
 
@@ -64,6 +67,7 @@ struct results {
 	uint64_t bytes;			/* of bodies received */
 	uint64_t idle_open, idle_lost;
 	double seconds;
+	uint64_t cpu_ns; /* of the process of --cpu-of, meanwhile */
 };
 
 void report(struct results *r);

@@ -35,6 +35,7 @@ static const char help[] =
 	"  --idle N          beside: N connections that are used once, before all else, and kept "
 	"open\n"
 	"  --hold            keep those until SIGTERM\n"
+	"  --cpu-of PID      say how much CPU time that process used meanwhile, in microseconds\n"
 	"  --ready FILE      create FILE when the idle connections are open\n"
 	"  --sequence | --print\n"
 	"                    a line for each request, in order of sending | the last answer, "
@@ -43,7 +44,7 @@ static const char help[] =
 
 static int usage(const char *why)
 {
-	fprintf(stderr, "http-load: %s\n%s", why, help);
+	fprintf(stderr, "http-load: %s; --help says more\n", why);
 	exit(2);
 }
 
@@ -142,6 +143,7 @@ enum {
 	IDLE,
 	HOLD,
 	READY,
+	CPU_OF,
 	SEQUENCE,
 	PRINT,
 	HELP
@@ -157,6 +159,7 @@ static const struct option long_options[] = {
 	{ "idle", required_argument, NULL, IDLE },
 	{ "hold", no_argument, NULL, HOLD },
 	{ "ready", required_argument, NULL, READY },
+	{ "cpu-of", required_argument, NULL, CPU_OF },
 	{ "sequence", no_argument, NULL, SEQUENCE },
 	{ "print", no_argument, NULL, PRINT },
 	{ "help", no_argument, NULL, HELP },
@@ -206,6 +209,11 @@ static void set_answer(int option, const char *arg)
 		break;
 	case READY:
 		opt.ready_file = arg;
+		break;
+	case CPU_OF:
+		opt.cpu_wanted = true;
+		if (clock_getcpuclockid((pid_t)number(arg), &opt.cpu_of))
+			usage("no such process");
 		break;
 	case HELP:
 		fputs(help, stdout);

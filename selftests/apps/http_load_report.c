@@ -92,6 +92,8 @@ void report(struct results *r)
 	print_tally("errors", &r->errors);
 	print_tally("words", &r->words);
 	print_latency(r->latency, r->answered);
+	if (opt.cpu_wanted)
+		printf(",\"cpu_us\":%" PRIu64, r->cpu_ns / 1000);
 	printf(",\"bytes\":%" PRIu64 ",\"connections\":%" PRIu64 ",\"reopened\":%" PRIu64
 	       ",\"idle\":%" PRIu64 ",\"idle_lost\":%" PRIu64 "}\n",
 	       r->bytes, r->opened, r->reopened, r->idle_open, r->idle_lost);

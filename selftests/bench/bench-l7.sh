@@ -59,7 +59,7 @@ start_nginx() {
 	chmod 777 "$TMP/nginx/tmp"
 	start_in node taskset -c "$PROXY_CPU" nginx -p "$TMP/nginx" -c "$BENCH/nginx.conf"
 	wait_until 5 proxy_answers nginx
-	PROXY[nginx]=$(ps -o pid= --ppid "$STARTED")
+	PROXY[nginx]=$(ps -o pid= --ppid "$STARTED" | tr -d ' ')
 }
 
 start_haproxy() {
@@ -111,13 +111,8 @@ port() { # WAY
 
 # ---- measurements ----
 
-cpu_ns() { # WAY: what its proxy has used until now
-	[ -n "${PROXY[$1]:-}" ] || { echo 0; return; }
-	cat /proc/${PROXY[$1]// /}/task/*/schedstat | awk '{ n += $1 } END { printf "%d\n", n }'
-}
-
 rss_kib() { # WAY
-	awk '/^VmRSS/ { print $2 }' "/proc/${PROXY[$1]// /}/status"
+	awk '/^VmRSS/ { print $2 }' "/proc/${PROXY[$1]}/status"
 }
 
 loaded() { # WAY BODY CONNS [OPTION...]
@@ -134,14 +129,13 @@ check_result() { # RESULT: every request was answered, by the endpoint that the 
 }
 
 throughput() { # WAY BODY CONNS
-	local result before after
-	before=$(cpu_ns "$1")
-	result=$(loaded "$@")
-	after=$(cpu_ns "$1")
+	local result
+	result=$(loaded "$@" ${PROXY[$1]:+--cpu-of ${PROXY[$1]}})
 	check_result "$result"
 	jq .rate <<<"$result" >>"$TMP/rate.$1.$2.$3"
-	jq --argjson ns $((after - before)) '$ns / 1000 / .answered' <<<"$result" >>"$TMP/cpu.$1.$2.$3"
-	[ "$1" = direct ] || rss_kib "$1" >>"$TMP/rss.$1.$3"
+	[ "$1" != direct ] || return 0
+	jq '.cpu_us / .answered' <<<"$result" >>"$TMP/cpu.$1.$2.$3"
+	rss_kib "$1" >>"$TMP/rss.$1.$3"
 }
 
 # Half of what the slowest of them does, for all.

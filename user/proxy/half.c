@@ -106,11 +106,21 @@ long half_receive(struct half *h)
 	return n;
 }
 
-long half_send(struct half *h, const char *more, size_t n)
+/* In one system call; a message of one part is less work for the kernel. */
+static long send_parts(const struct half *h, const char *more, size_t n)
 {
 	struct iovec parts[2] = { { h->out.bytes ? buf_at(&h->out) : NULL, buf_len(&h->out) },
 				  { (void *)more, n } };
 	struct msghdr m = { .msg_iov = parts, .msg_iovlen = 2 };
+	const struct iovec *only = n ? &parts[1] : &parts[0];
+
+	if (n && parts[0].iov_len)
+		return sendmsg(h->io.fd, &m, MSG_NOSIGNAL | MSG_DONTWAIT);
+	return send(h->io.fd, only->iov_base, only->iov_len, MSG_NOSIGNAL | MSG_DONTWAIT);
+}
+
+long half_send(struct half *h, const char *more, size_t n)
+{
 	size_t queued = buf_len(&h->out), of_out;
 	long sent;
 
@@ -119,7 +129,7 @@ long half_send(struct half *h, const char *more, size_t n)
 	if (!h->writable)
 		return h->broken ? -EPIPE : -EAGAIN;
 	do
-		sent = sendmsg(h->io.fd, &m, MSG_NOSIGNAL | MSG_DONTWAIT);
+		sent = send_parts(h, more, n);
 	while (sent < 0 && errno == EINTR);
 	if (sent < 0 && errno != EAGAIN)
 		return broken(h, errno);

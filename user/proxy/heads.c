@@ -143,10 +143,12 @@ int heads_request(struct supply *s, struct buf *out, const struct exchange *x,
 
 static void put_status(struct writer *w, const struct h1_response *r)
 {
-	char line[32];
+	char line[] = "HTTP/1.1 000 ";
 
-	snprintf(line, sizeof(line), "HTTP/1.1 %u ", r->status);
-	put_text(w, line);
+	line[9] += (char)(r->status / 100);
+	line[10] += (char)(r->status / 10 % 10);
+	line[11] += (char)(r->status % 10);
+	put(w, line, sizeof(line) - 1);
 	put_span(w, r->reason);
 	put_text(w, "\r\n");
 }
