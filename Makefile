@@ -67,7 +67,7 @@ PROG := $(if $(PROG_SRC),$(OUT)/prog-tests)
 BINARIES := $(if $(DAEMON_SRC),$(OUT)/weftd) $(if $(CLI_SRC),$(OUT)/weft) \
 	$(if $(filter %/main.c,$(PROXY_SRC)),$(OUT)/weft-proxy)
 
-.PHONY: help deps all demo demo-run check check-run unit format tidy rules test test-run vmtest bench bench-l4 \
+.PHONY: help deps all demo demo-run check check-run unit format tidy rules test test-run soak vmtest bench bench-l4 bench-l7 \
 	fuzz fuzz-minute fmt install clean
 
 ##@ Make
@@ -97,14 +97,23 @@ test: deps ## all tests: units, BPF programs, real sockets between namespaces (r
 test-run: $(UNIT) all
 	@selftests/run
 
+soak: deps ## what `test` does with less: 10 GiB through the proxy each way, a million requests (root)
+	@$(MAKE) --no-print-directory $(JOBS) all
+	@WEFT_SOAK=1 WEFT_TIMEOUT=3600 selftests/run http-big
+
 vmtest: all ## the same on kernels 6.1 and 6.12, in VMs
 	@./vmtest.sh
 
-bench: bench-l4 ## all measurements
+bench: bench-l4 bench-l7 ## all measurements
 
 bench-l4: deps ## L4: against direct routing and iptables; writes selftests/bench/RESULTS.md (root)
 	@$(MAKE) --no-print-directory $(JOBS) all $(BENCHES)
 	@selftests/bench/bench-l4.sh
+
+bench-l7: deps ## L7: against nginx and HAProxy, which it installs; writes selftests/bench/RESULTS-L7.md (root)
+	@selftests/deps selftests/bench/packages-l7.txt
+	@$(MAKE) --no-print-directory $(JOBS) all
+	@selftests/bench/bench-l7.sh
 
 fuzz: $(FUZZERS) ## fuzz until stopped (FUZZ=NAME for one target)
 	@selftests/fuzz-all 0 $(if $(FUZZ),$(OUT)/fuzz/$(FUZZ),$(FUZZERS))

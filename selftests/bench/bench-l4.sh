@@ -4,8 +4,7 @@
 # rules take. Everything on one core, rounds of the three ways alternated, medians. Writes RESULTS.md beside this file.
 #
 #   BENCH_ROUNDS   rounds (7)      BENCH_SECONDS  length of one measurement (1)      BENCH_CPU  the core (0)
-[ "$(id -u)" -eq 0 ] || { echo "bench-l4: root is needed" >&2; exit 1; }
-. "${0%/*}/../net/lib.sh"
+. "${0%/*}/lib.sh"
 
 ROUNDS=${BENCH_ROUNDS:-7}
 SECONDS_EACH=${BENCH_SECONDS:-1}
@@ -15,14 +14,7 @@ ENDPOINTS_EACH=10
 BENCH=$OUT/bench/tcp-bench
 RESULTS=$ROOT/selftests/bench/RESULTS.md
 
-# use WAY: the node that the functions of lib.sh work on from now on
-use() { ID=wt-$$-$1; }
-
 pinned_to_core() { taskset -c "$CPU" "$@"; }
-
-median() { sort -g | awk '{ v[NR] = $1 } END { if (NR) print NR % 2 ? v[(NR + 1) / 2] : (v[NR / 2] + v[NR / 2 + 1]) / 2 }'; }
-
-ratio() { awk -v a="$1" -v b="$2" 'BEGIN { printf "%.3f", a / b }'; }
 
 # ---- three nodes, alike but for who steers ----
 
@@ -195,18 +187,12 @@ apply_times() {
 	done
 }
 
-machine() {
-	echo "$(uname -sr), $(awk -F': ' '/model name/ { print $2; exit }' /proc/cpuinfo), $(nproc) cores," \
-		"$(awk '/MemTotal/ { printf "%.0f GiB", $2 / 1048576 }' /proc/meminfo); $(gcc --version | head -1);" \
-		"$(clang --version | head -1)"
-}
-
 report() {
 	cat <<-END
 	# L4: what steering costs
 
-	Written by \`make bench-l4\` on $(date -u +%F) at $(git -C "$ROOT" rev-parse --short HEAD 2>/dev/null || echo "?").
-	$(machine).
+	Written by \`make bench-l4\` on $(date -u +%F) at $(revision).
+	$(machine "$(clang --version | head -1)")
 
 	Pod to pod on one node, all of it on core $CPU; medians of $ROUNDS rounds of $SECONDS_EACH s each, the three ways taking turns.
 	*direct*: routed by the node, no mesh. *iptables*: DNAT 80/20 with \`-m statistic\`. *weft*: a route with weights 80/20.

@@ -8,8 +8,7 @@
 #   BENCH_PROXY_CPU   the proxy's core (0)                BENCH_LOAD_CPU  the others' (1)
 #   BENCH_BODIES      bytes (64 10240 1048576)            BENCH_CONNS     connections (1 32 1000)
 #   BENCH_WAYS        direct nginx haproxy weft
-[ "$(id -u)" -eq 0 ] || { echo "bench-l7: root is needed" >&2; exit 1; }
-. "${0%/*}/../net/lib.sh"
+. "${0%/*}/lib.sh"
 
 ROUNDS=${BENCH_ROUNDS:-3}
 SECONDS_EACH=${BENCH_SECONDS:-1}
@@ -25,16 +24,6 @@ RESULTS=${BENCH_RESULTS:-$BENCH/RESULTS-L7.md}
 HEADERS=(-H "Host: echo:8000" -H "end-user: jason" -H "User-Agent: Mozilla/5.0 (X11; Linux x86_64; rv:109.0)" -H "Accept: text/html,*/*"
 	-H "Accept-Language: en" -H "Accept-Encoding: gzip, deflate" -H "Cookie: session=0123456789abcdef0123456789abcdef")
 declare -A PROXY # way: process id
-
-# use WAY: the node that the functions of lib.sh work on from now on
-use() { ID=wt-$$-$1; }
-
-median() { sort -g | awk '{ v[NR] = $1 } END { if (NR) print NR % 2 ? v[(NR + 1) / 2] : (v[NR / 2] + v[NR / 2 + 1]) / 2; else print "-" }'; }
-
-# ratio A B, or a dash where one of them wasn't measured
-ratio() { awk -v a="$1" -v b="$2" 'BEGIN { if (a == "-" || b + 0 == 0) print "-"; else printf "%.2f", a / b }'; }
-
-has_way() { grep -qw -- "$1" <<<"$WAYS"; }
 
 # ---- a node for each way ----
 
@@ -231,18 +220,12 @@ memory_rows() {
 	done
 }
 
-machine() {
-	echo "$(uname -sr), $(awk -F': ' '/model name/ { print $2; exit }' /proc/cpuinfo), $(nproc) cores," \
-		"$(awk '/MemTotal/ { printf "%.0f GiB", $2 / 1048576 }' /proc/meminfo); $(gcc --version | head -1);" \
-		"$(nginx -v 2>&1 | sed 's/.*: //'), HAProxy $(haproxy -v | awk '{ print $3; exit }')"
-}
-
 write_report() {
 	cat <<-END
 	# L7: what a look inside HTTP costs
 
-	Written by \`make bench-l7\` on $(date -u +%F) at $(git -C "$ROOT" rev-parse --short HEAD 2>/dev/null || echo "?").
-	$(machine).
+	Written by \`make bench-l7\` on $(date -u +%F) at $(revision).
+	$(machine "$(nginx -v 2>&1 | sed 's/.*: //')" "HAProxy $(haproxy -v | awk '{ print $3; exit }')")
 
 	Pod to pod on one node: routing on the \`end-user\` header to one of two endpoints, connections kept on both sides, no access
 	log. The proxy is on core $PROXY_CPU, client and endpoints are on core $LOAD_CPU; medians of $ROUNDS rounds of $SECONDS_EACH s each, the ways taking turns.

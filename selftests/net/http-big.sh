@@ -4,9 +4,9 @@
 # after many requests than after some. `make soak` has it all in full size: 10 GiB each way, 10,000 connections, a million requests.
 . "${0%/*}/lib.sh"
 
-MIB=$(rounds 2048 128)
+MIB=$(rounds 4096 128)
 IDLE=$(rounds 10000 500)
-REQUESTS=$(rounds 200000 10000)
+REQUESTS=$(rounds 300000 10000)
 if [ -n "${WEFT_SOAK:-}" ]; then
 	MIB=10240
 	REQUESTS=1000000
