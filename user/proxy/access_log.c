@@ -1,115 +1,85 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "access_log.h"
 
-#include <arpa/inet.h>
-#include <stdio.h>
+#include <errno.h>
+#include <limits.h>
+#include <poll.h>
 #include <string.h>
-#include <time.h>
+#include <sys/stat.h>
 #include <unistd.h>
 
-enum { LINE = 4096 };
+#include "access_line.h"
+#include "log.h"
 
-static void write_time(FILE *f, uint64_t ago_ms)
+/* A pipe takes that much at once or not at all. */
+_Static_assert(ACCESS_LINE_MAX <= PIPE_BUF, "a line may be cut in two");
+
+void access_log_open(struct access_log *log, int fd, bool json)
 {
-	struct timespec t;
-	struct tm tm;
-	char text[32];
+	struct stat st;
 
-	clock_gettime(CLOCK_REALTIME, &t);
-	t.tv_sec -= (time_t)(ago_ms / 1000);
-	t.tv_nsec -= (long)(ago_ms % 1000) * 1000000;
-	if (t.tv_nsec < 0) {
-		t.tv_sec--;
-		t.tv_nsec += 1000000000;
-	}
-	if (gmtime_r(&t.tv_sec, &tm) && strftime(text, sizeof(text), "%Y-%m-%dT%H:%M:%S", &tm))
-		fprintf(f, "[%s.%03ldZ]", text, t.tv_nsec / 1000000);
+	log->fd = fd;
+	log->json = json;
+	log->pipe = !fstat(fd, &st) && !S_ISREG(st.st_mode);
+	log->lost = false;
+	log->len = 0;
 }
 
-/* A client could otherwise write lines of its own. */
-static void write_span(FILE *f, struct h1_span s)
+/* As many whole lines as go out at once. */
+static size_t portion(const struct access_log *log, size_t from)
 {
-	if (!s.p) {
-		fputc('-', f);
-		return;
-	}
-	for (size_t i = 0; i < s.n; i++) {
-		unsigned char c = (unsigned char)s.p[i];
+	const char *end;
 
-		if (c < ' ' || c == '"' || c == '\\' || c >= 0x7f)
-			fprintf(f, "\\x%02x", c);
-		else
-			fputc(c, f);
-	}
+	if (!log->pipe || log->len - from <= PIPE_BUF)
+		return log->len - from;
+	end = memrchr(log->bytes + from, '\n', PIPE_BUF);
+	return (size_t)(end + 1 - (log->bytes + from));
 }
 
-static struct h1_span field(const struct h1_request *q, const char *name)
+static bool can_write(const struct access_log *log)
 {
-	for (size_t i = 0; q && i < q->m.header_count; i++)
-		if (h1_is_nocase(q->m.headers[i].name, name))
-			return q->m.headers[i].value;
-	return (struct h1_span){ 0 };
+	struct pollfd p = { log->fd, POLLOUT, 0 };
+
+	return !log->pipe || (poll(&p, 1, 0) == 1 && (p.revents & POLLOUT));
 }
 
-static void write_quoted(FILE *f, struct h1_span s)
+static void note_loss(struct access_log *log, int error)
 {
-	fputs(" \"", f);
-	write_span(f, s);
-	fputc('"', f);
+	if (!log->lost)
+		log_err(error, "write the access log; lines are lost");
+	log->lost = true;
 }
 
-static void write_endpoint(FILE *f, const struct access_entry *e)
+bool access_log_flush(void *arg)
 {
-	static const unsigned char mapped[12] = { [10] = 0xff, [11] = 0xff };
-	char text[INET6_ADDRSTRLEN] = "";
-	bool v4 = !memcmp(e->endpoint.b, mapped, sizeof(mapped));
+	struct access_log *log = arg;
+	size_t done = 0;
 
-	if (!e->endpoint_port) {
-		fputs(" \"-\"", f);
-		return;
+	while (done < log->len && can_write(log)) {
+		ssize_t n = write(log->fd, log->bytes + done, portion(log, done));
+
+		if (n < 0 && errno == EAGAIN)
+			break;
+		if (n < 0) {
+			note_loss(log, -errno);
+			done = log->len;
+			break;
+		}
+		done += (size_t)n;
 	}
-	inet_ntop(v4 ? AF_INET : AF_INET6, e->endpoint.b + (v4 ? 12 : 0), text, sizeof(text));
-	fprintf(f, v4 ? " \"%s:%u\"" : " \"[%s]:%u\"", text, e->endpoint_port);
-}
-
-static void write_request(FILE *f, const struct h1_request *q)
-{
-	if (!q) {
-		fputs(" \"- - -\"", f);
-		return;
-	}
-	fputs(" \"", f);
-	write_span(f, q->method);
-	fputc(' ', f);
-	write_span(f, q->target);
-	fprintf(f, " HTTP/1.%u\"", q->m.minor);
+	log->len -= done;
+	memmove(log->bytes, log->bytes + done, log->len);
+	return !log->len;
 }
 
 void access_log_write(void *arg, const struct access_entry *e)
 {
-	const struct access_log *log = arg;
-	char line[LINE];
-	FILE *f = fmemopen(line, sizeof(line) - 1, "w");
-	long n;
+	struct access_log *log = arg;
 
-	if (!f)
-		return;
-	write_time(f, e->duration_ms);
-	write_request(f, e->request);
-	fprintf(f, " %u %s %llu %llu %llu -", e->status, e->flags, (unsigned long long)e->received,
-		(unsigned long long)e->sent, (unsigned long long)e->duration_ms);
-	write_quoted(f, field(e->request, "x-forwarded-for"));
-	write_quoted(f, field(e->request, "user-agent"));
-	write_quoted(f, field(e->request, "x-request-id"));
-	write_quoted(f, e->request ? e->request->authority : (struct h1_span){ 0 });
-	write_endpoint(f, e);
-	fflush(f);
-	n = ftell(f);
-	fclose(f);
-	if (n <= 0 || n > (long)sizeof(line) - 1)
-		n = (long)sizeof(line) - 1;
-	line[n] = '\n';
-	/* One write per line, so that those of several workers don't mix. */
-	if (write(log->fd, line, (size_t)n + 1) < 0)
-		return;
+	if (ACCESS_LOG_SIZE - log->len < ACCESS_LINE_MAX)
+		(void)access_log_flush(log);
+	if (ACCESS_LOG_SIZE - log->len < ACCESS_LINE_MAX)
+		note_loss(log, -EAGAIN);
+	else
+		log->len += access_line(log->bytes + log->len, log->json, e);
 }

@@ -58,9 +58,11 @@ struct exchange {
 	uint64_t started;    /* ms */
 	uint64_t asked;	     /* ms: when the route's time began; 0: it has not */
 	const char *details; /* NULL: none */
+	uint64_t answered;   /* ms: when the endpoint's response began, if `asked` was known then */
 	uint64_t sent_before, received_before;
-	struct addr endpoint; /* last tried */
-	uint16_t endpoint_port;
+	uint64_t heads;		     /* bytes of the responses' heads */
+	struct addr endpoint, local; /* of the last try */
+	uint16_t endpoint_port, local_port;
 };
 
 struct conn {

@@ -64,6 +64,8 @@ static int queue(struct conn *c, const struct plan_answer *a)
 	if (!f)
 		return -1;
 	write_head(f, c->x, a);
+	fflush(f);
+	c->x->heads += len;
 	if (may_have_body(a->status) && !c->x->request.is_head && a->body.n)
 		fwrite(a->body.p, 1, a->body.n, f);
 	r = fclose(f);

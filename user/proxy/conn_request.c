@@ -26,9 +26,19 @@ static struct exchange *exchange_new(struct conn *c)
 	return x;
 }
 
+/* Behind it there may be the next request already. */
+static uint64_t body_bytes(const struct conn *c)
+{
+	const struct half *h = &c->client;
+	uint64_t n = h->received - c->x->received_before;
+
+	return body_received(h) ? n - (buf_len(&h->in) - h->body.kept - h->body.ready) : n;
+}
+
 static void fill_entry(const struct conn *c, char flags[FLAGS_TEXT], struct access_entry *e)
 {
 	const struct exchange *x = c->x;
+	uint64_t sent = c->client.sent - x->sent_before;
 
 	*e = (struct access_entry){
 		.request = x->planned ? &x->request : NULL,
@@ -36,12 +46,15 @@ static void fill_entry(const struct conn *c, char flags[FLAGS_TEXT], struct acce
 		.status = x->status,
 		.flags = flags_text(x->flags, flags),
 		.details = x->flags & flags_of("DC") ? "downstream_remote_disconnect" : x->details,
-		.received = c->client.received - x->received_before,
-		.sent = c->client.sent - x->sent_before,
+		.received = body_bytes(c),
+		.sent = sent > x->heads ? sent - x->heads : 0,
 		.duration_ms = loop_now(c->worker->loop) - x->started,
+		.service_ms = x->answered ? (int64_t)(x->answered - x->asked) : -1,
 		.tries = x->tries,
 		.client = c->client_addr,
 		.called = c->called,
+		.local = x->local,
+		.local_port = x->local_port,
 		.endpoint = x->endpoint,
 		.client_port = c->client_port,
 		.called_port = c->called_port,
@@ -49,7 +62,7 @@ static void fill_entry(const struct conn *c, char flags[FLAGS_TEXT], struct acce
 	};
 }
 
-static void write_log(const struct conn *c)
+static void write_log(struct conn *c)
 {
 	const struct worker_options *o = &c->worker->options;
 	char flags[FLAGS_TEXT];
@@ -59,6 +72,7 @@ static void write_log(const struct conn *c)
 		return;
 	fill_entry(c, flags, &e);
 	o->log(o->log_arg, &e);
+	c->worker->unflushed = true;
 }
 
 void conn_forget_exchange(struct conn *c)

@@ -36,6 +36,16 @@ static enum step begin_tunnel(struct conn *c)
 	return STEP_AGAIN;
 }
 
+static int put_head(struct conn *c, const struct h1_response *r, bool dechunk)
+{
+	struct buf *out = &c->client.out;
+	size_t before = buf_len(out);
+	int error = heads_response(&c->worker->supply, out, c->x, r, dechunk);
+
+	c->x->heads += buf_len(out) - before;
+	return error;
+}
+
 static enum step begin(struct conn *c, const struct h1_response *r, size_t n)
 {
 	struct half *up = &c->up->half;
@@ -44,13 +54,15 @@ static enum step begin(struct conn *c, const struct h1_response *r, size_t n)
 
 	x->status = r->status;
 	x->details = "via_upstream";
+	if (x->timed)
+		x->answered = loop_now(c->worker->loop);
 	conn_count_answer(x);
 	x->keep_up = r->m.keep_alive && r->m.framing != H1_UNTIL_CLOSE;
 	/* Without having been told to go on, the client may send its body, or leave it. */
 	if (r->m.framing == H1_UNTIL_CLOSE || dechunk ||
 	    (x->request.expect_continue && !body_done(&c->client)))
 		x->close = true;
-	if (heads_response(&c->worker->supply, &c->client.out, x, r, dechunk))
+	if (put_head(c, r, dechunk))
 		return STEP_END;
 	buf_consume(&c->worker->supply, &up->in, n);
 	body_begin(up, r->m.framing, r->m.content_length);
@@ -74,7 +86,7 @@ static enum step pass_interim(struct conn *c, const struct h1_response *r, size_
 	if (r->status == 100 && !x->timed)
 		loop_timer_clear(c->worker->loop, &c->deadline);
 	if (x->request.m.minor == 1)
-		error = heads_response(&c->worker->supply, &c->client.out, x, r, false);
+		error = put_head(c, r, false);
 	if (!error)
 		error = half_flush(&c->client);
 	buf_consume(&c->worker->supply, &c->up->half.in, n);

@@ -115,6 +115,8 @@ static enum step forward(struct conn *c)
 	uint32_t ms = p->per_try_timeout_ms;
 
 	conn_count_attached(c->x);
+	c->x->local = c->up->local;
+	c->x->local_port = c->up->local_port;
 	c->x->sent_up = c->up->half.sent;
 	return sent_to(c, CONN_FORWARD, ms ? ms : c->worker->options.stream_timeout_ms);
 }

@@ -104,6 +104,11 @@ uint64_t loop_now(const struct loop *l)
 	return l->now;
 }
 
+bool loop_idle(const struct loop *l)
+{
+	return !l->count;
+}
+
 static unsigned translate(uint32_t e)
 {
 	unsigned events = 0;

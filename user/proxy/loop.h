@@ -47,6 +47,9 @@ void loop_timer_clear(struct loop *l, struct loop_timer *t);
 /* Monotonic milliseconds, as of when the events being handled were fetched. */
 uint64_t loop_now(const struct loop *l);
 
+/* Nothing had happened when events were fetched the last time. */
+bool loop_idle(const struct loop *l);
+
 /* Waits at most `ms` (-1: as long as it takes) and handles what there is. 0 or -errno. */
 int loop_once(struct loop *l, int ms);
 /* From any thread: loop_once() returns soon. */

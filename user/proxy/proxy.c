@@ -26,6 +26,7 @@ struct thread {
 	bool started, opened;
 	struct worker worker;
 	struct rules *rules;
+	struct access_log *log; /* or NULL */
 };
 
 struct proxy {
@@ -36,7 +37,6 @@ struct proxy {
 	struct thread *threads;
 	struct worker **peers;
 	size_t count, listening;
-	struct access_log log;
 	int signals;
 };
 
@@ -66,6 +66,7 @@ static void proxy_stop(struct proxy *p)
 		if (p->threads[i].opened)
 			worker_close(&p->threads[i].worker);
 		rules_free(p->threads[i].rules);
+		free(p->threads[i].log);
 	}
 	free(p->threads);
 	free(p->peers);
@@ -73,7 +74,6 @@ static void proxy_stop(struct proxy *p)
 	stats_close(p->stats);
 	limits_unmap(p->limits);
 	closep(&p->signals);
-	closep(&p->log.fd);
 }
 
 /* Nobody has seen it yet: adopted by the worker's first turn. */
@@ -117,21 +117,33 @@ static int wait_adopted(const struct proxy *p)
 	return r > 0 ? -ETIMEDOUT : r;
 }
 
+static int open_worker(struct proxy *p, struct thread *t)
+{
+	const struct proxy_options *o = p->options;
+	struct worker_options options = o->worker;
+
+	if (o->access_log >= 0) {
+		t->log = malloc(sizeof(*t->log));
+		if (!t->log)
+			return -ENOMEM;
+		access_log_open(t->log, o->access_log, o->access_log_json);
+		options.log = access_log_write;
+		options.flush = access_log_flush;
+		options.log_arg = t->log;
+	}
+	return worker_open(&t->worker, -1, &options, rules_router(t->rules));
+}
+
 static int open_workers(struct proxy *p)
 {
-	struct worker_options options = p->options->worker;
 	int r = 0;
 
-	if (p->log.fd >= 0) {
-		options.log = access_log_write;
-		options.log_arg = &p->log;
-	}
 	for (size_t i = 0; !r && i < p->count; i++) {
 		struct thread *t = &p->threads[i];
 
 		r = rules_new(p->state, &t->rules);
 		if (!r)
-			r = worker_open(&t->worker, -1, &options, rules_router(t->rules));
+			r = open_worker(p, t);
 		if (r)
 			return log_err(r, "open a worker");
 		t->opened = true;
@@ -253,9 +265,7 @@ static int prepare(struct proxy *p)
 
 int proxy_run(const struct proxy_options *o)
 {
-	_cleanup_(proxy_stop) struct proxy p = { .options = o,
-						 .log = { o->access_log },
-						 .signals = -1 };
+	_cleanup_(proxy_stop) struct proxy p = { .options = o, .signals = -1 };
 	int r;
 
 	raise_limit();

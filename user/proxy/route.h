@@ -88,7 +88,7 @@ struct plan {
 	size_t mirror_count; /* clusters that may get a copy */
 	struct h1_span mirror_authority;
 
-	/* Counters; of PLAN_FORWARD: never NULL then. */
+	/* Counters; never NULL with PLAN_FORWARD. */
 	struct http_cluster_stat *cluster;
 	struct http_route_stat *route;
 

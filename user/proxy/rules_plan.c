@@ -372,6 +372,8 @@ int rules_plan_fill(struct rules_plan *p, struct supply *supply, struct plan *ou
 	const struct http_decision *d = &p->decision;
 	int r = fill_ops(p, out);
 
+	if (d->route)
+		out->route = route_stat(p);
 	count(p);
 	out->delay_ms = d->delay_ms;
 	if (r)

@@ -93,6 +93,17 @@ int sock_connect(int fd, const struct addr *to, uint16_t port)
 	return connect(fd, &s.sa, len) ? -errno : 0;
 }
 
+int sock_local(int fd, struct addr *addr, uint16_t *port)
+{
+	union any s = { 0 };
+	socklen_t len = sizeof(s);
+
+	if (getsockname(fd, &s.sa, &len))
+		return -errno;
+	from_sockaddr(&s, addr, port);
+	return 0;
+}
+
 int sock_accept(int listener, struct addr *client, uint16_t *client_port, struct addr *called,
 		uint16_t *called_port)
 {
@@ -103,13 +114,10 @@ int sock_accept(int listener, struct addr *client, uint16_t *client_port, struct
 	if (fd < 0)
 		return -errno;
 	from_sockaddr(&s, client, client_port);
-	len = sizeof(s);
-	memset(&s, 0, sizeof(s));
-	if (getsockname(fd, &s.sa, &len)) {
+	if (sock_local(fd, called, called_port)) {
 		close(fd);
 		return -ECONNABORTED;
 	}
-	from_sockaddr(&s, called, called_port);
 	no_delay(fd);
 	return fd;
 }

@@ -16,6 +16,8 @@ int sock_new(const struct addr *to);
 /* The socket's packets will come from an address that is not this node's. 0 or -errno. */
 int sock_bind_foreign(int fd, const struct addr *from);
 int sock_connect(int fd, const struct addr *to, uint16_t port); /* 0 or -errno */
+/* The socket's own address. 0 or -errno. */
+int sock_local(int fd, struct addr *addr, uint16_t *port);
 /* The next connection, with who calls and which address was called: descriptor or -errno. */
 int sock_accept(int listener, struct addr *client, uint16_t *client_port, struct addr *called,
 		uint16_t *called_port);

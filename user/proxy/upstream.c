@@ -246,6 +246,7 @@ int upstream_connected(struct upstream *u)
 	if (error)
 		return -error;
 	u->connected = true;
+	(void)sock_local(u->half.io.fd, &u->local, &u->local_port);
 	return 0;
 }
 

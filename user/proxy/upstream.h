@@ -17,6 +17,8 @@ struct upstream {
 	struct addr source; /* ::: the node's own */
 	struct addr endpoint;
 	uint16_t port;
+	struct addr local; /* of the socket, once connected */
+	uint16_t local_port;
 	uint64_t opened; /* ms */
 	bool connected;
 	bool reused;			 /* has served a request before the current one */

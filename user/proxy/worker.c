@@ -12,7 +12,7 @@
 #include "mirror.h"
 #include "sock.h"
 
-enum { ACCEPT_PAUSE_MS = 100, ACCEPTS = 64 };
+enum { ACCEPT_PAUSE_MS = 100, FLUSH_PAUSE_MS = 20, ACCEPTS = 64 };
 
 const struct worker_options worker_defaults = {
 	.head_timeout_ms = 60 * 1000,
@@ -125,6 +125,13 @@ static int open_upstreams(struct worker *w)
 	return upstreams_open(&w->upstreams, &w->options.upstream);
 }
 
+static void flush_later(struct loop_timer *t)
+{
+	struct worker *w = (struct worker *)((char *)t - offsetof(struct worker, flush_again));
+
+	w->unflushed = true;
+}
+
 int worker_open(struct worker *w, int listener, const struct worker_options *options,
 		struct router *router)
 {
@@ -132,6 +139,7 @@ int worker_open(struct worker *w, int listener, const struct worker_options *opt
 
 	*w = (struct worker){ .listener = { -1, accept_ready },
 			      .accept_again = { .fire = accept_later },
+			      .flush_again = { .fire = flush_later },
 			      .options = *options,
 			      .router = router };
 	w->loop = loop_new();
@@ -161,12 +169,24 @@ static void run_again(struct worker *w)
 	}
 }
 
+static void flush_if_idle(struct worker *w)
+{
+	const struct worker_options *o = &w->options;
+
+	if (!w->unflushed || w->again || !loop_idle(w->loop))
+		return;
+	w->unflushed = false;
+	if (o->flush && !o->flush(o->log_arg))
+		loop_timer_set(w->loop, &w->flush_again, FLUSH_PAUSE_MS);
+}
+
 int worker_once(struct worker *w, int ms)
 {
-	int r = loop_once(w->loop, w->again ? 0 : ms);
+	int r = loop_once(w->loop, w->again || w->unflushed ? 0 : ms);
 
 	run_again(w);
 	run_waiting(w);
+	flush_if_idle(w);
 	if (w->router->turn)
 		w->router->turn(w->router);
 	return r;
@@ -193,6 +213,8 @@ void worker_close(struct worker *w)
 		conn_close(w->conns);
 	mirrors_close(w);
 	upstreams_close(&w->upstreams);
+	if (w->unflushed && w->options.flush)
+		(void)w->options.flush(w->options.log_arg);
 	closep(&w->listener.fd);
 	w->listener.fd = -1;
 	loop_free(w->loop);

@@ -21,6 +21,8 @@ struct worker_options {
 	struct upstream_options upstream;
 	/* Told of each request when it is over; may be NULL. */
 	void (*log)(void *arg, const struct access_entry *e);
+	/* And when there is nothing else to do; whether it has come to an end. May be NULL. */
+	bool (*flush)(void *arg);
 	void *log_arg;
 };
 
@@ -33,9 +35,12 @@ struct access_entry {
 	const char *details;		  /* Envoy's response code details; NULL: none */
 	uint64_t received, sent;	  /* bytes of bodies */
 	uint64_t duration_ms;
+	int64_t service_ms; /* from the whole request to the endpoint's response; -1: none */
 	unsigned tries;
-	struct addr client, called, endpoint;
-	uint16_t client_port, called_port, endpoint_port; /* endpoint_port 0: none was asked */
+	struct addr client, called;
+	struct addr local, endpoint; /* the last try's */
+	uint16_t client_port, called_port;
+	uint16_t local_port, endpoint_port; /* 0: none was asked */
 };
 
 struct worker_stats {
@@ -58,7 +63,9 @@ struct worker {
 	struct conn *waiting;  /* for a connection to an endpoint, in order */
 	struct worker **peers; /* not owned: all that share limits, this one included; or NULL */
 	size_t peer_count;
-	bool stirred; /* atomic: those who wait may try again */
+	struct loop_timer flush_again;
+	bool unflushed; /* something was logged */
+	bool stirred;	/* atomic: those who wait may try again */
 	struct worker_stats stats;
 	struct h1_response response; /* the one being looked at */
 	bool stopping;
