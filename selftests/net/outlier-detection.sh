@@ -8,9 +8,11 @@ EJECTED_S=$((4 * SLOWER))
 
 node_up
 pod_add client 1
-for n in 1 2 3 4; do
-	pod_add e$n $((n + 1)) app=echo
-	http_echo_start e$n 8080 e$n
+number=1
+for pod in a b c d; do
+	number=$((number + 1))
+	pod_add $pod $number app=echo
+	http_echo_start $pod 8080 $pod
 done
 weftd_start
 
@@ -35,52 +37,53 @@ heals() { http_echo_ask "$1" 8080 /_set >/dev/null; }
 
 requests_of() { json .requests "$(http_echo_ask "$1" 8080 /_stats)"; }
 
-answers_again() { [ "$(json .words."$1" "$(ask 4 "$2" 40)")" != 0 ]; }
+# answers_again FAMILY POD SERVICE
+answers_again() { [ "$(json ".words.$2" "$(ask "$1" "$3" 40)")" != 0 ]; }
 
 names() { jq -r '.words | keys | join(" ")' <<<"$1"; }
 
 for family in 4 6; do
 	result=$(ask $family 10 100)
-	expect_eq "IPv$family: who answers" "$(names "$result")" "e1 e2 e3 e4"
+	expect_eq "IPv$family: who answers" "$(names "$result")" "a b c d"
 
-	fails e1 500
-	before=$(requests_of e1)
+	fails a 500
+	before=$(requests_of a)
 	since=$EPOCHREALTIME
 	result=$(ask $family 10 100)
 	expect_eq "IPv$family: errors until it is ejected" "$(json '.statuses."500"' "$result")" 3
-	expect_eq "IPv$family: requests it got" $(($(requests_of e1) - before)) 3
+	expect_eq "IPv$family: requests it got" $(($(requests_of a) - before)) 3
 	expect_eq "IPv$family: ejected" "$(cluster_stat '' outlier_detection.ejections_active half 80)" 1
 
-	heals e1
-	wait_until $((EJECTED_S * 2 + 4)) answers_again e1 10 # a second time takes twice as long
+	heals a
+	wait_until $((EJECTED_S * 2 + 4)) answers_again $family a 10 # a second time takes twice as long
 	expect_between "IPv$family: ms until it was back" \
 		"$(awk -v a="$since" -v b="$EPOCHREALTIME" 'BEGIN { printf "%d", (b - a) * 1000 }')" $((EJECTED_S * 1000)) 60000
 	expect_eq "IPv$family: ejected, afterwards" "$(cluster_stat '' outlier_detection.ejections_active half 80)" 0
 done
 
 # A good answer in between: it is the errors in a row that count.
-http_echo_ask e2 8080 "/_set?status=500&times=2" >/dev/null
+http_echo_ask b 8080 "/_set?status=500&times=2" >/dev/null
 result=$(ask 4 10 200)
 expect_eq "two errors are not three" "$(json '.statuses."500"' "$result")" 2
-expect_eq "all answer" "$(names "$result")" "e1 e2 e3 e4"
+expect_eq "all answer" "$(names "$result")" "a b c d"
 
 # Three of four fail, half of them may be out.
-for pod in e2 e3 e4; do fails $pod 503; done
+for pod in b c d; do fails $pod 503; done
 ask 4 10 200 >/dev/null
 result=$(ask 4 10 100)
 expect_eq "out, of at most half" "$(cluster_stat '' outlier_detection.ejections_active half 80)" 2
 expect_eq "those that are asked" "$(jq '.words | length' <<<"$result")" 2
-expect_match "the good one is" "$(names "$result")" "e1"
+expect_match "the good one is" "$(names "$result")" "a"
 expect_between "errors of the other" "$(json '.statuses."503"' "$result")" 10 90
 
 # All fail, all may be out.
-fails e1 503
+fails a 503
 result=$(ask 6 11 100)
-expect_eq "errors until all are out" "$(json '.words.e1 + .words.e2 + .words.e3 + .words.e4' "$result")" 4
+expect_eq "errors until all are out" "$(json '[.words.a, .words.b, .words.c, .words.d] | add' "$result")" 4
 expect_eq "the others" "$(json .words.none "$result")" 96
 http_load client "$(vip 6 11)" 80 --print >"$TMP/answer"
 expect_match "status" "$(head -1 "$TMP/answer")" "^HTTP/1.1 503 "
 expect_eq "what the client is told" "$(tail -1 "$TMP/answer")" "no healthy upstream"
 
-for pod in e1 e2 e3 e4; do heals $pod; done
-wait_until 30 answers_again e1 11
+for pod in a b c d; do heals $pod; done
+wait_until 30 answers_again 6 a 11

@@ -9,7 +9,7 @@
 #include "route.h"
 #include "state.h"
 
-/* A cluster's endpoints; what is known of each belongs to the cluster, too. */
+/* A cluster's endpoints, of one family; what is known of each belongs to the cluster, too. */
 struct outliers {
 	const struct hs_outliers *rules;
 	struct cluster_state *cluster;

@@ -15,18 +15,23 @@ static bool is_v4(const struct addr *a)
 	return !memcmp(a->b, mapped, sizeof(mapped));
 }
 
-/* The endpoints that the client's address can talk to. */
-static struct hs_range reachable(const struct hs_cluster *c, const struct addr *client)
+static struct hs_range of_family(const struct hs_cluster *c, bool v4)
 {
 	struct hs_range r = c->endpoints;
 
-	if (is_v4(client)) {
+	if (v4) {
 		r.count = c->endpoints_v4;
 	} else {
 		r.first += c->endpoints_v4;
 		r.count -= c->endpoints_v4;
 	}
 	return r;
+}
+
+/* The endpoints that the client's address can talk to. */
+static struct hs_range reachable(const struct hs_cluster *c, const struct addr *client)
+{
+	return of_family(c, is_v4(client));
 }
 
 struct choice {
@@ -38,11 +43,11 @@ struct choice {
 	bool panic; /* too few are healthy: all are as good */
 };
 
+/* A pod's addresses of both families are two endpoints: shares are those of one family. */
 static struct outliers outliers_of(const struct rules_version *v, const struct hs_cluster *c,
-				   struct cluster_state *cs)
+				   struct cluster_state *cs, struct hs_range family)
 {
-	return (struct outliers){ &c->outliers, cs, &v->outliers[c->endpoints.first],
-				  c->endpoints.count };
+	return (struct outliers){ &c->outliers, cs, &v->outliers[family.first], family.count };
 }
 
 static bool healthy(const struct choice *h, uint32_t i)
@@ -51,8 +56,8 @@ static bool healthy(const struct choice *h, uint32_t i)
 
 	if (h->panic || !h->c->outliers.given)
 		return true;
-	o = outliers_of(h->v, h->c, h->cs);
-	return !outlier_ejected(&o, h->range.first - h->c->endpoints.first + i, h->now);
+	o = outliers_of(h->v, h->c, h->cs, h->range);
+	return !outlier_ejected(&o, i, h->now);
 }
 
 /* The n-th healthy one; there are that many. */
@@ -299,9 +304,11 @@ static void report(const struct rules_plan *p, struct cluster_state *cs, enum ou
 		   unsigned status)
 {
 	const struct hs_cluster *c = p->decision.cluster;
-	struct outliers o = outliers_of(p->version, c, cs);
+	bool v4 = p->endpoint_row - c->endpoints.first < c->endpoints_v4;
+	struct hs_range family = of_family(c, v4);
+	struct outliers o = outliers_of(p->version, c, cs, family);
 
-	outlier_result(&o, p->endpoint_row - c->endpoints.first, outcome, status, rules_now());
+	outlier_result(&o, p->endpoint_row - family.first, outcome, status, rules_now());
 }
 
 void rules_done(struct router *r, struct plan *plan, struct target *t, enum outcome outcome,
