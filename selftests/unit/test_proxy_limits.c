@@ -4,6 +4,7 @@
  */
 #include <criterion/criterion.h>
 #include <pthread.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/mman.h>
@@ -115,6 +116,35 @@ Test(proxy_limits, who_waits_gets_a_new_connection_when_the_old_one_is_used_up)
 	want(s, GOT);
 	put(s, OK);
 	want(b, OK);
+}
+
+Test(proxy_limits, who_waits_first_is_served_first)
+{
+	enum { CLIENTS = 9 };
+	char path[64], request[128];
+	int c[CLIENTS], s;
+
+	e->target.most.pending = 0;
+	for (int i = 0; i < CLIENTS; i++) {
+		c[i] = env_client(e);
+		snprintf(request, sizeof(request), "GET /%d HTTP/1.1\r\nHost: h\r\n\r\n", i);
+		put(c[i], request);
+		wait_ms(2);
+	}
+	s = env_accept(e);
+	for (int i = 0; i < CLIENTS; i++) {
+		if (i == 4) {
+			/* Somebody in the middle, and the last one. */
+			close(c[i]);
+			close(c[CLIENTS - 1]);
+			wait_ms(20);
+		}
+		snprintf(path, sizeof(path), "GET /%d HTTP/1.1\r\nhost: h\r\n\r\n", i);
+		want(s, path);
+		put(s, OK);
+		if (i != 4 && i != CLIENTS - 1)
+			want(c[i], OK);
+	}
 }
 
 Test(proxy_limits, who_waits_and_goes_away_is_forgotten)

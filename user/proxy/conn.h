@@ -84,7 +84,7 @@ struct conn {
 	struct conn *next, **link;  /* worker->conns */
 	struct conn *next_again;    /* worker->again */
 	struct limit *pending;	    /* counts it among those who wait, in worker->waiting */
-	struct conn *next_waiting;
+	struct conn *next_waiting, **link_waiting;
 };
 
 /* ---- conn.c ---- */

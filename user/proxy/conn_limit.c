@@ -13,24 +13,24 @@ enum { STEERED_MS = 20 }; /* between looks at what the kernel holds */
 
 static void join(struct conn *c)
 {
-	struct conn **at = &c->worker->waiting;
+	struct worker *w = c->worker;
 
-	while (*at)
-		at = &(*at)->next_waiting;
 	c->next_waiting = NULL;
-	*at = c;
+	c->link_waiting = w->waiting_end;
+	*w->waiting_end = c;
+	w->waiting_end = &c->next_waiting;
 }
 
 void conn_leave_queue(struct conn *c)
 {
-	struct conn **at = &c->worker->waiting;
-
 	if (!c->pending)
 		return;
-	while (*at && *at != c)
-		at = &(*at)->next_waiting;
-	if (*at)
-		*at = c->next_waiting;
+	*c->link_waiting = c->next_waiting;
+	if (c->next_waiting)
+		c->next_waiting->link_waiting = c->link_waiting;
+	else
+		c->worker->waiting_end = c->link_waiting;
+	c->link_waiting = NULL;
 	limit_give(&c->pending->pending);
 	c->pending = NULL;
 }

@@ -95,14 +95,34 @@ static void connection_freed(struct upstreams *pool)
 	worker_stir((struct worker *)((char *)pool - offsetof(struct worker, upstreams)));
 }
 
-/* In the order in which they came. What nobody here can use may be in the way of others. */
+/* Whoever does is no longer in the queue. */
+static bool goes_on(struct conn *c)
+{
+	struct conn **link = c->link_waiting;
+
+	conn_run(c);
+	return *link != c;
+}
+
+/* In the order in which they came; where one gets nothing, those behind him won't either. */
+static void run_in_order(struct worker *w)
+{
+	const struct limit *nothing_left = NULL;
+
+	for (struct conn *c = w->waiting, *next; c; c = next) {
+		const struct limit *l = c->pending;
+
+		next = c->next_waiting;
+		if (l != nothing_left && !goes_on(c))
+			nothing_left = l;
+	}
+}
+
+/* What nobody here can use may be in the way of others. */
 static void run_waiting(struct worker *w)
 {
 	while (__atomic_exchange_n(&w->stirred, false, __ATOMIC_SEQ_CST)) {
-		for (struct conn *c = w->waiting, *next; c; c = next) {
-			next = c->next_waiting;
-			conn_run(c);
-		}
+		run_in_order(w);
 		upstreams_make_way(&w->upstreams);
 	}
 }
@@ -142,6 +162,7 @@ int worker_open(struct worker *w, int listener, const struct worker_options *opt
 			      .flush_again = { .fire = flush_later },
 			      .options = *options,
 			      .router = router };
+	w->waiting_end = &w->waiting;
 	w->loop = loop_new();
 	r = w->loop ? open_upstreams(w) : -errno;
 	if (!r && listener >= 0)

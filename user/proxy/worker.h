@@ -59,8 +59,8 @@ struct worker {
 	struct router *router; /* not owned */
 	struct conn *conns;    /* all that are open */
 	struct mirror *mirrors;
-	struct conn *again;    /* want another turn */
-	struct conn *waiting;  /* for a connection to an endpoint, in order */
+	struct conn *again;		     /* want another turn */
+	struct conn *waiting, **waiting_end; /* for a connection to an endpoint, in order */
 	struct worker **peers; /* not owned: all that share limits, this one included; or NULL */
 	size_t peer_count;
 	struct loop_timer flush_again;
