@@ -332,6 +332,35 @@ Test(proxy_limits_row, a_budget_of_retries)
 	cr_expect_eq(limit.retries, 0u);
 }
 
+Test(proxy_limits_row, who_asks_for_the_next_one)
+{
+	long anna = 0, berta = 0;
+
+	cr_expect_not(limit_owed(&limit, UINT64_MAX));
+	cr_expect_not(limit_pass_on(&limit, UINT64_MAX));
+	cr_expect_not(limit_withdraw(&limit, &anna));
+	limit_ask(&limit, &anna, 1000);
+	limit_ask(&limit, &berta, 500);
+	cr_expect_not(limit_owed(&limit, 1001), "those here have waited about as long");
+	cr_expect_not(limit_pass_on(&limit, 1001));
+	cr_expect(limit_owed(&limit, 1100));
+	cr_expect_not(limit_passed(&limit, &anna), "not yet");
+	cr_expect(limit_pass_on(&limit, 1100));
+	cr_expect_not(limit_owed(&limit, UINT64_MAX), "one is enough");
+	cr_expect_not(limit_pass_on(&limit, UINT64_MAX));
+	cr_expect_not(limit_passed(&limit, &berta), "one at a time");
+	cr_expect_not(limit_withdraw(&limit, &berta));
+	cr_expect(limit_passed(&limit, &anna));
+	cr_expect_not(limit_passed(&limit, &anna), "once");
+	limit_ask(&limit, &berta, 500);
+	cr_expect_not(limit_withdraw(&limit, &berta), "it was not passed on");
+	cr_expect_not(limit_pass_on(&limit, UINT64_MAX));
+	limit_ask(&limit, &berta, 500);
+	cr_expect(limit_pass_on(&limit, UINT64_MAX));
+	cr_expect(limit_withdraw(&limit, &berta), "it was");
+	cr_expect_eq(limit.turn, 0u);
+}
+
 /* ---- the kernel's part ---- */
 
 Test(proxy_limits, connections_of_the_kernel_count)
@@ -447,6 +476,44 @@ Test(proxy_limits_shared, an_unused_connection_takes_nobodys_place)
 	cr_expect_eq(row.peak, 1u);
 }
 
+static bool asking = true, serving = true;
+
+static void *ask_all_the_time(void *arg)
+{
+	int fd = *(int *)arg;
+
+	while (__atomic_load_n(&asking, __ATOMIC_SEQ_CST)) {
+		put(fd, GET);
+		want(fd, OK);
+	}
+	return NULL;
+}
+
+static void *serve_one_at_a_time(void *arg);
+
+/* Several who wait in one worker, and one in the other: he gets his turn. */
+Test(proxy_limits_shared, nobody_waits_for_ever)
+{
+	int busy[] = { env_client(e), env_client(e), env_client(e) }, fd = env_client_of_other(e);
+	pthread_t server, clients[3];
+
+	e->target.most.pending = 0;
+	e->target.idle_timeout_ms = 50;
+	cr_assert_eq(pthread_create(&server, NULL, serve_one_at_a_time, NULL), 0);
+	for (int i = 0; i < 3; i++)
+		cr_assert_eq(pthread_create(&clients[i], NULL, ask_all_the_time, &busy[i]), 0);
+	for (int i = 0; i < 10; i++) {
+		put(fd, GET);
+		want(fd, OK);
+	}
+	__atomic_store_n(&asking, false, __ATOMIC_SEQ_CST);
+	for (int i = 0; i < 3; i++)
+		pthread_join(clients[i], NULL);
+	__atomic_store_n(&serving, false, __ATOMIC_SEQ_CST);
+	pthread_join(server, NULL);
+	cr_expect_eq(row.peak, 1u);
+}
+
 static void *ask_often(void *arg)
 {
 	int fd = *(int *)arg;
@@ -458,8 +525,6 @@ static void *ask_often(void *arg)
 	}
 	return (void *)refused;
 }
-
-static bool serving = true;
 
 static void *serve_one_at_a_time(void *arg)
 {

@@ -84,6 +84,7 @@ struct conn {
 	struct conn *next, **link;  /* worker->conns */
 	struct conn *next_again;    /* worker->again */
 	struct limit *pending;	    /* counts it among those who wait, in worker->waiting */
+	uint64_t pending_since;	    /* ms */
 	struct conn *next_waiting, **link_waiting;
 };
 
@@ -163,6 +164,8 @@ void conn_give_places(struct exchange *x);
 /* Another try, until conn_end_retry(). */
 bool conn_may_retry(struct exchange *x);
 void conn_end_retry(struct exchange *x);
+/* Of worker->look. */
+void conn_look(struct loop_timer *t);
 /* Waits for a connection that conn_may_connect() has refused. */
 enum step conn_queue(struct conn *c);
 void conn_leave_queue(struct conn *c); /* also if it isn't in it */

@@ -5,11 +5,12 @@
  *
  * Whoever gives a connection back, or begins to wait, stirs all workers: those that wait try again,
  * and unused connections that are in the way are closed. Nobody tells of connections that the
- * kernel gives back.
+ * kernel gives back, or that other workers go on to use: from time to time those that wait have a
+ * look, and ask for the next one that becomes free (limit.h).
  */
 #include "conn.h"
 
-enum { STEERED_MS = 20 }; /* between looks at what the kernel holds */
+enum { LOOK_MS = 20 };
 
 static void join(struct conn *c)
 {
@@ -17,13 +18,17 @@ static void join(struct conn *c)
 
 	c->next_waiting = NULL;
 	c->link_waiting = w->waiting_end;
+	if (!w->waiting)
+		loop_timer_set(w->loop, &w->look, LOOK_MS);
 	*w->waiting_end = c;
 	w->waiting_end = &c->next_waiting;
 }
 
 void conn_leave_queue(struct conn *c)
 {
-	if (!c->pending)
+	struct limit *l = c->pending;
+
+	if (!l)
 		return;
 	*c->link_waiting = c->next_waiting;
 	if (c->next_waiting)
@@ -31,8 +36,12 @@ void conn_leave_queue(struct conn *c)
 	else
 		c->worker->waiting_end = c->link_waiting;
 	c->link_waiting = NULL;
-	limit_give(&c->pending->pending);
+	limit_give(&l->pending);
 	c->pending = NULL;
+	if (limit_withdraw(l, c)) {
+		limit_disconnect(l);
+		worker_stir(c->worker);
+	}
 }
 
 /* Of this worker's unused connections, one that counts for the limit. */
@@ -54,17 +63,11 @@ bool conn_may_connect(struct conn *c)
 	/* Those who wait already come first. */
 	if (!c->pending && limit_wanted(l))
 		return false;
+	if (c->pending && limit_passed(l, c))
+		return true;
 	if (limit_connect(l, t->most.connections))
 		return true;
 	return make_way(c->worker, l) && limit_connect(l, t->most.connections);
-}
-
-static void wait_for_kernel(struct conn *c)
-{
-	const struct cluster_limit *row = c->pending->connections;
-	bool steered = __atomic_load_n(&row->steered, __ATOMIC_RELAXED);
-
-	conn_wait(c, steered ? STEERED_MS : 0);
 }
 
 enum step conn_queue(struct conn *c)
@@ -75,12 +78,32 @@ enum step conn_queue(struct conn *c)
 	conn_count_pending(c->x);
 	limit_take(&l->pending, 0);
 	c->pending = l;
+	c->pending_since = loop_now(c->worker->loop);
 	join(c);
 	c->state = CONN_PENDING;
-	wait_for_kernel(c);
+	conn_wait(c, 0);
 	/* The connection that was in the way may have gone before anybody could know of us. */
 	worker_stir(c->worker);
 	return STEP_WAIT;
+}
+
+void conn_look(struct loop_timer *t)
+{
+	struct worker *w = (struct worker *)((char *)t - offsetof(struct worker, look));
+	const struct limit *last = NULL;
+
+	for (struct conn *c = w->waiting, *next; c; c = next) {
+		struct limit *l = c->pending;
+
+		next = c->next_waiting;
+		if (l == last)
+			continue;
+		last = l;
+		limit_ask(l, c, c->pending_since);
+		conn_run(c);
+	}
+	if (w->waiting)
+		loop_timer_set(w->loop, t, LOOK_MS);
 }
 
 enum step conn_step_pending(struct conn *c)
@@ -91,8 +114,6 @@ enum step conn_step_pending(struct conn *c)
 		conn_leave_queue(c);
 		return conn_route_timeout(c);
 	}
-	if (c->fired)
-		wait_for_kernel(c);
 	return conn_reach(c);
 }
 

@@ -41,6 +41,53 @@ void limit_disconnect(struct limit *l)
 	limit_give(&l->connections->proxied);
 }
 
+/* ---- turns: a pointer and, in its lowest bits, what has become of it ---- */
+
+enum { TURN_ASKED = 1, TURN_PASSED = 2, TURN_STATE = 3, TURN_SLACK_MS = 20 };
+
+static uint64_t turn_of(const void *who, unsigned state)
+{
+	return (uint64_t)(uintptr_t)who | state;
+}
+
+static bool change(struct limit *l, uint64_t from, uint64_t to)
+{
+	return __atomic_compare_exchange_n(&l->turn, &from, to, false, __ATOMIC_SEQ_CST,
+					   __ATOMIC_SEQ_CST);
+}
+
+void limit_ask(struct limit *l, const void *who, uint64_t since)
+{
+	if (change(l, 0, turn_of(who, TURN_ASKED)))
+		__atomic_store_n(&l->turn_since, since, __ATOMIC_RELAXED);
+}
+
+bool limit_owed(const struct limit *l, uint64_t since)
+{
+	uint64_t turn = __atomic_load_n(&l->turn, __ATOMIC_RELAXED);
+
+	return (turn & TURN_STATE) == TURN_ASKED &&
+	       __atomic_load_n(&l->turn_since, __ATOMIC_RELAXED) + TURN_SLACK_MS <= since;
+}
+
+bool limit_pass_on(struct limit *l, uint64_t since)
+{
+	uint64_t turn = __atomic_load_n(&l->turn, __ATOMIC_SEQ_CST);
+
+	return (turn & TURN_STATE) == TURN_ASKED && limit_owed(l, since) &&
+	       change(l, turn, (turn & ~(uint64_t)TURN_STATE) | TURN_PASSED);
+}
+
+bool limit_passed(struct limit *l, const void *who)
+{
+	return change(l, turn_of(who, TURN_PASSED), 0);
+}
+
+bool limit_withdraw(struct limit *l, const void *who)
+{
+	return !change(l, turn_of(who, TURN_ASKED), 0) && limit_passed(l, who);
+}
+
 bool limit_admit(struct limit *l, const struct limit_most *most)
 {
 	uint32_t all = 0, steered = __atomic_load_n(&l->connections->steered, __ATOMIC_RELAXED);

@@ -18,6 +18,8 @@ struct limit {
 	uint32_t pending;		   /* those that wait */
 	uint32_t requests;		   /* those that have one */
 	uint32_t retries;		   /* requests that are being tried again */
+	uint64_t turn;			   /* whose the next free connection is; private */
+	uint64_t turn_since;		   /* ms: he has been waiting */
 };
 
 /* 0: as many as you like. */
@@ -54,6 +56,22 @@ static inline bool limit_wanted(const struct limit *l)
 /* A connection. */
 bool limit_connect(struct limit *l, uint32_t most);
 void limit_disconnect(struct limit *l);
+
+/*
+ * A worker serves those who wait there first: it has the connections. Who has waited much longer
+ * elsewhere asks for the next one that becomes free, one at a time. `who` is a pointer to tell him
+ * by, `since` (ms) is when he, or whoever is first here, began to wait.
+ */
+void limit_ask(struct limit *l, const void *who, uint64_t since);
+/* Whether somebody has asked who comes before those here. */
+bool limit_owed(const struct limit *l, uint64_t since);
+/* A connection that is about to be closed goes on counting, for whoever has asked. False: nobody.
+ */
+bool limit_pass_on(struct limit *l, uint64_t since);
+/* Whether one was passed on to him. */
+bool limit_passed(struct limit *l, const void *who);
+/* He waits no longer. Whether one had been passed on to him, which nobody uses now. */
+bool limit_withdraw(struct limit *l, const void *who);
 
 /* A request that will have a connection or wait for one: never more than may do either. */
 bool limit_admit(struct limit *l, const struct limit_most *most);

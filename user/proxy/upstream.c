@@ -56,7 +56,8 @@ static void give_back(struct upstreams *pool, struct limit *l)
 {
 	if (!l)
 		return;
-	limit_disconnect(l);
+	if (!limit_wanted(l) || !limit_pass_on(l, pool->waits_since(pool, l)))
+		limit_disconnect(l);
 	if (limit_wanted(l))
 		pool->freed(pool);
 }
@@ -281,18 +282,21 @@ static uint64_t keep_ms(const struct upstream *u, const struct target *t)
 
 void upstream_release(struct upstream *u, const struct target *t)
 {
+	bool wanted = limit_wanted(u->limit);
 	uint64_t ms = keep_ms(u, t);
 
 	u->owner = NULL;
 	count_bytes(u);
 	if (used_up(u, t))
 		stat_inc(&u->stat->upstream_cx_max_requests);
+	if (wanted && limit_owed(u->limit, u->pool->waits_since(u->pool, u->limit)))
+		ms = 0;
 	if (!ms || !quiet(&u->half)) {
 		upstream_close(u);
 		return;
 	}
 	put_in(u);
-	if (limit_wanted(u->limit))
-		u->pool->freed(u->pool);
+	if (wanted)
+		u->pool->unused(u->pool);
 	loop_timer_set(u->pool->loop, &u->idle, ms);
 }

@@ -44,12 +44,16 @@ struct upstreams {
 	struct upstream_options options;
 	struct sources sources;
 
-	void (*freed)(struct upstreams *pool); /* somebody waits for what has become free */
+	/* Somebody waits for what can be opened now, or for one of the unused ones. */
+	void (*freed)(struct upstreams *pool);
+	void (*unused)(struct upstreams *pool);
+	/* ms, as loop_now(): the first of those who wait here; UINT64_MAX: nobody does. */
+	uint64_t (*waits_since)(struct upstreams *pool, const struct limit *l);
 	struct upstream *buckets[UPSTREAM_BUCKETS];
 	size_t idle_count, count;
 };
 
-/* `pool` is zeroed but for its loop, supply and `freed`. 0 or -errno. */
+/* `pool` is zeroed but for its loop, supply and functions. 0 or -errno. */
 int upstreams_open(struct upstreams *pool, const struct upstream_options *options);
 void upstreams_close(struct upstreams *pool); /* idle connections, too */
 

@@ -90,9 +90,37 @@ void worker_stir(struct worker *w)
 		}
 }
 
+struct conn *worker_first_waiting(const struct worker *w, const struct limit *l)
+{
+	struct conn *c = w->waiting;
+
+	while (c && c->pending != l)
+		c = c->next_waiting;
+	return c;
+}
+
+static struct worker *of(struct upstreams *pool)
+{
+	return (struct worker *)((char *)pool - offsetof(struct worker, upstreams));
+}
+
 static void connection_freed(struct upstreams *pool)
 {
-	worker_stir((struct worker *)((char *)pool - offsetof(struct worker, upstreams)));
+	worker_stir(of(pool));
+}
+
+/* First for those who wait here: if nobody can use it, it will be closed and make way for others.
+ */
+static void connection_unused(struct upstreams *pool)
+{
+	stir(of(pool));
+}
+
+static uint64_t waits_since(struct upstreams *pool, const struct limit *l)
+{
+	const struct conn *c = worker_first_waiting(of(pool), l);
+
+	return c ? c->pending_since : UINT64_MAX;
 }
 
 /* Whoever does is no longer in the queue. */
@@ -142,6 +170,8 @@ static int open_upstreams(struct worker *w)
 	w->upstreams.loop = w->loop;
 	w->upstreams.supply = &w->supply;
 	w->upstreams.freed = connection_freed;
+	w->upstreams.unused = connection_unused;
+	w->upstreams.waits_since = waits_since;
 	return upstreams_open(&w->upstreams, &w->options.upstream);
 }
 
@@ -160,6 +190,7 @@ int worker_open(struct worker *w, int listener, const struct worker_options *opt
 	*w = (struct worker){ .listener = { -1, accept_ready },
 			      .accept_again = { .fire = accept_later },
 			      .flush_again = { .fire = flush_later },
+			      .look = { .fire = conn_look },
 			      .options = *options,
 			      .router = router };
 	w->waiting_end = &w->waiting;

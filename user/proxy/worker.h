@@ -61,6 +61,7 @@ struct worker {
 	struct mirror *mirrors;
 	struct conn *again;		     /* want another turn */
 	struct conn *waiting, **waiting_end; /* for a connection to an endpoint, in order */
+	struct loop_timer look;		     /* of theirs */
 	struct worker **peers; /* not owned: all that share limits, this one included; or NULL */
 	size_t peer_count;
 	struct loop_timer flush_again;
@@ -91,6 +92,8 @@ int worker_once(struct worker *w, int ms);
 void worker_stop(struct worker *w);
 /* From the worker's thread: all that wait for a connection, in any worker, may try again. */
 void worker_stir(struct worker *w);
+/* Of those who wait here because of the limit, or NULL. */
+struct conn *worker_first_waiting(const struct worker *w, const struct limit *l);
 /* Ends all connections. */
 void worker_close(struct worker *w);
 
