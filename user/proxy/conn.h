@@ -7,6 +7,7 @@
  * The state says what is waited for. Each event of either socket or a timer runs the step of the
  * state until nothing more can be done; only steps and what they call change the state.
  */
+#include "added.h"
 #include "half.h"
 #include "route.h"
 #include "upstream.h"
@@ -63,6 +64,7 @@ struct exchange {
 	uint64_t heads;		     /* bytes of the responses' heads */
 	struct addr endpoint, local; /* of the last try */
 	uint16_t endpoint_port, local_port;
+	struct added added; /* last: filled in when it is needed */
 };
 
 struct conn {

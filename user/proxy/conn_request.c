@@ -17,11 +17,14 @@ static struct exchange *exchange_new(struct conn *c)
 {
 	struct exchange *x = malloc(sizeof(*x));
 	const size_t headers = sizeof(x->request.m.headers);
+	const size_t end = offsetof(struct exchange, added);
 
 	if (!x)
 		return NULL;
 	/* The fields are filled in by the parser, as many as there are. */
-	memset((char *)x + headers, 0, sizeof(*x) - headers);
+	memset((char *)x + headers, 0, end - headers);
+	x->added.count = 0;
+	x->added.request_id = (struct h1_span){ 0 };
 	x->started = loop_now(c->worker->loop);
 	return x;
 }
@@ -49,6 +52,7 @@ static void fill_entry(const struct conn *c, char flags[FLAGS_TEXT], struct acce
 		.received = body_bytes(c),
 		.sent = sent > x->heads ? sent - x->heads : 0,
 		.duration_ms = loop_now(c->worker->loop) - x->started,
+		.request_id = x->added.request_id,
 		.service_ms = x->answered ? (int64_t)(x->answered - x->asked) : -1,
 		.tries = x->tries,
 		.client = c->client_addr,
@@ -108,6 +112,26 @@ static int keep_head(struct conn *c, size_t n)
 	return rest ? buf_append(&c->worker->supply, in, buf_at(&x->head) + n, rest) : 0;
 }
 
+static bool same(struct h1_span a, struct h1_span b)
+{
+	return a.n == b.n && !memcmp(a.p, b.p, a.n);
+}
+
+static void identify(struct conn *c)
+{
+	const struct exchange *x = c->x;
+	const struct added_ask a = {
+		.request = &x->request,
+		.scheme = x->plan.scheme,
+		.gateway = x->plan.gateway,
+		.client = c->client_addr,
+		.rewritten = x->plan.path.p && x->request.path.p &&
+			     !same(x->plan.path, x->request.path),
+	};
+
+	added_make(&c->x->added, &a, &c->worker->random);
+}
+
 static void ask(struct conn *c)
 {
 	struct worker *w = c->worker;
@@ -122,6 +146,8 @@ static void ask(struct conn *c)
 	w->stats.requests++;
 	w->router->plan(w->router, &a, &w->supply, &c->x->plan);
 	c->x->planned = true;
+	if (c->x->plan.identify)
+		identify(c);
 }
 
 static void copy_body(struct half *h, const char *bytes, size_t n)

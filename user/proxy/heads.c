@@ -14,7 +14,9 @@ struct writer {
 	struct buf *out;
 	int r;
 	bool request;
-	unsigned tries; /* which one it is, for the endpoint to know; 0: it isn't */
+	bool timed;		   /* the client is told how long the endpoint took */
+	unsigned tries;		   /* which one it is, for the endpoint to know; 0: it isn't */
+	const struct added *added; /* or NULL */
 };
 
 static void put(struct writer *w, const char *p, size_t n)
@@ -72,13 +74,17 @@ static bool own_field(struct h1_span name)
 }
 
 static const struct h1_span count_name = { "x-envoy-attempt-count", 21 };
+static const struct h1_span time_name = { "x-envoy-upstream-service-time", 29 };
 
 static bool left_out(const struct writer *w, const struct h1_header *h)
 {
 	if (h->hop)
 		return true;
-	return w->request &&
-	       (h->field == H1_HOST || (w->tries && h1_same_nocase(h->name, count_name)));
+	if (w->added && added_replaces(w->added, h->name))
+		return true;
+	if (!w->request)
+		return w->timed && h1_same_nocase(h->name, time_name);
+	return h->field == H1_HOST || (w->tries && h1_same_nocase(h->name, count_name));
 }
 
 static void put_fields(struct writer *w, const struct h1_message *m, const struct plan_ops *ops)
@@ -101,12 +107,29 @@ static void put_fields(struct writer *w, const struct h1_message *m, const struc
 	}
 }
 
-static void put_try(struct writer *w)
+static void put_added(struct writer *w, const struct plan_ops *ops)
 {
-	char text[16];
-	int len = snprintf(text, sizeof(text), "%u", w->tries);
+	const struct added *a = w->added;
 
-	put_field(w, count_name, (struct h1_span){ text, (size_t)len });
+	for (size_t i = 0; i < a->count; i++) {
+		if (!a->fields[i].value.p || taken_away(ops, 0, a->fields[i].name))
+			continue;
+		put_field(w, a->fields[i].name, a->fields[i].value);
+		if (!a->fields[i].more.n || w->r)
+			continue;
+		/* Before the end of the line. */
+		w->out->end -= (uint32_t)crlf.n;
+		put_span(w, a->fields[i].more);
+		put_span(w, crlf);
+	}
+}
+
+static void put_number(struct writer *w, struct h1_span name, unsigned long long n)
+{
+	char text[24];
+	int len = snprintf(text, sizeof(text), "%llu", n);
+
+	put_field(w, name, (struct h1_span){ text, (size_t)len });
 }
 
 static void put_upgrade(struct writer *w, const struct h1_message *m)
@@ -123,7 +146,11 @@ int heads_request(struct supply *s, struct buf *out, const struct exchange *x,
 		  struct h1_span authority)
 {
 	const struct h1_request *q = &x->request;
-	struct writer w = { s, out, 0, true, x->plan.count_tries ? x->tries : 0 };
+	struct writer w = { .supply = s,
+			    .out = out,
+			    .request = true,
+			    .tries = x->plan.count_tries ? x->tries : 0,
+			    .added = x->plan.identify ? &x->added : NULL };
 
 	put_span(&w, q->method);
 	put_text(&w, " ");
@@ -131,7 +158,9 @@ int heads_request(struct supply *s, struct buf *out, const struct exchange *x,
 	put_text(&w, " HTTP/1.1\r\n");
 	put_field(&w, (struct h1_span){ "host", 4 }, authority);
 	if (w.tries)
-		put_try(&w);
+		put_number(&w, count_name, w.tries);
+	if (w.added)
+		put_added(&w, &x->plan.request);
 	put_fields(&w, &q->m, &x->plan.request);
 	if (q->m.framing == H1_CHUNKED)
 		put_text(&w, "transfer-encoding: chunked\r\n");
@@ -156,9 +185,12 @@ static void put_status(struct writer *w, const struct h1_response *r)
 int heads_response(struct supply *s, struct buf *out, const struct exchange *x,
 		   const struct h1_response *r, bool dechunk)
 {
-	struct writer w = { s, out, 0, false, 0 };
+	struct writer w = { .supply = s, .out = out };
 
+	w.timed = x->plan.identify && x->answered && r->status >= 200;
 	put_status(&w, r);
+	if (w.timed && !taken_away(&x->plan.response, 0, time_name))
+		put_number(&w, time_name, x->answered - x->asked);
 	put_fields(&w, &r->m, &x->plan.response);
 	if (r->m.chunked && !dechunk)
 		put_text(&w, "transfer-encoding: chunked\r\n");

@@ -334,13 +334,14 @@ static struct http_route_stat *route_stat(const struct rules_plan *p)
 	return a ? v->routes[a - hs_action(v->snapshot, 0)]->stat : v->allow_any;
 }
 
-static void count(const struct rules_plan *p)
+static void count(const struct rules_plan *p, struct plan *out)
 {
 	const struct http_decision *d = &p->decision;
 	struct http_route_stat *s = route_stat(p);
 
-	if (!d->route && d->action != HTTP_ROUTE)
+	if (!d->route && d->action != HTTP_ROUTE && d->action != HTTP_PASSTHROUGH)
 		return;
+	out->route = s;
 	stat_inc(&s->rq_total);
 	if (d->delay_ms)
 		stat_inc(&s->delays_injected);
@@ -358,7 +359,6 @@ static int forward(struct rules_plan *p, struct supply *supply, struct plan *out
 	out->count_tries = true;
 	out->authority = h1(p->decision.authority);
 	out->cluster = cluster_stat(p);
-	out->route = route_stat(p);
 	if (p->decision.route) {
 		out->timeout_ms = p->decision.route->timeout_ms;
 		fill_retries(p, out);
@@ -372,10 +372,11 @@ int rules_plan_fill(struct rules_plan *p, struct supply *supply, struct plan *ou
 	const struct http_decision *d = &p->decision;
 	int r = fill_ops(p, out);
 
-	if (d->route)
-		out->route = route_stat(p);
-	count(p);
+	count(p, out);
 	out->delay_ms = d->delay_ms;
+	out->identify = true;
+	out->gateway = d->listener && d->listener->scope == SCOPE_NODE;
+	out->scheme = h1(p->request.scheme);
 	if (r)
 		return r;
 	if (d->aborted)

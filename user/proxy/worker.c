@@ -194,6 +194,7 @@ int worker_open(struct worker *w, int listener, const struct worker_options *opt
 			      .options = *options,
 			      .router = router };
 	w->waiting_end = &w->waiting;
+	random_begin(&w->random);
 	w->loop = loop_new();
 	r = w->loop ? open_upstreams(w) : -errno;
 	if (!r && listener >= 0)

@@ -6,6 +6,7 @@
  * workers.
  */
 #include "loop.h"
+#include "random.h"
 #include "route.h"
 #include "upstream.h"
 
@@ -35,6 +36,7 @@ struct access_entry {
 	const char *details;		  /* Envoy's response code details; NULL: none */
 	uint64_t received, sent;	  /* bytes of bodies */
 	uint64_t duration_ms;
+	struct h1_span request_id;
 	int64_t service_ms; /* from the whole request to the endpoint's response; -1: none */
 	unsigned tries;
 	struct addr client, called;
@@ -68,6 +70,7 @@ struct worker {
 	bool unflushed; /* something was logged */
 	bool stirred;	/* atomic: those who wait may try again */
 	struct worker_stats stats;
+	struct random random;
 	struct h1_response response; /* the one being looked at */
 	bool stopping;
 };
