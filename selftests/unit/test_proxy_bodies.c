@@ -206,6 +206,31 @@ Test(proxy_bodies, one_huge_chunk)
 	want(s, "\r\n0\r\n\r\n");
 }
 
+/* What is known of a chunk's size while its line is still coming is not its size. */
+Test(proxy_bodies, a_large_chunk_whose_size_comes_in_pieces)
+{
+	static const char *const first[] = { "1", "10000", "10000\r", "100000", "1000000" };
+	static const char *const rest[] = { "000000\r\n", "00\r\n", "\n", "0\r\n", "\r\n" };
+	static const unsigned size[] = { 0x1000000, 0x1000000, 0x10000, 0x1000000, 0x1000000 };
+
+	for (size_t i = 0; i < sizeof(size) / sizeof(*size); i++) {
+		int c = env_client(e), s;
+
+		put(c, "POST / HTTP/1.1\r\nHost: h\r\nTransfer-Encoding: chunked\r\n\r\n");
+		s = env_accept(e);
+		get_head(s);
+		put(c, first[i]);
+		want(s, first[i]);
+		put(c, rest[i]);
+		want(s, rest[i]);
+		transfer(c, s, size[i]);
+		put(c, "\r\n0\r\n\r\n");
+		want(s, "\r\n0\r\n\r\n");
+		close(c);
+		close(s);
+	}
+}
+
 Test(proxy_bodies, until_the_end_of_the_connection)
 {
 	int c = env_client(e), s;

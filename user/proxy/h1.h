@@ -134,7 +134,8 @@ bool h1_same_nocase(struct h1_span a, struct h1_span b);
  * A chunked body, as it comes. Zero-initialise.
  */
 struct h1_chunks {
-	uint64_t left;	/* bytes of data of the current chunk that have not been consumed */
+	uint64_t left;	/* bytes of data that are next, 0 while framing is */
+	uint64_t next;	/* private: the size of the next chunk, as far as it is read */
 	uint32_t size;	/* of the trailer section so far */
 	uint8_t state;	/* private */
 	uint8_t digits; /* of the current chunk size */

@@ -28,7 +28,7 @@ static int in_size(struct h1_chunks *c, char byte)
 	if (digit >= 0) {
 		if (c->digits++ == H1_MAX_CHUNK_DIGITS)
 			return H1_BAD;
-		c->left = c->left << 4 | (unsigned)digit;
+		c->next = c->next << 4 | (unsigned)digit;
 		return SIZE;
 	}
 	return byte == '\r' && c->digits ? SIZE_LF : H1_BAD;
@@ -36,6 +36,8 @@ static int in_size(struct h1_chunks *c, char byte)
 
 static int after_size(struct h1_chunks *c)
 {
+	c->left = c->next;
+	c->next = 0;
 	c->digits = 0;
 	return c->left ? DATA : TRAILER;
 }
