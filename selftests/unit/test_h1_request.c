@@ -223,3 +223,25 @@ Test(h1_request, many_connection_options_are_refused)
 	cr_assert_eq(h1_parse_request(text, strlen(text), 0, &q), H1_BAD);
 	cr_assert_eq(q.m.error, H1_ERR_CONNECTION);
 }
+
+/* Values are looked at eight bytes at a time: wherever a byte stands, it counts. */
+Test(h1_request, every_byte_at_every_place_of_a_value)
+{
+	static const char head[] = "GET / HTTP/1.1\r\nHost: a\r\nX: ", rest[] = "\r\n\r\n";
+	enum { FROM = sizeof(head) - 1, VALUE = 21 };
+	char text[FROM + VALUE + sizeof(rest)];
+
+	for (int at = 1; at < VALUE - 1; at++)
+		for (int byte = 0; byte < 256; byte++) {
+			bool good = byte == '\t' || (byte >= ' ' && byte != 0x7f);
+			int len = (int)sizeof(text) - 1, r;
+
+			memcpy(text, head, FROM);
+			memset(text + FROM, byte % 2 ? 0xff : '!', VALUE);
+			memcpy(text + FROM + VALUE, rest, sizeof(rest));
+			text[FROM + at] = (char)byte;
+			r = h1_parse_request(text, (size_t)len, 0, &q);
+			cr_expect_eq(r, good ? len : H1_BAD, "byte %d at %d: %d", byte, at, r);
+			cr_expect(!good || q.m.headers[1].value.n == VALUE);
+		}
+}

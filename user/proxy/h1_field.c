@@ -6,20 +6,25 @@
 
 #include "h1_priv.h"
 
+#define NAME(text)                     \
+	{                              \
+		text, sizeof(text) - 1 \
+	}
+
 static const struct {
-	const char *name;
+	struct h1_span name;
 	enum h1_field field;
 } fields[] = {
-	{ "host", H1_HOST },
-	{ "content-length", H1_CONTENT_LENGTH },
-	{ "transfer-encoding", H1_TRANSFER_ENCODING },
-	{ "connection", H1_CONNECTION },
-	{ "keep-alive", H1_KEEP_ALIVE },
-	{ "proxy-connection", H1_PROXY_CONNECTION },
-	{ "te", H1_TE },
-	{ "trailer", H1_TRAILER },
-	{ "upgrade", H1_UPGRADE },
-	{ "expect", H1_EXPECT },
+	{ NAME("host"), H1_HOST },
+	{ NAME("content-length"), H1_CONTENT_LENGTH },
+	{ NAME("transfer-encoding"), H1_TRANSFER_ENCODING },
+	{ NAME("connection"), H1_CONNECTION },
+	{ NAME("keep-alive"), H1_KEEP_ALIVE },
+	{ NAME("proxy-connection"), H1_PROXY_CONNECTION },
+	{ NAME("te"), H1_TE },
+	{ NAME("trailer"), H1_TRAILER },
+	{ NAME("upgrade"), H1_UPGRADE },
+	{ NAME("expect"), H1_EXPECT },
 };
 
 bool h1_is(struct h1_span s, const char *text)
@@ -44,8 +49,8 @@ bool h1_is_nocase(struct h1_span s, const char *text)
 
 enum h1_field h1_field_of(struct h1_span name)
 {
-	for (size_t i = 0; name.n && i < sizeof(fields) / sizeof(*fields); i++)
-		if (h1_lower(*name.p) == *fields[i].name && h1_is_nocase(name, fields[i].name))
+	for (size_t i = 0; i < sizeof(fields) / sizeof(*fields); i++)
+		if (name.n == fields[i].name.n && h1_same_nocase(name, fields[i].name))
 			return fields[i].field;
 	return H1_OTHER;
 }

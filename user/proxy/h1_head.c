@@ -87,6 +87,27 @@ int h1_take_version(struct h1_cursor *c, uint8_t *minor)
 	return 0;
 }
 
+/* Whether all eight bytes may stand in a value: none is a control. A tab counts as one here:
+ * whoever is told "no" looks at each. */
+static bool eight_visible(const char *p)
+{
+	const uint64_t each = 0x0101010101010101, high = each * 0x80;
+	uint64_t w, del;
+
+	memcpy(&w, p, sizeof(w));
+	del = w ^ each * 0x7f;
+	return !(((w - each * 0x20) & ~w & high) | ((del - each) & ~del & high));
+}
+
+static const char *value_end(const char *p, const char *end)
+{
+	while (end - p >= 8 && eight_visible(p))
+		p += 8;
+	while (p < end && h1_char(*p, H1_C_VALUE))
+		p++;
+	return p;
+}
+
 /* name ":" OWS value OWS CRLF */
 static int take_field(struct h1_cursor *c, struct h1_header *h)
 {
@@ -100,8 +121,7 @@ static int take_field(struct h1_cursor *c, struct h1_header *h)
 	while (c->p < c->end && h1_blank(*c->p))
 		c->p++;
 	from = c->p;
-	while (c->p < c->end && h1_char(*c->p, H1_C_VALUE))
-		c->p++;
+	c->p = value_end(c->p, c->end);
 	if (c->p == c->end)
 		return H1_ERR_MORE;
 	h->value = (struct h1_span){ from, (size_t)(c->p - from) };

@@ -4,7 +4,6 @@
  * rules say is done.
  */
 #include <errno.h>
-#include <stdio.h>
 #include <string.h>
 
 #include "conn.h"
@@ -126,10 +125,12 @@ static void put_added(struct writer *w, const struct plan_ops *ops)
 
 static void put_number(struct writer *w, struct h1_span name, unsigned long long n)
 {
-	char text[24];
-	int len = snprintf(text, sizeof(text), "%llu", n);
+	char text[24], *end = text + sizeof(text), *p = end;
 
-	put_field(w, name, (struct h1_span){ text, (size_t)len });
+	do
+		*--p = (char)('0' + n % 10);
+	while (n /= 10);
+	put_field(w, name, (struct h1_span){ p, (size_t)(end - p) });
 }
 
 static void put_upgrade(struct writer *w, const struct h1_message *m)
