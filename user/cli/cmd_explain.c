@@ -190,25 +190,21 @@ static int ask_files(const struct cli *cli, struct offline *o, const struct expl
 }
 
 static int explain_files(const struct cli *cli, const struct question_words *w,
-			 const struct explain_query *q)
+			 const struct explain_query *q, const struct explain_request *request)
 {
-	const struct explain_request request = { .method = w->method,
-						 .scheme = w->scheme,
-						 .path = w->path,
-						 .headers = w->headers.items,
-						 .header_count = w->headers.count };
 	_cleanup_(offline_free) struct offline o = { 0 };
 	int r = offline_load_http(&o, &w->files);
 
 	if (!r)
-		r = ask_files(cli, &o, q, &request);
+		r = ask_files(cli, &o, q, request);
 	offline_print(&o);
 	if (r < 0)
 		return errors_fatal(&o.errors) ? STATUS_FAILED : cmd_failed("%s", strerror(-r));
 	return r;
 }
 
-static int explain_live(const struct cli *cli, const struct explain_query *q)
+static int explain_live(const struct cli *cli, const struct explain_query *q,
+			const struct explain_request *http)
 {
 	const struct {
 		const char *key, *value;
@@ -220,14 +216,20 @@ static int explain_live(const struct cli *cli, const struct explain_query *q)
 		{ "host", q->host },
 		{ "address", q->address },
 		{ "sni", q->sni },
+		{ "method", http->method },
+		{ "scheme", http->scheme },
+		{ "path", http->path },
 	};
 	_cleanup_(json_decrefp) json_t *data = NULL;
-	json_t *request = client_request("explain");
+	json_t *request = client_request("explain"), *headers = json_array();
 	int r;
 
 	for (size_t i = 0; i < sizeof(words) / sizeof(*words); i++)
 		if (words[i].value)
 			json_object_set_new(request, words[i].key, json_text(words[i].value));
+	for (size_t i = 0; i < http->header_count; i++)
+		json_array_append_new(headers, json_text(http->headers[i]));
+	json_object_set_new(request, "headers", headers);
 	json_object_set_new(request, "port", json_integer(q->port));
 	r = client_ask(cli, request, NULL, &data);
 	if (r)
@@ -240,6 +242,11 @@ static int explain_live(const struct cli *cli, const struct explain_query *q)
 
 static int run(const struct cli *cli, const struct question_words *w)
 {
+	const struct explain_request request = { .method = w->method,
+						 .scheme = w->scheme,
+						 .path = w->path,
+						 .headers = w->headers.items,
+						 .header_count = w->headers.count };
 	_cleanup_(parts_free) struct parts p = { 0 };
 	int r;
 
@@ -254,12 +261,8 @@ static int run(const struct cli *cli, const struct question_words *w)
 	r = take_apart(w, &p);
 	if (r)
 		return r;
-	if (w->files.count)
-		return explain_files(cli, w, &p.q);
-	if (w->method || w->scheme || w->path || w->headers.count)
-		return cmd_failed("explain: HTTP is not yet carried out: without -f, --method, "
-				  "--scheme, --path and --header have no meaning");
-	return explain_live(cli, &p.q);
+	return w->files.count ? explain_files(cli, w, &p.q, &request)
+			      : explain_live(cli, &p.q, &request);
 }
 
 int cmd_explain(struct cli *cli, int argc, char **argv)

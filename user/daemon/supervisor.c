@@ -215,6 +215,11 @@ int supervisor_snapshot(struct supervisor *s, uint64_t generation, const void *b
 	return 0;
 }
 
+int supervisor_snapshot_file(const struct supervisor *s)
+{
+	return s->snapshot;
+}
+
 /* ---- taking over ---- */
 
 /* Its sockets become ours if they can be used: *count of them. Whether it may go on as it is. */

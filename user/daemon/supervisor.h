@@ -64,6 +64,9 @@ int supervisor_listener(const struct supervisor *s, unsigned worker);
  * logged, when it has been refused or could not be handed over: then the old one stays. */
 int supervisor_snapshot(struct supervisor *s, uint64_t generation, const void *bytes, size_t size);
 
+/* The file with the snapshot in force, which stays the supervisor's; -1: there is none. */
+int supervisor_snapshot_file(const struct supervisor *s);
+
 /* For the daemon's epoll loop: a descriptor to watch for input, and what to call then. */
 int supervisor_fd(const struct supervisor *s);
 void supervisor_dispatch(struct supervisor *s);
