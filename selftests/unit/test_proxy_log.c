@@ -196,7 +196,7 @@ Test(proxy_log, a_file_gets_them_when_there_is_nothing_else_to_do)
 	close(fd);
 }
 
-Test(proxy_log, a_reader_that_is_too_slow_costs_lines_and_not_time, .timeout = 30)
+Test(proxy_log, a_reader_that_is_too_slow_costs_lines_and_not_time)
 {
 	static char bytes[1024 * 1024];
 	int fds[2];
@@ -243,7 +243,7 @@ static void *write_and_flush(void *arg)
 	return NULL;
 }
 
-Test(proxy_log, workers_do_not_mix_their_lines, .timeout = 30)
+Test(proxy_log, workers_do_not_mix_their_lines)
 {
 	char path[] = "/tmp/weft-log-XXXXXX", *bytes;
 	int fd = mkstemp(path);
@@ -277,7 +277,7 @@ Test(proxy_log, workers_do_not_mix_their_lines, .timeout = 30)
 
 /* ---- what the proxy says ---- */
 
-Test(proxy_log, bytes_are_those_of_bodies, .timeout = 60)
+Test(proxy_log, bytes_are_those_of_bodies)
 {
 	struct env *e = env_new(NULL);
 	int c = env_client(e), s;
