@@ -7,6 +7,7 @@
 #include <pthread.h>
 #include <signal.h>
 #include <string.h>
+#include <sys/mman.h>
 #include <sys/signalfd.h>
 #include <sys/stat.h>
 
@@ -31,6 +32,12 @@ static int take_snapshot(void *arg, int fd)
 	return snapshot_error;
 }
 
+static int tell_requests(void *arg, int fd)
+{
+	(void)arg;
+	return write(fd, "told", 4) == 4 ? 0 : -EIO;
+}
+
 static void *serve(void *arg)
 {
 	(void)arg;
@@ -50,7 +57,8 @@ static void begin(void)
 				  .listeners = listeners,
 				  .count = 2,
 				  .identity = "who",
-				  .snapshot = take_snapshot };
+				  .snapshot = take_snapshot,
+				  .requests = tell_requests };
 	cr_assert_geq(orders.listener, 0);
 	cr_assert_eq(orders_listen(orders.listener), 0);
 	cr_assert_eq(pthread_create(&thread, NULL, serve, NULL), 0);
@@ -135,6 +143,18 @@ Test(proxy_orders, a_snapshot_is_answered_as_it_was_taken)
 	snapshot_error = 0;
 	cr_assert_eq(ask(conn, PROXY_SNAPSHOT, -1), -EBADMSG, "without a file");
 	cr_assert_eq(snapshots, 2);
+	quit(conn);
+}
+
+Test(proxy_orders, requests_go_into_the_file)
+{
+	_cleanup_close_ int conn = reach(), fd = memfd_create("requests", MFD_CLOEXEC);
+	char told[8] = "";
+
+	cr_assert_eq(ask(conn, PROXY_REQUESTS, fd), 0);
+	cr_assert_eq(pread(fd, told, sizeof(told) - 1, 0), 4);
+	cr_assert_str_eq(told, "told");
+	cr_assert_eq(ask(conn, PROXY_REQUESTS, -1), -EBADMSG, "without a file");
 	quit(conn);
 }
 

@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 #include <stdio.h>
+#include <string.h>
 
 #include "cleanup.h"
 #include "client.h"
@@ -18,6 +19,8 @@ static const struct {
 	{ "SUBSET", "subset", false },
 	{ "CLUSTER", "cluster", true },
 	{ "ENDPOINT", "endpoint", false },
+	{ "METHOD", "method", false },
+	{ "PATH", "path", false },
 	{ "STATE", "state", false },
 	{ "AGE", "age_s", false },
 	{ "IDLE", "idle_s", true },
@@ -27,13 +30,24 @@ static const struct {
 
 enum { COLUMNS = sizeof(columns) / sizeof(*columns) };
 
+/* What a client has sent must not talk to the terminal. */
+static json_t *printable(const char *text)
+{
+	_cleanup_free_ char *copy = strdup(text);
+
+	for (char *p = copy; p && *p; p++)
+		if (*p < ' ' || *p == 0x7f)
+			*p = '?';
+	return json_text(copy);
+}
+
 static json_t *cell(const json_t *value)
 {
 	if (json_is_real(value))
 		return json_textf("%.1fs", json_real_value(value));
 	if (json_is_integer(value))
 		return json_textf("%lld", (long long)json_integer_value(value));
-	return json_text(json_string_length(value) ? json_string_value(value) : "-");
+	return printable(json_string_length(value) ? json_string_value(value) : "-");
 }
 
 static int print(const json_t *connections, bool wide)

@@ -8,6 +8,7 @@
 #include "handlers.h"
 #include "handlers_object.h"
 #include "host.h"
+#include "log.h"
 
 static const char *const states[] = {
 	[CONN_SYN] = "syn",	    [CONN_ESTABLISHED] = "established",
@@ -160,17 +161,55 @@ static int add_row(void *arg, const struct tuple *key, const struct conn *c,
 	if (!v->all && c->state >= CONN_CLOSED)
 		return 0;
 	row = json_pack(
-		"{s:o, s:o, s:o, s:o, s:o, s:o, s:o, s:o, s:s, s:f, s:f, s:I, s:I, s:I, s:b}",
-		"client", client_name(v, &key->src), "from", addr_port_json(&key->src, key->sport),
-		"service", service_name(v, key), "to", addr_port_json(&key->dst, key->dport),
-		"rule", json_text(route ? route : ""), "subset", subset_name(cluster), "cluster",
-		json_text(cluster ? cluster : ""), "endpoint",
+		"{s:s, s:o, s:o, s:o, s:o, s:o, s:o, s:o, s:o, s:s, s:f, s:f, s:I, s:I, s:I, s:b}",
+		"protocol", "tcp", "client", client_name(v, &key->src), "from",
+		addr_port_json(&key->src, key->sport), "service", service_name(v, key), "to",
+		addr_port_json(&key->dst, key->dport), "rule", json_text(route ? route : ""),
+		"subset", subset_name(cluster), "cluster", json_text(cluster ? cluster : ""),
+		"endpoint",
 		endpoint ? json_text(endpoint) : addr_port_json(&c->to.dst, c->to.dport), "state",
 		c->state < sizeof(states) / sizeof(*states) ? states[c->state] : "unknown", "age_s",
 		seconds(c->created, v->now), "idle_s", seconds(seen, v->now), "sent_bytes",
 		(json_int_t)c->bytes, "received_bytes", (json_int_t)(reply ? reply->bytes : 0),
 		"generation", (json_int_t)c->generation, "reserved", c->reservation != 0);
 	return json_array_append_new(v->rows, row) ? -ENOMEM : 0;
+}
+
+/* A request that the proxy has under way; its connections are its own affair. */
+static int add_request(struct view *v, const struct proxy_request *q)
+{
+	const struct tuple key = { .dst = q->called, .dport = q->called_port };
+	json_t *endpoint = q->endpoint_port ? addr_port_json(&q->endpoint, q->endpoint_port)
+					    : json_text("");
+	json_t *row = json_pack(
+		"{s:s, s:o, s:o, s:o, s:o, s:o, s:o, s:o, s:o, s:o, s:f, s:I, s:I, s:I, s:I, s:o, "
+		"s:o, s:o}",
+		"protocol", "http", "client", client_name(v, &q->client), "from",
+		addr_port_json(&q->client, q->client_port), "service", service_name(v, &key), "to",
+		addr_port_json(&q->called, q->called_port), "rule", json_text(q->route), "subset",
+		subset_name(q->cluster), "cluster", json_text(q->cluster), "endpoint", endpoint,
+		"state", json_text(q->state), "age_s", (double)q->age_ms / 1000, "sent_bytes",
+		(json_int_t)q->received, "received_bytes", (json_int_t)q->sent, "tries",
+		(json_int_t)q->tries, "status", (json_int_t)q->status, "method",
+		json_text(q->method), "authority", json_text(q->authority), "path",
+		json_text(q->path));
+
+	return json_array_append_new(v->rows, row) ? -ENOMEM : 0;
+}
+
+static int add_requests(struct view *v, struct supervisor *s)
+{
+	_cleanup_free_ struct proxy_request *rows = NULL;
+	size_t count = 0;
+	int r = supervisor_requests(s, &rows, &count);
+
+	/* Connections are told of, whatever becomes of the proxy. */
+	if (r)
+		log_err(r, "ask weft-proxy for its requests");
+	r = 0;
+	for (size_t i = 0; !r && i < count; i++)
+		r = add_request(v, &rows[i]);
+	return r;
 }
 
 int handle_conns(struct weftd *d, const struct request *request, struct reply *reply)
@@ -182,6 +221,8 @@ int handle_conns(struct weftd *d, const struct request *request, struct reply *r
 	if (r)
 		return r;
 	r = kernel_each_conn(d->kernel, add_row, &v);
+	if (!r)
+		r = add_requests(&v, d->supervisor);
 	if (!r)
 		reply->data = json_pack("{s:O}", "connections", v.rows);
 	return r;

@@ -19,6 +19,7 @@
 enum {
 	START_MS = 10000,   /* a machine may be busy with other things */
 	HELLO_MS = 3000,    /* for a proxy that runs already */
+	REQUESTS_MS = 3000, /* likewise */
 	SNAPSHOT_MS = 8000, /* the proxy itself gives up earlier */
 	GONE_MS = 2000,	    /* from the end of its connection to that of the process */
 	PAUSE_MIN_MS = 10,
@@ -213,6 +214,46 @@ int supervisor_snapshot(struct supervisor *s, uint64_t generation, const void *b
 	s->snapshot = TAKE_FD(file);
 	s->generation = generation;
 	return 0;
+}
+
+/* What the proxy says is not trusted: texts end where they have to. */
+static int read_requests(int fd, struct proxy_request **rows, size_t *count)
+{
+	_cleanup_free_ struct proxy_request *all = NULL;
+	off_t size = lseek(fd, 0, SEEK_END);
+	size_t n = size < 0 ? 0 : (size_t)size / sizeof(*all);
+
+	if (size < 0)
+		return -errno;
+	all = calloc(n + 1, sizeof(*all));
+	if (!all)
+		return -ENOMEM;
+	if (pread(fd, all, n * sizeof(*all), 0) != (ssize_t)(n * sizeof(*all)))
+		return -EIO;
+	for (size_t i = 0; i < n; i++) {
+		all[i].state[sizeof(all[i].state) - 1] = '\0';
+		all[i].cluster[sizeof(all[i].cluster) - 1] = '\0';
+		all[i].route[sizeof(all[i].route) - 1] = '\0';
+		all[i].method[sizeof(all[i].method) - 1] = '\0';
+		all[i].authority[sizeof(all[i].authority) - 1] = '\0';
+		all[i].path[sizeof(all[i].path) - 1] = '\0';
+	}
+	*rows = TAKE_PTR(all);
+	*count = n;
+	return 0;
+}
+
+int supervisor_requests(struct supervisor *s, struct proxy_request **rows, size_t *count)
+{
+	_cleanup_close_ int fd = memfd_create("weft-requests", MFD_CLOEXEC);
+	int r = fd < 0 ? -errno : 0;
+
+	if (!r && s->proxy.pidfd >= 0) {
+		r = proxy_process_order(&s->proxy, PROXY_REQUESTS, 0, fd);
+		if (!r)
+			r = proxy_process_wait(&s->proxy, REQUESTS_MS);
+	}
+	return r ? r : read_requests(fd, rows, count);
 }
 
 int supervisor_snapshot_file(const struct supervisor *s)

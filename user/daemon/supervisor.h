@@ -10,6 +10,7 @@
 #include <stdint.h>
 #include <sys/types.h>
 
+#include "../proxy/proxy.h"
 #include "log.h"
 
 enum { SUPERVISOR_MAX_FDS = 8 };
@@ -66,6 +67,10 @@ int supervisor_snapshot(struct supervisor *s, uint64_t generation, const void *b
 
 /* The file with the snapshot in force, which stays the supervisor's; -1: there is none. */
 int supervisor_snapshot_file(const struct supervisor *s);
+
+/* The requests under way in the proxy, none if it does not run: an array that the caller frees. 0
+ * or -errno. */
+int supervisor_requests(struct supervisor *s, struct proxy_request **rows, size_t *count);
 
 /* For the daemon's epoll loop: a descriptor to watch for input, and what to call then. */
 int supervisor_fd(const struct supervisor *s);

@@ -81,6 +81,12 @@ static int snapshot(struct peer *p, struct proxy_reply *reply, int fd)
 	return answer(p, reply, sizeof(*reply), NULL, 0);
 }
 
+static int requests(struct peer *p, struct proxy_reply *reply, int fd)
+{
+	reply->error = fd < 0 ? -EBADMSG : p->o->requests(p->o->arg, fd);
+	return answer(p, reply, sizeof(*reply), NULL, 0);
+}
+
 static int quit(struct peer *p, struct proxy_reply *reply, int fd)
 {
 	(void)reply;
@@ -94,6 +100,7 @@ static int (*const obeys[])(struct peer *p, struct proxy_reply *reply, int fd) =
 	[PROXY_HELLO] = hello,
 	[PROXY_SNAPSHOT] = snapshot,
 	[PROXY_QUIT] = quit,
+	[PROXY_REQUESTS] = requests,
 };
 
 /* -EPIPE: nobody is there any more. */

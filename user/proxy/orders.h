@@ -14,6 +14,8 @@ struct orders {
 	/* Every worker goes over to the snapshot in the file `fd`, which stays the caller's. 0 or
 	 * -errno. */
 	int (*snapshot)(void *arg, int fd);
+	/* Into the file `fd`, which stays the caller's, goes what is under way. Likewise. */
+	int (*requests)(void *arg, int fd);
 	void *arg;
 };
 

@@ -15,6 +15,7 @@
 #include "access_log.h"
 #include "cleanup.h"
 #include "orders.h"
+#include "requests.h"
 #include "proxy_options.h"
 #include "rules.h"
 #include "sandbox.h"
@@ -187,6 +188,13 @@ static int go_over(void *arg, int fd)
 	return r ? r : listen_all(p);
 }
 
+static int tell_requests(void *arg, int fd)
+{
+	const struct proxy *p = arg;
+
+	return requests_write(p->peers, p->count, fd);
+}
+
 static int serve(struct proxy *p)
 {
 	const struct orders orders = {
@@ -195,6 +203,7 @@ static int serve(struct proxy *p)
 		.count = p->count,
 		.identity = p->options->identity,
 		.snapshot = go_over,
+		.requests = tell_requests,
 		.arg = p,
 	};
 

@@ -13,15 +13,21 @@
  *	order           its descriptor                answer
  *	PROXY_HELLO     where messages are to go      struct proxy_hello, with the listening sockets
  *	PROXY_SNAPSHOT  a file of http_compile()      once every worker has gone over to it
+ *	PROXY_REQUESTS  a file to write to            once it has a struct proxy_request for each
+ *	                                              request under way
  *	PROXY_QUIT                                    none: the process ends
  *
  * Connections are accepted from the first snapshot on.
  */
 #include <stdint.h>
 
+#include <linux/types.h>
+
+#include "weft/policy.h"
+
 enum { PROXY_MAX_WORKERS = 64, PROXY_VERSION_SIZE = 32, PROXY_IDENTITY_SIZE = 1024 };
 
-enum proxy_order_type { PROXY_HELLO = 1, PROXY_SNAPSHOT, PROXY_QUIT };
+enum proxy_order_type { PROXY_HELLO = 1, PROXY_SNAPSHOT, PROXY_QUIT, PROXY_REQUESTS };
 
 struct proxy_order {
 	uint32_t type;
@@ -42,6 +48,23 @@ struct proxy_hello {
 	uint32_t pad;
 	char version[PROXY_VERSION_SIZE];
 	char identity[PROXY_IDENTITY_SIZE]; /* what weftd started it with: --identity */
+};
+
+/* Ports in host byte order. Texts are cut where they are too long, and come from clients as they
+ * are. */
+struct proxy_request {
+	struct addr client, called;
+	struct addr endpoint; /* of the last try */
+	uint16_t client_port, called_port;
+	uint16_t endpoint_port; /* 0: none was asked yet */
+	uint16_t tries;
+	uint32_t status; /* of the response that has begun, or 0 */
+	uint32_t pad;
+	uint64_t age_ms;
+	uint64_t received, sent; /* bytes from and to the client, after the request's head */
+	char state[16];
+	char cluster[CLUSTER_NAME_MAX], route[ROUTE_NAME_MAX];
+	char method[16], authority[128], path[256];
 };
 
 struct proxy_options;

@@ -4,6 +4,7 @@
 #include <errno.h>
 #include <fcntl.h>
 #include <string.h>
+#include <time.h>
 #include <unistd.h>
 
 #include "cleanup.h"
@@ -233,12 +234,47 @@ static void flush_if_idle(struct worker *w)
 		loop_timer_set(w->loop, &w->flush_again, FLUSH_PAUSE_MS);
 }
 
+static void run_call(struct worker *w)
+{
+	struct worker_call *call;
+
+	if (!__atomic_load_n(&w->call, __ATOMIC_RELAXED))
+		return;
+	call = __atomic_exchange_n(&w->call, NULL, __ATOMIC_ACQ_REL);
+	if (!call)
+		return;
+	call->run(w, call);
+	__atomic_store_n(&call->done, true, __ATOMIC_RELEASE);
+}
+
+void worker_call(struct worker *w, struct worker_call *call)
+{
+	call->done = false;
+	__atomic_store_n(&w->call, call, __ATOMIC_RELEASE);
+	loop_wake(w->loop);
+}
+
+bool worker_called(struct worker *w, struct worker_call *call, unsigned ms)
+{
+	static const struct timespec pause = { 0, 1000000 };
+
+	for (unsigned i = 0; i < ms && !__atomic_load_n(&call->done, __ATOMIC_ACQUIRE); i++)
+		nanosleep(&pause, NULL);
+	/* What has begun comes to an end. */
+	if (__atomic_exchange_n(&w->call, NULL, __ATOMIC_ACQ_REL) == call)
+		return false;
+	while (!__atomic_load_n(&call->done, __ATOMIC_ACQUIRE))
+		nanosleep(&pause, NULL);
+	return true;
+}
+
 int worker_once(struct worker *w, int ms)
 {
 	int r = loop_once(w->loop, w->again || w->unflushed ? 0 : ms);
 
 	run_again(w);
 	run_waiting(w);
+	run_call(w);
 	flush_if_idle(w);
 	if (w->router->turn)
 		w->router->turn(w->router);

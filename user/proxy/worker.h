@@ -11,6 +11,7 @@
 #include "upstream.h"
 
 struct conn;
+struct worker;
 struct mirror;
 struct access_entry;
 
@@ -51,6 +52,12 @@ struct worker_stats {
 	uint64_t retries, timeouts, bad_requests, upstream_resets, connect_failures;
 };
 
+/* Something for the worker's thread to do. */
+struct worker_call {
+	void (*run)(struct worker *w, struct worker_call *call);
+	bool done; /* atomic */
+};
+
 struct worker {
 	struct loop *loop;
 	struct supply supply;
@@ -67,8 +74,9 @@ struct worker {
 	struct worker **peers; /* not owned: all that share limits, this one included; or NULL */
 	size_t peer_count;
 	struct loop_timer flush_again;
-	bool unflushed; /* something was logged */
-	bool stirred;	/* atomic: those who wait may try again */
+	bool unflushed;		  /* something was logged */
+	bool stirred;		  /* atomic: those who wait may try again */
+	struct worker_call *call; /* atomic */
 	struct worker_stats stats;
 	struct random random;
 	struct h1_response response; /* the one being looked at */
@@ -93,6 +101,10 @@ int worker_run(struct worker *w);
 int worker_once(struct worker *w, int ms);
 /* From any thread. */
 void worker_stop(struct worker *w);
+/* From one other thread: has it done soon. Each call is to be waited for. */
+void worker_call(struct worker *w, struct worker_call *call);
+/* Whether it has been, within about `ms` milliseconds; if not, it will not be any more. */
+bool worker_called(struct worker *w, struct worker_call *call, unsigned ms);
 /* From the worker's thread: all that wait for a connection, in any worker, may try again. */
 void worker_stir(struct worker *w);
 /* Of those who wait here because of the limit, or NULL. */
