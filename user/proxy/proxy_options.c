@@ -4,6 +4,7 @@
 #include <errno.h>
 #include <getopt.h>
 #include <limits.h>
+#include <stddef.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -107,13 +108,42 @@ static int add_listener(struct proxy_options *o, int *status)
 	return 0;
 }
 
-static int descriptor(const char *wrong_one, int *out, int *status)
+/* Options that are the number of a descriptor, and where it goes. */
+static const struct {
+	int id;
+	size_t at;
+	const char *wrong;
+} descriptors[] = {
+	{ OPT_CONTROL_FD, offsetof(struct proxy_options, control),
+	  "--control-fd: not a descriptor" },
+	{ OPT_LIMITS_FD, offsetof(struct proxy_options, limits), "--limits-fd: not a descriptor" },
+	{ OPT_POD_ADDRS_FD, offsetof(struct proxy_options, worker.upstream.source.pod_addrs),
+	  "--pod-addrs-fd: not a descriptor" },
+	{ OPT_NICS_FD, offsetof(struct proxy_options, worker.upstream.source.nics),
+	  "--nics-fd: not a descriptor" },
+	{ OPT_PODS_FD, offsetof(struct proxy_options, worker.upstream.source.pods),
+	  "--pods-fd: not a descriptor" },
+	{ OPT_CLUSTER_STATS_FD, offsetof(struct proxy_options, cluster_stats),
+	  "--cluster-stats-fd: not a descriptor" },
+	{ OPT_ROUTE_STATS_FD, offsetof(struct proxy_options, route_stats),
+	  "--route-stats-fd: not a descriptor" },
+	{ OPT_ACCESS_LOG_FD, offsetof(struct proxy_options, access_log),
+	  "--access-log-fd: not a descriptor" },
+};
+
+/* 1: it is none of them. */
+static int take_descriptor(struct proxy_options *o, int id, int *status)
 {
+	size_t i = 0;
 	long fd;
 
+	while (i < sizeof(descriptors) / sizeof(*descriptors) && descriptors[i].id != id)
+		i++;
+	if (i == sizeof(descriptors) / sizeof(*descriptors))
+		return 1;
 	if (number(optarg, INT_MAX, &fd))
-		return wrong(status, wrong_one, optarg);
-	*out = (int)fd;
+		return wrong(status, descriptors[i].wrong, optarg);
+	*(int *)((char *)o + descriptors[i].at) = (int)fd;
 	return 0;
 }
 
@@ -137,35 +167,19 @@ static int print(int *status, const char *text)
 
 static int take(struct proxy_options *o, int id, int *status)
 {
-	struct source_options *maps = &o->worker.upstream.source;
 	long n;
 	int level;
 
 	switch (id) {
 	case OPT_LISTEN_FD:
 		return add_listener(o, status);
-	case OPT_CONTROL_FD:
-		return descriptor("--control-fd: not a descriptor", &o->control, status);
-	case OPT_LIMITS_FD:
-		return descriptor("--limits-fd: not a descriptor", &o->limits, status);
 	case OPT_IDENTITY:
 		o->identity = optarg;
 		return 0;
-	case OPT_POD_ADDRS_FD:
-		return descriptor("--pod-addrs-fd: not a descriptor", &maps->pod_addrs, status);
-	case OPT_NICS_FD:
-		return descriptor("--nics-fd: not a descriptor", &maps->nics, status);
-	case OPT_PODS_FD:
-		return descriptor("--pods-fd: not a descriptor", &maps->pods, status);
 	case OPT_SANDBOX:
 		if (ids(o))
 			return wrong(status, "--sandbox: not UID:GID", optarg);
 		return 0;
-	case OPT_CLUSTER_STATS_FD:
-		return descriptor("--cluster-stats-fd: not a descriptor", &o->cluster_stats,
-				  status);
-	case OPT_ROUTE_STATS_FD:
-		return descriptor("--route-stats-fd: not a descriptor", &o->route_stats, status);
 	case OPT_SNAPSHOT:
 		o->snapshot = optarg;
 		return 0;
@@ -177,8 +191,6 @@ static int take(struct proxy_options *o, int id, int *status)
 			return wrong(status, "--mark: not a number", optarg);
 		o->worker.upstream.source.mark = (uint32_t)n;
 		return 0;
-	case OPT_ACCESS_LOG_FD:
-		return descriptor("--access-log-fd: not a descriptor", &o->access_log, status);
 	case OPT_ACCESS_LOG_FORMAT:
 		o->access_log_json = strcmp(optarg, "json") == 0;
 		if (!o->access_log_json && strcmp(optarg, "text") != 0)
@@ -214,7 +226,9 @@ int proxy_options_parse(int argc, char **argv, struct proxy_options *o, int *sta
 				     .log_level = LOG_LEVEL_INFO,
 				     .worker = worker_defaults };
 	while ((id = getopt_long(argc, argv, "", longs, NULL)) != -1) {
-		r = take(o, id, status);
+		r = take_descriptor(o, id, status);
+		if (r > 0)
+			r = take(o, id, status);
 		if (r)
 			return r;
 	}
