@@ -71,7 +71,7 @@ struct http_cluster_stat {
 	__u64 upstream_rq_5xx;
 
 	/* outlier_detection.* */
-	__u64 ejections_active;		/* gauge: endpoints that are out */
+	__u64 ejections_active;		/* gauge: endpoints that are out, as of the last request */
 	__u64 ejections_enforced_total; /* of any type */
 	__u64 ejections_overflow;	/* did not come about: maxEjectionPercent */
 	__u64 ejections_enforced_consecutive_5xx;
