@@ -270,7 +270,9 @@ class Request(http.server.BaseHTTPRequestHandler):
 	def log_request(self, code="-", size="-"):
 		headers = getattr(self, "headers", None) or {}
 		who, host, call_id = (headers.get(name, "-") for name in ("end-user", "host", "x-request-id"))
-		print(f'{self.client_address[0]} "{self.requestline}" {int(code)} host={host} end-user={who} id={call_id}', flush=True)
+		# In one write, or the lines of two threads may become one.
+		sys.stdout.write(f'{self.client_address[0]} "{self.requestline}" {int(code)} host={host} end-user={who} id={call_id}\n')
+		sys.stdout.flush()
 
 
 def main():
