@@ -6,6 +6,7 @@
  */
 #include "conntrack.bpf.h"
 #include "decide.bpf.h"
+#include "handover.bpf.h"
 #include "rewrite.bpf.h"
 
 enum {
@@ -13,7 +14,6 @@ enum {
 	AF_INET6 = 10,
 	PORT_TRIES = 32,
 	PORT_FIRST = 1024,
-	STATE_LISTEN = 10, /* of the kernel's tcp_states.h */
 	NETNS_UNKNOWN = 0xffffffff,
 	NETNS_NODE = 0xfffffffe, /* any negative number is the node's own (bpf_sk_lookup_tcp) */
 };
@@ -131,25 +131,6 @@ static __noinline enum reason find_way(struct __sk_buff *skb, const struct packe
 	s->to.src = p->ip4 ? nic->addr4 : nic->addr6;
 	s->netns_id = NETNS_NODE;
 	return addr_is_zero(&s->to.src) ? REASON_NO_ROUTE : REASON_NONE;
-}
-
-static __always_inline struct bpf_sock *find_socket(struct __sk_buff *skb, int ip4,
-						    const struct tuple *to, __u32 netns_id)
-{
-	struct bpf_sock_tuple t = {};
-
-	if (ip4) {
-		t.ipv4.saddr = addr_ip4(&to->src);
-		t.ipv4.daddr = addr_ip4(&to->dst);
-		t.ipv4.sport = bpf_htons(to->sport);
-		t.ipv4.dport = bpf_htons(to->dport);
-		return bpf_skc_lookup_tcp(skb, &t, sizeof(t.ipv4), netns_id, 0);
-	}
-	__builtin_memcpy(t.ipv6.saddr, &to->src, 16);
-	__builtin_memcpy(t.ipv6.daddr, &to->dst, 16);
-	t.ipv6.sport = bpf_htons(to->sport);
-	t.ipv6.dport = bpf_htons(to->dport);
-	return bpf_skc_lookup_tcp(skb, &t, sizeof(t.ipv6), netns_id, 0);
 }
 
 static __always_inline int has_socket(struct __sk_buff *skb, int ip4, const struct tuple *to,
@@ -300,18 +281,19 @@ static __noinline enum reason take_connection(struct __sk_buff *skb, const struc
 					      struct scratch *s, int from_pod)
 {
 	struct cluster_stat *c = cluster_stat(s->verdict.cluster);
+	struct cluster_limit *l = cluster_limit(s->verdict.cluster);
 	enum reason reason;
 
-	if (!c)
+	if (!c || !l)
 		return REASON_GENERATION;
-	reason = reserve(c, s->verdict.max_connections);
+	reason = reserve(l, s->verdict.max_connections);
 	if (reason) {
 		__sync_fetch_and_add(&c->overflow, reason == REASON_OVERFLOW);
 		return reason;
 	}
 	reason = insert_entries(skb, p, s, from_pod);
 	if (reason) {
-		__sync_fetch_and_add(&c->active, -1);
+		unreserve(s->verdict.cluster);
 		return reason;
 	}
 	count_connection(s, c);
@@ -346,6 +328,10 @@ static __noinline int connect_new(struct __sk_buff *skb, const struct packet *p,
 	decide_packet(p, s, from_pod);
 	if (s->verdict.action == VERDICT_PASS)
 		return pass(s->verdict.reason);
+	if (s->verdict.action == VERDICT_PROXY) {
+		reason = hand_over(skb, p);
+		return reason ? refuse(skb, p, reason) : TC_ACT_OK;
+	}
 	if (s->verdict.action == VERDICT_REFUSE) {
 		c = cluster_stat(s->verdict.cluster);
 		if (c)

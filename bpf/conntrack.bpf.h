@@ -29,12 +29,23 @@ static __always_inline struct endpoint_stat *endpoint_stat(__u32 id)
 	return bpf_map_lookup_elem(&endpoints, &id);
 }
 
-static __always_inline void raise_peak(__u64 *peak, __u64 value)
+static __always_inline struct cluster_limit *cluster_limit(__u32 id)
+{
+	return bpf_map_lookup_elem(&limits, &id);
+}
+
+/* Both counts of a limit as the one word that a reservation swaps. */
+static __always_inline __u64 limit_word(const struct cluster_limit *l)
+{
+	return *(const volatile __u64 *)l;
+}
+
+static __always_inline void raise_peak(__u32 *peak, __u32 value)
 {
 	int i;
 
 	for (i = 0; i < RESERVE_TRIES; i++) {
-		__u64 old = *(volatile __u64 *)peak;
+		__u32 old = *(volatile __u32 *)peak;
 
 		if (value <= old || __sync_val_compare_and_swap(peak, old, value) == old)
 			return;
@@ -43,25 +54,33 @@ static __always_inline void raise_peak(__u64 *peak, __u64 value)
 
 /* Takes one of `max` (0: unlimited) connections of a cluster. Never exceeds it, not even for a
  * moment. */
-static __always_inline enum reason reserve(struct cluster_stat *s, __u32 max)
+static __always_inline enum reason reserve(struct cluster_limit *l, __u32 max)
 {
 	int i;
 
-	if (!max) {
-		raise_peak(&s->peak, __sync_fetch_and_add(&s->active, 1) + 1);
-		return REASON_NONE;
-	}
 	for (i = 0; i < RESERVE_TRIES; i++) {
-		__u64 active = *(volatile __u64 *)&s->active;
+		struct cluster_limit next = {};
+		__u64 word = limit_word(l), with;
 
-		if (active >= max)
+		__builtin_memcpy(&next, &word, sizeof(word));
+		if (max && next.steered + next.proxied >= max)
 			return REASON_OVERFLOW;
-		if (__sync_val_compare_and_swap(&s->active, active, active + 1) == active) {
-			raise_peak(&s->peak, active + 1);
+		next.steered++;
+		__builtin_memcpy(&with, &next, sizeof(with));
+		if (__sync_val_compare_and_swap((__u64 *)l, word, with) == word) {
+			raise_peak(&l->peak, next.steered + next.proxied);
 			return REASON_NONE;
 		}
 	}
 	return REASON_RESERVE_CONTENTION;
+}
+
+static __always_inline void unreserve(__u32 cluster)
+{
+	struct cluster_limit *l = cluster_limit(cluster);
+
+	if (l)
+		__sync_fetch_and_add(&l->steered, -1);
 }
 
 static __always_inline __u64 reservation(__u32 cluster, __u32 endpoint)
@@ -83,8 +102,8 @@ static __always_inline void release(struct conn *forward, const struct conn *rep
 	if (!held)
 		return;
 	c = cluster_stat(held >> 32);
+	unreserve(held >> 32);
 	if (c) {
-		__sync_fetch_and_add(&c->active, -1);
 		__sync_fetch_and_add(&c->tx_bytes, forward->bytes);
 		if (reply)
 			__sync_fetch_and_add(&c->rx_bytes, reply->bytes);

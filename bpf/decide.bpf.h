@@ -312,6 +312,8 @@ static __always_inline int decide(const struct question *q, struct verdict *v)
 	v->rule = s.found;
 	if (s.action == RULE_PASS)
 		return verdict_is(v, VERDICT_PASS, REASON_NONE);
+	if (s.action == RULE_PROXY)
+		return verdict_is(v, VERDICT_PROXY, REASON_NONE);
 	if (s.action == RULE_REFUSE)
 		return verdict_is(v, VERDICT_REFUSE, REASON_NO_CLUSTER);
 	route = table_route(q->generation, s.route);

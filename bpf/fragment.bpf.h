@@ -7,7 +7,7 @@
  * it again).
  */
 #include "conntrack.bpf.h"
-#include "rewrite.bpf.h"
+#include "handover.bpf.h"
 
 static __always_inline void fragment_key(const struct packet *p, struct frag_key *key)
 {
@@ -44,7 +44,7 @@ static __noinline int steer_fragment(struct __sk_buff *skb, struct packet *p)
 	p->t.dport = ports->dport;
 	c = bpf_map_lookup_elem(&conns, &p->t);
 	if (!c)
-		return TC_ACT_UNSPEC;
+		return steer_proxied(skb, p->ip4, &p->t);
 	if (c->state == CONN_DEAD)
 		return TC_ACT_SHOT;
 	c->seen = packet_ns();

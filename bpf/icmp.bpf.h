@@ -8,7 +8,7 @@
  * end (RFC 5508 4.2 for TCP).
  */
 #include "conntrack.bpf.h"
-#include "rewrite.bpf.h"
+#include "handover.bpf.h"
 
 enum {
 	ICMP4_UNREACHABLE = 3, /* RFC 792 */
@@ -123,7 +123,9 @@ static __noinline int steer_icmp(struct __sk_buff *skb, struct packet *p)
 		return TC_ACT_UNSPEC;
 	tuple_reverse(&key, &q.p.t);
 	c = bpf_map_lookup_elem(&conns, &key);
-	if (!c || c->state == CONN_DEAD)
+	if (!c)
+		return steer_proxied(skb, p->ip4, &key);
+	if (c->state == CONN_DEAD)
 		return TC_ACT_UNSPEC;
 	tuple_reverse(&quoted, &c->to);
 	own.src = addr_equal(&p->t.src, &q.p.t.dst) ? c->to.src : p->t.src;

@@ -7,6 +7,7 @@
  */
 #include "weft/conn.h"
 #include "weft/event.h"
+#include "weft/handover.h"
 #include "weft/http_stat.h"
 #include "weft/policy.h"
 #include "weft/service.h"
@@ -129,7 +130,36 @@ struct {
 	__uint(pinning, LIBBPF_PIN_BY_NAME);
 } events SEC(".maps");
 
+/* weft-proxy's listening sockets, by worker. Filled by weftd; a socket that is closed leaves by
+ * itself. */
+struct {
+	__uint(type, BPF_MAP_TYPE_SOCKMAP);
+	__uint(max_entries, PROXY_WORKERS_MAX);
+	__type(key, __u32);
+	__type(value, __u64);
+	__uint(pinning, LIBBPF_PIN_BY_NAME);
+} listeners SEC(".maps");
+
+/* See handover.h. Written by weftd. */
+struct {
+	__uint(type, BPF_MAP_TYPE_ARRAY);
+	__uint(max_entries, 1);
+	__type(key, __u32);
+	__type(value, struct proxy_state);
+	__uint(pinning, LIBBPF_PIN_BY_NAME);
+} proxy SEC(".maps");
+
 /* ---- counters (policy.h) ---- */
+
+/* __u32 cluster id -> connections open now. Also mapped by weft-proxy. */
+struct {
+	__uint(type, BPF_MAP_TYPE_ARRAY);
+	__uint(map_flags, BPF_F_MMAPABLE);
+	__uint(max_entries, CLUSTER_IDS_MAX);
+	__type(key, __u32);
+	__type(value, struct cluster_limit);
+	__uint(pinning, LIBBPF_PIN_BY_NAME);
+} limits SEC(".maps");
 
 struct {
 	__uint(type, BPF_MAP_TYPE_HASH);

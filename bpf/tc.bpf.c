@@ -58,7 +58,7 @@ static __always_inline int steer_tcp(struct __sk_buff *skb, struct packet *p, in
 	}
 	if (c)
 		return steer_known(skb, p, c);
-	return is_syn(p) ? connect_new(skb, p, from_pod) : TC_ACT_UNSPEC;
+	return is_syn(p) ? connect_new(skb, p, from_pod) : steer_proxied(skb, p->ip4, &p->t);
 }
 
 static __always_inline int steer(struct __sk_buff *skb, int from_pod)

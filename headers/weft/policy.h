@@ -9,17 +9,16 @@
 #include "addr.h"
 
 enum {
-	CLUSTER_NAME_MAX = 224, /* outbound|9000|v1|tcp-echo.default.svc.cluster.local */
-	ROUTE_NAME_MAX = 160,	/* default/tcp-echo/tcp[0] */
-	ENDPOINT_NAME_MAX = 56, /* 10.244.0.12:9000 or [fd00::12]:9000 */
+	CLUSTER_NAME_MAX = 224,	  /* outbound|9000|v1|tcp-echo.default.svc.cluster.local */
+	ROUTE_NAME_MAX = 160,	  /* default/tcp-echo/tcp[0] */
+	ENDPOINT_NAME_MAX = 56,	  /* 10.244.0.12:9000 or [fd00::12]:9000 */
+	CLUSTER_IDS_MAX = 131072, /* clusters have ids below this */
 	REASON_NAME_MAX = 32,
 };
 
 /* `clusters`: __u32 id -> */
 struct cluster_stat {
 	char name[CLUSTER_NAME_MAX]; /* as Envoy's users know it, NUL-terminated */
-	__u64 active;		     /* open connections: reservations taken and not given back */
-	__u64 peak;		     /* highest `active` ever */
 	__u64 cx_total;		     /* connections steered here */
 	__u64 overflow;		     /* refused because of maxConnections */
 	__u64 connect_fail; /* refused by the endpoint, or not answered within connectTimeout */
@@ -29,16 +28,19 @@ struct cluster_stat {
 	__u64 rr;	    /* the next turn of ROUND_ROBIN */
 };
 
-/* `limits`, an array that is mapped, too: cluster id -> the connections that count against
- * maxConnections. One is reserved by a compare-and-swap of the first 64 bits, so that both sides
- * see the sum; `proxied` are weft-proxy's, which weftd takes back when the proxy dies. */
-enum { CLUSTER_IDS_MAX = 131072 };
-
+/*
+ * `limits`: an array by cluster id, which weft-proxy has mapped into its memory. Open connections:
+ * reservations taken and not given back. One is taken by a compare-and-swap of the first 8 bytes,
+ * so that kernel and proxy together never exceed maxConnections; each counts its own, so that weftd
+ * can give back what a proxy held that has died.
+ */
 struct cluster_limit {
-	__u32 steered, proxied;
-	__u32 peak; /* highest sum ever */
+	__u32 steered; /* of the kernel's path */
+	__u32 proxied; /* of the proxy's */
+	__u32 peak;    /* the highest sum of both ever */
 	__u32 pad;
 } __attribute__((aligned(8)));
+_Static_assert(sizeof(struct cluster_limit) == 16, "cluster_limit has no holes");
 
 /* `endpoints`: __u32 id -> */
 struct endpoint_stat {
@@ -85,6 +87,7 @@ enum reason {
 	REASON_FOREIGN_WAY,   /* passed: the way to the endpoint is no interface of ours, so replies
 			       * would not come back by us */
 	REASON_TWICE,	      /* dropped: a SYN that another CPU is opening a connection for */
+	REASON_NO_PROXY,      /* refused: the port needs weft-proxy, and there is none */
 	REASON_MAX,
 };
 

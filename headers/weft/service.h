@@ -56,6 +56,7 @@ enum rule_action {
 	RULE_ROUTE = 0,	 /* pick a destination of `route` */
 	RULE_PASS = 1,	 /* leave the packet alone: the destination is not ours to balance */
 	RULE_REFUSE = 2, /* no such cluster: reset the connection */
+	RULE_PROXY = 3,	 /* HTTP that rules or policies speak of: weft-proxy decides per request */
 };
 
 /* gen_rules: what of a TCP match is not decided at compile time. All conditions must hold. */

@@ -21,6 +21,7 @@ enum verdict_action {
 	VERDICT_PASS = 0,   /* not ours */
 	VERDICT_STEER = 1,  /* to `endpoint` */
 	VERDICT_REFUSE = 2, /* RST, for `reason` */
+	VERDICT_PROXY = 3,  /* to weft-proxy */
 };
 
 struct verdict {

@@ -405,7 +405,7 @@ weftd_start() {
 	# shellcheck disable=SC2046 # words are meant
 	(in_ns_exec node "$OUT/weftd" $(weftd_options) "$@") 2>>"$TMP/weftd.log" &
 	WEFTD=$!
-	timeout $((20 * SLOWER)) "$OUT/weft" --run-dir "$TMP/run" status --wait >/dev/null || fail "weftd is not ready"
+	wait_until 30 weft status --wait
 	for pod in "${PODS[@]}"; do
 		wait_until 5 pod_attached "${pod%%:*}"
 	done

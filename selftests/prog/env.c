@@ -188,6 +188,7 @@ static void fill_tables(struct env *e)
 static void fill_counters(struct env *e)
 {
 	struct cluster_stat cluster = { .name = "outbound|9000||echo.default.svc.cluster.local" };
+	struct cluster_limit limit = {};
 	struct endpoint_stat endpoint = { .name = "10.244.0.2:8080" };
 	struct route_stat route = { .name = "default/echo:9000" };
 	struct dest_key key = { .route = ROUTE_ID, .cluster = CLUSTER_ID };
@@ -195,6 +196,7 @@ static void fill_counters(struct env *e)
 	__u32 id = CLUSTER_ID;
 
 	must(!bpf_map_update_elem(bpf_map__fd(e->tc->maps.clusters), &id, &cluster, 0));
+	must(!bpf_map_update_elem(bpf_map__fd(e->tc->maps.limits), &id, &limit, 0));
 	id = ENDPOINT_ID;
 	must(!bpf_map_update_elem(bpf_map__fd(e->tc->maps.endpoints), &id, &endpoint, 0));
 	id = ROUTE_ID;
@@ -355,6 +357,23 @@ struct cluster_stat env_cluster(struct env *e)
 
 	look_up(e->tc->maps.clusters, CLUSTER_ID, &s);
 	return s;
+}
+
+struct cluster_limit env_limit(struct env *e)
+{
+	struct cluster_limit l;
+
+	look_up(e->tc->maps.limits, CLUSTER_ID, &l);
+	return l;
+}
+
+void env_set_proxied(struct env *e, __u32 n)
+{
+	struct cluster_limit l = env_limit(e);
+	__u32 id = CLUSTER_ID;
+
+	l.proxied = n;
+	must(!bpf_map_update_elem(bpf_map__fd(e->tc->maps.limits), &id, &l, 0));
 }
 
 struct endpoint_stat env_endpoint_stat(struct env *e)

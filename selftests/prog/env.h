@@ -83,6 +83,9 @@ struct sweep_args env_sweep(struct env *e, __u32 check_gone);
 
 unsigned env_entries(struct env *e);
 struct cluster_stat env_cluster(struct env *e);
+struct cluster_limit env_limit(struct env *e);
+/* Connections that the proxy holds. */
+void env_set_proxied(struct env *e, __u32 n);
 struct endpoint_stat env_endpoint_stat(struct env *e);
 __u64 env_reason(struct env *e, enum reason reason);
 __u64 env_picks(struct env *e);

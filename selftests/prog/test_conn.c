@@ -248,14 +248,15 @@ static void run_event(struct script *s, const char *event)
 static void check_row(const struct row *row, struct script *s)
 {
 	struct cluster_stat c = env_cluster(s->env);
+	struct cluster_limit l = env_limit(s->env);
 	int family = s->client.sends.src.b[0] ? 6 : 4;
 
 	cr_expect_eq(env_entries(s->env), row->entries, "%s, IPv%d: %u entries", row->what, family,
 		     env_entries(s->env));
-	cr_expect_eq(c.active, row->active, "%s, IPv%d: active %llu", row->what, family, c.active);
+	cr_expect_eq(l.steered, row->active, "%s, IPv%d: active %u", row->what, family, l.steered);
 	cr_expect_eq(env_endpoint_stat(s->env).active, row->active, "%s, IPv%d: endpoint's active",
 		     row->what, family);
-	cr_expect_eq(c.peak, row->peak, "%s, IPv%d: peak %llu", row->what, family, c.peak);
+	cr_expect_eq(l.peak, row->peak, "%s, IPv%d: peak %u", row->what, family, l.peak);
 	cr_expect_eq(c.cx_total, row->total, "%s, IPv%d: total %llu", row->what, family,
 		     c.cx_total);
 	cr_expect_eq(c.connect_fail, row->fail, "%s, IPv%d: fail %llu", row->what, family,

@@ -91,7 +91,7 @@ static void run(__u8 flags)
 		play(&r, round, &client_end);
 	atomic_store(&r.go, -1);
 	pthread_join(thread, NULL);
-	cr_expect_eq(env_cluster(r.env).active, 0, "active %llu", env_cluster(r.env).active);
+	cr_expect_eq(env_limit(r.env).steered, 0, "active %u", env_limit(r.env).steered);
 	cr_expect_eq(env_endpoint_stat(r.env).active, 0);
 	cr_expect_eq(env_entries(r.env), 0);
 	env_free(r.env);

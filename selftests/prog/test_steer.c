@@ -126,23 +126,43 @@ Test(steer, max_connections, .timeout = 60)
 		struct env *e =
 			env_new(&(struct env_options){ .family = family, .max_connections = 2 });
 		struct tuple from = client_tuple(e);
-		struct cluster_stat c;
+		struct cluster_limit l;
 
 		open_connection(e, &from);
 		from.sport++;
 		open_connection(e, &from);
 		from.sport++;
 		expect_refused(e, from);
-		c = env_cluster(e);
-		cr_expect_eq(c.active, 2);
-		cr_expect_eq(c.peak, 2);
-		cr_expect_eq(c.overflow, 1);
+		l = env_limit(e);
+		cr_expect_eq(l.steered, 2);
+		cr_expect_eq(l.peak, 2);
+		cr_expect_eq(env_cluster(e).overflow, 1);
 		cr_expect_eq(env_reason(e, REASON_OVERFLOW), 1);
 		env_run(e, "from_pod",
 			&(struct env_packet){ .t = client_tuple(e), .flags = RST, .seq = 1001 });
 		open_connection(e, &from);
 		env_free(e);
 	}
+}
+
+/* What the proxy holds counts, and is left alone. */
+Test(steer, max_connections_are_shared_with_the_proxy, .timeout = 60)
+{
+	struct env *e = env_new(&(struct env_options){ .family = 4, .max_connections = 3 });
+	struct tuple from = client_tuple(e);
+	struct cluster_limit l;
+
+	env_set_proxied(e, 2);
+	open_connection(e, &from);
+	from.sport++;
+	expect_refused(e, from);
+	env_set_proxied(e, 1);
+	open_connection(e, &from);
+	l = env_limit(e);
+	cr_expect_eq(l.steered, 2);
+	cr_expect_eq(l.proxied, 1);
+	cr_expect_eq(l.peak, 3);
+	env_free(e);
 }
 
 Test(steer, a_full_table_refuses_and_evicts_nobody, .timeout = 60)
@@ -152,7 +172,7 @@ Test(steer, a_full_table_refuses_and_evicts_nobody, .timeout = 60)
 			env_new(&(struct env_options){ .family = family, .table_size = 32 });
 		struct tuple from = client_tuple(e);
 		unsigned opened = 0;
-		__u64 active;
+		__u32 active;
 
 		for (; opened < 100; opened++, from.sport++) {
 			struct env_packet syn = { .t = from, .flags = SYN, .seq = 1000 };
@@ -160,7 +180,7 @@ Test(steer, a_full_table_refuses_and_evicts_nobody, .timeout = 60)
 			if (env_run(e, "from_pod", &syn).packet.flags & RST)
 				break;
 		}
-		active = env_cluster(e).active;
+		active = env_limit(e).steered;
 		cr_expect(opened >= 16 && opened < 100, "%u opened", opened);
 		cr_expect_eq(active, opened);
 		cr_expect_eq(env_entries(e), 2 * opened);

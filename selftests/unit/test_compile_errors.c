@@ -49,34 +49,23 @@ static const struct row refused[] = {
 	  ECHO "apiVersion: v1\nkind: Service\nmetadata: {name: twin}\nspec: {clusterIPs: "
 	       "[10.96.0.2, 10.96.0.1], ports: [{port: 80}]}\n",
 	  "t.yaml:9:32: spec.clusterIP: conflicting: 10.96.0.1 is service default/echo's" },
-	{ "http routes",
-	  ECHO VS("echo", "{hosts: [echo], http: [{route: [{destination: {host: echo}}]}]}"),
-	  "spec.http: not yet carried out: weft does not carry out HTTP routes" },
-	{ "http routes of an unknown host",
-	  VS("echo", "{hosts: [nowhere], http: [{route: [{destination: {host: nowhere}}]}]}"),
-	  "spec.http: not yet carried out: weft does not carry out HTTP routes" },
 	{ "outlier detection",
 	  ECHO DR("echo",
 		  "{host: echo, trafficPolicy: {outlierDetection: {consecutive5xxErrors: 1}}}"),
-	  "spec.trafficPolicy.outlierDetection: not yet carried out: weft does not carry out "
-	  "outlier detection" },
+	  "spec.trafficPolicy.outlierDetection: weft does not carry out outlier detection of "
+	  "TCP" },
 	{ "outlier detection by a wildcard, in a subset's port",
 	  ECHO DR("echo", "{host: \"*.svc.cluster.local\", subsets: [{name: a, labels: {a: b}, "
 			  "trafficPolicy: {"
 			  "portLevelSettings: [{port: {number: 9000}, outlierDetection: "
 			  "{consecutive5xxErrors: 1}}]}}]}"),
-	  "spec.subsets[0].trafficPolicy.portLevelSettings[0].outlierDetection: not yet carried "
-	  "out" },
-	{ "an http pool of a service with an http port",
-	  SERVICE("echo", "10.96.0.1", "{name: tcp, port: 1}, {name: http, port: 2}")
-		  DR("echo", "{host: echo, trafficPolicy: {connectionPool: {http: "
-			     "{http1MaxPendingRequests: 1}}}}"),
-	  "spec.trafficPolicy.connectionPool.http: not yet carried out: weft does not carry out "
-	  "HTTP connection pools" },
+	  "spec.subsets[0].trafficPolicy.portLevelSettings[0].outlierDetection: weft does not "
+	  "carry out" },
 	{ "hashing on a header",
 	  ECHO DR("echo", "{host: echo, trafficPolicy: {loadBalancer: {consistentHash: "
 			  "{httpHeaderName: x}}}}"),
-	  "spec.trafficPolicy.loadBalancer.consistentHash: not yet carried out" },
+	  "spec.trafficPolicy.loadBalancer.consistentHash: weft does not carry out hashing "
+	  "of HTTP" },
 	{ "tls routes for some names only",
 	  ECHO VS("echo", "{hosts: [echo.default.svc.cluster.local, b.example.com], tls: [{match: "
 			  "[{port: 9000, sniHosts: "
@@ -103,10 +92,6 @@ static const struct row refused[] = {
 	  GW("gw", "{servers: [{port: {number: 443, name: tls, protocol: TLS}, tls: {mode: "
 		   "PASSTHROUGH}, hosts: [\"*\"]}]}"),
 	  "spec.servers[0].tls: not yet carried out: weft does not carry out TLS at a gateway" },
-	{ "a gateway that speaks HTTP",
-	  GW("gw", "{servers: [{port: {number: 80, name: http, protocol: HTTP}, hosts: [\"*\"]}]}"),
-	  "spec.servers[0].port.protocol: not yet carried out: weft does not carry out HTTP at a "
-	  "gateway" },
 	{ "a route to an ExternalName",
 	  "apiVersion: v1\nkind: Service\nmetadata: {name: out}\nspec: {type: ExternalName, "
 	  "externalName: a.example.com}\n---\n" VS("echo",
@@ -137,6 +122,10 @@ static const struct row warned_of[] = {
 	{ "a destination that isn't there",
 	  ECHO VS("echo", "{hosts: [echo], tcp: [{route: [{destination: {host: other}}]}]}"),
 	  "no service \"other.default.svc.cluster.local\"" },
+	{ "http routes where nothing carries HTTP",
+	  ECHO VS("echo", "{hosts: [echo], http: [{route: [{destination: {host: echo}}]}]}"),
+	  "spec.http: no port of the rule's hosts carries http, by its name or appProtocol: the "
+	  "rules have no effect" },
 	{ "two rules for one host",
 	  ECHO VS("one", "{hosts: [echo], tcp: [{route: [{destination: {host: echo}}]}]}")
 		  VS("two", "{hosts: [echo.default.svc.cluster.local], tcp: [{route: "
@@ -153,6 +142,20 @@ static const struct row accepted[] = {
 	{ "outlier detection of an unknown host",
 	  DR("echo",
 	     "{host: nowhere, trafficPolicy: {outlierDetection: {consecutive5xxErrors: 1}}}"),
+	  "" },
+	{ "http routes, policies and a gateway",
+	  SERVICE("echo", "10.96.0.1", "{name: tcp, port: 1}, {name: http, port: 2}")
+		  DR("echo", "{host: echo, trafficPolicy: {connectionPool: {http: "
+			     "{http1MaxPendingRequests: 1}}, outlierDetection: {}, loadBalancer: "
+			     "{consistentHash: {httpHeaderName: x}}}}")
+			  GW("gw", "{servers: [{port: {number: 80, name: http, protocol: HTTP}, "
+				   "hosts: [\"*\"]}]}")
+				  VS("echo", "{hosts: [echo], gateways: [mesh, gw], http: [{route: "
+					     "[{destination: {host: echo, port: {number: 2}}}]}]}"),
+	  "" },
+	{ "http routes at a port that says nothing of its protocol",
+	  SERVICE("echo", "10.96.0.1", "{port: 80}")
+		  VS("echo", "{hosts: [echo], http: [{route: [{destination: {host: echo}}]}]}"),
 	  "" },
 	{ "an http pool of a TCP service",
 	  ECHO DR("echo", "{host: echo, trafficPolicy: {connectionPool: {http: "

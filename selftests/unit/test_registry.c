@@ -42,18 +42,28 @@ Test(registry, adopted_ids_are_kept_and_never_given_again)
 	cr_expect_eq(registry_adopt(r, REG_CLUSTER, "old", 8), -EEXIST);
 	cr_expect_eq(registry_adopt(r, REG_CLUSTER, "new", 7), -EEXIST);
 	cr_expect_eq(registry_adopt(r, REG_CLUSTER, "none", 0), -EINVAL);
-	cr_expect_eq(registry_adopt(r, REG_CLUSTER, "far", 4000000000u), 0);
+	cr_expect_eq(registry_adopt(r, REG_CLUSTER, "far", 100000), 0);
 	cr_expect_eq(registry_id(r, REG_CLUSTER, "old"), 7);
-	cr_expect_eq(registry_id(r, REG_CLUSTER, "fresh"), 4000000001u);
+	cr_expect_eq(registry_id(r, REG_CLUSTER, "fresh"), 100001);
 }
 
 Test(registry, runs_out_of_ids_rather_than_repeating_one)
 {
 	_cleanup_registry_ struct registry *r = registry_new();
 
-	cr_expect_eq(registry_adopt(r, REG_CLUSTER, "last", 0xffffffffu), 0);
-	cr_expect_eq(registry_id(r, REG_CLUSTER, "one more"), 0);
-	cr_expect_eq(registry_id(r, REG_CLUSTER, "last"), 0xffffffffu);
+	cr_expect_eq(registry_adopt(r, REG_ROUTE, "last", 0xffffffffu), 0);
+	cr_expect_eq(registry_id(r, REG_ROUTE, "one more"), 0);
+	cr_expect_eq(registry_id(r, REG_ROUTE, "last"), 0xffffffffu);
+}
+
+Test(registry, ids_of_clusters_stay_indexes)
+{
+	_cleanup_registry_ struct registry *r = registry_new();
+
+	cr_expect_eq(registry_adopt(r, REG_CLUSTER, "far", CLUSTER_IDS_MAX - 1), 0);
+	cr_expect_eq(registry_adopt(r, REG_CLUSTER, "first", 1), 0);
+	cr_expect_eq(registry_id(r, REG_CLUSTER, "one more"), 2);
+	cr_expect_eq(registry_id(r, REG_CLUSTER, "and one"), 3);
 }
 
 Test(registry, many_names)

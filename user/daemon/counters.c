@@ -149,19 +149,35 @@ static void copy_name(char *out, size_t size, const char *name)
 	out[len] = 0;
 }
 
+static void name_cluster(struct filler *f, __u32 id, const char *name, int *r)
+{
+	struct cluster_stat *s = filler_next(f, id, &id, r);
+
+	if (s)
+		copy_name(s->name, sizeof(s->name), name);
+}
+
 int counters_add_clusters(struct counters *c, const struct loader *l, const struct tables *t)
 {
 	_cleanup_(filler_free) struct filler f = { .ids = &c->ids[COUNT_CLUSTERS] };
 	int r = filler_open(&f, l, MAP_CLUSTERS, sizeof(__u32), sizeof(struct cluster_stat));
 
-	for (size_t i = 0; !r && i < t->clusters.count; i++) {
-		__u32 id = t->clusters.items[i].id;
-		struct cluster_stat *s = filler_next(&f, id, &id, &r);
+	for (size_t i = 0; !r && i < t->clusters.count; i++)
+		name_cluster(&f, t->clusters.items[i].id, t->cluster_names.items[i], &r);
+	for (__u32 i = 0; !r && i < http_rows(t, HS_CLUSTERS); i++) {
+		const struct hs_cluster *row = hs_cluster(t->http, i);
 
-		if (s)
-			copy_name(s->name, sizeof(s->name), t->cluster_names.items[i]);
+		name_cluster(&f, row->id, hs_text(t->http, row->name), &r);
 	}
 	return r ? r : filler_flush(&f);
+}
+
+static void name_endpoint(struct filler *f, __u32 id, const char *name, int *r)
+{
+	struct endpoint_stat *s = filler_next(f, id, &id, r);
+
+	if (s)
+		copy_name(s->name, sizeof(s->name), name);
 }
 
 int counters_add_endpoints(struct counters *c, const struct loader *l, const struct tables *t)
@@ -169,14 +185,22 @@ int counters_add_endpoints(struct counters *c, const struct loader *l, const str
 	_cleanup_(filler_free) struct filler f = { .ids = &c->ids[COUNT_ENDPOINTS] };
 	int r = filler_open(&f, l, MAP_ENDPOINTS, sizeof(__u32), sizeof(struct endpoint_stat));
 
-	for (size_t i = 0; !r && i < t->endpoints.count; i++) {
-		__u32 id = t->endpoints.items[i].id;
-		struct endpoint_stat *s = filler_next(&f, id, &id, &r);
+	for (size_t i = 0; !r && i < t->endpoints.count; i++)
+		name_endpoint(&f, t->endpoints.items[i].id, t->endpoint_names.items[i], &r);
+	for (__u32 i = 0; !r && i < http_rows(t, HS_ENDPOINTS); i++) {
+		const struct hs_endpoint *row = hs_endpoint(t->http, i);
 
-		if (s)
-			copy_name(s->name, sizeof(s->name), t->endpoint_names.items[i]);
+		name_endpoint(&f, row->endpoint.id, hs_text(t->http, row->name), &r);
 	}
 	return r ? r : filler_flush(&f);
+}
+
+static void name_route(struct filler *f, __u32 id, const char *name, int *r)
+{
+	struct route_stat *s = filler_next(f, id, &id, r);
+
+	if (s)
+		copy_name(s->name, sizeof(s->name), name);
 }
 
 int counters_add_routes(struct counters *c, const struct loader *l, const struct tables *t)
@@ -184,12 +208,12 @@ int counters_add_routes(struct counters *c, const struct loader *l, const struct
 	_cleanup_(filler_free) struct filler f = { .ids = &c->ids[COUNT_ROUTES] };
 	int r = filler_open(&f, l, MAP_ROUTES, sizeof(__u32), sizeof(struct route_stat));
 
-	for (size_t i = 0; !r && i < t->routes.count; i++) {
-		__u32 id = t->routes.items[i].id;
-		struct route_stat *s = filler_next(&f, id, &id, &r);
+	for (size_t i = 0; !r && i < t->routes.count; i++)
+		name_route(&f, t->routes.items[i].id, t->route_names.items[i], &r);
+	for (__u32 i = 0; !r && i < http_rows(t, HS_ACTIONS); i++) {
+		const struct hs_action *row = hs_action(t->http, i);
 
-		if (s)
-			copy_name(s->name, sizeof(s->name), t->route_names.items[i]);
+		name_route(&f, row->id, hs_text(t->http, row->name), &r);
 	}
 	return r ? r : filler_flush(&f);
 }

@@ -8,6 +8,7 @@
 #include <stdbool.h>
 
 #include "compile.h"
+#include "http_snapshot.h"
 #include "kernel_ids.h"
 #include "loader.h"
 
@@ -29,6 +30,13 @@ struct counters {
 	enum counter_kind forgetting; /* counters_forget() goes from one to the next ... */
 	bool listed;		      /* ... and has made the list of this one */
 };
+
+/* How many rows the HTTP part of `t` has of one of its tables, whose names and ids live as long as
+ * those of the kernel's. */
+static inline __u32 http_rows(const struct tables *t, enum hs_table table)
+{
+	return t->http ? hs_count(t->http, table) : 0;
+}
 
 int counters_open(struct counters *c, const struct loader *l);
 void counters_free(struct counters *c);

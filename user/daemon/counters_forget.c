@@ -36,6 +36,8 @@ static int use_clusters(struct ids *used, const struct tables *t)
 
 	for (size_t i = 0; r >= 0 && i < t->clusters.count; i++)
 		r = ids_add(used, t->clusters.items[i].id);
+	for (__u32 i = 0; r >= 0 && i < http_rows(t, HS_CLUSTERS); i++)
+		r = ids_add(used, hs_cluster(t->http, i)->id);
 	return r;
 }
 
@@ -45,6 +47,8 @@ static int use_endpoints(struct ids *used, const struct tables *t)
 
 	for (size_t i = 0; r >= 0 && i < t->endpoints.count; i++)
 		r = ids_add(used, t->endpoints.items[i].id);
+	for (__u32 i = 0; r >= 0 && i < http_rows(t, HS_ENDPOINTS); i++)
+		r = ids_add(used, hs_endpoint(t->http, i)->endpoint.id);
 	return r;
 }
 
@@ -54,6 +58,8 @@ static int use_routes(struct ids *used, const struct tables *t)
 
 	for (size_t i = 0; r >= 0 && i < t->routes.count; i++)
 		r = ids_add(used, t->routes.items[i].id);
+	for (__u32 i = 0; r >= 0 && i < http_rows(t, HS_ACTIONS); i++)
+		r = ids_add(used, hs_action(t->http, i)->id);
 	return r;
 }
 
@@ -76,25 +82,25 @@ static int use_dests(struct ids *used, const struct tables *t)
 
 /* ---- what must stay ---- */
 
-static bool cluster_busy(int fd, uint64_t id)
+static bool cluster_busy(const struct loader *l, uint64_t id)
 {
-	__u32 key = (__u32)id;
-	struct cluster_stat s;
+	const struct cluster_limit *limit = &l->limits[id % CLUSTER_IDS_MAX];
 
-	return !bpf_map_lookup_elem(fd, &key, &s) && s.active;
+	return __atomic_load_n(&limit->steered, __ATOMIC_RELAXED) ||
+	       __atomic_load_n(&limit->proxied, __ATOMIC_RELAXED);
 }
 
-static bool endpoint_busy(int fd, uint64_t id)
+static bool endpoint_busy(const struct loader *l, uint64_t id)
 {
 	__u32 key = (__u32)id;
 	struct endpoint_stat s;
 
-	return !bpf_map_lookup_elem(fd, &key, &s) && s.active;
+	return !bpf_map_lookup_elem(l->map[MAP_ENDPOINTS], &key, &s) && s.active;
 }
 
-static bool never_busy(int fd, uint64_t id)
+static bool never_busy(const struct loader *l, uint64_t id)
 {
-	(void)fd;
+	(void)l;
 	(void)id;
 	return false;
 }
@@ -102,7 +108,7 @@ static bool never_busy(int fd, uint64_t id)
 static const struct {
 	enum map_id map;
 	int (*use)(struct ids *used, const struct tables *t); /* negative: -errno */
-	bool (*busy)(int fd, uint64_t id);
+	bool (*busy)(const struct loader *l, uint64_t id);
 } kinds[COUNT_KINDS] = {
 	[COUNT_DESTS] = { MAP_DESTS, use_dests, never_busy },
 	[COUNT_ROUTES] = { MAP_ROUTES, use_routes, never_busy },
@@ -155,7 +161,7 @@ static int delete_ids(int fd, enum counter_kind kind, const uint64_t *ids, size_
 }
 
 /* The last few of the list. */
-static int delete_some(struct counter_ids *c, enum counter_kind kind, int fd)
+static int delete_some(struct counter_ids *c, enum counter_kind kind, const struct loader *l)
 {
 	uint64_t ids[AT_ONCE];
 	size_t count = 0;
@@ -164,10 +170,10 @@ static int delete_some(struct counter_ids *c, enum counter_kind kind, int fd)
 	for (int n = 0; n < AT_ONCE && c->due_count; n++) {
 		uint64_t id = c->due[--c->due_count];
 
-		if (ids_has(&c->vanished, id) && !kinds[kind].busy(fd, id))
+		if (ids_has(&c->vanished, id) && !kinds[kind].busy(l, id))
 			ids[count++] = id;
 	}
-	r = delete_ids(fd, kind, ids, count);
+	r = delete_ids(l->map[kinds[kind].map], kind, ids, count);
 	for (size_t i = 0; !r && i < count; i++) {
 		ids_remove(&c->vanished, ids[i]);
 		ids_remove(&c->known, ids[i]);
@@ -175,14 +181,15 @@ static int delete_some(struct counter_ids *c, enum counter_kind kind, int fd)
 	return r;
 }
 
-static int forget_kind(struct counters *c, int fd, const struct tables *t, uint64_t end)
+static int forget_kind(struct counters *c, const struct loader *l, const struct tables *t,
+		       uint64_t end)
 {
 	struct counter_ids *ids = &c->ids[c->forgetting];
 	int r = c->listed ? 0 : list_due(ids, c->forgetting, t);
 
 	c->listed = !r;
 	while (!r && ids->due_count && now_ms() < end)
-		r = delete_some(ids, c->forgetting, fd);
+		r = delete_some(ids, c->forgetting, l);
 	return r;
 }
 
@@ -200,7 +207,7 @@ int counters_forget(struct counters *c, const struct loader *l, const struct tab
 	uint64_t end = now_ms() + BUDGET_MS;
 
 	do {
-		int r = forget_kind(c, l->map[kinds[c->forgetting].map], t, end);
+		int r = forget_kind(c, l, t, end);
 
 		if (r)
 			return log_err(r, "remove counters of names that are gone");

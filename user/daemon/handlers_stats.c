@@ -9,6 +9,7 @@
 #include "cleanup.h"
 #include "handlers.h"
 #include "histogram.h"
+#include "http_snapshot.h"
 #include "http_stat_fields.h"
 
 enum {
@@ -51,14 +52,15 @@ static int put_histogram(json_t *stats, const char *kind, const char *owner,
 	return json_object_set_new(stats, name, json_string(text)) ? -ENOMEM : 0;
 }
 
-static int put_cluster(void *arg, __u32 id, const struct cluster_stat *s)
+static int put_cluster(void *arg, __u32 id, const struct cluster_stat *s,
+		       const struct cluster_limit *l)
 {
 	const struct {
 		const char *name;
 		__u64 value;
 	} rows[] = {
-		{ "upstream_cx_active", s->active },
-		{ "upstream_cx_peak", s->peak },
+		{ "upstream_cx_active", l->steered + l->proxied },
+		{ "upstream_cx_peak", l->peak },
 		{ "upstream_cx_total", s->cx_total },
 		{ "upstream_cx_overflow", s->overflow },
 		{ "upstream_cx_connect_fail", s->connect_fail },
@@ -124,6 +126,22 @@ static int put_reason(void *arg, __u32 reason, const struct reason_stat *s)
 						    : put(arg, s->count, "weft.reason.%s", s->name);
 }
 
+/* The kernel's tables have a cluster once for each family, the proxy's has both in one; a cluster
+ * may be in either or in both. */
+static int put_http_members(json_t *stats, const struct http_snapshot *s)
+{
+	char name[STAT_NAME_MAX];
+	int r = 0;
+
+	for (__u32 i = 0; s && !r && i < hs_count(s, HS_CLUSTERS); i++) {
+		const struct hs_cluster *c = hs_cluster(s, i);
+
+		snprintf(name, sizeof(name), "cluster.%s.membership_total", hs_text(s, c->name));
+		r = json_object_set_new_nocheck(stats, name, json_integer(c->endpoints.count));
+	}
+	return r ? -ENOMEM : 0;
+}
+
 static int put_members(json_t *stats, const struct tables *t)
 {
 	int r = 0;
@@ -131,7 +149,7 @@ static int put_members(json_t *stats, const struct tables *t)
 	for (size_t i = 0; t && !r && i < t->clusters.count; i++)
 		r = put(stats, t->clusters.items[i].ep_count, "cluster.%s.membership_total",
 			t->cluster_names.items[i]);
-	return r;
+	return r ? r : put_http_members(stats, t ? t->http : NULL);
 }
 
 static bool line_contains(const char *name, const json_t *value, const char *pattern)

@@ -73,6 +73,8 @@ const char *rule_action_name(enum rule_action action)
 		return "passthrough";
 	case RULE_REFUSE:
 		return "refuse";
+	case RULE_PROXY:
+		return "proxy";
 	}
 	return "unknown";
 }

@@ -9,6 +9,7 @@
 
 #include "cleanup.h"
 #include "counters_map.h"
+#include "handover.h"
 #include "kernel_priv.h"
 #include "log.h"
 #include "pin.h"
@@ -112,6 +113,8 @@ static int open_parts(struct kernel *k, const struct kernel_options *o)
 	if (!r)
 		r = open_netlink(k);
 	if (!r)
+		r = handover_add(k->netlink);
+	if (!r)
 		r = attach_open(&k->attach, k->dir, k->netlink);
 	if (!r)
 		r = sweep_open(k);
@@ -193,6 +196,8 @@ int kernel_detach(const struct kernel_options *options)
 	r = loader_unpin(options->bpffs);
 	if (!r)
 		r = attach_detach_all(options->bpffs, netlink);
+	if (!r)
+		r = handover_remove(netlink);
 	if (!r && !access(options->bpffs, F_OK))
 		remove_dirs(options->bpffs);
 	return r;

@@ -55,13 +55,24 @@ int kernel_publish(struct kernel *k, const struct tables *tables);
  */
 int kernel_forget(struct kernel *k, const struct tables *tables);
 
+/* The listening sockets of weft-proxy's workers, which stay the caller's. 0 or -errno after having
+ * logged. */
+int kernel_set_listeners(struct kernel *k, const int *fds, unsigned count);
+/* A proxy has died: what it held of connection limits is free again. */
+void kernel_proxy_died(struct kernel *k);
+/* A pinned map's descriptor, which stays the kernel's, for weft-proxy; -ENOENT if there is none of
+ * that name. */
+int kernel_map(struct kernel *k, const char *name);
+
 /* For the daemon's epoll loop: a descriptor to watch for input, and what to call then. */
 int kernel_fd(struct kernel *k);
 int kernel_dispatch(struct kernel *k);
 
 /* One row each, in map order; a callback's non-zero answer ends the walk and is returned. */
 int kernel_each_cluster(struct kernel *k,
-			int (*row)(void *arg, __u32 id, const struct cluster_stat *s), void *arg);
+			int (*row)(void *arg, __u32 id, const struct cluster_stat *s,
+				   const struct cluster_limit *l),
+			void *arg);
 int kernel_each_endpoint(struct kernel *k,
 			 int (*row)(void *arg, __u32 id, const struct endpoint_stat *s), void *arg);
 int kernel_each_route(struct kernel *k, int (*row)(void *arg, __u32 id, const struct route_stat *s),

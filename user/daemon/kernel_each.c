@@ -17,21 +17,26 @@ static int walk(struct kernel *k, enum map_id map, size_t key_size, size_t value
 }
 
 struct cluster_walk {
-	int (*row)(void *arg, __u32 id, const struct cluster_stat *s);
+	int (*row)(void *arg, __u32 id, const struct cluster_stat *s,
+		   const struct cluster_limit *l);
 	void *arg;
+	const struct cluster_limit *limits;
 };
 
 static int cluster_row(void *arg, const void *key, const void *value)
 {
 	struct cluster_walk *w = arg;
+	__u32 id = *(const __u32 *)key;
 
-	return w->row(w->arg, *(const __u32 *)key, value);
+	return w->row(w->arg, id, value, &w->limits[id % CLUSTER_IDS_MAX]);
 }
 
 int kernel_each_cluster(struct kernel *k,
-			int (*row)(void *arg, __u32 id, const struct cluster_stat *s), void *arg)
+			int (*row)(void *arg, __u32 id, const struct cluster_stat *s,
+				   const struct cluster_limit *l),
+			void *arg)
 {
-	struct cluster_walk w = { row, arg };
+	struct cluster_walk w = { row, arg, k->loader.limits };
 
 	return walk(k, MAP_CLUSTERS, sizeof(__u32), sizeof(struct cluster_stat), cluster_row, &w);
 }
@@ -237,8 +242,10 @@ static int adopt(struct registry *registry, enum registry_kind kind, const char 
 	return r ? log_err(r, "take over the id %u of %s", id, name) : 0;
 }
 
-static int adopt_cluster(void *arg, __u32 id, const struct cluster_stat *s)
+static int adopt_cluster(void *arg, __u32 id, const struct cluster_stat *s,
+			 const struct cluster_limit *l)
 {
+	(void)l;
 	return adopt(arg, REG_CLUSTER, s->name, id);
 }
 

@@ -6,6 +6,7 @@
 #include <errno.h>
 #include <stdarg.h>
 #include <string.h>
+#include <sys/mman.h>
 #include <sys/resource.h>
 
 #include "cleanup.h"
@@ -13,7 +14,6 @@
 #include "pin.h"
 #include "sweep.skel.h"
 #include "tc.skel.h"
-#include "weft/policy.h"
 
 static const char *const map_names[MAP_MAX] = {
 	[MAP_GENERATION] = "generation",
@@ -24,6 +24,9 @@ static const char *const map_names[MAP_MAX] = {
 	[MAP_NICS] = "nics",
 	[MAP_GONE_ADDRS] = "gone_addrs",
 	[MAP_EVENTS] = "events",
+	[MAP_LISTENERS] = "listeners",
+	[MAP_PROXY] = "proxy",
+	[MAP_LIMITS] = "limits",
 	[MAP_CLUSTERS] = "clusters",
 	[MAP_ENDPOINTS] = "endpoints",
 	[MAP_ROUTES] = "routes",
@@ -65,6 +68,7 @@ static const char *const reason_names[REASON_MAX] = {
 	[REASON_HOST_ENDPOINT] = "host_endpoint",
 	[REASON_FOREIGN_WAY] = "foreign_way",
 	[REASON_TWICE] = "twice",
+	[REASON_NO_PROXY] = "no_proxy",
 };
 
 const char *loader_map_name(enum map_id id)
@@ -218,6 +222,17 @@ static int find_maps(struct loader *l)
 	return 0;
 }
 
+static int map_limits(struct loader *l)
+{
+	void *at = mmap(NULL, CLUSTER_IDS_MAX * sizeof(*l->limits), PROT_READ | PROT_WRITE,
+			MAP_SHARED, l->map[MAP_LIMITS], 0);
+
+	if (at == MAP_FAILED)
+		return log_err(-errno, "map the map limits into memory");
+	l->limits = at;
+	return 0;
+}
+
 static int pin_prog(struct loader *l, const char *dir, enum prog_id id)
 {
 	struct bpf_object *obj = id == PROG_SWEEP ? l->sweep->obj : l->tc->obj;
@@ -273,6 +288,8 @@ int loader_open(struct loader *l, const char *dir, unsigned max_connections)
 	if (!r)
 		r = find_maps(l);
 	if (!r)
+		r = map_limits(l);
+	if (!r)
 		r = pin_progs(l, dir);
 	if (!r)
 		r = name_reasons(l);
@@ -281,6 +298,8 @@ int loader_open(struct loader *l, const char *dir, unsigned max_connections)
 
 void loader_close(struct loader *l)
 {
+	if (l->limits)
+		munmap(l->limits, CLUSTER_IDS_MAX * sizeof(*l->limits));
 	tc_bpf__destroy(l->tc);
 	sweep_bpf__destroy(l->sweep);
 	memset(l, 0, sizeof(*l));

@@ -7,6 +7,8 @@
 #include <bpf/libbpf.h>
 #include <linux/types.h>
 
+#include "weft/policy.h"
+
 enum map_id {
 	MAP_GENERATION,
 	MAP_CONNS,
@@ -16,6 +18,9 @@ enum map_id {
 	MAP_NICS,
 	MAP_GONE_ADDRS,
 	MAP_EVENTS,
+	MAP_LISTENERS,
+	MAP_PROXY,
+	MAP_LIMITS,
 	MAP_CLUSTERS,
 	MAP_ENDPOINTS,
 	MAP_ROUTES,
@@ -49,6 +54,7 @@ struct loader {
 	int prog[PROG_MAX];
 	struct inner_layout inner[MAP_MAX]; /* of MAP_GEN_* */
 	int btf_fd;
+	struct cluster_limit *limits; /* the map `limits`, shared; CLUSTER_IDS_MAX rows */
 	struct tc_bpf *tc;
 	struct sweep_bpf *sweep;
 };

@@ -7,7 +7,10 @@
 #include "compile_gateway.h"
 #include "compile_match.h"
 #include "compile_names.h"
+#include "compile_proxied.h"
 #include "endpoints.h"
+#include "http_compile.h"
+#include "http_snapshot.h"
 
 static int names_add_routes(struct world *w, struct names *n, const struct object *o,
 			    const struct l4_routes *routes)
@@ -90,6 +93,15 @@ static int write_variants(struct world *w, struct mesh_port *m, const struct pla
 	return r;
 }
 
+/* Whoever calls: weft-proxy's tables tell clients apart. */
+static int compile_proxied(struct world *w, struct mesh_port *m)
+{
+	_cleanup_(plan_free) struct plan plan = { 0 };
+	int r = plan_proxy(m->to.host->service, m->to.sp->port->pos, &plan);
+
+	return r ? r : write_entry(w, m, &plan);
+}
+
 static int compile_port(struct world *w, struct mesh_port *m)
 {
 	_cleanup_(plan_free) struct plan all = { 0 };
@@ -129,7 +141,9 @@ static int compile_address(struct world *w, struct host *h, const struct addr *a
 		m.value.id = registry_id(w->registry, REG_SERVICE, name);
 		if (str_eq(o->service.session_affinity, "ClientIP"))
 			m.value.affinity_s = o->service.affinity_s;
-		r = m.value.id ? compile_port(w, &m) : -ENOMEM;
+		if (!m.value.id)
+			return -ENOMEM;
+		r = sp->proxied ? compile_proxied(w, &m) : compile_port(w, &m);
 	}
 	return r;
 }
@@ -189,6 +203,8 @@ static int compile_world(struct world *w)
 	size_t i;
 	int r = check_objects(w);
 
+	if (!w->l4_only)
+		mark_proxied(w);
 	if (!r)
 		r = world_sources(w);
 	if (!r)
@@ -204,6 +220,44 @@ static int compile_world(struct world *w)
 	return r;
 }
 
+static bool gateway_speaks_http(const struct object *gw)
+{
+	bool tls;
+
+	for (size_t i = 0; i < gw->gateway.servers.count; i++)
+		if (http_server(&gw->gateway.servers.items[i], &tls))
+			return true;
+	return false;
+}
+
+/* Whether weft-proxy has anything to do, or something about requests is to be checked. */
+static bool speaks_of_http(const struct world *w)
+{
+	size_t i, k;
+
+	for (i = 0; i < w->virtual_services.count; i++)
+		if (w->virtual_services.items[i]->vs.http.count)
+			return true;
+	for (i = 0; i < w->gateways.count; i++)
+		if (gateway_speaks_http(w->gateways.items[i]))
+			return true;
+	for (i = 0; i < w->services.count; i++)
+		for (k = 0; k < w->host_list[i].port_count; k++)
+			if (w->host_list[i].ports[k].proxied)
+				return true;
+	return false;
+}
+
+static int compile_http(struct tables *t, const struct objects *objects, struct registry *registry,
+			struct errors *errors)
+{
+	int r = http_compile(objects, registry, &t->http_bytes, &t->http_size, errors);
+
+	if (r == -EINVAL) /* told by the errors, as for everything else */
+		return 0;
+	return r ? r : http_snapshot_open(t->http_bytes, t->http_size, &t->http);
+}
+
 static int compile_with(const struct objects *objects, struct registry *registry, bool l4_only,
 			struct tables **out, struct errors *errors)
 {
@@ -213,6 +267,8 @@ static int compile_with(const struct objects *objects, struct registry *registry
 	r = world_init(&w, objects, registry, errors);
 	if (!r)
 		r = compile_world(&w);
+	if (!r && !l4_only && speaks_of_http(&w))
+		r = compile_http(w.t, objects, registry, errors);
 	if (r)
 		return r;
 	if (errors->count - errors->warnings > w.fatal_before)

@@ -17,6 +17,7 @@
  */
 struct registry;
 struct pool;
+struct http_snapshot;
 
 enum registry_kind {
 	REG_SERVICE,  /* "default/tcp-echo:9000", "gateway:31400" */
@@ -113,6 +114,10 @@ struct tables {
 	TABLE(struct cluster_origin) cluster_origins; /* parallel to clusters */
 	/* The shortest connect, idle or duration timeout that is set; 0: none. */
 	uint32_t min_timeout_ms;
+	/* What weft-proxy decides by, where any HTTP rule, policy or server is known; else NULL. */
+	struct http_snapshot *http;
+	void *http_bytes; /* the snapshot's */
+	size_t http_size;
 	struct pool *arena; /* tables.h */
 };
 
@@ -125,8 +130,8 @@ struct tables {
  */
 int compile(const struct objects *objects, struct registry *registry, struct tables **out,
 	    struct errors *errors);
-/* The same for what the kernel carries out alone: HTTP rules, HTTP servers of Gateways and policies
- * for requests are not looked at, http_compile() has those. */
+/* The same for what the kernel carries out alone, as if there were no HTTP rules, servers and
+ * policies: for explain, which asks http_compile()'s tables about those. */
 int compile_l4(const struct objects *objects, struct registry *registry, struct tables **out,
 	       struct errors *errors);
 void tables_free(struct tables *t);

@@ -59,7 +59,7 @@ static void check_server(struct world *w, const struct object *o, size_t i)
 			   "spec.servers[%zu].bind: weft does not carry out binding to one "
 			   "address, not \"%s\"",
 			   i, s->bind);
-	if (w->l4_only && http_server(s, &tls))
+	if (http_server(s, &tls) && (w->l4_only || !tls))
 		return;
 	if (s->tls_mode || !strcmp(protocol, "TLS") || !strcmp(protocol, "HTTPS"))
 		errors_add(w->errors, o->file, at,

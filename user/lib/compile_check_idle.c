@@ -5,6 +5,7 @@
  */
 #include "compile_check.h"
 #include "compile_match.h"
+#include "compile_proxied.h"
 
 enum { FIELD_MAX = 96 };
 
@@ -211,6 +212,36 @@ static void check_route(struct world *w, const struct object *o, const char *kin
 	}
 }
 
+/* Istio takes no notice of HTTP rules on ports that are declared to carry something else. */
+static void check_http(struct world *w, const struct object *o)
+{
+	char host[HOST_MAX];
+	bool known = false;
+	size_t i, k;
+
+	if (!o->vs.http.count || names_gateway(&o->vs.gateways))
+		return;
+	for (i = 0; i < o->vs.hosts.count; i++) {
+		struct host *h;
+		size_t next = 0;
+
+		if (host_complete(o->vs.hosts.items[i], o->meta.namespace, host))
+			continue;
+		while ((h = covered_host(w, host, &next))) {
+			struct host *at = host_concrete(w, h);
+
+			known = true;
+			for (k = 0; at && k < at->port_count; k++)
+				if (port_carries_http(w, h, &at->ports[k]))
+					return;
+		}
+	}
+	if (known)
+		errors_warn(w->errors, o->file, spec_pos(o, "http"),
+			    "spec.http: no port of the rule's hosts carries http, by its name or "
+			    "appProtocol: the rules have no effect");
+}
+
 void check_idle_virtual_service(struct world *w, const struct object *o)
 {
 	bool gateway = names_gateway(&o->vs.gateways);
@@ -223,6 +254,7 @@ void check_idle_virtual_service(struct world *w, const struct object *o)
 		check_host(w, o, field, o->vs.hosts.at ? o->vs.hosts.at[i] : o->pos,
 			   o->vs.hosts.items[i], !gateway, gateway ? " in the mesh" : "");
 	}
+	check_http(w, o);
 	for (i = 0; i < o->vs.tcp.count; i++)
 		check_route(w, o, "tcp", i, &o->vs.tcp.items[i]);
 	for (i = 0; i < o->vs.tls.count; i++)

@@ -3,6 +3,7 @@
  * VirtualServices and DestinationRules.
  */
 #include "compile_check.h"
+#include "compile_proxied.h"
 
 #include "weft/policy.h"
 #include "weft/service.h"
@@ -239,9 +240,6 @@ void check_virtual_service(struct world *w, const struct object *o)
 
 	check_gateways(w, o);
 	check_idle_virtual_service(w, o);
-	if (o->vs.http.count && !w->l4_only)
-		errors_add(w->errors, o->file, spec_pos(o, "http"),
-			   "spec.http: not yet carried out: weft does not carry out HTTP routes");
 	if (snprintf(NULL, 0, "%s/%s/tcp[%zu]", o->meta.namespace, o->meta.name, o->vs.tcp.count) >=
 	    ROUTE_NAME_MAX)
 		errors_add(w->errors, o->file, o->pos,
@@ -256,19 +254,19 @@ void check_virtual_service(struct world *w, const struct object *o)
 	}
 }
 
-/* Whether a host of the rule is known, and has a port that is declared to carry HTTP (`port`; 0:
- * any). */
+/* Whether a host of the rule is known, and has a port that carries HTTP (`port`; 0: any). */
 struct reach {
 	bool known, http;
 };
 
-static void reach_host(struct reach *reach, const struct host *h, unsigned port)
+static void reach_host(struct world *w, struct reach *reach, const struct host *h, unsigned port)
 {
 	size_t i;
 
 	reach->known = true;
 	for (i = 0; i < h->port_count; i++)
-		if (h->ports[i].protocol == PORT_HTTP && (!port || h->ports[i].port->port == port))
+		if ((!port || h->ports[i].port->port == port) &&
+		    port_carries_http(w, h, &h->ports[i]))
 			reach->http = true;
 }
 
@@ -283,7 +281,7 @@ static struct reach rule_reach(struct world *w, const struct object *o, unsigned
 		return reach;
 	h = world_host(w, host);
 	if (h)
-		reach_host(&reach, h, port);
+		reach_host(w, &reach, h, port);
 	for (i = 0; host_is_wildcard(host) && i < w->services.count; i++) {
 		const struct object *service = w->services.items[i];
 
@@ -292,41 +290,37 @@ static struct reach rule_reach(struct world *w, const struct object *o, unsigned
 			continue;
 		h = world_host(w, name);
 		if (h)
-			reach_host(&reach, h, port);
+			reach_host(w, &reach, h, port);
 	}
 	return reach;
 }
 
+/* Policies for requests where nothing but connections is to be seen. */
 static void check_policy(struct world *w, const struct object *o, const char *field, unsigned port,
 			 const struct traffic_policy *p)
 {
 	struct reach reach;
 
-	if (w->l4_only || (!p->lb.hash_http && !p->lb.warmup.duration &&
-			   !p->outlier_detection.line && !p->http_pool.line))
+	if (w->l4_only ||
+	    (!p->lb.hash_http && !p->lb.warmup.duration && !p->outlier_detection.line))
 		return;
 	reach = rule_reach(w, o, port);
-	if (!reach.known)
+	if (!reach.known || reach.http)
 		return;
 	if (p->lb.hash_http)
 		errors_add(w->errors, o->file, p->lb.hash_http_pos,
-			   "%s.loadBalancer.consistentHash: not yet carried out: weft does not "
-			   "carry out hashing of HTTP",
+			   "%s.loadBalancer.consistentHash: weft does not carry out hashing of "
+			   "HTTP on a port that does not carry HTTP",
 			   field);
 	if (p->lb.warmup.duration)
 		errors_add(w->errors, o->file, p->lb.warmup_pos,
-			   "%s.loadBalancer.warmup: not yet carried out: weft does not carry out "
-			   "warming up",
+			   "%s.loadBalancer.warmup: weft does not carry out warming up on a port "
+			   "that does not carry HTTP",
 			   field);
 	if (p->outlier_detection.line)
 		errors_add(w->errors, o->file, p->outlier_detection,
-			   "%s.outlierDetection: not yet carried out: weft does not carry out "
-			   "outlier detection",
-			   field);
-	if (p->http_pool.line && reach.http)
-		errors_add(w->errors, o->file, p->http_pool,
-			   "%s.connectionPool.http: not yet carried out: weft does not carry out "
-			   "HTTP connection pools",
+			   "%s.outlierDetection: weft does not carry out outlier detection of TCP, "
+			   "on a port that does not carry HTTP",
 			   field);
 }
 

@@ -5,6 +5,7 @@
 #include <strings.h>
 
 #include "endpoints.h"
+#include "http_compile.h"
 
 int entry_write(struct world *w, const struct service_key *key, const struct service *value,
 		const struct service_origin *origin, const struct plan *plan)
@@ -41,6 +42,7 @@ bool server_is_tcp(const struct gw_server *server)
  */
 struct node_ports {
 	bool taken[FAMILY_MAX][65536];
+	unsigned char http[65536]; /* 1 << family: an HTTP server has it */
 };
 
 /* A packet from outside may be of either family: the wildcard address tells decide() which. */
@@ -67,30 +69,43 @@ static int write_port(struct world *w, struct node_ports *ports, enum family fam
 	return entry_write(w, &key, value, &origin, plan);
 }
 
+bool service_stands_for(const struct object *service, const struct gateway *gw)
+{
+	return gw->selector.count && labels_hold(&service->service.selector, &gw->selector);
+}
+
+struct sport *gateway_sport(struct world *w, const struct object *service, unsigned port,
+			    enum family family)
+{
+	char name[HOST_MAX];
+	struct members *members;
+	struct sport *sp;
+	struct host *h;
+
+	if (host_of_service(service->meta.name, service->meta.namespace, name) ||
+	    !(h = world_host(w, name)))
+		return NULL;
+	sp = host_port(h, port);
+	members = sp ? sport_members(w, sp, family) : NULL;
+	return members && !members->count ? sp : NULL;
+}
+
 /* Pods may call the Gateway by its Service too. Where that has endpoints they are left to answer.
  */
 static int write_cluster_ips(struct world *w, const struct called *to, const struct object *service,
 			     const struct service *value, const struct plan *plan)
 {
 	const struct strs *ips = &service->service.cluster_ips;
+	struct sport *sp = gateway_sport(w, service, to->port, to->family);
 	struct service_origin origin;
-	char name[HOST_MAX];
-	struct members *members;
-	struct sport *sp;
-	struct host *h;
 	size_t i;
 	int r = 0;
 
-	if (host_of_service(service->meta.name, service->meta.namespace, name) ||
-	    !(h = world_host(w, name)))
-		return 0;
-	sp = host_port(h, to->port);
-	members = sp ? sport_members(w, sp, to->family) : NULL;
-	if (!members || members->count || sp->at_gateway[to->family])
+	if (!sp || sp->at_gateway[to->family])
 		return 0;
 	origin = (struct service_origin){ .namespace = service->meta.namespace,
 					  .name = service->meta.name,
-					  .host = h->name };
+					  .host = sp->host->name };
 	for (i = 0; i < ips->count && !r; i++) {
 		struct service_key key = { .port = to->port, .scope = SCOPE_MESH };
 
@@ -110,10 +125,10 @@ static int write_service_ports(struct world *w, struct node_ports *ports, const 
 	size_t i, k;
 	int r = 0;
 
-	for (i = 0; gw->selector.count && i < w->services.count && !r; i++) {
+	for (i = 0; i < w->services.count && !r; i++) {
 		const struct service_spec *s = &w->services.items[i]->service;
 
-		if (!labels_hold(&s->selector, &gw->selector))
+		if (!service_stands_for(w->services.items[i], gw))
 			continue;
 		for (k = 0; k < s->ports.count && !r; k++) {
 			const struct service_port *p = &s->ports.items[k];
@@ -183,6 +198,44 @@ static int compile_server(struct world *w, struct node_ports *ports, const struc
 	return r;
 }
 
+/* An HTTP server: weft-proxy knows the rules. */
+static int compile_http_server(struct world *w, struct node_ports *ports, const struct object *gw,
+			       const struct gw_server *server)
+{
+	enum family family;
+	int r = 0;
+
+	for (family = 0; family < FAMILY_MAX && !r; family++) {
+		struct called to = { .gateway = gw, .port = server->port, .family = family };
+		_cleanup_(plan_free) struct plan plan = { 0 };
+
+		if (ports->http[server->port] & 1u << family)
+			continue;
+		if (ports->taken[family][server->port]) {
+			warn_taken(w, &to, server);
+			continue;
+		}
+		/* All HTTP servers of a port make one listener. */
+		ports->http[server->port] |= 1u << family;
+		r = plan_proxy(gw, server->pos, &plan);
+		if (!r)
+			r = write_server(w, ports, &to, &plan);
+	}
+	return r;
+}
+
+static int compile_one(struct world *w, struct node_ports *ports, const struct object *gw,
+		       const struct gw_server *server)
+{
+	bool tls;
+
+	if (server_is_tcp(server))
+		return compile_server(w, ports, gw, server);
+	if (!w->l4_only && http_server(server, &tls) && !tls)
+		return compile_http_server(w, ports, gw, server);
+	return 0;
+}
+
 int compile_gateways(struct world *w)
 {
 	struct node_ports *ports;
@@ -198,8 +251,7 @@ int compile_gateways(struct world *w)
 		const struct object *gw = w->gateways.items[i];
 
 		for (k = 0; k < gw->gateway.servers.count && !r; k++)
-			if (server_is_tcp(&gw->gateway.servers.items[k]))
-				r = compile_server(w, ports, gw, &gw->gateway.servers.items[k]);
+			r = compile_one(w, ports, gw, &gw->gateway.servers.items[k]);
 	}
 	return r;
 }

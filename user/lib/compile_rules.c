@@ -365,6 +365,18 @@ int plan_mesh(struct world *w, const struct called *to, struct plan *out)
 	return r;
 }
 
+int plan_proxy(const struct object *o, struct pos pos, struct plan *out)
+{
+	struct prule *rule = table_push(&out->rules);
+
+	if (!rule)
+		return -ENOMEM;
+	rule->rule.action = RULE_PROXY;
+	rule->origin = origin_of(o, "", pos.line ? pos : o->pos);
+	out->closed = true;
+	return 0;
+}
+
 /* One round over the VirtualServices bound to the gateway: all but the catch-alls, or the `last`,
  * the catch-alls. */
 static int plan_round(struct world *w, const struct called *to, const struct gw_server *server,

@@ -48,6 +48,8 @@ void plan_free(struct plan *p);
 /* A Service's port: the rules of the VirtualService in force, then the plain service. 0 or -ENOMEM.
  */
 int plan_mesh(struct world *w, const struct called *to, struct plan *out);
+/* A port that weft-proxy has, by the object `o`, which says so at `pos`. 0 or -ENOMEM. */
+int plan_proxy(const struct object *o, struct pos pos, struct plan *out);
 /* A Gateway's port: the rules of all VirtualServices bound to it. May stay empty. 0 or -ENOMEM. */
 int plan_gateway(struct world *w, const struct called *to, const struct gw_server *server,
 		 struct plan *out);

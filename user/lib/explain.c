@@ -176,6 +176,10 @@ static int explain_rule(const struct tables *t, const struct explain_client *cli
 		a->action = EXPLAIN_NO_CLUSTER;
 		a->reason = "the rule's destination does not exist";
 		return 0;
+	case RULE_PROXY:
+		a->action = EXPLAIN_ROUTE;
+		a->reason = "weft-proxy decides for each request";
+		return 0;
 	}
 	a->action = a->verdict.action == VERDICT_PASS ? EXPLAIN_PASSTHROUGH : EXPLAIN_ROUTE;
 	a->cluster = cluster_name(t, &a->verdict);

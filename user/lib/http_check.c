@@ -4,6 +4,7 @@
  */
 #include <stdio.h>
 
+#include "compile_proxied.h"
 #include "http_compile_priv.h"
 #include "http_regex.h"
 
@@ -87,7 +88,7 @@ static void check_destination(struct http_compiler *c, const struct object *o,
 		return;
 	}
 	h = world_host(&c->world, name);
-	if (h && !http_concrete(c, h))
+	if (h && !host_concrete(&c->world, h))
 		errors_add(c->errors, o->file, d->pos.line ? d->pos : o->pos,
 			   "%s.host: weft does not carry out routes to an ExternalName service "
 			   "outside of the cluster, not \"%s\"",

@@ -4,6 +4,7 @@
  */
 #include <string.h>
 
+#include "compile_proxied.h"
 #include "endpoints.h"
 #include "http_compile_priv.h"
 
@@ -14,7 +15,6 @@ enum {
 	MAX_EJECTION_MS = 300000,
 	DEFAULT_MAX_EJECTION_PERCENT = 10,
 	HTTP_IDLE_MS = 3600000,
-	ALIASES_MAX = 8, /* that lead to each other */
 };
 
 /* A cluster as those see it for whom the view is. */
@@ -250,23 +250,6 @@ __u32 http_cluster_of(struct http_compiler *c, struct sport *sp, const char *sub
 	return *at ? (uintptr_t)*at - 1 : 0;
 }
 
-struct host *http_concrete(struct http_compiler *c, struct host *h)
-{
-	char name[HOST_MAX];
-
-	for (int i = 0; h && i < ALIASES_MAX; i++) {
-		const struct service_spec *s = &h->service->service;
-
-		if (!str_eq(s->type, "ExternalName"))
-			return h;
-		/* It is a full name, whose namespace is its own. */
-		if (!s->external_name || host_complete(s->external_name, "", name))
-			return NULL;
-		h = world_host(&c->world, name);
-	}
-	return NULL;
-}
-
 /* Without a port the one that was called is meant; at a gateway, which is not called on the port of
  * a service, the only one. */
 __u32 http_cluster_row(struct http_compiler *c, const struct http_site *site, const char *ns,
@@ -280,7 +263,7 @@ __u32 http_cluster_row(struct http_compiler *c, const struct http_site *site, co
 
 	if (host_complete(d->host, ns, name))
 		name[0] = '\0';
-	h = http_concrete(c, world_host(&c->world, name));
+	h = host_concrete(&c->world, world_host(&c->world, name));
 	if (h && !d->port && site->gateway && h->port_count == 1)
 		port = h->ports[0].port->port;
 	sp = h ? host_port(h, port) : NULL;

@@ -7,6 +7,7 @@
 #include <errno.h>
 #include <string.h>
 
+#include "compile_gateway.h"
 #include "compile_match.h"
 #include "http_compile_priv.h"
 
@@ -34,6 +35,10 @@ struct port_hosts {
 	unsigned port;
 	bool tls;
 	TABLE(struct gathered) hosts;
+};
+
+struct doors {
+	TABLE(struct hs_door) rows;
 };
 
 static void port_hosts_free(struct port_hosts *p)
@@ -222,6 +227,93 @@ static int compile_port(struct http_compiler *c, struct port_hosts *p)
 	return r;
 }
 
+/* ---- other ways in ---- */
+
+static int door_add(struct doors *d, const struct addr *addr, unsigned port, unsigned listener_port)
+{
+	struct hs_door *row = port ? table_push(&d->rows) : NULL;
+
+	if (!port)
+		return 0;
+	if (!row)
+		return -ENOMEM;
+	*row = (struct hs_door){ .addr = *addr, .port = port, .listener_port = listener_port };
+	return 0;
+}
+
+static int service_doors(struct http_compiler *c, struct doors *d, const struct object *service,
+			 const struct service_port *port)
+{
+	static const struct addr node;
+	const struct strs *ips = &service->service.cluster_ips;
+	int r = door_add(d, &node, port->node_port, port->port);
+
+	for (size_t i = 0; i < ips->count && !r; i++) {
+		struct addr addr;
+
+		if (!addr_parse(ips->items[i], &addr) &&
+		    gateway_sport(&c->world, service, port->port, addr_family(&addr)))
+			r = door_add(d, &addr, port->port, port->port);
+	}
+	return r;
+}
+
+static int gateway_doors(struct http_compiler *c, struct doors *d, const struct gateway *gw,
+			 unsigned port)
+{
+	int r = 0;
+
+	for (size_t i = 0; i < c->world.services.count && !r; i++) {
+		const struct object *service = c->world.services.items[i];
+
+		if (!service_stands_for(service, gw))
+			continue;
+		for (size_t k = 0; k < service->service.ports.count && !r; k++) {
+			const struct service_port *p = &service->service.ports.items[k];
+
+			if (p->port == port && protocol_is_tcp(p->protocol))
+				r = service_doors(c, d, service, p);
+		}
+	}
+	return r;
+}
+
+static int compare_doors(const void *a, const void *b)
+{
+	const struct hs_door *x = a, *y = b;
+	int r = memcmp(&x->addr, &y->addr, sizeof(x->addr));
+
+	return r ? r : (int)x->port - (int)y->port;
+}
+
+static void write_doors(struct http_compiler *c, struct doors *d)
+{
+	if (d->rows.count)
+		qsort(d->rows.items, d->rows.count, sizeof(*d->rows.items), compare_doors);
+	for (size_t i = 0; i < d->rows.count; i++)
+		if (!i || compare_doors(&d->rows.items[i - 1], &d->rows.items[i]))
+			http_build_add(&c->build, HS_DOORS, &d->rows.items[i]);
+}
+
+static int compile_doors(struct http_compiler *c)
+{
+	struct doors doors = { 0 };
+	bool tls;
+	int r = 0;
+
+	for (size_t i = 0; i < c->world.gateways.count; i++) {
+		const struct gateway *gw = &c->world.gateways.items[i]->gateway;
+
+		for (size_t k = 0; k < gw->servers.count && !r; k++)
+			if (http_server(&gw->servers.items[k], &tls))
+				r = gateway_doors(c, &doors, gw, gw->servers.items[k].port);
+	}
+	if (!r)
+		write_doors(c, &doors);
+	free(doors.rows.items);
+	return r;
+}
+
 int http_compile_gateways(struct http_compiler *c)
 {
 	_cleanup_free_ bool *done = calloc(65536, sizeof(*done));
@@ -242,5 +334,5 @@ int http_compile_gateways(struct http_compiler *c)
 			port_hosts_free(&p);
 		}
 	}
-	return r;
+	return r ? r : compile_doors(c);
 }

@@ -6,33 +6,14 @@
 #include <errno.h>
 #include <stdio.h>
 #include <string.h>
-#include <strings.h>
 
 #include "compile_names.h"
+#include "compile_proxied.h"
 #include "http_compile_priv.h"
 
 static const char cluster_suffix[] = ".svc.cluster.local";
 
 enum { HTTP_PORT = 80 };
-
-bool http_port_undeclared(const struct service_port *port)
-{
-	static const char *const declared[] = { "tcp",	 "udp",	  "tls",   "https",
-						"mongo", "mysql", "redis", "hbone" };
-	static const unsigned known_tcp[] = { 25, 53, 3306, 27017 };
-	const char *word = port->app_protocol ? port->app_protocol : port->name ? port->name : "";
-	size_t len = port->app_protocol ? strlen(word) : strcspn(word, "-");
-
-	if (port_protocol(port) != PORT_TCP)
-		return false;
-	for (size_t i = 0; i < sizeof(declared) / sizeof(*declared); i++)
-		if (strlen(declared[i]) == len && !strncasecmp(declared[i], word, len))
-			return false;
-	for (size_t i = 0; i < sizeof(known_tcp) / sizeof(*known_tcp); i++)
-		if (port->port == known_tcp[i])
-			return false;
-	return true;
-}
 
 /* The most specific host, then the oldest rule that has anything to say of HTTP. */
 static const struct object *rule_for(struct world *w, const char *host, const char *client)
@@ -52,25 +33,6 @@ static const struct object *rule_for(struct world *w, const char *host, const ch
 	return NULL;
 }
 
-static bool any_rule_for(struct world *w, const char *host)
-{
-	struct host_iter it = host_iter(&w->mesh, host);
-	const struct hosted *hosted;
-
-	while ((hosted = host_iter_next(&it)))
-		for (size_t i = 0; i < hosted->refs.count; i++)
-			if (hosted->refs.items[i]->vs.http.count)
-				return true;
-	return false;
-}
-
-static bool carries_http(struct http_compiler *c, const struct host *h, const struct sport *sp)
-{
-	if (sp->protocol == PORT_HTTP)
-		return true;
-	return http_port_undeclared(sp->port) && any_rule_for(&c->world, h->name);
-}
-
 /* ---- clients that get something of their own ---- */
 
 static int add_destination(struct http_compiler *c, struct names *n, const char *ns,
@@ -81,7 +43,7 @@ static int add_destination(struct http_compiler *c, struct names *n, const char 
 
 	if (host_complete(d->host, ns, name))
 		return 0;
-	h = http_concrete(c, world_host(&c->world, name));
+	h = host_concrete(&c->world, world_host(&c->world, name));
 	return h ? names_add_rules(&c->world, n, h->name, h->service->meta.namespace) : 0;
 }
 
@@ -115,7 +77,7 @@ static int find_names(struct http_compiler *c, struct host *h, struct names *n)
 {
 	struct host_iter it = host_iter(&c->world.mesh, h->name);
 	const struct hosted *hosted;
-	const struct host *at = http_concrete(c, h);
+	const struct host *at = host_concrete(&c->world, h);
 	int r = names_add_rules(&c->world, n, at->name, at->service->meta.namespace);
 
 	while (!r && (hosted = host_iter_next(&it)))
@@ -148,7 +110,7 @@ static int sight_add_destination(struct http_compiler *c, struct sight *s, const
 
 	if (host_complete(d->host, ns, name))
 		return 0;
-	h = http_concrete(c, world_host(&c->world, name));
+	h = host_concrete(&c->world, world_host(&c->world, name));
 	return h ? sight_add(s, host_view(&c->world, h, client)) : 0;
 }
 
@@ -159,7 +121,7 @@ static int sight_of(struct http_compiler *c, struct host *h, const char *client,
 	int r = sight_add(s, o);
 
 	if (!r)
-		r = sight_add(s, host_view(&c->world, http_concrete(c, h), client));
+		r = sight_add(s, host_view(&c->world, host_concrete(&c->world, h), client));
 	if (!r && o)
 		r = http_expand(c, o, &routes);
 	for (size_t i = 0; i < routes.list.count && !r; i++) {
@@ -279,12 +241,12 @@ static int add_variants(struct http_compiler *c, struct host *h, struct sport *s
 /* An ExternalName has the ports of the service that it stands for, but rules of its own. */
 static int compile_host(struct http_compiler *c, struct host *h)
 {
-	struct host *at = http_concrete(c, h);
+	struct host *at = host_concrete(&c->world, h);
 	struct names names = { 0 };
 	int r = at ? find_names(c, h, &names) : 0;
 
 	for (size_t i = 0; at && i < at->port_count && !r; i++) {
-		if (!carries_http(c, h, &at->ports[i]))
+		if (!port_carries_http(&c->world, h, &at->ports[i]))
 			continue;
 		r = add_variants(c, h, &at->ports[i], &names);
 		if (!r)
@@ -360,9 +322,9 @@ static int unknown_ports(struct http_compiler *c, const struct object *o, const 
 
 		if (host_complete(o->vs.hosts.items[i], o->meta.namespace, name))
 			continue;
-		h = http_concrete(c, world_host(&c->world, name));
+		h = host_concrete(&c->world, world_host(&c->world, name));
 		for (size_t k = 0; h && k < h->port_count && !r; k++) {
-			if (!carries_http(c, h, &h->ports[k]))
+			if (!port_carries_http(&c->world, h, &h->ports[k]))
 				continue;
 			any = true;
 			r = unknown_host(c, o, host, h->ports[k].port->port);
@@ -414,7 +376,7 @@ static int gather_addresses(struct http_compiler *c, struct address_entry **item
 			struct address_entry *e;
 
 			if (addr_parse(ips->items[k / h->port_count], &addr) ||
-			    !carries_http(c, h, &h->ports[k % h->port_count]))
+			    !port_carries_http(&c->world, h, &h->ports[k % h->port_count]))
 				continue;
 			e = table_grow((void **)items, count, room, sizeof(*e));
 			if (!e)

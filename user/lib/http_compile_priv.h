@@ -87,8 +87,6 @@ __u32 http_cluster_row(struct http_compiler *c, const struct http_site *site, co
 		       const struct destination *d);
 __u32 http_cluster_of(struct http_compiler *c, struct sport *sp, const char *subset,
 		      const char *client);
-/* The service itself, or the one that an ExternalName stands for; NULL: none that is known. */
-struct host *http_concrete(struct http_compiler *c, struct host *h);
 __u32 http_namespace(struct http_compiler *c, const char *name); /* index + 1 */
 
 /* Domains and listeners. The first who claims a name keeps it. */
@@ -99,9 +97,6 @@ int http_listeners_write(struct http_compiler *c);
 int http_compile_mesh(struct http_compiler *c);
 int http_compile_gateways(struct http_compiler *c);
 void http_check(struct http_compiler *c);
-
-/* Whether a service port says nothing of its protocol: then HTTP rules decide. */
-bool http_port_undeclared(const struct service_port *port);
 
 /* A vhost of those rules. */
 __u32 http_vhost_row(struct http_compiler *c, const char *name, const struct http_rules *rules,

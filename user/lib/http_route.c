@@ -29,6 +29,40 @@ const struct hs_listener *http_listener(const struct http_snapshot *s, enum serv
 	return scope == SCOPE_MESH && port ? http_listener(s, scope, 0) : NULL;
 }
 
+static const struct hs_door *door_at(const struct http_snapshot *s, const struct addr *addr,
+				     unsigned port)
+{
+	__u32 low = 0, high = hs_count(s, HS_DOORS);
+
+	while (low < high) {
+		__u32 mid = low + (high - low) / 2;
+		const struct hs_door *d = hs_door(s, mid);
+		int order = memcmp(&d->addr, addr, sizeof(*addr));
+
+		if (!order && d->port == port)
+			return d;
+		if (order < 0 || (!order && d->port < port))
+			low = mid + 1;
+		else
+			high = mid;
+	}
+	return NULL;
+}
+
+const struct hs_listener *http_listener_at(const struct http_snapshot *s, const struct addr *called,
+					   unsigned port, bool node)
+{
+	static const struct addr any;
+	const struct hs_door *door = door_at(s, node ? &any : called, port);
+	const struct hs_listener *l = NULL;
+
+	if (door)
+		l = http_listener(s, SCOPE_NODE, door->listener_port);
+	else if (node)
+		l = http_listener(s, SCOPE_NODE, port);
+	return l ? l : http_listener(s, SCOPE_MESH, port);
+}
+
 const struct hs_source *http_source_at(const struct http_snapshot *s, const struct addr *addr)
 {
 	__u32 low = 0, high = hs_count(s, HS_SOURCES);

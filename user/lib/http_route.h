@@ -87,6 +87,9 @@ struct http_trace {
 /* The listener for a port: of the node (gateways) or of services. NULL: no HTTP there. */
 const struct hs_listener *http_listener(const struct http_snapshot *s, enum service_scope scope,
 					unsigned port);
+/* The same for the address that was called; `node`: it is one of the node's own. */
+const struct hs_listener *http_listener_at(const struct http_snapshot *s, const struct addr *called,
+					   unsigned port, bool node);
 /* The pod at that address, or NULL. */
 const struct hs_source *http_source_at(const struct http_snapshot *s, const struct addr *addr);
 void http_source_known(const struct http_snapshot *s, const struct hs_source *row,

@@ -116,6 +116,7 @@ static const struct shape {
 	[HS_SOURCES] = { sizeof(struct hs_source),
 			 { NUMBER(hs_source, ns, HS_NAMESPACES),
 			   RANGE(hs_source, labels, HS_LABELS) } },
+	[HS_DOORS] = { sizeof(struct hs_door), { { 0 } } },
 	[HS_ADDRESSES] = { sizeof(struct hs_address), { INDEX(hs_address, action, HS_ACTIONS) } },
 };
 

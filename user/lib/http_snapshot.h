@@ -47,6 +47,7 @@ enum hs_table {
 	HS_SKIPPED,
 	HS_SOURCES,
 	HS_ADDRESSES,
+	HS_DOORS,
 	HS_TABLES,
 };
 
@@ -301,6 +302,14 @@ struct hs_address {
 	__u32 action;
 };
 
+/* Where a Gateway's listener is called by another port or address than the node's own: a NodePort
+ * (`addr` is ::), or a Service's address. Ordered by address and port. */
+struct hs_door {
+	struct addr addr;
+	__u32 port;
+	__u32 listener_port;
+};
+
 struct http_regexes;
 
 struct http_snapshot {
@@ -362,5 +371,6 @@ HS_ROWS(hs_place, HS_PLACES);
 HS_ROWS(hs_skipped, HS_SKIPPED);
 HS_ROWS(hs_source, HS_SOURCES);
 HS_ROWS(hs_address, HS_ADDRESSES);
+HS_ROWS(hs_door, HS_DOORS);
 
 #endif

@@ -76,8 +76,23 @@ static int names_add(struct registry *r, struct names *n, const char *name, size
 	return 0;
 }
 
-static __u32 next_id(const struct names *n)
+/* Ids of clusters are indexes of `limits`: once the last one has been given, those that are free.
+ */
+static __u32 next_cluster_id(const struct names *n)
 {
+	__u32 id = n->last + 1;
+
+	if (id < CLUSTER_IDS_MAX)
+		return id;
+	for (id = 1; id < CLUSTER_IDS_MAX && bytemap_get(&n->by_id, &id, sizeof(id)); id++)
+		;
+	return id < CLUSTER_IDS_MAX ? id : 0;
+}
+
+static __u32 next_id(const struct names *n, enum registry_kind kind)
+{
+	if (kind == REG_CLUSTER)
+		return next_cluster_id(n);
 	return n->last == UINT32_MAX ? 0 : n->last + 1;
 }
 
@@ -100,7 +115,7 @@ __u32 registry_id(struct registry *r, enum registry_kind kind, const char *name)
 
 	if (e)
 		return e->id;
-	id = kind == REG_SERVICE ? hashed_id(n, name, len) : next_id(n);
+	id = kind == REG_SERVICE ? hashed_id(n, name, len) : next_id(n, kind);
 	return id && !names_add(r, n, name, len, id) ? id : 0;
 }
 

@@ -73,6 +73,7 @@ struct sport {
 	enum port_protocol protocol;
 	struct members *members[FAMILY_MAX]; /* NULL until asked for */
 	bool at_gateway[FAMILY_MAX];	     /* a Gateway's rules answer here */
+	bool proxied;			     /* weft-proxy has it (compile_proxied.h) */
 	struct pcluster *clusters;
 };
 

@@ -4,6 +4,8 @@
 #include <errno.h>
 #include <string.h>
 
+#include "http_snapshot.h"
+
 enum { POOL_CHUNK = 64 * 1024 };
 
 struct chunk {
@@ -159,5 +161,7 @@ void tables_free(struct tables *t)
 	free(t->selectors.items);
 	free(t->cluster_origins.items);
 	pool_free(t->arena);
+	http_snapshot_close(t->http);
+	free(t->http_bytes);
 	free(t);
 }

@@ -98,11 +98,8 @@ static bool is_local(const struct rules_version *v, const struct addr *a)
 static const struct hs_listener *listener_of(const struct rules_version *v,
 					     const struct route_ask *ask)
 {
-	const struct hs_listener *l = NULL;
-
-	if (is_local(v, &ask->called))
-		l = http_listener(v->snapshot, SCOPE_NODE, ask->called_port);
-	return l ? l : http_listener(v->snapshot, SCOPE_MESH, ask->called_port);
+	return http_listener_at(v->snapshot, &ask->called, ask->called_port,
+				is_local(v, &ask->called));
 }
 
 static uint64_t turn(__u64 *n, bool wanted)

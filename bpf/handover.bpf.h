@@ -1,0 +1,111 @@
+/* SPDX-License-Identifier: GPL-2.0 */
+#ifndef WEFT_HANDOVER_BPF_H
+#define WEFT_HANDOVER_BPF_H
+/*
+ * Packets for weft-proxy. Its connections have no entry in `conns`: the node's own sockets, whose
+ * addresses are a service's and a client's, say which they are. weft/handover.h has the rest.
+ */
+#include "rewrite.bpf.h"
+
+enum {
+	STATE_TIME_WAIT = 6, /* of the kernel's tcp_states.h */
+	STATE_LISTEN = 10,
+};
+
+static __always_inline struct bpf_sock *find_socket(struct __sk_buff *skb, int ip4,
+						    const struct tuple *to, __u32 netns_id)
+{
+	struct bpf_sock_tuple t = {};
+
+	if (ip4) {
+		t.ipv4.saddr = addr_ip4(&to->src);
+		t.ipv4.daddr = addr_ip4(&to->dst);
+		t.ipv4.sport = bpf_htons(to->sport);
+		t.ipv4.dport = bpf_htons(to->dport);
+		return bpf_skc_lookup_tcp(skb, &t, sizeof(t.ipv4), netns_id, 0);
+	}
+	__builtin_memcpy(t.ipv6.saddr, &to->src, 16);
+	__builtin_memcpy(t.ipv6.daddr, &to->dst, 16);
+	t.ipv6.sport = bpf_htons(to->sport);
+	t.ipv6.dport = bpf_htons(to->dport);
+	return bpf_skc_lookup_tcp(skb, &t, sizeof(t.ipv6), netns_id, 0);
+}
+
+/* Whether a packet is for a connection that a socket of the node has, whatever its state. */
+static __always_inline int is_of_socket(struct __sk_buff *skb, int ip4, const struct tuple *t)
+{
+	struct bpf_sock *sk = find_socket(skb, ip4, t, BPF_F_CURRENT_NETNS);
+	__u32 state;
+
+	if (!sk)
+		return 0;
+	state = sk->state;
+	bpf_sk_release(sk);
+	return state != STATE_LISTEN;
+}
+
+/* Up the stack, which delivers to the node's sockets what is marked. */
+static __always_inline int to_node(struct __sk_buff *skb)
+{
+	skb->mark = HANDOVER_MARK;
+	return TC_ACT_OK;
+}
+
+/* One worker for each client address and port, the same one for a SYN that is repeated. */
+static __always_inline __u32 worker_of(const struct packet *p, __u32 workers)
+{
+	const __u64 *client = (const void *)&p->t.src;
+	__u64 mix = (client[0] ^ client[1] ^ p->t.sport) * 0x9e3779b97f4a7c15ull;
+
+	return (mix >> 32) % workers;
+}
+
+/*
+ * Gives a SYN to a worker, or to the socket that has taken it already. A connection in TIME_WAIT
+ * makes room for one with the same addresses.
+ */
+static __noinline enum reason hand_over(struct __sk_buff *skb, const struct packet *p)
+{
+	struct bpf_sock *sk = find_socket(skb, p->ip4, &p->t, BPF_F_CURRENT_NETNS);
+	__u32 zero = 0, worker;
+	struct proxy_state *state;
+	long r;
+
+	if (sk && (sk->state == STATE_LISTEN || sk->state == STATE_TIME_WAIT)) {
+		bpf_sk_release(sk);
+		sk = NULL;
+	}
+	if (!sk) {
+		state = bpf_map_lookup_elem(&proxy, &zero);
+		if (!state || !state->workers)
+			return REASON_NO_PROXY;
+		worker = worker_of(p, state->workers);
+		sk = bpf_map_lookup_elem(&listeners, &worker);
+		if (!sk)
+			return REASON_NO_PROXY;
+	}
+	r = bpf_sk_assign(skb, sk, 0);
+	bpf_sk_release(sk);
+	if (r)
+		return REASON_NO_PROXY;
+	to_node(skb);
+	return REASON_NONE;
+}
+
+/*
+ * Another packet of a connection that the proxy may have, with a client or with an endpoint. What
+ * is for the node's own addresses gets there without us.
+ */
+static __noinline int steer_proxied(struct __sk_buff *skb, int ip4, const struct tuple *t)
+{
+	struct proxy_state *state;
+	__u32 zero = 0;
+
+	state = bpf_map_lookup_elem(&proxy, &zero);
+	if (!state || !state->workers || bpf_map_lookup_elem(&node_addrs, &t->dst) ||
+	    !is_of_socket(skb, ip4, t))
+		return TC_ACT_UNSPEC;
+	return to_node(skb);
+}
+
+#endif

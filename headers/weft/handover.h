@@ -1,0 +1,24 @@
+/* SPDX-License-Identifier: Apache-2.0 OR GPL-2.0 */
+#ifndef WEFT_HANDOVER_H
+#define WEFT_HANDOVER_H
+/*
+ * How packets get from tc to weft-proxy's sockets: a SYN is assigned to the listening socket of a
+ * worker (`listeners`), and packets of its connections, whose addresses are not the node's, are
+ * marked so that a rule of the node's routing (`ip rule`) delivers them to its own sockets.
+ */
+
+enum {
+	/* No bit that kube-proxy (0x4000, 0x8000) or a usual CNI looks at. */
+	HANDOVER_MARK = 0x00570000,
+	HANDOVER_TABLE = 5757,	/* routing table: everything is local */
+	HANDOVER_PRIORITY = 57, /* of the rule that leads to it, before those of others */
+	PROXY_WORKERS_MAX = 64,
+};
+
+/* `proxy`, one entry. */
+struct proxy_state {
+	__u32 workers; /* listeners[0..workers) are there; 0: no proxy has been started yet */
+	__u32 pad;
+};
+
+#endif

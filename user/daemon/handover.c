@@ -1,0 +1,108 @@
+// SPDX-License-Identifier: Apache-2.0
+#include "handover.h"
+
+#include <errno.h>
+#include <linux/fib_rules.h>
+#include <sys/socket.h>
+#include <unistd.h>
+
+#include "log.h"
+#include "netlink.h"
+#include "weft/handover.h"
+
+enum { LOOPBACK = 1 }; /* every network namespace's first interface */
+
+static const struct family {
+	int number;
+	const char *name;
+} families[] = { { AF_INET, "IPv4" }, { AF_INET6, "IPv6" } };
+
+enum { FAMILIES = sizeof(families) / sizeof(*families) };
+
+static int call_rule(int netlink, int family, int type, int flags)
+{
+	const __u32 mark = HANDOVER_MARK, mask = ~0u, table = HANDOVER_TABLE,
+		    priority = HANDOVER_PRIORITY;
+	struct nl_request q;
+	struct fib_rule_hdr *h = nl_begin(&q, type, flags, sizeof(*h));
+
+	h->family = family;
+	h->action = FR_ACT_TO_TBL;
+	nl_put(&q, FRA_TABLE, &table, sizeof(table));
+	nl_put(&q, FRA_PRIORITY, &priority, sizeof(priority));
+	nl_put(&q, FRA_FWMARK, &mark, sizeof(mark));
+	nl_put(&q, FRA_FWMASK, &mask, sizeof(mask));
+	return nl_call(netlink, &q, NULL, NULL);
+}
+
+static int call_route(int netlink, int family, int type, int flags)
+{
+	const __u32 table = HANDOVER_TABLE, loopback = LOOPBACK;
+	struct nl_request q;
+	struct rtmsg *m = nl_begin(&q, type, flags, sizeof(*m));
+
+	m->rtm_family = family;
+	m->rtm_type = RTN_LOCAL;
+	m->rtm_scope = RT_SCOPE_HOST;
+	m->rtm_protocol = RTPROT_STATIC;
+	nl_put(&q, RTA_TABLE, &table, sizeof(table));
+	nl_put(&q, RTA_OIF, &loopback, sizeof(loopback));
+	return nl_call(netlink, &q, NULL, NULL);
+}
+
+static int add(int netlink, int family)
+{
+	int r = call_route(netlink, family, RTM_NEWROUTE, NLM_F_CREATE | NLM_F_REPLACE);
+
+	if (!r)
+		r = call_rule(netlink, family, RTM_NEWRULE, NLM_F_CREATE | NLM_F_EXCL);
+	return r == -EEXIST ? 0 : r;
+}
+
+static int is_absent(int r)
+{
+	return r == -ENOENT || r == -ESRCH || r == -EAFNOSUPPORT || r == -EOPNOTSUPP;
+}
+
+static int drop(int netlink, int family)
+{
+	int rule = call_rule(netlink, family, RTM_DELRULE, 0);
+	int route = call_route(netlink, family, RTM_DELROUTE, 0);
+
+	if (rule && !is_absent(rule))
+		return rule;
+	return route && !is_absent(route) ? route : 0;
+}
+
+static int has_ipv6(void)
+{
+	return !access("/proc/sys/net/ipv6", F_OK);
+}
+
+int handover_add(int netlink)
+{
+	for (int i = 0; i < FAMILIES; i++) {
+		int r;
+
+		if (families[i].number == AF_INET6 && !has_ipv6())
+			continue;
+		r = add(netlink, families[i].number);
+		if (r)
+			return log_err(r,
+				       "add the %s routing to weft-proxy (rule %d, table %d; is "
+				       "lo up?)",
+				       families[i].name, HANDOVER_PRIORITY, HANDOVER_TABLE);
+	}
+	return 0;
+}
+
+int handover_remove(int netlink)
+{
+	for (int i = 0; i < FAMILIES; i++) {
+		int r = drop(netlink, families[i].number);
+
+		if (r)
+			return log_err(r, "remove the %s routing to weft-proxy", families[i].name);
+	}
+	return 0;
+}

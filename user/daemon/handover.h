@@ -1,0 +1,15 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#ifndef WEFT_DAEMON_HANDOVER_H
+#define WEFT_DAEMON_HANDOVER_H
+/*
+ * What of the node's routing the way to weft-proxy needs (weft/handover.h): for IPv4 and IPv6 a
+ * rule for marked packets, and a table in which every address is the node's own. `netlink` is a
+ * socket of nl_open(), in the node's namespace.
+ */
+
+/* Adds what is missing. 0 or -errno after having logged. A node without IPv6 needs none of it. */
+int handover_add(int netlink);
+/* Takes it out again, as far as it is there. 0 or -errno after having logged. */
+int handover_remove(int netlink);
+
+#endif
