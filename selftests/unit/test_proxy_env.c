@@ -125,6 +125,16 @@ static enum pick pick_mirror(struct router *r, struct plan *p, size_t i, struct 
 	return PICK_OK;
 }
 
+static bool turn(struct router *r)
+{
+	return __atomic_exchange_n(&of(r)->other_rules, false, __ATOMIC_SEQ_CST);
+}
+
+static bool gone(struct router *r, const void *endpoint)
+{
+	return endpoint == __atomic_load_n(&of(r)->gone, __ATOMIC_SEQ_CST);
+}
+
 static void release(struct router *r, struct plan *p)
 {
 	(void)p;
@@ -168,7 +178,9 @@ static struct env *prepare(const struct worker_options *options)
 				     .pick = pick,
 				     .done = done,
 				     .release = release,
-				     .pick_mirror = pick_mirror };
+				     .pick_mirror = pick_mirror,
+				     .turn = turn,
+				     .gone = gone };
 	e->target = (struct target){ .addr = loopback(), .port = e->endpoint_port };
 	open_worker(e, &e->worker, dup(e->listener), options ? options : &worker_defaults);
 	return e;

@@ -30,6 +30,8 @@ struct env {
 	struct access_entry last; /* spans are gone */
 	char flags[FLAGS_TEXT];	  /* its flags */
 	unsigned logged;
+	const void *gone;	/* target.endpoint that is one no longer */
+	bool other_rules;	/* are to be gone over to */
 	int listener, endpoint; /* listening sockets */
 	uint16_t port, endpoint_port;
 	struct env_other *other; /* or NULL */

@@ -432,3 +432,40 @@ Test(proxy_failures, an_unused_connection_is_kept_as_long_as_it_may)
 	want(c, OK);
 	want_end(s);
 }
+
+Test(proxy_failures, connections_to_what_is_no_endpoint_any_more_are_closed)
+{
+	int a = env_client(e), b = env_client(e), s, t, one, two;
+
+	e->target.endpoint = &one;
+	put(a, GET);
+	s = env_accept(e);
+	want(s, GOT);
+	put(b, GET);
+	t = env_accept(e);
+	want(t, GOT);
+	put(s, OK);
+	want(a, OK);
+	/* One unused, one in use: that goes on. */
+	__atomic_store_n(&e->gone, &one, __ATOMIC_SEQ_CST);
+	__atomic_store_n(&e->other_rules, true, __ATOMIC_SEQ_CST);
+	loop_wake(e->worker.loop);
+	want_end(s);
+	want_silence(t);
+	put(t, OK);
+	want(b, OK);
+	want_end(t);
+	e->target.endpoint = &two;
+	put(a, GET);
+	s = env_accept(e);
+	want(s, GOT);
+	put(s, OK);
+	want(a, OK);
+	__atomic_store_n(&e->other_rules, true, __ATOMIC_SEQ_CST);
+	loop_wake(e->worker.loop);
+	want_silence(s);
+	put(b, GET);
+	want(s, GOT);
+	put(s, OK);
+	want(b, OK);
+}

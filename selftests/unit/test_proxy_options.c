@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 #include <criterion/criterion.h>
+#include <criterion/redirect.h>
 #include <getopt.h>
 
 #include "proxy_options.h"
@@ -51,7 +52,7 @@ Test(proxy_options, what_is_not_said)
 	cr_expect_not(o.worker.upstream.transparent);
 }
 
-Test(proxy_options, what_is_wrong)
+Test(proxy_options, what_is_wrong, .init = cr_redirect_stderr)
 {
 	static char *const wrong[][2] = {
 		{ "--limits-fd", "x" },	    { "--limits-fd", "-1" },   { "--pods-fd", "" },

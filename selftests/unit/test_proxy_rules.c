@@ -219,6 +219,26 @@ Test(proxy_rules, a_request_goes_on_with_the_rules_it_began_with)
 	cr_expect_eq(ask(200), 2u);
 }
 
+Test(proxy_rules, an_endpoint_that_left_is_known_to_be_gone)
+{
+	struct asked a = { 0 };
+	struct router *r;
+
+	load(SERVICE POD(1, "v1"));
+	plan(&a, 1, "/", "");
+	pick(&a, 0);
+	r = router_of(&a);
+	cr_expect_not(r->gone(r, a.target.endpoint));
+	load(SERVICE POD(1, "v1") POD(2, "v1"));
+	cr_expect_not(r->gone(r, a.target.endpoint));
+	load(SERVICE POD(2, "v1"));
+	cr_expect(r->gone(r, a.target.endpoint));
+	load(SERVICE POD(1, "v1"));
+	cr_expect_not(r->gone(r, a.target.endpoint), "it came back");
+	done(&a, OUTCOME_STATUS, 200);
+	release(&a);
+}
+
 /* ---- load balancing ---- */
 
 Test(proxy_rules, round_robin_is_shared_by_workers)

@@ -110,7 +110,7 @@ struct target {
 	struct limit *limit;		/* of its cluster; NULL: none */
 	struct limit_most most;		/* of it */
 	struct http_cluster_stat *stat; /* likewise; never NULL */
-	void *data;			/* the router's */
+	const void *endpoint;		/* what the router knows it by; NULL: by nothing */
 };
 
 enum pick {
@@ -140,8 +140,10 @@ struct router {
 	/* An endpoint for the i-th copy; PICK_NONE also if this request is not copied there. */
 	enum pick (*pick_mirror)(struct router *r, struct plan *plan, size_t i, struct target *out);
 	void (*release)(struct router *r, struct plan *plan);
-	/* Between events: time to go over to other rules. May be NULL. */
-	void (*turn)(struct router *r);
+	/* Between events: time to go over to other rules. Whether that was done. May be NULL. */
+	bool (*turn)(struct router *r);
+	/* Whether that target.endpoint is one no longer. May be NULL. */
+	bool (*gone)(struct router *r, const void *endpoint);
 };
 
 #endif

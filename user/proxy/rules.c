@@ -220,7 +220,15 @@ static void release(struct router *router, struct plan *plan)
 	plan->data = NULL;
 }
 
-static void go_over(struct router *router)
+static bool gone(struct router *router, const void *endpoint)
+{
+	const struct rules *r = (const struct rules *)router;
+	const struct endpoint_state *e = endpoint;
+
+	return __atomic_load_n(&e->seen, __ATOMIC_RELAXED) < rules_version_number(r->current);
+}
+
+static bool go_over(struct router *router)
 {
 	struct rules *r = (struct rules *)router;
 	struct rules_version *v;
@@ -228,7 +236,7 @@ static void go_over(struct router *router)
 	int error;
 
 	if (!__atomic_load_n(&r->offered, __ATOMIC_RELAXED))
-		return;
+		return false;
 	c = __atomic_exchange_n(&r->offered, NULL, __ATOMIC_ACQ_REL);
 	error = rules_version_open(r->state, c, r->current, &v);
 	config_unref(c);
@@ -239,6 +247,7 @@ static void go_over(struct router *router)
 		r->current = v;
 	}
 	__atomic_store_n(&r->adopted, error, __ATOMIC_RELEASE);
+	return !error;
 }
 
 int rules_new(struct state *state, struct rules **out)
@@ -252,7 +261,8 @@ int rules_new(struct state *state, struct rules **out)
 				     .done = rules_done,
 				     .pick_mirror = rules_pick_mirror,
 				     .release = release,
-				     .turn = go_over };
+				     .turn = go_over,
+				     .gone = gone };
 	r->state = state;
 	*out = r;
 	return 0;

@@ -233,17 +233,20 @@ static struct cluster_state *state_of(const struct rules_plan *p, const struct h
 	return p->version->clusters[c - hs_cluster(p->version->snapshot, 0)];
 }
 
-static void fill(const struct hs_cluster *c, struct cluster_state *cs, const struct hs_endpoint *e,
-		 struct target *out)
+static void fill(const struct choice *h, uint32_t row, struct target *out)
 {
+	const struct hs_endpoint *e = hs_endpoint(h->v->snapshot, row);
+	const struct hs_cluster *c = h->c;
+
 	out->addr = e->endpoint.addr;
 	out->port = e->endpoint.port;
 	out->connect_timeout_ms = c->connect_timeout_ms;
 	out->idle_timeout_ms = c->http_idle_timeout_ms;
 	out->max_requests_per_connection = c->max_requests_per_connection;
 	out->max_duration_ms = c->max_duration_ms;
-	out->limit = &cs->limit;
-	out->stat = cs->stat;
+	out->limit = &h->cs->limit;
+	out->stat = h->cs->stat;
+	out->endpoint = h->v->endpoints[row];
 	out->most = (struct limit_most){ .connections = c->max_connections,
 					 .pending = c->max_pending,
 					 .requests = c->max_requests,
@@ -272,7 +275,7 @@ enum pick rules_pick(struct router *r, struct plan *plan, unsigned n, struct tar
 		return PICK_NONE;
 	i = choose_another(&h, p, count);
 	take(p, h.range.first + i);
-	fill(c, h.cs, hs_endpoint(p->version->snapshot, h.range.first + i), out);
+	fill(&h, h.range.first + i, out);
 	return PICK_OK;
 }
 
@@ -296,7 +299,7 @@ enum pick rules_pick_mirror(struct router *r, struct plan *plan, size_t i, struc
 	if (!count)
 		return PICK_NONE;
 	at = h.range.first + place(&h, count, draw(count));
-	fill(c, h.cs, hs_endpoint(s, at), out);
+	fill(&h, at, out);
 	return PICK_OK;
 }
 

@@ -63,7 +63,8 @@ struct rules_plan {
 /* After `last`, which may be NULL. 0 or -errno. */
 int rules_version_open(struct state *state, struct config *config, const struct rules_version *last,
 		       struct rules_version **out);
-void rules_version_unref(struct rules_version *v); /* accepts NULL */
+void rules_version_unref(struct rules_version *v);	      /* accepts NULL */
+uint64_t rules_version_number(const struct rules_version *v); /* of its snapshot */
 
 /* ---- rules_hash.c ---- */
 

@@ -43,6 +43,11 @@ int config_map(int fd, struct config **out)
 	return 0;
 }
 
+uint64_t rules_version_number(const struct rules_version *v)
+{
+	return v->config->number;
+}
+
 struct config *config_ref(struct config *c)
 {
 	__atomic_add_fetch(&c->refs, 1, __ATOMIC_RELAXED);

@@ -110,6 +110,16 @@ struct upstream *upstream_idle_of(struct upstreams *pool, const struct limit *l)
 	return NULL;
 }
 
+void upstreams_leave_gone(struct upstreams *pool)
+{
+	for (size_t i = 0; pool->idle_count && i < UPSTREAM_BUCKETS; i++)
+		for (struct upstream *u = pool->buckets[i], *next; u; u = next) {
+			next = u->next;
+			if (pool->gone(pool, u->known_by))
+				upstream_close(u);
+		}
+}
+
 void upstreams_make_way(struct upstreams *pool)
 {
 	for (size_t i = 0; pool->idle_count && i < UPSTREAM_BUCKETS; i++)
@@ -222,6 +232,7 @@ int upstream_connect(struct upstreams *pool, const struct target *t, const struc
 	}
 	u->stat = t->stat;
 	u->limit = t->limit;
+	u->known_by = t->endpoint;
 	u->pool = pool;
 	u->endpoint = t->addr;
 	u->port = t->port;
@@ -289,6 +300,8 @@ void upstream_release(struct upstream *u, const struct target *t)
 	count_bytes(u);
 	if (used_up(u, t))
 		stat_inc(&u->stat->upstream_cx_max_requests);
+	if (u->pool->gone(u->pool, u->known_by))
+		ms = 0;
 	if (wanted && limit_owed(u->limit, u->pool->waits_since(u->pool, u->limit)))
 		ms = 0;
 	if (!ms || !quiet(&u->half)) {

@@ -25,7 +25,8 @@ struct upstream {
 	unsigned requests;		 /* that it was used for, the current one included */
 	uint64_t counted_rx, counted_tx; /* bytes that `stat` knows of */
 	struct http_cluster_stat *stat;
-	struct limit *limit; /* counts this connection; NULL: none does */
+	const void *known_by; /* target.endpoint */
+	struct limit *limit;  /* counts this connection; NULL: none does */
 	struct loop_timer idle;
 	struct upstream *next, **link; /* in its bucket, while idle */
 };
@@ -49,6 +50,8 @@ struct upstreams {
 	void (*unused)(struct upstreams *pool);
 	/* ms, as loop_now(): the first of those who wait here; UINT64_MAX: nobody does. */
 	uint64_t (*waits_since)(struct upstreams *pool, const struct limit *l);
+	/* Whether that is no endpoint any more. */
+	bool (*gone)(struct upstreams *pool, const void *endpoint);
 	struct upstream *buckets[UPSTREAM_BUCKETS];
 	size_t idle_count, count;
 };
@@ -74,6 +77,8 @@ void upstream_release(struct upstream *u, const struct target *t);
 void upstream_close(struct upstream *u); /* accepts NULL */
 /* An idle one that counts for the limit, or NULL. */
 struct upstream *upstream_idle_of(struct upstreams *pool, const struct limit *l);
+/* Closes idle connections to what is no endpoint any more. */
+void upstreams_leave_gone(struct upstreams *pool);
 /* Closes one idle connection for each limit that requests wait for. */
 void upstreams_make_way(struct upstreams *pool);
 

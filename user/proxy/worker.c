@@ -117,6 +117,13 @@ static void connection_unused(struct upstreams *pool)
 	stir(of(pool));
 }
 
+static bool endpoint_gone(struct upstreams *pool, const void *endpoint)
+{
+	struct router *r = of(pool)->router;
+
+	return endpoint && r->gone && r->gone(r, endpoint);
+}
+
 static uint64_t waits_since(struct upstreams *pool, const struct limit *l)
 {
 	const struct conn *c = worker_first_waiting(of(pool), l);
@@ -173,6 +180,7 @@ static int open_upstreams(struct worker *w)
 	w->upstreams.freed = connection_freed;
 	w->upstreams.unused = connection_unused;
 	w->upstreams.waits_since = waits_since;
+	w->upstreams.gone = endpoint_gone;
 	return upstreams_open(&w->upstreams, &w->options.upstream);
 }
 
@@ -276,8 +284,8 @@ int worker_once(struct worker *w, int ms)
 	run_waiting(w);
 	run_call(w);
 	flush_if_idle(w);
-	if (w->router->turn)
-		w->router->turn(w->router);
+	if (w->router->turn && w->router->turn(w->router))
+		upstreams_leave_gone(&w->upstreams);
 	return r;
 }
 
