@@ -24,7 +24,7 @@ static int call_rule(int netlink, int family, int type, int flags)
 	const __u32 mark = HANDOVER_MARK, mask = ~0u, table = HANDOVER_TABLE,
 		    priority = HANDOVER_PRIORITY;
 	struct nl_request q;
-	struct fib_rule_hdr *h = nl_begin(&q, type, flags, sizeof(*h));
+	struct fib_rule_hdr *h = nl_begin(&q, type, flags | NLM_F_ACK, sizeof(*h));
 
 	h->family = family;
 	h->action = FR_ACT_TO_TBL;
@@ -39,7 +39,7 @@ static int call_route(int netlink, int family, int type, int flags)
 {
 	const __u32 table = HANDOVER_TABLE, loopback = LOOPBACK;
 	struct nl_request q;
-	struct rtmsg *m = nl_begin(&q, type, flags, sizeof(*m));
+	struct rtmsg *m = nl_begin(&q, type, flags | NLM_F_ACK, sizeof(*m));
 
 	m->rtm_family = family;
 	m->rtm_type = RTN_LOCAL;
