@@ -76,9 +76,11 @@ weft_rules() {
 }
 
 start_weft() {
-	taskset -p -c "$PROXY_CPU" $BASHPID >/dev/null # inherited
+	local all
+	all=$(taskset -p -c $BASHPID | sed 's/.*: //')
+	taskset -p -c "$PROXY_CPU" $BASHPID >/dev/null # which the proxy inherits
 	weftd_start --workers 1
-	taskset -p -c "0-$(($(nproc) - 1))" $BASHPID >/dev/null
+	taskset -p -c "$all" $BASHPID >/dev/null
 	weft_rules | apply
 	wait_until 5 proxy_answers weft
 	PROXY[weft]=$(proxy_pid)
