@@ -52,6 +52,7 @@ static int put_histogram(json_t *stats, const char *kind, const char *owner,
 	return json_object_set_new(stats, name, json_string(text)) ? -ENOMEM : 0;
 }
 
+/* The proxy counts its own connections (put_http_cluster), those without a limit, too. */
 static int put_cluster(void *arg, __u32 id, const struct cluster_stat *s,
 		       const struct cluster_limit *l)
 {
@@ -59,7 +60,7 @@ static int put_cluster(void *arg, __u32 id, const struct cluster_stat *s,
 		const char *name;
 		__u64 value;
 	} rows[] = {
-		{ "upstream_cx_active", l->steered + l->proxied },
+		{ "upstream_cx_active", l->steered },
 		{ "upstream_cx_peak", l->peak },
 		{ "upstream_cx_total", s->cx_total },
 		{ "upstream_cx_overflow", s->overflow },
