@@ -134,7 +134,7 @@ struct {
  * itself. */
 struct {
 	__uint(type, BPF_MAP_TYPE_SOCKMAP);
-	__uint(max_entries, PROXY_WORKERS_MAX);
+	__uint(max_entries, PROXY_MAX_WORKERS);
 	__type(key, __u32);
 	__type(value, __u64);
 	__uint(pinning, LIBBPF_PIN_BY_NAME);

@@ -12,7 +12,7 @@ enum {
 	HANDOVER_MARK = 0x00570000,
 	HANDOVER_TABLE = 5757,	/* routing table: everything is local */
 	HANDOVER_PRIORITY = 57, /* of the rule that leads to it, before those of others */
-	PROXY_WORKERS_MAX = 64,
+	PROXY_MAX_WORKERS = 64,
 };
 
 /* `proxy`, one entry. */

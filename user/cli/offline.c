@@ -50,7 +50,7 @@ static int parse(struct offline *o, const struct files *files)
 	return r;
 }
 
-static int compile_http(struct offline *o)
+static int compile_both(struct offline *o)
 {
 	size_t size;
 	int r = compile_l4(&o->objects, o->registry, &o->tables, &o->errors);
@@ -72,7 +72,7 @@ static int load(struct offline *o, const struct cmd_list *names, bool http)
 	if (!r)
 		r = replace_repeated(&o->objects);
 	if (!r && http)
-		r = compile_http(o);
+		r = compile_both(o);
 	else if (!r)
 		r = compile(&o->objects, o->registry, &o->tables, &o->errors);
 	if (r && r != -EINVAL)

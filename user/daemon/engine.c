@@ -13,6 +13,7 @@
 
 struct engine {
 	struct kernel *kernel;
+	struct supervisor *proxy;
 	struct store *store;
 	struct registry *registry;
 	struct known_set known;
@@ -41,13 +42,14 @@ static double now_ms(void)
 	return (double)t.tv_sec * 1000 + (double)t.tv_nsec / 1e6;
 }
 
-struct engine *engine_new(struct kernel *kernel, struct store *store)
+struct engine *engine_new(struct kernel *kernel, struct supervisor *proxy, struct store *store)
 {
 	struct engine *e = calloc(1, sizeof(*e));
 
 	if (!e)
 		return NULL;
 	e->kernel = kernel;
+	e->proxy = proxy;
 	e->store = store;
 	e->registry = registry_new();
 	if (!e->registry) {
@@ -101,8 +103,22 @@ static int compile_set(struct engine *e, const struct known_set *set, struct tab
 	if (r)
 		return r;
 	r = compile(&objects, e->registry, out, errors);
+	/* A proxy that has rules is not left with them once there are none. */
+	if (!r && !(*out)->http && supervisor_snapshot_file(e->proxy) >= 0)
+		r = compile_http(*out, &objects, e->registry, errors);
 	free(objects.items);
 	return r;
+}
+
+/* The proxy comes first: it must know what connections are about before it is given any. */
+static int publish(struct engine *e, const struct tables *t)
+{
+	int r = 0;
+
+	if (t->http)
+		r = supervisor_snapshot(e->proxy, kernel_generation(e->kernel) + 1, t->http_bytes,
+					t->http_size);
+	return r ? r : kernel_publish(e->kernel, t);
 }
 
 int engine_list(const struct engine *e, struct objects *out)
@@ -148,7 +164,7 @@ int engine_start(struct engine *e)
 		return r;
 	if (!e->known.count && !kernel_generation(e->kernel))
 		return 0;
-	r = kernel_publish(e->kernel, e->tables);
+	r = publish(e, e->tables);
 	return r ? log_err(r, "publish the stored rules") : 0;
 }
 
@@ -259,10 +275,14 @@ static int failed(struct errors *errors, int r, const char *what)
 static int put_into_force(struct engine *e, struct stage *st, struct tables *tables,
 			  struct errors *errors)
 {
-	int r = kernel_publish(e->kernel, tables);
+	int r = publish(e, tables);
 
 	if (r) {
 		tables_free(tables);
+		if (e->tables && e->tables->http &&
+		    supervisor_snapshot(e->proxy, kernel_generation(e->kernel),
+					e->tables->http_bytes, e->tables->http_size))
+			log_warning("weft-proxy keeps rules that could not be published");
 		if (store_undo(e->store))
 			log_warning("rules that could not be published are still stored");
 		return failed(errors, r, "the rules could not be put into the kernel");

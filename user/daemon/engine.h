@@ -2,10 +2,10 @@
 #ifndef WEFT_ENGINE_H
 #define WEFT_ENGINE_H
 /*
- * The rules in force: known objects -> compile() -> store -> kernel_publish(). Every change is one
- * transaction: it takes effect as a whole or not at all, whatever fails and whenever weftd dies.
- * The journal is written before the kernel; what it says after a crash is published again at the
- * next start.
+ * The rules in force: known objects -> compile() -> store -> the proxy and kernel_publish(). Every
+ * change is one transaction: it takes effect as a whole or not at all, whatever fails and whenever
+ * weftd dies. The journal is written before the kernel; what it says after a crash is published
+ * again at the next start.
  */
 #include <jansson.h>
 
@@ -13,11 +13,12 @@
 #include "engine_set.h"
 #include "kernel.h"
 #include "store.h"
+#include "supervisor.h"
 
 struct engine;
 
-/* Borrows both; they must outlive it. NULL when out of memory. */
-struct engine *engine_new(struct kernel *kernel, struct store *store);
+/* Borrows all three; they must outlive it. NULL when out of memory. */
+struct engine *engine_new(struct kernel *kernel, struct supervisor *proxy, struct store *store);
 void engine_free(struct engine *e); /* accepts NULL; the kernel goes on as it is */
 
 /* Loads the journal and what is pinned, and publishes. 0, or -errno after having logged every

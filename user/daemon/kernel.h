@@ -82,9 +82,6 @@ int kernel_each_dest(struct kernel *k,
 		     void *arg);
 int kernel_each_reason(struct kernel *k,
 		       int (*row)(void *arg, __u32 reason, const struct reason_stat *s), void *arg);
-/* The maps of weft-proxy's counters; they stay the kernel's. */
-int kernel_http_clusters_fd(const struct kernel *k);
-int kernel_http_routes_fd(const struct kernel *k);
 /* Rows that have a name, row 0 included once something was counted there. */
 int kernel_each_http_cluster(struct kernel *k,
 			     int (*row)(void *arg, const struct http_cluster_stat *s), void *arg);

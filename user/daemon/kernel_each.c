@@ -118,16 +118,6 @@ int kernel_each_reason(struct kernel *k,
 	return r;
 }
 
-int kernel_http_clusters_fd(const struct kernel *k)
-{
-	return k->loader.map[MAP_HTTP_CLUSTERS];
-}
-
-int kernel_http_routes_fd(const struct kernel *k)
-{
-	return k->loader.map[MAP_HTTP_ROUTES];
-}
-
 int kernel_each_http_cluster(struct kernel *k,
 			     int (*row)(void *arg, const struct http_cluster_stat *s), void *arg)
 {

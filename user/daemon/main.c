@@ -10,6 +10,7 @@
 #include "log.h"
 #include "main_dirs.h"
 #include "pin.h"
+#include "weft/handover.h"
 #include "supervisor.h"
 #include "wire_client.h"
 
@@ -127,8 +128,23 @@ static int open_access_log(const char *file, int *out)
 	return *out < 0 ? log_err(-errno, "open %s", file) : 0;
 }
 
+static void proxy_died(void *kernel)
+{
+	kernel_proxy_died(kernel);
+}
+
+static int set_listeners(struct kernel *kernel, const struct supervisor *supervisor)
+{
+	int fds[PROXY_MAX_WORKERS];
+	unsigned count = supervisor_workers(supervisor);
+
+	for (unsigned i = 0; i < count; i++)
+		fds[i] = supervisor_listener(supervisor, i);
+	return kernel_set_listeners(kernel, fds, count);
+}
+
 /* Into *access_log goes what the supervisor borrows. */
-static int open_supervisor(const struct options *o, const struct kernel *kernel, int *access_log,
+static int open_supervisor(const struct options *o, struct kernel *kernel, int *access_log,
 			   struct supervisor **out)
 {
 	struct supervisor_options options = {
@@ -136,14 +152,22 @@ static int open_supervisor(const struct options *o, const struct kernel *kernel,
 		.workers = o->workers,
 		.log_level = o->log_level,
 		.access_log_format = o->access_log_format,
-		.fds = { { "--cluster-stats-fd", kernel_http_clusters_fd(kernel) },
-			 { "--route-stats-fd", kernel_http_routes_fd(kernel) } },
-		.fd_count = 2,
+		.fds = { { "--cluster-stats-fd", kernel_map(kernel, "http_clusters") },
+			 { "--route-stats-fd", kernel_map(kernel, "http_routes") },
+			 { "--limits-fd", kernel_map(kernel, "limits") },
+			 { "--pod-addrs-fd", kernel_map(kernel, "pod_addrs") },
+			 { "--pods-fd", kernel_map(kernel, "pods") },
+			 { "--nics-fd", kernel_map(kernel, "nics") } },
+		.fd_count = 6,
+		.on_death = proxy_died,
+		.arg = kernel,
 	};
 	int r = open_access_log(o->access_log, access_log);
 
 	options.access_log = *access_log;
-	return r ? r : supervisor_open(&options, out);
+	if (!r)
+		r = supervisor_open(&options, out);
+	return r ? r : set_listeners(kernel, *out);
 }
 
 static void remove_socket(const char *run_dir)
@@ -179,7 +203,7 @@ static int serve(const struct options *o)
 		r = open_supervisor(o, kernel, &access_log, &supervisor);
 	if (r)
 		return r;
-	engine = engine_new(kernel, store);
+	engine = engine_new(kernel, supervisor, store);
 	r = engine ? engine_start(engine) : log_err(-ENOMEM, "start");
 	if (r)
 		return r;

@@ -120,7 +120,8 @@ int nl_call(int fd, struct nl_request *q, int (*each)(void *arg, const struct nl
 	_cleanup_free_ char *buf = malloc(ANSWER_SIZE);
 	int r = buf ? -EAGAIN : -ENOMEM;
 
-	if (!(q->head.nlmsg_flags & NLM_F_DUMP))
+	/* Some of its bits mean something else to a request that changes things. */
+	if ((q->head.nlmsg_flags & NLM_F_DUMP) != NLM_F_DUMP)
 		q->head.nlmsg_flags |= NLM_F_ACK;
 	for (int i = 0; r == -EAGAIN && i < DUMP_TRIES; i++) {
 		struct answer a = { .seq = ++last_seq, .each = each, .arg = arg };

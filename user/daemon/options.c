@@ -6,13 +6,15 @@
 #include <string.h>
 #include <unistd.h>
 
+#include <linux/types.h>
+
 #include "options.h"
+#include "weft/handover.h"
 
 enum {
 	EXIT_USAGE = 2,
 	CONNECTIONS_MIN = 16,
 	CONNECTIONS_MAX = 64 << 20,
-	WORKERS_MAX = 64,
 	WORKERS_DEFAULT_MAX = 8,
 };
 
@@ -124,7 +126,7 @@ static int take_proxy_value(int key, struct options *o, int *status)
 {
 	switch (key) {
 	case OPT_WORKERS:
-		if (parse_number(optarg, 1, WORKERS_MAX, &o->workers))
+		if (parse_number(optarg, 1, PROXY_MAX_WORKERS, &o->workers))
 			return wrong(status, "%s: a number from 1 to 64 is expected, not \"%s\"",
 				     "--workers", optarg);
 		return 0;

@@ -248,8 +248,8 @@ static bool speaks_of_http(const struct world *w)
 	return false;
 }
 
-static int compile_http(struct tables *t, const struct objects *objects, struct registry *registry,
-			struct errors *errors)
+int compile_http(struct tables *t, const struct objects *objects, struct registry *registry,
+		 struct errors *errors)
 {
 	int r = http_compile(objects, registry, &t->http_bytes, &t->http_size, errors);
 

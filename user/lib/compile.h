@@ -134,6 +134,10 @@ int compile(const struct objects *objects, struct registry *registry, struct tab
  * policies: for explain, which asks http_compile()'s tables about those. */
 int compile_l4(const struct objects *objects, struct registry *registry, struct tables **out,
 	       struct errors *errors);
+/* Adds the HTTP part, which compile() leaves out while nothing speaks of HTTP. 0 (also when
+ * `errors` got an error), -ENOMEM or -E2BIG. */
+int compile_http(struct tables *t, const struct objects *objects, struct registry *registry,
+		 struct errors *errors);
 void tables_free(struct tables *t);
 
 #endif

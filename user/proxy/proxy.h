@@ -23,9 +23,10 @@
 
 #include <linux/types.h>
 
+#include "weft/handover.h"
 #include "weft/policy.h"
 
-enum { PROXY_MAX_WORKERS = 64, PROXY_VERSION_SIZE = 32, PROXY_IDENTITY_SIZE = 1024 };
+enum { PROXY_VERSION_SIZE = 32, PROXY_IDENTITY_SIZE = 1024 };
 
 enum proxy_order_type { PROXY_HELLO = 1, PROXY_SNAPSHOT, PROXY_QUIT, PROXY_REQUESTS };
 
