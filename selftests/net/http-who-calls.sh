@@ -1,0 +1,97 @@
+#!/bin/bash
+# SPDX-License-Identifier: Apache-2.0
+# Who an endpoint sees when weft-proxy calls it: the client, wherever replies to it come back by us.
+. "${0%/*}/lib.sh"
+
+node_up
+pod_add client 1 app=mine
+pod_add other 2
+pod_add near 3
+remote_add far 9
+for pod in client near far; do
+	http_echo_start $pod 80 $pod
+done
+weftd_start
+
+# gateway_route PORT NAME: what a Gateway of that port leads to
+gateway_route() {
+	cat <<-END
+	---
+	apiVersion: networking.istio.io/v1
+	kind: Gateway
+	metadata: {name: to-$2}
+	spec:
+	  selector: {istio: ingressgateway}
+	  servers:
+	  - port: {number: $1, name: http, protocol: HTTP}
+	    hosts: ["*"]
+	---
+	apiVersion: networking.istio.io/v1
+	kind: VirtualService
+	metadata: {name: from-outside-to-$2}
+	spec:
+	  hosts: ["*"]
+	  gateways: [to-$2]
+	  http:
+	  - route: [{destination: {host: $2, port: {number: 8000}}}]
+	END
+}
+
+{
+	rules_pods
+	export PROTOCOL=http
+	number=10
+	for service in near far mine; do
+		rules_service $service $number 8000:80
+		cat <<-END
+		---
+		apiVersion: networking.istio.io/v1
+		kind: VirtualService
+		metadata: {name: $service}
+		spec:
+		  hosts: [$service]
+		  http:
+		  - timeout: 5s
+		    route: [{destination: {host: $service}}]
+		END
+		number=$((number + 1))
+	done
+	gateway_route 8080 near
+	gateway_route 8081 far
+	cat <<-END
+	---
+	apiVersion: v1
+	kind: Service
+	metadata: {name: ingress, namespace: istio-system, labels: {istio: ingressgateway}}
+	spec:
+	  type: NodePort
+	  clusterIP: $(vip 4 20)
+	  clusterIPs: ["$(vip 4 20)", "$(vip 6 20)"]
+	  selector: {istio: ingressgateway}
+	  ports:
+	  - {name: near, port: 8080, targetPort: 8080, nodePort: 30080}
+	  - {name: far, port: 8081, targetPort: 8081, nodePort: 30081}
+	END
+} | apply
+
+# sees FROM ADDRESS PORT: the address that the endpoint says it was called from
+sees() { http_load "$1" "$2" "$3" -H 'Host: weft.example' -p /anything --print | tail -1 | jq -r '.peer'; }
+
+# mesh FROM ADDRESS: the same of a service
+mesh() { http_load "$1" "$2" 8000 -p /anything --print | tail -1 | jq -r '.peer'; }
+
+for family in 4 6; do
+	for pod in client other; do
+		expect_eq "IPv$family: pod to pod" "$(mesh $pod "$(vip $family 10)")" "$(addr $family $pod)"
+		expect_eq "IPv$family: pod to a pod of another node" "$(mesh $pod "$(vip $family 11)")" "$(addr $family $pod)"
+	done
+	expect_eq "IPv$family: a pod to itself" "$(mesh client "$(vip $family 12)")" "$(vip $family 12)"
+	expect_eq "IPv$family: another one to it" "$(mesh other "$(vip $family 12)")" "$(addr $family other)"
+	for port in 8080 30080; do
+		expect_eq "IPv$family: from outside by port $port" "$(sees world "$(addr $family node)" $port)" "$(addr $family world)"
+	done
+	for port in 8081 30081; do
+		expect_eq "IPv$family: from outside to a pod of another node by port $port" \
+			"$(sees world "$(addr $family node)" $port)" "$(addr $family node)"
+	done
+done
