@@ -6,6 +6,7 @@
 #include <time.h>
 
 #include "outlier.h"
+#include "random.h"
 #include "rules_priv.h"
 
 static bool is_v4(const struct addr *a)
@@ -93,17 +94,16 @@ static uint32_t active(const struct choice *h, uint32_t i)
 	return __atomic_load_n(&h->v->endpoints[h->range.first + i]->active, __ATOMIC_RELAXED);
 }
 
-/* A number below `below`; each worker draws its own (Marsaglia's xorshift). */
+/* A number below `below`; each worker draws its own. */
 static uint32_t draw(uint32_t below)
 {
-	static _Thread_local uint64_t seed;
+	static _Thread_local struct random random;
+	static _Thread_local bool begun;
 
-	if (!seed)
-		seed = (rules_now() ^ (uint64_t)(uintptr_t)&seed) | 1;
-	seed ^= seed << 13;
-	seed ^= seed >> 7;
-	seed ^= seed << 17;
-	return (uint32_t)((seed >> 32) * below >> 32);
+	if (!begun)
+		random_begin(&random);
+	begun = true;
+	return (uint32_t)((random_next(&random) >> 32) * below >> 32);
 }
 
 static uint32_t least_request(const struct choice *h, uint32_t count)
