@@ -3,6 +3,8 @@
 
 #include <errno.h>
 #include <linux/fib_rules.h>
+#include <nftables/libnftables.h>
+#include <stdio.h>
 #include <sys/socket.h>
 #include <unistd.h>
 
@@ -79,6 +81,37 @@ static int has_ipv6(void)
 	return !access("/proc/sys/net/ipv6", F_OK);
 }
 
+/* 0, -ENOMEM or -EIO. */
+static int nft(const char *commands)
+{
+	struct nft_ctx *nft = nft_ctx_new(NFT_CTX_DEFAULT);
+	int r;
+
+	if (!nft)
+		return -ENOMEM;
+	nft_ctx_buffer_error(nft);
+	r = nft_run_cmd_from_buffer(nft, commands);
+	if (r)
+		log_debug("nftables: %s", nft_ctx_get_error_buffer(nft));
+	nft_ctx_free(nft);
+	return r ? -EIO : 0;
+}
+
+/* What can't be set up has a consequence only beside kube-proxy or other address translation. */
+static void add_notrack(void)
+{
+	char commands[512];
+
+	snprintf(commands, sizeof(commands),
+		 "add table inet weft\ndelete table inet weft\nadd table inet weft\n"
+		 "add chain inet weft prerouting { type filter hook prerouting priority raw; }\n"
+		 "add rule inet weft prerouting meta mark %#x notrack\n",
+		 HANDOVER_MARK);
+	if (nft(commands))
+		log_warning("HTTP through weft-proxy will not get along with kube-proxy: its "
+			    "packets are tracked");
+}
+
 int handover_add(int netlink)
 {
 	for (int i = 0; i < FAMILIES; i++) {
@@ -93,6 +126,7 @@ int handover_add(int netlink)
 				       "lo up?)",
 				       families[i].name, HANDOVER_PRIORITY, HANDOVER_TABLE);
 	}
+	add_notrack();
 	return 0;
 }
 
@@ -104,5 +138,6 @@ int handover_remove(int netlink)
 		if (r)
 			return log_err(r, "remove the %s routing to weft-proxy", families[i].name);
 	}
+	(void)nft("add table inet weft\ndelete table inet weft\n");
 	return 0;
 }

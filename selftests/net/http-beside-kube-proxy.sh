@@ -1,0 +1,40 @@
+#!/bin/bash
+# SPDX-License-Identifier: Apache-2.0
+# HTTP rules hold on a node whose address translation, kube-proxy's, has another idea of where a Service leads; and what weft
+# adds to the node's routing and filters goes with it.
+. "${0%/*}/lib.sh"
+
+node_up
+pod_add client 1
+pod_add one 2 app=echo,version=v1
+pod_add two 3 app=echo,version=v2
+http_echo_start one 8080 one
+http_echo_start two 8080 two
+weftd_start
+{
+	rules_pods
+	PROTOCOL=http rules_service echo 10 80:8080
+	rules_subsets echo "v1 v2"
+	PROTOCOL=http rules_weights echo v1=0 v2=1
+} | apply
+
+for family in 4 6; do
+	tables=iptables
+	[ $family = 4 ] || tables=ip6tables
+	in_ns node $tables -t nat -A PREROUTING -d "$(vip $family 10)" -p tcp --dport 80 -j DNAT \
+		--to-destination "$(hostport "$(addr $family one)" 8080)"
+	in_ns node $tables -A FORWARD -m conntrack --ctstate INVALID -j DROP
+	result=$(http_load client "$(vip $family 10)" 80 -n 50 -c 5 --close)
+	expect_eq "IPv$family: by weft's rule" "$(json .words.two "$result")" 50
+done
+
+expect_match "a rule of routing" "$(in_ns node ip rule)" "^57:.*fwmark 0x570000"
+weftd_stop
+in_ns node "$OUT/weftd" --detach --run-dir "$TMP/run"
+expect_eq "rules of routing left" "$(in_ns node ip rule | grep -c 0x570000 || true)" 0
+expect_eq "IPv6 rules of routing left" "$(in_ns node ip -6 rule | grep -c 0x570000 || true)" 0
+expect_eq "routes left" "$(in_ns node ip route show table 5757 2>/dev/null | wc -l)" 0
+for family in 4 6; do
+	result=$(http_load client "$(vip $family 10)" 80 -n 5 --close)
+	expect_eq "IPv$family: by kube-proxy's rule again" "$(json .words.one "$result")" 5
+done
