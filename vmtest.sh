@@ -294,7 +294,7 @@ run_all() {
 	local each passed=0 failed=0 status=0
 	declare -A pids
 	mkdir -p "$VM"
-	export WEFT_ROUNDS=${WEFT_ROUNDS:-few} WEFT_EMULATED=1
+	export WEFT_ROUNDS=${WEFT_ROUNDS:-few} WEFT_EMULATED=1 WEFT_TIMEOUT=${WEFT_TIMEOUT:-600}
 	for each in 6.1 6.12; do
 		vmlinuz=$(fetch "$each")
 		(

@@ -91,7 +91,7 @@ request_timeouts() {
 
 traffic_shifting() {
 	local n
-	n=$(rounds 100 20)
+	n=$(rounds 100 10)
 	rules virtual-service-all-v1
 	pages "$n" 0 0
 	rules virtual-service-reviews-50-v3
