@@ -71,6 +71,12 @@ static __noinline enum reason hand_over(struct __sk_buff *skb, const struct pack
 	struct proxy_state *state;
 	long r;
 
+	/* A bridge takes the frame first, and with that the socket off the packet. */
+	if (skb->pkt_type != 0 /* PACKET_HOST */) {
+		if (sk)
+			bpf_sk_release(sk);
+		return REASON_BRIDGED;
+	}
 	if (sk && (sk->state == STATE_LISTEN || sk->state == STATE_TIME_WAIT)) {
 		bpf_sk_release(sk);
 		sk = NULL;

@@ -88,6 +88,8 @@ enum reason {
 			       * would not come back by us */
 	REASON_TWICE,	      /* dropped: a SYN that another CPU is opening a connection for */
 	REASON_NO_PROXY,      /* refused: the port needs weft-proxy, and there is none */
+	REASON_BRIDGED, /* refused: the port needs weft-proxy, which pods behind a bridge can't
+			   reach */
 	REASON_MAX,
 };
 

@@ -41,8 +41,17 @@ weftd_start
 	rules_pods
 	rules_service echo 10
 	rules_service itself 11 9000 app=client
+	PROTOCOL=http rules_service web 12 80:8080 app=echo
+	cat <<-END
+	---
+	apiVersion: networking.istio.io/v1
+	kind: DestinationRule
+	metadata: {name: web}
+	spec: {host: web, trafficPolicy: {connectionPool: {http: {maxRetries: 3}}}}
+	END
 } | apply
 echo_start client 9000 itself
+http_echo_start one 8080 one
 
 for family in 4 6; do
 	before=$(cluster_stat '' upstream_cx_total)
@@ -50,6 +59,8 @@ for family in 4 6; do
 	expect_eq "IPv$family: counted" "$(cluster_stat '' upstream_cx_total)" $((before + 100))
 	expect_eq "IPv$family: large lines" "$(load client "$(vip $family 10)" 9000 -n 3 --bytes 1000000)" '{"one":3}'
 	expect_eq "IPv$family: to itself" "$(load client "$(vip $family 11)" 9000 -n 10 -s hello)" '{"itself":10}'
+	expect_eq "IPv$family: HTTP with a policy is refused" "$(load client "$(vip $family 12)" 80)" '{"ECONNREFUSED":1}'
 	expect_eq "IPv$family: past weft" "$(load client "$(addr $family one)" 9000 -n 10 -s hello)" '{"one":10}'
 done
+expect_eq "refused because of the bridge" "$(stat_of weft.reason.bridged)" 2
 wait_until 30 no_conns

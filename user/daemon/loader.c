@@ -69,6 +69,7 @@ static const char *const reason_names[REASON_MAX] = {
 	[REASON_FOREIGN_WAY] = "foreign_way",
 	[REASON_TWICE] = "twice",
 	[REASON_NO_PROXY] = "no_proxy",
+	[REASON_BRIDGED] = "bridged",
 };
 
 const char *loader_map_name(enum map_id id)
