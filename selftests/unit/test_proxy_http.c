@@ -3,12 +3,15 @@
  * Requests and responses through the proxy.
  */
 #include <criterion/criterion.h>
+#include <netinet/in.h>
+#include <netinet/tcp.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/socket.h>
 #include <unistd.h>
 
 #include "h1_corpus.h"
+#include "conn.h"
 #include "test_proxy_env.h"
 
 static struct env *e;
@@ -398,4 +401,32 @@ Test(proxy_http, a_large_head_is_no_problem)
 	want(c, "\r\n\r\nhi");
 	want(s, GOT);
 	free(line);
+}
+
+static int option(int fd, int level, int name)
+{
+	int value = -1;
+	socklen_t len = sizeof(value);
+
+	cr_assert_eq(getsockopt(fd, level, name, &value, &len), 0);
+	return value;
+}
+
+static void want_keep_alive(int fd)
+{
+	cr_expect_eq(option(fd, SOL_SOCKET, SO_KEEPALIVE), 1);
+	cr_expect_eq(option(fd, IPPROTO_TCP, TCP_KEEPIDLE), 60);
+}
+
+Test(proxy_http, a_peer_that_vanishes_without_a_word_will_be_noticed)
+{
+	int c = env_client(e), s;
+
+	put(c, GET);
+	s = env_accept(e);
+	want(s, GOT);
+	want_keep_alive(e->worker.conns->client.io.fd);
+	want_keep_alive(e->worker.conns->up->half.io.fd);
+	put(s, OK);
+	want(c, OK);
 }

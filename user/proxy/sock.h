@@ -11,6 +11,9 @@
 
 #include "weft/addr.h"
 
+/* Peers that vanish without a word are noticed within two minutes. Of a listening socket: those of
+ * the connections that it accepts. */
+void sock_keep_alive(int fd);
 /* Of the family that can reach `to`. The descriptor or -errno. */
 int sock_new(const struct addr *to);
 /* The socket's packets will come from an address that is not this node's. 0 or -errno. */
