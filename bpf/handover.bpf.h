@@ -66,17 +66,16 @@ static __always_inline __u32 worker_of(const struct packet *p, __u32 workers)
  */
 static __noinline enum reason hand_over(struct __sk_buff *skb, const struct packet *p)
 {
-	struct bpf_sock *sk = find_socket(skb, p->ip4, &p->t, BPF_F_CURRENT_NETNS);
-	__u32 zero = 0, worker;
+	__u32 zero = 0, ifindex = skb->ifindex, worker;
+	struct pod *pod = bpf_map_lookup_elem(&pods, &ifindex);
 	struct proxy_state *state;
+	struct bpf_sock *sk;
 	long r;
 
-	/* A bridge takes the frame first, and with that the socket off the packet. */
-	if (skb->pkt_type != 0 /* PACKET_HOST */) {
-		if (sk)
-			bpf_sk_release(sk);
+	/* A bridge takes the packet first, and it arrives without the socket. */
+	if (pod && pod->bridged)
 		return REASON_BRIDGED;
-	}
+	sk = find_socket(skb, p->ip4, &p->t, BPF_F_CURRENT_NETNS);
 	if (sk && (sk->state == STATE_LISTEN || sk->state == STATE_TIME_WAIT)) {
 		bpf_sk_release(sk);
 		sk = NULL;

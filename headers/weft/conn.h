@@ -105,8 +105,10 @@ struct pod {
 	__u8 mac[6];	  /* of the pod's end */
 	__u8 host_mac[6]; /* of the node's end */
 	char name[16];	  /* interface name of the node's end */
+	__u32 bridged;	  /* 1: the node's end is a port of a bridge */
+	__u32 pad;
 };
-_Static_assert(sizeof(struct pod) == 48, "pod has no holes");
+_Static_assert(sizeof(struct pod) == 56, "pod has no holes");
 
 /* `pod_addrs`: struct addr -> __u32 ifindex, key of `pods`. */
 

@@ -22,6 +22,7 @@ struct nl_link {
 	int nsid; /* IFLA_LINK_NETNSID: the namespace of the peer; NL_NSID_OWN: this one, or no peer
 		   */
 	bool ethernet; /* its packets are Ethernet frames */
+	bool enslaved; /* to a bridge, for one: IFLA_MASTER */
 	bool moved;    /* RTM_DELLINK: it lives on in another namespace */
 };
 

@@ -62,6 +62,7 @@ static int write_pod(struct kernel *k, const struct iface *i)
 
 	memcpy(pod.mac, i->peer_mac, sizeof(pod.mac));
 	memcpy(pod.host_mac, i->link.mac, sizeof(pod.host_mac));
+	pod.bridged = i->link.enslaved;
 	memcpy(pod.name, i->link.name, sizeof(pod.name));
 	if (!bpf_map_lookup_elem(k->loader.map[MAP_PODS], &key, &now) &&
 	    !memcmp(&now, &pod, sizeof(pod)))
