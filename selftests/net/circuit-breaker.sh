@@ -52,9 +52,9 @@ expect_eq "503s with the flag UO in the access log" "$(grep -c '" 503 UO ' "$TMP
 expect_eq "200s without a flag" "$(grep -c '" 200 - ' "$TMP/access.log")" "$(json .requests "$(http_echo_ask one 80 /_stats)")"
 
 # What a client is told.
-http_load_start client "$TMP/two" "$(vip 4 10)" 8000 -p /delay/2000 -n 2 -c 2
-wait_until 5 test "$(json .open "$(http_echo_ask one 80 /_stats)")" -ge 1
-sleep 0.2
+one_waits() { [ "$(cluster_stat '' upstream_rq_pending_active httpbin 8000)" = 1 ]; }
+http_load_start client "$TMP/two" "$(vip 4 10)" 8000 -p /delay/$((2000 * SLOWER)) -n 2 -c 2
+wait_until 5 one_waits
 http_load client "$(vip 4 10)" 8000 --print >"$TMP/third"
 expect_match "the third is told why" "$(tail -1 "$TMP/third")" "^$BODY\$"
 expect_match "with 81 bytes" "$(<"$TMP/third")" "^content-length: 81"
@@ -63,4 +63,5 @@ expect_eq "the first and the one that waited" "$(json '.statuses."200"' "$(<"$TM
 
 # A refusal of our own making is no error of the endpoint's: nothing was ejected.
 expect_eq "ejections" "$(cluster_stat '' outlier_detection.ejections_active httpbin 8000)" 0
-wait_until 5 test "$(cluster_stat '' upstream_cx_active httpbin 8000)" = 0
+none_open() { [ "$(cluster_stat '' upstream_cx_active httpbin 8000)" = 0 ]; }
+wait_until 5 none_open
