@@ -1,13 +1,15 @@
 #!/bin/bash
 # SPDX-License-Identifier: Apache-2.0
-# vmtest.sh [-s] [-k KERNEL] [-m MIB] [-- COMMAND...]: runs COMMAND in a virtual machine, as root in a copy of this repository, and
+# vmtest.sh [-as] [-k KERNEL] [-m MIB] [-- COMMAND...]: runs COMMAND in a virtual machine, as root in a copy of this repository, and
 # exits with COMMAND's own status.
 #
 #   -k KERNEL  6.1 or 6.12 (Debian's packages, downloaded once into .output/vm, never installed), or the path of a
 #              vmlinuz whose modules are in ../lib/modules. 6.1 unless given.
 #   -s         a shell in the machine; COMMAND is not run
+#   -a         without COMMAND: all tests
 #
-# Without COMMAND: the BPF program tests and all net tests, on 6.1 and on 6.12.
+# Without COMMAND: the BPF program tests and the net tests, on 6.1 and on 6.12; without -a not those of what weft-proxy does
+# by itself, which no kernel changes and which take long when emulated.
 #
 # virtme-ng runs the machine where it is installed and the kernel has the file systems that it needs. Otherwise QEMU does, on a
 # root file system in memory that holds what the tests use and nothing else; with KVM where that works, emulated where not.
@@ -20,6 +22,7 @@ VM=$OUT/vm
 PATH=$PATH:/usr/sbin:/sbin
 kernel=
 shell=
+all=
 memory=2048
 
 # What a test may call, beside its own programs.
@@ -30,6 +33,10 @@ COMMANDS="awk basename bash bpftool cat chmod cmp comm cp curl cut date dd df di
 MODULES="veth dummy bridge 8021q ipvlan macvlan vxlan sch_ingress cls_bpf sch_netem tun ip_tables iptable_filter iptable_nat ip6_tables ip6table_filter
 	ip6table_nat nf_tables nft_compat nft_chain_nat nft_ct xt_tcpudp xt_statistic xt_nat ipt_REJECT ip6t_REJECT xt_REDIRECT
 	xt_conntrack nf_conntrack inet_diag tcp_diag"
+
+# What weft-proxy does by itself.
+PROXY_ONLY="circuit-breaker http-big http-endpoint-removed http-limits http-looks http-proxy-killed http-retries \
+http-who-calls httpbin-mirror outlier-detection smuggling"
 
 die() {
 	echo "vmtest: $*" >&2
@@ -295,6 +302,7 @@ run_all() {
 	declare -A pids
 	mkdir -p "$VM"
 	export WEFT_ROUNDS=${WEFT_ROUNDS:-few} WEFT_EMULATED=1 WEFT_TIMEOUT=${WEFT_TIMEOUT:-600}
+	[ -n "$all" ] || export WEFT_SKIP="$PROXY_ONLY"
 	for each in 6.1 6.12; do
 		vmlinuz=$(fetch "$each")
 		(
@@ -314,8 +322,9 @@ run_all() {
 	return $status
 }
 
-while getopts sk:m:h option; do
+while getopts ask:m:h option; do
 	case $option in
+	a) all=yes ;;
 	s) shell=bash ;;
 	k) kernel=$OPTARG ;;
 	m) memory=$OPTARG ;;
