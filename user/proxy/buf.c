@@ -123,18 +123,18 @@ int pipe_take(struct supply *s, struct pipe *p)
 	if (pipe2(fds, O_CLOEXEC | O_NONBLOCK))
 		return -errno;
 	*p = (struct pipe){ .in = fds[1], .out = fds[0] };
-	/* A user's share of large pipes may be used up: a small one does, too. */
-	(void)fcntl(p->in, F_SETPIPE_SZ, PIPE_SIZE);
+	/* A user's share of large pipes may be used up: a small one does, too, for now. */
+	p->large = fcntl(p->in, F_SETPIPE_SZ, PIPE_SIZE) >= PIPE_SIZE;
 	return 0;
 }
 
 void pipe_release(struct supply *s, struct pipe *p)
 {
-	if (p->in >= 0 && !p->n && s->pipe_count < SUPPLY_PIPES) {
+	if (p->large && !p->n && s->pipe_count < SUPPLY_PIPES) {
 		s->pipes[s->pipe_count++] = *p;
 	} else {
 		closep(&p->in);
 		closep(&p->out);
 	}
-	*p = (struct pipe){ -1, -1, 0 };
+	*p = (struct pipe){ .in = -1, .out = -1 };
 }

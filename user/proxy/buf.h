@@ -26,6 +26,7 @@ struct buf {
 struct pipe {
 	int in, out;
 	size_t n;
+	bool large; /* of PIPE_SIZE; one that is smaller is not worth keeping */
 };
 
 struct supply {
