@@ -31,7 +31,7 @@ int half_open(struct half *h, int fd, struct loop *loop, struct supply *supply,
 			    .loop = loop,
 			    .supply = supply,
 			    .changed = changed,
-			    .pipe = { -1, -1, 0 } };
+			    .pipe = { .in = -1, .out = -1 } };
 	r = loop_watch(loop, &h->io, true);
 	if (r) {
 		close(fd);
