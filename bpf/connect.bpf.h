@@ -133,30 +133,16 @@ static __noinline enum reason find_way(struct __sk_buff *skb, const struct packe
 	return addr_is_zero(&s->to.src) ? REASON_NO_ROUTE : REASON_NONE;
 }
 
-static __always_inline int has_socket(struct __sk_buff *skb, int ip4, const struct tuple *to,
-				      __u32 netns_id)
-{
-	struct bpf_sock *sk = find_socket(skb, ip4, to, netns_id);
-	__u32 state;
-
-	if (!sk)
-		return 0;
-	state = sk->state;
-	bpf_sk_release(sk);
-	return state != STATE_LISTEN;
-}
-
 /*
  * Whether there is a connection with these addresses already that is not ours: at an endpoint on
  * this node, one made past us or before weft started, or one in TIME_WAIT, which would not take our
  * sequence numbers; with the node's address, one of the node itself.
  */
-static __always_inline int in_use(struct __sk_buff *skb, int ip4, const struct tuple *to,
-				  __u32 netns_id)
+CHECKED_ONCE int in_use(struct __sk_buff *skb, int ip4, const struct tuple *to, __u32 netns_id)
 {
 	struct tuple back;
 
-	if (netns_id == NETNS_UNKNOWN)
+	if (!to || netns_id == NETNS_UNKNOWN)
 		return 0;
 	if (netns_id != NETNS_NODE)
 		return has_socket(skb, ip4, to, netns_id);

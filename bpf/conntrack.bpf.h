@@ -54,10 +54,12 @@ static __always_inline void raise_peak(__u32 *peak, __u32 value)
 
 /* Takes one of `max` (0: unlimited) connections of a cluster. Never exceeds it, not even for a
  * moment. */
-static __always_inline enum reason reserve(struct cluster_limit *l, __u32 max)
+CHECKED_ONCE enum reason reserve(struct cluster_limit *l, __u32 max)
 {
 	int i;
 
+	if (!l)
+		return REASON_GENERATION;
 	for (i = 0; i < RESERVE_TRIES; i++) {
 		struct cluster_limit next = {};
 		__u64 word = limit_word(l), with;

@@ -31,12 +31,15 @@ static __always_inline struct bpf_sock *find_socket(struct __sk_buff *skb, int i
 	return bpf_skc_lookup_tcp(skb, &t, sizeof(t.ipv6), netns_id, 0);
 }
 
-/* Whether a packet is for a connection that a socket of the node has, whatever its state. */
-static __always_inline int is_of_socket(struct __sk_buff *skb, int ip4, const struct tuple *t)
+/* Whether a packet with these addresses is for a connection, in whatever state, that a socket has. */
+CHECKED_ONCE int has_socket(struct __sk_buff *skb, int ip4, const struct tuple *to, __u32 netns_id)
 {
-	struct bpf_sock *sk = find_socket(skb, ip4, t, BPF_F_CURRENT_NETNS);
+	struct bpf_sock *sk;
 	__u32 state;
 
+	if (!to)
+		return 0;
+	sk = find_socket(skb, ip4, to, netns_id);
 	if (!sk)
 		return 0;
 	state = sk->state;
@@ -108,7 +111,7 @@ static __noinline int steer_proxied(struct __sk_buff *skb, int ip4, const struct
 
 	state = bpf_map_lookup_elem(&proxy, &zero);
 	if (!state || !state->workers || bpf_map_lookup_elem(&node_addrs, &t->dst) ||
-	    !is_of_socket(skb, ip4, t))
+	    !has_socket(skb, ip4, t, BPF_F_CURRENT_NETNS))
 		return TC_ACT_UNSPEC;
 	return to_node(skb);
 }
