@@ -35,15 +35,11 @@ struct gathering {
 	bool full; /* some were left out */
 };
 
-static int gather(struct gathering *g, const char *ip, __u16 port, const struct object *pod,
-		  const struct endpoint_address *address)
+static int gather(struct gathering *g, const struct addr *addr, __u16 port,
+		  const struct object *pod, const struct endpoint_address *address)
 {
-	struct known_endpoint *e;
-	struct addr addr;
+	struct known_endpoint *e = registry_endpoint(g->w->registry, addr, port);
 
-	if (!port || addr_parse(ip, &addr) || addr_family(&addr) != g->family)
-		return 0;
-	e = registry_endpoint(g->w->registry, &addr, port);
 	if (!e || members_reserve(g->w, g->list, 1))
 		return -ENOMEM;
 	if (e->stamp == g->stamp)
@@ -85,18 +81,13 @@ static __u16 set_port(const struct endpoint_set *set, const struct service_port 
 	return 0;
 }
 
-/* The addresses of one endpoint are interchangeable: the first of the family is enough, more would
- * count it twice. */
 static int gather_address(struct gathering *g, const struct endpoint_address *a, __u16 port)
 {
-	size_t before = g->list->count, i;
-	int r = 0;
-
+	if (!a->given[g->family])
+		return 0;
 	if (!g->sp->host->service->service.publish_not_ready && (!a->ready || a->terminating))
 		return 0;
-	for (i = 0; i < a->ips.count && !r && g->list->count == before; i++)
-		r = gather(g, a->ips.items[i], port, NULL, a);
-	return r;
+	return gather(g, &a->first[g->family], port, NULL, a);
 }
 
 static int gather_set(struct gathering *g, const struct endpoint_set *set)
@@ -146,12 +137,24 @@ static bool pod_serves(const struct object *pod, const struct service_spec *s)
 	       labels_hold(&pod->meta.labels, &s->selector);
 }
 
+static int gather_pod(struct gathering *g, const struct object *pod, __u16 port)
+{
+	struct addr addr;
+	size_t i;
+	int r = 0;
+
+	for (i = 0; port && i < pod->pod.ips.count && !r; i++)
+		if (!addr_parse(pod->pod.ips.items[i], &addr) && addr_family(&addr) == g->family)
+			r = gather(g, &addr, port, pod, NULL);
+	return r;
+}
+
 static int gather_pods(struct gathering *g)
 {
 	const struct object *o = g->sp->host->service;
 	const struct refs *pods =
 		world_pods_by_label(g->w, o->meta.namespace, &o->service.selector);
-	size_t i, k;
+	size_t i;
 	int r = 0;
 
 	for (i = 0; pods && i < pods->count && !r; i++) {
@@ -159,9 +162,7 @@ static int gather_pods(struct gathering *g)
 
 		if (!pod_serves(pod, &o->service))
 			continue;
-		for (k = 0; k < pod->pod.ips.count && !r; k++)
-			r = gather(g, pod->pod.ips.items[k], pod_target(pod, g->sp->port), pod,
-				   NULL);
+		r = gather_pod(g, pod, pod_target(pod, g->sp->port));
 	}
 	return r;
 }

@@ -21,6 +21,12 @@ size_t addr_format(const struct addr *a, char out[ADDR_TEXT_MAX]);
 /* "10.0.0.1:80" or "[fd00::1]:80". Returns the length. */
 size_t addr_format_port(const struct addr *a, unsigned port, char out[ADDR_TEXT_MAX]);
 bool addr_is_v4(const struct addr *a);
+
+static inline enum family addr_family(const struct addr *a)
+{
+	return addr_is_v4(a) ? FAMILY_V4 : FAMILY_V6;
+}
+
 /* A made-up address, one per number, from the prefix that never reaches anyone (RFC 6666). */
 struct addr addr_placeholder(__u32 number);
 bool addr_is_placeholder(const struct addr *a);

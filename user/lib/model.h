@@ -16,6 +16,8 @@
 
 #include "weft/addr.h"
 
+enum family { FAMILY_V6, FAMILY_V4, FAMILY_MAX };
+
 struct pos {
 	int line, col;
 };
@@ -117,6 +119,9 @@ struct endpoint_port {
 
 struct endpoint_address {
 	struct strs ips;
+	/* The first of each family: the others lead to the same endpoint, and would count it twice. */
+	struct addr first[FAMILY_MAX];
+	bool given[FAMILY_MAX];
 	bool ready, serving, terminating; /* Kubernetes' defaults filled in */
 	const char *target_kind, *target_name, *target_namespace, *node_name;
 };

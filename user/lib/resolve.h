@@ -43,13 +43,6 @@ struct host_iter {
 struct host_iter host_iter(const struct host_index *index, const char *host);
 const struct hosted *host_iter_next(struct host_iter *it);
 
-enum family { FAMILY_V6, FAMILY_V4, FAMILY_MAX };
-
-static inline enum family addr_family(const struct addr *a)
-{
-	return addr_is_v4(a) ? FAMILY_V4 : FAMILY_V6;
-}
-
 /* An endpoint of a service port. */
 struct member {
 	struct endpoint endpoint;

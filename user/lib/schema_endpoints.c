@@ -2,6 +2,7 @@
 #include <string.h>
 
 #include "decode.h"
+#include "host.h"
 #include "validate.h"
 
 /* ---- what Endpoints and EndpointSlice have in common ---- */
@@ -68,17 +69,38 @@ static void init_ready(void *self)
 	address->ready = address->serving = true;
 }
 
+static void finish_address(struct decoder *d, const struct node *self_node, void *self)
+{
+	struct endpoint_address *address = self;
+	struct addr addr;
+
+	(void)d;
+	(void)self_node;
+	for (size_t i = 0; i < address->ips.count; i++) {
+		enum family family;
+
+		if (addr_parse(address->ips.items[i], &addr))
+			continue;
+		family = addr_family(&addr);
+		if (!address->given[family])
+			address->first[family] = addr;
+		address->given[family] = true;
+	}
+}
+
 static const struct message ready_message = {
 	.what = "an address (a map)",
 	.size = sizeof(struct endpoint_address),
 	.fields = address_fields,
 	.init = init_ready,
+	.finish = finish_address,
 };
 
 static const struct message not_ready_message = {
 	.what = "an address (a map)",
 	.size = sizeof(struct endpoint_address),
 	.fields = address_fields,
+	.finish = finish_address,
 };
 
 static void add_addresses(struct decoder *d, const struct node *value, struct endpoint_set *set,
@@ -193,6 +215,7 @@ static const struct message slice_endpoint_message = {
 	.size = sizeof(struct endpoint_address),
 	.fields = slice_endpoint_fields,
 	.init = init_ready,
+	.finish = finish_address,
 };
 
 static struct endpoint_set *only_set(struct decoder *d, struct endpoints_spec *spec)
@@ -260,11 +283,15 @@ static void finish_slice(struct decoder *d, const struct node *self_node, void *
 		if (!strcmp(o->meta.labels.items[i].key, "kubernetes.io/service-name"))
 			o->endpoints.service = o->meta.labels.items[i].value;
 	for (size_t i = 0; set && i < set->addresses.count; i++) {
+		struct endpoint_address *a = &set->addresses.items[i];
+
 		/* Names are not addresses: such a slice has no endpoints that a packet could be
 		 * sent to. */
-		if (names)
-			set->addresses.items[i].ips.count = 0;
-		check_address(d, &set->addresses.items[i].ips, i);
+		if (names) {
+			a->ips.count = 0;
+			memset(a->given, 0, sizeof(a->given));
+		}
+		check_address(d, &a->ips, i);
 	}
 }
 
