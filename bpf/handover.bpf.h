@@ -31,7 +31,8 @@ static __always_inline struct bpf_sock *find_socket(struct __sk_buff *skb, int i
 	return bpf_skc_lookup_tcp(skb, &t, sizeof(t.ipv6), netns_id, 0);
 }
 
-/* Whether a packet with these addresses is for a connection, in whatever state, that a socket has. */
+/* Whether a packet with these addresses is for a connection, in whatever state, that a socket has.
+ */
 CHECKED_ONCE int has_socket(struct __sk_buff *skb, int ip4, const struct tuple *to, __u32 netns_id)
 {
 	struct bpf_sock *sk;

@@ -119,7 +119,8 @@ struct endpoint_port {
 
 struct endpoint_address {
 	struct strs ips;
-	/* The first of each family: the others lead to the same endpoint, and would count it twice. */
+	/* The first of each family: the others lead to the same endpoint, and would count it twice.
+	 */
 	struct addr first[FAMILY_MAX];
 	bool given[FAMILY_MAX];
 	bool ready, serving, terminating; /* Kubernetes' defaults filled in */
