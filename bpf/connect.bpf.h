@@ -307,6 +307,7 @@ static __noinline int connect_new(struct __sk_buff *skb, const struct packet *p,
 	struct scratch *s = bpf_map_lookup_elem(&scratch, &zero);
 	struct cluster_stat *c;
 	enum reason reason;
+	int action;
 
 	if (!s)
 		return TC_ACT_UNSPEC;
@@ -315,8 +316,8 @@ static __noinline int connect_new(struct __sk_buff *skb, const struct packet *p,
 	if (s->verdict.action == VERDICT_PASS)
 		return pass(s->verdict.reason);
 	if (s->verdict.action == VERDICT_PROXY) {
-		reason = hand_over(skb, p);
-		return reason ? refuse(skb, p, reason) : TC_ACT_OK;
+		reason = hand_over(skb, p, &action);
+		return reason ? refuse(skb, p, reason) : action;
 	}
 	if (s->verdict.action == VERDICT_REFUSE) {
 		c = cluster_stat(s->verdict.cluster);

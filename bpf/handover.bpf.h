@@ -31,8 +31,7 @@ static __always_inline struct bpf_sock *find_socket(struct __sk_buff *skb, int i
 	return bpf_skc_lookup_tcp(skb, &t, sizeof(t.ipv6), netns_id, 0);
 }
 
-/* Whether a packet with these addresses is for a connection, in whatever state, that a socket has.
- */
+/* Whether a packet with these addresses is for a connection of a socket, whatever its state. */
 CHECKED_ONCE int has_socket(struct __sk_buff *skb, int ip4, const struct tuple *to, __u32 netns_id)
 {
 	struct bpf_sock *sk;
@@ -48,11 +47,16 @@ CHECKED_ONCE int has_socket(struct __sk_buff *skb, int ip4, const struct tuple *
 	return state != STATE_LISTEN;
 }
 
-/* Up the stack, which delivers to the node's sockets what is marked. */
-static __always_inline int to_node(struct __sk_buff *skb)
+/* Up the stack, which delivers to the node's sockets what is marked. `pod`, which may be NULL, is
+ * where the packet comes from. */
+static __always_inline int to_node(struct __sk_buff *skb, const struct pod *pod)
 {
 	skb->mark = HANDOVER_MARK;
-	return TC_ACT_OK;
+	if (!pod || !pod->bridge || pod->bridge == BRIDGE_OTHER)
+		return TC_ACT_OK;
+	if (bpf_skb_store_bytes(skb, 0, pod->bridge_mac, sizeof(pod->bridge_mac), 0))
+		return TC_ACT_SHOT;
+	return bpf_redirect(pod->bridge, BPF_F_INGRESS);
 }
 
 /* One worker for each client address and port, the same one for a SYN that is repeated. */
@@ -68,17 +72,13 @@ static __always_inline __u32 worker_of(const struct packet *p, __u32 workers)
  * Gives a SYN to a worker, or to the socket that has taken it already. A connection in TIME_WAIT
  * makes room for one with the same addresses.
  */
-static __noinline enum reason hand_over(struct __sk_buff *skb, const struct packet *p)
+static __noinline enum reason assign_worker(struct __sk_buff *skb, const struct packet *p)
 {
-	__u32 zero = 0, ifindex = skb->ifindex, worker;
-	struct pod *pod = bpf_map_lookup_elem(&pods, &ifindex);
 	struct proxy_state *state;
+	__u32 zero = 0, worker;
 	struct bpf_sock *sk;
 	long r;
 
-	/* A bridge takes the packet first, and it arrives without the socket. */
-	if (pod && pod->bridged)
-		return REASON_BRIDGED;
 	sk = find_socket(skb, p->ip4, &p->t, BPF_F_CURRENT_NETNS);
 	if (sk && (sk->state == STATE_LISTEN || sk->state == STATE_TIME_WAIT)) {
 		bpf_sk_release(sk);
@@ -95,10 +95,25 @@ static __noinline enum reason hand_over(struct __sk_buff *skb, const struct pack
 	}
 	r = bpf_sk_assign(skb, sk, 0);
 	bpf_sk_release(sk);
-	if (r)
-		return REASON_NO_PROXY;
-	to_node(skb);
-	return REASON_NONE;
+	return r ? REASON_NO_PROXY : REASON_NONE;
+}
+
+/* Whether a SYN that is for the proxy can't be given to it. Else `*action` is that for the packet.
+ */
+static __always_inline enum reason hand_over(struct __sk_buff *skb, const struct packet *p,
+					     int *action)
+{
+	__u32 ifindex = skb->ifindex;
+	struct pod *pod = bpf_map_lookup_elem(&pods, &ifindex);
+	enum reason reason = REASON_NONE;
+
+	if (pod && pod->bridge == BRIDGE_OTHER)
+		return REASON_BRIDGED;
+	if (!pod || !pod->bridge)
+		reason = assign_worker(skb, p);
+	if (!reason)
+		*action = to_node(skb, pod);
+	return reason;
 }
 
 /*
@@ -107,14 +122,14 @@ static __noinline enum reason hand_over(struct __sk_buff *skb, const struct pack
  */
 static __noinline int steer_proxied(struct __sk_buff *skb, int ip4, const struct tuple *t)
 {
+	__u32 zero = 0, ifindex = skb->ifindex;
 	struct proxy_state *state;
-	__u32 zero = 0;
 
 	state = bpf_map_lookup_elem(&proxy, &zero);
 	if (!state || !state->workers || bpf_map_lookup_elem(&node_addrs, &t->dst) ||
 	    !has_socket(skb, ip4, t, BPF_F_CURRENT_NETNS))
 		return TC_ACT_UNSPEC;
-	return to_node(skb);
+	return to_node(skb, bpf_map_lookup_elem(&pods, &ifindex));
 }
 
 #endif

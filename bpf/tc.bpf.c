@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: GPL-2.0
 /*
- * tc ingress of every pod's veth and of the node's NICs.
+ * tc ingress of every pod's veth, of the node's NICs, and of the bridges that pods share.
  */
 #include <linux/bpf.h>
 #include <linux/pkt_cls.h>
@@ -79,6 +79,17 @@ static __always_inline int steer(struct __sk_buff *skb, int from_pod)
 	}
 }
 
+/* On the way from a bridge's port to weft-proxy. */
+static __noinline int steer_marked(struct __sk_buff *skb)
+{
+	enum reason reason = REASON_NONE;
+	struct packet p = {};
+
+	if (packet_parse(skb, &p) == PACKET_TCP && is_syn(&p))
+		reason = assign_worker(skb, &p);
+	return reason ? refuse(skb, &p, reason) : TC_ACT_OK;
+}
+
 SEC("tc")
 int from_pod(struct __sk_buff *skb)
 {
@@ -88,7 +99,14 @@ int from_pod(struct __sk_buff *skb)
 SEC("tc")
 int from_nic(struct __sk_buff *skb)
 {
-	return steer(skb, 0);
+	/* A bridge may be a NIC as well. */
+	return skb->mark == HANDOVER_MARK ? steer_marked(skb) : steer(skb, 0);
+}
+
+SEC("tc")
+int from_bridge(struct __sk_buff *skb)
+{
+	return skb->mark == HANDOVER_MARK ? steer_marked(skb) : TC_ACT_UNSPEC;
 }
 
 /* See weft/verdict.h. */

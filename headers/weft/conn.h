@@ -105,10 +105,14 @@ struct pod {
 	__u8 mac[6];	  /* of the pod's end */
 	__u8 host_mac[6]; /* of the node's end */
 	char name[16];	  /* interface name of the node's end */
-	__u32 bridged;	  /* 1: the node's end is a port of a bridge */
-	__u32 pad;
+	__u32 bridge;	  /* ifindex of the bridge that the node's end is a port of; 0: none */
+	__u8 bridge_mac[6];
+	__u16 pad[3];
 };
-_Static_assert(sizeof(struct pod) == 56, "pod has no holes");
+_Static_assert(sizeof(struct pod) == 64, "pod has no holes");
+
+/* A pod's `bridge` when its master is no bridge of the kernel's: Open vSwitch, a VRF, ... */
+#define BRIDGE_OTHER 0xffffffff
 
 /* `pod_addrs`: struct addr -> __u32 ifindex, key of `pods`. */
 

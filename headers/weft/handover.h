@@ -4,7 +4,9 @@
 /*
  * How packets get from tc to weft-proxy's sockets: a SYN is assigned to the listening socket of a
  * worker (`listeners`), and packets of its connections, whose addresses are not the node's, are
- * marked so that a rule of the node's routing (`ip rule`) delivers them to its own sockets.
+ * marked so that a rule of the node's routing (`ip rule`) delivers them to its own sockets. A
+ * bridge would pass them on by their MAC address, and forget the socket: what comes in by a port of
+ * one is put, marked, into the ingress of the bridge itself, where SYNs are assigned.
  */
 
 enum {

@@ -1,7 +1,7 @@
 #!/bin/bash
 # SPDX-License-Identifier: Apache-2.0
 # Pods that share a bridge, as with a bridge CNI: their frames are addressed to the bridge or to each other, not to the node's
-# end of the veth.
+# end of the veth. What weft-proxy has to look at goes by the bridge itself.
 . "${0%/*}/lib.sh"
 
 node_up
@@ -33,6 +33,7 @@ onto_bridge() {
 
 pod_add client 1
 pod_add one 2 app=echo
+remote_add apart 9
 onto_bridge client
 onto_bridge one
 echo_start one 9000 one
@@ -49,9 +50,21 @@ weftd_start
 	metadata: {name: web}
 	spec: {host: web, trafficPolicy: {connectionPool: {http: {maxRetries: 3}}}}
 	END
+	rules_service apart 13 80:8080 app=apart
+	cat <<-END
+	---
+	apiVersion: networking.istio.io/v1
+	kind: DestinationRule
+	metadata: {name: apart}
+	spec: {host: apart, trafficPolicy: {connectionPool: {http: {maxRetries: 3}}}}
+	END
 } | apply
 echo_start client 9000 itself
 http_echo_start one 8080 one
+http_echo_start apart 8080 apart
+
+# sees FROM SERVICE: who the endpoint says it was called by
+sees() { http_load "$1" "$2" 80 -p /anything --print | tail -1 | jq -r .peer; }
 
 for family in 4 6; do
 	before=$(cluster_stat '' upstream_cx_total)
@@ -59,8 +72,23 @@ for family in 4 6; do
 	expect_eq "IPv$family: counted" "$(cluster_stat '' upstream_cx_total)" $((before + 100))
 	expect_eq "IPv$family: large lines" "$(load client "$(vip $family 10)" 9000 -n 3 --bytes 1000000)" '{"one":3}'
 	expect_eq "IPv$family: to itself" "$(load client "$(vip $family 11)" 9000 -n 10 -s hello)" '{"itself":10}'
-	expect_eq "IPv$family: HTTP with a policy is refused" "$(load client "$(vip $family 12)" 80)" '{"ECONNREFUSED":1}'
+	result=$(http_load client "$(vip $family 12)" 80 -n 100 -c 10)
+	expect_eq "IPv$family: requests by weft-proxy" "$(json '.statuses."200"' "$result")" 100
+	result=$(http_load client "$(vip $family 12)" 80 -n 2 -p /bytes/1000000)
+	expect_eq "IPv$family: large answers" "$(json '.statuses."200"' "$result") $(json .bytes "$result")" "2 2000000"
+	expect_eq "IPv$family: on one bridge" "$(sees client "$(vip $family 12)")" "$(addr $family client)"
+	expect_eq "IPv$family: from the bridge" "$(sees client "$(vip $family 13)")" "$(addr $family client)"
+	expect_eq "IPv$family: to itself by weft-proxy" "$(sees one "$(vip $family 12)")" "$(vip $family 12)"
 	expect_eq "IPv$family: past weft" "$(load client "$(addr $family one)" 9000 -n 10 -s hello)" '{"one":10}'
 done
-expect_eq "refused because of the bridge" "$(stat_of weft.reason.bridged)" 2
+
+# The bridge is let go with the last of its pods.
+index=$(in_ns node ip -j link show br0 | jq '.[0].ifindex')
+attached() { [ -e "$TMP/bpf/weft/link/$index" ] || [ -e "$TMP/bpf/weft/qdisc/$index" ]; }
+let_go() { ! attached; }
+attached || fail "nothing is attached to the bridge"
+pod_del one
+attached || fail "nothing is attached to the bridge of one pod"
+pod_del client
+wait_until 5 let_go
 wait_until 30 no_conns

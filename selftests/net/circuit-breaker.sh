@@ -53,7 +53,7 @@ expect_eq "200s without a flag" "$(grep -c '" 200 - ' "$TMP/access.log")" "$(jso
 
 # What a client is told.
 one_waits() { [ "$(cluster_stat '' upstream_rq_pending_active httpbin 8000)" = 1 ]; }
-http_load_start client "$TMP/two" "$(vip 4 10)" 8000 -p /delay/$((2000 * SLOWER)) -n 2 -c 2
+http_load_start client "$TMP/two" "$(vip 4 10)" 8000 -p /delay/$((2000 * SLOWER)) -n 2 -c 2 -t 60000
 wait_until 5 one_waits
 http_load client "$(vip 4 10)" 8000 --print >"$TMP/third"
 expect_match "the third is told why" "$(tail -1 "$TMP/third")" "^$BODY\$"

@@ -47,6 +47,7 @@ static const char *const map_names[MAP_MAX] = {
 static const char *const prog_names[PROG_MAX] = {
 	[PROG_FROM_POD] = "from_pod",
 	[PROG_FROM_NIC] = "from_nic",
+	[PROG_FROM_BRIDGE] = "from_bridge",
 	[PROG_EXPLAIN] = "explain",
 	[PROG_SWEEP] = "sweep",
 };

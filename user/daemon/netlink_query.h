@@ -18,11 +18,11 @@ struct nl_link {
 	char name[IFNAMSIZ];
 	char kind[16]; /* "veth", "netkit", ...; "" for hardware */
 	__u8 mac[6];
-	int peer; /* IFLA_LINK; 0 if none */
+	int master; /* IFLA_MASTER: a bridge, for one; 0 if none */
+	int peer;   /* IFLA_LINK; 0 if none */
 	int nsid; /* IFLA_LINK_NETNSID: the namespace of the peer; NL_NSID_OWN: this one, or no peer
 		   */
 	bool ethernet; /* its packets are Ethernet frames */
-	bool enslaved; /* to a bridge, for one: IFLA_MASTER */
 	bool moved;    /* RTM_DELLINK: it lives on in another namespace */
 };
 

@@ -27,6 +27,30 @@ struct iface *pods_find(struct pods *p, int ifindex)
 	return NULL;
 }
 
+struct iface *pods_bridge(struct pods *p, const struct iface *port)
+{
+	struct iface *i = port->link.master ? pods_find(p, port->link.master) : NULL;
+
+	return i && !strcmp(i->link.kind, "bridge") ? i : NULL;
+}
+
+void pods_touch_bridge(struct pods *p, const struct iface *port)
+{
+	struct iface *bridge = pods_bridge(p, port);
+
+	if (bridge)
+		bridge->dirty = true;
+}
+
+static bool has_pods(const struct pods *p, const struct iface *bridge)
+{
+	for (const struct iface *i = p->ifaces; i; i = i->next) {
+		if (i->role == ROLE_POD && i->link.master == bridge->link.ifindex)
+			return true;
+	}
+	return false;
+}
+
 static struct iface *find_by_peer(struct pods *p, int nsid, int peer)
 {
 	for (struct iface *i = p->ifaces; i; i = i->next) {
@@ -60,6 +84,8 @@ static enum role wanted_role(const struct pods *p, struct iface *i)
 
 	enum role role = l->flags & IFF_LOOPBACK ? ROLE_NONE : match_role(&q);
 
+	if (role == ROLE_NONE && !strcmp(l->kind, "bridge") && has_pods(p, i))
+		return ROLE_BRIDGE;
 	return role == ROLE_NIC && !l->ethernet ? refuse_nic(i) : role;
 }
 
@@ -67,7 +93,24 @@ static int leave_role(struct kernel *k, struct iface *i)
 {
 	if (i->role == ROLE_POD)
 		return pod_remove(k, i);
-	return i->role == ROLE_NIC ? nic_remove(k, i) : 0;
+	if (i->role == ROLE_NIC)
+		return nic_remove(k, i);
+	i->role = ROLE_NONE;
+	return 0;
+}
+
+static int bridge_refresh(struct kernel *k, struct iface *i)
+{
+	int r;
+
+	if (i->role == ROLE_BRIDGE)
+		return 0;
+	r = attach_put(&k->attach, i->link.ifindex, k->loader.prog[PROG_FROM_BRIDGE]);
+	if (r && r != -ENODEV)
+		return r;
+	i->role = ROLE_BRIDGE;
+	log_info("%s: attached as a bridge of pods", i->link.name);
+	return 0;
 }
 
 static int settle(struct kernel *k, struct iface *i)
@@ -81,12 +124,21 @@ static int settle(struct kernel *k, struct iface *i)
 		r = pod_refresh(k, i);
 	else if (!r && role == ROLE_NIC)
 		r = nic_refresh(k, i);
+	else if (!r && role == ROLE_BRIDGE)
+		r = bridge_refresh(k, i);
 	else if (!r && was != ROLE_NONE)
 		r = attach_remove(&k->attach, i->link.ifindex);
 	return r;
 }
 
 /* ---- interfaces come and go ---- */
+
+/* Pods are known with the address of their bridge, which changes with its ports. */
+static void touch_ports(struct pods *p, const struct nl_link *bridge)
+{
+	for (struct iface *i = p->ifaces; i; i = i->next)
+		i->dirty |= i->link.master == bridge->ifindex;
+}
 
 static int take_link(struct pods *p, const struct nl_link *l)
 {
@@ -103,6 +155,9 @@ static int take_link(struct pods *p, const struct nl_link *l)
 	if (i->default_route && (i->link.flags ^ l->flags) & IFF_UP)
 		p->routes_dirty =
 			true; /* routes that vanish with their interface are not announced */
+	if (memcmp(i->link.mac, l->mac, sizeof(l->mac)) != 0)
+		touch_ports(p, l);
+	pods_touch_bridge(p, i); /* which it may be about to leave */
 	i->link = *l;
 	i->dirty = true;
 	i->seen = true;
@@ -192,7 +247,7 @@ static void keep_first(int *r, int one)
 }
 
 /* All of them, whatever becomes of one. A NIC's failure is returned; that of a pod is its own. */
-static int settle_ifaces(struct kernel *k)
+static int settle_dirty(struct kernel *k)
 {
 	struct pods *p = &k->pods;
 	int r = 0;
@@ -210,6 +265,14 @@ static int settle_ifaces(struct kernel *k)
 		if (wanted_role(p, i) == ROLE_NIC)
 			keep_first(&r, one);
 	}
+	return r;
+}
+
+static int settle_ifaces(struct kernel *k)
+{
+	int r = settle_dirty(k);
+
+	keep_first(&r, settle_dirty(k)); /* bridges whose first pod has come or last has gone */
 	return r;
 }
 

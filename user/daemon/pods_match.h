@@ -15,7 +15,7 @@ bool match_is_glob(const char *pattern);
 int match_each(const char *list, int (*each)(void *arg, const char *pattern), void *arg);
 
 /* What an interface of the node is to weft. */
-enum role { ROLE_NONE, ROLE_POD, ROLE_NIC };
+enum role { ROLE_NONE, ROLE_POD, ROLE_NIC, ROLE_BRIDGE /* of pods */ };
 
 struct role_question {
 	const char *name;

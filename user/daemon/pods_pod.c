@@ -55,6 +55,18 @@ static struct addr identity(const struct kernel *k, const struct iface *i)
 	return i->addrs.count ? i->addrs.items[0] : (struct addr){};
 }
 
+static void write_bridge(struct kernel *k, const struct iface *i, struct pod *pod)
+{
+	const struct iface *bridge = pods_bridge(&k->pods, i);
+
+	if (i->link.master)
+		pod->bridge = BRIDGE_OTHER;
+	if (!bridge)
+		return;
+	pod->bridge = (__u32)bridge->link.ifindex;
+	memcpy(pod->bridge_mac, bridge->link.mac, sizeof(pod->bridge_mac));
+}
+
 static int write_pod(struct kernel *k, const struct iface *i)
 {
 	__u32 key = (__u32)i->link.ifindex;
@@ -62,7 +74,7 @@ static int write_pod(struct kernel *k, const struct iface *i)
 
 	memcpy(pod.mac, i->peer_mac, sizeof(pod.mac));
 	memcpy(pod.host_mac, i->link.mac, sizeof(pod.host_mac));
-	pod.bridged = i->link.enslaved;
+	write_bridge(k, i, &pod);
 	memcpy(pod.name, i->link.name, sizeof(pod.name));
 	if (!bpf_map_lookup_elem(k->loader.map[MAP_PODS], &key, &now) &&
 	    !memcmp(&now, &pod, sizeof(pod)))
@@ -160,6 +172,7 @@ int pod_refresh(struct kernel *k, struct iface *i)
 	if (r && r != -ENODEV)
 		return r;
 	i->role = ROLE_POD;
+	pods_touch_bridge(&k->pods, i);
 	log_info("%s: attached as a pod with %zu addresses", i->link.name, i->addrs.count);
 	return 0;
 }
@@ -175,6 +188,7 @@ int pod_remove(struct kernel *k, struct iface *i)
 	if (bpf_map_delete_elem(k->loader.map[MAP_PODS], &key) && errno != ENOENT)
 		return log_err(-errno, "remove the pod behind %s", i->link.name);
 	i->role = ROLE_NONE;
+	pods_touch_bridge(&k->pods, i);
 	k->pods.sweep_needed = true;
 	return 0;
 }
