@@ -80,7 +80,7 @@ many() { # N
 	expect_eq "with a connection each" "$(json '.statuses."200"' "$result")" $(($1 - kept))
 }
 
-many $((REQUESTS / 10))
+many "$(rounds $((REQUESTS / 10)) "$REQUESTS")"
 memory_before=$(memory VmRSS)
 descriptors_before=$(descriptors)
 many "$REQUESTS"

@@ -75,8 +75,7 @@ P50(nan,5.5) P75(nan,5.75) P90(nan,5.9) P95(nan,5.95) P99(nan,5.99) P99.5(nan,5.
 expect_eq "the same as JSON" "$(weft stats "route.$ROUTE" -o json | jq -c '[to_entries[] | .value | type] | unique')" \
 	'["number","string"]'
 expect_eq "by a regular expression" "$(weft stats -E 'upstream_rq_(5xx|total): (9|12)$' | wc -l)" 2
-expect_eq "with nothing but bpftool" \
-	"$(map_dump http_clusters | jq -r '.[1].formatted.value | .name + " " + (.upstream_rq_total | tostring)')" "$CLUSTER 9"
+expect_eq "with nothing but bpftool" "$(dumped http_clusters "$CLUSTER" upstream_rq_total)" 9
 
 first=$(proxy_pid)
 kill -9 "$first"

@@ -114,8 +114,7 @@ expect_eq "of which the endpoint knows nothing" "$(of_route 2 upstream_rq_total)
 expect_eq "requests of v1" $(($(of_cluster v1 upstream_rq_total) - requests)) 8
 expect_eq "under way" "$(of_cluster v1 upstream_rq_active)" 0
 expect_match "times" "$(weft stats 'reviews/http[0].upstream_rq_time:')" 'P50\(nan,[0-9.]+\).* P99\(nan,'
-expect_eq "with nothing but bpftool" "$(map_dump http_routes |
-	jq '[.[].formatted.value | select(.name == "default/reviews/http[0]") | .upstream_rq_2xx] | add')" 1
+expect_eq "with nothing but bpftool" "$(dumped http_routes "default/reviews/http[0]" upstream_rq_2xx)" 1
 
 # ---- under way ----
 

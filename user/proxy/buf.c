@@ -112,25 +112,44 @@ void buf_release(struct supply *s, struct buf *b)
 	*b = (struct buf){ 0 };
 }
 
-int pipe_take(struct supply *s, struct pipe *p)
+/* A user's share of large pipes may be used up. One of a page or two is slower than a buffer. */
+static int open_pipe(struct pipe *p)
 {
 	int fds[2];
+
+	if (pipe2(fds, O_CLOEXEC | O_NONBLOCK))
+		return -errno;
+	*p = (struct pipe){ .in = fds[1], .out = fds[0] };
+	if (fcntl(p->in, F_SETPIPE_SZ, PIPE_SIZE) >= PIPE_SIZE)
+		return 0;
+	closep(&p->in);
+	closep(&p->out);
+	return -ENOBUFS;
+}
+
+int pipe_take(struct supply *s, struct pipe *p)
+{
+	int r;
 
 	if (s->pipe_count) {
 		*p = s->pipes[--s->pipe_count];
 		return 0;
 	}
-	if (pipe2(fds, O_CLOEXEC | O_NONBLOCK))
-		return -errno;
-	*p = (struct pipe){ .in = fds[1], .out = fds[0] };
-	/* A user's share of large pipes may be used up: a small one does, too, for now. */
-	p->large = fcntl(p->in, F_SETPIPE_SZ, PIPE_SIZE) >= PIPE_SIZE;
-	return 0;
+	if (s->pause) {
+		s->pause--;
+		return -ENOBUFS;
+	}
+	r = open_pipe(p);
+	if (r)
+		s->pause = SUPPLY_PAUSE;
+	return r;
 }
 
 void pipe_release(struct supply *s, struct pipe *p)
 {
-	if (p->large && !p->n && s->pipe_count < SUPPLY_PIPES) {
+	if (p->in < 0)
+		return;
+	if (!p->n && s->pipe_count < SUPPLY_PIPES) {
 		s->pipes[s->pipe_count++] = *p;
 	} else {
 		closep(&p->in);

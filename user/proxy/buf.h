@@ -11,9 +11,10 @@
 enum {
 	BUF_SIZE = 16 * 1024,	/* of a usual buffer */
 	BUF_BIG = 64 * 1024,	/* of one for a large head */
-	PIPE_SIZE = 256 * 1024, /* asked of the kernel for a pipe; what it gives may be less */
+	PIPE_SIZE = 256 * 1024, /* of every pipe */
 	SUPPLY_BUFS = 256,	/* free ones that are kept */
 	SUPPLY_PIPES = 64,
+	SUPPLY_PAUSE = 256,
 };
 
 /* bytes[start..end) are there. A buffer without memory has bytes == NULL and all else 0. */
@@ -26,7 +27,6 @@ struct buf {
 struct pipe {
 	int in, out;
 	size_t n;
-	bool large; /* of PIPE_SIZE; one that is smaller is not worth keeping */
 };
 
 struct supply {
@@ -34,6 +34,7 @@ struct supply {
 	size_t buf_count;
 	struct pipe pipes[SUPPLY_PIPES];
 	size_t pipe_count;
+	unsigned pause; /* times to do without a pipe before the kernel is asked again */
 };
 
 void supply_free(struct supply *s); /* what is kept; not what is lent */
@@ -65,7 +66,7 @@ int buf_append(struct supply *s, struct buf *b, const void *bytes, size_t n);
 void buf_consume(struct supply *s, struct buf *b, size_t n);
 void buf_release(struct supply *s, struct buf *b);
 
-/* 0 or -errno; a pipe that is empty. */
+/* 0 or -errno, -ENOBUFS for one: a pipe that is empty. */
 int pipe_take(struct supply *s, struct pipe *p);
 /* Gives it back; one with bytes in it is closed. Accepts one without fds. */
 void pipe_release(struct supply *s, struct pipe *p);

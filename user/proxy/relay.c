@@ -270,10 +270,8 @@ static enum relay relay_some(struct half *from, struct half *to)
 		r = pipe_drain(from, to);
 	if (r)
 		return r == -EAGAIN ? RELAY_WAIT : RELAY_FAILED;
-	if (body_done(from)) {
-		pipe_release(from->supply, &from->pipe);
+	if (body_done(from))
 		return RELAY_DONE;
-	}
 	if (from->pipe.n || from->body.ready || unseen(from))
 		return RELAY_AGAIN;
 	if (from->eof)
@@ -292,5 +290,7 @@ enum relay relay(struct half *from, struct half *to)
 	do
 		r = relay_some(from, to);
 	while (r == RELAY_AGAIN && to->sent < until);
+	if (!from->pipe.n) /* others may use it meanwhile */
+		pipe_release(from->supply, &from->pipe);
 	return r;
 }
