@@ -85,6 +85,30 @@ Test(proxy_http, pipelined_requests_are_answered_in_order)
 	want_message(c, "\r\n\r\n3", NULL);
 }
 
+Test(proxy_http, who_has_sent_many_requests_takes_turns_with_others)
+{
+	enum { REQUESTS = 100 };
+	const struct addr nobody = { 0 };
+	struct worker w;
+	int ends[2];
+
+	e->plan =
+		(struct plan){ .action = PLAN_ANSWER, .answer = { .status = 404, .flags = "NR" } };
+	cr_assert_eq(worker_open(&w, -1, &worker_defaults, &e->router), 0);
+	cr_assert_eq(socketpair(AF_UNIX, SOCK_STREAM, 0, ends), 0);
+	for (int i = 0; i < REQUESTS; i++)
+		put(ends[1], GET);
+	cr_assert_eq(worker_adopt(&w, ends[0], &nobody, 0, &nobody, 0), 0);
+	cr_assert_eq(worker_once(&w, 0), 0);
+	cr_expect_gt(w.stats.requests, 0u);
+	cr_expect_lt(w.stats.requests, (uint64_t)REQUESTS / 2);
+	while (w.again)
+		cr_assert_eq(worker_once(&w, 0), 0);
+	cr_expect_eq(w.stats.requests, (uint64_t)REQUESTS);
+	worker_close(&w);
+	close(ends[1]);
+}
+
 Test(proxy_http, a_request_byte_by_byte)
 {
 	int c = env_client(e), s;
@@ -258,6 +282,31 @@ Test(proxy_http, early_hints_are_passed_on)
 	want(c, "HTTP/1.1 103 Early Hints\r\nLink: </a>\r\n\r\n");
 	put(s, OK);
 	want(c, OK);
+}
+
+Test(proxy_http, a_client_that_reads_no_hints_does_without_some)
+{
+	enum { HINTS = 1000, TIMES = 600 };
+	static const char hint[] = "HTTP/1.1 103 Early Hints\r\nLink: </style.css>\r\n\r\n";
+	size_t one = sizeof(hint) - 1, received = 0;
+	char *hints = malloc(HINTS * one + 1);
+	int c = env_client(e), s;
+	ssize_t n;
+
+	for (size_t i = 0; i < HINTS; i++)
+		memcpy(hints + i * one, hint, one + 1);
+	put(c, "GET /a HTTP/1.1\r\nHost: h\r\nConnection: close\r\n\r\n");
+	s = env_accept(e);
+	want(s, GOT);
+	for (int i = 0; i < TIMES; i++)
+		put(s, hints);
+	put(s, OK);
+	while ((n = recv(c, hints, HINTS * one, 0)) > 0)
+		received += (size_t)n;
+	cr_expect_eq(n, 0);
+	cr_expect_lt(received, (size_t)TIMES * HINTS * one);
+	cr_expect_eq(env_log(e, 1)->status, 200u);
+	free(hints);
 }
 
 Test(proxy_http, websocket)

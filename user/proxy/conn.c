@@ -8,6 +8,8 @@
 #include "cleanup.h"
 #include "flags.h"
 
+enum { TURN_STEPS = 32 }; /* that a connection may take before others have their turn */
+
 static enum step (*const steps[CONN_STATES])(struct conn *c) = {
 	[CONN_HEAD] = conn_step_head,	      [CONN_DELAY] = conn_step_delay,
 	[CONN_PENDING] = conn_step_pending,   [CONN_CONNECT] = conn_step_connect,
@@ -165,6 +167,7 @@ static void check(const struct conn *c)
 void conn_run(struct conn *c)
 {
 	enum step r;
+	int n = 0;
 
 	/* A step may close a socket of this connection, which calls back. */
 	if (c->running)
@@ -172,13 +175,13 @@ void conn_run(struct conn *c)
 	c->running = true;
 	do
 		r = steps[c->state](c);
-	while (r == STEP_AGAIN);
+	while (r == STEP_AGAIN && ++n < TURN_STEPS);
 	c->running = false;
 	if (r == STEP_END) {
 		conn_close(c);
 		return;
 	}
 	check(c);
-	if (r == STEP_LATER)
+	if (r != STEP_WAIT)
 		run_later(c);
 }

@@ -128,14 +128,15 @@ enum step conn_step_answer(struct conn *c)
 /* Closing with bytes unread would send a RST, and that could overtake the response. */
 enum step conn_step_linger(struct conn *c)
 {
-	long r = 1;
+	long r = -EAGAIN;
 
-	while (r > 0 && c->client.readable) {
-		buf_release(&c->worker->supply, &c->client.in);
-		body_begin(&c->client, H1_NO_BODY, 0);
-		r = half_receive(&c->client);
-	}
 	buf_release(&c->worker->supply, &c->client.in);
 	body_begin(&c->client, H1_NO_BODY, 0);
-	return r == 0 || c->client.eof || c->client.broken || c->fired ? STEP_END : STEP_WAIT;
+	if (c->client.eof || c->client.broken || c->fired)
+		return STEP_END;
+	if (c->client.readable)
+		r = half_receive(&c->client);
+	if (r > 0)
+		return STEP_AGAIN;
+	return r == -EAGAIN ? STEP_WAIT : STEP_END;
 }

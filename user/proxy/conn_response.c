@@ -77,7 +77,7 @@ static enum step begin(struct conn *c, const struct h1_response *r, size_t n)
 	return STEP_AGAIN;
 }
 
-/* 1xx: more is to come. */
+/* 1xx: more is to come. A client that doesn't read them does without. */
 static enum step pass_interim(struct conn *c, const struct h1_response *r, size_t n)
 {
 	const struct exchange *x = c->x;
@@ -85,7 +85,7 @@ static enum step pass_interim(struct conn *c, const struct h1_response *r, size_
 
 	if (r->status == 100 && !x->timed)
 		loop_timer_clear(c->worker->loop, &c->deadline);
-	if (x->request.m.minor == 1)
+	if (x->request.m.minor == 1 && buf_len(&c->client.out) < BUF_BIG)
 		error = put_head(c, r, false);
 	if (!error)
 		error = half_flush(&c->client);

@@ -6,7 +6,11 @@
 
 #include "cleanup.h"
 
-enum { MAX_BEHIND = 1024 * 1024 }; /* bytes that wait for a slow mirror */
+enum {
+	MAX_BEHIND = 1024 * 1024, /* bytes that wait for a slow mirror */
+	TURN = 1024 * 1024,	  /* bytes of a response, before others have their turn */
+	AGAIN_MS = 1,
+};
 
 struct mirror {
 	struct worker *worker;
@@ -21,7 +25,7 @@ struct mirror {
 	bool admitted;	/* counted for target.limit */
 	bool active;	/* and as under way */
 	uint64_t began; /* ms */
-	struct loop_timer timer;
+	struct loop_timer timer, again;
 	struct mirror *next, **link; /* worker->mirrors */
 	struct mirror *next_copy;    /* of the same request; NULL once that is over */
 };
@@ -37,6 +41,7 @@ static void end(struct mirror *m, bool reusable)
 	if (m->admitted)
 		limit_give(&m->target.limit->admitted);
 	loop_timer_clear(m->worker->loop, &m->timer);
+	loop_timer_clear(m->worker->loop, &m->again);
 	*m->link = m->next;
 	if (m->next)
 		m->next->link = m->link;
@@ -48,6 +53,7 @@ static int give_up(struct mirror *m)
 {
 	upstream_close(m->up);
 	m->up = NULL;
+	loop_timer_clear(m->worker->loop, &m->again);
 	return -ECANCELED;
 }
 
@@ -103,8 +109,10 @@ static int read_some(struct mirror *m)
 	return r < 0 ? (int)r : 0;
 }
 
+/* As read_some(): 0 if others have their turn first. */
 static int progress(struct mirror *m)
 {
+	uint64_t until = m->up->half.received + TURN;
 	int r = upstream_connected(m->up);
 
 	if (!r)
@@ -115,7 +123,7 @@ static int progress(struct mirror *m)
 		return r;
 	do
 		r = read_some(m);
-	while (!r);
+	while (!r && m->up->half.received < until);
 	return r;
 }
 
@@ -124,7 +132,9 @@ static void run(struct mirror *m)
 {
 	int r = progress(m);
 
-	if (r == -EAGAIN || (r == 1 && !m->whole))
+	if (!r)
+		loop_timer_set(m->worker->loop, &m->again, AGAIN_MS);
+	if (!r || r == -EAGAIN || (r == 1 && !m->whole))
 		return;
 	if (!m->whole)
 		(void)give_up(m);
@@ -135,6 +145,11 @@ static void run(struct mirror *m)
 static void changed(struct upstream *u)
 {
 	run(u->owner);
+}
+
+static void run_again(struct loop_timer *t)
+{
+	run((struct mirror *)((char *)t - offsetof(struct mirror, again)));
 }
 
 static void too_long(struct loop_timer *t)
@@ -197,6 +212,7 @@ static struct mirror *mirror_new(struct conn *c, const struct target *t)
 	m->target = *t;
 	m->asked = c->x->request.is_head ? H1_ASKED_HEAD : H1_ASKED_OTHER;
 	m->timer.fire = too_long;
+	m->again.fire = run_again;
 	m->next = w->mirrors;
 	m->link = &w->mirrors;
 	if (m->next)

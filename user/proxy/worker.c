@@ -13,7 +13,7 @@
 #include "mirror.h"
 #include "sock.h"
 
-enum { ACCEPT_PAUSE_MS = 100, FLUSH_PAUSE_MS = 20, ACCEPTS = 64 };
+enum { ACCEPT_PAUSE_MS = 100, ACCEPT_NEXT_MS = 1, FLUSH_PAUSE_MS = 20, ACCEPTS = 64 };
 
 const struct worker_options worker_defaults = {
 	.head_timeout_ms = 60 * 1000,
@@ -62,7 +62,7 @@ static void accept_some(struct worker *w)
 	/* More are waiting, or there are no descriptors left: nobody will tell us again. */
 	if (fd < 0)
 		log_err(fd, "accept");
-	loop_timer_set(w->loop, &w->accept_again, fd < 0 ? ACCEPT_PAUSE_MS : 0);
+	loop_timer_set(w->loop, &w->accept_again, fd < 0 ? ACCEPT_PAUSE_MS : ACCEPT_NEXT_MS);
 }
 
 static void accept_ready(struct loop_io *io, unsigned events)
