@@ -47,16 +47,19 @@ CHECKED_ONCE int has_socket(struct __sk_buff *skb, int ip4, const struct tuple *
 	return state != STATE_LISTEN;
 }
 
-/* Up the stack, which delivers to the node's sockets what is marked. `pod`, which may be NULL, is
- * where the packet comes from. */
+/*
+ * Up the stack, which delivers to the node's sockets what is marked. `pod`, which may be NULL, is
+ * where the packet comes from. A bridge keeps what is addressed to itself, and learns by it where
+ * the pod is.
+ */
 static __always_inline int to_node(struct __sk_buff *skb, const struct pod *pod)
 {
 	skb->mark = HANDOVER_MARK;
 	if (!pod || !pod->bridge || pod->bridge == BRIDGE_OTHER)
 		return TC_ACT_OK;
-	if (bpf_skb_store_bytes(skb, 0, pod->bridge_mac, sizeof(pod->bridge_mac), 0))
-		return TC_ACT_SHOT;
-	return bpf_redirect(pod->bridge, BPF_F_INGRESS);
+	return bpf_skb_store_bytes(skb, 0, pod->bridge_mac, sizeof(pod->bridge_mac), 0)
+		       ? TC_ACT_SHOT
+		       : TC_ACT_OK;
 }
 
 /* One worker for each client address and port, the same one for a SYN that is repeated. */

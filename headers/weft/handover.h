@@ -6,7 +6,7 @@
  * worker (`listeners`), and packets of its connections, whose addresses are not the node's, are
  * marked so that a rule of the node's routing (`ip rule`) delivers them to its own sockets. A
  * bridge would pass them on by their MAC address, and forget the socket: what comes in by a port of
- * one is put, marked, into the ingress of the bridge itself, where SYNs are assigned.
+ * one is marked and addressed to the bridge itself, in whose ingress SYNs are assigned.
  */
 
 enum {

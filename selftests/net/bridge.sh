@@ -33,6 +33,7 @@ onto_bridge() {
 
 pod_add client 1
 pod_add one 2 app=echo
+pod_add late 3
 remote_add apart 9
 onto_bridge client
 onto_bridge one
@@ -82,13 +83,40 @@ for family in 4 6; do
 	expect_eq "IPv$family: past weft" "$(load client "$(addr $family one)" 9000 -n 10 -s hello)" '{"one":10}'
 done
 
+# Else it would send what weft-proxy has to say to all of its ports.
+in_ns node ip link set br0 type bridge fdb_flush
+http_load client "$(vip 4 12)" 80 >/dev/null
+expect_eq "the bridge learns where a pod is" \
+	"$(in_ns node bridge -j fdb show br br0 | jq -r '.[] | select(.state != "permanent" and .ifname == "veth1").mac')" \
+	"$(in_ns client ip -j link show eth0 | jq -r '.[0].address')"
+
+# attached BRIDGE
+attached() {
+	local index
+	index=$(in_ns node ip -j link show "$1" | jq '.[0].ifindex')
+	[ -e "$TMP/bpf/weft/link/$index" ] || [ -e "$TMP/bpf/weft/qdisc/$index" ]
+}
+let_go() { ! attached "$1"; }
+
+# A pod that weft knows already comes to a bridge that says nothing of it: it is up and has an address of its own.
+ip_in node <<END
+link add br1 address 02:00:00:00:00:01 type bridge
+link add port1 master br1 type veth peer name port2
+link set port1 up
+link set port2 up
+link set br1 up
+END
+sleep 1
+attached br1 && fail "attached to a bridge without pods"
+in_ns node ip link set "veth${NUMBER[late]}" master br1
+wait_until 5 attached br1
+in_ns node ip link set "veth${NUMBER[late]}" nomaster
+wait_until 5 let_go br1
+
 # The bridge is let go with the last of its pods.
-index=$(in_ns node ip -j link show br0 | jq '.[0].ifindex')
-attached() { [ -e "$TMP/bpf/weft/link/$index" ] || [ -e "$TMP/bpf/weft/qdisc/$index" ]; }
-let_go() { ! attached; }
-attached || fail "nothing is attached to the bridge"
+attached br0 || fail "nothing is attached to the bridge"
 pod_del one
-attached || fail "nothing is attached to the bridge of one pod"
+attached br0 || fail "nothing is attached to the bridge of one pod"
 pod_del client
-wait_until 5 let_go
+wait_until 5 let_go br0
 wait_until 30 no_conns

@@ -34,21 +34,13 @@ struct iface *pods_bridge(struct pods *p, const struct iface *port)
 	return i && !strcmp(i->link.kind, "bridge") ? i : NULL;
 }
 
-void pods_touch_bridge(struct pods *p, const struct iface *port)
+/* The port has come to its bridge, if it has one, or is about to leave it. */
+static void touch_bridge(struct pods *p, const struct iface *port)
 {
 	struct iface *bridge = pods_bridge(p, port);
 
 	if (bridge)
 		bridge->dirty = true;
-}
-
-static bool has_pods(const struct pods *p, const struct iface *bridge)
-{
-	for (const struct iface *i = p->ifaces; i; i = i->next) {
-		if (i->role == ROLE_POD && i->link.master == bridge->link.ifindex)
-			return true;
-	}
-	return false;
 }
 
 static struct iface *find_by_peer(struct pods *p, int nsid, int peer)
@@ -67,6 +59,18 @@ static enum role refuse_nic(struct iface *i)
 		log_warning("%s: not taken as a NIC: is not an Ethernet interface", i->link.name);
 	i->told_unusable = true;
 	return ROLE_NONE;
+}
+
+static enum role wanted_role(const struct pods *p, struct iface *i);
+
+/* What its ports are to become, not what they are: a bridge is there before its first pod. */
+static bool has_pods(const struct pods *p, const struct iface *bridge)
+{
+	for (struct iface *i = p->ifaces; i; i = i->next) {
+		if (i->link.master == bridge->link.ifindex && wanted_role(p, i) == ROLE_POD)
+			return true;
+	}
+	return false;
 }
 
 static enum role wanted_role(const struct pods *p, struct iface *i)
@@ -157,8 +161,9 @@ static int take_link(struct pods *p, const struct nl_link *l)
 			true; /* routes that vanish with their interface are not announced */
 	if (memcmp(i->link.mac, l->mac, sizeof(l->mac)) != 0)
 		touch_ports(p, l);
-	pods_touch_bridge(p, i); /* which it may be about to leave */
+	touch_bridge(p, i);
 	i->link = *l;
+	touch_bridge(p, i);
 	i->dirty = true;
 	i->seen = true;
 	return 0;
@@ -173,6 +178,7 @@ static void drop_link(struct kernel *k, int ifindex)
 
 		if (i->link.ifindex != ifindex)
 			continue;
+		touch_bridge(&k->pods, i);
 		if (leave_role(k, i) || attach_remove(&k->attach, ifindex) || i->failed)
 			k->pods.prune_needed = true;
 		*at = i->next;
@@ -247,7 +253,7 @@ static void keep_first(int *r, int one)
 }
 
 /* All of them, whatever becomes of one. A NIC's failure is returned; that of a pod is its own. */
-static int settle_dirty(struct kernel *k)
+static int settle_ifaces(struct kernel *k, bool bridges)
 {
 	struct pods *p = &k->pods;
 	int r = 0;
@@ -255,7 +261,7 @@ static int settle_dirty(struct kernel *k)
 	for (struct iface *i = p->ifaces; i; i = i->next) {
 		int one;
 
-		if (!i->dirty)
+		if (!i->dirty || (wanted_role(p, i) == ROLE_BRIDGE) != bridges)
 			continue;
 		one = settle(k, i);
 		if (i->failed && !one)
@@ -265,14 +271,6 @@ static int settle_dirty(struct kernel *k)
 		if (wanted_role(p, i) == ROLE_NIC)
 			keep_first(&r, one);
 	}
-	return r;
-}
-
-static int settle_ifaces(struct kernel *k)
-{
-	int r = settle_dirty(k);
-
-	keep_first(&r, settle_dirty(k)); /* bridges whose first pod has come or last has gone */
 	return r;
 }
 
@@ -317,7 +315,8 @@ int pods_settle(struct kernel *k)
 		keep_first(&r, node_refresh(k));
 	if (p->routes_dirty)
 		keep_first(&r, default_routes_refresh(k));
-	keep_first(&r, settle_ifaces(k));
+	keep_first(&r, settle_ifaces(k, true)); /* pods send their packets there */
+	keep_first(&r, settle_ifaces(k, false));
 	if (!r && p->prune_needed)
 		keep_first(&r, pods_prune(k));
 	if (p->sweep_needed)

@@ -3,8 +3,8 @@
 #define WEFT_PODS_H
 /*
  * The node's interfaces, and what each of them is to weft: a pod's veth, a NIC, a bridge of pods or
- * nothing. Keeps
- * `pods`, `pod_addrs`, `nics` and `node_addrs` and the attached programs in step with rtnetlink.
+ * nothing. Keeps `pods`, `pod_addrs`, `nics` and `node_addrs` and the attached programs in step
+ * with rtnetlink.
  */
 #include <linux/if.h>
 #include <stdbool.h>
@@ -85,8 +85,6 @@ int pods_identify(struct kernel *k);
 struct iface *pods_find(struct pods *p, int ifindex);
 /* The bridge that the interface is a port of, or NULL. */
 struct iface *pods_bridge(struct pods *p, const struct iface *port);
-/* A pod has come to its bridge, if it has one, or has left it. */
-void pods_touch_bridge(struct pods *p, const struct iface *port);
 /* Does all that is to be done; what fails is tried again later. */
 int pods_settle(struct kernel *k);
 int pod_refresh(struct kernel *k, struct iface *i);

@@ -172,7 +172,6 @@ int pod_refresh(struct kernel *k, struct iface *i)
 	if (r && r != -ENODEV)
 		return r;
 	i->role = ROLE_POD;
-	pods_touch_bridge(&k->pods, i);
 	log_info("%s: attached as a pod with %zu addresses", i->link.name, i->addrs.count);
 	return 0;
 }
@@ -188,7 +187,6 @@ int pod_remove(struct kernel *k, struct iface *i)
 	if (bpf_map_delete_elem(k->loader.map[MAP_PODS], &key) && errno != ENOENT)
 		return log_err(-errno, "remove the pod behind %s", i->link.name);
 	i->role = ROLE_NONE;
-	pods_touch_bridge(&k->pods, i);
 	k->pods.sweep_needed = true;
 	return 0;
 }
