@@ -26,7 +26,7 @@ all=
 memory=2048
 
 # What a test may call, beside its own programs.
-COMMANDS="awk basename bash bpftool cat chmod cmp comm cp curl cut date dd df diff dirname dmesg du env expr false find free
+COMMANDS="awk basename bash bpftool cat chmod cmp comm cp curl cut date dd df diff dirname dmesg du echo env expr false find free
 	grep head id ip ip6tables iptables jq kill ln ls mkdir mkfifo mktemp modprobe mount mountpoint mv nproc nsenter od
 	paste ps readlink realpath rm rmdir sed seq setarch sha256sum setpriv setsid sh shuf sleep sort ss stat stty sync sysctl tac tail tc
 	tee timeout touch tr true truncate umount uname uniq unshare wc xargs"
@@ -248,13 +248,14 @@ qemu_accel() { # VMLINUZ
 }
 
 run_qemu() {
-	local vmlinuz=$1 status
+	# Short grace periods; a program at the same addresses each time need not be translated each time.
+	local vmlinuz=$1 status quick="rcupdate.rcu_expedited=1 norandmaps"
 	shift
 	build_root "$vmlinuz" "$@"
 	# shellcheck disable=SC2046 # words are meant
 	qemu-system-x86_64 $(qemu_accel "$vmlinuz") -m "$memory" -smp "$(nproc)" -nodefaults -no-user-config -display none -no-reboot \
 		-kernel "$vmlinuz" -initrd "$dir/initrd" \
-		-append "console=ttyS1 panic=-1 mitigations=off nokaslr random.trust_cpu=on rcupdate.rcu_expedited=1" \
+		-append "console=ttyS1 panic=-1 mitigations=off nokaslr random.trust_cpu=on $quick" \
 		-serial "${shell:+mon:}stdio" -serial "file:$dir/console" -serial "file:$dir/status" \
 		$([ -n "$shell" ] || echo "-monitor none") ||
 		die "QEMU ended with status $?"

@@ -60,7 +60,7 @@ for limit in 1 7 100; do
 
 		# Two pods come and go as fast as they can: whoever gets in is answered, nobody waits.
 		wait_until 10 no_conns
-		total=$(rounds 2000 400)
+		total=$(rounds 2000 200)
 		load_start other "$TMP/churn2" "$to" 9000 -n "$total" -c 100 -s hello -k 1
 		churn=$STARTED
 		load client "$to" 9000 -n "$total" -c 100 -s hello -k 1 --times >"$TMP/churn1"

@@ -24,7 +24,7 @@ for family in 4 6; do
 	load_start client "$TMP/held$family" "$(vip $family 10)" 9000 -n $HELD -c $HELD -s hello -e hold --every 50 --ready "$TMP/ready$family"
 	held[family]=$STARTED
 	wait_until 10 test -e "$TMP/ready$family"
-	load_start client "$TMP/load$family" "$(vip $family 10)" 9000 -n 100000000 -c 100 -r 200 -s hello
+	load_start client "$TMP/load$family" "$(vip $family 10)" 9000 -n 100000000 -c 100 -r "$(rounds 200 40)" -s hello
 	loads[family]=$STARTED
 done
 

@@ -88,20 +88,10 @@ count() {
 netns() { echo "$ID-$1"; }
 
 # in_ns NAME COMMAND...
-in_ns() {
-	local ns
-	ns=$(netns "$1")
-	shift
-	nsenter --net="/run/netns/$ns" "$@"
-}
+in_ns() { nsenter --net="/run/netns/$ID-$1" "${@:2}"; }
 
 # in_ns_exec NAME COMMAND...: the same in place of this (sub)shell, so that $! is the command itself.
-in_ns_exec() {
-	local ns
-	ns=$(netns "$1")
-	shift
-	exec nsenter --net="/run/netns/$ns" "$@"
-}
+in_ns_exec() { exec nsenter --net="/run/netns/$ID-$1" "${@:2}"; }
 
 # sysctl_in NAME SETTING=VALUE...: as far as this kernel has them
 sysctl_in() {

@@ -3,7 +3,7 @@
 # consistentHash.useSourceIp: a client always reaches the same endpoint, and keeps it when others leave.
 . "${0%/*}/lib.sh"
 
-CLIENTS="1 2 3 4 5 6 7 8"
+CLIENTS=$(rounds "1 2 3 4 5 6 7 8" "1 2 3 4")
 
 node_up
 for n in $CLIENTS; do

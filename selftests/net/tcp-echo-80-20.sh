@@ -3,6 +3,8 @@
 # Every destination of a route gets its share: exactly over 1,000 connections, and nearly so in any ten.
 . "${0%/*}/lib.sh"
 
+N=$(rounds 1000 300)
+
 node_up
 pod_add client 1
 pod_add one 2 app=echo,version=v1
@@ -30,17 +32,20 @@ windows() {
 		NR >= 10 && (in_ten < least || in_ten > most) { print "ten up to connection " NR " have " in_ten; exit 1 }'
 }
 
+# near WHAT COUNT SHARE: that COUNT is SHARE in a thousand of N, to within two
+near() { expect_between "$1" "$2" $((N * $3 / 1000 - 2)) $(((N * $3 + 999) / 1000 + 2)); }
+
 # weights WHAT ONE TWO THREE: what each gets of 1,000 connections, to within two
 weights() {
 	local got one two three
-	got=$(load client "$(vip "$family" 10)" 9000 -n 1000 -s hello --sequence)
+	got=$(load client "$(vip "$family" 10)" 9000 -n "$N" -s hello --sequence)
 	one=$(grep -cx one <<<"$got" || true)
 	two=$(grep -cx two <<<"$got" || true)
 	three=$(grep -cx three <<<"$got" || true)
-	expect_eq "IPv$family, $1: answered" $((one + two + three)) 1000
-	expect_between "IPv$family, $1: one" "$one" $(($2 - 2)) $(($2 + 2))
-	expect_between "IPv$family, $1: two" "$two" $(($3 - 2)) $(($3 + 2))
-	expect_between "IPv$family, $1: three" "$three" $(($4 - 2)) $(($4 + 2))
+	expect_eq "IPv$family, $1: answered" $((one + two + three)) "$N"
+	near "IPv$family, $1: one" "$one" "$2"
+	near "IPv$family, $1: two" "$two" "$3"
+	near "IPv$family, $1: three" "$three" "$4"
 	LAST=$got
 }
 
