@@ -271,6 +271,17 @@ Test(proxy_http, a_client_that_is_refused_instead_of_100_is_closed)
 	want_end(c);
 }
 
+Test(proxy_http, a_path_is_normalized)
+{
+	int c = env_client(e), s;
+
+	put(c, "GET /x/../y/./%61?b=/../%61 HTTP/1.1\r\nHost: h\r\n\r\n");
+	s = env_accept(e);
+	want(s, "GET /y/a?b=/../%61 HTTP/1.1\r\nhost: h\r\n\r\n");
+	put(s, OK);
+	want(c, OK);
+}
+
 Test(proxy_http, early_hints_are_passed_on)
 {
 	int c = env_client(e), s;

@@ -6,6 +6,7 @@
 #include <string.h>
 
 #include "explain_target.h"
+#include "http_path.h"
 
 /* Rules that are passed over, as JSON. */
 static void skip(void *arg, const struct hs_place *place, const char *why)
@@ -22,13 +23,14 @@ static void skip(void *arg, const struct hs_place *place, const char *why)
 
 struct words {
 	struct http_field *fields;
-	char *authority;
+	char *authority, *path;
 };
 
 static void words_free(struct words *w)
 {
 	free(w->fields);
 	free(w->authority);
+	free(w->path);
 }
 
 static bool is_default_port(struct http_span scheme, unsigned port)
@@ -91,14 +93,15 @@ static int make_request(const struct explain_query *q, const struct explain_requ
 		.scheme = http_span(from->scheme ? from->scheme
 				    : tls	 ? "https"
 						 : "http"),
-		.path = http_span(from->path && *from->path ? from->path : "/"),
 	};
 	w->authority = default_authority(q, out->scheme);
-	if (!w->authority)
+	w->path = strdup(from->path && *from->path ? from->path : "/");
+	if (!w->authority || !w->path)
 		return -ENOMEM;
 	out->authority = http_span(w->authority);
 	/* The part behind a '#' is the client's own: it is not sent. */
-	out->path.len = strcspn(out->path.at, "#");
+	out->path.at = w->path;
+	out->path.len = http_path_normalize(w->path, strcspn(w->path, "#"));
 	return parse_headers(from, w, out, errors);
 }
 

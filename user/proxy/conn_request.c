@@ -9,6 +9,7 @@
 
 #include "conn.h"
 #include "flags.h"
+#include "http_path.h"
 #include "mirror.h"
 
 enum { LINGER_MS = 2000 };
@@ -223,7 +224,11 @@ static enum step parse(struct conn *c)
 		return STEP_AGAIN;
 	}
 	c->x = x;
-	return n < 0 ? conn_answer_bad(c, x->request.m.error) : begin(c, (size_t)n);
+	if (n < 0)
+		return conn_answer_bad(c, x->request.m.error);
+	/* It lies in the buffer, unless it is one that stays as it is. */
+	x->request.path.n = http_path_normalize((char *)x->request.path.p, x->request.path.n);
+	return begin(c, (size_t)n);
 }
 
 static enum step no_more_bytes(struct conn *c, long r)
