@@ -120,6 +120,34 @@ static __always_inline enum reason hand_over(struct __sk_buff *skb, const struct
 }
 
 /*
+ * The end of a handshake of which its listener has kept nothing but a number that comes back with
+ * it (SYN cookies), as it does when too many are under way. No socket says then that it is ours.
+ */
+static __noinline int ends_handshake(struct __sk_buff *skb, const struct packet *p)
+{
+	struct proxy_state *state;
+	__u32 zero = 0, worker;
+	struct ipv6hdr ip; /* or IPv4's, and more */
+	struct tcphdr tcp;
+	struct bpf_sock *sk;
+	long r;
+
+	if ((p->flags & (TCP_SYN | TCP_ACK | TCP_RST)) != TCP_ACK)
+		return 0;
+	state = bpf_map_lookup_elem(&proxy, &zero);
+	if (!state || !state->workers || bpf_skb_load_bytes(skb, ETH_HLEN, &ip, sizeof(ip)) ||
+	    bpf_skb_load_bytes(skb, p->l4, &tcp, sizeof(tcp)))
+		return 0;
+	worker = worker_of(p, state->workers);
+	sk = bpf_map_lookup_elem(&listeners, &worker);
+	if (!sk)
+		return 0;
+	r = bpf_tcp_check_syncookie(sk, &ip, sizeof(ip), &tcp, sizeof(tcp));
+	bpf_sk_release(sk);
+	return !r && !has_socket(skb, p->ip4, &p->t, BPF_F_CURRENT_NETNS);
+}
+
+/*
  * Another packet of a connection that the proxy may have, with a client or with an endpoint. What
  * is for the node's own addresses gets there without us.
  */

@@ -42,6 +42,15 @@ static __noinline int steer_known(struct __sk_buff *skb, struct packet *p, struc
 	return send_on(skb, &way);
 }
 
+static __noinline int steer_unknown(struct __sk_buff *skb, struct packet *p)
+{
+	int action = steer_proxied(skb, p->ip4, &p->t);
+
+	if (action == TC_ACT_UNSPEC && ends_handshake(skb, p) && hand_over(skb, p, &action))
+		return TC_ACT_UNSPEC;
+	return action;
+}
+
 static __always_inline int steer_tcp(struct __sk_buff *skb, struct packet *p, int from_pod)
 {
 	struct conn *c = bpf_map_lookup_elem(&conns, &p->t);
@@ -58,7 +67,7 @@ static __always_inline int steer_tcp(struct __sk_buff *skb, struct packet *p, in
 	}
 	if (c)
 		return steer_known(skb, p, c);
-	return is_syn(p) ? connect_new(skb, p, from_pod) : steer_proxied(skb, p->ip4, &p->t);
+	return is_syn(p) ? connect_new(skb, p, from_pod) : steer_unknown(skb, p);
 }
 
 static __always_inline int steer(struct __sk_buff *skb, int from_pod)
@@ -85,7 +94,7 @@ static __noinline int steer_marked(struct __sk_buff *skb)
 	enum reason reason = REASON_NONE;
 	struct packet p = {};
 
-	if (packet_parse(skb, &p) == PACKET_TCP && is_syn(&p))
+	if (packet_parse(skb, &p) == PACKET_TCP && (is_syn(&p) || ends_handshake(skb, &p)))
 		reason = assign_worker(skb, &p);
 	return reason ? refuse(skb, &p, reason) : TC_ACT_OK;
 }

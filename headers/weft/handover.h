@@ -12,8 +12,9 @@
 enum {
 	/* No bit that kube-proxy (0x4000, 0x8000) or a usual CNI looks at. */
 	HANDOVER_MARK = 0x00570000,
-	HANDOVER_TABLE = 5757,	/* routing table: everything is local */
-	HANDOVER_PRIORITY = 57, /* of the rule that leads to it, before those of others */
+	HANDOVER_TABLE = 5757, /* routing table: everything is local */
+	HANDOVER_PRIORITY =
+		57, /* of the rule that leads to it, before those of others; see weftd */
 	PROXY_MAX_WORKERS = 64,
 };
 

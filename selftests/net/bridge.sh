@@ -90,6 +90,13 @@ expect_eq "the bridge learns where a pod is" \
 	"$(in_ns node bridge -j fdb show br br0 | jq -r '.[] | select(.state != "permanent" and .ifname == "veth1").mac')" \
 	"$(in_ns client ip -j link show eth0 | jq -r '.[0].address')"
 
+# ... and when too many connections begin at a time.
+in_ns node sysctl -q -w net.ipv4.tcp_syncookies=2
+for family in 4 6; do
+	result=$(http_load client "$(vip $family 12)" 80 -n 10 --close)
+	expect_eq "IPv$family: with SYN cookies" "$(json '.statuses."200"' "$result")" 10
+done
+
 # attached BRIDGE
 attached() {
 	local index

@@ -4,6 +4,7 @@
 #include <errno.h>
 #include <linux/fib_rules.h>
 #include <nftables/libnftables.h>
+#include <stdbool.h>
 #include <stdio.h>
 #include <sys/socket.h>
 #include <unistd.h>
@@ -21,19 +22,40 @@ static const struct family {
 
 enum { FAMILIES = sizeof(families) / sizeof(*families) };
 
-static int call_rule(int netlink, int family, int type, int flags)
+/*
+ * What is marked comes in. Where settings have a mark copied to answers, or looked at when the way
+ * back to a sender is checked (src_valid_mark, which WireGuard wants), the node itself asks for a
+ * way with the mark: that is not ours.
+ */
+static const struct rule {
+	__u8 action;
+	bool own; /* asked by the node itself */
+	__u32 priority, next;
+} rules[] = {
+	{ FR_ACT_NOP, false, HANDOVER_PRIORITY + 1, 0 },
+	{ FR_ACT_GOTO, true, HANDOVER_PRIORITY - 1, HANDOVER_PRIORITY + 1 },
+	{ FR_ACT_TO_TBL, false, HANDOVER_PRIORITY, 0 },
+};
+
+enum { RULES = sizeof(rules) / sizeof(*rules) };
+
+static int call_rule(int netlink, int family, const struct rule *r, int type, int flags)
 {
-	const __u32 mark = HANDOVER_MARK, mask = ~0u, table = HANDOVER_TABLE,
-		    priority = HANDOVER_PRIORITY;
+	const __u32 mark = HANDOVER_MARK, mask = ~0u, table = HANDOVER_TABLE;
 	struct nl_request q;
 	struct fib_rule_hdr *h = nl_begin(&q, type, flags | NLM_F_ACK, sizeof(*h));
 
 	h->family = family;
-	h->action = FR_ACT_TO_TBL;
-	nl_put(&q, FRA_TABLE, &table, sizeof(table));
-	nl_put(&q, FRA_PRIORITY, &priority, sizeof(priority));
+	h->action = r->action;
+	nl_put(&q, FRA_PRIORITY, &r->priority, sizeof(r->priority));
 	nl_put(&q, FRA_FWMARK, &mark, sizeof(mark));
 	nl_put(&q, FRA_FWMASK, &mask, sizeof(mask));
+	if (r->own)
+		nl_put(&q, FRA_IIFNAME, "lo", sizeof("lo"));
+	if (r->action == FR_ACT_GOTO)
+		nl_put(&q, FRA_GOTO, &r->next, sizeof(r->next));
+	if (r->action == FR_ACT_TO_TBL)
+		nl_put(&q, FRA_TABLE, &table, sizeof(table));
 	return nl_call(netlink, &q, NULL, NULL);
 }
 
@@ -56,9 +78,12 @@ static int add(int netlink, int family)
 {
 	int r = call_route(netlink, family, RTM_NEWROUTE, NLM_F_CREATE | NLM_F_REPLACE);
 
-	if (!r)
-		r = call_rule(netlink, family, RTM_NEWRULE, NLM_F_CREATE | NLM_F_EXCL);
-	return r == -EEXIST ? 0 : r;
+	for (int i = 0; !r && i < RULES; i++) {
+		r = call_rule(netlink, family, &rules[i], RTM_NEWRULE, NLM_F_CREATE | NLM_F_EXCL);
+		if (r == -EEXIST)
+			r = 0;
+	}
+	return r;
 }
 
 static int is_absent(int r)
@@ -68,12 +93,15 @@ static int is_absent(int r)
 
 static int drop(int netlink, int family)
 {
-	int rule = call_rule(netlink, family, RTM_DELRULE, 0);
-	int route = call_route(netlink, family, RTM_DELROUTE, 0);
+	int r, first = 0;
 
-	if (rule && !is_absent(rule))
-		return rule;
-	return route && !is_absent(route) ? route : 0;
+	for (int i = RULES; i-- > 0;) {
+		r = call_rule(netlink, family, &rules[i], RTM_DELRULE, 0);
+		if (r && !is_absent(r) && !first)
+			first = r;
+	}
+	r = call_route(netlink, family, RTM_DELROUTE, 0);
+	return first || is_absent(r) ? first : r;
 }
 
 static int has_ipv6(void)

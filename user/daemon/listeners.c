@@ -16,10 +16,11 @@ static int set(int fd, int level, int option, int value)
 	return setsockopt(fd, level, option, &value, sizeof(value)) ? -errno : 0;
 }
 
-/* Serves IPv4 as well. A transparent socket may be bound to ::1 also where no interface has it. */
+/* Serves both: bound to ::1 it would be one for IPv6 only to bpf_tcp_check_syncookie(). */
 static int bind_v6(int fd)
 {
-	struct sockaddr_in6 at = { .sin6_family = AF_INET6, .sin6_addr = IN6ADDR_LOOPBACK_INIT };
+	struct sockaddr_in6 at = { .sin6_family = AF_INET6,
+				   .sin6_addr.s6_addr = { [10] = 0xff, 0xff, 127, 0, 0, 1 } };
 	int r = set(fd, SOL_IPV6, IPV6_V6ONLY, 0);
 
 	if (!r)
