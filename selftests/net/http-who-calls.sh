@@ -95,3 +95,11 @@ for family in 4 6; do
 			"$(sees world "$(addr $family node)" $port)" "$(addr $family node)"
 	done
 done
+
+# Who calls weft-proxy itself calls nobody: it would go on to call itself.
+ports=$(in_ns node ss -ltnpH | awk '/weft-proxy/ { n = split($4, part, ":"); print part[n] }')
+[ -n "$ports" ] || fail "weft-proxy does not listen"
+for port in $ports; do
+	expect_eq "to weft-proxy itself" \
+		"$(in_ns node curl -s -m 5 -o /dev/null -w '%{http_code}' "http://127.0.0.1:$port/")" 404
+done

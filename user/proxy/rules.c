@@ -134,7 +134,10 @@ static void decide(struct rules_plan *p, const struct hs_listener *l,
 		http_route(v->snapshot, l, source, &p->request, &turns, d, NULL);
 }
 
-/* No rule has the host: the service at the address, or the address itself. */
+/*
+ * No rule has the host: the service at the address, or the address itself; but not the node's own,
+ * such as that of our listening socket, where we would call ourselves again and again.
+ */
 static void decide_passthrough(struct rules_plan *p, const struct route_ask *ask)
 {
 	const struct http_snapshot *s = p->version->snapshot;
@@ -142,6 +145,10 @@ static void decide_passthrough(struct rules_plan *p, const struct route_ask *ask
 
 	d->route = http_plain(s, &ask->called, ask->called_port);
 	d->action = HTTP_ROUTE;
+	if (!d->route && is_local(p->version, &ask->called)) {
+		d->action = HTTP_NOT_FOUND;
+		d->status = 404;
+	}
 	if (!d->route || !d->route->dests.count)
 		return;
 	d->dest = hs_dest(s, d->route->dests.first);
