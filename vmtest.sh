@@ -243,7 +243,7 @@ qemu_accel() { # VMLINUZ
 		echo "-accel kvm -cpu host"
 	else
 		# Without AVX, whose emulation is slower than what it would replace.
-		echo "-accel tcg,thread=multi -cpu qemu64,+cx16,+popcnt,+ssse3,+sse4.1,+sse4.2"
+		echo "-accel tcg,thread=multi -cpu qemu64,+cx16,+popcnt,+rdrand,+ssse3,+sse4.1,+sse4.2"
 	fi
 }
 
