@@ -49,5 +49,5 @@ for family in 4 6; do
 	expect_eq "IPv$family: smuggled ones" "$(grep -c smuggled "$TMP/received" || true)" 0
 done
 
-result=$(http_load client "$(vip 4 10)" 80)
+result=$(http_load client "$(vip 4 10)" 80 -t 60000)
 expect_eq "a good request still: $result" "$(json '.words.one' "$result")" 1
