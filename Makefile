@@ -67,7 +67,7 @@ PROG := $(if $(PROG_SRC),$(OUT)/prog-tests)
 BINARIES := $(if $(DAEMON_SRC),$(OUT)/weftd) $(if $(CLI_SRC),$(OUT)/weft) \
 	$(if $(filter %/main.c,$(PROXY_SRC)),$(OUT)/weft-proxy)
 
-.PHONY: help deps all demo demo-run check check-run unit format tidy rules test test-run soak vmtest bench bench-l4 bench-l7 \
+.PHONY: help deps all demo demo-run check check-run unit format tidy rules test test-run vmtest bench bench-l4 bench-l7 \
 	fuzz fuzz-minute fmt install clean
 
 ##@ Make
@@ -96,10 +96,6 @@ test: deps ## all tests: units, BPF programs, real sockets between namespaces (r
 
 test-run: $(UNIT) all
 	@selftests/run
-
-soak: deps ## what `test` does with less: 10 GiB through the proxy each way, a million requests (root)
-	@$(MAKE) --no-print-directory $(JOBS) all
-	@WEFT_SOAK=1 WEFT_TIMEOUT=3600 selftests/run http-big
 
 vmtest: all ## the same on kernels 6.1 and 6.12, in VMs
 	@./vmtest.sh
