@@ -9,6 +9,7 @@
 #include <unistd.h>
 
 #include "cleanup.h"
+#include "http_path.h"
 #include "test_compile_util.h"
 
 #define ROUTES "selftests/rules/routes/"
@@ -349,6 +350,7 @@ void row_run(struct row_bench *b, const json_t *row, int family, struct row_resu
 		out->status = h1_error_status(x.request.m.error);
 		return;
 	}
+	x.request.path.n = http_path_normalize((char *)x.request.path.p, x.request.path.n);
 	find_ends(b, ask, family, &question);
 	out->refused = !listened(b, ask, question.called_port);
 	if (out->refused)
