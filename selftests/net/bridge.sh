@@ -44,21 +44,9 @@ weftd_start
 	rules_service echo 10
 	rules_service itself 11 9000 app=client
 	PROTOCOL=http rules_service web 12 80:8080 app=echo
-	cat <<-END
-	---
-	apiVersion: networking.istio.io/v1
-	kind: DestinationRule
-	metadata: {name: web}
-	spec: {host: web, trafficPolicy: {connectionPool: {http: {maxRetries: 3}}}}
-	END
+	rules_subsets web "" "connectionPool: {http: {maxRetries: 3}}"
 	rules_service apart 13 80:8080 app=apart
-	cat <<-END
-	---
-	apiVersion: networking.istio.io/v1
-	kind: DestinationRule
-	metadata: {name: apart}
-	spec: {host: apart, trafficPolicy: {connectionPool: {http: {maxRetries: 3}}}}
-	END
+	rules_subsets apart "" "connectionPool: {http: {maxRetries: 3}}"
 } | apply
 echo_start client 9000 itself
 http_echo_start one 8080 one

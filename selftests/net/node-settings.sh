@@ -11,13 +11,7 @@ weftd_start
 {
 	rules_pods
 	PROTOCOL=http rules_service web 12 80:8080 app=echo
-	cat <<-END
-	---
-	apiVersion: networking.istio.io/v1
-	kind: DestinationRule
-	metadata: {name: web}
-	spec: {host: web, trafficPolicy: {connectionPool: {http: {maxRetries: 3}}}}
-	END
+	rules_subsets web "" "connectionPool: {http: {maxRetries: 3}}"
 } | apply
 http_echo_start one 8080 one
 
