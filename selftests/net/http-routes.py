@@ -84,11 +84,15 @@ class Endpoints:
 
     def __init__(self):
         self.lock = threading.Lock()
+        self.turn = 0
         self.begin({})
 
     def begin(self, behaviour):
+        """Starts a turn and says which it is; requests must name it: those that come late from an earlier one don't count."""
         with self.lock:
+            self.turn += 1
             self.behaviour, self.saw, self.copies = behaviour, [], []
+            return str(self.turn)
 
     def listen(self, pod):
         for port in PORTS:
@@ -117,7 +121,8 @@ class Endpoints:
     def answer(self, message):
         with self.lock:
             copy = re.search(r"-shadow(:|$)", message.host)
-            (self.copies if copy else self.saw).append(message)
+            if message.all("x-turn") == [str(self.turn)]:
+                (self.copies if copy else self.saw).append(message)
             known = self.behaviour if not copy and len(self.saw) <= self.behaviour.get("times", 1 << 30) else {}
         time.sleep(known.get("delay", 0) / 1000)
         body = b"" if message.method == "HEAD" else f"{message.pod}\n".encode()
@@ -154,7 +159,7 @@ class Row:
         self.runner, self.row, self.family = runner, row, family
         self.ask, self.times = row["ask"], row.get("times", 1)
         self.source = self.ask.get("from", "user")
-        self.problems = []
+        self.problems, self.turn = [], None
         name = self.ask["host"]
         if name.startswith("$"):
             words = name[1:].split(":", 1)
@@ -176,7 +181,8 @@ class Row:
 
     def request(self):
         headers, body = self.ask.get("headers", {}), self.ask.get("body", "").encode()
-        lines = [f"{self.ask.get('method', 'GET')} {self.ask.get('path', '/')} HTTP/1.1", f"host: {self.host}"]
+        lines = [f"{self.ask.get('method', 'GET')} {self.ask.get('path', '/')} HTTP/1.1", f"host: {self.host}",
+                 f"x-turn: {self.turn}"]
         for name, values in headers.items():
             lines += [f"{name}: {value}" for value in (values if isinstance(values, list) else [values])]
         if "transfer-encoding" in headers:
@@ -224,8 +230,18 @@ class Row:
             return self.runner.world[self.family]
         return self.runner.cluster.address(self.source, self.family)
 
-    def check_saw(self, saw):
-        want = self.row.get("saw")
+    @staticmethod
+    def wait_for(seen, n):
+        """Gives the endpoints the time to see n requests, when the client has its answer already."""
+        deadline = time.monotonic() + PATIENCE
+        while len(seen) < n and time.monotonic() < deadline:
+            time.sleep(0.01)
+
+    def check_saw(self):
+        want, saw = self.row.get("saw"), self.runner.endpoints.saw
+        if want:
+            self.wait_for(saw, self.row.get("tries", 1))
+        saw = list(saw)
         if not want:
             return self.expect(not saw, f"{[m.pod for m in saw]} saw it")
         defaults = {"method": self.ask.get("method", "GET"), "host": self.host, "path": self.ask.get("path", "/"),
@@ -258,9 +274,7 @@ class Row:
             return
         expected = sum(want.values()) if isinstance(want, dict) else len(want)
         copies = self.runner.endpoints.copies
-        deadline = time.monotonic() + PATIENCE
-        while len(copies) < expected - isinstance(want, dict) and time.monotonic() < deadline:
-            time.sleep(0.01)
+        self.wait_for(copies, expected - isinstance(want, dict))
         time.sleep(QUIET)
         if isinstance(want, dict):
             self.check_counts("copies", [m.pod for m in copies], want)
@@ -271,7 +285,7 @@ class Row:
 
     def run(self):
         enter(f"{self.runner.prefix}-{self.source}")
-        self.runner.endpoints.begin(self.row.get("endpoint", {}))
+        self.turn = self.runner.endpoints.begin(self.row.get("endpoint", {}))
         started = time.monotonic()
         try:
             answers = self.send()
@@ -283,7 +297,7 @@ class Row:
         self.expect(not self.row.get("refused"), "not refused")
         self.expect(took >= self.row.get("after", 0) - 2, f"after {took:.0f} ms")
         self.check_answers(answers)
-        self.check_saw(list(self.runner.endpoints.saw))
+        self.check_saw()
         return self.check_copies()
 
 
