@@ -74,6 +74,8 @@ static void hang_up(struct loop *l, struct control_conn *c)
 		at = &(*at)->next;
 	if (*at)
 		*at = c->next;
+	/* Closing it does not: a process that is being started may hold it open a little longer. */
+	watch(l, EPOLL_CTL_DEL, c->fd, 0, NULL);
 	control_conn_free(c);
 	l->count--;
 	admit(l);
