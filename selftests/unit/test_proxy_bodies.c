@@ -12,6 +12,7 @@
 #include <unistd.h>
 
 #include "test_proxy_env.h"
+#include "test_proxy_stream.h"
 
 static struct env *e;
 
@@ -27,60 +28,6 @@ static void teardown(void)
 
 TestSuite(proxy_bodies, .init = setup, .fini = teardown, .timeout = 60);
 
-/* Bytes that tell where in the stream they are. */
-static unsigned char byte_at(uint64_t at)
-{
-	return (unsigned char)((at * 2654435761u) >> 13);
-}
-
-struct stream {
-	int fd;
-	uint64_t n;
-};
-
-static void *send_stream(void *arg)
-{
-	const struct stream *s = arg;
-	char block[8192];
-	uint64_t at = 0;
-
-	while (at < s->n) {
-		size_t n = s->n - at < sizeof(block) ? (size_t)(s->n - at) : sizeof(block);
-
-		for (size_t i = 0; i < n; i++)
-			block[i] = (char)byte_at(at + i);
-		put_bytes(s->fd, block, n);
-		at += n;
-	}
-	return NULL;
-}
-
-static void want_stream(int fd, uint64_t n)
-{
-	static unsigned char block[65536];
-	uint64_t at = 0;
-
-	while (at < n) {
-		size_t most = n - at < sizeof(block) ? (size_t)(n - at) : sizeof(block);
-		ssize_t r = recv(fd, block, most, 0);
-
-		cr_assert_gt(r, 0, "ends after %llu", (unsigned long long)at);
-		for (ssize_t i = 0; i < r; i++, at++)
-			if (block[i] != byte_at(at))
-				cr_assert_fail("wrong byte at %llu", (unsigned long long)at);
-	}
-}
-
-static void transfer(int from, int to, uint64_t n)
-{
-	struct stream s = { from, n };
-	pthread_t t;
-
-	cr_assert_eq(pthread_create(&t, NULL, send_stream, &s), 0);
-	want_stream(to, n);
-	pthread_join(t, NULL);
-}
-
 enum { LARGE = 32 * 1024 * 1024 };
 
 Test(proxy_bodies, large_ones_in_both_directions)
@@ -93,11 +40,11 @@ Test(proxy_bodies, large_ones_in_both_directions)
 	put(c, head);
 	s = env_accept(e);
 	get_head(s);
-	transfer(c, s, LARGE);
+	stream_transfer(c, s, LARGE);
 	snprintf(head, sizeof(head), "HTTP/1.1 200 OK\r\nContent-Length: %d\r\n\r\n", LARGE);
 	put(s, head);
 	want(c, head);
-	transfer(s, c, LARGE);
+	stream_transfer(s, c, LARGE);
 	put(c, "GET / HTTP/1.1\r\nHost: h\r\n\r\n");
 	want(s, "GET / HTTP/1.1\r\nhost: h\r\n\r\n");
 }
@@ -116,12 +63,12 @@ Test(proxy_bodies, sizes_around_every_limit)
 		if (s < 0)
 			s = env_accept(e);
 		get_head(s);
-		transfer(c, s, sizes[i]);
+		stream_transfer(c, s, sizes[i]);
 		snprintf(head, sizeof(head), "HTTP/1.1 200 OK\r\nContent-Length: %u\r\n\r\n",
 			 sizes[i]);
 		put(s, head);
 		want(c, head);
-		transfer(s, c, sizes[i]);
+		stream_transfer(s, c, sizes[i]);
 	}
 }
 
@@ -136,7 +83,7 @@ static char *encode(size_t chunk, size_t n, size_t *len)
 
 		fprintf(f, "%zx\r\n", size);
 		for (size_t i = 0; i < size; i++)
-			fputc(byte_at(at + i), f);
+			fputc(stream_byte(at + i), f);
 		fputs("\r\n", f);
 	}
 	fputs("0\r\n\r\n", f);
@@ -201,7 +148,7 @@ Test(proxy_bodies, one_huge_chunk)
 	s = env_accept(e);
 	get_head(s);
 	want(s, "2000000\r\n");
-	transfer(c, s, 0x2000000);
+	stream_transfer(c, s, 0x2000000);
 	put(c, "\r\n0\r\n\r\n");
 	want(s, "\r\n0\r\n\r\n");
 }
@@ -223,7 +170,7 @@ Test(proxy_bodies, a_large_chunk_whose_size_comes_in_pieces)
 		want(s, first[i]);
 		put(c, rest[i]);
 		want(s, rest[i]);
-		transfer(c, s, size[i]);
+		stream_transfer(c, s, size[i]);
 		put(c, "\r\n0\r\n\r\n");
 		want(s, "\r\n0\r\n\r\n");
 		close(c);
@@ -240,7 +187,7 @@ Test(proxy_bodies, until_the_end_of_the_connection)
 	get_head(s);
 	put(s, "HTTP/1.1 200 OK\r\n\r\n");
 	get_head(c);
-	transfer(s, c, LARGE);
+	stream_transfer(s, c, LARGE);
 	close(s);
 	want_end(c);
 }
@@ -258,10 +205,10 @@ Test(proxy_bodies, a_tunnel_in_both_directions_at_once)
 	get_head(c);
 	there = (struct stream){ c, LARGE };
 	back = (struct stream){ s, LARGE / 2 };
-	pthread_create(&t, NULL, send_stream, &there);
-	pthread_create(&u, NULL, send_stream, &back);
-	want_stream(s, LARGE);
-	want_stream(c, LARGE / 2);
+	pthread_create(&t, NULL, stream_send, &there);
+	pthread_create(&u, NULL, stream_send, &back);
+	stream_want(s, LARGE);
+	stream_want(c, LARGE / 2);
 	pthread_join(t, NULL);
 	pthread_join(u, NULL);
 	shutdown(c, SHUT_WR);

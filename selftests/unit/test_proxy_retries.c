@@ -4,12 +4,12 @@
  */
 #include <criterion/criterion.h>
 #include <stdio.h>
-#include <stdlib.h>
 #include <string.h>
 #include <sys/socket.h>
 #include <unistd.h>
 
 #include "test_proxy_env.h"
+#include "test_proxy_stream.h"
 
 static struct env *e;
 
@@ -267,30 +267,73 @@ Test(proxy_retries, a_client_that_goes_away_is_logged)
 
 /* ---- bodies ---- */
 
-Test(proxy_retries, a_body_that_was_not_kept_is_not_sent_again)
-{
-	enum { SIZE = 200 * 1000 };
-	char *body = malloc(SIZE), *got = malloc(SIZE);
-	int c = env_client(e), s;
+static const struct {
+	const char *head, *before, *after;
+	uint64_t n;
+	bool again;
+} bodies[] = {
+	{ "Content-Length: 200000", "", "", 200000, true },
+	{ "Content-Length: 1048576", "", "", 1048576, true },
+	{ "Content-Length: 1048577", "", "", 1048577, false },
+	{ "Transfer-Encoding: chunked", "30d40\r\n", "\r\n0\r\n\r\n", 200000, true },
+	{ "Transfer-Encoding: chunked", "100000\r\n", "\r\n0\r\n\r\n", 1048576, false },
+};
 
-	memset(body, 'x', SIZE);
-	e->plan.retry_on = PLAN_RETRY_5XX;
-	put(c, "POST /a HTTP/1.1\r\nHost: h\r\nContent-Length: 200000\r\n\r\n");
-	put_bytes(c, body, SIZE);
+static void want_body(int fd, size_t i)
+{
+	want(fd, bodies[i].before);
+	stream_want(fd, bodies[i].n);
+	want(fd, bodies[i].after);
+}
+
+/* Whether an endpoint that refuses the i-th body is followed by another try, which has it whole. */
+static void check_body(int c, size_t i, bool again)
+{
+	char head[128];
+	int s;
+
+	snprintf(head, sizeof(head), "POST /a HTTP/1.1\r\nHost: h\r\n%s\r\n\r\n%s", bodies[i].head,
+		 bodies[i].before);
+	put(c, head);
 	s = env_accept(e);
 	get_head(s);
-	for (size_t n = 0; n < SIZE;) {
-		ssize_t r = recv(s, got, SIZE, 0);
-
-		cr_assert_gt(r, 0);
-		n += (size_t)r;
+	want(s, bodies[i].before);
+	stream_transfer(c, s, bodies[i].n);
+	put(c, bodies[i].after);
+	want(s, bodies[i].after);
+	put(s, RESPONSE("503 A", "Connection: close\r\n"));
+	close(s);
+	if (again) {
+		s = env_accept(e);
+		get_head(s);
+		want_body(s, i);
+		put(s, RESPONSE("200 B", "Connection: close\r\n"));
+		close(s);
 	}
-	put(s, RESPONSE("503 A", ""));
-	want_message(c, "HTTP/1.1 503 A", NULL);
-	cr_expect_eq(e->picks, 1u);
-	cr_expect_str_eq(env_log(e, 1)->flags, "-");
-	free(body);
-	free(got);
+	want_message(c, again ? "HTTP/1.1 200 B" : "HTTP/1.1 503 A", NULL);
+}
+
+Test(proxy_retries, bodies_are_kept_up_to_a_length)
+{
+	int c = env_client(e);
+
+	e->plan.retry_on = PLAN_RETRY_5XX;
+	for (size_t i = 0; i < sizeof(bodies) / sizeof(*bodies); i++)
+		check_body(c, i, bodies[i].again);
+	cr_expect_eq(e->picks, 8u);
+	cr_expect_eq(e->worker.supply.beyond, 0u);
+}
+
+Test(proxy_retries, bodies_are_kept_up_to_a_length_in_all)
+{
+	size_t *beyond = &e->worker.supply.beyond;
+	int c = env_client(e);
+
+	e->plan.retry_on = PLAN_RETRY_5XX;
+	*beyond = SUPPLY_BEYOND;
+	check_body(c, 0, false);
+	*beyond = 0;
+	check_body(c, 0, true);
 }
 
 /* ---- times ---- */

@@ -11,9 +11,14 @@
 
 static char *take(struct supply *s, size_t size)
 {
+	char *bytes;
+
 	if (size == BUF_SIZE && s->buf_count)
 		return s->bufs[--s->buf_count];
-	return malloc(size);
+	bytes = malloc(size);
+	if (bytes && size > BUF_BIG)
+		s->beyond += size;
+	return bytes;
 }
 
 static void give(struct supply *s, char *bytes, size_t size)
@@ -22,6 +27,8 @@ static void give(struct supply *s, char *bytes, size_t size)
 		s->bufs[s->buf_count++] = bytes;
 	else
 		free(bytes);
+	if (size > BUF_BIG)
+		s->beyond -= size;
 }
 
 void supply_free(struct supply *s)
@@ -59,14 +66,14 @@ static int enlarge(struct supply *s, struct buf *b, size_t size)
 	return 0;
 }
 
-static int make_room(struct supply *s, struct buf *b, size_t n, size_t max)
+int buf_enlarge(struct supply *s, struct buf *b, size_t n)
 {
 	size_t need = buf_len(b) + n;
 
 	if (b->bytes && buf_room(b) >= n)
 		return 0;
-	if (need > max)
-		return -ENOBUFS;
+	if (need > UINT32_MAX / 2)
+		return -ENOMEM;
 	if (b->bytes && need <= b->size) {
 		slide(b);
 		return 0;
@@ -76,14 +83,15 @@ static int make_room(struct supply *s, struct buf *b, size_t n, size_t max)
 	return enlarge(s, b, need <= BUF_BIG ? BUF_BIG : need + need / 2);
 }
 
-int buf_reserve(struct supply *s, struct buf *b, size_t n)
+int buf_reserve(struct supply *s, struct buf *b, size_t n, size_t max)
 {
-	return make_room(s, b, n, BUF_BIG);
-}
+	size_t need = buf_len(b) + n;
 
-int buf_enlarge(struct supply *s, struct buf *b, size_t n)
-{
-	return make_room(s, b, n, UINT32_MAX / 2) ? -ENOMEM : 0;
+	if (b->bytes && buf_room(b) >= n)
+		return 0;
+	if (need > max || (need > BUF_BIG && s->beyond + need > SUPPLY_BEYOND))
+		return -ENOBUFS;
+	return buf_enlarge(s, b, n);
 }
 
 int buf_append(struct supply *s, struct buf *b, const void *bytes, size_t n)

@@ -9,10 +9,11 @@
 #include <stdint.h>
 
 enum {
-	BUF_SIZE = 16 * 1024,	/* of a usual buffer */
-	BUF_BIG = 64 * 1024,	/* of one for a large head */
-	PIPE_SIZE = 256 * 1024, /* of every pipe */
-	SUPPLY_BUFS = 256,	/* free ones that are kept */
+	BUF_SIZE = 16 * 1024,		  /* of a usual buffer */
+	BUF_BIG = 64 * 1024,		  /* of one for a large head */
+	PIPE_SIZE = 256 * 1024,		  /* of every pipe */
+	SUPPLY_BUFS = 256,		  /* free ones that are kept */
+	SUPPLY_BEYOND = 64 * 1024 * 1024, /* bytes in buffers beyond BUF_BIG */
 	SUPPLY_PIPES = 64,
 	SUPPLY_PAUSE = 256,
 };
@@ -32,6 +33,7 @@ struct pipe {
 struct supply {
 	char *bufs[SUPPLY_BUFS];
 	size_t buf_count;
+	size_t beyond; /* bytes lent in buffers beyond BUF_BIG */
 	struct pipe pipes[SUPPLY_PIPES];
 	size_t pipe_count;
 	unsigned pause; /* times to do without a pipe before the kernel is asked again */
@@ -56,8 +58,8 @@ static inline size_t buf_room(const struct buf *b)
 }
 
 /* Makes room for at least `n` more bytes, moving what is there if need be. 0, -ENOMEM, or -ENOBUFS
- * if that is more than BUF_BIG in all. */
-int buf_reserve(struct supply *s, struct buf *b, size_t n);
+ * if that is more than `max` in all, or too much is in buffers beyond BUF_BIG. */
+int buf_reserve(struct supply *s, struct buf *b, size_t n, size_t max);
 /* The same without a limit. 0 or -ENOMEM. */
 int buf_enlarge(struct supply *s, struct buf *b, size_t n);
 /* Like buf_enlarge() and a copy. 0 or -ENOMEM. */

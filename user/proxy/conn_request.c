@@ -12,7 +12,13 @@
 #include "http_path.h"
 #include "mirror.h"
 
-enum { LINGER_MS = 2000 };
+enum {
+	LINGER_MS = 2000,
+	/* Bytes of a body that are kept. For the rules' retries, as many as Envoy keeps
+	 * (per_connection_buffer_limit_bytes); else for one try where a connection was stale. */
+	KEEP_RETRIES = 1024 * 1024,
+	KEEP_STALE = BUF_SIZE,
+};
 
 static struct exchange *exchange_new(struct conn *c)
 {
@@ -147,6 +153,7 @@ static void ask(struct conn *c)
 	w->stats.requests++;
 	w->router->plan(w->router, &a, &w->supply, &c->x->plan);
 	c->x->planned = true;
+	c->client.body.keep = c->x->plan.retries ? KEEP_RETRIES : KEEP_STALE;
 	if (c->x->plan.identify)
 		identify(c);
 }
@@ -189,7 +196,6 @@ static enum step begin(struct conn *c, size_t n)
 	if (q->m.framing != H1_NO_BODY)
 		q->m.has_upgrade = false;
 	body_begin(&c->client, q->m.framing, q->m.content_length);
-	c->client.body.keep = true;
 	if (body_scan(&c->client))
 		return conn_answer_bad(c, H1_ERR_CHUNK);
 	conn_wait(c, 0);

@@ -88,7 +88,8 @@ long half_receive(struct half *h)
 {
 	size_t room;
 	long n;
-	int r = buf_reserve(h->supply, &h->in, 1);
+	size_t most = h->body.keep > BUF_BIG ? h->body.keep : BUF_BIG;
+	int r = buf_reserve(h->supply, &h->in, 1, most);
 
 	if (r)
 		return r;

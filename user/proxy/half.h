@@ -14,8 +14,8 @@
 struct body {
 	uint8_t framing; /* enum h1_framing */
 	bool dechunk;	 /* pass on the data alone: the receiver doesn't know chunks */
-	bool keep;	 /* keep what is passed on, as long as there is room for it */
 	bool early;	 /* done with when it is received: what is not sent yet goes to to->out */
+	uint32_t keep;	 /* bytes that are kept when they are passed on, if it has no more */
 	uint32_t kept, ready;
 	uint64_t left; /* H1_LENGTH: bytes that are not yet in `ready` */
 	struct h1_chunks chunks;

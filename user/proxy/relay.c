@@ -106,8 +106,7 @@ void body_forget(struct half *h)
 {
 	uint32_t kept = h->body.kept;
 
-	h->body.keep = false;
-	h->body.kept = 0;
+	h->body.keep = h->body.kept = 0;
 	if (kept)
 		buf_consume(h->supply, &h->in, kept);
 }
@@ -117,7 +116,7 @@ bool body_discard(struct half *h)
 	if (body_scan(h) || h->pipe.n)
 		return false;
 	body_rewind(h);
-	h->body.keep = false;
+	h->body.keep = 0;
 	if (h->body.ready)
 		buf_consume(h->supply, &h->in, h->body.ready);
 	h->body.ready = 0;
@@ -222,6 +221,14 @@ static int pipe_drain(struct half *from, struct half *to)
 	return 0;
 }
 
+/* With what is to come, one byte at least. */
+static bool too_long_to_keep(const struct body *b)
+{
+	uint64_t left = b->left + b->chunks.left;
+
+	return b->keep && b->kept + (left ? left : 1) > b->keep;
+}
+
 /* Gets more of the body. 0, -EAGAIN, -errno. */
 static int refill(struct half *from)
 {
@@ -230,18 +237,20 @@ static int refill(struct half *from)
 
 	if (!from->readable)
 		return from->broken ? -ECONNRESET : -EAGAIN;
-	/* Another try would need what the pipe takes away. */
-	if (from->body.keep && from->body.left + from->body.chunks.left > BUF_SIZE)
+	if (too_long_to_keep(&from->body))
 		body_forget(from);
 	most = unseen_to_come(from);
-	if (most >= SPLICE_MIN && !from->body.dechunk && !from->tee) {
+	/* Another try would need what a pipe takes away. */
+	if (most >= SPLICE_MIN && !from->body.keep && !from->body.dechunk && !from->tee) {
 		r = pipe_fill(from, most);
 		if (r != -ENOBUFS)
 			return (int)r;
 	}
-	if (from->body.keep && from->in.bytes && !buf_room(&from->in))
-		body_forget(from);
 	r = half_receive(from);
+	if (r == -ENOBUFS && from->body.keep) {
+		body_forget(from);
+		r = half_receive(from);
+	}
 	return r < 0 ? (int)r : 0;
 }
 

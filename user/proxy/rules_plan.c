@@ -121,7 +121,7 @@ static int write_text(const struct rules_plan *p, struct supply *supply, struct 
 	int r = 0;
 
 	for (size_t i = 0; !r && n == -ENOSPC && i < 2; i++) {
-		r = buf_reserve(supply, &out->text, rooms[i]);
+		r = buf_reserve(supply, &out->text, rooms[i], BUF_BIG);
 		if (!r)
 			n = write(p->version->snapshot, &p->decision, &p->request, out->text.bytes,
 				  buf_room(&out->text));
