@@ -245,11 +245,14 @@ TIDIED := $(TIDY_SRC:%.c=$(OUT)/tidy/%.ok)
 
 tidy: $(TIDIED)
 
-# Not looked at again until the file or a header changes.
+# Not looked at again until the file or a header changes. The analyzer gives a function up after so many steps: a third of its default,
+# which takes three times as long.
+TIDY_FLAGS := -Xclang -analyzer-config -Xclang max-nodes=75000
+
 $(OUT)/tidy/%.ok: %.c $(OUT)/obj/%.o .clang-tidy
 	$(say) TIDY $<
 	$(Q)mkdir -p $(@D)
-	$(Q)clang-tidy --quiet $< -- $(STD) -isystem $(OUT)/bpf $(CPPFLAGS) -I$(<D) 2>/dev/null
+	$(Q)clang-tidy --quiet $< -- $(STD) -isystem $(OUT)/bpf $(CPPFLAGS) -I$(<D) $(TIDY_FLAGS) 2>/dev/null
 	$(Q)touch $@
 
 fuzz-minute: $(FUZZERS)

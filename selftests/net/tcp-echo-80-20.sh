@@ -3,7 +3,7 @@
 # Every destination of a route gets its share: exactly over 1,000 connections, and nearly so in any ten.
 . "${0%/*}/lib.sh"
 
-N=$(rounds 1000 300)
+N=$(rounds 1000 200)
 
 node_up
 pod_add client 1
