@@ -3,7 +3,9 @@
  * What is tried again, and what the log says of it.
  */
 #include <criterion/criterion.h>
+#include <pthread.h>
 #include <stdio.h>
+#include <stdlib.h>
 #include <string.h>
 #include <sys/socket.h>
 #include <unistd.h>
@@ -334,6 +336,68 @@ Test(proxy_retries, bodies_are_kept_up_to_a_length_in_all)
 	check_body(c, 0, false);
 	*beyond = 0;
 	check_body(c, 0, true);
+}
+
+/* ---- what comes behind a body ---- */
+
+#define POST "POST /a HTTP/1.1\r\nHost: h\r\nContent-Length: 700000\r\n\r\n"
+
+enum { BODY = 700000, FOLLOWERS = 300 };
+
+struct burst {
+	int fd;
+	char *bytes;
+	size_t n;
+};
+
+static void *send_burst(void *arg)
+{
+	const struct burst *b = arg;
+
+	put_bytes(b->fd, b->bytes, b->n);
+	return NULL;
+}
+
+static void take_body(int fd)
+{
+	static char block[65536];
+
+	for (size_t left = BODY; left;) {
+		ssize_t n = recv(fd, block, left < sizeof(block) ? left : sizeof(block), 0);
+
+		cr_assert_gt(n, 0);
+		left -= (size_t)n;
+	}
+}
+
+/* They must not go on in a buffer of its size. */
+Test(proxy_retries, requests_behind_a_kept_body)
+{
+	const size_t before = strlen(POST) + BODY, each = strlen(GET);
+	struct burst burst = { env_client(e), malloc(before + FOLLOWERS * each),
+			       before + FOLLOWERS * each };
+	pthread_t t;
+	int s;
+
+	e->plan.retry_on = PLAN_RETRY_5XX;
+	memset(burst.bytes, 'x', before);
+	memcpy(burst.bytes, POST, strlen(POST));
+	for (size_t i = 0; i < FOLLOWERS; i++)
+		memcpy(burst.bytes + before + i * each, GET, each);
+	cr_assert_eq(pthread_create(&t, NULL, send_burst, &burst), 0);
+	s = env_accept(e);
+	get_head(s);
+	take_body(s);
+	put(s, RESPONSE("200 A", ""));
+	want_message(burst.fd, "HTTP/1.1 200 A", NULL);
+	for (int i = 0; i < FOLLOWERS; i++) {
+		want(s, GOT);
+		cr_expect_eq(e->worker.supply.beyond, 0u);
+		put(s, OK);
+		want_message(burst.fd, "HTTP/1.1 200 OK", NULL);
+	}
+	pthread_join(t, NULL);
+	free(burst.bytes);
 }
 
 /* ---- times ---- */

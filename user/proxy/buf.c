@@ -51,7 +51,7 @@ static void slide(struct buf *b)
 	b->end = (uint32_t)n;
 }
 
-static int enlarge(struct supply *s, struct buf *b, size_t size)
+static int move_to(struct supply *s, struct buf *b, size_t size)
 {
 	char *bytes = take(s, size);
 	size_t n = buf_len(b);
@@ -79,8 +79,8 @@ int buf_enlarge(struct supply *s, struct buf *b, size_t n)
 		return 0;
 	}
 	if (need <= BUF_SIZE)
-		return enlarge(s, b, BUF_SIZE);
-	return enlarge(s, b, need <= BUF_BIG ? BUF_BIG : need + need / 2);
+		return move_to(s, b, BUF_SIZE);
+	return move_to(s, b, need <= BUF_BIG ? BUF_BIG : need + need / 2);
 }
 
 int buf_reserve(struct supply *s, struct buf *b, size_t n, size_t max)
@@ -104,6 +104,12 @@ int buf_append(struct supply *s, struct buf *b, const void *bytes, size_t n)
 		memcpy(b->bytes + b->end, bytes, n);
 	b->end += (uint32_t)n;
 	return 0;
+}
+
+void buf_shrink(struct supply *s, struct buf *b)
+{
+	if (b->size > BUF_BIG && buf_len(b) <= BUF_SIZE)
+		(void)move_to(s, b, BUF_SIZE);
 }
 
 void buf_consume(struct supply *s, struct buf *b, size_t n)

@@ -64,6 +64,8 @@ int buf_reserve(struct supply *s, struct buf *b, size_t n, size_t max);
 int buf_enlarge(struct supply *s, struct buf *b, size_t n);
 /* Like buf_enlarge() and a copy. 0 or -ENOMEM. */
 int buf_append(struct supply *s, struct buf *b, const void *bytes, size_t n);
+/* Little in a buffer beyond BUF_BIG gets a usual one, if there is memory for it. */
+void buf_shrink(struct supply *s, struct buf *b);
 /* The first `n` bytes are done with. An empty buffer gives its memory back. */
 void buf_consume(struct supply *s, struct buf *b, size_t n);
 void buf_release(struct supply *s, struct buf *b);

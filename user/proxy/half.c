@@ -93,7 +93,8 @@ long half_receive(struct half *h)
 
 	if (r)
 		return r;
-	room = buf_room(&h->in);
+	/* What follows a body is moved away from it: it must not be much. */
+	room = buf_room(&h->in) < BUF_SIZE ? buf_room(&h->in) : BUF_SIZE;
 	do
 		n = recv(h->io.fd, h->in.bytes + h->in.end, room, MSG_DONTWAIT);
 	while (n < 0 && errno == EINTR);

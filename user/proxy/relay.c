@@ -107,8 +107,10 @@ void body_forget(struct half *h)
 	uint32_t kept = h->body.kept;
 
 	h->body.keep = h->body.kept = 0;
-	if (kept)
-		buf_consume(h->supply, &h->in, kept);
+	if (!kept)
+		return;
+	buf_consume(h->supply, &h->in, kept);
+	buf_shrink(h->supply, &h->in);
 }
 
 bool body_discard(struct half *h)
