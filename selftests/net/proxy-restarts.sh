@@ -87,8 +87,10 @@ printf '#!/bin/sh\nexit 7\n' >"$TMP/bin/weft-proxy"
 chmod +x "$TMP/bin/weft-proxy"
 kill -9 "$fourth"
 # Each start is a process that has, for a moment, everything open that weftd has: connections of the CLI, too.
-timeout 4 bash -c 'while "$0" --run-dir "$1" status >/dev/null; do :; done' "$OUT/weft" "$TMP/run" || true
-expect_eq "weftd answers all the while" "$(timeout 5 "$OUT/weft" --run-dir "$TMP/run" status -o json | jq .ready)" true
+status=0
+timeout 4 bash -c 'while "$0" --run-dir "$1" status >/dev/null; do :; done' "$OUT/weft" "$TMP/run" || status=$?
+expect_eq "weftd answers all the while, until timeout ends it" $status 124
+expect_eq "and afterwards" "$(timeout 5 "$OUT/weft" --run-dir "$TMP/run" status -o json | jq .ready)" true
 # At once, and after 10, 20, 40, 80, 160, 320, 640, 1000, 1000 ms.
 expect_between "tries within 4 s" "$(proxy_restarts)" 4 13
 mv "$TMP/bin/good" "$TMP/bin/weft-proxy"

@@ -320,8 +320,10 @@ Test(proxy_retries, bodies_are_kept_up_to_a_length)
 	int c = env_client(e);
 
 	e->plan.retry_on = PLAN_RETRY_5XX;
-	for (size_t i = 0; i < sizeof(bodies) / sizeof(*bodies); i++)
+	for (size_t i = 0; i < sizeof(bodies) / sizeof(*bodies); i++) {
 		check_body(c, i, bodies[i].again);
+		cr_expect_str_eq(env_log(e, (unsigned)i + 1)->flags, "-");
+	}
 	cr_expect_eq(e->picks, 8u);
 	cr_expect_eq(e->worker.supply.beyond, 0u);
 }
