@@ -459,7 +459,7 @@ const struct tables *engine_tables(const struct engine *e)
 	return e->tables;
 }
 
-const struct registry *engine_registry(const struct engine *e)
+struct registry *engine_registry(const struct engine *e)
 {
 	return e->registry;
 }

@@ -56,6 +56,6 @@ const struct known_set *engine_objects(const struct engine *e);
 /* The same as compile() takes them; the caller frees out->items. 0 or -ENOMEM. */
 int engine_list(const struct engine *e, struct objects *out);
 const struct tables *engine_tables(const struct engine *e);
-const struct registry *engine_registry(const struct engine *e);
+struct registry *engine_registry(const struct engine *e);
 
 #endif

@@ -19,7 +19,7 @@ static const char *const states[] = {
 /* Sorted by address, so that a long table of connections is told quickly. */
 struct view {
 	const struct tables *t;
-	const struct registry *registry;
+	struct registry *registry;
 	const struct source_entry **sources;
 	size_t *services; /* positions */
 	__u64 now;

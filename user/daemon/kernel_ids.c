@@ -4,11 +4,15 @@
 #include <errno.h>
 #include <stdlib.h>
 
+/*
+ * Eight neighbours share a cache line: ids are given one after the other, and asked for so. Such
+ * eights end up far apart (the factor is 2^64 over the golden ratio).
+ */
 static size_t home(const struct ids *s, uint64_t id)
 {
-	id *= 0x9e3779b97f4a7c15; /* 2^64 over the golden ratio: neighbouring ids end up far apart
-				   */
-	return (id >> 32) & (s->room - 1);
+	uint64_t eight = (id >> 3) * 0x9e3779b97f4a7c15 >> 32;
+
+	return (eight << 3 | (id & 7)) & (s->room - 1);
 }
 
 /* The slot that holds `id` or where it would go. Needs a free slot. */

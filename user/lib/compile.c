@@ -115,6 +115,15 @@ static int compile_port(struct world *w, struct mesh_port *m)
 	return r ? r : write_entry(w, m, &all);
 }
 
+/* 0 when out of memory. */
+static __u32 service_id(struct world *w, const struct object *service, unsigned port)
+{
+	char name[PORT_NAME_MAX];
+
+	port_name(name, service, port);
+	return registry_id(w->registry, REG_SERVICE, name);
+}
+
 static int compile_address(struct world *w, struct host *h, const struct addr *addr,
 			   enum family family, const struct names *names)
 {
@@ -125,7 +134,6 @@ static int compile_address(struct world *w, struct host *h, const struct addr *a
 	for (i = 0; i < h->port_count && !r; i++) {
 		struct sport *sp = &h->ports[i];
 		unsigned port = sp->port->port;
-		char name[HOST_MAX + 8];
 		struct mesh_port m = {
 			.to = { .port = port, .family = family, .host = h, .sp = sp, .addr = addr },
 			.key = { .addr = *addr, .port = port, .scope = SCOPE_MESH },
@@ -137,8 +145,7 @@ static int compile_address(struct world *w, struct host *h, const struct addr *a
 
 		if (sp->at_gateway[family])
 			continue;
-		snprintf(name, sizeof(name), "%s/%s:%u", o->meta.namespace, o->meta.name, port);
-		m.value.id = registry_id(w->registry, REG_SERVICE, name);
+		m.value.id = service_id(w, o, port);
 		if (str_eq(o->service.session_affinity, "ClientIP"))
 			m.value.affinity_s = o->service.affinity_s;
 		if (!m.value.id)

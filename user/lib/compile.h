@@ -32,7 +32,7 @@ void registry_free(struct registry *r);
 /* The id of `name`, a new one if it has none. 0 when out of memory. */
 __u32 registry_id(struct registry *r, enum registry_kind kind, const char *name);
 /* NULL if no such id. Owned by the registry. */
-const char *registry_name(const struct registry *r, enum registry_kind kind, __u32 id);
+const char *registry_name(struct registry *r, enum registry_kind kind, __u32 id);
 /* Takes over a name and id found elsewhere. 0, -EEXIST if either is taken by another, -ENOMEM. */
 int registry_adopt(struct registry *r, enum registry_kind kind, const char *name, __u32 id);
 

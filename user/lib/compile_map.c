@@ -2,6 +2,7 @@
 #include "compile_map.h"
 
 #include <errno.h>
+#include <stdbool.h>
 #include <stdlib.h>
 
 /* Multiply and fold, eight bytes at a time: good enough for names, and a name costs a few
@@ -24,6 +25,11 @@ uint32_t bytes_hash(const void *key, size_t len)
 	return (h * odd) >> 32;
 }
 
+static bool is_at(const struct bytemap_entry *e, const void *key, size_t len)
+{
+	return e->len == len && !memcmp(e->key, key, len);
+}
+
 /* The slot that leads to `key`, or the free one that shall. */
 static struct bytemap_slot *find(const struct bytemap *m, const void *key, size_t len,
 				 uint32_t hash)
@@ -32,24 +38,29 @@ static struct bytemap_slot *find(const struct bytemap *m, const void *key, size_
 
 	for (;; i = (i + 1) & (m->size - 1)) {
 		struct bytemap_slot *s = &m->slots[i];
-		const struct bytemap_entry *e;
 
 		if (!s->entry)
 			return s;
-		e = &m->entries[s->entry - 1];
-		if (s->hash == hash && e->len == len && !memcmp(e->key, key, len))
+		if (s->hash == hash && is_at(&m->entries[s->entry - 1], key, len))
 			return s;
 	}
 }
 
-void *bytemap_get(const struct bytemap *m, const void *key, size_t len)
+void *bytemap_get(struct bytemap *m, const void *key, size_t len)
 {
-	const struct bytemap_slot *s;
+	size_t i = m->next;
 
 	if (!m->count)
 		return NULL;
-	s = find(m, key, len, bytes_hash(key, len));
-	return s->entry ? m->entries[s->entry - 1].value : NULL;
+	if (i == m->count || !is_at(&m->entries[i], key, len)) {
+		const struct bytemap_slot *s = find(m, key, len, bytes_hash(key, len));
+
+		if (!s->entry)
+			return NULL;
+		i = s->entry - 1;
+	}
+	m->next = i + 1;
+	return m->entries[i].value;
 }
 
 /* At most two thirds full: longer chains cost more than a larger table. */

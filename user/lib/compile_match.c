@@ -190,7 +190,7 @@ static int number_workloads(struct world *w, struct bytemap *numbers)
 	return 0;
 }
 
-static int select_pods(struct world *w, const struct bytemap *numbers, __u32 selector)
+static int select_pods(struct world *w, struct bytemap *numbers, __u32 selector)
 {
 	const struct kvs *labels = &w->t->selectors.items[selector - 1];
 	const struct refs *pods = world_pods_by_label(w, NULL, labels);

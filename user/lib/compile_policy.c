@@ -2,6 +2,7 @@
 #include "compile_policy.h"
 
 #include "endpoints.h"
+#include "text.h"
 
 enum {
 	CONNECT_TIMEOUT_MS = 10000, /* what Istio's users get without asking */
@@ -207,6 +208,18 @@ static struct pcluster *cluster_alike(struct world *w, struct sport *sp, const c
 	return NULL;
 }
 
+/* One that doesn't fit was refused by the checks; its row is never published. */
+static void name_cluster(char out[CLUSTER_NAME_MAX], const char *host, unsigned port,
+			 const char *subset)
+{
+	char number[NUMBER_MAX];
+	const char *const parts[] = {
+		"outbound|", number_text(number, port), "|", subset, "|", host, NULL
+	};
+
+	text_join(out, CLUSTER_NAME_MAX, parts);
+}
+
 /* The next row of gen_clusters with its id and name. NULL when out of memory. */
 static struct cluster *add_row(struct world *w, const char *host, unsigned port, const char *subset,
 			       bool known)
@@ -218,8 +231,7 @@ static struct cluster *add_row(struct world *w, const char *host, unsigned port,
 
 	if (!row || !name || !origin)
 		return NULL;
-	/* One that doesn't fit was refused by the checks; its row is never published. */
-	snprintf(text, sizeof(text), "outbound|%u|%s|%s", port, subset, host);
+	name_cluster(text, host, port, subset);
 	row->id = registry_id(w->registry, REG_CLUSTER, text);
 	*name = registry_name(w->registry, REG_CLUSTER, row->id);
 	origin->host = pool_copy(&w->t->arena, host, strlen(host));
@@ -307,7 +319,7 @@ struct pcluster *cluster_unknown(struct world *w, const char *host, unsigned por
 	const char *name;
 	void **at;
 
-	snprintf(text, sizeof(text), "outbound|%u|%s|%s", port, subset, host);
+	name_cluster(text, host, port, subset);
 	c = bytemap_str(&w->unknown, text);
 	if (c)
 		return c;

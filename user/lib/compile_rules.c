@@ -288,10 +288,10 @@ static int plan_plain(struct world *w, const struct called *to, struct plan *p)
 	const struct object *o = to->host->service;
 	struct view *view = host_view(w, to->host, to->client);
 	struct prule *rule = table_push(&p->rules);
-	struct proute *route;
+	char name[PORT_NAME_MAX];
+	size_t len = port_name(name, o, to->port);
+	struct proute *route = new_route(w, pool_copy(&w->pool, name, len), 1);
 
-	route = new_route(
-		w, pool_printf(&w->pool, "%s/%s:%u", o->meta.namespace, o->meta.name, to->port), 1);
 	if (!view || !rule || !route)
 		return -ENOMEM;
 	route->dests[0].cluster = cluster_known(w, to->sp, "", to->family, view);

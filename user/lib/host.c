@@ -4,9 +4,10 @@
 #include <arpa/inet.h>
 #include <ctype.h>
 #include <errno.h>
-#include <stdio.h>
 #include <string.h>
 #include <strings.h>
+
+#include "text.h"
 
 static const unsigned char mapped[12] = { [10] = 0xff, [11] = 0xff };
 
@@ -38,20 +39,6 @@ int addr_parse(const char *text, struct addr *out)
 		return -EINVAL;
 	*out = a;
 	return 0;
-}
-
-static char *put_number(char *at, unsigned v)
-{
-	char digits[10];
-	int n = 0;
-
-	do {
-		digits[n++] = '0' + v % 10;
-		v /= 10;
-	} while (v);
-	while (n)
-		*at++ = digits[--n];
-	return at;
 }
 
 size_t addr_format(const struct addr *a, char out[ADDR_TEXT_MAX])
@@ -125,14 +112,22 @@ static void lower(char *s)
 		*s = tolower((unsigned char)*s);
 }
 
+/* Returns its length, more than fits if it was cut. */
+static size_t name_of_service(const char *name, const char *ns, char out[HOST_MAX])
+{
+	const char *const parts[] = { name, ".", ns, ".svc.cluster.local", NULL };
+
+	return text_join(out, HOST_MAX, parts);
+}
+
 int host_complete(const char *name, const char *ns, char out[HOST_MAX])
 {
-	int n;
+	size_t n;
 
-	if (strchr(name, '.') || strchr(name, '*') || strchr(name, ':'))
-		n = snprintf(out, HOST_MAX, "%s", name);
+	if (!strpbrk(name, ".*:"))
+		n = name_of_service(name, ns, out);
 	else
-		n = snprintf(out, HOST_MAX, "%s.%s.svc.cluster.local", name, ns);
+		n = text_join(out, HOST_MAX, (const char *const[]){ name, NULL });
 	if (n >= HOST_MAX)
 		return -ENAMETOOLONG;
 	lower(out);
@@ -141,9 +136,7 @@ int host_complete(const char *name, const char *ns, char out[HOST_MAX])
 
 int host_of_service(const char *name, const char *ns, char out[HOST_MAX])
 {
-	return snprintf(out, HOST_MAX, "%s.%s.svc.cluster.local", name, ns) < HOST_MAX
-		       ? 0
-		       : -ENAMETOOLONG;
+	return name_of_service(name, ns, out) < HOST_MAX ? 0 : -ENAMETOOLONG;
 }
 
 bool host_is_wildcard(const char *host)

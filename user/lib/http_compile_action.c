@@ -360,11 +360,10 @@ static __u32 make_plain(struct http_compiler *c, const struct http_site *site, s
 	struct hs_action a = { .rewrite_regex = HS_NONE, .cors = HS_NONE, .total = 1 };
 	struct pos at = sp->port->pos.line ? sp->port->pos : o->pos;
 	struct hs_dest dest = { .end = 1 };
+	char name[PORT_NAME_MAX];
+	size_t len = port_name(name, o, sp->port->port);
 
-	set_name(c,
-		 pool_printf(&c->world.pool, "%s/%s:%u", o->meta.namespace, o->meta.name,
-			     sp->port->port),
-		 &a);
+	set_name(c, pool_copy(&c->world.pool, name, len), &a);
 	a.place = http_place(c, o, "", NULL, at, at);
 	a.retries = retries(c, NULL);
 	dest.cluster = http_cluster_of(c, sp, "", site->client);

@@ -78,7 +78,7 @@ static int names_add(struct registry *r, struct names *n, const char *name, size
 
 /* Ids of clusters are indexes of `limits`: once the last one has been given, those that are free.
  */
-static __u32 next_cluster_id(const struct names *n)
+static __u32 next_cluster_id(struct names *n)
 {
 	__u32 id = n->last + 1;
 
@@ -89,7 +89,7 @@ static __u32 next_cluster_id(const struct names *n)
 	return id < CLUSTER_IDS_MAX ? id : 0;
 }
 
-static __u32 next_id(const struct names *n, enum registry_kind kind)
+static __u32 next_id(struct names *n, enum registry_kind kind)
 {
 	if (kind == REG_CLUSTER)
 		return next_cluster_id(n);
@@ -97,7 +97,7 @@ static __u32 next_id(const struct names *n, enum registry_kind kind)
 }
 
 /* The hash, or the first free number behind it; 0 is no id. */
-static __u32 hashed_id(const struct names *n, const char *name, size_t len)
+static __u32 hashed_id(struct names *n, const char *name, size_t len)
 {
 	__u32 id = bytes_hash(name, len);
 
@@ -119,7 +119,7 @@ __u32 registry_id(struct registry *r, enum registry_kind kind, const char *name)
 	return id && !names_add(r, n, name, len, id) ? id : 0;
 }
 
-const char *registry_name(const struct registry *r, enum registry_kind kind, __u32 id)
+const char *registry_name(struct registry *r, enum registry_kind kind, __u32 id)
 {
 	struct entry *e = bytemap_get(&r->kinds[kind].by_id, &id, sizeof(id));
 

@@ -3,6 +3,8 @@
 
 #include <errno.h>
 
+#include "text.h"
+
 int refs_add(struct world *w, struct refs *refs, const struct object *o)
 {
 	if (refs->count == refs->room) {
@@ -64,7 +66,7 @@ static int host_index_add(struct world *w, struct host_index *x, const char *hos
 	return refs_add(w, &hosted->refs, o);
 }
 
-struct host_iter host_iter(const struct host_index *index, const char *host)
+struct host_iter host_iter(struct host_index *index, const char *host)
 {
 	size_t len = strlen(host);
 
@@ -75,7 +77,7 @@ struct host_iter host_iter(const struct host_index *index, const char *host)
 
 const struct hosted *host_iter_next(struct host_iter *it)
 {
-	const struct host_index *x = it->index;
+	struct host_index *x = it->index;
 	char wildcard[HOST_MAX];
 
 	if (it->next == it->len + 2) {
@@ -151,6 +153,16 @@ size_t full_name(char out[HOST_MAX], const char *ns, const char *name)
 	out[n] = '/';
 	memcpy(out + n + 1, name, m + 1);
 	return n + m + 1;
+}
+
+size_t port_name(char out[PORT_NAME_MAX], const struct object *service, unsigned port)
+{
+	size_t n = full_name(out, service->meta.namespace, service->meta.name);
+
+	out[n++] = ':';
+	n = put_number(out + n, port) - out;
+	out[n] = '\0';
+	return n;
 }
 
 static int add_endpoints(struct world *w, const struct object *o)
@@ -352,7 +364,7 @@ void world_done(struct world *w)
 	pool_free(w->pool);
 }
 
-struct host *world_host(const struct world *w, const char *fqdn)
+struct host *world_host(struct world *w, const char *fqdn)
 {
 	return bytemap_str(&w->hosts, fqdn);
 }

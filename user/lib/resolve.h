@@ -14,6 +14,8 @@
 
 #define ROOT_NAMESPACE "istio-system"
 
+enum { PORT_NAME_MAX = HOST_MAX + sizeof(":65535") };
+
 /* Objects in some order. Grows in the world's pool. */
 struct refs {
 	const struct object **items;
@@ -35,12 +37,12 @@ struct host_index {
 /* What a host means for the objects of an index: the exact name first, then wildcards, longest
  * first. */
 struct host_iter {
-	const struct host_index *index;
+	struct host_index *index;
 	const char *host;
 	size_t len, next;
 };
 
-struct host_iter host_iter(const struct host_index *index, const char *host);
+struct host_iter host_iter(struct host_index *index, const char *host);
 const struct hosted *host_iter_next(struct host_iter *it);
 
 /* An endpoint of a service port. */
@@ -124,8 +126,10 @@ int refs_add_at(struct world *w, struct bytemap *map, const char *key, size_t le
 		const struct object *o);
 /* "ns/name", as the maps have it; returns its length. Names were validated, they fit. */
 size_t full_name(char out[HOST_MAX], const char *ns, const char *name);
+/* "NAMESPACE/NAME:PORT". Returns its length. */
+size_t port_name(char out[PORT_NAME_MAX], const struct object *service, unsigned port);
 /* The host of that FQDN, or NULL. */
-struct host *world_host(const struct world *w, const char *fqdn);
+struct host *world_host(struct world *w, const char *fqdn);
 /* The TCP port of that number, or NULL. */
 struct sport *host_port(struct host *h, unsigned port);
 /* A text in the tables' arena, one for all that ask for the same; NULL when out of memory. */
