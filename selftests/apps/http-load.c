@@ -28,7 +28,7 @@ enum {
 	IN_SIZE = 512 * 1024,
 	SAVED_MAX = 64 * 1024,
 	WORD_MAX = 32,
-	CONNECTING_MAX = 256, /* idle connections that are opened at a time */
+	CONNECTING_MAX = 256, /* connections that are opened at a time beforehand */
 };
 
 enum state { CLOSED, CONNECTING, ASKING, KEPT };
@@ -606,11 +606,30 @@ static uint64_t cpu_ns(void)
 	return (uint64_t)t.tv_sec * 1000000000 + (uint64_t)t.tv_nsec;
 }
 
+/* Each connection is opened and used once. What fails of that counts, nothing else. */
+static void warm_up(void)
+{
+	for (uint32_t i = 0; opt.warm && i < opt.concurrency && !stopped; i++) {
+		while (busy == CONNECTING_MAX)
+			handle_events(UINT64_MAX);
+		busy++;
+		ask(free_pop(), clock_ns());
+	}
+	while (busy && stopped < 2)
+		handle_events(UINT64_MAX);
+	free(results.latency);
+	results = (struct results){ .errors = results.errors,
+				    .opened = results.opened,
+				    .idle_open = results.idle_open,
+				    .idle_lost = results.idle_lost };
+}
+
 static void run(void)
 {
 	uint64_t start, next, cpu;
 
 	open_idle();
+	warm_up();
 	cpu = cpu_ns();
 	start = clock_ns();
 	while ((next = send_due(start)) || busy) {

@@ -32,6 +32,7 @@ struct options {
 	char *upload_answer; /* what http-echo says of such a body, or NULL */
 	bool close;	     /* a connection for each request */
 	bool verify;	     /* bodies of answers are the pattern */
+	bool warm;	     /* uses each connection once before it begins */
 	bool hold;	     /* the idle connections, until SIGTERM */
 	const char *count_header;
 	const char *ready_file;

@@ -34,6 +34,8 @@ static const char help[] =
 	"first words\n"
 	"  --idle N          beside: N connections that are used once, before all else, and kept "
 	"open\n"
+	"  --warm            use each of the connections once before, which counts only if it "
+	"fails\n"
 	"  --hold            keep those until SIGTERM\n"
 	"  --cpu-of PID      say how much CPU time that process used meanwhile, in microseconds\n"
 	"  --ready FILE      create FILE when the idle connections are open\n"
@@ -141,6 +143,7 @@ enum {
 	SOURCE,
 	COUNT,
 	IDLE,
+	WARM,
 	HOLD,
 	READY,
 	CPU_OF,
@@ -157,6 +160,7 @@ static const struct option long_options[] = {
 	{ "source", required_argument, NULL, SOURCE },
 	{ "count", required_argument, NULL, COUNT },
 	{ "idle", required_argument, NULL, IDLE },
+	{ "warm", no_argument, NULL, WARM },
 	{ "hold", no_argument, NULL, HOLD },
 	{ "ready", required_argument, NULL, READY },
 	{ "cpu-of", required_argument, NULL, CPU_OF },
@@ -251,6 +255,9 @@ static void set_option(int option, const char *arg)
 	case IDLE:
 		opt.idle = (uint32_t)number(arg);
 		break;
+	case WARM:
+		opt.warm = true;
+		break;
 	case HOLD:
 		opt.hold = true;
 		break;
@@ -269,6 +276,8 @@ void options_parse(int argc, char **argv)
 		usage("expected an address and a port");
 	if (!opt.concurrency)
 		usage("no connections");
+	if (opt.warm && opt.output == OUT_SEQUENCE)
+		usage("--warm is not in the sequence");
 	opt.to_len = address(argv[optind], (unsigned)number(argv[optind + 1]), &opt.to);
 	request_make(argv[optind], argv[optind + 1]);
 }

@@ -3,11 +3,11 @@
 # What L4 steering costs: against no mesh at all, and against iptables DNAT; how it grows with the number of services; how long
 # rules take. Everything on one core, rounds of the three ways alternated, medians. Writes RESULTS.md beside this file.
 #
-#   BENCH_ROUNDS   rounds (7)      BENCH_SECONDS  length of one measurement (1)      BENCH_CPU  the core (0)
+#   BENCH_ROUNDS   rounds (15)      BENCH_SECONDS  length of one measurement (0.5)      BENCH_CPU  the core (0)
 . "${0%/*}/lib.sh"
 
-ROUNDS=${BENCH_ROUNDS:-7}
-SECONDS_EACH=${BENCH_SECONDS:-1}
+ROUNDS=${BENCH_ROUNDS:-15}
+SECONDS_EACH=${BENCH_SECONDS:-0.5}
 CPU=${BENCH_CPU:-0}
 SERVICES="1 1000 10000"
 ENDPOINTS_EACH=10
@@ -30,6 +30,7 @@ node_with_servers() {
 		start_in $pod taskset -c "$CPU" "$BENCH" serve 9000 >"$log"
 		wait_until 5 grep -q listening "$log"
 	done
+	same_tcp
 }
 
 iptables_rules() {
@@ -74,13 +75,16 @@ compare() {
 	done
 }
 
-row() { # WHAT FAMILY UNIT TEXT
-	local direct iptables weft
-	direct=$(median <"$TMP/direct.$1.$2")
-	iptables=$(median <"$TMP/iptables.$1.$2")
-	weft=$(median <"$TMP/weft.$1.$2")
-	printf '| %s, IPv%s | %s | %s | %s | %s | %s |\n' "$4" "$2" "$direct" "$iptables" "$weft" \
-		"$(ratio "$weft" "$direct")" "$(ratio "$weft" "$iptables")"
+row() { # WHAT FAMILY TEXT
+	local way
+	printf '| %s, IPv%s |' "$3" "$2"
+	for way in direct iptables weft; do
+		printf ' %s |' "$(median <"$TMP/$way.$1.$2")"
+	done
+	for way in direct iptables; do
+		printf ' %s |' "$(ratio_of "$TMP/weft.$1.$2" "$TMP/$way.$1.$2")"
+	done
+	echo
 }
 
 comparison() {
@@ -88,9 +92,9 @@ comparison() {
 	echo "| | direct | iptables | weft | weft / direct | weft / iptables |"
 	echo "|---|---|---|---|---|---|"
 	for family in 4 6; do
-		row rtt $family µs "round trip, p50, µs"
-		row conn $family 1/s "connections per second"
-		row flow $family Gbit/s "one connection, Gbit/s"
+		row rtt $family "round trip, p50, µs"
+		row conn $family "connections per second"
+		row flow $family "one connection, Gbit/s"
 	done
 }
 
@@ -149,7 +153,7 @@ growth() {
 		for count in $SERVICES; do
 			use weft
 			weft apply -f "$TMP/many.$count" >/dev/null
-			for _ in 1 2 3; do
+			for _ in 1 2 3 4 5; do
 				measure weft conn 4 >>"$TMP/services.$count"
 			done
 			rss_bytes >>"$TMP/rss.$count"
@@ -161,13 +165,13 @@ growth() {
 }
 
 growth_rows() {
-	local count first conn
+	local count
 	echo "| services | endpoints | connections per second | cost, against one service | weftd, MiB | maps, MiB |"
 	echo "|---|---|---|---|---|---|"
-	first=$(median <"$TMP/services.1")
 	for count in $SERVICES; do
-		conn=$(median <"$TMP/services.$count")
-		echo "| $count | $((count * ENDPOINTS_EACH)) | $conn | $(ratio "$first" "$conn") | $(mib "$(head -1 "$TMP/rss.$count")") | $(mib "$(head -1 "$TMP/maps.$count")") |"
+		echo "| $count | $((count * ENDPOINTS_EACH)) | $(median <"$TMP/services.$count") |" \
+			"$(ratio_of "$TMP/services.1" "$TMP/services.$count") |" \
+			"$(mib "$(head -1 "$TMP/rss.$count")") | $(mib "$(head -1 "$TMP/maps.$count")") |"
 	done
 }
 
@@ -196,6 +200,7 @@ report() {
 
 	Pod to pod on one node, all of it on core $CPU; medians of $ROUNDS rounds of $SECONDS_EACH s each, the three ways taking turns.
 	*direct*: routed by the node, no mesh. *iptables*: DNAT 80/20 with \`-m statistic\`. *weft*: a route with weights 80/20.
+	Ratios are medians of each round's. TCP's congestion control is Reno in all.
 
 	$(comparison)
 

@@ -4,20 +4,19 @@
 # with the same job, and against no proxy at all. The proxy has one core, client and endpoints the other; rounds of the
 # ways alternated, medians. Writes RESULTS-L7.md beside this file.
 #
-#   BENCH_ROUNDS      rounds (3)                          BENCH_SECONDS   length of one measurement (1)
+#   BENCH_ROUNDS      rounds (5)                          BENCH_SECONDS   length of one measurement (1)
 #   BENCH_PROXY_CPU   the proxy's core (0)                BENCH_LOAD_CPU  the others' (1)
 #   BENCH_BODIES      bytes (64 10240 1048576)            BENCH_CONNS     connections (1 32 1000)
 #   BENCH_WAYS        direct nginx haproxy weft
 . "${0%/*}/lib.sh"
 
-ROUNDS=${BENCH_ROUNDS:-3}
+ROUNDS=${BENCH_ROUNDS:-5}
 SECONDS_EACH=${BENCH_SECONDS:-1}
 PROXY_CPU=${BENCH_PROXY_CPU:-0}
 LOAD_CPU=${BENCH_LOAD_CPU:-1}
 BODIES=${BENCH_BODIES:-64 10240 1048576}
 CONNS=${BENCH_CONNS:-1 32 1000}
 WAYS=${BENCH_WAYS:-direct nginx haproxy weft}
-LATENCY_CONNS=32
 BENCH=$ROOT/selftests/bench
 RESULTS=${BENCH_RESULTS:-$BENCH/RESULTS-L7.md}
 # What a browser sends, more or less.
@@ -39,6 +38,7 @@ node_with_endpoints() {
 		start_in $pod taskset -c "$LOAD_CPU" "$APPS/http-echo" 8080 $pod >"$log"
 		wait_until 5 grep -q listening "$log"
 	done
+	same_tcp
 }
 
 proxy_answers() { http_load client "$(target "$1")" 8000 "${HEADERS[@]}" --print; }
@@ -106,67 +106,59 @@ rss_kib() { # WAY
 	awk '/^VmRSS/ { print $2 }' "/proc/${PROXY[$1]}/status"
 }
 
+# The result of a measurement: every request was answered, by the endpoint that the header asks for.
 loaded() { # WAY BODY CONNS [OPTION...]
-	local way=$1 body=$2 conns=$3
+	local way=$1 body=$2 conns=$3 result
 	shift 3
 	use "$way"
-	taskset -c "$LOAD_CPU" nsenter --net="/run/netns/$(netns client)" "$APPS/http-load" "$(target "$way")" "$(port "$way")" \
-		"${HEADERS[@]}" -p "/bytes/$body" --count x-served-by -c "$conns" -d "$SECONDS_EACH" -t 60000 "$@"
+	result=$(taskset -c "$LOAD_CPU" nsenter --net="/run/netns/$(netns client)" "$APPS/http-load" "$(target "$way")" "$(port "$way")" \
+		"${HEADERS[@]}" -p "/bytes/$body" --count x-served-by -c "$conns" --warm -d "$SECONDS_EACH" -t 60000 \
+		${PROXY[$way]:+--cpu-of ${PROXY[$way]}} "$@")
+	[ "$(jq -r '(.errors | length) == 0 and (.words | keys) == ["two"] and (.statuses | keys) == ["200"]' <<<"$result")" = true ] ||
+		fail "not all requests were answered: $result"
+	echo "$result"
 }
 
-check_result() { # RESULT: every request was answered, by the endpoint that the header asks for
-	[ "$(jq -r '(.errors | length) == 0 and (.words | keys) == ["two"] and (.statuses | keys) == ["200"]' <<<"$1")" = true ] ||
-		fail "not all requests were answered: $1"
+# note RESULT NAME: its CPU time per request, if it has one
+note_cpu() {
+	jq '.cpu_us // empty | . / $r.answered' --argjson r "$1" <<<"$1" >>"$TMP/$2"
 }
 
-throughput() { # WAY BODY CONNS
+full_load() { # WAY BODY CONNS
 	local result
-	result=$(loaded "$@" ${PROXY[$1]:+--cpu-of ${PROXY[$1]}})
-	check_result "$result"
+	result=$(loaded "$@")
 	jq .rate <<<"$result" >>"$TMP/rate.$1.$2.$3"
-	[ "$1" != direct ] || return 0
-	jq '.cpu_us / .answered' <<<"$result" >>"$TMP/cpu.$1.$2.$3"
-	rss_kib "$1" >>"$TMP/rss.$1.$3"
+	note_cpu "$result" "cpu.$1.$2.$3"
+	[ "$1" = direct ] || rss_kib "$1" >>"$TMP/rss.$1.$3"
 }
 
-# Half of what the slowest of them does, for all.
-half_load() { # BODY
+# Requests per second: half of what the slowest of them does, for all.
+half_rate() { # BODY CONNS
 	local way
 	for way in $WAYS; do
-		median <"$TMP/rate.$way.$1.$LATENCY_CONNS"
+		median <"$TMP/rate.$way.$1.$2"
 	done | sort -g | awk 'NR == 1 { printf "%d\n", $1 / 2 }'
 }
 
-latency() { # WAY BODY RATE
+half_load() { # WAY BODY CONNS
 	local result
-	result=$(loaded "$1" "$2" $LATENCY_CONNS -r "$3")
-	check_result "$result"
-	jq .latency_us.p50 <<<"$result" >>"$TMP/p50.$1.$2"
-	jq .latency_us.p99 <<<"$result" >>"$TMP/p99.$1.$2"
+	result=$(loaded "$@" -r "$(half_rate "$2" "$3")")
+	note_cpu "$result" "half-cpu.$1.$2.$3"
+	jq .latency_us.p50 <<<"$result" >>"$TMP/p50.$1.$2.$3"
+	jq .latency_us.p99 <<<"$result" >>"$TMP/p99.$1.$2.$3"
 }
 
-compare() {
+rounds() { # MEASURE
 	local round body conns way
 	for round in $(seq "$ROUNDS"); do
 		for body in $BODIES; do
 			for conns in $CONNS; do
 				for way in $WAYS; do
-					throughput "$way" "$body" "$conns"
+					"$1" "$way" "$body" "$conns"
 				done
 			done
 		done
-		echo "round $round of $ROUNDS" >&2
-	done
-	for body in $BODIES; do
-		half_load "$body" >"$TMP/half.$body"
-	done
-	for round in $(seq "$ROUNDS"); do
-		for body in $BODIES; do
-			for way in $WAYS; do
-				latency "$way" "$body" "$(cat "$TMP/half.$body")"
-			done
-		done
-		echo "latencies, round $round of $ROUNDS" >&2
+		echo "$1, round $round of $ROUNDS" >&2
 	done
 }
 
@@ -187,28 +179,38 @@ size() {
 	esac
 }
 
-each_row() { # WHAT FORMAT
-	local body conns way
+each_row() { # COMMAND...: what a row has after body and connections, which the command gets
+	local body conns
 	for body in $BODIES; do
 		for conns in $CONNS; do
 			printf '| %s | %s |' "$(size "$body")" "$conns"
-			for way in direct nginx haproxy weft; do
-				[ "$1 $way" = "cpu direct" ] || printf ' %s |' "$(number "$2" "$(of "$1.$way.$body.$conns")")"
-			done
-			printf ' %s |\n' "$(ratio "$(of "$1.weft.$body.$conns")" "$(of "$1.haproxy.$body.$conns")")"
+			"$@" "$body" "$conns"
 		done
 	done
 }
 
-latency_rows() {
-	local body way
-	for body in $BODIES; do
-		printf '| %s | %s |' "$(size "$body")" "$(cat "$TMP/half.$body")"
-		for way in direct nginx haproxy weft; do
-			printf ' %s / %s |' "$(number %.0f "$(of "p50.$way.$body")")" "$(number %.0f "$(of "p99.$way.$body")")"
-		done
-		echo
+compared() { # WHAT FORMAT BODY CONNS
+	local way
+	for way in direct nginx haproxy weft; do
+		case $1.$way in
+		*cpu.direct) ;;
+		*) printf ' %s |' "$(number "$2" "$(of "$1.$way.$3.$4")")" ;;
+		esac
 	done
+	printf ' %s |\n' "$(ratio_of "$TMP/$1.weft.$3.$4" "$TMP/$1.haproxy.$3.$4")"
+}
+
+half_cpu() { # BODY CONNS
+	printf ' %s |' "$(half_rate "$@")"
+	compared half-cpu %.1f "$@"
+}
+
+latencies() { # BODY CONNS
+	local way
+	for way in direct nginx haproxy weft; do
+		printf ' %s / %s |' "$(number %.0f "$(of "p50.$way.$1.$2")")" "$(number %.0f "$(of "p99.$way.$1.$2")")"
+	done
+	echo
 }
 
 memory_rows() {
@@ -231,13 +233,23 @@ write_report() {
 
 	Pod to pod on one node: routing on the \`end-user\` header to one of two endpoints, connections kept on both sides, no access
 	log. The proxy is on core $PROXY_CPU, client and endpoints are on core $LOAD_CPU; medians of $ROUNDS rounds of $SECONDS_EACH s each, the ways taking turns.
+	Ratios are medians of each round's. TCP's congestion control is Reno in all.
 	*direct*: no proxy. *nginx*, *HAProxy*: the client calls them on the node's address (\`nginx.conf\`, \`haproxy.cfg\`). *weft*: the client calls the service.
 
 	## CPU time of the proxy, µs per request
 
+	At the same rate for all, half of what the slowest of them does:
+
+	| body | connections | requests per second | nginx | HAProxy | weft | weft / HAProxy |
+	|---|---|---|---|---|---|---|
+	$(each_row half_cpu)
+
+	Each as fast as it can (see below). A proxy whose core is full finds more requests waiting each time it looks, and so needs
+	less time for each than one that has time left:
+
 	| body | connections | nginx | HAProxy | weft | weft / HAProxy |
 	|---|---|---|---|---|---|
-	$(each_row cpu %.1f)
+	$(each_row compared cpu %.1f)
 
 	## Requests per second
 
@@ -245,15 +257,15 @@ write_report() {
 
 	| body | connections | direct | nginx | HAProxy | weft | weft / HAProxy |
 	|---|---|---|---|---|---|---|
-	$(each_row rate %.0f)
+	$(each_row compared rate %.0f)
 
 	## Latency, µs, p50 / p99
 
-	$LATENCY_CONNS connections at a fixed rate, half of what the slowest of them does; counted from when a request should have been sent.
+	At the same rate for all, that of the first table; counted from when a request should have been sent.
 
-	| body | requests per second | direct | nginx | HAProxy | weft |
+	| body | connections | direct | nginx | HAProxy | weft |
 	|---|---|---|---|---|---|
-	$(latency_rows)
+	$(each_row latencies)
 
 	## Memory of the proxy, MiB resident
 
@@ -268,7 +280,8 @@ for way in $WAYS; do
 	node_with_endpoints
 	"start_$way"
 done
-compare
+rounds full_load
+rounds half_load
 write_report >"$TMP/results"
 cp "$TMP/results" "$RESULTS"
 cat "$RESULTS"

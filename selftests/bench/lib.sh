@@ -12,8 +12,23 @@ use() { ID=wt-$$-$1; }
 # The median of the numbers of stdin, a dash for none.
 median() { sort -g | awk '{ v[NR] = $1 } END { if (NR) print NR % 2 ? v[(NR + 1) / 2] : (v[NR / 2] + v[NR / 2 + 1]) / 2; else print "-" }'; }
 
-# ratio A B
-ratio() { awk -v a="$1" -v b="$2" 'BEGIN { if (a == "-" || b + 0 == 0) print "-"; else printf "%.3f", a / b }'; }
+# The median of the ratios of what was measured in the same round, of file A to file B: the machine's speed, which changes
+# meanwhile, cancels out.
+ratio_of() {
+	if [ -e "$1" ] && [ -e "$2" ]; then
+		paste "$1" "$2" | awk '$2 > 0 { print $1 / $2 }' | median | awk '{ if ($1 == "-") print; else printf "%.3f", $1 }'
+	else
+		echo -
+	fi
+}
+
+# Reno is what every namespace may use, and is not paced by a clock (BBR, where it is the machine's choice).
+same_tcp() {
+	local where
+	for where in node client one two; do
+		in_ns "$where" sysctl -qw net.ipv4.tcp_congestion_control=reno
+	done
+}
 
 # machine [VERSION...]: what was measured on, and with
 machine() {
