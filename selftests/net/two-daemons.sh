@@ -29,3 +29,14 @@ weft status >/dev/null || fail "the first daemon suffered"
 weftd_kill9
 in_ns node "$OUT/weftd" --detach --run-dir "$TMP/run2" --bpffs "$TMP/bpf/weft"
 expect_eq "what a dead daemon left can be taken out from anywhere" "$(pinned)" ""
+
+# What is locked for a moment only, as by a child of one that was killed, is waited for.
+held() { ! flock -n "$1" true; }
+for lock in "$TMP/state/weftd.lock" "$TMP/run/weftd.lock"; do
+	flock "$lock" sleep 0.3 &
+	JOBS_+=("$!")
+	wait_until 5 held "$lock"
+	weftd_start
+	weftd_kill9
+	say "ok: ${lock#"$TMP"/} was waited for"
+done

@@ -6,12 +6,13 @@
 #include <string.h>
 #include <sys/file.h>
 #include <sys/stat.h>
+#include <unistd.h>
 
 #include "cleanup.h"
 #include "log.h"
 #include "main_dirs.h"
 
-enum { DIR_MODE = 0755, PID_TEXT = 24 };
+enum { DIR_MODE = 0755, PID_TEXT = 24, LOCK_TRIES = 50, LOCK_PAUSE_MS = 10 };
 
 int dir_make(const char *dir)
 {
@@ -39,12 +40,26 @@ static long owner(int fd)
 	return pread(fd, text, sizeof(text) - 1, 0) > 0 ? strtol(text, NULL, 10) : 0;
 }
 
+/*
+ * 0, -EWOULDBLOCK or another -errno. A weftd that was killed while it started weft-proxy leaves a
+ * child that has its locks until it becomes another program: that is waited for.
+ */
+static int lock(int fd)
+{
+	for (int i = 1; flock(fd, LOCK_EX | LOCK_NB); i++) {
+		if (errno != EWOULDBLOCK || i == LOCK_TRIES)
+			return -errno;
+		usleep(LOCK_PAUSE_MS * 1000);
+	}
+	return 0;
+}
+
 int dir_lock(const char *dir, long *pid)
 {
 	_cleanup_free_ char *path = NULL;
 	_cleanup_close_ int fd = -1;
 	char text[PID_TEXT];
-	int n;
+	int n, r;
 
 	if (asprintf(&path, "%s/weftd.lock", dir) < 0) {
 		path = NULL;
@@ -53,9 +68,10 @@ int dir_lock(const char *dir, long *pid)
 	fd = open(path, O_RDWR | O_CREAT | O_CLOEXEC, 0600);
 	if (fd < 0)
 		return log_err(-errno, "open %s", path);
-	if (flock(fd, LOCK_EX | LOCK_NB)) {
+	r = lock(fd);
+	if (r) {
 		*pid = owner(fd);
-		return errno == EWOULDBLOCK ? -EBUSY : log_err(-errno, "lock %s", path);
+		return r == -EWOULDBLOCK ? -EBUSY : log_err(r, "lock %s", path);
 	}
 	n = snprintf(text, sizeof(text), "%ld\n", (long)getpid());
 	if (ftruncate(fd, 0) || pwrite(fd, text, n, 0) != n)
@@ -76,11 +92,13 @@ int dir_lock_itself(const char *dir)
 {
 	for (;;) {
 		_cleanup_close_ int fd = open(dir, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+		int r;
 
 		if (fd < 0)
 			return errno == ENOENT ? -ENOENT : log_err(-errno, "open %s", dir);
-		if (flock(fd, LOCK_EX | LOCK_NB))
-			return errno == EWOULDBLOCK ? -EBUSY : log_err(-errno, "lock %s", dir);
+		r = lock(fd);
+		if (r)
+			return r == -EWOULDBLOCK ? -EBUSY : log_err(r, "lock %s", dir);
 		/* Whoever had it before may have removed it in between. */
 		if (still_there(fd, dir))
 			return TAKE_FD(fd);

@@ -11,7 +11,7 @@
 #include "log.h"
 #include "proxy.h"
 
-enum { BACKLOG = 128 };
+enum { BACKLOG = 128, ACCEPT_PAUSE_MS = 100 };
 
 struct peer {
 	const struct orders *o;
@@ -145,10 +145,14 @@ int orders_serve(const struct orders *o, int signals)
 			break;
 		if (!polled[1].revents)
 			continue;
-		if (p.conn < 0)
-			p.conn = accept4(o->listener, NULL, NULL, SOCK_CLOEXEC);
-		else if (obey(&p))
-			hang_up(&p);
+		if (p.conn >= 0) {
+			if (obey(&p))
+				hang_up(&p);
+			continue;
+		}
+		p.conn = accept4(o->listener, NULL, NULL, SOCK_CLOEXEC);
+		if (p.conn < 0) /* no descriptors are left: some will be */
+			(void)poll(polled, 1, ACCEPT_PAUSE_MS);
 	}
 	hang_up(&p);
 	return 0;

@@ -87,18 +87,22 @@ int sock_new(const struct addr *to)
 	return fd;
 }
 
-int sock_bind_foreign(int fd, const struct addr *from)
+int sock_bind_foreign(int fd, const struct addr *from, uint16_t port)
 {
 	static const int on = 1;
 	bool v4 = is_v4(from);
 	union any s;
-	socklen_t len = to_sockaddr(from, 0, &s);
+	socklen_t len = to_sockaddr(from, port, &s);
 
 	if (setsockopt(fd, v4 ? SOL_IP : SOL_IPV6, v4 ? IP_TRANSPARENT : IPV6_TRANSPARENT, &on,
 		       sizeof(on)))
 		return -errno;
-	/* A port is looked for when the destination is known: the same one may serve several. */
-	if (setsockopt(fd, SOL_IP, IP_BIND_ADDRESS_NO_PORT, &on, sizeof(on)))
+	/* The same port may serve several destinations. One is looked for when that is known, ...
+	 */
+	if (!port && setsockopt(fd, SOL_IP, IP_BIND_ADDRESS_NO_PORT, &on, sizeof(on)))
+		return -errno;
+	/* ... or it is shared with those who allow it as well. */
+	if (port && setsockopt(fd, SOL_SOCKET, SO_REUSEADDR, &on, sizeof(on)))
 		return -errno;
 	return bind(fd, &s.sa, len) ? -errno : 0;
 }

@@ -11,7 +11,17 @@
 #include "cleanup.h"
 #include "sock.h"
 
-enum { IDLE_MS = 3600 * 1000 };
+enum {
+	IDLE_MS = 3600 * 1000,
+	/*
+	 * A client whose address we use has connections of its own, and only its kernel knows their
+	 * ports. Ours are not among those that Linux gives out (32768 to 60999 if nobody changes
+	 * it), nor among Kubernetes' NodePorts (30000 to 32767).
+	 */
+	PORT_FIRST = 10240,
+	PORT_LAST = 29999,
+	PORT_TRIES = 8,
+};
 
 static bool same_addr(const struct addr *a, const struct addr *b)
 {
@@ -133,6 +143,7 @@ void upstreams_make_way(struct upstreams *pool)
 int upstreams_open(struct upstreams *pool, const struct upstream_options *options)
 {
 	pool->options = *options;
+	random_begin(&pool->random);
 	if (options->look)
 		pool->sources.look = *options->look;
 	else if (options->transparent)
@@ -193,10 +204,10 @@ struct upstream *upstream_reuse(struct upstreams *pool, const struct target *t,
 	return u;
 }
 
+/* `source` is NULL for the node's own address. */
 static int open_socket(const struct upstreams *pool, const struct target *t,
-		       const struct addr *source)
+		       const struct addr *source, uint16_t source_port)
 {
-	static const struct addr own;
 	uint32_t mark = pool->options.source.mark;
 	int fd = sock_new(&t->addr), r = 0;
 
@@ -204,8 +215,8 @@ static int open_socket(const struct upstreams *pool, const struct target *t,
 		return fd;
 	if (mark && setsockopt(fd, SOL_SOCKET, SO_MARK, &mark, sizeof(mark)))
 		r = -errno;
-	if (!r && !same_addr(source, &own))
-		r = sock_bind_foreign(fd, source);
+	if (!r && source)
+		r = sock_bind_foreign(fd, source, source_port);
 	if (!r) {
 		r = sock_connect(fd, &t->addr, t->port);
 		if (r == -EINPROGRESS)
@@ -216,6 +227,23 @@ static int open_socket(const struct upstreams *pool, const struct target *t,
 	return r ? r : fd;
 }
 
+/* When what is tried is taken, any port is better than none. */
+static int open_from(struct upstreams *pool, const struct target *t, const struct addr *source)
+{
+	static const struct addr own;
+
+	if (same_addr(source, &own))
+		return open_socket(pool, t, NULL, 0);
+	for (int i = 0; i < PORT_TRIES; i++) {
+		uint64_t n = random_next(&pool->random) % (PORT_LAST + 1 - PORT_FIRST);
+		int fd = open_socket(pool, t, source, PORT_FIRST + n);
+
+		if (fd != -EADDRINUSE && fd != -EADDRNOTAVAIL)
+			return fd;
+	}
+	return open_socket(pool, t, source, 0);
+}
+
 int upstream_connect(struct upstreams *pool, const struct target *t, const struct addr *source,
 		     struct upstream **out)
 {
@@ -223,7 +251,7 @@ int upstream_connect(struct upstreams *pool, const struct target *t, const struc
 	int fd, r;
 
 	count_open(t->stat);
-	fd = u ? open_socket(pool, t, source) : -ENOMEM;
+	fd = u ? open_from(pool, t, source) : -ENOMEM;
 	r = fd < 0 ? fd : half_open(&u->half, fd, pool->loop, pool->supply, changed);
 	if (r) {
 		count_close(t->stat, false, false);

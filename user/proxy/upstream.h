@@ -6,6 +6,7 @@
  * an address and is counted for a cluster: it is used again only where both are the same.
  */
 #include "half.h"
+#include "random.h"
 #include "route.h"
 #include "source.h"
 
@@ -44,6 +45,7 @@ struct upstreams {
 	struct supply *supply;
 	struct upstream_options options;
 	struct sources sources;
+	struct random random;
 
 	/* Somebody waits for what can be opened now, or for one of the unused ones. */
 	void (*freed)(struct upstreams *pool);
