@@ -36,7 +36,7 @@ MODULES="veth dummy bridge 8021q ipvlan macvlan vxlan sch_ingress cls_bpf sch_ne
 
 # What weft-proxy does by itself.
 PROXY_ONLY="circuit-breaker http-big http-counters http-endpoint-removed http-limits http-looks http-proxy-killed http-retries http-routes \
-http-who-calls httpbin-mirror outlier-detection smuggling"
+http-source-ports http-who-calls httpbin-mirror outlier-detection smuggling"
 
 die() {
 	echo "vmtest: $*" >&2

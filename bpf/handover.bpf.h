@@ -101,6 +101,31 @@ static __noinline enum reason assign_worker(struct __sk_buff *skb, const struct 
 	return r ? REASON_NO_PROXY : REASON_NONE;
 }
 
+static __always_inline struct called called_by(const struct tuple *t)
+{
+	return (struct called){ t->dst, t->dport };
+}
+
+/* False where no connection of the proxy can be: it costs much less than to look for a socket. */
+static __always_inline int may_be_proxied(const struct tuple *t)
+{
+	struct called c = called_by(t);
+
+	return (t->dport >= PROXY_PORT_FIRST && t->dport <= PROXY_PORT_LAST) ||
+	       t->dport >= PROXY_PORT_HIGH_FIRST || bpf_map_lookup_elem(&proxied, &c);
+}
+
+static __always_inline enum reason note_called(const struct tuple *t)
+{
+	struct called c = called_by(t);
+	__u8 nothing = 0;
+
+	if (bpf_map_lookup_elem(&proxied, &c))
+		return REASON_NONE;
+	return bpf_map_update_elem(&proxied, &c, &nothing, BPF_ANY) ? REASON_TABLE_FULL
+								    : REASON_NONE;
+}
+
 /* Whether a SYN that is for the proxy can't be given to it. Else `*action` is that for the packet.
  */
 static __always_inline enum reason hand_over(struct __sk_buff *skb, const struct packet *p,
@@ -108,11 +133,12 @@ static __always_inline enum reason hand_over(struct __sk_buff *skb, const struct
 {
 	__u32 ifindex = skb->ifindex;
 	struct pod *pod = bpf_map_lookup_elem(&pods, &ifindex);
-	enum reason reason = REASON_NONE;
+	enum reason reason;
 
 	if (pod && pod->bridge == BRIDGE_OTHER)
 		return REASON_BRIDGED;
-	if (!pod || !pod->bridge)
+	reason = note_called(&p->t);
+	if (!reason && (!pod || !pod->bridge))
 		reason = assign_worker(skb, p);
 	if (!reason)
 		*action = to_node(skb, pod);

@@ -44,8 +44,11 @@ static __noinline int steer_known(struct __sk_buff *skb, struct packet *p, struc
 
 static __noinline int steer_unknown(struct __sk_buff *skb, struct packet *p)
 {
-	int action = steer_proxied(skb, p->ip4, &p->t);
+	int action;
 
+	if (!may_be_proxied(&p->t))
+		return TC_ACT_UNSPEC;
+	action = steer_proxied(skb, p->ip4, &p->t);
 	if (action == TC_ACT_UNSPEC && ends_handshake(skb, p) && hand_over(skb, p, &action))
 		return TC_ACT_UNSPEC;
 	return action;

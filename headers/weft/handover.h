@@ -8,6 +8,7 @@
  * bridge would pass them on by their MAC address, and forget the socket: what comes in by a port of
  * one is marked and addressed to the bridge itself, in whose ingress SYNs are assigned.
  */
+#include "addr.h"
 
 enum {
 	/* No bit that kube-proxy (0x4000, 0x8000) or a usual CNI looks at. */
@@ -17,6 +18,25 @@ enum {
 		57, /* of the rule that leads to it, before those of others; see weftd */
 	PROXY_MAX_WORKERS = 64,
 };
+
+/*
+ * Ports from which weft-proxy calls endpoints when it does so from its client's address. The client
+ * has connections of its own there, and only its kernel knows their ports: ours are none of those
+ * that Linux gives out, 32768 to 60999 if nobody changes it (ip-sysctl, ip_local_port_range).
+ */
+enum {
+	PROXY_PORT_FIRST = 10240,
+	PROXY_PORT_LAST = 32767,
+	PROXY_PORT_HIGH_FIRST = 61000,
+	PROXY_PORT_HIGH_LAST = 65535,
+};
+
+/* `proxied`: where weft-proxy has been called -> __u8, nothing. */
+struct called {
+	struct addr addr;
+	__u64 port; /* host byte order; as wide as that, there are no holes */
+};
+_Static_assert(sizeof(struct called) == 24, "called has no holes");
 
 /* `proxy`, one entry. */
 struct proxy_state {

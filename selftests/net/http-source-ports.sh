@@ -1,6 +1,7 @@
 #!/bin/bash
 # SPDX-License-Identifier: Apache-2.0
-# weft-proxy calls endpoints from the client's address, and doesn't know which ports the client itself uses there.
+# weft-proxy calls endpoints from the client's address, and doesn't know which ports the client itself uses there; nor are all of
+# those that it does use free on the node.
 . "${0%/*}/lib.sh"
 
 DIRECT=10
@@ -14,6 +15,7 @@ http_echo_start one 8080 one
 for where in client node; do
 	sysctl_in $where net/ipv4/ip_local_port_range="40000 $((40000 + DIRECT - 1))"
 done
+echo_start node "$(seq -s, 10240 10 32767),$(seq -s, 61000 10 65535)" taken
 weftd_start
 {
 	rules_pods
@@ -26,6 +28,15 @@ weftd_start
 	spec:
 	  host: echo
 	  trafficPolicy: {connectionPool: {http: {maxRequestsPerConnection: 1}}}
+	---
+	apiVersion: networking.istio.io/v1
+	kind: VirtualService
+	metadata: {name: echo}
+	spec:
+	  hosts: [echo]
+	  http:
+	  - retries: {attempts: 0}
+	    route: [{destination: {host: echo}}]
 	END
 } | apply
 

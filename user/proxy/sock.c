@@ -97,12 +97,8 @@ int sock_bind_foreign(int fd, const struct addr *from, uint16_t port)
 	if (setsockopt(fd, v4 ? SOL_IP : SOL_IPV6, v4 ? IP_TRANSPARENT : IPV6_TRANSPARENT, &on,
 		       sizeof(on)))
 		return -errno;
-	/* The same port may serve several destinations. One is looked for when that is known, ...
-	 */
-	if (!port && setsockopt(fd, SOL_IP, IP_BIND_ADDRESS_NO_PORT, &on, sizeof(on)))
-		return -errno;
-	/* ... or it is shared with those who allow it as well. */
-	if (port && setsockopt(fd, SOL_SOCKET, SO_REUSEADDR, &on, sizeof(on)))
+	/* The same port serves connections to several destinations. */
+	if (setsockopt(fd, SOL_SOCKET, SO_REUSEADDR, &on, sizeof(on)))
 		return -errno;
 	return bind(fd, &s.sa, len) ? -errno : 0;
 }

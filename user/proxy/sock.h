@@ -16,10 +16,8 @@
 void sock_keep_alive(int fd);
 /* Of the family that can reach `to`. The descriptor or -errno. */
 int sock_new(const struct addr *to);
-/*
- * The socket's packets will come from an address that is not this node's. With port 0 the kernel
- * chooses one when the socket is connected. 0 or -errno; -EADDRINUSE: it has to be another port.
- */
+/* The socket's packets will come from an address that is not this node's. 0 or -errno; -EADDRINUSE:
+ * it has to be another port. */
 int sock_bind_foreign(int fd, const struct addr *from, uint16_t port);
 /* 0 or -errno; -EADDRNOTAVAIL: between these addresses and ports there is a connection. */
 int sock_connect(int fd, const struct addr *to, uint16_t port);

@@ -10,17 +10,11 @@
 
 #include "cleanup.h"
 #include "sock.h"
+#include "weft/handover.h"
 
 enum {
 	IDLE_MS = 3600 * 1000,
-	/*
-	 * A client whose address we use has connections of its own, and only its kernel knows their
-	 * ports. Ours are not among those that Linux gives out (32768 to 60999 if nobody changes
-	 * it), nor among Kubernetes' NodePorts (30000 to 32767).
-	 */
-	PORT_FIRST = 10240,
-	PORT_LAST = 29999,
-	PORT_TRIES = 8,
+	PORT_TRIES = 64,
 };
 
 static bool same_addr(const struct addr *a, const struct addr *b)
@@ -227,21 +221,27 @@ static int open_socket(const struct upstreams *pool, const struct target *t,
 	return r ? r : fd;
 }
 
-/* When what is tried is taken, any port is better than none. */
+static uint16_t any_port(struct random *random)
+{
+	enum {
+		LOW = PROXY_PORT_LAST + 1 - PROXY_PORT_FIRST,
+		HIGH = PROXY_PORT_HIGH_LAST + 1 - PROXY_PORT_HIGH_FIRST,
+	};
+	uint64_t n = random_next(random) % (LOW + HIGH);
+
+	return n < LOW ? PROXY_PORT_FIRST + n : PROXY_PORT_HIGH_FIRST + (n - LOW);
+}
+
 static int open_from(struct upstreams *pool, const struct target *t, const struct addr *source)
 {
 	static const struct addr own;
+	int fd = -EADDRNOTAVAIL;
 
 	if (same_addr(source, &own))
 		return open_socket(pool, t, NULL, 0);
-	for (int i = 0; i < PORT_TRIES; i++) {
-		uint64_t n = random_next(&pool->random) % (PORT_LAST + 1 - PORT_FIRST);
-		int fd = open_socket(pool, t, source, PORT_FIRST + n);
-
-		if (fd != -EADDRINUSE && fd != -EADDRNOTAVAIL)
-			return fd;
-	}
-	return open_socket(pool, t, source, 0);
+	for (int i = 0; i < PORT_TRIES && (fd == -EADDRINUSE || fd == -EADDRNOTAVAIL); i++)
+		fd = open_socket(pool, t, source, any_port(&pool->random));
+	return fd;
 }
 
 int upstream_connect(struct upstreams *pool, const struct target *t, const struct addr *source,
