@@ -13,7 +13,7 @@ enum {
 	AF_INET = 2, /* of the kernel's socket.h, which BPF can't include */
 	AF_INET6 = 10,
 	PORT_TRIES = 32,
-	PORT_FIRST = 1024,
+	PORT_FIRST = 1024, /* up to those of weft-proxy */
 	NETNS_UNKNOWN = 0xffffffff,
 	NETNS_NODE = 0xfffffffe, /* any negative number is the node's own (bpf_sk_lookup_tcp) */
 };
@@ -163,7 +163,8 @@ static __always_inline enum reason claim_port(struct __sk_buff *skb, const struc
 
 	for (i = 0; i < PORT_TRIES; i++) {
 		if (i)
-			s->to.sport = PORT_FIRST + bpf_get_prandom_u32() % (65536 - PORT_FIRST);
+			s->to.sport = PORT_FIRST +
+				      bpf_get_prandom_u32() % (PROXY_PORT_FIRST - PORT_FIRST);
 		if (in_use(skb, p->ip4, &s->to, s->netns_id))
 			continue;
 		tuple_reverse(&s->reply, &s->to);

@@ -101,29 +101,30 @@ static __noinline enum reason assign_worker(struct __sk_buff *skb, const struct 
 	return r ? REASON_NO_PROXY : REASON_NONE;
 }
 
-static __always_inline struct called called_by(const struct tuple *t)
+static __always_inline struct proxied_key key_of(const struct tuple *t)
 {
-	return (struct called){ t->dst, t->dport };
+	return (struct proxied_key){ t->dst, t->dport };
 }
 
 /* False where no connection of the proxy can be: it costs much less than to look for a socket. */
 static __always_inline int may_be_proxied(const struct tuple *t)
 {
-	struct called c = called_by(t);
+	struct proxied_key key = key_of(t);
 
 	return (t->dport >= PROXY_PORT_FIRST && t->dport <= PROXY_PORT_LAST) ||
-	       t->dport >= PROXY_PORT_HIGH_FIRST || bpf_map_lookup_elem(&proxied, &c);
+	       t->dport >= PROXY_PORT_HIGH_FIRST || bpf_map_lookup_elem(&proxied, &key);
 }
 
 static __always_inline enum reason note_called(const struct tuple *t)
 {
-	struct called c = called_by(t);
+	struct proxied_key key = key_of(t);
 	__u8 nothing = 0;
+	int r; /* 32 bits: see claim_port() */
 
-	if (bpf_map_lookup_elem(&proxied, &c))
+	if (bpf_map_lookup_elem(&proxied, &key))
 		return REASON_NONE;
-	return bpf_map_update_elem(&proxied, &c, &nothing, BPF_ANY) ? REASON_TABLE_FULL
-								    : REASON_NONE;
+	r = bpf_map_update_elem(&proxied, &key, &nothing, BPF_ANY);
+	return r ? REASON_TABLE_FULL : REASON_NONE;
 }
 
 /* Whether a SYN that is for the proxy can't be given to it. Else `*action` is that for the packet.

@@ -150,14 +150,15 @@ struct {
 } proxy SEC(".maps");
 
 /*
- * struct called (handover.h), written with the first connection that is handed over: what comes for
- * another address or port, and not for one of weft-proxy's own ports, is none of its connections.
- * Nobody deletes them; what is looked up by each packet is not the least recently used.
+ * struct proxied_key (handover.h), written with the first connection that is handed over: what
+ * comes for another address or port, and not for one of weft-proxy's own ports, is none of its
+ * connections. Nobody deletes them; what is looked up by each packet is not the least recently
+ * used.
  */
 struct {
 	__uint(type, BPF_MAP_TYPE_LRU_HASH);
 	__uint(max_entries, 65536);
-	__type(key, struct called);
+	__type(key, struct proxied_key);
 	__type(value, __u8);
 	__uint(pinning, LIBBPF_PIN_BY_NAME);
 } proxied SEC(".maps");

@@ -32,11 +32,11 @@ enum {
 };
 
 /* `proxied`: where weft-proxy has been called -> __u8, nothing. */
-struct called {
+struct proxied_key {
 	struct addr addr;
 	__u64 port; /* host byte order; as wide as that, there are no holes */
 };
-_Static_assert(sizeof(struct called) == 24, "called has no holes");
+_Static_assert(sizeof(struct proxied_key) == 24, "proxied_key has no holes");
 
 /* `proxy`, one entry. */
 struct proxy_state {

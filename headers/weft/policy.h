@@ -74,7 +74,7 @@ enum reason {
 	REASON_OVERFLOW,    /* refused: maxConnections reached */
 	REASON_NO_ENDPOINT, /* refused: the cluster has no endpoint */
 	REASON_NO_CLUSTER,  /* refused: the rule names a subset or service that does not exist */
-	REASON_TABLE_FULL,  /* refused: no room in `conns` */
+	REASON_TABLE_FULL,  /* refused: no room in `conns` or `proxied` */
 	REASON_NO_PORT,	    /* refused: no free source port towards the endpoint */
 	REASON_RESERVE_CONTENTION, /* refused: the reservation lost too many races */
 	REASON_POD_GONE,	   /* reset: the endpoint's pod was deleted */

@@ -10,6 +10,7 @@ ROUNDS=${BENCH_ROUNDS:-15}
 SECONDS_EACH=${BENCH_SECONDS:-0.5}
 CPU=${BENCH_CPU:-0}
 SERVICES="1 1000 10000"
+GROWTH_ROUNDS=9
 ENDPOINTS_EACH=10
 BENCH=$OUT/bench/tcp-bench
 RESULTS=$ROOT/selftests/bench/RESULTS.md
@@ -54,10 +55,13 @@ weft_rules() {
 	} | apply
 }
 
-measure() { # WAY rtt|conn|flow FAMILY
+measure() { # direct|iptables|weft|passed rtt|conn|flow FAMILY
 	local to
-	use "$1"
-	if [ "$1" = direct ]; then to=$(addr "$3" one); else to=$(vip "$3" 10); fi
+	use "${1/passed/weft}"
+	case $1 in
+	direct | passed) to=$(addr "$3" one) ;;
+	*) to=$(vip "$3" 10) ;;
+	esac
 	pinned_to_core nsenter --net="/run/netns/$(netns client)" "$BENCH" "$2" "$to" 9000 "$SECONDS_EACH"
 }
 
@@ -66,7 +70,7 @@ compare() {
 	for round in $(seq "$ROUNDS"); do
 		for family in 4 6; do
 			for what in rtt conn flow; do
-				for way in direct iptables weft; do
+				for way in direct iptables weft passed; do
 					measure $way $what $family >>"$TMP/$way.$what.$family"
 				done
 			done
@@ -78,19 +82,18 @@ compare() {
 row() { # WHAT FAMILY TEXT
 	local way
 	printf '| %s, IPv%s |' "$3" "$2"
-	for way in direct iptables weft; do
+	for way in direct iptables weft passed; do
 		printf ' %s |' "$(median <"$TMP/$way.$1.$2")"
 	done
-	for way in direct iptables; do
-		printf ' %s |' "$(ratio_of "$TMP/weft.$1.$2" "$TMP/$way.$1.$2")"
-	done
+	printf ' %s |' "$(ratio_of "$TMP/weft.$1.$2" "$TMP/direct.$1.$2")" \
+		"$(ratio_of "$TMP/weft.$1.$2" "$TMP/iptables.$1.$2")" "$(ratio_of "$TMP/passed.$1.$2" "$TMP/direct.$1.$2")"
 	echo
 }
 
 comparison() {
 	local family
-	echo "| | direct | iptables | weft | weft / direct | weft / iptables |"
-	echo "|---|---|---|---|---|---|"
+	echo "| | direct | iptables | weft | passed | weft / direct | weft / iptables | passed / direct |"
+	echo "|---|---|---|---|---|---|---|---|"
 	for family in 4 6; do
 		row rtt $family "round trip, p50, µs"
 		row conn $family "connections per second"
@@ -149,18 +152,18 @@ growth() {
 	for count in $SERVICES; do
 		many "$count" >"$TMP/many.$count"
 	done
-	for round in 1 2 3; do
+	for round in $(seq $GROWTH_ROUNDS); do
 		for count in $SERVICES; do
 			use weft
 			weft apply -f "$TMP/many.$count" >/dev/null
-			for _ in 1 2 3 4 5; do
-				measure weft conn 4 >>"$TMP/services.$count"
-			done
+			for _ in 1 2 3; do
+				measure weft conn 4
+			done | median >>"$TMP/services.$count"
 			rss_bytes >>"$TMP/rss.$count"
 			map_bytes >>"$TMP/maps.$count"
 			weft delete -f "$TMP/many.$count" >/dev/null
 		done
-		echo "services, round $round of 3" >&2
+		echo "services, round $round of $GROWTH_ROUNDS" >&2
 	done
 }
 
@@ -198,8 +201,9 @@ report() {
 	Written by \`make bench-l4\` on $(date -u +%F) at $(revision).
 	$(machine "$(clang --version | head -1)")
 
-	Pod to pod on one node, all of it on core $CPU; medians of $ROUNDS rounds of $SECONDS_EACH s each, the three ways taking turns.
+	Pod to pod on one node, all of it on core $CPU; medians of $ROUNDS rounds of $SECONDS_EACH s each, the ways taking turns.
 	*direct*: routed by the node, no mesh. *iptables*: DNAT 80/20 with \`-m statistic\`. *weft*: a route with weights 80/20.
+	*passed*: on weft's node, but from pod to pod without a service, which is none of weft's business.
 	Ratios are medians of each round's. TCP's congestion control is Reno in all.
 
 	$(comparison)

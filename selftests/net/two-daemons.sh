@@ -32,7 +32,7 @@ expect_eq "what a dead daemon left can be taken out from anywhere" "$(pinned)" "
 
 # What is locked for a moment only, as by a child of one that was killed, is waited for.
 held() { ! flock -n "$1" true; }
-for lock in "$TMP/state/weftd.lock" "$TMP/run/weftd.lock"; do
+for lock in "$TMP/state/weftd.lock" "$TMP/run/weftd.lock" "$TMP/bpf/weft"; do
 	flock "$lock" sleep 0.3 &
 	JOBS_+=("$!")
 	wait_until 5 held "$lock"

@@ -5,7 +5,6 @@
 #include <stdlib.h>
 
 #include "compile_map.h"
-#include "text.h"
 
 enum { KEYS = 1000 };
 
@@ -72,27 +71,4 @@ Test(compile_map, what_is_added_between_is_found)
 	cr_expect_eq((char *)bytemap_str(&m, "late"), late);
 	cr_expect_eq(value(&m, keys[0]), 1);
 	bytemap_free(&m);
-}
-
-Test(text, numbers)
-{
-	char out[NUMBER_MAX];
-
-	cr_expect_str_eq(number_text(out, 0), "0");
-	cr_expect_str_eq(number_text(out, 65535), "65535");
-	cr_expect_str_eq(number_text(out, UINT32_MAX), "4294967295");
-}
-
-Test(text, what_does_not_fit_is_cut)
-{
-	const char *const parts[] = { "one", "", "two", "three", NULL };
-	char out[12 + 1];
-
-	for (size_t size = 1; size < sizeof(out); size++) {
-		memset(out, '#', sizeof(out));
-		cr_expect_eq(text_join(out, size, parts), 11);
-		cr_expect_eq(strlen(out), size - 1 < 11 ? size - 1 : 11);
-		cr_expect(!strncmp(out, "onetwothree", strlen(out)));
-		cr_expect_eq(out[size], '#');
-	}
 }

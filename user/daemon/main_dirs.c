@@ -47,7 +47,7 @@ static long owner(int fd)
 static int lock(int fd)
 {
 	for (int i = 1; flock(fd, LOCK_EX | LOCK_NB); i++) {
-		if (errno != EWOULDBLOCK || i == LOCK_TRIES)
+		if (errno != EWOULDBLOCK || i == LOCK_TRIES || owner(fd) == (long)getpid())
 			return -errno;
 		usleep(LOCK_PAUSE_MS * 1000);
 	}

@@ -5,6 +5,7 @@
 #include <sys/stat.h>
 
 #include "cleanup.h"
+#include "weft/handover.h"
 
 /* All BPF maps share an inode. 0: it is none. */
 static unsigned map_id(int fd)
@@ -42,6 +43,9 @@ char *proxy_identity(const struct supervisor_options *o)
 	if (!f)
 		return NULL;
 	fprintf(f, WEFT_VERSION " --log-level %s --mark %u", log_level_name(o->log_level), o->mark);
+	/* Replies to other ports don't find their way back to it (handover.h). */
+	fprintf(f, " ports %d-%d,%d-%d", PROXY_PORT_FIRST, PROXY_PORT_LAST, PROXY_PORT_HIGH_FIRST,
+		PROXY_PORT_HIGH_LAST);
 	if (o->access_log >= 0) {
 		fprintf(f, " --access-log-format %s", o->access_log_format);
 		put_fd(f, "--access-log-fd", o->access_log);

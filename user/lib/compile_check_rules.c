@@ -3,6 +3,7 @@
  * VirtualServices and DestinationRules.
  */
 #include "compile_check.h"
+#include "compile_policy.h"
 #include "compile_proxied.h"
 
 #include "weft/policy.h"
@@ -87,11 +88,11 @@ static void check_port(const struct place *p, struct host *h)
 static void check_destination(const struct place *p)
 {
 	const char *subset = p->d->subset ? p->d->subset : "";
-	char host[HOST_MAX];
+	char host[HOST_MAX], name[CLUSTER_NAME_MAX];
 	struct host *h;
 
 	if (host_complete(p->d->host, p->o->meta.namespace, host) ||
-	    snprintf(NULL, 0, "outbound|%u|%s|%s", 65535, subset, host) >= CLUSTER_NAME_MAX) {
+	    cluster_name(name, host, 65535, subset) >= CLUSTER_NAME_MAX) {
 		errors_add(p->w->errors, p->o->file, p->pos,
 			   "%s: expected a host and subset of at most %d characters", p->field,
 			   CLUSTER_NAME_MAX - 17);

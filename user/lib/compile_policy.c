@@ -208,16 +208,14 @@ static struct pcluster *cluster_alike(struct world *w, struct sport *sp, const c
 	return NULL;
 }
 
-/* One that doesn't fit was refused by the checks; its row is never published. */
-static void name_cluster(char out[CLUSTER_NAME_MAX], const char *host, unsigned port,
-			 const char *subset)
+size_t cluster_name(char out[CLUSTER_NAME_MAX], const char *host, unsigned port, const char *subset)
 {
 	char number[NUMBER_MAX];
 	const char *const parts[] = {
-		"outbound|", number_text(number, port), "|", subset, "|", host, NULL
+		"outbound|", text_number(number, port), "|", subset, "|", host, NULL
 	};
 
-	text_join(out, CLUSTER_NAME_MAX, parts);
+	return text_join(out, CLUSTER_NAME_MAX, parts);
 }
 
 /* The next row of gen_clusters with its id and name. NULL when out of memory. */
@@ -231,7 +229,7 @@ static struct cluster *add_row(struct world *w, const char *host, unsigned port,
 
 	if (!row || !name || !origin)
 		return NULL;
-	name_cluster(text, host, port, subset);
+	cluster_name(text, host, port, subset);
 	row->id = registry_id(w->registry, REG_CLUSTER, text);
 	*name = registry_name(w->registry, REG_CLUSTER, row->id);
 	origin->host = pool_copy(&w->t->arena, host, strlen(host));
@@ -319,7 +317,7 @@ struct pcluster *cluster_unknown(struct world *w, const char *host, unsigned por
 	const char *name;
 	void **at;
 
-	name_cluster(text, host, port, subset);
+	cluster_name(text, host, port, subset);
 	c = bytemap_str(&w->unknown, text);
 	if (c)
 		return c;

@@ -32,6 +32,10 @@ const struct subset *view_subset(const struct view *v, const char *name);
  * NULL. */
 struct traffic_policy view_policy(const struct view *v, unsigned port, const struct subset *subset);
 
+/* "outbound|PORT|SUBSET|HOST", cut if need be: the checks refuse what doesn't fit. Returns its
+ * length uncut. */
+size_t cluster_name(char out[CLUSTER_NAME_MAX], const char *host, unsigned port,
+		    const char *subset);
 /*
  * The cluster of a service port (`subset` is "" for all endpoints), or, if the port or the subset
  * do not exist, one without endpoints. NULL when out of memory.

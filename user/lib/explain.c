@@ -129,7 +129,7 @@ static int add_destinations(const struct tables *t, const struct route *route,
 	return r;
 }
 
-static const char *cluster_name(const struct tables *t, const struct verdict *v)
+static const char *name_of_cluster(const struct tables *t, const struct verdict *v)
 {
 	return v->cluster && v->cluster_index < t->cluster_names.count
 		       ? t->cluster_names.items[v->cluster_index]
@@ -182,7 +182,7 @@ static int explain_rule(const struct tables *t, const struct explain_client *cli
 		return 0;
 	}
 	a->action = a->verdict.action == VERDICT_PASS ? EXPLAIN_PASSTHROUGH : EXPLAIN_ROUTE;
-	a->cluster = cluster_name(t, &a->verdict);
+	a->cluster = name_of_cluster(t, &a->verdict);
 	a->endpoint = endpoint_name(t, &a->verdict);
 	if (a->verdict.reason == REASON_NO_ENDPOINT)
 		a->reason = "the destination has no endpoint now";

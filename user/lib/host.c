@@ -51,7 +51,7 @@ size_t addr_format(const struct addr *a, char out[ADDR_TEXT_MAX])
 		return strlen(out);
 	}
 	for (i = 12; i < 16; i++) {
-		at = put_number(at, a->b[i]);
+		at = text_put_number(at, a->b[i]);
 		*at++ = '.';
 	}
 	*--at = '\0';
@@ -71,7 +71,7 @@ size_t addr_format_port(const struct addr *a, unsigned port, char out[ADDR_TEXT_
 	if (brackets)
 		out[n++] = ']';
 	out[n++] = ':';
-	n = put_number(out + n, port) - out;
+	n = text_put_number(out + n, port) - out;
 	out[n] = '\0';
 	return n;
 }

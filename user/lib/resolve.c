@@ -160,7 +160,7 @@ size_t port_name(char out[PORT_NAME_MAX], const struct object *service, unsigned
 	size_t n = full_name(out, service->meta.namespace, service->meta.name);
 
 	out[n++] = ':';
-	n = put_number(out + n, port) - out;
+	n = text_put_number(out + n, port) - out;
 	out[n] = '\0';
 	return n;
 }

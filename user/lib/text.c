@@ -3,7 +3,7 @@
 
 #include <string.h>
 
-char *put_number(char *at, unsigned v)
+char *text_put_number(char *at, unsigned v)
 {
 	char digits[NUMBER_MAX];
 	int n = 0;
@@ -17,9 +17,9 @@ char *put_number(char *at, unsigned v)
 	return at;
 }
 
-const char *number_text(char out[NUMBER_MAX], unsigned v)
+const char *text_number(char out[NUMBER_MAX], unsigned v)
 {
-	*put_number(out, v) = '\0';
+	*text_put_number(out, v) = '\0';
 	return out;
 }
 

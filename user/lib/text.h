@@ -10,9 +10,9 @@
 enum { NUMBER_MAX = 11 };
 
 /* Decimal digits at `at`, not terminated. Returns where they end. */
-char *put_number(char *at, unsigned v);
+char *text_put_number(char *at, unsigned v);
 /* The same, terminated. Returns `out`. */
-const char *number_text(char out[NUMBER_MAX], unsigned v);
+const char *text_number(char out[NUMBER_MAX], unsigned v);
 /* The parts, up to a NULL, one behind the other, cut to `size` - 1 bytes (at least one is there)
  * and terminated. Returns the length uncut. */
 size_t text_join(char *out, size_t size, const char *const *parts);

@@ -151,7 +151,7 @@ int orders_serve(const struct orders *o, int signals)
 			continue;
 		}
 		p.conn = accept4(o->listener, NULL, NULL, SOCK_CLOEXEC);
-		if (p.conn < 0) /* no descriptors are left: some will be */
+		if (p.conn < 0) /* for want of descriptors, say: that may pass */
 			(void)poll(polled, 1, ACCEPT_PAUSE_MS);
 	}
 	hang_up(&p);
