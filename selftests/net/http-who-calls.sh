@@ -96,6 +96,21 @@ for family in 4 6; do
 	done
 done
 
+# A Gateway is on addresses, too, that the node gets later.
+ip_in node <<-END
+address add 10.1.1.1/32 dev lo
+address add fd00:1:1::1/128 dev lo nodad
+END
+ip_in world <<-END
+route add 10.1.1.1/32 via $(addr 4 node)
+route add fd00:1:1::1/128 via $(addr 6 node)
+END
+for address in 10.1.1.1 fd00:1:1::1; do
+	answers() { [ "$(sees world $address 8080)" != "" ]; }
+	wait_until 5 answers
+	say "ok: from outside by $address, which has come later"
+done
+
 # Who calls weft-proxy itself calls nobody: it would go on to call itself.
 ports=$(in_ns node ss -ltnpH | awk '/weft-proxy/ { n = split($4, part, ":"); print part[n] }')
 [ -n "$ports" ] || fail "weft-proxy does not listen"

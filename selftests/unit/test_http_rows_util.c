@@ -193,6 +193,7 @@ static void find_ends(struct row_bench *b, const json_t *ask, int family, struct
 	if (!strcmp(from, "world")) {
 		out->client = to_addr(family == 4 ? "192.0.2.1" : "2001:db8::1");
 		out->called = to_addr(family == 4 ? "127.0.0.1" : "::1");
+		out->called_node = true;
 		return;
 	}
 	cr_assert_not_null(pod, "no pod %s", from);

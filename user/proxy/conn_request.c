@@ -148,6 +148,7 @@ static void ask(struct conn *c)
 		.called = c->called,
 		.client_port = c->client_port,
 		.called_port = c->called_port,
+		.called_node = upstream_is_node(&w->upstreams, &c->called),
 	};
 
 	w->stats.requests++;

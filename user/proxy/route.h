@@ -22,6 +22,7 @@ struct route_ask {
 	const struct h1_request *request;
 	struct addr client, called;
 	uint16_t client_port, called_port;
+	bool called_node; /* `called` is an address of the node itself */
 };
 
 enum plan_action {

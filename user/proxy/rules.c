@@ -86,20 +86,11 @@ static void describe(struct rules *r, const struct route_ask *ask, struct rules_
 		p->request.authority = http_span("");
 }
 
-static bool is_local(const struct rules_version *v, const struct addr *a)
-{
-	for (size_t i = 0; i < v->local_count; i++)
-		if (!memcmp(&v->local[i], a, sizeof(*a)))
-			return true;
-	return false;
-}
-
 /* The node's own addresses are for gateways; all others are a service's, or somebody's outside. */
 static const struct hs_listener *listener_of(const struct rules_version *v,
 					     const struct route_ask *ask)
 {
-	return http_listener_at(v->snapshot, &ask->called, ask->called_port,
-				is_local(v, &ask->called));
+	return http_listener_at(v->snapshot, &ask->called, ask->called_port, ask->called_node);
 }
 
 static uint64_t turn(__u64 *n, bool wanted)
@@ -145,7 +136,7 @@ static void decide_passthrough(struct rules_plan *p, const struct route_ask *ask
 
 	d->route = http_plain(s, &ask->called, ask->called_port);
 	d->action = HTTP_ROUTE;
-	if (!d->route && is_local(p->version, &ask->called)) {
+	if (!d->route && ask->called_node) {
 		d->action = HTTP_NOT_FOUND;
 		d->status = 404;
 	}

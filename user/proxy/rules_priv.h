@@ -21,8 +21,6 @@ struct rules_version {
 	/* Of what goes to the address that was called because no rule knows better. */
 	struct http_cluster_stat *passthrough;
 	struct http_route_stat *allow_any;
-	struct addr *local; /* the node's own addresses */
-	size_t local_count;
 	unsigned refs; /* requests that began with it, and the router while it is current */
 };
 

@@ -3,8 +3,6 @@
  * Snapshots: mapped once, opened by each worker.
  */
 #include <errno.h>
-#include <ifaddrs.h>
-#include <netinet/in.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/mman.h>
@@ -71,7 +69,6 @@ static void version_free(struct rules_version *v)
 	free(v->endpoints);
 	free(v->outliers);
 	free(v->warm_at);
-	free(v->local);
 	free(v);
 }
 
@@ -156,37 +153,6 @@ static void see_endpoints(struct rules_version *v, const struct rules_version *l
 		v->warm_at[i] = rules_warm_at(v, hs_cluster(s, i));
 }
 
-static bool to_addr(const struct sockaddr *sa, struct addr *out)
-{
-	memset(out, 0, sizeof(*out));
-	if (sa && sa->sa_family == AF_INET) {
-		out->b[10] = out->b[11] = 0xff;
-		memcpy(out->b + 12, &((const struct sockaddr_in *)sa)->sin_addr, 4);
-		return true;
-	}
-	if (sa && sa->sa_family == AF_INET6) {
-		memcpy(out->b, &((const struct sockaddr_in6 *)sa)->sin6_addr, 16);
-		return true;
-	}
-	return false;
-}
-
-static int find_local(struct rules_version *v)
-{
-	struct ifaddrs *list = NULL;
-	size_t n = 0;
-
-	if (getifaddrs(&list))
-		return -errno;
-	for (const struct ifaddrs *i = list; i; i = i->ifa_next)
-		n++;
-	v->local = calloc(n + 1, sizeof(*v->local));
-	for (const struct ifaddrs *i = list; i && v->local; i = i->ifa_next)
-		v->local_count += to_addr(i->ifa_addr, &v->local[v->local_count]);
-	freeifaddrs(list);
-	return v->local ? 0 : -ENOMEM;
-}
-
 int rules_version_open(struct state *state, struct config *config, const struct rules_version *last,
 		       struct rules_version **out)
 {
@@ -199,8 +165,6 @@ int rules_version_open(struct state *state, struct config *config, const struct 
 	r = http_snapshot_open(config->bytes, config->size, &v->snapshot);
 	if (!r)
 		r = find_rows(state, v);
-	if (!r)
-		r = find_local(v);
 	if (r)
 		return r;
 	see_endpoints(v, last);

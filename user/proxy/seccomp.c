@@ -5,7 +5,6 @@
  */
 #include <errno.h>
 #include <linux/bpf.h>
-#include <linux/netlink.h>
 #include <seccomp.h>
 #include <stddef.h>
 #include <sys/mman.h>
@@ -79,18 +78,13 @@ static const int allowed[] = {
 /* Those that are allowed with certain arguments only. */
 static const struct {
 	int call;
-	unsigned count;
-	struct scmp_arg_cmp args[2];
+	struct scmp_arg_cmp arg;
 } conditions[] = {
-	{ SCMP_SYS(socket), 1, { { 0, SCMP_CMP_EQ, AF_INET, 0 } } },
-	{ SCMP_SYS(socket), 1, { { 0, SCMP_CMP_EQ, AF_INET6, 0 } } },
-	{ SCMP_SYS(socket),
-	  2,
-	  { { 0, SCMP_CMP_EQ, AF_NETLINK, 0 },
-	    { 2, SCMP_CMP_EQ, NETLINK_ROUTE, 0 } } }, /* getifaddrs() */
-	{ SCMP_SYS(bpf), 1, { { 0, SCMP_CMP_EQ, BPF_MAP_LOOKUP_ELEM, 0 } } },
-	{ SCMP_SYS(mmap), 1, { { 2, SCMP_CMP_MASKED_EQ, PROT_EXEC, 0 } } },
-	{ SCMP_SYS(mprotect), 1, { { 2, SCMP_CMP_MASKED_EQ, PROT_EXEC, 0 } } },
+	{ SCMP_SYS(socket), { 0, SCMP_CMP_EQ, AF_INET, 0 } },
+	{ SCMP_SYS(socket), { 0, SCMP_CMP_EQ, AF_INET6, 0 } },
+	{ SCMP_SYS(bpf), { 0, SCMP_CMP_EQ, BPF_MAP_LOOKUP_ELEM, 0 } },
+	{ SCMP_SYS(mmap), { 2, SCMP_CMP_MASKED_EQ, PROT_EXEC, 0 } },
+	{ SCMP_SYS(mprotect), { 2, SCMP_CMP_MASKED_EQ, PROT_EXEC, 0 } },
 };
 
 static int fill(scmp_filter_ctx filter)
@@ -100,8 +94,8 @@ static int fill(scmp_filter_ctx filter)
 	for (size_t i = 0; !r && i < sizeof(allowed) / sizeof(*allowed); i++)
 		r = seccomp_rule_add(filter, SCMP_ACT_ALLOW, allowed[i], 0);
 	for (size_t i = 0; !r && i < sizeof(conditions) / sizeof(*conditions); i++)
-		r = seccomp_rule_add_array(filter, SCMP_ACT_ALLOW, conditions[i].call,
-					   conditions[i].count, conditions[i].args);
+		r = seccomp_rule_add_array(filter, SCMP_ACT_ALLOW, conditions[i].call, 1,
+					   &conditions[i].arg);
 	return r;
 }
 

@@ -58,6 +58,11 @@ static enum source_place place_of(struct sources *s, const struct addr *a, uint6
 
 /* ---- what follows from it ---- */
 
+bool source_is_node(struct sources *s, const struct addr *a, uint64_t now)
+{
+	return place_of(s, a, now) == SOURCE_NODE;
+}
+
 struct addr source_for(struct sources *s, const struct addr *endpoint, const struct addr *client,
 		       const struct addr *called, uint64_t now)
 {

@@ -53,6 +53,8 @@ struct source_options {
 int source_look_open(const struct source_options *o, struct source_look *out);
 void source_look_close(struct source_look *l); /* one that source_look_open() has opened, or {0} */
 
+/* Whether it is an address of the node itself. `now` in ms. */
+bool source_is_node(struct sources *s, const struct addr *a, uint64_t now);
 /* What to connect to the endpoint from; ::, if the node's own address will do. `now` in ms. */
 struct addr source_for(struct sources *s, const struct addr *endpoint, const struct addr *client,
 		       const struct addr *called, uint64_t now);

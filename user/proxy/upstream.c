@@ -138,10 +138,9 @@ int upstreams_open(struct upstreams *pool, const struct upstream_options *option
 {
 	pool->options = *options;
 	random_begin(&pool->random);
-	if (options->look)
-		pool->sources.look = *options->look;
-	else if (options->transparent)
+	if (!options->look)
 		return source_look_open(&options->source, &pool->sources.look);
+	pool->sources.look = *options->look;
 	return 0;
 }
 
@@ -171,6 +170,11 @@ static void idle_too_long(struct loop_timer *t)
 
 	stat_inc(&u->stat->upstream_cx_idle_timeout);
 	upstream_close(u);
+}
+
+bool upstream_is_node(struct upstreams *pool, const struct addr *a)
+{
+	return source_is_node(&pool->sources, a, loop_now(pool->loop));
 }
 
 struct addr upstream_source(struct upstreams *pool, const struct target *t,

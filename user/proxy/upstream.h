@@ -62,6 +62,8 @@ struct upstreams {
 int upstreams_open(struct upstreams *pool, const struct upstream_options *options);
 void upstreams_close(struct upstreams *pool); /* idle connections, too */
 
+/* Whether it is an address of the node itself. */
+bool upstream_is_node(struct upstreams *pool, const struct addr *a);
 /* What connections to the target come from; ::, the node's own address. */
 struct addr upstream_source(struct upstreams *pool, const struct target *t,
 			    const struct addr *client, const struct addr *called);
