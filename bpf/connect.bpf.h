@@ -13,7 +13,7 @@ enum {
 	AF_INET = 2, /* of the kernel's socket.h, which BPF can't include */
 	AF_INET6 = 10,
 	PORT_TRIES = 32,
-	PORT_FIRST = 1024, /* up to those of weft-proxy */
+	PORT_FIRST = 1024,
 	NETNS_UNKNOWN = 0xffffffff,
 	NETNS_NODE = 0xfffffffe, /* any negative number is the node's own (bpf_sk_lookup_tcp) */
 };
@@ -158,13 +158,14 @@ CHECKED_ONCE int in_use(struct __sk_buff *skb, int ip4, const struct tuple *to, 
 static __always_inline enum reason claim_port(struct __sk_buff *skb, const struct packet *p,
 					      struct scratch *s)
 {
+	/* weft-proxy calls from its own ports in a client's name, not in the node's. */
+	__u32 ports = (s->netns_id == NETNS_NODE ? 65536 : PROXY_PORT_FIRST) - PORT_FIRST;
 	int r; /* before 6.4 a map's function returns 32 bits, and the upper half is anything */
 	int i;
 
 	for (i = 0; i < PORT_TRIES; i++) {
 		if (i)
-			s->to.sport = PORT_FIRST +
-				      bpf_get_prandom_u32() % (PROXY_PORT_FIRST - PORT_FIRST);
+			s->to.sport = PORT_FIRST + bpf_get_prandom_u32() % ports;
 		if (in_use(skb, p->ip4, &s->to, s->netns_id))
 			continue;
 		tuple_reverse(&s->reply, &s->to);

@@ -885,3 +885,54 @@ Test(proxy_rules, an_unknown_host_goes_to_the_address_that_was_called)
 	done(&a, OUTCOME_STATUS, 200);
 	release(&a);
 }
+
+/* ---- the node's own addresses ---- */
+
+#define GATEWAY                                                                                 \
+	"---\napiVersion: networking.istio.io/v1\nkind: Gateway\nmetadata: {name: gw}\n"        \
+	"spec: {selector: {istio: ingressgateway}, servers: [{port: {number: 80, name: http, "  \
+	"protocol: HTTP}, hosts: ['*']}]}\n---\n"                                               \
+	"apiVersion: networking.istio.io/v1\nkind: VirtualService\nmetadata: {name: outside}\n" \
+	"spec: {hosts: ['*'], gateways: [gw], http: [{redirect: {uri: /outside}}]}\n"
+
+static void plan_at_node(struct asked *a, const char *host, struct addr client, struct addr called)
+{
+	struct route_ask ask = { .request = &a->q,
+				 .client = client,
+				 .called = called,
+				 .called_port = 80,
+				 .called_node = true };
+
+	*a = (struct asked){ 0 };
+	snprintf(a->text, sizeof(a->text), "GET / HTTP/1.1\r\nHost: %s\r\n\r\n", host);
+	cr_assert_gt(h1_parse_request(a->text, strlen(a->text), 0, &a->q), 0);
+	router_of(a)->plan(router_of(a), &ask, &supply, &a->plan);
+}
+
+Test(proxy_rules, a_service_whose_address_the_node_has_comes_first_for_pods)
+{
+	struct addr pod = ipv4(10, 0, 0, 1), service = ipv4(10, 96, 0, 1);
+	struct asked a;
+
+	load(CLUSTER RULE "  - route: [{destination: {host: svc}}]\n" GATEWAY);
+	plan_at_node(&a, "svc.default", pod, service);
+	cr_expect_eq(a.plan.action, PLAN_FORWARD);
+	release(&a);
+	plan_at_node(&a, "svc.default", ipv4(203, 0, 113, 9), service);
+	cr_expect_eq(a.plan.answer.status, 301u);
+	release(&a);
+	plan_at_node(&a, "svc.default", pod, ipv4(10, 1, 1, 1));
+	cr_expect_eq(a.plan.answer.status, 301u);
+	release(&a);
+}
+
+Test(proxy_rules, the_node_itself_is_not_passed_through_to)
+{
+	struct asked a;
+
+	load(CLUSTER);
+	plan_at_node(&a, "elsewhere.example", ipv4(10, 0, 0, 1), ipv4(10, 1, 1, 1));
+	cr_expect_eq(a.plan.action, PLAN_ANSWER);
+	cr_expect_eq(a.plan.answer.status, 404u);
+	release(&a);
+}

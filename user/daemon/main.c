@@ -49,6 +49,19 @@ static int busy(const char *dir, long pid)
 	return -EBUSY;
 }
 
+/* If both are one directory, one lock is enough. */
+static int lock_state(const struct options *o, struct locks *l)
+{
+	long pid = 0;
+
+	if (dir_same(o->run_dir, o->state_dir))
+		return 0;
+	l->state = lock_one(o->state_dir, &pid);
+	if (l->state == -EBUSY)
+		return busy(o->state_dir, pid);
+	return l->state < 0 ? l->state : 0;
+}
+
 static int lock_bpffs(const char *dir, struct locks *l)
 {
 	l->bpffs = dir_lock_itself(dir);
@@ -68,12 +81,9 @@ static int lock(const struct options *o, struct locks *l)
 		return busy(o->run_dir, pid);
 	if (l->run < 0)
 		return l->run;
-	/* One directory for both is fine: then one lock is enough. */
-	l->state = lock_one(o->state_dir, &pid);
-	if (l->state == -EBUSY && pid != (long)getpid())
-		return busy(o->state_dir, pid);
-	if (l->state < 0 && l->state != -EBUSY)
-		return l->state;
+	r = lock_state(o, l);
+	if (r)
+		return r;
 	do {
 		r = pin_mkdirs(o->kernel.bpffs);
 		if (r)

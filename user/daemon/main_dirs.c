@@ -47,7 +47,7 @@ static long owner(int fd)
 static int lock(int fd)
 {
 	for (int i = 1; flock(fd, LOCK_EX | LOCK_NB); i++) {
-		if (errno != EWOULDBLOCK || i == LOCK_TRIES || owner(fd) == (long)getpid())
+		if (errno != EWOULDBLOCK || i == LOCK_TRIES)
 			return -errno;
 		usleep(LOCK_PAUSE_MS * 1000);
 	}
@@ -103,6 +103,13 @@ int dir_lock_itself(const char *dir)
 		if (still_there(fd, dir))
 			return TAKE_FD(fd);
 	}
+}
+
+bool dir_same(const char *a, const char *b)
+{
+	struct stat x, y;
+
+	return !stat(a, &x) && !stat(b, &y) && x.st_dev == y.st_dev && x.st_ino == y.st_ino;
 }
 
 static int note_path(const char *dir, const char *name, char **out)

@@ -4,6 +4,7 @@
 /*
  * The directories that a weftd has to itself.
  */
+#include <stdbool.h>
 
 /* Makes `dir` and what is above it. 0, or -errno after having logged. */
 int dir_make(const char *dir);
@@ -22,6 +23,9 @@ int dir_lock(const char *dir, long *pid);
  * directory, both with nothing logged; other -errno after having logged.
  */
 int dir_lock_itself(const char *dir);
+
+/* Whether both lead to one directory that is there. */
+bool dir_same(const char *a, const char *b);
 
 /* Leaves a line of text in the file DIR/NAME for a later process. 0, or -errno after having logged.
  */

@@ -86,11 +86,17 @@ static void describe(struct rules *r, const struct route_ask *ask, struct rules_
 		p->request.authority = http_span("");
 }
 
-/* The node's own addresses are for gateways; all others are a service's, or somebody's outside. */
-static const struct hs_listener *listener_of(const struct rules_version *v,
-					     const struct route_ask *ask)
+/*
+ * The node's own addresses are for gateways; all others are a service's, or somebody's outside. For
+ * pods a service comes first where the node has its address, too (kube-proxy's IPVS mode).
+ */
+static const struct hs_listener *listener_of(const struct http_snapshot *s,
+					     const struct route_ask *ask, bool from_pod)
 {
-	return http_listener_at(v->snapshot, &ask->called, ask->called_port, ask->called_node);
+	bool node = ask->called_node &&
+		    !(from_pod && http_plain(s, &ask->called, ask->called_port));
+
+	return http_listener_at(s, &ask->called, ask->called_port, node);
 }
 
 static uint64_t turn(__u64 *n, bool wanted)
@@ -152,7 +158,7 @@ static void route(struct rules_plan *p, const struct route_ask *ask)
 {
 	const struct rules_version *v = p->version;
 	const struct hs_source *row = http_source_at(v->snapshot, &ask->client);
-	const struct hs_listener *l = listener_of(v, ask);
+	const struct hs_listener *l = listener_of(v->snapshot, ask, row);
 	struct http_source source;
 
 	if (row)

@@ -2,7 +2,8 @@
 #ifndef WEFT_SOURCE_H
 #define WEFT_SOURCE_H
 /*
- * The address that an endpoint sees: the client's own wherever replies to it come back by us.
+ * Where addresses are; from that follows the one that an endpoint sees: the client's own wherever
+ * replies to it come back by us.
  */
 #include <stdbool.h>
 #include <stdint.h>
@@ -32,7 +33,7 @@ enum source_place {
 	SOURCE_ASIDE,  /* elsewhere, and not seen by us */
 };
 
-enum { SOURCE_PLACES = 256, SOURCE_FRESH_MS = 1000 };
+enum { SOURCE_PLACES = 1024, SOURCE_FRESH_MS = 1000 };
 
 struct sources {
 	struct source_look look;
