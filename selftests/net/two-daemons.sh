@@ -40,3 +40,6 @@ for lock in "$TMP/state/weftd.lock" "$TMP/run/weftd.lock" "$TMP/bpf/weft"; do
 	weftd_kill9
 	say "ok: ${lock#"$TMP"/} was waited for"
 done
+
+weftd_start --state-dir "$TMP/run"
+say "ok: one directory may be both"
