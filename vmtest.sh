@@ -26,7 +26,7 @@ all=
 memory=2048
 
 # What a test may call, beside its own programs.
-COMMANDS="awk basename bash bpftool bridge cat chmod cmp comm cp curl cut date dd df diff dirname dmesg du echo env expr false find free
+COMMANDS="awk basename bash bpftool bridge cat chmod cmp comm cp curl cut date dd df diff dirname dmesg du echo env expr false find flock free
 	grep head id ip ip6tables iptables jq kill ln ls mkdir mkfifo mktemp modprobe mount mountpoint mv nproc nsenter od
 	paste ps readlink realpath rm rmdir sed seq setarch sha256sum setpriv setsid sh shuf sleep sort ss stat stty sync sysctl tac tail tc
 	tee timeout touch tr true truncate umount uname uniq unshare wc xargs"

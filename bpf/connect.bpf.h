@@ -150,6 +150,14 @@ CHECKED_ONCE int in_use(struct __sk_buff *skb, int ip4, const struct tuple *to, 
 	return has_socket(skb, ip4, &back, netns_id);
 }
 
+/* weft-proxy calls from its own ports in a client's name, not in the node's. */
+static __always_inline __u16 any_port(__u32 netns_id)
+{
+	__u32 end = netns_id == NETNS_NODE ? 65536 : PROXY_PORT_FIRST;
+
+	return PORT_FIRST + bpf_get_prandom_u32() % (end - PORT_FIRST);
+}
+
 /*
  * Inserts s->conn as the reply entry, whose key must be free: two services may lead the same client
  * port to the same endpoint, so another source port may have to do. On success s->to and s->reply
@@ -158,14 +166,12 @@ CHECKED_ONCE int in_use(struct __sk_buff *skb, int ip4, const struct tuple *to, 
 static __always_inline enum reason claim_port(struct __sk_buff *skb, const struct packet *p,
 					      struct scratch *s)
 {
-	/* weft-proxy calls from its own ports in a client's name, not in the node's. */
-	__u32 ports = (s->netns_id == NETNS_NODE ? 65536 : PROXY_PORT_FIRST) - PORT_FIRST;
 	int r; /* before 6.4 a map's function returns 32 bits, and the upper half is anything */
 	int i;
 
 	for (i = 0; i < PORT_TRIES; i++) {
 		if (i)
-			s->to.sport = PORT_FIRST + bpf_get_prandom_u32() % ports;
+			s->to.sport = any_port(s->netns_id);
 		if (in_use(skb, p->ip4, &s->to, s->netns_id))
 			continue;
 		tuple_reverse(&s->reply, &s->to);
