@@ -119,7 +119,7 @@ loaded() { # WAY BODY CONNS [OPTION...]
 	echo "$result"
 }
 
-# note RESULT NAME: its CPU time per request, if it has one
+# note_cpu RESULT NAME: its CPU time per request, if it has one
 note_cpu() {
 	jq '.cpu_us // empty | . / $r.answered' --argjson r "$1" <<<"$1" >>"$TMP/$2"
 }
