@@ -20,7 +20,7 @@
 
 static struct http_cluster_stat cluster = { .name = "outbound|9080|v1|reviews.default" };
 static struct http_route_stat route = { .name = "default/reviews/http[0]" };
-static struct h1_request request;
+static _Thread_local struct h1_request request;
 static struct plan plan = { .cluster = &cluster, .route = &route };
 
 static struct addr v4(unsigned char last)
