@@ -31,7 +31,7 @@ Test(proxy_loop, timers_fire_when_due_whatever_was_set_and_cleared)
 			cr_assert_eq(due->slot, 0u);
 		}
 	cr_assert_eq(fired, set);
-	cr_assert_eq(loop_timers_wait(&h, 0), -1);
+	cr_assert_eq(loop_timers_first(&h), LOOP_NEVER);
 	free(h.heap);
 }
 
@@ -75,4 +75,46 @@ Test(proxy_loop, who_is_taken_out_is_told_nothing_any_more)
 	close(x[1]);
 	close(y[0]);
 	close(y[1]);
+}
+
+struct clock {
+	struct loop_timer timer; /* first */
+	struct loop *loop;
+	unsigned left;
+	uint64_t again; /* ms */
+};
+
+static void tick(struct loop_timer *t)
+{
+	struct clock *c = (struct clock *)t;
+
+	cr_assert_geq(loop_now(c->loop), t->due);
+	if (--c->left)
+		loop_timer_set(c->loop, t, c->again);
+}
+
+Test(proxy_loop, timers_wake_it, .timeout = 20)
+{
+	struct loop *l = loop_new();
+	struct clock often = { { .fire = tick }, l, 50, 2 }, late = { { .fire = tick }, l, 1, 0 },
+		     never = { { .fire = tick }, l, 1, 0 };
+
+	cr_assert(l);
+	loop_timer_set(l, &late.timer, 1000000);
+	loop_timer_set(l, &often.timer, 0);
+	while (often.left)
+		cr_assert_eq(loop_once(l, -1), 0);
+	loop_timer_set(l, &never.timer, 3);
+	cr_assert_eq(loop_once(l, 0), 0);
+	loop_timer_set(l, &never.timer, 1000000); /* put off */
+	loop_timer_set(l, &late.timer, 10);	  /* sooner than it was */
+	while (late.left)
+		cr_assert_eq(loop_once(l, -1), 0);
+	loop_timer_set(l, &late.timer, 3);
+	late.left = 1;
+	loop_timer_clear(l, &never.timer);
+	while (late.left)
+		cr_assert_eq(loop_once(l, -1), 0);
+	cr_assert_eq(never.left, 1);
+	loop_free(l);
 }

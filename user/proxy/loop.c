@@ -5,6 +5,7 @@
 #include <stdlib.h>
 #include <sys/epoll.h>
 #include <sys/eventfd.h>
+#include <sys/timerfd.h>
 #include <time.h>
 
 #include "cleanup.h"
@@ -13,6 +14,8 @@
 enum { BATCH = 128 };
 
 struct loop {
+	struct loop_io alarm; /* first; a timerfd */
+	uint64_t rings;	      /* ms: when it does; LOOP_NEVER: it is not set */
 	int epoll;
 	struct loop_io wake;
 	struct loop_timers timers;
@@ -40,18 +43,49 @@ static void woken(struct loop_io *io, unsigned events)
 		;
 }
 
+static void alarmed(struct loop_io *io, unsigned events)
+{
+	struct loop *l = (struct loop *)io;
+
+	(void)events;
+	l->rings = LOOP_NEVER;
+}
+
+/*
+ * To wait with a timeout costs two trips to the kernel's clock each time. The alarm stays as it is
+ * when timers are put off or taken out: it rings for nothing then, once.
+ */
+static int set_alarm(struct loop *l)
+{
+	uint64_t first = loop_timers_first(&l->timers);
+	struct itimerspec t = { .it_value = { .tv_sec = (time_t)(first / 1000),
+					      .tv_nsec = (long)(first % 1000) * 1000000 } };
+
+	if (first >= l->rings)
+		return 0;
+	if (timerfd_settime(l->alarm.fd, TFD_TIMER_ABSTIME, &t, NULL))
+		return -errno;
+	l->rings = first;
+	return 0;
+}
+
 struct loop *loop_new(void)
 {
 	_cleanup_(loop_freep) struct loop *l = calloc(1, sizeof(*l));
 
 	if (!l)
 		return NULL;
+	l->rings = LOOP_NEVER;
 	l->wake = (struct loop_io){ .fd = -1, .ready = woken };
+	l->alarm = (struct loop_io){ .fd = -1, .ready = alarmed };
 	l->epoll = epoll_create1(EPOLL_CLOEXEC);
 	if (l->epoll < 0)
 		return NULL;
 	l->wake.fd = eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK);
 	if (l->wake.fd < 0 || loop_watch(l, &l->wake, false))
+		return NULL;
+	l->alarm.fd = timerfd_create(CLOCK_MONOTONIC, TFD_CLOEXEC | TFD_NONBLOCK);
+	if (l->alarm.fd < 0 || loop_watch(l, &l->alarm, false))
 		return NULL;
 	l->now = clock_ms();
 	return TAKE_PTR(l);
@@ -63,6 +97,7 @@ void loop_free(struct loop *l)
 		return;
 	closep(&l->epoll);
 	closep(&l->wake.fd);
+	closep(&l->alarm.fd);
 	free(l->timers.heap);
 	free(l);
 }
@@ -145,11 +180,11 @@ static void handle_timers(struct loop *l)
 
 int loop_once(struct loop *l, int ms)
 {
-	int wait = loop_timers_wait(&l->timers, l->now), n;
+	int n = set_alarm(l);
 
-	if (ms >= 0 && (wait < 0 || wait > ms))
-		wait = ms;
-	n = epoll_wait(l->epoll, l->events, BATCH, wait);
+	if (n)
+		return n;
+	n = epoll_wait(l->epoll, l->events, BATCH, ms);
 	if (n < 0 && errno != EINTR)
 		return -errno;
 	l->now = clock_ms();

@@ -2,7 +2,6 @@
 #include "loop_timers.h"
 
 #include <errno.h>
-#include <limits.h>
 #include <stdlib.h>
 
 static void put(struct loop_timers *h, size_t slot, struct loop_timer *t)
@@ -84,16 +83,9 @@ void loop_timers_remove(struct loop_timers *h, struct loop_timer *t)
 	down(h, last, last->slot);
 }
 
-int loop_timers_wait(const struct loop_timers *h, uint64_t now)
+uint64_t loop_timers_first(const struct loop_timers *h)
 {
-	uint64_t first;
-
-	if (!h->count)
-		return -1;
-	first = at(h, 1);
-	if (first <= now)
-		return 0;
-	return first - now > INT_MAX ? INT_MAX : (int)(first - now);
+	return h->count ? at(h, 1) : LOOP_NEVER;
 }
 
 struct loop_timer *loop_timers_due(struct loop_timers *h, uint64_t now)

@@ -7,6 +7,8 @@
  */
 #include "loop.h"
 
+#define LOOP_NEVER UINT64_MAX
+
 struct loop_timers {
 	struct loop_timer **heap;
 	size_t count, room;
@@ -15,8 +17,8 @@ struct loop_timers {
 /* 0 or -ENOMEM: then it is not set. */
 int loop_timers_add(struct loop_timers *h, struct loop_timer *t);
 void loop_timers_remove(struct loop_timers *h, struct loop_timer *t);
-/* Milliseconds until the first may be due; -1: there is none. */
-int loop_timers_wait(const struct loop_timers *h, uint64_t now);
+/* Milliseconds, as loop_now(): none is due before; LOOP_NEVER: there is none. */
+uint64_t loop_timers_first(const struct loop_timers *h);
 /* Takes one out that is due; NULL: none. */
 struct loop_timer *loop_timers_due(struct loop_timers *h, uint64_t now);
 

@@ -47,6 +47,7 @@ static const int allowed[] = {
 	SCMP_SYS(epoll_wait),
 	SCMP_SYS(poll),
 	SCMP_SYS(ppoll),
+	SCMP_SYS(timerfd_settime),
 	/* memory */
 	SCMP_SYS(brk),
 	SCMP_SYS(madvise),
