@@ -64,7 +64,8 @@ struct exchange {
 	uint64_t heads;		     /* bytes of the responses' heads */
 	struct addr endpoint, local; /* of the last try */
 	uint16_t endpoint_port, local_port;
-	struct added added; /* last: filled in when it is needed */
+	struct exchange *spare; /* the next one, while it is none: worker->spare */
+	struct added added;	/* last: filled in when it is needed */
 };
 
 struct conn {
@@ -108,6 +109,7 @@ void conn_time(struct conn *c);
 
 /* ---- conn_request.c ---- */
 
+void conn_free_spares(struct worker *w); /* when it has no connections any more */
 enum step conn_step_head(struct conn *c);
 enum step conn_step_delay(struct conn *c);
 /* The response is out: on to the next request, or the end. */

@@ -18,11 +18,40 @@ enum {
 	 * (per_connection_buffer_limit_bytes); else for one try where a connection was stale. */
 	KEEP_RETRIES = 1024 * 1024,
 	KEEP_STALE = BUF_SIZE,
+	SPARES = 256, /* exchanges that a worker keeps: malloc() takes long for their size */
 };
+
+static struct exchange *take(struct worker *w)
+{
+	struct exchange *x = w->spare;
+
+	if (!x)
+		return malloc(sizeof(*x));
+	w->spare = x->spare;
+	w->spares--;
+	return x;
+}
+
+static void give(struct worker *w, struct exchange *x)
+{
+	if (w->spares == SPARES) {
+		free(x);
+		return;
+	}
+	x->spare = w->spare;
+	w->spare = x;
+	w->spares++;
+}
+
+void conn_free_spares(struct worker *w)
+{
+	while (w->spare)
+		free(take(w));
+}
 
 static struct exchange *exchange_new(struct conn *c)
 {
-	struct exchange *x = malloc(sizeof(*x));
+	struct exchange *x = take(c->worker);
 	const size_t headers = sizeof(x->request.m.headers);
 	const size_t end = offsetof(struct exchange, added);
 
@@ -103,7 +132,7 @@ void conn_forget_exchange(struct conn *c)
 	buf_release(&w->supply, &x->head);
 	loop_timer_clear(w->loop, &c->deadline);
 	c->over = false;
-	free(x);
+	give(w, x);
 	c->x = NULL;
 }
 
@@ -227,7 +256,7 @@ static enum step parse(struct conn *c)
 	n = h1_parse_request(buf_at(in), buf_len(in), c->seen, &x->request);
 	if (n == H1_MORE) {
 		c->seen = buf_len(in);
-		free(x);
+		give(c->worker, x);
 		return STEP_AGAIN;
 	}
 	c->x = x;

@@ -14,7 +14,7 @@ struct random {
 
 void random_begin(struct random *r);
 uint64_t random_next(struct random *r);
-/* `n` lower-case hexadecimal digits, not all of them 0. */
+/* `n` lower-case hexadecimal digits, a multiple of 8, not all of them 0. */
 void random_hex(struct random *r, char *out, size_t n);
 
 #endif

@@ -318,4 +318,5 @@ void worker_close(struct worker *w)
 	loop_free(w->loop);
 	w->loop = NULL;
 	supply_free(&w->supply);
+	conn_free_spares(w);
 }

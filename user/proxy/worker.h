@@ -61,6 +61,8 @@ struct worker_call {
 struct worker {
 	struct loop *loop;
 	struct supply supply;
+	struct exchange *spare; /* conn_request.c */
+	unsigned spares;
 	struct upstreams upstreams;
 	struct loop_io listener;
 	struct loop_timer accept_again;
