@@ -104,10 +104,10 @@ Test(proxy_loop, timers_wake_it, .timeout = 20)
 	loop_timer_set(l, &often.timer, 0);
 	while (often.left)
 		cr_assert_eq(loop_once(l, -1), 0);
-	loop_timer_set(l, &never.timer, 3);
+	loop_timer_set(l, &never.timer, 300);
 	cr_assert_eq(loop_once(l, 0), 0);
 	loop_timer_set(l, &never.timer, 1000000); /* put off */
-	loop_timer_set(l, &late.timer, 10);	  /* sooner than it was */
+	loop_timer_set(l, &late.timer, 400);	  /* sooner than it was */
 	while (late.left)
 		cr_assert_eq(loop_once(l, -1), 0);
 	loop_timer_set(l, &late.timer, 3);

@@ -26,12 +26,13 @@ struct loop {
 
 DEFINE_CLEANUP(struct loop *, loop_free);
 
+/* Rounded up: a timer set by it is not too early. */
 static uint64_t clock_ms(void)
 {
 	struct timespec t;
 
 	clock_gettime(CLOCK_MONOTONIC, &t);
-	return (uint64_t)t.tv_sec * 1000 + (uint64_t)t.tv_nsec / 1000000;
+	return (uint64_t)t.tv_sec * 1000 + ((uint64_t)t.tv_nsec + 999999) / 1000000;
 }
 
 static void woken(struct loop_io *io, unsigned events)
