@@ -72,8 +72,10 @@ static __always_inline __u32 worker_of(const struct packet *p, __u32 workers)
 }
 
 /*
- * Gives a SYN to a worker, or to the socket that has taken it already. A connection in TIME_WAIT
- * makes room for one with the same addresses.
+ * Gives a SYN to a worker, or to the socket that has taken it already. One for a connection in
+ * TIME_WAIT goes there: the listener would drop it as long as that lasts. It is acknowledged, the
+ * client resets what it doesn't know any more, and its next SYN finds the way clear (RFC 9293,
+ * 3.10.7.3).
  */
 static __noinline enum reason assign_worker(struct __sk_buff *skb, const struct packet *p)
 {
@@ -83,7 +85,11 @@ static __noinline enum reason assign_worker(struct __sk_buff *skb, const struct 
 	long r;
 
 	sk = find_socket(skb, p->ip4, &p->t, BPF_F_CURRENT_NETNS);
-	if (sk && (sk->state == STATE_LISTEN || sk->state == STATE_TIME_WAIT)) {
+	if (sk && sk->state == STATE_TIME_WAIT) {
+		bpf_sk_release(sk);
+		return REASON_NONE;
+	}
+	if (sk && sk->state == STATE_LISTEN) {
 		bpf_sk_release(sk);
 		sk = NULL;
 	}
