@@ -7,22 +7,14 @@ PORT=20000
 
 node_up
 pod_add client 1
-pod_add one 2 app=echo
+pod_add one 2 app=echo,version=v1
 http_echo_start one 8080 one
 weftd_start
 {
 	rules_pods
 	PROTOCOL=http rules_service echo 10 80:8080
-	cat <<-END
-	---
-	apiVersion: networking.istio.io/v1
-	kind: VirtualService
-	metadata: {name: echo}
-	spec:
-	  hosts: [echo]
-	  http:
-	  - route: [{destination: {host: echo}}]
-	END
+	rules_subsets echo v1
+	PROTOCOL=http rules_weights echo v1
 } | apply
 
 # The status of the response, once the proxy has ended the connection.
