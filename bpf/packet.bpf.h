@@ -14,10 +14,6 @@
 
 #include "tables.bpf.h"
 
-/* A function that the verifier looks at once, by itself, however many paths lead to it: to it, a
- * pointer may be NULL (kernel: global functions, since 5.6). */
-#define CHECKED_ONCE __attribute__((noinline))
-
 enum {
 	TCP_FIN = 0x01,
 	TCP_SYN = 0x02,

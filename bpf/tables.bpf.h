@@ -11,6 +11,10 @@
 #include "maps.h"
 #include "weft/verdict.h"
 
+/* A function that the verifier looks at once, by itself, however many paths lead to it: to it, a
+ * pointer may be NULL (kernel: global functions, since 5.6). */
+#define CHECKED_ONCE __attribute__((noinline))
+
 static __always_inline void *table_slot(void *outer, __u32 generation)
 {
 	__u32 slot = generation % GENERATION_SLOTS;

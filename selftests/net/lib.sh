@@ -23,6 +23,7 @@ APPS=$OUT/apps
 PATH=$PATH:/usr/sbin:/sbin
 ID=wt-$$
 TMP=
+CGROUP= # the test's own cgroup: whose processes weft steers at connect()
 declare -A NUMBER LABELS NET4 NET6
 PODS=()   # name:namespace, in the order of pod_add
 REMOTES=() # those of other nodes
@@ -163,12 +164,33 @@ cleanup() {
 		ip netns del "$name"
 	done
 	wait 2>/dev/null
+	if [ -n "$CGROUP" ]; then
+		echo "$BASHPID" >"${CGROUP%/*}/cgroup.procs"
+		for _ in $(seq 50); do
+			rmdir "$CGROUP" && break
+			sleep 0.02
+		done
+	fi
 	if [ -n "$TMP" ]; then
 		umount "$TMP/bpf" 2>/dev/null
 		rm -rf "$TMP"
 	fi
 	exit "$status"
 }
+
+# A cgroup for the test and all that it starts, unless WEFT_CALLERS=outside: then no hook sees their connect(), and what weft
+# does, it does to packets.
+cgroup_up() {
+	CGROUP=$(awk '$3 == "cgroup2" { print $2; exit }' /proc/mounts)/wt-$$
+	mkdir "$CGROUP"
+	[ "${WEFT_CALLERS:-}" = outside ] || echo $$ >"$CGROUP/cgroup.procs"
+}
+
+# outside COMMAND...: runs it in no cgroup of weft's; what weft does, it does to its packets
+outside() (
+	echo "$BASHPID" >"${CGROUP%/*}/cgroup.procs"
+	"$@"
+)
 
 tmp_up() {
 	[ -z "$TMP" ] || return 0
@@ -178,6 +200,7 @@ tmp_up() {
 	chmod 755 "$TMP"
 	mkdir "$TMP/bpf" "$TMP/run" "$TMP/state"
 	mount -t bpf bpf "$TMP/bpf"
+	cgroup_up
 }
 
 node_up() {
@@ -387,7 +410,7 @@ raw() {
 weft() { "$OUT/weft" --run-dir "$TMP/run" "$@"; }
 
 weftd_options() {
-	echo --state-dir "$TMP/state" --run-dir "$TMP/run" --bpffs "$TMP/bpf/weft" --nic nic0
+	echo --state-dir "$TMP/state" --run-dir "$TMP/run" --bpffs "$TMP/bpf/weft" --cgroup "$CGROUP" --nic nic0
 }
 
 weftd_start() {

@@ -23,6 +23,7 @@ struct kernel_options {
 	const char *pods;  /* --pods: "auto" or comma-separated interface globs */
 	const char *nic; /* --nic: comma-separated interfaces; NULL: those of the default routes, if
 			    any */
+	const char *cgroup; /* --cgroup: whose processes are steered at connect(); NULL: all */
 	unsigned max_connections; /* size of the connection table; 0: the default */
 };
 

@@ -63,6 +63,8 @@ static const char usage[] =
 	"  --state-dir DIR       where the rules are kept (/var/lib/weft)\n"
 	"  --run-dir DIR         where the control socket is (/run/weft)\n"
 	"  --bpffs DIR           where BPF maps, programs and links are pinned (/sys/fs/bpf/weft)\n"
+	"  --cgroup DIR          the cgroup v2 directory whose processes are steered (the whole "
+	"hierarchy)\n"
 	"  --pods auto|GLOB,...  the pods' interfaces; auto: every veth whose peer is in another "
 	"namespace (auto)\n"
 	"  --nic IFACE,...       the interfaces to the outside (those of the default routes)\n"
@@ -74,8 +76,7 @@ static const char usage[] =
 	"  --source files        where rules come from: files, by way of weft apply\n"
 	"  --log-level LEVEL     error, warning, info or debug (info)\n"
 	"  --detach              remove every program, pin and filter of weft, and exit\n"
-	"  --cgroup DIR, --source kubernetes\n"
-	"                        not yet carried out\n"
+	"  --source kubernetes   not yet carried out\n"
 	"  --help, --version\n";
 
 __attribute__((format(printf, 2, 0))) static int wrong(int *status, const char *fmt,
@@ -108,13 +109,8 @@ static int parse_number(const char *text, unsigned long min, unsigned long max, 
 	return 0;
 }
 
-static int take_unsupported(int key, int *status)
+static int take_source(int *status)
 {
-	if (key == OPT_CGROUP)
-		return *optarg == '/'
-			       ? later(status, "--cgroup")
-			       : wrong(status, "%s: an absolute path is expected, not \"%s\"",
-				       "--cgroup", optarg);
 	if (strcmp(optarg, "files") == 0)
 		return 0;
 	if (strcmp(optarg, "kubernetes") == 0)
@@ -140,7 +136,7 @@ static int take_proxy_value(int key, struct options *o, int *status)
 		o->access_log_format = optarg;
 		return 0;
 	default:
-		return take_unsupported(key, status);
+		return take_source(status);
 	}
 }
 
@@ -165,6 +161,12 @@ static int take_value(int key, struct options *o, int *status)
 	case OPT_NIC:
 		o->kernel.nic = optarg;
 		return 0;
+	case OPT_CGROUP:
+		o->kernel.cgroup = optarg;
+		return *optarg == '/'
+			       ? 0
+			       : wrong(status, "%s: an absolute path is expected, not \"%s\"",
+				       "--cgroup", optarg);
 	case OPT_LOG_LEVEL:
 		level = log_level_parse(optarg);
 		if (level < 0)
