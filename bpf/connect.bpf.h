@@ -243,34 +243,6 @@ static __always_inline enum reason insert_entries(struct __sk_buff *skb, const s
 	return r == -EEXIST ? REASON_TWICE : REASON_TABLE_FULL;
 }
 
-static __always_inline void count_connection(const struct scratch *s, struct cluster_stat *c)
-{
-	struct dest_key key = { .route = s->verdict.route, .cluster = s->verdict.cluster };
-	struct endpoint_stat *e = endpoint_stat(s->verdict.endpoint);
-	struct dest_stat *d = bpf_map_lookup_elem(&dests, &key);
-
-	__sync_fetch_and_add(&c->cx_total, 1);
-	if (d)
-		__sync_fetch_and_add(&d->cx_total, 1);
-	if (e) {
-		__sync_fetch_and_add(&e->active, 1);
-		__sync_fetch_and_add(&e->cx_total, 1);
-	}
-}
-
-static __always_inline void remember_affinity(const struct scratch *s)
-{
-	struct affinity_key key = {
-		.client = s->question.client,
-		.service = s->verdict.service,
-		.cluster = s->verdict.cluster,
-	};
-	struct affinity value = { .seen = bpf_ktime_get_ns(), .endpoint = s->verdict.endpoint };
-
-	if (s->verdict.affinity_s)
-		bpf_map_update_elem(&affinity, &key, &value, BPF_ANY);
-}
-
 static __noinline enum reason take_connection(struct __sk_buff *skb, const struct packet *p,
 					      struct scratch *s, int from_pod)
 {
@@ -290,8 +262,8 @@ static __noinline enum reason take_connection(struct __sk_buff *skb, const struc
 		unreserve(s->verdict.cluster);
 		return reason;
 	}
-	count_connection(s, c);
-	remember_affinity(s);
+	count_steered(&s->verdict, c);
+	remember_affinity(&s->question, &s->verdict);
 	return REASON_NONE;
 }
 

@@ -25,32 +25,9 @@ static __always_inline __u64 packet_ns(void)
 static __always_inline void release(struct conn *forward, const struct conn *reply)
 {
 	__u64 held = __sync_lock_test_and_set(&forward->reservation, 0);
-	struct endpoint_stat *e;
-	struct cluster_stat *c;
 
-	if (!held)
-		return;
-	c = cluster_stat(held >> 32);
-	unreserve(held >> 32);
-	if (c) {
-		__sync_fetch_and_add(&c->tx_bytes, forward->bytes);
-		if (reply)
-			__sync_fetch_and_add(&c->rx_bytes, reply->bytes);
-	}
-	e = endpoint_stat(held);
-	if (e)
-		__sync_fetch_and_add(&e->active, -1);
-}
-
-static __always_inline void count_connect_fail(const struct conn *forward)
-{
-	struct cluster_stat *c = cluster_stat(forward->cluster);
-	struct endpoint_stat *e = endpoint_stat(forward->endpoint);
-
-	if (c)
-		__sync_fetch_and_add(&c->connect_fail, 1);
-	if (e)
-		__sync_fetch_and_add(&e->connect_fail, 1);
+	if (held)
+		give_back(held, forward->bytes, reply ? reply->bytes : 0);
 }
 
 static __always_inline struct conn *conn_other(const struct conn *c)
@@ -137,7 +114,7 @@ static __always_inline enum conn_fate conn_on_reset(const struct packet *p, stru
 	switch (classify_reset(p, c, other)) {
 	case RESET_CERTAIN:
 		if (forward->state == CONN_SYN && c->dir == DIR_REPLY)
-			count_connect_fail(forward);
+			count_connect_fail(forward->cluster, forward->endpoint);
 		return conn_end(forward, reply);
 	case RESET_POSSIBLE:
 		conn_die(forward, reply, packet_ns(), REASON_NONE);

@@ -11,6 +11,7 @@
 #include "weft/http_stat.h"
 #include "weft/policy.h"
 #include "weft/service.h"
+#include "weft/sock.h"
 #include "weft/verdict.h"
 
 /* ---- live state ---- */
@@ -81,6 +82,25 @@ struct {
 	__type(value, struct pod);
 	__uint(pinning, LIBBPF_PIN_BY_NAME);
 } pods SEC(".maps");
+
+/* Cookie of a pod's network namespace -> struct netns_pod (sock.h). Written by weftd. */
+struct {
+	__uint(type, BPF_MAP_TYPE_HASH);
+	__uint(map_flags, BPF_F_NO_PREALLOC);
+	__uint(max_entries, 4096);
+	__type(key, __u64);
+	__type(value, struct netns_pod);
+	__uint(pinning, LIBBPF_PIN_BY_NAME);
+} netns_pods SEC(".maps");
+
+/* struct sock_conn (sock.h), in each socket that connect() has steered. */
+struct {
+	__uint(type, BPF_MAP_TYPE_SK_STORAGE);
+	__uint(map_flags, BPF_F_NO_PREALLOC);
+	__type(key, int);
+	__type(value, struct sock_conn);
+	__uint(pinning, LIBBPF_PIN_BY_NAME);
+} socks SEC(".maps");
 
 /* An address of a pod on this node -> __u32 ifindex, key of `pods`. */
 struct {

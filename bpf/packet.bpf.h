@@ -48,36 +48,6 @@ struct packet {
 	__u8 proto;    /* of the transport header */
 };
 
-static __always_inline void addr_from_ip4(struct addr *a, __be32 ip)
-{
-	__builtin_memset(a->b, 0, 10);
-	a->b[10] = 0xff;
-	a->b[11] = 0xff;
-	__builtin_memcpy(a->b + 12, &ip, 4);
-}
-
-static __always_inline __be32 addr_ip4(const struct addr *a)
-{
-	__be32 ip;
-
-	__builtin_memcpy(&ip, a->b + 12, 4);
-	return ip;
-}
-
-static __always_inline int addr_equal(const struct addr *a, const struct addr *b)
-{
-	const __u64 *x = (const void *)a, *y = (const void *)b;
-
-	return x[0] == y[0] && x[1] == y[1];
-}
-
-static __always_inline int addr_is_zero(const struct addr *a)
-{
-	const __u64 *x = (const void *)a;
-
-	return !x[0] && (!x[1] || x[1] == bpf_cpu_to_be64(0xffff00000000ull));
-}
-
 static __always_inline void tuple_reverse(struct tuple *to, const struct tuple *from)
 {
 	to->src = from->dst;

@@ -82,4 +82,60 @@ static __always_inline __u64 reservation(__u32 cluster, __u32 endpoint)
 	return (__u64)cluster << 32 | endpoint;
 }
 
+/* Returns the place that `held`, taken from its holder by a swap, stands for. Bytes as sent to and
+ * received from the endpoint. */
+static __always_inline void give_back(__u64 held, __u64 sent, __u64 received)
+{
+	struct cluster_stat *c = cluster_stat(held >> 32);
+	struct endpoint_stat *e = endpoint_stat(held);
+
+	unreserve(held >> 32);
+	if (c) {
+		__sync_fetch_and_add(&c->tx_bytes, sent);
+		__sync_fetch_and_add(&c->rx_bytes, received);
+	}
+	if (e)
+		__sync_fetch_and_add(&e->active, -1);
+}
+
+static __always_inline void count_connect_fail(__u32 cluster, __u32 endpoint)
+{
+	struct cluster_stat *c = cluster_stat(cluster);
+	struct endpoint_stat *e = endpoint_stat(endpoint);
+
+	if (c)
+		__sync_fetch_and_add(&c->connect_fail, 1);
+	if (e)
+		__sync_fetch_and_add(&e->connect_fail, 1);
+}
+
+/* A connection that has its place. */
+static __always_inline void count_steered(const struct verdict *v, struct cluster_stat *c)
+{
+	struct dest_key key = { .route = v->route, .cluster = v->cluster };
+	struct endpoint_stat *e = endpoint_stat(v->endpoint);
+	struct dest_stat *d = bpf_map_lookup_elem(&dests, &key);
+
+	__sync_fetch_and_add(&c->cx_total, 1);
+	if (d)
+		__sync_fetch_and_add(&d->cx_total, 1);
+	if (e) {
+		__sync_fetch_and_add(&e->active, 1);
+		__sync_fetch_and_add(&e->cx_total, 1);
+	}
+}
+
+static __always_inline void remember_affinity(const struct question *q, const struct verdict *v)
+{
+	struct affinity_key key = {
+		.client = q->client,
+		.service = v->service,
+		.cluster = v->cluster,
+	};
+	struct affinity value = { .seen = bpf_ktime_get_ns(), .endpoint = v->endpoint };
+
+	if (v->affinity_s)
+		bpf_map_update_elem(&affinity, &key, &value, BPF_ANY);
+}
+
 #endif

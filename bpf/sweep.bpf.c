@@ -82,7 +82,7 @@ static __always_inline void kill(struct sweep_args *args, struct conn *forward, 
 				 enum reason reason)
 {
 	if (is_opening(forward))
-		count_connect_fail(forward);
+		count_connect_fail(forward->cluster, forward->endpoint);
 	count_reason(reason);
 	conn_die(forward, reply, bpf_ktime_get_ns(), reason);
 	args->killed++;

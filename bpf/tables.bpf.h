@@ -8,6 +8,7 @@
 
 #include <bpf/bpf_helpers.h>
 
+#include "addr.bpf.h"
 #include "maps.h"
 #include "weft/verdict.h"
 

@@ -90,6 +90,7 @@ enum reason {
 	REASON_NO_PROXY,      /* refused: the port needs weft-proxy, and there is none */
 	REASON_BRIDGED, /* refused: the port needs weft-proxy, which pods behind a bridge can't
 			   reach */
+	REASON_SPOOFED, /* not steered: the caller uses an address that is not its own */
 	REASON_MAX,
 };
 

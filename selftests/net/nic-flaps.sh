@@ -4,7 +4,7 @@
 . "${0%/*}/lib.sh"
 
 weftd_options() {
-	echo --state-dir "$TMP/state" --run-dir "$TMP/run" --bpffs "$TMP/bpf/weft"
+	echo --state-dir "$TMP/state" --run-dir "$TMP/run" --bpffs "$TMP/bpf/weft" --cgroup "$CGROUP"
 }
 
 nics() { map_dump nics | jq -r '[.[].formatted.value.name] | sort | join(",")'; }

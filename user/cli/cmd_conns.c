@@ -21,6 +21,7 @@ static const struct {
 	{ "ENDPOINT", "endpoint", false },
 	{ "METHOD", "method", false },
 	{ "PATH", "path", false },
+	{ "BY", "by", true },
 	{ "STATE", "state", false },
 	{ "AGE", "age_s", false },
 	{ "IDLE", "idle_s", true },

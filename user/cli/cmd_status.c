@@ -40,6 +40,20 @@ static int wait_ready(const struct cli *cli, long seconds)
 	}
 }
 
+static void print_cgroup(const json_t *data)
+{
+	long long unknown = json_get_int(data, "pods_unknown", 0),
+		  foreign = json_get_int(data, "foreign_programs", 0);
+
+	printf("cgroup       %s\n", json_get_text(data, "cgroup", "?"));
+	if (unknown)
+		printf("             the network namespace of %lld pods is not found: what they "
+		       "call is steered by their packets\n",
+		       unknown);
+	if (foreign)
+		printf("             %lld programs of others run at the same hooks\n", foreign);
+}
+
 static int print(const json_t *data)
 {
 	const json_t *proxy = json_object_get(data, "proxy");
@@ -51,7 +65,10 @@ static int print(const json_t *data)
 	printf("generation   %lld\n", (long long)json_get_int(data, "generation", 0));
 	printf("pods         %lld\n", (long long)json_get_int(data, "pods", 0));
 	printf("nics         %lld\n", (long long)json_get_int(data, "nics", 0));
-	printf("connections  %lld\n", (long long)json_get_int(data, "connections", 0));
+	printf("connections  %lld by sockets, %lld by packets\n",
+	       (long long)json_get_int(data, "sockets", 0),
+	       (long long)json_get_int(data, "connections", 0));
+	print_cgroup(data);
 	printf("attached by  %s\n", json_get_text(data, "attach", "?"));
 	printf("proxy        process %lld, %lld workers, restarted %lld times\n",
 	       (long long)json_get_int(proxy, "pid", 0),

@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 #include <errno.h>
+#include <linux/bpf.h>
 #include <stdlib.h>
 #include <string.h>
 #include <time.h>
@@ -148,31 +149,106 @@ static double seconds(__u64 from, __u64 to)
 	return (double)ms / 1000;
 }
 
-static int add_row(void *arg, const struct tuple *key, const struct conn *c,
-		   const struct conn *reply)
+/* A connection, wherever it is known from. */
+struct conn_view {
+	const char *by;	     /* the hook that has steered it: "connect" or "tc" */
+	struct tuple called; /* as the client knows it */
+	__u32 route, cluster, endpoint, generation;
+	struct addr addr; /* the endpoint's */
+	__u16 port;
+	const char *state;
+	double age_s, idle_s;
+	__u64 sent, received;
+	bool reserved;
+};
+
+static int add_conn(struct view *v, const struct conn_view *c)
 {
-	struct view *v = arg;
 	const char *cluster = registry_name(v->registry, REG_CLUSTER, c->cluster);
 	const char *route = registry_name(v->registry, REG_ROUTE, c->route);
 	const char *endpoint = registry_name(v->registry, REG_ENDPOINT, c->endpoint);
-	__u64 seen = reply && reply->seen > c->seen ? reply->seen : c->seen;
 	json_t *row;
 
-	if (!v->all && c->state >= CONN_CLOSED)
-		return 0;
-	row = json_pack(
-		"{s:s, s:o, s:o, s:o, s:o, s:o, s:o, s:o, s:o, s:s, s:f, s:f, s:I, s:I, s:I, s:b}",
-		"protocol", "tcp", "client", client_name(v, &key->src), "from",
-		addr_port_json(&key->src, key->sport), "service", service_name(v, key), "to",
-		addr_port_json(&key->dst, key->dport), "rule", json_text(route ? route : ""),
-		"subset", subset_name(cluster), "cluster", json_text(cluster ? cluster : ""),
-		"endpoint",
-		endpoint ? json_text(endpoint) : addr_port_json(&c->to.dst, c->to.dport), "state",
-		c->state < sizeof(states) / sizeof(*states) ? states[c->state] : "unknown", "age_s",
-		seconds(c->created, v->now), "idle_s", seconds(seen, v->now), "sent_bytes",
-		(json_int_t)c->bytes, "received_bytes", (json_int_t)(reply ? reply->bytes : 0),
-		"generation", (json_int_t)c->generation, "reserved", c->reservation != 0);
+	row = json_pack("{s:s, s:s, s:o, s:o, s:o, s:o, s:o, s:o, s:o, s:o, s:s, s:f, s:f, s:I, "
+			"s:I, s:I, s:b}",
+			"protocol", "tcp", "by", c->by, "client", client_name(v, &c->called.src),
+			"from", addr_port_json(&c->called.src, c->called.sport), "service",
+			service_name(v, &c->called), "to",
+			addr_port_json(&c->called.dst, c->called.dport), "rule",
+			json_text(route ? route : ""), "subset", subset_name(cluster), "cluster",
+			json_text(cluster ? cluster : ""), "endpoint",
+			endpoint ? json_text(endpoint) : addr_port_json(&c->addr, c->port), "state",
+			c->state, "age_s", c->age_s, "idle_s", c->idle_s, "sent_bytes",
+			(json_int_t)c->sent, "received_bytes", (json_int_t)c->received,
+			"generation", (json_int_t)c->generation, "reserved", c->reserved);
 	return json_array_append_new(v->rows, row) ? -ENOMEM : 0;
+}
+
+static int add_entry(void *arg, const struct tuple *key, const struct conn *c,
+		     const struct conn *reply)
+{
+	__u64 seen = reply && reply->seen > c->seen ? reply->seen : c->seen;
+	struct view *v = arg;
+	struct conn_view view = {
+		.by = "tc",
+		.called = *key,
+		.route = c->route,
+		.cluster = c->cluster,
+		.endpoint = c->endpoint,
+		.generation = c->generation,
+		.addr = c->to.dst,
+		.port = c->to.dport,
+		.state = c->state < sizeof(states) / sizeof(*states) ? states[c->state] : "unknown",
+		.age_s = seconds(c->created, v->now),
+		.idle_s = seconds(seen, v->now),
+		.sent = c->bytes,
+		.received = reply ? reply->bytes : 0,
+		.reserved = c->reservation != 0,
+	};
+
+	return v->all || c->state < CONN_CLOSED ? add_conn(v, &view) : 0;
+}
+
+/* In the words of the table's states. TIME_WAIT is no state of a socket that is still there. */
+static const char *socket_state(__u32 state)
+{
+	switch (state) {
+	case BPF_TCP_SYN_SENT:
+	case BPF_TCP_SYN_RECV:
+		return "syn";
+	case BPF_TCP_ESTABLISHED:
+		return "established";
+	case BPF_TCP_CLOSE:
+		return "closed";
+	default:
+		return "closing";
+	}
+}
+
+static int add_socket(void *arg, const struct sock_row *s)
+{
+	struct view *v = arg;
+	struct conn_view view = {
+		.by = "connect",
+		.called = { .src = s->t.src,
+			    .dst = s->conn.called,
+			    .sport = s->t.sport,
+			    .dport = s->conn.called_port },
+		.route = s->conn.route,
+		.cluster = s->conn.cluster,
+		.endpoint = s->conn.endpoint,
+		.generation = s->conn.generation,
+		.addr = s->conn.addr,
+		.port = s->conn.port,
+		.state = socket_state(s->state),
+		.age_s = seconds(s->conn.created, v->now),
+		.idle_s = (double)s->idle_ms / 1000,
+		.sent = s->sent,
+		.received = s->received,
+		.reserved = s->conn.reservation != 0,
+	};
+
+	return v->all || view.reserved ? add_conn(v, &view) : 0;
 }
 
 /* A request that the proxy has under way; its connections are its own affair. */
@@ -220,7 +296,9 @@ int handle_conns(struct weftd *d, const struct request *request, struct reply *r
 
 	if (r)
 		return r;
-	r = kernel_each_conn(d->kernel, add_row, &v);
+	r = kernel_each_socket(d->kernel, add_socket, &v);
+	if (!r)
+		r = kernel_each_conn(d->kernel, add_entry, &v);
 	if (!r)
 		r = add_requests(&v, d->supervisor);
 	if (!r)

@@ -7,6 +7,7 @@
 #include <sys/epoll.h>
 #include <sys/utsname.h>
 
+#include "cgroup.h"
 #include "cleanup.h"
 #include "counters_map.h"
 #include "handover.h"
@@ -121,8 +122,15 @@ static int open_parts(struct kernel *k, const struct kernel_options *o)
 	if (!r)
 		r = pods_open(k, o);
 	if (!r)
+		r = cgroup_attach(&k->loader, k->dir, k->cgroup);
+	if (!r)
 		r = open_epoll(k);
 	return r;
+}
+
+int kernel_default_cgroup(char *out, size_t size)
+{
+	return cgroup_root(out, size);
 }
 
 int kernel_check(const struct kernel_options *options)
@@ -141,6 +149,8 @@ int kernel_open(const struct kernel_options *options, struct kernel **out)
 	if (r)
 		return log_err(r, "make the directory %s", options->bpffs);
 	k = kernel_new(options->bpffs);
+	if (k)
+		snprintf(k->cgroup, sizeof(k->cgroup), "%s", options->cgroup ?: "");
 	r = k ? open_parts(k, options) : log_err(-ENOMEM, "start");
 	if (r)
 		return r;
@@ -193,7 +203,9 @@ int kernel_detach(const struct kernel_options *options)
 	netlink = nl_open();
 	if (netlink < 0)
 		return log_err(netlink, "open a netlink socket");
-	r = loader_unpin(options->bpffs);
+	r = cgroup_detach(options->bpffs);
+	if (!r)
+		r = loader_unpin(options->bpffs);
 	if (!r)
 		r = attach_detach_all(options->bpffs, netlink);
 	if (!r)

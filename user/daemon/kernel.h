@@ -13,6 +13,7 @@
 #include "weft/event.h"
 #include "weft/http_stat.h"
 #include "weft/policy.h"
+#include "weft/sock.h"
 #include "weft/verdict.h"
 
 struct kernel;
@@ -34,6 +35,9 @@ struct kernel_options {
  * atomically. 0, or -errno after having logged.
  */
 int kernel_open(const struct kernel_options *options, struct kernel **out);
+/* What --cgroup is unless it is given: the root of cgroup v2's hierarchy. -ENOENT, without logging,
+ * if there is none. */
+int kernel_default_cgroup(char *out, size_t size);
 /* The checks of kernel_open() alone, for whoever wants to fail before he has made anything. */
 int kernel_check(const struct kernel_options *options);
 /* Leaves everything pinned and attached. Accepts NULL. */
@@ -93,6 +97,9 @@ int kernel_each_conn(struct kernel *k,
 		     int (*row)(void *arg, const struct tuple *key, const struct conn *c,
 				const struct conn *reply),
 		     void *arg);
+/* Sockets that connect() has steered, also those that hold no place any more. */
+int kernel_each_socket(struct kernel *k, int (*row)(void *arg, const struct sock_row *s),
+		       void *arg);
 int kernel_each_pod(struct kernel *k, int (*row)(void *arg, __u32 ifindex, const struct pod *p),
 		    void *arg);
 /* Every node address that SCOPE_NODE services answer on. */
@@ -104,7 +111,11 @@ int kernel_explain(struct kernel *k, const struct question *q, struct verdict *o
 struct kernel_status {
 	__u64 generation;
 	unsigned pods, nics, connections;
-	bool tcx; /* or clsact filters */
+	bool tcx;	       /* or clsact filters */
+	unsigned sockets;      /* that hold a place */
+	unsigned pods_unknown; /* whose network namespace has not been found: only tc steers them */
+	const char *cgroup;
+	unsigned foreign; /* programs of others at the hooks of that cgroup */
 	const char *release;
 };
 int kernel_status(struct kernel *k, struct kernel_status *out);

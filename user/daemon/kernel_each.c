@@ -5,10 +5,12 @@
 #include <bpf/bpf.h>
 #include <errno.h>
 
+#include "cgroup.h"
 #include "cleanup.h"
 #include "counters_map.h"
 #include "kernel_priv.h"
 #include "log.h"
+#include "sockets.h"
 
 static int walk(struct kernel *k, enum map_id map, size_t key_size, size_t value_size,
 		int (*each)(void *arg, const void *key, const void *value), void *arg)
@@ -183,6 +185,11 @@ int kernel_each_conn(struct kernel *k,
 	return walk(k, MAP_CONNS, sizeof(struct tuple), sizeof(struct conn), conn_row, &w);
 }
 
+int kernel_each_socket(struct kernel *k, int (*row)(void *arg, const struct sock_row *s), void *arg)
+{
+	return sockets_each(k, row, arg);
+}
+
 struct pod_walk {
 	int (*row)(void *arg, __u32 ifindex, const struct pod *p);
 	void *arg;
@@ -272,18 +279,31 @@ static int count_open(void *arg, const void *key, const void *value)
 	return 0;
 }
 
+static int count_socket(void *arg, const struct sock_row *row)
+{
+	*(unsigned *)arg += row->conn.reservation != 0;
+	return 0;
+}
+
 int kernel_status(struct kernel *k, struct kernel_status *out)
 {
 	struct kernel_status s = {
 		.generation = kernel_generation(k),
 		.tcx = k->attach.tcx,
 		.release = k->release,
+		.cgroup = k->cgroup,
+		.pods_unknown = (unsigned)pods_without_cookie(&k->pods),
 	};
 	int r = walk(k, MAP_CONNS, sizeof(struct tuple), sizeof(struct conn), count_open,
 		     &s.connections);
 
 	if (r)
 		return log_err(r, "count the connections");
+	r = sockets_each(k, count_socket, &s.sockets);
+	if (!r)
+		r = cgroup_foreign(&k->loader, k->cgroup, &s.foreign);
+	if (r)
+		return log_err(r, "look at the cgroup %s", k->cgroup);
 	for (const struct iface *i = k->pods.ifaces; i; i = i->next) {
 		s.pods += i->role == ROLE_POD;
 		s.nics += i->role == ROLE_NIC;

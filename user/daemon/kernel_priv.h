@@ -14,6 +14,7 @@
 
 struct kernel {
 	char *dir;
+	char cgroup[512]; /* whose processes are steered at connect() */
 	struct loader loader;
 	struct counters counters;
 	int netlink;	 /* requests */

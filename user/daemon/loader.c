@@ -8,10 +8,13 @@
 #include <string.h>
 #include <sys/mman.h>
 #include <sys/resource.h>
+#include <time.h>
 
 #include "cleanup.h"
 #include "log.h"
 #include "pin.h"
+#include "sock.skel.h"
+#include "socks.skel.h"
 #include "sweep.skel.h"
 #include "tc.skel.h"
 
@@ -19,6 +22,8 @@ static const char *const map_names[MAP_MAX] = {
 	[MAP_GENERATION] = "generation",
 	[MAP_CONNS] = "conns",
 	[MAP_PODS] = "pods",
+	[MAP_NETNS_PODS] = "netns_pods",
+	[MAP_SOCKS] = "socks",
 	[MAP_POD_ADDRS] = "pod_addrs",
 	[MAP_NODE_ADDRS] = "node_addrs",
 	[MAP_NICS] = "nics",
@@ -50,6 +55,14 @@ static const char *const prog_names[PROG_MAX] = {
 	[PROG_FROM_BRIDGE] = "from_bridge",
 	[PROG_EXPLAIN] = "explain",
 	[PROG_SWEEP] = "sweep",
+	[PROG_LIST_SOCKS] = "list_socks",
+	[PROG_SWEEP_SOCKS] = "sweep_socks",
+	[PROG_CONNECT4] = "connect4",
+	[PROG_CONNECT6] = "connect6",
+	[PROG_GETPEERNAME4] = "getpeername4",
+	[PROG_GETPEERNAME6] = "getpeername6",
+	[PROG_SOCK_OPS] = "sock_ops",
+	[PROG_SOCK_RELEASE] = "sock_release",
 };
 
 static const char *const reason_names[REASON_MAX] = {
@@ -71,11 +84,17 @@ static const char *const reason_names[REASON_MAX] = {
 	[REASON_TWICE] = "twice",
 	[REASON_NO_PROXY] = "no_proxy",
 	[REASON_BRIDGED] = "bridged",
+	[REASON_SPOOFED] = "spoofed",
 };
 
 const char *loader_map_name(enum map_id id)
 {
 	return map_names[id];
+}
+
+const char *loader_prog_name(enum prog_id id)
+{
+	return prog_names[id];
 }
 
 /* libbpf's own words are for whoever debugs: the user gets one line of ours. */
@@ -188,28 +207,43 @@ static int prepare(struct bpf_object *obj, const char *dir, unsigned max_connect
 	return check_pinned(obj, dir);
 }
 
-static int load_objects(struct loader *l, const char *dir, unsigned max_connections)
+/* The coarse clocks tick once per jiffy. */
+static __u32 jiffies_per_second(void)
+{
+	struct timespec tick = {};
+
+	if (clock_getres(CLOCK_MONOTONIC_COARSE, &tick) || !tick.tv_nsec)
+		return 250;
+	return (__u32)((1000000000 + tick.tv_nsec / 2) / tick.tv_nsec);
+}
+
+static int open_objects(struct loader *l, const char *dir)
 {
 	LIBBPF_OPTS(bpf_object_open_opts, opts, .pin_root_path = dir);
-	int r;
 
 	l->tc = tc_bpf__open_opts(&opts);
 	l->sweep = l->tc ? sweep_bpf__open_opts(&opts) : NULL;
-	if (!l->sweep)
+	l->sock = l->sweep ? sock_bpf__open_opts(&opts) : NULL;
+	l->socks = l->sock ? socks_bpf__open_opts(&opts) : NULL;
+	if (!l->socks)
 		return log_err(-errno, "open the BPF programs");
+	l->sock->rodata->hz = l->socks->rodata->hz = jiffies_per_second();
 	note_inner(l, l->tc->obj);
-	r = prepare(l->tc->obj, dir, max_connections);
-	if (!r)
-		r = prepare(l->sweep->obj, dir, max_connections);
-	if (r)
-		return r;
-	r = tc_bpf__load(l->tc);
-	if (r)
-		return log_err(r, "load the tc programs (--log-level debug says why)");
-	/* the maps are there now, with the size that was kept or chosen */
-	r = prepare(l->sweep->obj, dir, max_connections);
-	if (!r && (r = sweep_bpf__load(l->sweep)))
-		log_err(r, "load the sweep program (--log-level debug says why)");
+	return 0;
+}
+
+/* The first one makes the maps, with the size that was kept or chosen. */
+static int load_objects(struct loader *l, const char *dir, unsigned max_connections)
+{
+	struct bpf_object *objects[] = { l->tc->obj, l->sweep->obj, l->sock->obj, l->socks->obj };
+	int r = 0;
+
+	for (size_t i = 0; !r && i < sizeof(objects) / sizeof(objects[0]); i++) {
+		r = prepare(objects[i], dir, max_connections);
+		if (!r && (r = bpf_object__load(objects[i])))
+			log_err(r, "load the %s programs (--log-level debug says why)",
+				bpf_object__name(objects[i]));
+	}
 	return r;
 }
 
@@ -235,10 +269,18 @@ static int map_limits(struct loader *l)
 	return 0;
 }
 
+static struct bpf_object *object_of(const struct loader *l, enum prog_id id)
+{
+	if (id >= PROG_CONNECT4)
+		return l->sock->obj;
+	if (id == PROG_LIST_SOCKS || id == PROG_SWEEP_SOCKS)
+		return l->socks->obj;
+	return id == PROG_SWEEP ? l->sweep->obj : l->tc->obj;
+}
+
 static int pin_prog(struct loader *l, const char *dir, enum prog_id id)
 {
-	struct bpf_object *obj = id == PROG_SWEEP ? l->sweep->obj : l->tc->obj;
-	struct bpf_program *p = bpf_object__find_program_by_name(obj, prog_names[id]);
+	struct bpf_program *p = bpf_object__find_program_by_name(object_of(l, id), prog_names[id]);
 	struct pin_path path;
 	int r = p ? pin_path(&path, dir, "prog", prog_names[id]) : -ENOENT;
 
@@ -286,7 +328,9 @@ int loader_open(struct loader *l, const char *dir, unsigned max_connections)
 
 	libbpf_set_print(print_libbpf);
 	raise_memlock();
-	r = load_objects(l, dir, max_connections);
+	r = open_objects(l, dir);
+	if (!r)
+		r = load_objects(l, dir, max_connections);
 	if (!r)
 		r = find_maps(l);
 	if (!r)
@@ -304,6 +348,8 @@ void loader_close(struct loader *l)
 		munmap(l->limits, CLUSTER_IDS_MAX * sizeof(*l->limits));
 	tc_bpf__destroy(l->tc);
 	sweep_bpf__destroy(l->sweep);
+	sock_bpf__destroy(l->sock);
+	socks_bpf__destroy(l->socks);
 	memset(l, 0, sizeof(*l));
 }
 

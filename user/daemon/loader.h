@@ -13,6 +13,8 @@ enum map_id {
 	MAP_GENERATION,
 	MAP_CONNS,
 	MAP_PODS,
+	MAP_NETNS_PODS,
+	MAP_SOCKS,
 	MAP_POD_ADDRS,
 	MAP_NODE_ADDRS,
 	MAP_NICS,
@@ -39,7 +41,22 @@ enum map_id {
 	MAP_MAX,
 };
 
-enum prog_id { PROG_FROM_POD, PROG_FROM_NIC, PROG_FROM_BRIDGE, PROG_EXPLAIN, PROG_SWEEP, PROG_MAX };
+enum prog_id {
+	PROG_FROM_POD,
+	PROG_FROM_NIC,
+	PROG_FROM_BRIDGE,
+	PROG_EXPLAIN,
+	PROG_SWEEP,
+	PROG_LIST_SOCKS,
+	PROG_SWEEP_SOCKS,
+	PROG_CONNECT4, /* those of a cgroup, up to the end */
+	PROG_CONNECT6,
+	PROG_GETPEERNAME4,
+	PROG_GETPEERNAME6,
+	PROG_SOCK_OPS,
+	PROG_SOCK_RELEASE,
+	PROG_MAX,
+};
 
 /* What the inner maps of a MAP_GEN_* are made like. */
 struct inner_layout {
@@ -57,6 +74,8 @@ struct loader {
 	struct cluster_limit *limits; /* the map `limits`, shared; CLUSTER_IDS_MAX rows */
 	struct tc_bpf *tc;
 	struct sweep_bpf *sweep;
+	struct sock_bpf *sock;
+	struct socks_bpf *socks;
 };
 
 /* `dir` is a directory on a bpffs. max_connections: 0 for the default; a table that is there keeps
@@ -68,5 +87,6 @@ void loader_close(struct loader *l);
 int loader_unpin(const char *dir);
 
 const char *loader_map_name(enum map_id id);
+const char *loader_prog_name(enum prog_id id);
 
 #endif

@@ -234,12 +234,15 @@ static int serve(const struct options *o)
 
 int main(int argc, char **argv)
 {
+	char cgroup[512];
 	struct options o;
 	int status, r;
 
 	log_set("weftd", LOG_LEVEL_INFO);
 	if (options_parse(argc, argv, &o, &status))
 		return status;
+	if (!o.kernel.cgroup && !kernel_default_cgroup(cgroup, sizeof(cgroup)))
+		o.kernel.cgroup = cgroup;
 	log_set("weftd", o.log_level);
 	r = o.detach ? detach(&o) : serve(&o);
 	return r ? EXIT_FAILURE : EXIT_SUCCESS;

@@ -159,6 +159,8 @@ static int take_link(struct pods *p, const struct nl_link *l)
 	if (i->default_route && (i->link.flags ^ l->flags) & IFF_UP)
 		p->routes_dirty =
 			true; /* routes that vanish with their interface are not announced */
+	if (i->link.nsid != l->nsid)
+		i->netns_cookie = 0, p->cookies_wanted = true;
 	if (memcmp(i->link.mac, l->mac, sizeof(l->mac)) != 0)
 		touch_ports(p, l);
 	touch_bridge(p, i);
@@ -279,6 +281,7 @@ static void retry_failed(struct pods *p)
 	for (struct iface *i = p->ifaces; i; i = i->next)
 		i->dirty |= i->failed;
 	p->node_dirty |= p->node.full;
+	p->cookies_wanted = true;
 }
 
 static bool has_failed(const struct pods *p)
@@ -317,11 +320,12 @@ int pods_settle(struct kernel *k)
 		keep_first(&r, default_routes_refresh(k));
 	keep_first(&r, settle_ifaces(k, true)); /* pods send their packets there */
 	keep_first(&r, settle_ifaces(k, false));
+	keep_first(&r, pods_find_cookies(k));
 	if (!r && p->prune_needed)
 		keep_first(&r, pods_prune(k));
 	if (p->sweep_needed)
 		keep_first(&r, pods_sweep(k));
-	if (r || has_failed(p) || p->node.full)
+	if (r || has_failed(p) || p->node.full || pods_without_cookie(p))
 		keep_first(&r, arm_retry(p));
 	else
 		p->retry_ms = RETRY_MIN_MS;

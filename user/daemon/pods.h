@@ -29,6 +29,8 @@ struct iface {
 	__u8 peer_mac[6];
 	bool peer_up;
 	struct addr_list addrs;
+	__u64 netns_cookie; /* of its network namespace; 0: not found yet */
+	bool netns_written; /* `netns_pods` has it */
 };
 
 struct node_addr {
@@ -66,6 +68,7 @@ struct pods {
 	bool node_dirty, routes_dirty; /* look again */
 	bool lost;		       /* notifications: look at everything again */
 	bool prune_needed, sweep_needed;
+	bool cookies_wanted; /* look for network namespaces that are not known yet */
 };
 
 void pods_init(struct pods *p);
@@ -90,6 +93,17 @@ int pods_settle(struct kernel *k);
 int pod_refresh(struct kernel *k, struct iface *i);
 int pod_remove(struct kernel *k, struct iface *i);
 int pod_leave(struct pods *p, const struct addr *a);
+/* The address that rules know the pod by; :: if it has none. */
+struct addr pod_identity(const struct kernel *k, const struct iface *i);
+/* Finds the cookies of the namespaces of pods that lack them. What is not found is no error. */
+int pods_find_cookies(struct kernel *k);
+size_t pods_without_cookie(const struct pods *p);
+/* Brings `netns_pods` in step with the pod's interface. */
+int pod_write_netns(struct kernel *k, const struct iface *i);
+int pods_prune_netns(struct kernel *k);
+/* A socket in the namespace with this cookie: its descriptor, -ENOENT if the namespace is not
+ * found, or -errno. */
+int pods_socket(struct kernel *k, __u64 cookie, int domain, int type, int protocol);
 int pods_sweep(struct kernel *k);
 int nic_refresh(struct kernel *k, struct iface *i);
 int nic_remove(struct kernel *k, struct iface *i);

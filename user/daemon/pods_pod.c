@@ -42,7 +42,7 @@ static int read_peer(struct kernel *k, struct iface *i, bool *up, struct addr_li
 
 /* Rules know a pod by one of its addresses; while they know none, the first IPv4 address is as good
  * as any. */
-static struct addr identity(const struct kernel *k, const struct iface *i)
+struct addr pod_identity(const struct kernel *k, const struct iface *i)
 {
 	for (size_t n = 0; n < i->addrs.count; n++) {
 		if (addr_set_has(&k->sources, &i->addrs.items[n]))
@@ -70,7 +70,7 @@ static void write_bridge(struct kernel *k, const struct iface *i, struct pod *po
 static int write_pod(struct kernel *k, const struct iface *i)
 {
 	__u32 key = (__u32)i->link.ifindex;
-	struct pod now = {}, pod = { .addr = identity(k, i), .netns_id = (__u32)i->link.nsid };
+	struct pod now = {}, pod = { .addr = pod_identity(k, i), .netns_id = (__u32)i->link.nsid };
 
 	memcpy(pod.mac, i->peer_mac, sizeof(pod.mac));
 	memcpy(pod.host_mac, i->link.mac, sizeof(pod.host_mac));
@@ -90,7 +90,7 @@ int pods_identify(struct kernel *k)
 
 	for (struct iface *i = k->pods.ifaces; !r && i; i = i->next) {
 		if (i->role == ROLE_POD)
-			r = write_pod(k, i);
+			r = write_pod(k, i) ?: pod_write_netns(k, i);
 	}
 	return r;
 }
@@ -166,12 +166,14 @@ int pod_refresh(struct kernel *k, struct iface *i)
 	}
 	if (!r)
 		r = write_pod(k, i);
+	i->netns_written = false;
 	if (r || i->role == ROLE_POD)
 		return r;
 	r = attach_put(&k->attach, i->link.ifindex, k->loader.prog[PROG_FROM_POD]);
 	if (r && r != -ENODEV)
 		return r;
 	i->role = ROLE_POD;
+	k->pods.cookies_wanted = true;
 	log_info("%s: attached as a pod with %zu addresses", i->link.name, i->addrs.count);
 	return 0;
 }
@@ -188,5 +190,5 @@ int pod_remove(struct kernel *k, struct iface *i)
 		return log_err(-errno, "remove the pod behind %s", i->link.name);
 	i->role = ROLE_NONE;
 	k->pods.sweep_needed = true;
-	return 0;
+	return pod_write_netns(k, i);
 }

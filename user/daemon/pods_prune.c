@@ -125,6 +125,8 @@ int pods_prune(struct kernel *k)
 	if (!r)
 		r = prune_addrs(k, MAP_NODE_ADDRS, false, check_node_addr);
 	if (!r)
+		r = pods_prune_netns(k);
+	if (!r)
 		r = attach_prune(&k->attach, is_ours, k);
 	if (!r)
 		k->pods.prune_needed = false;

@@ -14,6 +14,7 @@
 #include <sys/syscall.h>
 #include <sys/utsname.h>
 
+#include "cgroup.h"
 #include "cleanup.h"
 #include "log.h"
 #include "pin.h"
@@ -132,6 +133,13 @@ static int check_interfaces(const struct kernel_options *o)
 	return r;
 }
 
+static int check_cgroup(const char *dir)
+{
+	if (dir)
+		return cgroup_check(dir);
+	return refuse(-ENOENT, "cgroup v2 is not mounted: mount -t cgroup2 cgroup2 DIR");
+}
+
 int preflight(const struct kernel_options *o)
 {
 	int r = preflight_privileges();
@@ -142,6 +150,8 @@ int preflight(const struct kernel_options *o)
 		r = check_btf();
 	if (!r)
 		r = preflight_bpffs(o->bpffs);
+	if (!r)
+		r = check_cgroup(o->cgroup);
 	if (!r)
 		r = check_interfaces(o);
 	return r;

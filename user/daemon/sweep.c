@@ -16,6 +16,7 @@
 #include "host.h"
 #include "kernel_priv.h"
 #include "log.h"
+#include "sockets.h"
 #include "sweep_reset.h"
 
 enum {
@@ -133,13 +134,15 @@ static int run(struct kernel *k, bool check_gone)
 	struct sweep_args args = { .check_gone = check_gone };
 	LIBBPF_OPTS(bpf_test_run_opts, opts, .ctx_in = &args, .ctx_size_in = sizeof(args));
 	uint64_t begun = now_us();
+	int r;
 
 	if (bpf_prog_test_run_opts(k->loader.prog[PROG_SWEEP], &opts))
 		return log_err(-errno, "run the sweep");
 	k->sweep.last = args;
 	ring_buffer__consume(k->sweep.events);
+	r = sockets_sweep(k);
 	k->sweep.took_ms = (unsigned)((now_us() - begun + 999) / 1000);
-	return 0;
+	return r;
 }
 
 int sweep_run(struct kernel *k)

@@ -1,0 +1,431 @@
+// SPDX-License-Identifier: GPL-2.0
+/*
+ * Connections of pods' processes, steered where they are made: connect() is given the endpoint's
+ * address, and the socket itself says when its connection opens and when it is gone. Attached to
+ * the cgroup of --cgroup.
+ */
+#include <linux/bpf.h>
+#include <linux/in.h>
+
+#include <bpf/bpf_endian.h>
+
+#include "reserve.bpf.h"
+
+#include "decide.bpf.h"
+#include "sock.bpf.h"
+
+char LICENSE[] SEC("license") = "GPL";
+
+const volatile __u32 hz = 250; /* jiffies per second: weftd asks the kernel */
+
+enum {
+	SOL_TCP = 6, /* of the kernel's socket.h, tcp.h and net.h, which BPF can't include */
+	SOL_SOCKET = 1,
+	SO_KEEPALIVE = 9,
+	TCP_KEEPIDLE = 4,
+	TCP_KEEPINTVL = 5,
+	TCP_KEEPCNT = 6,
+	TCP_USER_TIMEOUT = 18,
+	SOCK_STREAM = 1,
+	STATE_LISTEN = 10,
+	CONNECT_TIMEOUT_MS = 10000, /* unless a rule has another, as Envoy's */
+	FIRST_RTO_MS = 1000,	    /* TCP_TIMEOUT_INIT */
+	ENDPOINT_TRIES = 16,	    /* endpoints that a bound port is tried with */
+	ALLOW = 1,
+	DENY = 0,
+};
+
+/* ---- what is called ---- */
+
+/* The address that connect() or getpeername() is about; IPv4's mapped. */
+static __always_inline void read_addr(const struct bpf_sock_addr *ctx, int ip4, struct addr *a)
+{
+	if (ip4) {
+		addr_from_ip4(a, ctx->user_ip4);
+		return;
+	}
+	__u32 words[4] = { ctx->user_ip6[0], ctx->user_ip6[1], ctx->user_ip6[2], ctx->user_ip6[3] };
+
+	__builtin_memcpy(a->b, words, sizeof(words));
+}
+
+static __always_inline void write_addr(struct bpf_sock_addr *ctx, int ip4, const struct addr *a,
+				       __u16 port)
+{
+	__u32 words[4];
+
+	ctx->user_port = bpf_htons(port);
+	if (ip4) {
+		ctx->user_ip4 = addr_ip4(a);
+		return;
+	}
+	__builtin_memcpy(words, a->b, sizeof(words));
+	ctx->user_ip6[0] = words[0];
+	ctx->user_ip6[1] = words[1];
+	ctx->user_ip6[2] = words[2];
+	ctx->user_ip6[3] = words[3];
+}
+
+/* ---- who calls, and from where ---- */
+
+/* The address that the socket is bound to; :: (or its IPv4 form) if none. */
+static __always_inline void bound_addr(const struct bpf_sock_addr *ctx, int mapped, struct addr *a)
+{
+	struct bpf_sock *sk = ctx->sk;
+
+	if (mapped && sk->src_ip4) {
+		addr_from_ip4(a, sk->src_ip4);
+		return;
+	}
+	__u32 words[4] = { sk->src_ip6[0], sk->src_ip6[1], sk->src_ip6[2], sk->src_ip6[3] };
+
+	__builtin_memcpy(a->b, words, sizeof(words));
+}
+
+/*
+ * The address that the endpoint will see: the one bound to, which must be the pod's own, or the
+ * pod's first. 0 if it is somebody else's.
+ */
+static __always_inline int client_addr(const struct bpf_sock_addr *ctx, const struct netns_pod *pod,
+				       int mapped, struct addr *a)
+{
+	struct pod *owner;
+	__u32 *ifindex;
+
+	bound_addr(ctx, mapped, a);
+	if (addr_is_zero(a)) {
+		*a = mapped ? pod->addr4 : pod->addr6;
+		return 1;
+	}
+	ifindex = bpf_map_lookup_elem(&pod_addrs, a);
+	owner = ifindex ? bpf_map_lookup_elem(&pods, ifindex) : NULL;
+	return owner && owner->netns_id == pod->netns_id;
+}
+
+/* Whether the socket's bound port leads to this endpoint already, from another socket. */
+static __noinline int is_taken(struct bpf_sock_addr *ctx, const struct addr *client,
+			       const struct addr *endpoint, __u16 port)
+{
+	struct bpf_sock_tuple t = {};
+	struct bpf_sock *sk = ctx->sk, *found;
+	__u32 own = sk ? sk->src_port : 0, state;
+
+	if (addr_is_mapped(endpoint)) {
+		t.ipv4.saddr = addr_ip4(endpoint);
+		t.ipv4.daddr = addr_ip4(client);
+		t.ipv4.sport = bpf_htons(port);
+		t.ipv4.dport = bpf_htons(own);
+		found = bpf_skc_lookup_tcp(ctx, &t, sizeof(t.ipv4), BPF_F_CURRENT_NETNS, 0);
+	} else {
+		__builtin_memcpy(t.ipv6.saddr, endpoint, 16);
+		__builtin_memcpy(t.ipv6.daddr, client, 16);
+		t.ipv6.sport = bpf_htons(port);
+		t.ipv6.dport = bpf_htons(own);
+		found = bpf_skc_lookup_tcp(ctx, &t, sizeof(t.ipv6), BPF_F_CURRENT_NETNS, 0);
+	}
+	if (!found)
+		return 0;
+	state = found->state;
+	bpf_sk_release(found);
+	return state != STATE_LISTEN;
+}
+
+/*
+ * The kernel chooses a port for each endpoint by itself, unless the application has bound one: of
+ * the cluster's endpoints, then one that this port does not lead to yet. 0: there is none.
+ */
+static __noinline int avoid_taken(struct bpf_sock_addr *ctx, const struct addr *client,
+				  struct verdict *v)
+{
+	const struct cluster *c = table_cluster(v->generation, v->cluster_index);
+	__u32 first = bpf_get_prandom_u32();
+	int i;
+
+	if (!is_taken(ctx, client, &v->addr, v->port))
+		return 1;
+	if (!c || !c->ep_count)
+		return 0;
+	for (i = 0; i < ENDPOINT_TRIES; i++) {
+		const struct endpoint *e =
+			table_endpoint(v->generation, c->ep_first + (first + i) % c->ep_count);
+
+		if (!e)
+			return 0;
+		if (is_taken(ctx, client, &e->addr, e->port))
+			continue;
+		v->endpoint = e->id;
+		v->addr = e->addr;
+		v->port = e->port;
+		return 1;
+	}
+	return 0;
+}
+
+/* ---- connect() ---- */
+
+static __noinline int decide_sock(const struct question *q, struct verdict *v)
+{
+	__builtin_memset(v, 0, sizeof(*v));
+	return decide(q, v);
+}
+
+/* A Service's own address comes first, even where it is the node's, too (see decide_packet()). */
+static __always_inline void decide_call(struct question *q, struct verdict *v, int mapped)
+{
+	decide_sock(q, v);
+	if (v->service || !bpf_map_lookup_elem(&node_addrs, &q->dst))
+		return;
+	q->scope = SCOPE_NODE;
+	if (mapped)
+		addr_from_ip4(&q->dst, 0);
+	else
+		__builtin_memset(&q->dst, 0, sizeof(q->dst));
+	decide_sock(q, v);
+}
+
+static __always_inline int refuse(const struct verdict *v, enum reason reason)
+{
+	struct cluster_stat *c = cluster_stat(v->cluster);
+
+	count_reason(reason);
+	if (c && reason == REASON_OVERFLOW)
+		__sync_fetch_and_add(&c->overflow, 1);
+	if (c && v->action == VERDICT_REFUSE)
+		__sync_fetch_and_add(&c->none_healthy, 1);
+	bpf_set_retval(-ECONNREFUSED);
+	return DENY;
+}
+
+static __always_inline void fill_conn(struct sock_conn *s, const struct verdict *v, __u64 netns)
+{
+	s->addr = v->addr;
+	s->port = v->port;
+	s->netns = netns;
+	s->created = bpf_ktime_get_ns();
+	s->route = v->route;
+	s->cluster = v->cluster;
+	s->endpoint = v->endpoint;
+	s->generation = v->generation;
+	s->connect_timeout_ms = v->connect_timeout_ms ?: CONNECT_TIMEOUT_MS;
+	s->idle_timeout_ms = v->idle_timeout_ms;
+	s->max_duration_ms = v->max_duration_ms;
+	s->seen = 0;
+}
+
+/* TCP gives a connection up that is not acknowledged for so long. Until it is open, that is the
+ * rule's connectTimeout; then it is again what the application had set. */
+static __always_inline void limit_connect(struct bpf_sock_addr *ctx, struct sock_conn *s)
+{
+	int own = 0, timeout = s->connect_timeout_ms;
+
+	bpf_getsockopt(ctx, SOL_TCP, TCP_USER_TIMEOUT, &own, sizeof(own));
+	s->user_timeout_ms = own;
+	if (!own || own > timeout)
+		bpf_setsockopt(ctx, SOL_TCP, TCP_USER_TIMEOUT, &timeout, sizeof(timeout));
+}
+
+/* Takes the place, counts, and leaves everything in the socket. */
+static __always_inline enum reason take_place(struct sock_conn *s, const struct verdict *v,
+					      const struct question *q)
+{
+	struct cluster_limit *l = cluster_limit(v->cluster);
+	struct cluster_stat *c = cluster_stat(v->cluster);
+	enum reason reason;
+
+	if (!c || !l)
+		return REASON_GENERATION;
+	reason = reserve(l, v->max_connections);
+	if (reason)
+		return reason;
+	count_steered(v, c);
+	remember_affinity(q, v);
+	s->reservation = reservation(v->cluster, v->endpoint);
+	return REASON_NONE;
+}
+
+static __noinline int steer_socket(struct bpf_sock_addr *ctx, const struct question *q,
+				   struct verdict *v, __u64 netns, int ip4)
+{
+	struct sock_conn *s = bpf_sk_storage_get(&socks, ctx->sk, 0, BPF_SK_STORAGE_GET_F_CREATE);
+	enum reason reason;
+
+	if (!s)
+		return REASON_TABLE_FULL;
+	read_addr(ctx, ip4, &s->called);
+	fill_conn(s, v, netns);
+	limit_connect(ctx, s);
+	reason = take_place(s, v, q);
+	s->called_port = reason ? 0 : bpf_ntohs(ctx->user_port);
+	return reason;
+}
+
+/* What an earlier connect() of the same socket has left: it has failed, or the hook would not run.
+ */
+static __always_inline void forget_earlier(struct bpf_sock_addr *ctx)
+{
+	struct sock_conn *s = bpf_sk_storage_get(&socks, ctx->sk, 0, 0);
+
+	if (!s)
+		return;
+	sock_give_back(s, 0, 0);
+	s->called_port = 0;
+}
+
+static __always_inline int on_connect(struct bpf_sock_addr *ctx, int ip4)
+{
+	struct question q = {};
+	struct netns_pod *pod;
+	struct verdict v;
+	__u64 netns, *number;
+	__u32 zero = 0;
+	int mapped, reason;
+
+	if (ctx->protocol != IPPROTO_TCP || !ctx->sk)
+		return ALLOW;
+	netns = bpf_get_netns_cookie(ctx);
+	pod = bpf_map_lookup_elem(&netns_pods, &netns);
+	if (!pod)
+		return ALLOW;
+	forget_earlier(ctx);
+	read_addr(ctx, ip4, &q.dst);
+	mapped = ip4 || addr_is_mapped(&q.dst);
+	q.port = bpf_ntohs(ctx->user_port);
+	number = bpf_map_lookup_elem(&generation, &zero);
+	q.generation = number ? *number : 0;
+	q.source = pod->addr;
+	if (!client_addr(ctx, pod, mapped, &q.client)) {
+		count_reason(REASON_SPOOFED);
+		return ALLOW;
+	}
+	decide_call(&q, &v, mapped);
+	if (v.action == VERDICT_REFUSE)
+		return refuse(&v, v.reason);
+	if (v.action != VERDICT_STEER) {
+		if (v.action == VERDICT_PASS && v.reason)
+			count_reason(v.reason);
+		return ALLOW;
+	}
+	if (ctx->sk->src_port && !avoid_taken(ctx, &q.client, &v))
+		return ALLOW; /* tc gives its packets another port */
+	reason = steer_socket(ctx, &q, &v, netns, ip4);
+	if (reason == REASON_TABLE_FULL || reason == REASON_GENERATION)
+		return ALLOW;
+	if (reason)
+		return refuse(&v, reason);
+	write_addr(ctx, ip4, &v.addr, v.port);
+	return ALLOW;
+}
+
+SEC("cgroup/connect4")
+int connect4(struct bpf_sock_addr *ctx)
+{
+	return on_connect(ctx, 1);
+}
+
+SEC("cgroup/connect6")
+int connect6(struct bpf_sock_addr *ctx)
+{
+	return on_connect(ctx, 0);
+}
+
+/* ---- getpeername(): the address that was called ---- */
+
+static __always_inline int on_getpeername(struct bpf_sock_addr *ctx, int ip4)
+{
+	struct sock_conn *s = ctx->sk ? bpf_sk_storage_get(&socks, ctx->sk, 0, 0) : NULL;
+
+	if (s && s->called_port)
+		write_addr(ctx, ip4, &s->called, s->called_port);
+	return ALLOW;
+}
+
+SEC("cgroup/getpeername4")
+int getpeername4(struct bpf_sock_addr *ctx)
+{
+	return on_getpeername(ctx, 1);
+}
+
+SEC("cgroup/getpeername6")
+int getpeername6(struct bpf_sock_addr *ctx)
+{
+	return on_getpeername(ctx, 0);
+}
+
+/* ---- the life of the connection ---- */
+
+/* SYN and FIN are counted as a byte each by what acknowledges them. */
+static __always_inline __u64 without(__u64 bytes, __u32 extra)
+{
+	return bytes > extra ? bytes - extra : 0;
+}
+
+/* Which of a connection's FINs its bytes contain, by the state that it had before. */
+static __always_inline void on_closed(struct bpf_sock_ops *ops, struct sock_conn *s)
+{
+	__u32 was = ops->args[0];
+	__u32 fin_acked = was == BPF_TCP_FIN_WAIT2 || was == BPF_TCP_LAST_ACK ||
+			  was == BPF_TCP_CLOSING || was == BPF_TCP_TIME_WAIT;
+	__u32 fin_received = was == BPF_TCP_CLOSE_WAIT || was == BPF_TCP_LAST_ACK ||
+			     was == BPF_TCP_CLOSING || was == BPF_TCP_TIME_WAIT;
+
+	if (was == BPF_TCP_SYN_SENT && s->reservation)
+		count_connect_fail(s->cluster, s->endpoint);
+	sock_give_back(s, without(ops->bytes_acked, 1 + fin_acked),
+		       without(ops->bytes_received, fin_received));
+}
+
+static __always_inline void restore_user_timeout(struct bpf_sock_ops *ops,
+						 const struct sock_conn *s)
+{
+	int own = s->user_timeout_ms;
+
+	bpf_setsockopt(ops, SOL_TCP, TCP_USER_TIMEOUT, &own, sizeof(own));
+}
+
+SEC("sockops")
+int sock_ops(struct bpf_sock_ops *ops)
+{
+	__u32 op = ops->op, ms;
+	struct sock_conn *s;
+	struct bpf_sock *sk;
+
+	if (op != BPF_SOCK_OPS_TIMEOUT_INIT && op != BPF_SOCK_OPS_TCP_CONNECT_CB &&
+	    op != BPF_SOCK_OPS_ACTIVE_ESTABLISHED_CB && op != BPF_SOCK_OPS_STATE_CB)
+		return 1;
+	sk = ops->sk;
+	s = sk ? bpf_sk_storage_get(&socks, sk, 0, 0) : NULL;
+	if (!s)
+		return 1;
+	switch (op) {
+	case BPF_SOCK_OPS_TIMEOUT_INIT:
+		ms = s->connect_timeout_ms;
+		if (s->reservation && !s->seen && ms < FIRST_RTO_MS)
+			ops->reply = ms * hz / 1000 ?: 1;
+		break;
+	case BPF_SOCK_OPS_TCP_CONNECT_CB:
+		s->seen = 1;
+		bpf_sock_ops_cb_flags_set(ops,
+					  ops->bpf_sock_ops_cb_flags | BPF_SOCK_OPS_STATE_CB_FLAG);
+		break;
+	case BPF_SOCK_OPS_ACTIVE_ESTABLISHED_CB:
+		if (s->reservation)
+			restore_user_timeout(ops, s);
+		break;
+	default:
+		if (ops->args[1] == BPF_TCP_CLOSE)
+			on_closed(ops, s);
+	}
+	return 1;
+}
+
+/* The last descriptor of a socket is closed: if it never came to a SYN, or it has ended, nothing
+ * else will tell. */
+SEC("cgroup/sock_release")
+int sock_release(struct bpf_sock *sk)
+{
+	struct sock_conn *s = bpf_sk_storage_get(&socks, sk, 0, 0);
+
+	if (s && (!s->seen || sk->state == BPF_TCP_CLOSE))
+		sock_give_back(s, 0, 0);
+	return 1;
+}

@@ -1,0 +1,23 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#ifndef WEFT_CGROUP_H
+#define WEFT_CGROUP_H
+/*
+ * The programs on the cgroup whose processes are steered at connect(): links that allow others
+ * beside them, pinned at DIR/cgroup/PROGRAM. Functions return 0 or -errno and log.
+ */
+#include "loader.h"
+
+/* The directory of cgroup v2's hierarchy, as the mount table has it. -ENOENT, without logging, if
+ * it is not mounted. */
+int cgroup_root(char *out, size_t size);
+/* Whether `dir` is a directory of cgroup v2. */
+int cgroup_check(const char *dir);
+/* Attaches the programs to `cgroup`, in place of those of an earlier weftd, each in one step; takes
+ * them off another cgroup. */
+int cgroup_attach(const struct loader *l, const char *dir, const char *cgroup);
+/* Takes them off and empties the directory. Needs no cgroup_attach(). */
+int cgroup_detach(const char *dir);
+/* How many programs of others run at the same hooks for this cgroup's processes. */
+int cgroup_foreign(const struct loader *l, const char *cgroup, unsigned *out);
+
+#endif
