@@ -12,6 +12,7 @@
 #include <sys/statfs.h>
 
 #include "cleanup.h"
+#include "failed.skel.h"
 #include "log.h"
 #include "pin.h"
 
@@ -91,6 +92,70 @@ static int put(const struct loader *l, const char *dir, int cgroup, enum prog_id
 	return r;
 }
 
+/* ---- connect() that fails early: not on the cgroup, but part of the same ---- */
+
+static const char *const failed_names[] = { "connect4_failed", "connect6_failed" };
+
+enum { FAILED = sizeof(failed_names) / sizeof(failed_names[0]) };
+
+/* Links of this kind can't be given another program: the new one is there before the old one goes.
+ */
+static int put_failed(struct bpf_program *p, const char *dir)
+{
+	struct pin_path path;
+	struct bpf_link *link;
+	int r = pin_path(&path, dir, "cgroup", bpf_program__name(p));
+
+	if (r)
+		return r;
+	link = bpf_program__attach(p);
+	if (!link)
+		return -errno;
+	r = pin_replace(bpf_link__fd(link), &path);
+	bpf_link__destroy(link);
+	return r;
+}
+
+static int load_failed(const char *dir)
+{
+	LIBBPF_OPTS(bpf_object_open_opts, opts, .pin_root_path = dir);
+	struct failed_bpf *o = failed_bpf__open_opts(&opts);
+	struct bpf_program *p;
+	int r = o ? loader_fit(o->obj, dir) : -errno;
+
+	if (!r)
+		r = failed_bpf__load(o);
+	if (!r) {
+		bpf_object__for_each_program(p, o->obj) r = r ?: put_failed(p, dir);
+	}
+	failed_bpf__destroy(o);
+	return r;
+}
+
+static void attach_failed(const char *dir)
+{
+	int r = load_failed(dir);
+
+	if (r)
+		log_info("a connect() that fails before its SYN is noticed by the sweep only: "
+			 "the kernel refuses fexit programs (%s)",
+			 strerror(-r));
+}
+
+static int detach_failed(const char *dir)
+{
+	int r = 0;
+
+	for (int i = 0; !r && i < FAILED; i++) {
+		struct pin_path path;
+
+		r = pin_path(&path, dir, "cgroup", failed_names[i]);
+		if (!r)
+			r = pin_unlink(path.s);
+	}
+	return r;
+}
+
 int cgroup_attach(const struct loader *l, const char *dir, const char *cgroup)
 {
 	_cleanup_close_ int fd = open(cgroup, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
@@ -101,6 +166,8 @@ int cgroup_attach(const struct loader *l, const char *dir, const char *cgroup)
 		r = pin_mkdirs(path.s);
 	for (int i = 0; !r && i < HOOKS; i++)
 		r = put(l, dir, fd, order[i]);
+	if (!r)
+		attach_failed(dir);
 	return r ? log_err(r, "attach to the cgroup %s", cgroup) : 0;
 }
 
@@ -127,6 +194,8 @@ int cgroup_detach(const char *dir)
 
 	for (int i = HOOKS; !r && i-- > 0;)
 		r = take_off(dir, order[i]);
+	if (!r)
+		r = detach_failed(dir);
 	if (!r)
 		r = pin_path(&path, dir, "cgroup", NULL);
 	if (!r)

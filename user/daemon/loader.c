@@ -144,7 +144,7 @@ static bool same_layout(const struct bpf_map *m, const struct bpf_map_info *info
 	       info->max_entries == bpf_map__max_entries(m);
 }
 
-static int check_pinned(struct bpf_object *obj, const char *dir)
+int loader_fit(struct bpf_object *obj, const char *dir)
 {
 	struct bpf_map *m;
 
@@ -204,7 +204,7 @@ static void note_inner(struct loader *l, struct bpf_object *obj)
 static int prepare(struct bpf_object *obj, const char *dir, unsigned max_connections)
 {
 	size_conns(obj, max_connections);
-	return check_pinned(obj, dir);
+	return loader_fit(obj, dir);
 }
 
 /* The coarse clocks tick once per jiffy. */
