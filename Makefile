@@ -67,7 +67,7 @@ PROG := $(if $(PROG_SRC),$(OUT)/prog-tests)
 BINARIES := $(if $(DAEMON_SRC),$(OUT)/weftd) $(if $(CLI_SRC),$(OUT)/weft) \
 	$(if $(filter %/main.c,$(PROXY_SRC)),$(OUT)/weft-proxy)
 
-.PHONY: help deps all demo demo-run check check-run unit format tidy rules test test-run vmtest bench bench-l4 bench-l7 \
+.PHONY: help deps all demo demo-run check check-run unit format stack-depth tidy rules test test-run vmtest bench bench-l4 bench-l7 \
 	fuzz fuzz-minute fmt install clean
 
 ##@ Make
@@ -88,7 +88,7 @@ demo-run: $(BINARIES) $(APPS)
 check: deps ## everything that needs no root: units under sanitizers, format, tidy, fuzzing for a minute
 	@$(MAKE) --no-print-directory $(JOBS) check-run
 
-check-run: format unit tidy fuzz-minute
+check-run: format unit stack-depth tidy fuzz-minute
 	@echo '  CHECK    passed'
 
 test: deps ## all tests: units, BPF programs, real sockets between namespaces (root)
@@ -140,10 +140,12 @@ clean: ## remove what was built
 
 # ---- BPF ----
 
-$(OUT)/bpf/%.bpf.o: bpf/%.bpf.c
+# Kernels after 6.1 take what 6.1 has too little stack for: the object is gone again if a program of it needs more.
+$(OUT)/bpf/%.bpf.o: bpf/%.bpf.c bpf/stack-depth
 	$(say) BPF $@
 	$(Q)mkdir -p $(@D)
 	$(Q)$(CLANG) $(BPF_CFLAGS) -MMD -MP -c $< -o $@
+	$(Q)bpf/stack-depth $@
 
 $(OUT)/bpf/%.skel.h: $(OUT)/bpf/%.bpf.o
 	$(say) SKEL $@
@@ -242,6 +244,10 @@ unit: $(UNIT)
 
 TIDY_SRC := $(LIB_SRC) $(DAEMON_SRC) $(CLI_SRC) $(PROXY_SRC)
 TIDIED := $(TIDY_SRC:%.c=$(OUT)/tidy/%.ok)
+
+stack-depth:
+	$(say) STACK
+	$(Q)CLANG='$(CLANG)' CC='$(CC)' selftests/stack-depth.sh
 
 tidy: $(TIDIED)
 

@@ -274,6 +274,10 @@ static __always_inline int decide_cluster(const struct question *q, const struct
 	v->connect_timeout_ms = c->connect_timeout_ms;
 	v->idle_timeout_ms = c->idle_timeout_ms;
 	v->max_duration_ms = c->max_duration_ms;
+	v->keepalive = c->keepalive;
+	v->keepalive_time_s = c->keepalive_time_s;
+	v->keepalive_interval_s = c->keepalive_interval_s;
+	v->keepalive_probes = c->keepalive_probes;
 	if (c->lb == LB_PASSTHROUGH)
 		return verdict_is(v, VERDICT_PASS, REASON_NONE);
 	if (!c->ep_count)

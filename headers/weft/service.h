@@ -100,9 +100,15 @@ struct cluster {
 	__u32 connect_timeout_ms;
 	__u32 idle_timeout_ms;
 	__u32 max_duration_ms;
-	__u8 lb; /* enum lb_policy */
-	__u8 pad[3];
+	/* Seconds, and how many; 0: the kernel's default stays. */
+	__u32 keepalive_time_s;
+	__u32 keepalive_interval_s;
+	__u32 keepalive_probes;
+	__u8 lb;	/* enum lb_policy */
+	__u8 keepalive; /* 1: SO_KEEPALIVE is on, with the above */
+	__u8 pad[2];
 };
+_Static_assert(sizeof(struct cluster) == 44, "cluster has no holes");
 
 /* gen_endpoints */
 struct endpoint {

@@ -42,9 +42,13 @@ struct verdict {
 	__u32 idle_timeout_ms;
 	__u32 max_duration_ms;
 	__u32 affinity_s;
+	__u32 keepalive; /* 1: SO_KEEPALIVE is on, as struct cluster has it */
+	__u32 keepalive_time_s;
+	__u32 keepalive_interval_s;
+	__u32 keepalive_probes;
 	__u32 pad;
 };
-_Static_assert(sizeof(struct verdict) == 72, "verdict has no holes");
+_Static_assert(sizeof(struct verdict) == 88, "verdict has no holes");
 
 /*
  * The `explain` program is run by BPF_PROG_TEST_RUN on any packet of at least EXPLAIN_PACKET bytes

@@ -165,6 +165,10 @@ static void fill_tables(struct env *e)
 		.connect_timeout_ms = e->o.connect_timeout_ms,
 		.idle_timeout_ms = e->o.idle_timeout_ms,
 		.max_duration_ms = e->o.max_duration_ms,
+		.keepalive = 1,
+		.keepalive_time_s = KEEPALIVE_TIME,
+		.keepalive_interval_s = KEEPALIVE_INTERVAL,
+		.keepalive_probes = KEEPALIVE_PROBES,
 	};
 	struct endpoint endpoint = { .addr = env_endpoint(e),
 				     .id = ENDPOINT_ID,

@@ -337,6 +337,10 @@ Test(steer, explain_touches_nothing, .timeout = 60)
 		cr_expect_eq(v.cluster, CLUSTER_ID);
 		cr_expect_eq(v.port, ENDPOINT_PORT);
 		cr_expect_eq(v.max_connections, 3);
+		cr_expect_eq(v.keepalive, 1);
+		cr_expect_eq(v.keepalive_time_s, KEEPALIVE_TIME);
+		cr_expect_eq(v.keepalive_interval_s, KEEPALIVE_INTERVAL);
+		cr_expect_eq(v.keepalive_probes, KEEPALIVE_PROBES);
 		cr_expect(!memcmp(&v.addr, &endpoint, sizeof(endpoint)));
 		cr_expect_eq(env_picks(e), 0);
 		cr_expect_eq(env_cluster(e).cx_total, 0);

@@ -60,6 +60,9 @@ static void print_cluster(FILE *f, const struct tables *t, __u32 index)
 		fprintf(f, " idle %u", c->idle_timeout_ms);
 	if (c->max_duration_ms)
 		fprintf(f, " duration %u", c->max_duration_ms);
+	if (c->keepalive)
+		fprintf(f, " keepalive %u/%u/%u", c->keepalive_time_s, c->keepalive_interval_s,
+			c->keepalive_probes);
 	if (!t->cluster_origins.items[index].known)
 		fputs(" unknown", f);
 	fputs(" [", f);

@@ -92,6 +92,34 @@ Test(model_istio, policies_at_all_three_levels)
 	cr_expect_eq(dr->host_pos.line, 5);
 }
 
+Test(model_istio, keepalive_as_it_is_given)
+{
+	_cleanup_parsed_ struct parsed p = { 0 };
+	const struct object *o = parsed_object(
+		&p, DR "  host: a\n"
+		       "  trafficPolicy:\n"
+		       "    connectionPool: {tcp: {tcpKeepalive: {probes: 127, time: "
+		       "9h6m7s, interval: 1000ms}}}\n"
+		       "  subsets:\n"
+		       "  - name: empty\n"
+		       "    trafficPolicy: {connectionPool: {tcp: {tcpKeepalive: {}}}}\n"
+		       "  - name: none\n"
+		       "    trafficPolicy: {connectionPool: {tcp: {tcpKeepalive: null, "
+		       "maxConnections: 1}}}\n");
+	const struct tcp_keepalive *k = &o->dr.policy.policy.tcp.keepalive;
+
+	cr_expect(k->given);
+	cr_expect_eq(k->probes, 127);
+	cr_expect_eq(k->time, 32767000);
+	cr_expect_eq(k->interval, 1000);
+	k = &o->dr.subsets.items[0].policy.policy.tcp.keepalive;
+	cr_expect(k->given);
+	cr_expect_eq(k->probes, 0);
+	cr_expect_eq(k->time, 0);
+	cr_expect_eq(k->interval, 0);
+	cr_expect_not(o->dr.subsets.items[1].policy.policy.tcp.keepalive.given);
+}
+
 Test(model_istio, a_gateways_servers)
 {
 	_cleanup_parsed_ struct parsed p = { 0 };

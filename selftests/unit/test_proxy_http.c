@@ -472,10 +472,12 @@ static int option(int fd, int level, int name)
 	return value;
 }
 
-static void want_keep_alive(int fd)
+static void want_keep_alive(int fd, int idle, int interval, int probes)
 {
 	cr_expect_eq(option(fd, SOL_SOCKET, SO_KEEPALIVE), 1);
-	cr_expect_eq(option(fd, IPPROTO_TCP, TCP_KEEPIDLE), 60);
+	cr_expect_eq(option(fd, IPPROTO_TCP, TCP_KEEPIDLE), idle);
+	cr_expect_eq(option(fd, IPPROTO_TCP, TCP_KEEPINTVL), interval);
+	cr_expect_eq(option(fd, IPPROTO_TCP, TCP_KEEPCNT), probes);
 }
 
 Test(proxy_http, a_peer_that_vanishes_without_a_word_will_be_noticed)
@@ -485,8 +487,45 @@ Test(proxy_http, a_peer_that_vanishes_without_a_word_will_be_noticed)
 	put(c, GET);
 	s = env_accept(e);
 	want(s, GOT);
-	want_keep_alive(e->worker.conns->client.io.fd);
-	want_keep_alive(e->worker.conns->up->half.io.fd);
+	want_keep_alive(e->worker.conns->client.io.fd, 60, 15, 4);
+	want_keep_alive(e->worker.conns->up->half.io.fd, 60, 15, 4);
 	put(s, OK);
 	want(c, OK);
+}
+
+static int given_or(uint32_t given, int otherwise)
+{
+	return given ? (int)given : otherwise;
+}
+
+/* What the rule leaves open is as the kernel has it for a new socket. */
+Test(proxy_http, an_endpoints_connection_has_the_keepalive_of_its_rule)
+{
+	static const struct keepalive rows[] = { { true, 300, 20, 7 },
+						 { true, 32767, 0, 0 },
+						 { true, 0, 32767, 127 },
+						 { true, 0, 0, 0 } };
+	int plain = socket(AF_INET, SOCK_STREAM, 0);
+	int idle = option(plain, IPPROTO_TCP, TCP_KEEPIDLE);
+	int interval = option(plain, IPPROTO_TCP, TCP_KEEPINTVL);
+	int probes = option(plain, IPPROTO_TCP, TCP_KEEPCNT);
+
+	close(plain);
+	cr_assert_neq(idle, 60, "else nothing is shown");
+	e->target.max_requests_per_connection = 1;
+	for (size_t i = 0; i < sizeof(rows) / sizeof(*rows); i++) {
+		const struct keepalive *k = &rows[i];
+		int c = env_client(e), s;
+
+		e->target.keepalive = *k;
+		put(c, GET);
+		s = env_accept(e);
+		want(s, GOT);
+		want_keep_alive(e->worker.conns->up->half.io.fd, given_or(k->time_s, idle),
+				given_or(k->interval_s, interval), given_or(k->probes, probes));
+		want_keep_alive(e->worker.conns->client.io.fd, 60, 15, 4);
+		put(s, OK);
+		want(c, OK);
+		want_end(s);
+	}
 }

@@ -660,6 +660,22 @@ Test(proxy_rules, limits_arrive_and_are_one_for_all_workers)
 	release(&b);
 }
 
+Test(proxy_rules, keepalive_arrives)
+{
+	struct asked a = { 0 };
+
+	load(CLUSTER POLICY "  trafficPolicy: {connectionPool: {tcp: {tcpKeepalive: {probes: 5, "
+			    "time: 7s, interval: 2s}}}}\n");
+	plan(&a, 1, "/", "");
+	pick(&a, 0);
+	cr_expect(a.target.keepalive.given);
+	cr_expect_eq(a.target.keepalive.probes, 5u);
+	cr_expect_eq(a.target.keepalive.time_s, 7u);
+	cr_expect_eq(a.target.keepalive.interval_s, 2u);
+	done(&a, OUTCOME_STATUS, 200);
+	release(&a);
+}
+
 Test(proxy_rules, a_budget_of_retries_arrives)
 {
 	struct asked a = { 0 };

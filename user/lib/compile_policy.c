@@ -157,6 +157,14 @@ static enum lb_policy lb_policy(const struct load_balancer *lb)
 	}
 }
 
+static void apply_keepalive(struct cluster *c, const struct tcp_keepalive *k)
+{
+	c->keepalive = k->given;
+	c->keepalive_time_s = k->time / 1000;
+	c->keepalive_interval_s = k->interval / 1000;
+	c->keepalive_probes = k->probes;
+}
+
 static void apply_policy(struct world *w, struct cluster *c, const struct traffic_policy *p)
 {
 	const struct tcp_pool *tcp = &p->tcp;
@@ -167,6 +175,7 @@ static void apply_policy(struct world *w, struct cluster *c, const struct traffi
 		c->connect_timeout_ms = CONNECT_TIMEOUT_MS;
 	c->idle_timeout_ms = whole_ms(w, tcp->idle_timeout, tcp->given, IDLE_TIMEOUT_MS);
 	c->max_duration_ms = whole_ms(w, tcp->max_duration, tcp->given, 0);
+	apply_keepalive(c, &tcp->keepalive);
 	c->lb = lb_policy(&p->lb);
 }
 
@@ -178,12 +187,19 @@ static struct cluster policy_values(struct world *w, const struct traffic_policy
 	return values;
 }
 
+static bool same_keepalive(const struct cluster *a, const struct cluster *b)
+{
+	return a->keepalive == b->keepalive && a->keepalive_time_s == b->keepalive_time_s &&
+	       a->keepalive_interval_s == b->keepalive_interval_s &&
+	       a->keepalive_probes == b->keepalive_probes;
+}
+
 static bool same_policy(const struct cluster *a, const struct cluster *b)
 {
 	return a->max_connections == b->max_connections &&
 	       a->connect_timeout_ms == b->connect_timeout_ms &&
 	       a->idle_timeout_ms == b->idle_timeout_ms &&
-	       a->max_duration_ms == b->max_duration_ms && a->lb == b->lb;
+	       a->max_duration_ms == b->max_duration_ms && a->lb == b->lb && same_keepalive(a, b);
 }
 
 static bool same_labels(const struct subset *a, const struct subset *b)

@@ -175,7 +175,11 @@ static struct hs_cluster start_row(struct http_compiler *c, const struct pcluste
 				    .max_connections = from->max_connections,
 				    .connect_timeout_ms = from->connect_timeout_ms,
 				    .idle_timeout_ms = from->idle_timeout_ms,
-				    .max_duration_ms = from->max_duration_ms };
+				    .max_duration_ms = from->max_duration_ms,
+				    .keepalive = from->keepalive,
+				    .keepalive_time_s = from->keepalive_time_s,
+				    .keepalive_interval_s = from->keepalive_interval_s,
+				    .keepalive_probes = from->keepalive_probes };
 }
 
 static __u32 known_row(struct http_compiler *c, const struct place_of *at,

@@ -19,7 +19,7 @@
 
 enum {
 	HS_MAGIC = 0x77656674,
-	HS_VERSION = 2,
+	HS_VERSION = 3,
 	HS_NONE = 0xffffffffu,
 };
 
@@ -255,6 +255,8 @@ struct hs_cluster {
 	struct hs_str hash_attributes; /* with this behind it: "; Max-Age=60; Path=/; HttpOnly" */
 	/* 0: unlimited, or none */
 	__u32 max_connections, connect_timeout_ms, idle_timeout_ms, max_duration_ms;
+	/* As in struct cluster. */
+	__u32 keepalive, keepalive_time_s, keepalive_interval_s, keepalive_probes;
 	__u32 max_pending, max_requests, max_requests_per_connection, max_retries;
 	__u32 http_idle_timeout_ms, max_concurrent_streams, use_client_protocol;
 	/* An endpoint that is new to the proxy: 0 ms, not at all; the least share that it gets, of

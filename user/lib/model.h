@@ -235,10 +235,18 @@ struct load_balancer {
 	struct pos warmup_pos;
 };
 
+/* Durations in whole seconds; 0: the kernel's default. */
+struct tcp_keepalive {
+	bool given; /* keepalive is on, even if nothing else is said */
+	int32_t probes;
+	msecs time, interval;
+};
+
 struct tcp_pool {
 	bool given;
 	int32_t max_connections; /* 0: unlimited */
 	msecs connect_timeout, idle_timeout, max_duration;
+	struct tcp_keepalive keepalive;
 };
 
 /* How many requests may be tried again at a time, as a share of all. */

@@ -9,6 +9,38 @@
 
 /* ---- connectionPool ---- */
 
+/* What Linux takes for TCP_KEEPCNT, and in seconds for TCP_KEEPIDLE and TCP_KEEPINTVL. */
+enum { KEEPALIVE_PROBES_MAX = 127, KEEPALIVE_SECONDS_MAX = 32767 };
+
+static void check_keepalive_time(struct decoder *d, const struct node *value, const void *target)
+{
+	msecs ms = *(const msecs *)target;
+	char what[64];
+
+	if (ms >= 1000 && ms <= KEEPALIVE_SECONDS_MAX * 1000 && ms % 1000 == 0)
+		return;
+	snprintf(what, sizeof(what), "a duration in whole seconds from 1s to %ds",
+		 KEEPALIVE_SECONDS_MAX);
+	decode_expected(d, value, NULL, what);
+}
+
+static const struct field tcp_keepalive_fields[] = {
+	{ "probes", FIELD_INT32, .offset = offsetof(struct tcp_keepalive, probes),
+	  .max = KEEPALIVE_PROBES_MAX },
+	{ "time", FIELD_DURATION, .offset = offsetof(struct tcp_keepalive, time),
+	  .check = check_keepalive_time },
+	{ "interval", FIELD_DURATION, .offset = offsetof(struct tcp_keepalive, interval),
+	  .check = check_keepalive_time },
+	{ 0 },
+};
+
+static const struct message tcp_keepalive_message = {
+	.what = "a map",
+	.size = sizeof(struct tcp_keepalive),
+	.fields = tcp_keepalive_fields,
+	.given_at = AT(struct tcp_keepalive, given),
+};
+
 static void init_tcp_pool(void *self)
 {
 	struct tcp_pool *pool = self;
@@ -24,7 +56,8 @@ static const struct field tcp_pool_fields[] = {
 	{ "idleTimeout", FIELD_DURATION, .offset = offsetof(struct tcp_pool, idle_timeout) },
 	{ "maxConnectionDuration", FIELD_DURATION,
 	  .offset = offsetof(struct tcp_pool, max_duration), .min = 1 },
-	{ .name = "tcpKeepalive", .type = FIELD_REFUSED, .refused = REFUSED_TCP_KEEPALIVE },
+	{ "tcpKeepalive", FIELD_MESSAGE, .offset = offsetof(struct tcp_pool, keepalive),
+	  .message = &tcp_keepalive_message },
 	{ 0 },
 };
 
@@ -244,7 +277,7 @@ static void check_passthrough(struct decoder *d, const struct node *node,
 
 	if (policy->lb.simple != LB_SIMPLE_PASSTHROUGH ||
 	    (!given->max_connections && given->connect_timeout < 0 && given->idle_timeout < 0 &&
-	     given->max_duration < 0))
+	     given->max_duration < 0 && !given->keepalive.given))
 		return;
 	d->path = &tcp;
 	decode_refuse(d, decode_at(d, decode_at(d, node, "connectionPool"), "tcp"),

@@ -28,8 +28,6 @@ const struct refusal schema_refused[REFUSED_MAX] = {
 	[REFUSED_WARMUP] = { "DestinationRule",
 			     "warmup beside RANDOM, PASSTHROUGH or consistentHash",
 			     "neither does Istio" },
-	[REFUSED_TCP_KEEPALIVE] = { "DestinationRule", "tcpKeepalive",
-				    "the sockets are the applications' own" },
 	[REFUSED_DESTINATION_TLS] = { "DestinationRule", "tls with a mode other than DISABLE",
 				      "connections are not encrypted on the way" },
 	[REFUSED_TUNNEL] = { "DestinationRule", "tunnel",

@@ -14,6 +14,7 @@
 #include "buf.h"
 #include "h1.h"
 #include "limit.h"
+#include "sock.h"
 #include "stats.h"
 #include "weft/addr.h"
 
@@ -107,7 +108,8 @@ struct target {
 	uint32_t connect_timeout_ms;
 	uint32_t idle_timeout_ms; /* of a connection that is not in use */
 	uint32_t max_requests_per_connection;
-	uint32_t max_duration_ms;	/* of a connection, but for the request it is in use for */
+	uint32_t max_duration_ms; /* of a connection, but for the request it is in use for */
+	struct keepalive keepalive;
 	struct limit *limit;		/* of its cluster; NULL: none */
 	struct limit_most most;		/* of it */
 	struct http_cluster_stat *stat; /* likewise; never NULL */

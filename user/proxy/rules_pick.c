@@ -244,6 +244,10 @@ static void fill(const struct choice *h, uint32_t row, struct target *out)
 	out->idle_timeout_ms = c->http_idle_timeout_ms;
 	out->max_requests_per_connection = c->max_requests_per_connection;
 	out->max_duration_ms = c->max_duration_ms;
+	out->keepalive = (struct keepalive){ .given = c->keepalive,
+					     .time_s = c->keepalive_time_s,
+					     .interval_s = c->keepalive_interval_s,
+					     .probes = c->keepalive_probes };
 	out->limit = &h->cs->limit;
 	out->stat = h->cs->stat;
 	out->endpoint = h->v->endpoints[row];

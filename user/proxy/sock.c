@@ -58,24 +58,28 @@ static void no_delay(int fd)
 	(void)setsockopt(fd, IPPROTO_TCP, TCP_NODELAY, &on, sizeof(on));
 }
 
-void sock_keep_alive(int fd)
+void sock_keep_alive(int fd, const struct keepalive *k)
 {
-	static const struct {
-		int level, name, value;
+	static const struct keepalive unless_given = { true, 60, 15, 4 };
+	const struct keepalive *set = k && k->given ? k : &unless_given;
+	const struct {
+		int level, name;
+		uint32_t value;
 	} options[] = {
 		{ SOL_SOCKET, SO_KEEPALIVE, 1 },
-		{ IPPROTO_TCP, TCP_KEEPIDLE, 60 },
-		{ IPPROTO_TCP, TCP_KEEPINTVL, 15 },
-		{ IPPROTO_TCP, TCP_KEEPCNT, 4 },
+		{ IPPROTO_TCP, TCP_KEEPIDLE, set->time_s },
+		{ IPPROTO_TCP, TCP_KEEPINTVL, set->interval_s },
+		{ IPPROTO_TCP, TCP_KEEPCNT, set->probes },
 	};
 
 	/* Without it they are noticed when something is sent. */
 	for (size_t i = 0; i < sizeof(options) / sizeof(*options); i++)
-		(void)setsockopt(fd, options[i].level, options[i].name, &options[i].value,
-				 sizeof(options[i].value));
+		if (options[i].value)
+			(void)setsockopt(fd, options[i].level, options[i].name, &options[i].value,
+					 sizeof(options[i].value));
 }
 
-int sock_new(const struct addr *to)
+int sock_new(const struct addr *to, const struct keepalive *k)
 {
 	int fd = socket(is_v4(to) ? AF_INET : AF_INET6, SOCK_STREAM | SOCK_NONBLOCK | SOCK_CLOEXEC,
 			0);
@@ -83,7 +87,7 @@ int sock_new(const struct addr *to)
 	if (fd < 0)
 		return -errno;
 	no_delay(fd);
-	sock_keep_alive(fd);
+	sock_keep_alive(fd, k);
 	return fd;
 }
 

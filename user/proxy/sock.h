@@ -11,11 +11,17 @@
 
 #include "weft/addr.h"
 
-/* Peers that vanish without a word are noticed within two minutes. Of a listening socket: those of
- * the connections that it accepts. */
-void sock_keep_alive(int fd);
-/* Of the family that can reach `to`. The descriptor or -errno. */
-int sock_new(const struct addr *to);
+/* What a rule says of keepalive probes. 0: the kernel's default. */
+struct keepalive {
+	bool given;
+	uint32_t time_s, interval_s, probes;
+};
+
+/* As `k` says. Where it is NULL or not given, peers that vanish without a word are noticed within
+ * two minutes. Of a listening socket: those of the connections that it accepts. */
+void sock_keep_alive(int fd, const struct keepalive *k);
+/* Of the family that can reach `to`, with keepalive probes. The descriptor or -errno. */
+int sock_new(const struct addr *to, const struct keepalive *k);
 /* The socket's packets will come from an address that is not this node's. 0 or -errno; -EADDRINUSE:
  * it has to be another port. */
 int sock_bind_foreign(int fd, const struct addr *from, uint16_t port);

@@ -207,7 +207,7 @@ static int open_socket(const struct upstreams *pool, const struct target *t,
 		       const struct addr *source, uint16_t source_port)
 {
 	uint32_t mark = pool->options.source.mark;
-	int fd = sock_new(&t->addr), r = 0;
+	int fd = sock_new(&t->addr, &t->keepalive), r = 0;
 
 	if (fd < 0)
 		return fd;

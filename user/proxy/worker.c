@@ -170,7 +170,7 @@ int worker_listen(struct worker *w, int listener)
 	w->listener.fd = listener;
 	if (flags < 0 || fcntl(listener, F_SETFL, flags | O_NONBLOCK))
 		return -errno;
-	sock_keep_alive(listener);
+	sock_keep_alive(listener, NULL);
 	return loop_watch(w->loop, &w->listener, false);
 }
 
