@@ -84,7 +84,7 @@ static __always_inline __u64 reservation(__u32 cluster, __u32 endpoint)
 
 /* Returns the place that `held`, taken from its holder by a swap, stands for. Bytes as sent to and
  * received from the endpoint. */
-static __always_inline void give_back(__u64 held, __u64 sent, __u64 received)
+static __noinline void give_back(__u64 held, __u64 sent, __u64 received)
 {
 	struct cluster_stat *c = cluster_stat(held >> 32);
 	struct endpoint_stat *e = endpoint_stat(held);

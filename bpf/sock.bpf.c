@@ -224,6 +224,21 @@ static __always_inline void limit_connect(struct bpf_sock_addr *ctx, struct sock
 		bpf_setsockopt(ctx, SOL_TCP, TCP_USER_TIMEOUT, &timeout, sizeof(timeout));
 }
 
+static __always_inline void set_option(struct bpf_sock_addr *ctx, int level, int name, int value)
+{
+	if (value)
+		bpf_setsockopt(ctx, level, name, &value, sizeof(value));
+}
+
+/* tcpKeepalive: what a rule leaves open stays as the pod's kernel or the application has it. */
+static __always_inline void keep_alive(struct bpf_sock_addr *ctx, const struct verdict *v)
+{
+	set_option(ctx, SOL_SOCKET, SO_KEEPALIVE, v->keepalive);
+	set_option(ctx, SOL_TCP, TCP_KEEPIDLE, v->keepalive_time_s);
+	set_option(ctx, SOL_TCP, TCP_KEEPINTVL, v->keepalive_interval_s);
+	set_option(ctx, SOL_TCP, TCP_KEEPCNT, v->keepalive_probes);
+}
+
 /* Takes the place, counts, and leaves everything in the socket. */
 static __always_inline enum reason take_place(struct sock_conn *s, const struct verdict *v,
 					      const struct question *q)
@@ -254,6 +269,8 @@ static __noinline int steer_socket(struct bpf_sock_addr *ctx, const struct quest
 	read_addr(ctx, ip4, &s->called);
 	fill_conn(s, v, netns);
 	limit_connect(ctx, s);
+	if (v->keepalive)
+		keep_alive(ctx, v);
 	reason = take_place(s, v, q);
 	s->called_port = reason ? 0 : bpf_ntohs(ctx->user_port);
 	return reason;

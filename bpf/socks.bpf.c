@@ -159,7 +159,7 @@ static __always_inline enum reason why_end(const struct sock_row *row)
 		return REASON_POD_GONE;
 	if (s->max_duration_ms && age_ms > s->max_duration_ms)
 		return REASON_TIMED_OUT;
-	if (s->idle_timeout_ms && row->state == BPF_TCP_ESTABLISHED &&
+	if (s->idle_timeout_ms && row->state != BPF_TCP_SYN_SENT &&
 	    row->idle_ms > s->idle_timeout_ms)
 		return REASON_TIMED_OUT;
 	return REASON_NONE;
