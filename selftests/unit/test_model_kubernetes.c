@@ -133,7 +133,9 @@ Test(model_kubernetes, what_an_endpointslice_leaves_out_is_kubernetes_default)
 	} rows[] = {
 		{ "", true, true, false },
 		{ ", conditions: {}", true, true, false },
-		{ ", conditions: {ready: false}", false, false, false },
+		{ ", conditions: {ready: false}", false, true, false },
+		{ ", conditions: {ready: false, terminating: true}", false, true, true },
+		{ ", conditions: {ready: true, serving: false}", true, false, false },
 		{ ", conditions: {ready: false, serving: true, terminating: true}", false, true,
 		  true },
 		{ ", conditions: {ready: null}", true, true, false },

@@ -265,16 +265,12 @@ static bool member_is_in(struct world *w, struct member *m, const struct subset 
 	return pod && labels_hold(&pod->meta.labels, &s->labels);
 }
 
-static int add_endpoints(struct world *w, struct sport *sp, enum family family,
-			 const struct subset *s, __u32 *first, __u32 *count)
+static int add_members(struct world *w, struct members *all, size_t from, size_t to,
+		       const struct subset *s)
 {
-	struct members *all = sport_members(w, sp, family);
 	size_t i;
 
-	if (!all)
-		return -1;
-	*first = w->t->endpoints.count;
-	for (i = 0; i < all->count; i++) {
+	for (i = from; i < to; i++) {
 		struct endpoint *e;
 		const char **name;
 
@@ -287,8 +283,29 @@ static int add_endpoints(struct world *w, struct sport *sp, enum family family,
 		*e = all->items[i].endpoint;
 		*name = all->items[i].name;
 	}
-	*count = w->t->endpoints.count - *first;
 	return 0;
+}
+
+/*
+ * Endpoints that terminate but still serve are called only where none is ready, as kube-proxy does
+ * it. A subset is a cluster of its own, as it is to Envoy: it falls back by itself, whatever the
+ * rest of the service has. A route to it asks for these pods, and refusing while one of them serves
+ * would help nobody.
+ */
+static int add_endpoints(struct world *w, struct sport *sp, enum family family,
+			 const struct subset *s, __u32 *first, __u32 *count)
+{
+	struct members *all = sport_members(w, sp, family);
+	int r;
+
+	if (!all)
+		return -1;
+	*first = w->t->endpoints.count;
+	r = add_members(w, all, 0, all->ready, s);
+	if (!r && w->t->endpoints.count == *first)
+		r = add_members(w, all, all->ready, all->count, s);
+	*count = w->t->endpoints.count - *first;
+	return r;
 }
 
 struct pcluster *cluster_known(struct world *w, struct sport *sp, const char *subset,

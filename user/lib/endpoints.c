@@ -25,15 +25,34 @@ static int members_reserve(struct world *w, struct members *list, size_t more)
 	return 0;
 }
 
-/* What is being gathered: the port's endpoints of one family. */
+/* Endpoints that terminate but still serve are called where none is ready, as by kube-proxy. */
+enum standing { STANDING_OUT, STANDING_READY, STANDING_TERMINATING };
+
+/* What is being gathered: the port's endpoints of one family, first the ready ones. */
 struct gathering {
 	struct world *w;
 	const struct sport *sp;
 	enum family family;
 	struct members *list;
 	__u64 stamp;
-	bool full; /* some were left out */
+	enum standing want;
+	bool terminating; /* some that serve and terminate were seen */
+	bool full;	  /* some were left out */
 };
+
+static enum standing standing_of(const struct service_spec *s, bool ready, bool serving,
+				 bool terminating)
+{
+	if (s->publish_not_ready || (ready && !terminating))
+		return STANDING_READY;
+	return serving && terminating ? STANDING_TERMINATING : STANDING_OUT;
+}
+
+static bool is_wanted(struct gathering *g, enum standing standing)
+{
+	g->terminating |= standing == STANDING_TERMINATING;
+	return standing == g->want;
+}
 
 static int gather(struct gathering *g, const struct addr *addr, __u16 port,
 		  const struct object *pod, const struct endpoint_address *address)
@@ -83,9 +102,10 @@ static __u16 set_port(const struct endpoint_set *set, const struct service_port 
 
 static int gather_address(struct gathering *g, const struct endpoint_address *a, __u16 port)
 {
-	if (!a->given[g->family])
-		return 0;
-	if (!g->sp->host->service->service.publish_not_ready && (!a->ready || a->terminating))
+	const struct service_spec *s = &g->sp->host->service->service;
+
+	if (!a->given[g->family] ||
+	    !is_wanted(g, standing_of(s, a->ready, a->serving, a->terminating)))
 		return 0;
 	return gather(g, &a->first[g->family], port, NULL, a);
 }
@@ -94,8 +114,10 @@ static int gather_set(struct gathering *g, const struct endpoint_set *set)
 {
 	__u16 port = set_port(set, g->sp->port);
 	size_t i;
-	int r = port ? members_reserve(g->w, g->list, set->addresses.count) : 0;
+	int r = 0;
 
+	if (port && g->want == STANDING_READY) /* the others are few */
+		r = members_reserve(g->w, g->list, set->addresses.count);
 	for (i = 0; port && i < set->addresses.count && !r; i++)
 		r = gather_address(g, &set->addresses.items[i], port);
 	return r;
@@ -127,18 +149,21 @@ static __u16 pod_target(const struct object *pod, const struct service_port *sp)
 	return 0;
 }
 
-static bool pod_serves(const struct object *pod, const struct service_spec *s)
+/* As the controller of the EndpointSlices has it: a pod that is Ready serves, also while it is
+ * being deleted. */
+static enum standing pod_standing(const struct object *pod, const struct service_spec *s)
 {
 	const struct pod_spec *p = &pod->pod;
 
-	if (str_eq(p->phase, "Failed") || str_eq(p->phase, "Succeeded"))
-		return false;
-	return (s->publish_not_ready || (p->ready && !p->deleting)) &&
-	       labels_hold(&pod->meta.labels, &s->selector);
+	if (str_eq(p->phase, "Failed") || str_eq(p->phase, "Succeeded") ||
+	    !labels_hold(&pod->meta.labels, &s->selector))
+		return STANDING_OUT;
+	return standing_of(s, p->ready, p->ready, p->deleting);
 }
 
-static int gather_pod(struct gathering *g, const struct object *pod, __u16 port)
+static int gather_pod(struct gathering *g, const struct object *pod)
 {
+	__u16 port = pod_target(pod, g->sp->port);
 	struct addr addr;
 	size_t i;
 	int r = 0;
@@ -157,27 +182,34 @@ static int gather_pods(struct gathering *g)
 	size_t i;
 	int r = 0;
 
-	for (i = 0; pods && i < pods->count && !r; i++) {
-		const struct object *pod = pods->items[i];
-
-		if (!pod_serves(pod, &o->service))
-			continue;
-		r = gather_pod(g, pod, pod_target(pod, g->sp->port));
-	}
+	for (i = 0; pods && i < pods->count && !r; i++)
+		if (is_wanted(g, pod_standing(pods->items[i], &o->service)))
+			r = gather_pod(g, pods->items[i]);
 	return r;
 }
 
-static int gather_all(struct gathering *g)
+static int gather_kind(struct gathering *g, enum standing want)
 {
 	const struct object *o = g->sp->host->service;
 	const struct refs *refs;
 	char key[HOST_MAX];
 	size_t n = full_name(key, o->meta.namespace, o->meta.name);
 
+	g->want = want;
 	refs = bytemap_get(&g->w->slices, key, n);
 	if (!refs)
 		refs = bytemap_get(&g->w->endpoints, key, n);
 	return refs ? gather_refs(g, refs) : gather_pods(g);
+}
+
+/* The ready ones come first: an endpoint that moves from one slice to another may be in both, and
+ * then counts as ready if either says so. */
+static int gather_all(struct gathering *g)
+{
+	int r = gather_kind(g, STANDING_READY);
+
+	g->list->ready = g->list->count;
+	return r || !g->terminating ? r : gather_kind(g, STANDING_TERMINATING);
 }
 
 struct members *sport_members(struct world *w, struct sport *sp, enum family family)

@@ -55,8 +55,8 @@ struct member {
 };
 
 struct members {
-	struct member *items;
-	size_t count, room;
+	struct member *items; /* the ready ones, then those that terminate but still serve */
+	size_t ready, count, room;
 };
 
 struct pcluster;

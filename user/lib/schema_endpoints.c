@@ -172,17 +172,14 @@ const struct message schema_endpoints = {
 
 /* ---- EndpointSlice ---- */
 
-/* Kubernetes' rules for what is left out: not known to be unready is ready, and serving follows
- * ready. */
+/* What is left out is as kube-proxy reads it: ready, serving, and not terminating. */
 struct conditions {
 	bool ready, serving, terminating;
-	bool serving_given;
 };
 
 static const struct field conditions_fields[] = {
 	{ "ready", FIELD_BOOL, .offset = offsetof(struct conditions, ready) },
-	{ "serving", FIELD_BOOL, .offset = offsetof(struct conditions, serving),
-	  .given_at = AT(struct conditions, serving_given) },
+	{ "serving", FIELD_BOOL, .offset = offsetof(struct conditions, serving) },
 	{ "terminating", FIELD_BOOL, .offset = offsetof(struct conditions, terminating) },
 	{ 0 },
 };
@@ -193,11 +190,11 @@ static const struct message conditions_message = { .what = "conditions (a map)",
 static void decode_conditions(struct decoder *d, const struct node *value, void *target)
 {
 	struct endpoint_address *address = target;
-	struct conditions c = { .ready = true };
+	struct conditions c = { .ready = true, .serving = true };
 
 	decode_message(d, &conditions_message, value, &c);
 	address->ready = c.ready;
-	address->serving = c.serving_given ? c.serving : c.ready;
+	address->serving = c.serving;
 	address->terminating = c.terminating;
 }
 
