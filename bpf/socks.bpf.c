@@ -175,7 +175,8 @@ static __always_inline int is_lost(const struct sock_row *row)
 
 	if (!s->seen && row->state == BPF_TCP_CLOSE && age > UNSENT_NS)
 		return 1;
-	return age > NETNS_GRACE_NS && !bpf_map_lookup_elem(&netns_pods, &s->netns);
+	return bpf_map_lookup_elem(&gone_addrs, &row->t.src) ||
+	       (age > NETNS_GRACE_NS && !bpf_map_lookup_elem(&netns_pods, &s->netns));
 }
 
 SEC("iter/bpf_sk_storage_map")

@@ -3,6 +3,8 @@
 # ICMP errors about a steered connection reach the client as errors about the address that it called.
 . "${0%/*}/lib.sh"
 
+also_outside
+
 node_up
 pod_add client 1
 pod_add gone 2 app=gone
@@ -26,6 +28,8 @@ route add unreachable $(addr 4 gone)/32
 route add unreachable $(addr 6 gone)/128
 END
 ip_in node <<END
+route add 192.0.2.2/32 dev veth2
+route add 2001:db8::2/128 dev veth2
 neighbour replace $(addr 4 gone) lladdr $(pod_mac gone) dev veth2 nud permanent
 neighbour replace $(addr 6 gone) lladdr $(pod_mac gone) dev veth2 nud permanent
 END
@@ -60,7 +64,7 @@ for family in 4 6; do
 	start=$SECONDS
 	expect_eq "IPv$family: large lines to another node get through a narrow link" \
 		"$(load client "$(vip $family 11)" 9000 -n 3 --bytes 200000 -t $((15000 * SLOWER)))" '{"far":3}'
-	expect_match "IPv$family: the client has learnt the MTU on the way to the service" \
-		"$(in_ns client ip route get "$(vip $family 11)")" 'mtu 1300'
+	expect_match "IPv$family: the client has learnt the MTU on its way" \
+		"$(in_ns client ip route get "$(by_callers "$(addr $family far)" "$(vip $family 11)")")" 'mtu 1300'
 	expect_between "IPv$family: without long waiting, seconds" $((SECONDS - start)) 0 $((8 * SLOWER))
 done

@@ -192,6 +192,12 @@ outside() (
 	"$@"
 )
 
+# also_outside: the whole test once more, with callers that no hook sees; called before anything is set up
+also_outside() { [ "${WEFT_CALLERS:-}" = outside ] || WEFT_CALLERS=outside bash "$0"; }
+
+# by_callers INSIDE OUTSIDE: which of the two holds for this run
+by_callers() { if [ "${WEFT_CALLERS:-}" = outside ]; then echo "$2"; else echo "$1"; fi; }
+
 tmp_up() {
 	[ -z "$TMP" ] || return 0
 	TMP=$(mktemp -d /tmp/weft-test.XXXXXX)

@@ -3,6 +3,8 @@
 # One client port is used towards two services at once, and both land on the same endpoint.
 . "${0%/*}/lib.sh"
 
+WEFT_CALLERS=outside # a socket that is steered has its port from its own kernel
+
 node_up
 pod_add client 1
 pod_add one 2 app=echo

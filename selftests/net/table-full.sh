@@ -3,6 +3,8 @@
 # A full connection table refuses new connections, says so, and leaves the open ones alone.
 . "${0%/*}/lib.sh"
 
+WEFT_CALLERS=outside # the connection table is for what no hook has seen
+
 ROOM=64
 
 node_up
