@@ -399,6 +399,15 @@ static __always_inline void restore_user_timeout(struct bpf_sock_ops *ops,
 	bpf_setsockopt(ops, SOL_TCP, TCP_USER_TIMEOUT, &own, sizeof(own));
 }
 
+/* Called for every socket of the cgroup, a dozen times in a connection's life: most of it is cut
+ * short here. */
+static __always_inline int concerns_us(const struct bpf_sock_ops *ops, __u32 op)
+{
+	return op == BPF_SOCK_OPS_TIMEOUT_INIT || op == BPF_SOCK_OPS_TCP_CONNECT_CB ||
+	       op == BPF_SOCK_OPS_ACTIVE_ESTABLISHED_CB ||
+	       (op == BPF_SOCK_OPS_STATE_CB && ops->args[1] == BPF_TCP_CLOSE);
+}
+
 SEC("sockops")
 int sock_ops(struct bpf_sock_ops *ops)
 {
@@ -406,8 +415,7 @@ int sock_ops(struct bpf_sock_ops *ops)
 	struct sock_conn *s;
 	struct bpf_sock *sk;
 
-	if (op != BPF_SOCK_OPS_TIMEOUT_INIT && op != BPF_SOCK_OPS_TCP_CONNECT_CB &&
-	    op != BPF_SOCK_OPS_ACTIVE_ESTABLISHED_CB && op != BPF_SOCK_OPS_STATE_CB)
+	if (!concerns_us(ops, op))
 		return 1;
 	sk = ops->sk;
 	s = sk ? bpf_sk_storage_get(&socks, sk, 0, 0) : NULL;
@@ -429,8 +437,7 @@ int sock_ops(struct bpf_sock_ops *ops)
 			restore_user_timeout(ops, s);
 		break;
 	default:
-		if (ops->args[1] == BPF_TCP_CLOSE)
-			on_closed(ops, s);
+		on_closed(ops, s);
 	}
 	return 1;
 }
