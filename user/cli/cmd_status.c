@@ -42,16 +42,19 @@ static int wait_ready(const struct cli *cli, long seconds)
 
 static void print_cgroup(const json_t *data)
 {
+	const json_t *cgroup = json_object_get(data, "cgroup");
 	long long unknown = json_get_int(data, "pods_unknown", 0),
-		  foreign = json_get_int(data, "foreign_programs", 0);
+		  foreign = json_get_int(cgroup, "foreign", 0);
 
-	printf("cgroup       %s\n", json_get_text(data, "cgroup", "?"));
-	if (unknown)
-		printf("             the network namespace of %lld pods is not found: what they "
-		       "call is steered by their packets\n",
-		       unknown);
+	printf("connect()    %lld of %lld programs on %s\n",
+	       (long long)json_get_int(cgroup, "hooks", 0),
+	       (long long)json_get_int(cgroup, "wanted", 0), json_get_text(cgroup, "path", "?"));
 	if (foreign)
-		printf("             %lld programs of others run at the same hooks\n", foreign);
+		printf("             beside %lld of others\n", foreign);
+	if (unknown)
+		printf("             %lld pods' namespaces are not found: their packets are "
+		       "steered\n",
+		       unknown);
 }
 
 static int print(const json_t *data)

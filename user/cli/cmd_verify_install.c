@@ -25,6 +25,13 @@ static void check(struct checklist *l, bool ok, const char *what, json_t *detail
 	l->failed |= !ok;
 }
 
+/* What is to be known, but no fault. Takes over `detail`. */
+static void note(struct checklist *l, const char *what, json_t *detail)
+{
+	json_array_append_new(l->items, json_pack("{s:s, s:b, s:b, s:o}", "check", what, "ok", 1,
+						  "note", 1, "detail", detail));
+}
+
 static void check_kernel(struct checklist *l)
 {
 	struct utsname u;
@@ -73,6 +80,27 @@ static json_t *ask_status(const struct cli *cli)
 	return json_incref(json_object_get(reply, "data"));
 }
 
+static void check_hooks(struct checklist *l, const json_t *status)
+{
+	const json_t *cgroup = json_object_get(status, "cgroup");
+	long long hooks = json_get_int(cgroup, "hooks", 0),
+		  wanted = json_get_int(cgroup, "wanted", 0),
+		  foreign = json_get_int(cgroup, "foreign", 0),
+		  unknown = json_get_int(status, "pods_unknown", 0);
+
+	check(l, wanted && hooks == wanted, "connections are steered at connect()",
+	      json_textf("%lld of %lld programs on %s", hooks, wanted,
+			 json_get_text(cgroup, "path", "?")));
+	if (foreign)
+		note(l, "programs of others run at connect(), too",
+		     json_textf("%lld: a socket load balancer sees the endpoint, or hides the "
+				"service",
+				foreign));
+	if (unknown)
+		note(l, "pods whose network namespace is not found",
+		     json_textf("%lld: their packets are steered", unknown));
+}
+
 static void check_daemon(struct checklist *l, const struct cli *cli, const json_t *status)
 {
 	const json_t *proxy = json_object_get(status, "proxy");
@@ -87,6 +115,7 @@ static void check_daemon(struct checklist *l, const struct cli *cli, const json_
 	check(l, pods + nics > 0, "programs are attached",
 	      json_textf("%lld pods, %lld interfaces to the outside, by %s", (long long)pods,
 			 (long long)nics, json_get_text(status, "attach", "?")));
+	check_hooks(l, status);
 	check(l, json_get_int(proxy, "pid", 0) > 0, "weft-proxy runs",
 	      json_textf("process %lld, %lld workers", (long long)json_get_int(proxy, "pid", 0),
 			 (long long)json_get_int(proxy, "workers", 0)));
@@ -99,7 +128,9 @@ static int print(const struct checklist *l)
 
 	json_array_foreach(l->items, i, item)
 		printf("%-6s %s (%s)\n",
-		       json_is_true(json_object_get(item, "ok")) ? "ok" : "FAILED",
+		       json_is_true(json_object_get(item, "note")) ? "note"
+		       : json_is_true(json_object_get(item, "ok")) ? "ok"
+								   : "FAILED",
 		       json_get_text(item, "check", ""), json_get_text(item, "detail", ""));
 	return STATUS_DONE;
 }

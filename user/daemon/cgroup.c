@@ -211,11 +211,11 @@ static __u32 prog_id_of(int fd)
 	return bpf_obj_get_info_by_fd(fd, &info, &len) ? 0 : info.id;
 }
 
-int cgroup_foreign(const struct loader *l, const char *cgroup, unsigned *out)
+int cgroup_look(const struct loader *l, const char *cgroup, struct cgroup_hooks *out)
 {
 	_cleanup_close_ int fd = open(cgroup, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
 
-	*out = 0;
+	*out = (struct cgroup_hooks){ .wanted = HOOKS };
 	if (fd < 0)
 		return -errno;
 	for (int i = 0; i < HOOKS; i++) {
@@ -223,8 +223,10 @@ int cgroup_foreign(const struct loader *l, const char *cgroup, unsigned *out)
 
 		if (bpf_prog_query(fd, types[order[i]], BPF_F_QUERY_EFFECTIVE, NULL, ids, &count))
 			return -errno;
-		for (__u32 n = 0; n < count && n < CHAIN_MAX; n++)
-			*out += ids[n] != own;
+		for (__u32 n = 0; n < count && n < CHAIN_MAX; n++) {
+			out->own += ids[n] == own;
+			out->foreign += ids[n] != own;
+		}
 	}
 	return 0;
 }

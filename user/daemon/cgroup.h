@@ -17,7 +17,12 @@ int cgroup_check(const char *dir);
 int cgroup_attach(const struct loader *l, const char *dir, const char *cgroup);
 /* Takes them off and empties the directory. Needs no cgroup_attach(). */
 int cgroup_detach(const char *dir);
-/* How many programs of others run at the same hooks for this cgroup's processes. */
-int cgroup_foreign(const struct loader *l, const char *cgroup, unsigned *out);
+struct cgroup_hooks {
+	unsigned own, wanted; /* programs of ours that are attached, and how many there should be */
+	unsigned foreign;     /* programs of others at the same hooks, parent cgroups' included */
+};
+
+/* What runs for this cgroup's processes. Logs nothing. */
+int cgroup_look(const struct loader *l, const char *cgroup, struct cgroup_hooks *out);
 
 #endif

@@ -115,7 +115,8 @@ struct kernel_status {
 	unsigned sockets;      /* that hold a place */
 	unsigned pods_unknown; /* whose network namespace has not been found: only tc steers them */
 	const char *cgroup;
-	unsigned foreign; /* programs of others at the hooks of that cgroup */
+	/* At the hooks of that cgroup: our programs, how many there should be, those of others. */
+	unsigned hooks, hooks_wanted, hooks_foreign;
 	const char *release;
 };
 int kernel_status(struct kernel *k, struct kernel_status *out);

@@ -294,16 +294,21 @@ int kernel_status(struct kernel *k, struct kernel_status *out)
 		.cgroup = k->cgroup,
 		.pods_unknown = (unsigned)pods_without_cookie(&k->pods),
 	};
+	struct cgroup_hooks hooks = {};
 	int r = walk(k, MAP_CONNS, sizeof(struct tuple), sizeof(struct conn), count_open,
 		     &s.connections);
 
 	if (r)
 		return log_err(r, "count the connections");
 	r = sockets_each(k, count_socket, &s.sockets);
-	if (!r)
-		r = cgroup_foreign(&k->loader, k->cgroup, &s.foreign);
 	if (r)
-		return log_err(r, "look at the cgroup %s", k->cgroup);
+		return r;
+	/* A cgroup that is gone has no programs. */
+	if (cgroup_look(&k->loader, k->cgroup, &hooks))
+		log_debug("the cgroup %s can't be looked at", k->cgroup);
+	s.hooks = hooks.own;
+	s.hooks_wanted = hooks.wanted;
+	s.hooks_foreign = hooks.foreign;
 	for (const struct iface *i = k->pods.ifaces; i; i = i->next) {
 		s.pods += i->role == ROLE_POD;
 		s.nics += i->role == ROLE_NIC;
