@@ -322,6 +322,8 @@ static __always_inline int on_connect(struct bpf_sock_addr *ctx, int ip4)
 			count_reason(v.reason);
 		return ALLOW;
 	}
+	if (addr_is_mapped(&v.addr) != mapped)
+		return ALLOW;
 	if (ctx->sk->src_port && !avoid_taken(ctx, &q.client, &v))
 		return ALLOW; /* tc gives its packets another port */
 	reason = steer_socket(ctx, &q, &v, netns, ip4);
