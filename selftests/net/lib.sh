@@ -459,7 +459,7 @@ no_conns() { [ "$(conns_left)" = 0 ]; }
 # map_dump NAME: a pinned map as JSON
 map_dump() { bpftool -j map dump pinned "$TMP/bpf/weft/$1"; }
 
-# dumped MAP NAME FIELD: what bpftool says of a row; it need not go on to the end of 8,191 of them
+# dumped MAP NAME FIELD: what bpftool says of a row; it need not go on to the end of 4,095 of them
 dumped() {
 	{ bpftool map dump pinned "$TMP/bpf/weft/$1" 2>/dev/null || true; } |
 		awk -v name="\"name\": \"$2\"" -v field="\"$3\":" \
