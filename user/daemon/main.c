@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 #include <errno.h>
 #include <fcntl.h>
+#include <malloc.h>
 #include <string.h>
 #include <sys/socket.h>
 #include <sys/un.h>
@@ -227,9 +228,22 @@ static int serve(const struct options *o)
 	d.supervisor = supervisor;
 	log_info("ready: %zu objects, generation %llu", engine_objects(engine)->count,
 		 (unsigned long long)kernel_generation(kernel));
+	malloc_trim(0); /* what loading the programs has left */
 	r = control_run(&d, listener);
 	remove_socket(o->run_dir);
 	return r;
+}
+
+/*
+ * A change to the rules takes some blocks of many pages for a moment. They go back to the system
+ * when they are freed, where glibc would learn from the first ones to keep the next; and the few
+ * short-lived threads need no heaps of their own.
+ */
+static void keep_little_memory(void)
+{
+	mallopt(M_MMAP_THRESHOLD, 64 * 1024);
+	mallopt(M_TRIM_THRESHOLD, 128 * 1024);
+	mallopt(M_ARENA_MAX, 1);
 }
 
 int main(int argc, char **argv)
@@ -237,6 +251,7 @@ int main(int argc, char **argv)
 	struct options o;
 	int status, r;
 
+	keep_little_memory();
 	log_set("weftd", LOG_LEVEL_INFO);
 	if (options_parse(argc, argv, &o, &status))
 		return status;
