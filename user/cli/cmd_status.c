@@ -52,6 +52,8 @@ static int print(const json_t *data)
 	printf("pods         %lld\n", (long long)json_get_int(data, "pods", 0));
 	printf("nics         %lld\n", (long long)json_get_int(data, "nics", 0));
 	printf("connections  %lld\n", (long long)json_get_int(data, "connections", 0));
+	printf("table        room for %lld connections\n",
+	       (long long)json_get_int(data, "max_connections", 0));
 	printf("attached by  %s\n", json_get_text(data, "attach", "?"));
 	printf("proxy        process %lld, %lld workers, restarted %lld times\n",
 	       (long long)json_get_int(proxy, "pid", 0),

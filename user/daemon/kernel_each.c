@@ -279,11 +279,16 @@ int kernel_status(struct kernel *k, struct kernel_status *out)
 		.tcx = k->attach.tcx,
 		.release = k->release,
 	};
+	struct bpf_map_info conns = { 0 };
+	__u32 size = sizeof(conns);
 	int r = walk(k, MAP_CONNS, sizeof(struct tuple), sizeof(struct conn), count_open,
 		     &s.connections);
 
+	if (!r && bpf_obj_get_info_by_fd(k->loader.map[MAP_CONNS], &conns, &size))
+		r = -errno;
 	if (r)
 		return log_err(r, "count the connections");
+	s.room = conns.max_entries / 2;
 	for (const struct iface *i = k->pods.ifaces; i; i = i->next) {
 		s.pods += i->role == ROLE_POD;
 		s.nics += i->role == ROLE_NIC;

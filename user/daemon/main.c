@@ -17,6 +17,8 @@
 
 /* Where the last weftd of a run directory pinned: so that --detach finds it without being told. */
 #define BPFFS_NOTE "weftd.bpffs"
+/* Where the last weftd of a state directory ran: its weft-proxy may still do. */
+#define RUN_NOTE "weftd.run-dir"
 
 DEFINE_CLEANUP(struct kernel *, kernel_close);
 DEFINE_CLEANUP(struct supervisor *, supervisor_close);
@@ -72,6 +74,34 @@ static int lock_bpffs(const char *dir, struct locks *l)
 	return -EBUSY;
 }
 
+/* What is pinned elsewhere would steer on, beside what this weftd is about to attach. */
+static int check_bpffs(const struct options *o)
+{
+	_cleanup_free_ char *noted = dir_noted(o->run_dir, BPFFS_NOTE);
+
+	if (!noted || dir_same(noted, o->kernel.bpffs) || !kernel_pinned(noted))
+		return 0;
+	log_err(0,
+		"--bpffs %s: the last weftd on %s has pinned its programs in %s: start with "
+		"--bpffs %s, or run `weftd --detach` first, which ends what is steered",
+		o->kernel.bpffs, o->run_dir, noted, noted);
+	return -EEXIST;
+}
+
+/* A weft-proxy that is not found would go on by old rules, with connections that count no more. */
+static int check_run_dir(const struct options *o)
+{
+	_cleanup_free_ char *noted = dir_noted(o->state_dir, RUN_NOTE);
+
+	if (!noted || dir_same(noted, o->run_dir) || !supervisor_runs(noted))
+		return 0;
+	log_err(0,
+		"--run-dir %s: weft-proxy still runs on %s: start with --run-dir %s, or run `weftd "
+		"--detach --run-dir %s` first, which ends what is steered",
+		o->run_dir, noted, noted, noted);
+	return -EEXIST;
+}
+
 static int lock(const struct options *o, struct locks *l)
 {
 	long pid = 0;
@@ -83,6 +113,10 @@ static int lock(const struct options *o, struct locks *l)
 	if (l->run < 0)
 		return l->run;
 	r = lock_state(o, l);
+	if (!r)
+		r = check_bpffs(o);
+	if (!r)
+		r = check_run_dir(o);
 	if (r)
 		return r;
 	do {
@@ -208,6 +242,8 @@ static int serve(const struct options *o)
 		r = store_open(o->state_dir, &store);
 	if (!r)
 		r = dir_note(o->run_dir, BPFFS_NOTE, o->kernel.bpffs);
+	if (!r)
+		r = dir_note(o->state_dir, RUN_NOTE, o->run_dir);
 	if (!r)
 		r = kernel_open(&o->kernel, &kernel);
 	if (!r)
