@@ -229,11 +229,12 @@ int handle_status(struct weftd *d, const struct request *request, struct reply *
 		"s:{s:i, s:i, s:i}}",
 		"ready", 1, "version", WEFT_VERSION, "pid", (int)getpid(), "generation",
 		(json_int_t)status.generation, "pods", (int)status.pods, "nics", (int)status.nics,
-		"connections", (int)status.connections, "max_connections", (int)status.room, "attach", status.tcx ? "tcx" : "clsact",
-		"kernel", json_text(status.release), "bpffs", json_text(d->options->kernel.bpffs),
-		"state_dir", json_text(d->options->state_dir), "objects",
-		count_kinds(engine_objects(d->engine)), "proxy", "pid", (int)proxy.pid, "workers",
-		(int)proxy.workers, "restarts", (int)proxy.restarts);
+		"connections", (int)status.connections, "max_connections", (int)status.room,
+		"attach", status.tcx ? "tcx" : "clsact", "kernel", json_text(status.release),
+		"bpffs", json_text(d->options->kernel.bpffs), "state_dir",
+		json_text(d->options->state_dir), "objects", count_kinds(engine_objects(d->engine)),
+		"proxy", "pid", (int)proxy.pid, "workers", (int)proxy.workers, "restarts",
+		(int)proxy.restarts);
 	return reply->data ? 0 : -ENOMEM;
 }
 

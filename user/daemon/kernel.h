@@ -108,7 +108,7 @@ struct kernel_status {
 	__u64 generation;
 	unsigned pods, nics, connections;
 	unsigned room; /* for connections in the table */
-	bool tcx; /* or clsact filters */
+	bool tcx;      /* or clsact filters */
 	const char *release;
 };
 int kernel_status(struct kernel *k, struct kernel_status *out);

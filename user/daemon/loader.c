@@ -134,8 +134,10 @@ static int keep_size(struct bpf_map *conns, const struct bpf_map_info *there, un
 	if (!wanted || wanted == room)
 		return bpf_map__set_max_entries(conns, there->max_entries);
 	log_err(0,
-		"--max-connections %u: the connection table %s/%s is there, with room for %u: start "
-		"with --max-connections %u, or run `weftd --detach` first, which ends what is steered",
+		"--max-connections %u: the connection table %s/%s is there, with room for %u: "
+		"start "
+		"with --max-connections %u, or run `weftd --detach` first, which ends what is "
+		"steered",
 		wanted, dir, map_names[MAP_CONNS], room, room);
 	return -EEXIST;
 }

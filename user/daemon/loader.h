@@ -59,8 +59,8 @@ struct loader {
 	struct sweep_bpf *sweep;
 };
 
-/* `dir` is a directory on a bpffs. max_connections: 0 for the default, or the size of the table that
- * is there; any other size than that is refused. Logs. */
+/* `dir` is a directory on a bpffs. max_connections: 0 for the default, or the size of the table
+ * that is there; any other size than that is refused. Logs. */
 int loader_open(struct loader *l, const char *dir, unsigned max_connections);
 /* Leaves what is pinned. Accepts a zeroed or half-opened loader. */
 void loader_close(struct loader *l);
