@@ -3,7 +3,8 @@
 #define WEFT_MAPS_H
 /*
  * Every map. All are pinned by name in the bpffs directory, so that they outlive weftd. Sizes
- * marked * are set by weftd before load.
+ * marked * are set by weftd before load. An empty hash takes 16 bytes for each entry that it has
+ * room for, an LRU hash and an array take all of it: selftests/bench/map-memory prints how much.
  */
 #include "weft/conn.h"
 #include "weft/event.h"
@@ -26,10 +27,12 @@ struct {
 	__uint(pinning, LIBBPF_PIN_BY_NAME);
 } generation SEC(".maps");
 
-/* Preallocated: a full table refuses new connections, it never evicts (conn.h). */
+/* A full table refuses new connections, it never evicts (conn.h). Entries take memory only while
+ * their connections last, as those of the node's own connection tracking do. */
 struct {
 	__uint(type, BPF_MAP_TYPE_HASH);
-	__uint(max_entries, 262144); /* * two per connection */
+	__uint(map_flags, BPF_F_NO_PREALLOC);
+	__uint(max_entries, 65536); /* * two per connection */
 	__type(key, struct tuple);
 	__type(value, struct conn);
 	__uint(pinning, LIBBPF_PIN_BY_NAME);
@@ -58,7 +61,7 @@ struct {
 /* Ports of packets that come in fragments (conn.h). The oldest make room: TCP sends again. */
 struct {
 	__uint(type, BPF_MAP_TYPE_LRU_HASH);
-	__uint(max_entries, 4096);
+	__uint(max_entries, 1024);
 	__type(key, struct frag_key);
 	__type(value, struct frag);
 	__uint(pinning, LIBBPF_PIN_BY_NAME);
@@ -67,7 +70,7 @@ struct {
 /* sessionAffinity: ClientIP (conn.h). The oldest make room: such a client is balanced anew. */
 struct {
 	__uint(type, BPF_MAP_TYPE_LRU_HASH);
-	__uint(max_entries, 65536);
+	__uint(max_entries, 16384);
 	__type(key, struct affinity_key);
 	__type(value, struct affinity);
 	__uint(pinning, LIBBPF_PIN_BY_NAME);
@@ -116,7 +119,7 @@ struct {
 struct {
 	__uint(type, BPF_MAP_TYPE_HASH);
 	__uint(map_flags, BPF_F_NO_PREALLOC);
-	__uint(max_entries, 65536);
+	__uint(max_entries, 16384);
 	__type(key, struct addr);
 	__type(value, __u32);
 	__uint(pinning, LIBBPF_PIN_BY_NAME);
@@ -146,7 +149,7 @@ struct {
 /* struct reset_event (event.h), from `sweep` to weftd. */
 struct {
 	__uint(type, BPF_MAP_TYPE_RINGBUF);
-	__uint(max_entries, 1 << 20); /* bytes */
+	__uint(max_entries, 1 << 18); /* bytes */
 	__uint(pinning, LIBBPF_PIN_BY_NAME);
 } events SEC(".maps");
 
@@ -177,7 +180,7 @@ struct {
  */
 struct {
 	__uint(type, BPF_MAP_TYPE_LRU_HASH);
-	__uint(max_entries, 65536);
+	__uint(max_entries, 16384);
 	__type(key, struct proxied_key);
 	__type(value, __u8);
 	__uint(pinning, LIBBPF_PIN_BY_NAME);
@@ -198,7 +201,7 @@ struct {
 struct {
 	__uint(type, BPF_MAP_TYPE_HASH);
 	__uint(map_flags, BPF_F_NO_PREALLOC);
-	__uint(max_entries, 131072);
+	__uint(max_entries, CLUSTER_IDS_MAX);
 	__type(key, __u32);
 	__type(value, struct cluster_stat);
 	__uint(pinning, LIBBPF_PIN_BY_NAME);
@@ -208,7 +211,7 @@ struct {
 struct {
 	__uint(type, BPF_MAP_TYPE_HASH);
 	__uint(map_flags, BPF_F_NO_PREALLOC);
-	__uint(max_entries, 1048576);
+	__uint(max_entries, 131072);
 	__type(key, __u32);
 	__type(value, struct endpoint_stat);
 	__uint(pinning, LIBBPF_PIN_BY_NAME);
@@ -218,7 +221,7 @@ struct {
 struct {
 	__uint(type, BPF_MAP_TYPE_HASH);
 	__uint(map_flags, BPF_F_NO_PREALLOC);
-	__uint(max_entries, 131072);
+	__uint(max_entries, 65536);
 	__type(key, __u32);
 	__type(value, struct route_stat);
 	__uint(pinning, LIBBPF_PIN_BY_NAME);
@@ -228,7 +231,7 @@ struct {
 struct {
 	__uint(type, BPF_MAP_TYPE_HASH);
 	__uint(map_flags, BPF_F_NO_PREALLOC);
-	__uint(max_entries, 262144);
+	__uint(max_entries, 65536);
 	__type(key, struct dest_key);
 	__type(value, struct dest_stat);
 	__uint(pinning, LIBBPF_PIN_BY_NAME);

@@ -12,7 +12,7 @@
 #include "policy.h"
 
 enum {
-	HTTP_STAT_ROWS = 8192, /* of each */
+	HTTP_STAT_ROWS = 4096, /* of each */
 	HISTOGRAM_BUCKETS = 64,
 };
 

@@ -9,10 +9,10 @@
 #include "addr.h"
 
 enum {
-	CLUSTER_NAME_MAX = 224,	  /* outbound|9000|v1|tcp-echo.default.svc.cluster.local */
-	ROUTE_NAME_MAX = 160,	  /* default/tcp-echo/tcp[0] */
-	ENDPOINT_NAME_MAX = 56,	  /* 10.244.0.12:9000 or [fd00::12]:9000 */
-	CLUSTER_IDS_MAX = 131072, /* clusters have ids below this */
+	CLUSTER_NAME_MAX = 224,	 /* outbound|9000|v1|tcp-echo.default.svc.cluster.local */
+	ROUTE_NAME_MAX = 160,	 /* default/tcp-echo/tcp[0] */
+	ENDPOINT_NAME_MAX = 56,	 /* 10.244.0.12:9000 or [fd00::12]:9000 */
+	CLUSTER_IDS_MAX = 65536, /* clusters have ids below this */
 	REASON_NAME_MAX = 32,
 };
 

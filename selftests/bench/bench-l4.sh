@@ -103,23 +103,6 @@ comparison() {
 
 # ---- many services ----
 
-# many COUNT: that many services, each with its endpoints
-many() {
-	awk -v count="$1" -v each=$ENDPOINTS_EACH 'BEGIN {
-		for (i = 1; i <= count; i++) {
-			printf "---\napiVersion: v1\nkind: Service\nmetadata: {name: many-%d}\nspec:\n  clusterIP: 10.%d.%d.%d\n" \
-			       "  ports: [{name: tcp, port: 80, targetPort: 8080}]\n", i, 100 + int(i / 65536), int(i / 256) % 256, i % 256
-			printf "---\napiVersion: discovery.k8s.io/v1\nkind: EndpointSlice\nmetadata:\n  name: many-%d-x\n" \
-			       "  labels: {kubernetes.io/service-name: many-%d}\naddressType: IPv4\n" \
-			       "ports: [{name: tcp, port: 8080}]\nendpoints:\n", i, i
-			for (e = 0; e < each; e++) {
-				n = i * each + e
-				printf "- addresses: [10.%d.%d.%d]\n", 128 + int(n / 65536), int(n / 256) % 256, n % 256
-			}
-		}
-	}'
-}
-
 # Milliseconds that COMMAND takes.
 time_ms() {
 	local start=${EPOCHREALTIME/./}
@@ -127,20 +110,10 @@ time_ms() {
 	echo $(((${EPOCHREALTIME/./} - start) / 1000))
 }
 
-# Bytes of all maps that are pinned, and of the tables of generations, whose ids bpftool shows as bytes.
+# Bytes of all maps; map by map in the file that is named.
 map_bytes() {
-	local map id
-	for map in "$TMP"/bpf/weft/*; do
-		[ -f "$map" ] || continue
-		bpftool -j map show pinned "$map" | jq '.bytes_memlock // 0'
-		case $map in
-		*/gen_*)
-			for id in $(bpftool -j map dump pinned "$map" | jq -r '.[].value | reverse | map(ltrimstr("0x")) | join("")'); do
-				bpftool -j map show id $((16#$id)) 2>/dev/null | jq '.bytes_memlock // 0' || true # freed meanwhile
-			done
-			;;
-		esac
-	done | awk '{ n += $1 } END { printf "%d\n", n }'
+	"$ROOT/selftests/bench/map-memory.sh" "$TMP/bpf/weft" >"$1"
+	awk '$2 == "all" { print $1 }' "$1"
 }
 
 mib() { awk -v n="$1" 'BEGIN { printf "%.1f", n / 1048576 }'; }
@@ -150,7 +123,7 @@ rss_bytes() { awk '/^VmRSS/ { print $2 * 1024 }' "/proc/$WEFTD/status"; }
 growth() {
 	local round count
 	for count in $SERVICES; do
-		many "$count" >"$TMP/many.$count"
+		rules_many "$count" $ENDPOINTS_EACH >"$TMP/many.$count"
 	done
 	for round in $(seq $GROWTH_ROUNDS); do
 		for count in $SERVICES; do
@@ -160,7 +133,7 @@ growth() {
 				measure weft conn 4
 			done | median >>"$TMP/services.$count"
 			rss_bytes >>"$TMP/rss.$count"
-			map_bytes >>"$TMP/maps.$count"
+			map_bytes "$TMP/map.$count" >>"$TMP/maps.$count"
 			weft delete -f "$TMP/many.$count" >/dev/null
 		done
 		echo "services, round $round of $GROWTH_ROUNDS" >&2

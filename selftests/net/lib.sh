@@ -465,7 +465,7 @@ no_conns() { [ "$(conns_left)" = 0 ]; }
 # map_dump NAME: a pinned map as JSON
 map_dump() { bpftool -j map dump pinned "$TMP/bpf/weft/$1"; }
 
-# dumped MAP NAME FIELD: what bpftool says of a row; it need not go on to the end of 8,191 of them
+# dumped MAP NAME FIELD: what bpftool says of a row; it need not go on to the end of 4,095 of them
 dumped() {
 	{ bpftool map dump pinned "$TMP/bpf/weft/$1" 2>/dev/null || true; } |
 		awk -v name="\"name\": \"$2\"" -v field="\"$3\":" \
@@ -577,4 +577,21 @@ rules_weights() {
 		echo "    - destination: {host: $host, subset: ${dest%%=*}}"
 		[ "$dest" = "${dest%%=*}" ] || echo "      weight: ${dest#*=}"
 	done
+}
+
+# rules_many COUNT EACH: services many-1, many-2, ... with so many endpoints each, none of which is there
+rules_many() {
+	awk -v count="$1" -v each="$2" 'BEGIN {
+		for (i = 1; i <= count; i++) {
+			printf "---\napiVersion: v1\nkind: Service\nmetadata: {name: many-%d}\nspec:\n  clusterIP: 10.%d.%d.%d\n" \
+			       "  ports: [{name: tcp, port: 80, targetPort: 8080}]\n", i, 100 + int(i / 65536), int(i / 256) % 256, i % 256
+			printf "---\napiVersion: discovery.k8s.io/v1\nkind: EndpointSlice\nmetadata:\n  name: many-%d-x\n" \
+			       "  labels: {kubernetes.io/service-name: many-%d}\naddressType: IPv4\n" \
+			       "ports: [{name: tcp, port: 8080}]\nendpoints:\n", i, i
+			for (e = 0; e < each; e++) {
+				n = i * each + e
+				printf "- addresses: [10.%d.%d.%d]\n", 128 + int(n / 65536), int(n / 256) % 256, n % 256
+			}
+		}
+	}'
 }

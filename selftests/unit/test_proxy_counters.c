@@ -472,6 +472,37 @@ Test(proxy_stats, counters_outlive_the_process_and_gauges_do_not)
 	close(routes);
 }
 
+/* Only what is taken is mapped, and rows stay where they are as more is. */
+Test(proxy_stats, rows_of_later_pages_are_in_the_map_too)
+{
+	int clusters = map_like(sizeof(struct http_cluster_stat)),
+	    routes = map_like(sizeof(struct http_route_stat));
+	struct http_cluster_stat *first, *row = NULL;
+	struct http_cluster_stat there;
+	struct stats *s;
+	char name[16];
+
+	cr_assert_eq(stats_open(clusters, routes, &s), 0);
+	first = stats_cluster(s, "c0", 2);
+	for (unsigned i = 0; i < 1000; i++) {
+		snprintf(name, sizeof(name), "c%u", i);
+		row = stats_cluster(s, name, strlen(name));
+		cr_assert_eq(row, first + i);
+		stat_add(&row->upstream_rq_total, i);
+	}
+	cr_assert_eq(pread(clusters, &there, sizeof(there), 1000 * (off_t)sizeof(there)),
+		     (ssize_t)sizeof(there));
+	cr_expect_str_eq(there.name, "c999");
+	cr_expect_eq(there.upstream_rq_total, 999u);
+	stats_close(s);
+
+	cr_assert_eq(stats_open(clusters, routes, &s), 0);
+	cr_expect_eq(stats_cluster(s, "c999", 4)->upstream_rq_total, 999u);
+	stats_close(s);
+	close(clusters);
+	close(routes);
+}
+
 Test(proxy_stats, names_beyond_the_last_row_are_counted_together)
 {
 	struct http_route_stat *first = NULL;

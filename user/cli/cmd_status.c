@@ -71,6 +71,8 @@ static int print(const json_t *data)
 	printf("connections  %lld by sockets, %lld by packets\n",
 	       (long long)json_get_int(data, "sockets", 0),
 	       (long long)json_get_int(data, "connections", 0));
+	printf("table        room for %lld connections by packets\n",
+	       (long long)json_get_int(data, "max_connections", 0));
 	print_cgroup(data);
 	printf("attached by  %s\n", json_get_text(data, "attach", "?"));
 	printf("proxy        process %lld, %lld workers, restarted %lld times\n",

@@ -121,7 +121,7 @@ static int load_failed(const char *dir)
 	LIBBPF_OPTS(bpf_object_open_opts, opts, .pin_root_path = dir);
 	struct failed_bpf *o = failed_bpf__open_opts(&opts);
 	struct bpf_program *p;
-	int r = o ? loader_fit(o->obj, dir) : -errno;
+	int r = o ? loader_fit(o->obj, dir, 0) : -errno;
 
 	if (!r)
 		r = failed_bpf__load(o);

@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 #include <errno.h>
+#include <malloc.h>
 #include <signal.h>
 #include <sys/epoll.h>
 #include <sys/signalfd.h>
@@ -87,6 +88,7 @@ static void step(struct loop *l, struct control_conn *c)
 
 	if (l->d->changed) {
 		l->d->changed = false;
+		malloc_trim(0);	 /* the answer is on its way: nobody waits for this */
 		if (!l->tidy_at) /* further changes don't put it off */
 			l->tidy_at = control_now_ms() + TIDY_AFTER_MS;
 	}

@@ -132,8 +132,14 @@ static int accept_torn(struct engine *e)
 {
 	int r;
 
-	if (!store_is_torn(e->store))
+	if (!store_is_torn(e->store)) {
+		if (store_is_empty(e->store) && kernel_generation(e->kernel))
+			log_warning(
+				"nothing is stored in the state directory: the rules of generation "
+				"%llu, which is in force, go",
+				(unsigned long long)kernel_generation(e->kernel));
 		return 0;
+	}
 	if (!e->known.count && kernel_generation(e->kernel)) {
 		log_err(0,
 			"nothing is left of the stored rules, but generation %llu is in force: "

@@ -225,18 +225,19 @@ int handle_status(struct weftd *d, const struct request *request, struct reply *
 		return r;
 	supervisor_status(d->supervisor, &proxy);
 	reply->data = json_pack(
-		"{s:b, s:s, s:i, s:I, s:i, s:i, s:i, s:s, s:o, s:o, s:o, s:o, "
+		"{s:b, s:s, s:i, s:I, s:i, s:i, s:i, s:i, s:s, s:o, s:o, s:o, s:o, "
 		"s:{s:i, s:i, s:i}, s:i, s:i, s:{s:o, s:i, s:i, s:i}}",
 		"ready", 1, "version", WEFT_VERSION, "pid", (int)getpid(), "generation",
 		(json_int_t)status.generation, "pods", (int)status.pods, "nics", (int)status.nics,
-		"connections", (int)status.connections, "attach", status.tcx ? "tcx" : "clsact",
-		"kernel", json_text(status.release), "bpffs", json_text(d->options->kernel.bpffs),
-		"state_dir", json_text(d->options->state_dir), "objects",
-		count_kinds(engine_objects(d->engine)), "proxy", "pid", (int)proxy.pid, "workers",
-		(int)proxy.workers, "restarts", (int)proxy.restarts, "sockets", (int)status.sockets,
-		"pods_unknown", (int)status.pods_unknown, "cgroup", "path",
-		json_text(status.cgroup), "hooks", (int)status.hooks, "wanted",
-		(int)status.hooks_wanted, "foreign", (int)status.hooks_foreign);
+		"connections", (int)status.connections, "max_connections", (int)status.room,
+		"attach", status.tcx ? "tcx" : "clsact", "kernel", json_text(status.release),
+		"bpffs", json_text(d->options->kernel.bpffs), "state_dir",
+		json_text(d->options->state_dir), "objects", count_kinds(engine_objects(d->engine)),
+		"proxy", "pid", (int)proxy.pid, "workers", (int)proxy.workers, "restarts",
+		(int)proxy.restarts, "sockets", (int)status.sockets, "pods_unknown",
+		(int)status.pods_unknown, "cgroup", "path", json_text(status.cgroup), "hooks",
+		(int)status.hooks, "wanted", (int)status.hooks_wanted, "foreign",
+		(int)status.hooks_foreign);
 	return reply->data ? 0 : -ENOMEM;
 }
 

@@ -138,6 +138,14 @@ int kernel_check(const struct kernel_options *options)
 	return preflight(options);
 }
 
+bool kernel_pinned(const char *bpffs)
+{
+	struct pin_path path;
+
+	return !pin_path(&path, bpffs, NULL, loader_map_name(MAP_GENERATION)) &&
+	       !access(path.s, F_OK);
+}
+
 int kernel_open(const struct kernel_options *options, struct kernel **out)
 {
 	_cleanup_(kernel_closep) struct kernel *k = NULL;

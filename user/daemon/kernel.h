@@ -25,7 +25,8 @@ struct kernel_options {
 	const char *nic; /* --nic: comma-separated interfaces; NULL: those of the default routes, if
 			    any */
 	const char *cgroup; /* --cgroup: whose processes are steered at connect(); NULL: all */
-	unsigned max_connections; /* size of the connection table; 0: the default */
+	unsigned max_connections; /* size of the connection table; 0: the default, or that of the
+				     one that is there */
 };
 
 /*
@@ -40,6 +41,8 @@ int kernel_open(const struct kernel_options *options, struct kernel **out);
 int kernel_default_cgroup(char *out, size_t size);
 /* The checks of kernel_open() alone, for whoever wants to fail before he has made anything. */
 int kernel_check(const struct kernel_options *options);
+/* Whether a weftd has pinned what it steers by in that directory. */
+bool kernel_pinned(const char *bpffs);
 /* Leaves everything pinned and attached. Accepts NULL. */
 void kernel_close(struct kernel *k);
 /* Removes every program, link, filter, qdisc of our own making, pin. Nothing else. Needs no
@@ -111,6 +114,7 @@ int kernel_explain(struct kernel *k, const struct question *q, struct verdict *o
 struct kernel_status {
 	__u64 generation;
 	unsigned pods, nics, connections;
+	unsigned room;	       /* for connections in the table */
 	bool tcx;	       /* or clsact filters */
 	unsigned sockets;      /* that hold a place */
 	unsigned pods_unknown; /* whose network namespace has not been found: only tc steers them */

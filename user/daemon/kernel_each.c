@@ -295,9 +295,13 @@ int kernel_status(struct kernel *k, struct kernel_status *out)
 		.pods_unknown = (unsigned)pods_without_cookie(&k->pods),
 	};
 	struct cgroup_hooks hooks = {};
+	struct bpf_map_info conns = { 0 };
+	__u32 size = sizeof(conns);
 	int r = walk(k, MAP_CONNS, sizeof(struct tuple), sizeof(struct conn), count_open,
 		     &s.connections);
 
+	if (!r && bpf_obj_get_info_by_fd(k->loader.map[MAP_CONNS], &conns, &size))
+		r = -errno;
 	if (r)
 		return log_err(r, "count the connections");
 	r = sockets_each(k, count_socket, &s.sockets);
@@ -309,6 +313,7 @@ int kernel_status(struct kernel *k, struct kernel_status *out)
 	s.hooks = hooks.own;
 	s.hooks_wanted = hooks.wanted;
 	s.hooks_foreign = hooks.foreign;
+	s.room = conns.max_entries / 2;
 	for (const struct iface *i = k->pods.ifaces; i; i = i->next) {
 		s.pods += i->role == ROLE_POD;
 		s.nics += i->role == ROLE_NIC;

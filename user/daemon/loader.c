@@ -144,7 +144,24 @@ static bool same_layout(const struct bpf_map *m, const struct bpf_map_info *info
 	       info->max_entries == bpf_map__max_entries(m);
 }
 
-int loader_fit(struct bpf_object *obj, const char *dir)
+/* A table that is there keeps its size: connections are in it. `wanted`: 0 for whatever it is. */
+static int keep_size(struct bpf_map *conns, const struct bpf_map_info *there, unsigned wanted,
+		     const char *dir)
+{
+	unsigned room = there->max_entries / 2;
+
+	if (!wanted || wanted == room)
+		return bpf_map__set_max_entries(conns, there->max_entries);
+	log_err(0,
+		"--max-connections %u: the connection table %s/%s is there, with room for %u: "
+		"start "
+		"with --max-connections %u, or run `weftd --detach` first, which ends what is "
+		"steered",
+		wanted, dir, map_names[MAP_CONNS], room, room);
+	return -EEXIST;
+}
+
+int loader_fit(struct bpf_object *obj, const char *dir, unsigned max_connections)
 {
 	struct bpf_map *m;
 
@@ -160,8 +177,11 @@ int loader_fit(struct bpf_object *obj, const char *dir)
 			continue;
 		if (r)
 			return log_err(r, "open the pinned map %s/%s", dir, bpf_map__name(m));
-		if (!strcmp(bpf_map__name(m), map_names[MAP_CONNS]))
-			bpf_map__set_max_entries(m, info.max_entries);
+		if (!strcmp(bpf_map__name(m), map_names[MAP_CONNS])) {
+			r = keep_size(m, &info, max_connections, dir);
+			if (r)
+				return r;
+		}
 		if (!same_layout(m, &info))
 			return log_err(0,
 				       "%s/%s is of another version of weft: run `weftd --detach` "
@@ -204,7 +224,7 @@ static void note_inner(struct loader *l, struct bpf_object *obj)
 static int prepare(struct bpf_object *obj, const char *dir, unsigned max_connections)
 {
 	size_conns(obj, max_connections);
-	return loader_fit(obj, dir);
+	return loader_fit(obj, dir, max_connections);
 }
 
 /* The coarse clocks tick once per jiffy. */

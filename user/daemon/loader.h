@@ -78,12 +78,12 @@ struct loader {
 	struct socks_bpf *socks;
 };
 
-/* `dir` is a directory on a bpffs. max_connections: 0 for the default; a table that is there keeps
- * its size. Logs. */
+/* `dir` is a directory on a bpffs. max_connections: 0 for the default, or the size of the table
+ * that is there; any other size than that is refused. Logs. */
 int loader_open(struct loader *l, const char *dir, unsigned max_connections);
 /* Gives the maps of an object that is yet to be loaded the sizes of those that are pinned in `dir`.
  * Logs. */
-int loader_fit(struct bpf_object *obj, const char *dir);
+int loader_fit(struct bpf_object *obj, const char *dir, unsigned max_connections);
 /* Leaves what is pinned. Accepts a zeroed or half-opened loader. */
 void loader_close(struct loader *l);
 /* Unpins maps and programs and removes the directories. Loads nothing. Logs. */

@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 #include <errno.h>
 #include <fcntl.h>
+#include <malloc.h>
 #include <string.h>
 #include <sys/socket.h>
 #include <sys/un.h>
@@ -16,6 +17,8 @@
 
 /* Where the last weftd of a run directory pinned: so that --detach finds it without being told. */
 #define BPFFS_NOTE "weftd.bpffs"
+/* Where the last weftd of a state directory ran: its weft-proxy may still do. */
+#define RUN_NOTE "weftd.run-dir"
 
 DEFINE_CLEANUP(struct kernel *, kernel_close);
 DEFINE_CLEANUP(struct supervisor *, supervisor_close);
@@ -71,6 +74,34 @@ static int lock_bpffs(const char *dir, struct locks *l)
 	return -EBUSY;
 }
 
+/* What is pinned elsewhere would steer on, beside what this weftd is about to attach. */
+static int check_bpffs(const struct options *o)
+{
+	_cleanup_free_ char *noted = dir_noted(o->run_dir, BPFFS_NOTE);
+
+	if (!noted || dir_same(noted, o->kernel.bpffs) || !kernel_pinned(noted))
+		return 0;
+	log_err(0,
+		"--bpffs %s: the last weftd on %s has pinned its programs in %s: start with "
+		"--bpffs %s, or run `weftd --detach` first, which ends what is steered",
+		o->kernel.bpffs, o->run_dir, noted, noted);
+	return -EEXIST;
+}
+
+/* A weft-proxy that is not found would go on by old rules, with connections that count no more. */
+static int check_run_dir(const struct options *o)
+{
+	_cleanup_free_ char *noted = dir_noted(o->state_dir, RUN_NOTE);
+
+	if (!noted || dir_same(noted, o->run_dir) || !supervisor_runs(noted))
+		return 0;
+	log_err(0,
+		"--run-dir %s: weft-proxy still runs on %s: start with --run-dir %s, or run `weftd "
+		"--detach --run-dir %s` first, which ends what is steered",
+		o->run_dir, noted, noted, noted);
+	return -EEXIST;
+}
+
 static int lock(const struct options *o, struct locks *l)
 {
 	long pid = 0;
@@ -82,6 +113,10 @@ static int lock(const struct options *o, struct locks *l)
 	if (l->run < 0)
 		return l->run;
 	r = lock_state(o, l);
+	if (!r)
+		r = check_bpffs(o);
+	if (!r)
+		r = check_run_dir(o);
 	if (r)
 		return r;
 	do {
@@ -208,6 +243,8 @@ static int serve(const struct options *o)
 	if (!r)
 		r = dir_note(o->run_dir, BPFFS_NOTE, o->kernel.bpffs);
 	if (!r)
+		r = dir_note(o->state_dir, RUN_NOTE, o->run_dir);
+	if (!r)
 		r = kernel_open(&o->kernel, &kernel);
 	if (!r)
 		r = open_supervisor(o, kernel, &access_log, &supervisor);
@@ -227,9 +264,22 @@ static int serve(const struct options *o)
 	d.supervisor = supervisor;
 	log_info("ready: %zu objects, generation %llu", engine_objects(engine)->count,
 		 (unsigned long long)kernel_generation(kernel));
+	malloc_trim(0); /* what loading the programs has left */
 	r = control_run(&d, listener);
 	remove_socket(o->run_dir);
 	return r;
+}
+
+/*
+ * A change to the rules takes some blocks of many pages for a moment. They go back to the system
+ * when they are freed, where glibc would learn from the first ones to keep the next; and the few
+ * short-lived threads need no heaps of their own.
+ */
+static void keep_little_memory(void)
+{
+	mallopt(M_MMAP_THRESHOLD, 64 * 1024);
+	mallopt(M_TRIM_THRESHOLD, 128 * 1024);
+	mallopt(M_ARENA_MAX, 1);
 }
 
 int main(int argc, char **argv)
@@ -238,6 +288,7 @@ int main(int argc, char **argv)
 	struct options o;
 	int status, r;
 
+	keep_little_memory();
 	log_set("weftd", LOG_LEVEL_INFO);
 	if (options_parse(argc, argv, &o, &status))
 		return status;

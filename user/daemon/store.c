@@ -376,6 +376,11 @@ int store_undo(struct store *s)
 	return r;
 }
 
+bool store_is_empty(const struct store *s)
+{
+	return s->end == sizeof(header);
+}
+
 bool store_is_torn(const struct store *s)
 {
 	return s->torn;

@@ -43,6 +43,8 @@ struct store;
  * damaged elsewhere or is none; other -errno; all after having logged.
  */
 int store_open(const char *dir, struct store **out);
+/* Nothing was ever stored, or all of it was torn. */
+bool store_is_empty(const struct store *s);
 /* Whether a torn end was found that is still there. Nothing can be appended to it. */
 bool store_is_torn(const struct store *s);
 /* Cuts it off. 0 or -errno. */

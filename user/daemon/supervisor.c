@@ -416,6 +416,15 @@ void supervisor_stop(const char *run_dir)
 	proxy_link_remove(run_dir);
 }
 
+bool supervisor_runs(const char *run_dir)
+{
+	struct proxy_process p = proxy_process_none;
+	bool runs = !proxy_process_find(&p, run_dir);
+
+	proxy_process_forget(&p);
+	return runs;
+}
+
 unsigned supervisor_workers(const struct supervisor *s)
 {
 	return s->options.workers;

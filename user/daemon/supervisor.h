@@ -6,6 +6,7 @@
  * proxy that dies is replaced by one that goes on with both. A proxy that another weftd of the same
  * run directory has left behind is taken over, unless it was started differently.
  */
+#include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
 #include <sys/types.h>
@@ -56,6 +57,8 @@ void supervisor_close(struct supervisor *s);
 void supervisor_end(struct supervisor *s);
 /* The same for a proxy that was left running in `run_dir`, if there is one. */
 void supervisor_stop(const char *run_dir);
+/* Whether one was. */
+bool supervisor_runs(const char *run_dir);
 
 unsigned supervisor_workers(const struct supervisor *s);
 /* The listening socket of a worker, the same one until supervisor_close(). */

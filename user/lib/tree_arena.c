@@ -15,7 +15,7 @@ struct chunk {
 
 struct arena {
 	struct chunk *chunks;
-	size_t next_size;
+	size_t total; /* bytes of all chunks */
 	unsigned refs;
 };
 
@@ -26,7 +26,6 @@ struct arena *arena_new(void)
 	if (!a)
 		return NULL;
 	a->refs = 1;
-	a->next_size = ARENA_FIRST;
 	return a;
 }
 
@@ -49,20 +48,30 @@ void arena_unref(struct arena *a)
 	free(a);
 }
 
-static struct chunk *chunk_new(size_t size)
+/* What is left of the last chunk is lost: a quarter of the whole at most, as there is an arena for
+ * each of 10,000 small objects. */
+static size_t next_size(const struct arena *a)
+{
+	size_t size = a->total / 4;
+
+	return size < ARENA_FIRST ? ARENA_FIRST : size > ARENA_LARGEST ? ARENA_LARGEST : size;
+}
+
+static struct chunk *chunk_new(struct arena *a, size_t size)
 {
 	struct chunk *c = calloc(1, sizeof(*c) + size);
 
 	if (!c)
 		return NULL;
 	c->size = size;
+	a->total += size;
 	return c;
 }
 
 /* A piece that would waste most of a chunk gets its own, behind the one that is being filled. */
 static void *alloc_large(struct arena *a, size_t size)
 {
-	struct chunk *c = chunk_new(size);
+	struct chunk *c = chunk_new(a, size);
 
 	if (!c)
 		return NULL;
@@ -85,15 +94,13 @@ void *arena_alloc(struct arena *a, size_t size)
 		return NULL;
 	size = (size + 7) & ~(size_t)7;
 	if (!c || c->size - c->used < size) {
-		if (size > a->next_size / 4)
+		if (size > next_size(a) / 4)
 			return alloc_large(a, size);
-		c = chunk_new(a->next_size);
+		c = chunk_new(a, next_size(a) & ~(size_t)7);
 		if (!c)
 			return NULL;
 		c->next = a->chunks;
 		a->chunks = c;
-		if (a->next_size < ARENA_LARGEST)
-			a->next_size *= 2;
 	}
 	p = c->bytes + c->used;
 	c->used += size;

@@ -2,6 +2,7 @@
 #include "stats.h"
 
 #include <errno.h>
+#include <fcntl.h>
 #include <pthread.h>
 #include <stdbool.h>
 #include <stdint.h>
@@ -14,11 +15,20 @@
 #include "http_stat_fields.h"
 #include "log.h"
 
-enum { BUCKETS = 2 * HTTP_STAT_ROWS };
+enum {
+	BUCKETS = 2 * HTTP_STAT_ROWS,
+	STEP = 1 << 16, /* bytes, whole pages */
+};
 
-/* One of the arrays. A row begins with its name. */
+/*
+ * One of the arrays. A row begins with its name. All of an array that is mapped counts as memory of
+ * the process, used or not: only the rows that are taken are, and address space is reserved for the
+ * others, since rows do not move.
+ */
 struct rows {
 	char *bytes;
+	size_t mapped;
+	int fd; /* our own; -1: memory */
 	size_t row_size, name_max;
 	uint32_t taken;		   /* row 0 included */
 	uint32_t buckets[BUCKETS]; /* by name, with linear probing; 0: free */
@@ -50,6 +60,24 @@ static uint64_t hash(const char *name, size_t len)
 	return h ^ h >> 32;
 }
 
+/* Whether row `i` can be used: it and those in front of it are mapped. */
+static int reach(struct rows *r, uint32_t i)
+{
+	size_t want = ((i + 1) * r->row_size + STEP - 1) / STEP * STEP;
+	void *more;
+
+	if (want > rows_size(r))
+		want = rows_size(r);
+	if (r->fd < 0 || want <= r->mapped)
+		return 0;
+	more = mmap(r->bytes + r->mapped, want - r->mapped, PROT_READ | PROT_WRITE,
+		    MAP_SHARED | MAP_FIXED, r->fd, (off_t)r->mapped);
+	if (more == MAP_FAILED)
+		return -errno;
+	r->mapped = want;
+	return 0;
+}
+
 /* The bucket where the name is, or belongs. */
 static uint32_t *bucket(struct rows *r, const char *name, size_t len)
 {
@@ -72,33 +100,46 @@ static void zero_gauges(const struct stat_field *fields, char *row)
 			*stat_at(f, row) = 0;
 }
 
-static void adopt(struct rows *r, const struct stat_field *fields)
+static int adopt(struct rows *r, const struct stat_field *fields)
 {
+	int err = reach(r, 0);
+
+	if (err)
+		return err;
 	zero_gauges(fields, row_at(r, 0));
-	for (r->taken = 1; r->taken < HTTP_STAT_ROWS && *row_at(r, r->taken); r->taken++) {
+	for (r->taken = 1; r->taken < HTTP_STAT_ROWS; r->taken++) {
 		char *row = row_at(r, r->taken);
 
+		err = reach(r, r->taken);
+		if (err || !*row)
+			return err;
 		zero_gauges(fields, row);
 		*bucket(r, row, strlen(row)) = r->taken;
 	}
+	return 0;
 }
 
 static int rows_open(struct rows *r, int fd, const struct stat_field *fields)
 {
-	int flags = fd < 0 ? MAP_PRIVATE | MAP_ANONYMOUS : MAP_SHARED;
-	void *bytes = mmap(NULL, rows_size(r), PROT_READ | PROT_WRITE, flags, fd, 0);
+	void *bytes = mmap(NULL, rows_size(r), fd < 0 ? PROT_READ | PROT_WRITE : PROT_NONE,
+			   MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
 
 	if (bytes == MAP_FAILED)
 		return -errno;
 	r->bytes = bytes;
-	adopt(r, fields);
-	return 0;
+	if (fd >= 0) {
+		r->fd = fcntl(fd, F_DUPFD_CLOEXEC, 0);
+		if (r->fd < 0)
+			return -errno;
+	}
+	return adopt(r, fields);
 }
 
 static void rows_close(struct rows *r)
 {
 	if (r->bytes)
 		munmap(r->bytes, rows_size(r));
+	closep(&r->fd);
 }
 
 DEFINE_CLEANUP(struct stats *, stats_close);
@@ -117,6 +158,7 @@ int stats_open(int clusters_fd, int routes_fd, struct stats **out)
 	s->routes.row_size = sizeof(struct http_route_stat);
 	s->routes.name_max = ROUTE_NAME_MAX;
 	s->routes.what = "routes";
+	s->clusters.fd = s->routes.fd = -1;
 	r = rows_open(&s->clusters, clusters_fd, http_cluster_fields);
 	if (!r)
 		r = rows_open(&s->routes, routes_fd, http_route_fields);
@@ -140,8 +182,9 @@ void stats_close(struct stats *s)
 static char *shared_row(struct rows *r)
 {
 	if (!r->full)
-		log_warning("there are more than %u names of %s: the others are counted together",
-			    HTTP_STAT_ROWS - 1, r->what);
+		log_warning("there is no row for more than %u names of %s: the others are counted "
+			    "together",
+			    r->taken - 1, r->what);
 	r->full = true;
 	memcpy(row_at(r, 0), "overflow", sizeof("overflow"));
 	return row_at(r, 0);
@@ -156,7 +199,7 @@ static char *find(struct stats *s, struct rows *r, const char *name, size_t len)
 		len = r->name_max - 1;
 	pthread_mutex_lock(&s->lock);
 	at = bucket(r, name, len);
-	if (!*at && len && r->taken < HTTP_STAT_ROWS) {
+	if (!*at && len && r->taken < HTTP_STAT_ROWS && !reach(r, r->taken)) {
 		memcpy(row_at(r, r->taken), name, len);
 		*at = r->taken++;
 	}
