@@ -114,7 +114,7 @@ static int open_parts(struct kernel *k, const struct kernel_options *o)
 	if (!r)
 		r = open_netlink(k);
 	if (!r)
-		r = handover_add(k->netlink);
+		r = kernel_adopt_handover(k);
 	if (!r)
 		r = attach_open(&k->attach, k->dir, k->netlink);
 	if (!r)

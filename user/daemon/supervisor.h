@@ -6,6 +6,7 @@
  * proxy that dies is replaced by one that goes on with both. A proxy that another weftd of the same
  * run directory has left behind is taken over, unless it was started differently.
  */
+#include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
 #include <sys/types.h>
@@ -57,6 +58,8 @@ void supervisor_end(struct supervisor *s);
 /* The same for a proxy that was left running in `run_dir`, if there is one. */
 void supervisor_stop(const char *run_dir);
 
+/* Whether the proxy is one that another weftd had started, with the connections that it has. */
+bool supervisor_took_over(const struct supervisor *s);
 unsigned supervisor_workers(const struct supervisor *s);
 /* The listening socket of a worker, the same one until supervisor_close(). */
 int supervisor_listener(const struct supervisor *s, unsigned worker);
