@@ -102,6 +102,24 @@ for family in 4 6; do
 	expect_eq "IPv$family, bridged: after a restart" "$(calls bridged-caller $family 11)" '{"owner":20}'
 done
 
+# A route that comes back leaves the connections as they are.
+for family in 4 6; do
+	a=$(addr $family routed-owner)
+	load_start routed-caller "$TMP/held" "$(vip $family 10)" 9000 -n 10 -c 10 -s hello -e hold --every 200 --ready "$TMP/ready"
+	wait_until 10 test -e "$TMP/ready"
+	rm "$TMP/ready"
+	in_ns node ip route del "$a" dev "veth${NUMBER[routed-owner]}"
+	has_not() { ! has routed-owner "$a"; }
+	wait_until 5 has_not
+	sleep 0.5
+	in_ns node ip route add "$a" dev "veth${NUMBER[routed-owner]}"
+	wait_until 5 has routed-owner "$a"
+	sleep 1
+	kill -TERM "$STARTED"
+	wait "$STARTED"
+	expect_eq "IPv$family, routed: open connections while the route is away" "$(<"$TMP/held")" '{"owner":10}'
+done
+
 # The node says otherwise, or the owner gives it up: now it is the other's.
 for family in 4 6; do
 	a=$(addr $family routed-owner)
