@@ -45,19 +45,26 @@ address() {
 	esac
 }
 
-# bytes ADDRESS: as bpftool shows it in a key
-bytes() {
-	/usr/bin/python3 -c 'import ipaddress, json, sys
-a = ipaddress.ip_address(sys.argv[1])
-print(json.dumps(list((b"\0" * 10 + b"\xff\xff" if a.version == 4 else b"") + a.packed)))' "$1"
+# key ADDRESS: its bytes, as pod_addrs has them
+key() {
+	local last zero="00 00 00 00 00 00 00 00 00 00"
+	case $1 in
+	*:*)
+		last=$(printf '%04x' $((16#${1##*:})))
+		echo "fd 00 02 44 $zero ${last:0:2} ${last:2}"
+		;;
+	*) printf '%s ff ff %02x %02x %02x %02x\n' "$zero" ${1//./ } ;;
+	esac
 }
 
-index() { in_ns node ip -j link show "veth${NUMBER[$1]}" | jq '.[0].ifindex'; }
+index() { in_ns node ip -o link show "veth${NUMBER[$1]}" | cut -d : -f 1; }
 
 # has POD ADDRESS: whether it is the pod's
 has() {
-	map_dump pod_addrs | jq -e --argjson pod "$(index "$1")" --argjson a "$(bytes "$2")" \
-		'any(.[].formatted; .value == $pod and .key.b == $a)' >/dev/null
+	local owner
+	# shellcheck disable=SC2046 # words are meant
+	owner=$(bpftool -j map lookup pinned "$TMP/bpf/weft/pod_addrs" key hex $(key "$2")) &&
+		[ "$(jq .formatted.value <<<"$owner")" = "$(index "$1")" ]
 }
 
 # When an address added later is known to weftd, it has seen the ones before.
