@@ -114,7 +114,8 @@ _Static_assert(sizeof(struct pod) == 64, "pod has no holes");
 /* A pod's `bridge` when its master is no bridge of the kernel's: Open vSwitch, a VRF, ... */
 #define BRIDGE_OTHER 0xffffffff
 
-/* `pod_addrs`: struct addr -> __u32 ifindex, key of `pods`. */
+/* `pod_addrs`: struct addr -> __u32 ifindex, key of `pods`: the pod whose own it is, whoever else
+ * claims it. */
 
 /* `node_addrs`: struct addr of the node itself -> __u32 ifindex. */
 

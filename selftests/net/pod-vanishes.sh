@@ -9,14 +9,21 @@ pod_add one 2 app=echo,version=v1
 echo_start one 9000 one
 weftd_start
 
-# vanish POD: no FIN and no RST gets out
+# vanish POD [routes]: no FIN and no RST gets out; with `routes`, the node's routes to it go before
 vanish() {
+	if [ "$2" = routes ]; then
+		in_ns node ip route flush dev "veth${NUMBER[$1]}"
+		in_ns node ip -6 route flush dev "veth${NUMBER[$1]}"
+		sleep 0.3
+	fi
 	ip -n "$(netns "$1")" link set eth0 down
 	pod_del "$1"
 }
 
 number=10
-for family in 4 6; do
+for how in "4 alone" "6 alone" "4 routes" "6 routes"; do
+	family=${how% *}
+	routes=${how#* }
 	number=$((number + 10))
 	pod_add two$number $number app=echo,version=v2
 	echo_start two$number 9000 two
@@ -32,23 +39,23 @@ for family in 4 6; do
 	load_start client "$TMP/held" "$(vip $family 10)" 9000 -n 40 -c 40 -s hello -e hold --every 200 --ready "$TMP/ready"
 	wait_until 10 test -e "$TMP/ready"
 	rm "$TMP/ready"
-	vanish two$number
+	vanish two$number "$routes"
 	sleep 1
 	kill -TERM "$STARTED"
 	wait "$STARTED"
 	got=$(<"$TMP/held")
-	expect_between "IPv$family: the server is gone: its connections are reset" "$(count lost "$got")" 19 21
-	expect_eq "IPv$family: the others are not" "$(count one "$got")" $((40 - $(count lost "$got")))
+	expect_between "IPv$how: the server is gone: its connections are reset" "$(count lost "$got")" 19 21
+	expect_eq "IPv$how: the others are not" "$(count one "$got")" $((40 - $(count lost "$got")))
 	wait_until 10 eval '[ "$(cluster_stat v2 upstream_cx_active)" = 0 ]'
 
 	# The client.
 	load_start guest$number "$TMP/guest" "$(vip $family 10)" 9000 -n 40 -c 40 -s hello -e hold --ready "$TMP/ready" -t 1000
 	wait_until 10 test -e "$TMP/ready"
 	rm "$TMP/ready"
-	expect_between "IPv$family: open connections of the client" "$(cluster_stat v1 upstream_cx_active)" 19 41
-	vanish guest$number
+	expect_between "IPv$how: open connections of the client" "$(cluster_stat v1 upstream_cx_active)" 19 41
+	vanish guest$number "$routes"
 	wait_until 10 eval '[ "$(cluster_stat v1 upstream_cx_active)" = 0 ]'
-	say "ok: IPv$family: the client is gone: nothing is active"
+	say "ok: IPv$how: the client is gone: nothing is active"
 	weft delete pod two$number >/dev/null
 	weft delete pod guest$number >/dev/null
 	wait_until 60 no_conns

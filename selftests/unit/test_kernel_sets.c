@@ -92,3 +92,18 @@ Test(kernel_addrs, lists_are_equal_in_order)
 	addr_list_free(&a);
 	addr_list_free(&b);
 }
+
+Test(kernel_addrs, removing_keeps_the_order)
+{
+	struct addr_list l = {};
+	struct addr a[] = { v4(1), v4(2), v4(3) };
+
+	for (size_t i = 0; i < 3; i++)
+		addr_list_add(&l, &a[i]);
+	cr_expect(addr_list_remove(&l, &a[1]));
+	cr_expect_not(addr_list_remove(&l, &a[1]));
+	cr_expect_eq(l.count, 2);
+	cr_expect(addr_equal(&l.items[0], &a[0]));
+	cr_expect(addr_equal(&l.items[1], &a[2]));
+	addr_list_free(&l);
+}

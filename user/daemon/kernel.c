@@ -44,7 +44,8 @@ static int open_netlink(struct kernel *k)
 {
 	static const unsigned links[] = { RTNLGRP_LINK, RTNLGRP_IPV4_IFADDR, RTNLGRP_IPV6_IFADDR,
 					  0 };
-	static const unsigned routes[] = { RTNLGRP_IPV4_ROUTE, RTNLGRP_IPV6_ROUTE, 0 };
+	static const unsigned routes[] = { RTNLGRP_IPV4_ROUTE, RTNLGRP_IPV6_ROUTE,
+					   RTNLGRP_IPV4_RULE, RTNLGRP_IPV6_RULE, 0 };
 
 	k->links = nl_listen(links, true);
 	if (k->links < 0)
@@ -114,7 +115,7 @@ static int open_parts(struct kernel *k, const struct kernel_options *o)
 	if (!r)
 		r = open_netlink(k);
 	if (!r)
-		r = handover_add(k->netlink);
+		r = kernel_adopt_handover(k);
 	if (!r)
 		r = attach_open(&k->attach, k->dir, k->netlink);
 	if (!r)

@@ -21,6 +21,18 @@ int addr_list_add(struct addr_list *l, const struct addr *a)
 	return 0;
 }
 
+bool addr_list_remove(struct addr_list *l, const struct addr *a)
+{
+	for (size_t i = 0; i < l->count; i++) {
+		if (!addr_equal(&l->items[i], a))
+			continue;
+		l->count--;
+		memmove(l->items + i, l->items + i + 1, (l->count - i) * sizeof(*l->items));
+		return true;
+	}
+	return false;
+}
+
 bool addr_list_has(const struct addr_list *l, const struct addr *a)
 {
 	for (size_t i = 0; i < l->count; i++) {

@@ -15,6 +15,8 @@ struct addr_list {
 };
 
 int addr_list_add(struct addr_list *l, const struct addr *a);
+/* Whether it was there. The order of the others stays. */
+bool addr_list_remove(struct addr_list *l, const struct addr *a);
 bool addr_list_has(const struct addr_list *l, const struct addr *a);
 bool addr_list_equal(const struct addr_list *a, const struct addr_list *b);
 void addr_list_free(struct addr_list *l);

@@ -26,8 +26,12 @@ struct kernel {
 	struct published published;
 	struct addr_set
 		sources; /* of the generation in force: the addresses that rules know pods by */
+	bool handover;	 /* the way to weft-proxy is there: something has needed it */
 	int epoll;
 	char release[72]; /* uname -r */
 };
+
+/* Makes sure of the way to weft-proxy where the generation in force leads to it. Logs. */
+int kernel_adopt_handover(struct kernel *k);
 
 #endif

@@ -5,6 +5,8 @@
 #include <errno.h>
 
 #include "cleanup.h"
+#include "counters_map.h"
+#include "handover.h"
 #include "kernel_priv.h"
 #include "log.h"
 
@@ -46,6 +48,55 @@ static void follow_publish(struct kernel *k, const struct tables *t, const struc
 		sweep_gone(k, gone);
 }
 
+/* ---- the way to weft-proxy ---- */
+
+/* Every packet that the node forwards pays for it, so that it is there only where something needs
+ * it. Then it stays: connections may be open for as long as they like. */
+static int need_handover(struct kernel *k)
+{
+	int r = k->handover ? 0 : handover_add(k->netlink);
+
+	k->handover |= !r;
+	return r;
+}
+
+static int is_proxied(void *arg, const void *key, const void *value)
+{
+	(void)arg;
+	(void)key;
+	return ((const struct rule *)value)->action == RULE_PROXY;
+}
+
+static bool leads_to_proxy(const struct tables *t)
+{
+	for (size_t i = 0; i < t->rules.count; i++) {
+		if (is_proxied(NULL, NULL, &t->rules.items[i]))
+			return true;
+	}
+	return false;
+}
+
+int kernel_adopt_handover(struct kernel *k)
+{
+	_cleanup_close_ int fd = publish_open_table(&k->loader, MAP_GEN_RULES);
+	int r;
+
+	if (fd == -ENOENT)
+		return 0;
+	r = fd < 0 ? fd : map_walk(fd, sizeof(__u32), sizeof(struct rule), is_proxied, NULL);
+	if (r < 0)
+		return log_err(r, "read the rules in force");
+	return r ? need_handover(k) : 0;
+}
+
+void kernel_drop_handover(struct kernel *k)
+{
+	if (!k->handover)
+		handover_remove(k->netlink);
+}
+
+/* ---- generations ---- */
+
 int kernel_publish(struct kernel *k, const struct tables *tables)
 {
 	_cleanup_(addr_list_free) struct addr_list gone = {};
@@ -56,7 +107,10 @@ int kernel_publish(struct kernel *k, const struct tables *tables)
 		r = collect_gone(&k->sources, &sources, &gone);
 	if (r)
 		return log_err(r, "publish");
-	r = publish_tables(&k->published, &k->loader, &k->counters, tables);
+	if (leads_to_proxy(tables))
+		r = need_handover(k);
+	if (!r)
+		r = publish_tables(&k->published, &k->loader, &k->counters, tables);
 	if (r)
 		return r;
 	addr_set_free(&k->sources);

@@ -254,6 +254,8 @@ static int serve(const struct options *o)
 	r = engine ? engine_start(engine) : log_err(-ENOMEM, "start");
 	if (r)
 		return r;
+	if (!supervisor_took_over(supervisor))
+		kernel_drop_handover(kernel);
 	/* The socket is there from when orders can be taken: that is what weft status --wait waits
 	 * for. */
 	listener = control_listen(o->run_dir);

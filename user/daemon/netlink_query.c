@@ -9,6 +9,7 @@
 #include <netinet/in.h>
 #include <string.h>
 
+#include "host.h"
 #include "kernel_addr.h"
 
 static void copy_string(char *out, size_t size, const struct rtattr *a)
@@ -208,6 +209,62 @@ int nl_each_default_route(int fd, int (*each)(void *arg, int ifindex), void *arg
 			r = 0;
 	}
 	return r;
+}
+
+static int take_way(void *arg, const struct nlmsghdr *h)
+{
+	const struct rtmsg *m = NLMSG_DATA(h);
+	struct nl_route *out = arg;
+	struct nl_attrs a;
+
+	if (h->nlmsg_type != RTM_NEWROUTE || m->rtm_type != RTN_UNICAST)
+		return 0;
+	nl_parse(h, sizeof(*m), &a);
+	out->ifindex = nl_int(a.at[RTA_OIF], 0);
+	out->gateway = a.at[RTA_GATEWAY] || a.at[RTA_VIA];
+	return 0;
+}
+
+static bool is_no_route(int r)
+{
+	return r == -ENETUNREACH || r == -EHOSTUNREACH || r == -EACCES || r == -EINVAL ||
+	       r == -ENODEV || r == -EAFNOSUPPORT || r == -EOPNOTSUPP;
+}
+
+int nl_get_route(int fd, const struct addr *a, int vrf, struct nl_route *out)
+{
+	const bool v4 = addr_is_v4(a);
+	const size_t size = v4 ? 4 : sizeof(a->b);
+	struct nl_route found = {};
+	struct nl_request q;
+	struct rtmsg *m = nl_begin(&q, RTM_GETROUTE, 0, sizeof(*m));
+	int r;
+
+	m->rtm_family = v4 ? AF_INET : AF_INET6;
+	m->rtm_dst_len = (unsigned char)(8 * size);
+	nl_put(&q, RTA_DST, a->b + sizeof(a->b) - size, size);
+	if (vrf)
+		nl_put(&q, RTA_OIF, &vrf, sizeof(vrf));
+	r = nl_call(fd, &q, take_way, &found);
+	if (is_no_route(r) || (!r && !found.ifindex))
+		return -ENETUNREACH;
+	if (!r)
+		*out = found;
+	return r;
+}
+
+bool nl_route_prefix(const struct nlmsghdr *h, struct cidr *out)
+{
+	static const __u8 zero[sizeof(out->addr.b)];
+	const struct rtmsg *m = NLMSG_DATA(h);
+	const size_t size = m->rtm_family == AF_INET ? 4 : sizeof(out->addr.b);
+	struct nl_attrs a;
+
+	nl_parse(h, sizeof(*m), &a);
+	out->prefix = m->rtm_dst_len + (unsigned)(8 * (sizeof(out->addr.b) - size));
+	return addr_from_bytes(&out->addr, m->rtm_family,
+			       a.at[RTA_DST] ? RTA_DATA(a.at[RTA_DST]) : zero,
+			       a.at[RTA_DST] ? RTA_PAYLOAD(a.at[RTA_DST]) : size);
 }
 
 /* A dump that things changed under is tried again, with a number of its own. */

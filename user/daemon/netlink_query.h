@@ -9,6 +9,7 @@
 #include <linux/if.h>
 #include <linux/types.h>
 
+#include "model.h"
 #include "netlink.h"
 #include "weft/addr.h"
 
@@ -40,6 +41,22 @@ int nl_each_addr(int fd, int nsid, int ifindex,
 int nl_each_default_route(int fd, int (*each)(void *arg, int ifindex), void *arg);
 /* Whether an RTM_NEWROUTE or RTM_DELROUTE is about a default route. */
 bool nl_is_default_route(const struct nlmsghdr *h);
+
+/* Where the node's own packets to an address go. */
+struct nl_route {
+	int ifindex;
+	bool gateway; /* to a router there, not to the address itself */
+};
+
+/*
+ * Asks for the route to `a`; with `vrf`, an interface, for that in the VRF's tables. -ENETUNREACH
+ * where there is none, or none that leads to an interface.
+ */
+int nl_get_route(int fd, const struct addr *a, int vrf, struct nl_route *out);
+
+/* The destination of an RTM_NEWROUTE or RTM_DELROUTE. False if it is about neither IPv4 nor IPv6.
+ */
+bool nl_route_prefix(const struct nlmsghdr *h, struct cidr *out);
 
 /* Filters of any kind and owner on the clsact of `ifindex`, ingress and egress. */
 int nl_count_filters(int fd, int ifindex, unsigned *count);

@@ -144,6 +144,14 @@ static void touch_ports(struct pods *p, const struct nl_link *bridge)
 		i->dirty |= i->link.master == bridge->ifindex;
 }
 
+/* Routes that vanish with their interface are not announced. */
+static void note_flap(struct pods *p, const struct iface *i)
+{
+	p->routes_dirty |= i->default_route;
+	if (i->link.nsid == NL_NSID_OWN)
+		pods_doubt(p);
+}
+
 static int take_link(struct pods *p, const struct nl_link *l)
 {
 	struct iface *i = pods_find(p, l->ifindex);
@@ -156,11 +164,12 @@ static int take_link(struct pods *p, const struct nl_link *l)
 		p->ifaces = i;
 		p->routes_dirty = true;
 	}
-	if (i->default_route && (i->link.flags ^ l->flags) & IFF_UP)
-		p->routes_dirty =
-			true; /* routes that vanish with their interface are not announced */
-	if (i->link.nsid != l->nsid)
-		i->netns_cookie = 0, p->cookies_wanted = true;
+	if ((i->link.flags ^ l->flags) & IFF_UP)
+		note_flap(p, i);
+	if (i->link.nsid != l->nsid) {
+		i->netns_cookie = 0;
+		p->cookies_wanted = true;
+	}
 	if (memcmp(i->link.mac, l->mac, sizeof(l->mac)) != 0)
 		touch_ports(p, l);
 	touch_bridge(p, i);
@@ -169,6 +178,14 @@ static int take_link(struct pods *p, const struct nl_link *l)
 	i->dirty = true;
 	i->seen = true;
 	return 0;
+}
+
+static void free_iface(struct iface *i)
+{
+	addr_list_free(&i->claims);
+	addr_list_free(&i->addrs);
+	addr_list_free(&i->lapsed);
+	free(i);
 }
 
 /* The interface is no more, and with it whatever was attached to it. What can't be cleaned up now
@@ -181,11 +198,11 @@ static void drop_link(struct kernel *k, int ifindex)
 		if (i->link.ifindex != ifindex)
 			continue;
 		touch_bridge(&k->pods, i);
+		note_flap(&k->pods, i);
 		if (leave_role(k, i) || attach_remove(&k->attach, ifindex) || i->failed)
 			k->pods.prune_needed = true;
 		*at = i->next;
-		addr_list_free(&i->addrs);
-		free(i);
+		free_iface(i);
 		k->pods.routes_dirty = true;
 		return;
 	}
@@ -254,6 +271,14 @@ static void keep_first(int *r, int one)
 		*r = one;
 }
 
+static void read_pods(struct kernel *k)
+{
+	for (struct iface *i = k->pods.ifaces; i; i = i->next) {
+		if (i->dirty && wanted_role(&k->pods, i) == ROLE_POD)
+			pod_read(k, i);
+	}
+}
+
 /* All of them, whatever becomes of one. A NIC's failure is returned; that of a pod is its own. */
 static int settle_ifaces(struct kernel *k, bool bridges)
 {
@@ -318,6 +343,7 @@ int pods_settle(struct kernel *k)
 		keep_first(&r, node_refresh(k));
 	if (p->routes_dirty)
 		keep_first(&r, default_routes_refresh(k));
+	read_pods(k);
 	keep_first(&r, settle_ifaces(k, true)); /* pods send their packets there */
 	keep_first(&r, settle_ifaces(k, false));
 	keep_first(&r, pods_find_cookies(k));
@@ -386,8 +412,7 @@ void pods_free(struct pods *p)
 		struct iface *i = p->ifaces;
 
 		p->ifaces = i->next;
-		addr_list_free(&i->addrs);
-		free(i);
+		free_iface(i);
 	}
 	free(p->node.items);
 	free(p->match);
@@ -464,6 +489,11 @@ static void note(void *arg, int nsid, const struct nlmsghdr *h)
 	case RTM_NEWROUTE:
 	case RTM_DELROUTE:
 		k->pods.routes_dirty |= nl_is_default_route(h);
+		pods_note_route(&k->pods, h);
+		return;
+	case RTM_NEWRULE:
+	case RTM_DELRULE:
+		pods_doubt(&k->pods);
 		return;
 	}
 }

@@ -28,9 +28,12 @@ struct iface {
 	/* of a pod */
 	__u8 peer_mac[6];
 	bool peer_up;
-	struct addr_list addrs;
-	__u64 netns_cookie; /* of its network namespace; 0: not found yet */
-	bool netns_written; /* `netns_pods` has it */
+	struct addr_list claims; /* what its interface has, which the pod may choose */
+	int claims_error;	 /* 0: they are read; else -errno */
+	struct addr_list addrs;	 /* those that are its own, as in `pod_addrs` */
+	struct addr_list lapsed; /* claims that were its own until the node's route went */
+	__u64 netns_cookie;	 /* of its network namespace; 0: not found yet */
+	bool netns_written;	 /* `netns_pods` has it */
 };
 
 struct node_addr {
@@ -90,8 +93,18 @@ struct iface *pods_find(struct pods *p, int ifindex);
 struct iface *pods_bridge(struct pods *p, const struct iface *port);
 /* Does all that is to be done; what fails is tried again later. */
 int pods_settle(struct kernel *k);
+/* Reads what the pod claims. Those of all pods are read before any is given an address. */
+void pod_read(struct kernel *k, struct iface *i);
 int pod_refresh(struct kernel *k, struct iface *i);
 int pod_remove(struct kernel *k, struct iface *i);
+/* Its entry in `pods`. */
+int pod_write(struct kernel *k, const struct iface *i);
+/* Finds out whose an address is now. Where it is nobody's any more, those who have it are ended;
+ * at once if `for_good`. */
+int pods_assign(struct kernel *k, const struct addr *a, bool for_good);
+/* Looks again at the addresses that a changed route of the node's leads to, or at all. */
+void pods_note_route(struct pods *p, const struct nlmsghdr *h);
+void pods_doubt(struct pods *p);
 int pod_leave(struct pods *p, const struct addr *a);
 /* The address that rules know the pod by; :: if it has none. */
 struct addr pod_identity(const struct kernel *k, const struct iface *i);

@@ -40,19 +40,41 @@ static int read_peer(struct kernel *k, struct iface *i, bool *up, struct addr_li
 	return r ? log_err(r, "read the addresses of the pod behind %s", i->link.name) : 0;
 }
 
+static bool is_source(const struct kernel *k, const struct addr *a)
+{
+	return addr_set_has(&k->sources, a);
+}
+
+static bool is_any_v4(const struct kernel *k, const struct addr *a)
+{
+	(void)k;
+	return addr_is_v4(a);
+}
+
+/* The first that is the pod's own, in the order in which it has them. */
+static const struct addr *first(const struct kernel *k, const struct iface *i,
+				bool (*fits)(const struct kernel *k, const struct addr *a))
+{
+	for (size_t n = 0; n < i->claims.count; n++) {
+		const struct addr *a = &i->claims.items[n];
+
+		if (addr_list_has(&i->addrs, a) && fits(k, a))
+			return a;
+	}
+	return NULL;
+}
+
 /* Rules know a pod by one of its addresses; while they know none, the first IPv4 address is as good
  * as any. */
 struct addr pod_identity(const struct kernel *k, const struct iface *i)
 {
-	for (size_t n = 0; n < i->addrs.count; n++) {
-		if (addr_set_has(&k->sources, &i->addrs.items[n]))
-			return i->addrs.items[n];
-	}
-	for (size_t n = 0; n < i->addrs.count; n++) {
-		if (addr_is_v4(&i->addrs.items[n]))
-			return i->addrs.items[n];
-	}
-	return i->addrs.count ? i->addrs.items[0] : (struct addr){};
+	const struct addr *a = first(k, i, is_source);
+
+	if (!a)
+		a = first(k, i, is_any_v4);
+	if (!a && i->addrs.count)
+		a = &i->addrs.items[0];
+	return a ? *a : (struct addr){};
 }
 
 static void write_bridge(struct kernel *k, const struct iface *i, struct pod *pod)
@@ -84,89 +106,88 @@ static int write_pod(struct kernel *k, const struct iface *i)
 	return 0;
 }
 
+int pod_write(struct kernel *k, const struct iface *i)
+{
+	int r = write_pod(k, i);
+
+	return r ? r : pod_write_netns(k, i);
+}
+
 int pods_identify(struct kernel *k)
 {
 	int r = 0;
 
 	for (struct iface *i = k->pods.ifaces; !r && i; i = i->next) {
 		if (i->role == ROLE_POD)
-			r = write_pod(k, i) ?: pod_write_netns(k, i);
+			r = pod_write(k, i);
 	}
 	return r;
 }
 
-static int put_addr(struct kernel *k, const struct iface *i, const struct addr *a)
+/* Its connections end, unless it is up again in a moment. */
+static int leave_all(struct kernel *k, const struct iface *i)
 {
-	__u32 ifindex = (__u32)i->link.ifindex;
-
-	if (bpf_map_update_elem(k->loader.map[MAP_POD_ADDRS], a, &ifindex, BPF_ANY))
-		return log_err(-errno, "add an address of the pod behind %s", i->link.name);
-	return 0;
-}
-
-/* While a pod is replaced, two may have one address: the other takes it over. */
-static int drop_addr(struct kernel *k, const struct iface *gone, const struct addr *a,
-		     bool for_good)
-{
-	__u32 owner;
-	int r;
-
-	if (bpf_map_lookup_elem(k->loader.map[MAP_POD_ADDRS], a, &owner) ||
-	    owner != (__u32)gone->link.ifindex)
-		return 0;
-	for (struct iface *i = k->pods.ifaces; i; i = i->next) {
-		if (i != gone && i->role == ROLE_POD && addr_list_has(&i->addrs, a))
-			return put_addr(k, i, a);
-	}
-	r = for_good ? addr_list_add(&k->pods.gone, a) : pod_leave(&k->pods, a);
-	if (!r)
-		bpf_map_delete_elem(k->loader.map[MAP_POD_ADDRS], a);
-	return r;
-}
-
-/* What may still be in the map must not be forgotten. */
-static void keep_addrs(struct iface *i, const struct addr_list *old)
-{
-	for (size_t n = 0; n < old->count; n++) {
-		if (!addr_list_has(&i->addrs, &old->items[n]))
-			addr_list_add(&i->addrs, &old->items[n]);
-	}
-}
-
-static int swap_addrs(struct kernel *k, struct iface *i, struct addr_list *fresh, bool for_good)
-{
-	struct addr_list old = i->addrs;
 	int r = 0;
 
-	i->addrs = *fresh;
-	*fresh = old;
 	for (size_t n = 0; !r && n < i->addrs.count; n++)
-		r = put_addr(k, i, &i->addrs.items[n]);
-	for (size_t n = 0; !r && n < old.count; n++) {
-		if (!addr_list_has(&i->addrs, &old.items[n]))
-			r = drop_addr(k, i, &old.items[n], for_good);
-	}
+		r = pod_leave(&k->pods, &i->addrs.items[n]);
+	for (size_t n = 0; !r && n < i->lapsed.count; n++)
+		r = pod_leave(&k->pods, &i->lapsed.items[n]);
+	return r;
+}
+
+void pod_read(struct kernel *k, struct iface *i)
+{
+	_cleanup_(addr_list_free) struct addr_list fresh = {};
+	struct addr_list old = i->claims;
+	bool up;
+	int r = read_peer(k, i, &up, &fresh);
+
+	if (!r && i->peer_up && !up)
+		r = leave_all(k, i);
+	i->claims_error = r;
 	if (r)
-		keep_addrs(i, &old);
+		return;
+	i->peer_up = up;
+	i->claims = fresh;
+	fresh = old;
+}
+
+static int add_missing(struct addr_list *to, const struct addr_list *from)
+{
+	int r = 0;
+
+	for (size_t n = 0; !r && n < from->count; n++) {
+		if (!addr_list_has(to, &from->items[n]))
+			r = addr_list_add(to, &from->items[n]);
+	}
+	return r;
+}
+
+/* What it claims and what it had. */
+static int assign_all(struct kernel *k, const struct iface *i, bool for_good)
+{
+	_cleanup_(addr_list_free) struct addr_list all = {};
+	int r = add_missing(&all, &i->claims);
+
+	if (!r)
+		r = add_missing(&all, &i->addrs);
+	if (!r)
+		r = add_missing(&all, &i->lapsed);
+	for (size_t n = 0; !r && n < all.count; n++)
+		r = pods_assign(k, &all.items[n], for_good);
 	return r;
 }
 
 /* The maps first, then the program: its first packet must already find who sends it. */
 int pod_refresh(struct kernel *k, struct iface *i)
 {
-	_cleanup_(addr_list_free) struct addr_list fresh = {};
-	bool up;
-	int r = read_peer(k, i, &up, &fresh);
+	int r = i->claims_error;
 
-	for (size_t n = 0; !r && i->peer_up && !up && n < i->addrs.count; n++)
-		r = pod_leave(&k->pods, &i->addrs.items[n]);
-	if (!r) {
-		i->peer_up = up;
-		r = swap_addrs(k, i, &fresh, false);
-	}
 	if (!r)
-		r = write_pod(k, i);
-	i->netns_written = false;
+		r = assign_all(k, i, false);
+	if (!r)
+		r = pod_write(k, i);
 	if (r || i->role == ROLE_POD)
 		return r;
 	r = attach_put(&k->attach, i->link.ifindex, k->loader.prog[PROG_FROM_POD]);
@@ -180,10 +201,11 @@ int pod_refresh(struct kernel *k, struct iface *i)
 
 int pod_remove(struct kernel *k, struct iface *i)
 {
-	_cleanup_(addr_list_free) struct addr_list none = {};
 	__u32 key = (__u32)i->link.ifindex;
-	int r = swap_addrs(k, i, &none, true);
+	int r;
 
+	addr_list_free(&i->claims);
+	r = assign_all(k, i, true);
 	if (r)
 		return r;
 	if (bpf_map_delete_elem(k->loader.map[MAP_PODS], &key) && errno != ENOENT)

@@ -38,6 +38,7 @@ struct supervisor {
 	int snapshot;	     /* a file, the one in force; -1: there is none yet */
 	uint64_t generation; /* of it */
 	struct proxy_process proxy;
+	bool took_over; /* the first one */
 	uint64_t started_ms;
 	unsigned restarts, pause_ms;
 };
@@ -298,7 +299,8 @@ static int adopt(struct supervisor *s, unsigned *listeners)
 			log_err(r, "look for a weft-proxy in %s", s->options.run_dir);
 		return 0;
 	}
-	if (take_over(s, listeners))
+	s->took_over = take_over(s, listeners);
+	if (s->took_over)
 		return follow(s);
 	proxy_process_end(&s->proxy);
 	proxy_process_forget(&s->proxy);
@@ -423,6 +425,11 @@ bool supervisor_runs(const char *run_dir)
 
 	proxy_process_forget(&p);
 	return runs;
+}
+
+bool supervisor_took_over(const struct supervisor *s)
+{
+	return s->took_over;
 }
 
 unsigned supervisor_workers(const struct supervisor *s)
