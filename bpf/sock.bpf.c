@@ -29,6 +29,7 @@ enum {
 	TCP_USER_TIMEOUT = 18,
 	SOCK_STREAM = 1,
 	STATE_LISTEN = 10,
+	SHUTDOWN_MASK = 3,
 	CONNECT_TIMEOUT_MS = 10000, /* unless a rule has another, as Envoy's */
 	FIRST_RTO_MS = 1000,	    /* TCP_TIMEOUT_INIT */
 	ENDPOINT_TRIES = 16,	    /* endpoints that a bound port is tried with */
@@ -427,8 +428,17 @@ static __always_inline __u64 without(__u64 bytes, __u32 extra)
 	return bytes > extra ? bytes - extra : 0;
 }
 
+/* Not the application itself has given up, whose close() says so before the state changes. */
+static __always_inline int has_failed(struct bpf_sock *sk)
+{
+	struct tcp_sock *tp = bpf_skc_to_tcp_sock(sk);
+
+	return tp && tp->inet_conn.icsk_inet.sk.sk_shutdown != SHUTDOWN_MASK;
+}
+
 /* Which of a connection's FINs its bytes contain, by the state that it had before. */
-static __always_inline void on_closed(struct bpf_sock_ops *ops, struct sock_conn *s)
+static __always_inline void on_closed(struct bpf_sock_ops *ops, struct bpf_sock *sk,
+				      struct sock_conn *s)
 {
 	__u32 was = ops->args[0];
 	__u32 fin_acked = was == BPF_TCP_FIN_WAIT2 || was == BPF_TCP_LAST_ACK ||
@@ -436,7 +446,7 @@ static __always_inline void on_closed(struct bpf_sock_ops *ops, struct sock_conn
 	__u32 fin_received = was == BPF_TCP_CLOSE_WAIT || was == BPF_TCP_LAST_ACK ||
 			     was == BPF_TCP_CLOSING || was == BPF_TCP_TIME_WAIT;
 
-	if (was == BPF_TCP_SYN_SENT && s->reservation)
+	if (was == BPF_TCP_SYN_SENT && s->reservation && has_failed(sk))
 		count_connect_fail(s->cluster, s->endpoint);
 	sock_give_back(s, without(ops->bytes_acked, 1 + fin_acked),
 		       without(ops->bytes_received, fin_received));
@@ -472,7 +482,7 @@ int sock_ops(struct bpf_sock_ops *ops)
 		break;
 	default:
 		if (ops->args[1] == BPF_TCP_CLOSE)
-			on_closed(ops, s);
+			on_closed(ops, sk, s);
 	}
 	return 1;
 }

@@ -14,8 +14,10 @@ struct netns_pod {
 	struct addr addr6; /* client's address; :: if none */
 	__u32 ifindex;	   /* of the node's end of the pod's veth, key of `pods` */
 	__u32 netns_id;	   /* as in struct pod */
+	__u32 down;	   /* 1: none of its interfaces is up */
+	__u32 pad;
 };
-_Static_assert(sizeof(struct netns_pod) == 56, "netns_pod has no holes");
+_Static_assert(sizeof(struct netns_pod) == 64, "netns_pod has no holes");
 
 /*
  * `socks`: socket storage, made by the connect hook. `reservation` is swapped to 0 by the one that

@@ -93,6 +93,10 @@ expect_eq "active of clusters and endpoints: the held one" "$(left)" "1 1"
 expect_eq "places taken" "$(($(all_of upstream_cx_total) - before))" "$(jq -s 'map(.reserved) | add' "$TMP"/rough?)"
 expect_eq "refused" "$(($(all_of upstream_cx_overflow) - overflow))" "$(jq -s 'map(.refused) | add' "$TMP"/rough?)"
 
+expect_eq "given up by the client, not failed" "$(cluster_stat '' upstream_cx_connect_fail mute)" 0
+expect_eq "refused by the endpoint" "$(cluster_stat '' upstream_cx_connect_fail echo 9001)" \
+	"$(cluster_stat '' upstream_cx_total echo 9001)"
+
 # A limit: it is reached, and never exceeded.
 before=$(all_of upstream_cx_total)
 processes=()
