@@ -6,6 +6,8 @@
 EACH=$(rounds 50000 1000) # operations of each of two processes
 CHURN=$(rounds 3000 200)  # of each of eight
 LIMIT=50
+KILLS=$(rounds 20 2)
+UPGRADES=$(rounds 12 2)
 
 node_up
 pod_add client 1
@@ -59,7 +61,7 @@ all_of() {
 watch_counts() {
 	trap - ERR
 	while sleep 0.2; do
-		weft stats upstream_cx_active
+		weft stats upstream_cx_active || true
 	done 2>/dev/null | awk '$2 < 0 || $2 > 1000000' >"$TMP/negative"
 }
 left() { echo "$(all_of upstream_cx_active) $(all_of upstream_cx_active endpoint)"; }
@@ -120,6 +122,36 @@ for family in 4 6; do
 	wait_until 5 left_is "1 1"
 done
 expect_eq "peak in the end" "$(cluster_stat '' upstream_cx_peak limit)" $LIMIT
+
+# weftd is killed, and replaced, under load.
+before=$(all_of upstream_cx_total)
+processes=()
+for i in 1 2; do
+	(
+		turn=0
+		until [ -e "$TMP/enough" ]; do
+			rough $((seed + 100 * i + (turn += 1))) 300 >>"$TMP/endless$i"
+		done
+	) &
+	processes+=("$!")
+done
+for _ in $(seq "$KILLS"); do
+	weftd_kill9
+	sleep 0.05
+	weftd_start
+done
+say "ok: killed $KILLS times"
+for _ in $(seq "$UPGRADES"); do
+	weftd_stop
+	weftd_start
+done
+say "ok: replaced $UPGRADES times"
+: >"$TMP/enough"
+for pid in "${processes[@]}"; do
+	wait "$pid" || fail "tcp-rough: $(tail -n 1 "$TMP"/endless?)"
+done
+wait_until 5 left_is "1 1"
+expect_eq "places taken" "$(($(all_of upstream_cx_total) - before))" "$(jq -s 'map(.reserved) | add' "$TMP"/endless?)"
 
 kill -TERM "$full"
 wait "$full"

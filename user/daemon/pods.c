@@ -144,9 +144,11 @@ static void touch_ports(struct pods *p, const struct nl_link *bridge)
 		i->dirty |= i->link.master == bridge->ifindex;
 }
 
-static int take_link(struct pods *p, const struct nl_link *l)
+static int take_link(struct kernel *k, const struct nl_link *l)
 {
+	struct pods *p = &k->pods;
 	struct iface *i = pods_find(p, l->ifindex);
+	int r = 0;
 
 	if (!i) {
 		i = calloc(1, sizeof(*i));
@@ -160,7 +162,7 @@ static int take_link(struct pods *p, const struct nl_link *l)
 		p->routes_dirty =
 			true; /* routes that vanish with their interface are not announced */
 	if (i->link.nsid != l->nsid)
-		i->netns_cookie = 0, p->cookies_wanted = true;
+		r = pod_forget_netns(k, i);
 	if (memcmp(i->link.mac, l->mac, sizeof(l->mac)) != 0)
 		touch_ports(p, l);
 	touch_bridge(p, i);
@@ -168,7 +170,7 @@ static int take_link(struct pods *p, const struct nl_link *l)
 	touch_bridge(p, i);
 	i->dirty = true;
 	i->seen = true;
-	return 0;
+	return r;
 }
 
 /* The interface is no more, and with it whatever was attached to it. What can't be cleaned up now
@@ -237,7 +239,7 @@ static int read_links(struct kernel *k)
 		return log_err(r, "find the node's own namespace");
 	for (struct iface *i = k->pods.ifaces; i; i = i->next)
 		i->seen = false;
-	r = nl_each_link(k->netlink, see_link, &k->pods);
+	r = nl_each_link(k->netlink, see_link, k);
 	if (r)
 		return log_err(r, "list the interfaces");
 	drop_unseen(k);
@@ -417,7 +419,7 @@ static void note_moved(struct kernel *k, const struct nl_link *moved)
 	int r = nl_get_link(k->netlink, NL_NSID_OWN, moved->peer, &stays);
 
 	if (!r && stays.peer)
-		r = take_link(&k->pods, &stays);
+		r = take_link(k, &stays);
 	k->pods.lost |= r && r != -ENODEV;
 }
 
@@ -433,7 +435,7 @@ static void note_link(struct kernel *k, int nsid, const struct nlmsghdr *h)
 	if (((const struct ifinfomsg *)NLMSG_DATA(h))->ifi_family != AF_UNSPEC)
 		return; /* a bridge on its ports: not the interface itself */
 	if (h->nlmsg_type == RTM_NEWLINK) {
-		if (take_link(&k->pods, &l))
+		if (take_link(k, &l))
 			k->pods.lost = true;
 		return;
 	}

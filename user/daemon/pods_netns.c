@@ -112,6 +112,15 @@ int pod_write_netns(struct kernel *k, const struct iface *i)
 	return write_netns(k, i->netns_cookie);
 }
 
+int pod_forget_netns(struct kernel *k, struct iface *i)
+{
+	__u64 cookie = i->netns_cookie;
+
+	i->netns_cookie = 0;
+	k->pods.cookies_wanted = true;
+	return write_netns(k, cookie);
+}
+
 int pods_find_cookies(struct kernel *k)
 {
 	struct pods *p = &k->pods;
