@@ -8,6 +8,7 @@
 #include <linux/in.h>
 
 #include <bpf/bpf_endian.h>
+#include <bpf/bpf_core_read.h>
 
 #include "reserve.bpf.h"
 
@@ -28,12 +29,35 @@ enum {
 	TCP_USER_TIMEOUT = 18,
 	SOCK_STREAM = 1,
 	STATE_LISTEN = 10,
+	SHUTDOWN_MASK = 3,
 	CONNECT_TIMEOUT_MS = 10000, /* unless a rule has another, as Envoy's */
 	FIRST_RTO_MS = 1000,	    /* TCP_TIMEOUT_INIT */
 	ENDPOINT_TRIES = 16,	    /* endpoints that a bound port is tried with */
 	ALLOW = 1,
 	DENY = 0,
 };
+
+/* What of the kernel's own types is read (CO-RE). */
+#pragma clang attribute push(__attribute__((preserve_access_index)), apply_to = record)
+
+struct sock {
+	__u8 sk_padding : 1, sk_kern_sock : 1, sk_no_check_tx : 1, sk_no_check_rx : 1;
+	__u8 sk_shutdown;
+};
+
+struct inet_sock {
+	struct sock sk;
+};
+
+struct inet_connection_sock {
+	struct inet_sock icsk_inet;
+};
+
+struct tcp_sock {
+	struct inet_connection_sock inet_conn;
+};
+
+#pragma clang attribute pop
 
 /* ---- what is called ---- */
 
@@ -218,10 +242,26 @@ static __always_inline void limit_connect(struct bpf_sock_addr *ctx, struct sock
 {
 	int own = 0, timeout = s->connect_timeout_ms;
 
+	s->limits_connect = 0;
 	bpf_getsockopt(ctx, SOL_TCP, TCP_USER_TIMEOUT, &own, sizeof(own));
+	if (own && own <= timeout)
+		return;
 	s->user_timeout_ms = own;
-	if (!own || own > timeout)
-		bpf_setsockopt(ctx, SOL_TCP, TCP_USER_TIMEOUT, &timeout, sizeof(timeout));
+	s->limits_connect =
+		!bpf_setsockopt(ctx, SOL_TCP, TCP_USER_TIMEOUT, &timeout, sizeof(timeout));
+}
+
+/* The application may have set another one since. */
+static __always_inline void unlimit_connect(void *ctx, struct sock_conn *s)
+{
+	int own = s->user_timeout_ms, now = 0;
+
+	if (!s->limits_connect)
+		return;
+	s->limits_connect = 0;
+	bpf_getsockopt(ctx, SOL_TCP, TCP_USER_TIMEOUT, &now, sizeof(now));
+	if (now == s->connect_timeout_ms)
+		bpf_setsockopt(ctx, SOL_TCP, TCP_USER_TIMEOUT, &own, sizeof(own));
 }
 
 static __always_inline void set_option(struct bpf_sock_addr *ctx, int level, int name, int value)
@@ -272,6 +312,8 @@ static __noinline int steer_socket(struct bpf_sock_addr *ctx, const struct quest
 	if (v->keepalive)
 		keep_alive(ctx, v);
 	reason = take_place(s, v, q);
+	if (reason)
+		unlimit_connect(ctx, s);
 	s->called_port = reason ? 0 : bpf_ntohs(ctx->user_port);
 	return reason;
 }
@@ -285,7 +327,17 @@ static __always_inline void forget_earlier(struct bpf_sock_addr *ctx)
 	if (!s)
 		return;
 	sock_give_back(s, 0, 0);
+	unlimit_connect(ctx, s);
 	s->called_port = 0;
+}
+
+/* One without a file: a subflow of MPTCP, NFS, SMC. No hook tells that such a socket is released
+ * after its connect() has failed early, and its place would be lost: tc steers what it sends. */
+static __always_inline int is_kernels(struct bpf_sock_addr *ctx)
+{
+	struct tcp_sock *tp = bpf_skc_to_tcp_sock(ctx->sk);
+
+	return !tp || BPF_CORE_READ_BITFIELD(&tp->inet_conn.icsk_inet.sk, sk_kern_sock);
 }
 
 static __always_inline int on_connect(struct bpf_sock_addr *ctx, int ip4)
@@ -297,13 +349,13 @@ static __always_inline int on_connect(struct bpf_sock_addr *ctx, int ip4)
 	__u32 zero = 0;
 	int mapped, reason;
 
-	if (ctx->protocol != IPPROTO_TCP || !ctx->sk)
+	if (ctx->protocol != IPPROTO_TCP || !ctx->sk || is_kernels(ctx))
 		return ALLOW;
+	forget_earlier(ctx);
 	netns = bpf_get_netns_cookie(ctx);
 	pod = bpf_map_lookup_elem(&netns_pods, &netns);
 	if (!pod)
 		return ALLOW;
-	forget_earlier(ctx);
 	read_addr(ctx, ip4, &q.dst);
 	mapped = ip4 || addr_is_mapped(&q.dst);
 	q.port = bpf_ntohs(ctx->user_port);
@@ -378,8 +430,17 @@ static __always_inline __u64 without(__u64 bytes, __u32 extra)
 	return bytes > extra ? bytes - extra : 0;
 }
 
+/* Not the application itself has given up, whose close() says so before the state changes. */
+static __always_inline int has_failed(struct bpf_sock *sk)
+{
+	struct tcp_sock *tp = bpf_skc_to_tcp_sock(sk);
+
+	return tp && tp->inet_conn.icsk_inet.sk.sk_shutdown != SHUTDOWN_MASK;
+}
+
 /* Which of a connection's FINs its bytes contain, by the state that it had before. */
-static __always_inline void on_closed(struct bpf_sock_ops *ops, struct sock_conn *s)
+static __always_inline void on_closed(struct bpf_sock_ops *ops, struct bpf_sock *sk,
+				      struct sock_conn *s)
 {
 	__u32 was = ops->args[0];
 	__u32 fin_acked = was == BPF_TCP_FIN_WAIT2 || was == BPF_TCP_LAST_ACK ||
@@ -387,18 +448,10 @@ static __always_inline void on_closed(struct bpf_sock_ops *ops, struct sock_conn
 	__u32 fin_received = was == BPF_TCP_CLOSE_WAIT || was == BPF_TCP_LAST_ACK ||
 			     was == BPF_TCP_CLOSING || was == BPF_TCP_TIME_WAIT;
 
-	if (was == BPF_TCP_SYN_SENT && s->reservation)
+	if (was == BPF_TCP_SYN_SENT && s->reservation && has_failed(sk))
 		count_connect_fail(s->cluster, s->endpoint);
 	sock_give_back(s, without(ops->bytes_acked, 1 + fin_acked),
 		       without(ops->bytes_received, fin_received));
-}
-
-static __always_inline void restore_user_timeout(struct bpf_sock_ops *ops,
-						 const struct sock_conn *s)
-{
-	int own = s->user_timeout_ms;
-
-	bpf_setsockopt(ops, SOL_TCP, TCP_USER_TIMEOUT, &own, sizeof(own));
 }
 
 /* Called for every socket of the cgroup, a dozen times in a connection's life: most of it is cut
@@ -426,7 +479,7 @@ int sock_ops(struct bpf_sock_ops *ops)
 	switch (op) {
 	case BPF_SOCK_OPS_TIMEOUT_INIT:
 		ms = s->connect_timeout_ms;
-		if (s->reservation && !s->seen && ms < FIRST_RTO_MS)
+		if (s->reservation && ms < FIRST_RTO_MS)
 			ops->reply = ms * hz / 1000 ?: 1;
 		break;
 	case BPF_SOCK_OPS_TCP_CONNECT_CB:
@@ -435,11 +488,10 @@ int sock_ops(struct bpf_sock_ops *ops)
 					  ops->bpf_sock_ops_cb_flags | BPF_SOCK_OPS_STATE_CB_FLAG);
 		break;
 	case BPF_SOCK_OPS_ACTIVE_ESTABLISHED_CB:
-		if (s->reservation)
-			restore_user_timeout(ops, s);
+		unlimit_connect(ops, s);
 		break;
 	default:
-		on_closed(ops, s);
+		on_closed(ops, sk, s);
 	}
 	return 1;
 }

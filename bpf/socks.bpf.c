@@ -39,8 +39,11 @@ struct sock_common {
 	struct in6_addr skc_v6_daddr, skc_v6_rcv_saddr;
 };
 
+struct socket;
+
 struct sock {
 	struct sock_common __sk_common;
+	struct socket *sk_socket;
 };
 
 struct inet_connection_sock {
@@ -165,18 +168,28 @@ static __always_inline enum reason why_end(const struct sock_row *row)
 	return REASON_NONE;
 }
 
+/* Closed by its application, and still to be acknowledged by the endpoint. */
+static __always_inline int is_orphan(struct sock *sk)
+{
+	return !sk->sk_socket;
+}
+
 /* Whether nothing else will give the place back: connect() has failed before a SYN, and the
- * application keeps the socket; or the pod is gone, and its connection an orphan that waits for its
- * endpoint's answer for minutes. */
-static __always_inline int is_lost(const struct sock_row *row)
+ * application keeps the socket; or the pod is gone, or dead and about to go, and its connection an
+ * orphan that waits for its endpoint's answer for minutes. */
+static __always_inline int is_lost(struct sock *sk, const struct sock_row *row)
 {
 	const struct sock_conn *s = &row->conn;
 	__u64 age = bpf_ktime_get_ns() - s->created;
+	struct netns_pod *pod = bpf_map_lookup_elem(&netns_pods, &s->netns);
 
 	if (!s->seen && row->state == BPF_TCP_CLOSE && age > UNSENT_NS)
 		return 1;
-	return bpf_map_lookup_elem(&gone_addrs, &row->t.src) ||
-	       (age > NETNS_GRACE_NS && !bpf_map_lookup_elem(&netns_pods, &s->netns));
+	if (bpf_map_lookup_elem(&gone_addrs, &row->t.src))
+		return 1;
+	if (pod)
+		return pod->down && is_orphan(sk);
+	return age > NETNS_GRACE_NS;
 }
 
 SEC("iter/bpf_sk_storage_map")
@@ -189,7 +202,7 @@ int sweep_socks(struct bpf_iter__bpf_sk_storage_map *ctx)
 	if (!sk || !s || !row || !s->reservation)
 		return 0;
 	read_row(sk, s, row);
-	if (is_lost(row)) {
+	if (is_lost(sk, row)) {
 		sock_give_back(s, row->sent, row->received);
 		return 0;
 	}

@@ -14,8 +14,10 @@ struct netns_pod {
 	struct addr addr6; /* client's address; :: if none */
 	__u32 ifindex;	   /* of the node's end of the pod's veth, key of `pods` */
 	__u32 netns_id;	   /* as in struct pod */
+	__u32 down;	   /* 1: none of its interfaces is up */
+	__u32 pad;
 };
-_Static_assert(sizeof(struct netns_pod) == 56, "netns_pod has no holes");
+_Static_assert(sizeof(struct netns_pod) == 64, "netns_pod has no holes");
 
 /*
  * `socks`: socket storage, made by the connect hook. `reservation` is swapped to 0 by the one that
@@ -38,7 +40,8 @@ struct sock_conn {
 	__u16 called_port;     /* 0: this socket is not steered (any more) */
 	__u16 port;
 	__u8 seen; /* 1: the SYN is about to leave; from then on its TCP state tells how it ends */
-	__u8 pad[3];
+	__u8 limits_connect; /* 1: TCP_USER_TIMEOUT is connect_timeout_ms for now */
+	__u8 pad[2];
 };
 _Static_assert(sizeof(struct sock_conn) == 96, "sock_conn has no holes");
 

@@ -152,9 +152,11 @@ static void note_flap(struct pods *p, const struct iface *i)
 		pods_doubt(p);
 }
 
-static int take_link(struct pods *p, const struct nl_link *l)
+static int take_link(struct kernel *k, const struct nl_link *l)
 {
+	struct pods *p = &k->pods;
 	struct iface *i = pods_find(p, l->ifindex);
+	int r = 0;
 
 	if (!i) {
 		i = calloc(1, sizeof(*i));
@@ -166,10 +168,8 @@ static int take_link(struct pods *p, const struct nl_link *l)
 	}
 	if ((i->link.flags ^ l->flags) & IFF_UP)
 		note_flap(p, i);
-	if (i->link.nsid != l->nsid) {
-		i->netns_cookie = 0;
-		p->cookies_wanted = true;
-	}
+	if (i->link.nsid != l->nsid)
+		r = pod_forget_netns(k, i);
 	if (memcmp(i->link.mac, l->mac, sizeof(l->mac)) != 0)
 		touch_ports(p, l);
 	touch_bridge(p, i);
@@ -177,7 +177,7 @@ static int take_link(struct pods *p, const struct nl_link *l)
 	touch_bridge(p, i);
 	i->dirty = true;
 	i->seen = true;
-	return 0;
+	return r;
 }
 
 static void free_iface(struct iface *i)
@@ -254,7 +254,7 @@ static int read_links(struct kernel *k)
 		return log_err(r, "find the node's own namespace");
 	for (struct iface *i = k->pods.ifaces; i; i = i->next)
 		i->seen = false;
-	r = nl_each_link(k->netlink, see_link, &k->pods);
+	r = nl_each_link(k->netlink, see_link, k);
 	if (r)
 		return log_err(r, "list the interfaces");
 	drop_unseen(k);
@@ -442,7 +442,7 @@ static void note_moved(struct kernel *k, const struct nl_link *moved)
 	int r = nl_get_link(k->netlink, NL_NSID_OWN, moved->peer, &stays);
 
 	if (!r && stays.peer)
-		r = take_link(&k->pods, &stays);
+		r = take_link(k, &stays);
 	k->pods.lost |= r && r != -ENODEV;
 }
 
@@ -458,7 +458,7 @@ static void note_link(struct kernel *k, int nsid, const struct nlmsghdr *h)
 	if (((const struct ifinfomsg *)NLMSG_DATA(h))->ifi_family != AF_UNSPEC)
 		return; /* a bridge on its ports: not the interface itself */
 	if (h->nlmsg_type == RTM_NEWLINK) {
-		if (take_link(&k->pods, &l))
+		if (take_link(k, &l))
 			k->pods.lost = true;
 		return;
 	}

@@ -113,6 +113,8 @@ int pods_find_cookies(struct kernel *k);
 size_t pods_without_cookie(const struct pods *p);
 /* Brings `netns_pods` in step with the pod's interface. */
 int pod_write_netns(struct kernel *k, const struct iface *i);
+/* The interface's other end is in another namespace now, or in none. */
+int pod_forget_netns(struct kernel *k, struct iface *i);
 int pods_prune_netns(struct kernel *k);
 /* A socket in the namespace with this cookie: its descriptor, -ENOENT if the namespace is not
  * found, or -errno. */

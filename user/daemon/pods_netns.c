@@ -64,7 +64,7 @@ static bool describe(struct kernel *k, __u64 cookie, struct netns_pod *out)
 {
 	bool found = false, known = false;
 
-	memset(out, 0, sizeof(*out));
+	*out = (struct netns_pod){ .down = 1 };
 	for (const struct iface *i = k->pods.ifaces; i; i = i->next) {
 		struct addr identity;
 
@@ -78,6 +78,8 @@ static bool describe(struct kernel *k, __u64 cookie, struct netns_pod *out)
 			known = addr_set_has(&k->sources, &identity);
 		}
 		found = true;
+		if (i->peer_up)
+			out->down = 0;
 		for (size_t n = 0; n < i->addrs.count; n++)
 			take_first(addr_is_v4(&i->addrs.items[n]) ? &out->addr4 : &out->addr6,
 				   &i->addrs.items[n]);
@@ -108,6 +110,15 @@ static int write_netns(struct kernel *k, __u64 cookie)
 int pod_write_netns(struct kernel *k, const struct iface *i)
 {
 	return write_netns(k, i->netns_cookie);
+}
+
+int pod_forget_netns(struct kernel *k, struct iface *i)
+{
+	__u64 cookie = i->netns_cookie;
+
+	i->netns_cookie = 0;
+	k->pods.cookies_wanted = true;
+	return write_netns(k, cookie);
 }
 
 int pods_find_cookies(struct kernel *k)
