@@ -21,6 +21,7 @@ enum {
 	EVENTS = 64,
 	TICK_MS = 1000,
 	TIDY_AFTER_MS = 60000,
+	TRIM_AFTER_MS = 1000,
 };
 
 struct loop {
@@ -30,6 +31,7 @@ struct loop {
 	unsigned count;
 	struct control_clock clock; /* what peers are measured by */
 	uint64_t tidy_at;	    /* ms; 0: nothing to tidy */
+	uint64_t trim_at;	    /* when to give memory back to the system; 0: not */
 };
 
 int control_listen(const char *run_dir)
@@ -88,7 +90,8 @@ static void step(struct loop *l, struct control_conn *c)
 
 	if (l->d->changed) {
 		l->d->changed = false;
-		malloc_trim(0);	 /* the answer is on its way: nobody waits for this */
+		if (!l->trim_at)
+			l->trim_at = control_now_ms() + TRIM_AFTER_MS;
 		if (!l->tidy_at) /* further changes don't put it off */
 			l->tidy_at = control_now_ms() + TIDY_AFTER_MS;
 	}
@@ -132,6 +135,10 @@ static void tick(struct loop *l)
 		if (control_conn_stalled(c, control_clock_ms(&l->clock)))
 			hang_up(l, c);
 	}
+	if (l->trim_at && now >= l->trim_at) {
+		malloc_trim(0);
+		l->trim_at = 0;
+	}
 	if (l->tidy_at && now >= l->tidy_at) {
 		int ms = engine_tidy(l->d->engine);
 
@@ -139,13 +146,21 @@ static void tick(struct loop *l)
 	}
 }
 
+/* The sooner of both, 0 for none. */
+static uint64_t next_work(const struct loop *l)
+{
+	if (!l->trim_at || !l->tidy_at)
+		return l->trim_at + l->tidy_at;
+	return l->trim_at < l->tidy_at ? l->trim_at : l->tidy_at;
+}
+
 static int timeout_ms(const struct loop *l)
 {
-	uint64_t now = control_now_ms();
+	uint64_t now = control_now_ms(), at = next_work(l);
 
-	if (l->tidy_at && l->tidy_at < now + TICK_MS)
-		return l->tidy_at > now ? (int)(l->tidy_at - now) : 0;
-	return l->conns || l->tidy_at ? TICK_MS : -1;
+	if (at && at < now + TICK_MS)
+		return at > now ? (int)(at - now) : 0;
+	return l->conns || at ? TICK_MS : -1;
 }
 
 static int setup(struct loop *l)
