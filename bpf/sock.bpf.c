@@ -12,6 +12,7 @@
 #include "reserve.bpf.h"
 
 #include "decide.bpf.h"
+#include "shortcut.bpf.h"
 #include "sock.bpf.h"
 
 char LICENSE[] SEC("license") = "GPL";
@@ -27,6 +28,7 @@ enum {
 	TCP_KEEPCNT = 6,
 	TCP_USER_TIMEOUT = 18,
 	SOCK_STREAM = 1,
+	AF_INET = 2,
 	STATE_LISTEN = 10,
 	CONNECT_TIMEOUT_MS = 10000, /* unless a rule has another, as Envoy's */
 	FIRST_RTO_MS = 1000,	    /* TCP_TIMEOUT_INIT */
@@ -378,6 +380,48 @@ static __always_inline __u64 without(__u64 bytes, __u32 extra)
 	return bytes > extra ? bytes - extra : 0;
 }
 
+/* As the client's packets travel. The kernel lets a word be read at a time, which `volatile` keeps
+ * the compiler to. */
+static __always_inline void read_ops_tuple(const volatile struct bpf_sock_ops *ops, struct tuple *t)
+{
+	t->sport = ops->local_port;
+	t->dport = bpf_ntohl(ops->remote_port);
+	t->pad = 0;
+	if (ops->family == AF_INET) {
+		addr_from_ip4(&t->src, ops->local_ip4);
+		addr_from_ip4(&t->dst, ops->remote_ip4);
+		return;
+	}
+	__u32 src[4] = { ops->local_ip6[0], ops->local_ip6[1], ops->local_ip6[2],
+			 ops->local_ip6[3] };
+	__u32 dst[4] = { ops->remote_ip6[0], ops->remote_ip6[1], ops->remote_ip6[2],
+			 ops->remote_ip6[3] };
+
+	__builtin_memcpy(t->src.b, src, sizeof(src));
+	__builtin_memcpy(t->dst.b, dst, sizeof(dst));
+}
+
+static __always_inline void open_shortcut(struct bpf_sock_ops *ops, struct sock_conn *s)
+{
+	struct tuple t;
+
+	if (!shortcut_in_use())
+		return;
+	read_ops_tuple(ops, &t);
+	s->shortcut = shortcut_open(&t);
+}
+
+static __always_inline void close_shortcut(struct bpf_sock_ops *ops, struct sock_conn *s)
+{
+	struct tuple t;
+
+	if (!s->shortcut)
+		return;
+	read_ops_tuple(ops, &t);
+	shortcut_close(&t);
+	s->shortcut = 0;
+}
+
 /* Which of a connection's FINs its bytes contain, by the state that it had before. */
 static __always_inline void on_closed(struct bpf_sock_ops *ops, struct sock_conn *s)
 {
@@ -435,11 +479,14 @@ int sock_ops(struct bpf_sock_ops *ops)
 					  ops->bpf_sock_ops_cb_flags | BPF_SOCK_OPS_STATE_CB_FLAG);
 		break;
 	case BPF_SOCK_OPS_ACTIVE_ESTABLISHED_CB:
-		if (s->reservation)
-			restore_user_timeout(ops, s);
+		if (!s->reservation)
+			break;
+		restore_user_timeout(ops, s);
+		open_shortcut(ops, s);
 		break;
 	default:
 		on_closed(ops, s);
+		close_shortcut(ops, s);
 	}
 	return 1;
 }
