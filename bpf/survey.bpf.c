@@ -106,12 +106,13 @@ static __always_inline int is_own_chain(const struct nft_chain *chain)
 }
 
 /*
- * br_netfilter takes bridged packets to the IP hooks, which are looked at themselves. accept_all
- * stands where a hook has been taken out.
+ * br_netfilter takes bridged packets to the IP hooks, once (ip_sabotage_in), and those are looked
+ * at themselves. accept_all stands where a hook has been taken out.
  */
 static __always_inline int is_foreign(const struct nf_hook_entry *e, const char *name)
 {
-	if (begins(name, "br_nf_", 6) || begins(name, "accept_all", 10))
+	if (begins(name, "br_nf_", 6) || begins(name, "ip_sabotage_in", 14) ||
+	    begins(name, "accept_all", 10))
 		return 0;
 	return !begins(name, "nft_do_chain", 12) || !is_own_chain(e->priv);
 }

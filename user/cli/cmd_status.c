@@ -72,6 +72,7 @@ static int print(const json_t *data)
 	       (long long)json_get_int(data, "sockets", 0),
 	       (long long)json_get_int(data, "connections", 0));
 	print_cgroup(data);
+	printf("short cut    %s\n", json_get_text(data, "shortcut", "?"));
 	printf("attached by  %s\n", json_get_text(data, "attach", "?"));
 	printf("proxy        process %lld, %lld workers, restarted %lld times\n",
 	       (long long)json_get_int(proxy, "pid", 0),

@@ -23,6 +23,7 @@ struct nl_link {
 	int nsid; /* IFLA_LINK_NETNSID: the namespace of the peer; NL_NSID_OWN: this one, or no peer
 		   */
 	bool ethernet; /* its packets are Ethernet frames */
+	bool xdp;      /* has an XDP program */
 	bool moved;    /* RTM_DELLINK: it lives on in another namespace */
 };
 
@@ -40,6 +41,13 @@ int nl_each_addr(int fd, int nsid, int ifindex,
 int nl_each_default_route(int fd, int (*each)(void *arg, int ifindex), void *arg);
 /* Whether an RTM_NEWROUTE or RTM_DELROUTE is about a default route. */
 bool nl_is_default_route(const struct nlmsghdr *h);
+
+/* All queueing disciplines of the namespace's interfaces. */
+int nl_each_qdisc(int fd, int (*each)(void *arg, int ifindex, const char *kind), void *arg);
+
+/* Whether the clsact or ingress of `ifindex` has other filters than the one with this priority and
+ * handle. */
+int nl_has_other_filters(int fd, int ifindex, __u32 priority, __u32 handle, bool *found);
 
 /* Filters of any kind and owner on the clsact of `ifindex`, ingress and egress. */
 int nl_count_filters(int fd, int ifindex, unsigned *count);

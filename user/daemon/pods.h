@@ -31,6 +31,10 @@ struct iface {
 	struct addr_list addrs;
 	__u64 netns_cookie; /* of its network namespace; 0: not found yet */
 	bool netns_written; /* `netns_pods` has it */
+	/* of a pod or a bridge: what shortcut.c has found */
+	char qdisc[16];	  /* the queueing discipline, where it may delay or drop; "" if none does */
+	bool has_filters; /* or may have: clsact or ingress is there */
+	bool bare;	  /* nothing of others treats packets there */
 };
 
 struct node_addr {
@@ -93,6 +97,8 @@ int pods_settle(struct kernel *k);
 int pod_refresh(struct kernel *k, struct iface *i);
 int pod_remove(struct kernel *k, struct iface *i);
 int pod_leave(struct pods *p, const struct addr *a);
+/* Brings its entry in `pods` in step with it. */
+int pod_write(struct kernel *k, const struct iface *i);
 /* The address that rules know the pod by; :: if it has none. */
 struct addr pod_identity(const struct kernel *k, const struct iface *i);
 /* Finds the cookies of the namespaces of pods that lack them. What is not found is no error. */

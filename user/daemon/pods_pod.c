@@ -67,7 +67,13 @@ static void write_bridge(struct kernel *k, const struct iface *i, struct pod *po
 	memcpy(pod->bridge_mac, bridge->link.mac, sizeof(pod->bridge_mac));
 }
 
-static int write_pod(struct kernel *k, const struct iface *i)
+static bool may_cut_short(const struct kernel *k, const struct iface *i)
+{
+	return k->shortcut.mode == SHORTCUT_ALWAYS ||
+	       (k->shortcut.mode == SHORTCUT_AUTO && i->bare);
+}
+
+int pod_write(struct kernel *k, const struct iface *i)
 {
 	__u32 key = (__u32)i->link.ifindex;
 	struct pod now = {}, pod = { .addr = pod_identity(k, i), .netns_id = (__u32)i->link.nsid };
@@ -75,12 +81,14 @@ static int write_pod(struct kernel *k, const struct iface *i)
 	memcpy(pod.mac, i->peer_mac, sizeof(pod.mac));
 	memcpy(pod.host_mac, i->link.mac, sizeof(pod.host_mac));
 	write_bridge(k, i, &pod);
+	pod.shortcut = may_cut_short(k, i);
 	memcpy(pod.name, i->link.name, sizeof(pod.name));
 	if (!bpf_map_lookup_elem(k->loader.map[MAP_PODS], &key, &now) &&
 	    !memcmp(&now, &pod, sizeof(pod)))
 		return 0;
 	if (bpf_map_update_elem(k->loader.map[MAP_PODS], &key, &pod, BPF_ANY))
 		return log_err(-errno, "add the pod behind %s", i->link.name);
+	shortcut_changed(k);
 	return 0;
 }
 
@@ -90,7 +98,7 @@ int pods_identify(struct kernel *k)
 
 	for (struct iface *i = k->pods.ifaces; !r && i; i = i->next) {
 		if (i->role == ROLE_POD)
-			r = write_pod(k, i) ?: pod_write_netns(k, i);
+			r = pod_write(k, i) ?: pod_write_netns(k, i);
 	}
 	return r;
 }
@@ -101,6 +109,7 @@ static int put_addr(struct kernel *k, const struct iface *i, const struct addr *
 
 	if (bpf_map_update_elem(k->loader.map[MAP_POD_ADDRS], a, &ifindex, BPF_ANY))
 		return log_err(-errno, "add an address of the pod behind %s", i->link.name);
+	shortcut_changed(k);
 	return 0;
 }
 
@@ -121,6 +130,7 @@ static int drop_addr(struct kernel *k, const struct iface *gone, const struct ad
 	r = for_good ? addr_list_add(&k->pods.gone, a) : pod_leave(&k->pods, a);
 	if (!r)
 		bpf_map_delete_elem(k->loader.map[MAP_POD_ADDRS], a);
+	shortcut_changed(k);
 	return r;
 }
 
@@ -165,7 +175,7 @@ int pod_refresh(struct kernel *k, struct iface *i)
 		r = swap_addrs(k, i, &fresh, false);
 	}
 	if (!r)
-		r = write_pod(k, i);
+		r = pod_write(k, i);
 	i->netns_written = false;
 	if (r || i->role == ROLE_POD)
 		return r;
@@ -189,6 +199,7 @@ int pod_remove(struct kernel *k, struct iface *i)
 	if (bpf_map_delete_elem(k->loader.map[MAP_PODS], &key) && errno != ENOENT)
 		return log_err(-errno, "remove the pod behind %s", i->link.name);
 	i->role = ROLE_NONE;
+	shortcut_changed(k);
 	k->pods.sweep_needed = true;
 	return pod_write_netns(k, i);
 }
