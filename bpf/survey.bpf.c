@@ -107,12 +107,18 @@ static __always_inline int is_own_chain(const struct nft_chain *chain)
 
 /*
  * br_netfilter takes bridged packets to the IP hooks, once (ip_sabotage_in), and those are looked
- * at themselves. accept_all stands where a hook has been taken out.
+ * at themselves. AppArmor looks at packets of the node's own sockets only, and at SECMARKs, which a
+ * rule would have to set. accept_all stands where a hook has been taken out.
  */
+static __always_inline int is_harmless(const char *name)
+{
+	return begins(name, "br_nf_", 6) || begins(name, "ip_sabotage_in", 14) ||
+	       begins(name, "apparmor_ip", 11) || begins(name, "accept_all", 10);
+}
+
 static __always_inline int is_foreign(const struct nf_hook_entry *e, const char *name)
 {
-	if (begins(name, "br_nf_", 6) || begins(name, "ip_sabotage_in", 14) ||
-	    begins(name, "accept_all", 10))
+	if (is_harmless(name))
 		return 0;
 	return !begins(name, "nft_do_chain", 12) || !is_own_chain(e->priv);
 }

@@ -101,12 +101,12 @@ whole() {
 forwarded() {
 	local tables=iptables
 	[ "$1" = 4 ] || tables=ip6tables
-	in_ns node $tables -L FORWARD -v -x -n | awk '$0 ~ /counted/ { n += $1 } END { print n + 0 }'
+	in_ns node $tables -L FORWARD -v -x -n | awk 'NR > 2 { n += $1 } END { print n + 0 }'
 }
 count_forward() {
 	local tables=iptables
 	[ "$1" = 4 ] || tables=ip6tables
-	in_ns node $tables -A FORWARD -p tcp -m comment --comment counted
+	in_ns node $tables -A FORWARD -p tcp
 }
 counted() { (($(forwarded "$1") > 20)); }
 
