@@ -12,6 +12,7 @@
 #include "weft/http_stat.h"
 #include "weft/policy.h"
 #include "weft/service.h"
+#include "weft/shortcut.h"
 #include "weft/sock.h"
 #include "weft/verdict.h"
 
@@ -104,6 +105,23 @@ struct {
 	__type(value, struct sock_conn);
 	__uint(pinning, LIBBPF_PIN_BY_NAME);
 } socks SEC(".maps");
+
+/* See shortcut.h. The oldest make room: their packets take the node's way again. */
+struct {
+	__uint(type, BPF_MAP_TYPE_LRU_HASH);
+	__uint(max_entries, 32768); /* two per connection */
+	__type(key, struct tuple);
+	__type(value, struct shortcut);
+	__uint(pinning, LIBBPF_PIN_BY_NAME);
+} shortcuts SEC(".maps");
+
+struct {
+	__uint(type, BPF_MAP_TYPE_ARRAY);
+	__uint(max_entries, 1);
+	__type(key, __u32);
+	__type(value, struct shortcut_state);
+	__uint(pinning, LIBBPF_PIN_BY_NAME);
+} shortcut_state SEC(".maps");
 
 /* An address of a pod on this node -> __u32 ifindex, key of `pods`. */
 struct {

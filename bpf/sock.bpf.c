@@ -13,6 +13,7 @@
 #include "reserve.bpf.h"
 
 #include "decide.bpf.h"
+#include "shortcut.bpf.h"
 #include "sock.bpf.h"
 
 char LICENSE[] SEC("license") = "GPL";
@@ -28,6 +29,7 @@ enum {
 	TCP_KEEPCNT = 6,
 	TCP_USER_TIMEOUT = 18,
 	SOCK_STREAM = 1,
+	AF_INET = 2,
 	STATE_LISTEN = 10,
 	SHUTDOWN_MASK = 3,
 	CONNECT_TIMEOUT_MS = 10000, /* unless a rule has another, as Envoy's */
@@ -438,6 +440,48 @@ static __always_inline int has_failed(struct bpf_sock *sk)
 	return tp && tp->inet_conn.icsk_inet.sk.sk_shutdown != SHUTDOWN_MASK;
 }
 
+/* As the client's packets travel. The kernel lets a word be read at a time, which `volatile` keeps
+ * the compiler to. */
+static __always_inline void read_ops_tuple(const volatile struct bpf_sock_ops *ops, struct tuple *t)
+{
+	t->sport = ops->local_port;
+	t->dport = bpf_ntohl(ops->remote_port);
+	t->pad = 0;
+	if (ops->family == AF_INET) {
+		addr_from_ip4(&t->src, ops->local_ip4);
+		addr_from_ip4(&t->dst, ops->remote_ip4);
+		return;
+	}
+	__u32 src[4] = { ops->local_ip6[0], ops->local_ip6[1], ops->local_ip6[2],
+			 ops->local_ip6[3] };
+	__u32 dst[4] = { ops->remote_ip6[0], ops->remote_ip6[1], ops->remote_ip6[2],
+			 ops->remote_ip6[3] };
+
+	__builtin_memcpy(t->src.b, src, sizeof(src));
+	__builtin_memcpy(t->dst.b, dst, sizeof(dst));
+}
+
+static __always_inline void open_shortcut(struct bpf_sock_ops *ops, struct sock_conn *s)
+{
+	struct tuple t;
+
+	if (!shortcut_in_use())
+		return;
+	read_ops_tuple(ops, &t);
+	s->shortcut = shortcut_open(&t);
+}
+
+static __always_inline void close_shortcut(struct bpf_sock_ops *ops, struct sock_conn *s)
+{
+	struct tuple t;
+
+	if (!s->shortcut)
+		return;
+	read_ops_tuple(ops, &t);
+	shortcut_close(&t);
+	s->shortcut = 0;
+}
+
 /* Which of a connection's FINs its bytes contain, by the state that it had before. */
 static __always_inline void on_closed(struct bpf_sock_ops *ops, struct bpf_sock *sk,
 				      struct sock_conn *s)
@@ -489,9 +533,12 @@ int sock_ops(struct bpf_sock_ops *ops)
 		break;
 	case BPF_SOCK_OPS_ACTIVE_ESTABLISHED_CB:
 		unlimit_connect(ops, s);
+		if (s->reservation)
+			open_shortcut(ops, s);
 		break;
 	default:
 		on_closed(ops, sk, s);
+		close_shortcut(ops, s);
 	}
 	return 1;
 }

@@ -8,6 +8,7 @@
 #include "connect.bpf.h"
 #include "fragment.bpf.h"
 #include "icmp.bpf.h"
+#include "shortcut.bpf.h"
 
 char LICENSE[] SEC("license") = "GPL";
 
@@ -76,9 +77,14 @@ static __always_inline int steer_tcp(struct __sk_buff *skb, struct packet *p, in
 static __always_inline int steer(struct __sk_buff *skb, int from_pod)
 {
 	struct packet p = {};
+	int action = TC_ACT_UNSPEC;
 
 	switch (packet_parse(skb, &p)) {
 	case PACKET_TCP:
+		if (from_pod && !p.frag && !(p.flags & TCP_SYN))
+			action = shortcut_take(skb, &p.t);
+		if (action != TC_ACT_UNSPEC)
+			return action;
 		if (p.frag)
 			fragment_remember(&p);
 		return steer_tcp(skb, &p, from_pod);

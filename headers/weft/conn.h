@@ -107,7 +107,8 @@ struct pod {
 	char name[16];	  /* interface name of the node's end */
 	__u32 bridge;	  /* ifindex of the bridge that the node's end is a port of; 0: none */
 	__u8 bridge_mac[6];
-	__u16 pad[3];
+	__u8 shortcut; /* 1: packets from and to it need not take the node's way (shortcut.h) */
+	__u8 pad[5];
 };
 _Static_assert(sizeof(struct pod) == 64, "pod has no holes");
 

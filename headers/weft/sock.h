@@ -41,7 +41,8 @@ struct sock_conn {
 	__u16 port;
 	__u8 seen; /* 1: the SYN is about to leave; from then on its TCP state tells how it ends */
 	__u8 limits_connect; /* 1: TCP_USER_TIMEOUT is connect_timeout_ms for now */
-	__u8 pad[2];
+	__u8 shortcut;	     /* 1: has entries in `shortcuts` */
+	__u8 pad[1];
 };
 _Static_assert(sizeof(struct sock_conn) == 96, "sock_conn has no holes");
 

@@ -1,34 +1,72 @@
 #!/bin/bash
 # SPDX-License-Identifier: Apache-2.0
-# What L4 steering costs: against no mesh at all, and against iptables DNAT; how it grows with the number of services; how long
-# rules take. Everything on one core, rounds of the three ways alternated, medians. Writes RESULTS.md beside this file.
+# What L4 steering costs: against no mesh at all, and against iptables DNAT, in a bare node and in one with many rules of its own; how
+# it grows with the number of services; how long rules take; how much memory. Everything that is measured runs on one core, rounds of
+# the ways alternated, medians. Each way has a node of its own. Writes RESULTS.md beside this file.
 #
 #   BENCH_ROUNDS   rounds (15)      BENCH_SECONDS  length of one measurement (0.5)      BENCH_CPU  the core (0)
+#   BENCH_RESULTS  the file to write instead
 . "${0%/*}/lib.sh"
 
 ROUNDS=${BENCH_ROUNDS:-15}
 SECONDS_EACH=${BENCH_SECONDS:-0.5}
 CPU=${BENCH_CPU:-0}
 SERVICES="1 1000 10000"
-GROWTH_ROUNDS=9
+GROWTH_ROUNDS=$(((2 * ROUNDS + 4) / 5))
+CHURN_ROUNDS=$(((ROUNDS + 2) / 3))
+CHURN_SECONDS=$(awk -v n="$SECONDS_EACH" 'BEGIN { print 4 * n }')
+CHURN_RATE=4000
+FORWARD_RULES=2000
 ENDPOINTS_EACH=10
 BENCH=$OUT/bench/tcp-bench
-RESULTS=$ROOT/selftests/bench/RESULTS.md
+RESULTS=${BENCH_RESULTS:-$ROOT/selftests/bench/RESULTS.md}
 
-pinned_to_core() { taskset -c "$CPU" "$@"; }
+BARE="direct iptables weft short passed"
+LOADED="loaded-direct loaded-iptables loaded-weft"
 
-# ---- three nodes, alike but for who steers ----
+# Where weftd and weft-proxy run: on the other cores, if there are any.
+OTHERS=$(seq 0 $(($(nproc) - 1)) | grep -vx "$CPU" | paste -sd,) || true
+OTHERS=${OTHERS:-$CPU}
+
+# ---- nodes, alike but for who steers ----
+
+WAY=
+declare -A DAEMON # process ids, by way
+
+# use WAY: the node that the functions of the net tests work on from now on
+use() {
+	WAY=$1
+	ID=wt-$$-$1
+	WEFTD=${DAEMON[$1]:-}
+}
+
+steers() { case $WAY in *direct | *iptables) return 1 ;; esac }
+weft() { "$OUT/weft" --run-dir "$TMP/$WAY/run" "$@"; }
+map_dump() { bpftool -j map dump pinned "$TMP/bpf/$WAY/$1"; }
+weftd_options() {
+	echo --state-dir "$TMP/$WAY/state" --run-dir "$TMP/$WAY/run" --bpffs "$TMP/bpf/$WAY" --cgroup "$CGROUP/$WAY" --nic nic0
+}
+
+# The cgroup of the pods' processes: the one that this way's weftd steers, or one that none does.
+home() { if steers; then echo "$CGROUP/$WAY"; else echo "${CGROUP%/*}"; fi; }
 
 node_with_servers() {
 	local pod log
 	PODS=()
 	node_up
+	if steers; then
+		mkdir -p "$CGROUP/$WAY" "$TMP/$WAY"/{run,state}
+	fi
 	pod_add client 1
 	pod_add one 2 app=echo,version=v1
 	pod_add two 3 app=echo,version=v2
 	for pod in one two; do
 		log=$(mktemp "$TMP/serve.XXXXXX")
-		start_in $pod taskset -c "$CPU" "$BENCH" serve 9000 >"$log"
+		(
+			echo "$BASHPID" >"$(home)/cgroup.procs"
+			in_ns_exec $pod taskset -c "$CPU" "$BENCH" serve 9000
+		) >"$log" &
+		JOBS_+=("$!")
 		wait_until 5 grep -q listening "$log"
 	done
 	same_tcp
@@ -46,6 +84,24 @@ iptables_rules() {
 	done
 }
 
+# As network policies write them: what is established passes, what is new goes by all of them.
+forward_rules() {
+	local tables net
+	for tables in iptables ip6tables; do
+		net=192.0.2.1
+		[ $tables = iptables ] || net=2001:db8::1
+		{
+			echo "*filter"
+			echo "-A FORWARD -m conntrack --ctstate RELATED,ESTABLISHED -j ACCEPT"
+			seq -f "-A FORWARD -s $net -p tcp -m tcp --dport %.0f -j DROP" $FORWARD_RULES
+			echo COMMIT
+		} | in_ns node $tables-restore --noflush
+	done
+}
+
+pods_known() { ! weft status | grep -q "is not found"; }
+cut_short() { weft status | grep -q "^short cut .*in use$"; }
+
 weft_rules() {
 	{
 		rules_pods
@@ -55,49 +111,157 @@ weft_rules() {
 	} | apply
 }
 
-measure() { # direct|iptables|weft|passed rtt|conn|flow FAMILY
-	local to
-	use "${1/passed/weft}"
-	case $1 in
-	direct | passed) to=$(addr "$3" one) ;;
-	*) to=$(vip "$3" 10) ;;
-	esac
-	pinned_to_core nsenter --net="/run/netns/$(netns client)" "$BENCH" "$2" "$to" 9000 "$SECONDS_EACH"
+# weft_up OPTION...
+weft_up() {
+	WEFTD=
+	# shellcheck disable=SC2046 # words are meant
+	(in_ns_exec node taskset -c "$OTHERS" "$OUT/weftd" $(weftd_options) "$@") 2>>"$TMP/weftd.log" &
+	WEFTD=$!
+	DAEMON[$WAY]=$WEFTD
+	JOBS_+=("$WEFTD")
+	wait_until 30 weft status --wait
+	weft_rules
+	wait_until 10 pods_known
 }
 
-compare() {
+# Each by the name of its way.
+nodes_up() {
+	local way
+	for way in $BARE $LOADED; do
+		use "$way"
+		node_with_servers
+		case $way in *iptables) iptables_rules ;; esac
+		case $way in loaded-*) forward_rules ;; esac
+		case $way in
+		weft) weft_up --shortcut never ;;
+		short | passed)
+			weft_up --shortcut auto
+			wait_until 5 cut_short
+			;;
+		loaded-weft) weft_up --shortcut auto ;;
+		esac
+	done
+}
+
+# target WAY FAMILY: what its client calls
+target() {
+	case $1 in
+	*direct | passed) addr "$2" one ;;
+	*) vip "$2" 10 ;;
+	esac
+}
+
+measure() ( # WAY rtt|conn|flow|churn FAMILY [SECONDS [RATE]]
+	use "$1"
+	echo "$BASHPID" >"$(home)/cgroup.procs"
+	in_ns client taskset -c "$CPU" "$BENCH" "$2" "$(target "$1" "$3")" 9000 "${4:-$SECONDS_EACH}" "${@:5}"
+)
+
+# It must be weft that has been measured.
+expect_steered() {
+	local way
+	for way in weft short loaded-weft; do
+		use $way
+		[ "$(cluster_stat v1 upstream_cx_total)" -gt 0 ] || fail "$way: no connection has been steered"
+	done
+	use short
+	cut_short || fail "short: the short cut has not been in use all the time"
+	use passed
+	[ "$(cluster_stat v1 upstream_cx_total)" = 0 ] || fail "passed: connections have been steered"
+}
+
+compare() { # WAYS
 	local round family what way
 	for round in $(seq "$ROUNDS"); do
 		for family in 4 6; do
 			for what in rtt conn flow; do
-				for way in direct iptables weft passed; do
-					measure $way $what $family >>"$TMP/$way.$what.$family"
+				for way in $1; do
+					measure "$way" $what $family >>"$TMP/$way.$what.$family"
 				done
 			done
 		done
-		echo "round $round of $ROUNDS" >&2
+		echo "${1%% *} and others, round $round of $ROUNDS" >&2
 	done
 }
 
-row() { # WHAT FAMILY TEXT
-	local way
+# row WHAT FAMILY TEXT WAYS RATIOS: a ratio as way/way
+row() {
+	local way ratio
 	printf '| %s, IPv%s |' "$3" "$2"
-	for way in direct iptables weft passed; do
+	for way in $4; do
 		printf ' %s |' "$(median <"$TMP/$way.$1.$2")"
 	done
-	printf ' %s |' "$(ratio_of "$TMP/weft.$1.$2" "$TMP/direct.$1.$2")" \
-		"$(ratio_of "$TMP/weft.$1.$2" "$TMP/iptables.$1.$2")" "$(ratio_of "$TMP/passed.$1.$2" "$TMP/direct.$1.$2")"
+	for ratio in $5; do
+		printf ' %s |' "$(ratio_of "$TMP/${ratio%/*}.$1.$2" "$TMP/${ratio#*/}.$1.$2")"
+	done
 	echo
 }
 
-comparison() {
+# table_head COLUMN...: of a table
+table_head() {
+	local name
+	printf '| |'
+	for name; do
+		name=${name//loaded-/}
+		name=${name//short/short cut}
+		printf ' %s |' "${name/\// / }"
+	done
+	printf '\n|---|'
+	printf -- '---|%.0s' "$@"
+	echo
+}
+
+# table WAYS RATIOS
+table() {
 	local family
-	echo "| | direct | iptables | weft | passed | weft / direct | weft / iptables | passed / direct |"
-	echo "|---|---|---|---|---|---|---|---|"
+	# shellcheck disable=SC2086 # words are meant
+	table_head $1 $2
 	for family in 4 6; do
-		row rtt $family "round trip, p50, µs"
-		row conn $family "connections per second"
-		row flow $family "one connection, Gbit/s"
+		row rtt $family "round trip, p50, µs" "$1" "$2"
+		row conn $family "connections per second" "$1" "$2"
+		row flow $family "one connection, Gbit/s" "$1" "$2"
+	done
+}
+
+# ---- processor time of new connections ----
+
+# Ticks that the core was busy, and those of weftd and weft-proxy elsewhere.
+busy_ticks() {
+	awk -v name="cpu$CPU" '$1 == name { print $2 + $3 + $4 + $7 + $8 }' /proc/stat
+	if steers && [ "$OTHERS" != "$CPU" ]; then
+		awk '{ sub(/.*\) /, ""); print $12 + $13 }' "/proc/$WEFTD/stat" "/proc/$PROXY/stat"
+	fi
+}
+
+# Milliseconds per 1,000 connections.
+churn_once() { # WAY FAMILY
+	local before count after
+	use "$1"
+	! steers || PROXY=$(proxy_pid)
+	before=$(busy_ticks | awk '{ n += $1 } END { print n }')
+	count=$(measure "$1" churn "$2" "$CHURN_SECONDS" $CHURN_RATE)
+	after=$(busy_ticks | awk '{ n += $1 } END { print n }')
+	awk -v ticks=$((after - before)) -v hz="$(getconf CLK_TCK)" -v count="$count" 'BEGIN { printf "%.2f\n", ticks * 1e6 / hz / count }'
+}
+
+churn() {
+	local round family way
+	for round in $(seq "$CHURN_ROUNDS"); do
+		for family in 4 6; do
+			for way in direct weft short; do
+				churn_once $way $family >>"$TMP/$way.churn.$family"
+			done
+		done
+		echo "processor time, round $round of $CHURN_ROUNDS" >&2
+	done
+}
+
+churn_table() {
+	local family ways="direct weft short" ratios="weft/direct short/direct"
+	# shellcheck disable=SC2086 # words are meant
+	table_head $ways $ratios
+	for family in 4 6; do
+		row churn $family "ms per 1,000 connections" "$ways" "$ratios"
 	done
 }
 
@@ -118,7 +282,7 @@ map_bytes() {
 
 mib() { awk -v n="$1" 'BEGIN { printf "%.1f", n / 1048576 }'; }
 
-rss_bytes() { awk '/^VmRSS/ { print $2 * 1024 }' "/proc/$WEFTD/status"; }
+rss_bytes() { awk '/^VmRSS/ { print $2 * 1024 }' "/proc/$1/status"; }
 
 growth() {
 	local round count
@@ -132,7 +296,8 @@ growth() {
 			for _ in 1 2 3; do
 				measure weft conn 4
 			done | median >>"$TMP/services.$count"
-			rss_bytes >>"$TMP/rss.$count"
+			rss_bytes "$WEFTD" >>"$TMP/rss.$count"
+			rss_bytes "$(proxy_pid)" >>"$TMP/proxy.$count"
 			map_bytes "$TMP/map.$count" >>"$TMP/maps.$count"
 			weft delete -f "$TMP/many.$count" >/dev/null
 		done
@@ -142,12 +307,22 @@ growth() {
 
 growth_rows() {
 	local count
-	echo "| services | endpoints | connections per second | cost, against one service | weftd, MiB | maps, MiB |"
-	echo "|---|---|---|---|---|---|"
+	echo "| services | endpoints | connections per second | cost, against one service |"
+	echo "|---|---|---|---|"
 	for count in $SERVICES; do
 		echo "| $count | $((count * ENDPOINTS_EACH)) | $(median <"$TMP/services.$count") |" \
-			"$(ratio_of "$TMP/services.1" "$TMP/services.$count") |" \
-			"$(mib "$(head -1 "$TMP/rss.$count")") | $(mib "$(head -1 "$TMP/maps.$count")") |"
+			"$(ratio_of "$TMP/services.1" "$TMP/services.$count") |"
+	done
+}
+
+# Of the first round: what is freed later may stay with the process.
+memory_rows() {
+	local count
+	echo "| services | endpoints | weftd, MiB | weft-proxy, MiB | maps, MiB |"
+	echo "|---|---|---|---|---|"
+	for count in $SERVICES; do
+		echo "| $count | $((count * ENDPOINTS_EACH)) | $(mib "$(head -1 "$TMP/rss.$count")") |" \
+			"$(mib "$(head -1 "$TMP/proxy.$count")") | $(mib "$(head -1 "$TMP/maps.$count")") |"
 	done
 }
 
@@ -174,18 +349,36 @@ report() {
 	Written by \`make bench-l4\` on $(date -u +%F) at $(revision).
 	$(machine "$(clang --version | head -1)")
 
-	Pod to pod on one node, all of it on core $CPU; medians of $ROUNDS rounds of $SECONDS_EACH s each, the ways taking turns.
-	*direct*: routed by the node, no mesh. *iptables*: DNAT 80/20 with \`-m statistic\`. *weft*: a route with weights 80/20.
-	*passed*: on weft's node, but from pod to pod without a service, which is none of weft's business.
-	Ratios are medians of each round's. TCP's congestion control is Reno in all.
+	Pod to pod on one node, all of it on core $CPU; medians of $ROUNDS rounds of $SECONDS_EACH s each, the ways taking turns, each in a node
+	of its own. *direct*: routed by the node, no mesh. *iptables*: DNAT 80/20 with \`-m statistic\`. *weft*: a route with weights 80/20,
+	\`--shortcut never\`. *short cut*: the same with \`--shortcut auto\`, which is in use. *passed*: on such a node, but from pod to pod without
+	a service, which is none of weft's business. Ratios are medians of each round's. TCP's congestion control is Reno in all.
 
-	$(comparison)
+	$(table "$BARE" "weft/direct weft/iptables short/direct passed/direct")
 
 	A connection is opened, exchanges a byte each way and is reset, one after the other.
+
+	## A node with $FORWARD_RULES rules in FORWARD
+
+	Each node tracks connections and lets pass what is established; what is new goes by all of the rules. No short cut is taken there.
+
+	$(table "$LOADED" "loaded-weft/loaded-direct loaded-weft/loaded-iptables")
+
+	## Processor time of new connections
+
+	$CHURN_RATE connections a second, as above: all that the core did, and weftd and weft-proxy on the others; medians of $CHURN_ROUNDS rounds.
+
+	$(churn_table)
 
 	## More services
 
 	$(growth_rows)
+
+	## Memory
+
+	$(memory_rows)
+
+	Resident, without any connection; what the kernel accounts for the maps, most of it for tables of a fixed size.
 
 	## Rules
 
@@ -194,17 +387,11 @@ report() {
 	END
 }
 
-use iptables
-node_with_servers
-iptables_rules
-use direct
-node_with_servers
-use weft
-node_with_servers
-weftd_start
-weft_rules
-
-compare
+nodes_up
+compare "$BARE"
+compare "$LOADED"
+expect_steered
+churn
 growth
 apply_times
 report >"$TMP/results"

@@ -2,11 +2,13 @@
 /*
  * tcp-bench serve PORT
  * tcp-bench rtt|conn|flow ADDRESS PORT SECONDS
+ * tcp-bench churn ADDRESS PORT SECONDS RATE
  *
  * One number on stdout: rtt, the median round trip of one byte over an open connection, in
  * microseconds; conn, connections per second that are opened, exchange one byte and are closed, one
  * after the other; flow, Gbit/s of payload in one direction of one connection, as the receiver has
- * got it. The first byte of a connection says which it is.
+ * got it; churn, the number of connections as of conn that were begun at RATE per second. The first
+ * byte of a connection says which it is.
  */
 #include <arpa/inet.h>
 #include <errno.h>
@@ -146,21 +148,41 @@ static double measure_rtt(double seconds)
 	return ns[n / 2] / 1e3;
 }
 
-static double measure_conn(double seconds)
+static void one_connection(void)
 {
 	struct linger reset = { .l_onoff = 1 };
-	uint64_t start = now_ns(), end = start + (uint64_t)(seconds * 1e9), n = 0;
+	int fd = open_connection('c');
 	char byte;
 
-	for (; now_ns() < end; n++) {
-		int fd = open_connection('c');
+	if (recv(fd, &byte, 1, 0) != 1)
+		die("recv");
+	setsockopt(fd, SOL_SOCKET, SO_LINGER, &reset, sizeof(reset));
+	close(fd);
+}
 
-		if (recv(fd, &byte, 1, 0) != 1)
-			die("recv");
-		setsockopt(fd, SOL_SOCKET, SO_LINGER, &reset, sizeof(reset));
-		close(fd);
-	}
+static double measure_conn(double seconds)
+{
+	uint64_t start = now_ns(), end = start + (uint64_t)(seconds * 1e9), n = 0;
+
+	for (; now_ns() < end; n++)
+		one_connection();
 	return (double)n * 1e9 / (double)(now_ns() - start);
+}
+
+/* What is late is made up for: the work is the same however the machine is. */
+static double measure_churn(double seconds, double rate)
+{
+	uint64_t start = now_ns(), n = 0, all = (uint64_t)(seconds * rate);
+
+	for (; n < all; n++) {
+		uint64_t due = start + (uint64_t)((double)n * 1e9 / rate);
+		struct timespec t = { .tv_sec = (time_t)(due / 1000000000),
+				      .tv_nsec = (long)(due % 1000000000) };
+
+		clock_nanosleep(CLOCK_MONOTONIC, TIMER_ABSTIME, &t, NULL);
+		one_connection();
+	}
+	return (double)n;
 }
 
 static double measure_flow(double seconds)
@@ -194,13 +216,15 @@ int main(int argc, char **argv)
 
 	if (argc == 3 && !strcmp(argv[1], "serve"))
 		serve((uint16_t)atoi(argv[2]));
-	if (argc != 5) {
-		fprintf(stderr,
-			"usage: tcp-bench serve PORT | rtt|conn|flow ADDRESS PORT SECONDS\n");
+	if (argc != 5 + (argc > 1 && !strcmp(argv[1], "churn"))) {
+		fprintf(stderr, "usage: tcp-bench serve PORT | rtt|conn|flow ADDRESS PORT SECONDS "
+				"| churn ADDRESS PORT SECONDS RATE\n");
 		return 2;
 	}
 	set_target(argv[2], argv[3]);
-	if (!strcmp(argv[1], "rtt"))
+	if (argc == 6)
+		result = measure_churn(atof(argv[4]), atof(argv[5]));
+	else if (!strcmp(argv[1], "rtt"))
 		result = measure_rtt(atof(argv[4]));
 	else if (!strcmp(argv[1], "conn"))
 		result = measure_conn(atof(argv[4]));

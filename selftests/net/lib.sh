@@ -167,7 +167,7 @@ cleanup() {
 	if [ -n "$CGROUP" ]; then
 		echo "$BASHPID" >"${CGROUP%/*}/cgroup.procs"
 		for _ in $(seq 50); do
-			rmdir "$CGROUP" && break
+			find "$CGROUP" -depth -type d -exec rmdir {} + && break
 			sleep 0.02
 		done
 	fi

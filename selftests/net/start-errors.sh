@@ -39,6 +39,10 @@ weft status >/dev/null || fail "the first daemon suffered"
 status=0
 "$OUT/weftd" --no-such-option >/dev/null 2>"$TMP/out" || status=$?
 expect_eq "wrong usage: exit status" $status 2
+status=0
+"$OUT/weftd" --shortcut sometimes >/dev/null 2>"$TMP/out" || status=$?
+expect_eq "wrong value: exit status" $status 2
+expect_match "wrong value" "$(<"$TMP/out")" '^weftd: --shortcut: auto, always or never is expected, not "sometimes"$'
 for program in weft weftd; do
 	"$OUT/$program" --help >"$TMP/out" || fail "$program --help"
 	expect_match "$program --help" "$(<"$TMP/out")" usage

@@ -238,7 +238,8 @@ static void reset(struct env *e)
 					       e->tc->maps.affinity,  e->tc->maps.pods,
 					       e->tc->maps.pod_addrs, e->tc->maps.clusters,
 					       e->tc->maps.routes,    e->tc->maps.endpoints,
-					       e->tc->maps.dests };
+					       e->tc->maps.dests,     e->tc->maps.shortcuts };
+	struct shortcut_state no_shortcuts = { .until = 0 };
 	struct reason_stat none = { .count = 0 };
 	__u64 generation = 0;
 	__u32 zero = 0;
@@ -248,6 +249,8 @@ static void reset(struct env *e)
 	for (__u32 i = 0; i < REASON_MAX; i++)
 		must(!bpf_map_update_elem(bpf_map__fd(e->tc->maps.reasons), &i, &none, 0));
 	must(!bpf_map_update_elem(bpf_map__fd(e->tc->maps.generation), &zero, &generation, 0));
+	must(!bpf_map_update_elem(bpf_map__fd(e->tc->maps.shortcut_state), &zero, &no_shortcuts,
+				  0));
 	must(ring_buffer__consume(e->events) >= 0);
 	e->reset_count = 0;
 }
@@ -429,6 +432,28 @@ void env_age(struct env *e, const struct tuple *forward, unsigned ms)
 	tuple_turn(&reply, &c.to);
 	age_entry(e, forward, ms);
 	age_entry(e, &reply, ms);
+}
+
+void env_shortcuts(struct env *e, const struct shortcut_state *state)
+{
+	static const __u32 ifindexes[] = { CLIENT_IF, ENDPOINT_IF };
+	int fd = bpf_map__fd(e->tc->maps.pods);
+	__u32 zero = 0;
+
+	for (int i = 0; i < 2; i++) {
+		struct pod pod;
+
+		must(!bpf_map_lookup_elem(fd, &ifindexes[i], &pod));
+		pod.netns_id = ifindexes[i];
+		pod.shortcut = 1;
+		must(!bpf_map_update_elem(fd, &ifindexes[i], &pod, 0));
+	}
+	must(!bpf_map_update_elem(bpf_map__fd(e->tc->maps.shortcut_state), &zero, state, 0));
+}
+
+void env_put_shortcut(struct env *e, const struct tuple *t, const struct shortcut *s)
+{
+	must(!bpf_map_update_elem(bpf_map__fd(e->tc->maps.shortcuts), t, s, 0));
 }
 
 void env_pod_gone(struct env *e, __u32 ifindex)

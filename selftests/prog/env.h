@@ -15,6 +15,7 @@
 #include "weft/event.h"
 #include "weft/policy.h"
 #include "weft/service.h"
+#include "weft/shortcut.h"
 #include "weft/verdict.h"
 
 enum {
@@ -94,6 +95,9 @@ __u64 env_reason(struct env *e, enum reason reason);
 __u64 env_picks(struct env *e);
 /* The entry for packets like this one; false if there is none. */
 bool env_conn(struct env *e, const struct tuple *key, struct conn *out);
+/* Both pods may take short cuts, and weftd says what `state` says. */
+void env_shortcuts(struct env *e, const struct shortcut_state *state);
+void env_put_shortcut(struct env *e, const struct tuple *t, const struct shortcut *s);
 /* Makes a connection look `ms` older than it is. */
 void env_age(struct env *e, const struct tuple *forward, unsigned ms);
 void env_pod_gone(struct env *e, __u32 ifindex);

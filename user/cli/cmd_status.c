@@ -74,6 +74,7 @@ static int print(const json_t *data)
 	printf("table        room for %lld connections by packets\n",
 	       (long long)json_get_int(data, "max_connections", 0));
 	print_cgroup(data);
+	printf("short cut    %s\n", json_get_text(data, "shortcut", "?"));
 	printf("attached by  %s\n", json_get_text(data, "attach", "?"));
 	printf("proxy        process %lld, %lld workers, restarted %lld times\n",
 	       (long long)json_get_int(proxy, "pid", 0),

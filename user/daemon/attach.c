@@ -183,6 +183,16 @@ int attach_remove(struct attach *a, int ifindex)
 	return r ? log_err(r, "detach from interface %d", ifindex) : 0;
 }
 
+bool attach_has_foreign(struct attach *a, int ifindex, bool filters, const int *own, size_t count)
+{
+	bool found = false;
+
+	if (filters &&
+	    (nl_has_other_filters(a->netlink, ifindex, OUR_PRIORITY, OUR_HANDLE, &found) || found))
+		return true;
+	return tcx_has_foreign(own, count, ifindex);
+}
+
 struct prune {
 	struct attach *attach;
 	bool (*wanted)(void *arg, int ifindex);

@@ -9,6 +9,7 @@
  * Functions return 0 or -errno and log.
  */
 #include <stdbool.h>
+#include <stddef.h>
 
 struct attach {
 	const char *dir; /* borrowed */
@@ -28,6 +29,10 @@ int attach_remove(struct attach *a, int ifindex);
 /* Removes what is left of interfaces that `wanted` denies: stale pins, and our program on those
  * still there. */
 int attach_prune(struct attach *a, bool (*wanted)(void *arg, int ifindex), void *arg);
+/* Whether others than the programs `own` treat packets at an interface, coming in or going out;
+ * true where that can't be told. `filters`: it has, or may have, a clsact or ingress. Does not log.
+ */
+bool attach_has_foreign(struct attach *a, int ifindex, bool filters, const int *own, size_t count);
 /* Takes everything of ours off every interface of this namespace and empties the directory. Needs
  * no attach_open(). */
 int attach_detach_all(const char *dir, int netlink);

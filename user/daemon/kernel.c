@@ -26,6 +26,7 @@ static struct kernel *kernel_new(const char *dir)
 	if (!k)
 		return NULL;
 	k->netlink = k->links = k->node_routes = k->epoll = -1;
+	shortcut_init(&k->shortcut);
 	pods_init(&k->pods);
 	sweep_init(&k->sweep);
 	published_init(&k->published);
@@ -81,6 +82,12 @@ static int open_epoll(struct kernel *k)
 		r = watch(k, k->pods.leave_timer);
 	if (!r)
 		r = watch(k, k->pods.retry_timer);
+	if (!r && k->shortcut.timer >= 0)
+		r = watch(k, k->shortcut.timer);
+	if (!r && k->shortcut.tc >= 0)
+		r = watch(k, k->shortcut.tc);
+	if (!r && k->shortcut.nft >= 0)
+		r = watch(k, k->shortcut.nft);
 	return r;
 }
 
@@ -120,6 +127,8 @@ static int open_parts(struct kernel *k, const struct kernel_options *o)
 		r = attach_open(&k->attach, k->dir, k->netlink);
 	if (!r)
 		r = sweep_open(k);
+	if (!r)
+		r = shortcut_open(k, o->shortcut);
 	if (!r)
 		r = pods_open(k, o);
 	if (!r)
@@ -173,6 +182,7 @@ void kernel_close(struct kernel *k)
 		return;
 	sweep_free(&k->sweep);
 	pods_free(&k->pods);
+	shortcut_free(&k->shortcut);
 	published_free(&k->published);
 	addr_set_free(&k->sources);
 	counters_free(&k->counters);
@@ -231,14 +241,19 @@ int kernel_fd(struct kernel *k)
 
 static int dispatch_one(struct kernel *k, int fd)
 {
-	int r;
+	int r = 0;
 
+	if (shortcut_dispatch(k, fd, &r))
+		return r;
 	if (fd == k->pods.leave_timer)
 		return pods_on_leave_timer(k);
 	if (fd == k->pods.retry_timer)
 		return pods_on_retry_timer(k);
-	if (fd != k->sweep.timer)
-		return pods_follow(k);
+	if (fd != k->sweep.timer) {
+		r = pods_follow(k);
+		shortcut_soon(k);
+		return r;
+	}
 	r = sweep_on_timer(k);
 	publish_tidy(&k->published, &k->loader);
 	return r;

@@ -18,6 +18,15 @@
 
 struct kernel;
 
+/* Packets of an established connection between two pods of the node, past the node's stack. */
+enum shortcut_mode {
+	SHORTCUT_AUTO, /* while nothing there would treat them otherwise */
+	SHORTCUT_ALWAYS,
+	SHORTCUT_NEVER,
+};
+
+enum { SHORTCUT_TEXT_MAX = 256 };
+
 struct kernel_options {
 	const char *bpffs; /* --bpffs: maps at DIR/NAME, programs at DIR/prog/NAME, links at
 			      DIR/link/IFINDEX */
@@ -27,6 +36,7 @@ struct kernel_options {
 	const char *cgroup; /* --cgroup: whose processes are steered at connect(); NULL: all */
 	unsigned max_connections; /* size of the connection table; 0: the default, or that of the
 				     one that is there */
+	enum shortcut_mode shortcut;
 };
 
 /*
@@ -125,6 +135,7 @@ struct kernel_status {
 	/* At the hooks of that cgroup: our programs, how many there should be, those of others. */
 	unsigned hooks, hooks_wanted, hooks_foreign;
 	const char *release;
+	const char *shortcut; /* what has become of --shortcut */
 };
 int kernel_status(struct kernel *k, struct kernel_status *out);
 

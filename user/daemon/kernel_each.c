@@ -292,6 +292,7 @@ int kernel_status(struct kernel *k, struct kernel_status *out)
 		.tcx = k->attach.tcx,
 		.release = k->release,
 		.cgroup = k->cgroup,
+		.shortcut = k->shortcut.text,
 		.pods_unknown = (unsigned)pods_without_cookie(&k->pods),
 	};
 	struct cgroup_hooks hooks = {};

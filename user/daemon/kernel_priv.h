@@ -10,6 +10,7 @@
 #include "loader.h"
 #include "pods.h"
 #include "publish.h"
+#include "shortcut.h"
 #include "sweep.h"
 
 struct kernel {
@@ -21,6 +22,7 @@ struct kernel {
 	int links;	 /* notifications: links and addresses, of all namespaces */
 	int node_routes; /* notifications: routes of the node */
 	struct attach attach;
+	struct shortcuts shortcut;
 	struct pods pods;
 	struct sweep sweep;
 	struct published published;

@@ -37,6 +37,11 @@ void nl_link_parse(const struct nlmsghdr *h, struct nl_link *out)
 	out->nsid = nl_int(a.at[IFLA_LINK_NETNSID], NL_NSID_OWN);
 	out->master = nl_int(a.at[IFLA_MASTER], 0);
 	out->moved = a.at[IFLA_NEW_NETNSID];
+	if (a.at[IFLA_XDP]) {
+		nl_parse_nested(a.at[IFLA_XDP], &info);
+		out->xdp = info.at[IFLA_XDP_ATTACHED] &&
+			   *(const __u8 *)RTA_DATA(info.at[IFLA_XDP_ATTACHED]);
+	}
 	copy_string(out->name, sizeof(out->name), a.at[IFLA_IFNAME]);
 	if (a.at[IFLA_ADDRESS] && RTA_PAYLOAD(a.at[IFLA_ADDRESS]) == sizeof(out->mac))
 		memcpy(out->mac, RTA_DATA(a.at[IFLA_ADDRESS]), sizeof(out->mac));
@@ -265,6 +270,70 @@ bool nl_route_prefix(const struct nlmsghdr *h, struct cidr *out)
 	return addr_from_bytes(&out->addr, m->rtm_family,
 			       a.at[RTA_DST] ? RTA_DATA(a.at[RTA_DST]) : zero,
 			       a.at[RTA_DST] ? RTA_PAYLOAD(a.at[RTA_DST]) : size);
+}
+
+struct qdisc_walk {
+	int (*each)(void *arg, int ifindex, const char *kind);
+	void *arg;
+};
+
+static int take_qdisc(void *arg, const struct nlmsghdr *h)
+{
+	const struct tcmsg *m = NLMSG_DATA(h);
+	struct qdisc_walk *w = arg;
+	struct nl_attrs a;
+	char kind[16];
+
+	if (h->nlmsg_type != RTM_NEWQDISC)
+		return 0;
+	nl_parse(h, sizeof(*m), &a);
+	copy_string(kind, sizeof(kind), a.at[TCA_KIND]);
+	return w->each(w->arg, m->tcm_ifindex, kind);
+}
+
+int nl_each_qdisc(int fd, int (*each)(void *arg, int ifindex, const char *kind), void *arg)
+{
+	struct qdisc_walk walk = { each, arg };
+	struct nl_request q;
+	int r;
+
+	nl_begin(&q, RTM_GETQDISC, NLM_F_DUMP, sizeof(struct tcmsg));
+	r = nl_call(fd, &q, take_qdisc, &walk);
+	return r == -EOPNOTSUPP ? 0 : r; /* a kernel without any */
+}
+
+struct filter_search {
+	__u32 priority, handle;
+	bool found;
+};
+
+static int look_at_filter(void *arg, const struct nlmsghdr *h)
+{
+	const struct tcmsg *m = NLMSG_DATA(h);
+	struct filter_search *s = arg;
+
+	if (h->nlmsg_type == RTM_NEWTFILTER)
+		s->found |= m->tcm_info >> 16 != s->priority ||
+			    (m->tcm_handle && m->tcm_handle != s->handle);
+	return 0;
+}
+
+int nl_has_other_filters(int fd, int ifindex, __u32 priority, __u32 handle, bool *found)
+{
+	static const __u32 minors[] = { TC_H_MIN_INGRESS, TC_H_MIN_EGRESS };
+	struct filter_search s = { priority, handle, false };
+	int r = 0;
+
+	for (size_t i = 0; !r && i < 2; i++) {
+		struct nl_request q;
+		struct tcmsg *m = nl_begin(&q, RTM_GETTFILTER, NLM_F_DUMP, sizeof(*m));
+
+		m->tcm_ifindex = ifindex;
+		m->tcm_parent = TC_H_MAKE(TC_H_CLSACT, minors[i]);
+		r = nl_call(fd, &q, look_at_filter, &s);
+	}
+	*found = s.found;
+	return r;
 }
 
 /* A dump that things changed under is tried again, with a number of its own. */

@@ -24,6 +24,7 @@ struct nl_link {
 	int nsid; /* IFLA_LINK_NETNSID: the namespace of the peer; NL_NSID_OWN: this one, or no peer
 		   */
 	bool ethernet; /* its packets are Ethernet frames */
+	bool xdp;      /* has an XDP program */
 	bool moved;    /* RTM_DELLINK: it lives on in another namespace */
 };
 
@@ -57,6 +58,13 @@ int nl_get_route(int fd, const struct addr *a, int vrf, struct nl_route *out);
 /* The destination of an RTM_NEWROUTE or RTM_DELROUTE. False if it is about neither IPv4 nor IPv6.
  */
 bool nl_route_prefix(const struct nlmsghdr *h, struct cidr *out);
+
+/* All queueing disciplines of the namespace's interfaces. */
+int nl_each_qdisc(int fd, int (*each)(void *arg, int ifindex, const char *kind), void *arg);
+
+/* Whether the clsact or ingress of `ifindex` has other filters than the one with this priority and
+ * handle. */
+int nl_has_other_filters(int fd, int ifindex, __u32 priority, __u32 handle, bool *found);
 
 /* Filters of any kind and owner on the clsact of `ifindex`, ingress and egress. */
 int nl_count_filters(int fd, int ifindex, unsigned *count);

@@ -31,6 +31,7 @@ enum option_key {
 	OPT_SOURCE,
 	OPT_LOG_LEVEL,
 	OPT_MAX_CONNECTIONS,
+	OPT_SHORTCUT,
 	OPT_DETACH,
 	OPT_HELP,
 	OPT_VERSION,
@@ -49,6 +50,7 @@ static const struct option long_options[] = {
 	{ "source", required_argument, NULL, OPT_SOURCE },
 	{ "log-level", required_argument, NULL, OPT_LOG_LEVEL },
 	{ "max-connections", required_argument, NULL, OPT_MAX_CONNECTIONS },
+	{ "shortcut", required_argument, NULL, OPT_SHORTCUT },
 	{ "detach", no_argument, NULL, OPT_DETACH },
 	{ "help", no_argument, NULL, OPT_HELP },
 	{ "version", no_argument, NULL, OPT_VERSION },
@@ -71,6 +73,11 @@ static const char usage[] =
 	"  --max-connections N   room for so many connections whose packets are steered (32768, or "
 	"what an\n"
 	"                        earlier weftd has chosen, which only --detach undoes)\n"
+	"  --shortcut auto|always|never\n"
+	"                        packets between pods of the node go from veth to veth; auto: "
+	"while "
+	"nothing on\n"
+	"                        the node's own way would treat them otherwise (auto)\n"
 	"  --workers N           threads of weft-proxy, 1 to 64 (one per CPU, at most 8)\n"
 	"  --access-log FILE|-   where weft-proxy writes a line per request (nowhere)\n"
 	"  --access-log-format text|json\n"
@@ -118,6 +125,24 @@ static int take_source(int *status)
 	if (strcmp(optarg, "kubernetes") == 0)
 		return later(status, "--source kubernetes");
 	return wrong(status, "%s: files or kubernetes is expected, not \"%s\"", "--source", optarg);
+}
+
+static int take_shortcut(struct options *o, int *status)
+{
+	static const char *const modes[] = {
+		[SHORTCUT_AUTO] = "auto",
+		[SHORTCUT_ALWAYS] = "always",
+		[SHORTCUT_NEVER] = "never",
+	};
+
+	for (size_t i = 0; i < sizeof(modes) / sizeof(modes[0]); i++) {
+		if (strcmp(optarg, modes[i]) != 0)
+			continue;
+		o->kernel.shortcut = (enum shortcut_mode)i;
+		return 0;
+	}
+	return wrong(status, "%s: auto, always or never is expected, not \"%s\"", "--shortcut",
+		     optarg);
 }
 
 static int take_proxy_value(int key, struct options *o, int *status)
@@ -177,6 +202,8 @@ static int take_value(int key, struct options *o, int *status)
 				     "--log-level", optarg);
 		o->log_level = level;
 		return 0;
+	case OPT_SHORTCUT:
+		return take_shortcut(o, status);
 	case OPT_MAX_CONNECTIONS:
 		if (parse_number(optarg, CONNECTIONS_MIN, CONNECTIONS_MAX,
 				 &o->kernel.max_connections))

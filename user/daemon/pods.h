@@ -34,6 +34,10 @@ struct iface {
 	struct addr_list lapsed; /* claims that were its own until the node's route went */
 	__u64 netns_cookie;	 /* of its network namespace; 0: not found yet */
 	bool netns_written;	 /* `netns_pods` has it */
+	/* of a pod or a bridge: what shortcut.c has found */
+	char qdisc[16];	  /* the queueing discipline, where it may delay or drop; "" if none does */
+	bool has_filters; /* or may have: clsact or ingress is there */
+	bool bare;	  /* nothing of others treats packets there */
 };
 
 struct node_addr {

@@ -102,6 +102,7 @@ static int give(struct kernel *k, struct iface *i, const struct addr *a)
 	addr_list_remove(&i->lapsed, a);
 	if (addr_list_has(&i->addrs, a))
 		return 0;
+	shortcut_changed(k);
 	r = addr_list_add(&i->addrs, a);
 	if (!r)
 		identify(k, i);
@@ -143,6 +144,8 @@ int pods_assign(struct kernel *k, const struct addr *a, bool for_good)
 		r = for_good ? addr_list_add(&k->pods.gone, a) : pod_leave(&k->pods, a);
 	if (!r)
 		bpf_map_delete_elem(k->loader.map[MAP_POD_ADDRS], a);
+	if (left)
+		shortcut_changed(k);
 	return r;
 }
 

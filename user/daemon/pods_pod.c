@@ -89,6 +89,12 @@ static void write_bridge(struct kernel *k, const struct iface *i, struct pod *po
 	memcpy(pod->bridge_mac, bridge->link.mac, sizeof(pod->bridge_mac));
 }
 
+static bool may_cut_short(const struct kernel *k, const struct iface *i)
+{
+	return k->shortcut.mode == SHORTCUT_ALWAYS ||
+	       (k->shortcut.mode == SHORTCUT_AUTO && i->bare);
+}
+
 static int write_pod(struct kernel *k, const struct iface *i)
 {
 	__u32 key = (__u32)i->link.ifindex;
@@ -97,12 +103,14 @@ static int write_pod(struct kernel *k, const struct iface *i)
 	memcpy(pod.mac, i->peer_mac, sizeof(pod.mac));
 	memcpy(pod.host_mac, i->link.mac, sizeof(pod.host_mac));
 	write_bridge(k, i, &pod);
+	pod.shortcut = may_cut_short(k, i);
 	memcpy(pod.name, i->link.name, sizeof(pod.name));
 	if (!bpf_map_lookup_elem(k->loader.map[MAP_PODS], &key, &now) &&
 	    !memcmp(&now, &pod, sizeof(pod)))
 		return 0;
 	if (bpf_map_update_elem(k->loader.map[MAP_PODS], &key, &pod, BPF_ANY))
 		return log_err(-errno, "add the pod behind %s", i->link.name);
+	shortcut_changed(k);
 	return 0;
 }
 
@@ -211,6 +219,7 @@ int pod_remove(struct kernel *k, struct iface *i)
 	if (bpf_map_delete_elem(k->loader.map[MAP_PODS], &key) && errno != ENOENT)
 		return log_err(-errno, "remove the pod behind %s", i->link.name);
 	i->role = ROLE_NONE;
+	shortcut_changed(k);
 	k->pods.sweep_needed = true;
 	return pod_write_netns(k, i);
 }

@@ -5,11 +5,13 @@
 #include <errno.h>
 #include <linux/bpf.h>
 #include <stdint.h>
+#include <string.h>
 #include <sys/syscall.h>
 #include <unistd.h>
 
 enum {
-	TCX_INGRESS = 46,    /* BPF_TCX_INGRESS of enum bpf_attach_type */
+	TCX_INGRESS = 46, /* BPF_TCX_INGRESS of enum bpf_attach_type */
+	TCX_EGRESS = 47,
 	TCX_BEFORE = 1 << 3, /* BPF_F_BEFORE; with no relative program: the head of the chain */
 	CHAIN_MAX = 64,	     /* programs of one chain */
 	LOOPBACK = 1,	     /* every network namespace has interface 1 */
@@ -68,24 +70,64 @@ int tcx_link_create(int prog_fd, int ifindex)
 	return bpf_call(BPF_LINK_CREATE, &create, sizeof(create));
 }
 
-bool tcx_runs(int prog_fd, int ifindex)
+/* The ids of the programs of a chain: 0, or -errno. */
+static int query_chain(int ifindex, __u32 type, __u32 ids[CHAIN_MAX])
 {
-	__u32 ids[CHAIN_MAX] = {};
 	struct tcx_query query = {
 		.ifindex = (__u32)ifindex,
-		.attach_type = TCX_INGRESS,
+		.attach_type = type,
 		.prog_ids = (__u64)(uintptr_t)ids,
 		.count = CHAIN_MAX,
 	};
+
+	memset(ids, 0, CHAIN_MAX * sizeof(*ids));
+	return bpf_call(BPF_PROG_QUERY, &query, sizeof(query));
+}
+
+static __u32 id_of(int prog_fd)
+{
 	struct bpf_prog_info info = {};
 	__u32 len = sizeof(info);
 
-	if (bpf_obj_get_info_by_fd(prog_fd, &info, &len) ||
-	    bpf_call(BPF_PROG_QUERY, &query, sizeof(query)) < 0)
+	return bpf_obj_get_info_by_fd(prog_fd, &info, &len) ? 0 : info.id;
+}
+
+bool tcx_runs(int prog_fd, int ifindex)
+{
+	__u32 ids[CHAIN_MAX], own = id_of(prog_fd);
+
+	if (!own || query_chain(ifindex, TCX_INGRESS, ids) < 0)
 		return false;
 	for (int i = 0; i < CHAIN_MAX; i++) {
-		if (ids[i] == info.id)
+		if (ids[i] == own)
 			return true;
+	}
+	return false;
+}
+
+static bool is_one_of(__u32 id, const int *own, size_t count)
+{
+	for (size_t i = 0; i < count; i++) {
+		if (id == id_of(own[i]))
+			return true;
+	}
+	return false;
+}
+
+bool tcx_has_foreign(const int *own, size_t count, int ifindex)
+{
+	static const __u32 types[] = { TCX_INGRESS, TCX_EGRESS };
+
+	for (size_t t = 0; t < 2; t++) {
+		__u32 ids[CHAIN_MAX];
+		int r = query_chain(ifindex, types[t], ids);
+
+		if (r < 0)
+			return r != -EINVAL; /* a kernel without TCX */
+		for (size_t i = 0; i < CHAIN_MAX && ids[i]; i++) {
+			if (!is_one_of(ids[i], own, count))
+				return true;
+		}
 	}
 	return false;
 }

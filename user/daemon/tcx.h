@@ -6,6 +6,7 @@
  * nothing of them.
  */
 #include <stdbool.h>
+#include <stddef.h>
 
 /* Whether this kernel has TCX. */
 bool tcx_supported(void);
@@ -17,5 +18,8 @@ bool tcx_supported(void);
 int tcx_link_create(int prog_fd, int ifindex);
 /* Whether the program runs on an interface of this namespace. */
 bool tcx_runs(int prog_fd, int ifindex);
+/* Whether other programs than these run on it, in either direction; true where that can't be told.
+ */
+bool tcx_has_foreign(const int *own, size_t count, int ifindex);
 
 #endif
