@@ -87,15 +87,18 @@ static __always_inline void shortcut_turn(struct tuple *back, const struct tuple
 	};
 }
 
-/* Both directions of a connection that has just been opened: its handshake went the node's way.
- * Whether there is anything to be closed. */
+/*
+ * Both directions of a connection that has just been opened: its handshake went the node's way. Not
+ * of one whose packets tc rewrites, which a clash of ports may have led to. Whether there is
+ * anything to be closed.
+ */
 static __always_inline int shortcut_open(const struct tuple *t)
 {
 	const struct shortcut_state *state = shortcut_in_use();
 	struct shortcut there, back;
 	struct tuple reply;
 
-	if (!state || !shortcut_find(t, state->epoch, &there))
+	if (!state || bpf_map_lookup_elem(&conns, t) || !shortcut_find(t, state->epoch, &there))
 		return 0;
 	shortcut_turn(&reply, t);
 	if (!shortcut_find(&reply, there.epoch, &back))

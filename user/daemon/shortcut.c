@@ -205,13 +205,17 @@ struct count {
 static int judge_pod(struct kernel *k, struct iface *i, struct count *c)
 {
 	bool bare = pod_is_bare(k, i, &c->why);
+	int r;
 
 	c->pods++;
 	c->bare += bare;
 	if (bare == i->bare)
 		return 0;
 	i->bare = bare;
-	return pod_write(k, i);
+	r = pod_write(k, i);
+	if (r)
+		i->bare = !bare; /* as the map has it: the next look writes it */
+	return r;
 }
 
 static int judge_pods(struct kernel *k, struct count *c)
