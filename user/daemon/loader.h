@@ -39,7 +39,16 @@ enum map_id {
 	MAP_MAX,
 };
 
-enum prog_id { PROG_FROM_POD, PROG_FROM_NIC, PROG_FROM_BRIDGE, PROG_EXPLAIN, PROG_SWEEP, PROG_MAX };
+enum prog_id {
+	PROG_FROM_POD,
+	PROG_TO_POD,
+	PROG_FROM_NIC,
+	PROG_TO_NIC,
+	PROG_FROM_BRIDGE,
+	PROG_EXPLAIN,
+	PROG_SWEEP,
+	PROG_MAX,
+};
 
 /* What the inner maps of a MAP_GEN_* are made like. */
 struct inner_layout {

@@ -10,7 +10,9 @@
 
 enum {
 	TCX_INGRESS = 46,    /* BPF_TCX_INGRESS of enum bpf_attach_type */
+	TCX_EGRESS = 47,
 	TCX_BEFORE = 1 << 3, /* BPF_F_BEFORE; with no relative program: the head of the chain */
+	TCX_AFTER = 1 << 4,  /* BPF_F_AFTER, likewise: the tail */
 	CHAIN_MAX = 64,	     /* programs of one chain */
 	LOOPBACK = 1,	     /* every network namespace has interface 1 */
 };
@@ -56,24 +58,29 @@ bool tcx_supported(void)
 	return bpf_call(BPF_PROG_QUERY, &query, sizeof(query)) != -EINVAL;
 }
 
-int tcx_link_create(int prog_fd, int ifindex)
+static __u32 attach_type(enum hook hook)
+{
+	return hook == HOOK_EGRESS ? TCX_EGRESS : TCX_INGRESS;
+}
+
+int tcx_link_create(int prog_fd, int ifindex, enum hook hook)
 {
 	struct tcx_create create = {
 		.prog_fd = (__u32)prog_fd,
 		.ifindex = (__u32)ifindex,
-		.attach_type = TCX_INGRESS,
-		.flags = TCX_BEFORE,
+		.attach_type = attach_type(hook),
+		.flags = hook == HOOK_EGRESS ? TCX_AFTER : TCX_BEFORE,
 	};
 
 	return bpf_call(BPF_LINK_CREATE, &create, sizeof(create));
 }
 
-bool tcx_runs(int prog_fd, int ifindex)
+bool tcx_runs(int prog_fd, int ifindex, enum hook hook)
 {
 	__u32 ids[CHAIN_MAX] = {};
 	struct tcx_query query = {
 		.ifindex = (__u32)ifindex,
-		.attach_type = TCX_INGRESS,
+		.attach_type = attach_type(hook),
 		.prog_ids = (__u64)(uintptr_t)ids,
 		.count = CHAIN_MAX,
 	};
