@@ -30,6 +30,20 @@ static __always_inline int has_conns(void)
 	return count && *(volatile __u64 *)count;
 }
 
+struct bpf_map {
+	__u32 max_entries;
+} __attribute__((preserve_access_index));
+
+/* More than an eighth of `conns` is in use: what is only kept for good measure must not fill it. */
+static __always_inline int is_crowded(void)
+{
+	const struct bpf_map *map = (const void *)&conns;
+	__u32 zero = 0;
+	__u64 *count = bpf_map_lookup_elem(&conn_count, &zero);
+
+	return count && *count > map->max_entries / 8;
+}
+
 static __always_inline void count_conns(__s64 n)
 {
 	__u32 zero = 0;
@@ -269,7 +283,8 @@ static __always_inline void on_endpoint_syn(const struct packet *p, struct conn 
 			take_syn(p, forward, reply);
 		return;
 	}
-	if (!again && !forward->started && forward->state <= CONN_ESTABLISHED &&
+	if (!again && (forward->state == CONN_SYN ||
+		       (forward->state == CONN_ESTABLISHED && !forward->started)) &&
 	    acks_syn(p->ack, forward->isn, forward->end)) {
 		take_syn(p, forward, reply);
 		open_with(p, forward, reply);
@@ -324,7 +339,9 @@ static __always_inline enum reset classify_refusal(const struct packet *p,
 						   const struct conn *forward)
 {
 	if (!(p->flags & TCP_ACK))
-		return forward->open && p->seq == forward->ack ? RESET_POSSIBLE : RESET_IGNORED;
+		return forward->state == CONN_SYN && forward->open && p->seq == forward->ack ?
+			       RESET_POSSIBLE :
+			       RESET_IGNORED;
 	if (forward->state == CONN_SYN && acks_syn(p->ack, forward->isn, forward->end))
 		return RESET_CERTAIN;
 	if (forward->syn_again && acks_syn(p->ack, forward->syn_isn, forward->syn_end))
@@ -396,25 +413,31 @@ static __always_inline void note_fin(struct conn *c, const struct conn *other, s
 	change_state(forward, CONN_ESTABLISHED, CONN_CLOSING);
 }
 
-/* `c` may have acknowledged the other's FIN, beyond which its receiver takes nothing. */
-static __always_inline void note_fin_acked(struct conn *c, struct conn *other, struct conn *forward,
+/*
+ * `c` may have acknowledged the other's FIN, beyond which its receiver takes nothing. Once both are,
+ * entries are only kept in case the last ACK gets lost.
+ */
+static __always_inline enum conn_fate note_fin_acked(struct conn *c, struct conn *other, struct conn *forward,
 					   struct conn *reply)
 {
 	__u32 bit = 1u << other->dir;
 
 	if (seq_after(c->ack, other->fin_end)) {
 		other->fin = 0; /* it has not been taken for one */
-		return;
+		return FATE_KEEP;
 	}
 	if (c->ack != other->fin_end ||
 	    (__sync_fetch_and_or(&forward->fins_acked, bit) | bit) != BOTH_FINS)
-		return;
-	if (change_state(forward, CONN_CLOSING, CONN_CLOSED))
-		release(forward, reply);
+		return FATE_KEEP;
+	if (!change_state(forward, CONN_CLOSING, CONN_CLOSED))
+		return FATE_KEEP;
+	release(forward, reply);
+	return is_crowded() ? conn_end(forward, reply) : FATE_KEEP;
 }
 
-static __always_inline void take_segment(const struct packet *p, struct conn *c, struct conn *other,
-					 struct conn *forward, struct conn *reply)
+static __always_inline enum conn_fate take_segment(const struct packet *p, struct conn *c,
+						   struct conn *other, struct conn *forward,
+						   struct conn *reply)
 {
 	__u32 end = seq_end(p), edge = p->ack + ((__u32)p->window << (c->wscale & 15));
 
@@ -432,8 +455,7 @@ static __always_inline void take_segment(const struct packet *p, struct conn *c,
 	__sync_fetch_and_add(&c->packets, 1);
 	if (p->flags & TCP_FIN)
 		note_fin(c, other, forward, end);
-	if (other->fin)
-		note_fin_acked(c, other, forward, reply);
+	return other->fin ? note_fin_acked(c, other, forward, reply) : FATE_KEEP;
 }
 
 /* A packet of a known connection. */
@@ -459,9 +481,7 @@ static __always_inline enum conn_fate conn_track(const struct packet *p, struct 
 	    p->seq == forward->ack && p->flags & TCP_ACK &&
 	    acks_syn(p->ack, forward->isn, forward->end))
 		open_with(p, forward, reply);
-	if (is_acceptable(p, c, other))
-		take_segment(p, c, other, forward, reply);
-	return FATE_KEEP;
+	return is_acceptable(p, c, other) ? take_segment(p, c, other, forward, reply) : FATE_KEEP;
 }
 
 #endif

@@ -75,7 +75,8 @@ static __noinline int steer_fragment(struct __sk_buff *skb, struct packet *p, en
 	__builtin_memcpy(dmac, c->dmac, 6);
 	if (!p->frag_more && c->dir != DIR_TRANSLATE) {
 		fragment_complete(p, first);
-		conn_track(p, c); /* no RST comes in fragments */
+		if (conn_track(p, c) == FATE_DELETE)
+			conn_forget(p, c);
 	}
 	if (rewrite(skb, p, &to, 1)) {
 		count_reason(REASON_MALFORMED);

@@ -68,4 +68,21 @@ static __noinline int is_forged_reply(const struct __sk_buff *skb, const struct 
 	return 1;
 }
 
+/* Deletes the entries of a connection that ends with this packet. */
+static __noinline void conn_forget(const struct packet *p,
+				 const struct conn *c)
+{
+	struct conn *forward;
+	struct tuple key;
+
+	if (c->dir == DIR_FORWARD) {
+		conn_delete(&p->t, c);
+		return;
+	}
+	conn_other_key(c, &key);
+	forward = bpf_map_lookup_elem(&conns, &key);
+	if (forward)
+		conn_delete(&key, forward);
+}
+
 #endif

@@ -24,22 +24,6 @@ static __always_inline int is_reopened(const struct packet *p, const struct conn
 	return is_syn(p) && c->dir == DIR_FORWARD && c->state >= CONN_CLOSED && p->seq != c->isn;
 }
 
-/* Deletes the entries of a connection that ends with this packet. */
-static __noinline void forget(const struct packet *p, const struct conn *c)
-{
-	struct conn *forward;
-	struct tuple key;
-
-	if (c->dir == DIR_FORWARD) {
-		conn_delete(&p->t, c);
-		return;
-	}
-	conn_other_key(c, &key);
-	forward = bpf_map_lookup_elem(&conns, &key);
-	if (forward)
-		conn_delete(&key, forward);
-}
-
 static __noinline int steer_known(struct __sk_buff *skb, struct packet *p, struct conn *c)
 {
 	struct tuple to = c->to;
@@ -49,7 +33,7 @@ static __noinline int steer_known(struct __sk_buff *skb, struct packet *p, struc
 		return send_reset(skb, p);
 	__builtin_memcpy(dmac, c->dmac, 6);
 	if (c->dir != DIR_TRANSLATE && !p->frag && conn_track(p, c) == FATE_DELETE)
-		forget(p, c);
+		conn_forget(p, c);
 	if (rewrite(skb, p, &to, 0)) {
 		count_reason(REASON_MALFORMED);
 		return TC_ACT_SHOT;

@@ -26,6 +26,8 @@ route add unreachable $(addr 4 gone)/32
 route add unreachable $(addr 6 gone)/128
 END
 ip_in node <<END
+route add 192.0.2.2/32 dev veth2
+route add 2001:db8::2/128 dev veth2
 neighbour replace $(addr 4 gone) lladdr $(pod_mac gone) dev veth2 nud permanent
 neighbour replace $(addr 6 gone) lladdr $(pod_mac gone) dev veth2 nud permanent
 END

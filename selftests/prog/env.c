@@ -34,6 +34,7 @@
 struct env {
 	struct env_options o;
 	char dir[32];
+	bool routed; /* the endpoint, by the NIC */
 	struct tc_bpf *tc;
 	struct sweep_bpf *sweep;
 	struct ring_buffer *events;
@@ -51,11 +52,15 @@ static struct addr parse_addr(int family, const char *ip4, const char *ip6)
 
 struct addr env_client(const struct env *e)
 {
+	if (e->o.outside)
+		return parse_addr(e->o.family, "198.51.100.7", "2001:db8:2::7");
 	return parse_addr(e->o.family, "10.244.0.1", "fd00:244::1");
 }
 
 struct addr env_vip(const struct env *e)
 {
+	if (e->o.outside)
+		return env_node(e);
 	return parse_addr(e->o.family, "10.96.0.10", "fd00:96::10");
 }
 
@@ -69,9 +74,22 @@ struct addr env_router(const struct env *e)
 	return parse_addr(e->o.family, "192.0.2.1", "2001:db8::1");
 }
 
+struct addr env_other(const struct env *e)
+{
+	return parse_addr(e->o.family, "10.244.0.3", "fd00:244::3");
+}
+
+struct addr env_node(const struct env *e)
+{
+	return parse_addr(e->o.family, "203.0.113.1", "2001:db8:1::1");
+}
+
 struct addr env_endpoint(const struct env *e)
 {
-	return e->o.hairpin ? env_client(e) : parse_addr(e->o.family, "10.244.0.2", "fd00:244::2");
+	if (e->o.hairpin)
+		return env_client(e);
+	return e->o.node_endpoint ? env_node(e)
+				  : parse_addr(e->o.family, "10.244.0.2", "fd00:244::2");
 }
 
 void tuple_turn(struct tuple *to, const struct tuple *from)
@@ -95,6 +113,30 @@ static void enter_namespaces(struct env *e)
 	fd = socket(AF_INET, SOCK_DGRAM | SOCK_CLOEXEC, 0);
 	must(fd >= 0 && !ioctl(fd, SIOCSIFFLAGS, &lo));
 	close(fd);
+	must(!system("ip -batch - <<END\n"
+		     "link add name endpoint index 77 type veth peer name peer77\n"
+		     "link add name other index 78 type veth peer name peer78\n"
+		     "link add name nic index 79 type veth peer name peer79\n"
+		     "link set nic up\n"
+		     "link set peer79 up\n"
+		     "address add 203.0.113.1/24 dev nic\n"
+		     "address add 2001:db8:1::1/64 dev nic nodad\n"
+		     "END\n"
+		     "echo 1 >/proc/sys/net/ipv4/ip_forward\n"
+		     "echo 1 >/proc/sys/net/ipv6/conf/all/forwarding"));
+}
+
+/* The way to an endpoint that is not here. */
+static void set_route(struct env *e)
+{
+	bool wanted = e->o.remote_endpoint && !e->o.no_route;
+
+	if (wanted == e->routed)
+		return;
+	must(!system(wanted ? "ip route add 10.244.0.2/32 dev nic && "
+			      "ip -6 route add fd00:244::2/128 dev nic"
+			    : "ip route del 10.244.0.2/32 && ip -6 route del fd00:244::2/128"));
+	e->routed = wanted;
 }
 
 static int on_reset(void *ctx, void *data, size_t len)
@@ -154,6 +196,7 @@ static void fill_tables(struct env *e)
 {
 	struct service service = { .id = SERVICE_ID, .rule_count = 1 };
 	struct service_key key = { .addr = env_vip(e), .port = VIP_PORT },
+			   node = { .port = VIP_PORT, .scope = SCOPE_NODE },
 			   other = { .addr = env_other_vip(e), .port = VIP_PORT };
 	struct rule rule = { .route = 0 };
 	struct route route = { .id = ROUTE_ID, .dest_count = 1, .total = 1 };
@@ -174,6 +217,10 @@ static void fill_tables(struct env *e)
 	int fd = table_new(e, e->tc->maps.gen_services, "service_key", "service");
 
 	must(!bpf_map_update_elem(fd, &other, &service, 0));
+	if (e->o.family == 4)
+		node.addr.b[10] = node.addr.b[11] = 0xff;
+	if (e->o.outside)
+		must(!bpf_map_update_elem(fd, &node, &service, 0));
 	put_close(fd, &key, &service);
 	put_close(table_new(e, e->tc->maps.gen_rules, "__u32", "rule"), &zero, &rule);
 	put_close(table_new(e, e->tc->maps.gen_routes, "__u32", "route"), &zero, &route);
@@ -207,11 +254,26 @@ static void fill_counters(struct env *e)
 static void add_pod(struct env *e, __u32 ifindex, struct addr a)
 {
 	struct pod pod = {
-		.addr = a, .netns_id = ~0u, .mac = { 2, 0, 0, 0, 1, ifindex }, .name = "veth"
+		.addr = a,
+		.netns_id = ~0u,
+		.mac = { 2, 0, 0, 0, 1, ifindex },
+		.name = "veth",
+		.bridge = e->o.bridge ? 80 : 0,
 	};
 
 	must(!bpf_map_update_elem(bpf_map__fd(e->tc->maps.pods), &ifindex, &pod, 0));
 	must(!bpf_map_update_elem(bpf_map__fd(e->tc->maps.pod_addrs), &a, &ifindex, 0));
+}
+
+static void add_nic(struct env *e)
+{
+	struct addr a = env_node(e);
+	struct nic nic = { .name = "nic" };
+	__u32 ifindex = NIC_IF;
+
+	*(e->o.family == 4 ? &nic.addr4 : &nic.addr6) = a;
+	must(!bpf_map_update_elem(bpf_map__fd(e->tc->maps.nics), &ifindex, &nic, 0));
+	must(!bpf_map_update_elem(bpf_map__fd(e->tc->maps.node_addrs), &a, &ifindex, 0));
 }
 
 /* Loaded programs and their maps, for the next environment that asks for the same: to verify them
@@ -220,7 +282,7 @@ static struct env *idle;
 
 static void map_clear(const struct bpf_map *map)
 {
-	char key[sizeof(struct tuple)];
+	char key[sizeof(struct tuple)] = {};
 	int fd = bpf_map__fd(map);
 
 	must(bpf_map__key_size(map) <= sizeof(key));
@@ -234,7 +296,8 @@ static void reset(struct env *e)
 					       e->tc->maps.affinity,  e->tc->maps.pods,
 					       e->tc->maps.pod_addrs, e->tc->maps.clusters,
 					       e->tc->maps.routes,    e->tc->maps.endpoints,
-					       e->tc->maps.dests };
+					       e->tc->maps.dests,     e->tc->maps.nics,
+					       e->tc->maps.node_addrs };
 	struct reason_stat none = { .count = 0 };
 	__u64 generation = 0;
 	__u32 zero = 0;
@@ -244,6 +307,7 @@ static void reset(struct env *e)
 	for (__u32 i = 0; i < REASON_MAX; i++)
 		must(!bpf_map_update_elem(bpf_map__fd(e->tc->maps.reasons), &i, &none, 0));
 	must(!bpf_map_update_elem(bpf_map__fd(e->tc->maps.generation), &zero, &generation, 0));
+	must(!bpf_map_update_elem(bpf_map__fd(e->tc->maps.conn_count), &zero, &generation, 0));
 	must(ring_buffer__consume(e->events) >= 0);
 	e->reset_count = 0;
 }
@@ -282,9 +346,13 @@ struct env *env_new(const struct env_options *o)
 
 	fill_tables(e);
 	fill_counters(e);
-	add_pod(e, CLIENT_IF, env_client(e));
-	if (!o->hairpin && !o->remote_endpoint)
+	if (!o->outside)
+		add_pod(e, CLIENT_IF, env_client(e));
+	if (!o->hairpin && !o->remote_endpoint && !o->node_endpoint)
 		add_pod(e, ENDPOINT_IF, env_endpoint(e));
+	add_pod(e, OTHER_IF, env_other(e));
+	add_nic(e);
+	set_route(e);
 	return e;
 }
 
@@ -297,14 +365,16 @@ struct env_result env_run(struct env *e, const char *program, const struct env_p
 {
 	struct env_result r = { .action = -2 };
 	struct bpf_program *prog = bpf_object__find_program_by_name(e->tc->obj, program);
+	struct __sk_buff ctx = { .ifindex = in->ifindex ?: e->o.outside ? NIC_IF : CLIENT_IF };
 	__u8 frame[FRAME_MAX], out[FRAME_MAX];
 	LIBBPF_OPTS(bpf_test_run_opts, opts, .data_in = frame, .data_out = out,
-		    .data_size_out = sizeof(out));
+		    .data_size_out = sizeof(out), .ctx_in = &ctx, .ctx_size_in = sizeof(ctx));
 
 	must(prog);
 	opts.data_size_in = frame_put(frame, in);
 	must(!bpf_prog_test_run_opts(bpf_program__fd(prog), &opts));
 	r.action = opts.retval;
+	memcpy(r.dmac, out, sizeof(r.dmac));
 	frame_get(out, in, &r);
 	return r;
 }
@@ -400,6 +470,15 @@ __u64 env_picks(struct env *e)
 	return s.picks;
 }
 
+__u64 env_counted(struct env *e)
+{
+	__u32 zero = 0;
+	__u64 n;
+
+	must(!bpf_map_lookup_elem(bpf_map__fd(e->tc->maps.conn_count), &zero, &n));
+	return n;
+}
+
 bool env_conn(struct env *e, const struct tuple *key, struct conn *out)
 {
 	return !bpf_map_lookup_elem(bpf_map__fd(e->tc->maps.conns), key, out);
@@ -413,6 +492,8 @@ static void age_entry(struct env *e, const struct tuple *key, unsigned ms)
 		return;
 	c.created -= ms * 1000000ull;
 	c.seen -= ms * 1000000ull;
+	if (c.reset_at)
+		c.reset_at -= ms * 1000000ull;
 	must(!bpf_map_update_elem(bpf_map__fd(e->tc->maps.conns), key, &c, BPF_EXIST));
 }
 
@@ -423,6 +504,7 @@ void env_age(struct env *e, const struct tuple *forward, unsigned ms)
 
 	must(env_conn(e, forward, &c));
 	tuple_turn(&reply, &c.to);
+	reply.hook = c.flags & CONN_HAIRPIN ? HOOK_INGRESS : HOOK_EGRESS;
 	age_entry(e, forward, ms);
 	age_entry(e, &reply, ms);
 }

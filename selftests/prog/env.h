@@ -2,9 +2,9 @@
 #ifndef WEFT_PROG_ENV_H
 #define WEFT_PROG_ENV_H
 /*
- * The BPF programs in a network and mount namespace of their own, with one client pod (interface
- * 1), one endpoint pod (interface ENDPOINT_IF, which needs not exist: redirects are not carried
- * out), and one service.
+ * The BPF programs in a network and mount namespace of their own, with one client pod (CLIENT_IF),
+ * one endpoint pod (ENDPOINT_IF), a third pod that has nothing to do with them (OTHER_IF), a NIC
+ * (NIC_IF), and one service. What a program does with a packet is looked at, not carried out.
  */
 #include <stdbool.h>
 #include <stddef.h>
@@ -18,8 +18,10 @@
 #include "weft/verdict.h"
 
 enum {
-	CLIENT_IF = 1, /* lo: test runs need an interface that exists */
+	CLIENT_IF = 1, /* lo: test runs need interfaces that exist */
 	ENDPOINT_IF = 77,
+	OTHER_IF = 78,
+	NIC_IF = 79,
 	VIP_PORT = 9000,
 	ENDPOINT_PORT = 8080,
 	CLIENT_PORT = 40000,
@@ -40,7 +42,11 @@ struct env_options {
 	__u32 connect_timeout_ms, idle_timeout_ms, max_duration_ms;
 	bool hairpin;	      /* the endpoint is the client itself */
 	bool no_endpoint;     /* the cluster is empty */
-	bool remote_endpoint; /* not a pod of this node, and nothing routes to it */
+	bool node_endpoint;   /* the endpoint is the node itself */
+	bool bridge;	      /* client and endpoint share one */
+	bool outside;	      /* the client is outside: it calls the node's address by the NIC */
+	bool remote_endpoint; /* not a pod of this node; a route leads to it by the NIC */
+	bool no_route;	      /* with remote_endpoint: or none does */
 	bool without_generation;
 };
 
@@ -56,15 +62,23 @@ struct addr env_endpoint(const struct env *e);
 struct addr
 env_other_vip(const struct env *e); /* a second service that leads to the same endpoint */
 struct addr env_router(const struct env *e);
+struct addr env_other(const struct env *e); /* OTHER_IF's */
+struct addr env_node(const struct env *e);  /* NIC_IF's */
 
 struct env_packet {
 	struct tuple t;
 	__u8 flags; /* of TCP */
 	__u32 seq, ack;
+	__u16 window;
+	int wscale; /* of a SYN: names this window scale + 1; 0: none */
 	unsigned payload;
 	bool first_fragment, later_fragment;
 	const struct tuple *quoted; /* an ICMP error about this packet instead of TCP */
 	bool options;		    /* an IPv4 option or an IPv6 extension header in front */
+	bool quoted_options;	    /* the same in the quoted packet */
+	__u32 quoted_seq;
+	__u8 icmp_type, icmp_code; /* 0: host unreachable */
+	__u8 ifindex;		   /* where it is seen; 0: CLIENT_IF */
 };
 
 struct env_result {
@@ -72,9 +86,11 @@ struct env_result {
 	struct env_packet packet; /* as it came out */
 	struct tuple quoted;	  /* of an ICMP error */
 	bool checksums_ok;
+	__u8 dmac[6];
 };
 
-/* Runs from_pod (or from_nic) on the packet as if it had come in by interface 1. */
+/* Runs from_pod, to_pod, ... on the packet as if it came in, or was about to leave, by its
+ * interface. */
 struct env_result env_run(struct env *e, const char *program, const struct env_packet *in);
 /* Runs explain. */
 struct verdict env_explain(struct env *e, const struct question *q);
@@ -89,13 +105,16 @@ void env_set_proxied(struct env *e, __u32 n);
 struct endpoint_stat env_endpoint_stat(struct env *e);
 __u64 env_reason(struct env *e, enum reason reason);
 __u64 env_picks(struct env *e);
+/* How many entries the programs think there are. */
+__u64 env_counted(struct env *e);
 /* The entry for packets like this one; false if there is none. */
 bool env_conn(struct env *e, const struct tuple *key, struct conn *out);
 /* Makes a connection look `ms` older than it is. */
 void env_age(struct env *e, const struct tuple *forward, unsigned ms);
 void env_pod_gone(struct env *e, __u32 ifindex);
 void env_addr_gone(struct env *e, const struct addr *a);
-/* RSTs that the sweep has asked for, since the last call. Returns how many; fills at most `max`. */
+/* Packets that the sweep has asked for, since the last call. Returns how many; fills at most `max`.
+ */
 unsigned env_resets(struct env *e, struct reset_event *out, unsigned max);
 
 void tuple_turn(struct tuple *to, const struct tuple *from);
