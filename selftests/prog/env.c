@@ -157,6 +157,7 @@ static void load(struct env *e)
 	must(e->sweep = sweep_bpf__open_opts(&opts));
 	bpf_map__set_max_entries(e->tc->maps.conns, e->o.table_size ?: 1024);
 	bpf_map__set_max_entries(e->sweep->maps.conns, e->o.table_size ?: 1024);
+	e->tc->rodata->refuse_unseen = e->o.refuse_unseen;
 	must(!tc_bpf__load(e->tc));
 	must(!sweep_bpf__load(e->sweep));
 	must(e->events = ring_buffer__new(bpf_map__fd(e->tc->maps.events), on_reset, e, NULL));
@@ -326,7 +327,7 @@ static struct env *loaded(const struct env_options *o)
 	struct env *e = idle;
 
 	idle = NULL;
-	if (e && e->o.table_size == o->table_size) {
+	if (e && e->o.table_size == o->table_size && e->o.refuse_unseen == o->refuse_unseen) {
 		e->o = *o;
 		reset(e);
 		return e;

@@ -48,6 +48,7 @@ struct env_options {
 	bool remote_endpoint; /* not a pod of this node; a route leads to it by the NIC */
 	bool no_route;	      /* with remote_endpoint: or none does */
 	bool without_generation;
+	bool refuse_unseen; /* the programs' own option */
 };
 
 struct env; /* one at a time per process */
