@@ -235,6 +235,7 @@ static __always_inline void take_syn(const struct packet *p, struct conn *forwar
 	reply->window = p->window;
 	reply->wscale = p->wscale;
 	reply->fin = 0;
+	reply->reset_at = 0;
 	reply->seen = packet_ns();
 	forward->ack = p->seq + 1;
 	forward->edge = forward->ack + forward->window;
@@ -344,8 +345,9 @@ static __always_inline enum reset classify_refusal(const struct packet *p,
 			       RESET_IGNORED;
 	if (forward->state == CONN_SYN && acks_syn(p->ack, forward->isn, forward->end))
 		return RESET_CERTAIN;
+	/* Of another SYN, which may be none of the client's. */
 	if (forward->syn_again && acks_syn(p->ack, forward->syn_isn, forward->syn_end))
-		return RESET_CERTAIN;
+		return RESET_POSSIBLE;
 	return RESET_IGNORED;
 }
 
@@ -450,7 +452,6 @@ static __always_inline enum conn_fate take_segment(const struct packet *p, struc
 	if (seq_after(edge, c->edge))
 		c->edge = edge;
 	c->started = 1;
-	c->reset_at = 0; /* it lives */
 	c->seen = packet_ns();
 	__sync_fetch_and_add(&c->packets, 1);
 	if (p->flags & TCP_FIN)

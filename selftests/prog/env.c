@@ -471,6 +471,21 @@ __u64 env_picks(struct env *e)
 	return s.picks;
 }
 
+void env_clear(struct env *e)
+{
+	struct endpoint_stat endpoint = env_endpoint_stat(e);
+	struct cluster_limit none = {};
+	__u32 zero = 0, id = CLUSTER_ID;
+	__u64 count = 0;
+
+	map_clear(e->tc->maps.conns);
+	must(!bpf_map_update_elem(bpf_map__fd(e->tc->maps.conn_count), &zero, &count, 0));
+	must(!bpf_map_update_elem(bpf_map__fd(e->tc->maps.limits), &id, &none, 0));
+	endpoint.active = 0;
+	id = ENDPOINT_ID;
+	must(!bpf_map_update_elem(bpf_map__fd(e->tc->maps.endpoints), &id, &endpoint, 0));
+}
+
 __u64 env_counted(struct env *e)
 {
 	__u32 zero = 0;

@@ -106,6 +106,8 @@ void env_set_proxied(struct env *e, __u32 n);
 struct endpoint_stat env_endpoint_stat(struct env *e);
 __u64 env_reason(struct env *e, enum reason reason);
 __u64 env_picks(struct env *e);
+/* Forgets all connections, and what they held. */
+void env_clear(struct env *e);
 /* How many entries the programs think there are. */
 __u64 env_counted(struct env *e);
 /* The entry for packets like this one; false if there is none. */
