@@ -23,6 +23,18 @@ enum {
 /* Whether pods' connections that no hook has seen are refused instead of being steered. */
 const volatile __u32 refuse_unseen = 0;
 
+/* 0, -EEXIST, or another error. Counted first: a reply may be there before we are back. */
+static __noinline int conn_insert(const struct tuple *key, const struct conn *c)
+{
+	int r; /* before 6.4 a map's function returns 32 bits, and the upper half is anything */
+
+	count_conns(1);
+	r = bpf_map_update_elem(&conns, key, c, BPF_NOEXIST);
+	if (r)
+		count_conns(-1);
+	return r;
+}
+
 static __noinline void fill_question(const struct packet *p, __u32 ifindex, struct question *q)
 {
 	struct pod *pod = bpf_map_lookup_elem(&pods, &ifindex);
@@ -84,9 +96,9 @@ static __noinline __u32 route_to(struct __sk_buff *skb, const struct packet *p,
 	}
 	r = bpf_fib_lookup(skb, &fib, sizeof(fib), 0);
 	return r == BPF_FIB_LKUP_RET_SUCCESS || r == BPF_FIB_LKUP_RET_NO_NEIGH ||
-			       r == BPF_FIB_LKUP_RET_FRAG_NEEDED ?
-		       fib.ifindex :
-		       0;
+			       r == BPF_FIB_LKUP_RET_FRAG_NEEDED
+		       ? fib.ifindex
+		       : 0;
 }
 
 /* The endpoint's pod is the client's, or shares a bridge with it. */
@@ -113,7 +125,7 @@ static __always_inline void note_neighbour(struct __sk_buff *skb, const struct p
 
 /* Fills in s->to, the packet's addresses as the endpoint shall see them, and what goes with it. */
 static __noinline void locate_endpoint(struct __sk_buff *skb, const struct packet *p,
-				     struct scratch *s, enum side side)
+				       struct scratch *s, enum side side)
 {
 	__u32 *ifindex = bpf_map_lookup_elem(&pod_addrs, &s->verdict.addr);
 	struct pod *pod = ifindex ? bpf_map_lookup_elem(&pods, ifindex) : NULL;
@@ -153,19 +165,12 @@ static __always_inline enum reason find_source(struct __sk_buff *skb, const stru
  * which would not take our sequence numbers: among the sockets of an endpoint on this node, and
  * among those of the client, which may have called the endpoint itself.
  */
-CHECKED_ONCE int in_use(struct __sk_buff *skb, int ip4, const struct tuple *to, __u32 netns_id,
-			__u32 client_netns_id)
+static __always_inline int in_use(struct __sk_buff *skb, int ip4, const struct tuple *to,
+				  __u32 netns_id, __u32 client_netns_id)
 {
-	struct tuple back;
-
-	if (!to)
-		return 0;
-	if (netns_id != NETNS_UNKNOWN && has_socket(skb, ip4, to, netns_id))
+	if (netns_id != NETNS_UNKNOWN && has_socket(skb, ip4, to, netns_id, 0))
 		return 1;
-	if (client_netns_id == NETNS_UNKNOWN)
-		return 0;
-	tuple_reverse(&back, to);
-	return has_socket(skb, ip4, &back, client_netns_id);
+	return client_netns_id != NETNS_UNKNOWN && has_socket(skb, ip4, to, client_netns_id, 1);
 }
 
 /* weft-proxy calls from its own ports in a client's name, not in the node's. */
@@ -344,8 +349,8 @@ static __always_inline void remember_affinity(const struct scratch *s)
 		bpf_map_update_elem(&affinity, &key, &value, BPF_ANY);
 }
 
-static __noinline enum reason take_connection(struct __sk_buff *skb, const struct packet *p,
-					      struct scratch *s)
+static __always_inline enum reason take_connection(struct __sk_buff *skb, const struct packet *p,
+						   struct scratch *s)
 {
 	struct cluster_stat *c = cluster_stat(s->verdict.cluster);
 	struct cluster_limit *l = cluster_limit(s->verdict.cluster);
@@ -385,7 +390,7 @@ static __always_inline int pass(enum reason reason)
 
 /* Sends the first packet of a connection whose entries are there, or doesn't, for a reason. */
 static __noinline int conclude(struct __sk_buff *skb, const struct packet *p,
-				    const struct scratch *s, enum reason reason)
+			       const struct scratch *s, enum reason reason)
 {
 	if (reason == REASON_GENERATION || reason == REASON_FOREIGN_WAY)
 		return pass(reason);

@@ -4,7 +4,8 @@
 /*
  * The life of an entry of `conns` (weft/conn.h) and of the reservation that it holds. A segment
  * changes an entry only if its receiver would take it (RFC 9293 3.10.7, RFC 5961): else whoever
- * repeats, reorders or forges one could end a connection here that lives on, or the other way round.
+ * repeats, reorders or forges one could end a connection here that lives on, or the other way
+ * round.
  */
 #include "packet.bpf.h"
 #include "reserve.bpf.h"
@@ -53,18 +54,6 @@ static __always_inline void count_conns(__s64 n)
 		__sync_fetch_and_add(count, n);
 }
 
-/* 0, -EEXIST, or another error. Counted first: a reply may be there before we are back. */
-static __always_inline int conn_insert(const struct tuple *key, const struct conn *c)
-{
-	int r; /* before 6.4 a map's function returns 32 bits, and the upper half is anything */
-
-	count_conns(1);
-	r = bpf_map_update_elem(&conns, key, c, BPF_NOEXIST);
-	if (r)
-		count_conns(-1);
-	return r;
-}
-
 static __always_inline void conn_remove(const struct tuple *key)
 {
 	int r = bpf_map_delete_elem(&conns, key);
@@ -92,15 +81,17 @@ static __always_inline struct conn *conn_other(const struct conn *c)
 /* The two entries that only translate, for B and C. */
 static __noinline void conn_delete_source(const struct conn *forward)
 {
-	struct tuple key = forward->to, back;
+	struct tuple key = forward->to; /* one for both: the stack is small */
 	struct conn *out;
 
 	key.hook = HOOK_EGRESS;
 	out = bpf_map_lookup_elem(&conns, &key);
 	if (!out || out->dir != DIR_TRANSLATE)
 		return;
-	tuple_back(&back, &out->to, HOOK_INGRESS);
-	conn_remove(&back);
+	tuple_reverse(&key, &out->to);
+	conn_remove(&key);
+	key = forward->to;
+	key.hook = HOOK_EGRESS;
 	conn_remove(&key);
 }
 
@@ -218,7 +209,8 @@ static __always_inline int acks_syn(__u32 ack, __u32 isn, __u32 end)
 	return seq_after(ack, isn) && !seq_after(ack, end);
 }
 
-/* What the two sides have told each other with their SYNs. Windows are scaled if both will have it. */
+/* What the two sides have told each other with their SYNs. Windows are scaled if both will have it.
+ */
 static __always_inline void agree_on_wscale(struct conn *a, struct conn *b)
 {
 	if (a->wscale != WSCALE_NONE && b->wscale != WSCALE_NONE)
@@ -284,15 +276,16 @@ static __always_inline void on_endpoint_syn(const struct packet *p, struct conn 
 			take_syn(p, forward, reply);
 		return;
 	}
-	if (!again && (forward->state == CONN_SYN ||
-		       (forward->state == CONN_ESTABLISHED && !forward->started)) &&
+	if (!again &&
+	    (forward->state == CONN_SYN ||
+	     (forward->state == CONN_ESTABLISHED && !forward->started)) &&
 	    acks_syn(p->ack, forward->isn, forward->end)) {
 		take_syn(p, forward, reply);
 		open_with(p, forward, reply);
 		return;
 	}
-	if (again || !forward->syn_again ||
-	    !acks_syn(p->ack, forward->syn_isn, forward->syn_end) || forward->state >= CONN_CLOSED)
+	if (again || !forward->syn_again || !acks_syn(p->ack, forward->syn_isn, forward->syn_end) ||
+	    forward->state >= CONN_CLOSED)
 		return;
 	start_over(forward, reply);
 	take_syn(p, forward, reply);
@@ -340,9 +333,9 @@ static __always_inline enum reset classify_refusal(const struct packet *p,
 						   const struct conn *forward)
 {
 	if (!(p->flags & TCP_ACK))
-		return forward->state == CONN_SYN && forward->open && p->seq == forward->ack ?
-			       RESET_POSSIBLE :
-			       RESET_IGNORED;
+		return forward->state == CONN_SYN && forward->open && p->seq == forward->ack
+			       ? RESET_POSSIBLE
+			       : RESET_IGNORED;
 	if (forward->state == CONN_SYN && acks_syn(p->ack, forward->isn, forward->end))
 		return RESET_CERTAIN;
 	/* Of another SYN, which may be none of the client's. */
@@ -357,7 +350,8 @@ static __always_inline enum reset classify_refusal(const struct packet *p,
  * acknowledged.
  */
 static __always_inline enum reset classify_reset(const struct packet *p, const struct conn *c,
-						 const struct conn *other, const struct conn *forward)
+						 const struct conn *other,
+						 const struct conn *forward)
 {
 	if (c->dir == DIR_REPLY) {
 		enum reset r = classify_refusal(p, forward);
@@ -368,9 +362,10 @@ static __always_inline enum reset classify_reset(const struct packet *p, const s
 	if (!other->open)
 		return acks_syn(p->seq, c->isn, c->end) ? RESET_POSSIBLE : RESET_IGNORED;
 	if (p->seq == other->ack && c->end == other->ack)
-		return other->started || (p->flags & TCP_ACK && acks_syn(p->ack, other->isn, other->end)) ?
-			       RESET_CERTAIN :
-			       RESET_POSSIBLE;
+		return other->started || (p->flags & TCP_ACK &&
+					  acks_syn(p->ack, other->isn, other->end))
+			       ? RESET_CERTAIN
+			       : RESET_POSSIBLE;
 	if (!seq_before(p->seq, other->ack) && !seq_after(p->seq, c->end) &&
 	    !seq_after(p->seq, other->edge))
 		return RESET_POSSIBLE;
@@ -396,7 +391,8 @@ static __always_inline enum conn_fate on_reset(const struct packet *p, struct co
 	}
 }
 
-/* Whether the receiver of a segment takes it, or at least what it acknowledges (RFC 9293 3.10.7.4). */
+/* Whether the receiver of a segment takes it, or at least what it acknowledges (RFC 9293 3.10.7.4).
+ */
 static __always_inline int is_acceptable(const struct packet *p, const struct conn *c,
 					 const struct conn *other)
 {
@@ -416,16 +412,20 @@ static __always_inline void note_fin(struct conn *c, const struct conn *other, s
 }
 
 /*
- * `c` may have acknowledged the other's FIN, beyond which its receiver takes nothing. Once both are,
- * entries are only kept in case the last ACK gets lost.
+ * `c` may have acknowledged the other's FIN, beyond which its receiver takes nothing. Once both
+ * are, entries are only kept in case the last ACK gets lost.
  */
-static __always_inline enum conn_fate note_fin_acked(struct conn *c, struct conn *other, struct conn *forward,
-					   struct conn *reply)
+static __always_inline enum conn_fate note_fin_acked(struct conn *c, struct conn *other,
+						     struct conn *forward, struct conn *reply)
 {
 	__u32 bit = 1u << other->dir;
 
 	if (seq_after(c->ack, other->fin_end)) {
-		other->fin = 0; /* it has not been taken for one */
+		/* It has not been taken for one. */
+		other->fin = 0;
+		__sync_fetch_and_and(&forward->fins_acked, ~bit);
+		if (!c->fin)
+			change_state(forward, CONN_CLOSING, CONN_ESTABLISHED);
 		return FATE_KEEP;
 	}
 	if (c->ack != other->fin_end ||

@@ -2,9 +2,9 @@
 #ifndef WEFT_FRAGMENT_BPF_H
 #define WEFT_FRAGMENT_BPF_H
 /*
- * Only the first fragment of a packet has the TCP header. What matters of it is remembered for those
- * that follow; one that comes before the first can't be placed, is passed and counted (if it was for
- * us, TCP sends it again). The last one tells how long the segment is.
+ * Only the first fragment of a packet has the TCP header. What matters of it is remembered for
+ * those that follow; one that comes before the first can't be placed, is passed and counted (if it
+ * was for us, TCP sends it again). The last one tells how long the segment is.
  */
 #include "handover.bpf.h"
 #include "steer.bpf.h"

@@ -137,8 +137,7 @@ static __noinline int icmp_rewrite(struct __sk_buff *skb, const struct packet *p
 	tuple_reverse(&quoted, to);
 	own.src = p->t.src;
 	own.dst = to->dst;
-	if (addr_equal(&p->t.src, &q->p.t.dst) ||
-	    (side == SIDE_NIC && p->t.hook == HOOK_EGRESS))
+	if (addr_equal(&p->t.src, &q->p.t.dst) || (side == SIDE_NIC && p->t.hook == HOOK_EGRESS))
 		own.src = to->src;
 	return quote_store_ports(skb, p, q, &quoted) ?: quote_store_addrs(skb, p, q, &quoted)
 		       ?: icmp_store_addrs(skb, p, &own);
@@ -146,19 +145,20 @@ static __noinline int icmp_rewrite(struct __sk_buff *skb, const struct packet *p
 
 static __always_inline int is_unreachable(const struct packet *p, const __u8 type[2])
 {
-	return p->ip4 ? type[0] == ICMP4_UNREACHABLE && type[1] != ICMP4_TOO_BIG :
-			type[0] == ICMP6_UNREACHABLE;
+	return p->ip4 ? type[0] == ICMP4_UNREACHABLE && type[1] != ICMP4_TOO_BIG
+		      : type[0] == ICMP6_UNREACHABLE;
 }
 
 /* The client's connect() fails because of such an error, as long as there is no answer. */
 static __noinline void give_up_opening(const struct quote *q, struct conn *reply)
 {
-	struct conn *forward = conn_other(reply);
+	struct conn *forward;
 	struct tuple key;
 
+	conn_other_key(reply, &key);
+	forward = bpf_map_lookup_elem(&conns, &key);
 	if (!forward || forward->state != CONN_SYN || q->p.seq != forward->isn)
 		return;
-	conn_other_key(reply, &key);
 	if (conn_end(forward, reply) != FATE_DELETE)
 		return;
 	count_connect_fail(forward);

@@ -46,8 +46,8 @@ struct packet {
 	__u32 payload; /* bytes behind the TCP header, or of a later fragment */
 	__u32 seq;
 	__u32 ack;
-	__u32 frag_id; /* network byte order; frag_* are valid with `frag` */
-	__u16 window;  /* not scaled */
+	__u32 frag_id;	   /* network byte order; frag_* are valid with `frag` */
+	__u16 window;	   /* not scaled */
 	__u16 frag_off;	   /* where this fragment begins, in bytes */
 	__u16 frag_header; /* bytes before the payload in the first fragment */
 	__u8 frag_more;	   /* 1: it is not the last */

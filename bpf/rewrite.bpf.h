@@ -58,8 +58,8 @@ static __always_inline int store_ports(struct __sk_buff *skb, const struct packe
 
 /* Gives a TCP packet the addresses and ports of `to`, of the same family. A later fragment (`tail`)
  * has addresses only. */
-static __noinline int rewrite(struct __sk_buff *skb, const struct packet *p,
-				   const struct tuple *to, int tail)
+static __noinline int rewrite(struct __sk_buff *skb, const struct packet *p, const struct tuple *to,
+			      int tail)
 {
 	__s64 diff = addrs_diff(p, to);
 

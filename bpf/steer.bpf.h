@@ -56,8 +56,8 @@ static __noinline int is_forged_reply(const struct __sk_buff *skb, const struct 
 	struct tuple out = *t;
 	struct conn *c;
 
-	if (side == SIDE_POD ? is_own_addr(&t->src, skb->ifindex) :
-			       !bpf_map_lookup_elem(&pod_addrs, &t->src) &&
+	if (side == SIDE_POD ? is_own_addr(&t->src, skb->ifindex)
+			     : !bpf_map_lookup_elem(&pod_addrs, &t->src) &&
 				       !bpf_map_lookup_elem(&node_addrs, &t->src))
 		return 0;
 	out.hook = HOOK_EGRESS;
@@ -69,8 +69,7 @@ static __noinline int is_forged_reply(const struct __sk_buff *skb, const struct 
 }
 
 /* Deletes the entries of a connection that ends with this packet. */
-static __noinline void conn_forget(const struct packet *p,
-				 const struct conn *c)
+static __noinline void conn_forget(const struct packet *p, const struct conn *c)
 {
 	struct conn *forward;
 	struct tuple key;

@@ -16,8 +16,8 @@ enum {
 
 /*
  * Seconds without a packet. What is not acknowledged comes again, the last time 120 s after the one
- * before (RFC 9293 3.8.3, TCP_RTO_MAX). Once all of it is, only an ACK that got lost lets a FIN come
- * again, first soon and then less and less often.
+ * before (RFC 9293 3.8.3, TCP_RTO_MAX). Once all of it is, only an ACK that got lost lets a FIN
+ * come again, first soon and then less and less often.
  */
 const volatile __u32 half_open_s = 10;
 const volatile __u32 closing_s = 130;
@@ -163,7 +163,8 @@ static __always_inline int has_room_for_resets(void)
 enum doubt { DOUBT_NONE = 0, DOUBT_ASK, DOUBT_OVER };
 
 /* `c` has sent a RST that `receiver` may have taken. */
-static __always_inline enum doubt reset_doubt(struct conn *c, const struct conn *receiver, __u64 now)
+static __always_inline enum doubt reset_doubt(struct conn *c, const struct conn *receiver,
+					      __u64 now)
 {
 	__u64 since = c->reset_at;
 
@@ -177,8 +178,8 @@ static __always_inline enum doubt reset_doubt(struct conn *c, const struct conn 
 }
 
 /*
- * Whether the connection has ended with a RST. A receiver that lives acknowledges what is no news to
- * it, as it does for keepalive (RFC 9293 3.8.4), and one that doesn't says so, or nothing.
+ * Whether the connection has ended with a RST. A receiver that lives acknowledges what is no news
+ * to it, as it does for keepalive (RFC 9293 3.8.4), and one that doesn't says so, or nothing.
  */
 static __always_inline int ended_by_reset(const struct tuple *key, struct conn *forward,
 					  struct conn *reply, __u64 now)

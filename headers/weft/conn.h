@@ -6,18 +6,15 @@
  *
  * A connection that packets were steered for has these tuples:
  *   A   client:port -> called:port      as the client sends it
- *   B   client:port -> endpoint:port    as the node's own stack sees it; another source port than A's
- *                                       where that is taken
- *   C   node:port -> endpoint:port      only for a caller from outside whose endpoint is not on this
- *                                       node: else the reply would not come back here
- * and these entries:
- *   forward    A, ingress           -> B            state, reservation, what the client has sent
- *   reply      B reversed, egress   -> A reversed   what the endpoint has sent
- *   translate  B, egress            -> C            only with a C; nothing is kept in these two
- *              C reversed, ingress  -> B reversed
- * A pod that reaches itself (CONN_HAIRPIN) would not believe a packet from its own address, and a
- * packet for its own address never leaves it: there B is called:port -> pod:port, the reply entry is
- * for ingress as well, and packets go straight back into the pod.
+ *   B   client:port -> endpoint:port    as the node's own stack sees it; another source port than
+ * A's where that is taken C   node:port -> endpoint:port      only for a caller from outside whose
+ * endpoint is not on this node: else the reply would not come back here and these entries: forward
+ * A, ingress           -> B            state, reservation, what the client has sent reply      B
+ * reversed, egress   -> A reversed   what the endpoint has sent translate  B, egress            ->
+ * C            only with a C; nothing is kept in these two C reversed, ingress  -> B reversed A pod
+ * that reaches itself (CONN_HAIRPIN) would not believe a packet from its own address, and a packet
+ * for its own address never leaves it: there B is called:port -> pod:port, the reply entry is for
+ * ingress as well, and packets go straight back into the pod.
  */
 #include "addr.h"
 
@@ -33,24 +30,24 @@ enum conn_state {
 	CONN_CLOSING = 2,     /* one side has sent FIN */
 	CONN_CLOSED = 3,      /* both have, and both FINs were acknowledged: kept for repeats */
 	CONN_DEAD = 4,	      /* reset or given up: the next packet is answered with RST */
-	CONN_REAPED = 5,      /* the program that has set this deletes the entries, and no other does */
+	CONN_REAPED = 5, /* the program that has set this deletes the entries, and no other does */
 };
 
 enum conn_flags {
 	CONN_HAIRPIN = 1,  /* the endpoint is the client's own pod */
 	CONN_OUTSIDE = 2,  /* the client's packets come by a NIC */
 	CONN_SOURCE = 4,   /* forward entries: there is a C */
-	CONN_SWITCHED = 8, /* forward entries: client and endpoint are ports of one bridge: frames go to
-			    * `dmac`, as they would directly */
-	CONN_DIRECT = 16,  /* no rule's connection: the client called the endpoint itself, and another
-			    * connection has its addresses and ports already */
+	CONN_SWITCHED = 8, /* forward entries: client and endpoint are ports of one bridge: frames
+			    * go to `dmac`, as they would directly */
+	CONN_DIRECT = 16,  /* no rule's connection: the client called the endpoint itself, and
+			    * another  connection has its addresses and ports already */
 };
 
 enum { WSCALE_NONE = 0xff };
 
 /*
- * Sequence numbers are those of RFC 9293, of segments that their receiver accepts: what it would not
- * take leaves the entry as it is. `end`, `ack` and `edge` only grow, modulo 2^32.
+ * Sequence numbers are those of RFC 9293, of segments that their receiver accepts: what it would
+ * not take leaves the entry as it is. `end`, `ack` and `edge` only grow, modulo 2^32.
  */
 struct conn {
 	struct tuple to; /* the packet's addresses once translated */
@@ -61,20 +58,22 @@ struct conn {
 	__u64 reservation; /* forward entries: cluster id << 32 | endpoint id, which hold a place
 			    * for this connection in their `active`; 0: none. The program that swaps
 			    * it to 0 gives the place back. */
-	__u64 reset_at;	   /* when this direction sent a RST that its receiver may have taken; 0: not */
-	__u32 state;	   /* enum conn_state, forward entries; CONN_DEAD in both */
-	__u32 fins_acked;  /* forward entries: 1 << enum conn_dir of each direction whose FIN the other
-			    * has acknowledged */
-	__u32 isn;	   /* of this direction's SYN */
-	__u32 end;	   /* the sequence number after all that this direction has sent */
-	__u32 ack;	   /* the highest acknowledgement number it has sent: what a RST to it must
-			    * carry (RFC 5961 3.2). Valid if `open`. */
-	__u32 edge;	   /* the end of its receive window, as far as it has told. Valid if `open`. */
-	__u32 fin_end;	   /* with `fin`: the acknowledgement number for its FIN */
-	__u32 reset_seq;   /* with `reset_at` */
-	__u32 window;	   /* of its SYN */
-	__u32 syn_isn;	   /* forward entries, with `syn_again`: another SYN of the client's, which makes */
-	__u32 syn_end;	   /* the connection a new one if the endpoint answers it with SYN+ACK */
+	__u64 reset_at;	  /* when this direction sent a RST that its receiver may have taken; 0: not
+			   */
+	__u32 state;	  /* enum conn_state, forward entries; CONN_DEAD in both */
+	__u32 fins_acked; /* forward entries: 1 << enum conn_dir of each direction whose FIN the
+			   * other has acknowledged */
+	__u32 isn;	  /* of this direction's SYN */
+	__u32 end;	  /* the sequence number after all that this direction has sent */
+	__u32 ack;	  /* the highest acknowledgement number it has sent: what a RST to it must
+			   * carry (RFC 5961 3.2). Valid if `open`. */
+	__u32 edge;    /* the end of its receive window, as far as it has told. Valid if `open`. */
+	__u32 fin_end; /* with `fin`: the acknowledgement number for its FIN */
+	__u32 reset_seq; /* with `reset_at` */
+	__u32 window;	 /* of its SYN */
+	__u32 syn_isn;	 /* forward entries, with `syn_again`: another SYN of the client's, which
+			    makes */
+	__u32 syn_end;	 /* the connection a new one if the endpoint answers it with SYN+ACK */
 	__u32 syn_window;
 	__u32 route; /* stable ids of what was decided; 0 in reply entries */
 	__u32 cluster;

@@ -83,12 +83,12 @@ enum reason {
 	REASON_MALFORMED,	   /* dropped: a steered packet that could not be rewritten */
 	REASON_GENERATION,	   /* passed: tables missing or inconsistent */
 	REASON_NO_ROUTE,	   /* refused: no way to the endpoint */
-	REASON_FOREIGN_WAY,	   /* passed: a caller from outside, whose endpoint is behind an interface
-				    * that is none of ours, so replies would not come back by us */
-	REASON_TWICE,	      /* dropped: a SYN that another CPU is opening a connection for */
-	REASON_NO_PROXY,      /* refused: the port needs weft-proxy, and there is none */
-	REASON_BRIDGED, /* refused: the port needs weft-proxy, which pods behind a bridge can't
-			   reach */
+	REASON_FOREIGN_WAY, /* passed: a caller from outside, whose endpoint is behind an interface
+			     * that is none of ours, so replies would not come back by us */
+	REASON_TWICE,	    /* dropped: a SYN that another CPU is opening a connection for */
+	REASON_NO_PROXY,    /* refused: the port needs weft-proxy, and there is none */
+	REASON_BRIDGED,	    /* refused: the port needs weft-proxy, which pods behind a bridge can't
+			       reach */
 	REASON_SPOOFED, /* passed or dropped: the sender has not the source address, or is not where
 			   the connection's packets come from */
 	REASON_SAFETY_NET, /* steered: a pod's connection, by its packets, as no hook saw its

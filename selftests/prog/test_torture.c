@@ -163,6 +163,8 @@ static void forge(struct world *w, int from)
 
 	/* About where the two are, or anywhere. */
 	s.seq = roll(w, 8) ? e->sent - 40 + roll(w, 80) : roll(w, ~0u);
+	if (!roll(w, 3)) /* just what the other has acknowledged */
+		s.seq = other->edge - TCP_WINDOW;
 	s.ack = s.flags & ACK ? (roll(w, 8) ? other->sent - 40 + roll(w, 60) : roll(w, ~0u)) : 0;
 	s.len = s.flags & (RST | SYN) ? 0 : roll(w, 20);
 	if ((int)(s.seq - other->edge) > 0 && (int)(s.seq - other->edge) < 2 * TCP_WINDOW)

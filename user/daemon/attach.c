@@ -22,8 +22,8 @@ static struct bpf_tc_hook tc_hook(int ifindex, enum hook hook)
 {
 	return (struct bpf_tc_hook){ .sz = sizeof(struct bpf_tc_hook),
 				     .ifindex = ifindex,
-				     .attach_point = hook == HOOK_EGRESS ? BPF_TC_EGRESS :
-									   BPF_TC_INGRESS };
+				     .attach_point = hook == HOOK_EGRESS ? BPF_TC_EGRESS
+									 : BPF_TC_INGRESS };
 }
 
 int attach_open(struct attach *a, const char *dir, int netlink)
@@ -112,8 +112,8 @@ static int clsact_put(struct attach *a, int ifindex, enum hook at, int prog_fd)
 
 static int link_path(struct pin_path *path, const char *dir, int ifindex, enum hook hook)
 {
-	return hook == HOOK_EGRESS ? pin_path_egress(path, dir, "link", ifindex) :
-				     pin_path_ifindex(path, dir, "link", ifindex);
+	return hook == HOOK_EGRESS ? pin_path_egress(path, dir, "link", ifindex)
+				   : pin_path_ifindex(path, dir, "link", ifindex);
 }
 
 static int tcx_remove_one(const char *dir, int ifindex, enum hook hook)
@@ -176,7 +176,8 @@ static bool is_gone(int netlink, int ifindex)
 	return nl_get_link(netlink, NL_NSID_OWN, ifindex, &l) == -ENODEV;
 }
 
-/* Of an earlier weftd that went the other way: of two filters on one side, the first would steer. */
+/* Of an earlier weftd that went the other way: of two filters on one side, the first would steer.
+ */
 static int remove_other(struct attach *a, int ifindex, enum hook hook)
 {
 	int r;
@@ -189,8 +190,7 @@ static int remove_other(struct attach *a, int ifindex, enum hook hook)
 
 int attach_put(struct attach *a, int ifindex, enum hook hook, int prog_fd)
 {
-	int r = a->tcx ? tcx_put(a, ifindex, hook, prog_fd) :
-			 clsact_put(a, ifindex, hook, prog_fd);
+	int r = a->tcx ? tcx_put(a, ifindex, hook, prog_fd) : clsact_put(a, ifindex, hook, prog_fd);
 
 	if (!r)
 		r = remove_other(a, ifindex, hook);
@@ -199,9 +199,19 @@ int attach_put(struct attach *a, int ifindex, enum hook hook, int prog_fd)
 	return r ? log_err(r, "attach to interface %d", ifindex) : 0;
 }
 
+static int remove_egress(struct attach *a, int ifindex)
+{
+	int r = tcx_remove_one(a->dir, ifindex, HOOK_EGRESS);
+
+	if (!r)
+		r = remove_filter(ifindex, HOOK_EGRESS);
+	return r ? log_err(r, "detach from interface %d", ifindex) : 0;
+}
+
 int attach_put_both(struct attach *a, int ifindex, int ingress_fd, int egress_fd)
 {
-	int r = attach_put(a, ifindex, HOOK_EGRESS, egress_fd);
+	int r = egress_fd < 0 ? remove_egress(a, ifindex)
+			      : attach_put(a, ifindex, HOOK_EGRESS, egress_fd);
 
 	return r ? r : attach_put(a, ifindex, HOOK_INGRESS, ingress_fd);
 }

@@ -2,9 +2,10 @@
 #ifndef WEFT_ATTACH_H
 #define WEFT_ATTACH_H
 /*
- * Programs on interfaces. TCX links pinned at DIR/link/IFINDEX (ingress) and DIR/link/IFINDEX-egress
- * where the kernel has TCX, otherwise filters with a priority and a handle of our own on clsact. The environment variable
- * WEFT_ATTACH=clsact chooses the latter on any kernel; the tests use it.
+ * Programs on interfaces. TCX links pinned at DIR/link/IFINDEX (ingress) and
+ * DIR/link/IFINDEX-egress where the kernel has TCX, otherwise filters with a priority and a handle
+ * of our own on clsact. The environment variable WEFT_ATTACH=clsact chooses the latter on any
+ * kernel; the tests use it.
  *
  * Functions return 0 or -errno and log.
  */
@@ -27,7 +28,7 @@ int attach_open(struct attach *a, const char *dir, int netlink);
  * -ENODEV, without logging, if the interface has just gone.
  */
 int attach_put(struct attach *a, int ifindex, enum hook hook, int prog_fd);
-/* Puts programs on both sides. */
+/* Puts programs on both sides; `egress_fd` -1: none on that one. */
 int attach_put_both(struct attach *a, int ifindex, int ingress_fd, int egress_fd);
 /* Takes what is there off both sides of an interface that lives on. */
 int attach_remove(struct attach *a, int ifindex);

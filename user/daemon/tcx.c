@@ -9,7 +9,7 @@
 #include <unistd.h>
 
 enum {
-	TCX_INGRESS = 46,    /* BPF_TCX_INGRESS of enum bpf_attach_type */
+	TCX_INGRESS = 46, /* BPF_TCX_INGRESS of enum bpf_attach_type */
 	TCX_EGRESS = 47,
 	TCX_BEFORE = 1 << 3, /* BPF_F_BEFORE; with no relative program: the head of the chain */
 	TCX_AFTER = 1 << 4,  /* BPF_F_AFTER, likewise: the tail */

@@ -14,10 +14,10 @@
 /* Whether this kernel has TCX. */
 bool tcx_supported(void);
 /*
- * A link that runs `prog_fd` on what enters or leaves by `ifindex`: next to the wire, so that others
- * see packets as the node does. On the way in that is the head of the chain, where no program that
- * ends it can hide our packets from us; on the way out the tail. The link's descriptor, to be closed
- * by the caller, or -errno.
+ * A link that runs `prog_fd` on what enters or leaves by `ifindex`: next to the wire, so that
+ * others see packets as the node does. On the way in that is the head of the chain, where no
+ * program that ends it can hide our packets from us; on the way out the tail. The link's
+ * descriptor, to be closed by the caller, or -errno.
  */
 int tcx_link_create(int prog_fd, int ifindex, enum hook hook);
 /* Whether the program runs on an interface of this namespace. */
