@@ -4,10 +4,12 @@
 /*
  * The first packet of a connection: decide, reserve, and make the entries of `conns`.
  */
-#include "conntrack.bpf.h"
+#include "tables.bpf.h" /* decide.bpf.h leaves to its includer what it reads from */
+
 #include "decide.bpf.h"
 #include "handover.bpf.h"
 #include "rewrite.bpf.h"
+#include "steer.bpf.h"
 
 enum {
 	AF_INET = 2, /* of the kernel's socket.h, which BPF can't include */
@@ -18,7 +20,22 @@ enum {
 	NETNS_NODE = 0xfffffffe, /* any negative number is the node's own (bpf_sk_lookup_tcp) */
 };
 
-static __always_inline void fill_question(const struct packet *p, __u32 ifindex, struct question *q)
+/* Whether pods' connections that no hook has seen are refused instead of being steered. */
+const volatile __u32 refuse_unseen = 0;
+
+/* 0, -EEXIST, or another error. Counted first: a reply may be there before we are back. */
+static __noinline int conn_insert(const struct tuple *key, const struct conn *c)
+{
+	int r; /* before 6.4 a map's function returns 32 bits, and the upper half is anything */
+
+	count_conns(1);
+	r = bpf_map_update_elem(&conns, key, c, BPF_NOEXIST);
+	if (r)
+		count_conns(-1);
+	return r;
+}
+
+static __noinline void fill_question(const struct packet *p, __u32 ifindex, struct question *q)
 {
 	struct pod *pod = bpf_map_lookup_elem(&pods, &ifindex);
 	__u64 *number;
@@ -44,12 +61,12 @@ static __noinline int decide_question(struct scratch *s)
  * A Service's own address comes first, even where it is the node's, too (kube-proxy's IPVS mode).
  * On a port of the node it doesn't matter which of its addresses was called, only the family.
  */
-static __always_inline void decide_packet(const struct packet *p, struct scratch *s, int from_pod)
+static __always_inline void decide_packet(const struct packet *p, struct scratch *s, enum side side)
 {
 	s->verdict.action = VERDICT_PASS;
 	s->verdict.service = 0;
 	s->verdict.reason = REASON_NONE;
-	if (from_pod)
+	if (side == SIDE_POD)
 		decide_question(s);
 	if (s->verdict.service || !bpf_map_lookup_elem(&node_addrs, &p->t.dst))
 		return;
@@ -61,17 +78,9 @@ static __always_inline void decide_packet(const struct packet *p, struct scratch
 	decide_question(s);
 }
 
-/* Towards a pod of this node: straight into its namespace. */
-static __always_inline void way_to_pod(struct way *w, __u32 ifindex, const struct pod *pod)
-{
-	w->ifindex = ifindex;
-	w->deliver = DELIVER_PEER;
-	__builtin_memcpy(w->dmac, pod->mac, 6);
-	__builtin_memcpy(w->smac, pod->host_mac, 6);
-}
-
-static __always_inline int way_by_fib(struct __sk_buff *skb, const struct packet *p,
-				      struct scratch *s)
+/* The interface by which the endpoint is reached, or 0. */
+static __noinline __u32 route_to(struct __sk_buff *skb, const struct packet *p,
+				 const struct addr *endpoint)
 {
 	struct bpf_fib_lookup fib = { .ifindex = skb->ifindex, .l4_protocol = IPPROTO_TCP };
 	int r;
@@ -79,81 +88,95 @@ static __always_inline int way_by_fib(struct __sk_buff *skb, const struct packet
 	if (p->ip4) {
 		fib.family = AF_INET;
 		fib.ipv4_src = addr_ip4(&p->t.src);
-		fib.ipv4_dst = addr_ip4(&s->verdict.addr);
+		fib.ipv4_dst = addr_ip4(endpoint);
 	} else {
 		fib.family = AF_INET6;
 		__builtin_memcpy(fib.ipv6_src, &p->t.src, 16);
-		__builtin_memcpy(fib.ipv6_dst, &s->verdict.addr, 16);
+		__builtin_memcpy(fib.ipv6_dst, endpoint, 16);
 	}
 	r = bpf_fib_lookup(skb, &fib, sizeof(fib), 0);
-	if (r != BPF_FIB_LKUP_RET_SUCCESS && r != BPF_FIB_LKUP_RET_NO_NEIGH)
-		return 0;
-	s->way.ifindex = fib.ifindex;
-	s->way.deliver = DELIVER_NEIGH;
-	return 1;
+	return r == BPF_FIB_LKUP_RET_SUCCESS || r == BPF_FIB_LKUP_RET_NO_NEIGH ||
+			       r == BPF_FIB_LKUP_RET_FRAG_NEEDED
+		       ? fib.ifindex
+		       : 0;
 }
 
-/*
- * Fills in s->way and s->to, the packet's addresses as the endpoint shall see them. `netns_id`
- * becomes that of an endpoint on this node.
- */
-static __noinline enum reason find_way(struct __sk_buff *skb, const struct packet *p,
-				       struct scratch *s, int from_pod)
+/* The endpoint's pod is the client's, or shares a bridge with it. */
+static __always_inline void note_neighbour(struct __sk_buff *skb, const struct packet *p,
+					   struct scratch *s, const struct pod *endpoint)
+{
+	__u32 ifindex = skb->ifindex;
+	struct pod *client = bpf_map_lookup_elem(&pods, &ifindex);
+
+	if (!client)
+		return;
+	s->client_netns_id = client->netns_id;
+	if (!endpoint)
+		return;
+	if (s->endpoint_ifindex == ifindex) {
+		s->flags |= CONN_HAIRPIN;
+		s->to.src = p->t.dst;
+	} else if (client->bridge && client->bridge != BRIDGE_OTHER &&
+		   client->bridge == endpoint->bridge) {
+		s->flags |= CONN_SWITCHED;
+		__builtin_memcpy(s->dmac, endpoint->mac, 6);
+	}
+}
+
+/* Fills in s->to, the packet's addresses as the endpoint shall see them, and what goes with it. */
+static __noinline void locate_endpoint(struct __sk_buff *skb, const struct packet *p,
+				       struct scratch *s, enum side side)
 {
 	__u32 *ifindex = bpf_map_lookup_elem(&pod_addrs, &s->verdict.addr);
 	struct pod *pod = ifindex ? bpf_map_lookup_elem(&pods, ifindex) : NULL;
-	struct nic *nic;
 
-	s->netns_id = NETNS_UNKNOWN;
 	s->to = p->t;
 	s->to.dst = s->verdict.addr;
 	s->to.dport = s->verdict.port;
-	/* A pod that reaches itself would not believe a packet from its own address. */
-	if (addr_equal(&s->verdict.addr, &p->t.src))
-		s->to.src = p->t.dst;
-	if (pod) {
-		way_to_pod(&s->way, *ifindex, pod);
+	s->flags = side == SIDE_NIC ? CONN_OUTSIDE : 0;
+	s->client_netns_id = s->netns_id = NETNS_UNKNOWN;
+	s->endpoint_ifindex = pod ? *ifindex : 0;
+	if (pod)
 		s->netns_id = pod->netns_id;
-		return REASON_NONE;
-	}
-	if (bpf_map_lookup_elem(&node_addrs, &s->verdict.addr))
-		return REASON_HOST_ENDPOINT;
-	if (!way_by_fib(skb, p, s))
+	else if (bpf_map_lookup_elem(&node_addrs, &s->verdict.addr))
+		s->netns_id = NETNS_NODE;
+	if (side == SIDE_POD)
+		note_neighbour(skb, p, s, pod);
+}
+
+/* From outside to outside: only with the node's own address do replies come back here. */
+static __always_inline enum reason find_source(struct __sk_buff *skb, const struct packet *p,
+					       struct scratch *s)
+{
+	__u32 ifindex = route_to(skb, p, &s->verdict.addr);
+	struct nic *nic = bpf_map_lookup_elem(&nics, &ifindex);
+
+	if (!ifindex)
 		return REASON_NO_ROUTE;
-	nic = bpf_map_lookup_elem(&nics, &s->way.ifindex);
-	if (!nic && !bpf_map_lookup_elem(&pods, &s->way.ifindex))
-		return REASON_FOREIGN_WAY;
-	if (from_pod)
-		return REASON_NONE;
-	/* From outside to outside: only with our own address do the replies come back here. */
 	if (!nic)
-		return REASON_NO_ROUTE;
-	s->to.src = p->ip4 ? nic->addr4 : nic->addr6;
-	s->netns_id = NETNS_NODE;
-	return addr_is_zero(&s->to.src) ? REASON_NO_ROUTE : REASON_NONE;
+		return bpf_map_lookup_elem(&pods, &ifindex) ? REASON_NONE : REASON_FOREIGN_WAY;
+	s->source = p->ip4 ? nic->addr4 : nic->addr6;
+	s->flags |= CONN_SOURCE;
+	return addr_is_zero(&s->source) ? REASON_NO_ROUTE : REASON_NONE;
 }
 
 /*
- * Whether there is a connection with these addresses already that is not ours: at an endpoint on
- * this node, one made past us or before weft started, or one in TIME_WAIT, which would not take our
- * sequence numbers; with the node's address, one of the node itself.
+ * Whether there is a connection with these addresses already that is not ours, or one in TIME_WAIT,
+ * which would not take our sequence numbers: among the sockets of an endpoint on this node, and
+ * among those of the client, which may have called the endpoint itself.
  */
-CHECKED_ONCE int in_use(struct __sk_buff *skb, int ip4, const struct tuple *to, __u32 netns_id)
+static __always_inline int in_use(struct __sk_buff *skb, int ip4, const struct tuple *to,
+				  __u32 netns_id, __u32 client_netns_id)
 {
-	struct tuple back;
-
-	if (!to || netns_id == NETNS_UNKNOWN)
-		return 0;
-	if (netns_id != NETNS_NODE)
-		return has_socket(skb, ip4, to, netns_id);
-	tuple_reverse(&back, to);
-	return has_socket(skb, ip4, &back, netns_id);
+	if (netns_id != NETNS_UNKNOWN && has_socket(skb, ip4, to, netns_id, 0))
+		return 1;
+	return client_netns_id != NETNS_UNKNOWN && has_socket(skb, ip4, to, client_netns_id, 1);
 }
 
 /* weft-proxy calls from its own ports in a client's name, not in the node's. */
-static __always_inline __u16 any_port(__u32 netns_id)
+static __always_inline __u16 any_port(int of_node)
 {
-	__u32 end = netns_id == NETNS_NODE ? 65536 : PROXY_PORT_FIRST;
+	__u32 end = of_node ? 65536 : PROXY_PORT_FIRST;
 
 	return PORT_FIRST + bpf_get_prandom_u32() % (end - PORT_FIRST);
 }
@@ -166,16 +189,17 @@ static __always_inline __u16 any_port(__u32 netns_id)
 static __always_inline enum reason claim_port(struct __sk_buff *skb, const struct packet *p,
 					      struct scratch *s)
 {
-	int r; /* before 6.4 a map's function returns 32 bits, and the upper half is anything */
-	int i;
+	enum hook hook = s->flags & CONN_HAIRPIN ? HOOK_INGRESS : HOOK_EGRESS;
+	int i, r;
 
 	for (i = 0; i < PORT_TRIES; i++) {
-		if (i)
-			s->to.sport = any_port(s->netns_id);
-		if (in_use(skb, p->ip4, &s->to, s->netns_id))
+		if (i || s->flags & CONN_DIRECT)
+			s->to.sport = any_port(0);
+		if (in_use(skb, p->ip4, &s->to, s->netns_id,
+			   s->flags & CONN_HAIRPIN ? NETNS_UNKNOWN : s->client_netns_id))
 			continue;
-		tuple_reverse(&s->reply, &s->to);
-		r = bpf_map_update_elem(&conns, &s->reply, &s->conn, BPF_NOEXIST);
+		tuple_back(&s->reply, &s->to, hook);
+		r = conn_insert(&s->reply, &s->conn);
 		if (!r)
 			return REASON_NONE;
 		if (r != -EEXIST)
@@ -184,23 +208,64 @@ static __always_inline enum reason claim_port(struct __sk_buff *skb, const struc
 	return REASON_NO_PORT;
 }
 
+/* The same for the port on the node's address, with the entry for what comes back to it. */
+static __always_inline enum reason claim_out_port(struct __sk_buff *skb, const struct packet *p,
+						  struct scratch *s)
+{
+	int i, r;
+
+	tuple_reverse(&s->conn.to, &s->to);
+	for (i = 0; i < PORT_TRIES; i++) {
+		if (i)
+			s->out.sport = any_port(1);
+		tuple_reverse(&s->out_reply, &s->out);
+		if (in_use(skb, p->ip4, &s->out_reply, NETNS_NODE, NETNS_UNKNOWN))
+			continue;
+		r = conn_insert(&s->out_reply, &s->conn);
+		if (!r)
+			return REASON_NONE;
+		if (r != -EEXIST)
+			return REASON_TABLE_FULL;
+	}
+	return REASON_NO_PORT;
+}
+
+/* The two entries that only translate, or neither. s->conn is the reply entry, which is there. */
+static __noinline enum reason insert_source(struct __sk_buff *skb, const struct packet *p,
+					    struct scratch *s)
+{
+	enum reason reason;
+	int r;
+
+	s->conn.dir = DIR_TRANSLATE;
+	s->out = s->to;
+	s->out.src = s->source;
+	reason = claim_out_port(skb, p, s);
+	if (reason)
+		return reason;
+	s->conn.to = s->out;
+	s->to.hook = HOOK_EGRESS;
+	r = conn_insert(&s->to, &s->conn);
+	s->to.hook = HOOK_INGRESS;
+	if (!r)
+		return REASON_NONE;
+	conn_remove(&s->out_reply);
+	return REASON_TABLE_FULL;
+}
+
 static __always_inline void fill_reply(struct __sk_buff *skb, const struct packet *p,
-				       struct scratch *s, int from_pod)
+				       struct scratch *s)
 {
 	struct conn *c = &s->conn;
 
 	__builtin_memset(c, 0, sizeof(*c));
 	tuple_reverse(&c->to, &p->t);
 	c->dir = DIR_REPLY;
+	c->flags = s->flags & ~(CONN_SWITCHED | CONN_SOURCE);
+	c->wscale = WSCALE_NONE;
 	c->created = c->seen = packet_ns();
 	c->generation = s->verdict.generation;
 	c->client_ifindex = skb->ifindex;
-	c->syn_ack = p->seq + 1;
-	c->way.ifindex = skb->ifindex;
-	c->way.deliver = from_pod ? DELIVER_PEER : DELIVER_NEIGH;
-	/* Back to where the SYN came from. */
-	bpf_skb_load_bytes(skb, 6, c->way.dmac, 6);
-	bpf_skb_load_bytes(skb, 0, c->way.smac, 6);
 }
 
 static __always_inline void fill_forward(const struct packet *p, struct scratch *s)
@@ -208,13 +273,19 @@ static __always_inline void fill_forward(const struct packet *p, struct scratch 
 	struct conn *c = &s->conn;
 
 	c->to = s->to;
-	c->way = s->way;
 	c->dir = DIR_FORWARD;
+	c->flags = s->flags;
+	__builtin_memcpy(c->dmac, s->dmac, 6);
 	c->state = CONN_SYN;
-	c->syn_ack = 0;
-	c->seq = p->seq + 1;
-	c->bytes = p->bytes;
+	c->isn = p->seq;
+	c->end = seq_end(p);
+	c->window = p->window;
+	c->wscale = p->wscale;
+	c->bytes = p->payload;
 	c->packets = 1;
+	c->endpoint_ifindex = s->endpoint_ifindex;
+	if (s->flags & CONN_DIRECT)
+		return;
 	c->route = s->verdict.route;
 	c->cluster = s->verdict.cluster;
 	c->endpoint = s->verdict.endpoint;
@@ -224,27 +295,34 @@ static __always_inline void fill_forward(const struct packet *p, struct scratch 
 	c->reservation = reservation(c->cluster, c->endpoint);
 }
 
-/* Both entries, or none. The reservation has been taken and stays the caller's when this fails. */
-static __always_inline enum reason insert_entries(struct __sk_buff *skb, const struct packet *p,
-						  struct scratch *s, int from_pod)
+/* All entries, or none. The reservation has been taken and stays the caller's when this fails. */
+static __noinline enum reason insert_entries(struct __sk_buff *skb, const struct packet *p,
+					     struct scratch *s)
 {
 	enum reason reason;
 	int r;
 
-	fill_reply(skb, p, s, from_pod);
+	fill_reply(skb, p, s);
 	reason = claim_port(skb, p, s);
 	if (reason)
 		return reason;
-	fill_forward(p, s);
-	r = bpf_map_update_elem(&conns, &p->t, &s->conn, BPF_NOEXIST);
-	if (!r)
-		return REASON_NONE;
-	bpf_map_delete_elem(&conns, &s->reply);
-	return r == -EEXIST ? REASON_TWICE : REASON_TABLE_FULL;
+	if (s->flags & CONN_SOURCE)
+		reason = insert_source(skb, p, s);
+	if (!reason) {
+		fill_forward(p, s);
+		r = conn_insert(&p->t, &s->conn);
+		if (!r)
+			return REASON_NONE;
+		reason = r == -EEXIST ? REASON_TWICE : REASON_TABLE_FULL;
+		if (s->flags & CONN_SOURCE)
+			conn_delete_source(&s->conn);
+	}
+	conn_remove(&s->reply);
+	return reason;
 }
 
-static __noinline enum reason take_connection(struct __sk_buff *skb, const struct packet *p,
-					      struct scratch *s, int from_pod)
+static __always_inline enum reason take_connection(struct __sk_buff *skb, const struct packet *p,
+						   struct scratch *s)
 {
 	struct cluster_stat *c = cluster_stat(s->verdict.cluster);
 	struct cluster_limit *l = cluster_limit(s->verdict.cluster);
@@ -257,13 +335,15 @@ static __noinline enum reason take_connection(struct __sk_buff *skb, const struc
 		__sync_fetch_and_add(&c->overflow, reason == REASON_OVERFLOW);
 		return reason;
 	}
-	reason = insert_entries(skb, p, s, from_pod);
+	reason = insert_entries(skb, p, s);
 	if (reason) {
 		unreserve(s->verdict.cluster);
 		return reason;
 	}
 	count_steered(&s->verdict, c);
 	remember_affinity(&s->question, &s->verdict);
+	if (!(s->flags & CONN_OUTSIDE))
+		count_reason(REASON_SAFETY_NET);
 	return REASON_NONE;
 }
 
@@ -280,37 +360,11 @@ static __always_inline int pass(enum reason reason)
 	return TC_ACT_UNSPEC;
 }
 
-/* A SYN that belongs to no connection yet. Answers with the action for it. */
-static __noinline int connect_new(struct __sk_buff *skb, const struct packet *p, int from_pod)
+/* Sends the first packet of a connection whose entries are there, or doesn't, for a reason. */
+static __noinline int conclude(struct __sk_buff *skb, const struct packet *p,
+			       const struct scratch *s, enum reason reason)
 {
-	__u32 zero = 0, ifindex = skb->ifindex;
-	struct scratch *s = bpf_map_lookup_elem(&scratch, &zero);
-	struct cluster_stat *c;
-	enum reason reason;
-	int action;
-
-	if (!s)
-		return TC_ACT_UNSPEC;
-	fill_question(p, ifindex, &s->question);
-	decide_packet(p, s, from_pod);
-	if (s->verdict.action == VERDICT_PASS)
-		return pass(s->verdict.reason);
-	if (s->verdict.action == VERDICT_PROXY) {
-		reason = hand_over(skb, p, &action);
-		return reason ? refuse(skb, p, reason) : action;
-	}
-	if (s->verdict.action == VERDICT_REFUSE) {
-		c = cluster_stat(s->verdict.cluster);
-		if (c)
-			__sync_fetch_and_add(&c->none_healthy, 1);
-		return refuse(skb, p, s->verdict.reason);
-	}
-	reason = find_way(skb, p, s, from_pod);
-	if (reason == REASON_HOST_ENDPOINT || reason == REASON_FOREIGN_WAY)
-		return pass(reason);
-	if (!reason)
-		reason = take_connection(skb, p, s, from_pod);
-	if (reason == REASON_GENERATION)
+	if (reason == REASON_GENERATION || reason == REASON_FOREIGN_WAY)
 		return pass(reason);
 	if (reason == REASON_TWICE) {
 		count_reason(reason);
@@ -322,7 +376,70 @@ static __noinline int connect_new(struct __sk_buff *skb, const struct packet *p,
 		count_reason(REASON_MALFORMED);
 		return TC_ACT_SHOT;
 	}
-	return send_on(skb, &s->way);
+	return send_on(skb, s->flags, s->dmac);
+}
+
+/*
+ * A SYN that is for no service of ours. If another connection has its addresses and ports already,
+ * as the endpoint sees them, it needs another port than its client has chosen.
+ */
+static __noinline int connect_direct(struct __sk_buff *skb, const struct packet *p,
+				     struct scratch *s, enum side side)
+{
+	tuple_back(&s->reply, &p->t, HOOK_EGRESS);
+	if (!has_conns() || !bpf_map_lookup_elem(&conns, &s->reply))
+		return pass(s->verdict.reason);
+	s->verdict.addr = p->t.dst;
+	s->verdict.port = p->t.dport;
+	locate_endpoint(skb, p, s, side);
+	s->flags |= CONN_DIRECT;
+	return conclude(skb, p, s, insert_entries(skb, p, s));
+}
+
+static __noinline int connect_steered(struct __sk_buff *skb, const struct packet *p,
+				      struct scratch *s, enum side side)
+{
+	enum reason reason = REASON_NONE;
+
+	if (side == SIDE_POD && refuse_unseen)
+		return refuse(skb, p, REASON_UNSEEN);
+	locate_endpoint(skb, p, s, side);
+	if (side == SIDE_NIC && s->netns_id == NETNS_UNKNOWN && !s->endpoint_ifindex)
+		reason = find_source(skb, p, s);
+	if (!reason)
+		reason = take_connection(skb, p, s);
+	return conclude(skb, p, s, reason);
+}
+
+/* A SYN that belongs to no connection yet. Answers with the action for it. */
+static __noinline int connect_new(struct __sk_buff *skb, const struct packet *p, enum side side)
+{
+	__u32 zero = 0, ifindex = skb->ifindex;
+	struct scratch *s = bpf_map_lookup_elem(&scratch, &zero);
+	struct cluster_stat *c;
+	enum reason reason;
+	int action;
+
+	if (!s)
+		return TC_ACT_UNSPEC;
+	fill_question(p, ifindex, &s->question);
+	decide_packet(p, s, side);
+	if (side == SIDE_POD && s->verdict.service && !is_own_addr(&p->t.src, ifindex))
+		return pass(REASON_SPOOFED);
+	switch (s->verdict.action) {
+	case VERDICT_PASS:
+		return connect_direct(skb, p, s, side);
+	case VERDICT_PROXY:
+		reason = hand_over(skb, p, &action);
+		return reason ? refuse(skb, p, reason) : action;
+	case VERDICT_REFUSE:
+		c = cluster_stat(s->verdict.cluster);
+		if (c)
+			__sync_fetch_and_add(&c->none_healthy, 1);
+		return refuse(skb, p, s->verdict.reason);
+	default:
+		return connect_steered(skb, p, s, side);
+	}
 }
 
 #endif

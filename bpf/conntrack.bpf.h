@@ -2,7 +2,10 @@
 #ifndef WEFT_CONNTRACK_BPF_H
 #define WEFT_CONNTRACK_BPF_H
 /*
- * The life of an entry of `conns` (weft/conn.h) and of the reservation that it holds.
+ * The life of an entry of `conns` (weft/conn.h) and of the reservation that it holds. A segment
+ * changes an entry only if its receiver would take it (RFC 9293 3.10.7, RFC 5961): else whoever
+ * repeats, reorders or forges one could end a connection here that lives on, or the other way
+ * round.
  */
 #include "packet.bpf.h"
 #include "reserve.bpf.h"
@@ -17,6 +20,98 @@ static __always_inline __u64 packet_ns(void)
 	return bpf_ktime_get_coarse_ns();
 }
 
+/* ---- entries ---- */
+
+/* Whether there are any: it costs much less than to look for one. */
+static __always_inline int has_conns(void)
+{
+	__u32 zero = 0;
+	__u64 *count = bpf_map_lookup_elem(&conn_count, &zero);
+
+	return count && *(volatile __u64 *)count;
+}
+
+struct bpf_map {
+	__u32 max_entries;
+} __attribute__((preserve_access_index));
+
+/* More than an eighth of `conns` is in use: what is only kept for good measure must not fill it. */
+static __always_inline int is_crowded(void)
+{
+	const struct bpf_map *map = (const void *)&conns;
+	__u32 zero = 0;
+	__u64 *count = bpf_map_lookup_elem(&conn_count, &zero);
+
+	return count && *count > map->max_entries / 8;
+}
+
+static __always_inline void count_conns(__s64 n)
+{
+	__u32 zero = 0;
+	__u64 *count = bpf_map_lookup_elem(&conn_count, &zero);
+
+	if (count)
+		__sync_fetch_and_add(count, n);
+}
+
+static __always_inline void conn_remove(const struct tuple *key)
+{
+	int r = bpf_map_delete_elem(&conns, key);
+
+	if (!r)
+		count_conns(-1);
+}
+
+/* The key of a forward entry's reply entry, and of a reply entry's forward entry. */
+static __always_inline void conn_other_key(const struct conn *c, struct tuple *key)
+{
+	tuple_back(key, &c->to,
+		   c->dir == DIR_FORWARD && !(c->flags & CONN_HAIRPIN) ? HOOK_EGRESS
+								       : HOOK_INGRESS);
+}
+
+static __always_inline struct conn *conn_other(const struct conn *c)
+{
+	struct tuple key;
+
+	conn_other_key(c, &key);
+	return bpf_map_lookup_elem(&conns, &key);
+}
+
+/* The two entries that only translate, for B and C. */
+static __noinline void conn_delete_source(const struct conn *forward)
+{
+	struct tuple key = forward->to; /* one for both: the stack is small */
+	struct conn *out;
+
+	key.hook = HOOK_EGRESS;
+	out = bpf_map_lookup_elem(&conns, &key);
+	if (!out || out->dir != DIR_TRANSLATE)
+		return;
+	tuple_reverse(&key, &out->to);
+	conn_remove(&key);
+	key = forward->to;
+	key.hook = HOOK_EGRESS;
+	conn_remove(&key);
+}
+
+/*
+ * Deletes all entries; for the program that has set CONN_REAPED. `key` is the forward one's. The
+ * reply entry says who B belongs to, so those that depend on it go before it.
+ */
+static __always_inline void conn_delete(const struct tuple *key, const struct conn *forward)
+{
+	struct tuple reply;
+
+	conn_other_key(forward, &reply);
+	if (forward->flags & CONN_SOURCE)
+		conn_delete_source(forward);
+	conn_remove(&reply);
+	conn_remove(key);
+}
+
+/* ---- the reservation ---- */
+
 /*
  * Gives the reservation of a forward entry back, once however many CPUs see the connection end.
  * What it was for comes out of the swap, as the entry may be another connection's by then. `reply`
@@ -30,27 +125,9 @@ static __always_inline void release(struct conn *forward, const struct conn *rep
 		give_back(held, forward->bytes, reply ? reply->bytes : 0);
 }
 
-static __always_inline struct conn *conn_other(const struct conn *c)
-{
-	struct tuple key;
-
-	tuple_reverse(&key, &c->to);
-	return bpf_map_lookup_elem(&conns, &key);
-}
-
 static __always_inline int change_state(struct conn *forward, __u32 from, __u32 to)
 {
 	return __sync_val_compare_and_swap(&forward->state, from, to) == from;
-}
-
-/* Deletes both entries; for whoever has set CONN_REAPED. `key` is the forward one's. */
-static __always_inline void conn_delete(const struct tuple *key, const struct conn *forward)
-{
-	struct tuple reply;
-
-	tuple_reverse(&reply, &forward->to);
-	bpf_map_delete_elem(&conns, &reply);
-	bpf_map_delete_elem(&conns, key);
 }
 
 /* Both entries stay to answer stragglers with RST, of which the sender can make something. */
@@ -85,138 +162,304 @@ static __always_inline enum conn_fate conn_end(struct conn *forward, struct conn
 										 : FATE_KEEP;
 }
 
+/* ---- segments ---- */
+
+static __always_inline int seq_before(__u32 a, __u32 b)
+{
+	return (__s32)(a - b) < 0;
+}
+
+static __always_inline int seq_after(__u32 a, __u32 b)
+{
+	return seq_before(b, a);
+}
+
+/* The sequence number after a segment. */
+static __always_inline __u32 seq_end(const struct packet *p)
+{
+	return p->seq + p->payload + !!(p->flags & TCP_SYN) + !!(p->flags & TCP_FIN);
+}
+
+/* Whether `ack` acknowledges a SYN: all of it, and as much of its data as the other took. */
+static __always_inline int acks_syn(__u32 ack, __u32 isn, __u32 end)
+{
+	return seq_after(ack, isn) && !seq_after(ack, end);
+}
+
+/* What the two sides have told each other with their SYNs. Windows are scaled if both will have it.
+ */
+static __always_inline void agree_on_wscale(struct conn *a, struct conn *b)
+{
+	if (a->wscale != WSCALE_NONE && b->wscale != WSCALE_NONE)
+		return;
+	a->wscale = b->wscale = 0;
+}
+
+/* A SYN of the endpoint's that the client will take. */
+static __always_inline void take_syn(const struct packet *p, struct conn *forward,
+				     struct conn *reply)
+{
+	reply->isn = p->seq;
+	reply->end = seq_end(p);
+	reply->window = p->window;
+	reply->wscale = p->wscale;
+	reply->fin = 0;
+	reply->reset_at = 0;
+	reply->seen = packet_ns();
+	forward->ack = p->seq + 1;
+	forward->edge = forward->ack + forward->window;
+	forward->open = 1;
+	__sync_fetch_and_add(&reply->packets, 1);
+}
+
+/* The endpoint has acknowledged the client's SYN. */
+static __always_inline void open_with(const struct packet *p, struct conn *forward,
+				      struct conn *reply)
+{
+	agree_on_wscale(forward, reply);
+	reply->ack = p->ack;
+	reply->edge = p->ack + ((__u32)p->window << (p->flags & TCP_SYN ? 0 : reply->wscale & 15));
+	reply->open = reply->started = 1;
+	change_state(forward, CONN_SYN, CONN_ESTABLISHED);
+}
+
+/* The endpoint has forgotten the connection that the client has forgotten, too. */
+static __always_inline void start_over(struct conn *forward, struct conn *reply)
+{
+	__u32 state = forward->state;
+
+	if (state >= CONN_CLOSED || !change_state(forward, state, CONN_SYN))
+		return;
+	forward->isn = forward->syn_isn;
+	forward->end = forward->syn_end;
+	forward->window = forward->syn_window;
+	forward->wscale = forward->syn_wscale;
+	forward->syn_again = forward->started = forward->fin = 0;
+	forward->fins_acked = 0;
+	forward->reset_at = reply->reset_at = 0;
+}
+
+/*
+ * The endpoint's SYN, with or without ACK (RFC 9293 3.10.7.3). While the client has acknowledged
+ * nothing, one with another number may take its place: what answers with SYN cookies keeps none.
+ */
+static __always_inline void on_endpoint_syn(const struct packet *p, struct conn *forward,
+					    struct conn *reply)
+{
+	int again = reply->open && p->seq == reply->isn;
+
+	if (!(p->flags & TCP_ACK)) {
+		if (forward->state == CONN_SYN)
+			take_syn(p, forward, reply);
+		return;
+	}
+	if (!again &&
+	    (forward->state == CONN_SYN ||
+	     (forward->state == CONN_ESTABLISHED && !forward->started)) &&
+	    acks_syn(p->ack, forward->isn, forward->end)) {
+		take_syn(p, forward, reply);
+		open_with(p, forward, reply);
+		return;
+	}
+	if (again || !forward->syn_again || !acks_syn(p->ack, forward->syn_isn, forward->syn_end) ||
+	    forward->state >= CONN_CLOSED)
+		return;
+	start_over(forward, reply);
+	take_syn(p, forward, reply);
+	open_with(p, forward, reply);
+}
+
+/*
+ * The client's SYN, repeated, or for a connection that it has forgotten: then the endpoint either
+ * knows better, or has forgotten it, too, and makes it a new one. With ACK: see take_syn().
+ */
+static __always_inline void on_client_syn(const struct packet *p, struct conn *forward,
+					  const struct conn *reply)
+{
+	if (p->flags & TCP_ACK) {
+		if (forward->open && p->seq == forward->isn && p->ack == reply->isn + 1) {
+			forward->started = 1;
+			forward->seen = packet_ns();
+		}
+		return;
+	}
+	if (p->seq == forward->isn && forward->state == CONN_SYN) {
+		if (seq_after(seq_end(p), forward->end))
+			forward->end = seq_end(p);
+		forward->window = p->window;
+		forward->seen = packet_ns();
+		return;
+	}
+	if (p->seq == forward->isn)
+		return;
+	forward->syn_isn = p->seq;
+	forward->syn_end = seq_end(p);
+	forward->syn_window = p->window;
+	forward->syn_wscale = p->wscale;
+	forward->syn_again = 1;
+}
+
 enum reset {
 	RESET_IGNORED = 0, /* its receiver would not take it either */
 	RESET_POSSIBLE,	   /* its receiver may take it, or ask back (RFC 5961 3.2) */
 	RESET_CERTAIN,
 };
 
-/*
- * A RST is taken if it is exactly what its receiver expects next. That may be more than it has
- * acknowledged, but not more than was sent.
- */
-static __always_inline enum reset classify_reset(const struct packet *p, const struct conn *c,
-						 const struct conn *other)
+/* An answer to the client's SYN, which names no sequence number of the client's but by its ACK. */
+static __always_inline enum reset classify_refusal(const struct packet *p,
+						   const struct conn *forward)
 {
-	if (c->syn_ack && (p->flags & TCP_ACK))
-		return p->ack == c->syn_ack ? RESET_CERTAIN : RESET_IGNORED;
-	if (!other->started || p->seq == other->ack)
+	if (!(p->flags & TCP_ACK))
+		return forward->state == CONN_SYN && forward->open && p->seq == forward->ack
+			       ? RESET_POSSIBLE
+			       : RESET_IGNORED;
+	if (forward->state == CONN_SYN && acks_syn(p->ack, forward->isn, forward->end))
 		return RESET_CERTAIN;
-	if ((__s32)(p->seq - other->ack) > 0 && (__s32)(p->seq - c->seq) <= 0)
+	/* Of another SYN, which may be none of the client's. */
+	if (forward->syn_again && acks_syn(p->ack, forward->syn_isn, forward->syn_end))
 		return RESET_POSSIBLE;
 	return RESET_IGNORED;
 }
 
-static __always_inline enum conn_fate conn_on_reset(const struct packet *p, struct conn *c,
-						    struct conn *other, struct conn *forward,
-						    struct conn *reply)
+/*
+ * A RST is taken if it is exactly what its receiver expects next: what that is, we know for certain
+ * only while nothing is under way to it. Linux also takes one with the number of a FIN that it has
+ * acknowledged.
+ */
+static __always_inline enum reset classify_reset(const struct packet *p, const struct conn *c,
+						 const struct conn *other,
+						 const struct conn *forward)
 {
-	switch (classify_reset(p, c, other)) {
+	if (c->dir == DIR_REPLY) {
+		enum reset r = classify_refusal(p, forward);
+
+		if (r || forward->state == CONN_SYN)
+			return r;
+	}
+	if (!other->open)
+		return acks_syn(p->seq, c->isn, c->end) ? RESET_POSSIBLE : RESET_IGNORED;
+	if (p->seq == other->ack && c->end == other->ack)
+		return other->started || (p->flags & TCP_ACK &&
+					  acks_syn(p->ack, other->isn, other->end))
+			       ? RESET_CERTAIN
+			       : RESET_POSSIBLE;
+	if (!seq_before(p->seq, other->ack) && !seq_after(p->seq, c->end) &&
+	    !seq_after(p->seq, other->edge))
+		return RESET_POSSIBLE;
+	return c->fin && other->ack == c->fin_end && p->seq + 1 == other->ack ? RESET_POSSIBLE
+									      : RESET_IGNORED;
+}
+
+static __always_inline enum conn_fate on_reset(const struct packet *p, struct conn *c,
+					       struct conn *other, struct conn *forward,
+					       struct conn *reply)
+{
+	switch (classify_reset(p, c, other, forward)) {
 	case RESET_CERTAIN:
 		if (forward->state == CONN_SYN && c->dir == DIR_REPLY)
 			count_connect_fail(forward->cluster, forward->endpoint);
 		return conn_end(forward, reply);
 	case RESET_POSSIBLE:
-		conn_die(forward, reply, packet_ns(), REASON_NONE);
+		c->reset_seq = p->seq;
+		c->reset_at = packet_ns();
 		return FATE_KEEP;
 	default:
 		return FATE_KEEP;
 	}
 }
 
-/*
- * The client's SYN, first or repeated, or on a connection that it has forgotten: then the endpoint
- * either knows better, or has forgotten it, too, and makes it a new one.
+/* Whether the receiver of a segment takes it, or at least what it acknowledges (RFC 9293 3.10.7.4).
  */
-static __always_inline void conn_on_syn(const struct packet *p, struct conn *c, struct conn *other)
+static __always_inline int is_acceptable(const struct packet *p, const struct conn *c,
+					 const struct conn *other)
 {
-	if (c->dir == DIR_FORWARD) {
-		other->syn_ack = p->seq + 1;
-		return;
-	}
-	if (!c->syn_ack || p->ack != c->syn_ack)
-		return;
-	c->syn_ack = 0;
-	if (!change_state(other, CONN_SYN, CONN_ESTABLISHED) &&
-	    !change_state(other, CONN_CLOSING, CONN_ESTABLISHED) &&
-	    other->state != CONN_ESTABLISHED)
-		return;
-	other->fins = 0;
-	other->fin = c->fin = 0;
-	other->started = 0;
-	other->seq = p->ack;
-	c->ack = p->ack;
-	c->seq = p->seq + 1;
-	c->started = 1;
+	return p->flags & TCP_ACK && other->open && !seq_before(seq_end(p), other->ack) &&
+	       !seq_after(p->seq, other->edge) && !seq_after(p->ack, other->end);
 }
 
-static __always_inline void conn_on_fin(const struct packet *p, struct conn *c, struct conn *other,
-					struct conn *forward, struct conn *reply)
+/* All FINs of a sender are at one place. Should there be two, the first in sequence counts. */
+static __always_inline void note_fin(struct conn *c, const struct conn *other, struct conn *forward,
+				     __u32 end)
 {
-	__u32 bit = 1u << c->dir;
-
+	if (!seq_after(end, other->ack) || (c->fin && !seq_before(end, c->fin_end)))
+		return;
+	c->fin_end = end;
 	c->fin = 1;
-	other->fin_ack = p->seq + p->payload + 1;
-	/* Of two FINs that cross on two CPUs, one is the second. */
-	if ((__sync_fetch_and_or(&forward->fins, bit) | bit) != BOTH_FINS) {
-		change_state(forward, CONN_ESTABLISHED, CONN_CLOSING);
-		return;
+	change_state(forward, CONN_ESTABLISHED, CONN_CLOSING);
+}
+
+/*
+ * `c` may have acknowledged the other's FIN, beyond which its receiver takes nothing. Once both
+ * are, entries are only kept in case the last ACK gets lost.
+ */
+static __always_inline enum conn_fate note_fin_acked(struct conn *c, struct conn *other,
+						     struct conn *forward, struct conn *reply)
+{
+	__u32 bit = 1u << other->dir;
+
+	if (seq_after(c->ack, other->fin_end)) {
+		/* It has not been taken for one. */
+		other->fin = 0;
+		__sync_fetch_and_and(&forward->fins_acked, ~bit);
+		if (!c->fin)
+			change_state(forward, CONN_CLOSING, CONN_ESTABLISHED);
+		return FATE_KEEP;
 	}
+	if (c->ack != other->fin_end ||
+	    (__sync_fetch_and_or(&forward->fins_acked, bit) | bit) != BOTH_FINS)
+		return FATE_KEEP;
 	if (!change_state(forward, CONN_CLOSING, CONN_CLOSED))
-		change_state(forward, CONN_ESTABLISHED, CONN_CLOSED);
+		return FATE_KEEP;
 	release(forward, reply);
+	return is_crowded() ? conn_end(forward, reply) : FATE_KEEP;
 }
 
-/*
- * Both FINs have been acknowledged, the client's ACK being the last: nothing can follow. The last
- * ACK of an endpoint may get lost, so then the entry stays for the client's repeated FIN until the
- * sweep.
- */
-static __always_inline int conn_is_over(const struct conn *c, const struct conn *other)
+static __always_inline enum conn_fate take_segment(const struct packet *p, struct conn *c,
+						   struct conn *other, struct conn *forward,
+						   struct conn *reply)
 {
-	return c->dir == DIR_FORWARD && c->fins == BOTH_FINS && c->ack == c->fin_ack &&
-	       other->ack == other->fin_ack;
-}
+	__u32 end = seq_end(p), edge = p->ack + ((__u32)p->window << (c->wscale & 15));
 
-static __always_inline void conn_count(const struct packet *p, struct conn *c)
-{
-	__u32 end = p->seq + p->payload + !!(p->flags & TCP_SYN) + !!(p->flags & TCP_FIN);
-
-	if (!c->packets || (__s32)(end - c->seq) > 0)
-		c->seq = end;
-	if ((p->flags & TCP_ACK) && (!c->started || (__s32)(p->ack - c->ack) > 0)) {
-		c->ack = p->ack;
-		c->started = 1;
+	if (seq_after(end, c->end)) {
+		__sync_fetch_and_add(&c->bytes, end - c->end - !!(p->flags & TCP_FIN));
+		c->end = end;
 	}
+	if (seq_after(p->ack, c->ack))
+		c->ack = p->ack;
+	if (seq_after(edge, c->edge))
+		c->edge = edge;
+	c->started = 1;
 	c->seen = packet_ns();
-	__sync_fetch_and_add(&c->bytes, p->bytes);
 	__sync_fetch_and_add(&c->packets, 1);
+	if (p->flags & TCP_FIN)
+		note_fin(c, other, forward, end);
+	return other->fin ? note_fin_acked(c, other, forward, reply) : FATE_KEEP;
 }
 
-/*
- * A packet of a known connection. SYN, FIN and RST change its state, as does an ACK once its sender
- * has sent FIN; any other packet touches its own entry only.
- */
+/* A packet of a known connection. */
 static __always_inline enum conn_fate conn_track(const struct packet *p, struct conn *c)
 {
-	struct conn *other, *forward, *reply;
+	struct conn *other = conn_other(c), *forward, *reply;
 
-	if (!(p->flags & TCP_RST))
-		conn_count(p, c);
-	if (!(p->flags & (TCP_SYN | TCP_FIN | TCP_RST)) && !c->fin)
-		return FATE_KEEP;
-	other = conn_other(c);
 	if (!other)
 		return FATE_KEEP;
 	forward = c->dir == DIR_FORWARD ? c : other;
 	reply = c->dir == DIR_FORWARD ? other : c;
 	if (p->flags & TCP_RST)
-		return conn_on_reset(p, c, other, forward, reply);
-	if (p->flags & TCP_SYN)
-		conn_on_syn(p, c, other);
-	if (p->flags & TCP_FIN)
-		conn_on_fin(p, c, other, forward, reply);
-	return conn_is_over(c, other) ? conn_end(forward, reply) : FATE_KEEP;
+		return on_reset(p, c, other, forward, reply);
+	if (p->flags & TCP_SYN) {
+		if (c->dir == DIR_FORWARD)
+			on_client_syn(p, forward, reply);
+		else
+			on_endpoint_syn(p, forward, reply);
+		return FATE_KEEP;
+	}
+	/* Both have sent SYN, and this end has taken the other's SYN+ACK. */
+	if (c->dir == DIR_REPLY && forward->state == CONN_SYN && forward->open &&
+	    p->seq == forward->ack && p->flags & TCP_ACK &&
+	    acks_syn(p->ack, forward->isn, forward->end))
+		open_with(p, forward, reply);
+	return is_acceptable(p, c, other) ? take_segment(p, c, other, forward, reply) : FATE_KEEP;
 }
 
 #endif

@@ -12,34 +12,42 @@ enum {
 	STATE_LISTEN = 10,
 };
 
-static __always_inline struct bpf_sock *find_socket(struct __sk_buff *skb, int ip4,
-						    const struct tuple *to, __u32 netns_id)
+/* With `back`, that of what comes back. */
+static __always_inline struct bpf_sock *
+find_socket(struct __sk_buff *skb, int ip4, const struct tuple *to, __u32 netns_id, int back)
 {
+	__be16 sport = bpf_htons(back ? to->dport : to->sport),
+	       dport = bpf_htons(back ? to->sport : to->dport);
+	const struct addr *src = back ? &to->dst : &to->src, *dst = back ? &to->src : &to->dst;
 	struct bpf_sock_tuple t = {};
 
 	if (ip4) {
-		t.ipv4.saddr = addr_ip4(&to->src);
-		t.ipv4.daddr = addr_ip4(&to->dst);
-		t.ipv4.sport = bpf_htons(to->sport);
-		t.ipv4.dport = bpf_htons(to->dport);
+		t.ipv4.saddr = addr_ip4(src);
+		t.ipv4.daddr = addr_ip4(dst);
+		t.ipv4.sport = sport;
+		t.ipv4.dport = dport;
 		return bpf_skc_lookup_tcp(skb, &t, sizeof(t.ipv4), netns_id, 0);
 	}
-	__builtin_memcpy(t.ipv6.saddr, &to->src, 16);
-	__builtin_memcpy(t.ipv6.daddr, &to->dst, 16);
-	t.ipv6.sport = bpf_htons(to->sport);
-	t.ipv6.dport = bpf_htons(to->dport);
+	__builtin_memcpy(t.ipv6.saddr, src, 16);
+	__builtin_memcpy(t.ipv6.daddr, dst, 16);
+	t.ipv6.sport = sport;
+	t.ipv6.dport = dport;
 	return bpf_skc_lookup_tcp(skb, &t, sizeof(t.ipv6), netns_id, 0);
 }
 
-/* Whether a packet with these addresses is for a connection of a socket, whatever its state. */
-CHECKED_ONCE int has_socket(struct __sk_buff *skb, int ip4, const struct tuple *to, __u32 netns_id)
+/*
+ * Whether a packet with these addresses is for a connection of a socket, whatever its state; or,
+ * with `back`, what comes back.
+ */
+CHECKED_ONCE int has_socket(struct __sk_buff *skb, int ip4, const struct tuple *to, __u32 netns_id,
+			    int back)
 {
 	struct bpf_sock *sk;
 	__u32 state;
 
 	if (!to)
 		return 0;
-	sk = find_socket(skb, ip4, to, netns_id);
+	sk = find_socket(skb, ip4, to, netns_id, back);
 	if (!sk)
 		return 0;
 	state = sk->state;
@@ -84,7 +92,7 @@ static __noinline enum reason assign_worker(struct __sk_buff *skb, const struct 
 	struct bpf_sock *sk;
 	long r;
 
-	sk = find_socket(skb, p->ip4, &p->t, BPF_F_CURRENT_NETNS);
+	sk = find_socket(skb, p->ip4, &p->t, BPF_F_CURRENT_NETNS, 0);
 	if (sk && sk->state == STATE_TIME_WAIT) {
 		bpf_sk_release(sk);
 		return REASON_NONE;
@@ -178,7 +186,7 @@ static __noinline int ends_handshake(struct __sk_buff *skb, const struct packet 
 		return 0;
 	r = bpf_tcp_check_syncookie(sk, &ip, sizeof(ip), &tcp, sizeof(tcp));
 	bpf_sk_release(sk);
-	return !r && !has_socket(skb, p->ip4, &p->t, BPF_F_CURRENT_NETNS);
+	return !r && !has_socket(skb, p->ip4, &p->t, BPF_F_CURRENT_NETNS, 0);
 }
 
 /*
@@ -192,7 +200,7 @@ static __noinline int steer_proxied(struct __sk_buff *skb, int ip4, const struct
 
 	state = bpf_map_lookup_elem(&proxy, &zero);
 	if (!state || !state->workers || bpf_map_lookup_elem(&node_addrs, &t->dst) ||
-	    !has_socket(skb, ip4, t, BPF_F_CURRENT_NETNS))
+	    !has_socket(skb, ip4, t, BPF_F_CURRENT_NETNS, 0))
 		return TC_ACT_UNSPEC;
 	return to_node(skb, bpf_map_lookup_elem(&pods, &ifindex));
 }

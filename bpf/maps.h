@@ -33,22 +33,37 @@ struct {
 struct {
 	__uint(type, BPF_MAP_TYPE_HASH);
 	__uint(map_flags, BPF_F_NO_PREALLOC);
-	__uint(max_entries, 65536); /* * two per connection */
+	__uint(max_entries, 65536); /* * two per connection, or four (conn.h) */
 	__type(key, struct tuple);
 	__type(value, struct conn);
 	__uint(pinning, LIBBPF_PIN_BY_NAME);
 } conns SEC(".maps");
 
+/* How many entries `conns` has: packets are not looked up while there are none. */
+struct {
+	__uint(type, BPF_MAP_TYPE_ARRAY);
+	__uint(max_entries, 1);
+	__type(key, __u32);
+	__type(value, __u64);
+	__uint(pinning, LIBBPF_PIN_BY_NAME);
+} conn_count SEC(".maps");
+
 /* Room that the 512 bytes of stack don't have, for the time of one program run. */
 struct scratch {
 	struct question question;
 	struct verdict verdict;
-	struct tuple to;    /* the new connection's forward translation */
+	struct tuple to;    /* the new connection's forward translation: B of conn.h */
 	struct tuple reply; /* its reply entry's key */
-	struct way way;	    /* its forward way */
-	struct conn conn;   /* the entry being made */
-	__u32 netns_id;	    /* of the endpoint, where a socket may be in the way */
-	__u32 pad;
+	struct tuple out;   /* C of conn.h */
+	struct tuple out_reply;
+	struct conn conn;	/* the entry being made */
+	struct addr source;	/* C's source address */
+	__u32 netns_id;		/* of the endpoint, where a socket may be in the way */
+	__u32 client_netns_id;	/* of the client, likewise */
+	__u32 endpoint_ifindex; /* as in struct conn */
+	__u8 flags;
+	__u8 dmac[6];
+	__u8 pad;
 };
 
 struct {

@@ -25,12 +25,17 @@ enum {
 	IP6_MAX_EXTENSIONS = 6,
 	TCP_CHECK = 16, /* offsets within the TCP header */
 	TCP_MIN = 20,
+	TCP_OPTIONS_MAX = 40,
+	TCP_OPTION_END = 0,
+	TCP_OPTION_NOP = 1,
+	TCP_OPTION_WSCALE = 3,
+	TCP_WSCALE_MAX = 14, /* RFC 7323 2.3 */
 };
 
 enum packet_kind {
 	PACKET_OTHER = 0,
 	PACKET_TCP,  /* l4 and all fields are set */
-	PACKET_TAIL, /* a later fragment of TCP: addresses and frag_id only */
+	PACKET_TAIL, /* a later fragment of TCP: addresses, payload and frag_* only */
 	PACKET_ICMP, /* l4 is the ICMP header */
 };
 
@@ -38,14 +43,19 @@ struct packet {
 	struct tuple t;
 	__u32 l4;      /* offset of the transport header in the frame */
 	__u32 bytes;   /* of the IP packet, header included */
-	__u32 payload; /* TCP payload bytes */
+	__u32 payload; /* bytes behind the TCP header, or of a later fragment */
 	__u32 seq;
 	__u32 ack;
-	__u32 frag_id; /* network byte order; valid with `frag` */
-	__u8 ip4;      /* 1: IPv4, 0: IPv6 */
-	__u8 flags;    /* TCP_* */
-	__u8 frag;     /* 1: the first or a later fragment */
-	__u8 proto;    /* of the transport header */
+	__u32 frag_id;	   /* network byte order; frag_* are valid with `frag` */
+	__u16 window;	   /* not scaled */
+	__u16 frag_off;	   /* where this fragment begins, in bytes */
+	__u16 frag_header; /* bytes before the payload in the first fragment */
+	__u8 frag_more;	   /* 1: it is not the last */
+	__u8 frag;	   /* 1: the first or a later fragment */
+	__u8 ip4;	   /* 1: IPv4, 0: IPv6 */
+	__u8 flags;	   /* TCP_* */
+	__u8 proto;	   /* of the transport header */
+	__u8 wscale;	   /* of a SYN; WSCALE_NONE: it names none */
 };
 
 static __always_inline void tuple_reverse(struct tuple *to, const struct tuple *from)
@@ -54,7 +64,14 @@ static __always_inline void tuple_reverse(struct tuple *to, const struct tuple *
 	to->dst = from->src;
 	to->sport = from->dport;
 	to->dport = from->sport;
-	to->pad = 0;
+	to->hook = HOOK_INGRESS;
+}
+
+/* What comes back, as it is seen at `hook`. */
+static __always_inline void tuple_back(struct tuple *to, const struct tuple *from, enum hook hook)
+{
+	tuple_reverse(to, from);
+	to->hook = hook;
 }
 
 static __always_inline int tuple_equal(const struct tuple *a, const struct tuple *b)
@@ -91,6 +108,9 @@ static __always_inline enum packet_kind parse_ip4(struct __sk_buff *skb, struct 
 	if (off & (IP4_MORE_FRAGMENTS | IP4_OFFSET)) {
 		p->frag = 1;
 		p->frag_id = ip->id;
+		p->frag_more = !!(off & IP4_MORE_FRAGMENTS);
+		p->frag_off = (off & IP4_OFFSET) * 8;
+		p->payload = p->bytes - ip->ihl * 4;
 		if (off & IP4_OFFSET)
 			return p->proto == IPPROTO_TCP ? PACKET_TAIL : PACKET_OTHER;
 	}
@@ -128,8 +148,12 @@ static __always_inline enum packet_kind parse_ip6_extensions(struct __sk_buff *s
 				return PACKET_OTHER;
 			p->frag = 1;
 			p->frag_id = frag.id;
+			p->frag_more = bpf_ntohs(frag.off) & 1;
+			p->frag_off = bpf_ntohs(frag.off) & IP6_OFFSET;
 			p->proto = frag.next;
 			p->l4 += sizeof(frag);
+			p->frag_header = -p->l4;
+			p->payload = p->bytes + ETH_HLEN - p->l4;
 			if (bpf_ntohs(frag.off) & IP6_OFFSET)
 				return p->proto == IPPROTO_TCP ? PACKET_TAIL : PACKET_OTHER;
 			break;
@@ -182,12 +206,37 @@ static __always_inline enum packet_kind parse_tcp(struct __sk_buff *skb, struct 
 	p->seq = bpf_ntohl(tcp->seq);
 	p->ack = bpf_ntohl(tcp->ack_seq);
 	p->flags = ((__u8 *)tcp)[13];
+	p->window = bpf_ntohs(tcp->window);
 	/* A short frame is padded, so the IP length counts; but "big TCP" has 0 there. */
 	if (!p->bytes)
 		p->bytes = skb->len - ETH_HLEN;
 	header = l4 + tcp->doff * 4;
+	p->frag_header = (p->ip4 ? tcp->doff * 4 : p->frag_header + header);
 	p->payload = ETH_HLEN + p->bytes > header ? ETH_HLEN + p->bytes - header : 0;
 	return PACKET_TCP;
+}
+
+/* The window scale that a SYN's options name (RFC 7323 2.2). `off` is that of its TCP header. */
+CHECKED_ONCE int syn_wscale(struct __sk_buff *skb, __u32 off)
+{
+	__u8 option[3], doff;
+	__u32 end;
+	int i;
+
+	if (bpf_skb_load_bytes(skb, off + 12, &doff, 1))
+		return WSCALE_NONE;
+	end = off + (doff >> 4) * 4;
+	off += TCP_MIN;
+	for (i = 0; i < TCP_OPTIONS_MAX && off + sizeof(option) <= end; i++) {
+		if (bpf_skb_load_bytes(skb, off, option, sizeof(option)))
+			return WSCALE_NONE;
+		if (option[0] == TCP_OPTION_WSCALE && option[1] == sizeof(option))
+			return option[2] < TCP_WSCALE_MAX ? option[2] : TCP_WSCALE_MAX;
+		if (option[0] == TCP_OPTION_END || (option[0] != TCP_OPTION_NOP && option[1] < 2))
+			return WSCALE_NONE;
+		off += option[0] == TCP_OPTION_NOP ? 1 : option[1];
+	}
+	return WSCALE_NONE;
 }
 
 /* Fills in `p`, which the caller has zeroed. */
@@ -203,7 +252,11 @@ static __always_inline enum packet_kind packet_parse(struct __sk_buff *skb, stru
 		return PACKET_OTHER;
 	if (p->l4 > 0x3ff)
 		return PACKET_OTHER;
-	return kind == PACKET_TCP ? parse_tcp(skb, p) : kind;
+	if (kind != PACKET_TCP || parse_tcp(skb, p) != PACKET_TCP)
+		return kind == PACKET_TCP ? PACKET_OTHER : kind;
+	if (p->flags & TCP_SYN)
+		p->wscale = syn_wscale(skb, p->l4);
+	return PACKET_TCP;
 }
 
 #endif

@@ -58,8 +58,8 @@ static __always_inline int store_ports(struct __sk_buff *skb, const struct packe
 
 /* Gives a TCP packet the addresses and ports of `to`, of the same family. A later fragment (`tail`)
  * has addresses only. */
-static __always_inline int rewrite(struct __sk_buff *skb, const struct packet *p,
-				   const struct tuple *to, int tail)
+static __noinline int rewrite(struct __sk_buff *skb, const struct packet *p, const struct tuple *to,
+			      int tail)
 {
 	__s64 diff = addrs_diff(p, to);
 
@@ -71,16 +71,33 @@ static __always_inline int rewrite(struct __sk_buff *skb, const struct packet *p
 	return store_addrs(skb, p, to, diff);
 }
 
-static __always_inline int send_on(struct __sk_buff *skb, const struct way *w)
+/* Straight into the namespace of the pod that the packet comes from. */
+static __noinline int send_into_pod(struct __sk_buff *skb)
 {
-	if (w->deliver == DELIVER_NEIGH)
-		return bpf_redirect_neigh(w->ifindex, NULL, 0, 0);
-	if (bpf_skb_store_bytes(skb, 0, w->dmac, 12, 0))
+	__u32 ifindex = skb->ifindex;
+	struct pod *pod = bpf_map_lookup_elem(&pods, &ifindex);
+	__u8 macs[12];
+
+	if (!pod)
+		return TC_ACT_SHOT;
+	__builtin_memcpy(macs, pod->mac, 6);
+	__builtin_memcpy(macs + 6, pod->host_mac, 6);
+	if (bpf_skb_store_bytes(skb, 0, macs, sizeof(macs), 0))
 		return TC_ACT_SHOT;
 	/* Behind a bridge the frame was addressed to the bridge, not to the veth it came in by. */
 	if (skb->pkt_type != 0 /* PACKET_HOST */)
 		bpf_skb_change_type(skb, 0);
-	return bpf_redirect_peer(w->ifindex, 0);
+	return bpf_redirect_peer(ifindex, 0);
+}
+
+/* Up the node's own stack, or over the bridge that client and endpoint share. */
+static __always_inline int send_on(struct __sk_buff *skb, __u8 flags, const __u8 *dmac)
+{
+	if (flags & CONN_HAIRPIN)
+		return send_into_pod(skb);
+	if (flags & CONN_SWITCHED && bpf_skb_store_bytes(skb, 0, dmac, 6, 0))
+		return TC_ACT_SHOT;
+	return TC_ACT_UNSPEC;
 }
 
 /* One's complement sum of the IPv4 or IPv6 pseudo header of a TCP packet of `len` bytes. */
@@ -162,11 +179,12 @@ static __always_inline int swap_macs(struct __sk_buff *skb)
 }
 
 /*
- * Answers a TCP packet with a RST, out of the interface it came in by (RFC 9293 3.10.7.1): for a
- * SYN the client's connect() ends with ECONNREFUSED. A packet with options or extension headers is
- * cut to the plain ones first.
+ * Answers a TCP packet with a RST (RFC 9293 3.10.7.1): for a SYN the client's connect() ends with
+ * ECONNREFUSED. It leaves by the interface that the packet came in by; for one that was about to
+ * leave, it is as if the interface's other end had sent it. A packet with options or extension
+ * headers is cut to the plain ones first.
  */
-static __always_inline int send_reset(struct __sk_buff *skb, const struct packet *p)
+static __noinline int send_reset(struct __sk_buff *skb, const struct packet *p)
 {
 	__u32 l4 = ETH_HLEN + (p->ip4 ? sizeof(struct iphdr) : sizeof(struct ipv6hdr));
 	__u32 syn_fin = !!(p->flags & TCP_SYN) + !!(p->flags & TCP_FIN);
@@ -195,7 +213,7 @@ static __always_inline int send_reset(struct __sk_buff *skb, const struct packet
 		tcp.check = ~fold(bpf_csum_diff(NULL, 0, (void *)&tcp, sizeof(tcp), pseudo));
 	if (bpf_skb_store_bytes(skb, off, &tcp.check, sizeof(tcp.check), 0))
 		return TC_ACT_SHOT;
-	return bpf_redirect(skb->ifindex, 0);
+	return bpf_redirect(skb->ifindex, p->t.hook == HOOK_EGRESS ? BPF_F_INGRESS : 0);
 }
 
 #endif

@@ -446,7 +446,7 @@ static __always_inline void read_ops_tuple(const volatile struct bpf_sock_ops *o
 {
 	t->sport = ops->local_port;
 	t->dport = bpf_ntohl(ops->remote_port);
-	t->pad = 0;
+	t->hook = 0;
 	if (ops->family == AF_INET) {
 		addr_from_ip4(&t->src, ops->local_ip4);
 		addr_from_ip4(&t->dst, ops->remote_ip4);

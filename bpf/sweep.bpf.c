@@ -6,13 +6,22 @@
 
 char LICENSE[] SEC("license") = "GPL";
 
-enum { ORPHAN_NS = 1000000000 };
+enum {
+	ORPHAN_NS = 1000000000,
+	/* A RST that its receiver may have taken (struct conn.reset_at): what the receiver had sent
+	 * before it came has arrived by then, and what it answers to our asking by then. */
+	RESET_ASK_NS = 1000000000,
+	RESET_SURE_NS = 3000000000u,
+};
 
-/* Seconds without a packet. Half-open and half-closed are short, as in the kernel's own connection
- * tracking. */
+/*
+ * Seconds without a packet. What is not acknowledged comes again, the last time 120 s after the one
+ * before (RFC 9293 3.8.3, TCP_RTO_MAX). Once all of it is, only an ACK that got lost lets a FIN
+ * come again, first soon and then less and less often.
+ */
 const volatile __u32 half_open_s = 10;
-const volatile __u32 half_closed_s = 120;
-const volatile __u32 closed_s = 5;
+const volatile __u32 closing_s = 130;
+const volatile __u32 closed_s = 10;
 const volatile __u32 dead_s = 60;
 const volatile __u32 established_s = 432000;
 
@@ -37,38 +46,44 @@ static __always_inline int has_interface(__u32 ifindex)
 	return has_pod(ifindex) || bpf_map_lookup_elem(&nics, &ifindex);
 }
 
-/* Asks weftd for a RST to the sender of the packets that `c` is for. */
-static __always_inline void request_reset(const struct tuple *key, const struct conn *c, __u32 ack,
-					  int has_ack)
+/* Asks weftd for a packet without data to the sender of the packets that `key` is for. */
+static __always_inline void request_packet(const struct tuple *key, __u32 seq, __u32 ack,
+					   __u8 flags)
 {
 	struct reset_event *e = bpf_ringbuf_reserve(&events, sizeof(*e), 0);
 
 	if (!e)
 		return;
 	tuple_reverse(&e->packet, key);
-	e->seq = c->ack;
+	e->seq = seq;
 	e->ack = ack;
-	e->has_ack = has_ack;
+	e->flags = flags;
 	e->pad = 0;
 	bpf_ringbuf_submit(e, 0);
 }
 
+/* What the endpoint receives has B's addresses. */
+static __always_inline void to_endpoint_key(const struct conn *forward, struct tuple *key)
+{
+	tuple_reverse(key, &forward->to);
+}
+
 static __always_inline void reset_client(const struct tuple *key, const struct conn *forward)
 {
-	if (forward->started)
-		request_reset(key, forward, 0, 0);
-	else
-		request_reset(key, forward, forward->seq, 1); /* it waits for a SYN+ACK */
+	if (forward->open)
+		request_packet(key, forward->ack, 0, TCP_RST);
+	else /* it waits for a SYN+ACK */
+		request_packet(key, 0, forward->end, TCP_RST | TCP_ACK);
 }
 
 static __always_inline void reset_endpoint(const struct conn *forward, const struct conn *reply)
 {
 	struct tuple key;
 
-	if (!reply || !reply->started)
+	if (!reply || !reply->open)
 		return;
-	tuple_reverse(&key, &forward->to);
-	request_reset(&key, reply, 0, 0);
+	to_endpoint_key(forward, &key);
+	request_packet(&key, reply->ack, 0, TCP_RST);
 }
 
 /* The client's last ACK of the handshake has not been seen. */
@@ -102,7 +117,7 @@ static __always_inline __u64 silence_allowed(const struct conn *forward)
 	case CONN_ESTABLISHED:
 		return ms_or(forward->idle_timeout_ms, established_s);
 	case CONN_CLOSING:
-		return half_closed_s * 1000000000ull;
+		return closing_s * 1000000000ull;
 	case CONN_DEAD: /* long only where a client may be waiting for an answer */
 		return (forward->reason && has_interface(forward->client_ifindex) ? dead_s
 										  : closed_s) *
@@ -145,6 +160,43 @@ static __always_inline int has_room_for_resets(void)
 	       bpf_ringbuf_query(&events, BPF_RB_RING_SIZE);
 }
 
+enum doubt { DOUBT_NONE = 0, DOUBT_ASK, DOUBT_OVER };
+
+/* `c` has sent a RST that `receiver` may have taken. */
+static __always_inline enum doubt reset_doubt(struct conn *c, const struct conn *receiver,
+					      __u64 now)
+{
+	__u64 since = c->reset_at;
+
+	if (!since || elapsed(now, since) < RESET_ASK_NS)
+		return DOUBT_NONE;
+	if (elapsed(receiver->seen, since) >= RESET_ASK_NS) {
+		c->reset_at = 0; /* it has not, or will not: the number has passed */
+		return DOUBT_NONE;
+	}
+	return elapsed(now, since) < RESET_SURE_NS ? DOUBT_ASK : DOUBT_OVER;
+}
+
+/*
+ * Whether the connection has ended with a RST. A receiver that lives acknowledges what is no news
+ * to it, as it does for keepalive (RFC 9293 3.8.4), and one that doesn't says so, or nothing.
+ */
+static __always_inline int ended_by_reset(const struct tuple *key, struct conn *forward,
+					  struct conn *reply, __u64 now)
+{
+	enum doubt by_client = reset_doubt(forward, reply, now),
+		   by_endpoint = reset_doubt(reply, forward, now);
+	struct tuple back;
+
+	if (by_client == DOUBT_ASK && reply->open) {
+		to_endpoint_key(forward, &back);
+		request_packet(&back, reply->ack - 1, reply->end, TCP_ACK);
+	}
+	if (by_endpoint == DOUBT_ASK && forward->open)
+		request_packet(key, forward->ack - 1, forward->end, TCP_ACK);
+	return by_client == DOUBT_OVER || by_endpoint == DOUBT_OVER;
+}
+
 static __always_inline void sweep_forward(struct sweep_args *args, const struct tuple *key,
 					  struct conn *forward)
 {
@@ -171,7 +223,7 @@ static __always_inline void sweep_forward(struct sweep_args *args, const struct 
 		kill(args, forward, reply, REASON_POD_GONE);
 		return;
 	}
-	if ((forward->way.deliver == DELIVER_PEER && !has_pod(forward->way.ifindex)) ||
+	if ((forward->endpoint_ifindex && !has_pod(forward->endpoint_ifindex)) ||
 	    (args->check_gone && is_gone(&forward->to.dst))) {
 		/* The client learns it with its next packet; one that still connects, at once. */
 		if (is_opening(forward))
@@ -185,20 +237,39 @@ static __always_inline void sweep_forward(struct sweep_args *args, const struct 
 		kill(args, forward, reply, REASON_TIMED_OUT);
 		return;
 	}
+	if (reply && ended_by_reset(key, forward, reply, now)) {
+		conn_die(forward, reply, now, REASON_NONE);
+		return;
+	}
 	args->live++;
 }
 
-/* A reply entry whose forward entry never came to be, went alone, or is another connection's now.
- */
+/* The reply entry of the connection that an entry translates for is gone. */
+static __always_inline int is_forsaken(const struct tuple *key, const struct conn *c)
+{
+	struct tuple reply = c->to;
+
+	if (key->hook == HOOK_EGRESS)
+		tuple_reverse(&reply, key);
+	reply.hook = HOOK_EGRESS;
+	return !bpf_map_lookup_elem(&conns, &reply);
+}
+
+/* An entry whose forward entry never came to be, went alone, or is another connection's now. */
 static __always_inline int is_orphan(const struct tuple *key, const struct conn *c)
 {
-	struct conn *forward = conn_other(c);
+	struct conn *forward;
 	struct tuple back;
 
+	if (elapsed(bpf_ktime_get_ns(), c->created) <= ORPHAN_NS)
+		return 0;
+	if (c->dir == DIR_TRANSLATE)
+		return is_forsaken(key, c);
+	forward = conn_other(c);
 	if (!forward)
-		return elapsed(bpf_ktime_get_ns(), c->created) > ORPHAN_NS;
-	tuple_reverse(&back, &forward->to);
-	return elapsed(bpf_ktime_get_ns(), c->created) > ORPHAN_NS && !tuple_equal(&back, key);
+		return 1;
+	conn_other_key(forward, &back);
+	return !tuple_equal(&back, key) || back.hook != key->hook;
 }
 
 static long sweep_entry(void *map, struct tuple *key, struct conn *c, struct sweep_args **ctx)
@@ -209,7 +280,7 @@ static long sweep_entry(void *map, struct tuple *key, struct conn *c, struct swe
 	if (c->dir == DIR_FORWARD)
 		sweep_forward(args, key, c);
 	else if (is_orphan(key, c))
-		bpf_map_delete_elem(&conns, key);
+		conn_remove(key);
 	return 0;
 }
 

@@ -1,6 +1,8 @@
 // SPDX-License-Identifier: GPL-2.0
 /*
- * tc ingress of every pod's veth, of the node's NICs, and of the bridges that pods share.
+ * tc ingress and egress of every pod's veth and of the node's NICs, and ingress of the bridges that
+ * pods share. What is translated goes on as the node's own stack will have it: routing, FORWARD,
+ * masquerade and the rest hold for it as for any other packet.
  */
 #include <linux/bpf.h>
 #include <linux/pkt_cls.h>
@@ -17,30 +19,27 @@ static __always_inline int is_syn(const struct packet *p)
 	return (p->flags & (TCP_SYN | TCP_ACK | TCP_RST)) == TCP_SYN;
 }
 
-/* But a SYN repeated whose first was given up is no new connection. */
+/* But a SYN repeated is no new connection. */
 static __always_inline int is_reopened(const struct packet *p, const struct conn *c)
 {
-	return is_syn(p) && c->dir == DIR_FORWARD && c->state >= CONN_CLOSED &&
-	       !(c->state == CONN_DEAD && p->seq + 1 == c->seq);
+	return is_syn(p) && c->dir == DIR_FORWARD && c->state >= CONN_CLOSED && p->seq != c->isn;
 }
 
 static __noinline int steer_known(struct __sk_buff *skb, struct packet *p, struct conn *c)
 {
-	struct tuple to = c->to, key;
-	struct way way = c->way;
+	struct tuple to = c->to;
+	__u8 flags = c->flags, dmac[6];
 
 	if (c->state == CONN_DEAD)
 		return send_reset(skb, p);
-	if (conn_track(p, c) == FATE_DELETE) {
-		tuple_reverse(&key, &to);
-		bpf_map_delete_elem(&conns, &key);
-		bpf_map_delete_elem(&conns, &p->t);
-	}
+	__builtin_memcpy(dmac, c->dmac, 6);
+	if (c->dir != DIR_TRANSLATE && !p->frag && conn_track(p, c) == FATE_DELETE)
+		conn_forget(p, c);
 	if (rewrite(skb, p, &to, 0)) {
 		count_reason(REASON_MALFORMED);
 		return TC_ACT_SHOT;
 	}
-	return send_on(skb, &way);
+	return send_on(skb, flags, dmac);
 }
 
 static __noinline int steer_unknown(struct __sk_buff *skb, struct packet *p)
@@ -55,43 +54,78 @@ static __noinline int steer_unknown(struct __sk_buff *skb, struct packet *p)
 	return action;
 }
 
-static __always_inline int steer_tcp(struct __sk_buff *skb, struct packet *p, int from_pod)
+/* The entries of a connection that has ended. False if another program is deleting them: then the
+ * client will ask again. */
+static __noinline int replace(const struct packet *p, struct conn *c)
 {
-	struct conn *c = bpf_map_lookup_elem(&conns, &p->t);
-
-	if (c && is_reopened(p, c)) {
-		/* The entries of a connection that has ended; somebody else may be deleting them,
-		 * then the client will ask again. */
-		if (!change_state(c, CONN_CLOSED, CONN_REAPED) &&
-		    !change_state(c, CONN_DEAD, CONN_REAPED))
-			return TC_ACT_SHOT;
-		release(c, NULL);
-		conn_delete(&p->t, c);
-		c = NULL;
-	}
-	if (c)
-		return steer_known(skb, p, c);
-	return is_syn(p) ? connect_new(skb, p, from_pod) : steer_unknown(skb, p);
+	if (!change_state(c, CONN_CLOSED, CONN_REAPED) && !change_state(c, CONN_DEAD, CONN_REAPED))
+		return 0;
+	release(c, NULL);
+	conn_delete(&p->t, c);
+	return 1;
 }
 
-static __always_inline int steer(struct __sk_buff *skb, int from_pod)
+static __always_inline int steer_tcp(struct __sk_buff *skb, struct packet *p, enum side side)
+{
+	struct conn *c = NULL;
+
+	if (has_conns()) {
+		c = find_conn(skb, &p->t, side);
+		if (c && is_reopened(p, c)) {
+			if (!replace(p, c))
+				return TC_ACT_SHOT;
+			c = NULL;
+		}
+		if (c)
+			return steer_known(skb, p, c);
+		if (is_forged_reply(skb, &p->t, side))
+			return TC_ACT_SHOT;
+	}
+	return is_syn(p) ? connect_new(skb, p, side) : steer_unknown(skb, p);
+}
+
+static __always_inline int steer(struct __sk_buff *skb, enum side side)
 {
 	struct packet p = {};
 	int action = TC_ACT_UNSPEC;
 
 	switch (packet_parse(skb, &p)) {
 	case PACKET_TCP:
-		if (from_pod && !p.frag && !(p.flags & TCP_SYN))
+		if (side == SIDE_POD && !p.frag && !(p.flags & TCP_SYN))
 			action = shortcut_take(skb, &p.t);
 		if (action != TC_ACT_UNSPEC)
 			return action;
 		if (p.frag)
 			fragment_remember(&p);
-		return steer_tcp(skb, &p, from_pod);
+		return steer_tcp(skb, &p, side);
 	case PACKET_TAIL:
-		return steer_fragment(skb, &p);
+		return steer_fragment(skb, &p, side);
 	case PACKET_ICMP:
-		return steer_icmp(skb, &p);
+		return steer_icmp(skb, &p, side);
+	default:
+		return TC_ACT_UNSPEC;
+	}
+}
+
+/* On the way out, towards the client or, by a NIC, towards the endpoint. */
+static __always_inline int steer_back(struct __sk_buff *skb, enum side side)
+{
+	struct packet p = {};
+	struct conn *c;
+
+	if (!has_conns())
+		return TC_ACT_UNSPEC;
+	p.t.hook = HOOK_EGRESS;
+	switch (packet_parse(skb, &p)) {
+	case PACKET_TCP:
+		if (p.frag)
+			fragment_remember(&p);
+		c = find_conn(skb, &p.t, side);
+		return c ? steer_known(skb, &p, c) : TC_ACT_UNSPEC;
+	case PACKET_TAIL:
+		return steer_fragment(skb, &p, side);
+	case PACKET_ICMP:
+		return steer_icmp(skb, &p, side);
 	default:
 		return TC_ACT_UNSPEC;
 	}
@@ -111,14 +145,26 @@ static __noinline int steer_marked(struct __sk_buff *skb)
 SEC("tc")
 int from_pod(struct __sk_buff *skb)
 {
-	return steer(skb, 1);
+	return steer(skb, SIDE_POD);
+}
+
+SEC("tc")
+int to_pod(struct __sk_buff *skb)
+{
+	return steer_back(skb, SIDE_POD);
 }
 
 SEC("tc")
 int from_nic(struct __sk_buff *skb)
 {
 	/* A bridge may be a NIC as well. */
-	return skb->mark == HANDOVER_MARK ? steer_marked(skb) : steer(skb, 0);
+	return skb->mark == HANDOVER_MARK ? steer_marked(skb) : steer(skb, SIDE_NIC);
+}
+
+SEC("tc")
+int to_nic(struct __sk_buff *skb)
+{
+	return steer_back(skb, SIDE_NIC);
 }
 
 SEC("tc")

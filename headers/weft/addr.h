@@ -13,6 +13,12 @@ struct addr {
 	__u8 b[16];
 } __attribute__((aligned(8)));
 
+/* Where a packet is looked at. */
+enum hook {
+	HOOK_INGRESS = 0, /* it has come in by an interface */
+	HOOK_EGRESS = 1,  /* it is about to leave by one */
+};
+
 /* The addresses and ports of a TCP packet as it travels: src is its sender. Ports in host byte
  * order. */
 struct tuple {
@@ -20,7 +26,7 @@ struct tuple {
 	struct addr dst;
 	__u16 sport;
 	__u16 dport;
-	__u32 pad; /* 0: the tuple is a hash key, every byte of it counts */
+	__u32 hook; /* enum hook, in keys of `conns`; else 0. Every byte of a hash key counts. */
 };
 _Static_assert(sizeof(struct tuple) == 40, "tuple is a hash key without holes");
 

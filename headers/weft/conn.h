@@ -2,74 +2,101 @@
 #ifndef WEFT_CONN_H
 #define WEFT_CONN_H
 /*
- * The connection table `conns`: struct tuple (a packet as it arrives) -> struct conn.
+ * The connection table `conns`: struct tuple (a packet where it is looked at) -> struct conn.
  *
- * A steered connection has two entries, one per direction. The other direction's key is `to`
- * reversed. The forward entry holds the connection's state and its reservation; the reply entry
- * only translates, counts and remembers its own FIN.
+ * A connection that packets were steered for has these tuples:
+ *   A   client:port -> called:port      as the client sends it
+ *   B   client:port -> endpoint:port    as the node's own stack sees it; another source port than
+ * A's where that is taken C   node:port -> endpoint:port      only for a caller from outside whose
+ * endpoint is not on this node: else the reply would not come back here and these entries: forward
+ * A, ingress           -> B            state, reservation, what the client has sent reply      B
+ * reversed, egress   -> A reversed   what the endpoint has sent translate  B, egress            ->
+ * C            only with a C; nothing is kept in these two C reversed, ingress  -> B reversed A pod
+ * that reaches itself (CONN_HAIRPIN) would not believe a packet from its own address, and a packet
+ * for its own address never leaves it: there B is called:port -> pod:port, the reply entry is for
+ * ingress as well, and packets go straight back into the pod.
  */
 #include "addr.h"
 
 enum conn_dir {
 	DIR_FORWARD = 0, /* client -> endpoint */
 	DIR_REPLY = 1,
+	DIR_TRANSLATE = 2, /* either: another entry follows the connection */
 };
 
 enum conn_state {
-	CONN_SYN = 0,	      /* SYN sent on, nothing back yet */
+	CONN_SYN = 0,	      /* SYN sent on, no acceptable answer yet */
 	CONN_ESTABLISHED = 1, /* the endpoint has answered with SYN+ACK */
 	CONN_CLOSING = 2,     /* one side has sent FIN */
-	CONN_CLOSED = 3,      /* both have: kept for the last ACK or a repeated FIN */
+	CONN_CLOSED = 3,      /* both have, and both FINs were acknowledged: kept for repeats */
 	CONN_DEAD = 4,	      /* reset or given up: the next packet is answered with RST */
-	CONN_REAPED = 5,      /* whoever has set this deletes the entries, and nobody else does */
+	CONN_REAPED = 5, /* the program that has set this deletes the entries, and no other does */
 };
 
-enum conn_deliver {
-	DELIVER_PEER = 0,  /* redirect to the peer of the veth `ifindex` */
-	DELIVER_NEIGH = 1, /* redirect out of the interface `ifindex`, next hop from the FIB */
+enum conn_flags {
+	CONN_HAIRPIN = 1,  /* the endpoint is the client's own pod */
+	CONN_OUTSIDE = 2,  /* the client's packets come by a NIC */
+	CONN_SOURCE = 4,   /* forward entries: there is a C */
+	CONN_SWITCHED = 8, /* forward entries: client and endpoint are ports of one bridge: frames
+			    * go to `dmac`, as they would directly */
+	CONN_DIRECT = 16,  /* no rule's connection: the client called the endpoint itself, and
+			    * another  connection has its addresses and ports already */
 };
 
-/* How a packet leaves. */
-struct way {
-	__u32 ifindex;
-	__u8 deliver; /* enum conn_deliver */
-	__u8 dmac[6]; /* DELIVER_PEER: destination and source address of the Ethernet header */
-	__u8 smac[6];
-	__u8 pad[3];
-};
+enum { WSCALE_NONE = 0xff };
 
+/*
+ * Sequence numbers are those of RFC 9293, of segments that their receiver accepts: what it would
+ * not take leaves the entry as it is. `end`, `ack` and `edge` only grow, modulo 2^32.
+ */
 struct conn {
 	struct tuple to; /* the packet's addresses once translated */
 	__u64 created;	 /* CLOCK_MONOTONIC, ns */
-	__u64 seen;	 /* last packet of this direction, CLOCK_MONOTONIC, ns */
-	__u64 bytes;	 /* IP bytes of this direction */
+	__u64 seen;	 /* last accepted packet of this direction, CLOCK_MONOTONIC, ns */
+	__u64 bytes;	 /* payload bytes of this direction, repeats not counted */
 	__u64 packets;
 	__u64 reservation; /* forward entries: cluster id << 32 | endpoint id, which hold a place
-			    * for this connection in their `active`; 0: none. Whoever swaps it
-			    * to 0 gives what he gets back. */
-	struct way way;
-	__u32 state;   /* enum conn_state, forward entries; CONN_DEAD in both */
-	__u32 fins;    /* forward entries: 1 << enum conn_dir of each direction that has sent FIN */
-	__u32 seq;     /* the sequence number after all that this direction has sent */
-	__u32 ack;     /* the highest acknowledgement number it has sent: what a RST to its sender
-			* must carry (RFC 5961 3.2). Valid if `started`. */
-	__u32 fin_ack; /* once the other direction has sent FIN: the `ack` that acknowledges it */
-	__u32 syn_ack; /* reply entries: what acknowledges the client's last SYN; 0: it has been */
-	__u32 route;   /* stable ids of what was decided; 0 in reply entries */
+			    * for this connection in their `active`; 0: none. The program that swaps
+			    * it to 0 gives the place back. */
+	__u64 reset_at;	  /* when this direction sent a RST that its receiver may have taken; 0: not
+			   */
+	__u32 state;	  /* enum conn_state, forward entries; CONN_DEAD in both */
+	__u32 fins_acked; /* forward entries: 1 << enum conn_dir of each direction whose FIN the
+			   * other has acknowledged */
+	__u32 isn;	  /* of this direction's SYN */
+	__u32 end;	  /* the sequence number after all that this direction has sent */
+	__u32 ack;	  /* the highest acknowledgement number it has sent: what a RST to it must
+			   * carry (RFC 5961 3.2). Valid if `open`. */
+	__u32 edge;    /* the end of its receive window, as far as it has told. Valid if `open`. */
+	__u32 fin_end; /* with `fin`: the acknowledgement number for its FIN */
+	__u32 reset_seq; /* with `reset_at` */
+	__u32 window;	 /* of its SYN */
+	__u32 syn_isn;	 /* forward entries, with `syn_again`: another SYN of the client's, which
+			    makes */
+	__u32 syn_end;	 /* the connection a new one if the endpoint answers it with SYN+ACK */
+	__u32 syn_window;
+	__u32 route; /* stable ids of what was decided; 0 in reply entries */
 	__u32 cluster;
 	__u32 endpoint;
 	__u32 generation;	  /* that decided, modulo 2^32 */
 	__u32 connect_timeout_ms; /* 0: the default */
 	__u32 idle_timeout_ms;
-	__u32 max_duration_ms; /* 0: none */
-	__u32 client_ifindex;  /* interface the client's packets enter by */
-	__u32 reason;	       /* CONN_DEAD: why (enum reason) */
-	__u8 dir;	       /* enum conn_dir */
-	__u8 fin;	       /* 1: this direction has sent FIN */
-	__u8 started;	       /* 1: this direction has sent an acknowledgement */
-	__u8 pad;
+	__u32 max_duration_ms;	/* 0: none */
+	__u32 client_ifindex;	/* interface the client's packets enter by */
+	__u32 endpoint_ifindex; /* of the endpoint's pod; 0: it is no pod of this node */
+	__u32 reason;		/* CONN_DEAD: why (enum reason) */
+	__u8 dir;		/* enum conn_dir */
+	__u8 flags;		/* enum conn_flags */
+	__u8 open;		/* 1: the other direction's SYN has been seen */
+	__u8 started;		/* 1: this direction has acknowledged it */
+	__u8 fin;		/* 1: this direction has sent FIN */
+	__u8 wscale;		/* shift of its window; WSCALE_NONE: its SYN names none */
+	__u8 syn_again;
+	__u8 syn_wscale;
+	__u8 dmac[6]; /* with CONN_SWITCHED */
+	__u8 pad[2];
 };
-_Static_assert(sizeof(struct conn) == 168, "conn has no holes");
+_Static_assert(sizeof(struct conn) == 192, "conn has no holes");
 
 /* `affinity`: sessionAffinity ClientIP. struct affinity_key -> struct affinity */
 struct affinity_key {
@@ -84,7 +111,7 @@ struct affinity {
 	__u32 pad;
 };
 
-/* `frags`: ports of a fragmented packet, remembered from its first fragment. */
+/* `frags`: what only the first fragment of a packet tells of it. */
 struct frag_key {
 	struct addr src;
 	struct addr dst;
@@ -95,6 +122,11 @@ struct frag_key {
 struct frag {
 	__u16 sport;
 	__u16 dport;
+	__u32 seq;
+	__u32 ack;
+	__u16 window;
+	__u8 flags;  /* of TCP */
+	__u8 header; /* bytes before the payload, of what is fragmented */
 };
 
 /* `pods`: __u32 ifindex of the host side of a pod's veth -> */

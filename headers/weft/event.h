@@ -6,13 +6,16 @@
  */
 #include "addr.h"
 
-/* `events` (ring buffer): send this RST, because a timed-out connection has nobody in the kernel to
- * do it. */
+/*
+ * `events` (ring buffer): send this TCP packet without data, because no packet is at hand that it
+ * could be made of: the RST of a connection that has timed out, or an ACK that asks whether the
+ * receiver still knows the connection.
+ */
 struct reset_event {
 	struct tuple packet; /* as its receiver shall see it */
 	__u32 seq;
-	__u32 ack; /* with `has_ack`: RST|ACK */
-	__u32 has_ack;
+	__u32 ack;   /* with ACK */
+	__u32 flags; /* of TCP */
 	__u32 pad;
 };
 

@@ -23,8 +23,8 @@ struct cluster_stat {
 	__u64 overflow;		     /* refused because of maxConnections */
 	__u64 connect_fail; /* refused by the endpoint, or not answered within connectTimeout */
 	__u64 none_healthy; /* refused because the cluster has no endpoint */
-	__u64 rx_bytes;	    /* IP bytes from endpoints, of connections that have ended */
-	__u64 tx_bytes;	    /* IP bytes to endpoints, of connections that have ended */
+	__u64 rx_bytes;	    /* payload bytes from endpoints, of connections that have ended */
+	__u64 tx_bytes;	    /* payload bytes to endpoints, of connections that have ended */
 	__u64 rr;	    /* the next turn of ROUND_ROBIN */
 };
 
@@ -83,14 +83,17 @@ enum reason {
 	REASON_MALFORMED,	   /* dropped: a steered packet that could not be rewritten */
 	REASON_GENERATION,	   /* passed: tables missing or inconsistent */
 	REASON_NO_ROUTE,	   /* refused: no way to the endpoint */
-	REASON_HOST_ENDPOINT, /* passed: the endpoint is the node itself, which kube-proxy serves */
-	REASON_FOREIGN_WAY,   /* passed: the way to the endpoint is no interface of ours, so replies
-			       * would not come back by us */
-	REASON_TWICE,	      /* dropped: a SYN that another CPU is opening a connection for */
-	REASON_NO_PROXY,      /* refused: the port needs weft-proxy, and there is none */
-	REASON_BRIDGED, /* refused: the port needs weft-proxy, which pods behind a bridge can't
-			   reach */
-	REASON_SPOOFED, /* not steered: the caller uses an address that is not its own */
+	REASON_FOREIGN_WAY, /* passed: a caller from outside, whose endpoint is behind an interface
+			     * that is none of ours, so replies would not come back by us */
+	REASON_TWICE,	    /* dropped: a SYN that another CPU is opening a connection for */
+	REASON_NO_PROXY,    /* refused: the port needs weft-proxy, and there is none */
+	REASON_BRIDGED,	    /* refused: the port needs weft-proxy, which pods behind a bridge can't
+			       reach */
+	REASON_SPOOFED, /* passed or dropped: the sender has not the source address, or is not where
+			   the connection's packets come from */
+	REASON_SAFETY_NET, /* steered: a pod's connection, by its packets, as no hook saw its
+			      connect() */
+	REASON_UNSEEN,	   /* refused: the same, where that is not wanted */
 	REASON_MAX,
 };
 

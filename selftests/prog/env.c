@@ -34,6 +34,7 @@
 struct env {
 	struct env_options o;
 	char dir[32];
+	bool routed; /* the endpoint, by the NIC */
 	struct tc_bpf *tc;
 	struct sweep_bpf *sweep;
 	struct ring_buffer *events;
@@ -51,11 +52,15 @@ static struct addr parse_addr(int family, const char *ip4, const char *ip6)
 
 struct addr env_client(const struct env *e)
 {
+	if (e->o.outside)
+		return parse_addr(e->o.family, "198.51.100.7", "2001:db8:2::7");
 	return parse_addr(e->o.family, "10.244.0.1", "fd00:244::1");
 }
 
 struct addr env_vip(const struct env *e)
 {
+	if (e->o.outside)
+		return env_node(e);
 	return parse_addr(e->o.family, "10.96.0.10", "fd00:96::10");
 }
 
@@ -69,9 +74,22 @@ struct addr env_router(const struct env *e)
 	return parse_addr(e->o.family, "192.0.2.1", "2001:db8::1");
 }
 
+struct addr env_other(const struct env *e)
+{
+	return parse_addr(e->o.family, "10.244.0.3", "fd00:244::3");
+}
+
+struct addr env_node(const struct env *e)
+{
+	return parse_addr(e->o.family, "203.0.113.1", "2001:db8:1::1");
+}
+
 struct addr env_endpoint(const struct env *e)
 {
-	return e->o.hairpin ? env_client(e) : parse_addr(e->o.family, "10.244.0.2", "fd00:244::2");
+	if (e->o.hairpin)
+		return env_client(e);
+	return e->o.node_endpoint ? env_node(e)
+				  : parse_addr(e->o.family, "10.244.0.2", "fd00:244::2");
 }
 
 void tuple_turn(struct tuple *to, const struct tuple *from)
@@ -95,6 +113,30 @@ static void enter_namespaces(struct env *e)
 	fd = socket(AF_INET, SOCK_DGRAM | SOCK_CLOEXEC, 0);
 	must(fd >= 0 && !ioctl(fd, SIOCSIFFLAGS, &lo));
 	close(fd);
+	must(!system("ip -batch - <<END\n"
+		     "link add name endpoint index 77 type veth peer name peer77\n"
+		     "link add name other index 78 type veth peer name peer78\n"
+		     "link add name nic index 79 type veth peer name peer79\n"
+		     "link set nic up\n"
+		     "link set peer79 up\n"
+		     "address add 203.0.113.1/24 dev nic\n"
+		     "address add 2001:db8:1::1/64 dev nic nodad\n"
+		     "END\n"
+		     "echo 1 >/proc/sys/net/ipv4/ip_forward\n"
+		     "echo 1 >/proc/sys/net/ipv6/conf/all/forwarding"));
+}
+
+/* The way to an endpoint that is not here. */
+static void set_route(struct env *e)
+{
+	bool wanted = e->o.remote_endpoint && !e->o.no_route;
+
+	if (wanted == e->routed)
+		return;
+	must(!system(wanted ? "ip route add 10.244.0.2/32 dev nic && "
+			      "ip -6 route add fd00:244::2/128 dev nic"
+			    : "ip route del 10.244.0.2/32 && ip -6 route del fd00:244::2/128"));
+	e->routed = wanted;
 }
 
 static int on_reset(void *ctx, void *data, size_t len)
@@ -115,6 +157,7 @@ static void load(struct env *e)
 	must(e->sweep = sweep_bpf__open_opts(&opts));
 	bpf_map__set_max_entries(e->tc->maps.conns, e->o.table_size ?: 1024);
 	bpf_map__set_max_entries(e->sweep->maps.conns, e->o.table_size ?: 1024);
+	e->tc->rodata->refuse_unseen = e->o.refuse_unseen;
 	must(!tc_bpf__load(e->tc));
 	must(!sweep_bpf__load(e->sweep));
 	must(e->events = ring_buffer__new(bpf_map__fd(e->tc->maps.events), on_reset, e, NULL));
@@ -154,6 +197,7 @@ static void fill_tables(struct env *e)
 {
 	struct service service = { .id = SERVICE_ID, .rule_count = 1 };
 	struct service_key key = { .addr = env_vip(e), .port = VIP_PORT },
+			   node = { .port = VIP_PORT, .scope = SCOPE_NODE },
 			   other = { .addr = env_other_vip(e), .port = VIP_PORT };
 	struct rule rule = { .route = 0 };
 	struct route route = { .id = ROUTE_ID, .dest_count = 1, .total = 1 };
@@ -178,6 +222,10 @@ static void fill_tables(struct env *e)
 	int fd = table_new(e, e->tc->maps.gen_services, "service_key", "service");
 
 	must(!bpf_map_update_elem(fd, &other, &service, 0));
+	if (e->o.family == 4)
+		node.addr.b[10] = node.addr.b[11] = 0xff;
+	if (e->o.outside)
+		must(!bpf_map_update_elem(fd, &node, &service, 0));
 	put_close(fd, &key, &service);
 	put_close(table_new(e, e->tc->maps.gen_rules, "__u32", "rule"), &zero, &rule);
 	put_close(table_new(e, e->tc->maps.gen_routes, "__u32", "route"), &zero, &route);
@@ -211,11 +259,26 @@ static void fill_counters(struct env *e)
 static void add_pod(struct env *e, __u32 ifindex, struct addr a)
 {
 	struct pod pod = {
-		.addr = a, .netns_id = ~0u, .mac = { 2, 0, 0, 0, 1, ifindex }, .name = "veth"
+		.addr = a,
+		.netns_id = ~0u,
+		.mac = { 2, 0, 0, 0, 1, ifindex },
+		.name = "veth",
+		.bridge = e->o.bridge ? 80 : 0,
 	};
 
 	must(!bpf_map_update_elem(bpf_map__fd(e->tc->maps.pods), &ifindex, &pod, 0));
 	must(!bpf_map_update_elem(bpf_map__fd(e->tc->maps.pod_addrs), &a, &ifindex, 0));
+}
+
+static void add_nic(struct env *e)
+{
+	struct addr a = env_node(e);
+	struct nic nic = { .name = "nic" };
+	__u32 ifindex = NIC_IF;
+
+	*(e->o.family == 4 ? &nic.addr4 : &nic.addr6) = a;
+	must(!bpf_map_update_elem(bpf_map__fd(e->tc->maps.nics), &ifindex, &nic, 0));
+	must(!bpf_map_update_elem(bpf_map__fd(e->tc->maps.node_addrs), &a, &ifindex, 0));
 }
 
 /* Loaded programs and their maps, for the next environment that asks for the same: to verify them
@@ -224,7 +287,7 @@ static struct env *idle;
 
 static void map_clear(const struct bpf_map *map)
 {
-	char key[sizeof(struct tuple)];
+	char key[sizeof(struct tuple)] = {};
 	int fd = bpf_map__fd(map);
 
 	must(bpf_map__key_size(map) <= sizeof(key));
@@ -234,11 +297,12 @@ static void map_clear(const struct bpf_map *map)
 
 static void reset(struct env *e)
 {
-	const struct bpf_map *const maps[] = { e->tc->maps.conns,     e->tc->maps.frags,
-					       e->tc->maps.affinity,  e->tc->maps.pods,
-					       e->tc->maps.pod_addrs, e->tc->maps.clusters,
-					       e->tc->maps.routes,    e->tc->maps.endpoints,
-					       e->tc->maps.dests,     e->tc->maps.shortcuts };
+	const struct bpf_map *const maps[] = { e->tc->maps.conns,      e->tc->maps.frags,
+					       e->tc->maps.affinity,   e->tc->maps.pods,
+					       e->tc->maps.pod_addrs,  e->tc->maps.clusters,
+					       e->tc->maps.routes,     e->tc->maps.endpoints,
+					       e->tc->maps.dests,      e->tc->maps.nics,
+					       e->tc->maps.node_addrs, e->tc->maps.shortcuts };
 	struct shortcut_state no_shortcuts = { .until = 0 };
 	struct reason_stat none = { .count = 0 };
 	__u64 generation = 0;
@@ -251,6 +315,7 @@ static void reset(struct env *e)
 	must(!bpf_map_update_elem(bpf_map__fd(e->tc->maps.generation), &zero, &generation, 0));
 	must(!bpf_map_update_elem(bpf_map__fd(e->tc->maps.shortcut_state), &zero, &no_shortcuts,
 				  0));
+	must(!bpf_map_update_elem(bpf_map__fd(e->tc->maps.conn_count), &zero, &generation, 0));
 	must(ring_buffer__consume(e->events) >= 0);
 	e->reset_count = 0;
 }
@@ -269,7 +334,7 @@ static struct env *loaded(const struct env_options *o)
 	struct env *e = idle;
 
 	idle = NULL;
-	if (e && e->o.table_size == o->table_size) {
+	if (e && e->o.table_size == o->table_size && e->o.refuse_unseen == o->refuse_unseen) {
 		e->o = *o;
 		reset(e);
 		return e;
@@ -289,9 +354,13 @@ struct env *env_new(const struct env_options *o)
 
 	fill_tables(e);
 	fill_counters(e);
-	add_pod(e, CLIENT_IF, env_client(e));
-	if (!o->hairpin && !o->remote_endpoint)
+	if (!o->outside)
+		add_pod(e, CLIENT_IF, env_client(e));
+	if (!o->hairpin && !o->remote_endpoint && !o->node_endpoint)
 		add_pod(e, ENDPOINT_IF, env_endpoint(e));
+	add_pod(e, OTHER_IF, env_other(e));
+	add_nic(e);
+	set_route(e);
 	return e;
 }
 
@@ -304,14 +373,16 @@ struct env_result env_run(struct env *e, const char *program, const struct env_p
 {
 	struct env_result r = { .action = -2 };
 	struct bpf_program *prog = bpf_object__find_program_by_name(e->tc->obj, program);
+	struct __sk_buff ctx = { .ifindex = in->ifindex ?: e->o.outside ? NIC_IF : CLIENT_IF };
 	__u8 frame[FRAME_MAX], out[FRAME_MAX];
 	LIBBPF_OPTS(bpf_test_run_opts, opts, .data_in = frame, .data_out = out,
-		    .data_size_out = sizeof(out));
+		    .data_size_out = sizeof(out), .ctx_in = &ctx, .ctx_size_in = sizeof(ctx));
 
 	must(prog);
 	opts.data_size_in = frame_put(frame, in);
 	must(!bpf_prog_test_run_opts(bpf_program__fd(prog), &opts));
 	r.action = opts.retval;
+	memcpy(r.dmac, out, sizeof(r.dmac));
 	frame_get(out, in, &r);
 	return r;
 }
@@ -407,6 +478,30 @@ __u64 env_picks(struct env *e)
 	return s.picks;
 }
 
+void env_clear(struct env *e)
+{
+	struct endpoint_stat endpoint = env_endpoint_stat(e);
+	struct cluster_limit none = {};
+	__u32 zero = 0, id = CLUSTER_ID;
+	__u64 count = 0;
+
+	map_clear(e->tc->maps.conns);
+	must(!bpf_map_update_elem(bpf_map__fd(e->tc->maps.conn_count), &zero, &count, 0));
+	must(!bpf_map_update_elem(bpf_map__fd(e->tc->maps.limits), &id, &none, 0));
+	endpoint.active = 0;
+	id = ENDPOINT_ID;
+	must(!bpf_map_update_elem(bpf_map__fd(e->tc->maps.endpoints), &id, &endpoint, 0));
+}
+
+__u64 env_counted(struct env *e)
+{
+	__u32 zero = 0;
+	__u64 n;
+
+	must(!bpf_map_lookup_elem(bpf_map__fd(e->tc->maps.conn_count), &zero, &n));
+	return n;
+}
+
 bool env_conn(struct env *e, const struct tuple *key, struct conn *out)
 {
 	return !bpf_map_lookup_elem(bpf_map__fd(e->tc->maps.conns), key, out);
@@ -420,6 +515,8 @@ static void age_entry(struct env *e, const struct tuple *key, unsigned ms)
 		return;
 	c.created -= ms * 1000000ull;
 	c.seen -= ms * 1000000ull;
+	if (c.reset_at)
+		c.reset_at -= ms * 1000000ull;
 	must(!bpf_map_update_elem(bpf_map__fd(e->tc->maps.conns), key, &c, BPF_EXIST));
 }
 
@@ -430,6 +527,7 @@ void env_age(struct env *e, const struct tuple *forward, unsigned ms)
 
 	must(env_conn(e, forward, &c));
 	tuple_turn(&reply, &c.to);
+	reply.hook = c.flags & CONN_HAIRPIN ? HOOK_INGRESS : HOOK_EGRESS;
 	age_entry(e, forward, ms);
 	age_entry(e, &reply, ms);
 }

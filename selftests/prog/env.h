@@ -2,9 +2,9 @@
 #ifndef WEFT_PROG_ENV_H
 #define WEFT_PROG_ENV_H
 /*
- * The BPF programs in a network and mount namespace of their own, with one client pod (interface
- * 1), one endpoint pod (interface ENDPOINT_IF, which needs not exist: redirects are not carried
- * out), and one service.
+ * The BPF programs in a network and mount namespace of their own, with one client pod (CLIENT_IF),
+ * one endpoint pod (ENDPOINT_IF), a third pod that has nothing to do with them (OTHER_IF), a NIC
+ * (NIC_IF), and one service. What a program does with a packet is looked at, not carried out.
  */
 #include <stdbool.h>
 #include <stddef.h>
@@ -19,8 +19,10 @@
 #include "weft/verdict.h"
 
 enum {
-	CLIENT_IF = 1, /* lo: test runs need an interface that exists */
+	CLIENT_IF = 1, /* lo: test runs need interfaces that exist */
 	ENDPOINT_IF = 77,
+	OTHER_IF = 78,
+	NIC_IF = 79,
 	VIP_PORT = 9000,
 	ENDPOINT_PORT = 8080,
 	CLIENT_PORT = 40000,
@@ -44,8 +46,13 @@ struct env_options {
 	__u32 connect_timeout_ms, idle_timeout_ms, max_duration_ms;
 	bool hairpin;	      /* the endpoint is the client itself */
 	bool no_endpoint;     /* the cluster is empty */
-	bool remote_endpoint; /* not a pod of this node, and nothing routes to it */
+	bool node_endpoint;   /* the endpoint is the node itself */
+	bool bridge;	      /* client and endpoint share one */
+	bool outside;	      /* the client is outside: it calls the node's address by the NIC */
+	bool remote_endpoint; /* not a pod of this node; a route leads to it by the NIC */
+	bool no_route;	      /* with remote_endpoint: or none does */
 	bool without_generation;
+	bool refuse_unseen; /* the programs' own option */
 };
 
 struct env; /* one at a time per process */
@@ -60,15 +67,23 @@ struct addr env_endpoint(const struct env *e);
 struct addr
 env_other_vip(const struct env *e); /* a second service that leads to the same endpoint */
 struct addr env_router(const struct env *e);
+struct addr env_other(const struct env *e); /* OTHER_IF's */
+struct addr env_node(const struct env *e);  /* NIC_IF's */
 
 struct env_packet {
 	struct tuple t;
 	__u8 flags; /* of TCP */
 	__u32 seq, ack;
+	__u16 window;
+	int wscale; /* of a SYN: names this window scale + 1; 0: none */
 	unsigned payload;
 	bool first_fragment, later_fragment;
 	const struct tuple *quoted; /* an ICMP error about this packet instead of TCP */
 	bool options;		    /* an IPv4 option or an IPv6 extension header in front */
+	bool quoted_options;	    /* the same in the quoted packet */
+	__u32 quoted_seq;
+	__u8 icmp_type, icmp_code; /* 0: host unreachable */
+	__u8 ifindex;		   /* where it is seen; 0: CLIENT_IF */
 };
 
 struct env_result {
@@ -76,9 +91,11 @@ struct env_result {
 	struct env_packet packet; /* as it came out */
 	struct tuple quoted;	  /* of an ICMP error */
 	bool checksums_ok;
+	__u8 dmac[6];
 };
 
-/* Runs from_pod (or from_nic) on the packet as if it had come in by interface 1. */
+/* Runs from_pod, to_pod, ... on the packet as if it came in, or was about to leave, by its
+ * interface. */
 struct env_result env_run(struct env *e, const char *program, const struct env_packet *in);
 /* Runs explain. */
 struct verdict env_explain(struct env *e, const struct question *q);
@@ -93,6 +110,10 @@ void env_set_proxied(struct env *e, __u32 n);
 struct endpoint_stat env_endpoint_stat(struct env *e);
 __u64 env_reason(struct env *e, enum reason reason);
 __u64 env_picks(struct env *e);
+/* Forgets all connections, and what they held. */
+void env_clear(struct env *e);
+/* How many entries the programs think there are. */
+__u64 env_counted(struct env *e);
 /* The entry for packets like this one; false if there is none. */
 bool env_conn(struct env *e, const struct tuple *key, struct conn *out);
 /* Both pods may take short cuts, and weftd says what `state` says. */
@@ -102,7 +123,8 @@ void env_put_shortcut(struct env *e, const struct tuple *t, const struct shortcu
 void env_age(struct env *e, const struct tuple *forward, unsigned ms);
 void env_pod_gone(struct env *e, __u32 ifindex);
 void env_addr_gone(struct env *e, const struct addr *a);
-/* RSTs that the sweep has asked for, since the last call. Returns how many; fills at most `max`. */
+/* Packets that the sweep has asked for, since the last call. Returns how many; fills at most `max`.
+ */
 unsigned env_resets(struct env *e, struct reset_event *out, unsigned max);
 
 void tuple_turn(struct tuple *to, const struct tuple *from);

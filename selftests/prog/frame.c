@@ -99,34 +99,44 @@ static size_t put_ip(__u8 *at, const struct env_packet *p, const struct tuple *t
 static size_t put_tcp(__u8 *at, const struct env_packet *p)
 {
 	struct tcphdr *tcp = (void *)at;
-	size_t len = sizeof(*tcp) + p->payload;
+	size_t header = sizeof(*tcp) + (p->wscale ? 4 : 0), len = header + p->payload;
 
 	memset(at, 'x', len);
-	memset(tcp, 0, sizeof(*tcp));
+	memset(tcp, 0, header);
+	if (p->wscale)
+		memcpy(tcp + 1, (__u8[]){ 1 /* no operation */, 3, 3, p->wscale - 1 }, 4);
 	tcp->th_sport = htons(p->t.sport);
 	tcp->th_dport = htons(p->t.dport);
 	tcp->th_seq = htonl(p->seq);
 	tcp->th_ack = htonl(p->ack);
-	tcp->th_off = 5;
+	tcp->th_off = header / 4;
+	tcp->th_win = htons(p->window);
 	tcp->th_flags = p->flags;
 	tcp->th_sum = htons(~sum(tcp, len, pseudo(&p->t, is_ip4(&p->t), IPPROTO_TCP, len)));
 	return len;
 }
 
-/* An ICMP "host unreachable" with the quoted packet's IP header and the first 8 bytes of TCP. */
+/* An ICMP error, as a rule "host unreachable", with the quoted packet's IP header and the first 8
+ * bytes of TCP. */
 static size_t put_icmp(__u8 *at, const struct env_packet *p)
 {
-	struct env_packet quote = { .t = *p->quoted };
+	struct env_packet quote = { .t = *p->quoted, .options = p->quoted_options };
 	bool ip4 = is_ip4(&p->t);
 	size_t len = 8, header;
 	__be16 ports[2] = { htons(quote.t.sport), htons(quote.t.dport) }, check;
+	__be32 seq = htonl(p->quoted_seq);
 
 	memset(at, 0, 8);
 	at[0] = ip4 ? ICMP_UNREACH : ICMP6_DST_UNREACH;
 	at[1] = ip4 ? ICMP_UNREACH_HOST : ICMP6_DST_UNREACH_ADDR;
+	if (p->icmp_type) {
+		at[0] = p->icmp_type;
+		at[1] = p->icmp_code;
+	}
 	header = put_ip(at + 8, &quote, &quote.t, IPPROTO_TCP, 20);
 	memset(at + 8 + header, 0, 8);
 	memcpy(at + 8 + header, ports, 4);
+	memcpy(at + 12 + header, &seq, 4);
 	len += header + 8;
 	check = htons(~sum(at, len, ip4 ? 0 : pseudo(&p->t, false, IPPROTO_ICMPV6, len)));
 	memcpy(at + 2, &check, 2);

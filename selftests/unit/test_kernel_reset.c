@@ -7,7 +7,7 @@
 
 static struct reset_event event(const char *from, const char *to)
 {
-	struct reset_event e = { .packet = { .sport = 9000, .dport = 40000 }, .seq = 0x01020304 };
+	struct reset_event e = { .packet = { .sport = 9000, .dport = 40000 }, .seq = 0x01020304, .flags = TH_RST };
 
 	cr_assert_eq(addr_parse(from, &e.packet.src), 0);
 	cr_assert_eq(addr_parse(to, &e.packet.dst), 0);
@@ -49,7 +49,7 @@ Test(kernel_reset, ipv6_with_ack)
 	struct reset_event e = event("fd00::10", "fd00::1");
 	__u8 p[RESET_MAX];
 
-	e.has_ack = 1;
+	e.flags = TH_RST | TH_ACK;
 	e.ack = 0xa0b0c0d0;
 	cr_assert_eq(reset_build(&e, p), 60);
 	cr_expect_eq(p[0] >> 4, 6);

@@ -18,11 +18,12 @@ enum {
 	OUR_HANDLE = 0x77656674, /* "weft" */
 };
 
-static struct bpf_tc_hook ingress(int ifindex)
+static struct bpf_tc_hook tc_hook(int ifindex, enum hook hook)
 {
 	return (struct bpf_tc_hook){ .sz = sizeof(struct bpf_tc_hook),
 				     .ifindex = ifindex,
-				     .attach_point = BPF_TC_INGRESS };
+				     .attach_point = hook == HOOK_EGRESS ? BPF_TC_EGRESS
+									 : BPF_TC_INGRESS };
 }
 
 int attach_open(struct attach *a, const char *dir, int netlink)
@@ -42,10 +43,10 @@ int attach_open(struct attach *a, const char *dir, int netlink)
 
 /* ---- clsact ---- */
 
-static int remove_filter(int ifindex)
+static int remove_filter(int ifindex, enum hook at)
 {
 	LIBBPF_OPTS(bpf_tc_opts, opts, .handle = OUR_HANDLE, .priority = OUR_PRIORITY);
-	struct bpf_tc_hook hook = ingress(ifindex);
+	struct bpf_tc_hook hook = tc_hook(ifindex, at);
 	int r = bpf_tc_query(&hook, &opts);
 
 	if (r)
@@ -57,7 +58,7 @@ static int remove_filter(int ifindex)
 /* Removes the clsact that we have made, unless others have come to use it. */
 static int remove_qdisc(const char *dir, int netlink, int ifindex)
 {
-	struct bpf_tc_hook hook = ingress(ifindex);
+	struct bpf_tc_hook hook = tc_hook(ifindex, HOOK_INGRESS);
 	struct pin_path mark;
 	unsigned filters = 0;
 	int r = pin_path_ifindex(&mark, dir, "qdisc", ifindex);
@@ -76,16 +77,18 @@ static int remove_qdisc(const char *dir, int netlink, int ifindex)
 
 static int clsact_remove(const char *dir, int netlink, int ifindex)
 {
-	int r = remove_filter(ifindex);
+	int r = remove_filter(ifindex, HOOK_INGRESS);
 
+	if (!r)
+		r = remove_filter(ifindex, HOOK_EGRESS);
 	return r ? r : remove_qdisc(dir, netlink, ifindex);
 }
 
-static int clsact_put(struct attach *a, int ifindex, int prog_fd)
+static int clsact_put(struct attach *a, int ifindex, enum hook at, int prog_fd)
 {
 	LIBBPF_OPTS(bpf_tc_opts, opts, .handle = OUR_HANDLE, .priority = OUR_PRIORITY,
 		    .prog_fd = prog_fd, .flags = BPF_TC_F_REPLACE);
-	struct bpf_tc_hook hook = ingress(ifindex);
+	struct bpf_tc_hook hook = tc_hook(ifindex, at);
 	struct pin_path mark;
 	bool marked;
 	int r = pin_path_ifindex(&mark, a->dir, "qdisc", ifindex);
@@ -107,11 +110,17 @@ static int clsact_put(struct attach *a, int ifindex, int prog_fd)
 
 /* ---- TCX ---- */
 
-static int tcx_remove(const char *dir, int ifindex)
+static int link_path(struct pin_path *path, const char *dir, int ifindex, enum hook hook)
+{
+	return hook == HOOK_EGRESS ? pin_path_egress(path, dir, "link", ifindex)
+				   : pin_path_ifindex(path, dir, "link", ifindex);
+}
+
+static int tcx_remove_one(const char *dir, int ifindex, enum hook hook)
 {
 	_cleanup_close_ int fd = -1;
 	struct pin_path path;
-	int r = pin_path_ifindex(&path, dir, "link", ifindex);
+	int r = link_path(&path, dir, ifindex, hook);
 
 	if (r)
 		return r;
@@ -121,33 +130,40 @@ static int tcx_remove(const char *dir, int ifindex)
 	return pin_unlink(path.s);
 }
 
+static int tcx_remove(const char *dir, int ifindex)
+{
+	int r = tcx_remove_one(dir, ifindex, HOOK_EGRESS);
+
+	return r ? r : tcx_remove_one(dir, ifindex, HOOK_INGRESS);
+}
+
 /*
  * 0 when the pinned link now runs the program here; -ENOENT when there is none, its interface has
  * gone, or it belongs to another namespace where weftd once ran: interfaces are numbered from 1 in
  * each.
  */
-static int tcx_update(const struct pin_path *path, int ifindex, int prog_fd)
+static int tcx_update(const struct pin_path *path, int ifindex, enum hook hook, int prog_fd)
 {
 	_cleanup_close_ int fd = bpf_obj_get(path->s);
 
 	if (fd < 0)
 		return -errno;
 	if (!bpf_link_update(fd, prog_fd, NULL))
-		return tcx_runs(prog_fd, ifindex) ? 0 : -ENOENT;
+		return tcx_runs(prog_fd, ifindex, hook) ? 0 : -ENOENT;
 	return errno == ENOLINK ? -ENOENT : -errno;
 }
 
-static int tcx_put(struct attach *a, int ifindex, int prog_fd)
+static int tcx_put(struct attach *a, int ifindex, enum hook hook, int prog_fd)
 {
 	_cleanup_close_ int fd = -1;
 	struct pin_path path;
-	int r = pin_path_ifindex(&path, a->dir, "link", ifindex);
+	int r = link_path(&path, a->dir, ifindex, hook);
 
 	if (!r)
-		r = tcx_update(&path, ifindex, prog_fd);
+		r = tcx_update(&path, ifindex, hook, prog_fd);
 	if (r != -ENOENT)
 		return r;
-	fd = tcx_link_create(prog_fd, ifindex);
+	fd = tcx_link_create(prog_fd, ifindex, hook);
 	return fd < 0 ? fd : pin_replace(fd, &path);
 }
 
@@ -160,18 +176,44 @@ static bool is_gone(int netlink, int ifindex)
 	return nl_get_link(netlink, NL_NSID_OWN, ifindex, &l) == -ENODEV;
 }
 
-int attach_put(struct attach *a, int ifindex, int prog_fd)
+/* Of an earlier weftd that went the other way: of two filters on one side, the first would steer.
+ */
+static int remove_other(struct attach *a, int ifindex, enum hook hook)
 {
-	int r = a->tcx ? tcx_put(a, ifindex, prog_fd) : clsact_put(a, ifindex, prog_fd);
+	int r;
 
-	/* of an earlier weftd that went the other way; a packet that meets both is steered by the
-	 * first */
+	if (!a->tcx)
+		return tcx_remove_one(a->dir, ifindex, hook);
+	r = remove_filter(ifindex, hook);
+	return r ? r : remove_qdisc(a->dir, a->netlink, ifindex);
+}
+
+int attach_put(struct attach *a, int ifindex, enum hook hook, int prog_fd)
+{
+	int r = a->tcx ? tcx_put(a, ifindex, hook, prog_fd) : clsact_put(a, ifindex, hook, prog_fd);
+
 	if (!r)
-		r = a->tcx ? clsact_remove(a->dir, a->netlink, ifindex)
-			   : tcx_remove(a->dir, ifindex);
+		r = remove_other(a, ifindex, hook);
 	if (r && is_gone(a->netlink, ifindex))
 		return -ENODEV;
 	return r ? log_err(r, "attach to interface %d", ifindex) : 0;
+}
+
+static int remove_egress(struct attach *a, int ifindex)
+{
+	int r = tcx_remove_one(a->dir, ifindex, HOOK_EGRESS);
+
+	if (!r)
+		r = remove_filter(ifindex, HOOK_EGRESS);
+	return r ? log_err(r, "detach from interface %d", ifindex) : 0;
+}
+
+int attach_put_both(struct attach *a, int ifindex, int ingress_fd, int egress_fd)
+{
+	int r = egress_fd < 0 ? remove_egress(a, ifindex)
+			      : attach_put(a, ifindex, HOOK_EGRESS, egress_fd);
+
+	return r ? r : attach_put(a, ifindex, HOOK_INGRESS, ingress_fd);
 }
 
 int attach_remove(struct attach *a, int ifindex)

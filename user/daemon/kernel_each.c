@@ -166,11 +166,15 @@ static int conn_row(void *arg, const void *key, const void *value)
 	const struct conn *c = value;
 	struct conn_walk *w = arg;
 	struct tuple back = {
-		.src = c->to.dst, .dst = c->to.src, .sport = c->to.dport, .dport = c->to.sport
+		.src = c->to.dst,
+		.dst = c->to.src,
+		.sport = c->to.dport,
+		.dport = c->to.sport,
+		.hook = c->flags & CONN_HAIRPIN ? HOOK_INGRESS : HOOK_EGRESS,
 	};
 	struct conn reply;
 
-	if (c->dir != DIR_FORWARD)
+	if (c->dir != DIR_FORWARD || c->flags & CONN_DIRECT)
 		return 0;
 	return w->row(w->arg, key, c, bpf_map_lookup_elem(w->conns, &back, &reply) ? NULL : &reply);
 }
@@ -274,7 +278,7 @@ static int count_open(void *arg, const void *key, const void *value)
 	const struct conn *c = value;
 
 	(void)key;
-	if (c->dir == DIR_FORWARD && c->state < CONN_CLOSED)
+	if (c->dir == DIR_FORWARD && !(c->flags & CONN_DIRECT) && c->state < CONN_CLOSED)
 		++*(unsigned *)arg;
 	return 0;
 }

@@ -53,7 +53,9 @@ static const char *const map_names[MAP_MAX] = {
 
 static const char *const prog_names[PROG_MAX] = {
 	[PROG_FROM_POD] = "from_pod",
+	[PROG_TO_POD] = "to_pod",
 	[PROG_FROM_NIC] = "from_nic",
+	[PROG_TO_NIC] = "to_nic",
 	[PROG_FROM_BRIDGE] = "from_bridge",
 	[PROG_EXPLAIN] = "explain",
 	[PROG_SWEEP] = "sweep",
@@ -81,12 +83,13 @@ static const char *const reason_names[REASON_MAX] = {
 	[REASON_MALFORMED] = "malformed",
 	[REASON_GENERATION] = "generation",
 	[REASON_NO_ROUTE] = "no_route",
-	[REASON_HOST_ENDPOINT] = "host_endpoint",
 	[REASON_FOREIGN_WAY] = "foreign_way",
 	[REASON_TWICE] = "twice",
 	[REASON_NO_PROXY] = "no_proxy",
 	[REASON_BRIDGED] = "bridged",
 	[REASON_SPOOFED] = "spoofed",
+	[REASON_SAFETY_NET] = "safety_net",
+	[REASON_UNSEEN] = "unseen",
 };
 
 const char *loader_map_name(enum map_id id)
@@ -194,7 +197,7 @@ int loader_fit(struct bpf_object *obj, const char *dir, unsigned max_connections
 	return 0;
 }
 
-/* Two entries per connection, one per direction. */
+/* Two entries per connection, one per direction; those with a C (weft/conn.h) count twice. */
 static void size_conns(struct bpf_object *obj, unsigned max_connections)
 {
 	struct bpf_map *m = bpf_object__find_map_by_name(obj, map_names[MAP_CONNS]);

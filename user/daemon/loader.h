@@ -45,7 +45,9 @@ enum map_id {
 
 enum prog_id {
 	PROG_FROM_POD,
+	PROG_TO_POD,
 	PROG_FROM_NIC,
+	PROG_TO_NIC,
 	PROG_FROM_BRIDGE,
 	PROG_EXPLAIN,
 	PROG_SWEEP,

@@ -175,7 +175,8 @@ int nic_refresh(struct kernel *k, struct iface *i)
 		return log_err(-errno, "add the interface %s", i->link.name);
 	if (i->role == ROLE_NIC)
 		return 0;
-	r = attach_put(&k->attach, i->link.ifindex, k->loader.prog[PROG_FROM_NIC]);
+	r = attach_put_both(&k->attach, i->link.ifindex, k->loader.prog[PROG_FROM_NIC],
+			    k->loader.prog[PROG_TO_NIC]);
 	if (r && r != -ENODEV)
 		return r;
 	i->role = ROLE_NIC;

@@ -33,6 +33,11 @@ int pin_path_ifindex(struct pin_path *out, const char *dir, const char *sub, int
 	return fits(snprintf(out->s, sizeof(out->s), "%s/%s/%d", dir, sub, ifindex));
 }
 
+int pin_path_egress(struct pin_path *out, const char *dir, const char *sub, int ifindex)
+{
+	return fits(snprintf(out->s, sizeof(out->s), "%s/%s/%d-egress", dir, sub, ifindex));
+}
+
 /* Cuts the last component off; "." and "/" are the ends. */
 static void to_parent(struct pin_path *p)
 {
@@ -104,13 +109,15 @@ int pin_rmdir(const char *path)
 	return rmdir(path) && errno != ENOENT ? -errno : 0;
 }
 
-/* The number that is all of `word`; 0 if it isn't one. */
+/* The number that is all of `word`, but for "-egress"; 0 if it isn't one. */
 static int parse_ifindex(const char *word)
 {
 	char *end;
 	long n = strtol(word, &end, 10);
 
-	return *end || n <= 0 || n > INT_MAX ? 0 : (int)n;
+	if (*end && strcmp(end, "-egress") != 0)
+		return 0;
+	return n <= 0 || n > INT_MAX ? 0 : (int)n;
 }
 
 int pin_each_ifindex(const char *dir, const char *sub, int (*each)(void *arg, int ifindex),

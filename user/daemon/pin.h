@@ -6,7 +6,7 @@
  *
  *   DIR/NAME            maps
  *   DIR/prog/NAME       programs
- *   DIR/link/IFINDEX    TCX links
+ *   DIR/link/IFINDEX    TCX links of what enters; of what leaves: DIR/link/IFINDEX-egress
  *   DIR/qdisc/IFINDEX   empty directories: the clsact of this interface is of our making
  *
  * A path is a struct by value, so that it needs no freeing. Functions return 0 or -errno and don't
@@ -21,7 +21,9 @@ struct pin_path {
 /* "DIR/NAME" or, with `sub`, "DIR/SUB/NAME"; "DIR/SUB" without `name`. -ENAMETOOLONG if it doesn't
  * fit. */
 int pin_path(struct pin_path *out, const char *dir, const char *sub, const char *name);
+/* "DIR/SUB/IFINDEX", and "DIR/SUB/IFINDEX-egress" */
 int pin_path_ifindex(struct pin_path *out, const char *dir, const char *sub, int ifindex);
+int pin_path_egress(struct pin_path *out, const char *dir, const char *sub, int ifindex);
 /* The nearest ancestor of `path` (or itself) that exists. */
 int pin_nearest(struct pin_path *out, const char *path);
 /* mkdir -p, mode 0700. */

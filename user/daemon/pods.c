@@ -109,7 +109,7 @@ static int bridge_refresh(struct kernel *k, struct iface *i)
 
 	if (i->role == ROLE_BRIDGE)
 		return 0;
-	r = attach_put(&k->attach, i->link.ifindex, k->loader.prog[PROG_FROM_BRIDGE]);
+	r = attach_put_both(&k->attach, i->link.ifindex, k->loader.prog[PROG_FROM_BRIDGE], -1);
 	if (r && r != -ENODEV)
 		return r;
 	i->role = ROLE_BRIDGE;

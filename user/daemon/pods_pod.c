@@ -198,7 +198,8 @@ int pod_refresh(struct kernel *k, struct iface *i)
 		r = pod_write(k, i);
 	if (r || i->role == ROLE_POD)
 		return r;
-	r = attach_put(&k->attach, i->link.ifindex, k->loader.prog[PROG_FROM_POD]);
+	r = attach_put_both(&k->attach, i->link.ifindex, k->loader.prog[PROG_FROM_POD],
+			    k->loader.prog[PROG_TO_POD]);
 	if (r && r != -ENODEV)
 		return r;
 	i->role = ROLE_POD;

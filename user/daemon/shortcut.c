@@ -127,7 +127,8 @@ static bool read_qdiscs(struct kernel *k, struct reason_text *why)
 /* Nothing of others treats packets at the interface, coming in or going out. */
 static bool is_bare(struct kernel *k, const struct iface *i, struct reason_text *why)
 {
-	static const enum prog_id own[] = { PROG_FROM_POD, PROG_FROM_BRIDGE, PROG_FROM_NIC };
+	static const enum prog_id own[] = { PROG_FROM_POD, PROG_TO_POD, PROG_FROM_BRIDGE,
+					    PROG_FROM_NIC, PROG_TO_NIC };
 	int fds[sizeof(own) / sizeof(own[0])];
 	struct survey_args found;
 

@@ -40,7 +40,7 @@ void sweep_free(struct sweep *s)
 	closep(&s->raw6);
 }
 
-/* ---- RSTs ---- */
+/* ---- RSTs, and questions ---- */
 
 static void send_reset(const struct sweep *s, const struct reset_event *e)
 {
@@ -56,7 +56,7 @@ static void send_reset(const struct sweep *s, const struct reset_event *e)
 	/* a receiver that can't be reached can't be told */
 	if (len && sendto(v4 ? s->raw4 : s->raw6, packet, len, MSG_DONTWAIT, to,
 			  v4 ? sizeof(to4) : sizeof(to6)) < 0)
-		log_debug("RST not sent: %s", strerror(errno));
+		log_debug("packet not sent: %s", strerror(errno));
 }
 
 static int take_event(void *arg, void *data, size_t size)

@@ -2,7 +2,7 @@
 #ifndef WEFT_SWEEP_H
 #define WEFT_SWEEP_H
 /*
- * Running the sweep program, and sending the RSTs that it asks for.
+ * Running the sweep program, and sending the packets that it asks for.
  */
 #include <linux/types.h>
 

@@ -36,10 +36,10 @@ static void put_tcp(__u8 *out, const struct reset_event *e, const __u8 *addrs, s
 		.source = htons(e->packet.sport),
 		.dest = htons(e->packet.dport),
 		.seq = htonl(e->seq),
-		.ack_seq = e->has_ack ? htonl(e->ack) : 0,
+		.ack_seq = e->flags & TH_ACK ? htonl(e->ack) : 0,
 		.doff = sizeof(t) / 4,
-		.rst = 1,
-		.ack = !!e->has_ack,
+		.rst = !!(e->flags & TH_RST),
+		.ack = !!(e->flags & TH_ACK),
 	};
 	__u16 check;
 

@@ -2,7 +2,8 @@
 #ifndef WEFT_SWEEP_RESET_H
 #define WEFT_SWEEP_RESET_H
 /*
- * A TCP RST as it goes on the wire, IP header and checksums included. Pure.
+ * A TCP packet without data, as a rule a RST, as it goes on the wire, IP header and checksums
+ * included. Pure.
  */
 #include <stddef.h>
 

@@ -13,6 +13,7 @@ enum {
 	TCX_INGRESS = 46, /* BPF_TCX_INGRESS of enum bpf_attach_type */
 	TCX_EGRESS = 47,
 	TCX_BEFORE = 1 << 3, /* BPF_F_BEFORE; with no relative program: the head of the chain */
+	TCX_AFTER = 1 << 4,  /* BPF_F_AFTER, likewise: the tail */
 	CHAIN_MAX = 64,	     /* programs of one chain */
 	LOOPBACK = 1,	     /* every network namespace has interface 1 */
 };
@@ -58,24 +59,29 @@ bool tcx_supported(void)
 	return bpf_call(BPF_PROG_QUERY, &query, sizeof(query)) != -EINVAL;
 }
 
-int tcx_link_create(int prog_fd, int ifindex)
+static __u32 attach_type(enum hook hook)
+{
+	return hook == HOOK_EGRESS ? TCX_EGRESS : TCX_INGRESS;
+}
+
+int tcx_link_create(int prog_fd, int ifindex, enum hook hook)
 {
 	struct tcx_create create = {
 		.prog_fd = (__u32)prog_fd,
 		.ifindex = (__u32)ifindex,
-		.attach_type = TCX_INGRESS,
-		.flags = TCX_BEFORE,
+		.attach_type = attach_type(hook),
+		.flags = hook == HOOK_EGRESS ? TCX_AFTER : TCX_BEFORE,
 	};
 
 	return bpf_call(BPF_LINK_CREATE, &create, sizeof(create));
 }
 
 /* The ids of the programs of a chain: 0, or -errno. */
-static int query_chain(int ifindex, __u32 type, __u32 ids[CHAIN_MAX])
+static int query_chain(int ifindex, enum hook hook, __u32 ids[CHAIN_MAX])
 {
 	struct tcx_query query = {
 		.ifindex = (__u32)ifindex,
-		.attach_type = type,
+		.attach_type = attach_type(hook),
 		.prog_ids = (__u64)(uintptr_t)ids,
 		.count = CHAIN_MAX,
 	};
@@ -92,11 +98,11 @@ static __u32 id_of(int prog_fd)
 	return bpf_obj_get_info_by_fd(prog_fd, &info, &len) ? 0 : info.id;
 }
 
-bool tcx_runs(int prog_fd, int ifindex)
+bool tcx_runs(int prog_fd, int ifindex, enum hook hook)
 {
 	__u32 ids[CHAIN_MAX], own = id_of(prog_fd);
 
-	if (!own || query_chain(ifindex, TCX_INGRESS, ids) < 0)
+	if (!own || query_chain(ifindex, hook, ids) < 0)
 		return false;
 	for (int i = 0; i < CHAIN_MAX; i++) {
 		if (ids[i] == own)
@@ -116,11 +122,11 @@ static bool is_one_of(__u32 id, const int *own, size_t count)
 
 bool tcx_has_foreign(const int *own, size_t count, int ifindex)
 {
-	static const __u32 types[] = { TCX_INGRESS, TCX_EGRESS };
+	static const enum hook hooks[] = { HOOK_INGRESS, HOOK_EGRESS };
 
 	for (size_t t = 0; t < 2; t++) {
 		__u32 ids[CHAIN_MAX];
-		int r = query_chain(ifindex, types[t], ids);
+		int r = query_chain(ifindex, hooks[t], ids);
 
 		if (r < 0)
 			return r != -EINVAL; /* a kernel without TCX */

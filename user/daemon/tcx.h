@@ -8,16 +8,21 @@
 #include <stdbool.h>
 #include <stddef.h>
 
+#include <linux/types.h>
+
+#include "weft/addr.h"
+
 /* Whether this kernel has TCX. */
 bool tcx_supported(void);
 /*
- * A link that runs `prog_fd` on what enters by `ifindex`, before what others have attached there,
- * so that a program which ends the chain can't hide our packets from us. The link's descriptor, to
- * be closed by the caller, or -errno.
+ * A link that runs `prog_fd` on what enters or leaves by `ifindex`: next to the wire, so that
+ * others see packets as the node does. On the way in that is the head of the chain, where no
+ * program that ends it can hide our packets from us; on the way out the tail. The link's
+ * descriptor, to be closed by the caller, or -errno.
  */
-int tcx_link_create(int prog_fd, int ifindex);
+int tcx_link_create(int prog_fd, int ifindex, enum hook hook);
 /* Whether the program runs on an interface of this namespace. */
-bool tcx_runs(int prog_fd, int ifindex);
+bool tcx_runs(int prog_fd, int ifindex, enum hook hook);
 /* Whether other programs than these run on it, in either direction; true where that can't be told.
  */
 bool tcx_has_foreign(const int *own, size_t count, int ifindex);

@@ -1,0 +1,87 @@
+/* SPDX-License-Identifier: GPL-2.0 */
+#ifndef WEFT_STEER_BPF_H
+#define WEFT_STEER_BPF_H
+/*
+ * Which entry of `conns` a packet may have, by where it is seen: a pod sends from its own addresses
+ * and speaks for its own connections only. The node's and the CNI's own source checks come after us
+ * on the way in.
+ */
+#include "conntrack.bpf.h"
+
+/* The program that runs: on which kind of interface. Where, the tuple says (enum hook). */
+enum side {
+	SIDE_NIC = 0,
+	SIDE_POD = 1,
+};
+
+static __always_inline int is_own_addr(const struct addr *a, __u32 ifindex)
+{
+	__u32 *owner = bpf_map_lookup_elem(&pod_addrs, a);
+
+	return owner && *owner == ifindex;
+}
+
+/* Whether an entry is for packets that are seen here. */
+static __always_inline int is_here(const struct __sk_buff *skb, const struct conn *c,
+				   enum side side)
+{
+	if (c->flags & CONN_OUTSIDE)
+		return side == SIDE_NIC;
+	return skb->ifindex == c->client_ifindex;
+}
+
+/*
+ * The entry for a packet. One that comes in from elsewhere is counted; one that leaves by another
+ * interface may be the copy that a bridge sends to all of its ports.
+ */
+static __always_inline struct conn *find_conn(const struct __sk_buff *skb, const struct tuple *t,
+					      enum side side)
+{
+	struct conn *c = bpf_map_lookup_elem(&conns, t);
+
+	if (!c || is_here(skb, c, side))
+		return c;
+	if (t->hook == HOOK_INGRESS)
+		count_reason(REASON_SPOOFED);
+	return NULL;
+}
+
+/*
+ * Whether a packet that has come in would be taken for an endpoint's, further on, though its sender
+ * has no right to the address.
+ */
+static __noinline int is_forged_reply(const struct __sk_buff *skb, const struct tuple *t,
+				      enum side side)
+{
+	struct tuple out = *t;
+	struct conn *c;
+
+	if (side == SIDE_POD ? is_own_addr(&t->src, skb->ifindex)
+			     : !bpf_map_lookup_elem(&pod_addrs, &t->src) &&
+				       !bpf_map_lookup_elem(&node_addrs, &t->src))
+		return 0;
+	out.hook = HOOK_EGRESS;
+	c = bpf_map_lookup_elem(&conns, &out);
+	if (!c || c->dir != DIR_REPLY)
+		return 0;
+	count_reason(REASON_SPOOFED);
+	return 1;
+}
+
+/* Deletes the entries of a connection that ends with this packet. */
+static __noinline void conn_forget(const struct packet *p, const struct conn *c)
+{
+	struct conn *forward;
+	struct tuple key;
+
+	if (c->dir == DIR_FORWARD) {
+		conn_delete(&p->t, c);
+		return;
+	}
+	conn_other_key(c, &key);
+	forward = bpf_map_lookup_elem(&conns, &key);
+	if (forward)
+		conn_delete(&key, forward);
+}
+
+#endif
