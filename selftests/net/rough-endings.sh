@@ -3,8 +3,8 @@
 # Places of a cluster are exact however connections end: whoever takes one gives it back, once. tcp-rough has the 18 ways.
 . "${0%/*}/lib.sh"
 
-EACH=$(rounds 50000 1000) # operations of each of two processes
-CHURN=$(rounds 3000 200)  # of each of eight
+EACH=$(rounds 50000 200) # operations of each of two processes
+CHURN=$(rounds 3000 40)  # of each of eight
 LIMIT=50
 KILLS=$(rounds 20 2)
 UPGRADES=$(rounds 12 2)
@@ -129,7 +129,7 @@ for i in 1 2; do
 	(
 		turn=0
 		until [ -e "$TMP/enough" ]; do
-			rough $((seed + 100 * i + (turn += 1))) 300 >>"$TMP/endless$i"
+			rough $((seed + 100 * i + (turn += 1))) "$CHURN" >>"$TMP/endless$i"
 		done
 	) &
 	processes+=("$!")
