@@ -35,6 +35,7 @@ struct sock_common {
 	volatile unsigned char skc_state;
 	__be16 skc_dport;
 	__u16 skc_num;
+	int skc_bound_dev_if;
 	__be32 skc_daddr, skc_rcv_saddr;
 	struct in6_addr skc_v6_daddr, skc_v6_rcv_saddr;
 };
@@ -126,6 +127,7 @@ static __always_inline void read_row(struct sock *sk, const struct sock_conn *s,
 	__builtin_memset(row, 0, sizeof(*row));
 	row->conn = *s;
 	row->cookie = bpf_get_socket_cookie(sk);
+	row->ifindex = sk->__sk_common.skc_bound_dev_if;
 	read_tuple(sk, &row->t);
 	read_tcp(sk, row);
 }

@@ -56,7 +56,9 @@ struct sock_row {
 	__u64 idle_ms;	/* since data was last sent or received, or the connection was made */
 	__u32 state;	/* the kernel's: TCP_ESTABLISHED = 1, TCP_SYN_SENT = 2, ... */
 	__u32 reason;	/* sweep_socks: why it shall be destroyed (enum reason) */
+	__u32 ifindex;	/* that it is bound to (SO_BINDTODEVICE), in its own namespace; or 0 */
+	__u32 pad;
 };
-_Static_assert(sizeof(struct sock_row) == 176, "sock_row has no holes");
+_Static_assert(sizeof(struct sock_row) == 184, "sock_row has no holes");
 
 #endif

@@ -119,6 +119,7 @@ static int destroy(int diag, const struct sock_row *row)
 	d->id.idiag_dport = htons(row->t.dport);
 	put_addr(d->id.idiag_src, &row->t.src);
 	put_addr(d->id.idiag_dst, &row->t.dst);
+	d->id.idiag_if = row->ifindex; /* or one that is bound would not be found */
 	d->id.idiag_cookie[0] = (__u32)row->cookie;
 	d->id.idiag_cookie[1] = (__u32)(row->cookie >> 32);
 	r = nl_call(diag, &q, NULL, NULL);
