@@ -83,6 +83,7 @@ static json_t *ask_status(const struct cli *cli)
 static void check_hooks(struct checklist *l, const json_t *status)
 {
 	const json_t *cgroup = json_object_get(status, "cgroup");
+	const char *netfilter = json_get_text(status, "netfilter", "");
 	long long hooks = json_get_int(cgroup, "hooks", 0),
 		  wanted = json_get_int(cgroup, "wanted", 0),
 		  foreign = json_get_int(cgroup, "foreign", 0),
@@ -96,6 +97,9 @@ static void check_hooks(struct checklist *l, const json_t *status)
 		     json_textf("%lld: a socket load balancer sees the endpoint, or hides the "
 				"service",
 				foreign));
+	if (*netfilter && json_is_true(json_object_get(status, "handover")))
+		note(l, "rules in FORWARD do not see what weft-proxy sends on",
+		     json_textf("netfilter: %s", netfilter));
 	if (unknown)
 		note(l, "pods whose network namespace is not found",
 		     json_textf("%lld: their packets are steered", unknown));

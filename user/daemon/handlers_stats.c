@@ -226,7 +226,7 @@ int handle_status(struct weftd *d, const struct request *request, struct reply *
 	supervisor_status(d->supervisor, &proxy);
 	reply->data = json_pack(
 		"{s:b, s:s, s:i, s:I, s:i, s:i, s:i, s:i, s:s, s:o, s:o, s:o, s:o, "
-		"s:{s:i, s:i, s:i}, s:i, s:i, s:{s:o, s:i, s:i, s:i}, s:o}",
+		"s:{s:i, s:i, s:i}, s:i, s:i, s:{s:o, s:i, s:i, s:i}, s:o, s:b, s:o}",
 		"ready", 1, "version", WEFT_VERSION, "pid", (int)getpid(), "generation",
 		(json_int_t)status.generation, "pods", (int)status.pods, "nics", (int)status.nics,
 		"connections", (int)status.connections, "max_connections", (int)status.room,
@@ -237,7 +237,8 @@ int handle_status(struct weftd *d, const struct request *request, struct reply *
 		(int)proxy.restarts, "sockets", (int)status.sockets, "pods_unknown",
 		(int)status.pods_unknown, "cgroup", "path", json_text(status.cgroup), "hooks",
 		(int)status.hooks, "wanted", (int)status.hooks_wanted, "foreign",
-		(int)status.hooks_foreign, "shortcut", json_text(status.shortcut));
+		(int)status.hooks_foreign, "shortcut", json_text(status.shortcut), "handover",
+		(int)status.handover, "netfilter", json_text(status.netfilter));
 	return reply->data ? 0 : -ENOMEM;
 }
 

@@ -113,7 +113,7 @@ static int read_sources(struct kernel *k)
 
 static int open_parts(struct kernel *k, const struct kernel_options *o)
 {
-	int r = loader_open(&k->loader, k->dir, o->max_connections);
+	int r = loader_open(&k->loader, k->dir, o->max_connections, o->refuse_unseen);
 
 	if (!r)
 		r = counters_open(&k->counters, &k->loader);

@@ -37,6 +37,7 @@ struct kernel_options {
 	unsigned max_connections; /* size of the connection table; 0: the default, or that of the
 				     one that is there */
 	enum shortcut_mode shortcut;
+	bool refuse_unseen; /* --unseen refuse: pods' connections that no connect() hook saw */
 };
 
 /*
@@ -132,6 +133,8 @@ struct kernel_status {
 	unsigned sockets;      /* that hold a place */
 	unsigned pods_unknown; /* whose network namespace has not been found: only tc steers them */
 	const char *cgroup;
+	bool handover;	    /* the way to weft-proxy is in use */
+	char netfilter[64]; /* hooks on the forward path; "" if there are none */
 	/* At the hooks of that cgroup: our programs, how many there should be, those of others. */
 	unsigned hooks, hooks_wanted, hooks_foreign;
 	const char *release;

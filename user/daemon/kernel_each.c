@@ -296,6 +296,7 @@ int kernel_status(struct kernel *k, struct kernel_status *out)
 		.tcx = k->attach.tcx,
 		.release = k->release,
 		.cgroup = k->cgroup,
+		.handover = k->handover,
 		.shortcut = k->shortcut.text,
 		.pods_unknown = (unsigned)pods_without_cookie(&k->pods),
 	};
@@ -315,6 +316,7 @@ int kernel_status(struct kernel *k, struct kernel_status *out)
 	/* A cgroup that is gone has no programs. */
 	if (cgroup_look(&k->loader, k->cgroup, &hooks))
 		log_debug("the cgroup %s can't be looked at", k->cgroup);
+	netfilter_on_forward(k, s.netfilter, sizeof(s.netfilter));
 	s.hooks = hooks.own;
 	s.hooks_wanted = hooks.wanted;
 	s.hooks_foreign = hooks.foreign;

@@ -347,13 +347,15 @@ static int name_reasons(const struct loader *l)
 	return 0;
 }
 
-int loader_open(struct loader *l, const char *dir, unsigned max_connections)
+int loader_open(struct loader *l, const char *dir, unsigned max_connections, bool refuse_unseen)
 {
 	int r;
 
 	libbpf_set_print(print_libbpf);
 	raise_memlock();
 	r = open_objects(l, dir);
+	if (!r)
+		l->tc->rodata->refuse_unseen = refuse_unseen;
 	if (!r)
 		r = load_objects(l, dir, max_connections);
 	if (!r)

@@ -6,6 +6,7 @@
  */
 #include <bpf/libbpf.h>
 #include <linux/types.h>
+#include <stdbool.h>
 
 #include "weft/policy.h"
 
@@ -83,8 +84,10 @@ struct loader {
 };
 
 /* `dir` is a directory on a bpffs. max_connections: 0 for the default, or the size of the table
- * that is there; any other size than that is refused. Logs. */
-int loader_open(struct loader *l, const char *dir, unsigned max_connections);
+ * that is there; any other size than that is refused.
+ * refuse_unseen: pods' connections that no hook of connect() has seen are refused, not steered.
+ * Logs. */
+int loader_open(struct loader *l, const char *dir, unsigned max_connections, bool refuse_unseen);
 /* Gives the maps of an object that is yet to be loaded the sizes of those that are pinned in `dir`.
  * Logs. */
 int loader_fit(struct bpf_object *obj, const char *dir, unsigned max_connections);

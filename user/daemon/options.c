@@ -32,6 +32,7 @@ enum option_key {
 	OPT_LOG_LEVEL,
 	OPT_MAX_CONNECTIONS,
 	OPT_SHORTCUT,
+	OPT_UNSEEN,
 	OPT_DETACH,
 	OPT_HELP,
 	OPT_VERSION,
@@ -51,6 +52,7 @@ static const struct option long_options[] = {
 	{ "log-level", required_argument, NULL, OPT_LOG_LEVEL },
 	{ "max-connections", required_argument, NULL, OPT_MAX_CONNECTIONS },
 	{ "shortcut", required_argument, NULL, OPT_SHORTCUT },
+	{ "unseen", required_argument, NULL, OPT_UNSEEN },
 	{ "detach", no_argument, NULL, OPT_DETACH },
 	{ "help", no_argument, NULL, OPT_HELP },
 	{ "version", no_argument, NULL, OPT_VERSION },
@@ -78,6 +80,10 @@ static const char usage[] =
 	"while "
 	"nothing on\n"
 	"                        the node's own way would treat them otherwise (auto)\n"
+	"  --unseen steer|refuse what a pod calls past the programs on --cgroup: steered by its "
+	"packets, "
+	"or refused\n"
+	"                        (steer)\n"
 	"  --workers N           threads of weft-proxy, 1 to 64 (one per CPU, at most 8)\n"
 	"  --access-log FILE|-   where weft-proxy writes a line per request (nowhere)\n"
 	"  --access-log-format text|json\n"
@@ -204,6 +210,12 @@ static int take_value(int key, struct options *o, int *status)
 		return 0;
 	case OPT_SHORTCUT:
 		return take_shortcut(o, status);
+	case OPT_UNSEEN:
+		o->kernel.refuse_unseen = strcmp(optarg, "refuse") == 0;
+		return o->kernel.refuse_unseen || strcmp(optarg, "steer") == 0
+			       ? 0
+			       : wrong(status, "%s: steer or refuse is expected, not \"%s\"",
+				       "--unseen", optarg);
 	case OPT_MAX_CONNECTIONS:
 		if (parse_number(optarg, CONNECTIONS_MIN, CONNECTIONS_MAX,
 				 &o->kernel.max_connections))

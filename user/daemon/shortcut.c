@@ -96,6 +96,14 @@ static bool node_is_bare(struct kernel *k, struct reason_text *why)
 	return true;
 }
 
+void netfilter_on_forward(struct kernel *k, char *out, size_t size)
+{
+	struct survey_args found;
+	bool told = survey(k, 0, &found);
+
+	snprintf(out, size, "%s", told && found.hooks ? found.name : "");
+}
+
 static bool is_harmless(const char *kind)
 {
 	return !strcmp(kind, "noqueue") || !strcmp(kind, "clsact") || !strcmp(kind, "ingress");

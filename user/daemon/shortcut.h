@@ -9,6 +9,7 @@
  * Functions return 0 or -errno and log.
  */
 #include <stdbool.h>
+#include <stddef.h>
 
 #include "kernel.h"
 #include "weft/shortcut.h"
@@ -37,6 +38,9 @@ int shortcut_refresh(struct kernel *k);
 void shortcut_soon(struct kernel *k);
 /* Whether `fd` is one of shortcut's; then it is read, and everything is looked at again. */
 bool shortcut_dispatch(struct kernel *k, int fd, int *r);
+/* Whose netfilter hooks are on the node's forward path: "" if there are none, or the kernel does
+ * not tell. */
+void netfilter_on_forward(struct kernel *k, char *out, size_t size);
 /* Pods or their addresses have changed in the maps: what was found by them is found anew. */
 void shortcut_changed(struct kernel *k);
 
