@@ -10,7 +10,7 @@
 #include <stdint.h>
 #include <sys/socket.h>
 
-enum { WORD_MAX = 24 };
+enum { WORD_MAX = 64 };
 enum end { END_FIN, END_RST, END_MIX, END_HALF, END_HOLD };
 enum state { CONNECTING, ASKING, KEEPING, HALF_CLOSED, DONE };
 enum output { OUT_SUMMARY, OUT_JSON, OUT_SEQUENCE, OUT_TIMES };

@@ -1,9 +1,13 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * tcp-echo PORT[,PORT...] PREFIX: answers every line with "PREFIX line", as the server of Istio's
- * tcp-echo tutorial does, on all addresses of both families. One epoll loop; a connection reads on
- * only when its answer has left.
+ * tcp-echo [OPTION] PORT[,PORT...] PREFIX: answers every line with "PREFIX line", as the server of
+ * Istio's tcp-echo tutorial does, on all addresses of both families. One epoll loop; a connection
+ * reads on only when its answer has left.
+ *
+ *   --peer   the answer is "PREFIX@ADDRESS line", with the address that the caller has here
+ *   --abort  connections end with RST when the process does
  */
+#include <arpa/inet.h>
 #include <errno.h>
 #include <netinet/in.h>
 #include <stdbool.h>
@@ -18,7 +22,7 @@
 
 enum {
 	IN_MAX = 4096,
-	PREFIX_MAX = 64,
+	PREFIX_MAX = 112, /* a name, and an address of a caller */
 	OUT_MAX = IN_MAX * (PREFIX_MAX + 1),
 	BACKLOG = 4096,
 	EVENTS = 256
@@ -31,9 +35,11 @@ struct conn {
 	bool ended;    /* the client has sent FIN */
 	size_t pending, sent;
 	char *out; /* NULL when nothing is pending */
+	char prefix[PREFIX_MAX];
 };
 
 static const char *prefix;
+static bool names_peer, aborts;
 static int loop;
 
 static void conn_close(struct conn *c)
@@ -50,6 +56,34 @@ static int conn_watch(struct conn *c, int op, uint32_t events)
 	return epoll_ctl(loop, op, c->fd, &event) ? -errno : 0;
 }
 
+static void conn_name_peer(struct conn *c)
+{
+	struct sockaddr_in6 peer = { 0 };
+	socklen_t len = sizeof(peer);
+	char text[INET6_ADDRSTRLEN] = "";
+
+	getpeername(c->fd, (struct sockaddr *)&peer, &len);
+	if (peer.sin6_family == AF_INET)
+		inet_ntop(AF_INET, &((struct sockaddr_in *)&peer)->sin_addr, text, sizeof(text));
+	else if (IN6_IS_ADDR_V4MAPPED(&peer.sin6_addr))
+		inet_ntop(AF_INET, &peer.sin6_addr.s6_addr[12], text, sizeof(text));
+	else
+		inet_ntop(AF_INET6, &peer.sin6_addr, text, sizeof(text));
+	snprintf(c->prefix, sizeof(c->prefix), "%.60s@%s", prefix, text);
+}
+
+static void conn_init(struct conn *c, int fd)
+{
+	struct linger linger = { .l_onoff = 1 };
+
+	c->fd = fd;
+	snprintf(c->prefix, sizeof(c->prefix), "%s", prefix);
+	if (names_peer)
+		conn_name_peer(c);
+	if (aborts)
+		setsockopt(fd, SOL_SOCKET, SO_LINGER, &linger, sizeof(linger));
+}
+
 static void accept_all(const struct conn *listener)
 {
 	for (;;) {
@@ -63,7 +97,7 @@ static void accept_all(const struct conn *listener)
 			close(fd);
 			return;
 		}
-		c->fd = fd;
+		conn_init(c, fd);
 		if (conn_watch(c, EPOLL_CTL_ADD, EPOLLIN))
 			conn_close(c);
 	}
@@ -89,11 +123,11 @@ static bool conn_flush(struct conn *c)
 
 static void conn_answer(struct conn *c, const char *in, size_t len)
 {
-	size_t prefix_len = strlen(prefix);
+	size_t prefix_len = strlen(c->prefix);
 
 	for (size_t i = 0; i < len; i++) {
 		if (!c->mid_line) {
-			memcpy(c->out + c->pending, prefix, prefix_len);
+			memcpy(c->out + c->pending, c->prefix, prefix_len);
 			c->pending += prefix_len;
 			c->out[c->pending++] = ' ';
 		}
@@ -214,8 +248,12 @@ int main(int argc, char **argv)
 {
 	struct epoll_event events[EVENTS];
 
+	for (; argc > 1 && !strncmp(argv[1], "--", 2); argc--, argv++) {
+		names_peer |= !strcmp(argv[1], "--peer");
+		aborts |= !strcmp(argv[1], "--abort");
+	}
 	if (argc != 3 || strlen(argv[2]) >= PREFIX_MAX) {
-		fprintf(stderr, "usage: tcp-echo PORT[,PORT...] PREFIX\n");
+		fprintf(stderr, "usage: tcp-echo [--peer] [--abort] PORT[,PORT...] PREFIX\n");
 		return 2;
 	}
 	raise_file_limit();

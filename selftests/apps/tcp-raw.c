@@ -6,13 +6,24 @@
  * ends it with status 1:
  *
  *   syn         send SYN; again for each further `syn`: a retransmission
- *   synack      wait for SYN+ACK and take over the numbers
+ *   syndata:N   the same with a line of N bytes in it, as Fast Open has it
+ *   synack      wait for a SYN, with ACK or not, and take over the numbers
  *   ack         acknowledge all that was received
- *   data:N      send a line of N bytes in one segment: the kernel fragments what is longer than the
- * MTU answer:N    wait until N bytes have come, acknowledging them fin         send FIN,
- * acknowledging all that was received finold      send FIN as if the other side's FIN had not come:
- * simultaneous close rst         send RST wantfin     wait for FIN wantack     wait for the
- * acknowledgement of all that was sent wantrst     wait for RST sleep:MS
+ *   data:N      send a line of N bytes in one segment: the kernel fragments what is too long
+ *   answer:N    wait until N bytes have come, acknowledging them
+ *   fin         send FIN, acknowledging all that was received
+ *   finold      send FIN as if the other side's FIN had not come: simultaneous close
+ *   rst         send RST
+ *   wantfin     wait for FIN
+ *   wantack     wait for the acknowledgement of all that was sent
+ *   wantrst     wait for RST
+ *   norst       fail if an RST has come
+ *   iss:N       the first number, in place of one of the clock's
+ *   seq:N       go on N further in the numbers, as if that had been sent
+ *   oldsyn:N    send a SYN that is N after the connection's own; ack and data are left as they are
+ *   oddfin:N    send FIN with a number that is N after the right one, and
+ *   oddrst:N    RST: neither counts as sent
+ *   sleep:MS
  */
 #include <arpa/inet.h>
 #include <errno.h>
@@ -217,6 +228,14 @@ static int do_syn(uint32_t arg)
 	return send_segment(TH_SYN, c.iss, 0, 0);
 }
 
+static int do_syndata(uint32_t bytes)
+{
+	if (bytes < 1 || bytes > SEGMENT_MAX)
+		return -EINVAL;
+	c.snd_next = c.iss + 1 + bytes;
+	return send_segment(TH_SYN, c.iss, 0, bytes);
+}
+
 static int do_synack(uint32_t arg)
 {
 	return wait_for(has_synack, arg);
@@ -272,6 +291,34 @@ static int do_rst(uint32_t arg)
 	return send_segment(TH_RST | TH_ACK, c.snd_next, c.rcv_next, 0);
 }
 
+static int do_iss(uint32_t first)
+{
+	c.iss = first;
+	c.snd_next = first + 1;
+	return 0;
+}
+
+static int do_seq(uint32_t further)
+{
+	c.snd_next += further;
+	return 0;
+}
+
+static int do_oldsyn(uint32_t offset)
+{
+	return send_segment(TH_SYN, c.iss + offset, 0, 0);
+}
+
+static int do_oddfin(uint32_t offset)
+{
+	return send_segment(TH_FIN | TH_ACK, c.snd_next + offset, c.rcv_next, 0);
+}
+
+static int do_oddrst(uint32_t offset)
+{
+	return send_segment(TH_RST | TH_ACK, c.snd_next + offset, c.rcv_next, 0);
+}
+
 static int do_wantfin(uint32_t arg)
 {
 	return wait_for(has_fin, arg);
@@ -286,6 +333,12 @@ static int do_wantack(uint32_t arg)
 static int do_wantrst(uint32_t arg)
 {
 	return wait_for(has_rst, arg);
+}
+
+static int do_norst(uint32_t arg)
+{
+	(void)arg;
+	return c.rst ? -ECONNRESET : 0;
 }
 
 static int do_sleep(uint32_t ms)
@@ -305,12 +358,15 @@ static const struct step {
 	{ "data", do_data },	   { "fin", do_fin },	      { "finold", do_finold },
 	{ "answer", do_answer },   { "rst", do_rst },	      { "sleep", do_sleep },
 	{ "wantfin", do_wantfin }, { "wantack", do_wantack }, { "wantrst", do_wantrst },
+	{ "syndata", do_syndata }, { "norst", do_norst },     { "iss", do_iss },
+	{ "seq", do_seq },	   { "oldsyn", do_oldsyn },   { "oddfin", do_oddfin },
+	{ "oddrst", do_oddrst },
 };
 
 static int run_step(const char *word)
 {
 	size_t len = strcspn(word, ":");
-	uint32_t arg = word[len] ? (uint32_t)strtoul(word + len + 1, NULL, 10) : 0;
+	uint32_t arg = word[len] ? (uint32_t)strtoll(word + len + 1, NULL, 10) : 0;
 
 	for (size_t i = 0; i < sizeof(steps) / sizeof(*steps); i++)
 		if (strlen(steps[i].name) == len && !strncmp(steps[i].name, word, len))
@@ -320,7 +376,7 @@ static int run_step(const char *word)
 
 static int open_socket(const char *source, const char *address)
 {
-	int dont = IP_PMTUDISC_DONT;
+	int dont = IP_PMTUDISC_DONT, on = 1;
 
 	c.src6.sin6_family = c.dst6.sin6_family = AF_INET6;
 	c.src4.sin_family = c.dst4.sin_family = AF_INET;
@@ -336,6 +392,8 @@ static int open_socket(const char *source, const char *address)
 	if (c.fd < 0)
 		return -errno;
 	setsockopt(c.fd, IPPROTO_IP, IP_MTU_DISCOVER, &dont, sizeof(dont));
+	setsockopt(c.fd, IPPROTO_IP, IP_TRANSPARENT, &on, sizeof(on)); /* in another's name */
+	setsockopt(c.fd, IPPROTO_IPV6, IPV6_TRANSPARENT, &on, sizeof(on));
 	if (bind(c.fd,
 		 c.family == AF_INET ? (struct sockaddr *)&c.src4 : (struct sockaddr *)&c.src6,
 		 c.family == AF_INET ? sizeof(c.src4) : sizeof(c.src6)))
