@@ -98,7 +98,11 @@ word_of() {
 
 # ways_of "WAY...": those to be tried with the callers where they are now; who calls from outside of the cluster is in no pod
 ways_of() {
-	if [ "$WAY" = inside ]; then echo "$1"; else tr ' ' '\n' <<<"$1" | grep -v door | paste -sd' '; fi
+	local way left=()
+	for way in $1; do
+		[[ $WAY = outside && $way = door* ]] || left+=("$way")
+	done
+	echo "${left[*]}"
 }
 
 # rows_of WHAT FAMILY "WAY..." WANT...: a row for each way and what is wanted of it, by the service, and for the same directly
