@@ -30,7 +30,7 @@ struct conn {
 struct options {
 	struct sockaddr_storage to, from;
 	socklen_t to_len;
-	bool bound;
+	bool bound, fastopen;
 	uint32_t total, concurrency;
 	double rate, seconds;
 	uint64_t keep_ns, every_ns, timeout_ns;
