@@ -6,6 +6,7 @@
  *
  *   --peer   the answer is "PREFIX@ADDRESS line", with the address that the caller has here
  *   --abort  connections end with RST when the process does
+ *   --count  sends FIN at once and reads on; prints "PORT BYTES" when a connection has ended
  */
 #include <arpa/inet.h>
 #include <errno.h>
@@ -33,13 +34,13 @@ struct conn {
 	bool listener;
 	bool mid_line; /* the prefix of the line under way is written */
 	bool ended;    /* the client has sent FIN */
-	size_t pending, sent;
+	size_t pending, sent, taken;
 	char *out; /* NULL when nothing is pending */
 	char prefix[PREFIX_MAX];
 };
 
 static const char *prefix;
-static bool names_peer, aborts;
+static bool names_peer, aborts, counts;
 static int loop;
 
 static void conn_close(struct conn *c)
@@ -82,6 +83,8 @@ static void conn_init(struct conn *c, int fd)
 		conn_name_peer(c);
 	if (aborts)
 		setsockopt(fd, SOL_SOCKET, SO_LINGER, &linger, sizeof(linger));
+	if (counts)
+		shutdown(fd, SHUT_WR);
 }
 
 static void accept_all(const struct conn *listener)
@@ -136,6 +139,16 @@ static void conn_answer(struct conn *c, const char *in, size_t len)
 	}
 }
 
+static void conn_say_count(const struct conn *c)
+{
+	struct sockaddr_in6 here = { 0 };
+	socklen_t len = sizeof(here);
+
+	getsockname(c->fd, (struct sockaddr *)&here, &len);
+	printf("%u %zu\n", ntohs(here.sin6_port), c->taken);
+	fflush(stdout);
+}
+
 static bool conn_read(struct conn *c)
 {
 	char in[IN_MAX];
@@ -146,7 +159,10 @@ static bool conn_read(struct conn *c)
 		if (n < 0)
 			return errno == EAGAIN;
 		c->ended = n == 0;
-		if (n > 0) {
+		c->taken += (size_t)n;
+		if (counts && c->ended)
+			conn_say_count(c);
+		if (n > 0 && !counts) {
 			c->out = malloc(OUT_MAX);
 			if (!c->out)
 				return false;
@@ -251,9 +267,11 @@ int main(int argc, char **argv)
 	for (; argc > 1 && !strncmp(argv[1], "--", 2); argc--, argv++) {
 		names_peer |= !strcmp(argv[1], "--peer");
 		aborts |= !strcmp(argv[1], "--abort");
+		counts |= !strcmp(argv[1], "--count");
 	}
 	if (argc != 3 || strlen(argv[2]) >= PREFIX_MAX) {
-		fprintf(stderr, "usage: tcp-echo [--peer] [--abort] PORT[,PORT...] PREFIX\n");
+		fprintf(stderr,
+			"usage: tcp-echo [--peer | --abort | --count] PORT[,PORT...] PREFIX\n");
 		return 2;
 	}
 	raise_file_limit();
