@@ -2,12 +2,13 @@
 /*
  * tcp-raw SOURCE SPORT ADDRESS PORT STEP...: a TCP client made by hand over a raw socket, for what
  * the kernel's own client never does. The kernel knows nothing of its connection: the caller must
- * keep it from answering with RST (see raw_start in lib.sh). Steps, in order; the first that fails
- * ends it with status 1:
+ * keep it from answering with RST (see no_rst in lib.sh): packets from here have the mark 7. Steps,
+ * in order; the first that fails ends it with status 1:
  *
  *   syn         send SYN; again for each further `syn`: a retransmission
  *   syndata:N   the same with a line of N bytes in it, as Fast Open has it
  *   synack      wait for a SYN, with ACK or not, and take over the numbers
+ *   accept      answer a SYN that has come with SYN+ACK
  *   ack         acknowledge all that was received
  *   data:N      send a line of N bytes in one segment: the kernel fragments what is too long
  *   answer:N    wait until N bytes have come, acknowledging them
@@ -16,7 +17,7 @@
  *   rst         send RST
  *   wantfin     wait for FIN
  *   wantack     wait for the acknowledgement of all that was sent
- *   wantrst     wait for RST
+ *   wantrst:MS  wait for RST, for 5 s unless told
  *   norst       fail if an RST has come
  *   iss:N       the first number, in place of one of the clock's
  *   seq:N       go on N further in the numbers, as if that had been sent
@@ -39,7 +40,7 @@
 #include <time.h>
 #include <unistd.h>
 
-enum { SEGMENT_MAX = 16384, WAIT_MS = 5000, WINDOW = 65535 };
+enum { SEGMENT_MAX = 16384, WAIT_MS = 5000, WINDOW = 65535, MARK = 7 };
 
 struct pseudo6 {
 	struct in6_addr src, dst;
@@ -178,9 +179,9 @@ static int64_t now_ms(void)
 	return (int64_t)t.tv_sec * 1000 + t.tv_nsec / 1000000;
 }
 
-static int wait_for(bool (*holds)(uint32_t), uint32_t arg)
+static int wait_within(bool (*holds)(uint32_t), uint32_t arg, uint32_t ms)
 {
-	int64_t end = now_ms() + WAIT_MS;
+	int64_t end = now_ms() + ms;
 
 	while (!holds(arg)) {
 		int64_t left = end - now_ms();
@@ -190,6 +191,11 @@ static int wait_for(bool (*holds)(uint32_t), uint32_t arg)
 		receive((int)left);
 	}
 	return 0;
+}
+
+static int wait_for(bool (*holds)(uint32_t), uint32_t arg)
+{
+	return wait_within(holds, arg, WAIT_MS);
 }
 
 static bool has_synack(uint32_t arg)
@@ -239,6 +245,14 @@ static int do_syndata(uint32_t bytes)
 static int do_synack(uint32_t arg)
 {
 	return wait_for(has_synack, arg);
+}
+
+static int do_accept(uint32_t arg)
+{
+	(void)arg;
+	if (!c.snd_next)
+		c.snd_next = c.iss + 1;
+	return send_segment(TH_SYN | TH_ACK, c.iss, c.rcv_next, 0);
 }
 
 static int do_ack(uint32_t arg)
@@ -330,9 +344,9 @@ static int do_wantack(uint32_t arg)
 	return wait_for(has_acked, c.snd_next);
 }
 
-static int do_wantrst(uint32_t arg)
+static int do_wantrst(uint32_t ms)
 {
-	return wait_for(has_rst, arg);
+	return wait_within(has_rst, 0, ms ? ms : WAIT_MS);
 }
 
 static int do_norst(uint32_t arg)
@@ -360,7 +374,7 @@ static const struct step {
 	{ "wantfin", do_wantfin }, { "wantack", do_wantack }, { "wantrst", do_wantrst },
 	{ "syndata", do_syndata }, { "norst", do_norst },     { "iss", do_iss },
 	{ "seq", do_seq },	   { "oldsyn", do_oldsyn },   { "oddfin", do_oddfin },
-	{ "oddrst", do_oddrst },
+	{ "oddrst", do_oddrst },   { "accept", do_accept },
 };
 
 static int run_step(const char *word)
@@ -376,7 +390,7 @@ static int run_step(const char *word)
 
 static int open_socket(const char *source, const char *address)
 {
-	int dont = IP_PMTUDISC_DONT, on = 1;
+	int dont = IP_PMTUDISC_DONT, on = 1, mark = MARK;
 
 	c.src6.sin6_family = c.dst6.sin6_family = AF_INET6;
 	c.src4.sin_family = c.dst4.sin_family = AF_INET;
@@ -393,6 +407,7 @@ static int open_socket(const char *source, const char *address)
 		return -errno;
 	setsockopt(c.fd, IPPROTO_IP, IP_MTU_DISCOVER, &dont, sizeof(dont));
 	setsockopt(c.fd, IPPROTO_IP, IP_TRANSPARENT, &on, sizeof(on)); /* in another's name */
+	setsockopt(c.fd, SOL_SOCKET, SO_MARK, &mark, sizeof(mark));
 	setsockopt(c.fd, IPPROTO_IPV6, IPV6_TRANSPARENT, &on, sizeof(on));
 	if (bind(c.fd,
 		 c.family == AF_INET ? (struct sockaddr *)&c.src4 : (struct sockaddr *)&c.src6,

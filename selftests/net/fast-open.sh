@@ -44,11 +44,9 @@ load_back() {
 	back+=("$STARTED")
 }
 
-# Who makes a SYN+ACK or a SYN by hand doesn't want the kernel's RST, and who answers by hand is there before the question.
-for tables in iptables ip6tables; do
-	in_ns hand $tables -w -A OUTPUT -p tcp --tcp-flags RST RST -j DROP
-done
-
+# Who answers by hand is there before the question.
+no_rst client
+no_rst hand
 raw_sockets() { [ "$(in_ns hand cat /proc/net/raw /proc/net/raw6 | grep -c ' 07 ')" = "$1" ]; }
 
 # by_hand NAME PORT: waits for the SYN of both_syn

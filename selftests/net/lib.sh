@@ -25,6 +25,7 @@ ID=wt-$$
 TMP=
 CGROUP= # the test's own cgroup: whose processes weft steers at connect()
 declare -A NUMBER LABELS NET4 NET6
+declare -A NO_RST # namespaces where tcp-raw can be used
 PODS=()   # name:namespace, in the order of pod_add
 REMOTES=() # those of other nodes
 JOBS_=()  # process ids to end with the test
@@ -462,13 +463,22 @@ http_load_start() {
 # json PATH TEXT: a number or word of a JSON text, 0 if it isn't there: json '.statuses."200"' "$result"
 json() { jq -r "$1 // 0" <<<"$2"; }
 
+# no_rst NAMESPACE: its kernel sends none; tcp-raw does
+no_rst() {
+	local tables
+	[ -z "${NO_RST[$1]:-}" ] || return 0
+	NO_RST[$1]=1
+	for tables in iptables ip6tables; do
+		in_ns "$1" $tables -w -A OUTPUT -p tcp --tcp-flags RST RST -m mark ! --mark 7 -j DROP
+	done
+}
+
 # raw FROM ADDRESS SPORT PORT STEP...: tcp-raw towards ADDRESS, in the name of $RAW_SOURCE; the kernel does not interfere
 raw() {
-	local from=$1 to=$2 sport=$3 port=$4 family=4 tables=iptables
+	local from=$1 to=$2 sport=$3 port=$4 family=4
 	shift 4
-	case $to in *:*) family=6 tables=ip6tables ;; esac
-	in_ns "$from" $tables -C OUTPUT -p tcp --tcp-flags RST,ACK RST -j DROP 2>/dev/null ||
-		in_ns "$from" $tables -A OUTPUT -p tcp --tcp-flags RST,ACK RST -j DROP
+	case $to in *:*) family=6 ;; esac
+	no_rst "$from"
 	in_ns "$from" "$APPS/tcp-raw" "${RAW_SOURCE:-$(addr $family "$from")}" "$sport" "$to" "$port" "$@"
 }
 
