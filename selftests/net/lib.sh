@@ -194,6 +194,18 @@ cleanup() {
 	exit "$status"
 }
 
+# callers inside|outside: whether weft sees the connect() of what is started from now on, or only its packets
+callers() {
+	WAY=$1
+	case $1 in
+	inside) echo $$ >"$CGROUP/cgroup.procs" ;;
+	*) echo $$ >"${CGROUP%/*}/cgroup.procs" ;;
+	esac
+}
+
+# ways: where callers can be
+ways() { if [ "${WEFT_CALLERS:-}" = outside ]; then echo outside; else echo inside outside; fi; }
+
 # A cgroup for the test and all that it starts, unless WEFT_CALLERS=outside: then no hook sees their connect(), and what weft
 # does, it does to packets.
 cgroup_up() {
@@ -208,18 +220,6 @@ outside() (
 	"$@"
 )
 
-# callers inside|outside: whether weft sees the connect() of what is started from now on, or only its packets
-callers() {
-	WAY=$1
-	case $1 in
-	inside) echo $$ >"$CGROUP/cgroup.procs" ;;
-	*) echo $$ >"${CGROUP%/*}/cgroup.procs" ;;
-	esac
-}
-
-# ways: where callers can be
-ways() { if [ "${WEFT_CALLERS:-}" = outside ]; then echo outside; else echo inside outside; fi; }
-
 tmp_up() {
 	[ -z "$TMP" ] || return 0
 	TMP=$(mktemp -d /tmp/weft-test.XXXXXX)
@@ -233,8 +233,8 @@ tmp_up() {
 
 node_up() {
 	tmp_up
-	ns_add world "${CLIENT_SETTINGS[@]}"
-	ns_add node net/ipv4/ip_forward=1 net/ipv6/conf/all/forwarding=1 net/ipv6/conf/default/forwarding=1 \
+	ns_add world "${CLIENT_SETTINGS[@]}" net/ipv4/icmp_ratelimit=0 net/ipv6/icmp/ratelimit=0
+	ns_add node net/ipv4/icmp_ratelimit=0 net/ipv6/icmp/ratelimit=0 net/ipv4/ip_forward=1 net/ipv6/conf/all/forwarding=1 net/ipv6/conf/default/forwarding=1 \
 		net/ipv4/conf/all/rp_filter=0 net/ipv4/conf/default/rp_filter="${NODE_RP_FILTER:-2}"
 	ip_in node <<-END
 	link set lo up
@@ -291,6 +291,13 @@ neighbour add fe80::1 lladdr $host dev eth0 nud permanent
 	[ -z "$WEFTD" ] || wait_until 5 pod_attached "$name"
 }
 
+# remote_add NAME NUMBER [LABELS]: a pod on another node, 10.245.0.NUMBER and fd00:245::NUMBER
+remote_add() {
+	LABELS[$1]=${3:-app=$1}
+	REMOTES+=("$1:${NS:-default}")
+	behind_world "$1" "$2" 10.245.0 fd00:245:
+}
+
 # behind_world NAME NUMBER NET4 NET6: something with the address NET4.NUMBER and NET6:NUMBER behind `world`, which routes
 behind_world() {
 	local name=$1 number=$2 way4=10.246.$2 way6=fd00:246:$2
@@ -319,13 +326,6 @@ behind_world() {
 	route add $3.$number/32 via $way4.2
 	route add $4:$number/128 via $way6::2
 	END
-}
-
-# remote_add NAME NUMBER [LABELS]: a pod on another node, 10.245.0.NUMBER and fd00:245::NUMBER
-remote_add() {
-	LABELS[$1]=${3:-app=$1}
-	REMOTES+=("$1:${NS:-default}")
-	behind_world "$1" "$2" 10.245.0 fd00:245:
 }
 
 # outside_add NAME NUMBER: a host outside of the cluster, 10.247.0.NUMBER and fd00:247::NUMBER

@@ -26,9 +26,6 @@ ways_up() {
 	remote_add far 4
 	outside_add db 5
 	outside_add caller 6
-	for ns in node world; do
-		sysctl_in $ns net/ipv4/icmp_ratelimit=0 net/ipv6/icmp/ratelimit=0
-	done
 	echo_start one 9000 one --peer
 	echo_start far 9000 far --peer
 	echo_start db 9000 db --peer
