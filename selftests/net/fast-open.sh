@@ -20,9 +20,12 @@ weftd_start
 	number=10
 	for pod in one bare hand; do
 		rules_service $pod $number
-		rules_subsets $pod "" "connectionPool: {tcp: {connectTimeout: 0.5s}}"
 		number=$((number + 1))
 	done
+	rules_subsets one "" "connectionPool: {tcp: {connectTimeout: 0.5s}}"
+	rules_subsets hand "" "connectionPool: {tcp: {connectTimeout: 0.5s}}"
+	# A SYN+ACK comes again after a second.
+	rules_subsets bare "" "connectionPool: {tcp: {connectTimeout: 2s}}"
 } | apply
 
 taken() {
@@ -63,8 +66,8 @@ handshakes() {
 		sleep:1500 data:10 answer:118 norst fin wantfin ack
 	in_back "$1.not-taken" raw client "$4" $(($2 + 1)) 9000 syndata:100 synack seq:-100 data:100 answer:105 \
 		sleep:1500 data:10 answer:120 norst fin wantfin ack
-	in_back "$1.synack-again" raw client "$4" $(($2 + 2)) 9000 syn sleep:1200 synack ack data:100 answer:105 \
-		sleep:500 norst fin wantfin ack
+	in_back "$1.synack-again" raw client "$4" $(($2 + 2)) 9000 syn sleep:1100 synack ack data:100 answer:105 \
+		sleep:1500 norst fin wantfin ack
 	load_back "$1.both-syn" "$5" 9000 --source-port $(($2 + 3)) -k 1600 -t 2000
 }
 

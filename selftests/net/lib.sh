@@ -291,7 +291,7 @@ neighbour add fe80::1 lladdr $host dev eth0 nud permanent
 	[ -z "$WEFTD" ] || wait_until 5 pod_attached "$name"
 }
 
-# remote_add NAME NUMBER [LABELS]: a pod on another node, 10.245.0.NUMBER and fd00:245::NUMBER
+# remote_add NAME NUMBER [LABELS]: a pod on another node, 10.245.0.NUMBER and fd00:245::NUMBER, behind `world`, which routes
 remote_add() {
 	LABELS[$1]=${3:-app=$1}
 	REMOTES+=("$1:${NS:-default}")
