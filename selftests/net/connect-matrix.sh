@@ -57,7 +57,7 @@ weftd_start
 	rules_service closed 12 9000:9999 app=one
 	rules_elsewhere nowhere 13 9000 10.248.0.9 fd00:248::9
 	rules_service mute 14
-	rules_subsets mute "" "connectionPool: {tcp: {connectTimeout: 1s}}"
+	rules_subsets mute "" "connectionPool: {tcp: {connectTimeout: 3s}}"
 	rules_service full 15 9000 app=one
 	rules_subsets full "" "connectionPool: {tcp: {maxConnections: 1}}"
 	for ((n = 0; n < KINDS; n++)); do
@@ -127,7 +127,7 @@ held() {
 
 # let_go: after it nothing is open
 let_go() {
-	local name end=$((SECONDS + 5 * SLOWER))
+	local name end=$((SECONDS + 7 * SLOWER))
 	exec 7>&-
 	wait "${PIDS[@]}" 2>/dev/null || true
 	until none_open || ((SECONDS > end)); do sleep 0.05; done

@@ -55,7 +55,7 @@ raw_sockets() { [ "$(in_ns hand cat /proc/net/raw /proc/net/raw6 | grep -c ' 07 
 # by_hand NAME PORT: waits for the SYN of both_syn
 by_hand() {
 	in_back "$1.hand" raw hand "$(addr $family client)" 9000 "$2" iss:1000 synack syn wantack ack \
-		sleep:1500 norst wantfin ack
+		sleep:1500 norst wantfin ack fin wantack
 }
 
 # handshakes NAME PORT ONE BARE HAND: all at once, each kept for longer than connectTimeout

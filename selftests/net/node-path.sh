@@ -109,17 +109,17 @@ rp_filter() {
 	in_ns node "$(tables "$1")" -w -t raw -A PREROUTING -m rpfilter --invert -j DROP
 }
 
-# ---- another way out for pods: an egress gateway by a VLAN that weft is not on ----
+# ---- another way out for pods: an egress gateway by a tunnel that weft is not on ----
 
 egress_up() {
 	ip_in node <<-END
-	link add link nic0 name nic1 type vlan id 100
+	link add nic1 type vxlan id 100 dev nic0 local 10.1.0.1 remote 10.1.0.2 dstport 8472
 	address add 10.2.0.1/24 dev nic1
 	address add fd00:2::1/64 dev nic1 nodad
 	link set nic1 up
 	END
 	ip_in world <<-END
-	link add link eth0 name eth1 type vlan id 100
+	link add eth1 type vxlan id 100 dev eth0 local 10.1.0.2 remote 10.1.0.1 dstport 8472
 	address add 10.2.0.2/24 dev eth1
 	address add fd00:2::2/64 dev eth1 nodad
 	link set eth1 up
