@@ -57,7 +57,7 @@ weftd_start
 	rules_service closed 12 9000:9999 app=one
 	rules_elsewhere nowhere 13 9000 10.248.0.9 fd00:248::9
 	rules_service mute 14
-	rules_subsets mute "" "connectionPool: {tcp: {connectTimeout: 3s}}"
+	rules_subsets mute "" "connectionPool: {tcp: {connectTimeout: 1s}}"
 	rules_service full 15 9000 app=one
 	rules_subsets full "" "connectionPool: {tcp: {maxConnections: 1}}"
 	for ((n = 0; n < KINDS; n++)); do
@@ -133,7 +133,7 @@ let_go() {
 	until none_open || ((SECONDS > end)); do sleep 0.05; done
 	for name in "${!OPEN[@]}"; do
 		case $name in
-		own*) row "${WHAT[${name#own}]:-$what: $name}: places afterwards" "${OPEN[$name]}" 0 ;;
+		own*) [ -z "${WHAT[${name#own}]:-}" ] || row "${WHAT[${name#own}]}: places afterwards" "${OPEN[$name]}" 0 ;;
 		*) row "$what: $name: places afterwards" "${OPEN[$name]}" 0 ;;
 		esac
 	done
@@ -167,7 +167,6 @@ connects() {
 	kind ECONNREFUSED,one 1 again "$(own)" 9000 "$(vip $family 12)" 9000
 	kind unreachable,one 1 again "$(own)" 9000 "$(vip $family 13)" 9000
 	kind two,one 1 unspec "$(vip $family 10)" 9000 "$(own)" 9000
-	kind EALREADY 0 twice "$(vip $family 14)" 9000
 	# Two services, one endpoint, one port.
 	kind one 1 bound "$(own)" 9000 "$port"
 	kind one 1 bound "$(own)" 9000 "$port"
@@ -186,19 +185,26 @@ for way in $(ways); do
 		connects $port
 		held
 		row "$what: data in SYNs" $(($(data_in_syns one) - before)) 2
-		row "$what: under way: places" "${OPEN[mute]:-0}" 1
 		row "$what: left by AF_UNSPEC: places" "${OPEN[two]:-0}" 0
 		let_go
+	done
 
-		# The only place is taken, and free again when the process that has it is killed.
-		full=$(vip $family 15)
-		begin
-		kind one - plain "$full" 9000
-		held
-		row "$what: the only place is taken" "$(load client "$full" 9000 -s hello),${OPEN[full]:-0}" '{"ECONNREFUSED":1},1'
-		kill -9 "${PIDS[0]}"
-		let_go
-		row "$what: and free again" "$(load client "$full" 9000 -s hello)" '{"one":1}'
+	# The only place is taken, and free again when the process that has it is killed; a connect() under way has one, too.
+	what="callers $WAY"
+	begin
+	kind one - plain "$(vip 4 15)" 9000
+	kind EALREADY - twice "$(vip 4 14)" 9000
+	kind EALREADY - twice "$(vip 6 14)" 9000
+	held
+	row "$what: under way: places" "${OPEN[mute]:-0}" 2
+	for family in 4 6; do
+		row "IPv$family, $what: the only place is taken" "$(load client "$(vip $family 15)" 9000 -s hello)" '{"ECONNREFUSED":1}'
+	done
+	row "$what: the only place" "${OPEN[full]:-0}" 1
+	kill -9 "${PIDS[0]}"
+	let_go
+	for family in 4 6; do
+		row "IPv$family, $what: and free again" "$(load client "$(vip $family 15)" 9000 -s hello)" '{"one":1}'
 	done
 done
 callers inside

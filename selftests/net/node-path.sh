@@ -75,18 +75,18 @@ for family in 4 6; do
 	done
 done
 
-# ---- shaping: 200 kB take 200 ms where a qdisc of 8 Mbit/s is on the way ----
+# ---- shaping: 100 kB take 100 ms at the least where a qdisc of 8 Mbit/s is on the way ----
 
 shaped() { # FAMILY DEVICE "WAY..."
 	local way ways
 	ways=$(ways_of "$3")
 	in_ns node tc qdisc replace dev "$2" root tbf rate 8mbit burst 20kb latency 500ms
+	ways_ask "$1" "$ways" --bytes 100000 --times
 	for way in $ways; do
 		for how in by direct; do
 			[ "$how-$way" != direct-door-far ] || continue
-			HOW=$how ways_ask "$1" "$way" --bytes 200000 --times
 			row "shaping of $2, IPv$1, callers $WAY, $way, $how" \
-				"$(jq '.answer_us.max | if . > 120000 then "slow" else . end' "$TMP/$how-$way")" '"slow"'
+				"$(jq '.answer_us.max | if . > 60000 then "slow" else . end' "$TMP/$how-$way")" '"slow"'
 		done
 	done
 	in_ns node tc qdisc del dev "$2" root
