@@ -52,7 +52,7 @@ BPF_SRC := $(wildcard bpf/*.bpf.c)
 UNIT_SRC := $(wildcard selftests/unit/*.c)
 PROG_SRC := $(wildcard selftests/prog/*.c)
 FUZZ_SRC := $(wildcard selftests/fuzz/*.c)
-APP_SRC := $(wildcard selftests/apps/tcp-*.c selftests/apps/http-*.c)
+APP_SRC := $(wildcard selftests/apps/tcp-*.c selftests/apps/http-*.c selftests/apps/connect-*.c)
 BENCH_SRC := $(wildcard selftests/bench/*.c)
 
 objects = $(patsubst %.c,$(OUT)/$(1)/%.o,$(2))

@@ -32,7 +32,8 @@ COMMANDS="awk basename bash bpftool bridge cat chmod cmp comm cp curl cut date d
 	tee timeout touch tr true truncate umount uname uniq unshare wc xargs"
 MODULES="veth dummy bridge 8021q ipvlan macvlan vxlan sch_ingress cls_bpf sch_netem sch_tbf tun ip_tables iptable_filter iptable_nat ip6_tables ip6table_filter
 	ip6table_nat nf_tables nft_compat nft_chain_nat nft_ct xt_tcpudp xt_statistic xt_nat ipt_REJECT ip6t_REJECT xt_REDIRECT
-	xt_conntrack nf_conntrack inet_diag tcp_diag"
+	xt_conntrack nf_conntrack inet_diag tcp_diag xt_MASQUERADE xt_comment xt_mark ipt_rpfilter ip6t_rpfilter iptable_raw ip6table_raw
+	iptable_mangle ip6table_mangle sch_tbf mptcp_diag"
 
 # What weft-proxy does by itself.
 PROXY_ONLY="circuit-breaker http-big http-counters http-endpoint-removed http-limits http-looks http-proxy-killed http-retries http-routes \

@@ -10,7 +10,7 @@
 #include <stdint.h>
 #include <sys/socket.h>
 
-enum { WORD_MAX = 24 };
+enum { WORD_MAX = 64 };
 enum end { END_FIN, END_RST, END_MIX, END_HALF, END_HOLD };
 enum state { CONNECTING, ASKING, KEEPING, HALF_CLOSED, DONE };
 enum output { OUT_SUMMARY, OUT_JSON, OUT_SEQUENCE, OUT_TIMES };
@@ -30,7 +30,7 @@ struct conn {
 struct options {
 	struct sockaddr_storage to, from;
 	socklen_t to_len;
-	bool bound;
+	bool bound, fastopen;
 	uint32_t total, concurrency;
 	double rate, seconds;
 	uint64_t keep_ns, every_ns, timeout_ns;

@@ -24,6 +24,7 @@ static const char help[] =
 	"the other's FIN),\n"
 	"                    hold (keep open until -k, or until SIGTERM)\n"
 	"  -t MS             give up connecting, or waiting for an answer (5000)\n"
+	"  --fastopen        with the line in the SYN\n"
 	"  --source ADDRESS  bind to it\n"
 	"  --source-port P   the nth connection comes from port P + n\n"
 	"  --ready FILE      create FILE when every connection is answered, refused or failed\n"
@@ -93,6 +94,7 @@ static const struct option long_options[] = {
 	{ "end", required_argument, NULL, 'e' },
 	{ "source", required_argument, NULL, 'S' },
 	{ "source-port", required_argument, NULL, 'P' },
+	{ "fastopen", no_argument, NULL, 'F' },
 	{ "ready", required_argument, NULL, 'R' },
 	{ "json", no_argument, NULL, 'j' },
 	{ "sequence", no_argument, NULL, 'q' },
@@ -148,6 +150,9 @@ static void set_option(int option, const char *arg)
 		break;
 	case 'P':
 		opt.source_port = (unsigned)number(arg);
+		break;
+	case 'F':
+		opt.fastopen = true;
 		break;
 	case 'R':
 		opt.ready_file = arg;

@@ -45,6 +45,17 @@ static void print_times(const struct conn *conns, uint32_t opened, const char *n
 	free(us);
 }
 
+/* How long an answer took, from the call of connect() on. */
+static void print_slowest_answer(const struct conn *conns, uint32_t opened)
+{
+	uint64_t slowest = 0;
+
+	for (uint32_t i = 0; i < opened; i++)
+		if (conns[i].answered && conns[i].answered - conns[i].opened > slowest)
+			slowest = conns[i].answered - conns[i].opened;
+	printf(",\"answer_us\":{\"max\":%" PRIu64 "}", slowest / 1000);
+}
+
 static void print_json(const struct conn *conns, uint32_t opened)
 {
 	putchar('[');
@@ -75,6 +86,7 @@ void report(struct conn *conns, uint32_t opened, uint32_t open_peak)
 	if (opt.output == OUT_TIMES) {
 		print_times(conns, opened, "connect_us", false);
 		print_times(conns, opened, "refused_us", true);
+		print_slowest_answer(conns, opened);
 		printf(",\"peak_open\":%" PRIu32 "}", open_peak);
 	}
 	putchar('\n');

@@ -1,9 +1,14 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * tcp-echo PORT[,PORT...] PREFIX: answers every line with "PREFIX line", as the server of Istio's
- * tcp-echo tutorial does, on all addresses of both families. One epoll loop; a connection reads on
- * only when its answer has left.
+ * tcp-echo [OPTION] PORT[,PORT...] PREFIX: answers every line with "PREFIX line", as the server of
+ * Istio's tcp-echo tutorial does, on all addresses of both families. One epoll loop; a connection
+ * reads on only when its answer has left.
+ *
+ *   --peer   the answer is "PREFIX@ADDRESS line", with the address that the caller has here
+ *   --abort  connections end with RST when the process does
+ *   --count  sends FIN at once and reads on; prints "PORT BYTES" when a connection has ended
  */
+#include <arpa/inet.h>
 #include <errno.h>
 #include <netinet/in.h>
 #include <stdbool.h>
@@ -18,7 +23,7 @@
 
 enum {
 	IN_MAX = 4096,
-	PREFIX_MAX = 64,
+	PREFIX_MAX = 112, /* a name, and an address of a caller */
 	OUT_MAX = IN_MAX * (PREFIX_MAX + 1),
 	BACKLOG = 4096,
 	EVENTS = 256
@@ -29,11 +34,13 @@ struct conn {
 	bool listener;
 	bool mid_line; /* the prefix of the line under way is written */
 	bool ended;    /* the client has sent FIN */
-	size_t pending, sent;
+	size_t pending, sent, taken;
 	char *out; /* NULL when nothing is pending */
+	char prefix[PREFIX_MAX];
 };
 
 static const char *prefix;
+static bool names_peer, aborts, counts;
 static int loop;
 
 static void conn_close(struct conn *c)
@@ -50,6 +57,36 @@ static int conn_watch(struct conn *c, int op, uint32_t events)
 	return epoll_ctl(loop, op, c->fd, &event) ? -errno : 0;
 }
 
+static void conn_name_peer(struct conn *c)
+{
+	struct sockaddr_in6 peer = { 0 };
+	socklen_t len = sizeof(peer);
+	char text[INET6_ADDRSTRLEN] = "";
+
+	getpeername(c->fd, (struct sockaddr *)&peer, &len);
+	if (peer.sin6_family == AF_INET)
+		inet_ntop(AF_INET, &((struct sockaddr_in *)&peer)->sin_addr, text, sizeof(text));
+	else if (IN6_IS_ADDR_V4MAPPED(&peer.sin6_addr))
+		inet_ntop(AF_INET, &peer.sin6_addr.s6_addr[12], text, sizeof(text));
+	else
+		inet_ntop(AF_INET6, &peer.sin6_addr, text, sizeof(text));
+	snprintf(c->prefix, sizeof(c->prefix), "%.60s@%s", prefix, text);
+}
+
+static void conn_init(struct conn *c, int fd)
+{
+	struct linger linger = { .l_onoff = 1 };
+
+	c->fd = fd;
+	snprintf(c->prefix, sizeof(c->prefix), "%s", prefix);
+	if (names_peer)
+		conn_name_peer(c);
+	if (aborts)
+		setsockopt(fd, SOL_SOCKET, SO_LINGER, &linger, sizeof(linger));
+	if (counts)
+		shutdown(fd, SHUT_WR);
+}
+
 static void accept_all(const struct conn *listener)
 {
 	for (;;) {
@@ -63,7 +100,7 @@ static void accept_all(const struct conn *listener)
 			close(fd);
 			return;
 		}
-		c->fd = fd;
+		conn_init(c, fd);
 		if (conn_watch(c, EPOLL_CTL_ADD, EPOLLIN))
 			conn_close(c);
 	}
@@ -89,17 +126,27 @@ static bool conn_flush(struct conn *c)
 
 static void conn_answer(struct conn *c, const char *in, size_t len)
 {
-	size_t prefix_len = strlen(prefix);
+	size_t prefix_len = strlen(c->prefix);
 
 	for (size_t i = 0; i < len; i++) {
 		if (!c->mid_line) {
-			memcpy(c->out + c->pending, prefix, prefix_len);
+			memcpy(c->out + c->pending, c->prefix, prefix_len);
 			c->pending += prefix_len;
 			c->out[c->pending++] = ' ';
 		}
 		c->out[c->pending++] = in[i];
 		c->mid_line = in[i] != '\n';
 	}
+}
+
+static void conn_say_count(const struct conn *c)
+{
+	struct sockaddr_in6 here = { 0 };
+	socklen_t len = sizeof(here);
+
+	getsockname(c->fd, (struct sockaddr *)&here, &len);
+	printf("%u %zu\n", ntohs(here.sin6_port), c->taken);
+	fflush(stdout);
 }
 
 static bool conn_read(struct conn *c)
@@ -112,7 +159,10 @@ static bool conn_read(struct conn *c)
 		if (n < 0)
 			return errno == EAGAIN;
 		c->ended = n == 0;
-		if (n > 0) {
+		c->taken += (size_t)n;
+		if (counts && c->ended)
+			conn_say_count(c);
+		if (n > 0 && !counts) {
 			c->out = malloc(OUT_MAX);
 			if (!c->out)
 				return false;
@@ -214,8 +264,14 @@ int main(int argc, char **argv)
 {
 	struct epoll_event events[EVENTS];
 
+	for (; argc > 1 && !strncmp(argv[1], "--", 2); argc--, argv++) {
+		names_peer |= !strcmp(argv[1], "--peer");
+		aborts |= !strcmp(argv[1], "--abort");
+		counts |= !strcmp(argv[1], "--count");
+	}
 	if (argc != 3 || strlen(argv[2]) >= PREFIX_MAX) {
-		fprintf(stderr, "usage: tcp-echo PORT[,PORT...] PREFIX\n");
+		fprintf(stderr,
+			"usage: tcp-echo [--peer | --abort | --count] PORT[,PORT...] PREFIX\n");
 		return 2;
 	}
 	raise_file_limit();

@@ -11,6 +11,7 @@
 #include <arpa/inet.h>
 #include <errno.h>
 #include <fcntl.h>
+#include <netinet/tcp.h>
 #include <signal.h>
 #include <stdbool.h>
 #include <stdio.h>
@@ -323,6 +324,7 @@ static void open_one(void)
 	struct sockaddr_storage local = { 0 };
 	socklen_t len = sizeof(local);
 	struct conn *c;
+	int on = 1;
 
 	if (opened == room) {
 		room = room ? room * 2 : 1024;
@@ -336,6 +338,8 @@ static void open_one(void)
 		exit(1);
 	}
 	bind_source(c->fd);
+	if (opt.fastopen)
+		setsockopt(c->fd, IPPROTO_TCP, TCP_FASTOPEN_CONNECT, &on, sizeof(on));
 	opened++;
 	busy++;
 	c->opened = now_ns();

@@ -2,17 +2,29 @@
 /*
  * tcp-raw SOURCE SPORT ADDRESS PORT STEP...: a TCP client made by hand over a raw socket, for what
  * the kernel's own client never does. The kernel knows nothing of its connection: the caller must
- * keep it from answering with RST (see raw_start in lib.sh). Steps, in order; the first that fails
- * ends it with status 1:
+ * keep it from answering with RST (see no_rst in lib.sh): packets from here have the mark 7. Steps,
+ * in order; the first that fails ends it with status 1:
  *
  *   syn         send SYN; again for each further `syn`: a retransmission
- *   synack      wait for SYN+ACK and take over the numbers
+ *   syndata:N   the same with a line of N bytes in it, as Fast Open has it
+ *   synack      wait for a SYN, with ACK or not, and take over the numbers
+ *   accept      answer a SYN that has come with SYN+ACK
  *   ack         acknowledge all that was received
- *   data:N      send a line of N bytes in one segment: the kernel fragments what is longer than the
- * MTU answer:N    wait until N bytes have come, acknowledging them fin         send FIN,
- * acknowledging all that was received finold      send FIN as if the other side's FIN had not come:
- * simultaneous close rst         send RST wantfin     wait for FIN wantack     wait for the
- * acknowledgement of all that was sent wantrst     wait for RST sleep:MS
+ *   data:N      send a line of N bytes in one segment: the kernel fragments what is too long
+ *   answer:N    wait until N bytes have come, acknowledging them
+ *   fin         send FIN, acknowledging all that was received
+ *   finold      send FIN as if the other side's FIN had not come: simultaneous close
+ *   rst         send RST
+ *   wantfin     wait for FIN
+ *   wantack     wait for the acknowledgement of all that was sent
+ *   wantrst:MS  wait for RST, for 5 s unless told
+ *   norst       fail if an RST has come
+ *   iss:N       the first number, in place of one of the clock's
+ *   seq:N       go on N further in the numbers, as if that had been sent
+ *   oldsyn:N    send a SYN that is N after the connection's own; ack and data are left as they are
+ *   oddfin:N    send FIN with a number that is N after the right one, and
+ *   oddrst:N    RST: neither counts as sent
+ *   sleep:MS
  */
 #include <arpa/inet.h>
 #include <errno.h>
@@ -28,7 +40,7 @@
 #include <time.h>
 #include <unistd.h>
 
-enum { SEGMENT_MAX = 16384, WAIT_MS = 5000, WINDOW = 65535 };
+enum { SEGMENT_MAX = 16384, WAIT_MS = 5000, WINDOW = 65535, MARK = 7 };
 
 struct pseudo6 {
 	struct in6_addr src, dst;
@@ -167,9 +179,9 @@ static int64_t now_ms(void)
 	return (int64_t)t.tv_sec * 1000 + t.tv_nsec / 1000000;
 }
 
-static int wait_for(bool (*holds)(uint32_t), uint32_t arg)
+static int wait_within(bool (*holds)(uint32_t), uint32_t arg, uint32_t ms)
 {
-	int64_t end = now_ms() + WAIT_MS;
+	int64_t end = now_ms() + ms;
 
 	while (!holds(arg)) {
 		int64_t left = end - now_ms();
@@ -179,6 +191,11 @@ static int wait_for(bool (*holds)(uint32_t), uint32_t arg)
 		receive((int)left);
 	}
 	return 0;
+}
+
+static int wait_for(bool (*holds)(uint32_t), uint32_t arg)
+{
+	return wait_within(holds, arg, WAIT_MS);
 }
 
 static bool has_synack(uint32_t arg)
@@ -217,9 +234,25 @@ static int do_syn(uint32_t arg)
 	return send_segment(TH_SYN, c.iss, 0, 0);
 }
 
+static int do_syndata(uint32_t bytes)
+{
+	if (bytes < 1 || bytes > SEGMENT_MAX)
+		return -EINVAL;
+	c.snd_next = c.iss + 1 + bytes;
+	return send_segment(TH_SYN, c.iss, 0, bytes);
+}
+
 static int do_synack(uint32_t arg)
 {
 	return wait_for(has_synack, arg);
+}
+
+static int do_accept(uint32_t arg)
+{
+	(void)arg;
+	if (!c.snd_next)
+		c.snd_next = c.iss + 1;
+	return send_segment(TH_SYN | TH_ACK, c.iss, c.rcv_next, 0);
 }
 
 static int do_ack(uint32_t arg)
@@ -272,6 +305,34 @@ static int do_rst(uint32_t arg)
 	return send_segment(TH_RST | TH_ACK, c.snd_next, c.rcv_next, 0);
 }
 
+static int do_iss(uint32_t first)
+{
+	c.iss = first;
+	c.snd_next = first + 1;
+	return 0;
+}
+
+static int do_seq(uint32_t further)
+{
+	c.snd_next += further;
+	return 0;
+}
+
+static int do_oldsyn(uint32_t offset)
+{
+	return send_segment(TH_SYN, c.iss + offset, 0, 0);
+}
+
+static int do_oddfin(uint32_t offset)
+{
+	return send_segment(TH_FIN | TH_ACK, c.snd_next + offset, c.rcv_next, 0);
+}
+
+static int do_oddrst(uint32_t offset)
+{
+	return send_segment(TH_RST | TH_ACK, c.snd_next + offset, c.rcv_next, 0);
+}
+
 static int do_wantfin(uint32_t arg)
 {
 	return wait_for(has_fin, arg);
@@ -283,9 +344,15 @@ static int do_wantack(uint32_t arg)
 	return wait_for(has_acked, c.snd_next);
 }
 
-static int do_wantrst(uint32_t arg)
+static int do_wantrst(uint32_t ms)
 {
-	return wait_for(has_rst, arg);
+	return wait_within(has_rst, 0, ms ? ms : WAIT_MS);
+}
+
+static int do_norst(uint32_t arg)
+{
+	(void)arg;
+	return c.rst ? -ECONNRESET : 0;
 }
 
 static int do_sleep(uint32_t ms)
@@ -305,12 +372,15 @@ static const struct step {
 	{ "data", do_data },	   { "fin", do_fin },	      { "finold", do_finold },
 	{ "answer", do_answer },   { "rst", do_rst },	      { "sleep", do_sleep },
 	{ "wantfin", do_wantfin }, { "wantack", do_wantack }, { "wantrst", do_wantrst },
+	{ "syndata", do_syndata }, { "norst", do_norst },     { "iss", do_iss },
+	{ "seq", do_seq },	   { "oldsyn", do_oldsyn },   { "oddfin", do_oddfin },
+	{ "oddrst", do_oddrst },   { "accept", do_accept },
 };
 
 static int run_step(const char *word)
 {
 	size_t len = strcspn(word, ":");
-	uint32_t arg = word[len] ? (uint32_t)strtoul(word + len + 1, NULL, 10) : 0;
+	uint32_t arg = word[len] ? (uint32_t)strtoll(word + len + 1, NULL, 10) : 0;
 
 	for (size_t i = 0; i < sizeof(steps) / sizeof(*steps); i++)
 		if (strlen(steps[i].name) == len && !strncmp(steps[i].name, word, len))
@@ -320,7 +390,7 @@ static int run_step(const char *word)
 
 static int open_socket(const char *source, const char *address)
 {
-	int dont = IP_PMTUDISC_DONT;
+	int dont = IP_PMTUDISC_DONT, on = 1, mark = MARK;
 
 	c.src6.sin6_family = c.dst6.sin6_family = AF_INET6;
 	c.src4.sin_family = c.dst4.sin_family = AF_INET;
@@ -336,6 +406,9 @@ static int open_socket(const char *source, const char *address)
 	if (c.fd < 0)
 		return -errno;
 	setsockopt(c.fd, IPPROTO_IP, IP_MTU_DISCOVER, &dont, sizeof(dont));
+	setsockopt(c.fd, IPPROTO_IP, IP_TRANSPARENT, &on, sizeof(on)); /* in another's name */
+	setsockopt(c.fd, SOL_SOCKET, SO_MARK, &mark, sizeof(mark));
+	setsockopt(c.fd, IPPROTO_IPV6, IPV6_TRANSPARENT, &on, sizeof(on));
 	if (bind(c.fd,
 		 c.family == AF_INET ? (struct sockaddr *)&c.src4 : (struct sockaddr *)&c.src6,
 		 c.family == AF_INET ? sizeof(c.src4) : sizeof(c.src6)))

@@ -25,10 +25,14 @@ ID=wt-$$
 TMP=
 CGROUP= # the test's own cgroup: whose processes weft steers at connect()
 declare -A NUMBER LABELS NET4 NET6
+declare -A NO_RST # namespaces where tcp-raw can be used
 PODS=()   # name:namespace, in the order of pod_add
 REMOTES=() # those of other nodes
 JOBS_=()  # process ids to end with the test
 WEFTD=    # process id of the running weftd
+NICS=nic0 # for weftd's --nic; empty: as it finds them
+FAILED=0  # rows that did not hold
+WAY=inside # of callers: see there
 SLOWER=${WEFT_EMULATED:+4} # how much longer things may take here
 SLOWER=${SLOWER:-1}
 
@@ -63,6 +67,18 @@ expect_match() {
 	grep -Eq -- "$3" <<<"$2" || fail "$1: expected something like '$3', got '$2'"
 	say "ok: $1"
 }
+
+# row WHAT GOT WANT: as expect_eq, for a test that is a table: it goes on after a row that does not hold, and rows_end fails then
+row() {
+	if [ "$2" = "$3" ]; then
+		say "ok: $1: $2"
+	else
+		say "FAIL: $1: expected $3, got '$2'"
+		FAILED=$((FAILED + 1))
+	fi
+}
+
+rows_end() { [ "$FAILED" = 0 ] || fail "$FAILED rows do not hold"; }
 
 # wait_until SECONDS COMMAND...: succeeds as soon as COMMAND does.
 wait_until() {
@@ -178,6 +194,18 @@ cleanup() {
 	exit "$status"
 }
 
+# callers inside|outside: whether weft sees the connect() of what is started from now on, or only its packets
+callers() {
+	WAY=$1
+	case $1 in
+	inside) echo $$ >"$CGROUP/cgroup.procs" ;;
+	*) echo $$ >"${CGROUP%/*}/cgroup.procs" ;;
+	esac
+}
+
+# ways: where callers can be
+ways() { if [ "${WEFT_CALLERS:-}" = outside ]; then echo outside; else echo inside outside; fi; }
+
 # A cgroup for the test and all that it starts, unless WEFT_CALLERS=outside: then no hook sees their connect(), and what weft
 # does, it does to packets.
 cgroup_up() {
@@ -211,8 +239,8 @@ tmp_up() {
 
 node_up() {
 	tmp_up
-	ns_add world "${CLIENT_SETTINGS[@]}"
-	ns_add node net/ipv4/ip_forward=1 net/ipv6/conf/all/forwarding=1 net/ipv6/conf/default/forwarding=1 \
+	ns_add world "${CLIENT_SETTINGS[@]}" net/ipv4/icmp_ratelimit=0 net/ipv6/icmp/ratelimit=0
+	ns_add node net/ipv4/icmp_ratelimit=0 net/ipv6/icmp/ratelimit=0 net/ipv4/ip_forward=1 net/ipv6/conf/all/forwarding=1 net/ipv6/conf/default/forwarding=1 \
 		net/ipv4/conf/all/rp_filter=0 net/ipv4/conf/default/rp_filter="${NODE_RP_FILTER:-2}"
 	ip_in node <<-END
 	link set lo up
@@ -300,34 +328,74 @@ onto_bridge() {
 
 # remote_add NAME NUMBER [LABELS]: a pod on another node, 10.245.0.NUMBER and fd00:245::NUMBER, behind `world`, which routes
 remote_add() {
-	local name=$1 number=$2
+	LABELS[$1]=${3:-app=$1}
+	REMOTES+=("$1:${NS:-default}")
+	behind_world "$1" "$2" 10.245.0 fd00:245:
+}
+
+# behind_world NAME NUMBER NET4 NET6: something with the address NET4.NUMBER and NET6:NUMBER behind `world`, which routes
+behind_world() {
+	local name=$1 number=$2 way4=10.246.$2 way6=fd00:246:$2
 	NUMBER[$name]=$number
-	NET4[$name]=10.245.0
-	NET6[$name]=fd00:245:
-	LABELS[$name]=${3:-app=$name}
-	REMOTES+=("$name:${NS:-default}")
+	NET4[$name]=$3
+	NET6[$name]=$4
 	ns_add "$name" "${CLIENT_SETTINGS[@]}"
 	sysctl_in world net/ipv4/ip_forward=1 net/ipv6/conf/all/forwarding=1
 	ip_in world <<-END
 	link add far$number type veth peer name eth0 netns $(netns "$name")
 	link set far$number up
-	address add 10.246.$number.1/24 dev far$number
-	address add fd00:246:$number::1/64 dev far$number nodad
+	address add $way4.1/24 dev far$number
+	address add $way6::1/64 dev far$number nodad
 	END
 	ip_in "$name" <<-END
 	link set lo up
 	link set eth0 up
-	address add 10.246.$number.2/24 dev eth0
-	address add fd00:246:$number::2/64 dev eth0 nodad
-	address add 10.245.0.$number/32 dev lo
-	address add fd00:245::$number/128 dev lo nodad
-	route add default via 10.246.$number.1 src 10.245.0.$number
-	route add ::/0 via fd00:246:$number::1 src fd00:245::$number
+	address add $way4.2/24 dev eth0
+	address add $way6::2/64 dev eth0 nodad
+	address add $3.$number/32 dev lo
+	address add $4:$number/128 dev lo nodad
+	route add default via $way4.1 src $3.$number
+	route add ::/0 via $way6::1 src $4:$number
 	END
 	ip_in world <<-END
-	route add 10.245.0.$number/32 via 10.246.$number.2
-	route add fd00:245::$number/128 via fd00:246:$number::2
+	route add $3.$number/32 via $way4.2
+	route add $4:$number/128 via $way6::2
 	END
+}
+
+# outside_add NAME NUMBER: a host outside of the cluster, 10.247.0.NUMBER and fd00:247::NUMBER
+outside_add() { behind_world "$1" "$2" 10.247.0 fd00:247:; }
+
+# link_narrow NAME MTU: the link between `world` and NAME gets an MTU that NAME knows and does not tell the others
+link_narrow() {
+	local way=${NUMBER[$1]}
+	ip -n "$(netns world)" link set "far$way" mtu "$2"
+	ip_in "$1" <<-END
+	route change default via 10.246.$way.1 src $(addr 4 "$1") mtu $2 advmss 1460
+	route change ::/0 via fd00:246:$way::1 src $(addr 6 "$1") mtu $2 advmss 1440
+	END
+}
+
+# link_wide NAME: the contrary
+link_wide() {
+	local way=${NUMBER[$1]}
+	ip -n "$(netns world)" link set "far$way" mtu 1500
+	ip_in "$1" <<-END
+	route change default via 10.246.$way.1 src $(addr 4 "$1")
+	route change ::/0 via fd00:246:$way::1 src $(addr 6 "$1")
+	END
+}
+
+# both_tables RULE...: an iptables rule for IPv4 and IPv6
+both_tables() {
+	in_ns node iptables -w "$@"
+	in_ns node ip6tables -w "$@"
+}
+
+# node_masquerades: pods' addresses mean nothing beyond the cluster (10.244 and 10.245), so the node lends them its own
+node_masquerades() {
+	in_ns node iptables -w -t nat -A POSTROUTING -s 10.244.0.0/16 ! -d 10.244.0.0/15 -j MASQUERADE
+	in_ns node ip6tables -w -t nat -A POSTROUTING -s fd00:244::/32 ! -d fd00:244::/31 -j MASQUERADE
 }
 
 # pod_del NAME: as when a node kills a pod: processes first, then the namespace with its interface.
@@ -347,11 +415,11 @@ start_in() {
 	JOBS_+=("$STARTED")
 }
 
-# echo_start POD PORT[,PORT...] PREFIX
+# echo_start POD PORT[,PORT...] PREFIX [OPTION]
 echo_start() {
 	local log
 	log=$(mktemp "$TMP/echo.XXXXXX")
-	start_in "$1" "$APPS/tcp-echo" "$2" "$3" >"$log"
+	start_in "$1" "$APPS/tcp-echo" "${@:4}" "$2" "$3" >"$log"
 	wait_until 5 grep -q listening "$log"
 }
 
@@ -430,14 +498,23 @@ http_load_start() {
 # json PATH TEXT: a number or word of a JSON text, 0 if it isn't there: json '.statuses."200"' "$result"
 json() { jq -r "$1 // 0" <<<"$2"; }
 
-# raw FROM ADDRESS SPORT PORT STEP...: tcp-raw towards ADDRESS; the kernel does not interfere
+# no_rst NAMESPACE: its kernel sends none; tcp-raw does
+no_rst() {
+	local tables
+	[ -z "${NO_RST[$1]:-}" ] || return 0
+	NO_RST[$1]=1
+	for tables in iptables ip6tables; do
+		in_ns "$1" $tables -w -A OUTPUT -p tcp --tcp-flags RST RST -m mark ! --mark 7 -j DROP
+	done
+}
+
+# raw FROM ADDRESS SPORT PORT STEP...: tcp-raw towards ADDRESS, in the name of $RAW_SOURCE; the kernel does not interfere
 raw() {
-	local from=$1 to=$2 sport=$3 port=$4 family=4 tables=iptables
+	local from=$1 to=$2 sport=$3 port=$4 family=4
 	shift 4
-	case $to in *:*) family=6 tables=ip6tables ;; esac
-	in_ns "$from" $tables -C OUTPUT -p tcp --tcp-flags RST,ACK RST -j DROP 2>/dev/null ||
-		in_ns "$from" $tables -A OUTPUT -p tcp --tcp-flags RST,ACK RST -j DROP
-	in_ns "$from" "$APPS/tcp-raw" "$(addr $family "$from")" "$sport" "$to" "$port" "$@"
+	case $to in *:*) family=6 ;; esac
+	no_rst "$from"
+	in_ns "$from" "$APPS/tcp-raw" "${RAW_SOURCE:-$(addr $family "$from")}" "$sport" "$to" "$port" "$@"
 }
 
 # ---- weft ----
@@ -445,7 +522,7 @@ raw() {
 weft() { "$OUT/weft" --run-dir "$TMP/run" "$@"; }
 
 weftd_options() {
-	echo --state-dir "$TMP/state" --run-dir "$TMP/run" --bpffs "$TMP/bpf/weft" --cgroup "$CGROUP" --nic nic0
+	echo --state-dir "$TMP/state" --run-dir "$TMP/run" --bpffs "$TMP/bpf/weft" --cgroup "$CGROUP" ${NICS:+--nic "$NICS"}
 }
 
 weftd_start() {
@@ -567,6 +644,63 @@ rules_service() {
 	END
 	for port in $(tr , ' ' <<<"${3:-9000}"); do
 		echo "  - {name: ${PROTOCOL:-tcp}-${port%%:*}, port: ${port%%:*}, targetPort: ${port#*:}}"
+	done
+}
+
+# rules_elsewhere NAME NUMBER TARGET ADDRESS4 ADDRESS6 [PORT]: a Service without selector; it leads to port TARGET of these addresses
+rules_elsewhere() {
+	local family
+	cat <<-END
+	---
+	apiVersion: v1
+	kind: Service
+	metadata: {name: $1, namespace: default}
+	spec:
+	  clusterIP: $(vip 4 "$2")
+	  clusterIPs: ["$(vip 4 "$2")", "$(vip 6 "$2")"]
+	  ipFamilies: [IPv4, IPv6]
+	  ipFamilyPolicy: RequireDualStack
+	  ports: [{name: tcp, port: ${6:-9000}, targetPort: $3}]
+	END
+	for family in 4 6; do
+		cat <<-END
+		---
+		apiVersion: discovery.k8s.io/v1
+		kind: EndpointSlice
+		metadata: {name: $1-$family, namespace: default, labels: {kubernetes.io/service-name: $1}}
+		addressType: IPv$family
+		ports: [{name: tcp, port: $3}]
+		endpoints: [{addresses: ["$([ $family = 4 ] && echo "$4" || echo "$5")"], conditions: {ready: true}}]
+		END
+	done
+}
+
+# rules_door PORT HOST SERVICE-PORT...: a Gateway's TCP port towards a service each
+rules_door() {
+	while [ $# -gt 0 ]; do
+		cat <<-END
+		---
+		apiVersion: networking.istio.io/v1
+		kind: Gateway
+		metadata: {name: door-$1}
+		spec:
+		  selector: {istio: ingressgateway}
+		  servers:
+		  - port: {number: $1, name: tcp, protocol: TCP}
+		    hosts: ["*"]
+		---
+		apiVersion: networking.istio.io/v1
+		kind: VirtualService
+		metadata: {name: door-$1}
+		spec:
+		  hosts: ["*"]
+		  gateways: [door-$1]
+		  tcp:
+		  - match: [{port: $1}]
+		    route:
+		    - destination: {host: $2, port: {number: $3}}
+		END
+		shift 3
 	done
 }
 
