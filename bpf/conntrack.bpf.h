@@ -391,23 +391,42 @@ static __always_inline enum conn_fate on_reset(const struct packet *p, struct co
 	}
 }
 
+/*
+ * Whether the other end would take this acknowledgement, or pass over it for being old: not older
+ * than a window (RFC 5961 5.2), or, with the first one, than the connection.
+ */
+static __always_inline int is_acceptable_ack(__u32 ack, const struct conn *c,
+					     const struct conn *other)
+{
+	__u32 window = (c->edge - c->ack) | 0xffff;
+
+	if (seq_after(ack, other->end))
+		return 0;
+	return c->started ? !seq_before(ack, c->ack - window) : seq_after(ack, other->isn);
+}
+
 /* Whether the receiver of a segment takes it, or at least what it acknowledges (RFC 9293 3.10.7.4).
  */
 static __always_inline int is_acceptable(const struct packet *p, const struct conn *c,
 					 const struct conn *other)
 {
 	return p->flags & TCP_ACK && other->open && !seq_before(seq_end(p), other->ack) &&
-	       !seq_after(p->seq, other->edge) && !seq_after(p->ack, other->end);
+	       !seq_after(p->seq, other->edge) && is_acceptable_ack(p->ack, c, other);
 }
 
-/* All FINs of a sender are at one place. Should there be two, the first in sequence counts. */
-static __always_inline void note_fin(struct conn *c, const struct conn *other, struct conn *forward,
-				     __u32 end)
+/*
+ * A sender's FIN is behind all that it has sent before, and stays where it is. `sent`: what it had
+ * sent before this segment. One that is elsewhere is hardly the sender's; what the receiver makes
+ * of it shows when it acknowledges more, or nothing any more.
+ */
+static __always_inline void note_fin(struct conn *c, struct conn *forward, __u32 sent, __u32 end)
 {
-	if (!seq_after(end, other->ack) || (c->fin && !seq_before(end, c->fin_end)))
+	enum conn_fin fin = seq_after(end, sent) ? FIN_SENT : FIN_DOUBTFUL;
+
+	if (c->fin == FIN_SENT || (c->fin && fin == FIN_DOUBTFUL))
 		return;
 	c->fin_end = end;
-	c->fin = 1;
+	c->fin = fin;
 	change_state(forward, CONN_ESTABLISHED, CONN_CLOSING);
 }
 
@@ -428,7 +447,7 @@ static __always_inline enum conn_fate note_fin_acked(struct conn *c, struct conn
 			change_state(forward, CONN_CLOSING, CONN_ESTABLISHED);
 		return FATE_KEEP;
 	}
-	if (c->ack != other->fin_end ||
+	if (other->fin == FIN_DOUBTFUL || c->ack != other->fin_end ||
 	    (__sync_fetch_and_or(&forward->fins_acked, bit) | bit) != BOTH_FINS)
 		return FATE_KEEP;
 	if (!change_state(forward, CONN_CLOSING, CONN_CLOSED))
@@ -442,6 +461,7 @@ static __always_inline enum conn_fate take_segment(const struct packet *p, struc
 						   struct conn *reply)
 {
 	__u32 end = seq_end(p), edge = p->ack + ((__u32)p->window << (c->wscale & 15));
+	__u32 sent = c->end;
 
 	if (seq_after(end, c->end)) {
 		__sync_fetch_and_add(&c->bytes, end - c->end - !!(p->flags & TCP_FIN));
@@ -455,7 +475,7 @@ static __always_inline enum conn_fate take_segment(const struct packet *p, struc
 	c->seen = packet_ns();
 	__sync_fetch_and_add(&c->packets, 1);
 	if (p->flags & TCP_FIN)
-		note_fin(c, other, forward, end);
+		note_fin(c, forward, sent, end);
 	return other->fin ? note_fin_acked(c, other, forward, reply) : FATE_KEEP;
 }
 

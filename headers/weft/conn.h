@@ -43,6 +43,12 @@ enum conn_flags {
 			    * another  connection has its addresses and ports already */
 };
 
+enum conn_fin {
+	FIN_NONE = 0,
+	FIN_SENT = 1,
+	FIN_DOUBTFUL = 2, /* where there has been data before: maybe not its sender's */
+};
+
 enum { WSCALE_NONE = 0xff };
 
 /*
@@ -89,7 +95,7 @@ struct conn {
 	__u8 flags;		/* enum conn_flags */
 	__u8 open;		/* 1: the other direction's SYN has been seen */
 	__u8 started;		/* 1: this direction has acknowledged it */
-	__u8 fin;		/* 1: this direction has sent FIN */
+	__u8 fin;		/* enum conn_fin */
 	__u8 wscale;		/* shift of its window; WSCALE_NONE: its SYN names none */
 	__u8 syn_again;
 	__u8 syn_wscale;
