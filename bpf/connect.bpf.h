@@ -278,7 +278,7 @@ static __always_inline void fill_forward(const struct packet *p, struct scratch 
 	__builtin_memcpy(c->dmac, s->dmac, 6);
 	c->state = CONN_SYN;
 	c->isn = p->seq;
-	c->end = seq_end(p);
+	c->end = c->next = seq_end(p);
 	c->window = p->window;
 	c->wscale = p->wscale;
 	c->bytes = p->payload;

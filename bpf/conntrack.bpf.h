@@ -223,7 +223,7 @@ static __always_inline void take_syn(const struct packet *p, struct conn *forwar
 				     struct conn *reply)
 {
 	reply->isn = p->seq;
-	reply->end = seq_end(p);
+	reply->end = reply->next = seq_end(p);
 	reply->window = p->window;
 	reply->wscale = p->wscale;
 	reply->fin = 0;
@@ -254,7 +254,7 @@ static __always_inline void start_over(struct conn *forward, struct conn *reply)
 	if (state >= CONN_CLOSED || !change_state(forward, state, CONN_SYN))
 		return;
 	forward->isn = forward->syn_isn;
-	forward->end = forward->syn_end;
+	forward->end = forward->next = forward->syn_end;
 	forward->window = forward->syn_window;
 	forward->wscale = forward->syn_wscale;
 	forward->syn_again = forward->started = forward->fin = 0;
@@ -308,7 +308,7 @@ static __always_inline void on_client_syn(const struct packet *p, struct conn *f
 	}
 	if (p->seq == forward->isn && forward->state == CONN_SYN) {
 		if (seq_after(seq_end(p), forward->end))
-			forward->end = seq_end(p);
+			forward->end = forward->next = seq_end(p);
 		forward->window = p->window;
 		forward->seen = packet_ns();
 		return;
@@ -414,19 +414,35 @@ static __always_inline int is_acceptable(const struct packet *p, const struct co
 	       !seq_after(p->seq, other->edge) && is_acceptable_ack(p->ack, c, other);
 }
 
-/*
- * A sender's FIN is behind all that it has sent before, and stays where it is. `sent`: what it had
- * sent before this segment. One that is elsewhere is hardly the sender's; what the receiver makes
- * of it shows when it acknowledges more, or nothing any more.
- */
-static __always_inline void note_fin(struct conn *c, struct conn *forward, __u32 sent, __u32 end)
+/* Moves `next` on: over a segment, and what the other end acknowledges has no gaps either. */
+static __always_inline void advance_next(const struct packet *p, struct conn *c,
+					 const struct conn *other)
 {
-	enum conn_fin fin = seq_after(end, sent) ? FIN_SENT : FIN_DOUBTFUL;
+	__u32 end = p->seq + p->payload;
 
-	if (c->fin == FIN_SENT || (c->fin && fin == FIN_DOUBTFUL))
+	if (seq_before(c->next, other->ack) && !(c->fin && other->ack == c->fin_end))
+		c->next = other->ack;
+	if (!seq_after(p->seq, c->next) && seq_after(end, c->next))
+		c->next = end;
+}
+
+/* A FIN is behind all that its sender has sent: where there has been data, it is hardly the
+ * sender's. */
+static __always_inline int is_plausible_fin(const struct conn *c, __u32 fin_end)
+{
+	return seq_after(fin_end, c->next);
+}
+
+/* Of two that may be it, its receiver comes to the first one first. */
+static __always_inline void note_fin(struct conn *c, struct conn *forward, __u32 end)
+{
+	int plausible = is_plausible_fin(c, end);
+
+	if (c->fin && (is_plausible_fin(c, c->fin_end) ? !plausible || !seq_before(end, c->fin_end)
+						       : !plausible))
 		return;
 	c->fin_end = end;
-	c->fin = fin;
+	c->fin = 1;
 	change_state(forward, CONN_ESTABLISHED, CONN_CLOSING);
 }
 
@@ -447,7 +463,7 @@ static __always_inline enum conn_fate note_fin_acked(struct conn *c, struct conn
 			change_state(forward, CONN_CLOSING, CONN_ESTABLISHED);
 		return FATE_KEEP;
 	}
-	if (other->fin == FIN_DOUBTFUL || c->ack != other->fin_end ||
+	if (!is_plausible_fin(other, other->fin_end) || c->ack != other->fin_end ||
 	    (__sync_fetch_and_or(&forward->fins_acked, bit) | bit) != BOTH_FINS)
 		return FATE_KEEP;
 	if (!change_state(forward, CONN_CLOSING, CONN_CLOSED))
@@ -461,12 +477,12 @@ static __always_inline enum conn_fate take_segment(const struct packet *p, struc
 						   struct conn *reply)
 {
 	__u32 end = seq_end(p), edge = p->ack + ((__u32)p->window << (c->wscale & 15));
-	__u32 sent = c->end;
 
 	if (seq_after(end, c->end)) {
 		__sync_fetch_and_add(&c->bytes, end - c->end - !!(p->flags & TCP_FIN));
 		c->end = end;
 	}
+	advance_next(p, c, other);
 	if (seq_after(p->ack, c->ack))
 		c->ack = p->ack;
 	if (seq_after(edge, c->edge))
@@ -475,7 +491,7 @@ static __always_inline enum conn_fate take_segment(const struct packet *p, struc
 	c->seen = packet_ns();
 	__sync_fetch_and_add(&c->packets, 1);
 	if (p->flags & TCP_FIN)
-		note_fin(c, forward, sent, end);
+		note_fin(c, forward, end);
 	return other->fin ? note_fin_acked(c, other, forward, reply) : FATE_KEEP;
 }
 
