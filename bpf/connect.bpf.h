@@ -12,8 +12,6 @@
 #include "steer.bpf.h"
 
 enum {
-	AF_INET = 2, /* of the kernel's socket.h, which BPF can't include */
-	AF_INET6 = 10,
 	PORT_TRIES = 32,
 	PORT_FIRST = 1024,
 	NETNS_UNKNOWN = 0xffffffff,
@@ -78,29 +76,6 @@ static __always_inline void decide_packet(const struct packet *p, struct scratch
 	decide_question(s);
 }
 
-/* The interface by which the endpoint is reached, or 0. */
-static __noinline __u32 route_to(struct __sk_buff *skb, const struct packet *p,
-				 const struct addr *endpoint)
-{
-	struct bpf_fib_lookup fib = { .ifindex = skb->ifindex, .l4_protocol = IPPROTO_TCP };
-	int r;
-
-	if (p->ip4) {
-		fib.family = AF_INET;
-		fib.ipv4_src = addr_ip4(&p->t.src);
-		fib.ipv4_dst = addr_ip4(endpoint);
-	} else {
-		fib.family = AF_INET6;
-		__builtin_memcpy(fib.ipv6_src, &p->t.src, 16);
-		__builtin_memcpy(fib.ipv6_dst, endpoint, 16);
-	}
-	r = bpf_fib_lookup(skb, &fib, sizeof(fib), 0);
-	return r == BPF_FIB_LKUP_RET_SUCCESS || r == BPF_FIB_LKUP_RET_NO_NEIGH ||
-			       r == BPF_FIB_LKUP_RET_FRAG_NEEDED
-		       ? fib.ifindex
-		       : 0;
-}
-
 /* The endpoint's pod is the client's, or shares a bridge with it. */
 static __always_inline void note_neighbour(struct __sk_buff *skb, const struct packet *p,
 					   struct scratch *s, const struct pod *endpoint)
@@ -148,7 +123,7 @@ static __noinline void locate_endpoint(struct __sk_buff *skb, const struct packe
 static __always_inline enum reason find_source(struct __sk_buff *skb, const struct packet *p,
 					       struct scratch *s)
 {
-	__u32 ifindex = route_to(skb, p, &s->verdict.addr);
+	__u32 ifindex = route_to(skb, p->ip4, &p->t.src, &s->verdict.addr);
 	struct nic *nic = bpf_map_lookup_elem(&nics, &ifindex);
 
 	if (!ifindex)
@@ -278,7 +253,7 @@ static __always_inline void fill_forward(const struct packet *p, struct scratch 
 	__builtin_memcpy(c->dmac, s->dmac, 6);
 	c->state = CONN_SYN;
 	c->isn = p->seq;
-	c->end = seq_end(p);
+	c->end = c->next = seq_end(p);
 	c->window = p->window;
 	c->wscale = p->wscale;
 	c->bytes = p->payload;

@@ -200,7 +200,7 @@ static __always_inline void take_syn(const struct packet *p, struct conn *forwar
 				     struct conn *reply)
 {
 	reply->isn = p->seq;
-	reply->end = seq_end(p);
+	reply->end = reply->next = seq_end(p);
 	reply->window = p->window;
 	reply->wscale = p->wscale;
 	reply->fin = 0;
@@ -231,7 +231,7 @@ static __always_inline void start_over(struct conn *forward, struct conn *reply)
 	if (state >= CONN_CLOSED || !change_state(forward, state, CONN_SYN))
 		return;
 	forward->isn = forward->syn_isn;
-	forward->end = forward->syn_end;
+	forward->end = forward->next = forward->syn_end;
 	forward->window = forward->syn_window;
 	forward->wscale = forward->syn_wscale;
 	forward->syn_again = forward->started = forward->fin = 0;
@@ -285,7 +285,7 @@ static __always_inline void on_client_syn(const struct packet *p, struct conn *f
 	}
 	if (p->seq == forward->isn && forward->state == CONN_SYN) {
 		if (seq_after(seq_end(p), forward->end))
-			forward->end = seq_end(p);
+			forward->end = forward->next = seq_end(p);
 		forward->window = p->window;
 		forward->seen = packet_ns();
 		return;
@@ -368,20 +368,55 @@ static __always_inline enum conn_fate on_reset(const struct packet *p, struct co
 	}
 }
 
+/*
+ * Whether the other end would take this acknowledgement, or pass over it for being old: not older
+ * than a window (RFC 5961 5.2), or, with the first one, than the connection.
+ */
+static __always_inline int is_acceptable_ack(__u32 ack, const struct conn *c,
+					     const struct conn *other)
+{
+	__u32 window = (c->edge - c->ack) | 0xffff;
+
+	if (seq_after(ack, other->end))
+		return 0;
+	return c->started ? !seq_before(ack, c->ack - window) : seq_after(ack, other->isn);
+}
+
 /* Whether the receiver of a segment takes it, or at least what it acknowledges (RFC 9293 3.10.7.4).
  */
 static __always_inline int is_acceptable(const struct packet *p, const struct conn *c,
 					 const struct conn *other)
 {
 	return p->flags & TCP_ACK && other->open && !seq_before(seq_end(p), other->ack) &&
-	       !seq_after(p->seq, other->edge) && !seq_after(p->ack, other->end);
+	       !seq_after(p->seq, other->edge) && is_acceptable_ack(p->ack, c, other);
 }
 
-/* All FINs of a sender are at one place. Should there be two, the first in sequence counts. */
-static __always_inline void note_fin(struct conn *c, const struct conn *other, struct conn *forward,
-				     __u32 end)
+/* Moves `next` on: over a segment, and what the other end acknowledges has no gaps either. */
+static __always_inline void advance_next(const struct packet *p, struct conn *c,
+					 const struct conn *other)
 {
-	if (!seq_after(end, other->ack) || (c->fin && !seq_before(end, c->fin_end)))
+	__u32 end = p->seq + p->payload;
+
+	if (seq_before(c->next, other->ack) && !(c->fin && other->ack == c->fin_end))
+		c->next = other->ack;
+	if (!seq_after(p->seq, c->next) && seq_after(end, c->next))
+		c->next = end;
+}
+
+/* A FIN is behind all that its sender has sent: where there has been data, it is hardly the
+ * sender's. */
+static __always_inline int is_plausible_fin(const struct conn *c, __u32 fin_end)
+{
+	return seq_after(fin_end, c->next);
+}
+
+/* Of two that may be it, its receiver comes to the first one first. */
+static __always_inline void note_fin(struct conn *c, struct conn *forward, __u32 end)
+{
+	int plausible = is_plausible_fin(c, end);
+
+	if (c->fin && (is_plausible_fin(c, c->fin_end) ? !plausible || !seq_before(end, c->fin_end)
+						       : !plausible))
 		return;
 	c->fin_end = end;
 	c->fin = 1;
@@ -405,7 +440,7 @@ static __always_inline enum conn_fate note_fin_acked(struct conn *c, struct conn
 			change_state(forward, CONN_CLOSING, CONN_ESTABLISHED);
 		return FATE_KEEP;
 	}
-	if (c->ack != other->fin_end ||
+	if (!is_plausible_fin(other, other->fin_end) || c->ack != other->fin_end ||
 	    (__sync_fetch_and_or(&forward->fins_acked, bit) | bit) != BOTH_FINS)
 		return FATE_KEEP;
 	if (!change_state(forward, CONN_CLOSING, CONN_CLOSED))
@@ -424,6 +459,7 @@ static __always_inline enum conn_fate take_segment(const struct packet *p, struc
 		__sync_fetch_and_add(&c->bytes, end - c->end - !!(p->flags & TCP_FIN));
 		c->end = end;
 	}
+	advance_next(p, c, other);
 	if (seq_after(p->ack, c->ack))
 		c->ack = p->ack;
 	if (seq_after(edge, c->edge))
@@ -432,7 +468,7 @@ static __always_inline enum conn_fate take_segment(const struct packet *p, struc
 	c->seen = packet_ns();
 	__sync_fetch_and_add(&c->packets, 1);
 	if (p->flags & TCP_FIN)
-		note_fin(c, other, forward, end);
+		note_fin(c, forward, end);
 	return other->fin ? note_fin_acked(c, other, forward, reply) : FATE_KEEP;
 }
 

@@ -49,7 +49,6 @@ static __noinline int steer_fragment(struct __sk_buff *skb, struct packet *p, en
 	struct frag_key key;
 	struct frag *first;
 	struct conn *c;
-	struct tuple to;
 	__u8 flags, dmac[6];
 
 	fragment_key(p, &key);
@@ -70,17 +69,16 @@ static __noinline int steer_fragment(struct __sk_buff *skb, struct packet *p, en
 	}
 	if (c->state == CONN_DEAD)
 		return TC_ACT_SHOT;
-	to = c->to;
 	flags = c->flags;
 	__builtin_memcpy(dmac, c->dmac, 6);
+	if (rewrite(skb, p, &c->to, 1)) {
+		count_reason(REASON_MALFORMED);
+		return TC_ACT_SHOT;
+	}
 	if (!p->frag_more && c->dir != DIR_TRANSLATE) {
 		fragment_complete(p, first);
 		if (conn_track(p, c) == FATE_DELETE)
 			conn_forget(p, c);
-	}
-	if (rewrite(skb, p, &to, 1)) {
-		count_reason(REASON_MALFORMED);
-		return TC_ACT_SHOT;
 	}
 	return send_on(skb, flags, dmac);
 }

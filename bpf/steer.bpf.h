@@ -14,6 +14,34 @@ enum side {
 	SIDE_POD = 1,
 };
 
+enum {
+	AF_INET = 2, /* of the kernel's socket.h, which BPF can't include */
+	AF_INET6 = 10,
+};
+
+/* The interface by which the node sends what is for `dst` and comes from `src`, or 0. */
+static __noinline __u32 route_to(const struct __sk_buff *skb, int ip4, const struct addr *src,
+				 const struct addr *dst)
+{
+	struct bpf_fib_lookup fib = { .ifindex = skb->ifindex, .l4_protocol = IPPROTO_TCP };
+	int r;
+
+	if (ip4) {
+		fib.family = AF_INET;
+		fib.ipv4_src = addr_ip4(src);
+		fib.ipv4_dst = addr_ip4(dst);
+	} else {
+		fib.family = AF_INET6;
+		__builtin_memcpy(fib.ipv6_src, src, 16);
+		__builtin_memcpy(fib.ipv6_dst, dst, 16);
+	}
+	r = bpf_fib_lookup((void *)skb, &fib, sizeof(fib), 0);
+	return r == BPF_FIB_LKUP_RET_SUCCESS || r == BPF_FIB_LKUP_RET_NO_NEIGH ||
+			       r == BPF_FIB_LKUP_RET_FRAG_NEEDED
+		       ? fib.ifindex
+		       : 0;
+}
+
 static __always_inline int is_own_addr(const struct addr *a, __u32 ifindex)
 {
 	__u32 *owner = bpf_map_lookup_elem(&pod_addrs, a);
@@ -46,6 +74,12 @@ static __always_inline struct conn *find_conn(const struct __sk_buff *skb, const
 	return NULL;
 }
 
+/* By the node's routes: a pod may be the way to others, to a VPN for one. */
+static __always_inline int is_way_to(const struct __sk_buff *skb, const struct tuple *t)
+{
+	return route_to(skb, addr_is_mapped(&t->src), &t->dst, &t->src) == skb->ifindex;
+}
+
 /*
  * Whether a packet that has come in would be taken for an endpoint's, further on, though its sender
  * has no right to the address.
@@ -55,14 +89,17 @@ static __noinline int is_forged_reply(const struct __sk_buff *skb, const struct 
 {
 	struct tuple out = *t;
 	struct conn *c;
+	int known;
 
-	if (side == SIDE_POD ? is_own_addr(&t->src, skb->ifindex)
-			     : !bpf_map_lookup_elem(&pod_addrs, &t->src) &&
-				       !bpf_map_lookup_elem(&node_addrs, &t->src))
+	if (side == SIDE_POD && is_own_addr(&t->src, skb->ifindex))
+		return 0;
+	known = bpf_map_lookup_elem(&pod_addrs, &t->src) ||
+		bpf_map_lookup_elem(&node_addrs, &t->src);
+	if (side == SIDE_NIC && !known)
 		return 0;
 	out.hook = HOOK_EGRESS;
 	c = bpf_map_lookup_elem(&conns, &out);
-	if (!c || c->dir != DIR_REPLY)
+	if (!c || c->dir != DIR_REPLY || (!known && is_way_to(skb, t)))
 		return 0;
 	count_reason(REASON_SPOOFED);
 	return 1;

@@ -12,6 +12,7 @@ enum {
 	 * before it came has arrived by then, and what it answers to our asking by then. */
 	RESET_ASK_NS = 1000000000,
 	RESET_SURE_NS = 3000000000u,
+	LONG_AGO = 1 << 30, /* bytes: no window is larger */
 };
 
 /*
@@ -179,7 +180,8 @@ static __always_inline enum doubt reset_doubt(struct conn *c, const struct conn 
 
 /*
  * Whether the connection has ended with a RST. A receiver that lives acknowledges what is no news
- * to it, as it does for keepalive (RFC 9293 3.8.4), and one that doesn't says so, or nothing.
+ * to it, as it does for keepalive (RFC 9293 3.8.4), and one that doesn't says so, or nothing. The
+ * number is one that it has passed for sure.
  */
 static __always_inline int ended_by_reset(const struct tuple *key, struct conn *forward,
 					  struct conn *reply, __u64 now)
@@ -190,10 +192,10 @@ static __always_inline int ended_by_reset(const struct tuple *key, struct conn *
 
 	if (by_client == DOUBT_ASK && reply->open) {
 		to_endpoint_key(forward, &back);
-		request_packet(&back, reply->ack - 1, reply->end, TCP_ACK);
+		request_packet(&back, reply->ack - LONG_AGO, reply->end, TCP_ACK);
 	}
 	if (by_endpoint == DOUBT_ASK && forward->open)
-		request_packet(key, forward->ack - 1, forward->end, TCP_ACK);
+		request_packet(key, forward->ack - LONG_AGO, forward->end, TCP_ACK);
 	return by_client == DOUBT_OVER || by_endpoint == DOUBT_OVER;
 }
 

@@ -65,6 +65,7 @@ struct conn {
 			   * other has acknowledged */
 	__u32 isn;	  /* of this direction's SYN */
 	__u32 end;	  /* the sequence number after all that this direction has sent */
+	__u32 next;	  /* the same without gaps, and without FIN */
 	__u32 ack;	  /* the highest acknowledgement number it has sent: what a RST to it must
 			   * carry (RFC 5961 3.2). Valid if `open`. */
 	__u32 edge;    /* the end of its receive window, as far as it has told. Valid if `open`. */
@@ -89,14 +90,14 @@ struct conn {
 	__u8 flags;		/* enum conn_flags */
 	__u8 open;		/* 1: the other direction's SYN has been seen */
 	__u8 started;		/* 1: this direction has acknowledged it */
-	__u8 fin;		/* 1: this direction has sent FIN */
+	__u8 fin;		/* 1: this direction has sent what looks like its FIN */
 	__u8 wscale;		/* shift of its window; WSCALE_NONE: its SYN names none */
 	__u8 syn_again;
 	__u8 syn_wscale;
 	__u8 dmac[6]; /* with CONN_SWITCHED */
-	__u8 pad[2];
+	__u8 pad[6];
 };
-_Static_assert(sizeof(struct conn) == 192, "conn has no holes");
+_Static_assert(sizeof(struct conn) == 200, "conn has no holes");
 
 /* `affinity`: sessionAffinity ClientIP. struct affinity_key -> struct affinity */
 struct affinity_key {

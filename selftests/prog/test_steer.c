@@ -692,8 +692,7 @@ Test(steer, a_doubtful_reset_is_asked_about, .timeout = 60)
 		cr_assert_eq(env_resets(e, asked, 4), 1);
 		expect_tuple("to the endpoint", &asked[0].packet, &there);
 		cr_expect_eq(asked[0].flags, ACK);
-		cr_expect_eq(asked[0].seq, 1000, "what it has acknowledged already: %u",
-			     asked[0].seq);
+		cr_expect((int)(1001 - asked[0].seq) > 65535, "below its window: %u", asked[0].seq);
 		env_free(e);
 	}
 }

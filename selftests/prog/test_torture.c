@@ -6,6 +6,8 @@
  *
  * All segments pass the programs, and may get lost behind them. A forger knows what has passed, not
  * more, and his segments arrive: of a RST that would be taken and doesn't arrive nobody can know.
+ * Nor is what he adds to a stream told from what its sender does, so that such connections count as
+ * over when they are, but not as live.
  */
 #include <criterion/criterion.h>
 #include <linux/pkt_cls.h>
@@ -169,9 +171,11 @@ static void forge(struct world *w, int from)
 	s.len = s.flags & (RST | SYN) ? 0 : roll(w, 20);
 	if ((int)(s.seq - other->edge) > 0 && (int)(s.seq - other->edge) < 2 * TCP_WINDOW)
 		s.seq = other->edge;
+	w->misled |= (s.len || s.flags & FIN) &&
+		     (int)(s.seq + s.len + !!(s.flags & FIN) - e->tcp.next) > 0 &&
+		     (int)(s.seq - other->edge) <= 0;
 	note(w, " forged");
 	pass(w, from, &s, false);
-	w->misled |= tcp_is_misled(&other->tcp, &e->tcp);
 }
 
 static void repeat_old(struct world *w)
@@ -350,11 +354,14 @@ Test(torture, no_place_is_lost_and_none_given_away, .timeout = 120)
 	const char *one = getenv("WEFT_SCRIPT");
 	struct env *env = env_new(&(struct env_options){ .family = 4 });
 
-	for (unsigned i = 1; i <= SCRIPTS; i++) {
+	const char *rounds = getenv("WEFT_ROUNDS");
+	unsigned scripts = rounds && !strcmp(rounds, "few") ? SCRIPTS / 20 : SCRIPTS;
+
+	for (unsigned i = 1; i <= scripts; i++) {
 		if (!one || i == strtoul(one, NULL, 10))
 			run(env, i);
 	}
-	cr_expect(one || (over > SCRIPTS / 10 && live > SCRIPTS / 10), "%u over, %u live", over,
+	cr_expect(one || (over > scripts / 10 && live > scripts / 10), "%u over, %u live", over,
 		  live);
 	env_free(env);
 }

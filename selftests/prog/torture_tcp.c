@@ -219,7 +219,8 @@ static void receive_open(struct tcp *t, const struct segment *s)
 		}
 		t->state = TCP_OPEN;
 	}
-	if (before(t->next, s->ack)) {
+	/* RFC 5961 5.2 */
+	if (before(t->next, s->ack) || before(s->ack, t->una - TCP_WINDOW)) {
 		acknowledge(t);
 		return;
 	}
@@ -247,17 +248,4 @@ void tcp_receive(struct tcp *t, const struct segment *s)
 		receive_open(t, s);
 		return;
 	}
-}
-
-bool tcp_is_misled(const struct tcp *t, const struct tcp *other)
-{
-	if (t->state != TCP_OPEN && t->state != TCP_SYN_RCVD)
-		return false;
-	if (before(other->next, t->expected) || (t->fin_waits && !before(t->fin_at, other->next)))
-		return true;
-	for (__u32 i = other->next - t->expected; i < TCP_WINDOW; i++) {
-		if (t->got[i])
-			return true;
-	}
-	return false;
 }

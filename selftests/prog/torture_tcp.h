@@ -48,7 +48,5 @@ void tcp_abort(struct tcp *t);
 /* Its timer: sends the first that is not acknowledged again. */
 void tcp_repeat(struct tcp *t);
 void tcp_receive(struct tcp *t, const struct segment *s);
-/* Whether it has taken, or keeps, what the other end has not sent. */
-bool tcp_is_misled(const struct tcp *t, const struct tcp *other);
 
 #endif

@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #include <criterion/criterion.h>
+#include <netinet/tcp.h>
 #include <string.h>
 
 #include "host.h"
@@ -7,7 +8,9 @@
 
 static struct reset_event event(const char *from, const char *to)
 {
-	struct reset_event e = { .packet = { .sport = 9000, .dport = 40000 }, .seq = 0x01020304, .flags = TH_RST };
+	struct reset_event e = { .packet = { .sport = 9000, .dport = 40000 },
+				 .seq = 0x01020304,
+				 .flags = TH_RST };
 
 	cr_assert_eq(addr_parse(from, &e.packet.src), 0);
 	cr_assert_eq(addr_parse(to, &e.packet.dst), 0);
