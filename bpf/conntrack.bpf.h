@@ -199,6 +199,8 @@ static __always_inline void agree_on_wscale(struct conn *a, struct conn *b)
 static __always_inline void take_syn(const struct packet *p, struct conn *forward,
 				     struct conn *reply)
 {
+	reply->syn_again = reply->open;
+	reply->syn_isn = reply->isn;
 	reply->isn = p->seq;
 	reply->end = reply->next = seq_end(p);
 	reply->window = p->window;
@@ -297,6 +299,18 @@ static __always_inline void on_client_syn(const struct packet *p, struct conn *f
 	forward->syn_window = p->window;
 	forward->syn_wscale = p->wscale;
 	forward->syn_again = 1;
+}
+
+/* The first acknowledgement says which of two SYN+ACKs the client has taken: the one before. */
+static __always_inline void choose_syn_ack(const struct packet *p, struct conn *forward,
+					   struct conn *reply)
+{
+	if (forward->started || !reply->syn_again || p->ack != reply->syn_isn + 1)
+		return;
+	reply->syn_again = 0;
+	reply->isn = reply->syn_isn;
+	reply->end = reply->next = forward->ack = p->ack;
+	forward->edge = forward->ack + forward->window;
 }
 
 enum reset {
@@ -495,6 +509,8 @@ static __always_inline enum conn_fate conn_track(const struct packet *p, struct 
 	    p->seq == forward->ack && p->flags & TCP_ACK &&
 	    acks_syn(p->ack, forward->isn, forward->end))
 		open_with(p, forward, reply);
+	if (c->dir == DIR_FORWARD && p->flags & TCP_ACK)
+		choose_syn_ack(p, forward, reply);
 	return is_acceptable(p, c, other) ? take_segment(p, c, other, forward, reply) : FATE_KEEP;
 }
 

@@ -72,9 +72,11 @@ struct conn {
 	__u32 fin_end; /* with `fin`: the acknowledgement number for its FIN */
 	__u32 reset_seq; /* with `reset_at` */
 	__u32 window;	 /* of its SYN */
-	__u32 syn_isn;	 /* forward entries, with `syn_again`: another SYN of the client's, which
-			    makes */
-	__u32 syn_end;	 /* the connection a new one if the endpoint answers it with SYN+ACK */
+	/* With `syn_again`. Forward entries: another SYN of the client's, which makes the
+	 * connection a new one if the endpoint answers it with SYN+ACK. Reply entries: the number
+	 * of the SYN+ACK before this one, until the client has acknowledged either. */
+	__u32 syn_isn;
+	__u32 syn_end;
 	__u32 syn_window;
 	__u32 route; /* stable ids of what was decided; 0 in reply entries */
 	__u32 cluster;
