@@ -133,11 +133,16 @@ static __always_inline int may_be_proxied(const struct tuple *t)
 static __noinline enum reason note_called(const struct tuple *t)
 {
 	struct proxied_key key = key_of(t);
+	struct proxy_state *state;
+	__u32 zero = 0;
 	__u8 nothing = 0;
 	int r; /* 32 bits: see claim_port() */
 
 	if (bpf_map_lookup_elem(&proxied, &key))
 		return REASON_NONE;
+	state = bpf_map_lookup_elem(&proxy, &zero);
+	if (state)
+		state->used = 1;
 	r = bpf_map_update_elem(&proxied, &key, &nothing, BPF_ANY);
 	return r ? REASON_TABLE_FULL : REASON_NONE;
 }

@@ -113,8 +113,6 @@ static __always_inline int steer_back(struct __sk_buff *skb, enum side side)
 	struct packet p = {};
 	struct conn *c;
 
-	if (!has_conns())
-		return TC_ACT_UNSPEC;
 	p.t.hook = HOOK_EGRESS;
 	switch (packet_parse(skb, &p)) {
 	case PACKET_TCP:
@@ -131,6 +129,38 @@ static __always_inline int steer_back(struct __sk_buff *skb, enum side side)
 	}
 }
 
+/* ---- most packets are none of weft's business, and shall not pay for it ---- */
+
+/* Whether packets that ask for no connection may be ours: connections of tc's or weft-proxy's,
+ * short cuts. */
+static __always_inline int is_busy(void)
+{
+	__u32 zero = 0;
+	const struct proxy_state *p = bpf_map_lookup_elem(&proxy, &zero);
+	const struct shortcut_state *s = bpf_map_lookup_elem(&shortcut_state, &zero);
+
+	return has_conns() || (p && p->used) || (s && s->until);
+}
+
+/* Whether a packet surely asks for no connection: the plain forms of IPv4 and IPv6 only. */
+static __always_inline int is_no_request(const struct __sk_buff *skb)
+{
+	const struct ethhdr *eth = (void *)(long)skb->data;
+	const void *end = (void *)(long)skb->data_end;
+	const struct iphdr *ip = (void *)(eth + 1);
+	const struct ipv6hdr *ip6 = (void *)(eth + 1);
+	const __u8 *tcp = (void *)(ip6 + 1);
+	const __u8 flags = TCP_SYN | TCP_ACK | TCP_RST;
+
+	if (skb->protocol == bpf_htons(ETH_P_IP)) {
+		tcp = (void *)(ip + 1);
+		return (void *)(tcp + TCP_MIN) <= end && ip->ihl == 5 &&
+		       ip->protocol == IPPROTO_TCP && (tcp[13] & flags) != TCP_SYN;
+	}
+	return skb->protocol == bpf_htons(ETH_P_IPV6) && (void *)(tcp + TCP_MIN) <= end &&
+	       ip6->nexthdr == IPPROTO_TCP && (tcp[13] & flags) != TCP_SYN;
+}
+
 /* On the way from a bridge's port to weft-proxy. */
 static __noinline int steer_marked(struct __sk_buff *skb)
 {
@@ -145,13 +175,13 @@ static __noinline int steer_marked(struct __sk_buff *skb)
 SEC("tc")
 int from_pod(struct __sk_buff *skb)
 {
-	return steer(skb, SIDE_POD);
+	return !is_busy() && is_no_request(skb) ? TC_ACT_UNSPEC : steer(skb, SIDE_POD);
 }
 
 SEC("tc")
 int to_pod(struct __sk_buff *skb)
 {
-	return steer_back(skb, SIDE_POD);
+	return has_conns() ? steer_back(skb, SIDE_POD) : TC_ACT_UNSPEC;
 }
 
 SEC("tc")
@@ -164,7 +194,7 @@ int from_nic(struct __sk_buff *skb)
 SEC("tc")
 int to_nic(struct __sk_buff *skb)
 {
-	return steer_back(skb, SIDE_NIC);
+	return has_conns() ? steer_back(skb, SIDE_NIC) : TC_ACT_UNSPEC;
 }
 
 SEC("tc")

@@ -41,7 +41,7 @@ _Static_assert(sizeof(struct proxied_key) == 24, "proxied_key has no holes");
 /* `proxy`, one entry. */
 struct proxy_state {
 	__u32 workers; /* listeners[0..workers) are there; 0: no proxy has been started yet */
-	__u32 pad;
+	__u32 used;    /* 1: connections have been handed over; stays so */
 };
 
 #endif

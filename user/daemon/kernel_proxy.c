@@ -12,9 +12,13 @@
 
 int kernel_set_listeners(struct kernel *k, const int *fds, unsigned count)
 {
-	const struct proxy_state state = { .workers = count };
+	struct proxy_state state = { 0 };
 	__u32 zero = 0;
 
+	/* Connections that have been handed over outlive weftd. */
+	if (bpf_map_lookup_elem(k->loader.map[MAP_PROXY], &zero, &state))
+		return log_err(-errno, "read the map proxy");
+	state.workers = count;
 	for (__u32 i = 0; i < count; i++) {
 		__u64 fd = (__u64)fds[i];
 
