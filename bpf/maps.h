@@ -124,7 +124,7 @@ struct {
 /* See shortcut.h. The oldest make room: their packets take the node's way again. */
 struct {
 	__uint(type, BPF_MAP_TYPE_LRU_HASH);
-	__uint(max_entries, 32768); /* two per connection */
+	__uint(max_entries, 8192); /* two per connection */
 	__type(key, struct tuple);
 	__type(value, struct shortcut);
 	__uint(pinning, LIBBPF_PIN_BY_NAME);

@@ -13,6 +13,7 @@
 #include "reserve.bpf.h"
 
 #include "decide.bpf.h"
+#include "kernel.bpf.h"
 #include "shortcut.bpf.h"
 #include "sock.bpf.h"
 
@@ -28,7 +29,6 @@ enum {
 	TCP_KEEPINTVL = 5,
 	TCP_KEEPCNT = 6,
 	TCP_USER_TIMEOUT = 18,
-	SOCK_STREAM = 1,
 	AF_INET = 2,
 	STATE_LISTEN = 10,
 	SHUTDOWN_MASK = 3,
@@ -38,28 +38,6 @@ enum {
 	ALLOW = 1,
 	DENY = 0,
 };
-
-/* What of the kernel's own types is read (CO-RE). */
-#pragma clang attribute push(__attribute__((preserve_access_index)), apply_to = record)
-
-struct sock {
-	__u8 sk_padding : 1, sk_kern_sock : 1, sk_no_check_tx : 1, sk_no_check_rx : 1;
-	__u8 sk_shutdown;
-};
-
-struct inet_sock {
-	struct sock sk;
-};
-
-struct inet_connection_sock {
-	struct inet_sock icsk_inet;
-};
-
-struct tcp_sock {
-	struct inet_connection_sock inet_conn;
-};
-
-#pragma clang attribute pop
 
 /* ---- what is called ---- */
 
@@ -238,15 +216,23 @@ static __always_inline void fill_conn(struct sock_conn *s, const struct verdict 
 	s->seen = 0;
 }
 
+/* TCP_USER_TIMEOUT, ms; 0: the kernel's default. Read past getsockopt(), which costs more. */
+static __always_inline __u32 user_timeout(struct bpf_sock *sk)
+{
+	struct tcp_sock *tp = sk ? bpf_skc_to_tcp_sock(sk) : NULL;
+
+	return tp ? tp->inet_conn.icsk_user_timeout : 0;
+}
+
 /* TCP gives a connection up that is not acknowledged for so long. Until it is open, that is the
  * rule's connectTimeout; then it is again what the application had set. */
 static __always_inline void limit_connect(struct bpf_sock_addr *ctx, struct sock_conn *s)
 {
-	int own = 0, timeout = s->connect_timeout_ms;
+	int timeout = s->connect_timeout_ms;
+	__u32 own = user_timeout(ctx->sk);
 
 	s->limits_connect = 0;
-	bpf_getsockopt(ctx, SOL_TCP, TCP_USER_TIMEOUT, &own, sizeof(own));
-	if (own && own <= timeout)
+	if (own && own <= s->connect_timeout_ms)
 		return;
 	s->user_timeout_ms = own;
 	s->limits_connect =
@@ -254,15 +240,14 @@ static __always_inline void limit_connect(struct bpf_sock_addr *ctx, struct sock
 }
 
 /* The application may have set another one since. */
-static __always_inline void unlimit_connect(void *ctx, struct sock_conn *s)
+static __always_inline void unlimit_connect(void *ctx, struct bpf_sock *sk, struct sock_conn *s)
 {
-	int own = s->user_timeout_ms, now = 0;
+	int own = s->user_timeout_ms;
 
 	if (!s->limits_connect)
 		return;
 	s->limits_connect = 0;
-	bpf_getsockopt(ctx, SOL_TCP, TCP_USER_TIMEOUT, &now, sizeof(now));
-	if (now == s->connect_timeout_ms)
+	if (user_timeout(sk) == s->connect_timeout_ms)
 		bpf_setsockopt(ctx, SOL_TCP, TCP_USER_TIMEOUT, &own, sizeof(own));
 }
 
@@ -315,7 +300,7 @@ static __noinline int steer_socket(struct bpf_sock_addr *ctx, const struct quest
 		keep_alive(ctx, v);
 	reason = take_place(s, v, q);
 	if (reason)
-		unlimit_connect(ctx, s);
+		unlimit_connect(ctx, ctx->sk, s);
 	s->called_port = reason ? 0 : bpf_ntohs(ctx->user_port);
 	return reason;
 }
@@ -329,7 +314,7 @@ static __always_inline void forget_earlier(struct bpf_sock_addr *ctx)
 	if (!s)
 		return;
 	sock_give_back(s, 0, 0);
-	unlimit_connect(ctx, s);
+	unlimit_connect(ctx, ctx->sk, s);
 	s->called_port = 0;
 }
 
@@ -498,6 +483,20 @@ static __always_inline void on_closed(struct bpf_sock_ops *ops, struct bpf_sock 
 		       without(ops->bytes_received, fin_received));
 }
 
+/* The sweep has taken a connect() for failed that was only slow: the place is taken again, above
+ * the limit if need be, for the connection is made. */
+static __always_inline void take_back(struct sock_conn *s)
+{
+	struct cluster_limit *l = cluster_limit(s->cluster);
+	struct endpoint_stat *e = endpoint_stat(s->endpoint);
+
+	if (!l || reserve(l, 0))
+		return;
+	if (e)
+		__sync_fetch_and_add(&e->active, 1);
+	s->reservation = reservation(s->cluster, s->endpoint);
+}
+
 /* Called for every socket of the cgroup, a dozen times in a connection's life: most of it is cut
  * short here. */
 static __always_inline int concerns_us(const struct bpf_sock_ops *ops, __u32 op)
@@ -528,11 +527,13 @@ int sock_ops(struct bpf_sock_ops *ops)
 		break;
 	case BPF_SOCK_OPS_TCP_CONNECT_CB:
 		s->seen = 1;
+		if (!s->reservation && s->called_port)
+			take_back(s);
 		bpf_sock_ops_cb_flags_set(ops,
 					  ops->bpf_sock_ops_cb_flags | BPF_SOCK_OPS_STATE_CB_FLAG);
 		break;
 	case BPF_SOCK_OPS_ACTIVE_ESTABLISHED_CB:
-		unlimit_connect(ops, s);
+		unlimit_connect(ops, sk, s);
 		if (s->reservation)
 			open_shortcut(ops, s);
 		break;

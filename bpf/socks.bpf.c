@@ -11,6 +11,7 @@
 #include <bpf/bpf_core_read.h>
 #include <bpf/bpf_tracing.h>
 
+#include "kernel.bpf.h"
 #include "sock.bpf.h"
 
 char LICENSE[] SEC("license") = "GPL";
@@ -23,41 +24,8 @@ enum {
 	NETNS_GRACE_NS = 2000000000,
 };
 
-/* What of the kernel's own types is read (CO-RE). */
+/* An iterator's context. */
 #pragma clang attribute push(__attribute__((preserve_access_index)), apply_to = record)
-
-struct in6_addr {
-	__u8 b[16];
-};
-
-struct sock_common {
-	unsigned short skc_family;
-	volatile unsigned char skc_state;
-	__be16 skc_dport;
-	__u16 skc_num;
-	int skc_bound_dev_if;
-	__be32 skc_daddr, skc_rcv_saddr;
-	struct in6_addr skc_v6_daddr, skc_v6_rcv_saddr;
-};
-
-struct socket;
-
-struct sock {
-	struct sock_common __sk_common;
-	struct socket *sk_socket;
-};
-
-struct inet_connection_sock {
-	struct {
-		__u32 lrcvtime;
-	} icsk_ack;
-};
-
-struct tcp_sock {
-	struct inet_connection_sock inet_conn;
-	__u64 bytes_received, bytes_acked;
-	__u32 lsndtime;
-};
 
 struct seq_file;
 
