@@ -14,7 +14,6 @@
 enum {
 	PORT_TRIES = 32,
 	PORT_FIRST = 1024,
-	NETNS_UNKNOWN = 0xffffffff,
 	NETNS_NODE = 0xfffffffe, /* any negative number is the node's own (bpf_sk_lookup_tcp) */
 };
 
@@ -354,6 +353,20 @@ static __noinline int conclude(struct __sk_buff *skb, const struct packet *p,
 	return send_on(skb, s->flags, s->dmac);
 }
 
+/* A SYN that has been translated already, and comes by a second of our hooks: behind a bridge, by a
+ * VLAN's parent. */
+static __noinline int is_seen_again(const struct __sk_buff *skb, const struct packet *p,
+				    const struct conn *reply)
+{
+	struct conn *forward;
+	struct tuple key;
+
+	conn_other_key(reply, &key);
+	forward = bpf_map_lookup_elem(&conns, &key);
+	return forward && forward->client_ifindex != skb->ifindex && forward->isn == p->seq &&
+	       addr_equal(&forward->to.src, &p->t.src) && forward->to.sport == p->t.sport;
+}
+
 /*
  * A SYN that is for no service of ours. If another connection has its addresses and ports already,
  * as the endpoint sees them, it needs another port than its client has chosen.
@@ -361,8 +374,11 @@ static __noinline int conclude(struct __sk_buff *skb, const struct packet *p,
 static __noinline int connect_direct(struct __sk_buff *skb, const struct packet *p,
 				     struct scratch *s, enum side side)
 {
+	struct conn *other;
+
 	tuple_back(&s->reply, &p->t, HOOK_EGRESS);
-	if (!has_conns() || !bpf_map_lookup_elem(&conns, &s->reply))
+	other = has_conns() ? bpf_map_lookup_elem(&conns, &s->reply) : NULL;
+	if (!other || is_seen_again(skb, p, other))
 		return pass(s->verdict.reason);
 	s->verdict.addr = p->t.dst;
 	s->verdict.port = p->t.dport;
@@ -393,13 +409,16 @@ static __noinline int connect_new(struct __sk_buff *skb, const struct packet *p,
 	struct scratch *s = bpf_map_lookup_elem(&scratch, &zero);
 	struct cluster_stat *c;
 	enum reason reason;
-	int action;
+	int action, own;
 
 	if (!s)
 		return TC_ACT_UNSPEC;
 	fill_question(p, ifindex, &s->question);
+	own = side == SIDE_NIC || is_own_addr(&p->t.src, ifindex);
+	/* What will not be steered takes no turn from what is. */
+	s->question.dry = !own || (side == SIDE_POD && refuse_unseen);
 	decide_packet(p, s, side);
-	if (side == SIDE_POD && s->verdict.service && !is_own_addr(&p->t.src, ifindex))
+	if (s->verdict.service && !own)
 		return pass(REASON_SPOOFED);
 	switch (s->verdict.action) {
 	case VERDICT_PASS:

@@ -3,8 +3,8 @@
 #define WEFT_CONNTRACK_BPF_H
 /*
  * The life of an entry of `conns` (weft/conn.h) and of the reservation that it holds. A segment
- * changes an entry only if its receiver would take it (RFC 9293 3.10.7, RFC 5961): else whoever
- * repeats, reorders or forges one could end a connection here that lives on, or the other way
+ * changes an entry only if its receiver would take it (RFC 9293 3.10.7, RFC 5961): else the sender
+ * that repeats, reorders or forges one could end a connection here that lives on, or the other way
  * round.
  */
 #include "packet.bpf.h"
@@ -239,6 +239,7 @@ static __always_inline void start_over(struct conn *forward, struct conn *reply)
 	forward->syn_again = forward->started = forward->fin = 0;
 	forward->fins_acked = 0;
 	forward->reset_at = reply->reset_at = 0;
+	forward->created = forward->seen = packet_ns();
 }
 
 /*
@@ -374,7 +375,6 @@ static __always_inline enum conn_fate on_reset(const struct packet *p, struct co
 			count_connect_fail(forward->cluster, forward->endpoint);
 		return conn_end(forward, reply);
 	case RESET_POSSIBLE:
-		c->reset_seq = p->seq;
 		c->reset_at = packet_ns();
 		return FATE_KEEP;
 	default:

@@ -50,6 +50,7 @@ static __noinline int steer_fragment(struct __sk_buff *skb, struct packet *p, en
 	struct frag *first;
 	struct conn *c;
 	__u8 flags, dmac[6];
+	int action;
 
 	fragment_key(p, &key);
 	first = bpf_map_lookup_elem(&frags, &key);
@@ -65,7 +66,9 @@ static __noinline int steer_fragment(struct __sk_buff *skb, struct packet *p, en
 			return TC_ACT_UNSPEC;
 		if (has_conns() && is_forged_reply(skb, &p->t, side))
 			return TC_ACT_SHOT;
-		return steer_proxied(skb, p->ip4, &p->t);
+		action = steer_proxied(skb, p->ip4, &p->t);
+		return action != TC_ACT_UNSPEC && is_forged(skb, &p->t, side) ? TC_ACT_SHOT
+									      : action;
 	}
 	if (c->state == CONN_DEAD)
 		return TC_ACT_SHOT;

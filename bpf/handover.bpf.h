@@ -136,13 +136,13 @@ static __noinline enum reason note_called(const struct tuple *t)
 	struct proxy_state *state;
 	__u32 zero = 0;
 	__u8 nothing = 0;
-	int r; /* 32 bits: see claim_port() */
+	int r; /* 32 bits: see conn_insert() */
 
+	state = bpf_map_lookup_elem(&proxy, &zero);
+	if (state && !state->used)
+		state->used = 1;
 	if (bpf_map_lookup_elem(&proxied, &key))
 		return REASON_NONE;
-	state = bpf_map_lookup_elem(&proxy, &zero);
-	if (state)
-		state->used = 1;
 	r = bpf_map_update_elem(&proxied, &key, &nothing, BPF_ANY);
 	return r ? REASON_TABLE_FULL : REASON_NONE;
 }

@@ -208,7 +208,7 @@ struct {
 /*
  * struct proxied_key (handover.h), written with the first connection that is handed over: what
  * comes for another address or port, and not for one of weft-proxy's own ports, is none of its
- * connections. Nobody deletes them; what is looked up by each packet is not the least recently
+ * connections. Nothing deletes them; what is looked up by each packet is not the least recently
  * used.
  */
 struct {

@@ -72,12 +72,13 @@ static __always_inline void write_addr(struct bpf_sock_addr *ctx, int ip4, const
 
 /* ---- who calls, and from where ---- */
 
-/* The address that the socket is bound to; :: (or its IPv4 form) if none. */
+/* The address that the socket is bound to; :: (or its IPv4 form) if none. An IPv4 socket that is
+ * used again keeps an old one in its IPv6 fields. */
 static __always_inline void bound_addr(const struct bpf_sock_addr *ctx, int mapped, struct addr *a)
 {
 	struct bpf_sock *sk = ctx->sk;
 
-	if (mapped && sk->src_ip4) {
+	if (mapped) {
 		addr_from_ip4(a, sk->src_ip4);
 		return;
 	}
@@ -88,7 +89,7 @@ static __always_inline void bound_addr(const struct bpf_sock_addr *ctx, int mapp
 
 /*
  * The address that the endpoint will see: the one bound to, which must be the pod's own, or the
- * pod's first. 0 if it is somebody else's.
+ * pod's first. 0 if it is another's.
  */
 static __always_inline int client_addr(const struct bpf_sock_addr *ctx, const struct netns_pod *pod,
 				       int mapped, struct addr *a)
@@ -147,7 +148,8 @@ static __noinline int avoid_taken(struct bpf_sock_addr *ctx, const struct addr *
 
 	if (!is_taken(ctx, client, &v->addr, v->port))
 		return 1;
-	if (!c || !c->ep_count)
+	/* A client that has its endpoint for good is not given another one. */
+	if (!c || !c->ep_count || v->affinity_s || c->lb == LB_SOURCE_IP)
 		return 0;
 	for (i = 0; i < ENDPOINT_TRIES; i++) {
 		const struct endpoint *e =
@@ -214,6 +216,7 @@ static __always_inline void fill_conn(struct sock_conn *s, const struct verdict 
 	s->idle_timeout_ms = v->idle_timeout_ms;
 	s->max_duration_ms = v->max_duration_ms;
 	s->seen = 0;
+	s->ended = 0;
 }
 
 /* TCP_USER_TIMEOUT, ms; 0: the kernel's default. Read past getsockopt(), which costs more. */
@@ -305,6 +308,19 @@ static __noinline int steer_socket(struct bpf_sock_addr *ctx, const struct quest
 	return reason;
 }
 
+/* The endpoint is the node's own, on a port that a Gateway or NodePort has there: tc would decide a
+ * second time what this socket sends. */
+static __always_inline int is_node_service(const struct verdict *v, int mapped)
+{
+	struct service_key key = { .port = v->port, .scope = SCOPE_NODE };
+
+	if (!bpf_map_lookup_elem(&node_addrs, &v->addr))
+		return 0;
+	if (mapped)
+		addr_from_ip4(&key.addr, 0);
+	return table_service(v->generation, &key) != NULL;
+}
+
 /* What an earlier connect() of the same socket has left: it has failed, or the hook would not run.
  */
 static __always_inline void forget_earlier(struct bpf_sock_addr *ctx)
@@ -334,7 +350,7 @@ static __always_inline int on_connect(struct bpf_sock_addr *ctx, int ip4)
 	struct verdict v;
 	__u64 netns, *number;
 	__u32 zero = 0;
-	int mapped, reason;
+	int mapped, own, reason;
 
 	if (ctx->protocol != IPPROTO_TCP || !ctx->sk || is_kernels(ctx))
 		return ALLOW;
@@ -349,11 +365,23 @@ static __always_inline int on_connect(struct bpf_sock_addr *ctx, int ip4)
 	number = bpf_map_lookup_elem(&generation, &zero);
 	q.generation = number ? *number : 0;
 	q.source = pod->addr;
-	if (!client_addr(ctx, pod, mapped, &q.client)) {
-		count_reason(REASON_SPOOFED);
+	own = client_addr(ctx, pod, mapped, &q.client);
+	/* What may have to be left to tc takes no turn here: tc will take one. */
+	q.dry = !own || ctx->sk->src_port;
+	decide_call(&q, &v, mapped);
+	if (!own) {
+		if (v.service)
+			count_reason(REASON_SPOOFED);
 		return ALLOW;
 	}
-	decide_call(&q, &v, mapped);
+	if (q.dry && v.action == VERDICT_STEER) {
+		if (!avoid_taken(ctx, &q.client, &v))
+			return ALLOW;
+		q.dry = 0;
+		q.scope = SCOPE_MESH;
+		read_addr(ctx, ip4, &q.dst);
+		decide_call(&q, &v, mapped);
+	}
 	if (v.action == VERDICT_REFUSE)
 		return refuse(&v, v.reason);
 	if (v.action != VERDICT_STEER) {
@@ -361,7 +389,7 @@ static __always_inline int on_connect(struct bpf_sock_addr *ctx, int ip4)
 			count_reason(v.reason);
 		return ALLOW;
 	}
-	if (addr_is_mapped(&v.addr) != mapped)
+	if (is_node_service(&v, mapped))
 		return ALLOW;
 	if (ctx->sk->src_port && !avoid_taken(ctx, &q.client, &v))
 		return ALLOW; /* tc gives its packets another port */
@@ -411,13 +439,8 @@ int getpeername6(struct bpf_sock_addr *ctx)
 
 /* ---- the life of the connection ---- */
 
-/* SYN and FIN are counted as a byte each by what acknowledges them. */
-static __always_inline __u64 without(__u64 bytes, __u32 extra)
-{
-	return bytes > extra ? bytes - extra : 0;
-}
-
-/* Not the application itself has given up, whose close() says so before the state changes. */
+/* The application has not given up by itself: its close() says so before the state changes. Its
+ * AF_UNSPEC does not, and counts as a failure. */
 static __always_inline int has_failed(struct bpf_sock *sk)
 {
 	struct tcp_sock *tp = bpf_skc_to_tcp_sock(sk);
@@ -467,20 +490,15 @@ static __always_inline void close_shortcut(struct bpf_sock_ops *ops, struct sock
 	s->shortcut = 0;
 }
 
-/* Which of a connection's FINs its bytes contain, by the state that it had before. */
 static __always_inline void on_closed(struct bpf_sock_ops *ops, struct bpf_sock *sk,
 				      struct sock_conn *s)
 {
 	__u32 was = ops->args[0];
-	__u32 fin_acked = was == BPF_TCP_FIN_WAIT2 || was == BPF_TCP_LAST_ACK ||
-			  was == BPF_TCP_CLOSING || was == BPF_TCP_TIME_WAIT;
-	__u32 fin_received = was == BPF_TCP_CLOSE_WAIT || was == BPF_TCP_LAST_ACK ||
-			     was == BPF_TCP_CLOSING || was == BPF_TCP_TIME_WAIT;
 
 	if (was == BPF_TCP_SYN_SENT && s->reservation && has_failed(sk))
 		count_connect_fail(s->cluster, s->endpoint);
-	sock_give_back(s, without(ops->bytes_acked, 1 + fin_acked),
-		       without(ops->bytes_received, fin_received));
+	sock_give_back(s, without(ops->bytes_acked, 1 + is_fin_acked(was)),
+		       without(ops->bytes_received, is_fin_received(was)));
 }
 
 /* The sweep has taken a connect() for failed that was only slow: the place is taken again, above

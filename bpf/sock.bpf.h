@@ -6,6 +6,26 @@
  */
 #include "reserve.bpf.h"
 
+/* SYN and FIN are counted as a byte each by what acknowledges them. */
+static __always_inline __u64 without(__u64 bytes, __u32 extra)
+{
+	return bytes > extra ? bytes - extra : 0;
+}
+
+/* Whether TCP's count of what the endpoint has acknowledged, in this state, has our FIN in it. */
+static __always_inline __u32 is_fin_acked(__u32 state)
+{
+	return state == BPF_TCP_FIN_WAIT2 || state == BPF_TCP_LAST_ACK ||
+	       state == BPF_TCP_CLOSING || state == BPF_TCP_TIME_WAIT;
+}
+
+/* Likewise the count of what has been received, and the endpoint's FIN. */
+static __always_inline __u32 is_fin_received(__u32 state)
+{
+	return state == BPF_TCP_CLOSE_WAIT || state == BPF_TCP_LAST_ACK ||
+	       state == BPF_TCP_CLOSING || state == BPF_TCP_TIME_WAIT;
+}
+
 /* Gives the socket's place back, once however many hooks see it end. Payload bytes. */
 static __always_inline void sock_give_back(struct sock_conn *s, __u64 sent, __u64 received)
 {

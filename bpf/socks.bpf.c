@@ -42,17 +42,12 @@ struct bpf_iter__bpf_sk_storage_map {
 
 #pragma clang attribute pop
 
-struct row_room {
-	struct sock_row row;
-};
-
-/* A row is too large for the stack; an iterator's program may be preempted, so each run has its
- * own. */
+/* A row is too large for the stack. weftd runs one iterator at a time. */
 struct {
 	__uint(type, BPF_MAP_TYPE_PERCPU_ARRAY);
 	__uint(max_entries, 1);
 	__type(key, __u32);
-	__type(value, struct row_room);
+	__type(value, struct sock_row);
 } rows SEC(".maps");
 
 static __always_inline void read_tuple(struct sock *sk, struct tuple *t)
@@ -80,8 +75,8 @@ static __always_inline void read_tcp(struct sock *sk, struct sock_row *row)
 	row->idle_ms = age_ms;
 	if (!tp)
 		return;
-	row->sent = tp->bytes_acked ? tp->bytes_acked - 1 : 0; /* the SYN */
-	row->received = tp->bytes_received;
+	row->sent = without(tp->bytes_acked, 1 + is_fin_acked(row->state)); /* SYN and FIN */
+	row->received = without(tp->bytes_received, is_fin_received(row->state));
 	last = tp->lsndtime;
 	if ((__s32)(tp->inet_conn.icsk_ack.lrcvtime - last) > 0)
 		last = tp->inet_conn.icsk_ack.lrcvtime;
@@ -103,9 +98,8 @@ static __always_inline void read_row(struct sock *sk, const struct sock_conn *s,
 static __always_inline struct sock_row *row_room(void)
 {
 	__u32 zero = 0;
-	struct row_room *room = bpf_map_lookup_elem(&rows, &zero);
 
-	return room ? &room->row : NULL;
+	return bpf_map_lookup_elem(&rows, &zero);
 }
 
 SEC("iter/bpf_sk_storage_map")
@@ -181,6 +175,8 @@ int sweep_socks(struct bpf_iter__bpf_sk_storage_map *ctx)
 		return 0;
 	if (bpf_seq_write(ctx->meta->seq, row, sizeof(*row)))
 		return 0;
-	count_reason(row->reason);
+	if (!s->ended)
+		count_reason(row->reason);
+	s->ended = 1;
 	return 0;
 }

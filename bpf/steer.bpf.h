@@ -17,6 +17,7 @@ enum side {
 enum {
 	AF_INET = 2, /* of the kernel's socket.h, which BPF can't include */
 	AF_INET6 = 10,
+	NETNS_UNKNOWN = 0xffffffff, /* struct pod.netns_id */
 };
 
 /* The interface by which the node sends what is for `dst` and comes from `src`, or 0. */
@@ -42,6 +43,7 @@ static __noinline __u32 route_to(const struct __sk_buff *skb, int ip4, const str
 		       : 0;
 }
 
+/* By the interface. */
 static __always_inline int is_own_addr(const struct addr *a, __u32 ifindex)
 {
 	__u32 *owner = bpf_map_lookup_elem(&pod_addrs, a);
@@ -81,6 +83,26 @@ static __always_inline int is_way_to(const struct __sk_buff *skb, const struct t
 }
 
 /*
+ * Whether a packet with this source may come in here: a pod's own address, by any of its
+ * interfaces; one that no pod and no node has, by the interface that leads there. A NIC may be the
+ * bridge that pods hang on, whose ports have judged already.
+ */
+static __noinline int may_send(const struct __sk_buff *skb, const struct tuple *t, enum side side)
+{
+	__u32 ifindex = skb->ifindex, *at = bpf_map_lookup_elem(&pod_addrs, &t->src);
+	struct pod *owner = at ? bpf_map_lookup_elem(&pods, at) : NULL, *pod;
+
+	if (!owner && bpf_map_lookup_elem(&node_addrs, &t->src))
+		return 0;
+	if (side == SIDE_NIC)
+		return !owner || owner->bridge == ifindex;
+	pod = bpf_map_lookup_elem(&pods, &ifindex);
+	if (owner)
+		return pod && owner->netns_id != NETNS_UNKNOWN && owner->netns_id == pod->netns_id;
+	return is_way_to(skb, t);
+}
+
+/*
  * Whether a packet that has come in would be taken for an endpoint's, further on, though its sender
  * has no right to the address.
  */
@@ -89,17 +111,22 @@ static __noinline int is_forged_reply(const struct __sk_buff *skb, const struct 
 {
 	struct tuple out = *t;
 	struct conn *c;
-	int known;
 
 	if (side == SIDE_POD && is_own_addr(&t->src, skb->ifindex))
 		return 0;
-	known = bpf_map_lookup_elem(&pod_addrs, &t->src) ||
-		bpf_map_lookup_elem(&node_addrs, &t->src);
-	if (side == SIDE_NIC && !known)
-		return 0;
 	out.hook = HOOK_EGRESS;
 	c = bpf_map_lookup_elem(&conns, &out);
-	if (!c || c->dir != DIR_REPLY || (!known && is_way_to(skb, t)))
+	if (!c || c->dir != DIR_REPLY || may_send(skb, t, side))
+		return 0;
+	count_reason(REASON_SPOOFED);
+	return 1;
+}
+
+/* The same for a packet of weft-proxy's connections. */
+static __always_inline int is_forged(const struct __sk_buff *skb, const struct tuple *t,
+				     enum side side)
+{
+	if ((side == SIDE_POD && is_own_addr(&t->src, skb->ifindex)) || may_send(skb, t, side))
 		return 0;
 	count_reason(REASON_SPOOFED);
 	return 1;

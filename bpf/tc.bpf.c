@@ -19,7 +19,8 @@ static __always_inline int is_syn(const struct packet *p)
 	return (p->flags & (TCP_SYN | TCP_ACK | TCP_RST)) == TCP_SYN;
 }
 
-/* But a SYN repeated is no new connection. */
+/* A SYN from the client on a connection that has ended. The same one repeated asks for no new one.
+ */
 static __always_inline int is_reopened(const struct packet *p, const struct conn *c)
 {
 	return is_syn(p) && c->dir == DIR_FORWARD && c->state >= CONN_CLOSED && p->seq != c->isn;
@@ -42,13 +43,15 @@ static __noinline int steer_known(struct __sk_buff *skb, struct packet *p, struc
 	return send_on(skb, flags, dmac);
 }
 
-static __noinline int steer_unknown(struct __sk_buff *skb, struct packet *p)
+static __noinline int steer_unknown(struct __sk_buff *skb, struct packet *p, enum side side)
 {
 	int action;
 
 	if (!may_be_proxied(&p->t))
 		return TC_ACT_UNSPEC;
 	action = steer_proxied(skb, p->ip4, &p->t);
+	if (action != TC_ACT_UNSPEC && is_forged(skb, &p->t, side))
+		return TC_ACT_SHOT;
 	if (action == TC_ACT_UNSPEC && ends_handshake(skb, p) && hand_over(skb, p, &action))
 		return TC_ACT_UNSPEC;
 	return action;
@@ -81,7 +84,7 @@ static __always_inline int steer_tcp(struct __sk_buff *skb, struct packet *p, en
 		if (is_forged_reply(skb, &p->t, side))
 			return TC_ACT_SHOT;
 	}
-	return is_syn(p) ? connect_new(skb, p, side) : steer_unknown(skb, p);
+	return is_syn(p) ? connect_new(skb, p, side) : steer_unknown(skb, p, side);
 }
 
 static __always_inline int steer(struct __sk_buff *skb, enum side side)

@@ -1,21 +1,26 @@
 /* SPDX-License-Identifier: Apache-2.0 OR GPL-2.0 */
 #ifndef WEFT_CONN_H
 #define WEFT_CONN_H
+/* clang-format off */
 /*
  * The connection table `conns`: struct tuple (a packet where it is looked at) -> struct conn.
  *
  * A connection that packets were steered for has these tuples:
  *   A   client:port -> called:port      as the client sends it
- *   B   client:port -> endpoint:port    as the node's own stack sees it; another source port than
- * A's where that is taken C   node:port -> endpoint:port      only for a caller from outside whose
- * endpoint is not on this node: else the reply would not come back here and these entries: forward
- * A, ingress           -> B            state, reservation, what the client has sent reply      B
- * reversed, egress   -> A reversed   what the endpoint has sent translate  B, egress            ->
- * C            only with a C; nothing is kept in these two C reversed, ingress  -> B reversed A pod
- * that reaches itself (CONN_HAIRPIN) would not believe a packet from its own address, and a packet
- * for its own address never leaves it: there B is called:port -> pod:port, the reply entry is for
- * ingress as well, and packets go straight back into the pod.
+ *   B   client:port -> endpoint:port    as the node's own stack sees it; another source port where A's is taken
+ *   C   node:port -> endpoint:port      only for a caller from outside whose endpoint is not on this node, where the
+ *                                       reply would not come back here otherwise
+ * and these entries:
+ *   forward     A, ingress           -> B            state, reservation, what the client has sent
+ *   reply       B reversed, egress   -> A reversed   what the endpoint has sent
+ *   translate   B, egress            -> C            only with a C; nothing is kept in these two
+ *               C reversed, ingress  -> B reversed
+ *
+ * A pod that reaches itself (CONN_HAIRPIN) would not believe a packet from its own address, and a packet for its own
+ * address never leaves it: there B is called:port -> pod:port, the reply entry is for ingress as well, and packets go
+ * straight back into the pod.
  */
+/* clang-format on */
 #include "addr.h"
 
 enum conn_dir {
@@ -70,8 +75,7 @@ struct conn {
 			   * carry (RFC 5961 3.2). Valid if `open`. */
 	__u32 edge;    /* the end of its receive window, as far as it has told. Valid if `open`. */
 	__u32 fin_end; /* with `fin`: the acknowledgement number for its FIN */
-	__u32 reset_seq; /* with `reset_at` */
-	__u32 window;	 /* of its SYN */
+	__u32 window;  /* of its SYN */
 	/* With `syn_again`. Forward entries: another SYN of the client's, which makes the
 	 * connection a new one if the endpoint answers it with SYN+ACK. Reply entries: the number
 	 * of the SYN+ACK before this one, until the client has acknowledged either. */
@@ -97,9 +101,9 @@ struct conn {
 	__u8 syn_again;
 	__u8 syn_wscale;
 	__u8 dmac[6]; /* with CONN_SWITCHED */
-	__u8 pad[6];
+	__u8 pad[2];
 };
-_Static_assert(sizeof(struct conn) == 200, "conn has no holes");
+_Static_assert(sizeof(struct conn) == 192, "conn has no holes");
 
 /* `affinity`: sessionAffinity ClientIP. struct affinity_key -> struct affinity */
 struct affinity_key {
@@ -150,8 +154,8 @@ _Static_assert(sizeof(struct pod) == 64, "pod has no holes");
 /* A pod's `bridge` when its master is no bridge of the kernel's: Open vSwitch, a VRF, ... */
 #define BRIDGE_OTHER 0xffffffff
 
-/* `pod_addrs`: struct addr -> __u32 ifindex, key of `pods`: the pod whose own it is, whoever else
- * claims it. */
+/* `pod_addrs`: struct addr -> __u32 ifindex, key of `pods`: the pod whose own it is, even if
+ * another claims it. */
 
 /* `node_addrs`: struct addr of the node itself -> __u32 ifindex. */
 

@@ -22,7 +22,7 @@ enum {
 /*
  * Ports from which weft-proxy calls endpoints when it does so from its client's address. The client
  * has connections of its own there, and only its kernel knows their ports: ours are none of those
- * that Linux gives out, 32768 to 60999 if nobody changes it (ip-sysctl, ip_local_port_range).
+ * that Linux gives out, 32768 to 60999 by default (ip-sysctl, ip_local_port_range).
  */
 enum {
 	PROXY_PORT_FIRST = 10240,

@@ -21,7 +21,7 @@ _Static_assert(sizeof(struct netns_pod) == 64, "netns_pod has no holes");
 
 /*
  * `socks`: socket storage, made by the connect hook. `reservation` is swapped to 0 by the one that
- * gives the place back; it is the last field to be set.
+ * gives the place back; it is set after all that the sweep reads.
  */
 struct sock_conn {
 	struct addr called; /* what connect() was given */
@@ -42,7 +42,7 @@ struct sock_conn {
 	__u8 seen; /* 1: the SYN is about to leave; from then on its TCP state tells how it ends */
 	__u8 limits_connect; /* 1: TCP_USER_TIMEOUT is connect_timeout_ms for now */
 	__u8 shortcut;	     /* 1: has entries in `shortcuts` */
-	__u8 pad[1];
+	__u8 ended;	     /* 1: the sweep has asked for its end, and counted that */
 };
 _Static_assert(sizeof(struct sock_conn) == 96, "sock_conn has no holes");
 

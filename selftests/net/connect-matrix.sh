@@ -68,12 +68,14 @@ weftd_start
 declare -A OPEN # connections that are counted now, by service
 
 look() {
-	local name n
+	local name n stats
+	stats=$(weft stats upstream_cx_active) || fail "weft stats does not answer"
+	[[ $stats = *"||own0."* ]] || fail "weft stats leaves services out: '$stats'"
 	for name in "${!OPEN[@]}"; do OPEN[$name]=0; done
 	while read -r name n; do
 		name=${name#*||}
 		OPEN[${name%%.*}]=$n
-	done < <(weft stats upstream_cx_active)
+	done <<<"$stats"
 }
 
 none_open() {

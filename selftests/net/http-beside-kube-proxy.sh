@@ -30,7 +30,7 @@ done
 
 expect_match "a rule of routing" "$(in_ns node ip rule)" "^57:.*fwmark 0x570000"
 weftd_stop
-in_ns node "$OUT/weftd" --detach --run-dir "$TMP/run"
+in_ns node "$OUT/weftd" --detach --run-dir "$TMP/run" --bpffs "$TMP/bpf/weft"
 expect_eq "rules of routing left" "$(in_ns node ip rule | grep -c 0x570000 || true)" 0
 expect_eq "IPv6 rules of routing left" "$(in_ns node ip -6 rule | grep -c 0x570000 || true)" 0
 expect_eq "routes left" "$(in_ns node ip route show table 5757 2>/dev/null | wc -l)" 0

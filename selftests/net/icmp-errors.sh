@@ -3,8 +3,6 @@
 # ICMP errors about a steered connection reach the client as errors about the address that it called.
 . "${0%/*}/lib.sh"
 
-also_outside
-
 node_up
 pod_add client 1
 pod_add gone 2 app=gone
@@ -46,25 +44,31 @@ icmp_count() {
 }
 
 # A client that is still inside connect() when the message comes takes it for a passing trouble, so the errno is no measure.
-for family in 4 6; do
-	got=$(load client "$(vip $family 10)" 9000 -t 1500)
-	expect_eq "IPv$family: an unreachable endpoint does not answer" "$(jq -c '.connected // 0' <<<"$got")" 0
-	expect_between "IPv$family: the client is told" "$(icmp_count InDestUnreachs)" 1 10
-	expect_eq "IPv$family: of a connection that it knows" "$(icmp_count InErrors)" 0
+for way in $(ways); do
+	callers "$way"
+	for family in 4 6; do
+		what="IPv$family, callers $WAY"
+		before=$(icmp_count InDestUnreachs)
+		got=$(load client "$(vip $family 10)" 9000 -t 1500)
+		expect_eq "$what: an unreachable endpoint does not answer" "$(jq -c '.connected // 0' <<<"$got")" 0
+		expect_between "$what: the client is told" $(($(icmp_count InDestUnreachs) - before)) 1 10
+		expect_eq "$what: of a connection that it knows" "$(icmp_count InErrors)" 0
+	done
 done
 
 # A link on the way has a smaller MTU than both ends say they have: the router's complaint must be understood. The far end
-# itself knows, so that only the client has something to learn.
-ip -n "$(netns world)" link set far3 mtu 1300
-ip_in far <<END
-route change default via 10.246.3.1 src $(addr 4 far) mtu 1300 advmss 1460
-route change ::/0 via fd00:246:3::1 src $(addr 6 far) mtu 1300 advmss 1440
-END
-for family in 4 6; do
-	start=$SECONDS
-	expect_eq "IPv$family: large lines to another node get through a narrow link" \
-		"$(load client "$(vip $family 11)" 9000 -n 3 --bytes 200000 -t $((15000 * SLOWER)))" '{"far":3}'
-	expect_match "IPv$family: the client has learnt the MTU on its way" \
-		"$(in_ns client ip route get "$(by_callers "$(addr $family far)" "$(vip $family 11)")")" 'mtu 1300'
-	expect_between "IPv$family: without long waiting, seconds" $((SECONDS - start)) 0 $((8 * SLOWER))
+# itself knows, so that only the client has something to learn: of the address that its connection is with.
+link_narrow far 1300
+for way in $(ways); do
+	callers "$way"
+	for family in 4 6; do
+		what="IPv$family, callers $WAY"
+		peer=$([ "$WAY" = inside ] && addr $family far || vip $family 11)
+		start=$SECONDS
+		expect_eq "$what: nothing known of the MTU" "$(in_ns client ip route get "$peer" | grep -c 'mtu' || true)" 0
+		expect_eq "$what: large lines to another node get through a narrow link" \
+			"$(load client "$(vip $family 11)" 9000 -n 3 --bytes 200000 -t $((15000 * SLOWER)))" '{"far":3}'
+		expect_match "$what: the client has learnt the MTU on its way" "$(in_ns client ip route get "$peer")" 'mtu 1300'
+		expect_between "$what: without long waiting, seconds" $((SECONDS - start)) 0 $((8 * SLOWER))
+	done
 done

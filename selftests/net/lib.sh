@@ -172,6 +172,7 @@ cleanup() {
 		tail -40 "$TMP/weftd.log" >&2
 	fi
 	exec 2>/dev/null # the shell's own remarks about what is killed below
+	[ -z "$CGROUP" ] || echo "$BASHPID" >"${CGROUP%/*}/cgroup.procs"
 	for pid in "${JOBS_[@]}" $WEFTD; do
 		kill -9 "$pid"
 	done
@@ -179,17 +180,20 @@ cleanup() {
 		ns_kill "${name#"$ID-"}"
 		ip netns del "$name"
 	done
+	# What is in no list: with the cgroup and those below it, or at the end of what it watches.
+	[ -z "$CGROUP" ] || echo 1 >"$CGROUP/cgroup.kill"
+	[ -z "$TMP" ] || rm -rf "$TMP/run"
 	wait 2>/dev/null
 	if [ -n "$CGROUP" ]; then
-		echo "$BASHPID" >"${CGROUP%/*}/cgroup.procs"
 		for _ in $(seq 50); do
 			find "$CGROUP" -depth -type d -exec rmdir {} + && break
 			sleep 0.02
 		done
 	fi
 	if [ -n "$TMP" ]; then
-		umount "$TMP/bpf" 2>/dev/null
-		rm -rf "$TMP"
+		umount "$TMP/same" # of a test that has the pins in a second place
+		umount "$TMP/bpf"
+		rm -rf --one-file-system "$TMP"
 	fi
 	exit "$status"
 }
@@ -219,12 +223,6 @@ outside() (
 	echo "$BASHPID" >"${CGROUP%/*}/cgroup.procs"
 	"$@"
 )
-
-# also_outside: the whole test once more, with callers that no hook sees; called before anything is set up
-also_outside() { [ "${WEFT_CALLERS:-}" = outside ] || WEFT_CALLERS=outside bash "$0"; }
-
-# by_callers INSIDE OUTSIDE: which of the two holds for this run
-by_callers() { if [ "${WEFT_CALLERS:-}" = outside ]; then echo "$2"; else echo "$1"; fi; }
 
 tmp_up() {
 	[ -z "$TMP" ] || return 0
@@ -555,14 +553,18 @@ proxy_pid() { weft status -o json | jq .proxy.pid; }
 apply() { weft apply -f - >/dev/null; }
 
 # stat NAME: the value of one counter, 0 if there is none
-stat_of() { weft stats "$1" | awk -v name="$1:" '$1 == name { print $2; found = 1 } END { if (!found) print 0 }'; }
+stat_of() {
+	local stats
+	stats=$(weft stats "$1") || return # 0 would be an answer
+	awk -v name="$1:" '$1 == name { print $2; found = 1 } END { if (!found) print 0 }' <<<"$stats"
+}
 
 # cluster_stat SUBSET|'' COUNTER [SERVICE] [PORT]
 cluster_stat() { stat_of "cluster.outbound|${4:-9000}|$1|${3:-echo}.default.svc.cluster.local.$2"; }
 
 conns_left() {
 	local conns
-	conns=$(weft conns -o json)
+	conns=$(weft conns -o json) || return
 	grep -c '"endpoint":' <<<"$conns" || true
 }
 
@@ -577,6 +579,28 @@ dumped() {
 		awk -v name="\"name\": \"$2\"" -v field="\"$3\":" \
 			'index($0, name) { found = 1 } found && $1 == field { print $2 + 0; exit }'
 }
+
+# programs_note: what weft steers with now is what programs_gone asks for
+programs_note() {
+	local name id
+	PROGRAMS=()
+	for name in from_pod to_pod connect4; do
+		id=$(bpftool -j prog show pinned "$TMP/bpf/weft/prog/$name" | jq .id)
+		bpftool prog show id "$id" >/dev/null
+		PROGRAMS+=("$id")
+	done
+	[ -n "$(bpftool cgroup show "$CGROUP")" ] || fail "nothing is on the cgroup"
+}
+
+# programs_gone: they are on no interface any more, in whichever way they were, or they would still be loaded; nor is anything on the cgroup
+programs_gone() {
+	local id
+	for id in "${PROGRAMS[@]}"; do
+		wait_until 5 program_gone "$id"
+	done
+	expect_eq "programs on the cgroup" "$(bpftool cgroup show "$CGROUP")" ""
+}
+program_gone() { [[ $(bpftool prog show id "$1" 2>&1) = *"No such file"* ]]; }
 
 # pinned: what is left under the bpffs directory
 pinned() { find "$TMP/bpf" -mindepth 1 ! -name '*.debug'; }

@@ -28,6 +28,9 @@ few_ports() {
 # hold NAME FROM ADDRESS PORT OPTION...: connections that go on talking
 hold() {
 	load_start "$2" "$TMP/$1" "$3" "$4" -s "$1" -e hold --every 100 -t $((2000 * SLOWER)) --ready "$TMP/$1.ready" "${@:5}"
+	held+=("$STARTED")
+}
+are_open() {
 	wait_until 10 test -e "$TMP/$1.ready"
 	rm "$TMP/$1.ready"
 }
@@ -45,9 +48,10 @@ told() {
 	done
 }
 
-# both WHAT COUNT OPTION... -- NAME FROM ADDRESS PORT -- ...: one set of connections after the other, all held
+# both WHAT COUNT OPTION... -- NAME FROM ADDRESS PORT -- ...: one set of connections after the other, all held; with
+# AT_ONCE=yes the next does not wait until the one before is open
 both() {
-	local what=$1 count=$2 options=() names=()
+	local what=$1 count=$2 options=() names=() name
 	shift 2
 	few_ports
 	while [ "$1" != -- ]; do
@@ -56,10 +60,11 @@ both() {
 	done
 	while [ $# -gt 0 ]; do
 		hold "$2" "$3" "$4" "$5" -n "$count" -c "$count" "${options[@]}"
-		held+=("$STARTED")
+		[ -n "${AT_ONCE:-}" ] || are_open "$2"
 		names+=("$2")
 		shift 5
 	done
+	[ -z "${AT_ONCE:-}" ] || for name in "${names[@]}"; do are_open "$name"; done
 	told "$what" "$count" "${names[@]}"
 }
 
@@ -77,6 +82,7 @@ for family in 4 6; do
 		# Ports that the client itself has chosen, as it may towards different addresses.
 		both "$what, bound ports" 20 --source-port 5000 -- by-service client "$service" 9000 -- by-alias client "$alias" 9000
 		both "$what, bound ports" 20 --source-port 6000 -- direct client "$one" 9000 -- by-service client "$service" 9000
+		AT_ONCE=yes both "$what, bound ports, at once" 50 --source-port 8000 -- by-service client "$service" 9000 -- by-alias client "$alias" 9000
 		# A steered socket is the direct one, for the client's kernel: it says EADDRNOTAVAIL.
 		[ "$WAY" = inside ] ||
 			both "$what, bound ports" 20 --source-port 7000 -- by-service client "$service" 9000 -- direct client "$one" 9000

@@ -11,7 +11,7 @@ another_than() {
 }
 ended() { ! [ -e "/proc/$1" ] || [ "$(status_of "$1" State)" = "Z (zombie)" ]; }
 sealed() { [ "$(status_of "$1" Seccomp)" = 2 ]; }
-detach() { in_ns node "$OUT/weftd" --detach --run-dir "$TMP/run"; }
+detach() { in_ns node "$OUT/weftd" --detach --run-dir "$TMP/run" --bpffs "$TMP/bpf/weft"; }
 
 node_up
 pod_add client 1

@@ -6,7 +6,8 @@
 #   --max-connections  refused: connections are in the table       --pods, --nic       taken
 #   --bpffs            refused: the programs there steer on        --workers           another weft-proxy, with as many
 #   --run-dir          refused: weft-proxy serves there            --access-log, -format, --log-level   another weft-proxy
-#   --state-dir        taken, with a warning: its rules hold
+#   --state-dir        taken, with a warning: its rules hold    --unseen, --shortcut   taken
+#   --cgroup           refused: the programs on it steer on
 . "${0%/*}/lib.sh"
 
 ROOM=200
@@ -29,6 +30,7 @@ refused() {
 	shift 2
 	# shellcheck disable=SC2046 # words are meant
 	said=$(in_ns node timeout 20 "$OUT/weftd" $(weftd_options) "$@" 2>&1) || status=$?
+	REFUSED=$said
 	expect_eq "$what: exit status" $status 1
 	expect_eq "$what: lines" "$(wc -l <<<"$said")" 1
 	expect_match "$what: $said" "$said" "$pattern"
@@ -39,6 +41,9 @@ restart() {
 	weftd_stop
 	weftd_start "$@"
 }
+
+# pinned_total: connections that were let in so far, without a daemon to ask
+pinned_total() { map_dump dests | jq '[.[] | (.formatted // .).value.cx_total] | add'; }
 
 status_of() { weft status -o json | jq -c "$1"; }
 
@@ -70,6 +75,15 @@ refused "a smaller table" "room for $ROOM.*--max-connections $ROOM.*--detach" --
 mkdir "$TMP/bpf/other"
 refused "other pins" "$TMP/bpf/weft.*--detach" --bpffs "$TMP/bpf/other/weft"
 refused "another weft-proxy" "$TMP/run.*--detach" --run-dir "$TMP/run2"
+mkdir "$CGROUP/other" # goes with the test's own
+refused "another cgroup" "--cgroup.*$CGROUP( |:|;|,|\\.|$)" --cgroup "$CGROUP/other"
+expect_match "another cgroup: it is named, too" "$REFUSED" "$CGROUP/other"
+expect_eq "another cgroup: programs on it" "$(bpftool cgroup show "$CGROUP/other")" ""
+for family in 4 6; do
+	places=$(pinned_total)
+	expect_eq "IPv$family: steering goes on" "$(load client "$(vip $family 10)" 9000 -n 10 -s hello)" '{"one":10}'
+	expect_eq "IPv$family: and is counted" $(($(pinned_total) - places)) 10
+done
 expect_eq "nothing else is pinned" "$(ls "$TMP/bpf/other")" ""
 weftd_start --max-connections $ROOM
 expect_eq "the table as it was, asked for" "$(status_of .max_connections)" $ROOM
@@ -90,6 +104,23 @@ for option in "--access-log $TMP/access" "--access-log $TMP/access --access-log-
 	# shellcheck disable=SC2086
 	restart --workers 3 $option
 	expect_eq "$option: once is enough" "$(proxy_pid)" "$was"
+done
+
+short_cut() { weft status | sed -n 's/^short cut *//p'; }
+short_cut_is() { [ "$(short_cut)" = "$1" ]; }
+for options in "--shortcut always --unseen refuse" "--shortcut never --unseen steer" ""; do
+	# shellcheck disable=SC2086 # words are meant
+	restart $options
+	case $options in
+	*always*) want=always word=ECONNREFUSED ;;
+	*never*) want=never word=one ;;
+	*) want="auto: in use" word=one ;;
+	esac
+	wait_until 5 short_cut_is "$want"
+	for family in 4 6; do
+		expect_eq "IPv$family: ${options:-neither given}: unseen" "$(outside load client "$(vip $family 10)" 9000 -n 10 -s hello)" "{\"$word\":10}"
+		expect_eq "IPv$family: ${options:-neither given}: seen" "$(load client "$(vip $family 10)" 9000 -n 10 -s hello)" '{"one":10}'
+	done
 done
 
 for family in 4 6; do

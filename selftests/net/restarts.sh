@@ -36,6 +36,8 @@ for family in 4 6; do
 	expect_eq "IPv$family: nobody noticed" "$(<"$TMP/held")" '{"one":5}'
 done
 weftd_stop
-in_ns node "$OUT/weftd" --detach --state-dir "$TMP/state" --run-dir "$TMP/run" --bpffs "$TMP/bpf/weft" --nic nic0
+programs_note
+in_ns node "$OUT/weftd" --detach --cgroup "$CGROUP" --state-dir "$TMP/state" --run-dir "$TMP/run" --bpffs "$TMP/bpf/weft" --nic nic0
 expect_eq "after --detach nothing is pinned" "$(pinned)" ""
-expect_eq "and nothing attached" "$(in_ns node bpftool -j net show | jq '.[0].tc | length')" 0
+programs_gone
+say "ok: and nothing attached"

@@ -7,32 +7,7 @@
 node_up
 pod_add client 1
 pod_add one 2 app=echo
-ip_in node <<END
-link add br0 type bridge
-link set br0 up
-address add 10.244.0.254/24 dev br0
-address add fd00:244::fe/64 dev br0 nodad
-END
-
-# onto_bridge POD: from a point-to-point pod to one of the bridge's
-onto_bridge() {
-	local number=${NUMBER[$1]}
-	ip_in node <<-END
-	route del 10.244.0.$number/32 dev veth$number
-	route del fd00:244::$number/128 dev veth$number
-	link set veth$number master br0
-	END
-	ip_in "$1" <<-END
-	address flush dev eth0 scope global
-	route flush dev eth0
-	neighbour flush dev eth0 nud permanent
-	address add 10.244.0.$number/24 dev eth0
-	address add fd00:244::$number/64 dev eth0 nodad
-	route replace default via 10.244.0.254
-	route replace ::/0 via fd00:244::fe
-	END
-}
-
+bridge_up
 pod_add bridged 11
 pod_add behind 12 app=behind
 onto_bridge bridged

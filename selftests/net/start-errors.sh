@@ -25,22 +25,22 @@ refused "a kernel too old" 'Linux 2\.6\..* is too old' "${in_node[@]}" setarch "
 refused "no BTF" 'BTF|btf' \
 	"${in_node[@]}" unshare --mount sh -c 'mount -t tmpfs none /sys/kernel/btf && exec "$@"' sh "$OUT/weftd" "${options[@]}"
 refused "no bpffs" 'bpffs|BPF file system|not mounted|mount' \
-	"${in_node[@]}" "$OUT/weftd" --state-dir "$TMP/state" --run-dir "$TMP/run" --bpffs "$TMP/nowhere/weft" --nic nic0
+	"${in_node[@]}" "$OUT/weftd" "${options[@]}" --bpffs "$TMP/nowhere/weft"
 refused "unknown interface" 'nosuch0' \
-	"${in_node[@]}" "$OUT/weftd" --state-dir "$TMP/state" --run-dir "$TMP/run" --bpffs "$TMP/bpf/weft" --nic nosuch0
+	"${in_node[@]}" "$OUT/weftd" "${options[@]}" --nic nosuch0
 ip_in node <<<"tuntap add tun0 mode tun"
 refused "an interface without Ethernet frames" 'tun0: is not an Ethernet interface' \
-	"${in_node[@]}" "$OUT/weftd" --state-dir "$TMP/state" --run-dir "$TMP/run" --bpffs "$TMP/bpf/weft" --nic nic0,tun0
+	"${in_node[@]}" "$OUT/weftd" "${options[@]}" --nic nic0,tun0
 
 weftd_start
 refused "second daemon" 'running|in use|another|second|already' "${in_node[@]}" "$OUT/weftd" "${options[@]}"
 weft status >/dev/null || fail "the first daemon suffered"
 
 status=0
-"$OUT/weftd" --no-such-option >/dev/null 2>"$TMP/out" || status=$?
+"${in_node[@]}" timeout 20 "$OUT/weftd" "${options[@]}" --no-such-option >/dev/null 2>"$TMP/out" || status=$?
 expect_eq "wrong usage: exit status" $status 2
 status=0
-"$OUT/weftd" --shortcut sometimes >/dev/null 2>"$TMP/out" || status=$?
+"${in_node[@]}" timeout 20 "$OUT/weftd" "${options[@]}" --shortcut sometimes >/dev/null 2>"$TMP/out" || status=$?
 expect_eq "wrong value: exit status" $status 2
 expect_match "wrong value" "$(<"$TMP/out")" '^weftd: --shortcut: auto, always or never is expected, not "sometimes"$'
 for program in weft weftd; do

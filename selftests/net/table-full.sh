@@ -3,8 +3,6 @@
 # A full connection table refuses new connections, says so, and leaves the open ones alone.
 . "${0%/*}/lib.sh"
 
-WEFT_CALLERS=outside # the connection table is for what no hook has seen
-
 ROOM=64
 
 node_up
@@ -16,6 +14,7 @@ weftd_start --max-connections $ROOM
 	rules_pods
 	rules_service echo 10
 } | apply
+callers outside # the connection table is for what no hook has seen
 
 # The entries of connections that have ended may take some of the room for some seconds.
 nothing_kept() { [ "$(map_dump conns | jq length)" = 0 ]; }

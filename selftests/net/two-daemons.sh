@@ -9,13 +9,12 @@ ns_add elsewhere
 weftd_start
 mkdir "$TMP/same"
 mount --bind "$TMP/bpf/weft" "$TMP/same"
-trap 'umount "$TMP/same"; cleanup' EXIT
 
 # refused WHAT NAMESPACE OPTION...
 refused() {
 	local what=$1 ns=$2 status=0 said
 	shift 2
-	said=$(in_ns "$ns" timeout 20 "$OUT/weftd" --state-dir "$TMP/state2" --run-dir "$TMP/run2" "$@" 2>&1) || status=$?
+	said=$(in_ns "$ns" timeout 20 "$OUT/weftd" --state-dir "$TMP/state2" --run-dir "$TMP/run2" --cgroup "$CGROUP" "$@" 2>&1) || status=$?
 	expect_eq "$what: exit status" $status 1
 	expect_eq "$what: lines" "$(wc -l <<<"$said")" 1
 	expect_match "$what: $said" "$said" "another weftd.*--bpffs"
@@ -27,7 +26,7 @@ refused "another path" node --bpffs "$TMP/same" --nic nic0
 refused "taking it out under the other's feet" node --bpffs "$TMP/bpf/weft" --detach
 weft status >/dev/null || fail "the first daemon suffered"
 weftd_kill9
-in_ns node "$OUT/weftd" --detach --run-dir "$TMP/run2" --bpffs "$TMP/bpf/weft"
+in_ns node "$OUT/weftd" --detach --run-dir "$TMP/run2" --bpffs "$TMP/bpf/weft" --cgroup "$CGROUP"
 expect_eq "what a dead daemon left can be taken out from anywhere" "$(pinned)" ""
 
 # What is locked for a moment only, as by a child of one that was killed, is waited for.

@@ -4,6 +4,7 @@
 #include <bpf/bpf.h>
 #include <errno.h>
 #include <fcntl.h>
+#include <fts.h>
 #include <linux/magic.h>
 #include <mntent.h>
 #include <stdbool.h>
@@ -49,6 +50,15 @@ int cgroup_root(char *out, size_t size)
 	return r;
 }
 
+/* All cgroups but the root have this file (cgroup-v2.rst, "Core Interface Files"). */
+bool cgroup_is_whole(const char *root)
+{
+	char path[640];
+
+	snprintf(path, sizeof(path), "%s/cgroup.events", root);
+	return access(path, F_OK) != 0;
+}
+
 int cgroup_check(const char *dir)
 {
 	struct statfs s;
@@ -61,15 +71,63 @@ int cgroup_check(const char *dir)
 	return -EINVAL;
 }
 
-/* The pinned link is on this very cgroup. A cgroup's id is its inode. */
-static bool is_on(int link, int cgroup)
+/* A cgroup's id is its inode; 0 once the cgroup is gone. */
+static __u64 cgroup_of(int link)
 {
 	struct bpf_link_info info = {};
 	__u32 len = sizeof(info);
+
+	return bpf_obj_get_info_by_fd(link, &info, &len) ? 0 : info.cgroup.cgroup_id;
+}
+
+static __u64 id_of(const char *cgroup)
+{
 	struct stat s;
 
-	return !bpf_obj_get_info_by_fd(link, &info, &len) && !fstat(cgroup, &s) &&
-	       info.cgroup.cgroup_id == s.st_ino;
+	return stat(cgroup, &s) ? 0 : s.st_ino;
+}
+
+/* The directory of the cgroup with this id, below the root of the hierarchy. */
+static void find_dir(__u64 id, char *out, size_t size)
+{
+	char root[512], *roots[] = { root, NULL };
+	FTSENT *e;
+	FTS *tree;
+
+	snprintf(out, size, "cgroup %llu", (unsigned long long)id);
+	if (cgroup_root(root, sizeof(root)))
+		return;
+	tree = fts_open(roots, FTS_PHYSICAL | FTS_NOCHDIR, NULL);
+	while (tree && (e = fts_read(tree))) {
+		if (e->fts_info != FTS_D || e->fts_statp->st_ino != id)
+			continue;
+		snprintf(out, size, "%s", e->fts_path);
+		break;
+	}
+	if (tree)
+		fts_close(tree);
+}
+
+int cgroup_check_pinned(const char *dir, const char *cgroup)
+{
+	_cleanup_close_ int link = -1;
+	struct pin_path path;
+	char there[512];
+	__u64 id;
+
+	if (pin_path(&path, dir, "cgroup", loader_prog_name(PROG_CONNECT4)))
+		return 0;
+	link = bpf_obj_get(path.s);
+	id = link < 0 ? 0 : cgroup_of(link);
+	if (!id || id == id_of(cgroup))
+		return 0;
+	find_dir(id, there, sizeof(there));
+	log_err(0,
+		"--cgroup %s: an earlier weftd steers the processes of %s: start with --cgroup %s, "
+		"or "
+		"run `weftd --detach` first, which ends what is steered",
+		cgroup, there, there);
+	return -EEXIST;
 }
 
 static int put(const struct loader *l, const char *dir, int cgroup, enum prog_id id)
@@ -81,15 +139,10 @@ static int put(const struct loader *l, const char *dir, int cgroup, enum prog_id
 	if (r)
 		return r;
 	link = bpf_obj_get(path.s);
-	if (link >= 0 && is_on(link, cgroup) && !bpf_link_update(link, l->prog[id], NULL))
-		return 0;
+	if (link >= 0 && cgroup_of(link))
+		return bpf_link_update(link, l->prog[id], NULL) ? -errno : 0;
 	fresh = bpf_link_create(l->prog[id], cgroup, types[id], NULL);
-	if (fresh < 0)
-		return -errno;
-	r = pin_replace(fresh, &path);
-	if (!r && link >= 0)
-		bpf_link_detach(link);
-	return r;
+	return fresh < 0 ? -errno : pin_replace(fresh, &path);
 }
 
 /* ---- connect() that fails early: not on the cgroup, but part of the same ---- */
@@ -142,17 +195,25 @@ static void attach_failed(const char *dir)
 			 strerror(-r));
 }
 
+/* With what a weftd has left that was killed while it pinned. */
+static int unpin(const char *dir, const char *name)
+{
+	struct pin_path path, fresh;
+	int r = pin_path(&path, dir, "cgroup", name);
+
+	if (r)
+		return r;
+	snprintf(fresh.s, sizeof(fresh.s), "%.*s-new", (int)sizeof(fresh.s) - 8, path.s);
+	r = pin_unlink(fresh.s);
+	return r ? r : pin_unlink(path.s);
+}
+
 static int detach_failed(const char *dir)
 {
 	int r = 0;
 
-	for (int i = 0; !r && i < FAILED; i++) {
-		struct pin_path path;
-
-		r = pin_path(&path, dir, "cgroup", failed_names[i]);
-		if (!r)
-			r = pin_unlink(path.s);
-	}
+	for (int i = 0; !r && i < FAILED; i++)
+		r = unpin(dir, failed_names[i]);
 	return r;
 }
 
@@ -174,7 +235,7 @@ int cgroup_attach(const struct loader *l, const char *dir, const char *cgroup)
 static int take_off(const char *dir, enum prog_id id)
 {
 	_cleanup_close_ int fd = -1;
-	struct pin_path path, fresh;
+	struct pin_path path;
 	int r = pin_path(&path, dir, "cgroup", loader_prog_name(id));
 
 	if (r)
@@ -182,9 +243,7 @@ static int take_off(const char *dir, enum prog_id id)
 	fd = bpf_obj_get(path.s);
 	if (fd >= 0)
 		bpf_link_detach(fd);
-	snprintf(fresh.s, sizeof(fresh.s), "%.*s-new", (int)sizeof(fresh.s) - 8, path.s);
-	pin_unlink(fresh.s);
-	return pin_unlink(path.s);
+	return unpin(dir, loader_prog_name(id));
 }
 
 int cgroup_detach(const char *dir)

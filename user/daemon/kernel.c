@@ -140,7 +140,14 @@ static int open_parts(struct kernel *k, const struct kernel_options *o)
 
 int kernel_default_cgroup(char *out, size_t size)
 {
-	return cgroup_root(out, size);
+	int r = cgroup_root(out, size);
+
+	if (!r && !cgroup_is_whole(out))
+		log_warning(
+			"%s is only this container's part of cgroup v2: the pods' processes are "
+			"elsewhere, and --cgroup must say where",
+			out);
+	return r;
 }
 
 int kernel_check(const struct kernel_options *options)
@@ -167,8 +174,9 @@ int kernel_open(const struct kernel_options *options, struct kernel **out)
 	if (r)
 		return log_err(r, "make the directory %s", options->bpffs);
 	k = kernel_new(options->bpffs);
-	if (k)
-		snprintf(k->cgroup, sizeof(k->cgroup), "%s", options->cgroup ?: "");
+	if (k &&
+	    snprintf(k->cgroup, sizeof(k->cgroup), "%s", options->cgroup) >= (int)sizeof(k->cgroup))
+		return log_err(-ENAMETOOLONG, "--cgroup %s", options->cgroup);
 	r = k ? open_parts(k, options) : log_err(-ENOMEM, "start");
 	if (r)
 		return r;

@@ -48,7 +48,7 @@ struct kernel_options {
  */
 int kernel_open(const struct kernel_options *options, struct kernel **out);
 /* What --cgroup is unless it is given: the root of cgroup v2's hierarchy. -ENOENT, without logging,
- * if there is none. */
+ * if there is none. Warns where that is not the whole. */
 int kernel_default_cgroup(char *out, size_t size);
 /* The checks of kernel_open() alone, for whoever wants to fail before he has made anything. */
 int kernel_check(const struct kernel_options *options);

@@ -294,7 +294,7 @@ int main(int argc, char **argv)
 	log_set("weftd", LOG_LEVEL_INFO);
 	if (options_parse(argc, argv, &o, &status))
 		return status;
-	if (!o.kernel.cgroup && !kernel_default_cgroup(cgroup, sizeof(cgroup)))
+	if (!o.detach && !o.kernel.cgroup && !kernel_default_cgroup(cgroup, sizeof(cgroup)))
 		o.kernel.cgroup = cgroup;
 	log_set("weftd", o.log_level);
 	r = o.detach ? detach(&o) : serve(&o);

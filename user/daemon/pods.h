@@ -120,9 +120,9 @@ int pod_write_netns(struct kernel *k, const struct iface *i);
 /* The interface's other end is in another namespace now, or in none. */
 int pod_forget_netns(struct kernel *k, struct iface *i);
 int pods_prune_netns(struct kernel *k);
-/* A socket in the namespace with this cookie: its descriptor, -ENOENT if the namespace is not
- * found, or -errno. */
-int pods_socket(struct kernel *k, __u64 cookie, int domain, int type, int protocol);
+/* Calls `each` with every pod's network namespace that is found, and its cookie; as netns_each().
+ */
+int pods_each_netns(struct kernel *k, int (*each)(void *arg, __u64 cookie, int fd), void *arg);
 int pods_sweep(struct kernel *k);
 int nic_refresh(struct kernel *k, struct iface *i);
 int nic_remove(struct kernel *k, struct iface *i);

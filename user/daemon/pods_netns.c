@@ -117,6 +117,7 @@ int pod_forget_netns(struct kernel *k, struct iface *i)
 	__u64 cookie = i->netns_cookie;
 
 	i->netns_cookie = 0;
+	i->netns_written = false;
 	k->pods.cookies_wanted = true;
 	return write_netns(k, cookie);
 }
@@ -183,32 +184,28 @@ int pods_prune_netns(struct kernel *k)
 	return r ? log_err(r, "clean the map %s", loader_map_name(MAP_NETNS_PODS)) : 0;
 }
 
-/* ---- into a pod's namespace ---- */
+/* ---- into the pods' namespaces ---- */
 
-struct search {
+struct visit {
 	struct pods *pods;
-	__u64 cookie;
-	int domain, type, protocol;
-	int fd;
+	int (*each)(void *arg, __u64 cookie, int fd);
+	void *arg;
 };
 
-static int open_there(void *arg, int nsid, int fd)
+static int visit_pod(void *arg, int nsid, int fd)
 {
-	struct search *s = arg;
+	struct visit *v = arg;
 
-	for (const struct iface *i = s->pods->ifaces; i; i = i->next) {
-		if (i->netns_cookie != s->cookie || i->link.nsid != nsid)
-			continue;
-		s->fd = netns_socket(fd, s->domain, s->type, s->protocol);
-		return 1;
+	for (const struct iface *i = v->pods->ifaces; i; i = i->next) {
+		if (i->netns_cookie && i->link.nsid == nsid)
+			return v->each(v->arg, i->netns_cookie, fd);
 	}
 	return 0;
 }
 
-int pods_socket(struct kernel *k, __u64 cookie, int domain, int type, int protocol)
+int pods_each_netns(struct kernel *k, int (*each)(void *arg, __u64 cookie, int fd), void *arg)
 {
-	struct search s = { &k->pods, cookie, domain, type, protocol, -ENOENT };
-	int r = netns_each(k->netlink, open_there, &s);
+	struct visit v = { &k->pods, each, arg };
 
-	return r < 0 ? r : s.fd;
+	return netns_each(k->netlink, visit_pod, &v);
 }

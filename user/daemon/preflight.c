@@ -133,10 +133,14 @@ static int check_interfaces(const struct kernel_options *o)
 	return r;
 }
 
-static int check_cgroup(const char *dir)
+static int check_cgroup(const char *dir, const char *bpffs)
 {
-	if (dir)
-		return cgroup_check(dir);
+	int r;
+
+	if (dir) {
+		r = cgroup_check(dir);
+		return r ? r : cgroup_check_pinned(bpffs, dir);
+	}
 	return refuse(-ENOENT, "cgroup v2 is not mounted: mount -t cgroup2 cgroup2 DIR");
 }
 
@@ -151,7 +155,7 @@ int preflight(const struct kernel_options *o)
 	if (!r)
 		r = preflight_bpffs(o->bpffs);
 	if (!r)
-		r = check_cgroup(o->cgroup);
+		r = check_cgroup(o->cgroup, o->bpffs);
 	if (!r)
 		r = check_interfaces(o);
 	return r;

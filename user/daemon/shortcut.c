@@ -353,10 +353,6 @@ static int open_auto(struct kernel *k)
 	static const unsigned groups[] = { RTNLGRP_TC, 0 };
 	struct shortcuts *s = &k->shortcut;
 
-	s->survey = survey_bpf__open_and_load();
-	if (!s->survey)
-		log_warning("this kernel does not tell of its netfilter hooks (--log-level debug "
-			    "says why)");
 	s->tc = nl_listen(groups, false);
 	if (s->tc < 0)
 		return log_err(s->tc, "listen to changes of queueing disciplines");
@@ -371,6 +367,10 @@ int shortcut_open(struct kernel *k, enum shortcut_mode mode)
 	__u32 zero = 0;
 
 	s->mode = mode;
+	s->survey = survey_bpf__open_and_load();
+	if (!s->survey)
+		log_warning("this kernel does not tell of its netfilter hooks (--log-level debug "
+			    "says why)");
 	if (bpf_map_lookup_elem(k->loader.map[MAP_SHORTCUT_STATE], &zero, &s->state))
 		return log_err(-errno, "read the map %s", loader_map_name(MAP_SHORTCUT_STATE));
 	s->state.until = mode == SHORTCUT_ALWAYS ? ~0ull : 0;

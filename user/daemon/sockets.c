@@ -7,6 +7,7 @@
 #include <linux/inet_diag.h>
 #include <linux/netlink.h>
 #include <linux/sock_diag.h>
+#include <stdbool.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/socket.h>
@@ -15,6 +16,7 @@
 #include "host.h"
 #include "kernel_priv.h"
 #include "log.h"
+#include "netns.h"
 
 enum { ROWS = 64 }; /* of one read: the kernel's buffer is 8 pages */
 
@@ -89,14 +91,6 @@ static int add_doomed(void *arg, const struct sock_row *row)
 	return 0;
 }
 
-static int by_netns(const void *a, const void *b)
-{
-	__u64 x = ((const struct sock_row *)a)->conn.netns,
-	      y = ((const struct sock_row *)b)->conn.netns;
-
-	return x < y ? -1 : x > y;
-}
-
 static void put_addr(__be32 *to, const struct addr *a)
 {
 	if (addr_is_v4(a))
@@ -126,22 +120,35 @@ static int destroy(int diag, const struct sock_row *row)
 	return r == -ENOENT ? 0 : r;
 }
 
-/* Those of one namespace, which begin at `rows`. Returns how many they are. */
-static size_t destroy_there(struct kernel *k, const struct sock_row *rows, size_t count)
+static bool is_there(const struct doomed *d, __u64 netns)
 {
-	__u64 netns = rows->conn.netns;
-	_cleanup_close_ int diag = pods_socket(k, netns, AF_NETLINK, SOCK_RAW, NETLINK_SOCK_DIAG);
-	size_t i;
+	for (size_t i = 0; i < d->count; i++) {
+		if (d->rows[i].conn.netns == netns)
+			return true;
+	}
+	return false;
+}
 
-	if (diag < 0 && diag != -ENOENT)
+/* Those of one namespace. What fails is tried again by the next sweep. */
+static int destroy_there(void *arg, __u64 netns, int netns_fd)
+{
+	_cleanup_close_ int diag = -1;
+	const struct doomed *d = arg;
+
+	if (!is_there(d, netns))
+		return 0;
+	diag = netns_socket(netns_fd, AF_NETLINK, SOCK_RAW, NETLINK_SOCK_DIAG);
+	if (diag < 0) {
 		log_err(diag, "enter a pod's network namespace to end its connections");
-	for (i = 0; i < count && rows[i].conn.netns == netns; i++) {
-		int r = diag < 0 ? 0 : destroy(diag, &rows[i]);
+		return 0;
+	}
+	for (size_t i = 0; i < d->count; i++) {
+		int r = d->rows[i].conn.netns == netns ? destroy(diag, &d->rows[i]) : 0;
 
 		if (r)
 			log_err(r, "end a connection");
 	}
-	return i;
+	return 0;
 }
 
 int sockets_sweep(struct kernel *k)
@@ -150,9 +157,7 @@ int sockets_sweep(struct kernel *k)
 	int r = walk(k, PROG_SWEEP_SOCKS, add_doomed, &d);
 
 	if (d.count)
-		qsort(d.rows, d.count, sizeof(*d.rows), by_netns);
-	for (size_t i = 0; i < d.count;)
-		i += destroy_there(k, d.rows + i, d.count - i);
+		pods_each_netns(k, destroy_there, &d);
 	free(d.rows);
 	return r;
 }
