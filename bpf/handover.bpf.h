@@ -124,7 +124,12 @@ static __always_inline struct proxied_key key_of(const struct tuple *t)
 static __always_inline int may_be_proxied(const struct tuple *t)
 {
 	struct proxied_key key = key_of(t);
+	struct proxy_state *state;
+	__u32 zero = 0;
 
+	state = bpf_map_lookup_elem(&proxy, &zero);
+	if (!state || !state->used)
+		return 0;
 	return (t->dport >= PROXY_PORT_FIRST && t->dport <= PROXY_PORT_LAST) ||
 	       t->dport >= PROXY_PORT_HIGH_FIRST || bpf_map_lookup_elem(&proxied, &key);
 }
