@@ -124,8 +124,7 @@ int cgroup_check_pinned(const char *dir, const char *cgroup)
 	find_dir(id, there, sizeof(there));
 	log_err(0,
 		"--cgroup %s: an earlier weftd steers the processes of %s: start with --cgroup %s, "
-		"or "
-		"run `weftd --detach` first, which ends what is steered",
+		"or run `weftd --detach` first, which ends what is steered",
 		cgroup, there, there);
 	return -EEXIST;
 }

@@ -257,7 +257,8 @@ static void tell_count(struct kernel *k, const struct count *c)
 	tell(k, text);
 }
 
-int shortcut_refresh(struct kernel *k)
+/* Looks at everything again. */
+static int shortcut_refresh(struct kernel *k)
 {
 	struct reason_text why;
 	struct count c = {};

@@ -32,9 +32,7 @@ void shortcut_init(struct shortcuts *s);
 int shortcut_open(struct kernel *k, enum shortcut_mode mode);
 void shortcut_free(struct shortcuts *s);
 
-/* Looks at everything again. */
-int shortcut_refresh(struct kernel *k);
-/* Does so within 20 ms. */
+/* Looks at everything again within 20 ms. */
 void shortcut_soon(struct kernel *k);
 /* Whether `fd` is one of shortcut's; then it is read, and everything is looked at again. */
 bool shortcut_dispatch(struct kernel *k, int fd, int *r);
