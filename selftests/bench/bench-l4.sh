@@ -146,7 +146,7 @@ nodes_up() {
 # target WAY FAMILY: what its client calls
 target() {
 	case $1 in
-	*direct | passed) addr "$2" one ;;
+	*direct | passed) echo "$(addr "$2" one),$(addr "$2" two)" ;;
 	*) vip "$2" 10 ;;
 	esac
 }
@@ -296,6 +296,7 @@ growth() {
 			for _ in 1 2 3; do
 				measure weft conn 4
 			done | median >>"$TMP/services.$count"
+			sleep 2 # weftd gives back what a change has needed
 			rss_bytes "$WEFTD" >>"$TMP/rss.$count"
 			rss_bytes "$(proxy_pid)" >>"$TMP/proxy.$count"
 			map_bytes "$TMP/map.$count" >>"$TMP/maps.$count"
@@ -352,7 +353,8 @@ report() {
 	Pod to pod on one node, all of it on core $CPU; medians of $ROUNDS rounds of $SECONDS_EACH s each, the ways taking turns, each in a node
 	of its own. *direct*: routed by the node, no mesh. *iptables*: DNAT 80/20 with \`-m statistic\`. *weft*: a route with weights 80/20,
 	\`--shortcut never\`. *short cut*: the same with \`--shortcut auto\`, which is in use. *passed*: on such a node, but from pod to pod without
-	a service, which is none of weft's business. Ratios are medians of each round's. TCP's congestion control is Reno in all.
+	a service, which is none of weft's business. Without a service, the client itself calls the two endpoints in these shares. Ratios are
+	medians of each round's. TCP's congestion control is Reno in all.
 
 	$(table "$BARE" "weft/direct weft/iptables short/direct passed/direct")
 

@@ -1,14 +1,15 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
  * tcp-bench serve PORT
- * tcp-bench rtt|conn|flow ADDRESS PORT SECONDS
- * tcp-bench churn ADDRESS PORT SECONDS RATE
+ * tcp-bench rtt|conn|flow ADDRESS[,ADDRESS] PORT SECONDS
+ * tcp-bench churn ADDRESS[,ADDRESS] PORT SECONDS RATE
  *
  * One number on stdout: rtt, the median round trip of one byte over an open connection, in
  * microseconds; conn, connections per second that are opened, exchange one byte and are closed, one
  * after the other; flow, Gbit/s of payload in one direction of one connection, as the receiver has
  * got it; churn, the number of connections as of conn that were begun at RATE per second. The first
- * byte of a connection says which it is.
+ * byte of a connection says which it is. A second address is called by every fifth connection of
+ * conn and churn: two servers take more of a processor's caches than one.
  */
 #include <arpa/inet.h>
 #include <errno.h>
@@ -103,13 +104,22 @@ static void serve(uint16_t port)
 
 /* ---- client ---- */
 
-static struct sockaddr_in6 target;
+enum { SECOND_EVERY = 5 };
+
+static struct sockaddr_in6 targets[2];
+
+static const struct sockaddr *next_target(void)
+{
+	static unsigned n;
+
+	return (const struct sockaddr *)&targets[++n % SECOND_EVERY == 0];
+}
 
 static int open_connection(char mode)
 {
 	int fd = socket(AF_INET6, SOCK_STREAM | SOCK_CLOEXEC, 0), on = 1;
 
-	if (fd < 0 || connect(fd, (struct sockaddr *)&target, sizeof(target)))
+	if (fd < 0 || connect(fd, next_target(), sizeof(*targets)))
 		die("connect");
 	setsockopt(fd, IPPROTO_TCP, TCP_NODELAY, &on, sizeof(on));
 	if (send(fd, &mode, 1, MSG_NOSIGNAL) != 1)
@@ -199,15 +209,23 @@ static double measure_flow(double seconds)
 	return (double)total * 8 / (double)(now_ns() - start);
 }
 
-static void set_target(const char *address, const char *port)
+static void set_target(struct sockaddr_in6 *target, const char *address, const char *port)
 {
 	char mapped[INET6_ADDRSTRLEN + 8];
 
-	target.sin6_family = AF_INET6;
-	target.sin6_port = htons((uint16_t)atoi(port));
+	target->sin6_family = AF_INET6;
+	target->sin6_port = htons((uint16_t)atoi(port));
 	snprintf(mapped, sizeof(mapped), "%s%s", strchr(address, ':') ? "" : "::ffff:", address);
-	if (inet_pton(AF_INET6, mapped, &target.sin6_addr) != 1)
+	if (inet_pton(AF_INET6, mapped, &target->sin6_addr) != 1)
 		die(address);
+}
+
+static void set_targets(char *addresses, const char *port)
+{
+	const char *first = strsep(&addresses, ",");
+
+	set_target(&targets[0], first, port);
+	set_target(&targets[1], addresses ? addresses : first, port);
 }
 
 int main(int argc, char **argv)
@@ -217,11 +235,11 @@ int main(int argc, char **argv)
 	if (argc == 3 && !strcmp(argv[1], "serve"))
 		serve((uint16_t)atoi(argv[2]));
 	if (argc != 5 + (argc > 1 && !strcmp(argv[1], "churn"))) {
-		fprintf(stderr, "usage: tcp-bench serve PORT | rtt|conn|flow ADDRESS PORT SECONDS "
-				"| churn ADDRESS PORT SECONDS RATE\n");
+		fprintf(stderr, "usage: tcp-bench serve PORT | rtt|conn|flow ADDRESS[,ADDRESS] "
+				"PORT SECONDS | churn ADDRESS[,ADDRESS] PORT SECONDS RATE\n");
 		return 2;
 	}
-	set_target(argv[2], argv[3]);
+	set_targets(argv[2], argv[3]);
 	if (argc == 6)
 		result = measure_churn(atof(argv[4]), atof(argv[5]));
 	else if (!strcmp(argv[1], "rtt"))
