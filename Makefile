@@ -33,7 +33,7 @@ LIBS = $(shell $(PKG_CONFIG) --libs libbpf yaml-0.1 jansson libmnl libpcre2-8 li
 JOBS = -j$(shell nproc 2>/dev/null || echo 1)
 MULTIARCH = $(shell $(CC) -print-multiarch)
 
-INCLUDES := -Iheaders -Iuser/lib -I$(OUT)/bpf
+INCLUDES := -Iheaders -Iuser -I. -I$(OUT)/bpf
 CPPFLAGS := $(INCLUDES) -D_GNU_SOURCE= -DWEFT_VERSION='"$(VERSION)"'
 WARN := -Wall -Wextra -Werror
 CFLAGS ?= -O2 -g
@@ -44,10 +44,10 @@ FUZZ_CFLAGS := -O1 -g -fsanitize=fuzzer-no-link,address,undefined -fno-sanitize-
 BPF_CFLAGS = -target bpf -mcpu=v3 -O2 -g -Wall -Werror -Iheaders -Ibpf -I/usr/include/$(MULTIARCH)
 LDFLAGS ?=
 
-LIB_SRC := $(wildcard user/lib/*.c)
-DAEMON_SRC := $(wildcard user/daemon/*.c)
+LIB_SRC := $(wildcard user/lib/*/*.c)
+DAEMON_SRC := $(wildcard user/daemon/*/*.c)
 CLI_SRC := $(wildcard user/cli/*.c)
-PROXY_SRC := $(wildcard user/proxy/*.c)
+PROXY_SRC := $(wildcard user/proxy/*/*.c)
 BPF_SRC := $(wildcard bpf/*.bpf.c)
 UNIT_SRC := $(wildcard selftests/unit/*.c)
 PROG_SRC := $(wildcard selftests/prog/*.c)
@@ -67,7 +67,7 @@ PROG := $(if $(PROG_SRC),$(OUT)/prog-tests)
 BINARIES := $(if $(DAEMON_SRC),$(OUT)/weftd) $(if $(CLI_SRC),$(OUT)/weft) \
 	$(if $(filter %/main.c,$(PROXY_SRC)),$(OUT)/weft-proxy)
 
-.PHONY: help deps all demo demo-run check check-run unit format stack-depth tidy rules test test-run vmtest bench bench-l4 bench-l7 \
+.PHONY: help deps all demo demo-run check check-run unit format rooms stack-depth tidy rules test test-run vmtest bench bench-l4 bench-l7 \
 	fuzz fuzz-minute fmt install clean
 
 ##@ Make
@@ -88,7 +88,7 @@ demo-run: $(BINARIES) $(APPS)
 check: deps ## everything that needs no root: units under sanitizers, format, tidy, fuzzing for a minute
 	@$(MAKE) --no-print-directory $(JOBS) check-run
 
-check-run: format unit stack-depth tidy fuzz-minute
+check-run: format rooms unit stack-depth tidy fuzz-minute
 	@echo '  CHECK    passed'
 
 test: deps ## all tests: units, BPF programs, real sockets between namespaces (root)
@@ -156,44 +156,37 @@ $(OUT)/bpf/%.skel.h: $(OUT)/bpf/%.bpf.o
 # A header that is only there once it is generated: all skeletons come before the first object that may include one.
 $(call objects,obj,$(DAEMON_SRC) $(PROG_SRC)) $(call objects,asan,$(DAEMON_SRC) $(UNIT_SRC)): | $(SKELS)
 
-$(OUT)/obj/%.o: %.c
-	$(say) CC $@
-	$(Q)mkdir -p $(@D)
-	$(Q)$(CC) $(STD) $(CFLAGS) $(WARN) $(CPPFLAGS) -I$(<D) -Iuser/daemon -Iuser/proxy -MMD -MP -c $< -o $@
-
-$(OUT)/asan/%.o: %.c
-	$(say) ASAN $@
-	$(Q)mkdir -p $(@D)
-	$(Q)$(CC) $(STD) $(ASAN_CFLAGS) $(WARN) $(CPPFLAGS) -I$(<D) -Iuser/daemon -Iuser/cli -Iuser/proxy -MMD -MP -c $< -o $@
-
-$(OUT)/fuzzobj/%.o: %.c
-	$(say) FUZZ $@
-	$(Q)mkdir -p $(@D)
-	$(Q)$(CLANG) $(STD) $(FUZZ_CFLAGS) $(WARN) $(CPPFLAGS) -I$(<D) -Iuser/proxy -MMD -MP -c $< -o $@
+# flavour NAME,WHAT IS SAID,COMPILER,FLAGS
+define flavour
+$$(OUT)/$(1)/%.o: %.c
+	$$(say) $(2) $$@
+	$$(Q)mkdir -p $$(@D)
+	$$(Q)$(3) $$(STD) $(4) $$(WARN) $$(CPPFLAGS) -MMD -MP -c $$< -o $$@
+endef
+$(eval $(call flavour,obj,CC,$$(CC),$$(CFLAGS)))
+$(eval $(call flavour,asan,ASAN,$$(CC),$$(ASAN_CFLAGS)))
+$(eval $(call flavour,fuzzobj,FUZZ,$$(CLANG),$$(FUZZ_CFLAGS)))
 
 define archive
 $(say) AR $@
-$(Q)rm -f $@ && $(AR) rcs $@ $^
+$(Q)rm -f $@ && $(AR) qcs $@ $^
 endef
 
-$(OUT)/libweft.a: $(call objects,obj,$(LIB_SRC))
-	$(archive)
-$(OUT)/libweftd.a: $(call objects,obj,$(call not_main,$(DAEMON_SRC)))
-	$(archive)
-$(OUT)/libweftproxy.a: $(call objects,obj,$(call not_main,$(PROXY_SRC)))
-	$(archive)
-$(OUT)/libweft.asan.a: $(call objects,asan,$(LIB_SRC))
-	$(archive)
-$(OUT)/libweftd.asan.a: $(call objects,asan,$(call not_main,$(DAEMON_SRC)))
-	$(archive)
-$(OUT)/libweftcli.asan.a: $(call objects,asan,$(call not_main,$(CLI_SRC)))
-	$(archive)
-$(OUT)/libweftproxy.asan.a: $(call objects,asan,$(call not_main,$(PROXY_SRC)))
-	$(archive)
-$(OUT)/libweft.fuzz.a: $(call objects,fuzzobj,$(LIB_SRC))
-	$(archive)
-$(OUT)/libweftproxy.fuzz.a: $(call objects,fuzzobj,$(call not_main,$(PROXY_SRC)))
-	$(archive)
+# Members of one name, of two rooms, are both kept: `q`.
+# archives FLAVOUR,SUFFIX
+define archives
+$$(OUT)/libweft.$(2)a: $$(call objects,$(1),$$(LIB_SRC))
+	$$(archive)
+$$(OUT)/libweftd.$(2)a: $$(call objects,$(1),$$(call not_main,$$(DAEMON_SRC)))
+	$$(archive)
+$$(OUT)/libweftcli.$(2)a: $$(call objects,$(1),$$(call not_main,$$(CLI_SRC)))
+	$$(archive)
+$$(OUT)/libweftproxy.$(2)a: $$(call objects,$(1),$$(call not_main,$$(PROXY_SRC)))
+	$$(archive)
+endef
+$(eval $(call archives,obj,))
+$(eval $(call archives,asan,asan.))
+$(eval $(call archives,fuzzobj,fuzz.))
 
 define link
 $(say) LINK $@
@@ -206,7 +199,7 @@ $(OUT)/weftd: $(call objects,obj,$(DAEMON_SRC)) $(OUT)/libweft.a
 $(OUT)/weft: $(call objects,obj,$(CLI_SRC)) $(OUT)/libweft.a
 	$(link)
 $(OUT)/weft-proxy: LINK_MORE := -pthread
-$(OUT)/weft-proxy: $(OUT)/obj/user/proxy/main.o $(OUT)/libweftproxy.a $(OUT)/libweft.a
+$(OUT)/weft-proxy: $(OUT)/obj/user/proxy/process/main.o $(OUT)/libweftproxy.a $(OUT)/libweft.a
 	$(link)
 $(OUT)/prog-tests: LINK_MORE := -lcriterion
 $(OUT)/prog-tests: $(call objects,obj,$(PROG_SRC)) $(OUT)/libweftd.a $(OUT)/libweft.a
@@ -232,11 +225,16 @@ $(OUT)/fuzz/%: $(OUT)/fuzzobj/selftests/fuzz/%.o $(OUT)/libweft.fuzz.a $(OUT)/li
 
 # ---- checks ----
 
-FORMATTED := $(wildcard headers/weft/*.h bpf/*.h bpf/*.c user/*/*.h user/*/*.c selftests/*/*.h selftests/*/*.c)
+FORMATTED := $(wildcard headers/weft/*.h bpf/*.h bpf/*.c user/cli/*.h user/cli/*.c user/*/*/*.h user/*/*/*.c selftests/*/*.h selftests/*/*.c)
 
 format:
 	$(say) FORMAT
 	$(Q)clang-format --dry-run -Werror $(FORMATTED)
+
+# A room includes what is above it, and nothing else.
+rooms:
+	$(say) ROOMS
+	$(Q)selftests/rooms $(wildcard user/cli/*.[ch] user/*/*/*.[ch])
 
 unit: $(UNIT)
 	$(say) UNIT
@@ -258,7 +256,7 @@ TIDY_FLAGS := -Xclang -analyzer-config -Xclang max-nodes=75000
 $(OUT)/tidy/%.ok: %.c $(OUT)/obj/%.o .clang-tidy
 	$(say) TIDY $<
 	$(Q)mkdir -p $(@D)
-	$(Q)clang-tidy --quiet $< -- $(STD) -isystem $(OUT)/bpf $(CPPFLAGS) -I$(<D) $(TIDY_FLAGS) 2>/dev/null
+	$(Q)clang-tidy --quiet $< -- $(STD) -isystem $(OUT)/bpf $(CPPFLAGS) $(TIDY_FLAGS) 2>$(@:.ok=.err) || { cat $(@:.ok=.err); exit 1; }
 	$(Q)touch $@
 
 fuzz-minute: $(FUZZERS)

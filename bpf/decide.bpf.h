@@ -1,34 +1,38 @@
 /* SPDX-License-Identifier: GPL-2.0 OR Apache-2.0 */
 #ifndef WEFT_DECIDE_BPF_H
 #define WEFT_DECIDE_BPF_H
+/* clang-format off */
 /*
  * The one decision function: who calls what -> pass, steer or refuse.
  *
- * It reads the tables of one generation (weft/service.h) through these functions, which the
- *includer has declared: maps in BPF (tables.bpf.h), arrays in userspace (user/lib/explain.c). All
- *may answer NULL.
+ * It reads the tables of one generation (weft/service.h) through functions that the includer has
+ * declared: over maps in BPF (tables.bpf.h), over arrays in userspace (decide_user.c). Each may
+ * answer NULL.
  *
  *	const struct service *table_service(__u32 generation, const struct service_key *key);
- *	const struct rule *table_rule(__u32 generation, __u32 index);        likewise route, dest,
- *cluster, endpoint const struct source *table_source(__u32 generation, const struct addr *addr);
+ *	const struct rule *table_rule(__u32 generation, __u32 index);
+ *	const struct route *table_route(__u32 generation, __u32 index);
+ *	const struct dest *table_dest(__u32 generation, __u32 index);
+ *	const struct cluster *table_cluster(__u32 generation, __u32 index);
+ *	const struct endpoint *table_endpoint(__u32 generation, __u32 index);
+ *	const struct source *table_source(__u32 generation, const struct addr *addr);
  *	int table_selected(__u32 generation, const struct selected_key *key);
  *
- * and what changes from call to call:
+ * What changes from call to call:
  *
- *	__u64 route_turn(__u32 id, int dry);    the route's counter before this pick; taken unless
- *dry
+ *	__u64 route_turn(__u32 id, int dry);    the route's counter before this pick; taken unless dry
  *	__u64 cluster_turn(__u32 id, int dry);  the same for ROUND_ROBIN
  *	__u64 endpoint_active(__u32 id);
  *	__u32 random_u32(void);
  *	__u32 affinity_endpoint(const struct affinity_key *key, __u32 timeout_s);   0: none
- *	long bpf_loop(__u32 n, void *callback, void *ctx, __u64 flags);   callback(index, ctx), 1
- *ends the loop
+ *	long bpf_loop(__u32 n, void *callback, void *ctx, __u64 flags);   callback(index, ctx), 1 ends it
  */
+/* clang-format on */
 #include "weft/conn.h"
 #include "weft/policy.h"
 #include "weft/service.h"
 #include "weft/verdict.h"
-#include "weyl.bpf.h"
+#include "weft/weyl.h"
 
 struct rule_search {
 	const struct question *q;

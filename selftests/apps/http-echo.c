@@ -32,8 +32,8 @@
 
 #include "http_common.h"
 #include "http_echo.h"
-#include "loop.h"
-#include "status.h"
+#include "proxy/io/loop.h"
+#include "proxy/h1/http_status.h"
 
 enum {
 	IN_FIRST = 8 * 1024, /* bytes of buffer at first, ... */

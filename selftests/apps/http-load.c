@@ -19,7 +19,7 @@
 #include <sys/prctl.h>
 #include <unistd.h>
 
-#include "h1.h"
+#include "proxy/h1/h1.h"
 #include "http_common.h"
 #include "http_load.h"
 

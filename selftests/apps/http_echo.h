@@ -4,7 +4,7 @@
 /*
  * The parts of http-echo: what it answers (http_echo_answer.c) and how it gets there (http-echo.c).
  */
-#include "h1.h"
+#include "proxy/h1/h1.h"
 
 /* What becomes of an answer. */
 enum fate {

@@ -6,7 +6,7 @@
 #include <stdint.h>
 #include <stdlib.h>
 
-#include "h1.h"
+#include "proxy/h1/h1.h"
 
 struct outcome {
 	long end; /* bytes of the body, or H1_BAD, or H1_MORE */

@@ -8,7 +8,7 @@
 #include <stdlib.h>
 #include <string.h>
 
-#include "h1.h"
+#include "proxy/h1/h1.h"
 
 enum { MAX_FIELDS = H1_MAX_HEADERS + 1 };
 

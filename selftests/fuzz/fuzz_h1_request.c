@@ -6,7 +6,7 @@
 #include <stdint.h>
 #include <stdlib.h>
 
-#include "h1.h"
+#include "proxy/h1/h1.h"
 
 static void check_span(struct h1_span s, const char *buf, size_t len)
 {

@@ -6,7 +6,7 @@
 #include <stdint.h>
 #include <stdlib.h>
 
-#include "h1.h"
+#include "proxy/h1/h1.h"
 
 static void check(const struct h1_response *s, enum h1_asked asked)
 {

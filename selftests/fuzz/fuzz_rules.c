@@ -7,8 +7,8 @@
 #include <stdio.h>
 #include <stdlib.h>
 
-#include "compile.h"
-#include "print.h"
+#include "lib/compile/compile.h"
+#include "lib/yaml/print.h"
 
 static size_t read_back(const struct object *o, bool json)
 {

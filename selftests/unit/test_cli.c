@@ -4,8 +4,8 @@
 #include <string.h>
 #include <unistd.h>
 
-#include "cmd.h"
-#include "json_io.h"
+#include "cli/cmd.h"
+#include "lib/base/json_io.h"
 
 struct row {
 	const char *description;

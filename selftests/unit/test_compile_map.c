@@ -4,7 +4,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 
-#include "compile_map.h"
+#include "lib/base/bytemap.h"
 
 enum { KEYS = 1000 };
 

@@ -7,7 +7,7 @@
 #include <criterion/criterion.h>
 #include <string.h>
 
-#include "explain.h"
+#include "lib/explain/explain.h"
 #include "test_compile_util.h"
 #include "test_http_util.h"
 

@@ -3,7 +3,7 @@
 
 #include <string.h>
 
-#include "host.h"
+#include "lib/model/hostname.h"
 
 void compiled_again(struct compiled *c, struct compiled *before, const char *yaml)
 {

@@ -4,8 +4,8 @@
 /*
  * Rules as text -> tables -> text.
  */
-#include "compile.h"
-#include "tables.h"
+#include "lib/compile/compile.h"
+#include "lib/tables/tables.h"
 
 struct compiled {
 	struct objects objects;

@@ -2,8 +2,8 @@
 #include <criterion/criterion.h>
 #include <time.h>
 
-#include "control_conn.h"
-#include "control_clock.h"
+#include "daemon/api/control_conn.h"
+#include "daemon/api/control_clock.h"
 
 static void pass(unsigned ms)
 {

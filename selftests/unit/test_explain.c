@@ -8,7 +8,7 @@
 #include <errno.h>
 #include <string.h>
 
-#include "explain.h"
+#include "lib/explain/explain.h"
 #include "test_compile_util.h"
 
 #define RULES "selftests/rules/compile/explain/rules.yaml"

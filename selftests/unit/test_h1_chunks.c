@@ -2,7 +2,7 @@
 #include <criterion/criterion.h>
 #include <string.h>
 
-#include "h1.h"
+#include "proxy/h1/h1.h"
 
 /* The data of a body that comes in pieces of `step` bytes; how many bytes belong to the body, or
  * H1_BAD, or H1_MORE. */

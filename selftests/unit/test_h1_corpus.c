@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 #include <criterion/criterion.h>
 
-#include "h1.h"
+#include "proxy/h1/h1.h"
 #include "h1_corpus.h"
 
 static bool chunks_refused(const char *p, size_t n)

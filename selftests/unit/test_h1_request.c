@@ -4,7 +4,7 @@
 #include <stdlib.h>
 #include <string.h>
 
-#include "h1.h"
+#include "proxy/h1/h1.h"
 
 static struct h1_request q;
 

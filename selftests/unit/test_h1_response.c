@@ -2,7 +2,7 @@
 #include <criterion/criterion.h>
 #include <string.h>
 
-#include "h1.h"
+#include "proxy/h1/h1.h"
 
 static struct h1_response s;
 

@@ -2,7 +2,7 @@
 #include <criterion/criterion.h>
 #include <string.h>
 
-#include "http_path.h"
+#include "lib/route/path.h"
 
 Test(http_path, is_normalized)
 {

@@ -6,7 +6,7 @@
 #include <criterion/criterion.h>
 #include <string.h>
 
-#include "cleanup.h"
+#include "lib/base/cleanup.h"
 #include "test_http_util.h"
 
 #define COUNT(rows) (sizeof(rows) / sizeof(*(rows)))

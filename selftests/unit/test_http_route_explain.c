@@ -8,7 +8,7 @@
 #include <errno.h>
 #include <string.h>
 
-#include "explain_http.h"
+#include "lib/explain/explain_http.h"
 #include "test_compile_util.h"
 #include "test_http_util.h"
 

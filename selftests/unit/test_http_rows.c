@@ -24,7 +24,7 @@
 #include <glob.h>
 #include <string.h>
 
-#include "cleanup.h"
+#include "lib/base/cleanup.h"
 #include "test_http_rows_util.h"
 
 enum { LEAST_ROWS = 200 };

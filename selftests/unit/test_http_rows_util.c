@@ -8,8 +8,8 @@
 #include <sys/mman.h>
 #include <unistd.h>
 
-#include "cleanup.h"
-#include "http_path.h"
+#include "lib/base/cleanup.h"
+#include "lib/route/path.h"
 #include "test_compile_util.h"
 
 #define ROUTES "selftests/rules/routes/"

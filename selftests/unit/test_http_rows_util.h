@@ -7,8 +7,8 @@
  */
 #include <jansson.h>
 
-#include "conn.h"
-#include "rules.h"
+#include "proxy/request/conn.h"
+#include "proxy/route/router.h"
 #include "test_http_util.h"
 
 enum { ROW_COPIES = 4, ROW_HEAD = 4096 };

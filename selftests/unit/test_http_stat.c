@@ -5,8 +5,8 @@
 #include <criterion/criterion.h>
 #include <string.h>
 
-#include "histogram.h"
-#include "http_stat_fields.h"
+#include "lib/base/histogram.h"
+#include "lib/base/http_stat_fields.h"
 
 Test(http_stat, every_value_is_in_the_bucket_that_begins_before_it)
 {

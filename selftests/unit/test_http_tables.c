@@ -7,9 +7,9 @@
 #include <errno.h>
 #include <string.h>
 
-#include "cleanup.h"
-#include "host.h"
-#include "http_regex.h"
+#include "lib/base/cleanup.h"
+#include "lib/model/hostname.h"
+#include "lib/route/regex.h"
 #include "test_compile_util.h"
 #include "test_http_util.h"
 

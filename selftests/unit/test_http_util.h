@@ -4,8 +4,8 @@
 /*
  * Rules as text -> HTTP tables -> what happens to a request, in a few words.
  */
-#include "http_compile.h"
-#include "http_route.h"
+#include "lib/l7/l7.h"
+#include "lib/route/route.h"
 
 struct http_tables {
 	struct objects objects;

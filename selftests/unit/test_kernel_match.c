@@ -2,9 +2,9 @@
 #include <arpa/inet.h>
 #include <criterion/criterion.h>
 
-#include "host.h"
-#include "kernel_addr.h"
-#include "pods_match.h"
+#include "lib/model/hostname.h"
+#include "daemon/netlink/addr.h"
+#include "daemon/node/match.h"
 
 Test(kernel_match, lists_of_names_and_globs)
 {

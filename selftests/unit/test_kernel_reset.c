@@ -3,8 +3,8 @@
 #include <netinet/tcp.h>
 #include <string.h>
 
-#include "host.h"
-#include "sweep_reset.h"
+#include "lib/model/hostname.h"
+#include "daemon/datapath/sweep_reset.h"
 
 static struct reset_event event(const char *from, const char *to)
 {

@@ -3,7 +3,7 @@
 #include <errno.h>
 #include <string.h>
 
-#include "publish_rows.h"
+#include "daemon/datapath/publish_rows.h"
 
 static struct service_entry services[] = {
 	{ .key = { .ns = 0, .port = 80 }, .value = { .id = 7, .rule_count = 1 } },

@@ -4,8 +4,8 @@
 #include <stdlib.h>
 #include <string.h>
 
-#include "kernel_addrs.h"
-#include "kernel_ids.h"
+#include "daemon/netlink/addr_set.h"
+#include "daemon/bpf/id_set.h"
 
 static struct addr v4(unsigned n)
 {

@@ -2,7 +2,7 @@
 #include <criterion/criterion.h>
 #include <limits.h>
 
-#include "sweep.h"
+#include "daemon/datapath/sweep.h"
 
 Test(kernel_sweep, a_run_is_followed_by_a_rest)
 {

@@ -4,8 +4,8 @@
 #include <errno.h>
 #include <string.h>
 
-#include "http.h"
-#include "schema_refused.h"
+#include "lib/model/model_http.h"
+#include "lib/schema/schema_refused.h"
 #include "test_rules_util.h"
 
 #define VS "apiVersion: networking.istio.io/v1\nkind: VirtualService\nmetadata: {name: a}\nspec:\n"

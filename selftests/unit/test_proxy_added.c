@@ -9,7 +9,7 @@
 #include <string.h>
 #include <unistd.h>
 
-#include "added.h"
+#include "proxy/request/request_headers.h"
 #include "test_proxy_env.h"
 
 #define T "0af7651916cd43dd8448eb211c80319c"

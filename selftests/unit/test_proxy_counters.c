@@ -9,10 +9,10 @@
 #include <sys/socket.h>
 #include <unistd.h>
 
-#include "cleanup.h"
-#include "histogram.h"
-#include "http_stat_fields.h"
-#include "rules.h"
+#include "lib/base/cleanup.h"
+#include "lib/base/histogram.h"
+#include "lib/base/http_stat_fields.h"
+#include "proxy/route/router.h"
 #include "test_http_util.h"
 #include "test_proxy_env.h"
 

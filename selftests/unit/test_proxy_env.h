@@ -7,9 +7,9 @@
  */
 #include <stdint.h>
 
-#include "flags.h"
-#include "route.h"
-#include "worker.h"
+#include "proxy/request/response_flags.h"
+#include "proxy/route/route.h"
+#include "proxy/io/worker.h"
 
 struct env {
 	struct worker worker;

@@ -11,7 +11,7 @@
 #include <unistd.h>
 
 #include "h1_corpus.h"
-#include "conn.h"
+#include "proxy/request/conn.h"
 #include "test_proxy_env.h"
 
 static struct env *e;

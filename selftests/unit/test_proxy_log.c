@@ -10,8 +10,8 @@
 #include <sys/mman.h>
 #include <unistd.h>
 
-#include "access_line.h"
-#include "access_log.h"
+#include "proxy/log/access_line.h"
+#include "proxy/log/access_log.h"
 #include "test_proxy_env.h"
 
 #define HEAD                                                                                 \

@@ -4,8 +4,8 @@
 #include <sys/socket.h>
 #include <unistd.h>
 
-#include "loop.h"
-#include "loop_timers.h"
+#include "proxy/io/loop.h"
+#include "proxy/io/loop_timers.h"
 
 Test(proxy_loop, timers_fire_when_due_whatever_was_set_and_cleared)
 {

@@ -3,7 +3,7 @@
 #include <criterion/redirect.h>
 #include <getopt.h>
 
-#include "proxy_options.h"
+#include "proxy/process/options.h"
 
 static int parse(char **argv, struct proxy_options *o, int *status)
 {

@@ -11,9 +11,9 @@
 #include <sys/signalfd.h>
 #include <sys/stat.h>
 
-#include "cleanup.h"
-#include "orders.h"
-#include "proxy_link.h"
+#include "lib/base/cleanup.h"
+#include "proxy/process/orders.h"
+#include "daemon/supervisor/proxy_link.h"
 
 enum { WAIT_MS = 10000 };
 

@@ -5,7 +5,7 @@
 #include <criterion/criterion.h>
 #include <pthread.h>
 
-#include "outlier.h"
+#include "proxy/route/outlier.h"
 
 enum { COUNT = 4, START = 1000000, INTERVAL = 10000, BASE = 30000, MOST = 100000 };
 

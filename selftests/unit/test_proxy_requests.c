@@ -7,8 +7,8 @@
 #include <sys/mman.h>
 #include <unistd.h>
 
-#include "proxy.h"
-#include "requests.h"
+#include "proxy/process/proxy.h"
+#include "proxy/process/requests.h"
 #include "test_proxy_env.h"
 
 static struct env *e;

@@ -10,8 +10,8 @@
 #include <sys/mman.h>
 #include <unistd.h>
 
-#include "http_compile.h"
-#include "rules_priv.h"
+#include "lib/l7/l7.h"
+#include "proxy/route/router_priv.h"
 #include "test_compile_util.h"
 
 enum { WORKERS = 2, PODS = 4 };

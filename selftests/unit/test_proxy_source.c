@@ -9,7 +9,7 @@
 #include <sys/socket.h>
 #include <unistd.h>
 
-#include "source.h"
+#include "proxy/upstream/source_addr.h"
 #include "test_proxy_env.h"
 
 static struct addr addr(const char *text)

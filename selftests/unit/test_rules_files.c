@@ -10,8 +10,8 @@
 #include <glob.h>
 #include <string.h>
 
-#include "http.h"
-#include "print.h"
+#include "lib/model/model_http.h"
+#include "lib/yaml/print.h"
 #include "test_rules_util.h"
 
 static const char *base_name(const char *path)

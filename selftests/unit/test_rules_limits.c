@@ -8,7 +8,7 @@
 #include <stdarg.h>
 #include <string.h>
 
-#include "print.h"
+#include "lib/yaml/print.h"
 #include "test_rules_util.h"
 
 enum { MOST = 4096 };

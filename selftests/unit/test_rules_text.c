@@ -3,7 +3,7 @@
 #include <criterion/criterion.h>
 #include <string.h>
 
-#include "validate.h"
+#include "lib/schema/validate.h"
 
 #define ROWS(table) (sizeof(table) / sizeof(*(table)))
 

@@ -6,8 +6,8 @@
  */
 #include <stdio.h>
 
-#include "cleanup.h"
-#include "model.h"
+#include "lib/base/cleanup.h"
+#include "lib/model/model.h"
 
 struct parsed {
 	struct objects objects;

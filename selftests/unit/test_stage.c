@@ -3,8 +3,8 @@
 #include <stdio.h>
 #include <string.h>
 
-#include "cleanup.h"
-#include "engine_stage.h"
+#include "lib/base/cleanup.h"
+#include "daemon/objects/stage.h"
 
 static const char list[] = "apiVersion: v1\nkind: List\nitems:\n"
 			   "- {apiVersion: v1, kind: Service, metadata: {name: a}, spec: {ports: "

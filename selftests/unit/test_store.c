@@ -14,11 +14,11 @@
 #include <sys/syscall.h>
 #include <unistd.h>
 
-#include "cleanup.h"
-#include "engine_load.h"
-#include "engine_stage.h"
-#include "log.h"
-#include "store.h"
+#include "lib/base/cleanup.h"
+#include "daemon/source/journal_load.h"
+#include "daemon/objects/stage.h"
+#include "lib/base/log.h"
+#include "daemon/source/journal.h"
 
 static char dir[64];
 static char journal[96], bad[96];

@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 #include <criterion/criterion.h>
 
-#include "engine_warnings.h"
+#include "daemon/engine/engine_warnings.h"
 
 static const struct pos here = { 1, 1 };
 

@@ -3,7 +3,7 @@
 #include <stdint.h>
 #include <string.h>
 
-#include "text.h"
+#include "lib/base/text.h"
 
 Test(text, numbers)
 {

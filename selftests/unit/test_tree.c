@@ -3,8 +3,8 @@
 #include <errno.h>
 #include <string.h>
 
-#include "decode.h"
-#include "validate.h"
+#include "lib/schema/decode.h"
+#include "lib/schema/validate.h"
 
 struct tree {
 	struct documents docs;

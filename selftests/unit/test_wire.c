@@ -4,7 +4,7 @@
 #include <sys/socket.h>
 #include <unistd.h>
 
-#include "wire.h"
+#include "lib/wire/wire.h"
 
 struct row {
 	const char *description;

@@ -7,7 +7,7 @@
 #include <sys/socket.h>
 #include <unistd.h>
 
-#include "control_conn.h"
+#include "daemon/api/control_conn.h"
 
 /* A peer of weftd, and weftd's end of the connection. */
 static struct weftd weftd;

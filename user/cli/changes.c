@@ -3,9 +3,9 @@
 #include <stdio.h>
 #include <string.h>
 
-#include "changes.h"
-#include "cmd.h"
-#include "json_io.h"
+#include "cli/changes.h"
+#include "cli/cmd.h"
+#include "lib/base/json_io.h"
 
 int changes_print(const json_t *data)
 {

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-#ifndef WEFT_CHANGES_H
-#define WEFT_CHANGES_H
+#ifndef WEFT_CLI_CHANGES_H
+#define WEFT_CLI_CHANGES_H
 
 #include <jansson.h>
 

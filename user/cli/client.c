@@ -2,10 +2,10 @@
 #include <errno.h>
 #include <string.h>
 
-#include "cleanup.h"
-#include "client.h"
-#include "json_io.h"
-#include "wire_client.h"
+#include "lib/base/cleanup.h"
+#include "cli/client.h"
+#include "lib/base/json_io.h"
+#include "lib/wire/wire_client.h"
 
 json_t *client_request(const char *command)
 {

@@ -1,13 +1,13 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-#ifndef WEFT_CLIENT_H
-#define WEFT_CLIENT_H
+#ifndef WEFT_CLI_CLIENT_H
+#define WEFT_CLI_CLIENT_H
 /*
  * Asking weftd.
  */
 #include <jansson.h>
 
-#include "cmd.h"
-#include "files.h"
+#include "cli/cmd.h"
+#include "cli/files.h"
 
 /* {"command": command}; the members go on with the caller. */
 json_t *client_request(const char *command);

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-#ifndef WEFT_CMD_H
-#define WEFT_CMD_H
+#ifndef WEFT_CLI_CMD_H
+#define WEFT_CLI_CMD_H
 /*
  * The subcommands of weft. Each is given its own arguments, argv[0] being its name, and returns an
  * exit status.

@@ -1,10 +1,10 @@
 // SPDX-License-Identifier: Apache-2.0
 #include <stdio.h>
 
-#include "cleanup.h"
-#include "client.h"
-#include "json_io.h"
-#include "offline.h"
+#include "lib/base/cleanup.h"
+#include "cli/client.h"
+#include "lib/base/json_io.h"
+#include "cli/offline.h"
 
 static int finish(const struct cli *cli, json_int_t objects, json_int_t warnings)
 {

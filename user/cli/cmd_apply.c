@@ -1,8 +1,8 @@
 // SPDX-License-Identifier: Apache-2.0
-#include "changes.h"
-#include "cleanup.h"
-#include "client.h"
-#include "json_io.h"
+#include "cli/changes.h"
+#include "lib/base/cleanup.h"
+#include "cli/client.h"
+#include "lib/base/json_io.h"
 
 int cmd_apply(struct cli *cli, int argc, char **argv)
 {

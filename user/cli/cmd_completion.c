@@ -2,7 +2,7 @@
 #include <stdio.h>
 #include <string.h>
 
-#include "cmd.h"
+#include "cli/cmd.h"
 
 static const char kinds[] =
 	"service pod endpoints endpointslice namespace virtualservice destinationrule gateway";

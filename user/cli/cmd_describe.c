@@ -2,9 +2,9 @@
 #include <stdio.h>
 #include <string.h>
 
-#include "cleanup.h"
-#include "client.h"
-#include "json_io.h"
+#include "lib/base/cleanup.h"
+#include "cli/client.h"
+#include "lib/base/json_io.h"
 
 static void print_destination(const json_t *d)
 {

@@ -4,11 +4,11 @@
 #include <stdlib.h>
 #include <string.h>
 
-#include "cleanup.h"
-#include "client.h"
-#include "explain_http.h"
-#include "json_io.h"
-#include "offline.h"
+#include "lib/base/cleanup.h"
+#include "cli/client.h"
+#include "lib/explain/explain_http.h"
+#include "lib/base/json_io.h"
+#include "cli/offline.h"
 
 enum { PORT_MAX = 65535 };
 

@@ -2,10 +2,10 @@
 #include <stdio.h>
 #include <string.h>
 
-#include "cleanup.h"
-#include "client.h"
-#include "json_io.h"
-#include "table_text.h"
+#include "lib/base/cleanup.h"
+#include "cli/client.h"
+#include "lib/base/json_io.h"
+#include "cli/table_text.h"
 
 struct query {
 	const char *kind, *name, *namespace;

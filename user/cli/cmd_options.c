@@ -4,7 +4,7 @@
 #include <stdlib.h>
 #include <string.h>
 
-#include "cmd.h"
+#include "cli/cmd.h"
 
 int cmd_wrong(const char *name, const char *fmt, ...)
 {

@@ -4,9 +4,9 @@
 #include <stdlib.h>
 #include <string.h>
 
-#include "cleanup.h"
-#include "client.h"
-#include "json_io.h"
+#include "lib/base/cleanup.h"
+#include "cli/client.h"
+#include "lib/base/json_io.h"
 
 struct pattern {
 	const char *text; /* NULL: everything */

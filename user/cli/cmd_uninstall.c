@@ -4,10 +4,10 @@
 #include <string.h>
 #include <time.h>
 
-#include "cleanup.h"
-#include "client.h"
-#include "json_io.h"
-#include "wire_client.h"
+#include "lib/base/cleanup.h"
+#include "cli/client.h"
+#include "lib/base/json_io.h"
+#include "lib/wire/wire_client.h"
 
 enum { GONE_TRIES = 200, GONE_MS = 25 };
 

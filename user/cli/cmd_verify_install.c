@@ -5,10 +5,10 @@
 #include <sys/utsname.h>
 #include <sys/vfs.h>
 
-#include "cleanup.h"
-#include "client.h"
-#include "json_io.h"
-#include "wire_client.h"
+#include "lib/base/cleanup.h"
+#include "cli/client.h"
+#include "lib/base/json_io.h"
+#include "lib/wire/wire_client.h"
 
 enum { BPFFS_MAGIC = 0xcafe4a11, KERNEL_MAJOR = 6, KERNEL_MINOR = 1 };
 

@@ -6,8 +6,8 @@
 #include <stdio.h>
 #include <string.h>
 
-#include "cmd.h"
-#include "log.h"
+#include "cli/cmd.h"
+#include "lib/base/log.h"
 
 const struct cmd cmds[] = {
 	{ "analyze", cmd_analyze, "[-f FILE|DIR|-]...",

@@ -5,10 +5,10 @@
 #include <string.h>
 #include <sys/stat.h>
 
-#include "cleanup.h"
-#include "files.h"
-#include "json_io.h"
-#include "wire.h"
+#include "lib/base/cleanup.h"
+#include "cli/files.h"
+#include "lib/base/json_io.h"
+#include "lib/wire/wire.h"
 
 enum { CHUNK = 64 << 10 };
 

@@ -1,13 +1,13 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-#ifndef WEFT_FILES_H
-#define WEFT_FILES_H
+#ifndef WEFT_CLI_FILES_H
+#define WEFT_CLI_FILES_H
 /*
  * What -f names, read.
  */
 #include <jansson.h>
 #include <stddef.h>
 
-#include "cmd.h"
+#include "cli/cmd.h"
 
 struct file {
 	char *name; /* as the user named it; "-" for standard input */

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
-#include "cmd.h"
+#include "cli/cmd.h"
 
 int main(int argc, char **argv)
 {

@@ -3,11 +3,11 @@
 #include <stdio.h>
 #include <string.h>
 
-#include "cleanup.h"
-#include "files.h"
-#include "http_compile.h"
-#include "json_io.h"
-#include "offline.h"
+#include "lib/base/cleanup.h"
+#include "cli/files.h"
+#include "lib/l7/l7.h"
+#include "lib/base/json_io.h"
+#include "cli/offline.h"
 
 /* Later versions of an object take the place of earlier ones, as with apply. */
 static int replace_repeated(struct objects *set)

@@ -1,12 +1,12 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-#ifndef WEFT_OFFLINE_H
-#define WEFT_OFFLINE_H
+#ifndef WEFT_CLI_OFFLINE_H
+#define WEFT_CLI_OFFLINE_H
 /*
  * Rules from files, without weftd.
  */
-#include "cmd.h"
-#include "compile.h"
-#include "http_snapshot.h"
+#include "cli/cmd.h"
+#include "lib/compile/compile.h"
+#include "lib/route/snapshot.h"
 
 /* Zero-initialise; free with offline_free(). */
 struct offline {

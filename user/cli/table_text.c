@@ -2,9 +2,9 @@
 #include <stdio.h>
 #include <stdlib.h>
 
-#include "cleanup.h"
-#include "cmd.h"
-#include "table_text.h"
+#include "lib/base/cleanup.h"
+#include "cli/cmd.h"
+#include "cli/table_text.h"
 
 enum { GAP = 3 };
 

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-#ifndef WEFT_TABLE_TEXT_H
-#define WEFT_TABLE_TEXT_H
+#ifndef WEFT_CLI_TABLE_TEXT_H
+#define WEFT_CLI_TABLE_TEXT_H
 /*
  * Columns on stdout, each as wide as its widest cell.
  */

@@ -1,0 +1,134 @@
+// SPDX-License-Identifier: Apache-2.0
+/*
+ * What `weft get` shows of each kind.
+ */
+#include "lib/base/cleanup.h"
+#include "daemon/api/handlers_object.h"
+#include "lib/base/json_io.h"
+
+static void column(json_t *columns, const char *heading, json_t *value)
+{
+	json_array_append_new(columns, json_pack("[s, o]", heading, value));
+}
+
+static json_t *service_ports(const struct service_spec *s)
+{
+	_cleanup_free_ char *text = NULL;
+	size_t size = 0;
+	FILE *f = open_memstream(&text, &size);
+
+	if (!f)
+		return NULL;
+	for (size_t i = 0; i < s->ports.count; i++) {
+		const struct service_port *p = &s->ports.items[i];
+
+		fprintf(f, i ? ",%u" : "%u", p->port);
+		if (p->node_port)
+			fprintf(f, ":%u", p->node_port);
+		fprintf(f, "/%s", p->protocol);
+	}
+	return fclose(f) ? NULL : json_text(text);
+}
+
+static json_t *endpoint_addresses(const struct endpoints_spec *e)
+{
+	_cleanup_free_ char *text = NULL;
+	size_t size = 0, used = 0;
+	FILE *f = open_memstream(&text, &size);
+
+	if (!f)
+		return NULL;
+	for (size_t s = 0; s < e->sets.count; s++)
+		for (size_t i = 0; i < e->sets.items[s].addresses.count; i++)
+			for (size_t j = 0; j < e->sets.items[s].addresses.items[i].ips.count; j++)
+				fprintf(f, "%s%s", used++ ? "," : "",
+					e->sets.items[s].addresses.items[i].ips.items[j]);
+	return fclose(f) ? NULL : json_text(text);
+}
+
+static json_t *server_ports(const struct gateway *g)
+{
+	_cleanup_free_ char *text = NULL;
+	size_t size = 0;
+	FILE *f = open_memstream(&text, &size);
+
+	if (!f)
+		return NULL;
+	for (size_t i = 0; i < g->servers.count; i++)
+		fprintf(f, "%s%u/%s", i ? "," : "", g->servers.items[i].port,
+			g->servers.items[i].protocol);
+	return fclose(f) ? NULL : json_text(text);
+}
+
+static void service_columns(json_t *columns, const struct service_spec *s, bool wide)
+{
+	column(columns, "TYPE", json_text(s->type));
+	column(columns, "CLUSTER-IP", strs_text(&s->cluster_ips));
+	column(columns, "PORTS", service_ports(s));
+	if (wide)
+		column(columns, "SELECTOR", kvs_text(&s->selector));
+}
+
+static void pod_columns(json_t *columns, const struct object *o, bool wide)
+{
+	column(columns, "STATUS",
+	       json_text(o->pod.deleting ? "Terminating"
+			 : o->pod.phase	 ? o->pod.phase
+					 : ""));
+	column(columns, "READY", json_text(o->pod.ready ? "yes" : "no"));
+	column(columns, "IP", strs_text(&o->pod.ips));
+	if (!wide)
+		return;
+	column(columns, "NODE", json_text(o->pod.node_name ? o->pod.node_name : ""));
+	column(columns, "LABELS", kvs_text(&o->meta.labels));
+}
+
+static json_t *subset_names(const struct destination_rule *dr)
+{
+	_cleanup_free_ char *text = NULL;
+	size_t size = 0;
+	FILE *f = open_memstream(&text, &size);
+
+	if (!f)
+		return NULL;
+	for (size_t i = 0; i < dr->subsets.count; i++)
+		fprintf(f, "%s%s", i ? "," : "", dr->subsets.items[i].name);
+	return fclose(f) ? NULL : json_text(text);
+}
+
+json_t *object_columns(const struct object *o, bool wide)
+{
+	json_t *columns = json_array();
+
+	switch (o->kind) {
+	case KIND_SERVICE:
+		service_columns(columns, &o->service, wide);
+		break;
+	case KIND_POD:
+		pod_columns(columns, o, wide);
+		break;
+	case KIND_ENDPOINTS:
+	case KIND_ENDPOINT_SLICE:
+		column(columns, "SERVICE",
+		       json_text(o->endpoints.service ? o->endpoints.service : ""));
+		column(columns, "ENDPOINTS", endpoint_addresses(&o->endpoints));
+		break;
+	case KIND_VIRTUAL_SERVICE:
+		column(columns, "GATEWAYS", strs_text(&o->vs.gateways));
+		column(columns, "HOSTS", strs_text(&o->vs.hosts));
+		break;
+	case KIND_DESTINATION_RULE:
+		column(columns, "HOST", json_text(o->dr.host));
+		column(columns, "SUBSETS", subset_names(&o->dr));
+		break;
+	case KIND_GATEWAY:
+		column(columns, "PORTS", server_ports(&o->gateway));
+		column(columns, "SELECTOR", kvs_text(&o->gateway.selector));
+		break;
+	default:
+		break;
+	}
+	if (wide)
+		column(columns, "FROM", object_place(o));
+	return columns;
+}

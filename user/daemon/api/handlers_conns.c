@@ -1,0 +1,307 @@
+// SPDX-License-Identifier: Apache-2.0
+#include <errno.h>
+#include <linux/bpf.h>
+#include <stdlib.h>
+#include <string.h>
+#include <time.h>
+
+#include "lib/base/cleanup.h"
+#include "daemon/api/handlers.h"
+#include "daemon/api/handlers_object.h"
+#include "lib/model/hostname.h"
+#include "lib/base/log.h"
+
+static const char *const states[] = {
+	[CONN_SYN] = "syn",	    [CONN_ESTABLISHED] = "established",
+	[CONN_CLOSING] = "closing", [CONN_CLOSED] = "closed",
+	[CONN_DEAD] = "dead",	    [CONN_REAPED] = "reaped",
+};
+
+/* Sorted by address, so that a long table of connections is told quickly. */
+struct view {
+	const struct tables *t;
+	struct registry *registry;
+	const struct source_entry **sources;
+	size_t *services; /* positions */
+	__u64 now;
+	bool all;
+	json_t *rows;
+};
+
+static int by_source(const void *a, const void *b)
+{
+	return memcmp(&(*(struct source_entry *const *)a)->addr,
+		      &(*(struct source_entry *const *)b)->addr, sizeof(struct addr));
+}
+
+static int compare_key(const struct service_key *a, const struct service_key *b)
+{
+	int r = memcmp(&a->addr, &b->addr, sizeof(a->addr));
+
+	if (r)
+		return r;
+	return a->port != b->port ? (int)a->port - (int)b->port : (int)a->scope - (int)b->scope;
+}
+
+static int by_service(const void *a, const void *b, void *tables)
+{
+	const struct tables *t = tables;
+
+	return compare_key(&t->services.items[*(const size_t *)a].key,
+			   &t->services.items[*(const size_t *)b].key);
+}
+
+static int view_init(struct view *v, const struct weftd *d)
+{
+	const struct tables *t = engine_tables(d->engine);
+	struct timespec now;
+
+	clock_gettime(CLOCK_MONOTONIC, &now);
+	v->now = (__u64)now.tv_sec * 1000000000ull + now.tv_nsec;
+	v->t = t;
+	v->registry = engine_registry(d->engine);
+	v->rows = json_array();
+	v->sources = calloc(t->sources.count + 1, sizeof(const struct source_entry *));
+	v->services = calloc(t->services.count + 1, sizeof(size_t));
+	if (!v->rows || !v->sources || !v->services)
+		return -ENOMEM;
+	for (size_t i = 0; i < t->sources.count; i++)
+		v->sources[i] = &t->sources.items[i];
+	for (size_t i = 0; i < t->services.count; i++)
+		v->services[i] = i;
+	qsort(v->sources, t->sources.count, sizeof(*v->sources), by_source);
+	qsort_r(v->services, t->services.count, sizeof(*v->services), by_service, (void *)t);
+	return 0;
+}
+
+static void view_done(struct view *v)
+{
+	json_decref(v->rows);
+	free(v->sources);
+	free(v->services);
+}
+
+/* "default/sleep", or the address of a client that is no known pod. */
+static json_t *client_name(const struct view *v, const struct addr *addr)
+{
+	const struct source_entry want = { .addr = *addr }, *key = &want;
+	const struct source_entry **found =
+		bsearch(&key, v->sources, v->t->sources.count, sizeof(*v->sources), by_source);
+	char text[ADDR_TEXT_MAX];
+
+	if (found && (*found)->pod)
+		return json_textf("%s/%s", (*found)->pod->meta.namespace, (*found)->pod->meta.name);
+	addr_format(addr, text);
+	return json_text(text);
+}
+
+static const struct service_origin *find_service(const struct view *v,
+						 const struct service_key *want)
+{
+	size_t low = 0, high = v->t->services.count;
+
+	while (low < high) {
+		size_t middle = low + (high - low) / 2;
+		int r = compare_key(&v->t->services.items[v->services[middle]].key, want);
+
+		if (!r)
+			return &v->t->service_origins.items[v->services[middle]];
+		if (r < 0)
+			low = middle + 1;
+		else
+			high = middle;
+	}
+	return NULL;
+}
+
+/* What was called: "default/tcp-echo:9000", "gateway default/gw:31400", or the bare address and
+ * port. */
+static json_t *service_name(const struct view *v, const struct tuple *key)
+{
+	struct service_key want = { .addr = key->dst, .port = key->dport, .scope = SCOPE_MESH };
+	const struct service_origin *o = find_service(v, &want);
+
+	if (o)
+		return json_textf("%s/%s:%u", o->namespace, o->name, key->dport);
+	want = (struct service_key){ .port = key->dport, .scope = SCOPE_NODE };
+	o = find_service(v, &want);
+	if (o)
+		return json_textf("%s%s/%s:%u", *o->host ? "" : "gateway ", o->namespace, o->name,
+				  key->dport);
+	return addr_port_json(&key->dst, key->dport);
+}
+
+/* outbound|9000|v1|host: the third part. */
+static json_t *subset_name(const char *cluster)
+{
+	const char *at = cluster ? strchr(cluster, '|') : NULL, *end;
+
+	at = at ? strchr(at + 1, '|') : NULL;
+	end = at ? strchr(at + 1, '|') : NULL;
+	return end ? json_stringn(at + 1, end - at - 1) : json_text("");
+}
+
+/* To the millisecond. */
+static double seconds(__u64 from, __u64 to)
+{
+	__u64 ms = to > from ? (to - from) / 1000000 : 0;
+
+	return (double)ms / 1000;
+}
+
+/* A connection, wherever it is known from. */
+struct conn_view {
+	const char *by;	     /* the hook that has steered it: "connect" or "tc" */
+	struct tuple called; /* as the client knows it */
+	__u32 route, cluster, endpoint, generation;
+	struct addr addr; /* the endpoint's */
+	__u16 port;
+	const char *state;
+	double age_s, idle_s;
+	__u64 sent, received;
+	bool reserved;
+};
+
+static int add_conn(struct view *v, const struct conn_view *c)
+{
+	const char *cluster = registry_name(v->registry, REG_CLUSTER, c->cluster);
+	const char *route = registry_name(v->registry, REG_ROUTE, c->route);
+	const char *endpoint = registry_name(v->registry, REG_ENDPOINT, c->endpoint);
+	json_t *row;
+
+	row = json_pack("{s:s, s:s, s:o, s:o, s:o, s:o, s:o, s:o, s:o, s:o, s:s, s:f, s:f, s:I, "
+			"s:I, s:I, s:b}",
+			"protocol", "tcp", "by", c->by, "client", client_name(v, &c->called.src),
+			"from", addr_port_json(&c->called.src, c->called.sport), "service",
+			service_name(v, &c->called), "to",
+			addr_port_json(&c->called.dst, c->called.dport), "rule",
+			json_text(route ? route : ""), "subset", subset_name(cluster), "cluster",
+			json_text(cluster ? cluster : ""), "endpoint",
+			endpoint ? json_text(endpoint) : addr_port_json(&c->addr, c->port), "state",
+			c->state, "age_s", c->age_s, "idle_s", c->idle_s, "sent_bytes",
+			(json_int_t)c->sent, "received_bytes", (json_int_t)c->received,
+			"generation", (json_int_t)c->generation, "reserved", c->reserved);
+	return json_array_append_new(v->rows, row) ? -ENOMEM : 0;
+}
+
+static int add_entry(void *arg, const struct tuple *key, const struct conn *c,
+		     const struct conn *reply)
+{
+	__u64 seen = reply && reply->seen > c->seen ? reply->seen : c->seen;
+	struct view *v = arg;
+	struct conn_view view = {
+		.by = "tc",
+		.called = *key,
+		.route = c->route,
+		.cluster = c->cluster,
+		.endpoint = c->endpoint,
+		.generation = c->generation,
+		.addr = c->to.dst,
+		.port = c->to.dport,
+		.state = c->state < sizeof(states) / sizeof(*states) ? states[c->state] : "unknown",
+		.age_s = seconds(c->created, v->now),
+		.idle_s = seconds(seen, v->now),
+		.sent = c->bytes,
+		.received = reply ? reply->bytes : 0,
+		.reserved = c->reservation != 0,
+	};
+
+	return v->all || c->state < CONN_CLOSED ? add_conn(v, &view) : 0;
+}
+
+/* In the words of the table's states. TIME_WAIT is no state of a socket that is still there. */
+static const char *socket_state(__u32 state)
+{
+	switch (state) {
+	case BPF_TCP_SYN_SENT:
+	case BPF_TCP_SYN_RECV:
+		return "syn";
+	case BPF_TCP_ESTABLISHED:
+		return "established";
+	case BPF_TCP_CLOSE:
+		return "closed";
+	default:
+		return "closing";
+	}
+}
+
+static int add_socket(void *arg, const struct sock_row *s)
+{
+	struct view *v = arg;
+	struct conn_view view = {
+		.by = "connect",
+		.called = { .src = s->t.src,
+			    .dst = s->conn.called,
+			    .sport = s->t.sport,
+			    .dport = s->conn.called_port },
+		.route = s->conn.route,
+		.cluster = s->conn.cluster,
+		.endpoint = s->conn.endpoint,
+		.generation = s->conn.generation,
+		.addr = s->conn.addr,
+		.port = s->conn.port,
+		.state = socket_state(s->state),
+		.age_s = seconds(s->conn.created, v->now),
+		.idle_s = (double)s->idle_ms / 1000,
+		.sent = s->sent,
+		.received = s->received,
+		.reserved = s->conn.reservation != 0,
+	};
+
+	return v->all || view.reserved ? add_conn(v, &view) : 0;
+}
+
+/* A request that the proxy has under way; its connections are its own affair. */
+static int add_request(struct view *v, const struct proxy_request *q)
+{
+	const struct tuple key = { .dst = q->called, .dport = q->called_port };
+	json_t *endpoint = q->endpoint_port ? addr_port_json(&q->endpoint, q->endpoint_port)
+					    : json_text("");
+	json_t *row = json_pack(
+		"{s:s, s:o, s:o, s:o, s:o, s:o, s:o, s:o, s:o, s:o, s:f, s:I, s:I, s:I, s:I, s:o, "
+		"s:o, s:o}",
+		"protocol", "http", "client", client_name(v, &q->client), "from",
+		addr_port_json(&q->client, q->client_port), "service", service_name(v, &key), "to",
+		addr_port_json(&q->called, q->called_port), "rule", json_text(q->route), "subset",
+		subset_name(q->cluster), "cluster", json_text(q->cluster), "endpoint", endpoint,
+		"state", json_text(q->state), "age_s", (double)q->age_ms / 1000, "sent_bytes",
+		(json_int_t)q->received, "received_bytes", (json_int_t)q->sent, "tries",
+		(json_int_t)q->tries, "status", (json_int_t)q->status, "method",
+		json_text(q->method), "authority", json_text(q->authority), "path",
+		json_text(q->path));
+
+	return json_array_append_new(v->rows, row) ? -ENOMEM : 0;
+}
+
+static int add_requests(struct view *v, struct supervisor *s)
+{
+	_cleanup_free_ struct proxy_request *rows = NULL;
+	size_t count = 0;
+	int r = supervisor_requests(s, &rows, &count);
+
+	/* Connections are told of, whatever becomes of the proxy. */
+	if (r)
+		log_err(r, "ask weft-proxy for its requests");
+	r = 0;
+	for (size_t i = 0; !r && i < count; i++)
+		r = add_request(v, &rows[i]);
+	return r;
+}
+
+int handle_conns(struct weftd *d, const struct request *request, struct reply *reply)
+{
+	_cleanup_(view_done) struct view v = { .all = json_is_true(
+						       json_object_get(request->args, "all")) };
+	int r = engine_tables(d->engine) ? view_init(&v, d) : -ENODATA;
+
+	if (r)
+		return r;
+	r = kernel_each_socket(d->kernel, add_socket, &v);
+	if (!r)
+		r = kernel_each_conn(d->kernel, add_entry, &v);
+	if (!r)
+		r = add_requests(&v, d->supervisor);
+	if (!r)
+		reply->data = json_pack("{s:O}", "connections", v.rows);
+	return r;
+}

@@ -1,0 +1,157 @@
+// SPDX-License-Identifier: Apache-2.0
+/*
+ * explain and analyze: questions about the rules in force.
+ */
+#include <errno.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/mman.h>
+#include <sys/stat.h>
+
+#include "lib/base/cleanup.h"
+#include "lib/explain/explain_http.h"
+#include "daemon/api/handlers.h"
+
+/* The loaded program's answer, from the live maps. */
+static int ask_kernel(void *arg, const struct question *q, struct verdict *out)
+{
+	return kernel_explain(arg, q, out);
+}
+
+/* Takes both over. */
+static int say(json_t *answer, char *text, struct reply *reply)
+{
+	json_t *words = text ? json_text(text) : NULL;
+
+	free(text);
+	reply->data = json_pack("{s:o, s:o}", "answer", answer, "text", words);
+	return reply->data ? 0 : -ENOMEM;
+}
+
+static int answer_tcp(struct weftd *d, const struct objects *objects, const struct explain_query *q,
+		      struct reply *reply)
+{
+	_cleanup_(explain_done) struct explain_answer a = { 0 };
+	int r = explain(engine_tables(d->engine), objects, q, ask_kernel, d->kernel, &a,
+			&reply->errors);
+
+	return r ? r : say(explain_json(&a), explain_text(&a), reply);
+}
+
+/* The bytes that the proxy has. */
+struct mapped {
+	void *bytes;
+	size_t size;
+	struct http_snapshot *snapshot;
+};
+
+static void unmap(struct mapped *m)
+{
+	http_snapshot_close(m->snapshot);
+	if (m->bytes)
+		munmap(m->bytes, m->size);
+}
+
+static int map_rules(int fd, struct mapped *m)
+{
+	struct stat st;
+	void *bytes;
+
+	if (fstat(fd, &st))
+		return -errno;
+	bytes = mmap(NULL, (size_t)st.st_size, PROT_READ, MAP_PRIVATE, fd, 0);
+	if (bytes == MAP_FAILED)
+		return -errno;
+	m->bytes = bytes;
+	m->size = (size_t)st.st_size;
+	return http_snapshot_open(m->bytes, m->size, &m->snapshot);
+}
+
+/* -EPROTONOSUPPORT: no HTTP is spoken there. */
+static int answer_http(struct weftd *d, const struct objects *objects,
+		       const struct explain_query *q, const struct explain_request *request,
+		       struct reply *reply)
+{
+	_cleanup_(unmap) struct mapped m = { 0 };
+	int fd = supervisor_snapshot_file(d->supervisor);
+	json_t *json = NULL;
+	int r = fd < 0 ? -EPROTONOSUPPORT : map_rules(fd, &m);
+
+	if (!r)
+		r = explain_http(m.snapshot, engine_tables(d->engine), objects, q, request, &json,
+				 &reply->errors);
+	return r ? r : say(json, explain_http_text(json), reply);
+}
+
+static int answer(struct weftd *d, const struct explain_query *q,
+		  const struct explain_request *request, struct reply *reply)
+{
+	_cleanup_free_ struct object **items = NULL;
+	struct objects objects;
+	int r = engine_list(d->engine, &objects);
+
+	if (r)
+		return r;
+	items = objects.items;
+	r = answer_http(d, &objects, q, request, reply);
+	return r == -EPROTONOSUPPORT ? answer_tcp(d, &objects, q, reply) : r;
+}
+
+/* Into a list that the caller frees; the words stay those of `args`. */
+static int read_headers(const json_t *args, struct explain_request *out, const char ***words)
+{
+	const json_t *list = json_object_get(args, "headers");
+	size_t i;
+	json_t *value;
+
+	*words = calloc(json_array_size(list) + 1, sizeof(**words));
+	if (!*words)
+		return -ENOMEM;
+	json_array_foreach(list, i, value) if (json_is_string(value))(*words)[out->header_count++] =
+		json_string_value(value);
+	out->headers = *words;
+	return 0;
+}
+
+/* {"namespace", "pod" | "gateway", "host" | "address", "port", "sni", "method", "scheme", "path",
+ * "headers": ["NAME=VALUE", ...]} */
+int handle_explain(struct weftd *d, const struct request *request, struct reply *reply)
+{
+	struct explain_query q = {
+		.namespace = json_get_text(request->args, "namespace", NULL),
+		.pod = json_get_text(request->args, "pod", NULL),
+		.gateway_namespace = json_get_text(request->args, "gateway_namespace", NULL),
+		.gateway = json_get_text(request->args, "gateway", NULL),
+		.host = json_get_text(request->args, "host", NULL),
+		.address = json_get_text(request->args, "address", NULL),
+		.port = (unsigned)json_get_int(request->args, "port", 0),
+		.sni = json_get_text(request->args, "sni", NULL),
+	};
+
+	struct explain_request http = {
+		.method = json_get_text(request->args, "method", NULL),
+		.scheme = json_get_text(request->args, "scheme", NULL),
+		.path = json_get_text(request->args, "path", NULL),
+	};
+	_cleanup_free_ const char **words = NULL;
+	int r;
+
+	if (!engine_tables(d->engine))
+		return refuse(reply, "explain", "no rules are in force");
+	r = read_headers(request->args, &http, &words);
+	return r ? r : answer(d, &q, &http, reply);
+}
+
+/* The warnings come out of compiling what is in force once more. */
+int handle_analyze(struct weftd *d, const struct request *request, struct reply *reply)
+{
+	int r;
+
+	(void)request;
+	r = engine_analyze(d->engine, &reply->errors);
+	if (!r)
+		reply->data = json_pack("{s:I, s:I}", "objects",
+					(json_int_t)engine_objects(d->engine)->count, "warnings",
+					(json_int_t)reply->errors.warnings);
+	return r;
+}

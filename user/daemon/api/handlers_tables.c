@@ -1,0 +1,80 @@
+// SPDX-License-Identifier: Apache-2.0
+#include <errno.h>
+
+#include "lib/base/cleanup.h"
+#include "daemon/api/handlers_object.h"
+#include "daemon/api/handlers_tables.h"
+#include "lib/base/json_io.h"
+
+json_t *rule_origin_json(const struct rule_origin *o)
+{
+	return json_pack("{s:o, s:o, s:o, s:o, s:o}", "kind", json_text(o->kind), "namespace",
+			 json_text(o->namespace), "name", json_text(o->name), "route",
+			 json_text(o->route), "at",
+			 json_textf("%s:%d:%d", o->file, o->pos.line, o->pos.col));
+}
+
+json_t *rule_origin_text(const struct rule_origin *o)
+{
+	return json_textf("%s %s/%s%s%s (%s:%d:%d)", o->kind, o->namespace ? o->namespace : "",
+			  o->name, *o->route ? " " : "", o->route, o->file, o->pos.line,
+			  o->pos.col);
+}
+
+static json_t *cluster_endpoints(const struct tables *t, const struct cluster *c)
+{
+	json_t *list = json_array();
+
+	for (__u32 i = c->ep_first; i < c->ep_first + c->ep_count; i++)
+		json_array_append_new(list, addr_port_json(&t->endpoints.items[i].addr,
+							   t->endpoints.items[i].port));
+	return list;
+}
+
+json_t *route_dests_json(const struct tables *t, size_t route)
+{
+	const struct route *r = &t->routes.items[route];
+	json_t *list = json_array();
+	__u32 before = 0;
+
+	for (__u32 i = r->dest_first; i < r->dest_first + r->dest_count; i++) {
+		const struct dest *d = &t->dests.items[i];
+		const struct cluster_origin *o = &t->cluster_origins.items[d->cluster];
+		json_t *entry =
+			json_pack("{s:o, s:i, s:I, s:o, s:o}", "host", json_text(o->host), "port",
+				  (int)o->port, "weight", (json_int_t)(d->end - before), "cluster",
+				  json_text(t->cluster_names.items[d->cluster]), "endpoints",
+				  cluster_endpoints(t, &t->clusters.items[d->cluster]));
+
+		if (*o->subset)
+			json_object_set_new(entry, "subset", json_text(o->subset));
+		if (!o->known)
+			json_object_set_new(entry, "known", json_false());
+		json_array_append_new(list, entry);
+		before = d->end;
+	}
+	return list;
+}
+
+int add_skipped(json_t *list, const struct rule_origin *o, const char *why)
+{
+	return json_array_append_new(list, json_pack("{s:o, s:o}", "rule", rule_origin_text(o),
+						     "why", json_text(why)))
+		       ? -ENOMEM
+		       : 0;
+}
+
+const char *rule_action_name(enum rule_action action)
+{
+	switch (action) {
+	case RULE_ROUTE:
+		return "route";
+	case RULE_PASS:
+		return "passthrough";
+	case RULE_REFUSE:
+		return "refuse";
+	case RULE_PROXY:
+		return "proxy";
+	}
+	return "unknown";
+}

@@ -1,0 +1,23 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#ifndef WEFT_DAEMON_API_HANDLERS_TABLES_H
+#define WEFT_DAEMON_API_HANDLERS_TABLES_H
+/*
+ * The tables in force, found in and told as JSON. New values belong to the caller; NULL when out of
+ * memory.
+ */
+#include <jansson.h>
+
+#include "lib/compile/compile.h"
+
+/* {"kind", "namespace", "name", "route", "at"} */
+json_t *rule_origin_json(const struct rule_origin *o);
+/* "VirtualService default/tcp-echo tcp[0] (rules.yaml:12:5)" */
+json_t *rule_origin_text(const struct rule_origin *o);
+/* [{"host", "subset", "port", "weight", "cluster", "endpoints"}...] of a position in `routes`. */
+json_t *route_dests_json(const struct tables *t, size_t route);
+/* Adds one {"rule": TEXT, "why": TEXT}. */
+int add_skipped(json_t *list, const struct rule_origin *o, const char *why);
+
+const char *rule_action_name(enum rule_action action);
+
+#endif

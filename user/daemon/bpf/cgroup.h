@@ -1,0 +1,37 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#ifndef WEFT_DAEMON_BPF_CGROUP_H
+#define WEFT_DAEMON_BPF_CGROUP_H
+/*
+ * The programs on the cgroup whose processes are steered at connect(): links that allow others
+ * beside them, pinned at DIR/cgroup/PROGRAM. Functions return 0 or -errno and log.
+ */
+#include <stdbool.h>
+#include <stddef.h>
+
+#include "daemon/bpf/loader.h"
+
+/* The directory of cgroup v2's hierarchy, as the mount table has it. -ENOENT, without logging, if
+ * it is not mounted. */
+int cgroup_root(char *out, size_t size);
+/* Whether it is the root of the whole hierarchy, and not of a cgroup namespace's part. */
+bool cgroup_is_whole(const char *root);
+/* Whether `dir` is a directory of cgroup v2. */
+int cgroup_check(const char *dir);
+/* Whether an earlier weftd has left its programs, pinned below `dir`, on another cgroup that is
+ * still there: -EEXIST after having logged. Sockets that are steered there would be forgotten with
+ * their places. */
+int cgroup_check_pinned(const char *dir, const char *cgroup);
+/* Attaches the programs to `cgroup`, in place of those of an earlier weftd, each in one step; takes
+ * them off another cgroup. */
+int cgroup_attach(const struct loader *l, const char *dir, const char *cgroup);
+/* Takes them off and empties the directory. Needs no cgroup_attach(). */
+int cgroup_detach(const char *dir);
+struct cgroup_hooks {
+	unsigned own, wanted; /* programs of ours that are attached, and how many there should be */
+	unsigned foreign;     /* programs of others at the same hooks, parent cgroups' included */
+};
+
+/* What runs for this cgroup's processes. Logs nothing. */
+int cgroup_look(const struct loader *l, const char *cgroup, struct cgroup_hooks *out);
+
+#endif

@@ -1,0 +1,425 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#include "daemon/bpf/loader.h"
+
+#include <bpf/bpf.h>
+#include <bpf/btf.h>
+#include <errno.h>
+#include <stdarg.h>
+#include <string.h>
+#include <sys/mman.h>
+#include <sys/resource.h>
+#include <time.h>
+
+#include "lib/base/cleanup.h"
+#include "lib/base/log.h"
+#include "daemon/bpf/pin.h"
+#include "sock.skel.h"
+#include "socks.skel.h"
+#include "sweep.skel.h"
+#include "tc.skel.h"
+
+static const char *const map_names[MAP_MAX] = {
+	[MAP_GENERATION] = "generation",
+	[MAP_CONNS] = "conns",
+	[MAP_PODS] = "pods",
+	[MAP_NETNS_PODS] = "netns_pods",
+	[MAP_SOCKS] = "socks",
+	[MAP_SHORTCUTS] = "shortcuts",
+	[MAP_SHORTCUT_STATE] = "shortcut_state",
+	[MAP_POD_ADDRS] = "pod_addrs",
+	[MAP_NODE_ADDRS] = "node_addrs",
+	[MAP_NICS] = "nics",
+	[MAP_GONE_ADDRS] = "gone_addrs",
+	[MAP_EVENTS] = "events",
+	[MAP_LISTENERS] = "listeners",
+	[MAP_PROXY] = "proxy",
+	[MAP_LIMITS] = "limits",
+	[MAP_CLUSTERS] = "clusters",
+	[MAP_ENDPOINTS] = "endpoints",
+	[MAP_ROUTES] = "routes",
+	[MAP_DESTS] = "dests",
+	[MAP_REASONS] = "reasons",
+	[MAP_HTTP_CLUSTERS] = "http_clusters",
+	[MAP_HTTP_ROUTES] = "http_routes",
+	[MAP_GEN_SERVICES] = "gen_services",
+	[MAP_GEN_RULES] = "gen_rules",
+	[MAP_GEN_ROUTES] = "gen_routes",
+	[MAP_GEN_DESTS] = "gen_dests",
+	[MAP_GEN_CLUSTERS] = "gen_clusters",
+	[MAP_GEN_ENDPOINTS] = "gen_endpoints",
+	[MAP_GEN_SOURCES] = "gen_sources",
+	[MAP_GEN_SELECTED] = "gen_selected",
+};
+
+static const char *const prog_names[PROG_MAX] = {
+	[PROG_FROM_POD] = "from_pod",
+	[PROG_TO_POD] = "to_pod",
+	[PROG_FROM_NIC] = "from_nic",
+	[PROG_TO_NIC] = "to_nic",
+	[PROG_FROM_BRIDGE] = "from_bridge",
+	[PROG_EXPLAIN] = "explain",
+	[PROG_SWEEP] = "sweep",
+	[PROG_LIST_SOCKS] = "list_socks",
+	[PROG_SWEEP_SOCKS] = "sweep_socks",
+	[PROG_CONNECT4] = "connect4",
+	[PROG_CONNECT6] = "connect6",
+	[PROG_GETPEERNAME4] = "getpeername4",
+	[PROG_GETPEERNAME6] = "getpeername6",
+	[PROG_SOCK_OPS] = "sock_ops",
+	[PROG_SOCK_RELEASE] = "sock_release",
+};
+
+static const char *const reason_names[REASON_MAX] = {
+	[REASON_NONE] = "none",
+	[REASON_OVERFLOW] = "overflow",
+	[REASON_NO_ENDPOINT] = "no_endpoint",
+	[REASON_NO_CLUSTER] = "no_cluster",
+	[REASON_TABLE_FULL] = "table_full",
+	[REASON_NO_PORT] = "no_port",
+	[REASON_RESERVE_CONTENTION] = "reserve_contention",
+	[REASON_POD_GONE] = "pod_gone",
+	[REASON_TIMED_OUT] = "timed_out",
+	[REASON_FRAGMENT] = "fragment",
+	[REASON_MALFORMED] = "malformed",
+	[REASON_GENERATION] = "generation",
+	[REASON_NO_ROUTE] = "no_route",
+	[REASON_FOREIGN_WAY] = "foreign_way",
+	[REASON_TWICE] = "twice",
+	[REASON_NO_PROXY] = "no_proxy",
+	[REASON_BRIDGED] = "bridged",
+	[REASON_SPOOFED] = "spoofed",
+	[REASON_SAFETY_NET] = "safety_net",
+	[REASON_UNSEEN] = "unseen",
+};
+
+const char *loader_map_name(enum map_id id)
+{
+	return map_names[id];
+}
+
+const char *loader_prog_name(enum prog_id id)
+{
+	return prog_names[id];
+}
+
+/* libbpf's own words are for whoever debugs: the user gets one line of ours. */
+static int print_libbpf(enum libbpf_print_level level, const char *fmt, va_list args)
+{
+	_cleanup_free_ char *text = NULL;
+
+	(void)level;
+	if (vasprintf(&text, fmt, args) < 0) {
+		text = NULL;
+		return 0;
+	}
+	text[strcspn(text, "\n")] = 0;
+	log_debug("%s", text);
+	return 0;
+}
+
+/* Maps count against it before Linux 5.11 only, but a kernel without memory cgroups still does. */
+static void raise_memlock(void)
+{
+	struct rlimit unlimited = { RLIM_INFINITY, RLIM_INFINITY };
+
+	setrlimit(RLIMIT_MEMLOCK, &unlimited);
+}
+
+static int pinned_info(const char *dir, const char *name, struct bpf_map_info *info)
+{
+	_cleanup_close_ int fd = -1;
+	__u32 len = sizeof(*info);
+	struct pin_path path;
+	int r = pin_path(&path, dir, NULL, name);
+
+	if (r)
+		return r;
+	fd = bpf_obj_get(path.s);
+	if (fd < 0)
+		return -errno;
+	memset(info, 0, sizeof(*info));
+	return bpf_obj_get_info_by_fd(fd, info, &len) ? -errno : 0;
+}
+
+static bool same_layout(const struct bpf_map *m, const struct bpf_map_info *info)
+{
+	return info->type == bpf_map__type(m) && info->key_size == bpf_map__key_size(m) &&
+	       info->value_size == bpf_map__value_size(m) &&
+	       info->map_flags == bpf_map__map_flags(m) &&
+	       info->max_entries == bpf_map__max_entries(m);
+}
+
+/* A table that is there keeps its size: connections are in it. `wanted`: 0 for whatever it is. */
+static int keep_size(struct bpf_map *conns, const struct bpf_map_info *there, unsigned wanted,
+		     const char *dir)
+{
+	unsigned room = there->max_entries / 2;
+
+	if (!wanted || wanted == room)
+		return bpf_map__set_max_entries(conns, there->max_entries);
+	log_err(0,
+		"--max-connections %u: the connection table %s/%s is there, with room for %u: "
+		"start "
+		"with --max-connections %u, or run `weftd --detach` first, which ends what is "
+		"steered",
+		wanted, dir, map_names[MAP_CONNS], room, room);
+	return -EEXIST;
+}
+
+int loader_fit(struct bpf_object *obj, const char *dir, unsigned max_connections)
+{
+	struct bpf_map *m;
+
+	bpf_object__for_each_map(m, obj)
+	{
+		struct bpf_map_info info;
+		int r;
+
+		if (bpf_map__is_internal(m))
+			continue;
+		r = pinned_info(dir, bpf_map__name(m), &info);
+		if (r == -ENOENT)
+			continue;
+		if (r)
+			return log_err(r, "open the pinned map %s/%s", dir, bpf_map__name(m));
+		if (!strcmp(bpf_map__name(m), map_names[MAP_CONNS])) {
+			r = keep_size(m, &info, max_connections, dir);
+			if (r)
+				return r;
+		}
+		if (!same_layout(m, &info))
+			return log_err(0,
+				       "%s/%s is of another version of weft: run `weftd --detach` "
+				       "first",
+				       dir, bpf_map__name(m)),
+			       -EEXIST;
+	}
+	return 0;
+}
+
+/* Two entries per connection, one per direction; those with a C (weft/conn.h) count twice. */
+static void size_conns(struct bpf_object *obj, unsigned max_connections)
+{
+	struct bpf_map *m = bpf_object__find_map_by_name(obj, map_names[MAP_CONNS]);
+
+	if (m && max_connections)
+		bpf_map__set_max_entries(m, 2 * max_connections);
+}
+
+/* libbpf forgets the templates once the outer maps exist. */
+static void note_inner(struct loader *l, struct bpf_object *obj)
+{
+	for (int id = MAP_GEN_SERVICES; id < MAP_MAX; id++) {
+		struct bpf_map *m = bpf_object__find_map_by_name(obj, map_names[id]);
+
+		m = m ? bpf_map__inner_map(m) : NULL;
+		if (!m)
+			continue;
+		l->inner[id] = (struct inner_layout){
+			.type = bpf_map__type(m),
+			.key_size = bpf_map__key_size(m),
+			.value_size = bpf_map__value_size(m),
+			.flags = bpf_map__map_flags(m),
+			.key_type = bpf_map__btf_key_type_id(m),
+			.value_type = bpf_map__btf_value_type_id(m),
+		};
+	}
+}
+
+static int prepare(struct bpf_object *obj, const char *dir, unsigned max_connections)
+{
+	size_conns(obj, max_connections);
+	return loader_fit(obj, dir, max_connections);
+}
+
+/* The coarse clocks tick once per jiffy. */
+static __u32 jiffies_per_second(void)
+{
+	struct timespec tick = {};
+
+	if (clock_getres(CLOCK_MONOTONIC_COARSE, &tick) || !tick.tv_nsec)
+		return 250;
+	return (__u32)((1000000000 + tick.tv_nsec / 2) / tick.tv_nsec);
+}
+
+static int open_objects(struct loader *l, const char *dir)
+{
+	LIBBPF_OPTS(bpf_object_open_opts, opts, .pin_root_path = dir);
+
+	l->tc = tc_bpf__open_opts(&opts);
+	l->sweep = l->tc ? sweep_bpf__open_opts(&opts) : NULL;
+	l->sock = l->sweep ? sock_bpf__open_opts(&opts) : NULL;
+	l->socks = l->sock ? socks_bpf__open_opts(&opts) : NULL;
+	if (!l->socks)
+		return log_err(-errno, "open the BPF programs");
+	l->sock->rodata->hz = l->socks->rodata->hz = jiffies_per_second();
+	note_inner(l, l->tc->obj);
+	return 0;
+}
+
+/* The first one makes the maps, with the size that was kept or chosen. */
+static int load_objects(struct loader *l, const char *dir, unsigned max_connections)
+{
+	struct bpf_object *objects[] = { l->tc->obj, l->sweep->obj, l->sock->obj, l->socks->obj };
+	int r = 0;
+
+	for (size_t i = 0; !r && i < sizeof(objects) / sizeof(objects[0]); i++) {
+		r = prepare(objects[i], dir, max_connections);
+		if (!r && (r = bpf_object__load(objects[i])))
+			log_err(r, "load the %s programs (--log-level debug says why)",
+				bpf_object__name(objects[i]));
+	}
+	return r;
+}
+
+static int find_maps(struct loader *l)
+{
+	for (int id = 0; id < MAP_MAX; id++) {
+		l->map[id] = bpf_object__find_map_fd_by_name(l->tc->obj, map_names[id]);
+		if (l->map[id] < 0)
+			return log_err(l->map[id], "find the map %s", map_names[id]);
+	}
+	l->btf_fd = bpf_object__btf_fd(l->tc->obj);
+	return 0;
+}
+
+static int map_limits(struct loader *l)
+{
+	void *at = mmap(NULL, CLUSTER_IDS_MAX * sizeof(*l->limits), PROT_READ | PROT_WRITE,
+			MAP_SHARED, l->map[MAP_LIMITS], 0);
+
+	if (at == MAP_FAILED)
+		return log_err(-errno, "map the map limits into memory");
+	l->limits = at;
+	return 0;
+}
+
+static struct bpf_object *object_of(const struct loader *l, enum prog_id id)
+{
+	if (id >= PROG_CONNECT4)
+		return l->sock->obj;
+	if (id == PROG_LIST_SOCKS || id == PROG_SWEEP_SOCKS)
+		return l->socks->obj;
+	return id == PROG_SWEEP ? l->sweep->obj : l->tc->obj;
+}
+
+static int pin_prog(struct loader *l, const char *dir, enum prog_id id)
+{
+	struct bpf_program *p = bpf_object__find_program_by_name(object_of(l, id), prog_names[id]);
+	struct pin_path path;
+	int r = p ? pin_path(&path, dir, "prog", prog_names[id]) : -ENOENT;
+
+	if (!r) {
+		l->prog[id] = bpf_program__fd(p);
+		r = pin_replace(l->prog[id], &path);
+	}
+	return r ? log_err(r, "pin the program %s", prog_names[id]) : 0;
+}
+
+static int pin_progs(struct loader *l, const char *dir)
+{
+	struct pin_path path;
+	int r = pin_path(&path, dir, "prog", NULL);
+
+	if (!r)
+		r = pin_mkdirs(path.s);
+	if (r)
+		return log_err(r, "make %s/prog", dir);
+	for (int id = 0; !r && id < PROG_MAX; id++)
+		r = pin_prog(l, dir, id);
+	return r;
+}
+
+/* Names only: the counts go on from where they were. */
+static int name_reasons(const struct loader *l)
+{
+	for (__u32 i = 0; i < REASON_MAX; i++) {
+		struct reason_stat s;
+
+		if (bpf_map_lookup_elem(l->map[MAP_REASONS], &i, &s))
+			return log_err(-errno, "read the map reasons");
+		if (s.name[0])
+			continue;
+		strncpy(s.name, reason_names[i], sizeof(s.name) - 1);
+		if (bpf_map_update_elem(l->map[MAP_REASONS], &i, &s, BPF_ANY))
+			return log_err(-errno, "write the map reasons");
+	}
+	return 0;
+}
+
+int loader_open(struct loader *l, const char *dir, unsigned max_connections, bool refuse_unseen)
+{
+	int r;
+
+	libbpf_set_print(print_libbpf);
+	raise_memlock();
+	r = open_objects(l, dir);
+	if (!r)
+		l->tc->rodata->refuse_unseen = refuse_unseen;
+	if (!r)
+		r = load_objects(l, dir, max_connections);
+	if (!r)
+		r = find_maps(l);
+	if (!r)
+		r = map_limits(l);
+	if (!r)
+		r = pin_progs(l, dir);
+	if (!r)
+		r = name_reasons(l);
+	return r;
+}
+
+void loader_close(struct loader *l)
+{
+	if (l->limits)
+		munmap(l->limits, CLUSTER_IDS_MAX * sizeof(*l->limits));
+	tc_bpf__destroy(l->tc);
+	sweep_bpf__destroy(l->sweep);
+	sock_bpf__destroy(l->sock);
+	socks_bpf__destroy(l->socks);
+	memset(l, 0, sizeof(*l));
+}
+
+static int unpin(const char *dir, const char *sub, const char *name)
+{
+	struct pin_path path;
+	int r = pin_path(&path, dir, sub, name);
+
+	if (!r)
+		r = pin_unlink(path.s);
+	return r ? log_err(r, "unpin %s", path.s) : 0;
+}
+
+static int unpin_maps(const char *dir)
+{
+	struct tc_bpf *tc = tc_bpf__open();
+	struct bpf_map *m;
+	int r = tc ? 0 : log_err(-errno, "open the BPF programs");
+
+	if (!tc)
+		return r;
+	bpf_object__for_each_map(m, tc->obj)
+	{
+		if (!bpf_map__is_internal(m) && !r)
+			r = unpin(dir, NULL, bpf_map__name(m));
+	}
+	tc_bpf__destroy(tc);
+	return r;
+}
+
+int loader_unpin(const char *dir)
+{
+	int r;
+
+	libbpf_set_print(print_libbpf);
+	r = unpin_maps(dir);
+	for (int id = 0; !r && id < PROG_MAX; id++) {
+		char fresh[32];
+
+		snprintf(fresh, sizeof(fresh), "%s-new", prog_names[id]);
+		r = unpin(dir, "prog", prog_names[id]);
+		if (!r)
+			r = unpin(dir, "prog", fresh);
+	}
+	return r;
+}

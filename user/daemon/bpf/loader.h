@@ -1,0 +1,102 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#ifndef WEFT_DAEMON_BPF_LOADER_H
+#define WEFT_DAEMON_BPF_LOADER_H
+/*
+ * The BPF objects: loads the programs, creates the pinned maps or takes over those that are there.
+ */
+#include <bpf/libbpf.h>
+#include <linux/types.h>
+#include <stdbool.h>
+
+#include "weft/policy.h"
+
+enum map_id {
+	MAP_GENERATION,
+	MAP_CONNS,
+	MAP_PODS,
+	MAP_NETNS_PODS,
+	MAP_SOCKS,
+	MAP_SHORTCUTS,
+	MAP_SHORTCUT_STATE,
+	MAP_POD_ADDRS,
+	MAP_NODE_ADDRS,
+	MAP_NICS,
+	MAP_GONE_ADDRS,
+	MAP_EVENTS,
+	MAP_LISTENERS,
+	MAP_PROXY,
+	MAP_LIMITS,
+	MAP_CLUSTERS,
+	MAP_ENDPOINTS,
+	MAP_ROUTES,
+	MAP_DESTS,
+	MAP_REASONS,
+	MAP_HTTP_CLUSTERS,
+	MAP_HTTP_ROUTES,
+	MAP_GEN_SERVICES, /* the tables of a generation, up to the end */
+	MAP_GEN_RULES,
+	MAP_GEN_ROUTES,
+	MAP_GEN_DESTS,
+	MAP_GEN_CLUSTERS,
+	MAP_GEN_ENDPOINTS,
+	MAP_GEN_SOURCES,
+	MAP_GEN_SELECTED,
+	MAP_MAX,
+};
+
+enum prog_id {
+	PROG_FROM_POD,
+	PROG_TO_POD,
+	PROG_FROM_NIC,
+	PROG_TO_NIC,
+	PROG_FROM_BRIDGE,
+	PROG_EXPLAIN,
+	PROG_SWEEP,
+	PROG_LIST_SOCKS,
+	PROG_SWEEP_SOCKS,
+	PROG_CONNECT4, /* those of a cgroup, up to the end */
+	PROG_CONNECT6,
+	PROG_GETPEERNAME4,
+	PROG_GETPEERNAME6,
+	PROG_SOCK_OPS,
+	PROG_SOCK_RELEASE,
+	PROG_MAX,
+};
+
+/* What the inner maps of a MAP_GEN_* are made like. */
+struct inner_layout {
+	enum bpf_map_type type;
+	__u32 key_size, value_size, flags;
+	__u32 key_type, value_type; /* BTF ids in `btf_fd` */
+};
+
+/* Descriptors are owned by the objects behind it. */
+struct loader {
+	int map[MAP_MAX];
+	int prog[PROG_MAX];
+	struct inner_layout inner[MAP_MAX]; /* of MAP_GEN_* */
+	int btf_fd;
+	struct cluster_limit *limits; /* the map `limits`, shared; CLUSTER_IDS_MAX rows */
+	struct tc_bpf *tc;
+	struct sweep_bpf *sweep;
+	struct sock_bpf *sock;
+	struct socks_bpf *socks;
+};
+
+/* `dir` is a directory on a bpffs. max_connections: 0 for the default, or the size of the table
+ * that is there; any other size than that is refused.
+ * refuse_unseen: pods' connections that no hook of connect() has seen are refused, not steered.
+ * Logs. */
+int loader_open(struct loader *l, const char *dir, unsigned max_connections, bool refuse_unseen);
+/* Gives the maps of an object that is yet to be loaded the sizes of those that are pinned in `dir`.
+ * Logs. */
+int loader_fit(struct bpf_object *obj, const char *dir, unsigned max_connections);
+/* Leaves what is pinned. Accepts a zeroed or half-opened loader. */
+void loader_close(struct loader *l);
+/* Unpins maps and programs and removes the directories. Loads nothing. Logs. */
+int loader_unpin(const char *dir);
+
+const char *loader_map_name(enum map_id id);
+const char *loader_prog_name(enum prog_id id);
+
+#endif

@@ -1,0 +1,222 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * Counters of names that have vanished. They stay readable from one round to the next but one at
+ * most: what a round finds vanished, the next deletes.
+ */
+#include <bpf/bpf.h>
+#include <errno.h>
+#include <stdlib.h>
+#include <time.h>
+
+#include "lib/base/cleanup.h"
+#include "daemon/datapath/counters.h"
+#include "daemon/bpf/map_batch.h"
+#include "lib/base/log.h"
+
+enum {
+	BUDGET_MS = 20,	  /* the event loop has other work */
+	AT_ONCE = 128,	  /* between two looks at the clock */
+	SOON_MS = 100,	  /* the next part of a round */
+	ROUND_MS = 60000, /* the next round */
+};
+
+static uint64_t now_ms(void)
+{
+	struct timespec t;
+
+	clock_gettime(CLOCK_MONOTONIC, &t);
+	return (uint64_t)t.tv_sec * 1000 + t.tv_nsec / 1000000;
+}
+
+/* ---- what is in use ---- */
+
+static int use_clusters(struct ids *used, const struct tables *t)
+{
+	int r = 0;
+
+	for (size_t i = 0; r >= 0 && i < t->clusters.count; i++)
+		r = ids_add(used, t->clusters.items[i].id);
+	for (__u32 i = 0; r >= 0 && i < http_rows(t, HS_CLUSTERS); i++)
+		r = ids_add(used, hs_cluster(t->http, i)->id);
+	return r;
+}
+
+static int use_endpoints(struct ids *used, const struct tables *t)
+{
+	int r = 0;
+
+	for (size_t i = 0; r >= 0 && i < t->endpoints.count; i++)
+		r = ids_add(used, t->endpoints.items[i].id);
+	for (__u32 i = 0; r >= 0 && i < http_rows(t, HS_ENDPOINTS); i++)
+		r = ids_add(used, hs_endpoint(t->http, i)->endpoint.id);
+	return r;
+}
+
+static int use_routes(struct ids *used, const struct tables *t)
+{
+	int r = 0;
+
+	for (size_t i = 0; r >= 0 && i < t->routes.count; i++)
+		r = ids_add(used, t->routes.items[i].id);
+	for (__u32 i = 0; r >= 0 && i < http_rows(t, HS_ACTIONS); i++)
+		r = ids_add(used, hs_action(t->http, i)->id);
+	return r;
+}
+
+static int use_dests(struct ids *used, const struct tables *t)
+{
+	int r = 0;
+
+	for (size_t i = 0; r >= 0 && i < t->routes.count; i++) {
+		const struct route *rt = &t->routes.items[i];
+
+		for (__u32 d = rt->dest_first; r >= 0 && d < rt->dest_first + rt->dest_count; d++) {
+			struct dest_key key = { rt->id,
+						t->clusters.items[t->dests.items[d].cluster].id };
+
+			r = ids_add(used, counters_dest_id(&key));
+		}
+	}
+	return r;
+}
+
+/* ---- what must stay ---- */
+
+static bool cluster_busy(const struct loader *l, uint64_t id)
+{
+	const struct cluster_limit *limit = &l->limits[id % CLUSTER_IDS_MAX];
+
+	return __atomic_load_n(&limit->steered, __ATOMIC_RELAXED) ||
+	       __atomic_load_n(&limit->proxied, __ATOMIC_RELAXED);
+}
+
+static bool endpoint_busy(const struct loader *l, uint64_t id)
+{
+	__u32 key = (__u32)id;
+	struct endpoint_stat s;
+
+	return !bpf_map_lookup_elem(l->map[MAP_ENDPOINTS], &key, &s) && s.active;
+}
+
+static bool never_busy(const struct loader *l, uint64_t id)
+{
+	(void)l;
+	(void)id;
+	return false;
+}
+
+static const struct {
+	enum map_id map;
+	int (*use)(struct ids *used, const struct tables *t); /* negative: -errno */
+	bool (*busy)(const struct loader *l, uint64_t id);
+} kinds[COUNT_KINDS] = {
+	[COUNT_DESTS] = { MAP_DESTS, use_dests, never_busy },
+	[COUNT_ROUTES] = { MAP_ROUTES, use_routes, never_busy },
+	[COUNT_CLUSTERS] = { MAP_CLUSTERS, use_clusters, cluster_busy },
+	[COUNT_ENDPOINTS] = { MAP_ENDPOINTS, use_endpoints, endpoint_busy },
+};
+
+/* ---- a round ---- */
+
+/* What had vanished before is due, unless it is in use again; what has vanished since waits. */
+static int list_due(struct counter_ids *c, enum counter_kind kind, const struct tables *t)
+{
+	_cleanup_(ids_free) struct ids used = {};
+	int r = kinds[kind].use(&used, t);
+	uint64_t *due = calloc(c->vanished.count + 1, sizeof(*due));
+	size_t count = 0;
+
+	free(c->due);
+	c->due = due;
+	c->due_count = 0;
+	if (r < 0 || !due)
+		return r < 0 ? r : -ENOMEM;
+	for (size_t i = 0; i < c->vanished.room; i++) {
+		if (c->vanished.slots[i])
+			due[count++] = c->vanished.slots[i];
+	}
+	for (size_t i = 0; r >= 0 && i < c->known.room; i++) {
+		uint64_t id = c->known.slots[i];
+
+		if (id && !ids_has(&used, id))
+			r = ids_add(&c->vanished, id);
+	}
+	if (r < 0)
+		return r;
+	c->due_count = count;
+	return 0;
+}
+
+static int delete_ids(int fd, enum counter_kind kind, const uint64_t *ids, size_t count)
+{
+	struct dest_key dests[AT_ONCE];
+	__u32 keys[AT_ONCE];
+
+	for (size_t i = 0; i < count; i++) {
+		dests[i] = (struct dest_key){ (__u32)(ids[i] >> 32), (__u32)ids[i] };
+		keys[i] = (__u32)ids[i];
+	}
+	return kind == COUNT_DESTS ? map_delete(fd, dests, sizeof(*dests), count)
+				   : map_delete(fd, keys, sizeof(*keys), count);
+}
+
+/* The last few of the list. */
+static int delete_some(struct counter_ids *c, enum counter_kind kind, const struct loader *l)
+{
+	uint64_t ids[AT_ONCE];
+	size_t count = 0;
+	int r;
+
+	for (int n = 0; n < AT_ONCE && c->due_count; n++) {
+		uint64_t id = c->due[--c->due_count];
+
+		if (ids_has(&c->vanished, id) && !kinds[kind].busy(l, id))
+			ids[count++] = id;
+	}
+	r = delete_ids(l->map[kinds[kind].map], kind, ids, count);
+	for (size_t i = 0; !r && i < count; i++) {
+		ids_remove(&c->vanished, ids[i]);
+		ids_remove(&c->known, ids[i]);
+	}
+	return r;
+}
+
+static int forget_kind(struct counters *c, const struct loader *l, const struct tables *t,
+		       uint64_t end)
+{
+	struct counter_ids *ids = &c->ids[c->forgetting];
+	int r = c->listed ? 0 : list_due(ids, c->forgetting, t);
+
+	c->listed = !r;
+	while (!r && ids->due_count && now_ms() < end)
+		r = delete_some(ids, c->forgetting, l);
+	return r;
+}
+
+static bool waits(const struct counters *c)
+{
+	for (int kind = 0; kind < COUNT_KINDS; kind++) {
+		if (c->ids[kind].vanished.count)
+			return true;
+	}
+	return false;
+}
+
+int counters_forget(struct counters *c, const struct loader *l, const struct tables *t)
+{
+	uint64_t end = now_ms() + BUDGET_MS;
+
+	do {
+		int r = forget_kind(c, l, t, end);
+
+		if (r)
+			return log_err(r, "remove counters of names that are gone");
+		if (c->ids[c->forgetting].due_count)
+			return SOON_MS;
+		c->listed = false;
+		c->forgetting = (c->forgetting + 1) % COUNT_KINDS;
+		if (!c->forgetting)
+			return waits(c) ? ROUND_MS : 0;
+	} while (now_ms() < end);
+	return SOON_MS;
+}

@@ -1,0 +1,145 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#ifndef WEFT_DAEMON_DATAPATH_DATAPATH_H
+#define WEFT_DAEMON_DATAPATH_DATAPATH_H
+/*
+ * The daemon's kernel side: BPF objects, hooks, interfaces, generations, counters. One `struct
+ * kernel` per weftd. Nothing above this header names libbpf, netlink or a file under bpffs.
+ */
+#include <stdbool.h>
+#include <stddef.h>
+
+#include "lib/compile/compile.h"
+#include "weft/conn.h"
+#include "weft/event.h"
+#include "weft/http_stat.h"
+#include "weft/policy.h"
+#include "weft/sock.h"
+#include "weft/verdict.h"
+
+struct kernel;
+
+/* Packets of an established connection between two pods of the node, past the node's stack. */
+enum shortcut_mode {
+	SHORTCUT_AUTO, /* while nothing there would treat them otherwise */
+	SHORTCUT_ALWAYS,
+	SHORTCUT_NEVER,
+};
+
+enum { SHORTCUT_TEXT_MAX = 256 };
+
+struct kernel_options {
+	const char *bpffs; /* --bpffs: maps at DIR/NAME, programs at DIR/prog/NAME, links at
+			      DIR/link/IFINDEX */
+	const char *pods;  /* --pods: "auto" or comma-separated interface globs */
+	const char *nic; /* --nic: comma-separated interfaces; NULL: those of the default routes, if
+			    any */
+	const char *cgroup; /* --cgroup: whose processes are steered at connect(); NULL: all */
+	unsigned max_connections; /* size of the connection table; 0: the default, or that of the
+				     one that is there */
+	enum shortcut_mode shortcut;
+	bool refuse_unseen; /* --unseen refuse: pods' connections that no connect() hook saw */
+};
+
+/*
+ * Checks what is needed (root or the capabilities, kernel >= 6.1, BTF, bpffs mounted at --bpffs,
+ * interfaces exist), one clear line on stderr for what is missing; then loads the programs, reusing
+ * pinned maps, attaches them to all present interfaces and replaces those of an earlier weftd
+ * atomically. 0, or -errno after having logged.
+ */
+int kernel_open(const struct kernel_options *options, struct kernel **out);
+/* What --cgroup is unless it is given: the root of cgroup v2's hierarchy. -ENOENT, without logging,
+ * if there is none. Warns where that is not the whole. */
+int kernel_default_cgroup(char *out, size_t size);
+/* The checks of kernel_open() alone, for whoever wants to fail before he has made anything. */
+int kernel_check(const struct kernel_options *options);
+/* Whether a weftd has pinned what it steers by in that directory. */
+bool kernel_pinned(const char *bpffs);
+/* Leaves everything pinned and attached. Accepts NULL. */
+void kernel_close(struct kernel *k);
+/* Removes every program, link, filter, qdisc of our own making, pin. Nothing else. Needs no
+ * kernel_open(). */
+int kernel_detach(const struct kernel_options *options);
+
+/* The names and ids found in the pinned counter maps. */
+int kernel_adopt(struct kernel *k, struct registry *registry);
+/* The generation in force, 0 if none. */
+__u64 kernel_generation(struct kernel *k);
+/* Creates missing counter entries, fills fresh inner maps, makes them live. When it fails the old
+ * generation stays. */
+int kernel_publish(struct kernel *k, const struct tables *tables);
+/*
+ * Deletes counter entries whose names have been in no generation for a while and whose `active` is
+ * 0. Works for a bounded time; returns after how many ms it wants to be called again, 0 if nothing
+ * is left to be deleted, or -errno.
+ */
+int kernel_forget(struct kernel *k, const struct tables *tables);
+
+/* The listening sockets of weft-proxy's workers, which stay the caller's. 0 or -errno after having
+ * logged. */
+int kernel_set_listeners(struct kernel *k, const int *fds, unsigned count);
+/* No weft-proxy has a connection open: what leads to it is taken out of the node's routing, unless
+ * the generation in force needs it. */
+void kernel_drop_handover(struct kernel *k);
+/* A proxy has died: what it held of connection limits is free again. */
+void kernel_proxy_died(struct kernel *k);
+/* A pinned map's descriptor, which stays the kernel's, for weft-proxy; -ENOENT if there is none of
+ * that name. */
+int kernel_map(struct kernel *k, const char *name);
+
+/* For the daemon's epoll loop: a descriptor to watch for input, and what to call then. */
+int kernel_fd(struct kernel *k);
+int kernel_dispatch(struct kernel *k);
+
+/* One row each, in map order; a callback's non-zero answer ends the walk and is returned. */
+int kernel_each_cluster(struct kernel *k,
+			int (*row)(void *arg, __u32 id, const struct cluster_stat *s,
+				   const struct cluster_limit *l),
+			void *arg);
+int kernel_each_endpoint(struct kernel *k,
+			 int (*row)(void *arg, __u32 id, const struct endpoint_stat *s), void *arg);
+int kernel_each_route(struct kernel *k, int (*row)(void *arg, __u32 id, const struct route_stat *s),
+		      void *arg);
+int kernel_each_dest(struct kernel *k,
+		     int (*row)(void *arg, const struct dest_key *key, const struct dest_stat *s),
+		     void *arg);
+int kernel_each_reason(struct kernel *k,
+		       int (*row)(void *arg, __u32 reason, const struct reason_stat *s), void *arg);
+/* Rows that have a name, row 0 included once something was counted there. */
+int kernel_each_http_cluster(struct kernel *k,
+			     int (*row)(void *arg, const struct http_cluster_stat *s), void *arg);
+int kernel_each_http_route(struct kernel *k, int (*row)(void *arg, const struct http_route_stat *s),
+			   void *arg);
+/* Forward entries; `reply` is its other half, or NULL. */
+int kernel_each_conn(struct kernel *k,
+		     int (*row)(void *arg, const struct tuple *key, const struct conn *c,
+				const struct conn *reply),
+		     void *arg);
+/* Sockets that connect() has steered, also those that hold no place any more. */
+int kernel_each_socket(struct kernel *k, int (*row)(void *arg, const struct sock_row *s),
+		       void *arg);
+int kernel_each_pod(struct kernel *k, int (*row)(void *arg, __u32 ifindex, const struct pod *p),
+		    void *arg);
+/* Every node address that SCOPE_NODE services answer on. */
+int kernel_each_node_addr(struct kernel *k, int (*row)(void *arg, const struct addr *a), void *arg);
+
+/* Runs the loaded `explain` program against the live maps. */
+int kernel_explain(struct kernel *k, const struct question *q, struct verdict *out);
+
+struct kernel_status {
+	__u64 generation;
+	unsigned pods, nics, connections;
+	unsigned room;	       /* for connections in the table */
+	bool tcx;	       /* or clsact filters */
+	unsigned sockets;      /* that hold a place */
+	unsigned pods_unknown; /* whose network namespace has not been found: only tc steers them */
+	const char *cgroup;
+	bool handover;	    /* the way to weft-proxy is in use */
+	char netfilter[64]; /* hooks on the forward path; "" if there are none */
+	/* At the hooks of that cgroup: our programs, how many there should be, those of others. */
+	unsigned hooks, hooks_wanted, hooks_foreign;
+	const char *release;
+	const char *shortcut; /* what has become of --shortcut */
+};
+int kernel_status(struct kernel *k, struct kernel_status *out);
+
+#endif

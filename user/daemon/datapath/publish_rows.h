@@ -1,0 +1,24 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#ifndef WEFT_DAEMON_DATAPATH_PUBLISH_ROWS_H
+#define WEFT_DAEMON_DATAPATH_PUBLISH_ROWS_H
+/*
+ * A compiled table as the two arrays that a batch update of a BPF map takes. Pure.
+ */
+#include "lib/compile/compile.h"
+#include "daemon/bpf/loader.h"
+
+/* Zero-initialise; free with rows_free(). Borrows from the tables. */
+struct rows {
+	const void *keys, *values;
+	size_t count;
+	void *own_keys, *own_values;
+};
+
+/* `map` is one of MAP_GEN_*. 0 or -ENOMEM. */
+int rows_open(struct rows *r, const struct tables *t, enum map_id map);
+/* Makes them independent of the tables. 0 or -ENOMEM. */
+int rows_own(struct rows *r, const struct inner_layout *in);
+bool rows_equal(const struct rows *a, const struct rows *b, const struct inner_layout *in);
+void rows_free(struct rows *r);
+
+#endif

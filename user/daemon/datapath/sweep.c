@@ -1,0 +1,183 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#include "daemon/datapath/sweep.h"
+
+#include <bpf/bpf.h>
+#include <bpf/libbpf.h>
+#include <errno.h>
+#include <netinet/in.h>
+#include <stdint.h>
+#include <string.h>
+#include <sys/socket.h>
+#include <sys/timerfd.h>
+#include <time.h>
+
+#include "lib/base/cleanup.h"
+#include "daemon/bpf/map_batch.h"
+#include "lib/model/hostname.h"
+#include "daemon/datapath/datapath_priv.h"
+#include "lib/base/log.h"
+#include "daemon/datapath/sockets.h"
+#include "daemon/datapath/sweep_reset.h"
+
+enum {
+	PERIOD_MIN_MS = 50,
+	PERIOD_MAX_MS = 1000,
+	REST = 10, /* times what a run took until the next: the loop has other work */
+	WAIT_MAX_MS = 10000,
+	GONE_AT_ONCE = 8192, /* well below the size of `gone_addrs` */
+};
+
+void sweep_init(struct sweep *s)
+{
+	*s = (struct sweep){ .timer = -1, .raw4 = -1, .raw6 = -1 };
+}
+
+void sweep_free(struct sweep *s)
+{
+	ring_buffer__free(s->events);
+	closep(&s->timer);
+	closep(&s->raw4);
+	closep(&s->raw6);
+}
+
+/* ---- RSTs, and questions ---- */
+
+static void send_reset(const struct sweep *s, const struct reset_event *e)
+{
+	struct sockaddr_in to4 = { .sin_family = AF_INET };
+	struct sockaddr_in6 to6 = { .sin6_family = AF_INET6 };
+	bool v4 = addr_is_v4(&e->packet.dst);
+	const struct sockaddr *to = v4 ? (struct sockaddr *)&to4 : (struct sockaddr *)&to6;
+	__u8 packet[RESET_MAX];
+	size_t len = reset_build(e, packet);
+
+	memcpy(&to4.sin_addr, e->packet.dst.b + 12, 4);
+	memcpy(&to6.sin6_addr, e->packet.dst.b, 16);
+	/* a receiver that can't be reached can't be told */
+	if (len && sendto(v4 ? s->raw4 : s->raw6, packet, len, MSG_DONTWAIT, to,
+			  v4 ? sizeof(to4) : sizeof(to6)) < 0)
+		log_debug("packet not sent: %s", strerror(errno));
+}
+
+static int take_event(void *arg, void *data, size_t size)
+{
+	if (size >= sizeof(struct reset_event))
+		send_reset(arg, data);
+	return 0;
+}
+
+static int open_raw(int family)
+{
+	return socket(family, SOCK_RAW | SOCK_CLOEXEC,
+		      IPPROTO_RAW); /* which includes the IP header */
+}
+
+int sweep_open(struct kernel *k)
+{
+	struct sweep *s = &k->sweep;
+
+	s->timer = timerfd_create(CLOCK_MONOTONIC, TFD_NONBLOCK | TFD_CLOEXEC);
+	if (s->timer < 0)
+		return log_err(-errno, "make the sweep's timer");
+	s->raw4 = open_raw(AF_INET);
+	s->raw6 = open_raw(AF_INET6);
+	if (s->raw4 < 0 && s->raw6 < 0)
+		return log_err(-errno, "open a raw socket");
+	s->events = ring_buffer__new(k->loader.map[MAP_EVENTS], take_event, s, NULL);
+	if (!s->events)
+		return log_err(-errno, "read the map events");
+	return sweep_set_period(s, 0);
+}
+
+/* ---- sweeps ---- */
+
+unsigned sweep_wait_ms(unsigned period_ms, unsigned took_ms)
+{
+	unsigned rest = took_ms < WAIT_MAX_MS / REST ? took_ms * REST : WAIT_MAX_MS;
+
+	return rest > period_ms ? rest : period_ms;
+}
+
+/* Never later than it is set already: who asks often must not put it off without end. */
+static int arm(struct sweep *s)
+{
+	unsigned ms = sweep_wait_ms(s->period_ms, s->took_ms);
+	struct itimerspec t = { .it_value = { ms / 1000, ms % 1000 * 1000000L } }, is;
+
+	if (timerfd_gettime(s->timer, &is))
+		return log_err(-errno, "read the sweep's timer");
+	if ((is.it_value.tv_sec || is.it_value.tv_nsec) &&
+	    is.it_value.tv_sec * 1000 + is.it_value.tv_nsec / 1000000 < ms)
+		return 0;
+	return timerfd_settime(s->timer, 0, &t, NULL) ? log_err(-errno, "set the sweep's timer")
+						      : 0;
+}
+
+int sweep_set_period(struct sweep *s, unsigned min_timeout_ms)
+{
+	unsigned ms = min_timeout_ms ? min_timeout_ms / 4 : PERIOD_MAX_MS;
+
+	s->period_ms = ms < PERIOD_MIN_MS ? PERIOD_MIN_MS : ms > PERIOD_MAX_MS ? PERIOD_MAX_MS : ms;
+	return arm(s);
+}
+
+static uint64_t now_us(void)
+{
+	struct timespec t;
+
+	clock_gettime(CLOCK_MONOTONIC, &t);
+	return (uint64_t)t.tv_sec * 1000000 + t.tv_nsec / 1000;
+}
+
+static int run(struct kernel *k, bool check_gone)
+{
+	struct sweep_args args = { .check_gone = check_gone };
+	LIBBPF_OPTS(bpf_test_run_opts, opts, .ctx_in = &args, .ctx_size_in = sizeof(args));
+	uint64_t begun = now_us();
+	int r;
+
+	if (bpf_prog_test_run_opts(k->loader.prog[PROG_SWEEP], &opts))
+		return log_err(-errno, "run the sweep");
+	k->sweep.last = args;
+	ring_buffer__consume(k->sweep.events);
+	r = sockets_sweep(k);
+	k->sweep.took_ms = (unsigned)((now_us() - begun + 999) / 1000);
+	return r;
+}
+
+int sweep_run(struct kernel *k)
+{
+	return run(k, false);
+}
+
+int sweep_on_timer(struct kernel *k)
+{
+	uint64_t ticks;
+	int r, armed;
+
+	if (read(k->sweep.timer, &ticks, sizeof(ticks)) < 0)
+		return errno == EAGAIN ? 0 : log_err(-errno, "read the sweep's timer");
+	r = sweep_run(k);
+	armed = arm(&k->sweep);
+	return r ? r : armed;
+}
+
+int sweep_gone(struct kernel *k, const struct addr_list *gone)
+{
+	int fd = k->loader.map[MAP_GONE_ADDRS];
+	_cleanup_free_ __u8 *ones = calloc(GONE_AT_ONCE, 1);
+	int r = ones ? 0 : -ENOMEM;
+
+	if (!r && !gone->count)
+		return sweep_run(k);
+	for (size_t at = 0; !r && at < gone->count; at += GONE_AT_ONCE) {
+		__u32 n =
+			(__u32)(gone->count - at < GONE_AT_ONCE ? gone->count - at : GONE_AT_ONCE);
+
+		r = map_fill(fd, gone->items + at, sizeof(struct addr), ones, 1, n);
+		if (!r)
+			r = run(k, true);
+		map_delete(fd, gone->items + at, sizeof(struct addr), n);
+	}
+	return r;
+}

@@ -1,0 +1,126 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * Generations and the pods that they speak of.
+ */
+#include <errno.h>
+
+#include "lib/base/cleanup.h"
+#include "daemon/bpf/map_batch.h"
+#include "daemon/node/tproxy_rules.h"
+#include "daemon/datapath/datapath_priv.h"
+#include "lib/base/log.h"
+
+__u64 kernel_generation(struct kernel *k)
+{
+	return publish_current(&k->loader);
+}
+
+static int collect_sources(const struct tables *t, struct addr_set *out)
+{
+	int r = 0;
+
+	for (size_t i = 0; !r && i < t->sources.count; i++)
+		r = addr_set_add(out, &t->sources.items[i].addr);
+	return r;
+}
+
+/* Addresses of Pods that the generation before knew. */
+static int collect_gone(const struct addr_set *old, const struct addr_set *now,
+			struct addr_list *out)
+{
+	int r = 0;
+
+	for (size_t i = 0; !r && i < old->room; i++) {
+		const struct addr *a = &old->slots[i];
+
+		if (!addr_is_unset(a) && !addr_set_has(now, a))
+			r = addr_list_add(out, a);
+	}
+	return r;
+}
+
+/* The generation is live: what follows from it must not make the caller believe that it isn't. */
+static void follow_publish(struct kernel *k, const struct tables *t, const struct addr_list *gone)
+{
+	pods_identify(k);
+	sweep_set_period(&k->sweep, t->min_timeout_ms);
+	if (gone->count)
+		sweep_gone(k, gone);
+}
+
+/* ---- the way to weft-proxy ---- */
+
+/* Every packet that the node forwards pays for it, so that it is there only where something needs
+ * it. Then it stays: connections may be open for as long as they like. */
+static int need_handover(struct kernel *k)
+{
+	int r = k->handover ? 0 : handover_add(k->netlink);
+
+	k->handover |= !r;
+	return r;
+}
+
+static int is_proxied(void *arg, const void *key, const void *value)
+{
+	(void)arg;
+	(void)key;
+	return ((const struct rule *)value)->action == RULE_PROXY;
+}
+
+static bool leads_to_proxy(const struct tables *t)
+{
+	for (size_t i = 0; i < t->rules.count; i++) {
+		if (is_proxied(NULL, NULL, &t->rules.items[i]))
+			return true;
+	}
+	return false;
+}
+
+int kernel_adopt_handover(struct kernel *k)
+{
+	_cleanup_close_ int fd = publish_open_table(&k->loader, MAP_GEN_RULES);
+	int r;
+
+	if (fd == -ENOENT)
+		return 0;
+	r = fd < 0 ? fd : map_walk(fd, sizeof(__u32), sizeof(struct rule), is_proxied, NULL);
+	if (r < 0)
+		return log_err(r, "read the rules in force");
+	return r ? need_handover(k) : 0;
+}
+
+void kernel_drop_handover(struct kernel *k)
+{
+	if (!k->handover)
+		handover_remove(k->netlink);
+}
+
+/* ---- generations ---- */
+
+int kernel_publish(struct kernel *k, const struct tables *tables)
+{
+	_cleanup_(addr_list_free) struct addr_list gone = {};
+	_cleanup_(addr_set_free) struct addr_set sources = {};
+	int r = collect_sources(tables, &sources);
+
+	if (!r)
+		r = collect_gone(&k->sources, &sources, &gone);
+	if (r)
+		return log_err(r, "publish");
+	if (leads_to_proxy(tables))
+		r = need_handover(k);
+	if (!r)
+		r = publish_tables(&k->published, &k->loader, &k->counters, tables);
+	if (r)
+		return r;
+	addr_set_free(&k->sources);
+	k->sources = sources;
+	sources = (struct addr_set){};
+	follow_publish(k, tables, &gone);
+	return 0;
+}
+
+int kernel_forget(struct kernel *k, const struct tables *tables)
+{
+	return counters_forget(&k->counters, &k->loader, tables);
+}

@@ -1,0 +1,195 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * The node's own addresses and the interfaces that connections from outside come by.
+ */
+#include <bpf/bpf.h>
+#include <errno.h>
+#include <string.h>
+
+#include "lib/base/cleanup.h"
+#include "lib/model/hostname.h"
+#include "daemon/datapath/datapath_priv.h"
+#include "lib/base/log.h"
+
+/* ---- node addresses ---- */
+
+struct found {
+	struct node_addr *items;
+	size_t count, room;
+	struct addr_set set;
+};
+
+static void found_free(struct found *f)
+{
+	free(f->items);
+	addr_set_free(&f->set);
+}
+
+static int find_addr(void *arg, int ifindex, const struct addr *a)
+{
+	struct found *f = arg;
+
+	if (!addr_names_node(a))
+		return 0;
+	if (f->count == f->room) {
+		size_t room = f->room ? 2 * f->room : 16;
+		struct node_addr *more = reallocarray(f->items, room, sizeof(*more));
+
+		if (!more)
+			return -ENOMEM;
+		f->items = more;
+		f->room = room;
+	}
+	f->items[f->count++] = (struct node_addr){ *a, ifindex };
+	return addr_set_add(&f->set, a);
+}
+
+/* As many as there is room for; `*full`: there was none for all. */
+static int put_node_addrs(struct kernel *k, const struct found *f, bool *full)
+{
+	*full = false;
+	for (size_t i = 0; i < f->count; i++) {
+		__u32 ifindex = (__u32)f->items[i].ifindex;
+
+		if (!bpf_map_update_elem(k->loader.map[MAP_NODE_ADDRS], &f->items[i].addr, &ifindex,
+					 BPF_ANY))
+			continue;
+		if (errno != E2BIG)
+			return log_err(-errno, "add an address of the node");
+		*full = true;
+	}
+	return 0;
+}
+
+static void tell_full(struct pods *p, bool full)
+{
+	if (full && !p->node.full)
+		log_warning("the node has more addresses than the map %s holds: services are not "
+			    "reached by the others",
+			    loader_map_name(MAP_NODE_ADDRS));
+	p->node.full = full;
+}
+
+/* The new ones come before the old ones go, unless that is what makes room for them. */
+static int replace_node_addrs(struct kernel *k, const struct found *f)
+{
+	struct pods *p = &k->pods;
+	bool full;
+	int r = put_node_addrs(k, f, &full);
+
+	for (size_t i = 0; !r && i < p->node.count; i++) {
+		if (!addr_set_has(&f->set, &p->node.items[i].addr))
+			bpf_map_delete_elem(k->loader.map[MAP_NODE_ADDRS], &p->node.items[i].addr);
+	}
+	if (!r && full)
+		r = put_node_addrs(k, f, &full);
+	if (!r)
+		tell_full(p, full);
+	return r;
+}
+
+int node_refresh(struct kernel *k)
+{
+	_cleanup_(found_free) struct found f = {};
+	struct pods *p = &k->pods;
+	int r = nl_each_addr(k->netlink, NL_NSID_OWN, 0, find_addr, &f);
+
+	if (r)
+		return log_err(r, "list the node's addresses");
+	r = replace_node_addrs(k, &f);
+	if (r) {
+		p->prune_needed = true; /* some are there that `node` doesn't know */
+		return r;
+	}
+	free(p->node.items);
+	p->node.items = TAKE_PTR(f.items);
+	p->node.count = f.count;
+	addr_set_free(&p->node.set);
+	p->node.set = f.set;
+	f.set = (struct addr_set){};
+	for (struct iface *i = p->ifaces; i; i = i->next)
+		i->dirty |= i->role == ROLE_NIC;
+	p->node_dirty = false;
+	return 0;
+}
+
+/* ---- default routes ---- */
+
+static int note_route(void *arg, int ifindex)
+{
+	struct iface *i = pods_find(arg, ifindex);
+
+	if (i)
+		i->seen = true;
+	return 0;
+}
+
+int default_routes_refresh(struct kernel *k)
+{
+	int r;
+
+	for (struct iface *i = k->pods.ifaces; i; i = i->next)
+		i->seen = false;
+	r = nl_each_default_route(k->netlink, note_route, &k->pods);
+	if (r)
+		return log_err(r, "list the default routes");
+	for (struct iface *i = k->pods.ifaces; i; i = i->next) {
+		i->dirty |= i->seen != i->default_route;
+		i->default_route = i->seen;
+		i->was_nic |= i->seen;
+	}
+	k->pods.routes_dirty = false;
+	return 0;
+}
+
+/* ---- nics ---- */
+
+/* The interface's first address of the family, or else the node's first: some NICs have none of
+ * their own. */
+static struct addr source_addr(const struct pods *p, int ifindex, bool v4)
+{
+	struct addr any = {};
+
+	for (size_t i = p->node.count; i-- > 0;) {
+		if (addr_is_v4(&p->node.items[i].addr) == v4)
+			any = p->node.items[i].addr;
+	}
+	for (size_t i = 0; i < p->node.count; i++) {
+		if (p->node.items[i].ifindex == ifindex && addr_is_v4(&p->node.items[i].addr) == v4)
+			return p->node.items[i].addr;
+	}
+	return any;
+}
+
+int nic_refresh(struct kernel *k, struct iface *i)
+{
+	__u32 key = (__u32)i->link.ifindex;
+	struct nic nic = {
+		.addr4 = source_addr(&k->pods, i->link.ifindex, true),
+		.addr6 = source_addr(&k->pods, i->link.ifindex, false),
+	};
+	int r;
+
+	memcpy(nic.name, i->link.name, sizeof(nic.name));
+	if (bpf_map_update_elem(k->loader.map[MAP_NICS], &key, &nic, BPF_ANY))
+		return log_err(-errno, "add the interface %s", i->link.name);
+	if (i->role == ROLE_NIC)
+		return 0;
+	r = attach_put_both(&k->attach, i->link.ifindex, k->loader.prog[PROG_FROM_NIC],
+			    k->loader.prog[PROG_TO_NIC]);
+	if (r && r != -ENODEV)
+		return r;
+	i->role = ROLE_NIC;
+	log_info("%s: attached as a NIC", i->link.name);
+	return 0;
+}
+
+int nic_remove(struct kernel *k, struct iface *i)
+{
+	__u32 key = (__u32)i->link.ifindex;
+
+	if (bpf_map_delete_elem(k->loader.map[MAP_NICS], &key) && errno != ENOENT)
+		return log_err(-errno, "remove the interface %s", i->link.name);
+	i->role = ROLE_NONE;
+	return 0;
+}

@@ -1,0 +1,390 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#include "daemon/node/shortcut.h"
+
+#include <bpf/bpf.h>
+#include <errno.h>
+#include <linux/netfilter/nfnetlink.h>
+#include <linux/pkt_sched.h>
+#include <stdint.h>
+#include <string.h>
+#include <sys/socket.h>
+#include <sys/timerfd.h>
+#include <time.h>
+
+#include "lib/base/cleanup.h"
+#include "daemon/datapath/datapath_priv.h"
+#include "lib/base/log.h"
+#include "survey.skel.h"
+
+enum {
+	PERIOD_MS = 1000,
+	SOON_MS = 20,
+	VALID_S = 3, /* a weftd that is gone looks no more: then packets take the node's way */
+};
+
+void shortcut_init(struct shortcuts *s)
+{
+	*s = (struct shortcuts){ .timer = -1, .tc = -1, .nft = -1 };
+}
+
+void shortcut_free(struct shortcuts *s)
+{
+	survey_bpf__destroy(s->survey);
+	closep(&s->timer);
+	closep(&s->tc);
+	closep(&s->nft);
+}
+
+static int write_state(struct kernel *k)
+{
+	__u32 zero = 0;
+
+	return bpf_map_update_elem(k->loader.map[MAP_SHORTCUT_STATE], &zero, &k->shortcut.state,
+				   BPF_ANY)
+		       ? log_err(-errno, "write the map %s", loader_map_name(MAP_SHORTCUT_STATE))
+		       : 0;
+}
+
+void shortcut_changed(struct kernel *k)
+{
+	k->shortcut.state.epoch++;
+	(void)write_state(k);
+}
+
+/* ---- what there is on the node's own way ---- */
+
+/* False if the kernel can't tell. */
+static bool survey(struct kernel *k, int ifindex, struct survey_args *out)
+{
+	struct survey_args args = { .ifindex = (__u32)ifindex };
+	LIBBPF_OPTS(bpf_test_run_opts, opts, .ctx_in = &args, .ctx_size_in = sizeof(args));
+	struct survey_bpf *s = k->shortcut.survey;
+
+	if (!s || bpf_prog_test_run_opts(bpf_program__fd(s->progs.survey), &opts))
+		return false;
+	args.name[sizeof(args.name) - 1] = 0;
+	*out = args;
+	return true;
+}
+
+struct reason_text {
+	char s[160];
+};
+
+static bool __attribute__((format(printf, 2, 3)))
+because(struct reason_text *why, const char *fmt, ...)
+{
+	va_list args;
+
+	va_start(args, fmt);
+	vsnprintf(why->s, sizeof(why->s), fmt, args);
+	va_end(args);
+	return false;
+}
+
+/* Nothing that concerns all of the node has a say. */
+static bool node_is_bare(struct kernel *k, struct reason_text *why)
+{
+	struct survey_args found;
+
+	if (!survey(k, 0, &found))
+		return because(why, "the kernel does not tell of netfilter hooks");
+	if (found.hooks)
+		return because(why, "netfilter hooks on the forward path (%s)", found.name);
+	if (found.xfrm)
+		return because(why, "IPsec policies");
+	return true;
+}
+
+void netfilter_on_forward(struct kernel *k, char *out, size_t size)
+{
+	struct survey_args found;
+	bool told = survey(k, 0, &found);
+
+	snprintf(out, size, "%s", told && found.hooks ? found.name : "");
+}
+
+static bool is_harmless(const char *kind)
+{
+	return !strcmp(kind, "noqueue") || !strcmp(kind, "clsact") || !strcmp(kind, "ingress");
+}
+
+static int note_qdisc(void *arg, int ifindex, const char *kind)
+{
+	struct iface *i = pods_find(arg, ifindex);
+
+	if (!i)
+		return 0;
+	if (!is_harmless(kind))
+		snprintf(i->qdisc, sizeof(i->qdisc), "%s", kind);
+	else if (strcmp(kind, "noqueue") != 0)
+		i->has_filters = true;
+	return 0;
+}
+
+static bool read_qdiscs(struct kernel *k, struct reason_text *why)
+{
+	int r;
+
+	for (struct iface *i = k->pods.ifaces; i; i = i->next)
+		i->qdisc[0] = 0, i->has_filters = false;
+	r = nl_each_qdisc(k->netlink, note_qdisc, &k->pods);
+	return r ? because(why, "the queueing disciplines can't be read: %s", strerror(-r)) : true;
+}
+
+/* Nothing of others treats packets at the interface, coming in or going out. */
+static bool is_bare(struct kernel *k, const struct iface *i, struct reason_text *why)
+{
+	static const enum prog_id own[] = { PROG_FROM_POD, PROG_TO_POD, PROG_FROM_BRIDGE,
+					    PROG_FROM_NIC, PROG_TO_NIC };
+	int fds[sizeof(own) / sizeof(own[0])];
+	struct survey_args found;
+
+	for (size_t n = 0; n < sizeof(own) / sizeof(own[0]); n++)
+		fds[n] = k->loader.prog[own[n]];
+	if (!(i->link.flags & IFF_UP))
+		return because(why, "%s: is down", i->link.name);
+	if (i->qdisc[0])
+		return because(why, "%s: queueing discipline %s", i->link.name, i->qdisc);
+	if (i->link.xdp)
+		return because(why, "%s: an XDP program", i->link.name);
+	if (attach_has_foreign(&k->attach, i->link.ifindex, i->has_filters, fds,
+			       sizeof(own) / sizeof(own[0])))
+		return because(why, "%s: tc programs or filters of others", i->link.name);
+	if (!survey(k, i->link.ifindex, &found) || !found.found)
+		return because(why, "%s: the kernel does not tell of netfilter hooks",
+			       i->link.name);
+	if (found.hooks)
+		return because(why, "%s: netfilter hooks (%s)", i->link.name, found.name);
+	return true;
+}
+
+static bool pod_is_bare(struct kernel *k, const struct iface *i, struct reason_text *why)
+{
+	const struct iface *bridge = pods_bridge(&k->pods, i);
+
+	if (strcmp(i->link.kind, "veth") != 0)
+		return because(why, "%s: is no veth", i->link.name);
+	if (i->link.master && !bridge)
+		return because(why, "%s: is a port of something else than a bridge", i->link.name);
+	if (bridge && !bridge->bare)
+		return because(why, "%s: its bridge %s does something of its own", i->link.name,
+			       bridge->link.name);
+	return is_bare(k, i, why);
+}
+
+/* ---- what follows ---- */
+
+static void tell(struct kernel *k, const char *text)
+{
+	if (!strcmp(k->shortcut.text, text))
+		return;
+	snprintf(k->shortcut.text, sizeof(k->shortcut.text), "%s", text);
+	log_info("short cut %s", text);
+}
+
+static int stop(struct kernel *k, const struct reason_text *why)
+{
+	char text[SHORTCUT_TEXT_MAX];
+
+	snprintf(text, sizeof(text), "auto: not used: %s", why->s);
+	tell(k, text);
+	if (!k->shortcut.state.until)
+		return 0;
+	k->shortcut.state.until = 0;
+	return write_state(k);
+}
+
+/* Until the next look. */
+static int go_on(struct kernel *k)
+{
+	struct timespec t;
+
+	clock_gettime(CLOCK_MONOTONIC, &t);
+	k->shortcut.state.until = (__u64)(t.tv_sec + VALID_S) * 1000000000 + (__u64)t.tv_nsec;
+	return write_state(k);
+}
+
+struct count {
+	unsigned pods, bare;
+	struct reason_text why; /* of the last that is not */
+};
+
+/* The map's entry first, then its epoch (pod_write()): who sees the one sees the other. */
+static int judge_pod(struct kernel *k, struct iface *i, struct count *c)
+{
+	bool bare = pod_is_bare(k, i, &c->why);
+	int r;
+
+	c->pods++;
+	c->bare += bare;
+	if (bare == i->bare)
+		return 0;
+	i->bare = bare;
+	r = pod_write(k, i);
+	if (r)
+		i->bare = !bare; /* as the map has it: the next look writes it */
+	return r;
+}
+
+static int judge_pods(struct kernel *k, struct count *c)
+{
+	struct reason_text none;
+	int r = 0;
+
+	for (struct iface *i = k->pods.ifaces; i; i = i->next) {
+		if (i->role == ROLE_BRIDGE || !strcmp(i->link.kind, "bridge"))
+			i->bare = is_bare(k, i, &none);
+	}
+	for (struct iface *i = k->pods.ifaces; !r && i; i = i->next) {
+		if (i->role == ROLE_POD)
+			r = judge_pod(k, i, c);
+	}
+	return r;
+}
+
+static void tell_count(struct kernel *k, const struct count *c)
+{
+	char text[SHORTCUT_TEXT_MAX];
+
+	if (c->bare == c->pods)
+		snprintf(text, sizeof(text), "auto: in use");
+	else if (c->bare)
+		snprintf(text, sizeof(text), "auto: in use, but not for %u of %u pods (%s)",
+			 c->pods - c->bare, c->pods, c->why.s);
+	else
+		snprintf(text, sizeof(text), "auto: not used: %s", c->why.s);
+	tell(k, text);
+}
+
+/* Looks at everything again. */
+static int shortcut_refresh(struct kernel *k)
+{
+	struct reason_text why;
+	struct count c = {};
+	int r;
+
+	if (k->shortcut.mode != SHORTCUT_AUTO)
+		return 0;
+	if (!node_is_bare(k, &why) || !read_qdiscs(k, &why))
+		return stop(k, &why);
+	r = judge_pods(k, &c);
+	if (r) {
+		because(&why, "the pods can't be written: %s", strerror(-r));
+		(void)stop(k, &why);
+		return r;
+	}
+	tell_count(k, &c);
+	return go_on(k);
+}
+
+/* ---- when to look ---- */
+
+static int set_timer(struct shortcuts *s, unsigned ms)
+{
+	struct itimerspec t = {
+		.it_value = { ms / 1000, ms % 1000 * 1000000L },
+		.it_interval = { PERIOD_MS / 1000, PERIOD_MS % 1000 * 1000000L },
+	};
+
+	return timerfd_settime(s->timer, 0, &t, NULL) ? log_err(-errno, "set a timer") : 0;
+}
+
+/* Never later than it is set already: a series of changes must not put it off without end. */
+void shortcut_soon(struct kernel *k)
+{
+	struct shortcuts *s = &k->shortcut;
+	struct itimerspec is;
+
+	if (s->timer < 0 || timerfd_gettime(s->timer, &is))
+		return;
+	if (is.it_value.tv_sec || is.it_value.tv_nsec > SOON_MS * 1000000L)
+		(void)set_timer(s, SOON_MS);
+}
+
+static void ignore(void *arg, int nsid, const struct nlmsghdr *h)
+{
+	(void)arg;
+	(void)nsid;
+	(void)h;
+}
+
+static void drain(int fd)
+{
+	char buf[8192];
+	ssize_t n;
+
+	do
+		n = recv(fd, buf, sizeof(buf), MSG_DONTWAIT);
+	while (n > 0 || (n < 0 && (errno == EINTR || errno == ENOBUFS)));
+}
+
+bool shortcut_dispatch(struct kernel *k, int fd, int *r)
+{
+	struct shortcuts *s = &k->shortcut;
+	uint64_t ticks;
+
+	if (fd != s->timer && fd != s->tc && fd != s->nft)
+		return false;
+	if (fd == s->timer && read(fd, &ticks, sizeof(ticks)) < 0 && errno != EAGAIN)
+		log_err(-errno, "read a timer");
+	if (fd == s->tc)
+		(void)nl_receive(fd, ignore, NULL);
+	if (fd == s->nft)
+		drain(fd);
+	*r = shortcut_refresh(k);
+	return true;
+}
+
+/* Changes of nf_tables' chains. A kernel that lacks nf_tables has none. */
+static int listen_nft(void)
+{
+	_cleanup_close_ int fd =
+		socket(AF_NETLINK, SOCK_RAW | SOCK_CLOEXEC | SOCK_NONBLOCK, NETLINK_NETFILTER);
+	struct sockaddr_nl group = { .nl_family = AF_NETLINK,
+				     .nl_groups = 1u << (NFNLGRP_NFTABLES - 1) };
+
+	if (fd < 0 || bind(fd, (struct sockaddr *)&group, sizeof(group)))
+		return -1;
+	return TAKE_FD(fd);
+}
+
+static int open_auto(struct kernel *k)
+{
+	static const unsigned groups[] = { RTNLGRP_TC, 0 };
+	struct shortcuts *s = &k->shortcut;
+
+	s->tc = nl_listen(groups, false);
+	if (s->tc < 0)
+		return log_err(s->tc, "listen to changes of queueing disciplines");
+	s->nft = listen_nft();
+	s->timer = timerfd_create(CLOCK_MONOTONIC, TFD_NONBLOCK | TFD_CLOEXEC);
+	return s->timer < 0 ? log_err(-errno, "make a timer") : set_timer(s, SOON_MS);
+}
+
+int shortcut_open(struct kernel *k, enum shortcut_mode mode)
+{
+	struct shortcuts *s = &k->shortcut;
+	__u32 zero = 0;
+
+	s->mode = mode;
+	s->survey = survey_bpf__open_and_load();
+	if (!s->survey)
+		log_warning("this kernel does not tell of its netfilter hooks (--log-level debug "
+			    "says why)");
+	if (bpf_map_lookup_elem(k->loader.map[MAP_SHORTCUT_STATE], &zero, &s->state))
+		return log_err(-errno, "read the map %s", loader_map_name(MAP_SHORTCUT_STATE));
+	s->state.until = mode == SHORTCUT_ALWAYS ? ~0ull : 0;
+	s->state.epoch++;
+	snprintf(s->text, sizeof(s->text), "%s",
+		 mode == SHORTCUT_ALWAYS  ? "always"
+		 : mode == SHORTCUT_NEVER ? "never"
+					  : "auto: not looked at yet");
+	if (mode == SHORTCUT_AUTO) {
+		int r = open_auto(k);
+
+		if (r)
+			return r;
+	}
+	return write_state(k);
+}

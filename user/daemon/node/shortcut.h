@@ -1,0 +1,45 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#ifndef WEFT_DAEMON_NODE_SHORTCUT_H
+#define WEFT_DAEMON_NODE_SHORTCUT_H
+/*
+ * Whether packets between pods of this node may take the short cut (weft/shortcut.h): always,
+ * never, or while nothing on the node's own way would treat them otherwise (auto). That is looked
+ * at once a second, and whenever the kernel tells of a change.
+ *
+ * Functions return 0 or -errno and log.
+ */
+#include <stdbool.h>
+#include <stddef.h>
+
+#include "daemon/datapath/datapath.h"
+#include "weft/shortcut.h"
+
+struct survey_bpf;
+
+/* Descriptors start at -1: shortcut_init(). */
+struct shortcuts {
+	enum shortcut_mode mode;
+	int timer;
+	int tc;			      /* notifications: queueing disciplines and filters */
+	int nft;		      /* notifications: nf_tables; -1 where the kernel lacks it */
+	struct survey_bpf *survey;    /* NULL: the kernel does not run it */
+	struct shortcut_state state;  /* as the map has it */
+	char text[SHORTCUT_TEXT_MAX]; /* for `weft status` */
+};
+
+void shortcut_init(struct shortcuts *s);
+/* To be called before pods_open(). */
+int shortcut_open(struct kernel *k, enum shortcut_mode mode);
+void shortcut_free(struct shortcuts *s);
+
+/* Looks at everything again within 20 ms. */
+void shortcut_soon(struct kernel *k);
+/* Whether `fd` is one of shortcut's; then it is read, and everything is looked at again. */
+bool shortcut_dispatch(struct kernel *k, int fd, int *r);
+/* Whose netfilter hooks are on the node's forward path: "" if there are none, or the kernel does
+ * not tell. */
+void netfilter_on_forward(struct kernel *k, char *out, size_t size);
+/* Pods or their addresses have changed in the maps: what was found by them is found anew. */
+void shortcut_changed(struct kernel *k);
+
+#endif

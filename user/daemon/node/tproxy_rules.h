@@ -1,0 +1,17 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#ifndef WEFT_DAEMON_NODE_TPROXY_RULES_H
+#define WEFT_DAEMON_NODE_TPROXY_RULES_H
+/*
+ * What of the node's routing the way to weft-proxy needs (weft/handover.h): for IPv4 and IPv6 a
+ * rule for marked packets, and a table in which every address is the node's own. And that
+ * connection tracking leaves marked packets alone (nftables' table `inet weft`): kube-proxy would
+ * give them an endpoint's address before they are delivered. All packets that the node routes pay
+ * for it. `netlink` is a socket of nl_open(), in the node's namespace.
+ */
+
+/* Adds what is missing. 0 or -errno after having logged. A node without IPv6 needs none of it. */
+int handover_add(int netlink);
+/* Takes it out again, as far as it is there. 0 or -errno after having logged. */
+int handover_remove(int netlink);
+
+#endif

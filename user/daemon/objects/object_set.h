@@ -1,0 +1,43 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#ifndef WEFT_DAEMON_OBJECTS_OBJECT_SET_H
+#define WEFT_DAEMON_OBJECTS_OBJECT_SET_H
+/*
+ * The objects that are in force, by kind, namespace and name, in the order in which each was first
+ * applied. A set borrows what it refers to.
+ */
+#include "lib/model/model.h"
+#include "daemon/source/journal.h"
+
+/* The namespace is NULL or "" for a Namespace. */
+struct object_id {
+	int kind; /* enum kind */
+	const char *namespace, *name;
+};
+
+struct known {
+	struct object *object;
+	struct store_file *file; /* where the object is stored; NULL until it is */
+	uint32_t hash;
+};
+
+struct known_set {
+	struct known *items;
+	size_t count, room;
+	uint32_t *slots; /* position + 1; a power of two of them, at most half in use */
+	size_t slot_count;
+};
+
+struct object_id object_id(const struct object *o);
+bool object_is(const struct object *o, const struct object_id *id);
+
+/* NULL if there is none. Valid until the set is changed. */
+struct known *known_find(const struct known_set *set, const struct object_id *id);
+/* Appends an object whose identity is not in the set. 0 or -ENOMEM. */
+int known_add(struct known_set *set, struct object *o, struct store_file *file);
+/* Takes out all elements whose `object` is NULL, keeping the order. 0 or -ENOMEM with the set as
+ * before. */
+int known_squeeze(struct known_set *set);
+int known_copy(const struct known_set *from, struct known_set *out);
+void known_free(struct known_set *set);
+
+#endif

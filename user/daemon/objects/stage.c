@@ -1,0 +1,142 @@
+// SPDX-License-Identifier: Apache-2.0
+#include <errno.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "lib/base/cleanup.h"
+#include "daemon/objects/stage.h"
+#include "lib/yaml/tree.h"
+
+static int list_add(struct object_list *list, struct object *o)
+{
+	size_t room = list->room ? 2 * list->room : 64;
+	struct object **items;
+
+	if (list->count == list->room) {
+		items = realloc(list->items, room * sizeof(*items));
+		if (!items)
+			return -ENOMEM;
+		list->items = items;
+		list->room = room;
+	}
+	list->items[list->count++] = o;
+	return 0;
+}
+
+static void list_free(struct object_list *list, bool objects)
+{
+	for (size_t i = 0; objects && i < list->count; i++)
+		object_free(list->items[i]);
+	free(list->items);
+	*list = (struct object_list){ 0 };
+}
+
+static bool node_same(const struct node *a, const struct node *b)
+{
+	const struct node *x, *y;
+
+	a = node_target(a);
+	b = node_target(b);
+	if (a->type != b->type || a->count != b->count)
+		return false;
+	if (a->type == NODE_SCALAR)
+		return memcmp(a->text, b->text, a->count) == 0 && node_scalar(a) == node_scalar(b);
+	x = a->count ? a->child : NULL;
+	y = b->count ? b->child : NULL;
+	for (; x && y; x = x->next, y = y->next)
+		if (!node_same(x, y))
+			return false;
+	return !x && !y;
+}
+
+bool object_same(const struct object *a, const struct object *b)
+{
+	return a->tree && b->tree && node_same(a->tree, b->tree);
+}
+
+/* Rules are told to the user by file and line: an object that has moved is taken over quietly. */
+static bool same_place(const struct object *a, const struct object *b)
+{
+	return strcmp(a->file, b->file) == 0 && a->pos.line == b->pos.line &&
+	       a->pos.col == b->pos.col;
+}
+
+int stage_init(struct stage *st, const struct known_set *from)
+{
+	*st = (struct stage){ 0 };
+	return known_copy(from, &st->set);
+}
+
+int stage_put(struct stage *st, struct object *o, const char **change)
+{
+	struct object_id id = object_id(o);
+	struct known *k = known_find(&st->set, &id);
+	bool same = k && object_same(k->object, o);
+	int r;
+
+	*change = !k ? "created" : same ? "unchanged" : "configured";
+	r = list_add(&st->fresh, o);
+	if (r) {
+		object_free(o);
+		return r;
+	}
+	if (!same || !same_place(k->object, o))
+		st->dirty = true;
+	if (!k)
+		return known_add(&st->set, o, NULL);
+	r = list_add(&st->gone, k->object);
+	if (r)
+		return r;
+	k->object = o;
+	k->file = NULL;
+	return 0;
+}
+
+int stage_remove(struct stage *st, const struct object_id *id)
+{
+	struct known *k = known_find(&st->set, id);
+	int r;
+
+	if (!k)
+		return -ENOENT;
+	r = list_add(&st->gone, k->object);
+	if (r)
+		return r;
+	k->object = NULL;
+	k->file = NULL;
+	st->dirty = true;
+	return 0;
+}
+
+bool stage_removed(const struct stage *st, const struct object_id *id)
+{
+	for (size_t i = 0; i < st->gone.count; i++)
+		if (object_is(st->gone.items[i], id))
+			return true;
+	return false;
+}
+
+int stage_seal(struct stage *st)
+{
+	return known_squeeze(&st->set);
+}
+
+void stage_keep(struct stage *st, struct known_set *set, struct store *store)
+{
+	for (size_t i = 0; i < st->set.count; i++)
+		store_file_ref(st->set.items[i].file);
+	for (size_t i = 0; i < set->count; i++)
+		store_file_unref(store, set->items[i].file);
+	known_free(set);
+	*set = st->set;
+	st->set = (struct known_set){ 0 };
+	list_free(&st->fresh, false);
+	list_free(&st->gone, true);
+}
+
+void stage_drop(struct stage *st)
+{
+	known_free(&st->set);
+	list_free(&st->fresh, true);
+	list_free(&st->gone, false);
+}

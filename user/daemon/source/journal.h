@@ -1,0 +1,97 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#ifndef WEFT_DAEMON_SOURCE_JOURNAL_H
+#define WEFT_DAEMON_SOURCE_JOURNAL_H
+/*
+ * The rules on disk: STATE_DIR/rules.journal. It begins with "weft-j1\n"; after that come records,
+ *each
+ *
+ *	offset 0   u32  bytes of the payload, little-endian
+ *	       4   u32  crc32 of the payload, little-endian
+ *	       8        the payload: a frame as in wire.h
+ *
+ * and each one a transaction that took effect as a whole:
+ *
+ *	{"type": "apply", "files": [{"name", "size"}...]}            the blob holds the files
+ *	{"type": "delete", "objects": [[KIND, NAMESPACE, NAME]...]}
+ *	{"type": "snapshot", "files": [...], "objects": [[KIND, NAMESPACE, NAME, index of the
+ *file]...]}
+ *
+ * Files are kept as they were given, so that positions in them survive. A snapshot is the whole
+ *state: the objects listed, in their order, each as in its file. What is behind the last whole
+ *record is what a crash left of an append that nobody was told of; store_mend() cuts it off. A
+ *record that is not whole and has whole ones behind it is no work of a crash: such a journal is
+ *refused.
+ */
+#include <jansson.h>
+#include <stdbool.h>
+#include <stddef.h>
+#include <sys/types.h>
+
+/* A file in the journal. It is live as long as objects refer to it. */
+struct store_file {
+	char *name;
+	off_t at; /* of its bytes */
+	size_t size;
+	size_t refs;
+};
+
+struct store;
+
+/*
+ * Opens or creates the journal in the directory `dir`, which must exist. A torn end is copied to
+ * DIR/rules.journal.bad and passed over (with one line on stderr). 0; -EBADMSG when the journal is
+ * damaged elsewhere or is none; other -errno; all after having logged.
+ */
+int store_open(const char *dir, struct store **out);
+/* Nothing was ever stored, or all of it was torn. */
+bool store_is_empty(const struct store *s);
+/* Whether a torn end was found that is still there. Nothing can be appended to it. */
+bool store_is_torn(const struct store *s);
+/* Cuts it off. 0 or -errno. */
+int store_mend(struct store *s);
+void store_close(struct store *s); /* accepts NULL */
+
+/* One file of a record. */
+struct store_item {
+	struct store_file *file; /* valid during the call, longer with a store_file_ref() */
+	const char *bytes;	 /* valid during the call */
+};
+
+/* Calls `replay` for every record in order. A non-zero answer ends it and is returned. */
+typedef int (*store_replay_fn)(void *arg, const json_t *record, const struct store_item *items,
+			       size_t count);
+int store_replay(struct store *s, store_replay_fn replay, void *arg);
+
+struct store_file *store_file_ref(struct store_file *f);
+void store_file_unref(struct store *s, struct store_file *f); /* accepts NULL */
+
+/* A file to be stored. Borrowed. */
+struct store_input {
+	const char *name;
+	const char *bytes;
+	size_t size;
+};
+
+/*
+ * Appends one transaction and brings it to the disk. `record` has its "type" and what goes with it;
+ * "files" is added here. files[i] becomes items[i], a reference to which the caller drops. 0, or
+ * -errno with the journal as before. The transaction can be taken back with store_undo() until the
+ * next append.
+ * After an append that could neither be finished nor taken back, and after a store_undo() that
+ * failed, the store is stuck: -EIO until a store_compact() has succeeded.
+ */
+int store_append(struct store *s, json_t *record, const struct store_input *files, size_t count,
+		 struct store_file **items);
+int store_undo(struct store *s);
+bool store_is_stuck(const struct store *s);
+
+/* Whether the journal holds more that is dead than alive, and enough of it to matter. */
+int store_wants_compaction(const struct store *s);
+
+/*
+ * Replaces the journal by one snapshot, at once or not at all. `objects` is the "objects" list with
+ * indices into `files`, which are all that is alive. 0, or -errno with the journal as before.
+ */
+int store_compact(struct store *s, json_t *objects, struct store_file **files, size_t count);
+
+#endif

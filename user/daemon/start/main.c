@@ -1,0 +1,302 @@
+// SPDX-License-Identifier: Apache-2.0
+#include <errno.h>
+#include <fcntl.h>
+#include <malloc.h>
+#include <string.h>
+#include <sys/socket.h>
+#include <sys/un.h>
+
+#include "lib/base/cleanup.h"
+#include "daemon/api/control.h"
+#include "lib/base/log.h"
+#include "daemon/start/dirs.h"
+#include "daemon/bpf/pin.h"
+#include "weft/handover.h"
+#include "daemon/supervisor/supervisor.h"
+#include "lib/wire/wire_client.h"
+
+/* Where the last weftd of a run directory pinned: so that --detach finds it without being told. */
+#define BPFFS_NOTE "weftd.bpffs"
+/* Where the last weftd of a state directory ran: its weft-proxy may still do. */
+#define RUN_NOTE "weftd.run-dir"
+
+DEFINE_CLEANUP(struct kernel *, kernel_close);
+DEFINE_CLEANUP(struct supervisor *, supervisor_close);
+DEFINE_CLEANUP(struct store *, store_close);
+DEFINE_CLEANUP(struct engine *, engine_free);
+
+/* All directories, so that two daemons can't share any. */
+struct locks {
+	int run, state, bpffs;
+};
+
+static const struct locks no_locks = { -1, -1, -1 };
+
+static void unlock(struct locks *l)
+{
+	closep(&l->run);
+	closep(&l->state);
+	closep(&l->bpffs);
+}
+
+static int lock_one(const char *dir, long *pid)
+{
+	int r = dir_make(dir);
+
+	return r ? r : dir_lock(dir, pid);
+}
+
+static int busy(const char *dir, long pid)
+{
+	log_err(0, "another weftd (process %ld) runs on %s", pid, dir);
+	return -EBUSY;
+}
+
+/* If both are one directory, one lock is enough. */
+static int lock_state(const struct options *o, struct locks *l)
+{
+	long pid = 0;
+
+	if (dir_same(o->run_dir, o->state_dir))
+		return 0;
+	l->state = lock_one(o->state_dir, &pid);
+	if (l->state == -EBUSY)
+		return busy(o->state_dir, pid);
+	return l->state < 0 ? l->state : 0;
+}
+
+static int lock_bpffs(const char *dir, struct locks *l)
+{
+	l->bpffs = dir_lock_itself(dir);
+	if (l->bpffs != -EBUSY)
+		return l->bpffs < 0 ? l->bpffs : 0;
+	log_err(0, "another weftd, with another --run-dir, is using --bpffs %s", dir);
+	return -EBUSY;
+}
+
+/* What is pinned elsewhere would steer on, beside what this weftd is about to attach. */
+static int check_bpffs(const struct options *o)
+{
+	_cleanup_free_ char *noted = dir_noted(o->run_dir, BPFFS_NOTE);
+
+	if (!noted || dir_same(noted, o->kernel.bpffs) || !kernel_pinned(noted))
+		return 0;
+	log_err(0,
+		"--bpffs %s: the last weftd on %s has pinned its programs in %s: start with "
+		"--bpffs %s, or run `weftd --detach` first, which ends what is steered",
+		o->kernel.bpffs, o->run_dir, noted, noted);
+	return -EEXIST;
+}
+
+/* A weft-proxy that is not found would go on by old rules, with connections that count no more. */
+static int check_run_dir(const struct options *o)
+{
+	_cleanup_free_ char *noted = dir_noted(o->state_dir, RUN_NOTE);
+
+	if (!noted || dir_same(noted, o->run_dir) || !supervisor_runs(noted))
+		return 0;
+	log_err(0,
+		"--run-dir %s: weft-proxy still runs on %s: start with --run-dir %s, or run `weftd "
+		"--detach --run-dir %s` first, which ends what is steered",
+		o->run_dir, noted, noted, noted);
+	return -EEXIST;
+}
+
+static int lock(const struct options *o, struct locks *l)
+{
+	long pid = 0;
+	int r;
+
+	l->run = lock_one(o->run_dir, &pid);
+	if (l->run == -EBUSY)
+		return busy(o->run_dir, pid);
+	if (l->run < 0)
+		return l->run;
+	r = lock_state(o, l);
+	if (!r)
+		r = check_bpffs(o);
+	if (!r)
+		r = check_run_dir(o);
+	if (r)
+		return r;
+	do {
+		r = pin_mkdirs(o->kernel.bpffs);
+		if (r)
+			return log_err(r, "make the directory %s", o->kernel.bpffs);
+		r = lock_bpffs(o->kernel.bpffs, l);
+	} while (r == -ENOENT); /* another weftd has just been detached from it */
+	return r;
+}
+
+/* A daemon that runs on the directory takes everything out itself. */
+static int ask_to_detach(const struct options *o)
+{
+	_cleanup_(json_decrefp) json_t *request = json_pack("{s:s}", "command", "uninstall");
+	_cleanup_(json_decrefp) json_t *reply = NULL;
+	_cleanup_close_ int fd = wire_connect(o->run_dir);
+	int r = fd < 0 ? fd : wire_call(fd, request, NULL, 0, &reply);
+
+	if (!r && !json_is_true(json_object_get(reply, "ok")))
+		r = -EIO;
+	return r ? log_err(r, "ask the weftd on %s to detach", o->run_dir) : 0;
+}
+
+static int detach(const struct options *o)
+{
+	_cleanup_(unlock) struct locks locks = no_locks;
+	_cleanup_free_ char *bpffs = dir_noted(o->run_dir, BPFFS_NOTE);
+	struct kernel_options kernel = o->kernel;
+	long pid = 0;
+	int r;
+
+	locks.run = lock_one(o->run_dir, &pid);
+	if (locks.run == -EBUSY)
+		return ask_to_detach(o);
+	if (locks.run < 0)
+		return locks.run;
+	if (bpffs && !o->bpffs_given)
+		kernel.bpffs = bpffs;
+	r = lock_bpffs(kernel.bpffs, &locks);
+	if (r && r != -ENOENT)
+		return r;
+	r = kernel_detach(&kernel);
+	supervisor_stop(o->run_dir);
+	return r;
+}
+
+static int open_access_log(const char *file, int *out)
+{
+	if (!file)
+		return 0;
+	*out = strcmp(file, "-") == 0 ? fcntl(STDOUT_FILENO, F_DUPFD_CLOEXEC, STDERR_FILENO + 1)
+				      : open(file, O_WRONLY | O_APPEND | O_CREAT | O_CLOEXEC, 0640);
+	return *out < 0 ? log_err(-errno, "open %s", file) : 0;
+}
+
+static void proxy_died(void *kernel)
+{
+	kernel_proxy_died(kernel);
+}
+
+static int set_listeners(struct kernel *kernel, const struct supervisor *supervisor)
+{
+	int fds[PROXY_MAX_WORKERS];
+	unsigned count = supervisor_workers(supervisor);
+
+	for (unsigned i = 0; i < count; i++)
+		fds[i] = supervisor_listener(supervisor, i);
+	return kernel_set_listeners(kernel, fds, count);
+}
+
+/* Into *access_log goes what the supervisor borrows. */
+static int open_supervisor(const struct options *o, struct kernel *kernel, int *access_log,
+			   struct supervisor **out)
+{
+	struct supervisor_options options = {
+		.run_dir = o->run_dir,
+		.workers = o->workers,
+		.log_level = o->log_level,
+		.access_log_format = o->access_log_format,
+		.fds = { { "--cluster-stats-fd", kernel_map(kernel, "http_clusters") },
+			 { "--route-stats-fd", kernel_map(kernel, "http_routes") },
+			 { "--limits-fd", kernel_map(kernel, "limits") },
+			 { "--pod-addrs-fd", kernel_map(kernel, "pod_addrs") },
+			 { "--pods-fd", kernel_map(kernel, "pods") },
+			 { "--nics-fd", kernel_map(kernel, "nics") } },
+		.fd_count = 6,
+		.on_death = proxy_died,
+		.arg = kernel,
+	};
+	int r = open_access_log(o->access_log, access_log);
+
+	options.access_log = *access_log;
+	if (!r)
+		r = supervisor_open(&options, out);
+	return r ? r : set_listeners(kernel, *out);
+}
+
+static void remove_socket(const char *run_dir)
+{
+	struct sockaddr_un at;
+
+	if (!wire_address(run_dir, &at))
+		unlink(at.sun_path);
+}
+
+static int serve(const struct options *o)
+{
+	_cleanup_(unlock) struct locks locks = no_locks;
+	_cleanup_(kernel_closep) struct kernel *kernel = NULL;
+	_cleanup_(store_closep) struct store *store = NULL;
+	_cleanup_close_ int access_log = -1, listener = -1;
+	_cleanup_(supervisor_closep) struct supervisor *supervisor = NULL;
+	_cleanup_(engine_freep) struct engine *engine = NULL;
+	struct weftd d = { .options = o };
+	int r = kernel_check(&o->kernel);
+
+	if (!r)
+		r = supervisor_check();
+	if (!r)
+		r = lock(o, &locks);
+	if (!r)
+		r = store_open(o->state_dir, &store);
+	if (!r)
+		r = dir_note(o->run_dir, BPFFS_NOTE, o->kernel.bpffs);
+	if (!r)
+		r = dir_note(o->state_dir, RUN_NOTE, o->run_dir);
+	if (!r)
+		r = kernel_open(&o->kernel, &kernel);
+	if (!r)
+		r = open_supervisor(o, kernel, &access_log, &supervisor);
+	if (r)
+		return r;
+	engine = engine_new(kernel, supervisor, store);
+	r = engine ? engine_start(engine) : log_err(-ENOMEM, "start");
+	if (r)
+		return r;
+	if (!supervisor_took_over(supervisor))
+		kernel_drop_handover(kernel);
+	/* The socket is there from when orders can be taken: that is what weft status --wait waits
+	 * for. */
+	listener = control_listen(o->run_dir);
+	if (listener < 0)
+		return listener;
+	d.kernel = kernel;
+	d.engine = engine;
+	d.supervisor = supervisor;
+	log_info("ready: %zu objects, generation %llu", engine_objects(engine)->count,
+		 (unsigned long long)kernel_generation(kernel));
+	malloc_trim(0); /* what loading the programs has left */
+	r = control_run(&d, listener);
+	remove_socket(o->run_dir);
+	return r;
+}
+
+/*
+ * A change to the rules takes some blocks of many pages for a moment. They go back to the system
+ * when they are freed, where glibc would learn from the first ones to keep the next; and the few
+ * short-lived threads need no heaps of their own.
+ */
+static void keep_little_memory(void)
+{
+	mallopt(M_MMAP_THRESHOLD, 64 * 1024);
+	mallopt(M_TRIM_THRESHOLD, 128 * 1024);
+	mallopt(M_ARENA_MAX, 1);
+}
+
+int main(int argc, char **argv)
+{
+	char cgroup[512];
+	struct options o;
+	int status, r;
+
+	keep_little_memory();
+	log_set("weftd", LOG_LEVEL_INFO);
+	if (options_parse(argc, argv, &o, &status))
+		return status;
+	if (!o.detach && !o.kernel.cgroup && !kernel_default_cgroup(cgroup, sizeof(cgroup)))
+		o.kernel.cgroup = cgroup;
+	log_set("weftd", o.log_level);
+	r = o.detach ? detach(&o) : serve(&o);
+	return r ? EXIT_FAILURE : EXIT_SUCCESS;
+}

@@ -1,0 +1,287 @@
+// SPDX-License-Identifier: Apache-2.0
+#include <errno.h>
+#include <getopt.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <unistd.h>
+
+#include <linux/types.h>
+
+#include "daemon/start/options.h"
+#include "weft/handover.h"
+
+enum {
+	EXIT_USAGE = 2,
+	CONNECTIONS_MIN = 16,
+	CONNECTIONS_MAX = 64 << 20,
+	WORKERS_DEFAULT_MAX = 8,
+};
+
+enum option_key {
+	OPT_STATE_DIR = 256,
+	OPT_RUN_DIR,
+	OPT_BPFFS,
+	OPT_CGROUP,
+	OPT_PODS,
+	OPT_NIC,
+	OPT_WORKERS,
+	OPT_ACCESS_LOG,
+	OPT_ACCESS_LOG_FORMAT,
+	OPT_SOURCE,
+	OPT_LOG_LEVEL,
+	OPT_MAX_CONNECTIONS,
+	OPT_SHORTCUT,
+	OPT_UNSEEN,
+	OPT_DETACH,
+	OPT_HELP,
+	OPT_VERSION,
+};
+
+static const struct option long_options[] = {
+	{ "state-dir", required_argument, NULL, OPT_STATE_DIR },
+	{ "run-dir", required_argument, NULL, OPT_RUN_DIR },
+	{ "bpffs", required_argument, NULL, OPT_BPFFS },
+	{ "cgroup", required_argument, NULL, OPT_CGROUP },
+	{ "pods", required_argument, NULL, OPT_PODS },
+	{ "nic", required_argument, NULL, OPT_NIC },
+	{ "workers", required_argument, NULL, OPT_WORKERS },
+	{ "access-log", required_argument, NULL, OPT_ACCESS_LOG },
+	{ "access-log-format", required_argument, NULL, OPT_ACCESS_LOG_FORMAT },
+	{ "source", required_argument, NULL, OPT_SOURCE },
+	{ "log-level", required_argument, NULL, OPT_LOG_LEVEL },
+	{ "max-connections", required_argument, NULL, OPT_MAX_CONNECTIONS },
+	{ "shortcut", required_argument, NULL, OPT_SHORTCUT },
+	{ "unseen", required_argument, NULL, OPT_UNSEEN },
+	{ "detach", no_argument, NULL, OPT_DETACH },
+	{ "help", no_argument, NULL, OPT_HELP },
+	{ "version", no_argument, NULL, OPT_VERSION },
+	{ 0 },
+};
+
+static const char usage[] =
+	"usage: weftd [OPTION]...\n"
+	"Steers the TCP connections of this network namespace's pods by rules, until it is told to "
+	"--detach.\n"
+	"\n"
+	"  --state-dir DIR       where the rules are kept (/var/lib/weft)\n"
+	"  --run-dir DIR         where the control socket is (/run/weft)\n"
+	"  --bpffs DIR           where BPF maps, programs and links are pinned (/sys/fs/bpf/weft)\n"
+	"  --cgroup DIR          the cgroup v2 directory whose processes are steered (the whole "
+	"hierarchy)\n"
+	"  --pods auto|GLOB,...  the pods' interfaces; auto: every veth whose peer is in another "
+	"namespace (auto)\n"
+	"  --nic IFACE,...       the interfaces to the outside (those of the default routes)\n"
+	"  --max-connections N   room for so many connections whose packets are steered (32768, or "
+	"what an\n"
+	"                        earlier weftd has chosen, which only --detach undoes)\n"
+	"  --shortcut auto|always|never\n"
+	"                        packets between pods of the node go from veth to veth; auto: "
+	"while "
+	"nothing on\n"
+	"                        the node's own way would treat them otherwise (auto)\n"
+	"  --unseen steer|refuse what a pod calls past the programs on --cgroup: steered by its "
+	"packets, "
+	"or refused\n"
+	"                        (steer)\n"
+	"  --workers N           threads of weft-proxy, 1 to 64 (one per CPU, at most 8)\n"
+	"  --access-log FILE|-   where weft-proxy writes a line per request (nowhere)\n"
+	"  --access-log-format text|json\n"
+	"                        how (text)\n"
+	"  --source files        where rules come from: files, by way of weft apply\n"
+	"  --log-level LEVEL     error, warning, info or debug (info)\n"
+	"  --detach              remove every program, pin and filter of weft, and exit\n"
+	"  --source kubernetes   not yet carried out\n"
+	"  --help, --version\n";
+
+__attribute__((format(printf, 2, 0))) static int wrong(int *status, const char *fmt,
+						       const char *option, const char *value)
+{
+	fputs("weftd: ", stderr);
+	fprintf(stderr, fmt, option, value);
+	fputs("\nTry weftd --help.\n", stderr);
+	*status = EXIT_USAGE;
+	return -EINVAL;
+}
+
+static int later(int *status, const char *option)
+{
+	fprintf(stderr, "weftd: %s: not yet carried out\n", option);
+	*status = EXIT_FAILURE;
+	return -ENOTSUP;
+}
+
+static int parse_number(const char *text, unsigned long min, unsigned long max, unsigned *out)
+{
+	unsigned long n;
+	char *end;
+
+	errno = 0;
+	n = strtoul(text, &end, 10);
+	if (errno || *end || end == text || *text == '-' || n < min || n > max)
+		return -EINVAL;
+	*out = (unsigned)n;
+	return 0;
+}
+
+static int take_source(int *status)
+{
+	if (strcmp(optarg, "files") == 0)
+		return 0;
+	if (strcmp(optarg, "kubernetes") == 0)
+		return later(status, "--source kubernetes");
+	return wrong(status, "%s: files or kubernetes is expected, not \"%s\"", "--source", optarg);
+}
+
+static int take_shortcut(struct options *o, int *status)
+{
+	static const char *const modes[] = {
+		[SHORTCUT_AUTO] = "auto",
+		[SHORTCUT_ALWAYS] = "always",
+		[SHORTCUT_NEVER] = "never",
+	};
+
+	for (size_t i = 0; i < sizeof(modes) / sizeof(modes[0]); i++) {
+		if (strcmp(optarg, modes[i]) != 0)
+			continue;
+		o->kernel.shortcut = (enum shortcut_mode)i;
+		return 0;
+	}
+	return wrong(status, "%s: auto, always or never is expected, not \"%s\"", "--shortcut",
+		     optarg);
+}
+
+static int take_proxy_value(int key, struct options *o, int *status)
+{
+	switch (key) {
+	case OPT_WORKERS:
+		if (parse_number(optarg, 1, PROXY_MAX_WORKERS, &o->workers))
+			return wrong(status, "%s: a number from 1 to 64 is expected, not \"%s\"",
+				     "--workers", optarg);
+		return 0;
+	case OPT_ACCESS_LOG:
+		o->access_log = optarg;
+		return 0;
+	case OPT_ACCESS_LOG_FORMAT:
+		if (strcmp(optarg, "text") != 0 && strcmp(optarg, "json") != 0)
+			return wrong(status, "%s: text or json is expected, not \"%s\"",
+				     "--access-log-format", optarg);
+		o->access_log_format = optarg;
+		return 0;
+	default:
+		return take_source(status);
+	}
+}
+
+static int take_value(int key, struct options *o, int *status)
+{
+	int level;
+
+	switch (key) {
+	case OPT_STATE_DIR:
+		o->state_dir = optarg;
+		return 0;
+	case OPT_RUN_DIR:
+		o->run_dir = optarg;
+		return 0;
+	case OPT_BPFFS:
+		o->kernel.bpffs = optarg;
+		o->bpffs_given = true;
+		return 0;
+	case OPT_PODS:
+		o->kernel.pods = optarg;
+		return 0;
+	case OPT_NIC:
+		o->kernel.nic = optarg;
+		return 0;
+	case OPT_CGROUP:
+		o->kernel.cgroup = optarg;
+		return *optarg == '/'
+			       ? 0
+			       : wrong(status, "%s: an absolute path is expected, not \"%s\"",
+				       "--cgroup", optarg);
+	case OPT_LOG_LEVEL:
+		level = log_level_parse(optarg);
+		if (level < 0)
+			return wrong(status,
+				     "%s: error, warning, info or debug is expected, not \"%s\"",
+				     "--log-level", optarg);
+		o->log_level = level;
+		return 0;
+	case OPT_SHORTCUT:
+		return take_shortcut(o, status);
+	case OPT_UNSEEN:
+		o->kernel.refuse_unseen = strcmp(optarg, "refuse") == 0;
+		return o->kernel.refuse_unseen || strcmp(optarg, "steer") == 0
+			       ? 0
+			       : wrong(status, "%s: steer or refuse is expected, not \"%s\"",
+				       "--unseen", optarg);
+	case OPT_MAX_CONNECTIONS:
+		if (parse_number(optarg, CONNECTIONS_MIN, CONNECTIONS_MAX,
+				 &o->kernel.max_connections))
+			return wrong(status,
+				     "%s: a number from 16 to 67108864 is expected, not \"%s\"",
+				     "--max-connections", optarg);
+		return 0;
+	default:
+		return take_proxy_value(key, o, status);
+	}
+}
+
+static unsigned default_workers(void)
+{
+	long cpus = sysconf(_SC_NPROCESSORS_ONLN);
+
+	return cpus < 1 ? 1 : cpus > WORKERS_DEFAULT_MAX ? WORKERS_DEFAULT_MAX : (unsigned)cpus;
+}
+
+static int take_option(int key, char **argv, struct options *o, int *status)
+{
+	switch (key) {
+	case '?':
+		fprintf(stderr, "weftd: unknown or ambiguous option \"%s\"\nTry weftd --help.\n",
+			argv[optind - 1]);
+		*status = EXIT_USAGE;
+		return -EINVAL;
+	case ':':
+		return wrong(status, "%s: a value is missing%s", argv[optind - 1], "");
+	case OPT_DETACH:
+		o->detach = true;
+		return 0;
+	case OPT_HELP:
+		fputs(usage, stdout);
+		*status = EXIT_SUCCESS;
+		return 1;
+	case OPT_VERSION:
+		puts("weftd " WEFT_VERSION);
+		*status = EXIT_SUCCESS;
+		return 1;
+	default:
+		return *optarg ? take_value(key, o, status)
+			       : wrong(status, "%s: a value is missing%s", argv[optind - 1], "");
+	}
+}
+
+int options_parse(int argc, char **argv, struct options *out, int *status)
+{
+	struct options o = {
+		.state_dir = "/var/lib/weft",
+		.run_dir = "/run/weft",
+		.kernel = { .bpffs = "/sys/fs/bpf/weft", .pods = "auto" },
+		.log_level = LOG_LEVEL_INFO,
+		.workers = default_workers(),
+		.access_log_format = "text",
+	};
+	int key, r;
+
+	opterr = 0;
+	while ((key = getopt_long(argc, argv, ":", long_options, NULL)) != -1) {
+		r = take_option(key, argv, &o, status);
+		if (r)
+			return r;
+	}
+	if (optind < argc)
+		return wrong(status, "unexpected argument \"%s\"%s", argv[optind], "");
+	*out = o;
+	return 0;
+}

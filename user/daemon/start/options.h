@@ -1,0 +1,27 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#ifndef WEFT_DAEMON_START_OPTIONS_H
+#define WEFT_DAEMON_START_OPTIONS_H
+/*
+ * weftd's command line. Strings are borrowed from it.
+ */
+#include <stdbool.h>
+
+#include "daemon/datapath/datapath.h"
+#include "lib/base/log.h"
+
+struct options {
+	const char *state_dir, *run_dir;
+	struct kernel_options kernel;
+	enum log_level log_level;
+	unsigned workers;
+	const char *access_log;	       /* file, "-" for stdout, or NULL */
+	const char *access_log_format; /* text or json */
+	bool detach;
+	bool bpffs_given; /* or kernel.bpffs is the default */
+};
+
+/* 0: go on. Otherwise the caller exits with *status, after --help, --version or a message about
+ * what was wrong. */
+int options_parse(int argc, char **argv, struct options *out, int *status);
+
+#endif

@@ -1,0 +1,17 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#ifndef WEFT_DAEMON_SUPERVISOR_LISTENERS_H
+#define WEFT_DAEMON_SUPERVISOR_LISTENERS_H
+/*
+ * The sockets that weft-proxy accepts connections from, one per worker. Nobody reaches them by
+ * their address, which is one of the loopback: tc assigns connections to them.
+ */
+#include <stdbool.h>
+
+/* In this process's network namespace. 0, or -errno after having logged. */
+int listeners_open(unsigned count, int *fds);
+/* Sets them to -1. */
+void listeners_close(unsigned count, int *fds);
+/* Whether a listening socket belongs to this process's network namespace. */
+bool listener_is_ours(int fd);
+
+#endif

@@ -1,0 +1,60 @@
+// SPDX-License-Identifier: Apache-2.0
+#include "daemon/supervisor/proxy_identity.h"
+
+#include <string.h>
+#include <sys/stat.h>
+
+#include "lib/base/cleanup.h"
+#include "weft/handover.h"
+
+/* All BPF maps share an inode. 0: it is none. */
+static unsigned map_id(int fd)
+{
+	_cleanup_fclose_ FILE *f = NULL;
+	char line[128];
+	unsigned id = 0;
+
+	snprintf(line, sizeof(line), "/proc/self/fdinfo/%d", fd);
+	f = fopen(line, "re");
+	while (f && fgets(line, sizeof(line), f))
+		if (sscanf(line, "map_id: %u", &id) == 1)
+			break;
+	return id;
+}
+
+static void put_fd(FILE *f, const char *option, int fd)
+{
+	unsigned id = map_id(fd);
+	struct stat st;
+
+	if (id)
+		fprintf(f, " %s map %u", option, id);
+	else if (!fstat(fd, &st))
+		fprintf(f, " %s %llx:%llu", option, (unsigned long long)st.st_dev,
+			(unsigned long long)st.st_ino);
+}
+
+char *proxy_identity(const struct supervisor_options *o)
+{
+	char *text = NULL;
+	size_t size;
+	FILE *f = open_memstream(&text, &size);
+
+	if (!f)
+		return NULL;
+	fprintf(f, WEFT_VERSION " --log-level %s --mark %u", log_level_name(o->log_level), o->mark);
+	/* Replies to other ports don't find their way back to it (handover.h). */
+	fprintf(f, " ports %d-%d,%d-%d", PROXY_PORT_FIRST, PROXY_PORT_LAST, PROXY_PORT_HIGH_FIRST,
+		PROXY_PORT_HIGH_LAST);
+	if (o->access_log >= 0) {
+		fprintf(f, " --access-log-format %s", o->access_log_format);
+		put_fd(f, "--access-log-fd", o->access_log);
+	}
+	for (size_t i = 0; i < o->fd_count; i++)
+		put_fd(f, o->fds[i].option, o->fds[i].fd);
+	if (fclose(f)) {
+		free(text);
+		return NULL;
+	}
+	return text;
+}

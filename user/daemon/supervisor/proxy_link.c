@@ -1,0 +1,127 @@
+// SPDX-License-Identifier: Apache-2.0
+#include "daemon/supervisor/proxy_link.h"
+
+#include <errno.h>
+#include <poll.h>
+#include <string.h>
+#include <sys/socket.h>
+#include <sys/stat.h>
+#include <sys/un.h>
+
+#include "lib/base/cleanup.h"
+#include "lib/base/log.h"
+
+enum { BACKLOG = 128 };
+
+static int address(const char *run_dir, struct sockaddr_un *out)
+{
+	int n;
+
+	*out = (struct sockaddr_un){ .sun_family = AF_UNIX };
+	n = snprintf(out->sun_path, sizeof(out->sun_path), "%s/proxy.sock", run_dir);
+	return n < 0 || (size_t)n >= sizeof(out->sun_path) ? -ENAMETOOLONG : 0;
+}
+
+int proxy_link_bind(const char *run_dir)
+{
+	_cleanup_close_ int fd = socket(AF_UNIX, SOCK_SEQPACKET | SOCK_CLOEXEC, 0);
+	struct sockaddr_un at;
+	mode_t mask;
+	int r = fd < 0 ? -errno : address(run_dir, &at);
+
+	if (r)
+		return log_err(r, "listen in %s", run_dir);
+	unlink(at.sun_path);
+	mask = umask(0177);
+	r = bind(fd, (struct sockaddr *)&at, sizeof(at)) ? -errno : 0;
+	umask(mask);
+	if (!r && listen(fd, BACKLOG))
+		r = -errno;
+	return r ? log_err(r, "listen on %s", at.sun_path) : TAKE_FD(fd);
+}
+
+int proxy_link_connect(const char *run_dir, pid_t *pid)
+{
+	_cleanup_close_ int fd = socket(AF_UNIX, SOCK_SEQPACKET | SOCK_CLOEXEC, 0);
+	struct sockaddr_un at;
+	struct ucred peer;
+	socklen_t len = sizeof(peer);
+	int r = fd < 0 ? -errno : address(run_dir, &at);
+
+	if (r)
+		return r;
+	if (connect(fd, (struct sockaddr *)&at, sizeof(at)) ||
+	    getsockopt(fd, SOL_SOCKET, SO_PEERCRED, &peer, &len))
+		return -errno;
+	*pid = peer.pid;
+	return TAKE_FD(fd);
+}
+
+void proxy_link_remove(const char *run_dir)
+{
+	struct sockaddr_un at;
+
+	if (!address(run_dir, &at))
+		unlink(at.sun_path);
+}
+
+int proxy_link_send(int conn, const struct proxy_order *order, int fd)
+{
+	union {
+		struct cmsghdr align;
+		char bytes[CMSG_SPACE(sizeof(fd))];
+	} space = { .align = { .cmsg_len = CMSG_LEN(sizeof(fd)),
+			       .cmsg_level = SOL_SOCKET,
+			       .cmsg_type = SCM_RIGHTS } };
+	struct iovec part = { (void *)order, sizeof(*order) };
+	struct msghdr m = { .msg_iov = &part, .msg_iovlen = 1 };
+
+	if (fd >= 0) {
+		m.msg_control = &space;
+		m.msg_controllen = sizeof(space);
+		memcpy(CMSG_DATA(&space.align), &fd, sizeof(fd));
+	}
+	return sendmsg(conn, &m, MSG_NOSIGNAL | MSG_DONTWAIT) < 0 ? -errno : 0;
+}
+
+static void take_fds(struct msghdr *m, int *fds, unsigned *count)
+{
+	struct cmsghdr *c = CMSG_FIRSTHDR(m);
+
+	*count = 0;
+	if (!c || c->cmsg_level != SOL_SOCKET || c->cmsg_type != SCM_RIGHTS)
+		return;
+	*count = (unsigned)((c->cmsg_len - CMSG_LEN(0)) / sizeof(*fds));
+	memcpy(fds, CMSG_DATA(c), *count * sizeof(*fds));
+}
+
+int proxy_link_receive(int conn, int ms, void *reply, size_t size, int *fds, unsigned *fd_count)
+{
+	union {
+		struct cmsghdr align;
+		char bytes[CMSG_SPACE(sizeof(int) * PROXY_MAX_WORKERS)];
+	} space;
+	struct iovec part = { reply, size };
+	struct msghdr m = { .msg_iov = &part, .msg_iovlen = 1 };
+	struct pollfd polled = { conn, POLLIN, 0 };
+	ssize_t n;
+	int r;
+
+	if (fds) {
+		m.msg_control = &space;
+		m.msg_controllen = sizeof(space);
+	}
+	do
+		r = poll(&polled, 1, ms);
+	while (r < 0 && errno == EINTR);
+	if (r <= 0)
+		return r ? -errno : -ETIMEDOUT;
+	n = recvmsg(conn, &m, MSG_CMSG_CLOEXEC | MSG_DONTWAIT);
+	if (n < 0)
+		return -errno;
+	if (fds)
+		take_fds(&m, fds, fd_count);
+	if (n == 0)
+		return -ECONNRESET;
+	return (size_t)n < sizeof(struct proxy_reply) ? -EBADMSG : 0;
+}

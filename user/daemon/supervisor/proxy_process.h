@@ -1,0 +1,43 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#ifndef WEFT_DAEMON_SUPERVISOR_PROXY_PROCESS_H
+#define WEFT_DAEMON_SUPERVISOR_PROXY_PROCESS_H
+/*
+ * A weft-proxy that runs, a child or not, and the connection over which it takes orders.
+ */
+#include <stdbool.h>
+#include <stddef.h>
+
+#include "proxy/process/proxy.h"
+#include "daemon/supervisor/proxy_start.h"
+
+struct proxy_process {
+	pid_t pid;	   /* 0: none */
+	int pidfd, conn;   /* -1: none */
+	uint32_t sequence; /* of the last order */
+};
+
+extern const struct proxy_process proxy_process_none;
+
+/* Orders may be given at once; whether it has really started, it says when it answers. 0, or -errno
+ * after having logged. `start` needs no `control`. */
+int proxy_process_start(struct proxy_process *p, const struct proxy_start *start);
+/* The one that runs already. 0; -ENOENT or -ECONNREFUSED when none does; other -errno. */
+int proxy_process_find(struct proxy_process *p, const char *run_dir);
+
+/* 0 or -errno. `fd` goes with it; -1: none. */
+int proxy_process_order(struct proxy_process *p, enum proxy_order_type type, uint64_t generation,
+			int fd);
+/* The answer to the last order; earlier ones are passed over. 0, -ETIMEDOUT, -ECONNRESET when it
+ * has gone, or what it answers. */
+int proxy_process_wait(struct proxy_process *p, int ms);
+
+bool proxy_process_ended(const struct proxy_process *p, int within_ms);
+void proxy_process_kill(const struct proxy_process *p);
+/* Asks it to end, and sees to it that it does. */
+void proxy_process_end(const struct proxy_process *p);
+/* How it ended, as far as it was a child. */
+void proxy_process_describe_end(const struct proxy_process *p, char *text, size_t size);
+/* Closes the descriptors, whether it runs or not. */
+void proxy_process_forget(struct proxy_process *p);
+
+#endif

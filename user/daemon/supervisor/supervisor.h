@@ -1,0 +1,86 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#ifndef WEFT_DAEMON_SUPERVISOR_SUPERVISOR_H
+#define WEFT_DAEMON_SUPERVISOR_SUPERVISOR_H
+/*
+ * Keeps a weft-proxy running: its listening sockets and the last snapshot are weftd's, so that a
+ * proxy that dies is replaced by one that goes on with both. A proxy that another weftd of the same
+ * run directory has left behind is taken over, unless it was started differently.
+ */
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+#include <sys/types.h>
+
+#include "proxy/process/proxy.h"
+#include "lib/base/log.h"
+
+enum { SUPERVISOR_MAX_FDS = 8 };
+
+/* A descriptor that the proxy gets: its option, e.g. "--limits-fd". */
+struct supervisor_fd {
+	const char *option;
+	int fd;
+};
+
+/* Everything is borrowed until supervisor_close(). */
+struct supervisor_options {
+	const char *run_dir;
+	unsigned workers;
+	enum log_level log_level;
+	uint32_t mark;		       /* of its packets to endpoints; 0: none */
+	int access_log;		       /* a descriptor, or -1 */
+	const char *access_log_format; /* text or json */
+	struct supervisor_fd fds[SUPERVISOR_MAX_FDS];
+	size_t fd_count;
+	/* Called before a proxy is started while none runs: what a former one held is nobody's. */
+	void (*on_death)(void *arg);
+	void *arg;
+};
+
+struct supervisor_status {
+	pid_t pid; /* 0: none runs at the moment */
+	unsigned workers;
+	unsigned restarts; /* by this weftd */
+};
+
+struct supervisor;
+
+/* Whether there is a weft-proxy to start, for whoever wants to fail before he has made anything. 0,
+ * or -errno after having logged. */
+int supervisor_check(void);
+
+/* Returns when a proxy runs. 0, or -errno after having logged. */
+int supervisor_open(const struct supervisor_options *o, struct supervisor **out);
+/* Leaves the proxy running. Accepts NULL. */
+void supervisor_close(struct supervisor *s);
+/* Ends the proxy. */
+void supervisor_end(struct supervisor *s);
+/* The same for a proxy that was left running in `run_dir`, if there is one. */
+void supervisor_stop(const char *run_dir);
+/* Whether one was. */
+bool supervisor_runs(const char *run_dir);
+
+/* Whether the proxy is one that another weftd had started, with the connections that it has. */
+bool supervisor_took_over(const struct supervisor *s);
+unsigned supervisor_workers(const struct supervisor *s);
+/* The listening socket of a worker, the same one until supervisor_close(). */
+int supervisor_listener(const struct supervisor *s, unsigned worker);
+
+/* What http_compile() has made. 0 once every worker has gone over to it; -errno, after having
+ * logged, when it has been refused or could not be handed over: then the old one stays. */
+int supervisor_snapshot(struct supervisor *s, uint64_t generation, const void *bytes, size_t size);
+
+/* The file with the snapshot in force, which stays the supervisor's; -1: there is none. */
+int supervisor_snapshot_file(const struct supervisor *s);
+
+/* The requests under way in the proxy, none if it does not run: an array that the caller frees. 0
+ * or -errno. */
+int supervisor_requests(struct supervisor *s, struct proxy_request **rows, size_t *count);
+
+/* For the daemon's epoll loop: a descriptor to watch for input, and what to call then. */
+int supervisor_fd(const struct supervisor *s);
+void supervisor_dispatch(struct supervisor *s);
+
+void supervisor_status(const struct supervisor *s, struct supervisor_status *out);
+
+#endif

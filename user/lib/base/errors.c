@@ -1,0 +1,74 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#define _GNU_SOURCE
+#include <stdarg.h>
+#include <string.h>
+
+#include "lib/base/cleanup.h"
+#include "lib/model/model.h"
+
+static char *located(const char *file, struct pos at, const char *message)
+{
+	char *text;
+	int n;
+
+	if (at.line)
+		n = asprintf(&text, "%s:%d:%d: %s", file, at.line, at.col, message);
+	else
+		n = asprintf(&text, "%s: %s", file, message);
+	return n < 0 ? NULL : text;
+}
+
+/* Running out of memory must not turn a refusal into an acceptance: the error is counted even
+ * without its text. */
+static void add(struct errors *e, bool warning, const char *file, struct pos at, const char *fmt,
+		va_list args)
+{
+	_cleanup_free_ char *message = NULL;
+	struct error *items;
+	char *text = NULL;
+
+	if (vasprintf(&message, fmt, args) < 0)
+		message = NULL;
+	if (message)
+		text = located(file, at, message);
+	items = reallocarray(e->items, e->count + 1, sizeof(*items));
+	if (items) {
+		e->items = items;
+		items[e->count].text = TAKE_PTR(text);
+		items[e->count].warning = warning;
+		e->count++;
+		e->warnings += warning;
+	}
+	free(text);
+}
+
+void errors_add(struct errors *e, const char *file, struct pos at, const char *fmt, ...)
+{
+	va_list args;
+
+	va_start(args, fmt);
+	add(e, false, file, at, fmt, args);
+	va_end(args);
+}
+
+void errors_warn(struct errors *e, const char *file, struct pos at, const char *fmt, ...)
+{
+	va_list args;
+
+	va_start(args, fmt);
+	add(e, true, file, at, fmt, args);
+	va_end(args);
+}
+
+bool errors_fatal(const struct errors *e)
+{
+	return e->count > e->warnings;
+}
+
+void errors_free(struct errors *e)
+{
+	for (size_t i = 0; i < e->count; i++)
+		free(e->items[i].text);
+	free(e->items);
+	memset(e, 0, sizeof(*e));
+}

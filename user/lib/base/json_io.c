@@ -1,0 +1,91 @@
+// SPDX-License-Identifier: Apache-2.0
+#include <stdarg.h>
+#include <stdbool.h>
+#include <string.h>
+
+#include "lib/base/json_io.h"
+
+/* The length of the well-formed UTF-8 sequence at `s` (RFC 3629), 0 if there is none. */
+static size_t sequence(const unsigned char *s)
+{
+	unsigned char low = 0x80, high = 0xbf;
+	size_t n;
+
+	if (s[0] < 0x80)
+		return 1;
+	if (s[0] < 0xc2 || s[0] > 0xf4)
+		return 0;
+	n = s[0] < 0xe0 ? 2 : s[0] < 0xf0 ? 3 : 4;
+	/* No overlong forms, no surrogates, nothing above U+10FFFF. */
+	if (s[0] == 0xe0)
+		low = 0xa0;
+	else if (s[0] == 0xed)
+		high = 0x9f;
+	else if (s[0] == 0xf0)
+		low = 0x90;
+	else if (s[0] == 0xf4)
+		high = 0x8f;
+	if (s[1] < low || s[1] > high)
+		return 0;
+	for (size_t i = 2; i < n; i++)
+		if (s[i] < 0x80 || s[i] > 0xbf)
+			return 0;
+	return n;
+}
+
+static json_t *repaired(const char *text, size_t len)
+{
+	_cleanup_free_ char *out = malloc(3 * len + 1);
+	size_t used = 0;
+
+	if (!out)
+		return NULL;
+	for (size_t i = 0; i < len;) {
+		size_t n = sequence((const unsigned char *)text + i);
+
+		memcpy(out + used, n ? text + i : "\xef\xbf\xbd", n ? n : 3);
+		used += n ? n : 3;
+		i += n ? n : 1;
+	}
+	return json_stringn(out, used);
+}
+
+json_t *json_text(const char *text)
+{
+	json_t *j;
+
+	if (!text)
+		return json_null();
+	j = json_string(text);
+	return j ? j : repaired(text, strlen(text));
+}
+
+json_t *json_textf(const char *fmt, ...)
+{
+	_cleanup_free_ char *text = NULL;
+	va_list args;
+	int n;
+
+	va_start(args, fmt);
+	n = vasprintf(&text, fmt, args);
+	va_end(args);
+	if (n < 0) {
+		text = NULL;
+		return NULL;
+	}
+	return json_text(text);
+}
+
+const char *json_get_text(const json_t *object, const char *key, const char *otherwise)
+{
+	const char *text = json_string_value(json_object_get(object, key));
+
+	return text ? text : otherwise;
+}
+
+json_int_t json_get_int(const json_t *object, const char *key, json_int_t otherwise)
+{
+	const json_t *value = json_object_get(object, key);
+
+	return json_is_integer(value) ? json_integer_value(value) : otherwise;
+}

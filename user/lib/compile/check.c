@@ -1,0 +1,119 @@
+// SPDX-License-Identifier: Apache-2.0
+#include "lib/compile/check.h"
+
+#include <errno.h>
+#include <strings.h>
+
+#include "lib/l4/gateway.h"
+#include "lib/l7/l7.h"
+#include "lib/yaml/tree.h"
+
+struct pos spec_pos(const struct object *o, const char *key)
+{
+	const struct node *spec = o->tree ? node_get(o->tree, "spec") : NULL;
+	const struct node *at = spec ? node_key(spec, key) : NULL;
+
+	return at ? node_pos(at) : o->pos;
+}
+
+bool check_address(struct world *w, struct host *h, const struct addr *addr, size_t index)
+{
+	const struct object *o = h->service;
+	struct host *other = bytemap_get(&w->addresses, addr->b, sizeof(addr->b));
+	char text[ADDR_TEXT_MAX];
+	struct addr *copy;
+	void **at;
+
+	if (other == h)
+		return false;
+	if (other) {
+		addr_format(addr, text);
+		errors_add(w->errors, o->file,
+			   o->service.cluster_ips.at ? o->service.cluster_ips.at[index] : o->pos,
+			   "spec.clusterIP: conflicting: %s is service %s/%s's (%s:%d:%d)", text,
+			   other->service->meta.namespace, other->service->meta.name,
+			   other->service->file, other->service->pos.line, other->service->pos.col);
+		return false;
+	}
+	copy = pool_alloc(&w->pool, sizeof(*copy));
+	if (copy)
+		*copy = *addr;
+	at = copy ? bytemap_at(&w->addresses, copy->b, sizeof(copy->b)) : NULL;
+	if (!at) {
+		w->nomem = true;
+		return false;
+	}
+	*at = h;
+	return true;
+}
+
+static void check_server(struct world *w, const struct object *o, size_t i)
+{
+	const struct gw_server *s = &o->gateway.servers.items[i];
+	struct pos at = s->pos.line ? s->pos : o->pos;
+	const char *protocol = s->protocol ? s->protocol : "";
+	bool tls;
+
+	if (s->bind && *s->bind && !str_eq(s->bind, "0.0.0.0") && !str_eq(s->bind, "::"))
+		errors_add(w->errors, o->file, at,
+			   "spec.servers[%zu].bind: weft does not carry out binding to one "
+			   "address, not \"%s\"",
+			   i, s->bind);
+	if (http_server(s, &tls) && (w->l4_only || !tls))
+		return;
+	if (s->tls_mode || !strcmp(protocol, "TLS") || !strcmp(protocol, "HTTPS"))
+		errors_add(w->errors, o->file, at,
+			   "spec.servers[%zu].tls: not yet carried out: weft does not carry out "
+			   "TLS at a gateway",
+			   i);
+	else if (!server_is_tcp(s))
+		errors_add(w->errors, o->file, at,
+			   "spec.servers[%zu].port.protocol: not yet carried out: weft does not "
+			   "carry out %s at a gateway",
+			   i, protocol);
+}
+
+static void check_gateway(struct world *w, const struct object *o)
+{
+	size_t i;
+
+	for (i = 0; i < o->gateway.servers.count; i++)
+		check_server(w, o, i);
+}
+
+int check_objects(struct world *w)
+{
+	size_t i;
+
+	for (i = 0; i < w->objects->count; i++) {
+		const struct object *o = w->objects->items[i];
+
+		if (o->kind == KIND_VIRTUAL_SERVICE)
+			check_virtual_service(w, o);
+		else if (o->kind == KIND_DESTINATION_RULE)
+			check_destination_rule(w, o);
+		else if (o->kind == KIND_GATEWAY)
+			check_gateway(w, o);
+		else if (o->kind == KIND_SERVICE_ENTRY)
+			errors_add(w->errors, o->file, o->pos,
+				   "spec: weft does not carry out ServiceEntry");
+	}
+	return w->nomem ? -ENOMEM : 0;
+}
+
+int check_tables(struct world *w)
+{
+	size_t i;
+
+	for (i = 0; i < w->t->services.count; i++) {
+		const struct service *s = &w->t->services.items[i].value;
+		const struct rule_origin *at = &w->t->rule_origins.items[s->rule_first];
+
+		if (s->rule_count > SERVICE_MAX_RULES)
+			errors_add(
+				w->errors, at->file, at->pos,
+				"spec: expected at most %d rules for one port of a service, not %u",
+				SERVICE_MAX_RULES, s->rule_count);
+	}
+	return 0;
+}

@@ -1,0 +1,352 @@
+// SPDX-License-Identifier: Apache-2.0
+/*
+ * VirtualServices and DestinationRules.
+ */
+#include "lib/compile/check.h"
+#include "lib/mesh/policy.h"
+#include "lib/mesh/proxied.h"
+
+#include "weft/policy.h"
+#include "weft/service.h"
+
+enum { FIELD_MAX = 96 };
+
+/* A destination of spec.tcp or spec.tls and the path to it. */
+struct place {
+	struct world *w;
+	const struct object *o;
+	const struct destination *d;
+	char field[FIELD_MAX];
+	struct pos pos;
+};
+
+/* Whether some DestinationRule for the host has the subset; *any: one for the host, if there is
+ * any. */
+static bool subset_is_defined(struct world *w, const char *host, const char *name,
+			      const struct object **any)
+{
+	struct host_iter it = host_iter(&w->rules, host);
+	const struct hosted *hosted;
+	size_t i, k;
+
+	*any = NULL;
+	while ((hosted = host_iter_next(&it))) {
+		for (i = 0; i < hosted->refs.count; i++) {
+			const struct object *o = hosted->refs.items[i];
+
+			if (!*any)
+				*any = o;
+			for (k = 0; k < o->dr.subsets.count; k++)
+				if (!strcmp(o->dr.subsets.items[k].name, name))
+					return true;
+		}
+	}
+	return false;
+}
+
+static void check_subset(const struct place *p, const char *host)
+{
+	struct errors *errors = p->w->errors;
+	const struct object *dr;
+
+	if (!p->d->subset || subset_is_defined(p->w, host, p->d->subset, &dr))
+		return;
+	if (dr)
+		errors_add(errors, p->o->file, p->pos,
+			   "%s.subset: subset \"%s\" is not defined by destinationrule %s/%s "
+			   "(%s:%d:%d)",
+			   p->field, p->d->subset, dr->meta.namespace, dr->meta.name, dr->file,
+			   dr->pos.line, dr->pos.col);
+	else
+		errors_warn(errors, p->o->file, p->pos,
+			    "%s.subset: no destinationrule for \"%s\" defines \"%s\": connections "
+			    "sent there are refused",
+			    p->field, host, p->d->subset);
+}
+
+static void check_port(const struct place *p, struct host *h)
+{
+	const struct object *service = h->service;
+
+	if (str_eq(service->service.type, "ExternalName")) {
+		errors_add(p->w->errors, p->o->file, p->pos,
+			   "%s.host: weft does not carry out routes to an ExternalName service, "
+			   "not \"%s\"",
+			   p->field, p->d->host);
+		return;
+	}
+	if (p->d->port && !host_port(h, p->d->port))
+		errors_add(p->w->errors, p->o->file, p->pos,
+			   "%s.port.number: expected a TCP port of service %s/%s, not \"%u\"",
+			   p->field, service->meta.namespace, service->meta.name, p->d->port);
+	if (!p->d->port && h->port_count > 1 && !gateways_have_mesh(&p->o->vs.gateways))
+		errors_add(p->w->errors, p->o->file, p->pos,
+			   "%s.port: expected a port, because service %s/%s has several", p->field,
+			   service->meta.namespace, service->meta.name);
+}
+
+static void check_destination(const struct place *p)
+{
+	const char *subset = p->d->subset ? p->d->subset : "";
+	char host[HOST_MAX], name[CLUSTER_NAME_MAX];
+	struct host *h;
+
+	if (host_complete(p->d->host, p->o->meta.namespace, host) ||
+	    cluster_name(name, host, 65535, subset) >= CLUSTER_NAME_MAX) {
+		errors_add(p->w->errors, p->o->file, p->pos,
+			   "%s: expected a host and subset of at most %d characters", p->field,
+			   CLUSTER_NAME_MAX - 17);
+		return;
+	}
+	h = world_host(p->w, host);
+	if (h)
+		check_port(p, h);
+	else
+		errors_warn(p->w->errors, p->o->file, p->pos,
+			    "%s.host: no service \"%s\": connections sent there are refused",
+			    p->field, host);
+	check_subset(p, host);
+}
+
+static void check_route(struct world *w, const struct object *o, const char *field, size_t index,
+			const struct l4_route *route)
+{
+	uint64_t total = 0;
+	size_t i;
+
+	for (i = 0; i < route->route.count; i++) {
+		const struct route_destination *d = &route->route.items[i];
+		struct place p = { .w = w, .o = o, .d = &d->destination };
+
+		p.pos = d->destination.pos.line ? d->destination.pos
+			: d->pos.line		? d->pos
+						: o->pos;
+		snprintf(p.field, sizeof(p.field), "spec.%s[%zu].route[%zu].destination", field,
+			 index, i);
+		check_destination(&p);
+		total += d->weight > 0 ? d->weight : 0;
+	}
+	if (route->route.count > 1 && (!total || total > INT32_MAX))
+		errors_add(
+			w->errors, o->file, route->pos.line ? route->pos : o->pos,
+			"spec.%s[%zu].route: expected weights that add up to 1..%d, not \"%llu\"",
+			field, index, INT32_MAX, (unsigned long long)total);
+	if (route->route.count > ROUTE_MAX_DESTS)
+		errors_add(w->errors, o->file, route->pos.line ? route->pos : o->pos,
+			   "spec.%s[%zu].route: expected at most %d destinations, not \"%zu\"",
+			   field, index, ROUTE_MAX_DESTS, route->route.count);
+}
+
+static bool only_mesh(const struct strs *gateways)
+{
+	size_t i;
+
+	for (i = 0; i < gateways->count; i++)
+		if (!str_eq(gateways->items[i], "mesh"))
+			return false;
+	return true;
+}
+
+/* Whatever name a client gives for one of the rule's hosts, the match takes it. */
+static bool sni_covers(const struct object *o, const struct l4_match *m)
+{
+	char host[HOST_MAX], sni[HOST_MAX];
+	size_t i, k;
+
+	for (i = 0; i < o->vs.hosts.count; i++) {
+		bool covered = false;
+
+		if (host_complete(o->vs.hosts.items[i], o->meta.namespace, host))
+			return false;
+		for (k = 0; k < m->sni_hosts.count && !covered; k++)
+			covered = !host_complete(m->sni_hosts.items[k], o->meta.namespace, sni) &&
+				  host_includes(sni, host);
+		if (!covered)
+			return false;
+	}
+	return true;
+}
+
+/* A tcp rule for the same port would take the connections that are not TLS, and only those. */
+static bool tcp_has_port(const struct object *o, uint16_t port)
+{
+	size_t i, k;
+
+	for (i = 0; i < o->vs.tcp.count; i++) {
+		const struct l4_route *route = &o->vs.tcp.items[i];
+
+		for (k = 0; k < route->match.count; k++)
+			if (!route->match.items[k].port || route->match.items[k].port == port)
+				return true;
+		if (!route->match.count)
+			return true;
+	}
+	return false;
+}
+
+static bool needs_sni(const struct object *o, const struct l4_match *m)
+{
+	return !m->port || !only_mesh(m->gateways.count ? &m->gateways : &o->vs.gateways) ||
+	       !sni_covers(o, m) || tcp_has_port(o, m->port);
+}
+
+static void check_tls(struct world *w, const struct object *o, size_t index)
+{
+	const struct l4_route *route = &o->vs.tls.items[index];
+	size_t i;
+
+	for (i = 0; i < route->match.count; i++) {
+		const struct l4_match *m = &route->match.items[i];
+
+		if (needs_sni(o, m))
+			errors_add(w->errors, o->file,
+				   m->pos.line	     ? m->pos
+				   : route->pos.line ? route->pos
+						     : o->pos,
+				   "spec.tls[%zu].match[%zu].sniHosts: weft does not carry out SNI "
+				   "matching",
+				   index, i);
+	}
+}
+
+static bool gateway_exists(const struct world *w, const char *ref, const char *ns)
+{
+	size_t i;
+
+	for (i = 0; i < w->gateways.count; i++)
+		if (gateway_ref_is(ref, ns, w->gateways.items[i]->meta.namespace,
+				   w->gateways.items[i]->meta.name))
+			return true;
+	return false;
+}
+
+static void check_gateways(struct world *w, const struct object *o)
+{
+	const struct strs *refs = &o->vs.gateways;
+	size_t i;
+
+	for (i = 0; i < refs->count; i++)
+		if (!str_eq(refs->items[i], "mesh") &&
+		    !gateway_exists(w, refs->items[i], o->meta.namespace))
+			errors_warn(w->errors, o->file,
+				    refs->at && refs->at[i].line ? refs->at[i] : o->pos,
+				    "spec.gateways[%zu]: no gateway \"%s\": the rule has no effect "
+				    "there",
+				    i, refs->items[i]);
+}
+
+void check_virtual_service(struct world *w, const struct object *o)
+{
+	size_t i;
+
+	check_gateways(w, o);
+	check_idle_virtual_service(w, o);
+	if (snprintf(NULL, 0, "%s/%s/tcp[%zu]", o->meta.namespace, o->meta.name, o->vs.tcp.count) >=
+	    ROUTE_NAME_MAX)
+		errors_add(w->errors, o->file, o->pos,
+			   "metadata.name: expected a shorter name, \"%s\" does not fit into a "
+			   "counter's",
+			   o->meta.name);
+	for (i = 0; i < o->vs.tcp.count; i++)
+		check_route(w, o, "tcp", i, &o->vs.tcp.items[i]);
+	for (i = 0; i < o->vs.tls.count; i++) {
+		check_tls(w, o, i);
+		check_route(w, o, "tls", i, &o->vs.tls.items[i]);
+	}
+}
+
+/* Whether a host of the rule is known, and has a port that carries HTTP (`port`; 0: any). */
+struct reach {
+	bool known, http;
+};
+
+static void reach_host(struct world *w, struct reach *reach, const struct host *h, unsigned port)
+{
+	size_t i;
+
+	reach->known = true;
+	for (i = 0; i < h->port_count; i++)
+		if ((!port || h->ports[i].port->port == port) &&
+		    port_carries_http(w, h, &h->ports[i]))
+			reach->http = true;
+}
+
+static struct reach rule_reach(struct world *w, const struct object *o, unsigned port)
+{
+	struct reach reach = { 0 };
+	char host[HOST_MAX], name[HOST_MAX];
+	struct host *h;
+	size_t i;
+
+	if (host_complete(o->dr.host, o->meta.namespace, host))
+		return reach;
+	h = world_host(w, host);
+	if (h)
+		reach_host(w, &reach, h, port);
+	for (i = 0; host_is_wildcard(host) && i < w->services.count; i++) {
+		const struct object *service = w->services.items[i];
+
+		if (host_of_service(service->meta.name, service->meta.namespace, name) ||
+		    !host_includes(host, name))
+			continue;
+		h = world_host(w, name);
+		if (h)
+			reach_host(w, &reach, h, port);
+	}
+	return reach;
+}
+
+/* Policies for requests where nothing but connections is to be seen. */
+static void check_policy(struct world *w, const struct object *o, const char *field, unsigned port,
+			 const struct traffic_policy *p)
+{
+	struct reach reach;
+
+	if (w->l4_only ||
+	    (!p->lb.hash_http && !p->lb.warmup.duration && !p->outlier_detection.line))
+		return;
+	reach = rule_reach(w, o, port);
+	if (!reach.known || reach.http)
+		return;
+	if (p->lb.hash_http)
+		errors_add(w->errors, o->file, p->lb.hash_http_pos,
+			   "%s.loadBalancer.consistentHash: weft does not carry out hashing of "
+			   "HTTP on a port that does not carry HTTP",
+			   field);
+	if (p->lb.warmup.duration)
+		errors_add(w->errors, o->file, p->lb.warmup_pos,
+			   "%s.loadBalancer.warmup: weft does not carry out warming up on a port "
+			   "that does not carry HTTP",
+			   field);
+	if (p->outlier_detection.line)
+		errors_add(w->errors, o->file, p->outlier_detection,
+			   "%s.outlierDetection: weft does not carry out outlier detection of TCP, "
+			   "on a port that does not carry HTTP",
+			   field);
+}
+
+static void check_policies(struct world *w, const struct object *o, const char *field,
+			   const struct dr_policy *p)
+{
+	char level[FIELD_MAX];
+	size_t i;
+
+	check_policy(w, o, field, 0, &p->policy);
+	for (i = 0; i < p->ports.count; i++) {
+		snprintf(level, sizeof(level), "%s.portLevelSettings[%zu]", field, i);
+		check_policy(w, o, level, p->ports.items[i].port, &p->ports.items[i].policy);
+	}
+}
+
+void check_destination_rule(struct world *w, const struct object *o)
+{
+	char field[FIELD_MAX];
+	size_t i;
+
+	check_idle_destination_rule(w, o);
+	check_policies(w, o, "spec.trafficPolicy", &o->dr.policy);
+	for (i = 0; i < o->dr.subsets.count; i++) {
+		snprintf(field, sizeof(field), "spec.subsets[%zu].trafficPolicy", i);
+		check_policies(w, o, field, &o->dr.subsets.items[i].policy);
+	}
+}

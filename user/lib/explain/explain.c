@@ -1,0 +1,235 @@
+// SPDX-License-Identifier: Apache-2.0
+#include "lib/explain/explain.h"
+
+#include <errno.h>
+#include <string.h>
+
+#include "lib/explain/explain_target.h"
+
+const char *explain_action_name(enum explain_action action)
+{
+	static const char *const names[] = { "route", "no_cluster", "passthrough", "refuse" };
+
+	return names[action];
+}
+
+void explain_done(struct explain_answer *a)
+{
+	size_t i;
+
+	for (i = 0; i < a->destinations.count; i++)
+		free(a->destinations.items[i].endpoints);
+	free(a->destinations.items);
+	free(a->skipped.items);
+	pool_free(a->pool);
+	*a = (struct explain_answer){ 0 };
+}
+
+static int add_skipped(struct explain_answer *a, const struct rule_origin *rule, const char *why)
+{
+	struct explain_skipped *s = table_push(&a->skipped);
+
+	if (!s)
+		return -ENOMEM;
+	s->rule = pool_printf(&a->pool, "%s %s/%s%s%s", rule->kind, rule->namespace, rule->name,
+			      *rule->route ? " " : "", rule->route);
+	s->at = pool_printf(&a->pool, "%s:%d:%d", rule->file, rule->pos.line, rule->pos.col);
+	s->why = why;
+	return s->rule && s->at && why ? 0 : -ENOMEM;
+}
+
+/* The first label that the client lacks or has another value of. */
+static char *why_labels(struct explain_answer *a, const struct explain_client *client,
+			const struct kvs *wanted)
+{
+	size_t i;
+
+	for (i = 0; i < wanted->count; i++) {
+		const char *key = wanted->items[i].key;
+		const char *want = wanted->items[i].value ? wanted->items[i].value : "";
+		const char *has = client->labels ? labels_get(client->labels, key) : NULL;
+
+		if (!has)
+			return pool_printf(&a->pool,
+					   "sourceLabels: %s: the client has none, not '%s'", key,
+					   want);
+		if (!str_eq(has, want))
+			return pool_printf(&a->pool, "sourceLabels: %s: '%s' is not '%s'", key, has,
+					   want);
+	}
+	return pool_printf(&a->pool, "sourceLabels: not those of the client");
+}
+
+static char *why_not(const struct tables *t, struct explain_answer *a,
+		     const struct explain_client *client, const struct rule *rule)
+{
+	const char *ns = client->namespace ? client->namespace : "";
+
+	if (rule->ns && !str_eq(ns, t->namespaces.items[rule->ns - 1]))
+		return pool_printf(&a->pool, "sourceNamespace: '%s' is not '%s'", ns,
+				   t->namespaces.items[rule->ns - 1]);
+	if (!rule->selector)
+		return pool_printf(&a->pool, "another generation of rules decided");
+	return why_labels(a, client, &t->selectors.items[rule->selector - 1]);
+}
+
+/* In the order in which they would be tried: compile time's reasons first, those of this client
+ * after. */
+static int explain_skips(const struct tables *t, const struct explain_client *client,
+			 const struct explain_target *to, struct explain_answer *a)
+{
+	const struct service_origin *from = to->origin;
+	__u32 i;
+	size_t k;
+	int r = 0;
+
+	for (k = 0; k < from->skipped_count && !r; k++)
+		r = add_skipped(a, &from->skipped[k].rule, from->skipped[k].why);
+	for (i = to->entry->value.rule_first; i < a->verdict.rule && !r; i++)
+		r = add_skipped(a, &t->rule_origins.items[i],
+				why_not(t, a, client, &t->rules.items[i]));
+	return r;
+}
+
+static int add_endpoints(const struct tables *t, const struct cluster *c,
+			 struct explain_destination *d)
+{
+	__u32 i;
+
+	d->endpoints = calloc(c->ep_count + 1, sizeof(*d->endpoints));
+	if (!d->endpoints)
+		return -ENOMEM;
+	for (i = 0; i < c->ep_count; i++)
+		d->endpoints[i] = t->endpoint_names.items[c->ep_first + i];
+	d->endpoint_count = c->ep_count;
+	return 0;
+}
+
+static int add_destinations(const struct tables *t, const struct route *route,
+			    struct explain_answer *a)
+{
+	__u32 i, before = 0;
+	int r = 0;
+
+	for (i = 0; i < route->dest_count && !r; i++) {
+		const struct dest *dest = &t->dests.items[route->dest_first + i];
+		const struct cluster_origin *origin = &t->cluster_origins.items[dest->cluster];
+		struct explain_destination *d = table_push(&a->destinations);
+
+		if (!d)
+			return -ENOMEM;
+		d->host = origin->host;
+		d->subset = origin->subset;
+		d->port = origin->port;
+		d->weight = route->dest_count == 1 ? 100 : dest->end - before;
+		d->max_connections = t->clusters.items[dest->cluster].max_connections;
+		r = add_endpoints(t, &t->clusters.items[dest->cluster], d);
+		before = dest->end;
+	}
+	return r;
+}
+
+static const char *name_of_cluster(const struct tables *t, const struct verdict *v)
+{
+	return v->cluster && v->cluster_index < t->cluster_names.count
+		       ? t->cluster_names.items[v->cluster_index]
+		       : NULL;
+}
+
+static const char *endpoint_name(const struct tables *t, const struct verdict *v)
+{
+	const struct cluster *c;
+	__u32 i;
+
+	if (!v->endpoint || v->cluster_index >= t->clusters.count)
+		return NULL;
+	c = &t->clusters.items[v->cluster_index];
+	for (i = 0; i < c->ep_count; i++)
+		if (t->endpoints.items[c->ep_first + i].id == v->endpoint)
+			return t->endpoint_names.items[c->ep_first + i];
+	return NULL;
+}
+
+/* What the rule says. Whether an endpoint is there to take the connection is another matter, told
+ * by the verdict. */
+static int explain_rule(const struct tables *t, const struct explain_client *client,
+			const struct explain_target *to, struct explain_answer *a)
+{
+	const struct rule *rule;
+	int r;
+
+	/* Another generation answered than the one that these tables are of. */
+	if (!a->verdict.service ||
+	    a->verdict.rule - to->entry->value.rule_first >= to->entry->value.rule_count)
+		return -ESTALE;
+	rule = &t->rules.items[a->verdict.rule];
+	a->rule = &t->rule_origins.items[a->verdict.rule];
+	a->service = to->origin;
+	r = explain_skips(t, client, to, a);
+	if (r)
+		return r;
+	switch (rule->action) {
+	case RULE_PASS:
+		a->action = EXPLAIN_PASSTHROUGH;
+		return 0;
+	case RULE_REFUSE:
+		a->action = EXPLAIN_NO_CLUSTER;
+		a->reason = "the rule's destination does not exist";
+		return 0;
+	case RULE_PROXY:
+		a->action = EXPLAIN_ROUTE;
+		a->reason = "weft-proxy decides for each request";
+		return 0;
+	}
+	a->action = a->verdict.action == VERDICT_PASS ? EXPLAIN_PASSTHROUGH : EXPLAIN_ROUTE;
+	a->cluster = name_of_cluster(t, &a->verdict);
+	a->endpoint = endpoint_name(t, &a->verdict);
+	if (a->verdict.reason == REASON_NO_ENDPOINT)
+		a->reason = "the destination has no endpoint now";
+	return add_destinations(t, &t->routes.items[rule->route], a);
+}
+
+static int ask(const struct tables *t, const struct explain_client *client, explain_decide decide,
+	       void *arg, struct explain_answer *a)
+{
+	struct decide_context context = { .given = !client->pod,
+					  .ns = client->ns,
+					  .labels = client->labels };
+
+	if (decide && (client->pod || !client->namespace))
+		return decide(arg, &a->question, &a->verdict);
+	decide_tables(t, &context, &a->question, &a->verdict);
+	return 0;
+}
+
+int explain(const struct tables *t, const struct objects *objects, const struct explain_query *q,
+	    explain_decide decide, void *arg, struct explain_answer *out, struct errors *errors)
+{
+	struct explain_client client = { 0 };
+	struct explain_target to = { 0 };
+	int r;
+
+	r = explain_find_client(t, objects, q, &client, errors);
+	if (!r)
+		r = explain_find_target(t, objects, q, &client, &to, errors);
+	if (r)
+		return r;
+	/* What has no address is not published: the kernel is never asked about it. */
+	if (to.entry && decide && addr_is_placeholder(&to.entry->key.addr)) {
+		to.entry = NULL;
+		to.why = "the service has no cluster IP";
+	}
+	if (!to.entry) {
+		out->action = q->gateway ? EXPLAIN_REFUSE : EXPLAIN_PASSTHROUGH;
+		out->reason = to.why;
+		return 0;
+	}
+	out->question = (struct question){ .dst = to.entry->key.addr,
+					   .port = to.entry->key.port,
+					   .scope = to.entry->key.scope };
+	out->question.dry = 1;
+	out->question.source = client.addr;
+	out->question.client = client.addr;
+	r = ask(t, &client, decide, arg, out);
+	return r ? r : explain_rule(t, &client, &to, out);
+}

@@ -1,0 +1,192 @@
+// SPDX-License-Identifier: Apache-2.0
+#include "lib/explain/explain_http.h"
+
+#include <errno.h>
+#include <stdio.h>
+#include <string.h>
+
+#include "lib/explain/explain_target.h"
+#include "lib/route/path.h"
+
+/* Rules that are passed over, as JSON. */
+static void skip(void *arg, const struct hs_place *place, const char *why)
+{
+	struct http_answer *a = arg;
+	const struct http_snapshot *s = a->s;
+	json_t *rule = json_sprintf("%s %s/%s %s", hs_text(s, place->kind), hs_text(s, place->ns),
+				    hs_text(s, place->name), hs_text(s, place->route));
+
+	json_array_append_new(a->skipped, json_pack("{s:o, s:s}", "rule", rule, "why", why));
+}
+
+/* ---- the request ---- */
+
+struct words {
+	struct http_field *fields;
+	char *authority, *path;
+};
+
+static void words_free(struct words *w)
+{
+	free(w->fields);
+	free(w->authority);
+	free(w->path);
+}
+
+static bool is_default_port(struct http_span scheme, unsigned port)
+{
+	return port == (http_span_folds(scheme, http_span("https")) ? 443 : 80);
+}
+
+/* What a client would put there: the port is left out where it goes without saying. */
+static char *default_authority(const struct explain_query *q, struct http_span scheme)
+{
+	const char *host = q->host ? q->host : q->address ? q->address : "";
+	const char *open = strchr(host, ':') ? "[" : "", *close = *open ? "]" : "";
+	char *text = NULL;
+	int n;
+
+	if (is_default_port(scheme, q->port))
+		n = asprintf(&text, "%s%s%s", open, host, close);
+	else
+		n = asprintf(&text, "%s%s%s:%u", open, host, close, q->port);
+	return n < 0 ? NULL : text;
+}
+
+static bool is_authority(struct http_span name)
+{
+	return http_span_folds(name, http_span("host")) ||
+	       http_span_folds(name, http_span(":authority"));
+}
+
+static int parse_headers(const struct explain_request *from, struct words *w,
+			 struct http_request *out, struct errors *errors)
+{
+	w->fields = calloc(from->header_count + 1, sizeof(*w->fields));
+	if (!w->fields)
+		return -ENOMEM;
+	for (size_t i = 0; i < from->header_count; i++) {
+		const char *word = from->headers[i], *equals = strchr(word + !!*word, '=');
+		struct http_field f;
+
+		if (!equals) {
+			errors_add(errors, "explain", (struct pos){ 0 },
+				   "expected a header as NAME=VALUE, not \"%s\"", word);
+			return -EINVAL;
+		}
+		f.name = (struct http_span){ word, equals - word };
+		f.value = http_span(equals + 1);
+		if (is_authority(f.name))
+			out->authority = f.value;
+		else
+			w->fields[out->field_count++] = f;
+	}
+	out->fields = w->fields;
+	return 0;
+}
+
+static int make_request(const struct explain_query *q, const struct explain_request *from, bool tls,
+			struct words *w, struct http_request *out, struct errors *errors)
+{
+	*out = (struct http_request){
+		.method = http_span(from->method ? from->method : "GET"),
+		.scheme = http_span(from->scheme ? from->scheme
+				    : tls	 ? "https"
+						 : "http"),
+	};
+	w->authority = default_authority(q, out->scheme);
+	w->path = strdup(from->path && *from->path ? from->path : "/");
+	if (!w->authority || !w->path)
+		return -ENOMEM;
+	out->authority = http_span(w->authority);
+	/* The part behind a '#' is the client's own: it is not sent. */
+	out->path.at = w->path;
+	out->path.len = http_path_normalize(w->path, strcspn(w->path, "#"));
+	return parse_headers(from, w, out, errors);
+}
+
+/* ---- who and where ---- */
+
+static bool gateway_exists(const struct objects *objects, const struct explain_query *q)
+{
+	const char *ns = q->gateway_namespace ? q->gateway_namespace : "default";
+
+	for (size_t i = 0; i < objects->count; i++) {
+		const struct object *o = objects->items[i];
+
+		if (o->kind == KIND_GATEWAY && str_eq(o->meta.name, q->gateway) &&
+		    str_eq(o->meta.namespace, ns))
+			return true;
+	}
+	return false;
+}
+
+/* The listener that a request to `q` comes to, or NULL. */
+static const struct hs_listener *find_listener(const struct http_snapshot *s,
+					       const struct explain_query *q,
+					       const struct http_source *source)
+{
+	const struct hs_listener *l =
+		http_listener(s, q->gateway ? SCOPE_NODE : SCOPE_MESH, q->port);
+	const char *host = q->host ? q->host : q->address;
+	char called[HOST_MAX];
+
+	if (q->gateway || !l || !host)
+		return l;
+	snprintf(called, sizeof(called), strchr(host, ':') ? "[%s]" : "%s", host);
+	return http_host_is_here(s, l, source, http_span(called)) ? l : NULL;
+}
+
+int explain_http(const struct http_snapshot *s, const struct tables *t,
+		 const struct objects *objects, const struct explain_query *q,
+		 const struct explain_request *request, json_t **out, struct errors *errors)
+{
+	_cleanup_(words_free) struct words words = { 0 };
+	json_auto_t *skipped = json_array();
+	struct http_answer a = { .s = s, .skipped = skipped };
+	struct http_trace trace = { .skip = skip, .arg = &a };
+	struct explain_client client = { 0 };
+	struct http_turns turns = { 0 };
+	struct http_source source;
+	const struct hs_listener *l;
+	int r = explain_find_client(t, objects, q, &client, errors);
+
+	if (r)
+		return r;
+	http_source_given(s, client.namespace ? client.namespace : "", client.labels, &source);
+	l = find_listener(s, q, &source);
+	if (!l || (q->gateway && !gateway_exists(objects, q)))
+		return -EPROTONOSUPPORT;
+	r = make_request(q, request, l->tls, &words, &a.request, errors);
+	if (r)
+		return r;
+	http_route(s, l, q->gateway ? NULL : &source, &a.request, &turns, &a.decision, &trace);
+	*out = explain_http_json(&a);
+	return *out ? 0 : -ENOMEM;
+}
+
+char *explain_http_text(const json_t *answer)
+{
+	char *text = NULL;
+	const char *key;
+	json_t *value;
+	size_t len;
+	FILE *f = open_memstream(&text, &len);
+
+	if (!f)
+		return NULL;
+	json_object_foreach((json_t *)answer, key, value)
+	{
+		fprintf(f, "%s: ", key);
+		if (json_is_string(value))
+			fputs(json_string_value(value), f);
+		else
+			json_dumpf(value, f, JSON_COMPACT | JSON_ENCODE_ANY | JSON_PRESERVE_ORDER);
+		fputc('\n', f);
+	}
+	if (fclose(f)) {
+		free(text);
+		return NULL;
+	}
+	return text;
+}

@@ -1,0 +1,445 @@
+// SPDX-License-Identifier: Apache-2.0
+/*
+ * A decision as the documented JSON. jansson's packers and setters take NULL for "out of memory"
+ * and hand it on, so that it is looked for once, at the end.
+ */
+#include <string.h>
+
+#include "lib/explain/explain_http.h"
+#include "lib/base/json_io.h"
+
+static const __u64 always = 1ull << 32;
+
+static json_t *span_json(struct http_span text)
+{
+	_cleanup_free_ char *copy = strndup(text.at, text.len);
+
+	return copy ? json_text(copy) : NULL;
+}
+
+static json_t *str_json(const struct http_snapshot *s, struct hs_str str)
+{
+	return json_text(hs_text(s, str));
+}
+
+static json_t *duration_json(__u32 ms)
+{
+	char text[32];
+	size_t len;
+
+	if (ms % 1000 == 0)
+		return json_sprintf("%us", ms / 1000);
+	len = snprintf(text, sizeof(text), "%u.%03u", ms / 1000, ms % 1000);
+	while (text[len - 1] == '0')
+		text[--len] = '\0';
+	return json_sprintf("%ss", text);
+}
+
+static json_t *percent_json(__u64 share)
+{
+	__u64 parts = (share * 1000000 + always / 2) / always; /* ten thousandths of a percent */
+
+	return parts % 10000 ? json_real((double)parts / 10000) : json_integer(parts / 10000);
+}
+
+/* ---- the rule ---- */
+
+static json_t *place_json(const struct http_snapshot *s, const struct hs_place *p)
+{
+	json_t *j = json_object();
+	const char *route = hs_text(s, p->route);
+	size_t whole = strcspn(route, ".");
+
+	json_object_set_new(j, "kind", str_json(s, p->kind));
+	json_object_set_new(j, "namespace", str_json(s, p->ns));
+	json_object_set_new(j, "name", str_json(s, p->name));
+	if (whole)
+		json_object_set_new(j, "route", json_stringn(route, whole));
+	if (p->label.len)
+		json_object_set_new(j, "route_name", str_json(s, p->label));
+	json_object_set_new(j, "at",
+			    json_sprintf("%s:%u:%u", hs_text(s, p->file), p->whole_line,
+					 p->whole_col));
+	return j;
+}
+
+static json_t *rule_json(const struct http_answer *a)
+{
+	const struct http_decision *d = &a->decision;
+
+	if (d->rule)
+		return place_json(a->s, hs_place(a->s, d->rule->place));
+	return d->route && d->route->place != HS_NONE
+		       ? place_json(a->s, hs_place(a->s, d->route->place))
+		       : NULL;
+}
+
+/* ---- headers ---- */
+
+/* One more value for a name makes a list. */
+static void add_value(json_t *map, const char *name, json_t *value)
+{
+	json_t *old = json_object_get(map, name);
+
+	if (!old) {
+		json_object_set_new(map, name, value);
+	} else if (json_is_array(old)) {
+		json_array_append_new(old, value);
+	} else {
+		json_t *list = json_array();
+
+		json_array_append(list, old);
+		json_array_append_new(list, value);
+		json_object_set_new(map, name, list);
+	}
+}
+
+struct op_lists {
+	json_t *remove, *set, *add;
+};
+
+static void op_lists_free(struct op_lists *l)
+{
+	json_decref(l->remove);
+	json_decref(l->set);
+	json_decref(l->add);
+}
+
+static void gather_ops(const struct http_snapshot *s, struct hs_range range, struct op_lists *l)
+{
+	for (__u32 i = 0; i < range.count; i++) {
+		const struct hs_op *op = hs_op(s, range.first + i);
+		const char *name = hs_text(s, op->name);
+
+		if (op->type == HS_OP_REMOVE)
+			json_array_append_new(l->remove, json_text(name));
+		else if (op->type == HS_OP_SET)
+			json_object_set_new(l->set, name, str_json(s, op->value));
+		else
+			add_value(l->add, name, str_json(s, op->value));
+	}
+}
+
+/* NULL if there is nothing to say. */
+static json_t *op_lists_json(const struct op_lists *l)
+{
+	json_t *j;
+
+	if (!json_array_size(l->remove) && !json_object_size(l->set) && !json_object_size(l->add))
+		return NULL;
+	j = json_object();
+	if (json_object_size(l->set))
+		json_object_set(j, "set", l->set);
+	if (json_object_size(l->add))
+		json_object_set(j, "add", l->add);
+	if (json_array_size(l->remove))
+		json_object_set(j, "remove", l->remove);
+	return j;
+}
+
+static json_t *ops_json(const struct http_snapshot *s, struct hs_range range)
+{
+	_cleanup_(op_lists_free) struct op_lists l = { json_array(), json_object(), json_object() };
+
+	gather_ops(s, range, &l);
+	return op_lists_json(&l);
+}
+
+static json_t *response_headers_json(const struct http_answer *a, const char *location)
+{
+	_cleanup_(op_lists_free) struct op_lists l = { json_array(), json_object(), json_object() };
+	struct http_field fields[HTTP_CORS_FIELDS];
+	size_t n = http_cors_fields(a->s, &a->decision, fields);
+
+	gather_ops(a->s, a->decision.response[1], &l);
+	for (size_t i = 0; i < n; i++)
+		json_object_set_new(l.set, fields[i].name.at, span_json(fields[i].value));
+	if (location)
+		json_object_set_new(l.set, "Location", json_text(location));
+	return op_lists_json(&l);
+}
+
+static void set_some(json_t *j, const char *key, json_t *value)
+{
+	if (value)
+		json_object_set_new(j, key, value);
+}
+
+/* ---- destinations ---- */
+
+static json_t *endpoints_json(const struct http_snapshot *s, const struct hs_cluster *c)
+{
+	json_t *list = json_array();
+
+	for (__u32 i = 0; i < c->endpoints.count; i++)
+		json_array_append_new(list,
+				      str_json(s, hs_endpoint(s, c->endpoints.first + i)->name));
+	return list;
+}
+
+static json_t *cluster_json(const struct http_snapshot *s, const struct hs_cluster *c)
+{
+	json_t *j = json_object();
+
+	json_object_set_new(j, "host", str_json(s, c->host));
+	if (c->subset.len)
+		json_object_set_new(j, "subset", str_json(s, c->subset));
+	json_object_set_new(j, "port", json_integer(c->port));
+	return j;
+}
+
+/* With the Host that only this one of several destinations gets. */
+static json_t *request_ops_json(const struct http_snapshot *s, const struct hs_action *a,
+				const struct hs_dest *d)
+{
+	_cleanup_(op_lists_free) struct op_lists l = { json_array(), json_object(), json_object() };
+
+	gather_ops(s, d->request, &l);
+	if (a->dests.count > 1 && d->authority.len && !a->authority.len)
+		json_object_set_new(l.set, "Host", str_json(s, d->authority));
+	return op_lists_json(&l);
+}
+
+static json_t *destination_json(const struct http_snapshot *s, const struct hs_action *a,
+				const struct hs_dest *d, __u32 weight)
+{
+	const struct hs_cluster *c = hs_cluster(s, d->cluster);
+	json_t *j = cluster_json(s, c), *headers = json_object();
+
+	json_object_set_new(j, "weight", json_integer(weight));
+	json_object_set_new(j, "endpoints", endpoints_json(s, c));
+	set_some(headers, "request", request_ops_json(s, a, d));
+	set_some(headers, "response", ops_json(s, d->response));
+	if (json_object_size(headers))
+		json_object_set(j, "headers", headers);
+	json_decref(headers);
+	return j;
+}
+
+static json_t *destinations_json(const struct http_snapshot *s, const struct hs_action *a)
+{
+	json_t *list = json_array();
+	__u32 before = 0;
+
+	for (__u32 i = 0; i < a->dests.count; i++) {
+		const struct hs_dest *d = hs_dest(s, a->dests.first + i);
+		__u32 weight = a->dests.count == 1 ? 100 : d->end - before;
+
+		json_array_append_new(list, destination_json(s, a, d, weight));
+		before = d->end;
+	}
+	return list;
+}
+
+static bool some_cluster_known(const struct http_snapshot *s, const struct hs_action *a)
+{
+	for (__u32 i = 0; i < a->dests.count; i++)
+		if (hs_cluster(s, hs_dest(s, a->dests.first + i)->cluster)->known)
+			return true;
+	return false;
+}
+
+/* The service has endpoints, but none of them is meant by any destination. */
+static bool none_healthy(const struct http_snapshot *s, const struct hs_action *a)
+{
+	bool elsewhere = false;
+
+	for (__u32 i = 0; i < a->dests.count; i++) {
+		const struct hs_cluster *c = hs_cluster(s, hs_dest(s, a->dests.first + i)->cluster);
+
+		if (c->endpoints.count)
+			return false;
+		elsewhere |= c->service_endpoints > 0;
+	}
+	return elsewhere;
+}
+
+/* ---- a route ---- */
+
+static json_t *mirrors_json(const struct http_answer *a)
+{
+	const struct hs_action *route = a->decision.route;
+	size_t size = a->decision.authority.len + 16;
+	_cleanup_free_ char *shadow = malloc(size);
+	json_t *list = json_array();
+	long n = shadow ? http_shadow(&a->decision, shadow, size) : 0;
+
+	for (__u32 i = 0; i < route->mirrors.count; i++) {
+		const struct hs_mirror *m = hs_mirror(a->s, route->mirrors.first + i);
+		json_t *j = cluster_json(a->s, hs_cluster(a->s, m->cluster));
+
+		json_object_set_new(j, "percent", percent_json(m->share));
+		json_object_set_new(j, "authority", json_stringn(shadow, n));
+		json_array_append_new(list, j);
+	}
+	return list;
+}
+
+static json_t *fault_json(const struct http_snapshot *s, const struct hs_action *a)
+{
+	json_t *j = json_object(), *part;
+
+	if (a->delay_ms) {
+		part = json_object();
+		json_object_set_new(part, "percent", percent_json(a->delay_share));
+		json_object_set_new(part, "duration", duration_json(a->delay_ms));
+		json_object_set_new(j, "delay", part);
+	}
+	if (a->abort_status || a->abort_grpc.len) {
+		part = json_object();
+		json_object_set_new(part, "percent", percent_json(a->abort_share));
+		if (a->abort_status)
+			json_object_set_new(part, "status", json_integer(a->abort_status));
+		else
+			json_object_set_new(part, "grpc_status", str_json(s, a->abort_grpc));
+		json_object_set_new(j, "abort", part);
+	}
+	return j;
+}
+
+static json_t *retries_json(const struct http_snapshot *s, const struct hs_retries *r)
+{
+	json_t *j = json_object();
+
+	json_object_set_new(j, "attempts", json_integer(r->attempts));
+	if (r->per_try_timeout_ms)
+		json_object_set_new(j, "per_try_timeout", duration_json(r->per_try_timeout_ms));
+	if (r->attempts)
+		json_object_set_new(j, "retry_on", str_json(s, r->text));
+	return j;
+}
+
+/* Room for any path that a rewrite makes of a request's. */
+static size_t path_room(const struct http_answer *a)
+{
+	const struct hs_action *route = a->decision.route;
+	size_t with = route ? route->rewrite.len + route->path.len : 0;
+
+	return (a->request.path.len + 2) * (with + 2) + with * 10 * (a->request.path.len + 1);
+}
+
+/* That of all destinations, if there are several. */
+static struct http_span authority_of(const struct http_answer *a)
+{
+	const struct hs_action *route = a->decision.route;
+
+	return route->dests.count > 1 && !route->authority.len ? a->request.authority
+							       : a->decision.authority;
+}
+
+static json_t *upstream_json(const struct http_answer *a)
+{
+	size_t room = path_room(a);
+	_cleanup_free_ char *path = malloc(room);
+	json_t *j = json_object();
+	long n = path ? http_path(a->s, &a->decision, &a->request, path, room) : -1;
+
+	json_object_set_new(j, "method", span_json(a->request.method));
+	json_object_set_new(j, "authority", span_json(authority_of(a)));
+	if (n >= 0)
+		json_object_set_new(j, "path", json_stringn(path, n));
+	set_some(j, "headers", ops_json(a->s, a->decision.request[1]));
+	return j;
+}
+
+static void set_route(const struct http_answer *a, json_t *j)
+{
+	const struct hs_action *route = a->decision.route;
+	bool known = some_cluster_known(a->s, route), aborted = route->abort_share == always;
+	/* As long as the endpoint has nothing else to say. */
+	unsigned status = aborted ? route->abort_status : known ? 200 : 503;
+	const char *body = aborted && status ? "fault filter abort" : NULL;
+
+	if (!aborted && known && none_healthy(a->s, route)) {
+		status = 503;
+		body = "no healthy upstream";
+	}
+	json_object_set_new(j, "action", json_string(known ? "route" : "no_cluster"));
+	json_object_set_new(j, "destinations", destinations_json(a->s, route));
+	if (status)
+		json_object_set_new(j, "status", json_integer(status));
+	if (body)
+		json_object_set_new(j, "body", json_string(body));
+	json_object_set_new(j, "upstream", upstream_json(a));
+	if (route->delay_ms || route->abort_status || route->abort_grpc.len)
+		json_object_set_new(j, "fault", fault_json(a->s, route));
+	if (route->timeout_ms)
+		json_object_set_new(j, "timeout", duration_json(route->timeout_ms));
+	json_object_set_new(j, "retries", retries_json(a->s, &route->retries));
+	if (route->mirrors.count)
+		json_object_set_new(j, "mirrors", mirrors_json(a));
+	set_some(j, "response_headers", response_headers_json(a, NULL));
+}
+
+/* ---- answers of our own ---- */
+
+static void set_redirect(const struct http_answer *a, json_t *j)
+{
+	const struct hs_action *route = a->decision.route;
+	size_t room = path_room(a) + a->request.authority.len + a->request.scheme.len + 32;
+	_cleanup_free_ char *text = NULL;
+	json_t *to = json_object();
+	struct http_location l;
+	long n;
+
+	if (route)
+		room += route->host.len + route->scheme.len;
+	text = malloc(room);
+	if (!text)
+		return;
+	http_location(a->s, &a->decision, &a->request, &l);
+	n = http_location_path(a->s, &a->decision, &a->request, text, room);
+	json_object_set_new(to, "status", json_integer(a->decision.status));
+	json_object_set_new(to, "scheme", span_json(l.scheme));
+	json_object_set_new(to, "host", span_json(l.host));
+	if (l.port)
+		json_object_set_new(to, "port", json_integer(l.port));
+	json_object_set_new(to, "path", json_stringn(text, n > 0 ? n : 0));
+	json_object_set_new(j, "action", json_string("redirect"));
+	json_object_set_new(j, "status", json_integer(a->decision.status));
+	json_object_set_new(j, "redirect", to);
+	n = http_location_text(a->s, &a->decision, &a->request, text, room - 1);
+	text[n > 0 ? n : 0] = '\0';
+	set_some(j, "response_headers", response_headers_json(a, text));
+}
+
+static void set_own(const struct http_answer *a, json_t *j, const char *action)
+{
+	const struct http_decision *d = &a->decision;
+
+	json_object_set_new(j, "action", json_string(action));
+	if (d->status)
+		json_object_set_new(j, "status", json_integer(d->status));
+	if (d->route && d->route->type == HS_DIRECT_RESPONSE && d->route->body.len &&
+	    d->cors != HTTP_CORS_PREFLIGHT)
+		json_object_set_new(j, "body", str_json(a->s, d->route->body));
+	set_some(j, "response_headers", response_headers_json(a, NULL));
+}
+
+json_t *explain_http_json(const struct http_answer *a)
+{
+	json_t *j = json_object();
+
+	json_object_set_new(j, "protocol", json_string("http"));
+	set_some(j, "rule", rule_json(a));
+	switch (a->decision.action) {
+	case HTTP_ROUTE:
+	case HTTP_NO_CLUSTER:
+		set_route(a, j);
+		break;
+	case HTTP_REDIRECT:
+		set_redirect(a, j);
+		break;
+	case HTTP_DIRECT_RESPONSE:
+		set_own(a, j, "direct_response");
+		break;
+	case HTTP_NOT_FOUND:
+		set_own(a, j, "not_found");
+		break;
+	case HTTP_PASSTHROUGH:
+		set_own(a, j, "passthrough");
+	}
+	if (json_array_size(a->skipped))
+		json_object_set(j, "skipped", a->skipped);
+	return j;
+}

@@ -1,0 +1,280 @@
+// SPDX-License-Identifier: Apache-2.0
+#include "lib/explain/explain_target.h"
+
+#include <ctype.h>
+#include <errno.h>
+#include <string.h>
+
+enum { ALIASES_MAX = 8 }; /* an ExternalName may lead to another one */
+
+static const char *namespace_of(const struct explain_query *q)
+{
+	return q->namespace ? q->namespace : "default";
+}
+
+static const struct object *find_object(const struct objects *objects, enum kind kind,
+					const char *ns, const char *name)
+{
+	size_t i;
+
+	for (i = 0; i < objects->count; i++) {
+		const struct object *o = objects->items[i];
+
+		if (o->kind == kind && !strcmp(o->meta.name, name) &&
+		    !strcmp(o->meta.namespace, ns))
+			return o;
+	}
+	return NULL;
+}
+
+static __u32 namespace_number(const struct tables *t, const char *name)
+{
+	size_t i;
+
+	for (i = 0; i < t->namespaces.count; i++)
+		if (!strcmp(t->namespaces.items[i], name))
+			return i + 1;
+	return 0;
+}
+
+static int nobody(struct errors *errors, const char *what, const char *ns, const char *name)
+{
+	errors_add(errors, "explain", (struct pos){ 0 }, "no such %s: %s/%s", what, ns, name);
+	return -ENOENT;
+}
+
+/* A pod without an address is not among the sources: then its labels speak for it. */
+static void find_source(const struct tables *t, const struct object *pod,
+			struct explain_client *out)
+{
+	size_t i;
+
+	for (i = 0; i < t->sources.count; i++) {
+		if (t->sources.items[i].pod != pod)
+			continue;
+		out->pod = pod;
+		out->addr = t->sources.items[i].addr;
+		return;
+	}
+}
+
+int explain_find_client(const struct tables *t, const struct objects *objects,
+			const struct explain_query *q, struct explain_client *out,
+			struct errors *errors)
+{
+	const char *ns = namespace_of(q);
+	const struct object *pod;
+
+	if (q->gateway)
+		return 0;
+	out->namespace = ns;
+	out->labels = q->labels;
+	out->ns = namespace_number(t, ns);
+	if (!q->pod || q->labels)
+		return 0;
+	pod = find_object(objects, KIND_POD, ns, q->pod);
+	if (!pod)
+		return nobody(errors, "pod", ns, q->pod);
+	out->labels = &pod->meta.labels;
+	find_source(t, pod, out);
+	return 0;
+}
+
+/* "svc", "svc.ns", "svc.ns.svc", the full name, with or without a dot at the end. 0 or
+ * -ENAMETOOLONG. */
+static int complete_host(const char *host, const char *ns, char out[HOST_MAX])
+{
+	size_t dots = 0, len = strlen(host), i;
+	int n;
+
+	if (len && host[len - 1] == '.')
+		len--;
+	for (i = 0; i < len; i++)
+		dots += host[i] == '.';
+	if (!dots)
+		n = snprintf(out, HOST_MAX, "%.*s.%s.svc.cluster.local", (int)len, host, ns);
+	else if (dots == 1)
+		n = snprintf(out, HOST_MAX, "%.*s.svc.cluster.local", (int)len, host);
+	else if (dots == 2 && len > 4 && !strncmp(host + len - 4, ".svc", 4))
+		n = snprintf(out, HOST_MAX, "%.*s.cluster.local", (int)len, host);
+	else
+		n = snprintf(out, HOST_MAX, "%.*s", (int)len, host);
+	for (i = 0; n < HOST_MAX && out[i]; i++)
+		out[i] = tolower((unsigned char)out[i]);
+	return n < HOST_MAX ? 0 : -ENAMETOOLONG;
+}
+
+static const struct object *find_service(const struct objects *objects, const char *host)
+{
+	char name[HOST_MAX];
+
+	for (size_t i = 0; i < objects->count; i++) {
+		const struct object *o = objects->items[i];
+
+		if (o->kind == KIND_SERVICE &&
+		    !host_of_service(o->meta.name, o->meta.namespace, name) && str_eq(name, host))
+			return o;
+	}
+	return NULL;
+}
+
+/* Whether the Service of that name is left to kube-proxy. */
+static bool is_node_local(const struct objects *objects, const char *host)
+{
+	const struct object *o = find_service(objects, host);
+
+	return o && o->service.internal_local;
+}
+
+/* DNS answers for an ExternalName with the address of what it stands for. */
+static void follow_aliases(const struct objects *objects, char host[HOST_MAX])
+{
+	const struct object *o = find_service(objects, host);
+
+	for (int i = 0; i < ALIASES_MAX && o && str_eq(o->service.type, "ExternalName"); i++) {
+		if (!o->service.external_name || host_complete(o->service.external_name, "", host))
+			return;
+		o = find_service(objects, host);
+	}
+}
+
+static bool has_endpoints(const struct tables *t, const struct service_entry *e)
+{
+	const struct rule *rule = &t->rules.items[e->value.rule_first];
+	__u32 i, k;
+
+	for (i = 0; i < e->value.rule_count; i++) {
+		const struct route *route =
+			rule[i].action == RULE_ROUTE ? &t->routes.items[rule[i].route] : NULL;
+
+		for (k = 0; route && k < route->dest_count; k++)
+			if (t->clusters.items[t->dests.items[route->dest_first + k].cluster]
+				    .ep_count)
+				return true;
+	}
+	return false;
+}
+
+/* Of the addresses of a name, the first with an endpoint, like a client that tries them in turn. */
+static void prefer(const struct tables *t, struct explain_target *out,
+		   const struct service_entry *e, const struct service_origin *o)
+{
+	if (out->entry && (has_endpoints(t, out->entry) || !has_endpoints(t, e)))
+		return;
+	out->entry = e;
+	out->origin = o;
+}
+
+/* The entry for the client's own namespace, where there is one, is what decide() will use. */
+static void narrow(const struct tables *t, struct explain_target *out, __u32 ns)
+{
+	struct service_key key;
+	size_t i;
+
+	if (!out->entry || !ns || !(out->entry->value.flags & SERVICE_PER_NAMESPACE))
+		return;
+	key = out->entry->key;
+	key.ns = ns;
+	for (i = 0; i < t->services.count; i++) {
+		if (memcmp(&t->services.items[i].key, &key, sizeof(key)) != 0)
+			continue;
+		out->entry = &t->services.items[i];
+		out->origin = &t->service_origins.items[i];
+		return;
+	}
+	for (i = 0; i < t->unaddressed.count; i++) {
+		if (memcmp(&t->unaddressed.items[i].key, &key, sizeof(key)) != 0)
+			continue;
+		out->entry = &t->unaddressed.items[i];
+		out->origin = &t->unaddressed_origins.items[i];
+	}
+}
+
+static void find_name(const struct tables *t, const char *host, unsigned port,
+		      struct explain_target *out)
+{
+	size_t i;
+
+	for (i = 0; i < t->services.count; i++) {
+		const struct service_entry *e = &t->services.items[i];
+
+		if (e->key.scope == SCOPE_MESH && !e->key.ns && e->key.port == port &&
+		    !strcmp(t->service_origins.items[i].host, host))
+			prefer(t, out, e, &t->service_origins.items[i]);
+	}
+	for (i = 0; i < t->unaddressed.count && !out->entry; i++) {
+		const struct service_entry *e = &t->unaddressed.items[i];
+
+		if (!e->key.ns && e->key.port == port &&
+		    !strcmp(t->unaddressed_origins.items[i].host, host))
+			prefer(t, out, e, &t->unaddressed_origins.items[i]);
+	}
+	out->why = "no service of weft's has this name and port";
+}
+
+static void find_address(const struct tables *t, const struct addr *addr, unsigned port,
+			 struct explain_target *out)
+{
+	size_t i;
+
+	for (i = 0; i < t->services.count; i++) {
+		const struct service_entry *e = &t->services.items[i];
+
+		if (e->key.scope == SCOPE_MESH && !e->key.ns && e->key.port == port &&
+		    !memcmp(&e->key.addr, addr, sizeof(*addr)))
+			prefer(t, out, e, &t->service_origins.items[i]);
+	}
+	out->why = "no service of weft's has this address and port";
+}
+
+/* At the node; the family called, if an address says it. */
+static void find_node_port(const struct tables *t, unsigned port, const struct addr *addr,
+			   struct explain_target *out)
+{
+	size_t i;
+
+	/* IPv4 first: its entries come after those of IPv6. */
+	for (i = t->services.count; i--;) {
+		const struct service_entry *e = &t->services.items[i];
+
+		if (e->key.scope == SCOPE_NODE && e->key.port == port &&
+		    (!addr || addr_is_v4(addr) == addr_is_v4(&e->key.addr)))
+			prefer(t, out, e, &t->service_origins.items[i]);
+	}
+	out->why = "no gateway serves this port";
+}
+
+int explain_find_target(const struct tables *t, const struct objects *objects,
+			const struct explain_query *q, const struct explain_client *client,
+			struct explain_target *out, struct errors *errors)
+{
+	const char *address = q->address ? q->address : q->host;
+	char host[HOST_MAX];
+	struct addr addr;
+	bool numeric = address && !addr_parse(address, &addr);
+
+	if (!q->port || (q->address && !numeric)) {
+		errors_add(errors, "explain", (struct pos){ 0 },
+			   "expected HOST:PORT or ADDRESS:PORT, not \"%s:%u\"",
+			   address ? address : "", q->port);
+		return -EINVAL;
+	}
+	if (q->gateway) {
+		const char *ns = q->gateway_namespace ? q->gateway_namespace : namespace_of(q);
+
+		if (!find_object(objects, KIND_GATEWAY, ns, q->gateway))
+			return nobody(errors, "gateway", ns, q->gateway);
+		find_node_port(t, q->port, numeric ? &addr : NULL, out);
+		return 0;
+	}
+	if (numeric)
+		find_address(t, &addr, q->port, out);
+	else if (q->host && !complete_host(q->host, client->namespace, host)) {
+		follow_aliases(objects, host);
+		find_name(t, host, q->port, out);
+		if (is_node_local(objects, host))
+			out->why = "internalTrafficPolicy: Local is left to kube-proxy";
+	}
+	narrow(t, out, client->ns);
+	return 0;
+}

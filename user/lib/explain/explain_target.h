@@ -1,0 +1,31 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#ifndef WEFT_LIB_EXPLAIN_EXPLAIN_TARGET_H
+#define WEFT_LIB_EXPLAIN_EXPLAIN_TARGET_H
+/*
+ * Who asks and what is called, out of a struct explain_query.
+ */
+#include "lib/explain/explain.h"
+
+struct explain_client {
+	const char *namespace;	  /* NULL: from outside */
+	const struct object *pod; /* NULL: no Pod of the tables; the labels speak for it */
+	const struct kvs *labels; /* may be NULL */
+	struct addr addr;	  /* of `pod` */
+	__u32 ns;		  /* struct source.ns, 0 if the tables don't have the namespace */
+};
+
+struct explain_target {
+	const struct service_entry *entry; /* that decide() will find; NULL: none */
+	const struct service_origin *origin;
+	const char *why; /* there is no entry */
+};
+
+/* 0, or -ENOENT or -EINVAL when `errors` says why. */
+int explain_find_client(const struct tables *t, const struct objects *objects,
+			const struct explain_query *q, struct explain_client *out,
+			struct errors *errors);
+int explain_find_target(const struct tables *t, const struct objects *objects,
+			const struct explain_query *q, const struct explain_client *client,
+			struct explain_target *out, struct errors *errors);
+
+#endif

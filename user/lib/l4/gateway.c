@@ -1,0 +1,257 @@
+// SPDX-License-Identifier: Apache-2.0
+#include "lib/l4/gateway.h"
+
+#include <errno.h>
+#include <strings.h>
+
+#include "lib/mesh/endpoints.h"
+#include "lib/l7/l7.h"
+
+int entry_write(struct world *w, const struct service_key *key, const struct service *value,
+		const struct service_origin *origin, const struct plan *plan)
+{
+	bool published = !addr_is_placeholder(&key->addr);
+	struct service_entry *entry = published ? table_push(&w->t->services)
+						: table_push(&w->t->unaddressed);
+	struct service_origin *from;
+
+	from = published ? table_push(&w->t->service_origins)
+			 : table_push(&w->t->unaddressed_origins);
+	if (!entry || !from)
+		return -ENOMEM;
+	entry->key = *key;
+	entry->value = *value;
+	*from = *origin;
+	return plan_origin(plan, from);
+}
+
+bool server_is_tcp(const struct gw_server *server)
+{
+	static const char *const tcp[] = { "TCP", "MONGO", "MYSQL", "REDIS" };
+	size_t i;
+
+	if (server->tls_mode)
+		return false;
+	for (i = 0; i < sizeof(tcp) / sizeof(tcp[0]); i++)
+		if (server->protocol && !strcasecmp(server->protocol, tcp[i]))
+			return true;
+	return false;
+}
+
+/* Ports that are taken already, so that the oldest Gateway keeps a port that two of them ask for.
+ */
+struct node_ports {
+	bool taken[FAMILY_MAX][65536];
+	unsigned char http[65536]; /* 1 << family: an HTTP server has it */
+};
+
+/* A packet from outside may be of either family: the wildcard address tells decide() which. */
+static struct service_key node_key(enum family family, unsigned port)
+{
+	struct service_key key = { .port = port, .scope = SCOPE_NODE };
+
+	if (family == FAMILY_V4)
+		key.addr.b[10] = key.addr.b[11] = 0xff;
+	return key;
+}
+
+static int write_port(struct world *w, struct node_ports *ports, enum family family, unsigned port,
+		      const struct service *value, const struct object *gw, const struct plan *plan)
+{
+	struct service_origin origin = { .namespace = gw->meta.namespace,
+					 .name = gw->meta.name,
+					 .host = "" };
+	struct service_key key = node_key(family, port);
+
+	if (!port || ports->taken[family][port])
+		return 0;
+	ports->taken[family][port] = true;
+	return entry_write(w, &key, value, &origin, plan);
+}
+
+bool service_stands_for(const struct object *service, const struct gateway *gw)
+{
+	return gw->selector.count && labels_hold(&service->service.selector, &gw->selector);
+}
+
+struct sport *gateway_sport(struct world *w, const struct object *service, unsigned port,
+			    enum family family)
+{
+	char name[HOST_MAX];
+	struct members *members;
+	struct sport *sp;
+	struct host *h;
+
+	if (host_of_service(service->meta.name, service->meta.namespace, name) ||
+	    !(h = world_host(w, name)))
+		return NULL;
+	sp = host_port(h, port);
+	members = sp ? sport_members(w, sp, family) : NULL;
+	return members && !members->count ? sp : NULL;
+}
+
+/* Pods may call the Gateway by its Service too. Where that has endpoints they are left to answer.
+ */
+static int write_cluster_ips(struct world *w, const struct called *to, const struct object *service,
+			     const struct service *value, const struct plan *plan)
+{
+	const struct strs *ips = &service->service.cluster_ips;
+	struct sport *sp = gateway_sport(w, service, to->port, to->family);
+	struct service_origin origin;
+	size_t i;
+	int r = 0;
+
+	if (!sp || sp->at_gateway[to->family])
+		return 0;
+	origin = (struct service_origin){ .namespace = service->meta.namespace,
+					  .name = service->meta.name,
+					  .host = sp->host->name };
+	for (i = 0; i < ips->count && !r; i++) {
+		struct service_key key = { .port = to->port, .scope = SCOPE_MESH };
+
+		if (addr_parse(ips->items[i], &key.addr) || addr_family(&key.addr) != to->family)
+			continue;
+		sp->at_gateway[to->family] = true;
+		r = entry_write(w, &key, value, &origin, plan);
+	}
+	return r;
+}
+
+/* The node ports and addresses of Services that stand for the Gateway's workloads. */
+static int write_service_ports(struct world *w, struct node_ports *ports, const struct called *to,
+			       const struct service *value, const struct plan *plan)
+{
+	const struct gateway *gw = &to->gateway->gateway;
+	size_t i, k;
+	int r = 0;
+
+	for (i = 0; i < w->services.count && !r; i++) {
+		const struct service_spec *s = &w->services.items[i]->service;
+
+		if (!service_stands_for(w->services.items[i], gw))
+			continue;
+		for (k = 0; k < s->ports.count && !r; k++) {
+			const struct service_port *p = &s->ports.items[k];
+
+			if (p->port != to->port || !protocol_is_tcp(p->protocol))
+				continue;
+			r = write_port(w, ports, to->family, p->node_port, value, to->gateway,
+				       plan);
+			if (!r)
+				r = write_cluster_ips(w, to, w->services.items[i], value, plan);
+		}
+	}
+	return r;
+}
+
+static int write_server(struct world *w, struct node_ports *ports, const struct called *to,
+			struct plan *plan)
+{
+	struct service value = { 0 };
+	char name[32];
+	int r;
+
+	snprintf(name, sizeof(name), "gateway:%u", to->port);
+	value.id = registry_id(w->registry, REG_SERVICE, name);
+	if (!value.id)
+		return -ENOMEM;
+	r = plan_write(w, plan, &value);
+	if (!r)
+		r = write_port(w, ports, to->family, to->port, &value, to->gateway, plan);
+	return r ? r : write_service_ports(w, ports, to, &value, plan);
+}
+
+/* Which of two Gateways gets a port was decided by age; the other one's rules shall not vanish
+ * silently. */
+static void warn_taken(struct world *w, const struct called *to, const struct gw_server *server)
+{
+	const struct object *o = to->gateway;
+
+	if (to->family == FAMILY_V4)
+		errors_warn(w->errors, o->file, server->pos.line ? server->pos : o->pos,
+			    "spec.servers[%zu].port: an older gateway serves port %u already: this "
+			    "one has no effect",
+			    (size_t)(server - o->gateway.servers.items), to->port);
+}
+
+static int compile_server(struct world *w, struct node_ports *ports, const struct object *gw,
+			  const struct gw_server *server)
+{
+	enum family family;
+	int r = 0;
+
+	for (family = 0; family < FAMILY_MAX && !r; family++) {
+		struct called to = { .gateway = gw,
+				     .port = server->port,
+				     .family = family,
+				     .client = gw->meta.namespace };
+		_cleanup_(plan_free) struct plan plan = { 0 };
+
+		r = plan_gateway(w, &to, server, &plan);
+		if (r || !plan.rules.count)
+			continue;
+		if (ports->taken[family][server->port])
+			warn_taken(w, &to, server);
+		else
+			r = write_server(w, ports, &to, &plan);
+	}
+	return r;
+}
+
+/* An HTTP server: weft-proxy knows the rules. */
+static int compile_http_server(struct world *w, struct node_ports *ports, const struct object *gw,
+			       const struct gw_server *server)
+{
+	enum family family;
+	int r = 0;
+
+	for (family = 0; family < FAMILY_MAX && !r; family++) {
+		struct called to = { .gateway = gw, .port = server->port, .family = family };
+		_cleanup_(plan_free) struct plan plan = { 0 };
+
+		if (ports->http[server->port] & 1u << family)
+			continue;
+		if (ports->taken[family][server->port]) {
+			warn_taken(w, &to, server);
+			continue;
+		}
+		/* All HTTP servers of a port make one listener. */
+		ports->http[server->port] |= 1u << family;
+		r = plan_proxy(gw, server->pos, &plan);
+		if (!r)
+			r = write_server(w, ports, &to, &plan);
+	}
+	return r;
+}
+
+static int compile_one(struct world *w, struct node_ports *ports, const struct object *gw,
+		       const struct gw_server *server)
+{
+	bool tls;
+
+	if (server_is_tcp(server))
+		return compile_server(w, ports, gw, server);
+	if (!w->l4_only && http_server(server, &tls) && !tls)
+		return compile_http_server(w, ports, gw, server);
+	return 0;
+}
+
+int compile_gateways(struct world *w)
+{
+	struct node_ports *ports;
+	size_t i, k;
+	int r = 0;
+
+	if (!w->gateways.count)
+		return 0;
+	ports = pool_alloc(&w->pool, sizeof(*ports));
+	if (!ports)
+		return -ENOMEM;
+	for (i = 0; i < w->gateways.count; i++) {
+		const struct object *gw = w->gateways.items[i];
+
+		for (k = 0; k < gw->gateway.servers.count && !r; k++)
+			r = compile_one(w, ports, gw, &gw->gateway.servers.items[k]);
+	}
+	return r;
+}

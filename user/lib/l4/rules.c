@@ -1,0 +1,497 @@
+// SPDX-License-Identifier: Apache-2.0
+#include "lib/l4/rules.h"
+
+#include <errno.h>
+
+#include "lib/l4/match.h"
+
+void plan_free(struct plan *p)
+{
+	free(p->rules.items);
+	free(p->skipped.items);
+	*p = (struct plan){ 0 };
+}
+
+/* One element of spec.tcp or spec.tls, and where it is. */
+struct place {
+	const struct object *o;
+	const struct l4_route *route;
+	const char *field; /* "tcp", "tls" */
+	size_t index;
+};
+
+static struct rule_origin origin_of(const struct object *o, const char *route, struct pos pos)
+{
+	return (struct rule_origin){ .kind = kind_name(o->kind),
+				     .namespace = o->meta.namespace,
+				     .name = o->meta.name,
+				     .route = route,
+				     .file = o->file,
+				     .pos = pos,
+				     .whole_pos = pos,
+				     .conditions = "" };
+}
+
+static struct rule_origin place_origin(struct world *w, const struct place *at,
+				       const struct l4_match *m)
+{
+	struct rule_origin origin;
+	const char *route;
+
+	if (m)
+		route = world_text(w, "%s[%zu].match[%zu]", at->field, at->index,
+				   (size_t)(m - at->route->match.items));
+	else
+		route = world_text(w, "%s[%zu]", at->field, at->index);
+	origin = origin_of(at->o, route, at->route->pos);
+	origin.label = at->route->name;
+	if (m && m->pos.line)
+		origin.pos = m->pos;
+	return origin;
+}
+
+static int skip(struct plan *p, struct rule_origin origin, const char *why)
+{
+	struct skipped_rule *s = table_push(&p->skipped);
+
+	if (!s || !why || !origin.route)
+		return -ENOMEM;
+	*s = (struct skipped_rule){ .rule = origin, .why = why };
+	return 0;
+}
+
+/* Plans are made for each address, port and kind of client: what is wrong with a destination is
+ * said once. */
+static bool first_word(struct world *w, const struct destination *d)
+{
+	const char *key = pool_copy(&w->pool, (const char *)&d, sizeof(d));
+	void **at = key ? bytemap_at(&w->blamed, key, sizeof(d)) : NULL;
+
+	if (!at)
+		w->nomem = true;
+	if (!at || *at)
+		return false;
+	*at = (void *)d;
+	return true;
+}
+
+static size_t destination_index(const struct place *at, const struct destination *d)
+{
+	const struct route_destination *first = at->route->route.items;
+	const char *begin = (const char *)first;
+
+	return ((const char *)d - begin) / sizeof(*first);
+}
+
+static struct pos destination_pos(const struct place *at, const struct destination *d)
+{
+	return d->pos.line ? d->pos : at->route->pos.line ? at->route->pos : at->o->pos;
+}
+
+static void warn_no_port(struct world *w, const struct place *at, const struct destination *d,
+			 const struct host *h, unsigned port)
+{
+	if (h->port_count < 2 || !first_word(w, d))
+		return;
+	errors_warn(w->errors, at->o->file, destination_pos(at, d),
+		    "spec.%s[%zu].route[%zu].destination: without a port it is the one called, and "
+		    "service %s/%s has no port %u: connections to it are refused",
+		    at->field, at->index, destination_index(at, d), h->service->meta.namespace,
+		    h->service->meta.name, port);
+}
+
+/* Such a destination stands for the address that was called: it can't be chosen among others, and
+ * can't be another service or some of its endpoints. */
+static void check_passthrough(struct world *w, const struct called *to, const struct place *at,
+			      const struct destination *d, const struct pcluster *c, bool alone)
+{
+	const char *what;
+
+	if (w->t->clusters.items[c->index].lb != LB_PASSTHROUGH)
+		return;
+	if (!alone)
+		what = "among others";
+	else if (c->subset[0])
+		what = "of a subset";
+	else if (c->sp != to->sp)
+		what = "at another service or port than the one called";
+	else
+		return;
+	if (first_word(w, d))
+		errors_add(w->errors, at->o->file, destination_pos(at, d),
+			   "spec.%s[%zu].route[%zu].destination: weft does not carry out "
+			   "loadBalancer PASSTHROUGH %s (the address called is left as it is)",
+			   at->field, at->index, destination_index(at, d), what);
+}
+
+/* The cluster that a destination means; NULL when out of memory. */
+static const struct pcluster *destination_cluster(struct world *w, const struct called *to,
+						  const struct place *at,
+						  const struct destination *d)
+{
+	const struct object *o = at->o;
+	const char *subset = d->subset ? d->subset : "";
+	unsigned port = d->port ? d->port : to->port;
+	char name[HOST_MAX];
+	struct host *h;
+	struct sport *sp;
+	struct view *view;
+
+	if (host_complete(d->host, o->meta.namespace, name))
+		name[0] = '\0';
+	h = world_host(w, name);
+	if (h && !d->port && h->port_count == 1)
+		port = h->ports[0].port->port;
+	sp = h ? host_port(h, port) : NULL;
+	if (h && !sp && !d->port)
+		warn_no_port(w, at, d, h, port);
+	if (!sp)
+		return cluster_unknown(w, name, port, subset);
+	view = host_view(w, h, to->client);
+	return view ? cluster_known(w, sp, subset, to->family, view) : NULL;
+}
+
+static struct proute *new_route(struct world *w, const char *name, size_t dests)
+{
+	struct proute *r = pool_alloc(&w->pool, sizeof(*r));
+
+	if (!r || !name)
+		return NULL;
+	r->name = name;
+	r->dests = pool_alloc(&w->pool, (dests + 1) * sizeof(*r->dests));
+	return r->dests ? r : NULL;
+}
+
+/* The weights of one destination are ignored; of several, those without one get nothing. */
+static struct proute *plan_route(struct world *w, const struct called *to, const struct place *at)
+{
+	const struct l4_route *route = at->route;
+	const struct pcluster *c;
+	struct proute *r;
+	size_t i;
+
+	r = new_route(w,
+		      pool_printf(&w->pool, "%s/%s/%s[%zu]", at->o->meta.namespace,
+				  at->o->meta.name, at->field, at->index),
+		      route->route.count);
+	for (i = 0; r && i < route->route.count; i++) {
+		const struct route_destination *d = &route->route.items[i];
+		__u32 weight = route->route.count == 1 ? 1 : d->weight > 0 ? d->weight : 0;
+
+		if (!weight)
+			continue;
+		c = destination_cluster(w, to, at, &d->destination);
+		if (!c)
+			return NULL;
+		check_passthrough(w, to, at, &d->destination, c, route->route.count == 1);
+		r->dests[r->count++] = (struct pdest){ .cluster = c, .weight = weight };
+	}
+	return r;
+}
+
+static bool cluster_exists(const struct world *w, const struct pcluster *c)
+{
+	return w->t->cluster_origins.items[c->index].known;
+}
+
+static int add_rule(struct world *w, const struct called *to, struct plan *p,
+		    const struct place *at, const struct l4_match *m, struct proute *route)
+{
+	struct prule *r = table_push(&p->rules);
+
+	if (!r)
+		return -ENOMEM;
+	r->origin = place_origin(w, at, m);
+	r->route = route;
+	if (!r->origin.route || (m && match_conditions(w, to, m, &r->rule, &r->origin.conditions)))
+		return -ENOMEM;
+	/* Part of a weighted route may go nowhere and is refused in its turn; a route with nothing
+	 * else is refused here. */
+	if (!route->count || (route->count == 1 && !cluster_exists(w, route->dests[0].cluster)))
+		r->rule.action = RULE_REFUSE;
+	p->closed = !r->rule.ns && !r->rule.selector;
+	return 0;
+}
+
+/* A rule per alternative that may hold here, all sharing one route. */
+static int plan_place(struct world *w, const struct called *to, struct plan *p,
+		      const struct place *at)
+{
+	struct proute *route = NULL;
+	size_t i, n = at->route->match.count ? at->route->match.count : 1;
+	int r = 0;
+
+	for (i = 0; i < n && !p->closed && !r; i++) {
+		const struct l4_match *m = at->route->match.count ? &at->route->match.items[i]
+								  : NULL;
+		const char *why = match_never(w, to, at->o, m);
+
+		if (why) {
+			r = skip(p, place_origin(w, at, m), why);
+			continue;
+		}
+		if (!route)
+			route = plan_route(w, to, at);
+		r = route ? add_rule(w, to, p, at, m, route) : -ENOMEM;
+	}
+	return r;
+}
+
+static int plan_routes(struct world *w, const struct called *to, struct plan *p,
+		       const struct object *o)
+{
+	size_t i;
+	int r = 0;
+
+	for (i = 0; i < o->vs.tcp.count && !p->closed && !r; i++)
+		r = plan_place(w, to, p, &(struct place){ o, &o->vs.tcp.items[i], "tcp", i });
+	for (i = 0; i < o->vs.tls.count && !p->closed && !r; i++)
+		r = plan_place(w, to, p, &(struct place){ o, &o->vs.tls.items[i], "tls", i });
+	return r;
+}
+
+/* Where a VirtualService's rule without a match is: nothing after it can be reached. */
+static size_t catch_all(const struct l4_routes *routes)
+{
+	size_t i;
+
+	for (i = 0; i < routes->count; i++)
+		if (!routes->items[i].match.count)
+			break;
+	return i;
+}
+
+/* The rules before the catch-all, or that alone. The choice among tls routes needs the SNI: the
+ * checks refused them. */
+static int plan_bound(struct world *w, const struct called *to, struct plan *p,
+		      const struct object *o, bool last)
+{
+	const struct l4_routes *routes = &o->vs.tcp;
+	size_t end = catch_all(routes), i;
+	int r = 0;
+
+	for (i = last ? end : 0;
+	     i < (last && end < routes->count ? end + 1 : end) && !p->closed && !r; i++)
+		r = plan_place(w, to, p, &(struct place){ o, &routes->items[i], "tcp", i });
+	return r;
+}
+
+/* Names of Services and namespaces have at most 63 characters each: "outbound|65535||NAME.NS..."
+ * and "NS/NAME:65535" fit always. With a subset, or an own route, the checks have the last word. */
+_Static_assert(sizeof("outbound|65535||..svc.cluster.local") + 2 * 63 <= CLUSTER_NAME_MAX,
+	       "a plain service's cluster has room for its name");
+_Static_assert(sizeof("/:65535") + 2 * 63 <= ROUTE_NAME_MAX,
+	       "a plain service's route has room for its name");
+
+static int plan_plain(struct world *w, const struct called *to, struct plan *p)
+{
+	const struct object *o = to->host->service;
+	struct view *view = host_view(w, to->host, to->client);
+	struct prule *rule = table_push(&p->rules);
+	char name[PORT_NAME_MAX];
+	size_t len = port_name(name, o, to->port);
+	struct proute *route = new_route(w, pool_copy(&w->pool, name, len), 1);
+
+	if (!view || !rule || !route)
+		return -ENOMEM;
+	route->dests[0].cluster = cluster_known(w, to->sp, "", to->family, view);
+	route->dests[0].weight = 1;
+	route->count = 1;
+	if (!route->dests[0].cluster)
+		return -ENOMEM;
+	rule->route = route;
+	rule->origin = origin_of(o, "", to->sp->port->pos.line ? to->sp->port->pos : o->pos);
+	p->closed = true;
+	return 0;
+}
+
+const struct object *virtual_service_for(struct world *w, const char *host, const char *client)
+{
+	struct host_iter it = host_iter(&w->mesh, host);
+	const struct hosted *hosted;
+	size_t i;
+
+	while ((hosted = host_iter_next(&it))) {
+		for (i = 0; i < hosted->refs.count; i++) {
+			const struct object *o = hosted->refs.items[i];
+
+			if (export_visible(&o->vs.export_to, o->meta.namespace, client))
+				return o;
+		}
+	}
+	return NULL;
+}
+
+/* Says of the VirtualServices that name the host as well why they are not the one in force. */
+static int skip_others(struct world *w, const struct called *to, struct plan *p,
+		       const struct object *chosen)
+{
+	struct host_iter it = host_iter(&w->mesh, to->host->name);
+	const struct hosted *hosted;
+	size_t i;
+	int r = 0;
+
+	while ((hosted = host_iter_next(&it)) && !r) {
+		for (i = 0; i < hosted->refs.count && !r; i++) {
+			const struct object *o = hosted->refs.items[i];
+			const char *why;
+
+			if (o == chosen)
+				continue;
+			if (!export_visible(&o->vs.export_to, o->meta.namespace, to->client))
+				why = "exportTo: not visible to the client's namespace";
+			else
+				why = world_text(
+					w, "hosts: virtualservice %s/%s is older or more specific",
+					chosen->meta.namespace, chosen->meta.name);
+			r = skip(p, origin_of(o, "", o->pos), why);
+		}
+	}
+	return r;
+}
+
+int plan_mesh(struct world *w, const struct called *to, struct plan *out)
+{
+	const struct object *o =
+		w->mesh.map.count ? virtual_service_for(w, to->host->name, to->client) : NULL;
+	int r = 0;
+
+	if (w->mesh.map.count)
+		r = skip_others(w, to, out, o);
+	if (o && !r)
+		r = plan_routes(w, to, out, o);
+	if (!r && !out->closed)
+		r = plan_plain(w, to, out);
+	return r;
+}
+
+int plan_proxy(const struct object *o, struct pos pos, struct plan *out)
+{
+	struct prule *rule = table_push(&out->rules);
+
+	if (!rule)
+		return -ENOMEM;
+	rule->rule.action = RULE_PROXY;
+	rule->origin = origin_of(o, "", pos.line ? pos : o->pos);
+	out->closed = true;
+	return 0;
+}
+
+/* One round over the VirtualServices bound to the gateway: all but the catch-alls, or the `last`,
+ * the catch-alls. */
+static int plan_round(struct world *w, const struct called *to, const struct gw_server *server,
+		      bool last, struct plan *out)
+{
+	size_t i;
+	int r = 0;
+
+	for (i = 0; i < w->virtual_services.count && !out->closed && !r; i++) {
+		const struct object *o = w->virtual_services.items[i];
+
+		if (virtual_service_at(o, to->gateway, server))
+			r = plan_bound(w, to, out, o, last);
+	}
+	return r;
+}
+
+int plan_gateway(struct world *w, const struct called *to, const struct gw_server *server,
+		 struct plan *out)
+{
+	int r = plan_round(w, to, server, false, out);
+
+	return r ? r : plan_round(w, to, server, true, out);
+}
+
+static bool route_equal(const struct proute *a, const struct proute *b)
+{
+	size_t i;
+
+	if (a->count != b->count || !str_eq(a->name, b->name))
+		return false;
+	for (i = 0; i < a->count; i++)
+		if (a->dests[i].cluster != b->dests[i].cluster ||
+		    a->dests[i].weight != b->dests[i].weight)
+			return false;
+	return true;
+}
+
+bool plan_equal(const struct plan *a, const struct plan *b)
+{
+	size_t i;
+
+	if (a->rules.count != b->rules.count)
+		return false;
+	for (i = 0; i < a->rules.count; i++) {
+		const struct prule *x = &a->rules.items[i], *y = &b->rules.items[i];
+
+		if (x->rule.ns != y->rule.ns || x->rule.selector != y->rule.selector ||
+		    x->rule.action != y->rule.action || !route_equal(x->route, y->route))
+			return false;
+	}
+	return true;
+}
+
+static int write_route(struct world *w, struct proute *p)
+{
+	struct route *r;
+	const char **name;
+	size_t i;
+
+	if (p->written)
+		return 0;
+	r = table_push(&w->t->routes);
+	name = table_push(&w->t->route_names);
+	if (!r || !name)
+		return -ENOMEM;
+	r->id = registry_id(w->registry, REG_ROUTE, p->name);
+	*name = registry_name(w->registry, REG_ROUTE, r->id);
+	r->dest_first = w->t->dests.count;
+	r->dest_count = p->count;
+	for (i = 0; i < p->count; i++) {
+		struct dest *d = table_push(&w->t->dests);
+
+		if (!d)
+			return -ENOMEM;
+		r->total += p->dests[i].weight;
+		*d = (struct dest){ .cluster = p->dests[i].cluster->index, .end = r->total };
+	}
+	p->index = w->t->routes.count - 1;
+	p->written = true;
+	return *name ? 0 : -ENOMEM;
+}
+
+int plan_write(struct world *w, struct plan *p, struct service *s)
+{
+	size_t i;
+
+	s->rule_first = w->t->rules.count;
+	s->rule_count = p->rules.count;
+	for (i = 0; i < p->rules.count; i++) {
+		struct prule *from = &p->rules.items[i];
+		struct rule *rule = table_push(&w->t->rules);
+		struct rule_origin *origin = table_push(&w->t->rule_origins);
+
+		if (!rule || !origin)
+			return -ENOMEM;
+		*rule = from->rule;
+		*origin = from->origin;
+		if (rule->action != RULE_ROUTE)
+			continue;
+		if (write_route(w, from->route))
+			return -ENOMEM;
+		rule->route = from->route->index;
+	}
+	return 0;
+}
+
+int plan_origin(const struct plan *p, struct service_origin *origin)
+{
+	if (!p->skipped.count)
+		return 0;
+	origin->skipped = calloc(p->skipped.count, sizeof(*origin->skipped));
+	if (!origin->skipped)
+		return -ENOMEM;
+	memcpy(origin->skipped, p->skipped.items, p->skipped.count * sizeof(*origin->skipped));
+	origin->skipped_count = p->skipped.count;
+	return 0;
+}

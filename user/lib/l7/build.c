@@ -1,0 +1,127 @@
+// SPDX-License-Identifier: Apache-2.0
+#include "lib/l7/build.h"
+
+#include <errno.h>
+#include <string.h>
+
+enum { TABLE_ALIGN = 8 };
+
+int http_build_init(struct http_build *b)
+{
+	*b = (struct http_build){ 0 };
+	http_build_str(b, ""); /* at 0, which zeroed rows refer to */
+	return b->nomem ? -ENOMEM : 0;
+}
+
+void http_build_done(struct http_build *b)
+{
+	for (int i = 0; i < HS_TABLES; i++)
+		free(b->tables[i].items);
+	bytemap_free(&b->strings);
+	pool_free(b->pool);
+	*b = (struct http_build){ 0 };
+}
+
+/* Bytes at the end of the table of strings, a NUL after them. */
+static int append_bytes(struct http_build *b, const char *text, size_t len)
+{
+	size_t need = b->tables[HS_BYTES].count + len + 1, room = b->tables[HS_BYTES].room;
+	char *items = b->tables[HS_BYTES].items;
+
+	if (need > room) {
+		room = 2 * need;
+		items = realloc(items, room);
+		if (!items)
+			return -ENOMEM;
+		b->tables[HS_BYTES].items = items;
+		b->tables[HS_BYTES].room = room;
+	}
+	memcpy(items + b->tables[HS_BYTES].count, text, len);
+	items[need - 1] = '\0';
+	b->tables[HS_BYTES].count = need;
+	return 0;
+}
+
+struct hs_str http_build_bytes(struct http_build *b, const char *text, size_t len)
+{
+	uintptr_t found = (uintptr_t)bytemap_get(&b->strings, text, len);
+	struct hs_str str = { .at = b->tables[HS_BYTES].count, .len = len };
+	char *copy;
+	void **at;
+
+	if (found)
+		return (struct hs_str){ .at = found - 1, .len = len };
+	copy = pool_copy(&b->pool, text, len);
+	at = copy ? bytemap_at(&b->strings, copy, len) : NULL;
+	if (!at || append_bytes(b, text, len)) {
+		b->nomem = true;
+		return (struct hs_str){ 0 };
+	}
+	*at = (void *)(uintptr_t)(str.at + 1);
+	return str;
+}
+
+struct hs_str http_build_str(struct http_build *b, const char *text)
+{
+	return http_build_bytes(b, text ? text : "", text ? strlen(text) : 0);
+}
+
+__u32 http_build_add(struct http_build *b, enum hs_table table, const void *row)
+{
+	size_t size = http_row_size(table);
+	void *to = table_grow(&b->tables[table].items, &b->tables[table].count,
+			      &b->tables[table].room, size);
+
+	if (!to) {
+		b->nomem = true;
+		return 0;
+	}
+	memcpy(to, row, size);
+	return b->tables[table].count - 1;
+}
+
+__u32 http_build_count(const struct http_build *b, enum hs_table table)
+{
+	return b->tables[table].count;
+}
+
+void *http_build_row(struct http_build *b, enum hs_table table, __u32 i)
+{
+	if (i >= b->tables[table].count)
+		return NULL;
+	return (char *)b->tables[table].items + i * http_row_size(table);
+}
+
+static size_t align(size_t at)
+{
+	return (at + TABLE_ALIGN - 1) / TABLE_ALIGN * TABLE_ALIGN;
+}
+
+int http_build_finish(struct http_build *b, void **out, size_t *size)
+{
+	struct hs_header header = { .magic = HS_MAGIC, .version = HS_VERSION };
+	size_t at = align(sizeof(header));
+	char *bytes;
+
+	if (b->nomem)
+		return -ENOMEM;
+	for (int i = 0; i < HS_TABLES; i++) {
+		header.tables[i].at = at;
+		header.tables[i].count = b->tables[i].count;
+		at = align(at + b->tables[i].count * http_row_size(i));
+		if (at > INT32_MAX)
+			return -E2BIG;
+	}
+	header.size = at;
+	bytes = calloc(1, at);
+	if (!bytes)
+		return -ENOMEM;
+	memcpy(bytes, &header, sizeof(header));
+	for (int i = 0; i < HS_TABLES; i++)
+		if (b->tables[i].count)
+			memcpy(bytes + header.tables[i].at, b->tables[i].items,
+			       b->tables[i].count * http_row_size(i));
+	*out = bytes;
+	*size = at;
+	return 0;
+}

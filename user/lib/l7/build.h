@@ -1,0 +1,38 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#ifndef WEFT_LIB_L7_BUILD_H
+#define WEFT_LIB_L7_BUILD_H
+/*
+ * Rows and strings -> the bytes of a snapshot. Running out of memory is noticed at the end.
+ */
+#include <stdbool.h>
+
+#include "lib/base/bytemap.h"
+#include "lib/route/snapshot.h"
+#include "lib/tables/tables.h"
+
+struct http_build {
+	struct {
+		void *items;
+		size_t count, room;
+	} tables[HS_TABLES];
+	struct bytemap strings; /* text -> offset + 1 */
+	struct pool *pool;
+	bool nomem;
+};
+
+int http_build_init(struct http_build *b); /* 0 or -ENOMEM */
+void http_build_done(struct http_build *b);
+/* Equal strings are stored once. NULL is the empty one. */
+struct hs_str http_build_str(struct http_build *b, const char *text);
+struct hs_str http_build_bytes(struct http_build *b, const char *text, size_t len);
+/* Appends a row and returns its index. */
+__u32 http_build_add(struct http_build *b, enum hs_table table, const void *row);
+__u32 http_build_count(const struct http_build *b, enum hs_table table);
+/* A row that is there; valid until the next one of its table. NULL when out of memory. */
+void *http_build_row(struct http_build *b, enum hs_table table, __u32 i);
+/* 0 and malloc'd bytes, or -ENOMEM, or -E2BIG. */
+int http_build_finish(struct http_build *b, void **out, size_t *size);
+
+size_t http_row_size(enum hs_table table);
+
+#endif

@@ -1,0 +1,277 @@
+// SPDX-License-Identifier: Apache-2.0
+/*
+ * Destinations: the clusters of compile_policy.h with what matters to requests.
+ */
+#include <string.h>
+
+#include "lib/mesh/proxied.h"
+#include "lib/mesh/endpoints.h"
+#include "lib/l7/l7_priv.h"
+
+enum {
+	DEFAULT_5XX = 5,
+	DEFAULT_INTERVAL_MS = 10000,
+	DEFAULT_EJECTION_MS = 30000,
+	MAX_EJECTION_MS = 300000,
+	DEFAULT_MAX_EJECTION_PERCENT = 10,
+	HTTP_IDLE_MS = 3600000,
+};
+
+/* A cluster as those see it for whom the view is. */
+struct place_of {
+	struct sport *sp;
+	struct view *view;
+	const char *subset;
+};
+
+static __u32 positive(int64_t given)
+{
+	return given < 0 ? 0 : given > UINT32_MAX ? UINT32_MAX : given;
+}
+
+static __u32 or_default(int64_t given, __u32 otherwise)
+{
+	return given < 0 ? otherwise : positive(given);
+}
+
+/* consecutiveErrors counted what consecutiveGatewayErrors counts today, and nothing else. */
+static struct hs_outliers outliers(const struct outlier_detection *o)
+{
+	struct hs_outliers row = { 0 };
+	bool old = o && o->consecutive_old > 0 && o->consecutive_5xx < 0 &&
+		   o->consecutive_gateway < 0;
+
+	if (!o)
+		return row;
+	row.given = 1;
+	row.consecutive_5xx = old ? 0 : or_default(o->consecutive_5xx, DEFAULT_5XX);
+	row.consecutive_gateway = positive(old ? o->consecutive_old : o->consecutive_gateway);
+	row.split_local_origin = o->split_local_origin;
+	if (o->split_local_origin)
+		row.consecutive_local_origin = or_default(o->consecutive_local_origin, DEFAULT_5XX);
+	row.interval_ms = or_default(o->interval, DEFAULT_INTERVAL_MS);
+	row.base_ejection_ms = or_default(o->base_ejection, DEFAULT_EJECTION_MS);
+	row.max_ejection_ms = row.base_ejection_ms > MAX_EJECTION_MS ? row.base_ejection_ms
+								     : MAX_EJECTION_MS;
+	row.max_ejection_percent =
+		or_default(o->max_ejection_percent, DEFAULT_MAX_EJECTION_PERCENT);
+	row.min_health_percent = positive(o->min_health_percent);
+	return row;
+}
+
+/* As Envoy writes it. A time of less than a second is none: a cookie of the session. */
+static struct hs_str cookie_attributes(struct http_compiler *c, const struct hash_cookie *cookie)
+{
+	struct pool **pool = &c->world.pool;
+	const char *text = "";
+
+	if (cookie->ttl >= 1000)
+		text = pool_printf(pool, "; Max-Age=%lld", (long long)cookie->ttl / 1000);
+	if (text && cookie->path && *cookie->path)
+		text = pool_printf(pool, "%s; Path=%s", text, cookie->path);
+	for (size_t i = 0; text && i < cookie->attributes.count; i++) {
+		const struct kv *kv = &cookie->attributes.items[i];
+		bool value = kv->value && *kv->value;
+
+		text = pool_printf(pool, "%s; %s%s%s", text, kv->key, value ? "=" : "",
+				   value ? kv->value : "");
+	}
+	if (text)
+		text = pool_printf(pool, "%s; HttpOnly", text);
+	c->world.nomem |= !text;
+	return http_build_str(&c->build, text);
+}
+
+static void set_hash(struct http_compiler *c, const struct hash_policy *h, struct hs_cluster *row)
+{
+	const char *name = h->header ? h->header : h->query_parameter;
+
+	row->hash = h->header		 ? HS_HASH_HEADER
+		    : h->cookie		 ? HS_HASH_COOKIE
+		    : h->query_parameter ? HS_HASH_QUERY
+		    : h->source_ip	 ? HS_HASH_SOURCE_IP
+					 : HS_HASH_NONE;
+	if (h->cookie) {
+		name = h->cookie->name;
+		row->hash_makes = h->cookie->ttl >= 0;
+		row->hash_attributes = cookie_attributes(c, h->cookie);
+	}
+	row->hash_name = http_build_str(&c->build, name);
+}
+
+static void set_warmup(const struct warmup *w, struct hs_cluster *row)
+{
+	if (!w->duration)
+		return;
+	row->warmup_ms = positive(w->duration);
+	row->warmup_least = (__u32)(w->minimum_percent * 10000 + 0.5);
+	row->warmup_root = (__u32)(w->aggression < 1000000 ? w->aggression * 1000 + 0.5 : 1e9);
+}
+
+static void set_policy(struct http_compiler *c, const struct place_of *at, struct hs_cluster *row)
+{
+	const struct subset *s = *at->subset ? view_subset(at->view, at->subset) : NULL;
+	struct traffic_policy policy = view_policy(at->view, at->sp->port->port, s);
+	const struct http_pool *pool = policy.http;
+
+	row->http_idle_timeout_ms = HTTP_IDLE_MS;
+	if (policy.tcp.given)
+		row->http_idle_timeout_ms = or_default(policy.tcp.idle_timeout, HTTP_IDLE_MS);
+	if (pool) {
+		row->max_pending = positive(pool->max_pending);
+		row->max_requests = positive(pool->max_requests);
+		row->max_requests_per_connection = positive(pool->max_requests_per_connection);
+		row->max_retries = positive(pool->max_retries);
+		row->max_concurrent_streams = positive(pool->max_concurrent_streams);
+		row->http_idle_timeout_ms =
+			or_default(pool->idle_timeout, row->http_idle_timeout_ms);
+		row->use_client_protocol = pool->use_client_protocol;
+	}
+	if (policy.lb.hash)
+		set_hash(c, policy.lb.hash, row);
+	set_warmup(&policy.lb.warmup, row);
+	row->retry_budget = policy.retry_budget.given;
+	row->retry_budget_share = (__u32)(policy.retry_budget.percent * 10000 + 0.5);
+	row->retry_budget_least = positive(policy.retry_budget.least);
+	row->outliers = outliers(policy.outliers);
+}
+
+static void endpoint_rows(struct http_compiler *c, const struct pcluster *p)
+{
+	const struct tables *t = c->world.t;
+	const struct cluster *from = &t->clusters.items[p->index];
+
+	for (__u32 i = 0; i < from->ep_count; i++) {
+		struct hs_endpoint row = { .endpoint = t->endpoints.items[from->ep_first + i] };
+
+		row.name = http_build_str(&c->build, t->endpoint_names.items[from->ep_first + i]);
+		http_build_add(&c->build, HS_ENDPOINTS, &row);
+	}
+}
+
+static size_t members_count(const struct sport *sp)
+{
+	size_t count = 0;
+
+	for (enum family family = 0; family < FAMILY_MAX; family++)
+		count += sp->members[family] ? sp->members[family]->count : 0;
+	return count;
+}
+
+static struct hs_cluster start_row(struct http_compiler *c, const struct pcluster *p)
+{
+	const struct tables *t = c->world.t;
+	const struct cluster *from = &t->clusters.items[p->index];
+	const struct cluster_origin *origin = &t->cluster_origins.items[p->index];
+	struct http_build *b = &c->build;
+
+	return (struct hs_cluster){ .id = from->id,
+				    .name = http_build_str(b, t->cluster_names.items[p->index]),
+				    .host = http_build_str(b, origin->host),
+				    .subset = http_build_str(b, origin->subset),
+				    .port = origin->port,
+				    .known = origin->known,
+				    .lb = from->lb,
+				    .max_connections = from->max_connections,
+				    .connect_timeout_ms = from->connect_timeout_ms,
+				    .idle_timeout_ms = from->idle_timeout_ms,
+				    .max_duration_ms = from->max_duration_ms,
+				    .keepalive = from->keepalive,
+				    .keepalive_time_s = from->keepalive_time_s,
+				    .keepalive_interval_s = from->keepalive_interval_s,
+				    .keepalive_probes = from->keepalive_probes };
+}
+
+static __u32 known_row(struct http_compiler *c, const struct place_of *at,
+		       const struct pcluster *v4, const struct pcluster *v6)
+{
+	struct hs_cluster row = start_row(c, v4);
+	struct http_build *b = &c->build;
+
+	row.endpoints.first = http_build_count(b, HS_ENDPOINTS);
+	endpoint_rows(c, v4);
+	row.endpoints_v4 = http_build_count(b, HS_ENDPOINTS) - row.endpoints.first;
+	endpoint_rows(c, v6);
+	row.endpoints.count = http_build_count(b, HS_ENDPOINTS) - row.endpoints.first;
+	row.service_endpoints = members_count(at->sp);
+	set_policy(c, at, &row);
+	return http_build_add(b, HS_CLUSTERS, &row);
+}
+
+static __u32 unknown_row(struct http_compiler *c, const struct pcluster *p)
+{
+	struct hs_cluster row = start_row(c, p);
+
+	return http_build_add(&c->build, HS_CLUSTERS, &row);
+}
+
+/* Where the row of that key is noted, as its number + 1; NULL when out of memory. */
+static void **find_row(struct http_compiler *c, const char *key)
+{
+	const char *copy = key ? pool_copy(&c->world.pool, key, strlen(key)) : NULL;
+	void **at = copy ? bytemap_at(&c->clusters, copy, strlen(copy)) : NULL;
+
+	c->world.nomem |= !at;
+	return at;
+}
+
+static __u32 no_cluster(struct http_compiler *c, const struct pcluster *p)
+{
+	void **at;
+
+	if (!p) {
+		c->world.nomem = true;
+		return 0;
+	}
+	at = find_row(c, c->world.t->cluster_names.items[p->index]);
+	if (at && !*at)
+		*at = (void *)(uintptr_t)(unknown_row(c, p) + 1);
+	return at ? (uintptr_t)*at - 1 : 0;
+}
+
+__u32 http_cluster_of(struct http_compiler *c, struct sport *sp, const char *subset,
+		      const char *client)
+{
+	struct world *w = &c->world;
+	const struct place_of where = { sp, host_view(w, sp->host, client), subset };
+	struct pcluster *v4, *v6;
+	void **at;
+
+	if (!where.view) {
+		w->nomem = true;
+		return 0;
+	}
+	if (*subset && !view_subset(where.view, subset))
+		return no_cluster(c, cluster_unknown(w, sp->host->name, sp->port->port, subset));
+	at = find_row(c, pool_printf(&w->pool, "%p %p %s", (void *)sp, (void *)where.view, subset));
+	if (!at || *at)
+		return at ? (uintptr_t)*at - 1 : 0;
+	v4 = cluster_known(w, sp, subset, FAMILY_V4, where.view);
+	v6 = cluster_known(w, sp, subset, FAMILY_V6, where.view);
+	w->nomem |= !v4 || !v6;
+	if (v4 && v6)
+		*at = (void *)(uintptr_t)(known_row(c, &where, v4, v6) + 1);
+	return *at ? (uintptr_t)*at - 1 : 0;
+}
+
+/* Without a port the one that was called is meant; at a gateway, which is not called on the port of
+ * a service, the only one. */
+__u32 http_cluster_row(struct http_compiler *c, const struct http_site *site, const char *ns,
+		       const struct destination *d)
+{
+	const char *subset = d->subset ? d->subset : "";
+	unsigned port = d->port ? d->port : site->port;
+	char name[HOST_MAX];
+	struct sport *sp;
+	struct host *h;
+
+	if (host_complete(d->host, ns, name))
+		name[0] = '\0';
+	h = host_concrete(&c->world, world_host(&c->world, name));
+	if (h && !d->port && site->gateway && h->port_count == 1)
+		port = h->ports[0].port->port;
+	sp = h ? host_port(h, port) : NULL;
+	if (sp)
+		return http_cluster_of(c, sp, subset, site->client);
+	return no_cluster(c, cluster_unknown(&c->world, name, port, subset));
+}

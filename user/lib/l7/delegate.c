@@ -1,0 +1,278 @@
+// SPDX-License-Identifier: Apache-2.0
+/*
+ * Delegates: what of a root's route and of a delegate's goes together, as Istio merges them.
+ */
+#include <errno.h>
+#include <string.h>
+
+#include "lib/l7/l7_priv.h"
+
+static bool value_conflicts(const struct string_match *root, const struct string_match *leaf)
+{
+	size_t len;
+
+	if (root->type == MATCH_NONE || leaf->type == MATCH_NONE)
+		return false;
+	if (root->type == MATCH_EXACT)
+		return leaf->type != MATCH_EXACT || strcmp(root->value, leaf->value) != 0;
+	if (root->type != MATCH_PREFIX || leaf->type == MATCH_REGEX || leaf->type == MATCH_PRESENT)
+		return true;
+	len = strlen(root->value);
+	return strncmp(root->value, leaf->value, len) != 0;
+}
+
+static const struct named_match *find_named(const struct named_matches *list, const char *name)
+{
+	for (size_t i = 0; i < list->count; i++)
+		if (!strcasecmp(list->items[i].name, name))
+			return &list->items[i];
+	return NULL;
+}
+
+static bool named_conflict(const struct named_matches *root, const struct named_matches *leaf)
+{
+	for (size_t i = 0; i < leaf->count; i++) {
+		const struct named_match *of_root = find_named(root, leaf->items[i].name);
+
+		if (of_root && value_conflicts(&of_root->match, &leaf->items[i].match))
+			return true;
+	}
+	return false;
+}
+
+static bool labels_conflict(const struct kvs *root, const struct kvs *leaf)
+{
+	for (size_t i = 0; i < leaf->count; i++) {
+		const char *of_root = labels_get(root, leaf->items[i].key);
+
+		if (of_root && !str_eq(of_root, leaf->items[i].value ? leaf->items[i].value : ""))
+			return true;
+	}
+	return false;
+}
+
+static bool strs_have(const struct strs *list, const char *s)
+{
+	for (size_t i = 0; i < list->count; i++)
+		if (!strcmp(list->items[i], s))
+			return true;
+	return false;
+}
+
+static bool gateways_conflict(const struct strs *root, const struct strs *leaf)
+{
+	if (!root->count || !leaf->count)
+		return false;
+	for (size_t i = 0; i < leaf->count; i++)
+		if (!strs_have(root, leaf->items[i]))
+			return true;
+	return false;
+}
+
+static bool conflicts(const struct http_match *root, const struct http_match *leaf)
+{
+	return value_conflicts(&root->uri, &leaf->uri) ||
+	       value_conflicts(&root->scheme, &leaf->scheme) ||
+	       value_conflicts(&root->method, &leaf->method) ||
+	       value_conflicts(&root->authority, &leaf->authority) ||
+	       named_conflict(&root->headers, &leaf->headers) ||
+	       named_conflict(&root->without_headers, &leaf->without_headers) ||
+	       named_conflict(&root->query_params, &leaf->query_params) ||
+	       root->ignore_uri_case != leaf->ignore_uri_case ||
+	       (root->port && leaf->port && root->port != leaf->port) ||
+	       (root->source_namespace && leaf->source_namespace &&
+		strcmp(root->source_namespace, leaf->source_namespace) != 0) ||
+	       labels_conflict(&root->source_labels, &leaf->source_labels) ||
+	       gateways_conflict(&root->gateways, &leaf->gateways);
+}
+
+/* Both, the leaf's where they have the same name. */
+static struct named_matches merge_named(struct http_compiler *c, const struct named_matches *root,
+					const struct named_matches *leaf)
+{
+	struct named_matches out = { 0 };
+
+	if (!root->count || !leaf->count)
+		return root->count ? *root : *leaf;
+	out.items = pool_alloc(&c->world.pool, (root->count + leaf->count) * sizeof(*out.items));
+	if (!out.items) {
+		c->world.nomem = true;
+		return out;
+	}
+	for (size_t i = 0; i < root->count; i++)
+		if (!find_named(leaf, root->items[i].name))
+			out.items[out.count++] = root->items[i];
+	for (size_t i = 0; i < leaf->count; i++)
+		out.items[out.count++] = leaf->items[i];
+	return out;
+}
+
+static struct kvs merge_labels(struct http_compiler *c, const struct kvs *root,
+			       const struct kvs *leaf)
+{
+	struct kvs out = { 0 };
+
+	if (!root->count || !leaf->count)
+		return root->count ? *root : *leaf;
+	out.items = pool_alloc(&c->world.pool, (root->count + leaf->count) * sizeof(*out.items));
+	if (!out.items) {
+		c->world.nomem = true;
+		return out;
+	}
+	for (size_t i = 0; i < root->count; i++)
+		if (!labels_get(leaf, root->items[i].key))
+			out.items[out.count++] = root->items[i];
+	for (size_t i = 0; i < leaf->count; i++)
+		out.items[out.count++] = leaf->items[i];
+	return out;
+}
+
+static void inherit(struct string_match *leaf, const struct string_match *root)
+{
+	if (leaf->type == MATCH_NONE)
+		*leaf = *root;
+}
+
+static struct http_match merge_match(struct http_compiler *c, const struct http_match *root,
+				     const struct http_match *leaf)
+{
+	struct http_match out = *leaf;
+
+	inherit(&out.uri, &root->uri);
+	inherit(&out.scheme, &root->scheme);
+	inherit(&out.method, &root->method);
+	inherit(&out.authority, &root->authority);
+	out.headers = merge_named(c, &root->headers, &leaf->headers);
+	out.without_headers = merge_named(c, &root->without_headers, &leaf->without_headers);
+	out.query_params = merge_named(c, &root->query_params, &leaf->query_params);
+	out.source_labels = merge_labels(c, &root->source_labels, &leaf->source_labels);
+	if (!out.port)
+		out.port = root->port;
+	if (!out.source_namespace)
+		out.source_namespace = root->source_namespace;
+	if (!out.gateways.count)
+		out.gateways = root->gateways;
+	return out;
+}
+
+/* Each alternative of the leaf with each of the root that it goes with. False if one goes with
+ * none: then the route is left out. */
+static bool merge_matches(struct http_compiler *c, const struct http_route *root,
+			  struct http_route *leaf)
+{
+	struct http_match *items;
+	size_t count = 0;
+
+	if (!root->match.count)
+		return true;
+	if (!leaf->match.count) {
+		leaf->match = root->match;
+		return true;
+	}
+	items = pool_alloc(&c->world.pool, root->match.count * leaf->match.count * sizeof(*items));
+	if (!items) {
+		c->world.nomem = true;
+		return false;
+	}
+	for (size_t i = 0; i < leaf->match.count; i++) {
+		size_t before = count;
+
+		for (size_t k = 0; k < root->match.count; k++)
+			if (!conflicts(&root->match.items[k], &leaf->match.items[i]))
+				items[count++] = merge_match(c, &root->match.items[k],
+							     &leaf->match.items[i]);
+		if (count == before)
+			return false;
+	}
+	leaf->match.items = items;
+	leaf->match.count = count;
+	return true;
+}
+
+static bool headers_given(const struct http_headers *h)
+{
+	return h->request.remove.count || h->request.set.count || h->request.add.count ||
+	       h->response.remove.count || h->response.set.count || h->response.add.count;
+}
+
+static const char *merge_name(struct http_compiler *c, const char *root, const char *leaf)
+{
+	if (!root || !*root || !leaf || !*leaf)
+		return leaf && *leaf ? leaf : root;
+	return pool_printf(&c->world.pool, "%s-%s", root, leaf);
+}
+
+static int add_delegated(struct http_compiler *c, const struct object *root,
+			 const struct http_route *of_root, const struct object *leaf, size_t index,
+			 struct http_routes *out)
+{
+	struct http_effective e = { .o = leaf, .root = root, .mirror = leaf, .index = index };
+	struct http_effective *slot;
+	struct http_route *r = &e.route;
+
+	*r = leaf->vs.http.items[index];
+	/* A delegate can't delegate. */
+	if (r->delegate || !merge_matches(c, of_root, r))
+		return 0;
+	r->name = merge_name(c, of_root->name, r->name);
+	if (!r->rewrite)
+		r->rewrite = of_root->rewrite;
+	if (r->timeout < 0)
+		r->timeout = of_root->timeout;
+	if (!r->retries)
+		r->retries = of_root->retries;
+	if (!r->fault)
+		r->fault = of_root->fault;
+	if (!r->cors)
+		r->cors = of_root->cors;
+	if (!headers_given(&r->headers))
+		r->headers = of_root->headers;
+	if (!r->mirrors.count) {
+		r->mirrors = of_root->mirrors;
+		e.mirror = root;
+	}
+	slot = table_push(&out->list);
+	if (!slot)
+		return -ENOMEM;
+	*slot = e;
+	return 0;
+}
+
+static const struct object *find_delegate(struct http_compiler *c, const struct object *root,
+					  const struct http_delegate *d)
+{
+	const char *ns = d->namespace ? d->namespace : root->meta.namespace;
+
+	for (size_t i = 0; i < c->world.virtual_services.count; i++) {
+		const struct object *o = c->world.virtual_services.items[i];
+
+		if (!o->vs.hosts.count && str_eq(o->meta.name, d->name) &&
+		    str_eq(o->meta.namespace, ns) &&
+		    export_visible(&o->vs.export_to, ns, root->meta.namespace))
+			return o;
+	}
+	return NULL;
+}
+
+int http_expand(struct http_compiler *c, const struct object *root, struct http_routes *out)
+{
+	int r = 0;
+
+	for (size_t i = 0; i < root->vs.http.count && !r; i++) {
+		const struct http_route *route = &root->vs.http.items[i];
+		const struct object *leaf;
+		struct http_effective *slot;
+
+		if (!route->delegate) {
+			slot = table_push(&out->list);
+			if (!slot)
+				return -ENOMEM;
+			*slot = (struct http_effective){ root, root, root, *route, i };
+			continue;
+		}
+		leaf = find_delegate(c, root, route->delegate);
+		for (size_t k = 0; leaf && k < leaf->vs.http.count && !r; k++)
+			r = add_delegated(c, root, route, leaf, k, out);
+	}
+	return r;
+}

@@ -1,0 +1,101 @@
+// SPDX-License-Identifier: Apache-2.0
+/*
+ * Names on listeners.
+ */
+#include <errno.h>
+#include <stdio.h>
+#include <string.h>
+
+#include "lib/l7/l7_priv.h"
+
+void http_domain_add(struct http_compiler *c, const struct http_domain *d)
+{
+	struct http_domain *slot;
+	char key[HOST_MAX + 64];
+	int len = snprintf(key, sizeof(key), "%u/%u/%u/%s", d->scope, d->port, d->ns, d->name);
+	char *copy = pool_copy(&c->world.pool, key, len);
+	void **at = copy ? bytemap_at(&c->seen, copy, len) : NULL;
+
+	if (!at) {
+		c->world.nomem = true;
+		return;
+	}
+	if (*at)
+		return;
+	*at = (void *)d->name;
+	slot = table_push(&c->domains);
+	if (!slot) {
+		c->world.nomem = true;
+		return;
+	}
+	*slot = *d;
+	slot->order = c->domains.count;
+}
+
+static int compare(__u64 a, __u64 b)
+{
+	return a < b ? -1 : a > b;
+}
+
+/* By listener; exact names in order, then wildcards, the longest first, those of a namespace before
+ * the others. */
+static int compare_domains(const void *a, const void *b)
+{
+	const struct http_domain *x = a, *y = b;
+	bool wild = host_is_wildcard(x->name);
+	int r = compare(x->scope, y->scope);
+
+	if (!r)
+		r = compare(x->port, y->port);
+	if (!r)
+		r = compare(wild, host_is_wildcard(y->name));
+	if (!r && wild)
+		r = compare(strlen(y->name), strlen(x->name));
+	if (!r && wild)
+		r = compare(!x->ns, !y->ns);
+	if (!r)
+		r = strcmp(x->name, y->name);
+	if (!r)
+		r = compare(x->ns, y->ns);
+	return r ? r : compare(x->order, y->order);
+}
+
+static void write_domain(struct http_compiler *c, const struct http_domain *d,
+			 struct hs_listener *l)
+{
+	bool wild = host_is_wildcard(d->name);
+	struct hs_domain row = { .name = http_build_str(&c->build, d->name + wild),
+				 .ns = d->ns,
+				 .vhost = d->vhost };
+	__u32 at = http_build_count(&c->build, HS_DOMAINS);
+	struct hs_range *range = wild ? &l->wild : &l->exact;
+
+	/* A listener that has no other name than this is only there to be found. */
+	if (!*d->name)
+		return;
+	if (!range->count)
+		range->first = at;
+	range->count++;
+	http_build_add(&c->build, HS_DOMAINS, &row);
+}
+
+int http_listeners_write(struct http_compiler *c)
+{
+	struct http_domain *items = c->domains.items;
+	size_t count = c->domains.count;
+
+	if (count)
+		qsort(items, count, sizeof(*items), compare_domains);
+	for (size_t i = 0, end; i < count; i = end) {
+		struct hs_listener l = { .scope = items[i].scope, .port = items[i].port };
+
+		for (end = i;
+		     end < count && items[end].scope == l.scope && items[end].port == l.port;
+		     end++) {
+			write_domain(c, &items[end], &l);
+			l.tls |= items[end].tls;
+		}
+		http_build_add(&c->build, HS_LISTENERS, &l);
+	}
+	return c->build.nomem ? -ENOMEM : 0;
+}

@@ -1,0 +1,338 @@
+// SPDX-License-Identifier: Apache-2.0
+/*
+ * The HTTP servers of Gateways. All that are on one port make one listener; rules for one host are
+ * appended by age, those that take everything last.
+ */
+#include <ctype.h>
+#include <errno.h>
+#include <string.h>
+
+#include "lib/l4/gateway.h"
+#include "lib/l4/match.h"
+#include "lib/l7/l7_priv.h"
+
+bool http_server(const struct gw_server *server, bool *tls)
+{
+	static const char *const plain[] = { "HTTP", "HTTP2", "GRPC", "GRPC-WEB" };
+
+	*tls = false;
+	for (size_t i = 0; i < sizeof(plain) / sizeof(*plain); i++)
+		if (str_eq(server->protocol, plain[i]))
+			return true;
+	*tls = str_eq(server->protocol, "HTTPS");
+	return *tls && !str_eq(server->tls_mode, "PASSTHROUGH") &&
+	       !str_eq(server->tls_mode, "AUTO_PASSTHROUGH");
+}
+
+/* One host of a port while its rules are gathered. */
+struct gathered {
+	const char *host;
+	struct http_rules rules, last; /* `last`: those that take everything */
+	__u32 flags;
+};
+
+struct port_hosts {
+	unsigned port;
+	bool tls;
+	TABLE(struct gathered) hosts;
+};
+
+struct doors {
+	TABLE(struct hs_door) rows;
+};
+
+static void port_hosts_free(struct port_hosts *p)
+{
+	for (size_t i = 0; i < p->hosts.count; i++) {
+		http_rules_free(&p->hosts.items[i].rules);
+		http_rules_free(&p->hosts.items[i].last);
+	}
+	free(p->hosts.items);
+}
+
+static struct gathered *host_at(struct http_compiler *c, struct port_hosts *p, const char *host)
+{
+	struct gathered *g;
+
+	for (size_t i = 0; i < p->hosts.count; i++)
+		if (!strcmp(p->hosts.items[i].host, host))
+			return &p->hosts.items[i];
+	g = table_push(&p->hosts);
+	if (g)
+		g->host = pool_copy(&c->world.pool, host, strlen(host));
+	return g && g->host ? g : NULL;
+}
+
+static int append(struct http_compiler *c, struct gathered *g, const struct http_rules *from)
+{
+	for (size_t i = 0; i < from->rules.count; i++) {
+		const struct hs_rule *rule = &from->rules.items[i];
+		struct hs_rule *slot = http_rule_is_catch_all(c, rule)
+					       ? table_push(&g->last.rules)
+					       : table_push(&g->rules.rules);
+
+		if (!slot)
+			return -ENOMEM;
+		*slot = *rule;
+	}
+	for (size_t i = 0; i < from->skipped.count; i++) {
+		struct hs_skipped *slot = table_push(&g->rules.skipped);
+
+		if (!slot)
+			return -ENOMEM;
+		*slot = from->skipped.items[i];
+	}
+	return 0;
+}
+
+static const char *without_namespace(const char *server_host)
+{
+	const char *slash = strchr(server_host, '/');
+
+	return slash ? slash + 1 : server_host;
+}
+
+/* The narrower of both, in lower case: where a rule's hosts and a server's meet. */
+static void meet(const char *server_host, const char *vs_host, char out[HOST_MAX])
+{
+	const char *name = without_namespace(server_host);
+	size_t i;
+
+	if (host_includes(name, vs_host))
+		name = vs_host;
+	for (i = 0; name[i] && i < HOST_MAX - 1; i++)
+		out[i] = tolower((unsigned char)name[i]);
+	out[i] = '\0';
+}
+
+static int add_host(struct http_compiler *c, struct port_hosts *p, const char *name,
+		    const struct gw_server *server, const struct http_rules *rules)
+{
+	struct gathered *g = host_at(c, p, name);
+
+	if (!g)
+		return -ENOMEM;
+	if (server->https_redirect)
+		g->flags |= HS_VHOST_HTTPS_ONLY;
+	return append(c, g, rules);
+}
+
+/* A short name is good as it is written, too. */
+static int add_hosts(struct http_compiler *c, struct port_hosts *p, const struct object *gw,
+		     const struct gw_server *server, const struct object *o,
+		     const struct http_rules *rules)
+{
+	char host[HOST_MAX], name[HOST_MAX];
+	int r = 0;
+
+	for (size_t i = 0; i < server->hosts.count; i++) {
+		for (size_t k = 0; k < o->vs.hosts.count && !r; k++) {
+			const char *written = o->vs.hosts.items[k];
+
+			if (host_complete(written, o->meta.namespace, host) ||
+			    !server_host_takes(server->hosts.items[i], gw->meta.namespace,
+					       o->meta.namespace, host))
+				continue;
+			meet(server->hosts.items[i], host, name);
+			r = add_host(c, p, name, server, rules);
+			if (!r && !strpbrk(written, ".*:"))
+				r = add_host(c, p, written, server, rules);
+		}
+	}
+	return r;
+}
+
+static int add_rules(struct http_compiler *c, struct port_hosts *p, const struct object *gw,
+		     const struct gw_server *server)
+{
+	struct http_site site = {
+		.gateway = gw, .port = server->port, .client = gw->meta.namespace, .tls = p->tls
+	};
+	int r = 0;
+
+	for (size_t i = 0; i < c->world.virtual_services.count && !r; i++) {
+		const struct object *o = c->world.virtual_services.items[i];
+		struct http_rules rules = { 0 };
+
+		if (!o->vs.http.count || !virtual_service_at(o, gw, server))
+			continue;
+		r = http_rules_add(c, &site, o, &rules);
+		if (!r)
+			r = add_hosts(c, p, gw, server, o, &rules);
+		http_rules_free(&rules);
+	}
+	return r;
+}
+
+/* Hosts that no rule speaks of are redirected, too. */
+static int add_redirects(struct http_compiler *c, struct port_hosts *p,
+			 const struct gw_server *server)
+{
+	char name[HOST_MAX];
+
+	for (size_t i = 0; server->https_redirect && i < server->hosts.count; i++) {
+		struct gathered *g;
+
+		meet(server->hosts.items[i], without_namespace(server->hosts.items[i]), name);
+		g = host_at(c, p, name);
+		if (!g)
+			return -ENOMEM;
+		g->flags |= HS_VHOST_HTTPS_ONLY;
+	}
+	return 0;
+}
+
+static int write_host(struct http_compiler *c, const struct port_hosts *p, struct gathered *g)
+{
+	struct http_domain d = {
+		.scope = SCOPE_NODE, .port = p->port, .tls = p->tls, .name = g->host
+	};
+
+	for (size_t i = 0; i < g->last.rules.count; i++) {
+		struct hs_rule *slot = table_push(&g->rules.rules);
+
+		if (!slot)
+			return -ENOMEM;
+		*slot = g->last.rules.items[i];
+	}
+	d.vhost = http_vhost_row(c, g->host, &g->rules, HS_NONE, g->flags);
+	http_domain_add(c, &d);
+	return 0;
+}
+
+static int compile_port(struct http_compiler *c, struct port_hosts *p)
+{
+	struct http_domain none = {
+		.scope = SCOPE_NODE, .port = p->port, .tls = p->tls, .name = ""
+	};
+	bool tls;
+	int r = 0;
+
+	for (size_t i = 0; i < c->world.gateways.count; i++) {
+		const struct object *gw = c->world.gateways.items[i];
+
+		for (size_t k = 0; k < gw->gateway.servers.count && !r; k++) {
+			const struct gw_server *server = &gw->gateway.servers.items[k];
+
+			if (server->port != p->port || !http_server(server, &tls))
+				continue;
+			r = add_rules(c, p, gw, server);
+			if (!r)
+				r = add_redirects(c, p, server);
+		}
+	}
+	http_domain_add(c, &none);
+	for (size_t i = 0; i < p->hosts.count && !r; i++)
+		r = write_host(c, p, &p->hosts.items[i]);
+	return r;
+}
+
+/* ---- other ways in ---- */
+
+static int door_add(struct doors *d, const struct addr *addr, unsigned port, unsigned listener_port)
+{
+	struct hs_door *row = port ? table_push(&d->rows) : NULL;
+
+	if (!port)
+		return 0;
+	if (!row)
+		return -ENOMEM;
+	*row = (struct hs_door){ .addr = *addr, .port = port, .listener_port = listener_port };
+	return 0;
+}
+
+static int service_doors(struct http_compiler *c, struct doors *d, const struct object *service,
+			 const struct service_port *port)
+{
+	static const struct addr node;
+	const struct strs *ips = &service->service.cluster_ips;
+	int r = door_add(d, &node, port->node_port, port->port);
+
+	for (size_t i = 0; i < ips->count && !r; i++) {
+		struct addr addr;
+
+		if (!addr_parse(ips->items[i], &addr) &&
+		    gateway_sport(&c->world, service, port->port, addr_family(&addr)))
+			r = door_add(d, &addr, port->port, port->port);
+	}
+	return r;
+}
+
+static int gateway_doors(struct http_compiler *c, struct doors *d, const struct gateway *gw,
+			 unsigned port)
+{
+	int r = 0;
+
+	for (size_t i = 0; i < c->world.services.count && !r; i++) {
+		const struct object *service = c->world.services.items[i];
+
+		if (!service_stands_for(service, gw))
+			continue;
+		for (size_t k = 0; k < service->service.ports.count && !r; k++) {
+			const struct service_port *p = &service->service.ports.items[k];
+
+			if (p->port == port && protocol_is_tcp(p->protocol))
+				r = service_doors(c, d, service, p);
+		}
+	}
+	return r;
+}
+
+static int compare_doors(const void *a, const void *b)
+{
+	const struct hs_door *x = a, *y = b;
+	int r = memcmp(&x->addr, &y->addr, sizeof(x->addr));
+
+	return r ? r : (int)x->port - (int)y->port;
+}
+
+static void write_doors(struct http_compiler *c, struct doors *d)
+{
+	if (d->rows.count)
+		qsort(d->rows.items, d->rows.count, sizeof(*d->rows.items), compare_doors);
+	for (size_t i = 0; i < d->rows.count; i++)
+		if (!i || compare_doors(&d->rows.items[i - 1], &d->rows.items[i]))
+			http_build_add(&c->build, HS_DOORS, &d->rows.items[i]);
+}
+
+static int compile_doors(struct http_compiler *c)
+{
+	struct doors doors = { 0 };
+	bool tls;
+	int r = 0;
+
+	for (size_t i = 0; i < c->world.gateways.count; i++) {
+		const struct gateway *gw = &c->world.gateways.items[i]->gateway;
+
+		for (size_t k = 0; k < gw->servers.count && !r; k++)
+			if (http_server(&gw->servers.items[k], &tls))
+				r = gateway_doors(c, &doors, gw, gw->servers.items[k].port);
+	}
+	if (!r)
+		write_doors(c, &doors);
+	free(doors.rows.items);
+	return r;
+}
+
+int http_compile_gateways(struct http_compiler *c)
+{
+	_cleanup_free_ bool *done = calloc(65536, sizeof(*done));
+	int r = 0;
+
+	if (!done)
+		return -ENOMEM;
+	for (size_t i = 0; i < c->world.gateways.count; i++) {
+		const struct gateway *gw = &c->world.gateways.items[i]->gateway;
+
+		for (size_t k = 0; k < gw->servers.count && !r; k++) {
+			struct port_hosts p = { .port = gw->servers.items[k].port };
+
+			if (done[p.port] || !http_server(&gw->servers.items[k], &p.tls))
+				continue;
+			done[p.port] = true;
+			r = compile_port(c, &p);
+			port_hosts_free(&p);
+		}
+	}
+	return r ? r : compile_doors(c);
+}

@@ -1,0 +1,105 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#ifndef WEFT_LIB_L7_L7_PRIV_H
+#define WEFT_LIB_L7_L7_PRIV_H
+/*
+ * What the parts of http_compile() share. Memory that runs out is noted in build.nomem or
+ * world.nomem and found out at the end.
+ */
+#include "lib/mesh/policy.h"
+#include "lib/model/model_http.h"
+#include "lib/l7/build.h"
+#include "lib/l7/l7.h"
+
+/* A name on its way into a listener's tables. */
+struct http_domain {
+	__u32 scope, port;
+	const char *name; /* in lower case, with its `*` */
+	__u32 ns;	  /* index + 1; 0: all */
+	__u32 vhost;
+	size_t order;
+	bool tls; /* of the listener */
+};
+
+struct http_compiler {
+	struct world world;
+	struct errors scratch; /* what the world says: compile() has said it */
+	struct errors *errors;
+	struct http_build build;
+	struct bytemap clusters; /* which one, as text -> row + 1 */
+	struct bytemap plains;	 /* struct sport * -> action + 1, for most clients */
+	TABLE(struct http_domain) domains;
+	struct bytemap seen;	 /* domains that are there already */
+	bool has_unknown_routes; /* there is a listener for ports of no service */
+};
+
+/* Where requests are received. */
+struct http_site {
+	const struct object *gateway; /* NULL: the mesh */
+	unsigned port;
+	const char *client; /* namespace, or NULL: any other */
+	bool tls;
+};
+
+/* One element of spec.http as it counts: a delegate's with what it inherits. */
+struct http_effective {
+	const struct object *o;	     /* whose it is: for names and positions */
+	const struct object *root;   /* that is bound to hosts and gateways */
+	const struct object *mirror; /* whose the mirrors are */
+	struct http_route route;
+	size_t index; /* in o's spec.http */
+};
+
+struct http_routes {
+	TABLE(struct http_effective) list;
+};
+
+/* The routes of a VirtualService, delegates put in. Scratch memory of the world, but for the list:
+ * free list.items. 0 or -ENOMEM. */
+int http_expand(struct http_compiler *c, const struct object *root, struct http_routes *out);
+
+/* Rules on their way into a vhost. */
+struct http_rules {
+	TABLE(struct hs_rule) rules;
+	TABLE(struct hs_skipped) skipped;
+};
+
+void http_rules_free(struct http_rules *r);
+/* The rules of `o` at the site. 0 or -ENOMEM. */
+int http_rules_add(struct http_compiler *c, const struct http_site *site, const struct object *o,
+		   struct http_rules *out);
+/* Whether the rule takes everything that comes. */
+bool http_rule_is_catch_all(struct http_compiler *c, const struct hs_rule *rule);
+/* A place that speaks of the object as a whole. */
+__u32 http_place(struct http_compiler *c, const struct object *o, const char *route,
+		 const char *label, struct pos pos, struct pos whole);
+
+/* Rows. */
+__u32 http_match_row(struct http_compiler *c, const struct http_site *site,
+		     const struct http_match *m);
+struct hs_value http_value(struct http_compiler *c, const struct string_match *m, bool fold);
+__u32 http_regex_row(struct http_compiler *c, const char *pattern, bool search);
+__u32 http_action_row(struct http_compiler *c, const struct http_site *site,
+		      const struct http_effective *e);
+/* The plain service. */
+__u32 http_plain_row(struct http_compiler *c, const struct http_site *site, struct sport *sp);
+/* `ns`: of the object that names the destination. */
+__u32 http_cluster_row(struct http_compiler *c, const struct http_site *site, const char *ns,
+		       const struct destination *d);
+__u32 http_cluster_of(struct http_compiler *c, struct sport *sp, const char *subset,
+		      const char *client);
+__u32 http_namespace(struct http_compiler *c, const char *name); /* index + 1 */
+
+/* Domains and listeners. The first who claims a name keeps it. */
+void http_domain_add(struct http_compiler *c, const struct http_domain *d);
+int http_listeners_write(struct http_compiler *c);
+
+/* The parts of the whole. 0 or -ENOMEM. */
+int http_compile_mesh(struct http_compiler *c);
+int http_compile_gateways(struct http_compiler *c);
+void http_check(struct http_compiler *c);
+
+/* A vhost of those rules. */
+__u32 http_vhost_row(struct http_compiler *c, const char *name, const struct http_rules *rules,
+		     __u32 plain, __u32 flags);
+
+#endif

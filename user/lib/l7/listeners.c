@@ -1,0 +1,426 @@
+// SPDX-License-Identifier: Apache-2.0
+/*
+ * The ports of services, and the hosts that rules for the mesh speak of.
+ */
+#include <ctype.h>
+#include <errno.h>
+#include <stdio.h>
+#include <string.h>
+
+#include "lib/mesh/visibility.h"
+#include "lib/mesh/proxied.h"
+#include "lib/l7/l7_priv.h"
+
+static const char cluster_suffix[] = ".svc.cluster.local";
+
+enum { HTTP_PORT = 80 };
+
+/* The most specific host, then the oldest rule that has anything to say of HTTP. */
+static const struct object *rule_for(struct world *w, const char *host, const char *client)
+{
+	struct host_iter it = host_iter(&w->mesh, host);
+	const struct hosted *hosted;
+
+	while ((hosted = host_iter_next(&it))) {
+		for (size_t i = 0; i < hosted->refs.count; i++) {
+			const struct object *o = hosted->refs.items[i];
+
+			if (o->vs.http.count &&
+			    export_visible(&o->vs.export_to, o->meta.namespace, client))
+				return o;
+		}
+	}
+	return NULL;
+}
+
+/* ---- clients that get something of their own ---- */
+
+static int add_destination(struct http_compiler *c, struct names *n, const char *ns,
+			   const struct destination *d)
+{
+	char name[HOST_MAX];
+	struct host *h;
+
+	if (host_complete(d->host, ns, name))
+		return 0;
+	h = host_concrete(&c->world, world_host(&c->world, name));
+	return h ? names_add_rules(&c->world, n, h->name, h->service->meta.namespace) : 0;
+}
+
+static int add_route(struct http_compiler *c, struct names *n, const struct http_effective *e)
+{
+	int r = 0;
+
+	for (size_t i = 0; i < e->route.route.count && !r; i++)
+		r = add_destination(c, n, e->o->meta.namespace,
+				    &e->route.route.items[i].destination);
+	for (size_t i = 0; i < e->route.mirrors.count && !r; i++)
+		r = add_destination(c, n, e->mirror->meta.namespace,
+				    &e->route.mirrors.items[i].destination);
+	return r;
+}
+
+static int add_rule(struct http_compiler *c, struct names *n, const struct object *o)
+{
+	struct http_routes routes = { 0 };
+	int r = names_add_exports(n, &o->vs.export_to, o->meta.namespace);
+
+	if (!r)
+		r = http_expand(c, o, &routes);
+	for (size_t i = 0; i < routes.list.count && !r; i++)
+		r = add_route(c, n, &routes.list.items[i]);
+	free(routes.list.items);
+	return r;
+}
+
+static int find_names(struct http_compiler *c, struct host *h, struct names *n)
+{
+	struct host_iter it = host_iter(&c->world.mesh, h->name);
+	const struct hosted *hosted;
+	const struct host *at = host_concrete(&c->world, h);
+	int r = names_add_rules(&c->world, n, at->name, at->service->meta.namespace);
+
+	while (!r && (hosted = host_iter_next(&it)))
+		for (size_t i = 0; i < hosted->refs.count && !r; i++)
+			r = add_rule(c, n, hosted->refs.items[i]);
+	return r;
+}
+
+/* What a client sees of a host, to be compared: the rule, and the DestinationRules in force for
+ * each destination. */
+struct sight {
+	TABLE(const void *) parts;
+};
+
+static int sight_add(struct sight *s, const void *part)
+{
+	const void **slot = table_push(&s->parts);
+
+	if (!slot)
+		return -ENOMEM;
+	*slot = part;
+	return 0;
+}
+
+static int sight_add_destination(struct http_compiler *c, struct sight *s, const char *client,
+				 const char *ns, const struct destination *d)
+{
+	char name[HOST_MAX];
+	struct host *h;
+
+	if (host_complete(d->host, ns, name))
+		return 0;
+	h = host_concrete(&c->world, world_host(&c->world, name));
+	return h ? sight_add(s, host_view(&c->world, h, client)) : 0;
+}
+
+static int sight_of(struct http_compiler *c, struct host *h, const char *client, struct sight *s)
+{
+	const struct object *o = rule_for(&c->world, h->name, client);
+	struct http_routes routes = { 0 };
+	int r = sight_add(s, o);
+
+	if (!r)
+		r = sight_add(s, host_view(&c->world, host_concrete(&c->world, h), client));
+	if (!r && o)
+		r = http_expand(c, o, &routes);
+	for (size_t i = 0; i < routes.list.count && !r; i++) {
+		const struct http_effective *e = &routes.list.items[i];
+
+		for (size_t k = 0; k < e->route.route.count && !r; k++)
+			r = sight_add_destination(c, s, client, e->o->meta.namespace,
+						  &e->route.route.items[k].destination);
+		for (size_t k = 0; k < e->route.mirrors.count && !r; k++)
+			r = sight_add_destination(c, s, client, e->mirror->meta.namespace,
+						  &e->route.mirrors.items[k].destination);
+	}
+	free(routes.list.items);
+	return r;
+}
+
+static bool sights_equal(const struct sight *a, const struct sight *b)
+{
+	return a->parts.count == b->parts.count &&
+	       !memcmp(a->parts.items, b->parts.items, a->parts.count * sizeof(*a->parts.items));
+}
+
+/* ---- a service's port ---- */
+
+/* A service and what is its own among the names that lead to it. */
+static void add_name(struct http_compiler *c, const struct http_domain *like, __u32 ns,
+		     const char *name)
+{
+	struct http_domain d = *like;
+
+	d.name = pool_copy(&c->world.pool, name, strlen(name));
+	if (!d.name) {
+		c->world.nomem = true;
+		return;
+	}
+	if (ns)
+		d.ns = ns;
+	/* The short name means another service in another namespace. */
+	if (ns && like->ns && ns != like->ns)
+		return;
+	http_domain_add(c, &d);
+}
+
+/* "svc" from its own namespace, "svc.ns", "svc.ns.svc", all of it. */
+static void add_aliases(struct http_compiler *c, const struct http_domain *d, const char *fqdn)
+{
+	size_t len = strlen(fqdn), suffix = sizeof(cluster_suffix) - 1;
+	char name[HOST_MAX], *dot;
+
+	add_name(c, d, 0, fqdn);
+	if (len <= suffix || strcmp(fqdn + len - suffix, cluster_suffix) != 0)
+		return;
+	snprintf(name, sizeof(name), "%.*s.svc", (int)(len - suffix), fqdn);
+	add_name(c, d, 0, name);
+	name[len - suffix] = '\0';
+	add_name(c, d, 0, name);
+	dot = strchr(name, '.');
+	if (!dot || strchr(dot + 1, '.'))
+		return;
+	*dot = '\0';
+	add_name(c, d, http_namespace(c, dot + 1), name);
+}
+
+static void add_addresses(struct http_compiler *c, const struct http_domain *d,
+			  const struct object *service)
+{
+	const struct strs *ips = &service->service.cluster_ips;
+	char text[ADDR_TEXT_MAX + 2];
+	struct addr addr;
+
+	for (size_t i = 0; i < ips->count; i++) {
+		if (addr_parse(ips->items[i], &addr))
+			continue;
+		snprintf(text, sizeof(text), addr_is_v4(&addr) ? "%s" : "[%s]", ips->items[i]);
+		for (char *at = text; *at; at++)
+			*at = tolower((unsigned char)*at);
+		add_name(c, d, 0, text);
+	}
+}
+
+static int add_vhost(struct http_compiler *c, struct host *h, struct sport *sp, const char *client)
+{
+	struct http_site site = { .port = sp->port->port, .client = client };
+	struct http_domain d = { .scope = SCOPE_MESH, .port = site.port };
+	const struct object *o = rule_for(&c->world, h->name, client);
+	struct http_rules rules = { 0 };
+	__u32 plain = http_plain_row(c, &site, sp);
+	int r = o ? http_rules_add(c, &site, o, &rules) : 0;
+
+	d.vhost = http_vhost_row(c, h->name, &rules, plain, 0);
+	http_rules_free(&rules);
+	if (client)
+		d.ns = http_namespace(c, client);
+	add_aliases(c, &d, h->name);
+	add_addresses(c, &d, h->service);
+	return r;
+}
+
+static int add_variants(struct http_compiler *c, struct host *h, struct sport *sp,
+			const struct names *names)
+{
+	struct sight all = { 0 };
+	int r = sight_of(c, h, NULL, &all);
+
+	for (size_t i = 0; i < names->count && !r; i++) {
+		struct sight own = { 0 };
+
+		r = sight_of(c, h, names->items[i], &own);
+		if (!r && !sights_equal(&own, &all))
+			r = add_vhost(c, h, sp, names->items[i]);
+		free(own.parts.items);
+	}
+	free(all.parts.items);
+	return r;
+}
+
+/* An ExternalName has the ports of the service that it stands for, but rules of its own. */
+static int compile_host(struct http_compiler *c, struct host *h)
+{
+	struct host *at = host_concrete(&c->world, h);
+	struct names names = { 0 };
+	int r = at ? find_names(c, h, &names) : 0;
+
+	for (size_t i = 0; at && i < at->port_count && !r; i++) {
+		if (!port_carries_http(&c->world, h, &at->ports[i]))
+			continue;
+		r = add_variants(c, h, &at->ports[i], &names);
+		if (!r)
+			r = add_vhost(c, h, &at->ports[i], NULL);
+	}
+	names_free(&names);
+	return r;
+}
+
+/* ---- hosts that no service has ---- */
+
+/* Whether a known service is meant by the host of a rule. */
+static bool host_is_known(struct http_compiler *c, const char *host)
+{
+	if (!host_is_wildcard(host))
+		return world_host(&c->world, host);
+	for (size_t i = 0; i < c->world.services.count; i++) {
+		const struct host *h = &c->world.host_list[i];
+
+		if (h->name && host_includes(host, h->name))
+			return true;
+	}
+	return false;
+}
+
+/* The names that clients see: for everyone, or for each to whom the rule is shown. */
+static int unknown_vhost(struct http_compiler *c, const struct object *o, const char *host,
+			 unsigned port, const char *client)
+{
+	struct http_site site = { .port = port ? port : HTTP_PORT, .client = client };
+	struct http_domain d = { .scope = SCOPE_MESH, .port = port };
+	struct http_rules rules = { 0 };
+	int r = http_rules_add(c, &site, o, &rules);
+
+	/* Without a rule that can hold there is no such host. */
+	if (rules.rules.count) {
+		d.vhost = http_vhost_row(c, host, &rules, HS_NONE, 0);
+		d.ns = client ? http_namespace(c, client) : 0;
+		if (host_is_wildcard(host))
+			add_name(c, &d, 0, host);
+		else
+			add_aliases(c, &d, host);
+	}
+	http_rules_free(&rules);
+	return r;
+}
+
+static int unknown_host(struct http_compiler *c, const struct object *o, const char *host,
+			unsigned port)
+{
+	struct names names = { 0 };
+	int r = 0;
+
+	if (export_visible(&o->vs.export_to, o->meta.namespace, NULL))
+		return unknown_vhost(c, o, host, port, NULL);
+	r = names_add_exports(&names, &o->vs.export_to, o->meta.namespace);
+	for (size_t i = 0; i < names.count && !r; i++)
+		r = unknown_vhost(c, o, host, port, names.items[i]);
+	names_free(&names);
+	return r;
+}
+
+/* The ports of the services that the rule is for as well; else that of HTTP, and those that are
+ * nobody's. */
+static int unknown_ports(struct http_compiler *c, const struct object *o, const char *host)
+{
+	bool any = false;
+	char name[HOST_MAX];
+	int r = 0;
+
+	for (size_t i = 0; i < o->vs.hosts.count && !r; i++) {
+		struct host *h;
+
+		if (host_complete(o->vs.hosts.items[i], o->meta.namespace, name))
+			continue;
+		h = host_concrete(&c->world, world_host(&c->world, name));
+		for (size_t k = 0; h && k < h->port_count && !r; k++) {
+			if (!port_carries_http(&c->world, h, &h->ports[k]))
+				continue;
+			any = true;
+			r = unknown_host(c, o, host, h->ports[k].port->port);
+		}
+	}
+	if (!any && !r)
+		r = unknown_host(c, o, host, HTTP_PORT);
+	return any || r ? r : unknown_host(c, o, host, 0);
+}
+
+static int compile_unknown(struct http_compiler *c, const struct object *o)
+{
+	char name[HOST_MAX];
+	int r = 0;
+
+	if (!o->vs.http.count || !gateways_have_mesh(&o->vs.gateways))
+		return 0;
+	for (size_t i = 0; i < o->vs.hosts.count && !r; i++)
+		if (!host_complete(o->vs.hosts.items[i], o->meta.namespace, name) &&
+		    !host_is_known(c, name))
+			r = unknown_ports(c, o, name);
+	return r;
+}
+
+/* ---- addresses ---- */
+
+struct address_entry {
+	struct addr addr;
+	struct sport *sp;
+};
+
+static int compare_addresses(const void *a, const void *b)
+{
+	const struct address_entry *x = a, *y = b;
+	int r = memcmp(&x->addr, &y->addr, sizeof(x->addr));
+
+	return r ? r : x->sp->port->port - y->sp->port->port;
+}
+
+static int gather_addresses(struct http_compiler *c, struct address_entry **items, size_t *count,
+			    size_t *room)
+{
+	for (size_t i = 0; i < c->world.services.count; i++) {
+		struct host *h = &c->world.host_list[i];
+		const struct strs *ips = &c->world.services.items[i]->service.cluster_ips;
+		struct addr addr;
+
+		for (size_t k = 0; k < ips->count * h->port_count; k++) {
+			struct address_entry *e;
+
+			if (addr_parse(ips->items[k / h->port_count], &addr) ||
+			    !port_carries_http(&c->world, h, &h->ports[k % h->port_count]))
+				continue;
+			e = table_grow((void **)items, count, room, sizeof(*e));
+			if (!e)
+				return -ENOMEM;
+			*e = (struct address_entry){ addr, &h->ports[k % h->port_count] };
+		}
+	}
+	return 0;
+}
+
+static int write_addresses(struct http_compiler *c)
+{
+	_cleanup_free_ struct address_entry *items = NULL;
+	size_t count = 0, room = 0;
+	int r = gather_addresses(c, &items, &count, &room);
+
+	if (r)
+		return r;
+	if (count)
+		qsort(items, count, sizeof(*items), compare_addresses);
+	for (size_t i = 0; i < count; i++) {
+		struct http_site site = { .port = items[i].sp->port->port };
+		struct hs_address row = { .addr = items[i].addr, .port = site.port };
+
+		row.action = http_plain_row(c, &site, items[i].sp);
+		http_build_add(&c->build, HS_ADDRESSES, &row);
+	}
+	return 0;
+}
+
+/* kube-proxy's are not, whatever their ports say. */
+static bool is_ours(const struct host *h)
+{
+	return h->name && !h->service->service.internal_local;
+}
+
+int http_compile_mesh(struct http_compiler *c)
+{
+	int r = 0;
+
+	for (size_t i = 0; i < c->world.virtual_services.count && !r; i++)
+		r = compile_unknown(c, c->world.virtual_services.items[i]);
+	for (size_t i = 0; i < c->world.services.count && !r; i++)
+		if (is_ours(&c->world.host_list[i]))
+			r = compile_host(c, &c->world.host_list[i]);
+	return r ? r : write_addresses(c);
+}

@@ -1,0 +1,232 @@
+// SPDX-License-Identifier: Apache-2.0
+#include "lib/mesh/endpoints.h"
+
+#include <errno.h>
+
+#include "lib/tables/registry.h"
+
+/* Room for `more` members. 0 or -ENOMEM. */
+static int members_reserve(struct world *w, struct members *list, size_t more)
+{
+	size_t room = list->room ? list->room * 2 : 4;
+	struct member *items;
+
+	if (list->count + more <= list->room)
+		return 0;
+	if (room < list->count + more)
+		room = list->count + more;
+	items = pool_alloc(&w->pool, room * sizeof(*items));
+	if (!items)
+		return -ENOMEM;
+	if (list->count)
+		memcpy(items, list->items, list->count * sizeof(*items));
+	list->items = items;
+	list->room = room;
+	return 0;
+}
+
+/* Endpoints that terminate but still serve are called where none is ready, as by kube-proxy. */
+enum standing { STANDING_OUT, STANDING_READY, STANDING_TERMINATING };
+
+/* What is being gathered: the port's endpoints of one family, first the ready ones. */
+struct gathering {
+	struct world *w;
+	const struct sport *sp;
+	enum family family;
+	struct members *list;
+	__u64 stamp;
+	enum standing want;
+	bool terminating; /* some that serve and terminate were seen */
+	bool full;	  /* some were left out */
+};
+
+static enum standing standing_of(const struct service_spec *s, bool ready, bool serving,
+				 bool terminating)
+{
+	if (s->publish_not_ready || (ready && !terminating))
+		return STANDING_READY;
+	return serving && terminating ? STANDING_TERMINATING : STANDING_OUT;
+}
+
+static bool is_wanted(struct gathering *g, enum standing standing)
+{
+	g->terminating |= standing == STANDING_TERMINATING;
+	return standing == g->want;
+}
+
+static int gather(struct gathering *g, const struct addr *addr, __u16 port,
+		  const struct object *pod, const struct endpoint_address *address)
+{
+	struct known_endpoint *e = registry_endpoint(g->w->registry, addr, port);
+
+	if (!e || members_reserve(g->w, g->list, 1))
+		return -ENOMEM;
+	if (e->stamp == g->stamp)
+		return 0;
+	if (g->list->count == CLUSTER_MAX_ENDPOINTS) {
+		g->full = true;
+		return 0;
+	}
+	e->stamp = g->stamp;
+	g->list->items[g->list->count++] =
+		(struct member){ .endpoint = e->endpoint,
+				 .name = e->name,
+				 .pod = pod,
+				 .address = address,
+				 .ns = g->sp->host->service->meta.namespace };
+	return 0;
+}
+
+static bool same_port_name(const char *a, const char *b)
+{
+	return !strcmp(a ? a : "", b ? b : "");
+}
+
+/* The port of an Endpoints subset or a slice that this service port goes to; 0: none. */
+static __u16 set_port(const struct endpoint_set *set, const struct service_port *sp)
+{
+	size_t i;
+
+	for (i = 0; i < set->ports.count; i++) {
+		const struct endpoint_port *p = &set->ports.items[i];
+
+		if (!protocol_is_tcp(p->protocol))
+			continue;
+		if (!same_port_name(p->name, sp->name))
+			continue;
+		/* A slice port without a number stands for all ports. */
+		return p->port ? p->port : sp->target_port ? sp->target_port : sp->port;
+	}
+	return 0;
+}
+
+static int gather_address(struct gathering *g, const struct endpoint_address *a, __u16 port)
+{
+	const struct service_spec *s = &g->sp->host->service->service;
+
+	if (!a->given[g->family] ||
+	    !is_wanted(g, standing_of(s, a->ready, a->serving, a->terminating)))
+		return 0;
+	return gather(g, &a->first[g->family], port, NULL, a);
+}
+
+static int gather_set(struct gathering *g, const struct endpoint_set *set)
+{
+	__u16 port = set_port(set, g->sp->port);
+	size_t i;
+	int r = 0;
+
+	if (port && g->want == STANDING_READY) /* the others are few */
+		r = members_reserve(g->w, g->list, set->addresses.count);
+	for (i = 0; port && i < set->addresses.count && !r; i++)
+		r = gather_address(g, &set->addresses.items[i], port);
+	return r;
+}
+
+static int gather_refs(struct gathering *g, const struct refs *refs)
+{
+	size_t i, k;
+	int r = 0;
+
+	for (i = 0; i < refs->count; i++)
+		for (k = 0; k < refs->items[i]->endpoints.sets.count && !r; k++)
+			r = gather_set(g, &refs->items[i]->endpoints.sets.items[k]);
+	return r;
+}
+
+static __u16 pod_target(const struct object *pod, const struct service_port *sp)
+{
+	size_t i;
+
+	if (!sp->target_name)
+		return sp->target_port ? sp->target_port : sp->port;
+	for (i = 0; i < pod->pod.ports.count; i++) {
+		const struct pod_port *p = &pod->pod.ports.items[i];
+
+		if (str_eq(p->name, sp->target_name) && protocol_is_tcp(p->protocol))
+			return p->port;
+	}
+	return 0;
+}
+
+/* As the controller of the EndpointSlices has it: a pod that is Ready serves, also while it is
+ * being deleted. */
+static enum standing pod_standing(const struct object *pod, const struct service_spec *s)
+{
+	const struct pod_spec *p = &pod->pod;
+
+	if (str_eq(p->phase, "Failed") || str_eq(p->phase, "Succeeded") ||
+	    !labels_hold(&pod->meta.labels, &s->selector))
+		return STANDING_OUT;
+	return standing_of(s, p->ready, p->ready, p->deleting);
+}
+
+static int gather_pod(struct gathering *g, const struct object *pod)
+{
+	__u16 port = pod_target(pod, g->sp->port);
+	struct addr addr;
+	size_t i;
+	int r = 0;
+
+	for (i = 0; port && i < pod->pod.ips.count && !r; i++)
+		if (!addr_parse(pod->pod.ips.items[i], &addr) && addr_family(&addr) == g->family)
+			r = gather(g, &addr, port, pod, NULL);
+	return r;
+}
+
+static int gather_pods(struct gathering *g)
+{
+	const struct object *o = g->sp->host->service;
+	const struct refs *pods =
+		world_pods_by_label(g->w, o->meta.namespace, &o->service.selector);
+	size_t i;
+	int r = 0;
+
+	for (i = 0; pods && i < pods->count && !r; i++)
+		if (is_wanted(g, pod_standing(pods->items[i], &o->service)))
+			r = gather_pod(g, pods->items[i]);
+	return r;
+}
+
+static int gather_kind(struct gathering *g, enum standing want)
+{
+	const struct object *o = g->sp->host->service;
+	const struct refs *refs;
+	char key[HOST_MAX];
+	size_t n = full_name(key, o->meta.namespace, o->meta.name);
+
+	g->want = want;
+	refs = bytemap_get(&g->w->slices, key, n);
+	if (!refs)
+		refs = bytemap_get(&g->w->endpoints, key, n);
+	return refs ? gather_refs(g, refs) : gather_pods(g);
+}
+
+/* The ready ones come first: an endpoint that moves from one slice to another may be in both, and
+ * then counts as ready if either says so. */
+static int gather_all(struct gathering *g)
+{
+	int r = gather_kind(g, STANDING_READY);
+
+	g->list->ready = g->list->count;
+	return r || !g->terminating ? r : gather_kind(g, STANDING_TERMINATING);
+}
+
+struct members *sport_members(struct world *w, struct sport *sp, enum family family)
+{
+	struct gathering g = { .w = w, .sp = sp, .family = family };
+
+	if (sp->members[family])
+		return sp->members[family];
+	g.stamp = registry_stamp(w->registry);
+	g.list = pool_alloc(&w->pool, sizeof(*g.list));
+	if (!g.list || gather_all(&g))
+		return NULL;
+	if (g.full)
+		errors_warn(w->errors, sp->host->service->file, sp->host->service->pos,
+			    "service %s/%s: only the first %d endpoints of port %u are used",
+			    sp->host->service->meta.namespace, sp->host->service->meta.name,
+			    CLUSTER_MAX_ENDPOINTS, sp->port->port);
+	sp->members[family] = g.list;
+	return g.list;
+}

@@ -1,0 +1,17 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#ifndef WEFT_LIB_MESH_ENDPOINTS_H
+#define WEFT_LIB_MESH_ENDPOINTS_H
+/*
+ * Who stands behind a service port.
+ */
+#include "lib/mesh/mesh.h"
+
+/*
+ * The endpoints of one address family that may be called, each once: from the Service's
+ * EndpointSlices, else its Endpoints, else the Pods that it selects. The ready ones come first;
+ * those that terminate but still serve follow, to be called where none of the first will do. Made
+ * at the first call, owned by the world. NULL when out of memory.
+ */
+struct members *sport_members(struct world *w, struct sport *sp, enum family family);
+
+#endif

@@ -1,0 +1,425 @@
+// SPDX-License-Identifier: Apache-2.0
+#include "lib/mesh/mesh.h"
+
+#include <errno.h>
+
+#include "lib/base/text.h"
+
+int refs_add(struct world *w, struct refs *refs, const struct object *o)
+{
+	if (refs->count == refs->room) {
+		size_t room = refs->room ? refs->room * 2 : 2;
+		const struct object **items = pool_alloc(&w->pool, room * sizeof(struct object *));
+
+		if (!items)
+			return -ENOMEM;
+		if (refs->count)
+			memcpy(items, refs->items, refs->count * sizeof(struct object *));
+		refs->items = items;
+		refs->room = room;
+	}
+	refs->items[refs->count++] = o;
+	return 0;
+}
+
+int refs_add_at(struct world *w, struct bytemap *map, const char *key, size_t len,
+		const struct object *o)
+{
+	struct refs *refs = bytemap_get(map, key, len);
+
+	if (!refs) {
+		const char *copy = pool_copy(&w->pool, key, len);
+		void **at = copy ? bytemap_at(map, copy, len) : NULL;
+
+		if (!at)
+			return -ENOMEM;
+		refs = pool_alloc(&w->pool, sizeof(*refs));
+		if (!refs)
+			return -ENOMEM;
+		*at = refs;
+	}
+	return refs_add(w, refs, o);
+}
+
+static int host_index_add(struct world *w, struct host_index *x, const char *host,
+			  const struct object *o)
+{
+	size_t len = strlen(host);
+	struct hosted *hosted = bytemap_get(&x->map, host, len);
+
+	if (!hosted) {
+		void **at;
+
+		hosted = pool_alloc(&w->pool, sizeof(*hosted));
+		if (!hosted)
+			return -ENOMEM;
+		hosted->host = pool_copy(&w->pool, host, len);
+		at = hosted->host ? bytemap_at(&x->map, hosted->host, len) : NULL;
+		if (!at)
+			return -ENOMEM;
+		*at = hosted;
+	}
+	if (host_is_wildcard(host) && len < HOST_MAX) {
+		x->lengths[len] = true;
+		x->wildcards = true;
+	}
+	return refs_add(w, &hosted->refs, o);
+}
+
+struct host_iter host_iter(struct host_index *index, const char *host)
+{
+	size_t len = strlen(host);
+
+	/* A wildcard of the name's own length plus one is `*name`; the name itself comes before all
+	 * of them. */
+	return (struct host_iter){ .index = index, .host = host, .len = len, .next = len + 2 };
+}
+
+const struct hosted *host_iter_next(struct host_iter *it)
+{
+	struct host_index *x = it->index;
+	char wildcard[HOST_MAX];
+
+	if (it->next == it->len + 2) {
+		struct hosted *exact = bytemap_get(&x->map, it->host, it->len);
+
+		it->next = x->wildcards && it->len + 1 < HOST_MAX ? it->len + 1 : 0;
+		if (exact)
+			return exact;
+	}
+	while (it->next) {
+		size_t len = it->next--;
+		struct hosted *found;
+
+		if (!x->lengths[len])
+			continue;
+		wildcard[0] = '*';
+		memcpy(wildcard + 1, it->host + it->len - (len - 1), len - 1);
+		found = bytemap_get(&x->map, wildcard, len);
+		if (found && !str_eq(found->host, it->host))
+			return found;
+	}
+	return NULL;
+}
+
+struct aged {
+	const struct object *o;
+	size_t order;
+};
+
+/* Older first: by creationTimestamp where there is one (equal ones by name, as Istio does), else by
+ * order of apply. */
+static int compare_age(const void *a, const void *b)
+{
+	const struct aged *x = a, *y = b;
+	int64_t tx = x->o->meta.created ? x->o->meta.created : INT64_MAX;
+	int64_t ty = y->o->meta.created ? y->o->meta.created : INT64_MAX;
+	int r;
+
+	if (tx != ty)
+		return tx < ty ? -1 : 1;
+	if (tx != INT64_MAX) {
+		r = strcmp(x->o->meta.name, y->o->meta.name);
+		if (!r)
+			r = strcmp(x->o->meta.namespace, y->o->meta.namespace);
+		if (r)
+			return r;
+	}
+	return x->order < y->order ? -1 : x->order > y->order;
+}
+
+static int sort_by_age(struct refs *refs)
+{
+	_cleanup_free_ struct aged *aged = calloc(refs->count + 1, sizeof(*aged));
+	size_t i;
+
+	if (!aged)
+		return -ENOMEM;
+	for (i = 0; i < refs->count; i++)
+		aged[i] = (struct aged){ refs->items[i], i };
+	qsort(aged, refs->count, sizeof(*aged), compare_age);
+	for (i = 0; i < refs->count; i++)
+		refs->items[i] = aged[i].o;
+	return 0;
+}
+
+size_t full_name(char out[HOST_MAX], const char *ns, const char *name)
+{
+	size_t n = strlen(ns), m = strlen(name);
+
+	if (n + m + 2 > HOST_MAX)
+		return 0;
+	memcpy(out, ns, n + 1);
+	out[n] = '/';
+	memcpy(out + n + 1, name, m + 1);
+	return n + m + 1;
+}
+
+size_t port_name(char out[PORT_NAME_MAX], const struct object *service, unsigned port)
+{
+	size_t n = full_name(out, service->meta.namespace, service->meta.name);
+
+	out[n++] = ':';
+	n = text_put_number(out + n, port) - out;
+	out[n] = '\0';
+	return n;
+}
+
+static int add_endpoints(struct world *w, const struct object *o)
+{
+	struct bytemap *map = o->kind == KIND_ENDPOINT_SLICE ? &w->slices : &w->endpoints;
+	char key[HOST_MAX];
+
+	if (!o->endpoints.service)
+		return 0;
+	return refs_add_at(w, map, key, full_name(key, o->meta.namespace, o->endpoints.service), o);
+}
+
+static int sort_in(struct world *w, const struct object *o)
+{
+	switch (o->kind) {
+	case KIND_SERVICE:
+		return refs_add(w, &w->services, o);
+	case KIND_POD:
+		return refs_add(w, &w->pods, o);
+	case KIND_ENDPOINTS:
+	case KIND_ENDPOINT_SLICE:
+		return add_endpoints(w, o);
+	case KIND_VIRTUAL_SERVICE:
+		return refs_add(w, &w->virtual_services, o);
+	case KIND_DESTINATION_RULE:
+		return refs_add(w, &w->destination_rules, o);
+	case KIND_GATEWAY:
+		return refs_add(w, &w->gateways, o);
+	default:
+		return 0;
+	}
+}
+
+static int add_ports(struct world *w, struct host *h)
+{
+	const struct service_spec *s = &h->service->service;
+	size_t i;
+
+	h->ports = pool_alloc(&w->pool, (s->ports.count + 1) * sizeof(*h->ports));
+	if (!h->ports)
+		return -ENOMEM;
+	for (i = 0; i < s->ports.count; i++) {
+		const struct service_port *p = &s->ports.items[i];
+
+		if (!protocol_is_tcp(p->protocol) || host_port(h, p->port))
+			continue;
+		h->ports[h->port_count++] =
+			(struct sport){ .host = h, .port = p, .protocol = port_protocol(p) };
+	}
+	return 0;
+}
+
+static int add_host(struct world *w, struct host *h, const struct object *o)
+{
+	char name[HOST_MAX];
+	void **at;
+
+	if (host_of_service(o->meta.name, o->meta.namespace, name))
+		return 0;
+	h->name = pool_copy(&w->t->arena, name, strlen(name));
+	h->service = o;
+	at = h->name ? bytemap_at(&w->hosts, h->name, strlen(h->name)) : NULL;
+	if (!at)
+		return -ENOMEM;
+	if (*at) {
+		h->name = NULL;
+		errors_add(w->errors, o->file, o->pos, "service %s/%s: is there twice",
+			   o->meta.namespace, o->meta.name);
+		return 0;
+	}
+	*at = h;
+	return add_ports(w, h);
+}
+
+bool gateways_have_mesh(const struct strs *gateways)
+{
+	size_t i;
+
+	for (i = 0; i < gateways->count; i++)
+		if (!strcmp(gateways->items[i], "mesh"))
+			return true;
+	return !gateways->count;
+}
+
+/* In the mesh nothing is merged: the younger of two rules for a host has no effect, which deserves
+ * a word. */
+static void warn_shadowed(struct world *w, const struct object *o, size_t i, const char *host)
+{
+	const struct hosted *first = bytemap_str(&w->mesh.map, host);
+	const struct object *old = first ? first->refs.items[0] : NULL;
+	struct pos at = o->vs.hosts.at && o->vs.hosts.at[i].line ? o->vs.hosts.at[i] : o->pos;
+
+	if (!old || old == o)
+		return;
+	if (!export_visible(&old->vs.export_to, old->meta.namespace, o->meta.namespace) &&
+	    !export_visible(&o->vs.export_to, o->meta.namespace, old->meta.namespace))
+		return;
+	errors_warn(w->errors, o->file, at,
+		    "spec.hosts[%zu]: virtualservice %s/%s (%s:%d:%d) is older and has \"%s\" in "
+		    "the mesh: this one has no "
+		    "effect there",
+		    i, old->meta.namespace, old->meta.name, old->file, old->pos.line, old->pos.col,
+		    host);
+}
+
+static int index_virtual_service(struct world *w, const struct object *o)
+{
+	char host[HOST_MAX];
+	size_t i;
+	int r;
+
+	if (!gateways_have_mesh(&o->vs.gateways))
+		return 0;
+	for (i = 0; i < o->vs.hosts.count; i++) {
+		if (host_complete(o->vs.hosts.items[i], o->meta.namespace, host))
+			continue;
+		warn_shadowed(w, o, i, host);
+		r = host_index_add(w, &w->mesh, host, o);
+		if (r)
+			return r;
+	}
+	return 0;
+}
+
+static int index_rules(struct world *w)
+{
+	char host[HOST_MAX];
+	size_t i;
+	int r;
+
+	for (i = 0; i < w->virtual_services.count; i++) {
+		r = index_virtual_service(w, w->virtual_services.items[i]);
+		if (r)
+			return r;
+	}
+	for (i = 0; i < w->destination_rules.count; i++) {
+		const struct object *o = w->destination_rules.items[i];
+
+		if (!o->dr.host || host_complete(o->dr.host, o->meta.namespace, host))
+			continue;
+		r = host_index_add(w, &w->rules, host, o);
+		if (r)
+			return r;
+	}
+	return 0;
+}
+
+static int add_hosts(struct world *w)
+{
+	size_t i;
+	int r = bytemap_reserve(&w->hosts, w->services.count);
+
+	w->host_list = pool_alloc(&w->pool, (w->services.count + 1) * sizeof(*w->host_list));
+	if (!w->host_list)
+		return -ENOMEM;
+	for (i = 0; i < w->services.count && !r; i++)
+		r = add_host(w, &w->host_list[i], w->services.items[i]);
+	return r;
+}
+
+int world_init(struct world *w, const struct objects *objects, struct registry *registry,
+	       struct errors *errors)
+{
+	size_t i;
+	int r = 0;
+
+	w->objects = objects;
+	w->registry = registry;
+	w->errors = errors;
+	w->fatal_before = errors->count - errors->warnings;
+	w->t = tables_new();
+	if (!w->t)
+		return -ENOMEM;
+	for (i = 0; i < objects->count && !r; i++)
+		r = sort_in(w, objects->items[i]);
+	if (!r)
+		r = add_hosts(w);
+	if (!r)
+		r = sort_by_age(&w->virtual_services);
+	if (!r)
+		r = sort_by_age(&w->destination_rules);
+	if (!r)
+		r = sort_by_age(&w->gateways);
+	return r ? r : index_rules(w);
+}
+
+void world_done(struct world *w)
+{
+	struct bytemap *maps[] = { &w->hosts,	     &w->mesh.map,	&w->rules.map,
+				   &w->slices,	     &w->endpoints,	&w->pods_by_name,
+				   &w->pods_by_addr, &w->pods_by_label, &w->namespaces,
+				   &w->selectors,    &w->unknown,	&w->addresses,
+				   &w->texts,	     &w->blamed };
+	size_t i;
+
+	for (i = 0; i < sizeof(maps) / sizeof(maps[0]); i++)
+		bytemap_free(maps[i]);
+	tables_free(w->t);
+	pool_free(w->pool);
+}
+
+struct host *world_host(struct world *w, const char *fqdn)
+{
+	return bytemap_str(&w->hosts, fqdn);
+}
+
+struct sport *host_port(struct host *h, unsigned port)
+{
+	size_t i;
+
+	for (i = 0; i < h->port_count; i++)
+		if (h->ports[i].port->port == port)
+			return &h->ports[i];
+	return NULL;
+}
+
+const char *world_text(struct world *w, const char *fmt, ...)
+{
+	_cleanup_free_ char *text = NULL;
+	const char *known;
+	va_list args;
+	void **at;
+	int n;
+
+	va_start(args, fmt);
+	n = vasprintf(&text, fmt, args);
+	va_end(args);
+	if (n < 0) {
+		text = NULL;
+		return NULL;
+	}
+	known = bytemap_get(&w->texts, text, n);
+	if (known)
+		return known;
+	known = pool_copy(&w->t->arena, text, n);
+	at = known ? bytemap_at(&w->texts, known, n) : NULL;
+	if (!at)
+		return NULL;
+	*at = (void *)known;
+	return known;
+}
+
+__u32 world_namespace(struct world *w, const char *name)
+{
+	uintptr_t number = (uintptr_t)bytemap_str(&w->namespaces, name);
+	const char **slot;
+	void **at;
+
+	if (number)
+		return number;
+	slot = table_push(&w->t->namespaces);
+	if (!slot)
+		return 0;
+	*slot = pool_copy(&w->t->arena, name, strlen(name));
+	at = *slot ? bytemap_at(&w->namespaces, *slot, strlen(name)) : NULL;
+	if (!at)
+		return 0;
+	*at = (void *)(uintptr_t)w->t->namespaces.count;
+	return w->t->namespaces.count;
+}

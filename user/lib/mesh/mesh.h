@@ -1,0 +1,152 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#ifndef WEFT_LIB_MESH_MESH_H
+#define WEFT_LIB_MESH_MESH_H
+/*
+ * One compilation's view of the objects: who is where, found by name, host, label or address
+ * without searching.
+ *
+ * Everything here is scratch memory of `struct world` and borrows from the objects. Functions that
+ * return int return 0, or -ENOMEM.
+ */
+#include "lib/base/bytemap.h"
+#include "lib/model/hostname.h"
+#include "lib/tables/tables.h"
+
+#define ROOT_NAMESPACE "istio-system"
+
+enum { PORT_NAME_MAX = HOST_MAX + sizeof(":65535") };
+
+/* Objects in some order. Grows in the world's pool. */
+struct refs {
+	const struct object **items;
+	size_t count, room;
+};
+
+/* The objects that name one host or wildcard, oldest first. */
+struct hosted {
+	const char *host;
+	struct refs refs;
+};
+
+struct host_index {
+	struct bytemap map;	/* host -> struct hosted */
+	bool lengths[HOST_MAX]; /* lengths at which there is a wildcard */
+	bool wildcards;
+};
+
+/* What a host means for the objects of an index: the exact name first, then wildcards, longest
+ * first. */
+struct host_iter {
+	struct host_index *index;
+	const char *host;
+	size_t len, next;
+};
+
+struct host_iter host_iter(struct host_index *index, const char *host);
+const struct hosted *host_iter_next(struct host_iter *it);
+
+/* An endpoint of a service port. */
+struct member {
+	struct endpoint endpoint;
+	const char *name;			/* owned by the registry */
+	const struct object *pod;		/* if known */
+	const struct endpoint_address *address; /* that named it, if any: leads to the pod */
+	const char *ns;
+};
+
+struct members {
+	struct member *items; /* the ready ones, then those that terminate but still serve */
+	size_t ready, count, room;
+};
+
+struct pcluster;
+
+/* A TCP port of a known Service. */
+struct sport {
+	struct host *host;
+	const struct service_port *port;
+	enum port_protocol protocol;
+	struct members *members[FAMILY_MAX]; /* NULL until asked for */
+	bool at_gateway[FAMILY_MAX];	     /* a Gateway's rules answer here */
+	bool proxied;			     /* weft-proxy has it (compile_proxied.h) */
+	struct pcluster *clusters;
+};
+
+struct view;
+
+/* A known Service. */
+struct host {
+	const char *name; /* FQDN */
+	const struct object *service;
+	struct sport *ports;
+	size_t port_count;
+	struct view *views;
+};
+
+struct world {
+	const struct objects *objects;
+	struct registry *registry;
+	struct errors *errors;
+	struct tables *t;
+	struct pool *pool;
+
+	struct refs services, pods, virtual_services, destination_rules,
+		gateways;	      /* the last three oldest first */
+	struct host *host_list;	      /* one per service, in their order */
+	struct bytemap hosts;	      /* FQDN -> struct host */
+	struct host_index mesh;	      /* VirtualServices bound to the mesh */
+	struct host_index rules;      /* DestinationRules */
+	struct bytemap slices;	      /* "ns/service" -> struct refs: EndpointSlices */
+	struct bytemap endpoints;     /* "ns/service" -> struct refs: Endpoints */
+	struct bytemap pods_by_name;  /* "ns/name" -> struct object; made when first asked for */
+	struct bytemap pods_by_addr;  /* struct addr -> struct object; made by world_sources() */
+	struct bytemap pods_by_label; /* "ns\0key\0value" -> struct refs; namespace "" for all
+					 namespaces */
+	bool labels_of_all, labels_by_namespace; /* which part of pods_by_label is filled in */
+	struct bytemap namespaces;		 /* name -> number + 1 */
+	struct bytemap selectors;		 /* canonical labels -> number */
+	struct bytemap addresses;		 /* cluster IP -> struct host */
+	struct bytemap texts;			 /* text -> itself, in the tables' arena */
+	struct bytemap blamed;	/* struct destination * -> not NULL: has had its word */
+	struct bytemap unknown; /* cluster name -> struct pcluster, destinations that don't exist */
+	__u32 placeholders;	/* made-up addresses given out */
+	bool names_of_pods;	/* pods_by_name is filled in */
+	bool l4_only;		/* what speaks of HTTP is somebody else's */
+	bool nomem; /* an allocation failed where it couldn't be returned: checked at the end */
+	size_t fatal_before; /* errors that were there at the start */
+};
+
+int world_init(struct world *w, const struct objects *objects, struct registry *registry,
+	       struct errors *errors);
+void world_done(struct world *w);
+
+int refs_add(struct world *w, struct refs *refs, const struct object *o);
+/* Appends to the list at `key`, which is copied when it is new. */
+int refs_add_at(struct world *w, struct bytemap *map, const char *key, size_t len,
+		const struct object *o);
+/* "ns/name", as the maps have it; returns its length. Names were validated, they fit. */
+size_t full_name(char out[HOST_MAX], const char *ns, const char *name);
+/* "NAMESPACE/NAME:PORT". Returns its length. */
+size_t port_name(char out[PORT_NAME_MAX], const struct object *service, unsigned port);
+/* The host of that FQDN, or NULL. */
+struct host *world_host(struct world *w, const char *fqdn);
+/* The TCP port of that number, or NULL. */
+struct sport *host_port(struct host *h, unsigned port);
+/* A text in the tables' arena, one for all that ask for the same; NULL when out of memory. */
+__attribute__((format(printf, 2, 3))) const char *world_text(struct world *w, const char *fmt, ...);
+/* 1.., numbered in the order of first use; 0 when out of memory. */
+__u32 world_namespace(struct world *w, const char *name);
+/* The pods of `ns` (NULL: of all namespaces) that have the first of `labels`: the candidates for
+ * all of them. NULL: none. */
+const struct refs *world_pods_by_label(struct world *w, const char *ns, const struct kvs *labels);
+/* Fills in the tables' sources: who a pod is, by each of its addresses. Comes before member_pod().
+ */
+int world_sources(struct world *w);
+/* The pod behind an endpoint: by the reference of its slice, else by its address. NULL if it isn't
+ * known. */
+const struct object *member_pod(struct world *w, struct member *m);
+
+/* A reference to "mesh" among the object's gateways, or none given. */
+bool gateways_have_mesh(const struct strs *gateways);
+
+#endif

@@ -1,0 +1,370 @@
+// SPDX-License-Identifier: Apache-2.0
+#include "lib/mesh/policy.h"
+
+#include "lib/mesh/endpoints.h"
+#include "lib/base/text.h"
+
+enum {
+	CONNECT_TIMEOUT_MS = 10000, /* what Istio's users get without asking */
+	IDLE_TIMEOUT_MS = 3600000,
+};
+
+static bool same_rules(const struct view *v, const struct object **rules, size_t count)
+{
+	return v->count == count &&
+	       (!count || !memcmp(v->rules, rules, count * sizeof(struct object *)));
+}
+
+/* The visible rules of namespace `ns` for the most specific host that any of them names. */
+static int rules_in(struct world *w, const struct host *h, const char *ns, const char *client,
+		    struct refs *out)
+{
+	struct host_iter it = host_iter(&w->rules, h->name);
+	const struct hosted *hosted;
+	size_t i;
+
+	while (!out->count && (hosted = host_iter_next(&it))) {
+		for (i = 0; i < hosted->refs.count; i++) {
+			const struct object *o = hosted->refs.items[i];
+
+			if (!str_eq(o->meta.namespace, ns) ||
+			    !export_visible(&o->dr.export_to, ns, client))
+				continue;
+			if (refs_add(w, out, o))
+				return -1;
+		}
+	}
+	return 0;
+}
+
+struct view *host_view(struct world *w, struct host *h, const char *client)
+{
+	const char *own = h->service->meta.namespace;
+	struct refs found = { 0 };
+	struct view *v;
+	int r = 0;
+
+	/* A client in the root namespace is no exception: else its rules would hide those of every
+	 * service. */
+	if (client && !str_eq(client, ROOT_NAMESPACE))
+		r = rules_in(w, h, client, client, &found);
+	if (!r && !found.count)
+		r = rules_in(w, h, own, client, &found);
+	if (!r && !found.count)
+		r = rules_in(w, h, ROOT_NAMESPACE, client, &found);
+	if (r)
+		return NULL;
+	for (v = h->views; v; v = v->next)
+		if (same_rules(v, found.items, found.count))
+			return v;
+	v = pool_alloc(&w->pool, sizeof(*v));
+	if (!v)
+		return NULL;
+	*v = (struct view){ .rules = found.items, .count = found.count, .next = h->views };
+	h->views = v;
+	return v;
+}
+
+const struct subset *view_subset(const struct view *v, const char *name)
+{
+	size_t i, k;
+
+	for (i = 0; i < v->count; i++) {
+		const struct destination_rule *dr = &v->rules[i]->dr;
+
+		for (k = 0; k < dr->subsets.count; k++)
+			if (!strcmp(dr->subsets.items[k].name, name))
+				return &dr->subsets.items[k];
+	}
+	return NULL;
+}
+
+static const struct traffic_policy *port_level(const struct dr_policy *p, unsigned port)
+{
+	size_t i;
+
+	for (i = 0; i < p->ports.count; i++)
+		if (p->ports.items[i].port == port)
+			return &p->ports.items[i].policy;
+	return NULL;
+}
+
+/* connectionPool is one field: a subset that gives either half of it replaces both. */
+static void override(struct traffic_policy *p, const struct traffic_policy *with)
+{
+	if (with->tcp.given || with->http_pool.line) {
+		p->tcp = with->tcp;
+		p->http_pool = with->http_pool;
+		p->http = with->http;
+	}
+	if (with->lb.given)
+		p->lb = with->lb;
+	if (with->outlier_detection.line) {
+		p->outlier_detection = with->outlier_detection;
+		p->outliers = with->outliers;
+	}
+	if (with->retry_budget.given)
+		p->retry_budget = with->retry_budget;
+}
+
+struct traffic_policy view_policy(const struct view *v, unsigned port, const struct subset *subset)
+{
+	const struct traffic_policy *level;
+	struct traffic_policy p = { 0 };
+	size_t i;
+
+	for (i = 0; i < v->count; i++) {
+		const struct dr_policy *top = &v->rules[i]->dr.policy;
+
+		if (!top->policy.given && !top->ports.count)
+			continue;
+		level = port_level(top, port);
+		p = level ? *level : top->policy;
+		break;
+	}
+	if (!subset)
+		return p;
+	override(&p, &subset->policy.policy);
+	level = port_level(&subset->policy, port);
+	return level ? *level : p;
+}
+
+static __u32 whole_ms(struct world *w, msecs given, bool present, __u32 otherwise)
+{
+	__u32 ms;
+
+	if (!present || given < 0)
+		return otherwise;
+	ms = given > UINT32_MAX ? UINT32_MAX : given;
+	if (ms && (!w->t->min_timeout_ms || ms < w->t->min_timeout_ms))
+		w->t->min_timeout_ms = ms;
+	return ms;
+}
+
+static enum lb_policy lb_policy(const struct load_balancer *lb)
+{
+	if (lb->hash_source_ip)
+		return LB_SOURCE_IP;
+	switch (lb->simple) {
+	case LB_SIMPLE_ROUND_ROBIN:
+		return LB_ROUND_ROBIN;
+	case LB_SIMPLE_RANDOM:
+		return LB_RANDOM;
+	case LB_SIMPLE_PASSTHROUGH:
+		return LB_PASSTHROUGH;
+	default:
+		return LB_LEAST_REQUEST;
+	}
+}
+
+static void apply_keepalive(struct cluster *c, const struct tcp_keepalive *k)
+{
+	c->keepalive = k->given;
+	c->keepalive_time_s = k->time / 1000;
+	c->keepalive_interval_s = k->interval / 1000;
+	c->keepalive_probes = k->probes;
+}
+
+static void apply_policy(struct world *w, struct cluster *c, const struct traffic_policy *p)
+{
+	const struct tcp_pool *tcp = &p->tcp;
+
+	c->max_connections = tcp->given && tcp->max_connections > 0 ? tcp->max_connections : 0;
+	c->connect_timeout_ms = whole_ms(w, tcp->connect_timeout, tcp->given, CONNECT_TIMEOUT_MS);
+	if (!c->connect_timeout_ms)
+		c->connect_timeout_ms = CONNECT_TIMEOUT_MS;
+	c->idle_timeout_ms = whole_ms(w, tcp->idle_timeout, tcp->given, IDLE_TIMEOUT_MS);
+	c->max_duration_ms = whole_ms(w, tcp->max_duration, tcp->given, 0);
+	apply_keepalive(c, &tcp->keepalive);
+	c->lb = lb_policy(&p->lb);
+}
+
+static struct cluster policy_values(struct world *w, const struct traffic_policy *p)
+{
+	struct cluster values = { 0 };
+
+	apply_policy(w, &values, p);
+	return values;
+}
+
+static bool same_keepalive(const struct cluster *a, const struct cluster *b)
+{
+	return a->keepalive == b->keepalive && a->keepalive_time_s == b->keepalive_time_s &&
+	       a->keepalive_interval_s == b->keepalive_interval_s &&
+	       a->keepalive_probes == b->keepalive_probes;
+}
+
+static bool same_policy(const struct cluster *a, const struct cluster *b)
+{
+	return a->max_connections == b->max_connections &&
+	       a->connect_timeout_ms == b->connect_timeout_ms &&
+	       a->idle_timeout_ms == b->idle_timeout_ms &&
+	       a->max_duration_ms == b->max_duration_ms && a->lb == b->lb && same_keepalive(a, b);
+}
+
+static bool same_labels(const struct subset *a, const struct subset *b)
+{
+	if (!a || !b || a == b)
+		return a == b;
+	return labels_hold(&a->labels, &b->labels) && labels_hold(&b->labels, &a->labels);
+}
+
+/* One made for another view that comes to the same policy and endpoints. */
+static struct pcluster *cluster_alike(struct world *w, struct sport *sp, const char *subset,
+				      enum family family, const struct subset *s,
+				      const struct cluster *values)
+{
+	struct pcluster *c;
+
+	for (c = sp->clusters; c; c = c->next)
+		if (c->family == family && !strcmp(c->subset, subset) &&
+		    same_labels(s, subset[0] ? view_subset(c->view, subset) : NULL) &&
+		    same_policy(&w->t->clusters.items[c->index], values))
+			return c;
+	return NULL;
+}
+
+size_t cluster_name(char out[CLUSTER_NAME_MAX], const char *host, unsigned port, const char *subset)
+{
+	char number[NUMBER_MAX];
+	const char *const parts[] = {
+		"outbound|", text_number(number, port), "|", subset, "|", host, NULL
+	};
+
+	return text_join(out, CLUSTER_NAME_MAX, parts);
+}
+
+/* The next row of gen_clusters with its id and name. NULL when out of memory. */
+static struct cluster *add_row(struct world *w, const char *host, unsigned port, const char *subset,
+			       bool known)
+{
+	struct cluster *row = table_push(&w->t->clusters);
+	const char **name = table_push(&w->t->cluster_names);
+	struct cluster_origin *origin = table_push(&w->t->cluster_origins);
+	char text[CLUSTER_NAME_MAX];
+
+	if (!row || !name || !origin)
+		return NULL;
+	cluster_name(text, host, port, subset);
+	row->id = registry_id(w->registry, REG_CLUSTER, text);
+	*name = registry_name(w->registry, REG_CLUSTER, row->id);
+	origin->host = pool_copy(&w->t->arena, host, strlen(host));
+	origin->subset = pool_copy(&w->t->arena, subset, strlen(subset));
+	origin->port = port;
+	origin->known = known;
+	return *name && origin->host && origin->subset ? row : NULL;
+}
+
+static bool member_is_in(struct world *w, struct member *m, const struct subset *s)
+{
+	const struct object *pod;
+
+	if (!s || !s->labels.count)
+		return true;
+	pod = member_pod(w, m);
+	return pod && labels_hold(&pod->meta.labels, &s->labels);
+}
+
+static int add_members(struct world *w, struct members *all, size_t from, size_t to,
+		       const struct subset *s)
+{
+	size_t i;
+
+	for (i = from; i < to; i++) {
+		struct endpoint *e;
+		const char **name;
+
+		if (!member_is_in(w, &all->items[i], s))
+			continue;
+		e = table_push(&w->t->endpoints);
+		name = table_push(&w->t->endpoint_names);
+		if (!e || !name)
+			return -1;
+		*e = all->items[i].endpoint;
+		*name = all->items[i].name;
+	}
+	return 0;
+}
+
+/*
+ * Endpoints that terminate but still serve are called only where none is ready, as kube-proxy does
+ * it. A subset is a cluster of its own, as it is to Envoy: it falls back by itself, whatever the
+ * rest of the service has. A route to it asks for these pods, and refusing while one of them serves
+ * would help nobody.
+ */
+static int add_endpoints(struct world *w, struct sport *sp, enum family family,
+			 const struct subset *s, __u32 *first, __u32 *count)
+{
+	struct members *all = sport_members(w, sp, family);
+	int r;
+
+	if (!all)
+		return -1;
+	*first = w->t->endpoints.count;
+	r = add_members(w, all, 0, all->ready, s);
+	if (!r && w->t->endpoints.count == *first)
+		r = add_members(w, all, all->ready, all->count, s);
+	*count = w->t->endpoints.count - *first;
+	return r;
+}
+
+struct pcluster *cluster_known(struct world *w, struct sport *sp, const char *subset,
+			       enum family family, struct view *view)
+{
+	const struct subset *s = subset[0] ? view_subset(view, subset) : NULL;
+	struct traffic_policy policy;
+	struct cluster values, *row;
+	struct pcluster *c;
+
+	if (subset[0] && !s)
+		return cluster_unknown(w, sp->host->name, sp->port->port, subset);
+	for (c = sp->clusters; c; c = c->next)
+		if (c->view == view && c->family == family && !strcmp(c->subset, subset))
+			return c;
+	policy = view_policy(view, sp->port->port, s);
+	values = policy_values(w, &policy);
+	c = cluster_alike(w, sp, subset, family, s, &values);
+	if (c)
+		return c;
+	c = pool_alloc(&w->pool, sizeof(*c));
+	row = c ? add_row(w, sp->host->name, sp->port->port, subset, true) : NULL;
+	if (!row)
+		return NULL;
+	*c = (struct pcluster){
+		.sp = sp, .view = view, .subset = subset, .family = family, .next = sp->clusters
+	};
+	c->index = w->t->clusters.count - 1;
+	sp->clusters = c;
+	values.id = row->id;
+	*row = values;
+	return add_endpoints(w, sp, family, s, &row->ep_first, &row->ep_count) ? NULL : c;
+}
+
+struct pcluster *cluster_unknown(struct world *w, const char *host, unsigned port,
+				 const char *subset)
+{
+	char text[CLUSTER_NAME_MAX];
+	struct traffic_policy none = { 0 };
+	struct pcluster *c;
+	struct cluster *row;
+	const char *name;
+	void **at;
+
+	cluster_name(text, host, port, subset);
+	c = bytemap_str(&w->unknown, text);
+	if (c)
+		return c;
+	c = pool_alloc(&w->pool, sizeof(*c));
+	row = c ? add_row(w, host, port, subset, false) : NULL;
+	if (!row)
+		return NULL;
+	apply_policy(w, row, &none);
+	c->subset = subset;
+	c->index = w->t->clusters.count - 1;
+	name = w->t->cluster_names.items[c->index];
+	at = bytemap_at(&w->unknown, name, strlen(name));
+	if (!at)
+		return NULL;
+	*at = c;
+	return c;
+}

@@ -1,0 +1,48 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#ifndef WEFT_LIB_MESH_POLICY_H
+#define WEFT_LIB_MESH_POLICY_H
+/*
+ * DestinationRules and the clusters they shape.
+ */
+#include "lib/mesh/mesh.h"
+
+/* The DestinationRules in force for a host as clients of some namespaces see it, oldest first.
+ * Equal ones are shared. */
+struct view {
+	const struct object **rules;
+	size_t count;
+	struct view *next;
+};
+
+/* A cluster of one generation: one row of gen_clusters. What views agree on is shared. */
+struct pcluster {
+	const struct sport *sp;	 /* NULL: the destination does not exist */
+	const struct view *view; /* the first that it was made for */
+	const char *subset;
+	enum family family;
+	__u32 index; /* into gen_clusters */
+	struct pcluster *next;
+};
+
+/* NULL when out of memory. `client` is a namespace, or NULL: clients of an unknown one. */
+struct view *host_view(struct world *w, struct host *h, const char *client);
+/* NULL if no rule of the view defines it. */
+const struct subset *view_subset(const struct view *v, const char *name);
+/* The policy in force for a port: subset portLevel > subset > portLevel > top. `subset` may be
+ * NULL. */
+struct traffic_policy view_policy(const struct view *v, unsigned port, const struct subset *subset);
+
+/* "outbound|PORT|SUBSET|HOST", cut if need be: the checks refuse what doesn't fit. Returns its
+ * length uncut. */
+size_t cluster_name(char out[CLUSTER_NAME_MAX], const char *host, unsigned port,
+		    const char *subset);
+/*
+ * The cluster of a service port (`subset` is "" for all endpoints), or, if the port or the subset
+ * do not exist, one without endpoints. NULL when out of memory.
+ */
+struct pcluster *cluster_known(struct world *w, struct sport *sp, const char *subset,
+			       enum family family, struct view *view);
+struct pcluster *cluster_unknown(struct world *w, const char *host, unsigned port,
+				 const char *subset);
+
+#endif

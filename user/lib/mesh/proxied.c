@@ -1,0 +1,118 @@
+// SPDX-License-Identifier: Apache-2.0
+#include "lib/mesh/proxied.h"
+
+#include <strings.h>
+
+enum { ALIASES_MAX = 8 }; /* that lead to each other */
+
+bool port_is_undeclared(const struct service_port *port)
+{
+	static const char *const declared[] = { "tcp",	 "udp",	  "tls",   "https",
+						"mongo", "mysql", "redis", "hbone" };
+	static const unsigned known_tcp[] = { 25, 53, 3306, 27017 };
+	const char *word = port->app_protocol ? port->app_protocol : port->name ? port->name : "";
+	size_t len = port->app_protocol ? strlen(word) : strcspn(word, "-");
+
+	if (port_protocol(port) != PORT_TCP)
+		return false;
+	for (size_t i = 0; i < sizeof(declared) / sizeof(*declared); i++)
+		if (strlen(declared[i]) == len && !strncasecmp(declared[i], word, len))
+			return false;
+	for (size_t i = 0; i < sizeof(known_tcp) / sizeof(*known_tcp); i++)
+		if (port->port == known_tcp[i])
+			return false;
+	return true;
+}
+
+bool host_has_http_rule(struct world *w, const char *host)
+{
+	struct host_iter it = host_iter(&w->mesh, host);
+	const struct hosted *hosted;
+
+	while ((hosted = host_iter_next(&it)))
+		for (size_t i = 0; i < hosted->refs.count; i++)
+			if (hosted->refs.items[i]->vs.http.count)
+				return true;
+	return false;
+}
+
+bool port_carries_http(struct world *w, const struct host *h, const struct sport *sp)
+{
+	if (sp->protocol == PORT_HTTP)
+		return true;
+	return port_is_undeclared(sp->port) && host_has_http_rule(w, h->name);
+}
+
+struct host *host_concrete(struct world *w, struct host *h)
+{
+	char name[HOST_MAX];
+
+	for (int i = 0; h && i < ALIASES_MAX; i++) {
+		const struct service_spec *s = &h->service->service;
+
+		if (!str_eq(s->type, "ExternalName"))
+			return h;
+		/* It is a full name, whose namespace is its own. */
+		if (!s->external_name || host_complete(s->external_name, "", name))
+			return NULL;
+		h = world_host(w, name);
+	}
+	return NULL;
+}
+
+static bool policy_is_of_requests(const struct traffic_policy *p)
+{
+	return p->lb.hash_http || p->lb.warmup.duration || p->outlier_detection.line ||
+	       p->http_pool.line;
+}
+
+static bool policies_are_of_requests(const struct dr_policy *p, unsigned port)
+{
+	if (policy_is_of_requests(&p->policy))
+		return true;
+	for (size_t i = 0; i < p->ports.count; i++)
+		if (p->ports.items[i].port == port &&
+		    policy_is_of_requests(&p->ports.items[i].policy))
+			return true;
+	return false;
+}
+
+/* Of the host as a whole: a subset's policies need a rule that leads there. */
+static bool port_has_policy(struct world *w, const char *host, unsigned port)
+{
+	struct host_iter it = host_iter(&w->rules, host);
+	const struct hosted *hosted;
+
+	while ((hosted = host_iter_next(&it)))
+		for (size_t i = 0; i < hosted->refs.count; i++)
+			if (policies_are_of_requests(&hosted->refs.items[i]->dr.policy, port))
+				return true;
+	return false;
+}
+
+/* `h` may be another name for the service at `at`: its rules count there. */
+static void mark_host(struct world *w, const struct host *h, struct host *at)
+{
+	bool rule = host_has_http_rule(w, h->name);
+
+	for (size_t i = 0; i < at->port_count; i++) {
+		struct sport *sp = &at->ports[i];
+
+		if (port_carries_http(w, h, sp) &&
+		    (rule || port_has_policy(w, at->name, sp->port->port)))
+			sp->proxied = true;
+	}
+}
+
+void mark_proxied(struct world *w)
+{
+	if (!w->mesh.map.count && !w->rules.map.count)
+		return;
+	for (size_t i = 0; i < w->services.count; i++) {
+		struct host *h = &w->host_list[i];
+		struct host *at = h->name ? host_concrete(w, h) : NULL;
+
+		if (at && !at->service->service.internal_local)
+			mark_host(w, h, at);
+	}
+}

@@ -1,0 +1,23 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#ifndef WEFT_LIB_MESH_VISIBILITY_H
+#define WEFT_LIB_MESH_VISIBILITY_H
+/*
+ * Functions that return int return 0 or -ENOMEM. Names are borrowed.
+ */
+#include "lib/mesh/mesh.h"
+
+/* Namespaces whose clients may see other rules for a host than the rest. */
+struct names {
+	const char **items;
+	size_t count, room;
+	struct bytemap known;
+};
+
+int names_add(struct names *n, const char *name);
+void names_free(struct names *n);
+/* Everyone that an object hidden from the others is shown to. */
+int names_add_exports(struct names *n, const struct strs *export_to, const char *own);
+/* DestinationRules make a difference where they are hidden, or in a namespace of their own. */
+int names_add_rules(struct world *w, struct names *n, const char *host, const char *service_ns);
+
+#endif

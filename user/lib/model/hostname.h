@@ -1,0 +1,66 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#ifndef WEFT_LIB_MODEL_HOSTNAME_H
+#define WEFT_LIB_MODEL_HOSTNAME_H
+/*
+ * Host names and addresses as rules and clients write them. Pure; nothing here allocates.
+ */
+#include <stdbool.h>
+#include <stddef.h>
+
+#include "lib/model/model.h"
+
+enum {
+	HOST_MAX = 512, /* room for any name that host_complete() makes, NUL included */
+	ADDR_TEXT_MAX = 64,
+};
+
+/* An IPv4 (becomes v4-mapped) or IPv6 address. 0 or -EINVAL. */
+int addr_parse(const char *text, struct addr *out);
+/* "10.0.0.1" or "fd00::1". Returns the length. */
+size_t addr_format(const struct addr *a, char out[ADDR_TEXT_MAX]);
+/* "10.0.0.1:80" or "[fd00::1]:80". Returns the length. */
+size_t addr_format_port(const struct addr *a, unsigned port, char out[ADDR_TEXT_MAX]);
+bool addr_is_v4(const struct addr *a);
+
+static inline enum family addr_family(const struct addr *a)
+{
+	return addr_is_v4(a) ? FAMILY_V4 : FAMILY_V6;
+}
+
+/* A made-up address, one per number, from the prefix that never reaches anyone (RFC 6666). */
+struct addr addr_placeholder(__u32 number);
+bool addr_is_placeholder(const struct addr *a);
+bool cidr_holds(const struct cidr *c, const struct addr *a);
+
+/*
+ * What a host in a rule of namespace `ns` means: a name without a dot is completed to
+ * NAME.NS.svc.cluster.local; anything else stays as it is, in lower case. 0 or -ENAMETOOLONG.
+ */
+int host_complete(const char *name, const char *ns, char out[HOST_MAX]);
+/* "*", "*.example.com" */
+bool host_is_wildcard(const char *host);
+/* Every name that `narrow` (a name or a wildcard) stands for is one that `wide` stands for. */
+bool host_includes(const char *wide, const char *narrow);
+/* NAME.NS.svc.cluster.local. 0 or -ENAMETOOLONG. */
+int host_of_service(const char *name, const char *ns, char out[HOST_MAX]);
+
+/* Whether exportTo makes an object of namespace `own` visible to clients of `client` (NULL: of an
+ * unknown one). */
+bool export_visible(const struct strs *export_to, const char *own, const char *client);
+
+/* Splits a reference to a Gateway made in namespace `ns` ("gw", "ns/gw", "./gw",
+ * "gw.ns.svc.cluster.local") and compares it with one Gateway's name. */
+bool gateway_ref_is(const char *ref, const char *ns, const char *gw_ns, const char *gw_name);
+
+enum port_protocol { PORT_TCP, PORT_HTTP, PORT_TLS };
+
+/* What a service port says that it carries: appProtocol first, then the prefix of its name. */
+enum port_protocol port_protocol(const struct service_port *port);
+
+bool str_eq(const char *a, const char *b);  /* NULL equals only NULL */
+bool protocol_is_tcp(const char *protocol); /* as it is by default, when NULL */
+/* `labels` has every key of `wanted` with the same value. */
+bool labels_hold(const struct kvs *labels, const struct kvs *wanted);
+const char *labels_get(const struct kvs *labels, const char *key);
+
+#endif

@@ -1,0 +1,390 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#ifndef WEFT_LIB_MODEL_MODEL_H
+#define WEFT_LIB_MODEL_MODEL_H
+/*
+ * The typed objects that rules are made of, as decoded from YAML or JSON.
+ *
+ * An object owns an arena that everything it points to lives in; object_free() frees all at once.
+ * Lists are a pointer and a count. A string that was not given is NULL. Positions are 1-based; line
+ * 0 means "not given". Objects are immutable once decoded.
+ */
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
+#include <linux/types.h>
+
+#include "weft/addr.h"
+
+enum family { FAMILY_V6, FAMILY_V4, FAMILY_MAX };
+
+struct pos {
+	int line, col;
+};
+
+struct kv {
+	const char *key, *value;
+	struct pos pos;
+};
+
+struct kvs {
+	struct kv *items;
+	size_t count;
+};
+
+struct strs {
+	const char **items;
+	struct pos *at; /* one per item */
+	size_t count;
+};
+
+/* A duration in milliseconds, or -1 if not given. */
+typedef int64_t msecs;
+
+struct cidr {
+	struct addr addr;
+	unsigned prefix; /* 0..128 over the 16-byte form: an IPv4 /24 is 120 */
+};
+
+enum kind {
+	KIND_SERVICE,
+	KIND_POD,
+	KIND_ENDPOINTS,
+	KIND_ENDPOINT_SLICE,
+	KIND_NAMESPACE,
+	KIND_VIRTUAL_SERVICE,
+	KIND_DESTINATION_RULE,
+	KIND_GATEWAY,
+	KIND_SERVICE_ENTRY, /* understood enough to be refused */
+	KIND_MAX,
+};
+
+struct meta {
+	const char *name;
+	const char *namespace; /* "default" when not given; NULL for a Namespace */
+	struct kvs labels;
+	struct kvs annotations;
+	int64_t created; /* creationTimestamp, Unix seconds; 0: not given */
+};
+
+/* ---- Kubernetes ---- */
+
+struct service_port {
+	struct pos pos;
+	const char *name, *protocol /* "TCP" by default */, *app_protocol;
+	uint16_t port, node_port /* 0: none */;
+	uint16_t target_port; /* 0: see target_name; both unset: same as port */
+	const char *target_name;
+};
+
+struct service_spec {
+	const char *type;	 /* ClusterIP by default */
+	struct strs cluster_ips; /* clusterIP and clusterIPs united; "None" means headless and is
+				    kept as it is */
+	struct kvs selector;
+	struct {
+		struct service_port *items;
+		size_t count;
+	} ports;
+	const char *session_affinity; /* "None" or "ClientIP" */
+	int64_t affinity_s; /* sessionAffinityConfig.clientIP.timeoutSeconds, 10800 by default */
+	const char *external_name;
+	bool publish_not_ready;
+	/* internalTrafficPolicy: Local. Only kube-proxy can honour it, so that cluster_ips is
+	 * empty: weft does not answer for such a service's address. */
+	bool internal_local;
+};
+
+struct pod_port {
+	const char *name, *protocol;
+	uint16_t port;
+};
+
+struct pod_spec {
+	struct strs ips; /* status.podIP and podIPs united */
+	const char *phase, *service_account, *node_name, *subdomain, *hostname;
+	bool host_network, deleting /* metadata.deletionTimestamp given */;
+	bool ready; /* condition Ready is True, or no conditions are given and the phase is Running
+		       or not given */
+	struct {
+		struct pod_port *items; /* all containers' ports */
+		size_t count;
+	} ports;
+};
+
+struct endpoint_port {
+	const char *name, *protocol, *app_protocol;
+	uint16_t port; /* 0: all */
+};
+
+struct endpoint_address {
+	struct strs ips;
+	/* The first of each family: the others lead to the same endpoint, and would count it twice.
+	 */
+	struct addr first[FAMILY_MAX];
+	bool given[FAMILY_MAX];
+	bool ready, serving, terminating; /* Kubernetes' defaults filled in */
+	const char *target_kind, *target_name, *target_namespace, *node_name;
+};
+
+/* Endpoints: one entry per subset. EndpointSlice: exactly one. */
+struct endpoint_set {
+	struct {
+		struct endpoint_port *items;
+		size_t count;
+	} ports;
+	struct {
+		struct endpoint_address *items;
+		size_t count;
+	} addresses;
+};
+
+struct endpoints_spec {
+	const char *service; /* the Service's name: the object's own, or the
+				kubernetes.io/service-name label */
+	struct {
+		struct endpoint_set *items;
+		size_t count;
+	} sets;
+};
+
+/* ---- Istio ---- */
+
+struct destination {
+	struct pos pos;
+	const char *host, *subset;
+	uint16_t port; /* 0: not given */
+};
+
+struct route_destination {
+	struct pos pos;
+	struct destination destination;
+	int32_t weight; /* 0 when not given */
+	bool weight_given;
+};
+
+struct l4_match {
+	struct pos pos;
+	struct {
+		struct cidr *items;
+		size_t count;
+	} destination_subnets;
+	uint16_t port; /* 0: any */
+	struct kvs source_labels;
+	struct strs gateways; /* empty: those of the VirtualService */
+	const char *source_namespace;
+	struct strs sni_hosts; /* tls only */
+};
+
+/* One element of spec.tcp or spec.tls. */
+struct l4_route {
+	struct pos pos;
+	const char *name; /* NULL: none */
+	struct {
+		struct l4_match *items;
+		size_t count;
+	} match;
+	struct {
+		struct route_destination *items;
+		size_t count;
+	} route;
+};
+
+struct l4_routes {
+	struct l4_route *items;
+	size_t count;
+};
+
+struct http_route; /* http.h: the whole of spec.http */
+
+struct virtual_service {
+	struct strs hosts, gateways, export_to;
+	struct l4_routes tcp, tls;
+	struct {
+		struct http_route *items;
+		size_t count;
+	} http;
+};
+
+enum lb_simple {
+	LB_SIMPLE_UNSET,
+	LB_SIMPLE_LEAST_REQUEST, /* also LEAST_CONN */
+	LB_SIMPLE_ROUND_ROBIN,
+	LB_SIMPLE_RANDOM,
+	LB_SIMPLE_PASSTHROUGH,
+};
+
+struct hash_policy;	  /* http.h */
+struct http_pool;	  /* http.h */
+struct outlier_detection; /* http.h */
+
+/* A new endpoint gets less than its share for a while. */
+struct warmup {
+	msecs duration;			    /* 0: not given */
+	double minimum_percent, aggression; /* 10 and 1 when not given */
+};
+
+struct load_balancer {
+	bool given;
+	enum lb_simple simple;
+	bool hash_source_ip; /* consistentHash.useSourceIp */
+	bool hash_http;	     /* another consistentHash key: needs the proxy */
+	struct pos hash_http_pos;
+	struct hash_policy *hash; /* consistentHash as a whole, NULL: not given */
+	struct warmup warmup;	  /* needs the proxy, too */
+	struct pos warmup_pos;
+};
+
+/* Durations in whole seconds; 0: the kernel's default. */
+struct tcp_keepalive {
+	bool given; /* keepalive is on, even if nothing else is said */
+	int32_t probes;
+	msecs time, interval;
+};
+
+struct tcp_pool {
+	bool given;
+	int32_t max_connections; /* 0: unlimited */
+	msecs connect_timeout, idle_timeout, max_duration;
+	struct tcp_keepalive keepalive;
+};
+
+/* How many requests may be tried again at a time, as a share of all. */
+struct retry_budget {
+	bool given;
+	double percent;
+	int32_t least; /* so many always may */
+};
+
+/* What the kernel path carries out of a trafficPolicy. The parts that need the proxy or that weft
+ * does not carry out are positions: compile() refuses, or ignores where the port is plain TCP and
+ * the part speaks of HTTP only. */
+struct traffic_policy {
+	bool given;
+	struct load_balancer lb;
+	struct tcp_pool tcp;
+	struct pos http_pool; /* connectionPool.http */
+	struct pos outlier_detection;
+	struct http_pool *http;		    /* NULL: not given */
+	struct outlier_detection *outliers; /* NULL: not given */
+	struct retry_budget retry_budget;
+};
+
+struct port_policy {
+	uint16_t port;
+	struct traffic_policy policy;
+};
+
+struct dr_policy {
+	struct traffic_policy policy;
+	struct {
+		struct port_policy *items;
+		size_t count;
+	} ports; /* portLevelSettings */
+};
+
+struct subset {
+	struct pos pos;
+	const char *name;
+	struct kvs labels;
+	struct dr_policy policy;
+};
+
+struct destination_rule {
+	const char *host;
+	struct pos host_pos;
+	struct strs export_to;
+	struct kvs workload_selector;
+	struct dr_policy policy;
+	struct {
+		struct subset *items;
+		size_t count;
+	} subsets;
+};
+
+struct gw_server {
+	struct pos pos;
+	uint16_t port;
+	const char *port_name, *protocol; /* protocol in upper case: TCP, HTTP, HTTPS, TLS, ... */
+	const char *name;		  /* of the server itself, optional */
+	const char *bind, *tls_mode;
+	struct strs hosts;
+	bool https_redirect; /* tls.httpsRedirect */
+	struct pos https_redirect_pos;
+};
+
+struct gateway {
+	struct kvs selector;
+	struct {
+		struct gw_server *items;
+		size_t count;
+	} servers;
+};
+
+struct object {
+	enum kind kind;
+	const char *api_version;
+	struct meta meta;
+	const char *file; /* as the user named it */
+	struct pos pos;	  /* of the object in it */
+	union {
+		struct service_spec service;
+		struct pod_spec pod;
+		struct endpoints_spec endpoints; /* Endpoints and EndpointSlice */
+		struct virtual_service vs;
+		struct destination_rule dr;
+		struct gateway gateway;
+	};
+	void *arena;	  /* owns all of the above */
+	const void *tree; /* the object's node in its document, for -o yaml|json; lives in the
+			     arena's document */
+};
+
+/* "VirtualService"; never NULL for a valid kind. */
+const char *kind_name(enum kind kind);
+/* Accepts what kubectl accepts: VirtualService, virtualservice(s), vs, svc, po, ep, ns, dr, gw ...;
+ * -1 if unknown. */
+int kind_parse(const char *word);
+void object_free(struct object *o);
+
+/* Every problem of one parse, validation or compilation, in order. Zero-initialise; free with
+ * errors_free(). */
+struct error {
+	char *text; /* NULL if there was no memory for it. "file:line:col: path.to.field: expected,
+		       not "value"" */
+	bool warning;
+};
+
+struct errors {
+	struct error *items;
+	size_t count, warnings; /* count includes the warnings */
+};
+
+__attribute__((format(printf, 4, 5))) void errors_add(struct errors *e, const char *file,
+						      struct pos at, const char *fmt, ...);
+__attribute__((format(printf, 4, 5))) void errors_warn(struct errors *e, const char *file,
+						       struct pos at, const char *fmt, ...);
+bool errors_fatal(const struct errors *e); /* any that is not a warning */
+void errors_free(struct errors *e);
+
+/* A growing set of decoded objects. */
+struct objects {
+	struct object **items;
+	size_t count;
+};
+
+void objects_free(struct objects *set); /* and every object in it */
+/* The set owns `o` from then on. 0 or -ENOMEM. */
+int objects_add(struct objects *set, struct object *o);
+
+/*
+ * Parses one file's bytes (YAML or JSON, any number of documents, kind: List flattened), decodes
+ * and validates every object in it, and appends the good ones to `out` in file order. Kinds that
+ * weft does not know are skipped with one line each in `skipped` (if not NULL). Returns 0, or
+ * -EINVAL when `errors` got at least one error (`out` may then hold some objects), or -ENOMEM.
+ * Pure: no I/O, no globals.
+ */
+int rules_parse(const char *name, const char *bytes, size_t len, struct objects *out,
+		struct errors *errors, struct errors *skipped);
+
+#endif

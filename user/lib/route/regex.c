@@ -1,0 +1,157 @@
+// SPDX-License-Identifier: Apache-2.0
+#define PCRE2_CODE_UNIT_WIDTH 8
+#include "lib/route/regex.h"
+
+#include <errno.h>
+#include <pcre2.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "lib/base/cleanup.h"
+
+enum {
+	GROUPS = 10, /* \0 to \9 */
+	MATCH_LIMIT = 100000,
+	DEPTH_LIMIT = 2000,
+	HEAP_LIMIT_KIB = 1024,
+};
+
+struct http_regexes {
+	pcre2_match_data *found;
+	pcre2_match_context *limits;
+	size_t count;
+	pcre2_code *codes[];
+};
+
+static void code_free(pcre2_code *code)
+{
+	pcre2_code_free(code);
+}
+DEFINE_CLEANUP(pcre2_code *, code_free);
+
+/* RE2 knows UTF-8 but looks at anything; its $ is the very end. */
+static int compile(const char *pattern, size_t len, bool search, pcre2_code **out, int *error)
+{
+	uint32_t options = PCRE2_UTF | PCRE2_MATCH_INVALID_UTF | PCRE2_DOLLAR_ENDONLY |
+			   PCRE2_NEVER_BACKSLASH_C | PCRE2_NEVER_UCP;
+	PCRE2_SIZE at;
+
+	if (!search)
+		options |= PCRE2_ANCHORED | PCRE2_ENDANCHORED;
+	*out = pcre2_compile((PCRE2_SPTR)pattern, len, options, error, &at, NULL);
+	if (*out)
+		return 0;
+	return *error == PCRE2_ERROR_NOMEMORY ? -ENOMEM : -EINVAL;
+}
+
+int http_regex_check(const char *pattern, char *problem, size_t size)
+{
+	_cleanup_(code_freep) pcre2_code *code = NULL;
+	int error, r = compile(pattern, strlen(pattern), false, &code, &error);
+
+	if (r)
+		pcre2_get_error_message(error, (PCRE2_UCHAR *)problem, size);
+	return r;
+}
+
+struct http_regexes *http_regexes_new(size_t count)
+{
+	struct http_regexes *r = calloc(1, sizeof(*r) + count * sizeof(*r->codes));
+
+	if (!r)
+		return NULL;
+	r->count = count;
+	r->found = pcre2_match_data_create(GROUPS, NULL);
+	r->limits = pcre2_match_context_create(NULL);
+	if (!r->found || !r->limits) {
+		http_regexes_free(r);
+		return NULL;
+	}
+	pcre2_set_match_limit(r->limits, MATCH_LIMIT);
+	pcre2_set_depth_limit(r->limits, DEPTH_LIMIT);
+	pcre2_set_heap_limit(r->limits, HEAP_LIMIT_KIB);
+	return r;
+}
+
+void http_regexes_free(struct http_regexes *r)
+{
+	if (!r)
+		return;
+	for (size_t i = 0; i < r->count; i++)
+		pcre2_code_free(r->codes[i]);
+	pcre2_match_data_free(r->found);
+	pcre2_match_context_free(r->limits);
+	free(r);
+}
+
+int http_regexes_set(struct http_regexes *r, size_t i, const char *pattern, size_t len, bool search)
+{
+	int error;
+
+	return compile(pattern, len, search, &r->codes[i], &error);
+}
+
+bool http_regex_match(const struct http_regexes *r, size_t i, const char *text, size_t len)
+{
+	return pcre2_match(r->codes[i], (PCRE2_SPTR)text, len, 0, 0, r->found, r->limits) >= 0;
+}
+
+struct output {
+	char *at;
+	size_t len, size;
+};
+
+static void put(struct output *o, const char *bytes, size_t len)
+{
+	if (len <= o->size - o->len && o->len <= o->size)
+		memcpy(o->at + o->len, bytes, len);
+	else
+		o->size = 0;
+	o->len += len;
+}
+
+static void put_found(struct output *o, const struct http_regexes *r, const char *text, int groups,
+		      const char *with, size_t with_len)
+{
+	const PCRE2_SIZE *v = pcre2_get_ovector_pointer(r->found);
+
+	for (size_t i = 0; i < with_len; i++) {
+		int group;
+
+		if (with[i] != '\\' || i + 1 == with_len) {
+			put(o, &with[i], 1);
+			continue;
+		}
+		i++;
+		group = with[i] - '0';
+		if (group < 0 || group > 9)
+			put(o, &with[i], 1);
+		else if (group < groups && v[2 * group] != PCRE2_UNSET)
+			put(o, text + v[2 * group], v[2 * group + 1] - v[2 * group]);
+	}
+}
+
+long http_regex_replace(const struct http_regexes *r, size_t i, const char *text, size_t len,
+			const char *with, size_t with_len, char *out, size_t size)
+{
+	struct output o = { .at = out, .size = size };
+	const PCRE2_SIZE *v = pcre2_get_ovector_pointer(r->found);
+	size_t at = 0, copied = 0;
+
+	while (at <= len) {
+		int n = pcre2_match(r->codes[i], (PCRE2_SPTR)text, len, at, 0, r->found, r->limits);
+
+		if (n < 0)
+			break;
+		if (n == 0)
+			n = GROUPS;
+		put(&o, text + copied, v[0] - copied);
+		put_found(&o, r, text, n, with, with_len);
+		copied = v[1];
+		/* Where nothing was found there is nothing to find again. */
+		at = v[1] > v[0] ? v[1] : v[1] + 1;
+	}
+	if (copied < len)
+		put(&o, text + copied, len - copied);
+	return o.len <= o.size ? (long)o.len : -ENOSPC;
+}

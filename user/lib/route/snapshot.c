@@ -1,0 +1,278 @@
+// SPDX-License-Identifier: Apache-2.0
+#include "lib/route/snapshot.h"
+
+#include <errno.h>
+#include <stdbool.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "lib/base/cleanup.h"
+#include "lib/model/model_http.h"
+#include "lib/l7/build.h"
+#include "lib/route/regex.h"
+
+DEFINE_CLEANUP(struct http_snapshot *, http_snapshot_close);
+
+enum ref_kind {
+	REF_STR = 1,
+	REF_RANGE,  /* of `table` */
+	REF_INDEX,  /* into `table` */
+	REF_OPTION, /* the same, or HS_NONE */
+	REF_NUMBER, /* an index + 1, or 0 */
+};
+
+/* A field that leads somewhere. */
+struct ref {
+	__u8 kind; /* enum ref_kind; 0 ends a list */
+	__u8 table;
+	__u16 at;
+};
+
+#define STR(type, field)                                 \
+	{                                                \
+		REF_STR, 0, offsetof(struct type, field) \
+	}
+#define RANGE(type, field, table)                              \
+	{                                                      \
+		REF_RANGE, table, offsetof(struct type, field) \
+	}
+#define INDEX(type, field, table)                              \
+	{                                                      \
+		REF_INDEX, table, offsetof(struct type, field) \
+	}
+#define OPTION(type, field, table)                              \
+	{                                                       \
+		REF_OPTION, table, offsetof(struct type, field) \
+	}
+#define NUMBER(type, field, table)                              \
+	{                                                       \
+		REF_NUMBER, table, offsetof(struct type, field) \
+	}
+#define VALUE(type, field) STR(type, field.value), OPTION(type, field.regex, HS_REGEXES)
+
+enum { REFS_MAX = 20 };
+
+static const struct shape {
+	size_t size;
+	struct ref refs[REFS_MAX];
+} shapes[HS_TABLES] = {
+	[HS_BYTES] = { 1, { { 0 } } },
+	[HS_NAMESPACES] = { sizeof(struct hs_namespace), { STR(hs_namespace, name) } },
+	[HS_LISTENERS] = { sizeof(struct hs_listener),
+			   { RANGE(hs_listener, exact, HS_DOMAINS),
+			     RANGE(hs_listener, wild, HS_DOMAINS) } },
+	[HS_DOMAINS] = { sizeof(struct hs_domain),
+			 { STR(hs_domain, name), NUMBER(hs_domain, ns, HS_NAMESPACES),
+			   INDEX(hs_domain, vhost, HS_VHOSTS) } },
+	[HS_VHOSTS] = { sizeof(struct hs_vhost),
+			{ STR(hs_vhost, name), RANGE(hs_vhost, rules, HS_RULES),
+			  RANGE(hs_vhost, skipped, HS_SKIPPED),
+			  OPTION(hs_vhost, plain, HS_ACTIONS) } },
+	[HS_RULES] = { sizeof(struct hs_rule),
+		       { OPTION(hs_rule, match, HS_MATCHES), INDEX(hs_rule, action, HS_ACTIONS),
+			 INDEX(hs_rule, place, HS_PLACES) } },
+	[HS_MATCHES] = { sizeof(struct hs_match),
+			 { VALUE(hs_match, uri), VALUE(hs_match, scheme), VALUE(hs_match, method),
+			   VALUE(hs_match, authority), RANGE(hs_match, headers, HS_NAMED),
+			   RANGE(hs_match, without_headers, HS_NAMED),
+			   RANGE(hs_match, query_params, HS_NAMED), STR(hs_match, source_namespace),
+			   RANGE(hs_match, source_labels, HS_LABELS),
+			   STR(hs_match, source_labels_text) } },
+	[HS_NAMED] = { sizeof(struct hs_named), { STR(hs_named, name), VALUE(hs_named, value) } },
+	[HS_VALUES] = { sizeof(struct hs_value),
+			{ STR(hs_value, value), OPTION(hs_value, regex, HS_REGEXES) } },
+	[HS_LABELS] = { sizeof(struct hs_label), { STR(hs_label, key), STR(hs_label, value) } },
+	[HS_ACTIONS] = { sizeof(struct hs_action),
+			 { STR(hs_action, name), OPTION(hs_action, place, HS_PLACES),
+			   RANGE(hs_action, request, HS_OPS), RANGE(hs_action, response, HS_OPS),
+			   RANGE(hs_action, dests, HS_DESTS),
+			   RANGE(hs_action, retries.statuses, HS_STATUSES),
+			   STR(hs_action, retries.text),
+			   OPTION(hs_action, rewrite_regex, HS_REGEXES), STR(hs_action, rewrite),
+			   STR(hs_action, authority), RANGE(hs_action, mirrors, HS_MIRRORS),
+			   OPTION(hs_action, cors, HS_CORS), STR(hs_action, abort_grpc),
+			   STR(hs_action, scheme), STR(hs_action, host), STR(hs_action, path),
+			   STR(hs_action, body) } },
+	[HS_DESTS] = { sizeof(struct hs_dest),
+		       { INDEX(hs_dest, cluster, HS_CLUSTERS), RANGE(hs_dest, request, HS_OPS),
+			 RANGE(hs_dest, response, HS_OPS), STR(hs_dest, authority) } },
+	[HS_OPS] = { sizeof(struct hs_op), { STR(hs_op, name), STR(hs_op, value) } },
+	[HS_MIRRORS] = { sizeof(struct hs_mirror), { INDEX(hs_mirror, cluster, HS_CLUSTERS) } },
+	[HS_CORS] = { sizeof(struct hs_cors),
+		      { RANGE(hs_cors, origins, HS_VALUES), STR(hs_cors, methods),
+			STR(hs_cors, headers), STR(hs_cors, expose), STR(hs_cors, max_age) } },
+	[HS_STATUSES] = { sizeof(struct hs_status), { { 0 } } },
+	[HS_CLUSTERS] = { sizeof(struct hs_cluster),
+			  { STR(hs_cluster, name), STR(hs_cluster, host), STR(hs_cluster, subset),
+			    RANGE(hs_cluster, endpoints, HS_ENDPOINTS), STR(hs_cluster, hash_name),
+			    STR(hs_cluster, hash_attributes) } },
+	[HS_ENDPOINTS] = { sizeof(struct hs_endpoint), { STR(hs_endpoint, name) } },
+	[HS_REGEXES] = { sizeof(struct hs_regex), { STR(hs_regex, pattern) } },
+	[HS_PLACES] = { sizeof(struct hs_place),
+			{ STR(hs_place, kind), STR(hs_place, ns), STR(hs_place, name),
+			  STR(hs_place, route), STR(hs_place, file), STR(hs_place, label) } },
+	[HS_SKIPPED] = { sizeof(struct hs_skipped),
+			 { INDEX(hs_skipped, place, HS_PLACES), STR(hs_skipped, why) } },
+	[HS_SOURCES] = { sizeof(struct hs_source),
+			 { NUMBER(hs_source, ns, HS_NAMESPACES),
+			   RANGE(hs_source, labels, HS_LABELS) } },
+	[HS_DOORS] = { sizeof(struct hs_door), { { 0 } } },
+	[HS_ADDRESSES] = { sizeof(struct hs_address), { INDEX(hs_address, action, HS_ACTIONS) } },
+};
+
+static bool extents_ok(const struct hs_header *h, size_t size)
+{
+	if (size < sizeof(*h) || h->magic != HS_MAGIC || h->version != HS_VERSION ||
+	    h->size != size)
+		return false;
+	for (int i = 0; i < HS_TABLES; i++) {
+		const struct hs_extent *e = &h->tables[i];
+
+		if (e->at % 8 || e->at < sizeof(*h) || e->at > size ||
+		    e->count > (size - e->at) / shapes[i].size)
+			return false;
+	}
+	return true;
+}
+
+static bool str_ok(const struct http_snapshot *s, const struct hs_str *str)
+{
+	__u32 count = hs_count(s, HS_BYTES);
+
+	return str->at < count && str->len < count - str->at && !hs_text(s, *str)[str->len];
+}
+
+static bool ref_ok(const struct http_snapshot *s, const struct ref *ref, const char *row)
+{
+	__u32 count = hs_count(s, ref->table), index;
+	struct hs_range range;
+	struct hs_str str;
+
+	switch (ref->kind) {
+	case REF_STR:
+		memcpy(&str, row + ref->at, sizeof(str));
+		return str_ok(s, &str);
+	case REF_RANGE:
+		memcpy(&range, row + ref->at, sizeof(range));
+		return range.first <= count && range.count <= count - range.first;
+	default:
+		memcpy(&index, row + ref->at, sizeof(index));
+	}
+	if (ref->kind == REF_NUMBER)
+		return index <= count;
+	return index < count || (ref->kind == REF_OPTION && index == HS_NONE);
+}
+
+static bool rows_ok(const struct http_snapshot *s, enum hs_table table)
+{
+	const struct shape *shape = &shapes[table];
+
+	for (__u32 i = 0; i < hs_count(s, table); i++)
+		for (const struct ref *ref = shape->refs; ref->kind; ref++)
+			if (!ref_ok(s, ref, hs_at(s, table, i, shape->size)))
+				return false;
+	return true;
+}
+
+static bool value_ok(const struct hs_value *v)
+{
+	return v->type <= MATCH_PRESENT && (v->type != MATCH_REGEX || v->regex != HS_NONE);
+}
+
+/* What a reference alone doesn't tell. */
+static bool matches_ok(const struct http_snapshot *s)
+{
+	for (__u32 i = 0; i < hs_count(s, HS_MATCHES); i++) {
+		const struct hs_match *m = hs_match(s, i);
+
+		if (!value_ok(&m->uri) || !value_ok(&m->scheme) || !value_ok(&m->method) ||
+		    !value_ok(&m->authority))
+			return false;
+	}
+	for (__u32 i = 0; i < hs_count(s, HS_NAMED); i++)
+		if (!value_ok(&hs_named(s, i)->value))
+			return false;
+	for (__u32 i = 0; i < hs_count(s, HS_VALUES); i++)
+		if (!value_ok(hs_value(s, i)))
+			return false;
+	return true;
+}
+
+/* The last destination of a route takes all that is left, so that a pick never fails. */
+static bool actions_ok(const struct http_snapshot *s)
+{
+	for (__u32 i = 0; i < hs_count(s, HS_ACTIONS); i++) {
+		const struct hs_action *a = hs_action(s, i);
+		__u32 end = 0;
+
+		if (a->type > HS_DIRECT_RESPONSE)
+			return false;
+		for (__u32 k = 0; k < a->dests.count; k++) {
+			const struct hs_dest *d = hs_dest(s, a->dests.first + k);
+
+			if (d->end < end)
+				return false;
+			end = d->end;
+		}
+		if (end != a->total || (a->dests.count && !end))
+			return false;
+	}
+	for (__u32 i = 0; i < hs_count(s, HS_CLUSTERS); i++)
+		if (hs_cluster(s, i)->endpoints_v4 > hs_cluster(s, i)->endpoints.count)
+			return false;
+	return true;
+}
+
+static int open_regexes(struct http_snapshot *s)
+{
+	__u32 count = hs_count(s, HS_REGEXES);
+
+	s->regexes = http_regexes_new(count);
+	if (!s->regexes)
+		return -ENOMEM;
+	for (__u32 i = 0; i < count; i++) {
+		const struct hs_regex *row = hs_regex(s, i);
+		int r = http_regexes_set(s->regexes, i, hs_text(s, row->pattern), row->pattern.len,
+					 row->search);
+
+		if (r)
+			return r == -EINVAL ? -EBADMSG : r;
+	}
+	return 0;
+}
+
+int http_snapshot_open(const void *data, size_t size, struct http_snapshot **out)
+{
+	_cleanup_(http_snapshot_closep) struct http_snapshot *s = NULL;
+	int r;
+
+	if ((uintptr_t)data % 8 || !extents_ok(data, size))
+		return -EBADMSG;
+	s = calloc(1, sizeof(*s));
+	if (!s)
+		return -ENOMEM;
+	s->header = data;
+	for (int i = 0; i < HS_TABLES; i++)
+		if (!rows_ok(s, i))
+			return -EBADMSG;
+	if (!matches_ok(s) || !actions_ok(s))
+		return -EBADMSG;
+	r = open_regexes(s);
+	if (r)
+		return r;
+	*out = TAKE_PTR(s);
+	return 0;
+}
+
+void http_snapshot_close(struct http_snapshot *s)
+{
+	if (!s)
+		return;
+	http_regexes_free(s->regexes);
+	free(s);
+}
+
+size_t http_row_size(enum hs_table table)
+{
+	return shapes[table].size;
+}

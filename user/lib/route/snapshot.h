@@ -1,0 +1,378 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#ifndef WEFT_LIB_ROUTE_SNAPSHOT_H
+#define WEFT_LIB_ROUTE_SNAPSHOT_H
+/*
+ * The HTTP tables of one generation: one immutable, position-independent block of bytes.
+ *
+ * http_compile() makes it, weftd hands it on as a file to be mapped read-only, http_snapshot_open()
+ * checks every offset and index in it before anything else looks at it. Rows refer to each other by
+ * index, to strings by offset; HS_NONE is "no row". Integers are in host byte order, times in
+ * milliseconds (0: none), lists in the order in which they are tried.
+ */
+#include <stddef.h>
+#include <stdint.h>
+
+#include <linux/types.h>
+
+#include "weft/addr.h"
+#include "weft/service.h"
+
+enum {
+	HS_MAGIC = 0x77656674,
+	HS_VERSION = 3,
+	HS_NONE = 0xffffffffu,
+};
+
+enum hs_table {
+	HS_BYTES, /* all strings, each with a NUL after it */
+	HS_NAMESPACES,
+	HS_LISTENERS,
+	HS_DOMAINS,
+	HS_VHOSTS,
+	HS_RULES,
+	HS_MATCHES,
+	HS_NAMED,
+	HS_VALUES,
+	HS_LABELS,
+	HS_ACTIONS,
+	HS_DESTS,
+	HS_OPS,
+	HS_MIRRORS,
+	HS_CORS,
+	HS_STATUSES,
+	HS_CLUSTERS,
+	HS_ENDPOINTS,
+	HS_REGEXES,
+	HS_PLACES,
+	HS_SKIPPED,
+	HS_SOURCES,
+	HS_ADDRESSES,
+	HS_DOORS,
+	HS_TABLES,
+};
+
+/* `count` rows from byte `at` on, which is a multiple of 8. */
+struct hs_extent {
+	__u32 at, count;
+};
+
+struct hs_header {
+	__u32 magic, version;
+	__u32 size; /* of everything, this header included */
+	__u32 pad;
+	struct hs_extent tables[HS_TABLES];
+};
+
+struct hs_str {
+	__u32 at, len;
+};
+
+struct hs_range {
+	__u32 first, count;
+};
+
+struct hs_namespace {
+	struct hs_str name;
+};
+
+/* A port on which HTTP is spoken, ordered by scope and port. Port 0 in SCOPE_MESH stands for every
+ * port that no known service has: only rules for hosts outside the cluster are there. */
+struct hs_listener {
+	__u32 scope; /* enum service_scope */
+	__u32 port;
+	struct hs_range exact; /* domains, ordered by name, then namespace */
+	struct hs_range wild;  /* domains, longest first, those of a namespace first */
+	__u32 tls;	       /* a Gateway's HTTPS server: requests are https */
+};
+
+/* A name by which clients may call. */
+struct hs_domain {
+	struct hs_str name; /* in lower case; a wildcard without its `*` */
+	__u32 ns;	    /* only for clients of this namespace (index + 1); 0: for all */
+	__u32 vhost;
+};
+
+enum hs_vhost_flags {
+	HS_VHOST_HTTPS_ONLY = 1, /* tls.httpsRedirect */
+};
+
+struct hs_vhost {
+	struct hs_str name;
+	struct hs_range rules;	 /* none: the plain service */
+	struct hs_range skipped; /* rules that can never hold here */
+	__u32 plain;		 /* action without a rule: the service itself; or HS_NONE */
+	__u32 flags;		 /* enum hs_vhost_flags */
+};
+
+struct hs_rule {
+	__u32 match; /* HS_NONE: everything */
+	__u32 action;
+	__u32 place;
+};
+
+struct hs_value {
+	__u32 type; /* enum match_type */
+	struct hs_str value;
+	__u32 regex; /* MATCH_REGEX */
+	__u32 fold;  /* without regard to case */
+};
+
+/* A header, its name in lower case, or a query parameter. */
+struct hs_named {
+	struct hs_str name;
+	struct hs_value value;
+};
+
+struct hs_match {
+	struct hs_value uri, scheme, method, authority;
+	struct hs_range headers, without_headers, query_params; /* of HS_NAMED */
+	struct hs_str source_namespace;				/* empty: any */
+	struct hs_range source_labels;				/* all of them */
+	struct hs_str source_labels_text;			/* "app=sleep, version=v1" */
+};
+
+struct hs_label {
+	struct hs_str key, value;
+};
+
+enum hs_action_type { HS_ROUTE, HS_REDIRECT, HS_DIRECT_RESPONSE };
+
+enum hs_retry_on {
+	HS_RETRY_5XX = 1 << 0,
+	HS_RETRY_GATEWAY_ERROR = 1 << 1,
+	HS_RETRY_RESET = 1 << 2,
+	HS_RETRY_CONNECT_FAILURE = 1 << 3,
+	HS_RETRY_REFUSED_STREAM = 1 << 4,
+	HS_RETRY_RETRIABLE_4XX = 1 << 5,
+	HS_RETRY_RESET_BEFORE_REQUEST = 1 << 6,
+	HS_RETRY_ENVOY_RATELIMITED = 1 << 7,
+	HS_RETRY_CANCELLED = 1 << 8, /* this and the following: gRPC statuses */
+	HS_RETRY_DEADLINE_EXCEEDED = 1 << 9,
+	HS_RETRY_INTERNAL = 1 << 10,
+	HS_RETRY_RESOURCE_EXHAUSTED = 1 << 11,
+	HS_RETRY_UNAVAILABLE = 1 << 12,
+	HS_RETRY_HTTP3_POST_CONNECT_FAILURE = 1 << 13, /* never happens here */
+};
+
+struct hs_retries {
+	__u32 attempts; /* beyond the first; 0: none */
+	__u32 on;	/* enum hs_retry_on */
+	struct hs_range statuses;
+	__u32 per_try_timeout_ms;
+	__u32 backoff_ms;
+	__u32 same_too; /* another try need not prefer another endpoint */
+	struct hs_str text;
+};
+
+/* What a rule does. Which fields count depends on `type`. */
+struct hs_action {
+	__u32 type;  /* enum hs_action_type */
+	__u32 id;    /* stable, of the route's counters */
+	__u32 place; /* of the plain service; HS_NONE: the rule has it */
+	struct hs_str name;
+	struct hs_range request, response; /* of HS_OPS; with one destination that's included */
+
+	struct hs_range dests;
+	__u32 total; /* of the weights */
+	__u32 timeout_ms;
+	struct hs_retries retries;
+	struct hs_str rewrite;	 /* takes the place of what the match has of the path */
+	__u32 rewrite_regex;	 /* or of what this finds; HS_NONE: not so */
+	struct hs_str authority; /* empty: as it is */
+	struct hs_range mirrors;
+	__u32 cors; /* or HS_NONE */
+
+	/* Shares of 2^32; a delay or an abort that never happens is 0. */
+	__u64 delay_share, abort_share;
+	__u32 delay_ms;
+	__u32 abort_status;	  /* HTTP */
+	struct hs_str abort_grpc; /* or a gRPC status */
+
+	struct hs_str scheme, host,
+		path;	    /* redirect; empty: the request's. `path` may have a query */
+	__u32 path_prefix;  /* `path` takes the place of the matched prefix only */
+	__u32 port;	    /* 0: none */
+	__u32 port_derived; /* it is the one that was called */
+	__u32 status;	    /* redirect, direct response */
+	struct hs_str body;
+};
+
+struct hs_dest {
+	__u32 cluster;
+	__u32 end;			   /* this and all earlier weights of the route added up */
+	struct hs_range request, response; /* of HS_OPS; carried out before the route's own */
+	struct hs_str authority;	   /* if the route says none */
+};
+
+enum hs_op_type { HS_OP_REMOVE, HS_OP_SET, HS_OP_ADD };
+
+struct hs_op {
+	__u32 type; /* enum hs_op_type */
+	struct hs_str name, value;
+};
+
+struct hs_mirror {
+	__u64 share; /* of 2^32 */
+	__u32 cluster;
+	__u32 pad;
+};
+
+struct hs_cors {
+	struct hs_range origins; /* of HS_VALUES */
+	struct hs_str methods, headers, expose, max_age;
+	__u32 credentials;
+	__u32 ignore_unmatched; /* a preflight from elsewhere is answered, not passed on */
+};
+
+struct hs_status {
+	__u32 status;
+};
+
+struct hs_outliers {
+	__u32 given;
+	__u32 consecutive_5xx, consecutive_gateway, consecutive_local_origin; /* 0: off */
+	__u32 split_local_origin;
+	__u32 interval_ms, base_ejection_ms, max_ejection_ms;
+	__u32 max_ejection_percent, min_health_percent;
+};
+
+enum hs_hash { HS_HASH_NONE, HS_HASH_HEADER, HS_HASH_COOKIE, HS_HASH_QUERY, HS_HASH_SOURCE_IP };
+
+enum { HS_COOKIE_MAX = 400 }; /* bytes of a cookie that is made: name and attributes */
+
+struct hs_cluster {
+	__u32 id; /* stable, key of `clusters` */
+	struct hs_str name, host, subset;
+	__u32 port;		   /* of the service */
+	__u32 known;		   /* the service and the subset exist */
+	struct hs_range endpoints; /* those of IPv4 first */
+	__u32 endpoints_v4;
+	__u32 service_endpoints;       /* that the service has in all */
+	__u32 lb;		       /* enum lb_policy, where `hash` says nothing */
+	__u32 hash;		       /* enum hs_hash */
+	struct hs_str hash_name;       /* header, cookie, parameter */
+	__u32 hash_makes;	       /* a cookie that is missing is made, */
+	struct hs_str hash_attributes; /* with this behind it: "; Max-Age=60; Path=/; HttpOnly" */
+	/* 0: unlimited, or none */
+	__u32 max_connections, connect_timeout_ms, idle_timeout_ms, max_duration_ms;
+	/* As in struct cluster. */
+	__u32 keepalive, keepalive_time_s, keepalive_interval_s, keepalive_probes;
+	__u32 max_pending, max_requests, max_requests_per_connection, max_retries;
+	__u32 http_idle_timeout_ms, max_concurrent_streams, use_client_protocol;
+	/* An endpoint that is new to the proxy: 0 ms, not at all; the least share that it gets, of
+	 * a million; the root by which it grows, times a thousand. */
+	__u32 warmup_ms, warmup_least, warmup_root;
+	/* In place of max_retries: a share, of a million, of the requests; so many always may. */
+	__u32 retry_budget, retry_budget_share, retry_budget_least;
+	struct hs_outliers outliers;
+};
+
+struct hs_endpoint {
+	struct endpoint endpoint;
+	struct hs_str name; /* "10.244.0.12:9080" */
+};
+
+struct hs_regex {
+	struct hs_str pattern;
+	__u32 search; /* anywhere in the text; else the whole of it */
+};
+
+/* Where something stands in the rules. */
+struct hs_place {
+	struct hs_str kind, ns, name, route, file;
+	struct hs_str label; /* the route's own name */
+	__u32 line, col;     /* of the match */
+	__u32 whole_line, whole_col;
+};
+
+struct hs_skipped {
+	__u32 place;
+	struct hs_str why;
+};
+
+/* A pod, ordered by address. */
+struct hs_source {
+	struct addr addr;
+	__u32 ns; /* index + 1 */
+	struct hs_range labels;
+};
+
+/* A service's address, ordered by address and port: where a request goes that no host claims. */
+struct hs_address {
+	struct addr addr;
+	__u32 port;
+	__u32 action;
+};
+
+/* Where a Gateway's listener is called by another port or address than the node's own: a NodePort
+ * (`addr` is ::), or a Service's address. Ordered by address and port. */
+struct hs_door {
+	struct addr addr;
+	__u32 port;
+	__u32 listener_port;
+};
+
+struct http_regexes;
+
+struct http_snapshot {
+	const struct hs_header *header;
+	struct http_regexes *regexes;
+};
+
+/*
+ * Takes a look at `size` bytes at `data`, which the caller keeps as they are until
+ * http_snapshot_close(). 0; -EBADMSG if anything is out of order; -ENOMEM. A snapshot is for one
+ * thread: each opens its own on the same bytes.
+ */
+int http_snapshot_open(const void *data, size_t size, struct http_snapshot **out);
+void http_snapshot_close(struct http_snapshot *s); /* accepts NULL */
+
+static inline const void *hs_at(const struct http_snapshot *s, enum hs_table table, __u32 i,
+				size_t size)
+{
+	return (const char *)s->header + s->header->tables[table].at + i * size;
+}
+
+static inline __u32 hs_count(const struct http_snapshot *s, enum hs_table table)
+{
+	return s->header->tables[table].count;
+}
+
+static inline const char *hs_text(const struct http_snapshot *s, struct hs_str str)
+{
+	return (const char *)s->header + s->header->tables[HS_BYTES].at + str.at;
+}
+
+/* The accessors are all alike: hs_vhost(s, i) is row i of HS_VHOSTS. */
+#define HS_ROWS(type, table)                                                            \
+	static inline const struct type *type(const struct http_snapshot *s, __u32 row) \
+	{                                                                               \
+		return hs_at(s, table, row, sizeof(struct type));                       \
+	}                                                                               \
+	struct weft_rows_need_a_semicolon
+
+HS_ROWS(hs_namespace, HS_NAMESPACES);
+HS_ROWS(hs_listener, HS_LISTENERS);
+HS_ROWS(hs_domain, HS_DOMAINS);
+HS_ROWS(hs_vhost, HS_VHOSTS);
+HS_ROWS(hs_rule, HS_RULES);
+HS_ROWS(hs_match, HS_MATCHES);
+HS_ROWS(hs_named, HS_NAMED);
+HS_ROWS(hs_value, HS_VALUES);
+HS_ROWS(hs_label, HS_LABELS);
+HS_ROWS(hs_action, HS_ACTIONS);
+HS_ROWS(hs_dest, HS_DESTS);
+HS_ROWS(hs_op, HS_OPS);
+HS_ROWS(hs_mirror, HS_MIRRORS);
+HS_ROWS(hs_cors, HS_CORS);
+HS_ROWS(hs_status, HS_STATUSES);
+HS_ROWS(hs_cluster, HS_CLUSTERS);
+HS_ROWS(hs_endpoint, HS_ENDPOINTS);
+HS_ROWS(hs_regex, HS_REGEXES);
+HS_ROWS(hs_place, HS_PLACES);
+HS_ROWS(hs_skipped, HS_SKIPPED);
+HS_ROWS(hs_source, HS_SOURCES);
+HS_ROWS(hs_address, HS_ADDRESSES);
+HS_ROWS(hs_door, HS_DOORS);
+
+#endif

@@ -1,0 +1,430 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#include "lib/schema/decode.h"
+
+#include <ctype.h>
+#include <stdarg.h>
+#include <stdio.h>
+#include <string.h>
+
+static void *at_offset(void *base, size_t at)
+{
+	return (char *)base + at - 1;
+}
+
+void *decode_alloc(struct decoder *d, size_t size)
+{
+	void *p = arena_alloc(d->arena, size ? size : 1);
+
+	if (!p)
+		d->no_memory = true;
+	return p;
+}
+
+/* Whether a key of a map can be written behind a dot, or needs brackets to be told from the path
+ * around it. */
+static bool plain_key(const char *s)
+{
+	for (const char *c = s; *c; c++)
+		if (!isalnum((unsigned char)*c) && *c != '-' && *c != '_')
+			return false;
+	return *s;
+}
+
+static void print_path(FILE *f, const struct path *p)
+{
+	if (!p)
+		return;
+	print_path(f, p->up);
+	if (!p->name)
+		fprintf(f, "[%zu]", p->index);
+	else if (p->key && !plain_key(p->name))
+		fprintf(f, "[\"%.64s\"]", p->name);
+	else
+		fprintf(f, "%s%.64s", p->up ? "." : "", p->name);
+}
+
+static void report(struct decoder *d, bool warning, const struct node *at, const char *sub,
+		   const char *fmt, va_list args)
+{
+	_cleanup_free_ char *text = NULL;
+	size_t size = 0;
+	FILE *f;
+
+	if (!warning && ++d->reported > DECODE_ERRORS_MAX) {
+		if (d->reported == DECODE_ERRORS_MAX + 1)
+			errors_add(d->errors, d->file, (struct pos){ 0 }, "more than %d errors",
+				   DECODE_ERRORS_MAX);
+		return;
+	}
+	f = open_memstream(&text, &size);
+	if (!f) {
+		d->no_memory = true;
+		return;
+	}
+	print_path(f, d->path);
+	if (sub)
+		fprintf(f, "%s%s", d->path && *sub != '[' ? "." : "", sub);
+	if (d->path || sub)
+		fputs(": ", f);
+	vfprintf(f, fmt, args);
+	fclose(f);
+	if (warning)
+		errors_warn(d->errors, d->file, node_pos(at), "%s", text);
+	else
+		errors_add(d->errors, d->file, node_pos(at), "%s", text);
+}
+
+void decode_error(struct decoder *d, const struct node *at, const char *sub, const char *fmt, ...)
+{
+	va_list args;
+
+	va_start(args, fmt);
+	report(d, false, at, sub, fmt, args);
+	va_end(args);
+}
+
+void decode_warn(struct decoder *d, const struct node *at, const char *sub, const char *fmt, ...)
+{
+	va_list args;
+
+	va_start(args, fmt);
+	report(d, true, at, sub, fmt, args);
+	va_end(args);
+}
+
+void decode_expected(struct decoder *d, const struct node *at, const char *sub, const char *what)
+{
+	char buf[160];
+
+	decode_error(d, at, sub, "expected %s, not %s", what, node_describe(at, buf, sizeof(buf)));
+}
+
+void decode_refuse(struct decoder *d, const struct node *at, enum refused what)
+{
+	const struct refusal *r = &schema_refused[what];
+
+	decode_error(d, at, NULL, "weft does not carry out %s (%s)", r->what, r->why);
+}
+
+void decode_refuse_value(struct decoder *d, const struct node *value, enum refused what)
+{
+	const struct refusal *r = &schema_refused[what];
+	char buf[160];
+
+	decode_error(d, value, NULL, "weft does not carry out %s (%s), not %s", r->what, r->why,
+		     node_describe(value, buf, sizeof(buf)));
+}
+
+/* Whether `key` is `name`, or (where `snake`) its snake_case spelling: every "_x" stands for "X".
+ */
+static bool names_field(const char *key, const char *name, bool snake)
+{
+	if (!strcmp(key, name))
+		return true;
+	if (!snake)
+		return false;
+	for (; *key && *name; key++, name++) {
+		if (*key == '_' && key[1]) {
+			if (toupper((unsigned char)*++key) != *name)
+				return false;
+		} else if (*key != *name) {
+			return false;
+		}
+	}
+	return !*key && !*name;
+}
+
+static const struct node *find_value(const struct decoder *d, const struct node *map,
+				     const char *name)
+{
+	map = node_target(map);
+	if (map->type != NODE_MAP)
+		return NULL;
+	for (const struct node *k = map->child; k; k = k->next->next)
+		if (names_field(node_text(k), name, d->strict) && !node_is_null(k->next))
+			return k->next;
+	return NULL;
+}
+
+const struct node *decode_at(const struct decoder *d, const struct node *map, const char *name)
+{
+	const struct node *value = find_value(d, map, name);
+
+	return value ? value : map;
+}
+
+bool decode_given(const struct decoder *d, const struct node *map, const char *name)
+{
+	return find_value(d, map, name);
+}
+
+static const struct field *find_field(const struct message *m, const char *key, bool snake)
+{
+	for (const struct field *f = m->fields; f->name; f++)
+		if (names_field(key, f->name, snake))
+			return f;
+	return NULL;
+}
+
+static size_t min3(size_t a, size_t b, size_t c)
+{
+	a = a < b ? a : b;
+	return a < c ? a : c;
+}
+
+/* How many letters have to be changed, added or left out to make `a` of `b`; case doesn't count. */
+static size_t edit_distance(const char *a, const char *b)
+{
+	enum { LONGEST = 48 };
+	size_t row[LONGEST + 1], n = strlen(b);
+
+	if (n > LONGEST || strlen(a) > LONGEST)
+		return LONGEST;
+	for (size_t j = 0; j <= n; j++)
+		row[j] = j;
+	for (size_t i = 1; a[i - 1]; i++) {
+		size_t diagonal = row[0];
+
+		row[0] = i;
+		for (size_t j = 1; j <= n; j++) {
+			size_t above = row[j];
+			bool same = tolower((unsigned char)a[i - 1]) ==
+				    tolower((unsigned char)b[j - 1]);
+
+			row[j] = min3(row[j] + 1, row[j - 1] + 1, diagonal + !same);
+			diagonal = above;
+		}
+	}
+	return row[n];
+}
+
+static void refuse_unknown(struct decoder *d, const struct message *m, const struct node *key)
+{
+	const char *text = node_text(key), *best = NULL;
+	size_t least = strlen(text) / 3 + 1;
+	char shown[160];
+
+	for (const struct field *f = m->fields; f->name; f++) {
+		size_t distance = edit_distance(text, f->name);
+
+		/* A field cut short ("prot" for "port" or "protocol") is near as well. */
+		if (distance > least && strlen(text) >= 3 && !strncmp(text, f->name, strlen(text)))
+			distance = least;
+		if (distance <= least && (!best || distance < least)) {
+			best = f->name;
+			least = distance;
+		}
+	}
+	snprintf(shown, sizeof(shown), plain_key(text) ? "%.64s" : "\"%.64s\"", text);
+	if (best)
+		decode_error(d, key, shown, "unknown field, did you mean \"%s\"?", best);
+	else
+		decode_error(d, key, shown, "unknown field");
+}
+
+static void decode_enum(struct decoder *d, const struct field *f, const struct node *value,
+			int *out)
+{
+	char expected[512] = "one of";
+	size_t used = strlen(expected);
+	const char *s;
+
+	if (!decode_string(d, value, &s))
+		return;
+	for (const struct word *w = f->words; w->name; w++) {
+		if (!strcmp(w->name, s)) {
+			*out = w->value;
+			return;
+		}
+		if (used < sizeof(expected))
+			used += (size_t)snprintf(expected + used, sizeof(expected) - used, "%s %s",
+						 w == f->words ? "" : ",", w->name);
+	}
+	decode_expected(d, value, NULL, expected);
+}
+
+/* A list (or map) and its count, as every list of the model is laid out. */
+struct items {
+	void *items;
+	size_t count;
+};
+
+static void decode_pointer(struct decoder *d, const struct field *f, const struct node *value,
+			   void *target)
+{
+	void *p = decode_alloc(d, f->message->size);
+
+	if (!p)
+		return;
+	decode_message(d, f->message, value, p);
+	memcpy(target, &p, sizeof(p));
+}
+
+static void decode_number(struct decoder *d, const struct field *f, const struct node *value,
+			  void *target)
+{
+	int64_t n;
+
+	if (!decode_integer(d, value, f->min, f->max, &n))
+		return;
+	if (f->type == FIELD_INT32)
+		*(int32_t *)target = (int32_t)n;
+	else if (f->type == FIELD_UINT16)
+		*(uint16_t *)target = (uint16_t)n;
+	else
+		*(int64_t *)target = n;
+}
+
+static void decode_value(struct decoder *d, const struct field *f, const struct node *value,
+			 void *target)
+{
+	struct items *items = target;
+
+	switch (f->type) {
+	case FIELD_STRING:
+		decode_string(d, value, target);
+		break;
+	case FIELD_STRINGS:
+		decode_strings(d, value, target);
+		break;
+	case FIELD_KVS:
+		decode_kvs(d, value, target);
+		break;
+	case FIELD_BOOL:
+		decode_bool(d, value, target);
+		break;
+	case FIELD_INT32:
+	case FIELD_INT64:
+	case FIELD_UINT16:
+		decode_number(d, f, value, target);
+		break;
+	case FIELD_DOUBLE:
+		decode_double(d, value, target);
+		break;
+	case FIELD_DURATION:
+		decode_duration(d, value, f->min, target);
+		break;
+	case FIELD_ENUM:
+		decode_enum(d, f, value, target);
+		break;
+	case FIELD_MESSAGE:
+		decode_message(d, f->message, value, target);
+		break;
+	case FIELD_POINTER:
+		decode_pointer(d, f, value, target);
+		break;
+	case FIELD_LIST:
+	case FIELD_MAP:
+		if (decode_count(d, value, node_target(value)->count))
+			decode_list(d, value, f->message, &items->items, &items->count,
+				    f->type == FIELD_MAP);
+		break;
+	case FIELD_CUSTOM:
+		f->decode(d, value, target);
+		break;
+	case FIELD_IGNORED:
+	case FIELD_REFUSED:
+		break;
+	}
+}
+
+static void decode_field(struct decoder *d, const struct field *f, const struct node *key,
+			 void *target)
+{
+	struct path here = { .up = d->path, .name = f->name };
+	size_t errors = d->reported;
+
+	d->path = &here;
+	if (f->pos_at)
+		*(struct pos *)at_offset(target, f->pos_at) = node_pos(key);
+	if (f->given_at)
+		*(bool *)at_offset(target, f->given_at) = true;
+	if (f->type == FIELD_REFUSED)
+		decode_refuse(d, key, f->refused);
+	else
+		decode_value(d, f, key->next, (char *)target + f->offset);
+	/* What could not be decoded would only be complained about twice. */
+	if (f->check && d->reported == errors)
+		f->check(d, key->next, (char *)target + f->offset);
+	d->path = here.up;
+}
+
+static void require_fields(struct decoder *d, const struct message *m, const struct node *node,
+			   uint64_t seen)
+{
+	for (const struct field *f = m->fields; f->name; f++)
+		if (f->required && !(seen & 1ull << (f - m->fields)))
+			decode_error(d, node, f->name, "required, but not given");
+}
+
+void decode_message(struct decoder *d, const struct message *m, const struct node *node,
+		    void *target)
+{
+	const struct node *map = node_target(node);
+	size_t errors = d->reported;
+	uint64_t seen = 0;
+
+	if (m->pos_at)
+		*(struct pos *)at_offset(target, m->pos_at) = node_pos(node);
+	if (m->given_at)
+		*(bool *)at_offset(target, m->given_at) = true;
+	if (m->init)
+		m->init(target);
+	if (map->type != NODE_MAP && !(m->null_ok && node_is_null(node))) {
+		decode_expected(d, node, NULL, m->what);
+		return;
+	}
+	for (const struct node *k = map->type == NODE_MAP ? map->child : NULL; k;
+	     k = k->next->next) {
+		const struct field *f = find_field(m, node_text(k), d->strict);
+
+		if (!f) {
+			if (d->strict)
+				refuse_unknown(d, m, k);
+			continue;
+		}
+		if (node_is_null(k->next))
+			continue;
+		if (seen & 1ull << (f - m->fields)) {
+			decode_error(d, k, f->name, "expected once, not in two spellings");
+			continue;
+		}
+		seen |= 1ull << (f - m->fields);
+		decode_field(d, f, k, target);
+	}
+	require_fields(d, m, node, seen);
+	if (m->finish)
+		m->finish(d, node, target);
+	if (m->check && d->reported == errors)
+		m->check(d, node, target);
+}
+
+bool decode_list(struct decoder *d, const struct node *value, const struct message *m, void **items,
+		 size_t *count, bool keyed)
+{
+	const struct node *list = node_target(value), *n;
+	struct path here = { .up = d->path };
+	char *at;
+
+	if (list->type != (keyed ? NODE_MAP : NODE_LIST)) {
+		decode_expected(d, value, NULL, keyed ? "a map" : "a list");
+		return false;
+	}
+	at = decode_alloc(d, list->count * m->size);
+	if (!at)
+		return false;
+	*items = at;
+	*count = list->count;
+	d->path = &here;
+	for (n = list->child; n; n = n->next, at += m->size) {
+		if (keyed) {
+			here.name = *(const char **)at = node_text(n);
+			here.key = true;
+			n = n->next;
+		}
+		decode_message(d, m, n, at);
+		here.index++;
+	}
+	d->path = here.up;
+	return true;
+}

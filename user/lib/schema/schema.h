@@ -1,0 +1,102 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#ifndef WEFT_LIB_SCHEMA_SCHEMA_H
+#define WEFT_LIB_SCHEMA_SCHEMA_H
+/*
+ * The tables that describe the fields of every kind. decode.c walks a document's tree by them: what
+ * a field is called, what it may hold, where it goes in the model, and what has to hold beyond its
+ * type.
+ */
+#include "lib/model/model.h"
+#include "lib/schema/schema_refused.h"
+#include "lib/yaml/tree.h"
+
+struct decoder;
+
+enum field_type {
+	FIELD_STRING,	/* const char * */
+	FIELD_STRINGS,	/* struct strs */
+	FIELD_KVS,	/* struct kvs */
+	FIELD_BOOL,	/* bool */
+	FIELD_INT32,	/* int32_t, min..max */
+	FIELD_INT64,	/* int64_t, min..max */
+	FIELD_UINT16,	/* uint16_t, min..max */
+	FIELD_DOUBLE,	/* double */
+	FIELD_DURATION, /* msecs, min.. (milliseconds) */
+	FIELD_ENUM,	/* int, one of `words` */
+	FIELD_MESSAGE,	/* a struct, described by `message` */
+	FIELD_POINTER,	/* a pointer to such a struct, NULL when not given */
+	FIELD_LIST,	/* { T *items; size_t count; } of such structs */
+	FIELD_MAP,    /* the same with the map's keys: a const char * at the start of each struct */
+	FIELD_CUSTOM, /* `decode` does it */
+	FIELD_IGNORED, /* known, and without a meaning for traffic */
+	FIELD_REFUSED, /* understood, but weft has no way to honour it */
+};
+
+struct word {
+	const char *name;
+	int value;
+};
+
+/* The offset of a member in a form in which 0 means "none". */
+#define AT(type, member) (offsetof(type, member) + 1)
+
+struct field {
+	const char *name; /* camelCase; the snake_case spelling is understood as well where the
+			     message allows it */
+	enum field_type type;
+	bool required;
+	enum refused refused; /* of FIELD_REFUSED */
+	size_t offset;
+	size_t pos_at;	 /* AT() of a struct pos for where the field's name stands */
+	size_t given_at; /* AT() of a bool for "given" */
+	int64_t min, max;
+	const struct word *words; /* ends with a NULL name */
+	const struct message *message;
+	/* Further demands on the value, made once it is decoded. `value` is the node, `target`
+	 * where it went. */
+	void (*check)(struct decoder *d, const struct node *value, const void *target);
+	void (*decode)(struct decoder *d, const struct node *value, void *target);
+};
+
+struct message {
+	const char *what; /* for messages: "a VirtualService's spec" */
+	size_t size;
+	const struct field *fields; /* ends with a NULL name */
+	bool null_ok;		  /* in a list or map, nothing at all stands for an empty message */
+	size_t pos_at;		  /* AT() of a struct pos for where the message begins */
+	size_t given_at;	  /* AT() of a bool */
+	void (*init)(void *self); /* defaults other than zero */
+	/* What follows from several fields together, or from none being given. */
+	void (*finish)(struct decoder *d, const struct node *self_node, void *self);
+	/* Demands on the fields together; only when all of them could be decoded. */
+	void (*check)(struct decoder *d, const struct node *self_node, const void *self);
+};
+
+/* How a kind is recognised and described. */
+struct schema {
+	const char *name;	       /* "VirtualService" */
+	const char *words[4];	       /* what kubectl calls it, lower case */
+	const char *group;	       /* "networking.istio.io"; "" for the core group */
+	const char *versions[4];       /* ends with NULL */
+	const struct message *message; /* decodes into struct object */
+	bool istio;
+};
+
+extern const struct schema schemas[KIND_MAX];
+
+/* Kubernetes' ObjectMeta, into struct meta. */
+extern const struct message schema_meta;
+
+/* The kinds as a whole, into struct object. */
+extern const struct message schema_service, schema_pod, schema_namespace, schema_endpoints,
+	schema_endpoint_slice;
+extern const struct message schema_virtual_service, schema_destination_rule, schema_gateway;
+
+/* Shared by several kinds. */
+extern const struct message schema_destination;
+extern const struct message schema_port_selector; /* uint16_t: { number: 80 } */
+extern const struct message schema_l4_route, schema_tls_route;
+extern const struct message schema_http_route;
+extern const struct message schema_http_pool, schema_outlier_detection, schema_hash;
+
+#endif

@@ -1,0 +1,262 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#include <stdio.h>
+#include <string.h>
+#include <strings.h>
+
+#include "lib/schema/decode.h"
+#include "lib/schema/validate.h"
+
+/* ---- port ---- */
+
+static const char *const protocols[] = { "HTTP", "HTTP2", "GRPC",  "GRPC-WEB", "HTTPS",
+					 "TLS",	 "TCP",	  "MONGO", "REDIS",    "MYSQL" };
+
+static void decode_protocol(struct decoder *d, const struct node *value, void *target)
+{
+	static const char *const refused[] = { "UDP", "HTTP_PROXY", "HBONE", "DOUBLE_HBONE" };
+	const char *s;
+
+	if (!decode_string(d, value, &s))
+		return;
+	for (size_t i = 0; i < sizeof(protocols) / sizeof(*protocols); i++)
+		if (!strcasecmp(s, protocols[i])) {
+			*(const char **)target = protocols[i];
+			return;
+		}
+	for (size_t i = 0; i < sizeof(refused) / sizeof(*refused); i++)
+		if (!strcasecmp(s, refused[i])) {
+			decode_refuse_value(d, value, REFUSED_GATEWAY_PROTOCOL);
+			return;
+		}
+	decode_expected(d, value, NULL,
+			"one of HTTP, HTTP2, GRPC, GRPC-WEB, HTTPS, TLS, TCP, MONGO, REDIS, MYSQL");
+}
+
+static void check_port_name(struct decoder *d, const struct node *value, const void *string)
+{
+	if (!**(const char *const *)string)
+		decode_expected(d, value, NULL, "a name");
+}
+
+static const struct field port_fields[] = {
+	{ "number", FIELD_UINT16, .required = true, .offset = offsetof(struct gw_server, port),
+	  .min = 1, .max = 65535 },
+	{ "name", FIELD_STRING, .required = true, .offset = offsetof(struct gw_server, port_name),
+	  .check = check_port_name },
+	{ "protocol", FIELD_CUSTOM, .required = true,
+	  .offset = offsetof(struct gw_server, protocol), .decode = decode_protocol },
+	{ .name = "targetPort", .type = FIELD_REFUSED, .refused = REFUSED_TARGET_PORT },
+	{ 0 },
+};
+
+static const struct message port_message = { .what = "a port (a map)", .fields = port_fields };
+
+/* ---- tls ---- */
+
+static void check_mode(struct decoder *d, const struct node *value, const void *string)
+{
+	static const char *const refused[] = { "SIMPLE", "MUTUAL", "OPTIONAL_MUTUAL",
+					       "ISTIO_MUTUAL", "AUTO_PASSTHROUGH" };
+	const char *mode = *(const char *const *)string;
+
+	if (!strcmp(mode, "PASSTHROUGH"))
+		return;
+	for (size_t i = 0; i < sizeof(refused) / sizeof(*refused); i++)
+		if (!strcmp(mode, refused[i])) {
+			decode_refuse_value(d, value, REFUSED_GATEWAY_TLS);
+			return;
+		}
+	decode_expected(d, value, NULL, "PASSTHROUGH");
+}
+
+static const struct field tls_fields[] = {
+	{ "mode", FIELD_STRING, .offset = offsetof(struct gw_server, tls_mode),
+	  .check = check_mode },
+	{ "httpsRedirect", FIELD_BOOL, .offset = offsetof(struct gw_server, https_redirect),
+	  .pos_at = AT(struct gw_server, https_redirect_pos) },
+	/* None of these means anything where TLS is passed through. */
+	{ .name = "serverCertificate", .type = FIELD_IGNORED },
+	{ .name = "privateKey", .type = FIELD_IGNORED },
+	{ .name = "caCertificates", .type = FIELD_IGNORED },
+	{ .name = "caCrl", .type = FIELD_IGNORED },
+	{ .name = "credentialName", .type = FIELD_IGNORED },
+	{ .name = "credentialNames", .type = FIELD_IGNORED },
+	{ .name = "caCertCredentialName", .type = FIELD_IGNORED },
+	{ .name = "tlsCertificates", .type = FIELD_IGNORED },
+	{ .name = "subjectAltNames", .type = FIELD_IGNORED },
+	{ .name = "verifyCertificateSpki", .type = FIELD_IGNORED },
+	{ .name = "verifyCertificateHash", .type = FIELD_IGNORED },
+	{ .name = "minProtocolVersion", .type = FIELD_IGNORED },
+	{ .name = "maxProtocolVersion", .type = FIELD_IGNORED },
+	{ .name = "cipherSuites", .type = FIELD_IGNORED },
+	{ 0 },
+};
+
+static const struct message tls_message = { .what = "a map", .fields = tls_fields };
+
+/* ---- server ---- */
+
+/* Gateways want hosts that can be told apart from afar: whole names, or everything below one. */
+static const char *gateway_host_problem(const char *host)
+{
+	if (!strcmp(host, "*") || valid_ip(host, NULL))
+		return NULL;
+	if (!strchr(host, '.'))
+		return "a full host name, which has a dot";
+	if (host[0] == '*' && host[1] != '.')
+		return "a host name, with at most \"*.\" in front";
+	return host_problem(host);
+}
+
+static const char *server_host_problem(const char *s)
+{
+	const char *slash = strchr(s, '/');
+
+	if (!slash)
+		return gateway_host_problem(s);
+	if (strncmp(s, "*/", 2) != 0 && strncmp(s, "./", 2) != 0 &&
+	    !valid_dns_label(s, (size_t)(slash - s)))
+		return "a namespace, \".\" or \"*\" before the slash";
+	return gateway_host_problem(slash + 1);
+}
+
+static void check_hosts(struct decoder *d, const struct node *value, const void *target)
+{
+	const struct strs *hosts = target;
+	char name[32];
+
+	if (!hosts->count)
+		decode_error(d, value, NULL, "expected at least one host, not an empty list");
+	for (size_t i = 0; i < hosts->count; i++) {
+		const char *problem = server_host_problem(hosts->items[i]);
+
+		snprintf(name, sizeof(name), "[%zu]", i);
+		if (problem)
+			decode_expected(d, validate_nth(value, i), name, problem);
+	}
+}
+
+static void check_bind(struct decoder *d, const struct node *value, const void *target)
+{
+	const char *bind = *(const char *const *)target;
+
+	if (!strncmp(bind, "unix://", 7))
+		decode_refuse_value(d, value, REFUSED_UNIX_BIND);
+	else if (*bind)
+		validate_ip(d, value, target);
+}
+
+static bool is_tls(const struct gw_server *server)
+{
+	return !strcmp(server->protocol, "HTTPS") || !strcmp(server->protocol, "TLS");
+}
+
+static bool is_http(const struct gw_server *server)
+{
+	return !strncmp(server->protocol, "HTTP", 4) || !strncmp(server->protocol, "GRPC", 4);
+}
+
+static bool has_certificates(const struct decoder *d, const struct node *tls)
+{
+	static const char *const names[] = { "serverCertificate", "privateKey", "caCertificates" };
+
+	for (size_t i = 0; i < 3; i++)
+		if (decode_given(d, tls, names[i]))
+			return true;
+	return false;
+}
+
+static void check_server(struct decoder *d, const struct node *self_node, const void *self)
+{
+	const struct gw_server *server = self;
+	bool tls = decode_given(d, self_node, "tls");
+
+	if (is_tls(server)) {
+		if (!tls)
+			decode_error(d, self_node, "tls",
+				     "required for the protocol %s, but not given",
+				     server->protocol);
+		else if (server->https_redirect)
+			decode_warn(d, decode_at(d, self_node, "tls"), "tls.httpsRedirect",
+				    "has no meaning for the protocol %s", server->protocol);
+	} else if (tls && !is_http(server)) {
+		decode_error(d, decode_at(d, self_node, "tls"), "tls",
+			     "expected no tls for the protocol %s", server->protocol);
+	} else if (tls && has_certificates(d, decode_at(d, self_node, "tls"))) {
+		decode_error(d, decode_at(d, self_node, "tls"), "tls",
+			     "expected only httpsRedirect for the protocol %s", server->protocol);
+	}
+}
+
+static const struct field server_fields[] = {
+	{ "port", FIELD_MESSAGE, .required = true, .message = &port_message },
+	{ "hosts", FIELD_STRINGS, .required = true, .offset = offsetof(struct gw_server, hosts),
+	  .check = check_hosts },
+	{ "tls", FIELD_MESSAGE, .message = &tls_message },
+	{ "bind", FIELD_STRING, .offset = offsetof(struct gw_server, bind), .check = check_bind },
+	{ "name", FIELD_STRING, .offset = offsetof(struct gw_server, name) },
+	{ .name = "defaultEndpoint", .type = FIELD_REFUSED, .refused = REFUSED_DEFAULT_ENDPOINT },
+	{ 0 },
+};
+
+static const struct message server_message = {
+	.what = "a server (a map)",
+	.size = sizeof(struct gw_server),
+	.fields = server_fields,
+	.pos_at = AT(struct gw_server, pos),
+	.check = check_server,
+};
+
+/* ---- Gateway ---- */
+
+static void check_servers(struct decoder *d, const struct node *value, const void *target)
+{
+	const struct gateway *gateway =
+		(const void *)((const char *)target - offsetof(struct gateway, servers));
+	char name[48];
+
+	if (!gateway->servers.count)
+		decode_error(d, value, NULL, "expected at least one server, not an empty list");
+	for (size_t i = 0; i < gateway->servers.count; i++)
+		for (size_t j = 0; j < i; j++)
+			if (!strcmp(gateway->servers.items[i].port_name,
+				    gateway->servers.items[j].port_name)) {
+				snprintf(name, sizeof(name), "[%zu].port.name", i);
+				decode_error(d, validate_nth(value, i), name,
+					     "expected a name that no other server has, not "
+					     "\"%.64s\" again",
+					     gateway->servers.items[i].port_name);
+				break;
+			}
+}
+
+static const struct field spec_fields[] = {
+	{ "servers", FIELD_LIST, .required = true, .offset = offsetof(struct gateway, servers),
+	  .message = &server_message, .check = check_servers },
+	{ "selector", FIELD_KVS, .offset = offsetof(struct gateway, selector),
+	  .check = validate_labels },
+	{ 0 },
+};
+
+static const struct message spec_message = {
+	.what = "a Gateway's spec (a map)",
+	.size = sizeof(struct gateway),
+	.fields = spec_fields,
+};
+
+static const struct field gateway_fields[] = {
+	{ .name = "apiVersion", .type = FIELD_IGNORED },
+	{ .name = "kind", .type = FIELD_IGNORED },
+	{ "metadata", FIELD_MESSAGE, .required = true, .offset = offsetof(struct object, meta),
+	  .message = &schema_meta },
+	{ "spec", FIELD_MESSAGE, .required = true, .offset = offsetof(struct object, gateway),
+	  .message = &spec_message },
+	{ .name = "status", .type = FIELD_IGNORED },
+	{ 0 },
+};
+
+const struct message schema_gateway = {
+	.what = "a Gateway (a map)",
+	.size = sizeof(struct object),
+	.fields = gateway_fields,
+};

@@ -1,0 +1,51 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#ifndef WEFT_LIB_SCHEMA_VALIDATE_H
+#define WEFT_LIB_SCHEMA_VALIDATE_H
+/*
+ * What the values of single objects have to be beyond their types. The functions on strings are
+ * pure; those with a decoder report what is wrong and fit struct field.check or struct
+ * message.check.
+ */
+#include "lib/schema/decode.h"
+
+/* ---- strings ---- */
+
+bool valid_dns_label(const char *s, size_t len); /* [a-zA-Z0-9-], at most 63 */
+bool valid_dns_label_s(const char *s);
+bool valid_dns_name(const char *s);  /* labels with dots between */
+bool valid_label_key(const char *s); /* [prefix/]name, as Kubernetes has them */
+bool valid_label_value(const char *s);
+bool valid_header_name(const char *s);
+bool valid_cookie_text(const char *s); /* a path or an attribute's value; may be empty */
+/* NULL if `s` is a host with at most a leading wildcard ("*", "*.foo", "*-foo"), else what is wrong
+ * with it. */
+const char *host_problem(const char *s);
+bool valid_ip(const char *s, struct addr *out); /* out may be NULL */
+bool parse_cidr(const char *s, struct cidr *out);
+/* NULL if `s` is a regular expression in RE2's syntax, else what is wrong with it. */
+const char *regex_problem(const char *s);
+/* NULL if the '%'-expressions of a header value are well-formed, else what is wrong. */
+const char *header_value_problem(const char *s);
+/* Whether there is any of them in a well-formed one; "%%" is not. */
+bool header_value_has_expression(const char *s);
+/* Whether the host pattern `a` covers all of what `b` covers. */
+bool host_covers(const char *a, const char *b);
+
+/* ---- fields ---- */
+
+/* Names of Services and Namespaces are single labels, all others may have dots. */
+void validate_object_name(struct decoder *d, const struct node *value, const void *name);
+void validate_namespace(struct decoder *d, const struct node *value, const void *name);
+void validate_labels(struct decoder *d, const struct node *value, const void *kvs);
+void validate_ip(struct decoder *d, const struct node *value, const void *string);
+void validate_gateway_refs(struct decoder *d, const struct node *value, const void *strs);
+void validate_export_to(struct decoder *d, const struct node *value, const void *strs);
+void validate_subset_name(struct decoder *d, const struct node *value, const void *string);
+void validate_destination_host(struct decoder *d, const struct node *value, const void *string);
+void validate_rule_host(struct decoder *d, const struct node *value, const void *string);
+void validate_header_names(struct decoder *d, const struct node *value, const void *strs);
+
+/* The n-th element of a list, for its position. */
+const struct node *validate_nth(const struct node *list, size_t n);
+
+#endif

@@ -1,0 +1,202 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#include <arpa/inet.h>
+#include <ctype.h>
+#include <string.h>
+#include <strings.h>
+
+#include "lib/schema/validate.h"
+
+enum { LABEL_MAX = 63, NAME_MAX_LEN = 253, HOST_MAX = 255 };
+
+static bool alnum(char c)
+{
+	return isalnum((unsigned char)c);
+}
+
+bool valid_dns_label(const char *s, size_t len)
+{
+	if (!len || len > LABEL_MAX || !alnum(s[0]) || !alnum(s[len - 1]))
+		return false;
+	for (size_t i = 0; i < len; i++)
+		if (!alnum(s[i]) && s[i] != '-')
+			return false;
+	return true;
+}
+
+bool valid_dns_label_s(const char *s)
+{
+	return valid_dns_label(s, strlen(s));
+}
+
+bool valid_dns_name(const char *s)
+{
+	if (strlen(s) > NAME_MAX_LEN)
+		return false;
+	for (;;) {
+		size_t len = strcspn(s, ".");
+
+		if (!valid_dns_label(s, len))
+			return false;
+		if (!s[len])
+			return true;
+		s += len + 1;
+	}
+}
+
+/* The part of a label's key behind the slash, and a label's value. */
+static bool qualified_name(const char *s)
+{
+	size_t len = strlen(s);
+
+	if (!len || len > LABEL_MAX || !alnum(s[0]) || !alnum(s[len - 1]))
+		return false;
+	for (size_t i = 0; i < len; i++)
+		if (!alnum(s[i]) && !strchr("-_.", s[i]))
+			return false;
+	return true;
+}
+
+bool valid_label_key(const char *s)
+{
+	const char *slash = strchr(s, '/');
+	char prefix[NAME_MAX_LEN + 1];
+
+	if (!slash)
+		return qualified_name(s);
+	if ((size_t)(slash - s) >= sizeof(prefix))
+		return false;
+	memcpy(prefix, s, (size_t)(slash - s));
+	prefix[slash - s] = 0;
+	return valid_dns_name(prefix) && qualified_name(slash + 1);
+}
+
+bool valid_label_value(const char *s)
+{
+	return !*s || qualified_name(s);
+}
+
+/* A token of RFC 9110, with the colon of HTTP/2's pseudo-headers in front if there is one. */
+/* RFC 6265: anything but controls and semicolons. */
+bool valid_cookie_text(const char *s)
+{
+	for (; *s; s++)
+		if ((unsigned char)*s < ' ' || *s == 0x7f || *s == ';')
+			return false;
+	return true;
+}
+
+bool valid_header_name(const char *s)
+{
+	s += *s == ':';
+	if (!*s)
+		return false;
+	for (; *s; s++)
+		if (!alnum(*s) && !strchr("!#$%&'*+-.^_`|~", *s))
+			return false;
+	return true;
+}
+
+/* The first label of a host: a wildcard may stand for all of it or for its beginning. */
+static bool wildcard_label(const char *s, size_t len)
+{
+	if (len && s[0] == '*') {
+		if (len == 1)
+			return true;
+		s++;
+		len--;
+		if (s[0] == '-' && len > 1) {
+			s++;
+			len--;
+		}
+	}
+	return valid_dns_label(s, len);
+}
+
+static bool all_digits(const char *s)
+{
+	return *s && !s[strspn(s, "0123456789")];
+}
+
+const char *host_problem(const char *s)
+{
+	const char *last = strrchr(s, '.');
+	size_t len = strcspn(s, ".");
+
+	if (!*s)
+		return "a host name";
+	if (strlen(s) > HOST_MAX)
+		return "a host name of at most 255 characters";
+	if (!wildcard_label(s, len))
+		return "a host name, with at most a * in front";
+	while (s[len]) {
+		s += len + 1;
+		len = strcspn(s, ".");
+		/* One dot at the end makes a name absolute. */
+		if (!s[0])
+			break;
+		if (!valid_dns_label(s, len))
+			return "a host name, with at most a * in front";
+	}
+	if (last && all_digits(last + 1))
+		return "a host name, whose last part is not a number";
+	return NULL;
+}
+
+bool valid_ip(const char *s, struct addr *out)
+{
+	struct in6_addr six;
+	struct in_addr four;
+	struct addr a = { .b = { [10] = 0xff, [11] = 0xff } };
+
+	if (inet_pton(AF_INET, s, &four) == 1)
+		memcpy(a.b + 12, &four, 4);
+	else if (inet_pton(AF_INET6, s, &six) == 1)
+		memcpy(a.b, &six, 16);
+	else
+		return false;
+	if (out)
+		*out = a;
+	return true;
+}
+
+bool parse_cidr(const char *s, struct cidr *out)
+{
+	const char *slash = strchr(s, '/');
+	char text[INET6_ADDRSTRLEN + 1];
+	size_t len = slash ? (size_t)(slash - s) : strlen(s);
+	unsigned bits, most;
+
+	if (len >= sizeof(text))
+		return false;
+	memcpy(text, s, len);
+	text[len] = 0;
+	if (!valid_ip(text, &out->addr))
+		return false;
+	most = strchr(text, ':') ? 128 : 32;
+	bits = most;
+	if (slash) {
+		if (!all_digits(slash + 1) || strlen(slash + 1) > 3)
+			return false;
+		bits = 0;
+		for (const char *c = slash + 1; *c; c++)
+			bits = bits * 10 + (unsigned)(*c - '0');
+		if (bits > most)
+			return false;
+	}
+	out->prefix = 128 - most + bits;
+	return true;
+}
+
+bool host_covers(const char *a, const char *b)
+{
+	size_t suffix, len = strlen(b);
+
+	if (*a != '*')
+		return !strcasecmp(a, b);
+	suffix = strlen(a) - 1;
+	if (*b == '*') {
+		b++;
+		len--;
+	}
+	return len >= suffix && !strcasecmp(b + len - suffix, a + 1);
+}

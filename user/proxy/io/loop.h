@@ -1,0 +1,58 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#ifndef WEFT_PROXY_IO_LOOP_H
+#define WEFT_PROXY_IO_LOOP_H
+/*
+ * A thread's events: descriptors, timers, and a way for other threads to wake it. Nobody else names
+ * epoll.
+ *
+ * Descriptors are watched edge-triggered: ready() is told once that something has become possible,
+ * and whoever is told goes on until the kernel says EAGAIN. Watchers and timers are part of their
+ * owner's structures and may be taken out at any time, also from within a callback.
+ */
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
+struct loop;
+
+enum loop_events {
+	LOOP_READ = 1,	/* there may be something to read, the end included */
+	LOOP_WRITE = 2, /* there may be room to write */
+	LOOP_HUP = 4,	/* the peer will send no more */
+	LOOP_ERROR = 8, /* the connection is broken in both directions */
+};
+
+struct loop_io {
+	int fd; /* the owner's: the loop never closes it; -1: not watched */
+	void (*ready)(struct loop_io *io, unsigned events);
+};
+
+struct loop_timer {
+	void (*fire)(struct loop_timer *timer);
+	uint64_t due;	 /* ms, as loop_now() */
+	uint64_t queued; /* private: when the loop looks at it next */
+	size_t slot;	 /* private: place in the heap + 1; 0: not set */
+};
+
+struct loop *loop_new(void);	/* NULL: errno */
+void loop_free(struct loop *l); /* accepts NULL; watchers and timers are forgotten */
+
+/* 0 or -errno. io->fd and io->ready are set; `both`: also wait for room to write. */
+int loop_watch(struct loop *l, struct loop_io *io, bool both);
+void loop_unwatch(struct loop *l, struct loop_io *io);
+
+/* Fires once, in `ms` milliseconds; what it was set to before doesn't count any more. */
+void loop_timer_set(struct loop *l, struct loop_timer *t, uint64_t ms);
+void loop_timer_clear(struct loop *l, struct loop_timer *t);
+/* Monotonic milliseconds, as of when the events being handled were fetched. */
+uint64_t loop_now(const struct loop *l);
+
+/* Nothing had happened when events were fetched the last time. */
+bool loop_idle(const struct loop *l);
+
+/* Waits at most `ms` (-1: as long as it takes) and handles what there is. 0 or -errno. */
+int loop_once(struct loop *l, int ms);
+/* From any thread: loop_once() returns soon. */
+void loop_wake(struct loop *l);
+
+#endif

@@ -1,0 +1,335 @@
+// SPDX-License-Identifier: Apache-2.0
+#include "proxy/log/access_line.h"
+
+#include <arpa/inet.h>
+#include <assert.h>
+#include <stdio.h>
+#include <string.h>
+#include <time.h>
+
+/* What a line says of a request. */
+struct value {
+	enum { NOTHING, NUMBER, TEXT } type;
+	uint64_t number;
+	struct h1_span text;
+};
+
+enum { SCRATCH = 64 }; /* for a text that has to be put together */
+
+static struct value number(uint64_t n)
+{
+	return (struct value){ .type = NUMBER, .number = n };
+}
+
+static struct value span(struct h1_span s)
+{
+	return s.p ? (struct value){ .type = TEXT, .text = s } : (struct value){ 0 };
+}
+
+static struct value text(const char *s)
+{
+	return span((struct h1_span){ s, s ? strlen(s) : 0 });
+}
+
+/* ---- the values ---- */
+
+static struct value start_time(const struct access_entry *e, char *scratch)
+{
+	struct timespec t;
+	struct tm tm;
+	size_t n;
+
+	clock_gettime(CLOCK_REALTIME, &t);
+	t.tv_sec -= (time_t)(e->duration_ms / 1000);
+	t.tv_nsec -= (long)(e->duration_ms % 1000) * 1000000;
+	if (t.tv_nsec < 0) {
+		t.tv_sec--;
+		t.tv_nsec += 1000000000;
+	}
+	if (!gmtime_r(&t.tv_sec, &tm))
+		return (struct value){ 0 };
+	n = strftime(scratch, SCRATCH, "%Y-%m-%dT%H:%M:%S", &tm);
+	snprintf(scratch + n, SCRATCH - n, ".%03ldZ", t.tv_nsec / 1000000);
+	return text(scratch);
+}
+
+static struct value method(const struct access_entry *e, char *scratch)
+{
+	(void)scratch;
+	return e->request ? span(e->request->method) : (struct value){ 0 };
+}
+
+/* As the client has sent it. */
+static struct value path(const struct access_entry *e, char *scratch)
+{
+	(void)scratch;
+	return e->request ? span(e->request->target) : (struct value){ 0 };
+}
+
+static struct value protocol(const struct access_entry *e, char *scratch)
+{
+	(void)scratch;
+	if (!e->request)
+		return (struct value){ 0 };
+	return text(e->request->m.minor ? "HTTP/1.1" : "HTTP/1.0");
+}
+
+static struct value response_code(const struct access_entry *e, char *scratch)
+{
+	(void)scratch;
+	return number(e->status);
+}
+
+static struct value response_flags(const struct access_entry *e, char *scratch)
+{
+	(void)scratch;
+	return text(e->flags);
+}
+
+static struct value response_code_details(const struct access_entry *e, char *scratch)
+{
+	(void)scratch;
+	return text(e->details);
+}
+
+/* Of TLS between proxies, and the like. */
+static struct value nothing(const struct access_entry *e, char *scratch)
+{
+	(void)e;
+	(void)scratch;
+	return (struct value){ 0 };
+}
+
+static struct value bytes_received(const struct access_entry *e, char *scratch)
+{
+	(void)scratch;
+	return number(e->received);
+}
+
+static struct value bytes_sent(const struct access_entry *e, char *scratch)
+{
+	(void)scratch;
+	return number(e->sent);
+}
+
+static struct value duration(const struct access_entry *e, char *scratch)
+{
+	(void)scratch;
+	return number(e->duration_ms);
+}
+
+static struct value upstream_service_time(const struct access_entry *e, char *scratch)
+{
+	if (e->service_ms < 0)
+		return (struct value){ 0 };
+	snprintf(scratch, SCRATCH, "%lld", (long long)e->service_ms);
+	return text(scratch);
+}
+
+static struct value field(const struct access_entry *e, const char *name)
+{
+	const struct h1_request *q = e->request;
+
+	for (size_t i = 0; q && i < q->m.header_count; i++)
+		if (h1_is_nocase(q->m.headers[i].name, name))
+			return span(q->m.headers[i].value);
+	return (struct value){ 0 };
+}
+
+static struct value x_forwarded_for(const struct access_entry *e, char *scratch)
+{
+	(void)scratch;
+	return field(e, "x-forwarded-for");
+}
+
+static struct value user_agent(const struct access_entry *e, char *scratch)
+{
+	(void)scratch;
+	return field(e, "user-agent");
+}
+
+static struct value request_id(const struct access_entry *e, char *scratch)
+{
+	(void)scratch;
+	return span(e->request_id);
+}
+
+static struct value authority(const struct access_entry *e, char *scratch)
+{
+	(void)scratch;
+	return e->request ? span(e->request->authority) : (struct value){ 0 };
+}
+
+static struct value address(const struct addr *a, uint16_t port, char *scratch)
+{
+	static const unsigned char mapped[12] = { [10] = 0xff, [11] = 0xff };
+	bool v4 = !memcmp(a->b, mapped, sizeof(mapped));
+	char ip[INET6_ADDRSTRLEN] = "";
+
+	if (!port)
+		return (struct value){ 0 };
+	inet_ntop(v4 ? AF_INET : AF_INET6, a->b + (v4 ? 12 : 0), ip, sizeof(ip));
+	snprintf(scratch, SCRATCH, v4 ? "%s:%u" : "[%s]:%u", ip, port);
+	return text(scratch);
+}
+
+static struct value upstream_host(const struct access_entry *e, char *scratch)
+{
+	return address(&e->endpoint, e->endpoint_port, scratch);
+}
+
+static struct value upstream_cluster(const struct access_entry *e, char *scratch)
+{
+	(void)scratch;
+	return text(e->plan && e->plan->cluster ? e->plan->cluster->name : NULL);
+}
+
+static struct value upstream_local_address(const struct access_entry *e, char *scratch)
+{
+	return address(&e->local, e->local_port, scratch);
+}
+
+static struct value downstream_local_address(const struct access_entry *e, char *scratch)
+{
+	return address(&e->called, e->called_port, scratch);
+}
+
+static struct value downstream_remote_address(const struct access_entry *e, char *scratch)
+{
+	return address(&e->client, e->client_port, scratch);
+}
+
+static struct value route_name(const struct access_entry *e, char *scratch)
+{
+	(void)scratch;
+	return text(e->plan && e->plan->route ? e->plan->route->name : NULL);
+}
+
+/* In the order of the text format, where each stands between `before` and `after`. `most` is how
+ * many bytes of it there may be. */
+static const struct {
+	const char *key;
+	struct value (*get)(const struct access_entry *e, char *scratch);
+	const char *before, *after;
+	size_t most;
+} fields[] = {
+	{ "start_time", start_time, "[", "]", 32 },
+	{ "method", method, " \"", "", 64 },
+	{ "path", path, " ", "", 1024 },
+	{ "protocol", protocol, " ", "\"", 16 },
+	{ "response_code", response_code, " ", "", 0 },
+	{ "response_flags", response_flags, " ", "", 64 },
+	{ "response_code_details", response_code_details, " ", "", 96 },
+	{ "connection_termination_details", nothing, " ", "", 0 },
+	{ "upstream_transport_failure_reason", nothing, " \"", "\"", 0 },
+	{ "bytes_received", bytes_received, " ", "", 0 },
+	{ "bytes_sent", bytes_sent, " ", "", 0 },
+	{ "duration", duration, " ", "", 0 },
+	{ "upstream_service_time", upstream_service_time, " ", "", 24 },
+	{ "x_forwarded_for", x_forwarded_for, " \"", "\"", 256 },
+	{ "user_agent", user_agent, " \"", "\"", 256 },
+	{ "request_id", request_id, " \"", "\"", 128 },
+	{ "authority", authority, " \"", "\"", 288 },
+	{ "upstream_host", upstream_host, " \"", "\"", 64 },
+	{ "upstream_cluster", upstream_cluster, " ", "", CLUSTER_NAME_MAX },
+	{ "upstream_local_address", upstream_local_address, " ", "", 64 },
+	{ "downstream_local_address", downstream_local_address, " ", "", 64 },
+	{ "downstream_remote_address", downstream_remote_address, " ", "", 64 },
+	{ "requested_server_name", nothing, " ", "", 0 },
+	{ "route_name", route_name, " ", "", ROUTE_NAME_MAX },
+};
+
+enum { FIELDS = sizeof(fields) / sizeof(*fields) };
+
+/* ---- writing ---- */
+
+static char *put(char *p, const char *s)
+{
+	return stpcpy(p, s);
+}
+
+static char *put_number(char *p, uint64_t n)
+{
+	char digits[20];
+	int i = sizeof(digits);
+
+	do
+		digits[--i] = (char)('0' + n % 10);
+	while (n /= 10);
+	return mempcpy(p, digits + i, sizeof(digits) - (size_t)i);
+}
+
+static bool plain(unsigned char c)
+{
+	return c >= ' ' && c != '"' && c != '\\' && c < 0x7f;
+}
+
+/* A client could otherwise write lines of its own. */
+static char *put_span(char *p, struct h1_span s, size_t most, const char *escape)
+{
+	static const char hex[] = "0123456789abcdef";
+	size_t width = strlen(escape) + 2;
+
+	for (size_t i = 0; i < s.n && most >= width; i++) {
+		unsigned char c = (unsigned char)s.p[i];
+
+		if (plain(c)) {
+			*p++ = (char)c;
+			most--;
+			continue;
+		}
+		p = put(p, escape);
+		*p++ = hex[c >> 4];
+		*p++ = hex[c & 15];
+		most -= width;
+	}
+	return p;
+}
+
+static char *put_text_value(char *p, struct value v, size_t most)
+{
+	if (v.type == NUMBER)
+		return put_number(p, v.number);
+	return v.type == TEXT ? put_span(p, v.text, most, "\\x") : put(p, "-");
+}
+
+static char *put_json_value(char *p, struct value v, size_t most)
+{
+	if (v.type == NUMBER)
+		return put_number(p, v.number);
+	if (v.type == NOTHING)
+		return put(p, "null");
+	return put(put_span(put(p, "\""), v.text, most, "\\u00"), "\"");
+}
+
+static char *put_text(char *p, const struct access_entry *e)
+{
+	char scratch[SCRATCH];
+
+	for (size_t i = 0; i < FIELDS; i++) {
+		p = put(p, fields[i].before);
+		p = put_text_value(p, fields[i].get(e, scratch), fields[i].most);
+		p = put(p, fields[i].after);
+	}
+	return p;
+}
+
+static char *put_json(char *p, const struct access_entry *e)
+{
+	char scratch[SCRATCH];
+
+	for (size_t i = 0; i < FIELDS; i++) {
+		p = put(put(put(p, i ? ",\"" : "{\""), fields[i].key), "\":");
+		p = put_json_value(p, fields[i].get(e, scratch), fields[i].most);
+	}
+	return put(p, "}");
+}
+
+size_t access_line(char line[ACCESS_LINE_MAX], bool json, const struct access_entry *e)
+{
+	char *end = json ? put_json(line, e) : put_text(line, e);
+
+	*end++ = '\n';
+	assert(end - line <= ACCESS_LINE_MAX);
+	return (size_t)(end - line);
+}

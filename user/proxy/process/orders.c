@@ -1,0 +1,159 @@
+// SPDX-License-Identifier: Apache-2.0
+#include "proxy/process/orders.h"
+
+#include <errno.h>
+#include <poll.h>
+#include <stdbool.h>
+#include <string.h>
+#include <sys/socket.h>
+
+#include "lib/base/cleanup.h"
+#include "lib/base/log.h"
+#include "proxy/process/proxy.h"
+
+enum { BACKLOG = 128, ACCEPT_PAUSE_MS = 100 };
+
+struct peer {
+	const struct orders *o;
+	int conn; /* -1: no weftd is there */
+	bool quit;
+};
+
+/* The descriptor that came with the order, in *fd. How many bytes, 0 at the end, -errno. */
+static ssize_t receive(int conn, struct proxy_order *order, int *fd)
+{
+	union {
+		struct cmsghdr align;
+		char bytes[CMSG_SPACE(sizeof(int))];
+	} space;
+	struct iovec part = { order, sizeof(*order) };
+	struct msghdr m = { .msg_iov = &part,
+			    .msg_iovlen = 1,
+			    .msg_control = &space,
+			    .msg_controllen = sizeof(space) };
+	ssize_t n = recvmsg(conn, &m, MSG_CMSG_CLOEXEC);
+	struct cmsghdr *c = n > 0 ? CMSG_FIRSTHDR(&m) : NULL;
+
+	if (n < 0)
+		return -errno;
+	if (c && c->cmsg_level == SOL_SOCKET && c->cmsg_type == SCM_RIGHTS)
+		memcpy(fd, CMSG_DATA(c), sizeof(*fd));
+	return n;
+}
+
+/* Nobody waits for a weftd that does not read. 0 or -errno. */
+static int answer(const struct peer *p, const void *reply, size_t size, const int *fds,
+		  size_t fd_count)
+{
+	union {
+		struct cmsghdr align;
+		char bytes[CMSG_SPACE(sizeof(int) * PROXY_MAX_WORKERS)];
+	} space = { 0 };
+	struct iovec part = { (void *)reply, size };
+	struct msghdr m = { .msg_iov = &part, .msg_iovlen = 1 };
+
+	if (fd_count) {
+		m.msg_control = &space;
+		m.msg_controllen = CMSG_SPACE(sizeof(int) * fd_count);
+		*CMSG_FIRSTHDR(&m) =
+			(struct cmsghdr){ .cmsg_level = SOL_SOCKET,
+					  .cmsg_type = SCM_RIGHTS,
+					  .cmsg_len = CMSG_LEN(sizeof(int) * fd_count) };
+		memcpy(CMSG_DATA(CMSG_FIRSTHDR(&m)), fds, sizeof(int) * fd_count);
+	}
+	return sendmsg(p->conn, &m, MSG_NOSIGNAL | MSG_DONTWAIT) < 0 ? -errno : 0;
+}
+
+static int hello(struct peer *p, struct proxy_reply *reply, int fd)
+{
+	struct proxy_hello h = { .workers = (uint32_t)p->o->count, .version = WEFT_VERSION };
+
+	if (fd >= 0 && dup2(fd, STDERR_FILENO) < 0)
+		reply->error = -errno;
+	h.reply = *reply;
+	strncpy(h.identity, p->o->identity, sizeof(h.identity) - 1);
+	return answer(p, &h, sizeof(h), p->o->listeners, p->o->count);
+}
+
+static int snapshot(struct peer *p, struct proxy_reply *reply, int fd)
+{
+	reply->error = fd < 0 ? -EBADMSG : p->o->snapshot(p->o->arg, fd);
+	return answer(p, reply, sizeof(*reply), NULL, 0);
+}
+
+static int requests(struct peer *p, struct proxy_reply *reply, int fd)
+{
+	reply->error = fd < 0 ? -EBADMSG : p->o->requests(p->o->arg, fd);
+	return answer(p, reply, sizeof(*reply), NULL, 0);
+}
+
+static int quit(struct peer *p, struct proxy_reply *reply, int fd)
+{
+	(void)reply;
+	(void)fd;
+	p->quit = true;
+	return 0;
+}
+
+/* `fd` stays the caller's; -1: none came. -errno when the connection is of no use any more. */
+static int (*const obeys[])(struct peer *p, struct proxy_reply *reply, int fd) = {
+	[PROXY_HELLO] = hello,
+	[PROXY_SNAPSHOT] = snapshot,
+	[PROXY_QUIT] = quit,
+	[PROXY_REQUESTS] = requests,
+};
+
+/* -EPIPE: nobody is there any more. */
+static int obey(struct peer *p)
+{
+	_cleanup_close_ int fd = -1;
+	struct proxy_order order = { 0 };
+	struct proxy_reply reply;
+	ssize_t n = receive(p->conn, &order, &fd);
+
+	if (n <= 0)
+		return n ? (int)n : -EPIPE;
+	reply = (struct proxy_reply){ .type = order.type, .sequence = order.sequence };
+	if (n == sizeof(order) && order.type < sizeof(obeys) / sizeof(*obeys) && obeys[order.type])
+		return obeys[order.type](p, &reply, fd);
+	reply.error = -EOPNOTSUPP;
+	return answer(p, &reply, sizeof(reply), NULL, 0);
+}
+
+static void hang_up(struct peer *p)
+{
+	closep(&p->conn);
+	p->conn = -1;
+}
+
+int orders_listen(int listener)
+{
+	return listener >= 0 && listen(listener, BACKLOG) ? -errno : 0;
+}
+
+int orders_serve(const struct orders *o, int signals)
+{
+	struct peer p = { .o = o, .conn = -1 };
+	struct pollfd polled[2];
+
+	while (!p.quit) {
+		polled[0] = (struct pollfd){ signals, POLLIN, 0 };
+		polled[1] = (struct pollfd){ p.conn < 0 ? o->listener : p.conn, POLLIN, 0 };
+		if (poll(polled, 2, -1) < 0 && errno != EINTR)
+			return log_err(-errno, "poll");
+		if (polled[0].revents)
+			break;
+		if (!polled[1].revents)
+			continue;
+		if (p.conn >= 0) {
+			if (obey(&p))
+				hang_up(&p);
+			continue;
+		}
+		p.conn = accept4(o->listener, NULL, NULL, SOCK_CLOEXEC);
+		if (p.conn < 0) /* for want of descriptors, say: that may pass */
+			(void)poll(polled, 1, ACCEPT_PAUSE_MS);
+	}
+	hang_up(&p);
+	return 0;
+}

@@ -1,0 +1,293 @@
+// SPDX-License-Identifier: Apache-2.0
+#include "proxy/process/proxy.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <pthread.h>
+#include <signal.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/resource.h>
+#include <sys/signalfd.h>
+#include <time.h>
+#include <unistd.h>
+
+#include "proxy/log/access_log.h"
+#include "lib/base/cleanup.h"
+#include "proxy/process/orders.h"
+#include "proxy/process/requests.h"
+#include "proxy/process/options.h"
+#include "proxy/route/router.h"
+#include "proxy/process/sandbox.h"
+
+enum { ADOPT_MS = 5000 };
+
+struct thread {
+	pthread_t id;
+	bool started, opened;
+	struct worker worker;
+	struct rules *rules;
+	struct access_log *log; /* or NULL */
+};
+
+struct proxy {
+	const struct proxy_options *options;
+	struct cluster_limit *limits;
+	struct stats *stats;
+	struct state *state;
+	struct thread *threads;
+	struct worker **peers;
+	size_t count, listening;
+	int signals;
+};
+
+static void *run(void *arg)
+{
+	struct thread *t = arg;
+	int r = worker_run(&t->worker);
+
+	if (r)
+		log_err(r, "worker");
+	return NULL;
+}
+
+static void proxy_stop(struct proxy *p)
+{
+	for (size_t i = 0; i < p->count; i++)
+		if (p->threads[i].started)
+			worker_stop(&p->threads[i].worker);
+	for (size_t i = 0; i < p->count; i++) {
+		struct thread *t = &p->threads[i];
+
+		if (t->started)
+			pthread_join(t->id, NULL);
+		t->worker.peer_count = 0;
+	}
+	for (size_t i = 0; i < p->count; i++) {
+		if (p->threads[i].opened)
+			worker_close(&p->threads[i].worker);
+		rules_free(p->threads[i].rules);
+		free(p->threads[i].log);
+	}
+	free(p->threads);
+	free(p->peers);
+	state_free(p->state);
+	stats_close(p->stats);
+	limits_unmap(p->limits);
+	closep(&p->signals);
+}
+
+/* Nobody has seen it yet: adopted by the worker's first turn. */
+static int offer(struct proxy *p, int fd)
+{
+	struct config *c;
+	int r = config_map(fd, &c);
+
+	if (r)
+		return r;
+	for (size_t i = 0; i < p->count; i++) {
+		rules_offer(p->threads[i].rules, c);
+		loop_wake(p->threads[i].worker.loop);
+	}
+	config_unref(c);
+	return 0;
+}
+
+static int adopted(const struct proxy *p)
+{
+	int r = 0;
+
+	for (size_t i = 0; i < p->count && r <= 0; i++) {
+		int one = rules_adopted(p->threads[i].rules);
+
+		if (one)
+			r = one;
+	}
+	return r;
+}
+
+static int wait_adopted(const struct proxy *p)
+{
+	static const struct timespec ms = { 0, 1000000 };
+	int r = adopted(p);
+
+	for (int i = 0; r > 0 && i < ADOPT_MS; i++) {
+		nanosleep(&ms, NULL);
+		r = adopted(p);
+	}
+	return r > 0 ? -ETIMEDOUT : r;
+}
+
+static int open_worker(struct proxy *p, struct thread *t)
+{
+	const struct proxy_options *o = p->options;
+	struct worker_options options = o->worker;
+
+	if (o->access_log >= 0) {
+		t->log = malloc(sizeof(*t->log));
+		if (!t->log)
+			return -ENOMEM;
+		access_log_open(t->log, o->access_log, o->access_log_json);
+		options.log = access_log_write;
+		options.flush = access_log_flush;
+		options.log_arg = t->log;
+	}
+	return worker_open(&t->worker, -1, &options, rules_router(t->rules));
+}
+
+static int open_workers(struct proxy *p)
+{
+	int r = 0;
+
+	for (size_t i = 0; !r && i < p->count; i++) {
+		struct thread *t = &p->threads[i];
+
+		r = rules_new(p->state, &t->rules);
+		if (!r)
+			r = open_worker(p, t);
+		if (r)
+			return log_err(r, "open a worker");
+		t->opened = true;
+		t->worker.peers = p->peers;
+		t->worker.peer_count = p->count;
+	}
+	return r;
+}
+
+static int listen_all(struct proxy *p)
+{
+	for (; p->listening < p->count; p->listening++) {
+		int fd = p->options->listeners[p->listening];
+		int r = worker_listen(&p->threads[p->listening].worker, fd);
+
+		if (r)
+			return log_err(r, "listen on descriptor %d", fd);
+	}
+	return 0;
+}
+
+static int start_threads(struct proxy *p)
+{
+	for (size_t i = 0; i < p->count; i++) {
+		int r = pthread_create(&p->threads[i].id, NULL, run, &p->threads[i]);
+
+		if (r)
+			return log_err(-r, "start a worker");
+		p->threads[i].started = true;
+	}
+	return 0;
+}
+
+static int go_over(void *arg, int fd)
+{
+	struct proxy *p = arg;
+	int r = offer(p, fd);
+
+	if (!r)
+		r = wait_adopted(p);
+	return r ? r : listen_all(p);
+}
+
+static int tell_requests(void *arg, int fd)
+{
+	const struct proxy *p = arg;
+
+	return requests_write(p->peers, p->count, fd);
+}
+
+static int serve(struct proxy *p)
+{
+	const struct orders orders = {
+		.listener = p->options->control,
+		.listeners = p->options->listeners,
+		.count = p->count,
+		.identity = p->options->identity,
+		.snapshot = go_over,
+		.requests = tell_requests,
+		.arg = p,
+	};
+
+	return orders_serve(&orders, p->signals);
+}
+
+/* Whoever calls before there are rules waits in the backlog. */
+static int begin_with(struct proxy *p, const char *file)
+{
+	_cleanup_close_ int fd = -1;
+	int r;
+
+	if (!file)
+		return p->options->control < 0 ? listen_all(p) : 0;
+	fd = open(file, O_RDONLY | O_CLOEXEC);
+	r = fd < 0 ? -errno : go_over(p, fd);
+	return r ? log_err(r, "read the snapshot %s", file) : 0;
+}
+
+/* Each connection takes two descriptors, a large body two more. */
+static void raise_limit(void)
+{
+	struct rlimit l;
+
+	if (!getrlimit(RLIMIT_NOFILE, &l)) {
+		l.rlim_cur = l.rlim_max;
+		(void)setrlimit(RLIMIT_NOFILE, &l);
+	}
+}
+
+/* Before there are threads: they inherit it. */
+static int catch_signals(struct proxy *p)
+{
+	sigset_t set;
+
+	sigemptyset(&set);
+	sigaddset(&set, SIGPIPE);
+	sigaddset(&set, SIGTERM);
+	sigaddset(&set, SIGINT);
+	pthread_sigmask(SIG_BLOCK, &set, NULL);
+	sigdelset(&set, SIGPIPE); /* of no interest: the call itself says so */
+	p->signals = signalfd(-1, &set, SFD_CLOEXEC);
+	return p->signals < 0 ? log_err(-errno, "wait for signals") : 0;
+}
+
+static int prepare(struct proxy *p)
+{
+	int r = orders_listen(p->options->control);
+
+	if (r)
+		return log_err(r, "listen to weftd");
+	r = limits_map(p->options->limits, &p->limits);
+	if (r)
+		return log_err(r, "map the limits");
+	r = stats_open(p->options->cluster_stats, p->options->route_stats, &p->stats);
+	if (r)
+		return log_err(r, "map the counters");
+	p->state = state_new(p->limits, p->stats);
+	p->threads = calloc(p->options->listener_count, sizeof(*p->threads));
+	p->peers = calloc(p->options->listener_count, sizeof(struct worker *));
+	if (!p->state || !p->threads || !p->peers)
+		return log_err(-ENOMEM, "start");
+	p->count = p->options->listener_count;
+	for (size_t i = 0; i < p->count; i++)
+		p->peers[i] = &p->threads[i].worker;
+	return catch_signals(p);
+}
+
+int proxy_run(const struct proxy_options *o)
+{
+	_cleanup_(proxy_stop) struct proxy p = { .options = o, .signals = -1 };
+	int r;
+
+	raise_limit();
+	r = prepare(&p);
+	if (!r)
+		r = open_workers(&p);
+	if (!r)
+		r = start_threads(&p);
+	if (!r)
+		r = begin_with(&p, o->snapshot);
+	if (!r && o->sandbox)
+		r = sandbox_seal();
+	if (!r)
+		log_info("ready: %zu workers", p.count);
+	return r ? r : serve(&p);
+}

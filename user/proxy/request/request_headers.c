@@ -1,0 +1,301 @@
+// SPDX-License-Identifier: Apache-2.0
+#include "proxy/request/request_headers.h"
+
+#include <arpa/inet.h>
+#include <string.h>
+
+enum { SAMPLED_PERCENT = 1, TRACE_DIGITS = 32, SPAN_DIGITS = 16 };
+
+#define SPAN(text)                     \
+	(struct h1_span)               \
+	{                              \
+		text, sizeof(text) - 1 \
+	}
+
+/* Those of the request's fields that matter here. */
+enum known {
+	REQUEST_ID,
+	FORWARDED_PROTO,
+	FORWARDED_FOR,
+	B3,
+	B3_TRACE,
+	B3_SPAN,
+	B3_PARENT,
+	B3_SAMPLED,
+	B3_FLAGS,
+	TRACEPARENT,
+	TRACESTATE,
+	KNOWN,
+};
+
+static const struct h1_span names[KNOWN] = {
+	[REQUEST_ID] = { "x-request-id", 12 },
+	[FORWARDED_PROTO] = { "x-forwarded-proto", 17 },
+	[FORWARDED_FOR] = { "x-forwarded-for", 15 },
+	[B3] = { "b3", 2 },
+	[B3_TRACE] = { "x-b3-traceid", 12 },
+	[B3_SPAN] = { "x-b3-spanid", 11 },
+	[B3_PARENT] = { "x-b3-parentspanid", 17 },
+	[B3_SAMPLED] = { "x-b3-sampled", 12 },
+	[B3_FLAGS] = { "x-b3-flags", 10 },
+	[TRACEPARENT] = { "traceparent", 11 },
+	[TRACESTATE] = { "tracestate", 10 },
+};
+
+/* The first of each name, and how many there are. */
+struct found {
+	struct h1_span value[KNOWN];
+	unsigned count[KNOWN];
+};
+
+static bool may_be_known(struct h1_span name)
+{
+	char c = (char)(*name.p | 0x20);
+
+	return c == 'x' || c == 't' || (c == 'b' && name.n == 2);
+}
+
+static void find(const struct h1_request *q, struct found *f)
+{
+	*f = (struct found){ 0 };
+	for (size_t i = 0; i < q->m.header_count; i++) {
+		const struct h1_header *h = &q->m.headers[i];
+
+		if (h->field != H1_OTHER || !may_be_known(h->name))
+			continue;
+		for (int k = 0; k < KNOWN; k++)
+			if (h1_same_nocase(h->name, names[k]) && !f->count[k]++)
+				f->value[k] = h->value;
+	}
+}
+
+static void add(struct added *a, struct h1_span name, struct h1_span value)
+{
+	a->fields[a->count].name = name;
+	a->fields[a->count].value = value;
+	a->fields[a->count].more = (struct h1_span){ 0 };
+	a->fields[a->count++].beside = false;
+}
+
+static void drop(struct added *a, struct h1_span name)
+{
+	add(a, name, (struct h1_span){ 0 });
+}
+
+bool added_replaces(const struct added *a, struct h1_span name)
+{
+	if (!may_be_known(name))
+		return false;
+	for (size_t i = 0; i < a->count; i++)
+		if (!a->fields[i].beside && h1_same_nocase(a->fields[i].name, name))
+			return true;
+	return false;
+}
+
+/* ---- who asks ---- */
+
+/* RFC 9562, version 4. */
+static void make_uuid(char out[36], struct random *random)
+{
+	char hex[32], *p = out;
+
+	random_hex(random, hex, sizeof(hex));
+	hex[12] = '4';
+	hex[16] = "89ab"[random_next(random) & 3];
+	for (int i = 0; i < 32; i++) {
+		if (i == 8 || i == 12 || i == 16 || i == 20)
+			*p++ = '-';
+		*p++ = hex[i];
+	}
+}
+
+static void add_request_id(struct added *a, const struct found *f, struct random *random)
+{
+	a->request_id = f->value[REQUEST_ID];
+	if (a->request_id.n)
+		return;
+	make_uuid(a->uuid, random);
+	a->request_id = (struct h1_span){ a->uuid, sizeof(a->uuid) };
+	add(a, names[REQUEST_ID], a->request_id);
+}
+
+static bool is_private(const struct addr *a, bool v4)
+{
+	const unsigned char *b = a->b + 12;
+
+	if (!v4)
+		return (a->b[0] & 0xfe) == 0xfc;
+	return b[0] == 10 || b[0] == 127 || (b[0] == 172 && (b[1] & 0xf0) == 16) ||
+	       (b[0] == 192 && b[1] == 168);
+}
+
+static void add_forwarded_for(struct added *a, const struct found *f, struct h1_span client)
+{
+	bool one = f->count[FORWARDED_FOR] == 1;
+
+	add(a, names[FORWARDED_FOR], one ? f->value[FORWARDED_FOR] : client);
+	if (one)
+		a->fields[a->count - 1].more = (struct h1_span){ a->client, client.n + 2 };
+	else
+		a->fields[a->count - 1].beside = true;
+}
+
+/* What a client says of itself in these fields counts for nothing. */
+static void add_client(struct added *a, const struct added_ask *ask, const struct found *f)
+{
+	static const unsigned char mapped[12] = { [10] = 0xff, [11] = 0xff };
+	const struct addr *client = &ask->client;
+	bool v4 = !memcmp(client->b, mapped, sizeof(mapped));
+	struct h1_span text = { a->client + 2, 0 };
+
+	memcpy(a->client, ", ", 2);
+	inet_ntop(v4 ? AF_INET : AF_INET6, client->b + (v4 ? 12 : 0), a->client + 2,
+		  sizeof(a->client) - 2);
+	text.n = strlen(text.p);
+	drop(a, SPAN("x-envoy-internal"));
+	drop(a, SPAN("x-envoy-external-address"));
+	if (!f->count[FORWARDED_FOR] && is_private(client, v4))
+		a->fields[a->count - 2].value = SPAN("true");
+	else
+		a->fields[a->count - 1].value = text;
+	add_forwarded_for(a, f, text);
+}
+
+/* ---- traces ---- */
+
+static bool is_hex(struct h1_span s)
+{
+	bool any = false;
+
+	for (size_t i = 0; i < s.n; i++) {
+		char c = s.p[i];
+
+		if (!((c >= '0' && c <= '9') || (c >= 'a' && c <= 'f')))
+			return false;
+		any |= c != '0';
+	}
+	return any;
+}
+
+static struct h1_span part(struct h1_span s, size_t from, size_t n)
+{
+	return (struct h1_span){ s.p + from, n };
+}
+
+static bool is_trace_id(struct h1_span s)
+{
+	return (s.n == TRACE_DIGITS || s.n == SPAN_DIGITS) && is_hex(s);
+}
+
+/* W3C Trace Context: version-trace-parent-flags, and what later versions put behind. */
+static bool is_traceparent(struct h1_span s)
+{
+	static const size_t length = 55;
+
+	if (s.n < length || s.p[2] != '-' || s.p[35] != '-' || s.p[52] != '-')
+		return false;
+	if (!memcmp(s.p, "ff", 2) || (s.n > length && (!memcmp(s.p, "00", 2) || s.p[55] != '-')))
+		return false;
+	return (is_hex(part(s, 0, 2)) || !memcmp(s.p, "00", 2)) &&
+	       is_hex(part(s, 3, TRACE_DIGITS)) && is_hex(part(s, 36, SPAN_DIGITS)) &&
+	       (is_hex(part(s, 53, 2)) || !memcmp(s.p + 53, "00", 2));
+}
+
+static char *put(char *p, struct h1_span s)
+{
+	return mempcpy(p, s.p, s.n);
+}
+
+static struct h1_span own_span(const struct added *a)
+{
+	return (struct h1_span){ a->span, SPAN_DIGITS };
+}
+
+static void add_traceparent(struct added *a, struct h1_span trace, struct h1_span flags)
+{
+	char *p = put(a->traceparent, SPAN("00-"));
+
+	p = put(put(put(p, trace), SPAN("-")), own_span(a));
+	put(put(p, SPAN("-")), flags);
+	add(a, names[TRACEPARENT], (struct h1_span){ a->traceparent, sizeof(a->traceparent) });
+}
+
+/* trace-span[-sampled[-parent]]; what is anything else, "0" for one, is left alone. */
+static void go_on_b3(struct added *a, struct h1_span s)
+{
+	const char *dash = memchr(s.p, '-', s.n);
+	struct h1_span trace, rest;
+	char *p;
+
+	if (!dash)
+		return;
+	trace = (struct h1_span){ s.p, (size_t)(dash - s.p) };
+	rest = part(s, trace.n + 1, s.n - trace.n - 1);
+	if (!is_trace_id(trace) || rest.n < SPAN_DIGITS || !is_hex(part(rest, 0, SPAN_DIGITS)) ||
+	    (rest.n > SPAN_DIGITS && (rest.n < SPAN_DIGITS + 2 || rest.p[SPAN_DIGITS] != '-')))
+		return;
+	p = put(put(put(a->b3, trace), SPAN("-")), own_span(a));
+	if (rest.n > SPAN_DIGITS) {
+		p = put(p, part(rest, SPAN_DIGITS, 2));
+		p = put(put(p, SPAN("-")), part(rest, 0, SPAN_DIGITS));
+	}
+	add(a, names[B3], (struct h1_span){ a->b3, (size_t)(p - a->b3) });
+}
+
+static void go_on_b3_fields(struct added *a, const struct found *f)
+{
+	add(a, names[B3_SPAN], own_span(a));
+	if (f->value[B3_SPAN].n == SPAN_DIGITS && is_hex(f->value[B3_SPAN]))
+		add(a, names[B3_PARENT], f->value[B3_SPAN]);
+}
+
+/* A decision not to sample may come without a trace. */
+static void begin_trace(struct added *a, const struct found *f, struct random *random)
+{
+	struct h1_span trace = { a->trace, TRACE_DIGITS }, sampled = f->value[B3_SAMPLED];
+
+	random_hex(random, a->trace, TRACE_DIGITS);
+	if (!sampled.n && !f->count[B3_FLAGS]) {
+		sampled = random_next(random) % 100 < SAMPLED_PERCENT ? SPAN("1") : SPAN("0");
+		add(a, names[B3_SAMPLED], sampled);
+	}
+	add(a, names[B3_TRACE], trace);
+	add(a, names[B3_SPAN], own_span(a));
+	add_traceparent(a, trace, sampled.n == 1 && *sampled.p == '1' ? SPAN("01") : SPAN("00"));
+}
+
+static void add_trace(struct added *a, const struct found *f, struct random *random)
+{
+	bool w3c = f->count[TRACEPARENT] == 1 && is_traceparent(f->value[TRACEPARENT]);
+	bool b3 = is_trace_id(f->value[B3_TRACE]);
+
+	random_hex(random, a->span, SPAN_DIGITS);
+	if (w3c)
+		add_traceparent(a, part(f->value[TRACEPARENT], 3, TRACE_DIGITS),
+				part(f->value[TRACEPARENT], 53, 2));
+	if (b3)
+		go_on_b3_fields(a, f);
+	if (f->count[B3])
+		go_on_b3(a, f->value[B3]);
+	/* It belongs to the trace that nobody can make out. */
+	if (!w3c && f->count[TRACESTATE])
+		drop(a, names[TRACESTATE]);
+	if (!w3c && !b3 && !f->count[B3])
+		begin_trace(a, f, random);
+}
+
+void added_make(struct added *a, const struct added_ask *ask, struct random *random)
+{
+	struct found f;
+
+	find(ask->request, &f);
+	a->count = 0;
+	add_request_id(a, &f, random);
+	if (ask->gateway || !f.count[FORWARDED_PROTO])
+		add(a, names[FORWARDED_PROTO], ask->scheme);
+	if (ask->gateway)
+		add_client(a, ask, &f);
+	if (ask->rewritten)
+		add(a, SPAN("x-envoy-original-path"), ask->request->path);
+	add_trace(a, &f, random);
+}

@@ -1,0 +1,58 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#ifndef WEFT_PROXY_REQUEST_REQUEST_HEADERS_H
+#define WEFT_PROXY_REQUEST_REQUEST_HEADERS_H
+/*
+ * The fields that a request gets on its way, as Istio's users know them from Envoy:
+ *
+ *   x-request-id            made (a random UUID) unless there is one
+ *   x-forwarded-proto       http or https, unless there is one; at a gateway always
+ *   x-forwarded-for         at a gateway: the client's address behind what is there
+ *   x-envoy-internal        at a gateway, for a client with a private address and nobody before it
+ *   x-envoy-external-address  at a gateway, for all others: who they are
+ *   x-envoy-original-path   when a rule rewrites the path
+ *   x-envoy-attempt-count   which try it is (heads.c)
+ *   x-b3-*, b3, traceparent a trace is gone on with, whichever of the three forms it comes in: with
+ *                           a span of its own, whose parent is the one that came. Without one a
+ *                           trace begins, in the first and the last form, of which one in a
+ *                           hundred is sampled.
+ *
+ * A response gets x-envoy-upstream-service-time: milliseconds that the endpoint took for its head.
+ * Other things that Envoy does are left alone: `server` is the application's, and what a rule says
+ * of any of these fields comes last.
+ */
+#include <linux/types.h>
+
+#include "proxy/h1/h1.h"
+#include "proxy/io/random.h"
+#include "weft/addr.h"
+
+enum { ADDED_MAX = 12 };
+
+/* Spans point into the request, or to the texts below. */
+struct added {
+	size_t count;
+	struct {
+		struct h1_span name; /* in lower case; the request's own are dropped, unless: */
+		struct h1_span value, more; /* without value.p it is only dropped */
+		bool beside;
+	} fields[ADDED_MAX];
+	struct h1_span request_id;
+	char uuid[36], trace[32], span[16];
+	char traceparent[55];
+	char b3[100];
+	char client[48]; /* ", " and an address */
+};
+
+struct added_ask {
+	const struct h1_request *request;
+	struct h1_span scheme;
+	bool gateway;
+	struct addr client;
+	bool rewritten; /* the path */
+};
+
+void added_make(struct added *a, const struct added_ask *ask, struct random *random);
+/* Whether one of them takes the place of a field of that name. */
+bool added_replaces(const struct added *a, struct h1_span name);
+
+#endif

@@ -1,0 +1,18 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#ifndef WEFT_PROXY_REQUEST_RESPONSE_FLAGS_H
+#define WEFT_PROXY_REQUEST_RESPONSE_FLAGS_H
+/*
+ * Envoy's response flags: why a request ended as it did.
+ */
+#include <stdint.h>
+
+enum { FLAGS_TEXT = 64 };
+
+/* Adds the flag of that name; "-" is none. */
+void flags_add(uint32_t *flags, const char *name);
+/* The set of one. */
+uint32_t flags_of(const char *name);
+/* In Envoy's order, "UF,URX"; "-" for none. `out` is room for it. */
+const char *flags_text(uint32_t flags, char out[FLAGS_TEXT]);
+
+#endif

@@ -1,0 +1,152 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#ifndef WEFT_PROXY_ROUTE_ROUTE_H
+#define WEFT_PROXY_ROUTE_ROUTE_H
+/*
+ * What the proxy asks of whoever knows the rules, and what it wants to hear. A router belongs to
+ * one worker; every answer holds on to the rules it was made from until it is released.
+ */
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
+#include <linux/types.h>
+
+#include "proxy/io/buf.h"
+#include "proxy/h1/h1.h"
+#include "proxy/stats/limit.h"
+#include "proxy/io/sock.h"
+#include "proxy/stats/stats.h"
+#include "weft/addr.h"
+
+/* The request and who calls whom. Ports in host byte order. */
+struct route_ask {
+	const struct h1_request *request;
+	struct addr client, called;
+	uint16_t client_port, called_port;
+	bool called_node; /* `called` is an address of the node itself */
+};
+
+enum plan_action {
+	PLAN_FORWARD,
+	PLAN_ANSWER, /* with plan.answer */
+};
+
+enum plan_op_type { PLAN_REMOVE, PLAN_SET, PLAN_ADD };
+
+/* To be carried out in order. */
+struct plan_op {
+	enum plan_op_type type;
+	struct h1_span name, value;
+};
+
+struct plan_ops {
+	const struct plan_op *items;
+	size_t count;
+};
+
+/* An answer of the proxy's own. */
+struct plan_answer {
+	unsigned status;
+	struct h1_span body;	       /* text/plain unless `headers` say something else */
+	const struct plan_op *headers; /* PLAN_ADD only: Location, Access-Control-..., */
+	size_t header_count;
+	const char *details; /* Envoy's response code details; NULL: none */
+	const char *flags;   /* for the access log: "NR", "UO"; never NULL */
+};
+
+/* What makes a try be followed by another one. */
+enum plan_retry_on {
+	PLAN_RETRY_5XX = 1 << 0,	   /* a 5xx, or no answer at all */
+	PLAN_RETRY_GATEWAY_ERROR = 1 << 1, /* 502, 503, 504, or no answer at all */
+	PLAN_RETRY_RESET = 1 << 2,	   /* no answer at all, per-try timeout included */
+	PLAN_RETRY_CONNECT_FAILURE = 1 << 3,
+	PLAN_RETRY_4XX = 1 << 4,		  /* 409 */
+	PLAN_RETRY_RESET_BEFORE_REQUEST = 1 << 5, /* nothing of the request was sent */
+	PLAN_RETRY_RATELIMITED = 1 << 6,	  /* an answer with x-envoy-ratelimited */
+	PLAN_RETRY_CANCELLED = 1 << 7,		  /* this and the following: gRPC statuses */
+	PLAN_RETRY_DEADLINE_EXCEEDED = 1 << 8,
+	PLAN_RETRY_INTERNAL = 1 << 9,
+	PLAN_RETRY_RESOURCE_EXHAUSTED = 1 << 10,
+	PLAN_RETRY_UNAVAILABLE = 1 << 11,
+};
+
+/* Milliseconds; 0: none. */
+struct plan {
+	enum plan_action action;
+	struct plan_answer answer; /* PLAN_ANSWER: after the delay */
+	uint32_t delay_ms;
+
+	struct h1_span authority, path; /* for the endpoint */
+	struct plan_ops request, response;
+	uint32_t timeout_ms;
+	uint32_t per_try_timeout_ms;
+	uint32_t retries;  /* tries beyond the first */
+	uint32_t retry_on; /* enum plan_retry_on */
+	const uint32_t *retry_statuses;
+	size_t retry_status_count;
+	uint32_t backoff_ms; /* base of the pause before another try */
+	bool identify;	     /* the request gets the fields of added.h */
+	bool gateway;	     /* likewise, those of a gateway */
+	struct h1_span scheme;
+	bool count_tries; /* tell endpoints by x-envoy-attempt-count which one it is */
+
+	size_t mirror_count; /* clusters that may get a copy */
+	struct h1_span mirror_authority;
+
+	/* Counters; never NULL with PLAN_FORWARD. */
+	struct http_cluster_stat *cluster;
+	struct http_route_stat *route;
+
+	struct buf text; /* for what had to be put together; the proxy releases it */
+	void *data;	 /* the router's */
+};
+
+/* An endpoint. Milliseconds; 0: the default, or none. */
+struct target {
+	struct addr addr;
+	uint16_t port;
+	uint32_t connect_timeout_ms;
+	uint32_t idle_timeout_ms; /* of a connection that is not in use */
+	uint32_t max_requests_per_connection;
+	uint32_t max_duration_ms; /* of a connection, but for the request it is in use for */
+	struct keepalive keepalive;
+	struct limit *limit;		/* of its cluster; NULL: none */
+	struct limit_most most;		/* of it */
+	struct http_cluster_stat *stat; /* likewise; never NULL */
+	const void *endpoint;		/* what the router knows it by; NULL: by nothing */
+};
+
+enum pick {
+	PICK_OK,
+	PICK_NONE,	 /* no healthy endpoint: 503 UH */
+	PICK_NO_CLUSTER, /* the rule names what does not exist: 503 NC */
+};
+
+/* How a try ended, for outlier detection and counters. */
+enum outcome {
+	OUTCOME_STATUS,	 /* with a response */
+	OUTCOME_CONNECT, /* no connection */
+	OUTCOME_RESET,	 /* no whole response */
+	OUTCOME_TIMEOUT,
+	OUTCOME_ABANDONED, /* the client has gone, or another limit was reached: says nothing */
+};
+
+struct router {
+	/* Fills in `plan`, which is zeroed. */
+	void (*plan)(struct router *r, const struct route_ask *ask, struct supply *supply,
+		     struct plan *plan);
+	/* An endpoint for the n-th try, from 0. What it returns with PICK_OK is ended with done().
+	 */
+	enum pick (*pick)(struct router *r, struct plan *plan, unsigned n, struct target *out);
+	void (*done)(struct router *r, struct plan *plan, struct target *target,
+		     enum outcome outcome, unsigned status);
+	/* An endpoint for the i-th copy; PICK_NONE also if this request is not copied there. */
+	enum pick (*pick_mirror)(struct router *r, struct plan *plan, size_t i, struct target *out);
+	void (*release)(struct router *r, struct plan *plan);
+	/* Between events: time to go over to other rules. Whether that was done. May be NULL. */
+	bool (*turn)(struct router *r);
+	/* Whether that target.endpoint is one no longer. May be NULL. */
+	bool (*gone)(struct router *r, const void *endpoint);
+};
+
+#endif

@@ -1,0 +1,304 @@
+// SPDX-License-Identifier: Apache-2.0
+/*
+ * A request -> a plan, by the rules of a snapshot.
+ */
+#include "proxy/route/router.h"
+
+#include <errno.h>
+#include <stddef.h>
+#include <stdlib.h>
+#include <string.h>
+#include <time.h>
+
+#include "lib/base/cleanup.h"
+#include "lib/base/log.h"
+#include "proxy/route/rules_plan.h"
+#include "proxy/route/router_priv.h"
+
+enum { SPARE = 256 };
+
+struct rules {
+	struct router router; /* first */
+	struct state *state;
+	struct rules_version *current; /* NULL: none yet */
+	struct config *offered;	       /* atomic: for the next turn; NULL: nothing new */
+	int adopted;		       /* atomic: how the last one went; 1: not yet */
+	struct rules_plan *spare;
+	unsigned spare_count;
+	struct http_field fields[H1_MAX_HEADERS]; /* of the request being decided */
+};
+
+static struct rules_plan *take_plan(struct rules *r)
+{
+	struct rules_plan *p = r->spare;
+
+	if (!p) {
+		p = malloc(sizeof(*p));
+		if (p)
+			p->ops = p->headers = (struct rules_ops){ 0 };
+		return p;
+	}
+	r->spare = p->next;
+	r->spare_count--;
+	return p;
+}
+
+static void free_plan(struct rules_plan *p)
+{
+	free(p->ops.items);
+	free(p->headers.items);
+	free(p);
+}
+
+static void give_plan(struct rules *r, struct rules_plan *p)
+{
+	if (r->spare_count == SPARE) {
+		free_plan(p);
+		return;
+	}
+	p->next = r->spare;
+	r->spare = p;
+	r->spare_count++;
+}
+
+static struct http_span span(struct h1_span s)
+{
+	return (struct http_span){ s.p, s.n };
+}
+
+static void describe(struct rules *r, const struct route_ask *ask, struct rules_plan *p)
+{
+	const struct h1_request *q = ask->request;
+
+	for (size_t i = 0; i < q->m.header_count; i++)
+		r->fields[i] = (struct http_field){ span(q->m.headers[i].name),
+						    span(q->m.headers[i].value) };
+	p->request = (struct http_request){
+		.method = span(q->method),
+		.scheme = http_span("http"),
+		.authority = span(q->authority),
+		.path = q->path.p ? span(q->path) : http_span("/"),
+		.fields = r->fields,
+		.field_count = q->m.header_count,
+	};
+	/* Before HTTP/1.1 nobody had to say whom he called. */
+	if (!p->request.authority.at)
+		p->request.authority = http_span("");
+}
+
+/*
+ * The node's own addresses are for gateways; all others are a service's, or somebody's outside. For
+ * pods a service comes first where the node has its address, too (kube-proxy's IPVS mode).
+ */
+static const struct hs_listener *listener_of(const struct http_snapshot *s,
+					     const struct route_ask *ask, bool from_pod)
+{
+	bool node = ask->called_node &&
+		    !(from_pod && http_plain(s, &ask->called, ask->called_port));
+
+	return http_listener_at(s, &ask->called, ask->called_port, node);
+}
+
+static uint64_t turn(__u64 *n, bool wanted)
+{
+	return wanted ? __atomic_fetch_add(n, 1, __ATOMIC_RELAXED) : 0;
+}
+
+static bool sometimes(uint64_t share)
+{
+	return share && share < (uint64_t)1 << 32;
+}
+
+/* Turns belong to a route, and which one it is is known only then: where they matter it is decided
+ * again with them. */
+static void decide(struct rules_plan *p, const struct hs_listener *l,
+		   const struct http_source *source)
+{
+	const struct rules_version *v = p->version;
+	struct http_decision *d = &p->decision;
+	struct http_turns turns = { 0 };
+	struct route_state *rs;
+
+	http_route(v->snapshot, l, source, &p->request, &turns, d, NULL);
+	if (!d->route)
+		return;
+	rs = v->routes[d->route - hs_action(v->snapshot, 0)];
+	turns.dest = turn(&rs->turns.dest, d->route->dests.count > 1);
+	turns.delay = turn(&rs->turns.delay, sometimes(d->route->delay_share));
+	turns.abort = turn(&rs->turns.abort, sometimes(d->route->abort_share));
+	p->mirror_turn = turn(&rs->turns.mirror, d->route->mirrors.count);
+	if (turns.dest || turns.delay || turns.abort)
+		http_route(v->snapshot, l, source, &p->request, &turns, d, NULL);
+}
+
+/*
+ * No rule has the host: the service at the address, or the address itself; but not the node's own,
+ * such as that of our listening socket, where we would call ourselves again and again.
+ */
+static void decide_passthrough(struct rules_plan *p, const struct route_ask *ask)
+{
+	const struct http_snapshot *s = p->version->snapshot;
+	struct http_decision *d = &p->decision;
+
+	d->route = http_plain(s, &ask->called, ask->called_port);
+	d->action = HTTP_ROUTE;
+	if (!d->route && ask->called_node) {
+		d->action = HTTP_NOT_FOUND;
+		d->status = 404;
+	}
+	if (!d->route || !d->route->dests.count)
+		return;
+	d->dest = hs_dest(s, d->route->dests.first);
+	d->cluster = hs_cluster(s, d->dest->cluster);
+	if (!d->cluster->known)
+		d->action = HTTP_NO_CLUSTER;
+}
+
+static void route(struct rules_plan *p, const struct route_ask *ask)
+{
+	const struct rules_version *v = p->version;
+	const struct hs_source *row = http_source_at(v->snapshot, &ask->client);
+	const struct hs_listener *l = listener_of(v->snapshot, ask, row);
+	struct http_source source;
+
+	if (row)
+		http_source_known(v->snapshot, row, &source);
+	if (!l) {
+		p->decision = (struct http_decision){ .action = HTTP_PASSTHROUGH,
+						      .authority = p->request.authority };
+	} else {
+		if (l->tls)
+			p->request.scheme = http_span("https");
+		decide(p, l, row && l->scope == SCOPE_MESH ? &source : NULL);
+	}
+	if (p->decision.action == HTTP_PASSTHROUGH)
+		decide_passthrough(p, ask);
+}
+
+static const struct plan no_rules = {
+	.action = PLAN_ANSWER,
+	.answer = { .status = 503, .flags = "NC", .details = "cluster_not_found" },
+};
+
+static void plan(struct router *router, const struct route_ask *ask, struct supply *supply,
+		 struct plan *out)
+{
+	struct rules *r = (struct rules *)router;
+	struct rules_plan *p = r->current ? take_plan(r) : NULL;
+
+	*out = no_rules;
+	if (!p)
+		return;
+	p->version = r->current;
+	p->version->refs++;
+	p->ops.count = p->headers.count = 0;
+	p->decision = (struct http_decision){ 0 };
+	p->endpoint = NULL;
+	p->tried_count = 0;
+	p->client = ask->client;
+	p->called = ask->called;
+	p->client_port = ask->client_port;
+	p->called_port = ask->called_port;
+	describe(r, ask, p);
+	route(p, ask);
+	rules_hash(p);
+	out->data = p;
+	if (rules_plan_fill(p, supply, out)) {
+		out->action = PLAN_ANSWER;
+		out->answer = (struct plan_answer){ .status = 500, .flags = "-" };
+	}
+	/* They are gone when the next request is decided. */
+	p->request.fields = NULL;
+	p->request.field_count = 0;
+}
+
+static void release(struct router *router, struct plan *plan)
+{
+	struct rules *r = (struct rules *)router;
+	struct rules_plan *p = plan->data;
+
+	if (!p)
+		return;
+	rules_version_unref(p->version);
+	give_plan(r, p);
+	plan->data = NULL;
+}
+
+static bool gone(struct router *router, const void *endpoint)
+{
+	const struct rules *r = (const struct rules *)router;
+	const struct endpoint_state *e = endpoint;
+
+	return __atomic_load_n(&e->seen, __ATOMIC_RELAXED) < rules_version_number(r->current);
+}
+
+static bool go_over(struct router *router)
+{
+	struct rules *r = (struct rules *)router;
+	struct rules_version *v;
+	struct config *c;
+	int error;
+
+	if (!__atomic_load_n(&r->offered, __ATOMIC_RELAXED))
+		return false;
+	c = __atomic_exchange_n(&r->offered, NULL, __ATOMIC_ACQ_REL);
+	error = rules_version_open(r->state, c, r->current, &v);
+	config_unref(c);
+	if (error) {
+		log_err(error, "open a snapshot");
+	} else {
+		rules_version_unref(r->current);
+		r->current = v;
+	}
+	__atomic_store_n(&r->adopted, error, __ATOMIC_RELEASE);
+	return !error;
+}
+
+int rules_new(struct state *state, struct rules **out)
+{
+	struct rules *r = calloc(1, sizeof(*r));
+
+	if (!r)
+		return -ENOMEM;
+	r->router = (struct router){ .plan = plan,
+				     .pick = rules_pick,
+				     .done = rules_done,
+				     .pick_mirror = rules_pick_mirror,
+				     .release = release,
+				     .turn = go_over,
+				     .gone = gone };
+	r->state = state;
+	*out = r;
+	return 0;
+}
+
+void rules_free(struct rules *r)
+{
+	if (!r)
+		return;
+	rules_version_unref(r->current);
+	config_unref(r->offered);
+	while (r->spare) {
+		struct rules_plan *p = r->spare;
+
+		r->spare = p->next;
+		free_plan(p);
+	}
+	free(r);
+}
+
+struct router *rules_router(struct rules *r)
+{
+	return &r->router;
+}
+
+void rules_offer(struct rules *r, struct config *c)
+{
+	__atomic_store_n(&r->adopted, 1, __ATOMIC_RELEASE);
+	config_unref(__atomic_exchange_n(&r->offered, config_ref(c), __ATOMIC_ACQ_REL));
+}
+
+int rules_adopted(const struct rules *r)
+{
+	return __atomic_load_n(&r->adopted, __ATOMIC_ACQUIRE);
+}

@@ -1,0 +1,96 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#ifndef WEFT_PROXY_ROUTE_ROUTER_PRIV_H
+#define WEFT_PROXY_ROUTE_ROUTER_PRIV_H
+/*
+ * Between the parts of the router.
+ */
+#include <time.h>
+
+#include "lib/route/route.h"
+#include "proxy/route/router.h"
+
+/* A snapshot in use by one worker, with the rows of the state that belong to its tables. */
+struct rules_version {
+	struct config *config;
+	struct http_snapshot *snapshot;
+	struct route_state **routes;	   /* by row of HS_ACTIONS */
+	struct cluster_state **clusters;   /* by row of HS_CLUSTERS */
+	struct endpoint_state **endpoints; /* by row of HS_ENDPOINTS */
+	struct outlier_state **outliers;   /* likewise; NULL without outlier detection */
+	uint64_t *warm_at;		   /* ms, by row of HS_CLUSTERS: nobody is new any more */
+	/* Of what goes to the address that was called because no rule knows better. */
+	struct http_cluster_stat *passthrough;
+	struct http_route_stat *allow_any;
+	unsigned refs; /* requests that began with it, and the router while it is current */
+};
+
+enum {
+	RULES_SHADOW = 320,
+	RULES_TRIED = 8, /* endpoints that another try avoids */
+};
+
+#define RULES_HASH 0xcbf29ce484222325u /* to begin with */
+
+/* Grows, and is kept with the plan for the next one. */
+struct rules_ops {
+	struct plan_op *items;
+	size_t count, room;
+};
+
+/* What a plan holds on to. */
+struct rules_plan {
+	struct rules_version *version;
+	struct http_request request;
+	struct http_decision decision;
+	struct addr client, called;
+	uint16_t client_port, called_port;
+	struct rules_ops ops;		 /* the request's, then the response's */
+	struct rules_ops headers;	 /* of an answer of our own */
+	struct endpoint_state *endpoint; /* of the current try */
+	uint32_t endpoint_row;
+	uint32_t tried[RULES_TRIED], tried_count;
+	bool hashed;
+	uint64_t hash; /* of what the cluster's consistentHash speaks of */
+	uint64_t mirror_turn;
+	char shadow[RULES_SHADOW];  /* their Host */
+	char cookie[HS_COOKIE_MAX]; /* to be set, if cookie_len isn't 0 */
+	size_t cookie_len;
+	struct rules_plan *next; /* in the supply of unused ones */
+};
+
+/* After `last`, which may be NULL. 0 or -errno. */
+int rules_version_open(struct state *state, struct config *config, const struct rules_version *last,
+		       struct rules_version **out);
+void rules_version_unref(struct rules_version *v);	      /* accepts NULL */
+uint64_t rules_version_number(const struct rules_version *v); /* of its snapshot */
+
+/* ---- rules_hash.c ---- */
+
+/* Takes note of what consistentHash needs, while the request is at hand. */
+void rules_hash(struct rules_plan *p);
+uint64_t rules_mix(uint64_t h, const void *bytes, size_t n);
+
+/* ---- rules_warm.c ---- */
+
+/* The snapshot with that number has the endpoint. It is new if the `last` one did not. */
+void rules_see(struct endpoint_state *e, uint64_t snapshot, uint64_t last, uint64_t now);
+uint64_t rules_warm_at(const struct rules_version *v, const struct hs_cluster *c);
+/* What an endpoint known for `age` ms gets of its share: more than 0, up to 1. */
+double rules_warmth(const struct hs_cluster *c, uint64_t age);
+
+/* ---- rules_pick.c: see struct router ---- */
+
+enum pick rules_pick(struct router *r, struct plan *plan, unsigned n, struct target *out);
+enum pick rules_pick_mirror(struct router *r, struct plan *plan, size_t i, struct target *out);
+void rules_done(struct router *r, struct plan *plan, struct target *t, enum outcome outcome,
+		unsigned status);
+
+static inline uint64_t rules_now(void)
+{
+	struct timespec t;
+
+	clock_gettime(CLOCK_MONOTONIC_COARSE, &t);
+	return (uint64_t)t.tv_sec * 1000 + (uint64_t)t.tv_nsec / 1000000;
+}
+
+#endif

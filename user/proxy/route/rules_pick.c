@@ -1,0 +1,335 @@
+// SPDX-License-Identifier: Apache-2.0
+/*
+ * Which endpoint a request goes to.
+ */
+#include <string.h>
+#include <time.h>
+
+#include "proxy/route/outlier.h"
+#include "proxy/io/random.h"
+#include "proxy/route/router_priv.h"
+
+static bool is_v4(const struct addr *a)
+{
+	static const unsigned char mapped[12] = { [10] = 0xff, [11] = 0xff };
+
+	return !memcmp(a->b, mapped, sizeof(mapped));
+}
+
+static struct hs_range of_family(const struct hs_cluster *c, bool v4)
+{
+	struct hs_range r = c->endpoints;
+
+	if (v4) {
+		r.count = c->endpoints_v4;
+	} else {
+		r.first += c->endpoints_v4;
+		r.count -= c->endpoints_v4;
+	}
+	return r;
+}
+
+/* The endpoints that the client's address can talk to. */
+static struct hs_range reachable(const struct hs_cluster *c, const struct addr *client)
+{
+	return of_family(c, is_v4(client));
+}
+
+struct choice {
+	const struct rules_version *v;
+	const struct hs_cluster *c;
+	struct cluster_state *cs;
+	struct hs_range range;
+	uint64_t now;
+	bool panic; /* too few are healthy: all are as good */
+};
+
+/* A pod's addresses of both families are two endpoints: shares are those of one family. */
+static struct outliers outliers_of(const struct rules_version *v, const struct hs_cluster *c,
+				   struct cluster_state *cs, struct hs_range family)
+{
+	return (struct outliers){ &c->outliers, cs, &v->outliers[family.first], family.count };
+}
+
+static bool healthy(const struct choice *h, uint32_t i)
+{
+	struct outliers o;
+
+	if (h->panic || !h->c->outliers.given)
+		return true;
+	o = outliers_of(h->v, h->c, h->cs, h->range);
+	return !outlier_ejected(&o, i, h->now);
+}
+
+/* The n-th healthy one; there are that many. */
+static uint32_t nth_healthy(const struct choice *h, uint32_t n)
+{
+	uint32_t i = 0;
+
+	for (; i < h->range.count; i++)
+		if (healthy(h, i) && !n--)
+			break;
+	return i;
+}
+
+static uint32_t count_healthy(struct choice *h)
+{
+	uint32_t n = 0;
+
+	if (!h->c->outliers.given)
+		return h->range.count;
+	for (uint32_t i = 0; i < h->range.count; i++)
+		n += healthy(h, i);
+	h->panic = 100ull * n < (uint64_t)h->c->outliers.min_health_percent * h->range.count;
+	return h->panic ? h->range.count : n;
+}
+
+static uint32_t place(const struct choice *h, uint32_t count, uint32_t n)
+{
+	return count == h->range.count ? n : nth_healthy(h, n);
+}
+
+static uint32_t active(const struct choice *h, uint32_t i)
+{
+	return __atomic_load_n(&h->v->endpoints[h->range.first + i]->active, __ATOMIC_RELAXED);
+}
+
+/* A number below `below`; each worker draws its own. */
+static uint32_t draw(uint32_t below)
+{
+	static _Thread_local struct random random;
+	static _Thread_local bool begun;
+
+	if (!begun)
+		random_begin(&random);
+	begun = true;
+	return (uint32_t)((random_next(&random) >> 32) * below >> 32);
+}
+
+static uint32_t least_request(const struct choice *h, uint32_t count)
+{
+	uint32_t a = place(h, count, draw(count)), b = place(h, count, draw(count));
+
+	return active(h, b) < active(h, a) ? b : a;
+}
+
+/* Rendezvous: the endpoint that goes best with the key; when one goes away, only its keys move. */
+static uint32_t best_match(const struct choice *h, uint64_t key)
+{
+	uint64_t best = 0;
+	uint32_t found = 0;
+
+	for (uint32_t i = 0; i < h->range.count; i++) {
+		const struct hs_endpoint *e = hs_endpoint(h->v->snapshot, h->range.first + i);
+		uint64_t score;
+
+		if (!healthy(h, i))
+			continue;
+		score = rules_mix(rules_mix(key, &e->endpoint.addr, sizeof(e->endpoint.addr)),
+				  &e->endpoint.port, sizeof(e->endpoint.port)) |
+			1;
+		if (score > best) {
+			best = score;
+			found = i;
+		}
+	}
+	return found;
+}
+
+static bool warming(const struct choice *h)
+{
+	return h->c->warmup_ms && h->now < h->v->warm_at[h->c - hs_cluster(h->v->snapshot, 0)];
+}
+
+/* Of how much weight it is beside the others, none of which need be new. */
+static double weight(const struct choice *h, uint32_t i)
+{
+	const struct endpoint_state *e = h->v->endpoints[h->range.first + i];
+	uint64_t since = __atomic_load_n(&e->since, __ATOMIC_RELAXED);
+	double w = rules_warmth(h->c, h->now > since ? h->now - since : 0);
+
+	return h->c->lb == LB_ROUND_ROBIN ? w : w / (active(h, i) + 1);
+}
+
+/* As long as any is new each gets what its weight is of the sum. */
+static uint32_t by_weight(const struct choice *h)
+{
+	double sum = 0, point;
+	uint32_t last = 0;
+
+	for (uint32_t i = 0; i < h->range.count; i++)
+		sum += healthy(h, i) ? weight(h, i) : 0;
+	point = sum * draw(UINT32_MAX) / UINT32_MAX;
+	for (uint32_t i = 0; i < h->range.count && point >= 0; i++)
+		if (healthy(h, i)) {
+			point -= weight(h, i);
+			last = i;
+		}
+	return last;
+}
+
+static uint32_t choose(const struct choice *h, const struct rules_plan *p, uint32_t count)
+{
+	if (p->hashed)
+		return best_match(h, p->hash);
+	if (warming(h))
+		return by_weight(h);
+	switch (h->c->hash ? LB_RANDOM : h->c->lb) {
+	case LB_SOURCE_IP:
+		return best_match(h, rules_mix(RULES_HASH, p->client.b, sizeof(p->client.b)));
+	case LB_ROUND_ROBIN:
+		return place(h, count, __atomic_fetch_add(&h->cs->rr, 1, __ATOMIC_RELAXED) % count);
+	case LB_RANDOM:
+		return place(h, count, draw(count));
+	default:
+		return least_request(h, count);
+	}
+}
+
+static bool tried(const struct rules_plan *p, uint32_t row)
+{
+	for (uint32_t i = 0; i < p->tried_count && i < RULES_TRIED; i++)
+		if (p->tried[i] == row)
+			return true;
+	return false;
+}
+
+/* Another try prefers an endpoint that has not been tried, unless the rule says otherwise. */
+static uint32_t choose_another(const struct choice *h, const struct rules_plan *p, uint32_t count)
+{
+	uint32_t first = choose(h, p, count);
+
+	if (!p->tried_count || p->decision.route->retries.same_too)
+		return first;
+	for (uint32_t n = 0; n < h->range.count; n++) {
+		uint32_t i = (first + n) % h->range.count;
+
+		if (healthy(h, i) && !tried(p, h->range.first + i))
+			return i;
+	}
+	return first;
+}
+
+static enum pick called_address(const struct plan *plan, struct target *out)
+{
+	const struct rules_plan *p = plan->data;
+
+	out->addr = p->called;
+	out->port = p->called_port;
+	out->stat = plan->cluster;
+	return PICK_OK;
+}
+
+static void take(struct rules_plan *p, uint32_t row)
+{
+	p->endpoint = p->version->endpoints[row];
+	p->endpoint_row = row;
+	p->tried[p->tried_count++ % RULES_TRIED] = row;
+	__atomic_add_fetch(&p->endpoint->active, 1, __ATOMIC_RELAXED);
+}
+
+static struct cluster_state *state_of(const struct rules_plan *p, const struct hs_cluster *c)
+{
+	return p->version->clusters[c - hs_cluster(p->version->snapshot, 0)];
+}
+
+static void fill(const struct choice *h, uint32_t row, struct target *out)
+{
+	const struct hs_endpoint *e = hs_endpoint(h->v->snapshot, row);
+	const struct hs_cluster *c = h->c;
+
+	out->addr = e->endpoint.addr;
+	out->port = e->endpoint.port;
+	out->connect_timeout_ms = c->connect_timeout_ms;
+	out->idle_timeout_ms = c->http_idle_timeout_ms;
+	out->max_requests_per_connection = c->max_requests_per_connection;
+	out->max_duration_ms = c->max_duration_ms;
+	out->keepalive = (struct keepalive){ .given = c->keepalive,
+					     .time_s = c->keepalive_time_s,
+					     .interval_s = c->keepalive_interval_s,
+					     .probes = c->keepalive_probes };
+	out->limit = &h->cs->limit;
+	out->stat = h->cs->stat;
+	out->endpoint = h->v->endpoints[row];
+	out->most = (struct limit_most){ .connections = c->max_connections,
+					 .pending = c->max_pending,
+					 .requests = c->max_requests,
+					 .retries = c->max_retries,
+					 .retry_budget = c->retry_budget,
+					 .retry_share = c->retry_budget_share,
+					 .retry_least = c->retry_budget_least };
+}
+
+enum pick rules_pick(struct router *r, struct plan *plan, unsigned n, struct target *out)
+{
+	struct rules_plan *p = plan->data;
+	const struct hs_cluster *c = p->decision.cluster;
+	struct choice h = { .v = p->version, .c = c, .now = rules_now() };
+	uint32_t count, i;
+
+	(void)r;
+	(void)n;
+	*out = (struct target){ 0 };
+	if (!c || c->lb == LB_PASSTHROUGH)
+		return called_address(plan, out);
+	h.cs = state_of(p, c);
+	h.range = reachable(c, &p->client);
+	count = count_healthy(&h);
+	if (!count)
+		return PICK_NONE;
+	i = choose_another(&h, p, count);
+	take(p, h.range.first + i);
+	fill(&h, h.range.first + i, out);
+	return PICK_OK;
+}
+
+/* A copy says nothing about the endpoint, and takes no part in its limits on requests. */
+enum pick rules_pick_mirror(struct router *r, struct plan *plan, size_t i, struct target *out)
+{
+	const struct rules_plan *p = plan->data;
+	const struct http_snapshot *s = p->version->snapshot;
+	const struct hs_action *a = p->decision.route;
+	const struct hs_cluster *c = hs_cluster(s, hs_mirror(s, a->mirrors.first + i)->cluster);
+	struct choice h = { .v = p->version, .c = c, .now = rules_now() };
+	uint32_t count, at;
+
+	(void)r;
+	*out = (struct target){ 0 };
+	if (!http_mirrored(s, a, i, p->mirror_turn))
+		return PICK_NONE;
+	h.cs = state_of(p, c);
+	h.range = reachable(c, &p->client);
+	count = count_healthy(&h);
+	if (!count)
+		return PICK_NONE;
+	at = h.range.first + place(&h, count, draw(count));
+	fill(&h, at, out);
+	return PICK_OK;
+}
+
+static void report(const struct rules_plan *p, struct cluster_state *cs, enum outcome outcome,
+		   unsigned status)
+{
+	const struct hs_cluster *c = p->decision.cluster;
+	bool v4 = p->endpoint_row - c->endpoints.first < c->endpoints_v4;
+	struct hs_range family = of_family(c, v4);
+	struct outliers o = outliers_of(p->version, c, cs, family);
+
+	outlier_result(&o, p->endpoint_row - family.first, outcome, status, rules_now());
+}
+
+void rules_done(struct router *r, struct plan *plan, struct target *t, enum outcome outcome,
+		unsigned status)
+{
+	struct rules_plan *p = plan->data;
+	struct cluster_state *cs;
+
+	(void)r;
+	(void)t;
+	if (!p->endpoint)
+		return;
+	cs = state_of(p, p->decision.cluster);
+	__atomic_sub_fetch(&p->endpoint->active, 1, __ATOMIC_RELAXED);
+	report(p, cs, outcome, status);
+	p->endpoint = NULL;
+}

@@ -1,0 +1,41 @@
+// SPDX-License-Identifier: Apache-2.0
+/*
+ * Warming up (Envoy's slow start): an endpoint that is new gets less than its share for a while.
+ */
+#include <math.h>
+
+#include "proxy/route/router_priv.h"
+
+double rules_warmth(const struct hs_cluster *c, uint64_t age)
+{
+	double least = c->warmup_least / 1e6, share;
+
+	if (age >= c->warmup_ms)
+		return 1;
+	share = (double)(age ? age : 1) / c->warmup_ms;
+	if (c->warmup_root != 1000)
+		share = pow(share, 1000.0 / c->warmup_root);
+	return share > least ? share : least;
+}
+
+void rules_see(struct endpoint_state *e, uint64_t snapshot, uint64_t last, uint64_t now)
+{
+	uint64_t before = __atomic_exchange_n(&e->seen, snapshot, __ATOMIC_RELAXED);
+
+	if (!before || before < last)
+		__atomic_store_n(&e->since, now, __ATOMIC_RELAXED);
+}
+
+uint64_t rules_warm_at(const struct rules_version *v, const struct hs_cluster *c)
+{
+	uint64_t at = 0;
+
+	for (uint32_t i = 0; c->warmup_ms && i < c->endpoints.count; i++) {
+		const struct endpoint_state *e = v->endpoints[c->endpoints.first + i];
+		uint64_t since = __atomic_load_n(&e->since, __ATOMIC_RELAXED);
+
+		if (since + c->warmup_ms > at)
+			at = since + c->warmup_ms;
+	}
+	return at;
+}

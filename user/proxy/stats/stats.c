@@ -1,0 +1,244 @@
+// SPDX-License-Identifier: Apache-2.0
+#include "proxy/stats/stats.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <pthread.h>
+#include <stdbool.h>
+#include <stdint.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/mman.h>
+
+#include "lib/base/cleanup.h"
+#include "lib/base/histogram.h"
+#include "lib/base/http_stat_fields.h"
+#include "lib/base/log.h"
+
+enum {
+	BUCKETS = 2 * HTTP_STAT_ROWS,
+	STEP = 1 << 16, /* bytes, whole pages */
+};
+
+/*
+ * One of the arrays. A row begins with its name. All of an array that is mapped counts as memory of
+ * the process, used or not: only the rows that are taken are, and address space is reserved for the
+ * others, since rows do not move.
+ */
+struct rows {
+	char *bytes;
+	size_t mapped;
+	int fd; /* our own; -1: memory */
+	size_t row_size, name_max;
+	uint32_t taken;		   /* row 0 included */
+	uint32_t buckets[BUCKETS]; /* by name, with linear probing; 0: free */
+	const char *what;
+	bool full; /* and that has been said */
+};
+
+struct stats {
+	pthread_mutex_t lock;
+	struct rows clusters, routes;
+};
+
+static size_t rows_size(const struct rows *r)
+{
+	return r->row_size * HTTP_STAT_ROWS;
+}
+
+static char *row_at(const struct rows *r, uint32_t i)
+{
+	return r->bytes + i * r->row_size;
+}
+
+static uint64_t hash(const char *name, size_t len)
+{
+	uint64_t h = 0xcbf29ce484222325;
+
+	for (size_t i = 0; i < len; i++)
+		h = (h ^ (unsigned char)name[i]) * 0x100000001b3;
+	return h ^ h >> 32;
+}
+
+/* Whether row `i` can be used: it and those in front of it are mapped. */
+static int reach(struct rows *r, uint32_t i)
+{
+	size_t want = ((i + 1) * r->row_size + STEP - 1) / STEP * STEP;
+	void *more;
+
+	if (want > rows_size(r))
+		want = rows_size(r);
+	if (r->fd < 0 || want <= r->mapped)
+		return 0;
+	more = mmap(r->bytes + r->mapped, want - r->mapped, PROT_READ | PROT_WRITE,
+		    MAP_SHARED | MAP_FIXED, r->fd, (off_t)r->mapped);
+	if (more == MAP_FAILED)
+		return -errno;
+	r->mapped = want;
+	return 0;
+}
+
+/* The bucket where the name is, or belongs. */
+static uint32_t *bucket(struct rows *r, const char *name, size_t len)
+{
+	uint32_t i = hash(name, len) % BUCKETS;
+
+	while (r->buckets[i]) {
+		const char *there = row_at(r, r->buckets[i]);
+
+		if (strlen(there) == len && !memcmp(there, name, len))
+			break;
+		i = (i + 1) % BUCKETS;
+	}
+	return &r->buckets[i];
+}
+
+static void zero_gauges(const struct stat_field *fields, char *row)
+{
+	for (const struct stat_field *f = fields; f->name; f++)
+		if (f->gauge)
+			*stat_at(f, row) = 0;
+}
+
+static int adopt(struct rows *r, const struct stat_field *fields)
+{
+	int err = reach(r, 0);
+
+	if (err)
+		return err;
+	zero_gauges(fields, row_at(r, 0));
+	for (r->taken = 1; r->taken < HTTP_STAT_ROWS; r->taken++) {
+		char *row = row_at(r, r->taken);
+
+		err = reach(r, r->taken);
+		if (err || !*row)
+			return err;
+		zero_gauges(fields, row);
+		*bucket(r, row, strlen(row)) = r->taken;
+	}
+	return 0;
+}
+
+static int rows_open(struct rows *r, int fd, const struct stat_field *fields)
+{
+	void *bytes = mmap(NULL, rows_size(r), fd < 0 ? PROT_READ | PROT_WRITE : PROT_NONE,
+			   MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
+
+	if (bytes == MAP_FAILED)
+		return -errno;
+	r->bytes = bytes;
+	if (fd >= 0) {
+		r->fd = fcntl(fd, F_DUPFD_CLOEXEC, 0);
+		if (r->fd < 0)
+			return -errno;
+	}
+	return adopt(r, fields);
+}
+
+static void rows_close(struct rows *r)
+{
+	if (r->bytes)
+		munmap(r->bytes, rows_size(r));
+	closep(&r->fd);
+}
+
+DEFINE_CLEANUP(struct stats *, stats_close);
+
+int stats_open(int clusters_fd, int routes_fd, struct stats **out)
+{
+	_cleanup_(stats_closep) struct stats *s = calloc(1, sizeof(*s));
+	int r;
+
+	if (!s)
+		return -ENOMEM;
+	pthread_mutex_init(&s->lock, NULL);
+	s->clusters.row_size = sizeof(struct http_cluster_stat);
+	s->clusters.name_max = CLUSTER_NAME_MAX;
+	s->clusters.what = "clusters";
+	s->routes.row_size = sizeof(struct http_route_stat);
+	s->routes.name_max = ROUTE_NAME_MAX;
+	s->routes.what = "routes";
+	s->clusters.fd = s->routes.fd = -1;
+	r = rows_open(&s->clusters, clusters_fd, http_cluster_fields);
+	if (!r)
+		r = rows_open(&s->routes, routes_fd, http_route_fields);
+	if (r)
+		return r;
+	*out = TAKE_PTR(s);
+	return 0;
+}
+
+void stats_close(struct stats *s)
+{
+	if (!s)
+		return;
+	rows_close(&s->clusters);
+	rows_close(&s->routes);
+	pthread_mutex_destroy(&s->lock);
+	free(s);
+}
+
+/* All the names that found no row share the first one. */
+static char *shared_row(struct rows *r)
+{
+	if (!r->full)
+		log_warning("there is no row for more than %u names of %s: the others are counted "
+			    "together",
+			    r->taken - 1, r->what);
+	r->full = true;
+	memcpy(row_at(r, 0), "overflow", sizeof("overflow"));
+	return row_at(r, 0);
+}
+
+static char *find(struct stats *s, struct rows *r, const char *name, size_t len)
+{
+	uint32_t *at;
+	char *row;
+
+	if (len >= r->name_max)
+		len = r->name_max - 1;
+	pthread_mutex_lock(&s->lock);
+	at = bucket(r, name, len);
+	if (!*at && len && r->taken < HTTP_STAT_ROWS && !reach(r, r->taken)) {
+		memcpy(row_at(r, r->taken), name, len);
+		*at = r->taken++;
+	}
+	row = *at ? row_at(r, *at) : shared_row(r);
+	pthread_mutex_unlock(&s->lock);
+	return row;
+}
+
+struct http_cluster_stat *stats_cluster(struct stats *s, const char *name, size_t len)
+{
+	return (struct http_cluster_stat *)find(s, &s->clusters, name, len);
+}
+
+struct http_route_stat *stats_route(struct stats *s, const char *name, size_t len)
+{
+	return (struct http_route_stat *)find(s, &s->routes, name, len);
+}
+
+void stat_time(struct histogram *h, __u64 ms)
+{
+	stat_inc(&h->buckets[histogram_bucket(ms)]);
+}
+
+void stat_cluster_answer(struct http_cluster_stat *s, unsigned status)
+{
+	__u64 *const classes[] = { &s->upstream_rq_1xx, &s->upstream_rq_2xx, &s->upstream_rq_3xx,
+				   &s->upstream_rq_4xx, &s->upstream_rq_5xx };
+
+	stat_inc(&s->upstream_rq_completed);
+	if (status >= 100 && status < 600)
+		stat_inc(classes[status / 100 - 1]);
+}
+
+void stat_route_answer(struct http_route_stat *s, unsigned status)
+{
+	__u64 *const classes[] = { &s->upstream_rq_1xx, &s->upstream_rq_2xx, &s->upstream_rq_3xx,
+				   &s->upstream_rq_4xx, &s->upstream_rq_5xx };
+
+	stat_inc(&s->upstream_rq_completed);
+	if (status >= 100 && status < 600)
+		stat_inc(classes[status / 100 - 1]);
+}

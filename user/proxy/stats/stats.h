@@ -1,0 +1,46 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#ifndef WEFT_PROXY_STATS_STATS_H
+#define WEFT_PROXY_STATS_STATS_H
+/*
+ * The counters that others look at (http_stat.h), in maps that outlive the process, or in its own
+ * memory. This process is the only one that writes there. Rows are found under a lock and never go
+ * away; counting takes none.
+ */
+#include <stddef.h>
+
+#include <linux/types.h>
+
+#include "weft/http_stat.h"
+
+struct stats;
+
+/* The maps' descriptors, which stay the caller's; -1: memory. Counters go on from where an earlier
+ * process left them, its gauges are gone with it. 0 or -errno. */
+int stats_open(int clusters_fd, int routes_fd, struct stats **out);
+void stats_close(struct stats *s); /* accepts NULL */
+
+/* The row of that name, taken if need be; the one for everybody when all are taken. */
+struct http_cluster_stat *stats_cluster(struct stats *s, const char *name, size_t len);
+struct http_route_stat *stats_route(struct stats *s, const char *name, size_t len);
+
+static inline void stat_add(__u64 *n, __u64 by)
+{
+	__atomic_add_fetch(n, by, __ATOMIC_RELAXED);
+}
+
+static inline void stat_inc(__u64 *n)
+{
+	stat_add(n, 1);
+}
+
+static inline void stat_dec(__u64 *gauge)
+{
+	__atomic_sub_fetch(gauge, 1, __ATOMIC_RELAXED);
+}
+
+void stat_time(struct histogram *h, __u64 ms);
+/* An answer of that status, in all and by class. */
+void stat_cluster_answer(struct http_cluster_stat *s, unsigned status);
+void stat_route_answer(struct http_route_stat *s, unsigned status);
+
+#endif

@@ -1,8 +1,0 @@
-/* SPDX-License-Identifier: Apache-2.0 */
-#ifndef WEFT_STATUS_H
-#define WEFT_STATUS_H
-
-/* "Not Found"; "Unknown" for statuses without a registered reason. */
-const char *status_reason(unsigned status);
-
-#endif

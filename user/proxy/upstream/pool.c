@@ -1,0 +1,347 @@
+// SPDX-License-Identifier: Apache-2.0
+#include "proxy/upstream/pool.h"
+
+#include <errno.h>
+#include <netinet/in.h>
+#include <netinet/tcp.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/socket.h>
+
+#include "lib/base/cleanup.h"
+#include "proxy/io/sock.h"
+#include "weft/handover.h"
+
+enum {
+	IDLE_MS = 3600 * 1000,
+	PORT_TRIES = 64,
+};
+
+static bool same_addr(const struct addr *a, const struct addr *b)
+{
+	return !memcmp(a, b, sizeof(*a));
+}
+
+static struct upstream **bucket(struct upstreams *pool, const struct addr *endpoint, uint16_t port,
+				const struct addr *source)
+{
+	uint64_t h = port;
+
+	for (size_t i = 0; i < sizeof(endpoint->b); i++)
+		h = (h ^ endpoint->b[i]) * 0x100000001b3;
+	for (size_t i = 0; i < sizeof(source->b); i++)
+		h = (h ^ source->b[i]) * 0x100000001b3;
+	return &pool->buckets[(h ^ h >> 32) % UPSTREAM_BUCKETS];
+}
+
+static void take_out(struct upstream *u)
+{
+	*u->link = u->next;
+	if (u->next)
+		u->next->link = u->link;
+	u->link = NULL;
+	u->pool->idle_count--;
+	loop_timer_clear(u->pool->loop, &u->idle);
+}
+
+static void put_in(struct upstream *u)
+{
+	struct upstream **head = bucket(u->pool, &u->endpoint, u->port, &u->source);
+
+	u->next = *head;
+	if (u->next)
+		u->next->link = &u->next;
+	u->link = head;
+	*head = u;
+	u->pool->idle_count++;
+}
+
+static void give_back(struct upstreams *pool, struct limit *l)
+{
+	if (!l)
+		return;
+	if (!limit_wanted(l) || !limit_pass_on(l, pool->waits_since(pool, l)))
+		limit_disconnect(l);
+	if (limit_wanted(l))
+		pool->freed(pool);
+}
+
+static void count_bytes(struct upstream *u)
+{
+	stat_add(&u->stat->upstream_cx_rx_bytes_total, u->half.received - u->counted_rx);
+	stat_add(&u->stat->upstream_cx_tx_bytes_total, u->half.sent - u->counted_tx);
+	u->counted_rx = u->half.received;
+	u->counted_tx = u->half.sent;
+}
+
+static void count_open(struct http_cluster_stat *s)
+{
+	stat_inc(&s->upstream_cx_total);
+	stat_inc(&s->upstream_cx_http1_total);
+	stat_inc(&s->upstream_cx_active);
+}
+
+static void count_close(struct http_cluster_stat *s, bool connected, bool by_endpoint)
+{
+	stat_dec(&s->upstream_cx_active);
+	stat_inc(&s->upstream_cx_destroy);
+	stat_inc(by_endpoint ? &s->upstream_cx_destroy_remote : &s->upstream_cx_destroy_local);
+	if (!connected)
+		stat_inc(&s->upstream_cx_connect_fail);
+}
+
+void upstream_close(struct upstream *u)
+{
+	if (!u)
+		return;
+	if (u->link)
+		take_out(u);
+	loop_timer_clear(u->pool->loop, &u->idle);
+	count_bytes(u);
+	count_close(u->stat, u->connected, u->half.eof || u->half.hup || u->half.broken);
+	half_close(&u->half);
+	u->pool->count--;
+	give_back(u->pool, u->limit);
+	free(u);
+}
+
+struct upstream *upstream_idle_of(struct upstreams *pool, const struct limit *l)
+{
+	for (size_t i = 0; pool->idle_count && i < UPSTREAM_BUCKETS; i++)
+		for (struct upstream *u = pool->buckets[i]; u; u = u->next)
+			if (u->limit == l)
+				return u;
+	return NULL;
+}
+
+void upstreams_leave_gone(struct upstreams *pool)
+{
+	for (size_t i = 0; pool->idle_count && i < UPSTREAM_BUCKETS; i++)
+		for (struct upstream *u = pool->buckets[i], *next; u; u = next) {
+			next = u->next;
+			if (pool->gone(pool, u->known_by))
+				upstream_close(u);
+		}
+}
+
+void upstreams_make_way(struct upstreams *pool)
+{
+	for (size_t i = 0; pool->idle_count && i < UPSTREAM_BUCKETS; i++)
+		for (struct upstream *u = pool->buckets[i], *next; u; u = next) {
+			next = u->next;
+			if (limit_wanted(u->limit))
+				upstream_close(u);
+		}
+}
+
+int upstreams_open(struct upstreams *pool, const struct upstream_options *options)
+{
+	pool->options = *options;
+	random_begin(&pool->random);
+	if (!options->look)
+		return source_look_open(&options->source, &pool->sources.look);
+	pool->sources.look = *options->look;
+	return 0;
+}
+
+void upstreams_close(struct upstreams *pool)
+{
+	for (size_t i = 0; i < UPSTREAM_BUCKETS; i++)
+		while (pool->buckets[i])
+			upstream_close(pool->buckets[i]);
+	if (!pool->options.look)
+		source_look_close(&pool->sources.look);
+}
+
+/* An endpoint has nothing to say without being asked: whatever happens is the end. */
+static void changed(struct half *h)
+{
+	struct upstream *u = (struct upstream *)h;
+
+	if (u->owner)
+		u->changed(u);
+	else if (h->hup || h->broken || h->readable)
+		upstream_close(u);
+}
+
+static void idle_too_long(struct loop_timer *t)
+{
+	struct upstream *u = (struct upstream *)((char *)t - offsetof(struct upstream, idle));
+
+	stat_inc(&u->stat->upstream_cx_idle_timeout);
+	upstream_close(u);
+}
+
+bool upstream_is_node(struct upstreams *pool, const struct addr *a)
+{
+	return source_is_node(&pool->sources, a, loop_now(pool->loop));
+}
+
+struct addr upstream_source(struct upstreams *pool, const struct target *t,
+			    const struct addr *client, const struct addr *called)
+{
+	static const struct addr own;
+
+	if (!pool->options.transparent)
+		return own;
+	return source_for(&pool->sources, &t->addr, client, called, loop_now(pool->loop));
+}
+
+struct upstream *upstream_reuse(struct upstreams *pool, const struct target *t,
+				const struct addr *source)
+{
+	struct upstream *u = *bucket(pool, &t->addr, t->port, source);
+
+	while (u && !(same_addr(&u->endpoint, &t->addr) && u->port == t->port &&
+		      same_addr(&u->source, source) && u->limit == t->limit))
+		u = u->next;
+	if (!u)
+		return NULL;
+	take_out(u);
+	u->reused = true;
+	return u;
+}
+
+/* `source` is NULL for the node's own address. */
+static int open_socket(const struct upstreams *pool, const struct target *t,
+		       const struct addr *source, uint16_t source_port)
+{
+	uint32_t mark = pool->options.source.mark;
+	int fd = sock_new(&t->addr, &t->keepalive), r = 0;
+
+	if (fd < 0)
+		return fd;
+	if (mark && setsockopt(fd, SOL_SOCKET, SO_MARK, &mark, sizeof(mark)))
+		r = -errno;
+	if (!r && source)
+		r = sock_bind_foreign(fd, source, source_port);
+	if (!r) {
+		r = sock_connect(fd, &t->addr, t->port);
+		if (r == -EINPROGRESS)
+			r = 0;
+	}
+	if (r)
+		close(fd);
+	return r ? r : fd;
+}
+
+static uint16_t any_port(struct random *random)
+{
+	enum {
+		LOW = PROXY_PORT_LAST + 1 - PROXY_PORT_FIRST,
+		HIGH = PROXY_PORT_HIGH_LAST + 1 - PROXY_PORT_HIGH_FIRST,
+	};
+	uint64_t n = random_next(random) % (LOW + HIGH);
+
+	return n < LOW ? PROXY_PORT_FIRST + n : PROXY_PORT_HIGH_FIRST + (n - LOW);
+}
+
+static int open_from(struct upstreams *pool, const struct target *t, const struct addr *source)
+{
+	static const struct addr own;
+	int fd = -EADDRNOTAVAIL;
+
+	if (same_addr(source, &own))
+		return open_socket(pool, t, NULL, 0);
+	for (int i = 0; i < PORT_TRIES && (fd == -EADDRINUSE || fd == -EADDRNOTAVAIL); i++)
+		fd = open_socket(pool, t, source, any_port(&pool->random));
+	return fd;
+}
+
+int upstream_connect(struct upstreams *pool, const struct target *t, const struct addr *source,
+		     struct upstream **out)
+{
+	_cleanup_free_ struct upstream *u = calloc(1, sizeof(*u));
+	int fd, r;
+
+	count_open(t->stat);
+	fd = u ? open_from(pool, t, source) : -ENOMEM;
+	r = fd < 0 ? fd : half_open(&u->half, fd, pool->loop, pool->supply, changed);
+	if (r) {
+		count_close(t->stat, false, false);
+		give_back(pool, t->limit);
+		return r;
+	}
+	u->stat = t->stat;
+	u->limit = t->limit;
+	u->known_by = t->endpoint;
+	u->pool = pool;
+	u->endpoint = t->addr;
+	u->port = t->port;
+	u->source = *source;
+	u->opened = loop_now(pool->loop);
+	u->idle.fire = idle_too_long;
+	pool->count++;
+	*out = TAKE_PTR(u);
+	return 0;
+}
+
+int upstream_connected(struct upstream *u)
+{
+	int error = 0;
+	socklen_t len = sizeof(error);
+
+	if (u->connected)
+		return 0;
+	if (!u->half.writable && !u->half.broken)
+		return -EAGAIN;
+	if (getsockopt(u->half.io.fd, SOL_SOCKET, SO_ERROR, &error, &len))
+		return -errno;
+	if (error)
+		return -error;
+	u->connected = true;
+	(void)sock_local(u->half.io.fd, &u->local, &u->local_port);
+	return 0;
+}
+
+/* Nothing is under way in either direction, and nothing unasked for has come. */
+static bool quiet(struct half *h)
+{
+	if (h->eof || h->hup || h->broken || h->shut || buf_len(&h->in) || buf_len(&h->out) ||
+	    h->pipe.n)
+		return false;
+	return !h->readable || half_receive(h) == -EAGAIN;
+}
+
+static bool used_up(const struct upstream *u, const struct target *t)
+{
+	return t->max_requests_per_connection && u->requests >= t->max_requests_per_connection;
+}
+
+/* How long it may be left unused; 0: not at all. */
+static uint64_t keep_ms(const struct upstream *u, const struct target *t)
+{
+	uint64_t age = loop_now(u->pool->loop) - u->opened;
+	uint64_t ms = t->idle_timeout_ms ? t->idle_timeout_ms : IDLE_MS;
+
+	if (used_up(u, t))
+		return 0;
+	if (!t->max_duration_ms)
+		return ms;
+	if (age >= t->max_duration_ms)
+		return 0;
+	return ms < t->max_duration_ms - age ? ms : t->max_duration_ms - age;
+}
+
+void upstream_release(struct upstream *u, const struct target *t)
+{
+	bool wanted = limit_wanted(u->limit);
+	uint64_t ms = keep_ms(u, t);
+
+	u->owner = NULL;
+	count_bytes(u);
+	if (used_up(u, t))
+		stat_inc(&u->stat->upstream_cx_max_requests);
+	if (u->pool->gone(u->pool, u->known_by))
+		ms = 0;
+	if (wanted && limit_owed(u->limit, u->pool->waits_since(u->pool, u->limit)))
+		ms = 0;
+	if (!ms || !quiet(&u->half)) {
+		upstream_close(u);
+		return;
+	}
+	put_in(u);
+	if (wanted)
+		u->pool->unused(u->pool);
+	loop_timer_set(u->pool->loop, &u->idle, ms);
+}

@@ -1,0 +1,89 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#ifndef WEFT_PROXY_UPSTREAM_POOL_H
+#define WEFT_PROXY_UPSTREAM_POOL_H
+/*
+ * Connections to endpoints, one pool of unused ones per worker. A connection comes from
+ * an address and is counted for a cluster: it is used again only where both are the same.
+ */
+#include "proxy/stream/half.h"
+#include "proxy/io/random.h"
+#include "proxy/route/route.h"
+#include "proxy/upstream/source_addr.h"
+
+struct upstream {
+	struct half half; /* first: half.changed() finds the rest */
+	struct upstreams *pool;
+	void *owner; /* who uses it, and is told of changes; NULL: idle, in the pool */
+	void (*changed)(struct upstream *u);
+	struct addr source; /* ::: the node's own */
+	struct addr endpoint;
+	uint16_t port;
+	struct addr local; /* of the socket, once connected */
+	uint16_t local_port;
+	uint64_t opened; /* ms */
+	bool connected;
+	bool reused;			 /* has served a request before the current one */
+	unsigned requests;		 /* that it was used for, the current one included */
+	uint64_t counted_rx, counted_tx; /* bytes that `stat` knows of */
+	struct http_cluster_stat *stat;
+	const void *known_by; /* target.endpoint */
+	struct limit *limit;  /* counts this connection; NULL: none does */
+	struct loop_timer idle;
+	struct upstream *next, **link; /* in its bucket, while idle */
+};
+
+enum { UPSTREAM_BUCKETS = 1024 };
+
+struct upstream_options {
+	bool transparent; /* connect from the client's address (CAP_NET_ADMIN), see source.h */
+	struct source_options source;	/* its mark is that of all packets to endpoints */
+	const struct source_look *look; /* instead of the kernel's answers, or NULL */
+};
+
+struct upstreams {
+	struct loop *loop;
+	struct supply *supply;
+	struct upstream_options options;
+	struct sources sources;
+	struct random random;
+
+	/* Somebody waits for what can be opened now, or for one of the unused ones. */
+	void (*freed)(struct upstreams *pool);
+	void (*unused)(struct upstreams *pool);
+	/* ms, as loop_now(): the first of those who wait here; UINT64_MAX: nobody does. */
+	uint64_t (*waits_since)(struct upstreams *pool, const struct limit *l);
+	/* Whether that is no endpoint any more. */
+	bool (*gone)(struct upstreams *pool, const void *endpoint);
+	struct upstream *buckets[UPSTREAM_BUCKETS];
+	size_t idle_count, count;
+};
+
+/* `pool` is zeroed but for its loop, supply and functions. 0 or -errno. */
+int upstreams_open(struct upstreams *pool, const struct upstream_options *options);
+void upstreams_close(struct upstreams *pool); /* idle connections, too */
+
+/* Whether it is an address of the node itself. */
+bool upstream_is_node(struct upstreams *pool, const struct addr *a);
+/* What connections to the target come from; ::, the node's own address. */
+struct addr upstream_source(struct upstreams *pool, const struct target *t,
+			    const struct addr *client, const struct addr *called);
+/* An idle connection, or NULL. */
+struct upstream *upstream_reuse(struct upstreams *pool, const struct target *t,
+				const struct addr *source);
+/* A new one, perhaps not connected yet. It has been counted for the target's limit, which is given
+ * back with it, or on failure. 0 or -errno. */
+int upstream_connect(struct upstreams *pool, const struct target *t, const struct addr *source,
+		     struct upstream **out);
+/* After the first event: 0, -EAGAIN: not yet, -errno: it did not come about. */
+int upstream_connected(struct upstream *u);
+/* Gives it back for others, or closes it if it can't be used again. */
+void upstream_release(struct upstream *u, const struct target *t);
+void upstream_close(struct upstream *u); /* accepts NULL */
+/* An idle one that counts for the limit, or NULL. */
+struct upstream *upstream_idle_of(struct upstreams *pool, const struct limit *l);
+/* Closes idle connections to what is no endpoint any more. */
+void upstreams_leave_gone(struct upstreams *pool);
+/* Closes one idle connection for each limit that requests wait for. */
+void upstreams_make_way(struct upstreams *pool);
+
+#endif
