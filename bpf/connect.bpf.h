@@ -402,6 +402,20 @@ static __noinline int connect_steered(struct __sk_buff *skb, const struct packet
 	return conclude(skb, p, s, reason);
 }
 
+/* Whether a SYN calls nothing that rules are for: most do, also those that connect() has steered.
+ */
+static __always_inline int is_plain(const struct packet *p, enum side side)
+{
+	struct service_key key = { .addr = p->t.dst, .port = p->t.dport };
+	__u64 *number;
+	__u32 zero = 0;
+
+	if (has_conns() || bpf_map_lookup_elem(&node_addrs, &p->t.dst))
+		return 0;
+	number = bpf_map_lookup_elem(&generation, &zero);
+	return side == SIDE_NIC || !number || !table_service(*number, &key);
+}
+
 /* A SYN that belongs to no connection yet. Answers with the action for it. */
 static __noinline int connect_new(struct __sk_buff *skb, const struct packet *p, enum side side)
 {
@@ -411,7 +425,7 @@ static __noinline int connect_new(struct __sk_buff *skb, const struct packet *p,
 	enum reason reason;
 	int action, own;
 
-	if (!s)
+	if (!s || is_plain(p, side))
 		return TC_ACT_UNSPEC;
 	fill_question(p, ifindex, &s->question);
 	own = side == SIDE_NIC || is_own_addr(&p->t.src, ifindex);

@@ -2,19 +2,20 @@
 # SPDX-License-Identifier: Apache-2.0
 # What L4 steering costs: against no mesh at all, and against iptables DNAT, in a bare node and in one with many rules of its own; how
 # it grows with the number of services; how long rules take; how much memory. Everything that is measured runs on one core, rounds of
-# the ways alternated, medians. Each way has a node of its own. Writes RESULTS.md beside this file.
+# the ways alternated, medians. Each way has a node of its own, which is made anew after some rounds: where its objects come to lie in
+# memory is worth 3 % of a round trip either way. Writes RESULTS.md beside this file.
 #
 #   BENCH_ROUNDS   rounds (15)      BENCH_SECONDS  length of one measurement (0.5)      BENCH_CPU  the core (0)
+#   BENCH_SETUPS   how often the nodes are made (5)
 #   BENCH_RESULTS  the file to write instead
 . "${0%/*}/lib.sh"
 
 ROUNDS=${BENCH_ROUNDS:-15}
+SETUPS=${BENCH_SETUPS:-5}
 SECONDS_EACH=${BENCH_SECONDS:-0.5}
 CPU=${BENCH_CPU:-0}
 SERVICES="1 1000 10000"
 GROWTH_ROUNDS=$(((2 * ROUNDS + 4) / 5))
-CHURN_ROUNDS=$(((ROUNDS + 2) / 3))
-CHURN_SECONDS=$(awk -v n="$SECONDS_EACH" 'BEGIN { print 4 * n }')
 CHURN_RATE=4000
 FORWARD_RULES=2000
 ENDPOINTS_EACH=10
@@ -172,15 +173,15 @@ expect_steered() {
 
 compare() { # WAYS
 	local round family what way
-	for round in $(seq "$ROUNDS"); do
+	for round in $(seq $(((ROUNDS + SETUPS - 1) / SETUPS))); do
 		for family in 4 6; do
 			for what in rtt conn flow; do
 				for way in $1; do
-					measure "$way" $what $family >>"$TMP/$way.$what.$family"
+					measure "$way" $what $family >>"$BENCH_DATA/$way.$what.$family"
 				done
 			done
 		done
-		echo "${1%% *} and others, round $round of $ROUNDS" >&2
+		echo "${1%% *} and others, round $round" >&2
 	done
 }
 
@@ -189,10 +190,10 @@ row() {
 	local way ratio
 	printf '| %s, IPv%s |' "$3" "$2"
 	for way in $4; do
-		printf ' %s |' "$(median <"$TMP/$way.$1.$2")"
+		printf ' %s |' "$(median <"$BENCH_DATA/$way.$1.$2")"
 	done
 	for ratio in $5; do
-		printf ' %s |' "$(ratio_of "$TMP/${ratio%/*}.$1.$2" "$TMP/${ratio#*/}.$1.$2")"
+		printf ' %s |' "$(ratio_of "$BENCH_DATA/${ratio%/*}.$1.$2" "$BENCH_DATA/${ratio#*/}.$1.$2")"
 	done
 	echo
 }
@@ -225,34 +226,33 @@ table() {
 
 # ---- processor time of new connections ----
 
-# Ticks that the core was busy, and those of weftd and weft-proxy elsewhere.
-busy_ticks() {
-	awk -v name="cpu$CPU" '$1 == name { print $2 + $3 + $4 + $7 + $8 }' /proc/stat
+# Nanoseconds that weftd and weft-proxy have run, on the other cores.
+daemons_ns() {
 	if steers && [ "$OTHERS" != "$CPU" ]; then
-		awk '{ sub(/.*\) /, ""); print $12 + $13 }' "/proc/$WEFTD/stat" "/proc/$PROXY/stat"
-	fi
+		cat "/proc/$WEFTD/task"/*/schedstat "/proc/$PROXY/task"/*/schedstat
+	fi | awk '{ ns += $1 } END { printf "%.0f\n", ns }'
 }
 
 # Milliseconds per 1,000 connections.
 churn_once() { # WAY FAMILY
-	local before count after
+	local before core
 	use "$1"
 	! steers || PROXY=$(proxy_pid)
-	before=$(busy_ticks | awk '{ n += $1 } END { print n }')
-	count=$(measure "$1" churn "$2" "$CHURN_SECONDS" $CHURN_RATE)
-	after=$(busy_ticks | awk '{ n += $1 } END { print n }')
-	awk -v ticks=$((after - before)) -v hz="$(getconf CLK_TCK)" -v count="$count" 'BEGIN { printf "%.2f\n", ticks * 1e6 / hz / count }'
+	before=$(daemons_ns)
+	core=$(measure "$1" churn "$2" "$SECONDS_EACH" $CHURN_RATE)
+	awk -v core="$core" -v ns=$(($(daemons_ns) - before)) -v count="$CHURN_RATE" -v seconds="$SECONDS_EACH" \
+		'BEGIN { printf "%.2f\n", core + ns / 1e3 / (count * seconds) }'
 }
 
 churn() {
 	local round family way
-	for round in $(seq "$CHURN_ROUNDS"); do
+	for round in $(seq "$ROUNDS"); do
 		for family in 4 6; do
 			for way in direct weft short; do
-				churn_once $way $family >>"$TMP/$way.churn.$family"
+				churn_once $way $family >>"$BENCH_DATA/$way.churn.$family"
 			done
 		done
-		echo "processor time, round $round of $CHURN_ROUNDS" >&2
+		echo "processor time, round $round of $ROUNDS" >&2
 	done
 }
 
@@ -351,7 +351,7 @@ report() {
 	$(machine "$(clang --version | head -1)")
 
 	Pod to pod on one node, all of it on core $CPU; medians of $ROUNDS rounds of $SECONDS_EACH s each, the ways taking turns, each in a node
-	of its own. *direct*: routed by the node, no mesh. *iptables*: DNAT 80/20 with \`-m statistic\`. *weft*: a route with weights 80/20,
+	of its own, made $SETUPS times. *direct*: routed by the node, no mesh. *iptables*: DNAT 80/20 with \`-m statistic\`. *weft*: a route with weights 80/20,
 	\`--shortcut never\`. *short cut*: the same with \`--shortcut auto\`, which is in use. *passed*: on such a node, but from pod to pod without
 	a service, which is none of weft's business. Without a service, the client itself calls the two endpoints in these shares. Ratios are
 	medians of each round's. TCP's congestion control is Reno in all.
@@ -368,7 +368,7 @@ report() {
 
 	## Processor time of new connections
 
-	$CHURN_RATE connections a second, as above: all that the core did, and weftd and weft-proxy on the others; medians of $CHURN_ROUNDS rounds.
+	$CHURN_RATE connections a second, as above: all that the core did, and weftd and weft-proxy on the others; medians of $ROUNDS rounds.
 
 	$(churn_table)
 
@@ -389,10 +389,23 @@ report() {
 	END
 }
 
+# rounds: some of them, on nodes of their own; what they measure is appended in BENCH_DATA
+if [ "${1:-}" = rounds ]; then
+	nodes_up
+	compare "$BARE"
+	compare "$LOADED"
+	expect_steered
+	exit
+fi
+
+tmp_up
+export BENCH_DATA=$TMP/data
+mkdir "$BENCH_DATA"
+for setup in $(seq "$SETUPS"); do
+	echo "nodes $setup of $SETUPS" >&2
+	"$0" rounds
+done
 nodes_up
-compare "$BARE"
-compare "$LOADED"
-expect_steered
 churn
 growth
 apply_times
