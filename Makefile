@@ -67,7 +67,9 @@ PROG := $(if $(PROG_SRC),$(OUT)/prog-tests)
 BINARIES := $(if $(DAEMON_SRC),$(OUT)/weftd) $(if $(CLI_SRC),$(OUT)/weft) \
 	$(if $(filter %/main.c,$(PROXY_SRC)),$(OUT)/weft-proxy)
 
-.PHONY: help deps all demo demo-run check check-run unit format rooms stack-depth tidy rules test test-run vmtest bench bench-l4 bench-l7 \
+MAN := $(OUT)/man/weft.1 $(OUT)/man/weftd.8 $(OUT)/man/weft-proxy.8
+
+.PHONY: help deps all demo demo-run check check-run unit format rooms man stack-depth tidy rules test test-run vmtest bench bench-l4 bench-l7 \
 	fuzz fuzz-minute fmt install clean
 
 ##@ Make
@@ -88,7 +90,7 @@ demo-run: $(BINARIES) $(APPS)
 check: deps ## everything that needs no root: units under sanitizers, format, tidy, fuzzing for a minute
 	@$(MAKE) --no-print-directory $(JOBS) check-run
 
-check-run: format rooms unit stack-depth tidy fuzz-minute
+check-run: format rooms man unit stack-depth tidy fuzz-minute
 	@echo '  CHECK    passed'
 
 test: deps ## all tests: units, BPF programs, real sockets between namespaces (root)
@@ -117,7 +119,7 @@ fuzz: $(FUZZERS) ## fuzz until stopped (FUZZ=NAME for one target)
 fmt: ## reformat all sources
 	$(Q)clang-format -i $(FORMATTED) && clang-format -i $(FORMATTED)
 
-install: $(BINARIES) ## install under $(DESTDIR)$(PREFIX)
+install: $(BINARIES) $(MAN) ## install under $(DESTDIR)$(PREFIX)
 	$(Q)install -D -m 755 $(OUT)/weft $(DESTDIR)$(PREFIX)/bin/weft
 	$(Q)install -D -m 755 $(OUT)/weftd $(DESTDIR)$(PREFIX)/sbin/weftd
 	$(Q)install -D -m 755 $(OUT)/weft-proxy $(DESTDIR)$(PREFIX)/libexec/weft/weft-proxy
@@ -131,8 +133,14 @@ install: $(BINARIES) ## install under $(DESTDIR)$(PREFIX)
 		$(OUT)/weft completion $$shell >$(DESTDIR)$(PREFIX)/share/$$to || exit 1; \
 	done
 	$(Q)for file in $$(cd yaml-rules && find . -type f); do \
-		install -D -m 644 yaml-rules/$$file $(DESTDIR)$(PREFIX)/share/weft/yaml-rules/$$file || exit 1; \
+		install -D -m $$(test -x yaml-rules/$$file && echo 755 || echo 644) yaml-rules/$$file $(DESTDIR)$(PREFIX)/share/weft/yaml-rules/$$file || exit 1; \
 	done
+	$(Q)for page in $(MAN); do \
+		install -D -m 644 $$page $(DESTDIR)$(PREFIX)/share/man/man$${page##*.}/$${page##*/} || exit 1; \
+	done
+	$(Q)install -d $(DESTDIR)$(PREFIX)/lib/systemd/system
+	$(Q)sed 's,@PREFIX@,$(PREFIX),' packaging/weftd.service >$(DESTDIR)$(PREFIX)/lib/systemd/system/weftd.service
+	$(Q)for page in docs/*.md; do install -D -m 644 $$page $(DESTDIR)$(PREFIX)/share/doc/weft/$$page || exit 1; done
 	$(Q)install -D -m 644 LICENSE $(DESTDIR)$(PREFIX)/share/doc/weft/LICENSE
 
 clean: ## remove what was built
@@ -235,6 +243,15 @@ format:
 rooms:
 	$(say) ROOMS
 	$(Q)selftests/rooms $(wildcard user/cli/*.[ch] user/*/*/*.[ch])
+
+# Options and commands in it are what the programs say themselves.
+$(OUT)/man/%: docs/man/% docs/man/fill $(BINARIES)
+	$(say) MAN $@
+	$(Q)mkdir -p $(@D)
+	$(Q)docs/man/fill $(OUT) <$< >$@
+
+man: $(MAN)
+	$(Q)mandoc -T lint -W warning $(MAN)
 
 unit: $(UNIT)
 	$(say) UNIT
