@@ -116,6 +116,7 @@ places one ${#CLIENTS[@]} 0 "after the endpoint's RST"
 
 raw_sockets() { [ "$(in_ns hand cat /proc/net/raw /proc/net/raw6 | grep -c ' 07 ')" = "$1" ]; }
 
+HOLD=$((SLOWER > 1 ? 16000 : 1500)) # ms: until all of them have been started, and looked at
 port=5100
 for way in $(ways); do
 	callers "$way"
@@ -133,13 +134,13 @@ for way in $(ways); do
 	wait_until 10 raw_sockets ${#hands[@]}
 	for family in 4 6; do
 		for n in "${!ENDPOINTS[@]}"; do
-			load_start client "$TMP/load.service.$family.$n" "$(vip $family 11)" $((9001 + n)) --source-port $((port + n)) -k 1500
+			load_start client "$TMP/load.service.$family.$n" "$(vip $family 11)" $((9001 + n)) --source-port $((port + n)) -k $HOLD
 			hands+=("$STARTED")
-			load_start client "$TMP/load.direct.$family.$n" "$(addr $family hand)" $((9001 + n)) --source-port $((port + 50 + n)) -k 1500
+			load_start client "$TMP/load.direct.$family.$n" "$(addr $family hand)" $((9001 + n)) --source-port $((port + 50 + n)) -k $HOLD
 			hands+=("$STARTED")
 		done
 	done
-	sleep 0.6
+	sleep $((SLOWER - 1)).6
 	places hand ${#ENDPOINTS[@]} 2 "callers $WAY, while it goes on"
 	wait "${hands[@]}"
 	for family in 4 6; do
