@@ -7,7 +7,7 @@
 #include <string.h>
 
 #include "lib/base/bytemap.h"
-#include "lib/model/hostname.h"
+#include "lib/base/addr.h"
 #include "lib/tables/registry.h"
 #include "lib/tables/tables.h"
 
