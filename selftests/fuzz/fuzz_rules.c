@@ -8,6 +8,7 @@
 #include <stdlib.h>
 
 #include "lib/compile/compile.h"
+#include "lib/schema/parse.h"
 #include "lib/yaml/print.h"
 
 static size_t read_back(const struct object *o, bool json)

@@ -6,6 +6,7 @@
  */
 #include "lib/l7/l7.h"
 #include "lib/route/route.h"
+#include "lib/schema/parse.h"
 
 struct http_tables {
 	struct objects objects;

@@ -6,6 +6,7 @@
 #include "lib/base/cleanup.h"
 #include "cli/files.h"
 #include "lib/l7/l7.h"
+#include "lib/schema/parse.h"
 #include "lib/base/json_io.h"
 #include "cli/offline.h"
 

@@ -10,6 +10,7 @@
 #include "daemon/engine/engine_warnings.h"
 #include "lib/base/json_io.h"
 #include "lib/base/log.h"
+#include "lib/schema/parse.h"
 
 struct engine {
 	struct kernel *kernel;
