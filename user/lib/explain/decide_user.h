@@ -4,7 +4,7 @@
 /*
  * The kernel's decision function (bpf/decide.bpf.h) over struct tables.
  */
-#include "lib/compile/compile.h"
+#include "lib/tables/tables.h"
 #include "weft/verdict.h"
 
 /* What decide() knows beyond the tables. Zeroes will do: then every turn is the first. */

@@ -4,7 +4,8 @@
 /*
  * Objects -> the bytes of a snapshot. Pure, like compile().
  */
-#include "lib/compile/compile.h"
+#include "lib/model/model.h"
+#include "lib/tables/registry.h"
 
 /*
  * Returns 0 and malloc'd bytes in *out; -EINVAL when `errors` got an error; -ENOMEM; -E2BIG.

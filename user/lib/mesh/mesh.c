@@ -2,6 +2,7 @@
 #include "lib/mesh/mesh.h"
 
 #include <errno.h>
+#include <stdarg.h>
 
 #include "lib/base/text.h"
 

@@ -9,7 +9,9 @@
  * return int return 0, or -ENOMEM.
  */
 #include "lib/base/bytemap.h"
+#include "lib/base/pool.h"
 #include "lib/model/hostname.h"
+#include "lib/tables/registry.h"
 #include "lib/tables/tables.h"
 
 #define ROOT_NAMESPACE "istio-system"

@@ -326,6 +326,8 @@ struct http_snapshot {
  */
 int http_snapshot_open(const void *data, size_t size, struct http_snapshot **out);
 void http_snapshot_close(struct http_snapshot *s); /* accepts NULL */
+/* The bytes of one row. */
+size_t http_row_size(enum hs_table table);
 
 static inline const void *hs_at(const struct http_snapshot *s, enum hs_table table, __u32 i,
 				size_t size)
