@@ -4,8 +4,7 @@
 #include <errno.h>
 #include <strings.h>
 
-#include "lib/l4/gateway.h"
-#include "lib/l7/l7.h"
+#include "lib/mesh/gateways.h"
 #include "lib/yaml/tree.h"
 
 struct pos spec_pos(const struct object *o, const char *key)

@@ -6,6 +6,7 @@
 #include "lib/compile/check.h"
 #include "lib/l4/gateway.h"
 #include "lib/l4/match.h"
+#include "lib/mesh/gateways.h"
 #include "lib/mesh/visibility.h"
 #include "lib/mesh/proxied.h"
 #include "lib/mesh/endpoints.h"

@@ -4,6 +4,7 @@
 #include <errno.h>
 
 #include "lib/l4/match.h"
+#include "lib/mesh/gateways.h"
 
 void plan_free(struct plan *p)
 {

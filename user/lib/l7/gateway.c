@@ -7,22 +7,8 @@
 #include <errno.h>
 #include <string.h>
 
-#include "lib/l4/gateway.h"
-#include "lib/l4/match.h"
+#include "lib/mesh/gateways.h"
 #include "lib/l7/l7_priv.h"
-
-bool http_server(const struct gw_server *server, bool *tls)
-{
-	static const char *const plain[] = { "HTTP", "HTTP2", "GRPC", "GRPC-WEB" };
-
-	*tls = false;
-	for (size_t i = 0; i < sizeof(plain) / sizeof(*plain); i++)
-		if (str_eq(server->protocol, plain[i]))
-			return true;
-	*tls = str_eq(server->protocol, "HTTPS");
-	return *tls && !str_eq(server->tls_mode, "PASSTHROUGH") &&
-	       !str_eq(server->tls_mode, "AUTO_PASSTHROUGH");
-}
 
 /* One host of a port while its rules are gathered. */
 struct gathered {

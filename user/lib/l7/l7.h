@@ -14,7 +14,4 @@
 int http_compile(const struct objects *objects, struct registry *registry, void **out, size_t *size,
 		 struct errors *errors);
 
-/* Whether a Gateway's server speaks HTTP; *tls: over TLS that ends there. */
-bool http_server(const struct gw_server *server, bool *tls);
-
 #endif

@@ -7,6 +7,7 @@
 #include <stdio.h>
 #include <string.h>
 
+#include "lib/mesh/gateways.h"
 #include "lib/mesh/visibility.h"
 #include "lib/mesh/proxied.h"
 #include "lib/l7/l7_priv.h"

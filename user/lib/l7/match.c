@@ -6,7 +6,7 @@
 #include <errno.h>
 #include <string.h>
 
-#include "lib/l4/match.h"
+#include "lib/mesh/gateways.h"
 #include "lib/l7/l7_priv.h"
 
 void http_rules_free(struct http_rules *r)

@@ -148,7 +148,4 @@ int world_sources(struct world *w);
  * known. */
 const struct object *member_pod(struct world *w, struct member *m);
 
-/* A reference to "mesh" among the object's gateways, or none given. */
-bool gateways_have_mesh(const struct strs *gateways);
-
 #endif
