@@ -87,7 +87,12 @@ __u32 http_cluster_row(struct http_compiler *c, const struct http_site *site, co
 		       const struct destination *d);
 __u32 http_cluster_of(struct http_compiler *c, struct sport *sp, const char *subset,
 		      const char *client);
+
+/* Clients. */
 __u32 http_namespace(struct http_compiler *c, const char *name); /* index + 1 */
+int http_sources_write(struct http_compiler *c);		 /* 0 or -ENOMEM */
+/* Comes last: every namespace that was asked for has its row. */
+void http_namespaces_write(struct http_compiler *c);
 
 /* Domains and listeners. The first who claims a name keeps it. */
 void http_domain_add(struct http_compiler *c, const struct http_domain *d);
