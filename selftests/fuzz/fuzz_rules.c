@@ -49,7 +49,7 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 
 		if (!registry)
 			abort();
-		if (!compile(&objects, registry, &tables, &errors))
+		if (!compile(&objects, registry, COMPILE_HTTP_NEEDED, &tables, &errors))
 			tables_free(tables);
 		registry_free(registry);
 	}

@@ -338,21 +338,21 @@ Test(http_tables, damaged_tables_are_refused_or_harmless)
 	__u32 random = 1;
 
 	http_tables_routes(&t);
-	copy = malloc(t.size);
-	cr_assert_eq(open_bytes(t.bytes, t.size), 0);
-	for (size_t size = 0; size < t.size; size += 997) {
+	copy = malloc(t.tables->http_size);
+	cr_assert_eq(open_bytes(t.tables->http_bytes, t.tables->http_size), 0);
+	for (size_t size = 0; size < t.tables->http_size; size += 997) {
 		_cleanup_free_ char *part = malloc(size + 1);
 
-		memcpy(part, t.bytes, size);
+		memcpy(part, t.tables->http_bytes, size);
 		cr_expect_eq(open_bytes(part, size), -EBADMSG, "%zu", size);
 	}
 	for (int i = 0; i < 3000; i++) {
-		memcpy(copy, t.bytes, t.size);
+		memcpy(copy, t.tables->http_bytes, t.tables->http_size);
 		for (int k = 0; k < 3; k++) {
 			random = random * 1664525 + 1013904223;
-			copy[(random >> 8) % t.size] ^= 1 << (random >> 4 & 7);
+			copy[(random >> 8) % t.tables->http_size] ^= 1 << (random >> 4 & 7);
 		}
-		use(copy, t.size);
+		use(copy, t.tables->http_size);
 	}
 }
 
@@ -362,6 +362,6 @@ Test(http_tables, the_same_rules_make_the_same_bytes)
 
 	http_tables_routes(&a);
 	http_tables_routes(&b);
-	cr_assert_eq(a.size, b.size);
-	cr_expect(!memcmp(a.bytes, b.bytes, a.size));
+	cr_assert_eq(a.tables->http_size, b.tables->http_size);
+	cr_expect(!memcmp(a.tables->http_bytes, b.tables->http_bytes, a.tables->http_size));
 }

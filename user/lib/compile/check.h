@@ -10,6 +10,8 @@
 #include "lib/mesh/mesh.h"
 
 int check_objects(struct world *w);
+/* What rules for HTTP say, and lead to. */
+void check_http_rules(struct world *w);
 /* The limits that decide() counts on. */
 int check_tables(struct world *w);
 

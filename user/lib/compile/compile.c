@@ -22,6 +22,7 @@ static int compile_world(struct world *w)
 		r = l4_compile(w);
 	if (!r)
 		r = check_tables(w);
+	check_http_rules(w);
 	if (!r && w->nomem)
 		r = -ENOMEM;
 	return r;
@@ -37,7 +38,7 @@ static bool gateway_speaks_http(const struct object *gw)
 	return false;
 }
 
-/* Whether weft-proxy has anything to do, or something about requests is to be checked. */
+/* Whether weft-proxy has anything to do. */
 static bool speaks_of_http(const struct world *w)
 {
 	size_t i, k;
@@ -55,43 +56,28 @@ static bool speaks_of_http(const struct world *w)
 	return false;
 }
 
-int compile_http(struct tables *t, const struct objects *objects, struct registry *registry,
-		 struct errors *errors)
+static int compile_http(struct world *w)
 {
-	int r = http_compile(objects, registry, &t->http_bytes, &t->http_size, errors);
+	struct tables *t = w->t;
+	int r = l7_compile(w, &t->http_bytes, &t->http_size);
 
-	if (r == -EINVAL) /* told by the errors, as for everything else */
-		return 0;
 	return r ? r : http_snapshot_open(t->http_bytes, t->http_size, &t->http);
 }
 
-static int compile_with(const struct objects *objects, struct registry *registry, bool l4_only,
-			struct tables **out, struct errors *errors)
+int compile(const struct objects *objects, struct registry *registry, enum compile_http http,
+	    struct tables **out, struct errors *errors)
 {
-	_cleanup_(world_done) struct world w = { .l4_only = l4_only };
-	int r;
+	_cleanup_(world_done) struct world w = { .l4_only = http == COMPILE_HTTP_APART };
+	int r = world_init(&w, objects, registry, errors);
 
-	r = world_init(&w, objects, registry, errors);
 	if (!r)
 		r = compile_world(&w);
-	if (!r && !l4_only && speaks_of_http(&w))
-		r = compile_http(w.t, objects, registry, errors);
+	if (!r && errors->count - errors->warnings > w.fatal_before)
+		r = -EINVAL;
+	if (!r && (http != COMPILE_HTTP_NEEDED || speaks_of_http(&w)))
+		r = compile_http(&w);
 	if (r)
 		return r;
-	if (errors->count - errors->warnings > w.fatal_before)
-		return -EINVAL;
 	*out = TAKE_PTR(w.t);
 	return 0;
-}
-
-int compile(const struct objects *objects, struct registry *registry, struct tables **out,
-	    struct errors *errors)
-{
-	return compile_with(objects, registry, false, out, errors);
-}
-
-int compile_l4(const struct objects *objects, struct registry *registry, struct tables **out,
-	       struct errors *errors)
-{
-	return compile_with(objects, registry, true, out, errors);
 }

@@ -7,22 +7,23 @@
 #include "lib/tables/registry.h"
 #include "lib/tables/tables.h"
 
+/* Whether weft-proxy's part is made. */
+enum compile_http {
+	COMPILE_HTTP_NEEDED, /* while anything speaks of HTTP; else tables.http is NULL */
+	COMPILE_HTTP_ALWAYS,
+	/* Always, and the kernel's part as if there were no HTTP rules, servers and policies: for
+	 * explain, which asks either part about its own. */
+	COMPILE_HTTP_APART,
+};
+
 /*
  * Compiles `objects` (each with its own file and positions; the order is the order of first apply).
  * Checks that need more than one object are made here (subsets, conflicting hosts, what weft does
  * not carry out). Returns 0 and sets *out; -EINVAL when `errors` got an error (then *out is
- * untouched); -ENOMEM. Pointers into `objects` are kept: the objects must outlive the tables.
- * Deterministic.
+ * untouched); -ENOMEM; -E2BIG. Pointers into `objects` are kept: the objects must outlive the
+ * tables. Deterministic.
  */
-int compile(const struct objects *objects, struct registry *registry, struct tables **out,
-	    struct errors *errors);
-/* The same for what the kernel carries out alone, as if there were no HTTP rules, servers and
- * policies: for explain, which asks http_compile()'s tables about those. */
-int compile_l4(const struct objects *objects, struct registry *registry, struct tables **out,
-	       struct errors *errors);
-/* Adds the HTTP part, which compile() leaves out while nothing speaks of HTTP. 0 (also when
- * `errors` got an error), -ENOMEM or -E2BIG. */
-int compile_http(struct tables *t, const struct objects *objects, struct registry *registry,
-		 struct errors *errors);
+int compile(const struct objects *objects, struct registry *registry, enum compile_http http,
+	    struct tables **out, struct errors *errors);
 
 #endif

@@ -7,12 +7,8 @@
 
 static int compile_all(struct http_compiler *c)
 {
-	int r;
+	int r = http_compile_mesh(c);
 
-	http_check(c);
-	r = world_sources(&c->world);
-	if (!r)
-		r = http_compile_mesh(c);
 	if (!r)
 		r = http_compile_gateways(c);
 	if (!r)
@@ -20,36 +16,24 @@ static int compile_all(struct http_compiler *c)
 	if (!r)
 		r = http_sources_write(c);
 	http_namespaces_write(c);
-	if (!r && c->world.nomem)
-		r = -ENOMEM;
-	return r;
+	return r || !c->world->nomem ? r : -ENOMEM;
 }
 
 static void compiler_done(struct http_compiler *c)
 {
-	world_done(&c->world);
 	http_build_done(&c->build);
 	bytemap_free(&c->clusters);
 	bytemap_free(&c->plains);
 	bytemap_free(&c->seen);
 	free(c->domains.items);
-	errors_free(&c->scratch);
 }
 
-int http_compile(const struct objects *objects, struct registry *registry, void **out, size_t *size,
-		 struct errors *errors)
+int l7_compile(struct world *w, void **out, size_t *size)
 {
-	_cleanup_(compiler_done) struct http_compiler c = { .errors = errors };
-	size_t before = errors->count - errors->warnings;
+	_cleanup_(compiler_done) struct http_compiler c = { .world = w };
 	int r = http_build_init(&c.build);
 
 	if (!r)
-		r = world_init(&c.world, objects, registry, &c.scratch);
-	if (!r)
 		r = compile_all(&c);
-	if (r)
-		return r;
-	if (errors->count - errors->warnings > before)
-		return -EINVAL;
-	return http_build_finish(&c.build, out, size);
+	return r ? r : http_build_finish(&c.build, out, size);
 }

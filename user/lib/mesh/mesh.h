@@ -70,7 +70,7 @@ struct sport {
 	enum port_protocol protocol;
 	struct members *members[FAMILY_MAX]; /* NULL until asked for */
 	bool at_gateway[FAMILY_MAX];	     /* a Gateway's rules answer here */
-	bool proxied;			     /* weft-proxy has it (compile_proxied.h) */
+	bool proxied;			     /* weft-proxy has it (proxied.h) */
 	struct pcluster *clusters;
 };
 
@@ -113,7 +113,7 @@ struct world {
 	struct bytemap unknown; /* cluster name -> struct pcluster, destinations that don't exist */
 	__u32 placeholders;	/* made-up addresses given out */
 	bool names_of_pods;	/* pods_by_name is filled in */
-	bool l4_only;		/* what speaks of HTTP is somebody else's */
+	bool l4_only;		/* l4 leaves what speaks of HTTP out */
 	bool nomem; /* an allocation failed where it couldn't be returned: checked at the end */
 	size_t fatal_before; /* errors that were there at the start */
 };

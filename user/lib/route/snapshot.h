@@ -4,7 +4,7 @@
 /*
  * The HTTP tables of one generation: one immutable, position-independent block of bytes.
  *
- * http_compile() makes it, weftd hands it on as a file to be mapped read-only, http_snapshot_open()
+ * compile() makes it, weftd hands it on as a file to be mapped read-only, http_snapshot_open()
  * checks every offset and index in it before anything else looks at it. Rows refer to each other by
  * index, to strings by offset; HS_NONE is "no row". Integers are in host byte order, times in
  * milliseconds (0: none), lists in the order in which they are tried.
