@@ -302,6 +302,46 @@ Test(http_tables, a_regular_expression_that_takes_too_long_does_not_match)
 
 /* ---- damage ---- */
 
+/* A regular expression costs as much as all the rest. That the second step does not look at the
+ * path again is seen by giving it one that no rule has. */
+Test(http_tables, a_weighted_route_is_matched_once)
+{
+	static const char yaml[] = SERVICE POLICY
+		"  subsets: [{name: v1}, {name: v2}]\n---\n" RULE
+		"  - match: [{uri: {regex: '/[a-z]+'}}]\n"
+		"    route:\n"
+		"    - {destination: {host: svc, subset: v1}, weight: 1}\n"
+		"    - {destination: {host: svc, subset: v2}, weight: 1}\n"
+		"  - directResponse: {status: 403}\n";
+	struct http_request q = { .method = http_span("GET"),
+				  .scheme = http_span("http"),
+				  .authority = http_span("svc.default"),
+				  .path = http_span("/abc") };
+	_cleanup_(http_tables_free) struct http_tables t = { 0 };
+	const struct hs_listener *l;
+	bool chosen[2] = { false };
+
+	http_tables_text(&t, yaml);
+	cr_assert_not_null(t.snapshot);
+	l = http_listener(t.snapshot, SCOPE_MESH, 80);
+	for (unsigned i = 0; i < 2; i++) {
+		struct http_source source = { .name = http_span("default") };
+		struct http_turns turns = { .dest = i };
+		struct http_request other = q;
+		struct http_decision d;
+
+		http_find(t.snapshot, l, &source, &q, &d, NULL);
+		cr_assert_not_null(d.route);
+		other.path = http_span("/1");
+		http_choose(t.snapshot, &other, &turns, &d);
+		cr_assert_eq(d.action, HTTP_ROUTE);
+		chosen[hs_text(t.snapshot, d.cluster->subset)[1] - '1'] = true;
+		http_find(t.snapshot, l, &source, &other, &d, NULL);
+		cr_expect_eq(d.route->status, 403);
+	}
+	cr_expect(chosen[0] && chosen[1], "each has its turn");
+}
+
 static int open_bytes(const void *bytes, size_t size)
 {
 	struct http_snapshot *s = NULL;
