@@ -21,7 +21,7 @@ struct decide_context {
 	void *arg;
 };
 
-/* Answers `q` (always dry) in `v`. Not to be entered twice at once by one thread. */
+/* Answers `q` (always dry) in `v`. */
 void decide_tables(const struct tables *t, const struct decide_context *context,
 		   const struct question *q, struct verdict *v);
 
