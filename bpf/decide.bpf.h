@@ -7,25 +7,33 @@
  *
  * It reads the tables of one generation (weft/service.h) through functions that the includer has
  * declared: over maps in BPF (tables.bpf.h), over arrays in userspace (decide_user.c). Each may
- * answer NULL.
+ * answer NULL. A `tables_ref` tells them which tables: in BPF the generation's number, in userspace
+ * a pointer.
  *
- *	const struct service *table_service(__u32 generation, const struct service_key *key);
- *	const struct rule *table_rule(__u32 generation, __u32 index);
- *	const struct route *table_route(__u32 generation, __u32 index);
- *	const struct dest *table_dest(__u32 generation, __u32 index);
- *	const struct cluster *table_cluster(__u32 generation, __u32 index);
- *	const struct endpoint *table_endpoint(__u32 generation, __u32 index);
- *	const struct source *table_source(__u32 generation, const struct addr *addr);
- *	int table_selected(__u32 generation, const struct selected_key *key);
+ *	typedef ... tables_ref;
+ *	tables_ref tables_of(const struct question *q);
+ *
+ *	const struct service *table_service(tables_ref t, const struct service_key *key);
+ *	const struct rule *table_rule(tables_ref t, __u32 index);
+ *	const struct route *table_route(tables_ref t, __u32 index);
+ *	const struct dest *table_dest(tables_ref t, __u32 index);
+ *	const struct cluster *table_cluster(tables_ref t, __u32 index);
+ *	const struct endpoint *table_endpoint(tables_ref t, __u32 index);
+ *	const struct source *table_source(tables_ref t, const struct addr *addr);
+ *	int table_selected(tables_ref t, const struct selected_key *key);
  *
  * What changes from call to call:
  *
- *	__u64 route_turn(__u32 id, int dry);    the route's counter before this pick; taken unless dry
- *	__u64 cluster_turn(__u32 id, int dry);  the same for ROUND_ROBIN
- *	__u64 endpoint_active(__u32 id);
+ *	__u64 route_turn(tables_ref t, __u32 id, int dry);
+ *		the route's counter before this pick; taken unless dry
+ *	__u64 cluster_turn(tables_ref t, __u32 id, int dry);
+ *		the same for ROUND_ROBIN
+ *	__u64 endpoint_active(tables_ref t, __u32 id);
  *	__u32 random_u32(void);
- *	__u32 affinity_endpoint(const struct affinity_key *key, __u32 timeout_s);   0: none
- *	long bpf_loop(__u32 n, void *callback, void *ctx, __u64 flags);   callback(index, ctx), 1 ends it
+ *	__u32 affinity_endpoint(const struct affinity_key *key, __u32 timeout_s);
+ *		0: none
+ *	long bpf_loop(__u32 n, void *callback, void *ctx, __u64 flags);
+ *		callback(index, ctx), 1 ends it
  */
 /* clang-format on */
 #include "weft/conn.h"
@@ -54,7 +62,7 @@ static __always_inline void rule_search_source(struct rule_search *s)
 	if (s->known)
 		return;
 	s->known = 1;
-	source = table_source(s->q->generation, &s->q->source);
+	source = table_source(tables_of(s->q), &s->q->source);
 	if (source)
 		s->source = *source;
 }
@@ -62,7 +70,7 @@ static __always_inline void rule_search_source(struct rule_search *s)
 static long try_rule(__u32 i, void *ctx)
 {
 	struct rule_search *s = ctx;
-	const struct rule *rule = table_rule(s->q->generation, s->first + i);
+	const struct rule *rule = table_rule(tables_of(s->q), s->first + i);
 
 	if (!rule)
 		return 1;
@@ -74,7 +82,7 @@ static long try_rule(__u32 i, void *ctx)
 		struct selected_key key = { .workload = s->source.workload,
 					    .selector = rule->selector };
 
-		if (!table_selected(s->q->generation, &key))
+		if (!table_selected(tables_of(s->q), &key))
 			return 0;
 	}
 	s->found = s->first + i;
@@ -85,7 +93,7 @@ static long try_rule(__u32 i, void *ctx)
 }
 
 struct dest_search {
-	__u32 generation;
+	tables_ref tables;
 	__u32 first;
 	__u32 point;
 	__u32 cluster; /* index, or 0xffffffff */
@@ -94,7 +102,7 @@ struct dest_search {
 static long try_dest(__u32 i, void *ctx)
 {
 	struct dest_search *s = ctx;
-	const struct dest *dest = table_dest(s->generation, s->first + i);
+	const struct dest *dest = table_dest(s->tables, s->first + i);
 
 	if (!dest)
 		return 1;
@@ -105,12 +113,12 @@ static long try_dest(__u32 i, void *ctx)
 }
 
 /* The route's next destination, as an index into gen_clusters. */
-static __always_inline __u32 pick_cluster(__u32 generation, const struct route *route, int dry)
+static __always_inline __u32 pick_cluster(tables_ref t, const struct route *route, int dry)
 {
 	struct dest_search s = {
-		.generation = generation,
+		.tables = t,
 		.first = route->dest_first,
-		.point = weyl_point(route_turn(route->id, dry), route->total),
+		.point = weyl_point(route_turn(t, route->id, dry), route->total),
 		.cluster = ~0u,
 	};
 
@@ -139,7 +147,7 @@ static __always_inline __u64 addr_hash(const struct addr *a)
 }
 
 struct endpoint_search {
-	__u32 generation;
+	tables_ref tables;
 	__u32 first;
 	__u32 wanted; /* endpoint id, for affinity */
 	__u32 best;   /* index within the cluster */
@@ -154,7 +162,7 @@ struct endpoint_search {
 static long score_endpoint(__u32 i, void *ctx)
 {
 	struct endpoint_search *s = ctx;
-	const struct endpoint *e = table_endpoint(s->generation, s->first + i);
+	const struct endpoint *e = table_endpoint(s->tables, s->first + i);
 	__u64 score;
 
 	if (!e)
@@ -170,7 +178,7 @@ static long score_endpoint(__u32 i, void *ctx)
 static long find_endpoint(__u32 i, void *ctx)
 {
 	struct endpoint_search *s = ctx;
-	const struct endpoint *e = table_endpoint(s->generation, s->first + i);
+	const struct endpoint *e = table_endpoint(s->tables, s->first + i);
 
 	if (!e)
 		return 1;
@@ -181,14 +189,14 @@ static long find_endpoint(__u32 i, void *ctx)
 	return 1;
 }
 
-static __always_inline __u64 active_at(__u32 generation, __u32 index)
+static __always_inline __u64 active_at(tables_ref t, __u32 index)
 {
-	const struct endpoint *e = table_endpoint(generation, index);
+	const struct endpoint *e = table_endpoint(t, index);
 
-	return e ? endpoint_active(e->id) : ~0ull;
+	return e ? endpoint_active(t, e->id) : ~0ull;
 }
 
-static __always_inline __u32 pick_least_request(__u32 generation, const struct cluster *c)
+static __always_inline __u32 pick_least_request(tables_ref t, const struct cluster *c)
 {
 	__u32 a, b;
 
@@ -198,8 +206,7 @@ static __always_inline __u32 pick_least_request(__u32 generation, const struct c
 	b = random_u32() % (c->ep_count - 1);
 	if (b >= a)
 		b++;
-	return active_at(generation, c->ep_first + b) < active_at(generation, c->ep_first + a) ? b
-											       : a;
+	return active_at(t, c->ep_first + b) < active_at(t, c->ep_first + a) ? b : a;
 }
 
 static __always_inline __u32 loop_bound(__u32 n)
@@ -211,7 +218,7 @@ static __always_inline __u32 loop_bound(__u32 n)
 static __always_inline __u32 pick_endpoint(const struct question *q, const struct service *service,
 					   const struct cluster *c)
 {
-	struct endpoint_search s = { .generation = q->generation, .first = c->ep_first };
+	struct endpoint_search s = { .tables = tables_of(q), .first = c->ep_first };
 
 	if (service->affinity_s) {
 		struct affinity_key key = { .client = q->client,
@@ -226,7 +233,7 @@ static __always_inline __u32 pick_endpoint(const struct question *q, const struc
 	}
 	switch (c->lb) {
 	case LB_ROUND_ROBIN:
-		return cluster_turn(c->id, q->dry) % c->ep_count;
+		return cluster_turn(tables_of(q), c->id, q->dry) % c->ep_count;
 	case LB_RANDOM:
 		return random_u32() % c->ep_count;
 	case LB_SOURCE_IP:
@@ -234,7 +241,7 @@ static __always_inline __u32 pick_endpoint(const struct question *q, const struc
 		bpf_loop(loop_bound(c->ep_count), score_endpoint, &s, 0);
 		return s.best;
 	default:
-		return pick_least_request(q->generation, c);
+		return pick_least_request(tables_of(q), c);
 	}
 }
 
@@ -243,7 +250,7 @@ static __always_inline const struct service *find_service(const struct question 
 							  struct rule_search *s)
 {
 	struct service_key key = { .addr = q->dst, .port = q->port, .scope = q->scope };
-	const struct service *all = table_service(q->generation, &key), *own;
+	const struct service *all = table_service(tables_of(q), &key), *own;
 
 	if (!all || !(all->flags & SERVICE_PER_NAMESPACE))
 		return all;
@@ -251,7 +258,7 @@ static __always_inline const struct service *find_service(const struct question 
 	if (!s->source.ns)
 		return all;
 	key.ns = s->source.ns;
-	own = table_service(q->generation, &key);
+	own = table_service(tables_of(q), &key);
 	return own ? own : all;
 }
 
@@ -267,7 +274,7 @@ static __always_inline int verdict_is(struct verdict *v, enum verdict_action act
 static __always_inline int decide_cluster(const struct question *q, const struct service *service,
 					  __u32 index, struct verdict *v)
 {
-	const struct cluster *c = table_cluster(q->generation, index);
+	const struct cluster *c = table_cluster(tables_of(q), index);
 	const struct endpoint *e;
 
 	if (!c)
@@ -286,7 +293,7 @@ static __always_inline int decide_cluster(const struct question *q, const struct
 		return verdict_is(v, VERDICT_PASS, REASON_NONE);
 	if (!c->ep_count)
 		return verdict_is(v, VERDICT_REFUSE, REASON_NO_ENDPOINT);
-	e = table_endpoint(q->generation, c->ep_first + pick_endpoint(q, service, c));
+	e = table_endpoint(tables_of(q), c->ep_first + pick_endpoint(q, service, c));
 	if (!e)
 		return verdict_is(v, VERDICT_PASS, REASON_GENERATION);
 	v->endpoint = e->id;
@@ -324,11 +331,11 @@ static __always_inline int decide(const struct question *q, struct verdict *v)
 		return verdict_is(v, VERDICT_PROXY, REASON_NONE);
 	if (s.action == RULE_REFUSE)
 		return verdict_is(v, VERDICT_REFUSE, REASON_NO_CLUSTER);
-	route = table_route(q->generation, s.route);
+	route = table_route(tables_of(q), s.route);
 	if (!route)
 		return verdict_is(v, VERDICT_PASS, REASON_GENERATION);
 	v->route = route->id;
-	return decide_cluster(q, service, pick_cluster(q->generation, route, q->dry), v);
+	return decide_cluster(q, service, pick_cluster(tables_of(q), route, q->dry), v);
 }
 
 #endif

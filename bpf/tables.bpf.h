@@ -16,57 +16,66 @@
  * pointer may be NULL (kernel: global functions, since 5.6). */
 #define CHECKED_ONCE __attribute__((noinline))
 
-static __always_inline void *table_slot(void *outer, __u32 generation)
+/* A generation's number: what decide() knows the tables by. */
+typedef __u32 tables_ref;
+
+static __always_inline tables_ref tables_of(const struct question *q)
+{
+	return q->generation;
+}
+
+static __always_inline void *table_slot(void *outer, tables_ref generation)
 {
 	__u32 slot = generation % GENERATION_SLOTS;
 
 	return bpf_map_lookup_elem(outer, &slot);
 }
 
-static __always_inline void *table_lookup(void *outer, __u32 generation, const void *key)
+static __always_inline void *table_lookup(void *outer, tables_ref generation, const void *key)
 {
 	void *inner = table_slot(outer, generation);
 
 	return inner ? bpf_map_lookup_elem(inner, key) : NULL;
 }
 
-static __always_inline const struct service *table_service(__u32 generation,
+static __always_inline const struct service *table_service(tables_ref generation,
 							   const struct service_key *key)
 {
 	return table_lookup(&gen_services, generation, key);
 }
 
-static __always_inline const struct rule *table_rule(__u32 generation, __u32 index)
+static __always_inline const struct rule *table_rule(tables_ref generation, __u32 index)
 {
 	return table_lookup(&gen_rules, generation, &index);
 }
 
-static __always_inline const struct route *table_route(__u32 generation, __u32 index)
+static __always_inline const struct route *table_route(tables_ref generation, __u32 index)
 {
 	return table_lookup(&gen_routes, generation, &index);
 }
 
-static __always_inline const struct dest *table_dest(__u32 generation, __u32 index)
+static __always_inline const struct dest *table_dest(tables_ref generation, __u32 index)
 {
 	return table_lookup(&gen_dests, generation, &index);
 }
 
-static __always_inline const struct cluster *table_cluster(__u32 generation, __u32 index)
+static __always_inline const struct cluster *table_cluster(tables_ref generation, __u32 index)
 {
 	return table_lookup(&gen_clusters, generation, &index);
 }
 
-static __always_inline const struct endpoint *table_endpoint(__u32 generation, __u32 index)
+static __always_inline const struct endpoint *table_endpoint(tables_ref generation, __u32 index)
 {
 	return table_lookup(&gen_endpoints, generation, &index);
 }
 
-static __always_inline const struct source *table_source(__u32 generation, const struct addr *addr)
+static __always_inline const struct source *table_source(tables_ref generation,
+							 const struct addr *addr)
 {
 	return table_lookup(&gen_sources, generation, addr);
 }
 
-static __always_inline int table_selected(__u32 generation, const struct selected_key *key)
+static __always_inline int table_selected(tables_ref generation, const struct selected_key *key)
 {
 	return table_lookup(&gen_selected, generation, key) != NULL;
 }
@@ -76,21 +85,21 @@ static __always_inline __u64 take_turn(__u64 *turn, int dry)
 	return dry ? *turn : __sync_fetch_and_add(turn, 1);
 }
 
-static __always_inline __u64 route_turn(__u32 id, int dry)
+static __always_inline __u64 route_turn(tables_ref t, __u32 id, int dry)
 {
 	struct route_stat *s = bpf_map_lookup_elem(&routes, &id);
 
 	return s ? take_turn(&s->picks, dry) : 0;
 }
 
-static __always_inline __u64 cluster_turn(__u32 id, int dry)
+static __always_inline __u64 cluster_turn(tables_ref t, __u32 id, int dry)
 {
 	struct cluster_stat *s = bpf_map_lookup_elem(&clusters, &id);
 
 	return s ? take_turn(&s->rr, dry) : 0;
 }
 
-static __always_inline __u64 endpoint_active(__u32 id)
+static __always_inline __u64 endpoint_active(tables_ref t, __u32 id)
 {
 	struct endpoint_stat *s = bpf_map_lookup_elem(&endpoints, &id);
 

@@ -8,6 +8,7 @@
 #include <stdlib.h>
 
 #include "lib/compile/compile.h"
+#include "lib/schema/parse.h"
 #include "lib/yaml/print.h"
 
 static size_t read_back(const struct object *o, bool json)
@@ -18,7 +19,7 @@ static size_t read_back(const struct object *o, bool json)
 	size_t len = 0, count;
 	FILE *f = open_memstream(&text, &len);
 
-	if (!f || object_print(o, json, f))
+	if (!f || node_print(o->tree, json, f))
 		abort();
 	fclose(f);
 	if (rules_parse("again.yaml", text, len, &again, &errors, NULL))
@@ -48,7 +49,7 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 
 		if (!registry)
 			abort();
-		if (!compile(&objects, registry, &tables, &errors))
+		if (!compile(&objects, registry, COMPILE_HTTP_NEEDED, &tables, &errors))
 			tables_free(tables);
 		registry_free(registry);
 	}

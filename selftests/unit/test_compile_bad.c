@@ -28,7 +28,7 @@ static void check_file(const char *path)
 	cr_assert_not_null(want, "no %s", err);
 	c.r = rules_parse(base_name(path), yaml, strlen(yaml), &c.objects, &c.errors, NULL);
 	cr_expect_eq(c.r, 0, "%s is refused too early", path);
-	c.r = compile(&c.objects, c.registry, &c.tables, &c.errors);
+	c.r = compile(&c.objects, c.registry, COMPILE_HTTP_NEEDED, &c.tables, &c.errors);
 	got = errors_text(&c.errors);
 	cr_expect_eq(c.r, -EINVAL, "%s is accepted", path);
 	cr_expect_null(c.tables);

@@ -209,3 +209,31 @@ Test(compile_errors, what_changes_nothing_is_accepted_in_silence)
 	for (i = 0; i < ROWS(accepted); i++)
 		check(&accepted[i], 0);
 }
+
+/* `weft explain -f` compiles the two parts apart, `weft validate -f` together. */
+Test(compile_errors, explain_names_all_that_validate_does)
+{
+	static const char yaml[] =
+		"apiVersion: v1\nkind: Service\nmetadata: {name: ext}\n"
+		"spec: {type: ExternalName, externalName: example.com, ports: [{port: 80}]}\n---\n"
+		/* clang-format off */
+		ECHO
+		DR("echo", "{host: echo, subsets: [{name: v1, labels: {v: a}}]}")
+		VS("echo", "{hosts: [echo], tcp: [{route: [{destination: {host: echo, subset: v2}}]}]}")
+		VS("web", "{hosts: [web], http: [{route: [{destination: {host: ext}}]}]}");
+	/* clang-format on */
+	static const enum compile_http ways[] = { COMPILE_HTTP_NEEDED, COMPILE_HTTP_APART };
+	_cleanup_compiled_ struct compiled c = { .registry = registry_new() };
+
+	cr_assert_eq(rules_parse("t.yaml", yaml, strlen(yaml), &c.objects, &c.errors, NULL), 0);
+	for (size_t i = 0; i < ROWS(ways); i++) {
+		_cleanup_free_ char *errors = NULL;
+
+		errors_free(&c.errors);
+		cr_expect_eq(compile(&c.objects, c.registry, ways[i], &c.tables, &c.errors),
+			     -EINVAL);
+		errors = errors_text(&c.errors);
+		cr_expect(strstr(errors, "subset \"v2\" is not defined"), "%s", errors);
+		cr_expect(strstr(errors, "not \"ext\""), "%s", errors);
+	}
+}

@@ -11,7 +11,8 @@ void compiled_again(struct compiled *c, struct compiled *before, const char *yam
 	before->registry = NULL;
 	c->r = rules_parse("t.yaml", yaml, strlen(yaml), &c->objects, &c->errors, NULL);
 	if (!c->r)
-		c->r = compile(&c->objects, c->registry, &c->tables, &c->errors);
+		c->r = compile(&c->objects, c->registry, COMPILE_HTTP_NEEDED, &c->tables,
+			       &c->errors);
 }
 
 void compiled_text(struct compiled *c, const char *yaml)

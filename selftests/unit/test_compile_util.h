@@ -5,6 +5,7 @@
  * Rules as text -> tables -> text.
  */
 #include "lib/compile/compile.h"
+#include "lib/schema/parse.h"
 #include "lib/tables/tables.h"
 
 struct compiled {

@@ -52,21 +52,17 @@ static const struct {
 
 struct loaded {
 	struct http_tables http;
-	struct tables *l4;
+	const struct tables *l4;
 };
 
 static void load(struct loaded *l)
 {
-	struct errors errors = { 0 };
-
 	http_tables_routes(&l->http);
-	cr_assert_eq(compile_l4(&l->http.objects, l->http.registry, &l->l4, &errors), 0);
-	errors_free(&errors);
+	l->l4 = l->http.tables;
 }
 
 static void loaded_free(struct loaded *l)
 {
-	tables_free(l->l4);
 	http_tables_free(&l->http);
 }
 

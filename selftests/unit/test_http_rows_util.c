@@ -18,10 +18,11 @@
 
 static void offer(struct row_bench *b)
 {
+	const struct tables *tables = b->tables.tables;
 	_cleanup_close_ int fd = memfd_create("snapshot", MFD_CLOEXEC);
 	struct config *c = NULL;
 
-	cr_assert_eq(write(fd, b->tables.bytes, b->tables.size), (ssize_t)b->tables.size);
+	cr_assert_eq(write(fd, tables->http_bytes, tables->http_size), (ssize_t)tables->http_size);
 	cr_assert_eq(config_map(fd, &c), 0);
 	rules_offer(b->rules, c);
 	config_unref(c);

@@ -302,6 +302,46 @@ Test(http_tables, a_regular_expression_that_takes_too_long_does_not_match)
 
 /* ---- damage ---- */
 
+/* A regular expression costs as much as all the rest. That the second step does not look at the
+ * path again is seen by giving it one that no rule has. */
+Test(http_tables, a_weighted_route_is_matched_once)
+{
+	static const char yaml[] = SERVICE POLICY
+		"  subsets: [{name: v1}, {name: v2}]\n---\n" RULE
+		"  - match: [{uri: {regex: '/[a-z]+'}}]\n"
+		"    route:\n"
+		"    - {destination: {host: svc, subset: v1}, weight: 1}\n"
+		"    - {destination: {host: svc, subset: v2}, weight: 1}\n"
+		"  - directResponse: {status: 403}\n";
+	struct http_request q = { .method = http_span("GET"),
+				  .scheme = http_span("http"),
+				  .authority = http_span("svc.default"),
+				  .path = http_span("/abc") };
+	_cleanup_(http_tables_free) struct http_tables t = { 0 };
+	const struct hs_listener *l;
+	bool chosen[2] = { false };
+
+	http_tables_text(&t, yaml);
+	cr_assert_not_null(t.snapshot);
+	l = http_listener(t.snapshot, SCOPE_MESH, 80);
+	for (unsigned i = 0; i < 2; i++) {
+		struct http_source source = { .name = http_span("default") };
+		struct http_turns turns = { .dest = i };
+		struct http_request other = q;
+		struct http_decision d;
+
+		http_find(t.snapshot, l, &source, &q, &d, NULL);
+		cr_assert_not_null(d.route);
+		other.path = http_span("/1");
+		http_choose(t.snapshot, &other, &turns, &d);
+		cr_assert_eq(d.action, HTTP_ROUTE);
+		chosen[hs_text(t.snapshot, d.cluster->subset)[1] - '1'] = true;
+		http_find(t.snapshot, l, &source, &other, &d, NULL);
+		cr_expect_eq(d.route->status, 403);
+	}
+	cr_expect(chosen[0] && chosen[1], "each has its turn");
+}
+
 static int open_bytes(const void *bytes, size_t size)
 {
 	struct http_snapshot *s = NULL;
@@ -338,21 +378,21 @@ Test(http_tables, damaged_tables_are_refused_or_harmless)
 	__u32 random = 1;
 
 	http_tables_routes(&t);
-	copy = malloc(t.size);
-	cr_assert_eq(open_bytes(t.bytes, t.size), 0);
-	for (size_t size = 0; size < t.size; size += 997) {
+	copy = malloc(t.tables->http_size);
+	cr_assert_eq(open_bytes(t.tables->http_bytes, t.tables->http_size), 0);
+	for (size_t size = 0; size < t.tables->http_size; size += 997) {
 		_cleanup_free_ char *part = malloc(size + 1);
 
-		memcpy(part, t.bytes, size);
+		memcpy(part, t.tables->http_bytes, size);
 		cr_expect_eq(open_bytes(part, size), -EBADMSG, "%zu", size);
 	}
 	for (int i = 0; i < 3000; i++) {
-		memcpy(copy, t.bytes, t.size);
+		memcpy(copy, t.tables->http_bytes, t.tables->http_size);
 		for (int k = 0; k < 3; k++) {
 			random = random * 1664525 + 1013904223;
-			copy[(random >> 8) % t.size] ^= 1 << (random >> 4 & 7);
+			copy[(random >> 8) % t.tables->http_size] ^= 1 << (random >> 4 & 7);
 		}
-		use(copy, t.size);
+		use(copy, t.tables->http_size);
 	}
 }
 
@@ -362,6 +402,6 @@ Test(http_tables, the_same_rules_make_the_same_bytes)
 
 	http_tables_routes(&a);
 	http_tables_routes(&b);
-	cr_assert_eq(a.size, b.size);
-	cr_expect(!memcmp(a.bytes, b.bytes, a.size));
+	cr_assert_eq(a.tables->http_size, b.tables->http_size);
+	cr_expect(!memcmp(a.tables->http_bytes, b.tables->http_bytes, a.tables->http_size));
 }

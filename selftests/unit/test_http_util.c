@@ -21,9 +21,10 @@ static void compile_tables(struct http_tables *t)
 {
 	t->registry = registry_new();
 	if (!t->r)
-		t->r = http_compile(&t->objects, t->registry, &t->bytes, &t->size, &t->errors);
+		t->r = compile(&t->objects, t->registry, COMPILE_HTTP_APART, &t->tables,
+			       &t->errors);
 	if (!t->r)
-		t->r = http_snapshot_open(t->bytes, t->size, &t->snapshot);
+		t->snapshot = t->tables->http;
 }
 
 void http_tables_text(struct http_tables *t, const char *yaml)
@@ -52,8 +53,7 @@ void http_tables_routes(struct http_tables *t)
 
 void http_tables_free(struct http_tables *t)
 {
-	http_snapshot_close(t->snapshot);
-	free(t->bytes);
+	tables_free(t->tables);
 	registry_free(t->registry);
 	objects_free(&t->objects);
 	errors_free(&t->errors);

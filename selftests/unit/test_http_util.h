@@ -4,16 +4,16 @@
 /*
  * Rules as text -> HTTP tables -> what happens to a request, in a few words.
  */
-#include "lib/l7/l7.h"
+#include "lib/compile/compile.h"
 #include "lib/route/route.h"
+#include "lib/schema/parse.h"
 
 struct http_tables {
 	struct objects objects;
 	struct registry *registry;
 	struct errors errors;
-	void *bytes;
-	size_t size;
-	struct http_snapshot *snapshot; /* NULL if the rules were refused */
+	struct tables *tables;
+	struct http_snapshot *snapshot; /* the tables'; NULL if the rules were refused */
 	int r;
 };
 

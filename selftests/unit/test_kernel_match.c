@@ -2,7 +2,7 @@
 #include <arpa/inet.h>
 #include <criterion/criterion.h>
 
-#include "lib/model/hostname.h"
+#include "lib/base/addr.h"
 #include "daemon/netlink/addr.h"
 #include "daemon/node/match.h"
 

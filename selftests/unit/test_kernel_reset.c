@@ -3,7 +3,7 @@
 #include <netinet/tcp.h>
 #include <string.h>
 
-#include "lib/model/hostname.h"
+#include "lib/base/addr.h"
 #include "daemon/datapath/sweep_reset.h"
 
 static struct reset_event event(const char *from, const char *to)

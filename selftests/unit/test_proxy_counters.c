@@ -573,7 +573,8 @@ Test(proxy_stats, what_a_route_has_decided)
 
 	http_tables_text(&t, yaml);
 	cr_assert_not_null(t.snapshot);
-	cr_assert_eq(write(fd, t.bytes, t.size), (ssize_t)t.size);
+	cr_assert_eq(write(fd, t.tables->http_bytes, t.tables->http_size),
+		     (ssize_t)t.tables->http_size);
 	cr_assert_eq(stats_open(-1, -1, &stats), 0);
 	state = state_new(limits, stats);
 	cr_assert_eq(rules_new(state, &rules), 0);

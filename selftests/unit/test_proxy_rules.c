@@ -10,7 +10,6 @@
 #include <sys/mman.h>
 #include <unistd.h>
 
-#include "lib/l7/l7.h"
 #include "proxy/route/router_priv.h"
 #include "test_compile_util.h"
 
@@ -95,13 +94,17 @@ static void load(const char *yaml)
 {
 	struct objects objects = { 0 };
 	struct errors errors = { 0 };
+	struct tables *tables;
 	int r = rules_parse("t.yaml", yaml, strlen(yaml), &objects, &errors, NULL);
 
 	free(snapshot);
 	snapshot = NULL;
 	if (!r)
-		r = http_compile(&objects, registry, &snapshot, &snapshot_size, &errors);
+		r = compile(&objects, registry, COMPILE_HTTP_ALWAYS, &tables, &errors);
 	cr_assert_eq(r, 0, "%s", errors_text(&errors));
+	snapshot = TAKE_PTR(tables->http_bytes);
+	snapshot_size = tables->http_size;
+	tables_free(tables);
 	objects_free(&objects);
 	errors_free(&errors);
 	offer(to_file(snapshot, snapshot_size));

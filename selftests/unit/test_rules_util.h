@@ -7,7 +7,7 @@
 #include <stdio.h>
 
 #include "lib/base/cleanup.h"
-#include "lib/model/model.h"
+#include "lib/schema/parse.h"
 
 struct parsed {
 	struct objects objects;

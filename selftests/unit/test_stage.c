@@ -5,6 +5,7 @@
 
 #include "lib/base/cleanup.h"
 #include "daemon/objects/stage.h"
+#include "lib/schema/parse.h"
 
 static const char list[] = "apiVersion: v1\nkind: List\nitems:\n"
 			   "- {apiVersion: v1, kind: Service, metadata: {name: a}, spec: {ports: "

@@ -5,7 +5,7 @@
 
 #include "lib/base/cleanup.h"
 #include "cli/files.h"
-#include "lib/l7/l7.h"
+#include "lib/schema/parse.h"
 #include "lib/base/json_io.h"
 #include "cli/offline.h"
 
@@ -50,17 +50,7 @@ static int parse(struct offline *o, const struct files *files)
 	return r;
 }
 
-static int compile_both(struct offline *o)
-{
-	size_t size;
-	int r = compile_l4(&o->objects, o->registry, &o->tables, &o->errors);
-
-	if (!r)
-		r = http_compile(&o->objects, o->registry, &o->http_bytes, &size, &o->errors);
-	return r ? r : http_snapshot_open(o->http_bytes, size, &o->http);
-}
-
-static int load(struct offline *o, const struct cmd_list *names, bool http)
+static int load(struct offline *o, const struct cmd_list *names, enum compile_http http)
 {
 	_cleanup_(files_free) struct files files = { 0 };
 	int r = files_read(names, &files);
@@ -71,10 +61,8 @@ static int load(struct offline *o, const struct cmd_list *names, bool http)
 	r = o->registry ? parse(o, &files) : -ENOMEM;
 	if (!r)
 		r = replace_repeated(&o->objects);
-	if (!r && http)
-		r = compile_both(o);
-	else if (!r)
-		r = compile(&o->objects, o->registry, &o->tables, &o->errors);
+	if (!r)
+		r = compile(&o->objects, o->registry, http, &o->tables, &o->errors);
 	if (r && r != -EINVAL)
 		return cmd_failed("%s", strerror(-r));
 	return r ? STATUS_FAILED : 0;
@@ -82,18 +70,16 @@ static int load(struct offline *o, const struct cmd_list *names, bool http)
 
 int offline_load(struct offline *o, const struct cmd_list *names)
 {
-	return load(o, names, false);
+	return load(o, names, COMPILE_HTTP_NEEDED);
 }
 
 int offline_load_http(struct offline *o, const struct cmd_list *names)
 {
-	return load(o, names, true);
+	return load(o, names, COMPILE_HTTP_APART);
 }
 
 void offline_free(struct offline *o)
 {
-	http_snapshot_close(o->http);
-	free(o->http_bytes);
 	if (o->tables)
 		tables_free(o->tables);
 	objects_free(&o->objects);

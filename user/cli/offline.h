@@ -6,7 +6,6 @@
  */
 #include "cli/cmd.h"
 #include "lib/compile/compile.h"
-#include "lib/route/snapshot.h"
 
 /* Zero-initialise; free with offline_free(). */
 struct offline {
@@ -15,14 +14,13 @@ struct offline {
 	struct tables *tables; /* NULL unless everything is in order */
 	struct errors errors;
 	struct errors skipped;
-	void *http_bytes;
-	struct http_snapshot *http; /* with offline_load_http() */
 };
 
 /* Reads, parses and compiles what -f names. 0, or STATUS_FAILED; what is wrong is in `errors`, or
  * told already. */
 int offline_load(struct offline *o, const struct cmd_list *names);
-/* The same for questions about HTTP, too: its rules are compiled into o->http, not refused. */
+/* The same for questions about HTTP, too: what requests are asked about is in o->tables->http, and
+ * nothing of it in the rest. */
 int offline_load_http(struct offline *o, const struct cmd_list *names);
 void offline_free(struct offline *o);
 

@@ -8,7 +8,7 @@
 #include "lib/base/cleanup.h"
 #include "daemon/api/handlers.h"
 #include "daemon/api/handlers_object.h"
-#include "lib/model/hostname.h"
+#include "lib/base/addr.h"
 #include "lib/base/log.h"
 
 static const char *const states[] = {

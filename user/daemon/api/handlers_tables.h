@@ -7,7 +7,7 @@
  */
 #include <jansson.h>
 
-#include "lib/compile/compile.h"
+#include "lib/tables/tables.h"
 
 /* {"kind", "namespace", "name", "route", "at"} */
 json_t *rule_origin_json(const struct rule_origin *o);

@@ -7,7 +7,7 @@
  */
 #include <stdbool.h>
 
-#include "lib/compile/compile.h"
+#include "lib/tables/tables.h"
 #include "lib/route/snapshot.h"
 #include "daemon/bpf/id_set.h"
 #include "daemon/bpf/loader.h"

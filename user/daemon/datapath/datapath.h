@@ -8,7 +8,8 @@
 #include <stdbool.h>
 #include <stddef.h>
 
-#include "lib/compile/compile.h"
+#include "lib/tables/registry.h"
+#include "lib/tables/tables.h"
 #include "weft/conn.h"
 #include "weft/event.h"
 #include "weft/http_stat.h"

@@ -4,7 +4,7 @@
 /*
  * Making a generation live.
  */
-#include "lib/compile/compile.h"
+#include "lib/tables/tables.h"
 #include "daemon/datapath/counters.h"
 #include "daemon/bpf/loader.h"
 #include "daemon/datapath/publish_rows.h"

@@ -4,7 +4,7 @@
 /*
  * A compiled table as the two arrays that a batch update of a BPF map takes. Pure.
  */
-#include "lib/compile/compile.h"
+#include "lib/tables/tables.h"
 #include "daemon/bpf/loader.h"
 
 /* Zero-initialise; free with rows_free(). Borrows from the tables. */

@@ -13,7 +13,7 @@
 #include <sys/socket.h>
 
 #include "lib/base/cleanup.h"
-#include "lib/model/hostname.h"
+#include "lib/base/addr.h"
 #include "daemon/datapath/datapath_priv.h"
 #include "lib/base/log.h"
 #include "daemon/netlink/netns.h"

@@ -13,7 +13,7 @@
 
 #include "lib/base/cleanup.h"
 #include "daemon/bpf/map_batch.h"
-#include "lib/model/hostname.h"
+#include "lib/base/addr.h"
 #include "daemon/datapath/datapath_priv.h"
 #include "lib/base/log.h"
 #include "daemon/datapath/sockets.h"

@@ -7,7 +7,7 @@
 #include <netinet/tcp.h>
 #include <string.h>
 
-#include "lib/model/hostname.h"
+#include "lib/base/addr.h"
 
 enum { TTL = 64 };
 

@@ -10,6 +10,7 @@
 #include "daemon/engine/engine_warnings.h"
 #include "lib/base/json_io.h"
 #include "lib/base/log.h"
+#include "lib/schema/parse.h"
 
 struct engine {
 	struct kernel *kernel;
@@ -102,10 +103,11 @@ static int compile_set(struct engine *e, const struct known_set *set, struct tab
 
 	if (r)
 		return r;
-	r = compile(&objects, e->registry, out, errors);
 	/* A proxy that has rules is not left with them once there are none. */
-	if (!r && !(*out)->http && supervisor_snapshot_file(e->proxy) >= 0)
-		r = compile_http(*out, &objects, e->registry, errors);
+	r = compile(&objects, e->registry,
+		    supervisor_snapshot_file(e->proxy) >= 0 ? COMPILE_HTTP_ALWAYS
+							    : COMPILE_HTTP_NEEDED,
+		    out, errors);
 	free(objects.items);
 	return r;
 }

@@ -4,7 +4,7 @@
 #include <netinet/in.h>
 #include <string.h>
 
-#include "lib/model/hostname.h"
+#include "lib/base/addr.h"
 
 static const __u8 v4_prefix[12] = { [10] = 0xff, [11] = 0xff };
 

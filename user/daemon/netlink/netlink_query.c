@@ -9,7 +9,7 @@
 #include <netinet/in.h>
 #include <string.h>
 
-#include "lib/model/hostname.h"
+#include "lib/base/addr.h"
 #include "daemon/netlink/addr.h"
 
 static void copy_string(char *out, size_t size, const struct rtattr *a)

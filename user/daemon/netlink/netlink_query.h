@@ -9,7 +9,7 @@
 #include <linux/if.h>
 #include <linux/types.h>
 
-#include "lib/model/model.h"
+#include "lib/base/addr.h"
 #include "daemon/netlink/netlink.h"
 #include "weft/addr.h"
 

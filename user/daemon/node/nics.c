@@ -7,7 +7,7 @@
 #include <string.h>
 
 #include "lib/base/cleanup.h"
-#include "lib/model/hostname.h"
+#include "lib/base/addr.h"
 #include "daemon/datapath/datapath_priv.h"
 #include "lib/base/log.h"
 

@@ -9,7 +9,7 @@
 #include <errno.h>
 #include <string.h>
 
-#include "lib/model/hostname.h"
+#include "lib/base/addr.h"
 #include "daemon/datapath/datapath_priv.h"
 #include "lib/base/log.h"
 

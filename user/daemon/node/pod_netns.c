@@ -10,7 +10,7 @@
 
 #include "lib/base/cleanup.h"
 #include "daemon/bpf/map_batch.h"
-#include "lib/model/hostname.h"
+#include "lib/base/addr.h"
 #include "daemon/netlink/addr.h"
 #include "daemon/datapath/datapath_priv.h"
 #include "lib/base/log.h"

@@ -1,10 +1,11 @@
-/* SPDX-License-Identifier: Apache-2.0 */
-#define _GNU_SOURCE
+// SPDX-License-Identifier: Apache-2.0
+#include "lib/base/errors.h"
+
 #include <stdarg.h>
+#include <stdio.h>
 #include <string.h>
 
 #include "lib/base/cleanup.h"
-#include "lib/model/model.h"
 
 static char *located(const char *file, struct pos at, const char *message)
 {

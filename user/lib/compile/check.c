@@ -4,48 +4,7 @@
 #include <errno.h>
 #include <strings.h>
 
-#include "lib/l4/gateway.h"
-#include "lib/l7/l7.h"
-#include "lib/yaml/tree.h"
-
-struct pos spec_pos(const struct object *o, const char *key)
-{
-	const struct node *spec = o->tree ? node_get(o->tree, "spec") : NULL;
-	const struct node *at = spec ? node_key(spec, key) : NULL;
-
-	return at ? node_pos(at) : o->pos;
-}
-
-bool check_address(struct world *w, struct host *h, const struct addr *addr, size_t index)
-{
-	const struct object *o = h->service;
-	struct host *other = bytemap_get(&w->addresses, addr->b, sizeof(addr->b));
-	char text[ADDR_TEXT_MAX];
-	struct addr *copy;
-	void **at;
-
-	if (other == h)
-		return false;
-	if (other) {
-		addr_format(addr, text);
-		errors_add(w->errors, o->file,
-			   o->service.cluster_ips.at ? o->service.cluster_ips.at[index] : o->pos,
-			   "spec.clusterIP: conflicting: %s is service %s/%s's (%s:%d:%d)", text,
-			   other->service->meta.namespace, other->service->meta.name,
-			   other->service->file, other->service->pos.line, other->service->pos.col);
-		return false;
-	}
-	copy = pool_alloc(&w->pool, sizeof(*copy));
-	if (copy)
-		*copy = *addr;
-	at = copy ? bytemap_at(&w->addresses, copy->b, sizeof(copy->b)) : NULL;
-	if (!at) {
-		w->nomem = true;
-		return false;
-	}
-	*at = h;
-	return true;
-}
+#include "lib/mesh/gateways.h"
 
 static void check_server(struct world *w, const struct object *o, size_t i)
 {

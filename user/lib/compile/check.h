@@ -10,11 +10,10 @@
 #include "lib/mesh/mesh.h"
 
 int check_objects(struct world *w);
+/* What rules for HTTP say, and lead to. */
+void check_http_rules(struct world *w);
 /* The limits that decide() counts on. */
 int check_tables(struct world *w);
-/* False if the address is another Service's (an error) or was given twice. `index`: among the
- * Service's cluster IPs. */
-bool check_address(struct world *w, struct host *h, const struct addr *addr, size_t index);
 
 void check_virtual_service(struct world *w, const struct object *o);
 void check_destination_rule(struct world *w, const struct object *o);

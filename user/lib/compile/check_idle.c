@@ -4,7 +4,7 @@
  * that it is in force.
  */
 #include "lib/compile/check.h"
-#include "lib/l4/match.h"
+#include "lib/mesh/gateways.h"
 #include "lib/mesh/proxied.h"
 
 enum { FIELD_MAX = 96 };

@@ -3,6 +3,7 @@
  * VirtualServices and DestinationRules.
  */
 #include "lib/compile/check.h"
+#include "lib/mesh/gateways.h"
 #include "lib/mesh/policy.h"
 #include "lib/mesh/proxied.h"
 

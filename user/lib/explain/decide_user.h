@@ -4,7 +4,7 @@
 /*
  * The kernel's decision function (bpf/decide.bpf.h) over struct tables.
  */
-#include "lib/compile/compile.h"
+#include "lib/tables/tables.h"
 #include "weft/verdict.h"
 
 /* What decide() knows beyond the tables. Zeroes will do: then every turn is the first. */
@@ -21,7 +21,7 @@ struct decide_context {
 	void *arg;
 };
 
-/* Answers `q` (always dry) in `v`. Not to be entered twice at once by one thread. */
+/* Answers `q` (always dry) in `v`. */
 void decide_tables(const struct tables *t, const struct decide_context *context,
 		   const struct question *q, struct verdict *v);
 

@@ -4,6 +4,7 @@
 #include <errno.h>
 #include <string.h>
 
+#include "lib/base/pool.h"
 #include "lib/explain/explain_target.h"
 
 const char *explain_action_name(enum explain_action action)

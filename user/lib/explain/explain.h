@@ -6,7 +6,6 @@
  */
 #include <jansson.h>
 
-#include "lib/compile/compile.h"
 #include "lib/explain/decide_user.h"
 #include "lib/model/hostname.h"
 #include "lib/tables/tables.h"

@@ -2,10 +2,8 @@
 #include "lib/l4/gateway.h"
 
 #include <errno.h>
-#include <strings.h>
 
-#include "lib/mesh/endpoints.h"
-#include "lib/l7/l7.h"
+#include "lib/mesh/gateways.h"
 
 int entry_write(struct world *w, const struct service_key *key, const struct service *value,
 		const struct service_origin *origin, const struct plan *plan)
@@ -23,19 +21,6 @@ int entry_write(struct world *w, const struct service_key *key, const struct ser
 	entry->value = *value;
 	*from = *origin;
 	return plan_origin(plan, from);
-}
-
-bool server_is_tcp(const struct gw_server *server)
-{
-	static const char *const tcp[] = { "TCP", "MONGO", "MYSQL", "REDIS" };
-	size_t i;
-
-	if (server->tls_mode)
-		return false;
-	for (i = 0; i < sizeof(tcp) / sizeof(tcp[0]); i++)
-		if (server->protocol && !strcasecmp(server->protocol, tcp[i]))
-			return true;
-	return false;
 }
 
 /* Ports that are taken already, so that the oldest Gateway keeps a port that two of them ask for.
@@ -67,27 +52,6 @@ static int write_port(struct world *w, struct node_ports *ports, enum family fam
 		return 0;
 	ports->taken[family][port] = true;
 	return entry_write(w, &key, value, &origin, plan);
-}
-
-bool service_stands_for(const struct object *service, const struct gateway *gw)
-{
-	return gw->selector.count && labels_hold(&service->service.selector, &gw->selector);
-}
-
-struct sport *gateway_sport(struct world *w, const struct object *service, unsigned port,
-			    enum family family)
-{
-	char name[HOST_MAX];
-	struct members *members;
-	struct sport *sp;
-	struct host *h;
-
-	if (host_of_service(service->meta.name, service->meta.namespace, name) ||
-	    !(h = world_host(w, name)))
-		return NULL;
-	sp = host_port(h, port);
-	members = sp ? sport_members(w, sp, family) : NULL;
-	return members && !members->count ? sp : NULL;
 }
 
 /* Pods may call the Gateway by its Service too. Where that has endpoints they are left to answer.

@@ -14,14 +14,4 @@ int compile_gateways(struct world *w);
 int entry_write(struct world *w, const struct service_key *key, const struct service *value,
 		const struct service_origin *origin, const struct plan *plan);
 
-/* Whether a Service leads to the Gateway's workloads. */
-bool service_stands_for(const struct object *service, const struct gateway *gw);
-/* A Service's port at which pods call the Gateway in its place, since it has no endpoints of that
- * family; NULL: they don't. */
-struct sport *gateway_sport(struct world *w, const struct object *service, unsigned port,
-			    enum family family);
-
-/* Whether a Gateway server's protocol is carried as plain TCP. */
-bool server_is_tcp(const struct gw_server *server);
-
 #endif

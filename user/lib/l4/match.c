@@ -3,15 +3,7 @@
 
 #include <errno.h>
 
-bool gateways_have(const struct strs *refs, const char *ns, const struct object *gw)
-{
-	size_t i;
-
-	for (i = 0; i < refs->count; i++)
-		if (gateway_ref_is(refs->items[i], ns, gw->meta.namespace, gw->meta.name))
-			return true;
-	return false;
-}
+#include "lib/mesh/gateways.h"
 
 static bool match_is_bound(const struct called *to, const struct object *o,
 			   const struct l4_match *m)
@@ -126,43 +118,6 @@ int match_conditions(struct world *w, const struct called *to, const struct l4_m
 	rule->selector = selector_number(w, &m->source_labels, labels);
 	*text = world_text(w, "%s%ssourceLabels: %s", *text, rule->ns ? "; " : "", labels);
 	return rule->selector && *text ? 0 : -ENOMEM;
-}
-
-bool server_host_takes(const char *server_host, const char *gw_ns, const char *vs_ns,
-		       const char *host)
-{
-	const char *slash = strchr(server_host, '/');
-	size_t len = slash ? (size_t)(slash - server_host) : 0;
-	const char *name = slash ? slash + 1 : server_host;
-
-	if (slash && len == 1 && server_host[0] == '.') {
-		if (!str_eq(gw_ns, vs_ns))
-			return false;
-	} else if (slash && !(len == 1 && server_host[0] == '*')) {
-		if (strlen(vs_ns) != len || memcmp(vs_ns, server_host, len) != 0)
-			return false;
-	}
-	return host_includes(name, host) || host_includes(host, name);
-}
-
-bool virtual_service_at(const struct object *o, const struct object *gateway,
-			const struct gw_server *server)
-{
-	char host[HOST_MAX];
-	size_t i, k;
-
-	if (!gateways_have(&o->vs.gateways, o->meta.namespace, gateway) ||
-	    !export_visible(&o->vs.export_to, o->meta.namespace, gateway->meta.namespace))
-		return false;
-	for (i = 0; i < o->vs.hosts.count; i++) {
-		if (host_complete(o->vs.hosts.items[i], o->meta.namespace, host))
-			continue;
-		for (k = 0; k < server->hosts.count; k++)
-			if (server_host_takes(server->hosts.items[k], gateway->meta.namespace,
-					      o->meta.namespace, host))
-				return true;
-	}
-	return false;
 }
 
 static int add_selected(struct world *w, __u32 workload, __u32 selector)

@@ -15,15 +15,6 @@ const char *match_never(struct world *w, const struct called *to, const struct o
 /* Sets rule->ns and rule->selector, and `text` to what they stand for. 0 or -ENOMEM. */
 int match_conditions(struct world *w, const struct called *to, const struct l4_match *m,
 		     struct rule *rule, const char **text);
-/* Bound to the Gateway, visible to it, and one of its hosts is among the server's. */
-bool virtual_service_at(const struct object *o, const struct object *gateway,
-			const struct gw_server *server);
-/* "ns/host", "* /host", "./host" or "host" of a Gateway's server against one host of a
- * VirtualService. */
-bool server_host_takes(const char *server_host, const char *gw_ns, const char *vs_ns,
-		       const char *host);
-/* Whether references made in namespace `ns` lead to that Gateway. */
-bool gateways_have(const struct strs *refs, const char *ns, const struct object *gw);
 /* Rows of gen_selected for every selector. 0 or -ENOMEM. */
 int write_selected(struct world *w);
 

@@ -4,6 +4,7 @@
 #include <errno.h>
 
 #include "lib/l4/match.h"
+#include "lib/mesh/gateways.h"
 
 void plan_free(struct plan *p)
 {
@@ -107,7 +108,7 @@ static void check_passthrough(struct world *w, const struct called *to, const st
 {
 	const char *what;
 
-	if (w->t->clusters.items[c->index].lb != LB_PASSTHROUGH)
+	if (c->values.lb != LB_PASSTHROUGH)
 		return;
 	if (!alone)
 		what = "among others";
@@ -125,9 +126,8 @@ static void check_passthrough(struct world *w, const struct called *to, const st
 }
 
 /* The cluster that a destination means; NULL when out of memory. */
-static const struct pcluster *destination_cluster(struct world *w, const struct called *to,
-						  const struct place *at,
-						  const struct destination *d)
+static struct pcluster *destination_cluster(struct world *w, const struct called *to,
+					    const struct place *at, const struct destination *d)
 {
 	const struct object *o = at->o;
 	const char *subset = d->subset ? d->subset : "";
@@ -166,7 +166,7 @@ static struct proute *new_route(struct world *w, const char *name, size_t dests)
 static struct proute *plan_route(struct world *w, const struct called *to, const struct place *at)
 {
 	const struct l4_route *route = at->route;
-	const struct pcluster *c;
+	struct pcluster *c;
 	struct proute *r;
 	size_t i;
 
@@ -181,17 +181,12 @@ static struct proute *plan_route(struct world *w, const struct called *to, const
 		if (!weight)
 			continue;
 		c = destination_cluster(w, to, at, &d->destination);
-		if (!c)
+		if (!c || cluster_write(w, c))
 			return NULL;
 		check_passthrough(w, to, at, &d->destination, c, route->route.count == 1);
 		r->dests[r->count++] = (struct pdest){ .cluster = c, .weight = weight };
 	}
 	return r;
-}
-
-static bool cluster_exists(const struct world *w, const struct pcluster *c)
-{
-	return w->t->cluster_origins.items[c->index].known;
 }
 
 static int add_rule(struct world *w, const struct called *to, struct plan *p,
@@ -207,7 +202,7 @@ static int add_rule(struct world *w, const struct called *to, struct plan *p,
 		return -ENOMEM;
 	/* Part of a weighted route may go nowhere and is refused in its turn; a route with nothing
 	 * else is refused here. */
-	if (!route->count || (route->count == 1 && !cluster_exists(w, route->dests[0].cluster)))
+	if (!route->count || (route->count == 1 && !route->dests[0].cluster->sp))
 		r->rule.action = RULE_REFUSE;
 	p->closed = !r->rule.ns && !r->rule.selector;
 	return 0;
@@ -291,14 +286,15 @@ static int plan_plain(struct world *w, const struct called *to, struct plan *p)
 	char name[PORT_NAME_MAX];
 	size_t len = port_name(name, o, to->port);
 	struct proute *route = new_route(w, pool_copy(&w->pool, name, len), 1);
+	struct pcluster *c;
 
 	if (!view || !rule || !route)
 		return -ENOMEM;
-	route->dests[0].cluster = cluster_known(w, to->sp, "", to->family, view);
-	route->dests[0].weight = 1;
-	route->count = 1;
-	if (!route->dests[0].cluster)
+	c = cluster_known(w, to->sp, "", to->family, view);
+	if (!c || cluster_write(w, c))
 		return -ENOMEM;
+	route->dests[0] = (struct pdest){ .cluster = c, .weight = 1 };
+	route->count = 1;
 	rule->route = route;
 	rule->origin = origin_of(o, "", to->sp->port->pos.line ? to->sp->port->pos : o->pos);
 	p->closed = true;

@@ -56,6 +56,8 @@ int plan_gateway(struct world *w, const struct called *to, const struct gw_serve
 bool plan_equal(const struct plan *a, const struct plan *b);
 /* Writes the plan's rules, routes and destinations and sets `s`'s rules. 0 or -ENOMEM. */
 int plan_write(struct world *w, struct plan *p, struct service *s);
+/* Gives the cluster its row, once. 0 or -ENOMEM. */
+int cluster_write(struct world *w, struct pcluster *c);
 /* Copies what was skipped to `origin`. 0 or -ENOMEM. */
 int plan_origin(const struct plan *p, struct service_origin *origin);
 

@@ -105,10 +105,10 @@ static bool is_authority(const char *name)
 /* In rules "%%" is a percent sign. */
 static const char *plain_value(struct http_compiler *c, const char *value)
 {
-	char *copy = pool_copy(&c->world.pool, value, strlen(value)), *to = copy;
+	char *copy = pool_copy(&c->world->pool, value, strlen(value)), *to = copy;
 
 	if (!copy) {
-		c->world.nomem = true;
+		c->world->nomem = true;
 		return "";
 	}
 	for (const char *from = copy; *from; from++) {
@@ -228,8 +228,8 @@ static struct hs_str joined(struct http_compiler *c, const struct strs *list)
 	const char *text = "";
 
 	for (size_t i = 0; i < list->count && text; i++)
-		text = pool_printf(&c->world.pool, "%s%s%s", text, i ? "," : "", list->items[i]);
-	c->world.nomem |= !text;
+		text = pool_printf(&c->world->pool, "%s%s%s", text, i ? "," : "", list->items[i]);
+	c->world->nomem |= !text;
 	return http_build_str(&c->build, text);
 }
 
@@ -318,10 +318,10 @@ static void set_route(struct http_compiler *c, const struct http_site *site,
 
 static void set_name(struct http_compiler *c, const char *name, struct hs_action *a)
 {
-	c->world.nomem |= !name;
+	c->world->nomem |= !name;
 	a->name = http_build_str(&c->build, name);
-	a->id = name ? registry_id(c->world.registry, REG_ROUTE, name) : 0;
-	c->world.nomem |= !a->id;
+	a->id = name ? registry_id(c->world->registry, REG_ROUTE, name) : 0;
+	c->world->nomem |= !a->id;
 }
 
 __u32 http_action_row(struct http_compiler *c, const struct http_site *site,
@@ -333,7 +333,7 @@ __u32 http_action_row(struct http_compiler *c, const struct http_site *site,
 	struct hs_action a = { .rewrite_regex = HS_NONE, .cors = HS_NONE, .place = HS_NONE };
 
 	set_name(c,
-		 pool_printf(&c->world.pool, "%s/%s/http[%zu]", e->o->meta.namespace,
+		 pool_printf(&c->world->pool, "%s/%s/http[%zu]", e->o->meta.namespace,
 			     e->o->meta.name, e->index),
 		 &a);
 	a.request = ops(c, &r->headers.request, of_dest ? &of_dest->request : NULL);
@@ -363,7 +363,7 @@ static __u32 make_plain(struct http_compiler *c, const struct http_site *site, s
 	char name[PORT_NAME_MAX];
 	size_t len = port_name(name, o, sp->port->port);
 
-	set_name(c, pool_copy(&c->world.pool, name, len), &a);
+	set_name(c, pool_copy(&c->world->pool, name, len), &a);
 	a.place = http_place(c, o, "", NULL, at, at);
 	a.retries = retries(c, NULL);
 	dest.cluster = http_cluster_of(c, sp, "", site->client);
@@ -374,14 +374,14 @@ static __u32 make_plain(struct http_compiler *c, const struct http_site *site, s
 __u32 http_plain_row(struct http_compiler *c, const struct http_site *site, struct sport *sp)
 {
 	const char *key = site->client ? NULL
-				       : pool_copy(&c->world.pool, (const char *)&sp, sizeof(sp));
+				       : pool_copy(&c->world->pool, (const char *)&sp, sizeof(sp));
 	void **at;
 
 	if (site->client)
 		return make_plain(c, site, sp);
 	at = key ? bytemap_at(&c->plains, key, sizeof(sp)) : NULL;
 	if (!at) {
-		c->world.nomem = true;
+		c->world->nomem = true;
 		return 0;
 	}
 	if (!*at)

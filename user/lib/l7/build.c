@@ -2,7 +2,10 @@
 #include "lib/l7/build.h"
 
 #include <errno.h>
+#include <stdlib.h>
 #include <string.h>
+
+#include "lib/base/table.h"
 
 enum { TABLE_ALIGN = 8 };
 

@@ -7,8 +7,8 @@
 #include <stdbool.h>
 
 #include "lib/base/bytemap.h"
+#include "lib/base/pool.h"
 #include "lib/route/snapshot.h"
-#include "lib/tables/tables.h"
 
 struct http_build {
 	struct {
@@ -32,7 +32,5 @@ __u32 http_build_count(const struct http_build *b, enum hs_table table);
 void *http_build_row(struct http_build *b, enum hs_table table, __u32 i);
 /* 0 and malloc'd bytes, or -ENOMEM, or -E2BIG. */
 int http_build_finish(struct http_build *b, void **out, size_t *size);
-
-size_t http_row_size(enum hs_table table);
 
 #endif

@@ -2,18 +2,14 @@
 #ifndef WEFT_LIB_L7_L7_H
 #define WEFT_LIB_L7_L7_H
 /*
- * Objects -> the bytes of a snapshot. Pure, like compile().
+ * The mesh -> the bytes of a snapshot.
  */
-#include "lib/compile/compile.h"
+#include "lib/mesh/mesh.h"
 
 /*
- * Returns 0 and malloc'd bytes in *out; -EINVAL when `errors` got an error; -ENOMEM; -E2BIG.
- * Nothing of `objects` is kept. The registry gives the ids: the same that compile() uses.
+ * Returns 0 and malloc'd bytes in *out; -ENOMEM; -E2BIG. The sources are there, and the checks have
+ * found nothing wrong. Namespaces that only requests tell apart are added to w->t's.
  */
-int http_compile(const struct objects *objects, struct registry *registry, void **out, size_t *size,
-		 struct errors *errors);
-
-/* Whether a Gateway's server speaks HTTP; *tls: over TLS that ends there. */
-bool http_server(const struct gw_server *server, bool *tls);
+int l7_compile(struct world *w, void **out, size_t *size);
 
 #endif

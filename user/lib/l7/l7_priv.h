@@ -2,13 +2,12 @@
 #ifndef WEFT_LIB_L7_L7_PRIV_H
 #define WEFT_LIB_L7_L7_PRIV_H
 /*
- * What the parts of http_compile() share. Memory that runs out is noted in build.nomem or
+ * What the parts of l7_compile() share. Memory that runs out is noted in build.nomem or
  * world.nomem and found out at the end.
  */
 #include "lib/mesh/policy.h"
 #include "lib/model/model_http.h"
 #include "lib/l7/build.h"
-#include "lib/l7/l7.h"
 
 /* A name on its way into a listener's tables. */
 struct http_domain {
@@ -21,9 +20,7 @@ struct http_domain {
 };
 
 struct http_compiler {
-	struct world world;
-	struct errors scratch; /* what the world says: compile() has said it */
-	struct errors *errors;
+	struct world *world;
 	struct http_build build;
 	struct bytemap clusters; /* which one, as text -> row + 1 */
 	struct bytemap plains;	 /* struct sport * -> action + 1, for most clients */
@@ -87,7 +84,12 @@ __u32 http_cluster_row(struct http_compiler *c, const struct http_site *site, co
 		       const struct destination *d);
 __u32 http_cluster_of(struct http_compiler *c, struct sport *sp, const char *subset,
 		      const char *client);
+
+/* Clients. */
 __u32 http_namespace(struct http_compiler *c, const char *name); /* index + 1 */
+int http_sources_write(struct http_compiler *c);		 /* 0 or -ENOMEM */
+/* Comes last: every namespace that was asked for has its row. */
+void http_namespaces_write(struct http_compiler *c);
 
 /* Domains and listeners. The first who claims a name keeps it. */
 void http_domain_add(struct http_compiler *c, const struct http_domain *d);
@@ -96,7 +98,6 @@ int http_listeners_write(struct http_compiler *c);
 /* The parts of the whole. 0 or -ENOMEM. */
 int http_compile_mesh(struct http_compiler *c);
 int http_compile_gateways(struct http_compiler *c);
-void http_check(struct http_compiler *c);
 
 /* A vhost of those rules. */
 __u32 http_vhost_row(struct http_compiler *c, const char *name, const struct http_rules *rules,

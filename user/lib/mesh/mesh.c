@@ -2,8 +2,10 @@
 #include "lib/mesh/mesh.h"
 
 #include <errno.h>
+#include <stdarg.h>
 
 #include "lib/base/text.h"
+#include "lib/mesh/gateways.h"
 
 int refs_add(struct world *w, struct refs *refs, const struct object *o)
 {
@@ -235,16 +237,6 @@ static int add_host(struct world *w, struct host *h, const struct object *o)
 	}
 	*at = h;
 	return add_ports(w, h);
-}
-
-bool gateways_have_mesh(const struct strs *gateways)
-{
-	size_t i;
-
-	for (i = 0; i < gateways->count; i++)
-		if (!strcmp(gateways->items[i], "mesh"))
-			return true;
-	return !gateways->count;
 }
 
 /* In the mesh nothing is merged: the younger of two rules for a host has no effect, which deserves

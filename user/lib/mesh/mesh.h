@@ -9,7 +9,9 @@
  * return int return 0, or -ENOMEM.
  */
 #include "lib/base/bytemap.h"
+#include "lib/base/pool.h"
 #include "lib/model/hostname.h"
+#include "lib/tables/registry.h"
 #include "lib/tables/tables.h"
 
 #define ROOT_NAMESPACE "istio-system"
@@ -68,7 +70,7 @@ struct sport {
 	enum port_protocol protocol;
 	struct members *members[FAMILY_MAX]; /* NULL until asked for */
 	bool at_gateway[FAMILY_MAX];	     /* a Gateway's rules answer here */
-	bool proxied;			     /* weft-proxy has it (compile_proxied.h) */
+	bool proxied;			     /* weft-proxy has it (proxied.h) */
 	struct pcluster *clusters;
 };
 
@@ -111,7 +113,7 @@ struct world {
 	struct bytemap unknown; /* cluster name -> struct pcluster, destinations that don't exist */
 	__u32 placeholders;	/* made-up addresses given out */
 	bool names_of_pods;	/* pods_by_name is filled in */
-	bool l4_only;		/* what speaks of HTTP is somebody else's */
+	bool l4_only;		/* l4 leaves what speaks of HTTP out */
 	bool nomem; /* an allocation failed where it couldn't be returned: checked at the end */
 	size_t fatal_before; /* errors that were there at the start */
 };
@@ -145,8 +147,5 @@ int world_sources(struct world *w);
 /* The pod behind an endpoint: by the reference of its slice, else by its address. NULL if it isn't
  * known. */
 const struct object *member_pod(struct world *w, struct member *m);
-
-/* A reference to "mesh" among the object's gateways, or none given. */
-bool gateways_have_mesh(const struct strs *gateways);
 
 #endif

@@ -1,6 +1,8 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "lib/mesh/policy.h"
 
+#include <errno.h>
+
 #include "lib/mesh/endpoints.h"
 #include "lib/base/text.h"
 
@@ -129,15 +131,15 @@ struct traffic_policy view_policy(const struct view *v, unsigned port, const str
 	return level ? *level : p;
 }
 
-static __u32 whole_ms(struct world *w, msecs given, bool present, __u32 otherwise)
+static __u32 whole_ms(struct pcluster *c, msecs given, bool present, __u32 otherwise)
 {
 	__u32 ms;
 
 	if (!present || given < 0)
 		return otherwise;
 	ms = given > UINT32_MAX ? UINT32_MAX : given;
-	if (ms && (!w->t->min_timeout_ms || ms < w->t->min_timeout_ms))
-		w->t->min_timeout_ms = ms;
+	if (ms && (!c->shortest_ms || ms < c->shortest_ms))
+		c->shortest_ms = ms;
 	return ms;
 }
 
@@ -165,26 +167,19 @@ static void apply_keepalive(struct cluster *c, const struct tcp_keepalive *k)
 	c->keepalive_probes = k->probes;
 }
 
-static void apply_policy(struct world *w, struct cluster *c, const struct traffic_policy *p)
+static void apply_policy(struct pcluster *c, const struct traffic_policy *p)
 {
 	const struct tcp_pool *tcp = &p->tcp;
+	struct cluster *v = &c->values;
 
-	c->max_connections = tcp->given && tcp->max_connections > 0 ? tcp->max_connections : 0;
-	c->connect_timeout_ms = whole_ms(w, tcp->connect_timeout, tcp->given, CONNECT_TIMEOUT_MS);
-	if (!c->connect_timeout_ms)
-		c->connect_timeout_ms = CONNECT_TIMEOUT_MS;
-	c->idle_timeout_ms = whole_ms(w, tcp->idle_timeout, tcp->given, IDLE_TIMEOUT_MS);
-	c->max_duration_ms = whole_ms(w, tcp->max_duration, tcp->given, 0);
-	apply_keepalive(c, &tcp->keepalive);
-	c->lb = lb_policy(&p->lb);
-}
-
-static struct cluster policy_values(struct world *w, const struct traffic_policy *p)
-{
-	struct cluster values = { 0 };
-
-	apply_policy(w, &values, p);
-	return values;
+	v->max_connections = tcp->given && tcp->max_connections > 0 ? tcp->max_connections : 0;
+	v->connect_timeout_ms = whole_ms(c, tcp->connect_timeout, tcp->given, CONNECT_TIMEOUT_MS);
+	if (!v->connect_timeout_ms)
+		v->connect_timeout_ms = CONNECT_TIMEOUT_MS;
+	v->idle_timeout_ms = whole_ms(c, tcp->idle_timeout, tcp->given, IDLE_TIMEOUT_MS);
+	v->max_duration_ms = whole_ms(c, tcp->max_duration, tcp->given, 0);
+	apply_keepalive(v, &tcp->keepalive);
+	v->lb = lb_policy(&p->lb);
 }
 
 static bool same_keepalive(const struct cluster *a, const struct cluster *b)
@@ -210,16 +205,14 @@ static bool same_labels(const struct subset *a, const struct subset *b)
 }
 
 /* One made for another view that comes to the same policy and endpoints. */
-static struct pcluster *cluster_alike(struct world *w, struct sport *sp, const char *subset,
-				      enum family family, const struct subset *s,
-				      const struct cluster *values)
+static struct pcluster *cluster_alike(const struct pcluster *like, const struct subset *s)
 {
 	struct pcluster *c;
 
-	for (c = sp->clusters; c; c = c->next)
-		if (c->family == family && !strcmp(c->subset, subset) &&
-		    same_labels(s, subset[0] ? view_subset(c->view, subset) : NULL) &&
-		    same_policy(&w->t->clusters.items[c->index], values))
+	for (c = like->sp->clusters; c; c = c->next)
+		if (c->family == like->family && !strcmp(c->subset, like->subset) &&
+		    same_labels(s, like->subset[0] ? view_subset(c->view, like->subset) : NULL) &&
+		    same_policy(&c->values, &like->values))
 			return c;
 	return NULL;
 }
@@ -234,25 +227,19 @@ size_t cluster_name(char out[CLUSTER_NAME_MAX], const char *host, unsigned port,
 	return text_join(out, CLUSTER_NAME_MAX, parts);
 }
 
-/* The next row of gen_clusters with its id and name. NULL when out of memory. */
-static struct cluster *add_row(struct world *w, const char *host, unsigned port, const char *subset,
-			       bool known)
+/* A copy that lasts, with its id and name. NULL when out of memory. */
+static struct pcluster *cluster_keep(struct world *w, const struct pcluster *from)
 {
-	struct cluster *row = table_push(&w->t->clusters);
-	const char **name = table_push(&w->t->cluster_names);
-	struct cluster_origin *origin = table_push(&w->t->cluster_origins);
+	struct pcluster *c = pool_alloc(&w->pool, sizeof(*c));
 	char text[CLUSTER_NAME_MAX];
 
-	if (!row || !name || !origin)
+	if (!c)
 		return NULL;
-	cluster_name(text, host, port, subset);
-	row->id = registry_id(w->registry, REG_CLUSTER, text);
-	*name = registry_name(w->registry, REG_CLUSTER, row->id);
-	origin->host = pool_copy(&w->t->arena, host, strlen(host));
-	origin->subset = pool_copy(&w->t->arena, subset, strlen(subset));
-	origin->port = port;
-	origin->known = known;
-	return *name && origin->host && origin->subset ? row : NULL;
+	cluster_name(text, from->host, from->port, from->subset);
+	*c = *from;
+	c->values.id = registry_id(w->registry, REG_CLUSTER, text);
+	c->name = registry_name(w->registry, REG_CLUSTER, c->values.id);
+	return c->name ? c : NULL;
 }
 
 static bool member_is_in(struct world *w, struct member *m, const struct subset *s)
@@ -265,25 +252,12 @@ static bool member_is_in(struct world *w, struct member *m, const struct subset 
 	return pod && labels_hold(&pod->meta.labels, &s->labels);
 }
 
-static int add_members(struct world *w, struct members *all, size_t from, size_t to,
-		       const struct subset *s)
+static void add_members(struct world *w, struct pcluster *c, struct members *all, size_t from,
+			size_t to, const struct subset *s)
 {
-	size_t i;
-
-	for (i = from; i < to; i++) {
-		struct endpoint *e;
-		const char **name;
-
-		if (!member_is_in(w, &all->items[i], s))
-			continue;
-		e = table_push(&w->t->endpoints);
-		name = table_push(&w->t->endpoint_names);
-		if (!e || !name)
-			return -1;
-		*e = all->items[i].endpoint;
-		*name = all->items[i].name;
-	}
-	return 0;
+	for (size_t i = from; i < to; i++)
+		if (member_is_in(w, &all->items[i], s))
+			c->members[c->count++] = &all->items[i];
 }
 
 /*
@@ -292,28 +266,34 @@ static int add_members(struct world *w, struct members *all, size_t from, size_t
  * rest of the service has. A route to it asks for these pods, and refusing while one of them serves
  * would help nobody.
  */
-static int add_endpoints(struct world *w, struct sport *sp, enum family family,
-			 const struct subset *s, __u32 *first, __u32 *count)
+static int add_endpoints(struct world *w, struct sport *sp, struct pcluster *c,
+			 const struct subset *s)
 {
-	struct members *all = sport_members(w, sp, family);
-	int r;
+	struct members *all = sport_members(w, sp, c->family);
 
 	if (!all)
-		return -1;
-	*first = w->t->endpoints.count;
-	r = add_members(w, all, 0, all->ready, s);
-	if (!r && w->t->endpoints.count == *first)
-		r = add_members(w, all, all->ready, all->count, s);
-	*count = w->t->endpoints.count - *first;
-	return r;
+		return -ENOMEM;
+	c->members = pool_alloc(&w->pool, (all->count + 1) * sizeof(*c->members));
+	if (!c->members)
+		return -ENOMEM;
+	add_members(w, c, all, 0, all->ready, s);
+	if (!c->count)
+		add_members(w, c, all, all->ready, all->count, s);
+	return 0;
 }
 
 struct pcluster *cluster_known(struct world *w, struct sport *sp, const char *subset,
 			       enum family family, struct view *view)
 {
 	const struct subset *s = subset[0] ? view_subset(view, subset) : NULL;
+	struct pcluster made = { .sp = sp,
+				 .view = view,
+				 .host = sp->host->name,
+				 .subset = subset,
+				 .port = sp->port->port,
+				 .family = family,
+				 .next = sp->clusters };
 	struct traffic_policy policy;
-	struct cluster values, *row;
 	struct pcluster *c;
 
 	if (subset[0] && !s)
@@ -322,47 +302,34 @@ struct pcluster *cluster_known(struct world *w, struct sport *sp, const char *su
 		if (c->view == view && c->family == family && !strcmp(c->subset, subset))
 			return c;
 	policy = view_policy(view, sp->port->port, s);
-	values = policy_values(w, &policy);
-	c = cluster_alike(w, sp, subset, family, s, &values);
+	apply_policy(&made, &policy);
+	c = cluster_alike(&made, s);
 	if (c)
 		return c;
-	c = pool_alloc(&w->pool, sizeof(*c));
-	row = c ? add_row(w, sp->host->name, sp->port->port, subset, true) : NULL;
-	if (!row)
+	c = cluster_keep(w, &made);
+	if (!c || add_endpoints(w, sp, c, s))
 		return NULL;
-	*c = (struct pcluster){
-		.sp = sp, .view = view, .subset = subset, .family = family, .next = sp->clusters
-	};
-	c->index = w->t->clusters.count - 1;
 	sp->clusters = c;
-	values.id = row->id;
-	*row = values;
-	return add_endpoints(w, sp, family, s, &row->ep_first, &row->ep_count) ? NULL : c;
+	return c;
 }
 
 struct pcluster *cluster_unknown(struct world *w, const char *host, unsigned port,
 				 const char *subset)
 {
-	char text[CLUSTER_NAME_MAX];
+	struct pcluster made = { .subset = subset, .port = port };
 	struct traffic_policy none = { 0 };
+	char text[CLUSTER_NAME_MAX];
 	struct pcluster *c;
-	struct cluster *row;
-	const char *name;
 	void **at;
 
 	cluster_name(text, host, port, subset);
 	c = bytemap_str(&w->unknown, text);
 	if (c)
 		return c;
-	c = pool_alloc(&w->pool, sizeof(*c));
-	row = c ? add_row(w, host, port, subset, false) : NULL;
-	if (!row)
-		return NULL;
-	apply_policy(w, row, &none);
-	c->subset = subset;
-	c->index = w->t->clusters.count - 1;
-	name = w->t->cluster_names.items[c->index];
-	at = bytemap_at(&w->unknown, name, strlen(name));
+	apply_policy(&made, &none);
+	made.host = pool_copy(&w->pool, host, strlen(host));
+	c = made.host ? cluster_keep(w, &made) : NULL;
+	at = c ? bytemap_at(&w->unknown, c->name, strlen(c->name)) : NULL;
 	if (!at)
 		return NULL;
 	*at = c;

@@ -14,13 +14,20 @@ struct view {
 	struct view *next;
 };
 
-/* A cluster of one generation: one row of gen_clusters. What views agree on is shared. */
+/* A cluster of one generation, for l4 and l7 alike. What views agree on is shared. */
 struct pcluster {
 	const struct sport *sp;	 /* NULL: the destination does not exist */
 	const struct view *view; /* the first that it was made for */
-	const char *subset;
+	const char *host, *subset;
+	unsigned port;
 	enum family family;
-	__u32 index; /* into gen_clusters */
+	struct cluster values; /* its id and policy, without endpoints */
+	const char *name;      /* owned by the registry */
+	struct member **members;
+	size_t count;
+	__u32 shortest_ms; /* of its timeouts that are set; 0: none is */
+	bool written;
+	__u32 index; /* into gen_clusters, once l4 has written it */
 	struct pcluster *next;
 };
 

@@ -1,110 +1,12 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "lib/model/hostname.h"
 
-#include <arpa/inet.h>
 #include <ctype.h>
 #include <errno.h>
 #include <string.h>
 #include <strings.h>
 
 #include "lib/base/text.h"
-
-static const unsigned char mapped[12] = { [10] = 0xff, [11] = 0xff };
-
-/* Most addresses are IPv4, and a big cluster has 100,000 of them: inet_pton() and inet_ntop() would
- * show. */
-static int parse_v4(const char *s, unsigned char out[4])
-{
-	int i, digits;
-
-	for (i = 0; i < 4; i++) {
-		unsigned v = 0;
-
-		for (digits = 0; *s >= '0' && *s <= '9' && digits < 4; s++, digits++)
-			v = v * 10 + (*s - '0');
-		if (!digits || v > 255 || (digits > 1 && s[-digits] == '0') ||
-		    *s++ != (i < 3 ? '.' : '\0'))
-			return -EINVAL;
-		out[i] = v;
-	}
-	return 0;
-}
-
-int addr_parse(const char *text, struct addr *out)
-{
-	struct addr a;
-
-	memcpy(a.b, mapped, sizeof(mapped));
-	if (parse_v4(text, a.b + 12) && inet_pton(AF_INET6, text, a.b) != 1)
-		return -EINVAL;
-	*out = a;
-	return 0;
-}
-
-size_t addr_format(const struct addr *a, char out[ADDR_TEXT_MAX])
-{
-	char *at = out;
-	int i;
-
-	if (!addr_is_v4(a)) {
-		inet_ntop(AF_INET6, a->b, out, ADDR_TEXT_MAX);
-		return strlen(out);
-	}
-	for (i = 12; i < 16; i++) {
-		at = text_put_number(at, a->b[i]);
-		*at++ = '.';
-	}
-	*--at = '\0';
-	return at - out;
-}
-
-size_t addr_format_port(const struct addr *a, unsigned port, char out[ADDR_TEXT_MAX])
-{
-	bool brackets = !addr_is_v4(a);
-	char text[ADDR_TEXT_MAX];
-	size_t n = 0, len = addr_format(a, text);
-
-	if (brackets)
-		out[n++] = '[';
-	memcpy(out + n, text, len);
-	n += len;
-	if (brackets)
-		out[n++] = ']';
-	out[n++] = ':';
-	n = text_put_number(out + n, port) - out;
-	out[n] = '\0';
-	return n;
-}
-
-bool addr_is_v4(const struct addr *a)
-{
-	return !memcmp(a->b, mapped, sizeof(mapped));
-}
-
-struct addr addr_placeholder(__u32 number)
-{
-	struct addr a = { .b = { 0x01 } };
-
-	number = htonl(number);
-	memcpy(a.b + 12, &number, sizeof(number));
-	return a;
-}
-
-bool addr_is_placeholder(const struct addr *a)
-{
-	static const unsigned char discard[8] = { 0x01 };
-
-	return !memcmp(a->b, discard, sizeof(discard));
-}
-
-bool cidr_holds(const struct cidr *c, const struct addr *a)
-{
-	unsigned bytes = c->prefix / 8, bits = c->prefix % 8;
-
-	if (memcmp(c->addr.b, a->b, bytes) != 0)
-		return false;
-	return !bits || !((c->addr.b[bytes] ^ a->b[bytes]) >> (8 - bits));
-}
 
 static void lower(char *s)
 {

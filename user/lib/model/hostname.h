@@ -2,35 +2,14 @@
 #ifndef WEFT_LIB_MODEL_HOSTNAME_H
 #define WEFT_LIB_MODEL_HOSTNAME_H
 /*
- * Host names and addresses as rules and clients write them. Pure; nothing here allocates.
+ * Host names as rules and clients write them. Pure; nothing here allocates.
  */
 #include <stdbool.h>
 #include <stddef.h>
 
 #include "lib/model/model.h"
 
-enum {
-	HOST_MAX = 512, /* room for any name that host_complete() makes, NUL included */
-	ADDR_TEXT_MAX = 64,
-};
-
-/* An IPv4 (becomes v4-mapped) or IPv6 address. 0 or -EINVAL. */
-int addr_parse(const char *text, struct addr *out);
-/* "10.0.0.1" or "fd00::1". Returns the length. */
-size_t addr_format(const struct addr *a, char out[ADDR_TEXT_MAX]);
-/* "10.0.0.1:80" or "[fd00::1]:80". Returns the length. */
-size_t addr_format_port(const struct addr *a, unsigned port, char out[ADDR_TEXT_MAX]);
-bool addr_is_v4(const struct addr *a);
-
-static inline enum family addr_family(const struct addr *a)
-{
-	return addr_is_v4(a) ? FAMILY_V4 : FAMILY_V6;
-}
-
-/* A made-up address, one per number, from the prefix that never reaches anyone (RFC 6666). */
-struct addr addr_placeholder(__u32 number);
-bool addr_is_placeholder(const struct addr *a);
-bool cidr_holds(const struct cidr *c, const struct addr *a);
+enum { HOST_MAX = 512 }; /* room for any name that host_complete() makes, NUL included */
 
 /*
  * What a host in a rule of namespace `ns` means: a name without a dot is completed to

@@ -12,15 +12,8 @@
 #include <stddef.h>
 #include <stdint.h>
 
-#include <linux/types.h>
-
-#include "weft/addr.h"
-
-enum family { FAMILY_V6, FAMILY_V4, FAMILY_MAX };
-
-struct pos {
-	int line, col;
-};
+#include "lib/base/addr.h"
+#include "lib/base/errors.h"
 
 struct kv {
 	const char *key, *value;
@@ -40,11 +33,6 @@ struct strs {
 
 /* A duration in milliseconds, or -1 if not given. */
 typedef int64_t msecs;
-
-struct cidr {
-	struct addr addr;
-	unsigned prefix; /* 0..128 over the 16-byte form: an IPv4 /24 is 120 */
-};
 
 enum kind {
 	KIND_SERVICE,
@@ -347,26 +335,6 @@ const char *kind_name(enum kind kind);
 int kind_parse(const char *word);
 void object_free(struct object *o);
 
-/* Every problem of one parse, validation or compilation, in order. Zero-initialise; free with
- * errors_free(). */
-struct error {
-	char *text; /* NULL if there was no memory for it. "file:line:col: path.to.field: expected,
-		       not "value"" */
-	bool warning;
-};
-
-struct errors {
-	struct error *items;
-	size_t count, warnings; /* count includes the warnings */
-};
-
-__attribute__((format(printf, 4, 5))) void errors_add(struct errors *e, const char *file,
-						      struct pos at, const char *fmt, ...);
-__attribute__((format(printf, 4, 5))) void errors_warn(struct errors *e, const char *file,
-						       struct pos at, const char *fmt, ...);
-bool errors_fatal(const struct errors *e); /* any that is not a warning */
-void errors_free(struct errors *e);
-
 /* A growing set of decoded objects. */
 struct objects {
 	struct object **items;
@@ -376,15 +344,5 @@ struct objects {
 void objects_free(struct objects *set); /* and every object in it */
 /* The set owns `o` from then on. 0 or -ENOMEM. */
 int objects_add(struct objects *set, struct object *o);
-
-/*
- * Parses one file's bytes (YAML or JSON, any number of documents, kind: List flattened), decodes
- * and validates every object in it, and appends the good ones to `out` in file order. Kinds that
- * weft does not know are skipped with one line each in `skipped` (if not NULL). Returns 0, or
- * -EINVAL when `errors` got at least one error (`out` may then hold some objects), or -ENOMEM.
- * Pure: no I/O, no globals.
- */
-int rules_parse(const char *name, const char *bytes, size_t len, struct objects *out,
-		struct errors *errors, struct errors *skipped);
 
 #endif

@@ -347,8 +347,8 @@ static void decide_cors(const struct http_snapshot *s, const struct http_request
 	}
 }
 
-static void decide_action(const struct http_snapshot *s, const struct http_request *q,
-			  const struct http_turns *turns, struct http_decision *out)
+void http_choose(const struct http_snapshot *s, const struct http_request *q,
+		 const struct http_turns *turns, struct http_decision *out)
 {
 	const struct hs_action *a = out->route;
 
@@ -375,15 +375,12 @@ static void decide_action(const struct http_snapshot *s, const struct http_reque
 }
 
 /* No rule is for this client: as if there were none. */
-static void decide_plain(const struct http_snapshot *s, const struct http_request *q,
-			 const struct http_turns *turns, struct http_decision *out)
+static void find_plain(const struct http_snapshot *s, struct http_decision *out)
 {
-	if (out->vhost->plain == HS_NONE) {
+	if (out->vhost->plain == HS_NONE)
 		out->action = HTTP_PASSTHROUGH;
-		return;
-	}
-	out->route = hs_action(s, out->vhost->plain);
-	decide_action(s, q, turns, out);
+	else
+		out->route = hs_action(s, out->vhost->plain);
 }
 
 static void not_found(struct http_decision *out)
@@ -392,10 +389,9 @@ static void not_found(struct http_decision *out)
 	out->status = 404;
 }
 
-void http_route(const struct http_snapshot *s, const struct hs_listener *listener,
-		const struct http_source *source, const struct http_request *q,
-		const struct http_turns *turns, struct http_decision *out,
-		const struct http_trace *trace)
+void http_find(const struct http_snapshot *s, const struct hs_listener *listener,
+	       const struct http_source *source, const struct http_request *q,
+	       struct http_decision *out, const struct http_trace *trace)
 {
 	bool any = listener->scope == SCOPE_NODE;
 
@@ -415,12 +411,20 @@ void http_route(const struct http_snapshot *s, const struct hs_listener *listene
 		return;
 	}
 	out->rule = find_rule(s, out->vhost, source, q, trace, &any);
-	if (out->rule) {
+	if (out->rule)
 		out->route = hs_action(s, out->rule->action);
-		decide_action(s, q, turns, out);
-	} else if (any) {
+	else if (any)
 		not_found(out);
-	} else {
-		decide_plain(s, q, turns, out);
-	}
+	else
+		find_plain(s, out);
+}
+
+void http_route(const struct http_snapshot *s, const struct hs_listener *listener,
+		const struct http_source *source, const struct http_request *q,
+		const struct http_turns *turns, struct http_decision *out,
+		const struct http_trace *trace)
+{
+	http_find(s, listener, source, q, out, trace);
+	if (out->route)
+		http_choose(s, q, turns, out);
 }

@@ -98,9 +98,18 @@ void http_source_given(const struct http_snapshot *s, const char *ns, const stru
 		       struct http_source *out);
 
 /*
- * Decides. `source` is NULL for a request from outside, at a gateway. `trace` is NULL except for
- * whoever wants to know why.
+ * Decides, in two steps, because turns belong to a route and the route must be known first.
+ * http_find() matches the request; without out->route the decision is made. With one, http_choose()
+ * takes the route's turns for its faults and destinations, and matches nothing again. `source` is
+ * NULL for a request from outside, at a gateway. `trace` is NULL except for whoever wants to know
+ * why.
  */
+void http_find(const struct http_snapshot *s, const struct hs_listener *listener,
+	       const struct http_source *source, const struct http_request *q,
+	       struct http_decision *out, const struct http_trace *trace);
+void http_choose(const struct http_snapshot *s, const struct http_request *q,
+		 const struct http_turns *turns, struct http_decision *out);
+/* Both, for turns that are given. */
 void http_route(const struct http_snapshot *s, const struct hs_listener *listener,
 		const struct http_source *source, const struct http_request *q,
 		const struct http_turns *turns, struct http_decision *out,

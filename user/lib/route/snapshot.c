@@ -8,7 +8,6 @@
 
 #include "lib/base/cleanup.h"
 #include "lib/model/model_http.h"
-#include "lib/l7/build.h"
 #include "lib/route/regex.h"
 
 DEFINE_CLEANUP(struct http_snapshot *, http_snapshot_close);

@@ -4,7 +4,7 @@
 /*
  * The HTTP tables of one generation: one immutable, position-independent block of bytes.
  *
- * http_compile() makes it, weftd hands it on as a file to be mapped read-only, http_snapshot_open()
+ * compile() makes it, weftd hands it on as a file to be mapped read-only, http_snapshot_open()
  * checks every offset and index in it before anything else looks at it. Rows refer to each other by
  * index, to strings by offset; HS_NONE is "no row". Integers are in host byte order, times in
  * milliseconds (0: none), lists in the order in which they are tried.
@@ -326,6 +326,8 @@ struct http_snapshot {
  */
 int http_snapshot_open(const void *data, size_t size, struct http_snapshot **out);
 void http_snapshot_close(struct http_snapshot *s); /* accepts NULL */
+/* The bytes of one row. */
+size_t http_row_size(enum hs_table table);
 
 static inline const void *hs_at(const struct http_snapshot *s, enum hs_table table, __u32 i,
 				size_t size)

@@ -2,117 +2,12 @@
 #include "lib/schema/decode.h"
 
 #include <ctype.h>
-#include <stdarg.h>
 #include <stdio.h>
 #include <string.h>
 
 static void *at_offset(void *base, size_t at)
 {
 	return (char *)base + at - 1;
-}
-
-void *decode_alloc(struct decoder *d, size_t size)
-{
-	void *p = arena_alloc(d->arena, size ? size : 1);
-
-	if (!p)
-		d->no_memory = true;
-	return p;
-}
-
-/* Whether a key of a map can be written behind a dot, or needs brackets to be told from the path
- * around it. */
-static bool plain_key(const char *s)
-{
-	for (const char *c = s; *c; c++)
-		if (!isalnum((unsigned char)*c) && *c != '-' && *c != '_')
-			return false;
-	return *s;
-}
-
-static void print_path(FILE *f, const struct path *p)
-{
-	if (!p)
-		return;
-	print_path(f, p->up);
-	if (!p->name)
-		fprintf(f, "[%zu]", p->index);
-	else if (p->key && !plain_key(p->name))
-		fprintf(f, "[\"%.64s\"]", p->name);
-	else
-		fprintf(f, "%s%.64s", p->up ? "." : "", p->name);
-}
-
-static void report(struct decoder *d, bool warning, const struct node *at, const char *sub,
-		   const char *fmt, va_list args)
-{
-	_cleanup_free_ char *text = NULL;
-	size_t size = 0;
-	FILE *f;
-
-	if (!warning && ++d->reported > DECODE_ERRORS_MAX) {
-		if (d->reported == DECODE_ERRORS_MAX + 1)
-			errors_add(d->errors, d->file, (struct pos){ 0 }, "more than %d errors",
-				   DECODE_ERRORS_MAX);
-		return;
-	}
-	f = open_memstream(&text, &size);
-	if (!f) {
-		d->no_memory = true;
-		return;
-	}
-	print_path(f, d->path);
-	if (sub)
-		fprintf(f, "%s%s", d->path && *sub != '[' ? "." : "", sub);
-	if (d->path || sub)
-		fputs(": ", f);
-	vfprintf(f, fmt, args);
-	fclose(f);
-	if (warning)
-		errors_warn(d->errors, d->file, node_pos(at), "%s", text);
-	else
-		errors_add(d->errors, d->file, node_pos(at), "%s", text);
-}
-
-void decode_error(struct decoder *d, const struct node *at, const char *sub, const char *fmt, ...)
-{
-	va_list args;
-
-	va_start(args, fmt);
-	report(d, false, at, sub, fmt, args);
-	va_end(args);
-}
-
-void decode_warn(struct decoder *d, const struct node *at, const char *sub, const char *fmt, ...)
-{
-	va_list args;
-
-	va_start(args, fmt);
-	report(d, true, at, sub, fmt, args);
-	va_end(args);
-}
-
-void decode_expected(struct decoder *d, const struct node *at, const char *sub, const char *what)
-{
-	char buf[160];
-
-	decode_error(d, at, sub, "expected %s, not %s", what, node_describe(at, buf, sizeof(buf)));
-}
-
-void decode_refuse(struct decoder *d, const struct node *at, enum refused what)
-{
-	const struct refusal *r = &schema_refused[what];
-
-	decode_error(d, at, NULL, "weft does not carry out %s (%s)", r->what, r->why);
-}
-
-void decode_refuse_value(struct decoder *d, const struct node *value, enum refused what)
-{
-	const struct refusal *r = &schema_refused[what];
-	char buf[160];
-
-	decode_error(d, value, NULL, "weft does not carry out %s (%s), not %s", r->what, r->why,
-		     node_describe(value, buf, sizeof(buf)));
 }
 
 /* Whether `key` is `name`, or (where `snake`) its snake_case spelling: every "_x" stands for "X".
@@ -215,7 +110,7 @@ static void refuse_unknown(struct decoder *d, const struct message *m, const str
 			least = distance;
 		}
 	}
-	snprintf(shown, sizeof(shown), plain_key(text) ? "%.64s" : "\"%.64s\"", text);
+	snprintf(shown, sizeof(shown), decode_key_is_plain(text) ? "%.64s" : "\"%.64s\"", text);
 	if (best)
 		decode_error(d, key, shown, "unknown field, did you mean \"%s\"?", best);
 	else

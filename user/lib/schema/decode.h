@@ -42,6 +42,9 @@ __attribute__((format(printf, 4, 5))) void decode_error(struct decoder *d, const
 							const char *sub, const char *fmt, ...);
 __attribute__((format(printf, 4, 5))) void decode_warn(struct decoder *d, const struct node *at,
 						       const char *sub, const char *fmt, ...);
+/* Whether a key of a map can be written behind a dot, or needs brackets to be told from the path
+ * around it. */
+bool decode_key_is_plain(const char *s);
 /* "expected WHAT, not "VALUE"" for the value `at`. */
 void decode_expected(struct decoder *d, const struct node *at, const char *sub, const char *what);
 

@@ -4,12 +4,13 @@
  * found elsewhere, and those that are hashes, leave gaps, so an id is not an index.
  */
 #include <errno.h>
+#include <stdlib.h>
 #include <string.h>
 
 #include "lib/base/bytemap.h"
-#include "lib/model/hostname.h"
+#include "lib/base/addr.h"
+#include "lib/base/pool.h"
 #include "lib/tables/registry.h"
-#include "lib/tables/tables.h"
 
 struct entry {
 	const char *name;

@@ -2,10 +2,41 @@
 #ifndef WEFT_LIB_TABLES_REGISTRY_H
 #define WEFT_LIB_TABLES_REGISTRY_H
 /*
- * What the compiler alone asks of the registry: endpoints by their address, of which there may be
- * 100,000.
+ * Ids that stay what they are over reloads and restarts.
  */
-#include "lib/compile/compile.h"
+#include <linux/types.h>
+
+#include "weft/addr.h"
+#include "weft/policy.h"
+#include "weft/service.h"
+
+/*
+ * Stable ids by name. One registry per kind of thing; ids start at 1 and are never given to another
+ * name while the registry lives. weftd fills it from the pinned counter maps at start. No map holds
+ * the names of services: their ids are 32-bit hashes of the names, so that a restart gives the same
+ * ones. Of two names with one hash the later one gets the next free number; only for such a pair
+ * does the id depend on which came first.
+ */
+struct registry;
+
+enum registry_kind {
+	REG_SERVICE,  /* "default/tcp-echo:9000", "gateway:31400" */
+	REG_ROUTE,    /* struct route_stat.name */
+	REG_CLUSTER,  /* struct cluster_stat.name */
+	REG_ENDPOINT, /* struct endpoint_stat.name */
+	REG_MAX,
+};
+
+struct registry *registry_new(void);
+void registry_free(struct registry *r);
+/* The id of `name`, a new one if it has none. 0 when out of memory. */
+__u32 registry_id(struct registry *r, enum registry_kind kind, const char *name);
+/* NULL if no such id. Owned by the registry. */
+const char *registry_name(struct registry *r, enum registry_kind kind, __u32 id);
+/* Takes over a name and id found elsewhere. 0, -EEXIST if either is taken by another, -ENOMEM. */
+int registry_adopt(struct registry *r, enum registry_kind kind, const char *name, __u32 id);
+
+/* What the compiler alone asks: endpoints by their address, of which there may be 100,000. */
 
 /* An endpoint that has had an id, found without making its name first. Owned by the registry. */
 struct known_endpoint {

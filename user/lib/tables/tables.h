@@ -2,32 +2,99 @@
 #ifndef WEFT_LIB_TABLES_TABLES_H
 #define WEFT_LIB_TABLES_TABLES_H
 /*
- * Building struct tables: growing its arrays and keeping its strings.
+ * What compile() makes: the tables of one generation (headers/weft/service.h), and where each row
+ * came from.
  */
-#include <stdarg.h>
-
 #include "lib/base/cleanup.h"
-#include "lib/compile/compile.h"
+#include "lib/base/table.h"
+#include "lib/model/model.h"
+#include "weft/policy.h"
+#include "weft/service.h"
 
-/* Memory that is freed all at once. NULL is an empty arena. */
+struct http_snapshot;
 struct pool;
 
-/* `size` zeroed bytes, aligned for anything, or NULL. Creates *p at the first call. */
-void *pool_alloc(struct pool **p, size_t size);
-char *pool_copy(struct pool **p, const char *s, size_t len);
-__attribute__((format(printf, 2, 3))) char *pool_printf(struct pool **p, const char *fmt, ...);
-void pool_free(struct pool *p);
+struct service_entry {
+	struct service_key key;
+	struct service value;
+};
 
-/* Room for one more element of `size` bytes, zeroed and counted; NULL when out of memory. */
-void *table_grow(void **items, size_t *count, size_t *room, size_t size);
+struct source_entry {
+	struct addr addr;
+	struct source value;
+	const struct object *pod; /* borrowed from the compiled objects */
+};
 
-/* A new zeroed element at the end of a TABLE, or NULL. A macro because each TABLE is a type of its
- * own. */
-#define table_push(table)                                                                  \
-	((__typeof__((table)->items))table_grow((void **)&(table)->items, &(table)->count, \
-						&(table)->room, sizeof(*(table)->items)))
+/* Where a rule came from, one per element of `rules`. Strings are owned by the tables. */
+struct rule_origin {
+	const char *kind, *namespace, *name; /* "VirtualService" ..., or the plain "Service" */
+	const char *route; /* "tcp[0].match[1]", "tcp[0]"; "" for the plain service */
+	const char *label; /* the route's own name; NULL: none */
+	const char *file;
+	struct pos pos;		/* of the match that holds, or of what `whole_pos` is of */
+	struct pos whole_pos;	/* of the route, or of the Service's port */
+	const char *conditions; /* what `ns` and `selector` stand for: "sourceLabels: app=sleep" */
+};
 
-struct tables *tables_new(void);
+struct skipped_rule {
+	struct rule_origin rule;
+	const char *why; /* owned by the tables */
+};
+
+struct service_origin {
+	const char *namespace, *name; /* of the Service, or of the Gateway */
+	const char *host;	      /* of the Service, else "" */
+	/* Rules of VirtualServices for this host that can never match here, decided at compile
+	 * time: why. */
+	struct skipped_rule *skipped;
+	size_t skipped_count;
+};
+
+/* What a cluster stands for. Strings are owned by the tables. */
+struct cluster_origin {
+	const char *host;   /* tcp-echo.default.svc.cluster.local */
+	const char *subset; /* "" for all endpoints */
+	__u16 port;	    /* of the service */
+	bool known;	    /* the service and the subset exist */
+};
+
+/* One compiled generation. Owns everything in it. */
+struct tables {
+	TABLE(struct service_entry) services;
+	TABLE(struct service_origin) service_origins; /* parallel to services */
+	/* Services whose cluster IP isn't given, under made-up addresses: for explain, never
+	 * published. Parallel. */
+	TABLE(struct service_entry) unaddressed;
+	TABLE(struct service_origin) unaddressed_origins;
+	TABLE(struct rule) rules;
+	TABLE(struct rule_origin) rule_origins; /* parallel to rules */
+	TABLE(struct route) routes;
+	TABLE(struct dest) dests;
+	TABLE(struct cluster) clusters;
+	TABLE(struct endpoint) endpoints;
+	TABLE(struct source_entry) sources;
+	TABLE(struct selected_key) selected;
+	/* Names for the counters that this generation uses. Parallel to routes, clusters,
+	 * endpoints. Owned by the registry. */
+	TABLE(const char *) route_names;
+	TABLE(const char *) cluster_names;
+	TABLE(const char *) endpoint_names;
+	TABLE(const char *) namespaces; /* index + 1 is struct source.ns */
+	/* Index + 1 is struct rule.selector: the labels it asks for, borrowed from the compiled
+	 * objects. */
+	TABLE(struct kvs) selectors;
+	TABLE(struct cluster_origin) cluster_origins; /* parallel to clusters */
+	/* The shortest connect, idle or duration timeout that is set; 0: none. */
+	uint32_t min_timeout_ms;
+	/* What weft-proxy decides by, where any HTTP rule, policy or server is known; else NULL. */
+	struct http_snapshot *http;
+	void *http_bytes; /* the snapshot's */
+	size_t http_size;
+	struct pool *arena;
+};
+
+struct tables *tables_new(void); /* NULL when out of memory */
+void tables_free(struct tables *t);
 DEFINE_CLEANUP(struct tables *, tables_free);
 
 #endif

@@ -9,8 +9,6 @@
 
 #include <yaml.h>
 
-#include "lib/yaml/tree.h"
-
 /* ---- YAML ---- */
 
 static int emit(yaml_emitter_t *e, yaml_event_t *event, int initialized)
@@ -224,7 +222,7 @@ static int print_json(const struct node *node, FILE *out)
 	return ferror(out) ? -EIO : 0;
 }
 
-int object_print(const struct object *o, bool json, FILE *out)
+int node_print(const struct node *node, bool json, FILE *out)
 {
-	return json ? print_json(o->tree, out) : print_yaml(o->tree, out);
+	return json ? print_json(node, out) : print_yaml(node, out);
 }

@@ -7,10 +7,10 @@
  */
 #include <stdio.h>
 
-#include "lib/model/model.h"
+#include "lib/yaml/tree.h"
 
-/* The object as one document: YAML without a "---" in front, JSON indented by two. 0, -ENOMEM or
+/* The node as one document: YAML without a "---" in front, JSON indented by two. 0, -ENOMEM or
  * -EIO. */
-int object_print(const struct object *o, bool json, FILE *out);
+int node_print(const struct node *node, bool json, FILE *out);
 
 #endif

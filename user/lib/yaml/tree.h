@@ -9,8 +9,8 @@
 #include <stddef.h>
 #include <stdint.h>
 
-#include "lib/model/model.h"
 #include "lib/base/arena.h"
+#include "lib/base/errors.h"
 
 enum node_type {
 	NODE_SCALAR,

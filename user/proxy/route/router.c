@@ -109,8 +109,6 @@ static bool sometimes(uint64_t share)
 	return share && share < (uint64_t)1 << 32;
 }
 
-/* Turns belong to a route, and which one it is is known only then: where they matter it is decided
- * again with them. */
 static void decide(struct rules_plan *p, const struct hs_listener *l,
 		   const struct http_source *source)
 {
@@ -119,7 +117,7 @@ static void decide(struct rules_plan *p, const struct hs_listener *l,
 	struct http_turns turns = { 0 };
 	struct route_state *rs;
 
-	http_route(v->snapshot, l, source, &p->request, &turns, d, NULL);
+	http_find(v->snapshot, l, source, &p->request, d, NULL);
 	if (!d->route)
 		return;
 	rs = v->routes[d->route - hs_action(v->snapshot, 0)];
@@ -127,8 +125,7 @@ static void decide(struct rules_plan *p, const struct hs_listener *l,
 	turns.delay = turn(&rs->turns.delay, sometimes(d->route->delay_share));
 	turns.abort = turn(&rs->turns.abort, sometimes(d->route->abort_share));
 	p->mirror_turn = turn(&rs->turns.mirror, d->route->mirrors.count);
-	if (turns.dest || turns.delay || turns.abort)
-		http_route(v->snapshot, l, source, &p->request, &turns, d, NULL);
+	http_choose(v->snapshot, &p->request, &turns, d);
 }
 
 /*

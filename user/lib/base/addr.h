@@ -1,0 +1,41 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#ifndef WEFT_LIB_BASE_ADDR_H
+#define WEFT_LIB_BASE_ADDR_H
+/*
+ * Addresses as text, and what is known by looking at one. Pure; nothing here allocates.
+ */
+#include <stdbool.h>
+#include <stddef.h>
+
+#include <linux/types.h>
+
+#include "weft/addr.h"
+
+enum family { FAMILY_V6, FAMILY_V4, FAMILY_MAX };
+
+enum { ADDR_TEXT_MAX = 64 };
+
+struct cidr {
+	struct addr addr;
+	unsigned prefix; /* 0..128 over the 16-byte form: an IPv4 /24 is 120 */
+};
+
+/* An IPv4 (becomes v4-mapped) or IPv6 address. 0 or -EINVAL. */
+int addr_parse(const char *text, struct addr *out);
+/* "10.0.0.1" or "fd00::1". Returns the length. */
+size_t addr_format(const struct addr *a, char out[ADDR_TEXT_MAX]);
+/* "10.0.0.1:80" or "[fd00::1]:80". Returns the length. */
+size_t addr_format_port(const struct addr *a, unsigned port, char out[ADDR_TEXT_MAX]);
+bool addr_is_v4(const struct addr *a);
+
+static inline enum family addr_family(const struct addr *a)
+{
+	return addr_is_v4(a) ? FAMILY_V4 : FAMILY_V6;
+}
+
+/* A made-up address, one per number, from the prefix that never reaches anyone (RFC 6666). */
+struct addr addr_placeholder(__u32 number);
+bool addr_is_placeholder(const struct addr *a);
+bool cidr_holds(const struct cidr *c, const struct addr *a);
+
+#endif

@@ -1,0 +1,35 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#ifndef WEFT_LIB_BASE_ERRORS_H
+#define WEFT_LIB_BASE_ERRORS_H
+/*
+ * Positions in files, and the problems found there.
+ */
+#include <stdbool.h>
+#include <stddef.h>
+
+/* 1-based; line 0 means "not given". */
+struct pos {
+	int line, col;
+};
+
+/* Every problem of one parse, validation or compilation, in order. Zero-initialise; free with
+ * errors_free(). */
+struct error {
+	char *text; /* NULL if there was no memory for it. "file:line:col: path.to.field: expected,
+		       not "value"" */
+	bool warning;
+};
+
+struct errors {
+	struct error *items;
+	size_t count, warnings; /* count includes the warnings */
+};
+
+__attribute__((format(printf, 4, 5))) void errors_add(struct errors *e, const char *file,
+						      struct pos at, const char *fmt, ...);
+__attribute__((format(printf, 4, 5))) void errors_warn(struct errors *e, const char *file,
+						       struct pos at, const char *fmt, ...);
+bool errors_fatal(const struct errors *e); /* any that is not a warning */
+void errors_free(struct errors *e);
+
+#endif

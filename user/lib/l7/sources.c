@@ -1,0 +1,67 @@
+// SPDX-License-Identifier: Apache-2.0
+/*
+ * Who calls: namespaces, and the pods behind addresses.
+ */
+#include <errno.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "lib/l7/l7_priv.h"
+
+__u32 http_namespace(struct http_compiler *c, const char *name)
+{
+	__u32 number = world_namespace(c->world, name);
+
+	c->world->nomem |= !number;
+	return number;
+}
+
+/* The world's numbers are those of the snapshot. */
+void http_namespaces_write(struct http_compiler *c)
+{
+	for (size_t i = 0; i < c->world->t->namespaces.count; i++) {
+		struct hs_namespace row = { .name = http_build_str(
+						    &c->build, c->world->t->namespaces.items[i]) };
+
+		http_build_add(&c->build, HS_NAMESPACES, &row);
+	}
+}
+
+static int compare_sources(const void *a, const void *b)
+{
+	const struct source_entry *const *x = a, *const *y = b;
+
+	return memcmp(&(*x)->addr, &(*y)->addr, sizeof(struct addr));
+}
+
+static void write_source(struct http_compiler *c, const struct source_entry *from)
+{
+	const struct kvs *labels = &from->pod->meta.labels;
+	struct http_build *b = &c->build;
+	struct hs_source row = { .addr = from->addr, .ns = from->value.ns };
+
+	row.labels = (struct hs_range){ http_build_count(b, HS_LABELS), labels->count };
+	for (size_t i = 0; i < labels->count; i++) {
+		struct hs_label label = { .key = http_build_str(b, labels->items[i].key),
+					  .value = http_build_str(b, labels->items[i].value) };
+
+		http_build_add(b, HS_LABELS, &label);
+	}
+	http_build_add(b, HS_SOURCES, &row);
+}
+
+int http_sources_write(struct http_compiler *c)
+{
+	const struct tables *t = c->world->t;
+	_cleanup_free_ const struct source_entry **order =
+		calloc(t->sources.count + 1, sizeof(struct source_entry *));
+
+	if (!order)
+		return -ENOMEM;
+	for (size_t i = 0; i < t->sources.count; i++)
+		order[i] = &t->sources.items[i];
+	qsort(order, t->sources.count, sizeof(*order), compare_sources);
+	for (size_t i = 0; i < t->sources.count; i++)
+		write_source(c, order[i]);
+	return 0;
+}

@@ -1,0 +1,111 @@
+// SPDX-License-Identifier: Apache-2.0
+#include "lib/mesh/gateways.h"
+
+#include <string.h>
+#include <strings.h>
+
+#include "lib/mesh/endpoints.h"
+
+bool http_server(const struct gw_server *server, bool *tls)
+{
+	static const char *const plain[] = { "HTTP", "HTTP2", "GRPC", "GRPC-WEB" };
+
+	*tls = false;
+	for (size_t i = 0; i < sizeof(plain) / sizeof(*plain); i++)
+		if (str_eq(server->protocol, plain[i]))
+			return true;
+	*tls = str_eq(server->protocol, "HTTPS");
+	return *tls && !str_eq(server->tls_mode, "PASSTHROUGH") &&
+	       !str_eq(server->tls_mode, "AUTO_PASSTHROUGH");
+}
+
+bool server_is_tcp(const struct gw_server *server)
+{
+	static const char *const tcp[] = { "TCP", "MONGO", "MYSQL", "REDIS" };
+	size_t i;
+
+	if (server->tls_mode)
+		return false;
+	for (i = 0; i < sizeof(tcp) / sizeof(tcp[0]); i++)
+		if (server->protocol && !strcasecmp(server->protocol, tcp[i]))
+			return true;
+	return false;
+}
+
+bool gateways_have_mesh(const struct strs *gateways)
+{
+	size_t i;
+
+	for (i = 0; i < gateways->count; i++)
+		if (!strcmp(gateways->items[i], "mesh"))
+			return true;
+	return !gateways->count;
+}
+
+bool gateways_have(const struct strs *refs, const char *ns, const struct object *gw)
+{
+	size_t i;
+
+	for (i = 0; i < refs->count; i++)
+		if (gateway_ref_is(refs->items[i], ns, gw->meta.namespace, gw->meta.name))
+			return true;
+	return false;
+}
+
+bool server_host_takes(const char *server_host, const char *gw_ns, const char *vs_ns,
+		       const char *host)
+{
+	const char *slash = strchr(server_host, '/');
+	size_t len = slash ? (size_t)(slash - server_host) : 0;
+	const char *name = slash ? slash + 1 : server_host;
+
+	if (slash && len == 1 && server_host[0] == '.') {
+		if (!str_eq(gw_ns, vs_ns))
+			return false;
+	} else if (slash && !(len == 1 && server_host[0] == '*')) {
+		if (strlen(vs_ns) != len || memcmp(vs_ns, server_host, len) != 0)
+			return false;
+	}
+	return host_includes(name, host) || host_includes(host, name);
+}
+
+bool virtual_service_at(const struct object *o, const struct object *gateway,
+			const struct gw_server *server)
+{
+	char host[HOST_MAX];
+	size_t i, k;
+
+	if (!gateways_have(&o->vs.gateways, o->meta.namespace, gateway) ||
+	    !export_visible(&o->vs.export_to, o->meta.namespace, gateway->meta.namespace))
+		return false;
+	for (i = 0; i < o->vs.hosts.count; i++) {
+		if (host_complete(o->vs.hosts.items[i], o->meta.namespace, host))
+			continue;
+		for (k = 0; k < server->hosts.count; k++)
+			if (server_host_takes(server->hosts.items[k], gateway->meta.namespace,
+					      o->meta.namespace, host))
+				return true;
+	}
+	return false;
+}
+
+bool service_stands_for(const struct object *service, const struct gateway *gw)
+{
+	return gw->selector.count && labels_hold(&service->service.selector, &gw->selector);
+}
+
+struct sport *gateway_sport(struct world *w, const struct object *service, unsigned port,
+			    enum family family)
+{
+	char name[HOST_MAX];
+	struct members *members;
+	struct sport *sp;
+	struct host *h;
+
+	if (host_of_service(service->meta.name, service->meta.namespace, name) ||
+	    !(h = world_host(w, name)))
+		return NULL;
+	sp = host_port(h, port);
+	members = sp ? sport_members(w, sp, family) : NULL;
+	return members && !members->count ? sp : NULL;
+}

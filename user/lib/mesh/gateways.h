@@ -1,0 +1,33 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#ifndef WEFT_LIB_MESH_GATEWAYS_H
+#define WEFT_LIB_MESH_GATEWAYS_H
+/*
+ * Gateways: what their servers carry, which rules are bound to them, and which Services lead there.
+ */
+#include "lib/mesh/mesh.h"
+
+/* Whether a Gateway's server speaks HTTP; *tls: over TLS that ends there. */
+bool http_server(const struct gw_server *server, bool *tls);
+/* Whether a Gateway server's protocol is carried as plain TCP. */
+bool server_is_tcp(const struct gw_server *server);
+
+/* A reference to "mesh" among the object's gateways, or none given. */
+bool gateways_have_mesh(const struct strs *gateways);
+/* Whether references made in namespace `ns` lead to that Gateway. */
+bool gateways_have(const struct strs *refs, const char *ns, const struct object *gw);
+/* Bound to the Gateway, visible to it, and one of its hosts is among the server's. */
+bool virtual_service_at(const struct object *o, const struct object *gateway,
+			const struct gw_server *server);
+/* "ns/host", "* /host", "./host" or "host" of a Gateway's server against one host of a
+ * VirtualService. */
+bool server_host_takes(const char *server_host, const char *gw_ns, const char *vs_ns,
+		       const char *host);
+
+/* Whether a Service leads to the Gateway's workloads. */
+bool service_stands_for(const struct object *service, const struct gateway *gw);
+/* A Service's port at which pods call the Gateway in its place, since it has no endpoints of that
+ * family; NULL: they don't. */
+struct sport *gateway_sport(struct world *w, const struct object *service, unsigned port,
+			    enum family family);
+
+#endif

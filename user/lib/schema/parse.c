@@ -1,0 +1,222 @@
+// SPDX-License-Identifier: Apache-2.0
+#include "lib/schema/parse.h"
+
+#include <errno.h>
+#include <string.h>
+
+#include "lib/schema/decode.h"
+
+/* Objects of one file share its documents; what is common to all of them while they are read. */
+struct reader {
+	const char *name;
+	struct objects *out;
+	struct errors *errors, *skipped;
+	struct arena *arena;
+	size_t reported;
+};
+
+/* "networking.istio.io/v1" -> its group's length (0 for "v1"), and where the version begins. */
+static const char *split_version(const char *api_version, size_t *group_len)
+{
+	const char *slash = strchr(api_version, '/');
+
+	*group_len = slash ? (size_t)(slash - api_version) : 0;
+	return slash ? slash + 1 : api_version;
+}
+
+static bool same_group(const struct schema *s, const char *group, size_t len)
+{
+	return strlen(s->group) == len && !memcmp(s->group, group, len);
+}
+
+static const struct schema *find_kind(const char *kind)
+{
+	for (size_t i = 0; i < KIND_MAX; i++)
+		if (!strcmp(kind, schemas[i].name))
+			return &schemas[i];
+	return NULL;
+}
+
+/* The list of a kind that weft knows ("ServiceList") or of anything ("List"). */
+static bool is_list(const char *kind)
+{
+	static const char suffix[] = "List";
+	size_t len = strlen(kind), cut = sizeof(suffix) - 1;
+
+	return len >= cut && !strcmp(kind + len - cut, suffix);
+}
+
+static bool known_version(const struct schema *s, const char *version)
+{
+	for (const char *const *v = s->versions; *v; v++)
+		if (!strcmp(*v, version))
+			return true;
+	return false;
+}
+
+static int decode_object(struct reader *r, const struct schema *s, const struct node *node,
+			 const char *api_version)
+{
+	struct object *o = arena_alloc(r->arena, sizeof(*o));
+	struct decoder d = {
+		.file = r->name,
+		.errors = r->errors,
+		.arena = r->arena,
+		.object = o,
+		.reported = r->reported,
+		.strict = s->istio,
+	};
+
+	if (!o)
+		return -ENOMEM;
+	o->kind = (enum kind)(s - schemas);
+	o->api_version = api_version;
+	o->file = arena_strdup(r->arena, r->name);
+	o->pos = node_pos(node);
+	o->tree = node;
+	o->meta.namespace = o->kind == KIND_NAMESPACE ? NULL : "default";
+	decode_message(&d, s->message, node, o);
+	/* An empty namespace is none. */
+	if (o->meta.namespace && !*o->meta.namespace)
+		o->meta.namespace = "default";
+	if (o->kind == KIND_NAMESPACE)
+		o->meta.namespace = NULL;
+	if (d.no_memory || !o->file)
+		return -ENOMEM;
+	if (d.reported != r->reported) {
+		r->reported = d.reported;
+		return 0;
+	}
+	if (objects_add(r->out, o))
+		return -ENOMEM;
+	o->arena = arena_ref(r->arena);
+	return 0;
+}
+
+static const char *name_of(const struct node *node)
+{
+	const struct node *name = node_get(node_get(node, "metadata"), "name");
+
+	return name && node_text(name) ? node_text(name) : "";
+}
+
+static int skip(struct reader *r, const struct node *node, const char *kind)
+{
+	if (r->skipped)
+		errors_add(r->skipped, r->name, node_pos(node),
+			   "skipped: %.64s \"%.64s\" is not a kind that weft reads", kind,
+			   name_of(node));
+	return 0;
+}
+
+/* False once there were enough. */
+static bool may_report(struct reader *r)
+{
+	if (++r->reported == DECODE_ERRORS_MAX + 1)
+		errors_add(r->errors, r->name, (struct pos){ 0 }, "more than %d errors",
+			   DECODE_ERRORS_MAX);
+	return r->reported <= DECODE_ERRORS_MAX;
+}
+
+static int refuse(struct reader *r, const struct node *at, const char *path, const char *what)
+{
+	char buf[160];
+
+	if (!may_report(r))
+		return 0;
+	errors_add(r->errors, r->name, node_pos(at), "%s: expected %s, not %s", path, what,
+		   node_describe(at, buf, sizeof(buf)));
+	return 0;
+}
+
+static int read_known(struct reader *r, const struct schema *s, const struct node *node,
+		      const struct node *version)
+{
+	const char *text, *name;
+	size_t group_len;
+
+	if (!version || !node_text(version) || node_is_null(version)) {
+		if (may_report(r))
+			errors_add(r->errors, r->name, node_pos(node),
+				   "apiVersion: required, but not given");
+		return 0;
+	}
+	text = node_text(version);
+	name = split_version(text, &group_len);
+	if (!same_group(s, text, group_len)) {
+		/* Somebody else's kind of the same name (Gateway API, Knative). A rule's own name
+		 * is a mistake. */
+		if (!s->istio || s == &schemas[KIND_GATEWAY])
+			return skip(r, node, s->name);
+		return refuse(r, version, "apiVersion", "networking.istio.io/v1");
+	}
+	if (!known_version(s, name))
+		return refuse(r, version, "apiVersion",
+			      s->istio ? "the version v1, v1beta1 or v1alpha3" : "the version v1");
+	if (s == &schemas[KIND_SERVICE_ENTRY]) {
+		if (may_report(r))
+			errors_add(r->errors, r->name, node_pos(node_get(node, "kind")),
+				   "kind: weft does not carry out %s (%s)",
+				   schema_refused[REFUSED_SERVICE_ENTRY].what,
+				   schema_refused[REFUSED_SERVICE_ENTRY].why);
+		return 0;
+	}
+	return decode_object(r, s, node, text);
+}
+
+static int read_object(struct reader *r, const struct node *node, bool nested);
+
+static int read_list(struct reader *r, const struct node *node)
+{
+	const struct node *items = node_get(node, "items");
+	int e = 0;
+
+	if (!items || node_is_null(items))
+		return 0;
+	if (node_target(items)->type != NODE_LIST)
+		return refuse(r, items, "items", "a list of objects");
+	for (const struct node *n = node_target(items)->child; n && !e; n = n->next)
+		e = read_object(r, n, true);
+	return e;
+}
+
+static int read_object(struct reader *r, const struct node *node, bool nested)
+{
+	const struct node *kind = node_get(node, "kind"), *version = node_get(node, "apiVersion");
+	const struct schema *s;
+
+	if (node_target(node)->type != NODE_MAP)
+		return refuse(r, node, nested ? "items" : "document",
+			      "an object (a map with apiVersion and kind)");
+	if (!kind || !node_text(kind) || node_is_null(kind)) {
+		if (may_report(r))
+			errors_add(r->errors, r->name, node_pos(node),
+				   "kind: required, but not given");
+		return 0;
+	}
+	s = find_kind(node_text(kind));
+	if (s)
+		return read_known(r, s, node, version);
+	if (is_list(node_text(kind)) && !nested && node_get(node, "items"))
+		return read_list(r, node);
+	return skip(r, node, node_text(kind));
+}
+
+int rules_parse(const char *name, const char *bytes, size_t len, struct objects *out,
+		struct errors *errors, struct errors *skipped)
+{
+	struct reader r = { .name = name, .out = out, .errors = errors, .skipped = skipped };
+	struct documents docs = { 0 };
+	int e, syntax;
+
+	syntax = yaml_parse(name, bytes, len, &docs, errors);
+	e = syntax == -ENOMEM ? syntax : 0;
+	for (size_t i = 0; i < docs.count && !e; i++) {
+		r.arena = docs.items[i].arena;
+		e = read_object(&r, docs.items[i].root, false);
+	}
+	documents_free(&docs);
+	if (e)
+		return e;
+	return syntax || r.reported ? -EINVAL : 0;
+}

@@ -1,0 +1,19 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#ifndef WEFT_LIB_SCHEMA_PARSE_H
+#define WEFT_LIB_SCHEMA_PARSE_H
+/*
+ * From a file's bytes to objects. Everything else in this room serves this function.
+ */
+#include "lib/model/model.h"
+
+/*
+ * Parses one file's bytes (YAML or JSON, any number of documents, kind: List flattened), decodes
+ * and validates every object in it, and appends the good ones to `out` in file order. Kinds that
+ * weft does not know are skipped with one line each in `skipped` (if not NULL). Returns 0, or
+ * -EINVAL when `errors` got at least one error (`out` may then hold some objects), or -ENOMEM.
+ * Pure: no I/O, no globals.
+ */
+int rules_parse(const char *name, const char *bytes, size_t len, struct objects *out,
+		struct errors *errors, struct errors *skipped);
+
+#endif
