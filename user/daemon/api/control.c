@@ -9,6 +9,7 @@
 #include <sys/un.h>
 
 #include "lib/base/cleanup.h"
+#include "lib/base/clock.h"
 #include "daemon/api/control.h"
 #include "daemon/api/control_clock.h"
 #include "daemon/api/control_conn.h"
@@ -91,9 +92,9 @@ static void step(struct loop *l, struct control_conn *c)
 	if (l->d->changed) {
 		l->d->changed = false;
 		if (!l->trim_at)
-			l->trim_at = control_now_ms() + TRIM_AFTER_MS;
+			l->trim_at = clock_ms() + TRIM_AFTER_MS;
 		if (!l->tidy_at) /* further changes don't put it off */
-			l->tidy_at = control_now_ms() + TIDY_AFTER_MS;
+			l->tidy_at = clock_ms() + TIDY_AFTER_MS;
 	}
 	if (!alive || watch(l, EPOLL_CTL_MOD, c->fd, control_conn_events(c), c))
 		hang_up(l, c);
@@ -128,7 +129,7 @@ static void take_signal(struct loop *l)
 
 static void tick(struct loop *l)
 {
-	uint64_t now = control_now_ms();
+	uint64_t now = clock_ms();
 
 	for (struct control_conn *c = l->conns, *next; c; c = next) {
 		next = c->next;
@@ -142,7 +143,7 @@ static void tick(struct loop *l)
 	if (l->tidy_at && now >= l->tidy_at) {
 		int ms = engine_tidy(l->d->engine);
 
-		l->tidy_at = ms ? control_now_ms() + (ms < 0 ? TIDY_AFTER_MS : (uint64_t)ms) : 0;
+		l->tidy_at = ms ? clock_ms() + (ms < 0 ? TIDY_AFTER_MS : (uint64_t)ms) : 0;
 	}
 }
 
@@ -156,7 +157,7 @@ static uint64_t next_work(const struct loop *l)
 
 static int timeout_ms(const struct loop *l)
 {
-	uint64_t now = control_now_ms(), at = next_work(l);
+	uint64_t now = clock_ms(), at = next_work(l);
 
 	if (at && at < now + TICK_MS)
 		return at > now ? (int)(at - now) : 0;

@@ -3,9 +3,9 @@
 #include <linux/bpf.h>
 #include <stdlib.h>
 #include <string.h>
-#include <time.h>
 
 #include "lib/base/cleanup.h"
+#include "lib/base/clock.h"
 #include "daemon/api/handlers.h"
 #include "daemon/api/handlers_object.h"
 #include "lib/model/hostname.h"
@@ -54,10 +54,8 @@ static int by_service(const void *a, const void *b, void *tables)
 static int view_init(struct view *v, const struct weftd *d)
 {
 	const struct tables *t = engine_tables(d->engine);
-	struct timespec now;
 
-	clock_gettime(CLOCK_MONOTONIC, &now);
-	v->now = (__u64)now.tv_sec * 1000000000ull + now.tv_nsec;
+	v->now = clock_ns();
 	v->t = t;
 	v->registry = engine_registry(d->engine);
 	v->rows = json_array();

@@ -9,12 +9,12 @@
 #include <string.h>
 #include <sys/socket.h>
 #include <sys/timerfd.h>
-#include <time.h>
 
 #include "lib/base/cleanup.h"
 #include "daemon/bpf/map_batch.h"
 #include "lib/model/hostname.h"
 #include "daemon/datapath/datapath_priv.h"
+#include "lib/base/clock.h"
 #include "lib/base/log.h"
 #include "daemon/datapath/sockets.h"
 #include "daemon/datapath/sweep_reset.h"
@@ -121,19 +121,11 @@ int sweep_set_period(struct sweep *s, unsigned min_timeout_ms)
 	return arm(s);
 }
 
-static uint64_t now_us(void)
-{
-	struct timespec t;
-
-	clock_gettime(CLOCK_MONOTONIC, &t);
-	return (uint64_t)t.tv_sec * 1000000 + t.tv_nsec / 1000;
-}
-
 static int run(struct kernel *k, bool check_gone)
 {
 	struct sweep_args args = { .check_gone = check_gone };
 	LIBBPF_OPTS(bpf_test_run_opts, opts, .ctx_in = &args, .ctx_size_in = sizeof(args));
-	uint64_t begun = now_us();
+	uint64_t begun = clock_ns();
 	int r;
 
 	if (bpf_prog_test_run_opts(k->loader.prog[PROG_SWEEP], &opts))
@@ -141,7 +133,7 @@ static int run(struct kernel *k, bool check_gone)
 	k->sweep.last = args;
 	ring_buffer__consume(k->sweep.events);
 	r = sockets_sweep(k);
-	k->sweep.took_ms = (unsigned)((now_us() - begun + 999) / 1000);
+	k->sweep.took_ms = (unsigned)((clock_ns() - begun + 999999) / 1000000);
 	return r;
 }
 

@@ -1,13 +1,13 @@
 // SPDX-License-Identifier: Apache-2.0
 #include <errno.h>
 #include <string.h>
-#include <time.h>
 
 #include "lib/base/cleanup.h"
 #include "daemon/engine/engine.h"
 #include "daemon/source/journal_load.h"
 #include "daemon/objects/stage.h"
 #include "daemon/engine/engine_warnings.h"
+#include "lib/base/clock.h"
 #include "lib/base/json_io.h"
 #include "lib/base/log.h"
 
@@ -36,10 +36,7 @@ static void parsed_free(struct parsed *p)
 
 static double now_ms(void)
 {
-	struct timespec t;
-
-	clock_gettime(CLOCK_MONOTONIC, &t);
-	return (double)t.tv_sec * 1000 + (double)t.tv_nsec / 1e6;
+	return (double)clock_ns() / 1e6;
 }
 
 struct engine *engine_new(struct kernel *kernel, struct supervisor *proxy, struct store *store)

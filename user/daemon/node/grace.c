@@ -11,21 +11,13 @@
 #include <stdlib.h>
 #include <string.h>
 #include <sys/timerfd.h>
-#include <time.h>
 #include <unistd.h>
 
 #include "daemon/datapath/datapath_priv.h"
+#include "lib/base/clock.h"
 #include "lib/base/log.h"
 
 enum { GRACE_MS = 100 }; /* less than a retransmission takes: the second try finds the answer */
-
-static uint64_t now_ms(void)
-{
-	struct timespec t;
-
-	clock_gettime(CLOCK_MONOTONIC, &t);
-	return (uint64_t)t.tv_sec * 1000 + t.tv_nsec / 1000000;
-}
 
 /* For the first that is due: others who leave don't delay it. */
 static int arm(const struct pods *p)
@@ -58,7 +50,7 @@ int pod_leave(struct pods *p, const struct addr *a)
 		p->leaving.items = more;
 		p->leaving.room = room;
 	}
-	p->leaving.items[p->leaving.count++] = (struct departure){ *a, now_ms() + GRACE_MS };
+	p->leaving.items[p->leaving.count++] = (struct departure){ *a, clock_ms() + GRACE_MS };
 	return p->leaving.count == 1 ? arm(p) : 0;
 }
 
@@ -77,7 +69,7 @@ static bool has_come_back(struct kernel *k, const struct addr *a)
 static int take_due(struct kernel *k)
 {
 	struct pods *p = &k->pods;
-	uint64_t now = now_ms();
+	uint64_t now = clock_ms();
 	size_t n = 0;
 	int r = 0;
 

@@ -9,10 +9,10 @@
 #include <string.h>
 #include <sys/socket.h>
 #include <sys/timerfd.h>
-#include <time.h>
 
 #include "lib/base/cleanup.h"
 #include "daemon/datapath/datapath_priv.h"
+#include "lib/base/clock.h"
 #include "lib/base/log.h"
 #include "survey.skel.h"
 
@@ -198,10 +198,7 @@ static int stop(struct kernel *k, const struct reason_text *why)
 /* Until the next look. */
 static int go_on(struct kernel *k)
 {
-	struct timespec t;
-
-	clock_gettime(CLOCK_MONOTONIC, &t);
-	k->shortcut.state.until = (__u64)(t.tv_sec + VALID_S) * 1000000000 + (__u64)t.tv_nsec;
+	k->shortcut.state.until = clock_ns() + VALID_S * 1000000000ull;
 	return write_state(k);
 }
 

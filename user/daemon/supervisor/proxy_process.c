@@ -9,7 +9,7 @@
 #include <time.h>
 
 #include "lib/base/cleanup.h"
-#include "daemon/api/control_clock.h"
+#include "lib/base/clock.h"
 #include "daemon/supervisor/proxy_link.h"
 
 enum { FIND_MS = 1000, QUIT_MS = 2000, KILL_MS = 5000 };
@@ -73,11 +73,11 @@ int proxy_process_order(struct proxy_process *p, enum proxy_order_type type, uin
 
 int proxy_process_wait(struct proxy_process *p, int ms)
 {
-	uint64_t end = control_now_ms() + (uint64_t)ms;
+	uint64_t end = clock_ms() + (uint64_t)ms;
 
 	for (;;) {
 		struct proxy_hello reply; /* the largest */
-		uint64_t now = control_now_ms();
+		uint64_t now = clock_ms();
 		int r = proxy_link_receive(p->conn, now < end ? (int)(end - now) : 0, &reply,
 					   sizeof(reply), NULL, NULL);
 

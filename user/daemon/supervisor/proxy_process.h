@@ -7,7 +7,7 @@
 #include <stdbool.h>
 #include <stddef.h>
 
-#include "proxy/process/proxy.h"
+#include "lib/wire/proxy_orders.h"
 #include "daemon/supervisor/proxy_start.h"
 
 struct proxy_process {

@@ -9,7 +9,7 @@
 #include <sys/timerfd.h>
 
 #include "lib/base/cleanup.h"
-#include "daemon/api/control_clock.h"
+#include "lib/base/clock.h"
 #include "daemon/supervisor/listeners.h"
 #include "daemon/supervisor/proxy_identity.h"
 #include "daemon/supervisor/proxy_link.h"
@@ -62,7 +62,7 @@ static int follow(struct supervisor *s)
 {
 	int r = watch(s, s->proxy.pidfd);
 
-	s->started_ms = control_now_ms();
+	s->started_ms = clock_ms();
 	return r ? r : watch(s, s->proxy.conn);
 }
 
@@ -123,7 +123,7 @@ static void forward_messages(struct supervisor *s)
 
 static unsigned next_pause(const struct supervisor *s)
 {
-	if (control_now_ms() - s->started_ms >= STEADY_MS)
+	if (clock_ms() - s->started_ms >= STEADY_MS)
 		return 0;
 	if (!s->restarts)
 		return 0;

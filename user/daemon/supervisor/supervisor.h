@@ -11,7 +11,7 @@
 #include <stdint.h>
 #include <sys/types.h>
 
-#include "proxy/process/proxy.h"
+#include "lib/wire/proxy_orders.h"
 #include "lib/base/log.h"
 
 enum { SUPERVISOR_MAX_FDS = 8 };
