@@ -231,20 +231,20 @@ int handle_status(struct weftd *d, const struct request *request, struct reply *
 		(json_int_t)status.generation, "pods", (int)status.pods, "nics", (int)status.nics,
 		"connections", (int)status.connections, "max_connections", (int)status.room,
 		"attach", status.tcx ? "tcx" : "clsact", "kernel", json_text(status.release),
-		"bpffs", json_text(d->options->kernel.bpffs), "state_dir",
-		json_text(d->options->state_dir), "objects", count_kinds(engine_objects(d->engine)),
-		"proxy", "pid", (int)proxy.pid, "workers", (int)proxy.workers, "restarts",
-		(int)proxy.restarts, "sockets", (int)status.sockets, "pods_unknown",
-		(int)status.pods_unknown, "cgroup", "path", json_text(status.cgroup), "hooks",
-		(int)status.hooks, "wanted", (int)status.hooks_wanted, "foreign",
-		(int)status.hooks_foreign, "shortcut", json_text(status.shortcut), "handover",
-		(int)status.handover, "netfilter", json_text(status.netfilter));
+		"bpffs", json_text(d->bpffs), "state_dir", json_text(d->state_dir), "objects",
+		count_kinds(engine_objects(d->engine)), "proxy", "pid", (int)proxy.pid, "workers",
+		(int)proxy.workers, "restarts", (int)proxy.restarts, "sockets", (int)status.sockets,
+		"pods_unknown", (int)status.pods_unknown, "cgroup", "path",
+		json_text(status.cgroup), "hooks", (int)status.hooks, "wanted",
+		(int)status.hooks_wanted, "foreign", (int)status.hooks_foreign, "shortcut",
+		json_text(status.shortcut), "handover", (int)status.handover, "netfilter",
+		json_text(status.netfilter));
 	return reply->data ? 0 : -ENOMEM;
 }
 
 int handle_uninstall(struct weftd *d, const struct request *request, struct reply *reply)
 {
-	int r = kernel_detach(&d->options->kernel);
+	int r = kernel_detach(d->bpffs);
 
 	(void)request;
 	if (r)

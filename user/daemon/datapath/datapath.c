@@ -218,27 +218,27 @@ static void remove_dirs(const char *dir)
 	}
 }
 
-int kernel_detach(const struct kernel_options *options)
+int kernel_detach(const char *bpffs)
 {
 	_cleanup_close_ int netlink = -1;
 	int r = preflight_privileges();
 
 	if (!r)
-		r = preflight_bpffs(options->bpffs);
+		r = preflight_bpffs(bpffs);
 	if (r)
 		return r;
 	netlink = nl_open();
 	if (netlink < 0)
 		return log_err(netlink, "open a netlink socket");
-	r = cgroup_detach(options->bpffs);
+	r = cgroup_detach(bpffs);
 	if (!r)
-		r = loader_unpin(options->bpffs);
+		r = loader_unpin(bpffs);
 	if (!r)
-		r = attach_detach_all(options->bpffs, netlink);
+		r = attach_detach_all(bpffs, netlink);
 	if (!r)
 		r = handover_remove(netlink);
-	if (!r && !access(options->bpffs, F_OK))
-		remove_dirs(options->bpffs);
+	if (!r && !access(bpffs, F_OK))
+		remove_dirs(bpffs);
 	return r;
 }
 

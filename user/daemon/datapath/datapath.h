@@ -58,7 +58,7 @@ bool kernel_pinned(const char *bpffs);
 void kernel_close(struct kernel *k);
 /* Removes every program, link, filter, qdisc of our own making, pin. Nothing else. Needs no
  * kernel_open(). */
-int kernel_detach(const struct kernel_options *options);
+int kernel_detach(const char *bpffs);
 
 /* The names and ids found in the pinned counter maps. */
 int kernel_adopt(struct kernel *k, struct registry *registry);

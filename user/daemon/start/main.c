@@ -10,6 +10,7 @@
 #include "daemon/api/control.h"
 #include "lib/base/log.h"
 #include "daemon/start/dirs.h"
+#include "daemon/start/options.h"
 #include "daemon/bpf/pin.h"
 #include "weft/handover.h"
 #include "daemon/supervisor/supervisor.h"
@@ -145,7 +146,7 @@ static int detach(const struct options *o)
 {
 	_cleanup_(unlock) struct locks locks = no_locks;
 	_cleanup_free_ char *bpffs = dir_noted(o->run_dir, BPFFS_NOTE);
-	struct kernel_options kernel = o->kernel;
+	const char *at = bpffs;
 	long pid = 0;
 	int r;
 
@@ -154,12 +155,12 @@ static int detach(const struct options *o)
 		return ask_to_detach(o);
 	if (locks.run < 0)
 		return locks.run;
-	if (bpffs && !o->bpffs_given)
-		kernel.bpffs = bpffs;
-	r = lock_bpffs(kernel.bpffs, &locks);
+	if (!bpffs || o->bpffs_given)
+		at = o->kernel.bpffs;
+	r = lock_bpffs(at, &locks);
 	if (r && r != -ENOENT)
 		return r;
-	r = kernel_detach(&kernel);
+	r = kernel_detach(at);
 	supervisor_stop(o->run_dir);
 	return r;
 }
@@ -231,7 +232,7 @@ static int serve(const struct options *o)
 	_cleanup_close_ int access_log = -1, listener = -1;
 	_cleanup_(supervisor_closep) struct supervisor *supervisor = NULL;
 	_cleanup_(engine_freep) struct engine *engine = NULL;
-	struct weftd d = { .options = o };
+	struct weftd d = { .bpffs = o->kernel.bpffs, .state_dir = o->state_dir };
 	int r = kernel_check(&o->kernel);
 
 	if (!r)
