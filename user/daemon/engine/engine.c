@@ -64,7 +64,7 @@ void engine_free(struct engine *e)
 		tables_free(e->tables);
 	for (size_t i = 0; i < e->known.count; i++) {
 		object_free(e->known.items[i].object);
-		store_file_unref(e->store, e->known.items[i].file);
+		origin_unref(e->known.items[i].origin);
 	}
 	known_free(&e->known);
 	registry_free(e->registry);
@@ -236,7 +236,7 @@ static void settle(struct stage *st, struct store_file **stored, const size_t *f
 			struct known *k = known_find(&st->set, &id);
 
 			if (k && k->object == st->fresh.items[i])
-				k->file = stored[f];
+				k->origin = &stored[f]->origin;
 		}
 	}
 }
@@ -294,7 +294,7 @@ static int put_into_force(struct engine *e, struct stage *st, struct tables *tab
 	if (e->tables)
 		tables_free(e->tables);
 	e->tables = tables;
-	stage_keep(st, &e->known, e->store);
+	stage_keep(st, &e->known);
 	return 0;
 }
 
@@ -324,7 +324,7 @@ static int commit(struct engine *e, struct stage *st, json_t *record,
 		settle(st, stored, first, count);
 	r = put_into_force(e, st, tables, errors);
 	for (size_t i = 0; i < count; i++)
-		store_file_unref(e->store, stored[i]);
+		origin_unref(&stored[i]->origin);
 	if (r)
 		return r;
 	json_decref(e->warned);
