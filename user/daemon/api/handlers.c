@@ -17,23 +17,26 @@ static const struct {
 
 static int run(struct weftd *d, const struct request *request, struct reply *reply)
 {
-	const char *command = json_get_text(request->args, "command", "");
-	int r;
-
-	for (size_t i = 0; i < sizeof(handlers) / sizeof(*handlers); i++) {
-		if (strcmp(handlers[i].command, command) != 0)
-			continue;
-		r = handlers[i].handler(d, request, reply);
-		if (r && !errors_fatal(&reply->errors))
-			refuse(reply, command, "%s", strerror(-r));
-		return r;
-	}
-	return refuse(reply, *command ? command : "request", "weftd knows no such command");
+	for (size_t i = 0; i < sizeof(handlers) / sizeof(*handlers); i++)
+		if (strcmp(handlers[i].command, reply->command) == 0)
+			return handlers[i].handler(d, request, reply);
+	return refuse(reply, *reply->command ? reply->command : "request",
+		      "weftd knows no such command");
 }
 
-json_t *handle(struct weftd *d, const struct request *request)
+void handle(struct weftd *d, const struct request *request, reply_send_fn send, void *arg)
 {
-	struct reply reply = { 0 };
+	struct reply *reply = calloc(1, sizeof(*reply));
+	int r;
 
-	return reply_pack(&reply, run(d, request, &reply));
+	if (!reply) {
+		send(arg, NULL);
+		return;
+	}
+	reply->command = json_get_text(request->args, "command", "");
+	reply->send = send;
+	reply->arg = arg;
+	r = run(d, request, reply);
+	if (r != -EINPROGRESS)
+		reply_send(reply, r);
 }

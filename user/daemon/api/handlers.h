@@ -16,16 +16,19 @@ struct weftd {
 	struct kernel *kernel;
 	struct engine *engine;
 	struct supervisor *supervisor;
+	struct file_source *files;
 	const char *bpffs, *state_dir; /* as weftd was started */
 	bool quit;		       /* asked to end */
 	bool changed;		       /* the rules have changed since this was last cleared */
 };
 
-/* 0; -EINVAL with the reasons in reply->errors; other -errno, told by its name. */
+/* 0; -EINVAL with the reasons in reply->errors; other -errno, told by its name; -EINPROGRESS: it
+ * comes to that later, and then calls reply_send(). */
 typedef int (*handler_fn)(struct weftd *d, const struct request *request, struct reply *reply);
 
-/* The whole reply to a request: a new value, NULL when out of memory. */
-json_t *handle(struct weftd *d, const struct request *request);
+/* Calls send() with the whole reply to a request, once, perhaps before it returns: a new value,
+ * NULL when out of memory. The request stays the caller's until then. */
+void handle(struct weftd *d, const struct request *request, reply_send_fn send, void *arg);
 
 int handle_apply(struct weftd *d, const struct request *request, struct reply *reply);
 int handle_delete(struct weftd *d, const struct request *request, struct reply *reply);

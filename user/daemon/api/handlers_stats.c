@@ -228,25 +228,27 @@ int handle_status(struct weftd *d, const struct request *request, struct reply *
 		"{s:b, s:s, s:i, s:I, s:i, s:i, s:i, s:i, s:s, s:o, s:o, s:o, s:o, "
 		"s:{s:i, s:i, s:i}, s:i, s:i, s:{s:o, s:i, s:i, s:i}, s:o, s:b, s:o}",
 		"ready", 1, "version", WEFT_VERSION, "pid", (int)getpid(), "generation",
-		(json_int_t)status.generation, "pods", (int)status.pods, "nics", (int)status.nics,
-		"connections", (int)status.connections, "max_connections", (int)status.room,
-		"attach", status.tcx ? "tcx" : "clsact", "kernel", json_text(status.release),
-		"bpffs", json_text(d->bpffs), "state_dir", json_text(d->state_dir), "objects",
-		count_kinds(engine_objects(d->engine)), "proxy", "pid", (int)proxy.pid, "workers",
-		(int)proxy.workers, "restarts", (int)proxy.restarts, "sockets", (int)status.sockets,
-		"pods_unknown", (int)status.pods_unknown, "cgroup", "path",
-		json_text(status.cgroup), "hooks", (int)status.hooks, "wanted",
-		(int)status.hooks_wanted, "foreign", (int)status.hooks_foreign, "shortcut",
-		json_text(status.shortcut), "handover", (int)status.handover, "netfilter",
-		json_text(status.netfilter));
+		(json_int_t)status.generation, "pods", (int)status.node.pods, "nics",
+		(int)status.node.nics, "connections", (int)status.connections, "max_connections",
+		(int)status.room, "attach", status.node.tcx ? "tcx" : "clsact", "kernel",
+		json_text(status.release), "bpffs", json_text(d->bpffs), "state_dir",
+		json_text(d->state_dir), "objects", count_kinds(engine_objects(d->engine)), "proxy",
+		"pid", (int)proxy.pid, "workers", (int)proxy.workers, "restarts",
+		(int)proxy.restarts, "sockets", (int)status.sockets, "pods_unknown",
+		(int)status.node.pods_unknown, "cgroup", "path", json_text(status.cgroup), "hooks",
+		(int)status.hooks, "wanted", (int)status.hooks_wanted, "foreign",
+		(int)status.hooks_foreign, "shortcut", json_text(status.node.shortcut), "handover",
+		(int)status.node.handover, "netfilter", json_text(status.node.netfilter));
 	return reply->data ? 0 : -ENOMEM;
 }
 
 int handle_uninstall(struct weftd *d, const struct request *request, struct reply *reply)
 {
-	int r = kernel_detach(d->bpffs);
+	int r;
 
 	(void)request;
+	engine_cancel(d->engine);
+	r = kernel_detach(d->bpffs);
 	if (r)
 		return refuse(reply, "uninstall", "weftd could not remove everything: see its log");
 	supervisor_end(d->supervisor);

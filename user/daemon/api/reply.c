@@ -3,6 +3,7 @@
 
 #include <errno.h>
 #include <stdarg.h>
+#include <string.h>
 
 #include "lib/base/cleanup.h"
 
@@ -56,14 +57,19 @@ static json_t *texts(const struct errors *errors, bool warnings)
 	return list;
 }
 
-json_t *reply_pack(struct reply *reply, int r)
+static json_t *pack(struct reply *reply, bool ok)
 {
-	json_t *out = json_pack("{s:b, s:o*, s:o*, s:o*, s:o*}", "ok", !r, "errors",
-				texts(&reply->errors, false), "warnings",
-				texts(&reply->errors, true), "notes", texts(&reply->notes, false),
-				"data", reply->data);
+	return json_pack("{s:b, s:o*, s:o*, s:o*, s:o*}", "ok", ok, "errors",
+			 texts(&reply->errors, false), "warnings", texts(&reply->errors, true),
+			 "notes", texts(&reply->notes, false), "data", reply->data);
+}
 
+void reply_send(struct reply *reply, int r)
+{
+	if (r && !errors_fatal(&reply->errors))
+		refuse(reply, reply->command, "%s", strerror(-r));
+	reply->send(reply->arg, pack(reply, !r));
 	errors_free(&reply->errors);
 	errors_free(&reply->notes);
-	return out;
+	free(reply);
 }

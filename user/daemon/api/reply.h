@@ -15,11 +15,20 @@ struct request {
 	size_t blob_len;
 };
 
+/* Takes over the packed reply. */
+typedef void (*reply_send_fn)(void *arg, json_t *packed);
+
 /* `data` is given to the reply. */
 struct reply {
 	json_t *data;
 	struct errors errors, notes;
+	const char *command; /* of the request */
+	reply_send_fn send;
+	void *arg;
 };
+
+/* The answer comes later: as if it were the handler's. Frees the reply. */
+void reply_send(struct reply *reply, int r);
 
 /* A reply that only says what was wrong. */
 json_t *refusal(const char *text);
@@ -31,9 +40,5 @@ __attribute__((format(printf, 3, 4))) int refuse(struct reply *reply, const char
 /* {"kind", "name", "namespace"} of a request as an identity; -EINVAL with an error if it is none.
  */
 int request_id(const struct request *request, struct object_id *out, struct reply *reply);
-
-/* The whole reply after a handler's answer: a new value, NULL when out of memory. Frees what is in
- * *reply. */
-json_t *reply_pack(struct reply *reply, int r);
 
 #endif

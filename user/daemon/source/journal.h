@@ -27,7 +27,7 @@
 #include <stddef.h>
 #include <sys/types.h>
 
-#include "daemon/objects/origin.h"
+#include "daemon/source/source.h"
 
 struct store;
 
@@ -64,13 +64,6 @@ struct store_item {
 typedef int (*store_replay_fn)(void *arg, const json_t *record, const struct store_item *items,
 			       size_t count);
 int store_replay(struct store *s, store_replay_fn replay, void *arg);
-
-/* A file to be stored. Borrowed. */
-struct store_input {
-	const char *name;
-	const char *bytes;
-	size_t size;
-};
 
 /*
  * Appends one transaction and brings it to the disk. `record` has its "type" and what goes with it;
