@@ -52,7 +52,7 @@ proxy=$(proxy_pid)
 # ---- a change of HTTP rules waits, and nothing else does ----
 
 kill -STOP "$proxy"
-(http_rules 202 | weft apply -f - >"$TMP/apply" 2>&1) &
+(http_rules 202 | weft apply -f - >"$TMP/apply" 2>&1 || exit 1) &
 changing=$!
 sleep 0.3
 kill -0 "$changing" 2>/dev/null || fail "the change has not waited for the proxy: $(<"$TMP/apply")"
@@ -78,7 +78,7 @@ expect_eq "the proxy" "$(proxy_pid)" "$proxy"
 # ---- what it is asked for its requests ----
 
 kill -STOP "$proxy"
-(weft conns >"$TMP/conns" 2>&1) &
+(weft conns >"$TMP/conns" 2>&1 || exit 1) &
 asking=$!
 sleep 0.3
 within "weft status beside weft conns" weft status
@@ -86,7 +86,7 @@ wait "$asking" || fail "weft conns tells of connections whatever becomes of the 
 
 # ---- its time is up ----
 
-(http_rules 203 | weft apply -f - >"$TMP/apply" 2>&1) &
+(http_rules 203 | weft apply -f - >"$TMP/apply" 2>&1 || exit 1) &
 changing=$!
 sleep 0.3
 within "weft status" weft status

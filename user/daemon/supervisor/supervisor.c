@@ -132,7 +132,6 @@ static void died(struct supervisor *s)
 	forward_messages(s);
 	proxy_process_describe_end(&s->proxy, how, sizeof(how));
 	log_warning("weft-proxy (process %d) %s: another one is started", (int)s->proxy.pid, how);
-	(void)orders_read(s); /* its last words */
 	forget(s);
 	s->pause_ms = next_pause(s);
 	s->restarts++;
