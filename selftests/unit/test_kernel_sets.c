@@ -5,7 +5,7 @@
 #include <string.h>
 
 #include "daemon/netlink/addr_set.h"
-#include "daemon/bpf/id_set.h"
+#include "lib/base/id_set.h"
 
 static struct addr v4(unsigned n)
 {

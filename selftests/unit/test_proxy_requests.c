@@ -7,7 +7,7 @@
 #include <sys/mman.h>
 #include <unistd.h>
 
-#include "proxy/process/proxy.h"
+#include "lib/wire/proxy_orders.h"
 #include "proxy/process/requests.h"
 #include "test_proxy_env.h"
 

@@ -33,13 +33,13 @@ static void put(struct stage *st, const struct known_set *from, int port, const 
 	objects_free(&objects);
 }
 
-static struct store_file file = { .refs = 1000 };
+static struct origin origin = { .refs = 1000 };
 
 static void keep(struct stage *st, struct known_set *set)
 {
 	for (size_t i = 0; i < st->set.count; i++)
-		st->set.items[i].file = &file;
-	stage_keep(st, set, NULL);
+		st->set.items[i].origin = &origin;
+	stage_keep(st, set);
 }
 
 Test(stage, one_changed_object_takes_the_others_of_its_document_along)

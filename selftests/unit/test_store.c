@@ -73,7 +73,7 @@ static void append(struct store *s, const char *type, const struct store_input *
 
 	cr_assert_eq(store_append(s, record, files, count, stored), 0);
 	for (size_t i = 0; i < count; i++)
-		store_file_unref(s, stored[i]);
+		origin_unref(&stored[i]->origin);
 	json_decref(record);
 }
 
@@ -360,7 +360,7 @@ static void unload(struct store *s, struct known_set *set)
 {
 	for (size_t i = 0; i < set->count; i++) {
 		object_free(set->items[i].object);
-		store_file_unref(s, set->items[i].file);
+		origin_unref(set->items[i].origin);
 	}
 	known_free(set);
 	store_close(s);

@@ -2,13 +2,13 @@
 #include <errno.h>
 #include <malloc.h>
 #include <signal.h>
-#include <sys/epoll.h>
 #include <sys/signalfd.h>
 #include <sys/socket.h>
 #include <sys/stat.h>
 #include <sys/un.h>
 
 #include "lib/base/cleanup.h"
+#include "lib/base/clock.h"
 #include "daemon/api/control.h"
 #include "daemon/api/control_clock.h"
 #include "daemon/api/control_conn.h"
@@ -18,7 +18,6 @@
 enum {
 	BACKLOG = 128,
 	CONNS_MAX = 256,
-	EVENTS = 64,
 	TICK_MS = 1000,
 	TIDY_AFTER_MS = 60000,
 	TRIM_AFTER_MS = 1000,
@@ -26,7 +25,8 @@ enum {
 
 struct loop {
 	struct weftd *d;
-	int epoll, listener, signals;
+	struct event_loop *events;
+	struct event listener, signals;
 	struct control_conn *conns;
 	unsigned count;
 	struct control_clock clock; /* what peers are measured by */
@@ -56,17 +56,10 @@ int control_listen(const char *run_dir)
 	return r ? log_err(r, "listen on %s", at.sun_path) : TAKE_FD(fd);
 }
 
-static int watch(struct loop *l, int op, int fd, uint32_t events, void *who)
-{
-	struct epoll_event e = { .events = events, .data.ptr = who };
-
-	return epoll_ctl(l->epoll, op, fd, &e) ? -errno : 0;
-}
-
 /* Beyond the limit new peers wait in the backlog. */
 static void admit(struct loop *l)
 {
-	watch(l, EPOLL_CTL_MOD, l->listener, l->count < CONNS_MAX ? EPOLLIN : 0, &l->listener);
+	event_watch(l->events, &l->listener, l->count < CONNS_MAX ? EPOLLIN : 0);
 }
 
 static void hang_up(struct loop *l, struct control_conn *c)
@@ -77,58 +70,93 @@ static void hang_up(struct loop *l, struct control_conn *c)
 		at = &(*at)->next;
 	if (*at)
 		*at = c->next;
-	/* Closing it does not: a process that is being started may hold it open a little longer. */
-	watch(l, EPOLL_CTL_DEL, c->fd, 0, NULL);
+	event_forget(&c->event);
 	control_conn_free(c);
 	l->count--;
 	admit(l);
+}
+
+/* One that waits for its answer is not watched: that it has hung up is seen soon enough. */
+static int watch(struct loop *l, struct control_conn *c)
+{
+	if (!c->waiting)
+		return event_watch(l->events, &c->event, control_conn_events(c));
+	event_forget(&c->event);
+	return 0;
+}
+
+static void note_change(struct loop *l)
+{
+	if (!l->d->changed)
+		return;
+	l->d->changed = false;
+	if (!l->trim_at)
+		l->trim_at = clock_ms() + TRIM_AFTER_MS;
+	if (!l->tidy_at) /* further changes don't put it off */
+		l->tidy_at = clock_ms() + TIDY_AFTER_MS;
 }
 
 static void step(struct loop *l, struct control_conn *c)
 {
 	bool alive = control_conn_step(c, l->d, control_clock_ms(&l->clock));
 
-	if (l->d->changed) {
-		l->d->changed = false;
-		if (!l->trim_at)
-			l->trim_at = control_now_ms() + TRIM_AFTER_MS;
-		if (!l->tidy_at) /* further changes don't put it off */
-			l->tidy_at = control_now_ms() + TIDY_AFTER_MS;
-	}
-	if (!alive || watch(l, EPOLL_CTL_MOD, c->fd, control_conn_events(c), c))
+	note_change(l);
+	if (!alive || watch(l, c))
 		hang_up(l, c);
 }
 
-static void welcome(struct loop *l)
+static void on_ready(void *arg, uint32_t events)
 {
-	int fd = accept4(l->listener, NULL, NULL, SOCK_CLOEXEC | SOCK_NONBLOCK);
+	struct control_conn *c = arg;
+
+	(void)events;
+	step(c->arg, c);
+}
+
+/* The answer goes out, and what has come in meanwhile is handled. */
+static void on_answered(struct control_conn *c)
+{
+	step(c->arg, c);
+}
+
+static void welcome(void *arg, uint32_t events)
+{
+	struct loop *l = arg;
+	int fd = accept4(l->listener.fd, NULL, NULL, SOCK_CLOEXEC | SOCK_NONBLOCK);
 	struct control_conn *c = fd < 0 ? NULL : control_conn_new(fd, control_clock_ms(&l->clock));
 
+	(void)events;
 	if (!c)
 		return;
+	c->answered = on_answered;
+	c->arg = l;
+	c->event = (struct event){ .fd = fd, .ready = on_ready, .arg = c };
 	control_conn_greet(c);
 	c->next = l->conns;
 	l->conns = c;
 	l->count++;
-	if (watch(l, EPOLL_CTL_ADD, c->fd, control_conn_events(c), c))
+	if (watch(l, c))
 		hang_up(l, c);
 	else
 		admit(l);
 }
 
-static void take_signal(struct loop *l)
+static void take_signal(void *arg, uint32_t events)
 {
+	struct loop *l = arg;
 	struct signalfd_siginfo info;
 
-	if (read(l->signals, &info, sizeof(info)) != sizeof(info))
+	(void)events;
+	if (read(l->signals.fd, &info, sizeof(info)) != sizeof(info))
 		return;
 	log_info("ending on signal %u; steering stays on", info.ssi_signo);
+	engine_cancel(l->d->engine);
 	l->d->quit = true;
 }
 
 static void tick(struct loop *l)
 {
-	uint64_t now = control_now_ms();
+	uint64_t now = clock_ms();
 
 	for (struct control_conn *c = l->conns, *next; c; c = next) {
 		next = c->next;
@@ -142,7 +170,7 @@ static void tick(struct loop *l)
 	if (l->tidy_at && now >= l->tidy_at) {
 		int ms = engine_tidy(l->d->engine);
 
-		l->tidy_at = ms ? control_now_ms() + (ms < 0 ? TIDY_AFTER_MS : (uint64_t)ms) : 0;
+		l->tidy_at = ms ? clock_ms() + (ms < 0 ? TIDY_AFTER_MS : (uint64_t)ms) : 0;
 	}
 }
 
@@ -156,7 +184,7 @@ static uint64_t next_work(const struct loop *l)
 
 static int timeout_ms(const struct loop *l)
 {
-	uint64_t now = control_now_ms(), at = next_work(l);
+	uint64_t now = clock_ms(), at = next_work(l);
 
 	if (at && at < now + TICK_MS)
 		return at > now ? (int)(at - now) : 0;
@@ -174,69 +202,40 @@ static int setup(struct loop *l)
 	signal(SIGPIPE, SIG_IGN);
 	if (sigprocmask(SIG_BLOCK, &set, NULL))
 		return -errno;
-	l->signals = signalfd(-1, &set, SFD_CLOEXEC | SFD_NONBLOCK);
-	l->epoll = epoll_create1(EPOLL_CLOEXEC);
-	if (l->signals < 0 || l->epoll < 0)
+	l->signals.fd = signalfd(-1, &set, SFD_CLOEXEC | SFD_NONBLOCK);
+	if (l->signals.fd < 0)
 		return -errno;
-	r = watch(l, EPOLL_CTL_ADD, l->signals, EPOLLIN, &l->signals);
-	if (!r)
-		r = watch(l, EPOLL_CTL_ADD, l->listener, EPOLLIN, &l->listener);
-	if (!r)
-		r = watch(l, EPOLL_CTL_ADD, kernel_fd(l->d->kernel), EPOLLIN, l->d->kernel);
-	if (!r)
-		r = watch(l, EPOLL_CTL_ADD, supervisor_fd(l->d->supervisor), EPOLLIN,
-			  l->d->supervisor);
-	return r;
-}
-
-static void dispatch(struct loop *l, void *who)
-{
-	int r = 0;
-
-	if (who == &l->signals)
-		take_signal(l);
-	else if (who == &l->listener)
-		welcome(l);
-	else if (who == l->d->kernel)
-		r = kernel_dispatch(l->d->kernel);
-	else if (who == l->d->supervisor)
-		supervisor_dispatch(l->d->supervisor);
-	else
-		step(l, who);
-	if (r)
-		log_err(r, "follow the kernel");
+	r = event_watch(l->events, &l->signals, EPOLLIN);
+	return r ? r : event_watch(l->events, &l->listener, EPOLLIN);
 }
 
 static int run(struct loop *l)
 {
-	struct epoll_event events[EVENTS];
+	int r = 0;
 
-	while (!l->d->quit) {
-		int n = epoll_wait(l->epoll, events, EVENTS, timeout_ms(l));
-
-		if (n < 0 && errno != EINTR)
-			return -errno;
+	while (!r && !l->d->quit) {
+		r = event_loop_wait(l->events, timeout_ms(l));
 		control_clock_stop(&l->clock);
-		/* A connection is only ever freed by its own event or by the tick: no event here is
-		 * stale. */
-		for (int i = 0; i < n; i++)
-			dispatch(l, events[i].data.ptr);
+		event_loop_dispatch(l->events);
 		tick(l);
 		control_clock_go(&l->clock);
 	}
-	return 0;
+	return r;
 }
 
-int control_run(struct weftd *d, int listener)
+int control_run(struct weftd *d, struct event_loop *events, int listener)
 {
-	struct loop l = { .d = d, .epoll = -1, .listener = listener, .signals = -1 };
-	int r = setup(&l);
+	struct loop l = { .d = d, .events = events };
+	int r;
 
+	l.signals = (struct event){ .fd = -1, .ready = take_signal, .arg = &l };
+	l.listener = (struct event){ .fd = listener, .ready = welcome, .arg = &l };
+	r = setup(&l);
 	if (!r)
 		r = run(&l);
 	while (l.conns)
 		hang_up(&l, l.conns);
-	closep(&l.signals);
-	closep(&l.epoll);
+	event_forget(&l.listener);
+	event_close(&l.signals);
 	return r ? log_err(r, "run the event loop") : 0;
 }

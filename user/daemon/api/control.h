@@ -2,7 +2,7 @@
 #ifndef WEFT_DAEMON_API_CONTROL_H
 #define WEFT_DAEMON_API_CONTROL_H
 /*
- * weftd's event loop and its control socket.
+ * The control socket, and turning weftd's event loop.
  */
 #include "daemon/api/handlers.h"
 
@@ -12,6 +12,6 @@ int control_listen(const char *run_dir);
 
 /* Serves the socket and the kernel until SIGTERM, SIGINT or a request to end. Borrows `listener`. 0
  * or -errno. */
-int control_run(struct weftd *d, int listener);
+int control_run(struct weftd *d, struct event_loop *events, int listener);
 
 #endif

@@ -12,9 +12,6 @@ struct control_clock {
 	uint64_t since;	 /* when the present work began; 0: weftd is waiting */
 };
 
-/* Monotonic, in milliseconds. */
-uint64_t control_now_ms(void);
-
 void control_clock_stop(struct control_clock *c); /* work begins */
 void control_clock_go(struct control_clock *c);	  /* work has ended */
 uint64_t control_clock_ms(const struct control_clock *c);

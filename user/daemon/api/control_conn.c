@@ -30,6 +30,7 @@ void control_conn_free(struct control_conn *c)
 	if (!c)
 		return;
 	close(c->fd);
+	json_decref(c->frame.json);
 	wire_inbox_free(&c->in);
 	free(c->out);
 	free(c);
@@ -86,12 +87,27 @@ static bool flush_out(struct control_conn *c, uint64_t now)
 	return !c->closing;
 }
 
+/* The request has been handled, at once or now at last. */
+static void handled(void *arg, json_t *reply)
+{
+	struct control_conn *c = arg;
+
+	json_decref(c->frame.json);
+	c->frame.json = NULL;
+	wire_inbox_drop(&c->in, c->frame_len);
+	answer(c, reply);
+	if (c->waiting) {
+		c->waiting = false;
+		c->answered(c);
+	}
+}
+
 /* Handles the first frame of the inbox. False: there is no whole one yet. */
 static bool handle_frame(struct control_conn *c, struct weftd *d)
 {
 	enum wire_problem problem;
-	struct wire_frame frame;
-	long n = wire_parse(c->in.bytes ? c->in.bytes : "", c->in.len, &frame, &c->need, &problem);
+	long n = wire_parse(c->in.bytes ? c->in.bytes : "", c->in.len, &c->frame, &c->need,
+			    &problem);
 
 	if (n == -2)
 		return false;
@@ -100,15 +116,15 @@ static bool handle_frame(struct control_conn *c, struct weftd *d)
 		answer(c, refusal(wire_problem_text(problem)));
 		return true;
 	}
-	answer(c, handle(d, &(struct request){ frame.json, frame.blob, frame.blob_len }));
-	json_decref(frame.json);
-	wire_inbox_drop(&c->in, n);
+	c->frame_len = n;
+	handle(d, &(struct request){ c->frame.json, c->frame.blob, c->frame.blob_len }, handled, c);
+	c->waiting = c->frame.json;
 	return true;
 }
 
 static bool serve(struct control_conn *c, struct weftd *d, uint64_t now)
 {
-	while (!c->closing && !c->out && handle_frame(c, d))
+	while (!c->closing && !c->out && !c->waiting && handle_frame(c, d))
 		if (!flush_out(c, now))
 			return false;
 	return true;
@@ -138,5 +154,5 @@ bool control_conn_stalled(const struct control_conn *c, uint64_t now)
 {
 	uint64_t limit = c->out || c->in.len || c->closing ? WIRE_STALL_S : IDLE_S;
 
-	return now > c->seen + 1000 * limit;
+	return !c->waiting && now > c->seen + 1000 * limit;
 }

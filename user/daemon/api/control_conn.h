@@ -8,6 +8,7 @@
 #include <stdint.h>
 
 #include "daemon/api/handlers.h"
+#include "daemon/loop/event.h"
 #include "lib/wire/wire.h"
 
 struct control_conn {
@@ -19,6 +20,13 @@ struct control_conn {
 	size_t out_len, out_at;
 	uint64_t seen; /* ms by control_clock.h; last byte in either direction */
 	bool closing;  /* nothing more is read */
+	bool waiting;  /* for the answer to the request in `frame`: nothing is read or written */
+	struct wire_frame frame; /* the first of `in` */
+	long frame_len;
+	/* Called when the answer that was waited for is there, unless NULL. */
+	void (*answered)(struct control_conn *c);
+	void *arg; /* of the owner */
+	struct event event;
 };
 
 /* Takes over `fd`. NULL when out of memory (then `fd` is closed). */

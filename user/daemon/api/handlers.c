@@ -1,9 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 #include <errno.h>
-#include <stdarg.h>
 #include <string.h>
 
-#include "lib/base/cleanup.h"
 #include "daemon/api/handlers.h"
 
 static const struct {
@@ -17,81 +15,28 @@ static const struct {
 	{ "status", handle_status },	 { "uninstall", handle_uninstall },
 };
 
-int refuse(struct reply *reply, const char *what, const char *fmt, ...)
-{
-	_cleanup_free_ char *text = NULL;
-	va_list args;
-
-	va_start(args, fmt);
-	if (vasprintf(&text, fmt, args) < 0)
-		text = NULL;
-	va_end(args);
-	errors_add(&reply->errors, what, (struct pos){ 0 }, "%s", text ? text : "refused");
-	return -EINVAL;
-}
-
-json_t *refusal(const char *text)
-{
-	return json_pack("{s:b, s:[o]}", "ok", 0, "errors", json_text(text));
-}
-
-int request_id(const struct request *request, struct object_id *out, struct reply *reply)
-{
-	const char *kind = json_get_text(request->args, "kind", "");
-	const char *name = json_get_text(request->args, "name", NULL);
-	const char *namespace = json_get_text(request->args, "namespace", "default");
-
-	*out = (struct object_id){ kind_parse(kind), namespace, name };
-	if (out->kind < 0)
-		return refuse(reply, kind, "no such kind of object");
-	if (!name)
-		return refuse(reply, kind, "a name is expected");
-	if (out->kind == KIND_NAMESPACE)
-		out->namespace = NULL;
-	return 0;
-}
-
-/* Texts of errors or of warnings; NULL if there are none. */
-static json_t *texts(const struct errors *errors, bool warnings)
-{
-	json_t *list = NULL;
-
-	for (size_t i = 0; i < errors->count; i++) {
-		if (errors->items[i].warning != warnings)
-			continue;
-		if (!list)
-			list = json_array();
-		json_array_append_new(list, json_text(errors->items[i].text ? errors->items[i].text
-									    : "out of memory"));
-	}
-	return list;
-}
-
 static int run(struct weftd *d, const struct request *request, struct reply *reply)
 {
-	const char *command = json_get_text(request->args, "command", "");
-	int r;
-
-	for (size_t i = 0; i < sizeof(handlers) / sizeof(*handlers); i++) {
-		if (strcmp(handlers[i].command, command) != 0)
-			continue;
-		r = handlers[i].handler(d, request, reply);
-		if (r && !errors_fatal(&reply->errors))
-			refuse(reply, command, "%s", strerror(-r));
-		return r;
-	}
-	return refuse(reply, *command ? command : "request", "weftd knows no such command");
+	for (size_t i = 0; i < sizeof(handlers) / sizeof(*handlers); i++)
+		if (strcmp(handlers[i].command, reply->command) == 0)
+			return handlers[i].handler(d, request, reply);
+	return refuse(reply, *reply->command ? reply->command : "request",
+		      "weftd knows no such command");
 }
 
-json_t *handle(struct weftd *d, const struct request *request)
+void handle(struct weftd *d, const struct request *request, reply_send_fn send, void *arg)
 {
-	struct reply reply = { 0 };
-	int r = run(d, request, &reply);
-	json_t *out = json_pack("{s:b, s:o*, s:o*, s:o*, s:o*}", "ok", !r, "errors",
-				texts(&reply.errors, false), "warnings", texts(&reply.errors, true),
-				"notes", texts(&reply.notes, false), "data", reply.data);
+	struct reply *reply = calloc(1, sizeof(*reply));
+	int r;
 
-	errors_free(&reply.errors);
-	errors_free(&reply.notes);
-	return out;
+	if (!reply) {
+		send(arg, NULL);
+		return;
+	}
+	reply->command = json_get_text(request->args, "command", "");
+	reply->send = send;
+	reply->arg = arg;
+	r = run(d, request, reply);
+	if (r != -EINPROGRESS)
+		reply_send(reply, r);
 }

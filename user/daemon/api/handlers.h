@@ -8,7 +8,7 @@
 
 #include "daemon/engine/engine.h"
 #include "lib/base/json_io.h"
-#include "daemon/start/options.h"
+#include "daemon/api/reply.h"
 #include "daemon/supervisor/supervisor.h"
 
 /* What the handlers work on. Everything is borrowed. */
@@ -16,38 +16,19 @@ struct weftd {
 	struct kernel *kernel;
 	struct engine *engine;
 	struct supervisor *supervisor;
-	const struct options *options;
-	bool quit;    /* asked to end */
-	bool changed; /* the rules have changed since this was last cleared */
+	struct file_source *files;
+	const char *bpffs, *state_dir; /* as weftd was started */
+	bool quit;		       /* asked to end */
+	bool changed;		       /* the rules have changed since this was last cleared */
 };
 
-struct request {
-	const json_t *args;
-	const char *blob;
-	size_t blob_len;
-};
-
-/* `data` is given to the reply. */
-struct reply {
-	json_t *data;
-	struct errors errors, notes;
-};
-
-/* 0; -EINVAL with the reasons in reply->errors; other -errno, told by its name. */
+/* 0; -EINVAL with the reasons in reply->errors; other -errno, told by its name; -EINPROGRESS: it
+ * comes to that later, and then calls reply_send(). */
 typedef int (*handler_fn)(struct weftd *d, const struct request *request, struct reply *reply);
 
-/* The whole reply to a request: a new value, NULL when out of memory. */
-json_t *handle(struct weftd *d, const struct request *request);
-/* A reply that only says what was wrong. */
-json_t *refusal(const char *text);
-
-/* Adds "what: message" to the errors. Returns -EINVAL. */
-__attribute__((format(printf, 3, 4))) int refuse(struct reply *reply, const char *what,
-						 const char *fmt, ...);
-
-/* {"kind", "name", "namespace"} of a request as an identity; -EINVAL with an error if it is none.
- */
-int request_id(const struct request *request, struct object_id *out, struct reply *reply);
+/* Calls send() with the whole reply to a request, once, perhaps before it returns: a new value,
+ * NULL when out of memory. The request stays the caller's until then. */
+void handle(struct weftd *d, const struct request *request, reply_send_fn send, void *arg);
 
 int handle_apply(struct weftd *d, const struct request *request, struct reply *reply);
 int handle_delete(struct weftd *d, const struct request *request, struct reply *reply);

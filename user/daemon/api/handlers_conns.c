@@ -3,9 +3,9 @@
 #include <linux/bpf.h>
 #include <stdlib.h>
 #include <string.h>
-#include <time.h>
 
 #include "lib/base/cleanup.h"
+#include "lib/base/clock.h"
 #include "daemon/api/handlers.h"
 #include "daemon/api/handlers_object.h"
 #include "lib/base/addr.h"
@@ -19,6 +19,8 @@ static const char *const states[] = {
 
 /* Sorted by address, so that a long table of connections is told quickly. */
 struct view {
+	struct weftd *d;
+	struct reply *reply;
 	const struct tables *t;
 	struct registry *registry;
 	const struct source_entry **sources;
@@ -51,15 +53,13 @@ static int by_service(const void *a, const void *b, void *tables)
 			   &t->services.items[*(const size_t *)b].key);
 }
 
-static int view_init(struct view *v, const struct weftd *d)
+static int view_init(struct view *v)
 {
-	const struct tables *t = engine_tables(d->engine);
-	struct timespec now;
+	const struct tables *t = engine_tables(v->d->engine);
 
-	clock_gettime(CLOCK_MONOTONIC, &now);
-	v->now = (__u64)now.tv_sec * 1000000000ull + now.tv_nsec;
+	v->now = clock_ns();
 	v->t = t;
-	v->registry = engine_registry(d->engine);
+	v->registry = engine_registry(v->d->engine);
 	v->rows = json_array();
 	v->sources = calloc(t->sources.count + 1, sizeof(const struct source_entry *));
 	v->services = calloc(t->services.count + 1, sizeof(size_t));
@@ -74,11 +74,12 @@ static int view_init(struct view *v, const struct weftd *d)
 	return 0;
 }
 
-static void view_done(struct view *v)
+static void view_free(struct view *v)
 {
 	json_decref(v->rows);
 	free(v->sources);
 	free(v->services);
+	free(v);
 }
 
 /* "default/sleep", or the address of a client that is no known pod. */
@@ -273,35 +274,44 @@ static int add_request(struct view *v, const struct proxy_request *q)
 	return json_array_append_new(v->rows, row) ? -ENOMEM : 0;
 }
 
-static int add_requests(struct view *v, struct supervisor *s)
+/* The connections, once the proxy has said what it has: the tables may have changed meanwhile. */
+static int view_find(struct view *v)
 {
-	_cleanup_free_ struct proxy_request *rows = NULL;
-	size_t count = 0;
-	int r = supervisor_requests(s, &rows, &count);
+	int r = view_init(v);
 
-	/* Connections are told of, whatever becomes of the proxy. */
-	if (r)
-		log_err(r, "ask weft-proxy for its requests");
-	r = 0;
+	if (!r)
+		r = kernel_each_socket(v->d->kernel, add_socket, v);
+	if (!r)
+		r = kernel_each_conn(v->d->kernel, add_entry, v);
+	return r;
+}
+
+/* Connections are told of, whatever becomes of the proxy. */
+static void add_requests(void *arg, int error, const struct proxy_request *rows, size_t count)
+{
+	struct view *v = arg;
+	struct reply *reply = v->reply;
+	int r = view_find(v);
+
+	if (error)
+		log_err(error, "ask weft-proxy for its requests");
 	for (size_t i = 0; !r && i < count; i++)
 		r = add_request(v, &rows[i]);
-	return r;
+	if (!r)
+		reply->data = json_pack("{s:O}", "connections", v->rows);
+	view_free(v);
+	reply_send(reply, r);
 }
 
 int handle_conns(struct weftd *d, const struct request *request, struct reply *reply)
 {
-	_cleanup_(view_done) struct view v = { .all = json_is_true(
-						       json_object_get(request->args, "all")) };
-	int r = engine_tables(d->engine) ? view_init(&v, d) : -ENODATA;
+	struct view *v = engine_tables(d->engine) ? calloc(1, sizeof(*v)) : NULL;
 
-	if (r)
-		return r;
-	r = kernel_each_socket(d->kernel, add_socket, &v);
-	if (!r)
-		r = kernel_each_conn(d->kernel, add_entry, &v);
-	if (!r)
-		r = add_requests(&v, d->supervisor);
-	if (!r)
-		reply->data = json_pack("{s:O}", "connections", v.rows);
-	return r;
+	if (!v)
+		return engine_tables(d->engine) ? -ENOMEM : -ENODATA;
+	v->d = d;
+	v->reply = reply;
+	v->all = json_is_true(json_object_get(request->args, "all"));
+	supervisor_requests(d->supervisor, add_requests, v);
+	return -EINPROGRESS;
 }

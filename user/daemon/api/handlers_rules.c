@@ -6,6 +6,7 @@
 
 #include "lib/base/cleanup.h"
 #include "daemon/api/handlers.h"
+#include "daemon/source/files.h"
 
 /* The files of a request, cut out of its blob. */
 static int read_files(const struct request *request, struct store_input **out, size_t *count,
@@ -35,54 +36,83 @@ static int read_files(const struct request *request, struct store_input **out, s
 	return 0;
 }
 
-/* Moves what was found into the reply. */
-static int finish(struct weftd *d, int r, struct engine_report *report, struct reply *reply)
+/* A change on its way. */
+struct call {
+	struct weftd *d;
+	struct reply *reply;
+	struct store_input *files;
+	bool apply;
+};
+
+static int judge(const struct call *c, int r, struct change_report *report)
 {
+	if (!r && c->apply && !report->changes && !report->skipped.count)
+		errors_add(&report->errors, "apply", (struct pos){ 0 },
+			   "no objects in what was given");
+	return r ? r : errors_fatal(&report->errors) ? -EINVAL : 0;
+}
+
+/* Moves what was found into the reply. */
+static void finish(void *arg, int r, struct change_report *report)
+{
+	struct call *c = arg;
+	struct reply *reply = c->reply;
+
+	r = judge(c, r, report);
 	reply->errors = report->errors;
 	reply->notes = report->skipped;
+	report->errors = report->skipped = (struct errors){ 0 };
 	if (!r) {
 		reply->data = json_pack("{s:o*}", "changes", report->changes);
-		d->changed = true;
-	} else {
-		json_decref(report->changes);
+		report->changes = NULL;
+		c->d->changed = true;
 	}
-	return r;
+	free(c->files);
+	free(c);
+	reply_send(reply, r);
+}
+
+/* Takes over `files`. */
+static int start(struct weftd *d, struct change *change, struct store_input *files, bool apply,
+		 struct reply *reply)
+{
+	struct call *c = calloc(1, sizeof(*c));
+
+	if (!c) {
+		if (change)
+			change->free(change);
+		free(files);
+		return -ENOMEM;
+	}
+	*c = (struct call){ d, reply, files, apply };
+	engine_change(d->engine, change, finish, c);
+	return -EINPROGRESS;
 }
 
 int handle_apply(struct weftd *d, const struct request *request, struct reply *reply)
 {
-	_cleanup_free_ struct store_input *files = NULL;
-	struct engine_report report = { 0 };
+	struct store_input *files;
 	size_t count = 0;
 	int r = read_files(request, &files, &count, reply);
 
-	if (r)
-		return r;
-	r = engine_apply(d->engine, files, count, &report);
-	if (!r && !report.changes && !report.skipped.count)
-		errors_add(&report.errors, "apply", (struct pos){ 0 },
-			   "no objects in what was given");
-	return finish(d, r ? r : errors_fatal(&report.errors) ? -EINVAL : 0, &report, reply);
+	return r ? r : start(d, files_apply(d->files, files, count), files, true, reply);
 }
 
 int handle_delete(struct weftd *d, const struct request *request, struct reply *reply)
 {
 	bool ignore_missing = json_is_true(json_object_get(request->args, "ignore_missing"));
-	_cleanup_free_ struct store_input *files = NULL;
-	struct engine_report report = { 0 };
+	struct store_input *files;
 	struct object_id id;
 	size_t count = 0;
 	int r;
 
 	if (json_object_get(request->args, "files")) {
 		r = read_files(request, &files, &count, reply);
-		if (r)
-			return r;
-		r = engine_delete_files(d->engine, files, count, ignore_missing, &report);
-		return finish(d, r, &report, reply);
+		return r ? r
+			 : start(d, files_delete(d->files, files, count, ignore_missing), files,
+				 false, reply);
 	}
 	r = request_id(request, &id, reply);
-	if (r)
-		return r;
-	return finish(d, engine_delete(d->engine, &id, 1, ignore_missing, &report), &report, reply);
+	return r ? r
+		 : start(d, files_delete_object(d->files, &id, ignore_missing), NULL, false, reply);
 }

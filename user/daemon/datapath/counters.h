@@ -9,7 +9,7 @@
 
 #include "lib/tables/tables.h"
 #include "lib/route/snapshot.h"
-#include "daemon/bpf/id_set.h"
+#include "lib/base/id_set.h"
 #include "daemon/bpf/loader.h"
 
 /* The entries of one map. */

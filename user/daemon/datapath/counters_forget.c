@@ -6,11 +6,11 @@
 #include <bpf/bpf.h>
 #include <errno.h>
 #include <stdlib.h>
-#include <time.h>
 
 #include "lib/base/cleanup.h"
 #include "daemon/datapath/counters.h"
 #include "daemon/bpf/map_batch.h"
+#include "lib/base/clock.h"
 #include "lib/base/log.h"
 
 enum {
@@ -19,14 +19,6 @@ enum {
 	SOON_MS = 100,	  /* the next part of a round */
 	ROUND_MS = 60000, /* the next round */
 };
-
-static uint64_t now_ms(void)
-{
-	struct timespec t;
-
-	clock_gettime(CLOCK_MONOTONIC, &t);
-	return (uint64_t)t.tv_sec * 1000 + t.tv_nsec / 1000000;
-}
 
 /* ---- what is in use ---- */
 
@@ -188,7 +180,7 @@ static int forget_kind(struct counters *c, const struct loader *l, const struct 
 	int r = c->listed ? 0 : list_due(ids, c->forgetting, t);
 
 	c->listed = !r;
-	while (!r && ids->due_count && now_ms() < end)
+	while (!r && ids->due_count && clock_ms() < end)
 		r = delete_some(ids, c->forgetting, l);
 	return r;
 }
@@ -204,7 +196,7 @@ static bool waits(const struct counters *c)
 
 int counters_forget(struct counters *c, const struct loader *l, const struct tables *t)
 {
-	uint64_t end = now_ms() + BUDGET_MS;
+	uint64_t end = clock_ms() + BUDGET_MS;
 
 	do {
 		int r = forget_kind(c, l, t, end);
@@ -217,6 +209,6 @@ int counters_forget(struct counters *c, const struct loader *l, const struct tab
 		c->forgetting = (c->forgetting + 1) % COUNT_KINDS;
 		if (!c->forgetting)
 			return waits(c) ? ROUND_MS : 0;
-	} while (now_ms() < end);
+	} while (clock_ms() < end);
 	return SOON_MS;
 }

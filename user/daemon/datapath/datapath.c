@@ -4,12 +4,13 @@
 #include <bpf/bpf.h>
 #include <errno.h>
 #include <string.h>
-#include <sys/epoll.h>
 #include <sys/utsname.h>
 
+#include "daemon/bpf/attach.h"
 #include "daemon/bpf/cgroup.h"
 #include "lib/base/cleanup.h"
 #include "daemon/bpf/map_batch.h"
+#include "daemon/netlink/netlink.h"
 #include "daemon/node/tproxy_rules.h"
 #include "daemon/datapath/datapath_priv.h"
 #include "lib/base/log.h"
@@ -18,16 +19,14 @@
 
 DEFINE_CLEANUP(struct kernel *, kernel_close);
 
-static struct kernel *kernel_new(const char *dir)
+static struct kernel *kernel_new(const char *dir, struct event_loop *loop)
 {
 	struct kernel *k = calloc(1, sizeof(*k));
 	struct utsname u;
 
 	if (!k)
 		return NULL;
-	k->netlink = k->links = k->node_routes = k->epoll = -1;
-	shortcut_init(&k->shortcut);
-	pods_init(&k->pods);
+	k->loop = loop;
 	sweep_init(&k->sweep);
 	published_init(&k->published);
 	uname(&u);
@@ -40,57 +39,6 @@ static struct kernel *kernel_new(const char *dir)
 	return k;
 }
 
-/* Whoever listens before he asks misses nothing. */
-static int open_netlink(struct kernel *k)
-{
-	static const unsigned links[] = { RTNLGRP_LINK, RTNLGRP_IPV4_IFADDR, RTNLGRP_IPV6_IFADDR,
-					  0 };
-	static const unsigned routes[] = { RTNLGRP_IPV4_ROUTE, RTNLGRP_IPV6_ROUTE,
-					   RTNLGRP_IPV4_RULE, RTNLGRP_IPV6_RULE, 0 };
-
-	k->links = nl_listen(links, true);
-	if (k->links < 0)
-		return log_err(k->links, "listen to changes of interfaces");
-	k->node_routes = nl_listen(routes, false);
-	if (k->node_routes < 0)
-		return log_err(k->node_routes, "listen to changes of routes");
-	k->netlink = nl_open();
-	return k->netlink < 0 ? log_err(k->netlink, "open a netlink socket") : 0;
-}
-
-static int watch(struct kernel *k, int fd)
-{
-	struct epoll_event e = { .events = EPOLLIN, .data.fd = fd };
-
-	return epoll_ctl(k->epoll, EPOLL_CTL_ADD, fd, &e) ? log_err(-errno, "watch for changes")
-							  : 0;
-}
-
-static int open_epoll(struct kernel *k)
-{
-	int r;
-
-	k->epoll = epoll_create1(EPOLL_CLOEXEC);
-	if (k->epoll < 0)
-		return log_err(-errno, "watch for changes");
-	r = watch(k, k->links);
-	if (!r)
-		r = watch(k, k->node_routes);
-	if (!r)
-		r = watch(k, k->sweep.timer);
-	if (!r)
-		r = watch(k, k->pods.leave_timer);
-	if (!r)
-		r = watch(k, k->pods.retry_timer);
-	if (!r && k->shortcut.timer >= 0)
-		r = watch(k, k->shortcut.timer);
-	if (!r && k->shortcut.tc >= 0)
-		r = watch(k, k->shortcut.tc);
-	if (!r && k->shortcut.nft >= 0)
-		r = watch(k, k->shortcut.nft);
-	return r;
-}
-
 static int note_source(void *arg, const void *key, const void *value)
 {
 	(void)value;
@@ -98,7 +46,7 @@ static int note_source(void *arg, const void *key, const void *value)
 }
 
 /* Of the generation that an earlier weftd has left in force. */
-static int read_sources(struct kernel *k)
+static int read_sources(struct kernel *k, struct addr_set *out)
 {
 	_cleanup_close_ int fd = publish_open_table(&k->loader, MAP_GEN_SOURCES);
 	int r;
@@ -106,9 +54,34 @@ static int read_sources(struct kernel *k)
 	if (fd == -ENOENT)
 		return 0;
 	r = fd < 0 ? fd
-		   : map_walk(fd, sizeof(struct addr), sizeof(struct source), note_source,
-			      &k->sources);
+		   : map_walk(fd, sizeof(struct addr), sizeof(struct source), note_source, out);
 	return r ? log_err(r, "read the sources in force") : 0;
+}
+
+static int end_gone(void *arg, const struct addr_list *gone)
+{
+	return sweep_gone(arg, gone);
+}
+
+static int open_node(struct kernel *k, const struct kernel_options *o)
+{
+	_cleanup_(addr_set_free) struct addr_set sources = {};
+	int handover = kernel_leads_to_proxy(k);
+	int r = handover < 0 ? handover : read_sources(k, &sources);
+
+	if (r)
+		return r;
+	return node_open(&(struct node_options){ .dir = k->dir,
+						 .loop = k->loop,
+						 .loader = &k->loader,
+						 .pods = o->pods,
+						 .nic = o->nic,
+						 .shortcut = o->shortcut,
+						 .sources = &sources,
+						 .handover = handover,
+						 .gone = end_gone,
+						 .arg = k },
+			 &k->node);
 }
 
 static int open_parts(struct kernel *k, const struct kernel_options *o)
@@ -118,23 +91,11 @@ static int open_parts(struct kernel *k, const struct kernel_options *o)
 	if (!r)
 		r = counters_open(&k->counters, &k->loader);
 	if (!r)
-		r = read_sources(k);
-	if (!r)
-		r = open_netlink(k);
-	if (!r)
-		r = kernel_adopt_handover(k);
-	if (!r)
-		r = attach_open(&k->attach, k->dir, k->netlink);
-	if (!r)
 		r = sweep_open(k);
 	if (!r)
-		r = shortcut_open(k, o->shortcut);
-	if (!r)
-		r = pods_open(k, o);
+		r = open_node(k, o);
 	if (!r)
 		r = cgroup_attach(&k->loader, k->dir, k->cgroup);
-	if (!r)
-		r = open_epoll(k);
 	return r;
 }
 
@@ -163,7 +124,7 @@ bool kernel_pinned(const char *bpffs)
 	       !access(path.s, F_OK);
 }
 
-int kernel_open(const struct kernel_options *options, struct kernel **out)
+int kernel_open(const struct kernel_options *options, struct event_loop *loop, struct kernel **out)
 {
 	_cleanup_(kernel_closep) struct kernel *k = NULL;
 	int r = preflight(options);
@@ -173,7 +134,7 @@ int kernel_open(const struct kernel_options *options, struct kernel **out)
 	r = pin_mkdirs(options->bpffs);
 	if (r)
 		return log_err(r, "make the directory %s", options->bpffs);
-	k = kernel_new(options->bpffs);
+	k = kernel_new(options->bpffs, loop);
 	if (k &&
 	    snprintf(k->cgroup, sizeof(k->cgroup), "%s", options->cgroup) >= (int)sizeof(k->cgroup))
 		return log_err(-ENAMETOOLONG, "--cgroup %s", options->cgroup);
@@ -188,17 +149,11 @@ void kernel_close(struct kernel *k)
 {
 	if (!k)
 		return;
+	node_close(k->node);
 	sweep_free(&k->sweep);
-	pods_free(&k->pods);
-	shortcut_free(&k->shortcut);
 	published_free(&k->published);
-	addr_set_free(&k->sources);
 	counters_free(&k->counters);
 	loader_close(&k->loader);
-	closep(&k->netlink);
-	closep(&k->links);
-	closep(&k->node_routes);
-	closep(&k->epoll);
 	free(k->dir);
 	free(k);
 }
@@ -218,67 +173,27 @@ static void remove_dirs(const char *dir)
 	}
 }
 
-int kernel_detach(const struct kernel_options *options)
+int kernel_detach(const char *bpffs)
 {
 	_cleanup_close_ int netlink = -1;
 	int r = preflight_privileges();
 
 	if (!r)
-		r = preflight_bpffs(options->bpffs);
+		r = preflight_bpffs(bpffs);
 	if (r)
 		return r;
 	netlink = nl_open();
 	if (netlink < 0)
 		return log_err(netlink, "open a netlink socket");
-	r = cgroup_detach(options->bpffs);
+	r = cgroup_detach(bpffs);
 	if (!r)
-		r = loader_unpin(options->bpffs);
+		r = loader_unpin(bpffs);
 	if (!r)
-		r = attach_detach_all(options->bpffs, netlink);
+		r = attach_detach_all(bpffs, netlink);
 	if (!r)
 		r = handover_remove(netlink);
-	if (!r && !access(options->bpffs, F_OK))
-		remove_dirs(options->bpffs);
-	return r;
-}
-
-int kernel_fd(struct kernel *k)
-{
-	return k->epoll;
-}
-
-static int dispatch_one(struct kernel *k, int fd)
-{
-	int r = 0;
-
-	if (shortcut_dispatch(k, fd, &r))
-		return r;
-	if (fd == k->pods.leave_timer)
-		return pods_on_leave_timer(k);
-	if (fd == k->pods.retry_timer)
-		return pods_on_retry_timer(k);
-	if (fd != k->sweep.timer) {
-		r = pods_follow(k);
-		shortcut_soon(k);
-		return r;
-	}
-	r = sweep_on_timer(k);
-	publish_tidy(&k->published, &k->loader);
-	return r;
-}
-
-int kernel_dispatch(struct kernel *k)
-{
-	struct epoll_event events[8];
-	int n = epoll_wait(k->epoll, events, 8, 0), r = 0;
-
-	if (n < 0)
-		return errno == EINTR ? 0 : log_err(-errno, "watch for changes");
-	for (int i = 0; i < n; i++) {
-		int one = dispatch_one(k, events[i].data.fd);
-
-		r = r ? r : one;
-	}
+	if (!r && !access(bpffs, F_OK))
+		remove_dirs(bpffs);
 	return r;
 }
 

@@ -10,6 +10,7 @@
 
 #include "lib/tables/registry.h"
 #include "lib/tables/tables.h"
+#include "daemon/node/node.h"
 #include "weft/conn.h"
 #include "weft/event.h"
 #include "weft/http_stat.h"
@@ -18,15 +19,6 @@
 #include "weft/verdict.h"
 
 struct kernel;
-
-/* Packets of an established connection between two pods of the node, past the node's stack. */
-enum shortcut_mode {
-	SHORTCUT_AUTO, /* while nothing there would treat them otherwise */
-	SHORTCUT_ALWAYS,
-	SHORTCUT_NEVER,
-};
-
-enum { SHORTCUT_TEXT_MAX = 256 };
 
 struct kernel_options {
 	const char *bpffs; /* --bpffs: maps at DIR/NAME, programs at DIR/prog/NAME, links at
@@ -45,9 +37,10 @@ struct kernel_options {
  * Checks what is needed (root or the capabilities, kernel >= 6.1, BTF, bpffs mounted at --bpffs,
  * interfaces exist), one clear line on stderr for what is missing; then loads the programs, reusing
  * pinned maps, attaches them to all present interfaces and replaces those of an earlier weftd
- * atomically. 0, or -errno after having logged.
+ * atomically; and follows the node as the loop turns, which is borrowed. 0, or -errno after having
+ * logged.
  */
-int kernel_open(const struct kernel_options *options, struct kernel **out);
+int kernel_open(const struct kernel_options *options, struct event_loop *loop, struct kernel **out);
 /* What --cgroup is unless it is given: the root of cgroup v2's hierarchy. -ENOENT, without logging,
  * if there is none. Warns where that is not the whole. */
 int kernel_default_cgroup(char *out, size_t size);
@@ -59,7 +52,7 @@ bool kernel_pinned(const char *bpffs);
 void kernel_close(struct kernel *k);
 /* Removes every program, link, filter, qdisc of our own making, pin. Nothing else. Needs no
  * kernel_open(). */
-int kernel_detach(const struct kernel_options *options);
+int kernel_detach(const char *bpffs);
 
 /* The names and ids found in the pinned counter maps. */
 int kernel_adopt(struct kernel *k, struct registry *registry);
@@ -86,10 +79,6 @@ void kernel_proxy_died(struct kernel *k);
 /* A pinned map's descriptor, which stays the kernel's, for weft-proxy; -ENOENT if there is none of
  * that name. */
 int kernel_map(struct kernel *k, const char *name);
-
-/* For the daemon's epoll loop: a descriptor to watch for input, and what to call then. */
-int kernel_fd(struct kernel *k);
-int kernel_dispatch(struct kernel *k);
 
 /* One row each, in map order; a callback's non-zero answer ends the walk and is returned. */
 int kernel_each_cluster(struct kernel *k,
@@ -128,18 +117,14 @@ int kernel_explain(struct kernel *k, const struct question *q, struct verdict *o
 
 struct kernel_status {
 	__u64 generation;
-	unsigned pods, nics, connections;
-	unsigned room;	       /* for connections in the table */
-	bool tcx;	       /* or clsact filters */
-	unsigned sockets;      /* that hold a place */
-	unsigned pods_unknown; /* whose network namespace has not been found: only tc steers them */
+	struct node_status node;
+	unsigned connections;
+	unsigned room;	  /* for connections in the table */
+	unsigned sockets; /* that hold a place */
 	const char *cgroup;
-	bool handover;	    /* the way to weft-proxy is in use */
-	char netfilter[64]; /* hooks on the forward path; "" if there are none */
 	/* At the hooks of that cgroup: our programs, how many there should be, those of others. */
 	unsigned hooks, hooks_wanted, hooks_foreign;
 	const char *release;
-	const char *shortcut; /* what has become of --shortcut */
 };
 int kernel_status(struct kernel *k, struct kernel_status *out);
 

@@ -293,12 +293,8 @@ int kernel_status(struct kernel *k, struct kernel_status *out)
 {
 	struct kernel_status s = {
 		.generation = kernel_generation(k),
-		.tcx = k->attach.tcx,
 		.release = k->release,
 		.cgroup = k->cgroup,
-		.handover = k->handover,
-		.shortcut = k->shortcut.text,
-		.pods_unknown = (unsigned)pods_without_cookie(&k->pods),
 	};
 	struct cgroup_hooks hooks = {};
 	struct bpf_map_info conns = { 0 };
@@ -316,15 +312,11 @@ int kernel_status(struct kernel *k, struct kernel_status *out)
 	/* A cgroup that is gone has no programs. */
 	if (cgroup_look(&k->loader, k->cgroup, &hooks))
 		log_debug("the cgroup %s can't be looked at", k->cgroup);
-	netfilter_on_forward(k, s.netfilter, sizeof(s.netfilter));
+	node_status(k->node, &s.node);
 	s.hooks = hooks.own;
 	s.hooks_wanted = hooks.wanted;
 	s.hooks_foreign = hooks.foreign;
 	s.room = conns.max_entries / 2;
-	for (const struct iface *i = k->pods.ifaces; i; i = i->next) {
-		s.pods += i->role == ROLE_POD;
-		s.nics += i->role == ROLE_NIC;
-	}
 	*out = s;
 	return 0;
 }

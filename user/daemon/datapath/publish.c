@@ -4,10 +4,10 @@
 #include <bpf/bpf.h>
 #include <errno.h>
 #include <pthread.h>
-#include <time.h>
 
 #include "lib/base/cleanup.h"
 #include "daemon/bpf/map_batch.h"
+#include "lib/base/clock.h"
 #include "lib/base/log.h"
 
 enum {
@@ -239,14 +239,6 @@ static int make_live(const struct loader *l, __u64 generation)
 	return 0;
 }
 
-static __u64 now_ms(void)
-{
-	struct timespec t;
-
-	clock_gettime(CLOCK_MONOTONIC, &t);
-	return (__u64)t.tv_sec * 1000 + (__u64)t.tv_nsec / 1000000;
-}
-
 /* The tables are live: the next publish starts from them. */
 static void keep(struct published *p, struct job *jobs)
 {
@@ -261,7 +253,7 @@ static void keep(struct published *p, struct job *jobs)
 		p->table[j->map].rows = j->rows;
 		j->rows = (struct rows){};
 	}
-	p->written_ms = now_ms();
+	p->written_ms = clock_ms();
 	p->untidy = true;
 }
 
@@ -292,7 +284,7 @@ void publish_tidy(struct published *p, const struct loader *l)
 {
 	__u64 generation = publish_current(l);
 
-	if (!p->untidy || now_ms() < p->written_ms + TIDY_AFTER_MS)
+	if (!p->untidy || clock_ms() < p->written_ms + TIDY_AFTER_MS)
 		return;
 	for (__u64 other = generation + 1; other < generation + GENERATION_SLOTS; other++) {
 		if (on_slot(l, other, clear_table))

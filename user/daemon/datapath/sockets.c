@@ -16,6 +16,7 @@
 #include "lib/base/addr.h"
 #include "daemon/datapath/datapath_priv.h"
 #include "lib/base/log.h"
+#include "daemon/netlink/netlink.h"
 #include "daemon/netlink/netns.h"
 
 enum { ROWS = 64 }; /* of one read: the kernel's buffer is 8 pages */
@@ -157,7 +158,7 @@ int sockets_sweep(struct kernel *k)
 	int r = walk(k, PROG_SWEEP_SOCKS, add_doomed, &d);
 
 	if (d.count)
-		pods_each_netns(k, destroy_there, &d);
+		node_each_netns(k->node, destroy_there, &d);
 	free(d.rows);
 	return r;
 }

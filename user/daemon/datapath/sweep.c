@@ -9,12 +9,12 @@
 #include <string.h>
 #include <sys/socket.h>
 #include <sys/timerfd.h>
-#include <time.h>
 
 #include "lib/base/cleanup.h"
 #include "daemon/bpf/map_batch.h"
 #include "lib/base/addr.h"
 #include "daemon/datapath/datapath_priv.h"
+#include "lib/base/clock.h"
 #include "lib/base/log.h"
 #include "daemon/datapath/sockets.h"
 #include "daemon/datapath/sweep_reset.h"
@@ -29,13 +29,13 @@ enum {
 
 void sweep_init(struct sweep *s)
 {
-	*s = (struct sweep){ .timer = -1, .raw4 = -1, .raw6 = -1 };
+	*s = (struct sweep){ .timer.fd = -1, .raw4 = -1, .raw6 = -1 };
 }
 
 void sweep_free(struct sweep *s)
 {
 	ring_buffer__free(s->events);
-	closep(&s->timer);
+	event_close(&s->timer);
 	closep(&s->raw4);
 	closep(&s->raw6);
 }
@@ -66,29 +66,6 @@ static int take_event(void *arg, void *data, size_t size)
 	return 0;
 }
 
-static int open_raw(int family)
-{
-	return socket(family, SOCK_RAW | SOCK_CLOEXEC,
-		      IPPROTO_RAW); /* which includes the IP header */
-}
-
-int sweep_open(struct kernel *k)
-{
-	struct sweep *s = &k->sweep;
-
-	s->timer = timerfd_create(CLOCK_MONOTONIC, TFD_NONBLOCK | TFD_CLOEXEC);
-	if (s->timer < 0)
-		return log_err(-errno, "make the sweep's timer");
-	s->raw4 = open_raw(AF_INET);
-	s->raw6 = open_raw(AF_INET6);
-	if (s->raw4 < 0 && s->raw6 < 0)
-		return log_err(-errno, "open a raw socket");
-	s->events = ring_buffer__new(k->loader.map[MAP_EVENTS], take_event, s, NULL);
-	if (!s->events)
-		return log_err(-errno, "read the map events");
-	return sweep_set_period(s, 0);
-}
-
 /* ---- sweeps ---- */
 
 unsigned sweep_wait_ms(unsigned period_ms, unsigned took_ms)
@@ -104,13 +81,13 @@ static int arm(struct sweep *s)
 	unsigned ms = sweep_wait_ms(s->period_ms, s->took_ms);
 	struct itimerspec t = { .it_value = { ms / 1000, ms % 1000 * 1000000L } }, is;
 
-	if (timerfd_gettime(s->timer, &is))
+	if (timerfd_gettime(s->timer.fd, &is))
 		return log_err(-errno, "read the sweep's timer");
 	if ((is.it_value.tv_sec || is.it_value.tv_nsec) &&
 	    is.it_value.tv_sec * 1000 + is.it_value.tv_nsec / 1000000 < ms)
 		return 0;
-	return timerfd_settime(s->timer, 0, &t, NULL) ? log_err(-errno, "set the sweep's timer")
-						      : 0;
+	return timerfd_settime(s->timer.fd, 0, &t, NULL) ? log_err(-errno, "set the sweep's timer")
+							 : 0;
 }
 
 int sweep_set_period(struct sweep *s, unsigned min_timeout_ms)
@@ -121,19 +98,11 @@ int sweep_set_period(struct sweep *s, unsigned min_timeout_ms)
 	return arm(s);
 }
 
-static uint64_t now_us(void)
-{
-	struct timespec t;
-
-	clock_gettime(CLOCK_MONOTONIC, &t);
-	return (uint64_t)t.tv_sec * 1000000 + t.tv_nsec / 1000;
-}
-
 static int run(struct kernel *k, bool check_gone)
 {
 	struct sweep_args args = { .check_gone = check_gone };
 	LIBBPF_OPTS(bpf_test_run_opts, opts, .ctx_in = &args, .ctx_size_in = sizeof(args));
-	uint64_t begun = now_us();
+	uint64_t begun = clock_ns();
 	int r;
 
 	if (bpf_prog_test_run_opts(k->loader.prog[PROG_SWEEP], &opts))
@@ -141,7 +110,7 @@ static int run(struct kernel *k, bool check_gone)
 	k->sweep.last = args;
 	ring_buffer__consume(k->sweep.events);
 	r = sockets_sweep(k);
-	k->sweep.took_ms = (unsigned)((now_us() - begun + 999) / 1000);
+	k->sweep.took_ms = (unsigned)((clock_ns() - begun + 999999) / 1000000);
 	return r;
 }
 
@@ -150,16 +119,20 @@ int sweep_run(struct kernel *k)
 	return run(k, false);
 }
 
-int sweep_on_timer(struct kernel *k)
+static void on_timer(void *arg, uint32_t events)
 {
+	struct kernel *k = arg;
 	uint64_t ticks;
-	int r, armed;
 
-	if (read(k->sweep.timer, &ticks, sizeof(ticks)) < 0)
-		return errno == EAGAIN ? 0 : log_err(-errno, "read the sweep's timer");
-	r = sweep_run(k);
-	armed = arm(&k->sweep);
-	return r ? r : armed;
+	(void)events;
+	if (read(k->sweep.timer.fd, &ticks, sizeof(ticks)) < 0) {
+		if (errno != EAGAIN)
+			log_err(-errno, "read the sweep's timer");
+		return;
+	}
+	(void)sweep_run(k);
+	(void)arm(&k->sweep);
+	publish_tidy(&k->published, &k->loader);
 }
 
 int sweep_gone(struct kernel *k, const struct addr_list *gone)
@@ -180,4 +153,32 @@ int sweep_gone(struct kernel *k, const struct addr_list *gone)
 		map_delete(fd, gone->items + at, sizeof(struct addr), n);
 	}
 	return r;
+}
+
+static int open_raw(int family)
+{
+	return socket(family, SOCK_RAW | SOCK_CLOEXEC,
+		      IPPROTO_RAW); /* which includes the IP header */
+}
+
+int sweep_open(struct kernel *k)
+{
+	struct sweep *s = &k->sweep;
+	int r;
+
+	s->timer =
+		(struct event){ .fd = timerfd_create(CLOCK_MONOTONIC, TFD_NONBLOCK | TFD_CLOEXEC),
+				.ready = on_timer,
+				.arg = k };
+	r = s->timer.fd < 0 ? -errno : event_watch(k->loop, &s->timer, EPOLLIN);
+	if (r)
+		return log_err(r, "make the sweep's timer");
+	s->raw4 = open_raw(AF_INET);
+	s->raw6 = open_raw(AF_INET6);
+	if (s->raw4 < 0 && s->raw6 < 0)
+		return log_err(-errno, "open a raw socket");
+	s->events = ring_buffer__new(k->loader.map[MAP_EVENTS], take_event, s, NULL);
+	if (!s->events)
+		return log_err(-errno, "read the map events");
+	return sweep_set_period(s, 0);
 }

@@ -6,6 +6,7 @@
  */
 #include <linux/types.h>
 
+#include "daemon/loop/event.h"
 #include "daemon/netlink/addr_set.h"
 #include "weft/event.h"
 
@@ -14,7 +15,7 @@ struct ring_buffer;
 
 /* Descriptors start at -1: sweep_init(). */
 struct sweep {
-	int timer;
+	struct event timer;
 	unsigned period_ms; /* sweep_set_period() */
 	unsigned took_ms;   /* by the last run, rounded up */
 	int raw4, raw6;	    /* raw sockets; -1 where the node lacks the family */
@@ -30,8 +31,6 @@ void sweep_free(struct sweep *s);
 /* When the next run is due after one that took so long. Pure. */
 unsigned sweep_wait_ms(unsigned period_ms, unsigned took_ms);
 int sweep_set_period(struct sweep *s, unsigned min_timeout_ms);
-/* When the timer has fired. */
-int sweep_on_timer(struct kernel *k);
 int sweep_run(struct kernel *k);
 /* Ends the connections of these addresses, and of interfaces that have gone. */
 int sweep_gone(struct kernel *k, const struct addr_list *gone);

@@ -6,7 +6,6 @@
 
 #include "lib/base/cleanup.h"
 #include "daemon/bpf/map_batch.h"
-#include "daemon/node/tproxy_rules.h"
 #include "daemon/datapath/datapath_priv.h"
 #include "lib/base/log.h"
 
@@ -40,25 +39,16 @@ static int collect_gone(const struct addr_set *old, const struct addr_set *now,
 }
 
 /* The generation is live: what follows from it must not make the caller believe that it isn't. */
-static void follow_publish(struct kernel *k, const struct tables *t, const struct addr_list *gone)
+static void follow_publish(struct kernel *k, const struct tables *t, struct addr_set *sources,
+			   const struct addr_list *gone)
 {
-	pods_identify(k);
+	node_identify(k->node, sources);
 	sweep_set_period(&k->sweep, t->min_timeout_ms);
 	if (gone->count)
 		sweep_gone(k, gone);
 }
 
 /* ---- the way to weft-proxy ---- */
-
-/* Every packet that the node forwards pays for it, so that it is there only where something needs
- * it. Then it stays: connections may be open for as long as they like. */
-static int need_handover(struct kernel *k)
-{
-	int r = k->handover ? 0 : handover_add(k->netlink);
-
-	k->handover |= !r;
-	return r;
-}
 
 static int is_proxied(void *arg, const void *key, const void *value)
 {
@@ -76,7 +66,7 @@ static bool leads_to_proxy(const struct tables *t)
 	return false;
 }
 
-int kernel_adopt_handover(struct kernel *k)
+int kernel_leads_to_proxy(struct kernel *k)
 {
 	_cleanup_close_ int fd = publish_open_table(&k->loader, MAP_GEN_RULES);
 	int r;
@@ -84,15 +74,12 @@ int kernel_adopt_handover(struct kernel *k)
 	if (fd == -ENOENT)
 		return 0;
 	r = fd < 0 ? fd : map_walk(fd, sizeof(__u32), sizeof(struct rule), is_proxied, NULL);
-	if (r < 0)
-		return log_err(r, "read the rules in force");
-	return r ? need_handover(k) : 0;
+	return r < 0 ? log_err(r, "read the rules in force") : r;
 }
 
 void kernel_drop_handover(struct kernel *k)
 {
-	if (!k->handover)
-		handover_remove(k->netlink);
+	node_drop_handover(k->node);
 }
 
 /* ---- generations ---- */
@@ -104,19 +91,16 @@ int kernel_publish(struct kernel *k, const struct tables *tables)
 	int r = collect_sources(tables, &sources);
 
 	if (!r)
-		r = collect_gone(&k->sources, &sources, &gone);
+		r = collect_gone(node_sources(k->node), &sources, &gone);
 	if (r)
 		return log_err(r, "publish");
 	if (leads_to_proxy(tables))
-		r = need_handover(k);
+		r = node_need_handover(k->node);
 	if (!r)
 		r = publish_tables(&k->published, &k->loader, &k->counters, tables);
 	if (r)
 		return r;
-	addr_set_free(&k->sources);
-	k->sources = sources;
-	sources = (struct addr_set){};
-	follow_publish(k, tables, &gone);
+	follow_publish(k, tables, &sources, &gone);
 	return 0;
 }
 

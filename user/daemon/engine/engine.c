@@ -1,49 +1,53 @@
 // SPDX-License-Identifier: Apache-2.0
 #include <errno.h>
 #include <string.h>
-#include <time.h>
 
 #include "lib/base/cleanup.h"
 #include "daemon/engine/engine.h"
-#include "daemon/source/journal_load.h"
 #include "daemon/objects/stage.h"
 #include "daemon/engine/engine_warnings.h"
-#include "lib/base/json_io.h"
+#include "lib/base/clock.h"
 #include "lib/base/log.h"
 #include "lib/schema/parse.h"
+
+/* A change on its way: staged and compiled, perhaps waiting for the proxy or for its turn. */
+struct task {
+	struct task *next; /* in the queue */
+	struct engine *engine;
+	struct change *change;
+	struct change_report report;
+	struct stage stage;
+	struct tables *tables;
+	json_t *warned;		 /* warnings_set() of its compilation */
+	uint64_t version;	 /* of the engine, when it was staged */
+	double staged, compiled; /* ms */
+	engine_done_fn done;
+	void *arg;
+};
 
 struct engine {
 	struct kernel *kernel;
 	struct supervisor *proxy;
-	struct store *store;
+	struct object_source *source;
 	struct registry *registry;
 	struct known_set known;
 	struct tables *tables;
-	json_t *warned; /* warnings_set() of the compilation in force */
+	json_t *warned;	  /* warnings_set() of the compilation in force */
+	uint64_t version; /* counts the changes that have taken effect */
+	/* One snapshot at a time is handed over to the proxy. */
+	bool asking;
+	struct task *asked; /* whose it is; NULL: what is in force is put back */
+	bool put_back;	    /* the proxy may have rules that are not in force */
+	struct task *queue; /* of those that need the proxy, too */
 };
-
-/* The files of one change, parsed. */
-struct parsed {
-	struct objects *per_file; /* what is left of each */
-	size_t count;
-};
-
-static void parsed_free(struct parsed *p)
-{
-	for (size_t i = 0; i < p->count; i++)
-		objects_free(&p->per_file[i]);
-	free(p->per_file);
-}
 
 static double now_ms(void)
 {
-	struct timespec t;
-
-	clock_gettime(CLOCK_MONOTONIC, &t);
-	return (double)t.tv_sec * 1000 + (double)t.tv_nsec / 1e6;
+	return (double)clock_ns() / 1e6;
 }
 
-struct engine *engine_new(struct kernel *kernel, struct supervisor *proxy, struct store *store)
+struct engine *engine_new(struct kernel *kernel, struct supervisor *proxy,
+			  struct object_source *source)
 {
 	struct engine *e = calloc(1, sizeof(*e));
 
@@ -51,7 +55,7 @@ struct engine *engine_new(struct kernel *kernel, struct supervisor *proxy, struc
 		return NULL;
 	e->kernel = kernel;
 	e->proxy = proxy;
-	e->store = store;
+	e->source = source;
 	e->registry = registry_new();
 	if (!e->registry) {
 		free(e);
@@ -68,19 +72,12 @@ void engine_free(struct engine *e)
 		tables_free(e->tables);
 	for (size_t i = 0; i < e->known.count; i++) {
 		object_free(e->known.items[i].object);
-		store_file_unref(e->store, e->known.items[i].file);
+		origin_unref(e->known.items[i].origin);
 	}
 	known_free(&e->known);
 	registry_free(e->registry);
 	json_decref(e->warned);
 	free(e);
-}
-
-void engine_report_free(struct engine_report *report)
-{
-	json_decref(report->changes);
-	errors_free(&report->errors);
-	errors_free(&report->skipped);
 }
 
 static int list_set(const struct known_set *set, struct objects *out)
@@ -112,51 +109,44 @@ static int compile_set(struct engine *e, const struct known_set *set, struct tab
 	return r;
 }
 
-/* The proxy comes first: it must know what connections are about before it is given any. */
-static int publish(struct engine *e, const struct tables *t)
-{
-	int r = 0;
-
-	if (t->http)
-		r = supervisor_snapshot(e->proxy, kernel_generation(e->kernel) + 1, t->http_bytes,
-					t->http_size);
-	return r ? r : kernel_publish(e->kernel, t);
-}
-
 int engine_list(const struct engine *e, struct objects *out)
 {
 	return list_set(&e->known, out);
 }
 
-/* Whether what a torn journal comes to may replace what is in force. Once it has been published
- * nobody can tell any more what was lost. */
-static int accept_torn(struct engine *e)
-{
-	int r;
+/* ---- the start ---- */
 
-	if (!store_is_torn(e->store)) {
-		if (store_is_empty(e->store) && kernel_generation(e->kernel))
-			log_warning(
-				"nothing is stored in the state directory: the rules of generation "
-				"%llu, which is in force, go",
-				(unsigned long long)kernel_generation(e->kernel));
-		return 0;
-	}
-	if (!e->known.count && kernel_generation(e->kernel)) {
-		log_err(0,
-			"nothing is left of the stored rules, but generation %llu is in force: "
-			"bring back a copy of rules.journal, or move it away to begin anew",
-			(unsigned long long)kernel_generation(e->kernel));
-		return -EBADMSG;
-	}
-	r = store_mend(e->store);
-	return r ? log_err(r, "cut off the torn end of the stored rules") : 0;
+struct started {
+	bool over;
+	int r;
+};
+
+static void start_answered(void *arg, int r)
+{
+	*(struct started *)arg = (struct started){ true, r };
 }
 
-int engine_start(struct engine *e)
+/* The proxy comes first: it must know what connections are about before it is given any. */
+static int publish_first(struct engine *e, struct event_loop *loop)
+{
+	struct started s = { .over = !e->tables->http };
+	int r = 0;
+
+	if (!s.over)
+		supervisor_snapshot(e->proxy, kernel_generation(e->kernel) + 1,
+				    e->tables->http_bytes, e->tables->http_size, start_answered,
+				    &s);
+	while (!r && !s.over)
+		r = event_loop_turn(loop, -1);
+	if (!r)
+		r = s.r;
+	return r ? r : kernel_publish(e->kernel, e->tables);
+}
+
+int engine_start(struct engine *e, struct event_loop *loop)
 {
 	_cleanup_(errors_free) struct errors errors = { 0 };
-	int r = engine_load(e->store, &e->known, &errors);
+	int r = e->source->load(e->source, &e->known, &errors);
 
 	if (!r)
 		r = kernel_adopt(e->kernel, e->registry);
@@ -167,108 +157,36 @@ int engine_start(struct engine *e)
 	e->warned = warnings_set(&errors);
 	if (r)
 		return log_err(r, "load the stored rules");
-	r = accept_torn(e);
+	r = e->source->accept(e->source, &e->known, kernel_generation(e->kernel));
 	if (r)
 		return r;
 	if (!e->known.count && !kernel_generation(e->kernel))
 		return 0;
-	r = publish(e, e->tables);
+	r = publish_first(e, loop);
 	return r ? log_err(r, "publish the stored rules") : 0;
 }
 
-static int report_change(struct engine_report *report, const struct object_id *id,
-			 const char *change)
+/* ---- a change ---- */
+
+/* As if it had not been staged. */
+static void unstage(struct task *t)
 {
-	if (!report->changes)
-		report->changes = json_array();
-	return json_array_append_new(report->changes,
-				     json_pack("{s:s, s:o, s:o, s:s}", "kind", kind_name(id->kind),
-					       "namespace", json_text(id->namespace), "name",
-					       json_text(id->name), "change", change))
-		       ? -ENOMEM
-		       : 0;
+	stage_drop(&t->stage);
+	if (t->tables)
+		tables_free(t->tables);
+	t->tables = NULL;
+	json_decref(t->warned);
+	t->warned = NULL;
+	change_report_free(&t->report);
 }
 
-static int parse_files(const struct store_input *files, size_t count, struct parsed *out,
-		       struct engine_report *report)
+/* Tells what has become of it. */
+static void finish(struct task *t, int r)
 {
-	int r = 0;
-
-	out->per_file = calloc(count + 1, sizeof(*out->per_file));
-	if (!out->per_file)
-		return -ENOMEM;
-	out->count = count;
-	for (size_t i = 0; i < count; i++) {
-		int bad = rules_parse(files[i].name, files[i].bytes, files[i].size,
-				      &out->per_file[i], &report->errors, &report->skipped);
-
-		if (bad && (!r || bad != -EINVAL))
-			r = bad;
-	}
-	return r;
-}
-
-static int stage_file(struct stage *st, struct objects *objects, struct engine_report *report)
-{
-	for (size_t i = 0; i < objects->count; i++) {
-		struct object *o = TAKE_PTR(objects->items[i]);
-		struct object_id id = object_id(o);
-		const char *change;
-		/* stage_put() may free the object, and with it its name. */
-		int r = report_change(report, &id, "");
-
-		if (r) {
-			object_free(o);
-			return r;
-		}
-		r = stage_put(st, o, &change);
-		if (r)
-			return r;
-		json_object_set_new(json_array_get(report->changes,
-						   json_array_size(report->changes) - 1),
-				    "change", json_string(change));
-	}
-	return 0;
-}
-
-/* The objects that came with the change are those without a file. `first` is where file i's objects
- * begin in fresh. */
-static void settle(struct stage *st, struct store_file **stored, const size_t *first, size_t count)
-{
-	for (size_t f = 0; f < count; f++) {
-		for (size_t i = first[f]; i < first[f + 1]; i++) {
-			struct object_id id = object_id(st->fresh.items[i]);
-			struct known *k = known_find(&st->set, &id);
-
-			if (k && k->object == st->fresh.items[i])
-				k->file = stored[f];
-		}
-	}
-}
-
-static json_t *record_of(const char *type)
-{
-	return json_pack("{s:s}", "type", type);
-}
-
-static void compact(struct engine *e)
-{
-	int r;
-
-	if (!store_wants_compaction(e->store))
-		return;
-	r = engine_save(e->store, &e->known);
-	if (r)
-		log_err(r, "compact the stored rules");
-}
-
-/* What a failed append left behind goes with the old journal; nothing is stored until then. */
-static int append(struct engine *e, json_t *record, const struct store_input *files, size_t count,
-		  struct store_file **stored)
-{
-	int r = store_is_stuck(e->store) ? engine_save(e->store, &e->known) : 0;
-
-	return r ? r : store_append(e->store, record, files, count, stored);
+	t->done(t->arg, r, &t->report);
+	unstage(t);
+	t->change->free(t->change);
+	free(t);
 }
 
 /* Tells both the log and whoever asked for the change. */
@@ -278,166 +196,193 @@ static int failed(struct errors *errors, int r, const char *what)
 	return log_err(r, "%s", what);
 }
 
-/* Publishes what has been stored and makes it the engine's own; else takes it back. Takes over
- * `tables`. */
-static int put_into_force(struct engine *e, struct stage *st, struct tables *tables,
-			  struct errors *errors)
+/* Stages and compiles. 1: nothing is to be done. */
+static int prepare(struct task *t)
 {
-	int r = publish(e, tables);
+	struct engine *e = t->engine;
+	struct change *c = t->change;
+	int r = stage_init(&t->stage, &e->known);
 
-	if (r) {
-		tables_free(tables);
-		if (e->tables && e->tables->http &&
-		    supervisor_snapshot(e->proxy, kernel_generation(e->kernel),
-					e->tables->http_bytes, e->tables->http_size))
-			log_warning("weft-proxy keeps rules that could not be published");
-		if (store_undo(e->store))
-			log_warning("rules that could not be published are still stored");
-		return failed(errors, r, "the rules could not be put into the kernel");
-	}
-	/* The tables point into the objects that go. */
+	t->version = e->version;
+	if (!r)
+		r = c->stage(c, &t->stage, &t->report);
+	if (r || !t->stage.dirty)
+		return r ? r : 1;
+	t->staged = now_ms();
+	r = compile_set(e, &t->stage.set, &t->tables, &t->report.errors);
+	t->warned = warnings_set(&t->report.errors);
+	warnings_filter(&t->report.errors, e->warned, c->files, c->file_count);
+	t->compiled = now_ms();
+	return r;
+}
+
+/* It is the engine's own from now on. The old tables point into the objects that go. */
+static void take_effect(struct task *t)
+{
+	struct engine *e = t->engine;
+
 	if (e->tables)
 		tables_free(e->tables);
-	e->tables = tables;
-	stage_keep(st, &e->known, e->store);
-	return 0;
-}
-
-/* Compiles, stores and publishes what is staged. `first` is NULL when no files come with it. */
-static int commit(struct engine *e, struct stage *st, json_t *record,
-		  const struct store_input *files, const size_t *first, size_t count,
-		  struct errors *errors)
-{
-	_cleanup_free_ struct store_file **stored = calloc(count + 1, sizeof(struct store_file *));
-	_cleanup_(json_decrefp) json_t *warned = NULL;
-	struct tables *tables = NULL;
-	double start = now_ms(), compiled, kept;
-	int r = stored && record ? compile_set(e, &st->set, &tables, errors) : -ENOMEM;
-
-	warned = warnings_set(errors);
-	warnings_filter(errors, e->warned, files, count);
-	if (r)
-		return r;
-	compiled = now_ms();
-	r = append(e, record, files, count, stored);
-	if (r) {
-		tables_free(tables);
-		return failed(errors, r, "the rules could not be stored");
-	}
-	kept = now_ms();
-	if (first)
-		settle(st, stored, first, count);
-	r = put_into_force(e, st, tables, errors);
-	for (size_t i = 0; i < count; i++)
-		store_file_unref(e->store, stored[i]);
-	if (r)
-		return r;
+	e->tables = TAKE_PTR(t->tables);
+	stage_keep(&t->stage, &e->known);
 	json_decref(e->warned);
-	e->warned = TAKE_PTR(warned);
+	e->warned = TAKE_PTR(t->warned);
+	e->version++;
+	e->put_back = false;
+}
+
+/* Stores and publishes what is staged, compiled and known to the proxy. */
+static int commit(struct task *t)
+{
+	struct engine *e = t->engine;
+	struct change *c = t->change;
+	double begun = now_ms(), stored;
+	int r = c->store ? c->store(c, &t->stage) : 0;
+
+	if (r)
+		return failed(&t->report.errors, r, "the rules could not be stored");
+	stored = now_ms();
+	r = kernel_publish(e->kernel, t->tables);
+	if (r) {
+		if (c->undo)
+			c->undo(c);
+		return failed(&t->report.errors, r, "the rules could not be put into the kernel");
+	}
+	take_effect(t);
 	log_debug("%zu objects: compiled in %.1f ms, stored in %.1f ms, published in %.1f ms",
-		  e->known.count, compiled - start, kept - compiled, now_ms() - kept);
-	compact(e);
+		  e->known.count, t->compiled - t->staged, stored - begun, now_ms() - stored);
+	if (c->kept)
+		c->kept(c, &e->known);
 	return 0;
 }
 
-int engine_apply(struct engine *e, const struct store_input *files, size_t count,
-		 struct engine_report *report)
+/* ---- the proxy's part in it ---- */
+
+/* Whether the proxy has to be told before the tables may be published. While it is being told of
+ * other rules, those that leave its own as they are in force need not wait for that. */
+static bool needs_proxy(const struct engine *e, const struct tables *t)
 {
-	_cleanup_(json_decrefp) json_t *record = record_of("apply");
-	_cleanup_free_ size_t *first = calloc(count + 1, sizeof(size_t));
-	_cleanup_(parsed_free) struct parsed parsed = { 0 };
-	_cleanup_(stage_drop) struct stage st = { 0 };
-	int r = first ? parse_files(files, count, &parsed, report) : -ENOMEM;
+	if (!t->http)
+		return false;
+	if (!e->asking)
+		return !supervisor_has_snapshot(e->proxy, t->http_bytes, t->http_size);
+	return !e->tables || !e->tables->http || t->http_size != e->tables->http_size ||
+	       memcmp(t->http_bytes, e->tables->http_bytes, t->http_size) != 0;
+}
+
+static void proxy_answered(void *engine, int r);
+
+static void ask_proxy(struct engine *e, struct task *t)
+{
+	const struct tables *tables = t ? t->tables : e->tables;
+
+	e->asking = true;
+	e->asked = t;
+	supervisor_snapshot(e->proxy, kernel_generation(e->kernel) + (t != NULL),
+			    tables->http_bytes, tables->http_size, proxy_answered, e);
+}
+
+/* A proxy that has been given what then did not take effect is given what is in force. */
+static void put_back(struct engine *e)
+{
+	e->put_back = false;
+	if (e->tables && e->tables->http)
+		ask_proxy(e, NULL);
+}
+
+static void enqueue(struct engine *e, struct task *t)
+{
+	struct task **at = &e->queue;
+
+	unstage(t); /* on what is in force when its turn comes */
+	while (*at)
+		at = &(*at)->next;
+	t->next = NULL;
+	*at = t;
+}
+
+static void attempt(struct task *t)
+{
+	struct engine *e = t->engine;
+	int r = prepare(t);
 
 	if (r)
-		return r;
-	r = stage_init(&st, &e->known);
-	for (size_t i = 0; !r && i < count; i++) {
-		first[i] = st.fresh.count;
-		r = stage_file(&st, &parsed.per_file[i], report);
-		first[i + 1] = st.fresh.count;
+		finish(t, r < 0 ? r : 0);
+	else if (!needs_proxy(e, t->tables))
+		finish(t, commit(t));
+	else if (e->asking)
+		enqueue(e, t);
+	else
+		ask_proxy(e, t);
+}
+
+static void next_tasks(struct engine *e)
+{
+	if (!e->asking && e->put_back)
+		put_back(e);
+	while (!e->asking && e->queue) {
+		struct task *t = e->queue;
+
+		e->queue = t->next;
+		attempt(t);
 	}
-	if (r || !st.dirty)
-		return r;
-	return commit(e, &st, record, files, first, count, &report->errors);
 }
 
-static int add_id(json_t *record, const struct object_id *id)
+static void proxy_answered(void *engine, int r)
 {
-	json_t *list = json_object_get(record, "objects");
+	struct engine *e = engine;
+	struct task *t = e->asked;
 
-	return json_array_append_new(list, json_pack("[s, o, o]", kind_name(id->kind),
-						     json_text(id->namespace ? id->namespace : ""),
-						     json_text(id->name)))
-		       ? -ENOMEM
-		       : 0;
-}
-
-static int stage_delete(struct stage *st, const struct object_id *id, bool ignore_missing,
-			json_t *record, struct engine_report *report)
-{
-	/* Told before the object goes: the identity may be part of it. */
-	int r = known_find(&st->set, id) ? report_change(report, id, "deleted") : -ENOENT;
-
-	/* Files may name an object more than once. */
-	if (r == -ENOENT && (ignore_missing || stage_removed(st, id)))
-		return 0;
-	if (r == -ENOENT) {
-		_cleanup_free_ char *what = NULL;
-
-		if (asprintf(&what, "%s/%s", kind_name(id->kind), id->name) < 0) {
-			what = NULL;
-			return -ENOMEM;
-		}
-		errors_add(&report->errors, what, (struct pos){ 0 }, "not found%s%s",
-			   id->namespace ? " in namespace " : "",
-			   id->namespace ? id->namespace : "");
-		return 0;
+	e->asking = false;
+	e->asked = NULL;
+	e->put_back = t;
+	if (!t && r)
+		log_warning("weft-proxy keeps rules that could not be published");
+	else if (t && r)
+		finish(t,
+		       failed(&t->report.errors, r, "the rules could not be put into the kernel"));
+	else if (t && t->version == e->version)
+		finish(t, commit(t));
+	else if (t) { /* another change was faster */
+		unstage(t);
+		attempt(t);
 	}
-	if (!r)
-		r = add_id(record, id);
-	return r ? r : stage_remove(st, id);
+	next_tasks(e);
 }
 
-int engine_delete(struct engine *e, const struct object_id *ids, size_t count, bool ignore_missing,
-		  struct engine_report *report)
+void engine_change(struct engine *e, struct change *c, engine_done_fn done, void *arg)
 {
-	_cleanup_(json_decrefp) json_t *record = record_of("delete");
-	_cleanup_(stage_drop) struct stage st = { 0 };
-	int r = record ? json_object_set_new(record, "objects", json_array()) : -ENOMEM;
+	struct task *t = calloc(1, sizeof(*t));
 
-	if (!r)
-		r = stage_init(&st, &e->known);
-	for (size_t i = 0; !r && i < count; i++)
-		r = stage_delete(&st, &ids[i], ignore_missing, record, report);
-	if (!r && errors_fatal(&report->errors))
-		r = -EINVAL;
-	if (!r)
-		r = stage_seal(&st);
-	if (r || !st.dirty)
-		return r;
-	return commit(e, &st, record, NULL, NULL, 0, &report->errors);
+	if (!t || !c) {
+		struct change_report none = { 0 };
+
+		if (c)
+			c->free(c);
+		free(t);
+		done(arg, -ENOMEM, &none);
+		return;
+	}
+	t->engine = e;
+	t->change = c;
+	t->done = done;
+	t->arg = arg;
+	attempt(t);
+	next_tasks(e);
 }
 
-int engine_delete_files(struct engine *e, const struct store_input *files, size_t count,
-			bool ignore_missing, struct engine_report *report)
+void engine_cancel(struct engine *e)
 {
-	_cleanup_(parsed_free) struct parsed parsed = { 0 };
-	_cleanup_free_ struct object_id *ids = NULL;
-	size_t total = 0, used = 0;
-	int r = parse_files(files, count, &parsed, report);
+	struct task *t = e->asked;
 
-	if (r)
-		return r;
-	for (size_t i = 0; i < count; i++)
-		total += parsed.per_file[i].count;
-	ids = calloc(total + 1, sizeof(*ids));
-	if (!ids)
-		return -ENOMEM;
-	for (size_t i = 0; i < count; i++)
-		for (size_t j = 0; j < parsed.per_file[i].count; j++)
-			ids[used++] = object_id(parsed.per_file[i].items[j]);
-	return engine_delete(e, ids, used, ignore_missing, report);
+	if (t) {
+		finish(t, -ECANCELED);
+		put_back(e);
+	}
+	while ((t = e->queue)) {
+		e->queue = t->next;
+		finish(t, -ECANCELED);
+	}
 }
 
 int engine_analyze(struct engine *e, struct errors *warnings)

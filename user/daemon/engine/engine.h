@@ -2,47 +2,40 @@
 #ifndef WEFT_DAEMON_ENGINE_ENGINE_H
 #define WEFT_DAEMON_ENGINE_ENGINE_H
 /*
- * The rules in force: known objects -> compile() -> store -> the proxy and kernel_publish(). Every
+ * The rules in force: known objects -> compile() -> the proxy -> source -> kernel_publish(). Every
  * change is one transaction: it takes effect as a whole or not at all, whatever fails and whenever
- * weftd dies. The journal is written before the kernel; what it says after a crash is published
- * again at the next start.
+ * weftd dies. The source keeps it before the kernel has it; what the source knows after a crash is
+ * published again at the next start.
  */
 #include <jansson.h>
 
 #include "lib/compile/compile.h"
 #include "daemon/objects/object_set.h"
 #include "daemon/datapath/datapath.h"
-#include "daemon/source/journal.h"
+#include "daemon/source/source.h"
 #include "daemon/supervisor/supervisor.h"
 
 struct engine;
 
 /* Borrows all three; they must outlive it. NULL when out of memory. */
-struct engine *engine_new(struct kernel *kernel, struct supervisor *proxy, struct store *store);
+struct engine *engine_new(struct kernel *kernel, struct supervisor *proxy,
+			  struct object_source *source);
 void engine_free(struct engine *e); /* accepts NULL; the kernel goes on as it is */
 
-/* Loads the journal and what is pinned, and publishes. 0, or -errno after having logged every
- * problem. */
-int engine_start(struct engine *e);
+/* Loads what the source and the kernel know from before, and publishes; turns the loop until the
+ * proxy knows it, too. 0, or -errno after having logged every problem. */
+int engine_start(struct engine *e, struct event_loop *loop);
 
-/* What came of a change. Zero-initialise; free with engine_report_free(). */
-struct engine_report {
-	json_t *changes;       /* [{"kind", "namespace", "name", "change":
-				  created|configured|unchanged|deleted}...] */
-	struct errors errors;  /* and warnings */
-	struct errors skipped; /* objects of kinds that weft does not know */
-};
+/* What has become of a change: 0; -EINVAL when report->errors says why nothing was changed; other
+ * -errno. Takes out of the report what it likes. */
+typedef void (*engine_done_fn)(void *arg, int r, struct change_report *report);
 
-void engine_report_free(struct engine_report *report);
-
-/* 0; -EINVAL when report->errors says why nothing was changed; other -errno. */
-int engine_apply(struct engine *e, const struct store_input *files, size_t count,
-		 struct engine_report *report);
-/* The objects that the files name; `ignore_missing`: those that are not known are passed over. */
-int engine_delete_files(struct engine *e, const struct store_input *files, size_t count,
-			bool ignore_missing, struct engine_report *report);
-int engine_delete(struct engine *e, const struct object_id *ids, size_t count, bool ignore_missing,
-		  struct engine_report *report);
+/* Carries the change out, which is the engine's from now on (NULL: there was no memory for it), and
+ * calls done() once, perhaps before it returns. A change that concerns the proxy is done when the
+ * proxy has answered or its time is up; others are not kept waiting by that. */
+void engine_change(struct engine *e, struct change *c, engine_done_fn done, void *arg);
+/* Gives up the changes that are not done, and says so: -ECANCELED. */
+void engine_cancel(struct engine *e);
 
 /* Compiles the known objects for nothing but the warnings. 0 or -errno. */
 int engine_analyze(struct engine *e, struct errors *warnings);

@@ -8,7 +8,7 @@
 #include <jansson.h>
 
 #include "lib/model/model.h"
-#include "daemon/source/journal.h"
+#include "daemon/source/source.h"
 
 /* The warnings among `errors` as a set, a new value; NULL when out of memory. */
 json_t *warnings_set(const struct errors *errors);

@@ -17,7 +17,7 @@
 #include <unistd.h>
 
 #include "lib/base/cleanup.h"
-#include "daemon/bpf/id_set.h"
+#include "lib/base/id_set.h"
 #include "daemon/netlink/netlink.h"
 
 #ifndef SO_NETNS_COOKIE

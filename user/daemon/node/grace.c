@@ -11,21 +11,13 @@
 #include <stdlib.h>
 #include <string.h>
 #include <sys/timerfd.h>
-#include <time.h>
 #include <unistd.h>
 
-#include "daemon/datapath/datapath_priv.h"
+#include "daemon/node/node_priv.h"
+#include "lib/base/clock.h"
 #include "lib/base/log.h"
 
 enum { GRACE_MS = 100 }; /* less than a retransmission takes: the second try finds the answer */
-
-static uint64_t now_ms(void)
-{
-	struct timespec t;
-
-	clock_gettime(CLOCK_MONOTONIC, &t);
-	return (uint64_t)t.tv_sec * 1000 + t.tv_nsec / 1000000;
-}
 
 /* For the first that is due: others who leave don't delay it. */
 static int arm(const struct pods *p)
@@ -33,7 +25,7 @@ static int arm(const struct pods *p)
 	uint64_t due = p->leaving.items[0].due_ms;
 	struct itimerspec t = { .it_value = { due / 1000, due % 1000 * 1000000L } };
 
-	return timerfd_settime(p->leave_timer, TFD_TIMER_ABSTIME, &t, NULL) ? -errno : 0;
+	return timerfd_settime(p->leave_timer.fd, TFD_TIMER_ABSTIME, &t, NULL) ? -errno : 0;
 }
 
 static bool is_leaving(const struct pods *p, const struct addr *a)
@@ -58,31 +50,31 @@ int pod_leave(struct pods *p, const struct addr *a)
 		p->leaving.items = more;
 		p->leaving.room = room;
 	}
-	p->leaving.items[p->leaving.count++] = (struct departure){ *a, now_ms() + GRACE_MS };
+	p->leaving.items[p->leaving.count++] = (struct departure){ *a, clock_ms() + GRACE_MS };
 	return p->leaving.count == 1 ? arm(p) : 0;
 }
 
-static bool has_come_back(struct kernel *k, const struct addr *a)
+static bool has_come_back(struct local_node *node, const struct addr *a)
 {
 	const struct iface *i;
 	__u32 ifindex;
 
-	if (bpf_map_lookup_elem(k->loader.map[MAP_POD_ADDRS], a, &ifindex))
+	if (bpf_map_lookup_elem(node->loader->map[MAP_POD_ADDRS], a, &ifindex))
 		return false;
-	i = pods_find(&k->pods, (int)ifindex);
+	i = iface_find(node->pods.ifaces, (int)ifindex);
 	return i && i->peer_up;
 }
 
 /* Those whose time has come; returns how many, or -ENOMEM. */
-static int take_due(struct kernel *k)
+static int take_due(struct local_node *node)
 {
-	struct pods *p = &k->pods;
-	uint64_t now = now_ms();
+	struct pods *p = &node->pods;
+	uint64_t now = clock_ms();
 	size_t n = 0;
 	int r = 0;
 
 	for (; !r && n < p->leaving.count && p->leaving.items[n].due_ms <= now; n++) {
-		if (!has_come_back(k, &p->leaving.items[n].addr))
+		if (!has_come_back(node, &p->leaving.items[n].addr))
 			r = addr_list_add(&p->gone, &p->leaving.items[n].addr);
 	}
 	if (r)
@@ -93,30 +85,25 @@ static int take_due(struct kernel *k)
 	return (int)n;
 }
 
-int pods_on_leave_timer(struct kernel *k)
+void pods_take_leavers(struct local_node *node)
 {
-	struct pods *p = &k->pods;
-	uint64_t ticks;
-	int n, r = 0;
+	struct pods *p = &node->pods;
+	int n = take_due(node), r = 0;
 
-	if (read(p->leave_timer, &ticks, sizeof(ticks)) < 0)
-		return errno == EAGAIN ? 0 : log_err(-errno, "read a timer");
-	n = take_due(k);
 	if (p->leaving.count)
 		r = arm(p);
 	if (n < 0 || r)
 		log_err(n < 0 ? n : r, "end the connections of a pod");
 	p->sweep_needed |= p->gone.count > 0;
-	return pods_settle(k);
 }
 
-int pods_sweep(struct kernel *k)
+int pods_sweep(struct local_node *node)
 {
-	int r = sweep_gone(k, &k->pods.gone);
+	int r = node->gone(node->arg, &node->pods.gone);
 
 	if (r)
 		return r;
-	k->pods.sweep_needed = false;
-	addr_list_free(&k->pods.gone);
+	node->pods.sweep_needed = false;
+	addr_list_free(&node->pods.gone);
 	return 0;
 }

@@ -8,7 +8,7 @@
 
 #include "lib/base/cleanup.h"
 #include "lib/base/addr.h"
-#include "daemon/datapath/datapath_priv.h"
+#include "daemon/node/node_priv.h"
 #include "lib/base/log.h"
 
 /* ---- node addresses ---- */
@@ -45,14 +45,14 @@ static int find_addr(void *arg, int ifindex, const struct addr *a)
 }
 
 /* As many as there is room for; `*full`: there was none for all. */
-static int put_node_addrs(struct kernel *k, const struct found *f, bool *full)
+static int put_node_addrs(struct local_node *node, const struct found *f, bool *full)
 {
 	*full = false;
 	for (size_t i = 0; i < f->count; i++) {
 		__u32 ifindex = (__u32)f->items[i].ifindex;
 
-		if (!bpf_map_update_elem(k->loader.map[MAP_NODE_ADDRS], &f->items[i].addr, &ifindex,
-					 BPF_ANY))
+		if (!bpf_map_update_elem(node->loader->map[MAP_NODE_ADDRS], &f->items[i].addr,
+					 &ifindex, BPF_ANY))
 			continue;
 		if (errno != E2BIG)
 			return log_err(-errno, "add an address of the node");
@@ -71,32 +71,33 @@ static void tell_full(struct pods *p, bool full)
 }
 
 /* The new ones come before the old ones go, unless that is what makes room for them. */
-static int replace_node_addrs(struct kernel *k, const struct found *f)
+static int replace_node_addrs(struct local_node *node, const struct found *f)
 {
-	struct pods *p = &k->pods;
+	struct pods *p = &node->pods;
 	bool full;
-	int r = put_node_addrs(k, f, &full);
+	int r = put_node_addrs(node, f, &full);
 
 	for (size_t i = 0; !r && i < p->node.count; i++) {
 		if (!addr_set_has(&f->set, &p->node.items[i].addr))
-			bpf_map_delete_elem(k->loader.map[MAP_NODE_ADDRS], &p->node.items[i].addr);
+			bpf_map_delete_elem(node->loader->map[MAP_NODE_ADDRS],
+					    &p->node.items[i].addr);
 	}
 	if (!r && full)
-		r = put_node_addrs(k, f, &full);
+		r = put_node_addrs(node, f, &full);
 	if (!r)
 		tell_full(p, full);
 	return r;
 }
 
-int node_refresh(struct kernel *k)
+int node_refresh(struct local_node *node)
 {
 	_cleanup_(found_free) struct found f = {};
-	struct pods *p = &k->pods;
-	int r = nl_each_addr(k->netlink, NL_NSID_OWN, 0, find_addr, &f);
+	struct pods *p = &node->pods;
+	int r = nl_each_addr(node->netlink, NL_NSID_OWN, 0, find_addr, &f);
 
 	if (r)
 		return log_err(r, "list the node's addresses");
-	r = replace_node_addrs(k, &f);
+	r = replace_node_addrs(node, &f);
 	if (r) {
 		p->prune_needed = true; /* some are there that `node` doesn't know */
 		return r;
@@ -117,28 +118,28 @@ int node_refresh(struct kernel *k)
 
 static int note_route(void *arg, int ifindex)
 {
-	struct iface *i = pods_find(arg, ifindex);
+	struct iface *i = iface_find(arg, ifindex);
 
 	if (i)
 		i->seen = true;
 	return 0;
 }
 
-int default_routes_refresh(struct kernel *k)
+int default_routes_refresh(struct local_node *node)
 {
 	int r;
 
-	for (struct iface *i = k->pods.ifaces; i; i = i->next)
+	for (struct iface *i = node->pods.ifaces; i; i = i->next)
 		i->seen = false;
-	r = nl_each_default_route(k->netlink, note_route, &k->pods);
+	r = nl_each_default_route(node->netlink, note_route, node->pods.ifaces);
 	if (r)
 		return log_err(r, "list the default routes");
-	for (struct iface *i = k->pods.ifaces; i; i = i->next) {
+	for (struct iface *i = node->pods.ifaces; i; i = i->next) {
 		i->dirty |= i->seen != i->default_route;
 		i->default_route = i->seen;
 		i->was_nic |= i->seen;
 	}
-	k->pods.routes_dirty = false;
+	node->pods.routes_dirty = false;
 	return 0;
 }
 
@@ -161,22 +162,22 @@ static struct addr source_addr(const struct pods *p, int ifindex, bool v4)
 	return any;
 }
 
-int nic_refresh(struct kernel *k, struct iface *i)
+int nic_refresh(struct local_node *node, struct iface *i)
 {
 	__u32 key = (__u32)i->link.ifindex;
 	struct nic nic = {
-		.addr4 = source_addr(&k->pods, i->link.ifindex, true),
-		.addr6 = source_addr(&k->pods, i->link.ifindex, false),
+		.addr4 = source_addr(&node->pods, i->link.ifindex, true),
+		.addr6 = source_addr(&node->pods, i->link.ifindex, false),
 	};
 	int r;
 
 	memcpy(nic.name, i->link.name, sizeof(nic.name));
-	if (bpf_map_update_elem(k->loader.map[MAP_NICS], &key, &nic, BPF_ANY))
+	if (bpf_map_update_elem(node->loader->map[MAP_NICS], &key, &nic, BPF_ANY))
 		return log_err(-errno, "add the interface %s", i->link.name);
 	if (i->role == ROLE_NIC)
 		return 0;
-	r = attach_put_both(&k->attach, i->link.ifindex, k->loader.prog[PROG_FROM_NIC],
-			    k->loader.prog[PROG_TO_NIC]);
+	r = attach_put_both(&node->attach, i->link.ifindex, node->loader->prog[PROG_FROM_NIC],
+			    node->loader->prog[PROG_TO_NIC]);
 	if (r && r != -ENODEV)
 		return r;
 	i->role = ROLE_NIC;
@@ -184,11 +185,11 @@ int nic_refresh(struct kernel *k, struct iface *i)
 	return 0;
 }
 
-int nic_remove(struct kernel *k, struct iface *i)
+int nic_remove(struct local_node *node, struct iface *i)
 {
 	__u32 key = (__u32)i->link.ifindex;
 
-	if (bpf_map_delete_elem(k->loader.map[MAP_NICS], &key) && errno != ENOENT)
+	if (bpf_map_delete_elem(node->loader->map[MAP_NICS], &key) && errno != ENOENT)
 		return log_err(-errno, "remove the interface %s", i->link.name);
 	i->role = ROLE_NONE;
 	return 0;

@@ -10,12 +10,12 @@
 #include <string.h>
 
 #include "lib/base/addr.h"
-#include "daemon/datapath/datapath_priv.h"
+#include "daemon/node/node_priv.h"
 #include "lib/base/log.h"
 
 static struct iface *master_of(struct pods *p, const struct iface *i)
 {
-	return i->link.master ? pods_find(p, i->link.master) : NULL;
+	return i->link.master ? iface_find(p->ifaces, i->link.master) : NULL;
 }
 
 static int vrf_of(struct pods *p, const struct iface *i)
@@ -29,33 +29,35 @@ static int vrf_of(struct pods *p, const struct iface *i)
 static bool leads_to_master(struct pods *p, const struct iface *by, const struct iface *master)
 {
 	while (by && by != master && !strcmp(by->link.kind, "vlan") && by->link.nsid == NL_NSID_OWN)
-		by = pods_find(p, by->link.peer);
+		by = iface_find(p->ifaces, by->link.peer);
 	if (!by || by == master)
 		return by;
 	return !strcmp(master->link.kind, "openvswitch") && !strcmp(by->link.kind, "openvswitch");
 }
 
 /* Whether the node's route to an address leads to the pod, or -errno. */
-static int leads_to(struct kernel *k, const struct iface *i, const struct addr *a)
+static int leads_to(struct local_node *node, const struct iface *i, const struct addr *a)
 {
-	struct pods *p = &k->pods;
+	struct pods *p = &node->pods;
 	const struct iface *master = master_of(p, i);
 	struct nl_route route;
-	int r = nl_get_route(k->netlink, a, vrf_of(p, i), &route);
+	int r = nl_get_route(node->netlink, a, vrf_of(p, i), &route);
 
 	if (r)
 		return r == -ENETUNREACH ? 0 : r;
 	if (route.ifindex == i->link.ifindex)
 		return 1;
-	return master && !route.gateway && leads_to_master(p, pods_find(p, route.ifindex), master);
+	return master && !route.gateway &&
+	       leads_to_master(p, iface_find(p->ifaces, route.ifindex), master);
 }
 
 /* By the map, which knows it from the weftd before this one, too; 0: nobody's. */
-static int owner_so_far(struct kernel *k, const struct addr *a)
+static int owner_so_far(struct local_node *node, const struct addr *a)
 {
 	__u32 ifindex;
 
-	return bpf_map_lookup_elem(k->loader.map[MAP_POD_ADDRS], a, &ifindex) ? 0 : (int)ifindex;
+	return bpf_map_lookup_elem(node->loader->map[MAP_POD_ADDRS], a, &ifindex) ? 0
+										  : (int)ifindex;
 }
 
 /* A pod that is being replaced may still have the address, but is down. */
@@ -68,13 +70,13 @@ static bool goes_before(const struct iface *i, const struct iface *other, int ow
 	return i->link.ifindex == owner || i->link.ifindex < other->link.ifindex;
 }
 
-static int find_owner(struct kernel *k, const struct addr *a, struct iface **out)
+static int find_owner(struct local_node *node, const struct addr *a, struct iface **out)
 {
 	struct iface *best = NULL;
-	int owner = owner_so_far(k, a);
+	int owner = owner_so_far(node, a);
 
-	for (struct iface *i = k->pods.ifaces; i; i = i->next) {
-		int r = addr_list_has(&i->claims, a) ? leads_to(k, i, a) : 0;
+	for (struct iface *i = node->pods.ifaces; i; i = i->next) {
+		int r = addr_list_has(&i->claims, a) ? leads_to(node, i, a) : 0;
 
 		if (r < 0)
 			return log_err(r, "find the route to a pod's address");
@@ -86,32 +88,32 @@ static int find_owner(struct kernel *k, const struct addr *a, struct iface **out
 }
 
 /* Rules know a pod by its own addresses only. */
-static void identify(struct kernel *k, struct iface *i)
+static void identify(struct local_node *node, struct iface *i)
 {
-	if (i->role == ROLE_POD && pod_write(k, i))
+	if (i->role == ROLE_POD && pod_write(node, i))
 		i->failed = true;
 }
 
-static int give(struct kernel *k, struct iface *i, const struct addr *a)
+static int give(struct local_node *node, struct iface *i, const struct addr *a)
 {
 	__u32 ifindex = (__u32)i->link.ifindex;
 	int r = 0;
 
-	if (bpf_map_update_elem(k->loader.map[MAP_POD_ADDRS], a, &ifindex, BPF_ANY))
+	if (bpf_map_update_elem(node->loader->map[MAP_POD_ADDRS], a, &ifindex, BPF_ANY))
 		return log_err(-errno, "add an address of the pod behind %s", i->link.name);
 	addr_list_remove(&i->lapsed, a);
 	if (addr_list_has(&i->addrs, a))
 		return 0;
-	shortcut_changed(k);
+	shortcut_changed(node);
 	r = addr_list_add(&i->addrs, a);
 	if (!r)
-		identify(k, i);
+		identify(node, i);
 	return r;
 }
 
 /* A pod that has lost nothing but the node's route keeps its connections: routes come back. */
-static int take(struct kernel *k, struct iface *i, const struct addr *a, const struct iface *owner,
-		bool *left)
+static int take(struct local_node *node, struct iface *i, const struct addr *a,
+		const struct iface *owner, bool *left)
 {
 	bool had = addr_list_remove(&i->addrs, a);
 	bool lapsed = addr_list_remove(&i->lapsed, a);
@@ -122,30 +124,30 @@ static int take(struct kernel *k, struct iface *i, const struct addr *a, const s
 	else
 		*left |= had || lapsed;
 	if (had)
-		identify(k, i);
+		identify(node, i);
 	return r;
 }
 
-int pods_assign(struct kernel *k, const struct addr *a, bool for_good)
+int pods_assign(struct local_node *node, const struct addr *a, bool for_good)
 {
 	struct iface *owner = NULL;
 	bool left = false;
-	int r = find_owner(k, a, &owner);
+	int r = find_owner(node, a, &owner);
 
 	if (!r && owner)
-		r = give(k, owner, a);
-	for (struct iface *i = k->pods.ifaces; !r && i; i = i->next) {
+		r = give(node, owner, a);
+	for (struct iface *i = node->pods.ifaces; !r && i; i = i->next) {
 		if (i != owner)
-			r = take(k, i, a, owner, &left);
+			r = take(node, i, a, owner, &left);
 	}
 	if (r || owner)
 		return r;
 	if (left)
-		r = for_good ? addr_list_add(&k->pods.gone, a) : pod_leave(&k->pods, a);
+		r = for_good ? addr_list_add(&node->pods.gone, a) : pod_leave(&node->pods, a);
 	if (!r)
-		bpf_map_delete_elem(k->loader.map[MAP_POD_ADDRS], a);
+		bpf_map_delete_elem(node->loader->map[MAP_POD_ADDRS], a);
 	if (left)
-		shortcut_changed(k);
+		shortcut_changed(node);
 	return r;
 }
 

@@ -12,7 +12,8 @@
 #include "daemon/bpf/map_batch.h"
 #include "lib/base/addr.h"
 #include "daemon/netlink/addr.h"
-#include "daemon/datapath/datapath_priv.h"
+#include "daemon/node/node_priv.h"
+#include "lib/base/id_set.h"
 #include "lib/base/log.h"
 #include "daemon/netlink/netns.h"
 
@@ -60,22 +61,22 @@ static void take_first(struct addr *first, const struct addr *a)
 }
 
 /* A pod may have several interfaces: rules know it by one of them. */
-static bool describe(struct kernel *k, __u64 cookie, struct netns_pod *out)
+static bool describe(struct local_node *node, __u64 cookie, struct netns_pod *out)
 {
 	bool found = false, known = false;
 
 	*out = (struct netns_pod){ .down = 1 };
-	for (const struct iface *i = k->pods.ifaces; i; i = i->next) {
+	for (const struct iface *i = node->pods.ifaces; i; i = i->next) {
 		struct addr identity;
 
 		if (i->role != ROLE_POD || i->netns_cookie != cookie)
 			continue;
-		identity = pod_identity(k, i);
-		if (!found || (!known && addr_set_has(&k->sources, &identity))) {
+		identity = pod_identity(node, i);
+		if (!found || (!known && addr_set_has(&node->sources, &identity))) {
 			out->addr = identity;
 			out->ifindex = (__u32)i->link.ifindex;
 			out->netns_id = (__u32)i->link.nsid;
-			known = addr_set_has(&k->sources, &identity);
+			known = addr_set_has(&node->sources, &identity);
 		}
 		found = true;
 		if (i->peer_up)
@@ -88,14 +89,14 @@ static bool describe(struct kernel *k, __u64 cookie, struct netns_pod *out)
 }
 
 /* Brings the map's entry of a namespace in step with its interfaces. */
-static int write_netns(struct kernel *k, __u64 cookie)
+static int write_netns(struct local_node *node, __u64 cookie)
 {
-	int fd = k->loader.map[MAP_NETNS_PODS];
+	int fd = node->loader->map[MAP_NETNS_PODS];
 	struct netns_pod now, pod;
 
 	if (!cookie)
 		return 0;
-	if (!describe(k, cookie, &pod)) {
+	if (!describe(node, cookie, &pod)) {
 		bpf_map_delete_elem(fd, &cookie);
 		return 0;
 	}
@@ -107,28 +108,28 @@ static int write_netns(struct kernel *k, __u64 cookie)
 		       : 0;
 }
 
-int pod_write_netns(struct kernel *k, const struct iface *i)
+int pod_write_netns(struct local_node *node, const struct iface *i)
 {
-	return write_netns(k, i->netns_cookie);
+	return write_netns(node, i->netns_cookie);
 }
 
-int pod_forget_netns(struct kernel *k, struct iface *i)
+int pod_forget_netns(struct local_node *node, struct iface *i)
 {
 	__u64 cookie = i->netns_cookie;
 
 	i->netns_cookie = 0;
 	i->netns_written = false;
-	k->pods.cookies_wanted = true;
-	return write_netns(k, cookie);
+	node->pods.cookies_wanted = true;
+	return write_netns(node, cookie);
 }
 
-int pods_find_cookies(struct kernel *k)
+int pods_find_cookies(struct local_node *node)
 {
-	struct pods *p = &k->pods;
+	struct pods *p = &node->pods;
 	int r = 0;
 
 	if (p->cookies_wanted && count_lacking(p))
-		r = netns_each(k->netlink, note_namespace, p);
+		r = netns_each(node->netlink, note_namespace, p);
 	if (r < 0)
 		return log_err(r, "look for the pods' network namespaces");
 	p->cookies_wanted = false;
@@ -136,7 +137,7 @@ int pods_find_cookies(struct kernel *k)
 	for (struct iface *i = p->ifaces; !r && i; i = i->next) {
 		if (i->role != ROLE_POD || !i->netns_cookie || i->netns_written)
 			continue;
-		r = pod_write_netns(k, i);
+		r = pod_write_netns(node, i);
 		i->netns_written = !r;
 	}
 	return r;
@@ -144,9 +145,9 @@ int pods_find_cookies(struct kernel *k)
 
 /* ---- what an earlier weftd has left ---- */
 
-static bool is_current(const struct kernel *k, __u64 cookie, const struct netns_pod *pod)
+static bool is_current(const struct local_node *node, __u64 cookie, const struct netns_pod *pod)
 {
-	for (const struct iface *i = k->pods.ifaces; i; i = i->next) {
+	for (const struct iface *i = node->pods.ifaces; i; i = i->next) {
 		if (i->netns_cookie == cookie)
 			return true;
 		/* not found yet, or not to be looked into now: the entry may well be right */
@@ -157,7 +158,7 @@ static bool is_current(const struct kernel *k, __u64 cookie, const struct netns_
 }
 
 struct stale {
-	struct kernel *kernel;
+	struct local_node *node;
 	struct ids ids;
 };
 
@@ -165,15 +166,15 @@ static int check(void *arg, const void *key, const void *value)
 {
 	struct stale *s = arg;
 	const __u64 *cookie = key;
-	int r = is_current(s->kernel, *cookie, value) ? 0 : ids_add(&s->ids, *cookie);
+	int r = is_current(s->node, *cookie, value) ? 0 : ids_add(&s->ids, *cookie);
 
 	return r < 0 ? r : 0;
 }
 
-int pods_prune_netns(struct kernel *k)
+int pods_prune_netns(struct local_node *node)
 {
-	struct stale s = { .kernel = k };
-	int fd = k->loader.map[MAP_NETNS_PODS];
+	struct stale s = { .node = node };
+	int fd = node->loader->map[MAP_NETNS_PODS];
 	int r = map_walk(fd, sizeof(__u64), sizeof(struct netns_pod), check, &s);
 
 	for (size_t i = 0; !r && i < s.ids.room; i++) {
@@ -203,9 +204,10 @@ static int visit_pod(void *arg, int nsid, int fd)
 	return 0;
 }
 
-int pods_each_netns(struct kernel *k, int (*each)(void *arg, __u64 cookie, int fd), void *arg)
+int node_each_netns(struct local_node *node, int (*each)(void *arg, __u64 cookie, int fd),
+		    void *arg)
 {
-	struct visit v = { &k->pods, each, arg };
+	struct visit v = { &node->pods, each, arg };
 
-	return netns_each(k->netlink, visit_pod, &v);
+	return netns_each(node->netlink, visit_pod, &v);
 }

@@ -1,6 +1,4 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-#include "daemon/node/reconcile.h"
-
 #include <bpf/bpf.h>
 #include <errno.h>
 #include <linux/net_namespace.h>
@@ -10,7 +8,7 @@
 #include <sys/timerfd.h>
 
 #include "lib/base/cleanup.h"
-#include "daemon/datapath/datapath_priv.h"
+#include "daemon/node/node_priv.h"
 #include "lib/base/log.h"
 
 enum {
@@ -18,38 +16,13 @@ enum {
 	RETRY_MAX_MS = 30000,
 };
 
-struct iface *pods_find(struct pods *p, int ifindex)
-{
-	for (struct iface *i = p->ifaces; i; i = i->next) {
-		if (i->link.ifindex == ifindex)
-			return i;
-	}
-	return NULL;
-}
-
-struct iface *pods_bridge(struct pods *p, const struct iface *port)
-{
-	struct iface *i = port->link.master ? pods_find(p, port->link.master) : NULL;
-
-	return i && !strcmp(i->link.kind, "bridge") ? i : NULL;
-}
-
 /* The port has come to its bridge, if it has one, or is about to leave it. */
 static void touch_bridge(struct pods *p, const struct iface *port)
 {
-	struct iface *bridge = pods_bridge(p, port);
+	struct iface *bridge = iface_bridge(p->ifaces, port);
 
 	if (bridge)
 		bridge->dirty = true;
-}
-
-static struct iface *find_by_peer(struct pods *p, int nsid, int peer)
-{
-	for (struct iface *i = p->ifaces; i; i = i->next) {
-		if (i->link.nsid == nsid && i->link.peer == peer)
-			return i;
-	}
-	return NULL;
 }
 
 /* The programs look for an Ethernet header. */
@@ -93,23 +66,24 @@ static enum role wanted_role(const struct pods *p, struct iface *i)
 	return role == ROLE_NIC && !l->ethernet ? refuse_nic(i) : role;
 }
 
-static int leave_role(struct kernel *k, struct iface *i)
+static int leave_role(struct local_node *node, struct iface *i)
 {
 	if (i->role == ROLE_POD)
-		return pod_remove(k, i);
+		return pod_remove(node, i);
 	if (i->role == ROLE_NIC)
-		return nic_remove(k, i);
+		return nic_remove(node, i);
 	i->role = ROLE_NONE;
 	return 0;
 }
 
-static int bridge_refresh(struct kernel *k, struct iface *i)
+static int bridge_refresh(struct local_node *node, struct iface *i)
 {
 	int r;
 
 	if (i->role == ROLE_BRIDGE)
 		return 0;
-	r = attach_put_both(&k->attach, i->link.ifindex, k->loader.prog[PROG_FROM_BRIDGE], -1);
+	r = attach_put_both(&node->attach, i->link.ifindex, node->loader->prog[PROG_FROM_BRIDGE],
+			    -1);
 	if (r && r != -ENODEV)
 		return r;
 	i->role = ROLE_BRIDGE;
@@ -117,21 +91,21 @@ static int bridge_refresh(struct kernel *k, struct iface *i)
 	return 0;
 }
 
-static int settle(struct kernel *k, struct iface *i)
+static int settle(struct local_node *node, struct iface *i)
 {
-	enum role role = wanted_role(&k->pods, i), was = i->role;
+	enum role role = wanted_role(&node->pods, i), was = i->role;
 	int r = 0;
 
 	if (was != role)
-		r = leave_role(k, i);
+		r = leave_role(node, i);
 	if (!r && role == ROLE_POD)
-		r = pod_refresh(k, i);
+		r = pod_refresh(node, i);
 	else if (!r && role == ROLE_NIC)
-		r = nic_refresh(k, i);
+		r = nic_refresh(node, i);
 	else if (!r && role == ROLE_BRIDGE)
-		r = bridge_refresh(k, i);
+		r = bridge_refresh(node, i);
 	else if (!r && was != ROLE_NONE)
-		r = attach_remove(&k->attach, i->link.ifindex);
+		r = attach_remove(&node->attach, i->link.ifindex);
 	return r;
 }
 
@@ -152,24 +126,22 @@ static void note_flap(struct pods *p, const struct iface *i)
 		pods_doubt(p);
 }
 
-static int take_link(struct kernel *k, const struct nl_link *l)
+static int take_link(struct local_node *node, const struct nl_link *l)
 {
-	struct pods *p = &k->pods;
-	struct iface *i = pods_find(p, l->ifindex);
+	struct pods *p = &node->pods;
+	struct iface *i = iface_find(p->ifaces, l->ifindex);
 	int r = 0;
 
 	if (!i) {
-		i = calloc(1, sizeof(*i));
+		i = iface_add(&p->ifaces);
 		if (!i)
 			return -ENOMEM;
-		i->next = p->ifaces;
-		p->ifaces = i;
 		p->routes_dirty = true;
 	}
 	if ((i->link.flags ^ l->flags) & IFF_UP)
 		note_flap(p, i);
 	if (i->link.nsid != l->nsid)
-		r = pod_forget_netns(k, i);
+		r = pod_forget_netns(node, i);
 	if (memcmp(i->link.mac, l->mac, sizeof(l->mac)) != 0)
 		touch_ports(p, l);
 	touch_bridge(p, i);
@@ -180,30 +152,22 @@ static int take_link(struct kernel *k, const struct nl_link *l)
 	return r;
 }
 
-static void free_iface(struct iface *i)
-{
-	addr_list_free(&i->claims);
-	addr_list_free(&i->addrs);
-	addr_list_free(&i->lapsed);
-	free(i);
-}
-
 /* The interface is no more, and with it whatever was attached to it. What can't be cleaned up now
  * is left to pods_prune(). */
-static void drop_link(struct kernel *k, int ifindex)
+static void drop_link(struct local_node *node, int ifindex)
 {
-	for (struct iface **at = &k->pods.ifaces; *at; at = &(*at)->next) {
+	for (struct iface **at = &node->pods.ifaces; *at; at = &(*at)->next) {
 		struct iface *i = *at;
 
 		if (i->link.ifindex != ifindex)
 			continue;
-		touch_bridge(&k->pods, i);
-		note_flap(&k->pods, i);
-		if (leave_role(k, i) || attach_remove(&k->attach, ifindex) || i->failed)
-			k->pods.prune_needed = true;
+		touch_bridge(&node->pods, i);
+		note_flap(&node->pods, i);
+		if (leave_role(node, i) || attach_remove(&node->attach, ifindex) || i->failed)
+			node->pods.prune_needed = true;
 		*at = i->next;
-		free_iface(i);
-		k->pods.routes_dirty = true;
+		iface_free(i);
+		node->pods.routes_dirty = true;
 		return;
 	}
 }
@@ -213,14 +177,14 @@ static int see_link(void *arg, const struct nl_link *l)
 	return take_link(arg, l);
 }
 
-static void drop_unseen(struct kernel *k)
+static void drop_unseen(struct local_node *node)
 {
 	struct iface *next;
 
-	for (struct iface *i = k->pods.ifaces; i; i = next) {
+	for (struct iface *i = node->pods.ifaces; i; i = next) {
 		next = i->next;
 		if (!i->seen)
-			drop_link(k, i->link.ifindex);
+			drop_link(node, i->link.ifindex);
 	}
 }
 
@@ -236,30 +200,30 @@ static int read_own_nsid(void *arg, const struct nlmsghdr *h)
 	return 0;
 }
 
-static int find_own_nsid(struct kernel *k)
+static int find_own_nsid(struct local_node *node)
 {
 	__u32 pid = (__u32)getpid();
 	struct nl_request q;
 
 	nl_begin(&q, RTM_GETNSID, 0, sizeof(struct rtgenmsg));
 	nl_put(&q, NETNSA_PID, &pid, sizeof(pid));
-	return nl_call(k->netlink, &q, read_own_nsid, &k->pods.own_nsid);
+	return nl_call(node->netlink, &q, read_own_nsid, &node->pods.own_nsid);
 }
 
-static int read_links(struct kernel *k)
+static int read_links(struct local_node *node)
 {
-	int r = find_own_nsid(k);
+	int r = find_own_nsid(node);
 
 	if (r)
 		return log_err(r, "find the node's own namespace");
-	for (struct iface *i = k->pods.ifaces; i; i = i->next)
+	for (struct iface *i = node->pods.ifaces; i; i = i->next)
 		i->seen = false;
-	r = nl_each_link(k->netlink, see_link, k);
+	r = nl_each_link(node->netlink, see_link, node);
 	if (r)
 		return log_err(r, "list the interfaces");
-	drop_unseen(k);
-	k->pods.lost = false;
-	k->pods.node_dirty = k->pods.routes_dirty = true;
+	drop_unseen(node);
+	node->pods.lost = false;
+	node->pods.node_dirty = node->pods.routes_dirty = true;
 	return 0;
 }
 
@@ -271,18 +235,18 @@ static void keep_first(int *r, int one)
 		*r = one;
 }
 
-static void read_pods(struct kernel *k)
+static void read_pods(struct local_node *node)
 {
-	for (struct iface *i = k->pods.ifaces; i; i = i->next) {
-		if (i->dirty && wanted_role(&k->pods, i) == ROLE_POD)
-			pod_read(k, i);
+	for (struct iface *i = node->pods.ifaces; i; i = i->next) {
+		if (i->dirty && wanted_role(&node->pods, i) == ROLE_POD)
+			pod_read(node, i);
 	}
 }
 
 /* All of them, whatever becomes of one. A NIC's failure is returned; that of a pod is its own. */
-static int settle_ifaces(struct kernel *k, bool bridges)
+static int settle_ifaces(struct local_node *node, bool bridges)
 {
-	struct pods *p = &k->pods;
+	struct pods *p = &node->pods;
 	int r = 0;
 
 	for (struct iface *i = p->ifaces; i; i = i->next) {
@@ -290,7 +254,7 @@ static int settle_ifaces(struct kernel *k, bool bridges)
 
 		if (!i->dirty || (wanted_role(p, i) == ROLE_BRIDGE) != bridges)
 			continue;
-		one = settle(k, i);
+		one = settle(node, i);
 		if (i->failed && !one)
 			p->prune_needed = true; /* which has spared what is left of it */
 		i->dirty = false;
@@ -326,31 +290,32 @@ static int arm_retry(struct pods *p)
 
 	if (p->retry_armed)
 		return 0;
-	if (timerfd_settime(p->retry_timer, 0, &t, NULL))
+	if (timerfd_settime(p->retry_timer.fd, 0, &t, NULL))
 		return log_err(-errno, "set a timer");
 	p->retry_armed = true;
 	return 0;
 }
 
-int pods_settle(struct kernel *k)
+/* Does all that is to be done; what fails is tried again later. */
+static int settle_all(struct local_node *node)
 {
-	struct pods *p = &k->pods;
+	struct pods *p = &node->pods;
 	int r = 0;
 
 	if (p->lost)
-		keep_first(&r, read_links(k));
+		keep_first(&r, read_links(node));
 	if (p->node_dirty)
-		keep_first(&r, node_refresh(k));
+		keep_first(&r, node_refresh(node));
 	if (p->routes_dirty)
-		keep_first(&r, default_routes_refresh(k));
-	read_pods(k);
-	keep_first(&r, settle_ifaces(k, true)); /* pods send their packets there */
-	keep_first(&r, settle_ifaces(k, false));
-	keep_first(&r, pods_find_cookies(k));
+		keep_first(&r, default_routes_refresh(node));
+	read_pods(node);
+	keep_first(&r, settle_ifaces(node, true)); /* pods send their packets there */
+	keep_first(&r, settle_ifaces(node, false));
+	keep_first(&r, pods_find_cookies(node));
 	if (!r && p->prune_needed)
-		keep_first(&r, pods_prune(k));
+		keep_first(&r, pods_prune(node));
 	if (p->sweep_needed)
-		keep_first(&r, pods_sweep(k));
+		keep_first(&r, pods_sweep(node));
 	if (r || has_failed(p) || p->node.full || pods_without_cookie(p))
 		keep_first(&r, arm_retry(p));
 	else
@@ -358,51 +323,71 @@ int pods_settle(struct kernel *k)
 	return r;
 }
 
-int pods_on_retry_timer(struct kernel *k)
+static void on_retry_timer(void *arg, uint32_t events)
 {
-	struct pods *p = &k->pods;
+	struct local_node *node = arg;
+	struct pods *p = &node->pods;
 	uint64_t ticks;
 
-	if (read(p->retry_timer, &ticks, sizeof(ticks)) < 0)
-		return errno == EAGAIN ? 0 : log_err(-errno, "read a timer");
+	(void)events;
+	if (read(p->retry_timer.fd, &ticks, sizeof(ticks)) < 0)
+		return;
 	p->retry_armed = false;
 	p->retry_ms = 2 * p->retry_ms < RETRY_MAX_MS ? 2 * p->retry_ms : RETRY_MAX_MS;
 	retry_failed(p);
-	return pods_settle(k);
+	(void)settle_all(node);
+}
+
+static void on_leave_timer(void *arg, uint32_t events)
+{
+	struct local_node *node = arg;
+	uint64_t ticks;
+
+	(void)events;
+	if (read(node->pods.leave_timer.fd, &ticks, sizeof(ticks)) < 0)
+		return;
+	pods_take_leavers(node);
+	(void)settle_all(node);
 }
 
 void pods_init(struct pods *p)
 {
 	*p = (struct pods){
-		.leave_timer = -1,
-		.retry_timer = -1,
+		.leave_timer.fd = -1,
+		.retry_timer.fd = -1,
 		.retry_ms = RETRY_MIN_MS,
 		.own_nsid = NL_NSID_OWN,
 	};
 }
 
-static int open_timer(void)
-{
-	int fd = timerfd_create(CLOCK_MONOTONIC, TFD_NONBLOCK | TFD_CLOEXEC);
-
-	return fd < 0 ? log_err(-errno, "make a timer") : fd;
-}
-
-int pods_open(struct kernel *k, const struct kernel_options *o)
+static int open_timer(struct local_node *node, struct event *e,
+		      void (*fired)(void *arg, uint32_t events))
 {
 	int r;
 
-	k->pods.match = strdup(o->pods ? o->pods : "auto");
-	k->pods.nic = o->nic ? strdup(o->nic) : NULL;
-	if (!k->pods.match || (o->nic && !k->pods.nic))
+	*e = (struct event){ .fd = timerfd_create(CLOCK_MONOTONIC, TFD_NONBLOCK | TFD_CLOEXEC),
+			     .ready = fired,
+			     .arg = node };
+	r = e->fd < 0 ? -errno : event_watch(node->loop, e, EPOLLIN);
+	return r ? log_err(r, "make a timer") : 0;
+}
+
+int pods_open(struct local_node *node, const struct node_options *o)
+{
+	int r;
+
+	node->pods.match = strdup(o->pods ? o->pods : "auto");
+	node->pods.nic = o->nic ? strdup(o->nic) : NULL;
+	if (!node->pods.match || (o->nic && !node->pods.nic))
 		return log_err(-ENOMEM, "follow the interfaces");
-	k->pods.leave_timer = open_timer();
-	k->pods.retry_timer = open_timer();
-	if (k->pods.leave_timer < 0 || k->pods.retry_timer < 0)
-		return k->pods.leave_timer < 0 ? k->pods.leave_timer : k->pods.retry_timer;
-	k->pods.lost = true; /* everything that happened before now */
-	k->pods.prune_needed = k->pods.sweep_needed = true;
-	r = pods_settle(k);
+	r = open_timer(node, &node->pods.leave_timer, on_leave_timer);
+	if (!r)
+		r = open_timer(node, &node->pods.retry_timer, on_retry_timer);
+	if (r)
+		return r;
+	node->pods.lost = true; /* everything that happened before now */
+	node->pods.prune_needed = node->pods.sweep_needed = true;
+	r = settle_all(node);
 	return r == -EAGAIN || r == -EINTR ? 0 : r; /* things change: the timer comes back to it */
 }
 
@@ -412,13 +397,13 @@ void pods_free(struct pods *p)
 		struct iface *i = p->ifaces;
 
 		p->ifaces = i->next;
-		free_iface(i);
+		iface_free(i);
 	}
 	free(p->node.items);
 	free(p->match);
 	free(p->nic);
-	closep(&p->leave_timer);
-	closep(&p->retry_timer);
+	event_close(&p->leave_timer);
+	event_close(&p->retry_timer);
 	addr_list_free(&p->gone);
 	free(p->leaving.items);
 	addr_set_free(&p->node.set);
@@ -429,84 +414,84 @@ void pods_free(struct pods *p)
 /* Something about the other end of one of our veths, or about an interface that we don't know. */
 static void note_peer(struct pods *p, int nsid, int ifindex)
 {
-	struct iface *i = find_by_peer(p, nsid, ifindex);
+	struct iface *i = iface_find_by_peer(p->ifaces, nsid, ifindex);
 
 	if (i)
 		i->dirty = true;
 }
 
 /* A veth's peer that has left for another namespace: the end that stays says nothing of it. */
-static void note_moved(struct kernel *k, const struct nl_link *moved)
+static void note_moved(struct local_node *node, const struct nl_link *moved)
 {
 	struct nl_link stays;
-	int r = nl_get_link(k->netlink, NL_NSID_OWN, moved->peer, &stays);
+	int r = nl_get_link(node->netlink, NL_NSID_OWN, moved->peer, &stays);
 
 	if (!r && stays.peer)
-		r = take_link(k, &stays);
-	k->pods.lost |= r && r != -ENODEV;
+		r = take_link(node, &stays);
+	node->pods.lost |= r && r != -ENODEV;
 }
 
-static void note_link(struct kernel *k, int nsid, const struct nlmsghdr *h)
+static void note_link(struct local_node *node, int nsid, const struct nlmsghdr *h)
 {
 	struct nl_link l;
 
 	nl_link_parse(h, &l);
 	if (nsid != NL_NSID_OWN) {
-		note_peer(&k->pods, nsid, l.ifindex);
+		note_peer(&node->pods, nsid, l.ifindex);
 		return;
 	}
 	if (((const struct ifinfomsg *)NLMSG_DATA(h))->ifi_family != AF_UNSPEC)
 		return; /* a bridge on its ports: not the interface itself */
 	if (h->nlmsg_type == RTM_NEWLINK) {
-		if (take_link(k, &l))
-			k->pods.lost = true;
+		if (take_link(node, &l))
+			node->pods.lost = true;
 		return;
 	}
-	drop_link(k, l.ifindex);
+	drop_link(node, l.ifindex);
 	if (l.moved && l.peer)
-		note_moved(k, &l);
+		note_moved(node, &l);
 }
 
 static void note(void *arg, int nsid, const struct nlmsghdr *h)
 {
-	struct kernel *k = arg;
+	struct local_node *node = arg;
 
-	if (nsid == k->pods.own_nsid)
+	if (nsid == node->pods.own_nsid)
 		nsid = NL_NSID_OWN;
 	switch (h->nlmsg_type) {
 	case RTM_NEWLINK:
 	case RTM_DELLINK:
-		note_link(k, nsid, h);
+		note_link(node, nsid, h);
 		return;
 	case RTM_NEWADDR:
 	case RTM_DELADDR:
 		if (nsid == NL_NSID_OWN)
-			k->pods.node_dirty = true;
+			node->pods.node_dirty = true;
 		else
-			note_peer(&k->pods, nsid,
+			note_peer(&node->pods, nsid,
 				  (int)((const struct ifaddrmsg *)NLMSG_DATA(h))->ifa_index);
 		return;
 	case RTM_NEWROUTE:
 	case RTM_DELROUTE:
-		k->pods.routes_dirty |= nl_is_default_route(h);
-		pods_note_route(&k->pods, h);
+		node->pods.routes_dirty |= nl_is_default_route(h);
+		pods_note_route(&node->pods, h);
 		return;
 	case RTM_NEWRULE:
 	case RTM_DELRULE:
-		pods_doubt(&k->pods);
+		pods_doubt(&node->pods);
 		return;
 	}
 }
 
-int pods_follow(struct kernel *k)
+int pods_follow(struct local_node *node)
 {
-	int r = nl_receive(k->links, note, k);
+	int r = nl_receive(node->links.fd, note, node);
 
-	k->pods.lost |= r == -ENOBUFS;
+	node->pods.lost |= r == -ENOBUFS;
 	if (!r || r == -ENOBUFS)
-		r = nl_receive(k->node_routes, note, k);
-	k->pods.lost |= r == -ENOBUFS;
+		r = nl_receive(node->node_routes.fd, note, node);
+	node->pods.lost |= r == -ENOBUFS;
 	if (r && r != -ENOBUFS)
 		return log_err(r, "read notifications of the kernel");
-	return pods_settle(k);
+	return settle_all(node);
 }

@@ -9,10 +9,10 @@
 #include <string.h>
 #include <sys/socket.h>
 #include <sys/timerfd.h>
-#include <time.h>
 
 #include "lib/base/cleanup.h"
-#include "daemon/datapath/datapath_priv.h"
+#include "daemon/node/node_priv.h"
+#include "lib/base/clock.h"
 #include "lib/base/log.h"
 #include "survey.skel.h"
 
@@ -24,41 +24,41 @@ enum {
 
 void shortcut_init(struct shortcuts *s)
 {
-	*s = (struct shortcuts){ .timer = -1, .tc = -1, .nft = -1 };
+	*s = (struct shortcuts){ .timer.fd = -1, .tc.fd = -1, .nft.fd = -1 };
 }
 
 void shortcut_free(struct shortcuts *s)
 {
 	survey_bpf__destroy(s->survey);
-	closep(&s->timer);
-	closep(&s->tc);
-	closep(&s->nft);
+	event_close(&s->timer);
+	event_close(&s->tc);
+	event_close(&s->nft);
 }
 
-static int write_state(struct kernel *k)
+static int write_state(struct local_node *node)
 {
 	__u32 zero = 0;
 
-	return bpf_map_update_elem(k->loader.map[MAP_SHORTCUT_STATE], &zero, &k->shortcut.state,
-				   BPF_ANY)
+	return bpf_map_update_elem(node->loader->map[MAP_SHORTCUT_STATE], &zero,
+				   &node->shortcut.state, BPF_ANY)
 		       ? log_err(-errno, "write the map %s", loader_map_name(MAP_SHORTCUT_STATE))
 		       : 0;
 }
 
-void shortcut_changed(struct kernel *k)
+void shortcut_changed(struct local_node *node)
 {
-	k->shortcut.state.epoch++;
-	(void)write_state(k);
+	node->shortcut.state.epoch++;
+	(void)write_state(node);
 }
 
 /* ---- what there is on the node's own way ---- */
 
 /* False if the kernel can't tell. */
-static bool survey(struct kernel *k, int ifindex, struct survey_args *out)
+static bool survey(struct local_node *node, int ifindex, struct survey_args *out)
 {
 	struct survey_args args = { .ifindex = (__u32)ifindex };
 	LIBBPF_OPTS(bpf_test_run_opts, opts, .ctx_in = &args, .ctx_size_in = sizeof(args));
-	struct survey_bpf *s = k->shortcut.survey;
+	struct survey_bpf *s = node->shortcut.survey;
 
 	if (!s || bpf_prog_test_run_opts(bpf_program__fd(s->progs.survey), &opts))
 		return false;
@@ -83,11 +83,11 @@ because(struct reason_text *why, const char *fmt, ...)
 }
 
 /* Nothing that concerns all of the node has a say. */
-static bool node_is_bare(struct kernel *k, struct reason_text *why)
+static bool node_is_bare(struct local_node *node, struct reason_text *why)
 {
 	struct survey_args found;
 
-	if (!survey(k, 0, &found))
+	if (!survey(node, 0, &found))
 		return because(why, "the kernel does not tell of netfilter hooks");
 	if (found.hooks)
 		return because(why, "netfilter hooks on the forward path (%s)", found.name);
@@ -96,10 +96,10 @@ static bool node_is_bare(struct kernel *k, struct reason_text *why)
 	return true;
 }
 
-void netfilter_on_forward(struct kernel *k, char *out, size_t size)
+void netfilter_on_forward(struct local_node *node, char *out, size_t size)
 {
 	struct survey_args found;
-	bool told = survey(k, 0, &found);
+	bool told = survey(node, 0, &found);
 
 	snprintf(out, size, "%s", told && found.hooks ? found.name : "");
 }
@@ -111,7 +111,7 @@ static bool is_harmless(const char *kind)
 
 static int note_qdisc(void *arg, int ifindex, const char *kind)
 {
-	struct iface *i = pods_find(arg, ifindex);
+	struct iface *i = iface_find(arg, ifindex);
 
 	if (!i)
 		return 0;
@@ -122,18 +122,18 @@ static int note_qdisc(void *arg, int ifindex, const char *kind)
 	return 0;
 }
 
-static bool read_qdiscs(struct kernel *k, struct reason_text *why)
+static bool read_qdiscs(struct local_node *node, struct reason_text *why)
 {
 	int r;
 
-	for (struct iface *i = k->pods.ifaces; i; i = i->next)
+	for (struct iface *i = node->pods.ifaces; i; i = i->next)
 		i->qdisc[0] = 0, i->has_filters = false;
-	r = nl_each_qdisc(k->netlink, note_qdisc, &k->pods);
+	r = nl_each_qdisc(node->netlink, note_qdisc, node->pods.ifaces);
 	return r ? because(why, "the queueing disciplines can't be read: %s", strerror(-r)) : true;
 }
 
 /* Nothing of others treats packets at the interface, coming in or going out. */
-static bool is_bare(struct kernel *k, const struct iface *i, struct reason_text *why)
+static bool is_bare(struct local_node *node, const struct iface *i, struct reason_text *why)
 {
 	static const enum prog_id own[] = { PROG_FROM_POD, PROG_TO_POD, PROG_FROM_BRIDGE,
 					    PROG_FROM_NIC, PROG_TO_NIC };
@@ -141,17 +141,17 @@ static bool is_bare(struct kernel *k, const struct iface *i, struct reason_text 
 	struct survey_args found;
 
 	for (size_t n = 0; n < sizeof(own) / sizeof(own[0]); n++)
-		fds[n] = k->loader.prog[own[n]];
+		fds[n] = node->loader->prog[own[n]];
 	if (!(i->link.flags & IFF_UP))
 		return because(why, "%s: is down", i->link.name);
 	if (i->qdisc[0])
 		return because(why, "%s: queueing discipline %s", i->link.name, i->qdisc);
 	if (i->link.xdp)
 		return because(why, "%s: an XDP program", i->link.name);
-	if (attach_has_foreign(&k->attach, i->link.ifindex, i->has_filters, fds,
+	if (attach_has_foreign(&node->attach, i->link.ifindex, i->has_filters, fds,
 			       sizeof(own) / sizeof(own[0])))
 		return because(why, "%s: tc programs or filters of others", i->link.name);
-	if (!survey(k, i->link.ifindex, &found) || !found.found)
+	if (!survey(node, i->link.ifindex, &found) || !found.found)
 		return because(why, "%s: the kernel does not tell of netfilter hooks",
 			       i->link.name);
 	if (found.hooks)
@@ -159,9 +159,9 @@ static bool is_bare(struct kernel *k, const struct iface *i, struct reason_text 
 	return true;
 }
 
-static bool pod_is_bare(struct kernel *k, const struct iface *i, struct reason_text *why)
+static bool pod_is_bare(struct local_node *node, const struct iface *i, struct reason_text *why)
 {
-	const struct iface *bridge = pods_bridge(&k->pods, i);
+	const struct iface *bridge = iface_bridge(node->pods.ifaces, i);
 
 	if (strcmp(i->link.kind, "veth") != 0)
 		return because(why, "%s: is no veth", i->link.name);
@@ -170,39 +170,36 @@ static bool pod_is_bare(struct kernel *k, const struct iface *i, struct reason_t
 	if (bridge && !bridge->bare)
 		return because(why, "%s: its bridge %s does something of its own", i->link.name,
 			       bridge->link.name);
-	return is_bare(k, i, why);
+	return is_bare(node, i, why);
 }
 
 /* ---- what follows ---- */
 
-static void tell(struct kernel *k, const char *text)
+static void tell(struct local_node *node, const char *text)
 {
-	if (!strcmp(k->shortcut.text, text))
+	if (!strcmp(node->shortcut.text, text))
 		return;
-	snprintf(k->shortcut.text, sizeof(k->shortcut.text), "%s", text);
+	snprintf(node->shortcut.text, sizeof(node->shortcut.text), "%s", text);
 	log_info("short cut %s", text);
 }
 
-static int stop(struct kernel *k, const struct reason_text *why)
+static int stop(struct local_node *node, const struct reason_text *why)
 {
 	char text[SHORTCUT_TEXT_MAX];
 
 	snprintf(text, sizeof(text), "auto: not used: %s", why->s);
-	tell(k, text);
-	if (!k->shortcut.state.until)
+	tell(node, text);
+	if (!node->shortcut.state.until)
 		return 0;
-	k->shortcut.state.until = 0;
-	return write_state(k);
+	node->shortcut.state.until = 0;
+	return write_state(node);
 }
 
 /* Until the next look. */
-static int go_on(struct kernel *k)
+static int go_on(struct local_node *node)
 {
-	struct timespec t;
-
-	clock_gettime(CLOCK_MONOTONIC, &t);
-	k->shortcut.state.until = (__u64)(t.tv_sec + VALID_S) * 1000000000 + (__u64)t.tv_nsec;
-	return write_state(k);
+	node->shortcut.state.until = clock_ns() + VALID_S * 1000000000ull;
+	return write_state(node);
 }
 
 struct count {
@@ -211,9 +208,9 @@ struct count {
 };
 
 /* The map's entry first, then its epoch (pod_write()): who sees the one sees the other. */
-static int judge_pod(struct kernel *k, struct iface *i, struct count *c)
+static int judge_pod(struct local_node *node, struct iface *i, struct count *c)
 {
-	bool bare = pod_is_bare(k, i, &c->why);
+	bool bare = pod_is_bare(node, i, &c->why);
 	int r;
 
 	c->pods++;
@@ -221,29 +218,29 @@ static int judge_pod(struct kernel *k, struct iface *i, struct count *c)
 	if (bare == i->bare)
 		return 0;
 	i->bare = bare;
-	r = pod_write(k, i);
+	r = pod_write(node, i);
 	if (r)
 		i->bare = !bare; /* as the map has it: the next look writes it */
 	return r;
 }
 
-static int judge_pods(struct kernel *k, struct count *c)
+static int judge_pods(struct local_node *node, struct count *c)
 {
 	struct reason_text none;
 	int r = 0;
 
-	for (struct iface *i = k->pods.ifaces; i; i = i->next) {
+	for (struct iface *i = node->pods.ifaces; i; i = i->next) {
 		if (i->role == ROLE_BRIDGE || !strcmp(i->link.kind, "bridge"))
-			i->bare = is_bare(k, i, &none);
+			i->bare = is_bare(node, i, &none);
 	}
-	for (struct iface *i = k->pods.ifaces; !r && i; i = i->next) {
+	for (struct iface *i = node->pods.ifaces; !r && i; i = i->next) {
 		if (i->role == ROLE_POD)
-			r = judge_pod(k, i, c);
+			r = judge_pod(node, i, c);
 	}
 	return r;
 }
 
-static void tell_count(struct kernel *k, const struct count *c)
+static void tell_count(struct local_node *node, const struct count *c)
 {
 	char text[SHORTCUT_TEXT_MAX];
 
@@ -254,28 +251,28 @@ static void tell_count(struct kernel *k, const struct count *c)
 			 c->pods - c->bare, c->pods, c->why.s);
 	else
 		snprintf(text, sizeof(text), "auto: not used: %s", c->why.s);
-	tell(k, text);
+	tell(node, text);
 }
 
 /* Looks at everything again. */
-static int shortcut_refresh(struct kernel *k)
+static int shortcut_refresh(struct local_node *node)
 {
 	struct reason_text why;
 	struct count c = {};
 	int r;
 
-	if (k->shortcut.mode != SHORTCUT_AUTO)
+	if (node->shortcut.mode != SHORTCUT_AUTO)
 		return 0;
-	if (!node_is_bare(k, &why) || !read_qdiscs(k, &why))
-		return stop(k, &why);
-	r = judge_pods(k, &c);
+	if (!node_is_bare(node, &why) || !read_qdiscs(node, &why))
+		return stop(node, &why);
+	r = judge_pods(node, &c);
 	if (r) {
 		because(&why, "the pods can't be written: %s", strerror(-r));
-		(void)stop(k, &why);
+		(void)stop(node, &why);
 		return r;
 	}
-	tell_count(k, &c);
-	return go_on(k);
+	tell_count(node, &c);
+	return go_on(node);
 }
 
 /* ---- when to look ---- */
@@ -287,16 +284,16 @@ static int set_timer(struct shortcuts *s, unsigned ms)
 		.it_interval = { PERIOD_MS / 1000, PERIOD_MS % 1000 * 1000000L },
 	};
 
-	return timerfd_settime(s->timer, 0, &t, NULL) ? log_err(-errno, "set a timer") : 0;
+	return timerfd_settime(s->timer.fd, 0, &t, NULL) ? log_err(-errno, "set a timer") : 0;
 }
 
 /* Never later than it is set already: a series of changes must not put it off without end. */
-void shortcut_soon(struct kernel *k)
+void shortcut_soon(struct local_node *node)
 {
-	struct shortcuts *s = &k->shortcut;
+	struct shortcuts *s = &node->shortcut;
 	struct itimerspec is;
 
-	if (s->timer < 0 || timerfd_gettime(s->timer, &is))
+	if (s->timer.fd < 0 || timerfd_gettime(s->timer.fd, &is))
 		return;
 	if (is.it_value.tv_sec || is.it_value.tv_nsec > SOON_MS * 1000000L)
 		(void)set_timer(s, SOON_MS);
@@ -319,21 +316,33 @@ static void drain(int fd)
 	while (n > 0 || (n < 0 && (errno == EINTR || errno == ENOBUFS)));
 }
 
-bool shortcut_dispatch(struct kernel *k, int fd, int *r)
+static void on_timer(void *arg, uint32_t events)
 {
-	struct shortcuts *s = &k->shortcut;
+	struct local_node *node = arg;
 	uint64_t ticks;
 
-	if (fd != s->timer && fd != s->tc && fd != s->nft)
-		return false;
-	if (fd == s->timer && read(fd, &ticks, sizeof(ticks)) < 0 && errno != EAGAIN)
+	(void)events;
+	if (read(node->shortcut.timer.fd, &ticks, sizeof(ticks)) < 0 && errno != EAGAIN)
 		log_err(-errno, "read a timer");
-	if (fd == s->tc)
-		(void)nl_receive(fd, ignore, NULL);
-	if (fd == s->nft)
-		drain(fd);
-	*r = shortcut_refresh(k);
-	return true;
+	(void)shortcut_refresh(node);
+}
+
+static void on_tc(void *arg, uint32_t events)
+{
+	struct local_node *node = arg;
+
+	(void)events;
+	(void)nl_receive(node->shortcut.tc.fd, ignore, NULL);
+	(void)shortcut_refresh(node);
+}
+
+static void on_nft(void *arg, uint32_t events)
+{
+	struct local_node *node = arg;
+
+	(void)events;
+	drain(node->shortcut.nft.fd);
+	(void)shortcut_refresh(node);
 }
 
 /* Changes of nf_tables' chains. A kernel that lacks nf_tables has none. */
@@ -349,22 +358,34 @@ static int listen_nft(void)
 	return TAKE_FD(fd);
 }
 
-static int open_auto(struct kernel *k)
+static int watch(struct local_node *node, struct event *e, int fd,
+		 void (*ready)(void *arg, uint32_t events))
 {
-	static const unsigned groups[] = { RTNLGRP_TC, 0 };
-	struct shortcuts *s = &k->shortcut;
-
-	s->tc = nl_listen(groups, false);
-	if (s->tc < 0)
-		return log_err(s->tc, "listen to changes of queueing disciplines");
-	s->nft = listen_nft();
-	s->timer = timerfd_create(CLOCK_MONOTONIC, TFD_NONBLOCK | TFD_CLOEXEC);
-	return s->timer < 0 ? log_err(-errno, "make a timer") : set_timer(s, SOON_MS);
+	*e = (struct event){ .fd = fd, .ready = ready, .arg = node };
+	return event_watch(node->loop, e, EPOLLIN);
 }
 
-int shortcut_open(struct kernel *k, enum shortcut_mode mode)
+static int open_auto(struct local_node *node)
 {
-	struct shortcuts *s = &k->shortcut;
+	static const unsigned groups[] = { RTNLGRP_TC, 0 };
+	struct shortcuts *s = &node->shortcut;
+	int tc = nl_listen(groups, false), nft = listen_nft();
+	int timer = timerfd_create(CLOCK_MONOTONIC, TFD_NONBLOCK | TFD_CLOEXEC);
+	int r = tc < 0 ? tc : timer < 0 ? -errno : 0;
+
+	s->tc.fd = tc, s->nft.fd = nft, s->timer.fd = timer;
+	if (!r)
+		r = watch(node, &s->tc, tc, on_tc);
+	if (!r && nft >= 0)
+		r = watch(node, &s->nft, nft, on_nft);
+	if (!r)
+		r = watch(node, &s->timer, timer, on_timer);
+	return r ? log_err(r, "listen to changes of queueing disciplines") : set_timer(s, SOON_MS);
+}
+
+int shortcut_open(struct local_node *node, enum shortcut_mode mode)
+{
+	struct shortcuts *s = &node->shortcut;
 	__u32 zero = 0;
 
 	s->mode = mode;
@@ -372,7 +393,7 @@ int shortcut_open(struct kernel *k, enum shortcut_mode mode)
 	if (!s->survey)
 		log_warning("this kernel does not tell of its netfilter hooks (--log-level debug "
 			    "says why)");
-	if (bpf_map_lookup_elem(k->loader.map[MAP_SHORTCUT_STATE], &zero, &s->state))
+	if (bpf_map_lookup_elem(node->loader->map[MAP_SHORTCUT_STATE], &zero, &s->state))
 		return log_err(-errno, "read the map %s", loader_map_name(MAP_SHORTCUT_STATE));
 	s->state.until = mode == SHORTCUT_ALWAYS ? ~0ull : 0;
 	s->state.epoch++;
@@ -381,10 +402,10 @@ int shortcut_open(struct kernel *k, enum shortcut_mode mode)
 		 : mode == SHORTCUT_NEVER ? "never"
 					  : "auto: not looked at yet");
 	if (mode == SHORTCUT_AUTO) {
-		int r = open_auto(k);
+		int r = open_auto(node);
 
 		if (r)
 			return r;
 	}
-	return write_state(k);
+	return write_state(node);
 }

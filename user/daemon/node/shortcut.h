@@ -11,7 +11,7 @@
 #include <stdbool.h>
 #include <stddef.h>
 
-#include "daemon/datapath/datapath.h"
+#include "daemon/node/node.h"
 #include "weft/shortcut.h"
 
 struct survey_bpf;
@@ -19,9 +19,9 @@ struct survey_bpf;
 /* Descriptors start at -1: shortcut_init(). */
 struct shortcuts {
 	enum shortcut_mode mode;
-	int timer;
-	int tc;			      /* notifications: queueing disciplines and filters */
-	int nft;		      /* notifications: nf_tables; -1 where the kernel lacks it */
+	struct event timer;
+	struct event tc;	      /* notifications: queueing disciplines and filters */
+	struct event nft;	      /* notifications: nf_tables; none where the kernel lacks it */
 	struct survey_bpf *survey;    /* NULL: the kernel does not run it */
 	struct shortcut_state state;  /* as the map has it */
 	char text[SHORTCUT_TEXT_MAX]; /* for `weft status` */
@@ -29,17 +29,15 @@ struct shortcuts {
 
 void shortcut_init(struct shortcuts *s);
 /* To be called before pods_open(). */
-int shortcut_open(struct kernel *k, enum shortcut_mode mode);
+int shortcut_open(struct local_node *node, enum shortcut_mode mode);
 void shortcut_free(struct shortcuts *s);
 
 /* Looks at everything again within 20 ms. */
-void shortcut_soon(struct kernel *k);
-/* Whether `fd` is one of shortcut's; then it is read, and everything is looked at again. */
-bool shortcut_dispatch(struct kernel *k, int fd, int *r);
+void shortcut_soon(struct local_node *node);
 /* Whose netfilter hooks are on the node's forward path: "" if there are none, or the kernel does
  * not tell. */
-void netfilter_on_forward(struct kernel *k, char *out, size_t size);
+void netfilter_on_forward(struct local_node *node, char *out, size_t size);
 /* Pods or their addresses have changed in the maps: what was found by them is found anew. */
-void shortcut_changed(struct kernel *k);
+void shortcut_changed(struct local_node *node);
 
 #endif

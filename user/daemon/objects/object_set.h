@@ -5,8 +5,11 @@
  * The objects that are in force, by kind, namespace and name, in the order in which each was first
  * applied. A set borrows what it refers to.
  */
+#include <stdbool.h>
+#include <stdint.h>
+
 #include "lib/model/model.h"
-#include "daemon/source/journal.h"
+#include "daemon/objects/origin.h"
 
 /* The namespace is NULL or "" for a Namespace. */
 struct object_id {
@@ -16,7 +19,7 @@ struct object_id {
 
 struct known {
 	struct object *object;
-	struct store_file *file; /* where the object is stored; NULL until it is */
+	struct origin *origin; /* NULL until its source has given it one */
 	uint32_t hash;
 };
 
@@ -33,7 +36,7 @@ bool object_is(const struct object *o, const struct object_id *id);
 /* NULL if there is none. Valid until the set is changed. */
 struct known *known_find(const struct known_set *set, const struct object_id *id);
 /* Appends an object whose identity is not in the set. 0 or -ENOMEM. */
-int known_add(struct known_set *set, struct object *o, struct store_file *file);
+int known_add(struct known_set *set, struct object *o, struct origin *origin);
 /* Takes out all elements whose `object` is NULL, keeping the order. 0 or -ENOMEM with the set as
  * before. */
 int known_squeeze(struct known_set *set);

@@ -88,7 +88,7 @@ int stage_put(struct stage *st, struct object *o, const char **change)
 	if (r)
 		return r;
 	k->object = o;
-	k->file = NULL;
+	k->origin = NULL;
 	return 0;
 }
 
@@ -103,7 +103,7 @@ int stage_remove(struct stage *st, const struct object_id *id)
 	if (r)
 		return r;
 	k->object = NULL;
-	k->file = NULL;
+	k->origin = NULL;
 	st->dirty = true;
 	return 0;
 }
@@ -121,12 +121,12 @@ int stage_seal(struct stage *st)
 	return known_squeeze(&st->set);
 }
 
-void stage_keep(struct stage *st, struct known_set *set, struct store *store)
+void stage_keep(struct stage *st, struct known_set *set)
 {
 	for (size_t i = 0; i < st->set.count; i++)
-		store_file_ref(st->set.items[i].file);
+		origin_ref(st->set.items[i].origin);
 	for (size_t i = 0; i < set->count; i++)
-		store_file_unref(store, set->items[i].file);
+		origin_unref(set->items[i].origin);
 	known_free(set);
 	*set = st->set;
 	st->set = (struct known_set){ 0 };

@@ -36,7 +36,7 @@ bool stage_removed(const struct stage *st, const struct object_id *id);
 int stage_seal(struct stage *st);
 
 /* Makes `set` the staged one and frees what is gone. */
-void stage_keep(struct stage *st, struct known_set *set, struct store *store);
+void stage_keep(struct stage *st, struct known_set *set);
 /* Frees what came with it. Harmless after stage_keep(). */
 void stage_drop(struct stage *st);
 

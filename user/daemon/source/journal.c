@@ -206,6 +206,15 @@ void store_close(struct store *s)
 	free(s);
 }
 
+static void file_release(struct origin *o)
+{
+	struct store_file *f = (struct store_file *)o;
+
+	f->store->live -= f->size;
+	free(f->name);
+	free(f);
+}
+
 static struct store_file *file_new(struct store *s, const char *name, off_t at, size_t size)
 {
 	struct store_file *f = calloc(1, sizeof(*f));
@@ -217,32 +226,23 @@ static struct store_file *file_new(struct store *s, const char *name, off_t at, 
 		free(f);
 		return NULL;
 	}
+	f->origin = (struct origin){ 1, file_release };
+	f->store = s;
 	f->at = at;
 	f->size = size;
-	f->refs = 1;
 	s->live += size;
 	return f;
 }
 
-struct store_file *store_file_ref(struct store_file *f)
+static void file_unref(struct store_file *f)
 {
-	f->refs++;
-	return f;
+	origin_unref(f ? &f->origin : NULL);
 }
 
-void store_file_unref(struct store *s, struct store_file *f)
-{
-	if (!f || --f->refs)
-		return;
-	s->live -= f->size;
-	free(f->name);
-	free(f);
-}
-
-static void drop_items(struct store *s, struct store_item *items, size_t count)
+static void drop_items(struct store_item *items, size_t count)
 {
 	for (size_t i = 0; i < count; i++)
-		store_file_unref(s, items[i].file);
+		file_unref(items[i].file);
 	free(items);
 }
 
@@ -265,7 +265,7 @@ static int make_items(struct store *s, const struct wire_frame *frame, off_t at,
 			items[i].file = file_new(s, json_get_text(file, "name", ""),
 						 at + (off_t)used, size);
 		if (!items[i].file) {
-			drop_items(s, items, i);
+			drop_items(items, i);
 			return size > frame->blob_len - used ? -EBADMSG : -ENOMEM;
 		}
 		items[i].bytes = frame->blob + used;
@@ -286,7 +286,7 @@ static int replay_one(struct store *s, const struct wire_frame *frame, off_t blo
 	if (r)
 		return r;
 	r = replay(arg, frame->json, items, count);
-	drop_items(s, items, count);
+	drop_items(items, count);
 	return r;
 }
 
@@ -324,7 +324,7 @@ static int register_files(struct store *s, const struct store_input *files, size
 		items[i] = file_new(s, files[i].name, at, files[i].size);
 		if (!items[i]) {
 			while (i--)
-				store_file_unref(s, items[i]);
+				file_unref(items[i]);
 			return -ENOMEM;
 		}
 		at += files[i].size;

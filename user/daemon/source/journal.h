@@ -27,15 +27,18 @@
 #include <stddef.h>
 #include <sys/types.h>
 
+#include "daemon/source/source.h"
+
+struct store;
+
 /* A file in the journal. It is live as long as objects refer to it. */
 struct store_file {
+	struct origin origin; /* of the objects in it */
+	struct store *store;
 	char *name;
 	off_t at; /* of its bytes */
 	size_t size;
-	size_t refs;
 };
-
-struct store;
 
 /*
  * Opens or creates the journal in the directory `dir`, which must exist. A torn end is copied to
@@ -53,7 +56,7 @@ void store_close(struct store *s); /* accepts NULL */
 
 /* One file of a record. */
 struct store_item {
-	struct store_file *file; /* valid during the call, longer with a store_file_ref() */
+	struct store_file *file; /* valid during the call, longer with an origin_ref() */
 	const char *bytes;	 /* valid during the call */
 };
 
@@ -61,16 +64,6 @@ struct store_item {
 typedef int (*store_replay_fn)(void *arg, const json_t *record, const struct store_item *items,
 			       size_t count);
 int store_replay(struct store *s, store_replay_fn replay, void *arg);
-
-struct store_file *store_file_ref(struct store_file *f);
-void store_file_unref(struct store *s, struct store_file *f); /* accepts NULL */
-
-/* A file to be stored. Borrowed. */
-struct store_input {
-	const char *name;
-	const char *bytes;
-	size_t size;
-};
 
 /*
  * Appends one transaction and brings it to the disk. `record` has its "type" and what goes with it;

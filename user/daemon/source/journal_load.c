@@ -9,17 +9,16 @@
 #include "lib/schema/parse.h"
 
 struct load {
-	struct store *store;
 	struct known_set *set;
 	struct errors *errors;
 };
 
-static void set_object(struct load *l, struct known *k, struct object *o, struct store_file *file)
+static void set_object(struct known *k, struct object *o, struct store_file *file)
 {
 	object_free(k->object);
-	store_file_unref(l->store, k->file);
+	origin_unref(k->origin);
 	k->object = o;
-	k->file = store_file_ref(file);
+	k->origin = origin_ref(&file->origin);
 }
 
 /* Takes over `o`. */
@@ -30,14 +29,14 @@ static int put(struct load *l, struct object *o, struct store_file *file)
 	int r;
 
 	if (k) {
-		set_object(l, k, o, file);
+		set_object(k, o, file);
 		return 0;
 	}
-	r = known_add(l->set, o, file);
+	r = known_add(l->set, o, &file->origin);
 	if (r)
 		object_free(o);
 	else
-		store_file_ref(file);
+		origin_ref(&file->origin);
 	return r;
 }
 
@@ -86,7 +85,7 @@ static int load_delete(struct load *l, const json_t *list)
 		if (!k)
 			return -EBADMSG;
 		object_free(k->object);
-		store_file_unref(l->store, k->file);
+		origin_unref(k->origin);
 		*k = (struct known){ .hash = k->hash };
 	}
 	return known_squeeze(l->set);
@@ -96,7 +95,7 @@ static void forget_all(struct load *l)
 {
 	for (size_t i = 0; i < l->set->count; i++) {
 		object_free(l->set->items[i].object);
-		store_file_unref(l->store, l->set->items[i].file);
+		origin_unref(l->set->items[i].origin);
 	}
 	known_free(l->set);
 }
@@ -131,7 +130,7 @@ static int index_snapshot(const json_t *list, json_t *index)
 
 /* A file may hold older versions of objects that are alive elsewhere: only what the snapshot lists
  * is taken. */
-static int pick(struct load *l, struct objects *objects, json_int_t file, struct store_file *from,
+static int pick(struct objects *objects, json_int_t file, struct store_file *from,
 		const json_t *index, struct known *found)
 {
 	for (size_t i = 0; i < objects->count; i++) {
@@ -143,7 +142,7 @@ static int pick(struct load *l, struct objects *objects, json_int_t file, struct
 			return -ENOMEM;
 		position = json_object_get(index, json_string_value(key));
 		if (position)
-			set_object(l, &found[json_integer_value(position)],
+			set_object(&found[json_integer_value(position)],
 				   TAKE_PTR(objects->items[i]), from);
 	}
 	return 0;
@@ -155,11 +154,11 @@ static int take_found(struct load *l, struct known *found, size_t count)
 
 	for (size_t i = 0; i < count; i++) {
 		if (!r)
-			r = found[i].object ? known_add(l->set, found[i].object, found[i].file)
+			r = found[i].object ? known_add(l->set, found[i].object, found[i].origin)
 					    : -EBADMSG;
 		if (r) {
 			object_free(found[i].object);
-			store_file_unref(l->store, found[i].file);
+			origin_unref(found[i].origin);
 		}
 	}
 	return r;
@@ -181,7 +180,7 @@ static int load_snapshot(struct load *l, const json_t *list, const struct store_
 
 		r = parse(l, &items[i], &objects);
 		if (!r)
-			r = pick(l, &objects, (json_int_t)i, items[i].file, index, found);
+			r = pick(&objects, (json_int_t)i, items[i].file, index, found);
 	}
 	taken = take_found(l, found, json_array_size(list));
 	return r ? r : taken;
@@ -204,9 +203,15 @@ static int load_record(void *arg, const json_t *record, const struct store_item 
 
 int engine_load(struct store *store, struct known_set *set, struct errors *errors)
 {
-	struct load l = { store, set, errors };
+	struct load l = { set, errors };
 
 	return store_replay(store, load_record, &l);
+}
+
+/* The journal gives objects no other origin. */
+static struct store_file *file_of(const struct known *k)
+{
+	return (struct store_file *)k->origin;
 }
 
 struct numbered {
@@ -227,7 +232,7 @@ static size_t distinct(const struct known_set *set, struct numbered *files)
 	size_t used = 0;
 
 	for (size_t i = 0; i < set->count; i++)
-		files[i].file = set->items[i].file;
+		files[i].file = file_of(&set->items[i]);
 	qsort(files, set->count, sizeof(*files), by_file);
 	for (size_t i = 0; i < set->count; i++) {
 		if (used && files[used - 1].file == files[i].file)
@@ -253,7 +258,7 @@ int engine_save(struct store *store, const struct known_set *set)
 		list[i] = files[i].file;
 	for (size_t i = 0; i < set->count; i++) {
 		struct object_id id = object_id(set->items[i].object);
-		struct numbered want = { set->items[i].file, 0 };
+		struct numbered want = { file_of(&set->items[i]), 0 };
 		struct numbered *at = bsearch(&want, files, count, sizeof(*files), by_file);
 		json_t *entry = json_pack("[s, s, s, I]", kind_name(id.kind),
 					  id.namespace ? id.namespace : "", id.name, at->number);

@@ -5,6 +5,7 @@
  * Known objects <-> journal.
  */
 #include "daemon/objects/object_set.h"
+#include "daemon/source/journal.h"
 
 /* Replays the journal into an empty set. 0; -EINVAL with the reasons in `errors`; -EBADMSG;
  * -ENOMEM. */

@@ -9,7 +9,9 @@
 #include "lib/base/cleanup.h"
 #include "daemon/api/control.h"
 #include "lib/base/log.h"
+#include "daemon/source/files.h"
 #include "daemon/start/dirs.h"
+#include "daemon/start/options.h"
 #include "daemon/bpf/pin.h"
 #include "weft/handover.h"
 #include "daemon/supervisor/supervisor.h"
@@ -24,6 +26,7 @@ DEFINE_CLEANUP(struct kernel *, kernel_close);
 DEFINE_CLEANUP(struct supervisor *, supervisor_close);
 DEFINE_CLEANUP(struct store *, store_close);
 DEFINE_CLEANUP(struct engine *, engine_free);
+DEFINE_CLEANUP(struct event_loop *, event_loop_close);
 
 /* All directories, so that two daemons can't share any. */
 struct locks {
@@ -145,7 +148,7 @@ static int detach(const struct options *o)
 {
 	_cleanup_(unlock) struct locks locks = no_locks;
 	_cleanup_free_ char *bpffs = dir_noted(o->run_dir, BPFFS_NOTE);
-	struct kernel_options kernel = o->kernel;
+	const char *at = bpffs;
 	long pid = 0;
 	int r;
 
@@ -154,12 +157,12 @@ static int detach(const struct options *o)
 		return ask_to_detach(o);
 	if (locks.run < 0)
 		return locks.run;
-	if (bpffs && !o->bpffs_given)
-		kernel.bpffs = bpffs;
-	r = lock_bpffs(kernel.bpffs, &locks);
+	if (!bpffs || o->bpffs_given)
+		at = o->kernel.bpffs;
+	r = lock_bpffs(at, &locks);
 	if (r && r != -ENOENT)
 		return r;
-	r = kernel_detach(&kernel);
+	r = kernel_detach(at);
 	supervisor_stop(o->run_dir);
 	return r;
 }
@@ -189,8 +192,8 @@ static int set_listeners(struct kernel *kernel, const struct supervisor *supervi
 }
 
 /* Into *access_log goes what the supervisor borrows. */
-static int open_supervisor(const struct options *o, struct kernel *kernel, int *access_log,
-			   struct supervisor **out)
+static int open_supervisor(const struct options *o, struct event_loop *loop, struct kernel *kernel,
+			   int *access_log, struct supervisor **out)
 {
 	struct supervisor_options options = {
 		.run_dir = o->run_dir,
@@ -211,7 +214,7 @@ static int open_supervisor(const struct options *o, struct kernel *kernel, int *
 
 	options.access_log = *access_log;
 	if (!r)
-		r = supervisor_open(&options, out);
+		r = supervisor_open(&options, loop, out);
 	return r ? r : set_listeners(kernel, *out);
 }
 
@@ -223,15 +226,24 @@ static void remove_socket(const char *run_dir)
 		unlink(at.sun_path);
 }
 
+static int open_loop(struct event_loop **out)
+{
+	int r = event_loop_open(out);
+
+	return r ? log_err(r, "make an event loop") : 0;
+}
+
 static int serve(const struct options *o)
 {
 	_cleanup_(unlock) struct locks locks = no_locks;
+	_cleanup_(event_loop_closep) struct event_loop *loop = NULL;
 	_cleanup_(kernel_closep) struct kernel *kernel = NULL;
 	_cleanup_(store_closep) struct store *store = NULL;
 	_cleanup_close_ int access_log = -1, listener = -1;
 	_cleanup_(supervisor_closep) struct supervisor *supervisor = NULL;
 	_cleanup_(engine_freep) struct engine *engine = NULL;
-	struct weftd d = { .options = o };
+	struct weftd d = { .bpffs = o->kernel.bpffs, .state_dir = o->state_dir };
+	struct file_source files;
 	int r = kernel_check(&o->kernel);
 
 	if (!r)
@@ -245,13 +257,16 @@ static int serve(const struct options *o)
 	if (!r)
 		r = dir_note(o->state_dir, RUN_NOTE, o->run_dir);
 	if (!r)
-		r = kernel_open(&o->kernel, &kernel);
+		r = open_loop(&loop);
 	if (!r)
-		r = open_supervisor(o, kernel, &access_log, &supervisor);
+		r = kernel_open(&o->kernel, loop, &kernel);
+	if (!r)
+		r = open_supervisor(o, loop, kernel, &access_log, &supervisor);
 	if (r)
 		return r;
-	engine = engine_new(kernel, supervisor, store);
-	r = engine ? engine_start(engine) : log_err(-ENOMEM, "start");
+	files = file_source(store);
+	engine = engine_new(kernel, supervisor, &files.source);
+	r = engine ? engine_start(engine, loop) : log_err(-ENOMEM, "start");
 	if (r)
 		return r;
 	if (!supervisor_took_over(supervisor))
@@ -264,10 +279,11 @@ static int serve(const struct options *o)
 	d.kernel = kernel;
 	d.engine = engine;
 	d.supervisor = supervisor;
+	d.files = &files;
 	log_info("ready: %zu objects, generation %llu", engine_objects(engine)->count,
 		 (unsigned long long)kernel_generation(kernel));
 	malloc_trim(0); /* what loading the programs has left */
-	r = control_run(&d, listener);
+	r = control_run(&d, loop, listener);
 	remove_socket(o->run_dir);
 	return r;
 }

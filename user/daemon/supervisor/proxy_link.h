@@ -2,12 +2,12 @@
 #ifndef WEFT_DAEMON_SUPERVISOR_PROXY_LINK_H
 #define WEFT_DAEMON_SUPERVISOR_PROXY_LINK_H
 /*
- * weftd's end of RUN_DIR/proxy.sock. ../proxy/proxy.h says what is spoken over it.
+ * weftd's end of RUN_DIR/proxy.sock. lib/wire/proxy_orders.h says what is spoken over it.
  */
 #include <stddef.h>
 #include <sys/types.h>
 
-#include "proxy/process/proxy.h"
+#include "lib/wire/proxy_orders.h"
 
 /* A listening socket for a proxy to inherit, under the name that another one may have had before.
  * -errno after having logged. */

@@ -9,7 +9,6 @@
 #include <time.h>
 
 #include "lib/base/cleanup.h"
-#include "daemon/api/control_clock.h"
 #include "daemon/supervisor/proxy_link.h"
 
 enum { FIND_MS = 1000, QUIT_MS = 2000, KILL_MS = 5000 };
@@ -69,21 +68,6 @@ int proxy_process_order(struct proxy_process *p, enum proxy_order_type type, uin
 					   .generation = generation };
 
 	return proxy_link_send(p->conn, &order, fd);
-}
-
-int proxy_process_wait(struct proxy_process *p, int ms)
-{
-	uint64_t end = control_now_ms() + (uint64_t)ms;
-
-	for (;;) {
-		struct proxy_hello reply; /* the largest */
-		uint64_t now = control_now_ms();
-		int r = proxy_link_receive(p->conn, now < end ? (int)(end - now) : 0, &reply,
-					   sizeof(reply), NULL, NULL);
-
-		if (r || reply.reply.sequence == p->sequence)
-			return r ? r : reply.reply.error;
-	}
 }
 
 bool proxy_process_ended(const struct proxy_process *p, int within_ms)

@@ -7,7 +7,7 @@
 #include <stdbool.h>
 #include <stddef.h>
 
-#include "proxy/process/proxy.h"
+#include "lib/wire/proxy_orders.h"
 #include "daemon/supervisor/proxy_start.h"
 
 struct proxy_process {
@@ -27,9 +27,6 @@ int proxy_process_find(struct proxy_process *p, const char *run_dir);
 /* 0 or -errno. `fd` goes with it; -1: none. */
 int proxy_process_order(struct proxy_process *p, enum proxy_order_type type, uint64_t generation,
 			int fd);
-/* The answer to the last order; earlier ones are passed over. 0, -ETIMEDOUT, -ECONNRESET when it
- * has gone, or what it answers. */
-int proxy_process_wait(struct proxy_process *p, int ms);
 
 bool proxy_process_ended(const struct proxy_process *p, int within_ms);
 void proxy_process_kill(const struct proxy_process *p);

@@ -11,7 +11,7 @@
 #include <sys/syscall.h>
 #include <sys/wait.h>
 
-#include "proxy/process/proxy.h"
+#include "lib/wire/proxy_orders.h"
 #include "lib/base/cleanup.h"
 
 enum {

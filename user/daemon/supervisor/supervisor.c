@@ -4,66 +4,62 @@
 #include <errno.h>
 #include <fcntl.h>
 #include <string.h>
-#include <sys/epoll.h>
-#include <sys/mman.h>
-#include <sys/timerfd.h>
 
-#include "lib/base/cleanup.h"
-#include "daemon/api/control_clock.h"
 #include "daemon/supervisor/listeners.h"
 #include "daemon/supervisor/proxy_identity.h"
 #include "daemon/supervisor/proxy_link.h"
-#include "daemon/supervisor/proxy_process.h"
 #include "daemon/supervisor/proxy_start.h"
+#include "daemon/supervisor/supervisor_priv.h"
+#include "lib/base/cleanup.h"
+#include "lib/base/clock.h"
 
 enum {
-	START_MS = 10000,   /* a machine may be busy with other things */
-	HELLO_MS = 3000,    /* for a proxy that runs already */
-	REQUESTS_MS = 3000, /* likewise */
-	SNAPSHOT_MS = 8000, /* the proxy itself gives up earlier */
-	GONE_MS = 2000,	    /* from the end of its connection to that of the process */
+	START_MS = 10000, /* a machine may be busy with other things */
+	HELLO_MS = 3000,  /* for a proxy that runs already */
 	PAUSE_MIN_MS = 10,
 	PAUSE_MAX_MS = 1000,
 	STEADY_MS = 5000, /* a proxy that has run for so long did not die of being started */
 	MESSAGES = 4096,
-	EVENTS = 8,
 };
-
-struct supervisor {
-	struct supervisor_options options;
-	char *program, *identity;
-	int listeners[PROXY_MAX_WORKERS];
-	int epoll, timer;
-	int messages[2];     /* a pipe: what proxies have to say comes out of [0] */
-	int snapshot;	     /* a file, the one in force; -1: there is none yet */
-	uint64_t generation; /* of it */
-	struct proxy_process proxy;
-	bool took_over; /* the first one */
-	uint64_t started_ms;
-	unsigned restarts, pause_ms;
-};
-
-static void drop(int *fd)
-{
-	closep(fd);
-	*fd = -1;
-}
-
-static int watch(struct supervisor *s, int fd)
-{
-	struct epoll_event e = { .events = EPOLLIN, .data.fd = fd };
-
-	return epoll_ctl(s->epoll, EPOLL_CTL_ADD, fd, &e) ? -errno : 0;
-}
 
 /* ---- the proxy that runs ---- */
 
+static void died(struct supervisor *s);
+
+static void on_end(void *arg, uint32_t events)
+{
+	(void)events;
+	died(arg);
+}
+
+static void on_answer(void *arg, uint32_t events)
+{
+	struct supervisor *s = arg;
+
+	(void)events;
+	if (!orders_read(s))
+		return;
+	event_forget(&s->conn_event); /* the process itself is watched, too */
+	if (!s->begun)
+		orders_died(s);
+}
+
 static int follow(struct supervisor *s)
 {
-	int r = watch(s, s->proxy.pidfd);
+	int r;
 
-	s->started_ms = control_now_ms();
-	return r ? r : watch(s, s->proxy.conn);
+	s->started_ms = clock_ms();
+	s->pid_event = (struct event){ .fd = s->proxy.pidfd, .ready = on_end, .arg = s };
+	s->conn_event = (struct event){ .fd = s->proxy.conn, .ready = on_answer, .arg = s };
+	r = event_watch(s->loop, &s->pid_event, EPOLLIN);
+	return r ? r : event_watch(s->loop, &s->conn_event, EPOLLIN);
+}
+
+static void forget(struct supervisor *s)
+{
+	event_forget(&s->pid_event);
+	event_forget(&s->conn_event);
+	proxy_process_forget(&s->proxy);
 }
 
 static int launch(struct supervisor *s)
@@ -87,23 +83,15 @@ static int launch(struct supervisor *s)
 	return r;
 }
 
-static void wake_in(struct supervisor *s, unsigned ms)
-{
-	const struct itimerspec at = { .it_value = { .tv_sec = ms / 1000,
-						     .tv_nsec = ms % 1000 * 1000000L } };
-
-	timerfd_settime(s->timer, 0, &at, NULL);
-}
-
 static void start(struct supervisor *s)
 {
-	wake_in(s, 0);
+	event_timer_stop(&s->start_timer);
 	if (s->options.on_death)
 		s->options.on_death(s->options.arg);
 	if (!launch(s))
 		return;
-	proxy_process_forget(&s->proxy);
-	wake_in(s, PAUSE_MAX_MS);
+	forget(s);
+	event_timer_set(&s->start_timer, PAUSE_MAX_MS);
 }
 
 /* The proxy is not trusted with our terminal. */
@@ -123,7 +111,7 @@ static void forward_messages(struct supervisor *s)
 
 static unsigned next_pause(const struct supervisor *s)
 {
-	if (control_now_ms() - s->started_ms >= STEADY_MS)
+	if (clock_ms() - s->started_ms >= STEADY_MS)
 		return 0;
 	if (!s->restarts)
 		return 0;
@@ -136,20 +124,25 @@ static void died(struct supervisor *s)
 {
 	char how[64];
 
+	if (!s->begun) {
+		event_forget(&s->pid_event);
+		orders_died(s);
+		return;
+	}
 	forward_messages(s);
 	proxy_process_describe_end(&s->proxy, how, sizeof(how));
 	log_warning("weft-proxy (process %d) %s: another one is started", (int)s->proxy.pid, how);
-	proxy_process_forget(&s->proxy);
+	forget(s);
 	s->pause_ms = next_pause(s);
 	s->restarts++;
-	if (s->pause_ms)
-		wake_in(s, s->pause_ms);
+	if (s->pause_ms && !orders_owed(s))
+		event_timer_set(&s->start_timer, s->pause_ms);
 	else
 		start(s);
+	orders_died(s);
 }
 
-/* A proxy runs when this returns, if one can be started. */
-static int ensure(struct supervisor *s)
+int supervisor_ensure(struct supervisor *s)
 {
 	if (s->proxy.pidfd >= 0 && proxy_process_ended(&s->proxy, 0))
 		died(s);
@@ -158,133 +151,75 @@ static int ensure(struct supervisor *s)
 	return s->proxy.pidfd < 0 ? -ECHILD : 0;
 }
 
-/* ---- snapshots ---- */
-
-static int write_all(int fd, const char *bytes, size_t size)
+static void start_again(void *arg)
 {
-	while (size) {
-		ssize_t n = write(fd, bytes, size);
-
-		if (n < 0)
-			return -errno;
-		bytes += n;
-		size -= (size_t)n;
-	}
-	return 0;
-}
-
-/* Nobody changes it any more: a proxy that reads it relies on that. */
-static int snapshot_file(const void *bytes, size_t size)
-{
-	_cleanup_close_ int fd = memfd_create("weft-snapshot", MFD_CLOEXEC | MFD_ALLOW_SEALING);
-	int r = fd < 0 ? -errno : write_all(fd, bytes, size);
-
-	if (!r && fcntl(fd, F_ADD_SEALS, F_SEAL_WRITE | F_SEAL_SHRINK | F_SEAL_GROW | F_SEAL_SEAL))
-		r = -errno;
-	return r ? r : TAKE_FD(fd);
-}
-
-static int hand_over(struct supervisor *s, uint64_t generation, int file)
-{
-	int r = ensure(s);
-
-	if (!r)
-		r = proxy_process_order(&s->proxy, PROXY_SNAPSHOT, generation, file);
-	return r ? r : proxy_process_wait(&s->proxy, SNAPSHOT_MS);
-}
-
-static bool has_gone(int r)
-{
-	return r == -ECONNRESET || r == -EPIPE;
-}
-
-int supervisor_snapshot(struct supervisor *s, uint64_t generation, const void *bytes, size_t size)
-{
-	_cleanup_close_ int file = snapshot_file(bytes, size);
-	int r = file < 0 ? file : hand_over(s, generation, file);
-
-	/* It may have died of anything: only who dies of it twice has died of it. */
-	if (has_gone(r) && proxy_process_ended(&s->proxy, GONE_MS))
-		r = hand_over(s, generation, file);
-	if (r == -ETIMEDOUT) /* the next one will have the rules that were in force */
-		proxy_process_kill(&s->proxy);
-	if (r)
-		return log_err(r, "hand the rules of generation %llu over to weft-proxy",
-			       (unsigned long long)generation);
-	drop(&s->snapshot);
-	s->snapshot = TAKE_FD(file);
-	s->generation = generation;
-	return 0;
-}
-
-/* What the proxy says is not trusted: texts end where they have to. */
-static int read_requests(int fd, struct proxy_request **rows, size_t *count)
-{
-	_cleanup_free_ struct proxy_request *all = NULL;
-	off_t size = lseek(fd, 0, SEEK_END);
-	size_t n = size < 0 ? 0 : (size_t)size / sizeof(*all);
-
-	if (size < 0)
-		return -errno;
-	all = calloc(n + 1, sizeof(*all));
-	if (!all)
-		return -ENOMEM;
-	if (pread(fd, all, n * sizeof(*all), 0) != (ssize_t)(n * sizeof(*all)))
-		return -EIO;
-	for (size_t i = 0; i < n; i++) {
-		all[i].state[sizeof(all[i].state) - 1] = '\0';
-		all[i].cluster[sizeof(all[i].cluster) - 1] = '\0';
-		all[i].route[sizeof(all[i].route) - 1] = '\0';
-		all[i].method[sizeof(all[i].method) - 1] = '\0';
-		all[i].authority[sizeof(all[i].authority) - 1] = '\0';
-		all[i].path[sizeof(all[i].path) - 1] = '\0';
-	}
-	*rows = TAKE_PTR(all);
-	*count = n;
-	return 0;
-}
-
-int supervisor_requests(struct supervisor *s, struct proxy_request **rows, size_t *count)
-{
-	_cleanup_close_ int fd = memfd_create("weft-requests", MFD_CLOEXEC);
-	int r = fd < 0 ? -errno : 0;
-
-	if (!r && s->proxy.pidfd >= 0) {
-		r = proxy_process_order(&s->proxy, PROXY_REQUESTS, 0, fd);
-		if (!r)
-			r = proxy_process_wait(&s->proxy, REQUESTS_MS);
-	}
-	return r ? r : read_requests(fd, rows, count);
-}
-
-int supervisor_snapshot_file(const struct supervisor *s)
-{
-	return s->snapshot;
+	(void)supervisor_ensure(arg);
 }
 
 /* ---- taking over ---- */
 
+/* What a proxy says of itself while weftd starts. */
+struct greeting {
+	bool over;
+	int r;
+	struct proxy_hello hello;
+	int fds[PROXY_MAX_WORKERS];
+	unsigned count; /* of them */
+};
+
+static void greeted(struct supervisor *s, struct order *o, const struct answer *a)
+{
+	struct greeting *g = o->arg;
+
+	(void)s;
+	g->over = true;
+	g->r = a->hello ? 0 : a->error;
+	if (g->r)
+		return;
+	g->hello = *a->hello;
+	g->count = a->fd_count;
+	memcpy(g->fds, a->fds, a->fd_count * sizeof(*a->fds));
+}
+
+/* Follows everything else meanwhile. */
+static int await_greeting(struct supervisor *s, struct greeting *g, unsigned limit_ms)
+{
+	struct order *o = order_new(PROXY_HELLO, -1, greeted);
+	int r = o ? 0 : -ENOMEM;
+
+	*g = (struct greeting){ 0 };
+	if (r)
+		return r;
+	o->arg = g;
+	order_expect(s, o, limit_ms);
+	while (!r && !g->over)
+		r = event_loop_turn(s->loop, -1);
+	if (r)
+		orders_free(s); /* which knows `g` */
+	return r ? r : g->r;
+}
+
 /* Its sockets become ours if they can be used: *count of them. Whether it may go on as it is. */
 static bool take_over(struct supervisor *s, unsigned *count)
 {
-	struct proxy_hello hello = { 0 };
-	unsigned n = 0;
+	struct greeting g = { 0 };
 	bool usable;
 	int r = proxy_process_order(&s->proxy, PROXY_HELLO, 0, s->messages[1]);
 
 	if (!r)
-		r = proxy_link_receive(s->proxy.conn, HELLO_MS, &hello, sizeof(hello), s->listeners,
-				       &n);
-	usable = !r && n == s->options.workers;
-	for (unsigned i = 0; usable && i < n; i++)
-		usable = listener_is_ours(s->listeners[i]);
-	if (!usable)
-		listeners_close(n, s->listeners);
-	*count = usable ? n : 0;
-	hello.version[sizeof(hello.version) - 1] = 0;
-	hello.identity[sizeof(hello.identity) - 1] = 0;
-	usable = usable && !hello.reply.error && !strcmp(hello.identity, s->identity);
-	log_info("weft-proxy %s (process %d) %s", r ? "without an answer" : hello.version,
+		r = await_greeting(s, &g, HELLO_MS);
+	usable = !r && g.count == s->options.workers;
+	for (unsigned i = 0; usable && i < g.count; i++)
+		usable = listener_is_ours(g.fds[i]);
+	if (usable)
+		memcpy(s->listeners, g.fds, g.count * sizeof(*g.fds));
+	else
+		listeners_close(g.count, g.fds);
+	*count = usable ? g.count : 0;
+	g.hello.version[sizeof(g.hello.version) - 1] = 0;
+	g.hello.identity[sizeof(g.hello.identity) - 1] = 0;
+	usable = usable && !g.hello.reply.error && !strcmp(g.hello.identity, s->identity);
+	log_info("weft-proxy %s (process %d) %s", r ? "without an answer" : g.hello.version,
 		 (int)s->proxy.pid, usable ? "goes on" : "is replaced");
 	return usable;
 }
@@ -299,11 +234,14 @@ static int adopt(struct supervisor *s, unsigned *listeners)
 			log_err(r, "look for a weft-proxy in %s", s->options.run_dir);
 		return 0;
 	}
+	r = follow(s);
+	if (r)
+		return log_err(r, "watch weft-proxy");
 	s->took_over = take_over(s, listeners);
 	if (s->took_over)
-		return follow(s);
+		return 0;
 	proxy_process_end(&s->proxy);
-	proxy_process_forget(&s->proxy);
+	forget(s);
 	return 0;
 }
 
@@ -312,6 +250,7 @@ static int adopt(struct supervisor *s, unsigned *listeners)
 static int begin(struct supervisor *s)
 {
 	unsigned listeners = 0;
+	struct greeting g;
 	int r = adopt(s, &listeners);
 
 	if (!r && !listeners)
@@ -321,13 +260,23 @@ static int begin(struct supervisor *s)
 	start(s);
 	if (s->proxy.pidfd < 0)
 		return -ECHILD;
-	r = proxy_process_wait(&s->proxy, START_MS);
+	r = await_greeting(s, &g, START_MS);
+	if (!r) {
+		listeners_close(g.count, g.fds); /* they are ours */
+		r = g.hello.reply.error;
+	}
 	if (!r)
 		return 0;
 	proxy_process_end(&s->proxy);
 	forward_messages(s);
-	log_err(has_gone(r) ? 0 : r, "weft-proxy does not start");
+	log_err(r == -ECONNRESET ? 0 : r, "weft-proxy does not start");
 	return r;
+}
+
+static void on_message(void *arg, uint32_t events)
+{
+	(void)events;
+	forward_messages(arg);
 }
 
 static int prepare(struct supervisor *s)
@@ -337,16 +286,17 @@ static int prepare(struct supervisor *s)
 	if (r)
 		return r;
 	s->identity = proxy_identity(&s->options);
-	s->epoll = epoll_create1(EPOLL_CLOEXEC);
-	s->timer = timerfd_create(CLOCK_MONOTONIC, TFD_CLOEXEC | TFD_NONBLOCK);
 	if (!s->identity)
 		r = -ENOMEM;
-	else if (s->epoll < 0 || s->timer < 0 || pipe2(s->messages, O_CLOEXEC | O_NONBLOCK))
+	else if (pipe2(s->messages, O_CLOEXEC | O_NONBLOCK))
 		r = -errno;
+	s->message_event = (struct event){ .fd = s->messages[0], .ready = on_message, .arg = s };
 	if (!r)
-		r = watch(s, s->timer);
+		r = event_watch(s->loop, &s->message_event, EPOLLIN);
 	if (!r)
-		r = watch(s, s->messages[0]);
+		r = event_timer_open(s->loop, &s->start_timer, start_again, s);
+	if (!r)
+		r = event_timer_open(s->loop, &s->order_timer, orders_overdue, s);
 	return r ? log_err(r, "prepare for weft-proxy") : 0;
 }
 
@@ -359,7 +309,8 @@ int supervisor_check(void)
 
 DEFINE_CLEANUP(struct supervisor *, supervisor_close);
 
-int supervisor_open(const struct supervisor_options *o, struct supervisor **out)
+int supervisor_open(const struct supervisor_options *o, struct event_loop *loop,
+		    struct supervisor **out)
 {
 	_cleanup_(supervisor_closep) struct supervisor *s = malloc(sizeof(*s));
 	int r;
@@ -367,8 +318,7 @@ int supervisor_open(const struct supervisor_options *o, struct supervisor **out)
 	if (!s)
 		return log_err(-ENOMEM, "prepare for weft-proxy");
 	*s = (struct supervisor){ .options = *o,
-				  .epoll = -1,
-				  .timer = -1,
+				  .loop = loop,
 				  .messages = { -1, -1 },
 				  .snapshot = -1,
 				  .proxy = proxy_process_none };
@@ -378,6 +328,7 @@ int supervisor_open(const struct supervisor_options *o, struct supervisor **out)
 		r = begin(s);
 	if (r)
 		return r;
+	s->begun = true;
 	*out = TAKE_PTR(s);
 	return 0;
 }
@@ -387,12 +338,14 @@ void supervisor_close(struct supervisor *s)
 	if (!s)
 		return;
 	listeners_close(PROXY_MAX_WORKERS, s->listeners);
-	proxy_process_forget(&s->proxy);
-	drop(&s->snapshot);
-	drop(&s->messages[0]);
-	drop(&s->messages[1]);
-	drop(&s->timer);
-	drop(&s->epoll);
+	orders_free(s);
+	forget(s);
+	event_forget(&s->message_event);
+	event_timer_close(&s->start_timer);
+	event_timer_close(&s->order_timer);
+	closep(&s->snapshot);
+	closep(&s->messages[0]);
+	closep(&s->messages[1]);
 	free(s->program);
 	free(s->identity);
 	free(s);
@@ -403,8 +356,9 @@ void supervisor_end(struct supervisor *s)
 	if (s->proxy.pidfd >= 0)
 		proxy_process_end(&s->proxy);
 	forward_messages(s);
-	proxy_process_forget(&s->proxy);
-	wake_in(s, 0);
+	forget(s);
+	orders_died(s);
+	event_timer_stop(&s->start_timer);
 	proxy_link_remove(s->options.run_dir);
 }
 
@@ -440,43 +394,6 @@ unsigned supervisor_workers(const struct supervisor *s)
 int supervisor_listener(const struct supervisor *s, unsigned worker)
 {
 	return s->listeners[worker];
-}
-
-int supervisor_fd(const struct supervisor *s)
-{
-	return s->epoll;
-}
-
-static void read_reply(struct supervisor *s)
-{
-	struct proxy_hello reply;
-	int r = proxy_link_receive(s->proxy.conn, 0, &reply, sizeof(reply), NULL, NULL);
-
-	if (!r && reply.reply.type == PROXY_SNAPSHOT && reply.reply.error)
-		log_err(reply.reply.error,
-			"a new weft-proxy refuses the rules that the last one had");
-	else if (r == -ECONNRESET) /* the process itself is watched, too */
-		epoll_ctl(s->epoll, EPOLL_CTL_DEL, s->proxy.conn, NULL);
-}
-
-void supervisor_dispatch(struct supervisor *s)
-{
-	struct epoll_event events[EVENTS];
-	int n = epoll_wait(s->epoll, events, EVENTS, 0);
-	uint64_t fired;
-
-	for (int i = 0; i < n; i++) {
-		int fd = events[i].data.fd;
-
-		if (fd == s->messages[0])
-			forward_messages(s);
-		else if (fd == s->proxy.conn)
-			read_reply(s);
-		else if (fd == s->timer && read(fd, &fired, sizeof(fired)) > 0)
-			(void)ensure(s);
-	}
-	if (s->proxy.pidfd >= 0 && proxy_process_ended(&s->proxy, 0))
-		died(s);
 }
 
 void supervisor_status(const struct supervisor *s, struct supervisor_status *out)

@@ -2,16 +2,18 @@
 #ifndef WEFT_DAEMON_SUPERVISOR_SUPERVISOR_H
 #define WEFT_DAEMON_SUPERVISOR_SUPERVISOR_H
 /*
- * Keeps a weft-proxy running: its listening sockets and the last snapshot are weftd's, so that a
- * proxy that dies is replaced by one that goes on with both. A proxy that another weftd of the same
- * run directory has left behind is taken over, unless it was started differently.
+ * Keeps a weft-proxy running, and never waits for it: its listening sockets and the last snapshot
+ * are weftd's, so that a proxy that dies is replaced by one that goes on with both. A proxy that
+ * another weftd of the same run directory has left behind is taken over, unless it was started
+ * differently.
  */
 #include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
 #include <sys/types.h>
 
-#include "proxy/process/proxy.h"
+#include "daemon/loop/event.h"
+#include "lib/wire/proxy_orders.h"
 #include "lib/base/log.h"
 
 enum { SUPERVISOR_MAX_FDS = 8 };
@@ -49,9 +51,11 @@ struct supervisor;
  * or -errno after having logged. */
 int supervisor_check(void);
 
-/* Returns when a proxy runs. 0, or -errno after having logged. */
-int supervisor_open(const struct supervisor_options *o, struct supervisor **out);
-/* Leaves the proxy running. Accepts NULL. */
+/* Returns when a proxy runs, and turns the loop until then. The loop is borrowed. 0, or -errno
+ * after having logged. */
+int supervisor_open(const struct supervisor_options *o, struct event_loop *loop,
+		    struct supervisor **out);
+/* Leaves the proxy running. What it has not answered is told to no one. Accepts NULL. */
 void supervisor_close(struct supervisor *s);
 /* Ends the proxy. */
 void supervisor_end(struct supervisor *s);
@@ -66,20 +70,22 @@ unsigned supervisor_workers(const struct supervisor *s);
 /* The listening socket of a worker, the same one until supervisor_close(). */
 int supervisor_listener(const struct supervisor *s, unsigned worker);
 
-/* What http_compile() has made. 0 once every worker has gone over to it; -errno, after having
- * logged, when it has been refused or could not be handed over: then the old one stays. */
-int supervisor_snapshot(struct supervisor *s, uint64_t generation, const void *bytes, size_t size);
+/* What http_compile() has made. Calls done() once, perhaps before it returns: with 0 when every
+ * worker has gone over to it; with -errno, after having logged, when it has been refused or could
+ * not be handed over: then the old one stays. The bytes are copied. */
+void supervisor_snapshot(struct supervisor *s, uint64_t generation, const void *bytes, size_t size,
+			 void (*done)(void *arg, int r), void *arg);
+/* Whether the last one that it has gone over to is just that. */
+bool supervisor_has_snapshot(const struct supervisor *s, const void *bytes, size_t size);
 
 /* The file with the snapshot in force, which stays the supervisor's; -1: there is none. */
 int supervisor_snapshot_file(const struct supervisor *s);
 
-/* The requests under way in the proxy, none if it does not run: an array that the caller frees. 0
- * or -errno. */
-int supervisor_requests(struct supervisor *s, struct proxy_request **rows, size_t *count);
-
-/* For the daemon's epoll loop: a descriptor to watch for input, and what to call then. */
-int supervisor_fd(const struct supervisor *s);
-void supervisor_dispatch(struct supervisor *s);
+/* Calls done() once, perhaps before it returns, with the requests under way in the proxy, none if
+ * it does not run; they are gone when done() returns. 0 or -errno. */
+typedef void (*supervisor_requests_fn)(void *arg, int r, const struct proxy_request *rows,
+				       size_t count);
+void supervisor_requests(struct supervisor *s, supervisor_requests_fn done, void *arg);
 
 void supervisor_status(const struct supervisor *s, struct supervisor_status *out);
 

@@ -9,7 +9,7 @@
 
 #include "lib/base/cleanup.h"
 #include "lib/base/log.h"
-#include "proxy/process/proxy.h"
+#include "lib/wire/proxy_orders.h"
 
 enum { BACKLOG = 128, ACCEPT_PAUSE_MS = 100 };
 

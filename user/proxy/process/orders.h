@@ -2,7 +2,7 @@
 #ifndef WEFT_PROXY_PROCESS_ORDERS_H
 #define WEFT_PROXY_PROCESS_ORDERS_H
 /*
- * Taking weftd's orders (proxy.h says how they look).
+ * Taking weftd's orders (lib/wire/proxy_orders.h says how they look).
  */
 #include <stddef.h>
 

@@ -9,7 +9,7 @@
 
 #include "lib/base/cleanup.h"
 #include "proxy/request/conn.h"
-#include "proxy/process/proxy.h"
+#include "lib/wire/proxy_orders.h"
 
 enum { ANSWER_MS = 1000 };
 

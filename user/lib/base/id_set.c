@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-#include "daemon/bpf/id_set.h"
+#include "lib/base/id_set.h"
 
 #include <errno.h>
 #include <stdlib.h>

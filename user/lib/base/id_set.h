@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-#ifndef WEFT_DAEMON_BPF_ID_SET_H
-#define WEFT_DAEMON_BPF_ID_SET_H
+#ifndef WEFT_LIB_BASE_ID_SET_H
+#define WEFT_LIB_BASE_ID_SET_H
 /*
  * A set of numbers other than 0. Zero-initialise; free with ids_free(). Pure.
  */

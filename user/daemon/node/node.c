@@ -1,0 +1,148 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#include "daemon/node/node.h"
+
+#include <errno.h>
+#include <stdlib.h>
+
+#include "daemon/node/node_priv.h"
+#include "daemon/node/tproxy_rules.h"
+#include "lib/base/cleanup.h"
+#include "lib/base/log.h"
+
+DEFINE_CLEANUP(struct local_node *, node_close);
+
+static void follow(void *arg, uint32_t events)
+{
+	struct local_node *node = arg;
+	int r = pods_follow(node);
+
+	(void)events;
+	if (r)
+		log_err(r, "follow the node's interfaces");
+	shortcut_soon(node);
+}
+
+static int watch(struct local_node *node, struct event *e, const char *what)
+{
+	int r;
+
+	if (e->fd < 0)
+		return log_err(e->fd, "listen to changes of %s", what);
+	e->ready = follow;
+	e->arg = node;
+	r = event_watch(node->loop, e, EPOLLIN);
+	return r ? log_err(r, "watch for changes of %s", what) : 0;
+}
+
+/* To listen before asking is to miss nothing. */
+static int open_netlink(struct local_node *node)
+{
+	static const unsigned links[] = { RTNLGRP_LINK, RTNLGRP_IPV4_IFADDR, RTNLGRP_IPV6_IFADDR,
+					  0 };
+	static const unsigned routes[] = { RTNLGRP_IPV4_ROUTE, RTNLGRP_IPV6_ROUTE,
+					   RTNLGRP_IPV4_RULE, RTNLGRP_IPV6_RULE, 0 };
+	int r;
+
+	node->links.fd = nl_listen(links, true);
+	r = watch(node, &node->links, "interfaces");
+	if (r)
+		return r;
+	node->node_routes.fd = nl_listen(routes, false);
+	r = watch(node, &node->node_routes, "routes");
+	if (r)
+		return r;
+	node->netlink = nl_open();
+	return node->netlink < 0 ? log_err(node->netlink, "open a netlink socket") : 0;
+}
+
+static struct local_node *node_new(const struct node_options *o)
+{
+	struct local_node *node = calloc(1, sizeof(*node));
+
+	if (!node)
+		return NULL;
+	node->loader = o->loader;
+	node->loop = o->loop;
+	node->netlink = node->links.fd = node->node_routes.fd = -1;
+	node->gone = o->gone;
+	node->arg = o->arg;
+	node->sources = *o->sources;
+	*o->sources = (struct addr_set){};
+	shortcut_init(&node->shortcut);
+	pods_init(&node->pods);
+	return node;
+}
+
+int node_open(const struct node_options *o, struct local_node **out)
+{
+	_cleanup_(node_closep) struct local_node *node = node_new(o);
+	int r = node ? open_netlink(node) : log_err(-ENOMEM, "follow the node's interfaces");
+
+	if (!r && o->handover)
+		r = node_need_handover(node);
+	if (!r)
+		r = attach_open(&node->attach, o->dir, node->netlink);
+	if (!r)
+		r = shortcut_open(node, o->shortcut);
+	if (!r)
+		r = pods_open(node, o);
+	if (r)
+		return r;
+	*out = TAKE_PTR(node);
+	return 0;
+}
+
+void node_close(struct local_node *node)
+{
+	if (!node)
+		return;
+	pods_free(&node->pods);
+	shortcut_free(&node->shortcut);
+	addr_set_free(&node->sources);
+	event_close(&node->links);
+	event_close(&node->node_routes);
+	closep(&node->netlink);
+	free(node);
+}
+
+const struct addr_set *node_sources(const struct local_node *node)
+{
+	return &node->sources;
+}
+
+int node_identify(struct local_node *node, struct addr_set *sources)
+{
+	addr_set_free(&node->sources);
+	node->sources = *sources;
+	*sources = (struct addr_set){};
+	return pods_identify(node);
+}
+
+int node_need_handover(struct local_node *node)
+{
+	int r = node->handover ? 0 : handover_add(node->netlink);
+
+	node->handover |= !r;
+	return r;
+}
+
+void node_drop_handover(struct local_node *node)
+{
+	if (!node->handover)
+		handover_remove(node->netlink);
+}
+
+void node_status(struct local_node *node, struct node_status *out)
+{
+	*out = (struct node_status){
+		.pods_unknown = (unsigned)pods_without_cookie(&node->pods),
+		.tcx = node->attach.tcx,
+		.handover = node->handover,
+		.shortcut = node->shortcut.text,
+	};
+	netfilter_on_forward(node, out->netfilter, sizeof(out->netfilter));
+	for (const struct iface *i = node->pods.ifaces; i; i = i->next) {
+		out->pods += i->role == ROLE_POD;
+		out->nics += i->role == ROLE_NIC;
+	}
+}

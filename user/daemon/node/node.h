@@ -1,0 +1,77 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#ifndef WEFT_DAEMON_NODE_NODE_H
+#define WEFT_DAEMON_NODE_NODE_H
+/*
+ * The node that weftd is on: its interfaces, and what each of them is to weft; the pods behind them
+ * and whose an address is; the short cut between pods; what the hand-over to weft-proxy needs of
+ * the node's routing. Keeps the maps `pods`, `pod_addrs`, `netns_pods`, `nics` and `node_addrs` and
+ * the attached programs in step with rtnetlink.
+ *
+ * Functions return 0 or -errno and log.
+ */
+#include <stdbool.h>
+
+#include <linux/types.h>
+
+#include "daemon/loop/event.h"
+#include "daemon/netlink/addr_set.h"
+
+struct loader;
+struct local_node;
+
+/* Packets of an established connection between two pods of the node, past the node's stack. */
+enum shortcut_mode {
+	SHORTCUT_AUTO, /* while nothing there would treat them otherwise */
+	SHORTCUT_ALWAYS,
+	SHORTCUT_NEVER,
+};
+
+enum { SHORTCUT_TEXT_MAX = 256 };
+
+struct node_options {
+	const char *dir; /* --bpffs. Borrowed, like the next two, until node_close() */
+	struct event_loop *loop;
+	const struct loader *loader;
+	const char *pods, *nic; /* --pods, --nic */
+	enum shortcut_mode shortcut;
+	struct addr_set *sources; /* see node_identify() */
+	bool handover;		  /* what is in force leads to weft-proxy */
+	/* Called with addresses that no pod has any more, or with none where an interface has
+	 * gone: their connections are to end. */
+	int (*gone)(void *arg, const struct addr_list *gone);
+	void *arg;
+};
+
+/* Fills the maps and attaches to all present interfaces; follows them as the loop turns. */
+int node_open(const struct node_options *o, struct local_node **out);
+/* Leaves everything attached. Accepts NULL. */
+void node_close(struct local_node *node);
+
+/* The addresses that rules know pods by, of the generation in force. */
+const struct addr_set *node_sources(const struct local_node *node);
+/* Another generation is in force, with these; takes them over. */
+int node_identify(struct local_node *node, struct addr_set *sources);
+
+/* Every packet that the node forwards pays for the way to weft-proxy, so that it is there only
+ * where something needs it. Then it stays: connections may be open for as long as they like. */
+int node_need_handover(struct local_node *node);
+/* Nothing has needed it so far, and no weft-proxy has a connection open: what an earlier weftd has
+ * left of it goes. */
+void node_drop_handover(struct local_node *node);
+
+/* Calls `each` with every pod's network namespace that is found, and its cookie; as netns_each().
+ */
+int node_each_netns(struct local_node *node, int (*each)(void *arg, __u64 cookie, int fd),
+		    void *arg);
+
+struct node_status {
+	unsigned pods, nics;
+	unsigned pods_unknown; /* whose network namespace has not been found: only tc steers them */
+	bool tcx;	       /* or clsact filters */
+	bool handover;	       /* the way to weft-proxy is in use */
+	char netfilter[64];    /* hooks on the forward path; "" if there are none */
+	const char *shortcut;  /* what has become of --shortcut */
+};
+void node_status(struct local_node *node, struct node_status *out);
+
+#endif

@@ -1,0 +1,126 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#ifndef WEFT_DAEMON_NODE_NODE_PRIV_H
+#define WEFT_DAEMON_NODE_NODE_PRIV_H
+/*
+ * What the files behind node.h share. reconcile.c calls the others, which know nothing of it.
+ */
+#include <stdint.h>
+
+#include "daemon/bpf/attach.h"
+#include "daemon/bpf/loader.h"
+#include "daemon/node/iface.h"
+#include "daemon/node/node.h"
+#include "daemon/node/shortcut.h"
+#include "weft/conn.h"
+#include "weft/sock.h"
+
+struct node_addr {
+	struct addr addr;
+	int ifindex;
+};
+
+/* An address that a pod has lost, or whose interface is down: gone, if that lasts. */
+struct departure {
+	struct addr addr;
+	uint64_t due_ms;
+};
+
+struct pods {
+	char *match, *nic; /* --pods, --nic */
+	struct iface *ifaces;
+	struct {
+		struct node_addr *items;
+		size_t count;
+		struct addr_set set;
+		bool full; /* the map holds no more */
+	} node;
+	struct addr_list gone; /* of pods that have gone since the last sweep */
+	struct {
+		struct departure *items; /* the first is due first */
+		size_t count, room;
+	} leaving;
+	struct event leave_timer; /* runs while one is leaving */
+	struct event retry_timer; /* runs while something has failed */
+	bool retry_armed;
+	unsigned retry_ms;
+	int own_nsid; /* the id that the node gives its own namespace, if it does; else NL_NSID_OWN
+		       */
+	/* What is to be done; each stays until it has succeeded. */
+	bool node_dirty, routes_dirty; /* look again */
+	bool lost;		       /* notifications: look at everything again */
+	bool prune_needed, sweep_needed;
+	bool cookies_wanted; /* look for network namespaces that are not known yet */
+};
+
+struct local_node {
+	const struct loader *loader;
+	struct event_loop *loop;
+	int netlink;		  /* requests */
+	struct event links;	  /* notifications: links and addresses, of all namespaces */
+	struct event node_routes; /* notifications: routes of the node */
+	struct attach attach;
+	struct shortcuts shortcut;
+	struct pods pods;
+	struct addr_set sources; /* the addresses that rules know pods by */
+	bool handover;		 /* the way to weft-proxy is there: something has needed it */
+	int (*gone)(void *arg, const struct addr_list *gone);
+	void *arg; /* of `gone` */
+};
+
+/* ---- reconcile.c: an interface is a pod's, a NIC, a bridge of pods or nothing ---- */
+
+void pods_init(struct pods *p);
+/* Reads everything, fills the maps, attaches, and cleans up after an earlier weftd. What fails for
+ * a single pod, or because things change meanwhile, is tried again later. Logs. */
+int pods_open(struct local_node *node, const struct node_options *o);
+void pods_free(struct pods *p);
+/* Takes the notifications that have come and acts on them. Logs. */
+int pods_follow(struct local_node *node);
+
+/* ---- the parts that it calls; all log ---- */
+
+/* pod.c. Reads what the pod claims. Those of all pods are read before any is given an address. */
+void pod_read(struct local_node *node, struct iface *i);
+int pod_refresh(struct local_node *node, struct iface *i);
+int pod_remove(struct local_node *node, struct iface *i);
+/* Its entry in `pods`. */
+int pod_write(struct local_node *node, const struct iface *i);
+/* The address that rules know the pod by; :: if it has none. */
+struct addr pod_identity(const struct local_node *node, const struct iface *i);
+/* Chooses each pod's identifying address again: another generation is in force. */
+int pods_identify(struct local_node *node);
+
+/* owner.c. Finds out whose an address is now. Where it is nobody's any more, those who have it are
+ * ended; at once if `for_good`. */
+int pods_assign(struct local_node *node, const struct addr *a, bool for_good);
+/* Looks again at the addresses that a changed route of the node's leads to, or at all. */
+void pods_note_route(struct pods *p, const struct nlmsghdr *h);
+void pods_doubt(struct pods *p);
+
+/* grace.c */
+int pod_leave(struct pods *p, const struct addr *a);
+/* When `leave_timer` has fired: those whose time has come are to be swept. */
+void pods_take_leavers(struct local_node *node);
+int pods_sweep(struct local_node *node);
+
+/* pod_netns.c. Finds the cookies of the namespaces of pods that lack them. What is not found is no
+ * error. */
+int pods_find_cookies(struct local_node *node);
+size_t pods_without_cookie(const struct pods *p);
+/* Brings `netns_pods` in step with the pod's interface. */
+int pod_write_netns(struct local_node *node, const struct iface *i);
+/* The interface's other end is in another namespace now, or in none. */
+int pod_forget_netns(struct local_node *node, struct iface *i);
+int pods_prune_netns(struct local_node *node);
+
+/* nics.c */
+int nic_refresh(struct local_node *node, struct iface *i);
+int nic_remove(struct local_node *node, struct iface *i);
+int node_refresh(struct local_node *node);
+int default_routes_refresh(struct local_node *node);
+
+/* prune.c. Deletes what an earlier weftd has left in the maps and on interfaces that are not ours
+ * any more. */
+int pods_prune(struct local_node *node);
+
+#endif

@@ -1,0 +1,339 @@
+// SPDX-License-Identifier: Apache-2.0
+/*
+ * Orders and their answers. Nothing here waits: an answer that is late is a callback that is late.
+ */
+#include <errno.h>
+#include <fcntl.h>
+#include <string.h>
+#include <sys/mman.h>
+
+#include "daemon/supervisor/listeners.h"
+#include "daemon/supervisor/proxy_link.h"
+#include "daemon/supervisor/supervisor_priv.h"
+#include "lib/base/cleanup.h"
+#include "lib/base/clock.h"
+
+enum {
+	REQUESTS_MS = 3000,
+	SNAPSHOT_MS = 8000, /* the proxy itself gives up earlier */
+};
+
+struct order *order_new(enum proxy_order_type type, int fd,
+			void (*answered)(struct supervisor *s, struct order *o,
+					 const struct answer *a))
+{
+	struct order *o = calloc(1, sizeof(*o));
+
+	if (!o) {
+		closep(&fd);
+		return NULL;
+	}
+	o->type = type;
+	o->fd = fd;
+	o->answered = answered;
+	return o;
+}
+
+static void order_free(struct order *o)
+{
+	closep(&o->fd);
+	free(o);
+}
+
+/* It is in no list any more. */
+static void end(struct supervisor *s, struct order *o, const struct answer *a)
+{
+	o->answered(s, o, a);
+	order_free(o);
+}
+
+/* For the first that is due. */
+static void arm(struct supervisor *s)
+{
+	uint64_t now = clock_ms(), due = UINT64_MAX;
+
+	for (const struct order *o = s->orders; o; o = o->next)
+		due = o->due_ms < due ? o->due_ms : due;
+	if (s->orders)
+		event_timer_set(&s->order_timer, due > now ? (unsigned)(due - now) : 0);
+	else
+		event_timer_stop(&s->order_timer);
+}
+
+void order_expect(struct supervisor *s, struct order *o, unsigned limit_ms)
+{
+	struct order **at = &s->orders;
+
+	while (*at)
+		at = &(*at)->next;
+	*at = o;
+	o->next = NULL;
+	o->sequence = s->proxy.sequence;
+	o->due_ms = clock_ms() + limit_ms;
+	o->tries++;
+	arm(s);
+}
+
+static bool has_gone(int r)
+{
+	return r == -ECONNRESET || r == -EPIPE;
+}
+
+void order_give(struct supervisor *s, struct order *o, unsigned limit_ms)
+{
+	int r = proxy_process_order(&s->proxy, o->type, o->generation, o->fd);
+
+	/* That it has gone is told in a moment, and then it is known whether there is another. */
+	if (!r || has_gone(r))
+		order_expect(s, o, limit_ms);
+	else
+		end(s, o, &(struct answer){ .error = r });
+}
+
+static struct order *take(struct supervisor *s, struct order *o)
+{
+	struct order **at = &s->orders;
+
+	while (*at != o)
+		at = &(*at)->next;
+	*at = o->next;
+	arm(s);
+	return o;
+}
+
+static struct order *find(struct supervisor *s, uint32_t sequence)
+{
+	struct order *o = s->orders;
+
+	while (o && o->sequence != sequence)
+		o = o->next;
+	return o;
+}
+
+int orders_read(struct supervisor *s)
+{
+	for (;;) {
+		struct proxy_hello reply = { 0 };
+		int fds[PROXY_MAX_WORKERS];
+		struct answer a = { .hello = &reply, .fds = fds };
+		int r = proxy_link_receive(s->proxy.conn, 0, &reply, sizeof(reply), fds,
+					   &a.fd_count);
+		struct order *o = r ? NULL : find(s, reply.reply.sequence);
+
+		if (!o || o->type != PROXY_HELLO)
+			listeners_close(a.fd_count, fds);
+		if (r)
+			return r == -ETIMEDOUT ? 0 : -ECONNRESET;
+		a.error = reply.reply.error;
+		if (o)
+			end(s, take(s, o), &a);
+		else if (reply.reply.type == PROXY_SNAPSHOT && reply.reply.error)
+			log_err(reply.reply.error,
+				"a new weft-proxy refuses the rules that the last one had");
+	}
+}
+
+/* A proxy may have died of anything: only one that dies of it twice has died of it. */
+static bool is_owed(const struct order *o)
+{
+	return o->type == PROXY_SNAPSHOT && o->tries < 2;
+}
+
+bool orders_owed(const struct supervisor *s)
+{
+	const struct order *o = s->orders;
+
+	while (o && !is_owed(o))
+		o = o->next;
+	return o;
+}
+
+void orders_died(struct supervisor *s)
+{
+	struct order *all = s->orders, *o;
+
+	s->orders = NULL;
+	arm(s);
+	while ((o = all)) {
+		all = o->next;
+		if (is_owed(o) && s->proxy.pidfd >= 0)
+			order_give(s, o, SNAPSHOT_MS);
+		else
+			end(s, o, &(struct answer){ .error = -ECONNRESET });
+	}
+}
+
+static struct order *overdue(struct supervisor *s)
+{
+	uint64_t now = clock_ms();
+	struct order *o = s->orders;
+
+	while (o && o->due_ms > now)
+		o = o->next;
+	return o;
+}
+
+void orders_overdue(void *supervisor)
+{
+	struct supervisor *s = supervisor;
+	struct order *o;
+
+	while ((o = overdue(s))) {
+		if (o->type == PROXY_SNAPSHOT) /* the next one will have the rules in force */
+			proxy_process_kill(&s->proxy);
+		end(s, take(s, o), &(struct answer){ .error = -ETIMEDOUT });
+	}
+	arm(s);
+}
+
+void orders_free(struct supervisor *s)
+{
+	while (s->orders) {
+		struct order *o = s->orders;
+
+		s->orders = o->next;
+		order_free(o);
+	}
+}
+
+/* ---- snapshots ---- */
+
+static int write_all(int fd, const char *bytes, size_t size)
+{
+	while (size) {
+		ssize_t n = write(fd, bytes, size);
+
+		if (n < 0)
+			return -errno;
+		bytes += n;
+		size -= (size_t)n;
+	}
+	return 0;
+}
+
+/* Nobody changes it any more: a proxy that reads it relies on that. */
+static int snapshot_file(const void *bytes, size_t size)
+{
+	_cleanup_close_ int fd = memfd_create("weft-snapshot", MFD_CLOEXEC | MFD_ALLOW_SEALING);
+	int r = fd < 0 ? -errno : write_all(fd, bytes, size);
+
+	if (!r && fcntl(fd, F_ADD_SEALS, F_SEAL_WRITE | F_SEAL_SHRINK | F_SEAL_GROW | F_SEAL_SEAL))
+		r = -errno;
+	return r ? r : TAKE_FD(fd);
+}
+
+static int not_handed_over(int r, uint64_t generation)
+{
+	return log_err(r, "hand the rules of generation %llu over to weft-proxy",
+		       (unsigned long long)generation);
+}
+
+static void snapshot_answered(struct supervisor *s, struct order *o, const struct answer *a)
+{
+	if (a->error) {
+		not_handed_over(a->error, o->generation);
+	} else {
+		closep(&s->snapshot);
+		s->snapshot = TAKE_FD(o->fd);
+		s->generation = o->generation;
+	}
+	o->done(o->arg, a->error);
+}
+
+void supervisor_snapshot(struct supervisor *s, uint64_t generation, const void *bytes, size_t size,
+			 void (*done)(void *arg, int r), void *arg)
+{
+	int file = snapshot_file(bytes, size);
+	struct order *o = file < 0 ? NULL : order_new(PROXY_SNAPSHOT, file, snapshot_answered);
+	int r = file < 0 ? file : o ? 0 : -ENOMEM;
+
+	if (r) {
+		done(arg, not_handed_over(r, generation));
+		return;
+	}
+	o->generation = generation;
+	o->done = done;
+	o->arg = arg;
+	r = supervisor_ensure(s);
+	if (r)
+		end(s, o, &(struct answer){ .error = r });
+	else
+		order_give(s, o, SNAPSHOT_MS);
+}
+
+bool supervisor_has_snapshot(const struct supervisor *s, const void *bytes, size_t size)
+{
+	off_t have = s->snapshot < 0 ? -1 : lseek(s->snapshot, 0, SEEK_END);
+	void *map;
+	bool same;
+
+	if (have < 0 || (size_t)have != size)
+		return false;
+	map = mmap(NULL, size, PROT_READ, MAP_PRIVATE, s->snapshot, 0);
+	if (map == MAP_FAILED)
+		return false;
+	same = !memcmp(map, bytes, size);
+	munmap(map, size);
+	return same;
+}
+
+int supervisor_snapshot_file(const struct supervisor *s)
+{
+	return s->snapshot;
+}
+
+/* ---- requests ---- */
+
+/* What the proxy says is not trusted: texts end where they have to. */
+static int read_requests(int fd, struct proxy_request **rows, size_t *count)
+{
+	_cleanup_free_ struct proxy_request *all = NULL;
+	off_t size = lseek(fd, 0, SEEK_END);
+	size_t n = size < 0 ? 0 : (size_t)size / sizeof(*all);
+
+	if (size < 0)
+		return -errno;
+	all = calloc(n + 1, sizeof(*all));
+	if (!all)
+		return -ENOMEM;
+	if (pread(fd, all, n * sizeof(*all), 0) != (ssize_t)(n * sizeof(*all)))
+		return -EIO;
+	for (size_t i = 0; i < n; i++) {
+		all[i].state[sizeof(all[i].state) - 1] = '\0';
+		all[i].cluster[sizeof(all[i].cluster) - 1] = '\0';
+		all[i].route[sizeof(all[i].route) - 1] = '\0';
+		all[i].method[sizeof(all[i].method) - 1] = '\0';
+		all[i].authority[sizeof(all[i].authority) - 1] = '\0';
+		all[i].path[sizeof(all[i].path) - 1] = '\0';
+	}
+	*rows = TAKE_PTR(all);
+	*count = n;
+	return 0;
+}
+
+static void requests_answered(struct supervisor *s, struct order *o, const struct answer *a)
+{
+	_cleanup_free_ struct proxy_request *rows = NULL;
+	size_t count = 0;
+	int r = a->error ? a->error : read_requests(o->fd, &rows, &count);
+
+	(void)s;
+	o->requests(o->arg, r, rows, count);
+}
+
+void supervisor_requests(struct supervisor *s, supervisor_requests_fn done, void *arg)
+{
+	int fd = memfd_create("weft-requests", MFD_CLOEXEC);
+	struct order *o = fd < 0 ? NULL : order_new(PROXY_REQUESTS, fd, requests_answered);
+
+	if (!o) {
+		done(arg, -ENOMEM, NULL, 0);
+		return;
+	}
+	o->requests = done;
+	o->arg = arg;
+	if (s->proxy.pidfd >= 0)
+		order_give(s, o, REQUESTS_MS);
+	else
+		end(s, o, &(struct answer){ 0 });
+}

@@ -1,0 +1,79 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#ifndef WEFT_DAEMON_SUPERVISOR_SUPERVISOR_PRIV_H
+#define WEFT_DAEMON_SUPERVISOR_SUPERVISOR_PRIV_H
+/*
+ * What the files behind supervisor.h share: the proxy that runs, and the orders that it has not
+ * answered yet.
+ */
+#include "daemon/loop/event.h"
+#include "daemon/supervisor/proxy_process.h"
+#include "daemon/supervisor/supervisor.h"
+
+/* What became of an order. */
+struct answer {
+	int error; /* what the proxy says; -ETIMEDOUT; -ECONNRESET, when it has gone; other -errno
+		    */
+	const struct proxy_hello *hello; /* of PROXY_HELLO, or NULL */
+	const int *fds;			 /* that came with it, the callee's from now on */
+	unsigned fd_count;
+};
+
+struct order {
+	struct order *next;
+	enum proxy_order_type type;
+	uint32_t sequence;
+	uint64_t generation;
+	int fd; /* goes with it, owned; -1: none */
+	uint64_t due_ms;
+	unsigned tries; /* proxies that have had it */
+	/* Called once; the order is freed afterwards. */
+	void (*answered)(struct supervisor *s, struct order *o, const struct answer *a);
+	void (*done)(void *arg, int r);	 /* of a snapshot */
+	supervisor_requests_fn requests; /* of PROXY_REQUESTS */
+	void *arg;
+};
+
+struct supervisor {
+	struct supervisor_options options;
+	struct event_loop *loop;
+	char *program, *identity;
+	int listeners[PROXY_MAX_WORKERS];
+	struct event_timer start_timer; /* runs while a proxy is to be started */
+	int messages[2];		/* a pipe: what proxies have to say comes out of [0] */
+	struct event message_event;
+	int snapshot;	     /* a file, the one that the proxy has; -1: there is none yet */
+	uint64_t generation; /* of it */
+	struct proxy_process proxy;
+	struct event pid_event, conn_event; /* of the proxy */
+	struct order *orders;		    /* not answered yet, in the order they were given */
+	struct event_timer order_timer;
+	bool begun;	/* weftd has started: what dies is replaced */
+	bool took_over; /* the first proxy */
+	uint64_t started_ms;
+	unsigned restarts, pause_ms;
+};
+
+/* supervisor.c. A proxy runs when this returns 0, if one can be started; whether it really starts,
+ * its answers say. */
+int supervisor_ensure(struct supervisor *s);
+
+/* orders.c. NULL when out of memory, having closed `fd`. */
+struct order *order_new(enum proxy_order_type type, int fd,
+			void (*answered)(struct supervisor *s, struct order *o,
+					 const struct answer *a));
+/* Gives it to the proxy that runs, and takes it over. */
+void order_give(struct supervisor *s, struct order *o, unsigned limit_ms);
+/* Waits for the answer to what has been given to the proxy last, by other ways. */
+void order_expect(struct supervisor *s, struct order *o, unsigned limit_ms);
+/* Reads what the proxy has answered. -ECONNRESET: it says nothing any more. */
+int orders_read(struct supervisor *s);
+/* Whether one of them should be given to another proxy, if the one that runs dies. */
+bool orders_owed(const struct supervisor *s);
+/* The proxy has died: gives the next one what is owed to it, if it runs, and ends the others. */
+void orders_died(struct supervisor *s);
+/* When the timer has fired. */
+void orders_overdue(void *supervisor);
+/* Frees them without telling anyone. */
+void orders_free(struct supervisor *s);
+
+#endif

@@ -1,0 +1,71 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#ifndef WEFT_LIB_WIRE_PROXY_ORDERS_H
+#define WEFT_LIB_WIRE_PROXY_ORDERS_H
+/*
+ * What weftd and weft-proxy say to each other.
+ *
+ * It goes over RUN_DIR/proxy.sock (SOCK_SEQPACKET), which weftd binds and the proxy inherits:
+ * whichever weftd connects to it has the proxy, also one that did not start it. One connection is
+ * served at a time; its end changes nothing. An order is one struct proxy_order, with a descriptor
+ * (SCM_RIGHTS) where it says so. Each is answered by a message that begins with a struct
+ * proxy_reply:
+ *
+ *	order           its descriptor                answer
+ *	PROXY_HELLO     where messages are to go      struct proxy_hello, with the listening sockets
+ *	PROXY_SNAPSHOT  a file of http_compile()      once every worker has gone over to it
+ *	PROXY_REQUESTS  a file to write to            once it has a struct proxy_request for each
+ *	                                              request under way
+ *	PROXY_QUIT                                    none: the process ends
+ *
+ * Connections are accepted from the first snapshot on.
+ */
+#include <stdint.h>
+
+#include <linux/types.h>
+
+#include "weft/handover.h"
+#include "weft/policy.h"
+
+enum { PROXY_VERSION_SIZE = 32, PROXY_IDENTITY_SIZE = 1024 };
+
+enum proxy_order_type { PROXY_HELLO = 1, PROXY_SNAPSHOT, PROXY_QUIT, PROXY_REQUESTS };
+
+struct proxy_order {
+	uint32_t type;
+	uint32_t sequence;   /* comes back in the reply */
+	uint64_t generation; /* of a snapshot */
+};
+
+struct proxy_reply {
+	uint32_t type;
+	uint32_t sequence;
+	int32_t error; /* 0 or -errno; of a snapshot: at least one worker keeps the rules it had */
+	uint32_t pad;
+};
+
+struct proxy_hello {
+	struct proxy_reply reply;
+	uint32_t workers; /* as many listening sockets come with it */
+	uint32_t pad;
+	char version[PROXY_VERSION_SIZE];
+	char identity[PROXY_IDENTITY_SIZE]; /* what weftd started it with: --identity */
+};
+
+/* Ports in host byte order. Texts are cut where they are too long, and come from clients as they
+ * are. */
+struct proxy_request {
+	struct addr client, called;
+	struct addr endpoint; /* of the last try */
+	uint16_t client_port, called_port;
+	uint16_t endpoint_port; /* 0: none was asked yet */
+	uint16_t tries;
+	uint32_t status; /* of the response that has begun, or 0 */
+	uint32_t pad;
+	uint64_t age_ms;
+	uint64_t received, sent; /* bytes from and to the client, after the request's head */
+	char state[16];
+	char cluster[CLUSTER_NAME_MAX], route[ROUTE_NAME_MAX];
+	char method[16], authority[128], path[256];
+};
+
+#endif
