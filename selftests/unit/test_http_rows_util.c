@@ -10,6 +10,7 @@
 
 #include "lib/base/cleanup.h"
 #include "lib/route/path.h"
+#include "proxy/route/rules_version.h"
 #include "test_compile_util.h"
 
 #define ROUTES "selftests/rules/routes/"

@@ -13,6 +13,7 @@
 #include "lib/base/histogram.h"
 #include "lib/base/http_stat_fields.h"
 #include "proxy/route/router.h"
+#include "proxy/route/rules_version.h"
 #include "test_http_util.h"
 #include "test_proxy_env.h"
 

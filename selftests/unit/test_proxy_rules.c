@@ -11,6 +11,7 @@
 #include <unistd.h>
 
 #include "lib/l7/l7.h"
+#include "proxy/route/router.h"
 #include "proxy/route/router_priv.h"
 #include "test_compile_util.h"
 

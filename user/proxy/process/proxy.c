@@ -18,6 +18,7 @@
 #include "proxy/process/requests.h"
 #include "proxy/process/options.h"
 #include "proxy/route/router.h"
+#include "proxy/route/rules_version.h"
 #include "proxy/process/sandbox.h"
 
 enum { ADOPT_MS = 5000 };

@@ -5,10 +5,10 @@
  * Connections to endpoints, one pool of unused ones per worker. A connection comes from
  * an address and is counted for a cluster: it is used again only where both are the same.
  */
-#include "proxy/stream/half.h"
 #include "proxy/io/random.h"
-#include "proxy/route/route.h"
+#include "proxy/stream/half.h"
 #include "proxy/upstream/source_addr.h"
+#include "proxy/upstream/target.h"
 
 struct upstream {
 	struct half half; /* first: half.changed() finds the rest */
