@@ -89,23 +89,23 @@ Test(proxy_http, who_has_sent_many_requests_takes_turns_with_others)
 {
 	enum { REQUESTS = 100 };
 	const struct addr nobody = { 0 };
-	struct worker w;
+	struct http_worker w;
 	int ends[2];
 
 	e->plan =
 		(struct plan){ .action = PLAN_ANSWER, .answer = { .status = 404, .flags = "NR" } };
-	cr_assert_eq(worker_open(&w, -1, &worker_defaults, &e->router), 0);
+	cr_assert_eq(http_worker_open(&w, -1, &worker_defaults, &e->router), 0);
 	cr_assert_eq(socketpair(AF_UNIX, SOCK_STREAM, 0, ends), 0);
 	for (int i = 0; i < REQUESTS; i++)
 		put(ends[1], GET);
-	cr_assert_eq(worker_adopt(&w, ends[0], &nobody, 0, &nobody, 0), 0);
-	cr_assert_eq(worker_once(&w, 0), 0);
+	cr_assert_eq(worker_adopt(&w.io, ends[0], &nobody, 0, &nobody, 0), 0);
+	cr_assert_eq(worker_once(&w.io, 0), 0);
 	cr_expect_gt(w.stats.requests, 0u);
 	cr_expect_lt(w.stats.requests, (uint64_t)REQUESTS / 2);
-	while (w.again)
-		cr_assert_eq(worker_once(&w, 0), 0);
+	while (w.io.tasks)
+		cr_assert_eq(worker_once(&w.io, 0), 0);
 	cr_expect_eq(w.stats.requests, (uint64_t)REQUESTS);
-	worker_close(&w);
+	worker_close(&w.io);
 	close(ends[1]);
 }
 

@@ -46,7 +46,7 @@ static void fill(const struct conn *c, struct proxy_request *row)
 		.endpoint_port = x->endpoint_port,
 		.tries = (uint16_t)x->tries,
 		.status = x->status,
-		.age_ms = loop_now(c->worker->loop) - x->started,
+		.age_ms = loop_now(c->worker->io.loop) - x->started,
 		.received = c->client.received - x->received_before,
 		.sent = c->client.sent - x->sent_before,
 	};
@@ -65,8 +65,9 @@ struct answer {
 };
 
 /* In the worker's thread. */
-static void collect(struct worker *w, struct worker_call *call)
+static void collect(struct worker *io, struct worker_call *call)
 {
+	const struct http_worker *w = (struct http_worker *)io;
 	struct answer *a = (struct answer *)call;
 	size_t n = 0;
 
@@ -91,7 +92,7 @@ static int write_all(int fd, const void *bytes, size_t size)
 	return 0;
 }
 
-int requests_write(struct worker *const *workers, size_t count, int fd)
+int requests_write(struct http_worker *const *workers, size_t count, int fd)
 {
 	_cleanup_free_ struct answer *answers = calloc(count, sizeof(*answers));
 	int r = 0;
@@ -100,10 +101,10 @@ int requests_write(struct worker *const *workers, size_t count, int fd)
 		return -ENOMEM;
 	for (size_t i = 0; i < count; i++) {
 		answers[i].call.run = collect;
-		worker_call(workers[i], &answers[i].call);
+		worker_call(&workers[i]->io, &answers[i].call);
 	}
 	for (size_t i = 0; i < count; i++) {
-		if (!worker_called(workers[i], &answers[i].call, ANSWER_MS))
+		if (!worker_called(&workers[i]->io, &answers[i].call, ANSWER_MS))
 			continue;
 		if (!r)
 			r = write_all(fd, answers[i].rows,

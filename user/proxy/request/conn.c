@@ -47,7 +47,12 @@ static void deadline_fired(struct loop_timer *t)
 	conn_run(c);
 }
 
-int conn_open(struct worker *w, int fd, struct conn **out)
+static void run_later(struct worker_task *t)
+{
+	conn_run((struct conn *)((char *)t - offsetof(struct conn, later)));
+}
+
+int conn_open(struct http_worker *w, int fd, struct conn **out)
 {
 	_cleanup_free_ struct conn *c = calloc(1, sizeof(*c));
 	int r;
@@ -56,13 +61,14 @@ int conn_open(struct worker *w, int fd, struct conn **out)
 		close(fd);
 		return -ENOMEM;
 	}
-	r = half_open(&c->client, fd, w->loop, &w->supply, client_changed);
+	r = half_open(&c->client, fd, w->io.loop, &w->io.supply, client_changed);
 	if (r)
 		return r;
 	c->client.writable = true;
 	c->worker = w;
 	c->timer.fire = timer_fired;
 	c->deadline.fire = deadline_fired;
+	c->later.run = run_later;
 	c->next = w->conns;
 	c->link = &w->conns;
 	if (c->next)
@@ -75,28 +81,17 @@ int conn_open(struct worker *w, int fd, struct conn **out)
 	return 0;
 }
 
-static void unqueue(struct conn *c)
-{
-	struct conn **at = &c->worker->again;
-
-	while (*at && *at != c)
-		at = &(*at)->next_again;
-	if (*at)
-		*at = c->next_again;
-}
-
 void conn_close(struct conn *c)
 {
-	struct worker *w = c->worker;
+	struct http_worker *w = c->worker;
 
-	if (c->queued)
-		unqueue(c);
+	worker_not_later(&w->io, &c->later);
 	conn_leave_queue(c);
 	conn_try_end(c, OUTCOME_ABANDONED, c->x ? c->x->status : 0, false);
 	conn_forget_exchange(c);
 	half_close(&c->client);
-	loop_timer_clear(w->loop, &c->timer);
-	loop_timer_clear(w->loop, &c->deadline);
+	loop_timer_clear(w->io.loop, &c->timer);
+	loop_timer_clear(w->io.loop, &c->deadline);
 	*c->link = c->next;
 	if (c->next)
 		c->next->link = c->link;
@@ -110,7 +105,7 @@ void conn_wait(struct conn *c, uint64_t ms)
 	c->waiting = ms > 0;
 	c->moved = c->client.received + c->client.sent;
 	if (ms)
-		loop_timer_set(c->worker->loop, &c->timer, ms);
+		loop_timer_set(c->worker->io.loop, &c->timer, ms);
 }
 
 bool conn_stuck(struct conn *c, uint64_t ms)
@@ -137,18 +132,9 @@ void conn_time(struct conn *c)
 	if (x->timed || !body_received(&c->client))
 		return;
 	x->timed = true;
-	x->asked = loop_now(c->worker->loop);
+	x->asked = loop_now(c->worker->io.loop);
 	if (x->plan.timeout_ms)
-		loop_timer_set(c->worker->loop, &c->deadline, x->plan.timeout_ms);
-}
-
-static void run_later(struct conn *c)
-{
-	if (c->queued)
-		return;
-	c->queued = true;
-	c->next_again = c->worker->again;
-	c->worker->again = c;
+		loop_timer_set(c->worker->io.loop, &c->deadline, x->plan.timeout_ms);
 }
 
 /* What holds between events, whatever the state. */
@@ -183,5 +169,5 @@ void conn_run(struct conn *c)
 	}
 	check(c);
 	if (r != STEP_WAIT)
-		run_later(c);
+		worker_later(&c->worker->io, &c->later);
 }

@@ -7,11 +7,11 @@
  * The state says what is waited for. Each event of either socket or a timer runs the step of the
  * state until nothing more can be done; only steps and what they call change the state.
  */
+#include "proxy/request/http_worker.h"
 #include "proxy/request/request_headers.h"
-#include "proxy/stream/half.h"
 #include "proxy/route/route.h"
+#include "proxy/stream/half.h"
 #include "proxy/upstream/pool.h"
-#include "proxy/io/worker.h"
 
 enum conn_state {
 	CONN_HEAD,     /* a request, or the rest of its head */
@@ -70,7 +70,7 @@ struct exchange {
 
 struct conn {
 	struct half client; /* first: client.changed() finds the rest */
-	struct worker *worker;
+	struct http_worker *worker;
 	enum conn_state state;
 	struct upstream *up; /* of the current try, or NULL */
 	struct exchange *x;  /* NULL: between requests */
@@ -80,12 +80,12 @@ struct conn {
 	bool waiting; /* `timer` counts */
 	bool fired;   /* and has fired */
 	bool over;    /* `deadline` has fired */
-	bool running, queued;
+	bool running;
 	uint64_t moved;		    /* bytes, when `timer` was set */
 	struct loop_timer timer;    /* of the state */
 	struct loop_timer deadline; /* of the route */
 	struct conn *next, **link;  /* worker->conns */
-	struct conn *next_again;    /* worker->again */
+	struct worker_task later;   /* another turn */
 	struct limit *pending;	    /* counts it among those who wait, in worker->waiting */
 	uint64_t pending_since;	    /* ms */
 	struct conn *next_waiting, **link_waiting;
@@ -93,7 +93,7 @@ struct conn {
 
 /* ---- conn.c ---- */
 
-int conn_open(struct worker *w, int fd, struct conn **out); /* takes fd over; 0 or -errno */
+int conn_open(struct http_worker *w, int fd, struct conn **out); /* takes fd over; 0 or -errno */
 void conn_close(struct conn *c);
 /* Something has happened: goes on as far as possible. May free `c`. */
 void conn_run(struct conn *c);
@@ -109,7 +109,7 @@ void conn_time(struct conn *c);
 
 /* ---- conn_request.c ---- */
 
-void conn_free_spares(struct worker *w); /* when it has no connections any more */
+void conn_free_spares(struct http_worker *w); /* when it has no connections any more */
 enum step conn_step_head(struct conn *c);
 enum step conn_step_delay(struct conn *c);
 /* The response is out: on to the next request, or the end. */

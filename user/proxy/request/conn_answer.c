@@ -70,7 +70,7 @@ static int queue(struct conn *c, const struct plan_answer *a)
 		fwrite(a->body.p, 1, a->body.n, f);
 	r = fclose(f);
 	if (!r)
-		r = buf_append(&c->worker->supply, &c->client.out, text, len);
+		r = buf_append(&c->worker->io.supply, &c->client.out, text, len);
 	free(text);
 	return r;
 }
@@ -130,7 +130,7 @@ enum step conn_step_linger(struct conn *c)
 {
 	long r = -EAGAIN;
 
-	buf_release(&c->worker->supply, &c->client.in);
+	buf_release(&c->worker->io.supply, &c->client.in);
 	body_begin(&c->client, H1_NO_BODY, 0);
 	if (c->client.eof || c->client.broken || c->fired)
 		return STEP_END;

@@ -21,7 +21,7 @@ enum {
 	SPARES = 256, /* exchanges that a worker keeps: malloc() takes long for their size */
 };
 
-static struct exchange *take(struct worker *w)
+static struct exchange *take(struct http_worker *w)
 {
 	struct exchange *x = w->spare;
 
@@ -32,7 +32,7 @@ static struct exchange *take(struct worker *w)
 	return x;
 }
 
-static void give(struct worker *w, struct exchange *x)
+static void give(struct http_worker *w, struct exchange *x)
 {
 	if (w->spares == SPARES) {
 		free(x);
@@ -43,7 +43,7 @@ static void give(struct worker *w, struct exchange *x)
 	w->spares++;
 }
 
-void conn_free_spares(struct worker *w)
+void conn_free_spares(struct http_worker *w)
 {
 	while (w->spare)
 		free(take(w));
@@ -61,7 +61,7 @@ static struct exchange *exchange_new(struct conn *c)
 	memset((char *)x + headers, 0, end - headers);
 	x->added.count = 0;
 	x->added.request_id = (struct h1_span){ 0 };
-	x->started = loop_now(c->worker->loop);
+	x->started = loop_now(c->worker->io.loop);
 	return x;
 }
 
@@ -87,7 +87,7 @@ static void fill_entry(const struct conn *c, char flags[FLAGS_TEXT], struct acce
 		.details = x->flags & flags_of("DC") ? "downstream_remote_disconnect" : x->details,
 		.received = body_bytes(c),
 		.sent = sent > x->heads ? sent - x->heads : 0,
-		.duration_ms = loop_now(c->worker->loop) - x->started,
+		.duration_ms = loop_now(c->worker->io.loop) - x->started,
 		.request_id = x->added.request_id,
 		.service_ms = x->answered ? (int64_t)(x->answered - x->asked) : -1,
 		.tries = x->tries,
@@ -118,7 +118,7 @@ static void write_log(struct conn *c)
 void conn_forget_exchange(struct conn *c)
 {
 	struct exchange *x = c->x;
-	struct worker *w = c->worker;
+	struct http_worker *w = c->worker;
 
 	if (!x)
 		return;
@@ -128,9 +128,9 @@ void conn_forget_exchange(struct conn *c)
 	mirrors_leave(c, body_received(&c->client));
 	if (x->planned)
 		w->router->release(w->router, &x->plan);
-	buf_release(&w->supply, &x->plan.text);
-	buf_release(&w->supply, &x->head);
-	loop_timer_clear(w->loop, &c->deadline);
+	buf_release(&w->io.supply, &x->plan.text);
+	buf_release(&w->io.supply, &x->head);
+	loop_timer_clear(w->io.loop, &c->deadline);
 	c->over = false;
 	give(w, x);
 	c->x = NULL;
@@ -145,7 +145,7 @@ static int keep_head(struct conn *c, size_t n)
 
 	x->head = *in;
 	*in = (struct buf){ 0 };
-	return rest ? buf_append(&c->worker->supply, in, buf_at(&x->head) + n, rest) : 0;
+	return rest ? buf_append(&c->worker->io.supply, in, buf_at(&x->head) + n, rest) : 0;
 }
 
 static bool same(struct h1_span a, struct h1_span b)
@@ -165,12 +165,12 @@ static void identify(struct conn *c)
 			     !same(x->plan.path, x->request.path),
 	};
 
-	added_make(&c->x->added, &a, &c->worker->random);
+	added_make(&c->x->added, &a, &c->worker->io.random);
 }
 
 static void ask(struct conn *c)
 {
-	struct worker *w = c->worker;
+	struct http_worker *w = c->worker;
 	const struct route_ask a = {
 		.request = &c->x->request,
 		.client = c->client_addr,
@@ -181,7 +181,7 @@ static void ask(struct conn *c)
 	};
 
 	w->stats.requests++;
-	w->router->plan(w->router, &a, &w->supply, &c->x->plan);
+	w->router->plan(w->router, &a, &w->io.supply, &c->x->plan);
 	c->x->planned = true;
 	c->client.body.keep = c->x->plan.retries ? KEEP_RETRIES : KEEP_STALE;
 	if (c->x->plan.identify)
@@ -202,7 +202,7 @@ static enum step act(struct conn *c)
 	conn_time(c);
 	/* Unless it is told to go on, the client may wait as long as the endpoint does. */
 	if (p->timeout_ms && c->x->request.expect_continue && !c->x->timed)
-		loop_timer_set(c->worker->loop, &c->deadline, p->timeout_ms);
+		loop_timer_set(c->worker->io.loop, &c->deadline, p->timeout_ms);
 	if (p->mirror_count)
 		mirrors_begin(c);
 	if (c->x->mirrors)
@@ -304,9 +304,9 @@ enum step conn_step_head(struct conn *c)
 
 enum step conn_finish(struct conn *c)
 {
-	struct worker *w = c->worker;
+	struct http_worker *w = c->worker;
 	bool over = c->x->close || !body_done(&c->client) || c->client.shut || c->client.eof ||
-		    __atomic_load_n(&w->stopping, __ATOMIC_RELAXED);
+		    worker_stopping(&w->io);
 
 	conn_forget_exchange(c);
 	if (!over) {

@@ -40,7 +40,7 @@ static int put_head(struct conn *c, const struct h1_response *r, bool dechunk)
 {
 	struct buf *out = &c->client.out;
 	size_t before = buf_len(out);
-	int error = heads_response(&c->worker->supply, out, c->x, r, dechunk);
+	int error = heads_response(&c->worker->io.supply, out, c->x, r, dechunk);
 
 	c->x->heads += buf_len(out) - before;
 	return error;
@@ -55,7 +55,7 @@ static enum step begin(struct conn *c, const struct h1_response *r, size_t n)
 	x->status = r->status;
 	x->details = "via_upstream";
 	if (x->timed)
-		x->answered = loop_now(c->worker->loop);
+		x->answered = loop_now(c->worker->io.loop);
 	conn_count_answer(x);
 	x->keep_up = r->m.keep_alive && r->m.framing != H1_UNTIL_CLOSE;
 	/* Without having been told to go on, the client may send its body, or leave it. */
@@ -64,7 +64,7 @@ static enum step begin(struct conn *c, const struct h1_response *r, size_t n)
 		x->close = true;
 	if (put_head(c, r, dechunk))
 		return STEP_END;
-	buf_consume(&c->worker->supply, &up->in, n);
+	buf_consume(&c->worker->io.supply, &up->in, n);
 	body_begin(up, r->m.framing, r->m.content_length);
 	up->body.dechunk = dechunk;
 	/* Before the client can ask for more: others may wait for the connection. */
@@ -84,12 +84,12 @@ static enum step pass_interim(struct conn *c, const struct h1_response *r, size_
 	int error = 0;
 
 	if (r->status == 100 && !x->timed)
-		loop_timer_clear(c->worker->loop, &c->deadline);
+		loop_timer_clear(c->worker->io.loop, &c->deadline);
 	if (x->request.m.minor == 1 && buf_len(&c->client.out) < BUF_BIG)
 		error = put_head(c, r, false);
 	if (!error)
 		error = half_flush(&c->client);
-	buf_consume(&c->worker->supply, &c->up->half.in, n);
+	buf_consume(&c->worker->io.supply, &c->up->half.in, n);
 	c->seen = 0;
 	return error && error != -EAGAIN ? STEP_END : STEP_AGAIN;
 }

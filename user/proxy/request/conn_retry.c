@@ -45,7 +45,7 @@ static void pause(struct conn *c)
 	if (most > (uint64_t)p->backoff_ms * BACKOFF_GROWTH)
 		most = (uint64_t)p->backoff_ms * BACKOFF_GROWTH;
 	c->state = CONN_BACKOFF;
-	conn_wait(c, 1 + (most ? random_next(&c->worker->random) % most : 0));
+	conn_wait(c, 1 + (most ? random_next(&c->worker->io.random) % most : 0));
 }
 
 enum step conn_step_backoff(struct conn *c)

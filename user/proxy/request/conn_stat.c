@@ -105,7 +105,7 @@ void conn_count_time(struct conn *c)
 {
 	/* An endpoint may have answered without waiting for all of the request. */
 	uint64_t from = c->x->timed ? c->x->asked : c->x->started;
-	uint64_t ms = loop_now(c->worker->loop) - from;
+	uint64_t ms = loop_now(c->worker->io.loop) - from;
 
 	stat_time(&c->x->plan.cluster->upstream_rq_time, ms);
 	stat_time(&c->x->plan.route->upstream_rq_time, ms);

@@ -83,7 +83,7 @@ static const struct plan_answer route_timeout = {
 
 void conn_try_end(struct conn *c, enum outcome outcome, unsigned status, bool reusable)
 {
-	struct worker *w = c->worker;
+	struct http_worker *w = c->worker;
 	struct exchange *x = c->x;
 	struct upstream *up = c->up;
 
@@ -150,7 +150,7 @@ enum step conn_reach(struct conn *c)
 		c->up->changed = conn_upstream_changed;
 		if (!conn_attach(c))
 			return answer_overflow(c);
-		r = heads_request(&c->worker->supply, &c->up->half.out, x, x->plan.authority);
+		r = heads_request(&c->worker->io.supply, &c->up->half.out, x, x->plan.authority);
 	}
 	if (r)
 		return conn_try_failed(c, FAIL_CONNECT);
@@ -162,7 +162,7 @@ enum step conn_reach(struct conn *c)
 
 enum step conn_try(struct conn *c)
 {
-	struct worker *w = c->worker;
+	struct http_worker *w = c->worker;
 	struct exchange *x = c->x;
 	enum pick p = w->router->pick(w->router, &x->plan, x->tries, &x->target);
 

@@ -13,7 +13,7 @@ enum {
 };
 
 struct mirror {
-	struct worker *worker;
+	struct http_worker *worker;
 	struct upstream *up;
 	struct target target;
 	enum h1_asked asked;
@@ -40,8 +40,8 @@ static void end(struct mirror *m, bool reusable)
 		stat_dec(&m->target.stat->upstream_rq_active);
 	if (m->admitted)
 		limit_give(&m->target.limit->admitted);
-	loop_timer_clear(m->worker->loop, &m->timer);
-	loop_timer_clear(m->worker->loop, &m->again);
+	loop_timer_clear(m->worker->io.loop, &m->timer);
+	loop_timer_clear(m->worker->io.loop, &m->again);
 	*m->link = m->next;
 	if (m->next)
 		m->next->link = m->link;
@@ -53,7 +53,7 @@ static int give_up(struct mirror *m)
 {
 	upstream_close(m->up);
 	m->up = NULL;
-	loop_timer_clear(m->worker->loop, &m->again);
+	loop_timer_clear(m->worker->io.loop, &m->again);
 	return -ECANCELED;
 }
 
@@ -68,7 +68,7 @@ static int read_head(struct mirror *m)
 		return -EAGAIN;
 	if (n == H1_BAD || r->m.framing == H1_TUNNEL)
 		return -EBADMSG;
-	buf_consume(&m->worker->supply, &h->in, (size_t)n);
+	buf_consume(&m->worker->io.supply, &h->in, (size_t)n);
 	m->seen = 0;
 	if (r->status < 200)
 		return 0;
@@ -82,7 +82,8 @@ static int read_head(struct mirror *m)
 static int answered(struct mirror *m)
 {
 	if (!m->answered)
-		stat_time(&m->target.stat->upstream_rq_time, loop_now(m->worker->loop) - m->began);
+		stat_time(&m->target.stat->upstream_rq_time,
+			  loop_now(m->worker->io.loop) - m->began);
 	m->answered = true;
 	return 1;
 }
@@ -133,7 +134,7 @@ static void run(struct mirror *m)
 	int r = progress(m);
 
 	if (!r)
-		loop_timer_set(m->worker->loop, &m->again, AGAIN_MS);
+		loop_timer_set(m->worker->io.loop, &m->again, AGAIN_MS);
 	if (!r || r == -EAGAIN || (r == 1 && !m->whole))
 		return;
 	if (!m->whole)
@@ -166,7 +167,7 @@ static int copy(struct mirror *m, const char *bytes, size_t n)
 {
 	struct buf *out = &m->up->half.out;
 
-	if (buf_len(out) + n > MAX_BEHIND || buf_append(&m->worker->supply, out, bytes, n))
+	if (buf_len(out) + n > MAX_BEHIND || buf_append(&m->worker->io.supply, out, bytes, n))
 		return give_up(m);
 	return 0;
 }
@@ -202,7 +203,7 @@ static int reach(struct mirror *m, const struct conn *c)
 
 static struct mirror *mirror_new(struct conn *c, const struct target *t)
 {
-	struct worker *w = c->worker;
+	struct http_worker *w = c->worker;
 	struct mirror *m = calloc(1, sizeof(*m));
 	uint32_t ms = c->x->plan.timeout_ms;
 
@@ -218,7 +219,7 @@ static struct mirror *mirror_new(struct conn *c, const struct target *t)
 	if (m->next)
 		m->next->link = &m->next;
 	w->mirrors = m;
-	loop_timer_set(w->loop, &m->timer, ms ? ms : w->options.stream_timeout_ms);
+	loop_timer_set(w->io.loop, &m->timer, ms ? ms : w->options.stream_timeout_ms);
 	return m;
 }
 
@@ -229,12 +230,13 @@ static void begin(struct conn *c, const struct target *t, struct h1_span authori
 
 	if (!m)
 		return;
-	if (reach(m, c) || heads_request(&c->worker->supply, &m->up->half.out, c->x, authority) ||
+	if (reach(m, c) ||
+	    heads_request(&c->worker->io.supply, &m->up->half.out, c->x, authority) ||
 	    (h->body.ready && copy(m, buf_at(&h->in) + h->body.kept, h->body.ready))) {
 		end(m, false);
 		return;
 	}
-	m->began = loop_now(c->worker->loop);
+	m->began = loop_now(c->worker->io.loop);
 	m->next_copy = c->x->mirrors;
 	c->x->mirrors = m;
 }
@@ -280,7 +282,7 @@ void mirrors_leave(struct conn *c, bool whole)
 	}
 }
 
-void mirrors_close(struct worker *w)
+void mirrors_close(struct http_worker *w)
 {
 	while (w->mirrors)
 		end(w->mirrors, false);

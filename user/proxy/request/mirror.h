@@ -15,6 +15,6 @@ void mirrors_begin(struct conn *c);
 void mirrors_copy(struct conn *c, const char *bytes, size_t n);
 /* The request is over; `whole`: all of its body has come. */
 void mirrors_leave(struct conn *c, bool whole);
-void mirrors_close(struct worker *w); /* all of them */
+void mirrors_close(struct http_worker *w); /* all of them */
 
 #endif

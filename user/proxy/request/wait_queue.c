@@ -14,12 +14,12 @@ enum { LOOK_MS = 20 };
 
 static void join(struct conn *c)
 {
-	struct worker *w = c->worker;
+	struct http_worker *w = c->worker;
 
 	c->next_waiting = NULL;
 	c->link_waiting = w->waiting_end;
 	if (!w->waiting)
-		loop_timer_set(w->loop, &w->look, LOOK_MS);
+		loop_timer_set(w->io.loop, &w->look, LOOK_MS);
 	*w->waiting_end = c;
 	w->waiting_end = &c->next_waiting;
 }
@@ -40,12 +40,12 @@ void conn_leave_queue(struct conn *c)
 	c->pending = NULL;
 	if (limit_withdraw(l, c)) {
 		limit_disconnect(l);
-		worker_stir(c->worker);
+		http_worker_stir(c->worker);
 	}
 }
 
 /* Of this worker's unused connections, one that counts for the limit. */
-static bool make_way(struct worker *w, const struct limit *l)
+static bool make_way(struct http_worker *w, const struct limit *l)
 {
 	struct upstream *u = upstream_idle_of(&w->upstreams, l);
 
@@ -78,18 +78,19 @@ enum step conn_queue(struct conn *c)
 	conn_count_pending(c->x);
 	limit_take(&l->pending, 0);
 	c->pending = l;
-	c->pending_since = loop_now(c->worker->loop);
+	c->pending_since = loop_now(c->worker->io.loop);
 	join(c);
 	c->state = CONN_PENDING;
 	conn_wait(c, 0);
 	/* The connection that was in the way may have gone before anybody could know of us. */
-	worker_stir(c->worker);
+	http_worker_stir(c->worker);
 	return STEP_WAIT;
 }
 
 void conn_look(struct loop_timer *t)
 {
-	struct worker *w = (struct worker *)((char *)t - offsetof(struct worker, look));
+	struct http_worker *w =
+		(struct http_worker *)((char *)t - offsetof(struct http_worker, look));
 	const struct limit *last = NULL;
 
 	for (struct conn *c = w->waiting, *next; c; c = next) {
@@ -103,7 +104,7 @@ void conn_look(struct loop_timer *t)
 		conn_run(c);
 	}
 	if (w->waiting)
-		loop_timer_set(w->loop, t, LOOK_MS);
+		loop_timer_set(w->io.loop, t, LOOK_MS);
 }
 
 enum step conn_step_pending(struct conn *c)
