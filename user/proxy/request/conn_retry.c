@@ -35,7 +35,7 @@ static bool may_retry(struct conn *c)
 }
 
 /* A pause that grows from try to try, of random length so that clients don't come back together. */
-static void pause(struct conn *c)
+static void back_off(struct conn *c)
 {
 	const struct plan *p = &c->x->plan;
 	uint64_t most = (uint64_t)p->backoff_ms * (((uint64_t)1 << (c->x->tries & 15)) - 1);
@@ -93,7 +93,7 @@ bool conn_try_after(struct conn *c, enum failure f)
 
 enum step conn_try_later(struct conn *c)
 {
-	pause(c);
+	back_off(c);
 	return STEP_WAIT;
 }
 
@@ -157,6 +157,6 @@ bool conn_try_again(struct conn *c, const struct h1_response *r)
 	if (!may_retry(c))
 		return false;
 	conn_try_end(c, OUTCOME_STATUS, r->status, false);
-	pause(c);
+	back_off(c);
 	return true;
 }

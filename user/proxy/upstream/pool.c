@@ -285,12 +285,12 @@ int upstream_connected(struct upstream *u)
 		return 0;
 	if (!u->half.writable && !u->half.broken)
 		return -EAGAIN;
-	if (getsockopt(u->half.io.fd, SOL_SOCKET, SO_ERROR, &error, &len))
+	if (getsockopt(u->half.transport.io.fd, SOL_SOCKET, SO_ERROR, &error, &len))
 		return -errno;
 	if (error)
 		return -error;
 	u->connected = true;
-	(void)sock_local(u->half.io.fd, &u->local, &u->local_port);
+	(void)sock_local(u->half.transport.io.fd, &u->local, &u->local_port);
 	return 0;
 }
 
