@@ -11,7 +11,7 @@
 #include <unistd.h>
 
 #include "h1_corpus.h"
-#include "proxy/request/conn.h"
+#include "proxy/request/request.h"
 #include "test_proxy_env.h"
 
 static struct env *e;
@@ -487,8 +487,8 @@ Test(proxy_http, a_peer_that_vanishes_without_a_word_will_be_noticed)
 	put(c, GET);
 	s = env_accept(e);
 	want(s, GOT);
-	want_keep_alive(e->worker.conns->client.transport.io.fd, 60, 15, 4);
-	want_keep_alive(e->worker.conns->up->half.transport.io.fd, 60, 15, 4);
+	want_keep_alive(e->worker.requests->down->half.transport.io.fd, 60, 15, 4);
+	want_keep_alive(e->worker.requests->up->half.transport.io.fd, 60, 15, 4);
 	put(s, OK);
 	want(c, OK);
 }
@@ -521,10 +521,10 @@ Test(proxy_http, an_endpoints_connection_has_the_keepalive_of_its_rule)
 		put(c, GET);
 		s = env_accept(e);
 		want(s, GOT);
-		want_keep_alive(e->worker.conns->up->half.transport.io.fd,
+		want_keep_alive(e->worker.requests->up->half.transport.io.fd,
 				given_or(k->time_s, idle), given_or(k->interval_s, interval),
 				given_or(k->probes, probes));
-		want_keep_alive(e->worker.conns->client.transport.io.fd, 60, 15, 4);
+		want_keep_alive(e->worker.requests->down->half.transport.io.fd, 60, 15, 4);
 		put(s, OK);
 		want(c, OK);
 		want_end(s);

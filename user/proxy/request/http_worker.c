@@ -3,7 +3,7 @@
 
 #include <stddef.h>
 
-#include "proxy/request/conn.h"
+#include "proxy/request/h1_client.h"
 #include "proxy/request/mirror.h"
 
 enum { FLUSH_PAUSE_MS = 20 };
@@ -14,22 +14,6 @@ const struct worker_options worker_defaults = {
 	.stream_timeout_ms = 3600 * 1000,
 	.upstream = { .source = { .pod_addrs = -1, .nics = -1, .pods = -1 } },
 };
-
-static int on_accept(struct worker *io, int fd, const struct addr *client, uint16_t client_port,
-		     const struct addr *called, uint16_t called_port)
-{
-	struct conn *c;
-	int r = conn_open((struct http_worker *)io, fd, &c);
-
-	if (r)
-		return r;
-	c->client_addr = *client;
-	c->client_port = client_port;
-	c->called = *called;
-	c->called_port = called_port;
-	conn_run(c);
-	return 0;
-}
 
 static void stir(struct http_worker *w)
 {
@@ -46,13 +30,13 @@ void http_worker_stir(struct http_worker *w)
 		}
 }
 
-struct conn *http_worker_first_waiting(const struct http_worker *w, const struct limit *l)
+struct request *http_worker_first_waiting(const struct http_worker *w, const struct limit *l)
 {
-	struct conn *c = w->waiting;
+	struct request *rq = w->waiting;
 
-	while (c && c->pending != l)
-		c = c->next_waiting;
-	return c;
+	while (rq && rq->pending != l)
+		rq = rq->next_waiting;
+	return rq;
 }
 
 static struct http_worker *of(struct upstreams *pool)
@@ -81,18 +65,18 @@ static bool endpoint_gone(struct upstreams *pool, const void *endpoint)
 
 static uint64_t waits_since(struct upstreams *pool, const struct limit *l)
 {
-	const struct conn *c = http_worker_first_waiting(of(pool), l);
+	const struct request *rq = http_worker_first_waiting(of(pool), l);
 
-	return c ? c->pending_since : UINT64_MAX;
+	return rq ? rq->pending_since : UINT64_MAX;
 }
 
 /* Whoever does is no longer in the queue. */
-static bool goes_on(struct conn *c)
+static bool goes_on(struct request *rq)
 {
-	struct conn **link = c->link_waiting;
+	struct request **link = rq->link_waiting;
 
-	conn_run(c);
-	return *link != c;
+	request_run(rq);
+	return *link != rq;
 }
 
 /* In the order in which they came; where one gets nothing, those behind him won't either. */
@@ -100,11 +84,11 @@ static void run_in_order(struct http_worker *w)
 {
 	const struct limit *nothing_left = NULL;
 
-	for (struct conn *c = w->waiting, *next; c; c = next) {
-		const struct limit *l = c->pending;
+	for (struct request *rq = w->waiting, *next; rq; rq = next) {
+		const struct limit *l = rq->pending;
 
-		next = c->next_waiting;
-		if (l != nothing_left && !goes_on(c))
+		next = rq->next_waiting;
+		if (l != nothing_left && !goes_on(rq))
 			nothing_left = l;
 	}
 }
@@ -163,23 +147,23 @@ static void on_close(struct worker *io)
 {
 	struct http_worker *w = (struct http_worker *)io;
 
-	while (w->conns)
-		conn_close(w->conns);
+	while (w->clients)
+		h1_client_close(w->clients);
 	mirrors_close(w);
 	upstreams_close(&w->upstreams);
 	if (w->unflushed && w->options.flush)
 		(void)w->options.flush(w->options.log_arg);
-	conn_free_spares(w);
+	request_free_spares(w);
 }
 
 int http_worker_open(struct http_worker *w, int listener, const struct worker_options *options,
 		     struct router *router)
 {
-	static const struct worker_service service = { on_accept, between_events, on_close };
+	static const struct worker_service service = { h1_client_serve, between_events, on_close };
 	int r;
 
 	*w = (struct http_worker){ .flush_again = { .fire = flush_later },
-				   .look = { .fire = conn_look },
+				   .look = { .fire = request_look },
 				   .options = *options,
 				   .router = router };
 	w->waiting_end = &w->waiting;

@@ -10,9 +10,9 @@
 #include "proxy/route/route.h"
 #include "proxy/upstream/pool.h"
 
-struct conn;
-struct exchange;
+struct h1_client;
 struct mirror;
+struct request;
 
 /* Milliseconds. */
 struct worker_options {
@@ -34,16 +34,17 @@ struct worker_stats {
 };
 
 struct http_worker {
-	struct worker io;	/* first */
-	struct exchange *spare; /* conn_request.c */
+	struct worker io;	   /* first */
+	struct h1_client *clients; /* all that are connected */
+	struct request *requests;  /* all that are under way */
+	struct request *spare;	   /* request.c */
 	unsigned spares;
 	struct upstreams upstreams;
 	struct worker_options options;
 	struct router *router; /* not owned */
-	struct conn *conns;    /* all that are open */
 	struct mirror *mirrors;
-	struct conn *waiting, **waiting_end; /* for a connection to an endpoint, in order */
-	struct loop_timer look;		     /* of theirs */
+	struct request *waiting, **waiting_end; /* for a connection to an endpoint, in order */
+	struct loop_timer look;			/* of theirs */
 	/* Not owned: all that share limits, this one included; or NULL. */
 	struct http_worker **peers;
 	size_t peer_count;
@@ -63,6 +64,6 @@ int http_worker_open(struct http_worker *w, int listener, const struct worker_op
 /* From the worker's thread: all that wait for a connection, in any worker, may try again. */
 void http_worker_stir(struct http_worker *w);
 /* Of those who wait here because of the limit, or NULL. */
-struct conn *http_worker_first_waiting(const struct http_worker *w, const struct limit *l);
+struct request *http_worker_first_waiting(const struct http_worker *w, const struct limit *l);
 
 #endif

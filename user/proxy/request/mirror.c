@@ -173,11 +173,11 @@ static int copy(struct mirror *m, const char *bytes, size_t n)
 }
 
 /* A copy doesn't wait for a connection. */
-static int reach(struct mirror *m, const struct conn *c)
+static int reach(struct mirror *m, const struct request *rq)
 {
 	struct upstreams *pool = &m->worker->upstreams;
 	const struct target *t = &m->target;
-	struct addr from = upstream_source(pool, t, &c->client_addr, &c->called);
+	struct addr from = upstream_source(pool, t, &rq->down->client_addr, &rq->down->called);
 	int r = 0;
 
 	m->admitted = t->limit && limit_admit(t->limit, &t->most);
@@ -194,24 +194,24 @@ static int reach(struct mirror *m, const struct conn *c)
 	m->active = true;
 	stat_inc(&t->stat->upstream_rq_total);
 	stat_inc(&t->stat->upstream_rq_active);
-	stat_inc(&c->x->plan.route->rq_mirrored);
+	stat_inc(&rq->plan.route->rq_mirrored);
 	m->up->requests++;
 	m->up->owner = m;
 	m->up->changed = changed;
 	return 0;
 }
 
-static struct mirror *mirror_new(struct conn *c, const struct target *t)
+static struct mirror *mirror_new(struct request *rq, const struct target *t)
 {
-	struct http_worker *w = c->worker;
+	struct http_worker *w = rq->worker;
 	struct mirror *m = calloc(1, sizeof(*m));
-	uint32_t ms = c->x->plan.timeout_ms;
+	uint32_t ms = rq->plan.timeout_ms;
 
 	if (!m)
 		return NULL;
 	m->worker = w;
 	m->target = *t;
-	m->asked = c->x->request.is_head ? H1_ASKED_HEAD : H1_ASKED_OTHER;
+	m->asked = rq->request.is_head ? H1_ASKED_HEAD : H1_ASKED_OTHER;
 	m->timer.fire = too_long;
 	m->again.fire = run_again;
 	m->next = w->mirrors;
@@ -223,52 +223,52 @@ static struct mirror *mirror_new(struct conn *c, const struct target *t)
 	return m;
 }
 
-static void begin(struct conn *c, const struct target *t, struct h1_span authority)
+static void begin(struct request *rq, const struct target *t, struct h1_span authority)
 {
-	const struct half *h = &c->client;
-	struct mirror *m = mirror_new(c, t);
+	const struct half *h = &rq->down->half;
+	struct mirror *m = mirror_new(rq, t);
 
 	if (!m)
 		return;
-	if (reach(m, c) ||
-	    heads_request(&c->worker->io.supply, &m->up->half.out, c->x, authority) ||
+	if (reach(m, rq) ||
+	    heads_request(&rq->worker->io.supply, &m->up->half.out, rq, authority) ||
 	    (h->body.ready && copy(m, buf_at(&h->in) + h->body.kept, h->body.ready))) {
 		end(m, false);
 		return;
 	}
-	m->began = loop_now(c->worker->io.loop);
-	m->next_copy = c->x->mirrors;
-	c->x->mirrors = m;
+	m->began = loop_now(rq->worker->io.loop);
+	m->next_copy = rq->mirrors;
+	rq->mirrors = m;
 }
 
-void mirrors_begin(struct conn *c)
+void mirrors_begin(struct request *rq)
 {
-	struct router *r = c->worker->router;
-	const struct plan *p = &c->x->plan;
+	struct router *r = rq->worker->router;
+	const struct plan *p = &rq->plan;
 	struct target t;
 
 	/* What comes of an upgrade or CONNECT can't be had twice. */
-	if (c->x->request.is_connect || c->x->request.m.has_upgrade)
+	if (rq->request.is_connect || rq->request.m.has_upgrade)
 		return;
 	for (size_t i = 0; i < p->mirror_count; i++)
-		if (r->pick_mirror(r, &c->x->plan, i, &t) == PICK_OK)
-			begin(c, &t, p->mirror_authority);
-	if (c->x->mirrors && body_received(&c->client))
-		mirrors_leave(c, true);
+		if (r->pick_mirror(r, &rq->plan, i, &t) == PICK_OK)
+			begin(rq, &t, p->mirror_authority);
+	if (rq->mirrors && body_received(&rq->down->half))
+		mirrors_leave(rq, true);
 }
 
-void mirrors_copy(struct conn *c, const char *bytes, size_t n)
+void mirrors_copy(struct request *rq, const char *bytes, size_t n)
 {
-	for (struct mirror *m = c->x->mirrors; m; m = m->next_copy)
+	for (struct mirror *m = rq->mirrors; m; m = m->next_copy)
 		if (m->up && !copy(m, bytes, n))
 			run(m);
 }
 
-void mirrors_leave(struct conn *c, bool whole)
+void mirrors_leave(struct request *rq, bool whole)
 {
-	struct mirror *m = c->x->mirrors;
+	struct mirror *m = rq->mirrors;
 
-	c->x->mirrors = NULL;
+	rq->mirrors = NULL;
 	while (m) {
 		struct mirror *next = m->next_copy;
 
