@@ -120,7 +120,7 @@ static int progress(struct mirror *m)
 		r = half_flush(&m->up->half);
 	if (r && r != -EAGAIN)
 		return r;
-	if (!m->up->connected)
+	if (!m->up->conn->connected)
 		return r;
 	do
 		r = read_some(m);
@@ -195,7 +195,6 @@ static int reach(struct mirror *m, const struct request *rq)
 	stat_inc(&t->stat->upstream_rq_total);
 	stat_inc(&t->stat->upstream_rq_active);
 	stat_inc(&rq->plan.route->rq_mirrored);
-	m->up->requests++;
 	m->up->owner = m;
 	m->up->changed = changed;
 	return 0;

@@ -101,7 +101,7 @@ static void check(const struct request *rq)
 	const struct half *client = &rq->down->half;
 
 	assert(rq->down->request == rq);
-	assert(!rq->up || (rq->up->owner == rq && !rq->up->link));
+	assert(!rq->up || (rq->up->owner == rq && !rq->up->conn->link));
 	assert(!rq->picked == (!rq->up && rq->state != REQUEST_PENDING));
 	assert(!rq->pending == (rq->state != REQUEST_PENDING));
 	assert((rq->state != REQUEST_FORWARD && rq->state != REQUEST_CONNECT &&

@@ -74,7 +74,7 @@ static bool nothing_sent(const struct request *rq)
 
 bool request_was_stale(const struct request *rq, enum failure f)
 {
-	return f == FAIL_RESET && !rq->again && rq->up && rq->up->reused &&
+	return f == FAIL_RESET && !rq->again && rq->up && rq->up->conn->reused &&
 	       !buf_len(&rq->up->half.in) && can_repeat(rq) &&
 	       (nothing_sent(rq) || idempotent(rq->request.method));
 }

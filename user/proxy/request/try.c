@@ -114,8 +114,8 @@ static enum step forward(struct request *rq)
 	uint32_t ms = p->per_try_timeout_ms;
 
 	request_count_attached(rq);
-	rq->local = rq->up->local;
-	rq->local_port = rq->up->local_port;
+	rq->local = rq->up->conn->local;
+	rq->local_port = rq->up->conn->local_port;
 	rq->sent_up = rq->up->half.sent;
 	return sent_to(rq, REQUEST_FORWARD, ms ? ms : rq->worker->options.stream_timeout_ms);
 }
@@ -124,7 +124,7 @@ static enum step forward(struct request *rq)
 static enum step answer_overflow(struct request *rq)
 {
 	stat_inc(&rq->plan.cluster->upstream_rq_pending_overflow);
-	request_try_end(rq, OUTCOME_ABANDONED, 0, rq->up && rq->up->connected);
+	request_try_end(rq, OUTCOME_ABANDONED, 0, rq->up && rq->up->conn->connected);
 	return request_answer(rq, &overflow);
 }
 
@@ -154,7 +154,7 @@ enum step request_reach(struct request *rq)
 	}
 	if (r)
 		return request_try_failed(rq, FAIL_CONNECT);
-	if (rq->up->connected)
+	if (rq->up->conn->connected)
 		return forward(rq);
 	return sent_to(rq, REQUEST_CONNECT,
 		       rq->target.connect_timeout_ms ? rq->target.connect_timeout_ms : CONNECT_MS);

@@ -44,15 +44,6 @@ void request_leave_queue(struct request *rq)
 	}
 }
 
-/* Of this worker's unused connections, one that counts for the limit. */
-static bool make_way(struct http_worker *w, const struct limit *l)
-{
-	struct upstream *u = upstream_idle_of(&w->upstreams, l);
-
-	upstream_close(u);
-	return u;
-}
-
 bool request_may_connect(struct request *rq)
 {
 	const struct target *t = &rq->target;
@@ -67,7 +58,9 @@ bool request_may_connect(struct request *rq)
 		return true;
 	if (limit_connect(l, t->most.connections))
 		return true;
-	return make_way(rq->worker, l) && limit_connect(l, t->most.connections);
+	/* An unused one of this worker's makes way. */
+	return upstreams_close_idle(&rq->worker->upstreams, l) &&
+	       limit_connect(l, t->most.connections);
 }
 
 enum step request_queue(struct request *rq)
@@ -130,7 +123,6 @@ bool request_attach(struct request *rq)
 {
 	struct limit *l = rq->target.limit;
 
-	rq->up->requests++;
 	rq->attached = l && limit_take(&l->requests, rq->target.most.requests);
 	return !l || rq->attached;
 }
