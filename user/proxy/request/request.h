@@ -67,7 +67,7 @@ struct request {
 	struct limit *retrying; /* counted there as being tried again, or NULL */
 	unsigned tries;
 	unsigned status;     /* sent to the client; 0: none yet */
-	uint32_t flags;	     /* flags.h */
+	uint32_t flags;	     /* response_flags.h */
 	uint64_t sent_up;    /* up->half.sent when the try began */
 	uint64_t started;    /* ms */
 	uint64_t asked;	     /* ms: when the route's time began; 0: it has not */
