@@ -10,6 +10,7 @@
 
 #include "lib/base/cleanup.h"
 #include "lib/route/path.h"
+#include "proxy/route/rules_version.h"
 #include "test_compile_util.h"
 
 #define ROUTES "selftests/rules/routes/"
@@ -204,7 +205,7 @@ static void find_ends(struct row_bench *b, const json_t *ask, int family, struct
 
 /* ---- what comes of it ---- */
 
-static void see(struct row_bench *b, const struct exchange *x, const struct target *t,
+static void see(struct row_bench *b, const struct request *x, const struct target *t,
 		struct h1_span authority, struct row_message *out)
 {
 	struct buf buf = { 0 };
@@ -226,7 +227,7 @@ static void parse_answer(const char *text, size_t n, struct row_result *out)
 }
 
 /* The endpoint's answer, as the client sees it. */
-static void pass_on(struct row_bench *b, const struct exchange *x, unsigned status,
+static void pass_on(struct row_bench *b, const struct request *x, unsigned status,
 		    struct row_result *out)
 {
 	struct h1_response response;
@@ -272,7 +273,7 @@ static unsigned number(const json_t *o, const char *key, unsigned otherwise)
 }
 
 /* One try at an endpoint that does as the row says. False: there is to be another. */
-static bool try_once(struct row_bench *b, struct exchange *x, const json_t *endpoint,
+static bool try_once(struct row_bench *b, struct request *x, const json_t *endpoint,
 		     struct row_result *out)
 {
 	bool tells = out->tries < number(endpoint, "times", UINT32_MAX);
@@ -293,13 +294,13 @@ static bool try_once(struct row_bench *b, struct exchange *x, const json_t *endp
 		return !more || !(x->plan.retry_on & (PLAN_RETRY_5XX | PLAN_RETRY_RESET));
 	}
 	out->after += takes;
-	if (more && conn_retriable(&x->plan, status))
+	if (more && request_retriable(&x->plan, status))
 		return false;
 	pass_on(b, x, status, out);
 	return true;
 }
 
-static void forward(struct row_bench *b, struct exchange *x, const json_t *endpoint,
+static void forward(struct row_bench *b, struct request *x, const json_t *endpoint,
 		    struct row_result *out)
 {
 	struct router *router = rules_router(b->rules);
@@ -318,7 +319,7 @@ static void forward(struct row_bench *b, struct exchange *x, const json_t *endpo
 	}
 }
 
-static void copy(struct row_bench *b, struct exchange *x, struct row_result *out)
+static void copy(struct row_bench *b, struct request *x, struct row_result *out)
 {
 	struct router *router = rules_router(b->rules);
 
@@ -339,14 +340,14 @@ static bool listened(const struct row_bench *b, const json_t *ask, uint16_t port
 
 void row_run(struct row_bench *b, const json_t *row, int family, struct row_result *out)
 {
-	static struct exchange x;
+	static struct request x;
 	const json_t *ask = json_object_get(row, "ask");
 	struct router *router = rules_router(b->rules);
 	struct route_ask question = { .request = &x.request };
 	char text[ROW_HEAD];
 
 	memset(out, 0, sizeof(*out));
-	x = (struct exchange){ 0 };
+	x = (struct request){ 0 };
 	put_request(b, ask, family, text);
 	if (h1_parse_request(text, strlen(text), 0, &x.request) < 0) {
 		out->status = h1_error_status(x.request.m.error);

@@ -7,7 +7,7 @@
  */
 #include <jansson.h>
 
-#include "proxy/request/conn.h"
+#include "proxy/request/request.h"
 #include "proxy/route/router.h"
 #include "test_http_util.h"
 

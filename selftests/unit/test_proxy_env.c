@@ -22,8 +22,8 @@ static pthread_t thread;
 
 struct env_other {
 	pthread_t thread;
-	struct worker worker;
-	struct worker *peers[2];
+	struct http_worker worker;
+	struct http_worker *peers[2];
 	uint16_t port;
 };
 
@@ -156,14 +156,14 @@ static void *run(void *arg)
 	return NULL;
 }
 
-static void open_worker(struct env *e, struct worker *w, int listener,
+static void open_worker(struct env *e, struct http_worker *w, int listener,
 			const struct worker_options *options)
 {
 	struct worker_options o = *options;
 
 	o.log = logged;
 	o.log_arg = e;
-	cr_assert_eq(worker_open(w, listener, &o, &e->router), 0);
+	cr_assert_eq(http_worker_open(w, listener, &o, &e->router), 0);
 }
 
 static struct env *prepare(const struct worker_options *options)
@@ -190,7 +190,7 @@ struct env *env_new(const struct worker_options *options)
 {
 	struct env *e = prepare(options);
 
-	cr_assert_eq(pthread_create(&thread, NULL, run, &e->worker), 0);
+	cr_assert_eq(pthread_create(&thread, NULL, run, &e->worker.io), 0);
 	return e;
 }
 
@@ -205,21 +205,21 @@ struct env *env_new_pair(void)
 	o->peers[1] = &o->worker;
 	e->worker.peers = o->worker.peers = o->peers;
 	e->worker.peer_count = o->worker.peer_count = 2;
-	cr_assert_eq(pthread_create(&thread, NULL, run, &e->worker), 0);
-	cr_assert_eq(pthread_create(&o->thread, NULL, run, &o->worker), 0);
+	cr_assert_eq(pthread_create(&thread, NULL, run, &e->worker.io), 0);
+	cr_assert_eq(pthread_create(&o->thread, NULL, run, &o->worker.io), 0);
 	return e;
 }
 
-static void stop_worker(struct worker *w, pthread_t of)
+static void stop_worker(struct http_worker *w, pthread_t of)
 {
-	worker_stop(w);
+	worker_stop(&w->io);
 	pthread_join(of, NULL);
 	w->peer_count = 0;
 }
 
-static void close_worker(struct worker *w)
+static void close_worker(struct http_worker *w)
 {
-	worker_close(w);
+	worker_close(&w->io);
 	cr_expect_eq(w->stats.active, 0u);
 	cr_expect_eq(w->upstreams.count, 0u, "%zu connections to endpoints left",
 		     w->upstreams.count);

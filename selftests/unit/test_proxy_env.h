@@ -9,10 +9,10 @@
 
 #include "proxy/request/response_flags.h"
 #include "proxy/route/route.h"
-#include "proxy/io/worker.h"
+#include "proxy/request/http_worker.h"
 
 struct env {
-	struct worker worker;
+	struct http_worker worker;
 	struct router router;
 	/* What the router answers; change it while nothing is under way. */
 	struct plan plan;

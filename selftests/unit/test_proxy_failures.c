@@ -449,7 +449,7 @@ Test(proxy_failures, connections_to_what_is_no_endpoint_any_more_are_closed)
 	/* One unused, one in use: that goes on. */
 	__atomic_store_n(&e->gone, &one, __ATOMIC_SEQ_CST);
 	__atomic_store_n(&e->other_rules, true, __ATOMIC_SEQ_CST);
-	loop_wake(e->worker.loop);
+	loop_wake(e->worker.io.loop);
 	want_end(s);
 	want_silence(t);
 	put(t, OK);
@@ -462,7 +462,7 @@ Test(proxy_failures, connections_to_what_is_no_endpoint_any_more_are_closed)
 	put(s, OK);
 	want(a, OK);
 	__atomic_store_n(&e->other_rules, true, __ATOMIC_SEQ_CST);
-	loop_wake(e->worker.loop);
+	loop_wake(e->worker.io.loop);
 	want_silence(s);
 	put(b, GET);
 	want(s, GOT);

@@ -11,8 +11,8 @@
 #include <unistd.h>
 
 #include "h1_corpus.h"
-#include "proxy/request/conn.h"
-#include "test_proxy_env.h"
+#include "proxy/request/request.h"
+#include "test_proxy_script.h"
 
 static struct env *e;
 
@@ -66,46 +66,27 @@ Test(proxy_http, both_sides_are_kept_alive)
 	cr_expect_eq(e->worker.stats.connections, 1u);
 }
 
-Test(proxy_http, pipelined_requests_are_answered_in_order)
-{
-	int c = env_client(e), s;
-
-	put(c, "GET /1 HTTP/1.1\r\nHost: h\r\n\r\nPOST /2 HTTP/1.1\r\nHost: h\r\nContent-Length: 3"
-	       "\r\n\r\nabcGET /3 HTTP/1.1\r\nHost: h\r\n\r\n");
-	s = env_accept(e);
-	want(s, "GET /1 HTTP/1.1\r\nhost: h\r\n\r\n");
-	want_silence(s);
-	put(s, "HTTP/1.1 200 OK\r\nContent-Length: 1\r\n\r\n1");
-	want(s, "POST /2 HTTP/1.1\r\nhost: h\r\nContent-Length: 3\r\n\r\nabc");
-	put(s, "HTTP/1.1 200 OK\r\nContent-Length: 1\r\n\r\n2");
-	want(s, "GET /3 HTTP/1.1\r\nhost: h\r\n\r\n");
-	put(s, "HTTP/1.1 200 OK\r\nContent-Length: 1\r\n\r\n3");
-	want_message(c, "\r\n\r\n1", NULL);
-	want_message(c, "\r\n\r\n2", NULL);
-	want_message(c, "\r\n\r\n3", NULL);
-}
-
 Test(proxy_http, who_has_sent_many_requests_takes_turns_with_others)
 {
 	enum { REQUESTS = 100 };
 	const struct addr nobody = { 0 };
-	struct worker w;
+	struct http_worker w;
 	int ends[2];
 
 	e->plan =
 		(struct plan){ .action = PLAN_ANSWER, .answer = { .status = 404, .flags = "NR" } };
-	cr_assert_eq(worker_open(&w, -1, &worker_defaults, &e->router), 0);
+	cr_assert_eq(http_worker_open(&w, -1, &worker_defaults, &e->router), 0);
 	cr_assert_eq(socketpair(AF_UNIX, SOCK_STREAM, 0, ends), 0);
 	for (int i = 0; i < REQUESTS; i++)
 		put(ends[1], GET);
-	cr_assert_eq(worker_adopt(&w, ends[0], &nobody, 0, &nobody, 0), 0);
-	cr_assert_eq(worker_once(&w, 0), 0);
+	cr_assert_eq(worker_adopt(&w.io, ends[0], &nobody, 0, &nobody, 0), 0);
+	cr_assert_eq(worker_once(&w.io, 0), 0);
 	cr_expect_gt(w.stats.requests, 0u);
 	cr_expect_lt(w.stats.requests, (uint64_t)REQUESTS / 2);
-	while (w.again)
-		cr_assert_eq(worker_once(&w, 0), 0);
+	while (w.io.tasks)
+		cr_assert_eq(worker_once(&w.io, 0), 0);
 	cr_expect_eq(w.stats.requests, (uint64_t)REQUESTS);
-	worker_close(&w);
+	worker_close(&w.io);
 	close(ends[1]);
 }
 
@@ -123,175 +104,6 @@ Test(proxy_http, a_request_byte_by_byte)
 		put_bytes(s, p, 1);
 		wait_ms(1);
 	}
-	want(c, OK);
-}
-
-Test(proxy_http, what_concerns_one_connection_is_not_passed_on)
-{
-	int c = env_client(e), s;
-
-	put(c, "GET / HTTP/1.1\r\nHost: h\r\nConnection: close, X-Mine\r\nX-Mine: 1\r\nKeep-Alive: "
-	       "5\r\n"
-	       "TE: trailers\r\nUpgrade: h2c\r\nX-Other: 2\r\n\r\n");
-	s = env_accept(e);
-	want(s, "GET / HTTP/1.1\r\nhost: h\r\nX-Other: 2\r\n\r\n");
-	put(s, "HTTP/1.1 200 OK\r\nConnection: keep-alive, x-up\r\nX-Up: 1\r\nKeep-Alive: "
-	       "timeout=5\r\n"
-	       "Content-Length: 0\r\nX-Down: 2\r\n\r\n");
-	want(c, "HTTP/1.1 200 OK\r\nContent-Length: 0\r\nX-Down: 2\r\nconnection: close\r\n\r\n");
-	want_end(c);
-	want_silence(s);
-}
-
-Test(proxy_http, chunks_and_trailers_both_ways)
-{
-	static const char body[] = "5\r\nhello\r\nA\r\n0123456789\r\n0\r\nX-Sum: 1\r\n\r\n";
-	int c = env_client(e), s;
-
-	put(c, "POST / HTTP/1.1\r\nHost: h\r\nTransfer-Encoding: chunked\r\n\r\n");
-	put(c, body);
-	s = env_accept(e);
-	want(s, "POST / HTTP/1.1\r\nhost: h\r\ntransfer-encoding: chunked\r\n\r\n");
-	want(s, body);
-	put(s, "HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n");
-	put(s, body);
-	want(c, "HTTP/1.1 200 OK\r\ntransfer-encoding: chunked\r\n\r\n");
-	want(c, body);
-	put(c, GET);
-	want(s, GOT);
-}
-
-Test(proxy_http, chunks_are_passed_on_as_they_come)
-{
-	int c = env_client(e), s;
-
-	put(c, GET);
-	s = env_accept(e);
-	want(s, GOT);
-	put(s, "HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n5\r\nhel");
-	want(c, "HTTP/1.1 200 OK\r\ntransfer-encoding: chunked\r\n\r\n5\r\nhel");
-	put(s, "lo\r\n");
-	want(c, "lo\r\n");
-	put(s, "0\r\n\r\n");
-	want(c, "0\r\n\r\n");
-}
-
-Test(proxy_http, a_1_0_client_gets_no_chunks)
-{
-	int c = env_client(e), s;
-
-	put(c, "GET / HTTP/1.0\r\nConnection: keep-alive\r\n\r\n");
-	s = env_accept(e);
-	want(s, "GET / HTTP/1.1\r\nhost: none\r\n\r\n");
-	put(s, "HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n5\r\nhello\r\n6\r\n "
-	       "world\r\n0\r\nX: y\r\n\r\n");
-	want(c, "HTTP/1.1 200 OK\r\nconnection: close\r\n\r\nhello world");
-	want_end(c);
-}
-
-Test(proxy_http, a_1_0_client_may_be_kept_alive)
-{
-	int c = env_client(e), s;
-
-	for (int i = 0; i < 2; i++) {
-		put(c, "GET / HTTP/1.0\r\nConnection: keep-alive\r\n\r\n");
-		if (!i)
-			s = env_accept(e);
-		want(s, "GET / HTTP/1.1\r\nhost: none\r\n\r\n");
-		put(s, OK);
-		want(c, "HTTP/1.1 200 OK\r\nContent-Length: 2\r\nconnection: keep-alive\r\n\r\nhi");
-	}
-	put(c, "GET / HTTP/1.0\r\n\r\n");
-	want(s, "GET / HTTP/1.1\r\nhost: none\r\n\r\n");
-	put(s, OK);
-	want(c, "HTTP/1.1 200 OK\r\nContent-Length: 2\r\nconnection: close\r\n\r\nhi");
-	want_end(c);
-}
-
-Test(proxy_http, a_body_that_ends_with_the_connection)
-{
-	int c = env_client(e), s;
-
-	put(c, GET);
-	s = env_accept(e);
-	want(s, GOT);
-	put(s, "HTTP/1.0 200 OK\r\n\r\nhello");
-	want(c, "HTTP/1.1 200 OK\r\nconnection: close\r\n\r\nhello");
-	close(s);
-	want_end(c);
-}
-
-Test(proxy_http, head_204_and_304_have_no_body)
-{
-	int c = env_client(e), s;
-
-	put(c, "HEAD / HTTP/1.1\r\nHost: h\r\n\r\n");
-	s = env_accept(e);
-	want(s, "HEAD / HTTP/1.1\r\nhost: h\r\n\r\n");
-	put(s, "HTTP/1.1 200 OK\r\nContent-Length: 5\r\n\r\n");
-	want(c, "HTTP/1.1 200 OK\r\nContent-Length: 5\r\n\r\n");
-	put(c, GET);
-	want(s, GOT);
-	put(s, "HTTP/1.1 204 No Content\r\n\r\n");
-	want(c, "HTTP/1.1 204 No Content\r\n\r\n");
-	put(c, GET);
-	want(s, GOT);
-	put(s, "HTTP/1.1 304 Not Modified\r\nContent-Length: 5\r\n\r\n");
-	want(c, "HTTP/1.1 304 Not Modified\r\nContent-Length: 5\r\n\r\n");
-	put(c, GET);
-	want(s, GOT);
-}
-
-Test(proxy_http, a_client_that_waits_for_100_gets_it)
-{
-	int c = env_client(e), s;
-
-	put(c, "POST / HTTP/1.1\r\nHost: h\r\nContent-Length: 5\r\nExpect: 100-continue\r\n\r\n");
-	s = env_accept(e);
-	want(s, "POST / HTTP/1.1\r\nhost: h\r\nContent-Length: 5\r\nExpect: 100-continue\r\n\r\n");
-	put(s, "HTTP/1.1 100 Continue\r\n\r\n");
-	want(c, "HTTP/1.1 100 Continue\r\n\r\n");
-	put(c, "hello");
-	want(s, "hello");
-	put(s, OK);
-	want(c, OK);
-	put(c, GET);
-	want(s, GOT);
-}
-
-Test(proxy_http, a_client_that_is_refused_instead_of_100_is_closed)
-{
-	int c = env_client(e), s;
-
-	put(c, "POST / HTTP/1.1\r\nHost: h\r\nContent-Length: 5\r\nExpect: 100-continue\r\n\r\n");
-	s = env_accept(e);
-	get_head(s);
-	put(s, "HTTP/1.1 417 No\r\nContent-Length: 0\r\n\r\n");
-	want(c, "HTTP/1.1 417 No\r\nContent-Length: 0\r\nconnection: close\r\n\r\n");
-	want_end(c);
-}
-
-Test(proxy_http, a_path_is_normalized)
-{
-	int c = env_client(e), s;
-
-	put(c, "GET /x/../y/./%61?b=/../%61 HTTP/1.1\r\nHost: h\r\n\r\n");
-	s = env_accept(e);
-	want(s, "GET /y/a?b=/../%61 HTTP/1.1\r\nhost: h\r\n\r\n");
-	put(s, OK);
-	want(c, OK);
-}
-
-Test(proxy_http, early_hints_are_passed_on)
-{
-	int c = env_client(e), s;
-
-	put(c, GET);
-	s = env_accept(e);
-	want(s, GOT);
-	put(s, "HTTP/1.1 103 Early Hints\r\nLink: </a>\r\n\r\n");
-	want(c, "HTTP/1.1 103 Early Hints\r\nLink: </a>\r\n\r\n");
-	put(s, OK);
 	want(c, OK);
 }
 
@@ -318,32 +130,6 @@ Test(proxy_http, a_client_that_reads_no_hints_does_without_some)
 	cr_expect_lt(received, (size_t)TIMES * HINTS * one);
 	cr_expect_eq(env_log(e, 1)->status, 200u);
 	free(hints);
-}
-
-Test(proxy_http, websocket)
-{
-	int c = env_client(e), s;
-
-	put(c, "GET /ws HTTP/1.1\r\nHost: h\r\nUpgrade: websocket\r\nConnection: Upgrade\r\n"
-	       "Sec-WebSocket-Version: 13\r\n\r\n");
-	s = env_accept(e);
-	want(s,
-	     "GET /ws HTTP/1.1\r\nhost: h\r\nSec-WebSocket-Version: 13\r\nconnection: upgrade\r\n"
-	     "upgrade: websocket\r\n\r\n");
-	put(s, "HTTP/1.1 101 Switching Protocols\r\nUpgrade: websocket\r\nConnection: "
-	       "Upgrade\r\n\r\nfirst");
-	want(c, "HTTP/1.1 101 Switching Protocols\r\nconnection: upgrade\r\nupgrade: "
-		"websocket\r\n\r\nfirst");
-	put(c, "\001\002ping");
-	want(s, "\001\002ping");
-	put(s, "pong");
-	want(c, "pong");
-	shutdown(c, SHUT_WR);
-	want_end(s);
-	put(s, "after the end");
-	want(c, "after the end");
-	close(s);
-	want_end(c);
 }
 
 Test(proxy_http, an_upgrade_that_is_not_taken_up_changes_nothing)
@@ -487,8 +273,8 @@ Test(proxy_http, a_peer_that_vanishes_without_a_word_will_be_noticed)
 	put(c, GET);
 	s = env_accept(e);
 	want(s, GOT);
-	want_keep_alive(e->worker.conns->client.io.fd, 60, 15, 4);
-	want_keep_alive(e->worker.conns->up->half.io.fd, 60, 15, 4);
+	want_keep_alive(e->worker.requests->down->half.transport.io.fd, 60, 15, 4);
+	want_keep_alive(e->worker.requests->up->half.transport.io.fd, 60, 15, 4);
 	put(s, OK);
 	want(c, OK);
 }
@@ -521,11 +307,101 @@ Test(proxy_http, an_endpoints_connection_has_the_keepalive_of_its_rule)
 		put(c, GET);
 		s = env_accept(e);
 		want(s, GOT);
-		want_keep_alive(e->worker.conns->up->half.io.fd, given_or(k->time_s, idle),
-				given_or(k->interval_s, interval), given_or(k->probes, probes));
-		want_keep_alive(e->worker.conns->client.io.fd, 60, 15, 4);
+		want_keep_alive(e->worker.requests->up->half.transport.io.fd,
+				given_or(k->time_s, idle), given_or(k->interval_s, interval),
+				given_or(k->probes, probes));
+		want_keep_alive(e->worker.requests->down->half.transport.io.fd, 60, 15, 4);
 		put(s, OK);
 		want(c, OK);
 		want_end(s);
+	}
+}
+
+/* ---- conversations: see test_proxy_script.h ---- */
+
+#define A "GET /a HTTP/1.1|"
+#define ASKS "C> " A "Host: h||", "U> " A "host: h||"
+#define ASKS_1_0 "C> GET / HTTP/1.0|Connection: keep-alive||", "U> GET / HTTP/1.1|host: none||"
+#define CHUNKS "5|hello|A|0123456789|0|X-Sum: 1||"
+#define ANSWERS(response) "U< " response, "C< " response
+#define HI "HTTP/1.1 200 OK|Content-Length: 2||hi"
+
+static const struct {
+	const char *what;
+	const char *lines[SCRIPT_LINES];
+} conversations[] = {
+	{ "pipelined requests are answered in order",
+	  { "C> GET /1 HTTP/1.1|Host: h||"
+	    "POST /2 HTTP/1.1|Host: h|Content-Length: 3||abc"
+	    "GET /3 HTTP/1.1|Host: h||",
+	    "U> GET /1 HTTP/1.1|host: h||", "U> -", ANSWERS("HTTP/1.1 200 OK|Content-Length: 1||1"),
+	    "U> POST /2 HTTP/1.1|host: h|Content-Length: 3||abc",
+	    ANSWERS("HTTP/1.1 200 OK|Content-Length: 1||2"), "U> GET /3 HTTP/1.1|host: h||",
+	    ANSWERS("HTTP/1.1 200 OK|Content-Length: 1||3") } },
+	{ "what concerns one connection is not passed on",
+	  { "C> GET / HTTP/1.1|Host: h|Connection: close, X-Mine|X-Mine: 1|Keep-Alive: 5|"
+	    "TE: trailers|Upgrade: h2c|X-Other: 2||",
+	    "U> GET / HTTP/1.1|host: h|X-Other: 2||",
+	    "U< HTTP/1.1 200 OK|Connection: keep-alive, x-up|X-Up: 1|Keep-Alive: timeout=5|"
+	    "Content-Length: 0|X-Down: 2||",
+	    "C< HTTP/1.1 200 OK|Content-Length: 0|X-Down: 2|connection: close||", "C< END",
+	    "U> -" } },
+	{ "chunks and trailers both ways",
+	  { "C> POST / HTTP/1.1|Host: h|Transfer-Encoding: chunked||" CHUNKS,
+	    "U> POST / HTTP/1.1|host: h|transfer-encoding: chunked||" CHUNKS,
+	    "U< HTTP/1.1 200 OK|Transfer-Encoding: chunked||" CHUNKS,
+	    "C< HTTP/1.1 200 OK|transfer-encoding: chunked||" CHUNKS, ASKS } },
+	{ "chunks are passed on as they come",
+	  { ASKS, "U< HTTP/1.1 200 OK|Transfer-Encoding: chunked||5|hel",
+	    "C< HTTP/1.1 200 OK|transfer-encoding: chunked||5|hel", ANSWERS("lo|"),
+	    ANSWERS("0||") } },
+	{ "a 1.0 client gets no chunks",
+	  { ASKS_1_0, "U< HTTP/1.1 200 OK|Transfer-Encoding: chunked||5|hello|6| world|0|X: y||",
+	    "C< HTTP/1.1 200 OK|connection: close||hello world", "C< END" } },
+	{ "a 1.0 client may be kept alive",
+	  { ASKS_1_0, "U< " HI, "C< HTTP/1.1 200 OK|Content-Length: 2|connection: keep-alive||hi",
+	    ASKS_1_0, "U< " HI, "C< HTTP/1.1 200 OK|Content-Length: 2|connection: keep-alive||hi",
+	    "C> GET / HTTP/1.0||", "U> GET / HTTP/1.1|host: none||", "U< " HI,
+	    "C< HTTP/1.1 200 OK|Content-Length: 2|connection: close||hi", "C< END" } },
+	{ "a body that ends with the connection",
+	  { ASKS, "U< HTTP/1.0 200 OK||hello", "C< HTTP/1.1 200 OK|connection: close||hello",
+	    "U< END", "C< END" } },
+	{ "HEAD, 204 and 304 have no body",
+	  { "C> HEAD / HTTP/1.1|Host: h||", "U> HEAD / HTTP/1.1|host: h||",
+	    ANSWERS("HTTP/1.1 200 OK|Content-Length: 5||"), ASKS,
+	    ANSWERS("HTTP/1.1 204 No Content||"), ASKS,
+	    ANSWERS("HTTP/1.1 304 Not Modified|Content-Length: 5||"), ASKS } },
+	{ "a client that waits for 100 gets it",
+	  { "C> POST / HTTP/1.1|Host: h|Content-Length: 5|Expect: 100-continue||",
+	    "U> POST / HTTP/1.1|host: h|Content-Length: 5|Expect: 100-continue||",
+	    ANSWERS("HTTP/1.1 100 Continue||"), "C> hello", "U> hello", ANSWERS(HI), ASKS } },
+	{ "a client that is refused instead of 100 is closed",
+	  { "C> POST / HTTP/1.1|Host: h|Content-Length: 5|Expect: 100-continue||",
+	    "U> POST / HTTP/1.1|host: h|Content-Length: 5|Expect: 100-continue||",
+	    "U< HTTP/1.1 417 No|Content-Length: 0||",
+	    "C< HTTP/1.1 417 No|Content-Length: 0|connection: close||", "C< END" } },
+	{ "a path is normalized",
+	  { "C> GET /x/../y/./%61?b=/../%61 HTTP/1.1|Host: h||",
+	    "U> GET /y/a?b=/../%61 HTTP/1.1|host: h||", ANSWERS(HI) } },
+	{ "early hints are passed on",
+	  { ASKS, ANSWERS("HTTP/1.1 103 Early Hints|Link: </a>||"), ANSWERS(HI) } },
+	{ "websocket",
+	  { "C> GET /ws HTTP/1.1|Host: h|Upgrade: websocket|Connection: Upgrade|"
+	    "Sec-WebSocket-Version: 13||",
+	    "U> GET /ws HTTP/1.1|host: h|Sec-WebSocket-Version: 13|connection: upgrade|"
+	    "upgrade: websocket||",
+	    "U< HTTP/1.1 101 Switching Protocols|Upgrade: websocket|Connection: Upgrade||first",
+	    "C< HTTP/1.1 101 Switching Protocols|connection: upgrade|upgrade: websocket||first",
+	    "C> \001\002ping", "U> \001\002ping", ANSWERS("pong"), "C> END", "U> END",
+	    ANSWERS("after the end"), "U< END", "C< END" } },
+};
+
+Test(proxy_http, conversations)
+{
+	for (size_t i = 0; i < sizeof(conversations) / sizeof(*conversations); i++) {
+		script_play(e, conversations[i].what, conversations[i].lines);
+		/* With connections of its own. */
+		env_free(e);
+		e = env_new(NULL);
 	}
 }

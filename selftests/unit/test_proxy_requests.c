@@ -29,7 +29,7 @@ TestSuite(proxy_requests, .init = setup, .fini = teardown, .timeout = 60);
 
 static size_t look(struct proxy_request *rows, size_t most)
 {
-	struct worker *w = &e->worker;
+	struct http_worker *w = &e->worker;
 	int fd = memfd_create("requests", MFD_CLOEXEC);
 	ssize_t n;
 
@@ -105,15 +105,15 @@ Test(proxy_requests, what_is_too_long_is_cut)
 
 Test(proxy_requests, a_worker_that_does_not_answer_is_left_out)
 {
-	struct worker stuck, *both[] = { &e->worker, &stuck };
+	struct http_worker stuck, *both[] = { &e->worker, &stuck };
 	int fd = memfd_create("requests", MFD_CLOEXEC), c = env_client(e);
 
-	cr_assert_eq(worker_open(&stuck, -1, &worker_defaults, &e->router), 0);
+	cr_assert_eq(http_worker_open(&stuck, -1, &worker_defaults, &e->router), 0);
 	put(c, GET);
 	wait_for("waiting");
 	cr_expect_eq(requests_write(both, 2, fd), 0);
 	cr_expect_eq(lseek(fd, 0, SEEK_END), (off_t)sizeof(struct proxy_request));
-	cr_expect_null(stuck.call, "it would be carried out later");
-	worker_close(&stuck);
+	cr_expect_null(stuck.io.call, "it would be carried out later");
+	worker_close(&stuck.io);
 	close(fd);
 }

@@ -10,6 +10,7 @@
 #include <sys/mman.h>
 #include <unistd.h>
 
+#include "proxy/route/router.h"
 #include "proxy/route/router_priv.h"
 #include "test_compile_util.h"
 

@@ -68,3 +68,8 @@ const char *status_reason(unsigned status)
 			return reasons[i].reason;
 	return "Unknown";
 }
+
+bool status_has_body(unsigned status)
+{
+	return status >= 200 && status != 204 && status != 304;
+}

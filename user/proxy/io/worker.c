@@ -3,39 +3,19 @@
 
 #include <errno.h>
 #include <fcntl.h>
-#include <string.h>
+#include <stddef.h>
 #include <time.h>
-#include <unistd.h>
 
 #include "lib/base/cleanup.h"
-#include "proxy/request/conn.h"
 #include "lib/base/log.h"
-#include "proxy/request/mirror.h"
 #include "proxy/io/sock.h"
 
-enum { ACCEPT_PAUSE_MS = 100, ACCEPT_NEXT_MS = 1, FLUSH_PAUSE_MS = 20, ACCEPTS = 64 };
-
-const struct worker_options worker_defaults = {
-	.head_timeout_ms = 60 * 1000,
-	.idle_timeout_ms = 3600 * 1000,
-	.stream_timeout_ms = 3600 * 1000,
-	.upstream = { .source = { .pod_addrs = -1, .nics = -1, .pods = -1 } },
-};
+enum { ACCEPT_PAUSE_MS = 100, ACCEPT_NEXT_MS = 1, ACCEPTS = 64 };
 
 int worker_adopt(struct worker *w, int fd, const struct addr *client, uint16_t client_port,
 		 const struct addr *called, uint16_t called_port)
 {
-	struct conn *c;
-	int r = conn_open(w, fd, &c);
-
-	if (r)
-		return r;
-	c->client_addr = *client;
-	c->client_port = client_port;
-	c->called = *called;
-	c->called_port = called_port;
-	conn_run(c);
-	return 0;
+	return w->service->on_accept(w, fd, client, client_port, called, called_port);
 }
 
 static bool gone_before_accepted(int r)
@@ -76,93 +56,6 @@ static void accept_later(struct loop_timer *t)
 	accept_some((struct worker *)((char *)t - offsetof(struct worker, accept_again)));
 }
 
-static void stir(struct worker *w)
-{
-	__atomic_store_n(&w->stirred, true, __ATOMIC_SEQ_CST);
-}
-
-void worker_stir(struct worker *w)
-{
-	stir(w);
-	for (size_t i = 0; i < w->peer_count; i++)
-		if (w->peers[i] != w) {
-			stir(w->peers[i]);
-			loop_wake(w->peers[i]->loop);
-		}
-}
-
-struct conn *worker_first_waiting(const struct worker *w, const struct limit *l)
-{
-	struct conn *c = w->waiting;
-
-	while (c && c->pending != l)
-		c = c->next_waiting;
-	return c;
-}
-
-static struct worker *of(struct upstreams *pool)
-{
-	return (struct worker *)((char *)pool - offsetof(struct worker, upstreams));
-}
-
-static void connection_freed(struct upstreams *pool)
-{
-	worker_stir(of(pool));
-}
-
-/* First for those who wait here: if nobody can use it, it will be closed and make way for others.
- */
-static void connection_unused(struct upstreams *pool)
-{
-	stir(of(pool));
-}
-
-static bool endpoint_gone(struct upstreams *pool, const void *endpoint)
-{
-	struct router *r = of(pool)->router;
-
-	return endpoint && r->gone && r->gone(r, endpoint);
-}
-
-static uint64_t waits_since(struct upstreams *pool, const struct limit *l)
-{
-	const struct conn *c = worker_first_waiting(of(pool), l);
-
-	return c ? c->pending_since : UINT64_MAX;
-}
-
-/* Whoever does is no longer in the queue. */
-static bool goes_on(struct conn *c)
-{
-	struct conn **link = c->link_waiting;
-
-	conn_run(c);
-	return *link != c;
-}
-
-/* In the order in which they came; where one gets nothing, those behind him won't either. */
-static void run_in_order(struct worker *w)
-{
-	const struct limit *nothing_left = NULL;
-
-	for (struct conn *c = w->waiting, *next; c; c = next) {
-		const struct limit *l = c->pending;
-
-		next = c->next_waiting;
-		if (l != nothing_left && !goes_on(c))
-			nothing_left = l;
-	}
-}
-
-/* What nobody here can use may be in the way of others. */
-static void run_waiting(struct worker *w)
-{
-	while (__atomic_exchange_n(&w->stirred, false, __ATOMIC_SEQ_CST)) {
-		run_in_order(w);
-		upstreams_make_way(&w->upstreams);
-	}
-}
-
 int worker_listen(struct worker *w, int listener)
 {
 	int flags = fcntl(listener, F_GETFL);
@@ -174,73 +67,60 @@ int worker_listen(struct worker *w, int listener)
 	return loop_watch(w->loop, &w->listener, false);
 }
 
-static int open_upstreams(struct worker *w)
+int worker_open(struct worker *w, int listener, const struct worker_service *service)
 {
-	w->upstreams.loop = w->loop;
-	w->upstreams.supply = &w->supply;
-	w->upstreams.freed = connection_freed;
-	w->upstreams.unused = connection_unused;
-	w->upstreams.waits_since = waits_since;
-	w->upstreams.gone = endpoint_gone;
-	return upstreams_open(&w->upstreams, &w->options.upstream);
-}
-
-static void flush_later(struct loop_timer *t)
-{
-	struct worker *w = (struct worker *)((char *)t - offsetof(struct worker, flush_again));
-
-	w->unflushed = true;
-}
-
-int worker_open(struct worker *w, int listener, const struct worker_options *options,
-		struct router *router)
-{
-	int r;
-
 	*w = (struct worker){ .listener = { -1, accept_ready },
 			      .accept_again = { .fire = accept_later },
-			      .flush_again = { .fire = flush_later },
-			      .look = { .fire = conn_look },
-			      .options = *options,
-			      .router = router };
-	w->waiting_end = &w->waiting;
+			      .service = service };
 	random_begin(&w->random);
 	w->loop = loop_new();
-	r = w->loop ? open_upstreams(w) : -errno;
-	if (!r && listener >= 0)
-		r = worker_listen(w, listener);
-	if (r) {
+	if (!w->loop) {
+		int r = -errno;
+
 		closep(&listener);
-		w->listener.fd = -1;
-		worker_close(w);
 		return r;
 	}
-	return 0;
+	return listener >= 0 ? worker_listen(w, listener) : 0;
 }
 
-static void run_again(struct worker *w)
+void worker_later(struct worker *w, struct worker_task *t)
 {
-	struct conn *list = w->again;
-
-	w->again = NULL;
-	while (list) {
-		struct conn *c = list;
-
-		list = c->next_again;
-		c->queued = false;
-		conn_run(c);
-	}
-}
-
-static void flush_if_idle(struct worker *w)
-{
-	const struct worker_options *o = &w->options;
-
-	if (!w->unflushed || w->again || !loop_idle(w->loop))
+	if (t->queued)
 		return;
-	w->unflushed = false;
-	if (o->flush && !o->flush(o->log_arg))
-		loop_timer_set(w->loop, &w->flush_again, FLUSH_PAUSE_MS);
+	t->queued = true;
+	t->next = w->tasks;
+	w->tasks = t;
+}
+
+static bool take_out(struct worker_task **list, struct worker_task *t)
+{
+	while (*list && *list != t)
+		list = &(*list)->next;
+	if (!*list)
+		return false;
+	*list = t->next;
+	return true;
+}
+
+void worker_not_later(struct worker *w, struct worker_task *t)
+{
+	if (t->queued && !take_out(&w->tasks, t))
+		take_out(&w->due, t);
+	t->queued = false;
+}
+
+/* A task that queues itself again has to wait for its next turn. */
+static void run_tasks(struct worker *w)
+{
+	w->due = w->tasks;
+	w->tasks = NULL;
+	while (w->due) {
+		struct worker_task *t = w->due;
+
+		w->due = t->next;
+		t->queued = false;
+		t->run(t);
+	}
 }
 
 static void run_call(struct worker *w)
@@ -279,14 +159,11 @@ bool worker_called(struct worker *w, struct worker_call *call, unsigned ms)
 
 int worker_once(struct worker *w, int ms)
 {
-	int r = loop_once(w->loop, w->again || w->unflushed ? 0 : ms);
+	int r = loop_once(w->loop, w->tasks || w->busy ? 0 : ms);
 
-	run_again(w);
-	run_waiting(w);
+	run_tasks(w);
 	run_call(w);
-	flush_if_idle(w);
-	if (w->router->turn && w->router->turn(w->router))
-		upstreams_leave_gone(&w->upstreams);
+	w->busy = w->service->between_events(w);
 	return r;
 }
 
@@ -305,18 +182,17 @@ void worker_stop(struct worker *w)
 	loop_wake(w->loop);
 }
 
+bool worker_stopping(const struct worker *w)
+{
+	return __atomic_load_n(&w->stopping, __ATOMIC_RELAXED);
+}
+
 void worker_close(struct worker *w)
 {
-	while (w->conns)
-		conn_close(w->conns);
-	mirrors_close(w);
-	upstreams_close(&w->upstreams);
-	if (w->unflushed && w->options.flush)
-		(void)w->options.flush(w->options.log_arg);
+	w->service->on_close(w);
 	closep(&w->listener.fd);
 	w->listener.fd = -1;
 	loop_free(w->loop);
 	w->loop = NULL;
 	supply_free(&w->supply);
-	conn_free_spares(w);
 }

@@ -4,7 +4,7 @@
 /*
  * A request as a line of the access log.
  */
-#include "proxy/io/worker.h"
+#include "proxy/request/access_entry.h"
 
 enum { ACCESS_LINE_MAX = 4096 };
 

@@ -7,7 +7,7 @@
  * do; what is written is always whole lines. Nobody waits for a reader that is too slow: lines for
  * which there is no room are lost.
  */
-#include "proxy/io/worker.h"
+#include "proxy/request/access_entry.h"
 
 enum { ACCESS_LOG_SIZE = 64 * 1024 };
 

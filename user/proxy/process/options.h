@@ -4,7 +4,7 @@
 
 #include "lib/base/log.h"
 #include "proxy/process/proxy.h"
-#include "proxy/io/worker.h"
+#include "proxy/request/http_worker.h"
 
 struct proxy_options {
 	int listeners[PROXY_MAX_WORKERS]; /* descriptors, one per worker */

@@ -18,6 +18,7 @@
 #include "proxy/process/requests.h"
 #include "proxy/process/options.h"
 #include "proxy/route/router.h"
+#include "proxy/route/rules_version.h"
 #include "proxy/process/sandbox.h"
 
 enum { ADOPT_MS = 5000 };
@@ -25,7 +26,7 @@ enum { ADOPT_MS = 5000 };
 struct thread {
 	pthread_t id;
 	bool started, opened;
-	struct worker worker;
+	struct http_worker worker;
 	struct rules *rules;
 	struct access_log *log; /* or NULL */
 };
@@ -36,7 +37,7 @@ struct proxy {
 	struct stats *stats;
 	struct state *state;
 	struct thread *threads;
-	struct worker **peers;
+	struct http_worker **peers;
 	size_t count, listening;
 	int signals;
 };
@@ -44,7 +45,7 @@ struct proxy {
 static void *run(void *arg)
 {
 	struct thread *t = arg;
-	int r = worker_run(&t->worker);
+	int r = worker_run(&t->worker.io);
 
 	if (r)
 		log_err(r, "worker");
@@ -55,7 +56,7 @@ static void proxy_stop(struct proxy *p)
 {
 	for (size_t i = 0; i < p->count; i++)
 		if (p->threads[i].started)
-			worker_stop(&p->threads[i].worker);
+			worker_stop(&p->threads[i].worker.io);
 	for (size_t i = 0; i < p->count; i++) {
 		struct thread *t = &p->threads[i];
 
@@ -65,7 +66,7 @@ static void proxy_stop(struct proxy *p)
 	}
 	for (size_t i = 0; i < p->count; i++) {
 		if (p->threads[i].opened)
-			worker_close(&p->threads[i].worker);
+			worker_close(&p->threads[i].worker.io);
 		rules_free(p->threads[i].rules);
 		free(p->threads[i].log);
 	}
@@ -87,7 +88,7 @@ static int offer(struct proxy *p, int fd)
 		return r;
 	for (size_t i = 0; i < p->count; i++) {
 		rules_offer(p->threads[i].rules, c);
-		loop_wake(p->threads[i].worker.loop);
+		loop_wake(p->threads[i].worker.io.loop);
 	}
 	config_unref(c);
 	return 0;
@@ -132,7 +133,7 @@ static int open_worker(struct proxy *p, struct thread *t)
 		options.flush = access_log_flush;
 		options.log_arg = t->log;
 	}
-	return worker_open(&t->worker, -1, &options, rules_router(t->rules));
+	return http_worker_open(&t->worker, -1, &options, rules_router(t->rules));
 }
 
 static int open_workers(struct proxy *p)
@@ -158,7 +159,7 @@ static int listen_all(struct proxy *p)
 {
 	for (; p->listening < p->count; p->listening++) {
 		int fd = p->options->listeners[p->listening];
-		int r = worker_listen(&p->threads[p->listening].worker, fd);
+		int r = worker_listen(&p->threads[p->listening].worker.io, fd);
 
 		if (r)
 			return log_err(r, "listen on descriptor %d", fd);
@@ -263,7 +264,7 @@ static int prepare(struct proxy *p)
 		return log_err(r, "map the counters");
 	p->state = state_new(p->limits, p->stats);
 	p->threads = calloc(p->options->listener_count, sizeof(*p->threads));
-	p->peers = calloc(p->options->listener_count, sizeof(struct worker *));
+	p->peers = calloc(p->options->listener_count, sizeof(struct http_worker *));
 	if (!p->state || !p->threads || !p->peers)
 		return log_err(-ENOMEM, "start");
 	p->count = p->options->listener_count;

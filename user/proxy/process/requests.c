@@ -8,16 +8,17 @@
 #include <unistd.h>
 
 #include "lib/base/cleanup.h"
-#include "proxy/request/conn.h"
 #include "lib/wire/proxy_orders.h"
+#include "proxy/request/request.h"
+#include "proxy/process/proxy.h"
 
 enum { ANSWER_MS = 1000 };
 
-static const char *const states[CONN_STATES] = {
-	[CONN_HEAD] = "idle",	       [CONN_DELAY] = "delayed",   [CONN_PENDING] = "pending",
-	[CONN_CONNECT] = "connecting", [CONN_FORWARD] = "waiting", [CONN_BACKOFF] = "backoff",
-	[CONN_RESPONSE] = "answered",  [CONN_TUNNEL] = "tunnel",   [CONN_ANSWER] = "answered",
-	[CONN_LINGER] = "closing",
+static const char *const states[REQUEST_STATES] = {
+	[REQUEST_DELAY] = "delayed",	  [REQUEST_PENDING] = "pending",
+	[REQUEST_CONNECT] = "connecting", [REQUEST_FORWARD] = "waiting",
+	[REQUEST_BACKOFF] = "backoff",	  [REQUEST_RESPONSE] = "answered",
+	[REQUEST_TUNNEL] = "tunnel",	  [REQUEST_ANSWER] = "answered",
 };
 
 /* Cut if it is too long. The row was zeroed. */
@@ -32,27 +33,28 @@ static void put_text(char *to, size_t size, const char *text)
 	put(to, size, text, text ? strlen(text) : 0);
 }
 
-static void fill(const struct conn *c, struct proxy_request *row)
+static void fill(const struct request *rq, struct proxy_request *row)
 {
-	const struct exchange *x = c->x;
-	const struct h1_request *q = &x->request;
+	const struct downstream *d = rq->down;
+	const struct h1_request *q = &rq->request;
 
 	*row = (struct proxy_request){
-		.client = c->client_addr,
-		.called = c->called,
-		.endpoint = x->endpoint,
-		.client_port = c->client_port,
-		.called_port = c->called_port,
-		.endpoint_port = x->endpoint_port,
-		.tries = (uint16_t)x->tries,
-		.status = x->status,
-		.age_ms = loop_now(c->worker->loop) - x->started,
-		.received = c->client.received - x->received_before,
-		.sent = c->client.sent - x->sent_before,
+		.client = d->client_addr,
+		.called = d->called,
+		.endpoint = rq->endpoint,
+		.client_port = d->client_port,
+		.called_port = d->called_port,
+		.endpoint_port = rq->endpoint_port,
+		.tries = (uint16_t)rq->tries,
+		.status = rq->status,
+		.age_ms = loop_now(rq->worker->io.loop) - rq->started,
+		.received = d->half.received - rq->received_before,
+		.sent = d->half.sent - rq->sent_before,
 	};
-	put_text(row->state, sizeof(row->state), states[c->state]);
-	put_text(row->cluster, sizeof(row->cluster), x->plan.cluster ? x->plan.cluster->name : "");
-	put_text(row->route, sizeof(row->route), x->plan.route ? x->plan.route->name : "");
+	put_text(row->state, sizeof(row->state), states[rq->state]);
+	put_text(row->cluster, sizeof(row->cluster),
+		 rq->plan.cluster ? rq->plan.cluster->name : "");
+	put_text(row->route, sizeof(row->route), rq->plan.route ? rq->plan.route->name : "");
 	put(row->method, sizeof(row->method), q->method.p, q->method.n);
 	put(row->authority, sizeof(row->authority), q->authority.p, q->authority.n);
 	put(row->path, sizeof(row->path), q->target.p, q->target.n);
@@ -65,17 +67,18 @@ struct answer {
 };
 
 /* In the worker's thread. */
-static void collect(struct worker *w, struct worker_call *call)
+static void collect(struct worker *io, struct worker_call *call)
 {
+	const struct http_worker *w = (struct http_worker *)io;
 	struct answer *a = (struct answer *)call;
 	size_t n = 0;
 
-	for (const struct conn *c = w->conns; c; c = c->next)
-		n += c->x && c->x->planned;
+	for (const struct request *rq = w->requests; rq; rq = rq->next)
+		n += rq->planned;
 	a->rows = calloc(n + 1, sizeof(*a->rows));
-	for (const struct conn *c = w->conns; a->rows && c; c = c->next)
-		if (c->x && c->x->planned)
-			fill(c, &a->rows[a->count++]);
+	for (const struct request *rq = w->requests; a->rows && rq; rq = rq->next)
+		if (rq->planned)
+			fill(rq, &a->rows[a->count++]);
 }
 
 static int write_all(int fd, const void *bytes, size_t size)
@@ -91,7 +94,7 @@ static int write_all(int fd, const void *bytes, size_t size)
 	return 0;
 }
 
-int requests_write(struct worker *const *workers, size_t count, int fd)
+int requests_write(struct http_worker *const *workers, size_t count, int fd)
 {
 	_cleanup_free_ struct answer *answers = calloc(count, sizeof(*answers));
 	int r = 0;
@@ -100,10 +103,10 @@ int requests_write(struct worker *const *workers, size_t count, int fd)
 		return -ENOMEM;
 	for (size_t i = 0; i < count; i++) {
 		answers[i].call.run = collect;
-		worker_call(workers[i], &answers[i].call);
+		worker_call(&workers[i]->io, &answers[i].call);
 	}
 	for (size_t i = 0; i < count; i++) {
-		if (!worker_called(workers[i], &answers[i].call, ANSWER_MS))
+		if (!worker_called(&workers[i]->io, &answers[i].call, ANSWER_MS))
 			continue;
 		if (!r)
 			r = write_all(fd, answers[i].rows,

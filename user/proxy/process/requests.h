@@ -4,10 +4,10 @@
 /*
  * The requests under way, for whoever wants to look at them.
  */
-#include "proxy/io/worker.h"
+#include "proxy/request/http_worker.h"
 
 /* From any thread but the workers': writes a struct proxy_request (proxy.h) for each into the file
  * `fd`. A worker that does not answer soon is left out. 0 or -errno. */
-int requests_write(struct worker *const *workers, size_t count, int fd);
+int requests_write(struct http_worker *const *workers, size_t count, int fd);
 
 #endif

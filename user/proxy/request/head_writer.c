@@ -5,8 +5,10 @@
  */
 #include <errno.h>
 #include <string.h>
+#include <time.h>
 
-#include "proxy/request/conn.h"
+#include "proxy/h1/http_status.h"
+#include "proxy/request/request.h"
 
 struct writer {
 	struct supply *supply;
@@ -143,26 +145,26 @@ static void put_upgrade(struct writer *w, const struct h1_message *m)
 			put_field(w, name, m->headers[i].value);
 }
 
-int heads_request(struct supply *s, struct buf *out, const struct exchange *x,
+int heads_request(struct supply *s, struct buf *out, const struct request *rq,
 		  struct h1_span authority)
 {
-	const struct h1_request *q = &x->request;
+	const struct h1_request *q = &rq->request;
 	struct writer w = { .supply = s,
 			    .out = out,
 			    .request = true,
-			    .tries = x->plan.count_tries ? x->tries : 0,
-			    .added = x->plan.identify ? &x->added : NULL };
+			    .tries = rq->plan.count_tries ? rq->tries : 0,
+			    .added = rq->plan.identify ? &rq->added : NULL };
 
 	put_span(&w, q->method);
 	put_text(&w, " ");
-	put_span(&w, q->is_connect ? q->authority : x->plan.path);
+	put_span(&w, q->is_connect ? q->authority : rq->plan.path);
 	put_text(&w, " HTTP/1.1\r\n");
 	put_field(&w, (struct h1_span){ "host", 4 }, authority);
 	if (w.tries)
 		put_number(&w, count_name, w.tries);
 	if (w.added)
-		put_added(&w, &x->plan.request);
-	put_fields(&w, &q->m, &x->plan.request);
+		put_added(&w, &rq->plan.request);
+	put_fields(&w, &q->m, &rq->plan.request);
 	if (q->m.framing == H1_CHUNKED)
 		put_text(&w, "transfer-encoding: chunked\r\n");
 	if (q->m.has_upgrade)
@@ -171,35 +173,79 @@ int heads_request(struct supply *s, struct buf *out, const struct exchange *x,
 	return w.r;
 }
 
-static void put_status(struct writer *w, const struct h1_response *r)
+static void put_status(struct writer *w, unsigned status, struct h1_span reason)
 {
 	char line[] = "HTTP/1.1 000 ";
 
-	line[9] += (char)(r->status / 100);
-	line[10] += (char)(r->status / 10 % 10);
-	line[11] += (char)(r->status % 10);
+	line[9] += (char)(status / 100);
+	line[10] += (char)(status / 10 % 10);
+	line[11] += (char)(status % 10);
 	put(w, line, sizeof(line) - 1);
-	put_span(w, r->reason);
+	put_span(w, reason);
 	put_text(w, "\r\n");
 }
 
-int heads_response(struct supply *s, struct buf *out, const struct exchange *x,
+int heads_response(struct supply *s, struct buf *out, const struct request *rq,
 		   const struct h1_response *r, bool dechunk)
 {
 	struct writer w = { .supply = s, .out = out };
 
-	w.timed = x->plan.identify && x->answered && r->status >= 200;
-	put_status(&w, r);
-	if (w.timed && !taken_away(&x->plan.response, 0, time_name))
-		put_number(&w, time_name, x->answered - x->asked);
-	put_fields(&w, &r->m, &x->plan.response);
+	w.timed = rq->plan.identify && rq->answered && r->status >= 200;
+	put_status(&w, r->status, r->reason);
+	if (w.timed && !taken_away(&rq->plan.response, 0, time_name))
+		put_number(&w, time_name, rq->answered - rq->asked);
+	put_fields(&w, &r->m, &rq->plan.response);
 	if (r->m.chunked && !dechunk)
 		put_text(&w, "transfer-encoding: chunked\r\n");
 	if (r->status == 101)
 		put_upgrade(&w, &r->m);
-	else if (r->status >= 200 && x->close)
+	else if (r->status >= 200 && rq->close)
 		put_text(&w, "connection: close\r\n");
-	else if (r->status >= 200 && x->request.m.minor == 0)
+	else if (r->status >= 200 && rq->request.m.minor == 0)
+		put_text(&w, "connection: keep-alive\r\n");
+	put_text(&w, "\r\n");
+	return w.r;
+}
+
+static bool has_header(const struct plan_answer *a, const char *name)
+{
+	for (size_t i = 0; i < a->header_count; i++)
+		if (h1_is_nocase(a->headers[i].name, name))
+			return true;
+	return false;
+}
+
+static void put_date(struct writer *w)
+{
+	char text[64];
+	time_t now = time(NULL);
+	struct tm t;
+	size_t n = 0;
+
+	if (gmtime_r(&now, &t))
+		n = strftime(text, sizeof(text), "%a, %d %b %Y %H:%M:%S GMT", &t);
+	if (n)
+		put_field(w, (struct h1_span){ "date", 4 }, (struct h1_span){ text, n });
+}
+
+int heads_answer(struct supply *s, struct buf *out, const struct request *rq,
+		 const struct plan_answer *a)
+{
+	const char *reason = status_reason(a->status);
+	struct writer w = { .supply = s, .out = out };
+
+	put_status(&w, a->status, (struct h1_span){ reason, strlen(reason) });
+	if (status_has_body(a->status))
+		put_number(&w, (struct h1_span){ "content-length", 14 }, a->body.n);
+	if (a->body.n && !has_header(a, "content-type"))
+		put_text(&w, "content-type: text/plain\r\n");
+	for (size_t i = 0; i < a->header_count; i++)
+		put_field(&w, a->headers[i].name, a->headers[i].value);
+	put_date(&w);
+	put_text(&w, "server: weft\r\n");
+	if (rq->close)
+		put_text(&w, "connection: close\r\n");
+	else if (rq->request.m.minor == 0)
 		put_text(&w, "connection: keep-alive\r\n");
 	put_text(&w, "\r\n");
 	return w.r;

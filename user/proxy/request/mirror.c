@@ -13,7 +13,7 @@ enum {
 };
 
 struct mirror {
-	struct worker *worker;
+	struct http_worker *worker;
 	struct upstream *up;
 	struct target target;
 	enum h1_asked asked;
@@ -40,8 +40,8 @@ static void end(struct mirror *m, bool reusable)
 		stat_dec(&m->target.stat->upstream_rq_active);
 	if (m->admitted)
 		limit_give(&m->target.limit->admitted);
-	loop_timer_clear(m->worker->loop, &m->timer);
-	loop_timer_clear(m->worker->loop, &m->again);
+	loop_timer_clear(m->worker->io.loop, &m->timer);
+	loop_timer_clear(m->worker->io.loop, &m->again);
 	*m->link = m->next;
 	if (m->next)
 		m->next->link = m->link;
@@ -53,7 +53,7 @@ static int give_up(struct mirror *m)
 {
 	upstream_close(m->up);
 	m->up = NULL;
-	loop_timer_clear(m->worker->loop, &m->again);
+	loop_timer_clear(m->worker->io.loop, &m->again);
 	return -ECANCELED;
 }
 
@@ -68,7 +68,7 @@ static int read_head(struct mirror *m)
 		return -EAGAIN;
 	if (n == H1_BAD || r->m.framing == H1_TUNNEL)
 		return -EBADMSG;
-	buf_consume(&m->worker->supply, &h->in, (size_t)n);
+	buf_consume(&m->worker->io.supply, &h->in, (size_t)n);
 	m->seen = 0;
 	if (r->status < 200)
 		return 0;
@@ -82,7 +82,8 @@ static int read_head(struct mirror *m)
 static int answered(struct mirror *m)
 {
 	if (!m->answered)
-		stat_time(&m->target.stat->upstream_rq_time, loop_now(m->worker->loop) - m->began);
+		stat_time(&m->target.stat->upstream_rq_time,
+			  loop_now(m->worker->io.loop) - m->began);
 	m->answered = true;
 	return 1;
 }
@@ -119,7 +120,7 @@ static int progress(struct mirror *m)
 		r = half_flush(&m->up->half);
 	if (r && r != -EAGAIN)
 		return r;
-	if (!m->up->connected)
+	if (!m->up->conn->connected)
 		return r;
 	do
 		r = read_some(m);
@@ -133,7 +134,7 @@ static void run(struct mirror *m)
 	int r = progress(m);
 
 	if (!r)
-		loop_timer_set(m->worker->loop, &m->again, AGAIN_MS);
+		loop_timer_set(m->worker->io.loop, &m->again, AGAIN_MS);
 	if (!r || r == -EAGAIN || (r == 1 && !m->whole))
 		return;
 	if (!m->whole)
@@ -166,17 +167,17 @@ static int copy(struct mirror *m, const char *bytes, size_t n)
 {
 	struct buf *out = &m->up->half.out;
 
-	if (buf_len(out) + n > MAX_BEHIND || buf_append(&m->worker->supply, out, bytes, n))
+	if (buf_len(out) + n > MAX_BEHIND || buf_append(&m->worker->io.supply, out, bytes, n))
 		return give_up(m);
 	return 0;
 }
 
 /* A copy doesn't wait for a connection. */
-static int reach(struct mirror *m, const struct conn *c)
+static int reach(struct mirror *m, const struct request *rq)
 {
 	struct upstreams *pool = &m->worker->upstreams;
 	const struct target *t = &m->target;
-	struct addr from = upstream_source(pool, t, &c->client_addr, &c->called);
+	struct addr from = upstream_source(pool, t, &rq->down->client_addr, &rq->down->called);
 	int r = 0;
 
 	m->admitted = t->limit && limit_admit(t->limit, &t->most);
@@ -193,24 +194,23 @@ static int reach(struct mirror *m, const struct conn *c)
 	m->active = true;
 	stat_inc(&t->stat->upstream_rq_total);
 	stat_inc(&t->stat->upstream_rq_active);
-	stat_inc(&c->x->plan.route->rq_mirrored);
-	m->up->requests++;
+	stat_inc(&rq->plan.route->rq_mirrored);
 	m->up->owner = m;
 	m->up->changed = changed;
 	return 0;
 }
 
-static struct mirror *mirror_new(struct conn *c, const struct target *t)
+static struct mirror *mirror_new(struct request *rq, const struct target *t)
 {
-	struct worker *w = c->worker;
+	struct http_worker *w = rq->worker;
 	struct mirror *m = calloc(1, sizeof(*m));
-	uint32_t ms = c->x->plan.timeout_ms;
+	uint32_t ms = rq->plan.timeout_ms;
 
 	if (!m)
 		return NULL;
 	m->worker = w;
 	m->target = *t;
-	m->asked = c->x->request.is_head ? H1_ASKED_HEAD : H1_ASKED_OTHER;
+	m->asked = rq->request.is_head ? H1_ASKED_HEAD : H1_ASKED_OTHER;
 	m->timer.fire = too_long;
 	m->again.fire = run_again;
 	m->next = w->mirrors;
@@ -218,55 +218,56 @@ static struct mirror *mirror_new(struct conn *c, const struct target *t)
 	if (m->next)
 		m->next->link = &m->next;
 	w->mirrors = m;
-	loop_timer_set(w->loop, &m->timer, ms ? ms : w->options.stream_timeout_ms);
+	loop_timer_set(w->io.loop, &m->timer, ms ? ms : w->options.stream_timeout_ms);
 	return m;
 }
 
-static void begin(struct conn *c, const struct target *t, struct h1_span authority)
+static void begin(struct request *rq, const struct target *t, struct h1_span authority)
 {
-	const struct half *h = &c->client;
-	struct mirror *m = mirror_new(c, t);
+	const struct half *h = &rq->down->half;
+	struct mirror *m = mirror_new(rq, t);
 
 	if (!m)
 		return;
-	if (reach(m, c) || heads_request(&c->worker->supply, &m->up->half.out, c->x, authority) ||
+	if (reach(m, rq) ||
+	    heads_request(&rq->worker->io.supply, &m->up->half.out, rq, authority) ||
 	    (h->body.ready && copy(m, buf_at(&h->in) + h->body.kept, h->body.ready))) {
 		end(m, false);
 		return;
 	}
-	m->began = loop_now(c->worker->loop);
-	m->next_copy = c->x->mirrors;
-	c->x->mirrors = m;
+	m->began = loop_now(rq->worker->io.loop);
+	m->next_copy = rq->mirrors;
+	rq->mirrors = m;
 }
 
-void mirrors_begin(struct conn *c)
+void mirrors_begin(struct request *rq)
 {
-	struct router *r = c->worker->router;
-	const struct plan *p = &c->x->plan;
+	struct router *r = rq->worker->router;
+	const struct plan *p = &rq->plan;
 	struct target t;
 
 	/* What comes of an upgrade or CONNECT can't be had twice. */
-	if (c->x->request.is_connect || c->x->request.m.has_upgrade)
+	if (rq->request.is_connect || rq->request.m.has_upgrade)
 		return;
 	for (size_t i = 0; i < p->mirror_count; i++)
-		if (r->pick_mirror(r, &c->x->plan, i, &t) == PICK_OK)
-			begin(c, &t, p->mirror_authority);
-	if (c->x->mirrors && body_received(&c->client))
-		mirrors_leave(c, true);
+		if (r->pick_mirror(r, &rq->plan, i, &t) == PICK_OK)
+			begin(rq, &t, p->mirror_authority);
+	if (rq->mirrors && body_received(&rq->down->half))
+		mirrors_leave(rq, true);
 }
 
-void mirrors_copy(struct conn *c, const char *bytes, size_t n)
+void mirrors_copy(struct request *rq, const char *bytes, size_t n)
 {
-	for (struct mirror *m = c->x->mirrors; m; m = m->next_copy)
+	for (struct mirror *m = rq->mirrors; m; m = m->next_copy)
 		if (m->up && !copy(m, bytes, n))
 			run(m);
 }
 
-void mirrors_leave(struct conn *c, bool whole)
+void mirrors_leave(struct request *rq, bool whole)
 {
-	struct mirror *m = c->x->mirrors;
+	struct mirror *m = rq->mirrors;
 
-	c->x->mirrors = NULL;
+	rq->mirrors = NULL;
 	while (m) {
 		struct mirror *next = m->next_copy;
 
@@ -280,7 +281,7 @@ void mirrors_leave(struct conn *c, bool whole)
 	}
 }
 
-void mirrors_close(struct worker *w)
+void mirrors_close(struct http_worker *w)
 {
 	while (w->mirrors)
 		end(w->mirrors, false);

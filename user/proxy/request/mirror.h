@@ -5,16 +5,16 @@
  * Copies of a request for others to try. What comes back is thrown away, and nothing waits for it:
  * a mirror that doesn't keep up is given up.
  */
-#include "proxy/request/conn.h"
+#include "proxy/request/request.h"
 
 struct mirror;
 
-/* Begins copies of the request under way on `c`, of what of its body has come, too. */
-void mirrors_begin(struct conn *c);
+/* Begins copies of the request, of what of its body has come, too. */
+void mirrors_begin(struct request *rq);
 /* More of the body has come. */
-void mirrors_copy(struct conn *c, const char *bytes, size_t n);
+void mirrors_copy(struct request *rq, const char *bytes, size_t n);
 /* The request is over; `whole`: all of its body has come. */
-void mirrors_leave(struct conn *c, bool whole);
-void mirrors_close(struct worker *w); /* all of them */
+void mirrors_leave(struct request *rq, bool whole);
+void mirrors_close(struct http_worker *w); /* all of them */
 
 #endif

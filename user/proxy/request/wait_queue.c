@@ -8,161 +8,152 @@
  * kernel gives back, or that other workers go on to use: from time to time those that wait have a
  * look, and ask for the next one that becomes free (limit.h).
  */
-#include "proxy/request/conn.h"
+#include "proxy/request/request.h"
 
 enum { LOOK_MS = 20 };
 
-static void join(struct conn *c)
+static void join(struct request *rq)
 {
-	struct worker *w = c->worker;
+	struct http_worker *w = rq->worker;
 
-	c->next_waiting = NULL;
-	c->link_waiting = w->waiting_end;
+	rq->next_waiting = NULL;
+	rq->link_waiting = w->waiting_end;
 	if (!w->waiting)
-		loop_timer_set(w->loop, &w->look, LOOK_MS);
-	*w->waiting_end = c;
-	w->waiting_end = &c->next_waiting;
+		loop_timer_set(w->io.loop, &w->look, LOOK_MS);
+	*w->waiting_end = rq;
+	w->waiting_end = &rq->next_waiting;
 }
 
-void conn_leave_queue(struct conn *c)
+void request_leave_queue(struct request *rq)
 {
-	struct limit *l = c->pending;
+	struct limit *l = rq->pending;
 
 	if (!l)
 		return;
-	*c->link_waiting = c->next_waiting;
-	if (c->next_waiting)
-		c->next_waiting->link_waiting = c->link_waiting;
+	*rq->link_waiting = rq->next_waiting;
+	if (rq->next_waiting)
+		rq->next_waiting->link_waiting = rq->link_waiting;
 	else
-		c->worker->waiting_end = c->link_waiting;
-	c->link_waiting = NULL;
+		rq->worker->waiting_end = rq->link_waiting;
+	rq->link_waiting = NULL;
 	limit_give(&l->pending);
-	c->pending = NULL;
-	if (limit_withdraw(l, c)) {
+	rq->pending = NULL;
+	if (limit_withdraw(l, rq)) {
 		limit_disconnect(l);
-		worker_stir(c->worker);
+		http_worker_stir(rq->worker);
 	}
 }
 
-/* Of this worker's unused connections, one that counts for the limit. */
-static bool make_way(struct worker *w, const struct limit *l)
+bool request_may_connect(struct request *rq)
 {
-	struct upstream *u = upstream_idle_of(&w->upstreams, l);
-
-	upstream_close(u);
-	return u;
-}
-
-bool conn_may_connect(struct conn *c)
-{
-	const struct target *t = &c->x->target;
+	const struct target *t = &rq->target;
 	struct limit *l = t->limit;
 
 	if (!l)
 		return true;
 	/* Those who wait already come first. */
-	if (!c->pending && limit_wanted(l))
+	if (!rq->pending && limit_wanted(l))
 		return false;
-	if (c->pending && limit_passed(l, c))
+	if (rq->pending && limit_passed(l, rq))
 		return true;
 	if (limit_connect(l, t->most.connections))
 		return true;
-	return make_way(c->worker, l) && limit_connect(l, t->most.connections);
+	/* An unused one of this worker's makes way. */
+	return upstreams_close_idle(&rq->worker->upstreams, l) &&
+	       limit_connect(l, t->most.connections);
 }
 
-enum step conn_queue(struct conn *c)
+enum step request_queue(struct request *rq)
 {
-	struct limit *l = c->x->target.limit;
+	struct limit *l = rq->target.limit;
 
-	stat_inc(&c->x->target.stat->upstream_cx_overflow);
-	conn_count_pending(c->x);
+	stat_inc(&rq->target.stat->upstream_cx_overflow);
+	request_count_pending(rq);
 	limit_take(&l->pending, 0);
-	c->pending = l;
-	c->pending_since = loop_now(c->worker->loop);
-	join(c);
-	c->state = CONN_PENDING;
-	conn_wait(c, 0);
+	rq->pending = l;
+	rq->pending_since = loop_now(rq->worker->io.loop);
+	join(rq);
+	rq->state = REQUEST_PENDING;
+	request_wait(rq, 0);
 	/* The connection that was in the way may have gone before anybody could know of us. */
-	worker_stir(c->worker);
+	http_worker_stir(rq->worker);
 	return STEP_WAIT;
 }
 
-void conn_look(struct loop_timer *t)
+void request_look(struct loop_timer *t)
 {
-	struct worker *w = (struct worker *)((char *)t - offsetof(struct worker, look));
+	struct http_worker *w =
+		(struct http_worker *)((char *)t - offsetof(struct http_worker, look));
 	const struct limit *last = NULL;
 
-	for (struct conn *c = w->waiting, *next; c; c = next) {
-		struct limit *l = c->pending;
+	for (struct request *rq = w->waiting, *next; rq; rq = next) {
+		struct limit *l = rq->pending;
 
-		next = c->next_waiting;
+		next = rq->next_waiting;
 		if (l == last)
 			continue;
 		last = l;
-		limit_ask(l, c, c->pending_since);
-		conn_run(c);
+		limit_ask(l, rq, rq->pending_since);
+		request_run(rq);
 	}
 	if (w->waiting)
-		loop_timer_set(w->loop, t, LOOK_MS);
+		loop_timer_set(w->io.loop, t, LOOK_MS);
 }
 
-enum step conn_step_pending(struct conn *c)
+enum step request_step_pending(struct request *rq)
 {
-	if (conn_client_gone(c))
+	if (request_client_gone(rq))
 		return STEP_END;
-	if (c->over) {
-		conn_leave_queue(c);
-		return conn_route_timeout(c);
+	if (rq->over) {
+		request_leave_queue(rq);
+		return request_route_timeout(rq);
 	}
-	return conn_reach(c);
+	return request_reach(rq);
 }
 
-bool conn_admit(struct conn *c)
+bool request_admit(struct request *rq)
 {
-	struct exchange *x = c->x;
-	struct limit *l = x->target.limit;
+	struct limit *l = rq->target.limit;
 
-	x->admitted = l && limit_admit(l, &x->target.most);
-	return !l || x->admitted;
+	rq->admitted = l && limit_admit(l, &rq->target.most);
+	return !l || rq->admitted;
 }
 
-bool conn_attach(struct conn *c)
+bool request_attach(struct request *rq)
 {
-	struct exchange *x = c->x;
-	struct limit *l = x->target.limit;
+	struct limit *l = rq->target.limit;
 
-	c->up->requests++;
-	x->attached = l && limit_take(&l->requests, x->target.most.requests);
-	return !l || x->attached;
+	rq->attached = l && limit_take(&l->requests, rq->target.most.requests);
+	return !l || rq->attached;
 }
 
-void conn_give_places(struct exchange *x)
+void request_give_places(struct request *rq)
 {
-	struct limit *l = x->target.limit;
+	struct limit *l = rq->target.limit;
 
-	if (x->attached)
+	if (rq->attached)
 		limit_give(&l->requests);
-	if (x->admitted)
+	if (rq->admitted)
 		limit_give(&l->admitted);
-	x->attached = x->admitted = false;
+	rq->attached = rq->admitted = false;
 }
 
-void conn_end_retry(struct exchange *x)
+void request_end_retry(struct request *rq)
 {
-	if (x->retrying)
-		limit_give(&x->retrying->retries);
-	x->retrying = NULL;
+	if (rq->retrying)
+		limit_give(&rq->retrying->retries);
+	rq->retrying = NULL;
 }
 
-bool conn_may_retry(struct exchange *x)
+bool request_may_retry(struct request *rq)
 {
-	struct limit *l = x->target.limit;
+	struct limit *l = rq->target.limit;
 
-	conn_end_retry(x);
+	request_end_retry(rq);
 	if (!l)
 		return true;
-	if (!limit_retry(l, &x->target.most))
+	if (!limit_retry(l, &rq->target.most))
 		return false;
-	x->retrying = l;
+	rq->retrying = l;
 	return true;
 }

@@ -11,11 +11,10 @@
 
 #include <linux/types.h>
 
-#include "proxy/io/buf.h"
 #include "proxy/h1/h1.h"
-#include "proxy/stats/limit.h"
-#include "proxy/io/sock.h"
+#include "proxy/io/buf.h"
 #include "proxy/stats/stats.h"
+#include "proxy/upstream/target.h"
 #include "weft/addr.h"
 
 /* The request and who calls whom. Ports in host byte order. */
@@ -101,34 +100,10 @@ struct plan {
 	void *data;	 /* the router's */
 };
 
-/* An endpoint. Milliseconds; 0: the default, or none. */
-struct target {
-	struct addr addr;
-	uint16_t port;
-	uint32_t connect_timeout_ms;
-	uint32_t idle_timeout_ms; /* of a connection that is not in use */
-	uint32_t max_requests_per_connection;
-	uint32_t max_duration_ms; /* of a connection, but for the request it is in use for */
-	struct keepalive keepalive;
-	struct limit *limit;		/* of its cluster; NULL: none */
-	struct limit_most most;		/* of it */
-	struct http_cluster_stat *stat; /* likewise; never NULL */
-	const void *endpoint;		/* what the router knows it by; NULL: by nothing */
-};
-
 enum pick {
 	PICK_OK,
 	PICK_NONE,	 /* no healthy endpoint: 503 UH */
 	PICK_NO_CLUSTER, /* the rule names what does not exist: 503 NC */
-};
-
-/* How a try ended, for outlier detection and counters. */
-enum outcome {
-	OUTCOME_STATUS,	 /* with a response */
-	OUTCOME_CONNECT, /* no connection */
-	OUTCOME_RESET,	 /* no whole response */
-	OUTCOME_TIMEOUT,
-	OUTCOME_ABANDONED, /* the client has gone, or another limit was reached: says nothing */
 };
 
 struct router {

@@ -7,14 +7,7 @@
 #include "proxy/route/route.h"
 #include "proxy/route/shared_state.h"
 
-/* The bytes of a snapshot, shared by the workers that use it. */
-struct config;
-
-/* Maps the file, which stays the caller's. 0 or -errno. */
-int config_map(int fd, struct config **out);
-struct config *config_ref(struct config *c);
-void config_unref(struct config *c); /* accepts NULL */
-
+struct config; /* rules_version.h */
 struct rules;
 
 /* A router without rules: every request is answered with 503. */

@@ -7,22 +7,8 @@
 #include <time.h>
 
 #include "lib/route/route.h"
-#include "proxy/route/router.h"
-
-/* A snapshot in use by one worker, with the rows of the state that belong to its tables. */
-struct rules_version {
-	struct config *config;
-	struct http_snapshot *snapshot;
-	struct route_state **routes;	   /* by row of HS_ACTIONS */
-	struct cluster_state **clusters;   /* by row of HS_CLUSTERS */
-	struct endpoint_state **endpoints; /* by row of HS_ENDPOINTS */
-	struct outlier_state **outliers;   /* likewise; NULL without outlier detection */
-	uint64_t *warm_at;		   /* ms, by row of HS_CLUSTERS: nobody is new any more */
-	/* Of what goes to the address that was called because no rule knows better. */
-	struct http_cluster_stat *passthrough;
-	struct http_route_stat *allow_any;
-	unsigned refs; /* requests that began with it, and the router while it is current */
-};
+#include "proxy/route/route.h"
+#include "proxy/route/rules_version.h"
 
 enum {
 	RULES_SHADOW = 320,
@@ -57,12 +43,6 @@ struct rules_plan {
 	size_t cookie_len;
 	struct rules_plan *next; /* in the supply of unused ones */
 };
-
-/* After `last`, which may be NULL. 0 or -errno. */
-int rules_version_open(struct state *state, struct config *config, const struct rules_version *last,
-		       struct rules_version **out);
-void rules_version_unref(struct rules_version *v);	      /* accepts NULL */
-uint64_t rules_version_number(const struct rules_version *v); /* of its snapshot */
 
 /* ---- rules_hash.c ---- */
 

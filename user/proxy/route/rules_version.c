@@ -1,7 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
-/*
- * Snapshots: mapped once, opened by each worker.
- */
+#include "proxy/route/rules_version.h"
+
 #include <errno.h>
 #include <stdlib.h>
 #include <string.h>

@@ -4,12 +4,11 @@
 #include <errno.h>
 #include <string.h>
 #include <sys/socket.h>
-#include <sys/uio.h>
 #include <unistd.h>
 
 static void ready(struct loop_io *io, unsigned events)
 {
-	struct half *h = (struct half *)io; /* io is its first member */
+	struct half *h = (struct half *)io; /* its transport is first, and first there is io */
 
 	if (events & LOOP_READ)
 		h->readable = true;
@@ -27,26 +26,23 @@ int half_open(struct half *h, int fd, struct loop *loop, struct supply *supply,
 {
 	int r;
 
-	*h = (struct half){ .io = { fd, ready },
+	*h = (struct half){ .transport = { .io = { fd, ready } },
 			    .loop = loop,
 			    .supply = supply,
 			    .changed = changed,
 			    .pipe = { .in = -1, .out = -1 } };
-	r = loop_watch(loop, &h->io, true);
-	if (r) {
-		close(fd);
-		h->io.fd = -1;
-	}
+	r = loop_watch(loop, &h->transport.io, true);
+	if (r)
+		transport_close(&h->transport);
 	return r;
 }
 
 void half_close(struct half *h)
 {
-	if (h->io.fd < 0)
+	if (h->transport.io.fd < 0)
 		return;
-	loop_unwatch(h->loop, &h->io);
-	close(h->io.fd);
-	h->io.fd = -1;
+	loop_unwatch(h->loop, &h->transport.io);
+	transport_close(&h->transport);
 	buf_release(h->supply, &h->in);
 	buf_release(h->supply, &h->out);
 	pipe_release(h->supply, &h->pipe);
@@ -56,8 +52,8 @@ void half_reset(struct half *h)
 {
 	struct linger now = { 1, 0 };
 
-	if (h->io.fd >= 0)
-		setsockopt(h->io.fd, SOL_SOCKET, SO_LINGER, &now, sizeof(now));
+	if (h->transport.io.fd >= 0)
+		setsockopt(h->transport.io.fd, SOL_SOCKET, SO_LINGER, &now, sizeof(now));
 	half_close(h);
 }
 
@@ -65,21 +61,19 @@ static int broken(struct half *h, int error)
 {
 	h->broken = true;
 	h->readable = h->writable = false;
-	return -error;
+	return error;
 }
 
 static long received_nothing(struct half *h, long n)
 {
-	int error = errno;
-
 	buf_consume(h->supply, &h->in, 0);
 	if (n == 0) {
 		h->eof = true;
 		h->readable = false;
 		return 0;
 	}
-	if (error != EAGAIN)
-		return broken(h, error);
+	if (n != -EAGAIN)
+		return broken(h, (int)n);
 	h->readable = h->hup;
 	return -EAGAIN;
 }
@@ -95,9 +89,7 @@ long half_receive(struct half *h)
 		return r;
 	/* What follows a body is moved away from it: it must not be much. */
 	room = buf_room(&h->in) < BUF_SIZE ? buf_room(&h->in) : BUF_SIZE;
-	do
-		n = recv(h->io.fd, h->in.bytes + h->in.end, room, MSG_DONTWAIT);
-	while (n < 0 && errno == EINTR);
+	n = transport_recv(&h->transport, h->in.bytes + h->in.end, room);
 	if (n <= 0)
 		return received_nothing(h, n);
 	h->in.end += (uint32_t)n;
@@ -108,17 +100,14 @@ long half_receive(struct half *h)
 	return n;
 }
 
-/* In one system call; a message of one part is less work for the kernel. */
-static long send_parts(const struct half *h, const char *more, size_t n)
+/* In one system call. */
+static long send_parts(struct half *h, const char *more, size_t n)
 {
 	struct iovec parts[2] = { { h->out.bytes ? buf_at(&h->out) : NULL, buf_len(&h->out) },
 				  { (void *)more, n } };
-	struct msghdr m = { .msg_iov = parts, .msg_iovlen = 2 };
-	const struct iovec *only = n ? &parts[1] : &parts[0];
+	const struct iovec *first = parts[0].iov_len ? &parts[0] : &parts[1];
 
-	if (n && parts[0].iov_len)
-		return sendmsg(h->io.fd, &m, MSG_NOSIGNAL | MSG_DONTWAIT);
-	return send(h->io.fd, only->iov_base, only->iov_len, MSG_NOSIGNAL | MSG_DONTWAIT);
+	return transport_send(&h->transport, first, n && first == &parts[0] ? 2 : 1);
 }
 
 long half_send(struct half *h, const char *more, size_t n)
@@ -130,11 +119,9 @@ long half_send(struct half *h, const char *more, size_t n)
 		return 0;
 	if (!h->writable)
 		return h->broken ? -EPIPE : -EAGAIN;
-	do
-		sent = send_parts(h, more, n);
-	while (sent < 0 && errno == EINTR);
-	if (sent < 0 && errno != EAGAIN)
-		return broken(h, errno);
+	sent = send_parts(h, more, n);
+	if (sent < 0 && sent != -EAGAIN)
+		return broken(h, (int)sent);
 	if (sent < (long)(queued + n))
 		h->writable = false;
 	if (sent < 0)
@@ -160,5 +147,5 @@ void half_shut(struct half *h)
 	if (h->shut)
 		return;
 	h->shut = true;
-	shutdown(h->io.fd, SHUT_WR);
+	transport_shut(&h->transport);
 }

@@ -2,12 +2,13 @@
 #ifndef WEFT_PROXY_STREAM_HALF_H
 #define WEFT_PROXY_STREAM_HALF_H
 /*
- * One side of a connection through the proxy: a socket, what has come from it, what is to be sent
- * to it. Both sides are alike; relay() moves a body from either to the other.
+ * One side of a connection through the proxy: a transport, what has come from it, what is to be
+ * sent to it. Both sides are alike; relay() moves a body from either to the other.
  */
-#include "proxy/io/buf.h"
 #include "proxy/h1/h1.h"
+#include "proxy/io/buf.h"
 #include "proxy/io/loop.h"
+#include "proxy/io/transport.h"
 
 /* The body that comes from a half. The first `kept` bytes of half.in have been passed on and are
  * kept for another try; the next `ready` bytes are known to belong to the body. */
@@ -22,7 +23,7 @@ struct body {
 };
 
 struct half {
-	struct loop_io io;
+	struct transport transport; /* first */
 	/* Something has changed; called by the loop. */
 	void (*changed)(struct half *h);
 	struct loop *loop;

@@ -180,7 +180,8 @@ static int pipe_fill(struct half *from, uint64_t most)
 
 	if (from->pipe.in < 0 && pipe_take(from->supply, &from->pipe))
 		return -ENOBUFS;
-	r = splice(from->io.fd, NULL, from->pipe.in, NULL, n, SPLICE_F_MOVE | SPLICE_F_NONBLOCK);
+	r = splice(from->transport.io.fd, NULL, from->pipe.in, NULL, n,
+		   SPLICE_F_MOVE | SPLICE_F_NONBLOCK);
 	if (r > 0) {
 		from->pipe.n = (size_t)r;
 		from->received += (uint64_t)r;
@@ -208,7 +209,7 @@ static int pipe_drain(struct half *from, struct half *to)
 
 	if (!to->writable)
 		return to->broken ? -EPIPE : -EAGAIN;
-	r = splice(from->pipe.out, NULL, to->io.fd, NULL, from->pipe.n,
+	r = splice(from->pipe.out, NULL, to->transport.io.fd, NULL, from->pipe.n,
 		   SPLICE_F_MOVE | SPLICE_F_NONBLOCK | more);
 	if (r <= 0) {
 		if (r < 0 && errno == EAGAIN) {
@@ -231,8 +232,15 @@ static bool too_long_to_keep(const struct body *b)
 	return b->keep && b->kept + (left ? left : 1) > b->keep;
 }
 
+/* Another try would need what a pipe takes away, and so would a mirror. */
+static bool may_splice(const struct half *from, const struct half *to)
+{
+	return !from->body.keep && !from->body.dechunk && !from->tee &&
+	       transport_can_splice(&from->transport) && transport_can_splice(&to->transport);
+}
+
 /* Gets more of the body. 0, -EAGAIN, -errno. */
-static int refill(struct half *from)
+static int refill(struct half *from, const struct half *to)
 {
 	uint64_t most;
 	long r;
@@ -242,8 +250,7 @@ static int refill(struct half *from)
 	if (too_long_to_keep(&from->body))
 		body_forget(from);
 	most = unseen_to_come(from);
-	/* Another try would need what a pipe takes away. */
-	if (most >= SPLICE_MIN && !from->body.keep && !from->body.dechunk && !from->tee) {
+	if (most >= SPLICE_MIN && may_splice(from, to)) {
 		r = pipe_fill(from, most);
 		if (r != -ENOBUFS)
 			return (int)r;
@@ -287,7 +294,7 @@ static enum relay relay_some(struct half *from, struct half *to)
 		return RELAY_AGAIN;
 	if (from->eof)
 		return RELAY_CUT;
-	r = refill(from);
+	r = refill(from, to);
 	if (r)
 		return r == -EAGAIN ? RELAY_WAIT : RELAY_CUT;
 	return RELAY_AGAIN;

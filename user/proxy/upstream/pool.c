@@ -22,8 +22,8 @@ static bool same_addr(const struct addr *a, const struct addr *b)
 	return !memcmp(a, b, sizeof(*a));
 }
 
-static struct upstream **bucket(struct upstreams *pool, const struct addr *endpoint, uint16_t port,
-				const struct addr *source)
+static struct upstream_conn **bucket(struct upstreams *pool, const struct addr *endpoint,
+				     uint16_t port, const struct addr *source)
 {
 	uint64_t h = port;
 
@@ -34,7 +34,7 @@ static struct upstream **bucket(struct upstreams *pool, const struct addr *endpo
 	return &pool->buckets[(h ^ h >> 32) % UPSTREAM_BUCKETS];
 }
 
-static void take_out(struct upstream *u)
+static void take_out(struct upstream_conn *u)
 {
 	*u->link = u->next;
 	if (u->next)
@@ -44,9 +44,9 @@ static void take_out(struct upstream *u)
 	loop_timer_clear(u->pool->loop, &u->idle);
 }
 
-static void put_in(struct upstream *u)
+static void put_in(struct upstream_conn *u)
 {
-	struct upstream **head = bucket(u->pool, &u->endpoint, u->port, &u->source);
+	struct upstream_conn **head = bucket(u->pool, &u->endpoint, u->port, &u->source);
 
 	u->next = *head;
 	if (u->next)
@@ -66,12 +66,12 @@ static void give_back(struct upstreams *pool, struct limit *l)
 		pool->freed(pool);
 }
 
-static void count_bytes(struct upstream *u)
+static void count_bytes(struct upstream_conn *u)
 {
-	stat_add(&u->stat->upstream_cx_rx_bytes_total, u->half.received - u->counted_rx);
-	stat_add(&u->stat->upstream_cx_tx_bytes_total, u->half.sent - u->counted_tx);
-	u->counted_rx = u->half.received;
-	u->counted_tx = u->half.sent;
+	stat_add(&u->stat->upstream_cx_rx_bytes_total, u->stream.half.received - u->counted_rx);
+	stat_add(&u->stat->upstream_cx_tx_bytes_total, u->stream.half.sent - u->counted_tx);
+	u->counted_rx = u->stream.half.received;
+	u->counted_tx = u->stream.half.sent;
 }
 
 static void count_open(struct http_cluster_stat *s)
@@ -90,47 +90,54 @@ static void count_close(struct http_cluster_stat *s, bool connected, bool by_end
 		stat_inc(&s->upstream_cx_connect_fail);
 }
 
-void upstream_close(struct upstream *u)
+static void conn_close(struct upstream_conn *u)
 {
-	if (!u)
-		return;
 	if (u->link)
 		take_out(u);
 	loop_timer_clear(u->pool->loop, &u->idle);
 	count_bytes(u);
-	count_close(u->stat, u->connected, u->half.eof || u->half.hup || u->half.broken);
-	half_close(&u->half);
+	count_close(u->stat, u->connected,
+		    u->stream.half.eof || u->stream.half.hup || u->stream.half.broken);
+	half_close(&u->stream.half);
 	u->pool->count--;
 	give_back(u->pool, u->limit);
 	free(u);
 }
 
-struct upstream *upstream_idle_of(struct upstreams *pool, const struct limit *l)
+void upstream_close(struct upstream *s)
+{
+	if (s)
+		conn_close(s->conn);
+}
+
+bool upstreams_close_idle(struct upstreams *pool, const struct limit *l)
 {
 	for (size_t i = 0; pool->idle_count && i < UPSTREAM_BUCKETS; i++)
-		for (struct upstream *u = pool->buckets[i]; u; u = u->next)
-			if (u->limit == l)
-				return u;
-	return NULL;
+		for (struct upstream_conn *u = pool->buckets[i]; u; u = u->next)
+			if (u->limit == l) {
+				conn_close(u);
+				return true;
+			}
+	return false;
 }
 
 void upstreams_leave_gone(struct upstreams *pool)
 {
 	for (size_t i = 0; pool->idle_count && i < UPSTREAM_BUCKETS; i++)
-		for (struct upstream *u = pool->buckets[i], *next; u; u = next) {
+		for (struct upstream_conn *u = pool->buckets[i], *next; u; u = next) {
 			next = u->next;
 			if (pool->gone(pool, u->known_by))
-				upstream_close(u);
+				conn_close(u);
 		}
 }
 
 void upstreams_make_way(struct upstreams *pool)
 {
 	for (size_t i = 0; pool->idle_count && i < UPSTREAM_BUCKETS; i++)
-		for (struct upstream *u = pool->buckets[i], *next; u; u = next) {
+		for (struct upstream_conn *u = pool->buckets[i], *next; u; u = next) {
 			next = u->next;
 			if (limit_wanted(u->limit))
-				upstream_close(u);
+				conn_close(u);
 		}
 }
 
@@ -148,7 +155,7 @@ void upstreams_close(struct upstreams *pool)
 {
 	for (size_t i = 0; i < UPSTREAM_BUCKETS; i++)
 		while (pool->buckets[i])
-			upstream_close(pool->buckets[i]);
+			conn_close(pool->buckets[i]);
 	if (!pool->options.look)
 		source_look_close(&pool->sources.look);
 }
@@ -156,20 +163,21 @@ void upstreams_close(struct upstreams *pool)
 /* An endpoint has nothing to say without being asked: whatever happens is the end. */
 static void changed(struct half *h)
 {
-	struct upstream *u = (struct upstream *)h;
+	struct upstream_conn *u = (struct upstream_conn *)h;
 
-	if (u->owner)
-		u->changed(u);
+	if (u->stream.owner)
+		u->stream.changed(&u->stream);
 	else if (h->hup || h->broken || h->readable)
-		upstream_close(u);
+		conn_close(u);
 }
 
 static void idle_too_long(struct loop_timer *t)
 {
-	struct upstream *u = (struct upstream *)((char *)t - offsetof(struct upstream, idle));
+	struct upstream_conn *u =
+		(struct upstream_conn *)((char *)t - offsetof(struct upstream_conn, idle));
 
 	stat_inc(&u->stat->upstream_cx_idle_timeout);
-	upstream_close(u);
+	conn_close(u);
 }
 
 bool upstream_is_node(struct upstreams *pool, const struct addr *a)
@@ -190,7 +198,7 @@ struct addr upstream_source(struct upstreams *pool, const struct target *t,
 struct upstream *upstream_reuse(struct upstreams *pool, const struct target *t,
 				const struct addr *source)
 {
-	struct upstream *u = *bucket(pool, &t->addr, t->port, source);
+	struct upstream_conn *u = *bucket(pool, &t->addr, t->port, source);
 
 	while (u && !(same_addr(&u->endpoint, &t->addr) && u->port == t->port &&
 		      same_addr(&u->source, source) && u->limit == t->limit))
@@ -199,7 +207,8 @@ struct upstream *upstream_reuse(struct upstreams *pool, const struct target *t,
 		return NULL;
 	take_out(u);
 	u->reused = true;
-	return u;
+	u->requests++;
+	return &u->stream;
 }
 
 /* `source` is NULL for the node's own address. */
@@ -251,17 +260,19 @@ static int open_from(struct upstreams *pool, const struct target *t, const struc
 int upstream_connect(struct upstreams *pool, const struct target *t, const struct addr *source,
 		     struct upstream **out)
 {
-	_cleanup_free_ struct upstream *u = calloc(1, sizeof(*u));
+	_cleanup_free_ struct upstream_conn *u = calloc(1, sizeof(*u));
 	int fd, r;
 
 	count_open(t->stat);
 	fd = u ? open_from(pool, t, source) : -ENOMEM;
-	r = fd < 0 ? fd : half_open(&u->half, fd, pool->loop, pool->supply, changed);
+	r = fd < 0 ? fd : half_open(&u->stream.half, fd, pool->loop, pool->supply, changed);
 	if (r) {
 		count_close(t->stat, false, false);
 		give_back(pool, t->limit);
 		return r;
 	}
+	u->stream.conn = u;
+	u->requests = 1;
 	u->stat = t->stat;
 	u->limit = t->limit;
 	u->known_by = t->endpoint;
@@ -272,25 +283,26 @@ int upstream_connect(struct upstreams *pool, const struct target *t, const struc
 	u->opened = loop_now(pool->loop);
 	u->idle.fire = idle_too_long;
 	pool->count++;
-	*out = TAKE_PTR(u);
+	*out = &TAKE_PTR(u)->stream;
 	return 0;
 }
 
-int upstream_connected(struct upstream *u)
+int upstream_connected(struct upstream *s)
 {
+	struct upstream_conn *u = s->conn;
 	int error = 0;
 	socklen_t len = sizeof(error);
 
 	if (u->connected)
 		return 0;
-	if (!u->half.writable && !u->half.broken)
+	if (!u->stream.half.writable && !u->stream.half.broken)
 		return -EAGAIN;
-	if (getsockopt(u->half.io.fd, SOL_SOCKET, SO_ERROR, &error, &len))
+	if (getsockopt(u->stream.half.transport.io.fd, SOL_SOCKET, SO_ERROR, &error, &len))
 		return -errno;
 	if (error)
 		return -error;
 	u->connected = true;
-	(void)sock_local(u->half.io.fd, &u->local, &u->local_port);
+	(void)sock_local(u->stream.half.transport.io.fd, &u->local, &u->local_port);
 	return 0;
 }
 
@@ -303,13 +315,13 @@ static bool quiet(struct half *h)
 	return !h->readable || half_receive(h) == -EAGAIN;
 }
 
-static bool used_up(const struct upstream *u, const struct target *t)
+static bool used_up(const struct upstream_conn *u, const struct target *t)
 {
 	return t->max_requests_per_connection && u->requests >= t->max_requests_per_connection;
 }
 
 /* How long it may be left unused; 0: not at all. */
-static uint64_t keep_ms(const struct upstream *u, const struct target *t)
+static uint64_t keep_ms(const struct upstream_conn *u, const struct target *t)
 {
 	uint64_t age = loop_now(u->pool->loop) - u->opened;
 	uint64_t ms = t->idle_timeout_ms ? t->idle_timeout_ms : IDLE_MS;
@@ -323,12 +335,13 @@ static uint64_t keep_ms(const struct upstream *u, const struct target *t)
 	return ms < t->max_duration_ms - age ? ms : t->max_duration_ms - age;
 }
 
-void upstream_release(struct upstream *u, const struct target *t)
+void upstream_release(struct upstream *s, const struct target *t)
 {
+	struct upstream_conn *u = s->conn;
 	bool wanted = limit_wanted(u->limit);
 	uint64_t ms = keep_ms(u, t);
 
-	u->owner = NULL;
+	u->stream.owner = NULL;
 	count_bytes(u);
 	if (used_up(u, t))
 		stat_inc(&u->stat->upstream_cx_max_requests);
@@ -336,8 +349,8 @@ void upstream_release(struct upstream *u, const struct target *t)
 		ms = 0;
 	if (wanted && limit_owed(u->limit, u->pool->waits_since(u->pool, u->limit)))
 		ms = 0;
-	if (!ms || !quiet(&u->half)) {
-		upstream_close(u);
+	if (!ms || !quiet(&u->stream.half)) {
+		conn_close(u);
 		return;
 	}
 	put_in(u);

@@ -4,17 +4,28 @@
 /*
  * Connections to endpoints, one pool of unused ones per worker. A connection comes from
  * an address and is counted for a cluster: it is used again only where both are the same.
+ *
+ * What the pool hands out is a stream for one request.
  */
-#include "proxy/stream/half.h"
 #include "proxy/io/random.h"
-#include "proxy/route/route.h"
+#include "proxy/stream/half.h"
 #include "proxy/upstream/source_addr.h"
+#include "proxy/upstream/target.h"
 
+struct upstream_conn;
+
+/* The endpoint's side of a request: all of a connection with HTTP/1, a stream of one with HTTP/2.
+ */
 struct upstream {
 	struct half half; /* first: half.changed() finds the rest */
-	struct upstreams *pool;
-	void *owner; /* who uses it, and is told of changes; NULL: idle, in the pool */
+	struct upstream_conn *conn;
+	void *owner; /* is told of changes; NULL: it is not handed out */
 	void (*changed)(struct upstream *u);
+};
+
+struct upstream_conn {
+	struct upstream stream; /* first; with HTTP/1 there is no other */
+	struct upstreams *pool;
 	struct addr source; /* ::: the node's own */
 	struct addr endpoint;
 	uint16_t port;
@@ -29,7 +40,7 @@ struct upstream {
 	const void *known_by; /* target.endpoint */
 	struct limit *limit;  /* counts this connection; NULL: none does */
 	struct loop_timer idle;
-	struct upstream *next, **link; /* in its bucket, while idle */
+	struct upstream_conn *next, **link; /* in its bucket, while idle */
 };
 
 enum { UPSTREAM_BUCKETS = 1024 };
@@ -54,7 +65,7 @@ struct upstreams {
 	uint64_t (*waits_since)(struct upstreams *pool, const struct limit *l);
 	/* Whether that is no endpoint any more. */
 	bool (*gone)(struct upstreams *pool, const void *endpoint);
-	struct upstream *buckets[UPSTREAM_BUCKETS];
+	struct upstream_conn *buckets[UPSTREAM_BUCKETS];
 	size_t idle_count, count;
 };
 
@@ -67,20 +78,21 @@ bool upstream_is_node(struct upstreams *pool, const struct addr *a);
 /* What connections to the target come from; ::, the node's own address. */
 struct addr upstream_source(struct upstreams *pool, const struct target *t,
 			    const struct addr *client, const struct addr *called);
-/* An idle connection, or NULL. */
+/* A stream of a connection that is there, or NULL. */
 struct upstream *upstream_reuse(struct upstreams *pool, const struct target *t,
 				const struct addr *source);
-/* A new one, perhaps not connected yet. It has been counted for the target's limit, which is given
- * back with it, or on failure. 0 or -errno. */
+/* One of a new connection, perhaps not connected yet. The connection has been counted for the
+ * target's limit, which is given back with it, or on failure. 0 or -errno. */
 int upstream_connect(struct upstreams *pool, const struct target *t, const struct addr *source,
 		     struct upstream **out);
-/* After the first event: 0, -EAGAIN: not yet, -errno: it did not come about. */
+/* Of its connection, after the first event: 0, -EAGAIN: not yet, -errno: it did not come about. */
 int upstream_connected(struct upstream *u);
-/* Gives it back for others, or closes it if it can't be used again. */
+/* The request is over: others may use the connection, unless it can't be used again. */
 void upstream_release(struct upstream *u, const struct target *t);
-void upstream_close(struct upstream *u); /* accepts NULL */
-/* An idle one that counts for the limit, or NULL. */
-struct upstream *upstream_idle_of(struct upstreams *pool, const struct limit *l);
+/* The request is over, or given up: nobody else can use what it was handed out. Accepts NULL. */
+void upstream_close(struct upstream *u);
+/* Closes an idle connection that counts for the limit. Whether there was one. */
+bool upstreams_close_idle(struct upstreams *pool, const struct limit *l);
 /* Closes idle connections to what is no endpoint any more. */
 void upstreams_leave_gone(struct upstreams *pool);
 /* Closes one idle connection for each limit that requests wait for. */

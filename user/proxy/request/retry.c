@@ -4,57 +4,55 @@
  */
 #include <stdlib.h>
 
-#include "proxy/request/conn.h"
+#include "proxy/request/request.h"
 #include "proxy/request/response_flags.h"
 
 enum { BACKOFF_GROWTH = 10 };
 
 /* What the endpoint has been sent is still here. */
-static bool can_repeat(const struct conn *c)
+static bool can_repeat(const struct request *rq)
 {
-	return c->client.body.keep && !c->x->status && !c->over;
+	return rq->down->half.body.keep && !rq->status && !rq->over;
 }
 
 /* One more try, if there are any left. Those that ask have a reason. */
-static bool may_retry(struct conn *c)
+static bool may_retry(struct request *rq)
 {
-	struct exchange *x = c->x;
-
-	if (!x->plan.retries || !can_repeat(c))
+	if (!rq->plan.retries || !can_repeat(rq))
 		return false;
-	if (x->tries - x->again > x->plan.retries) {
-		flags_add(&x->flags, "URX");
-		conn_count_no_retry(x, false);
+	if (rq->tries - rq->again > rq->plan.retries) {
+		flags_add(&rq->flags, "URX");
+		request_count_no_retry(rq, false);
 		return false;
 	}
-	if (conn_may_retry(x))
+	if (request_may_retry(rq))
 		return true;
-	flags_add(&x->flags, "UO");
-	conn_count_no_retry(x, true);
+	flags_add(&rq->flags, "UO");
+	request_count_no_retry(rq, true);
 	return false;
 }
 
 /* A pause that grows from try to try, of random length so that clients don't come back together. */
-static void pause(struct conn *c)
+static void back_off(struct request *rq)
 {
-	const struct plan *p = &c->x->plan;
-	uint64_t most = (uint64_t)p->backoff_ms * (((uint64_t)1 << (c->x->tries & 15)) - 1);
+	const struct plan *p = &rq->plan;
+	uint64_t most = (uint64_t)p->backoff_ms * (((uint64_t)1 << (rq->tries & 15)) - 1);
 
-	c->worker->stats.retries++;
-	conn_count_retry(c->x);
+	rq->worker->stats.retries++;
+	request_count_retry(rq);
 	if (most > (uint64_t)p->backoff_ms * BACKOFF_GROWTH)
 		most = (uint64_t)p->backoff_ms * BACKOFF_GROWTH;
-	c->state = CONN_BACKOFF;
-	conn_wait(c, 1 + (most ? random_next(&c->worker->random) % most : 0));
+	rq->state = REQUEST_BACKOFF;
+	request_wait(rq, 1 + (most ? random_next(&rq->worker->io.random) % most : 0));
 }
 
-enum step conn_step_backoff(struct conn *c)
+enum step request_step_backoff(struct request *rq)
 {
-	if (conn_client_gone(c))
+	if (request_client_gone(rq))
 		return STEP_END;
-	if (c->over)
-		return conn_route_timeout(c);
-	return c->fired ? conn_try(c) : STEP_WAIT;
+	if (rq->over)
+		return request_route_timeout(rq);
+	return rq->fired ? request_try(rq) : STEP_WAIT;
 }
 
 /* ---- after a failure ---- */
@@ -69,37 +67,37 @@ static bool idempotent(struct h1_span method)
 	return false;
 }
 
-static bool nothing_sent(const struct conn *c)
+static bool nothing_sent(const struct request *rq)
 {
-	return !c->up || c->up->half.sent == c->x->sent_up;
+	return !rq->up || rq->up->half.sent == rq->sent_up;
 }
 
-bool conn_was_stale(const struct conn *c, enum failure f)
+bool request_was_stale(const struct request *rq, enum failure f)
 {
-	return f == FAIL_RESET && !c->x->again && c->up && c->up->reused &&
-	       !buf_len(&c->up->half.in) && can_repeat(c) &&
-	       (nothing_sent(c) || idempotent(c->x->request.method));
+	return f == FAIL_RESET && !rq->again && rq->up && rq->up->conn->reused &&
+	       !buf_len(&rq->up->half.in) && can_repeat(rq) &&
+	       (nothing_sent(rq) || idempotent(rq->request.method));
 }
 
-bool conn_try_after(struct conn *c, enum failure f)
+bool request_try_after(struct request *rq, enum failure f)
 {
 	static const uint32_t any = PLAN_RETRY_5XX | PLAN_RETRY_GATEWAY_ERROR | PLAN_RETRY_RESET;
 	bool unconnected = f == FAIL_CONNECT || f == FAIL_CONNECT_TIMEOUT;
 	uint32_t on = any | (unconnected ? PLAN_RETRY_CONNECT_FAILURE : 0) |
-		      (nothing_sent(c) ? PLAN_RETRY_RESET_BEFORE_REQUEST : 0);
+		      (nothing_sent(rq) ? PLAN_RETRY_RESET_BEFORE_REQUEST : 0);
 
-	return (c->x->plan.retry_on & on) && may_retry(c);
+	return (rq->plan.retry_on & on) && may_retry(rq);
 }
 
-enum step conn_try_later(struct conn *c)
+enum step request_try_later(struct request *rq)
 {
-	pause(c);
+	back_off(rq);
 	return STEP_WAIT;
 }
 
 /* ---- after a response ---- */
 
-bool conn_retriable(const struct plan *p, unsigned status)
+bool request_retriable(const struct plan *p, unsigned status)
 {
 	for (size_t i = 0; i < p->retry_status_count; i++)
 		if (p->retry_statuses[i] == status)
@@ -145,18 +143,18 @@ static bool retriable(const struct plan *p, const struct h1_response *r)
 		return false;
 	if (find(r, "x-envoy-ratelimited"))
 		return p->retry_on & PLAN_RETRY_RATELIMITED;
-	return conn_retriable(p, r->status) || retriable_grpc(p, r);
+	return request_retriable(p, r->status) || retriable_grpc(p, r);
 }
 
-bool conn_try_again(struct conn *c, const struct h1_response *r)
+bool request_try_again(struct request *rq, const struct h1_response *r)
 {
-	if (!retriable(&c->x->plan, r)) {
-		conn_count_good(c->x);
+	if (!retriable(&rq->plan, r)) {
+		request_count_good(rq);
 		return false;
 	}
-	if (!may_retry(c))
+	if (!may_retry(rq))
 		return false;
-	conn_try_end(c, OUTCOME_STATUS, r->status, false);
-	pause(c);
+	request_try_end(rq, OUTCOME_STATUS, r->status, false);
+	back_off(rq);
 	return true;
 }

@@ -1,0 +1,37 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#ifndef WEFT_PROXY_REQUEST_H1_CLIENT_H
+#define WEFT_PROXY_REQUEST_H1_CLIENT_H
+/*
+ * A client's connection that speaks HTTP/1: it reads heads, one request at a time is under way.
+ */
+#include "proxy/request/http_worker.h"
+#include "proxy/request/request.h"
+
+enum h1_client_state {
+	H1_CLIENT_HEAD,	   /* waits for a request, or the rest of its head */
+	H1_CLIENT_REQUEST, /* one is under way */
+	H1_CLIENT_LINGER,  /* the client is to take notice that we have ended */
+	H1_CLIENT_END,	   /* the connection is of no further use */
+	H1_CLIENT_STATES,
+};
+
+struct h1_client {
+	struct downstream down; /* first */
+	struct http_worker *worker;
+	enum h1_client_state state;
+	size_t seen;  /* bytes of the next head that have been looked at */
+	bool waiting; /* `timer` counts */
+	bool fired;   /* and has fired */
+	bool running;
+	struct loop_timer timer;	/* of the state */
+	struct worker_task later;	/* another turn */
+	struct h1_client *next, **link; /* worker->clients */
+};
+
+/* Of struct worker_service: a client has connected. */
+int h1_client_serve(struct worker *io, int fd, const struct addr *client, uint16_t client_port,
+		    const struct addr *called, uint16_t called_port);
+/* Ends it, and the request under way. */
+void h1_client_close(struct h1_client *c);
+
+#endif

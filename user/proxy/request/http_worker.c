@@ -1,0 +1,176 @@
+// SPDX-License-Identifier: Apache-2.0
+#include "proxy/request/http_worker.h"
+
+#include <stddef.h>
+
+#include "proxy/request/h1_client.h"
+#include "proxy/request/mirror.h"
+
+enum { FLUSH_PAUSE_MS = 20 };
+
+const struct worker_options worker_defaults = {
+	.head_timeout_ms = 60 * 1000,
+	.idle_timeout_ms = 3600 * 1000,
+	.stream_timeout_ms = 3600 * 1000,
+	.upstream = { .source = { .pod_addrs = -1, .nics = -1, .pods = -1 } },
+};
+
+static void stir(struct http_worker *w)
+{
+	__atomic_store_n(&w->stirred, true, __ATOMIC_SEQ_CST);
+}
+
+void http_worker_stir(struct http_worker *w)
+{
+	stir(w);
+	for (size_t i = 0; i < w->peer_count; i++)
+		if (w->peers[i] != w) {
+			stir(w->peers[i]);
+			loop_wake(w->peers[i]->io.loop);
+		}
+}
+
+struct request *http_worker_first_waiting(const struct http_worker *w, const struct limit *l)
+{
+	struct request *rq = w->waiting;
+
+	while (rq && rq->pending != l)
+		rq = rq->next_waiting;
+	return rq;
+}
+
+static struct http_worker *of(struct upstreams *pool)
+{
+	return (struct http_worker *)((char *)pool - offsetof(struct http_worker, upstreams));
+}
+
+static void connection_freed(struct upstreams *pool)
+{
+	http_worker_stir(of(pool));
+}
+
+/* First for those who wait here: if nobody can use it, it will be closed and make way for others.
+ */
+static void connection_unused(struct upstreams *pool)
+{
+	stir(of(pool));
+}
+
+static bool endpoint_gone(struct upstreams *pool, const void *endpoint)
+{
+	struct router *r = of(pool)->router;
+
+	return endpoint && r->gone && r->gone(r, endpoint);
+}
+
+static uint64_t waits_since(struct upstreams *pool, const struct limit *l)
+{
+	const struct request *rq = http_worker_first_waiting(of(pool), l);
+
+	return rq ? rq->pending_since : UINT64_MAX;
+}
+
+/* Whoever does is no longer in the queue. */
+static bool goes_on(struct request *rq)
+{
+	struct request **link = rq->link_waiting;
+
+	request_run(rq);
+	return *link != rq;
+}
+
+/* In the order in which they came; where one gets nothing, those behind him won't either. */
+static void run_in_order(struct http_worker *w)
+{
+	const struct limit *nothing_left = NULL;
+
+	for (struct request *rq = w->waiting, *next; rq; rq = next) {
+		const struct limit *l = rq->pending;
+
+		next = rq->next_waiting;
+		if (l != nothing_left && !goes_on(rq))
+			nothing_left = l;
+	}
+}
+
+/* What nobody here can use may be in the way of others. */
+static void run_waiting(struct http_worker *w)
+{
+	while (__atomic_exchange_n(&w->stirred, false, __ATOMIC_SEQ_CST)) {
+		run_in_order(w);
+		upstreams_make_way(&w->upstreams);
+	}
+}
+
+static int open_upstreams(struct http_worker *w)
+{
+	w->upstreams.loop = w->io.loop;
+	w->upstreams.supply = &w->io.supply;
+	w->upstreams.freed = connection_freed;
+	w->upstreams.unused = connection_unused;
+	w->upstreams.waits_since = waits_since;
+	w->upstreams.gone = endpoint_gone;
+	return upstreams_open(&w->upstreams, &w->options.upstream);
+}
+
+static void flush_later(struct loop_timer *t)
+{
+	struct http_worker *w =
+		(struct http_worker *)((char *)t - offsetof(struct http_worker, flush_again));
+
+	w->unflushed = true;
+}
+
+static void flush_if_idle(struct http_worker *w)
+{
+	const struct worker_options *o = &w->options;
+
+	if (!w->unflushed || w->io.tasks || !loop_idle(w->io.loop))
+		return;
+	w->unflushed = false;
+	if (o->flush && !o->flush(o->log_arg))
+		loop_timer_set(w->io.loop, &w->flush_again, FLUSH_PAUSE_MS);
+}
+
+static bool between_events(struct worker *io)
+{
+	struct http_worker *w = (struct http_worker *)io;
+
+	run_waiting(w);
+	flush_if_idle(w);
+	if (w->router->turn && w->router->turn(w->router))
+		upstreams_leave_gone(&w->upstreams);
+	return w->unflushed;
+}
+
+static void on_close(struct worker *io)
+{
+	struct http_worker *w = (struct http_worker *)io;
+
+	while (w->clients)
+		h1_client_close(w->clients);
+	mirrors_close(w);
+	upstreams_close(&w->upstreams);
+	if (w->unflushed && w->options.flush)
+		(void)w->options.flush(w->options.log_arg);
+	request_free_spares(w);
+}
+
+int http_worker_open(struct http_worker *w, int listener, const struct worker_options *options,
+		     struct router *router)
+{
+	static const struct worker_service service = { h1_client_serve, between_events, on_close };
+	int r;
+
+	*w = (struct http_worker){ .flush_again = { .fire = flush_later },
+				   .look = { .fire = request_look },
+				   .options = *options,
+				   .router = router };
+	w->waiting_end = &w->waiting;
+	r = worker_open(&w->io, listener, &service);
+	if (!r)
+		r = open_upstreams(w);
+	if (r)
+		worker_close(&w->io);
+	return r;
+}

@@ -1,0 +1,40 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#ifndef WEFT_PROXY_UPSTREAM_TARGET_H
+#define WEFT_PROXY_UPSTREAM_TARGET_H
+/*
+ * An endpoint to connect to, as the router chose it, and what the router is told of the try.
+ */
+#include <stdint.h>
+
+#include <linux/types.h>
+
+#include "proxy/io/sock.h"
+#include "proxy/stats/limit.h"
+#include "proxy/stats/stats.h"
+#include "weft/addr.h"
+
+/* An endpoint. Milliseconds; 0: the default, or none. */
+struct target {
+	struct addr addr;
+	uint16_t port;
+	uint32_t connect_timeout_ms;
+	uint32_t idle_timeout_ms; /* of a connection that is not in use */
+	uint32_t max_requests_per_connection;
+	uint32_t max_duration_ms; /* of a connection, but for the request it is in use for */
+	struct keepalive keepalive;
+	struct limit *limit;		/* of its cluster; NULL: none */
+	struct limit_most most;		/* of it */
+	struct http_cluster_stat *stat; /* likewise; never NULL */
+	const void *endpoint;		/* what the router knows it by; NULL: by nothing */
+};
+
+/* How a try ended, for outlier detection and counters. */
+enum outcome {
+	OUTCOME_STATUS,	 /* with a response */
+	OUTCOME_CONNECT, /* no connection */
+	OUTCOME_RESET,	 /* no whole response */
+	OUTCOME_TIMEOUT,
+	OUTCOME_ABANDONED, /* the client has gone, or another limit was reached: says nothing */
+};
+
+#endif
