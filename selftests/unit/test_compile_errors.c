@@ -37,12 +37,6 @@ static const struct row refused[] = {
 			  "{number: 1}}}]}]}"),
 	  "spec.tcp[0].route[0].destination.port.number: expected a TCP port of service "
 	  "default/echo, not \"1\"" },
-	{ "no port at a gateway, of several",
-	  SERVICE("echo", "10.96.0.1", "{name: tcp, port: 1}, {name: tcp-b, port: 2}")
-		  VS("echo", "{hosts: [\"*\"], gateways: [gw], tcp: [{route: [{destination: {host: "
-			     "echo}}]}]}"),
-	  "spec.tcp[0].route[0].destination.port: expected a port, because service default/echo "
-	  "has several" },
 	{ "two services with one address", ECHO SERVICE("twin", "10.96.0.1", "{port: 80}"),
 	  "spec.clusterIP: conflicting: 10.96.0.1 is service default/echo's (t.yaml:1:1)" },
 	{ "a second address that another service has",

@@ -79,10 +79,6 @@ static void check_port(const struct place *p, struct host *h)
 		errors_add(p->w->errors, p->o->file, p->pos,
 			   "%s.port.number: expected a TCP port of service %s/%s, not \"%u\"",
 			   p->field, service->meta.namespace, service->meta.name, p->d->port);
-	if (!p->d->port && h->port_count > 1 && !gateways_have_mesh(&p->o->vs.gateways))
-		errors_add(p->w->errors, p->o->file, p->pos,
-			   "%s.port: expected a port, because service %s/%s has several", p->field,
-			   service->meta.namespace, service->meta.name);
 }
 
 static void check_destination(const struct place *p)
