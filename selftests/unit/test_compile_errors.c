@@ -19,6 +19,8 @@
 #define GW(name, spec) ISTIO("Gateway", name, spec)
 #define ECHO SERVICE("echo", "10.96.0.1", "{name: tcp, port: 9000}")
 
+#define LONG "a-name-of-sixty-characters-as-it-is-made-by-many-a-generator"
+
 struct row {
 	const char *about, *yaml;
 	const char *message; /* part of what is said; "": nothing is */
@@ -146,6 +148,10 @@ static const struct row accepted[] = {
 				   "hosts: [\"*\"]}]}")
 				  VS("echo", "{hosts: [echo], gateways: [mesh, gw], http: [{route: "
 					     "[{destination: {host: echo, port: {number: 2}}}]}]}"),
+	  "" },
+	{ "a rule whose name is too long for a counter's",
+	  ECHO VS(LONG LONG LONG LONG,
+		  "{hosts: [echo], tcp: [{route: [{destination: {host: echo}}]}]}"),
 	  "" },
 	{ "http routes at a port that says nothing of its protocol",
 	  SERVICE("echo", "10.96.0.1", "{port: 80}")

@@ -237,12 +237,6 @@ void check_virtual_service(struct world *w, const struct object *o)
 
 	check_gateways(w, o);
 	check_idle_virtual_service(w, o);
-	if (snprintf(NULL, 0, "%s/%s/tcp[%zu]", o->meta.namespace, o->meta.name, o->vs.tcp.count) >=
-	    ROUTE_NAME_MAX)
-		errors_add(w->errors, o->file, o->pos,
-			   "metadata.name: expected a shorter name, \"%s\" does not fit into a "
-			   "counter's",
-			   o->meta.name);
 	for (i = 0; i < o->vs.tcp.count; i++)
 		check_route(w, o, "tcp", i, &o->vs.tcp.items[i]);
 	for (i = 0; i < o->vs.tls.count; i++) {
