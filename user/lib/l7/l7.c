@@ -71,6 +71,7 @@ static int compile_all(struct http_compiler *c)
 	int r;
 
 	http_check(c);
+	http_claim_names(c);
 	r = world_sources(&c->world);
 	if (!r)
 		r = http_compile_mesh(c);
@@ -91,6 +92,7 @@ static void compiler_done(struct http_compiler *c)
 	world_done(&c->world);
 	http_build_done(&c->build);
 	bytemap_free(&c->clusters);
+	bytemap_free(&c->names);
 	bytemap_free(&c->plains);
 	bytemap_free(&c->seen);
 	free(c->domains.items);
