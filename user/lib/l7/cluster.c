@@ -62,7 +62,7 @@ static struct hs_outliers outliers(const struct outlier_detection *o)
 /* As Envoy writes it. A time of less than a second is none: a cookie of the session. */
 static struct hs_str cookie_attributes(struct http_compiler *c, const struct hash_cookie *cookie)
 {
-	struct pool **pool = &c->world.pool;
+	struct pool **pool = &c->world->pool;
 	const char *text = "";
 
 	if (cookie->ttl >= 1000)
@@ -78,7 +78,7 @@ static struct hs_str cookie_attributes(struct http_compiler *c, const struct has
 	}
 	if (text)
 		text = pool_printf(pool, "%s; HttpOnly", text);
-	c->world.nomem |= !text;
+	c->world->nomem |= !text;
 	return http_build_str(&c->build, text);
 }
 
@@ -138,7 +138,7 @@ static void set_policy(struct http_compiler *c, const struct place_of *at, struc
 
 static void endpoint_rows(struct http_compiler *c, const struct pcluster *p)
 {
-	const struct tables *t = c->world.t;
+	const struct tables *t = c->world->t;
 	const struct cluster *from = &t->clusters.items[p->index];
 
 	for (__u32 i = 0; i < from->ep_count; i++) {
@@ -160,7 +160,7 @@ static size_t members_count(const struct sport *sp)
 
 static struct hs_cluster start_row(struct http_compiler *c, const struct pcluster *p)
 {
-	const struct tables *t = c->world.t;
+	const struct tables *t = c->world->t;
 	const struct cluster *from = &t->clusters.items[p->index];
 	const struct cluster_origin *origin = &t->cluster_origins.items[p->index];
 	struct http_build *b = &c->build;
@@ -208,10 +208,10 @@ static __u32 unknown_row(struct http_compiler *c, const struct pcluster *p)
 /* Where the row of that key is noted, as its number + 1; NULL when out of memory. */
 static void **find_row(struct http_compiler *c, const char *key)
 {
-	const char *copy = key ? pool_copy(&c->world.pool, key, strlen(key)) : NULL;
+	const char *copy = key ? pool_copy(&c->world->pool, key, strlen(key)) : NULL;
 	void **at = copy ? bytemap_at(&c->clusters, copy, strlen(copy)) : NULL;
 
-	c->world.nomem |= !at;
+	c->world->nomem |= !at;
 	return at;
 }
 
@@ -220,10 +220,10 @@ static __u32 no_cluster(struct http_compiler *c, const struct pcluster *p)
 	void **at;
 
 	if (!p) {
-		c->world.nomem = true;
+		c->world->nomem = true;
 		return 0;
 	}
-	at = find_row(c, c->world.t->cluster_names.items[p->index]);
+	at = find_row(c, c->world->t->cluster_names.items[p->index]);
 	if (at && !*at)
 		*at = (void *)(uintptr_t)(unknown_row(c, p) + 1);
 	return at ? (uintptr_t)*at - 1 : 0;
@@ -232,7 +232,7 @@ static __u32 no_cluster(struct http_compiler *c, const struct pcluster *p)
 __u32 http_cluster_of(struct http_compiler *c, struct sport *sp, const char *subset,
 		      const char *client)
 {
-	struct world *w = &c->world;
+	struct world *w = c->world;
 	const struct place_of where = { sp, host_view(w, sp->host, client), subset };
 	struct pcluster *v4, *v6;
 	void **at;
@@ -266,11 +266,11 @@ __u32 http_cluster_row(struct http_compiler *c, const struct http_site *site, co
 
 	if (host_complete(d->host, ns, name))
 		name[0] = '\0';
-	h = host_concrete(&c->world, world_host(&c->world, name));
+	h = host_concrete(c->world, world_host(c->world, name));
 	if (h && !d->port && h->port_count == 1)
 		port = h->ports[0].port->port;
 	sp = h ? host_port(h, port) : NULL;
 	if (sp)
 		return http_cluster_of(c, sp, subset, site->client);
-	return no_cluster(c, cluster_unknown(&c->world, name, port, subset));
+	return no_cluster(c, cluster_unknown(c->world, name, port, subset));
 }

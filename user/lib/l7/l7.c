@@ -10,18 +10,18 @@
 
 __u32 http_namespace(struct http_compiler *c, const char *name)
 {
-	__u32 number = world_namespace(&c->world, name);
+	__u32 number = world_namespace(c->world, name);
 
-	c->world.nomem |= !number;
+	c->world->nomem |= !number;
 	return number;
 }
 
 /* The world's numbers are those of the snapshot. */
 static void write_namespaces(struct http_compiler *c)
 {
-	for (size_t i = 0; i < c->world.t->namespaces.count; i++) {
+	for (size_t i = 0; i < c->world->t->namespaces.count; i++) {
 		struct hs_namespace row = { .name = http_build_str(
-						    &c->build, c->world.t->namespaces.items[i]) };
+						    &c->build, c->world->t->namespaces.items[i]) };
 
 		http_build_add(&c->build, HS_NAMESPACES, &row);
 	}
@@ -52,7 +52,7 @@ static void write_source(struct http_compiler *c, const struct source_entry *fro
 
 static int write_sources(struct http_compiler *c)
 {
-	const struct tables *t = c->world.t;
+	const struct tables *t = c->world->t;
 	_cleanup_free_ const struct source_entry **order =
 		calloc(t->sources.count + 1, sizeof(struct source_entry *));
 
@@ -72,7 +72,7 @@ static int compile_all(struct http_compiler *c)
 
 	http_check(c);
 	http_claim_names(c);
-	r = world_sources(&c->world);
+	r = world_sources(c->world);
 	if (!r)
 		r = http_compile_mesh(c);
 	if (!r)
@@ -82,14 +82,14 @@ static int compile_all(struct http_compiler *c)
 	if (!r)
 		r = write_sources(c);
 	write_namespaces(c);
-	if (!r && c->world.nomem)
+	if (!r && c->world->nomem)
 		r = -ENOMEM;
 	return r;
 }
 
 static void compiler_done(struct http_compiler *c)
 {
-	world_done(&c->world);
+	world_done(c->world);
 	http_build_done(&c->build);
 	bytemap_free(&c->clusters);
 	bytemap_free(&c->names);
