@@ -87,6 +87,17 @@ static const struct row {
 	  ECHO WEB VS("{hosts: [echo], tcp: [{route: [{destination: {host: web}}]}]}"),
 	  "warning: t.yaml:14:52: spec.tcp[0].route[0].destination: without a port it is the one "
 	  "called, and service default/web has no port 9000: connections to it are refused\n" },
+	{ "a destination without a port at a gateway, whose own is none of its service's",
+	  ECHO WEB GATEWAY VS("{hosts: [\"*\"], gateways: [gw], tcp: [{route: [{destination: "
+			      "{host: web}}]}]}"),
+	  "spec.tcp[0].route[0].destination: without a port it is the one called, and service "
+	  "default/web has no port 31400: connections to it are refused\n" },
+	{ "a destination without a port at a gateway, whose own is one of its service's",
+	  ECHO SERVICE("both", "{clusterIP: 10.96.0.3, ports: [{name: tcp, port: 31400}, {name: "
+			       "tcp-b, port: 2}]}")
+		  GATEWAY VS("{hosts: [\"*\"], gateways: [gw], tcp: [{route: [{destination: "
+			     "{host: both}}]}]}"),
+	  "" },
 	{ "who calls a gateway",
 	  ECHO GATEWAY VS("{hosts: [\"*\"], gateways: [gw], tcp: [{match: [{sourceLabels: {a: "
 			  "b}}], " TO_ECHO "}]}"),

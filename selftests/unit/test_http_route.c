@@ -93,3 +93,62 @@ Test(http_route, why_a_rule_is_passed_over)
 		cr_expect_str_eq(said, rows[i].want, "\n%s\nnot\n%s", said, rows[i].want);
 	}
 }
+
+#define SERVICE(name, ip, ports)                                                           \
+	"apiVersion: v1\nkind: Service\nmetadata: {name: " name "}\nspec: {clusterIP: " ip \
+	", selector: {app: " name "}, ports: [" ports "]}\n---\n"
+#define HTTP(name, port) "{name: http-" name ", port: " port "}"
+#define RULE(name)                                                                         \
+	"apiVersion: networking.istio.io/v1\nkind: VirtualService\nmetadata: {name: " name \
+	"}\nspec:\n"
+
+/* Istio's GetDestinationCluster: a service's only port, or the one that was called. */
+Test(http_route, a_destination_without_a_port_takes_the_only_one_of_its_service)
+{
+	static const char yaml[] = SERVICE("a", "10.96.0.1", HTTP("a", "80")) SERVICE(
+		"one", "10.96.0.2",
+		HTTP("a", "8000")) SERVICE("two", "10.96.0.3",
+					   HTTP("a", "80") ", " HTTP(
+						   "b", "81")) SERVICE("other", "10.96.0.4",
+								       HTTP("a", "81") ", " HTTP(
+									       "b", "82"))
+		RULE("a") "  hosts: [a]\n  http:\n"
+			  "  - match: [{uri: {prefix: /one}}]\n    route: [{destination: {host: "
+			  "one}}]\n"
+			  "  - match: [{uri: {prefix: /two}}]\n    route: [{destination: {host: "
+			  "two}}]\n"
+			  "  - match: [{uri: {prefix: /other}}]\n    route: [{destination: {host: "
+			  "other}}]\n"
+			  "  - match: [{uri: {prefix: /weighted}}]\n    route: [{destination: "
+			  "{host: one}, "
+			  "weight: 1}, {destination: {host: a}, weight: 0}]\n"
+			  "  - match: [{uri: {prefix: /delegated}}]\n    delegate: {name: leaf}\n"
+			  "  - route: [{destination: {host: a}}]\n    mirrors: [{destination: "
+			  "{host: one}}, "
+			  "{destination: {host: two}}, {destination: {host: other}}]\n---\n" RULE(
+				  "leaf") "  http:\n  - route: [{destination: {host: one}}]\n    "
+					  "mirror: {host: one}\n";
+#define AT(port, name) port "||" name ".default.svc.cluster.local"
+	static const struct row rows[] = {
+		{ { .host = "a", .path = "/one" }, AT("8000", "one") },
+		{ { .host = "a", .path = "/two" }, AT("80", "two") },
+		{ { .host = "a", .path = "/other" }, "none:" AT("80", "other") },
+		{ { .host = "a", .path = "/weighted" }, AT("8000", "one") },
+		{ { .host = "a", .path = "/delegated" },
+		  AT("8000", "one") " mirror=" AT("8000", "one") "@100" },
+		{ { .host = "a" },
+		  AT("80", "a") " mirror=" AT("8000", "one") "@100 mirror=" AT(
+			  "80", "two") "@100 mirror=" AT("80", "other") "@100" },
+	};
+#undef AT
+	_cleanup_(http_tables_free) struct http_tables t = { 0 };
+
+	http_tables_text(&t, yaml);
+	cr_assert_not_null(t.snapshot);
+	for (size_t i = 0; i < COUNT(rows); i++) {
+		_cleanup_free_ char *said = http_said(&t, &rows[i].ask);
+
+		cr_expect_str_eq(said, rows[i].want, "%s: \"%s\", not \"%s\"", rows[i].ask.path,
+				 said, rows[i].want);
+	}
+}

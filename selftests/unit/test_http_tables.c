@@ -139,6 +139,92 @@ Test(http_tables, pods_and_addresses)
 			 "[fd00::1]:80");
 }
 
+static const char *route_name(const struct http_snapshot *s, const char *host, const char *path)
+{
+	const struct http_request q = { .method = http_span("GET"),
+					.scheme = http_span("http"),
+					.authority = http_span(host),
+					.path = http_span(path) };
+	const struct kvs none = { 0 };
+	struct http_source source;
+	struct http_decision d;
+
+	http_source_given(s, "default", &none, &source);
+	http_route(s, http_listener(s, SCOPE_MESH, 80), &source, &q, &(struct http_turns){ 0 }, &d,
+		   NULL);
+	cr_assert_not_null(d.route, "%s%s", host, path);
+	return hs_text(s, d.route->name);
+}
+
+/* Envoy's %ROUTE_NAME% in the log, and route.NAME.… in the statistics. */
+Test(http_tables, a_route_is_called_as_it_and_its_match_are_named)
+{
+#define OTHER                                                                                   \
+	"apiVersion: v1\nkind: Service\nmetadata: {name: other}\n"                              \
+	"spec: {clusterIP: 10.96.0.2, selector: {app: svc}, ports: [{name: http, port: 80}]}\n" \
+	"---\napiVersion: networking.istio.io/v1\nkind: VirtualService\n"                       \
+	"metadata: {name: other}\nspec:\n  hosts: [other]\n  http:\n"
+#define TO "    route: [{destination: {host: svc}}]\n"
+	static const char yaml[] = SERVICE RULE
+		"  - name: jason\n    match: [{name: match, uri: {prefix: /a}}, "
+		"{name: other, uri: {prefix: /b}}, {uri: {prefix: /c}}]\n" TO
+		"  - match: [{name: match, uri: {prefix: /d}}]\n" TO
+		"  - name: root\n    match: [{name: here, uri: {prefix: /e}}]\n"
+		"    delegate: {name: leaf}\n"
+		"  - match: [{uri: {prefix: /f}}]\n" TO "---\n" OTHER "  - name: jason\n" TO
+		"---\napiVersion: networking.istio.io/v1\nkind: VirtualService\n"
+		"metadata: {name: leaf}\nspec:\n  http:\n  - name: leaf\n"
+		"    match: [{name: there, uri: {prefix: /e/x}}, {uri: {prefix: /e}}]\n" TO;
+#undef TO
+#undef OTHER
+	static const struct {
+		const char *host, *path, *name;
+	} rows[] = {
+		{ "svc", "/a", "jason.match" },
+		{ "svc", "/b", "jason.other" },
+		{ "svc", "/c", "jason" },
+		{ "svc", "/d", "default/svc/http[1].match" },
+		{ "svc", "/e/x", "root-leaf.here-there" },
+		{ "svc", "/e", "root-leaf.here" },
+		{ "svc", "/f", "default/svc/http[3]" },
+		{ "other", "/", "default/other/jason" },
+	};
+	_cleanup_(http_tables_free) struct http_tables t = { 0 };
+
+	http_tables_text(&t, yaml);
+	cr_assert_not_null(t.snapshot);
+	for (size_t i = 0; i < sizeof(rows) / sizeof(*rows); i++)
+		cr_expect_str_eq(route_name(t.snapshot, rows[i].host, rows[i].path), rows[i].name,
+				 "%s%s: %s", rows[i].host, rows[i].path,
+				 route_name(t.snapshot, rows[i].host, rows[i].path));
+}
+
+/* Kubernetes allows 253 characters, counters have room for fewer. */
+Test(http_tables, routes_of_rules_with_long_names_are_told_apart)
+{
+	char name[254] = { 0 };
+	_cleanup_(http_tables_free) struct http_tables t = { 0 };
+	_cleanup_free_ char *yaml = NULL;
+	const char *first, *second;
+
+	memset(name, 'n', sizeof(name) - 1);
+	cr_assert(asprintf(&yaml,
+			   SERVICE
+			   "apiVersion: networking.istio.io/v1\nkind: VirtualService\n"
+			   "metadata: {name: %s}\nspec:\n  hosts: [svc]\n  http:\n"
+			   "  - match: [{uri: {prefix: /a}}]\n    route: [{destination: {host: "
+			   "svc}}]\n"
+			   "  - route: [{destination: {host: svc}}]\n",
+			   name) > 0);
+	http_tables_text(&t, yaml);
+	cr_assert_not_null(t.snapshot);
+	first = route_name(t.snapshot, "svc", "/a");
+	second = route_name(t.snapshot, "svc", "/b");
+	cr_expect_lt(strlen(first), (size_t)ROUTE_NAME_MAX);
+	cr_expect_str_neq(first, second);
+	cr_expect_eq(strncmp(first, "default/nnn", 11), 0, "%s", first);
+}
+
 /* ---- shares ---- */
 
 Test(http_tables, weights_are_exact)

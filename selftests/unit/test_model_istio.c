@@ -150,7 +150,7 @@ Test(model_istio, an_http_route_in_full)
 		   "  - match:\n"
 		   "    - uri: {prefix: /api}\n"
 		   "      headers: {end-user: {exact: jason}, x: {}}\n"
-		   "      withoutHeaders: {y: {regex: '*'}, z: null}\n"
+		   "      withoutHeaders: {w: {regex: '*'}, z: null}\n"
 		   "    route:\n"
 		   "    - destination: {host: a}\n"
 		   "      headers: {request: {set: {host: b}}}\n"

@@ -193,6 +193,25 @@ Test(model_kubernetes, endpoints_know_who_is_not_ready)
 	cr_expect_str_eq(set->addresses.items[1].ips.items[0], "10.0.0.2");
 }
 
+Test(model_kubernetes, numbers_and_truths_in_every_spelling_that_kubectl_takes)
+{
+	_cleanup_parsed_ struct parsed p = { 0 };
+	const struct object *o =
+		parsed_object(&p, "apiVersion: v1\nkind: Service\nmetadata: {name: a}\nspec:\n"
+				  "  publishNotReadyAddresses: y\n"
+				  "  ports:\n"
+				  "  - {port: 0x1F, nodePort: 30_000, targetPort: 0o17}\n"
+				  "  - {port: 0b11, name: b, targetPort: 8.0e2}\n");
+	const struct service_port *ports = o->service.ports.items;
+
+	cr_expect(o->service.publish_not_ready);
+	cr_expect_eq(ports[0].port, 31);
+	cr_expect_eq(ports[0].node_port, 30000);
+	cr_expect_eq(ports[0].target_port, 15);
+	cr_expect_eq(ports[1].port, 3);
+	cr_expect_eq(ports[1].target_port, 800);
+}
+
 Test(model_kubernetes, unknown_kinds_and_lists_of_anything)
 {
 	_cleanup_parsed_ struct parsed p = { 0 };
@@ -205,7 +224,7 @@ Test(model_kubernetes, unknown_kinds_and_lists_of_anything)
 		    "---\n"
 		    "apiVersion: gateway.networking.k8s.io/v1\nkind: Gateway\nmetadata: {name: g}\n"
 		    "---\n"
-		    "apiVersion: v1\nkind: Namespace\nmetadata: {name: n}\n");
+		    "apiVersion: v1\nkind: Namespace\nmetadata: {name: ns}\n");
 	cr_expect_eq(p.r, 0);
 	cr_assert_eq(p.objects.count, 2);
 	cr_expect_eq(p.objects.items[1]->kind, KIND_NAMESPACE);

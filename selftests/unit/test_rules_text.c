@@ -4,6 +4,7 @@
 #include <string.h>
 
 #include "lib/schema/validate.h"
+#include "test_rules_util.h"
 
 #define ROWS(table) (sizeof(table) / sizeof(*(table)))
 
@@ -136,4 +137,57 @@ Test(rules_text, a_host_covers_what_its_wildcard_says)
 	cr_expect_not(host_covers("*.foo.com", "*.com"));
 	cr_expect_not(host_covers("a.com", "*.com"));
 	cr_expect_not(host_covers("*.com", "com"));
+}
+
+/* An object in which `name` stands where the rule is for. The caller frees. */
+static char *object_with(const char *rule, const char *name)
+{
+	static const struct {
+		const char *rule, *yaml;
+	} rows[] = {
+		{ "pod", "{apiVersion: v1, kind: Pod, metadata: {name: \"%s\"}, spec: {}}" },
+		{ "service",
+		  "{apiVersion: v1, kind: Service, metadata: {name: \"%s\"}, spec: {}}" },
+		{ "namespace", "{apiVersion: v1, kind: Namespace, metadata: {name: \"%s\"}}" },
+		{ "rule", "{apiVersion: networking.istio.io/v1, kind: DestinationRule, metadata: "
+			  "{name: \"%s\"}, spec: {host: a}}" },
+		{ "key",
+		  "{apiVersion: v1, kind: Pod, metadata: {name: a, labels: {\"%s\": b}}, spec: "
+		  "{}}" },
+		{ "value", "{apiVersion: v1, kind: Pod, metadata: {name: a, labels: {b: \"%s\"}}, "
+			   "spec: {}}" },
+	};
+	char *yaml = NULL;
+
+	for (size_t i = 0; i < sizeof(rows) / sizeof(*rows); i++)
+		if (!strcmp(rows[i].rule, rule))
+			cr_assert(asprintf(&yaml, rows[i].yaml, name) > 0);
+	cr_assert_not_null(yaml, "no rule %s", rule);
+	return yaml;
+}
+
+/*
+ * selftests/rules/names.tsv: what a name is for, whether Kubernetes takes it, the name, as
+ * k8s.io/apimachinery 0.32 says. "relaxed": a Service's name, as it may be from Kubernetes 1.34 on.
+ */
+Test(rules_text, names_are_what_the_api_server_takes)
+{
+	FILE *f = fopen("selftests/rules/names.tsv", "re");
+	_cleanup_free_ char *line = NULL;
+	size_t size = 0, rows = 0;
+
+	cr_assert_not_null(f);
+	while (getline(&line, &size, f) > 0) {
+		char *rest = line, *rule = strsep(&rest, "\t"), *word = strsep(&rest, "\t");
+		const char *name = strsep(&rest, "\n");
+		_cleanup_free_ char *yaml = object_with(rule, name);
+		_cleanup_parsed_ struct parsed p = { 0 };
+
+		parsed_text(&p, yaml);
+		cr_expect_eq(!p.r, strcmp(word, "bad") != 0, "%s \"%s\" is %s", rule, name,
+			     p.r ? "refused" : "accepted");
+		rows++;
+	}
+	fclose(f);
+	cr_expect_geq(rows, 200);
 }

@@ -3,8 +3,11 @@
 #include <errno.h>
 #include <string.h>
 
+#include <jansson.h>
+
 #include "lib/schema/decode.h"
 #include "lib/schema/validate.h"
+#include "lib/yaml/print.h"
 
 struct tree {
 	struct documents docs;
@@ -50,18 +53,18 @@ Test(tree, plain_scalars_have_the_types_that_kubectl_gives_them)
 		const char *yaml;
 		enum scalar_type type;
 	} rows[] = {
-		{ "a", SCALAR_STRING },	  { "1", SCALAR_INT },
-		{ "-1", SCALAR_INT },	  { "0x1F", SCALAR_INT },
-		{ "0o17", SCALAR_INT },	  { "1.5", SCALAR_FLOAT },
-		{ "1e3", SCALAR_FLOAT },  { ".5", SCALAR_FLOAT },
-		{ ".inf", SCALAR_FLOAT }, { "1.2.3", SCALAR_STRING },
-		{ "1s", SCALAR_STRING },  { "0x", SCALAR_STRING },
-		{ "true", SCALAR_BOOL },  { "off", SCALAR_BOOL },
-		{ "y", SCALAR_STRING },	  { "null", SCALAR_NULL },
-		{ "~", SCALAR_NULL },	  { "\"\"", SCALAR_STRING },
-		{ "'1'", SCALAR_STRING }, { "!!str 1", SCALAR_STRING },
-		{ "-", SCALAR_STRING },	  { "10.0.0.1", SCALAR_STRING },
-		{ "1e", SCALAR_STRING },  { "+1", SCALAR_INT },
+		{ "a", SCALAR_STRING },	       { "1", SCALAR_INT },
+		{ "-1", SCALAR_INT },	       { "0x1F", SCALAR_INT },
+		{ "0o17", SCALAR_INT },	       { "1.5", SCALAR_FLOAT },
+		{ "1e3", SCALAR_FLOAT },       { ".5", SCALAR_FLOAT },
+		{ "1.2.3", SCALAR_STRING },    { "1s", SCALAR_STRING },
+		{ "0x", SCALAR_STRING },       { "true", SCALAR_BOOL },
+		{ "off", SCALAR_BOOL },	       { "y", SCALAR_BOOL },
+		{ "null", SCALAR_NULL },       { "~", SCALAR_NULL },
+		{ "\"\"", SCALAR_STRING },     { "'1'", SCALAR_STRING },
+		{ "!!str 1", SCALAR_STRING },  { "-", SCALAR_STRING },
+		{ "10.0.0.1", SCALAR_STRING }, { "1e", SCALAR_STRING },
+		{ "+1", SCALAR_INT },
 	};
 
 	for (size_t i = 0; i < sizeof(rows) / sizeof(*rows); i++) {
@@ -155,4 +158,72 @@ Test(tree, durations_are_read_as_go_reads_them)
 		cr_expect_eq(decode_duration_ns(rows[i].text, &ns), rows[i].r, "%s", rows[i].text);
 		cr_expect_eq(ns, rows[i].ns, "%s: %ld", rows[i].text, ns);
 	}
+}
+
+/* The first document as JSON, "null" if there is none, "refused". The caller frees. */
+static char *read_as_json(const char *yaml)
+{
+	_cleanup_tree_ struct tree t = { 0 };
+	struct object o = { 0 };
+	char *text = NULL;
+	size_t size;
+	FILE *f;
+
+	tree_parse(&t, yaml);
+	if (t.r || !t.docs.count)
+		return strdup(t.r ? "refused" : "null");
+	f = open_memstream(&text, &size);
+	o.tree = t.docs.items[0].root;
+	cr_expect_eq(object_print(&o, true, f), 0);
+	fclose(f);
+	return text;
+}
+
+/* What weft makes of it on purpose; else the same as Kubernetes. */
+static bool read_as_expected(const char *got, const char *truth, const char *weft)
+{
+	const size_t flags = JSON_DECODE_ANY | JSON_DECODE_INT_AS_REAL;
+	json_t *is, *want;
+	bool same;
+
+	if (*weft)
+		truth = weft;
+	if (!strcmp(truth, "refused") || !strcmp(got, "refused"))
+		return !strcmp(truth, got);
+	is = json_loads(got, flags, NULL);
+	want = json_loads(truth, flags, NULL);
+	cr_assert_not_null(want, "%s", truth);
+	same = is && json_equal(is, want);
+	json_decref(is);
+	json_decref(want);
+	return same;
+}
+
+/*
+ * selftests/rules/yaml.tsv: a document (as a JSON string), what sigs.k8s.io/yaml 1.4.0, which
+ * kubectl and the API server read with, makes of it (as JSON, or "refused"), and, where weft does
+ * otherwise on purpose, what that is.
+ */
+Test(tree, yaml_is_read_as_kubernetes_reads_it)
+{
+	FILE *f = fopen("selftests/rules/yaml.tsv", "re");
+	_cleanup_free_ char *line = NULL;
+	size_t size = 0, rows = 0;
+
+	cr_assert_not_null(f);
+	while (getline(&line, &size, f) > 0) {
+		char *rest = line, *doc = strsep(&rest, "\t\n"), *truth = strsep(&rest, "\t\n");
+		const char *weft = rest ? strsep(&rest, "\n") : "";
+		json_t *yaml = json_loads(doc, JSON_DECODE_ANY, NULL);
+		_cleanup_free_ char *got = NULL;
+
+		cr_assert(yaml && truth, "%s", doc);
+		got = read_as_json(json_string_value(yaml));
+		cr_expect(read_as_expected(got, truth, weft ? weft : ""), "%s: %s, not %s", doc,
+			  got, truth);
+		json_decref(yaml);
+		rows++;
+	}
+	fclose(f);
+	cr_expect_geq(rows, 250);
 }

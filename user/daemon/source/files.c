@@ -8,6 +8,7 @@
 #include "lib/base/cleanup.h"
 #include "lib/base/json_io.h"
 #include "lib/base/log.h"
+#include "lib/schema/parse.h"
 
 struct file_change {
 	struct change change;

@@ -80,10 +80,6 @@ static void check_port(const struct place *p, struct host *h)
 		errors_add(p->w->errors, p->o->file, p->pos,
 			   "%s.port.number: expected a TCP port of service %s/%s, not \"%u\"",
 			   p->field, service->meta.namespace, service->meta.name, p->d->port);
-	if (!p->d->port && h->port_count > 1 && !gateways_have_mesh(&p->o->vs.gateways))
-		errors_add(p->w->errors, p->o->file, p->pos,
-			   "%s.port: expected a port, because service %s/%s has several", p->field,
-			   service->meta.namespace, service->meta.name);
 }
 
 static void check_destination(const struct place *p)
@@ -242,12 +238,6 @@ void check_virtual_service(struct world *w, const struct object *o)
 
 	check_gateways(w, o);
 	check_idle_virtual_service(w, o);
-	if (snprintf(NULL, 0, "%s/%s/tcp[%zu]", o->meta.namespace, o->meta.name, o->vs.tcp.count) >=
-	    ROUTE_NAME_MAX)
-		errors_add(w->errors, o->file, o->pos,
-			   "metadata.name: expected a shorter name, \"%s\" does not fit into a "
-			   "counter's",
-			   o->meta.name);
 	for (i = 0; i < o->vs.tcp.count; i++)
 		check_route(w, o, "tcp", i, &o->vs.tcp.items[i]);
 	for (i = 0; i < o->vs.tls.count; i++) {

@@ -171,8 +171,9 @@ static struct proute *plan_route(struct world *w, const struct called *to, const
 	size_t i;
 
 	r = new_route(w,
-		      pool_printf(&w->pool, "%s/%s/%s[%zu]", at->o->meta.namespace,
-				  at->o->meta.name, at->field, at->index),
+		      route_name_fit(w,
+				     pool_printf(&w->pool, "%s/%s/%s[%zu]", at->o->meta.namespace,
+						 at->o->meta.name, at->field, at->index)),
 		      route->route.count);
 	for (i = 0; r && i < route->route.count; i++) {
 		const struct route_destination *d = &route->route.items[i];

@@ -324,18 +324,57 @@ static void set_name(struct http_compiler *c, const char *name, struct hs_action
 	c->world->nomem |= !a->id;
 }
 
+/* Whether `o` is the first who gives a route that name. */
+static bool claim(struct http_compiler *c, const char *name, const struct object *o)
+{
+	void **at = bytemap_at(&c->names, name, strlen(name));
+
+	if (!at) {
+		c->world->nomem = true;
+		return false;
+	}
+	if (!*at)
+		*at = (void *)o;
+	return *at == o;
+}
+
+void http_claim_names(struct http_compiler *c)
+{
+	for (size_t i = 0; i < c->world->virtual_services.count; i++) {
+		const struct object *o = c->world->virtual_services.items[i];
+
+		for (size_t k = 0; k < o->vs.http.count; k++)
+			if (o->vs.http.items[k].name && *o->vs.http.items[k].name)
+				claim(c, o->vs.http.items[k].name, o);
+	}
+}
+
+/* As it is in the log and in counters: the name that it was given, with its VirtualService in front
+ * where an older one has that name, too; else its place. */
+static const char *full_route_name(struct http_compiler *c, const struct http_effective *e,
+				   const struct http_match *m)
+{
+	const char *given = http_route_name(c, e, m);
+	const struct meta *meta = &e->o->meta;
+	bool match = m && m->name && *m->name;
+
+	if (!given)
+		return pool_printf(&c->world->pool, "%s/%s/http[%zu]%s%s", meta->namespace,
+				   meta->name, e->index, match ? "." : "", match ? m->name : "");
+	if (claim(c, e->route.name, e->o))
+		return given;
+	return pool_printf(&c->world->pool, "%s/%s/%s", meta->namespace, meta->name, given);
+}
+
 __u32 http_action_row(struct http_compiler *c, const struct http_site *site,
-		      const struct http_effective *e)
+		      const struct http_effective *e, const struct http_match *m)
 {
 	const struct http_route *r = &e->route;
 	const struct http_headers *of_dest = r->route.count == 1 ? &r->route.items[0].headers
 								 : NULL;
 	struct hs_action a = { .rewrite_regex = HS_NONE, .cors = HS_NONE, .place = HS_NONE };
 
-	set_name(c,
-		 pool_printf(&c->world->pool, "%s/%s/http[%zu]", e->o->meta.namespace,
-			     e->o->meta.name, e->index),
-		 &a);
+	set_name(c, route_name_fit(c->world, full_route_name(c, e, m)), &a);
 	a.request = ops(c, &r->headers.request, of_dest ? &of_dest->request : NULL);
 	a.response = ops(c, &r->headers.response, of_dest ? &of_dest->response : NULL);
 	if (r->cors)

@@ -249,8 +249,7 @@ __u32 http_cluster_of(struct http_compiler *c, struct sport *sp, const char *sub
 	return *at ? (uintptr_t)*at - 1 : 0;
 }
 
-/* Without a port the one that was called is meant; at a gateway, which is not called on the port of
- * a service, the only one. */
+/* Without a port the only one of the service is meant, or else the one that was called. */
 __u32 http_cluster_row(struct http_compiler *c, const struct http_site *site, const char *ns,
 		       const struct destination *d)
 {
@@ -263,7 +262,7 @@ __u32 http_cluster_row(struct http_compiler *c, const struct http_site *site, co
 	if (host_complete(d->host, ns, name))
 		name[0] = '\0';
 	h = host_concrete(c->world, world_host(c->world, name));
-	if (h && !d->port && site->gateway && h->port_count == 1)
+	if (h && !d->port && h->port_count == 1)
 		port = h->ports[0].port->port;
 	sp = h ? host_port(h, port) : NULL;
 	if (sp)

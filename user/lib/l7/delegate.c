@@ -133,11 +133,19 @@ static void inherit(struct string_match *leaf, const struct string_match *root)
 		*leaf = *root;
 }
 
+static const char *merge_name(struct http_compiler *c, const char *root, const char *leaf)
+{
+	if (!root || !*root || !leaf || !*leaf)
+		return leaf && *leaf ? leaf : root;
+	return pool_printf(&c->world->pool, "%s-%s", root, leaf);
+}
+
 static struct http_match merge_match(struct http_compiler *c, const struct http_match *root,
 				     const struct http_match *leaf)
 {
 	struct http_match out = *leaf;
 
+	out.name = merge_name(c, root->name, leaf->name);
 	inherit(&out.uri, &root->uri);
 	inherit(&out.scheme, &root->scheme);
 	inherit(&out.method, &root->method);
@@ -193,13 +201,6 @@ static bool headers_given(const struct http_headers *h)
 {
 	return h->request.remove.count || h->request.set.count || h->request.add.count ||
 	       h->response.remove.count || h->response.set.count || h->response.add.count;
-}
-
-static const char *merge_name(struct http_compiler *c, const char *root, const char *leaf)
-{
-	if (!root || !*root || !leaf || !*leaf)
-		return leaf && *leaf ? leaf : root;
-	return pool_printf(&c->world->pool, "%s-%s", root, leaf);
 }
 
 static int add_delegated(struct http_compiler *c, const struct object *root,

@@ -7,7 +7,10 @@
 
 static int compile_all(struct http_compiler *c)
 {
-	int r = http_compile_mesh(c);
+	int r;
+
+	http_claim_names(c);
+	r = http_compile_mesh(c);
 
 	if (!r)
 		r = http_compile_gateways(c);
@@ -23,6 +26,7 @@ static void compiler_done(struct http_compiler *c)
 {
 	http_build_done(&c->build);
 	bytemap_free(&c->clusters);
+	bytemap_free(&c->names);
 	bytemap_free(&c->plains);
 	bytemap_free(&c->seen);
 	free(c->domains.items);

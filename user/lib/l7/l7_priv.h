@@ -23,6 +23,7 @@ struct http_compiler {
 	struct world *world;
 	struct http_build build;
 	struct bytemap clusters; /* which one, as text -> row + 1 */
+	struct bytemap names;	 /* of routes -> the object that has it */
 	struct bytemap plains;	 /* struct sport * -> action + 1, for most clients */
 	TABLE(struct http_domain) domains;
 	struct bytemap seen;	 /* domains that are there already */
@@ -75,8 +76,14 @@ __u32 http_match_row(struct http_compiler *c, const struct http_site *site,
 		     const struct http_match *m);
 struct hs_value http_value(struct http_compiler *c, const struct string_match *m, bool fold);
 __u32 http_regex_row(struct http_compiler *c, const char *pattern, bool search);
+/* `m`: a match with a name, or NULL. */
 __u32 http_action_row(struct http_compiler *c, const struct http_site *site,
-		      const struct http_effective *e);
+		      const struct http_effective *e, const struct http_match *m);
+/* Gives the names of routes to the oldest objects that have them. */
+void http_claim_names(struct http_compiler *c);
+/* "NAME.MATCH" as far as they are given; NULL without a route's name. */
+const char *http_route_name(struct http_compiler *c, const struct http_effective *e,
+			    const struct http_match *m);
 /* The plain service. */
 __u32 http_plain_row(struct http_compiler *c, const struct http_site *site, struct sport *sp);
 /* `ns`: of the object that names the destination. */

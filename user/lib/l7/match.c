@@ -181,6 +181,18 @@ __u32 http_place(struct http_compiler *c, const struct object *o, const char *ro
 	return http_build_add(b, HS_PLACES, &row);
 }
 
+const char *http_route_name(struct http_compiler *c, const struct http_effective *e,
+			    const struct http_match *m)
+{
+	const char *name = e->route.name && *e->route.name ? e->route.name : NULL;
+
+	if (!name || !m || !m->name || !*m->name)
+		return name;
+	name = pool_printf(&c->world->pool, "%s.%s", name, m->name);
+	c->world->nomem |= !name;
+	return name;
+}
+
 static __u32 match_place(struct http_compiler *c, const struct http_effective *e,
 			 const struct http_match *m)
 {
@@ -194,7 +206,7 @@ static __u32 match_place(struct http_compiler *c, const struct http_effective *e
 	else
 		route = pool_printf(&c->world->pool, "http[%zu]", e->index);
 	c->world->nomem |= !route;
-	return http_place(c, e->o, route, e->route.name, pos, whole);
+	return http_place(c, e->o, route, http_route_name(c, e, m), pos, whole);
 }
 
 static int add_skipped(struct http_compiler *c, struct http_rules *out, __u32 place,
@@ -208,13 +220,24 @@ static int add_skipped(struct http_compiler *c, struct http_rules *out, __u32 pl
 	return 0;
 }
 
+/* A match with a name is a route of its own in log and counters; all others share one. */
+static __u32 action_of(struct http_compiler *c, const struct http_site *site,
+		       const struct http_effective *e, const struct http_match *m, __u32 *shared)
+{
+	if (m && m->name && *m->name)
+		return http_action_row(c, site, e, m);
+	if (*shared == HS_NONE)
+		*shared = http_action_row(c, site, e, NULL);
+	return *shared;
+}
+
 /* What comes behind a match that takes everything is never reached: at a gateway, where such a one
  * is moved behind other VirtualServices' rules, it must not be either. */
 static int add_effective(struct http_compiler *c, const struct http_site *site,
 			 const struct http_effective *e, struct http_rules *out, bool *closed)
 {
 	size_t n = e->route.match.count ? e->route.match.count : 1;
-	__u32 action = HS_NONE;
+	__u32 shared = HS_NONE;
 	int r = 0;
 
 	for (size_t i = 0; i < n && !r && !*closed; i++) {
@@ -227,12 +250,11 @@ static int add_effective(struct http_compiler *c, const struct http_site *site,
 			r = add_skipped(c, out, place, why);
 			continue;
 		}
-		if (action == HS_NONE)
-			action = http_action_row(c, site, e);
 		rule = table_push(&out->rules);
 		if (!rule)
 			return -ENOMEM;
-		*rule = (struct hs_rule){ .action = action, .place = place };
+		*rule = (struct hs_rule){ .action = action_of(c, site, e, m, &shared),
+					  .place = place };
 		rule->match = m ? http_match_row(c, site, m) : HS_NONE;
 		*closed = http_rule_is_catch_all(c, rule);
 	}

@@ -167,6 +167,15 @@ size_t port_name(char out[PORT_NAME_MAX], const struct object *service, unsigned
 	return n;
 }
 
+const char *route_name_fit(struct world *w, const char *name)
+{
+	enum { CUT = ROUTE_NAME_MAX - sizeof("~01234567") };
+
+	if (!name || strlen(name) < ROUTE_NAME_MAX)
+		return name;
+	return pool_printf(&w->pool, "%.*s~%08x", CUT, name, bytes_hash(name, strlen(name)));
+}
+
 static int add_endpoints(struct world *w, const struct object *o)
 {
 	struct bytemap *map = o->kind == KIND_ENDPOINT_SLICE ? &w->slices : &w->endpoints;

@@ -130,6 +130,9 @@ int refs_add_at(struct world *w, struct bytemap *map, const char *key, size_t le
 size_t full_name(char out[HOST_MAX], const char *ns, const char *name);
 /* "NAMESPACE/NAME:PORT". Returns its length. */
 size_t port_name(char out[PORT_NAME_MAX], const struct object *service, unsigned port);
+/* A route's name as its counters have room for it: a longer one is cut, and told from others that
+ * begin so by a hash of the whole. NULL when `name` is, or when out of memory. */
+const char *route_name_fit(struct world *w, const char *name);
 /* The host of that FQDN, or NULL. */
 struct host *world_host(struct world *w, const char *fqdn);
 /* The TCP port of that number, or NULL. */

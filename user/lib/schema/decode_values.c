@@ -278,7 +278,7 @@ bool decode_duration(struct decoder *d, const struct node *value, int64_t min_ms
 	int64_t ns;
 	int r;
 
-	s = node_text(value);
+	s = node_scalar(value) == SCALAR_STRING ? node_text(value) : NULL;
 	r = s ? decode_duration_ns(s, &ns) : -EINVAL;
 	if (r) {
 		decode_expected(d, value, NULL,

@@ -49,7 +49,7 @@ static void decode_target_port(struct decoder *d, const struct node *value, void
 	struct service_port *port = target;
 	int64_t number;
 
-	if (node_scalar(value) == SCALAR_INT) {
+	if (node_scalar(value) == SCALAR_INT || node_scalar(value) == SCALAR_FLOAT) {
 		if (decode_integer(d, value, 0, 65535, &number))
 			port->target_port = (uint16_t)number;
 		return;

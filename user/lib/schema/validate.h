@@ -12,8 +12,12 @@
 
 bool valid_dns_label(const char *s, size_t len); /* [a-zA-Z0-9-], at most 63 */
 bool valid_dns_label_s(const char *s);
-bool valid_dns_name(const char *s);  /* labels with dots between */
-bool valid_label_key(const char *s); /* [prefix/]name, as Kubernetes has them */
+bool valid_dns_name(const char *s); /* such labels with dots between, at most 253 */
+/* What the API server takes for a name (a DNS subdomain, RFC 1123): lower case, at most 253 with
+ * the dots, and no limit to what is between them. */
+bool valid_object_name(const char *s);
+bool valid_object_label(const char *s); /* the same without dots, at most 63 */
+bool valid_label_key(const char *s);	/* [prefix/]name, as Kubernetes has them */
 bool valid_label_value(const char *s);
 bool valid_header_name(const char *s);
 bool valid_cookie_text(const char *s); /* a path or an attribute's value; may be empty */

@@ -24,24 +24,16 @@ static const char *nth_name(size_t n, char *buf, size_t size)
 	return buf;
 }
 
-static bool lower_case(const char *s)
-{
-	for (; *s; s++)
-		if (*s >= 'A' && *s <= 'Z')
-			return false;
-	return true;
-}
-
-/* RFC 1123's names as Kubernetes has them. Hosts are made of a Service's and its namespace's. */
+/* Hosts are made of a Service's name and its namespace's. */
 void validate_object_name(struct decoder *d, const struct node *value, const void *name)
 {
 	const char *s = string_of(name);
 
 	if (d->object->kind == KIND_SERVICE || d->object->kind == KIND_NAMESPACE) {
-		if (!valid_dns_label_s(s) || !lower_case(s))
+		if (!valid_object_label(s))
 			decode_expected(d, value, NULL,
 					"a name of lower-case letters, digits and '-', at most 63");
-	} else if (!valid_dns_name(s) || !lower_case(s)) {
+	} else if (!valid_object_name(s)) {
 		decode_expected(d, value, NULL,
 				"a name of lower-case letters, digits, '-' and '.', at most 253");
 	}
@@ -51,7 +43,7 @@ void validate_namespace(struct decoder *d, const struct node *value, const void 
 {
 	const char *s = string_of(name);
 
-	if (*s && (!valid_dns_label_s(s) || !lower_case(s)))
+	if (*s && !valid_object_label(s))
 		decode_expected(d, value, NULL,
 				"a namespace (lower-case letters, digits and '-', at most 63)");
 }

@@ -43,6 +43,34 @@ bool valid_dns_name(const char *s)
 	}
 }
 
+static bool lower(char c)
+{
+	return (c >= 'a' && c <= 'z') || (c >= '0' && c <= '9');
+}
+
+static bool object_name(const char *s, size_t len)
+{
+	if (!len || len > NAME_MAX_LEN)
+		return false;
+	for (size_t i = 0; i < len; i++) {
+		bool edge = !i || i == len - 1 || s[i - 1] == '.' || s[i + 1] == '.';
+
+		if (!lower(s[i]) && (edge || (s[i] != '-' && s[i] != '.')))
+			return false;
+	}
+	return true;
+}
+
+bool valid_object_name(const char *s)
+{
+	return object_name(s, strlen(s));
+}
+
+bool valid_object_label(const char *s)
+{
+	return strlen(s) <= LABEL_MAX && valid_object_name(s) && !strchr(s, '.');
+}
+
 /* The part of a label's key behind the slash, and a label's value. */
 static bool qualified_name(const char *s)
 {
@@ -59,15 +87,10 @@ static bool qualified_name(const char *s)
 bool valid_label_key(const char *s)
 {
 	const char *slash = strchr(s, '/');
-	char prefix[NAME_MAX_LEN + 1];
 
 	if (!slash)
 		return qualified_name(s);
-	if ((size_t)(slash - s) >= sizeof(prefix))
-		return false;
-	memcpy(prefix, s, (size_t)(slash - s));
-	prefix[slash - s] = 0;
-	return valid_dns_name(prefix) && qualified_name(slash + 1);
+	return object_name(s, (size_t)(slash - s)) && qualified_name(slash + 1);
 }
 
 bool valid_label_value(const char *s)

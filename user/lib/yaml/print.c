@@ -20,13 +20,14 @@ static int emit(yaml_emitter_t *e, yaml_event_t *event, int initialized)
 	return e->error == YAML_MEMORY_ERROR ? -ENOMEM : -EIO;
 }
 
-/* A string that would be read as a number, a truth value or nothing without its quotes. */
+/* A string that would be read as a number, a truth value, a merge key or nothing without its
+ * quotes. */
 static bool needs_quotes(const struct node *n)
 {
 	struct node bare = *n;
 
 	bare.quoted = false;
-	return n->quoted && node_scalar(&bare) != SCALAR_STRING;
+	return n->quoted && (node_scalar(&bare) != SCALAR_STRING || !strcmp(n->text, "<<"));
 }
 
 static int emit_scalar(yaml_emitter_t *e, const struct node *n)

@@ -19,13 +19,13 @@ enum node_type {
 	NODE_ALIAS, /* stands for `target`; the functions below see through it */
 };
 
-/* What a scalar means by YAML's rules for plain scalars; a quoted one is always a string. */
+/* What a scalar means to Kubernetes (scalar.c); a quoted one is always a string. */
 enum scalar_type { SCALAR_STRING, SCALAR_NULL, SCALAR_BOOL, SCALAR_INT, SCALAR_FLOAT };
 
 struct node {
 	uint32_t line, col; /* 1-based; columns count characters */
 	uint8_t type;	    /* enum node_type */
-	bool quoted;	    /* the scalar was quoted, a block, or tagged !!str */
+	bool quoted;	    /* a string whatever it looks like: quoted, a block, or tagged !!str */
 	uint32_t count;	    /* children of a list, pairs of a map, bytes of a scalar */
 	union {
 		const char *text;	   /* scalar, with a NUL behind it */
@@ -54,10 +54,9 @@ const struct node *node_key(const struct node *map, const char *key);
 enum scalar_type node_scalar(const struct node *n);
 /* The value of a SCALAR_INT, in whatever base; false if it does not fit (or is no such scalar). */
 bool node_int(const struct node *n, int64_t *out);
-/* The value of a SCALAR_INT or SCALAR_FLOAT; false if it is out of all bounds, or no number. What
- * looks like octal and isn't (08) is read as decimal, as kubectl's parser does. */
+/* The value of a SCALAR_INT or SCALAR_FLOAT; false if it is none, or not finite. */
 bool node_number(const struct node *n, double *out);
-/* Whether a SCALAR_BOOL says true: true, yes, on. */
+/* Whether a SCALAR_BOOL says true: true, yes, y, on. */
 bool node_true(const struct node *n);
 /* Given as nothing: `key:`, `key: null`, `key: ~`. */
 bool node_is_null(const struct node *n);

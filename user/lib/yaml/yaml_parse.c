@@ -1,12 +1,14 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #include <errno.h>
+#include <inttypes.h>
+#include <stdio.h>
 #include <string.h>
-#include <strings.h>
 
 #include <yaml.h>
 
 #include "lib/yaml/tree.h"
 #include "lib/yaml/yaml_json.h"
+#include "lib/yaml/yaml_merge.h"
 
 enum {
 	DEPTH_MAX = 64,
@@ -146,18 +148,82 @@ static bool tag_is(const yaml_char_t *tag, const char *type)
 	       !strcmp((const char *)tag + sizeof(prefix) - 1, type);
 }
 
-static int check_tag(struct parser *p, const yaml_char_t *tag, yaml_mark_t mark)
+static int refuse_tag(struct parser *p, const yaml_char_t *tag, yaml_mark_t mark)
 {
-	static const char *const known[] = { "str", "int", "float", "bool", "null", "map", "seq" };
-
-	if (!tag || !strcmp((const char *)tag, "!"))
-		return 0;
-	for (size_t i = 0; i < sizeof(known) / sizeof(*known); i++)
-		if (tag_is(tag, known[i]))
-			return 0;
 	errors_add(p->errors, p->name, mark_pos(mark), "expected plain data, not the tag \"%.64s\"",
 		   tag);
 	return -EINVAL;
+}
+
+static int check_tag(struct parser *p, const yaml_char_t *tag, const char *type, yaml_mark_t mark)
+{
+	if (!tag || !strcmp((const char *)tag, "!") || tag_is(tag, type))
+		return 0;
+	return refuse_tag(p, tag, mark);
+}
+
+/* A tag says what a scalar is, quoted or not; a number's can't make one of any text. */
+static int take_tag(struct parser *p, struct node *n, const yaml_char_t *tag, yaml_mark_t mark)
+{
+	static const char *const names[] = { [SCALAR_NULL] = "null",
+					     [SCALAR_BOOL] = "bool",
+					     [SCALAR_INT] = "int",
+					     [SCALAR_FLOAT] = "float" };
+	enum scalar_type type;
+
+	n->quoted = !strcmp((const char *)tag, "!") || tag_is(tag, "str");
+	if (n->quoted)
+		return 0;
+	type = node_scalar(n);
+	for (int i = SCALAR_NULL; i <= SCALAR_FLOAT; i++) {
+		if (!tag_is(tag, names[i]))
+			continue;
+		if ((int)type == i || (i == SCALAR_FLOAT && type == SCALAR_INT))
+			return 0;
+		errors_add(p->errors, p->name, mark_pos(mark),
+			   "expected a value of the type !!%s, not \"%.64s\"", names[i], n->text);
+		return -EINVAL;
+	}
+	return refuse_tag(p, tag, mark);
+}
+
+/* A key is text: Kubernetes writes numbers and truth values in their plainest form. */
+static int plain_key(struct parser *p, struct node *n)
+{
+	enum scalar_type type = node_scalar(n);
+	char text[24];
+	int64_t number;
+
+	if (type == SCALAR_BOOL)
+		n->text = node_true(n) ? "true" : "false";
+	else if (!node_int(n, &number))
+		return 0;
+	else if (snprintf(text, sizeof(text), "%" PRId64, number) > 0)
+		n->text = arena_strdup(p->arena, text);
+	if (!n->text)
+		return -ENOMEM;
+	n->count = (uint32_t)strlen(n->text);
+	n->quoted = true;
+	return 0;
+}
+
+/* JSON, which all of this becomes on its way to Kubernetes, has neither infinity nor NaN. */
+static int check_finite(struct parser *p, const struct node *n)
+{
+	double number;
+
+	if (node_scalar(n) != SCALAR_FLOAT || node_number(n, &number))
+		return 0;
+	errors_add(p->errors, p->name, node_pos(n), "expected a finite number, not \"%s\"",
+		   n->text);
+	return -EINVAL;
+}
+
+static bool is_key(const struct parser *p)
+{
+	const struct level *level = p->depth ? &p->levels[p->depth - 1] : NULL;
+
+	return level && level->node->type == NODE_MAP && level->children % 2 == 0;
 }
 
 static int on_scalar(struct parser *p, const yaml_event_t *e)
@@ -167,9 +233,6 @@ static int on_scalar(struct parser *p, const yaml_event_t *e)
 	struct node *n;
 	int r;
 
-	r = check_tag(p, tag, e->start_mark);
-	if (r)
-		return r;
 	/* Escapes ("\0") can make what the bytes of the file could not have. */
 	if (memchr(e->data.scalar.value, 0, len)) {
 		errors_add(p->errors, p->name, mark_pos(e->start_mark),
@@ -179,12 +242,17 @@ static int on_scalar(struct parser *p, const yaml_event_t *e)
 	n = node_new(p, NODE_SCALAR, e->start_mark);
 	if (!n)
 		return -ENOMEM;
-	n->quoted = e->data.scalar.style != YAML_PLAIN_SCALAR_STYLE || (tag && tag_is(tag, "str"));
+	n->quoted = e->data.scalar.style != YAML_PLAIN_SCALAR_STYLE;
 	n->text = intern(p, (const char *)e->data.scalar.value, len);
 	n->count = (uint32_t)len;
 	p->bytes += len;
 	if (!n->text)
 		return -ENOMEM;
+	r = tag ? take_tag(p, n, tag, e->start_mark) : 0;
+	if (!r)
+		r = is_key(p) ? plain_key(p, n) : check_finite(p, n);
+	if (r)
+		return r;
 	append(p, n);
 	return e->data.scalar.anchor ? add_anchor(p, n, e->data.scalar.anchor, e->start_mark) : 0;
 }
@@ -248,7 +316,7 @@ static int on_open(struct parser *p, const yaml_event_t *e, enum node_type type)
 		return -EINVAL;
 	}
 	r = check_tag(p, map ? e->data.mapping_start.tag : e->data.sequence_start.tag,
-		      e->start_mark);
+		      map ? "map" : "seq", e->start_mark);
 	if (r)
 		return r;
 	n = node_new(p, type, e->start_mark);
@@ -299,7 +367,8 @@ static int check_keys_sorted(struct parser *p, const struct node *map)
 	if (!keys)
 		return -ENOMEM;
 	for (const struct node *k = map->child; k; k = k->next->next)
-		keys[n++] = k;
+		if (!yaml_is_merge(k))
+			keys[n++] = k;
 	qsort(keys, n, sizeof(void *), compare_keys);
 	for (size_t i = 1; i < n; i++)
 		if (!strcmp(node_text(keys[i]), node_text(keys[i - 1])))
@@ -312,38 +381,50 @@ static int check_keys(struct parser *p, const struct node *map)
 	char buf[128];
 
 	for (const struct node *k = map->child; k; k = k->next->next) {
-		if (node_text(k) && !node_target(k)->quoted && !strcmp(node_text(k), "<<")) {
-			errors_add(p->errors, p->name, node_pos(k),
-				   "expected the fields themselves, not a merge key (<<)");
-			return -EINVAL;
-		}
-		if (!node_text(k) || node_is_null(k)) {
-			errors_add(p->errors, p->name, node_pos(k),
-				   "expected a string as key, not %s",
-				   node_describe(k, buf, sizeof(buf)));
-			return -EINVAL;
-		}
+		if (node_text(k) && node_scalar(k) == SCALAR_STRING)
+			continue;
+		errors_add(p->errors, p->name, node_pos(k), "expected a string as key%s, not %s",
+			   node_scalar(k) == SCALAR_FLOAT ? " (in quotes, or it is a number)" : "",
+			   node_describe(k, buf, sizeof(buf)));
+		return -EINVAL;
 	}
 	if (map->count >= PAIRS_SORTED)
 		return check_keys_sorted(p, map);
 	for (const struct node *k = map->child; k; k = k->next->next)
 		for (const struct node *l = map->child; l != k; l = l->next->next)
-			if (!strcmp(node_text(k), node_text(l)))
+			if (!strcmp(node_text(k), node_text(l)) && !yaml_is_merge(k))
 				return refuse_duplicate(p, k, l);
 	return 0;
+}
+
+static int expand_merges(struct parser *p, struct node *map)
+{
+	const struct node *wrong = NULL;
+	int r = yaml_merge(p->arena, map, &wrong);
+	char buf[128];
+
+	if (wrong)
+		errors_add(p->errors, p->name, node_pos(wrong),
+			   "expected a map or a list of maps to merge (<<), not %s",
+			   node_describe(wrong, buf, sizeof(buf)));
+	return r;
 }
 
 static int on_close(struct parser *p)
 {
 	struct level *level = &p->levels[--p->depth];
 	struct node *n = level->node;
+	int r;
 
 	n->count = n->type == NODE_MAP ? level->children / 2 : level->children;
 	if (level->anchor >= 0) {
 		p->anchors[level->anchor].nodes = p->nodes - level->nodes_before;
 		p->anchors[level->anchor].bytes = p->bytes - level->bytes_before;
 	}
-	return n->type == NODE_MAP ? check_keys(p, n) : 0;
+	if (n->type != NODE_MAP)
+		return 0;
+	r = check_keys(p, n);
+	return r ? r : expand_merges(p, n);
 }
 
 static int syntax_error(struct parser *p)
