@@ -164,7 +164,6 @@ Test(tree, durations_are_read_as_go_reads_them)
 static char *read_as_json(const char *yaml)
 {
 	_cleanup_tree_ struct tree t = { 0 };
-	struct object o = { 0 };
 	char *text = NULL;
 	size_t size;
 	FILE *f;
@@ -173,8 +172,7 @@ static char *read_as_json(const char *yaml)
 	if (t.r || !t.docs.count)
 		return strdup(t.r ? "refused" : "null");
 	f = open_memstream(&text, &size);
-	o.tree = t.docs.items[0].root;
-	cr_expect_eq(object_print(&o, true, f), 0);
+	cr_expect_eq(node_print(t.docs.items[0].root, true, f), 0);
 	fclose(f);
 	return text;
 }

@@ -11,7 +11,6 @@ static int compile_all(struct http_compiler *c)
 
 	http_claim_names(c);
 	r = http_compile_mesh(c);
-
 	if (!r)
 		r = http_compile_gateways(c);
 	if (!r)
