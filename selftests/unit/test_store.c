@@ -396,6 +396,33 @@ Test(store, order_and_positions_survive_a_restart_and_a_compaction)
 	unload(s, &set);
 }
 
+static void release_nothing(struct origin *o)
+{
+	(void)o;
+}
+
+Test(store, what_another_source_has_brought_does_not_come_into_the_journal)
+{
+	struct origin other = { 1, release_nothing };
+	struct known_set set = { 0 };
+	struct store *s;
+
+	cr_assert_eq(store_open(dir, &s), 0);
+	apply(s, "old.yaml", service);
+	store_close(s);
+	load(&s, &set);
+	cr_assert_eq(set.count, 2);
+	origin_unref(set.items[0].origin);
+	set.items[0].origin = origin_ref(&other);
+	cr_expect_eq(engine_save(s, &set), 0);
+	unload(s, &set);
+	cr_expect_eq(other.refs, 1);
+	load(&s, &set);
+	cr_assert_eq(set.count, 1);
+	cr_expect_str_eq(set.items[0].object->meta.name, "b");
+	unload(s, &set);
+}
+
 Test(store, a_snapshot_does_not_bring_back_what_was_deleted)
 {
 	struct known_set set = { 0 };

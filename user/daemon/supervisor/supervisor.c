@@ -173,9 +173,10 @@ static void greeted(struct supervisor *s, struct order *o, const struct answer *
 
 	(void)s;
 	g->over = true;
-	g->r = a->hello ? 0 : a->error;
-	if (g->r)
+	if (!a->hello) {
+		g->r = a->error;
 		return;
+	}
 	g->hello = *a->hello;
 	g->count = a->fd_count;
 	memcpy(g->fds, a->fds, a->fd_count * sizeof(*a->fds));
