@@ -20,6 +20,7 @@ enum {
 	PAUSE_MAX_MS = 1000,
 	STEADY_MS = 5000, /* a proxy that has run for so long did not die of being started */
 	MESSAGES = 4096,
+	PIPE_READS = 16, /* of so many bytes: a pipe's capacity */
 };
 
 /* ---- the proxy that runs ---- */
@@ -94,16 +95,16 @@ static void start(struct supervisor *s)
 	event_timer_set(&s->start_timer, PAUSE_MAX_MS);
 }
 
-/* The proxy is not trusted with our terminal. */
+/* The proxy is not trusted with our terminal, nor to stop talking: what is in the pipe, no more. */
 static void forward_messages(struct supervisor *s)
 {
 	char text[MESSAGES];
 	ssize_t n;
 
-	while ((n = read(s->messages[0], text, sizeof(text))) > 0) {
-		for (ssize_t i = 0; i < n; i++)
-			if ((unsigned char)text[i] < ' ' && text[i] != '\n')
-				text[i] = '?';
+	for (int i = 0; i < PIPE_READS && (n = read(s->messages[0], text, sizeof(text))) > 0; i++) {
+		for (ssize_t at = 0; at < n; at++)
+			if ((unsigned char)text[at] < ' ' && text[at] != '\n')
+				text[at] = '?';
 		if (write(STDERR_FILENO, text, (size_t)n) < 0)
 			break;
 	}
