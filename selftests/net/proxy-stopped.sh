@@ -1,7 +1,7 @@
 #!/bin/bash
 # SPDX-License-Identifier: Apache-2.0
-# A weft-proxy that answers nothing holds up nobody but those who ask for what it has to do: not weft status, not the steering of new
-# pods, not changes of TCP rules. A change of HTTP rules takes effect when it answers, or is refused when its time is up.
+# A weft-proxy that answers nothing holds up what it has to do itself, and no more: not weft status, not the steering of new pods, not
+# changes of TCP rules. A change of HTTP rules takes effect when the proxy answers, or is refused when its time is up.
 . "${0%/*}/lib.sh"
 
 WITHIN_MS=$((1500 * SLOWER)) # weftd itself would wait for 3 s and 8 s
