@@ -150,6 +150,15 @@ bool orders_owed(const struct supervisor *s)
 	return o;
 }
 
+bool orders_have_snapshot(const struct supervisor *s)
+{
+	const struct order *o = s->orders;
+
+	while (o && o->type != PROXY_SNAPSHOT)
+		o = o->next;
+	return o;
+}
+
 void orders_died(struct supervisor *s)
 {
 	struct order *all = s->orders, *o;

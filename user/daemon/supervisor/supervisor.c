@@ -147,7 +147,7 @@ int supervisor_ensure(struct supervisor *s)
 {
 	if (s->proxy.pidfd >= 0 && proxy_process_ended(&s->proxy, 0))
 		died(s);
-	if (s->proxy.pidfd < 0)
+	if (s->proxy.pidfd < 0 && !s->ended)
 		start(s);
 	return s->proxy.pidfd < 0 ? -ECHILD : 0;
 }
@@ -339,6 +339,9 @@ void supervisor_close(struct supervisor *s)
 {
 	if (!s)
 		return;
+	/* Rules that are not in force are taken back, once it reads again. */
+	if (s->snapshot >= 0 && orders_have_snapshot(s))
+		(void)proxy_process_order(&s->proxy, PROXY_SNAPSHOT, s->generation, s->snapshot);
 	listeners_close(PROXY_MAX_WORKERS, s->listeners);
 	orders_free(s);
 	forget(s);
@@ -355,6 +358,7 @@ void supervisor_close(struct supervisor *s)
 
 void supervisor_end(struct supervisor *s)
 {
+	s->ended = true;
 	if (s->proxy.pidfd >= 0)
 		proxy_process_end(&s->proxy);
 	forward_messages(s);
