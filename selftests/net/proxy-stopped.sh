@@ -1,7 +1,7 @@
 #!/bin/bash
 # SPDX-License-Identifier: Apache-2.0
-# A weft-proxy that answers nothing holds up nobody but those who ask for what it has to do: not weft status, not the steering of new
-# pods, not changes of TCP rules. A change of HTTP rules takes effect when it answers, or is refused when its time is up.
+# A weft-proxy that answers nothing holds up what it has to do itself, and no more: not weft status, not the steering of new pods, not
+# changes of TCP rules. A change of HTTP rules takes effect when the proxy answers, or is refused when its time is up.
 . "${0%/*}/lib.sh"
 
 WITHIN_MS=$((1500 * SLOWER)) # weftd itself would wait for 3 s and 8 s
@@ -96,3 +96,27 @@ wait_until 10 answers 202
 [ "$(proxy_pid)" != "$proxy" ] || fail "a proxy that does not answer stays"
 http_rules 204 | apply
 answers 204 || fail "the next proxy takes no rules"
+
+# ---- weftd ends meanwhile ----
+
+kill -STOP "$(proxy_pid)"
+(http_rules 205 | weft apply -f - >"$TMP/apply" 2>&1 || exit 1) &
+changing=$!
+sleep 0.3
+within "weftd's end" weftd_stop
+wait "$changing" && fail "the change is said to be in force: $(<"$TMP/apply")"
+expect_match "the refusal" "$(<"$TMP/apply")" "weftd: ends before weft-proxy has answered: nothing was changed"
+weftd_start --workers 2
+wait_until 10 answers 204
+
+# ---- all of it goes ----
+
+kill -STOP "$(proxy_pid)"
+(http_rules 205 | weft apply -f - >"$TMP/apply" 2>&1 || exit 1) &
+changing=$!
+sleep 0.3
+weft uninstall >/dev/null
+wait "$WEFTD" || fail "weftd ended with status $?"
+WEFTD=
+wait "$changing" && fail "the change is said to be in force: $(<"$TMP/apply")"
+expect_eq "pinned after weft uninstall" "$(pinned)" ""

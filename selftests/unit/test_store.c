@@ -15,6 +15,7 @@
 #include <unistd.h>
 
 #include "lib/base/cleanup.h"
+#include "daemon/source/files.h"
 #include "daemon/source/journal_load.h"
 #include "daemon/objects/stage.h"
 #include "lib/base/log.h"
@@ -396,6 +397,33 @@ Test(store, order_and_positions_survive_a_restart_and_a_compaction)
 	unload(s, &set);
 }
 
+static void release_nothing(struct origin *o)
+{
+	(void)o;
+}
+
+Test(store, what_another_source_has_brought_does_not_come_into_the_journal)
+{
+	struct origin other = { 1, release_nothing };
+	struct known_set set = { 0 };
+	struct store *s;
+
+	cr_assert_eq(store_open(dir, &s), 0);
+	apply(s, "old.yaml", service);
+	store_close(s);
+	load(&s, &set);
+	cr_assert_eq(set.count, 2);
+	origin_unref(set.items[0].origin);
+	set.items[0].origin = origin_ref(&other);
+	cr_expect_eq(engine_save(s, &set), 0);
+	unload(s, &set);
+	cr_expect_eq(other.refs, 1);
+	load(&s, &set);
+	cr_assert_eq(set.count, 1);
+	cr_expect_str_eq(set.items[0].object->meta.name, "b");
+	unload(s, &set);
+}
+
 Test(store, a_snapshot_does_not_bring_back_what_was_deleted)
 {
 	struct known_set set = { 0 };
@@ -416,4 +444,79 @@ Test(store, a_snapshot_does_not_bring_back_what_was_deleted)
 		cr_expect_eq(engine_save(s, &set), 0);
 		unload(s, &set);
 	}
+}
+
+/* ---- changes, as the engine carries them out ---- */
+
+static void stage(struct change *c, const struct known_set *known, struct stage *st, size_t changes)
+{
+	struct change_report report = { 0 };
+
+	cr_assert_eq(stage_init(st, known), 0);
+	cr_assert_eq(c->stage(c, st, &report), 0);
+	cr_expect_eq(json_array_size(report.changes), changes);
+	change_report_free(&report);
+}
+
+static void carry_out(struct change *c, struct known_set *known)
+{
+	struct stage st;
+
+	stage(c, known, &st, 2);
+	stage_drop(&st); /* another change has come in between */
+	stage(c, known, &st, 2);
+	cr_assert_eq(c->store(c, &st), 0);
+	stage_keep(&st, known);
+	c->kept(c, known);
+	stage_drop(&st);
+	c->free(c);
+}
+
+Test(store, a_change_that_is_staged_anew_is_stored_once)
+{
+	const struct store_input input = { "one.yaml", service, strlen(service) };
+	struct known_set set = { 0 }, loaded = { 0 };
+	struct telling t = { { 0 } };
+	struct file_source source;
+	struct store *s;
+
+	cr_assert_eq(store_open(dir, &s), 0);
+	source = file_source(s);
+	carry_out(files_apply(&source, &input, 1), &set);
+	cr_assert_eq(set.count, 2);
+	cr_expect_eq(set.items[0].origin, set.items[1].origin, "one file");
+	cr_expect_eq(set.items[0].origin->refs, 2, "the objects' own");
+	carry_out(files_delete(&source, &input, 1, false), &set);
+	cr_expect_eq(set.count, 0);
+	cr_assert_eq(store_replay(s, tell, &t), 0);
+	cr_expect_eq(strncmp(t.text, "apply:one.yaml=", 15), 0);
+	cr_expect_not_null(strstr(t.text, ";delete;"));
+	cr_expect_eq(strlen(t.text), strlen("apply:one.yaml=;delete;") + strlen(service));
+	unload(s, &set);
+	load(&s, &loaded);
+	cr_expect_eq(loaded.count, 0);
+	unload(s, &loaded);
+}
+
+Test(store, a_change_that_could_not_take_effect_leaves_no_trace)
+{
+	const struct store_input input = { "one.yaml", service, strlen(service) };
+	struct known_set set = { 0 };
+	struct file_source source;
+	struct telling t;
+	struct change *c;
+	struct store *s;
+	struct stage st;
+
+	cr_assert_eq(store_open(dir, &s), 0);
+	source = file_source(s);
+	c = files_apply(&source, &input, 1);
+	stage(c, &set, &st, 2);
+	cr_assert_eq(c->store(c, &st), 0);
+	c->undo(c);
+	stage_drop(&st);
+	c->free(c);
+	store_close(s);
+	reopened(&t);
+	cr_expect_str_eq(t.text, "");
 }

@@ -116,7 +116,10 @@ static void on_ready(void *arg, uint32_t events)
 /* The answer goes out, and what has come in meanwhile is handled. */
 static void on_answered(struct control_conn *c)
 {
-	step(c->arg, c);
+	struct loop *l = c->arg;
+
+	c->seen = control_clock_ms(&l->clock); /* the silence was not the peer's */
+	step(l, c);
 }
 
 static void welcome(void *arg, uint32_t events)

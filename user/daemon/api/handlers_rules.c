@@ -91,7 +91,7 @@ static int start(struct weftd *d, struct change *change, struct store_input *fil
 
 int handle_apply(struct weftd *d, const struct request *request, struct reply *reply)
 {
-	struct store_input *files;
+	struct store_input *files = NULL;
 	size_t count = 0;
 	int r = read_files(request, &files, &count, reply);
 
@@ -101,7 +101,7 @@ int handle_apply(struct weftd *d, const struct request *request, struct reply *r
 int handle_delete(struct weftd *d, const struct request *request, struct reply *reply)
 {
 	bool ignore_missing = json_is_true(json_object_get(request->args, "ignore_missing"));
-	struct store_input *files;
+	struct store_input *files = NULL;
 	struct object_id id;
 	size_t count = 0;
 	int r;

@@ -335,7 +335,7 @@ static void proxy_answered(void *engine, int r)
 
 	e->asking = false;
 	e->asked = NULL;
-	e->put_back = t;
+	e->put_back |= t != NULL;
 	if (!t && r)
 		log_warning("weft-proxy keeps rules that could not be published");
 	else if (t && r)
@@ -371,17 +371,25 @@ void engine_change(struct engine *e, struct change *c, engine_done_fn done, void
 	next_tasks(e);
 }
 
+static void cancel(struct task *t)
+{
+	errors_add(&t->report.errors, "weftd", (struct pos){ 0 },
+		   "ends before weft-proxy has answered: nothing was changed");
+	finish(t, -ECANCELED);
+}
+
 void engine_cancel(struct engine *e)
 {
 	struct task *t = e->asked;
 
+	e->asked = NULL; /* the proxy answers all the same, and is then given what is in force */
 	if (t) {
-		finish(t, -ECANCELED);
-		put_back(e);
+		e->put_back = true;
+		cancel(t);
 	}
 	while ((t = e->queue)) {
 		e->queue = t->next;
-		finish(t, -ECANCELED);
+		cancel(t);
 	}
 }
 

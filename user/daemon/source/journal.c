@@ -215,6 +215,11 @@ static void file_release(struct origin *o)
 	free(f);
 }
 
+struct store_file *store_file_of(struct origin *o)
+{
+	return o && o->release == file_release ? (struct store_file *)o : NULL;
+}
+
 static struct store_file *file_new(struct store *s, const char *name, off_t at, size_t size)
 {
 	struct store_file *f = calloc(1, sizeof(*f));

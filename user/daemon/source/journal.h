@@ -40,6 +40,9 @@ struct store_file {
 	size_t size;
 };
 
+/* What an object's origin is to the journal; NULL: another source has brought it. */
+struct store_file *store_file_of(struct origin *o);
+
 /*
  * Opens or creates the journal in the directory `dir`, which must exist. A torn end is copied to
  * DIR/rules.journal.bad and passed over (with one line on stderr). 0; -EBADMSG when the journal is

@@ -208,12 +208,6 @@ int engine_load(struct store *store, struct known_set *set, struct errors *error
 	return store_replay(store, load_record, &l);
 }
 
-/* The journal gives objects no other origin. */
-static struct store_file *file_of(const struct known *k)
-{
-	return (struct store_file *)k->origin;
-}
-
 struct numbered {
 	struct store_file *file;
 	json_int_t number;
@@ -229,12 +223,14 @@ static int by_file(const void *a, const void *b)
 /* The distinct files, sorted by address. Returns how many. */
 static size_t distinct(const struct known_set *set, struct numbered *files)
 {
-	size_t used = 0;
+	size_t used = 0, count = 0;
 
-	for (size_t i = 0; i < set->count; i++)
-		files[i].file = file_of(&set->items[i]);
-	qsort(files, set->count, sizeof(*files), by_file);
 	for (size_t i = 0; i < set->count; i++) {
+		files[count].file = store_file_of(set->items[i].origin);
+		count += files[count].file != NULL;
+	}
+	qsort(files, count, sizeof(*files), by_file);
+	for (size_t i = 0; i < count; i++) {
 		if (used && files[used - 1].file == files[i].file)
 			continue;
 		files[used] = (struct numbered){ files[i].file, (json_int_t)used };
@@ -258,10 +254,14 @@ int engine_save(struct store *store, const struct known_set *set)
 		list[i] = files[i].file;
 	for (size_t i = 0; i < set->count; i++) {
 		struct object_id id = object_id(set->items[i].object);
-		struct numbered want = { file_of(&set->items[i]), 0 };
-		struct numbered *at = bsearch(&want, files, count, sizeof(*files), by_file);
-		json_t *entry = json_pack("[s, s, s, I]", kind_name(id.kind),
-					  id.namespace ? id.namespace : "", id.name, at->number);
+		struct numbered want = { store_file_of(set->items[i].origin), 0 }, *at;
+		json_t *entry;
+
+		if (!want.file)
+			continue;
+		at = bsearch(&want, files, count, sizeof(*files), by_file);
+		entry = json_pack("[s, s, s, I]", kind_name(id.kind),
+				  id.namespace ? id.namespace : "", id.name, at->number);
 
 		if (json_array_append_new(objects, entry))
 			return -ENOMEM;

@@ -11,7 +11,7 @@
  * -ENOMEM. */
 int engine_load(struct store *store, struct known_set *set, struct errors *errors);
 
-/* Rewrites the journal as one snapshot of the set. 0 or -errno. */
+/* Rewrites the journal as one snapshot of what it has brought of the set. 0 or -errno. */
 int engine_save(struct store *store, const struct known_set *set);
 
 #endif

@@ -16,6 +16,7 @@
 enum {
 	REQUESTS_MS = 3000,
 	SNAPSHOT_MS = 8000, /* the proxy itself gives up earlier */
+	READ_AT_ONCE = 64,
 };
 
 struct order *order_new(enum proxy_order_type type, int fd,
@@ -112,7 +113,7 @@ static struct order *find(struct supervisor *s, uint32_t sequence)
 
 int orders_read(struct supervisor *s)
 {
-	for (;;) {
+	for (int n = 0; n < READ_AT_ONCE; n++) {
 		struct proxy_hello reply = { 0 };
 		int fds[PROXY_MAX_WORKERS];
 		struct answer a = { .hello = &reply, .fds = fds };
@@ -131,6 +132,7 @@ int orders_read(struct supervisor *s)
 			log_err(reply.reply.error,
 				"a new weft-proxy refuses the rules that the last one had");
 	}
+	return 0;
 }
 
 /* A proxy may have died of anything: only one that dies of it twice has died of it. */
@@ -144,6 +146,15 @@ bool orders_owed(const struct supervisor *s)
 	const struct order *o = s->orders;
 
 	while (o && !is_owed(o))
+		o = o->next;
+	return o;
+}
+
+bool orders_have_snapshot(const struct supervisor *s)
+{
+	const struct order *o = s->orders;
+
+	while (o && o->type != PROXY_SNAPSHOT)
 		o = o->next;
 	return o;
 }

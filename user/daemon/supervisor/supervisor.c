@@ -20,6 +20,7 @@ enum {
 	PAUSE_MAX_MS = 1000,
 	STEADY_MS = 5000, /* a proxy that has run for so long did not die of being started */
 	MESSAGES = 4096,
+	PIPE_READS = 16, /* of so many bytes: a pipe's capacity */
 };
 
 /* ---- the proxy that runs ---- */
@@ -94,16 +95,16 @@ static void start(struct supervisor *s)
 	event_timer_set(&s->start_timer, PAUSE_MAX_MS);
 }
 
-/* The proxy is not trusted with our terminal. */
+/* The proxy is not trusted with our terminal, nor to stop talking: what is in the pipe, no more. */
 static void forward_messages(struct supervisor *s)
 {
 	char text[MESSAGES];
 	ssize_t n;
 
-	while ((n = read(s->messages[0], text, sizeof(text))) > 0) {
-		for (ssize_t i = 0; i < n; i++)
-			if ((unsigned char)text[i] < ' ' && text[i] != '\n')
-				text[i] = '?';
+	for (int i = 0; i < PIPE_READS && (n = read(s->messages[0], text, sizeof(text))) > 0; i++) {
+		for (ssize_t at = 0; at < n; at++)
+			if ((unsigned char)text[at] < ' ' && text[at] != '\n')
+				text[at] = '?';
 		if (write(STDERR_FILENO, text, (size_t)n) < 0)
 			break;
 	}
@@ -146,7 +147,7 @@ int supervisor_ensure(struct supervisor *s)
 {
 	if (s->proxy.pidfd >= 0 && proxy_process_ended(&s->proxy, 0))
 		died(s);
-	if (s->proxy.pidfd < 0)
+	if (s->proxy.pidfd < 0 && !s->ended)
 		start(s);
 	return s->proxy.pidfd < 0 ? -ECHILD : 0;
 }
@@ -173,9 +174,10 @@ static void greeted(struct supervisor *s, struct order *o, const struct answer *
 
 	(void)s;
 	g->over = true;
-	g->r = a->hello ? 0 : a->error;
-	if (g->r)
+	if (!a->hello) {
+		g->r = a->error;
 		return;
+	}
 	g->hello = *a->hello;
 	g->count = a->fd_count;
 	memcpy(g->fds, a->fds, a->fd_count * sizeof(*a->fds));
@@ -337,6 +339,9 @@ void supervisor_close(struct supervisor *s)
 {
 	if (!s)
 		return;
+	/* Rules that are not in force are taken back, once it reads again. */
+	if (s->snapshot >= 0 && orders_have_snapshot(s))
+		(void)proxy_process_order(&s->proxy, PROXY_SNAPSHOT, s->generation, s->snapshot);
 	listeners_close(PROXY_MAX_WORKERS, s->listeners);
 	orders_free(s);
 	forget(s);
@@ -353,6 +358,7 @@ void supervisor_close(struct supervisor *s)
 
 void supervisor_end(struct supervisor *s)
 {
+	s->ended = true;
 	if (s->proxy.pidfd >= 0)
 		proxy_process_end(&s->proxy);
 	forward_messages(s);

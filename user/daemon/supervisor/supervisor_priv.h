@@ -48,6 +48,7 @@ struct supervisor {
 	struct order *orders;		    /* not answered yet, in the order they were given */
 	struct event_timer order_timer;
 	bool begun;	/* weftd has started: what dies is replaced */
+	bool ended;	/* no other one is started */
 	bool took_over; /* the first proxy */
 	uint64_t started_ms;
 	unsigned restarts, pause_ms;
@@ -73,6 +74,8 @@ bool orders_owed(const struct supervisor *s);
 void orders_died(struct supervisor *s);
 /* When the timer has fired. */
 void orders_overdue(void *supervisor);
+/* Whether it is yet to answer a snapshot. */
+bool orders_have_snapshot(const struct supervisor *s);
 /* Frees them without telling anyone. */
 void orders_free(struct supervisor *s);
 
