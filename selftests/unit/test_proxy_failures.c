@@ -8,7 +8,7 @@
 #include <sys/socket.h>
 #include <unistd.h>
 
-#include "test_proxy_env.h"
+#include "test_proxy_script.h"
 
 static struct env *e;
 
@@ -32,183 +32,11 @@ TestSuite(proxy_failures, .init = setup, .fini = teardown, .timeout = 60);
 #define GET "GET /a HTTP/1.1\r\nHost: h\r\n\r\n"
 #define GOT "GET /a HTTP/1.1\r\nhost: h\r\n\r\n"
 #define OK "HTTP/1.1 200 OK\r\nContent-Length: 2\r\n\r\nhi"
-#define RESET "upstream connect error or disconnect/reset before headers. reset reason: "
-
 static void nobody_listens(struct target *t)
 {
 	int fd = env_listen(&t->port);
 
 	close(fd);
-}
-
-static void reset(int fd)
-{
-	struct linger now = { 1, 0 };
-
-	setsockopt(fd, SOL_SOCKET, SO_LINGER, &now, sizeof(now));
-	close(fd);
-}
-
-Test(proxy_failures, no_endpoint)
-{
-	int c = env_client(e);
-
-	e->pick = PICK_NONE;
-	put(c, GET);
-	want_message(c, "HTTP/1.1 503 Service Unavailable\r\n", "\r\n\r\nno healthy upstream",
-		     "content-type: text/plain", "content-length: 19\r\n", "!connection:", NULL);
-	cr_expect_str_eq(env_log(e, 1)->flags, "UH");
-	e->pick = PICK_NO_CLUSTER;
-	put(c, GET);
-	want_message(c, "HTTP/1.1 503 ", "content-length: 0\r\n", NULL);
-}
-
-Test(proxy_failures, connection_refused)
-{
-	int c = env_client(e);
-
-	nobody_listens(&e->target);
-	put(c, GET);
-	want_message(c, "HTTP/1.1 503 ", RESET "connection failure", NULL);
-	cr_expect_eq(e->outcome, OUTCOME_CONNECT);
-	cr_expect_str_eq(env_log(e, 1)->flags, "UF");
-}
-
-Test(proxy_failures, refused_then_another_endpoint)
-{
-	int c = env_client(e), s;
-
-	e->second = e->target;
-	nobody_listens(&e->target);
-	e->plan.retries = 2;
-	e->plan.retry_on = PLAN_RETRY_CONNECT_FAILURE;
-	e->plan.backoff_ms = 25;
-	put(c, "POST /a HTTP/1.1\r\nHost: h\r\nContent-Length: 3\r\n\r\nabc");
-	s = env_accept(e);
-	want(s, "POST /a HTTP/1.1\r\nhost: h\r\nContent-Length: 3\r\n\r\nabc");
-	put(s, OK);
-	want(c, OK);
-	cr_expect_eq(e->picks, 2u);
-}
-
-Test(proxy_failures, tries_come_to_an_end)
-{
-	int c = env_client(e);
-
-	nobody_listens(&e->target);
-	e->plan.retries = 3;
-	e->plan.retry_on = PLAN_RETRY_CONNECT_FAILURE;
-	put(c, GET);
-	want_message(c, "HTTP/1.1 503 ", NULL);
-	cr_expect_eq(e->picks, 4u);
-}
-
-Test(proxy_failures, a_503_is_tried_again_if_the_rule_says_so)
-{
-	static const uint32_t statuses[] = { 503 };
-	int c = env_client(e), s;
-
-	e->plan.retries = 1;
-	e->plan.retry_statuses = statuses;
-	e->plan.retry_status_count = 1;
-	put(c, "POST /a HTTP/1.1\r\nHost: h\r\nTransfer-Encoding: "
-	       "chunked\r\n\r\n3\r\nabc\r\n0\r\n\r\n");
-	for (int i = 0; i < 2; i++) {
-		s = env_accept(e);
-		want(s, "POST /a HTTP/1.1\r\nhost: h\r\ntransfer-encoding: "
-			"chunked\r\n\r\n3\r\nabc\r\n0\r\n\r\n");
-		put(s, "HTTP/1.1 503 No\r\nContent-Length: 3\r\n\r\nbad");
-	}
-	want_message(c, "HTTP/1.1 503 No", "\r\n\r\nbad", NULL);
-	cr_expect_eq(e->picks, 2u);
-}
-
-Test(proxy_failures, an_endpoint_that_resets)
-{
-	int c = env_client(e), s;
-
-	put(c, GET);
-	s = env_accept(e);
-	want(s, GOT);
-	reset(s);
-	want_message(c, "HTTP/1.1 503 ", RESET "connection termination", NULL);
-	cr_expect_str_eq(env_log(e, 1)->flags, "UC");
-	cr_expect_eq(e->outcome, OUTCOME_RESET);
-}
-
-Test(proxy_failures, an_unused_connection_that_the_endpoint_closed_is_not_used)
-{
-	int c = env_client(e), s;
-
-	put(c, GET);
-	s = env_accept(e);
-	want(s, GOT);
-	put(s, OK);
-	want(c, OK);
-	close(s);
-	put(c, GET);
-	s = env_accept(e);
-	want(s, GOT);
-	put(s, OK);
-	want(c, OK);
-}
-
-/* It was alive when the request was sent: nobody can say whether the request was carried out. */
-Test(proxy_failures, a_reused_connection_that_ends_is_tried_again_only_if_that_is_safe)
-{
-	int c = env_client(e), s;
-
-	put(c, GET);
-	s = env_accept(e);
-	want(s, GOT);
-	put(s, OK);
-	want(c, OK);
-	put(c, GET);
-	want(s, GOT);
-	close(s);
-	s = env_accept(e);
-	want(s, GOT);
-	put(s, OK);
-	want(c, OK);
-	put(c, "POST /a HTTP/1.1\r\nHost: h\r\nContent-Length: 3\r\n\r\nabc");
-	get_head(s);
-	want(s, "abc");
-	close(s);
-	want_message(c, "HTTP/1.1 503 ", NULL);
-}
-
-Test(proxy_failures, a_response_that_makes_no_sense)
-{
-	static const char *const bad[] = {
-		"HTTP/1.1 200 OK\r\nContent-Length: 2\r\nTransfer-Encoding: chunked\r\n\r\nhi",
-		"HTTP/1.1 200 OK\nContent-Length: 2\n\nhi",
-		"HTTP/1.1 200 OK\r\nContent-Length: 2\r\nContent-Length: 3\r\n\r\nhi",
-		"hi\r\n",
-	};
-	int c = env_client(e), s;
-
-	for (size_t i = 0; i < sizeof(bad) / sizeof(*bad); i++) {
-		put(c, GET);
-		s = env_accept(e);
-		want(s, GOT);
-		put(s, bad[i]);
-		want_message(c, "HTTP/1.1 502 ", RESET "protocol error", NULL);
-		want_closed(s);
-	}
-}
-
-Test(proxy_failures, a_response_that_breaks_off_is_seen_to)
-{
-	int c = env_client(e), s;
-	char bytes[16];
-
-	put(c, GET);
-	s = env_accept(e);
-	want(s, GOT);
-	put(s, "HTTP/1.1 200 OK\r\nContent-Length: 10\r\n\r\nhi");
-	want(c, "HTTP/1.1 200 OK\r\nContent-Length: 10\r\n\r\nhi");
-	close(s);
-	cr_expect_lt(recv(c, bytes, sizeof(bytes), 0), 0, "an orderly end");
 }
 
 Test(proxy_failures, malformed_chunks_of_the_endpoint_end_it)
@@ -239,68 +67,6 @@ Test(proxy_failures, malformed_chunks_of_the_client_that_come_late)
 	want_closed(s);
 }
 
-Test(proxy_failures, a_client_that_goes_away_takes_the_request_with_it)
-{
-	int c = env_client(e), s;
-
-	put(c, GET);
-	s = env_accept(e);
-	want(s, GOT);
-	reset(c);
-	want_closed(s);
-	env_log(e, 1);
-	cr_expect_eq(e->outcome, OUTCOME_ABANDONED);
-}
-
-Test(proxy_failures, a_client_that_goes_away_within_the_body)
-{
-	int c = env_client(e), s;
-
-	put(c, "POST / HTTP/1.1\r\nHost: h\r\nContent-Length: 10\r\n\r\nabc");
-	s = env_accept(e);
-	get_head(s);
-	want(s, "abc");
-	close(c);
-	want_closed(s);
-}
-
-Test(proxy_failures, the_routes_time_is_over)
-{
-	int c = env_client(e), s;
-
-	e->plan.timeout_ms = 100;
-	put(c, GET);
-	s = env_accept(e);
-	want(s, GOT);
-	want_message(c, "HTTP/1.1 504 Gateway Timeout\r\n", "content-length: 24\r\n",
-		     "\r\n\r\nupstream request timeout", NULL);
-	want_closed(s);
-	cr_expect_str_eq(env_log(e, 1)->flags, "UT");
-	cr_expect_eq(e->outcome, OUTCOME_TIMEOUT);
-	/* It is not over for the next request. */
-	put(c, GET);
-	s = env_accept(e);
-	want(s, GOT);
-	put(s, OK);
-	want(c, OK);
-}
-
-Test(proxy_failures, each_try_has_its_time)
-{
-	int c = env_client(e), s;
-
-	e->plan.per_try_timeout_ms = 100;
-	e->plan.retries = 1;
-	e->plan.retry_on = PLAN_RETRY_5XX;
-	put(c, GET);
-	s = env_accept(e);
-	want(s, GOT);
-	want_closed(s);
-	s = env_accept(e);
-	want(s, GOT);
-	want_message(c, "HTTP/1.1 504 ", "upstream request timeout", NULL);
-}
-
 Test(proxy_failures, a_response_that_stops_is_given_up)
 {
 	int c = env_client(e), s;
@@ -317,22 +83,6 @@ Test(proxy_failures, a_response_that_stops_is_given_up)
 	}
 	want_closed(c);
 	want_closed(s);
-}
-
-Test(proxy_failures, a_delay_comes_first)
-{
-	int c = env_client(e), s;
-
-	e->plan.delay_ms = 200;
-	e->plan.timeout_ms = 150;
-	put(c, GET);
-	want_silence(c);
-	s = env_accept(e);
-	want(s, GOT);
-	put(s, OK);
-	want(c, OK);
-	cr_expect_str_eq(env_log(e, 1)->flags, "DI");
-	cr_expect_geq(e->last.duration_ms, 190u);
 }
 
 Test(proxy_failures, an_abort_asks_no_endpoint)
@@ -354,15 +104,6 @@ Test(proxy_failures, an_abort_asks_no_endpoint)
 	env_log(e, 5);
 	cr_expect_eq(e->picks, 0u);
 	cr_expect_eq(e->releases, 5u);
-}
-
-Test(proxy_failures, a_head_that_comes_too_slowly_is_408)
-{
-	int c = env_client(e);
-
-	put(c, "GET / HTTP/1.1\r\nHo");
-	want_message(c, "HTTP/1.1 408 ", "connection: close", NULL);
-	want_end(c);
 }
 
 Test(proxy_failures, a_client_that_says_nothing_is_closed)
@@ -468,4 +209,146 @@ Test(proxy_failures, connections_to_what_is_no_endpoint_any_more_are_closed)
 	want(s, GOT);
 	put(s, OK);
 	want(b, OK);
+}
+
+/* ---- conversations: see test_proxy_script.h ---- */
+
+#define A "GET /a HTTP/1.1|"
+#define ASKS "C> " A "Host: h||", "U> " A "host: h||"
+#define ASKED_AGAIN "U> " A "host: h||"
+#define POST "POST /a HTTP/1.1|"
+#define ABC "Content-Length: 3||abc"
+#define CHUNKED "chunked||3|abc|0||"
+#define HI "HTTP/1.1 200 OK|Content-Length: 2||hi"
+#define ANSWERS(response) "U< " response, "C< " response
+#define NO "HTTP/1.1 503 No|Content-Length: 3||bad"
+#define RESET "upstream connect error or disconnect/reset before headers. reset reason: "
+#define UNAVAILABLE "C< HTTP/1.1 503 Service Unavailable|..."
+#define TOO_LATE "C< HTTP/1.1 504 Gateway Timeout|content-length: 24|...||upstream request timeout"
+#define BAD(response) \
+	ASKS, "U< " response, "C< HTTP/1.1 502 Bad Gateway|...||" RESET "protocol error", "U> GONE"
+
+static const uint32_t just_503[] = { 503 };
+
+static const struct {
+	const char *what;
+	struct plan plan;
+	enum pick pick;
+	bool refused;	   /* nobody listens at the endpoint ... */
+	bool another;	   /* ... but at the next one */
+	unsigned picks;	   /* 0: are not looked at */
+	unsigned logs;	   /* 0: 1 */
+	const char *flags; /* of the last request; NULL: are not looked at */
+	enum outcome outcome;
+	const char *lines[SCRIPT_LINES];
+} rows[] = {
+	{ "no endpoint", .pick = PICK_NONE, .flags = "UH",
+	  .lines = { "C> " A "Host: h||",
+		     "C< HTTP/1.1 503 Service Unavailable|content-length: 19|"
+		     "content-type: text/plain|...|server: weft||no healthy upstream" } },
+	{ "no such cluster", .pick = PICK_NO_CLUSTER, .flags = "NC",
+	  .lines = { "C> " A "Host: h||",
+		     "C< HTTP/1.1 503 Service Unavailable|content-length: 0|...|server: weft||" } },
+	{ "connection refused", .refused = true, .flags = "UF", .outcome = OUTCOME_CONNECT,
+	  .lines = { "C> " A "Host: h||", UNAVAILABLE "||" RESET "connection failure" } },
+	{ "refused, then another endpoint",
+	  { .retries = 2, .retry_on = PLAN_RETRY_CONNECT_FAILURE, .backoff_ms = 25 },
+	  .refused = true,
+	  .another = true,
+	  .picks = 2,
+	  .lines = { "C> " POST "Host: h|" ABC, "U> " POST "host: h|" ABC, ANSWERS(HI) } },
+	{ "tries come to an end",
+	  { .retries = 3, .retry_on = PLAN_RETRY_CONNECT_FAILURE },
+	  .refused = true,
+	  .picks = 4,
+	  .flags = "UF,URX",
+	  .outcome = OUTCOME_CONNECT,
+	  .lines = { "C> " A "Host: h||", UNAVAILABLE "||" RESET "connection failure" } },
+	{ "a 503 is tried again if the rule says so",
+	  { .retries = 1, .retry_statuses = just_503, .retry_status_count = 1 },
+	  .picks = 2,
+	  .flags = "URX",
+	  .lines = { "C> " POST "Host: h|Transfer-Encoding: " CHUNKED,
+		     "U> " POST "host: h|transfer-encoding: " CHUNKED, "U< " NO, "U> GONE",
+		     "U> " POST "host: h|transfer-encoding: " CHUNKED, ANSWERS(NO) } },
+	{ "an endpoint that resets", .flags = "UC", .outcome = OUTCOME_RESET,
+	  .lines = { ASKS, "U< RST", UNAVAILABLE "||" RESET "connection termination" } },
+	{ "an unused connection that the endpoint closed is not used", .picks = 2, .logs = 2,
+	  .flags = "-", .lines = { ASKS, ANSWERS(HI), "U< END", ASKS, ANSWERS(HI) } },
+	{ "a reused connection that ends is tried again", .picks = 3, .logs = 2, .flags = "-",
+	  .lines = { ASKS, ANSWERS(HI), ASKS, "U< END", ASKED_AGAIN, ANSWERS(HI) } },
+	/* It was alive when the request was sent, and may have carried it out. */
+	{ "... only if that is safe", .picks = 2, .logs = 2, .flags = "UC",
+	  .outcome = OUTCOME_RESET,
+	  .lines = { ASKS, ANSWERS(HI), "C> " POST "Host: h|" ABC, "U> " POST "host: h|" ABC,
+		     "U< END", UNAVAILABLE } },
+	{ "two framings make no sense", .flags = "UPE", .outcome = OUTCOME_RESET,
+	  .lines = { BAD("HTTP/1.1 200 OK|Content-Length: 2|Transfer-Encoding: chunked||hi") } },
+	{ "nor do lines without a CR", .flags = "UPE", .outcome = OUTCOME_RESET,
+	  .lines = { BAD("HTTP/1.1 200 OK\nContent-Length: 2\n\nhi") } },
+	{ "nor two lengths", .flags = "UPE", .outcome = OUTCOME_RESET,
+	  .lines = { BAD("HTTP/1.1 200 OK|Content-Length: 2|Content-Length: 3||hi") } },
+	{ "nor what is no response", .flags = "UPE", .outcome = OUTCOME_RESET,
+	  .lines = { BAD("hi|") } },
+	{ "a response that breaks off is seen to", .flags = "UC", .outcome = OUTCOME_RESET,
+	  .lines = { ASKS, ANSWERS("HTTP/1.1 200 OK|Content-Length: 10||hi"), "U< END",
+		     "C< RST" } },
+	{ "a client that goes away takes the request with it", .flags = "DC",
+	  .outcome = OUTCOME_ABANDONED, .lines = { ASKS, "C> RST", "U> GONE" } },
+	{ "a client that goes away within the body, too", .flags = "DC",
+	  .outcome = OUTCOME_ABANDONED,
+	  .lines = { "C> " POST "Host: h|Content-Length: 10||abc",
+		     "U> " POST "host: h|Content-Length: 10||abc", "C> END", "U> GONE" } },
+	{ "the route's time is over",
+	  { .timeout_ms = 100 },
+	  .flags = "UT",
+	  .outcome = OUTCOME_TIMEOUT,
+	  .lines = { ASKS, TOO_LATE, "U> GONE" } },
+	{ "... but not for the next request",
+	  { .timeout_ms = 100 },
+	  .picks = 2,
+	  .logs = 2,
+	  .flags = "-",
+	  .lines = { ASKS, TOO_LATE, "U> GONE", ASKS, ANSWERS(HI) } },
+	{ "each try has its time",
+	  { .per_try_timeout_ms = 100, .retries = 1, .retry_on = PLAN_RETRY_5XX },
+	  .picks = 2,
+	  .flags = "UT,URX",
+	  .outcome = OUTCOME_TIMEOUT,
+	  .lines = { ASKS, "U> GONE", ASKED_AGAIN, TOO_LATE } },
+	{ "a delay comes first",
+	  { .delay_ms = 200, .timeout_ms = 150 },
+	  .flags = "DI",
+	  .lines = { "C> " A "Host: h||", "C< -", ASKED_AGAIN, ANSWERS(HI) } },
+	{ "a head that comes too slowly is 408", .flags = "DT",
+	  .lines = { "C> GET / HTTP/1.1|Ho",
+		     "C< HTTP/1.1 408 Request Timeout|...|connection: close||", "C< END" } },
+};
+
+static void play(size_t i)
+{
+	const struct access_entry *entry;
+
+	e->plan = rows[i].plan;
+	e->pick = rows[i].pick;
+	if (rows[i].another)
+		e->second = e->target;
+	if (rows[i].refused)
+		nobody_listens(&e->target);
+	script_play(e, rows[i].what, rows[i].lines);
+	entry = env_log(e, rows[i].logs ? rows[i].logs : 1);
+	if (rows[i].flags)
+		cr_expect_str_eq(entry->flags, rows[i].flags, "%s: %s", rows[i].what, entry->flags);
+	cr_expect_eq(e->outcome, rows[i].outcome, "%s: outcome %d", rows[i].what, e->outcome);
+	if (rows[i].picks)
+		cr_expect_eq(e->picks, rows[i].picks, "%s: %u picks", rows[i].what, e->picks);
+}
+
+Test(proxy_failures, conversations)
+{
+	for (size_t i = 0; i < sizeof(rows) / sizeof(*rows); i++) {
+		play(i);
+		teardown();
+		setup();
+	}
 }

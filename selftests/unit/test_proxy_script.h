@@ -8,10 +8,12 @@
  *   U< TEXT   the endpoint sends it      C< TEXT   the client sees it
  *   C> END    the client half-closes     U> END    the endpoint sees the client's end
  *   U< END    the endpoint closes        C< END    the client sees an orderly end
- *   U> -      the endpoint sees nothing for a while; C< - likewise
+ *   RST       instead of END: not in order; GONE: either (of what is seen)
+ *   -         instead of TEXT: nothing is seen for a while
  *
- * '|' is CR LF. What is seen is exactly that, in as many pieces as it comes. The endpoint takes the
- * proxy's first connection, and another one after it has closed that.
+ * '|' is CR LF. What is seen is exactly that, in as many pieces as it comes; "A...B" is a message
+ * with Content-Length that begins with A and ends with B. The endpoint takes the proxy's first
+ * connection, and another one when it has closed that or seen it GONE.
  */
 #include "test_proxy_env.h"
 
