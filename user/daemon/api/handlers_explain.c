@@ -11,6 +11,7 @@
 
 #include "lib/base/cleanup.h"
 #include "lib/explain/explain_http.h"
+#include "lib/model/remarks.h"
 #include "daemon/api/handlers.h"
 
 /* The loaded program's answer, from the live maps. */
@@ -199,8 +200,9 @@ int handle_analyze(struct weftd *d, const struct request *request, struct reply 
 	(void)request;
 	r = engine_analyze(d->engine, &reply->errors);
 	if (!r)
-		reply->data = json_pack("{s:I, s:I}", "objects",
+		reply->data = json_pack("{s:I, s:I, s:o}", "objects",
 					(json_int_t)engine_objects(d->engine)->count, "warnings",
-					(json_int_t)reply->errors.warnings);
+					(json_int_t)reply->errors.warnings, "remarks",
+					remarks_json(&reply->errors));
 	return r;
 }

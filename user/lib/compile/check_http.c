@@ -5,6 +5,7 @@
 #include <stdio.h>
 
 #include "lib/mesh/proxied.h"
+#include "lib/model/remarks.h"
 #include "lib/l7/l7_priv.h"
 #include "lib/route/regex.h"
 
@@ -67,13 +68,14 @@ static void warn_destination(struct http_compiler *c, const struct object *o,
 	struct pos at = d->pos.line ? d->pos : o->pos;
 
 	if (!world_host(&c->world, host))
-		errors_warn(c->errors, o->file, at,
-			    "%s.host: no service \"%s\": requests sent there get 503", field, host);
+		errors_remark(c->errors, REMARK_NOT_FOUND, o->file, at,
+			      "%s.host: no service \"%s\": requests sent there get 503", field,
+			      host);
 	else if (d->subset && !subset_is_defined(c, host, d->subset))
-		errors_warn(c->errors, o->file, at,
-			    "%s.subset: no destinationrule for \"%s\" defines \"%s\": requests "
-			    "sent there get 503",
-			    field, host, d->subset);
+		errors_remark(c->errors, REMARK_NOT_FOUND, o->file, at,
+			      "%s.subset: no destinationrule for \"%s\" defines \"%s\": requests "
+			      "sent there get 503",
+			      field, host, d->subset);
 }
 
 static void check_destination(struct http_compiler *c, const struct object *o,

@@ -349,7 +349,11 @@ void object_free(struct object *o);
 
 /* Every problem of one parse, validation or compilation, in order. Zero-initialise; free with
  * errors_free(). */
+struct remark; /* remarks.h */
+
 struct error {
+	const struct remark *remark; /* NULL: none of analyze's */
+	size_t place;		     /* length of "file:line:col" in `text` */
 	char *text; /* NULL if there was no memory for it. "file:line:col: path.to.field: expected,
 		       not "value"" */
 	bool warning;
