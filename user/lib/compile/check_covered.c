@@ -299,7 +299,7 @@ static void check_route(const struct any_routes *r, size_t route)
 
 static void check_routes(const struct any_routes *r)
 {
-	for (size_t i = 1; i < r->count; i++)
+	for (size_t i = 1; (r->http || r->l4) && i < r->count; i++)
 		check_route(r, i);
 }
 
