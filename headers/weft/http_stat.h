@@ -14,6 +14,7 @@
 enum {
 	HTTP_STAT_ROWS = 4096, /* of each */
 	HISTOGRAM_BUCKETS = 64,
+	HTTP_EJECTED_MAX = 16,
 };
 
 /*
@@ -23,6 +24,13 @@ enum {
  */
 struct histogram {
 	__u64 buckets[HISTOGRAM_BUCKETS];
+};
+
+/* An endpoint that outlier detection keeps out. */
+struct http_ejection {
+	__u32 endpoint; /* stable id */
+	__u32 pad;
+	__u64 back_ms; /* CLOCK_MONOTONIC; 0: nothing is here */
 };
 
 /* `http_clusters`. A try is a request as one endpoint gets it: there may be several to a request.
@@ -77,6 +85,10 @@ struct http_cluster_stat {
 	__u64 ejections_enforced_consecutive_5xx;
 	__u64 ejections_enforced_consecutive_gateway_failure;
 	__u64 ejections_enforced_consecutive_local_origin_failure;
+
+	/* Those that are out. One that is past its time is back, although nothing has called it
+	 * yet. Of more than fit in here only the number is known. */
+	struct http_ejection ejected[HTTP_EJECTED_MAX];
 
 	struct histogram upstream_rq_time; /* ms, from the whole request to the whole response */
 };

@@ -37,22 +37,22 @@ static const struct row {
 	  ECHO HEADLESS VS("{hosts: [naked], tcp: [{" TO_ECHO "}]}"),
 	  "warning: t.yaml:14:16: spec.hosts[0]: service default/naked is headless, clients call "
 	  "its "
-	  "pods themselves: the rule has no effect on it\n" },
+	  "pods themselves: the rule has no effect on it" },
 	{ "a policy for a headless service", HEADLESS DR("{host: naked, " LIMIT "}"),
 	  "warning: t.yaml:9:8: spec.host: service default/naked is headless, clients call its "
 	  "pods "
-	  "themselves: the rule has no effect on it but on what VirtualServices send there\n" },
+	  "themselves: the rule has no effect on it but on what VirtualServices send there" },
 	{ "a rule for a node-local service", ECHO LOCAL VS("{hosts: [near], tcp: [{" TO_ECHO "}]}"),
 	  "spec.hosts[0]: service default/near has internalTrafficPolicy: Local, which is left to "
-	  "kube-proxy: the rule has no effect on it\n" },
+	  "kube-proxy: the rule has no effect on it" },
 	{ "a rule for a host that isn't there", ECHO VS("{hosts: [gone], tcp: [{" TO_ECHO "}]}"),
 	  "warning: t.yaml:9:16: spec.hosts[0]: no service \"gone.default.svc.cluster.local\": the "
-	  "rule has no effect on it\n" },
+	  "rule has no effect on it" },
 	{ "a policy for a host that isn't there", ECHO DR("{host: gone, " LIMIT "}"),
 	  "warning: t.yaml:9:8: spec.host: no service \"gone.default.svc.cluster.local\": the rule "
-	  "has no effect on it\n" },
+	  "has no effect on it" },
 	{ "a policy for a wildcard with nothing under it", ECHO DR("{host: \"*.com\", " LIMIT "}"),
-	  "spec.host: no service \"*.com\": the rule has no effect on it\n" },
+	  "spec.host: no service \"*.com\": the rule has no effect on it" },
 	{ "a policy alone", DR("{host: gone, " LIMIT "}"), "" },
 	{ "a host from outside, at a gateway too",
 	  ECHO GATEWAY VS("{hosts: [a.example.com], gateways: [mesh, gw], tcp: [{" TO_ECHO "}]}"),
@@ -60,7 +60,7 @@ static const struct row {
 	{ "a tcp rule for a port with http",
 	  ECHO WEB VS("{hosts: [web], tcp: [{match: [{port: 80}], " TO_ECHO "}]}"),
 	  "warning: t.yaml:14:37: spec.tcp[0].match[0]: the port carries http, by its name or "
-	  "appProtocol: the rule has no effect there\n" },
+	  "appProtocol: the rule has no effect there" },
 	{ "a tcp rule for the port beside it",
 	  ECHO WEB VS("{hosts: [web], tcp: [{match: [{port: 81}], " TO_ECHO "}]}"), "" },
 	{ "a tcp rule for all ports, one of which carries tcp",
@@ -68,12 +68,12 @@ static const struct row {
 	{ "a port that the service lacks",
 	  ECHO VS("{hosts: [echo], tcp: [{match: [{port: 1}], " TO_ECHO "}]}"),
 	  "spec.tcp[0].match[0].port: no service of the rule's hosts has TCP port 1: the rule has "
-	  "no effect\n" },
+	  "no effect" },
 	{ "a port that the gateway lacks",
 	  ECHO GATEWAY VS("{hosts: [\"*\"], gateways: [gw], tcp: [{match: [{port: 1}], " TO_ECHO
 			  "}, {" TO_ECHO "}]}"),
 	  "spec.tcp[0].match[0].port: no gateway of the rule has TCP port 1: the rule has no "
-	  "effect\n" },
+	  "effect" },
 	{ "the gateway's port",
 	  ECHO GATEWAY VS("{hosts: [\"*\"], gateways: [gw], tcp: [{match: [{port: 31400}], " TO_ECHO
 			  "}]}"),
@@ -82,16 +82,16 @@ static const struct row {
 	  ECHO DR("{host: echo, trafficPolicy: {portLevelSettings: [{port: {number: 1}, "
 		  "loadBalancer: {simple: RANDOM}}]}}"),
 	  "warning: t.yaml:9:20: spec.trafficPolicy.portLevelSettings[0].port: no service of "
-	  "\"echo\" has TCP port 1: these settings have no effect\n" },
+	  "\"echo\" has TCP port 1: these settings have no effect" },
 	{ "a destination without a port that has others than the one called",
 	  ECHO WEB VS("{hosts: [echo], tcp: [{route: [{destination: {host: web}}]}]}"),
 	  "warning: t.yaml:14:52: spec.tcp[0].route[0].destination: without a port it is the one "
-	  "called, and service default/web has no port 9000: connections to it are refused\n" },
+	  "called, and service default/web has no port 9000: connections to it are refused" },
 	{ "a destination without a port at a gateway, whose own is none of its service's",
 	  ECHO WEB GATEWAY VS("{hosts: [\"*\"], gateways: [gw], tcp: [{route: [{destination: "
 			      "{host: web}}]}]}"),
 	  "spec.tcp[0].route[0].destination: without a port it is the one called, and service "
-	  "default/web has no port 31400: connections to it are refused\n" },
+	  "default/web has no port 31400: connections to it are refused" },
 	{ "a destination without a port at a gateway, whose own is one of its service's",
 	  ECHO SERVICE("both", "{clusterIP: 10.96.0.3, ports: [{name: tcp, port: 31400}, {name: "
 			       "tcp-b, port: 2}]}")
@@ -101,15 +101,15 @@ static const struct row {
 	{ "who calls a gateway",
 	  ECHO GATEWAY VS("{hosts: [\"*\"], gateways: [gw], tcp: [{match: [{sourceLabels: {a: "
 			  "b}}], " TO_ECHO "}]}"),
-	  "spec.tcp[0].match[0].sourceLabels: ignored at a gateway, as in Istio\n" },
+	  "spec.tcp[0].match[0].sourceLabels: ignored at a gateway, as in Istio" },
 	{ "the address called at a gateway",
 	  ECHO GATEWAY VS("{hosts: [\"*\"], gateways: [gw], tcp: [{match: [{destinationSubnets: "
 			  "[10.0.0.0/8]}], " TO_ECHO "}]}"),
-	  "spec.tcp[0].match[0].destinationSubnets: ignored at a gateway, as in Istio\n" },
+	  "spec.tcp[0].match[0].destinationSubnets: ignored at a gateway, as in Istio" },
 	{ "who calls, beside gateways",
 	  ECHO VS("{hosts: [echo], tcp: [{match: [{sourceNamespace: a, gateways: [mesh]}], " TO_ECHO
 		  "}]}"),
-	  "spec.tcp[0].match[0].sourceNamespace: ignored beside gateways, as in Istio\n" },
+	  "spec.tcp[0].match[0].sourceNamespace: ignored beside gateways, as in Istio" },
 	{ "who calls in the mesh",
 	  ECHO VS("{hosts: [echo], tcp: [{match: [{sourceNamespace: a, destinationSubnets: "
 		  "[10.0.0.0/8]}], " TO_ECHO "}]}"),

@@ -70,7 +70,8 @@ static int ask(const struct loaded *l, const struct explain_query *q,
 	       const struct explain_request *request, json_t **out)
 {
 	struct errors errors = { 0 };
-	int r = explain_http(l->http.snapshot, l->l4, &l->http.objects, q, request, out, &errors);
+	int r = explain_http(l->http.snapshot, l->l4, &l->http.objects, q, request, NULL, out,
+			     &errors);
 
 	errors_free(&errors);
 	return r;

@@ -264,3 +264,27 @@ Test(proxy_outlier, workers_that_eject_at_the_same_time)
 		out += outlier_ejected(&o, i, START);
 	cr_expect_eq(out, 2);
 }
+
+static const struct http_ejection *told(uint32_t endpoint)
+{
+	for (size_t i = 0; i < HTTP_EJECTED_MAX; i++)
+		if (stat.ejected[i].back_ms && stat.ejected[i].endpoint == endpoint)
+			return &stat.ejected[i];
+	return NULL;
+}
+
+Test(proxy_outlier, others_are_told_who_is_out_and_until_when)
+{
+	for (uint32_t i = 0; i < COUNT; i++)
+		states[i].endpoint = i + 7;
+	answers(0, 500, 3, START);
+	answers(1, 500, 3, START + 5000);
+	cr_assert_not_null(told(7));
+	cr_assert_not_null(told(8));
+	cr_expect_null(told(9));
+	cr_expect_eq(told(7)->back_ms, START + BASE);
+	cr_expect_eq(told(8)->back_ms, START + BASE + INTERVAL);
+	cr_expect_not(outlier_ejected(&o, 0, START + BASE));
+	cr_expect_null(told(7), "it is back");
+	cr_expect_not_null(told(8));
+}

@@ -103,6 +103,14 @@ Test(proxy_requests, what_is_too_long_is_cut)
 	cr_expect_eq(strlen(row.path), sizeof(row.path) - 1);
 }
 
+Test(proxy_requests, the_path_is_the_one_that_is_routed)
+{
+	int c = env_client(e);
+
+	put(c, "GET /a/../b/./%63?d=/../e HTTP/1.1\r\nHost: h\r\n\r\n");
+	cr_expect_str_eq(wait_for("waiting").path, "/b/c?d=/../e");
+}
+
 Test(proxy_requests, a_worker_that_does_not_answer_is_left_out)
 {
 	struct http_worker stuck, *both[] = { &e->worker, &stuck };

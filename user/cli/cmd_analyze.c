@@ -5,15 +5,16 @@
 #include "cli/client.h"
 #include "lib/base/json_io.h"
 #include "cli/offline.h"
+#include "lib/model/remarks.h"
 
-static int finish(const struct cli *cli, json_int_t objects, json_int_t warnings)
+/* Takes `remarks` over. */
+static int finish(const struct cli *cli, json_int_t objects, json_int_t warnings, json_t *remarks)
 {
-	if (cli->output) {
-		_cleanup_(json_decrefp) json_t *json =
-			json_pack("{s:I, s:I}", "objects", objects, "warnings", warnings);
+	_cleanup_(json_decrefp) json_t *json = json_pack("{s:I, s:I, s:o}", "objects", objects,
+							 "warnings", warnings, "remarks", remarks);
 
+	if (cli->output)
 		return client_print_json(json);
-	}
 	if (warnings)
 		printf("%lld objects, %lld warnings\n", (long long)objects, (long long)warnings);
 	else
@@ -23,13 +24,14 @@ static int finish(const struct cli *cli, json_int_t objects, json_int_t warnings
 
 static int analyze_files(const struct cli *cli, const struct cmd_list *names)
 {
-	_cleanup_(offline_free) struct offline offline = { 0 };
-	int r = offline_load(&offline, names);
+	_cleanup_(offline_free) struct offline o = { 0 };
+	int r = offline_load(&o, names), printed = 0;
 
-	offline_print(&offline);
-	return r ? r
-		 : finish(cli, (json_int_t)offline.objects.count,
-			  (json_int_t)offline.errors.warnings);
+	offline_print(&o);
+	if (!r || (cli->output && o.errors.count))
+		printed = finish(cli, (json_int_t)o.objects.count, (json_int_t)o.errors.warnings,
+				 remarks_json(&o.errors));
+	return r ? r : printed;
 }
 
 int cmd_analyze(struct cli *cli, int argc, char **argv)
@@ -47,5 +49,6 @@ int cmd_analyze(struct cli *cli, int argc, char **argv)
 		return analyze_files(cli, &names);
 	r = client_ask(cli, client_request("analyze"), NULL, &data);
 	return r ? r
-		 : finish(cli, json_get_int(data, "objects", 0), json_get_int(data, "warnings", 0));
+		 : finish(cli, json_get_int(data, "objects", 0), json_get_int(data, "warnings", 0),
+			  json_incref(json_object_get(data, "remarks")));
 }

@@ -7,9 +7,11 @@
 #include <string.h>
 #include <sys/mman.h>
 #include <sys/stat.h>
+#include <time.h>
 
 #include "lib/base/cleanup.h"
 #include "lib/explain/explain_http.h"
+#include "lib/model/remarks.h"
 #include "daemon/api/handlers.h"
 
 /* The loaded program's answer, from the live maps. */
@@ -67,6 +69,53 @@ static int map_rules(int fd, struct mapped *m)
 	return http_snapshot_open(m->bytes, m->size, &m->snapshot);
 }
 
+/* What the counters in force say of one cluster. */
+struct load_query {
+	__u32 id;
+	const char *cluster;
+	struct explain_load *out;
+};
+
+static int read_limit(void *arg, __u32 id, const struct cluster_stat *s,
+		      const struct cluster_limit *l)
+{
+	struct load_query *q = arg;
+
+	(void)s;
+	if (id != q->id)
+		return 0;
+	q->out->steered = l->steered;
+	return 1;
+}
+
+static int read_requests(void *arg, const struct http_cluster_stat *s)
+{
+	struct load_query *q = arg;
+
+	if (strcmp(s->name, q->cluster) != 0)
+		return 0;
+	q->out->requests = s->upstream_rq_active;
+	q->out->pending = s->upstream_rq_pending_active;
+	memcpy(q->out->ejected, s->ejected, sizeof(s->ejected));
+	return 1;
+}
+
+static int read_load(void *arg, __u32 id, const char *cluster, struct explain_load *out)
+{
+	struct weftd *d = arg;
+	struct load_query q = { id, cluster, out };
+	struct timespec now;
+	int r;
+
+	clock_gettime(CLOCK_MONOTONIC, &now);
+	out->now_ms = (__u64)now.tv_sec * 1000 + now.tv_nsec / 1000000;
+	r = kernel_each_cluster(d->kernel, read_limit, &q);
+
+	if (r >= 0)
+		r = kernel_each_http_cluster(d->kernel, read_requests, &q);
+	return r < 0 ? r : 0;
+}
+
 /* -EPROTONOSUPPORT: no HTTP is spoken there. */
 static int answer_http(struct weftd *d, const struct objects *objects,
 		       const struct explain_query *q, const struct explain_request *request,
@@ -74,12 +123,13 @@ static int answer_http(struct weftd *d, const struct objects *objects,
 {
 	_cleanup_(unmap) struct mapped m = { 0 };
 	int fd = supervisor_snapshot_file(d->supervisor);
+	const struct explain_live live = { read_load, d };
 	json_t *json = NULL;
 	int r = fd < 0 ? -EPROTONOSUPPORT : map_rules(fd, &m);
 
 	if (!r)
-		r = explain_http(m.snapshot, engine_tables(d->engine), objects, q, request, &json,
-				 &reply->errors);
+		r = explain_http(m.snapshot, engine_tables(d->engine), objects, q, request, &live,
+				 &json, &reply->errors);
 	return r ? r : say(json, explain_http_text(json), reply);
 }
 
@@ -150,8 +200,9 @@ int handle_analyze(struct weftd *d, const struct request *request, struct reply 
 	(void)request;
 	r = engine_analyze(d->engine, &reply->errors);
 	if (!r)
-		reply->data = json_pack("{s:I, s:I}", "objects",
+		reply->data = json_pack("{s:I, s:I, s:o}", "objects",
 					(json_int_t)engine_objects(d->engine)->count, "warnings",
-					(json_int_t)reply->errors.warnings);
+					(json_int_t)reply->errors.warnings, "remarks",
+					remarks_json(&reply->errors));
 	return r;
 }

@@ -27,16 +27,21 @@ static void add(struct errors *e, bool warning, const char *file, struct pos at,
 	_cleanup_free_ char *message = NULL;
 	struct error *items;
 	char *text = NULL;
+	size_t place = 0;
 
 	if (vasprintf(&message, fmt, args) < 0)
 		message = NULL;
 	if (message)
 		text = located(file, at, message);
+	if (text)
+		place = strlen(text) - strlen(message) - 2;
 	items = reallocarray(e->items, e->count + 1, sizeof(*items));
 	if (items) {
 		e->items = items;
 		items[e->count].text = TAKE_PTR(text);
 		items[e->count].warning = warning;
+		items[e->count].remark = NULL;
+		items[e->count].place = place;
 		e->count++;
 		e->warnings += warning;
 	}

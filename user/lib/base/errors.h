@@ -12,9 +12,13 @@ struct pos {
 	int line, col;
 };
 
+struct remark; /* lib/model/remarks.h */
+
 /* Every problem of one parse, validation or compilation, in order. Zero-initialise; free with
  * errors_free(). */
 struct error {
+	const struct remark *remark; /* NULL: none of analyze's */
+	size_t place;		     /* length of "file:line:col" in `text` */
 	char *text; /* NULL if there was no memory for it. "file:line:col: path.to.field: expected,
 		       not "value"" */
 	bool warning;

@@ -22,6 +22,17 @@ void check_destination_rule(struct world *w, const struct object *o);
 void check_idle_virtual_service(struct world *w, const struct object *o);
 void check_idle_destination_rule(struct world *w, const struct object *o);
 
+/* What istioctl analyze would find, and what Istio's merging drops in silence. For rules that have
+ * no error, once the tables are made. */
+void check_remarks(struct world *w);
+
+/* Its parts. */
+void check_covered_routes(struct world *w, const struct object *o);
+void check_effect(struct world *w, const struct object *o);
+void check_delegates(struct world *w, const struct object *o);
+void check_policy_parts(struct world *w);
+void check_workloads(struct world *w);
+
 /* Where a field of the object stands, "spec" then `key`; the object's own position if that isn't
  * known. */
 struct pos spec_pos(const struct object *o, const char *key);

@@ -7,6 +7,7 @@
 #include "lib/compile/check.h"
 #include "lib/mesh/proxied.h"
 #include "lib/model/model_http.h"
+#include "lib/model/remarks.h"
 #include "lib/route/regex.h"
 
 enum { FIELD_MAX = 96 };
@@ -68,13 +69,14 @@ static void warn_destination(struct world *w, const struct object *o, const stru
 	struct pos at = d->pos.line ? d->pos : o->pos;
 
 	if (!world_host(w, host))
-		errors_warn(w->errors, o->file, at,
-			    "%s.host: no service \"%s\": requests sent there get 503", field, host);
+		errors_remark(w->errors, REMARK_NOT_FOUND, o->file, at,
+			      "%s.host: no service \"%s\": requests sent there get 503", field,
+			      host);
 	else if (d->subset && !subset_is_defined(w, host, d->subset))
-		errors_warn(w->errors, o->file, at,
-			    "%s.subset: no destinationrule for \"%s\" defines \"%s\": requests "
-			    "sent there get 503",
-			    field, host, d->subset);
+		errors_remark(w->errors, REMARK_NOT_FOUND, o->file, at,
+			      "%s.subset: no destinationrule for \"%s\" defines \"%s\": requests "
+			      "sent there get 503",
+			      field, host, d->subset);
 }
 
 static void check_destination(struct world *w, const struct object *o, const struct destination *d,

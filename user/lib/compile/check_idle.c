@@ -5,6 +5,7 @@
  */
 #include "lib/compile/check.h"
 #include "lib/mesh/gateways.h"
+#include "lib/model/remarks.h"
 #include "lib/mesh/proxied.h"
 
 enum { FIELD_MAX = 96 };
@@ -55,12 +56,15 @@ static void check_host(struct world *w, const struct object *o, const char *fiel
 	h = covered_host(w, host, &next);
 	why = h && !host_is_wildcard(host) ? why_idle(h) : NULL;
 	if (!h && known)
-		errors_warn(w->errors, o->file, at,
-			    "%s: no service \"%s\": the rule has no effect on it", field, host);
+		errors_remark(w->errors,
+			      o->kind == KIND_DESTINATION_RULE ? REMARK_POLICY_WITHOUT_HOST
+							       : REMARK_NOT_FOUND,
+			      o->file, at, "%s: no service \"%s\": the rule has no effect on it",
+			      field, host);
 	else if (why)
-		errors_warn(w->errors, o->file, at,
-			    "%s: service %s/%s %s: the rule has no effect on it%s", field,
-			    h->service->meta.namespace, h->service->meta.name, why, where);
+		errors_remark(w->errors, REMARK_NOT_STEERED, o->file, at,
+			      "%s: service %s/%s %s: the rule has no effect on it%s", field,
+			      h->service->meta.namespace, h->service->meta.name, why, where);
 }
 
 /* What the ports of a rule's services are, as far as services are known. */
@@ -158,17 +162,17 @@ static void check_port(struct world *w, const struct object *o, const char *fiel
 			return;
 	}
 	if (ports.open)
-		errors_warn(
-			w->errors, o->file, at,
+		errors_remark(
+			w->errors, REMARK_TCP_RULE_ON_HTTP, o->file, at,
 			"%s: the port carries http, by its name or appProtocol: the rule has no "
 			"effect there",
 			field);
 	else if (port)
-		errors_warn(w->errors, o->file, at,
-			    "%s.port: %s has TCP port %u: the rule has no effect", field,
-			    ports.known ? "no service of the rule's hosts"
-					: "no gateway of the rule",
-			    port);
+		errors_remark(w->errors, REMARK_PORT_OF_NOBODY, o->file, at,
+			      "%s.port: %s has TCP port %u: the rule has no effect", field,
+			      ports.known ? "no service of the rule's hosts"
+					  : "no gateway of the rule",
+			      port);
 }
 
 static bool has_source(const struct l4_match *m)
@@ -184,12 +188,13 @@ static void check_ignored(struct world *w, const struct object *o, const char *f
 	bool gateway = names_gateway(gateways);
 
 	if (has_source(m) && (m->gateways.count || gateway))
-		errors_warn(w->errors, o->file, at, "%s.%s: ignored %s, as in Istio", field,
-			    m->source_labels.count ? "sourceLabels" : "sourceNamespace",
-			    m->gateways.count ? "beside gateways" : "at a gateway");
+		errors_remark(w->errors, REMARK_IGNORED_AT_GATEWAY, o->file, at,
+			      "%s.%s: ignored %s, as in Istio", field,
+			      m->source_labels.count ? "sourceLabels" : "sourceNamespace",
+			      m->gateways.count ? "beside gateways" : "at a gateway");
 	if (m->destination_subnets.count && gateway)
-		errors_warn(w->errors, o->file, at,
-			    "%s.destinationSubnets: ignored at a gateway, as in Istio", field);
+		errors_remark(w->errors, REMARK_IGNORED_AT_GATEWAY, o->file, at,
+			      "%s.destinationSubnets: ignored at a gateway, as in Istio", field);
 }
 
 static void check_route(struct world *w, const struct object *o, const char *kind, size_t index,
@@ -237,9 +242,9 @@ static void check_http(struct world *w, const struct object *o)
 		}
 	}
 	if (known)
-		errors_warn(w->errors, o->file, spec_pos(o, "http"),
-			    "spec.http: no port of the rule's hosts carries http, by its name or "
-			    "appProtocol: the rules have no effect");
+		errors_remark(w->errors, REMARK_HTTP_RULE_ON_TCP, o->file, spec_pos(o, "http"),
+			      "spec.http: no port of the rule's hosts carries http, by its name or "
+			      "appProtocol: the rules have no effect");
 }
 
 void check_idle_virtual_service(struct world *w, const struct object *o)
@@ -271,10 +276,11 @@ static void check_levels(struct world *w, const struct object *o, const char *fi
 		struct ports ports = host_ports(w, o, o->dr.host, port);
 
 		if (ports.known && !ports.open)
-			errors_warn(w->errors, o->file, at,
-				    "%s.portLevelSettings[%zu].port: no service of \"%s\" has TCP "
-				    "port %u: these settings have no effect",
-				    field, i, o->dr.host, port);
+			errors_remark(
+				w->errors, REMARK_PORT_OF_NOBODY, o->file, at,
+				"%s.portLevelSettings[%zu].port: no service of \"%s\" has TCP "
+				"port %u: these settings have no effect",
+				field, i, o->dr.host, port);
 	}
 }
 

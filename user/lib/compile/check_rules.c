@@ -4,6 +4,7 @@
  */
 #include "lib/compile/check.h"
 #include "lib/mesh/gateways.h"
+#include "lib/model/remarks.h"
 #include "lib/mesh/policy.h"
 #include "lib/mesh/proxied.h"
 
@@ -59,10 +60,11 @@ static void check_subset(const struct place *p, const char *host)
 			   p->field, p->d->subset, dr->meta.namespace, dr->meta.name, dr->file,
 			   dr->pos.line, dr->pos.col);
 	else
-		errors_warn(errors, p->o->file, p->pos,
-			    "%s.subset: no destinationrule for \"%s\" defines \"%s\": connections "
-			    "sent there are refused",
-			    p->field, host, p->d->subset);
+		errors_remark(
+			errors, REMARK_NOT_FOUND, p->o->file, p->pos,
+			"%s.subset: no destinationrule for \"%s\" defines \"%s\": connections "
+			"sent there are refused",
+			p->field, host, p->d->subset);
 }
 
 static void check_port(const struct place *p, struct host *h)
@@ -99,9 +101,9 @@ static void check_destination(const struct place *p)
 	if (h)
 		check_port(p, h);
 	else
-		errors_warn(p->w->errors, p->o->file, p->pos,
-			    "%s.host: no service \"%s\": connections sent there are refused",
-			    p->field, host);
+		errors_remark(p->w->errors, REMARK_NOT_FOUND, p->o->file, p->pos,
+			      "%s.host: no service \"%s\": connections sent there are refused",
+			      p->field, host);
 	check_subset(p, host);
 }
 
@@ -225,11 +227,12 @@ static void check_gateways(struct world *w, const struct object *o)
 	for (i = 0; i < refs->count; i++)
 		if (!str_eq(refs->items[i], "mesh") &&
 		    !gateway_exists(w, refs->items[i], o->meta.namespace))
-			errors_warn(w->errors, o->file,
-				    refs->at && refs->at[i].line ? refs->at[i] : o->pos,
-				    "spec.gateways[%zu]: no gateway \"%s\": the rule has no effect "
-				    "there",
-				    i, refs->items[i]);
+			errors_remark(
+				w->errors, REMARK_NOT_FOUND, o->file,
+				refs->at && refs->at[i].line ? refs->at[i] : o->pos,
+				"spec.gateways[%zu]: no gateway \"%s\": the rule has no effect "
+				"there",
+				i, refs->items[i]);
 }
 
 void check_virtual_service(struct world *w, const struct object *o)

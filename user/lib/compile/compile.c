@@ -23,6 +23,8 @@ static int compile_world(struct world *w)
 	if (!r)
 		r = check_tables(w);
 	check_http_rules(w);
+	if (!r && !w->l4_only && w->errors->count - w->errors->warnings == w->fatal_before)
+		check_remarks(w);
 	if (!r && w->nomem)
 		r = -ENOMEM;
 	return r;

@@ -9,7 +9,8 @@
 
 const char *explain_action_name(enum explain_action action)
 {
-	static const char *const names[] = { "route", "no_cluster", "passthrough", "refuse" };
+	static const char *const names[] = { "route", "no_cluster", "no_endpoint", "passthrough",
+					     "refuse" };
 
 	return names[action];
 }
@@ -151,6 +152,51 @@ static const char *endpoint_name(const struct tables *t, const struct verdict *v
 	return NULL;
 }
 
+static bool any_endpoint(const struct explain_answer *a)
+{
+	for (size_t i = 0; i < a->destinations.count; i++)
+		if (a->destinations.items[i].endpoint_count)
+			return true;
+	return false;
+}
+
+/* Why the next connection is refused although a rule routes it. */
+static int explain_refusal(struct explain_answer *a)
+{
+	if (a->verdict.reason == REASON_NO_ENDPOINT || a->verdict.reason == REASON_OVERFLOW) {
+		a->reason = pool_printf(&a->pool, "the connection is refused: %s %s",
+					a->cluster ? a->cluster : "the destination",
+					a->verdict.reason == REASON_OVERFLOW
+						? "has as many connections as maxConnections allows"
+						: "has no endpoint");
+		if (!a->reason)
+			return -ENOMEM;
+	}
+	if (a->action == EXPLAIN_ROUTE && !any_endpoint(a))
+		a->action = EXPLAIN_NO_ENDPOINT;
+	return 0;
+}
+
+/* The service is there, only the port is wrong. */
+static int explain_other_ports(struct explain_answer *a, const struct object *service,
+			       unsigned port)
+{
+	_cleanup_free_ char *ports = explain_service_ports(service);
+
+	if (ports)
+		a->reason = pool_printf(&a->pool, "service %s/%s is there, with %s, not %u",
+					service->meta.namespace, service->meta.name, ports, port);
+	return ports && a->reason ? 0 : -ENOMEM;
+}
+
+static bool has_port(const struct object *service, unsigned port)
+{
+	for (size_t i = 0; i < service->service.ports.count; i++)
+		if (service->service.ports.items[i].port == port)
+			return true;
+	return false;
+}
+
 /* What the rule says. Whether an endpoint is there to take the connection is another matter, told
  * by the verdict. */
 static int explain_rule(const struct tables *t, const struct explain_client *client,
@@ -185,9 +231,8 @@ static int explain_rule(const struct tables *t, const struct explain_client *cli
 	a->action = a->verdict.action == VERDICT_PASS ? EXPLAIN_PASSTHROUGH : EXPLAIN_ROUTE;
 	a->cluster = name_of_cluster(t, &a->verdict);
 	a->endpoint = endpoint_name(t, &a->verdict);
-	if (a->verdict.reason == REASON_NO_ENDPOINT)
-		a->reason = "the destination has no endpoint now";
-	return add_destinations(t, &t->routes.items[rule->route], a);
+	r = add_destinations(t, &t->routes.items[rule->route], a);
+	return r ? r : explain_refusal(a);
 }
 
 static int ask(const struct tables *t, const struct explain_client *client, explain_decide decide,
@@ -223,7 +268,9 @@ int explain(const struct tables *t, const struct objects *objects, const struct 
 	if (!to.entry) {
 		out->action = q->gateway ? EXPLAIN_REFUSE : EXPLAIN_PASSTHROUGH;
 		out->reason = to.why;
-		return 0;
+		return to.service && !has_port(to.service, q->port)
+			       ? explain_other_ports(out, to.service, q->port)
+			       : 0;
 	}
 	out->question = (struct question){ .dst = to.entry->key.addr,
 					   .port = to.entry->key.port,

@@ -25,7 +25,13 @@ struct explain_query {
 	const char *sni; /* changes nothing for what weft carries out */
 };
 
-enum explain_action { EXPLAIN_ROUTE, EXPLAIN_NO_CLUSTER, EXPLAIN_PASSTHROUGH, EXPLAIN_REFUSE };
+enum explain_action {
+	EXPLAIN_ROUTE,
+	EXPLAIN_NO_CLUSTER,
+	EXPLAIN_NO_ENDPOINT,
+	EXPLAIN_PASSTHROUGH,
+	EXPLAIN_REFUSE,
+};
 
 struct explain_destination {
 	const char *host;

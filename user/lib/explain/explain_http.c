@@ -121,72 +121,96 @@ static bool gateway_exists(const struct objects *objects, const struct explain_q
 	return false;
 }
 
-/* The listener that a request to `q` comes to, or NULL. */
-static const struct hs_listener *find_listener(const struct http_snapshot *s,
-					       const struct explain_query *q,
-					       const struct http_source *source)
+static const struct hs_listener *of_node(const struct hs_listener *l)
 {
-	const struct hs_listener *l =
-		http_listener(s, q->gateway ? SCOPE_NODE : SCOPE_MESH, q->port);
+	return l && l->scope == SCOPE_NODE ? l : NULL;
+}
+
+/* A Service that stands for a Gateway leads to the Gateway's listener. */
+static const struct hs_listener *find_door(const struct http_snapshot *s, const struct tables *t,
+					   const struct objects *objects,
+					   const struct explain_query *q,
+					   const struct explain_client *client)
+{
+	struct explain_target to = { 0 };
+	struct errors ignored = { 0 };
+	int r = explain_find_target(t, objects, q, client, &to, &ignored);
+
+	errors_free(&ignored);
+	return !r && to.entry ? of_node(http_listener_at(s, &to.entry->key.addr, q->port, false))
+			      : NULL;
+}
+
+/* The listener that a request to `q` comes to, or NULL. */
+static const struct hs_listener *
+find_listener(const struct http_snapshot *s, const struct tables *t, const struct objects *objects,
+	      const struct explain_query *q, const struct explain_client *client,
+	      const struct http_source *source)
+{
+	static const struct addr any;
+	const struct hs_listener *l;
 	const char *host = q->host ? q->host : q->address;
 	char called[HOST_MAX];
 
-	if (q->gateway || !l || !host)
+	/* By a NodePort, or by the listener's own port. */
+	if (q->gateway)
+		return of_node(http_listener_at(s, &any, q->port, true));
+	l = find_door(s, t, objects, q, client);
+	if (!l)
+		l = http_listener(s, SCOPE_MESH, q->port);
+	if (!l || !host || l->scope == SCOPE_NODE)
 		return l;
 	snprintf(called, sizeof(called), strchr(host, ':') ? "[%s]" : "%s", host);
 	return http_host_is_here(s, l, source, http_span(called)) ? l : NULL;
 }
 
-int explain_http(const struct http_snapshot *s, const struct tables *t,
-		 const struct objects *objects, const struct explain_query *q,
-		 const struct explain_request *request, json_t **out, struct errors *errors)
+static int answer(const struct http_snapshot *s, const struct explain_query *q,
+		  const struct explain_request *request, const struct hs_listener *l,
+		  const struct http_source *source, struct http_answer *a, json_t **out,
+		  struct errors *errors)
 {
 	_cleanup_(words_free) struct words words = { 0 };
-	json_auto_t *skipped = json_array();
-	struct http_answer a = { .s = s, .skipped = skipped };
-	struct http_trace trace = { .skip = skip, .arg = &a };
-	struct explain_client client = { 0 };
+	struct http_trace trace = { .skip = skip, .arg = a };
 	struct http_turns turns = { 0 };
+	int r = make_request(q, request, l->tls, &words, &a->request, errors);
+
+	if (r)
+		return r;
+	http_route(s, l, l->scope == SCOPE_NODE ? NULL : source, &a->request, &turns, &a->decision,
+		   &trace);
+	*out = explain_http_json(a);
+	return *out ? 0 : -ENOMEM;
+}
+
+int explain_http(const struct http_snapshot *s, const struct tables *t,
+		 const struct objects *objects, const struct explain_query *q,
+		 const struct explain_request *request, const struct explain_live *live,
+		 json_t **out, struct errors *errors)
+{
+	json_auto_t *skipped = json_array();
+	struct world world = { 0 };
+	struct errors ignored = { 0 };
+	struct http_answer a = { .s = s, .skipped = skipped, .live = live, .world = &world };
+	struct explain_client client = { 0 };
+	const char *host = q->address ? q->address : q->host;
 	struct http_source source;
 	const struct hs_listener *l;
+	struct addr called;
 	int r = explain_find_client(t, objects, q, &client, errors);
 
 	if (r)
 		return r;
 	http_source_given(s, client.namespace ? client.namespace : "", client.labels, &source);
-	l = find_listener(s, q, &source);
+	l = find_listener(s, t, objects, q, &client, &source);
 	if (!l || (q->gateway && !gateway_exists(objects, q)))
 		return -EPROTONOSUPPORT;
-	r = make_request(q, request, l->tls, &words, &a.request, errors);
-	if (r)
-		return r;
-	http_route(s, l, q->gateway ? NULL : &source, &a.request, &turns, &a.decision, &trace);
-	*out = explain_http_json(&a);
-	return *out ? 0 : -ENOMEM;
-}
-
-char *explain_http_text(const json_t *answer)
-{
-	char *text = NULL;
-	const char *key;
-	json_t *value;
-	size_t len;
-	FILE *f = open_memstream(&text, &len);
-
-	if (!f)
-		return NULL;
-	json_object_foreach((json_t *)answer, key, value)
-	{
-		fprintf(f, "%s: ", key);
-		if (json_is_string(value))
-			fputs(json_string_value(value), f);
-		else
-			json_dumpf(value, f, JSON_COMPACT | JSON_ENCODE_ANY | JSON_PRESERVE_ORDER);
-		fputc('\n', f);
-	}
-	if (fclose(f)) {
-		free(text);
-		return NULL;
-	}
-	return text;
+	a.client = q->gateway_namespace ? q->gateway_namespace : client.namespace;
+	if (host && !addr_parse(host, &called))
+		a.called = &called;
+	r = world_init(&world, objects, NULL, &ignored);
+	if (!r)
+		r = answer(s, q, request, l, &source, &a, out, errors);
+	world_done(&world);
+	errors_free(&ignored);
+	return r;
 }

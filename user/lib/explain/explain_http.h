@@ -5,7 +5,9 @@
  * What happens to a request, and why: the HTTP tables' answer.
  */
 #include "lib/explain/explain.h"
+#include "lib/mesh/mesh.h"
 #include "lib/route/route.h"
+#include "weft/http_stat.h"
 
 /* What is asked beyond struct explain_query. Unset strings are NULL. */
 struct explain_request {
@@ -15,16 +17,34 @@ struct explain_request {
 	size_t header_count;
 };
 
+/* What a cluster has at the moment; the proxy and the kernel count it. */
+struct explain_load {
+	__u64 steered;		 /* connections that the kernel holds */
+	__u64 requests, pending; /* of the proxy: with a connection, and waiting for one */
+	__u64 now_ms;		 /* by the clock of `ejected` */
+	struct http_ejection ejected[HTTP_EJECTED_MAX];
+};
+
+/* Where to ask for it. */
+struct explain_live {
+	/* Leaves `out` as it is, all zeroes, where nothing is known. 0 or -errno. */
+	int (*load)(void *arg, __u32 id, const char *cluster, struct explain_load *out);
+	void *arg;
+};
+
 /*
+ * `live` is NULL for rules from files: then nothing is ejected and no limit is reached.
+ *
  * Answers as documented for `weft explain -o json`. Returns 0 and the caller's reference in *out;
  * -EPROTONOSUPPORT if no HTTP is spoken at the place that is asked about: then explain() has the
  * answer; -ENOENT or -EINVAL when `errors` says why; -ENOMEM.
  */
 int explain_http(const struct http_snapshot *s, const struct tables *t,
 		 const struct objects *objects, const struct explain_query *q,
-		 const struct explain_request *request, json_t **out, struct errors *errors);
+		 const struct explain_request *request, const struct explain_live *live,
+		 json_t **out, struct errors *errors);
 
-/* The answer for people: a line for each key. The caller frees; NULL when out of memory. */
+/* The answer for people. The caller frees; NULL when out of memory. */
 char *explain_http_text(const json_t *answer);
 
 /* ---- between the parts of this ---- */
@@ -35,8 +55,29 @@ struct http_answer {
 	struct http_request request;
 	struct http_decision decision;
 	json_t *skipped; /* borrowed */
+	struct world *world;
+	const char *client; /* its namespace; the Gateway's for a request from outside */
+	const struct explain_live *live;
+	const struct addr *called; /* NULL: a name, any family */
 };
 
 json_t *explain_http_json(const struct http_answer *a);
+
+/* Why a request for the cluster gets 503. */
+struct explain_failure {
+	const char *flags; /* Envoy's response flag; NULL: it does not fail */
+	const char *body;
+	char *reason;	 /* owned */
+	json_t *ejected; /* owned; the endpoints that are out; NULL: none */
+};
+
+void explain_failure_free(struct explain_failure *f);
+/* 0 or -errno. */
+int explain_cluster_failure(const struct http_answer *a, const struct hs_cluster *c,
+			    struct explain_failure *out);
+/* "the service default/a has no port 81, but port 80": why there is no cluster of that host and
+ * port. The caller frees; NULL when out of memory. */
+char *explain_no_cluster(const struct objects *objects, const char *host, unsigned port,
+			 const char *subset);
 
 #endif

@@ -6,6 +6,8 @@
 #include <string.h>
 
 #include "lib/explain/explain_http.h"
+#include "lib/mesh/policy.h"
+#include "lib/mesh/proxied.h"
 #include "lib/base/json_io.h"
 
 static const __u64 always = 1ull << 32;
@@ -200,58 +202,97 @@ static json_t *request_ops_json(const struct http_snapshot *s, const struct hs_a
 	return op_lists_json(&l);
 }
 
-static json_t *destination_json(const struct http_snapshot *s, const struct hs_action *a,
-				const struct hs_dest *d, __u32 weight)
+/* The DestinationRules whose policy and subsets the client gets, the oldest first. */
+static json_t *policies_json(const struct http_answer *a, const struct hs_cluster *c)
 {
+	struct world *w = a->world;
+	struct host *h = host_concrete(w, world_host(w, hs_text(a->s, c->host)));
+	const struct view *v = h ? host_view(w, h, a->client) : NULL;
+	json_t *list = v && v->count ? json_array() : NULL;
+
+	for (size_t i = 0; list && i < v->count; i++) {
+		const struct object *o = v->rules[i];
+
+		json_array_append_new(list,
+				      json_sprintf("%s/%s (%s:%d:%d)", o->meta.namespace,
+						   o->meta.name, o->file, o->pos.line, o->pos.col));
+	}
+	return list;
+}
+
+static void set_failure(json_t *j, const struct explain_failure *f)
+{
+	json_object_set_new(j, "status", json_integer(503));
+	json_object_set_new(j, "response_flags", json_string(f->flags));
+	json_object_set_new(j, "reason", json_text(f->reason));
+}
+
+static json_t *destination_json(const struct http_answer *a, const struct hs_dest *d, __u32 weight,
+				const struct explain_failure *f)
+{
+	const struct http_snapshot *s = a->s;
 	const struct hs_cluster *c = hs_cluster(s, d->cluster);
 	json_t *j = cluster_json(s, c), *headers = json_object();
 
 	json_object_set_new(j, "weight", json_integer(weight));
 	json_object_set_new(j, "endpoints", endpoints_json(s, c));
-	set_some(headers, "request", request_ops_json(s, a, d));
+	set_some(j, "destination_rules", policies_json(a, c));
+	set_some(headers, "request", request_ops_json(s, a->decision.route, d));
 	set_some(headers, "response", ops_json(s, d->response));
 	if (json_object_size(headers))
 		json_object_set(j, "headers", headers);
 	json_decref(headers);
+	if (f->ejected)
+		json_object_set(j, "ejected", f->ejected);
+	if (f->flags)
+		set_failure(j, f);
 	return j;
 }
 
-static json_t *destinations_json(const struct http_snapshot *s, const struct hs_action *a)
+/* What becomes of a request, whichever of the destinations gets it. */
+struct fate {
+	bool known;			/* some destination exists */
+	bool endpoint;			/* some has an endpoint */
+	struct explain_failure failure; /* of the first one; without flags: some does not fail */
+};
+
+static void fate_free(struct fate *f)
 {
+	explain_failure_free(&f->failure);
+}
+
+/* NULL when out of memory. */
+static json_t *destinations_json(const struct http_answer *a, struct fate *fate)
+{
+	const struct hs_action *route = a->decision.route;
 	json_t *list = json_array();
+	bool works = false;
 	__u32 before = 0;
 
-	for (__u32 i = 0; i < a->dests.count; i++) {
-		const struct hs_dest *d = hs_dest(s, a->dests.first + i);
-		__u32 weight = a->dests.count == 1 ? 100 : d->end - before;
+	for (__u32 i = 0; i < route->dests.count; i++) {
+		const struct hs_dest *d = hs_dest(a->s, route->dests.first + i);
+		const struct hs_cluster *c = hs_cluster(a->s, d->cluster);
+		__u32 weight = route->dests.count == 1 ? 100 : d->end - before;
+		struct explain_failure f = { 0 };
+		int r = explain_cluster_failure(a, c, &f);
 
-		json_array_append_new(list, destination_json(s, a, d, weight));
+		json_array_append_new(list, destination_json(a, d, weight, &f));
 		before = d->end;
+		fate->known |= c->known;
+		fate->endpoint |= c->endpoints.count || c->lb == LB_PASSTHROUGH;
+		works |= weight && !f.flags;
+		if (f.flags && !fate->failure.flags && weight)
+			fate->failure = f;
+		else
+			explain_failure_free(&f);
+		if (r) {
+			json_decref(list);
+			return NULL;
+		}
 	}
+	if (works)
+		fate->failure.flags = NULL;
 	return list;
-}
-
-static bool some_cluster_known(const struct http_snapshot *s, const struct hs_action *a)
-{
-	for (__u32 i = 0; i < a->dests.count; i++)
-		if (hs_cluster(s, hs_dest(s, a->dests.first + i)->cluster)->known)
-			return true;
-	return false;
-}
-
-/* The service has endpoints, but none of them is meant by any destination. */
-static bool none_healthy(const struct http_snapshot *s, const struct hs_action *a)
-{
-	bool elsewhere = false;
-
-	for (__u32 i = 0; i < a->dests.count; i++) {
-		const struct hs_cluster *c = hs_cluster(s, hs_dest(s, a->dests.first + i)->cluster);
-
-		if (c->endpoints.count)
-			return false;
-		elsewhere |= c->service_endpoints > 0;
-	}
-	return elsewhere;
 }
 
 /* ---- a route ---- */
@@ -342,24 +383,36 @@ static json_t *upstream_json(const struct http_answer *a)
 	return j;
 }
 
+static void set_status(const struct hs_action *route, const struct fate *fate, json_t *j)
+{
+	bool aborted = route->abort_share == always;
+
+	if (!aborted && fate->failure.flags) {
+		set_failure(j, &fate->failure);
+		if (fate->failure.body)
+			json_object_set_new(j, "body", json_string(fate->failure.body));
+	} else if (!aborted) {
+		/* As long as the endpoint has nothing else to say. */
+		json_object_set_new(j, "status", json_integer(200));
+	} else if (route->abort_status) {
+		json_object_set_new(j, "status", json_integer(route->abort_status));
+		json_object_set_new(j, "response_flags", json_string("FI"));
+		json_object_set_new(j, "body", json_string("fault filter abort"));
+	}
+}
+
 static void set_route(const struct http_answer *a, json_t *j)
 {
 	const struct hs_action *route = a->decision.route;
-	bool known = some_cluster_known(a->s, route), aborted = route->abort_share == always;
-	/* As long as the endpoint has nothing else to say. */
-	unsigned status = aborted ? route->abort_status : known ? 200 : 503;
-	const char *body = aborted && status ? "fault filter abort" : NULL;
+	_cleanup_(fate_free) struct fate fate = { 0 };
+	json_t *destinations = destinations_json(a, &fate);
 
-	if (!aborted && known && none_healthy(a->s, route)) {
-		status = 503;
-		body = "no healthy upstream";
-	}
-	json_object_set_new(j, "action", json_string(known ? "route" : "no_cluster"));
-	json_object_set_new(j, "destinations", destinations_json(a->s, route));
-	if (status)
-		json_object_set_new(j, "status", json_integer(status));
-	if (body)
-		json_object_set_new(j, "body", json_string(body));
+	json_object_set_new(j, "action",
+			    json_string(!fate.known	 ? "no_cluster"
+					: !fate.endpoint ? "no_endpoint"
+							 : "route"));
+	json_object_set_new(j, "destinations", destinations);
+	set_status(route, &fate, j);
 	json_object_set_new(j, "upstream", upstream_json(a));
 	if (route->delay_ms || route->abort_status || route->abort_grpc.len)
 		json_object_set_new(j, "fault", fault_json(a->s, route));
@@ -435,6 +488,10 @@ json_t *explain_http_json(const struct http_answer *a)
 		break;
 	case HTTP_NOT_FOUND:
 		set_own(a, j, "not_found");
+		json_object_set_new(j, "response_flags", json_string("NR"));
+		json_object_set_new(j, "reason",
+				    json_text(a->decision.vhost ? "no rule holds"
+								: "no rule has the host"));
 		break;
 	case HTTP_PASSTHROUGH:
 		set_own(a, j, "passthrough");

@@ -79,6 +79,8 @@ json_t *explain_json(const struct explain_answer *a)
 	if (!j || (a->rule && json_object_set_new(j, "rule", rule_json(a->rule))) ||
 	    json_object_set_new(j, "action", json_string(explain_action_name(a->action))))
 		return NULL;
+	if (a->reason && json_object_set_new(j, "reason", json_string(a->reason)))
+		return NULL;
 	if (a->destinations.count && json_object_set_new(j, "destinations", destinations_json(a)))
 		return NULL;
 	if (a->skipped.count && json_object_set_new(j, "skipped", skipped_json(a)))

@@ -104,7 +104,7 @@ static int complete_host(const char *host, const char *ns, char out[HOST_MAX])
 	return n < HOST_MAX ? 0 : -ENAMETOOLONG;
 }
 
-static const struct object *find_service(const struct objects *objects, const char *host)
+const struct object *explain_find_service(const struct objects *objects, const char *host)
 {
 	char name[HOST_MAX];
 
@@ -118,23 +118,48 @@ static const struct object *find_service(const struct objects *objects, const ch
 	return NULL;
 }
 
-/* Whether the Service of that name is left to kube-proxy. */
-static bool is_node_local(const struct objects *objects, const char *host)
+static const struct object *service_at(const struct objects *objects, const struct addr *addr)
 {
-	const struct object *o = find_service(objects, host);
+	for (size_t i = 0; i < objects->count; i++) {
+		const struct object *o = objects->items[i];
+		const struct strs *ips = &o->service.cluster_ips;
+		struct addr ip;
 
-	return o && o->service.internal_local;
+		for (size_t k = 0; o->kind == KIND_SERVICE && k < ips->count; k++)
+			if (!addr_parse(ips->items[k], &ip) && !memcmp(&ip, addr, sizeof(ip)))
+				return o;
+	}
+	return NULL;
+}
+
+char *explain_service_ports(const struct object *service)
+{
+	const struct service_spec *s = &service->service;
+	char *text = NULL;
+	size_t len;
+	FILE *f = open_memstream(&text, &len);
+
+	if (!f)
+		return NULL;
+	fputs(s->ports.count == 1 ? "port" : "ports", f);
+	for (size_t i = 0; i < s->ports.count; i++)
+		fprintf(f, "%s %u", i ? "," : "", s->ports.items[i].port);
+	if (fclose(f)) {
+		free(text);
+		return NULL;
+	}
+	return text;
 }
 
 /* DNS answers for an ExternalName with the address of what it stands for. */
 static void follow_aliases(const struct objects *objects, char host[HOST_MAX])
 {
-	const struct object *o = find_service(objects, host);
+	const struct object *o = explain_find_service(objects, host);
 
 	for (int i = 0; i < ALIASES_MAX && o && str_eq(o->service.type, "ExternalName"); i++) {
 		if (!o->service.external_name || host_complete(o->service.external_name, "", host))
 			return;
-		o = find_service(objects, host);
+		o = explain_find_service(objects, host);
 	}
 }
 
@@ -267,12 +292,14 @@ int explain_find_target(const struct tables *t, const struct objects *objects,
 		find_node_port(t, q->port, numeric ? &addr : NULL, out);
 		return 0;
 	}
-	if (numeric)
+	if (numeric) {
 		find_address(t, &addr, q->port, out);
-	else if (q->host && !complete_host(q->host, client->namespace, host)) {
+		out->service = service_at(objects, &addr);
+	} else if (q->host && !complete_host(q->host, client->namespace, host)) {
 		follow_aliases(objects, host);
 		find_name(t, host, q->port, out);
-		if (is_node_local(objects, host))
+		out->service = explain_find_service(objects, host);
+		if (out->service && out->service->service.internal_local)
 			out->why = "internalTrafficPolicy: Local is left to kube-proxy";
 	}
 	narrow(t, out, client->ns);

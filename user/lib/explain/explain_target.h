@@ -17,8 +17,14 @@ struct explain_client {
 struct explain_target {
 	const struct service_entry *entry; /* that decide() will find; NULL: none */
 	const struct service_origin *origin;
-	const char *why; /* there is no entry */
+	const char *why;	      /* there is no entry */
+	const struct object *service; /* that is called, also where it lacks the port; NULL: none */
 };
+
+/* The Service of that full name, or NULL. */
+const struct object *explain_find_service(const struct objects *objects, const char *host);
+/* "port 80" or "ports 80, 8080". The caller frees; NULL when out of memory. */
+char *explain_service_ports(const struct object *service);
 
 /* 0, or -ENOENT or -EINVAL when `errors` says why. */
 int explain_find_client(const struct tables *t, const struct objects *objects,

@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "lib/l4/gateway.h"
+#include "lib/model/remarks.h"
 
 #include <errno.h>
 
@@ -132,10 +133,12 @@ static void warn_taken(struct world *w, const struct called *to, const struct gw
 	const struct object *o = to->gateway;
 
 	if (to->family == FAMILY_V4)
-		errors_warn(w->errors, o->file, server->pos.line ? server->pos : o->pos,
-			    "spec.servers[%zu].port: an older gateway serves port %u already: this "
-			    "one has no effect",
-			    (size_t)(server - o->gateway.servers.items), to->port);
+		errors_remark(
+			w->errors, REMARK_CONFLICTING_GATEWAYS, o->file,
+			server->pos.line ? server->pos : o->pos,
+			"spec.servers[%zu].port: an older gateway serves port %u already: this "
+			"one has no effect",
+			(size_t)(server - o->gateway.servers.items), to->port);
 }
 
 static int compile_server(struct world *w, struct node_ports *ports, const struct object *gw,

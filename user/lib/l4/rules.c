@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "lib/l4/rules.h"
+#include "lib/model/remarks.h"
 
 #include <errno.h>
 
@@ -94,11 +95,12 @@ static void warn_no_port(struct world *w, const struct place *at, const struct d
 {
 	if (h->port_count < 2 || !first_word(w, d))
 		return;
-	errors_warn(w->errors, at->o->file, destination_pos(at, d),
-		    "spec.%s[%zu].route[%zu].destination: without a port it is the one called, and "
-		    "service %s/%s has no port %u: connections to it are refused",
-		    at->field, at->index, destination_index(at, d), h->service->meta.namespace,
-		    h->service->meta.name, port);
+	errors_remark(
+		w->errors, REMARK_PORT_NEEDED, at->o->file, destination_pos(at, d),
+		"spec.%s[%zu].route[%zu].destination: without a port it is the one called, and "
+		"service %s/%s has no port %u: connections to it are refused",
+		at->field, at->index, destination_index(at, d), h->service->meta.namespace,
+		h->service->meta.name, port);
 }
 
 /* Such a destination stands for the address that was called: it can't be chosen among others, and

@@ -163,8 +163,24 @@ static struct http_match merge_match(struct http_compiler *c, const struct http_
 	return out;
 }
 
-/* Each alternative of the leaf with each of the root that it goes with. False if one goes with
- * none: then the route is left out. */
+static bool goes_with_any(const struct http_route *root, const struct http_match *leaf)
+{
+	for (size_t i = 0; i < root->match.count; i++)
+		if (!conflicts(&root->match.items[i], leaf))
+			return true;
+	return !root->match.count;
+}
+
+bool http_delegate_is_dropped(const struct http_route *root, const struct http_route *leaf)
+{
+	for (size_t i = 0; i < leaf->match.count; i++)
+		if (!goes_with_any(root, &leaf->match.items[i]))
+			return true;
+	return false;
+}
+
+/* Each alternative of the leaf with each of the root that it goes with. False when out of memory.
+ */
 static bool merge_matches(struct http_compiler *c, const struct http_route *root,
 			  struct http_route *leaf)
 {
@@ -183,14 +199,10 @@ static bool merge_matches(struct http_compiler *c, const struct http_route *root
 		return false;
 	}
 	for (size_t i = 0; i < leaf->match.count; i++) {
-		size_t before = count;
-
 		for (size_t k = 0; k < root->match.count; k++)
 			if (!conflicts(&root->match.items[k], &leaf->match.items[i]))
 				items[count++] = merge_match(c, &root->match.items[k],
 							     &leaf->match.items[i]);
-		if (count == before)
-			return false;
 	}
 	leaf->match.items = items;
 	leaf->match.count = count;
@@ -213,7 +225,7 @@ static int add_delegated(struct http_compiler *c, const struct object *root,
 
 	*r = leaf->vs.http.items[index];
 	/* A delegate can't delegate. */
-	if (r->delegate || !merge_matches(c, of_root, r))
+	if (r->delegate || http_delegate_is_dropped(of_root, r) || !merge_matches(c, of_root, r))
 		return 0;
 	r->name = merge_name(c, of_root->name, r->name);
 	if (!r->rewrite)

@@ -12,4 +12,10 @@
  */
 int l7_compile(struct world *w, void **out, size_t *size);
 
+struct http_route;
+
+/* Whether a route of a delegate is left out beside the root's route that leads to it, because one
+ * of its matches goes with none of the root's. */
+bool http_delegate_is_dropped(const struct http_route *root, const struct http_route *leaf);
+
 #endif

@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "lib/mesh/endpoints.h"
+#include "lib/model/remarks.h"
 
 #include <errno.h>
 
@@ -223,10 +224,11 @@ struct members *sport_members(struct world *w, struct sport *sp, enum family fam
 	if (!g.list || gather_all(&g))
 		return NULL;
 	if (g.full)
-		errors_warn(w->errors, sp->host->service->file, sp->host->service->pos,
-			    "service %s/%s: only the first %d endpoints of port %u are used",
-			    sp->host->service->meta.namespace, sp->host->service->meta.name,
-			    CLUSTER_MAX_ENDPOINTS, sp->port->port);
+		errors_remark(w->errors, REMARK_TOO_MANY_ENDPOINTS, sp->host->service->file,
+			      sp->host->service->pos,
+			      "service %s/%s: only the first %d endpoints of port %u are used",
+			      sp->host->service->meta.namespace, sp->host->service->meta.name,
+			      CLUSTER_MAX_ENDPOINTS, sp->port->port);
 	sp->members[family] = g.list;
 	return g.list;
 }

@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "lib/mesh/mesh.h"
+#include "lib/model/remarks.h"
 
 #include <errno.h>
 #include <stdarg.h>
@@ -261,12 +262,12 @@ static void warn_shadowed(struct world *w, const struct object *o, size_t i, con
 	if (!export_visible(&old->vs.export_to, old->meta.namespace, o->meta.namespace) &&
 	    !export_visible(&o->vs.export_to, o->meta.namespace, old->meta.namespace))
 		return;
-	errors_warn(w->errors, o->file, at,
-		    "spec.hosts[%zu]: virtualservice %s/%s (%s:%d:%d) is older and has \"%s\" in "
-		    "the mesh: this one has no "
-		    "effect there",
-		    i, old->meta.namespace, old->meta.name, old->file, old->pos.line, old->pos.col,
-		    host);
+	errors_remark(w->errors, REMARK_CONFLICTING_HOSTS, o->file, at,
+		      "spec.hosts[%zu]: virtualservice %s/%s (%s:%d:%d) is older and has \"%s\" in "
+		      "the mesh: this one has no "
+		      "effect there",
+		      i, old->meta.namespace, old->meta.name, old->file, old->pos.line,
+		      old->pos.col, host);
 }
 
 static int index_virtual_service(struct world *w, const struct object *o)

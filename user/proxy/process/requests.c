@@ -57,7 +57,8 @@ static void fill(const struct request *rq, struct proxy_request *row)
 	put_text(row->route, sizeof(row->route), rq->plan.route ? rq->plan.route->name : "");
 	put(row->method, sizeof(row->method), q->method.p, q->method.n);
 	put(row->authority, sizeof(row->authority), q->authority.p, q->authority.n);
-	put(row->path, sizeof(row->path), q->target.p, q->target.n);
+	/* As it is routed: the target in the buffer may be half of that by now. */
+	put(row->path, sizeof(row->path), q->path.p, q->path.n);
 }
 
 struct answer {

@@ -63,10 +63,32 @@ static void count_ejection(struct http_cluster_stat *s, enum why why)
 	stat_inc(kinds[why]);
 }
 
+/* Tells when the endpoint is back; 0: it is. Under the lock. */
+static void tell(const struct outliers *o, const struct outlier_state *e, uint64_t back,
+		 uint64_t now)
+{
+	struct http_ejection *rows = o->cluster->stat->ejected, *free_row = NULL;
+
+	for (size_t i = 0; i < HTTP_EJECTED_MAX; i++) {
+		if (rows[i].back_ms && rows[i].endpoint == e->endpoint) {
+			free_row = &rows[i];
+			break;
+		}
+		if (rows[i].back_ms <= now && !free_row)
+			free_row = &rows[i];
+	}
+	if (!free_row)
+		return;
+	__atomic_store_n(&free_row->back_ms, 0, __ATOMIC_RELEASE);
+	free_row->endpoint = e->endpoint;
+	__atomic_store_n(&free_row->back_ms, back, __ATOMIC_RELEASE);
+}
+
 /* It begins anew, whichever of the counts it was. Under the lock. */
 static void take_back(const struct outliers *o, struct outlier_state *e)
 {
 	e->back_at = back_at(o, e, e->ejected_at);
+	tell(o, e, 0, e->back_at);
 	__atomic_store_n(&e->ejected_at, 0, __ATOMIC_RELAXED);
 	stat_dec(&o->cluster->stat->ejections_active);
 	forget(&e->errors_5xx);
@@ -110,6 +132,7 @@ static void take_out(const struct outliers *o, struct outlier_state *e, enum why
 		e->times++;
 	count_ejection(o->cluster->stat, why);
 	__atomic_store_n(&e->ejected_at, now, __ATOMIC_RELAXED);
+	tell(o, e, back_at(o, e, now), now);
 }
 
 static void eject(const struct outliers *o, struct outlier_state *e, enum why why, uint64_t now)

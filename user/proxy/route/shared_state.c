@@ -127,5 +127,7 @@ struct outlier_state *state_outlier(struct state *s, uint32_t cluster, uint32_t 
 {
 	struct row *row = find(s, &s->outliers, (uint64_t)cluster << 32 | endpoint, no_name);
 
+	if (row)
+		row->outlier.endpoint = endpoint;
 	return row ? &row->outlier : NULL;
 }

@@ -26,6 +26,7 @@ struct endpoint_state {
 
 /* An endpoint as one of a cluster. Times in ms. */
 struct outlier_state {
+	uint32_t endpoint;   /* stable id */
 	uint32_t errors_5xx; /* since the last good answer */
 	uint32_t errors_gateway;
 	uint32_t errors_local; /* connection failures, timeouts, resets */

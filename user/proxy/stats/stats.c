@@ -100,6 +100,16 @@ static void zero_gauges(const struct stat_field *fields, char *row)
 			*stat_at(f, row) = 0;
 }
 
+/* What an earlier process kept out is in again. */
+static void forget_ejections(struct rows *clusters)
+{
+	for (uint32_t i = 0; i < clusters->taken; i++) {
+		struct http_cluster_stat *row = (void *)row_at(clusters, i);
+
+		memset(row->ejected, 0, sizeof(row->ejected));
+	}
+}
+
 static int adopt(struct rows *r, const struct stat_field *fields)
 {
 	int err = reach(r, 0);
@@ -160,6 +170,8 @@ int stats_open(int clusters_fd, int routes_fd, struct stats **out)
 	s->routes.what = "routes";
 	s->clusters.fd = s->routes.fd = -1;
 	r = rows_open(&s->clusters, clusters_fd, http_cluster_fields);
+	if (!r)
+		forget_ejections(&s->clusters);
 	if (!r)
 		r = rows_open(&s->routes, routes_fd, http_route_fields);
 	if (r)

@@ -1,0 +1,317 @@
+// SPDX-License-Identifier: Apache-2.0
+/*
+ * Parts of VirtualServices that lead nowhere: ports that a destination lacks or that nobody has,
+ * hosts that a Gateway does not take, weights that are no shares.
+ */
+#include <stdio.h>
+#include <string.h>
+
+#include "lib/compile/check.h"
+#include "lib/mesh/gateways.h"
+#include "lib/l7/l7.h"
+#include "lib/mesh/proxied.h"
+#include "lib/model/model_http.h"
+#include "lib/model/remarks.h"
+
+enum { FIELD_MAX = 96, WHOLE = 100 };
+
+/* A part of a VirtualService and the path to it. */
+struct part {
+	struct world *w;
+	const struct object *o;
+	const struct strs *gateways; /* where it counts */
+	unsigned port;		     /* only for calls of this one; 0: any */
+	char field[FIELD_MAX];
+	struct pos pos;
+};
+
+/* ---- the ports that are called ---- */
+
+/* Whether calls of `port` may come to the part; false ends the walk. */
+typedef bool (*port_visit)(void *arg, unsigned port, bool http);
+
+static bool visit_host(struct world *w, const struct host *h, port_visit visit, void *arg)
+{
+	struct host *at = host_concrete(w, (struct host *)h);
+
+	for (size_t i = 0; at && i < at->port_count; i++)
+		if (!visit(arg, at->ports[i].port->port, port_carries_http(w, h, &at->ports[i])))
+			return false;
+	return true;
+}
+
+/* The services that a host of the rule stands for. */
+static bool visit_hosts(struct world *w, const char *host, port_visit visit, void *arg)
+{
+	struct host *h = world_host(w, host);
+
+	if (!host_is_wildcard(host))
+		return !h || visit_host(w, h, visit, arg);
+	for (size_t i = 0; i < w->services.count; i++) {
+		const struct host *each = &w->host_list[i];
+
+		if (each->name && host_includes(host, each->name) &&
+		    !visit_host(w, each, visit, arg))
+			return false;
+	}
+	return true;
+}
+
+static bool visit_mesh(const struct part *p, port_visit visit, void *arg)
+{
+	char host[HOST_MAX];
+
+	for (size_t i = 0; i < p->o->vs.hosts.count; i++)
+		if (!host_complete(p->o->vs.hosts.items[i], p->o->meta.namespace, host) &&
+		    !visit_hosts(p->w, host, visit, arg))
+			return false;
+	return true;
+}
+
+static bool visit_gateways(const struct part *p, port_visit visit, void *arg)
+{
+	bool tls;
+
+	for (size_t i = 0; i < p->w->gateways.count; i++) {
+		const struct object *gw = p->w->gateways.items[i];
+
+		if (!gateways_have(p->gateways, p->o->meta.namespace, gw))
+			continue;
+		for (size_t k = 0; k < gw->gateway.servers.count; k++) {
+			const struct gw_server *s = &gw->gateway.servers.items[k];
+
+			if (!visit(arg, s->port, http_server(s, &tls)))
+				return false;
+		}
+	}
+	return true;
+}
+
+static void visit_ports(const struct part *p, port_visit visit, void *arg)
+{
+	if ((!gateways_have_mesh(p->gateways) || visit_mesh(p, visit, arg)) && p->gateways->count)
+		visit_gateways(p, visit, arg);
+}
+
+/* ---- destinations ---- */
+
+struct missing {
+	const struct part *p;
+	struct host *to;
+	unsigned port; /* the first one called that the destination lacks; 0: none */
+};
+
+static bool find_missing(void *arg, unsigned port, bool http)
+{
+	struct missing *m = arg;
+
+	if (http && (!m->p->port || m->p->port == port) && !host_port(m->to, port))
+		m->port = port;
+	return !m->port;
+}
+
+static const char *ports_text(struct world *w, const struct host *h)
+{
+	const char *text = "";
+
+	for (size_t i = 0; i < h->port_count && text; i++)
+		text = world_text(w, "%s%s%u", text, i ? ", " : "", h->ports[i].port->port);
+	w->nomem |= !text;
+	return text ? text : "";
+}
+
+static void check_destination(const struct part *p, const struct destination *d)
+{
+	struct missing m = { .p = p };
+	char name[HOST_MAX];
+
+	if (host_complete(d->host, p->o->meta.namespace, name))
+		return;
+	m.to = host_concrete(p->w, world_host(p->w, name));
+	if (!m.to)
+		return;
+	if (d->port && !host_port(m.to, d->port)) {
+		errors_remark(p->w->errors, REMARK_NOT_FOUND, p->o->file, p->pos,
+			      "%s.port: service %s/%s has port %s, not %u: requests sent there get "
+			      "503",
+			      p->field, m.to->service->meta.namespace, m.to->service->meta.name,
+			      ports_text(p->w, m.to), d->port);
+		return;
+	}
+	/* The only port is meant whatever was called. */
+	if (d->port || m.to->port_count < 2)
+		return;
+	visit_ports(p, find_missing, &m);
+	if (m.port)
+		errors_remark(
+			p->w->errors, REMARK_PORT_NEEDED, p->o->file, p->pos,
+			"%s: service %s/%s has the ports %s, and none is named: requests to port "
+			"%u get 503",
+			p->field, m.to->service->meta.namespace, m.to->service->meta.name,
+			ports_text(p->w, m.to), m.port);
+}
+
+static void check_weights(const struct part *p, long long total, size_t count)
+{
+	if (count > 1 && total > 0 && total != WHOLE)
+		errors_remark(p->w->errors, REMARK_WEIGHTS, p->o->file, p->pos,
+			      "%s.route: the weights add up to %lld, not 100", p->field, total);
+}
+
+static void check_destinations(const struct part *route, size_t index, const struct http_route *r)
+{
+	struct part p = *route;
+	long long total = 0;
+
+	for (size_t i = 0; i < r->route.count; i++) {
+		const struct http_route_destination *d = &r->route.items[i];
+
+		p.pos = d->destination.pos.line ? d->destination.pos : route->pos;
+		snprintf(p.field, sizeof(p.field), "spec.http[%zu].route[%zu].destination", index,
+			 i);
+		check_destination(&p, &d->destination);
+		total += d->weight > 0 ? d->weight : 0;
+	}
+	for (size_t i = 0; i < r->mirrors.count; i++) {
+		const struct destination *d = &r->mirrors.items[i].destination;
+
+		p.pos = d->pos.line ? d->pos : route->pos;
+		snprintf(p.field, sizeof(p.field), "spec.http[%zu].mirrors[%zu].destination", index,
+			 i);
+		check_destination(&p, d);
+	}
+	check_weights(route, total, r->route.count);
+}
+
+/* ---- matches ---- */
+
+struct wanted {
+	unsigned port;
+	bool any, found, http;
+};
+
+static bool find_port(void *arg, unsigned port, bool http)
+{
+	struct wanted *w = arg;
+
+	w->any = true;
+	w->found |= port == w->port;
+	w->http |= port == w->port && http;
+	return !w->http;
+}
+
+static void check_match_port(const struct part *p)
+{
+	struct wanted wanted = { .port = p->port };
+
+	if (!p->port)
+		return;
+	visit_ports(p, find_port, &wanted);
+	if (wanted.any && !wanted.found)
+		errors_remark(p->w->errors, REMARK_PORT_OF_NOBODY, p->o->file, p->pos,
+			      "%s.port: no service or gateway of the rule has port %u: the match "
+			      "never holds",
+			      p->field, p->port);
+	else if (wanted.found && !wanted.http)
+		errors_remark(
+			p->w->errors, REMARK_HTTP_RULE_ON_TCP, p->o->file, p->pos,
+			"%s.port: port %u does not carry http, by its name or appProtocol: the "
+			"match never holds",
+			p->field, p->port);
+}
+
+static void check_route(struct world *w, const struct object *o, size_t index)
+{
+	const struct http_route *r = &o->vs.http.items[index];
+	struct part route = { .w = w, .o = o, .gateways = &o->vs.gateways };
+
+	route.pos = r->pos.line ? r->pos : o->pos;
+	snprintf(route.field, sizeof(route.field), "spec.http[%zu]", index);
+	for (size_t i = 0; i < r->match.count; i++) {
+		const struct http_match *m = &r->match.items[i];
+		struct part p = route;
+
+		p.pos = m->pos.line ? m->pos : route.pos;
+		p.port = m->port;
+		p.gateways = m->gateways.count ? &m->gateways : route.gateways;
+		snprintf(p.field, sizeof(p.field), "spec.http[%zu].match[%zu]", index, i);
+		check_match_port(&p);
+	}
+	/* For calls of one port, if the match asks for it. */
+	if (r->match.count == 1)
+		route.port = r->match.items[0].port;
+	check_destinations(&route, index, r);
+}
+
+static void check_l4_weights(struct world *w, const struct object *o, const char *field,
+			     const struct l4_routes *routes)
+{
+	for (size_t i = 0; i < routes->count; i++) {
+		const struct l4_route *r = &routes->items[i];
+		struct part p = { .w = w, .o = o, .pos = r->pos.line ? r->pos : o->pos };
+		long long total = 0;
+
+		snprintf(p.field, sizeof(p.field), "spec.%s[%zu]", field, i);
+		for (size_t k = 0; k < r->route.count; k++)
+			total += r->route.items[k].weight > 0 ? r->route.items[k].weight : 0;
+		check_weights(&p, total, r->route.count);
+	}
+}
+
+/* ---- hosts at gateways ---- */
+
+static bool gateway_takes(const struct object *gw, const struct object *o, const char *host)
+{
+	for (size_t i = 0; i < gw->gateway.servers.count; i++) {
+		const struct gw_server *s = &gw->gateway.servers.items[i];
+
+		for (size_t k = 0; k < s->hosts.count; k++)
+			if (server_host_takes(s->hosts.items[k], gw->meta.namespace,
+					      o->meta.namespace, host))
+				return true;
+	}
+	return false;
+}
+
+/* A host of the mesh's own, beside those for the outside, is not meant for the gateway. */
+static bool is_for_mesh(struct world *w, const struct object *o, const char *host)
+{
+	return gateways_have_mesh(&o->vs.gateways) && world_host(w, host);
+}
+
+static void check_host(struct world *w, const struct object *o, size_t index,
+		       const struct object *gw)
+{
+	const char *written = o->vs.hosts.items[index];
+	struct pos at = o->vs.hosts.at ? o->vs.hosts.at[index] : o->pos;
+	char host[HOST_MAX];
+
+	if (host_complete(written, o->meta.namespace, host) || is_for_mesh(w, o, host) ||
+	    gateway_takes(gw, o, host))
+		return;
+	errors_remark(w->errors, REMARK_HOST_NOT_AT_GATEWAY, o->file, at.line ? at : o->pos,
+		      "spec.hosts[%zu]: no server of gateway %s/%s takes \"%s\": the rule has no "
+		      "effect there",
+		      index, gw->meta.namespace, gw->meta.name, written);
+}
+
+static void check_hosts(struct world *w, const struct object *o)
+{
+	for (size_t i = 0; o->vs.gateways.count && i < w->gateways.count; i++) {
+		const struct object *gw = w->gateways.items[i];
+
+		if (!gateways_have(&o->vs.gateways, o->meta.namespace, gw))
+			continue;
+		for (size_t k = 0; k < o->vs.hosts.count; k++)
+			check_host(w, o, k, gw);
+	}
+}
+
+void check_effect(struct world *w, const struct object *o)
+{
+	for (size_t i = 0; i < o->vs.http.count; i++)
+		check_route(w, o, i);
+	check_l4_weights(w, o, "tcp", &o->vs.tcp);
+	check_l4_weights(w, o, "tls", &o->vs.tls);
+	check_hosts(w, o);
+}

@@ -1,0 +1,194 @@
+// SPDX-License-Identifier: Apache-2.0
+/*
+ * Why a request gets 503 although a rule routes it: the reasons that the proxy has.
+ */
+#include <errno.h>
+#include <stdarg.h>
+#include <stdio.h>
+#include <string.h>
+
+#include "lib/base/json_io.h"
+#include "lib/explain/explain_http.h"
+#include "lib/explain/explain_target.h"
+
+static const char no_healthy[] = "no healthy upstream";
+static const char overflow[] = "upstream connect error or disconnect/reset before headers. "
+			       "reset reason: overflow";
+
+void explain_failure_free(struct explain_failure *f)
+{
+	free(f->reason);
+	json_decref(f->ejected);
+}
+
+__attribute__((format(printf, 1, 2))) static char *printed(const char *fmt, ...)
+{
+	char *text = NULL;
+	va_list args;
+	int n;
+
+	va_start(args, fmt);
+	n = vasprintf(&text, fmt, args);
+	va_end(args);
+	return n < 0 ? NULL : text;
+}
+
+/* Takes `reason` over. */
+static int fails(struct explain_failure *f, const char *flags, const char *body, char *reason)
+{
+	f->flags = flags;
+	f->body = body;
+	f->reason = reason;
+	return reason ? 0 : -ENOMEM;
+}
+
+static bool has_port(const struct service_spec *s, unsigned port)
+{
+	for (size_t i = 0; i < s->ports.count; i++)
+		if (s->ports.items[i].port == port)
+			return true;
+	return false;
+}
+
+char *explain_no_cluster(const struct objects *objects, const char *host, unsigned port,
+			 const char *subset)
+{
+	const struct object *o = explain_find_service(objects, host);
+	_cleanup_free_ char *ports = NULL;
+
+	if (!o)
+		return printed("there is no service %s", host);
+	if (*subset && has_port(&o->service, port))
+		return printed("no DestinationRule in force defines subset %s of %s", subset, host);
+	ports = explain_service_ports(o);
+	return ports ? printed("service %s/%s is there, with %s, not %u", o->meta.namespace,
+			       o->meta.name, ports, port)
+		     : NULL;
+}
+
+static int no_cluster(const struct http_answer *a, const struct hs_cluster *c,
+		      struct explain_failure *out)
+{
+	return fails(out, "NC", NULL,
+		     explain_no_cluster(a->world->objects, hs_text(a->s, c->host), c->port,
+					hs_text(a->s, c->subset)));
+}
+
+static int no_endpoint(const struct http_answer *a, const struct hs_cluster *c,
+		       struct explain_failure *out)
+{
+	const char *host = hs_text(a->s, c->host);
+
+	if (c->subset.len && c->service_endpoints)
+		return fails(
+			out, "UH", no_healthy,
+			printed("subset %s of %s has no endpoint: none of the service's %u has its "
+				"labels",
+				hs_text(a->s, c->subset), host, c->service_endpoints));
+	return fails(out, "UH", no_healthy,
+		     printed("%s has no endpoint at port %u", host, c->port));
+}
+
+/* Those that a call by that address can get: the proxy keeps to the client's family. */
+static struct hs_range reachable(const struct http_answer *a, const struct hs_cluster *c)
+{
+	struct hs_range r = c->endpoints;
+
+	if (a->called && addr_is_v4(a->called)) {
+		r.count = c->endpoints_v4;
+	} else if (a->called) {
+		r.first += c->endpoints_v4;
+		r.count -= c->endpoints_v4;
+	}
+	return r;
+}
+
+/* When it is back; 0: it is not out. */
+static __u64 back_ms(const struct explain_load *load, __u32 endpoint)
+{
+	for (size_t i = 0; i < HTTP_EJECTED_MAX; i++)
+		if (load->ejected[i].endpoint == endpoint &&
+		    load->ejected[i].back_ms > load->now_ms)
+			return load->ejected[i].back_ms;
+	return 0;
+}
+
+/* Fills in out->ejected, too. */
+static int find_ejected(const struct http_answer *a, const struct hs_cluster *c,
+			const struct explain_load *load, struct explain_failure *out)
+{
+	struct hs_range r = reachable(a, c);
+	__u64 first = 0;
+	__u32 count = 0;
+
+	for (__u32 i = 0; c->outliers.given && i < r.count; i++) {
+		const struct hs_endpoint *e = hs_endpoint(a->s, r.first + i);
+		__u64 back = back_ms(load, e->endpoint.id);
+
+		if (!back)
+			continue;
+		if (!count++)
+			out->ejected = json_array();
+		if (json_array_append_new(out->ejected, json_text(hs_text(a->s, e->name))))
+			return -ENOMEM;
+		first = !first || back < first ? back : first;
+	}
+	/* Unless as few as that are as good as all (minHealthPercent). */
+	if (!count || count < r.count || c->outliers.min_health_percent)
+		return 0;
+	return fails(
+		out, "UH", no_healthy,
+		printed("outlier detection has ejected all %u endpoints; one is back in %llu s",
+			count, (unsigned long long)(first - load->now_ms + 999) / 1000));
+}
+
+/* How many may have a connection or wait for one; 0: any number. */
+static __u64 admitted_most(const struct hs_cluster *c, const struct explain_load *load)
+{
+	if (!c->max_connections || !c->max_pending)
+		return 0;
+	return (c->max_connections > load->steered ? c->max_connections - load->steered : 0) +
+	       c->max_pending;
+}
+
+static int at_limit(const struct hs_cluster *c, const struct explain_load *load,
+		    struct explain_failure *out)
+{
+	__u64 most = admitted_most(c, load);
+
+	if (most && load->requests + load->pending >= most)
+		return fails(
+			out, "UO", overflow,
+			printed("over the limit: %llu requests are under way and %llu wait, with "
+				"maxConnections %u and http1MaxPendingRequests %u",
+				(unsigned long long)load->requests,
+				(unsigned long long)load->pending, c->max_connections,
+				c->max_pending));
+	if (c->max_requests && load->requests >= c->max_requests)
+		return fails(out, "UO", overflow,
+			     printed("over the limit: %llu requests are under way, with "
+				     "http2MaxRequests "
+				     "%u",
+				     (unsigned long long)load->requests, c->max_requests));
+	return 0;
+}
+
+int explain_cluster_failure(const struct http_answer *a, const struct hs_cluster *c,
+			    struct explain_failure *out)
+{
+	struct explain_load load = { 0 };
+	int r;
+
+	if (!c->known)
+		return no_cluster(a, c, out);
+	if (c->lb == LB_PASSTHROUGH)
+		return 0;
+	if (!reachable(a, c).count)
+		return no_endpoint(a, c, out);
+	if (!a->live)
+		return 0;
+	r = a->live->load(a->live->arg, c->id, hs_text(a->s, c->name), &load);
+	if (!r)
+		r = find_ejected(a, c, &load, out);
+	return r || out->flags ? r : at_limit(c, &load, out);
+}

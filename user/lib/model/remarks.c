@@ -1,0 +1,102 @@
+// SPDX-License-Identifier: Apache-2.0
+#include "lib/model/remarks.h"
+
+#include <stdarg.h>
+#include <stdio.h>
+#include <string.h>
+
+#include "lib/base/cleanup.h"
+#include "lib/base/json_io.h"
+
+static const struct remark remarks[] = {
+	[REMARK_NO_EFFECT] = { "WEFT0001", "warning", NULL },
+	[REMARK_NOT_FOUND] = { "IST0101", "error", "create it, or mend the reference" },
+	[REMARK_CONFLICTING_HOSTS] = { "IST0109", "error",
+				       "put the rules of both into one VirtualService" },
+	[REMARK_PORT_NEEDED] = { "IST0112", "error", "give the destination a port.number" },
+	[REMARK_NO_WORKLOAD] = { "IST0127", "warning",
+				 "start a pod with these labels, or mend the selector" },
+	[REMARK_UNREACHABLE] = { "IST0130", "warning",
+				 "put it in front, give the earlier one a match, or delete it" },
+	[REMARK_COVERED] = { "IST0131", "info", "put the narrower match in front, or delete it" },
+	[REMARK_HOST_NOT_AT_GATEWAY] = { "IST0132", "warning",
+					 "add the host to a server of the Gateway" },
+	[REMARK_CONFLICTING_GATEWAYS] = { "IST0145", "error",
+					  "give one of them another port, or delete it" },
+	[REMARK_SUBSET_WITHOUT_PODS] = { "IST0173", "error",
+					 "start a pod with these labels, or mend the labels" },
+	[REMARK_POLICY_WITHOUT_HOST] = { "IST0174", "error", "create it, or mend the host" },
+	[REMARK_NOT_STEERED] = { "WEFT0101", "warning",
+				 "write it for a service with an address of its own, or delete "
+				 "it" },
+	[REMARK_PORT_OF_NOBODY] = { "WEFT0102", "warning",
+				    "mend the port, or delete what names it" },
+	[REMARK_TCP_RULE_ON_HTTP] = { "WEFT0103", "warning",
+				      "write the rule under spec.http, or name the port tcp-..." },
+	[REMARK_HTTP_RULE_ON_TCP] = { "WEFT0104", "warning",
+				      "name the port http-..., or write the rule under spec.tcp" },
+	[REMARK_IGNORED_AT_GATEWAY] = { "WEFT0105", "warning",
+					"take the condition out, or the gateway" },
+	[REMARK_POLICY_PART] = { "WEFT0106", "warning",
+				 "put both into one DestinationRule, or delete one" },
+	[REMARK_DELEGATE] = { "WEFT0107", "warning",
+			      "narrow the delegate's match within the root's, or delete it" },
+	[REMARK_WEIGHTS] = { "WEFT0108", "info",
+			     "let them add up to 100, so that they are shares" },
+	[REMARK_ADDRESS_TWICE] = { "WEFT0109", "warning", "delete the pod that is gone" },
+	[REMARK_NO_CLUSTER_IP] = { "WEFT0110", "warning",
+				   "give it the clusterIP that the cluster has for it" },
+	[REMARK_TOO_MANY_ENDPOINTS] = { "WEFT0111", "warning",
+					"split the service, or have fewer pods" },
+};
+
+void errors_remark(struct errors *e, enum remark_kind kind, const char *file, struct pos at,
+		   const char *fmt, ...)
+{
+	const struct remark *r = &remarks[kind];
+	_cleanup_free_ char *message = NULL;
+	size_t before = e->count;
+	va_list args;
+
+	va_start(args, fmt);
+	if (vasprintf(&message, fmt, args) < 0)
+		message = NULL;
+	va_end(args);
+	errors_warn(e, file, at, "%s; %s [%s]", message ? message : "out of memory", r->advice,
+		    r->code);
+	if (e->count > before)
+		e->items[before].remark = r;
+}
+
+static json_t *remark_json(const struct error *e)
+{
+	static const struct remark invalid = { "IST0106", "error", NULL };
+	const struct remark *r = e->remark     ? e->remark
+				 : !e->warning ? &invalid
+					       : &remarks[REMARK_NO_EFFECT];
+	const char *text = e->text ? e->text : "out of memory";
+	const char *message = text + (e->text ? e->place + 2 : 0);
+	size_t tail = e->remark ? strlen(r->advice) + strlen(r->code) + strlen("; ADVICE [CODE]") -
+					  strlen("ADVICECODE")
+				: 0;
+	size_t len = strlen(message);
+	json_t *j = json_object();
+
+	json_object_set_new(j, "code", json_string(r->code));
+	json_object_set_new(j, "level", json_string(r->level));
+	if (e->text)
+		json_object_set_new(j, "at", json_stringn(text, e->place));
+	json_object_set_new(j, "message", json_stringn(message, len - (len > tail ? tail : 0)));
+	if (r->advice)
+		json_object_set_new(j, "advice", json_string(r->advice));
+	return j;
+}
+
+json_t *remarks_json(const struct errors *e)
+{
+	json_t *list = json_array();
+
+	for (size_t i = 0; i < e->count; i++)
+		json_array_append_new(list, remark_json(&e->items[i]));
+	return list;
+}

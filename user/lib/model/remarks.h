@@ -1,0 +1,52 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#ifndef WEFT_LIB_MODEL_REMARKS_H
+#define WEFT_LIB_MODEL_REMARKS_H
+/*
+ * What `weft analyze` may remark about rules that are valid: a stable code for each kind, Istio's
+ * own where istioctl has one.
+ */
+#include <jansson.h>
+
+#include "lib/model/model.h"
+
+struct remark {
+	const char *code;
+	const char *level; /* "error", "warning" or "info", as istioctl has it */
+	const char *advice;
+};
+
+enum remark_kind {
+	REMARK_NO_EFFECT, /* what errors_warn() says, and nothing more special */
+	REMARK_NOT_FOUND,
+	REMARK_CONFLICTING_HOSTS,
+	REMARK_PORT_NEEDED,
+	REMARK_NO_WORKLOAD,
+	REMARK_UNREACHABLE,
+	REMARK_COVERED,
+	REMARK_HOST_NOT_AT_GATEWAY,
+	REMARK_CONFLICTING_GATEWAYS,
+	REMARK_SUBSET_WITHOUT_PODS,
+	REMARK_POLICY_WITHOUT_HOST,
+	REMARK_NOT_STEERED,
+	REMARK_PORT_OF_NOBODY,
+	REMARK_TCP_RULE_ON_HTTP,
+	REMARK_HTTP_RULE_ON_TCP,
+	REMARK_IGNORED_AT_GATEWAY,
+	REMARK_POLICY_PART,
+	REMARK_DELEGATE,
+	REMARK_WEIGHTS,
+	REMARK_ADDRESS_TWICE,
+	REMARK_NO_CLUSTER_IP,
+	REMARK_TOO_MANY_ENDPOINTS,
+};
+
+/* Adds "FILE:LINE:COL: MESSAGE; ADVICE [CODE]" as a warning. */
+__attribute__((format(printf, 5, 6))) void errors_remark(struct errors *e, enum remark_kind kind,
+							 const char *file, struct pos at,
+							 const char *fmt, ...);
+
+/* [{"code", "level", "at", "message", "advice"}, ...], errors included; "at" is "FILE:LINE:COL".
+ * The caller's reference; NULL when out of memory. */
+json_t *remarks_json(const struct errors *e);
+
+#endif
