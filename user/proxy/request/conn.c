@@ -123,11 +123,30 @@ bool conn_stuck(struct conn *c, uint64_t ms)
 	return false;
 }
 
+/*
+ * The client has closed its connection. TCP doesn't tell that from a half-close, behind which the
+ * client still reads; but one that has asked to keep the connection would not half-close it.
+ */
+static bool has_left(struct conn *c)
+{
+	struct half *h = &c->client;
+	size_t of_body = (size_t)h->body.kept + h->body.ready;
+
+	if (!h->hup || !c->x || !c->x->request.m.keep_alive || !body_received(h))
+		return false;
+	/* There may be further requests before the end. */
+	if (!h->eof && buf_len(&h->in) == of_body)
+		(void)half_receive(h);
+	return h->eof && buf_len(&h->in) == of_body;
+}
+
 bool conn_client_gone(struct conn *c)
 {
-	if (c->client.broken && c->x)
+	if (!c->client.broken && !has_left(c))
+		return false;
+	if (c->x)
 		flags_add(&c->x->flags, "DC");
-	return c->client.broken;
+	return true;
 }
 
 void conn_time(struct conn *c)

@@ -168,6 +168,17 @@ static void identify(struct conn *c)
 	added_make(&c->x->added, &a, &c->worker->random);
 }
 
+/* A tunnel would go past all rules. As Envoy says it where CONNECT is not configured. */
+static void refuse_tunnel(struct exchange *x)
+{
+	x->plan.action = PLAN_ANSWER;
+	x->plan.answer =
+		(struct plan_answer){ .status = 403, .flags = "-", .details = "upgrade_failed" };
+	x->plan.delay_ms = 0;
+	/* The client may have sent what is for the tunnel: it is no request. */
+	x->close = true;
+}
+
 static void ask(struct conn *c)
 {
 	struct worker *w = c->worker;
@@ -183,6 +194,8 @@ static void ask(struct conn *c)
 	w->stats.requests++;
 	w->router->plan(w->router, &a, &w->supply, &c->x->plan);
 	c->x->planned = true;
+	if (c->x->request.is_connect)
+		refuse_tunnel(c->x);
 	c->client.body.keep = c->x->plan.retries ? KEEP_RETRIES : KEEP_STALE;
 	if (c->x->plan.identify)
 		identify(c);
@@ -245,6 +258,23 @@ enum step conn_step_delay(struct conn *c)
 	return c->fired ? act(c) : STEP_WAIT;
 }
 
+/* The path as rules and endpoints are to see it. It lies in the buffer, unless it is one that stays
+ * as it is. */
+static void normalize(struct h1_request *q)
+{
+	char *path = (char *)q->path.p;
+
+	/* "http://a?b": the path before the query is "/", for which the target moves by one. */
+	if (q->path.n && *path == '?') {
+		memmove((char *)q->target.p - 1, q->target.p, (size_t)(path - q->target.p));
+		q->target = (struct h1_span){ q->target.p - 1, q->target.n + 1 };
+		q->authority.p--;
+		*--path = '/';
+		q->path = (struct h1_span){ path, q->path.n + 1 };
+	}
+	q->path.n = http_path_normalize(path, q->path.n);
+}
+
 static enum step parse(struct conn *c)
 {
 	struct buf *in = &c->client.in;
@@ -262,8 +292,7 @@ static enum step parse(struct conn *c)
 	c->x = x;
 	if (n < 0)
 		return conn_answer_bad(c, x->request.m.error);
-	/* It lies in the buffer, unless it is one that stays as it is. */
-	x->request.path.n = http_path_normalize((char *)x->request.path.p, x->request.path.n);
+	normalize(&x->request);
 	return begin(c, (size_t)n);
 }
 

@@ -245,8 +245,8 @@ void mirrors_begin(struct conn *c)
 	const struct plan *p = &c->x->plan;
 	struct target t;
 
-	/* What comes of an upgrade or CONNECT can't be had twice. */
-	if (c->x->request.is_connect || c->x->request.m.has_upgrade)
+	/* What comes of an upgrade can't be had twice. */
+	if (c->x->request.m.has_upgrade)
 		return;
 	for (size_t i = 0; i < p->mirror_count; i++)
 		if (r->pick_mirror(r, &c->x->plan, i, &t) == PICK_OK)
