@@ -13,7 +13,7 @@
  *   /_set?status=N&times=N&delay=MS           from now on (and so often), whatever the path
  *   /_stats        JSON: requests and connections until now, without /_set and /_stats
  *
- * After CONNECT, or an Upgrade, it sends back whatever comes.
+ * After CONNECT, or an Upgrade to websocket, it sends back whatever comes.
  */
 #include <arpa/inet.h>
 #include <errno.h>

@@ -156,7 +156,7 @@ static void answer_tunnel(const struct asked *asked, const char *rest, struct an
 	out->status = asked->request->is_connect ? 200 : 101;
 	if (!asked->request->is_connect)
 		snprintf(out->fields, sizeof(out->fields),
-			 "connection: upgrade\r\nupgrade: echo\r\n");
+			 "connection: upgrade\r\nupgrade: websocket\r\n");
 }
 
 static void answer_set(const struct asked *asked, const char *rest, struct answer *out)

@@ -15,8 +15,7 @@ static void check(const struct h1_response *s, enum h1_asked asked)
 	if (asked == H1_ASKED_HEAD && s->status != 101 && s->m.framing != H1_NO_BODY)
 		abort();
 	if ((s->status == 204 || s->status == 304) && s->m.framing != H1_NO_BODY)
-		if (asked != H1_ASKED_CONNECT || s->status != 204)
-			abort();
+		abort();
 	if (s->m.framing == H1_LENGTH && !s->m.content_length)
 		abort();
 }
@@ -30,7 +29,7 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 
 	if (size < 2)
 		return 0;
-	asked = data[0] % 3;
+	asked = data[0] % 2;
 	whole = h1_parse_response(buf, size - 1, 0, asked, &s);
 	if (whole > 0)
 		check(&s, asked);

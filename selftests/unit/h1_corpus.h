@@ -201,15 +201,31 @@ static const struct {
 	{ "TE with CONNECT",
 	  REQUEST("CONNECT a:80 HTTP/1.1\r\nHost: a\r\nTransfer-Encoding: "
 		  "chunked\r\n\r\n0\r\n\r\nGET /smuggled HTTP/1.1\r\nHost: a\r\n\r\n") },
-	{ "chunk: extension", REQUEST("POST / HTTP/1.1\r\nHost: a\r\nTransfer-Encoding: "
-				      "chunked\r\n\r\n5;a=b\r\nhello\r\n0\r\n\r\n") },
+	{ "chunk: extension in open quotes",
+	  REQUEST("POST / HTTP/1.1\r\nHost: a\r\nTransfer-Encoding: "
+		  "chunked\r\n\r\n5;a=\"b\r\nhello\r\n0\r\n\r\n") },
+	{ "chunk: extension with LF in quotes",
+	  REQUEST("POST / HTTP/1.1\r\nHost: a\r\nTransfer-Encoding: "
+		  "chunked\r\n\r\n5;a=\"\n0\n\n\"\r\nhello\r\n0\r\n\r\n") },
+	{ "chunk: extension with CR LF in quotes",
+	  REQUEST("POST / HTTP/1.1\r\nHost: a\r\nTransfer-Encoding: "
+		  "chunked\r\n\r\n5;a=\"\r\n0\r\n\r\n\"\r\nhello\r\n0\r\n\r\n") },
+	{ "chunk: extension with an escaped CR",
+	  REQUEST("POST / HTTP/1.1\r\nHost: a\r\nTransfer-Encoding: "
+		  "chunked\r\n\r\n5;a=\"\\\r\nhello\r\n0\r\n\r\n") },
+	{ "chunk: extension with NUL", REQUEST("POST / HTTP/1.1\r\nHost: a\r\nTransfer-Encoding: "
+					       "chunked\r\n\r\n5;a\000b\r\nhello\r\n0\r\n\r\n") },
+	{ "chunk: extension with a bare CR",
+	  REQUEST("POST / HTTP/1.1\r\nHost: a\r\nTransfer-Encoding: "
+		  "chunked\r\n\r\n5;a\rb\r\nhello\r\n0\r\n\r\n") },
 	{ "chunk: extension without name",
 	  REQUEST("POST / HTTP/1.1\r\nHost: a\r\nTransfer-Encoding: "
 		  "chunked\r\n\r\n5;\r\nhello\r\n0\r\n\r\n") },
 	{ "chunk: extension with LF", REQUEST("POST / HTTP/1.1\r\nHost: a\r\nTransfer-Encoding: "
 					      "chunked\r\n\r\n5;\nxx\r\nhello\r\n0\r\n\r\n") },
-	{ "chunk: extension on the last",
-	  REQUEST("POST / HTTP/1.1\r\nHost: a\r\nTransfer-Encoding: chunked\r\n\r\n0;a\r\n\r\n") },
+	{ "chunk: extension with LF on the last",
+	  REQUEST("POST / HTTP/1.1\r\nHost: a\r\nTransfer-Encoding: "
+		  "chunked\r\n\r\n0;a\n\r\n") },
 	{ "chunk: size with 0x", REQUEST("POST / HTTP/1.1\r\nHost: a\r\nTransfer-Encoding: "
 					 "chunked\r\n\r\n0x5\r\nhello\r\n0\r\n\r\n") },
 	{ "chunk: size with plus", REQUEST("POST / HTTP/1.1\r\nHost: a\r\nTransfer-Encoding: "
@@ -221,8 +237,14 @@ static const struct {
 		  "chunked\r\n\r\n10000000000000005\r\nhello\r\n0\r\n\r\n") },
 	{ "chunk: size space in front", REQUEST("POST / HTTP/1.1\r\nHost: a\r\nTransfer-Encoding: "
 						"chunked\r\n\r\n 5\r\nhello\r\n0\r\n\r\n") },
-	{ "chunk: size space behind", REQUEST("POST / HTTP/1.1\r\nHost: a\r\nTransfer-Encoding: "
-					      "chunked\r\n\r\n5 \r\nhello\r\n0\r\n\r\n") },
+	{ "chunk: size space within", REQUEST("POST / HTTP/1.1\r\nHost: a\r\nTransfer-Encoding: "
+					      "chunked\r\n\r\n5 5\r\nhello\r\n0\r\n\r\n") },
+	{ "chunk: size space and LF behind",
+	  REQUEST("POST / HTTP/1.1\r\nHost: a\r\nTransfer-Encoding: "
+		  "chunked\r\n\r\n5 \nhello\r\n0\r\n\r\n") },
+	{ "chunk: size vertical tab behind",
+	  REQUEST("POST / HTTP/1.1\r\nHost: a\r\nTransfer-Encoding: "
+		  "chunked\r\n\r\n5\v\r\nhello\r\n0\r\n\r\n") },
 	{ "chunk: size ends in LF", REQUEST("POST / HTTP/1.1\r\nHost: a\r\nTransfer-Encoding: "
 					    "chunked\r\n\r\n5\nhello\r\n0\r\n\r\n") },
 	{ "chunk: size ends in CR", REQUEST("POST / HTTP/1.1\r\nHost: a\r\nTransfer-Encoding: "
@@ -262,7 +284,7 @@ static const struct {
 	{ "Host user", REQUEST("GET / HTTP/1.1\r\nHost: u@a\r\n\r\n") },
 	{ "Host path", REQUEST("GET / HTTP/1.1\r\nHost: a/b\r\n\r\n") },
 	{ "Host space", REQUEST("GET / HTTP/1.1\r\nHost: a b\r\n\r\n") },
-	{ "Host port empty", REQUEST("GET / HTTP/1.1\r\nHost: a:\r\n\r\n") },
+	{ "Host port zero", REQUEST("GET / HTTP/1.1\r\nHost: a:0\r\n\r\n") },
 	{ "Host port name", REQUEST("GET / HTTP/1.1\r\nHost: a:x\r\n\r\n") },
 	{ "Host port too high", REQUEST("GET / HTTP/1.1\r\nHost: a:65536\r\n\r\n") },
 	{ "Host NUL", REQUEST("GET / HTTP/1.1\r\nHost: a\000b\r\n\r\n") },
@@ -274,14 +296,20 @@ static const struct {
 	{ "Host scheme", REQUEST("GET / HTTP/1.1\r\nHost: http://a\r\n\r\n") },
 	{ "Host space before colon", REQUEST("GET / HTTP/1.1\r\nHost : a\r\n\r\n") },
 	{ "Host folded", REQUEST("GET / HTTP/1.1\r\nHost:\r\n a\r\n\r\n") },
-	{ "Host other than the target's", REQUEST("GET http://b/ HTTP/1.1\r\nHost: a\r\n\r\n") },
-	{ "Host other than CONNECT's", REQUEST("CONNECT b:80 HTTP/1.1\r\nHost: a:80\r\n\r\n") },
+	{ "Host malformed beside an absolute target",
+	  REQUEST("GET http://a/ HTTP/1.1\r\nHost: a/b\r\n\r\n") },
+	{ "Host twice beside an absolute target",
+	  REQUEST("GET http://a/ HTTP/1.1\r\nHost: a\r\nHost: b\r\n\r\n") },
+	{ "no Host beside an absolute target", REQUEST("GET http://a/ HTTP/1.1\r\n\r\n") },
+	{ "secure scheme on a plain connection",
+	  REQUEST("GET https://a/ HTTP/1.1\r\nHost: a\r\n\r\n") },
+	{ "absolute target without a host", REQUEST("GET http:///b HTTP/1.1\r\nHost: a\r\n\r\n") },
 	{ "Host nominated by Connection",
 	  REQUEST("GET / HTTP/1.1\r\nConnection: host\r\nHost: a\r\n\r\n") },
 	{ "HTTP/0.9", REQUEST("GET /\r\nHost: a\r\n\r\n") },
 	{ "HTTP/2 preface", REQUEST("PRI * HTTP/2.0\r\n\r\nSM\r\n\r\nHost: a\r\n\r\n") },
 	{ "HTTP/2.0", REQUEST("GET / HTTP/2.0\r\nHost: a\r\n\r\n") },
-	{ "HTTP/1.2", REQUEST("GET / HTTP/1.2\r\nHost: a\r\n\r\n") },
+	{ "HTTP/3.0", REQUEST("GET / HTTP/3.0\r\nHost: a\r\n\r\n") },
 	{ "HTTP/1", REQUEST("GET / HTTP/1\r\nHost: a\r\n\r\n") },
 	{ "HTTP/1.10", REQUEST("GET / HTTP/1.10\r\nHost: a\r\n\r\n") },
 	{ "HTTP/01.1", REQUEST("GET / HTTP/01.1\r\nHost: a\r\n\r\n") },

@@ -39,6 +39,11 @@ static const struct {
 	{ "zeros in front", "0005\r\nhello\r\n000\r\n\r\n", "hello", 0 },
 	{ "data looks like framing", "7\r\n0\r\n\r\n0\r\r\n0\r\n\r\n", "0\r\n\r\n0\r", 0 },
 	{ "trailer", "1\r\na\r\n0\r\nX: y\r\nGrpc-Status: 0\r\nEmpty:\r\n\r\n", "a", 0 },
+	{ "extensions", "5;a=1;q=\"a b\"\r\nhello\r\n0;last\r\n\r\n", "hello", 0 },
+	{ "extensions with blanks about them",
+	  "5 \t; a = 1 ;\tb= \"\\\";\\\\\" \r\nhello\r\n0 ;a;b\r\n\r\n", "hello", 0 },
+	{ "an extension that quotes framing", "5;a=\";0 =\"\r\nhello\r\n0\r\n\r\n", "hello", 0 },
+	{ "padded sizes", "2  \r\nhi\r\n0 \t\r\n\r\n", "hi", 0 },
 	{ "next request", "1\r\na\r\n0\r\n\r\nGET / HTTP/1.1\r\n", "a", 16 },
 };
 
@@ -48,8 +53,26 @@ static const char *const bad[] = {
 	"\n",
 	"5\n",
 	"5\r5",
-	"5;a\r\n",
-	"5 \r\n",
+	"5;\r\n",
+	"5;;a\r\n",
+	"5; \r\n",
+	"5;=a\r\n",
+	"5;a=\r\n",
+	"5;a\n",
+	"5;a\rb\r\n",
+	"5;a=\"b\r\n",
+	"5;a=\"b\n\"\r\n",
+	"5;a=\"\\\r\n",
+	"5;a=\"b\"c\r\n",
+	"5;a=b\001\r\n",
+	"5;a=\303\274\r\n",
+	"5;a b\r\n",
+	"5 5\r\n",
+	"5 \n",
+	"\t5\r\n",
+	" \r\n",
+	";a\r\n",
+	"0;a\r\n\n",
 	" 5\r\n",
 	"5\r\nhelloX",
 	"5\r\nhello\n",
@@ -122,6 +145,57 @@ Test(h1_chunks, a_trailer_section_has_a_limit)
 	cr_assert_eq(r, H1_BAD);
 	cr_assert_gt(total, (size_t)H1_MAX_TRAILER);
 	cr_assert_lt(total, H1_MAX_TRAILER + sizeof(line));
+}
+
+/* How many bytes of the text, again and again, are taken before it is too much. */
+static size_t taken(struct h1_chunks *c, const char *text, size_t most)
+{
+	size_t n = strlen(text), total = 0;
+
+	while (total < most) {
+		long r = h1_chunks_next(c, text + total % n, n - total % n);
+
+		if (r < 0)
+			break;
+		total += (size_t)r;
+	}
+	return total;
+}
+
+/* Much beside the data would cost a reader time for nothing. */
+Test(h1_chunks, extensions_have_a_limit)
+{
+	enum { MUCH = 1000 * 1000 };
+	struct h1_chunks one = { 0 }, many = { 0 }, some = { 0 };
+
+	cr_assert_eq(h1_chunks_next(&one, "5;", 1), 1);
+	cr_expect_eq(h1_chunks_next(&one, ";", 1), 1);
+	cr_expect_lt(taken(&one, "aaaaaaaaaaaaaaaa", MUCH), (size_t)H1_MAX_EXTENSIONS + 1);
+	cr_expect_lt(taken(&many, "1;abcdefghijklmnopqrstuvwxyz0123\r\na\r\n", MUCH),
+		     (size_t)20000);
+	cr_expect_geq(taken(&some, "5;ext=1;q=\"a b\"\r\nhello\r\n", MUCH), (size_t)MUCH);
+}
+
+Test(h1_chunks, what_is_ignored_is_told_apart)
+{
+	static const char text[] = "2 ;a=\"b\"\r\nhi\r\n0;c\r\n\r\n";
+
+	for (size_t step = 1; step < sizeof(text); step++) {
+		struct h1_chunks c = { 0 };
+		char kept[sizeof(text)] = "", *to = kept;
+
+		for (size_t at = 0; at < sizeof(text) - 1;) {
+			size_t left = sizeof(text) - 1 - at;
+			long r = h1_chunks_next(&c, text + at, left < step ? left : step);
+
+			cr_assert_gt(r, 0);
+			if (!c.ignored)
+				to = mempcpy(to, text + at, (size_t)r);
+			at += (size_t)r;
+		}
+		*to = '\0';
+		cr_expect_str_eq(kept, "2\r\nhi\r\n0\r\n\r\n");
+	}
 }
 
 Test(h1_chunks, data_may_go_past_unseen)

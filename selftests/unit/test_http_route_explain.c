@@ -133,3 +133,27 @@ Test(http_explain, what_is_not_http_is_left_to_others)
 		cr_expect_eq(ask(&l, &cases[i].q, cases[i].request, &out), cases[i].r, "%zu", i);
 	cr_expect_null(out);
 }
+
+/* It says what the proxy would do. */
+Test(http_explain, no_rule_goes_by_a_field_that_only_the_mesh_may_set)
+{
+	static const char *const forged[] = { "X-Forwarded-Client-Cert=x" };
+	const struct explain_query q = { .host = "svc.default", .port = 80 };
+	const struct explain_request request = { .headers = forged, .header_count = 1 };
+	_cleanup_(loaded_free) struct loaded l = { 0 };
+	struct errors errors = { 0 };
+	json_auto_t *answer = NULL;
+
+	http_tables_text(&l.http,
+			 "apiVersion: v1\nkind: Service\nmetadata: {name: svc}\n"
+			 "spec: {clusterIP: 10.96.0.1, ports: [{name: http, port: 80}]}\n---\n"
+			 "apiVersion: networking.istio.io/v1\nkind: VirtualService\n"
+			 "metadata: {name: svc}\nspec: {hosts: [svc], http: [{match: [{headers: "
+			 "{x-forwarded-client-cert: {}}}], redirect: {uri: /fooled}}, "
+			 "{redirect: {uri: /right, redirectCode: 307}}]}\n");
+	cr_assert_eq(l.http.r, 0);
+	cr_assert_eq(compile_l4(&l.http.objects, l.http.registry, &l.l4, &errors), 0);
+	errors_free(&errors);
+	cr_assert_eq(ask(&l, &q, &request, &answer), 0);
+	cr_expect_eq(json_integer_value(json_object_get(answer, "status")), 307);
+}

@@ -198,10 +198,10 @@ Test(proxy_bodies, a_tunnel_in_both_directions_at_once)
 	struct stream there, back;
 	pthread_t t, u;
 
-	put(c, "CONNECT h:1 HTTP/1.1\r\nHost: h:1\r\n\r\n");
+	put(c, "GET / HTTP/1.1\r\nHost: h\r\nConnection: upgrade\r\nUpgrade: websocket\r\n\r\n");
 	s = env_accept(e);
 	get_head(s);
-	put(s, "HTTP/1.1 200 OK\r\n\r\n");
+	put(s, "HTTP/1.1 101 OK\r\nConnection: upgrade\r\nUpgrade: websocket\r\n\r\n");
 	get_head(c);
 	there = (struct stream){ c, LARGE };
 	back = (struct stream){ s, LARGE / 2 };

@@ -39,6 +39,22 @@ static void nobody_listens(struct target *t)
 	close(fd);
 }
 
+Test(proxy_failures, malformed_chunks_of_the_endpoint_are_a_502)
+{
+	int c = env_client(e), s;
+
+	put(c, GET);
+	s = env_accept(e);
+	want(s, GOT);
+	put(s, "HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\nhello\r\n0\r\n\r\n");
+	want_message(c, "HTTP/1.1 502 ", "protocol error", NULL);
+	want_closed(s);
+	cr_expect_eq(env_log(e, 1)->status, 502u);
+	cr_expect_str_eq(e->flags, "UPE");
+	cr_expect_str_eq(e->last.details, "upstream_reset_before_response_started{protocol_error}");
+}
+
+/* The client has the head by then: all that is left is to break off. */
 Test(proxy_failures, malformed_chunks_of_the_endpoint_end_it)
 {
 	int c = env_client(e), s;
@@ -48,9 +64,12 @@ Test(proxy_failures, malformed_chunks_of_the_endpoint_end_it)
 	want(s, GOT);
 	put(s, "HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n");
 	want(c, "HTTP/1.1 200 OK\r\ntransfer-encoding: chunked\r\n\r\n");
-	put(s, "5;x=y\r\nhello\r\n");
+	put(s, "5;x=\r\nhello\r\n");
 	want_closed(c);
 	want_closed(s);
+	cr_expect_eq(env_log(e, 1)->status, 200u);
+	cr_expect_str_eq(e->flags, "UPE");
+	cr_expect_str_eq(e->last.details, "upstream_reset_after_response_started{protocol_error}");
 }
 
 Test(proxy_failures, malformed_chunks_of_the_client_that_come_late)
@@ -61,7 +80,7 @@ Test(proxy_failures, malformed_chunks_of_the_client_that_come_late)
 	s = env_accept(e);
 	get_head(s);
 	want(s, "5\r\nhello\r\n");
-	put(c, "5;x=y\r\nhello\r\n");
+	put(c, "5;x=\r\nhello\r\n");
 	want_message(c, "HTTP/1.1 400 ", NULL);
 	want_end(c);
 	want_closed(s);

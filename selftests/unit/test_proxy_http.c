@@ -136,7 +136,8 @@ Test(proxy_http, an_upgrade_that_is_not_taken_up_changes_nothing)
 {
 	int c = env_client(e), s;
 
-	put(c, "GET /a HTTP/1.1\r\nHost: h\r\nUpgrade: x\r\nConnection: Upgrade\r\n\r\n" GET);
+	put(c,
+	    "GET /a HTTP/1.1\r\nHost: h\r\nUpgrade: websocket\r\nConnection: Upgrade\r\n\r\n" GET);
 	s = env_accept(e);
 	get_head(s);
 	put(s, OK);
@@ -155,33 +156,146 @@ Test(proxy_http, switching_unasked_is_502)
 	want_message(c, "HTTP/1.1 502 ", "protocol error", NULL);
 }
 
-Test(proxy_http, connect_is_a_tunnel)
+Test(proxy_http, h2c_is_not_switched_to)
 {
 	int c = env_client(e), s;
 
-	put(c, "CONNECT h:443 HTTP/1.1\r\nHost: h:443\r\n\r\n");
+	put(c,
+	    "GET /a HTTP/1.1\r\nHost: h\r\nConnection: Upgrade, HTTP2-Settings\r\nUpgrade: h2c\r\n"
+	    "HTTP2-Settings: AAMAAABkAARAAAAAAAIAAAAA\r\n\r\n");
 	s = env_accept(e);
-	want(s, "CONNECT h:443 HTTP/1.1\r\nhost: h:443\r\n\r\n");
-	put(s, "HTTP/1.1 200 OK\r\n\r\n");
-	want(c, "HTTP/1.1 200 OK\r\n\r\n");
-	put(c, "\026\003\001");
-	want(s, "\026\003\001");
-	close(s);
+	want(s, GOT);
+	put(s, "HTTP/1.1 101 Switching Protocols\r\nConnection: Upgrade\r\nUpgrade: h2c\r\n\r\n");
+	want_message(c, "HTTP/1.1 502 ", NULL);
+	want_closed(s);
+}
+
+Test(proxy_http, chunk_extensions_are_left_out_both_ways)
+{
+	int c = env_client(e), s;
+
+	put(c,
+	    "POST / HTTP/1.1\r\nHost: h\r\nTransfer-Encoding: chunked\r\n\r\n5;ext=1;q=\"a b\"\r\n"
+	    "hello\r\n0\r\n\r\n");
+	s = env_accept(e);
+	get_head(s);
+	want(s, "5\r\nhello\r\n0\r\n\r\n");
+	put(s, "HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n2;a=b\r\nhi\r\n0  \r\n\r\n");
+	get_head(c);
+	want(c, "2\r\nhi\r\n0\r\n\r\n");
+	put(c, GET);
+	want(s, GOT);
+}
+
+Test(proxy_http, chunk_extensions_that_come_byte_by_byte)
+{
+	int c = env_client(e), s;
+
+	put(c, GET);
+	s = env_accept(e);
+	want(s, GOT);
+	put(s, "HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n");
+	for (const char *p = "2 ;a=\"b\"\r\nhi\r\n0;c\r\nX: y\r\n\r\n"; *p; p++) {
+		put_bytes(s, p, 1);
+		wait_ms(1);
+	}
+	get_head(c);
+	want(c, "2\r\nhi\r\n0\r\nX: y\r\n\r\n");
+}
+
+Test(proxy_http, an_absolute_targets_host_is_what_the_endpoint_is_told)
+{
+	int c = env_client(e), s;
+
+	put(c, "GET http://a/x HTTP/1.1\r\nHost: 10.96.0.10\r\n\r\n");
+	s = env_accept(e);
+	want(s, "GET /x HTTP/1.1\r\nhost: a\r\n\r\n");
+}
+
+Test(proxy_http, http_2_with_prior_knowledge_gets_a_clean_400)
+{
+	int c = env_client(e);
+
+	put(c, "PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n");
+	want_message(c, "HTTP/1.1 400 ", NULL);
 	want_end(c);
+	cr_expect_eq(e->picks, 0u);
+}
+
+/* It must not become a way past the rules; nor is what the client sends for the tunnel a request.
+ */
+Test(proxy_http, connect_makes_no_tunnel)
+{
+	int c = env_client(e);
+
+	put(c, "CONNECT h:443 HTTP/1.1\r\nHost: h:443\r\n\r\n" GET);
+	want_message(c, "HTTP/1.1 403 ", "connection: close", NULL);
+	want_end(c);
+	cr_expect_str_eq(env_log(e, 1)->details, "upgrade_failed");
+	cr_expect_lt(env_accept_maybe(e), 0);
 }
 
 Test(proxy_http, a_client_that_half_closes_gets_its_response)
 {
 	int c = env_client(e), s;
 
+	put(c, "GET /a HTTP/1.1\r\nHost: h\r\nConnection: close\r\n\r\n");
+	shutdown(c, SHUT_WR);
+	s = env_accept(e);
+	want(s, GOT);
+	wait_ms(50);
+	put(s, OK);
+	want(c, "HTTP/1.1 200 OK\r\nContent-Length: 2\r\nconnection: close\r\n\r\nhi");
+	want_end(c);
+}
+
+/* It closes in order, as most clients do that have waited long enough. */
+Test(proxy_http, a_client_that_gives_up_is_logged_when_it_goes)
+{
+	int c = env_client(e), s;
+	char byte;
+
 	put(c, GET);
+	s = env_accept(e);
+	want(s, GOT);
+	close(c);
+	cr_expect_eq(env_log(e, 1)->status, 0u);
+	cr_expect_str_eq(e->flags, "DC");
+	cr_expect_str_eq(e->last.details, "downstream_remote_disconnect");
+	cr_expect_eq(e->outcome, OUTCOME_ABANDONED);
+	cr_expect_leq(recv(s, &byte, 1, 0), 0, "the endpoint works on");
+	close(s);
+}
+
+Test(proxy_http, a_client_that_leaves_a_quiet_stream_is_logged_when_it_goes)
+{
+	int c = env_client(e), s;
+
+	put(c, GET);
+	s = env_accept(e);
+	want(s, GOT);
+	put(s, "HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n2\r\nhi\r\n");
+	want(c, "HTTP/1.1 200 OK\r\ntransfer-encoding: chunked\r\n\r\n2\r\nhi\r\n");
+	close(c);
+	cr_expect_eq(env_log(e, 1)->status, 200u);
+	cr_expect_str_eq(e->flags, "DC");
+	close(s);
+}
+
+/* Pipelined requests are answered, although no more will come. */
+Test(proxy_http, a_client_that_sends_all_at_once_and_ends_gets_its_first_response)
+{
+	int c = env_client(e), s;
+
+	put(c, GET GET);
 	shutdown(c, SHUT_WR);
 	s = env_accept(e);
 	want(s, GOT);
 	wait_ms(50);
 	put(s, OK);
 	want(c, OK);
-	want_end(c);
+	close(c);
+	close(s);
 }
 
 Test(proxy_http, an_early_response_ends_the_connection_in_order)

@@ -956,3 +956,92 @@ Test(proxy_rules, the_node_itself_is_not_passed_through_to)
 	cr_expect_eq(a.plan.answer.status, 404u);
 	release(&a);
 }
+
+/* ---- what requests say of themselves ---- */
+
+/* Rules go by what endpoints get to see. */
+Test(proxy_rules, no_rule_goes_by_a_field_that_only_the_mesh_may_set)
+{
+	static const char *const forged[] = { "X-Forwarded-Client-Cert: x\r\n",
+					      "x_forwarded_client_cert: x\r\n" };
+	struct asked a = { 0 };
+
+	load(CLUSTER RULE "  - match: [{headers: {x-forwarded-client-cert: {}}}]\n"
+			  "    redirect: {uri: /fooled}\n"
+			  "  - match: [{headers: {x-envoy-retry-on: {}}}]\n"
+			  "    redirect: {uri: /fooled}\n"
+			  "  - match: [{headers: {x-envoy-decorator-operation: {}}}]\n"
+			  "    redirect: {uri: /told}\n"
+			  "  - route: [{destination: {host: svc}}]\n");
+	for (size_t i = 0; i < sizeof(forged) / sizeof(*forged); i++) {
+		plan(&a, 1, "/", forged[i]);
+		cr_expect_eq(a.plan.action, PLAN_FORWARD, "%s", forged[i]);
+		release(&a);
+	}
+	plan(&a, 1, "/", "X-Envoy-Retry-On: 5xx\r\n");
+	cr_expect_eq(a.plan.action, PLAN_FORWARD);
+	release(&a);
+	plan(&a, 1, "/", "X-Envoy-Decorator-Operation: x\r\n");
+	cr_expect_eq(a.plan.answer.status, 301u);
+	release(&a);
+}
+
+Test(proxy_rules, at_a_gateway_none_of_envoys_fields_counts)
+{
+	struct asked a;
+
+	load("apiVersion: networking.istio.io/v1\nkind: Gateway\nmetadata: {name: gw}\n"
+	     "spec: {selector: {istio: ingressgateway}, servers: [{port: {number: 80, name: http, "
+	     "protocol: HTTP}, hosts: ['*']}]}\n---\n"
+	     "apiVersion: networking.istio.io/v1\nkind: VirtualService\nmetadata: {name: outside}\n"
+	     "spec: {hosts: ['*'], gateways: [gw], http: [{match: [{headers: "
+	     "{x-envoy-decorator-operation: {}}}], redirect: {uri: /fooled}}]}\n");
+	plan_at_node(&a, "h\r\nX-Envoy-Decorator-Operation: x", ipv4(203, 0, 113, 9),
+		     ipv4(10, 1, 1, 1));
+	cr_expect_eq(a.plan.answer.status, 404u);
+	release(&a);
+}
+
+/* The address that was called says which service is meant. */
+Test(proxy_rules, http_1_0_without_a_host_gets_the_rules_of_the_service)
+{
+	static const char text[] = "GET / HTTP/1.0\r\n\r\n";
+	struct asked a = { 0 };
+	struct route_ask ask = { .request = &a.q,
+				 .client = ipv4(10, 1, 0, 1),
+				 .called = ipv4(10, 96, 0, 1),
+				 .called_port = 80 };
+
+	load(CLUSTER RULE "  - match: [{uri: {exact: /}}]\n"
+			  "    rewrite: {uri: /ruled}\n"
+			  "    route: [{destination: {host: svc}}]\n");
+	cr_assert_gt(h1_parse_request(text, sizeof(text) - 1, 0, &a.q), 0);
+	router_of(&a)->plan(router_of(&a), &ask, &supply, &a.plan);
+	cr_expect_eq(a.plan.action, PLAN_FORWARD);
+	cr_expect(h1_is(a.plan.authority, "10.96.0.1"), "the endpoint is told '%.*s'",
+		  (int)a.plan.authority.n, a.plan.authority.p);
+	cr_expect(h1_is(a.plan.path, "/ruled"));
+	release(&a);
+	ask.called_port = 8080;
+	memset(&a.plan, 0, sizeof(a.plan));
+	router_of(&a)->plan(router_of(&a), &ask, &supply, &a.plan);
+	cr_expect(h1_is(a.plan.authority, "10.96.0.1:8080"));
+	release(&a);
+}
+
+/* The target's, not the Host beside it. */
+Test(proxy_rules, an_absolute_target_chooses_the_rule)
+{
+	static const char text[] = "GET http://svc.default/x HTTP/1.1\r\nHost: 10.96.0.10\r\n\r\n";
+	struct asked a = { 0 };
+	struct route_ask ask = { .request = &a.q,
+				 .client = ipv4(10, 1, 0, 1),
+				 .called = ipv4(10, 96, 0, 1),
+				 .called_port = 80 };
+
+	load(CLUSTER RULE "  - redirect: {uri: /ruled}\n");
+	cr_assert_gt(h1_parse_request(text, sizeof(text) - 1, 0, &a.q), 0);
+	router_of(&a)->plan(router_of(&a), &ask, &supply, &a.plan);
+	cr_expect_eq(a.plan.answer.status, 301u);
+	release(&a);
+}

@@ -6,6 +6,7 @@
 #include <string.h>
 
 #include "lib/explain/explain_target.h"
+#include "lib/route/fields.h"
 #include "lib/route/path.h"
 
 /* Rules that are passed over, as JSON. */
@@ -59,7 +60,7 @@ static bool is_authority(struct http_span name)
 	       http_span_folds(name, http_span(":authority"));
 }
 
-static int parse_headers(const struct explain_request *from, struct words *w,
+static int parse_headers(const struct explain_request *from, bool gateway, struct words *w,
 			 struct http_request *out, struct errors *errors)
 {
 	w->fields = calloc(from->header_count + 1, sizeof(*w->fields));
@@ -78,7 +79,7 @@ static int parse_headers(const struct explain_request *from, struct words *w,
 		f.value = http_span(equals + 1);
 		if (is_authority(f.name))
 			out->authority = f.value;
-		else
+		else if (!http_field_is_forged(f.name, gateway))
 			w->fields[out->field_count++] = f;
 	}
 	out->fields = w->fields;
@@ -102,7 +103,7 @@ static int make_request(const struct explain_query *q, const struct explain_requ
 	/* The part behind a '#' is the client's own: it is not sent. */
 	out->path.at = w->path;
 	out->path.len = http_path_normalize(w->path, strcspn(w->path, "#"));
-	return parse_headers(from, w, out, errors);
+	return parse_headers(from, q->gateway, w, out, errors);
 }
 
 /* ---- who and where ---- */

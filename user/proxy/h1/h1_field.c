@@ -25,6 +25,7 @@ static const struct {
 	{ NAME("trailer"), H1_TRAILER },
 	{ NAME("upgrade"), H1_UPGRADE },
 	{ NAME("expect"), H1_EXPECT },
+	{ NAME("http2-settings"), H1_HTTP2_SETTINGS },
 };
 
 bool h1_is(struct h1_span s, const char *text)
@@ -101,11 +102,14 @@ static bool all_of(const char *p, const char *end, enum h1_class class)
 	return true;
 }
 
+/* An empty port is the scheme's own (RFC 3986 3.2.3). */
 static bool port_ok(const char *p, const char *end)
 {
 	unsigned port = 0;
 
-	if (p == end || end - p > 5)
+	if (p == end)
+		return true;
+	if (end - p > 5)
 		return false;
 	for (; p < end; p++) {
 		if (!h1_digit(*p))

@@ -80,9 +80,9 @@ int h1_take_version(struct h1_cursor *c, uint8_t *minor)
 	low = c->p[2];
 	if (!h1_digit(major) || c->p[1] != '.' || !h1_digit(low))
 		return H1_ERR_LINE;
-	if (major != '1' || low > '1')
+	if (major != '1')
 		return H1_ERR_VERSION;
-	*minor = (uint8_t)(low - '0');
+	*minor = low > '0';
 	c->p += 3;
 	return 0;
 }
@@ -108,18 +108,27 @@ static const char *value_end(const char *p, const char *end)
 	return p;
 }
 
-/* name ":" OWS value OWS CRLF */
-static int take_field(struct h1_cursor *c, struct h1_header *h)
+static void skip_blanks(struct h1_cursor *c)
+{
+	while (c->p < c->end && h1_blank(*c->p))
+		c->p++;
+}
+
+/* name ":" OWS value OWS CRLF. In a response there may be blanks before the colon: a proxy
+ * has to leave them out (RFC 9112 5.1). */
+static int take_field(struct h1_cursor *c, bool response, struct h1_header *h)
 {
 	const char *from;
 	int r = h1_take_class(c, H1_C_TOKEN, H1_ERR_FIELD, &h->name);
 
 	if (r)
 		return r;
-	if (*c->p++ != ':')
-		return H1_ERR_FIELD;
-	while (c->p < c->end && h1_blank(*c->p))
-		c->p++;
+	if (response)
+		skip_blanks(c);
+	r = h1_take_char(c, ':', H1_ERR_FIELD);
+	if (r)
+		return r;
+	skip_blanks(c);
 	from = c->p;
 	c->p = value_end(c->p, c->end);
 	if (c->p == c->end)
@@ -173,6 +182,7 @@ static int understand(struct h1_message *m, struct h1_header *h)
 	case H1_PROXY_CONNECTION:
 	case H1_TE:
 	case H1_UPGRADE:
+	case H1_HTTP2_SETTINGS:
 		h->hop = true;
 		return 0;
 	default:
@@ -225,24 +235,35 @@ static int take_options(struct h1_message *m, struct h1_span list, struct option
 	return r;
 }
 
+/* Whatever else a tunnel could be for would go past the rules: HTTP/2 (h2c) above all. */
+static bool offers_websocket(struct h1_span protocols)
+{
+	struct h1_span protocol;
+
+	while (h1_list_next(&protocols, &protocol))
+		if (h1_is_nocase(protocol, "websocket"))
+			return true;
+	return false;
+}
+
 static int take_connection(struct h1_message *m)
 {
 	struct options o = { 0 };
-	bool upgrade = false;
+	bool websocket = false;
 	int r = 0;
 
 	for (size_t i = 0; !r && i < m->header_count; i++) {
 		if (m->headers[i].field == H1_CONNECTION)
 			r = take_options(m, m->headers[i].value, &o);
 		else if (m->headers[i].field == H1_UPGRADE)
-			upgrade = true;
+			websocket |= offers_websocket(m->headers[i].value);
 	}
 	m->keep_alive = !o.close && (m->minor == 1 || o.keep_alive);
-	m->has_upgrade = m->minor == 1 && o.upgrade && upgrade;
+	m->has_upgrade = m->minor == 1 && o.upgrade && websocket;
 	return r;
 }
 
-int h1_take_fields(struct h1_cursor *c, struct h1_message *m)
+int h1_take_fields(struct h1_cursor *c, bool response, struct h1_message *m)
 {
 	int r;
 
@@ -250,7 +271,7 @@ int h1_take_fields(struct h1_cursor *c, struct h1_message *m)
 	while (c->p < c->end && *c->p != '\r') {
 		if (m->header_count == H1_MAX_HEADERS)
 			return H1_ERR_TOO_MANY;
-		r = take_field(c, &m->headers[m->header_count]);
+		r = take_field(c, response, &m->headers[m->header_count]);
 		if (!r)
 			r = understand(m, &m->headers[m->header_count]);
 		if (r)

@@ -22,11 +22,11 @@ int h1_take_char(struct h1_cursor *c, char want, enum h1_error error);
 /* One or more bytes of a class. */
 int h1_take_class(struct h1_cursor *c, enum h1_class class, enum h1_error error,
 		  struct h1_span *out);
-/* HTTP/1.0 or HTTP/1.1 */
+/* HTTP/1.0, or HTTP/1.1, which later ones are read as (RFC 9110 2.5). */
 int h1_take_version(struct h1_cursor *c, uint8_t *minor);
 /* All field lines and the empty line after them, into m->headers; understands those of enum
  * h1_field: the length, the coding, what Connection says. */
-int h1_take_fields(struct h1_cursor *c, struct h1_message *m);
+int h1_take_fields(struct h1_cursor *c, bool response, struct h1_message *m);
 
 /* The field of that name, or H1_OTHER. */
 enum h1_field h1_field_of(struct h1_span name);

@@ -18,28 +18,35 @@ static int take_method(struct h1_cursor *c, struct h1_request *q)
 	return h1_take_char(c, ' ', H1_ERR_LINE);
 }
 
-/* scheme "://" authority [path] */
+static struct h1_span without_empty_port(struct h1_span authority)
+{
+	if (authority.n && authority.p[authority.n - 1] == ':')
+		authority.n--;
+	return authority;
+}
+
+/*
+ * "http://" authority [path] [query]. "https" would ask for what this connection, which is not
+ * secured, can't keep (RFC 9110 7.4).
+ */
 static int split_absolute(struct h1_request *q)
 {
-	const char *p = q->target.p, *end = p + q->target.n, *host;
+	static const char scheme[] = "http://";
+	const size_t n = sizeof(scheme) - 1;
+	const char *p = q->target.p + n, *end = q->target.p + q->target.n, *host = p;
 
-	while (p < end && h1_char(*p, H1_C_SCHEME))
-		p++;
-	if (end - p < 3 || memcmp(p, "://", 3) != 0)
+	if (q->target.n < n || !h1_is_nocase((struct h1_span){ q->target.p, n }, scheme))
 		return H1_ERR_TARGET;
-	q->scheme = (struct h1_span){ q->target.p, (size_t)(p - q->target.p) };
-	if (!h1_is_nocase(q->scheme, "http") && !h1_is_nocase(q->scheme, "https"))
-		return H1_ERR_TARGET;
-	host = p += 3;
 	while (p < end && *p != '/' && *p != '?')
 		p++;
 	q->authority = (struct h1_span){ host, (size_t)(p - host) };
-	if (!h1_authority_ok(q->authority) || (p < end && *p == '?'))
+	if (!h1_authority_ok(q->authority))
 		return H1_ERR_TARGET;
+	q->authority = without_empty_port(q->authority);
 	if (p < end)
 		q->path = (struct h1_span){ p, (size_t)(end - p) };
-	else
-		q->path = (struct h1_span){ "/", 1 };
+	else /* RFC 9112 3.2.4: OPTIONS is then about the server as a whole */
+		q->path = (struct h1_span){ h1_is(q->method, "OPTIONS") ? "*" : "/", 1 };
 	return 0;
 }
 
@@ -47,7 +54,8 @@ static bool has_port(struct h1_span authority)
 {
 	const char *colon = memrchr(authority.p, ':', authority.n);
 
-	return colon && !memchr(colon, ']', (size_t)(authority.p + authority.n - colon));
+	return colon && colon + 1 < authority.p + authority.n &&
+	       !memchr(colon, ']', (size_t)(authority.p + authority.n - colon));
 }
 
 static int split_target(struct h1_request *q)
@@ -78,15 +86,7 @@ static int take_line(struct h1_cursor *c, struct h1_request *q)
 	return r ? r : split_target(q);
 }
 
-/* The same host and port; with CONNECT, whose target must have a port, Host may go without. */
-static bool same_authority(const struct h1_request *q, struct h1_span host)
-{
-	if (h1_same_nocase(q->authority, host))
-		return true;
-	return q->is_connect && host.n < q->authority.n && q->authority.p[host.n] == ':' &&
-	       h1_same_nocase((struct h1_span){ q->authority.p, host.n }, host);
-}
-
+/* There must be one, but it only counts where the target has no authority (RFC 9112 3.2.2). */
 static int check_host(struct h1_request *q)
 {
 	struct h1_span host = { 0 };
@@ -102,10 +102,8 @@ static int check_host(struct h1_request *q)
 	}
 	if (!host.p)
 		return q->m.minor == 1 ? H1_ERR_HOST : 0;
-	if (q->authority.p && !same_authority(q, host))
-		return H1_ERR_HOST;
 	if (!q->authority.p)
-		q->authority = host;
+		q->authority = without_empty_port(host);
 	return 0;
 }
 
@@ -150,7 +148,7 @@ static int parse(struct h1_cursor *c, struct h1_request *q)
 	if (!r)
 		r = take_line(c, q);
 	if (!r)
-		r = h1_take_fields(c, &q->m);
+		r = h1_take_fields(c, false, &q->m);
 	if (!r)
 		r = check_host(q);
 	if (!r)

@@ -41,7 +41,7 @@ static int find_framing(struct h1_response *s, enum h1_asked asked)
 
 	if (m->chunked && (m->has_length || m->minor == 0))
 		return H1_ERR_FRAMING;
-	if (s->status == 101 || (asked == H1_ASKED_CONNECT && s->status / 100 == 2)) {
+	if (s->status == 101) {
 		m->framing = H1_TUNNEL;
 		return m->chunked || m->content_length ? H1_ERR_FRAMING : 0;
 	}
@@ -68,7 +68,7 @@ static int parse(struct h1_cursor *c, enum h1_asked asked, struct h1_response *s
 	if (!r)
 		r = take_reason(c, s);
 	if (!r)
-		r = h1_take_fields(c, &s->m);
+		r = h1_take_fields(c, true, &s->m);
 	return r ? r : find_framing(s, asked);
 }
 

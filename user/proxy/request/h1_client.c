@@ -5,6 +5,7 @@
 #include <errno.h>
 #include <stddef.h>
 #include <stdlib.h>
+#include <string.h>
 
 #include "lib/base/cleanup.h"
 #include "lib/route/path.h"
@@ -66,6 +67,23 @@ static void hand_over(struct h1_client *c, struct request *rq)
 	wait_for(c, 0);
 }
 
+/* The path as rules and endpoints are to see it. It lies in the buffer, unless it is one that stays
+ * as it is. */
+static void normalize(struct h1_request *q)
+{
+	char *path = (char *)q->path.p;
+
+	/* "http://a?b": the path before the query is "/", for which the target moves by one. */
+	if (q->path.n && *path == '?') {
+		memmove((char *)q->target.p - 1, q->target.p, (size_t)(path - q->target.p));
+		q->target = (struct h1_span){ q->target.p - 1, q->target.n + 1 };
+		q->authority.p--;
+		*--path = '/';
+		q->path = (struct h1_span){ path, q->path.n + 1 };
+	}
+	q->path.n = http_path_normalize(path, q->path.n);
+}
+
 static enum step parse(struct h1_client *c)
 {
 	struct buf *in = &c->down.half.in;
@@ -85,8 +103,7 @@ static enum step parse(struct h1_client *c)
 		request_enter(rq, request_answer_bad(rq, rq->request.m.error));
 		return STEP_AGAIN;
 	}
-	/* It lies in the buffer, unless it is one that stays as it is. */
-	rq->request.path.n = http_path_normalize((char *)rq->request.path.p, rq->request.path.n);
+	normalize(&rq->request);
 	request_enter(rq, begin(rq, (size_t)n));
 	return STEP_AGAIN;
 }

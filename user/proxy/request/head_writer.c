@@ -135,15 +135,7 @@ static void put_number(struct writer *w, struct h1_span name, unsigned long long
 	put_field(w, name, (struct h1_span){ p, (size_t)(end - p) });
 }
 
-static void put_upgrade(struct writer *w, const struct h1_message *m)
-{
-	static const struct h1_span name = { "upgrade", 7 };
-
-	put_text(w, "connection: upgrade\r\n");
-	for (size_t i = 0; i < m->header_count; i++)
-		if (m->headers[i].field == H1_UPGRADE)
-			put_field(w, name, m->headers[i].value);
-}
+static const char upgrade[] = "connection: upgrade\r\nupgrade: websocket\r\n";
 
 int heads_request(struct supply *s, struct buf *out, const struct request *rq,
 		  struct h1_span authority)
@@ -157,7 +149,7 @@ int heads_request(struct supply *s, struct buf *out, const struct request *rq,
 
 	put_span(&w, q->method);
 	put_text(&w, " ");
-	put_span(&w, q->is_connect ? q->authority : rq->plan.path);
+	put_span(&w, rq->plan.path);
 	put_text(&w, " HTTP/1.1\r\n");
 	put_field(&w, (struct h1_span){ "host", 4 }, authority);
 	if (w.tries)
@@ -168,7 +160,7 @@ int heads_request(struct supply *s, struct buf *out, const struct request *rq,
 	if (q->m.framing == H1_CHUNKED)
 		put_text(&w, "transfer-encoding: chunked\r\n");
 	if (q->m.has_upgrade)
-		put_upgrade(&w, &q->m);
+		put_text(&w, upgrade);
 	put_text(&w, "\r\n");
 	return w.r;
 }
@@ -198,7 +190,7 @@ int heads_response(struct supply *s, struct buf *out, const struct request *rq,
 	if (r->m.chunked && !dechunk)
 		put_text(&w, "transfer-encoding: chunked\r\n");
 	if (r->status == 101)
-		put_upgrade(&w, &r->m);
+		put_text(&w, upgrade);
 	else if (r->status >= 200 && rq->close)
 		put_text(&w, "connection: close\r\n");
 	else if (r->status >= 200 && rq->request.m.minor == 0)

@@ -246,8 +246,8 @@ void mirrors_begin(struct request *rq)
 	const struct plan *p = &rq->plan;
 	struct target t;
 
-	/* What comes of an upgrade or CONNECT can't be had twice. */
-	if (rq->request.is_connect || rq->request.m.has_upgrade)
+	/* What comes of an upgrade can't be had twice. */
+	if (rq->request.m.has_upgrade)
 		return;
 	for (size_t i = 0; i < p->mirror_count; i++)
 		if (r->pick_mirror(r, &rq->plan, i, &t) == PICK_OK)

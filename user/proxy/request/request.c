@@ -78,11 +78,29 @@ bool request_stuck(struct request *rq, uint64_t ms)
 	return false;
 }
 
+/*
+ * The client has closed its connection. TCP doesn't tell that from a half-close, behind which the
+ * client still reads; but one that has asked to keep the connection would not half-close it.
+ */
+static bool has_left(struct request *rq)
+{
+	struct half *h = &rq->down->half;
+	size_t of_body = (size_t)h->body.kept + h->body.ready;
+
+	if (!h->hup || !rq->request.m.keep_alive || !body_received(h))
+		return false;
+	/* There may be further requests before the end. */
+	if (!h->eof && buf_len(&h->in) == of_body)
+		(void)half_receive(h);
+	return h->eof && buf_len(&h->in) == of_body;
+}
+
 bool request_client_gone(struct request *rq)
 {
-	if (rq->down->half.broken)
-		flags_add(&rq->flags, "DC");
-	return rq->down->half.broken;
+	if (!rq->down->half.broken && !has_left(rq))
+		return false;
+	flags_add(&rq->flags, "DC");
+	return true;
 }
 
 void request_time(struct request *rq)
@@ -314,6 +332,17 @@ static void identify(struct request *rq)
 	added_make(&rq->added, &a, &rq->worker->io.random);
 }
 
+/* A tunnel would go past all rules. As Envoy says it where CONNECT is not configured. */
+static void refuse_tunnel(struct request *rq)
+{
+	rq->plan.action = PLAN_ANSWER;
+	rq->plan.answer =
+		(struct plan_answer){ .status = 403, .flags = "-", .details = "upgrade_failed" };
+	rq->plan.delay_ms = 0;
+	/* The client may have sent what is for the tunnel: it is no request. */
+	rq->close = true;
+}
+
 static void ask(struct request *rq)
 {
 	struct http_worker *w = rq->worker;
@@ -329,6 +358,8 @@ static void ask(struct request *rq)
 	w->stats.requests++;
 	w->router->plan(w->router, &a, &w->io.supply, &rq->plan);
 	rq->planned = true;
+	if (rq->request.is_connect)
+		refuse_tunnel(rq);
 	rq->down->half.body.keep = rq->plan.retries ? KEEP_RETRIES : KEEP_STALE;
 	if (rq->plan.identify)
 		identify(rq);

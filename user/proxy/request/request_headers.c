@@ -4,6 +4,8 @@
 #include <arpa/inet.h>
 #include <string.h>
 
+#include "lib/route/fields.h"
+
 enum { SAMPLED_PERCENT = 1, TRACE_DIGITS = 32, SPAN_DIGITS = 16 };
 
 #define SPAN(text)                     \
@@ -86,6 +88,8 @@ bool added_replaces(const struct added *a, struct h1_span name)
 {
 	if (!may_be_known(name))
 		return false;
+	if (http_field_is_forged((struct http_span){ name.p, name.n }, a->gateway))
+		return true;
 	for (size_t i = 0; i < a->count; i++)
 		if (!a->fields[i].beside && h1_same_nocase(a->fields[i].name, name))
 			return true;
@@ -140,7 +144,6 @@ static void add_forwarded_for(struct added *a, const struct found *f, struct h1_
 		a->fields[a->count - 1].beside = true;
 }
 
-/* What a client says of itself in these fields counts for nothing. */
 static void add_client(struct added *a, const struct added_ask *ask, const struct found *f)
 {
 	static const unsigned char mapped[12] = { [10] = 0xff, [11] = 0xff };
@@ -152,12 +155,10 @@ static void add_client(struct added *a, const struct added_ask *ask, const struc
 	inet_ntop(v4 ? AF_INET : AF_INET6, client->b + (v4 ? 12 : 0), a->client + 2,
 		  sizeof(a->client) - 2);
 	text.n = strlen(text.p);
-	drop(a, SPAN("x-envoy-internal"));
-	drop(a, SPAN("x-envoy-external-address"));
 	if (!f->count[FORWARDED_FOR] && is_private(client, v4))
-		a->fields[a->count - 2].value = SPAN("true");
+		add(a, SPAN("x-envoy-internal"), SPAN("true"));
 	else
-		a->fields[a->count - 1].value = text;
+		add(a, SPAN("x-envoy-external-address"), text);
 	add_forwarded_for(a, f, text);
 }
 
@@ -290,6 +291,7 @@ void added_make(struct added *a, const struct added_ask *ask, struct random *ran
 
 	find(ask->request, &f);
 	a->count = 0;
+	a->gateway = ask->gateway;
 	add_request_id(a, &f, random);
 	if (ask->gateway || !f.count[FORWARDED_PROTO])
 		add(a, names[FORWARDED_PROTO], ask->scheme);

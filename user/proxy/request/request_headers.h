@@ -7,7 +7,7 @@
  *   x-request-id            made (a random UUID) unless there is one
  *   x-forwarded-proto       http or https, unless there is one; at a gateway always
  *   x-forwarded-for         at a gateway: the client's address behind what is there
- *   x-envoy-internal        at a gateway, for a client with a private address and nobody before it
+ *   x-envoy-internal        at a gateway, for a private address that is the only one so far
  *   x-envoy-external-address  at a gateway, for all others: who they are
  *   x-envoy-original-path   when a rule rewrites the path
  *   x-envoy-attempt-count   which try it is (heads.c)
@@ -15,6 +15,8 @@
  *                           a span of its own, whose parent is the one that came. Without one a
  *                           trace begins, in the first and the last form, of which one in a
  *                           hundred is sampled.
+ *
+ * What only the mesh may say is taken out of the request before that (docs/headers.md).
  *
  * A response gets x-envoy-upstream-service-time: milliseconds that the endpoint took for its head.
  * Other things that Envoy does are left alone: `server` is the application's, and what a rule says
@@ -31,6 +33,7 @@ enum { ADDED_MAX = 12 };
 /* Spans point into the request, or to the texts below. */
 struct added {
 	size_t count;
+	bool gateway;
 	struct {
 		struct h1_span name; /* in lower case; the request's own are dropped, unless: */
 		struct h1_span value, more; /* without value.p it is only dropped */
@@ -52,7 +55,8 @@ struct added_ask {
 };
 
 void added_make(struct added *a, const struct added_ask *ask, struct random *random);
-/* Whether one of them takes the place of a field of that name. */
+/* Whether the request's own field of that name is left out: one of them takes its place, or it says
+ * what only the mesh may say. */
 bool added_replaces(const struct added *a, struct h1_span name);
 
 #endif

@@ -22,9 +22,7 @@ static enum step cut_off(struct request *rq, enum outcome outcome, const char *f
 
 static enum h1_asked asked(const struct h1_request *q)
 {
-	if (q->is_head)
-		return H1_ASKED_HEAD;
-	return q->is_connect ? H1_ASKED_CONNECT : H1_ASKED_OTHER;
+	return q->is_head ? H1_ASKED_HEAD : H1_ASKED_OTHER;
 }
 
 static enum step begin_tunnel(struct request *rq)
@@ -82,9 +80,31 @@ static enum step pass_interim(struct request *rq, const struct h1_response *r, s
 	return error && error != -EAGAIN ? STEP_END : STEP_AGAIN;
 }
 
+/* What of the body has come with its head. As yet the client can be told that it is no response. */
+static bool bad_chunks(const struct half *up, const struct h1_response *r, size_t head)
+{
+	const char *at = buf_at(&up->in) + head;
+	size_t left = buf_len(&up->in) - head;
+	struct h1_chunks chunks = { 0 };
+	long n = 0;
+
+	while (r->m.framing == H1_CHUNKED && left && !chunks.done && n >= 0) {
+		n = h1_chunks_next(&chunks, at, left);
+		at += n;
+		left -= (size_t)n;
+	}
+	return n < 0;
+}
+
+/* A tunnel that nobody asked for, or for something else. */
+static bool bad_switch(const struct h1_message *asked, const struct h1_response *r)
+{
+	return r->status == 101 && !(asked->has_upgrade && r->m.has_upgrade);
+}
+
 static enum step got_head(struct request *rq, const struct h1_response *r, size_t n)
 {
-	if (r->status == 101 && !rq->request.m.has_upgrade)
+	if (bad_switch(&rq->request.m, r) || bad_chunks(&rq->up->half, r, n))
 		return request_try_failed(rq, FAIL_PROTOCOL);
 	if (r->status < 200 && r->status != 101)
 		return pass_interim(rq, r, n);

@@ -12,6 +12,8 @@
 
 #include "lib/base/cleanup.h"
 #include "lib/base/log.h"
+#include "lib/model/hostname.h"
+#include "lib/route/fields.h"
 #include "proxy/route/rules_plan.h"
 #include "proxy/route/router_priv.h"
 
@@ -66,6 +68,17 @@ static struct http_span span(struct h1_span s)
 	return (struct http_span){ s.p, s.n };
 }
 
+static struct http_span called_authority(const struct route_ask *ask, char text[ADDR_TEXT_MAX])
+{
+	static const char http_port[] = ":80";
+	size_t n = addr_format_port(&ask->called, ask->called_port, text);
+	const size_t port = sizeof(http_port) - 1;
+
+	if (ask->called_port == 80)
+		n -= port;
+	return (struct http_span){ text, n };
+}
+
 static void describe(struct rules *r, const struct route_ask *ask, struct rules_plan *p)
 {
 	const struct h1_request *q = ask->request;
@@ -81,9 +94,21 @@ static void describe(struct rules *r, const struct route_ask *ask, struct rules_
 		.fields = r->fields,
 		.field_count = q->m.header_count,
 	};
-	/* Before HTTP/1.1 nobody had to say whom he called. */
+	/* Before HTTP/1.1 no Host was needed: then it is the address that was called (RFC
+	 * 9112 3.3). */
 	if (!p->request.authority.at)
-		p->request.authority = http_span("");
+		p->request.authority = called_authority(ask, p->called_text);
+}
+
+/* No rule, nor what is hashed, is to go by a field that its sender had no right to. */
+static void drop_forged(struct rules *r, struct rules_plan *p, bool gateway)
+{
+	size_t n = 0;
+
+	for (size_t i = 0; i < p->request.field_count; i++)
+		if (!http_field_is_forged(r->fields[i].name, gateway))
+			r->fields[n++] = r->fields[i];
+	p->request.field_count = n;
 }
 
 /*
@@ -151,13 +176,14 @@ static void decide_passthrough(struct rules_plan *p, const struct route_ask *ask
 		d->action = HTTP_NO_CLUSTER;
 }
 
-static void route(struct rules_plan *p, const struct route_ask *ask)
+static void route(struct rules *r, struct rules_plan *p, const struct route_ask *ask)
 {
 	const struct rules_version *v = p->version;
 	const struct hs_source *row = http_source_at(v->snapshot, &ask->client);
 	const struct hs_listener *l = listener_of(v->snapshot, ask, row);
 	struct http_source source;
 
+	drop_forged(r, p, l && l->scope == SCOPE_NODE);
 	if (row)
 		http_source_known(v->snapshot, row, &source);
 	if (!l) {
@@ -197,7 +223,7 @@ static void plan(struct router *router, const struct route_ask *ask, struct supp
 	p->client_port = ask->client_port;
 	p->called_port = ask->called_port;
 	describe(r, ask, p);
-	route(p, ask);
+	route(r, p, ask);
 	rules_hash(p);
 	out->data = p;
 	if (rules_plan_fill(p, supply, out)) {

@@ -6,6 +6,7 @@
  */
 #include <time.h>
 
+#include "lib/model/hostname.h"
 #include "lib/route/route.h"
 #include "proxy/route/route.h"
 #include "proxy/route/rules_version.h"
@@ -38,8 +39,9 @@ struct rules_plan {
 	bool hashed;
 	uint64_t hash; /* of what the cluster's consistentHash speaks of */
 	uint64_t mirror_turn;
-	char shadow[RULES_SHADOW];  /* their Host */
-	char cookie[HS_COOKIE_MAX]; /* to be set, if cookie_len isn't 0 */
+	char shadow[RULES_SHADOW];	 /* their Host */
+	char called_text[ADDR_TEXT_MAX]; /* the Host of a request without one */
+	char cookie[HS_COOKIE_MAX];	 /* to be set, if cookie_len isn't 0 */
 	size_t cookie_len;
 	struct rules_plan *next; /* in the supply of unused ones */
 };

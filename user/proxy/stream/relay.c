@@ -4,6 +4,7 @@
  */
 #include <errno.h>
 #include <fcntl.h>
+#include <string.h>
 #include <sys/types.h>
 
 #include "proxy/stream/half.h"
@@ -24,22 +25,35 @@ static size_t unseen(const struct half *h)
 	return buf_len(&h->in) - h->body.kept - h->body.ready;
 }
 
+/* What is not to be passed on is taken out of the buffer: extensions of chunks, or all framing. */
 static int scan_chunks(struct half *h)
 {
 	struct body *b = &h->body;
+	size_t left = unseen(h);
+	char *at, *to;
 	long n;
 
-	while (unseen(h) && !b->chunks.done) {
-		if (b->dechunk && b->ready)
-			return 0;
-		n = h1_chunks_next(&b->chunks, buf_at(&h->in) + b->kept + b->ready, unseen(h));
+	if (!left)
+		return 0;
+	at = to = buf_at(&h->in) + b->kept + b->ready;
+	while (left && !b->chunks.done) {
+		n = h1_chunks_next(&b->chunks, at, left);
 		if (n < 0)
 			return H1_BAD;
-		if (b->dechunk && !b->chunks.data)
-			buf_consume(h->supply, &h->in, (size_t)n);
-		else
+		if (b->chunks.data || !(b->dechunk || b->chunks.ignored)) {
+			if (to != at)
+				memmove(to, at, (size_t)n);
+			to += n;
 			b->ready += (uint32_t)n;
+		}
+		at += n;
+		left -= (size_t)n;
 	}
+	if (to == at)
+		return 0;
+	memmove(to, at, left);
+	h->in.end -= (uint32_t)(at - to);
+	buf_consume(h->supply, &h->in, 0);
 	return 0;
 }
 
