@@ -5,14 +5,13 @@
 #include <errno.h>
 #include <stdlib.h>
 #include <string.h>
-#include <sys/mman.h>
-#include <sys/stat.h>
 #include <time.h>
 
 #include "lib/base/cleanup.h"
 #include "lib/explain/explain_http.h"
 #include "lib/model/remarks.h"
 #include "daemon/api/handlers.h"
+#include "daemon/api/handlers_http.h"
 
 /* The loaded program's answer, from the live maps. */
 static int ask_kernel(void *arg, const struct question *q, struct verdict *out)
@@ -38,35 +37,6 @@ static int answer_tcp(struct weftd *d, const struct objects *objects, const stru
 			&reply->errors);
 
 	return r ? r : say(explain_json(&a), explain_text(&a), reply);
-}
-
-/* The bytes that the proxy has. */
-struct mapped {
-	void *bytes;
-	size_t size;
-	struct http_snapshot *snapshot;
-};
-
-static void unmap(struct mapped *m)
-{
-	http_snapshot_close(m->snapshot);
-	if (m->bytes)
-		munmap(m->bytes, m->size);
-}
-
-static int map_rules(int fd, struct mapped *m)
-{
-	struct stat st;
-	void *bytes;
-
-	if (fstat(fd, &st))
-		return -errno;
-	bytes = mmap(NULL, (size_t)st.st_size, PROT_READ, MAP_PRIVATE, fd, 0);
-	if (bytes == MAP_FAILED)
-		return -errno;
-	m->bytes = bytes;
-	m->size = (size_t)st.st_size;
-	return http_snapshot_open(m->bytes, m->size, &m->snapshot);
 }
 
 /* What the counters in force say of one cluster. */
@@ -121,14 +91,15 @@ static int answer_http(struct weftd *d, const struct objects *objects,
 		       const struct explain_query *q, const struct explain_request *request,
 		       struct reply *reply)
 {
-	_cleanup_(unmap) struct mapped m = { 0 };
-	int fd = supervisor_snapshot_file(d->supervisor);
+	_cleanup_(http_in_force_close) struct http_in_force h = { 0 };
 	const struct explain_live live = { read_load, d };
 	json_t *json = NULL;
-	int r = fd < 0 ? -EPROTONOSUPPORT : map_rules(fd, &m);
+	int r = http_in_force_open(d, &h);
 
+	if (!r && !h.snapshot)
+		r = -EPROTONOSUPPORT;
 	if (!r)
-		r = explain_http(m.snapshot, engine_tables(d->engine), objects, q, request, &live,
+		r = explain_http(h.snapshot, engine_tables(d->engine), objects, q, request, &live,
 				 &json, &reply->errors);
 	return r ? r : say(json, explain_http_text(json), reply);
 }
