@@ -13,12 +13,6 @@
 #include "daemon/api/handlers.h"
 #include "daemon/api/handlers_http.h"
 
-/* The loaded program's answer, from the live maps. */
-static int ask_kernel(void *arg, const struct question *q, struct verdict *out)
-{
-	return kernel_explain(arg, q, out);
-}
-
 /* Takes both over. */
 static int say(json_t *answer, char *text, struct reply *reply)
 {
@@ -27,16 +21,6 @@ static int say(json_t *answer, char *text, struct reply *reply)
 	free(text);
 	reply->data = json_pack("{s:o, s:o}", "answer", answer, "text", words);
 	return reply->data ? 0 : -ENOMEM;
-}
-
-static int answer_tcp(struct weftd *d, const struct objects *objects, const struct explain_query *q,
-		      struct reply *reply)
-{
-	_cleanup_(explain_done) struct explain_answer a = { 0 };
-	int r = explain(engine_tables(d->engine), objects, q, ask_kernel, d->kernel, &a,
-			&reply->errors);
-
-	return r ? r : say(explain_json(&a), explain_text(&a), reply);
 }
 
 /* What the counters in force say of one cluster. */
@@ -55,6 +39,7 @@ static int read_limit(void *arg, __u32 id, const struct cluster_stat *s,
 	if (id != q->id)
 		return 0;
 	q->out->steered = l->steered;
+	q->out->connections = (__u64)l->steered + l->proxied;
 	return 1;
 }
 
@@ -84,6 +69,36 @@ static int read_load(void *arg, __u32 id, const char *cluster, struct explain_lo
 	if (r >= 0)
 		r = kernel_each_http_cluster(d->kernel, read_requests, &q);
 	return r < 0 ? r : 0;
+}
+
+/* The loaded program's answer, from the live maps. It chooses, but takes no place of a cluster:
+ * whether there is one, the counters tell. */
+static int ask_kernel(void *arg, const struct question *q, struct verdict *out)
+{
+	struct weftd *d = arg;
+	const struct tables *t = engine_tables(d->engine);
+	struct explain_load load = { 0 };
+	struct load_query limit = { .out = &load };
+	const struct cluster *c;
+	int r = kernel_explain(d->kernel, q, out);
+
+	if (r || !out->cluster || out->cluster_index >= t->clusters.count)
+		return r;
+	c = &t->clusters.items[out->cluster_index];
+	limit.id = out->cluster;
+	r = c->max_connections ? kernel_each_cluster(d->kernel, read_limit, &limit) : 0;
+	if (r > 0 && load.connections >= c->max_connections)
+		out->reason = REASON_OVERFLOW;
+	return r < 0 ? r : 0;
+}
+
+static int answer_tcp(struct weftd *d, const struct objects *objects, const struct explain_query *q,
+		      struct reply *reply)
+{
+	_cleanup_(explain_done) struct explain_answer a = { 0 };
+	int r = explain(engine_tables(d->engine), objects, q, ask_kernel, d, &a, &reply->errors);
+
+	return r ? r : say(explain_json(&a), explain_text(&a), reply);
 }
 
 /* -EPROTONOSUPPORT: no HTTP is spoken there. */
