@@ -14,7 +14,7 @@
 enum {
 	HTTP_STAT_ROWS = 4096, /* of each */
 	HISTOGRAM_BUCKETS = 64,
-	HTTP_EJECTED_MAX = 16,
+	HTTP_EJECTED_MAX = 12,
 };
 
 /*
@@ -29,8 +29,7 @@ struct histogram {
 /* An endpoint that outlier detection keeps out. */
 struct http_ejection {
 	__u32 endpoint; /* stable id */
-	__u32 pad;
-	__u64 back_ms; /* CLOCK_MONOTONIC; 0: nothing is here */
+	__u32 back_ds;	/* tenths of a second of CLOCK_MONOTONIC; 0: nothing is here */
 };
 
 /* `http_clusters`. A try is a request as one endpoint gets it: there may be several to a request.
@@ -86,11 +85,11 @@ struct http_cluster_stat {
 	__u64 ejections_enforced_consecutive_gateway_failure;
 	__u64 ejections_enforced_consecutive_local_origin_failure;
 
+	struct histogram upstream_rq_time; /* ms, from the whole request to the whole response */
+
 	/* Those that are out. One that is past its time is back, although nothing has called it
 	 * yet. Of more than fit in here only the number is known. */
 	struct http_ejection ejected[HTTP_EJECTED_MAX];
-
-	struct histogram upstream_rq_time; /* ms, from the whole request to the whole response */
 };
 
 /* `http_routes`: what a route of a VirtualService, or the plain service, has decided. */

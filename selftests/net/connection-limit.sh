@@ -46,6 +46,8 @@ for limit in 1 7 100; do
 		expect_eq "$what: peak" "$(cluster_stat '' upstream_cx_peak $name)" $limit
 		expect_eq "$what: overflow" "$(cluster_stat '' upstream_cx_overflow $name)" $((CLIENTS - limit))
 		expect_eq "$what: open, says weft conns" "$(conns_left)" $limit
+		expect_match "$what: explain says so" "$(weft explain --from default/other --to $name:9000 -o json | jq -r .reason)" \
+			"refused: outbound.9000..$name.default.svc.cluster.local has as many connections as maxConnections allows"
 		expect_eq "$what: another pod is refused" "$(load other "$to" 9000 -s hello)" '{"ECONNREFUSED":1}'
 		# The slowest of 200 at once; where others keep the machine busy, in the best of some tries.
 		for _ in 1 2 3 4 5 6; do

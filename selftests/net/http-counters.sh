@@ -34,6 +34,8 @@ put() {
 		words+=$(word "$value")' '
 	done
 	for ((i = 0; i < 64; i++)); do words+=$(word $((i == 5 ? 4 : 0)))' '; done
+	# No endpoint is out.
+	[ "$map" != http_clusters ] || for ((i = 0; i < 12; i++)); do words+=$(word 0)' '; done
 	# shellcheck disable=SC2046,SC2086
 	bpftool map update pinned "$TMP/bpf/weft/$map" key 1 0 0 0 value $(bytes "$name" "$room") $words
 }

@@ -146,6 +146,10 @@ static const struct {
 	  HTTP("{match: [{uri: {prefix: /a}}], delegate: {name: leaf}}")
 		  DELEGATE("{match: [{uri: {prefix: /a/b}}], " TO_A "}") },
 
+	{ "a delegate that nothing leads to", DELEGATE("{" TO_A "}"), "WEFT0112",
+	  "no virtualservice delegates to default/leaf",
+	  HTTP("{delegate: {name: leaf}}") DELEGATE("{" TO_A "}") },
+
 	/* DestinationRules. */
 	{ "a subset that an older rule defines",
 	  DR("{host: a.default.svc.cluster.local, subsets: [{name: v1, labels: {version: v2}}]}"),

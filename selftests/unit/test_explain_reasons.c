@@ -176,7 +176,7 @@ static void eject(const struct live *v, struct explain_load *out, const char *na
 {
 	__u32 id = registry_id(v->l->http.registry, REG_ENDPOINT, name);
 
-	out->ejected[at] = (struct http_ejection){ .endpoint = id, .back_ms = back_ms };
+	out->ejected[at] = (struct http_ejection){ .endpoint = id, .back_ds = back_ms / 100 };
 }
 
 static int read_load(void *arg, __u32 id, const char *cluster, struct explain_load *out)
@@ -188,7 +188,7 @@ static int read_load(void *arg, __u32 id, const char *cluster, struct explain_lo
 	if (strncmp(cluster, "outbound|80||", 13) != 0)
 		return 0;
 	if (v->state == ONE_OUT || v->state == ALL_OUT)
-		eject(v, out, "10.244.0.1:8080", NOW_MS + 2001, 0);
+		eject(v, out, "10.244.0.1:8080", NOW_MS + 2100, 0);
 	if (v->state == ALL_OUT)
 		eject(v, out, "10.244.0.2:8080", NOW_MS + 9000, 1);
 	if (v->state == OUT_BEFORE) {

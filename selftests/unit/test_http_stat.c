@@ -54,7 +54,7 @@ Test(http_stat, a_histogram_is_shown_as_envoy_shows_it)
 			       "P100(nan,6)");
 }
 
-/* Each 64-bit word of the row between name and what is no counter is shown exactly once. */
+/* Each 64-bit word of the row between name and histogram is shown exactly once. */
 static void want_all(const struct stat_field *fields, size_t from, size_t to)
 {
 	size_t n = 0;
@@ -69,7 +69,7 @@ static void want_all(const struct stat_field *fields, size_t from, size_t to)
 Test(http_stat, no_counter_is_left_out)
 {
 	want_all(http_cluster_fields, CLUSTER_NAME_MAX,
-		 offsetof(struct http_cluster_stat, ejected));
+		 offsetof(struct http_cluster_stat, upstream_rq_time));
 	want_all(http_route_fields, ROUTE_NAME_MAX,
 		 offsetof(struct http_route_stat, upstream_rq_time));
 }

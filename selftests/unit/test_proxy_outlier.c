@@ -268,7 +268,7 @@ Test(proxy_outlier, workers_that_eject_at_the_same_time)
 static const struct http_ejection *told(uint32_t endpoint)
 {
 	for (size_t i = 0; i < HTTP_EJECTED_MAX; i++)
-		if (stat.ejected[i].back_ms && stat.ejected[i].endpoint == endpoint)
+		if (stat.ejected[i].back_ds && stat.ejected[i].endpoint == endpoint)
 			return &stat.ejected[i];
 	return NULL;
 }
@@ -282,8 +282,8 @@ Test(proxy_outlier, others_are_told_who_is_out_and_until_when)
 	cr_assert_not_null(told(7));
 	cr_assert_not_null(told(8));
 	cr_expect_null(told(9));
-	cr_expect_eq(told(7)->back_ms, START + BASE);
-	cr_expect_eq(told(8)->back_ms, START + BASE + INTERVAL);
+	cr_expect_eq(told(7)->back_ds, (START + BASE) / 100);
+	cr_expect_eq(told(8)->back_ds, (START + BASE + INTERVAL) / 100);
 	cr_expect_not(outlier_ejected(&o, 0, START + BASE));
 	cr_expect_null(told(7), "it is back");
 	cr_expect_not_null(told(8));

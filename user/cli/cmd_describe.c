@@ -41,15 +41,36 @@ static void print_address(const json_t *service)
 	json_t *entry;
 	size_t i;
 
-	printf("  %s%s%s%s\n", json_get_text(service, "address", ""),
+	const char *host = json_get_text(service, "host", NULL);
+
+	printf("  %s%s%s%s%s%s\n", json_get_text(service, "address", ""),
 	       strcmp(json_get_text(service, "scope", ""), "node") == 0
 		       ? " on every address of the node"
 		       : "",
+	       host ? ", host " : "", host ? host : "",
 	       clients ? ", for clients of namespace " : "", clients ? clients : "");
 	json_array_foreach(json_object_get(service, "rules"), i, entry) print_rule(entry);
 	json_array_foreach(json_object_get(service, "skipped"), i, entry)
 		printf("    never: %s: %s\n", json_get_text(entry, "rule", ""),
 		       json_get_text(entry, "why", ""));
+}
+
+/* A route of HTTP: what was asked, and what came back. */
+static void print_requests(const char *name, const json_t *route)
+{
+	const json_t *answers = json_object_get(route, "answers");
+	json_t *d;
+	size_t i;
+
+	printf("  %s: %lld requests", name, (long long)json_get_int(route, "requests", 0));
+	if (answers)
+		printf(", answered 2xx %lld, 3xx %lld, 4xx %lld, 5xx %lld",
+		       (long long)json_get_int(answers, "2xx", 0),
+		       (long long)json_get_int(answers, "3xx", 0),
+		       (long long)json_get_int(answers, "4xx", 0),
+		       (long long)json_get_int(answers, "5xx", 0));
+	putchar('\n');
+	json_array_foreach(json_object_get(route, "destinations"), i, d) print_destination(d);
 }
 
 static void print_routes(json_t *routes)
@@ -60,6 +81,10 @@ static void print_routes(json_t *routes)
 	puts("\nCounters:");
 	json_object_foreach(routes, name, route)
 	{
+		if (json_object_get(route, "requests")) {
+			print_requests(name, route);
+			continue;
+		}
 		printf("  %s: %lld picks\n", name, (long long)json_get_int(route, "picks", 0));
 		json_object_foreach(json_object_get(route, "destinations"), cluster, count)
 			printf("    %s: %lld connections\n", cluster,

@@ -4,14 +4,18 @@
 
 #include "lib/base/cleanup.h"
 #include "daemon/api/handlers.h"
+#include "daemon/api/handlers_http.h"
 #include "daemon/api/handlers_object.h"
 #include "daemon/api/handlers_tables.h"
 #include "lib/model/hostname.h"
+#include "lib/route/route.h"
 
-/* The counters of the routes whose names begin with `prefix`. */
+/* The counters of a VirtualService's routes. */
 struct live {
-	const char *prefix;
-	json_t *routes; /* name: {"picks", "destinations": {cluster: connections}} */
+	const struct tables *t;
+	const char *prefix; /* of the routes that the kernel decides by */
+	json_t *routes;	    /* name: {"picks", "destinations": {cluster: connections}}, or of HTTP
+			       {"requests", "answers", "destinations"}; of what is in force alone */
 };
 
 static int same(const char *a, const char *b)
@@ -42,26 +46,83 @@ static json_t *skipped_json(const struct service_origin *o)
 	return list;
 }
 
+/* An address of a Service or a Gateway; takes `rules` and `skipped` over. */
+static json_t *address_json(const struct tables *t, size_t i, __u32 ns, json_t *rules,
+			    json_t *skipped)
+{
+	const struct service_entry *e = &t->services.items[i];
+	json_t *json = json_pack("{s:o, s:s, s:o, s:o}", "address",
+				 addr_port_json(&e->key.addr, e->key.port), "scope",
+				 e->key.scope == SCOPE_NODE ? "node" : "mesh", "rules", rules,
+				 "skipped", skipped);
+
+	if (ns)
+		json_object_set_new(json, "clients_of", json_text(t->namespaces.items[ns - 1]));
+	return json;
+}
+
 static json_t *service_json(const struct tables *t, size_t i)
 {
 	const struct service_entry *e = &t->services.items[i];
 	json_t *rules = json_array();
-	json_t *json;
 
 	for (__u32 r = e->value.rule_first; r < e->value.rule_first + e->value.rule_count; r++)
 		json_array_append_new(rules, rule_json(t, r));
-	json = json_pack("{s:o, s:s, s:o, s:o}", "address",
-			 addr_port_json(&e->key.addr, e->key.port), "scope",
-			 e->key.scope == SCOPE_NODE ? "node" : "mesh", "rules", rules, "skipped",
-			 skipped_json(&t->service_origins.items[i]));
-	if (e->key.ns)
-		json_object_set_new(json, "clients_of",
-				    json_text(t->namespaces.items[e->key.ns - 1]));
-	return json;
+	return address_json(t, i, e->key.ns, rules, skipped_json(&t->service_origins.items[i]));
+}
+
+static bool is_proxied(const struct tables *t, size_t i)
+{
+	const struct service *s = &t->services.items[i].value;
+
+	return s->rule_count && t->rules.items[s->rule_first].action == RULE_PROXY;
+}
+
+static json_t *http_skipped_json(const struct http_snapshot *s, const struct hs_vhost *v)
+{
+	json_t *list = json_array();
+
+	for (__u32 i = 0; i < v->skipped.count; i++) {
+		const struct hs_skipped *skipped = hs_skipped(s, v->skipped.first + i);
+		const struct hs_place *p = hs_place(s, skipped->place);
+
+		json_array_append_new(list,
+				      json_pack("{s:o, s:o}", "rule",
+						json_textf("%s %s/%s %s", hs_text(s, p->kind),
+							   hs_text(s, p->ns), hs_text(s, p->name),
+							   hs_text(s, p->route)),
+						"why", json_text(hs_text(s, skipped->why))));
+	}
+	return list;
+}
+
+/* What weft-proxy decides by at an address: at a Gateway for each host, at a Service for clients of
+ * each namespace that has something of its own. */
+static void add_http(json_t *list, const struct tables *t, size_t i, const struct http_snapshot *s)
+{
+	const struct service_key *key = &t->services.items[i].key;
+	const char *host = t->service_origins.items[i].host;
+	const struct hs_listener *l = http_listener(s, key->scope, key->port);
+	struct http_site_rules site;
+	__u32 next = 0;
+
+	while (l && (site = http_next_site(s, l, *host ? host : NULL, &next)).vhost) {
+		json_t *json = address_json(t, i, 0, http_rules_json(s, site.vhost),
+					    http_skipped_json(s, site.vhost));
+
+		if (!*host)
+			json_object_set_new(json, "host", json_text(hs_text(s, site.vhost->name)));
+		if (site.ns)
+			json_object_set_new(
+				json, "clients_of",
+				json_text(hs_text(s, hs_namespace(s, site.ns - 1)->name)));
+		json_array_append_new(list, json);
+	}
 }
 
 /* What is in force at the addresses of a Service or a Gateway. */
-static json_t *services_of(const struct tables *t, const struct object *o)
+static json_t *services_of(const struct tables *t, const struct http_snapshot *s,
+			   const struct object *o)
 {
 	json_t *list = json_array();
 
@@ -69,8 +130,13 @@ static json_t *services_of(const struct tables *t, const struct object *o)
 		const struct service_origin *origin = &t->service_origins.items[i];
 		bool gateway = !*origin->host;
 
-		if (gateway == (o->kind == KIND_GATEWAY) &&
-		    same(origin->namespace, o->meta.namespace) && same(origin->name, o->meta.name))
+		if (gateway != (o->kind == KIND_GATEWAY) ||
+		    !same(origin->namespace, o->meta.namespace) ||
+		    !same(origin->name, o->meta.name))
+			continue;
+		if (s && is_proxied(t, i))
+			add_http(list, t, i, s);
+		else
 			json_array_append_new(list, service_json(t, i));
 	}
 	return list;
@@ -86,13 +152,24 @@ static json_t *route_entry(struct live *l, const char *name)
 	return json_object_set_new(l->routes, name, entry) ? NULL : entry;
 }
 
+/* Rows outlive what they were of: those of former versions are nobody's. */
+static bool in_force(const struct live *l, const char *name)
+{
+	if (strncmp(name, l->prefix, strlen(l->prefix)) != 0)
+		return false;
+	for (size_t i = 0; i < l->t->route_names.count; i++)
+		if (!strcmp(l->t->route_names.items[i], name))
+			return true;
+	return false;
+}
+
 static int add_route(void *arg, __u32 id, const struct route_stat *s)
 {
 	struct live *l = arg;
 	json_t *entry;
 
 	(void)id;
-	if (strncmp(s->name, l->prefix, strlen(l->prefix)) != 0)
+	if (!in_force(l, s->name))
 		return 0;
 	entry = route_entry(l, s->name);
 	return !entry || json_object_set_new(entry, "picks", json_integer((json_int_t)s->picks))
@@ -106,7 +183,7 @@ static int add_dest(void *arg, const struct dest_key *key, const struct dest_sta
 	json_t *entry;
 
 	(void)key;
-	if (strncmp(s->route, l->prefix, strlen(l->prefix)) != 0)
+	if (!in_force(l, s->route))
 		return 0;
 	entry = route_entry(l, s->route);
 	return !entry || json_object_set_new(json_object_get(entry, "destinations"), s->cluster,
@@ -115,21 +192,44 @@ static int add_dest(void *arg, const struct dest_key *key, const struct dest_sta
 		       : 0;
 }
 
-static int live_routes(struct weftd *d, const struct object *o, json_t *data)
+static int add_requests(void *arg, const struct http_route_stat *s)
+{
+	struct live *l = arg;
+	json_t *entry = json_object_get(l->routes, s->name);
+
+	if (!entry)
+		return 0;
+	json_object_set_new(entry, "requests", json_integer((json_int_t)s->rq_total));
+	return json_object_set_new(entry, "answers",
+				   json_pack("{s:I, s:I, s:I, s:I}", "2xx",
+					     (json_int_t)s->upstream_rq_2xx, "3xx",
+					     (json_int_t)s->upstream_rq_3xx, "4xx",
+					     (json_int_t)s->upstream_rq_4xx, "5xx",
+					     (json_int_t)s->upstream_rq_5xx))
+		       ? -ENOMEM
+		       : 0;
+}
+
+static int live_routes(struct weftd *d, const struct object *o, const struct http_snapshot *s,
+		       json_t *data)
 {
 	_cleanup_(json_decrefp)
 		json_t *prefix = json_textf("%s/%s/", o->meta.namespace, o->meta.name);
-	struct live l = { json_string_value(prefix), json_object() };
+	struct live l = { engine_tables(d->engine), json_string_value(prefix),
+			  s ? http_routes_json(s, o) : json_object() };
 	int r;
 
 	if (!prefix || json_object_set_new(data, "routes", l.routes))
 		return -ENOMEM;
-	r = kernel_each_route(d->kernel, add_route, &l);
-	return r ? r : kernel_each_dest(d->kernel, add_dest, &l);
+	r = kernel_each_http_route(d->kernel, add_requests, &l);
+	if (!r && l.t)
+		r = kernel_each_route(d->kernel, add_route, &l);
+	return r || !l.t ? r : kernel_each_dest(d->kernel, add_dest, &l);
 }
 
 int handle_describe(struct weftd *d, const struct request *request, struct reply *reply)
 {
+	_cleanup_(http_in_force_close) struct http_in_force http = { 0 };
 	struct object_id id;
 	struct known *known;
 	json_t *data;
@@ -149,8 +249,13 @@ int handle_describe(struct weftd *d, const struct request *request, struct reply
 	if (!data)
 		return -ENOMEM;
 	reply->data = data;
+	r = http_in_force_open(d, &http);
+	if (r)
+		return r;
 	if (id.kind == KIND_SERVICE || id.kind == KIND_GATEWAY)
 		json_object_set_new(data, "in_force",
-				    services_of(engine_tables(d->engine), known->object));
-	return id.kind == KIND_VIRTUAL_SERVICE ? live_routes(d, known->object, data) : 0;
+				    services_of(engine_tables(d->engine), http.snapshot,
+						known->object));
+	return id.kind == KIND_VIRTUAL_SERVICE ? live_routes(d, known->object, http.snapshot, data)
+					       : 0;
 }

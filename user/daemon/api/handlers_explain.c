@@ -5,20 +5,13 @@
 #include <errno.h>
 #include <stdlib.h>
 #include <string.h>
-#include <sys/mman.h>
-#include <sys/stat.h>
 #include <time.h>
 
 #include "lib/base/cleanup.h"
 #include "lib/explain/explain_http.h"
 #include "lib/model/remarks.h"
 #include "daemon/api/handlers.h"
-
-/* The loaded program's answer, from the live maps. */
-static int ask_kernel(void *arg, const struct question *q, struct verdict *out)
-{
-	return kernel_explain(arg, q, out);
-}
+#include "daemon/api/handlers_http.h"
 
 /* Takes both over. */
 static int say(json_t *answer, char *text, struct reply *reply)
@@ -28,45 +21,6 @@ static int say(json_t *answer, char *text, struct reply *reply)
 	free(text);
 	reply->data = json_pack("{s:o, s:o}", "answer", answer, "text", words);
 	return reply->data ? 0 : -ENOMEM;
-}
-
-static int answer_tcp(struct weftd *d, const struct objects *objects, const struct explain_query *q,
-		      struct reply *reply)
-{
-	_cleanup_(explain_done) struct explain_answer a = { 0 };
-	int r = explain(engine_tables(d->engine), objects, q, ask_kernel, d->kernel, &a,
-			&reply->errors);
-
-	return r ? r : say(explain_json(&a), explain_text(&a), reply);
-}
-
-/* The bytes that the proxy has. */
-struct mapped {
-	void *bytes;
-	size_t size;
-	struct http_snapshot *snapshot;
-};
-
-static void unmap(struct mapped *m)
-{
-	http_snapshot_close(m->snapshot);
-	if (m->bytes)
-		munmap(m->bytes, m->size);
-}
-
-static int map_rules(int fd, struct mapped *m)
-{
-	struct stat st;
-	void *bytes;
-
-	if (fstat(fd, &st))
-		return -errno;
-	bytes = mmap(NULL, (size_t)st.st_size, PROT_READ, MAP_PRIVATE, fd, 0);
-	if (bytes == MAP_FAILED)
-		return -errno;
-	m->bytes = bytes;
-	m->size = (size_t)st.st_size;
-	return http_snapshot_open(m->bytes, m->size, &m->snapshot);
 }
 
 /* What the counters in force say of one cluster. */
@@ -85,6 +39,7 @@ static int read_limit(void *arg, __u32 id, const struct cluster_stat *s,
 	if (id != q->id)
 		return 0;
 	q->out->steered = l->steered;
+	q->out->connections = (__u64)l->steered + l->proxied;
 	return 1;
 }
 
@@ -116,19 +71,50 @@ static int read_load(void *arg, __u32 id, const char *cluster, struct explain_lo
 	return r < 0 ? r : 0;
 }
 
+/* The loaded program's answer, from the live maps. It chooses, but takes no place of a cluster:
+ * whether there is one, the counters tell. */
+static int ask_kernel(void *arg, const struct question *q, struct verdict *out)
+{
+	struct weftd *d = arg;
+	const struct tables *t = engine_tables(d->engine);
+	struct explain_load load = { 0 };
+	struct load_query limit = { .out = &load };
+	const struct cluster *c;
+	int r = kernel_explain(d->kernel, q, out);
+
+	if (r || !out->cluster || out->cluster_index >= t->clusters.count)
+		return r;
+	c = &t->clusters.items[out->cluster_index];
+	limit.id = out->cluster;
+	r = c->max_connections ? kernel_each_cluster(d->kernel, read_limit, &limit) : 0;
+	if (r > 0 && load.connections >= c->max_connections)
+		out->reason = REASON_OVERFLOW;
+	return r < 0 ? r : 0;
+}
+
+static int answer_tcp(struct weftd *d, const struct objects *objects, const struct explain_query *q,
+		      struct reply *reply)
+{
+	_cleanup_(explain_done) struct explain_answer a = { 0 };
+	int r = explain(engine_tables(d->engine), objects, q, ask_kernel, d, &a, &reply->errors);
+
+	return r ? r : say(explain_json(&a), explain_text(&a), reply);
+}
+
 /* -EPROTONOSUPPORT: no HTTP is spoken there. */
 static int answer_http(struct weftd *d, const struct objects *objects,
 		       const struct explain_query *q, const struct explain_request *request,
 		       struct reply *reply)
 {
-	_cleanup_(unmap) struct mapped m = { 0 };
-	int fd = supervisor_snapshot_file(d->supervisor);
+	_cleanup_(http_in_force_close) struct http_in_force h = { 0 };
 	const struct explain_live live = { read_load, d };
 	json_t *json = NULL;
-	int r = fd < 0 ? -EPROTONOSUPPORT : map_rules(fd, &m);
+	int r = http_in_force_open(d, &h);
 
+	if (!r && !h.snapshot)
+		r = -EPROTONOSUPPORT;
 	if (!r)
-		r = explain_http(m.snapshot, engine_tables(d->engine), objects, q, request, &live,
+		r = explain_http(h.snapshot, engine_tables(d->engine), objects, q, request, &live,
 				 &json, &reply->errors);
 	return r ? r : say(json, explain_http_text(json), reply);
 }

@@ -8,19 +8,35 @@
 #include "lib/model/model_http.h"
 #include "lib/model/remarks.h"
 
-static const struct object *find_delegate(struct world *w, const struct object *root,
-					  const struct http_delegate *d)
+static bool leads_to(const struct object *root, const struct http_delegate *d,
+		     const struct object *leaf)
 {
 	const char *ns = d->namespace ? d->namespace : root->meta.namespace;
 
+	return !leaf->vs.hosts.count && str_eq(leaf->meta.name, d->name) &&
+	       str_eq(leaf->meta.namespace, ns) &&
+	       export_visible(&leaf->vs.export_to, ns, root->meta.namespace);
+}
+
+static bool is_used(struct world *w, const struct object *leaf)
+{
 	for (size_t i = 0; i < w->virtual_services.count; i++) {
 		const struct object *o = w->virtual_services.items[i];
 
-		if (!o->vs.hosts.count && str_eq(o->meta.name, d->name) &&
-		    str_eq(o->meta.namespace, ns) &&
-		    export_visible(&o->vs.export_to, ns, root->meta.namespace))
-			return o;
+		for (size_t k = 0; o->vs.hosts.count && k < o->vs.http.count; k++)
+			if (o->vs.http.items[k].delegate &&
+			    leads_to(o, o->vs.http.items[k].delegate, leaf))
+				return true;
 	}
+	return false;
+}
+
+static const struct object *find_delegate(struct world *w, const struct object *root,
+					  const struct http_delegate *d)
+{
+	for (size_t i = 0; i < w->virtual_services.count; i++)
+		if (leads_to(root, d, w->virtual_services.items[i]))
+			return w->virtual_services.items[i];
 	return NULL;
 }
 
@@ -51,6 +67,12 @@ static void check_leaf(struct world *w, const struct object *root, size_t index,
 
 void check_delegates(struct world *w, const struct object *o)
 {
+	if (!o->vs.hosts.count && !is_used(w, o))
+		errors_remark(
+			w->errors, REMARK_UNUSED_DELEGATE, o->file, o->pos,
+			"spec.hosts: none, and no virtualservice delegates to %s/%s: its rules "
+			"have no effect",
+			o->meta.namespace, o->meta.name);
 	for (size_t i = 0; i < o->vs.http.count; i++) {
 		const struct http_route *r = &o->vs.http.items[i];
 		const struct object *leaf;

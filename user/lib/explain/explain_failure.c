@@ -106,10 +106,12 @@ static struct hs_range reachable(const struct http_answer *a, const struct hs_cl
 /* When it is back; 0: it is not out. */
 static __u64 back_ms(const struct explain_load *load, __u32 endpoint)
 {
-	for (size_t i = 0; i < HTTP_EJECTED_MAX; i++)
-		if (load->ejected[i].endpoint == endpoint &&
-		    load->ejected[i].back_ms > load->now_ms)
-			return load->ejected[i].back_ms;
+	for (size_t i = 0; i < HTTP_EJECTED_MAX; i++) {
+		__u64 back = load->ejected[i].back_ds * 100ull;
+
+		if (load->ejected[i].endpoint == endpoint && back > load->now_ms)
+			return back;
+	}
 	return 0;
 }
 

@@ -19,6 +19,7 @@ struct explain_request {
 
 /* What a cluster has at the moment; the proxy and the kernel count it. */
 struct explain_load {
+	__u64 connections;	 /* of the kernel and the proxy together */
 	__u64 steered;		 /* connections that the kernel holds */
 	__u64 requests, pending; /* of the proxy: with a connection, and waiting for one */
 	__u64 now_ms;		 /* by the clock of `ejected` */

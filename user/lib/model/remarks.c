@@ -46,6 +46,8 @@ static const struct remark remarks[] = {
 	[REMARK_ADDRESS_TWICE] = { "WEFT0109", "warning", "delete the pod that is gone" },
 	[REMARK_NO_CLUSTER_IP] = { "WEFT0110", "warning",
 				   "give it the clusterIP that the cluster has for it" },
+	[REMARK_UNUSED_DELEGATE] = { "WEFT0112", "warning",
+				     "give it hosts, name it as a delegate, or delete it" },
 	[REMARK_TOO_MANY_ENDPOINTS] = { "WEFT0111", "warning",
 					"split the service, or have fewer pods" },
 };

@@ -67,21 +67,21 @@ static void count_ejection(struct http_cluster_stat *s, enum why why)
 static void tell(const struct outliers *o, const struct outlier_state *e, uint64_t back,
 		 uint64_t now)
 {
-	struct http_ejection *rows = o->cluster->stat->ejected, *free_row = NULL;
+	struct http_ejection *rows = o->cluster->stat->ejected, *row = NULL;
 
 	for (size_t i = 0; i < HTTP_EJECTED_MAX; i++) {
-		if (rows[i].back_ms && rows[i].endpoint == e->endpoint) {
-			free_row = &rows[i];
+		if (rows[i].back_ds && rows[i].endpoint == e->endpoint) {
+			row = &rows[i];
 			break;
 		}
-		if (rows[i].back_ms <= now && !free_row)
-			free_row = &rows[i];
+		if (rows[i].back_ds <= now / 100 && !row)
+			row = &rows[i];
 	}
-	if (!free_row)
+	if (!row)
 		return;
-	__atomic_store_n(&free_row->back_ms, 0, __ATOMIC_RELEASE);
-	free_row->endpoint = e->endpoint;
-	__atomic_store_n(&free_row->back_ms, back, __ATOMIC_RELEASE);
+	__atomic_store_n(&row->back_ds, 0, __ATOMIC_RELEASE);
+	row->endpoint = e->endpoint;
+	__atomic_store_n(&row->back_ds, (uint32_t)((back + 99) / 100), __ATOMIC_RELEASE);
 }
 
 /* It begins anew, whichever of the counts it was. Under the lock. */

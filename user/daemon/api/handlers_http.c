@@ -1,0 +1,206 @@
+// SPDX-License-Identifier: Apache-2.0
+#include "daemon/api/handlers_http.h"
+
+#include <errno.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/mman.h>
+#include <sys/stat.h>
+
+#include "lib/base/cleanup.h"
+#include "lib/model/model_http.h"
+
+void http_in_force_close(struct http_in_force *h)
+{
+	http_snapshot_close(h->snapshot);
+	if (h->bytes)
+		munmap(h->bytes, h->size);
+}
+
+int http_in_force_open(struct weftd *d, struct http_in_force *h)
+{
+	int fd = supervisor_snapshot_file(d->supervisor);
+	struct stat st;
+	void *bytes;
+
+	if (fd < 0)
+		return 0;
+	if (fstat(fd, &st))
+		return -errno;
+	bytes = mmap(NULL, (size_t)st.st_size, PROT_READ, MAP_PRIVATE, fd, 0);
+	if (bytes == MAP_FAILED)
+		return -errno;
+	h->bytes = bytes;
+	h->size = (size_t)st.st_size;
+	return http_snapshot_open(h->bytes, h->size, &h->snapshot);
+}
+
+struct http_site_rules http_next_site(const struct http_snapshot *s, const struct hs_listener *l,
+				      const char *host, __u32 *next)
+{
+	for (; *next < l->exact.count + l->wild.count; ++*next) {
+		__u32 at = *next < l->exact.count ? l->exact.first + *next
+						  : l->wild.first + *next - l->exact.count;
+		const struct hs_domain *d = hs_domain(s, at);
+		const struct hs_vhost *v = hs_vhost(s, d->vhost);
+
+		/* Of a service's names only the full one, which the vhost has, too. */
+		if (*next < l->exact.count && strcmp(hs_text(s, d->name), hs_text(s, v->name)) != 0)
+			continue;
+		if (host && strcmp(hs_text(s, v->name), host) != 0)
+			continue;
+		++*next;
+		return (struct http_site_rules){ v, d->ns };
+	}
+	return (struct http_site_rules){ 0 };
+}
+
+/* ---- conditions ---- */
+
+static void write_value(FILE *f, const struct http_snapshot *s, const char *name,
+			const struct hs_value *v)
+{
+	static const char *const types[] = { "", " exact ", " prefix ", " regex ", " is there" };
+
+	if (v->type == MATCH_NONE || v->type >= sizeof(types) / sizeof(*types))
+		return;
+	fprintf(f, "%s%s%s%s", ftell(f) ? ", " : "", name, types[v->type],
+		v->type == MATCH_PRESENT ? "" : hs_text(s, v->value));
+}
+
+static void write_named(FILE *f, const struct http_snapshot *s, const char *what,
+			struct hs_range range)
+{
+	for (__u32 i = 0; i < range.count; i++) {
+		const struct hs_named *n = hs_named(s, range.first + i);
+		_cleanup_free_ char *name = NULL;
+
+		if (asprintf(&name, "%s %s", what, hs_text(s, n->name)) >= 0)
+			write_value(f, s, name, &n->value);
+		else
+			name = NULL;
+	}
+}
+
+static void write_text(FILE *f, const char *what, const char *text)
+{
+	if (*text)
+		fprintf(f, "%s%s %s", ftell(f) ? ", " : "", what, text);
+}
+
+/* NULL when out of memory. */
+static json_t *conditions_json(const struct http_snapshot *s, const struct hs_match *m)
+{
+	_cleanup_free_ char *text = NULL;
+	size_t size;
+	FILE *f = open_memstream(&text, &size);
+
+	if (!f)
+		return NULL;
+	write_value(f, s, "uri", &m->uri);
+	write_value(f, s, "scheme", &m->scheme);
+	write_value(f, s, "method", &m->method);
+	write_value(f, s, "authority", &m->authority);
+	write_named(f, s, "header", m->headers);
+	write_named(f, s, "without header", m->without_headers);
+	write_named(f, s, "query parameter", m->query_params);
+	write_text(f, "sourceNamespace", hs_text(s, m->source_namespace));
+	write_text(f, "sourceLabels", hs_text(s, m->source_labels_text));
+	return fclose(f) ? NULL : json_text(text);
+}
+
+/* ---- rules ---- */
+
+static json_t *dests_json(const struct http_snapshot *s, const struct hs_action *a)
+{
+	json_t *list = json_array();
+	__u32 before = 0;
+
+	for (__u32 i = 0; i < a->dests.count; i++) {
+		const struct hs_dest *d = hs_dest(s, a->dests.first + i);
+		const struct hs_cluster *c = hs_cluster(s, d->cluster);
+		json_t *endpoints = json_array(), *entry;
+
+		for (__u32 k = 0; k < c->endpoints.count; k++)
+			json_array_append_new(
+				endpoints,
+				json_text(
+					hs_text(s, hs_endpoint(s, c->endpoints.first + k)->name)));
+		entry = json_pack("{s:o, s:i, s:I, s:o, s:o}", "host",
+				  json_text(hs_text(s, c->host)), "port", (int)c->port, "weight",
+				  (json_int_t)(a->dests.count == 1 ? 100 : d->end - before),
+				  "cluster", json_text(hs_text(s, c->name)), "endpoints",
+				  endpoints);
+		if (c->subset.len)
+			json_object_set_new(entry, "subset", json_text(hs_text(s, c->subset)));
+		if (!c->known)
+			json_object_set_new(entry, "known", json_false());
+		json_array_append_new(list, entry);
+		before = d->end;
+	}
+	return list;
+}
+
+static const char *action_name(const struct hs_action *a)
+{
+	return a->type == HS_REDIRECT	       ? "redirect"
+	       : a->type == HS_DIRECT_RESPONSE ? "direct response"
+					       : "route";
+}
+
+static json_t *rule_json(const struct http_snapshot *s, const struct hs_place *p,
+			 const struct hs_match *m, const struct hs_action *a)
+{
+	json_t *json =
+		json_pack("{s:o, s:o, s:o, s:o, s:o, s:s}", "kind", json_text(hs_text(s, p->kind)),
+			  "namespace", json_text(hs_text(s, p->ns)), "name",
+			  json_text(hs_text(s, p->name)), "route", json_text(hs_text(s, p->route)),
+			  "at", json_textf("%s:%u:%u", hs_text(s, p->file), p->line, p->col),
+			  "action", action_name(a));
+
+	if (m)
+		json_object_set_new(json, "conditions", conditions_json(s, m));
+	if (a->type == HS_ROUTE)
+		json_object_set_new(json, "destinations", dests_json(s, a));
+	return json;
+}
+
+json_t *http_rules_json(const struct http_snapshot *s, const struct hs_vhost *v)
+{
+	json_t *list = json_array();
+
+	for (__u32 i = 0; i < v->rules.count; i++) {
+		const struct hs_rule *r = hs_rule(s, v->rules.first + i);
+		const struct hs_match *m = r->match == HS_NONE ? NULL : hs_match(s, r->match);
+
+		json_array_append_new(list, rule_json(s, hs_place(s, r->place), m,
+						      hs_action(s, r->action)));
+	}
+	if (!v->rules.count && v->plain != HS_NONE) {
+		const struct hs_action *a = hs_action(s, v->plain);
+
+		if (a->place != HS_NONE)
+			json_array_append_new(list, rule_json(s, hs_place(s, a->place), NULL, a));
+	}
+	return list;
+}
+
+json_t *http_routes_json(const struct http_snapshot *s, const struct object *vs)
+{
+	json_t *routes = json_object();
+
+	for (__u32 i = 0; i < hs_count(s, HS_RULES); i++) {
+		const struct hs_rule *r = hs_rule(s, i);
+		const struct hs_place *p = hs_place(s, r->place);
+		const struct hs_action *a = hs_action(s, r->action);
+
+		if (strcmp(hs_text(s, p->ns), vs->meta.namespace) != 0 ||
+		    strcmp(hs_text(s, p->name), vs->meta.name) != 0 ||
+		    json_object_get(routes, hs_text(s, a->name)))
+			continue;
+		json_object_set_new(routes, hs_text(s, a->name),
+				    json_pack("{s:i, s:s, s:o}", "requests", 0, "action",
+					      action_name(a), "destinations", dests_json(s, a)));
+	}
+	return routes;
+}

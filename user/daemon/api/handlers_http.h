@@ -1,0 +1,37 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#ifndef WEFT_DAEMON_API_HANDLERS_HTTP_H
+#define WEFT_DAEMON_API_HANDLERS_HTTP_H
+/*
+ * The HTTP rules in force, as the proxy has them, for replies.
+ */
+#include "daemon/api/handlers.h"
+#include "lib/route/snapshot.h"
+
+/* The snapshot's file, mapped. Zero-initialise. */
+struct http_in_force {
+	void *bytes;
+	size_t size;
+	struct http_snapshot *snapshot; /* NULL: nothing speaks of HTTP */
+};
+
+/* 0, also where there is no snapshot, or -errno. */
+int http_in_force_open(struct weftd *d, struct http_in_force *h);
+void http_in_force_close(struct http_in_force *h);
+
+/* The rules of a host at a port, for clients of one namespace (0: for all others). */
+struct http_site_rules {
+	const struct hs_vhost *vhost;
+	__u32 ns; /* index + 1 */
+};
+
+/* The next one at or after *next (0 at first) on a listener; NULL in ->vhost: there are no more.
+ * `host`: only those of that name; NULL: all. */
+struct http_site_rules http_next_site(const struct http_snapshot *s, const struct hs_listener *l,
+				      const char *host, __u32 *next);
+
+/* {"kind", "namespace", "name", "route", "at", "action", "conditions", "destinations"} of each. */
+json_t *http_rules_json(const struct http_snapshot *s, const struct hs_vhost *v);
+/* {"requests": 0, "destinations": [...]} by the name of each route of a VirtualService. */
+json_t *http_routes_json(const struct http_snapshot *s, const struct object *vs);
+
+#endif
