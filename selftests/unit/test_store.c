@@ -110,8 +110,11 @@ static void journal_write(const char *bytes, size_t len)
 	fclose(f);
 }
 
-static const struct store_input one = { "one.yaml", "1111", 4 };
-static const struct store_input two[] = { { "two.yaml", "22\0\377", 4 }, { "-", "", 0 } };
+static const struct store_input one = { .name = "one.yaml", .bytes = "1111", .size = 4 };
+static const struct store_input two[] = {
+	{ .name = "two.yaml", .bytes = "22\0\377", .size = 4 },
+	{ .name = "-", .bytes = "", .size = 0 },
+};
 
 static const char before[] = "apply:one.yaml=1111;";
 static const char after[] = "apply:one.yaml=1111;apply:two.yaml=22:-=;";
@@ -340,7 +343,7 @@ static const char newer[] = "# moved down\napiVersion: v1\nkind: Service\nmetada
 
 static void apply(struct store *s, const char *name, const char *text)
 {
-	const struct store_input input = { name, text, strlen(text) };
+	const struct store_input input = { .name = name, .bytes = text, .size = strlen(text) };
 
 	append(s, "apply", &input, 1);
 }

@@ -12,6 +12,7 @@ static int read_files(const struct request *request, struct store_input **out, s
 		      struct reply *reply)
 {
 	const json_t *list = json_object_get(request->args, "files");
+	bool skip_unknown = json_is_true(json_object_get(request->args, "skip_unknown"));
 	struct store_input *files = calloc(json_array_size(list) + 1, sizeof(*files));
 	size_t used = 0, i;
 	json_t *file;
@@ -27,12 +28,21 @@ static int read_files(const struct request *request, struct store_input **out, s
 			return refuse(reply, "files", "sizes do not add up");
 		}
 		files[i] = (struct store_input){ json_get_text(file, "name", "?"),
-						 request->blob + used, size };
+						 request->blob + used, size, skip_unknown };
 		used += size;
 	}
 	*out = files;
 	*count = i;
 	return 0;
+}
+
+/* To have done nothing is no success. */
+static int expect_objects(const char *verb, struct engine_report *report)
+{
+	if (json_array_size(report->changes) || report->skipped.count)
+		return 0;
+	errors_add(&report->errors, verb, (struct pos){ 0 }, "no objects in what was given");
+	return -EINVAL;
 }
 
 /* Moves what was found into the reply. */
@@ -59,10 +69,7 @@ int handle_apply(struct weftd *d, const struct request *request, struct reply *r
 	if (r)
 		return r;
 	r = engine_apply(d->engine, files, count, &report);
-	if (!r && !report.changes && !report.skipped.count)
-		errors_add(&report.errors, "apply", (struct pos){ 0 },
-			   "no objects in what was given");
-	return finish(d, r ? r : errors_fatal(&report.errors) ? -EINVAL : 0, &report, reply);
+	return finish(d, r ? r : expect_objects("apply", &report), &report, reply);
 }
 
 int handle_delete(struct weftd *d, const struct request *request, struct reply *reply)
@@ -79,6 +86,8 @@ int handle_delete(struct weftd *d, const struct request *request, struct reply *
 		if (r)
 			return r;
 		r = engine_delete_files(d->engine, files, count, ignore_missing, &report);
+		if (!r && !ignore_missing)
+			r = expect_objects("delete", &report);
 		return finish(d, r, &report, reply);
 	}
 	r = request_id(request, &id, reply);

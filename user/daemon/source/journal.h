@@ -70,6 +70,7 @@ struct store_input {
 	const char *name;
 	const char *bytes;
 	size_t size;
+	bool skip_unknown; /* kinds that are not carried out are skipped, not refused */
 };
 
 /*
