@@ -23,6 +23,9 @@ void check_destination_rule(struct world *w, const struct object *o);
 void check_idle_virtual_service(struct world *w, const struct object *o);
 void check_idle_destination_rule(struct world *w, const struct object *o);
 
+/* Warns of rules for ports that carry HTTP/2. Comes after mark_proxied(). */
+void check_http2(struct world *w);
+
 /* Where a field of the object stands, "spec" then `key`; the object's own position if that isn't
  * known. */
 struct pos spec_pos(const struct object *o, const char *key);
