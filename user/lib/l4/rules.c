@@ -4,6 +4,7 @@
 #include <errno.h>
 
 #include "lib/l4/match.h"
+#include "lib/mesh/proxied.h"
 
 void plan_free(struct plan *p)
 {
@@ -139,7 +140,7 @@ static const struct pcluster *destination_cluster(struct world *w, const struct 
 
 	if (host_complete(d->host, o->meta.namespace, name))
 		name[0] = '\0';
-	h = world_host(w, name);
+	h = host_concrete(w, world_host(w, name));
 	if (h && !d->port && h->port_count == 1)
 		port = h->ports[0].port->port;
 	sp = h ? host_port(h, port) : NULL;
