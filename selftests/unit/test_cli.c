@@ -96,6 +96,8 @@ Test(cli, what_cannot_be_printed_is_a_failure, .init = quiet)
 	int fd = mkstemp(path);
 
 	cr_assert_geq(fd, 0);
+	cr_expect_eq(validate(path), STATUS_FAILED, "nothing was given, and it was valid");
+	dprintf(fd, "{apiVersion: v1, kind: Namespace, metadata: {name: a}}\n");
 	close(fd);
 	cr_expect_eq(validate(path), STATUS_DONE);
 	fd = open("/dev/full", O_WRONLY);

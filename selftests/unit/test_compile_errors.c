@@ -129,7 +129,53 @@ static const struct row warned_of[] = {
 	  "spec.hosts[0]: virtualservice default/one (t.yaml:6:1) is older" },
 };
 
+#define RPC(ports) SERVICE("rpc", "10.96.0.9", ports)
+#define TO_RPC "http: [{route: [{destination: {host: rpc}}]}]"
+
+/* An HTTP/2 client gets 400: nobody would look for the reason in a rule. */
+static const struct row http2[] = {
+	{ "a rule for a port named grpc",
+	  RPC("{name: grpc, port: 9090}") VS("rpc", "{hosts: [rpc], " TO_RPC "}"),
+	  "warning: t.yaml:9:16: spec.hosts[0]: port 9090 of service default/rpc carries \"grpc\": "
+	  "weft does not speak HTTP/2 yet and answers it with 400" },
+	{ "one by a wildcard, for a port named grpc-web-x",
+	  RPC("{name: grpc-web-x, port: 80}") VS("rpc", "{hosts: [\"*.local\"], " TO_RPC "}"),
+	  "carries \"grpc-web-x\"" },
+	{ "a rule for a port named http2-x",
+	  RPC("{name: http2-x, port: 80}") VS("rpc", "{hosts: [rpc], " TO_RPC "}"),
+	  "carries \"http2-x\"" },
+	{ "a rule for a port by its appProtocol",
+	  RPC("{name: web, appProtocol: kubernetes.io/h2c, port: 80}")
+		  VS("rpc", "{hosts: [rpc], " TO_RPC "}"),
+	  "carries \"kubernetes.io/h2c\"" },
+	{ "a policy for requests",
+	  RPC("{name: grpc, port: 80}")
+		  DR("rpc", "{host: rpc, trafficPolicy: {outlierDetection: {}}}"),
+	  "warning: t.yaml:9:8: spec.host: port 80 of service default/rpc carries \"grpc\"" },
+	{ "a destination that another service's rule has",
+	  RPC("{name: grpc, port: 80}") SERVICE("web", "10.96.0.1", "{name: http, port: 80}")
+		  VS("web", "{hosts: [web], " TO_RPC "}"),
+	  "spec.http[0].route[0].destination: port 80 of service default/rpc carries \"grpc\": "
+	  "weft "
+	  "does not speak HTTP/2 yet and sends requests there in HTTP/1.1" },
+	{ "a gateway's protocol",
+	  GW("gw", "{servers: [{port: {number: 80, name: a, protocol: GRPC}, hosts: [\"*\"]}]}"),
+	  "warning: t.yaml:4:18: spec.servers[0].port.protocol: GRPC: weft does not speak HTTP/2 "
+	  "yet and answers it with 400" },
+	{ "the port beside it is HTTP, too, and the rule is told of once",
+	  RPC("{name: grpc, port: 80}, {name: http, port: 81}")
+		  VS("rpc", "{hosts: [rpc], http: [{route: [{destination: {host: rpc, port: "
+			    "{number: 80}}}]}]}"),
+	  "spec.hosts[0]: port 80" },
+};
+
 static const struct row accepted[] = {
+	{ "gRPC that no rule speaks of",
+	  RPC("{name: grpc, port: 80}")
+		  DR("rpc", "{host: rpc, trafficPolicy: {loadBalancer: {simple: RANDOM}}}"),
+	  "" },
+	{ "a rule for a port beside gRPC's, by another service's name",
+	  RPC("{name: http, port: 80}") VS("rpc", "{hosts: [rpc], " TO_RPC "}"), "" },
 	{ "a subset that a wildcard rule defines",
 	  ECHO DR("all", "{host: \"*.local\", subsets: [{name: v9, labels: {v: a}}]}")
 		  VS("echo",
@@ -200,6 +246,19 @@ Test(compile_errors, what_is_only_odd_is_warned_of)
 
 	for (i = 0; i < ROWS(warned_of); i++)
 		check(&warned_of[i], 0);
+}
+
+Test(compile_errors, a_rule_for_a_port_with_http2_is_warned_of_once)
+{
+	size_t i;
+
+	for (i = 0; i < ROWS(http2); i++) {
+		_cleanup_compiled_ struct compiled c = { 0 };
+
+		check(&http2[i], 0);
+		compiled_text(&c, http2[i].yaml);
+		cr_expect_eq(c.errors.count, 1, "%s: %zu", http2[i].about, c.errors.count);
+	}
 }
 
 Test(compile_errors, what_changes_nothing_is_accepted_in_silence)

@@ -98,6 +98,11 @@ static const struct row {
 		  GATEWAY VS("{hosts: [\"*\"], gateways: [gw], tcp: [{route: [{destination: "
 			     "{host: both}}]}]}"),
 	  "" },
+	{ "a destination that is another name for a service",
+	  ECHO SERVICE("alias", "{type: ExternalName, externalName: "
+				"echo.default.svc.cluster.local}")
+		  VS("{hosts: [echo], tcp: [{route: [{destination: {host: alias}}]}]}"),
+	  "" },
 	{ "who calls a gateway",
 	  ECHO GATEWAY VS("{hosts: [\"*\"], gateways: [gw], tcp: [{match: [{sourceLabels: {a: "
 			  "b}}], " TO_ECHO "}]}"),

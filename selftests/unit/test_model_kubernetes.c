@@ -222,7 +222,7 @@ Test(model_kubernetes, unknown_kinds_and_lists_of_anything)
 		    "- {apiVersion: apps/v1, kind: Deployment, metadata: {name: d}}\n"
 		    "- {apiVersion: serving.knative.dev/v1, kind: Service, metadata: {name: k}}\n"
 		    "---\n"
-		    "apiVersion: gateway.networking.k8s.io/v1\nkind: Gateway\nmetadata: {name: g}\n"
+		    "apiVersion: v1\nkind: ServiceAccount\nmetadata: {name: s}\n"
 		    "---\n"
 		    "apiVersion: v1\nkind: Namespace\nmetadata: {name: ns}\n");
 	cr_expect_eq(p.r, 0);
@@ -233,7 +233,7 @@ Test(model_kubernetes, unknown_kinds_and_lists_of_anything)
 	cr_expect_str_eq(p.skipped.items[0].text,
 			 "t.yaml:5:3: skipped: Deployment \"d\" is not a kind that weft reads");
 	cr_expect_str_eq(p.skipped.items[2].text,
-			 "t.yaml:8:1: skipped: Gateway \"g\" is not a kind that weft reads");
+			 "t.yaml:8:1: skipped: ServiceAccount \"s\" is not a kind that weft reads");
 }
 
 Test(model_kubernetes, objects_outlive_the_list_they_came_in)
@@ -278,4 +278,73 @@ Test(model_kubernetes, kinds_are_named_as_kubectl_names_them)
 		cr_expect_eq(kind_parse(rows[i].word), rows[i].kind, "%s", rows[i].word);
 	for (int kind = 0; kind < KIND_MAX; kind++)
 		cr_expect_eq(kind_parse(kind_name((enum kind)kind)), kind);
+}
+
+/* A deny-all that is passed over passes a pipeline. */
+Test(model_kubernetes, a_policy_that_is_not_carried_out_is_refused_not_skipped)
+{
+	static const struct {
+		const char *version, *kind;
+		const char *said; /* NULL: skipped */
+	} rows[] = {
+		{ "security.istio.io/v1", "AuthorizationPolicy",
+		  "weft does not carry out AuthorizationPolicy (" },
+		{ "security.istio.io/v1beta1", "PeerAuthentication", "PeerAuthentication (" },
+		{ "security.istio.io/v1", "RequestAuthentication", "RequestAuthentication (" },
+		{ "networking.istio.io/v1alpha3", "EnvoyFilter", "EnvoyFilter (" },
+		{ "networking.istio.io/v1", "Sidecar", "Sidecar (" },
+		{ "networking.istio.io/v1", "ServiceEntry", "ServiceEntry (" },
+		{ "networking.istio.io/v1", "WorkloadEntry", "WorkloadEntry (" },
+		{ "telemetry.istio.io/v1", "Telemetry", "Telemetry (" },
+		{ "extensions.istio.io/v1alpha1", "WasmPlugin", "WasmPlugin (" },
+		{ "authentication.istio.io/v1alpha1", "Policy", "Policy (" },
+		{ "networking.k8s.io/v1", "NetworkPolicy", "NetworkPolicy (" },
+		{ "networking.k8s.io/v1", "Ingress", "Ingress (" },
+		{ "gateway.networking.k8s.io/v1", "Gateway", "Gateway (" },
+		{ "gateway.networking.k8s.io/v1", "HTTPRoute", "HTTPRoute (" },
+		{ "policy.networking.k8s.io/v1alpha1", "AdminNetworkPolicy",
+		  "AdminNetworkPolicy (" },
+		{ "networking.istio.io/v1", "VirtualServise", "did you mean \"VirtualService\"?" },
+		{ "networking.istio.io/v1beta1", "VirtualServices",
+		  "did you mean \"VirtualService\"?" },
+		{ "networking.istio.io/v1", "virtualservice", "did you mean \"VirtualService\"?" },
+		{ "networking.istio.io/v2", "VirtualService",
+		  "expected the version v1, v1beta1 or v1alpha3" },
+		{ "networking.istio.oi/v1", "VirtualService", "expected networking.istio.io/v1" },
+		{ "v1", "Servise", "did you mean \"Service\"?" },
+		{ "v1", "pod", "did you mean \"Pod\"?" },
+		{ "v2", "Service", "expected the version v1" },
+		{ "v1", "Deployment", "weft does not carry out Deployment (" },
+		{ "discovery.k8s.io/v1", "EndpointSlices", "did you mean \"EndpointSlice\"?" },
+		{ "apps/v1", "Deployment", NULL },
+		{ "v1", "ConfigMap", NULL },
+		{ "v1", "Node", NULL },
+		{ "v1", "PodTemplate", NULL },
+		{ "serving.knative.dev/v1", "Service", NULL },
+		{ "notistio.io/v1", "Thing", NULL },
+		{ "", "Deployment", "apiVersion" },
+	};
+
+	for (size_t i = 0; i < sizeof(rows) / sizeof(*rows); i++) {
+		static const struct parse_options lenient = { .skip_unknown = true };
+		_cleanup_parsed_ struct parsed p = { 0 }, passed = { 0 };
+		_cleanup_free_ char *yaml = NULL;
+
+		cr_assert(asprintf(&yaml, "%s%s\nkind: %s\nmetadata: {name: x}\nspec: {}\n",
+				   *rows[i].version ? "apiVersion: " : "", rows[i].version,
+				   rows[i].kind) > 0);
+		parsed_text(&p, yaml);
+		cr_expect_eq(!p.r, !rows[i].said, "%s %s", rows[i].version, rows[i].kind);
+		cr_expect_eq(p.skipped.count, rows[i].said ? 0 : 1, "%s", rows[i].kind);
+		if (rows[i].said && p.errors.count)
+			cr_expect(strstr(p.errors.items[0].text, rows[i].said), "%s: %s",
+				  rows[i].said, p.errors.items[0].text);
+		/* With --skip-unknown a kind is no reason to refuse; a version is. */
+		if (rows[i].said && (strstr(rows[i].said, "ersion") || strstr(rows[i].said, "/v1")))
+			continue;
+		cr_expect_eq(rules_parse_with(&lenient, "t.yaml", yaml, strlen(yaml),
+					      &passed.objects, &passed.errors, &passed.skipped),
+			     0, "%s", rows[i].kind);
+		cr_expect_eq(passed.skipped.count, 1, "%s", rows[i].kind);
+	}
 }

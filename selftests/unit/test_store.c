@@ -111,8 +111,11 @@ static void journal_write(const char *bytes, size_t len)
 	fclose(f);
 }
 
-static const struct store_input one = { "one.yaml", "1111", 4 };
-static const struct store_input two[] = { { "two.yaml", "22\0\377", 4 }, { "-", "", 0 } };
+static const struct store_input one = { .name = "one.yaml", .bytes = "1111", .size = 4 };
+static const struct store_input two[] = {
+	{ .name = "two.yaml", .bytes = "22\0\377", .size = 4 },
+	{ .name = "-", .bytes = "", .size = 0 },
+};
 
 static const char before[] = "apply:one.yaml=1111;";
 static const char after[] = "apply:one.yaml=1111;apply:two.yaml=22:-=;";
@@ -341,7 +344,7 @@ static const char newer[] = "# moved down\napiVersion: v1\nkind: Service\nmetada
 
 static void apply(struct store *s, const char *name, const char *text)
 {
-	const struct store_input input = { name, text, strlen(text) };
+	const struct store_input input = { .name = name, .bytes = text, .size = strlen(text) };
 
 	append(s, "apply", &input, 1);
 }
@@ -474,7 +477,9 @@ static void carry_out(struct change *c, struct known_set *known)
 
 Test(store, a_change_that_is_staged_anew_is_stored_once)
 {
-	const struct store_input input = { "one.yaml", service, strlen(service) };
+	const struct store_input input = { .name = "one.yaml",
+					   .bytes = service,
+					   .size = strlen(service) };
 	struct known_set set = { 0 }, loaded = { 0 };
 	struct telling t = { { 0 } };
 	struct file_source source;
@@ -500,7 +505,9 @@ Test(store, a_change_that_is_staged_anew_is_stored_once)
 
 Test(store, a_change_that_could_not_take_effect_leaves_no_trace)
 {
-	const struct store_input input = { "one.yaml", service, strlen(service) };
+	const struct store_input input = { .name = "one.yaml",
+					   .bytes = service,
+					   .size = strlen(service) };
 	struct known_set set = { 0 };
 	struct file_source source;
 	struct telling t;

@@ -10,11 +10,12 @@ int cmd_delete(struct cli *cli, int argc, char **argv)
 	_cleanup_(files_free) struct files files = { 0 };
 	_cleanup_(json_decrefp) json_t *data = NULL;
 	const char *namespace = "default", *kind = NULL, *name = NULL;
-	bool ignore_missing = false;
+	bool ignore_missing = false, skip_unknown = false;
 	const struct cmd_option options[] = {
 		{ 'f', "filename", .list = &names },
 		{ 'n', "namespace", .value = &namespace },
 		{ 0, "ignore-not-found", .flag = &ignore_missing },
+		{ 0, "skip-unknown", .flag = &skip_unknown },
 		{ 0 },
 	};
 	json_t *request;
@@ -36,6 +37,7 @@ int cmd_delete(struct cli *cli, int argc, char **argv)
 	json_object_set_new(request, "ignore_missing", json_boolean(ignore_missing));
 	if (names.count) {
 		json_object_set_new(request, "files", files_json(&files));
+		json_object_set_new(request, "skip_unknown", json_boolean(skip_unknown));
 	} else {
 		json_object_set_new(request, "kind", json_text(kind));
 		json_object_set_new(request, "name", json_text(name));

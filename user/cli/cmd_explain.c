@@ -15,6 +15,7 @@ enum { PORT_MAX = 65535 };
 struct question_words {
 	struct cmd_list files, headers;
 	const char *from, *from_labels, *gateway, *to, *to_address, *sni, *method, *scheme, *path;
+	bool skip_unknown;
 };
 
 /* The same, taken apart. The words are copies, owned here. */
@@ -193,7 +194,7 @@ static int ask_files(const struct cli *cli, struct offline *o, const struct expl
 static int explain_files(const struct cli *cli, const struct question_words *w,
 			 const struct explain_query *q, const struct explain_request *request)
 {
-	_cleanup_(offline_free) struct offline o = { 0 };
+	_cleanup_(offline_free) struct offline o = { .skip_unknown = w->skip_unknown };
 	int r = offline_load_http(&o, &w->files);
 
 	if (!r)
@@ -271,6 +272,7 @@ int cmd_explain(struct cli *cli, int argc, char **argv)
 	struct question_words w = { 0 };
 	const struct cmd_option options[] = {
 		{ 'f', "filename", .list = &w.files },
+		{ 0, "skip-unknown", .flag = &w.skip_unknown },
 		{ 0, "from", .value = &w.from },
 		{ 0, "from-labels", .value = &w.from_labels },
 		{ 0, "gateway", .value = &w.gateway },

@@ -31,7 +31,11 @@ int cmd_validate(struct cli *cli, int argc, char **argv)
 {
 	_cleanup_(cmd_list_free) struct cmd_list names = { 0 };
 	_cleanup_(offline_free) struct offline offline = { 0 };
-	const struct cmd_option options[] = { { 'f', "filename", .list = &names }, { 0 } };
+	const struct cmd_option options[] = {
+		{ 'f', "filename", .list = &names },
+		{ 0, "skip-unknown", .flag = &offline.skip_unknown },
+		{ 0 },
+	};
 	int r = cmd_options(cli, &argc, argv, options);
 
 	if (r)

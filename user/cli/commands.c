@@ -11,13 +11,16 @@
 
 const struct cmd cmds[] = {
 	{ "analyze", cmd_analyze, "[-f FILE|DIR|-]...",
-	  "look for rules that are valid but unlikely to be meant", "-f -o", "json",
+	  "look for rules that are valid but unlikely to be meant", "-f --skip-unknown -o", "json",
 	  "Without -f the rules in force are looked at. With -f neither weftd nor root is "
-	  "needed.\n" },
+	  "needed.\n"
+	  "  --skip-unknown  with -f: pass over kinds that weft does not carry out\n" },
 	{ "apply", cmd_apply, "-f FILE|DIR|-...", "put rules into force, all in the call or none",
-	  "-f", NULL,
+	  "-f --skip-unknown", NULL,
 	  "  -f FILE|DIR|-   a file, the .yaml, .yml and .json files of a directory, or standard "
-	  "input; repeatable\n" },
+	  "input; repeatable\n"
+	  "  --skip-unknown  pass over policies and rules of kinds that weft does not carry "
+	  "out\n" },
 	{ "completion", cmd_completion, "bash|zsh|fish", "print a completion script for a shell",
 	  "bash zsh fish", NULL, NULL },
 	{ "conns", cmd_conns, "[--all]", "list the connections that are steered", "--all -o",
@@ -25,15 +28,16 @@ const struct cmd cmds[] = {
 	  "  --all           also those that have ended and are only remembered for a late "
 	  "packet\n" },
 	{ "delete", cmd_delete, "-f FILE|DIR|-... | KIND NAME [-n NAMESPACE]",
-	  "take rules out of force", "-f -n --ignore-not-found", NULL,
-	  "  --ignore-not-found   what is not there is no error\n" },
+	  "take rules out of force", "-f -n --ignore-not-found --skip-unknown", NULL,
+	  "  --ignore-not-found   what is not there is no error\n"
+	  "  --skip-unknown       pass over kinds that weft does not carry out\n" },
 	{ "describe", cmd_describe, "KIND NAME [-n NAMESPACE]", "tell everything about one object",
 	  "-n -o", "json", NULL },
 	{ "explain", cmd_explain,
 	  "--from POD --to HOST:PORT | -f FILE... --from NAMESPACE[/POD] --to HOST:PORT",
 	  "say what a connection would do, and why",
 	  "-f --from --from-labels --gateway --to --to-address --sni --method --scheme --path "
-	  "--header -o",
+	  "--header --skip-unknown -o",
 	  "json",
 	  "  --from [NAMESPACE/]POD     who connects; with -f the pod may be left out\n"
 	  "  --to HOST:PORT             what it connects to\n"
@@ -42,7 +46,8 @@ const struct cmd cmds[] = {
 	  "  --from-labels K=V,...      labels of who connects\n"
 	  "  --gateway NAMESPACE/NAME   from outside, through this gateway\n"
 	  "  --sni NAME                 for TLS\n"
-	  "  --method, --scheme, --path, --header K=V   for HTTP\n" },
+	  "  --method, --scheme, --path, --header K=V   for HTTP\n"
+	  "  --skip-unknown             with -f: pass over kinds that weft does not carry out\n" },
 	{ "get", cmd_get, "KIND [NAME] [-n NAMESPACE|-A]", "show objects in force", "-n -A -o",
 	  "json yaml wide",
 	  "  -n NAMESPACE    of this namespace (default)\n"
@@ -56,8 +61,10 @@ const struct cmd cmds[] = {
 	  "end weftd and remove everything of weft from the kernel", "--bpffs", NULL,
 	  "  --bpffs DIR     where weft is pinned, if weftd does not run (where it was last)\n" },
 	{ "validate", cmd_validate, "-f FILE|DIR|-...",
-	  "check rules without putting them into force", "-f -o", "json",
-	  "Neither weftd nor root is needed.\n" },
+	  "check rules without putting them into force", "-f --skip-unknown -o", "json",
+	  "Neither weftd nor root is needed.\n"
+	  "  --skip-unknown  pass over policies and rules of kinds that weft does not carry "
+	  "out\n" },
 	{ "verify-install", cmd_verify_install, "",
 	  "check the machine and the daemon, point by point", "-o", "json", NULL },
 };

@@ -37,17 +37,21 @@ static int replace_repeated(struct objects *set)
 
 static int parse(struct offline *o, const struct files *files)
 {
+	const struct parse_options how = { .skip_unknown = o->skip_unknown };
 	int r = 0;
 
 	for (size_t i = 0; i < files->count; i++) {
 		const struct file *f = &files->items[i];
-		int bad = rules_parse(f->name, files->bytes + f->at, f->size, &o->objects,
-				      &o->errors, &o->skipped);
+		int bad = rules_parse_with(&how, f->name, files->bytes + f->at, f->size,
+					   &o->objects, &o->errors, &o->skipped);
 
 		if (bad && (!r || bad != -EINVAL))
 			r = bad;
 	}
-	return r;
+	if (r || o->objects.count || o->skipped.count)
+		return r;
+	errors_add(&o->errors, "-f", (struct pos){ 0 }, "no objects in what was given");
+	return -EINVAL;
 }
 
 static int load(struct offline *o, const struct cmd_list *names, enum compile_http http)

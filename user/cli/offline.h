@@ -9,6 +9,7 @@
 
 /* Zero-initialise; free with offline_free(). */
 struct offline {
+	bool skip_unknown; /* set before loading: kinds that are not carried out are skipped */
 	struct objects objects;
 	struct registry *registry;
 	struct tables *tables; /* NULL unless everything is in order */

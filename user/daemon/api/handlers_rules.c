@@ -13,6 +13,7 @@ static int read_files(const struct request *request, struct store_input **out, s
 		      struct reply *reply)
 {
 	const json_t *list = json_object_get(request->args, "files");
+	bool skip_unknown = json_is_true(json_object_get(request->args, "skip_unknown"));
 	struct store_input *files = calloc(json_array_size(list) + 1, sizeof(*files));
 	size_t used = 0, i;
 	json_t *file;
@@ -28,7 +29,7 @@ static int read_files(const struct request *request, struct store_input **out, s
 			return refuse(reply, "files", "sizes do not add up");
 		}
 		files[i] = (struct store_input){ json_get_text(file, "name", "?"),
-						 request->blob + used, size };
+						 request->blob + used, size, skip_unknown };
 		used += size;
 	}
 	*out = files;
@@ -41,13 +42,14 @@ struct call {
 	struct weftd *d;
 	struct reply *reply;
 	struct store_input *files;
-	bool apply;
+	const char *verb; /* that must find objects, or NULL */
 };
 
 static int judge(const struct call *c, int r, struct change_report *report)
 {
-	if (!r && c->apply && !report->changes && !report->skipped.count)
-		errors_add(&report->errors, "apply", (struct pos){ 0 },
+	/* To have done nothing is no success. */
+	if (!r && c->verb && !json_array_size(report->changes) && !report->skipped.count)
+		errors_add(&report->errors, c->verb, (struct pos){ 0 },
 			   "no objects in what was given");
 	return r ? r : errors_fatal(&report->errors) ? -EINVAL : 0;
 }
@@ -73,7 +75,7 @@ static void finish(void *arg, int r, struct change_report *report)
 }
 
 /* Takes over `files`. */
-static int start(struct weftd *d, struct change *change, struct store_input *files, bool apply,
+static int start(struct weftd *d, struct change *change, struct store_input *files, const char *verb,
 		 struct reply *reply)
 {
 	struct call *c = calloc(1, sizeof(*c));
@@ -84,7 +86,7 @@ static int start(struct weftd *d, struct change *change, struct store_input *fil
 		free(files);
 		return -ENOMEM;
 	}
-	*c = (struct call){ d, reply, files, apply };
+	*c = (struct call){ d, reply, files, verb };
 	engine_change(d->engine, change, finish, c);
 	return -EINPROGRESS;
 }
@@ -95,7 +97,7 @@ int handle_apply(struct weftd *d, const struct request *request, struct reply *r
 	size_t count = 0;
 	int r = read_files(request, &files, &count, reply);
 
-	return r ? r : start(d, files_apply(d->files, files, count), files, true, reply);
+	return r ? r : start(d, files_apply(d->files, files, count), files, "apply", reply);
 }
 
 int handle_delete(struct weftd *d, const struct request *request, struct reply *reply)
@@ -110,9 +112,9 @@ int handle_delete(struct weftd *d, const struct request *request, struct reply *
 		r = read_files(request, &files, &count, reply);
 		return r ? r
 			 : start(d, files_delete(d->files, files, count, ignore_missing), files,
-				 false, reply);
+				 ignore_missing ? NULL : "delete", reply);
 	}
 	r = request_id(request, &id, reply);
 	return r ? r
-		 : start(d, files_delete_object(d->files, &id, ignore_missing), NULL, false, reply);
+		 : start(d, files_delete_object(d->files, &id, ignore_missing), NULL, NULL, reply);
 }

@@ -441,8 +441,9 @@ int store_compact(struct store *s, json_t *objects, struct store_file **files, s
 	if (r)
 		return r;
 	for (size_t i = 0; i < count; i++)
-		inputs[i] = (struct store_input){ files[i]->name, m.bytes + files[i]->at,
-						  files[i]->size };
+		inputs[i] = (struct store_input){ .name = files[i]->name,
+						  .bytes = m.bytes + files[i]->at,
+						  .size = files[i]->size };
 	r = record_pack(record, inputs, count, &bytes, &len);
 	if (r)
 		return r;

@@ -42,7 +42,11 @@ static int put(struct load *l, struct object *o, struct store_file *file)
 
 static int parse(struct load *l, const struct store_item *item, struct objects *out)
 {
-	return rules_parse(item->file->name, item->bytes, item->file->size, out, l->errors, NULL);
+	/* What was skipped when it was applied is skipped again. */
+	const struct parse_options how = { .skip_unknown = true };
+
+	return rules_parse_with(&how, item->file->name, item->bytes, item->file->size, out,
+				l->errors, NULL);
 }
 
 static int load_apply(struct load *l, const struct store_item *items, size_t count)

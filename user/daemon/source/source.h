@@ -24,6 +24,7 @@ struct store_input {
 	const char *name;
 	const char *bytes;
 	size_t size;
+	bool skip_unknown; /* kinds that are not carried out are skipped, not refused */
 };
 
 /* What came of a change. Zero-initialise; free with change_report_free(). */

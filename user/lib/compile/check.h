@@ -32,6 +32,8 @@ void check_effect(struct world *w, const struct object *o);
 void check_delegates(struct world *w, const struct object *o);
 void check_policy_parts(struct world *w);
 void check_workloads(struct world *w);
+/* Warns of rules for ports that carry HTTP/2. Comes after mark_proxied(). */
+void check_http2(struct world *w);
 
 /* Where a field of the object stands, "spec" then `key`; the object's own position if that isn't
  * known. */

@@ -67,17 +67,21 @@ static void check_subset(const struct place *p, const char *host)
 			p->field, host, p->d->subset);
 }
 
-static void check_port(const struct place *p, struct host *h)
+static void check_port(const struct place *p, const char *host, struct host *h)
 {
-	const struct object *service = h->service;
+	const struct object *service = h ? h->service : NULL;
 
-	if (str_eq(service->service.type, "ExternalName")) {
+	if (!h && world_host(p->w, host))
 		errors_add(p->w->errors, p->o->file, p->pos,
-			   "%s.host: weft does not carry out routes to an ExternalName service, "
-			   "not \"%s\"",
+			   "%s.host: weft does not carry out routes to an ExternalName service "
+			   "outside of the cluster, not \"%s\"",
 			   p->field, p->d->host);
+	else if (!h)
+		errors_remark(p->w->errors, REMARK_NOT_FOUND, p->o->file, p->pos,
+			      "%s.host: no service \"%s\": connections sent there are refused",
+			      p->field, host);
+	if (!h)
 		return;
-	}
 	if (p->d->port && !host_port(h, p->d->port))
 		errors_add(p->w->errors, p->o->file, p->pos,
 			   "%s.port.number: expected a TCP port of service %s/%s, not \"%u\"",
@@ -97,14 +101,9 @@ static void check_destination(const struct place *p)
 			   CLUSTER_NAME_MAX - 17);
 		return;
 	}
-	h = world_host(p->w, host);
-	if (h)
-		check_port(p, h);
-	else
-		errors_remark(p->w->errors, REMARK_NOT_FOUND, p->o->file, p->pos,
-			      "%s.host: no service \"%s\": connections sent there are refused",
-			      p->field, host);
-	check_subset(p, host);
+	h = host_concrete(p->w, world_host(p->w, host));
+	check_port(p, host, h);
+	check_subset(p, h ? h->name : host);
 }
 
 static void check_route(struct world *w, const struct object *o, const char *field, size_t index,

@@ -14,8 +14,10 @@ static int compile_world(struct world *w)
 {
 	int r = check_objects(w);
 
-	if (!w->l4_only)
+	if (!w->l4_only) {
 		mark_proxied(w);
+		check_http2(w);
+	}
 	if (!r)
 		r = world_sources(w);
 	if (!r)

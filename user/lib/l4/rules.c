@@ -6,6 +6,7 @@
 
 #include "lib/l4/match.h"
 #include "lib/mesh/gateways.h"
+#include "lib/mesh/proxied.h"
 
 void plan_free(struct plan *p)
 {
@@ -141,7 +142,7 @@ static struct pcluster *destination_cluster(struct world *w, const struct called
 
 	if (host_complete(d->host, o->meta.namespace, name))
 		name[0] = '\0';
-	h = world_host(w, name);
+	h = host_concrete(w, world_host(w, name));
 	if (h && !d->port && h->port_count == 1)
 		port = h->ports[0].port->port;
 	sp = h ? host_port(h, port) : NULL;

@@ -8,6 +8,7 @@
 #include "lib/l4/l4.h"
 #include "lib/l4/match.h"
 #include "lib/mesh/endpoints.h"
+#include "lib/mesh/proxied.h"
 #include "lib/mesh/visibility.h"
 
 static int names_add_routes(struct world *w, struct names *n, const struct object *o,
@@ -24,9 +25,9 @@ static int names_add_routes(struct world *w, struct names *n, const struct objec
 
 			if (host_complete(d->host, o->meta.namespace, name))
 				continue;
-			h = world_host(w, name);
+			h = host_concrete(w, world_host(w, name));
 			if (h)
-				r = names_add_rules(w, n, name, h->service->meta.namespace);
+				r = names_add_rules(w, n, h->name, h->service->meta.namespace);
 		}
 	}
 	return r;

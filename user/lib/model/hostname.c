@@ -112,21 +112,34 @@ static size_t prefix_len(const char *name)
 	return strcspn(name, "-");
 }
 
+static bool port_declares(const struct service_port *port, const char *const *protocols)
+{
+	const char *word = port->app_protocol ? port->app_protocol : port->name;
+
+	if (!word)
+		return false;
+	return protocol_among(word, port->app_protocol ? strlen(word) : prefix_len(word),
+			      protocols);
+}
+
 enum port_protocol port_protocol(const struct service_port *port)
 {
 	static const char *const http[] = {
 		"http", "http2", "grpc", "grpc-web", "kubernetes.io/h2c", "kubernetes.io/ws", NULL
 	};
 	static const char *const tls[] = { "https", "tls", "kubernetes.io/wss", NULL };
-	const char *word = port->app_protocol ? port->app_protocol : port->name;
-	size_t len;
 
-	if (!word)
-		return PORT_TCP;
-	len = port->app_protocol ? strlen(word) : prefix_len(word);
-	if (protocol_among(word, len, http))
+	if (port_declares(port, http))
 		return PORT_HTTP;
-	return protocol_among(word, len, tls) ? PORT_TLS : PORT_TCP;
+	return port_declares(port, tls) ? PORT_TLS : PORT_TCP;
+}
+
+bool port_is_http2(const struct service_port *port)
+{
+	static const char *const http2[] = { "http2", "grpc", "grpc-web", "kubernetes.io/h2c",
+					     NULL };
+
+	return port_declares(port, http2);
 }
 
 bool str_eq(const char *a, const char *b)

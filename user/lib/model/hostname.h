@@ -35,6 +35,8 @@ enum port_protocol { PORT_TCP, PORT_HTTP, PORT_TLS };
 
 /* What a service port says that it carries: appProtocol first, then the prefix of its name. */
 enum port_protocol port_protocol(const struct service_port *port);
+/* Whether that HTTP is HTTP/2, gRPC included. */
+bool port_is_http2(const struct service_port *port);
 
 bool str_eq(const char *a, const char *b);  /* NULL equals only NULL */
 bool protocol_is_tcp(const char *protocol); /* as it is by default, when NULL */

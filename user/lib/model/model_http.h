@@ -179,7 +179,6 @@ struct http_pool {
 	msecs idle_timeout;
 	int h2_upgrade; /* enum h2_upgrade */
 	bool use_client_protocol;
-	msecs keepalive_interval, keepalive_timeout; /* http2KeepAlive */
 };
 
 enum h2_upgrade { H2_UPGRADE_DEFAULT, H2_UPGRADE_NO, H2_UPGRADE_YES };

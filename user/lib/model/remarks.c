@@ -50,6 +50,8 @@ static const struct remark remarks[] = {
 				     "give it hosts, name it as a delegate, or delete it" },
 	[REMARK_TOO_MANY_ENDPOINTS] = { "WEFT0111", "warning",
 					"split the service, or have fewer pods" },
+	[REMARK_HTTP2] = { "WEFT0113", "warning",
+			   "let the port speak HTTP/1.1 and name it http-..., or delete the rule" },
 };
 
 void errors_remark(struct errors *e, enum remark_kind kind, const char *file, struct pos at,

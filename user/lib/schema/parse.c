@@ -5,6 +5,7 @@
 #include <string.h>
 
 #include "lib/schema/decode.h"
+#include "lib/schema/schema_unknown.h"
 
 /* Objects of one file share its documents; what is common to all of them while they are read. */
 struct reader {
@@ -13,6 +14,7 @@ struct reader {
 	struct errors *errors, *skipped;
 	struct arena *arena;
 	size_t reported;
+	bool skip_unknown;
 };
 
 /* "networking.istio.io/v1" -> its group's length (0 for "v1"), and where the version begins. */
@@ -129,39 +131,72 @@ static int refuse(struct reader *r, const struct node *at, const char *path, con
 	return 0;
 }
 
-static int read_known(struct reader *r, const struct schema *s, const struct node *node,
-		      const struct node *version)
+static const char *version_of(struct reader *r, const struct node *node)
 {
-	const char *text, *name;
+	const struct node *version = node_get(node, "apiVersion");
+
+	if (version && node_text(version) && !node_is_null(version))
+		return node_text(version);
+	if (may_report(r))
+		errors_add(r->errors, r->name, node_pos(node),
+			   "apiVersion: required, but not given");
+	return NULL;
+}
+
+/* A kind that weft does not read. */
+static int read_unknown(struct reader *r, const struct node *node, const char *kind)
+{
+	const char *version = version_of(r, node), *near;
 	size_t group_len;
 
-	if (!version || !node_text(version) || node_is_null(version)) {
-		if (may_report(r))
-			errors_add(r->errors, r->name, node_pos(node),
-				   "apiVersion: required, but not given");
+	if (!version)
 		return 0;
-	}
-	text = node_text(version);
+	split_version(version, &group_len);
+	if (r->skip_unknown || !schema_refuses_kind(kind, version, group_len, &near))
+		return skip(r, node, kind);
+	if (!may_report(r))
+		return 0;
+	if (near)
+		errors_add(r->errors, r->name, node_pos(node_get(node, "kind")),
+			   "kind: weft does not carry out %.64s, did you mean \"%s\"?", kind, near);
+	else
+		errors_add(
+			r->errors, r->name, node_pos(node_get(node, "kind")),
+			"kind: weft does not carry out %.64s (--skip-unknown passes over what is "
+			"not carried out)",
+			kind);
+	return 0;
+}
+
+static int read_known(struct reader *r, const struct schema *s, const struct node *node)
+{
+	const struct node *version = node_get(node, "apiVersion");
+	const char *text = version_of(r, node), *name;
+	size_t group_len;
+
+	if (!text)
+		return 0;
 	name = split_version(text, &group_len);
 	if (!same_group(s, text, group_len)) {
 		/* Somebody else's kind of the same name (Gateway API, Knative). A rule's own name
 		 * is a mistake. */
 		if (!s->istio || s == &schemas[KIND_GATEWAY])
-			return skip(r, node, s->name);
+			return read_unknown(r, node, s->name);
 		return refuse(r, version, "apiVersion", "networking.istio.io/v1");
 	}
 	if (!known_version(s, name))
 		return refuse(r, version, "apiVersion",
 			      s->istio ? "the version v1, v1beta1 or v1alpha3" : "the version v1");
-	if (s == &schemas[KIND_SERVICE_ENTRY]) {
-		if (may_report(r))
-			errors_add(r->errors, r->name, node_pos(node_get(node, "kind")),
-				   "kind: weft does not carry out %s (%s)",
-				   schema_refused[REFUSED_SERVICE_ENTRY].what,
-				   schema_refused[REFUSED_SERVICE_ENTRY].why);
-		return 0;
-	}
-	return decode_object(r, s, node, text);
+	if (s != &schemas[KIND_SERVICE_ENTRY])
+		return decode_object(r, s, node, text);
+	if (r->skip_unknown)
+		return skip(r, node, s->name);
+	if (may_report(r))
+		errors_add(r->errors, r->name, node_pos(node_get(node, "kind")),
+			   "kind: weft does not carry out %s (%s)",
+			   schema_refused[REFUSED_SERVICE_ENTRY].what,
+			   schema_refused[REFUSED_SERVICE_ENTRY].why);
+	return 0;
 }
 
 static int read_object(struct reader *r, const struct node *node, bool nested);
@@ -182,7 +217,7 @@ static int read_list(struct reader *r, const struct node *node)
 
 static int read_object(struct reader *r, const struct node *node, bool nested)
 {
-	const struct node *kind = node_get(node, "kind"), *version = node_get(node, "apiVersion");
+	const struct node *kind = node_get(node, "kind");
 	const struct schema *s;
 
 	if (node_target(node)->type != NODE_MAP)
@@ -196,16 +231,27 @@ static int read_object(struct reader *r, const struct node *node, bool nested)
 	}
 	s = find_kind(node_text(kind));
 	if (s)
-		return read_known(r, s, node, version);
-	if (is_list(node_text(kind)) && !nested && node_get(node, "items"))
+		return read_known(r, s, node);
+	if (is_list(node_text(kind)) && !nested)
 		return read_list(r, node);
-	return skip(r, node, node_text(kind));
+	return read_unknown(r, node, node_text(kind));
 }
 
 int rules_parse(const char *name, const char *bytes, size_t len, struct objects *out,
 		struct errors *errors, struct errors *skipped)
 {
-	struct reader r = { .name = name, .out = out, .errors = errors, .skipped = skipped };
+	return rules_parse_with(&(struct parse_options){ 0 }, name, bytes, len, out, errors,
+				skipped);
+}
+
+int rules_parse_with(const struct parse_options *how, const char *name, const char *bytes,
+		     size_t len, struct objects *out, struct errors *errors, struct errors *skipped)
+{
+	struct reader r = { .name = name,
+			    .out = out,
+			    .errors = errors,
+			    .skipped = skipped,
+			    .skip_unknown = how->skip_unknown };
 	struct documents docs = { 0 };
 	int e, syntax;
 

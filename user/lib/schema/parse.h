@@ -9,11 +9,19 @@
 /*
  * Parses one file's bytes (YAML or JSON, any number of documents, kind: List flattened), decodes
  * and validates every object in it, and appends the good ones to `out` in file order. Kinds that
- * weft does not know are skipped with one line each in `skipped` (if not NULL). Returns 0, or
- * -EINVAL when `errors` got at least one error (`out` may then hold some objects), or -ENOMEM.
- * Pure: no I/O, no globals.
+ * have no say in traffic are skipped with one line each in `skipped` (if not NULL); those that have
+ * (schema_unknown.h) are errors. Returns 0, or -EINVAL when `errors` got at least one error (`out`
+ * may then hold some objects), or -ENOMEM. Pure: no I/O, no globals.
  */
 int rules_parse(const char *name, const char *bytes, size_t len, struct objects *out,
 		struct errors *errors, struct errors *skipped);
+
+struct parse_options {
+	bool skip_unknown; /* no kind is refused because weft does not carry it out */
+};
+
+int rules_parse_with(const struct parse_options *how, const char *name, const char *bytes,
+		     size_t len, struct objects *out, struct errors *errors,
+		     struct errors *skipped);
 
 #endif

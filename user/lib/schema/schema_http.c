@@ -260,12 +260,16 @@ static void check_authority(struct decoder *d, const struct node *node,
 			     "expected the authority to be set in one place, not in %zu", n);
 }
 
-static bool only_prefixes(const struct http_route *route)
+/* What a match without a uri takes begins with the prefix "/". */
+static bool replaces_a_prefix(const struct http_route *route)
 {
-	for (size_t i = 0; i < route->match.count; i++)
-		if (route->match.items[i].uri.type != MATCH_PREFIX)
+	for (size_t i = 0; i < route->match.count; i++) {
+		enum match_type type = route->match.items[i].uri.type;
+
+		if (type == MATCH_EXACT || type == MATCH_REGEX)
 			return false;
-	return route->match.count;
+	}
+	return true;
 }
 
 static void check_http_route(struct decoder *d, const struct node *self_node, const void *self)
@@ -278,9 +282,9 @@ static void check_http_route(struct decoder *d, const struct node *self_node, co
 	if (decode_given(d, self_node, "mirror") && decode_given(d, self_node, "mirrors"))
 		decode_error(d, decode_at(d, self_node, "mirrors"), "mirrors",
 			     "expected no mirrors beside mirror");
-	if (route->redirect && route->redirect->prefix_rewrite && !only_prefixes(route))
+	if (route->redirect && route->redirect->prefix_rewrite && !replaces_a_prefix(route))
 		decode_error(d, decode_at(d, self_node, "redirect"), "redirect.prefixRewrite",
-			     "expected a match on a uri prefix, which it replaces");
+			     "expected each uri to be matched by a prefix, which it replaces");
 }
 
 const struct message schema_http_route = {

@@ -18,15 +18,31 @@ static const struct word upgrade_words[] = {
 	{ 0 },
 };
 
+/* Pings on HTTP/2 connections, of which there are none. */
+struct keepalive {
+	msecs interval, timeout;
+};
+
 static const struct field keepalive_fields[] = {
 	{ "interval", FIELD_DURATION, .required = true,
-	  .offset = offsetof(struct http_pool, keepalive_interval), .min = 1 },
-	{ "timeout", FIELD_DURATION, .offset = offsetof(struct http_pool, keepalive_timeout),
-	  .min = 1 },
+	  .offset = offsetof(struct keepalive, interval), .min = 1 },
+	{ "timeout", FIELD_DURATION, .required = true,
+	  .offset = offsetof(struct keepalive, timeout), .min = 1 },
 	{ 0 },
 };
 
 static const struct message keepalive_message = { .what = "a map", .fields = keepalive_fields };
+
+static void decode_keepalive(struct decoder *d, const struct node *value, void *target)
+{
+	size_t errors = d->reported;
+	struct keepalive ignored;
+
+	(void)target;
+	decode_message(d, &keepalive_message, value, &ignored);
+	if (d->reported == errors)
+		decode_refuse(d, value, REFUSED_HTTP2_KEEPALIVE);
+}
 
 static void check_upgrade(struct decoder *d, const struct node *value, const void *target)
 {
@@ -51,7 +67,7 @@ static const struct field pool_fields[] = {
 	  .words = upgrade_words, .check = check_upgrade },
 	{ "useClientProtocol", FIELD_BOOL,
 	  .offset = offsetof(struct http_pool, use_client_protocol) },
-	{ "http2KeepAlive", FIELD_MESSAGE, .message = &keepalive_message },
+	{ "http2KeepAlive", FIELD_CUSTOM, .decode = decode_keepalive },
 	{ 0 },
 };
 
@@ -59,7 +75,7 @@ static void init_pool(void *self)
 {
 	struct http_pool *pool = self;
 
-	pool->idle_timeout = pool->keepalive_interval = pool->keepalive_timeout = -1;
+	pool->idle_timeout = -1;
 }
 
 static void check_pool(struct decoder *d, const struct node *self_node, const void *self)

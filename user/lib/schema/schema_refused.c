@@ -37,6 +37,8 @@ const struct refusal schema_refused[REFUSED_MAX] = {
 				     "address" },
 	[REFUSED_H2_UPGRADE] = { "DestinationRule", "h2UpgradePolicy UPGRADE",
 				 "endpoints are spoken to in HTTP/1.1" },
+	[REFUSED_HTTP2_KEEPALIVE] = { "DestinationRule", "http2KeepAlive",
+				      "endpoints are spoken to in HTTP/1.1" },
 	[REFUSED_PASSTHROUGH_POOL] = { "DestinationRule",
 				       "connectionPool.tcp beside loadBalancer PASSTHROUGH",
 				       "such connections are left alone" },

@@ -1,0 +1,168 @@
+// SPDX-License-Identifier: Apache-2.0
+/*
+ * Rules for ports that carry HTTP/2, which weft-proxy does not speak yet. Without a rule such a
+ * port is balanced like any other.
+ */
+#include <stdio.h>
+
+#include "lib/compile/check.h"
+#include "lib/mesh/gateways.h"
+#include "lib/mesh/proxied.h"
+#include "lib/model/model_http.h"
+#include "lib/model/remarks.h"
+
+enum { FIELD_MAX = 96 };
+
+static const char answered[] = "weft does not speak HTTP/2 yet and answers it with 400";
+
+/* What the port says of itself. */
+static const char *protocol_word(const struct service_port *port)
+{
+	return port->app_protocol ? port->app_protocol : port->name;
+}
+
+/* The first port of the host that weft-proxy has and HTTP/2 clients call. */
+static const struct sport *http2_port(struct world *w, struct host *h)
+{
+	struct host *at = host_concrete(w, h);
+
+	for (size_t i = 0; at && i < at->port_count; i++)
+		if (at->ports[i].proxied && port_is_http2(at->ports[i].port))
+			return &at->ports[i];
+	return NULL;
+}
+
+/* `policy`: only where no HTTP rule has brought the port to weft-proxy. */
+static const struct sport *looked_at(struct world *w, struct host *h, bool policy)
+{
+	return policy && host_has_http_rule(w, h->name) ? NULL : http2_port(w, h);
+}
+
+/* The first such port of what the host of a rule stands for. */
+static const struct sport *covered_port(struct world *w, const char *host, bool policy)
+{
+	const struct sport *found = NULL;
+	struct host *h = world_host(w, host);
+
+	if (!host_is_wildcard(host))
+		return h ? looked_at(w, h, policy) : NULL;
+	for (size_t i = 0; i < w->services.count && !found; i++) {
+		h = &w->host_list[i];
+		if (h->name && host_includes(host, h->name))
+			found = looked_at(w, h, policy);
+	}
+	return found;
+}
+
+static void warn_port(struct world *w, const struct object *o, struct pos at, const char *field,
+		      const struct sport *sp, const char *what)
+{
+	const struct meta *meta = &sp->host->service->meta;
+
+	errors_remark(w->errors, REMARK_HTTP2, o->file, at.line ? at : o->pos,
+		      "%s: port %u of service %s/%s carries \"%s\": %s", field, sp->port->port,
+		      meta->namespace, meta->name, protocol_word(sp->port), what);
+}
+
+static bool check_hosts(struct world *w, const struct object *o)
+{
+	const struct strs *hosts = &o->vs.hosts;
+	char host[HOST_MAX], field[FIELD_MAX];
+	bool warned = false;
+
+	for (size_t i = 0; i < hosts->count && gateways_have_mesh(&o->vs.gateways); i++) {
+		const struct sport *sp;
+
+		if (host_complete(hosts->items[i], o->meta.namespace, host))
+			continue;
+		sp = covered_port(w, host, false);
+		snprintf(field, sizeof(field), "spec.hosts[%zu]", i);
+		if (sp)
+			warn_port(w, o, hosts->at ? hosts->at[i] : o->pos, field, sp, answered);
+		warned |= !!sp;
+	}
+	return warned;
+}
+
+/* NULL: not such a port, or which one depends on the port called. */
+static const struct sport *destination_port(struct world *w, const struct object *o,
+					    const struct destination *d)
+{
+	char host[HOST_MAX];
+	const struct sport *sp;
+	struct host *h;
+
+	if (host_complete(d->host, o->meta.namespace, host))
+		return NULL;
+	h = host_concrete(w, world_host(w, host));
+	if (!h || (!d->port && h->port_count != 1))
+		return NULL;
+	sp = d->port ? host_port(h, d->port) : &h->ports[0];
+	return sp && port_is_http2(sp->port) ? sp : NULL;
+}
+
+/* From a gateway or another service: the first is told of. */
+static void check_destinations(struct world *w, const struct object *o)
+{
+	char field[FIELD_MAX];
+
+	for (size_t i = 0; i < o->vs.http.count; i++) {
+		const struct http_route *r = &o->vs.http.items[i];
+
+		for (size_t k = 0; k < r->route.count; k++) {
+			const struct destination *d = &r->route.items[k].destination;
+			const struct sport *sp = destination_port(w, o, d);
+
+			snprintf(field, sizeof(field), "spec.http[%zu].route[%zu].destination", i,
+				 k);
+			if (!sp)
+				continue;
+			warn_port(w, o, d->pos, field, sp,
+				  "weft does not speak HTTP/2 yet and sends requests there in "
+				  "HTTP/1.1");
+			return;
+		}
+	}
+}
+
+static void check_policy(struct world *w, const struct object *o)
+{
+	const struct sport *sp;
+	char host[HOST_MAX];
+
+	if (host_complete(o->dr.host, o->meta.namespace, host))
+		return;
+	sp = covered_port(w, host, true);
+	if (sp)
+		warn_port(w, o, o->dr.host_pos, "spec.host", sp, answered);
+}
+
+static void check_servers(struct world *w, const struct object *o)
+{
+	static const char *const protocols[] = { "HTTP2", "GRPC", "GRPC-WEB" };
+
+	for (size_t i = 0; i < o->gateway.servers.count; i++) {
+		const struct gw_server *s = &o->gateway.servers.items[i];
+
+		for (size_t k = 0; k < sizeof(protocols) / sizeof(*protocols); k++)
+			if (str_eq(s->protocol, protocols[k]))
+				errors_remark(w->errors, REMARK_HTTP2, o->file,
+					      s->pos.line ? s->pos : o->pos,
+					      "spec.servers[%zu].port.protocol: %s: %s", i,
+					      s->protocol, answered);
+	}
+}
+
+void check_http2(struct world *w)
+{
+	for (size_t i = 0; i < w->objects->count; i++) {
+		const struct object *o = w->objects->items[i];
+
+		if (o->kind == KIND_VIRTUAL_SERVICE && o->vs.http.count && !check_hosts(w, o))
+			check_destinations(w, o);
+		else if (o->kind == KIND_DESTINATION_RULE)
+			check_policy(w, o);
+		else if (o->kind == KIND_GATEWAY)
+			check_servers(w, o);
+	}
+}
