@@ -75,8 +75,8 @@ static void finish(void *arg, int r, struct change_report *report)
 }
 
 /* Takes over `files`. */
-static int start(struct weftd *d, struct change *change, struct store_input *files, const char *verb,
-		 struct reply *reply)
+static int start(struct weftd *d, struct change *change, struct store_input *files,
+		 const char *verb, struct reply *reply)
 {
 	struct call *c = calloc(1, sizeof(*c));
 
