@@ -24,7 +24,7 @@ rules() {
 		"spec:" "  hosts: [web]" "  http:" "$@"
 }
 rules "  - match: [{uri: {prefix: /a}}]" "    route: [{destination: {host: web, subset: v1}}]" \
-	"  - match: [{uri: {prefix: /gone}, headers: {x: {exact: y}}}]" "    redirect: {uri: /a}" \
+	"  - match: [{uri: {prefix: /gone}, headers: {x: {exact: w}}}]" "    redirect: {uri: /a}" \
 	"  - route: [{destination: {host: web}}]" | apply
 
 ask() { http_load client "$(vip 4 10)" 80 "$@" >/dev/null; }
