@@ -127,6 +127,11 @@ static int put_reason(void *arg, __u32 reason, const struct reason_stat *s)
 						    : put(arg, s->count, "weft.reason.%s", s->name);
 }
 
+static int put_guarded(void *arg, const char *name, __u64 restored)
+{
+	return put(arg, restored, "weft.guard.%s.restored", name);
+}
+
 /* The kernel's tables have a cluster once for each family, the proxy's has both in one; a cluster
  * may be in either or in both. */
 static int put_http_members(json_t *stats, const struct http_snapshot *s)
@@ -194,6 +199,8 @@ int handle_stats(struct weftd *d, const struct request *request, struct reply *r
 		r = kernel_each_dest(d->kernel, put_dest, stats);
 	if (!r)
 		r = kernel_each_reason(d->kernel, put_reason, stats);
+	if (!r)
+		r = kernel_each_guarded(d->kernel, put_guarded, stats);
 	if (r)
 		return r;
 	keep_matching(stats, json_get_text(request->args, "contains", ""));
@@ -214,39 +221,55 @@ static json_t *count_kinds(const struct known_set *set)
 	return object;
 }
 
+enum { MISSING_MAX = 100 }; /* that are told by name */
+
+static void add_missing(void *list, const char *what)
+{
+	if (json_array_size(list) < MISSING_MAX)
+		json_array_append_new(list, json_text(what));
+}
+
 int handle_status(struct weftd *d, const struct request *request, struct reply *reply)
 {
 	struct kernel_status status = { 0 };
 	struct supervisor_status proxy;
-	int r = kernel_status(d->kernel, &status);
+	json_t *missing = json_array();
+	int r = missing ? kernel_status(d->kernel, &status) : -ENOMEM;
 
 	(void)request;
-	if (r)
+	if (r) {
+		json_decref(missing);
 		return r;
+	}
+	kernel_each_missing(d->kernel, add_missing, missing);
 	supervisor_status(d->supervisor, &proxy);
 	reply->data = json_pack(
 		"{s:b, s:s, s:i, s:I, s:i, s:i, s:i, s:i, s:s, s:o, s:o, s:o, s:o, "
-		"s:{s:i, s:i, s:i}, s:i, s:i, s:{s:o, s:i, s:i, s:i}, s:o, s:b, s:o}",
-		"ready", 1, "version", WEFT_VERSION, "pid", (int)getpid(), "generation",
-		(json_int_t)status.generation, "pods", (int)status.pods, "nics", (int)status.nics,
-		"connections", (int)status.connections, "max_connections", (int)status.room,
-		"attach", status.tcx ? "tcx" : "clsact", "kernel", json_text(status.release),
-		"bpffs", json_text(d->options->kernel.bpffs), "state_dir",
-		json_text(d->options->state_dir), "objects", count_kinds(engine_objects(d->engine)),
-		"proxy", "pid", (int)proxy.pid, "workers", (int)proxy.workers, "restarts",
-		(int)proxy.restarts, "sockets", (int)status.sockets, "pods_unknown",
-		(int)status.pods_unknown, "cgroup", "path", json_text(status.cgroup), "hooks",
-		(int)status.hooks, "wanted", (int)status.hooks_wanted, "foreign",
-		(int)status.hooks_foreign, "shortcut", json_text(status.shortcut), "handover",
-		(int)status.handover, "netfilter", json_text(status.netfilter));
+		"s:{s:i, s:i, s:i}, s:i, s:i, s:{s:o, s:i, s:i, s:i}, s:o, s:b, s:o, s:o}",
+		"ready", !json_array_size(missing), "version", WEFT_VERSION, "pid", (int)getpid(),
+		"generation", (json_int_t)status.generation, "pods", (int)status.pods, "nics",
+		(int)status.nics, "connections", (int)status.connections, "max_connections",
+		(int)status.room, "attach", status.tcx ? "tcx" : "clsact", "kernel",
+		json_text(status.release), "bpffs", json_text(d->options->kernel.bpffs),
+		"state_dir", json_text(d->options->state_dir), "objects",
+		count_kinds(engine_objects(d->engine)), "proxy", "pid", (int)proxy.pid, "workers",
+		(int)proxy.workers, "restarts", (int)proxy.restarts, "sockets", (int)status.sockets,
+		"pods_unknown", (int)status.pods_unknown, "cgroup", "path",
+		json_text(status.cgroup), "hooks", (int)status.hooks, "wanted",
+		(int)status.hooks_wanted, "foreign", (int)status.hooks_foreign, "shortcut",
+		json_text(status.shortcut), "handover", (int)status.handover, "netfilter",
+		json_text(status.netfilter), "missing", missing);
 	return reply->data ? 0 : -ENOMEM;
 }
 
 int handle_uninstall(struct weftd *d, const struct request *request, struct reply *reply)
 {
-	int r = kernel_detach(&d->options->kernel);
+	int r;
 
 	(void)request;
+	kernel_guard(d->kernel, false);
+	r = kernel_detach(&d->options->kernel, false);
+	kernel_guard(d->kernel, r);
 	if (r)
 		return refuse(reply, "uninstall", "weftd could not remove everything: see its log");
 	supervisor_end(d->supervisor);

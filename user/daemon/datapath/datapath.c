@@ -29,6 +29,7 @@ static struct kernel *kernel_new(const char *dir)
 	shortcut_init(&k->shortcut);
 	pods_init(&k->pods);
 	sweep_init(&k->sweep);
+	guard_init(&k->guard);
 	published_init(&k->published);
 	uname(&u);
 	snprintf(k->release, sizeof(k->release), "%s", u.release);
@@ -68,7 +69,7 @@ static int watch(struct kernel *k, int fd)
 
 static int open_epoll(struct kernel *k)
 {
-	int r;
+	int guard[GUARD_FDS], r;
 
 	k->epoll = epoll_create1(EPOLL_CLOEXEC);
 	if (k->epoll < 0)
@@ -88,6 +89,9 @@ static int open_epoll(struct kernel *k)
 		r = watch(k, k->shortcut.tc);
 	if (!r && k->shortcut.nft >= 0)
 		r = watch(k, k->shortcut.nft);
+	guard_fds(&k->guard, guard);
+	for (int i = 0; !r && i < GUARD_FDS; i++)
+		r = guard[i] < 0 ? 0 : watch(k, guard[i]);
 	return r;
 }
 
@@ -133,6 +137,8 @@ static int open_parts(struct kernel *k, const struct kernel_options *o)
 		r = pods_open(k, o);
 	if (!r)
 		r = cgroup_attach(&k->loader, k->dir, k->cgroup);
+	if (!r)
+		r = guard_open(k);
 	if (!r)
 		r = open_epoll(k);
 	return r;
@@ -188,6 +194,7 @@ void kernel_close(struct kernel *k)
 {
 	if (!k)
 		return;
+	guard_free(&k->guard);
 	sweep_free(&k->sweep);
 	pods_free(&k->pods);
 	shortcut_free(&k->shortcut);
@@ -218,7 +225,7 @@ static void remove_dirs(const char *dir)
 	}
 }
 
-int kernel_detach(const struct kernel_options *options)
+int kernel_detach(const struct kernel_options *options, bool shared)
 {
 	_cleanup_close_ int netlink = -1;
 	int r = preflight_privileges();
@@ -234,8 +241,9 @@ int kernel_detach(const struct kernel_options *options)
 	if (!r)
 		r = loader_unpin(options->bpffs);
 	if (!r)
-		r = attach_detach_all(options->bpffs, netlink);
-	if (!r)
+		r = shared ? attach_detach_pinned(options->bpffs, netlink)
+			   : attach_detach_all(options->bpffs, netlink);
+	if (!r && !shared)
 		r = handover_remove(netlink);
 	if (!r && !access(options->bpffs, F_OK))
 		remove_dirs(options->bpffs);
@@ -251,6 +259,8 @@ static int dispatch_one(struct kernel *k, int fd)
 {
 	int r = 0;
 
+	if (guard_dispatch(k, fd))
+		return 0;
 	if (shortcut_dispatch(k, fd, &r))
 		return r;
 	if (fd == k->pods.leave_timer)
@@ -260,6 +270,7 @@ static int dispatch_one(struct kernel *k, int fd)
 	if (fd != k->sweep.timer) {
 		r = pods_follow(k);
 		shortcut_soon(k);
+		guard_soon(k);
 		return r;
 	}
 	r = sweep_on_timer(k);

@@ -7,6 +7,7 @@
 #include "daemon/bpf/attach.h"
 #include "daemon/datapath/counters.h"
 #include "daemon/datapath/datapath.h"
+#include "daemon/datapath/guard.h"
 #include "daemon/bpf/loader.h"
 #include "daemon/node/reconcile.h"
 #include "daemon/datapath/publish.h"
@@ -25,6 +26,7 @@ struct kernel {
 	struct shortcuts shortcut;
 	struct pods pods;
 	struct sweep sweep;
+	struct guard guard;
 	struct published published;
 	struct addr_set
 		sources; /* of the generation in force: the addresses that rules know pods by */
@@ -33,6 +35,8 @@ struct kernel {
 	char release[72]; /* uname -r */
 };
 
+/* Whether connections can be assigned to the listening socket of a worker. */
+bool kernel_listens(struct kernel *k, unsigned worker, int fd);
 /* Makes sure of the way to weft-proxy where the generation in force leads to it. Logs. */
 int kernel_adopt_handover(struct kernel *k);
 
