@@ -12,7 +12,7 @@
 #include "daemon/api/control_clock.h"
 #include "daemon/supervisor/proxy_link.h"
 
-enum { FIND_MS = 1000, QUIT_MS = 2000, KILL_MS = 5000 };
+enum { FIND_MS = 1000, QUIT_MS = 2000, KILL_MS = 5000, ERRNO_MAX = 4095 };
 
 const struct proxy_process proxy_process_none = { .pidfd = -1, .conn = -1 };
 
@@ -78,12 +78,18 @@ int proxy_process_wait(struct proxy_process *p, int ms)
 	for (;;) {
 		struct proxy_hello reply; /* the largest */
 		uint64_t now = control_now_ms();
-		int r = proxy_link_receive(p->conn, now < end ? (int)(end - now) : 0, &reply,
-					   sizeof(reply), NULL, NULL);
+		int r = now < end ? proxy_link_receive(p->conn, (int)(end - now), &reply,
+						       sizeof(reply), NULL, NULL)
+				  : -ETIMEDOUT; /* however many others have come */
 
 		if (r || reply.reply.sequence == p->sequence)
-			return r ? r : reply.reply.error;
+			return r ? r : proxy_reply_error(&reply.reply);
 	}
+}
+
+int proxy_reply_error(const struct proxy_reply *reply)
+{
+	return reply->error <= 0 && reply->error >= -ERRNO_MAX ? reply->error : -EPROTO;
 }
 
 bool proxy_process_ended(const struct proxy_process *p, int within_ms)

@@ -31,6 +31,9 @@ int proxy_process_order(struct proxy_process *p, enum proxy_order_type type, uin
  * has gone, or what it answers. */
 int proxy_process_wait(struct proxy_process *p, int ms);
 
+/* Its error, 0 or -errno, whatever the proxy says. */
+int proxy_reply_error(const struct proxy_reply *reply);
+
 bool proxy_process_ended(const struct proxy_process *p, int within_ms);
 void proxy_process_kill(const struct proxy_process *p);
 /* Asks it to end, and sees to it that it does. */

@@ -15,6 +15,7 @@
 #include "daemon/supervisor/proxy_link.h"
 #include "daemon/supervisor/proxy_process.h"
 #include "daemon/supervisor/proxy_start.h"
+#include "daemon/supervisor/proxy_words.h"
 
 enum {
 	START_MS = 10000,   /* a machine may be busy with other things */
@@ -25,7 +26,7 @@ enum {
 	PAUSE_MIN_MS = 10,
 	PAUSE_MAX_MS = 1000,
 	STEADY_MS = 5000, /* a proxy that has run for so long did not die of being started */
-	MESSAGES = 4096,
+	UNASKED_MAX = 16, /* replies in a row that nothing was asked for */
 	EVENTS = 8,
 };
 
@@ -37,8 +38,10 @@ struct supervisor {
 	int messages[2];     /* a pipe: what proxies have to say comes out of [0] */
 	int snapshot;	     /* a file, the one in force; -1: there is none yet */
 	uint64_t generation; /* of it */
+	struct proxy_words words;
 	struct proxy_process proxy;
-	bool took_over; /* the first one */
+	bool took_over;	  /* the first one */
+	unsigned replies; /* since it was started or given an order */
 	uint64_t started_ms;
 	unsigned restarts, pause_ms;
 };
@@ -63,6 +66,7 @@ static int follow(struct supervisor *s)
 	int r = watch(s, s->proxy.pidfd);
 
 	s->started_ms = control_now_ms();
+	s->replies = 0;
 	return r ? r : watch(s, s->proxy.conn);
 }
 
@@ -106,21 +110,6 @@ static void start(struct supervisor *s)
 	wake_in(s, PAUSE_MAX_MS);
 }
 
-/* The proxy is not trusted with our terminal. */
-static void forward_messages(struct supervisor *s)
-{
-	char text[MESSAGES];
-	ssize_t n;
-
-	while ((n = read(s->messages[0], text, sizeof(text))) > 0) {
-		for (ssize_t i = 0; i < n; i++)
-			if ((unsigned char)text[i] < ' ' && text[i] != '\n')
-				text[i] = '?';
-		if (write(STDERR_FILENO, text, (size_t)n) < 0)
-			break;
-	}
-}
-
 static unsigned next_pause(const struct supervisor *s)
 {
 	if (control_now_ms() - s->started_ms >= STEADY_MS)
@@ -136,7 +125,7 @@ static void died(struct supervisor *s)
 {
 	char how[64];
 
-	forward_messages(s);
+	proxy_words_forward(&s->words, s->messages[0]);
 	proxy_process_describe_end(&s->proxy, how, sizeof(how));
 	log_warning("weft-proxy (process %d) %s: another one is started", (int)s->proxy.pid, how);
 	proxy_process_forget(&s->proxy);
@@ -190,6 +179,7 @@ static int hand_over(struct supervisor *s, uint64_t generation, int file)
 
 	if (!r)
 		r = proxy_process_order(&s->proxy, PROXY_SNAPSHOT, generation, file);
+	s->replies = 0;
 	return r ? r : proxy_process_wait(&s->proxy, SNAPSHOT_MS);
 }
 
@@ -217,44 +207,18 @@ int supervisor_snapshot(struct supervisor *s, uint64_t generation, const void *b
 	return 0;
 }
 
-/* What the proxy says is not trusted: texts end where they have to. */
-static int read_requests(int fd, struct proxy_request **rows, size_t *count)
-{
-	_cleanup_free_ struct proxy_request *all = NULL;
-	off_t size = lseek(fd, 0, SEEK_END);
-	size_t n = size < 0 ? 0 : (size_t)size / sizeof(*all);
-
-	if (size < 0)
-		return -errno;
-	all = calloc(n + 1, sizeof(*all));
-	if (!all)
-		return -ENOMEM;
-	if (pread(fd, all, n * sizeof(*all), 0) != (ssize_t)(n * sizeof(*all)))
-		return -EIO;
-	for (size_t i = 0; i < n; i++) {
-		all[i].state[sizeof(all[i].state) - 1] = '\0';
-		all[i].cluster[sizeof(all[i].cluster) - 1] = '\0';
-		all[i].route[sizeof(all[i].route) - 1] = '\0';
-		all[i].method[sizeof(all[i].method) - 1] = '\0';
-		all[i].authority[sizeof(all[i].authority) - 1] = '\0';
-		all[i].path[sizeof(all[i].path) - 1] = '\0';
-	}
-	*rows = TAKE_PTR(all);
-	*count = n;
-	return 0;
-}
-
 int supervisor_requests(struct supervisor *s, struct proxy_request **rows, size_t *count)
 {
 	_cleanup_close_ int fd = memfd_create("weft-requests", MFD_CLOEXEC);
 	int r = fd < 0 ? -errno : 0;
 
 	if (!r && s->proxy.pidfd >= 0) {
+		s->replies = 0;
 		r = proxy_process_order(&s->proxy, PROXY_REQUESTS, 0, fd);
 		if (!r)
 			r = proxy_process_wait(&s->proxy, REQUESTS_MS);
 	}
-	return r ? r : read_requests(fd, rows, count);
+	return r ? r : proxy_words_requests(fd, rows, count);
 }
 
 int supervisor_snapshot_file(const struct supervisor *s)
@@ -275,9 +239,7 @@ static bool take_over(struct supervisor *s, unsigned *count)
 	if (!r)
 		r = proxy_link_receive(s->proxy.conn, HELLO_MS, &hello, sizeof(hello), s->listeners,
 				       &n);
-	usable = !r && n == s->options.workers;
-	for (unsigned i = 0; usable && i < n; i++)
-		usable = listener_is_ours(s->listeners[i]);
+	usable = !r && n == s->options.workers && listeners_usable(s->listeners, n);
 	if (!usable)
 		listeners_close(n, s->listeners);
 	*count = usable ? n : 0;
@@ -325,7 +287,7 @@ static int begin(struct supervisor *s)
 	if (!r)
 		return 0;
 	proxy_process_end(&s->proxy);
-	forward_messages(s);
+	proxy_words_forward(&s->words, s->messages[0]);
 	log_err(has_gone(r) ? 0 : r, "weft-proxy does not start");
 	return r;
 }
@@ -402,7 +364,7 @@ void supervisor_end(struct supervisor *s)
 {
 	if (s->proxy.pidfd >= 0)
 		proxy_process_end(&s->proxy);
-	forward_messages(s);
+	proxy_words_forward(&s->words, s->messages[0]);
 	proxy_process_forget(&s->proxy);
 	wake_in(s, 0);
 	proxy_link_remove(s->options.run_dir);
@@ -452,10 +414,15 @@ static void read_reply(struct supervisor *s)
 	struct proxy_hello reply;
 	int r = proxy_link_receive(s->proxy.conn, 0, &reply, sizeof(reply), NULL, NULL);
 
-	if (!r && reply.reply.type == PROXY_SNAPSHOT && reply.reply.error)
-		log_err(reply.reply.error,
+	if (!r && s->replies++ >= UNASKED_MAX) {
+		log_warning("weft-proxy (process %d) says what it was not asked for: it is killed",
+			    (int)s->proxy.pid);
+		proxy_process_kill(&s->proxy);
+		epoll_ctl(s->epoll, EPOLL_CTL_DEL, s->proxy.conn, NULL);
+	} else if (!r && reply.reply.type == PROXY_SNAPSHOT && reply.reply.error) {
+		log_err(proxy_reply_error(&reply.reply),
 			"a new weft-proxy refuses the rules that the last one had");
-	else if (r == -ECONNRESET) /* the process itself is watched, too */
+	} else if (r == -ECONNRESET) /* the process itself is watched, too */
 		epoll_ctl(s->epoll, EPOLL_CTL_DEL, s->proxy.conn, NULL);
 }
 
@@ -469,7 +436,7 @@ void supervisor_dispatch(struct supervisor *s)
 		int fd = events[i].data.fd;
 
 		if (fd == s->messages[0])
-			forward_messages(s);
+			proxy_words_forward(&s->words, s->messages[0]);
 		else if (fd == s->proxy.conn)
 			read_reply(s);
 		else if (fd == s->timer && read(fd, &fired, sizeof(fired)) > 0)
