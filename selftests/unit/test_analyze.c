@@ -58,16 +58,16 @@ static const struct {
 	  HTTP("{match: [{uri: {prefix: /a}}], " TO_A
 	       "}, {match: [{uri: {exact: /ab}, ignoreUriCase: true}], " TO_A "}") },
 	{ "a header more",
-	  HTTP("{match: [{headers: {x: {exact: y}}}], " TO_A
-	       "}, {match: [{headers: {x: {exact: y}, z: {exact: y}}}], " TO_A "}"),
+	  HTTP("{match: [{headers: {x: {exact: w}}}], " TO_A
+	       "}, {match: [{headers: {x: {exact: w}, z: {exact: w}}}], " TO_A "}"),
 	  "IST0131", "spec.http[1].match[0]: never holds",
-	  HTTP("{match: [{headers: {x: {exact: y}, z: {exact: y}}}], " TO_A
-	       "}, {match: [{headers: {x: {exact: y}}}], " TO_A "}") },
+	  HTTP("{match: [{headers: {x: {exact: w}, z: {exact: w}}}], " TO_A
+	       "}, {match: [{headers: {x: {exact: w}}}], " TO_A "}") },
 	{ "a header that the earlier match excludes",
-	  HTTP("{match: [{withoutHeaders: {x: {exact: y}}}], " TO_A
-	       "}, {match: [{withoutHeaders: {x: {exact: y}}, uri: {prefix: /}}], " TO_A "}"),
+	  HTTP("{match: [{withoutHeaders: {x: {exact: w}}}], " TO_A
+	       "}, {match: [{withoutHeaders: {x: {exact: w}}, uri: {prefix: /}}], " TO_A "}"),
 	  "IST0130", "has the same match",
-	  HTTP("{match: [{withoutHeaders: {x: {exact: y}}}], " TO_A
+	  HTTP("{match: [{withoutHeaders: {x: {exact: w}}}], " TO_A
 	       "}, {match: [{withoutHeaders: {x: {exact: z}}}], " TO_A "}") },
 	{ "a client's labels more",
 	  HTTP("{match: [{sourceLabels: {a: b}}], " TO_A

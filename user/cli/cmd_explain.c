@@ -179,8 +179,8 @@ static int ask_files(const struct cli *cli, struct offline *o, const struct expl
 {
 	_cleanup_(json_decrefp) json_t *json = NULL;
 	_cleanup_free_ char *text = NULL;
-	int r = explain_http(o->tables->http, o->tables, &o->objects, q, request, NULL,
-			     &json, &o->errors);
+	int r = explain_http(o->tables->http, o->tables, &o->objects, q, request, NULL, &json,
+			     &o->errors);
 
 	if (r == -EPROTONOSUPPORT)
 		return explain_tcp(cli, o, q);
