@@ -162,7 +162,7 @@ $(OUT)/bpf/%.skel.h: $(OUT)/bpf/%.bpf.o
 # ---- userspace: the same sources three times, in $(OUT)/{obj,asan,fuzzobj} ----
 
 # A header that is only there once it is generated: all skeletons come before the first object that may include one.
-$(call objects,obj,$(DAEMON_SRC) $(PROG_SRC)) $(call objects,asan,$(DAEMON_SRC) $(UNIT_SRC)): | $(SKELS)
+$(call objects,obj,$(DAEMON_SRC) $(PROG_SRC)) $(call objects,asan,$(DAEMON_SRC) $(UNIT_SRC)) $(call objects,fuzzobj,$(DAEMON_SRC)): | $(SKELS)
 
 # flavour NAME,WHAT IS SAID,COMPILER,FLAGS
 define flavour
@@ -226,7 +226,7 @@ $(OUT)/apps/%: $(OUT)/obj/selftests/apps/%.o
 $(OUT)/bench/%: $(OUT)/obj/selftests/bench/%.o $(OUT)/libweft.a
 	$(link)
 $(OUT)/fuzz/fuzz_h1_compare: LINK_MORE := -lhttp_parser
-$(OUT)/fuzz/%: $(OUT)/fuzzobj/selftests/fuzz/%.o $(OUT)/libweft.fuzz.a $(OUT)/libweftproxy.fuzz.a
+$(OUT)/fuzz/%: $(OUT)/fuzzobj/selftests/fuzz/%.o $(OUT)/libweftd.fuzz.a $(OUT)/libweftproxy.fuzz.a $(OUT)/libweft.fuzz.a
 	$(say) LINK $@
 	$(Q)mkdir -p $(@D)
 	$(Q)$(CLANG) $(FUZZ_CFLAGS) -fsanitize=fuzzer $(filter %.o,$^) $(filter %.a,$^) $(LIBS) $(LINK_MORE) -o $@

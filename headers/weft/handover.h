@@ -17,6 +17,7 @@ enum {
 	HANDOVER_PRIORITY =
 		57, /* of the rule that leads to it, before those of others; see weftd */
 	PROXY_MAX_WORKERS = 64,
+	PROXY_BACKLOG = 4096, /* of each worker's listening socket */
 };
 
 /*

@@ -482,6 +482,73 @@ Test(http_tables, damaged_tables_are_refused_or_harmless)
 	}
 }
 
+/* The length of a text from the beginning of all strings to the NUL of one of the last. */
+static __u32 longest(const char *bytes)
+{
+	const struct hs_extent *e = &((const struct hs_header *)bytes)->tables[HS_BYTES];
+	__u32 n = e->count - 1;
+
+	while (bytes[e->at + n])
+		n--;
+	return n;
+}
+
+/* What a reader would go by without a look: a place in a list, a divisor, a length. */
+Test(http_tables, numbers_that_no_reader_could_use_are_refused)
+{
+#define FIELD(row, table, field, value)                                               \
+	{                                                                             \
+#row "." #field " " #value, table, offsetof(struct row, field), value \
+	}
+	static const struct {
+		const char *what;
+		enum hs_table table;
+		size_t at;
+		__u32 value;
+	} rows[] = {
+		FIELD(hs_op, HS_OPS, type, HS_OP_ADD + 1),
+		FIELD(hs_op, HS_OPS, type, 0xffffffff),
+		FIELD(hs_action, HS_ACTIONS, type, HS_DIRECT_RESPONSE + 1),
+		FIELD(hs_action, HS_ACTIONS, abort_status, 1000),
+		FIELD(hs_action, HS_ACTIONS, port, 65536),
+		FIELD(hs_cluster, HS_CLUSTERS, id, CLUSTER_IDS_MAX),
+		FIELD(hs_cluster, HS_CLUSTERS, lb, LB_SOURCE_IP + 1),
+		FIELD(hs_cluster, HS_CLUSTERS, hash, HS_HASH_SOURCE_IP + 1),
+		FIELD(hs_cluster, HS_CLUSTERS, endpoints_v4, 1000000),
+	};
+	_cleanup_(http_tables_free) struct http_tables t = { 0 };
+	_cleanup_free_ char *copy = NULL;
+	struct hs_header *h;
+	struct hs_cluster *c;
+
+	http_tables_routes(&t);
+	copy = malloc(t.tables->http_size);
+	h = (struct hs_header *)copy;
+	for (size_t i = 0; i < sizeof(rows) / sizeof(*rows); i++) {
+		memcpy(copy, t.tables->http_bytes, t.tables->http_size);
+		cr_assert_gt(h->tables[rows[i].table].count, 0, "%s", rows[i].what);
+		memcpy(copy + h->tables[rows[i].table].at + rows[i].at, &rows[i].value,
+		       sizeof(rows[i].value));
+		cr_expect_eq(open_bytes(copy, t.tables->http_size), -EBADMSG, "%s", rows[i].what);
+	}
+	memcpy(copy, t.tables->http_bytes, t.tables->http_size);
+	c = (struct hs_cluster *)(copy + h->tables[HS_CLUSTERS].at);
+	c->outliers = (struct hs_outliers){ .given = 1, .interval_ms = 0 };
+	cr_expect_eq(open_bytes(copy, t.tables->http_size), -EBADMSG,
+		     "an interval that is divided by");
+	c->outliers.interval_ms = 1;
+	cr_expect_eq(open_bytes(copy, t.tables->http_size), 0);
+	c->warmup_ms = 1;
+	c->warmup_root = 0;
+	cr_expect_eq(open_bytes(copy, t.tables->http_size), -EBADMSG, "a root that is divided by");
+	c->warmup_root = 1000;
+	cr_expect_eq(open_bytes(copy, t.tables->http_size), 0);
+	c->hash_makes = 1;
+	c->hash_attributes = (struct hs_str){ 0, longest(copy) };
+	cr_expect_eq(open_bytes(copy, t.tables->http_size), -EBADMSG,
+		     "a cookie that is longer than its place");
+}
+
 Test(http_tables, the_same_rules_make_the_same_bytes)
 {
 	_cleanup_(http_tables_free) struct http_tables a = { 0 }, b = { 0 };

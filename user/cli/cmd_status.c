@@ -19,11 +19,19 @@ static double now(void)
 	return (double)t.tv_sec + (double)t.tv_nsec / 1e9;
 }
 
-/* weftd listens from the moment it is ready. */
-static int wait_ready(const struct cli *cli, long seconds)
+static bool is_ready(const json_t *data)
 {
-	double end = now() + (double)seconds;
+	return json_is_true(json_object_get(data, "ready"));
+}
 
+static void pause_poll(void)
+{
+	nanosleep(&(struct timespec){ .tv_nsec = POLL_MS * 1000000L }, NULL);
+}
+
+/* Until `end`. weftd listens from the moment it is ready. */
+static int wait_there(const struct cli *cli, double end, long seconds)
+{
 	for (;;) {
 		int fd = wire_connect(cli->run_dir);
 
@@ -36,8 +44,22 @@ static int wait_ready(const struct cli *cli, long seconds)
 		if (now() >= end)
 			return cmd_failed("weftd is not ready on %s after %ld s", cli->run_dir,
 					  seconds);
-		nanosleep(&(struct timespec){ .tv_nsec = POLL_MS * 1000000L }, NULL);
+		pause_poll();
 	}
+}
+
+/* Something may be missing that is being put back. */
+static int ask_until(struct cli *cli, double end, json_t **data)
+{
+	int r = client_ask(cli, client_request("status"), NULL, data);
+
+	while (!r && !is_ready(*data) && now() < end) {
+		json_decref(*data);
+		*data = NULL;
+		pause_poll();
+		r = client_ask(cli, client_request("status"), NULL, data);
+	}
+	return r;
 }
 
 static void print_cgroup(const json_t *data)
@@ -60,11 +82,14 @@ static void print_cgroup(const json_t *data)
 static int print(const json_t *data)
 {
 	const json_t *proxy = json_object_get(data, "proxy");
+	json_t *count, *missing;
 	const char *kind;
-	json_t *count;
+	size_t i;
 
-	printf("weftd %s is ready (process %lld)\n", json_get_text(data, "version", "?"),
-	       (long long)json_get_int(data, "pid", 0));
+	printf("weftd %s is %s (process %lld)\n", json_get_text(data, "version", "?"),
+	       is_ready(data) ? "ready" : "not ready", (long long)json_get_int(data, "pid", 0));
+	json_array_foreach(json_object_get(data, "missing"), i, missing)
+		printf("missing      %s\n", json_string_value(missing));
 	printf("generation   %lld\n", (long long)json_get_int(data, "generation", 0));
 	printf("pods         %lld\n", (long long)json_get_int(data, "pods", 0));
 	printf("nics         %lld\n", (long long)json_get_int(data, "nics", 0));
@@ -98,6 +123,7 @@ int cmd_status(struct cli *cli, int argc, char **argv)
 		{ 0, "timeout", .value = &timeout },
 		{ 0 },
 	};
+	double end_at;
 	char *end;
 	long seconds;
 	int r = cmd_options(cli, &argc, argv, options);
@@ -112,10 +138,11 @@ int cmd_status(struct cli *cli, int argc, char **argv)
 	    seconds > TIMEOUT_MAX_S)
 		return cmd_wrong(argv[0], "--timeout: a number of seconds is expected, not \"%s\"",
 				 timeout);
-	r = wait ? wait_ready(cli, seconds) : 0;
+	end_at = wait ? now() + (double)seconds : 0;
+	r = wait ? wait_there(cli, end_at, seconds) : 0;
 	if (!r)
-		r = client_ask(cli, client_request("status"), NULL, &data);
-	if (r)
-		return r;
-	return cli->output ? client_print_json(data) : print(data);
+		r = ask_until(cli, end_at, &data);
+	if (!r)
+		r = cli->output ? client_print_json(data) : print(data);
+	return r ? r : is_ready(data) ? STATUS_DONE : STATUS_FAILED;
 }

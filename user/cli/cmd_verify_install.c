@@ -105,6 +105,19 @@ static void check_hooks(struct checklist *l, const json_t *status)
 		     json_textf("%lld: their packets are steered", unknown));
 }
 
+/* What weftd has put into the kernel and does not find there. */
+static void check_missing(struct checklist *l, const json_t *status)
+{
+	json_t *missing = json_object_get(status, "missing"), *what;
+	size_t i;
+
+	if (!json_array_size(missing))
+		check(l, true, "all that weftd needs is in the kernel", json_text("looked at now"));
+	json_array_foreach(missing, i, what)
+		check(l, false, "all that weftd needs is in the kernel",
+		      json_textf("missing: %s", json_string_value(what)));
+}
+
 static void check_daemon(struct checklist *l, const struct cli *cli, const json_t *status)
 {
 	const json_t *proxy = json_object_get(status, "proxy");
@@ -120,6 +133,7 @@ static void check_daemon(struct checklist *l, const struct cli *cli, const json_
 	      json_textf("%lld pods, %lld interfaces to the outside, by %s", (long long)pods,
 			 (long long)nics, json_get_text(status, "attach", "?")));
 	check_hooks(l, status);
+	check_missing(l, status);
 	check(l, json_get_int(proxy, "pid", 0) > 0, "weft-proxy runs",
 	      json_textf("process %lld, %lld workers", (long long)json_get_int(proxy, "pid", 0),
 			 (long long)json_get_int(proxy, "workers", 0)));

@@ -63,21 +63,33 @@ static json_t *count_kinds(const struct known_set *set)
 	return object;
 }
 
+enum { MISSING_MAX = 100 }; /* that are told by name */
+
+static void add_missing(void *list, const char *what)
+{
+	if (json_array_size(list) < MISSING_MAX)
+		json_array_append_new(list, json_text(what));
+}
+
 int handle_status(struct weftd *d, const struct request *request, struct reply *reply)
 {
 	struct kernel_status status = { 0 };
 	struct supervisor_status proxy;
-	int r = kernel_status(d->kernel, &status);
+	json_t *missing = json_array();
+	int r = missing ? kernel_status(d->kernel, &status) : -ENOMEM;
 
 	(void)request;
-	if (r)
+	if (r) {
+		json_decref(missing);
 		return r;
+	}
+	kernel_each_missing(d->kernel, add_missing, missing);
 	supervisor_status(d->supervisor, &proxy);
 	reply->data = json_pack(
 		"{s:b, s:s, s:i, s:I, s:i, s:i, s:i, s:i, s:s, s:o, s:o, s:o, s:o, "
-		"s:{s:i, s:i, s:i}, s:i, s:i, s:{s:o, s:i, s:i, s:i}, s:o, s:b, s:o}",
-		"ready", 1, "version", WEFT_VERSION, "pid", (int)getpid(), "generation",
-		(json_int_t)status.generation, "pods", (int)status.node.pods, "nics",
+		"s:{s:i, s:i, s:i}, s:i, s:i, s:{s:o, s:i, s:i, s:i}, s:o, s:b, s:o, s:o}",
+		"ready", !json_array_size(missing), "version", WEFT_VERSION, "pid", (int)getpid(),
+		"generation", (json_int_t)status.generation, "pods", (int)status.node.pods, "nics",
 		(int)status.node.nics, "connections", (int)status.connections, "max_connections",
 		(int)status.room, "attach", status.node.tcx ? "tcx" : "clsact", "kernel",
 		json_text(status.release), "bpffs", json_text(d->bpffs), "state_dir",
@@ -87,7 +99,8 @@ int handle_status(struct weftd *d, const struct request *request, struct reply *
 		(int)status.node.pods_unknown, "cgroup", "path", json_text(status.cgroup), "hooks",
 		(int)status.hooks, "wanted", (int)status.hooks_wanted, "foreign",
 		(int)status.hooks_foreign, "shortcut", json_text(status.node.shortcut), "handover",
-		(int)status.node.handover, "netfilter", json_text(status.node.netfilter));
+		(int)status.node.handover, "netfilter", json_text(status.node.netfilter), "missing",
+		missing);
 	return reply->data ? 0 : -ENOMEM;
 }
 
@@ -97,7 +110,9 @@ int handle_uninstall(struct weftd *d, const struct request *request, struct repl
 
 	(void)request;
 	engine_cancel(d->engine);
-	r = kernel_detach(d->bpffs);
+	kernel_guard(d->kernel, false);
+	r = kernel_detach(d->bpffs, false);
+	kernel_guard(d->kernel, r);
 	if (r)
 		return refuse(reply, "uninstall", "weftd could not remove everything: see its log");
 	supervisor_end(d->supervisor);

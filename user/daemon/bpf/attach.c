@@ -26,19 +26,24 @@ static struct bpf_tc_hook tc_hook(int ifindex, enum hook hook)
 									 : BPF_TC_INGRESS };
 }
 
+int attach_make_dir(const struct attach *a)
+{
+	struct pin_path path;
+	int r = pin_path(&path, a->dir, a->tcx ? "link" : "qdisc", NULL);
+
+	return r ? r : pin_mkdirs(path.s);
+}
+
 int attach_open(struct attach *a, const char *dir, int netlink)
 {
 	const char *way = getenv("WEFT_ATTACH");
-	struct pin_path path;
 	int r;
 
 	a->dir = dir;
 	a->netlink = netlink;
 	a->tcx = (!way || strcmp(way, "clsact") != 0) && tcx_supported();
-	r = pin_path(&path, dir, a->tcx ? "link" : "qdisc", NULL);
-	if (!r)
-		r = pin_mkdirs(path.s);
-	return r ? log_err(r, "make %s", path.s) : 0;
+	r = attach_make_dir(a);
+	return r ? log_err(r, "make a directory in %s", dir) : 0;
 }
 
 /* ---- clsact ---- */
@@ -106,6 +111,17 @@ static int clsact_put(struct attach *a, int ifindex, enum hook at, int prog_fd)
 	if (r && r != -EEXIST)
 		return r;
 	return bpf_tc_attach(&hook, &opts);
+}
+
+static bool clsact_runs(int ifindex, enum hook at, int prog_fd)
+{
+	LIBBPF_OPTS(bpf_tc_opts, opts, .handle = OUR_HANDLE, .priority = OUR_PRIORITY);
+	struct bpf_tc_hook hook = tc_hook(ifindex, at);
+	struct bpf_prog_info info = {};
+	__u32 len = sizeof(info);
+
+	return !bpf_tc_query(&hook, &opts) && !bpf_obj_get_info_by_fd(prog_fd, &info, &len) &&
+	       opts.prog_id == info.id;
 }
 
 /* ---- TCX ---- */
@@ -188,15 +204,27 @@ static int remove_other(struct attach *a, int ifindex, enum hook hook)
 	return r ? r : remove_qdisc(a->dir, a->netlink, ifindex);
 }
 
-int attach_put(struct attach *a, int ifindex, enum hook hook, int prog_fd)
+int attach_put_back(struct attach *a, int ifindex, enum hook hook, int prog_fd)
 {
 	int r = a->tcx ? tcx_put(a, ifindex, hook, prog_fd) : clsact_put(a, ifindex, hook, prog_fd);
 
 	if (!r)
 		r = remove_other(a, ifindex, hook);
-	if (r && is_gone(a->netlink, ifindex))
-		return -ENODEV;
-	return r ? log_err(r, "attach to interface %d", ifindex) : 0;
+	return r && is_gone(a->netlink, ifindex) ? -ENODEV : r;
+}
+
+int attach_put(struct attach *a, int ifindex, enum hook hook, int prog_fd)
+{
+	int r = attach_put_back(a, ifindex, hook, prog_fd);
+
+	return r && r != -ENODEV ? log_err(r, "attach to interface %d", ifindex) : r;
+}
+
+bool attach_runs(const struct attach *a, int ifindex, enum hook hook, int prog_fd)
+{
+	bool runs = a->tcx ? tcx_runs(prog_fd, ifindex, hook) : clsact_runs(ifindex, hook, prog_fd);
+
+	return runs || is_gone(a->netlink, ifindex);
 }
 
 static int remove_egress(struct attach *a, int ifindex)
@@ -284,6 +312,32 @@ static int collect(void *arg, const struct nl_link *l)
 static int detach_pinned(void *arg, int ifindex)
 {
 	return attach_remove(arg, ifindex);
+}
+
+static int unpin_link(void *arg, int ifindex)
+{
+	const struct attach *a = arg;
+	int r = tcx_remove(a->dir, ifindex);
+
+	return r ? log_err(r, "detach from interface %d", ifindex) : 0;
+}
+
+/* The mark of an interface's clsact: whose filters are in it is not known here. */
+static int drop_mark(void *arg, int ifindex)
+{
+	const struct attach *a = arg;
+	struct pin_path mark;
+	int r = pin_path_ifindex(&mark, a->dir, "qdisc", ifindex);
+
+	return r ? r : pin_rmdir(mark.s);
+}
+
+int attach_detach_pinned(const char *dir, int netlink)
+{
+	struct attach a = { .dir = dir, .netlink = netlink };
+	int r = pin_each_ifindex(dir, "link", unpin_link, &a);
+
+	return r ? r : pin_each_ifindex(dir, "qdisc", drop_mark, &a);
 }
 
 int attach_detach_all(const char *dir, int netlink)

@@ -24,6 +24,8 @@ struct attach {
 
 /* Chooses the way and makes the directory that it needs. */
 int attach_open(struct attach *a, const char *dir, int netlink);
+/* Makes the directory again if it is gone. Does not log. */
+int attach_make_dir(const struct attach *a);
 /*
  * Puts the program on one side of an interface, in place of ours that is there, in one step.
  * -ENODEV, without logging, if the interface has just gone.
@@ -31,6 +33,10 @@ int attach_open(struct attach *a, const char *dir, int netlink);
 int attach_put(struct attach *a, int ifindex, enum hook hook, int prog_fd);
 /* Puts programs on both sides; `egress_fd` -1: none on that one. */
 int attach_put_both(struct attach *a, int ifindex, int ingress_fd, int egress_fd);
+/* The same without a word. */
+int attach_put_back(struct attach *a, int ifindex, enum hook hook, int prog_fd);
+/* Whether the program runs on that side of an interface; true where the interface has just gone. */
+bool attach_runs(const struct attach *a, int ifindex, enum hook hook, int prog_fd);
 /* Takes what is there off both sides of an interface that lives on. */
 int attach_remove(struct attach *a, int ifindex);
 /* Removes what is left of interfaces that `wanted` denies: stale pins, and our program on those
@@ -40,6 +46,8 @@ int attach_prune(struct attach *a, bool (*wanted)(void *arg, int ifindex), void 
  * true where that can't be told. `filters`: it has, or may have, a clsact or ingress. Does not log.
  */
 bool attach_has_foreign(struct attach *a, int ifindex, bool filters, const int *own, size_t count);
+/* Takes off what is pinned in the directory, and empties it: no filters. Needs no attach_open(). */
+int attach_detach_pinned(const char *dir, int netlink);
 /* Takes everything of ours off every interface of this namespace and empties the directory. Needs
  * no attach_open(). */
 int attach_detach_all(const char *dir, int netlink);

@@ -216,7 +216,7 @@ static int detach_failed(const char *dir)
 	return r;
 }
 
-int cgroup_attach(const struct loader *l, const char *dir, const char *cgroup)
+static int put_all(const struct loader *l, const char *dir, const char *cgroup)
 {
 	_cleanup_close_ int fd = open(cgroup, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
 	struct pin_path path;
@@ -226,9 +226,23 @@ int cgroup_attach(const struct loader *l, const char *dir, const char *cgroup)
 		r = pin_mkdirs(path.s);
 	for (int i = 0; !r && i < HOOKS; i++)
 		r = put(l, dir, fd, order[i]);
+	return r;
+}
+
+int cgroup_attach(const struct loader *l, const char *dir, const char *cgroup)
+{
+	int r = put_all(l, dir, cgroup);
+
 	if (!r)
 		attach_failed(dir);
 	return r ? log_err(r, "attach to the cgroup %s", cgroup) : 0;
+}
+
+int cgroup_put_back(const struct loader *l, const char *dir, const char *cgroup, bool failed)
+{
+	int r = put_all(l, dir, cgroup);
+
+	return !r && failed && !cgroup_notices_failed(dir) ? load_failed(dir) : r;
 }
 
 static int take_off(const char *dir, enum prog_id id)
@@ -267,6 +281,49 @@ static __u32 prog_id_of(int fd)
 	__u32 len = sizeof(info);
 
 	return bpf_obj_get_info_by_fd(fd, &info, &len) ? 0 : info.id;
+}
+
+/* Links of this kind can't be detached: what is pinned runs. */
+bool cgroup_notices_failed(const char *dir)
+{
+	struct pin_path path;
+
+	for (int i = 0; i < FAILED; i++) {
+		if (pin_path(&path, dir, "cgroup", failed_names[i]) || access(path.s, F_OK))
+			return false;
+	}
+	return true;
+}
+
+static bool runs(const struct loader *l, const char *dir, __u64 cgroup, enum prog_id id)
+{
+	_cleanup_close_ int link = -1;
+	struct bpf_link_info info = {};
+	__u32 len = sizeof(info);
+	struct pin_path path;
+
+	if (pin_path(&path, dir, "cgroup", loader_prog_name(id)))
+		return false;
+	link = bpf_obj_get(path.s);
+	return link >= 0 && !bpf_obj_get_info_by_fd(link, &info, &len) && cgroup &&
+	       info.cgroup.cgroup_id == cgroup && info.prog_id == prog_id_of(l->prog[id]);
+}
+
+void cgroup_each_missing(const struct loader *l, const char *dir, const char *cgroup, bool failed,
+			 void (*tell)(void *arg, const char *what), void *arg)
+{
+	__u64 id = id_of(cgroup);
+	char text[640];
+
+	for (int i = 0; i < HOOKS; i++) {
+		if (runs(l, dir, id, order[i]))
+			continue;
+		snprintf(text, sizeof(text), "program %s on the cgroup %s",
+			 loader_prog_name(order[i]), cgroup);
+		tell(arg, text);
+	}
+	if (failed && !cgroup_notices_failed(dir))
+		tell(arg, "programs that notice a connect() that fails early");
 }
 
 int cgroup_look(const struct loader *l, const char *cgroup, struct cgroup_hooks *out)

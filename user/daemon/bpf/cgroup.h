@@ -24,6 +24,14 @@ int cgroup_check_pinned(const char *dir, const char *cgroup);
 /* Attaches the programs to `cgroup`, in place of those of an earlier weftd, each in one step; takes
  * them off another cgroup. */
 int cgroup_attach(const struct loader *l, const char *dir, const char *cgroup);
+/* The programs that run there no more, or whose link is not pinned, by name. `failed`: those of
+ * cgroup_notices_failed() are wanted, too. */
+void cgroup_each_missing(const struct loader *l, const char *dir, const char *cgroup, bool failed,
+			 void (*tell)(void *arg, const char *what), void *arg);
+/* Attaches them again. Does not log; 0 or -errno. */
+int cgroup_put_back(const struct loader *l, const char *dir, const char *cgroup, bool failed);
+/* Whether cgroup_attach() has found a kernel where a connect() that fails early can be noticed. */
+bool cgroup_notices_failed(const char *dir);
 /* Takes them off and empties the directory. Needs no cgroup_attach(). */
 int cgroup_detach(const char *dir);
 struct cgroup_hooks {

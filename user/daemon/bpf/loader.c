@@ -369,6 +369,70 @@ int loader_open(struct loader *l, const char *dir, unsigned max_connections, boo
 	return r;
 }
 
+/* Calls `each` for every pin that is not there, until it answers other than 0, which is returned.
+ */
+static int each_missing(const struct loader *l, const char *dir,
+			int (*each)(void *arg, const char *path, int fd), void *arg)
+{
+	struct bpf_map *m;
+	struct pin_path path;
+	int r = 0;
+
+	bpf_object__for_each_map(m, l->tc->obj) /* which has all of them */
+	{
+		const char *at = bpf_map__pin_path(m);
+
+		if (!r && at && access(at, F_OK))
+			r = each(arg, at, bpf_map__fd(m));
+	}
+	for (int id = 0; !r && id < PROG_MAX; id++) {
+		r = pin_path(&path, dir, "prog", prog_names[id]);
+		if (!r && access(path.s, F_OK))
+			r = each(arg, path.s, l->prog[id]);
+	}
+	return r;
+}
+
+struct teller {
+	void (*tell)(void *arg, const char *what);
+	void *arg;
+};
+
+static int tell_pin(void *arg, const char *path, int fd)
+{
+	const struct teller *t = arg;
+	char text[PATH_MAX + 8];
+
+	(void)fd;
+	snprintf(text, sizeof(text), "pin %s", path);
+	t->tell(t->arg, text);
+	return 0;
+}
+
+void loader_each_missing(const struct loader *l, const char *dir,
+			 void (*tell)(void *arg, const char *what), void *arg)
+{
+	struct teller t = { tell, arg };
+
+	(void)each_missing(l, dir, tell_pin, &t);
+}
+
+static int pin_one(void *arg, const char *path, int fd)
+{
+	(void)arg;
+	return bpf_obj_pin(fd, path) && errno != EEXIST ? -errno : 0;
+}
+
+int loader_pin_again(const struct loader *l, const char *dir)
+{
+	struct pin_path path;
+	int r = pin_path(&path, dir, "prog", NULL);
+
+	if (!r)
+		r = pin_mkdirs(path.s);
+	return r ? r : each_missing(l, dir, pin_one, NULL);
+}
+
 void loader_close(struct loader *l)
 {
 	if (l->limits)

@@ -93,6 +93,11 @@ int loader_open(struct loader *l, const char *dir, unsigned max_connections, boo
 int loader_fit(struct bpf_object *obj, const char *dir, unsigned max_connections);
 /* Leaves what is pinned. Accepts a zeroed or half-opened loader. */
 void loader_close(struct loader *l);
+/* The pins of maps and programs that are not there, by name, and puts them back. 0 or -errno;
+ * neither logs. */
+void loader_each_missing(const struct loader *l, const char *dir,
+			 void (*tell)(void *arg, const char *what), void *arg);
+int loader_pin_again(const struct loader *l, const char *dir);
 /* Unpins maps and programs and removes the directories. Loads nothing. Logs. */
 int loader_unpin(const char *dir);
 

@@ -28,6 +28,7 @@ static struct kernel *kernel_new(const char *dir, struct event_loop *loop)
 		return NULL;
 	k->loop = loop;
 	sweep_init(&k->sweep);
+	guard_init(&k->guard);
 	published_init(&k->published);
 	uname(&u);
 	snprintf(k->release, sizeof(k->release), "%s", u.release);
@@ -63,6 +64,11 @@ static int end_gone(void *arg, const struct addr_list *gone)
 	return sweep_gone(arg, gone);
 }
 
+static void look_soon(void *arg)
+{
+	guard_soon(arg);
+}
+
 static int open_node(struct kernel *k, const struct kernel_options *o)
 {
 	_cleanup_(addr_set_free) struct addr_set sources = {};
@@ -80,6 +86,7 @@ static int open_node(struct kernel *k, const struct kernel_options *o)
 						 .sources = &sources,
 						 .handover = handover,
 						 .gone = end_gone,
+						 .changed = look_soon,
 						 .arg = k },
 			 &k->node);
 }
@@ -96,6 +103,8 @@ static int open_parts(struct kernel *k, const struct kernel_options *o)
 		r = open_node(k, o);
 	if (!r)
 		r = cgroup_attach(&k->loader, k->dir, k->cgroup);
+	if (!r)
+		r = guard_open(k);
 	return r;
 }
 
@@ -149,6 +158,7 @@ void kernel_close(struct kernel *k)
 {
 	if (!k)
 		return;
+	guard_free(&k->guard);
 	node_close(k->node);
 	sweep_free(&k->sweep);
 	published_free(&k->published);
@@ -173,7 +183,7 @@ static void remove_dirs(const char *dir)
 	}
 }
 
-int kernel_detach(const char *bpffs)
+int kernel_detach(const char *bpffs, bool shared)
 {
 	_cleanup_close_ int netlink = -1;
 	int r = preflight_privileges();
@@ -189,8 +199,9 @@ int kernel_detach(const char *bpffs)
 	if (!r)
 		r = loader_unpin(bpffs);
 	if (!r)
-		r = attach_detach_all(bpffs, netlink);
-	if (!r)
+		r = shared ? attach_detach_pinned(bpffs, netlink)
+			   : attach_detach_all(bpffs, netlink);
+	if (!r && !shared)
 		r = handover_remove(netlink);
 	if (!r && !access(bpffs, F_OK))
 		remove_dirs(bpffs);

@@ -51,8 +51,9 @@ bool kernel_pinned(const char *bpffs);
 /* Leaves everything pinned and attached. Accepts NULL. */
 void kernel_close(struct kernel *k);
 /* Removes every program, link, filter, qdisc of our own making, pin. Nothing else. Needs no
- * kernel_open(). */
-int kernel_detach(const char *bpffs);
+ * kernel_open(). `shared`: only what is pinned; the rest is that of another weftd of this network
+ * namespace. */
+int kernel_detach(const char *bpffs, bool shared);
 
 /* The names and ids found in the pinned counter maps. */
 int kernel_adopt(struct kernel *k, struct registry *registry);
@@ -68,8 +69,19 @@ int kernel_publish(struct kernel *k, const struct tables *tables);
  */
 int kernel_forget(struct kernel *k, const struct tables *tables);
 
-/* The listening sockets of weft-proxy's workers, which stay the caller's. 0 or -errno after having
- * logged. */
+/*
+ * What weftd has put into the kernel is put back when others take it away (guard.h); `on` false:
+ * not any more, from before kernel_detach().
+ */
+void kernel_guard(struct kernel *k, bool on);
+/* Looks what is missing at the moment: a few words each. */
+void kernel_each_missing(struct kernel *k, void (*tell)(void *arg, const char *what), void *arg);
+/* What kinds of things are guarded, and how often each was put back. */
+int kernel_each_guarded(struct kernel *k, int (*row)(void *arg, const char *name, __u64 restored),
+			void *arg);
+
+/* The listening sockets of weft-proxy's workers, which stay the caller's, and open until
+ * kernel_close() or the next call. 0 or -errno after having logged. */
 int kernel_set_listeners(struct kernel *k, const int *fds, unsigned count);
 /* No weft-proxy has a connection open: what leads to it is taken out of the node's routing, unless
  * the generation in force needs it. */

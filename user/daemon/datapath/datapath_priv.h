@@ -7,6 +7,7 @@
  */
 #include "daemon/datapath/counters.h"
 #include "daemon/datapath/datapath.h"
+#include "daemon/datapath/guard.h"
 #include "daemon/bpf/loader.h"
 #include "daemon/node/node.h"
 #include "daemon/datapath/publish.h"
@@ -20,11 +21,14 @@ struct kernel {
 	struct event_loop *loop;
 	struct local_node *node;
 	struct sweep sweep;
+	struct guard guard;
 	struct published published;
 	char release[72]; /* uname -r */
 };
 
 /* Whether the generation in force leads to weft-proxy: 1, 0, or -errno after having logged. */
 int kernel_leads_to_proxy(struct kernel *k);
+/* Whether connections can be assigned to the listening socket of a worker. */
+bool kernel_listens(struct kernel *k, unsigned worker, int fd);
 
 #endif

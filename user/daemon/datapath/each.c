@@ -9,6 +9,7 @@
 #include "lib/base/cleanup.h"
 #include "daemon/bpf/map_batch.h"
 #include "daemon/datapath/datapath_priv.h"
+#include "lib/base/json_io.h"
 #include "lib/base/log.h"
 #include "daemon/datapath/sockets.h"
 
@@ -120,6 +121,13 @@ int kernel_each_reason(struct kernel *k,
 	return r;
 }
 
+/* These rows are weft-proxy's to write, which is not trusted. */
+static void clean_name(char *name, size_t size)
+{
+	name[size - 1] = 0;
+	json_clean(name);
+}
+
 int kernel_each_http_cluster(struct kernel *k,
 			     int (*row)(void *arg, const struct http_cluster_stat *s), void *arg)
 {
@@ -129,6 +137,7 @@ int kernel_each_http_cluster(struct kernel *k,
 	for (__u32 i = 0; !r; i++) {
 		if (bpf_map_lookup_elem(k->loader.map[MAP_HTTP_CLUSTERS], &i, &s))
 			return errno == ENOENT ? 0 : -errno;
+		clean_name(s.name, sizeof(s.name));
 		if (s.name[0])
 			r = row(arg, &s);
 		else if (i)
@@ -146,6 +155,7 @@ int kernel_each_http_route(struct kernel *k, int (*row)(void *arg, const struct 
 	for (__u32 i = 0; !r; i++) {
 		if (bpf_map_lookup_elem(k->loader.map[MAP_HTTP_ROUTES], &i, &s))
 			return errno == ENOENT ? 0 : -errno;
+		clean_name(s.name, sizeof(s.name));
 		if (s.name[0])
 			r = row(arg, &s);
 		else if (i)

@@ -5,6 +5,7 @@
 #include <bpf/bpf.h>
 #include <errno.h>
 #include <string.h>
+#include <sys/socket.h>
 
 #include "daemon/datapath/datapath_priv.h"
 #include "lib/base/log.h"
@@ -15,6 +16,8 @@ int kernel_set_listeners(struct kernel *k, const int *fds, unsigned count)
 	struct proxy_state state = { 0 };
 	__u32 zero = 0;
 
+	memcpy(k->guard.listeners, fds, count * sizeof(*fds));
+	k->guard.listener_count = count;
 	/* Connections that have been handed over outlive weftd. */
 	if (bpf_map_lookup_elem(k->loader.map[MAP_PROXY], &zero, &state))
 		return log_err(-errno, "read the map proxy");
@@ -28,6 +31,19 @@ int kernel_set_listeners(struct kernel *k, const int *fds, unsigned count)
 	if (bpf_map_update_elem(k->loader.map[MAP_PROXY], &zero, &state, BPF_ANY))
 		return log_err(-errno, "write the map proxy");
 	return 0;
+}
+
+/* SOCK_DESTROY ends listening sockets, too, and takes them out of the map. */
+bool kernel_listens(struct kernel *k, unsigned worker, int fd)
+{
+	__u64 cookie = 0, there = 0;
+	socklen_t len = sizeof(cookie), size = sizeof(int);
+	int listens = 0;
+
+	return !getsockopt(fd, SOL_SOCKET, SO_ACCEPTCONN, &listens, &size) && listens &&
+	       !getsockopt(fd, SOL_SOCKET, SO_COOKIE, &cookie, &len) &&
+	       !bpf_map_lookup_elem(k->loader.map[MAP_LISTENERS], &worker, &there) &&
+	       there == cookie;
 }
 
 void kernel_proxy_died(struct kernel *k)

@@ -248,6 +248,11 @@ static int tell_reason(void *arg, __u32 reason, const struct reason_stat *s)
 		       : tell(arg, "weft.reason", s->name, NULL, false, s->count);
 }
 
+static int tell_guarded(void *arg, const char *name, __u64 restored)
+{
+	return tell(arg, "weft.guard", name, "restored", false, restored);
+}
+
 int stats_each(struct kernel *k, const struct tables *tables,
 	       int (*each)(void *arg, const struct statistic *s), void *arg)
 {
@@ -264,6 +269,8 @@ int stats_each(struct kernel *k, const struct tables *tables,
 		r = kernel_each_dest(k, tell_dest, &w);
 	if (!r)
 		r = kernel_each_reason(k, tell_reason, &w);
+	if (!r)
+		r = kernel_each_guarded(k, tell_guarded, &w);
 	return r;
 }
 

@@ -20,6 +20,7 @@ static void follow(void *arg, uint32_t events)
 	if (r)
 		log_err(r, "follow the node's interfaces");
 	shortcut_soon(node);
+	node->changed(node->arg);
 }
 
 static int watch(struct local_node *node, struct event *e, const char *what)
@@ -65,10 +66,12 @@ static struct local_node *node_new(const struct node_options *o)
 	node->loop = o->loop;
 	node->netlink = node->links.fd = node->node_routes.fd = -1;
 	node->gone = o->gone;
+	node->changed = o->changed;
 	node->arg = o->arg;
 	node->sources = *o->sources;
 	*o->sources = (struct addr_set){};
 	shortcut_init(&node->shortcut);
+	restore_init(&node->restore);
 	pods_init(&node->pods);
 	return node;
 }
@@ -86,6 +89,8 @@ int node_open(const struct node_options *o, struct local_node **out)
 		r = shortcut_open(node, o->shortcut);
 	if (!r)
 		r = pods_open(node, o);
+	if (!r)
+		r = restore_open(node);
 	if (r)
 		return r;
 	*out = TAKE_PTR(node);
@@ -98,6 +103,7 @@ void node_close(struct local_node *node)
 		return;
 	pods_free(&node->pods);
 	shortcut_free(&node->shortcut);
+	restore_free(&node->restore);
 	addr_set_free(&node->sources);
 	event_close(&node->links);
 	event_close(&node->node_routes);

@@ -39,7 +39,10 @@ struct node_options {
 	/* Called with addresses that no pod has any more, or with none where an interface has
 	 * gone: their connections are to end. */
 	int (*gone)(void *arg, const struct addr_list *gone);
-	void *arg;
+	/* Called when something on the node has changed, so that node_each_missing() may find more
+	 * or less than before. Of most changes the kernel does not tell. */
+	void (*changed)(void *arg);
+	void *arg; /* of both */
 };
 
 /* Fills the maps and attaches to all present interfaces; follows them as the loop turns. */
@@ -58,6 +61,18 @@ int node_need_handover(struct local_node *node);
 /* Nothing has needed it so far, and no weft-proxy has a connection open: what an earlier weftd has
  * left of it goes. */
 void node_drop_handover(struct local_node *node);
+
+/* What weftd has put there, and what others can take away again. */
+enum node_part {
+	NODE_INTERFACES, /* programs on them */
+	NODE_ROUTING,	 /* the way to weft-proxy */
+	NODE_NETFILTER,	 /* likewise: connections that are not tracked */
+};
+/* Tells what of it is not there at the moment, by name. */
+void node_each_missing(struct local_node *node, enum node_part part,
+		       void (*tell)(void *arg, const char *what), void *arg);
+/* Does not log; 0 or -errno. */
+int node_put_back(struct local_node *node, enum node_part part);
 
 /* Calls `each` with every pod's network namespace that is found, and its cookie; as netns_each().
  */

@@ -52,6 +52,14 @@ struct pods {
 	bool cookies_wanted; /* look for network namespaces that are not known yet */
 };
 
+/* What restore.c needs. Descriptors start at -1: restore_init(). */
+struct restore {
+	struct event tc;  /* notifications: filters, where these carry the programs */
+	struct event nft; /* notifications: nf_tables; none where the kernel lacks it */
+	int netfilter;	  /* requests; -1: likewise */
+	bool untracked;	  /* nf_tables has taken our rule once */
+};
+
 struct local_node {
 	const struct loader *loader;
 	struct event_loop *loop;
@@ -60,11 +68,13 @@ struct local_node {
 	struct event node_routes; /* notifications: routes of the node */
 	struct attach attach;
 	struct shortcuts shortcut;
+	struct restore restore;
 	struct pods pods;
 	struct addr_set sources; /* the addresses that rules know pods by */
 	bool handover;		 /* the way to weft-proxy is there: something has needed it */
 	int (*gone)(void *arg, const struct addr_list *gone);
-	void *arg; /* of `gone` */
+	void (*changed)(void *arg);
+	void *arg; /* of both */
 };
 
 /* ---- reconcile.c: an interface is a pod's, a NIC, a bridge of pods or nothing ---- */
@@ -118,6 +128,11 @@ int nic_refresh(struct local_node *node, struct iface *i);
 int nic_remove(struct local_node *node, struct iface *i);
 int node_refresh(struct local_node *node);
 int default_routes_refresh(struct local_node *node);
+
+/* restore.c. To be called when everything is attached. */
+void restore_init(struct restore *s);
+int restore_open(struct local_node *node);
+void restore_free(struct restore *s);
 
 /* prune.c. Deletes what an earlier weftd has left in the maps and on interfaces that are not ours
  * any more. */

@@ -3,6 +3,9 @@
 
 #include <errno.h>
 #include <linux/fib_rules.h>
+#include <linux/netfilter.h>
+#include <linux/netfilter/nf_tables.h>
+#include <linux/netfilter/nfnetlink.h>
 #include <nftables/libnftables.h>
 #include <stdbool.h>
 #include <stdio.h>
@@ -125,8 +128,7 @@ static int nft(const char *commands)
 	return r ? -EIO : 0;
 }
 
-/* What can't be set up has a consequence only beside kube-proxy or other address translation. */
-static void add_notrack(void)
+int handover_untrack(void)
 {
 	char commands[512];
 
@@ -135,27 +137,156 @@ static void add_notrack(void)
 		 "add chain inet weft prerouting { type filter hook prerouting priority raw; }\n"
 		 "add rule inet weft prerouting meta mark %#x notrack\n",
 		 HANDOVER_MARK);
-	if (nft(commands))
-		log_warning("HTTP through weft-proxy will not get along with kube-proxy: its "
-			    "packets are tracked");
+	return nft(commands);
+}
+
+static int add_all(int netlink, const struct family **at)
+{
+	int r = 0;
+
+	for (int i = 0; !r && i < FAMILIES; i++) {
+		*at = &families[i];
+		if (families[i].number == AF_INET || has_ipv6())
+			r = add(netlink, families[i].number);
+	}
+	return r;
+}
+
+int handover_put_back(int netlink)
+{
+	const struct family *at;
+
+	return add_all(netlink, &at);
 }
 
 int handover_add(int netlink)
 {
+	const struct family *at;
+	int r = add_all(netlink, &at);
+
+	if (r)
+		return log_err(r, "add the %s routing to weft-proxy (rule %d, table %d; is lo up?)",
+			       at->name, HANDOVER_PRIORITY, HANDOVER_TABLE);
+	/* What can't be set up has a consequence only beside kube-proxy or other address
+	 * translation. */
+	if (handover_untrack())
+		log_warning("HTTP through weft-proxy will not get along with kube-proxy: its "
+			    "packets are tracked");
+	return 0;
+}
+
+/* ---- what is there ---- */
+
+struct seen {
+	bool rule[RULES], route;
+};
+
+static bool has_number(const struct rtattr *a, __u32 value)
+{
+	return (__u32)nl_int(a, 0) == value;
+}
+
+static int see_rule(void *arg, const struct nlmsghdr *h)
+{
+	const struct fib_rule_hdr *rule = NLMSG_DATA(h);
+	struct seen *seen = arg;
+	struct nl_attrs a;
+
+	if (h->nlmsg_type != RTM_NEWRULE)
+		return 0;
+	nl_parse(h, sizeof(*rule), &a);
+	for (int i = 0; i < RULES; i++)
+		seen->rule[i] |= rule->action == rules[i].action &&
+				 has_number(a.at[FRA_PRIORITY], rules[i].priority) &&
+				 has_number(a.at[FRA_FWMARK], HANDOVER_MARK) &&
+				 has_number(a.at[FRA_FWMASK], ~0u) &&
+				 (rule->action != FR_ACT_TO_TBL ||
+				  has_number(a.at[FRA_TABLE], HANDOVER_TABLE));
+	return 0;
+}
+
+static int see_route(void *arg, const struct nlmsghdr *h)
+{
+	const struct rtmsg *route = NLMSG_DATA(h);
+	struct seen *seen = arg;
+	struct nl_attrs a;
+
+	if (h->nlmsg_type != RTM_NEWROUTE)
+		return 0;
+	nl_parse(h, sizeof(*route), &a);
+	seen->route |= route->rtm_type == RTN_LOCAL && !route->rtm_dst_len &&
+		       has_number(a.at[RTA_TABLE], HANDOVER_TABLE) &&
+		       has_number(a.at[RTA_OIF], LOOPBACK);
+	return 0;
+}
+
+static int look(int netlink, int family, struct seen *seen)
+{
+	const __u32 table = HANDOVER_TABLE;
+	struct nl_request q;
+	struct fib_rule_hdr *rule = nl_begin(&q, RTM_GETRULE, NLM_F_DUMP, sizeof(*rule));
+	struct rtmsg *route;
+	int r;
+
+	rule->family = family;
+	r = nl_call(netlink, &q, see_rule, seen);
+	if (r)
+		return r;
+	route = nl_begin(&q, RTM_GETROUTE, NLM_F_DUMP, sizeof(*route));
+	route->rtm_family = family;
+	nl_put(&q, RTA_TABLE, &table, sizeof(table));
+	r = nl_call(netlink, &q, see_route, seen);
+	return r == -ENOENT ? 0 : r; /* the table has gone with its only route */
+}
+
+static void tell_missing(const struct family *f, const struct seen *seen,
+			 void (*tell)(void *arg, const char *what), void *arg)
+{
+	char text[64];
+
+	for (int i = 0; i < RULES; i++) {
+		if (seen->rule[i])
+			continue;
+		snprintf(text, sizeof(text), "ip rule %u of %s", rules[i].priority, f->name);
+		tell(arg, text);
+	}
+	if (seen->route)
+		return;
+	snprintf(text, sizeof(text), "route of table %d of %s", HANDOVER_TABLE, f->name);
+	tell(arg, text);
+}
+
+void handover_each_missing(int netlink, void (*tell)(void *arg, const char *what), void *arg)
+{
 	for (int i = 0; i < FAMILIES; i++) {
-		int r;
+		struct seen seen = {};
 
 		if (families[i].number == AF_INET6 && !has_ipv6())
 			continue;
-		r = add(netlink, families[i].number);
-		if (r)
-			return log_err(r,
-				       "add the %s routing to weft-proxy (rule %d, table %d; is "
-				       "lo up?)",
-				       families[i].name, HANDOVER_PRIORITY, HANDOVER_TABLE);
+		if (!look(netlink, families[i].number, &seen))
+			tell_missing(&families[i], &seen, tell, arg);
 	}
-	add_notrack();
+}
+
+static int see_untracked(void *arg, const struct nlmsghdr *h)
+{
+	*(bool *)arg |= h->nlmsg_type == (NFNL_SUBSYS_NFTABLES << 8 | NFT_MSG_NEWRULE);
 	return 0;
+}
+
+bool handover_is_untracked(int netfilter)
+{
+	struct nl_request q;
+	struct nfgenmsg *m =
+		nl_begin(&q, NFNL_SUBSYS_NFTABLES << 8 | NFT_MSG_GETRULE, NLM_F_DUMP, sizeof(*m));
+	bool found = false;
+	int r;
+
+	m->nfgen_family = NFPROTO_INET;
+	nl_put(&q, NFTA_RULE_TABLE, "weft", sizeof("weft"));
+	nl_put(&q, NFTA_RULE_CHAIN, "prerouting", sizeof("prerouting"));
+	r = nl_call(netfilter, &q, see_untracked, &found);
+	return found || (r && r != -ENOENT);
 }
 
 int handover_remove(int netlink)

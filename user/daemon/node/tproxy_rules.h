@@ -9,8 +9,19 @@
  * for it. `netlink` is a socket of nl_open(), in the node's namespace.
  */
 
+#include <stdbool.h>
+
 /* Adds what is missing. 0 or -errno after having logged. A node without IPv6 needs none of it. */
 int handover_add(int netlink);
+/* What of the rules and routes is not there, by name. Where the kernel does not tell, nothing. */
+void handover_each_missing(int netlink, void (*tell)(void *arg, const char *what), void *arg);
+/* Adds it. Does not log; 0 or -errno. */
+int handover_put_back(int netlink);
+/* Whether connection tracking leaves marked packets alone. `netfilter` is a socket of
+ * NETLINK_NETFILTER. */
+bool handover_is_untracked(int netfilter);
+/* Sees to it. 0 or -errno. */
+int handover_untrack(void);
 /* Takes it out again, as far as it is there. 0 or -errno after having logged. */
 int handover_remove(int netlink);
 

@@ -11,6 +11,7 @@
 #include "lib/base/log.h"
 #include "daemon/source/files.h"
 #include "daemon/start/dirs.h"
+#include "daemon/start/netns_lock.h"
 #include "daemon/start/options.h"
 #include "daemon/bpf/pin.h"
 #include "weft/handover.h"
@@ -28,18 +29,19 @@ DEFINE_CLEANUP(struct store *, store_close);
 DEFINE_CLEANUP(struct engine *, engine_free);
 DEFINE_CLEANUP(struct event_loop *, event_loop_close);
 
-/* All directories, so that two daemons can't share any. */
+/* All directories and the network namespace, so that two daemons can't share any. */
 struct locks {
-	int run, state, bpffs;
+	int run, state, bpffs, netns;
 };
 
-static const struct locks no_locks = { -1, -1, -1 };
+static const struct locks no_locks = { -1, -1, -1, -1 };
 
 static void unlock(struct locks *l)
 {
 	closep(&l->run);
 	closep(&l->state);
 	closep(&l->bpffs);
+	closep(&l->netns);
 }
 
 static int lock_one(const char *dir, long *pid)
@@ -74,6 +76,20 @@ static int lock_bpffs(const char *dir, struct locks *l)
 	if (l->bpffs != -EBUSY)
 		return l->bpffs < 0 ? l->bpffs : 0;
 	log_err(0, "another weftd, with another --run-dir, is using --bpffs %s", dir);
+	return -EBUSY;
+}
+
+static int lock_netns(struct locks *l)
+{
+	pid_t pid = 0;
+
+	l->netns = netns_lock(&pid);
+	if (l->netns != -EBUSY)
+		return 0;
+	log_err(0,
+		"another weftd (process %d), with other directories, runs in this network "
+		"namespace: there is one for each",
+		(int)pid);
 	return -EBUSY;
 }
 
@@ -128,7 +144,7 @@ static int lock(const struct options *o, struct locks *l)
 			return log_err(r, "make the directory %s", o->kernel.bpffs);
 		r = lock_bpffs(o->kernel.bpffs, l);
 	} while (r == -ENOENT); /* another weftd has just been detached from it */
-	return r;
+	return r ? r : lock_netns(l);
 }
 
 /* A daemon that runs on the directory takes everything out itself. */
@@ -149,6 +165,7 @@ static int detach(const struct options *o)
 	_cleanup_(unlock) struct locks locks = no_locks;
 	_cleanup_free_ char *bpffs = dir_noted(o->run_dir, BPFFS_NOTE);
 	const char *at = bpffs;
+	pid_t other = 0;
 	long pid = 0;
 	int r;
 
@@ -162,7 +179,12 @@ static int detach(const struct options *o)
 	r = lock_bpffs(at, &locks);
 	if (r && r != -ENOENT)
 		return r;
-	r = kernel_detach(at);
+	locks.netns = netns_lock(&other);
+	if (locks.netns == -EBUSY)
+		log_info("another weftd (process %d) runs in this network namespace: only what is "
+			 "pinned in %s goes",
+			 (int)other, at);
+	r = kernel_detach(at, locks.netns == -EBUSY);
 	supervisor_stop(o->run_dir);
 	return r;
 }

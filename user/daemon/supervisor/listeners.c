@@ -2,14 +2,14 @@
 #include "daemon/supervisor/listeners.h"
 
 #include <errno.h>
+#include <linux/types.h>
 #include <netinet/in.h>
 #include <stdint.h>
 #include <sys/socket.h>
 
 #include "lib/base/cleanup.h"
 #include "lib/base/log.h"
-
-enum { BACKLOG = 4096 };
+#include "weft/handover.h"
 
 static int set(int fd, int level, int option, int value)
 {
@@ -57,7 +57,7 @@ static int listener_open(void)
 		fd = new_socket(AF_INET);
 		r = fd < 0 ? -errno : bind_v4(fd);
 	}
-	if (!r && listen(fd, BACKLOG))
+	if (!r && listen(fd, PROXY_BACKLOG))
 		r = -errno;
 	return r ? log_err(r, "listen for weft-proxy") : TAKE_FD(fd);
 }
@@ -92,9 +92,46 @@ static uint64_t netns_of(int fd)
 	return getsockopt(fd, SOL_SOCKET, SO_NETNS_COOKIE, &cookie, &len) ? 0 : cookie;
 }
 
-bool listener_is_ours(int fd)
+static int option(int fd, int level, int name)
+{
+	int value = -1;
+	socklen_t len = sizeof(value);
+
+	return getsockopt(fd, level, name, &value, &len) ? -1 : value;
+}
+
+static bool is_transparent(int fd)
+{
+	return option(fd, SOL_SOCKET, SO_DOMAIN) == AF_INET6
+		       ? option(fd, SOL_IPV6, IPV6_TRANSPARENT) == 1
+		       : option(fd, SOL_IP, IP_TRANSPARENT) == 1;
+}
+
+static uint64_t cookie_of(int fd)
+{
+	uint64_t cookie = 0;
+	socklen_t len = sizeof(cookie);
+
+	return getsockopt(fd, SOL_SOCKET, SO_COOKIE, &cookie, &len) ? 0 : cookie;
+}
+
+static bool is_listener(int fd)
 {
 	_cleanup_close_ int own = new_socket(AF_INET);
 
-	return netns_of(fd) && netns_of(fd) == netns_of(own);
+	return netns_of(fd) && netns_of(fd) == netns_of(own) &&
+	       option(fd, SOL_SOCKET, SO_PROTOCOL) == IPPROTO_TCP &&
+	       option(fd, SOL_SOCKET, SO_ACCEPTCONN) == 1 && is_transparent(fd);
+}
+
+bool listeners_usable(const int *fds, unsigned count)
+{
+	for (unsigned i = 0; i < count; i++) {
+		if (!is_listener(fds[i]))
+			return false;
+		for (unsigned k = 0; k < i; k++)
+			if (cookie_of(fds[k]) == cookie_of(fds[i]))
+				return false;
+	}
+	return true;
 }

@@ -9,6 +9,7 @@
 
 #include "daemon/supervisor/listeners.h"
 #include "daemon/supervisor/proxy_link.h"
+#include "daemon/supervisor/proxy_words.h"
 #include "daemon/supervisor/supervisor_priv.h"
 #include "lib/base/cleanup.h"
 #include "lib/base/clock.h"
@@ -17,6 +18,7 @@ enum {
 	REQUESTS_MS = 3000,
 	SNAPSHOT_MS = 8000, /* the proxy itself gives up earlier */
 	READ_AT_ONCE = 64,
+	UNASKED_MAX = 16, /* answers in a row that nothing was asked for */
 };
 
 struct order *order_new(enum proxy_order_type type, int fd,
@@ -111,6 +113,14 @@ static struct order *find(struct supervisor *s, uint32_t sequence)
 	return o;
 }
 
+static int silence(struct supervisor *s)
+{
+	log_warning("weft-proxy (process %d) says what it was not asked for: it is killed",
+		    (int)s->proxy.pid);
+	proxy_process_kill(&s->proxy);
+	return -ECONNRESET;
+}
+
 int orders_read(struct supervisor *s)
 {
 	for (int n = 0; n < READ_AT_ONCE; n++) {
@@ -125,12 +135,16 @@ int orders_read(struct supervisor *s)
 			listeners_close(a.fd_count, fds);
 		if (r)
 			return r == -ETIMEDOUT ? 0 : -ECONNRESET;
-		a.error = reply.reply.error;
-		if (o)
+		a.error = proxy_reply_error(&reply.reply);
+		if (!o && s->unasked++ >= UNASKED_MAX)
+			return silence(s);
+		if (o) {
+			s->unasked = 0;
 			end(s, take(s, o), &a);
-		else if (reply.reply.type == PROXY_SNAPSHOT && reply.reply.error)
-			log_err(reply.reply.error,
+		} else if (reply.reply.type == PROXY_SNAPSHOT && a.error) {
+			log_err(a.error,
 				"a new weft-proxy refuses the rules that the last one had");
+		}
 	}
 	return 0;
 }
@@ -295,38 +309,11 @@ int supervisor_snapshot_file(const struct supervisor *s)
 
 /* ---- requests ---- */
 
-/* What the proxy says is not trusted: texts end where they have to. */
-static int read_requests(int fd, struct proxy_request **rows, size_t *count)
-{
-	_cleanup_free_ struct proxy_request *all = NULL;
-	off_t size = lseek(fd, 0, SEEK_END);
-	size_t n = size < 0 ? 0 : (size_t)size / sizeof(*all);
-
-	if (size < 0)
-		return -errno;
-	all = calloc(n + 1, sizeof(*all));
-	if (!all)
-		return -ENOMEM;
-	if (pread(fd, all, n * sizeof(*all), 0) != (ssize_t)(n * sizeof(*all)))
-		return -EIO;
-	for (size_t i = 0; i < n; i++) {
-		all[i].state[sizeof(all[i].state) - 1] = '\0';
-		all[i].cluster[sizeof(all[i].cluster) - 1] = '\0';
-		all[i].route[sizeof(all[i].route) - 1] = '\0';
-		all[i].method[sizeof(all[i].method) - 1] = '\0';
-		all[i].authority[sizeof(all[i].authority) - 1] = '\0';
-		all[i].path[sizeof(all[i].path) - 1] = '\0';
-	}
-	*rows = TAKE_PTR(all);
-	*count = n;
-	return 0;
-}
-
 static void requests_answered(struct supervisor *s, struct order *o, const struct answer *a)
 {
 	_cleanup_free_ struct proxy_request *rows = NULL;
 	size_t count = 0;
-	int r = a->error ? a->error : read_requests(o->fd, &rows, &count);
+	int r = a->error ? a->error : proxy_words_requests(o->fd, &rows, &count);
 
 	(void)s;
 	o->requests(o->arg, r, rows, count);

@@ -11,7 +11,7 @@
 #include "lib/base/cleanup.h"
 #include "daemon/supervisor/proxy_link.h"
 
-enum { FIND_MS = 1000, QUIT_MS = 2000, KILL_MS = 5000 };
+enum { FIND_MS = 1000, QUIT_MS = 2000, KILL_MS = 5000, ERRNO_MAX = 4095 };
 
 const struct proxy_process proxy_process_none = { .pidfd = -1, .conn = -1 };
 
@@ -68,6 +68,11 @@ int proxy_process_order(struct proxy_process *p, enum proxy_order_type type, uin
 					   .generation = generation };
 
 	return proxy_link_send(p->conn, &order, fd);
+}
+
+int proxy_reply_error(const struct proxy_reply *reply)
+{
+	return reply->error <= 0 && reply->error >= -ERRNO_MAX ? reply->error : -EPROTO;
 }
 
 bool proxy_process_ended(const struct proxy_process *p, int within_ms)

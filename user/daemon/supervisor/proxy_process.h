@@ -28,6 +28,9 @@ int proxy_process_find(struct proxy_process *p, const char *run_dir);
 int proxy_process_order(struct proxy_process *p, enum proxy_order_type type, uint64_t generation,
 			int fd);
 
+/* Its error, 0 or -errno, whatever the proxy says. */
+int proxy_reply_error(const struct proxy_reply *reply);
+
 bool proxy_process_ended(const struct proxy_process *p, int within_ms);
 void proxy_process_kill(const struct proxy_process *p);
 /* Asks it to end, and sees to it that it does. */

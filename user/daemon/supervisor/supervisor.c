@@ -19,8 +19,6 @@ enum {
 	PAUSE_MIN_MS = 10,
 	PAUSE_MAX_MS = 1000,
 	STEADY_MS = 5000, /* a proxy that has run for so long did not die of being started */
-	MESSAGES = 4096,
-	PIPE_READS = 16, /* of so many bytes: a pipe's capacity */
 };
 
 /* ---- the proxy that runs ---- */
@@ -50,6 +48,7 @@ static int follow(struct supervisor *s)
 	int r;
 
 	s->started_ms = clock_ms();
+	s->unasked = 0;
 	s->pid_event = (struct event){ .fd = s->proxy.pidfd, .ready = on_end, .arg = s };
 	s->conn_event = (struct event){ .fd = s->proxy.conn, .ready = on_answer, .arg = s };
 	r = event_watch(s->loop, &s->pid_event, EPOLLIN);
@@ -95,21 +94,6 @@ static void start(struct supervisor *s)
 	event_timer_set(&s->start_timer, PAUSE_MAX_MS);
 }
 
-/* The proxy is not trusted with our terminal, nor to stop talking: what is in the pipe, no more. */
-static void forward_messages(struct supervisor *s)
-{
-	char text[MESSAGES];
-	ssize_t n;
-
-	for (int i = 0; i < PIPE_READS && (n = read(s->messages[0], text, sizeof(text))) > 0; i++) {
-		for (ssize_t at = 0; at < n; at++)
-			if ((unsigned char)text[at] < ' ' && text[at] != '\n')
-				text[at] = '?';
-		if (write(STDERR_FILENO, text, (size_t)n) < 0)
-			break;
-	}
-}
-
 static unsigned next_pause(const struct supervisor *s)
 {
 	if (clock_ms() - s->started_ms >= STEADY_MS)
@@ -130,7 +114,7 @@ static void died(struct supervisor *s)
 		orders_died(s);
 		return;
 	}
-	forward_messages(s);
+	proxy_words_forward(&s->words, s->messages[0]);
 	proxy_process_describe_end(&s->proxy, how, sizeof(how));
 	log_warning("weft-proxy (process %d) %s: another one is started", (int)s->proxy.pid, how);
 	forget(s);
@@ -210,9 +194,7 @@ static bool take_over(struct supervisor *s, unsigned *count)
 
 	if (!r)
 		r = await_greeting(s, &g, HELLO_MS);
-	usable = !r && g.count == s->options.workers;
-	for (unsigned i = 0; usable && i < g.count; i++)
-		usable = listener_is_ours(g.fds[i]);
+	usable = !r && g.count == s->options.workers && listeners_usable(g.fds, g.count);
 	if (usable)
 		memcpy(s->listeners, g.fds, g.count * sizeof(*g.fds));
 	else
@@ -265,20 +247,22 @@ static int begin(struct supervisor *s)
 	r = await_greeting(s, &g, START_MS);
 	if (!r) {
 		listeners_close(g.count, g.fds); /* they are ours */
-		r = g.hello.reply.error;
+		r = proxy_reply_error(&g.hello.reply);
 	}
 	if (!r)
 		return 0;
 	proxy_process_end(&s->proxy);
-	forward_messages(s);
+	proxy_words_forward(&s->words, s->messages[0]);
 	log_err(r == -ECONNRESET ? 0 : r, "weft-proxy does not start");
 	return r;
 }
 
 static void on_message(void *arg, uint32_t events)
 {
+	struct supervisor *s = arg;
+
 	(void)events;
-	forward_messages(arg);
+	proxy_words_forward(&s->words, s->messages[0]);
 }
 
 static int prepare(struct supervisor *s)
@@ -361,7 +345,7 @@ void supervisor_end(struct supervisor *s)
 	s->ended = true;
 	if (s->proxy.pidfd >= 0)
 		proxy_process_end(&s->proxy);
-	forward_messages(s);
+	proxy_words_forward(&s->words, s->messages[0]);
 	forget(s);
 	orders_died(s);
 	event_timer_stop(&s->start_timer);

@@ -7,6 +7,7 @@
  */
 #include "daemon/loop/event.h"
 #include "daemon/supervisor/proxy_process.h"
+#include "daemon/supervisor/proxy_words.h"
 #include "daemon/supervisor/supervisor.h"
 
 /* What became of an order. */
@@ -41,11 +42,13 @@ struct supervisor {
 	struct event_timer start_timer; /* runs while a proxy is to be started */
 	int messages[2];		/* a pipe: what proxies have to say comes out of [0] */
 	struct event message_event;
+	struct proxy_words words;
 	int snapshot;	     /* a file, the one that the proxy has; -1: there is none yet */
 	uint64_t generation; /* of it */
 	struct proxy_process proxy;
 	struct event pid_event, conn_event; /* of the proxy */
-	struct order *orders;		    /* not answered yet, in the order they were given */
+	unsigned unasked;     /* answers since it was started, or answered what it was asked */
+	struct order *orders; /* not answered yet, in the order they were given */
 	struct event_timer order_timer;
 	bool begun;	/* weftd has started: what dies is replaced */
 	bool ended;	/* no other one is started */
@@ -66,7 +69,8 @@ struct order *order_new(enum proxy_order_type type, int fd,
 void order_give(struct supervisor *s, struct order *o, unsigned limit_ms);
 /* Waits for the answer to what has been given to the proxy last, by other ways. */
 void order_expect(struct supervisor *s, struct order *o, unsigned limit_ms);
-/* Reads what the proxy has answered. -ECONNRESET: it says nothing any more. */
+/* Reads what the proxy has answered. -ECONNRESET: it says nothing any more, or is killed for what
+ * it says. */
 int orders_read(struct supervisor *s);
 /* Whether one of them should be given to another proxy, if the one that runs dies. */
 bool orders_owed(const struct supervisor *s);

@@ -50,6 +50,28 @@ static json_t *repaired(const char *text, size_t len)
 	return json_stringn(out, used);
 }
 
+/* DEL and C1 are a terminal's, too: U+007F to U+009F. */
+static bool is_control(const unsigned char *s)
+{
+	return s[0] < ' ' || s[0] == 0x7f || (s[0] == 0xc2 && s[1] < 0xa0);
+}
+
+void json_clean(char *text)
+{
+	unsigned char *s = (unsigned char *)text;
+
+	while (*s) {
+		size_t n = sequence(s);
+
+		if (n && !is_control(s)) {
+			s += n;
+			continue;
+		}
+		for (size_t i = 0; i < (n ? n : 1); i++)
+			*s++ = '?';
+	}
+}
+
 json_t *json_text(const char *text)
 {
 	json_t *j;

@@ -9,6 +9,7 @@
 #include "lib/base/cleanup.h"
 #include "lib/model/model_http.h"
 #include "lib/route/regex.h"
+#include "weft/policy.h"
 
 DEFINE_CLEANUP(struct http_snapshot *, http_snapshot_close);
 
@@ -49,7 +50,7 @@ struct ref {
 	}
 #define VALUE(type, field) STR(type, field.value), OPTION(type, field.regex, HS_REGEXES)
 
-enum { REFS_MAX = 20 };
+enum { REFS_MAX = 20, STATUS_MIN = 100, STATUS_MAX = 999 };
 
 static const struct shape {
 	size_t size;
@@ -204,7 +205,10 @@ static bool actions_ok(const struct http_snapshot *s)
 		const struct hs_action *a = hs_action(s, i);
 		__u32 end = 0;
 
-		if (a->type > HS_DIRECT_RESPONSE)
+		if (a->type > HS_DIRECT_RESPONSE || a->abort_status > STATUS_MAX ||
+		    a->port > UINT16_MAX)
+			return false;
+		if (a->type != HS_ROUTE && (a->status < STATUS_MIN || a->status > STATUS_MAX))
 			return false;
 		for (__u32 k = 0; k < a->dests.count; k++) {
 			const struct hs_dest *d = hs_dest(s, a->dests.first + k);
@@ -216,9 +220,32 @@ static bool actions_ok(const struct http_snapshot *s)
 		if (end != a->total || (a->dests.count && !end))
 			return false;
 	}
-	for (__u32 i = 0; i < hs_count(s, HS_CLUSTERS); i++)
-		if (hs_cluster(s, i)->endpoints_v4 > hs_cluster(s, i)->endpoints.count)
+	for (__u32 i = 0; i < hs_count(s, HS_OPS); i++)
+		if (hs_op(s, i)->type > HS_OP_ADD)
 			return false;
+	return true;
+}
+
+/* A cookie that is made has its value between the name and the attributes. */
+static bool cookie_ok(const struct hs_cluster *c)
+{
+	return !c->hash_makes || (__u64)c->hash_name.len + c->hash_attributes.len <=
+					 HS_COOKIE_MAX - sizeof("=\"0123456789abcdef\"");
+}
+
+/* Numbers that choose, divide or are another table's places. */
+static bool clusters_ok(const struct http_snapshot *s)
+{
+	for (__u32 i = 0; i < hs_count(s, HS_CLUSTERS); i++) {
+		const struct hs_cluster *c = hs_cluster(s, i);
+
+		if (c->id >= CLUSTER_IDS_MAX || c->endpoints_v4 > c->endpoints.count ||
+		    c->lb > LB_SOURCE_IP || c->hash > HS_HASH_SOURCE_IP || !cookie_ok(c))
+			return false;
+		if ((c->warmup_ms && !c->warmup_root) ||
+		    (c->outliers.given && !c->outliers.interval_ms))
+			return false;
+	}
 	return true;
 }
 
@@ -254,7 +281,7 @@ int http_snapshot_open(const void *data, size_t size, struct http_snapshot **out
 	for (int i = 0; i < HS_TABLES; i++)
 		if (!rows_ok(s, i))
 			return -EBADMSG;
-	if (!matches_ok(s) || !actions_ok(s))
+	if (!matches_ok(s) || !actions_ok(s) || !clusters_ok(s))
 		return -EBADMSG;
 	r = open_regexes(s);
 	if (r)

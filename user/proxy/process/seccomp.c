@@ -76,16 +76,29 @@ static const int allowed[] = {
 	SCMP_SYS(tgkill),
 };
 
-/* Those that are allowed with certain arguments only. */
+enum { ARGS_MAX = 3, TYPE_MASK = 0xf };
+
+#define STREAM                                                \
+	{                                                     \
+		1, SCMP_CMP_MASKED_EQ, TYPE_MASK, SOCK_STREAM \
+	}
+
+/* Those that are allowed with certain arguments only. Sockets are TCP's: with CAP_NET_RAW, which
+ * others' addresses need, there could be raw ones. */
 static const struct {
 	int call;
-	struct scmp_arg_cmp arg;
+	unsigned count;
+	struct scmp_arg_cmp args[ARGS_MAX];
 } conditions[] = {
-	{ SCMP_SYS(socket), { 0, SCMP_CMP_EQ, AF_INET, 0 } },
-	{ SCMP_SYS(socket), { 0, SCMP_CMP_EQ, AF_INET6, 0 } },
-	{ SCMP_SYS(bpf), { 0, SCMP_CMP_EQ, BPF_MAP_LOOKUP_ELEM, 0 } },
-	{ SCMP_SYS(mmap), { 2, SCMP_CMP_MASKED_EQ, PROT_EXEC, 0 } },
-	{ SCMP_SYS(mprotect), { 2, SCMP_CMP_MASKED_EQ, PROT_EXEC, 0 } },
+	{ SCMP_SYS(socket),
+	  3,
+	  { { 0, SCMP_CMP_EQ, AF_INET, 0 }, STREAM, { 2, SCMP_CMP_EQ, 0, 0 } } },
+	{ SCMP_SYS(socket),
+	  3,
+	  { { 0, SCMP_CMP_EQ, AF_INET6, 0 }, STREAM, { 2, SCMP_CMP_EQ, 0, 0 } } },
+	{ SCMP_SYS(bpf), 1, { { 0, SCMP_CMP_EQ, BPF_MAP_LOOKUP_ELEM, 0 } } },
+	{ SCMP_SYS(mmap), 1, { { 2, SCMP_CMP_MASKED_EQ, PROT_EXEC, 0 } } },
+	{ SCMP_SYS(mprotect), 1, { { 2, SCMP_CMP_MASKED_EQ, PROT_EXEC, 0 } } },
 };
 
 static int fill(scmp_filter_ctx filter)
@@ -95,8 +108,8 @@ static int fill(scmp_filter_ctx filter)
 	for (size_t i = 0; !r && i < sizeof(allowed) / sizeof(*allowed); i++)
 		r = seccomp_rule_add(filter, SCMP_ACT_ALLOW, allowed[i], 0);
 	for (size_t i = 0; !r && i < sizeof(conditions) / sizeof(*conditions); i++)
-		r = seccomp_rule_add_array(filter, SCMP_ACT_ALLOW, conditions[i].call, 1,
-					   &conditions[i].arg);
+		r = seccomp_rule_add_array(filter, SCMP_ACT_ALLOW, conditions[i].call,
+					   conditions[i].count, conditions[i].args);
 	return r;
 }
 

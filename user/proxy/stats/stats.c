@@ -123,6 +123,7 @@ static int adopt(struct rows *r, const struct stat_field *fields)
 		err = reach(r, r->taken);
 		if (err || !*row)
 			return err;
+		row[r->name_max - 1] = 0; /* whatever an earlier process has been made to write */
 		zero_gauges(fields, row);
 		*bucket(r, row, strlen(row)) = r->taken;
 	}
@@ -213,6 +214,7 @@ static char *find(struct stats *s, struct rows *r, const char *name, size_t len)
 	at = bucket(r, name, len);
 	if (!*at && len && r->taken < HTTP_STAT_ROWS && !reach(r, r->taken)) {
 		memcpy(row_at(r, r->taken), name, len);
+		row_at(r, r->taken)[len] = 0;
 		*at = r->taken++;
 	}
 	row = *at ? row_at(r, *at) : shared_row(r);

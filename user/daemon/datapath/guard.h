@@ -1,0 +1,65 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#ifndef WEFT_DAEMON_DATAPATH_GUARD_H
+#define WEFT_DAEMON_DATAPATH_GUARD_H
+/*
+ * What weftd has put into the kernel, and what others can take away again: by `ip rule flush`, `nft
+ * flush ruleset`, `tc qdisc del`, `umount -l`, `rm`. It is looked at when the kernel tells of a
+ * change, and every few seconds, since of most things the kernel does not tell; and put back. A
+ * program that takes it away again and again is not fought: there are ever longer pauses in
+ * between.
+ *
+ * Descriptors start at -1: guard_init(). Functions return 0 or -errno and log.
+ */
+#include <stdbool.h>
+#include <stdint.h>
+
+#include "daemon/datapath/datapath.h"
+#include "weft/handover.h"
+
+/* In the order in which they are put back: what is pinned needs a file system. */
+enum guard_kind {
+	GUARD_BPFFS,
+	GUARD_PINS,
+	GUARD_CGROUP,
+	GUARD_INTERFACES,
+	GUARD_ROUTING,
+	GUARD_NETFILTER,
+	GUARD_LISTENERS,
+	GUARD_KINDS,
+};
+
+struct guarded {
+	uint64_t restored; /* how often */
+	uint64_t last_ms;  /* when it was put back or tried to be; 0: never */
+	unsigned pause_ms; /* from then on to the next time */
+	bool failing;	   /* it could not be put back, which has been said */
+};
+
+struct guard {
+	struct event_timer timer;
+	uint64_t due_ms; /* when it fires */
+	struct event
+		pins;	  /* notifications: pins that are deleted; none where inotify has no room */
+	int bpffs;	  /* --bpffs, as it was found */
+	char *mounted;	  /* where its file system is */
+	bool failed_hook; /* connect() that fails early is noticed */
+	bool off;
+	uint64_t took_ms;		  /* the last look */
+	int listeners[PROXY_MAX_WORKERS]; /* the caller's of kernel_set_listeners() */
+	unsigned listener_count;
+	struct guarded kinds[GUARD_KINDS];
+};
+
+void guard_init(struct guard *g);
+/* Everything is there. */
+int guard_open(struct kernel *k);
+void guard_free(struct guard *g);
+
+/* Something may have changed: looks at everything in a moment. Harmless before guard_open(). */
+void guard_soon(struct kernel *k);
+
+/* For how long something that is taken away again and again is left alone, after it was for
+ * `pause_ms` the last time, and was there for `quiet_ms`. */
+unsigned guard_pause_ms(unsigned pause_ms, uint64_t quiet_ms);
+
+#endif

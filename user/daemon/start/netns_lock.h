@@ -1,0 +1,14 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#ifndef WEFT_DAEMON_START_NETNS_LOCK_H
+#define WEFT_DAEMON_START_NETNS_LOCK_H
+/*
+ * One weftd per network namespace: its routing rules, filters and interfaces are there once. What
+ * tells others is an abstract Unix socket, whose name is its namespace's and goes with its process.
+ */
+#include <sys/types.h>
+
+/* The lock's descriptor. -EBUSY, without logging, with the process of the weftd that has it, 0
+ * where the kernel does not tell; -ENOENT, after having logged, where nothing can be told. */
+int netns_lock(pid_t *pid);
+
+#endif
