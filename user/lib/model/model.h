@@ -345,6 +345,10 @@ const char *kind_name(enum kind kind);
 /* Accepts what kubectl accepts: VirtualService, virtualservice(s), vs, svc, po, ep, ns, dr, gw ...;
  * -1 if unknown. */
 int kind_parse(const char *word);
+/* The word for a kind that this one may have been meant to be; NULL: none is near. */
+const char *kind_similar(const char *word);
+/* "networking.istio.io"; "" for Kubernetes' core kinds. */
+const char *kind_group(enum kind kind);
 void object_free(struct object *o);
 
 /* Every problem of one parse, validation or compilation, in order. Zero-initialise; free with
@@ -386,5 +390,9 @@ int objects_add(struct objects *set, struct object *o);
  */
 int rules_parse(const char *name, const char *bytes, size_t len, struct objects *out,
 		struct errors *errors, struct errors *skipped);
+/* The same for objects of one namespace: those that name none are in it, and one that names another
+ * is an error. NULL: as above. */
+int rules_parse_in(const char *namespace, const char *name, const char *bytes, size_t len,
+		   struct objects *out, struct errors *errors, struct errors *skipped);
 
 #endif

@@ -12,7 +12,8 @@
 
 bool valid_dns_label(const char *s, size_t len); /* [a-zA-Z0-9-], at most 63 */
 bool valid_dns_label_s(const char *s);
-bool valid_dns_name(const char *s);  /* labels with dots between */
+bool valid_dns_name(const char *s); /* labels with dots between */
+bool valid_namespace(const char *s);
 bool valid_label_key(const char *s); /* [prefix/]name, as Kubernetes has them */
 bool valid_label_value(const char *s);
 bool valid_header_name(const char *s);

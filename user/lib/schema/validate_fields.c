@@ -47,11 +47,16 @@ void validate_object_name(struct decoder *d, const struct node *value, const voi
 	}
 }
 
+bool valid_namespace(const char *s)
+{
+	return valid_dns_label_s(s) && lower_case(s);
+}
+
 void validate_namespace(struct decoder *d, const struct node *value, const void *name)
 {
 	const char *s = string_of(name);
 
-	if (*s && (!valid_dns_label_s(s) || !lower_case(s)))
+	if (*s && !valid_namespace(s))
 		decode_expected(d, value, NULL,
 				"a namespace (lower-case letters, digits and '-', at most 63)");
 }
