@@ -110,8 +110,11 @@ static void journal_write(const char *bytes, size_t len)
 	fclose(f);
 }
 
-static const struct store_input one = { "one.yaml", "1111", 4 };
-static const struct store_input two[] = { { "two.yaml", "22\0\377", 4 }, { "-", "", 0 } };
+static const struct store_input one = { .name = "one.yaml", .bytes = "1111", .size = 4 };
+static const struct store_input two[] = {
+	{ .name = "two.yaml", .bytes = "22\0\377", .size = 4 },
+	{ .name = "-", .bytes = "" },
+};
 
 static const char before[] = "apply:one.yaml=1111;";
 static const char after[] = "apply:one.yaml=1111;apply:two.yaml=22:-=;";
@@ -340,7 +343,7 @@ static const char newer[] = "# moved down\napiVersion: v1\nkind: Service\nmetada
 
 static void apply(struct store *s, const char *name, const char *text)
 {
-	const struct store_input input = { name, text, strlen(text) };
+	const struct store_input input = { .name = name, .bytes = text, .size = strlen(text) };
 
 	append(s, "apply", &input, 1);
 }
@@ -413,6 +416,31 @@ Test(store, a_snapshot_does_not_bring_back_what_was_deleted)
 		load(&s, &set);
 		cr_assert_eq(set.count, 1);
 		cr_expect_str_eq(set.items[0].object->meta.name, "b");
+		cr_expect_eq(engine_save(s, &set), 0);
+		unload(s, &set);
+	}
+}
+
+Test(store, the_namespace_of_an_apply_and_an_objects_age_survive_a_compaction)
+{
+	const struct store_input input = { "old.yaml", service, strlen(service), "shop" };
+	struct store_file *stored[1];
+	struct known_set set = { 0 };
+	struct store *s;
+	json_t *record = json_pack("{s:s, s:i, s:s, s:[[s, s, s]]}", "type", "apply", "time", 1234,
+				   "selector", "!nothing", "objects", "Service", "shop", "a");
+
+	cr_assert_eq(store_open(dir, &s), 0);
+	cr_assert_eq(store_append(s, record, &input, 1, stored), 0);
+	store_file_unref(s, stored[0]);
+	json_decref(record);
+	store_close(s);
+	for (int i = 0; i < 2; i++) {
+		load(&s, &set);
+		cr_assert_eq(set.count, 1, "what was pruned stays away");
+		cr_expect_str_eq(set.items[0].object->meta.name, "b");
+		cr_expect_str_eq(set.items[0].object->meta.namespace, "shop");
+		cr_expect_eq(set.items[0].since, 1234);
 		cr_expect_eq(engine_save(s, &set), 0);
 		unload(s, &set);
 	}

@@ -35,14 +35,14 @@ static int replace_repeated(struct objects *set)
 	return seen ? 0 : -ENOMEM;
 }
 
-static int parse(struct offline *o, const struct files *files)
+static int parse(struct offline *o, const struct files *files, const char *namespace)
 {
 	int r = 0;
 
 	for (size_t i = 0; i < files->count; i++) {
 		const struct file *f = &files->items[i];
-		int bad = rules_parse(f->name, files->bytes + f->at, f->size, &o->objects,
-				      &o->errors, &o->skipped);
+		int bad = rules_parse_in(namespace, f->name, files->bytes + f->at, f->size,
+					 &o->objects, &o->errors, &o->skipped);
 
 		if (bad && (!r || bad != -EINVAL))
 			r = bad;
@@ -60,7 +60,7 @@ static int compile_both(struct offline *o)
 	return r ? r : http_snapshot_open(o->http_bytes, size, &o->http);
 }
 
-static int load(struct offline *o, const struct cmd_list *names, bool http)
+static int load(struct offline *o, const struct file_names *names, const char *namespace, bool http)
 {
 	_cleanup_(files_free) struct files files = { 0 };
 	int r = files_read(names, &files);
@@ -68,7 +68,7 @@ static int load(struct offline *o, const struct cmd_list *names, bool http)
 	if (r)
 		return r;
 	o->registry = registry_new();
-	r = o->registry ? parse(o, &files) : -ENOMEM;
+	r = o->registry ? parse(o, &files, namespace) : -ENOMEM;
 	if (!r)
 		r = replace_repeated(&o->objects);
 	if (!r && http)
@@ -80,14 +80,14 @@ static int load(struct offline *o, const struct cmd_list *names, bool http)
 	return r ? STATUS_FAILED : 0;
 }
 
-int offline_load(struct offline *o, const struct cmd_list *names)
+int offline_load(struct offline *o, const struct file_names *names, const char *namespace)
 {
-	return load(o, names, false);
+	return load(o, names, namespace, false);
 }
 
-int offline_load_http(struct offline *o, const struct cmd_list *names)
+int offline_load_http(struct offline *o, const struct file_names *names, const char *namespace)
 {
-	return load(o, names, true);
+	return load(o, names, namespace, true);
 }
 
 void offline_free(struct offline *o)

@@ -5,6 +5,7 @@
  * Rules from files, without weftd.
  */
 #include "cli/cmd.h"
+#include "cli/files.h"
 #include "lib/compile/compile.h"
 #include "lib/route/snapshot.h"
 
@@ -19,11 +20,12 @@ struct offline {
 	struct http_snapshot *http; /* with offline_load_http() */
 };
 
-/* Reads, parses and compiles what -f names. 0, or STATUS_FAILED; what is wrong is in `errors`, or
+/* Reads, parses and compiles what -f names; `namespace` is that of objects without one (NULL:
+ * "default"), as apply -n has it. 0, or STATUS_FAILED; what is wrong is in `errors`, or
  * told already. */
-int offline_load(struct offline *o, const struct cmd_list *names);
+int offline_load(struct offline *o, const struct file_names *names, const char *namespace);
 /* The same for questions about HTTP, too: its rules are compiled into o->http, not refused. */
-int offline_load_http(struct offline *o, const struct cmd_list *names);
+int offline_load_http(struct offline *o, const struct file_names *names, const char *namespace);
 void offline_free(struct offline *o);
 
 /* Skipped objects, warnings and errors on stderr. */

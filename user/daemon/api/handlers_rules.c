@@ -6,6 +6,7 @@
 
 #include "lib/base/cleanup.h"
 #include "daemon/api/handlers.h"
+#include "daemon/api/selection.h"
 
 /* The files of a request, cut out of its blob. */
 static int read_files(const struct request *request, struct store_input **out, size_t *count,
@@ -27,7 +28,8 @@ static int read_files(const struct request *request, struct store_input **out, s
 			return refuse(reply, "files", "sizes do not add up");
 		}
 		files[i] = (struct store_input){ json_get_text(file, "name", "?"),
-						 request->blob + used, size };
+						 request->blob + used, size,
+						 json_get_text(request->args, "namespace", NULL) };
 		used += size;
 	}
 	*out = files;
@@ -36,21 +38,42 @@ static int read_files(const struct request *request, struct store_input **out, s
 }
 
 /* Moves what was found into the reply. */
-static int finish(struct weftd *d, int r, struct engine_report *report, struct reply *reply)
+static int finish(struct weftd *d, int r, const struct engine_options *options,
+		  struct engine_report *report, struct reply *reply)
 {
 	reply->errors = report->errors;
 	reply->notes = report->skipped;
 	if (!r) {
 		reply->data = json_pack("{s:o*}", "changes", report->changes);
-		d->changed = true;
+		d->changed = d->changed || !options->dry_run;
 	} else {
 		json_decref(report->changes);
 	}
 	return r;
 }
 
+static bool flag(const struct request *request, const char *key)
+{
+	return json_is_true(json_object_get(request->args, key));
+}
+
+/* {"dry_run", "ignore_missing", "replace", "prune", "namespace", "selector"}, all optional */
+static struct engine_options read_options(const struct request *request)
+{
+	return (struct engine_options){
+		.dry_run = flag(request, "dry_run"),
+		.ignore_missing = flag(request, "ignore_missing"),
+		.prune = flag(request, "replace") ? ENGINE_PRUNE_ALL
+			 : flag(request, "prune") ? ENGINE_PRUNE_VISITED
+						  : ENGINE_KEEP,
+		.namespace = json_get_text(request->args, "namespace", NULL),
+		.selector = json_get_text(request->args, "selector", NULL),
+	};
+}
+
 int handle_apply(struct weftd *d, const struct request *request, struct reply *reply)
 {
+	const struct engine_options options = read_options(request);
 	_cleanup_free_ struct store_input *files = NULL;
 	struct engine_report report = { 0 };
 	size_t count = 0;
@@ -58,31 +81,56 @@ int handle_apply(struct weftd *d, const struct request *request, struct reply *r
 
 	if (r)
 		return r;
-	r = engine_apply(d->engine, files, count, &report);
+	r = engine_apply(d->engine, files, count, &options, &report);
 	if (!r && !report.changes && !report.skipped.count)
 		errors_add(&report.errors, "apply", (struct pos){ 0 },
-			   "no objects in what was given");
-	return finish(d, r ? r : errors_fatal(&report.errors) ? -EINVAL : 0, &report, reply);
+			   "no objects in what was given%s",
+			   options.selector ? " match the selector" : "");
+	return finish(d,
+		      r				     ? r
+		      : errors_fatal(&report.errors) ? -EINVAL
+						     : 0,
+		      &options, &report, reply);
+}
+
+/* The objects that "targets" name (selection.h) as identities, which live as long as they do. */
+static int read_targets(const struct weftd *d, const struct request *request, bool ignore_missing,
+			struct object_id **out, size_t *count, struct reply *reply)
+{
+	_cleanup_(selection_free) struct selection selection = { 0 };
+	struct object_id *ids;
+	int r = selection_make(request, engine_objects(d->engine), &selection, reply);
+
+	if (r)
+		return r;
+	for (size_t i = 0; !ignore_missing && i < selection.missing.count; i++)
+		r = refuse(reply, selection.missing.items[i].text, "nothing is deleted");
+	if (r)
+		return r;
+	ids = calloc(selection.count + 1, sizeof(*ids));
+	if (!ids)
+		return -ENOMEM;
+	for (size_t i = 0; i < selection.count; i++)
+		ids[i] = object_id(selection.items[i]->object);
+	*out = ids;
+	*count = selection.count;
+	return 0;
 }
 
 int handle_delete(struct weftd *d, const struct request *request, struct reply *reply)
 {
-	bool ignore_missing = json_is_true(json_object_get(request->args, "ignore_missing"));
+	const struct engine_options options = read_options(request);
+	bool by_files = json_object_get(request->args, "files");
 	_cleanup_free_ struct store_input *files = NULL;
+	_cleanup_free_ struct object_id *ids = NULL;
 	struct engine_report report = { 0 };
-	struct object_id id;
 	size_t count = 0;
-	int r;
+	int r = by_files ? read_files(request, &files, &count, reply)
+			 : read_targets(d, request, options.ignore_missing, &ids, &count, reply);
 
-	if (json_object_get(request->args, "files")) {
-		r = read_files(request, &files, &count, reply);
-		if (r)
-			return r;
-		r = engine_delete_files(d->engine, files, count, ignore_missing, &report);
-		return finish(d, r, &report, reply);
-	}
-	r = request_id(request, &id, reply);
 	if (r)
 		return r;
-	return finish(d, engine_delete(d->engine, &id, 1, ignore_missing, &report), &report, reply);
+	r = by_files ? engine_delete_files(d->engine, files, count, &options, &report)
+		     : engine_delete(d->engine, ids, count, &options, &report);
+	return finish(d, r, &options, &report, reply);
 }

@@ -10,6 +10,7 @@
 #include "daemon/engine/engine_warnings.h"
 #include "lib/base/json_io.h"
 #include "lib/base/log.h"
+#include "lib/schema/selector.h"
 
 struct engine {
 	struct kernel *kernel;
@@ -197,8 +198,9 @@ static int parse_files(const struct store_input *files, size_t count, struct par
 		return -ENOMEM;
 	out->count = count;
 	for (size_t i = 0; i < count; i++) {
-		int bad = rules_parse(files[i].name, files[i].bytes, files[i].size,
-				      &out->per_file[i], &report->errors, &report->skipped);
+		int bad = rules_parse_in(files[i].namespace, files[i].name, files[i].bytes,
+					 files[i].size, &out->per_file[i], &report->errors,
+					 &report->skipped);
 
 		if (bad && (!r || bad != -EINVAL))
 			r = bad;
@@ -206,27 +208,35 @@ static int parse_files(const struct store_input *files, size_t count, struct par
 	return r;
 }
 
-static int stage_file(struct stage *st, struct objects *objects, struct engine_report *report)
+/* Takes over `o`. */
+static int stage_object(struct stage *st, struct object *o, struct engine_report *report)
 {
-	for (size_t i = 0; i < objects->count; i++) {
-		struct object *o = TAKE_PTR(objects->items[i]);
-		struct object_id id = object_id(o);
-		const char *change;
-		/* stage_put() may free the object, and with it its name. */
-		int r = report_change(report, &id, "");
+	struct object_id id = object_id(o);
+	const char *change;
+	/* stage_put() may free the object, and with it its name. */
+	int r = report_change(report, &id, "");
 
-		if (r) {
-			object_free(o);
-			return r;
-		}
-		r = stage_put(st, o, &change);
-		if (r)
-			return r;
-		json_object_set_new(json_array_get(report->changes,
-						   json_array_size(report->changes) - 1),
-				    "change", json_string(change));
+	if (r) {
+		object_free(o);
+		return r;
 	}
+	r = stage_put(st, o, &change);
+	if (r)
+		return r;
+	json_object_set_new(json_array_get(report->changes, json_array_size(report->changes) - 1),
+			    "change", json_string(change));
 	return 0;
+}
+
+static int stage_file(struct stage *st, struct objects *objects, const struct selector *selector,
+		      struct engine_report *report)
+{
+	int r = 0;
+
+	for (size_t i = 0; !r && i < objects->count; i++)
+		if (selector_matches(selector, &objects->items[i]->meta.labels))
+			r = stage_object(st, TAKE_PTR(objects->items[i]), report);
+	return r;
 }
 
 /* The objects that came with the change are those without a file. `first` is where file i's objects
@@ -246,7 +256,7 @@ static void settle(struct stage *st, struct store_file **stored, const size_t *f
 
 static json_t *record_of(const char *type)
 {
-	return json_pack("{s:s}", "type", type);
+	return json_pack("{s:s, s:I}", "type", type, "time", (json_int_t)time(NULL));
 }
 
 static void compact(struct engine *e)
@@ -303,7 +313,7 @@ static int put_into_force(struct engine *e, struct stage *st, struct tables *tab
 
 /* Compiles, stores and publishes what is staged. `first` is NULL when no files come with it. */
 static int commit(struct engine *e, struct stage *st, json_t *record,
-		  const struct store_input *files, const size_t *first, size_t count,
+		  const struct store_input *files, const size_t *first, size_t count, bool dry_run,
 		  struct errors *errors)
 {
 	_cleanup_free_ struct store_file **stored = calloc(count + 1, sizeof(struct store_file *));
@@ -314,7 +324,9 @@ static int commit(struct engine *e, struct stage *st, json_t *record,
 
 	warned = warnings_set(errors);
 	warnings_filter(errors, e->warned, files, count);
-	if (r)
+	if (!r && dry_run)
+		tables_free(tables);
+	if (r || dry_run)
 		return r;
 	compiled = now_ms();
 	r = append(e, record, files, count, stored);
@@ -336,28 +348,6 @@ static int commit(struct engine *e, struct stage *st, json_t *record,
 		  e->known.count, compiled - start, kept - compiled, now_ms() - kept);
 	compact(e);
 	return 0;
-}
-
-int engine_apply(struct engine *e, const struct store_input *files, size_t count,
-		 struct engine_report *report)
-{
-	_cleanup_(json_decrefp) json_t *record = record_of("apply");
-	_cleanup_free_ size_t *first = calloc(count + 1, sizeof(size_t));
-	_cleanup_(parsed_free) struct parsed parsed = { 0 };
-	_cleanup_(stage_drop) struct stage st = { 0 };
-	int r = first ? parse_files(files, count, &parsed, report) : -ENOMEM;
-
-	if (r)
-		return r;
-	r = stage_init(&st, &e->known);
-	for (size_t i = 0; !r && i < count; i++) {
-		first[i] = st.fresh.count;
-		r = stage_file(&st, &parsed.per_file[i], report);
-		first[i + 1] = st.fresh.count;
-	}
-	if (r || !st.dirty)
-		return r;
-	return commit(e, &st, record, files, first, count, &report->errors);
 }
 
 static int add_id(json_t *record, const struct object_id *id)
@@ -397,8 +387,93 @@ static int stage_delete(struct stage *st, const struct object_id *id, bool ignor
 	return r ? r : stage_remove(st, id);
 }
 
-int engine_delete(struct engine *e, const struct object_id *ids, size_t count, bool ignore_missing,
-		  struct engine_report *report)
+/* The namespaces that the input has objects in. */
+static json_t *visited_namespaces(const struct stage *st)
+{
+	json_t *set = json_object();
+
+	for (size_t i = 0; i < st->fresh.count; i++)
+		if (st->fresh.items[i]->meta.namespace)
+			json_object_set_new(set, st->fresh.items[i]->meta.namespace, json_true());
+	return set;
+}
+
+static bool may_prune(const struct object *o, const struct engine_options *options,
+		      const json_t *visited)
+{
+	const char *namespace = o->meta.namespace;
+
+	if (options->namespace)
+		return namespace && strcmp(namespace, options->namespace) == 0;
+	return options->prune == ENGINE_PRUNE_ALL || !namespace ||
+	       json_object_get(visited, namespace);
+}
+
+/* Known objects that the input did not bring are those that are stored already. */
+static int prune(struct stage *st, const struct selector *selector,
+		 const struct engine_options *options, json_t *record, struct engine_report *report)
+{
+	_cleanup_(json_decrefp) json_t *visited = visited_namespaces(st);
+	int r = json_object_set_new(record, "objects", json_array());
+
+	for (size_t i = 0; !r && i < st->set.count; i++) {
+		struct known *k = &st->set.items[i];
+		struct object_id id = object_id(k->object);
+
+		if (!k->file || !selector_matches(selector, &k->object->meta.labels) ||
+		    !may_prune(k->object, options, visited))
+			continue;
+		r = report_change(report, &id, "pruned");
+		if (!r)
+			r = add_id(record, &id);
+		if (!r)
+			r = stage_remove(st, &id);
+	}
+	return r ? r : stage_seal(st);
+}
+
+static int parse_selector(const struct engine_options *options, struct selector *out,
+			  struct engine_report *report)
+{
+	char why[160];
+	int r = selector_parse(options->selector ?: "", out, why, sizeof(why));
+
+	if (r == -EINVAL)
+		errors_add(&report->errors, "-l", (struct pos){ 0 }, "%s", why);
+	return r;
+}
+
+int engine_apply(struct engine *e, const struct store_input *files, size_t count,
+		 const struct engine_options *options, struct engine_report *report)
+{
+	_cleanup_(json_decrefp) json_t *record = record_of("apply");
+	_cleanup_free_ size_t *first = calloc(count + 1, sizeof(size_t));
+	_cleanup_(selector_free) struct selector selector = { 0 };
+	_cleanup_(parsed_free) struct parsed parsed = { 0 };
+	_cleanup_(stage_drop) struct stage st = { 0 };
+	int r = record && first ? parse_selector(options, &selector, report) : -ENOMEM;
+
+	if (!r)
+		r = parse_files(files, count, &parsed, report);
+	if (!r)
+		r = stage_init(&st, &e->known);
+	for (size_t i = 0; !r && i < count; i++) {
+		first[i] = st.fresh.count;
+		r = stage_file(&st, &parsed.per_file[i], &selector, report);
+		first[i + 1] = st.fresh.count;
+	}
+	if (!r && options->selector)
+		r = json_object_set_new(record, "selector", json_text(options->selector));
+	/* An empty input is a mistake, no order to remove everything. */
+	if (!r && options->prune && st.fresh.count)
+		r = prune(&st, &selector, options, record, report);
+	if (r || !st.dirty)
+		return r;
+	return commit(e, &st, record, files, first, count, options->dry_run, &report->errors);
+}
+
+int engine_delete(struct engine *e, const struct object_id *ids, size_t count,
+		  const struct engine_options *options, struct engine_report *report)
 {
 	_cleanup_(json_decrefp) json_t *record = record_of("delete");
 	_cleanup_(stage_drop) struct stage st = { 0 };
@@ -407,18 +482,18 @@ int engine_delete(struct engine *e, const struct object_id *ids, size_t count, b
 	if (!r)
 		r = stage_init(&st, &e->known);
 	for (size_t i = 0; !r && i < count; i++)
-		r = stage_delete(&st, &ids[i], ignore_missing, record, report);
+		r = stage_delete(&st, &ids[i], options->ignore_missing, record, report);
 	if (!r && errors_fatal(&report->errors))
 		r = -EINVAL;
 	if (!r)
 		r = stage_seal(&st);
 	if (r || !st.dirty)
 		return r;
-	return commit(e, &st, record, NULL, NULL, 0, &report->errors);
+	return commit(e, &st, record, NULL, NULL, 0, options->dry_run, &report->errors);
 }
 
 int engine_delete_files(struct engine *e, const struct store_input *files, size_t count,
-			bool ignore_missing, struct engine_report *report)
+			const struct engine_options *options, struct engine_report *report)
 {
 	_cleanup_(parsed_free) struct parsed parsed = { 0 };
 	_cleanup_free_ struct object_id *ids = NULL;
@@ -435,7 +510,7 @@ int engine_delete_files(struct engine *e, const struct store_input *files, size_
 	for (size_t i = 0; i < count; i++)
 		for (size_t j = 0; j < parsed.per_file[i].count; j++)
 			ids[used++] = object_id(parsed.per_file[i].items[j]);
-	return engine_delete(e, ids, used, ignore_missing, report);
+	return engine_delete(e, ids, used, options, report);
 }
 
 int engine_analyze(struct engine *e, struct errors *warnings)

@@ -28,21 +28,38 @@ int engine_start(struct engine *e);
 /* What came of a change. Zero-initialise; free with engine_report_free(). */
 struct engine_report {
 	json_t *changes;       /* [{"kind", "namespace", "name", "change":
-				  created|configured|unchanged|deleted}...] */
+				  created|configured|unchanged|deleted|pruned}...] */
 	struct errors errors;  /* and warnings */
 	struct errors skipped; /* objects of kinds that weft does not know */
 };
 
 void engine_report_free(struct engine_report *report);
 
+/* What known objects go when an apply does not bring them again. */
+enum engine_prune {
+	ENGINE_KEEP,
+	ENGINE_PRUNE_VISITED, /* those of the namespaces that the input has objects in */
+	ENGINE_PRUNE_ALL,
+};
+
+/* How a change is to be made. Everything is borrowed. */
+struct engine_options {
+	bool dry_run;	     /* say what would be changed, and change nothing */
+	bool ignore_missing; /* delete: what is not known is passed over */
+	enum engine_prune prune;
+	const char *namespace; /* prune: only there; NULL: see `prune` */
+	/* apply: objects that do not match are neither applied nor pruned; NULL: all match */
+	const char *selector;
+};
+
 /* 0; -EINVAL when report->errors says why nothing was changed; other -errno. */
 int engine_apply(struct engine *e, const struct store_input *files, size_t count,
-		 struct engine_report *report);
-/* The objects that the files name; `ignore_missing`: those that are not known are passed over. */
+		 const struct engine_options *options, struct engine_report *report);
+/* The objects that the files name. */
 int engine_delete_files(struct engine *e, const struct store_input *files, size_t count,
-			bool ignore_missing, struct engine_report *report);
-int engine_delete(struct engine *e, const struct object_id *ids, size_t count, bool ignore_missing,
-		  struct engine_report *report);
+			const struct engine_options *options, struct engine_report *report);
+int engine_delete(struct engine *e, const struct object_id *ids, size_t count,
+		  const struct engine_options *options, struct engine_report *report);
 
 /* Compiles the known objects for nothing but the warnings. 0 or -errno. */
 int engine_analyze(struct engine *e, struct errors *warnings);

@@ -30,7 +30,8 @@
 /* A file in the journal. It is live as long as objects refer to it. */
 struct store_file {
 	char *name;
-	off_t at; /* of its bytes */
+	char *namespace; /* of its objects that name none; NULL: "default" */
+	off_t at;	 /* of its bytes */
 	size_t size;
 	size_t refs;
 };
@@ -70,6 +71,7 @@ struct store_input {
 	const char *name;
 	const char *bytes;
 	size_t size;
+	const char *namespace; /* NULL: none was said */
 };
 
 /*

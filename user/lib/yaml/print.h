@@ -3,7 +3,8 @@
 #define WEFT_LIB_YAML_PRINT_H
 /*
  * Objects as text again: as they were given, without comments, in the order of the original, no
- * default invented. What is printed loads again as the same object.
+ * default invented; a namespace that was said beside the document (-n) is added. What is printed
+ * loads again as the same object.
  */
 #include <stdio.h>
 
