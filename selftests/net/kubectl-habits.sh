@@ -116,6 +116,21 @@ kill -INT $WATCH
 wait $WATCH || fail "get -w ended with status $?"
 say "ok: get -w shows what is there, what changes, and what goes"
 
+# Completion, in bash
+# shellcheck source=/dev/null
+source <("$OUT/weft" completion bash)
+# offered WORD...: what is offered for the last one
+offered() {
+	COMP_WORDS=(weft "$@") COMP_CWORD=$# COMPREPLY=()
+	_weft
+	printf '%s\n' "${COMPREPLY[@]}" | paste -sd' '
+}
+expect_eq "completion of names" "$(offered -n shop get vs '')" "$(offered -n shop get vs '' | grep -o '^-.* b c$')"
+expect_eq "of namespaces" "$(offered get vs -n '')" "default shop"
+printf 'apiVersion: v1\nkind: Pod\nmetadata: {name: sleep}\nspec: {containers: [{name: m}]}\nstatus: {phase: Running, podIP: 10.0.0.9}\n' | apply
+expect_eq "of pods" "$(offered explain --from d)" default/sleep
+weft delete pod sleep >/dev/null
+
 # Pruning
 vs b "app: shop" >"$TMP/shop.yaml"
 refused "--prune without a word about what" 2 '--prune goes with' weft apply --prune -n shop -f "$TMP/shop.yaml"

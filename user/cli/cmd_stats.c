@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
-#include <regex.h>
+#include <errno.h>
+#include <stdbool.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -7,11 +8,17 @@
 #include "lib/base/cleanup.h"
 #include "cli/client.h"
 #include "lib/base/json_io.h"
+#include "lib/route/regex.h"
 
+/* What is asked for. Text as it stands is looked for by weftd itself. */
 struct pattern {
-	const char *text; /* NULL: everything */
-	regex_t *regex;	  /* NULL: as it stands, which weftd looks for itself */
+	const char *text, *filter; /* NULL: everything */
+	bool extended;		   /* `text` is a regular expression */
+	bool nonzero;
+	struct http_regexes *regexes; /* LINE and NAME */
 };
+
+enum { LINE, NAME, REGEXES };
 
 /* The value is borrowed: a number, or the text of a histogram. */
 struct line {
@@ -30,11 +37,23 @@ static char *line_text(const struct line *l)
 	return n < 0 ? NULL : text;
 }
 
+/* A histogram is zero as long as nothing was recorded. */
+static bool is_zero(const json_t *value)
+{
+	if (json_is_string(value))
+		return strcmp(json_string_value(value), "No recorded values") == 0;
+	return json_integer_value(value) == 0;
+}
+
 static bool matches(const struct pattern *p, const struct line *l)
 {
-	_cleanup_free_ char *text = p->regex ? line_text(l) : NULL;
+	_cleanup_free_ char *text = p->extended ? line_text(l) : NULL;
 
-	return !p->regex || (text && !regexec(p->regex, text, 0, NULL, 0));
+	if (p->nonzero && is_zero(l->value))
+		return false;
+	if (p->filter && !http_regex_match(p->regexes, NAME, l->name, strlen(l->name)))
+		return false;
+	return !p->extended || (text && http_regex_match(p->regexes, LINE, text, strlen(text)));
 }
 
 static int by_name(const void *a, const void *b)
@@ -85,19 +104,51 @@ static int ask(const struct cli *cli, const struct pattern *p)
 	json_t *request = client_request("stats");
 	int r;
 
-	if (p->text && !p->regex)
+	if (p->text && !p->extended)
 		json_object_set_new(request, "contains", json_text(p->text));
 	r = client_ask(cli, request, NULL, &data);
 	return r ? r : show(cli, data, p);
 }
 
+static int set_regex(const struct pattern *p, int which, const char *option, const char *text)
+{
+	char problem[128];
+	int r = http_regex_check(text, problem, sizeof(problem));
+
+	if (r == -EINVAL)
+		return cmd_wrong("stats", "%s \"%s\": %s", option, text, problem);
+	if (!r)
+		r = http_regexes_set(p->regexes, which, text, strlen(text), true);
+	return r ? cmd_failed("%s", strerror(-r)) : 0;
+}
+
+static int run(const struct cli *cli, struct pattern *p)
+{
+	int r = 0;
+
+	p->extended = p->extended && p->text;
+	p->regexes = http_regexes_new(REGEXES);
+	if (!p->regexes)
+		return cmd_failed("out of memory");
+	if (p->extended)
+		r = set_regex(p, LINE, "-E", p->text);
+	if (!r && p->filter)
+		r = set_regex(p, NAME, "--filter", p->filter);
+	if (!r)
+		r = ask(cli, p);
+	http_regexes_free(p->regexes);
+	return r;
+}
+
 int cmd_stats(struct cli *cli, int argc, char **argv)
 {
 	struct pattern p = { 0 };
-	bool extended = false;
-	const struct cmd_option options[] = { { 'E', NULL, .flag = &extended }, { 0 } };
-	char message[128];
-	regex_t regex;
+	const struct cmd_option options[] = {
+		{ 'E', NULL, .flag = &p.extended },
+		{ 0, "filter", .value = &p.filter },
+		{ 0, "nonzero", .flag = &p.nonzero },
+		{ 0 },
+	};
 	int r = cmd_options(cli, &argc, argv, options);
 
 	if (r)
@@ -105,15 +156,5 @@ int cmd_stats(struct cli *cli, int argc, char **argv)
 	if (argc > 2)
 		return cmd_wrong(argv[0], "unexpected argument \"%s\"", argv[2]);
 	p.text = argc > 1 ? argv[1] : NULL;
-	if (!extended || !p.text)
-		return ask(cli, &p);
-	r = regcomp(&regex, p.text, REG_EXTENDED | REG_NOSUB);
-	if (r) {
-		regerror(r, &regex, message, sizeof(message));
-		return cmd_wrong(argv[0], "-E \"%s\": %s", p.text, message);
-	}
-	p.regex = &regex;
-	r = ask(cli, &p);
-	regfree(&regex);
-	return r;
+	return run(cli, &p);
 }

@@ -8,6 +8,7 @@
 
 #include "lib/base/cleanup.h"
 #include "daemon/api/handlers.h"
+#include "daemon/api/stats_gauges.h"
 #include "lib/base/histogram.h"
 #include "lib/route/snapshot.h"
 #include "lib/base/http_stat_fields.h"
@@ -194,6 +195,8 @@ int handle_stats(struct weftd *d, const struct request *request, struct reply *r
 		r = kernel_each_dest(d->kernel, put_dest, stats);
 	if (!r)
 		r = kernel_each_reason(d->kernel, put_reason, stats);
+	if (!r)
+		r = stats_add_gauges(stats, engine_tables(d->engine));
 	if (r)
 		return r;
 	keep_matching(stats, json_get_text(request->args, "contains", ""));
