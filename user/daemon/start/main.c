@@ -161,6 +161,10 @@ static int detach(const struct options *o)
 		return r;
 	r = kernel_detach(&kernel);
 	supervisor_stop(o->run_dir);
+	if (!r)
+		log_info("what was pinned in %s, and attached from there, is removed; the rules "
+			 "stored in %s are kept",
+			 kernel.bpffs, o->state_dir);
 	return r;
 }
 
