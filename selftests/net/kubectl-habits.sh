@@ -36,7 +36,7 @@ service a 'app: a' 10 | apply
 # Namespaces
 vs x 'app: x' >"$TMP/x.yaml"
 expect_eq "apply -n puts what names no namespace into that one" \
-	"$(weft apply -n shop -f "$TMP/x.yaml")" "virtualservice.networking.istio.io/x created (namespace shop)"
+	"$(weft apply -n shop -f "$TMP/x.yaml")" "virtualservice/x created (namespace shop)"
 expect_eq "and nowhere else" "$(names vs)" "shop x"
 expect_eq "-n in front of the verb" "$(weft -n shop get vs -o name)" virtualservice.networking.istio.io/x
 vs y 'app: y' other >"$TMP/y.yaml"
@@ -49,7 +49,7 @@ weftd_start
 expect_eq "it is there after a restart" "$(names vs)" "shop x"
 refused "delete -n of an object that is elsewhere" 1 'not found in namespace elsewhere' weft delete -n elsewhere -f "$TMP/x.yaml"
 expect_eq "a dry run says what would go" "$(weft delete -n shop -f "$TMP/x.yaml" --dry-run=server)" \
-	"virtualservice.networking.istio.io/x deleted (namespace shop) (server dry run)"
+	"virtualservice/x deleted (namespace shop) (server dry run)"
 expect_eq "and takes nothing away" "$(names vs)" "shop x"
 weft delete -n shop -f "$TMP/x.yaml" >/dev/null
 expect_eq "delete -n" "$(names vs)" ""
@@ -136,12 +136,12 @@ vs b "app: shop" >"$TMP/shop.yaml"
 refused "--prune without a word about what" 2 '--prune goes with' weft apply --prune -n shop -f "$TMP/shop.yaml"
 vs old "app: shop" | weft -n shop apply -f - >/dev/null
 expect_eq "a dry run" "$(weft apply --prune -l app=shop -n shop -f "$TMP/shop.yaml" --dry-run | paste -sd';')" \
-	"virtualservice.networking.istio.io/b configured (namespace shop) (dry run);virtualservice.networking.istio.io/old pruned (namespace shop) (dry run)"
+	"virtualservice/b configured (namespace shop) (dry run);virtualservice/old pruned (namespace shop) (dry run)"
 weft apply --prune -l app=shop -n shop -f "$TMP/shop.yaml" >/dev/null
 expect_eq "what has the label and is not in the input goes, in that namespace" "$(names vs)" "default below default in shop b shop c"
 vs other "app: foreign" >>"$TMP/rules/in.yaml"
 expect_eq "-l leaves out what does not match" "$(weft apply -l app=shop --prune -f "$TMP/rules/in.yaml" | paste -sd';')" \
-	"virtualservice.networking.istio.io/in unchanged;virtualservice.networking.istio.io/below pruned"
+	"virtualservice/in unchanged;virtualservice/below pruned"
 weftd_stop
 weftd_start
 expect_eq "the same after a restart" "$(names vs)" "default in shop b shop c"
@@ -156,7 +156,7 @@ expect_eq "namespaces, too" "$(weft get ns -o name 2>&1)" ""
 # Deleting
 for name in a b c; do vs $name "app: $name"; done | apply
 expect_eq "several names" "$(weft delete vs a b | paste -sd';')" \
-	"virtualservice.networking.istio.io/a deleted;virtualservice.networking.istio.io/b deleted"
+	"virtualservice/a deleted;virtualservice/b deleted"
 refused "one that is not there: none goes" 1 '"nothere" not found.*nothing is deleted' weft delete vs c nothere
 expect_eq "and" "$(names vs)" "default c"
 refused "a kind alone is not enough" 2 'a NAME, -l SELECTOR or --all is expected' weft delete vs

@@ -83,6 +83,7 @@ static const struct row rows[] = {
 	  { "weft", "status", "--wait", "--timeout", "soon" },
 	  STATUS_USAGE },
 	{ "bad regular expression", { "weft", "stats", "-E", "(" }, STATUS_USAGE },
+	{ "bad filter", { "weft", "stats", "--filter", "(" }, STATUS_USAGE },
 	{ "explain from nowhere", { "weft", "explain", "--to", "a:1" }, STATUS_USAGE },
 	{ "explain to nowhere", { "weft", "explain", "--from", "a" }, STATUS_USAGE },
 	{ "explain without a port",
@@ -148,6 +149,40 @@ Test(cli, what_cannot_be_printed_is_a_failure, .init = quiet)
 		putchar('x');
 	cr_expect_eq(validate(path), STATUS_FAILED);
 	unlink(path);
+}
+
+/* Offline commands take -n as apply does. Returns the exit status for that namespace. */
+static int validate_in(const char *namespace, const char *yaml, bool in_front)
+{
+	char path[] = "/tmp/weft-cli.XXXXXX", words[6][64] = { "weft" };
+	char *argv[] = { words[0], words[1], words[2], words[3], words[4], words[5], NULL };
+	int fd = mkstemp(path), status;
+
+	cr_assert_eq(write(fd, yaml, strlen(yaml)), (ssize_t)strlen(yaml));
+	close(fd);
+	snprintf(words[in_front ? 1 : 3], 64, "-n");
+	snprintf(words[in_front ? 2 : 4], 64, "%s", namespace);
+	snprintf(words[in_front ? 3 : 1], 64, "validate");
+	snprintf(words[in_front ? 4 : 2], 64, "-f%s", path);
+	status = cmd_main(5, argv);
+	unlink(path);
+	return status;
+}
+
+Test(cli, an_object_of_another_namespace_than_n_says_is_refused, .init = quiet)
+{
+	static const char named[] =
+		"apiVersion: v1\nkind: Service\nmetadata: {name: a, namespace: shop}\n"
+		"spec: {ports: [{port: 1}]}\n";
+	static const char bare[] = "apiVersion: v1\nkind: Service\nmetadata: {name: a}\n"
+				   "spec: {ports: [{port: 1}]}\n";
+
+	for (int in_front = 0; in_front < 2; in_front++) {
+		cr_expect_eq(validate_in("shop", named, in_front), STATUS_DONE);
+		cr_expect_eq(validate_in("other", named, in_front), STATUS_FAILED);
+		cr_expect_eq(validate_in("other", bare, in_front), STATUS_DONE);
+		cr_expect_eq(validate_in("No_Name", bare, in_front), STATUS_FAILED);
+	}
 }
 
 Test(cli, options_may_stand_anywhere_and_arguments_stay_in_order)

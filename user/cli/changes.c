@@ -21,15 +21,20 @@ bool changes_are_dry(const char *dry_run)
 	return dry_run && (strcmp(dry_run, "client") == 0 || strcmp(dry_run, "server") == 0);
 }
 
-json_t *changes_name(const char *kind, const char *name)
+static json_t *name_in(const char *kind, const char *group, const char *name)
 {
-	int known = kind_parse(kind);
-	const char *group = known < 0 ? "" : kind_group(known);
 	_cleanup_free_ char *lower = strdup(kind);
 
 	for (char *at = lower; at && *at; at++)
 		*at = (char)tolower((unsigned char)*at);
 	return lower ? json_textf("%s%s%s/%s", lower, *group ? "." : "", group, name) : NULL;
+}
+
+json_t *changes_name(const char *kind, const char *name)
+{
+	int known = kind_parse(kind);
+
+	return name_in(kind, known < 0 ? "" : kind_group(known), name);
 }
 
 int changes_print(const json_t *data, const char *dry_run, const char *output)
@@ -44,8 +49,10 @@ int changes_print(const json_t *data, const char *dry_run, const char *output)
 	{
 		const char *namespace = json_get_text(change, "namespace", "default");
 		bool elsewhere = !output && strcmp(namespace, "default") != 0;
-		_cleanup_json_ json_t *name = changes_name(json_get_text(change, "kind", ""),
-							   json_get_text(change, "name", ""));
+		const char *kind = json_get_text(change, "kind", "");
+		const char *own = json_get_text(change, "name", "");
+		_cleanup_json_ json_t *name = output ? changes_name(kind, own)
+						     : name_in(kind, "", own);
 
 		if (!name)
 			return cmd_failed("out of memory");

@@ -11,8 +11,8 @@
 int changes_check_dry_run(const char *verb, const char *dry_run);
 bool changes_are_dry(const char *dry_run);
 
-/* Prints "virtualservice.networking.istio.io/reviews configured" for each of data's "changes"; with
- * -o name only what is in front of the blank. Returns an exit status. */
+/* Prints "virtualservice/reviews configured" for each of data's "changes"; with -o name only the
+ * object's name, as below. Returns an exit status. */
 int changes_print(const json_t *data, const char *dry_run, const char *output);
 
 /* "virtualservice.networking.istio.io/reviews", as kubectl names objects. A new string; NULL when

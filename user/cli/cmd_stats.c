@@ -10,15 +10,15 @@
 #include "lib/base/json_io.h"
 #include "lib/route/regex.h"
 
-/* What is asked for. Text as it stands is looked for by weftd itself. */
+/* The regular expressions that may be asked for: for a whole line, for a name, as --filter. */
+enum { LINE, NAME, FILTER, REGEXES };
+
 struct pattern {
 	const char *text, *filter; /* NULL: everything */
-	bool extended;		   /* `text` is a regular expression */
-	bool nonzero;
-	struct http_regexes *regexes; /* LINE and NAME */
+	bool extended, nonzero;
+	struct http_regexes *regexes;
+	bool wanted[REGEXES];
 };
-
-enum { LINE, NAME, REGEXES };
 
 /* The value is borrowed: a number, or the text of a histogram. */
 struct line {
@@ -45,15 +45,18 @@ static bool is_zero(const json_t *value)
 	return json_integer_value(value) == 0;
 }
 
+static bool fits(const struct pattern *p, int which, const char *text)
+{
+	return !p->wanted[which] || http_regex_match(p->regexes, which, text, strlen(text));
+}
+
 static bool matches(const struct pattern *p, const struct line *l)
 {
-	_cleanup_free_ char *text = p->extended ? line_text(l) : NULL;
+	_cleanup_free_ char *text = p->wanted[LINE] ? line_text(l) : NULL;
 
 	if (p->nonzero && is_zero(l->value))
 		return false;
-	if (p->filter && !http_regex_match(p->regexes, NAME, l->name, strlen(l->name)))
-		return false;
-	return !p->extended || (text && http_regex_match(p->regexes, LINE, text, strlen(text)));
+	return fits(p, NAME, l->name) && fits(p, FILTER, l->name) && fits(p, LINE, text ?: "");
 }
 
 static int by_name(const void *a, const void *b)
@@ -98,19 +101,16 @@ static int show(const struct cli *cli, json_t *data, const struct pattern *p)
 	return cli->output ? print_json(lines, count) : print(lines, count);
 }
 
-static int ask(const struct cli *cli, const struct pattern *p)
+static int ask(const struct cli *cli, const char *contains, json_t **data)
 {
-	_cleanup_(json_decrefp) json_t *data = NULL;
 	json_t *request = client_request("stats");
-	int r;
 
-	if (p->text && !p->extended)
-		json_object_set_new(request, "contains", json_text(p->text));
-	r = client_ask(cli, request, NULL, &data);
-	return r ? r : show(cli, data, p);
+	if (contains)
+		json_object_set_new(request, "contains", json_text(contains));
+	return client_ask(cli, request, NULL, data);
 }
 
-static int set_regex(const struct pattern *p, int which, const char *option, const char *text)
+static int want(struct pattern *p, int which, const char *option, const char *text)
 {
 	char problem[128];
 	int r = http_regex_check(text, problem, sizeof(problem));
@@ -119,25 +119,29 @@ static int set_regex(const struct pattern *p, int which, const char *option, con
 		return cmd_wrong("stats", "%s \"%s\": %s", option, text, problem);
 	if (!r)
 		r = http_regexes_set(p->regexes, which, text, strlen(text), true);
+	p->wanted[which] = !r;
 	return r ? cmd_failed("%s", strerror(-r)) : 0;
 }
 
+/* A cluster's name, which is full of "|" and ".", means itself: only a text that is in no line is
+ * taken for a regular expression. */
 static int run(const struct cli *cli, struct pattern *p)
 {
-	int r = 0;
+	_cleanup_json_ json_t *data = NULL;
+	bool whole = p->text && p->extended;
+	int r = whole ? want(p, LINE, "-E", p->text) : 0;
 
-	p->extended = p->extended && p->text;
-	p->regexes = http_regexes_new(REGEXES);
-	if (!p->regexes)
-		return cmd_failed("out of memory");
-	if (p->extended)
-		r = set_regex(p, LINE, "-E", p->text);
 	if (!r && p->filter)
-		r = set_regex(p, NAME, "--filter", p->filter);
+		r = want(p, FILTER, "--filter", p->filter);
 	if (!r)
-		r = ask(cli, p);
-	http_regexes_free(p->regexes);
-	return r;
+		r = ask(cli, whole ? NULL : p->text, &data);
+	if (!r && p->text && !whole && !json_object_size(data)) {
+		json_decref(TAKE_PTR(data));
+		r = want(p, NAME, "PATTERN", p->text);
+		if (!r)
+			r = ask(cli, NULL, &data);
+	}
+	return r ? r : show(cli, data, p);
 }
 
 int cmd_stats(struct cli *cli, int argc, char **argv)
@@ -156,5 +160,10 @@ int cmd_stats(struct cli *cli, int argc, char **argv)
 	if (argc > 2)
 		return cmd_wrong(argv[0], "unexpected argument \"%s\"", argv[2]);
 	p.text = argc > 1 ? argv[1] : NULL;
-	return run(cli, &p);
+	p.regexes = http_regexes_new(REGEXES);
+	if (!p.regexes)
+		return cmd_failed("out of memory");
+	r = run(cli, &p);
+	http_regexes_free(p.regexes);
+	return r;
 }

@@ -82,7 +82,10 @@ const struct cmd cmds[] = {
 	  "  --show-labels, --no-headers, --ignore-not-found   as kubectl has them\n"
 	  "  -o jsonpath='{.items[*].metadata.name}', -o custom-columns=NAME:.metadata.name\n" },
 	{ "stats", cmd_stats, "[-E] [PATTERN] [--filter REGEX] [--nonzero]",
-	  "print counters whose line contains PATTERN", "-E -o --filter --nonzero", "json",
+	  "print counters, those whose line contains PATTERN or whose name it matches",
+	  "-E -o --filter --nonzero", "json",
+	  "  PATTERN         as it stands; where no line has it, a regular expression for the "
+	  "name\n"
 	  "  --filter REGEX  those in whose name REGEX matches, as Envoy's /stats?filter= does\n"
 	  "  --nonzero       those that have counted anything\n"
 	  "  -E              PATTERN is a regular expression for the whole line\n" },
