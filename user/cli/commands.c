@@ -158,13 +158,14 @@ static int find_command(int argc, char **argv)
 {
 	int i = 1;
 
-	while (i < argc && argv[i][0] == '-' && argv[i][1] && strcmp(argv[i], "--") != 0) {
-		const char *next = i + 1 < argc ? argv[i + 1] : NULL;
-		bool other = next && next[0] != '-' && !strchr(argv[i], '=') && !cmd_find(next);
+	for (; i < argc && argv[i][0] == '-' && argv[i][1] && strcmp(argv[i], "--") != 0; i++) {
+		const char *next = i + 1 < argc ? argv[i + 1] : "-";
 
-		i += next && (cmd_takes_next(argv[i]) || other) ? 2 : 1;
+		if (cmd_takes_next(argv[i]) ||
+		    (next[0] != '-' && !strchr(argv[i], '=') && !cmd_find(next)))
+			i++;
 	}
-	return i;
+	return i < argc ? i : argc;
 }
 
 /* Nothing but options. */

@@ -1,4 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
+#include <errno.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -40,11 +41,11 @@ static int make_columns(struct table *t, size_t columns)
 {
 	int *widths;
 
-	if (columns <= t->columns)
+	if (t->widths && columns <= t->columns)
 		return 0;
-	widths = reallocarray(t->widths, columns, sizeof(*widths));
+	widths = reallocarray(t->widths, columns + 1, sizeof(*widths));
 	if (!widths)
-		return cmd_failed("out of memory");
+		return -ENOMEM;
 	memset(widths + t->columns, 0, (columns - t->columns) * sizeof(*widths));
 	t->widths = widths;
 	t->columns = columns;
@@ -54,11 +55,10 @@ static int make_columns(struct table *t, size_t columns)
 int table_print_more(struct table *t, const json_t *rows)
 {
 	size_t columns = json_array_size(json_array_get(rows, 0)), i;
-	int r = make_columns(t, columns);
 	json_t *row;
 
-	if (r)
-		return r;
+	if (make_columns(t, columns))
+		return cmd_failed("out of memory");
 	json_array_foreach(rows, i, row) for (size_t c = 0; c < columns;
 					      c++) if (width(cell(row, c)) > t->widths[c])
 		t->widths[c] = width(cell(row, c));
