@@ -114,6 +114,15 @@ changes() { [ "$(sed 's/.*\///' "$TMP/watched" | paste -sd' ')" = "b c new c new
 wait_until 5 changes
 kill -INT $WATCH
 wait $WATCH || fail "get -w ended with status $?"
+"$OUT/weft" --run-dir "$TMP/run" get vs -n empty --watch >"$TMP/watched" &
+WATCH=$!
+sleep 1
+vs late "app: late" | weft -n empty apply -f - >/dev/null
+wait_until 5 seen '^late '
+expect_match "headings in front of the first that comes" "$(head -1 "$TMP/watched")" '^NAME +GATEWAYS +HOSTS +AGE$'
+kill -INT $WATCH
+wait $WATCH || fail "get -w ended with status $?"
+weft -n empty delete vs late >/dev/null
 say "ok: get -w shows what is there, what changes, and what goes"
 
 # Completion, in bash

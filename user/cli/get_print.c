@@ -183,6 +183,7 @@ static int print_tables(struct get_printer *p, const json_t *items, bool with_he
 	size_t count = json_array_size(items), i = 0;
 	int r = STATUS_DONE;
 
+	p->begun = true;
 	while (!r && i < count) {
 		const json_t *first = json_array_get(items, i);
 		_cleanup_json_ json_t *rows = json_array();
@@ -206,6 +207,7 @@ static int print_columns(struct get_printer *p, const json_t *items, bool with_h
 	json_t *row, *item;
 	size_t i;
 
+	p->begun = true;
 	if (with_headings && !p->no_headings) {
 		row = json_array();
 		for (size_t c = 0; c < p->column_count; c++)
@@ -320,9 +322,9 @@ static int print_one_more(struct get_printer *p, const json_t *item)
 	switch (p->form) {
 	case GET_TABLE:
 	case GET_WIDE:
-		return print_tables(p, items, false);
+		return print_tables(p, items, !p->begun);
 	case GET_COLUMNS:
-		return print_columns(p, items, false);
+		return print_columns(p, items, !p->begun);
 	case GET_NAME:
 		return print_names(items);
 	case GET_YAML:

@@ -28,6 +28,7 @@ struct get_printer {
 	struct get_column *columns;
 	size_t column_count;
 	struct table table;
+	bool begun; /* the headings are printed */
 };
 
 /* `output` is what -o says, NULL for a table. Zero-initialise; free with get_printer_free(). 0, or
@@ -40,7 +41,8 @@ const char *get_printer_request(const struct get_printer *p);
 
 /* The items of one reply. Returns an exit status. */
 int get_print(struct get_printer *p, const json_t *items);
-/* The same for those that have changed since: each by itself, without headings. */
+/* The same for those that have changed since: each by itself, and headings only in front of the
+ * very first. */
 int get_print_more(struct get_printer *p, const json_t *items);
 
 #endif
