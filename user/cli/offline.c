@@ -37,12 +37,13 @@ static int replace_repeated(struct objects *set)
 
 static int parse(struct offline *o, const struct files *files, const char *namespace)
 {
+	const struct parse_options how = { .namespace = namespace };
 	int r = 0;
 
 	for (size_t i = 0; i < files->count; i++) {
 		const struct file *f = &files->items[i];
-		int bad = rules_parse_in(namespace, f->name, files->bytes + f->at, f->size,
-					 &o->objects, &o->errors, &o->skipped);
+		int bad = rules_parse_with(&how, f->name, files->bytes + f->at, f->size,
+					   &o->objects, &o->errors, &o->skipped);
 
 		if (bad && (!r || bad != -EINVAL))
 			r = bad;

@@ -198,9 +198,9 @@ static int parse_files(const struct store_input *files, size_t count, struct par
 		return -ENOMEM;
 	out->count = count;
 	for (size_t i = 0; i < count; i++) {
-		int bad = rules_parse_in(files[i].namespace, files[i].name, files[i].bytes,
-					 files[i].size, &out->per_file[i], &report->errors,
-					 &report->skipped);
+		const struct parse_options how = { .namespace = files[i].namespace };
+		int bad = rules_parse_with(&how, files[i].name, files[i].bytes, files[i].size,
+					   &out->per_file[i], &report->errors, &report->skipped);
 
 		if (bad && (!r || bad != -EINVAL))
 			r = bad;

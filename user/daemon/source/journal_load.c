@@ -44,8 +44,10 @@ static int put(struct load *l, struct object *o, struct store_file *file)
 
 static int parse(struct load *l, const struct store_item *item, struct objects *out)
 {
-	return rules_parse_in(item->file->namespace, item->file->name, item->bytes,
-			      item->file->size, out, l->errors, NULL);
+	const struct parse_options how = { .namespace = item->file->namespace };
+
+	return rules_parse_with(&how, item->file->name, item->bytes, item->file->size, out,
+				l->errors, NULL);
 }
 
 /* What an apply -l had left out of its files was not applied. */

@@ -248,25 +248,26 @@ static int read_object(struct reader *r, const struct node *node, bool nested)
 int rules_parse(const char *name, const char *bytes, size_t len, struct objects *out,
 		struct errors *errors, struct errors *skipped)
 {
-	return rules_parse_in(NULL, name, bytes, len, out, errors, skipped);
+	return rules_parse_with(&(struct parse_options){ 0 }, name, bytes, len, out, errors,
+				skipped);
 }
 
-int rules_parse_in(const char *namespace, const char *name, const char *bytes, size_t len,
-		   struct objects *out, struct errors *errors, struct errors *skipped)
+int rules_parse_with(const struct parse_options *how, const char *name, const char *bytes,
+		     size_t len, struct objects *out, struct errors *errors, struct errors *skipped)
 {
 	struct reader r = { .name = name,
-			    .namespace = namespace,
+			    .namespace = how->namespace,
 			    .out = out,
 			    .errors = errors,
 			    .skipped = skipped };
 	struct documents docs = { 0 };
 	int e, syntax;
 
-	if (namespace && !valid_namespace(namespace)) {
+	if (how->namespace && !valid_namespace(how->namespace)) {
 		errors_add(errors, "-n", (struct pos){ 0 },
 			   "expected a namespace (lower-case letters, digits and '-', at most 63), "
 			   "not \"%.64s\"",
-			   namespace);
+			   how->namespace);
 		return -EINVAL;
 	}
 	syntax = yaml_parse(name, bytes, len, &docs, errors);
