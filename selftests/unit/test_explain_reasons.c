@@ -210,8 +210,9 @@ static json_t *ask(const struct loaded *l, size_t i)
 	json_t *answer = NULL;
 
 	q.port = q.port ? q.port : 80;
-	cr_assert_eq(explain_http(l->http.snapshot, l->http.tables, &l->http.objects, &q, &rows[i].request,
-				  v.state == FILES ? NULL : &live, &answer, &errors),
+	cr_assert_eq(explain_http(l->http.snapshot, l->http.tables, &l->http.objects, &q,
+				  &rows[i].request, v.state == FILES ? NULL : &live, &answer,
+				  &errors),
 		     0, "%s", rows[i].about);
 	errors_free(&errors);
 	return answer;

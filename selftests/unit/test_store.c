@@ -111,8 +111,11 @@ static void journal_write(const char *bytes, size_t len)
 	fclose(f);
 }
 
-static const struct store_input one = { "one.yaml", "1111", 4 };
-static const struct store_input two[] = { { "two.yaml", "22\0\377", 4 }, { "-", "", 0 } };
+static const struct store_input one = { .name = "one.yaml", .bytes = "1111", .size = 4 };
+static const struct store_input two[] = {
+	{ .name = "two.yaml", .bytes = "22\0\377", .size = 4 },
+	{ .name = "-", .bytes = "" },
+};
 
 static const char before[] = "apply:one.yaml=1111;";
 static const char after[] = "apply:one.yaml=1111;apply:two.yaml=22:-=;";
@@ -341,7 +344,7 @@ static const char newer[] = "# moved down\napiVersion: v1\nkind: Service\nmetada
 
 static void apply(struct store *s, const char *name, const char *text)
 {
-	const struct store_input input = { name, text, strlen(text) };
+	const struct store_input input = { .name = name, .bytes = text, .size = strlen(text) };
 
 	append(s, "apply", &input, 1);
 }
@@ -448,6 +451,8 @@ Test(store, a_snapshot_does_not_bring_back_what_was_deleted)
 
 /* ---- changes, as the engine carries them out ---- */
 
+static const struct file_options plain;
+
 static void stage(struct change *c, const struct known_set *known, struct stage *st, size_t changes)
 {
 	struct change_report report = { 0 };
@@ -474,7 +479,9 @@ static void carry_out(struct change *c, struct known_set *known)
 
 Test(store, a_change_that_is_staged_anew_is_stored_once)
 {
-	const struct store_input input = { "one.yaml", service, strlen(service) };
+	const struct store_input input = { .name = "one.yaml",
+					   .bytes = service,
+					   .size = strlen(service) };
 	struct known_set set = { 0 }, loaded = { 0 };
 	struct telling t = { { 0 } };
 	struct file_source source;
@@ -482,11 +489,11 @@ Test(store, a_change_that_is_staged_anew_is_stored_once)
 
 	cr_assert_eq(store_open(dir, &s), 0);
 	source = file_source(s);
-	carry_out(files_apply(&source, &input, 1), &set);
+	carry_out(files_apply(&source, &input, 1, &plain), &set);
 	cr_assert_eq(set.count, 2);
 	cr_expect_eq(set.items[0].origin, set.items[1].origin, "one file");
 	cr_expect_eq(set.items[0].origin->refs, 2, "the objects' own");
-	carry_out(files_delete(&source, &input, 1, false), &set);
+	carry_out(files_delete(&source, &input, 1, &plain), &set);
 	cr_expect_eq(set.count, 0);
 	cr_assert_eq(store_replay(s, tell, &t), 0);
 	cr_expect_eq(strncmp(t.text, "apply:one.yaml=", 15), 0);
@@ -500,7 +507,9 @@ Test(store, a_change_that_is_staged_anew_is_stored_once)
 
 Test(store, a_change_that_could_not_take_effect_leaves_no_trace)
 {
-	const struct store_input input = { "one.yaml", service, strlen(service) };
+	const struct store_input input = { .name = "one.yaml",
+					   .bytes = service,
+					   .size = strlen(service) };
 	struct known_set set = { 0 };
 	struct file_source source;
 	struct telling t;
@@ -510,7 +519,7 @@ Test(store, a_change_that_could_not_take_effect_leaves_no_trace)
 
 	cr_assert_eq(store_open(dir, &s), 0);
 	source = file_source(s);
-	c = files_apply(&source, &input, 1);
+	c = files_apply(&source, &input, 1, &plain);
 	stage(c, &set, &st, 2);
 	cr_assert_eq(c->store(c, &st), 0);
 	c->undo(c);
@@ -519,4 +528,31 @@ Test(store, a_change_that_could_not_take_effect_leaves_no_trace)
 	store_close(s);
 	reopened(&t);
 	cr_expect_str_eq(t.text, "");
+}
+
+Test(store, the_namespace_of_an_apply_and_an_objects_age_survive_a_compaction)
+{
+	const struct store_input input = {
+		.name = "old.yaml", .bytes = service, .size = strlen(service), .namespace = "shop"
+	};
+	struct store_file *stored[1];
+	struct known_set set = { 0 };
+	struct store *s;
+	json_t *record = json_pack("{s:s, s:i, s:s, s:[[s, s, s]]}", "type", "apply", "time", 1234,
+				   "selector", "!nothing", "objects", "Service", "shop", "a");
+
+	cr_assert_eq(store_open(dir, &s), 0);
+	cr_assert_eq(store_append(s, record, &input, 1, stored), 0);
+	origin_unref(&stored[0]->origin);
+	json_decref(record);
+	store_close(s);
+	for (int i = 0; i < 2; i++) {
+		load(&s, &set);
+		cr_assert_eq(set.count, 1, "what was pruned stays away");
+		cr_expect_str_eq(set.items[0].object->meta.name, "b");
+		cr_expect_str_eq(set.items[0].object->meta.namespace, "shop");
+		cr_expect_eq(set.items[0].since, 1234);
+		cr_expect_eq(engine_save(s, &set), 0);
+		unload(s, &set);
+	}
 }

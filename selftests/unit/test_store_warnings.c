@@ -7,7 +7,7 @@ static const struct pos here = { 1, 1 };
 
 Test(warnings, only_new_ones_and_those_about_the_files_in_the_call_are_told)
 {
-	static const struct store_input mine = { "b.yaml", "", 0 };
+	static const struct store_input mine = { .name = "b.yaml", .bytes = "" };
 	struct errors first = { 0 }, second = { 0 };
 	json_t *known;
 

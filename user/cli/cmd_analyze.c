@@ -22,10 +22,10 @@ static int finish(const struct cli *cli, json_int_t objects, json_int_t warnings
 	return STATUS_DONE;
 }
 
-static int analyze_files(const struct cli *cli, const struct cmd_list *names)
+static int analyze_files(const struct cli *cli, const struct file_names *names)
 {
 	_cleanup_(offline_free) struct offline o = { 0 };
-	int r = offline_load(&o, names), printed = 0;
+	int r = offline_load(&o, names, cli->namespace), printed = 0;
 
 	offline_print(&o);
 	if (!r || (cli->output && o.errors.count))
@@ -36,16 +36,18 @@ static int analyze_files(const struct cli *cli, const struct cmd_list *names)
 
 int cmd_analyze(struct cli *cli, int argc, char **argv)
 {
-	_cleanup_(cmd_list_free) struct cmd_list names = { 0 };
+	_cleanup_(file_names_free) struct file_names names = { 0 };
 	_cleanup_(json_decrefp) json_t *data = NULL;
-	const struct cmd_option options[] = { { 'f', "filename", .list = &names }, { 0 } };
+	const struct cmd_option options[] = { { 'f', "filename", .list = &names.list },
+					      { 'R', "recursive", .flag = &names.recursive },
+					      { 0 } };
 	int r = cmd_options(cli, &argc, argv, options);
 
 	if (r)
 		return r;
 	if (argc > 1)
 		return cmd_wrong(argv[0], "unexpected argument \"%s\"", argv[1]);
-	if (names.count)
+	if (names.list.count)
 		return analyze_files(cli, &names);
 	r = client_ask(cli, client_request("analyze"), NULL, &data);
 	return r ? r

@@ -6,6 +6,7 @@
 
 #include "lib/base/cleanup.h"
 #include "daemon/api/handlers.h"
+#include "daemon/api/selection.h"
 #include "daemon/source/files.h"
 
 /* The files of a request, cut out of its blob. */
@@ -27,8 +28,12 @@ static int read_files(const struct request *request, struct store_input **out, s
 			free(files);
 			return refuse(reply, "files", "sizes do not add up");
 		}
-		files[i] = (struct store_input){ json_get_text(file, "name", "?"),
-						 request->blob + used, size };
+		files[i] = (struct store_input){
+			.name = json_get_text(file, "name", "?"),
+			.bytes = request->blob + used,
+			.size = size,
+			.namespace = json_get_text(request->args, "namespace", NULL),
+		};
 		used += size;
 	}
 	*out = files;
@@ -41,6 +46,7 @@ struct call {
 	struct weftd *d;
 	struct reply *reply;
 	struct store_input *files;
+	struct file_options options;
 	bool apply;
 };
 
@@ -48,7 +54,8 @@ static int judge(const struct call *c, int r, struct change_report *report)
 {
 	if (!r && c->apply && !report->changes && !report->skipped.count)
 		errors_add(&report->errors, "apply", (struct pos){ 0 },
-			   "no objects in what was given");
+			   "no objects in what was given%s",
+			   c->options.selector ? " match the selector" : "");
 	return r ? r : errors_fatal(&report->errors) ? -EINVAL : 0;
 }
 
@@ -65,7 +72,7 @@ static void finish(void *arg, int r, struct change_report *report)
 	if (!r) {
 		reply->data = json_pack("{s:o*}", "changes", report->changes);
 		report->changes = NULL;
-		c->d->changed = true;
+		c->d->changed |= !c->options.dry_run;
 	}
 	free(c->files);
 	free(c);
@@ -74,7 +81,7 @@ static void finish(void *arg, int r, struct change_report *report)
 
 /* Takes over `files`. */
 static int start(struct weftd *d, struct change *change, struct store_input *files, bool apply,
-		 struct reply *reply)
+		 const struct file_options *options, struct reply *reply)
 {
 	struct call *c = calloc(1, sizeof(*c));
 
@@ -84,35 +91,82 @@ static int start(struct weftd *d, struct change *change, struct store_input *fil
 		free(files);
 		return -ENOMEM;
 	}
-	*c = (struct call){ d, reply, files, apply };
+	*c = (struct call){ d, reply, files, *options, apply };
 	engine_change(d->engine, change, finish, c);
 	return -EINPROGRESS;
 }
 
+static bool flag(const struct request *request, const char *key)
+{
+	return json_is_true(json_object_get(request->args, key));
+}
+
+/* {"dry_run", "ignore_missing", "replace", "prune", "namespace", "selector"}, all optional */
+static struct file_options read_options(const struct request *request)
+{
+	return (struct file_options){
+		.dry_run = flag(request, "dry_run"),
+		.ignore_missing = flag(request, "ignore_missing"),
+		.prune = flag(request, "replace") ? PRUNE_ALL
+			 : flag(request, "prune") ? PRUNE_VISITED
+						  : PRUNE_NONE,
+		.namespace = json_get_text(request->args, "namespace", NULL),
+		.selector = json_get_text(request->args, "selector", NULL),
+	};
+}
+
 int handle_apply(struct weftd *d, const struct request *request, struct reply *reply)
 {
+	const struct file_options options = read_options(request);
 	struct store_input *files = NULL;
 	size_t count = 0;
 	int r = read_files(request, &files, &count, reply);
 
-	return r ? r : start(d, files_apply(d->files, files, count), files, true, reply);
+	return r ? r
+		 : start(d, files_apply(d->files, files, count, &options), files, true, &options,
+			 reply);
+}
+
+/* The identities of the objects that "targets" name (selection.h), which they point into. */
+static int read_targets(const struct weftd *d, const struct request *request, bool ignore_missing,
+			struct object_id **out, size_t *count, struct reply *reply)
+{
+	_cleanup_(selection_free) struct selection selection = { 0 };
+	struct object_id *ids;
+	int r = selection_make(request, engine_objects(d->engine), &selection, reply);
+
+	if (r)
+		return r;
+	for (size_t i = 0; !ignore_missing && i < selection.missing.count; i++)
+		r = refuse(reply, selection.missing.items[i].text, "nothing is deleted");
+	if (r)
+		return r;
+	ids = calloc(selection.count + 1, sizeof(*ids));
+	if (!ids)
+		return -ENOMEM;
+	for (size_t i = 0; i < selection.count; i++)
+		ids[i] = object_id(selection.items[i]->object);
+	*out = ids;
+	*count = selection.count;
+	return 0;
 }
 
 int handle_delete(struct weftd *d, const struct request *request, struct reply *reply)
 {
-	bool ignore_missing = json_is_true(json_object_get(request->args, "ignore_missing"));
+	const struct file_options options = read_options(request);
+	_cleanup_free_ struct object_id *ids = NULL;
 	struct store_input *files = NULL;
-	struct object_id id;
 	size_t count = 0;
 	int r;
 
 	if (json_object_get(request->args, "files")) {
 		r = read_files(request, &files, &count, reply);
 		return r ? r
-			 : start(d, files_delete(d->files, files, count, ignore_missing), files,
-				 false, reply);
+			 : start(d, files_delete(d->files, files, count, &options), files, false,
+				 &options, reply);
 	}
-	r = request_id(request, &id, reply);
+	r = read_targets(d, request, options.ignore_missing, &ids, &count, reply);
 	return r ? r
-		 : start(d, files_delete_object(d->files, &id, ignore_missing), NULL, false, reply);
+		 : start(d, files_delete_objects(d->files, ids, count, &options), NULL, false,
+			 &options, reply);
 }

@@ -164,6 +164,10 @@ static int detach(const struct options *o)
 		return r;
 	r = kernel_detach(at);
 	supervisor_stop(o->run_dir);
+	if (!r)
+		log_info("what was pinned in %s, and attached from there, is removed; the rules "
+			 "stored in %s are kept",
+			 at, o->state_dir);
 	return r;
 }
 

@@ -5,6 +5,8 @@
 #include <stdio.h>
 #include <string.h>
 
+#include "lib/base/similar.h"
+
 static void *at_offset(void *base, size_t at)
 {
 	return (char *)base + at - 1;
@@ -61,58 +63,17 @@ static const struct field *find_field(const struct message *m, const char *key, 
 	return NULL;
 }
 
-static size_t min3(size_t a, size_t b, size_t c)
-{
-	a = a < b ? a : b;
-	return a < c ? a : c;
-}
-
-/* How many letters have to be changed, added or left out to make `a` of `b`; case doesn't count. */
-static size_t edit_distance(const char *a, const char *b)
-{
-	enum { LONGEST = 48 };
-	size_t row[LONGEST + 1], n = strlen(b);
-
-	if (n > LONGEST || strlen(a) > LONGEST)
-		return LONGEST;
-	for (size_t j = 0; j <= n; j++)
-		row[j] = j;
-	for (size_t i = 1; a[i - 1]; i++) {
-		size_t diagonal = row[0];
-
-		row[0] = i;
-		for (size_t j = 1; j <= n; j++) {
-			size_t above = row[j];
-			bool same = tolower((unsigned char)a[i - 1]) ==
-				    tolower((unsigned char)b[j - 1]);
-
-			row[j] = min3(row[j] + 1, row[j - 1] + 1, diagonal + !same);
-			diagonal = above;
-		}
-	}
-	return row[n];
-}
-
 static void refuse_unknown(struct decoder *d, const struct message *m, const struct node *key)
 {
-	const char *text = node_text(key), *best = NULL;
-	size_t least = strlen(text) / 3 + 1;
+	const char *text = node_text(key);
+	struct similar near = similar_to(text);
 	char shown[160];
 
-	for (const struct field *f = m->fields; f->name; f++) {
-		size_t distance = edit_distance(text, f->name);
-
-		/* A field cut short ("prot" for "port" or "protocol") is near as well. */
-		if (distance > least && strlen(text) >= 3 && !strncmp(text, f->name, strlen(text)))
-			distance = least;
-		if (distance <= least && (!best || distance < least)) {
-			best = f->name;
-			least = distance;
-		}
-	}
+	for (const struct field *f = m->fields; f->name; f++)
+		similar_offer(&near, f->name);
 	snprintf(shown, sizeof(shown), decode_key_is_plain(text) ? "%.64s" : "\"%.64s\"", text);
-	if (best)
-		decode_error(d, key, shown, "unknown field, did you mean \"%s\"?", best);
+	if (near.best)
+		decode_error(d, key, shown, "unknown field, did you mean \"%s\"?", near.best);
 	else
 		decode_error(d, key, shown, "unknown field");
 }

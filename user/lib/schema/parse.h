@@ -16,4 +16,14 @@
 int rules_parse(const char *name, const char *bytes, size_t len, struct objects *out,
 		struct errors *errors, struct errors *skipped);
 
+struct parse_options {
+	/* Objects that name no namespace are in this one, and one that names another is an error;
+	 * NULL: they are in "default". */
+	const char *namespace;
+};
+
+int rules_parse_with(const struct parse_options *how, const char *name, const char *bytes,
+		     size_t len, struct objects *out, struct errors *errors,
+		     struct errors *skipped);
+
 #endif
