@@ -33,8 +33,25 @@ title "A fifth to v2: weft apply -f yaml-rules/tcp-echo/20-v2.yaml"
 weft apply -f "$RULES/20-v2.yaml" | sed 's/^/  /'
 call
 
-title "weft stats -E '^cluster.*\|v[12]\|.*upstream_cx_total'"
-weft stats -E '^cluster.*\|v[12]\|.*upstream_cx_total' | sed 's/^/  /'
+title "The kernel has counted them, without a proxy: bpftool map dump pinned …/dests"
+bpftool -j map dump pinned "$TMP/bpf/weft/dests" |
+	jq -r '.[].formatted.value | select(.cx_total > 0) | "  \(.cx_total) connections by \(.route) to \(.cluster)"'
 
-title "The same without weft: bpftool map dump pinned …/dests"
-bpftool map dump pinned "$TMP/bpf/weft/dests" | sed 's/^/  /'
+title "weft stats --filter '^cluster\..*\|v[12]\|.*upstream_cx_total$'"
+weft stats --filter '^cluster\..*\|v[12]\|.*upstream_cx_total$' | sed 's/^/  /'
+
+title "weft get vs,dr,gw"
+weft get vs,dr,gw | sed 's/^/  /'
+
+title "weft explain --from sleep --to tcp-echo:9000"
+weft explain --from sleep --to tcp-echo:9000 | sed 's/^/  /'
+
+title "That was weft: connections split by Istio's rules, with no proxy in their way. What the demo made goes now."
+cat <<'END'
+  Try next, .output/weft being weft:
+    weft validate -R -f YOUR-RULES      would weft take the rules that you have? Neither root nor weftd is needed
+    weft explain -f YOUR-RULES --from default --to HOST:PORT
+                                        what they would do to a connection
+    sudo weftd                          the daemon on this machine; then weft status, weft apply -f ..., weft get all -A
+  README.md goes on from here.
+END

@@ -19,7 +19,7 @@ static size_t read_back(const struct object *o, bool json)
 	size_t len = 0, count;
 	FILE *f = open_memstream(&text, &len);
 
-	if (!f || node_print(o->tree, json, f))
+	if (!f || node_print(o->tree, o->meta.namespace, json, f))
 		abort();
 	fclose(f);
 	if (rules_parse("again.yaml", text, len, &again, &errors, NULL))

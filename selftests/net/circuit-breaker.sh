@@ -55,6 +55,10 @@ expect_eq "200s without a flag" "$(grep -c '" 200 - ' "$TMP/access.log")" "$(jso
 one_waits() { [ "$(cluster_stat '' upstream_rq_pending_active httpbin 8000)" = 1 ]; }
 http_load_start client "$TMP/two" "$(vip 4 10)" 8000 -p /delay/$((2000 * SLOWER)) -n 2 -c 2 -t 60000
 wait_until 5 one_waits
+for open in cx rq_pending; do
+	expect_eq "$open is at its limit" "$(cluster_stat '' circuit_breakers.default.${open}_open httpbin 8000)" 1
+done
+expect_eq "rq has none" "$(cluster_stat '' circuit_breakers.default.rq_open httpbin 8000)" 0
 http_load client "$(vip 4 10)" 8000 --print >"$TMP/third"
 expect_match "the third is told why" "$(tail -1 "$TMP/third")" "^$BODY\$"
 expect_match "with 81 bytes" "$(<"$TMP/third")" "^content-length: 81"
@@ -65,3 +69,4 @@ expect_eq "the first and the one that waited" "$(json '.statuses."200"' "$(<"$TM
 expect_eq "ejections" "$(cluster_stat '' outlier_detection.ejections_active httpbin 8000)" 0
 none_open() { [ "$(cluster_stat '' upstream_cx_active httpbin 8000)" = 0 ]; }
 wait_until 5 none_open
+expect_eq "no limit is reached any more" "$(weft stats --filter 'httpbin.*circuit_breakers\..*_open$' --nonzero)" ""

@@ -77,6 +77,13 @@ P50(nan,5.5) P75(nan,5.75) P90(nan,5.9) P95(nan,5.95) P99(nan,5.99) P99.5(nan,5.
 expect_eq "the same as JSON" "$(weft stats "route.$ROUTE" -o json | jq -c '[to_entries[] | .value | type] | unique')" \
 	'["number","string"]'
 expect_eq "by a regular expression" "$(weft stats -E 'upstream_rq_(5xx|total): (9|12)$' | wc -l)" 2
+expect_eq "a pattern that is in no line is a regular expression" "$(weft stats '^cluster.*upstream_rq_(5xx|total)$' | wc -l)" 2
+expect_eq "one that is in a line is that text" "$(weft stats "$CLUSTER.upstream_rq_total" | wc -l)" 1
+expect_eq "as Envoy's filter takes it: by the name" "$(weft stats --filter 'upstream_rq_(5xx|total)$' | wc -l)" 4
+expect_eq "a filter does not see values" "$(weft stats --filter ': 9$' | wc -l)" 0
+expect_eq "what has not counted is left out" "$(weft stats --nonzero | grep -E ': (0|No recorded values)$' || true)" ""
+expect_eq "healthy endpoints: one less than there are" "$(weft stats --filter "membership_(total|healthy)$" "$CLUSTER" | sort | sed 's/.*: //' | paste -sd' ')" \
+	"1 2"
 expect_eq "with nothing but bpftool" "$(dumped http_clusters "$CLUSTER" upstream_rq_total)" 9
 
 first=$(proxy_pid)

@@ -125,7 +125,7 @@ wait_until 3 eval '[ -n "$(request)" ]'
 wait_until 3 eval 'grep -q waiting <<<"$(request)"'
 expect_eq "weft conns" "$(request)" \
 	"[\"default/client\",\"GET\",\"/delay/3000\",\"v2\",\"waiting\",\"$(addr 4 two):8080\"]"
-expect_match "as a table" "$(weft conns)" "default/client .* GET +/delay/3000 "
+expect_match "as a table" "$(weft conns)" "default/client .* GET +/delay/3000 .* [0-9]+ B +[0-9]+ B$"
 expect_eq "counted as active" "$(of_cluster v2 upstream_rq_active)" 1
 wait $slow
 expect_eq "afterwards" "$(request)" ""

@@ -47,7 +47,9 @@ done
 
 # And when weft goes, it takes with it what is its own.
 programs_note
-weft uninstall >/dev/null
+removed=$(weft uninstall)
+expect_match "weft uninstall says what it removed" "$removed" "programs on the interfaces of [0-9]+ pods and on 1 of the node's"
+expect_match "and what it kept" "$removed" "the rules stored in $TMP/state"
 wait "$WEFTD" || true
 WEFTD=
 expect_match "the other's filter is still there" "$(in_ns node tc filter show dev veth1 ingress)" 'pref 100 bpf .*handle 0x7'

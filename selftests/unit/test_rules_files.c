@@ -107,7 +107,9 @@ static char *dump(const struct objects *objects, bool json)
 	for (size_t i = 0; i < objects->count; i++) {
 		if (i)
 			fputs("---\n", f);
-		cr_expect_eq(node_print(objects->items[i]->tree, json, f), 0);
+		cr_expect_eq(node_print(objects->items[i]->tree, objects->items[i]->meta.namespace,
+					json, f),
+			     0);
 	}
 	fclose(f);
 	return text;

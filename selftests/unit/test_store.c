@@ -114,7 +114,7 @@ static void journal_write(const char *bytes, size_t len)
 static const struct store_input one = { .name = "one.yaml", .bytes = "1111", .size = 4 };
 static const struct store_input two[] = {
 	{ .name = "two.yaml", .bytes = "22\0\377", .size = 4 },
-	{ .name = "-", .bytes = "", .size = 0 },
+	{ .name = "-", .bytes = "" },
 };
 
 static const char before[] = "apply:one.yaml=1111;";
@@ -451,6 +451,8 @@ Test(store, a_snapshot_does_not_bring_back_what_was_deleted)
 
 /* ---- changes, as the engine carries them out ---- */
 
+static const struct file_options plain;
+
 static void stage(struct change *c, const struct known_set *known, struct stage *st, size_t changes)
 {
 	struct change_report report = { 0 };
@@ -487,11 +489,11 @@ Test(store, a_change_that_is_staged_anew_is_stored_once)
 
 	cr_assert_eq(store_open(dir, &s), 0);
 	source = file_source(s);
-	carry_out(files_apply(&source, &input, 1), &set);
+	carry_out(files_apply(&source, &input, 1, &plain), &set);
 	cr_assert_eq(set.count, 2);
 	cr_expect_eq(set.items[0].origin, set.items[1].origin, "one file");
 	cr_expect_eq(set.items[0].origin->refs, 2, "the objects' own");
-	carry_out(files_delete(&source, &input, 1, false), &set);
+	carry_out(files_delete(&source, &input, 1, &plain), &set);
 	cr_expect_eq(set.count, 0);
 	cr_assert_eq(store_replay(s, tell, &t), 0);
 	cr_expect_eq(strncmp(t.text, "apply:one.yaml=", 15), 0);
@@ -517,7 +519,7 @@ Test(store, a_change_that_could_not_take_effect_leaves_no_trace)
 
 	cr_assert_eq(store_open(dir, &s), 0);
 	source = file_source(s);
-	c = files_apply(&source, &input, 1);
+	c = files_apply(&source, &input, 1, &plain);
 	stage(c, &set, &st, 2);
 	cr_assert_eq(c->store(c, &st), 0);
 	c->undo(c);
@@ -526,4 +528,31 @@ Test(store, a_change_that_could_not_take_effect_leaves_no_trace)
 	store_close(s);
 	reopened(&t);
 	cr_expect_str_eq(t.text, "");
+}
+
+Test(store, the_namespace_of_an_apply_and_an_objects_age_survive_a_compaction)
+{
+	const struct store_input input = {
+		.name = "old.yaml", .bytes = service, .size = strlen(service), .namespace = "shop"
+	};
+	struct store_file *stored[1];
+	struct known_set set = { 0 };
+	struct store *s;
+	json_t *record = json_pack("{s:s, s:i, s:s, s:[[s, s, s]]}", "type", "apply", "time", 1234,
+				   "selector", "!nothing", "objects", "Service", "shop", "a");
+
+	cr_assert_eq(store_open(dir, &s), 0);
+	cr_assert_eq(store_append(s, record, &input, 1, stored), 0);
+	origin_unref(&stored[0]->origin);
+	json_decref(record);
+	store_close(s);
+	for (int i = 0; i < 2; i++) {
+		load(&s, &set);
+		cr_assert_eq(set.count, 1, "what was pruned stays away");
+		cr_expect_str_eq(set.items[0].object->meta.name, "b");
+		cr_expect_str_eq(set.items[0].object->meta.namespace, "shop");
+		cr_expect_eq(set.items[0].since, 1234);
+		cr_expect_eq(engine_save(s, &set), 0);
+		unload(s, &set);
+	}
 }

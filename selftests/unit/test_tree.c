@@ -172,7 +172,7 @@ static char *read_as_json(const char *yaml)
 	if (t.r || !t.docs.count)
 		return strdup(t.r ? "refused" : "null");
 	f = open_memstream(&text, &size);
-	cr_expect_eq(node_print(t.docs.items[0].root, true, f), 0);
+	cr_expect_eq(node_print(t.docs.items[0].root, NULL, true, f), 0);
 	fclose(f);
 	return text;
 }

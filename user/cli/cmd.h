@@ -17,8 +17,15 @@ enum {
 /* What goes for every subcommand. */
 struct cli {
 	const char *run_dir;
-	const char *output; /* -o: "json", "yaml", "wide"; NULL: for people */
+	const char *output;    /* -o: "json", "yaml", "wide"...; NULL: for people */
+	const char *namespace; /* -n; NULL: none was said */
 };
+
+/* The namespace that a name is looked up in. */
+static inline const char *cli_namespace(const struct cli *cli)
+{
+	return cli->namespace && *cli->namespace ? cli->namespace : "default";
+}
 
 typedef int (*cmd_fn)(struct cli *cli, int argc, char **argv);
 
@@ -28,7 +35,9 @@ struct cmd {
 	const char *args;    /* for its usage line */
 	const char *help;    /* one line */
 	const char *options; /* what completion offers, separated by blanks */
-	const char *outputs; /* the values of -o that it knows, separated by blanks; NULL: none */
+	/* The values of -o that it knows, separated by blanks; "x=" takes any text behind. NULL:
+	 * none. */
+	const char *outputs;
 	const char *details; /* lines for its --help; NULL: none */
 };
 
@@ -54,6 +63,7 @@ struct cmd_option {
 	bool *flag;
 	const char **value;
 	struct cmd_list *list; /* may be given more than once */
+	const char *bare;      /* the value when none is stuck to it; NULL: the next word is it */
 };
 
 struct cmd_list {
@@ -65,10 +75,13 @@ void cmd_list_free(struct cmd_list *list);
 
 /*
  * Takes options off argv, wherever they stand, up to "--"; what is left are argv[0] and *argc - 1
- * arguments. -o, --output and --run-dir are known everywhere. `options` ends with an empty one. 0,
- * or a status to exit with after a message on stderr.
+ * arguments. -o, -n and --run-dir are known everywhere. `options` ends with an empty one. 0, or a
+ * status to exit with after a message on stderr.
  */
 int cmd_options(struct cli *cli, int *argc, char **argv, const struct cmd_option *options);
+
+/* Whether `word` is an option, known everywhere, whose value is the next word. */
+bool cmd_takes_next(const char *word);
 
 /*
  * KIND NAME or KIND/NAME among the arguments; *name is NULL where only a KIND is given. 0, or
@@ -89,5 +102,6 @@ int cmd_status(struct cli *cli, int argc, char **argv);
 int cmd_uninstall(struct cli *cli, int argc, char **argv);
 int cmd_validate(struct cli *cli, int argc, char **argv);
 int cmd_verify_install(struct cli *cli, int argc, char **argv);
+int cmd_version(struct cli *cli, int argc, char **argv);
 
 #endif

@@ -22,10 +22,10 @@ static int finish(const struct cli *cli, json_int_t objects, json_int_t warnings
 	return STATUS_DONE;
 }
 
-static int analyze_files(const struct cli *cli, const struct cmd_list *names, bool skip_unknown)
+static int analyze_files(const struct cli *cli, const struct file_names *names)
 {
-	_cleanup_(offline_free) struct offline o = { .skip_unknown = skip_unknown };
-	int r = offline_load(&o, names), printed = 0;
+	_cleanup_(offline_free) struct offline o = { 0 };
+	int r = offline_load(&o, names, cli->namespace), printed = 0;
 
 	offline_print(&o);
 	if (!r || (cli->output && o.errors.count))
@@ -36,22 +36,20 @@ static int analyze_files(const struct cli *cli, const struct cmd_list *names, bo
 
 int cmd_analyze(struct cli *cli, int argc, char **argv)
 {
-	_cleanup_(cmd_list_free) struct cmd_list names = { 0 };
+	_cleanup_(file_names_free) struct file_names names = { 0 };
 	_cleanup_(json_decrefp) json_t *data = NULL;
-	bool skip_unknown = false;
-	const struct cmd_option options[] = {
-		{ 'f', "filename", .list = &names },
-		{ 0, "skip-unknown", .flag = &skip_unknown },
-		{ 0 },
-	};
+	const struct cmd_option options[] = { { 'f', "filename", .list = &names.list },
+					      { 'R', "recursive", .flag = &names.recursive },
+					      { 0, "skip-unknown", .flag = &names.skip_unknown },
+					      { 0 } };
 	int r = cmd_options(cli, &argc, argv, options);
 
 	if (r)
 		return r;
 	if (argc > 1)
 		return cmd_wrong(argv[0], "unexpected argument \"%s\"", argv[1]);
-	if (names.count)
-		return analyze_files(cli, &names, skip_unknown);
+	if (names.list.count)
+		return analyze_files(cli, &names);
 	r = client_ask(cli, client_request("analyze"), NULL, &data);
 	return r ? r
 		 : finish(cli, json_get_int(data, "objects", 0), json_get_int(data, "warnings", 0),

@@ -42,12 +42,26 @@ static json_t *printable(const char *text)
 	return json_text(copy);
 }
 
+/* "81 B", "12.5 KiB": what was in the segments, their headers not counted. */
+static json_t *bytes_text(json_int_t bytes)
+{
+	static const char *const units[] = { "KiB", "MiB", "GiB", "TiB", "PiB", "EiB" };
+	double value = (double)bytes / 1024;
+	size_t i = 0;
+
+	if (bytes < 1024)
+		return json_textf("%lld B", (long long)bytes);
+	for (; value >= 1024; i++)
+		value /= 1024;
+	return json_textf("%.1f %s", value, units[i]);
+}
+
 static json_t *cell(const json_t *value)
 {
 	if (json_is_real(value))
 		return json_textf("%.1fs", json_real_value(value));
 	if (json_is_integer(value))
-		return json_textf("%lld", (long long)json_integer_value(value));
+		return bytes_text(json_integer_value(value));
 	return printable(json_string_length(value) ? json_string_value(value) : "-");
 }
 

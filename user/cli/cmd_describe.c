@@ -116,8 +116,8 @@ static int print(const json_t *data)
 int cmd_describe(struct cli *cli, int argc, char **argv)
 {
 	_cleanup_(json_decrefp) json_t *data = NULL;
-	const char *namespace = "default", *kind, *name;
-	const struct cmd_option options[] = { { 'n', "namespace", .value = &namespace }, { 0 } };
+	const char *kind, *name;
+	const struct cmd_option options[] = { { 0 } };
 	json_t *request;
 	int r = cmd_options(cli, &argc, argv, options);
 
@@ -131,7 +131,7 @@ int cmd_describe(struct cli *cli, int argc, char **argv)
 	request = client_request("describe");
 	json_object_set_new(request, "kind", json_text(kind));
 	json_object_set_new(request, "name", json_text(name));
-	json_object_set_new(request, "namespace", json_text(namespace));
+	json_object_set_new(request, "namespace", json_text(cli_namespace(cli)));
 	r = client_ask(cli, request, NULL, &data);
 	if (r)
 		return r;

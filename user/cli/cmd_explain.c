@@ -13,9 +13,9 @@
 enum { PORT_MAX = 65535 };
 
 struct question_words {
-	struct cmd_list files, headers;
+	struct file_names files;
+	struct cmd_list headers;
 	const char *from, *from_labels, *gateway, *to, *to_address, *sni, *method, *scheme, *path;
-	bool skip_unknown;
 };
 
 /* The same, taken apart. The words are copies, owned here. */
@@ -96,7 +96,7 @@ static int split_labels(const char *word, struct parts *p)
 }
 
 /* With files "NAMESPACE[/POD]", else "[NAMESPACE/]POD". */
-static int split_from(const struct question_words *w, struct parts *p)
+static int split_from(const struct cli *cli, const struct question_words *w, struct parts *p)
 {
 	int r = copy(w->from, &p->from);
 	char *slash;
@@ -107,12 +107,12 @@ static int split_from(const struct question_words *w, struct parts *p)
 	if (slash && (slash == p->from || !slash[1]))
 		return cmd_wrong("explain", "--from: NAMESPACE/POD is expected, not \"%s\"",
 				 w->from);
-	p->q.namespace = "default";
+	p->q.namespace = cli_namespace(cli);
 	if (slash) {
 		*slash = 0;
 		p->q.namespace = p->from;
 		p->q.pod = slash + 1;
-	} else if (w->files.count) {
+	} else if (w->files.list.count) {
 		p->q.namespace = p->from;
 	} else {
 		p->q.pod = p->from;
@@ -120,7 +120,7 @@ static int split_from(const struct question_words *w, struct parts *p)
 	return 0;
 }
 
-static int split_gateway(const char *word, struct parts *p)
+static int split_gateway(const struct cli *cli, const char *word, struct parts *p)
 {
 	int r = copy(word, &p->gateway);
 	char *slash;
@@ -128,21 +128,21 @@ static int split_gateway(const char *word, struct parts *p)
 	if (r)
 		return r;
 	slash = strchr(p->gateway, '/');
-	p->q.gateway_namespace = slash ? p->gateway : "default";
+	p->q.gateway_namespace = slash ? p->gateway : cli_namespace(cli);
 	p->q.gateway = slash ? slash + 1 : p->gateway;
 	if (slash)
 		*slash = 0;
 	return 0;
 }
 
-static int take_apart(const struct question_words *w, struct parts *p)
+static int take_apart(const struct cli *cli, const struct question_words *w, struct parts *p)
 {
 	int r = 0;
 
 	if (w->from)
-		r = split_from(w, p);
+		r = split_from(cli, w, p);
 	if (!r && w->gateway)
-		r = split_gateway(w->gateway, p);
+		r = split_gateway(cli, w->gateway, p);
 	if (!r && w->from_labels)
 		r = split_labels(w->from_labels, p);
 	if (!r)
@@ -194,8 +194,8 @@ static int ask_files(const struct cli *cli, struct offline *o, const struct expl
 static int explain_files(const struct cli *cli, const struct question_words *w,
 			 const struct explain_query *q, const struct explain_request *request)
 {
-	_cleanup_(offline_free) struct offline o = { .skip_unknown = w->skip_unknown };
-	int r = offline_load_http(&o, &w->files);
+	_cleanup_(offline_free) struct offline o = { 0 };
+	int r = offline_load_http(&o, &w->files, cli->namespace);
 
 	if (!r)
 		r = ask_files(cli, &o, q, request);
@@ -256,23 +256,24 @@ static int run(const struct cli *cli, const struct question_words *w)
 		return cmd_wrong("explain", "either --from or --gateway is expected");
 	if (!w->to == !w->to_address)
 		return cmd_wrong("explain", "either --to or --to-address is expected");
-	if (w->from_labels && !w->files.count)
+	if (w->from_labels && !w->files.list.count)
 		return cmd_wrong(
 			"explain",
 			"--from-labels goes with -f: the labels of a running pod are known");
-	r = take_apart(w, &p);
+	r = take_apart(cli, w, &p);
 	if (r)
 		return r;
-	return w->files.count ? explain_files(cli, w, &p.q, &request)
-			      : explain_live(cli, &p.q, &request);
+	return w->files.list.count ? explain_files(cli, w, &p.q, &request)
+				   : explain_live(cli, &p.q, &request);
 }
 
 int cmd_explain(struct cli *cli, int argc, char **argv)
 {
 	struct question_words w = { 0 };
 	const struct cmd_option options[] = {
-		{ 'f', "filename", .list = &w.files },
-		{ 0, "skip-unknown", .flag = &w.skip_unknown },
+		{ 'f', "filename", .list = &w.files.list },
+		{ 'R', "recursive", .flag = &w.files.recursive },
+		{ 0, "skip-unknown", .flag = &w.files.skip_unknown },
 		{ 0, "from", .value = &w.from },
 		{ 0, "from-labels", .value = &w.from_labels },
 		{ 0, "gateway", .value = &w.gateway },
@@ -290,7 +291,7 @@ int cmd_explain(struct cli *cli, int argc, char **argv)
 	if (!r)
 		r = argc > 1 ? cmd_wrong(argv[0], "unexpected argument \"%s\"", argv[1])
 			     : run(cli, &w);
-	cmd_list_free(&w.files);
+	file_names_free(&w.files);
 	cmd_list_free(&w.headers);
 	return r;
 }

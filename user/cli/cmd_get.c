@@ -1,119 +1,191 @@
 // SPDX-License-Identifier: Apache-2.0
+#include <signal.h>
 #include <stdio.h>
 #include <string.h>
+#include <time.h>
 
-#include "lib/base/cleanup.h"
 #include "cli/client.h"
+#include "cli/get_print.h"
+#include "cli/targets.h"
+#include "lib/base/cleanup.h"
 #include "lib/base/json_io.h"
-#include "cli/table_text.h"
+
+enum { POLL_MS = 250 };
 
 struct query {
-	const char *kind, *name, *namespace;
-	bool all;
+	struct targets targets;
+	struct get_printer printer;
+	const char *selector;
+	bool all_namespaces, watch, ignore_missing;
 };
 
-static void add_headings(json_t *rows, const json_t *item, bool namespaces)
+static json_t *request_of(const struct cli *cli, const struct query *q)
 {
-	json_t *row = json_array(), *column;
-	size_t i;
+	json_t *request = client_request("get");
 
-	if (namespaces)
-		json_array_append_new(row, json_string("NAMESPACE"));
-	json_array_append_new(row, json_string("NAME"));
-	json_array_foreach(json_object_get(item, "columns"), i, column)
-		json_array_append(row, json_array_get(column, 0));
-	json_array_append_new(rows, row);
+	json_object_set(request, "targets", q->targets.list);
+	json_object_set_new(request, "form", json_text(get_printer_request(&q->printer)));
+	json_object_set_new(request, "objects", json_boolean(q->watch));
+	if (q->selector)
+		json_object_set_new(request, "selector", json_text(q->selector));
+	if (!q->all_namespaces)
+		json_object_set_new(request, "namespace", json_text(cli_namespace(cli)));
+	return request;
 }
 
-static void add_row(json_t *rows, const json_t *item, bool namespaces)
+/* What was named and is not there is a failure, though the rest is shown. */
+static int print_missing(const json_t *data, const struct query *q)
 {
-	json_t *row = json_array(), *column;
+	json_t *text;
 	size_t i;
 
-	if (namespaces)
-		json_array_append_new(row, json_text(json_get_text(item, "namespace", "")));
-	json_array_append(row, json_object_get(item, "name"));
-	json_array_foreach(json_object_get(item, "columns"), i, column)
-		json_array_append(row, json_array_get(column, 1));
-	json_array_append_new(rows, row);
-}
-
-static int print_table(const json_t *items, const struct query *q)
-{
-	_cleanup_(json_decrefp) json_t *rows = json_array();
-	json_t *item;
-	size_t i;
-
-	if (!json_array_size(items)) {
-		if (q->all)
-			fprintf(stderr, "no %s found\n", q->kind);
-		else
-			fprintf(stderr, "no %s found in namespace %s\n", q->kind, q->namespace);
+	if (q->ignore_missing)
 		return STATUS_DONE;
+	json_array_foreach(json_object_get(data, "missing"), i, text)
+		cmd_failed("%s", json_string_value(text));
+	return i ? STATUS_FAILED : STATUS_DONE;
+}
+
+static int print_first(const struct cli *cli, struct query *q, const json_t *data)
+{
+	const json_t *items = json_object_get(data, "items");
+	bool empty = !json_array_size(items);
+	int r = STATUS_DONE, missing;
+
+	if (empty && !q->targets.named && !q->watch && q->printer.form <= GET_WIDE) {
+		if (q->all_namespaces)
+			fputs("No resources found\n", stderr);
+		else
+			fprintf(stderr, "No resources found in %s namespace.\n",
+				cli_namespace(cli));
 	}
-	add_headings(rows, json_array_get(items, 0), q->all);
-	json_array_foreach(items, i, item) add_row(rows, item, q->all);
-	return table_print(rows);
+	/* Several names of which none is there are no empty list. */
+	if (!empty || (!q->targets.named && !q->watch))
+		r = get_print(&q->printer, items);
+	fflush(stdout);
+	missing = print_missing(data, q);
+	return r ? r : missing;
 }
 
-/* One object by name is that object; otherwise a List, which can be applied again. */
-static int print_json(json_t *items, const struct query *q)
+static json_t *key_of(const json_t *item)
 {
-	_cleanup_(json_decrefp) json_t *list = NULL;
-
-	if (q->name && json_array_size(items) == 1)
-		return client_print_json(json_array_get(items, 0));
-	list = json_pack("{s:s, s:s, s:O}", "apiVersion", "v1", "kind", "List", "items", items);
-	return client_print_json(list);
+	return json_textf("%s/%s/%s", json_get_text(item, "kind", ""),
+			  json_get_text(item, "namespace", ""), json_get_text(item, "name", ""));
 }
 
-static int print_yaml(const json_t *items)
+static json_t *by_key(const json_t *items)
 {
-	json_t *item;
+	json_t *map = json_object(), *item;
 	size_t i;
 
 	json_array_foreach(items, i, item)
-		printf("%s%s", i ? "---\n" : "", json_string_value(item));
-	return STATUS_DONE;
+	{
+		_cleanup_json_ json_t *key = key_of(item);
+
+		json_object_set(map, json_string_value(key), item);
+	}
+	return map;
 }
 
-static int show(const struct cli *cli, const struct query *q)
+/* What is new, has changed, or has gone. Where the object was written is no change to it. */
+static json_t *differences(const json_t *before, json_t *now)
 {
-	const char *form = cli->output ?: "table";
-	_cleanup_(json_decrefp) json_t *data = NULL;
-	json_t *request = client_request("get");
-	json_t *items;
-	int r;
+	json_t *list = json_array(), *item;
+	const char *key;
 
-	json_object_set_new(request, "kind", json_text(q->kind));
-	json_object_set_new(request, "form", json_text(form));
-	if (q->name)
-		json_object_set_new(request, "name", json_text(q->name));
-	if (!q->all)
-		json_object_set_new(request, "namespace", json_text(q->namespace));
-	r = client_ask(cli, request, NULL, &data);
+	json_object_foreach(now, key, item)
+	{
+		const json_t *old = json_object_get(before, key);
+
+		if (!old ||
+		    !json_equal(json_object_get(old, "object"), json_object_get(item, "object")))
+			json_array_append(list, item);
+	}
+	json_object_foreach((json_t *)before, key, item) if (!json_object_get(now, key))
+		json_array_append(list, item);
+	return list;
+}
+
+static volatile sig_atomic_t stopped;
+
+static void stop(int signal)
+{
+	(void)signal;
+	stopped = 1;
+}
+
+/* Asks again and again; weftd tells at once when nothing has changed since. */
+static int watch(const struct cli *cli, struct query *q, const json_t *first)
+{
+	_cleanup_json_ json_t *known = by_key(json_object_get(first, "items"));
+	json_int_t generation = json_get_int(first, "generation", 0);
+	int r = STATUS_DONE;
+
+	sigaction(SIGINT, &(struct sigaction){ .sa_handler = stop }, NULL);
+	sigaction(SIGTERM, &(struct sigaction){ .sa_handler = stop }, NULL);
+	while (!r && !stopped && !ferror(stdout)) {
+		_cleanup_json_ json_t *data = NULL, *now = NULL, *changed = NULL;
+		json_t *request = request_of(cli, q);
+
+		nanosleep(&(struct timespec){ .tv_nsec = POLL_MS * 1000000L }, NULL);
+		json_object_set_new(request, "unless", json_integer(generation));
+		r = client_ask(cli, request, NULL, &data);
+		if (r || !json_object_get(data, "items"))
+			continue;
+		now = by_key(json_object_get(data, "items"));
+		changed = differences(known, now);
+		r = get_print_more(&q->printer, changed);
+		fflush(stdout);
+		json_decref(known);
+		known = TAKE_PTR(now);
+		generation = json_get_int(data, "generation", 0);
+	}
+	return r;
+}
+
+static int show(const struct cli *cli, struct query *q)
+{
+	_cleanup_(json_decrefp) json_t *data = NULL;
+	int r = client_ask(cli, request_of(cli, q), NULL, &data);
+
+	if (!r)
+		r = print_first(cli, q, data);
+	return r || !q->watch ? r : watch(cli, q, data);
+}
+
+static int parse(struct cli *cli, int argc, char **argv, struct query *q)
+{
+	int r = targets_parse(argc, argv, &q->targets);
+
 	if (r)
 		return r;
-	items = json_object_get(data, "items");
-	if (strcmp(form, "json") == 0)
-		return print_json(items, q);
-	return strcmp(form, "yaml") == 0 ? print_yaml(items) : print_table(items, q);
+	if (q->targets.named && q->selector)
+		return cmd_wrong(argv[0], "either a NAME or -l SELECTOR is expected, not both");
+	q->printer.kinds = q->targets.kinds;
+	q->printer.single = q->targets.named && json_array_size(q->targets.list) == 1;
+	q->printer.namespaces = q->all_namespaces;
+	return get_printer_init(&q->printer, cli->output);
 }
 
 int cmd_get(struct cli *cli, int argc, char **argv)
 {
-	struct query q = { .namespace = "default" };
+	struct query q = { 0 };
 	const struct cmd_option options[] = {
-		{ 'n', "namespace", .value = &q.namespace },
-		{ 'A', "all-namespaces", .flag = &q.all },
+		{ 'A', "all-namespaces", .flag = &q.all_namespaces },
+		{ 'l', "selector", .value = &q.selector },
+		{ 'w', "watch", .flag = &q.watch },
+		{ 0, "show-labels", .flag = &q.printer.labels },
+		{ 0, "no-headers", .flag = &q.printer.no_headings },
+		{ 0, "ignore-not-found", .flag = &q.ignore_missing },
 		{ 0 },
 	};
 	int r = cmd_options(cli, &argc, argv, options);
 
-	if (r)
-		return r;
-	r = cmd_kind_name(argc, argv, &q.kind, &q.name);
-	if (r)
-		return r;
-	return show(cli, &q);
+	if (!r)
+		r = parse(cli, argc, argv, &q);
+	if (!r)
+		r = show(cli, &q);
+	targets_free(&q.targets);
+	get_printer_free(&q.printer);
+	return r;
 }

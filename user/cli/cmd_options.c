@@ -57,14 +57,11 @@ static bool is_option(const struct cmd_option *o, const char *word, const char *
 		if (!o->letter || word[1] != o->letter)
 			return false;
 		*value = word[2] ? word + 2 : NULL;
-		/* -o=json, as kubectl has it */
-		if (*value && **value == '=')
-			(*value)++;
 		return true;
 	}
 	if (!len || strncmp(word + 2, o->name, len) != 0)
 		return false;
-	*value = word[2 + len] == '=' ? word + 3 + len : NULL;
+	*value = word[2 + len] == '=' ? word + 2 + len : NULL;
 	return !word[2 + len] || *value;
 }
 
@@ -77,17 +74,27 @@ static const struct cmd_option *find(const struct cmd_option *options, const cha
 	return NULL;
 }
 
-/* Sets one option. *used is the number of words it took. */
+static int set_flag(const struct cmd_option *o, const char *value, const char *name,
+		    const char *word)
+{
+	*o->flag = !value || strcmp(value, "=true") == 0;
+	if (!value || *o->flag || strcmp(value, "=false") == 0)
+		return 0;
+	return cmd_wrong(name, "%s: true or false is expected", word);
+}
+
+/* Sets one option. `value` is what is stuck to it, the "=" included. *used is the number of words
+ * it took. */
 static int set(const struct cmd_option *o, const char *value, const char *next, int *used,
 	       const char *name, const char *word)
 {
 	*used = 1;
-	if (o->flag) {
-		if (value)
-			return cmd_wrong(name, "%s: no value is expected", word);
-		*o->flag = true;
-		return 0;
-	}
+	if (o->flag)
+		return set_flag(o, value, name, word);
+	if (value)
+		value += *value == '=';
+	else
+		value = o->bare;
 	if (!value) {
 		if (!next)
 			return cmd_wrong(name, "%s: a value is missing", word);
@@ -108,25 +115,68 @@ static int check_output(const char *name, const char *output)
 	if (!output)
 		return 0;
 	for (const char *at = cmd->outputs; at && *at;
-	     at += strcspn(at, " "), at += strspn(at, " "))
-		if (strcspn(at, " ") == len && strncmp(at, output, len) == 0)
+	     at += strcspn(at, " "), at += strspn(at, " ")) {
+		size_t known = strcspn(at, " ");
+		bool open = at[known - 1] == '=';
+
+		if ((known == len || (open && known < len)) && strncmp(at, output, known) == 0)
 			return 0;
+	}
 	return cmd_wrong(name, "-o %s: not a format of weft %s", output, name);
+}
+
+/* What may stand at any command. */
+struct global {
+	struct cmd_option options[4];
+};
+
+static struct global global_options(struct cli *cli)
+{
+	return (struct global){ {
+		{ 'o', "output", .value = &cli->output },
+		{ 'n', "namespace", .value = &cli->namespace },
+		{ 0, "run-dir", .value = &cli->run_dir },
+	} };
+}
+
+bool cmd_takes_next(const char *word)
+{
+	struct cli none;
+	const struct global global = global_options(&none);
+	const char *value;
+
+	return find(global.options, word, &value) && !value;
+}
+
+/* Sets what `word` says; several letters may share a dash: -An shop. */
+static int set_word(const struct cmd_option *options, const struct cmd_option *global, char *word,
+		    const char *next, int *used, const char *name)
+{
+	const struct cmd_option *o;
+	const char *value;
+	int r;
+
+	for (;;) {
+		o = find(options, word, &value);
+		if (!o)
+			o = find(global, word, &value);
+		if (!o)
+			return cmd_wrong(name, "unknown option \"%s\"", word);
+		if (!o->flag || !value || *value == '=' || word[1] == '-')
+			return set(o, value, next, used, name, word);
+		r = set(o, NULL, NULL, used, name, word);
+		if (r)
+			return r;
+		*++word = '-';
+	}
 }
 
 int cmd_options(struct cli *cli, int *argc, char **argv, const struct cmd_option *options)
 {
-	const struct cmd_option global[] = {
-		{ 'o', "output", .value = &cli->output },
-		{ 0, "run-dir", .value = &cli->run_dir },
-		{ 0 },
-	};
-	int left = 1, i = 1, used, r;
+	const struct global global = global_options(cli);
+	int left = 1, i = 1, used = 1, r;
 
 	while (i < *argc) {
-		const struct cmd_option *o;
-		const char *value;
-
 		if (strcmp(argv[i], "--") == 0) {
 			i++;
 			break;
@@ -135,12 +185,8 @@ int cmd_options(struct cli *cli, int *argc, char **argv, const struct cmd_option
 			argv[left++] = argv[i++];
 			continue;
 		}
-		o = find(options, argv[i], &value);
-		if (!o)
-			o = find(global, argv[i], &value);
-		if (!o)
-			return cmd_wrong(argv[0], "unknown option \"%s\"", argv[i]);
-		r = set(o, value, i + 1 < *argc ? argv[i + 1] : NULL, &used, argv[0], argv[i]);
+		r = set_word(options, global.options, argv[i], i + 1 < *argc ? argv[i + 1] : NULL,
+			     &used, argv[0]);
 		if (r)
 			return r;
 		i += used;

@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
-#include <regex.h>
+#include <errno.h>
+#include <stdbool.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -7,10 +8,16 @@
 #include "lib/base/cleanup.h"
 #include "cli/client.h"
 #include "lib/base/json_io.h"
+#include "lib/route/regex.h"
+
+/* The regular expressions that may be asked for: for a whole line, for a name, as --filter. */
+enum { LINE, NAME, FILTER, REGEXES };
 
 struct pattern {
-	const char *text; /* NULL: everything */
-	regex_t *regex;	  /* NULL: as it stands, which weftd looks for itself */
+	const char *text, *filter; /* NULL: everything */
+	bool extended, nonzero;
+	struct http_regexes *regexes;
+	bool wanted[REGEXES];
 };
 
 /* The value is borrowed: a number, or the text of a histogram. */
@@ -30,11 +37,26 @@ static char *line_text(const struct line *l)
 	return n < 0 ? NULL : text;
 }
 
+/* A histogram is zero as long as nothing was recorded. */
+static bool is_zero(const json_t *value)
+{
+	if (json_is_string(value))
+		return strcmp(json_string_value(value), "No recorded values") == 0;
+	return json_integer_value(value) == 0;
+}
+
+static bool fits(const struct pattern *p, int which, const char *text)
+{
+	return !p->wanted[which] || http_regex_match(p->regexes, which, text, strlen(text));
+}
+
 static bool matches(const struct pattern *p, const struct line *l)
 {
-	_cleanup_free_ char *text = p->regex ? line_text(l) : NULL;
+	_cleanup_free_ char *text = p->wanted[LINE] ? line_text(l) : NULL;
 
-	return !p->regex || (text && !regexec(p->regex, text, 0, NULL, 0));
+	if (p->nonzero && is_zero(l->value))
+		return false;
+	return fits(p, NAME, l->name) && fits(p, FILTER, l->name) && fits(p, LINE, text ?: "");
 }
 
 static int by_name(const void *a, const void *b)
@@ -79,25 +101,58 @@ static int show(const struct cli *cli, json_t *data, const struct pattern *p)
 	return cli->output ? print_json(lines, count) : print(lines, count);
 }
 
-static int ask(const struct cli *cli, const struct pattern *p)
+static int ask(const struct cli *cli, const char *contains, json_t **data)
 {
-	_cleanup_(json_decrefp) json_t *data = NULL;
 	json_t *request = client_request("stats");
-	int r;
 
-	if (p->text && !p->regex)
-		json_object_set_new(request, "contains", json_text(p->text));
-	r = client_ask(cli, request, NULL, &data);
+	if (contains)
+		json_object_set_new(request, "contains", json_text(contains));
+	return client_ask(cli, request, NULL, data);
+}
+
+static int want(struct pattern *p, int which, const char *option, const char *text)
+{
+	char problem[128];
+	int r = http_regex_check(text, problem, sizeof(problem));
+
+	if (r == -EINVAL)
+		return cmd_wrong("stats", "%s \"%s\": %s", option, text, problem);
+	if (!r)
+		r = http_regexes_set(p->regexes, which, text, strlen(text), true);
+	p->wanted[which] = !r;
+	return r ? cmd_failed("%s", strerror(-r)) : 0;
+}
+
+/* A cluster's name, which is full of "|" and ".", means itself: only a text that is in no line is
+ * taken for a regular expression. */
+static int run(const struct cli *cli, struct pattern *p)
+{
+	_cleanup_json_ json_t *data = NULL;
+	bool whole = p->text && p->extended;
+	int r = whole ? want(p, LINE, "-E", p->text) : 0;
+
+	if (!r && p->filter)
+		r = want(p, FILTER, "--filter", p->filter);
+	if (!r)
+		r = ask(cli, whole ? NULL : p->text, &data);
+	if (!r && p->text && !whole && !json_object_size(data)) {
+		json_decref(TAKE_PTR(data));
+		r = want(p, NAME, "PATTERN", p->text);
+		if (!r)
+			r = ask(cli, NULL, &data);
+	}
 	return r ? r : show(cli, data, p);
 }
 
 int cmd_stats(struct cli *cli, int argc, char **argv)
 {
 	struct pattern p = { 0 };
-	bool extended = false;
-	const struct cmd_option options[] = { { 'E', NULL, .flag = &extended }, { 0 } };
-	char message[128];
-	regex_t regex;
+	const struct cmd_option options[] = {
+		{ 'E', NULL, .flag = &p.extended },
+		{ 0, "filter", .value = &p.filter },
+		{ 0, "nonzero", .flag = &p.nonzero },
+		{ 0 },
+	};
 	int r = cmd_options(cli, &argc, argv, options);
 
 	if (r)
@@ -105,15 +160,10 @@ int cmd_stats(struct cli *cli, int argc, char **argv)
 	if (argc > 2)
 		return cmd_wrong(argv[0], "unexpected argument \"%s\"", argv[2]);
 	p.text = argc > 1 ? argv[1] : NULL;
-	if (!extended || !p.text)
-		return ask(cli, &p);
-	r = regcomp(&regex, p.text, REG_EXTENDED | REG_NOSUB);
-	if (r) {
-		regerror(r, &regex, message, sizeof(message));
-		return cmd_wrong(argv[0], "-E \"%s\": %s", p.text, message);
-	}
-	p.regex = &regex;
-	r = ask(cli, &p);
-	regfree(&regex);
+	p.regexes = http_regexes_new(REGEXES);
+	if (!p.regexes)
+		return cmd_failed("out of memory");
+	r = run(cli, &p);
+	http_regexes_free(p.regexes);
 	return r;
 }

@@ -50,9 +50,31 @@ static void run_weftd(const struct cli *cli, const char *bpffs)
 	execvp("weftd", args);
 }
 
+/* `status` is what weftd said of itself before. */
+static int print_removed(const json_t *status)
+{
+	const json_t *cgroup = json_object_get(status, "cgroup");
+	const json_t *proxy = json_object_get(status, "proxy");
+
+	puts("removed:");
+	printf("  %lld programs at connect() on %s\n", (long long)json_get_int(cgroup, "hooks", 0),
+	       json_get_text(cgroup, "path", "?"));
+	printf("  programs on the interfaces of %lld pods and on %lld of the node's (%s)\n",
+	       (long long)json_get_int(status, "pods", 0),
+	       (long long)json_get_int(status, "nics", 0), json_get_text(status, "attach", "?"));
+	printf("  maps and links pinned in %s\n", json_get_text(status, "bpffs", "?"));
+	if (json_is_true(json_object_get(status, "handover")))
+		puts("  ip rules and routes to weft-proxy");
+	printf("ended:\n  weftd (process %lld), weft-proxy (process %lld)\n",
+	       (long long)json_get_int(status, "pid", 0), (long long)json_get_int(proxy, "pid", 0));
+	printf("kept:\n  the rules stored in %s, for the next weftd\n",
+	       json_get_text(status, "state_dir", "?"));
+	return STATUS_DONE;
+}
+
 int cmd_uninstall(struct cli *cli, int argc, char **argv)
 {
-	_cleanup_(json_decrefp) json_t *data = NULL;
+	_cleanup_json_ json_t *data = NULL, *status = NULL;
 	const char *bpffs = NULL;
 	const struct cmd_option options[] = { { 0, "bpffs", .value = &bpffs }, { 0 } };
 	int r = cmd_options(cli, &argc, argv, options);
@@ -68,6 +90,10 @@ int cmd_uninstall(struct cli *cli, int argc, char **argv)
 		return cmd_failed("no weftd runs on %s, and none is found to detach with: %s",
 				  cli->run_dir, strerror(errno));
 	}
-	r = client_ask(cli, client_request("uninstall"), NULL, &data);
-	return r ? r : wait_gone(cli);
+	r = client_ask(cli, client_request("status"), NULL, &status);
+	if (!r)
+		r = client_ask(cli, client_request("uninstall"), NULL, &data);
+	if (!r)
+		r = wait_gone(cli);
+	return r ? r : print_removed(status);
 }

@@ -29,22 +29,21 @@ static int print_json(const struct offline *o, int status)
 
 int cmd_validate(struct cli *cli, int argc, char **argv)
 {
-	_cleanup_(cmd_list_free) struct cmd_list names = { 0 };
+	_cleanup_(file_names_free) struct file_names names = { 0 };
 	_cleanup_(offline_free) struct offline offline = { 0 };
-	const struct cmd_option options[] = {
-		{ 'f', "filename", .list = &names },
-		{ 0, "skip-unknown", .flag = &offline.skip_unknown },
-		{ 0 },
-	};
+	const struct cmd_option options[] = { { 'f', "filename", .list = &names.list },
+					      { 'R', "recursive", .flag = &names.recursive },
+					      { 0, "skip-unknown", .flag = &names.skip_unknown },
+					      { 0 } };
 	int r = cmd_options(cli, &argc, argv, options);
 
 	if (r)
 		return r;
 	if (argc > 1)
 		return cmd_wrong(argv[0], "unexpected argument \"%s\"", argv[1]);
-	if (!names.count)
+	if (!names.list.count)
 		return cmd_wrong(argv[0], "-f FILE is missing");
-	r = offline_load(&offline, &names);
+	r = offline_load(&offline, &names, cli->namespace);
 	if (cli->output)
 		return print_json(&offline, r);
 	offline_print(&offline);

@@ -8,65 +8,104 @@
 
 #include "cli/cmd.h"
 #include "lib/base/log.h"
+#include "lib/base/similar.h"
+
+/* The lines about -f are the same for all that take it. */
+#define FILE_DETAILS                                                                             \
+	"  -f FILE|DIR|-   a file, the .yaml, .yml and .json files of a directory, or standard " \
+	"input; repeatable\n"                                                                    \
+	"  -R              directories with all that are in them\n"                              \
+	"  --skip-unknown  pass over policies and rules of kinds that weft does not carry "      \
+	"out\n"
+
+#define NAMESPACE_DETAILS                                                                      \
+	"  -n NAMESPACE    of objects that name none (default); one that names another is an " \
+	"error\n"
+
+#define DRY_RUN_DETAILS "  --dry-run[=client|server]   only say what would be changed\n"
 
 const struct cmd cmds[] = {
-	{ "analyze", cmd_analyze, "[-f FILE|DIR|-]...",
-	  "look for rules that are valid but unlikely to be meant", "-f --skip-unknown -o", "json",
+	{ "analyze", cmd_analyze, "[-f FILE|DIR|-]... [-R] [-n NAMESPACE]",
+	  "look for rules that are valid but unlikely to be meant", "-f -R --skip-unknown -n -o",
+	  "json",
+	  FILE_DETAILS NAMESPACE_DETAILS
 	  "Without -f the rules in force are looked at. With -f neither weftd nor root is "
-	  "needed.\n"
-	  "  --skip-unknown  with -f: pass over kinds that weft does not carry out\n" },
-	{ "apply", cmd_apply, "-f FILE|DIR|-...", "put rules into force, all in the call or none",
-	  "-f --skip-unknown", NULL,
-	  "  -f FILE|DIR|-   a file, the .yaml, .yml and .json files of a directory, or standard "
-	  "input; repeatable\n"
-	  "  --skip-unknown  pass over policies and rules of kinds that weft does not carry "
-	  "out\n" },
+	  "needed.\n" },
+	{ "apply", cmd_apply,
+	  "-f FILE|DIR|-... [-R] [-n NAMESPACE] [-l SELECTOR] [--prune | --replace] [--dry-run]",
+	  "put rules into force, all in the call or none",
+	  "-f -R --skip-unknown -n -l -o --prune --all --replace --dry-run", "name",
+	  FILE_DETAILS NAMESPACE_DETAILS
+	  "  -l SELECTOR     only the objects with these labels: app=web, 'app in (web, db)', "
+	  "!old\n"
+	  "  --prune         what matches -l SELECTOR (with --all: everything) and is not in the "
+	  "input goes, in the namespaces that the input has objects in\n"
+	  "  --replace       what is not in the input goes, in all namespaces or in that of "
+	  "-n\n" DRY_RUN_DETAILS },
 	{ "completion", cmd_completion, "bash|zsh|fish", "print a completion script for a shell",
 	  "bash zsh fish", NULL, NULL },
 	{ "conns", cmd_conns, "[--all]", "list the connections that are steered", "--all -o",
 	  "json wide",
 	  "  --all           also those that have ended and are only remembered for a late "
 	  "packet\n" },
-	{ "delete", cmd_delete, "-f FILE|DIR|-... | KIND NAME [-n NAMESPACE]",
-	  "take rules out of force", "-f -n --ignore-not-found --skip-unknown", NULL,
-	  "  --ignore-not-found   what is not there is no error\n"
-	  "  --skip-unknown       pass over kinds that weft does not carry out\n" },
+	{ "delete", cmd_delete,
+	  "-f FILE|DIR|-... | KIND NAME... | KIND/NAME... | KIND -l SELECTOR | KIND --all",
+	  "take rules out of force, all in the call or none",
+	  "-f -R --skip-unknown -n -A -l -o --all --ignore-not-found --dry-run", "name",
+	  FILE_DETAILS "  -n NAMESPACE    of this namespace (default)\n"
+		       "  -l SELECTOR     those with these labels; --all: all of the kind\n"
+		       "  -A              with -l and --all: of all namespaces\n"
+		       "  --ignore-not-found   what is not there is no error\n" DRY_RUN_DETAILS },
 	{ "describe", cmd_describe, "KIND NAME [-n NAMESPACE]", "tell everything about one object",
 	  "-n -o", "json", NULL },
 	{ "explain", cmd_explain,
 	  "--from POD --to HOST:PORT | -f FILE... --from NAMESPACE[/POD] --to HOST:PORT",
 	  "say what a connection would do, and why",
-	  "-f --from --from-labels --gateway --to --to-address --sni --method --scheme --path "
-	  "--header --skip-unknown -o",
+	  "-f -R --skip-unknown -n --from --from-labels --gateway --to --to-address --sni --method "
+	  "--scheme "
+	  "--path "
+	  "--header -o",
 	  "json",
 	  "  --from [NAMESPACE/]POD     who connects; with -f the pod may be left out\n"
 	  "  --to HOST:PORT             what it connects to\n"
 	  "  --to-address ADDRESS:PORT  the same, by address\n"
-	  "  -f FILE|DIR|-              answer from files, without weftd; then also\n"
+	  "  -n NAMESPACE               of a pod, of a gateway and of -f's objects without one\n"
+	  "  -f FILE|DIR|- [-R]         answer from files, without weftd; then also\n"
 	  "  --from-labels K=V,...      labels of who connects\n"
 	  "  --gateway NAMESPACE/NAME   from outside, through this gateway\n"
 	  "  --sni NAME                 for TLS\n"
-	  "  --method, --scheme, --path, --header K=V   for HTTP\n"
-	  "  --skip-unknown             with -f: pass over kinds that weft does not carry out\n" },
-	{ "get", cmd_get, "KIND [NAME] [-n NAMESPACE|-A]", "show objects in force", "-n -A -o",
-	  "json yaml wide",
+	  "  --method, --scheme, --path, --header K=V   for HTTP\n" },
+	{ "get", cmd_get, "KIND[,KIND...] [NAME...] | KIND/NAME... [-n NAMESPACE|-A] [-l SELECTOR]",
+	  "show objects in force", "-n -A -l -w -o --show-labels --no-headers --ignore-not-found",
+	  "json yaml wide name jsonpath= custom-columns=",
+	  "  KIND            svc, po, ep, endpointslice, ns, vs, dr, gw, or all\n"
 	  "  -n NAMESPACE    of this namespace (default)\n"
-	  "  -A              of all namespaces\n" },
-	{ "stats", cmd_stats, "[-E] [PATTERN]", "print counters whose line contains PATTERN",
-	  "-E -o", "json", "  -E              PATTERN is an extended regular expression\n" },
+	  "  -A              of all namespaces\n"
+	  "  -l SELECTOR     with these labels: app=web, 'app in (web, db)', !old\n"
+	  "  -w              go on and print what changes, until ^C\n"
+	  "  --show-labels, --no-headers, --ignore-not-found   as kubectl has them\n"
+	  "  -o jsonpath='{.items[*].metadata.name}', -o custom-columns=NAME:.metadata.name\n" },
+	{ "stats", cmd_stats, "[-E] [PATTERN] [--filter REGEX] [--nonzero]",
+	  "print counters, those whose line contains PATTERN or whose name it matches",
+	  "-E -o --filter --nonzero", "json",
+	  "  PATTERN         as it stands; where no line has it, a regular expression for the "
+	  "name\n"
+	  "  --filter REGEX  those in whose name REGEX matches, as Envoy's /stats?filter= does\n"
+	  "  --nonzero       those that have counted anything\n"
+	  "  -E              PATTERN is a regular expression for the whole line\n" },
 	{ "status", cmd_status, "[--wait] [--timeout SECONDS]",
 	  "tell whether weftd is ready, and what it has in force", "--wait --timeout -o", "json",
 	  "  --wait          until it is ready, for at most --timeout seconds (30)\n" },
 	{ "uninstall", cmd_uninstall, "[--bpffs DIR]",
 	  "end weftd and remove everything of weft from the kernel", "--bpffs", NULL,
 	  "  --bpffs DIR     where weft is pinned, if weftd does not run (where it was last)\n" },
-	{ "validate", cmd_validate, "-f FILE|DIR|-...",
-	  "check rules without putting them into force", "-f --skip-unknown -o", "json",
-	  "Neither weftd nor root is needed.\n"
-	  "  --skip-unknown  pass over policies and rules of kinds that weft does not carry "
-	  "out\n" },
+	{ "validate", cmd_validate, "-f FILE|DIR|-... [-R] [-n NAMESPACE]",
+	  "check rules without putting them into force", "-f -R --skip-unknown -n -o", "json",
+	  FILE_DETAILS NAMESPACE_DETAILS "Neither weftd nor root is needed.\n" },
 	{ "verify-install", cmd_verify_install, "",
 	  "check the machine and the daemon, point by point", "-o", "json", NULL },
+	{ "version", cmd_version, "[--client]", "print the versions of weft and of weftd",
+	  "--client -o", "json", "  --client        only of weft itself, without asking weftd\n" },
 };
 
 const size_t cmd_count = sizeof(cmds) / sizeof(*cmds);
@@ -81,12 +120,13 @@ const struct cmd *cmd_find(const char *name)
 
 static int print_usage(FILE *to)
 {
-	fputs("usage: weft [--run-dir DIR] COMMAND [ARGUMENT]...\n\n", to);
+	fputs("usage: weft COMMAND [ARGUMENT]...\n\n", to);
 	for (size_t i = 0; i < cmd_count; i++)
 		fprintf(to, "  %-15s %s\n", cmds[i].name, cmds[i].help);
 	fputs("\n"
+	      "  -n NAMESPACE    of what is named without one (default)\n"
 	      "  --run-dir DIR   the weftd to talk to, by its run directory (/run/weft)\n"
-	      "  -o FORMAT       json on everything that reads; get knows yaml and wide, too\n"
+	      "  -o FORMAT       json on everything that reads; get knows more\n"
 	      "  --help          of a command: its arguments\n"
 	      "  --version\n"
 	      "\n"
@@ -114,41 +154,50 @@ static bool asks_for_help(int argc, char **argv)
 }
 
 /*
- * Takes the options in front of the command. Returns 0 with *skip set to how many words they are,
- * or 1 with *status when there is nothing left to do.
+ * Where the command's name stands, `argc` if there is none. In front of it the value of an option
+ * may stand: of one that only the command knows, the next word is its value unless that is a
+ * command's name.
  */
-static int global_options(struct cli *cli, int argc, char **argv, int *skip, int *status)
+static int find_command(int argc, char **argv)
 {
 	int i = 1;
 
-	while (i < argc && argv[i][0] == '-') {
-		bool more = i + 1 < argc;
+	for (; i < argc && argv[i][0] == '-' && argv[i][1] && strcmp(argv[i], "--") != 0; i++) {
+		const char *next = i + 1 < argc ? argv[i + 1] : "-";
 
-		if (strcmp(argv[i], "--help") == 0 || strcmp(argv[i], "-h") == 0) {
-			*status = print_usage(stdout);
-			return 1;
-		}
+		if (cmd_takes_next(argv[i]) ||
+		    (next[0] != '-' && !strchr(argv[i], '=') && !cmd_find(next)))
+			i++;
+	}
+	return i < argc ? i : argc;
+}
+
+/* Nothing but options. */
+static int run_without_command(int argc, char **argv)
+{
+	for (int i = 1; i < argc; i++)
 		if (strcmp(argv[i], "--version") == 0) {
 			puts("weft " WEFT_VERSION);
-			*status = STATUS_DONE;
-			return 1;
+			return STATUS_DONE;
 		}
-		if (strcmp(argv[i], "--run-dir") == 0 && more) {
-			cli->run_dir = argv[++i];
-		} else if (strncmp(argv[i], "--run-dir=", 10) == 0) {
-			cli->run_dir = argv[i] + 10;
-		} else if ((strcmp(argv[i], "-o") == 0 || strcmp(argv[i], "--output") == 0) &&
-			   more) {
-			cli->output = argv[++i];
-		} else {
-			*status = cmd_wrong(NULL, "unknown option \"%s\", or its value is missing",
-					    argv[i]);
-			return 1;
-		}
-		i++;
-	}
-	*skip = i;
-	return 0;
+	if (asks_for_help(argc, argv))
+		return print_usage(stdout);
+	if (argc > 1)
+		return cmd_wrong(NULL, "a COMMAND is expected behind \"%s\"", argv[argc - 1]);
+	print_usage(stderr);
+	return STATUS_USAGE;
+}
+
+static int unknown_command(const char *word)
+{
+	struct similar near = similar_to(word);
+
+	for (size_t i = 0; i < cmd_count; i++)
+		similar_offer(&near, cmds[i].name);
+	if (near.best)
+		return cmd_wrong(NULL, "unknown command \"%s\", did you mean \"%s\"?", word,
+				 near.best);
+	return cmd_wrong(NULL, "unknown command \"%s\"", word);
 }
 
 /* Whatever printed it: what has not reached stdout is a failure. */
@@ -163,29 +212,34 @@ static int flush_stdout(int status)
 	return status == STATUS_DONE ? STATUS_FAILED : status;
 }
 
-static int run(int argc, char **argv)
+/* The command's words, with the options that stood in front of its name behind it. */
+static int run_command(const struct cmd *cmd, int argc, char **argv, int at)
 {
 	struct cli cli = { .run_dir = "/run/weft" };
+	char *name = argv[at];
+
+	memmove(argv + 2, argv + 1, (at - 1) * sizeof(*argv));
+	argv[1] = name;
+	if (asks_for_help(argc - 1, argv + 1))
+		return print_help(cmd);
+	return cmd->run(&cli, argc - 1, argv + 1);
+}
+
+static int run(int argc, char **argv)
+{
+	int at = find_command(argc, argv);
 	const struct cmd *cmd;
-	int skip, status;
 
 	log_set("weft", LOG_LEVEL_INFO);
-	if (global_options(&cli, argc, argv, &skip, &status))
-		return status;
-	argc -= skip;
-	argv += skip;
-	if (argc < 1) {
-		print_usage(stderr);
-		return STATUS_USAGE;
-	}
-	if (strcmp(argv[0], "help") == 0)
+	if (at < argc && strcmp(argv[at], "help") == 0 && ++at == argc)
 		return print_usage(stdout);
-	cmd = cmd_find(argv[0]);
+	if (at >= argc)
+		return run_without_command(argc, argv);
+	cmd = cmd_find(argv[at]);
 	if (!cmd)
-		return cmd_wrong(NULL, "unknown command \"%s\"", argv[0]);
-	if (asks_for_help(argc, argv))
-		return print_help(cmd);
-	return cmd->run(&cli, argc, argv);
+		return unknown_command(argv[at]);
+	return strcmp(argv[at - 1], "help") == 0 ? print_help(cmd)
+						 : run_command(cmd, argc, argv, at);
 }
 
 int cmd_main(int argc, char **argv)

@@ -69,12 +69,24 @@ static int read_file(struct files *f, const char *name)
 	return items[f->count++].name ? 0 : cmd_failed("out of memory");
 }
 
-static int is_rules(const struct dirent *e)
+static bool is_dir(const char *path)
 {
-	const char *dot = strrchr(e->d_name, '.');
+	struct stat st;
 
-	return dot && dot != e->d_name &&
+	return !stat(path, &st) && S_ISDIR(st.st_mode);
+}
+
+static bool is_rules(const char *name)
+{
+	const char *dot = strrchr(name, '.');
+
+	return dot && dot != name &&
 	       (strcmp(dot, ".yaml") == 0 || strcmp(dot, ".yml") == 0 || strcmp(dot, ".json") == 0);
+}
+
+static int is_entry(const struct dirent *e)
+{
+	return strcmp(e->d_name, ".") != 0 && strcmp(e->d_name, "..") != 0;
 }
 
 /* The locale has no say in the order in which rules are applied. */
@@ -83,7 +95,10 @@ static int by_name(const struct dirent **a, const struct dirent **b)
 	return strcmp((*a)->d_name, (*b)->d_name);
 }
 
-static int read_entry(struct files *f, const char *dir, const char *entry)
+static int read_dir(struct files *f, const char *dir, bool recursive);
+
+/* Other files than those with rules are passed over. */
+static int read_entry(struct files *f, const char *dir, const char *entry, bool recursive)
 {
 	_cleanup_free_ char *path = NULL;
 	size_t len = strlen(dir);
@@ -92,37 +107,52 @@ static int read_entry(struct files *f, const char *dir, const char *entry)
 		path = NULL;
 		return cmd_failed("out of memory");
 	}
-	return read_file(f, path);
+	if (is_dir(path))
+		return recursive ? read_dir(f, path, true) : 0;
+	return is_rules(entry) ? read_file(f, path) : 0;
 }
 
-static int read_dir(struct files *f, const char *dir)
+static int read_dir(struct files *f, const char *dir, bool recursive)
 {
 	struct dirent **entries;
-	int n = scandir(dir, &entries, is_rules, by_name), r = 0;
+	int n = scandir(dir, &entries, is_entry, by_name), r = 0;
 
 	if (n < 0)
 		return cmd_failed("%s: %s", dir, strerror(errno));
 	for (int i = 0; i < n; i++) {
-		if (read_entry(f, dir, entries[i]->d_name))
+		if (read_entry(f, dir, entries[i]->d_name, recursive))
 			r = STATUS_FAILED;
 		free(entries[i]);
 	}
 	free(entries);
-	return n ? r : cmd_failed("%s: no .yaml, .yml or .json file in it", dir);
+	return r;
 }
 
-int files_read(const struct cmd_list *names, struct files *out)
+static int read_named(struct files *f, const char *name, bool recursive)
+{
+	size_t before = f->count;
+	int r;
+
+	if (!is_dir(name))
+		return read_file(f, name);
+	r = read_dir(f, name, recursive);
+	return r || f->count > before ? r
+				      : cmd_failed("%s: no .yaml, .yml or .json file in it", name);
+}
+
+int files_read(const struct file_names *names, struct files *out)
 {
 	int r = 0;
 
-	for (size_t i = 0; i < names->count; i++) {
-		struct stat st;
-		bool dir = !stat(names->items[i], &st) && S_ISDIR(st.st_mode);
-
-		if (dir ? read_dir(out, names->items[i]) : read_file(out, names->items[i]))
+	for (size_t i = 0; i < names->list.count; i++)
+		if (read_named(out, names->list.items[i], names->recursive))
 			r = STATUS_FAILED;
-	}
 	return r;
+}
+
+void file_names_free(struct file_names *names)
+{
+	cmd_list_free(&names->list);
 }
 
 void files_free(struct files *f)

@@ -23,10 +23,18 @@ struct files {
 	size_t size, room;
 };
 
+/* -f and -R, with which directories are gone through as a whole. */
+struct file_names {
+	struct cmd_list list;
+	bool recursive;
+	bool skip_unknown; /* kinds that weft does not carry out are passed over */
+};
+
 /* Reads files, "-", and directories: their .yaml, .yml and .json files in the order of their names.
  * 0, or STATUS_FAILED after a message for each that can't be read. */
-int files_read(const struct cmd_list *names, struct files *out);
+int files_read(const struct file_names *names, struct files *out);
 void files_free(struct files *f);
+void file_names_free(struct file_names *names);
 
 /* [{"name", "size"}...] for a request; a new value. */
 json_t *files_json(const struct files *f);

@@ -35,34 +35,33 @@ static int replace_repeated(struct objects *set)
 	return seen ? 0 : -ENOMEM;
 }
 
-static int parse(struct offline *o, const struct files *files)
+static int parse(struct offline *o, const struct files *files, const struct parse_options *how)
 {
-	const struct parse_options how = { .skip_unknown = o->skip_unknown };
 	int r = 0;
 
 	for (size_t i = 0; i < files->count; i++) {
 		const struct file *f = &files->items[i];
-		int bad = rules_parse_with(&how, f->name, files->bytes + f->at, f->size,
-					   &o->objects, &o->errors, &o->skipped);
+		int bad = rules_parse_with(how, f->name, files->bytes + f->at, f->size, &o->objects,
+					   &o->errors, &o->skipped);
 
 		if (bad && (!r || bad != -EINVAL))
 			r = bad;
 	}
-	if (r || o->objects.count || o->skipped.count)
-		return r;
-	errors_add(&o->errors, "-f", (struct pos){ 0 }, "no objects in what was given");
-	return -EINVAL;
+	return r;
 }
 
-static int load(struct offline *o, const struct cmd_list *names, enum compile_http http)
+static int load(struct offline *o, const struct file_names *names, const char *namespace,
+		enum compile_http http)
 {
+	const struct parse_options how = { .namespace = namespace,
+					   .skip_unknown = names->skip_unknown };
 	_cleanup_(files_free) struct files files = { 0 };
 	int r = files_read(names, &files);
 
 	if (r)
 		return r;
 	o->registry = registry_new();
-	r = o->registry ? parse(o, &files) : -ENOMEM;
+	r = o->registry ? parse(o, &files, &how) : -ENOMEM;
 	if (!r)
 		r = replace_repeated(&o->objects);
 	if (!r)
@@ -72,14 +71,14 @@ static int load(struct offline *o, const struct cmd_list *names, enum compile_ht
 	return r ? STATUS_FAILED : 0;
 }
 
-int offline_load(struct offline *o, const struct cmd_list *names)
+int offline_load(struct offline *o, const struct file_names *names, const char *namespace)
 {
-	return load(o, names, COMPILE_HTTP_NEEDED);
+	return load(o, names, namespace, COMPILE_HTTP_NEEDED);
 }
 
-int offline_load_http(struct offline *o, const struct cmd_list *names)
+int offline_load_http(struct offline *o, const struct file_names *names, const char *namespace)
 {
-	return load(o, names, COMPILE_HTTP_APART);
+	return load(o, names, namespace, COMPILE_HTTP_APART);
 }
 
 void offline_free(struct offline *o)

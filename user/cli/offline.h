@@ -5,11 +5,11 @@
  * Rules from files, without weftd.
  */
 #include "cli/cmd.h"
+#include "cli/files.h"
 #include "lib/compile/compile.h"
 
 /* Zero-initialise; free with offline_free(). */
 struct offline {
-	bool skip_unknown; /* set before loading: kinds that are not carried out are skipped */
 	struct objects objects;
 	struct registry *registry;
 	struct tables *tables; /* NULL unless everything is in order */
@@ -17,12 +17,13 @@ struct offline {
 	struct errors skipped;
 };
 
-/* Reads, parses and compiles what -f names. 0, or STATUS_FAILED; what is wrong is in `errors`, or
+/* Reads, parses and compiles what -f names; `namespace` is that of objects without one (NULL:
+ * "default"), as apply -n has it. 0, or STATUS_FAILED; what is wrong is in `errors`, or
  * told already. */
-int offline_load(struct offline *o, const struct cmd_list *names);
+int offline_load(struct offline *o, const struct file_names *names, const char *namespace);
 /* The same for questions about HTTP, too: what requests are asked about is in o->tables->http, and
  * nothing of it in the rest. */
-int offline_load_http(struct offline *o, const struct cmd_list *names);
+int offline_load_http(struct offline *o, const struct file_names *names, const char *namespace);
 void offline_free(struct offline *o);
 
 /* Skipped objects, warnings and errors on stderr. */

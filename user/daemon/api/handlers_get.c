@@ -2,55 +2,75 @@
 #include <errno.h>
 #include <string.h>
 
-#include "lib/base/cleanup.h"
 #include "daemon/api/handlers.h"
 #include "daemon/api/handlers_object.h"
+#include "daemon/api/selection.h"
+#include "lib/base/cleanup.h"
 
-static json_t *item(const struct object *o, const char *form)
+static json_t *labels_json(const struct kvs *labels)
 {
-	if (strcmp(form, "json") == 0)
-		return object_json(o);
+	json_t *object = json_object();
+
+	for (size_t i = 0; i < labels->count; i++)
+		json_object_set_new(object, labels->items[i].key,
+				    json_text(labels->items[i].value));
+	return object;
+}
+
+/* What every form has, and what this one wants. */
+static json_t *item_json(const struct known *k, const char *form, bool with_object)
+{
+	const struct object *o = k->object;
+	json_t *item = json_pack("{s:s, s:o, s:o, s:o, s:I, s:o}", "kind", kind_name(o->kind),
+				 "namespace", json_text(o->meta.namespace), "name",
+				 json_text(o->meta.name), "at", object_place(o), "since",
+				 (json_int_t)(o->meta.created ?: k->since), "labels",
+				 labels_json(&o->meta.labels));
+
+	if (with_object || strcmp(form, "json") == 0)
+		json_object_set_new(item, "object", object_json(o));
 	if (strcmp(form, "yaml") == 0)
-		return object_yaml(o);
-	return json_pack("{s:s, s:o, s:o, s:o, s:o}", "kind", kind_name(o->kind), "namespace",
-			 json_text(o->meta.namespace), "name", json_text(o->meta.name), "at",
-			 object_place(o), "columns", object_columns(o, strcmp(form, "wide") == 0));
+		json_object_set_new(item, "yaml", object_yaml(o));
+	else if (strcmp(form, "json") != 0)
+		json_object_set_new(item, "columns", object_columns(o, strcmp(form, "wide") == 0));
+	return item;
 }
 
-static bool wanted(const struct object *o, int kind, const char *namespace)
+static json_t *missing_json(const struct errors *missing)
 {
-	return (int)o->kind == kind &&
-	       (!namespace || !o->meta.namespace || strcmp(o->meta.namespace, namespace) == 0);
+	json_t *list = json_array();
+
+	for (size_t i = 0; i < missing->count; i++)
+		json_array_append_new(list, json_text(missing->items[i].text));
+	return list;
 }
 
-/* {"kind", "namespace" or none for all, "name" or none for all, "form": "table" | "wide" | "json" |
- * "yaml"}
+/*
+ * Beside what selection.h says: {"form": "table" | "wide" | "json" | "yaml", "unless": the
+ * "generation" of a former reply, "objects": true
+ * for "object" in every form}. If nothing has changed since then, the reply has no "items".
  */
 int handle_get(struct weftd *d, const struct request *request, struct reply *reply)
 {
-	const char *word = json_get_text(request->args, "kind", "");
-	const char *namespace = json_get_text(request->args, "namespace", NULL);
-	const char *name = json_get_text(request->args, "name", NULL);
 	const char *form = json_get_text(request->args, "form", "table");
-	const struct known_set *set = engine_objects(d->engine);
-	_cleanup_(json_decrefp) json_t *items = json_array();
-	int kind = kind_parse(word);
+	bool with_object = json_is_true(json_object_get(request->args, "objects"));
+	json_int_t generation = (json_int_t)kernel_generation(d->kernel);
+	_cleanup_(selection_free) struct selection selection = { 0 };
+	json_t *items;
+	int r;
 
-	if (!items)
-		return -ENOMEM;
-	if (kind < 0)
-		return refuse(reply, word, "no such kind of object");
-	for (size_t i = 0; i < set->count; i++) {
-		const struct object *o = set->items[i].object;
-
-		if (!wanted(o, kind, namespace) || (name && strcmp(o->meta.name, name) != 0))
-			continue;
-		if (json_array_append_new(items, item(o, form)))
-			return -ENOMEM;
+	if (json_get_int(request->args, "unless", -1) == generation) {
+		reply->data = json_pack("{s:I}", "generation", generation);
+		return reply->data ? 0 : -ENOMEM;
 	}
-	if (name && !json_array_size(items))
-		return refuse(reply, kind_name(kind), "\"%s\" not found%s%s", name,
-			      namespace ? " in namespace " : "", namespace ? namespace : "");
-	reply->data = json_pack("{s:O}", "items", items);
-	return 0;
+	r = selection_make(request, engine_objects(d->engine), &selection, reply);
+	if (r)
+		return r;
+	items = json_array();
+	for (size_t i = 0; i < selection.count; i++)
+		if (json_array_append_new(items, item_json(selection.items[i], form, with_object)))
+			r = -ENOMEM;
+	reply->data = json_pack("{s:I, s:o, s:o}", "generation", generation, "items", items,
+				"missing", missing_json(&selection.missing));
+	return !r && reply->data ? 0 : -ENOMEM;
 }

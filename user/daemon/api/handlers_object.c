@@ -24,7 +24,7 @@ static char *object_text(const struct object *o, bool json)
 
 	if (!f)
 		return NULL;
-	r = node_print(o->tree, json, f);
+	r = node_print(o->tree, o->meta.namespace, json, f);
 	if (fclose(f) || r)
 		return NULL;
 	return TAKE_PTR(text);

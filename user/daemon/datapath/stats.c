@@ -16,7 +16,9 @@ struct cluster_rest {
 	const char *name;
 	struct http_cluster_stat *http; /* owned, or NULL */
 	__u64 members;
-	bool has_members;
+	/* As they are in force; 0: unlimited. */
+	__u32 max_connections, max_requests, max_pending;
+	bool has_members, has_requests;
 	bool told; /* with the kernel's counters */
 };
 
@@ -91,6 +93,7 @@ static int note_http(void *arg, const struct http_cluster_stat *s)
  * may be in either or in both. */
 static int note_members(struct walk *w, const struct tables *t)
 {
+	const struct hs_cluster *c;
 	struct cluster_rest *rest;
 
 	for (size_t i = 0; i < t->clusters.count; i++) {
@@ -98,14 +101,19 @@ static int note_members(struct walk *w, const struct tables *t)
 		if (!rest)
 			return -ENOMEM;
 		rest->members += t->clusters.items[i].ep_count;
+		rest->max_connections = t->clusters.items[i].max_connections;
 		rest->has_members = true;
 	}
 	for (__u32 i = 0; i < http_rows(t, HS_CLUSTERS); i++) {
-		rest = rest_of(w, hs_text(t->http, hs_cluster(t->http, i)->name));
+		c = hs_cluster(t->http, i);
+		rest = rest_of(w, hs_text(t->http, c->name));
 		if (!rest)
 			return -ENOMEM;
-		rest->members = hs_cluster(t->http, i)->endpoints.count;
-		rest->has_members = true;
+		rest->members = c->endpoints.count;
+		rest->max_connections = c->max_connections;
+		rest->max_requests = c->max_requests;
+		rest->max_pending = c->max_pending;
+		rest->has_members = rest->has_requests = true;
 	}
 	return 0;
 }
@@ -133,13 +141,41 @@ static __u64 http_share(const struct cluster_rest *rest, const char *name)
 	return 0;
 }
 
-/* Its counters whose names are not among `told`. */
-static int tell_rest(struct walk *w, const struct cluster_rest *rest, const char *const *told)
+static int tell_open(struct walk *w, const struct cluster_rest *rest, const char *name,
+		     __u64 active, __u32 limit)
+{
+	return tell(w, "cluster", rest->name, name, true, limit && active >= limit);
+}
+
+/* What follows from other statistics and from the limits. "Open": nothing more is let in. */
+static int tell_derived(struct walk *w, const struct cluster_rest *rest, __u64 connections)
+{
+	__u64 ejected = http_share(rest, "outlier_detection.ejections_active");
+	int r = tell(w, "cluster", rest->name, "membership_total", true, rest->members);
+
+	if (!r)
+		r = tell(w, "cluster", rest->name, "membership_healthy", true,
+			 rest->members > ejected ? rest->members - ejected : 0);
+	if (!r)
+		r = tell_open(w, rest, "circuit_breakers.default.cx_open", connections,
+			      rest->max_connections);
+	if (r || !rest->has_requests)
+		return r;
+	r = tell_open(w, rest, "circuit_breakers.default.rq_open",
+		      http_share(rest, "upstream_rq_active"), rest->max_requests);
+	return r ? r
+		 : tell_open(w, rest, "circuit_breakers.default.rq_pending_open",
+			     http_share(rest, "upstream_rq_pending_active"), rest->max_pending);
+}
+
+/* Its counters whose names are not among `told`. `steered`: its connections beside the proxy's. */
+static int tell_rest(struct walk *w, const struct cluster_rest *rest, __u64 steered,
+		     const char *const *told)
 {
 	int r = 0;
 
 	if (rest->has_members)
-		r = tell(w, "cluster", rest->name, "membership_total", true, rest->members);
+		r = tell_derived(w, rest, steered + http_share(rest, "upstream_cx_active"));
 	if (r || !rest->http)
 		return r;
 	for (const struct stat_field *f = http_cluster_fields; !r && f->name; f++) {
@@ -182,7 +218,7 @@ static int tell_cluster(void *arg, __u32 id, const struct cluster_stat *s,
 	if (r || !rest)
 		return r;
 	rest->told = true;
-	return tell_rest(w, rest, names);
+	return tell_rest(w, rest, l->steered, names);
 }
 
 static int tell_clusters(struct walk *w, struct kernel *k, const struct tables *t)
@@ -194,7 +230,7 @@ static int tell_clusters(struct walk *w, struct kernel *k, const struct tables *
 		r = kernel_each_cluster(k, tell_cluster, w);
 	for (size_t i = 0; !r && i < w->count; i++)
 		if (!w->rests[i].told)
-			r = tell_rest(w, &w->rests[i], none);
+			r = tell_rest(w, &w->rests[i], 0, none);
 	return r;
 }
 

@@ -308,6 +308,8 @@ static void attempt(struct task *t)
 
 	if (r)
 		finish(t, r < 0 ? r : 0);
+	else if (t->change->dry_run)
+		finish(t, 0);
 	else if (!needs_proxy(e, t->tables))
 		finish(t, commit(t));
 	else if (e->asking)

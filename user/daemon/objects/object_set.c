@@ -93,7 +93,7 @@ static int make_room(struct known_set *set)
 	return 0;
 }
 
-int known_add(struct known_set *set, struct object *o, struct origin *origin)
+int known_add(struct known_set *set, struct object *o, struct origin *origin, int64_t since)
 {
 	struct object_id id = object_id(o);
 	uint32_t hash = hash_id(&id);
@@ -104,7 +104,7 @@ int known_add(struct known_set *set, struct object *o, struct origin *origin)
 	if (r)
 		return r;
 	put_slot(set->slots, set->slot_count, hash, set->count);
-	set->items[set->count++] = (struct known){ o, origin, hash };
+	set->items[set->count++] = (struct known){ o, origin, hash, since };
 	return 0;
 }
 

@@ -21,6 +21,7 @@ struct known {
 	struct object *object;
 	struct origin *origin; /* NULL until its source has given it one */
 	uint32_t hash;
+	int64_t since; /* Unix seconds when weftd first got it; 0: not known */
 };
 
 struct known_set {
@@ -36,7 +37,7 @@ bool object_is(const struct object *o, const struct object_id *id);
 /* NULL if there is none. Valid until the set is changed. */
 struct known *known_find(const struct known_set *set, const struct object_id *id);
 /* Appends an object whose identity is not in the set. 0 or -ENOMEM. */
-int known_add(struct known_set *set, struct object *o, struct origin *origin);
+int known_add(struct known_set *set, struct object *o, struct origin *origin, int64_t since);
 /* Takes out all elements whose `object` is NULL, keeping the order. 0 or -ENOMEM with the set as
  * before. */
 int known_squeeze(struct known_set *set);

@@ -2,6 +2,7 @@
 #include <errno.h>
 #include <stdlib.h>
 #include <string.h>
+#include <time.h>
 
 #include "lib/base/cleanup.h"
 #include "daemon/objects/stage.h"
@@ -49,9 +50,39 @@ static bool node_same(const struct node *a, const struct node *b)
 	return !x && !y;
 }
 
+/* This key of `metadata`, or the one behind if it is the namespace. */
+static const struct node *but_namespace(const struct node *key)
+{
+	return key && node_text(key) && strcmp(node_text(key), "namespace") == 0 ? key->next->next
+										 : key;
+}
+
+/* Objects that are compared are of one namespace, whether it was written into both or not. */
+static bool metadata_same(const struct node *a, const struct node *b)
+{
+	const struct node *x = but_namespace(node_target(a)->child);
+	const struct node *y = but_namespace(node_target(b)->child);
+
+	for (; x && y; x = but_namespace(x->next->next), y = but_namespace(y->next->next))
+		if (!node_same(x, y) || !node_same(x->next, y->next))
+			return false;
+	return !x && !y;
+}
+
 bool object_same(const struct object *a, const struct object *b)
 {
-	return a->tree && b->tree && node_same(a->tree, b->tree);
+	const struct node *x = a->tree ? node_target(a->tree)->child : NULL;
+	const struct node *y = b->tree ? node_target(b->tree)->child : NULL;
+
+	for (; x && y; x = x->next->next, y = y->next->next) {
+		bool metadata = node_text(x) && strcmp(node_text(x), "metadata") == 0;
+
+		if (!node_same(x, y))
+			return false;
+		if (metadata ? !metadata_same(x->next, y->next) : !node_same(x->next, y->next))
+			return false;
+	}
+	return a->tree && b->tree && !x && !y;
 }
 
 /* Rules are told to the user by file and line: an object that has moved is taken over quietly. */
@@ -63,7 +94,7 @@ static bool same_place(const struct object *a, const struct object *b)
 
 int stage_init(struct stage *st, const struct known_set *from)
 {
-	*st = (struct stage){ 0 };
+	*st = (struct stage){ .now = time(NULL) };
 	return known_copy(from, &st->set);
 }
 
@@ -83,7 +114,7 @@ int stage_put(struct stage *st, struct object *o, const char **change)
 	if (!same || !same_place(k->object, o))
 		st->dirty = true;
 	if (!k)
-		return known_add(&st->set, o, NULL);
+		return known_add(&st->set, o, NULL, st->now);
 	r = list_add(&st->gone, k->object);
 	if (r)
 		return r;

@@ -20,6 +20,7 @@ struct stage {
 		fresh; /* owned until the stage is kept: objects that came with the change */
 	struct object_list gone; /* to be freed once it is kept: replaced and deleted ones */
 	bool dirty;		 /* anything is to be written and published */
+	int64_t now;		 /* when the change was begun, in Unix seconds */
 };
 
 int stage_init(struct stage *st, const struct known_set *from);

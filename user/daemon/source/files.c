@@ -9,14 +9,17 @@
 #include "lib/base/json_io.h"
 #include "lib/base/log.h"
 #include "lib/schema/parse.h"
+#include "lib/schema/selector.h"
 
 struct file_change {
 	struct change change;
 	struct file_source *source;
 	const struct store_input *files; /* to be applied, or that name what is to be deleted */
 	size_t count;
-	struct object_id id; /* of files_delete_object() */
-	bool ignore_missing;
+	struct object_id *ids; /* to be deleted, and what they point at */
+	size_t id_count;
+	struct arena *texts;
+	struct file_options options;
 	json_t *record;		    /* for the journal */
 	struct store_file **stored; /* a reference to each, once they are */
 	size_t *first;		    /* where file i's objects begin among the stage's fresh ones */
@@ -47,7 +50,8 @@ static int parse_files(const struct store_input *files, size_t count, struct par
 		return -ENOMEM;
 	out->count = count;
 	for (size_t i = 0; i < count; i++) {
-		const struct parse_options how = { .skip_unknown = files[i].skip_unknown };
+		const struct parse_options how = { .namespace = files[i].namespace,
+						   .skip_unknown = files[i].skip_unknown };
 		int bad = rules_parse_with(&how, files[i].name, files[i].bytes, files[i].size,
 					   &out->per_file[i], &report->errors, &report->skipped);
 
@@ -57,51 +61,43 @@ static int parse_files(const struct store_input *files, size_t count, struct par
 	return r;
 }
 
-static int stage_file(struct stage *st, struct objects *objects, struct change_report *report)
+/* Takes over `o`. */
+static int stage_object(struct stage *st, struct object *o, struct change_report *report)
 {
-	for (size_t i = 0; i < objects->count; i++) {
-		struct object *o = TAKE_PTR(objects->items[i]);
-		struct object_id id = object_id(o);
-		const char *change;
-		/* stage_put() may free the object, and with it its name. */
-		int r = change_report_add(report, &id, "");
+	struct object_id id = object_id(o);
+	const char *change;
+	/* stage_put() may free the object, and with it its name. */
+	int r = change_report_add(report, &id, "");
 
-		if (r) {
-			object_free(o);
-			return r;
-		}
-		r = stage_put(st, o, &change);
-		if (r)
-			return r;
-		json_object_set_new(json_array_get(report->changes,
-						   json_array_size(report->changes) - 1),
-				    "change", json_string(change));
+	if (r) {
+		object_free(o);
+		return r;
 	}
+	r = stage_put(st, o, &change);
+	if (r)
+		return r;
+	json_object_set_new(json_array_get(report->changes, json_array_size(report->changes) - 1),
+			    "change", json_string(change));
 	return 0;
 }
 
-/* Of the same change as staged before, perhaps. */
-static int new_record(struct file_change *f, const char *type)
+static int stage_file(struct stage *st, struct objects *objects, const struct selector *selector,
+		      struct change_report *report)
 {
-	json_decref(f->record);
-	f->record = json_pack("{s:s}", "type", type);
-	return f->record ? 0 : -ENOMEM;
+	int r = 0;
+
+	for (size_t i = 0; !r && i < objects->count; i++)
+		if (selector_matches(selector, &objects->items[i]->meta.labels))
+			r = stage_object(st, TAKE_PTR(objects->items[i]), report);
+	return r;
 }
 
-static int stage_apply(struct change *c, struct stage *st, struct change_report *report)
+/* Of the same change as staged before, perhaps. */
+static int new_record(struct file_change *f, const char *type, const struct stage *st)
 {
-	struct file_change *f = (struct file_change *)c;
-	_cleanup_(parsed_free) struct parsed parsed = { 0 };
-	int r = new_record(f, "apply");
-
-	if (!r)
-		r = parse_files(f->files, f->count, &parsed, report);
-	for (size_t i = 0; !r && i < f->count; i++) {
-		f->first[i] = st->fresh.count;
-		r = stage_file(st, &parsed.per_file[i], report);
-		f->first[i + 1] = st->fresh.count;
-	}
-	return r;
+	json_decref(f->record);
+	f->record = json_pack("{s:s, s:I}", "type", type, "time", (json_int_t)st->now);
+	return f->record ? 0 : -ENOMEM;
 }
 
 static int add_id(json_t *record, const struct object_id *id)
@@ -141,9 +137,90 @@ static int stage_delete(struct stage *st, const struct object_id *id, bool ignor
 	return r ? r : stage_remove(st, id);
 }
 
-static int begin_delete(struct file_change *f)
+/* The namespaces that the input has objects in. */
+static json_t *visited_namespaces(const struct stage *st)
 {
-	int r = new_record(f, "delete");
+	json_t *set = json_object();
+
+	for (size_t i = 0; i < st->fresh.count; i++)
+		if (st->fresh.items[i]->meta.namespace)
+			json_object_set_new(set, st->fresh.items[i]->meta.namespace, json_true());
+	return set;
+}
+
+static bool may_prune(const struct object *o, const struct file_options *options,
+		      const json_t *visited)
+{
+	const char *namespace = o->meta.namespace;
+
+	if (options->namespace)
+		return namespace && strcmp(namespace, options->namespace) == 0;
+	return options->prune == PRUNE_ALL || !namespace || json_object_get(visited, namespace);
+}
+
+/* Known objects that the input did not bring are those that are stored already. */
+static int prune(struct file_change *f, struct stage *st, const struct selector *selector,
+		 struct change_report *report)
+{
+	_cleanup_(json_decrefp) json_t *visited = visited_namespaces(st);
+	int r = json_object_set_new(f->record, "objects", json_array()) ? -ENOMEM : 0;
+
+	for (size_t i = 0; !r && i < st->set.count; i++) {
+		const struct known *k = &st->set.items[i];
+		struct object_id id = object_id(k->object);
+
+		if (!store_file_of(k->origin) ||
+		    !selector_matches(selector, &k->object->meta.labels) ||
+		    !may_prune(k->object, &f->options, visited))
+			continue;
+		r = change_report_add(report, &id, "pruned");
+		if (!r)
+			r = add_id(f->record, &id);
+		if (!r)
+			r = stage_remove(st, &id);
+	}
+	return r ? r : stage_seal(st);
+}
+
+static int stage_files(struct file_change *f, struct stage *st, const struct selector *selector,
+		       struct change_report *report)
+{
+	_cleanup_(parsed_free) struct parsed parsed = { 0 };
+	int r = parse_files(f->files, f->count, &parsed, report);
+
+	for (size_t i = 0; !r && i < f->count; i++) {
+		f->first[i] = st->fresh.count;
+		r = stage_file(st, &parsed.per_file[i], selector, report);
+		f->first[i + 1] = st->fresh.count;
+	}
+	return r;
+}
+
+static int stage_apply(struct change *c, struct stage *st, struct change_report *report)
+{
+	struct file_change *f = (struct file_change *)c;
+	_cleanup_(selector_free) struct selector selector = { 0 };
+	const char *text = f->options.selector;
+	char why[160];
+	int r = selector_parse(text ?: "", &selector, why, sizeof(why));
+
+	if (r == -EINVAL)
+		errors_add(&report->errors, "-l", (struct pos){ 0 }, "%s", why);
+	if (!r)
+		r = new_record(f, "apply", st);
+	if (!r && text && json_object_set_new(f->record, "selector", json_text(text)))
+		r = -ENOMEM;
+	if (!r)
+		r = stage_files(f, st, &selector, report);
+	/* An empty input is a mistake, no order to remove everything. */
+	if (!r && f->options.prune && st->fresh.count)
+		r = prune(f, st, &selector, report);
+	return r;
+}
+
+static int begin_delete(struct file_change *f, const struct stage *st)
+{
+	int r = new_record(f, "delete", st);
 
 	return r ? r : json_object_set_new(f->record, "objects", json_array()) ? -ENOMEM : 0;
 }
@@ -157,7 +234,7 @@ static int stage_delete_files(struct change *c, struct stage *st, struct change_
 {
 	struct file_change *f = (struct file_change *)c;
 	_cleanup_(parsed_free) struct parsed parsed = { 0 };
-	int r = begin_delete(f);
+	int r = begin_delete(f, st);
 
 	if (!r)
 		r = parse_files(f->files, f->count, &parsed, report);
@@ -165,19 +242,19 @@ static int stage_delete_files(struct change *c, struct stage *st, struct change_
 		for (size_t j = 0; !r && j < parsed.per_file[i].count; j++) {
 			struct object_id id = object_id(parsed.per_file[i].items[j]);
 
-			r = stage_delete(st, &id, f->ignore_missing, f->record, report);
+			r = stage_delete(st, &id, f->options.ignore_missing, f->record, report);
 		}
 	}
 	return r ? r : end_delete(st, report);
 }
 
-static int stage_delete_object(struct change *c, struct stage *st, struct change_report *report)
+static int stage_delete_objects(struct change *c, struct stage *st, struct change_report *report)
 {
 	struct file_change *f = (struct file_change *)c;
-	int r = begin_delete(f);
+	int r = begin_delete(f, st);
 
-	if (!r)
-		r = stage_delete(st, &f->id, f->ignore_missing, f->record, report);
+	for (size_t i = 0; !r && i < f->id_count; i++)
+		r = stage_delete(st, &f->ids[i], f->options.ignore_missing, f->record, report);
 	return r ? r : end_delete(st, report);
 }
 
@@ -251,6 +328,8 @@ static void free_change(struct change *c)
 		origin_unref(f->stored[i] ? &f->stored[i]->origin : NULL);
 	free(f->stored);
 	free(f->first);
+	free(f->ids);
+	arena_unref(f->texts);
 	json_decref(f->record);
 	free(f);
 }
@@ -259,7 +338,8 @@ static void free_change(struct change *c)
 
 static struct file_change *new_change(struct file_source *s,
 				      int (*stage)(struct change *c, struct stage *st,
-						   struct change_report *report))
+						   struct change_report *report),
+				      const struct file_options *options)
 {
 	struct file_change *f = calloc(1, sizeof(*f));
 
@@ -269,14 +349,17 @@ static struct file_change *new_change(struct file_source *s,
 				     .store = store_change,
 				     .undo = undo_change,
 				     .kept = compact,
-				     .free = free_change };
+				     .free = free_change,
+				     .dry_run = options->dry_run };
 	f->source = s;
+	f->options = *options;
 	return f;
 }
 
-struct change *files_apply(struct file_source *s, const struct store_input *files, size_t count)
+struct change *files_apply(struct file_source *s, const struct store_input *files, size_t count,
+			   const struct file_options *options)
 {
-	struct file_change *f = new_change(s, stage_apply);
+	struct file_change *f = new_change(s, stage_apply, options);
 
 	if (!f)
 		return NULL;
@@ -291,28 +374,45 @@ struct change *files_apply(struct file_source *s, const struct store_input *file
 }
 
 struct change *files_delete(struct file_source *s, const struct store_input *files, size_t count,
-			    bool ignore_missing)
+			    const struct file_options *options)
 {
-	struct file_change *f = new_change(s, stage_delete_files);
+	struct file_change *f = new_change(s, stage_delete_files, options);
 
 	if (!f)
 		return NULL;
 	f->files = files;
 	f->count = count;
-	f->ignore_missing = ignore_missing;
 	return &f->change;
 }
 
-struct change *files_delete_object(struct file_source *s, const struct object_id *id,
-				   bool ignore_missing)
+static int copy_ids(struct file_change *f, const struct object_id *ids, size_t count)
 {
-	struct file_change *f = new_change(s, stage_delete_object);
+	f->ids = calloc(count + 1, sizeof(*f->ids));
+	f->texts = arena_new();
+	if (!f->ids || !f->texts)
+		return -ENOMEM;
+	for (f->id_count = 0; f->id_count < count; f->id_count++) {
+		const struct object_id *from = &ids[f->id_count];
+		struct object_id *to = &f->ids[f->id_count];
 
-	if (!f)
-		return NULL;
-	f->id = *id;
-	f->ignore_missing = ignore_missing;
-	return &f->change;
+		to->kind = from->kind;
+		to->name = arena_strdup(f->texts, from->name);
+		to->namespace = from->namespace ? arena_strdup(f->texts, from->namespace) : NULL;
+		if (!to->name || !to->namespace != !from->namespace)
+			return -ENOMEM;
+	}
+	return 0;
+}
+
+struct change *files_delete_objects(struct file_source *s, const struct object_id *ids,
+				    size_t count, const struct file_options *options)
+{
+	struct file_change *f = new_change(s, stage_delete_objects, options);
+
+	if (!f || !copy_ids(f, ids, count))
+		return f ? &f->change : NULL;
+	free_change(&f->change);
+	return NULL;
 }
 
 static int load(struct object_source *source, struct known_set *set, struct errors *errors)

@@ -212,6 +212,7 @@ static void file_release(struct origin *o)
 
 	f->store->live -= f->size;
 	free(f->name);
+	free(f->namespace);
 	free(f);
 }
 
@@ -220,14 +221,19 @@ struct store_file *store_file_of(struct origin *o)
 	return o && o->release == file_release ? (struct store_file *)o : NULL;
 }
 
-static struct store_file *file_new(struct store *s, const char *name, off_t at, size_t size)
+/* `namespace` may be NULL. */
+static struct store_file *file_new(struct store *s, const char *name, const char *namespace,
+				   off_t at, size_t size)
 {
 	struct store_file *f = calloc(1, sizeof(*f));
 
 	if (!f)
 		return NULL;
 	f->name = strdup(name);
-	if (!f->name) {
+	f->namespace = namespace ? strdup(namespace) : NULL;
+	if (!f->name || !f->namespace != !namespace) {
+		free(f->name);
+		free(f->namespace);
 		free(f);
 		return NULL;
 	}
@@ -268,6 +274,7 @@ static int make_items(struct store *s, const struct wire_frame *frame, off_t at,
 
 		if (size <= frame->blob_len - used)
 			items[i].file = file_new(s, json_get_text(file, "name", ""),
+						 json_get_text(file, "namespace", NULL),
 						 at + (off_t)used, size);
 		if (!items[i].file) {
 			drop_items(items, i);
@@ -326,7 +333,7 @@ static int register_files(struct store *s, const struct store_input *files, size
 			  struct store_file **items)
 {
 	for (size_t i = 0; i < count; i++) {
-		items[i] = file_new(s, files[i].name, at, files[i].size);
+		items[i] = file_new(s, files[i].name, files[i].namespace, at, files[i].size);
 		if (!items[i]) {
 			while (i--)
 				file_unref(items[i]);
@@ -443,7 +450,8 @@ int store_compact(struct store *s, json_t *objects, struct store_file **files, s
 	for (size_t i = 0; i < count; i++)
 		inputs[i] = (struct store_input){ .name = files[i]->name,
 						  .bytes = m.bytes + files[i]->at,
-						  .size = files[i]->size };
+						  .size = files[i]->size,
+						  .namespace = files[i]->namespace };
 	r = record_pack(record, inputs, count, &bytes, &len);
 	if (r)
 		return r;

@@ -36,7 +36,8 @@ struct store_file {
 	struct origin origin; /* of the objects in it */
 	struct store *store;
 	char *name;
-	off_t at; /* of its bytes */
+	char *namespace; /* of its objects that name none; NULL: "default" */
+	off_t at;	 /* of its bytes */
 	size_t size;
 };
 

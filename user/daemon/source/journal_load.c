@@ -7,10 +7,12 @@
 #include "daemon/objects/stage.h"
 #include "lib/base/json_io.h"
 #include "lib/schema/parse.h"
+#include "lib/schema/selector.h"
 
 struct load {
 	struct known_set *set;
 	struct errors *errors;
+	int64_t now; /* "time" of the record */
 };
 
 static void set_object(struct known *k, struct object *o, struct store_file *file)
@@ -32,7 +34,7 @@ static int put(struct load *l, struct object *o, struct store_file *file)
 		set_object(k, o, file);
 		return 0;
 	}
-	r = known_add(l->set, o, &file->origin);
+	r = known_add(l->set, o, &file->origin, l->now);
 	if (r)
 		object_free(o);
 	else
@@ -43,20 +45,29 @@ static int put(struct load *l, struct object *o, struct store_file *file)
 static int parse(struct load *l, const struct store_item *item, struct objects *out)
 {
 	/* What was skipped when it was applied is skipped again. */
-	const struct parse_options how = { .skip_unknown = true };
+	const struct parse_options how = { .namespace = item->file->namespace,
+					   .skip_unknown = true };
 
 	return rules_parse_with(&how, item->file->name, item->bytes, item->file->size, out,
 				l->errors, NULL);
 }
 
-static int load_apply(struct load *l, const struct store_item *items, size_t count)
+/* What an apply -l had left out of its files was not applied. */
+static int load_apply(struct load *l, const json_t *record, const struct store_item *items,
+		      size_t count)
 {
+	_cleanup_(selector_free) struct selector selector = { 0 };
+	char why[160];
+
+	if (selector_parse(json_get_text(record, "selector", ""), &selector, why, sizeof(why)))
+		return -EBADMSG;
 	for (size_t i = 0; i < count; i++) {
 		_cleanup_(objects_free) struct objects objects = { 0 };
 		int r = parse(l, &items[i], &objects);
 
 		for (size_t j = 0; !r && j < objects.count; j++)
-			r = put(l, TAKE_PTR(objects.items[j]), items[i].file);
+			if (selector_matches(&selector, &objects.items[j]->meta.labels))
+				r = put(l, TAKE_PTR(objects.items[j]), items[i].file);
 		if (r)
 			return r;
 	}
@@ -110,8 +121,8 @@ static json_t *snapshot_key(json_int_t file, const struct object_id *id)
 			  id->namespace ? id->namespace : "", id->name);
 }
 
-/* {"FILE/KIND/NAMESPACE/NAME": position} */
-static int index_snapshot(const json_t *list, json_t *index)
+/* {"FILE/KIND/NAMESPACE/NAME": position}; the times go into `found`. */
+static int index_snapshot(const json_t *list, json_t *index, struct known *found)
 {
 	json_t *entry;
 	size_t i;
@@ -128,6 +139,7 @@ static int index_snapshot(const json_t *list, json_t *index)
 		if (!key ||
 		    json_object_set_new(index, json_string_value(key), json_integer((json_int_t)i)))
 			return -ENOMEM;
+		found[i].since = json_integer_value(json_array_get(entry, 4));
 	}
 	return 0;
 }
@@ -158,7 +170,8 @@ static int take_found(struct load *l, struct known *found, size_t count)
 
 	for (size_t i = 0; i < count; i++) {
 		if (!r)
-			r = found[i].object ? known_add(l->set, found[i].object, found[i].origin)
+			r = found[i].object ? known_add(l->set, found[i].object, found[i].origin,
+							found[i].since)
 					    : -EBADMSG;
 		if (r) {
 			object_free(found[i].object);
@@ -173,7 +186,7 @@ static int load_snapshot(struct load *l, const json_t *list, const struct store_
 {
 	_cleanup_free_ struct known *found = calloc(json_array_size(list) + 1, sizeof(*found));
 	_cleanup_(json_decrefp) json_t *index = json_object();
-	int r = found && index ? index_snapshot(list, index) : -ENOMEM;
+	int r = found && index ? index_snapshot(list, index, found) : -ENOMEM;
 	int taken;
 
 	if (r)
@@ -195,19 +208,25 @@ static int load_record(void *arg, const json_t *record, const struct store_item 
 {
 	const char *type = json_get_text(record, "type", "");
 	const json_t *list = json_object_get(record, "objects");
+	struct load *l = arg;
+	int r;
 
-	if (strcmp(type, "apply") == 0)
-		return load_apply(arg, items, count);
+	l->now = json_get_int(record, "time", 0);
+	if (strcmp(type, "apply") == 0) {
+		r = load_apply(l, record, items, count);
+		/* What an apply has pruned. */
+		return r || !list ? r : load_delete(l, list);
+	}
 	if (strcmp(type, "delete") == 0)
-		return load_delete(arg, list);
+		return load_delete(l, list);
 	if (strcmp(type, "snapshot") == 0)
-		return load_snapshot(arg, list, items, count);
+		return load_snapshot(l, list, items, count);
 	return -EBADMSG;
 }
 
 int engine_load(struct store *store, struct known_set *set, struct errors *errors)
 {
-	struct load l = { set, errors };
+	struct load l = { set, errors, 0 };
 
 	return store_replay(store, load_record, &l);
 }
@@ -264,8 +283,9 @@ int engine_save(struct store *store, const struct known_set *set)
 		if (!want.file)
 			continue;
 		at = bsearch(&want, files, count, sizeof(*files), by_file);
-		entry = json_pack("[s, s, s, I]", kind_name(id.kind),
-				  id.namespace ? id.namespace : "", id.name, at->number);
+		entry = json_pack("[s, s, s, I, I]", kind_name(id.kind),
+				  id.namespace ? id.namespace : "", id.name, at->number,
+				  (json_int_t)set->items[i].since);
 
 		if (json_array_append_new(objects, entry))
 			return -ENOMEM;

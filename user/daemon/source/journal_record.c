@@ -82,6 +82,8 @@ static int add_files(json_t *record, const struct store_input *files, size_t cou
 		json_t *file = json_pack("{s:o, s:I}", "name", json_text(files[i].name), "size",
 					 (json_int_t)files[i].size);
 
+		if (files[i].namespace)
+			json_object_set_new(file, "namespace", json_text(files[i].namespace));
 		if (json_array_append_new(list, file)) {
 			json_decref(list);
 			return -ENOMEM;

@@ -25,12 +25,13 @@ struct store_input {
 	const char *bytes;
 	size_t size;
 	bool skip_unknown; /* kinds that are not carried out are skipped, not refused */
+	const char *namespace; /* of its objects that name none; NULL: none was said */
 };
 
 /* What came of a change. Zero-initialise; free with change_report_free(). */
 struct change_report {
 	json_t *changes;       /* [{"kind", "namespace", "name", "change":
-				  created|configured|unchanged|deleted}...] */
+				  created|configured|unchanged|deleted|pruned}...] */
 	struct errors errors;  /* and warnings */
 	struct errors skipped; /* objects of kinds that weft does not know */
 };
@@ -54,6 +55,7 @@ struct change {
 	/* It has taken effect: `known` is what is in force now. */
 	void (*kept)(struct change *c, const struct known_set *known);
 	void (*free)(struct change *c);
+	bool dry_run; /* is staged and compiled, and no more */
 	const struct store_input
 		*files; /* warnings about these are told even if they are not new */
 	size_t file_count;

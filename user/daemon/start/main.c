@@ -186,6 +186,10 @@ static int detach(const struct options *o)
 			 (int)other, at);
 	r = kernel_detach(at, locks.netns == -EBUSY);
 	supervisor_stop(o->run_dir);
+	if (!r)
+		log_info("what was pinned in %s, and attached from there, is removed; the rules "
+			 "stored in %s are kept",
+			 at, o->state_dir);
 	return r;
 }
 

@@ -6,10 +6,12 @@
 
 #include "lib/schema/decode.h"
 #include "lib/schema/schema_unknown.h"
+#include "lib/schema/validate.h"
 
 /* Objects of one file share its documents; what is common to all of them while they are read. */
 struct reader {
 	const char *name;
+	const char *namespace; /* of objects that name none; NULL: "default" */
 	struct objects *out;
 	struct errors *errors, *skipped;
 	struct arena *arena;
@@ -56,6 +58,18 @@ static bool known_version(const struct schema *s, const char *version)
 	return false;
 }
 
+/* What -n NAMESPACE says is for objects without a namespace; one that is of another namespace was
+ * hardly meant to go there. */
+static void check_namespace(struct decoder *d, const struct reader *r, const struct node *node)
+{
+	const struct node *given = node_get(node_get(node, "metadata"), "namespace");
+
+	if (r->namespace && given && strcmp(d->object->meta.namespace, r->namespace) != 0)
+		decode_error(d, given, "metadata.namespace",
+			     "does not match -n %s: expected \"%s\", or no namespace, not \"%s\"",
+			     r->namespace, r->namespace, d->object->meta.namespace);
+}
+
 static int decode_object(struct reader *r, const struct schema *s, const struct node *node,
 			 const char *api_version)
 {
@@ -68,6 +82,7 @@ static int decode_object(struct reader *r, const struct schema *s, const struct 
 		.reported = r->reported,
 		.strict = s->istio,
 	};
+	const char *namespace;
 
 	if (!o)
 		return -ENOMEM;
@@ -76,14 +91,17 @@ static int decode_object(struct reader *r, const struct schema *s, const struct 
 	o->file = arena_strdup(r->arena, r->name);
 	o->pos = node_pos(node);
 	o->tree = node;
-	o->meta.namespace = o->kind == KIND_NAMESPACE ? NULL : "default";
+	namespace = r->namespace ? arena_strdup(r->arena, r->namespace) : "default";
+	o->meta.namespace = o->kind == KIND_NAMESPACE ? NULL : namespace;
 	decode_message(&d, s->message, node, o);
 	/* An empty namespace is none. */
 	if (o->meta.namespace && !*o->meta.namespace)
-		o->meta.namespace = "default";
+		o->meta.namespace = namespace;
 	if (o->kind == KIND_NAMESPACE)
 		o->meta.namespace = NULL;
-	if (d.no_memory || !o->file)
+	else if (namespace)
+		check_namespace(&d, r, node);
+	if (d.no_memory || !o->file || !namespace)
 		return -ENOMEM;
 	if (d.reported != r->reported) {
 		r->reported = d.reported;
@@ -248,6 +266,7 @@ int rules_parse_with(const struct parse_options *how, const char *name, const ch
 		     size_t len, struct objects *out, struct errors *errors, struct errors *skipped)
 {
 	struct reader r = { .name = name,
+			    .namespace = how->namespace,
 			    .out = out,
 			    .errors = errors,
 			    .skipped = skipped,
@@ -255,6 +274,13 @@ int rules_parse_with(const struct parse_options *how, const char *name, const ch
 	struct documents docs = { 0 };
 	int e, syntax;
 
+	if (how->namespace && !valid_object_label(how->namespace)) {
+		errors_add(errors, "-n", (struct pos){ 0 },
+			   "expected a namespace (lower-case letters, digits and '-', at most 63), "
+			   "not \"%.64s\"",
+			   how->namespace);
+		return -EINVAL;
+	}
 	syntax = yaml_parse(name, bytes, len, &docs, errors);
 	e = syntax == -ENOMEM ? syntax : 0;
 	for (size_t i = 0; i < docs.count && !e; i++) {

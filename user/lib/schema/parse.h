@@ -17,6 +17,9 @@ int rules_parse(const char *name, const char *bytes, size_t len, struct objects 
 		struct errors *errors, struct errors *skipped);
 
 struct parse_options {
+	/* Objects that name no namespace are in this one, and one that names another is an error;
+	 * NULL: they are in "default". */
+	const char *namespace;
 	bool skip_unknown; /* no kind is refused because weft does not carry it out */
 };
 

@@ -2,6 +2,7 @@
 #include <string.h>
 #include <strings.h>
 
+#include "lib/base/similar.h"
 #include "lib/schema/schema.h"
 
 const struct schema schemas[KIND_MAX] = {
@@ -78,14 +79,58 @@ const char *kind_name(enum kind kind)
 	return schemas[kind].name;
 }
 
+/* "virtualservices.networking.istio.io" and "vs.v1.networking.istio.io" are kubectl's long forms.
+ */
+static bool same_suffix(const struct schema *s, const char *suffix)
+{
+	if (!*suffix || !strcasecmp(suffix, s->group))
+		return true;
+	for (const char *const *v = s->versions; *v; v++) {
+		size_t len = strlen(*v);
+
+		if (!strncasecmp(suffix, *v, len) &&
+		    (!suffix[len] ||
+		     (suffix[len] == '.' && !strcasecmp(suffix + len + 1, s->group))))
+			return true;
+	}
+	return false;
+}
+
+static bool is_word(const char *known, const char *word, size_t len)
+{
+	return strlen(known) == len && !strncasecmp(known, word, len);
+}
+
 int kind_parse(const char *word)
 {
+	size_t len = strcspn(word, ".");
+	const char *suffix = word + len + (word[len] == '.');
+
 	for (int kind = 0; kind < KIND_MAX; kind++) {
-		if (!strcasecmp(word, schemas[kind].name))
-			return kind;
-		for (const char *const *w = schemas[kind].words; *w; w++)
-			if (!strcasecmp(word, *w))
-				return kind;
+		const struct schema *s = &schemas[kind];
+		bool same = is_word(s->name, word, len);
+
+		for (const char *const *w = s->words; *w && !same; w++)
+			same = is_word(*w, word, len);
+		if (same)
+			return same_suffix(s, suffix) ? kind : -1;
 	}
 	return -1;
+}
+
+const char *kind_similar(const char *word)
+{
+	struct similar near = similar_to(word);
+
+	for (int kind = 0; kind < KIND_MAX; kind++) {
+		similar_offer(&near, schemas[kind].name);
+		for (const char *const *w = schemas[kind].words; *w; w++)
+			similar_offer(&near, *w);
+	}
+	return near.best;
+}
+
+const char *kind_group(enum kind kind)
+{
+	return schemas[kind].group;
 }

@@ -30,6 +30,21 @@ static bool needs_quotes(const struct node *n)
 	return n->quoted && (node_scalar(&bare) != SCALAR_STRING || !strcmp(n->text, "<<"));
 }
 
+/* A namespace that the object has, but its document doesn't say: one more pair of `metadata`. */
+struct extra {
+	const struct node *metadata; /* NULL: none */
+	const char *namespace;
+};
+
+static int emit_plain(yaml_emitter_t *e, const char *text)
+{
+	yaml_event_t event;
+
+	return emit(e, &event,
+		    yaml_scalar_event_initialize(&event, NULL, NULL, (const yaml_char_t *)text,
+						 (int)strlen(text), 1, 1, YAML_ANY_SCALAR_STYLE));
+}
+
 static int emit_scalar(yaml_emitter_t *e, const struct node *n)
 {
 	yaml_scalar_style_t style = YAML_PLAIN_SCALAR_STYLE;
@@ -45,7 +60,7 @@ static int emit_scalar(yaml_emitter_t *e, const struct node *n)
 						 (int)strlen(text), 1, 1, style));
 }
 
-static int emit_node(yaml_emitter_t *e, const struct node *n)
+static int emit_node(yaml_emitter_t *e, const struct node *n, const struct extra *extra)
 {
 	yaml_event_t event;
 	bool map;
@@ -61,7 +76,11 @@ static int emit_node(yaml_emitter_t *e, const struct node *n)
 		     : yaml_sequence_start_event_initialize(&event, NULL, NULL, 1,
 							    YAML_BLOCK_SEQUENCE_STYLE));
 	for (const struct node *child = n->child; child && !r; child = child->next)
-		r = emit_node(e, child);
+		r = emit_node(e, child, extra);
+	if (!r && n == extra->metadata)
+		r = emit_plain(e, "namespace");
+	if (!r && n == extra->metadata)
+		r = emit_plain(e, extra->namespace);
 	if (r)
 		return r;
 	return emit(e, &event,
@@ -69,7 +88,7 @@ static int emit_node(yaml_emitter_t *e, const struct node *n)
 			: yaml_sequence_end_event_initialize(&event));
 }
 
-static int emit_document(yaml_emitter_t *e, const struct node *node)
+static int emit_document(yaml_emitter_t *e, const struct node *node, const struct extra *extra)
 {
 	yaml_event_t event;
 	int r;
@@ -79,7 +98,7 @@ static int emit_document(yaml_emitter_t *e, const struct node *node)
 		r = emit(e, &event,
 			 yaml_document_start_event_initialize(&event, NULL, NULL, NULL, 1));
 	if (!r)
-		r = emit_node(e, node);
+		r = emit_node(e, node, extra);
 	if (!r)
 		r = emit(e, &event, yaml_document_end_event_initialize(&event, 1));
 	if (!r)
@@ -87,7 +106,7 @@ static int emit_document(yaml_emitter_t *e, const struct node *node)
 	return r;
 }
 
-static int print_yaml(const struct node *node, FILE *out)
+static int print_yaml(const struct node *node, const struct extra *extra, FILE *out)
 {
 	yaml_emitter_t e;
 	int r;
@@ -97,7 +116,7 @@ static int print_yaml(const struct node *node, FILE *out)
 	yaml_emitter_set_output_file(&e, out);
 	yaml_emitter_set_unicode(&e, 1);
 	yaml_emitter_set_width(&e, -1);
-	r = emit_document(&e, node);
+	r = emit_document(&e, node, extra);
 	yaml_emitter_delete(&e);
 	return r;
 }
@@ -189,7 +208,7 @@ static void indent(int depth, FILE *out)
 	fprintf(out, "\n%*s", depth * 2, "");
 }
 
-static void write_node(const struct node *n, int depth, FILE *out)
+static void write_node(const struct node *n, int depth, const struct extra *extra, FILE *out)
 {
 	bool map;
 
@@ -207,23 +226,35 @@ static void write_node(const struct node *n, int depth, FILE *out)
 			fputs(": ", out);
 			child = child->next;
 		}
-		write_node(child, depth + 1, out);
+		write_node(child, depth + 1, extra, out);
 		if (child->next)
 			fputc(',', out);
+	}
+	if (n == extra->metadata) {
+		fputs(n->child ? "," : "", out);
+		indent(depth + 1, out);
+		fputs("\"namespace\": ", out);
+		write_string(extra->namespace, out);
 	}
 	if (n->child)
 		indent(depth, out);
 	fputc(map ? '}' : ']', out);
 }
 
-static int print_json(const struct node *node, FILE *out)
+static int print_json(const struct node *node, const struct extra *extra, FILE *out)
 {
-	write_node(node, 0, out);
+	write_node(node, 0, extra, out);
 	fputc('\n', out);
 	return ferror(out) ? -EIO : 0;
 }
 
-int node_print(const struct node *node, bool json, FILE *out)
+int node_print(const struct node *node, const char *namespace, bool json, FILE *out)
 {
-	return json ? print_json(node, out) : print_yaml(node, out);
+	const struct node *metadata = namespace ? node_get(node, "metadata") : NULL;
+	const struct node *given = node_get(metadata, "namespace");
+	struct extra extra = { .namespace = namespace };
+
+	if (metadata && (!given || !node_text(given)) && strcmp(namespace, "default") != 0)
+		extra.metadata = node_target(metadata);
+	return json ? print_json(node, &extra, out) : print_yaml(node, &extra, out);
 }
