@@ -78,7 +78,7 @@ static void drop(struct store *s, struct known_set *set)
 {
 	for (size_t i = 0; i < set->count; i++) {
 		object_free(set->items[i].object);
-		store_file_unref(s, set->items[i].file);
+		origin_unref(set->items[i].origin);
 	}
 	known_free(set);
 	store_close(s);

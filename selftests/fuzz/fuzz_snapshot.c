@@ -12,9 +12,10 @@
 #include <sys/mman.h>
 #include <unistd.h>
 
-#include "lib/l7/build.h"
-#include "lib/l7/l7.h"
+#include "lib/compile/compile.h"
 #include "lib/route/route.h"
+#include "lib/schema/parse.h"
+#include "proxy/route/router.h"
 #include "proxy/route/router_priv.h"
 
 #define ROUTES "selftests/rules/routes/"
@@ -34,9 +35,9 @@ struct change {
 	uint32_t value;
 };
 
-static void *base;
+static const void *base;
 static size_t base_size;
-static struct http_snapshot *good; /* of it */
+static const struct http_snapshot *good; /* of it */
 static struct cluster_limit *limits;
 static struct stats *stats;
 static struct state *state;
@@ -70,8 +71,9 @@ static void parse(const char *path, struct objects *objects, struct errors *erro
 
 int LLVMFuzzerInitialize(int *argc, char ***argv)
 {
-	struct registry *registry = registry_new();
-	struct objects objects = { 0 };
+	static struct objects objects; /* the tables point into it */
+	static struct registry *registry;
+	static struct tables *tables;
 	struct errors errors = { 0 };
 	glob_t files;
 
@@ -83,12 +85,14 @@ int LLVMFuzzerInitialize(int *argc, char ***argv)
 	for (size_t i = 0; i < files.gl_pathc; i++)
 		parse(files.gl_pathv[i], &objects, &errors);
 	globfree(&files);
-	if (http_compile(&objects, registry, &base, &base_size, &errors))
+	registry = registry_new();
+	if (compile(&objects, registry, COMPILE_HTTP_ALWAYS, &tables, &errors))
 		abort();
-	objects_free(&objects);
 	errors_free(&errors);
-	registry_free(registry);
-	if (http_snapshot_open(base, base_size, &good) || !hs_count(good, HS_SOURCES))
+	base = tables->http_bytes;
+	base_size = tables->http_size;
+	good = tables->http;
+	if (!hs_count(good, HS_SOURCES))
 		abort();
 	stderr = fopen("/dev/null", "we"); /* each input would have a line to itself */
 	return limits_map(-1, &limits);

@@ -13,6 +13,12 @@ another_than() {
 	local now
 	now=$(proxy_pid) && [ "$now" != 0 ] && [ "$now" != "$1" ]
 }
+# None may be running at the moment: 0 would be this process group.
+kill_proxy() {
+	local pid
+	pid=$(proxy_pid)
+	[ "${pid:-0}" -le 0 ] || kill -9 "$pid" 2>/dev/null || true
+}
 # commands WHAT: each is answered, with whatever
 commands() {
 	local what=$1 status family result
@@ -66,7 +72,7 @@ for what in maps rows unended huge garbage flood talk silent; do
 	commands "$what, after apply"
 	behave good
 	# Whether it was killed or not, what comes next is one that does as it is told.
-	kill -9 "$(proxy_pid)" 2>/dev/null || true
+	kill_proxy
 	wait_until 15 weft status
 	say "ok: $what"
 done
@@ -74,7 +80,7 @@ done
 sleep 10 # so much may be said in this time
 size=$(stat -c %s "$TMP/weftd.log")
 behave talk
-kill -9 "$(proxy_pid)"
+kill_proxy
 sleep 5
 commands talk
 expect_between "bytes in the log of one that talks without end" $(($(stat -c %s "$TMP/weftd.log") - size)) 10000 200000
@@ -86,7 +92,7 @@ expect_eq "lines that control a terminal" "$(grep -c $'\033' "$TMP/weftd.log" ||
 for what in descriptors garbage huge silent; do
 	behave good
 	old=$(proxy_pid)
-	kill -9 "$old"
+	kill_proxy
 	wait_until 15 another_than "$old"
 	wait_until 15 weft status
 	behave "$what"
@@ -97,7 +103,7 @@ for what in descriptors garbage huge silent; do
 done
 
 mv "$TMP/bin/good" "$TMP/bin/weft-proxy"
-kill -9 "$(proxy_pid)"
+kill_proxy
 serves() {
 	local result
 	result=$(http_load client "$(vip 4 10)" 80 -n 5 -t 2000)

@@ -47,7 +47,10 @@ static int parse(struct offline *o, const struct files *files, const struct pars
 		if (bad && (!r || bad != -EINVAL))
 			r = bad;
 	}
-	return r;
+	if (r || o->objects.count || o->skipped.count)
+		return r;
+	errors_add(&o->errors, "-f", (struct pos){ 0 }, "no objects in what was given");
+	return -EINVAL;
 }
 
 static int load(struct offline *o, const struct file_names *names, const char *namespace,

@@ -24,7 +24,7 @@ struct store_input {
 	const char *name;
 	const char *bytes;
 	size_t size;
-	bool skip_unknown; /* kinds that are not carried out are skipped, not refused */
+	bool skip_unknown;     /* kinds that are not carried out are skipped, not refused */
 	const char *namespace; /* of its objects that name none; NULL: none was said */
 };
 
