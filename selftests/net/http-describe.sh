@@ -40,7 +40,7 @@ expect_eq "answers of the first" "$(described '.routes["default/web/http[0]"].an
 expect_match "as a person reads it" "$(weft describe vs web)" "default/web/http\[0\]: 7 requests, answered 2xx 7, "
 expect_match "where they go" "$(weft describe vs web)" "weight 100: web.default.svc.cluster.local subset v1 port 80"
 expect_match "at the service: the condition" "$(weft describe svc web)" \
-	"VirtualService default/web http\[1\].match\[0\] \([^)]*\): redirect, if uri prefix /gone, header x exact y"
+	"VirtualService default/web http\[1\].match\[0\] \([^)]*\): redirect, if uri prefix /gone, header x exact w"
 
 # Of a former version, a route is left that is there no longer.
 rules "  - route: [{destination: {host: web, subset: v1}}]" | apply
