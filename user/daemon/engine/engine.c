@@ -126,8 +126,7 @@ static void start_answered(void *arg, int r)
 	*(struct started *)arg = (struct started){ true, r };
 }
 
-/* The proxy comes first: it must know what connections are about before it is given any. */
-static int publish_first(struct engine *e, struct event_loop *loop)
+static int tell_proxy_first(struct engine *e, struct event_loop *loop)
 {
 	struct started s = { .over = !e->tables->http };
 	int r = 0;
@@ -138,8 +137,20 @@ static int publish_first(struct engine *e, struct event_loop *loop)
 				    &s);
 	while (!r && !s.over)
 		r = event_loop_turn(loop, -1);
-	if (!r)
-		r = s.r;
+	return r ? r : s.r;
+}
+
+/* The proxy comes first: it must know what connections are about before it is given any. One that
+ * ran already and refuses rules that were in force is replaced: it shall not keep weftd from
+ * starting. */
+static int publish_first(struct engine *e, struct event_loop *loop)
+{
+	int r = tell_proxy_first(e, loop);
+
+	if (r && supervisor_took_over(e->proxy)) {
+		supervisor_replace(e->proxy);
+		r = tell_proxy_first(e, loop);
+	}
 	return r ? r : kernel_publish(e->kernel, e->tables);
 }
 

@@ -229,6 +229,16 @@ static int adopt(struct supervisor *s, unsigned *listeners)
 	return 0;
 }
 
+void supervisor_replace(struct supervisor *s)
+{
+	log_info("weft-proxy (process %d) is replaced", (int)s->proxy.pid);
+	proxy_process_end(&s->proxy);
+	forget(s);
+	s->took_over = false;
+	start(s);
+	orders_died(s);
+}
+
 /* ---- the whole ---- */
 
 static int begin(struct supervisor *s)

@@ -66,6 +66,8 @@ bool supervisor_runs(const char *run_dir);
 
 /* Whether the proxy is one that another weftd had started, with the connections that it has. */
 bool supervisor_took_over(const struct supervisor *s);
+/* Ends a proxy that was taken over, and starts another one in its place. */
+void supervisor_replace(struct supervisor *s);
 unsigned supervisor_workers(const struct supervisor *s);
 /* The listening socket of a worker, the same one until supervisor_close(). */
 int supervisor_listener(const struct supervisor *s, unsigned worker);
