@@ -152,7 +152,7 @@ static json_t *route_entry(struct live *l, const char *name)
 	return json_object_set_new(l->routes, name, entry) ? NULL : entry;
 }
 
-/* Rows outlive what they were of: those of former versions are nobody's. */
+/* Rows outlive what they were of: those of former versions are of no use. */
 static bool in_force(const struct live *l, const char *name)
 {
 	if (strncmp(name, l->prefix, strlen(l->prefix)) != 0)

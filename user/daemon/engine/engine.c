@@ -200,7 +200,7 @@ static void finish(struct task *t, int r)
 	free(t);
 }
 
-/* Tells both the log and whoever asked for the change. */
+/* Tells the log and the caller that asked for the change. */
 static int failed(struct errors *errors, int r, const char *what)
 {
 	errors_add(errors, "weftd", (struct pos){ 0 }, "%s: %s", what, strerror(-r));

@@ -36,7 +36,7 @@ static int open_socket(void)
 	return socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC | SOCK_NONBLOCK, 0);
 }
 
-/* Its descriptor; -1: somebody has the name. */
+/* Its descriptor; -1: the name is taken. */
 static int take(unsigned i)
 {
 	_cleanup_close_ int fd = open_socket();

@@ -72,9 +72,9 @@ unsigned supervisor_workers(const struct supervisor *s);
 /* The listening socket of a worker, the same one until supervisor_close(). */
 int supervisor_listener(const struct supervisor *s, unsigned worker);
 
-/* What http_compile() has made. Calls done() once, perhaps before it returns: with 0 when every
- * worker has gone over to it; with -errno, after having logged, when it has been refused or could
- * not be handed over: then the old one stays. The bytes are copied. */
+/* A snapshot as compile() has made it. Calls done() once, perhaps before it returns: with 0 when
+ * every worker has gone over to it; with -errno, after having logged, when it has been refused or
+ * could not be handed over: then the old one stays. The bytes are copied. */
 void supervisor_snapshot(struct supervisor *s, uint64_t generation, const void *bytes, size_t size,
 			 void (*done)(void *arg, int r), void *arg);
 /* Whether the last one that it has gone over to is just that. */

@@ -84,7 +84,7 @@ struct plan {
 	const uint32_t *retry_statuses;
 	size_t retry_status_count;
 	uint32_t backoff_ms; /* base of the pause before another try */
-	bool identify;	     /* the request gets the fields of added.h */
+	bool identify;	     /* the request gets the fields of request_headers.h */
 	bool gateway;	     /* likewise, those of a gateway */
 	struct h1_span scheme;
 	bool count_tries; /* tell endpoints by x-envoy-attempt-count which one it is */
