@@ -7,7 +7,7 @@
 #include "tables.bpf.h" /* decide.bpf.h leaves to its includer what it reads from */
 
 #include "decide.bpf.h"
-#include "handover.bpf.h"
+#include "tproxy.bpf.h"
 #include "rewrite.bpf.h"
 #include "steer.bpf.h"
 
@@ -287,7 +287,7 @@ static __noinline enum reason insert_entries(struct __sk_buff *skb, const struct
 		r = conn_insert(&p->t, &s->conn);
 		if (!r)
 			return REASON_NONE;
-		reason = r == -EEXIST ? REASON_TWICE : REASON_TABLE_FULL;
+		reason = r == -EEXIST ? REASON_SYN_RACE : REASON_TABLE_FULL;
 		if (s->flags & CONN_SOURCE)
 			conn_delete_source(&s->conn);
 	}
@@ -340,7 +340,7 @@ static __noinline int conclude(struct __sk_buff *skb, const struct packet *p,
 {
 	if (reason == REASON_GENERATION || reason == REASON_FOREIGN_WAY)
 		return pass(reason);
-	if (reason == REASON_TWICE) {
+	if (reason == REASON_SYN_RACE) {
 		count_reason(reason);
 		return TC_ACT_SHOT;
 	}

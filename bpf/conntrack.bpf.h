@@ -149,8 +149,8 @@ static __always_inline void conn_die(struct conn *forward, struct conn *reply, _
 }
 
 enum conn_fate {
-	FATE_KEEP = 0,
-	FATE_DELETE = 1, /* this packet is the last, and ours to delete the entries after */
+	CONN_KEEP = 0,
+	CONN_DELETE = 1, /* this packet is the last, and ours to delete the entries after */
 };
 
 static __always_inline enum conn_fate conn_end(struct conn *forward, struct conn *reply)
@@ -158,8 +158,8 @@ static __always_inline enum conn_fate conn_end(struct conn *forward, struct conn
 	__u32 state = forward->state;
 
 	release(forward, reply);
-	return state != CONN_REAPED && change_state(forward, state, CONN_REAPED) ? FATE_DELETE
-										 : FATE_KEEP;
+	return state != CONN_REAPED && change_state(forward, state, CONN_REAPED) ? CONN_DELETE
+										 : CONN_KEEP;
 }
 
 /* ---- segments ---- */
@@ -376,9 +376,9 @@ static __always_inline enum conn_fate on_reset(const struct packet *p, struct co
 		return conn_end(forward, reply);
 	case RESET_POSSIBLE:
 		c->reset_at = packet_ns();
-		return FATE_KEEP;
+		return CONN_KEEP;
 	default:
-		return FATE_KEEP;
+		return CONN_KEEP;
 	}
 }
 
@@ -452,15 +452,15 @@ static __always_inline enum conn_fate note_fin_acked(struct conn *c, struct conn
 		__sync_fetch_and_and(&forward->fins_acked, ~bit);
 		if (!c->fin)
 			change_state(forward, CONN_CLOSING, CONN_ESTABLISHED);
-		return FATE_KEEP;
+		return CONN_KEEP;
 	}
 	if (!is_plausible_fin(other, other->fin_end) || c->ack != other->fin_end ||
 	    (__sync_fetch_and_or(&forward->fins_acked, bit) | bit) != BOTH_FINS)
-		return FATE_KEEP;
+		return CONN_KEEP;
 	if (!change_state(forward, CONN_CLOSING, CONN_CLOSED))
-		return FATE_KEEP;
+		return CONN_KEEP;
 	release(forward, reply);
-	return is_crowded() ? conn_end(forward, reply) : FATE_KEEP;
+	return is_crowded() ? conn_end(forward, reply) : CONN_KEEP;
 }
 
 static __always_inline enum conn_fate take_segment(const struct packet *p, struct conn *c,
@@ -483,7 +483,7 @@ static __always_inline enum conn_fate take_segment(const struct packet *p, struc
 	__sync_fetch_and_add(&c->packets, 1);
 	if (p->flags & TCP_FIN)
 		note_fin(c, forward, end);
-	return other->fin ? note_fin_acked(c, other, forward, reply) : FATE_KEEP;
+	return other->fin ? note_fin_acked(c, other, forward, reply) : CONN_KEEP;
 }
 
 /* A packet of a known connection. */
@@ -492,7 +492,7 @@ static __always_inline enum conn_fate conn_track(const struct packet *p, struct 
 	struct conn *other = conn_other(c), *forward, *reply;
 
 	if (!other)
-		return FATE_KEEP;
+		return CONN_KEEP;
 	forward = c->dir == DIR_FORWARD ? c : other;
 	reply = c->dir == DIR_FORWARD ? other : c;
 	if (p->flags & TCP_RST)
@@ -502,7 +502,7 @@ static __always_inline enum conn_fate conn_track(const struct packet *p, struct 
 			on_client_syn(p, forward, reply);
 		else
 			on_endpoint_syn(p, forward, reply);
-		return FATE_KEEP;
+		return CONN_KEEP;
 	}
 	/* Both have sent SYN, and this end has taken the other's SYN+ACK. */
 	if (c->dir == DIR_REPLY && forward->state == CONN_SYN && forward->open &&
@@ -511,7 +511,7 @@ static __always_inline enum conn_fate conn_track(const struct packet *p, struct 
 		open_with(p, forward, reply);
 	if (c->dir == DIR_FORWARD && p->flags & TCP_ACK)
 		choose_syn_ack(p, forward, reply);
-	return is_acceptable(p, c, other) ? take_segment(p, c, other, forward, reply) : FATE_KEEP;
+	return is_acceptable(p, c, other) ? take_segment(p, c, other, forward, reply) : CONN_KEEP;
 }
 
 #endif

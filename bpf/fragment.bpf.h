@@ -6,7 +6,7 @@
  * those that follow; one that comes before the first can't be placed, is passed and counted (if it
  * was for us, TCP sends it again). The last one tells how long the segment is.
  */
-#include "handover.bpf.h"
+#include "tproxy.bpf.h"
 #include "steer.bpf.h"
 
 static __always_inline void fragment_key(const struct packet *p, struct frag_key *key)
@@ -80,7 +80,7 @@ static __noinline int steer_fragment(struct __sk_buff *skb, struct packet *p, en
 	}
 	if (!p->frag_more && c->dir != DIR_TRANSLATE) {
 		fragment_complete(p, first);
-		if (conn_track(p, c) == FATE_DELETE)
+		if (conn_track(p, c) == CONN_DELETE)
 			conn_forget(p, c);
 	}
 	return send_on(skb, flags, dmac);

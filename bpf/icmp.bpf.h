@@ -8,7 +8,7 @@
  * end (RFC 5508 4.2 for TCP). What leaves by a NIC comes from the address that was called there, as
  * everything else of the connection does: the reporter's own would come from the wrong side.
  */
-#include "handover.bpf.h"
+#include "tproxy.bpf.h"
 #include "steer.bpf.h"
 
 enum {
@@ -159,7 +159,7 @@ static __noinline void give_up_opening(const struct quote *q, struct conn *reply
 	forward = bpf_map_lookup_elem(&conns, &key);
 	if (!forward || forward->state != CONN_SYN || q->p.seq != forward->isn)
 		return;
-	if (conn_end(forward, reply) != FATE_DELETE)
+	if (conn_end(forward, reply) != CONN_DELETE)
 		return;
 	count_connect_fail(forward->cluster, forward->endpoint);
 	conn_delete(&key, forward);

@@ -8,7 +8,7 @@
  */
 #include "weft/conn.h"
 #include "weft/event.h"
-#include "weft/handover.h"
+#include "weft/tproxy.h"
 #include "weft/http_stat.h"
 #include "weft/policy.h"
 #include "weft/service.h"
@@ -196,7 +196,7 @@ struct {
 	__uint(pinning, LIBBPF_PIN_BY_NAME);
 } listeners SEC(".maps");
 
-/* See handover.h. Written by weftd. */
+/* See tproxy.h. Written by weftd. */
 struct {
 	__uint(type, BPF_MAP_TYPE_ARRAY);
 	__uint(max_entries, 1);
@@ -206,7 +206,7 @@ struct {
 } proxy SEC(".maps");
 
 /*
- * struct proxied_key (handover.h), written with the first connection that is handed over: what
+ * struct proxied_key (tproxy.h), written with the first connection that is handed over: what
  * comes for another address or port, and not for one of weft-proxy's own ports, is none of its
  * connections. Nothing deletes them; what is looked up by each packet is not the least recently
  * used.

@@ -217,7 +217,7 @@ static __always_inline enum packet_kind parse_tcp(struct __sk_buff *skb, struct 
 }
 
 /* The window scale that a SYN's options name (RFC 7323 2.2). `off` is that of its TCP header. */
-CHECKED_ONCE int syn_wscale(struct __sk_buff *skb, __u32 off)
+GLOBAL_FUNC int syn_wscale(struct __sk_buff *skb, __u32 off)
 {
 	__u8 option[3], doff;
 	__u32 end;

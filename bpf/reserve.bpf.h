@@ -46,7 +46,7 @@ static __always_inline void raise_peak(__u32 *peak, __u32 value)
 
 /* Takes one of `max` (0: unlimited) connections of a cluster. Never exceeds it, not even for a
  * moment. */
-CHECKED_ONCE enum reason reserve(struct cluster_limit *l, __u32 max)
+GLOBAL_FUNC enum reason reserve(struct cluster_limit *l, __u32 max)
 {
 	int i;
 

@@ -14,7 +14,7 @@
 
 /* A function that the verifier looks at once, by itself, however many paths lead to it: to it, a
  * pointer may be NULL (kernel: global functions, since 5.6). */
-#define CHECKED_ONCE __attribute__((noinline))
+#define GLOBAL_FUNC __attribute__((noinline))
 
 /* A generation's number: what decide() knows the tables by. */
 typedef __u32 tables_ref;

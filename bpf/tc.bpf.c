@@ -34,7 +34,7 @@ static __noinline int steer_known(struct __sk_buff *skb, struct packet *p, struc
 	if (c->state == CONN_DEAD)
 		return send_reset(skb, p);
 	__builtin_memcpy(dmac, c->dmac, 6);
-	if (c->dir != DIR_TRANSLATE && !p->frag && conn_track(p, c) == FATE_DELETE)
+	if (c->dir != DIR_TRANSLATE && !p->frag && conn_track(p, c) == CONN_DELETE)
 		conn_forget(p, c);
 	if (rewrite(skb, p, &to, 0)) {
 		count_reason(REASON_MALFORMED);
@@ -191,7 +191,7 @@ SEC("tc")
 int from_nic(struct __sk_buff *skb)
 {
 	/* A bridge may be a NIC as well. */
-	return skb->mark == HANDOVER_MARK ? steer_marked(skb) : steer(skb, SIDE_NIC);
+	return skb->mark == TPROXY_MARK ? steer_marked(skb) : steer(skb, SIDE_NIC);
 }
 
 SEC("tc")
@@ -203,7 +203,7 @@ int to_nic(struct __sk_buff *skb)
 SEC("tc")
 int from_bridge(struct __sk_buff *skb)
 {
-	return skb->mark == HANDOVER_MARK ? steer_marked(skb) : TC_ACT_UNSPEC;
+	return skb->mark == TPROXY_MARK ? steer_marked(skb) : TC_ACT_UNSPEC;
 }
 
 /* See weft/verdict.h. */

@@ -85,7 +85,7 @@ enum reason {
 	REASON_NO_ROUTE,	   /* refused: no way to the endpoint */
 	REASON_FOREIGN_WAY, /* passed: a caller from outside, whose endpoint is behind an interface
 			     * that is none of ours, so replies would not come back by us */
-	REASON_TWICE,	    /* dropped: a SYN that another CPU is opening a connection for */
+	REASON_SYN_RACE,    /* dropped: a SYN that another CPU is opening a connection for */
 	REASON_NO_PROXY,    /* refused: the port needs weft-proxy, and there is none */
 	REASON_BRIDGED,	    /* refused: the port needs weft-proxy, which pods behind a bridge can't
 			       reach */

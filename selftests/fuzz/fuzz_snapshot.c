@@ -40,8 +40,8 @@ static size_t base_size;
 static const struct http_snapshot *good; /* of it */
 static struct cluster_limit *limits;
 static struct stats *stats;
-static struct state *state;
-static struct supply supply;
+static struct shared_state *state;
+static struct buffer_pool buffers;
 
 static char *read_file(const char *path, size_t *size)
 {
@@ -165,13 +165,13 @@ static void ask(struct router *r, const char *host, unsigned port, const struct 
 
 	if (n >= (int)sizeof(text) || h1_parse_request(text, (size_t)n, 0, &q) <= 0)
 		return;
-	r->plan(r, &a, &supply, &plan);
+	r->plan(r, &a, &buffers, &plan);
 	read = sum(plan.request.items, plan.request.count) +
 	       sum(plan.response.items, plan.response.count) +
 	       sum(plan.answer.headers, plan.answer.header_count);
 	if (plan.action == PLAN_FORWARD)
 		try_endpoints(r, &plan);
-	buf_release(&supply, &plan.text);
+	buf_release(&buffers, &plan.text);
 	r->release(r, &plan);
 }
 
@@ -198,9 +198,9 @@ static void renew_state(void)
 
 	if (state && ++inputs % FRESH_AFTER)
 		return;
-	state_free(state);
+	shared_state_free(state);
 	stats_close(stats);
-	if (stats_open(-1, -1, &stats) || !(state = state_new(limits, stats)))
+	if (stats_open(-1, -1, &stats) || !(state = shared_state_new(limits, stats)))
 		abort();
 }
 

@@ -10,7 +10,7 @@
 
 #include "lib/base/cleanup.h"
 #include "lib/route/path.h"
-#include "proxy/route/rules_version.h"
+#include "proxy/route/router_version.h"
 #include "test_compile_util.h"
 
 #define ROUTES "selftests/rules/routes/"
@@ -25,10 +25,10 @@ static void offer(struct row_bench *b)
 
 	cr_assert_eq(write(fd, tables->http_bytes, tables->http_size), (ssize_t)tables->http_size);
 	cr_assert_eq(config_map(fd, &c), 0);
-	rules_offer(b->rules, c);
+	router_offer(b->rules, c);
 	config_unref(c);
-	rules_router(b->rules)->turn(rules_router(b->rules));
-	cr_assert_eq(rules_adopted(b->rules), 0);
+	router_interface(b->rules)->turn(router_interface(b->rules));
+	cr_assert_eq(router_adopted(b->rules), 0);
 }
 
 void row_bench_open(struct row_bench *b)
@@ -41,18 +41,18 @@ void row_bench_open(struct row_bench *b)
 	http_tables_routes(&b->tables);
 	b->limits = calloc(CLUSTER_IDS_MAX, sizeof(*b->limits));
 	cr_assert_eq(stats_open(-1, -1, &b->stats), 0);
-	b->state = state_new(b->limits, b->stats);
-	cr_assert_eq(rules_new(b->state, &b->rules), 0);
+	b->state = shared_state_new(b->limits, b->stats);
+	cr_assert_eq(router_new(b->state, &b->rules), 0);
 	offer(b);
 }
 
 void row_bench_close(struct row_bench *b)
 {
-	rules_free(b->rules);
-	state_free(b->state);
+	router_free(b->rules);
+	shared_state_free(b->state);
 	stats_close(b->stats);
 	free(b->limits);
-	supply_free(&b->supply);
+	buffer_pool_free(&b->buffers);
 	json_decref(b->cluster);
 	http_tables_free(&b->tables);
 }
@@ -211,12 +211,12 @@ static void see(struct row_bench *b, const struct request *x, const struct targe
 	struct buf buf = { 0 };
 
 	out->pod = pod_at(b, &t->addr);
-	cr_assert_eq(heads_request(&b->supply, &buf, x, authority), 0);
+	cr_assert_eq(head_write_request(&b->buffers, &buf, x, authority), 0);
 	cr_assert_lt(buf_len(&buf), sizeof(out->text));
 	memcpy(out->text, buf_at(&buf), buf_len(&buf));
 	cr_assert_gt(h1_parse_request(out->text, buf_len(&buf), 0, &out->request), 0, "%.*s",
 		     (int)buf_len(&buf), out->text);
-	buf_release(&b->supply, &buf);
+	buf_release(&b->buffers, &buf);
 }
 
 static void parse_answer(const char *text, size_t n, struct row_result *out)
@@ -239,11 +239,11 @@ static void pass_on(struct row_bench *b, const struct request *x, unsigned statu
 			 status, out->saw.pod);
 
 	cr_assert_gt(h1_parse_response(text, (size_t)n, 0, H1_ASKED_OTHER, &response), 0);
-	cr_assert_eq(heads_response(&b->supply, &buf, x, &response, false), 0);
+	cr_assert_eq(head_write_response(&b->buffers, &buf, x, &response, false), 0);
 	cr_assert_lt(buf_len(&buf), sizeof(out->text));
 	memcpy(out->text, buf_at(&buf), buf_len(&buf));
 	parse_answer(out->text, buf_len(&buf), out);
-	buf_release(&b->supply, &buf);
+	buf_release(&b->buffers, &buf);
 }
 
 static void answer_ourselves(const struct plan *p, struct row_result *out)
@@ -303,7 +303,7 @@ static bool try_once(struct row_bench *b, struct request *x, const json_t *endpo
 static void forward(struct row_bench *b, struct request *x, const json_t *endpoint,
 		    struct row_result *out)
 {
-	struct router *router = rules_router(b->rules);
+	struct router *router = router_interface(b->rules);
 	bool done = false;
 
 	for (unsigned n = 0; !done; n++) {
@@ -321,7 +321,7 @@ static void forward(struct row_bench *b, struct request *x, const json_t *endpoi
 
 static void copy(struct row_bench *b, struct request *x, struct row_result *out)
 {
-	struct router *router = rules_router(b->rules);
+	struct router *router = router_interface(b->rules);
 
 	for (size_t i = 0; i < x->plan.mirror_count; i++) {
 		struct target t;
@@ -342,7 +342,7 @@ void row_run(struct row_bench *b, const json_t *row, int family, struct row_resu
 {
 	static struct request x;
 	const json_t *ask = json_object_get(row, "ask");
-	struct router *router = rules_router(b->rules);
+	struct router *router = router_interface(b->rules);
 	struct route_ask question = { .request = &x.request };
 	char text[ROW_HEAD];
 
@@ -358,7 +358,7 @@ void row_run(struct row_bench *b, const json_t *row, int family, struct row_resu
 	out->refused = !listened(b, ask, question.called_port);
 	if (out->refused)
 		return;
-	router->plan(router, &question, &b->supply, &x.plan);
+	router->plan(router, &question, &b->buffers, &x.plan);
 	out->after = x.plan.delay_ms;
 	if (x.plan.action == PLAN_ANSWER) {
 		answer_ourselves(&x.plan, out);
@@ -370,6 +370,6 @@ void row_run(struct row_bench *b, const json_t *row, int family, struct row_resu
 		copy(b, &x, out);
 		forward(b, &x, json_object_get(row, "endpoint"), out);
 	}
-	buf_release(&b->supply, &x.plan.text);
+	buf_release(&b->buffers, &x.plan.text);
 	router->release(router, &x.plan);
 }

@@ -36,9 +36,9 @@ struct row_bench {
 	json_t *cluster; /* cluster.json's items */
 	struct cluster_limit *limits;
 	struct stats *stats;
-	struct state *state;
-	struct rules *rules;
-	struct supply supply;
+	struct shared_state *state;
+	struct snapshot_router *rules;
+	struct buffer_pool buffers;
 };
 
 void row_bench_open(struct row_bench *b);

@@ -13,7 +13,7 @@
 #include "lib/base/histogram.h"
 #include "lib/base/http_stat_fields.h"
 #include "proxy/route/router.h"
-#include "proxy/route/rules_version.h"
+#include "proxy/route/router_version.h"
 #include "test_http_util.h"
 #include "test_proxy_env.h"
 
@@ -159,7 +159,7 @@ Test(proxy_counters, refused_by_a_limit)
 	int a = env_client(e), b = env_client(e), c = env_client(e), s;
 
 	e->target.limit = &limit;
-	e->target.most = (struct limit_most){ .connections = 1, .pending = 1 };
+	e->target.max = (struct limit_max){ .connections = 1, .pending = 1 };
 	put(a, GET);
 	s = env_accept(e);
 	want(s, GOT);
@@ -547,15 +547,15 @@ static void decide(struct router *r, const char *head)
 {
 	struct addr outside = { { [10] = 0xff, [11] = 0xff, [12] = 192, [15] = 1 } };
 	struct h1_request q = { 0 };
-	struct supply supply = { 0 };
+	struct buffer_pool buffers = { 0 };
 	struct route_ask ask = { .request = &q, .called = outside, .called_port = 80 };
 	struct plan plan = { 0 };
 
 	cr_assert_eq(h1_parse_request(head, strlen(head), 0, &q), (int)strlen(head));
-	r->plan(r, &ask, &supply, &plan);
+	r->plan(r, &ask, &buffers, &plan);
 	r->release(r, &plan);
-	buf_release(&supply, &plan.text);
-	supply_free(&supply);
+	buf_release(&buffers, &plan.text);
+	buffer_pool_free(&buffers);
 }
 
 Test(proxy_stats, what_a_route_has_decided)
@@ -573,21 +573,21 @@ Test(proxy_stats, what_a_route_has_decided)
 	struct http_tables t = { 0 };
 	struct config *config;
 	struct stats *stats;
-	struct state *state;
-	struct rules *rules;
+	struct shared_state *state;
+	struct snapshot_router *rules;
 
 	http_tables_text(&t, yaml);
 	cr_assert_not_null(t.snapshot);
 	cr_assert_eq(write(fd, t.tables->http_bytes, t.tables->http_size),
 		     (ssize_t)t.tables->http_size);
 	cr_assert_eq(stats_open(-1, -1, &stats), 0);
-	state = state_new(limits, stats);
-	cr_assert_eq(rules_new(state, &rules), 0);
+	state = shared_state_new(limits, stats);
+	cr_assert_eq(router_new(state, &rules), 0);
 	cr_assert_eq(config_map(fd, &config), 0);
-	rules_offer(rules, config);
-	rules_router(rules)->turn(rules_router(rules));
+	router_offer(rules, config);
+	router_interface(rules)->turn(router_interface(rules));
 	for (size_t i = 0; i < sizeof(heads) / sizeof(*heads); i++)
-		decide(rules_router(rules), heads[i]);
+		decide(router_interface(rules), heads[i]);
 	want_row(http_route_fields, stats_route(stats, "default/a/http[0]", 17),
 		 WANT({ "rq_total", 1 }, { "rq_redirect", 1 }));
 	want_row(http_route_fields, stats_route(stats, "default/a/http[1]", 17),
@@ -599,8 +599,8 @@ Test(proxy_stats, what_a_route_has_decided)
 		 WANT({ "rq_total", 1 }));
 	want_row(http_route_fields, stats_route(stats, "allow_any", 9), WANT({ "rq_total", 1 }));
 	config_unref(config);
-	rules_free(rules);
-	state_free(state);
+	router_free(rules);
+	shared_state_free(state);
 	stats_close(stats);
 	http_tables_free(&t);
 }

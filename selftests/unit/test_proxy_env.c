@@ -75,12 +75,12 @@ static struct env *of(struct router *r)
 	return (struct env *)((char *)r - offsetof(struct env, router));
 }
 
-static void plan(struct router *r, const struct route_ask *ask, struct supply *supply,
+static void plan(struct router *r, const struct route_ask *ask, struct buffer_pool *buffers,
 		 struct plan *out)
 {
 	struct env *e = of(r);
 
-	(void)supply;
+	(void)buffers;
 	*out = e->plan;
 	out->cluster = &e->cluster;
 	out->route = &e->route;

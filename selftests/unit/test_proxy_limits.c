@@ -21,7 +21,7 @@ static void begin(struct env *env)
 {
 	e = env;
 	e->target.limit = &limit;
-	e->target.most = (struct limit_most){ .connections = 1, .pending = 1 };
+	e->target.max = (struct limit_max){ .connections = 1, .pending = 1 };
 }
 
 static void setup(void)
@@ -88,7 +88,7 @@ Test(proxy_limits, a_refusal_says_nothing_about_the_endpoint)
 {
 	int a = env_client(e), b = env_client(e), s;
 
-	e->target.most = (struct limit_most){ .requests = 1 };
+	e->target.max = (struct limit_max){ .requests = 1 };
 	put(a, GET);
 	s = env_accept(e);
 	want(s, GOT);
@@ -124,7 +124,7 @@ Test(proxy_limits, who_waits_first_is_served_first)
 	char path[64], request[128];
 	int c[CLIENTS], s;
 
-	e->target.most.pending = 0;
+	e->target.max.pending = 0;
 	for (int i = 0; i < CLIENTS; i++) {
 		c[i] = env_client(e);
 		snprintf(request, sizeof(request), "GET /%d HTTP/1.1\r\nHost: h\r\n\r\n", i);
@@ -226,7 +226,7 @@ Test(proxy_limits, requests_under_way)
 {
 	int a = env_client(e), b = env_client(e), c = env_client(e), s;
 
-	e->target.most = (struct limit_most){ .connections = 1, .requests = 1 };
+	e->target.max = (struct limit_max){ .connections = 1, .requests = 1 };
 	put(a, GET);
 	s = env_accept(e);
 	want(s, GOT);
@@ -238,7 +238,7 @@ Test(proxy_limits, requests_under_way)
 	put(s, OK);
 	want(b, OK);
 	cr_expect_eq(e->cluster.upstream_rq_pending_overflow, 0u);
-	e->target.most = (struct limit_most){ .requests = 1 };
+	e->target.max = (struct limit_max){ .requests = 1 };
 	put(a, GET);
 	want(s, GOT);
 	put(c, GET);
@@ -284,14 +284,14 @@ Test(proxy_limits, retries_under_way)
 {
 	int a = env_client(e), b = env_client(e), s, t, other;
 
-	e->target.most = (struct limit_most){ .retries = 1 };
+	e->target.max = (struct limit_max){ .retries = 1 };
 	e->plan.retries = 1;
 	e->plan.retry_statuses = unavailable;
 	e->plan.retry_status_count = 1;
 	other = env_listen(&e->second.port);
 	e->second.addr = e->target.addr;
 	e->second.limit = e->target.limit;
-	e->second.most = e->target.most;
+	e->second.max = e->target.max;
 	put(a, GET);
 	s = env_accept(e);
 	want(s, GOT);
@@ -312,10 +312,10 @@ Test(proxy_limits, retries_under_way)
 
 Test(proxy_limits_row, a_budget_of_retries)
 {
-	const struct limit_most fifth = {
+	const struct limit_max fifth = {
 		.retry_budget = true, .retry_share = 200000, .retry_least = 3, .retries = 1
 	};
-	const struct limit_most none = { .retry_budget = true };
+	const struct limit_max none = { .retry_budget = true };
 	int n = 0;
 
 	limit.admitted = 40;
@@ -336,17 +336,17 @@ Test(proxy_limits_row, who_asks_for_the_next_one)
 {
 	long anna = 0, berta = 0;
 
-	cr_expect_not(limit_owed(&limit, UINT64_MAX));
+	cr_expect_not(limit_asked_before(&limit, UINT64_MAX));
 	cr_expect_not(limit_pass_on(&limit, UINT64_MAX));
 	cr_expect_not(limit_withdraw(&limit, &anna));
 	limit_ask(&limit, &anna, 1000);
 	limit_ask(&limit, &berta, 500);
-	cr_expect_not(limit_owed(&limit, 1001), "those here have waited about as long");
+	cr_expect_not(limit_asked_before(&limit, 1001), "those here have waited about as long");
 	cr_expect_not(limit_pass_on(&limit, 1001));
-	cr_expect(limit_owed(&limit, 1100));
+	cr_expect(limit_asked_before(&limit, 1100));
 	cr_expect_not(limit_passed(&limit, &anna), "not yet");
 	cr_expect(limit_pass_on(&limit, 1100));
-	cr_expect_not(limit_owed(&limit, UINT64_MAX), "one is enough");
+	cr_expect_not(limit_asked_before(&limit, UINT64_MAX), "one is enough");
 	cr_expect_not(limit_pass_on(&limit, UINT64_MAX));
 	cr_expect_not(limit_passed(&limit, &berta), "one at a time");
 	cr_expect_not(limit_withdraw(&limit, &berta));
@@ -497,7 +497,7 @@ Test(proxy_limits_shared, nobody_waits_for_ever)
 	int busy[] = { env_client(e), env_client(e), env_client(e) }, fd = env_client_of_other(e);
 	pthread_t server, clients[3];
 
-	e->target.most.pending = 0;
+	e->target.max.pending = 0;
 	e->target.idle_timeout_ms = 50;
 	cr_assert_eq(pthread_create(&server, NULL, serve_one_at_a_time, NULL), 0);
 	for (int i = 0; i < 3; i++)
@@ -651,8 +651,8 @@ Test(proxy_limits_shared, whatever_happens_all_is_given_back)
 {
 	pthread_t server, clients[WILD_CLIENTS];
 
-	e->target.most =
-		(struct limit_most){ .connections = 2, .pending = 2, .requests = 2, .retries = 1 };
+	e->target.max =
+		(struct limit_max){ .connections = 2, .pending = 2, .requests = 2, .retries = 1 };
 	e->target.idle_timeout_ms = 20;
 	e->plan.timeout_ms = 40;
 	e->plan.per_try_timeout_ms = 15;

@@ -325,16 +325,16 @@ Test(proxy_retries, bodies_are_kept_up_to_a_length)
 		cr_expect_str_eq(env_log(e, (unsigned)i + 1)->flags, "-");
 	}
 	cr_expect_eq(e->picks, 8u);
-	cr_expect_eq(e->worker.io.supply.beyond, 0u);
+	cr_expect_eq(e->worker.io.buffers.beyond, 0u);
 }
 
 Test(proxy_retries, bodies_are_kept_up_to_a_length_in_all)
 {
-	size_t *beyond = &e->worker.io.supply.beyond;
+	size_t *beyond = &e->worker.io.buffers.beyond;
 	int c = env_client(e);
 
 	e->plan.retry_on = PLAN_RETRY_5XX;
-	*beyond = SUPPLY_BEYOND;
+	*beyond = BUFFER_POOL_BEYOND;
 	check_body(c, 0, false);
 	*beyond = 0;
 	check_body(c, 0, true);
@@ -394,7 +394,7 @@ Test(proxy_retries, requests_behind_a_kept_body)
 	want_message(burst.fd, "HTTP/1.1 200 A", NULL);
 	for (int i = 0; i < FOLLOWERS; i++) {
 		want(s, GOT);
-		cr_expect_eq(e->worker.io.supply.beyond, 0u);
+		cr_expect_eq(e->worker.io.buffers.beyond, 0u);
 		put(s, OK);
 		want_message(burst.fd, "HTTP/1.1 200 OK", NULL);
 	}

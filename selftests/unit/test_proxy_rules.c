@@ -18,10 +18,10 @@ enum { WORKERS = 2, PODS = 4 };
 
 static struct cluster_limit *limits;
 static struct stats *stats;
-static struct state *state;
+static struct shared_state *state;
 static struct registry *registry;
-static struct rules *workers[WORKERS];
-static struct supply supply;
+static struct snapshot_router *workers[WORKERS];
+static struct buffer_pool buffers;
 static void *snapshot; /* the last one */
 static size_t snapshot_size;
 
@@ -30,19 +30,19 @@ static void setup(void)
 	cr_assert_eq(limits_map(-1, &limits), 0);
 	registry = registry_new();
 	cr_assert_eq(stats_open(-1, -1, &stats), 0);
-	state = state_new(limits, stats);
+	state = shared_state_new(limits, stats);
 	for (int i = 0; i < WORKERS; i++)
-		cr_assert_eq(rules_new(state, &workers[i]), 0);
+		cr_assert_eq(router_new(state, &workers[i]), 0);
 }
 
 static void teardown(void)
 {
 	for (int i = 0; i < WORKERS; i++)
-		rules_free(workers[i]);
-	state_free(state);
+		router_free(workers[i]);
+	shared_state_free(state);
 	stats_close(stats);
 	limits_unmap(limits);
-	supply_free(&supply);
+	buffer_pool_free(&buffers);
 	registry_free(registry);
 	free(snapshot);
 }
@@ -83,8 +83,8 @@ static void offer(int fd)
 
 	cr_assert_eq(config_map(fd, &c), 0);
 	for (int i = 0; i < WORKERS; i++) {
-		rules_offer(workers[i], c);
-		rules_router(workers[i])->turn(rules_router(workers[i]));
+		router_offer(workers[i], c);
+		router_interface(workers[i])->turn(router_interface(workers[i]));
 	}
 	config_unref(c);
 	close(fd);
@@ -109,7 +109,7 @@ static void load(const char *yaml)
 	objects_free(&objects);
 	errors_free(&errors);
 	offer(to_file(snapshot, snapshot_size));
-	cr_assert_eq(rules_adopted(workers[0]), 0);
+	cr_assert_eq(router_adopted(workers[0]), 0);
 }
 
 /* ---- requests ---- */
@@ -129,7 +129,7 @@ static struct addr ipv4(unsigned a, unsigned b, unsigned c, unsigned d)
 
 static struct router *router_of(const struct asked *a)
 {
-	return rules_router(workers[a->worker]);
+	return router_interface(workers[a->worker]);
 }
 
 /* From 10.1.0.`client`, with fields of its own, each with CR LF behind it. */
@@ -145,7 +145,7 @@ static void plan(struct asked *a, unsigned client, const char *target, const cha
 
 	cr_assert_eq(h1_parse_request(a->text, (size_t)n, 0, &a->q), n);
 	memset(&a->plan, 0, sizeof(a->plan));
-	router_of(a)->plan(router_of(a), &ask, &supply, &a->plan);
+	router_of(a)->plan(router_of(a), &ask, &buffers, &a->plan);
 }
 
 /* The last number of the endpoint's address; 0: there is none. */
@@ -164,7 +164,7 @@ static void done(struct asked *a, enum outcome outcome, unsigned status)
 static void release(struct asked *a)
 {
 	router_of(a)->release(router_of(a), &a->plan);
-	buf_release(&supply, &a->plan.text);
+	buf_release(&buffers, &a->plan.text);
 }
 
 /* A whole request; its endpoint. */
@@ -204,10 +204,10 @@ Test(proxy_rules, a_damaged_snapshot_changes_nothing)
 {
 	load(CLUSTER);
 	offer(to_file("nonsense", 8));
-	cr_expect_lt(rules_adopted(workers[0]), 0);
+	cr_expect_lt(router_adopted(workers[0]), 0);
 	cr_expect_neq(ask(200), 0u);
 	offer(to_file(snapshot, snapshot_size));
-	cr_expect_eq(rules_adopted(workers[0]), 0);
+	cr_expect_eq(router_adopted(workers[0]), 0);
 }
 
 Test(proxy_rules, a_request_goes_on_with_the_rules_it_began_with)
@@ -348,7 +348,8 @@ Test(proxy_rules, what_a_new_endpoint_gets)
 					.warmup_least = rows[i].least,
 					.warmup_root = rows[i].root };
 
-		cr_expect_float_eq(rules_warmth(&c, rows[i].age), rows[i].want, 1e-9, "row %zu", i);
+		cr_expect_float_eq(router_warmth(&c, rows[i].age), rows[i].want, 1e-9, "row %zu",
+				   i);
 	}
 }
 
@@ -356,13 +357,13 @@ Test(proxy_rules, an_endpoint_is_new_if_the_last_snapshot_had_it_not)
 {
 	struct endpoint_state e = { 0 };
 
-	rules_see(&e, 1, 0, 100);
+	router_see(&e, 1, 0, 100);
 	cr_expect_eq(e.since, 100u);
-	rules_see(&e, 1, 0, 101);
-	rules_see(&e, 2, 1, 200);
-	rules_see(&e, 4, 2, 300); /* the third was damaged */
+	router_see(&e, 1, 0, 101);
+	router_see(&e, 2, 1, 200);
+	router_see(&e, 4, 2, 300); /* the third was damaged */
 	cr_expect_eq(e.since, 100u);
-	rules_see(&e, 6, 5, 400);
+	router_see(&e, 6, 5, 400);
 	cr_expect_eq(e.since, 400u);
 }
 
@@ -388,9 +389,9 @@ Test(proxy_rules, a_new_endpoint_gets_less_at_first)
 	load(WARMUP("warmup: {duration: 1.5s, minimumPercent: 1}"));
 	usleep(1600 * 1000);
 	load(WARMUP("warmup: {duration: 1.5s, minimumPercent: 1}") POD(4, "v2"));
-	began = rules_now();
+	began = router_now();
 	n = asked_fourth(1000);
-	if (rules_now() - began < 500)
+	if (router_now() - began < 500)
 		cr_expect_lt(n, 150u, "%u of 1000", n);
 	usleep(1600 * 1000);
 	cr_expect_eq(asked_fourth(400), 100u, "in turn");
@@ -649,10 +650,10 @@ Test(proxy_rules, limits_arrive_and_are_one_for_all_workers)
 	pick(&a, 0);
 	pick(&b, 0);
 	cr_expect_eq(a.target.limit, b.target.limit);
-	cr_expect_eq(a.target.most.connections, 5u);
-	cr_expect_eq(a.target.most.pending, 1u);
-	cr_expect_eq(a.target.most.requests, 2u);
-	cr_expect_eq(a.target.most.retries, 3u);
+	cr_expect_eq(a.target.max.connections, 5u);
+	cr_expect_eq(a.target.max.pending, 1u);
+	cr_expect_eq(a.target.max.requests, 2u);
+	cr_expect_eq(a.target.max.retries, 3u);
 	cr_expect_eq(a.target.max_requests_per_connection, 4u);
 	cr_expect_eq(a.target.connect_timeout_ms, 7000u);
 	cr_expect_eq(a.target.max_duration_ms, 8000u);
@@ -688,16 +689,16 @@ Test(proxy_rules, a_budget_of_retries_arrives)
 			    "7}}\n");
 	plan(&a, 1, "/", "");
 	pick(&a, 0);
-	cr_expect(a.target.most.retry_budget);
-	cr_expect_eq(a.target.most.retry_share, 125000u);
-	cr_expect_eq(a.target.most.retry_least, 7u);
+	cr_expect(a.target.max.retry_budget);
+	cr_expect_eq(a.target.max.retry_share, 125000u);
+	cr_expect_eq(a.target.max.retry_least, 7u);
 	done(&a, OUTCOME_STATUS, 200);
 	release(&a);
 	load(CLUSTER POLICY "  trafficPolicy: {retryBudget: {}, loadBalancer: {simple: RANDOM}}\n");
 	plan(&a, 1, "/", "");
 	pick(&a, 0);
-	cr_expect_eq(a.target.most.retry_share, 200000u);
-	cr_expect_eq(a.target.most.retry_least, 3u);
+	cr_expect_eq(a.target.max.retry_share, 200000u);
+	cr_expect_eq(a.target.max.retry_least, 3u);
 	done(&a, OUTCOME_STATUS, 200);
 	release(&a);
 }
@@ -898,7 +899,7 @@ Test(proxy_rules, an_unknown_host_goes_to_the_address_that_was_called)
 
 	load(CLUSTER);
 	cr_assert_gt(h1_parse_request(text, sizeof(text) - 1, 0, &a.q), 0);
-	router_of(&a)->plan(router_of(&a), &ask, &supply, &a.plan);
+	router_of(&a)->plan(router_of(&a), &ask, &buffers, &a.plan);
 	cr_expect_eq(a.plan.action, PLAN_FORWARD);
 	cr_expect_eq(pick(&a, 0), 9u);
 	cr_expect_eq(a.target.port, 8080u);
@@ -926,7 +927,7 @@ static void plan_at_node(struct asked *a, const char *host, struct addr client, 
 	*a = (struct asked){ 0 };
 	snprintf(a->text, sizeof(a->text), "GET / HTTP/1.1\r\nHost: %s\r\n\r\n", host);
 	cr_assert_gt(h1_parse_request(a->text, strlen(a->text), 0, &a->q), 0);
-	router_of(a)->plan(router_of(a), &ask, &supply, &a->plan);
+	router_of(a)->plan(router_of(a), &ask, &buffers, &a->plan);
 }
 
 Test(proxy_rules, a_service_whose_address_the_node_has_comes_first_for_pods)
@@ -1016,7 +1017,7 @@ Test(proxy_rules, http_1_0_without_a_host_gets_the_rules_of_the_service)
 			  "    rewrite: {uri: /ruled}\n"
 			  "    route: [{destination: {host: svc}}]\n");
 	cr_assert_gt(h1_parse_request(text, sizeof(text) - 1, 0, &a.q), 0);
-	router_of(&a)->plan(router_of(&a), &ask, &supply, &a.plan);
+	router_of(&a)->plan(router_of(&a), &ask, &buffers, &a.plan);
 	cr_expect_eq(a.plan.action, PLAN_FORWARD);
 	cr_expect(h1_is(a.plan.authority, "10.96.0.1"), "the endpoint is told '%.*s'",
 		  (int)a.plan.authority.n, a.plan.authority.p);
@@ -1024,7 +1025,7 @@ Test(proxy_rules, http_1_0_without_a_host_gets_the_rules_of_the_service)
 	release(&a);
 	ask.called_port = 8080;
 	memset(&a.plan, 0, sizeof(a.plan));
-	router_of(&a)->plan(router_of(&a), &ask, &supply, &a.plan);
+	router_of(&a)->plan(router_of(&a), &ask, &buffers, &a.plan);
 	cr_expect(h1_is(a.plan.authority, "10.96.0.1:8080"));
 	release(&a);
 }
@@ -1041,7 +1042,7 @@ Test(proxy_rules, an_absolute_target_chooses_the_rule)
 
 	load(CLUSTER RULE "  - redirect: {uri: /ruled}\n");
 	cr_assert_gt(h1_parse_request(text, sizeof(text) - 1, 0, &a.q), 0);
-	router_of(&a)->plan(router_of(&a), &ask, &supply, &a.plan);
+	router_of(&a)->plan(router_of(&a), &ask, &buffers, &a.plan);
 	cr_expect_eq(a.plan.answer.status, 301u);
 	release(&a);
 }

@@ -45,7 +45,7 @@ static bool is_pod(void *arg, const struct addr *a)
 	return among(pods, a);
 }
 
-static int find_way(void *arg, const struct addr *to, struct source_way *out)
+static int find_route(void *arg, const struct addr *to, struct source_route *out)
 {
 	static const char *const node[] = { "10.0.0.1", "192.168.1.1", "fd00::1", NULL };
 	static const char *const none[] = { "203.0.113.9", NULL };
@@ -62,7 +62,7 @@ static bool is_ours(void *arg, uint32_t ifindex)
 	return ifindex == 2;
 }
 
-static const struct source_look look = { is_pod, find_way, is_ours, NULL };
+static const struct source_look look = { is_pod, find_route, is_ours, NULL };
 
 static const struct {
 	const char *what, *endpoint, *client, *called, *source;
@@ -121,15 +121,15 @@ Test(proxy_source, what_the_kernel_says)
 	struct env *e = env_new(NULL); /* for its namespace */
 	struct addr loopback = addr("127.0.0.5"), nowhere = addr("192.0.2.1"), v6 = addr("::1");
 	struct source_look l;
-	struct source_way way = { 0 };
+	struct source_route way = { 0 };
 
 	cr_assert_eq(source_look_open(&none, &l), 0);
-	cr_expect_eq(l.find_way(l.arg, &loopback, &way), 0);
+	cr_expect_eq(l.find_route(l.arg, &loopback, &way), 0);
 	cr_expect(way.local);
-	cr_expect_eq(l.find_way(l.arg, &v6, &way), 0);
+	cr_expect_eq(l.find_route(l.arg, &v6, &way), 0);
 	cr_expect(way.local);
-	cr_expect_lt(l.find_way(l.arg, &nowhere, &way), 0);
-	cr_expect_eq(l.find_way(l.arg, &loopback, &way), 0, "an answer of its own");
+	cr_expect_lt(l.find_route(l.arg, &nowhere, &way), 0);
+	cr_expect_eq(l.find_route(l.arg, &loopback, &way), 0, "an answer of its own");
 	cr_expect_not(l.is_pod(l.arg, &loopback));
 	cr_expect_not(l.is_ours(l.arg, 1));
 	source_look_close(&l);

@@ -55,7 +55,7 @@ static const struct transport_ops coded = { coded_recv, coded_send, coded_shut, 
 struct pair {
 	struct half from, to;
 	struct loop *loop;
-	struct supply supply;
+	struct buffer_pool buffers;
 	int sender, receiver;
 };
 
@@ -69,7 +69,7 @@ static void open_half(struct pair *p, struct half *h, bool code, int *other)
 	int fds[2];
 
 	cr_assert_eq(socketpair(AF_UNIX, SOCK_STREAM | SOCK_NONBLOCK, 0, fds), 0);
-	cr_assert_eq(half_open(h, fds[0], p->loop, &p->supply, changed), 0);
+	cr_assert_eq(half_open(h, fds[0], p->loop, &p->buffers, changed), 0);
 	if (code)
 		h->transport.ops = &coded;
 	*other = fds[1];
@@ -91,7 +91,7 @@ static void close_pair(struct pair *p)
 	close(p->sender);
 	close(p->receiver);
 	loop_free(p->loop);
-	supply_free(&p->supply);
+	buffer_pool_free(&p->buffers);
 }
 
 static size_t put_some(int fd, size_t at)
@@ -162,6 +162,6 @@ Test(proxy_transport, between_sockets_the_kernel_moves_it)
 
 	open_pair(&p, false, false);
 	pass(&p, 0);
-	cr_expect_eq(p.supply.pipe_count, 1u, "no pipe was used");
+	cr_expect_eq(p.buffers.pipe_count, 1u, "no pipe was used");
 	close_pair(&p);
 }

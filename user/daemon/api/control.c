@@ -23,7 +23,7 @@ enum {
 	TRIM_AFTER_MS = 1000,
 };
 
-struct loop {
+struct control_loop {
 	struct weftd *d;
 	struct event_loop *events;
 	struct event listener, signals;
@@ -57,12 +57,12 @@ int control_listen(const char *run_dir)
 }
 
 /* Beyond the limit new peers wait in the backlog. */
-static void admit(struct loop *l)
+static void admit(struct control_loop *l)
 {
 	event_watch(l->events, &l->listener, l->count < CONNS_MAX ? EPOLLIN : 0);
 }
 
-static void hang_up(struct loop *l, struct control_conn *c)
+static void hang_up(struct control_loop *l, struct control_conn *c)
 {
 	struct control_conn **at = &l->conns;
 
@@ -77,7 +77,7 @@ static void hang_up(struct loop *l, struct control_conn *c)
 }
 
 /* One that waits for its answer is not watched: that it has hung up is seen soon enough. */
-static int watch(struct loop *l, struct control_conn *c)
+static int watch(struct control_loop *l, struct control_conn *c)
 {
 	if (!c->waiting)
 		return event_watch(l->events, &c->event, control_conn_events(c));
@@ -85,7 +85,7 @@ static int watch(struct loop *l, struct control_conn *c)
 	return 0;
 }
 
-static void note_change(struct loop *l)
+static void note_change(struct control_loop *l)
 {
 	if (!l->d->changed)
 		return;
@@ -96,7 +96,7 @@ static void note_change(struct loop *l)
 		l->tidy_at = clock_ms() + TIDY_AFTER_MS;
 }
 
-static void step(struct loop *l, struct control_conn *c)
+static void step(struct control_loop *l, struct control_conn *c)
 {
 	bool alive = control_conn_step(c, l->d, control_clock_ms(&l->clock));
 
@@ -116,7 +116,7 @@ static void on_ready(void *arg, uint32_t events)
 /* The answer goes out, and what has come in meanwhile is handled. */
 static void on_answered(struct control_conn *c)
 {
-	struct loop *l = c->arg;
+	struct control_loop *l = c->arg;
 
 	c->seen = control_clock_ms(&l->clock); /* the silence was not the peer's */
 	step(l, c);
@@ -124,7 +124,7 @@ static void on_answered(struct control_conn *c)
 
 static void welcome(void *arg, uint32_t events)
 {
-	struct loop *l = arg;
+	struct control_loop *l = arg;
 	int fd = accept4(l->listener.fd, NULL, NULL, SOCK_CLOEXEC | SOCK_NONBLOCK);
 	struct control_conn *c = fd < 0 ? NULL : control_conn_new(fd, control_clock_ms(&l->clock));
 
@@ -146,7 +146,7 @@ static void welcome(void *arg, uint32_t events)
 
 static void take_signal(void *arg, uint32_t events)
 {
-	struct loop *l = arg;
+	struct control_loop *l = arg;
 	struct signalfd_siginfo info;
 
 	(void)events;
@@ -157,7 +157,7 @@ static void take_signal(void *arg, uint32_t events)
 	l->d->quit = true;
 }
 
-static void tick(struct loop *l)
+static void tick(struct control_loop *l)
 {
 	uint64_t now = clock_ms();
 
@@ -178,14 +178,14 @@ static void tick(struct loop *l)
 }
 
 /* The sooner of both, 0 for none. */
-static uint64_t next_work(const struct loop *l)
+static uint64_t next_work(const struct control_loop *l)
 {
 	if (!l->trim_at || !l->tidy_at)
 		return l->trim_at + l->tidy_at;
 	return l->trim_at < l->tidy_at ? l->trim_at : l->tidy_at;
 }
 
-static int timeout_ms(const struct loop *l)
+static int timeout_ms(const struct control_loop *l)
 {
 	uint64_t now = clock_ms(), at = next_work(l);
 
@@ -194,7 +194,7 @@ static int timeout_ms(const struct loop *l)
 	return l->conns || at ? TICK_MS : -1;
 }
 
-static int setup(struct loop *l)
+static int setup(struct control_loop *l)
 {
 	sigset_t set;
 	int r;
@@ -212,7 +212,7 @@ static int setup(struct loop *l)
 	return r ? r : event_watch(l->events, &l->listener, EPOLLIN);
 }
 
-static int run(struct loop *l)
+static int run(struct control_loop *l)
 {
 	int r = 0;
 
@@ -228,7 +228,7 @@ static int run(struct loop *l)
 
 int control_run(struct weftd *d, struct event_loop *events, int listener)
 {
-	struct loop l = { .d = d, .events = events };
+	struct control_loop l = { .d = d, .events = events };
 	int r;
 
 	l.signals = (struct event){ .fd = -1, .ready = take_signal, .arg = &l };

@@ -18,7 +18,7 @@ static const char *const states[] = {
 };
 
 /* Sorted by address, so that a long table of connections is told quickly. */
-struct view {
+struct conns_view {
 	struct weftd *d;
 	struct reply *reply;
 	const struct tables *t;
@@ -53,7 +53,7 @@ static int by_service(const void *a, const void *b, void *tables)
 			   &t->services.items[*(const size_t *)b].key);
 }
 
-static int view_init(struct view *v)
+static int conns_view_init(struct conns_view *v)
 {
 	const struct tables *t = engine_tables(v->d->engine);
 
@@ -74,7 +74,7 @@ static int view_init(struct view *v)
 	return 0;
 }
 
-static void view_free(struct view *v)
+static void conns_view_free(struct conns_view *v)
 {
 	json_decref(v->rows);
 	free(v->sources);
@@ -83,7 +83,7 @@ static void view_free(struct view *v)
 }
 
 /* "default/sleep", or the address of a client that is no known pod. */
-static json_t *client_name(const struct view *v, const struct addr *addr)
+static json_t *client_name(const struct conns_view *v, const struct addr *addr)
 {
 	const struct source_entry want = { .addr = *addr }, *key = &want;
 	const struct source_entry **found =
@@ -96,7 +96,7 @@ static json_t *client_name(const struct view *v, const struct addr *addr)
 	return json_text(text);
 }
 
-static const struct service_origin *find_service(const struct view *v,
+static const struct service_origin *find_service(const struct conns_view *v,
 						 const struct service_key *want)
 {
 	size_t low = 0, high = v->t->services.count;
@@ -117,7 +117,7 @@ static const struct service_origin *find_service(const struct view *v,
 
 /* What was called: "default/tcp-echo:9000", "gateway default/gw:31400", or the bare address and
  * port. */
-static json_t *service_name(const struct view *v, const struct tuple *key)
+static json_t *service_name(const struct conns_view *v, const struct tuple *key)
 {
 	struct service_key want = { .addr = key->dst, .port = key->dport, .scope = SCOPE_MESH };
 	const struct service_origin *o = find_service(v, &want);
@@ -163,7 +163,7 @@ struct conn_view {
 	bool reserved;
 };
 
-static int add_conn(struct view *v, const struct conn_view *c)
+static int add_conn(struct conns_view *v, const struct conn_view *c)
 {
 	const char *cluster = registry_name(v->registry, REG_CLUSTER, c->cluster);
 	const char *route = registry_name(v->registry, REG_ROUTE, c->route);
@@ -189,7 +189,7 @@ static int add_entry(void *arg, const struct tuple *key, const struct conn *c,
 		     const struct conn *reply)
 {
 	__u64 seen = reply && reply->seen > c->seen ? reply->seen : c->seen;
-	struct view *v = arg;
+	struct conns_view *v = arg;
 	struct conn_view view = {
 		.by = "tc",
 		.called = *key,
@@ -228,7 +228,7 @@ static const char *socket_state(__u32 state)
 
 static int add_socket(void *arg, const struct sock_row *s)
 {
-	struct view *v = arg;
+	struct conns_view *v = arg;
 	struct conn_view view = {
 		.by = "connect",
 		.called = { .src = s->t.src,
@@ -253,7 +253,7 @@ static int add_socket(void *arg, const struct sock_row *s)
 }
 
 /* A request that the proxy has under way; its connections are its own affair. */
-static int add_request(struct view *v, const struct proxy_request *q)
+static int add_request(struct conns_view *v, const struct proxy_request *q)
 {
 	const struct tuple key = { .dst = q->called, .dport = q->called_port };
 	json_t *endpoint = q->endpoint_port ? addr_port_json(&q->endpoint, q->endpoint_port)
@@ -275,9 +275,9 @@ static int add_request(struct view *v, const struct proxy_request *q)
 }
 
 /* The connections, once the proxy has said what it has: the tables may have changed meanwhile. */
-static int view_find(struct view *v)
+static int conns_view_find(struct conns_view *v)
 {
-	int r = view_init(v);
+	int r = conns_view_init(v);
 
 	if (!r)
 		r = kernel_each_socket(v->d->kernel, add_socket, v);
@@ -289,9 +289,9 @@ static int view_find(struct view *v)
 /* Connections are told of, whatever becomes of the proxy. */
 static void add_requests(void *arg, int error, const struct proxy_request *rows, size_t count)
 {
-	struct view *v = arg;
+	struct conns_view *v = arg;
 	struct reply *reply = v->reply;
-	int r = view_find(v);
+	int r = conns_view_find(v);
 
 	if (error)
 		log_err(error, "ask weft-proxy for its requests");
@@ -299,13 +299,13 @@ static void add_requests(void *arg, int error, const struct proxy_request *rows,
 		r = add_request(v, &rows[i]);
 	if (!r)
 		reply->data = json_pack("{s:O}", "connections", v->rows);
-	view_free(v);
+	conns_view_free(v);
 	reply_send(reply, r);
 }
 
 int handle_conns(struct weftd *d, const struct request *request, struct reply *reply)
 {
-	struct view *v = engine_tables(d->engine) ? calloc(1, sizeof(*v)) : NULL;
+	struct conns_view *v = engine_tables(d->engine) ? calloc(1, sizeof(*v)) : NULL;
 
 	if (!v)
 		return engine_tables(d->engine) ? -ENOMEM : -ENODATA;

@@ -99,7 +99,7 @@ int handle_status(struct weftd *d, const struct request *request, struct reply *
 		(int)status.node.pods_unknown, "cgroup", "path", json_text(status.cgroup), "hooks",
 		(int)status.hooks, "wanted", (int)status.hooks_wanted, "foreign",
 		(int)status.hooks_foreign, "shortcut", json_text(status.node.shortcut), "handover",
-		(int)status.node.handover, "netfilter", json_text(status.node.netfilter), "missing",
+		(int)status.node.tproxy, "netfilter", json_text(status.node.netfilter), "missing",
 		missing);
 	return reply->data ? 0 : -ENOMEM;
 }

@@ -72,8 +72,8 @@ static void look_soon(void *arg)
 static int open_node(struct kernel *k, const struct kernel_options *o)
 {
 	_cleanup_(addr_set_free) struct addr_set sources = {};
-	int handover = kernel_leads_to_proxy(k);
-	int r = handover < 0 ? handover : read_sources(k, &sources);
+	int tproxy = kernel_leads_to_proxy(k);
+	int r = tproxy < 0 ? tproxy : read_sources(k, &sources);
 
 	if (r)
 		return r;
@@ -84,7 +84,7 @@ static int open_node(struct kernel *k, const struct kernel_options *o)
 						 .nic = o->nic,
 						 .shortcut = o->shortcut,
 						 .sources = &sources,
-						 .handover = handover,
+						 .tproxy = tproxy,
 						 .gone = end_gone,
 						 .changed = look_soon,
 						 .arg = k },
@@ -202,7 +202,7 @@ int kernel_detach(const char *bpffs, bool shared)
 		r = shared ? attach_detach_pinned(bpffs, netlink)
 			   : attach_detach_all(bpffs, netlink);
 	if (!r && !shared)
-		r = handover_remove(netlink);
+		r = tproxy_remove(netlink);
 	if (!r && !access(bpffs, F_OK))
 		remove_dirs(bpffs);
 	return r;

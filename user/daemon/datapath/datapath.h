@@ -85,7 +85,7 @@ int kernel_each_guarded(struct kernel *k, int (*row)(void *arg, const char *name
 int kernel_set_listeners(struct kernel *k, const int *fds, unsigned count);
 /* No weft-proxy has a connection open: what leads to it is taken out of the node's routing, unless
  * the generation in force needs it. */
-void kernel_drop_handover(struct kernel *k);
+void kernel_drop_tproxy(struct kernel *k);
 /* A proxy has died: what it held of connection limits is free again. */
 void kernel_proxy_died(struct kernel *k);
 /* A pinned map's descriptor, which stays the kernel's, for weft-proxy; -ENOENT if there is none of

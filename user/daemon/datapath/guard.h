@@ -14,7 +14,7 @@
 #include <stdint.h>
 
 #include "daemon/datapath/datapath.h"
-#include "weft/handover.h"
+#include "weft/tproxy.h"
 
 /* In the order in which they are put back: what is pinned needs a file system. */
 enum guard_kind {

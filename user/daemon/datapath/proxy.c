@@ -9,7 +9,7 @@
 
 #include "daemon/datapath/datapath_priv.h"
 #include "lib/base/log.h"
-#include "weft/handover.h"
+#include "weft/tproxy.h"
 
 int kernel_set_listeners(struct kernel *k, const int *fds, unsigned count)
 {

@@ -77,9 +77,9 @@ int kernel_leads_to_proxy(struct kernel *k)
 	return r < 0 ? log_err(r, "read the rules in force") : r;
 }
 
-void kernel_drop_handover(struct kernel *k)
+void kernel_drop_tproxy(struct kernel *k)
 {
-	node_drop_handover(k->node);
+	node_drop_tproxy(k->node);
 }
 
 /* ---- generations ---- */
@@ -95,7 +95,7 @@ int kernel_publish(struct kernel *k, const struct tables *tables)
 	if (r)
 		return log_err(r, "publish");
 	if (leads_to_proxy(tables))
-		r = node_need_handover(k->node);
+		r = node_need_tproxy(k->node);
 	if (!r)
 		r = publish_tables(&k->published, &k->loader, &k->counters, tables);
 	if (r)

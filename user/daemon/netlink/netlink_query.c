@@ -216,7 +216,7 @@ int nl_each_default_route(int fd, int (*each)(void *arg, int ifindex), void *arg
 	return r;
 }
 
-static int take_way(void *arg, const struct nlmsghdr *h)
+static int take_next_hop(void *arg, const struct nlmsghdr *h)
 {
 	const struct rtmsg *m = NLMSG_DATA(h);
 	struct nl_route *out = arg;
@@ -250,7 +250,7 @@ int nl_get_route(int fd, const struct addr *a, int vrf, struct nl_route *out)
 	nl_put(&q, RTA_DST, a->b + sizeof(a->b) - size, size);
 	if (vrf)
 		nl_put(&q, RTA_OIF, &vrf, sizeof(vrf));
-	r = nl_call(fd, &q, take_way, &found);
+	r = nl_call(fd, &q, take_next_hop, &found);
 	if (is_no_route(r) || (!r && !found.ifindex))
 		return -ENETUNREACH;
 	if (!r)

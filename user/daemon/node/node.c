@@ -81,8 +81,8 @@ int node_open(const struct node_options *o, struct local_node **out)
 	_cleanup_(node_closep) struct local_node *node = node_new(o);
 	int r = node ? open_netlink(node) : log_err(-ENOMEM, "follow the node's interfaces");
 
-	if (!r && o->handover)
-		r = node_need_handover(node);
+	if (!r && o->tproxy)
+		r = node_need_tproxy(node);
 	if (!r)
 		r = attach_open(&node->attach, o->dir, node->netlink);
 	if (!r)
@@ -124,18 +124,18 @@ int node_identify(struct local_node *node, struct addr_set *sources)
 	return pods_identify(node);
 }
 
-int node_need_handover(struct local_node *node)
+int node_need_tproxy(struct local_node *node)
 {
-	int r = node->handover ? 0 : handover_add(node->netlink);
+	int r = node->tproxy ? 0 : tproxy_add(node->netlink);
 
-	node->handover |= !r;
+	node->tproxy |= !r;
 	return r;
 }
 
-void node_drop_handover(struct local_node *node)
+void node_drop_tproxy(struct local_node *node)
 {
-	if (!node->handover)
-		handover_remove(node->netlink);
+	if (!node->tproxy)
+		tproxy_remove(node->netlink);
 }
 
 void node_status(struct local_node *node, struct node_status *out)
@@ -143,7 +143,7 @@ void node_status(struct local_node *node, struct node_status *out)
 	*out = (struct node_status){
 		.pods_unknown = (unsigned)pods_without_cookie(&node->pods),
 		.tcx = node->attach.tcx,
-		.handover = node->handover,
+		.tproxy = node->tproxy,
 		.shortcut = node->shortcut.text,
 	};
 	netfilter_on_forward(node, out->netfilter, sizeof(out->netfilter));

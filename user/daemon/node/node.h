@@ -35,7 +35,7 @@ struct node_options {
 	const char *pods, *nic; /* --pods, --nic */
 	enum shortcut_mode shortcut;
 	struct addr_set *sources; /* see node_identify() */
-	bool handover;		  /* what is in force leads to weft-proxy */
+	bool tproxy;		  /* what is in force leads to weft-proxy */
 	/* Called with addresses that no pod has any more, or with none where an interface has
 	 * gone: their connections are to end. */
 	int (*gone)(void *arg, const struct addr_list *gone);
@@ -57,10 +57,10 @@ int node_identify(struct local_node *node, struct addr_set *sources);
 
 /* Every packet that the node forwards pays for the way to weft-proxy, so that it is there only
  * where something needs it. Then it stays: connections may be open for as long as they like. */
-int node_need_handover(struct local_node *node);
+int node_need_tproxy(struct local_node *node);
 /* Nothing has needed it so far, and no weft-proxy has a connection open: what an earlier weftd has
  * left of it goes. */
-void node_drop_handover(struct local_node *node);
+void node_drop_tproxy(struct local_node *node);
 
 /* What weftd has put there, and what others can take away again. */
 enum node_part {
@@ -83,7 +83,7 @@ struct node_status {
 	unsigned pods, nics;
 	unsigned pods_unknown; /* whose network namespace has not been found: only tc steers them */
 	bool tcx;	       /* or clsact filters */
-	bool handover;	       /* the way to weft-proxy is in use */
+	bool tproxy;	       /* the way to weft-proxy is in use */
 	char netfilter[64];    /* hooks on the forward path; "" if there are none */
 	const char *shortcut;  /* what has become of --shortcut */
 };

@@ -71,7 +71,7 @@ struct local_node {
 	struct restore restore;
 	struct pods pods;
 	struct addr_set sources; /* the addresses that rules know pods by */
-	bool handover;		 /* the way to weft-proxy is there: something has needed it */
+	bool tproxy;		 /* the way to weft-proxy is there: something has needed it */
 	int (*gone)(void *arg, const struct addr_list *gone);
 	void (*changed)(void *arg);
 	void *arg; /* of both */

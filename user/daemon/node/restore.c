@@ -156,7 +156,7 @@ static int put_sides(struct local_node *node)
 static bool untracked_missing(struct local_node *node)
 {
 	struct restore *s = &node->restore;
-	bool there = s->netfilter >= 0 && handover_is_untracked(s->netfilter);
+	bool there = s->netfilter >= 0 && tproxy_is_untracked(s->netfilter);
 
 	s->untracked |= there;
 	return s->untracked && !there;
@@ -171,10 +171,10 @@ void node_each_missing(struct local_node *node, enum node_part part,
 
 	if (part == NODE_INTERFACES)
 		(void)each_bare_side(node, tell_side, &t);
-	else if (!node->handover)
+	else if (!node->tproxy)
 		return;
 	else if (part == NODE_ROUTING)
-		handover_each_missing(node->netlink, tell, arg);
+		tproxy_each_missing(node->netlink, tell, arg);
 	else if (untracked_missing(node))
 		tell(arg, "nftables table inet weft");
 }
@@ -185,9 +185,9 @@ int node_put_back(struct local_node *node, enum node_part part)
 	case NODE_INTERFACES:
 		return put_sides(node);
 	case NODE_ROUTING:
-		return handover_put_back(node->netlink);
+		return tproxy_put_back(node->netlink);
 	case NODE_NETFILTER:
-		return handover_untrack();
+		return tproxy_untrack();
 	}
 	return -EINVAL;
 }

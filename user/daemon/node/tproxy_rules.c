@@ -14,7 +14,7 @@
 
 #include "lib/base/log.h"
 #include "daemon/netlink/netlink.h"
-#include "weft/handover.h"
+#include "weft/tproxy.h"
 
 enum { LOOPBACK = 1 }; /* every network namespace's first interface */
 
@@ -35,16 +35,16 @@ static const struct rule {
 	bool own; /* asked by the node itself */
 	__u32 priority, next;
 } rules[] = {
-	{ FR_ACT_NOP, false, HANDOVER_PRIORITY + 1, 0 },
-	{ FR_ACT_GOTO, true, HANDOVER_PRIORITY - 1, HANDOVER_PRIORITY + 1 },
-	{ FR_ACT_TO_TBL, false, HANDOVER_PRIORITY, 0 },
+	{ FR_ACT_NOP, false, TPROXY_PRIORITY + 1, 0 },
+	{ FR_ACT_GOTO, true, TPROXY_PRIORITY - 1, TPROXY_PRIORITY + 1 },
+	{ FR_ACT_TO_TBL, false, TPROXY_PRIORITY, 0 },
 };
 
 enum { RULES = sizeof(rules) / sizeof(*rules) };
 
 static int call_rule(int netlink, int family, const struct rule *r, int type, int flags)
 {
-	const __u32 mark = HANDOVER_MARK, mask = ~0u, table = HANDOVER_TABLE;
+	const __u32 mark = TPROXY_MARK, mask = ~0u, table = TPROXY_TABLE;
 	struct nl_request q;
 	struct fib_rule_hdr *h = nl_begin(&q, type, flags | NLM_F_ACK, sizeof(*h));
 
@@ -64,7 +64,7 @@ static int call_rule(int netlink, int family, const struct rule *r, int type, in
 
 static int call_route(int netlink, int family, int type, int flags)
 {
-	const __u32 table = HANDOVER_TABLE, loopback = LOOPBACK;
+	const __u32 table = TPROXY_TABLE, loopback = LOOPBACK;
 	struct nl_request q;
 	struct rtmsg *m = nl_begin(&q, type, flags | NLM_F_ACK, sizeof(*m));
 
@@ -128,7 +128,7 @@ static int nft(const char *commands)
 	return r ? -EIO : 0;
 }
 
-int handover_untrack(void)
+int tproxy_untrack(void)
 {
 	char commands[512];
 
@@ -136,7 +136,7 @@ int handover_untrack(void)
 		 "add table inet weft\ndelete table inet weft\nadd table inet weft\n"
 		 "add chain inet weft prerouting { type filter hook prerouting priority raw; }\n"
 		 "add rule inet weft prerouting meta mark %#x notrack\n",
-		 HANDOVER_MARK);
+		 TPROXY_MARK);
 	return nft(commands);
 }
 
@@ -152,24 +152,24 @@ static int add_all(int netlink, const struct family **at)
 	return r;
 }
 
-int handover_put_back(int netlink)
+int tproxy_put_back(int netlink)
 {
 	const struct family *at;
 
 	return add_all(netlink, &at);
 }
 
-int handover_add(int netlink)
+int tproxy_add(int netlink)
 {
 	const struct family *at;
 	int r = add_all(netlink, &at);
 
 	if (r)
 		return log_err(r, "add the %s routing to weft-proxy (rule %d, table %d; is lo up?)",
-			       at->name, HANDOVER_PRIORITY, HANDOVER_TABLE);
+			       at->name, TPROXY_PRIORITY, TPROXY_TABLE);
 	/* What can't be set up has a consequence only beside kube-proxy or other address
 	 * translation. */
-	if (handover_untrack())
+	if (tproxy_untrack())
 		log_warning("HTTP through weft-proxy will not get along with kube-proxy: its "
 			    "packets are tracked");
 	return 0;
@@ -198,10 +198,10 @@ static int see_rule(void *arg, const struct nlmsghdr *h)
 	for (int i = 0; i < RULES; i++)
 		seen->rule[i] |= rule->action == rules[i].action &&
 				 has_number(a.at[FRA_PRIORITY], rules[i].priority) &&
-				 has_number(a.at[FRA_FWMARK], HANDOVER_MARK) &&
+				 has_number(a.at[FRA_FWMARK], TPROXY_MARK) &&
 				 has_number(a.at[FRA_FWMASK], ~0u) &&
 				 (rule->action != FR_ACT_TO_TBL ||
-				  has_number(a.at[FRA_TABLE], HANDOVER_TABLE));
+				  has_number(a.at[FRA_TABLE], TPROXY_TABLE));
 	return 0;
 }
 
@@ -215,14 +215,14 @@ static int see_route(void *arg, const struct nlmsghdr *h)
 		return 0;
 	nl_parse(h, sizeof(*route), &a);
 	seen->route |= route->rtm_type == RTN_LOCAL && !route->rtm_dst_len &&
-		       has_number(a.at[RTA_TABLE], HANDOVER_TABLE) &&
+		       has_number(a.at[RTA_TABLE], TPROXY_TABLE) &&
 		       has_number(a.at[RTA_OIF], LOOPBACK);
 	return 0;
 }
 
 static int look(int netlink, int family, struct seen *seen)
 {
-	const __u32 table = HANDOVER_TABLE;
+	const __u32 table = TPROXY_TABLE;
 	struct nl_request q;
 	struct fib_rule_hdr *rule = nl_begin(&q, RTM_GETRULE, NLM_F_DUMP, sizeof(*rule));
 	struct rtmsg *route;
@@ -252,11 +252,11 @@ static void tell_missing(const struct family *f, const struct seen *seen,
 	}
 	if (seen->route)
 		return;
-	snprintf(text, sizeof(text), "route of table %d of %s", HANDOVER_TABLE, f->name);
+	snprintf(text, sizeof(text), "route of table %d of %s", TPROXY_TABLE, f->name);
 	tell(arg, text);
 }
 
-void handover_each_missing(int netlink, void (*tell)(void *arg, const char *what), void *arg)
+void tproxy_each_missing(int netlink, void (*tell)(void *arg, const char *what), void *arg)
 {
 	for (int i = 0; i < FAMILIES; i++) {
 		struct seen seen = {};
@@ -274,7 +274,7 @@ static int see_untracked(void *arg, const struct nlmsghdr *h)
 	return 0;
 }
 
-bool handover_is_untracked(int netfilter)
+bool tproxy_is_untracked(int netfilter)
 {
 	struct nl_request q;
 	struct nfgenmsg *m =
@@ -289,7 +289,7 @@ bool handover_is_untracked(int netfilter)
 	return found || (r && r != -ENOENT);
 }
 
-int handover_remove(int netlink)
+int tproxy_remove(int netlink)
 {
 	for (int i = 0; i < FAMILIES; i++) {
 		int r = drop(netlink, families[i].number);

@@ -14,7 +14,7 @@
 #include "daemon/start/netns_lock.h"
 #include "daemon/start/options.h"
 #include "daemon/bpf/pin.h"
-#include "weft/handover.h"
+#include "weft/tproxy.h"
 #include "daemon/supervisor/supervisor.h"
 #include "lib/wire/wire_client.h"
 
@@ -296,7 +296,7 @@ static int serve(const struct options *o)
 	if (r)
 		return r;
 	if (!supervisor_took_over(supervisor))
-		kernel_drop_handover(kernel);
+		kernel_drop_tproxy(kernel);
 	/* The socket is there from when orders can be taken: that is what weft status --wait waits
 	 * for. */
 	listener = control_listen(o->run_dir);

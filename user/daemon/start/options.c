@@ -9,7 +9,7 @@
 #include <linux/types.h>
 
 #include "daemon/start/options.h"
-#include "weft/handover.h"
+#include "weft/tproxy.h"
 
 enum {
 	EXIT_USAGE = 2,

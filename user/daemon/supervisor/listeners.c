@@ -9,7 +9,7 @@
 
 #include "lib/base/cleanup.h"
 #include "lib/base/log.h"
-#include "weft/handover.h"
+#include "weft/tproxy.h"
 
 static int set(int fd, int level, int option, int value)
 {

@@ -5,7 +5,7 @@
 #include <sys/stat.h>
 
 #include "lib/base/cleanup.h"
-#include "weft/handover.h"
+#include "weft/tproxy.h"
 
 /* All BPF maps share an inode. 0: it is none. */
 static unsigned map_id(int fd)
@@ -43,7 +43,7 @@ char *proxy_identity(const struct supervisor_options *o)
 	if (!f)
 		return NULL;
 	fprintf(f, WEFT_VERSION " --log-level %s --mark %u", log_level_name(o->log_level), o->mark);
-	/* Replies to other ports don't find their way back to it (handover.h). */
+	/* Replies to other ports don't find their way back to it (tproxy.h). */
 	fprintf(f, " ports %d-%d,%d-%d", PROXY_PORT_FIRST, PROXY_PORT_LAST, PROXY_PORT_HIGH_FIRST,
 		PROXY_PORT_HIGH_LAST);
 	if (o->access_log >= 0) {

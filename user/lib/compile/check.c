@@ -6,7 +6,7 @@
 
 #include "lib/mesh/gateways.h"
 
-static void check_server(struct world *w, const struct object *o, size_t i)
+static void check_server(struct mesh *mesh, const struct object *o, size_t i)
 {
 	const struct gw_server *s = &o->gateway.servers.items[i];
 	struct pos at = s->pos.line ? s->pos : o->pos;
@@ -14,63 +14,63 @@ static void check_server(struct world *w, const struct object *o, size_t i)
 	bool tls;
 
 	if (s->bind && *s->bind && !str_eq(s->bind, "0.0.0.0") && !str_eq(s->bind, "::"))
-		errors_add(w->errors, o->file, at,
+		errors_add(mesh->errors, o->file, at,
 			   "spec.servers[%zu].bind: weft does not carry out binding to one "
 			   "address, not \"%s\"",
 			   i, s->bind);
-	if (http_server(s, &tls) && (w->l4_only || !tls))
+	if (http_server(s, &tls) && (mesh->l4_only || !tls))
 		return;
 	if (s->tls_mode || !strcmp(protocol, "TLS") || !strcmp(protocol, "HTTPS"))
-		errors_add(w->errors, o->file, at,
+		errors_add(mesh->errors, o->file, at,
 			   "spec.servers[%zu].tls: not yet carried out: weft does not carry out "
 			   "TLS at a gateway",
 			   i);
 	else if (!server_is_tcp(s))
-		errors_add(w->errors, o->file, at,
+		errors_add(mesh->errors, o->file, at,
 			   "spec.servers[%zu].port.protocol: not yet carried out: weft does not "
 			   "carry out %s at a gateway",
 			   i, protocol);
 }
 
-static void check_gateway(struct world *w, const struct object *o)
+static void check_gateway(struct mesh *mesh, const struct object *o)
 {
 	size_t i;
 
 	for (i = 0; i < o->gateway.servers.count; i++)
-		check_server(w, o, i);
+		check_server(mesh, o, i);
 }
 
-int check_objects(struct world *w)
+int check_objects(struct mesh *mesh)
 {
 	size_t i;
 
-	for (i = 0; i < w->objects->count; i++) {
-		const struct object *o = w->objects->items[i];
+	for (i = 0; i < mesh->objects->count; i++) {
+		const struct object *o = mesh->objects->items[i];
 
 		if (o->kind == KIND_VIRTUAL_SERVICE)
-			check_virtual_service(w, o);
+			check_virtual_service(mesh, o);
 		else if (o->kind == KIND_DESTINATION_RULE)
-			check_destination_rule(w, o);
+			check_destination_rule(mesh, o);
 		else if (o->kind == KIND_GATEWAY)
-			check_gateway(w, o);
+			check_gateway(mesh, o);
 		else if (o->kind == KIND_SERVICE_ENTRY)
-			errors_add(w->errors, o->file, o->pos,
+			errors_add(mesh->errors, o->file, o->pos,
 				   "spec: weft does not carry out ServiceEntry");
 	}
-	return w->nomem ? -ENOMEM : 0;
+	return mesh->nomem ? -ENOMEM : 0;
 }
 
-int check_tables(struct world *w)
+int check_tables(struct mesh *mesh)
 {
 	size_t i;
 
-	for (i = 0; i < w->t->services.count; i++) {
-		const struct service *s = &w->t->services.items[i].value;
-		const struct rule_origin *at = &w->t->rule_origins.items[s->rule_first];
+	for (i = 0; i < mesh->t->services.count; i++) {
+		const struct service *s = &mesh->t->services.items[i].value;
+		const struct rule_origin *at = &mesh->t->rule_origins.items[s->rule_first];
 
 		if (s->rule_count > SERVICE_MAX_RULES)
 			errors_add(
-				w->errors, at->file, at->pos,
+				mesh->errors, at->file, at->pos,
 				"spec: expected at most %d rules for one port of a service, not %u",
 				SERVICE_MAX_RULES, s->rule_count);
 	}

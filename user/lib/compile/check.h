@@ -5,35 +5,35 @@
  * What can only be said once all objects are known, and what weft understands but does not carry
  * out.
  *
- * Problems go to the world's errors. Functions that return int return 0 or -ENOMEM.
+ * Problems go to the mesh's errors. Functions that return int return 0 or -ENOMEM.
  */
 #include "lib/mesh/mesh.h"
 
-int check_objects(struct world *w);
+int check_objects(struct mesh *mesh);
 /* What rules for HTTP say, and lead to. */
-void check_http_rules(struct world *w);
+void check_http_rules(struct mesh *mesh);
 /* The limits that decide() counts on. */
-int check_tables(struct world *w);
+int check_tables(struct mesh *mesh);
 
-void check_virtual_service(struct world *w, const struct object *o);
-void check_destination_rule(struct world *w, const struct object *o);
+void check_virtual_service(struct mesh *mesh, const struct object *o);
+void check_destination_rule(struct mesh *mesh, const struct object *o);
 
 /* Warn of what is right and changes nothing. */
-void check_idle_virtual_service(struct world *w, const struct object *o);
-void check_idle_destination_rule(struct world *w, const struct object *o);
+void check_idle_virtual_service(struct mesh *mesh, const struct object *o);
+void check_idle_destination_rule(struct mesh *mesh, const struct object *o);
 
 /* What istioctl analyze would find, and what Istio's merging drops in silence. For rules that have
  * no error, once the tables are made. */
-void check_remarks(struct world *w);
+void check_remarks(struct mesh *mesh);
 
 /* Its parts. */
-void check_covered_routes(struct world *w, const struct object *o);
-void check_effect(struct world *w, const struct object *o);
-void check_delegates(struct world *w, const struct object *o);
-void check_policy_parts(struct world *w);
-void check_workloads(struct world *w);
+void check_covered_routes(struct mesh *mesh, const struct object *o);
+void check_effect(struct mesh *mesh, const struct object *o);
+void check_delegates(struct mesh *mesh, const struct object *o);
+void check_policy_parts(struct mesh *mesh);
+void check_workloads(struct mesh *mesh);
 /* Warns of rules for ports that carry HTTP/2. Comes after mark_proxied(). */
-void check_http2(struct world *w);
+void check_http2(struct mesh *mesh);
 
 /* Where a field of the object stands, "spec" then `key`; the object's own position if that isn't
  * known. */

@@ -209,7 +209,7 @@ static bool covers(const struct object *o, struct any_match wide, struct any_mat
 
 /* One of spec.http, spec.tcp or spec.tls. */
 struct any_routes {
-	struct world *w;
+	struct mesh *mesh;
 	const struct object *o;
 	const char *field;
 	const struct http_route *http;
@@ -280,7 +280,7 @@ static void check_route(const struct any_routes *r, size_t route)
 		equal += by < route && same;
 	}
 	if (equal == matches) {
-		errors_remark(r->w->errors, REMARK_UNREACHABLE, r->o->file,
+		errors_remark(r->mesh->errors, REMARK_UNREACHABLE, r->o->file,
 			      position(r, route, matches), "spec.%s[%zu]: never used: %s[%zu] %s",
 			      r->field, route, r->field, by,
 			      match_count(r, by) ? "has the same match" : "takes everything");
@@ -290,7 +290,7 @@ static void check_route(const struct any_routes *r, size_t route)
 		by = find_cover(r, route, match_at(r, route, i), &same);
 		if (by < route)
 			errors_remark(
-				r->w->errors, REMARK_COVERED, r->o->file, position(r, route, i),
+				r->mesh->errors, REMARK_COVERED, r->o->file, position(r, route, i),
 				"spec.%s[%zu].match[%zu]: never holds: %s[%zu] takes all that it "
 				"would",
 				r->field, route, i, r->field, by);
@@ -303,12 +303,12 @@ static void check_routes(const struct any_routes *r)
 		check_route(r, i);
 }
 
-void check_covered_routes(struct world *w, const struct object *o)
+void check_covered_routes(struct mesh *mesh, const struct object *o)
 {
 	const struct any_routes all[] = {
-		{ w, o, "http", o->vs.http.items, NULL, o->vs.http.count },
-		{ w, o, "tcp", NULL, o->vs.tcp.items, o->vs.tcp.count },
-		{ w, o, "tls", NULL, o->vs.tls.items, o->vs.tls.count },
+		{ mesh, o, "http", o->vs.http.items, NULL, o->vs.http.count },
+		{ mesh, o, "tcp", NULL, o->vs.tcp.items, o->vs.tcp.count },
+		{ mesh, o, "tls", NULL, o->vs.tls.items, o->vs.tls.count },
 	};
 
 	for (size_t i = 0; i < sizeof(all) / sizeof(*all); i++)

@@ -18,10 +18,10 @@ static bool leads_to(const struct object *root, const struct http_delegate *d,
 	       export_visible(&leaf->vs.export_to, ns, root->meta.namespace);
 }
 
-static bool is_used(struct world *w, const struct object *leaf)
+static bool is_used(struct mesh *mesh, const struct object *leaf)
 {
-	for (size_t i = 0; i < w->virtual_services.count; i++) {
-		const struct object *o = w->virtual_services.items[i];
+	for (size_t i = 0; i < mesh->virtual_services.count; i++) {
+		const struct object *o = mesh->virtual_services.items[i];
 
 		for (size_t k = 0; o->vs.hosts.count && k < o->vs.http.count; k++)
 			if (o->vs.http.items[k].delegate &&
@@ -31,16 +31,16 @@ static bool is_used(struct world *w, const struct object *leaf)
 	return false;
 }
 
-static const struct object *find_delegate(struct world *w, const struct object *root,
+static const struct object *find_delegate(struct mesh *mesh, const struct object *root,
 					  const struct http_delegate *d)
 {
-	for (size_t i = 0; i < w->virtual_services.count; i++)
-		if (leads_to(root, d, w->virtual_services.items[i]))
-			return w->virtual_services.items[i];
+	for (size_t i = 0; i < mesh->virtual_services.count; i++)
+		if (leads_to(root, d, mesh->virtual_services.items[i]))
+			return mesh->virtual_services.items[i];
 	return NULL;
 }
 
-static void check_leaf(struct world *w, const struct object *root, size_t index,
+static void check_leaf(struct mesh *mesh, const struct object *root, size_t index,
 		       const struct object *leaf)
 {
 	const struct http_route *of_root = &root->vs.http.items[index];
@@ -51,13 +51,13 @@ static void check_leaf(struct world *w, const struct object *root, size_t index,
 
 		if (r->delegate)
 			errors_remark(
-				w->errors, REMARK_DELEGATE, leaf->file, at,
+				mesh->errors, REMARK_DELEGATE, leaf->file, at,
 				"spec.http[%zu].delegate: a delegate can't delegate: the route "
 				"is left out",
 				i);
 		else if (http_delegate_is_dropped(of_root, r))
 			errors_remark(
-				w->errors, REMARK_DELEGATE, leaf->file, at,
+				mesh->errors, REMARK_DELEGATE, leaf->file, at,
 				"spec.http[%zu].match: never holds together with that of "
 				"spec.http[%zu] of virtualservice %s/%s, which leads here: the "
 				"route is left out",
@@ -65,11 +65,11 @@ static void check_leaf(struct world *w, const struct object *root, size_t index,
 	}
 }
 
-void check_delegates(struct world *w, const struct object *o)
+void check_delegates(struct mesh *mesh, const struct object *o)
 {
-	if (!o->vs.hosts.count && !is_used(w, o))
+	if (!o->vs.hosts.count && !is_used(mesh, o))
 		errors_remark(
-			w->errors, REMARK_UNUSED_DELEGATE, o->file, o->pos,
+			mesh->errors, REMARK_UNUSED_DELEGATE, o->file, o->pos,
 			"spec.hosts: none, and no virtualservice delegates to %s/%s: its rules "
 			"have no effect",
 			o->meta.namespace, o->meta.name);
@@ -79,12 +79,13 @@ void check_delegates(struct world *w, const struct object *o)
 
 		if (!r->delegate || !o->vs.hosts.count)
 			continue;
-		leaf = find_delegate(w, o, r->delegate);
+		leaf = find_delegate(mesh, o, r->delegate);
 		if (leaf)
-			check_leaf(w, o, i, leaf);
+			check_leaf(mesh, o, i, leaf);
 		else
 			errors_remark(
-				w->errors, REMARK_NOT_FOUND, o->file, r->pos.line ? r->pos : o->pos,
+				mesh->errors, REMARK_NOT_FOUND, o->file,
+				r->pos.line ? r->pos : o->pos,
 				"spec.http[%zu].delegate: no virtualservice %s/%s without hosts "
 				"is there for %s: the route is left out",
 				i,

@@ -17,7 +17,7 @@ enum { FIELD_MAX = 96, WHOLE = 100 };
 
 /* A part of a VirtualService and the path to it. */
 struct part {
-	struct world *w;
+	struct mesh *mesh;
 	const struct object *o;
 	const struct strs *gateways; /* where it counts */
 	unsigned port;		     /* only for calls of this one; 0: any */
@@ -30,28 +30,28 @@ struct part {
 /* Whether calls of `port` may come to the part; false ends the walk. */
 typedef bool (*port_visit)(void *arg, unsigned port, bool http);
 
-static bool visit_host(struct world *w, const struct host *h, port_visit visit, void *arg)
+static bool visit_host(struct mesh *mesh, const struct host *h, port_visit visit, void *arg)
 {
-	struct host *at = host_concrete(w, (struct host *)h);
+	struct host *at = host_concrete(mesh, (struct host *)h);
 
 	for (size_t i = 0; at && i < at->port_count; i++)
-		if (!visit(arg, at->ports[i].port->port, port_carries_http(w, h, &at->ports[i])))
+		if (!visit(arg, at->ports[i].port->port, port_carries_http(mesh, h, &at->ports[i])))
 			return false;
 	return true;
 }
 
 /* The services that a host of the rule stands for. */
-static bool visit_hosts(struct world *w, const char *host, port_visit visit, void *arg)
+static bool visit_hosts(struct mesh *mesh, const char *host, port_visit visit, void *arg)
 {
-	struct host *h = world_host(w, host);
+	struct host *h = mesh_host(mesh, host);
 
 	if (!host_is_wildcard(host))
-		return !h || visit_host(w, h, visit, arg);
-	for (size_t i = 0; i < w->services.count; i++) {
-		const struct host *each = &w->host_list[i];
+		return !h || visit_host(mesh, h, visit, arg);
+	for (size_t i = 0; i < mesh->services.count; i++) {
+		const struct host *each = &mesh->host_list[i];
 
 		if (each->name && host_includes(host, each->name) &&
-		    !visit_host(w, each, visit, arg))
+		    !visit_host(mesh, each, visit, arg))
 			return false;
 	}
 	return true;
@@ -63,7 +63,7 @@ static bool visit_mesh(const struct part *p, port_visit visit, void *arg)
 
 	for (size_t i = 0; i < p->o->vs.hosts.count; i++)
 		if (!host_complete(p->o->vs.hosts.items[i], p->o->meta.namespace, host) &&
-		    !visit_hosts(p->w, host, visit, arg))
+		    !visit_hosts(p->mesh, host, visit, arg))
 			return false;
 	return true;
 }
@@ -72,8 +72,8 @@ static bool visit_gateways(const struct part *p, port_visit visit, void *arg)
 {
 	bool tls;
 
-	for (size_t i = 0; i < p->w->gateways.count; i++) {
-		const struct object *gw = p->w->gateways.items[i];
+	for (size_t i = 0; i < p->mesh->gateways.count; i++) {
+		const struct object *gw = p->mesh->gateways.items[i];
 
 		if (!gateways_have(p->gateways, p->o->meta.namespace, gw))
 			continue;
@@ -110,13 +110,13 @@ static bool find_missing(void *arg, unsigned port, bool http)
 	return !m->port;
 }
 
-static const char *ports_text(struct world *w, const struct host *h)
+static const char *ports_text(struct mesh *mesh, const struct host *h)
 {
 	const char *text = "";
 
 	for (size_t i = 0; i < h->port_count && text; i++)
-		text = world_text(w, "%s%s%u", text, i ? ", " : "", h->ports[i].port->port);
-	w->nomem |= !text;
+		text = mesh_text(mesh, "%s%s%u", text, i ? ", " : "", h->ports[i].port->port);
+	mesh->nomem |= !text;
 	return text ? text : "";
 }
 
@@ -127,15 +127,15 @@ static void check_destination(const struct part *p, const struct destination *d)
 
 	if (host_complete(d->host, p->o->meta.namespace, name))
 		return;
-	m.to = host_concrete(p->w, world_host(p->w, name));
+	m.to = host_concrete(p->mesh, mesh_host(p->mesh, name));
 	if (!m.to)
 		return;
 	if (d->port && !host_port(m.to, d->port)) {
-		errors_remark(p->w->errors, REMARK_NOT_FOUND, p->o->file, p->pos,
+		errors_remark(p->mesh->errors, REMARK_NOT_FOUND, p->o->file, p->pos,
 			      "%s.port: service %s/%s has port %s, not %u: requests sent there get "
 			      "503",
 			      p->field, m.to->service->meta.namespace, m.to->service->meta.name,
-			      ports_text(p->w, m.to), d->port);
+			      ports_text(p->mesh, m.to), d->port);
 		return;
 	}
 	/* The only port is meant whatever was called. */
@@ -144,17 +144,17 @@ static void check_destination(const struct part *p, const struct destination *d)
 	visit_ports(p, find_missing, &m);
 	if (m.port)
 		errors_remark(
-			p->w->errors, REMARK_PORT_NEEDED, p->o->file, p->pos,
+			p->mesh->errors, REMARK_PORT_NEEDED, p->o->file, p->pos,
 			"%s: service %s/%s has the ports %s, and none is named: requests to port "
 			"%u get 503",
 			p->field, m.to->service->meta.namespace, m.to->service->meta.name,
-			ports_text(p->w, m.to), m.port);
+			ports_text(p->mesh, m.to), m.port);
 }
 
 static void check_weights(const struct part *p, long long total, size_t count)
 {
 	if (count > 1 && total > 0 && total != WHOLE)
-		errors_remark(p->w->errors, REMARK_WEIGHTS, p->o->file, p->pos,
+		errors_remark(p->mesh->errors, REMARK_WEIGHTS, p->o->file, p->pos,
 			      "%s.route: the weights add up to %lld, not 100", p->field, total);
 }
 
@@ -192,12 +192,12 @@ struct wanted {
 
 static bool find_port(void *arg, unsigned port, bool http)
 {
-	struct wanted *w = arg;
+	struct wanted *wanted = arg;
 
-	w->any = true;
-	w->found |= port == w->port;
-	w->http |= port == w->port && http;
-	return !w->http;
+	wanted->any = true;
+	wanted->found |= port == wanted->port;
+	wanted->http |= port == wanted->port && http;
+	return !wanted->http;
 }
 
 static void check_match_port(const struct part *p)
@@ -208,22 +208,22 @@ static void check_match_port(const struct part *p)
 		return;
 	visit_ports(p, find_port, &wanted);
 	if (wanted.any && !wanted.found)
-		errors_remark(p->w->errors, REMARK_PORT_OF_NOBODY, p->o->file, p->pos,
+		errors_remark(p->mesh->errors, REMARK_PORT_OF_NOBODY, p->o->file, p->pos,
 			      "%s.port: no service or gateway of the rule has port %u: the match "
 			      "never holds",
 			      p->field, p->port);
 	else if (wanted.found && !wanted.http)
 		errors_remark(
-			p->w->errors, REMARK_HTTP_RULE_ON_TCP, p->o->file, p->pos,
+			p->mesh->errors, REMARK_HTTP_RULE_ON_TCP, p->o->file, p->pos,
 			"%s.port: port %u does not carry http, by its name or appProtocol: the "
 			"match never holds",
 			p->field, p->port);
 }
 
-static void check_route(struct world *w, const struct object *o, size_t index)
+static void check_route(struct mesh *mesh, const struct object *o, size_t index)
 {
 	const struct http_route *r = &o->vs.http.items[index];
-	struct part route = { .w = w, .o = o, .gateways = &o->vs.gateways };
+	struct part route = { .mesh = mesh, .o = o, .gateways = &o->vs.gateways };
 
 	route.pos = r->pos.line ? r->pos : o->pos;
 	snprintf(route.field, sizeof(route.field), "spec.http[%zu]", index);
@@ -243,12 +243,12 @@ static void check_route(struct world *w, const struct object *o, size_t index)
 	check_destinations(&route, index, r);
 }
 
-static void check_l4_weights(struct world *w, const struct object *o, const char *field,
+static void check_l4_weights(struct mesh *mesh, const struct object *o, const char *field,
 			     const struct l4_routes *routes)
 {
 	for (size_t i = 0; i < routes->count; i++) {
 		const struct l4_route *r = &routes->items[i];
-		struct part p = { .w = w, .o = o, .pos = r->pos.line ? r->pos : o->pos };
+		struct part p = { .mesh = mesh, .o = o, .pos = r->pos.line ? r->pos : o->pos };
 		long long total = 0;
 
 		snprintf(p.field, sizeof(p.field), "spec.%s[%zu]", field, i);
@@ -274,44 +274,44 @@ static bool gateway_takes(const struct object *gw, const struct object *o, const
 }
 
 /* A host of the mesh's own, beside those for the outside, is not meant for the gateway. */
-static bool is_for_mesh(struct world *w, const struct object *o, const char *host)
+static bool is_for_mesh(struct mesh *mesh, const struct object *o, const char *host)
 {
-	return gateways_have_mesh(&o->vs.gateways) && world_host(w, host);
+	return gateways_have_mesh(&o->vs.gateways) && mesh_host(mesh, host);
 }
 
-static void check_host(struct world *w, const struct object *o, size_t index,
+static void check_host(struct mesh *mesh, const struct object *o, size_t index,
 		       const struct object *gw)
 {
 	const char *written = o->vs.hosts.items[index];
 	struct pos at = o->vs.hosts.at ? o->vs.hosts.at[index] : o->pos;
 	char host[HOST_MAX];
 
-	if (host_complete(written, o->meta.namespace, host) || is_for_mesh(w, o, host) ||
+	if (host_complete(written, o->meta.namespace, host) || is_for_mesh(mesh, o, host) ||
 	    gateway_takes(gw, o, host))
 		return;
-	errors_remark(w->errors, REMARK_HOST_NOT_AT_GATEWAY, o->file, at.line ? at : o->pos,
+	errors_remark(mesh->errors, REMARK_HOST_NOT_AT_GATEWAY, o->file, at.line ? at : o->pos,
 		      "spec.hosts[%zu]: no server of gateway %s/%s takes \"%s\": the rule has no "
 		      "effect there",
 		      index, gw->meta.namespace, gw->meta.name, written);
 }
 
-static void check_hosts(struct world *w, const struct object *o)
+static void check_hosts(struct mesh *mesh, const struct object *o)
 {
-	for (size_t i = 0; o->vs.gateways.count && i < w->gateways.count; i++) {
-		const struct object *gw = w->gateways.items[i];
+	for (size_t i = 0; o->vs.gateways.count && i < mesh->gateways.count; i++) {
+		const struct object *gw = mesh->gateways.items[i];
 
 		if (!gateways_have(&o->vs.gateways, o->meta.namespace, gw))
 			continue;
 		for (size_t k = 0; k < o->vs.hosts.count; k++)
-			check_host(w, o, k, gw);
+			check_host(mesh, o, k, gw);
 	}
 }
 
-void check_effect(struct world *w, const struct object *o)
+void check_effect(struct mesh *mesh, const struct object *o)
 {
 	for (size_t i = 0; i < o->vs.http.count; i++)
-		check_route(w, o, i);
-	check_l4_weights(w, o, "tcp", &o->vs.tcp);
-	check_l4_weights(w, o, "tls", &o->vs.tls);
-	check_hosts(w, o);
+		check_route(mesh, o, i);
+	check_l4_weights(mesh, o, "tcp", &o->vs.tcp);
+	check_l4_weights(mesh, o, "tls", &o->vs.tls);
+	check_hosts(mesh, o);
 }

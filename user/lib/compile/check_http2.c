@@ -22,9 +22,9 @@ static const char *protocol_word(const struct service_port *port)
 }
 
 /* The first port of the host that weft-proxy has and HTTP/2 clients call. */
-static const struct sport *http2_port(struct world *w, struct host *h)
+static const struct mesh_port *http2_port(struct mesh *mesh, struct host *h)
 {
-	struct host *at = host_concrete(w, h);
+	struct host *at = host_concrete(mesh, h);
 
 	for (size_t i = 0; at && i < at->port_count; i++)
 		if (at->ports[i].proxied && port_is_http2(at->ports[i].port))
@@ -33,68 +33,68 @@ static const struct sport *http2_port(struct world *w, struct host *h)
 }
 
 /* `policy`: only where no HTTP rule has brought the port to weft-proxy. */
-static const struct sport *looked_at(struct world *w, struct host *h, bool policy)
+static const struct mesh_port *looked_at(struct mesh *mesh, struct host *h, bool policy)
 {
-	return policy && host_has_http_rule(w, h->name) ? NULL : http2_port(w, h);
+	return policy && host_has_http_rule(mesh, h->name) ? NULL : http2_port(mesh, h);
 }
 
 /* The first such port of what the host of a rule stands for. */
-static const struct sport *covered_port(struct world *w, const char *host, bool policy)
+static const struct mesh_port *covered_port(struct mesh *mesh, const char *host, bool policy)
 {
-	const struct sport *found = NULL;
-	struct host *h = world_host(w, host);
+	const struct mesh_port *found = NULL;
+	struct host *h = mesh_host(mesh, host);
 
 	if (!host_is_wildcard(host))
-		return h ? looked_at(w, h, policy) : NULL;
-	for (size_t i = 0; i < w->services.count && !found; i++) {
-		h = &w->host_list[i];
+		return h ? looked_at(mesh, h, policy) : NULL;
+	for (size_t i = 0; i < mesh->services.count && !found; i++) {
+		h = &mesh->host_list[i];
 		if (h->name && host_includes(host, h->name))
-			found = looked_at(w, h, policy);
+			found = looked_at(mesh, h, policy);
 	}
 	return found;
 }
 
-static void warn_port(struct world *w, const struct object *o, struct pos at, const char *field,
-		      const struct sport *sp, const char *what)
+static void warn_port(struct mesh *mesh, const struct object *o, struct pos at, const char *field,
+		      const struct mesh_port *sp, const char *what)
 {
 	const struct meta *meta = &sp->host->service->meta;
 
-	errors_remark(w->errors, REMARK_HTTP2, o->file, at.line ? at : o->pos,
+	errors_remark(mesh->errors, REMARK_HTTP2, o->file, at.line ? at : o->pos,
 		      "%s: port %u of service %s/%s carries \"%s\": %s", field, sp->port->port,
 		      meta->namespace, meta->name, protocol_word(sp->port), what);
 }
 
-static bool check_hosts(struct world *w, const struct object *o)
+static bool check_hosts(struct mesh *mesh, const struct object *o)
 {
 	const struct strs *hosts = &o->vs.hosts;
 	char host[HOST_MAX], field[FIELD_MAX];
 	bool warned = false;
 
 	for (size_t i = 0; i < hosts->count && gateways_have_mesh(&o->vs.gateways); i++) {
-		const struct sport *sp;
+		const struct mesh_port *sp;
 
 		if (host_complete(hosts->items[i], o->meta.namespace, host))
 			continue;
-		sp = covered_port(w, host, false);
+		sp = covered_port(mesh, host, false);
 		snprintf(field, sizeof(field), "spec.hosts[%zu]", i);
 		if (sp)
-			warn_port(w, o, hosts->at ? hosts->at[i] : o->pos, field, sp, answered);
+			warn_port(mesh, o, hosts->at ? hosts->at[i] : o->pos, field, sp, answered);
 		warned |= !!sp;
 	}
 	return warned;
 }
 
 /* NULL: not such a port, or which one depends on the port called. */
-static const struct sport *destination_port(struct world *w, const struct object *o,
-					    const struct destination *d)
+static const struct mesh_port *destination_port(struct mesh *mesh, const struct object *o,
+						const struct destination *d)
 {
 	char host[HOST_MAX];
-	const struct sport *sp;
+	const struct mesh_port *sp;
 	struct host *h;
 
 	if (host_complete(d->host, o->meta.namespace, host))
 		return NULL;
-	h = host_concrete(w, world_host(w, host));
+	h = host_concrete(mesh, mesh_host(mesh, host));
 	if (!h || (!d->port && h->port_count != 1))
 		return NULL;
 	sp = d->port ? host_port(h, d->port) : &h->ports[0];
@@ -102,7 +102,7 @@ static const struct sport *destination_port(struct world *w, const struct object
 }
 
 /* From a gateway or another service: the first is told of. */
-static void check_destinations(struct world *w, const struct object *o)
+static void check_destinations(struct mesh *mesh, const struct object *o)
 {
 	char field[FIELD_MAX];
 
@@ -111,13 +111,13 @@ static void check_destinations(struct world *w, const struct object *o)
 
 		for (size_t k = 0; k < r->route.count; k++) {
 			const struct destination *d = &r->route.items[k].destination;
-			const struct sport *sp = destination_port(w, o, d);
+			const struct mesh_port *sp = destination_port(mesh, o, d);
 
 			snprintf(field, sizeof(field), "spec.http[%zu].route[%zu].destination", i,
 				 k);
 			if (!sp)
 				continue;
-			warn_port(w, o, d->pos, field, sp,
+			warn_port(mesh, o, d->pos, field, sp,
 				  "weft does not speak HTTP/2 yet and sends requests there in "
 				  "HTTP/1.1");
 			return;
@@ -125,19 +125,19 @@ static void check_destinations(struct world *w, const struct object *o)
 	}
 }
 
-static void check_policy(struct world *w, const struct object *o)
+static void check_policy(struct mesh *mesh, const struct object *o)
 {
-	const struct sport *sp;
+	const struct mesh_port *sp;
 	char host[HOST_MAX];
 
 	if (host_complete(o->dr.host, o->meta.namespace, host))
 		return;
-	sp = covered_port(w, host, true);
+	sp = covered_port(mesh, host, true);
 	if (sp)
-		warn_port(w, o, o->dr.host_pos, "spec.host", sp, answered);
+		warn_port(mesh, o, o->dr.host_pos, "spec.host", sp, answered);
 }
 
-static void check_servers(struct world *w, const struct object *o)
+static void check_servers(struct mesh *mesh, const struct object *o)
 {
 	static const char *const protocols[] = { "HTTP2", "GRPC", "GRPC-WEB" };
 
@@ -146,23 +146,23 @@ static void check_servers(struct world *w, const struct object *o)
 
 		for (size_t k = 0; k < sizeof(protocols) / sizeof(*protocols); k++)
 			if (str_eq(s->protocol, protocols[k]))
-				errors_remark(w->errors, REMARK_HTTP2, o->file,
+				errors_remark(mesh->errors, REMARK_HTTP2, o->file,
 					      s->pos.line ? s->pos : o->pos,
 					      "spec.servers[%zu].port.protocol: %s: %s", i,
 					      s->protocol, answered);
 	}
 }
 
-void check_http2(struct world *w)
+void check_http2(struct mesh *mesh)
 {
-	for (size_t i = 0; i < w->objects->count; i++) {
-		const struct object *o = w->objects->items[i];
+	for (size_t i = 0; i < mesh->objects->count; i++) {
+		const struct object *o = mesh->objects->items[i];
 
-		if (o->kind == KIND_VIRTUAL_SERVICE && o->vs.http.count && !check_hosts(w, o))
-			check_destinations(w, o);
+		if (o->kind == KIND_VIRTUAL_SERVICE && o->vs.http.count && !check_hosts(mesh, o))
+			check_destinations(mesh, o);
 		else if (o->kind == KIND_DESTINATION_RULE)
-			check_policy(w, o);
+			check_policy(mesh, o);
 		else if (o->kind == KIND_GATEWAY)
-			check_servers(w, o);
+			check_servers(mesh, o);
 	}
 }

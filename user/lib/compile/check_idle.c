@@ -25,14 +25,14 @@ static const char *why_idle(const struct host *h)
 }
 
 /* The services that a host of a rule stands for, one after the other; *next: 0 at first. */
-static struct host *covered_host(struct world *w, const char *host, size_t *next)
+static struct host *covered_host(struct mesh *mesh, const char *host, size_t *next)
 {
 	bool wildcard = host_is_wildcard(host);
 
 	if (!wildcard)
-		return (*next)++ ? NULL : world_host(w, host);
-	while (*next < w->services.count) {
-		struct host *h = &w->host_list[(*next)++];
+		return (*next)++ ? NULL : mesh_host(mesh, host);
+	while (*next < mesh->services.count) {
+		struct host *h = &mesh->host_list[(*next)++];
 
 		if (h->name && host_includes(host, h->name))
 			return h;
@@ -42,7 +42,7 @@ static struct host *covered_host(struct world *w, const char *host, size_t *next
 
 /* A file of rules alone says nothing about which services there are. `known`: the host has to be
  * one of them; `where`: the rule has no effect. */
-static void check_host(struct world *w, const struct object *o, const char *field, struct pos at,
+static void check_host(struct mesh *mesh, const struct object *o, const char *field, struct pos at,
 		       const char *given, bool known, const char *where)
 {
 	char host[HOST_MAX];
@@ -50,19 +50,19 @@ static void check_host(struct world *w, const struct object *o, const char *fiel
 	struct host *h;
 	size_t next = 0;
 
-	if (!w->services.count || host_complete(given, o->meta.namespace, host))
+	if (!mesh->services.count || host_complete(given, o->meta.namespace, host))
 		return;
 	at = at.line ? at : o->pos;
-	h = covered_host(w, host, &next);
+	h = covered_host(mesh, host, &next);
 	why = h && !host_is_wildcard(host) ? why_idle(h) : NULL;
 	if (!h && known)
-		errors_remark(w->errors,
+		errors_remark(mesh->errors,
 			      o->kind == KIND_DESTINATION_RULE ? REMARK_POLICY_WITHOUT_HOST
 							       : REMARK_NOT_FOUND,
 			      o->file, at, "%s: no service \"%s\": the rule has no effect on it",
 			      field, host);
 	else if (why)
-		errors_remark(w->errors, REMARK_NOT_STEERED, o->file, at,
+		errors_remark(mesh->errors, REMARK_NOT_STEERED, o->file, at,
 			      "%s: service %s/%s %s: the rule has no effect on it%s", field,
 			      h->service->meta.namespace, h->service->meta.name, why, where);
 }
@@ -87,7 +87,7 @@ static void look_at(struct ports *ports, const struct host *h, unsigned port)
 	}
 }
 
-static struct ports host_ports(struct world *w, const struct object *o, const char *given,
+static struct ports host_ports(struct mesh *mesh, const struct object *o, const char *given,
 			       unsigned port)
 {
 	struct ports ports = { 0 };
@@ -97,18 +97,18 @@ static struct ports host_ports(struct world *w, const struct object *o, const ch
 
 	if (host_complete(given, o->meta.namespace, host))
 		return ports;
-	while (!ports.not_http && (h = covered_host(w, host, &next)))
+	while (!ports.not_http && (h = covered_host(mesh, host, &next)))
 		look_at(&ports, h, port);
 	return ports;
 }
 
-static struct ports rule_ports(struct world *w, const struct object *o, unsigned port)
+static struct ports rule_ports(struct mesh *mesh, const struct object *o, unsigned port)
 {
 	struct ports all = { 0 };
 	size_t i;
 
 	for (i = 0; i < o->vs.hosts.count && !all.not_http; i++) {
-		struct ports one = host_ports(w, o, o->vs.hosts.items[i], port);
+		struct ports one = host_ports(mesh, o, o->vs.hosts.items[i], port);
 
 		all.known |= one.known;
 		all.open |= one.open;
@@ -128,14 +128,14 @@ static bool names_gateway(const struct strs *refs)
 }
 
 /* A Gateway that isn't there has its own warning, and may have any port. */
-static bool gateway_has_port(const struct world *w, const struct object *o, const struct strs *refs,
-			     unsigned port)
+static bool gateway_has_port(const struct mesh *mesh, const struct object *o,
+			     const struct strs *refs, unsigned port)
 {
 	bool any = false;
 	size_t i, k;
 
-	for (i = 0; i < w->gateways.count; i++) {
-		const struct object *gw = w->gateways.items[i];
+	for (i = 0; i < mesh->gateways.count; i++) {
+		const struct object *gw = mesh->gateways.items[i];
 
 		if (!gateways_have(refs, o->meta.namespace, gw))
 			continue;
@@ -147,28 +147,28 @@ static bool gateway_has_port(const struct world *w, const struct object *o, cons
 	return !any;
 }
 
-static void check_port(struct world *w, const struct object *o, const char *field, struct pos at,
+static void check_port(struct mesh *mesh, const struct object *o, const char *field, struct pos at,
 		       const struct strs *gateways, unsigned port)
 {
 	bool elsewhere = names_gateway(gateways) &&
-			 (!port || gateway_has_port(w, o, gateways, port));
+			 (!port || gateway_has_port(mesh, o, gateways, port));
 	struct ports ports = { 0 };
 
 	if (elsewhere)
 		return;
 	if (gateways_have_mesh(gateways)) {
-		ports = rule_ports(w, o, port);
+		ports = rule_ports(mesh, o, port);
 		if (!ports.known || ports.not_http)
 			return;
 	}
 	if (ports.open)
 		errors_remark(
-			w->errors, REMARK_TCP_RULE_ON_HTTP, o->file, at,
+			mesh->errors, REMARK_TCP_RULE_ON_HTTP, o->file, at,
 			"%s: the port carries http, by its name or appProtocol: the rule has no "
 			"effect there",
 			field);
 	else if (port)
-		errors_remark(w->errors, REMARK_PORT_OF_NOBODY, o->file, at,
+		errors_remark(mesh->errors, REMARK_PORT_OF_NOBODY, o->file, at,
 			      "%s.port: %s has TCP port %u: the rule has no effect", field,
 			      ports.known ? "no service of the rule's hosts"
 					  : "no gateway of the rule",
@@ -181,23 +181,23 @@ static bool has_source(const struct l4_match *m)
 }
 
 /* Who calls a gateway is outside: Istio takes no notice of these there, and neither does weft. */
-static void check_ignored(struct world *w, const struct object *o, const char *field, struct pos at,
-			  const struct l4_match *m)
+static void check_ignored(struct mesh *mesh, const struct object *o, const char *field,
+			  struct pos at, const struct l4_match *m)
 {
 	const struct strs *gateways = m->gateways.count ? &m->gateways : &o->vs.gateways;
 	bool gateway = names_gateway(gateways);
 
 	if (has_source(m) && (m->gateways.count || gateway))
-		errors_remark(w->errors, REMARK_IGNORED_AT_GATEWAY, o->file, at,
+		errors_remark(mesh->errors, REMARK_IGNORED_AT_GATEWAY, o->file, at,
 			      "%s.%s: ignored %s, as in Istio", field,
 			      m->source_labels.count ? "sourceLabels" : "sourceNamespace",
 			      m->gateways.count ? "beside gateways" : "at a gateway");
 	if (m->destination_subnets.count && gateway)
-		errors_remark(w->errors, REMARK_IGNORED_AT_GATEWAY, o->file, at,
+		errors_remark(mesh->errors, REMARK_IGNORED_AT_GATEWAY, o->file, at,
 			      "%s.destinationSubnets: ignored at a gateway, as in Istio", field);
 }
 
-static void check_route(struct world *w, const struct object *o, const char *kind, size_t index,
+static void check_route(struct mesh *mesh, const struct object *o, const char *kind, size_t index,
 			const struct l4_route *route)
 {
 	struct pos at = route->pos.line ? route->pos : o->pos;
@@ -206,19 +206,19 @@ static void check_route(struct world *w, const struct object *o, const char *kin
 
 	snprintf(field, sizeof(field), "spec.%s[%zu]", kind, index);
 	if (!route->match.count)
-		check_port(w, o, field, at, &o->vs.gateways, 0);
+		check_port(mesh, o, field, at, &o->vs.gateways, 0);
 	for (i = 0; i < route->match.count; i++) {
 		const struct l4_match *m = &route->match.items[i];
 
 		snprintf(field, sizeof(field), "spec.%s[%zu].match[%zu]", kind, index, i);
-		check_port(w, o, field, m->pos.line ? m->pos : at,
+		check_port(mesh, o, field, m->pos.line ? m->pos : at,
 			   m->gateways.count ? &m->gateways : &o->vs.gateways, m->port);
-		check_ignored(w, o, field, m->pos.line ? m->pos : at, m);
+		check_ignored(mesh, o, field, m->pos.line ? m->pos : at, m);
 	}
 }
 
 /* Istio takes no notice of HTTP rules on ports that are declared to carry something else. */
-static void check_http(struct world *w, const struct object *o)
+static void check_http(struct mesh *mesh, const struct object *o)
 {
 	char host[HOST_MAX];
 	bool known = false;
@@ -232,22 +232,22 @@ static void check_http(struct world *w, const struct object *o)
 
 		if (host_complete(o->vs.hosts.items[i], o->meta.namespace, host))
 			continue;
-		while ((h = covered_host(w, host, &next))) {
-			struct host *at = host_concrete(w, h);
+		while ((h = covered_host(mesh, host, &next))) {
+			struct host *at = host_concrete(mesh, h);
 
 			known = true;
 			for (k = 0; at && k < at->port_count; k++)
-				if (port_carries_http(w, h, &at->ports[k]))
+				if (port_carries_http(mesh, h, &at->ports[k]))
 					return;
 		}
 	}
 	if (known)
-		errors_remark(w->errors, REMARK_HTTP_RULE_ON_TCP, o->file, spec_pos(o, "http"),
+		errors_remark(mesh->errors, REMARK_HTTP_RULE_ON_TCP, o->file, spec_pos(o, "http"),
 			      "spec.http: no port of the rule's hosts carries http, by its name or "
 			      "appProtocol: the rules have no effect");
 }
 
-void check_idle_virtual_service(struct world *w, const struct object *o)
+void check_idle_virtual_service(struct mesh *mesh, const struct object *o)
 {
 	bool gateway = names_gateway(&o->vs.gateways);
 	char field[FIELD_MAX];
@@ -256,45 +256,45 @@ void check_idle_virtual_service(struct world *w, const struct object *o)
 	for (i = 0; i < o->vs.hosts.count && gateways_have_mesh(&o->vs.gateways); i++) {
 		snprintf(field, sizeof(field), "spec.hosts[%zu]", i);
 		/* At a gateway, names from outside are to be expected. */
-		check_host(w, o, field, o->vs.hosts.at ? o->vs.hosts.at[i] : o->pos,
+		check_host(mesh, o, field, o->vs.hosts.at ? o->vs.hosts.at[i] : o->pos,
 			   o->vs.hosts.items[i], !gateway, gateway ? " in the mesh" : "");
 	}
-	check_http(w, o);
+	check_http(mesh, o);
 	for (i = 0; i < o->vs.tcp.count; i++)
-		check_route(w, o, "tcp", i, &o->vs.tcp.items[i]);
+		check_route(mesh, o, "tcp", i, &o->vs.tcp.items[i]);
 	for (i = 0; i < o->vs.tls.count; i++)
-		check_route(w, o, "tls", i, &o->vs.tls.items[i]);
+		check_route(mesh, o, "tls", i, &o->vs.tls.items[i]);
 }
 
-static void check_levels(struct world *w, const struct object *o, const char *field, struct pos at,
-			 const struct dr_policy *p)
+static void check_levels(struct mesh *mesh, const struct object *o, const char *field,
+			 struct pos at, const struct dr_policy *p)
 {
 	size_t i;
 
 	for (i = 0; i < p->ports.count; i++) {
 		unsigned port = p->ports.items[i].port;
-		struct ports ports = host_ports(w, o, o->dr.host, port);
+		struct ports ports = host_ports(mesh, o, o->dr.host, port);
 
 		if (ports.known && !ports.open)
 			errors_remark(
-				w->errors, REMARK_PORT_OF_NOBODY, o->file, at,
+				mesh->errors, REMARK_PORT_OF_NOBODY, o->file, at,
 				"%s.portLevelSettings[%zu].port: no service of \"%s\" has TCP "
 				"port %u: these settings have no effect",
 				field, i, o->dr.host, port);
 	}
 }
 
-void check_idle_destination_rule(struct world *w, const struct object *o)
+void check_idle_destination_rule(struct mesh *mesh, const struct object *o)
 {
 	char field[FIELD_MAX];
 	size_t i;
 
-	check_host(w, o, "spec.host", o->dr.host_pos, o->dr.host, true,
+	check_host(mesh, o, "spec.host", o->dr.host_pos, o->dr.host, true,
 		   " but on what VirtualServices send there");
-	check_levels(w, o, "spec.trafficPolicy", spec_pos(o, "trafficPolicy"), &o->dr.policy);
+	check_levels(mesh, o, "spec.trafficPolicy", spec_pos(o, "trafficPolicy"), &o->dr.policy);
 	for (i = 0; i < o->dr.subsets.count; i++) {
 		snprintf(field, sizeof(field), "spec.subsets[%zu].trafficPolicy", i);
-		check_levels(w, o, field, o->dr.subsets.items[i].pos,
+		check_levels(mesh, o, field, o->dr.subsets.items[i].pos,
 			     &o->dr.subsets.items[i].policy);
 	}
 }

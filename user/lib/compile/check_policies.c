@@ -37,30 +37,30 @@ struct lost {
 	struct pos pos;
 };
 
-static void lose(struct world *w, struct lost *l, const struct object *old, struct pos pos,
+static void lose(struct mesh *mesh, struct lost *l, const struct object *old, struct pos pos,
 		 const char *what, const char *name)
 {
 	if (!l->parts) {
 		l->old = old;
 		l->pos = pos;
 	}
-	l->parts = world_text(w, "%s%s%s%s", l->parts ? l->parts : "", l->parts ? ", " : "", what,
-			      name);
-	w->nomem |= !l->parts;
+	l->parts = mesh_text(mesh, "%s%s%s%s", l->parts ? l->parts : "", l->parts ? ", " : "", what,
+			     name);
+	mesh->nomem |= !l->parts;
 }
 
-static void compare(struct world *w, const struct object *old, const struct object *o,
+static void compare(struct mesh *mesh, const struct object *old, const struct object *o,
 		    struct lost *l)
 {
 	for (size_t i = 0; i < o->dr.subsets.count; i++)
 		if (has_subset(old, o->dr.subsets.items[i].name))
-			lose(w, l, old, o->dr.subsets.items[i].pos, "subset ",
+			lose(mesh, l, old, o->dr.subsets.items[i].pos, "subset ",
 			     o->dr.subsets.items[i].name);
 	if (has_policy(old) && has_policy(o))
-		lose(w, l, old, spec_pos(o, "trafficPolicy"), "trafficPolicy", "");
+		lose(mesh, l, old, spec_pos(o, "trafficPolicy"), "trafficPolicy", "");
 }
 
-static void check_one(struct world *w, const struct hosted *hosted, size_t index)
+static void check_one(struct mesh *mesh, const struct hosted *hosted, size_t index)
 {
 	const struct object *o = hosted->refs.items[index];
 	struct lost l = { 0 };
@@ -69,30 +69,30 @@ static void check_one(struct world *w, const struct hosted *hosted, size_t index
 		const struct object *old = hosted->refs.items[i];
 
 		if (str_eq(old->meta.namespace, o->meta.namespace) && seen_with(old, o))
-			compare(w, old, o, &l);
+			compare(mesh, old, o, &l);
 	}
 	if (l.parts)
 		errors_remark(
-			w->errors, REMARK_POLICY_PART, o->file, l.pos.line ? l.pos : o->pos,
+			mesh->errors, REMARK_POLICY_PART, o->file, l.pos.line ? l.pos : o->pos,
 			"spec: %s: no effect beside the older destinationrule %s/%s (%s:%d:%d) "
 			"for %s",
 			l.parts, l.old->meta.namespace, l.old->meta.name, l.old->file,
 			l.old->pos.line, l.old->pos.col, hosted->host);
 }
 
-void check_policy_parts(struct world *w)
+void check_policy_parts(struct mesh *mesh)
 {
 	char host[HOST_MAX];
 
-	for (size_t i = 0; i < w->destination_rules.count; i++) {
-		const struct object *o = w->destination_rules.items[i];
+	for (size_t i = 0; i < mesh->destination_rules.count; i++) {
+		const struct object *o = mesh->destination_rules.items[i];
 		const struct hosted *hosted;
 
 		if (!o->dr.host || host_complete(o->dr.host, o->meta.namespace, host))
 			continue;
-		hosted = bytemap_str(&w->rules.map, host);
+		hosted = bytemap_str(&mesh->dr_index.map, host);
 		for (size_t k = 1; hosted && k < hosted->refs.count; k++)
 			if (hosted->refs.items[k] == o)
-				check_one(w, hosted, k);
+				check_one(mesh, hosted, k);
 	}
 }

@@ -1,15 +1,15 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "lib/compile/check.h"
 
-void check_remarks(struct world *w)
+void check_remarks(struct mesh *mesh)
 {
-	for (size_t i = 0; i < w->virtual_services.count; i++) {
-		const struct object *o = w->virtual_services.items[i];
+	for (size_t i = 0; i < mesh->virtual_services.count; i++) {
+		const struct object *o = mesh->virtual_services.items[i];
 
-		check_covered_routes(w, o);
-		check_effect(w, o);
-		check_delegates(w, o);
+		check_covered_routes(mesh, o);
+		check_effect(mesh, o);
+		check_delegates(mesh, o);
 	}
-	check_policy_parts(w);
-	check_workloads(w);
+	check_policy_parts(mesh);
+	check_workloads(mesh);
 }

@@ -15,7 +15,7 @@ enum { FIELD_MAX = 96 };
 
 /* A destination of spec.tcp or spec.tls and the path to it. */
 struct place {
-	struct world *w;
+	struct mesh *mesh;
 	const struct object *o;
 	const struct destination *d;
 	char field[FIELD_MAX];
@@ -24,10 +24,10 @@ struct place {
 
 /* Whether some DestinationRule for the host has the subset; *any: one for the host, if there is
  * any. */
-static bool subset_is_defined(struct world *w, const char *host, const char *name,
+static bool subset_is_defined(struct mesh *mesh, const char *host, const char *name,
 			      const struct object **any)
 {
-	struct host_iter it = host_iter(&w->rules, host);
+	struct host_iter it = host_iter(&mesh->dr_index, host);
 	const struct hosted *hosted;
 	size_t i, k;
 
@@ -48,10 +48,10 @@ static bool subset_is_defined(struct world *w, const char *host, const char *nam
 
 static void check_subset(const struct place *p, const char *host)
 {
-	struct errors *errors = p->w->errors;
+	struct errors *errors = p->mesh->errors;
 	const struct object *dr;
 
-	if (!p->d->subset || subset_is_defined(p->w, host, p->d->subset, &dr))
+	if (!p->d->subset || subset_is_defined(p->mesh, host, p->d->subset, &dr))
 		return;
 	if (dr)
 		errors_add(errors, p->o->file, p->pos,
@@ -71,19 +71,19 @@ static void check_port(const struct place *p, const char *host, struct host *h)
 {
 	const struct object *service = h ? h->service : NULL;
 
-	if (!h && world_host(p->w, host))
-		errors_add(p->w->errors, p->o->file, p->pos,
+	if (!h && mesh_host(p->mesh, host))
+		errors_add(p->mesh->errors, p->o->file, p->pos,
 			   "%s.host: weft does not carry out routes to an ExternalName service "
 			   "outside of the cluster, not \"%s\"",
 			   p->field, p->d->host);
 	else if (!h)
-		errors_remark(p->w->errors, REMARK_NOT_FOUND, p->o->file, p->pos,
+		errors_remark(p->mesh->errors, REMARK_NOT_FOUND, p->o->file, p->pos,
 			      "%s.host: no service \"%s\": connections sent there are refused",
 			      p->field, host);
 	if (!h)
 		return;
 	if (p->d->port && !host_port(h, p->d->port))
-		errors_add(p->w->errors, p->o->file, p->pos,
+		errors_add(p->mesh->errors, p->o->file, p->pos,
 			   "%s.port.number: expected a TCP port of service %s/%s, not \"%u\"",
 			   p->field, service->meta.namespace, service->meta.name, p->d->port);
 }
@@ -96,17 +96,17 @@ static void check_destination(const struct place *p)
 
 	if (host_complete(p->d->host, p->o->meta.namespace, host) ||
 	    cluster_name(name, host, 65535, subset) >= CLUSTER_NAME_MAX) {
-		errors_add(p->w->errors, p->o->file, p->pos,
+		errors_add(p->mesh->errors, p->o->file, p->pos,
 			   "%s: expected a host and subset of at most %d characters", p->field,
 			   CLUSTER_NAME_MAX - 17);
 		return;
 	}
-	h = host_concrete(p->w, world_host(p->w, host));
+	h = host_concrete(p->mesh, mesh_host(p->mesh, host));
 	check_port(p, host, h);
 	check_subset(p, h ? h->name : host);
 }
 
-static void check_route(struct world *w, const struct object *o, const char *field, size_t index,
+static void check_route(struct mesh *mesh, const struct object *o, const char *field, size_t index,
 			const struct l4_route *route)
 {
 	uint64_t total = 0;
@@ -114,7 +114,7 @@ static void check_route(struct world *w, const struct object *o, const char *fie
 
 	for (i = 0; i < route->route.count; i++) {
 		const struct route_destination *d = &route->route.items[i];
-		struct place p = { .w = w, .o = o, .d = &d->destination };
+		struct place p = { .mesh = mesh, .o = o, .d = &d->destination };
 
 		p.pos = d->destination.pos.line ? d->destination.pos
 			: d->pos.line		? d->pos
@@ -126,11 +126,11 @@ static void check_route(struct world *w, const struct object *o, const char *fie
 	}
 	if (route->route.count > 1 && (!total || total > INT32_MAX))
 		errors_add(
-			w->errors, o->file, route->pos.line ? route->pos : o->pos,
+			mesh->errors, o->file, route->pos.line ? route->pos : o->pos,
 			"spec.%s[%zu].route: expected weights that add up to 1..%d, not \"%llu\"",
 			field, index, INT32_MAX, (unsigned long long)total);
 	if (route->route.count > ROUTE_MAX_DESTS)
-		errors_add(w->errors, o->file, route->pos.line ? route->pos : o->pos,
+		errors_add(mesh->errors, o->file, route->pos.line ? route->pos : o->pos,
 			   "spec.%s[%zu].route: expected at most %d destinations, not \"%zu\"",
 			   field, index, ROUTE_MAX_DESTS, route->route.count);
 }
@@ -188,7 +188,7 @@ static bool needs_sni(const struct object *o, const struct l4_match *m)
 	       !sni_covers(o, m) || tcp_has_port(o, m->port);
 }
 
-static void check_tls(struct world *w, const struct object *o, size_t index)
+static void check_tls(struct mesh *mesh, const struct object *o, size_t index)
 {
 	const struct l4_route *route = &o->vs.tls.items[index];
 	size_t i;
@@ -197,7 +197,7 @@ static void check_tls(struct world *w, const struct object *o, size_t index)
 		const struct l4_match *m = &route->match.items[i];
 
 		if (needs_sni(o, m))
-			errors_add(w->errors, o->file,
+			errors_add(mesh->errors, o->file,
 				   m->pos.line	     ? m->pos
 				   : route->pos.line ? route->pos
 						     : o->pos,
@@ -207,44 +207,44 @@ static void check_tls(struct world *w, const struct object *o, size_t index)
 	}
 }
 
-static bool gateway_exists(const struct world *w, const char *ref, const char *ns)
+static bool gateway_exists(const struct mesh *mesh, const char *ref, const char *ns)
 {
 	size_t i;
 
-	for (i = 0; i < w->gateways.count; i++)
-		if (gateway_ref_is(ref, ns, w->gateways.items[i]->meta.namespace,
-				   w->gateways.items[i]->meta.name))
+	for (i = 0; i < mesh->gateways.count; i++)
+		if (gateway_ref_is(ref, ns, mesh->gateways.items[i]->meta.namespace,
+				   mesh->gateways.items[i]->meta.name))
 			return true;
 	return false;
 }
 
-static void check_gateways(struct world *w, const struct object *o)
+static void check_gateways(struct mesh *mesh, const struct object *o)
 {
 	const struct strs *refs = &o->vs.gateways;
 	size_t i;
 
 	for (i = 0; i < refs->count; i++)
 		if (!str_eq(refs->items[i], "mesh") &&
-		    !gateway_exists(w, refs->items[i], o->meta.namespace))
+		    !gateway_exists(mesh, refs->items[i], o->meta.namespace))
 			errors_remark(
-				w->errors, REMARK_NOT_FOUND, o->file,
+				mesh->errors, REMARK_NOT_FOUND, o->file,
 				refs->at && refs->at[i].line ? refs->at[i] : o->pos,
 				"spec.gateways[%zu]: no gateway \"%s\": the rule has no effect "
 				"there",
 				i, refs->items[i]);
 }
 
-void check_virtual_service(struct world *w, const struct object *o)
+void check_virtual_service(struct mesh *mesh, const struct object *o)
 {
 	size_t i;
 
-	check_gateways(w, o);
-	check_idle_virtual_service(w, o);
+	check_gateways(mesh, o);
+	check_idle_virtual_service(mesh, o);
 	for (i = 0; i < o->vs.tcp.count; i++)
-		check_route(w, o, "tcp", i, &o->vs.tcp.items[i]);
+		check_route(mesh, o, "tcp", i, &o->vs.tcp.items[i]);
 	for (i = 0; i < o->vs.tls.count; i++) {
-		check_tls(w, o, i);
-		check_route(w, o, "tls", i, &o->vs.tls.items[i]);
+		check_tls(mesh, o, i);
+		check_route(mesh, o, "tls", i, &o->vs.tls.items[i]);
 	}
 }
 
@@ -253,18 +253,18 @@ struct reach {
 	bool known, http;
 };
 
-static void reach_host(struct world *w, struct reach *reach, const struct host *h, unsigned port)
+static void reach_host(struct mesh *mesh, struct reach *reach, const struct host *h, unsigned port)
 {
 	size_t i;
 
 	reach->known = true;
 	for (i = 0; i < h->port_count; i++)
 		if ((!port || h->ports[i].port->port == port) &&
-		    port_carries_http(w, h, &h->ports[i]))
+		    port_carries_http(mesh, h, &h->ports[i]))
 			reach->http = true;
 }
 
-static struct reach rule_reach(struct world *w, const struct object *o, unsigned port)
+static struct reach rule_reach(struct mesh *mesh, const struct object *o, unsigned port)
 {
 	struct reach reach = { 0 };
 	char host[HOST_MAX], name[HOST_MAX];
@@ -273,73 +273,73 @@ static struct reach rule_reach(struct world *w, const struct object *o, unsigned
 
 	if (host_complete(o->dr.host, o->meta.namespace, host))
 		return reach;
-	h = world_host(w, host);
+	h = mesh_host(mesh, host);
 	if (h)
-		reach_host(w, &reach, h, port);
-	for (i = 0; host_is_wildcard(host) && i < w->services.count; i++) {
-		const struct object *service = w->services.items[i];
+		reach_host(mesh, &reach, h, port);
+	for (i = 0; host_is_wildcard(host) && i < mesh->services.count; i++) {
+		const struct object *service = mesh->services.items[i];
 
 		if (host_of_service(service->meta.name, service->meta.namespace, name) ||
 		    !host_includes(host, name))
 			continue;
-		h = world_host(w, name);
+		h = mesh_host(mesh, name);
 		if (h)
-			reach_host(w, &reach, h, port);
+			reach_host(mesh, &reach, h, port);
 	}
 	return reach;
 }
 
 /* Policies for requests where nothing but connections is to be seen. */
-static void check_policy(struct world *w, const struct object *o, const char *field, unsigned port,
-			 const struct traffic_policy *p)
+static void check_policy(struct mesh *mesh, const struct object *o, const char *field,
+			 unsigned port, const struct traffic_policy *p)
 {
 	struct reach reach;
 
-	if (w->l4_only ||
+	if (mesh->l4_only ||
 	    (!p->lb.hash_http && !p->lb.warmup.duration && !p->outlier_detection.line))
 		return;
-	reach = rule_reach(w, o, port);
+	reach = rule_reach(mesh, o, port);
 	if (!reach.known || reach.http)
 		return;
 	if (p->lb.hash_http)
-		errors_add(w->errors, o->file, p->lb.hash_http_pos,
+		errors_add(mesh->errors, o->file, p->lb.hash_http_pos,
 			   "%s.loadBalancer.consistentHash: weft does not carry out hashing of "
 			   "HTTP on a port that does not carry HTTP",
 			   field);
 	if (p->lb.warmup.duration)
-		errors_add(w->errors, o->file, p->lb.warmup_pos,
+		errors_add(mesh->errors, o->file, p->lb.warmup_pos,
 			   "%s.loadBalancer.warmup: weft does not carry out warming up on a port "
 			   "that does not carry HTTP",
 			   field);
 	if (p->outlier_detection.line)
-		errors_add(w->errors, o->file, p->outlier_detection,
+		errors_add(mesh->errors, o->file, p->outlier_detection,
 			   "%s.outlierDetection: weft does not carry out outlier detection of TCP, "
 			   "on a port that does not carry HTTP",
 			   field);
 }
 
-static void check_policies(struct world *w, const struct object *o, const char *field,
+static void check_policies(struct mesh *mesh, const struct object *o, const char *field,
 			   const struct dr_policy *p)
 {
 	char level[FIELD_MAX];
 	size_t i;
 
-	check_policy(w, o, field, 0, &p->policy);
+	check_policy(mesh, o, field, 0, &p->policy);
 	for (i = 0; i < p->ports.count; i++) {
 		snprintf(level, sizeof(level), "%s.portLevelSettings[%zu]", field, i);
-		check_policy(w, o, level, p->ports.items[i].port, &p->ports.items[i].policy);
+		check_policy(mesh, o, level, p->ports.items[i].port, &p->ports.items[i].policy);
 	}
 }
 
-void check_destination_rule(struct world *w, const struct object *o)
+void check_destination_rule(struct mesh *mesh, const struct object *o)
 {
 	char field[FIELD_MAX];
 	size_t i;
 
-	check_idle_destination_rule(w, o);
-	check_policies(w, o, "spec.trafficPolicy", &o->dr.policy);
+	check_idle_destination_rule(mesh, o);
+	check_policies(mesh, o, "spec.trafficPolicy", &o->dr.policy);
 	for (i = 0; i < o->dr.subsets.count; i++) {
 		snprintf(field, sizeof(field), "spec.subsets[%zu].trafficPolicy", i);
-		check_policies(w, o, field, &o->dr.subsets.items[i].policy);
+		check_policies(mesh, o, field, &o->dr.subsets.items[i].policy);
 	}
 }

@@ -22,7 +22,7 @@ static bool owns_address(const struct object *pod)
 }
 
 /* The first address that an earlier pod has, too. */
-static void check_pod(struct world *w, struct bytemap *owners, const struct object *pod)
+static void check_pod(struct mesh *mesh, struct bytemap *owners, const struct object *pod)
 {
 	for (size_t i = 0; i < pod->pod.ips.count; i++) {
 		const char *ip = pod->pod.ips.items[i];
@@ -32,17 +32,17 @@ static void check_pod(struct world *w, struct bytemap *owners, const struct obje
 
 		if (addr_parse(ip, &addr))
 			continue;
-		key = pool_alloc(&w->pool, sizeof(*key));
+		key = pool_alloc(&mesh->pool, sizeof(*key));
 		if (key)
 			*key = addr;
 		at = key ? bytemap_at(owners, key->b, sizeof(key->b)) : NULL;
-		w->nomem |= !at;
+		mesh->nomem |= !at;
 		other = at ? *at : pod;
 		if (at && !other)
 			*at = (void *)pod;
 		if (!other || other == pod)
 			continue;
-		errors_remark(w->errors, REMARK_ADDRESS_TWICE, pod->file, pod->pos,
+		errors_remark(mesh->errors, REMARK_ADDRESS_TWICE, pod->file, pod->pos,
 			      "status.podIP: pod %s/%s (%s:%d:%d) has the address %s, too",
 			      other->meta.namespace, other->meta.name, other->file, other->pos.line,
 			      other->pos.col, ip);
@@ -50,21 +50,21 @@ static void check_pod(struct world *w, struct bytemap *owners, const struct obje
 	}
 }
 
-static void check_pods(struct world *w)
+static void check_pods(struct mesh *mesh)
 {
 	struct bytemap owners = { 0 };
 
-	for (size_t i = 0; i < w->pods.count; i++)
-		if (owns_address(w->pods.items[i]))
-			check_pod(w, &owners, w->pods.items[i]);
+	for (size_t i = 0; i < mesh->pods.count; i++)
+		if (owns_address(mesh->pods.items[i]))
+			check_pod(mesh, &owners, mesh->pods.items[i]);
 	bytemap_free(&owners);
 }
 
 /* ---- services ---- */
 
-static bool workloads_are_known(const struct world *w)
+static bool workloads_are_known(const struct mesh *mesh)
 {
-	return w->pods.count || w->slices.count || w->endpoints.count;
+	return mesh->pods.count || mesh->slices.count || mesh->endpoints.count;
 }
 
 static bool is_called_by_name(const struct host *h)
@@ -74,11 +74,11 @@ static bool is_called_by_name(const struct host *h)
 	return h->name && !str_eq(s->type, "ExternalName") && !s->internal_local;
 }
 
-static bool has_endpoint(struct world *w, struct host *h)
+static bool has_endpoint(struct mesh *mesh, struct host *h)
 {
 	for (size_t i = 0; i < h->port_count; i++)
 		for (enum family family = 0; family < FAMILY_MAX; family++) {
-			const struct members *m = sport_members(w, &h->ports[i], family);
+			const struct members *m = port_members(mesh, &h->ports[i], family);
 
 			if (!m || m->count)
 				return true;
@@ -87,14 +87,14 @@ static bool has_endpoint(struct world *w, struct host *h)
 }
 
 /* Whether some member of the service has the labels. */
-static bool subset_has_pod(struct world *w, struct host *h, const struct kvs *labels)
+static bool subset_has_pod(struct mesh *mesh, struct host *h, const struct kvs *labels)
 {
 	for (size_t i = 0; i < h->port_count; i++)
 		for (enum family family = 0; family < FAMILY_MAX; family++) {
-			const struct members *m = sport_members(w, &h->ports[i], family);
+			const struct members *m = port_members(mesh, &h->ports[i], family);
 
 			for (size_t k = 0; m && k < m->count; k++) {
-				const struct object *pod = member_pod(w, &m->items[k]);
+				const struct object *pod = member_pod(mesh, &m->items[k]);
 
 				if (pod && labels_hold(&pod->meta.labels, labels))
 					return true;
@@ -103,22 +103,22 @@ static bool subset_has_pod(struct world *w, struct host *h, const struct kvs *la
 	return false;
 }
 
-static void check_subsets(struct world *w, const struct object *o)
+static void check_subsets(struct mesh *mesh, const struct object *o)
 {
 	char host[HOST_MAX];
 	struct host *h;
 
 	if (!o->dr.host || host_complete(o->dr.host, o->meta.namespace, host))
 		return;
-	h = world_host(w, host);
-	if (!h || !is_called_by_name(h) || !has_endpoint(w, h))
+	h = mesh_host(mesh, host);
+	if (!h || !is_called_by_name(h) || !has_endpoint(mesh, h))
 		return;
 	for (size_t i = 0; i < o->dr.subsets.count; i++) {
 		const struct subset *s = &o->dr.subsets.items[i];
 
-		if (!subset_has_pod(w, h, &s->labels))
+		if (!subset_has_pod(mesh, h, &s->labels))
 			errors_remark(
-				w->errors, REMARK_SUBSET_WITHOUT_PODS, o->file,
+				mesh->errors, REMARK_SUBSET_WITHOUT_PODS, o->file,
 				s->pos.line ? s->pos : o->pos,
 				"spec.subsets[%zu]: no pod of service %s/%s has the labels of "
 				"\"%s\": what is sent there gets 503",
@@ -127,7 +127,7 @@ static void check_subsets(struct world *w, const struct object *o)
 }
 
 /* The hosts that rules lead to or are for. */
-static void mention(struct world *w, struct bytemap *hosts, const char *host, const char *ns)
+static void mention(struct mesh *mesh, struct bytemap *hosts, const char *host, const char *ns)
 {
 	char name[HOST_MAX];
 	struct host *h;
@@ -135,78 +135,79 @@ static void mention(struct world *w, struct bytemap *hosts, const char *host, co
 
 	if (!host || host_complete(host, ns, name))
 		return;
-	h = world_host(w, name);
+	h = mesh_host(mesh, name);
 	if (!h)
 		return;
 	at = bytemap_at(hosts, h->name, strlen(h->name));
-	w->nomem |= !at;
+	mesh->nomem |= !at;
 	if (at)
 		*at = h;
 }
 
-static void mention_l4(struct world *w, struct bytemap *hosts, const struct object *o,
+static void mention_l4(struct mesh *mesh, struct bytemap *hosts, const struct object *o,
 		       const struct l4_routes *routes)
 {
 	for (size_t i = 0; i < routes->count; i++)
 		for (size_t k = 0; k < routes->items[i].route.count; k++)
-			mention(w, hosts, routes->items[i].route.items[k].destination.host,
+			mention(mesh, hosts, routes->items[i].route.items[k].destination.host,
 				o->meta.namespace);
 }
 
-static void mention_http(struct world *w, struct bytemap *hosts, const struct object *o)
+static void mention_http(struct mesh *mesh, struct bytemap *hosts, const struct object *o)
 {
 	for (size_t i = 0; i < o->vs.http.count; i++) {
 		const struct http_route *r = &o->vs.http.items[i];
 
 		for (size_t k = 0; k < r->route.count; k++)
-			mention(w, hosts, r->route.items[k].destination.host, o->meta.namespace);
+			mention(mesh, hosts, r->route.items[k].destination.host, o->meta.namespace);
 		for (size_t k = 0; k < r->mirrors.count; k++)
-			mention(w, hosts, r->mirrors.items[k].destination.host, o->meta.namespace);
+			mention(mesh, hosts, r->mirrors.items[k].destination.host,
+				o->meta.namespace);
 	}
 }
 
-static void mention_all(struct world *w, struct bytemap *hosts)
+static void mention_all(struct mesh *mesh, struct bytemap *hosts)
 {
-	for (size_t i = 0; i < w->virtual_services.count; i++) {
-		const struct object *o = w->virtual_services.items[i];
+	for (size_t i = 0; i < mesh->virtual_services.count; i++) {
+		const struct object *o = mesh->virtual_services.items[i];
 
-		mention_http(w, hosts, o);
-		mention_l4(w, hosts, o, &o->vs.tcp);
-		mention_l4(w, hosts, o, &o->vs.tls);
+		mention_http(mesh, hosts, o);
+		mention_l4(mesh, hosts, o, &o->vs.tcp);
+		mention_l4(mesh, hosts, o, &o->vs.tls);
 	}
-	for (size_t i = 0; i < w->destination_rules.count; i++) {
-		const struct object *o = w->destination_rules.items[i];
+	for (size_t i = 0; i < mesh->destination_rules.count; i++) {
+		const struct object *o = mesh->destination_rules.items[i];
 
-		mention(w, hosts, o->dr.host, o->meta.namespace);
+		mention(mesh, hosts, o->dr.host, o->meta.namespace);
 	}
 }
 
-static void check_service(struct world *w, struct host *h, struct bytemap *mentioned)
+static void check_service(struct mesh *mesh, struct host *h, struct bytemap *mentioned)
 {
 	const struct object *o = h->service;
 
 	if (!is_called_by_name(h))
 		return;
 	if (!o->service.cluster_ips.count)
-		errors_remark(w->errors, REMARK_NO_CLUSTER_IP, o->file, o->pos,
+		errors_remark(mesh->errors, REMARK_NO_CLUSTER_IP, o->file, o->pos,
 			      "spec.clusterIP: service %s/%s has no address that could be called",
 			      o->meta.namespace, o->meta.name);
-	if (workloads_are_known(w) && bytemap_str(mentioned, h->name) && !has_endpoint(w, h))
-		errors_remark(w->errors, REMARK_NO_WORKLOAD, o->file, o->pos,
+	if (workloads_are_known(mesh) && bytemap_str(mentioned, h->name) && !has_endpoint(mesh, h))
+		errors_remark(mesh->errors, REMARK_NO_WORKLOAD, o->file, o->pos,
 			      "spec.selector: service %s/%s has no endpoint: what rules send there "
 			      "gets 503",
 			      o->meta.namespace, o->meta.name);
 }
 
-void check_workloads(struct world *w)
+void check_workloads(struct mesh *mesh)
 {
 	struct bytemap mentioned = { 0 };
 
-	check_pods(w);
-	mention_all(w, &mentioned);
-	for (size_t i = 0; i < w->services.count; i++)
-		check_service(w, &w->host_list[i], &mentioned);
-	for (size_t i = 0; workloads_are_known(w) && i < w->destination_rules.count; i++)
-		check_subsets(w, w->destination_rules.items[i]);
+	check_pods(mesh);
+	mention_all(mesh, &mentioned);
+	for (size_t i = 0; i < mesh->services.count; i++)
+		check_service(mesh, &mesh->host_list[i], &mentioned);
+	for (size_t i = 0; workloads_are_known(mesh) && i < mesh->destination_rules.count; i++)
+		check_subsets(mesh, mesh->destination_rules.items[i]);
 	bytemap_free(&mentioned);
 }

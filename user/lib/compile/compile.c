@@ -10,24 +10,25 @@
 #include "lib/mesh/proxied.h"
 #include "lib/route/snapshot.h"
 
-static int compile_world(struct world *w)
+static int compile_mesh(struct mesh *mesh)
 {
-	int r = check_objects(w);
+	int r = check_objects(mesh);
 
-	if (!w->l4_only) {
-		mark_proxied(w);
-		check_http2(w);
+	if (!mesh->l4_only) {
+		mark_proxied(mesh);
+		check_http2(mesh);
 	}
 	if (!r)
-		r = world_sources(w);
+		r = mesh_sources(mesh);
 	if (!r)
-		r = l4_compile(w);
+		r = l4_compile(mesh);
 	if (!r)
-		r = check_tables(w);
-	check_http_rules(w);
-	if (!r && !w->l4_only && w->errors->count - w->errors->warnings == w->fatal_before)
-		check_remarks(w);
-	if (!r && w->nomem)
+		r = check_tables(mesh);
+	check_http_rules(mesh);
+	if (!r && !mesh->l4_only &&
+	    mesh->errors->count - mesh->errors->warnings == mesh->fatal_before)
+		check_remarks(mesh);
+	if (!r && mesh->nomem)
 		r = -ENOMEM;
 	return r;
 }
@@ -43,27 +44,27 @@ static bool gateway_speaks_http(const struct object *gw)
 }
 
 /* Whether weft-proxy has anything to do. */
-static bool speaks_of_http(const struct world *w)
+static bool speaks_of_http(const struct mesh *mesh)
 {
 	size_t i, k;
 
-	for (i = 0; i < w->virtual_services.count; i++)
-		if (w->virtual_services.items[i]->vs.http.count)
+	for (i = 0; i < mesh->virtual_services.count; i++)
+		if (mesh->virtual_services.items[i]->vs.http.count)
 			return true;
-	for (i = 0; i < w->gateways.count; i++)
-		if (gateway_speaks_http(w->gateways.items[i]))
+	for (i = 0; i < mesh->gateways.count; i++)
+		if (gateway_speaks_http(mesh->gateways.items[i]))
 			return true;
-	for (i = 0; i < w->services.count; i++)
-		for (k = 0; k < w->host_list[i].port_count; k++)
-			if (w->host_list[i].ports[k].proxied)
+	for (i = 0; i < mesh->services.count; i++)
+		for (k = 0; k < mesh->host_list[i].port_count; k++)
+			if (mesh->host_list[i].ports[k].proxied)
 				return true;
 	return false;
 }
 
-static int compile_http(struct world *w)
+static int compile_http(struct mesh *mesh)
 {
-	struct tables *t = w->t;
-	int r = l7_compile(w, &t->http_bytes, &t->http_size);
+	struct tables *t = mesh->t;
+	int r = l7_compile(mesh, &t->http_bytes, &t->http_size);
 
 	return r ? r : http_snapshot_open(t->http_bytes, t->http_size, &t->http);
 }
@@ -71,17 +72,17 @@ static int compile_http(struct world *w)
 int compile(const struct objects *objects, struct registry *registry, enum compile_http http,
 	    struct tables **out, struct errors *errors)
 {
-	_cleanup_(world_done) struct world w = { .l4_only = http == COMPILE_HTTP_APART };
-	int r = world_init(&w, objects, registry, errors);
+	_cleanup_(mesh_done) struct mesh mesh = { .l4_only = http == COMPILE_HTTP_APART };
+	int r = mesh_init(&mesh, objects, registry, errors);
 
 	if (!r)
-		r = compile_world(&w);
-	if (!r && errors->count - errors->warnings > w.fatal_before)
+		r = compile_mesh(&mesh);
+	if (!r && errors->count - errors->warnings > mesh.fatal_before)
 		r = -EINVAL;
-	if (!r && (http != COMPILE_HTTP_NEEDED || speaks_of_http(&w)))
-		r = compile_http(&w);
+	if (!r && (http != COMPILE_HTTP_NEEDED || speaks_of_http(&mesh)))
+		r = compile_http(&mesh);
 	if (r)
 		return r;
-	*out = TAKE_PTR(w.t);
+	*out = TAKE_PTR(mesh.t);
 	return 0;
 }

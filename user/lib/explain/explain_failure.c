@@ -70,7 +70,7 @@ static int no_cluster(const struct http_answer *a, const struct hs_cluster *c,
 		      struct explain_failure *out)
 {
 	return fails(out, "NC", NULL,
-		     explain_no_cluster(a->world->objects, hs_text(a->s, c->host), c->port,
+		     explain_no_cluster(a->mesh->objects, hs_text(a->s, c->host), c->port,
 					hs_text(a->s, c->subset)));
 }
 

@@ -27,11 +27,11 @@ struct words {
 	char *authority, *path;
 };
 
-static void words_free(struct words *w)
+static void words_free(struct words *mesh)
 {
-	free(w->fields);
-	free(w->authority);
-	free(w->path);
+	free(mesh->fields);
+	free(mesh->authority);
+	free(mesh->path);
 }
 
 static bool is_default_port(struct http_span scheme, unsigned port)
@@ -60,11 +60,11 @@ static bool is_authority(struct http_span name)
 	       http_span_folds(name, http_span(":authority"));
 }
 
-static int parse_headers(const struct explain_request *from, bool gateway, struct words *w,
+static int parse_headers(const struct explain_request *from, bool gateway, struct words *mesh,
 			 struct http_request *out, struct errors *errors)
 {
-	w->fields = calloc(from->header_count + 1, sizeof(*w->fields));
-	if (!w->fields)
+	mesh->fields = calloc(from->header_count + 1, sizeof(*mesh->fields));
+	if (!mesh->fields)
 		return -ENOMEM;
 	for (size_t i = 0; i < from->header_count; i++) {
 		const char *word = from->headers[i], *equals = strchr(word + !!*word, '=');
@@ -80,14 +80,14 @@ static int parse_headers(const struct explain_request *from, bool gateway, struc
 		if (is_authority(f.name))
 			out->authority = f.value;
 		else if (!http_field_is_forged(f.name, gateway))
-			w->fields[out->field_count++] = f;
+			mesh->fields[out->field_count++] = f;
 	}
-	out->fields = w->fields;
+	out->fields = mesh->fields;
 	return 0;
 }
 
 static int make_request(const struct explain_query *q, const struct explain_request *from, bool tls,
-			struct words *w, struct http_request *out, struct errors *errors)
+			struct words *mesh, struct http_request *out, struct errors *errors)
 {
 	*out = (struct http_request){
 		.method = http_span(from->method ? from->method : "GET"),
@@ -95,15 +95,15 @@ static int make_request(const struct explain_query *q, const struct explain_requ
 				    : tls	 ? "https"
 						 : "http"),
 	};
-	w->authority = default_authority(q, out->scheme);
-	w->path = strdup(from->path && *from->path ? from->path : "/");
-	if (!w->authority || !w->path)
+	mesh->authority = default_authority(q, out->scheme);
+	mesh->path = strdup(from->path && *from->path ? from->path : "/");
+	if (!mesh->authority || !mesh->path)
 		return -ENOMEM;
-	out->authority = http_span(w->authority);
+	out->authority = http_span(mesh->authority);
 	/* The part behind a '#' is the client's own: it is not sent. */
-	out->path.at = w->path;
-	out->path.len = http_path_normalize(w->path, strcspn(w->path, "#"));
-	return parse_headers(from, q->gateway, w, out, errors);
+	out->path.at = mesh->path;
+	out->path.len = http_path_normalize(mesh->path, strcspn(mesh->path, "#"));
+	return parse_headers(from, q->gateway, mesh, out, errors);
 }
 
 /* ---- who and where ---- */
@@ -189,9 +189,9 @@ int explain_http(const struct http_snapshot *s, const struct tables *t,
 		 json_t **out, struct errors *errors)
 {
 	json_auto_t *skipped = json_array();
-	struct world world = { 0 };
+	struct mesh mesh = { 0 };
 	struct errors ignored = { 0 };
-	struct http_answer a = { .s = s, .skipped = skipped, .live = live, .world = &world };
+	struct http_answer a = { .s = s, .skipped = skipped, .live = live, .mesh = &mesh };
 	struct explain_client client = { 0 };
 	const char *host = q->address ? q->address : q->host;
 	struct http_source source;
@@ -208,10 +208,10 @@ int explain_http(const struct http_snapshot *s, const struct tables *t,
 	a.client = q->gateway_namespace ? q->gateway_namespace : client.namespace;
 	if (host && !addr_parse(host, &called))
 		a.called = &called;
-	r = world_init(&world, objects, NULL, &ignored);
+	r = mesh_init(&mesh, objects, NULL, &ignored);
 	if (!r)
 		r = answer(s, q, request, l, &source, &a, out, errors);
-	world_done(&world);
+	mesh_done(&mesh);
 	errors_free(&ignored);
 	return r;
 }

@@ -56,7 +56,7 @@ struct http_answer {
 	struct http_request request;
 	struct http_decision decision;
 	json_t *skipped; /* borrowed */
-	struct world *world;
+	struct mesh *mesh;
 	const char *client; /* its namespace; the Gateway's for a request from outside */
 	const struct explain_live *live;
 	const struct addr *called; /* NULL: a name, any family */

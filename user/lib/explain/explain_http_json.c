@@ -205,9 +205,9 @@ static json_t *request_ops_json(const struct http_snapshot *s, const struct hs_a
 /* The DestinationRules whose policy and subsets the client gets, the oldest first. */
 static json_t *policies_json(const struct http_answer *a, const struct hs_cluster *c)
 {
-	struct world *w = a->world;
-	struct host *h = host_concrete(w, world_host(w, hs_text(a->s, c->host)));
-	const struct view *v = h ? host_view(w, h, a->client) : NULL;
+	struct mesh *mesh = a->mesh;
+	struct host *h = host_concrete(mesh, mesh_host(mesh, hs_text(a->s, c->host)));
+	const struct view *v = h ? host_view(mesh, h, a->client) : NULL;
 	json_t *list = v && v->count ? json_array() : NULL;
 
 	for (size_t i = 0; list && i < v->count; i++) {
@@ -250,19 +250,19 @@ static json_t *destination_json(const struct http_answer *a, const struct hs_des
 }
 
 /* What becomes of a request, whichever of the destinations gets it. */
-struct fate {
+struct reachable {
 	bool known;			/* some destination exists */
 	bool endpoint;			/* some has an endpoint */
 	struct explain_failure failure; /* of the first one; without flags: some does not fail */
 };
 
-static void fate_free(struct fate *f)
+static void reachable_free(struct reachable *f)
 {
 	explain_failure_free(&f->failure);
 }
 
 /* NULL when out of memory. */
-static json_t *destinations_json(const struct http_answer *a, struct fate *fate)
+static json_t *destinations_json(const struct http_answer *a, struct reachable *reachable)
 {
 	const struct hs_action *route = a->decision.route;
 	json_t *list = json_array();
@@ -278,11 +278,11 @@ static json_t *destinations_json(const struct http_answer *a, struct fate *fate)
 
 		json_array_append_new(list, destination_json(a, d, weight, &f));
 		before = d->end;
-		fate->known |= c->known;
-		fate->endpoint |= c->endpoints.count || c->lb == LB_PASSTHROUGH;
+		reachable->known |= c->known;
+		reachable->endpoint |= c->endpoints.count || c->lb == LB_PASSTHROUGH;
 		works |= weight && !f.flags;
-		if (f.flags && !fate->failure.flags && weight)
-			fate->failure = f;
+		if (f.flags && !reachable->failure.flags && weight)
+			reachable->failure = f;
 		else
 			explain_failure_free(&f);
 		if (r) {
@@ -291,7 +291,7 @@ static json_t *destinations_json(const struct http_answer *a, struct fate *fate)
 		}
 	}
 	if (works)
-		fate->failure.flags = NULL;
+		reachable->failure.flags = NULL;
 	return list;
 }
 
@@ -383,14 +383,14 @@ static json_t *upstream_json(const struct http_answer *a)
 	return j;
 }
 
-static void set_status(const struct hs_action *route, const struct fate *fate, json_t *j)
+static void set_status(const struct hs_action *route, const struct reachable *reachable, json_t *j)
 {
 	bool aborted = route->abort_share == always;
 
-	if (!aborted && fate->failure.flags) {
-		set_failure(j, &fate->failure);
-		if (fate->failure.body)
-			json_object_set_new(j, "body", json_string(fate->failure.body));
+	if (!aborted && reachable->failure.flags) {
+		set_failure(j, &reachable->failure);
+		if (reachable->failure.body)
+			json_object_set_new(j, "body", json_string(reachable->failure.body));
 	} else if (!aborted) {
 		/* As long as the endpoint has nothing else to say. */
 		json_object_set_new(j, "status", json_integer(200));
@@ -404,15 +404,15 @@ static void set_status(const struct hs_action *route, const struct fate *fate, j
 static void set_route(const struct http_answer *a, json_t *j)
 {
 	const struct hs_action *route = a->decision.route;
-	_cleanup_(fate_free) struct fate fate = { 0 };
-	json_t *destinations = destinations_json(a, &fate);
+	_cleanup_(reachable_free) struct reachable reachable = { 0 };
+	json_t *destinations = destinations_json(a, &reachable);
 
 	json_object_set_new(j, "action",
-			    json_string(!fate.known	 ? "no_cluster"
-					: !fate.endpoint ? "no_endpoint"
-							 : "route"));
+			    json_string(!reachable.known      ? "no_cluster"
+					: !reachable.endpoint ? "no_endpoint"
+							      : "route"));
 	json_object_set_new(j, "destinations", destinations);
-	set_status(route, &fate, j);
+	set_status(route, &reachable, j);
 	json_object_set_new(j, "upstream", upstream_json(a));
 	if (route->delay_ms || route->abort_status || route->abort_grpc.len)
 		json_object_set_new(j, "fault", fault_json(a->s, route));

@@ -3,7 +3,7 @@
 
 #include "lib/l4/rules.h"
 
-static int write_endpoints(struct tables *t, const struct pcluster *c)
+static int write_endpoints(struct tables *t, const struct plan_cluster *c)
 {
 	for (size_t i = 0; i < c->count; i++) {
 		struct endpoint *e = table_push(&t->endpoints);
@@ -17,7 +17,7 @@ static int write_endpoints(struct tables *t, const struct pcluster *c)
 	return 0;
 }
 
-static int write_origin(struct tables *t, const struct pcluster *c)
+static int write_origin(struct tables *t, const struct plan_cluster *c)
 {
 	struct cluster_origin *origin = table_push(&t->cluster_origins);
 
@@ -30,9 +30,9 @@ static int write_origin(struct tables *t, const struct pcluster *c)
 	return origin->host && origin->subset ? 0 : -ENOMEM;
 }
 
-int cluster_write(struct world *w, struct pcluster *c)
+int cluster_write(struct mesh *mesh, struct plan_cluster *c)
 {
-	struct tables *t = w->t;
+	struct tables *t = mesh->t;
 	struct cluster *row;
 	const char **name;
 

@@ -6,16 +6,16 @@
 
 #include "lib/mesh/gateways.h"
 
-int entry_write(struct world *w, const struct service_key *key, const struct service *value,
-		const struct service_origin *origin, const struct plan *plan)
+int entry_write(struct mesh *mesh, const struct service_key *key, const struct service *value,
+		const struct service_origin *origin, const struct l4_plan *plan)
 {
 	bool published = !addr_is_placeholder(&key->addr);
-	struct service_entry *entry = published ? table_push(&w->t->services)
-						: table_push(&w->t->unaddressed);
+	struct service_entry *entry = published ? table_push(&mesh->t->services)
+						: table_push(&mesh->t->unaddressed);
 	struct service_origin *from;
 
-	from = published ? table_push(&w->t->service_origins)
-			 : table_push(&w->t->unaddressed_origins);
+	from = published ? table_push(&mesh->t->service_origins)
+			 : table_push(&mesh->t->unaddressed_origins);
 	if (!entry || !from)
 		return -ENOMEM;
 	entry->key = *key;
@@ -41,8 +41,9 @@ static struct service_key node_key(enum family family, unsigned port)
 	return key;
 }
 
-static int write_port(struct world *w, struct node_ports *ports, enum family family, unsigned port,
-		      const struct service *value, const struct object *gw, const struct plan *plan)
+static int write_port(struct mesh *mesh, struct node_ports *ports, enum family family,
+		      unsigned port, const struct service *value, const struct object *gw,
+		      const struct l4_plan *plan)
 {
 	struct service_origin origin = { .namespace = gw->meta.namespace,
 					 .name = gw->meta.name,
@@ -52,16 +53,17 @@ static int write_port(struct world *w, struct node_ports *ports, enum family fam
 	if (!port || ports->taken[family][port])
 		return 0;
 	ports->taken[family][port] = true;
-	return entry_write(w, &key, value, &origin, plan);
+	return entry_write(mesh, &key, value, &origin, plan);
 }
 
 /* Pods may call the Gateway by its Service too. Where that has endpoints they are left to answer.
  */
-static int write_cluster_ips(struct world *w, const struct called *to, const struct object *service,
-			     const struct service *value, const struct plan *plan)
+static int write_cluster_ips(struct mesh *mesh, const struct called *to,
+			     const struct object *service, const struct service *value,
+			     const struct l4_plan *plan)
 {
 	const struct strs *ips = &service->service.cluster_ips;
-	struct sport *sp = gateway_sport(w, service, to->port, to->family);
+	struct mesh_port *sp = gateway_port(mesh, service, to->port, to->family);
 	struct service_origin origin;
 	size_t i;
 	int r = 0;
@@ -77,71 +79,72 @@ static int write_cluster_ips(struct world *w, const struct called *to, const str
 		if (addr_parse(ips->items[i], &key.addr) || addr_family(&key.addr) != to->family)
 			continue;
 		sp->at_gateway[to->family] = true;
-		r = entry_write(w, &key, value, &origin, plan);
+		r = entry_write(mesh, &key, value, &origin, plan);
 	}
 	return r;
 }
 
 /* The node ports and addresses of Services that stand for the Gateway's workloads. */
-static int write_service_ports(struct world *w, struct node_ports *ports, const struct called *to,
-			       const struct service *value, const struct plan *plan)
+static int write_service_ports(struct mesh *mesh, struct node_ports *ports, const struct called *to,
+			       const struct service *value, const struct l4_plan *plan)
 {
 	const struct gateway *gw = &to->gateway->gateway;
 	size_t i, k;
 	int r = 0;
 
-	for (i = 0; i < w->services.count && !r; i++) {
-		const struct service_spec *s = &w->services.items[i]->service;
+	for (i = 0; i < mesh->services.count && !r; i++) {
+		const struct service_spec *s = &mesh->services.items[i]->service;
 
-		if (!service_stands_for(w->services.items[i], gw))
+		if (!service_stands_for(mesh->services.items[i], gw))
 			continue;
 		for (k = 0; k < s->ports.count && !r; k++) {
 			const struct service_port *p = &s->ports.items[k];
 
 			if (p->port != to->port || !protocol_is_tcp(p->protocol))
 				continue;
-			r = write_port(w, ports, to->family, p->node_port, value, to->gateway,
+			r = write_port(mesh, ports, to->family, p->node_port, value, to->gateway,
 				       plan);
 			if (!r)
-				r = write_cluster_ips(w, to, w->services.items[i], value, plan);
+				r = write_cluster_ips(mesh, to, mesh->services.items[i], value,
+						      plan);
 		}
 	}
 	return r;
 }
 
-static int write_server(struct world *w, struct node_ports *ports, const struct called *to,
-			struct plan *plan)
+static int write_server(struct mesh *mesh, struct node_ports *ports, const struct called *to,
+			struct l4_plan *plan)
 {
 	struct service value = { 0 };
 	char name[32];
 	int r;
 
 	snprintf(name, sizeof(name), "gateway:%u", to->port);
-	value.id = registry_id(w->registry, REG_SERVICE, name);
+	value.id = registry_id(mesh->registry, REG_SERVICE, name);
 	if (!value.id)
 		return -ENOMEM;
-	r = plan_write(w, plan, &value);
+	r = plan_write(mesh, plan, &value);
 	if (!r)
-		r = write_port(w, ports, to->family, to->port, &value, to->gateway, plan);
-	return r ? r : write_service_ports(w, ports, to, &value, plan);
+		r = write_port(mesh, ports, to->family, to->port, &value, to->gateway, plan);
+	return r ? r : write_service_ports(mesh, ports, to, &value, plan);
 }
 
 /* Which of two Gateways gets a port was decided by age; the other one's rules shall not vanish
  * silently. */
-static void warn_taken(struct world *w, const struct called *to, const struct gw_server *server)
+static void warn_taken(struct mesh *mesh, const struct called *to, const struct gw_server *server)
 {
 	const struct object *o = to->gateway;
 
 	if (to->family == FAMILY_V4)
 		errors_remark(
-			w->errors, REMARK_CONFLICTING_GATEWAYS, o->file,
+			mesh->errors, REMARK_CONFLICTING_GATEWAYS, o->file,
 			server->pos.line ? server->pos : o->pos,
 			"spec.servers[%zu].port: an older gateway serves port %u already: this "
 			"one has no effect",
 			(size_t)(server - o->gateway.servers.items), to->port);
 }
 
-static int compile_server(struct world *w, struct node_ports *ports, const struct object *gw,
+static int compile_server(struct mesh *mesh, struct node_ports *ports, const struct object *gw,
 			  const struct gw_server *server)
 {
 	enum family family;
@@ -152,21 +155,21 @@ static int compile_server(struct world *w, struct node_ports *ports, const struc
 				     .port = server->port,
 				     .family = family,
 				     .client = gw->meta.namespace };
-		_cleanup_(plan_free) struct plan plan = { 0 };
+		_cleanup_(plan_free) struct l4_plan plan = { 0 };
 
-		r = plan_gateway(w, &to, server, &plan);
+		r = plan_gateway(mesh, &to, server, &plan);
 		if (r || !plan.rules.count)
 			continue;
 		if (ports->taken[family][server->port])
-			warn_taken(w, &to, server);
+			warn_taken(mesh, &to, server);
 		else
-			r = write_server(w, ports, &to, &plan);
+			r = write_server(mesh, ports, &to, &plan);
 	}
 	return r;
 }
 
 /* An HTTP server: weft-proxy knows the rules. */
-static int compile_http_server(struct world *w, struct node_ports *ports, const struct object *gw,
+static int compile_http_server(struct mesh *mesh, struct node_ports *ports, const struct object *gw,
 			       const struct gw_server *server)
 {
 	enum family family;
@@ -174,51 +177,51 @@ static int compile_http_server(struct world *w, struct node_ports *ports, const 
 
 	for (family = 0; family < FAMILY_MAX && !r; family++) {
 		struct called to = { .gateway = gw, .port = server->port, .family = family };
-		_cleanup_(plan_free) struct plan plan = { 0 };
+		_cleanup_(plan_free) struct l4_plan plan = { 0 };
 
 		if (ports->http[server->port] & 1u << family)
 			continue;
 		if (ports->taken[family][server->port]) {
-			warn_taken(w, &to, server);
+			warn_taken(mesh, &to, server);
 			continue;
 		}
 		/* All HTTP servers of a port make one listener. */
 		ports->http[server->port] |= 1u << family;
 		r = plan_proxy(gw, server->pos, &plan);
 		if (!r)
-			r = write_server(w, ports, &to, &plan);
+			r = write_server(mesh, ports, &to, &plan);
 	}
 	return r;
 }
 
-static int compile_one(struct world *w, struct node_ports *ports, const struct object *gw,
+static int compile_one(struct mesh *mesh, struct node_ports *ports, const struct object *gw,
 		       const struct gw_server *server)
 {
 	bool tls;
 
 	if (server_is_tcp(server))
-		return compile_server(w, ports, gw, server);
-	if (!w->l4_only && http_server(server, &tls) && !tls)
-		return compile_http_server(w, ports, gw, server);
+		return compile_server(mesh, ports, gw, server);
+	if (!mesh->l4_only && http_server(server, &tls) && !tls)
+		return compile_http_server(mesh, ports, gw, server);
 	return 0;
 }
 
-int compile_gateways(struct world *w)
+int compile_gateways(struct mesh *mesh)
 {
 	struct node_ports *ports;
 	size_t i, k;
 	int r = 0;
 
-	if (!w->gateways.count)
+	if (!mesh->gateways.count)
 		return 0;
-	ports = pool_alloc(&w->pool, sizeof(*ports));
+	ports = pool_alloc(&mesh->pool, sizeof(*ports));
 	if (!ports)
 		return -ENOMEM;
-	for (i = 0; i < w->gateways.count; i++) {
-		const struct object *gw = w->gateways.items[i];
+	for (i = 0; i < mesh->gateways.count; i++) {
+		const struct object *gw = mesh->gateways.items[i];
 
 		for (k = 0; k < gw->gateway.servers.count && !r; k++)
-			r = compile_one(w, ports, gw, &gw->gateway.servers.items[k]);
+			r = compile_one(mesh, ports, gw, &gw->gateway.servers.items[k]);
 	}
 	return r;
 }

@@ -8,10 +8,10 @@
 
 /* Entries of SCOPE_NODE for every TCP server of every Gateway that has a rule, and for every HTTP
  * server. 0 or -ENOMEM. */
-int compile_gateways(struct world *w);
+int compile_gateways(struct mesh *mesh);
 
 /* One gen_services row; its rules have been written. 0 or -ENOMEM. */
-int entry_write(struct world *w, const struct service_key *key, const struct service *value,
-		const struct service_origin *origin, const struct plan *plan);
+int entry_write(struct mesh *mesh, const struct service_key *key, const struct service *value,
+		const struct service_origin *origin, const struct l4_plan *plan);
 
 #endif

@@ -6,8 +6,8 @@
  */
 #include "lib/mesh/mesh.h"
 
-/* Fills in w->t, whose sources are there. What is wrong goes to the world's errors. 0 or -ENOMEM.
+/* Fills in mesh->t, whose sources are there. What is wrong goes to the mesh's errors. 0 or -ENOMEM.
  */
-int l4_compile(struct world *w);
+int l4_compile(struct mesh *mesh);
 
 #endif

@@ -25,17 +25,17 @@ static bool subnets_hold(const struct l4_match *m, const struct addr *addr)
 	return !m->destination_subnets.count;
 }
 
-const char *match_never(struct world *w, const struct called *to, const struct object *o,
+const char *match_never(struct mesh *mesh, const struct called *to, const struct object *o,
 			const struct l4_match *m)
 {
 	char text[ADDR_TEXT_MAX];
 
 	if (to->sp && to->sp->protocol == PORT_HTTP)
-		return world_text(w, "tcp: port %u carries http", to->port);
+		return mesh_text(mesh, "tcp: port %u carries http", to->port);
 	if (!m)
 		return NULL;
 	if (m->port && m->port != to->port)
-		return world_text(w, "port: %u is not %u", to->port, m->port);
+		return mesh_text(mesh, "port: %u is not %u", to->port, m->port);
 	if (!match_is_bound(to, o, m))
 		return to->gateway ? "gateways: this gateway is not among them"
 				   : "gateways: mesh is not among them";
@@ -43,7 +43,7 @@ const char *match_never(struct world *w, const struct called *to, const struct o
 	if (to->gateway || subnets_hold(m, to->addr))
 		return NULL;
 	addr_format(to->addr, text);
-	return world_text(w, "destinationSubnets: %s is in none of them", text);
+	return mesh_text(mesh, "destinationSubnets: %s is in none of them", text);
 }
 
 static int compare_kv(const void *a, const void *b)
@@ -78,25 +78,25 @@ static char *labels_text(const struct kvs *labels)
 }
 
 /* The number of that set of labels; 0 when out of memory. */
-static __u32 selector_number(struct world *w, const struct kvs *labels, const char *text)
+static __u32 selector_number(struct mesh *mesh, const struct kvs *labels, const char *text)
 {
-	const char *copy = world_text(w, "%s", text);
-	void **at = copy ? bytemap_at(&w->selectors, copy, strlen(copy)) : NULL;
+	const char *copy = mesh_text(mesh, "%s", text);
+	void **at = copy ? bytemap_at(&mesh->selectors, copy, strlen(copy)) : NULL;
 	struct kvs *slot;
 
 	if (!at)
 		return 0;
 	if (*at)
 		return (uintptr_t)*at;
-	slot = table_push(&w->t->selectors);
+	slot = table_push(&mesh->t->selectors);
 	if (!slot)
 		return 0;
 	*slot = *labels;
-	*at = (void *)(uintptr_t)w->t->selectors.count;
-	return w->t->selectors.count;
+	*at = (void *)(uintptr_t)mesh->t->selectors.count;
+	return mesh->t->selectors.count;
 }
 
-int match_conditions(struct world *w, const struct called *to, const struct l4_match *m,
+int match_conditions(struct mesh *mesh, const struct called *to, const struct l4_match *m,
 		     struct rule *rule, const char **text)
 {
 	_cleanup_free_ char *labels = NULL;
@@ -105,8 +105,8 @@ int match_conditions(struct world *w, const struct called *to, const struct l4_m
 	if (to->gateway || m->gateways.count)
 		return 0;
 	if (m->source_namespace) {
-		rule->ns = world_namespace(w, m->source_namespace);
-		*text = world_text(w, "sourceNamespace: %s", m->source_namespace);
+		rule->ns = mesh_namespace(mesh, m->source_namespace);
+		*text = mesh_text(mesh, "sourceNamespace: %s", m->source_namespace);
 		if (!rule->ns || !*text)
 			return -ENOMEM;
 	}
@@ -115,14 +115,14 @@ int match_conditions(struct world *w, const struct called *to, const struct l4_m
 	labels = labels_text(&m->source_labels);
 	if (!labels)
 		return -ENOMEM;
-	rule->selector = selector_number(w, &m->source_labels, labels);
-	*text = world_text(w, "%s%ssourceLabels: %s", *text, rule->ns ? "; " : "", labels);
+	rule->selector = selector_number(mesh, &m->source_labels, labels);
+	*text = mesh_text(mesh, "%s%ssourceLabels: %s", *text, rule->ns ? "; " : "", labels);
 	return rule->selector && *text ? 0 : -ENOMEM;
 }
 
-static int add_selected(struct world *w, __u32 workload, __u32 selector)
+static int add_selected(struct mesh *mesh, __u32 workload, __u32 selector)
 {
-	struct selected_key *key = table_push(&w->t->selected);
+	struct selected_key *key = table_push(&mesh->t->selected);
 
 	if (!key)
 		return -ENOMEM;
@@ -131,12 +131,12 @@ static int add_selected(struct world *w, __u32 workload, __u32 selector)
 }
 
 /* Pod -> workload number, as in gen_sources. */
-static int number_workloads(struct world *w, struct bytemap *numbers)
+static int number_workloads(struct mesh *mesh, struct bytemap *numbers)
 {
 	size_t i;
 
-	for (i = 0; i < w->pods.count; i++) {
-		void **at = bytemap_at(numbers, &w->pods.items[i], sizeof(struct object *));
+	for (i = 0; i < mesh->pods.count; i++) {
+		void **at = bytemap_at(numbers, &mesh->pods.items[i], sizeof(struct object *));
 
 		if (!at)
 			return -ENOMEM;
@@ -145,10 +145,10 @@ static int number_workloads(struct world *w, struct bytemap *numbers)
 	return 0;
 }
 
-static int select_pods(struct world *w, struct bytemap *numbers, __u32 selector)
+static int select_pods(struct mesh *mesh, struct bytemap *numbers, __u32 selector)
 {
-	const struct kvs *labels = &w->t->selectors.items[selector - 1];
-	const struct refs *pods = world_pods_by_label(w, NULL, labels);
+	const struct kvs *labels = &mesh->t->selectors.items[selector - 1];
+	const struct refs *pods = mesh_pods_by_label(mesh, NULL, labels);
 	size_t i;
 	int r = 0;
 
@@ -156,23 +156,24 @@ static int select_pods(struct world *w, struct bytemap *numbers, __u32 selector)
 		const struct object *pod = pods->items[i];
 
 		if (labels_hold(&pod->meta.labels, labels))
-			r = add_selected(
-				w, (uintptr_t)bytemap_get(numbers, &pod, sizeof(struct object *)),
-				selector);
+			r = add_selected(mesh,
+					 (uintptr_t)bytemap_get(numbers, &pod,
+								sizeof(struct object *)),
+					 selector);
 	}
 	return r;
 }
 
-int write_selected(struct world *w)
+int write_selected(struct mesh *mesh)
 {
 	struct bytemap numbers = { 0 };
 	size_t i;
 	int r = 0;
 
-	if (w->t->selectors.count)
-		r = number_workloads(w, &numbers);
-	for (i = 0; i < w->t->selectors.count && !r; i++)
-		r = select_pods(w, &numbers, i + 1);
+	if (mesh->t->selectors.count)
+		r = number_workloads(mesh, &numbers);
+	for (i = 0; i < mesh->t->selectors.count && !r; i++)
+		r = select_pods(mesh, &numbers, i + 1);
 	bytemap_free(&numbers);
 	return r;
 }

@@ -7,15 +7,15 @@
 #include "lib/l4/rules.h"
 
 /*
- * Why a match of `o` can never hold for what is called, in the world's arena or static; NULL if it
+ * Why a match of `o` can never hold for what is called, in the mesh's arena or static; NULL if it
  * can. `m` may be NULL: the route has no match.
  */
-const char *match_never(struct world *w, const struct called *to, const struct object *o,
+const char *match_never(struct mesh *mesh, const struct called *to, const struct object *o,
 			const struct l4_match *m);
 /* Sets rule->ns and rule->selector, and `text` to what they stand for. 0 or -ENOMEM. */
-int match_conditions(struct world *w, const struct called *to, const struct l4_match *m,
+int match_conditions(struct mesh *mesh, const struct called *to, const struct l4_match *m,
 		     struct rule *rule, const char **text);
 /* Rows of gen_selected for every selector. 0 or -ENOMEM. */
-int write_selected(struct world *w);
+int write_selected(struct mesh *mesh);
 
 #endif

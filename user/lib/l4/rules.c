@@ -8,11 +8,11 @@
 #include "lib/mesh/gateways.h"
 #include "lib/mesh/proxied.h"
 
-void plan_free(struct plan *p)
+void plan_free(struct l4_plan *p)
 {
 	free(p->rules.items);
 	free(p->skipped.items);
-	*p = (struct plan){ 0 };
+	*p = (struct l4_plan){ 0 };
 }
 
 /* One element of spec.tcp or spec.tls, and where it is. */
@@ -35,17 +35,17 @@ static struct rule_origin origin_of(const struct object *o, const char *route, s
 				     .conditions = "" };
 }
 
-static struct rule_origin place_origin(struct world *w, const struct place *at,
+static struct rule_origin place_origin(struct mesh *mesh, const struct place *at,
 				       const struct l4_match *m)
 {
 	struct rule_origin origin;
 	const char *route;
 
 	if (m)
-		route = world_text(w, "%s[%zu].match[%zu]", at->field, at->index,
-				   (size_t)(m - at->route->match.items));
+		route = mesh_text(mesh, "%s[%zu].match[%zu]", at->field, at->index,
+				  (size_t)(m - at->route->match.items));
 	else
-		route = world_text(w, "%s[%zu]", at->field, at->index);
+		route = mesh_text(mesh, "%s[%zu]", at->field, at->index);
 	origin = origin_of(at->o, route, at->route->pos);
 	origin.label = at->route->name;
 	if (m && m->pos.line)
@@ -53,7 +53,7 @@ static struct rule_origin place_origin(struct world *w, const struct place *at,
 	return origin;
 }
 
-static int skip(struct plan *p, struct rule_origin origin, const char *why)
+static int skip(struct l4_plan *p, struct rule_origin origin, const char *why)
 {
 	struct skipped_rule *s = table_push(&p->skipped);
 
@@ -65,13 +65,13 @@ static int skip(struct plan *p, struct rule_origin origin, const char *why)
 
 /* Plans are made for each address, port and kind of client: what is wrong with a destination is
  * said once. */
-static bool first_word(struct world *w, const struct destination *d)
+static bool first_word(struct mesh *mesh, const struct destination *d)
 {
-	const char *key = pool_copy(&w->pool, (const char *)&d, sizeof(d));
-	void **at = key ? bytemap_at(&w->blamed, key, sizeof(d)) : NULL;
+	const char *key = pool_copy(&mesh->pool, (const char *)&d, sizeof(d));
+	void **at = key ? bytemap_at(&mesh->blamed, key, sizeof(d)) : NULL;
 
 	if (!at)
-		w->nomem = true;
+		mesh->nomem = true;
 	if (!at || *at)
 		return false;
 	*at = (void *)d;
@@ -91,13 +91,13 @@ static struct pos destination_pos(const struct place *at, const struct destinati
 	return d->pos.line ? d->pos : at->route->pos.line ? at->route->pos : at->o->pos;
 }
 
-static void warn_no_port(struct world *w, const struct place *at, const struct destination *d,
+static void warn_no_port(struct mesh *mesh, const struct place *at, const struct destination *d,
 			 const struct host *h, unsigned port)
 {
-	if (h->port_count < 2 || !first_word(w, d))
+	if (h->port_count < 2 || !first_word(mesh, d))
 		return;
 	errors_remark(
-		w->errors, REMARK_PORT_NEEDED, at->o->file, destination_pos(at, d),
+		mesh->errors, REMARK_PORT_NEEDED, at->o->file, destination_pos(at, d),
 		"spec.%s[%zu].route[%zu].destination: without a port it is the one called, and "
 		"service %s/%s has no port %u: connections to it are refused",
 		at->field, at->index, destination_index(at, d), h->service->meta.namespace,
@@ -106,8 +106,8 @@ static void warn_no_port(struct world *w, const struct place *at, const struct d
 
 /* Such a destination stands for the address that was called: it can't be chosen among others, and
  * can't be another service or some of its endpoints. */
-static void check_passthrough(struct world *w, const struct called *to, const struct place *at,
-			      const struct destination *d, const struct pcluster *c, bool alone)
+static void check_passthrough(struct mesh *mesh, const struct called *to, const struct place *at,
+			      const struct destination *d, const struct plan_cluster *c, bool alone)
 {
 	const char *what;
 
@@ -121,62 +121,63 @@ static void check_passthrough(struct world *w, const struct called *to, const st
 		what = "at another service or port than the one called";
 	else
 		return;
-	if (first_word(w, d))
-		errors_add(w->errors, at->o->file, destination_pos(at, d),
+	if (first_word(mesh, d))
+		errors_add(mesh->errors, at->o->file, destination_pos(at, d),
 			   "spec.%s[%zu].route[%zu].destination: weft does not carry out "
 			   "loadBalancer PASSTHROUGH %s (the address called is left as it is)",
 			   at->field, at->index, destination_index(at, d), what);
 }
 
 /* The cluster that a destination means; NULL when out of memory. */
-static struct pcluster *destination_cluster(struct world *w, const struct called *to,
-					    const struct place *at, const struct destination *d)
+static struct plan_cluster *destination_cluster(struct mesh *mesh, const struct called *to,
+						const struct place *at, const struct destination *d)
 {
 	const struct object *o = at->o;
 	const char *subset = d->subset ? d->subset : "";
 	unsigned port = d->port ? d->port : to->port;
 	char name[HOST_MAX];
 	struct host *h;
-	struct sport *sp;
+	struct mesh_port *sp;
 	struct view *view;
 
 	if (host_complete(d->host, o->meta.namespace, name))
 		name[0] = '\0';
-	h = host_concrete(w, world_host(w, name));
+	h = host_concrete(mesh, mesh_host(mesh, name));
 	if (h && !d->port && h->port_count == 1)
 		port = h->ports[0].port->port;
 	sp = h ? host_port(h, port) : NULL;
 	if (h && !sp && !d->port)
-		warn_no_port(w, at, d, h, port);
+		warn_no_port(mesh, at, d, h, port);
 	if (!sp)
-		return cluster_unknown(w, name, port, subset);
-	view = host_view(w, h, to->client);
-	return view ? cluster_known(w, sp, subset, to->family, view) : NULL;
+		return cluster_unknown(mesh, name, port, subset);
+	view = host_view(mesh, h, to->client);
+	return view ? cluster_known(mesh, sp, subset, to->family, view) : NULL;
 }
 
-static struct proute *new_route(struct world *w, const char *name, size_t dests)
+static struct plan_route *new_route(struct mesh *mesh, const char *name, size_t dests)
 {
-	struct proute *r = pool_alloc(&w->pool, sizeof(*r));
+	struct plan_route *r = pool_alloc(&mesh->pool, sizeof(*r));
 
 	if (!r || !name)
 		return NULL;
 	r->name = name;
-	r->dests = pool_alloc(&w->pool, (dests + 1) * sizeof(*r->dests));
+	r->dests = pool_alloc(&mesh->pool, (dests + 1) * sizeof(*r->dests));
 	return r->dests ? r : NULL;
 }
 
 /* The weights of one destination are ignored; of several, those without one get nothing. */
-static struct proute *plan_route(struct world *w, const struct called *to, const struct place *at)
+static struct plan_route *make_route(struct mesh *mesh, const struct called *to,
+				     const struct place *at)
 {
 	const struct l4_route *route = at->route;
-	struct pcluster *c;
-	struct proute *r;
+	struct plan_cluster *c;
+	struct plan_route *r;
 	size_t i;
 
-	r = new_route(w,
-		      route_name_fit(w,
-				     pool_printf(&w->pool, "%s/%s/%s[%zu]", at->o->meta.namespace,
-						 at->o->meta.name, at->field, at->index)),
+	r = new_route(mesh,
+		      route_name_fit(mesh, pool_printf(&mesh->pool, "%s/%s/%s[%zu]",
+						       at->o->meta.namespace, at->o->meta.name,
+						       at->field, at->index)),
 		      route->route.count);
 	for (i = 0; r && i < route->route.count; i++) {
 		const struct route_destination *d = &route->route.items[i];
@@ -184,25 +185,26 @@ static struct proute *plan_route(struct world *w, const struct called *to, const
 
 		if (!weight)
 			continue;
-		c = destination_cluster(w, to, at, &d->destination);
-		if (!c || cluster_write(w, c))
+		c = destination_cluster(mesh, to, at, &d->destination);
+		if (!c || cluster_write(mesh, c))
 			return NULL;
-		check_passthrough(w, to, at, &d->destination, c, route->route.count == 1);
-		r->dests[r->count++] = (struct pdest){ .cluster = c, .weight = weight };
+		check_passthrough(mesh, to, at, &d->destination, c, route->route.count == 1);
+		r->dests[r->count++] = (struct plan_destination){ .cluster = c, .weight = weight };
 	}
 	return r;
 }
 
-static int add_rule(struct world *w, const struct called *to, struct plan *p,
-		    const struct place *at, const struct l4_match *m, struct proute *route)
+static int add_rule(struct mesh *mesh, const struct called *to, struct l4_plan *p,
+		    const struct place *at, const struct l4_match *m, struct plan_route *route)
 {
-	struct prule *r = table_push(&p->rules);
+	struct plan_rule *r = table_push(&p->rules);
 
 	if (!r)
 		return -ENOMEM;
-	r->origin = place_origin(w, at, m);
+	r->origin = place_origin(mesh, at, m);
 	r->route = route;
-	if (!r->origin.route || (m && match_conditions(w, to, m, &r->rule, &r->origin.conditions)))
+	if (!r->origin.route ||
+	    (m && match_conditions(mesh, to, m, &r->rule, &r->origin.conditions)))
 		return -ENOMEM;
 	/* Part of a weighted route may go nowhere and is refused in its turn; a route with nothing
 	 * else is refused here. */
@@ -213,39 +215,39 @@ static int add_rule(struct world *w, const struct called *to, struct plan *p,
 }
 
 /* A rule per alternative that may hold here, all sharing one route. */
-static int plan_place(struct world *w, const struct called *to, struct plan *p,
+static int plan_place(struct mesh *mesh, const struct called *to, struct l4_plan *p,
 		      const struct place *at)
 {
-	struct proute *route = NULL;
+	struct plan_route *route = NULL;
 	size_t i, n = at->route->match.count ? at->route->match.count : 1;
 	int r = 0;
 
 	for (i = 0; i < n && !p->closed && !r; i++) {
 		const struct l4_match *m = at->route->match.count ? &at->route->match.items[i]
 								  : NULL;
-		const char *why = match_never(w, to, at->o, m);
+		const char *why = match_never(mesh, to, at->o, m);
 
 		if (why) {
-			r = skip(p, place_origin(w, at, m), why);
+			r = skip(p, place_origin(mesh, at, m), why);
 			continue;
 		}
 		if (!route)
-			route = plan_route(w, to, at);
-		r = route ? add_rule(w, to, p, at, m, route) : -ENOMEM;
+			route = make_route(mesh, to, at);
+		r = route ? add_rule(mesh, to, p, at, m, route) : -ENOMEM;
 	}
 	return r;
 }
 
-static int plan_routes(struct world *w, const struct called *to, struct plan *p,
+static int plan_routes(struct mesh *mesh, const struct called *to, struct l4_plan *p,
 		       const struct object *o)
 {
 	size_t i;
 	int r = 0;
 
 	for (i = 0; i < o->vs.tcp.count && !p->closed && !r; i++)
-		r = plan_place(w, to, p, &(struct place){ o, &o->vs.tcp.items[i], "tcp", i });
+		r = plan_place(mesh, to, p, &(struct place){ o, &o->vs.tcp.items[i], "tcp", i });
 	for (i = 0; i < o->vs.tls.count && !p->closed && !r; i++)
-		r = plan_place(w, to, p, &(struct place){ o, &o->vs.tls.items[i], "tls", i });
+		r = plan_place(mesh, to, p, &(struct place){ o, &o->vs.tls.items[i], "tls", i });
 	return r;
 }
 
@@ -262,7 +264,7 @@ static size_t catch_all(const struct l4_routes *routes)
 
 /* The rules before the catch-all, or that alone. The choice among tls routes needs the SNI: the
  * checks refused them. */
-static int plan_bound(struct world *w, const struct called *to, struct plan *p,
+static int plan_bound(struct mesh *mesh, const struct called *to, struct l4_plan *p,
 		      const struct object *o, bool last)
 {
 	const struct l4_routes *routes = &o->vs.tcp;
@@ -271,7 +273,7 @@ static int plan_bound(struct world *w, const struct called *to, struct plan *p,
 
 	for (i = last ? end : 0;
 	     i < (last && end < routes->count ? end + 1 : end) && !p->closed && !r; i++)
-		r = plan_place(w, to, p, &(struct place){ o, &routes->items[i], "tcp", i });
+		r = plan_place(mesh, to, p, &(struct place){ o, &routes->items[i], "tcp", i });
 	return r;
 }
 
@@ -282,22 +284,22 @@ _Static_assert(sizeof("outbound|65535||..svc.cluster.local") + 2 * 63 <= CLUSTER
 _Static_assert(sizeof("/:65535") + 2 * 63 <= ROUTE_NAME_MAX,
 	       "a plain service's route has room for its name");
 
-static int plan_plain(struct world *w, const struct called *to, struct plan *p)
+static int plan_plain(struct mesh *mesh, const struct called *to, struct l4_plan *p)
 {
 	const struct object *o = to->host->service;
-	struct view *view = host_view(w, to->host, to->client);
-	struct prule *rule = table_push(&p->rules);
+	struct view *view = host_view(mesh, to->host, to->client);
+	struct plan_rule *rule = table_push(&p->rules);
 	char name[PORT_NAME_MAX];
 	size_t len = port_name(name, o, to->port);
-	struct proute *route = new_route(w, pool_copy(&w->pool, name, len), 1);
-	struct pcluster *c;
+	struct plan_route *route = new_route(mesh, pool_copy(&mesh->pool, name, len), 1);
+	struct plan_cluster *c;
 
 	if (!view || !rule || !route)
 		return -ENOMEM;
-	c = cluster_known(w, to->sp, "", to->family, view);
-	if (!c || cluster_write(w, c))
+	c = cluster_known(mesh, to->sp, "", to->family, view);
+	if (!c || cluster_write(mesh, c))
 		return -ENOMEM;
-	route->dests[0] = (struct pdest){ .cluster = c, .weight = 1 };
+	route->dests[0] = (struct plan_destination){ .cluster = c, .weight = 1 };
 	route->count = 1;
 	rule->route = route;
 	rule->origin = origin_of(o, "", to->sp->port->pos.line ? to->sp->port->pos : o->pos);
@@ -305,9 +307,9 @@ static int plan_plain(struct world *w, const struct called *to, struct plan *p)
 	return 0;
 }
 
-const struct object *virtual_service_for(struct world *w, const char *host, const char *client)
+const struct object *virtual_service_for(struct mesh *mesh, const char *host, const char *client)
 {
-	struct host_iter it = host_iter(&w->mesh, host);
+	struct host_iter it = host_iter(&mesh->vs_index, host);
 	const struct hosted *hosted;
 	size_t i;
 
@@ -323,10 +325,10 @@ const struct object *virtual_service_for(struct world *w, const char *host, cons
 }
 
 /* Says of the VirtualServices that name the host as well why they are not the one in force. */
-static int skip_others(struct world *w, const struct called *to, struct plan *p,
+static int skip_others(struct mesh *mesh, const struct called *to, struct l4_plan *p,
 		       const struct object *chosen)
 {
-	struct host_iter it = host_iter(&w->mesh, to->host->name);
+	struct host_iter it = host_iter(&mesh->vs_index, to->host->name);
 	const struct hosted *hosted;
 	size_t i;
 	int r = 0;
@@ -341,8 +343,9 @@ static int skip_others(struct world *w, const struct called *to, struct plan *p,
 			if (!export_visible(&o->vs.export_to, o->meta.namespace, to->client))
 				why = "exportTo: not visible to the client's namespace";
 			else
-				why = world_text(
-					w, "hosts: virtualservice %s/%s is older or more specific",
+				why = mesh_text(
+					mesh,
+					"hosts: virtualservice %s/%s is older or more specific",
 					chosen->meta.namespace, chosen->meta.name);
 			r = skip(p, origin_of(o, "", o->pos), why);
 		}
@@ -350,24 +353,25 @@ static int skip_others(struct world *w, const struct called *to, struct plan *p,
 	return r;
 }
 
-int plan_mesh(struct world *w, const struct called *to, struct plan *out)
+int plan_mesh(struct mesh *mesh, const struct called *to, struct l4_plan *out)
 {
-	const struct object *o =
-		w->mesh.map.count ? virtual_service_for(w, to->host->name, to->client) : NULL;
+	const struct object *o = mesh->vs_index.map.count
+					 ? virtual_service_for(mesh, to->host->name, to->client)
+					 : NULL;
 	int r = 0;
 
-	if (w->mesh.map.count)
-		r = skip_others(w, to, out, o);
+	if (mesh->vs_index.map.count)
+		r = skip_others(mesh, to, out, o);
 	if (o && !r)
-		r = plan_routes(w, to, out, o);
+		r = plan_routes(mesh, to, out, o);
 	if (!r && !out->closed)
-		r = plan_plain(w, to, out);
+		r = plan_plain(mesh, to, out);
 	return r;
 }
 
-int plan_proxy(const struct object *o, struct pos pos, struct plan *out)
+int plan_proxy(const struct object *o, struct pos pos, struct l4_plan *out)
 {
-	struct prule *rule = table_push(&out->rules);
+	struct plan_rule *rule = table_push(&out->rules);
 
 	if (!rule)
 		return -ENOMEM;
@@ -379,30 +383,30 @@ int plan_proxy(const struct object *o, struct pos pos, struct plan *out)
 
 /* One round over the VirtualServices bound to the gateway: all but the catch-alls, or the `last`,
  * the catch-alls. */
-static int plan_round(struct world *w, const struct called *to, const struct gw_server *server,
-		      bool last, struct plan *out)
+static int plan_round(struct mesh *mesh, const struct called *to, const struct gw_server *server,
+		      bool last, struct l4_plan *out)
 {
 	size_t i;
 	int r = 0;
 
-	for (i = 0; i < w->virtual_services.count && !out->closed && !r; i++) {
-		const struct object *o = w->virtual_services.items[i];
+	for (i = 0; i < mesh->virtual_services.count && !out->closed && !r; i++) {
+		const struct object *o = mesh->virtual_services.items[i];
 
 		if (virtual_service_at(o, to->gateway, server))
-			r = plan_bound(w, to, out, o, last);
+			r = plan_bound(mesh, to, out, o, last);
 	}
 	return r;
 }
 
-int plan_gateway(struct world *w, const struct called *to, const struct gw_server *server,
-		 struct plan *out)
+int plan_gateway(struct mesh *mesh, const struct called *to, const struct gw_server *server,
+		 struct l4_plan *out)
 {
-	int r = plan_round(w, to, server, false, out);
+	int r = plan_round(mesh, to, server, false, out);
 
-	return r ? r : plan_round(w, to, server, true, out);
+	return r ? r : plan_round(mesh, to, server, true, out);
 }
 
-static bool route_equal(const struct proute *a, const struct proute *b)
+static bool route_equal(const struct plan_route *a, const struct plan_route *b)
 {
 	size_t i;
 
@@ -415,14 +419,14 @@ static bool route_equal(const struct proute *a, const struct proute *b)
 	return true;
 }
 
-bool plan_equal(const struct plan *a, const struct plan *b)
+bool plan_equal(const struct l4_plan *a, const struct l4_plan *b)
 {
 	size_t i;
 
 	if (a->rules.count != b->rules.count)
 		return false;
 	for (i = 0; i < a->rules.count; i++) {
-		const struct prule *x = &a->rules.items[i], *y = &b->rules.items[i];
+		const struct plan_rule *x = &a->rules.items[i], *y = &b->rules.items[i];
 
 		if (x->rule.ns != y->rule.ns || x->rule.selector != y->rule.selector ||
 		    x->rule.action != y->rule.action || !route_equal(x->route, y->route))
@@ -431,7 +435,7 @@ bool plan_equal(const struct plan *a, const struct plan *b)
 	return true;
 }
 
-static int write_route(struct world *w, struct proute *p)
+static int write_route(struct mesh *mesh, struct plan_route *p)
 {
 	struct route *r;
 	const char **name;
@@ -439,37 +443,37 @@ static int write_route(struct world *w, struct proute *p)
 
 	if (p->written)
 		return 0;
-	r = table_push(&w->t->routes);
-	name = table_push(&w->t->route_names);
+	r = table_push(&mesh->t->routes);
+	name = table_push(&mesh->t->route_names);
 	if (!r || !name)
 		return -ENOMEM;
-	r->id = registry_id(w->registry, REG_ROUTE, p->name);
-	*name = registry_name(w->registry, REG_ROUTE, r->id);
-	r->dest_first = w->t->dests.count;
+	r->id = registry_id(mesh->registry, REG_ROUTE, p->name);
+	*name = registry_name(mesh->registry, REG_ROUTE, r->id);
+	r->dest_first = mesh->t->dests.count;
 	r->dest_count = p->count;
 	for (i = 0; i < p->count; i++) {
-		struct dest *d = table_push(&w->t->dests);
+		struct dest *d = table_push(&mesh->t->dests);
 
 		if (!d)
 			return -ENOMEM;
 		r->total += p->dests[i].weight;
 		*d = (struct dest){ .cluster = p->dests[i].cluster->index, .end = r->total };
 	}
-	p->index = w->t->routes.count - 1;
+	p->index = mesh->t->routes.count - 1;
 	p->written = true;
 	return *name ? 0 : -ENOMEM;
 }
 
-int plan_write(struct world *w, struct plan *p, struct service *s)
+int plan_write(struct mesh *mesh, struct l4_plan *p, struct service *s)
 {
 	size_t i;
 
-	s->rule_first = w->t->rules.count;
+	s->rule_first = mesh->t->rules.count;
 	s->rule_count = p->rules.count;
 	for (i = 0; i < p->rules.count; i++) {
-		struct prule *from = &p->rules.items[i];
-		struct rule *rule = table_push(&w->t->rules);
-		struct rule_origin *origin = table_push(&w->t->rule_origins);
+		struct plan_rule *from = &p->rules.items[i];
+		struct rule *rule = table_push(&mesh->t->rules);
+		struct rule_origin *origin = table_push(&mesh->t->rule_origins);
 
 		if (!rule || !origin)
 			return -ENOMEM;
@@ -477,14 +481,14 @@ int plan_write(struct world *w, struct plan *p, struct service *s)
 		*origin = from->origin;
 		if (rule->action != RULE_ROUTE)
 			continue;
-		if (write_route(w, from->route))
+		if (write_route(mesh, from->route))
 			return -ENOMEM;
 		rule->route = from->route->index;
 	}
 	return 0;
 }
 
-int plan_origin(const struct plan *p, struct service_origin *origin)
+int plan_origin(const struct l4_plan *p, struct service_origin *origin)
 {
 	if (!p->skipped.count)
 		return 0;

@@ -13,55 +13,55 @@ struct called {
 	unsigned port; /* as rules mean it: of the service or of the Gateway's server */
 	enum family family;
 	struct host *host;	 /* mesh */
-	struct sport *sp;	 /* mesh */
+	struct mesh_port *sp;	 /* mesh */
 	const struct addr *addr; /* mesh: the address called */
 	const char *client;	 /* namespace of the clients; NULL: of an unknown one */
 };
 
-struct pdest {
-	const struct pcluster *cluster;
+struct plan_destination {
+	const struct plan_cluster *cluster;
 	__u32 weight;
 };
 
-struct proute {
+struct plan_route {
 	const char *name;
-	struct pdest *dests;
+	struct plan_destination *dests;
 	size_t count;
 	bool written;
 	__u32 index; /* into gen_routes, once written */
 };
 
-struct prule {
+struct plan_rule {
 	struct rule rule; /* without `route` */
-	struct proute *route;
+	struct plan_route *route;
 	struct rule_origin origin;
 };
 
-struct plan {
-	TABLE(struct prule) rules;
+struct l4_plan {
+	TABLE(struct plan_rule) rules;
 	TABLE(struct skipped_rule) skipped;
 	bool closed; /* the last rule matches everything */
 };
 
-void plan_free(struct plan *p);
+void plan_free(struct l4_plan *p);
 
 /* A Service's port: the rules of the VirtualService in force, then the plain service. 0 or -ENOMEM.
  */
-int plan_mesh(struct world *w, const struct called *to, struct plan *out);
+int plan_mesh(struct mesh *mesh, const struct called *to, struct l4_plan *out);
 /* A port that weft-proxy has, by the object `o`, which says so at `pos`. 0 or -ENOMEM. */
-int plan_proxy(const struct object *o, struct pos pos, struct plan *out);
+int plan_proxy(const struct object *o, struct pos pos, struct l4_plan *out);
 /* A Gateway's port: the rules of all VirtualServices bound to it. May stay empty. 0 or -ENOMEM. */
-int plan_gateway(struct world *w, const struct called *to, const struct gw_server *server,
-		 struct plan *out);
-bool plan_equal(const struct plan *a, const struct plan *b);
+int plan_gateway(struct mesh *mesh, const struct called *to, const struct gw_server *server,
+		 struct l4_plan *out);
+bool plan_equal(const struct l4_plan *a, const struct l4_plan *b);
 /* Writes the plan's rules, routes and destinations and sets `s`'s rules. 0 or -ENOMEM. */
-int plan_write(struct world *w, struct plan *p, struct service *s);
+int plan_write(struct mesh *mesh, struct l4_plan *p, struct service *s);
 /* Gives the cluster its row, once. 0 or -ENOMEM. */
-int cluster_write(struct world *w, struct pcluster *c);
+int cluster_write(struct mesh *mesh, struct plan_cluster *c);
 /* Copies what was skipped to `origin`. 0 or -ENOMEM. */
-int plan_origin(const struct plan *p, struct service_origin *origin);
+int plan_origin(const struct l4_plan *p, struct service_origin *origin);
 
 /* The VirtualService that clients of `client` get for a host in the mesh, or NULL. */
-const struct object *virtual_service_for(struct world *w, const char *host, const char *client);
+const struct object *virtual_service_for(struct mesh *mesh, const char *host, const char *client);
 
 #endif

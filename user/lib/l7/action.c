@@ -105,10 +105,10 @@ static bool is_authority(const char *name)
 /* In rules "%%" is a percent sign. */
 static const char *plain_value(struct http_compiler *c, const char *value)
 {
-	char *copy = pool_copy(&c->world->pool, value, strlen(value)), *to = copy;
+	char *copy = pool_copy(&c->mesh->pool, value, strlen(value)), *to = copy;
 
 	if (!copy) {
-		c->world->nomem = true;
+		c->mesh->nomem = true;
 		return "";
 	}
 	for (const char *from = copy; *from; from++) {
@@ -228,8 +228,8 @@ static struct hs_str joined(struct http_compiler *c, const struct strs *list)
 	const char *text = "";
 
 	for (size_t i = 0; i < list->count && text; i++)
-		text = pool_printf(&c->world->pool, "%s%s%s", text, i ? "," : "", list->items[i]);
-	c->world->nomem |= !text;
+		text = pool_printf(&c->mesh->pool, "%s%s%s", text, i ? "," : "", list->items[i]);
+	c->mesh->nomem |= !text;
 	return http_build_str(&c->build, text);
 }
 
@@ -318,10 +318,10 @@ static void set_route(struct http_compiler *c, const struct http_site *site,
 
 static void set_name(struct http_compiler *c, const char *name, struct hs_action *a)
 {
-	c->world->nomem |= !name;
+	c->mesh->nomem |= !name;
 	a->name = http_build_str(&c->build, name);
-	a->id = name ? registry_id(c->world->registry, REG_ROUTE, name) : 0;
-	c->world->nomem |= !a->id;
+	a->id = name ? registry_id(c->mesh->registry, REG_ROUTE, name) : 0;
+	c->mesh->nomem |= !a->id;
 }
 
 /* Whether `o` is the first who gives a route that name. */
@@ -330,7 +330,7 @@ static bool claim(struct http_compiler *c, const char *name, const struct object
 	void **at = bytemap_at(&c->names, name, strlen(name));
 
 	if (!at) {
-		c->world->nomem = true;
+		c->mesh->nomem = true;
 		return false;
 	}
 	if (!*at)
@@ -340,8 +340,8 @@ static bool claim(struct http_compiler *c, const char *name, const struct object
 
 void http_claim_names(struct http_compiler *c)
 {
-	for (size_t i = 0; i < c->world->virtual_services.count; i++) {
-		const struct object *o = c->world->virtual_services.items[i];
+	for (size_t i = 0; i < c->mesh->virtual_services.count; i++) {
+		const struct object *o = c->mesh->virtual_services.items[i];
 
 		for (size_t k = 0; k < o->vs.http.count; k++)
 			if (o->vs.http.items[k].name && *o->vs.http.items[k].name)
@@ -359,11 +359,11 @@ static const char *full_route_name(struct http_compiler *c, const struct http_ef
 	bool match = m && m->name && *m->name;
 
 	if (!given)
-		return pool_printf(&c->world->pool, "%s/%s/http[%zu]%s%s", meta->namespace,
+		return pool_printf(&c->mesh->pool, "%s/%s/http[%zu]%s%s", meta->namespace,
 				   meta->name, e->index, match ? "." : "", match ? m->name : "");
 	if (claim(c, e->route.name, e->o))
 		return given;
-	return pool_printf(&c->world->pool, "%s/%s/%s", meta->namespace, meta->name, given);
+	return pool_printf(&c->mesh->pool, "%s/%s/%s", meta->namespace, meta->name, given);
 }
 
 __u32 http_action_row(struct http_compiler *c, const struct http_site *site,
@@ -374,7 +374,7 @@ __u32 http_action_row(struct http_compiler *c, const struct http_site *site,
 								 : NULL;
 	struct hs_action a = { .rewrite_regex = HS_NONE, .cors = HS_NONE, .place = HS_NONE };
 
-	set_name(c, route_name_fit(c->world, full_route_name(c, e, m)), &a);
+	set_name(c, route_name_fit(c->mesh, full_route_name(c, e, m)), &a);
 	a.request = ops(c, &r->headers.request, of_dest ? &of_dest->request : NULL);
 	a.response = ops(c, &r->headers.response, of_dest ? &of_dest->response : NULL);
 	if (r->cors)
@@ -393,7 +393,7 @@ __u32 http_action_row(struct http_compiler *c, const struct http_site *site,
 	return http_build_add(&c->build, HS_ACTIONS, &a);
 }
 
-static __u32 make_plain(struct http_compiler *c, const struct http_site *site, struct sport *sp)
+static __u32 make_plain(struct http_compiler *c, const struct http_site *site, struct mesh_port *sp)
 {
 	const struct object *o = sp->host->service;
 	struct hs_action a = { .rewrite_regex = HS_NONE, .cors = HS_NONE, .total = 1 };
@@ -402,7 +402,7 @@ static __u32 make_plain(struct http_compiler *c, const struct http_site *site, s
 	char name[PORT_NAME_MAX];
 	size_t len = port_name(name, o, sp->port->port);
 
-	set_name(c, pool_copy(&c->world->pool, name, len), &a);
+	set_name(c, pool_copy(&c->mesh->pool, name, len), &a);
 	a.place = http_place(c, o, "", NULL, at, at);
 	a.retries = retries(c, NULL);
 	dest.cluster = http_cluster_of(c, sp, "", site->client);
@@ -410,17 +410,17 @@ static __u32 make_plain(struct http_compiler *c, const struct http_site *site, s
 	return http_build_add(&c->build, HS_ACTIONS, &a);
 }
 
-__u32 http_plain_row(struct http_compiler *c, const struct http_site *site, struct sport *sp)
+__u32 http_plain_row(struct http_compiler *c, const struct http_site *site, struct mesh_port *sp)
 {
 	const char *key = site->client ? NULL
-				       : pool_copy(&c->world->pool, (const char *)&sp, sizeof(sp));
+				       : pool_copy(&c->mesh->pool, (const char *)&sp, sizeof(sp));
 	void **at;
 
 	if (site->client)
 		return make_plain(c, site, sp);
 	at = key ? bytemap_at(&c->plains, key, sizeof(sp)) : NULL;
 	if (!at) {
-		c->world->nomem = true;
+		c->mesh->nomem = true;
 		return 0;
 	}
 	if (!*at)

@@ -19,7 +19,7 @@ enum {
 
 /* A cluster as those see it for whom the view is. */
 struct place_of {
-	struct sport *sp;
+	struct mesh_port *sp;
 	struct view *view;
 	const char *subset;
 };
@@ -62,7 +62,7 @@ static struct hs_outliers outliers(const struct outlier_detection *o)
 /* As Envoy writes it. A time of less than a second is none: a cookie of the session. */
 static struct hs_str cookie_attributes(struct http_compiler *c, const struct hash_cookie *cookie)
 {
-	struct pool **pool = &c->world->pool;
+	struct pool **pool = &c->mesh->pool;
 	const char *text = "";
 
 	if (cookie->ttl >= 1000)
@@ -78,7 +78,7 @@ static struct hs_str cookie_attributes(struct http_compiler *c, const struct has
 	}
 	if (text)
 		text = pool_printf(pool, "%s; HttpOnly", text);
-	c->world->nomem |= !text;
+	c->mesh->nomem |= !text;
 	return http_build_str(&c->build, text);
 }
 
@@ -99,13 +99,14 @@ static void set_hash(struct http_compiler *c, const struct hash_policy *h, struc
 	row->hash_name = http_build_str(&c->build, name);
 }
 
-static void set_warmup(const struct warmup *w, struct hs_cluster *row)
+static void set_warmup(const struct warmup *mesh, struct hs_cluster *row)
 {
-	if (!w->duration)
+	if (!mesh->duration)
 		return;
-	row->warmup_ms = positive(w->duration);
-	row->warmup_least = (__u32)(w->minimum_percent * 10000 + 0.5);
-	row->warmup_root = (__u32)(w->aggression < 1000000 ? w->aggression * 1000 + 0.5 : 1e9);
+	row->warmup_ms = positive(mesh->duration);
+	row->warmup_least = (__u32)(mesh->minimum_percent * 10000 + 0.5);
+	row->warmup_root =
+		(__u32)(mesh->aggression < 1000000 ? mesh->aggression * 1000 + 0.5 : 1e9);
 }
 
 static void set_policy(struct http_compiler *c, const struct place_of *at, struct hs_cluster *row)
@@ -136,7 +137,7 @@ static void set_policy(struct http_compiler *c, const struct place_of *at, struc
 	row->outliers = outliers(policy.outliers);
 }
 
-static void endpoint_rows(struct http_compiler *c, const struct pcluster *p)
+static void endpoint_rows(struct http_compiler *c, const struct plan_cluster *p)
 {
 	for (size_t i = 0; i < p->count; i++) {
 		struct hs_endpoint row = { .endpoint = p->members[i]->endpoint };
@@ -146,7 +147,7 @@ static void endpoint_rows(struct http_compiler *c, const struct pcluster *p)
 	}
 }
 
-static size_t members_count(const struct sport *sp)
+static size_t members_count(const struct mesh_port *sp)
 {
 	size_t count = 0;
 
@@ -155,7 +156,7 @@ static size_t members_count(const struct sport *sp)
 	return count;
 }
 
-static struct hs_cluster start_row(struct http_compiler *c, const struct pcluster *p)
+static struct hs_cluster start_row(struct http_compiler *c, const struct plan_cluster *p)
 {
 	const struct cluster *from = &p->values;
 	struct http_build *b = &c->build;
@@ -178,7 +179,7 @@ static struct hs_cluster start_row(struct http_compiler *c, const struct pcluste
 }
 
 static __u32 known_row(struct http_compiler *c, const struct place_of *at,
-		       const struct pcluster *v4, const struct pcluster *v6)
+		       const struct plan_cluster *v4, const struct plan_cluster *v6)
 {
 	struct hs_cluster row = start_row(c, v4);
 	struct http_build *b = &c->build;
@@ -193,7 +194,7 @@ static __u32 known_row(struct http_compiler *c, const struct place_of *at,
 	return http_build_add(b, HS_CLUSTERS, &row);
 }
 
-static __u32 unknown_row(struct http_compiler *c, const struct pcluster *p)
+static __u32 unknown_row(struct http_compiler *c, const struct plan_cluster *p)
 {
 	struct hs_cluster row = start_row(c, p);
 
@@ -203,19 +204,19 @@ static __u32 unknown_row(struct http_compiler *c, const struct pcluster *p)
 /* Where the row of that key is noted, as its number + 1; NULL when out of memory. */
 static void **find_row(struct http_compiler *c, const char *key)
 {
-	const char *copy = key ? pool_copy(&c->world->pool, key, strlen(key)) : NULL;
+	const char *copy = key ? pool_copy(&c->mesh->pool, key, strlen(key)) : NULL;
 	void **at = copy ? bytemap_at(&c->clusters, copy, strlen(copy)) : NULL;
 
-	c->world->nomem |= !at;
+	c->mesh->nomem |= !at;
 	return at;
 }
 
-static __u32 no_cluster(struct http_compiler *c, const struct pcluster *p)
+static __u32 no_cluster(struct http_compiler *c, const struct plan_cluster *p)
 {
 	void **at;
 
 	if (!p) {
-		c->world->nomem = true;
+		c->mesh->nomem = true;
 		return 0;
 	}
 	at = find_row(c, p->name);
@@ -224,26 +225,27 @@ static __u32 no_cluster(struct http_compiler *c, const struct pcluster *p)
 	return at ? (uintptr_t)*at - 1 : 0;
 }
 
-__u32 http_cluster_of(struct http_compiler *c, struct sport *sp, const char *subset,
+__u32 http_cluster_of(struct http_compiler *c, struct mesh_port *sp, const char *subset,
 		      const char *client)
 {
-	struct world *w = c->world;
-	const struct place_of where = { sp, host_view(w, sp->host, client), subset };
-	struct pcluster *v4, *v6;
+	struct mesh *mesh = c->mesh;
+	const struct place_of where = { sp, host_view(mesh, sp->host, client), subset };
+	struct plan_cluster *v4, *v6;
 	void **at;
 
 	if (!where.view) {
-		w->nomem = true;
+		mesh->nomem = true;
 		return 0;
 	}
 	if (*subset && !view_subset(where.view, subset))
-		return no_cluster(c, cluster_unknown(w, sp->host->name, sp->port->port, subset));
-	at = find_row(c, pool_printf(&w->pool, "%p %p %s", (void *)sp, (void *)where.view, subset));
+		return no_cluster(c, cluster_unknown(mesh, sp->host->name, sp->port->port, subset));
+	at = find_row(c,
+		      pool_printf(&mesh->pool, "%p %p %s", (void *)sp, (void *)where.view, subset));
 	if (!at || *at)
 		return at ? (uintptr_t)*at - 1 : 0;
-	v4 = cluster_known(w, sp, subset, FAMILY_V4, where.view);
-	v6 = cluster_known(w, sp, subset, FAMILY_V6, where.view);
-	w->nomem |= !v4 || !v6;
+	v4 = cluster_known(mesh, sp, subset, FAMILY_V4, where.view);
+	v6 = cluster_known(mesh, sp, subset, FAMILY_V6, where.view);
+	mesh->nomem |= !v4 || !v6;
 	if (v4 && v6)
 		*at = (void *)(uintptr_t)(known_row(c, &where, v4, v6) + 1);
 	return *at ? (uintptr_t)*at - 1 : 0;
@@ -256,16 +258,16 @@ __u32 http_cluster_row(struct http_compiler *c, const struct http_site *site, co
 	const char *subset = d->subset ? d->subset : "";
 	unsigned port = d->port ? d->port : site->port;
 	char name[HOST_MAX];
-	struct sport *sp;
+	struct mesh_port *sp;
 	struct host *h;
 
 	if (host_complete(d->host, ns, name))
 		name[0] = '\0';
-	h = host_concrete(c->world, world_host(c->world, name));
+	h = host_concrete(c->mesh, mesh_host(c->mesh, name));
 	if (h && !d->port && h->port_count == 1)
 		port = h->ports[0].port->port;
 	sp = h ? host_port(h, port) : NULL;
 	if (sp)
 		return http_cluster_of(c, sp, subset, site->client);
-	return no_cluster(c, cluster_unknown(c->world, name, port, subset));
+	return no_cluster(c, cluster_unknown(c->mesh, name, port, subset));
 }

@@ -94,9 +94,9 @@ static struct named_matches merge_named(struct http_compiler *c, const struct na
 
 	if (!root->count || !leaf->count)
 		return root->count ? *root : *leaf;
-	out.items = pool_alloc(&c->world->pool, (root->count + leaf->count) * sizeof(*out.items));
+	out.items = pool_alloc(&c->mesh->pool, (root->count + leaf->count) * sizeof(*out.items));
 	if (!out.items) {
-		c->world->nomem = true;
+		c->mesh->nomem = true;
 		return out;
 	}
 	for (size_t i = 0; i < root->count; i++)
@@ -114,9 +114,9 @@ static struct kvs merge_labels(struct http_compiler *c, const struct kvs *root,
 
 	if (!root->count || !leaf->count)
 		return root->count ? *root : *leaf;
-	out.items = pool_alloc(&c->world->pool, (root->count + leaf->count) * sizeof(*out.items));
+	out.items = pool_alloc(&c->mesh->pool, (root->count + leaf->count) * sizeof(*out.items));
 	if (!out.items) {
-		c->world->nomem = true;
+		c->mesh->nomem = true;
 		return out;
 	}
 	for (size_t i = 0; i < root->count; i++)
@@ -137,7 +137,7 @@ static const char *merge_name(struct http_compiler *c, const char *root, const c
 {
 	if (!root || !*root || !leaf || !*leaf)
 		return leaf && *leaf ? leaf : root;
-	return pool_printf(&c->world->pool, "%s-%s", root, leaf);
+	return pool_printf(&c->mesh->pool, "%s-%s", root, leaf);
 }
 
 static struct http_match merge_match(struct http_compiler *c, const struct http_match *root,
@@ -193,9 +193,9 @@ static bool merge_matches(struct http_compiler *c, const struct http_route *root
 		leaf->match = root->match;
 		return true;
 	}
-	items = pool_alloc(&c->world->pool, root->match.count * leaf->match.count * sizeof(*items));
+	items = pool_alloc(&c->mesh->pool, root->match.count * leaf->match.count * sizeof(*items));
 	if (!items) {
-		c->world->nomem = true;
+		c->mesh->nomem = true;
 		return false;
 	}
 	for (size_t i = 0; i < leaf->match.count; i++) {
@@ -256,8 +256,8 @@ static const struct object *find_delegate(struct http_compiler *c, const struct 
 {
 	const char *ns = d->namespace ? d->namespace : root->meta.namespace;
 
-	for (size_t i = 0; i < c->world->virtual_services.count; i++) {
-		const struct object *o = c->world->virtual_services.items[i];
+	for (size_t i = 0; i < c->mesh->virtual_services.count; i++) {
+		const struct object *o = c->mesh->virtual_services.items[i];
 
 		if (!o->vs.hosts.count && str_eq(o->meta.name, d->name) &&
 		    str_eq(o->meta.namespace, ns) &&

@@ -13,11 +13,11 @@ void http_domain_add(struct http_compiler *c, const struct http_domain *d)
 	struct http_domain *slot;
 	char key[HOST_MAX + 64];
 	int len = snprintf(key, sizeof(key), "%u/%u/%u/%s", d->scope, d->port, d->ns, d->name);
-	char *copy = pool_copy(&c->world->pool, key, len);
+	char *copy = pool_copy(&c->mesh->pool, key, len);
 	void **at = copy ? bytemap_at(&c->seen, copy, len) : NULL;
 
 	if (!at) {
-		c->world->nomem = true;
+		c->mesh->nomem = true;
 		return;
 	}
 	if (*at)
@@ -25,7 +25,7 @@ void http_domain_add(struct http_compiler *c, const struct http_domain *d)
 	*at = (void *)d->name;
 	slot = table_push(&c->domains);
 	if (!slot) {
-		c->world->nomem = true;
+		c->mesh->nomem = true;
 		return;
 	}
 	*slot = *d;

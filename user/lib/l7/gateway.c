@@ -45,7 +45,7 @@ static struct gathered *host_at(struct http_compiler *c, struct port_hosts *p, c
 			return &p->hosts.items[i];
 	g = table_push(&p->hosts);
 	if (g)
-		g->host = pool_copy(&c->world->pool, host, strlen(host));
+		g->host = pool_copy(&c->mesh->pool, host, strlen(host));
 	return g && g->host ? g : NULL;
 }
 
@@ -136,8 +136,8 @@ static int add_rules(struct http_compiler *c, struct port_hosts *p, const struct
 	};
 	int r = 0;
 
-	for (size_t i = 0; i < c->world->virtual_services.count && !r; i++) {
-		const struct object *o = c->world->virtual_services.items[i];
+	for (size_t i = 0; i < c->mesh->virtual_services.count && !r; i++) {
+		const struct object *o = c->mesh->virtual_services.items[i];
 		struct http_rules rules = { 0 };
 
 		if (!o->vs.http.count || !virtual_service_at(o, gw, server))
@@ -194,8 +194,8 @@ static int compile_port(struct http_compiler *c, struct port_hosts *p)
 	bool tls;
 	int r = 0;
 
-	for (size_t i = 0; i < c->world->gateways.count; i++) {
-		const struct object *gw = c->world->gateways.items[i];
+	for (size_t i = 0; i < c->mesh->gateways.count; i++) {
+		const struct object *gw = c->mesh->gateways.items[i];
 
 		for (size_t k = 0; k < gw->gateway.servers.count && !r; k++) {
 			const struct gw_server *server = &gw->gateway.servers.items[k];
@@ -238,7 +238,7 @@ static int service_doors(struct http_compiler *c, struct doors *d, const struct 
 		struct addr addr;
 
 		if (!addr_parse(ips->items[i], &addr) &&
-		    gateway_sport(c->world, service, port->port, addr_family(&addr)))
+		    gateway_port(c->mesh, service, port->port, addr_family(&addr)))
 			r = door_add(d, &addr, port->port, port->port);
 	}
 	return r;
@@ -249,8 +249,8 @@ static int gateway_doors(struct http_compiler *c, struct doors *d, const struct 
 {
 	int r = 0;
 
-	for (size_t i = 0; i < c->world->services.count && !r; i++) {
-		const struct object *service = c->world->services.items[i];
+	for (size_t i = 0; i < c->mesh->services.count && !r; i++) {
+		const struct object *service = c->mesh->services.items[i];
 
 		if (!service_stands_for(service, gw))
 			continue;
@@ -287,8 +287,8 @@ static int compile_doors(struct http_compiler *c)
 	bool tls;
 	int r = 0;
 
-	for (size_t i = 0; i < c->world->gateways.count; i++) {
-		const struct gateway *gw = &c->world->gateways.items[i]->gateway;
+	for (size_t i = 0; i < c->mesh->gateways.count; i++) {
+		const struct gateway *gw = &c->mesh->gateways.items[i]->gateway;
 
 		for (size_t k = 0; k < gw->servers.count && !r; k++)
 			if (http_server(&gw->servers.items[k], &tls))
@@ -307,8 +307,8 @@ int http_compile_gateways(struct http_compiler *c)
 
 	if (!done)
 		return -ENOMEM;
-	for (size_t i = 0; i < c->world->gateways.count; i++) {
-		const struct gateway *gw = &c->world->gateways.items[i]->gateway;
+	for (size_t i = 0; i < c->mesh->gateways.count; i++) {
+		const struct gateway *gw = &c->mesh->gateways.items[i]->gateway;
 
 		for (size_t k = 0; k < gw->servers.count && !r; k++) {
 			struct port_hosts p = { .port = gw->servers.items[k].port };

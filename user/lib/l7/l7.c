@@ -18,7 +18,7 @@ static int compile_all(struct http_compiler *c)
 	if (!r)
 		r = http_sources_write(c);
 	http_namespaces_write(c);
-	return r || !c->world->nomem ? r : -ENOMEM;
+	return r || !c->mesh->nomem ? r : -ENOMEM;
 }
 
 static void compiler_done(struct http_compiler *c)
@@ -31,9 +31,9 @@ static void compiler_done(struct http_compiler *c)
 	free(c->domains.items);
 }
 
-int l7_compile(struct world *w, void **out, size_t *size)
+int l7_compile(struct mesh *mesh, void **out, size_t *size)
 {
-	_cleanup_(compiler_done) struct http_compiler c = { .world = w };
+	_cleanup_(compiler_done) struct http_compiler c = { .mesh = mesh };
 	int r = http_build_init(&c.build);
 
 	if (!r)

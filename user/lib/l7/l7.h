@@ -8,9 +8,9 @@
 
 /*
  * Returns 0 and malloc'd bytes in *out; -ENOMEM; -E2BIG. The sources are there, and the checks have
- * found nothing wrong. Namespaces that only requests tell apart are added to w->t's.
+ * found nothing wrong. Namespaces that only requests tell apart are added to mesh->t's.
  */
-int l7_compile(struct world *w, void **out, size_t *size);
+int l7_compile(struct mesh *mesh, void **out, size_t *size);
 
 struct http_route;
 

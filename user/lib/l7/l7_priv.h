@@ -3,7 +3,7 @@
 #define WEFT_LIB_L7_L7_PRIV_H
 /*
  * What the parts of l7_compile() share. Memory that runs out is noted in build.nomem or
- * world.nomem and found out at the end.
+ * mesh.nomem and found out at the end.
  */
 #include "lib/mesh/policy.h"
 #include "lib/model/model_http.h"
@@ -20,11 +20,11 @@ struct http_domain {
 };
 
 struct http_compiler {
-	struct world *world;
+	struct mesh *mesh;
 	struct http_build build;
 	struct bytemap clusters; /* which one, as text -> row + 1 */
 	struct bytemap names;	 /* of routes -> the object that has it */
-	struct bytemap plains;	 /* struct sport * -> action + 1, for most clients */
+	struct bytemap plains;	 /* struct mesh_port * -> action + 1, for most clients */
 	TABLE(struct http_domain) domains;
 	struct bytemap seen;	 /* domains that are there already */
 	bool has_unknown_routes; /* there is a listener for ports of no service */
@@ -51,7 +51,7 @@ struct http_routes {
 	TABLE(struct http_effective) list;
 };
 
-/* The routes of a VirtualService, delegates put in. Scratch memory of the world, but for the list:
+/* The routes of a VirtualService, delegates put in. Scratch memory of the mesh, but for the list:
  * free list.items. 0 or -ENOMEM. */
 int http_expand(struct http_compiler *c, const struct object *root, struct http_routes *out);
 
@@ -85,11 +85,11 @@ void http_claim_names(struct http_compiler *c);
 const char *http_route_name(struct http_compiler *c, const struct http_effective *e,
 			    const struct http_match *m);
 /* The plain service. */
-__u32 http_plain_row(struct http_compiler *c, const struct http_site *site, struct sport *sp);
+__u32 http_plain_row(struct http_compiler *c, const struct http_site *site, struct mesh_port *sp);
 /* `ns`: of the object that names the destination. */
 __u32 http_cluster_row(struct http_compiler *c, const struct http_site *site, const char *ns,
 		       const struct destination *d);
-__u32 http_cluster_of(struct http_compiler *c, struct sport *sp, const char *subset,
+__u32 http_cluster_of(struct http_compiler *c, struct mesh_port *sp, const char *subset,
 		      const char *client);
 
 /* Clients. */

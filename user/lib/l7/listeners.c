@@ -17,9 +17,9 @@ static const char cluster_suffix[] = ".svc.cluster.local";
 enum { HTTP_PORT = 80 };
 
 /* The most specific host, then the oldest rule that has anything to say of HTTP. */
-static const struct object *rule_for(struct world *w, const char *host, const char *client)
+static const struct object *rule_for(struct mesh *mesh, const char *host, const char *client)
 {
-	struct host_iter it = host_iter(&w->mesh, host);
+	struct host_iter it = host_iter(&mesh->vs_index, host);
 	const struct hosted *hosted;
 
 	while ((hosted = host_iter_next(&it))) {
@@ -44,8 +44,8 @@ static int add_destination(struct http_compiler *c, struct names *n, const char 
 
 	if (host_complete(d->host, ns, name))
 		return 0;
-	h = host_concrete(c->world, world_host(c->world, name));
-	return h ? names_add_rules(c->world, n, h->name, h->service->meta.namespace) : 0;
+	h = host_concrete(c->mesh, mesh_host(c->mesh, name));
+	return h ? names_add_rules(c->mesh, n, h->name, h->service->meta.namespace) : 0;
 }
 
 static int add_route(struct http_compiler *c, struct names *n, const struct http_effective *e)
@@ -76,10 +76,10 @@ static int add_rule(struct http_compiler *c, struct names *n, const struct objec
 
 static int find_names(struct http_compiler *c, struct host *h, struct names *n)
 {
-	struct host_iter it = host_iter(&c->world->mesh, h->name);
+	struct host_iter it = host_iter(&c->mesh->vs_index, h->name);
 	const struct hosted *hosted;
-	const struct host *at = host_concrete(c->world, h);
-	int r = names_add_rules(c->world, n, at->name, at->service->meta.namespace);
+	const struct host *at = host_concrete(c->mesh, h);
+	int r = names_add_rules(c->mesh, n, at->name, at->service->meta.namespace);
 
 	while (!r && (hosted = host_iter_next(&it)))
 		for (size_t i = 0; i < hosted->refs.count && !r; i++)
@@ -111,18 +111,18 @@ static int sight_add_destination(struct http_compiler *c, struct sight *s, const
 
 	if (host_complete(d->host, ns, name))
 		return 0;
-	h = host_concrete(c->world, world_host(c->world, name));
-	return h ? sight_add(s, host_view(c->world, h, client)) : 0;
+	h = host_concrete(c->mesh, mesh_host(c->mesh, name));
+	return h ? sight_add(s, host_view(c->mesh, h, client)) : 0;
 }
 
 static int sight_of(struct http_compiler *c, struct host *h, const char *client, struct sight *s)
 {
-	const struct object *o = rule_for(c->world, h->name, client);
+	const struct object *o = rule_for(c->mesh, h->name, client);
 	struct http_routes routes = { 0 };
 	int r = sight_add(s, o);
 
 	if (!r)
-		r = sight_add(s, host_view(c->world, host_concrete(c->world, h), client));
+		r = sight_add(s, host_view(c->mesh, host_concrete(c->mesh, h), client));
 	if (!r && o)
 		r = http_expand(c, o, &routes);
 	for (size_t i = 0; i < routes.list.count && !r; i++) {
@@ -153,9 +153,9 @@ static void add_name(struct http_compiler *c, const struct http_domain *like, __
 {
 	struct http_domain d = *like;
 
-	d.name = pool_copy(&c->world->pool, name, strlen(name));
+	d.name = pool_copy(&c->mesh->pool, name, strlen(name));
 	if (!d.name) {
-		c->world->nomem = true;
+		c->mesh->nomem = true;
 		return;
 	}
 	if (ns)
@@ -203,11 +203,12 @@ static void add_addresses(struct http_compiler *c, const struct http_domain *d,
 	}
 }
 
-static int add_vhost(struct http_compiler *c, struct host *h, struct sport *sp, const char *client)
+static int add_vhost(struct http_compiler *c, struct host *h, struct mesh_port *sp,
+		     const char *client)
 {
 	struct http_site site = { .port = sp->port->port, .client = client };
 	struct http_domain d = { .scope = SCOPE_MESH, .port = site.port };
-	const struct object *o = rule_for(c->world, h->name, client);
+	const struct object *o = rule_for(c->mesh, h->name, client);
 	struct http_rules rules = { 0 };
 	__u32 plain = http_plain_row(c, &site, sp);
 	int r = o ? http_rules_add(c, &site, o, &rules) : 0;
@@ -221,7 +222,7 @@ static int add_vhost(struct http_compiler *c, struct host *h, struct sport *sp, 
 	return r;
 }
 
-static int add_variants(struct http_compiler *c, struct host *h, struct sport *sp,
+static int add_variants(struct http_compiler *c, struct host *h, struct mesh_port *sp,
 			const struct names *names)
 {
 	struct sight all = { 0 };
@@ -242,12 +243,12 @@ static int add_variants(struct http_compiler *c, struct host *h, struct sport *s
 /* An ExternalName has the ports of the service that it stands for, but rules of its own. */
 static int compile_host(struct http_compiler *c, struct host *h)
 {
-	struct host *at = host_concrete(c->world, h);
+	struct host *at = host_concrete(c->mesh, h);
 	struct names names = { 0 };
 	int r = at ? find_names(c, h, &names) : 0;
 
 	for (size_t i = 0; at && i < at->port_count && !r; i++) {
-		if (!port_carries_http(c->world, h, &at->ports[i]))
+		if (!port_carries_http(c->mesh, h, &at->ports[i]))
 			continue;
 		r = add_variants(c, h, &at->ports[i], &names);
 		if (!r)
@@ -263,9 +264,9 @@ static int compile_host(struct http_compiler *c, struct host *h)
 static bool host_is_known(struct http_compiler *c, const char *host)
 {
 	if (!host_is_wildcard(host))
-		return world_host(c->world, host);
-	for (size_t i = 0; i < c->world->services.count; i++) {
-		const struct host *h = &c->world->host_list[i];
+		return mesh_host(c->mesh, host);
+	for (size_t i = 0; i < c->mesh->services.count; i++) {
+		const struct host *h = &c->mesh->host_list[i];
 
 		if (h->name && host_includes(host, h->name))
 			return true;
@@ -323,9 +324,9 @@ static int unknown_ports(struct http_compiler *c, const struct object *o, const 
 
 		if (host_complete(o->vs.hosts.items[i], o->meta.namespace, name))
 			continue;
-		h = host_concrete(c->world, world_host(c->world, name));
+		h = host_concrete(c->mesh, mesh_host(c->mesh, name));
 		for (size_t k = 0; h && k < h->port_count && !r; k++) {
-			if (!port_carries_http(c->world, h, &h->ports[k]))
+			if (!port_carries_http(c->mesh, h, &h->ports[k]))
 				continue;
 			any = true;
 			r = unknown_host(c, o, host, h->ports[k].port->port);
@@ -354,7 +355,7 @@ static int compile_unknown(struct http_compiler *c, const struct object *o)
 
 struct address_entry {
 	struct addr addr;
-	struct sport *sp;
+	struct mesh_port *sp;
 };
 
 static int compare_addresses(const void *a, const void *b)
@@ -368,16 +369,16 @@ static int compare_addresses(const void *a, const void *b)
 static int gather_addresses(struct http_compiler *c, struct address_entry **items, size_t *count,
 			    size_t *room)
 {
-	for (size_t i = 0; i < c->world->services.count; i++) {
-		struct host *h = &c->world->host_list[i];
-		const struct strs *ips = &c->world->services.items[i]->service.cluster_ips;
+	for (size_t i = 0; i < c->mesh->services.count; i++) {
+		struct host *h = &c->mesh->host_list[i];
+		const struct strs *ips = &c->mesh->services.items[i]->service.cluster_ips;
 		struct addr addr;
 
 		for (size_t k = 0; k < ips->count * h->port_count; k++) {
 			struct address_entry *e;
 
 			if (addr_parse(ips->items[k / h->port_count], &addr) ||
-			    !port_carries_http(c->world, h, &h->ports[k % h->port_count]))
+			    !port_carries_http(c->mesh, h, &h->ports[k % h->port_count]))
 				continue;
 			e = table_grow((void **)items, count, room, sizeof(*e));
 			if (!e)
@@ -418,10 +419,10 @@ int http_compile_mesh(struct http_compiler *c)
 {
 	int r = 0;
 
-	for (size_t i = 0; i < c->world->virtual_services.count && !r; i++)
-		r = compile_unknown(c, c->world->virtual_services.items[i]);
-	for (size_t i = 0; i < c->world->services.count && !r; i++)
-		if (is_ours(&c->world->host_list[i]))
-			r = compile_host(c, &c->world->host_list[i]);
+	for (size_t i = 0; i < c->mesh->virtual_services.count && !r; i++)
+		r = compile_unknown(c, c->mesh->virtual_services.items[i]);
+	for (size_t i = 0; i < c->mesh->services.count && !r; i++)
+		if (is_ours(&c->mesh->host_list[i]))
+			r = compile_host(c, &c->mesh->host_list[i]);
 	return r ? r : write_addresses(c);
 }

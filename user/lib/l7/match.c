@@ -44,11 +44,11 @@ struct hs_value http_value(struct http_compiler *c, const struct string_match *m
 
 static struct hs_str lower_str(struct http_compiler *c, const char *name)
 {
-	char *lower = pool_copy(&c->world->pool, name, strlen(name));
+	char *lower = pool_copy(&c->mesh->pool, name, strlen(name));
 
 	for (char *at = lower; at && *at; at++)
 		*at = tolower((unsigned char)*at);
-	c->world->nomem |= !lower;
+	c->mesh->nomem |= !lower;
 	return http_build_str(&c->build, lower);
 }
 
@@ -81,10 +81,10 @@ static void source_rows(struct http_compiler *c, const struct http_match *m, str
 					  .value = http_build_str(&c->build, kv->value) };
 
 		http_build_add(&c->build, HS_LABELS, &label);
-		text = pool_printf(&c->world->pool, "%s%s%s=%s", text, i ? ", " : "", kv->key,
+		text = pool_printf(&c->mesh->pool, "%s%s%s=%s", text, i ? ", " : "", kv->key,
 				   kv->value ? kv->value : "");
 		if (!text) {
-			c->world->nomem = true;
+			c->mesh->nomem = true;
 			return;
 		}
 	}
@@ -145,7 +145,7 @@ static const char *never_at_gateway(struct http_compiler *c, const struct http_s
 	if (!labels_hold(&gw->gateway.selector, &m->source_labels))
 		return "sourceLabels: the gateway does not have them";
 	if (m->source_namespace && !str_eq(m->source_namespace, gw->meta.namespace))
-		return pool_printf(&c->world->pool, "sourceNamespace: '%s' is not '%s'",
+		return pool_printf(&c->mesh->pool, "sourceNamespace: '%s' is not '%s'",
 				   gw->meta.namespace, m->source_namespace);
 	return NULL;
 }
@@ -155,7 +155,7 @@ static const char *never(struct http_compiler *c, const struct http_site *site,
 			 const struct http_effective *e, const struct http_match *m)
 {
 	if (m->port && m->port != site->port)
-		return pool_printf(&c->world->pool, "port: %u is not %u", site->port, m->port);
+		return pool_printf(&c->mesh->pool, "port: %u is not %u", site->port, m->port);
 	if (site->gateway)
 		return never_at_gateway(c, site, e, m);
 	if (m->gateways.count && !gateways_have_mesh(&m->gateways))
@@ -188,8 +188,8 @@ const char *http_route_name(struct http_compiler *c, const struct http_effective
 
 	if (!name || !m || !m->name || !*m->name)
 		return name;
-	name = pool_printf(&c->world->pool, "%s.%s", name, m->name);
-	c->world->nomem |= !name;
+	name = pool_printf(&c->mesh->pool, "%s.%s", name, m->name);
+	c->mesh->nomem |= !name;
 	return name;
 }
 
@@ -201,11 +201,11 @@ static __u32 match_place(struct http_compiler *c, const struct http_effective *e
 	const char *route;
 
 	if (m)
-		route = pool_printf(&c->world->pool, "http[%zu].match[%zu]", e->index,
+		route = pool_printf(&c->mesh->pool, "http[%zu].match[%zu]", e->index,
 				    (size_t)(m - e->route.match.items));
 	else
-		route = pool_printf(&c->world->pool, "http[%zu]", e->index);
-	c->world->nomem |= !route;
+		route = pool_printf(&c->mesh->pool, "http[%zu]", e->index);
+	c->mesh->nomem |= !route;
 	return http_place(c, e->o, route, http_route_name(c, e, m), pos, whole);
 }
 

@@ -10,18 +10,18 @@
 
 __u32 http_namespace(struct http_compiler *c, const char *name)
 {
-	__u32 number = world_namespace(c->world, name);
+	__u32 number = mesh_namespace(c->mesh, name);
 
-	c->world->nomem |= !number;
+	c->mesh->nomem |= !number;
 	return number;
 }
 
-/* The world's numbers are those of the snapshot. */
+/* The mesh's numbers are those of the snapshot. */
 void http_namespaces_write(struct http_compiler *c)
 {
-	for (size_t i = 0; i < c->world->t->namespaces.count; i++) {
+	for (size_t i = 0; i < c->mesh->t->namespaces.count; i++) {
 		struct hs_namespace row = { .name = http_build_str(
-						    &c->build, c->world->t->namespaces.items[i]) };
+						    &c->build, c->mesh->t->namespaces.items[i]) };
 
 		http_build_add(&c->build, HS_NAMESPACES, &row);
 	}
@@ -52,7 +52,7 @@ static void write_source(struct http_compiler *c, const struct source_entry *fro
 
 int http_sources_write(struct http_compiler *c)
 {
-	const struct tables *t = c->world->t;
+	const struct tables *t = c->mesh->t;
 	_cleanup_free_ const struct source_entry **order =
 		calloc(t->sources.count + 1, sizeof(struct source_entry *));
 

@@ -7,7 +7,7 @@
 #include "lib/tables/registry.h"
 
 /* Room for `more` members. 0 or -ENOMEM. */
-static int members_reserve(struct world *w, struct members *list, size_t more)
+static int members_reserve(struct mesh *mesh, struct members *list, size_t more)
 {
 	size_t room = list->room ? list->room * 2 : 4;
 	struct member *items;
@@ -16,7 +16,7 @@ static int members_reserve(struct world *w, struct members *list, size_t more)
 		return 0;
 	if (room < list->count + more)
 		room = list->count + more;
-	items = pool_alloc(&w->pool, room * sizeof(*items));
+	items = pool_alloc(&mesh->pool, room * sizeof(*items));
 	if (!items)
 		return -ENOMEM;
 	if (list->count)
@@ -31,8 +31,8 @@ enum standing { STANDING_OUT, STANDING_READY, STANDING_TERMINATING };
 
 /* What is being gathered: the port's endpoints of one family, first the ready ones. */
 struct gathering {
-	struct world *w;
-	const struct sport *sp;
+	struct mesh *mesh;
+	const struct mesh_port *sp;
 	enum family family;
 	struct members *list;
 	__u64 stamp;
@@ -58,9 +58,9 @@ static bool is_wanted(struct gathering *g, enum standing standing)
 static int gather(struct gathering *g, const struct addr *addr, __u16 port,
 		  const struct object *pod, const struct endpoint_address *address)
 {
-	struct known_endpoint *e = registry_endpoint(g->w->registry, addr, port);
+	struct known_endpoint *e = registry_endpoint(g->mesh->registry, addr, port);
 
-	if (!e || members_reserve(g->w, g->list, 1))
+	if (!e || members_reserve(g->mesh, g->list, 1))
 		return -ENOMEM;
 	if (e->stamp == g->stamp)
 		return 0;
@@ -118,7 +118,7 @@ static int gather_set(struct gathering *g, const struct endpoint_set *set)
 	int r = 0;
 
 	if (port && g->want == STANDING_READY) /* the others are few */
-		r = members_reserve(g->w, g->list, set->addresses.count);
+		r = members_reserve(g->mesh, g->list, set->addresses.count);
 	for (i = 0; port && i < set->addresses.count && !r; i++)
 		r = gather_address(g, &set->addresses.items[i], port);
 	return r;
@@ -179,7 +179,7 @@ static int gather_pods(struct gathering *g)
 {
 	const struct object *o = g->sp->host->service;
 	const struct refs *pods =
-		world_pods_by_label(g->w, o->meta.namespace, &o->service.selector);
+		mesh_pods_by_label(g->mesh, o->meta.namespace, &o->service.selector);
 	size_t i;
 	int r = 0;
 
@@ -197,9 +197,9 @@ static int gather_kind(struct gathering *g, enum standing want)
 	size_t n = full_name(key, o->meta.namespace, o->meta.name);
 
 	g->want = want;
-	refs = bytemap_get(&g->w->slices, key, n);
+	refs = bytemap_get(&g->mesh->slices, key, n);
 	if (!refs)
-		refs = bytemap_get(&g->w->endpoints, key, n);
+		refs = bytemap_get(&g->mesh->endpoints, key, n);
 	return refs ? gather_refs(g, refs) : gather_pods(g);
 }
 
@@ -213,18 +213,18 @@ static int gather_all(struct gathering *g)
 	return r || !g->terminating ? r : gather_kind(g, STANDING_TERMINATING);
 }
 
-struct members *sport_members(struct world *w, struct sport *sp, enum family family)
+struct members *port_members(struct mesh *mesh, struct mesh_port *sp, enum family family)
 {
-	struct gathering g = { .w = w, .sp = sp, .family = family };
+	struct gathering g = { .mesh = mesh, .sp = sp, .family = family };
 
 	if (sp->members[family])
 		return sp->members[family];
-	g.stamp = registry_stamp(w->registry);
-	g.list = pool_alloc(&w->pool, sizeof(*g.list));
+	g.stamp = registry_stamp(mesh->registry);
+	g.list = pool_alloc(&mesh->pool, sizeof(*g.list));
 	if (!g.list || gather_all(&g))
 		return NULL;
 	if (g.full)
-		errors_remark(w->errors, REMARK_TOO_MANY_ENDPOINTS, sp->host->service->file,
+		errors_remark(mesh->errors, REMARK_TOO_MANY_ENDPOINTS, sp->host->service->file,
 			      sp->host->service->pos,
 			      "service %s/%s: only the first %d endpoints of port %u are used",
 			      sp->host->service->meta.namespace, sp->host->service->meta.name,

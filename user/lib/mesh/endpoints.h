@@ -10,8 +10,8 @@
  * The endpoints of one address family that may be called, each once: from the Service's
  * EndpointSlices, else its Endpoints, else the Pods that it selects. The ready ones come first;
  * those that terminate but still serve follow, to be called where none of the first will do. Made
- * at the first call, owned by the world. NULL when out of memory.
+ * at the first call, owned by the mesh. NULL when out of memory.
  */
-struct members *sport_members(struct world *w, struct sport *sp, enum family family);
+struct members *port_members(struct mesh *mesh, struct mesh_port *sp, enum family family);
 
 #endif

@@ -94,18 +94,18 @@ bool service_stands_for(const struct object *service, const struct gateway *gw)
 	return gw->selector.count && labels_hold(&service->service.selector, &gw->selector);
 }
 
-struct sport *gateway_sport(struct world *w, const struct object *service, unsigned port,
-			    enum family family)
+struct mesh_port *gateway_port(struct mesh *mesh, const struct object *service, unsigned port,
+			       enum family family)
 {
 	char name[HOST_MAX];
 	struct members *members;
-	struct sport *sp;
+	struct mesh_port *sp;
 	struct host *h;
 
 	if (host_of_service(service->meta.name, service->meta.namespace, name) ||
-	    !(h = world_host(w, name)))
+	    !(h = mesh_host(mesh, name)))
 		return NULL;
 	sp = host_port(h, port);
-	members = sp ? sport_members(w, sp, family) : NULL;
+	members = sp ? port_members(mesh, sp, family) : NULL;
 	return members && !members->count ? sp : NULL;
 }

@@ -27,7 +27,7 @@ bool server_host_takes(const char *server_host, const char *gw_ns, const char *v
 bool service_stands_for(const struct object *service, const struct gateway *gw);
 /* A Service's port at which pods call the Gateway in its place, since it has no endpoints of that
  * family; NULL: they don't. */
-struct sport *gateway_sport(struct world *w, const struct object *service, unsigned port,
-			    enum family family);
+struct mesh_port *gateway_port(struct mesh *mesh, const struct object *service, unsigned port,
+			       enum family family);
 
 #endif

@@ -8,11 +8,12 @@
 #include "lib/base/text.h"
 #include "lib/mesh/gateways.h"
 
-int refs_add(struct world *w, struct refs *refs, const struct object *o)
+int refs_add(struct mesh *mesh, struct refs *refs, const struct object *o)
 {
 	if (refs->count == refs->room) {
 		size_t room = refs->room ? refs->room * 2 : 2;
-		const struct object **items = pool_alloc(&w->pool, room * sizeof(struct object *));
+		const struct object **items =
+			pool_alloc(&mesh->pool, room * sizeof(struct object *));
 
 		if (!items)
 			return -ENOMEM;
@@ -25,26 +26,26 @@ int refs_add(struct world *w, struct refs *refs, const struct object *o)
 	return 0;
 }
 
-int refs_add_at(struct world *w, struct bytemap *map, const char *key, size_t len,
+int refs_add_at(struct mesh *mesh, struct bytemap *map, const char *key, size_t len,
 		const struct object *o)
 {
 	struct refs *refs = bytemap_get(map, key, len);
 
 	if (!refs) {
-		const char *copy = pool_copy(&w->pool, key, len);
+		const char *copy = pool_copy(&mesh->pool, key, len);
 		void **at = copy ? bytemap_at(map, copy, len) : NULL;
 
 		if (!at)
 			return -ENOMEM;
-		refs = pool_alloc(&w->pool, sizeof(*refs));
+		refs = pool_alloc(&mesh->pool, sizeof(*refs));
 		if (!refs)
 			return -ENOMEM;
 		*at = refs;
 	}
-	return refs_add(w, refs, o);
+	return refs_add(mesh, refs, o);
 }
 
-static int host_index_add(struct world *w, struct host_index *x, const char *host,
+static int host_index_add(struct mesh *mesh, struct host_index *x, const char *host,
 			  const struct object *o)
 {
 	size_t len = strlen(host);
@@ -53,10 +54,10 @@ static int host_index_add(struct world *w, struct host_index *x, const char *hos
 	if (!hosted) {
 		void **at;
 
-		hosted = pool_alloc(&w->pool, sizeof(*hosted));
+		hosted = pool_alloc(&mesh->pool, sizeof(*hosted));
 		if (!hosted)
 			return -ENOMEM;
-		hosted->host = pool_copy(&w->pool, host, len);
+		hosted->host = pool_copy(&mesh->pool, host, len);
 		at = hosted->host ? bytemap_at(&x->map, hosted->host, len) : NULL;
 		if (!at)
 			return -ENOMEM;
@@ -66,7 +67,7 @@ static int host_index_add(struct world *w, struct host_index *x, const char *hos
 		x->lengths[len] = true;
 		x->wildcards = true;
 	}
-	return refs_add(w, &hosted->refs, o);
+	return refs_add(mesh, &hosted->refs, o);
 }
 
 struct host_iter host_iter(struct host_index *index, const char *host)
@@ -168,52 +169,53 @@ size_t port_name(char out[PORT_NAME_MAX], const struct object *service, unsigned
 	return n;
 }
 
-const char *route_name_fit(struct world *w, const char *name)
+const char *route_name_fit(struct mesh *mesh, const char *name)
 {
 	enum { CUT = ROUTE_NAME_MAX - sizeof("~01234567") };
 
 	if (!name || strlen(name) < ROUTE_NAME_MAX)
 		return name;
-	return pool_printf(&w->pool, "%.*s~%08x", CUT, name, bytes_hash(name, strlen(name)));
+	return pool_printf(&mesh->pool, "%.*s~%08x", CUT, name, bytes_hash(name, strlen(name)));
 }
 
-static int add_endpoints(struct world *w, const struct object *o)
+static int add_endpoints(struct mesh *mesh, const struct object *o)
 {
-	struct bytemap *map = o->kind == KIND_ENDPOINT_SLICE ? &w->slices : &w->endpoints;
+	struct bytemap *map = o->kind == KIND_ENDPOINT_SLICE ? &mesh->slices : &mesh->endpoints;
 	char key[HOST_MAX];
 
 	if (!o->endpoints.service)
 		return 0;
-	return refs_add_at(w, map, key, full_name(key, o->meta.namespace, o->endpoints.service), o);
+	return refs_add_at(mesh, map, key, full_name(key, o->meta.namespace, o->endpoints.service),
+			   o);
 }
 
-static int sort_in(struct world *w, const struct object *o)
+static int sort_in(struct mesh *mesh, const struct object *o)
 {
 	switch (o->kind) {
 	case KIND_SERVICE:
-		return refs_add(w, &w->services, o);
+		return refs_add(mesh, &mesh->services, o);
 	case KIND_POD:
-		return refs_add(w, &w->pods, o);
+		return refs_add(mesh, &mesh->pods, o);
 	case KIND_ENDPOINTS:
 	case KIND_ENDPOINT_SLICE:
-		return add_endpoints(w, o);
+		return add_endpoints(mesh, o);
 	case KIND_VIRTUAL_SERVICE:
-		return refs_add(w, &w->virtual_services, o);
+		return refs_add(mesh, &mesh->virtual_services, o);
 	case KIND_DESTINATION_RULE:
-		return refs_add(w, &w->destination_rules, o);
+		return refs_add(mesh, &mesh->destination_rules, o);
 	case KIND_GATEWAY:
-		return refs_add(w, &w->gateways, o);
+		return refs_add(mesh, &mesh->gateways, o);
 	default:
 		return 0;
 	}
 }
 
-static int add_ports(struct world *w, struct host *h)
+static int add_ports(struct mesh *mesh, struct host *h)
 {
 	const struct service_spec *s = &h->service->service;
 	size_t i;
 
-	h->ports = pool_alloc(&w->pool, (s->ports.count + 1) * sizeof(*h->ports));
+	h->ports = pool_alloc(&mesh->pool, (s->ports.count + 1) * sizeof(*h->ports));
 	if (!h->ports)
 		return -ENOMEM;
 	for (i = 0; i < s->ports.count; i++) {
@@ -222,38 +224,38 @@ static int add_ports(struct world *w, struct host *h)
 		if (!protocol_is_tcp(p->protocol) || host_port(h, p->port))
 			continue;
 		h->ports[h->port_count++] =
-			(struct sport){ .host = h, .port = p, .protocol = port_protocol(p) };
+			(struct mesh_port){ .host = h, .port = p, .protocol = port_protocol(p) };
 	}
 	return 0;
 }
 
-static int add_host(struct world *w, struct host *h, const struct object *o)
+static int add_host(struct mesh *mesh, struct host *h, const struct object *o)
 {
 	char name[HOST_MAX];
 	void **at;
 
 	if (host_of_service(o->meta.name, o->meta.namespace, name))
 		return 0;
-	h->name = pool_copy(&w->t->arena, name, strlen(name));
+	h->name = pool_copy(&mesh->t->arena, name, strlen(name));
 	h->service = o;
-	at = h->name ? bytemap_at(&w->hosts, h->name, strlen(h->name)) : NULL;
+	at = h->name ? bytemap_at(&mesh->hosts, h->name, strlen(h->name)) : NULL;
 	if (!at)
 		return -ENOMEM;
 	if (*at) {
 		h->name = NULL;
-		errors_add(w->errors, o->file, o->pos, "service %s/%s: is there twice",
+		errors_add(mesh->errors, o->file, o->pos, "service %s/%s: is there twice",
 			   o->meta.namespace, o->meta.name);
 		return 0;
 	}
 	*at = h;
-	return add_ports(w, h);
+	return add_ports(mesh, h);
 }
 
 /* In the mesh nothing is merged: the younger of two rules for a host has no effect, which deserves
  * a word. */
-static void warn_shadowed(struct world *w, const struct object *o, size_t i, const char *host)
+static void warn_shadowed(struct mesh *mesh, const struct object *o, size_t i, const char *host)
 {
-	const struct hosted *first = bytemap_str(&w->mesh.map, host);
+	const struct hosted *first = bytemap_str(&mesh->vs_index.map, host);
 	const struct object *old = first ? first->refs.items[0] : NULL;
 	struct pos at = o->vs.hosts.at && o->vs.hosts.at[i].line ? o->vs.hosts.at[i] : o->pos;
 
@@ -262,7 +264,7 @@ static void warn_shadowed(struct world *w, const struct object *o, size_t i, con
 	if (!export_visible(&old->vs.export_to, old->meta.namespace, o->meta.namespace) &&
 	    !export_visible(&o->vs.export_to, o->meta.namespace, old->meta.namespace))
 		return;
-	errors_remark(w->errors, REMARK_CONFLICTING_HOSTS, o->file, at,
+	errors_remark(mesh->errors, REMARK_CONFLICTING_HOSTS, o->file, at,
 		      "spec.hosts[%zu]: virtualservice %s/%s (%s:%d:%d) is older and has \"%s\" in "
 		      "the mesh: this one has no "
 		      "effect there",
@@ -270,7 +272,7 @@ static void warn_shadowed(struct world *w, const struct object *o, size_t i, con
 		      old->pos.col, host);
 }
 
-static int index_virtual_service(struct world *w, const struct object *o)
+static int index_virtual_service(struct mesh *mesh, const struct object *o)
 {
 	char host[HOST_MAX];
 	size_t i;
@@ -281,97 +283,98 @@ static int index_virtual_service(struct world *w, const struct object *o)
 	for (i = 0; i < o->vs.hosts.count; i++) {
 		if (host_complete(o->vs.hosts.items[i], o->meta.namespace, host))
 			continue;
-		warn_shadowed(w, o, i, host);
-		r = host_index_add(w, &w->mesh, host, o);
+		warn_shadowed(mesh, o, i, host);
+		r = host_index_add(mesh, &mesh->vs_index, host, o);
 		if (r)
 			return r;
 	}
 	return 0;
 }
 
-static int index_rules(struct world *w)
+static int index_rules(struct mesh *mesh)
 {
 	char host[HOST_MAX];
 	size_t i;
 	int r;
 
-	for (i = 0; i < w->virtual_services.count; i++) {
-		r = index_virtual_service(w, w->virtual_services.items[i]);
+	for (i = 0; i < mesh->virtual_services.count; i++) {
+		r = index_virtual_service(mesh, mesh->virtual_services.items[i]);
 		if (r)
 			return r;
 	}
-	for (i = 0; i < w->destination_rules.count; i++) {
-		const struct object *o = w->destination_rules.items[i];
+	for (i = 0; i < mesh->destination_rules.count; i++) {
+		const struct object *o = mesh->destination_rules.items[i];
 
 		if (!o->dr.host || host_complete(o->dr.host, o->meta.namespace, host))
 			continue;
-		r = host_index_add(w, &w->rules, host, o);
+		r = host_index_add(mesh, &mesh->dr_index, host, o);
 		if (r)
 			return r;
 	}
 	return 0;
 }
 
-static int add_hosts(struct world *w)
+static int add_hosts(struct mesh *mesh)
 {
 	size_t i;
-	int r = bytemap_reserve(&w->hosts, w->services.count);
+	int r = bytemap_reserve(&mesh->hosts, mesh->services.count);
 
-	w->host_list = pool_alloc(&w->pool, (w->services.count + 1) * sizeof(*w->host_list));
-	if (!w->host_list)
+	mesh->host_list =
+		pool_alloc(&mesh->pool, (mesh->services.count + 1) * sizeof(*mesh->host_list));
+	if (!mesh->host_list)
 		return -ENOMEM;
-	for (i = 0; i < w->services.count && !r; i++)
-		r = add_host(w, &w->host_list[i], w->services.items[i]);
+	for (i = 0; i < mesh->services.count && !r; i++)
+		r = add_host(mesh, &mesh->host_list[i], mesh->services.items[i]);
 	return r;
 }
 
-int world_init(struct world *w, const struct objects *objects, struct registry *registry,
-	       struct errors *errors)
+int mesh_init(struct mesh *mesh, const struct objects *objects, struct registry *registry,
+	      struct errors *errors)
 {
 	size_t i;
 	int r = 0;
 
-	w->objects = objects;
-	w->registry = registry;
-	w->errors = errors;
-	w->fatal_before = errors->count - errors->warnings;
-	w->t = tables_new();
-	if (!w->t)
+	mesh->objects = objects;
+	mesh->registry = registry;
+	mesh->errors = errors;
+	mesh->fatal_before = errors->count - errors->warnings;
+	mesh->t = tables_new();
+	if (!mesh->t)
 		return -ENOMEM;
 	for (i = 0; i < objects->count && !r; i++)
-		r = sort_in(w, objects->items[i]);
+		r = sort_in(mesh, objects->items[i]);
 	if (!r)
-		r = add_hosts(w);
+		r = add_hosts(mesh);
 	if (!r)
-		r = sort_by_age(&w->virtual_services);
+		r = sort_by_age(&mesh->virtual_services);
 	if (!r)
-		r = sort_by_age(&w->destination_rules);
+		r = sort_by_age(&mesh->destination_rules);
 	if (!r)
-		r = sort_by_age(&w->gateways);
-	return r ? r : index_rules(w);
+		r = sort_by_age(&mesh->gateways);
+	return r ? r : index_rules(mesh);
 }
 
-void world_done(struct world *w)
+void mesh_done(struct mesh *mesh)
 {
-	struct bytemap *maps[] = { &w->hosts,	     &w->mesh.map,	&w->rules.map,
-				   &w->slices,	     &w->endpoints,	&w->pods_by_name,
-				   &w->pods_by_addr, &w->pods_by_label, &w->namespaces,
-				   &w->selectors,    &w->unknown,	&w->addresses,
-				   &w->texts,	     &w->blamed };
+	struct bytemap *maps[] = { &mesh->hosts,	&mesh->vs_index.map,  &mesh->dr_index.map,
+				   &mesh->slices,	&mesh->endpoints,     &mesh->pods_by_name,
+				   &mesh->pods_by_addr, &mesh->pods_by_label, &mesh->namespaces,
+				   &mesh->selectors,	&mesh->unknown,	      &mesh->addresses,
+				   &mesh->texts,	&mesh->blamed };
 	size_t i;
 
 	for (i = 0; i < sizeof(maps) / sizeof(maps[0]); i++)
 		bytemap_free(maps[i]);
-	tables_free(w->t);
-	pool_free(w->pool);
+	tables_free(mesh->t);
+	pool_free(mesh->pool);
 }
 
-struct host *world_host(struct world *w, const char *fqdn)
+struct host *mesh_host(struct mesh *mesh, const char *fqdn)
 {
-	return bytemap_str(&w->hosts, fqdn);
+	return bytemap_str(&mesh->hosts, fqdn);
 }
 
-struct sport *host_port(struct host *h, unsigned port)
+struct mesh_port *host_port(struct host *h, unsigned port)
 {
 	size_t i;
 
@@ -381,7 +384,7 @@ struct sport *host_port(struct host *h, unsigned port)
 	return NULL;
 }
 
-const char *world_text(struct world *w, const char *fmt, ...)
+const char *mesh_text(struct mesh *mesh, const char *fmt, ...)
 {
 	_cleanup_free_ char *text = NULL;
 	const char *known;
@@ -396,32 +399,32 @@ const char *world_text(struct world *w, const char *fmt, ...)
 		text = NULL;
 		return NULL;
 	}
-	known = bytemap_get(&w->texts, text, n);
+	known = bytemap_get(&mesh->texts, text, n);
 	if (known)
 		return known;
-	known = pool_copy(&w->t->arena, text, n);
-	at = known ? bytemap_at(&w->texts, known, n) : NULL;
+	known = pool_copy(&mesh->t->arena, text, n);
+	at = known ? bytemap_at(&mesh->texts, known, n) : NULL;
 	if (!at)
 		return NULL;
 	*at = (void *)known;
 	return known;
 }
 
-__u32 world_namespace(struct world *w, const char *name)
+__u32 mesh_namespace(struct mesh *mesh, const char *name)
 {
-	uintptr_t number = (uintptr_t)bytemap_str(&w->namespaces, name);
+	uintptr_t number = (uintptr_t)bytemap_str(&mesh->namespaces, name);
 	const char **slot;
 	void **at;
 
 	if (number)
 		return number;
-	slot = table_push(&w->t->namespaces);
+	slot = table_push(&mesh->t->namespaces);
 	if (!slot)
 		return 0;
-	*slot = pool_copy(&w->t->arena, name, strlen(name));
-	at = *slot ? bytemap_at(&w->namespaces, *slot, strlen(name)) : NULL;
+	*slot = pool_copy(&mesh->t->arena, name, strlen(name));
+	at = *slot ? bytemap_at(&mesh->namespaces, *slot, strlen(name)) : NULL;
 	if (!at)
 		return 0;
-	*at = (void *)(uintptr_t)w->t->namespaces.count;
-	return w->t->namespaces.count;
+	*at = (void *)(uintptr_t)mesh->t->namespaces.count;
+	return mesh->t->namespaces.count;
 }

@@ -5,7 +5,7 @@
  * One compilation's view of the objects: who is where, found by name, host, label or address
  * without searching.
  *
- * Everything here is scratch memory of `struct world` and borrows from the objects. Functions that
+ * Everything here is scratch memory of `struct mesh` and borrows from the objects. Functions that
  * return int return 0, or -ENOMEM.
  */
 #include "lib/base/bytemap.h"
@@ -18,7 +18,7 @@
 
 enum { PORT_NAME_MAX = HOST_MAX + sizeof(":65535") };
 
-/* Objects in some order. Grows in the world's pool. */
+/* Objects in some order. Grows in the mesh's pool. */
 struct refs {
 	const struct object **items;
 	size_t count, room;
@@ -61,17 +61,17 @@ struct members {
 	size_t ready, count, room;
 };
 
-struct pcluster;
+struct plan_cluster;
 
 /* A TCP port of a known Service. */
-struct sport {
+struct mesh_port {
 	struct host *host;
 	const struct service_port *port;
 	enum port_protocol protocol;
 	struct members *members[FAMILY_MAX]; /* NULL until asked for */
 	bool at_gateway[FAMILY_MAX];	     /* a Gateway's rules answer here */
 	bool proxied;			     /* weft-proxy has it (proxied.h) */
-	struct pcluster *clusters;
+	struct plan_cluster *clusters;
 };
 
 struct view;
@@ -80,12 +80,12 @@ struct view;
 struct host {
 	const char *name; /* FQDN */
 	const struct object *service;
-	struct sport *ports;
+	struct mesh_port *ports;
 	size_t port_count;
 	struct view *views;
 };
 
-struct world {
+struct mesh {
 	const struct objects *objects;
 	struct registry *registry;
 	struct errors *errors;
@@ -96,12 +96,12 @@ struct world {
 		gateways;	      /* the last three oldest first */
 	struct host *host_list;	      /* one per service, in their order */
 	struct bytemap hosts;	      /* FQDN -> struct host */
-	struct host_index mesh;	      /* VirtualServices bound to the mesh */
-	struct host_index rules;      /* DestinationRules */
+	struct host_index vs_index;   /* VirtualServices bound to the mesh */
+	struct host_index dr_index;   /* DestinationRules */
 	struct bytemap slices;	      /* "ns/service" -> struct refs: EndpointSlices */
 	struct bytemap endpoints;     /* "ns/service" -> struct refs: Endpoints */
 	struct bytemap pods_by_name;  /* "ns/name" -> struct object; made when first asked for */
-	struct bytemap pods_by_addr;  /* struct addr -> struct object; made by world_sources() */
+	struct bytemap pods_by_addr;  /* struct addr -> struct object; made by mesh_sources() */
 	struct bytemap pods_by_label; /* "ns\0key\0value" -> struct refs; namespace "" for all
 					 namespaces */
 	bool labels_of_all, labels_by_namespace; /* which part of pods_by_label is filled in */
@@ -109,22 +109,23 @@ struct world {
 	struct bytemap selectors;		 /* canonical labels -> number */
 	struct bytemap addresses;		 /* cluster IP -> struct host */
 	struct bytemap texts;			 /* text -> itself, in the tables' arena */
-	struct bytemap blamed;	/* struct destination * -> not NULL: has had its word */
-	struct bytemap unknown; /* cluster name -> struct pcluster, destinations that don't exist */
-	__u32 placeholders;	/* made-up addresses given out */
-	bool names_of_pods;	/* pods_by_name is filled in */
-	bool l4_only;		/* l4 leaves what speaks of HTTP out */
+	struct bytemap blamed; /* struct destination * -> not NULL: has had its word */
+	struct bytemap
+		unknown;    /* cluster name -> struct plan_cluster, destinations that don't exist */
+	__u32 placeholders; /* made-up addresses given out */
+	bool names_of_pods; /* pods_by_name is filled in */
+	bool l4_only;	    /* l4 leaves what speaks of HTTP out */
 	bool nomem; /* an allocation failed where it couldn't be returned: checked at the end */
 	size_t fatal_before; /* errors that were there at the start */
 };
 
-int world_init(struct world *w, const struct objects *objects, struct registry *registry,
-	       struct errors *errors);
-void world_done(struct world *w);
+int mesh_init(struct mesh *mesh, const struct objects *objects, struct registry *registry,
+	      struct errors *errors);
+void mesh_done(struct mesh *mesh);
 
-int refs_add(struct world *w, struct refs *refs, const struct object *o);
+int refs_add(struct mesh *mesh, struct refs *refs, const struct object *o);
 /* Appends to the list at `key`, which is copied when it is new. */
-int refs_add_at(struct world *w, struct bytemap *map, const char *key, size_t len,
+int refs_add_at(struct mesh *mesh, struct bytemap *map, const char *key, size_t len,
 		const struct object *o);
 /* "ns/name", as the maps have it; returns its length. Names were validated, they fit. */
 size_t full_name(char out[HOST_MAX], const char *ns, const char *name);
@@ -132,23 +133,24 @@ size_t full_name(char out[HOST_MAX], const char *ns, const char *name);
 size_t port_name(char out[PORT_NAME_MAX], const struct object *service, unsigned port);
 /* A route's name as its counters have room for it: a longer one is cut, and told from others that
  * begin so by a hash of the whole. NULL when `name` is, or when out of memory. */
-const char *route_name_fit(struct world *w, const char *name);
+const char *route_name_fit(struct mesh *mesh, const char *name);
 /* The host of that FQDN, or NULL. */
-struct host *world_host(struct world *w, const char *fqdn);
+struct host *mesh_host(struct mesh *mesh, const char *fqdn);
 /* The TCP port of that number, or NULL. */
-struct sport *host_port(struct host *h, unsigned port);
+struct mesh_port *host_port(struct host *h, unsigned port);
 /* A text in the tables' arena, one for all that ask for the same; NULL when out of memory. */
-__attribute__((format(printf, 2, 3))) const char *world_text(struct world *w, const char *fmt, ...);
+__attribute__((format(printf, 2, 3))) const char *mesh_text(struct mesh *mesh, const char *fmt,
+							    ...);
 /* 1.., numbered in the order of first use; 0 when out of memory. */
-__u32 world_namespace(struct world *w, const char *name);
+__u32 mesh_namespace(struct mesh *mesh, const char *name);
 /* The pods of `ns` (NULL: of all namespaces) that have the first of `labels`: the candidates for
  * all of them. NULL: none. */
-const struct refs *world_pods_by_label(struct world *w, const char *ns, const struct kvs *labels);
+const struct refs *mesh_pods_by_label(struct mesh *mesh, const char *ns, const struct kvs *labels);
 /* Fills in the tables' sources: who a pod is, by each of its addresses. Comes before member_pod().
  */
-int world_sources(struct world *w);
+int mesh_sources(struct mesh *mesh);
 /* The pod behind an endpoint: by the reference of its slice, else by its address. NULL if it isn't
  * known. */
-const struct object *member_pod(struct world *w, struct member *m);
+const struct object *member_pod(struct mesh *mesh, struct member *m);
 
 #endif

@@ -27,14 +27,14 @@ static size_t label_key(char out[LABEL_KEY_MAX], const char *ns, const struct kv
 	return put_part(out, LABEL_KEY_MAX, n, label->value ? label->value : "");
 }
 
-static int add_labels(struct world *w, const char *ns, const struct object *o)
+static int add_labels(struct mesh *mesh, const char *ns, const struct object *o)
 {
 	char key[LABEL_KEY_MAX];
 	size_t i;
 	int r;
 
 	for (i = 0; i < o->meta.labels.count; i++) {
-		r = refs_add_at(w, &w->pods_by_label, key,
+		r = refs_add_at(mesh, &mesh->pods_by_label, key,
 				label_key(key, ns, &o->meta.labels.items[i]), o);
 		if (r)
 			return r;
@@ -43,27 +43,28 @@ static int add_labels(struct world *w, const char *ns, const struct object *o)
 }
 
 /* Built when first asked for: most compilations need at most one of the two. */
-static void label_pods(struct world *w, bool all)
+static void label_pods(struct mesh *mesh, bool all)
 {
-	bool *done = all ? &w->labels_of_all : &w->labels_by_namespace;
+	bool *done = all ? &mesh->labels_of_all : &mesh->labels_by_namespace;
 	size_t i;
 
 	if (*done)
 		return;
 	*done = true;
-	for (i = 0; i < w->pods.count && !w->nomem; i++)
-		w->nomem = add_labels(w, all ? "" : w->pods.items[i]->meta.namespace,
-				      w->pods.items[i]);
+	for (i = 0; i < mesh->pods.count && !mesh->nomem; i++)
+		mesh->nomem = add_labels(mesh, all ? "" : mesh->pods.items[i]->meta.namespace,
+					 mesh->pods.items[i]);
 }
 
-const struct refs *world_pods_by_label(struct world *w, const char *ns, const struct kvs *labels)
+const struct refs *mesh_pods_by_label(struct mesh *mesh, const char *ns, const struct kvs *labels)
 {
 	char key[LABEL_KEY_MAX];
 
 	if (!labels->count)
 		return NULL;
-	label_pods(w, !ns);
-	return bytemap_get(&w->pods_by_label, key, label_key(key, ns ? ns : "", &labels->items[0]));
+	label_pods(mesh, !ns);
+	return bytemap_get(&mesh->pods_by_label, key,
+			   label_key(key, ns ? ns : "", &labels->items[0]));
 }
 
 /* A finished pod's address may belong to another one by now. */
@@ -72,38 +73,38 @@ static bool pod_is_over(const struct object *o)
 	return str_eq(o->pod.phase, "Failed") || str_eq(o->pod.phase, "Succeeded");
 }
 
-static size_t count_addresses(const struct world *w)
+static size_t count_addresses(const struct mesh *mesh)
 {
 	size_t i, n = 0;
 
-	for (i = 0; i < w->pods.count; i++)
-		n += w->pods.items[i]->pod.ips.count;
+	for (i = 0; i < mesh->pods.count; i++)
+		n += mesh->pods.items[i]->pod.ips.count;
 	return n;
 }
 
 /* The keys of pods_by_addr are the sources' own addresses: their array is made large enough to stay
  * where it is. */
-static int reserve_sources(struct world *w)
+static int reserve_sources(struct mesh *mesh)
 {
-	size_t n = count_addresses(w);
+	size_t n = count_addresses(mesh);
 
-	w->t->sources.items = calloc(n + 1, sizeof(*w->t->sources.items));
-	if (!w->t->sources.items)
+	mesh->t->sources.items = calloc(n + 1, sizeof(*mesh->t->sources.items));
+	if (!mesh->t->sources.items)
 		return -ENOMEM;
-	w->t->sources.room = n + 1;
-	return bytemap_reserve(&w->pods_by_addr, n);
+	mesh->t->sources.room = n + 1;
+	return bytemap_reserve(&mesh->pods_by_addr, n);
 }
 
 /* An address that two pods claim is that of the first. */
-static int add_source(struct world *w, const struct object *o, const char *ip, __u32 ns,
+static int add_source(struct mesh *mesh, const struct object *o, const char *ip, __u32 ns,
 		      __u32 workload)
 {
-	struct source_entry *s = &w->t->sources.items[w->t->sources.count];
+	struct source_entry *s = &mesh->t->sources.items[mesh->t->sources.count];
 	void **at;
 
 	if (addr_parse(ip, &s->addr))
 		return 0;
-	at = bytemap_at(&w->pods_by_addr, s->addr.b, sizeof(s->addr.b));
+	at = bytemap_at(&mesh->pods_by_addr, s->addr.b, sizeof(s->addr.b));
 	if (!at)
 		return -ENOMEM;
 	if (*at)
@@ -111,34 +112,34 @@ static int add_source(struct world *w, const struct object *o, const char *ip, _
 	*at = (void *)o;
 	s->value = (struct source){ .ns = ns, .workload = workload };
 	s->pod = o;
-	w->t->sources.count++;
+	mesh->t->sources.count++;
 	return 0;
 }
 
-int world_sources(struct world *w)
+int mesh_sources(struct mesh *mesh)
 {
 	size_t i, k;
-	int r = reserve_sources(w);
+	int r = reserve_sources(mesh);
 
-	for (i = 0; i < w->pods.count && !r; i++) {
-		const struct object *o = w->pods.items[i];
-		__u32 ns = world_namespace(w, o->meta.namespace);
+	for (i = 0; i < mesh->pods.count && !r; i++) {
+		const struct object *o = mesh->pods.items[i];
+		__u32 ns = mesh_namespace(mesh, o->meta.namespace);
 
 		if (!ns)
 			return -ENOMEM;
 		for (k = 0; k < o->pod.ips.count && !pod_is_over(o) && !o->pod.host_network && !r;
 		     k++)
-			r = add_source(w, o, o->pod.ips.items[k], ns, i + 1);
+			r = add_source(mesh, o, o->pod.ips.items[k], ns, i + 1);
 	}
 	return r;
 }
 
-static int name_pod(struct world *w, const struct object *o)
+static int name_pod(struct mesh *mesh, const struct object *o)
 {
 	char key[HOST_MAX];
 	size_t len = full_name(key, o->meta.namespace, o->meta.name);
-	const char *copy = pool_copy(&w->pool, key, len);
-	void **at = copy ? bytemap_at(&w->pods_by_name, copy, len) : NULL;
+	const char *copy = pool_copy(&mesh->pool, key, len);
+	void **at = copy ? bytemap_at(&mesh->pods_by_name, copy, len) : NULL;
 
 	if (!at)
 		return -ENOMEM;
@@ -146,20 +147,20 @@ static int name_pod(struct world *w, const struct object *o)
 	return 0;
 }
 
-static const struct object *pod_named(struct world *w, const char *ns, const char *name)
+static const struct object *pod_named(struct mesh *mesh, const char *ns, const char *name)
 {
 	char key[HOST_MAX];
 	size_t i;
 
-	if (!w->names_of_pods)
-		w->nomem |= !!bytemap_reserve(&w->pods_by_name, w->pods.count);
-	for (i = 0; i < w->pods.count && !w->names_of_pods && !w->nomem; i++)
-		w->nomem = name_pod(w, w->pods.items[i]);
-	w->names_of_pods = true;
-	return bytemap_get(&w->pods_by_name, key, full_name(key, ns, name));
+	if (!mesh->names_of_pods)
+		mesh->nomem |= !!bytemap_reserve(&mesh->pods_by_name, mesh->pods.count);
+	for (i = 0; i < mesh->pods.count && !mesh->names_of_pods && !mesh->nomem; i++)
+		mesh->nomem = name_pod(mesh, mesh->pods.items[i]);
+	mesh->names_of_pods = true;
+	return bytemap_get(&mesh->pods_by_name, key, full_name(key, ns, name));
 }
 
-const struct object *member_pod(struct world *w, struct member *m)
+const struct object *member_pod(struct mesh *mesh, struct member *m)
 {
 	if (m->pod)
 		return m->pod;
@@ -167,10 +168,10 @@ const struct object *member_pod(struct world *w, struct member *m)
 		const char *ns = m->address->target_namespace ? m->address->target_namespace
 							      : m->ns;
 
-		m->pod = pod_named(w, ns, m->address->target_name);
+		m->pod = pod_named(mesh, ns, m->address->target_name);
 	}
 	if (!m->pod)
-		m->pod = bytemap_get(&w->pods_by_addr, m->endpoint.addr.b,
+		m->pod = bytemap_get(&mesh->pods_by_addr, m->endpoint.addr.b,
 				     sizeof(m->endpoint.addr.b));
 	return m->pod;
 }

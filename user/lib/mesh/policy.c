@@ -18,10 +18,10 @@ static bool same_rules(const struct view *v, const struct object **rules, size_t
 }
 
 /* The visible rules of namespace `ns` for the most specific host that any of them names. */
-static int rules_in(struct world *w, const struct host *h, const char *ns, const char *client,
+static int rules_in(struct mesh *mesh, const struct host *h, const char *ns, const char *client,
 		    struct refs *out)
 {
-	struct host_iter it = host_iter(&w->rules, h->name);
+	struct host_iter it = host_iter(&mesh->dr_index, h->name);
 	const struct hosted *hosted;
 	size_t i;
 
@@ -32,14 +32,14 @@ static int rules_in(struct world *w, const struct host *h, const char *ns, const
 			if (!str_eq(o->meta.namespace, ns) ||
 			    !export_visible(&o->dr.export_to, ns, client))
 				continue;
-			if (refs_add(w, out, o))
+			if (refs_add(mesh, out, o))
 				return -1;
 		}
 	}
 	return 0;
 }
 
-struct view *host_view(struct world *w, struct host *h, const char *client)
+struct view *host_view(struct mesh *mesh, struct host *h, const char *client)
 {
 	const char *own = h->service->meta.namespace;
 	struct refs found = { 0 };
@@ -49,17 +49,17 @@ struct view *host_view(struct world *w, struct host *h, const char *client)
 	/* A client in the root namespace is no exception: else its rules would hide those of every
 	 * service. */
 	if (client && !str_eq(client, ROOT_NAMESPACE))
-		r = rules_in(w, h, client, client, &found);
+		r = rules_in(mesh, h, client, client, &found);
 	if (!r && !found.count)
-		r = rules_in(w, h, own, client, &found);
+		r = rules_in(mesh, h, own, client, &found);
 	if (!r && !found.count)
-		r = rules_in(w, h, ROOT_NAMESPACE, client, &found);
+		r = rules_in(mesh, h, ROOT_NAMESPACE, client, &found);
 	if (r)
 		return NULL;
 	for (v = h->views; v; v = v->next)
 		if (same_rules(v, found.items, found.count))
 			return v;
-	v = pool_alloc(&w->pool, sizeof(*v));
+	v = pool_alloc(&mesh->pool, sizeof(*v));
 	if (!v)
 		return NULL;
 	*v = (struct view){ .rules = found.items, .count = found.count, .next = h->views };
@@ -131,7 +131,7 @@ struct traffic_policy view_policy(const struct view *v, unsigned port, const str
 	return level ? *level : p;
 }
 
-static __u32 whole_ms(struct pcluster *c, msecs given, bool present, __u32 otherwise)
+static __u32 whole_ms(struct plan_cluster *c, msecs given, bool present, __u32 otherwise)
 {
 	__u32 ms;
 
@@ -167,7 +167,7 @@ static void apply_keepalive(struct cluster *c, const struct tcp_keepalive *k)
 	c->keepalive_probes = k->probes;
 }
 
-static void apply_policy(struct pcluster *c, const struct traffic_policy *p)
+static void apply_policy(struct plan_cluster *c, const struct traffic_policy *p)
 {
 	const struct tcp_pool *tcp = &p->tcp;
 	struct cluster *v = &c->values;
@@ -205,9 +205,9 @@ static bool same_labels(const struct subset *a, const struct subset *b)
 }
 
 /* One made for another view that comes to the same policy and endpoints. */
-static struct pcluster *cluster_alike(const struct pcluster *like, const struct subset *s)
+static struct plan_cluster *cluster_alike(const struct plan_cluster *like, const struct subset *s)
 {
-	struct pcluster *c;
+	struct plan_cluster *c;
 
 	for (c = like->sp->clusters; c; c = c->next)
 		if (c->family == like->family && !strcmp(c->subset, like->subset) &&
@@ -228,35 +228,35 @@ size_t cluster_name(char out[CLUSTER_NAME_MAX], const char *host, unsigned port,
 }
 
 /* A copy that lasts, with its id and name. NULL when out of memory. */
-static struct pcluster *cluster_keep(struct world *w, const struct pcluster *from)
+static struct plan_cluster *cluster_keep(struct mesh *mesh, const struct plan_cluster *from)
 {
-	struct pcluster *c = pool_alloc(&w->pool, sizeof(*c));
+	struct plan_cluster *c = pool_alloc(&mesh->pool, sizeof(*c));
 	char text[CLUSTER_NAME_MAX];
 
 	if (!c)
 		return NULL;
 	cluster_name(text, from->host, from->port, from->subset);
 	*c = *from;
-	c->values.id = registry_id(w->registry, REG_CLUSTER, text);
-	c->name = registry_name(w->registry, REG_CLUSTER, c->values.id);
+	c->values.id = registry_id(mesh->registry, REG_CLUSTER, text);
+	c->name = registry_name(mesh->registry, REG_CLUSTER, c->values.id);
 	return c->name ? c : NULL;
 }
 
-static bool member_is_in(struct world *w, struct member *m, const struct subset *s)
+static bool member_is_in(struct mesh *mesh, struct member *m, const struct subset *s)
 {
 	const struct object *pod;
 
 	if (!s || !s->labels.count)
 		return true;
-	pod = member_pod(w, m);
+	pod = member_pod(mesh, m);
 	return pod && labels_hold(&pod->meta.labels, &s->labels);
 }
 
-static void add_members(struct world *w, struct pcluster *c, struct members *all, size_t from,
+static void add_members(struct mesh *mesh, struct plan_cluster *c, struct members *all, size_t from,
 			size_t to, const struct subset *s)
 {
 	for (size_t i = from; i < to; i++)
-		if (member_is_in(w, &all->items[i], s))
+		if (member_is_in(mesh, &all->items[i], s))
 			c->members[c->count++] = &all->items[i];
 }
 
@@ -266,38 +266,38 @@ static void add_members(struct world *w, struct pcluster *c, struct members *all
  * rest of the service has. A route to it asks for these pods, and refusing while one of them serves
  * would help nobody.
  */
-static int add_endpoints(struct world *w, struct sport *sp, struct pcluster *c,
+static int add_endpoints(struct mesh *mesh, struct mesh_port *sp, struct plan_cluster *c,
 			 const struct subset *s)
 {
-	struct members *all = sport_members(w, sp, c->family);
+	struct members *all = port_members(mesh, sp, c->family);
 
 	if (!all)
 		return -ENOMEM;
-	c->members = pool_alloc(&w->pool, (all->count + 1) * sizeof(*c->members));
+	c->members = pool_alloc(&mesh->pool, (all->count + 1) * sizeof(*c->members));
 	if (!c->members)
 		return -ENOMEM;
-	add_members(w, c, all, 0, all->ready, s);
+	add_members(mesh, c, all, 0, all->ready, s);
 	if (!c->count)
-		add_members(w, c, all, all->ready, all->count, s);
+		add_members(mesh, c, all, all->ready, all->count, s);
 	return 0;
 }
 
-struct pcluster *cluster_known(struct world *w, struct sport *sp, const char *subset,
-			       enum family family, struct view *view)
+struct plan_cluster *cluster_known(struct mesh *mesh, struct mesh_port *sp, const char *subset,
+				   enum family family, struct view *view)
 {
 	const struct subset *s = subset[0] ? view_subset(view, subset) : NULL;
-	struct pcluster made = { .sp = sp,
-				 .view = view,
-				 .host = sp->host->name,
-				 .subset = subset,
-				 .port = sp->port->port,
-				 .family = family,
-				 .next = sp->clusters };
+	struct plan_cluster made = { .sp = sp,
+				     .view = view,
+				     .host = sp->host->name,
+				     .subset = subset,
+				     .port = sp->port->port,
+				     .family = family,
+				     .next = sp->clusters };
 	struct traffic_policy policy;
-	struct pcluster *c;
+	struct plan_cluster *c;
 
 	if (subset[0] && !s)
-		return cluster_unknown(w, sp->host->name, sp->port->port, subset);
+		return cluster_unknown(mesh, sp->host->name, sp->port->port, subset);
 	for (c = sp->clusters; c; c = c->next)
 		if (c->view == view && c->family == family && !strcmp(c->subset, subset))
 			return c;
@@ -306,30 +306,30 @@ struct pcluster *cluster_known(struct world *w, struct sport *sp, const char *su
 	c = cluster_alike(&made, s);
 	if (c)
 		return c;
-	c = cluster_keep(w, &made);
-	if (!c || add_endpoints(w, sp, c, s))
+	c = cluster_keep(mesh, &made);
+	if (!c || add_endpoints(mesh, sp, c, s))
 		return NULL;
 	sp->clusters = c;
 	return c;
 }
 
-struct pcluster *cluster_unknown(struct world *w, const char *host, unsigned port,
-				 const char *subset)
+struct plan_cluster *cluster_unknown(struct mesh *mesh, const char *host, unsigned port,
+				     const char *subset)
 {
-	struct pcluster made = { .subset = subset, .port = port };
+	struct plan_cluster made = { .subset = subset, .port = port };
 	struct traffic_policy none = { 0 };
 	char text[CLUSTER_NAME_MAX];
-	struct pcluster *c;
+	struct plan_cluster *c;
 	void **at;
 
 	cluster_name(text, host, port, subset);
-	c = bytemap_str(&w->unknown, text);
+	c = bytemap_str(&mesh->unknown, text);
 	if (c)
 		return c;
 	apply_policy(&made, &none);
-	made.host = pool_copy(&w->pool, host, strlen(host));
-	c = made.host ? cluster_keep(w, &made) : NULL;
-	at = c ? bytemap_at(&w->unknown, c->name, strlen(c->name)) : NULL;
+	made.host = pool_copy(&mesh->pool, host, strlen(host));
+	c = made.host ? cluster_keep(mesh, &made) : NULL;
+	at = c ? bytemap_at(&mesh->unknown, c->name, strlen(c->name)) : NULL;
 	if (!at)
 		return NULL;
 	*at = c;

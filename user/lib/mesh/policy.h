@@ -15,9 +15,9 @@ struct view {
 };
 
 /* A cluster of one generation, for l4 and l7 alike. What views agree on is shared. */
-struct pcluster {
-	const struct sport *sp;	 /* NULL: the destination does not exist */
-	const struct view *view; /* the first that it was made for */
+struct plan_cluster {
+	const struct mesh_port *sp; /* NULL: the destination does not exist */
+	const struct view *view;    /* the first that it was made for */
 	const char *host, *subset;
 	unsigned port;
 	enum family family;
@@ -28,11 +28,11 @@ struct pcluster {
 	__u32 shortest_ms; /* of its timeouts that are set; 0: none is */
 	bool written;
 	__u32 index; /* into gen_clusters, once l4 has written it */
-	struct pcluster *next;
+	struct plan_cluster *next;
 };
 
 /* NULL when out of memory. `client` is a namespace, or NULL: clients of an unknown one. */
-struct view *host_view(struct world *w, struct host *h, const char *client);
+struct view *host_view(struct mesh *mesh, struct host *h, const char *client);
 /* NULL if no rule of the view defines it. */
 const struct subset *view_subset(const struct view *v, const char *name);
 /* The policy in force for a port: subset portLevel > subset > portLevel > top. `subset` may be
@@ -47,9 +47,9 @@ size_t cluster_name(char out[CLUSTER_NAME_MAX], const char *host, unsigned port,
  * The cluster of a service port (`subset` is "" for all endpoints), or, if the port or the subset
  * do not exist, one without endpoints. NULL when out of memory.
  */
-struct pcluster *cluster_known(struct world *w, struct sport *sp, const char *subset,
-			       enum family family, struct view *view);
-struct pcluster *cluster_unknown(struct world *w, const char *host, unsigned port,
-				 const char *subset);
+struct plan_cluster *cluster_known(struct mesh *mesh, struct mesh_port *sp, const char *subset,
+				   enum family family, struct view *view);
+struct plan_cluster *cluster_unknown(struct mesh *mesh, const char *host, unsigned port,
+				     const char *subset);
 
 #endif

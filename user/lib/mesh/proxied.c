@@ -24,9 +24,9 @@ bool port_is_undeclared(const struct service_port *port)
 	return true;
 }
 
-bool host_has_http_rule(struct world *w, const char *host)
+bool host_has_http_rule(struct mesh *mesh, const char *host)
 {
-	struct host_iter it = host_iter(&w->mesh, host);
+	struct host_iter it = host_iter(&mesh->vs_index, host);
 	const struct hosted *hosted;
 
 	while ((hosted = host_iter_next(&it)))
@@ -36,14 +36,14 @@ bool host_has_http_rule(struct world *w, const char *host)
 	return false;
 }
 
-bool port_carries_http(struct world *w, const struct host *h, const struct sport *sp)
+bool port_carries_http(struct mesh *mesh, const struct host *h, const struct mesh_port *sp)
 {
 	if (sp->protocol == PORT_HTTP)
 		return true;
-	return port_is_undeclared(sp->port) && host_has_http_rule(w, h->name);
+	return port_is_undeclared(sp->port) && host_has_http_rule(mesh, h->name);
 }
 
-struct host *host_concrete(struct world *w, struct host *h)
+struct host *host_concrete(struct mesh *mesh, struct host *h)
 {
 	char name[HOST_MAX];
 
@@ -55,7 +55,7 @@ struct host *host_concrete(struct world *w, struct host *h)
 		/* It is a full name, whose namespace is its own. */
 		if (!s->external_name || host_complete(s->external_name, "", name))
 			return NULL;
-		h = world_host(w, name);
+		h = mesh_host(mesh, name);
 	}
 	return NULL;
 }
@@ -78,9 +78,9 @@ static bool policies_are_of_requests(const struct dr_policy *p, unsigned port)
 }
 
 /* Of the host as a whole: a subset's policies need a rule that leads there. */
-static bool port_has_policy(struct world *w, const char *host, unsigned port)
+static bool port_has_policy(struct mesh *mesh, const char *host, unsigned port)
 {
-	struct host_iter it = host_iter(&w->rules, host);
+	struct host_iter it = host_iter(&mesh->dr_index, host);
 	const struct hosted *hosted;
 
 	while ((hosted = host_iter_next(&it)))
@@ -91,28 +91,28 @@ static bool port_has_policy(struct world *w, const char *host, unsigned port)
 }
 
 /* `h` may be another name for the service at `at`: its rules count there. */
-static void mark_host(struct world *w, const struct host *h, struct host *at)
+static void mark_host(struct mesh *mesh, const struct host *h, struct host *at)
 {
-	bool rule = host_has_http_rule(w, h->name);
+	bool rule = host_has_http_rule(mesh, h->name);
 
 	for (size_t i = 0; i < at->port_count; i++) {
-		struct sport *sp = &at->ports[i];
+		struct mesh_port *sp = &at->ports[i];
 
-		if (port_carries_http(w, h, sp) &&
-		    (rule || port_has_policy(w, at->name, sp->port->port)))
+		if (port_carries_http(mesh, h, sp) &&
+		    (rule || port_has_policy(mesh, at->name, sp->port->port)))
 			sp->proxied = true;
 	}
 }
 
-void mark_proxied(struct world *w)
+void mark_proxied(struct mesh *mesh)
 {
-	if (!w->mesh.map.count && !w->rules.map.count)
+	if (!mesh->vs_index.map.count && !mesh->dr_index.map.count)
 		return;
-	for (size_t i = 0; i < w->services.count; i++) {
-		struct host *h = &w->host_list[i];
-		struct host *at = h->name ? host_concrete(w, h) : NULL;
+	for (size_t i = 0; i < mesh->services.count; i++) {
+		struct host *h = &mesh->host_list[i];
+		struct host *at = h->name ? host_concrete(mesh, h) : NULL;
 
 		if (at && !at->service->service.internal_local)
-			mark_host(w, h, at);
+			mark_host(mesh, h, at);
 	}
 }

@@ -38,9 +38,9 @@ int names_add_exports(struct names *n, const struct strs *export_to, const char 
 	return r;
 }
 
-int names_add_rules(struct world *w, struct names *n, const char *host, const char *service_ns)
+int names_add_rules(struct mesh *mesh, struct names *n, const char *host, const char *service_ns)
 {
-	struct host_iter it = host_iter(&w->rules, host);
+	struct host_iter it = host_iter(&mesh->dr_index, host);
 	const struct hosted *hosted;
 	size_t i;
 	int r = 0;

@@ -18,6 +18,6 @@ void names_free(struct names *n);
 /* Everyone that an object hidden from the others is shown to. */
 int names_add_exports(struct names *n, const struct strs *export_to, const char *own);
 /* DestinationRules make a difference where they are hidden, or in a namespace of their own. */
-int names_add_rules(struct world *w, struct names *n, const char *host, const char *service_ns);
+int names_add_rules(struct mesh *mesh, struct names *n, const char *host, const char *service_ns);
 
 #endif

@@ -17,7 +17,7 @@ struct entry {
 	__u32 id;
 };
 
-struct names {
+struct id_names {
 	struct bytemap by_name, by_id; /* -> struct entry */
 	__u32 last;
 };
@@ -29,7 +29,7 @@ struct endpoint_key {
 };
 
 struct registry {
-	struct names kinds[REG_MAX];
+	struct id_names kinds[REG_MAX];
 	struct bytemap endpoints; /* struct endpoint_key -> struct known_endpoint */
 	__u64 stamp;
 	struct pool *pool;
@@ -55,7 +55,7 @@ void registry_free(struct registry *r)
 	free(r);
 }
 
-static int names_add(struct registry *r, struct names *n, const char *name, size_t len, __u32 id)
+static int names_add(struct registry *r, struct id_names *n, const char *name, size_t len, __u32 id)
 {
 	struct entry *e = pool_alloc(&r->pool, sizeof(*e));
 	char *copy = pool_copy(&r->pool, name, len);
@@ -79,7 +79,7 @@ static int names_add(struct registry *r, struct names *n, const char *name, size
 
 /* Ids of clusters are indexes of `limits`: once the last one has been given, those that are free.
  */
-static __u32 next_cluster_id(struct names *n)
+static __u32 next_cluster_id(struct id_names *n)
 {
 	__u32 id = n->last + 1;
 
@@ -90,7 +90,7 @@ static __u32 next_cluster_id(struct names *n)
 	return id < CLUSTER_IDS_MAX ? id : 0;
 }
 
-static __u32 next_id(struct names *n, enum registry_kind kind)
+static __u32 next_id(struct id_names *n, enum registry_kind kind)
 {
 	if (kind == REG_CLUSTER)
 		return next_cluster_id(n);
@@ -98,7 +98,7 @@ static __u32 next_id(struct names *n, enum registry_kind kind)
 }
 
 /* The hash, or the first free number behind it; 0 is no id. */
-static __u32 hashed_id(struct names *n, const char *name, size_t len)
+static __u32 hashed_id(struct id_names *n, const char *name, size_t len)
 {
 	__u32 id = bytes_hash(name, len);
 
@@ -109,7 +109,7 @@ static __u32 hashed_id(struct names *n, const char *name, size_t len)
 
 __u32 registry_id(struct registry *r, enum registry_kind kind, const char *name)
 {
-	struct names *n = &r->kinds[kind];
+	struct id_names *n = &r->kinds[kind];
 	size_t len = strlen(name);
 	struct entry *e = bytemap_get(&n->by_name, name, len);
 	__u32 id;
@@ -129,7 +129,7 @@ const char *registry_name(struct registry *r, enum registry_kind kind, __u32 id)
 
 int registry_adopt(struct registry *r, enum registry_kind kind, const char *name, __u32 id)
 {
-	struct names *n = &r->kinds[kind];
+	struct id_names *n = &r->kinds[kind];
 	struct entry *by_name = bytemap_str(&n->by_name, name);
 	struct entry *by_id = bytemap_get(&n->by_id, &id, sizeof(id));
 

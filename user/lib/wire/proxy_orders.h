@@ -23,7 +23,7 @@
 
 #include <linux/types.h>
 
-#include "weft/handover.h"
+#include "weft/tproxy.h"
 #include "weft/policy.h"
 
 enum { PROXY_VERSION_SIZE = 32, PROXY_IDENTITY_SIZE = 1024 };

@@ -11,7 +11,7 @@
 
 enum { PAID_PER_CHUNK = 16 };
 
-enum state {
+enum chunk_state {
 	SIZE = 0,
 	PAD, /* blanks behind a size or an extension */
 	EXT, /* behind ';' */
@@ -70,7 +70,7 @@ static bool too_much(struct h1_chunks *c)
 	return c->extra++ == H1_MAX_EXTENSIONS;
 }
 
-static int in_extension(enum state state, char byte)
+static int in_extension(enum chunk_state state, char byte)
 {
 	switch (state) {
 	case EXT:
@@ -150,7 +150,7 @@ static int in_trailer_value(char byte)
 /* The state after one byte of framing, or H1_BAD. */
 static int step(struct h1_chunks *c, char byte)
 {
-	switch ((enum state)c->state) {
+	switch ((enum chunk_state)c->state) {
 	case SIZE:
 		return in_size(c, byte);
 	case PAD:
@@ -161,7 +161,7 @@ static int step(struct h1_chunks *c, char byte)
 	case EXT_TOKEN:
 	case EXT_QUOTED:
 	case EXT_ESCAPED:
-		return in_extension((enum state)c->state, byte);
+		return in_extension((enum chunk_state)c->state, byte);
 	case SIZE_LF:
 		return byte == '\n' ? after_size(c) : H1_BAD;
 	case DATA:

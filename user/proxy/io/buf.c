@@ -9,36 +9,36 @@
 
 #include "lib/base/cleanup.h"
 
-static char *take(struct supply *s, size_t size)
+static char *take(struct buffer_pool *pool, size_t size)
 {
 	char *bytes;
 
-	if (size == BUF_SIZE && s->buf_count)
-		return s->bufs[--s->buf_count];
+	if (size == BUF_SIZE && pool->buf_count)
+		return pool->bufs[--pool->buf_count];
 	bytes = malloc(size);
 	if (bytes && size > BUF_BIG)
-		s->beyond += size;
+		pool->beyond += size;
 	return bytes;
 }
 
-static void give(struct supply *s, char *bytes, size_t size)
+static void give(struct buffer_pool *pool, char *bytes, size_t size)
 {
-	if (size == BUF_SIZE && s->buf_count < SUPPLY_BUFS)
-		s->bufs[s->buf_count++] = bytes;
+	if (size == BUF_SIZE && pool->buf_count < BUFFER_POOL_BUFS)
+		pool->bufs[pool->buf_count++] = bytes;
 	else
 		free(bytes);
 	if (size > BUF_BIG)
-		s->beyond -= size;
+		pool->beyond -= size;
 }
 
-void supply_free(struct supply *s)
+void buffer_pool_free(struct buffer_pool *pool)
 {
-	while (s->buf_count)
-		free(s->bufs[--s->buf_count]);
-	while (s->pipe_count) {
-		s->pipe_count--;
-		close(s->pipes[s->pipe_count].in);
-		close(s->pipes[s->pipe_count].out);
+	while (pool->buf_count)
+		free(pool->bufs[--pool->buf_count]);
+	while (pool->pipe_count) {
+		pool->pipe_count--;
+		close(pool->pipes[pool->pipe_count].in);
+		close(pool->pipes[pool->pipe_count].out);
 	}
 }
 
@@ -51,9 +51,9 @@ static void slide(struct buf *b)
 	b->end = (uint32_t)n;
 }
 
-static int move_to(struct supply *s, struct buf *b, size_t size)
+static int move_to(struct buffer_pool *pool, struct buf *b, size_t size)
 {
-	char *bytes = take(s, size);
+	char *bytes = take(pool, size);
 	size_t n = buf_len(b);
 
 	if (!bytes)
@@ -61,12 +61,12 @@ static int move_to(struct supply *s, struct buf *b, size_t size)
 	if (n)
 		memcpy(bytes, buf_at(b), n);
 	if (b->bytes)
-		give(s, b->bytes, b->size);
+		give(pool, b->bytes, b->size);
 	*b = (struct buf){ bytes, (uint32_t)size, 0, (uint32_t)n };
 	return 0;
 }
 
-int buf_enlarge(struct supply *s, struct buf *b, size_t n)
+int buf_enlarge(struct buffer_pool *pool, struct buf *b, size_t n)
 {
 	size_t need = buf_len(b) + n;
 
@@ -79,24 +79,24 @@ int buf_enlarge(struct supply *s, struct buf *b, size_t n)
 		return 0;
 	}
 	if (need <= BUF_SIZE)
-		return move_to(s, b, BUF_SIZE);
-	return move_to(s, b, need <= BUF_BIG ? BUF_BIG : need + need / 2);
+		return move_to(pool, b, BUF_SIZE);
+	return move_to(pool, b, need <= BUF_BIG ? BUF_BIG : need + need / 2);
 }
 
-int buf_reserve(struct supply *s, struct buf *b, size_t n, size_t max)
+int buf_reserve(struct buffer_pool *pool, struct buf *b, size_t n, size_t max)
 {
 	size_t need = buf_len(b) + n;
 
 	if (b->bytes && buf_room(b) >= n)
 		return 0;
-	if (need > max || (need > BUF_BIG && s->beyond + need > SUPPLY_BEYOND))
+	if (need > max || (need > BUF_BIG && pool->beyond + need > BUFFER_POOL_BEYOND))
 		return -ENOBUFS;
-	return buf_enlarge(s, b, n);
+	return buf_enlarge(pool, b, n);
 }
 
-int buf_append(struct supply *s, struct buf *b, const void *bytes, size_t n)
+int buf_append(struct buffer_pool *pool, struct buf *b, const void *bytes, size_t n)
 {
-	int r = buf_enlarge(s, b, n);
+	int r = buf_enlarge(pool, b, n);
 
 	if (r)
 		return r;
@@ -106,23 +106,23 @@ int buf_append(struct supply *s, struct buf *b, const void *bytes, size_t n)
 	return 0;
 }
 
-void buf_shrink(struct supply *s, struct buf *b)
+void buf_shrink(struct buffer_pool *pool, struct buf *b)
 {
 	if (b->size > BUF_BIG && buf_len(b) <= BUF_SIZE)
-		(void)move_to(s, b, BUF_SIZE);
+		(void)move_to(pool, b, BUF_SIZE);
 }
 
-void buf_consume(struct supply *s, struct buf *b, size_t n)
+void buf_consume(struct buffer_pool *pool, struct buf *b, size_t n)
 {
 	b->start += (uint32_t)n;
 	if (b->start == b->end)
-		buf_release(s, b);
+		buf_release(pool, b);
 }
 
-void buf_release(struct supply *s, struct buf *b)
+void buf_release(struct buffer_pool *pool, struct buf *b)
 {
 	if (b->bytes)
-		give(s, b->bytes, b->size);
+		give(pool, b->bytes, b->size);
 	*b = (struct buf){ 0 };
 }
 
@@ -141,30 +141,30 @@ static int open_pipe(struct pipe *p)
 	return -ENOBUFS;
 }
 
-int pipe_take(struct supply *s, struct pipe *p)
+int pipe_take(struct buffer_pool *pool, struct pipe *p)
 {
 	int r;
 
-	if (s->pipe_count) {
-		*p = s->pipes[--s->pipe_count];
+	if (pool->pipe_count) {
+		*p = pool->pipes[--pool->pipe_count];
 		return 0;
 	}
-	if (s->pause) {
-		s->pause--;
+	if (pool->pause) {
+		pool->pause--;
 		return -ENOBUFS;
 	}
 	r = open_pipe(p);
 	if (r)
-		s->pause = SUPPLY_PAUSE;
+		pool->pause = BUFFER_POOL_PAUSE;
 	return r;
 }
 
-void pipe_release(struct supply *s, struct pipe *p)
+void pipe_release(struct buffer_pool *pool, struct pipe *p)
 {
 	if (p->in < 0)
 		return;
-	if (!p->n && s->pipe_count < SUPPLY_PIPES) {
-		s->pipes[s->pipe_count++] = *p;
+	if (!p->n && pool->pipe_count < BUFFER_POOL_PIPES) {
+		pool->pipes[pool->pipe_count++] = *p;
 	} else {
 		closep(&p->in);
 		closep(&p->out);

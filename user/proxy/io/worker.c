@@ -194,5 +194,5 @@ void worker_close(struct worker *w)
 	w->listener.fd = -1;
 	loop_free(w->loop);
 	w->loop = NULL;
-	supply_free(&w->supply);
+	buffer_pool_free(&w->buffers);
 }

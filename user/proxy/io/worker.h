@@ -39,7 +39,7 @@ struct worker_call {
 
 struct worker {
 	struct loop *loop;
-	struct supply supply;
+	struct buffer_pool buffers;
 	struct random random;
 	const struct worker_service *service;
 	struct loop_io listener;

@@ -205,13 +205,13 @@ static struct value route_name(const struct access_entry *e, char *scratch)
 	return text(e->plan && e->plan->route ? e->plan->route->name : NULL);
 }
 
-/* In the order of the text format, where each stands between `before` and `after`. `most` is how
+/* In the order of the text format, where each stands between `before` and `after`. `max` is how
  * many bytes of it there may be. */
 static const struct {
 	const char *key;
 	struct value (*get)(const struct access_entry *e, char *scratch);
 	const char *before, *after;
-	size_t most;
+	size_t max;
 } fields[] = {
 	{ "start_time", start_time, "[", "]", 32 },
 	{ "method", method, " \"", "", 64 },
@@ -265,41 +265,41 @@ static bool plain(unsigned char c)
 }
 
 /* A client could otherwise write lines of its own. */
-static char *put_span(char *p, struct h1_span s, size_t most, const char *escape)
+static char *put_span(char *p, struct h1_span s, size_t max, const char *escape)
 {
 	static const char hex[] = "0123456789abcdef";
 	size_t width = strlen(escape) + 2;
 
-	for (size_t i = 0; i < s.n && most >= width; i++) {
+	for (size_t i = 0; i < s.n && max >= width; i++) {
 		unsigned char c = (unsigned char)s.p[i];
 
 		if (plain(c)) {
 			*p++ = (char)c;
-			most--;
+			max--;
 			continue;
 		}
 		p = put(p, escape);
 		*p++ = hex[c >> 4];
 		*p++ = hex[c & 15];
-		most -= width;
+		max -= width;
 	}
 	return p;
 }
 
-static char *put_text_value(char *p, struct value v, size_t most)
+static char *put_text_value(char *p, struct value v, size_t max)
 {
 	if (v.type == NUMBER)
 		return put_number(p, v.number);
-	return v.type == TEXT ? put_span(p, v.text, most, "\\x") : put(p, "-");
+	return v.type == TEXT ? put_span(p, v.text, max, "\\x") : put(p, "-");
 }
 
-static char *put_json_value(char *p, struct value v, size_t most)
+static char *put_json_value(char *p, struct value v, size_t max)
 {
 	if (v.type == NUMBER)
 		return put_number(p, v.number);
 	if (v.type == NOTHING)
 		return put(p, "null");
-	return put(put_span(put(p, "\""), v.text, most, "\\u00"), "\"");
+	return put(put_span(put(p, "\""), v.text, max, "\\u00"), "\"");
 }
 
 static char *put_text(char *p, const struct access_entry *e)
@@ -308,7 +308,7 @@ static char *put_text(char *p, const struct access_entry *e)
 
 	for (size_t i = 0; i < FIELDS; i++) {
 		p = put(p, fields[i].before);
-		p = put_text_value(p, fields[i].get(e, scratch), fields[i].most);
+		p = put_text_value(p, fields[i].get(e, scratch), fields[i].max);
 		p = put(p, fields[i].after);
 	}
 	return p;
@@ -320,7 +320,7 @@ static char *put_json(char *p, const struct access_entry *e)
 
 	for (size_t i = 0; i < FIELDS; i++) {
 		p = put(put(put(p, i ? ",\"" : "{\""), fields[i].key), "\":");
-		p = put_json_value(p, fields[i].get(e, scratch), fields[i].most);
+		p = put_json_value(p, fields[i].get(e, scratch), fields[i].max);
 	}
 	return put(p, "}");
 }

@@ -104,7 +104,7 @@ static int (*const obeys[])(struct peer *p, struct proxy_reply *reply, int fd) =
 };
 
 /* -EPIPE: nobody is there any more. */
-static int obey(struct peer *p)
+static int handle_order(struct peer *p)
 {
 	_cleanup_close_ int fd = -1;
 	struct proxy_order order = { 0 };
@@ -146,7 +146,7 @@ int orders_serve(const struct orders *o, int signals)
 		if (!polled[1].revents)
 			continue;
 		if (p.conn >= 0) {
-			if (obey(&p))
+			if (handle_order(&p))
 				hang_up(&p);
 			continue;
 		}

@@ -18,7 +18,7 @@
 #include "proxy/process/requests.h"
 #include "proxy/process/options.h"
 #include "proxy/route/router.h"
-#include "proxy/route/rules_version.h"
+#include "proxy/route/router_version.h"
 #include "proxy/process/sandbox.h"
 
 enum { ADOPT_MS = 5000 };
@@ -27,7 +27,7 @@ struct thread {
 	pthread_t id;
 	bool started, opened;
 	struct http_worker worker;
-	struct rules *rules;
+	struct snapshot_router *rules;
 	struct access_log *log; /* or NULL */
 };
 
@@ -35,7 +35,7 @@ struct proxy {
 	const struct proxy_options *options;
 	struct cluster_limit *limits;
 	struct stats *stats;
-	struct state *state;
+	struct shared_state *state;
 	struct thread *threads;
 	struct http_worker **peers;
 	size_t count, listening;
@@ -67,12 +67,12 @@ static void proxy_stop(struct proxy *p)
 	for (size_t i = 0; i < p->count; i++) {
 		if (p->threads[i].opened)
 			worker_close(&p->threads[i].worker.io);
-		rules_free(p->threads[i].rules);
+		router_free(p->threads[i].rules);
 		free(p->threads[i].log);
 	}
 	free(p->threads);
 	free(p->peers);
-	state_free(p->state);
+	shared_state_free(p->state);
 	stats_close(p->stats);
 	limits_unmap(p->limits);
 	closep(&p->signals);
@@ -87,7 +87,7 @@ static int offer(struct proxy *p, int fd)
 	if (r)
 		return r;
 	for (size_t i = 0; i < p->count; i++) {
-		rules_offer(p->threads[i].rules, c);
+		router_offer(p->threads[i].rules, c);
 		loop_wake(p->threads[i].worker.io.loop);
 	}
 	config_unref(c);
@@ -99,7 +99,7 @@ static int adopted(const struct proxy *p)
 	int r = 0;
 
 	for (size_t i = 0; i < p->count && r <= 0; i++) {
-		int one = rules_adopted(p->threads[i].rules);
+		int one = router_adopted(p->threads[i].rules);
 
 		if (one)
 			r = one;
@@ -133,7 +133,7 @@ static int open_worker(struct proxy *p, struct thread *t)
 		options.flush = access_log_flush;
 		options.log_arg = t->log;
 	}
-	return http_worker_open(&t->worker, -1, &options, rules_router(t->rules));
+	return http_worker_open(&t->worker, -1, &options, router_interface(t->rules));
 }
 
 static int open_workers(struct proxy *p)
@@ -143,7 +143,7 @@ static int open_workers(struct proxy *p)
 	for (size_t i = 0; !r && i < p->count; i++) {
 		struct thread *t = &p->threads[i];
 
-		r = rules_new(p->state, &t->rules);
+		r = router_new(p->state, &t->rules);
 		if (!r)
 			r = open_worker(p, t);
 		if (r)
@@ -179,7 +179,7 @@ static int start_threads(struct proxy *p)
 	return 0;
 }
 
-static int go_over(void *arg, int fd)
+static int switch_snapshot(void *arg, int fd)
 {
 	struct proxy *p = arg;
 	int r = offer(p, fd);
@@ -203,7 +203,7 @@ static int serve(struct proxy *p)
 		.listeners = p->options->listeners,
 		.count = p->count,
 		.identity = p->options->identity,
-		.snapshot = go_over,
+		.snapshot = switch_snapshot,
 		.requests = tell_requests,
 		.arg = p,
 	};
@@ -220,7 +220,7 @@ static int begin_with(struct proxy *p, const char *file)
 	if (!file)
 		return p->options->control < 0 ? listen_all(p) : 0;
 	fd = open(file, O_RDONLY | O_CLOEXEC);
-	r = fd < 0 ? -errno : go_over(p, fd);
+	r = fd < 0 ? -errno : switch_snapshot(p, fd);
 	return r ? log_err(r, "read the snapshot %s", file) : 0;
 }
 
@@ -262,7 +262,7 @@ static int prepare(struct proxy *p)
 	r = stats_open(p->options->cluster_stats, p->options->route_stats, &p->stats);
 	if (r)
 		return log_err(r, "map the counters");
-	p->state = state_new(p->limits, p->stats);
+	p->state = shared_state_new(p->limits, p->stats);
 	p->threads = calloc(p->options->listener_count, sizeof(*p->threads));
 	p->peers = calloc(p->options->listener_count, sizeof(struct http_worker *));
 	if (!p->state || !p->threads || !p->peers)

@@ -35,7 +35,7 @@ static int keep_head(struct request *rq, size_t n)
 
 	rq->head = *in;
 	*in = (struct buf){ 0 };
-	return rest ? buf_append(&rq->worker->io.supply, in, buf_at(&rq->head) + n, rest) : 0;
+	return rest ? buf_append(&rq->worker->io.buffers, in, buf_at(&rq->head) + n, rest) : 0;
 }
 
 static enum step begin(struct request *rq, size_t n)
@@ -162,7 +162,7 @@ static enum step step_linger(struct h1_client *c)
 	struct half *h = &c->down.half;
 	long r = -EAGAIN;
 
-	buf_release(&c->worker->io.supply, &h->in);
+	buf_release(&c->worker->io.buffers, &h->in);
 	body_begin(h, H1_NO_BODY, 0);
 	if (h->eof || h->broken || c->fired)
 		return STEP_END;
@@ -214,7 +214,7 @@ static int send_head(struct request *rq, const struct h1_response *r, bool dechu
 {
 	struct buf *out = &rq->down->half.out;
 	size_t before = buf_len(out);
-	int error = heads_response(&rq->worker->io.supply, out, rq, r, dechunk);
+	int error = head_write_response(&rq->worker->io.buffers, out, rq, r, dechunk);
 
 	rq->heads += buf_len(out) - before;
 	return error;
@@ -222,15 +222,15 @@ static int send_head(struct request *rq, const struct h1_response *r, bool dechu
 
 static int send_answer(struct request *rq, const struct plan_answer *a)
 {
-	struct supply *supply = &rq->worker->io.supply;
+	struct buffer_pool *buffers = &rq->worker->io.buffers;
 	struct buf *out = &rq->down->half.out;
 	size_t before = buf_len(out);
-	int r = heads_answer(supply, out, rq, a);
+	int r = head_write_answer(buffers, out, rq, a);
 
 	rq->heads += buf_len(out) - before;
 	if (r || rq->request.is_head || !status_has_body(a->status))
 		return r;
-	return buf_append(supply, out, a->body.p, a->body.n);
+	return buf_append(buffers, out, a->body.p, a->body.n);
 }
 
 /* A client with HTTP/1 knows no other way: an orderly end could look like that of the response. */
@@ -315,7 +315,7 @@ static int client_new(struct http_worker *w, int fd, struct h1_client **out)
 		close(fd);
 		return -ENOMEM;
 	}
-	r = half_open(&c->down.half, fd, w->io.loop, &w->io.supply, changed);
+	r = half_open(&c->down.half, fd, w->io.loop, &w->io.buffers, changed);
 	if (r)
 		return r;
 	c->down.half.writable = true;

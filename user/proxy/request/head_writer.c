@@ -11,19 +11,19 @@
 #include "proxy/request/request.h"
 
 struct writer {
-	struct supply *supply;
+	struct buffer_pool *buffers;
 	struct buf *out;
 	int r;
 	bool request;
-	bool timed;		   /* the client is told how long the endpoint took */
-	unsigned tries;		   /* which one it is, for the endpoint to know; 0: it isn't */
-	const struct added *added; /* or NULL */
+	bool timed;	/* the client is told how long the endpoint took */
+	unsigned tries; /* which one it is, for the endpoint to know; 0: it isn't */
+	const struct request_headers *headers; /* or NULL */
 };
 
 static void put(struct writer *w, const char *p, size_t n)
 {
 	if (!w->r)
-		w->r = buf_append(w->supply, w->out, p, n);
+		w->r = buf_append(w->buffers, w->out, p, n);
 }
 
 static void put_text(struct writer *w, const char *text)
@@ -49,7 +49,7 @@ static void put_field(struct writer *w, struct h1_span name, struct h1_span valu
 	char *p;
 
 	if (!w->r)
-		w->r = buf_enlarge(w->supply, w->out, n);
+		w->r = buf_enlarge(w->buffers, w->out, n);
 	if (w->r)
 		return;
 	p = w->out->bytes + w->out->end;
@@ -81,7 +81,7 @@ static bool left_out(const struct writer *w, const struct h1_header *h)
 {
 	if (h->hop)
 		return true;
-	if (w->added && added_replaces(w->added, h->name))
+	if (w->headers && request_headers_replace(w->headers, h->name))
 		return true;
 	if (!w->request)
 		return w->timed && h1_same_nocase(h->name, time_name);
@@ -108,9 +108,9 @@ static void put_fields(struct writer *w, const struct h1_message *m, const struc
 	}
 }
 
-static void put_added(struct writer *w, const struct plan_ops *ops)
+static void put_request_headers(struct writer *w, const struct plan_ops *ops)
 {
-	const struct added *a = w->added;
+	const struct request_headers *a = w->headers;
 
 	for (size_t i = 0; i < a->count; i++) {
 		if (!a->fields[i].value.p || taken_away(ops, 0, a->fields[i].name))
@@ -137,15 +137,15 @@ static void put_number(struct writer *w, struct h1_span name, unsigned long long
 
 static const char upgrade[] = "connection: upgrade\r\nupgrade: websocket\r\n";
 
-int heads_request(struct supply *s, struct buf *out, const struct request *rq,
-		  struct h1_span authority)
+int head_write_request(struct buffer_pool *pool, struct buf *out, const struct request *rq,
+		       struct h1_span authority)
 {
 	const struct h1_request *q = &rq->request;
-	struct writer w = { .supply = s,
+	struct writer w = { .buffers = pool,
 			    .out = out,
 			    .request = true,
 			    .tries = rq->plan.count_tries ? rq->tries : 0,
-			    .added = rq->plan.identify ? &rq->added : NULL };
+			    .headers = rq->plan.identify ? &rq->headers : NULL };
 
 	put_span(&w, q->method);
 	put_text(&w, " ");
@@ -154,8 +154,8 @@ int heads_request(struct supply *s, struct buf *out, const struct request *rq,
 	put_field(&w, (struct h1_span){ "host", 4 }, authority);
 	if (w.tries)
 		put_number(&w, count_name, w.tries);
-	if (w.added)
-		put_added(&w, &rq->plan.request);
+	if (w.headers)
+		put_request_headers(&w, &rq->plan.request);
 	put_fields(&w, &q->m, &rq->plan.request);
 	if (q->m.framing == H1_CHUNKED)
 		put_text(&w, "transfer-encoding: chunked\r\n");
@@ -177,10 +177,10 @@ static void put_status(struct writer *w, unsigned status, struct h1_span reason)
 	put_text(w, "\r\n");
 }
 
-int heads_response(struct supply *s, struct buf *out, const struct request *rq,
-		   const struct h1_response *r, bool dechunk)
+int head_write_response(struct buffer_pool *pool, struct buf *out, const struct request *rq,
+			const struct h1_response *r, bool dechunk)
 {
-	struct writer w = { .supply = s, .out = out };
+	struct writer w = { .buffers = pool, .out = out };
 
 	w.timed = rq->plan.identify && rq->answered && r->status >= 200;
 	put_status(&w, r->status, r->reason);
@@ -220,11 +220,11 @@ static void put_date(struct writer *w)
 		put_field(w, (struct h1_span){ "date", 4 }, (struct h1_span){ text, n });
 }
 
-int heads_answer(struct supply *s, struct buf *out, const struct request *rq,
-		 const struct plan_answer *a)
+int head_write_answer(struct buffer_pool *pool, struct buf *out, const struct request *rq,
+		      const struct plan_answer *a)
 {
 	const char *reason = status_reason(a->status);
-	struct writer w = { .supply = s, .out = out };
+	struct writer w = { .buffers = pool, .out = out };
 
 	put_status(&w, a->status, (struct h1_span){ reason, strlen(reason) });
 	if (status_has_body(a->status))

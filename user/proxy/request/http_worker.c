@@ -15,17 +15,17 @@ const struct worker_options worker_defaults = {
 	.upstream = { .source = { .pod_addrs = -1, .nics = -1, .pods = -1 } },
 };
 
-static void stir(struct http_worker *w)
+static void wake_waiters(struct http_worker *w)
 {
-	__atomic_store_n(&w->stirred, true, __ATOMIC_SEQ_CST);
+	__atomic_store_n(&w->woken, true, __ATOMIC_SEQ_CST);
 }
 
-void http_worker_stir(struct http_worker *w)
+void http_worker_wake_waiters(struct http_worker *w)
 {
-	stir(w);
+	wake_waiters(w);
 	for (size_t i = 0; i < w->peer_count; i++)
 		if (w->peers[i] != w) {
-			stir(w->peers[i]);
+			wake_waiters(w->peers[i]);
 			loop_wake(w->peers[i]->io.loop);
 		}
 }
@@ -46,14 +46,14 @@ static struct http_worker *of(struct upstreams *pool)
 
 static void connection_freed(struct upstreams *pool)
 {
-	http_worker_stir(of(pool));
+	http_worker_wake_waiters(of(pool));
 }
 
 /* First for those who wait here: if nobody can use it, it will be closed and make way for others.
  */
 static void connection_unused(struct upstreams *pool)
 {
-	stir(of(pool));
+	wake_waiters(of(pool));
 }
 
 static bool endpoint_gone(struct upstreams *pool, const void *endpoint)
@@ -96,16 +96,16 @@ static void run_in_order(struct http_worker *w)
 /* What nobody here can use may be in the way of others. */
 static void run_waiting(struct http_worker *w)
 {
-	while (__atomic_exchange_n(&w->stirred, false, __ATOMIC_SEQ_CST)) {
+	while (__atomic_exchange_n(&w->woken, false, __ATOMIC_SEQ_CST)) {
 		run_in_order(w);
-		upstreams_make_way(&w->upstreams);
+		upstreams_close_unusable(&w->upstreams);
 	}
 }
 
 static int open_upstreams(struct http_worker *w)
 {
 	w->upstreams.loop = w->io.loop;
-	w->upstreams.supply = &w->io.supply;
+	w->upstreams.buffers = &w->io.buffers;
 	w->upstreams.freed = connection_freed;
 	w->upstreams.unused = connection_unused;
 	w->upstreams.waits_since = waits_since;
@@ -163,7 +163,7 @@ int http_worker_open(struct http_worker *w, int listener, const struct worker_op
 	int r;
 
 	*w = (struct http_worker){ .flush_again = { .fire = flush_later },
-				   .look = { .fire = request_look },
+				   .poll_timer = { .fire = request_poll },
 				   .options = *options,
 				   .router = router };
 	w->waiting_end = &w->waiting;

@@ -68,7 +68,7 @@ static int read_head(struct mirror *m)
 		return -EAGAIN;
 	if (n == H1_BAD || r->m.framing == H1_TUNNEL)
 		return -EBADMSG;
-	buf_consume(&m->worker->io.supply, &h->in, (size_t)n);
+	buf_consume(&m->worker->io.buffers, &h->in, (size_t)n);
 	m->seen = 0;
 	if (r->status < 200)
 		return 0;
@@ -167,7 +167,7 @@ static int copy(struct mirror *m, const char *bytes, size_t n)
 {
 	struct buf *out = &m->up->half.out;
 
-	if (buf_len(out) + n > MAX_BEHIND || buf_append(&m->worker->io.supply, out, bytes, n))
+	if (buf_len(out) + n > MAX_BEHIND || buf_append(&m->worker->io.buffers, out, bytes, n))
 		return give_up(m);
 	return 0;
 }
@@ -180,12 +180,12 @@ static int reach(struct mirror *m, const struct request *rq)
 	struct addr from = upstream_source(pool, t, &rq->down->client_addr, &rq->down->called);
 	int r = 0;
 
-	m->admitted = t->limit && limit_admit(t->limit, &t->most);
+	m->admitted = t->limit && limit_admit(t->limit, &t->max);
 	if (t->limit && !m->admitted)
 		return -EBUSY;
 	m->up = upstream_reuse(pool, t, &from);
 	if (!m->up) {
-		if (t->limit && !limit_connect(t->limit, t->most.connections))
+		if (t->limit && !limit_connect(t->limit, t->max.connections))
 			return -EBUSY;
 		r = upstream_connect(pool, t, &from, &m->up);
 	}
@@ -230,7 +230,7 @@ static void begin(struct request *rq, const struct target *t, struct h1_span aut
 	if (!m)
 		return;
 	if (reach(m, rq) ||
-	    heads_request(&rq->worker->io.supply, &m->up->half.out, rq, authority) ||
+	    head_write_request(&rq->worker->io.buffers, &m->up->half.out, rq, authority) ||
 	    (h->body.ready && copy(m, buf_at(&h->in) + h->body.kept, h->body.ready))) {
 		end(m, false);
 		return;

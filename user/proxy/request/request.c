@@ -211,14 +211,14 @@ struct request *request_new(struct http_worker *w, struct downstream *down)
 {
 	struct request *rq = take(w);
 	const size_t headers = sizeof(rq->request.m.headers);
-	const size_t end = offsetof(struct request, added);
+	const size_t end = offsetof(struct request, headers);
 
 	if (!rq)
 		return NULL;
 	/* The fields are filled in by the parser, as many as there are. */
 	memset((char *)rq + headers, 0, end - headers);
-	rq->added.count = 0;
-	rq->added.request_id = (struct h1_span){ 0 };
+	rq->headers.count = 0;
+	rq->headers.request_id = (struct h1_span){ 0 };
 	rq->worker = w;
 	rq->down = down;
 	rq->running = true;
@@ -265,7 +265,7 @@ static void fill_entry(const struct request *rq, char flags[FLAGS_TEXT], struct 
 		.received = body_bytes(rq),
 		.sent = sent > rq->heads ? sent - rq->heads : 0,
 		.duration_ms = loop_now(rq->worker->io.loop) - rq->started,
-		.request_id = rq->added.request_id,
+		.request_id = rq->headers.request_id,
 		.service_ms = rq->answered ? (int64_t)(rq->answered - rq->asked) : -1,
 		.tries = rq->tries,
 		.client = rq->down->client_addr,
@@ -305,8 +305,8 @@ void request_forget(struct request *rq)
 	mirrors_leave(rq, body_received(&rq->down->half));
 	if (rq->planned)
 		w->router->release(w->router, &rq->plan);
-	buf_release(&w->io.supply, &rq->plan.text);
-	buf_release(&w->io.supply, &rq->head);
+	buf_release(&w->io.buffers, &rq->plan.text);
+	buf_release(&w->io.buffers, &rq->head);
 	loop_timer_clear(w->io.loop, &rq->deadline);
 	request_drop(rq);
 }
@@ -320,7 +320,7 @@ static bool same(struct h1_span a, struct h1_span b)
 
 static void identify(struct request *rq)
 {
-	const struct added_ask a = {
+	const struct request_headers_ask a = {
 		.request = &rq->request,
 		.scheme = rq->plan.scheme,
 		.gateway = rq->plan.gateway,
@@ -329,7 +329,7 @@ static void identify(struct request *rq)
 			     !same(rq->plan.path, rq->request.path),
 	};
 
-	added_make(&rq->added, &a, &rq->worker->io.random);
+	request_headers_make(&rq->headers, &a, &rq->worker->io.random);
 }
 
 /* A tunnel would go past all rules. As Envoy says it where CONNECT is not configured. */
@@ -356,7 +356,7 @@ static void ask(struct request *rq)
 	};
 
 	w->stats.requests++;
-	w->router->plan(w->router, &a, &w->io.supply, &rq->plan);
+	w->router->plan(w->router, &a, &w->io.buffers, &rq->plan);
 	rq->planned = true;
 	if (rq->request.is_connect)
 		refuse_tunnel(rq);

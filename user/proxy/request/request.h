@@ -79,7 +79,7 @@ struct request {
 	uint16_t endpoint_port, local_port;
 	struct request *spare; /* the next one, while it is none: worker->spare */
 	/* Filled in when it is needed. */
-	struct added added;
+	struct request_headers headers;
 	/* The timers of one that is spare stay where they are: that costs less than taking them
 	 * out. */
 	struct loop_timer timer;    /* of the state */
@@ -164,8 +164,8 @@ void request_give_places(struct request *rq);
 /* Another try, until request_end_retry(). */
 bool request_may_retry(struct request *rq);
 void request_end_retry(struct request *rq);
-/* Of worker->look. */
-void request_look(struct loop_timer *t);
+/* Of worker->poll_timer. */
+void request_poll(struct loop_timer *t);
 /* Waits for a connection that request_may_connect() has refused. */
 enum step request_queue(struct request *rq);
 void request_leave_queue(struct request *rq); /* also if it isn't in it */
@@ -207,13 +207,13 @@ void request_count_time(struct request *rq);
 /* ---- head_writer.c: 0 or -ENOMEM ---- */
 
 /* The request as the endpoint is to see it. */
-int heads_request(struct supply *s, struct buf *out, const struct request *rq,
-		  struct h1_span authority);
+int head_write_request(struct buffer_pool *pool, struct buf *out, const struct request *rq,
+		       struct h1_span authority);
 /* The response as the client is to see it. */
-int heads_response(struct supply *s, struct buf *out, const struct request *rq,
-		   const struct h1_response *r, bool dechunk);
+int head_write_response(struct buffer_pool *pool, struct buf *out, const struct request *rq,
+			const struct h1_response *r, bool dechunk);
 /* A response of the proxy's own. */
-int heads_answer(struct supply *s, struct buf *out, const struct request *rq,
-		 const struct plan_answer *a);
+int head_write_answer(struct buffer_pool *pool, struct buf *out, const struct request *rq,
+		      const struct plan_answer *a);
 
 #endif

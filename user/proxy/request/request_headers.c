@@ -71,7 +71,7 @@ static void find(const struct h1_request *q, struct found *f)
 	}
 }
 
-static void add(struct added *a, struct h1_span name, struct h1_span value)
+static void add(struct request_headers *a, struct h1_span name, struct h1_span value)
 {
 	a->fields[a->count].name = name;
 	a->fields[a->count].value = value;
@@ -79,12 +79,12 @@ static void add(struct added *a, struct h1_span name, struct h1_span value)
 	a->fields[a->count++].beside = false;
 }
 
-static void drop(struct added *a, struct h1_span name)
+static void drop(struct request_headers *a, struct h1_span name)
 {
 	add(a, name, (struct h1_span){ 0 });
 }
 
-bool added_replaces(const struct added *a, struct h1_span name)
+bool request_headers_replace(const struct request_headers *a, struct h1_span name)
 {
 	if (!may_be_known(name))
 		return false;
@@ -113,7 +113,7 @@ static void make_uuid(char out[36], struct random *random)
 	}
 }
 
-static void add_request_id(struct added *a, const struct found *f, struct random *random)
+static void add_request_id(struct request_headers *a, const struct found *f, struct random *random)
 {
 	a->request_id = f->value[REQUEST_ID];
 	if (a->request_id.n)
@@ -133,7 +133,8 @@ static bool is_private(const struct addr *a, bool v4)
 	       (b[0] == 192 && b[1] == 168);
 }
 
-static void add_forwarded_for(struct added *a, const struct found *f, struct h1_span client)
+static void add_forwarded_for(struct request_headers *a, const struct found *f,
+			      struct h1_span client)
 {
 	bool one = f->count[FORWARDED_FOR] == 1;
 
@@ -144,7 +145,8 @@ static void add_forwarded_for(struct added *a, const struct found *f, struct h1_
 		a->fields[a->count - 1].beside = true;
 }
 
-static void add_client(struct added *a, const struct added_ask *ask, const struct found *f)
+static void add_client(struct request_headers *a, const struct request_headers_ask *ask,
+		       const struct found *f)
 {
 	static const unsigned char mapped[12] = { [10] = 0xff, [11] = 0xff };
 	const struct addr *client = &ask->client;
@@ -207,12 +209,12 @@ static char *put(char *p, struct h1_span s)
 	return mempcpy(p, s.p, s.n);
 }
 
-static struct h1_span own_span(const struct added *a)
+static struct h1_span own_span(const struct request_headers *a)
 {
 	return (struct h1_span){ a->span, SPAN_DIGITS };
 }
 
-static void add_traceparent(struct added *a, struct h1_span trace, struct h1_span flags)
+static void add_traceparent(struct request_headers *a, struct h1_span trace, struct h1_span flags)
 {
 	char *p = put(a->traceparent, SPAN("00-"));
 
@@ -222,7 +224,7 @@ static void add_traceparent(struct added *a, struct h1_span trace, struct h1_spa
 }
 
 /* trace-span[-sampled[-parent]]; what is anything else, "0" for one, is left alone. */
-static void go_on_b3(struct added *a, struct h1_span s)
+static void go_on_b3(struct request_headers *a, struct h1_span s)
 {
 	const char *dash = memchr(s.p, '-', s.n);
 	struct h1_span trace, rest;
@@ -243,7 +245,7 @@ static void go_on_b3(struct added *a, struct h1_span s)
 	add(a, names[B3], (struct h1_span){ a->b3, (size_t)(p - a->b3) });
 }
 
-static void go_on_b3_fields(struct added *a, const struct found *f)
+static void go_on_b3_fields(struct request_headers *a, const struct found *f)
 {
 	add(a, names[B3_SPAN], own_span(a));
 	if (f->value[B3_SPAN].n == SPAN_DIGITS && is_hex(f->value[B3_SPAN]))
@@ -251,7 +253,7 @@ static void go_on_b3_fields(struct added *a, const struct found *f)
 }
 
 /* A decision not to sample may come without a trace. */
-static void begin_trace(struct added *a, const struct found *f, struct random *random)
+static void begin_trace(struct request_headers *a, const struct found *f, struct random *random)
 {
 	struct h1_span trace = { a->trace, TRACE_DIGITS }, sampled = f->value[B3_SAMPLED];
 
@@ -265,7 +267,7 @@ static void begin_trace(struct added *a, const struct found *f, struct random *r
 	add_traceparent(a, trace, sampled.n == 1 && *sampled.p == '1' ? SPAN("01") : SPAN("00"));
 }
 
-static void add_trace(struct added *a, const struct found *f, struct random *random)
+static void add_trace(struct request_headers *a, const struct found *f, struct random *random)
 {
 	bool w3c = f->count[TRACEPARENT] == 1 && is_traceparent(f->value[TRACEPARENT]);
 	bool b3 = is_trace_id(f->value[B3_TRACE]);
@@ -285,7 +287,8 @@ static void add_trace(struct added *a, const struct found *f, struct random *ran
 		begin_trace(a, f, random);
 }
 
-void added_make(struct added *a, const struct added_ask *ask, struct random *random)
+void request_headers_make(struct request_headers *a, const struct request_headers_ask *ask,
+			  struct random *random)
 {
 	struct found f;
 

@@ -10,7 +10,7 @@
  *   x-envoy-internal        at a gateway, for a private address that is the only one so far
  *   x-envoy-external-address  at a gateway, for all others: who they are
  *   x-envoy-original-path   when a rule rewrites the path
- *   x-envoy-attempt-count   which try it is (heads.c)
+ *   x-envoy-attempt-count   which try it is (head_writer.c)
  *   x-b3-*, b3, traceparent a trace is gone on with, whichever of the three forms it comes in: with
  *                           a span of its own, whose parent is the one that came. Without one a
  *                           trace begins, in the first and the last form, of which one in a
@@ -28,17 +28,17 @@
 #include "proxy/io/random.h"
 #include "weft/addr.h"
 
-enum { ADDED_MAX = 12 };
+enum { REQUEST_HEADERS_MAX = 12 };
 
 /* Spans point into the request, or to the texts below. */
-struct added {
+struct request_headers {
 	size_t count;
 	bool gateway;
 	struct {
 		struct h1_span name; /* in lower case; the request's own are dropped, unless: */
 		struct h1_span value, more; /* without value.p it is only dropped */
 		bool beside;
-	} fields[ADDED_MAX];
+	} fields[REQUEST_HEADERS_MAX];
 	struct h1_span request_id;
 	char uuid[36], trace[32], span[16];
 	char traceparent[55];
@@ -46,7 +46,7 @@ struct added {
 	char client[48]; /* ", " and an address */
 };
 
-struct added_ask {
+struct request_headers_ask {
 	const struct h1_request *request;
 	struct h1_span scheme;
 	bool gateway;
@@ -54,9 +54,10 @@ struct added_ask {
 	bool rewritten; /* the path */
 };
 
-void added_make(struct added *a, const struct added_ask *ask, struct random *random);
+void request_headers_make(struct request_headers *a, const struct request_headers_ask *ask,
+			  struct random *random);
 /* Whether the request's own field of that name is left out: one of them takes its place, or it says
  * what only the mesh may say. */
-bool added_replaces(const struct added *a, struct h1_span name);
+bool request_headers_replace(const struct request_headers *a, struct h1_span name);
 
 #endif

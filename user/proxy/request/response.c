@@ -51,11 +51,11 @@ static enum step begin(struct request *rq, const struct h1_response *r, size_t n
 		rq->close = true;
 	if (rq->down->ops->send_head(rq, r, dechunk))
 		return STEP_END;
-	buf_consume(&rq->worker->io.supply, &up->in, n);
+	buf_consume(&rq->worker->io.buffers, &up->in, n);
 	body_begin(up, r->m.framing, r->m.content_length);
 	up->body.dechunk = dechunk;
 	/* Before the client can ask for more: others may wait for the connection. */
-	up->body.early = rq->target.most.connections;
+	up->body.early = rq->target.max.connections;
 	body_forget(&rq->down->half);
 	if (r->m.framing == H1_TUNNEL)
 		return begin_tunnel(rq);
@@ -75,7 +75,7 @@ static enum step pass_interim(struct request *rq, const struct h1_response *r, s
 		error = rq->down->ops->send_head(rq, r, false);
 	if (!error)
 		error = half_flush(&rq->down->half);
-	buf_consume(&rq->worker->io.supply, &rq->up->half.in, n);
+	buf_consume(&rq->worker->io.buffers, &rq->up->half.in, n);
 	rq->seen = 0;
 	return error && error != -EAGAIN ? STEP_END : STEP_AGAIN;
 }

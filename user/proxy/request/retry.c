@@ -36,14 +36,14 @@ static bool may_retry(struct request *rq)
 static void back_off(struct request *rq)
 {
 	const struct plan *p = &rq->plan;
-	uint64_t most = (uint64_t)p->backoff_ms * (((uint64_t)1 << (rq->tries & 15)) - 1);
+	uint64_t max = (uint64_t)p->backoff_ms * (((uint64_t)1 << (rq->tries & 15)) - 1);
 
 	rq->worker->stats.retries++;
 	request_count_retry(rq);
-	if (most > (uint64_t)p->backoff_ms * BACKOFF_GROWTH)
-		most = (uint64_t)p->backoff_ms * BACKOFF_GROWTH;
+	if (max > (uint64_t)p->backoff_ms * BACKOFF_GROWTH)
+		max = (uint64_t)p->backoff_ms * BACKOFF_GROWTH;
 	rq->state = REQUEST_BACKOFF;
-	request_wait(rq, 1 + (most ? random_next(&rq->worker->io.random) % most : 0));
+	request_wait(rq, 1 + (max ? random_next(&rq->worker->io.random) % max : 0));
 }
 
 enum step request_step_backoff(struct request *rq)

@@ -149,8 +149,8 @@ enum step request_reach(struct request *rq)
 		rq->up->changed = request_upstream_changed;
 		if (!request_attach(rq))
 			return answer_overflow(rq);
-		r = heads_request(&rq->worker->io.supply, &rq->up->half.out, rq,
-				  rq->plan.authority);
+		r = head_write_request(&rq->worker->io.buffers, &rq->up->half.out, rq,
+				       rq->plan.authority);
 	}
 	if (r)
 		return request_try_failed(rq, FAIL_CONNECT);

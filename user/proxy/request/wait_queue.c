@@ -10,7 +10,7 @@
  */
 #include "proxy/request/request.h"
 
-enum { LOOK_MS = 20 };
+enum { POLL_MS = 20 };
 
 static void join(struct request *rq)
 {
@@ -19,7 +19,7 @@ static void join(struct request *rq)
 	rq->next_waiting = NULL;
 	rq->link_waiting = w->waiting_end;
 	if (!w->waiting)
-		loop_timer_set(w->io.loop, &w->look, LOOK_MS);
+		loop_timer_set(w->io.loop, &w->poll_timer, POLL_MS);
 	*w->waiting_end = rq;
 	w->waiting_end = &rq->next_waiting;
 }
@@ -40,7 +40,7 @@ void request_leave_queue(struct request *rq)
 	rq->pending = NULL;
 	if (limit_withdraw(l, rq)) {
 		limit_disconnect(l);
-		http_worker_stir(rq->worker);
+		http_worker_wake_waiters(rq->worker);
 	}
 }
 
@@ -56,11 +56,11 @@ bool request_may_connect(struct request *rq)
 		return false;
 	if (rq->pending && limit_passed(l, rq))
 		return true;
-	if (limit_connect(l, t->most.connections))
+	if (limit_connect(l, t->max.connections))
 		return true;
 	/* An unused one of this worker's makes way. */
 	return upstreams_close_idle(&rq->worker->upstreams, l) &&
-	       limit_connect(l, t->most.connections);
+	       limit_connect(l, t->max.connections);
 }
 
 enum step request_queue(struct request *rq)
@@ -76,14 +76,14 @@ enum step request_queue(struct request *rq)
 	rq->state = REQUEST_PENDING;
 	request_wait(rq, 0);
 	/* The connection that was in the way may have gone before anybody could know of us. */
-	http_worker_stir(rq->worker);
+	http_worker_wake_waiters(rq->worker);
 	return STEP_WAIT;
 }
 
-void request_look(struct loop_timer *t)
+void request_poll(struct loop_timer *t)
 {
 	struct http_worker *w =
-		(struct http_worker *)((char *)t - offsetof(struct http_worker, look));
+		(struct http_worker *)((char *)t - offsetof(struct http_worker, poll_timer));
 	const struct limit *last = NULL;
 
 	for (struct request *rq = w->waiting, *next; rq; rq = next) {
@@ -97,7 +97,7 @@ void request_look(struct loop_timer *t)
 		request_run(rq);
 	}
 	if (w->waiting)
-		loop_timer_set(w->io.loop, t, LOOK_MS);
+		loop_timer_set(w->io.loop, t, POLL_MS);
 }
 
 enum step request_step_pending(struct request *rq)
@@ -115,7 +115,7 @@ bool request_admit(struct request *rq)
 {
 	struct limit *l = rq->target.limit;
 
-	rq->admitted = l && limit_admit(l, &rq->target.most);
+	rq->admitted = l && limit_admit(l, &rq->target.max);
 	return !l || rq->admitted;
 }
 
@@ -123,7 +123,7 @@ bool request_attach(struct request *rq)
 {
 	struct limit *l = rq->target.limit;
 
-	rq->attached = l && limit_take(&l->requests, rq->target.most.requests);
+	rq->attached = l && limit_take(&l->requests, rq->target.max.requests);
 	return !l || rq->attached;
 }
 
@@ -152,7 +152,7 @@ bool request_may_retry(struct request *rq)
 	request_end_retry(rq);
 	if (!l)
 		return true;
-	if (!limit_retry(l, &rq->target.most))
+	if (!limit_retry(l, &rq->target.max))
 		return false;
 	rq->retrying = l;
 	return true;

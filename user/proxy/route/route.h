@@ -108,7 +108,7 @@ enum pick {
 
 struct router {
 	/* Fills in `plan`, which is zeroed. */
-	void (*plan)(struct router *r, const struct route_ask *ask, struct supply *supply,
+	void (*plan)(struct router *r, const struct route_ask *ask, struct buffer_pool *buffers,
 		     struct plan *plan);
 	/* An endpoint for the n-th try, from 0. What it returns with PICK_OK is ended with done().
 	 */

@@ -14,30 +14,30 @@
 #include "lib/base/log.h"
 #include "lib/model/hostname.h"
 #include "lib/route/fields.h"
-#include "proxy/route/rules_plan.h"
+#include "proxy/route/router_plan.h"
 #include "proxy/route/router_priv.h"
 
 enum { SPARE = 256 };
 
-struct rules {
+struct snapshot_router {
 	struct router router; /* first */
-	struct state *state;
-	struct rules_version *current; /* NULL: none yet */
-	struct config *offered;	       /* atomic: for the next turn; NULL: nothing new */
-	int adopted;		       /* atomic: how the last one went; 1: not yet */
-	struct rules_plan *spare;
+	struct shared_state *state;
+	struct router_version *current; /* NULL: none yet */
+	struct config *offered;		/* atomic: for the next turn; NULL: nothing new */
+	int adopted;			/* atomic: how the last one went; 1: not yet */
+	struct router_plan *spare;
 	unsigned spare_count;
 	struct http_field fields[H1_MAX_HEADERS]; /* of the request being decided */
 };
 
-static struct rules_plan *take_plan(struct rules *r)
+static struct router_plan *take_plan(struct snapshot_router *r)
 {
-	struct rules_plan *p = r->spare;
+	struct router_plan *p = r->spare;
 
 	if (!p) {
 		p = malloc(sizeof(*p));
 		if (p)
-			p->ops = p->headers = (struct rules_ops){ 0 };
+			p->ops = p->headers = (struct router_ops){ 0 };
 		return p;
 	}
 	r->spare = p->next;
@@ -45,14 +45,14 @@ static struct rules_plan *take_plan(struct rules *r)
 	return p;
 }
 
-static void free_plan(struct rules_plan *p)
+static void free_plan(struct router_plan *p)
 {
 	free(p->ops.items);
 	free(p->headers.items);
 	free(p);
 }
 
-static void give_plan(struct rules *r, struct rules_plan *p)
+static void give_plan(struct snapshot_router *r, struct router_plan *p)
 {
 	if (r->spare_count == SPARE) {
 		free_plan(p);
@@ -79,7 +79,7 @@ static struct http_span called_authority(const struct route_ask *ask, char text[
 	return (struct http_span){ text, n };
 }
 
-static void describe(struct rules *r, const struct route_ask *ask, struct rules_plan *p)
+static void describe(struct snapshot_router *r, const struct route_ask *ask, struct router_plan *p)
 {
 	const struct h1_request *q = ask->request;
 
@@ -101,7 +101,7 @@ static void describe(struct rules *r, const struct route_ask *ask, struct rules_
 }
 
 /* No rule, nor what is hashed, is to go by a field that its sender had no right to. */
-static void drop_forged(struct rules *r, struct rules_plan *p, bool gateway)
+static void drop_forged(struct snapshot_router *r, struct router_plan *p, bool gateway)
 {
 	size_t n = 0;
 
@@ -134,10 +134,10 @@ static bool sometimes(uint64_t share)
 	return share && share < (uint64_t)1 << 32;
 }
 
-static void decide(struct rules_plan *p, const struct hs_listener *l,
+static void decide(struct router_plan *p, const struct hs_listener *l,
 		   const struct http_source *source)
 {
-	const struct rules_version *v = p->version;
+	const struct router_version *v = p->version;
 	struct http_decision *d = &p->decision;
 	struct http_turns turns = { 0 };
 	struct route_state *rs;
@@ -157,7 +157,7 @@ static void decide(struct rules_plan *p, const struct hs_listener *l,
  * No rule has the host: the service at the address, or the address itself; but not the node's own,
  * such as that of our listening socket, where we would call ourselves again and again.
  */
-static void decide_passthrough(struct rules_plan *p, const struct route_ask *ask)
+static void decide_passthrough(struct router_plan *p, const struct route_ask *ask)
 {
 	const struct http_snapshot *s = p->version->snapshot;
 	struct http_decision *d = &p->decision;
@@ -176,9 +176,9 @@ static void decide_passthrough(struct rules_plan *p, const struct route_ask *ask
 		d->action = HTTP_NO_CLUSTER;
 }
 
-static void route(struct rules *r, struct rules_plan *p, const struct route_ask *ask)
+static void route(struct snapshot_router *r, struct router_plan *p, const struct route_ask *ask)
 {
-	const struct rules_version *v = p->version;
+	const struct router_version *v = p->version;
 	const struct hs_source *row = http_source_at(v->snapshot, &ask->client);
 	const struct hs_listener *l = listener_of(v->snapshot, ask, row);
 	struct http_source source;
@@ -203,11 +203,11 @@ static const struct plan no_rules = {
 	.answer = { .status = 503, .flags = "NC", .details = "cluster_not_found" },
 };
 
-static void plan(struct router *router, const struct route_ask *ask, struct supply *supply,
+static void plan(struct router *router, const struct route_ask *ask, struct buffer_pool *buffers,
 		 struct plan *out)
 {
-	struct rules *r = (struct rules *)router;
-	struct rules_plan *p = r->current ? take_plan(r) : NULL;
+	struct snapshot_router *r = (struct snapshot_router *)router;
+	struct router_plan *p = r->current ? take_plan(r) : NULL;
 
 	*out = no_rules;
 	if (!p)
@@ -224,9 +224,9 @@ static void plan(struct router *router, const struct route_ask *ask, struct supp
 	p->called_port = ask->called_port;
 	describe(r, ask, p);
 	route(r, p, ask);
-	rules_hash(p);
+	router_hash(p);
 	out->data = p;
-	if (rules_plan_fill(p, supply, out)) {
+	if (router_plan_fill(p, buffers, out)) {
 		out->action = PLAN_ANSWER;
 		out->answer = (struct plan_answer){ .status = 500, .flags = "-" };
 	}
@@ -237,72 +237,72 @@ static void plan(struct router *router, const struct route_ask *ask, struct supp
 
 static void release(struct router *router, struct plan *plan)
 {
-	struct rules *r = (struct rules *)router;
-	struct rules_plan *p = plan->data;
+	struct snapshot_router *r = (struct snapshot_router *)router;
+	struct router_plan *p = plan->data;
 
 	if (!p)
 		return;
-	rules_version_unref(p->version);
+	router_version_unref(p->version);
 	give_plan(r, p);
 	plan->data = NULL;
 }
 
 static bool gone(struct router *router, const void *endpoint)
 {
-	const struct rules *r = (const struct rules *)router;
+	const struct snapshot_router *r = (const struct snapshot_router *)router;
 	const struct endpoint_state *e = endpoint;
 
-	return __atomic_load_n(&e->seen, __ATOMIC_RELAXED) < rules_version_number(r->current);
+	return __atomic_load_n(&e->seen, __ATOMIC_RELAXED) < router_version_number(r->current);
 }
 
-static bool go_over(struct router *router)
+static bool adopt_offered(struct router *router)
 {
-	struct rules *r = (struct rules *)router;
-	struct rules_version *v;
+	struct snapshot_router *r = (struct snapshot_router *)router;
+	struct router_version *v;
 	struct config *c;
 	int error;
 
 	if (!__atomic_load_n(&r->offered, __ATOMIC_RELAXED))
 		return false;
 	c = __atomic_exchange_n(&r->offered, NULL, __ATOMIC_ACQ_REL);
-	error = rules_version_open(r->state, c, r->current, &v);
+	error = router_version_open(r->state, c, r->current, &v);
 	config_unref(c);
 	if (error) {
 		log_err(error, "open a snapshot");
 	} else {
-		rules_version_unref(r->current);
+		router_version_unref(r->current);
 		r->current = v;
 	}
 	__atomic_store_n(&r->adopted, error, __ATOMIC_RELEASE);
 	return !error;
 }
 
-int rules_new(struct state *state, struct rules **out)
+int router_new(struct shared_state *state, struct snapshot_router **out)
 {
-	struct rules *r = calloc(1, sizeof(*r));
+	struct snapshot_router *r = calloc(1, sizeof(*r));
 
 	if (!r)
 		return -ENOMEM;
 	r->router = (struct router){ .plan = plan,
-				     .pick = rules_pick,
-				     .done = rules_done,
-				     .pick_mirror = rules_pick_mirror,
+				     .pick = router_pick,
+				     .done = router_done,
+				     .pick_mirror = router_pick_mirror,
 				     .release = release,
-				     .turn = go_over,
+				     .turn = adopt_offered,
 				     .gone = gone };
 	r->state = state;
 	*out = r;
 	return 0;
 }
 
-void rules_free(struct rules *r)
+void router_free(struct snapshot_router *r)
 {
 	if (!r)
 		return;
-	rules_version_unref(r->current);
+	router_version_unref(r->current);
 	config_unref(r->offered);
 	while (r->spare) {
-		struct rules_plan *p = r->spare;
+		struct router_plan *p = r->spare;
 
 		r->spare = p->next;
 		free_plan(p);
@@ -310,18 +310,18 @@ void rules_free(struct rules *r)
 	free(r);
 }
 
-struct router *rules_router(struct rules *r)
+struct router *router_interface(struct snapshot_router *r)
 {
 	return &r->router;
 }
 
-void rules_offer(struct rules *r, struct config *c)
+void router_offer(struct snapshot_router *r, struct config *c)
 {
 	__atomic_store_n(&r->adopted, 1, __ATOMIC_RELEASE);
 	config_unref(__atomic_exchange_n(&r->offered, config_ref(c), __ATOMIC_ACQ_REL));
 }
 
-int rules_adopted(const struct rules *r)
+int router_adopted(const struct snapshot_router *r)
 {
 	return __atomic_load_n(&r->adopted, __ATOMIC_ACQUIRE);
 }

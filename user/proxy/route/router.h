@@ -7,16 +7,16 @@
 #include "proxy/route/route.h"
 #include "proxy/route/shared_state.h"
 
-struct config; /* rules_version.h */
-struct rules;
+struct config; /* router_version.h */
+struct snapshot_router;
 
 /* A router without rules: every request is answered with 503. */
-int rules_new(struct state *state, struct rules **out);
-void rules_free(struct rules *r); /* accepts NULL */
-struct router *rules_router(struct rules *r);
+int router_new(struct shared_state *state, struct snapshot_router **out);
+void router_free(struct snapshot_router *r); /* accepts NULL */
+struct router *router_interface(struct snapshot_router *r);
 /* From any thread: takes one more reference; the worker goes over to it at its next turn. */
-void rules_offer(struct rules *r, struct config *c);
+void router_offer(struct snapshot_router *r, struct config *c);
 /* How the last offer went: 0, -errno (the old rules stay), or 1 as long as nobody has looked. */
-int rules_adopted(const struct rules *r);
+int router_adopted(const struct snapshot_router *r);
 
 #endif

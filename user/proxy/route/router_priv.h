@@ -9,65 +9,65 @@
 #include "lib/model/hostname.h"
 #include "lib/route/route.h"
 #include "proxy/route/route.h"
-#include "proxy/route/rules_version.h"
+#include "proxy/route/router_version.h"
 
 enum {
-	RULES_SHADOW = 320,
-	RULES_TRIED = 8, /* endpoints that another try avoids */
+	ROUTER_SHADOW = 320,
+	ROUTER_TRIED = 8, /* endpoints that another try avoids */
 };
 
-#define RULES_HASH 0xcbf29ce484222325u /* to begin with */
+#define ROUTER_HASH 0xcbf29ce484222325u /* to begin with */
 
 /* Grows, and is kept with the plan for the next one. */
-struct rules_ops {
+struct router_ops {
 	struct plan_op *items;
 	size_t count, room;
 };
 
 /* What a plan holds on to. */
-struct rules_plan {
-	struct rules_version *version;
+struct router_plan {
+	struct router_version *version;
 	struct http_request request;
 	struct http_decision decision;
 	struct addr client, called;
 	uint16_t client_port, called_port;
-	struct rules_ops ops;		 /* the request's, then the response's */
-	struct rules_ops headers;	 /* of an answer of our own */
+	struct router_ops ops;		 /* the request's, then the response's */
+	struct router_ops headers;	 /* of an answer of our own */
 	struct endpoint_state *endpoint; /* of the current try */
 	uint32_t endpoint_row;
-	uint32_t tried[RULES_TRIED], tried_count;
+	uint32_t tried[ROUTER_TRIED], tried_count;
 	bool hashed;
 	uint64_t hash; /* of what the cluster's consistentHash speaks of */
 	uint64_t mirror_turn;
-	char shadow[RULES_SHADOW];	 /* their Host */
+	char shadow[ROUTER_SHADOW];	 /* their Host */
 	char called_text[ADDR_TEXT_MAX]; /* the Host of a request without one */
 	char cookie[HS_COOKIE_MAX];	 /* to be set, if cookie_len isn't 0 */
 	size_t cookie_len;
-	struct rules_plan *next; /* in the supply of unused ones */
+	struct router_plan *next; /* among the unused ones */
 };
 
-/* ---- rules_hash.c ---- */
+/* ---- router_hash.c ---- */
 
 /* Takes note of what consistentHash needs, while the request is at hand. */
-void rules_hash(struct rules_plan *p);
-uint64_t rules_mix(uint64_t h, const void *bytes, size_t n);
+void router_hash(struct router_plan *p);
+uint64_t router_mix(uint64_t h, const void *bytes, size_t n);
 
-/* ---- rules_warm.c ---- */
+/* ---- router_warm.c ---- */
 
 /* The snapshot with that number has the endpoint. It is new if the `last` one did not. */
-void rules_see(struct endpoint_state *e, uint64_t snapshot, uint64_t last, uint64_t now);
-uint64_t rules_warm_at(const struct rules_version *v, const struct hs_cluster *c);
+void router_see(struct endpoint_state *e, uint64_t snapshot, uint64_t last, uint64_t now);
+uint64_t router_warm_at(const struct router_version *v, const struct hs_cluster *c);
 /* What an endpoint known for `age` ms gets of its share: more than 0, up to 1. */
-double rules_warmth(const struct hs_cluster *c, uint64_t age);
+double router_warmth(const struct hs_cluster *c, uint64_t age);
 
-/* ---- rules_pick.c: see struct router ---- */
+/* ---- router_pick.c: see struct router ---- */
 
-enum pick rules_pick(struct router *r, struct plan *plan, unsigned n, struct target *out);
-enum pick rules_pick_mirror(struct router *r, struct plan *plan, size_t i, struct target *out);
-void rules_done(struct router *r, struct plan *plan, struct target *t, enum outcome outcome,
-		unsigned status);
+enum pick router_pick(struct router *r, struct plan *plan, unsigned n, struct target *out);
+enum pick router_pick_mirror(struct router *r, struct plan *plan, size_t i, struct target *out);
+void router_done(struct router *r, struct plan *plan, struct target *t, enum outcome outcome,
+		 unsigned status);
 
-static inline uint64_t rules_now(void)
+static inline uint64_t router_now(void)
 {
 	struct timespec t;
 

@@ -20,16 +20,16 @@ struct table {
 	struct row *buckets[BUCKETS];
 };
 
-struct state {
+struct shared_state {
 	struct cluster_limit *limits;
 	struct stats *stats;
 	pthread_mutex_t lock;
 	struct table routes, clusters, endpoints, outliers;
 };
 
-struct state *state_new(struct cluster_limit *limits, struct stats *stats)
+struct shared_state *shared_state_new(struct cluster_limit *limits, struct stats *stats)
 {
-	struct state *s = calloc(1, sizeof(*s));
+	struct shared_state *s = calloc(1, sizeof(*s));
 
 	if (!s)
 		return NULL;
@@ -50,7 +50,7 @@ static void table_free(struct table *t)
 		}
 }
 
-void state_free(struct state *s)
+void shared_state_free(struct shared_state *s)
 {
 	if (!s)
 		return;
@@ -62,12 +62,12 @@ void state_free(struct state *s)
 	free(s);
 }
 
-struct stats *state_stats(const struct state *s)
+struct stats *shared_state_stats(const struct shared_state *s)
 {
 	return s->stats;
 }
 
-static void begin_row(struct state *s, const struct table *t, struct row *row,
+static void begin_row(struct shared_state *s, const struct table *t, struct row *row,
 		      struct http_span name)
 {
 	if (t == &s->routes) {
@@ -82,7 +82,7 @@ static void begin_row(struct state *s, const struct table *t, struct row *row,
 static const struct http_span no_name;
 
 /* `name` is for rows that have counters of their own. */
-static struct row *find(struct state *s, struct table *t, uint64_t id, struct http_span name)
+static struct row *find(struct shared_state *s, struct table *t, uint64_t id, struct http_span name)
 {
 	struct row **at = &t->buckets[id % BUCKETS], *row;
 
@@ -102,28 +102,30 @@ static struct row *find(struct state *s, struct table *t, uint64_t id, struct ht
 	return row;
 }
 
-struct route_state *state_route(struct state *s, uint32_t id, struct http_span name)
+struct route_state *shared_state_route(struct shared_state *s, uint32_t id, struct http_span name)
 {
 	struct row *row = find(s, &s->routes, id, name);
 
 	return row ? &row->route : NULL;
 }
 
-struct cluster_state *state_cluster(struct state *s, uint32_t id, struct http_span name)
+struct cluster_state *shared_state_cluster(struct shared_state *s, uint32_t id,
+					   struct http_span name)
 {
 	struct row *row = id < CLUSTER_IDS_MAX ? find(s, &s->clusters, id, name) : NULL;
 
 	return row ? &row->cluster : NULL;
 }
 
-struct endpoint_state *state_endpoint(struct state *s, uint32_t id)
+struct endpoint_state *shared_state_endpoint(struct shared_state *s, uint32_t id)
 {
 	struct row *row = find(s, &s->endpoints, id, no_name);
 
 	return row ? &row->endpoint : NULL;
 }
 
-struct outlier_state *state_outlier(struct state *s, uint32_t cluster, uint32_t endpoint)
+struct outlier_state *shared_state_outlier(struct shared_state *s, uint32_t cluster,
+					   uint32_t endpoint)
 {
 	struct row *row = find(s, &s->outliers, (uint64_t)cluster << 32 | endpoint, no_name);
 

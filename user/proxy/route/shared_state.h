@@ -46,17 +46,19 @@ struct cluster_state {
 	uint64_t started; /* ms: ticks of the ejections' interval are counted from here */
 };
 
-struct state;
+struct shared_state;
 
 /* `limits` has CLUSTER_IDS_MAX rows; both stay the caller's. NULL: no memory. */
-struct state *state_new(struct cluster_limit *limits, struct stats *stats);
-void state_free(struct state *s);
-struct stats *state_stats(const struct state *s);
+struct shared_state *shared_state_new(struct cluster_limit *limits, struct stats *stats);
+void shared_state_free(struct shared_state *s);
+struct stats *shared_state_stats(const struct shared_state *s);
 /* The row of that id and name, made if need be; NULL: no memory, or a cluster beyond the limits'
  * rows. */
-struct route_state *state_route(struct state *s, uint32_t id, struct http_span name);
-struct cluster_state *state_cluster(struct state *s, uint32_t id, struct http_span name);
-struct endpoint_state *state_endpoint(struct state *s, uint32_t id);
-struct outlier_state *state_outlier(struct state *s, uint32_t cluster, uint32_t endpoint);
+struct route_state *shared_state_route(struct shared_state *s, uint32_t id, struct http_span name);
+struct cluster_state *shared_state_cluster(struct shared_state *s, uint32_t id,
+					   struct http_span name);
+struct endpoint_state *shared_state_endpoint(struct shared_state *s, uint32_t id);
+struct outlier_state *shared_state_outlier(struct shared_state *s, uint32_t cluster,
+					   uint32_t endpoint);
 
 #endif

@@ -18,7 +18,7 @@ static void raise_peak(struct cluster_limit *row, uint32_t sum)
 		;
 }
 
-bool limit_connect(struct limit *l, uint32_t most)
+bool limit_connect(struct limit *l, uint32_t max)
 {
 	struct cluster_limit *row = l->connections, next = { 0 };
 	both_counts *both = (both_counts *)row, seen = __atomic_load_n(both, __ATOMIC_SEQ_CST),
@@ -26,7 +26,7 @@ bool limit_connect(struct limit *l, uint32_t most)
 
 	do {
 		memcpy(&next, &seen, sizeof(seen));
-		if (most && (uint64_t)next.steered + next.proxied >= most)
+		if (max && (uint64_t)next.steered + next.proxied >= max)
 			return false;
 		next.proxied++;
 		memcpy(&wanted, &next, sizeof(wanted));
@@ -62,7 +62,7 @@ void limit_ask(struct limit *l, const void *who, uint64_t since)
 		__atomic_store_n(&l->turn_since, since, __ATOMIC_RELAXED);
 }
 
-bool limit_owed(const struct limit *l, uint64_t since)
+bool limit_asked_before(const struct limit *l, uint64_t since)
 {
 	uint64_t turn = __atomic_load_n(&l->turn, __ATOMIC_RELAXED);
 
@@ -74,7 +74,7 @@ bool limit_pass_on(struct limit *l, uint64_t since)
 {
 	uint64_t turn = __atomic_load_n(&l->turn, __ATOMIC_SEQ_CST);
 
-	return (turn & TURN_STATE) == TURN_ASKED && limit_owed(l, since) &&
+	return (turn & TURN_STATE) == TURN_ASKED && limit_asked_before(l, since) &&
 	       change(l, turn, (turn & ~(uint64_t)TURN_STATE) | TURN_PASSED);
 }
 
@@ -88,27 +88,27 @@ bool limit_withdraw(struct limit *l, const void *who)
 	return !change(l, turn_of(who, TURN_ASKED), 0) && limit_passed(l, who);
 }
 
-bool limit_admit(struct limit *l, const struct limit_most *most)
+bool limit_admit(struct limit *l, const struct limit_max *max)
 {
 	uint32_t all = 0, steered = __atomic_load_n(&l->connections->steered, __ATOMIC_RELAXED);
 
 	/* Where nobody has to wait, or as many may as like. */
-	if (most->connections && most->pending) {
-		all = most->connections > steered ? most->connections - steered : 0;
-		all = all > UINT32_MAX - most->pending ? UINT32_MAX : all + most->pending;
+	if (max->connections && max->pending) {
+		all = max->connections > steered ? max->connections - steered : 0;
+		all = all > UINT32_MAX - max->pending ? UINT32_MAX : all + max->pending;
 	}
 	return limit_take(&l->admitted, all);
 }
 
-bool limit_retry(struct limit *l, const struct limit_most *most)
+bool limit_retry(struct limit *l, const struct limit_max *max)
 {
 	uint64_t all = __atomic_load_n(&l->admitted, __ATOMIC_RELAXED);
 
-	if (!most->retry_budget)
-		return limit_take(&l->retries, most->retries);
-	all = all * most->retry_share / 1000000;
-	if (all < most->retry_least)
-		all = most->retry_least;
+	if (!max->retry_budget)
+		return limit_take(&l->retries, max->retries);
+	all = all * max->retry_share / 1000000;
+	if (all < max->retry_least)
+		all = max->retry_least;
 	return all && limit_take(&l->retries, (uint32_t)all);
 }
 

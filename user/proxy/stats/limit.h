@@ -23,20 +23,20 @@ struct limit {
 };
 
 /* 0: as many as you like. */
-struct limit_most {
+struct limit_max {
 	uint32_t connections, pending, requests, retries;
 	/* Instead of `retries`: a share of the requests, of a million, but always so many. */
 	bool retry_budget;
 	uint32_t retry_share, retry_least;
 };
 
-/* One more, unless there are `most` already. */
-static inline bool limit_take(uint32_t *count, uint32_t most)
+/* One more, unless there are `max` already. */
+static inline bool limit_take(uint32_t *count, uint32_t max)
 {
 	uint32_t n = __atomic_load_n(count, __ATOMIC_SEQ_CST);
 
 	do
-		if (most && n >= most)
+		if (max && n >= max)
 			return false;
 	while (!__atomic_compare_exchange_n(count, &n, n + 1, true, __ATOMIC_SEQ_CST,
 					    __ATOMIC_SEQ_CST));
@@ -54,7 +54,7 @@ static inline bool limit_wanted(const struct limit *l)
 }
 
 /* A connection. */
-bool limit_connect(struct limit *l, uint32_t most);
+bool limit_connect(struct limit *l, uint32_t max);
 void limit_disconnect(struct limit *l);
 
 /*
@@ -64,7 +64,7 @@ void limit_disconnect(struct limit *l);
  */
 void limit_ask(struct limit *l, const void *who, uint64_t since);
 /* Whether somebody has asked who comes before those here. */
-bool limit_owed(const struct limit *l, uint64_t since);
+bool limit_asked_before(const struct limit *l, uint64_t since);
 /* A connection that is about to be closed goes on counting, for whoever has asked. False: nobody.
  */
 bool limit_pass_on(struct limit *l, uint64_t since);
@@ -74,10 +74,10 @@ bool limit_passed(struct limit *l, const void *who);
 bool limit_withdraw(struct limit *l, const void *who);
 
 /* A request that will have a connection or wait for one: never more than may do either. */
-bool limit_admit(struct limit *l, const struct limit_most *most);
+bool limit_admit(struct limit *l, const struct limit_max *max);
 
 /* A retry of one of them. */
-bool limit_retry(struct limit *l, const struct limit_most *most);
+bool limit_retry(struct limit *l, const struct limit_max *max);
 
 /* The rows of `limits`, CLUSTER_IDS_MAX of them: those of the map, or with fd -1 the process's own.
  * 0 or -errno. */

@@ -25,7 +25,7 @@ enum {
  * the process, used or not: only the rows that are taken are, and address space is reserved for the
  * others, since rows do not move.
  */
-struct rows {
+struct stat_rows {
 	char *bytes;
 	size_t mapped;
 	int fd; /* our own; -1: memory */
@@ -38,15 +38,15 @@ struct rows {
 
 struct stats {
 	pthread_mutex_t lock;
-	struct rows clusters, routes;
+	struct stat_rows clusters, routes;
 };
 
-static size_t rows_size(const struct rows *r)
+static size_t rows_size(const struct stat_rows *r)
 {
 	return r->row_size * HTTP_STAT_ROWS;
 }
 
-static char *row_at(const struct rows *r, uint32_t i)
+static char *row_at(const struct stat_rows *r, uint32_t i)
 {
 	return r->bytes + i * r->row_size;
 }
@@ -61,7 +61,7 @@ static uint64_t hash(const char *name, size_t len)
 }
 
 /* Whether row `i` can be used: it and those in front of it are mapped. */
-static int reach(struct rows *r, uint32_t i)
+static int reach(struct stat_rows *r, uint32_t i)
 {
 	size_t want = ((i + 1) * r->row_size + STEP - 1) / STEP * STEP;
 	void *more;
@@ -79,7 +79,7 @@ static int reach(struct rows *r, uint32_t i)
 }
 
 /* The bucket where the name is, or belongs. */
-static uint32_t *bucket(struct rows *r, const char *name, size_t len)
+static uint32_t *bucket(struct stat_rows *r, const char *name, size_t len)
 {
 	uint32_t i = hash(name, len) % BUCKETS;
 
@@ -101,7 +101,7 @@ static void zero_gauges(const struct stat_field *fields, char *row)
 }
 
 /* What an earlier process kept out is in again. */
-static void forget_ejections(struct rows *clusters)
+static void forget_ejections(struct stat_rows *clusters)
 {
 	for (uint32_t i = 0; i < clusters->taken; i++) {
 		struct http_cluster_stat *row = (void *)row_at(clusters, i);
@@ -110,7 +110,7 @@ static void forget_ejections(struct rows *clusters)
 	}
 }
 
-static int adopt(struct rows *r, const struct stat_field *fields)
+static int adopt(struct stat_rows *r, const struct stat_field *fields)
 {
 	int err = reach(r, 0);
 
@@ -130,7 +130,7 @@ static int adopt(struct rows *r, const struct stat_field *fields)
 	return 0;
 }
 
-static int rows_open(struct rows *r, int fd, const struct stat_field *fields)
+static int rows_open(struct stat_rows *r, int fd, const struct stat_field *fields)
 {
 	void *bytes = mmap(NULL, rows_size(r), fd < 0 ? PROT_READ | PROT_WRITE : PROT_NONE,
 			   MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
@@ -146,7 +146,7 @@ static int rows_open(struct rows *r, int fd, const struct stat_field *fields)
 	return adopt(r, fields);
 }
 
-static void rows_close(struct rows *r)
+static void rows_close(struct stat_rows *r)
 {
 	if (r->bytes)
 		munmap(r->bytes, rows_size(r));
@@ -192,7 +192,7 @@ void stats_close(struct stats *s)
 }
 
 /* All the names that found no row share the first one. */
-static char *shared_row(struct rows *r)
+static char *shared_row(struct stat_rows *r)
 {
 	if (!r->full)
 		log_warning("there is no row for more than %u names of %s: the others are counted "
@@ -203,7 +203,7 @@ static char *shared_row(struct rows *r)
 	return row_at(r, 0);
 }
 
-static char *find(struct stats *s, struct rows *r, const char *name, size_t len)
+static char *find(struct stats *s, struct stat_rows *r, const char *name, size_t len)
 {
 	uint32_t *at;
 	char *row;

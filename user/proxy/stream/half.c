@@ -21,14 +21,14 @@ static void ready(struct loop_io *io, unsigned events)
 	h->changed(h);
 }
 
-int half_open(struct half *h, int fd, struct loop *loop, struct supply *supply,
+int half_open(struct half *h, int fd, struct loop *loop, struct buffer_pool *buffers,
 	      void (*changed)(struct half *h))
 {
 	int r;
 
 	*h = (struct half){ .transport = { .io = { fd, ready } },
 			    .loop = loop,
-			    .supply = supply,
+			    .buffers = buffers,
 			    .changed = changed,
 			    .pipe = { .in = -1, .out = -1 } };
 	r = loop_watch(loop, &h->transport.io, true);
@@ -43,9 +43,9 @@ void half_close(struct half *h)
 		return;
 	loop_unwatch(h->loop, &h->transport.io);
 	transport_close(&h->transport);
-	buf_release(h->supply, &h->in);
-	buf_release(h->supply, &h->out);
-	pipe_release(h->supply, &h->pipe);
+	buf_release(h->buffers, &h->in);
+	buf_release(h->buffers, &h->out);
+	pipe_release(h->buffers, &h->pipe);
 }
 
 void half_reset(struct half *h)
@@ -66,7 +66,7 @@ static int broken(struct half *h, int error)
 
 static long received_nothing(struct half *h, long n)
 {
-	buf_consume(h->supply, &h->in, 0);
+	buf_consume(h->buffers, &h->in, 0);
 	if (n == 0) {
 		h->eof = true;
 		h->readable = false;
@@ -82,8 +82,8 @@ long half_receive(struct half *h)
 {
 	size_t room;
 	long n;
-	size_t most = h->body.keep > BUF_BIG ? h->body.keep : BUF_BIG;
-	int r = buf_reserve(h->supply, &h->in, 1, most);
+	size_t max = h->body.keep > BUF_BIG ? h->body.keep : BUF_BIG;
+	int r = buf_reserve(h->buffers, &h->in, 1, max);
 
 	if (r)
 		return r;
@@ -129,7 +129,7 @@ long half_send(struct half *h, const char *more, size_t n)
 	h->sent += (uint64_t)sent;
 	of_out = (size_t)sent < queued ? (size_t)sent : queued;
 	if (of_out)
-		buf_consume(h->supply, &h->out, of_out);
+		buf_consume(h->buffers, &h->out, of_out);
 	return sent - (long)of_out;
 }
 

@@ -27,7 +27,7 @@ struct half {
 	/* Something has changed; called by the loop. */
 	void (*changed)(struct half *h);
 	struct loop *loop;
-	struct supply *supply;
+	struct buffer_pool *buffers;
 	struct buf in;	  /* received */
 	struct buf out;	  /* to be sent before anything else */
 	struct pipe pipe; /* received by splice, on its way to the other half */
@@ -44,7 +44,7 @@ struct half {
 };
 
 /* Takes the descriptor over, also on failure. 0 or -errno. */
-int half_open(struct half *h, int fd, struct loop *loop, struct supply *supply,
+int half_open(struct half *h, int fd, struct loop *loop, struct buffer_pool *buffers,
 	      void (*changed)(struct half *h));
 void half_close(struct half *h); /* also one that is closed */
 /* The same, with a RST: what the peer has not got yet it won't get. */

@@ -53,7 +53,7 @@ static int scan_chunks(struct half *h)
 		return 0;
 	memmove(to, at, left);
 	h->in.end -= (uint32_t)(at - to);
-	buf_consume(h->supply, &h->in, 0);
+	buf_consume(h->buffers, &h->in, 0);
 	return 0;
 }
 
@@ -123,8 +123,8 @@ void body_forget(struct half *h)
 	h->body.keep = h->body.kept = 0;
 	if (!kept)
 		return;
-	buf_consume(h->supply, &h->in, kept);
-	buf_shrink(h->supply, &h->in);
+	buf_consume(h->buffers, &h->in, kept);
+	buf_shrink(h->buffers, &h->in);
 }
 
 bool body_discard(struct half *h)
@@ -134,7 +134,7 @@ bool body_discard(struct half *h)
 	body_rewind(h);
 	h->body.keep = 0;
 	if (h->body.ready)
-		buf_consume(h->supply, &h->in, h->body.ready);
+		buf_consume(h->buffers, &h->in, h->body.ready);
 	h->body.ready = 0;
 	return body_done(h);
 }
@@ -145,7 +145,7 @@ static void passed_on(struct half *h, uint32_t n)
 	if (h->body.keep)
 		h->body.kept += n;
 	else
-		buf_consume(h->supply, &h->in, n);
+		buf_consume(h->buffers, &h->in, n);
 }
 
 /* to->out and what is ready of from's body, in one system call. */
@@ -187,12 +187,12 @@ static void went_unseen(struct half *h, uint64_t n)
 		h1_chunks_skip(&h->body.chunks, n);
 }
 
-static int pipe_fill(struct half *from, uint64_t most)
+static int pipe_fill(struct half *from, uint64_t max)
 {
-	size_t n = most < PIPE_SIZE ? (size_t)most : PIPE_SIZE;
+	size_t n = max < PIPE_SIZE ? (size_t)max : PIPE_SIZE;
 	ssize_t r;
 
-	if (from->pipe.in < 0 && pipe_take(from->supply, &from->pipe))
+	if (from->pipe.in < 0 && pipe_take(from->buffers, &from->pipe))
 		return -ENOBUFS;
 	r = splice(from->transport.io.fd, NULL, from->pipe.in, NULL, n,
 		   SPLICE_F_MOVE | SPLICE_F_NONBLOCK);
@@ -256,16 +256,16 @@ static bool may_splice(const struct half *from, const struct half *to)
 /* Gets more of the body. 0, -EAGAIN, -errno. */
 static int refill(struct half *from, const struct half *to)
 {
-	uint64_t most;
+	uint64_t max;
 	long r;
 
 	if (!from->readable)
 		return from->broken ? -ECONNRESET : -EAGAIN;
 	if (too_long_to_keep(&from->body))
 		body_forget(from);
-	most = unseen_to_come(from);
-	if (most >= SPLICE_MIN && may_splice(from, to)) {
-		r = pipe_fill(from, most);
+	max = unseen_to_come(from);
+	if (max >= SPLICE_MIN && may_splice(from, to)) {
+		r = pipe_fill(from, max);
 		if (r != -ENOBUFS)
 			return (int)r;
 	}
@@ -280,7 +280,7 @@ static int refill(struct half *from, const struct half *to)
 static int leave_with(struct half *from, struct half *to)
 {
 	uint32_t n = from->body.ready;
-	int r = n ? buf_append(to->supply, &to->out, buf_at(&from->in), n) : 0;
+	int r = n ? buf_append(to->buffers, &to->out, buf_at(&from->in), n) : 0;
 
 	if (!r && n)
 		passed_on(from, n);
@@ -323,6 +323,6 @@ enum relay relay(struct half *from, struct half *to)
 		r = relay_some(from, to);
 	while (r == RELAY_AGAIN && to->sent < until);
 	if (!from->pipe.n) /* others may use it meanwhile */
-		pipe_release(from->supply, &from->pipe);
+		pipe_release(from->buffers, &from->pipe);
 	return r;
 }

@@ -10,7 +10,7 @@
 
 #include "lib/base/cleanup.h"
 #include "proxy/io/sock.h"
-#include "weft/handover.h"
+#include "weft/tproxy.h"
 
 enum {
 	IDLE_MS = 3600 * 1000,
@@ -131,7 +131,7 @@ void upstreams_leave_gone(struct upstreams *pool)
 		}
 }
 
-void upstreams_make_way(struct upstreams *pool)
+void upstreams_close_unusable(struct upstreams *pool)
 {
 	for (size_t i = 0; pool->idle_count && i < UPSTREAM_BUCKETS; i++)
 		for (struct upstream_conn *u = pool->buckets[i], *next; u; u = next) {
@@ -265,7 +265,7 @@ int upstream_connect(struct upstreams *pool, const struct target *t, const struc
 
 	count_open(t->stat);
 	fd = u ? open_from(pool, t, source) : -ENOMEM;
-	r = fd < 0 ? fd : half_open(&u->stream.half, fd, pool->loop, pool->supply, changed);
+	r = fd < 0 ? fd : half_open(&u->stream.half, fd, pool->loop, pool->buffers, changed);
 	if (r) {
 		count_close(t->stat, false, false);
 		give_back(pool, t->limit);
@@ -347,7 +347,7 @@ void upstream_release(struct upstream *s, const struct target *t)
 		stat_inc(&u->stat->upstream_cx_max_requests);
 	if (u->pool->gone(u->pool, u->known_by))
 		ms = 0;
-	if (wanted && limit_owed(u->limit, u->pool->waits_since(u->pool, u->limit)))
+	if (wanted && limit_asked_before(u->limit, u->pool->waits_since(u->pool, u->limit)))
 		ms = 0;
 	if (!ms || !quiet(&u->stream.half)) {
 		conn_close(u);

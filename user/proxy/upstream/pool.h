@@ -53,7 +53,7 @@ struct upstream_options {
 
 struct upstreams {
 	struct loop *loop;
-	struct supply *supply;
+	struct buffer_pool *buffers;
 	struct upstream_options options;
 	struct sources sources;
 	struct random random;
@@ -69,7 +69,7 @@ struct upstreams {
 	size_t idle_count, count;
 };
 
-/* `pool` is zeroed but for its loop, supply and functions. 0 or -errno. */
+/* `pool` is zeroed but for its loop, buffers and functions. 0 or -errno. */
 int upstreams_open(struct upstreams *pool, const struct upstream_options *options);
 void upstreams_close(struct upstreams *pool); /* idle connections, too */
 
@@ -96,6 +96,6 @@ bool upstreams_close_idle(struct upstreams *pool, const struct limit *l);
 /* Closes idle connections to what is no endpoint any more. */
 void upstreams_leave_gone(struct upstreams *pool);
 /* Closes one idle connection for each limit that requests wait for. */
-void upstreams_make_way(struct upstreams *pool);
+void upstreams_close_unusable(struct upstreams *pool);
 
 #endif

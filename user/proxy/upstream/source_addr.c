@@ -29,15 +29,15 @@ static bool is_v4(const struct addr *a)
 
 static enum source_place look(const struct source_look *l, const struct addr *a)
 {
-	struct source_way way = { 0 };
+	struct source_route route = { 0 };
 
 	if (l->is_pod(l->arg, a))
 		return SOURCE_POD;
-	if (l->find_way(l->arg, a, &way))
+	if (l->find_route(l->arg, a, &route))
 		return SOURCE_ASIDE;
-	if (way.local)
+	if (route.local)
 		return SOURCE_NODE;
-	return l->is_ours(l->arg, way.ifindex) ? SOURCE_BEYOND : SOURCE_ASIDE;
+	return l->is_ours(l->arg, route.ifindex) ? SOURCE_BEYOND : SOURCE_ASIDE;
 }
 
 static enum source_place place_of(struct sources *s, const struct addr *a, uint64_t now)
@@ -86,7 +86,7 @@ struct addr source_for(struct sources *s, const struct addr *endpoint, const str
 
 /* ---- the kernel's answers ---- */
 
-struct kernel {
+struct kernel_lookup {
 	struct source_options options;
 	struct mnl_socket *netlink;
 	unsigned seq;
@@ -94,7 +94,7 @@ struct kernel {
 
 static bool kernel_is_pod(void *arg, const struct addr *a)
 {
-	const struct kernel *k = arg;
+	const struct kernel_lookup *k = arg;
 	__u32 ifindex;
 
 	return k->options.pod_addrs >= 0 && !bpf_map_lookup_elem(k->options.pod_addrs, a, &ifindex);
@@ -102,7 +102,7 @@ static bool kernel_is_pod(void *arg, const struct addr *a)
 
 static bool kernel_is_ours(void *arg, uint32_t ifindex)
 {
-	const struct kernel *k = arg;
+	const struct kernel_lookup *k = arg;
 	struct nic nic;
 	struct pod pod;
 
@@ -110,7 +110,7 @@ static bool kernel_is_ours(void *arg, uint32_t ifindex)
 	       (k->options.pods >= 0 && !bpf_map_lookup_elem(k->options.pods, &ifindex, &pod));
 }
 
-static struct nlmsghdr *way_question(struct kernel *k, const struct addr *to, void *room)
+static struct nlmsghdr *route_question(struct kernel_lookup *k, const struct addr *to, void *room)
 {
 	struct nlmsghdr *m = mnl_nlmsg_put_header(room);
 	struct rtmsg *r = mnl_nlmsg_put_extra_header(m, sizeof(*r));
@@ -129,28 +129,28 @@ static struct nlmsghdr *way_question(struct kernel *k, const struct addr *to, vo
 
 static int read_attribute(const struct nlattr *a, void *arg)
 {
-	struct source_way *out = arg;
+	struct source_route *out = arg;
 
 	if (mnl_attr_get_type(a) == RTA_OIF && !mnl_attr_validate(a, MNL_TYPE_U32))
 		out->ifindex = mnl_attr_get_u32(a);
 	return MNL_CB_OK;
 }
 
-static int read_way(const struct nlmsghdr *m, void *arg)
+static int read_route(const struct nlmsghdr *m, void *arg)
 {
 	const struct rtmsg *r = mnl_nlmsg_get_payload(m);
-	struct source_way *out = arg;
+	struct source_route *out = arg;
 
 	out->local = r->rtm_type == RTN_LOCAL;
 	return mnl_attr_parse(m, sizeof(*r), read_attribute, out);
 }
 
 /* The kernel answers at once. */
-static int kernel_find_way(void *arg, const struct addr *to, struct source_way *out)
+static int kernel_find_route(void *arg, const struct addr *to, struct source_route *out)
 {
-	struct kernel *k = arg;
+	struct kernel_lookup *k = arg;
 	char room[MNL_SOCKET_BUFFER_SIZE];
-	struct nlmsghdr *m = way_question(k, to, room);
+	struct nlmsghdr *m = route_question(k, to, room);
 	ssize_t n;
 
 	if (mnl_socket_sendto(k->netlink, m, m->nlmsg_len) < 0)
@@ -158,24 +158,24 @@ static int kernel_find_way(void *arg, const struct addr *to, struct source_way *
 	n = mnl_socket_recvfrom(k->netlink, room, sizeof(room));
 	if (n < 0)
 		return -errno;
-	if (mnl_cb_run(room, (size_t)n, k->seq, mnl_socket_get_portid(k->netlink), read_way, out) <
-	    0)
+	if (mnl_cb_run(room, (size_t)n, k->seq, mnl_socket_get_portid(k->netlink), read_route,
+		       out) < 0)
 		return -errno;
 	return 0;
 }
 
-static void kernel_free(struct kernel *k)
+static void kernel_free(struct kernel_lookup *k)
 {
 	if (k->netlink)
 		mnl_socket_close(k->netlink);
 	free(k);
 }
 
-DEFINE_CLEANUP(struct kernel *, kernel_free);
+DEFINE_CLEANUP(struct kernel_lookup *, kernel_free);
 
 int source_look_open(const struct source_options *o, struct source_look *out)
 {
-	_cleanup_(kernel_freep) struct kernel *k = calloc(1, sizeof(*k));
+	_cleanup_(kernel_freep) struct kernel_lookup *k = calloc(1, sizeof(*k));
 
 	if (!k)
 		return -ENOMEM;
@@ -183,7 +183,8 @@ int source_look_open(const struct source_options *o, struct source_look *out)
 	k->netlink = mnl_socket_open2(NETLINK_ROUTE, SOCK_CLOEXEC);
 	if (!k->netlink || mnl_socket_bind(k->netlink, 0, MNL_SOCKET_AUTOPID))
 		return -errno;
-	*out = (struct source_look){ kernel_is_pod, kernel_find_way, kernel_is_ours, TAKE_PTR(k) };
+	*out = (struct source_look){ kernel_is_pod, kernel_find_route, kernel_is_ours,
+				     TAKE_PTR(k) };
 	return 0;
 }
 

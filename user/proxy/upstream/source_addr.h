@@ -12,7 +12,7 @@
 
 #include "weft/addr.h"
 
-struct source_way {
+struct source_route {
 	bool local; /* to the node itself */
 	uint32_t ifindex;
 };
@@ -20,7 +20,8 @@ struct source_way {
 /* What has to be known of addresses. */
 struct source_look {
 	bool (*is_pod)(void *arg, const struct addr *a); /* of this node */
-	int (*find_way)(void *arg, const struct addr *to, struct source_way *out); /* 0 or -errno */
+	int (*find_route)(void *arg, const struct addr *to,
+			  struct source_route *out);  /* 0 or -errno */
 	bool (*is_ours)(void *arg, uint32_t ifindex); /* weft sees what goes there and comes back */
 	void *arg;
 };

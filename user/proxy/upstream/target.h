@@ -23,7 +23,7 @@ struct target {
 	uint32_t max_duration_ms; /* of a connection, but for the request it is in use for */
 	struct keepalive keepalive;
 	struct limit *limit;		/* of its cluster; NULL: none */
-	struct limit_most most;		/* of it */
+	struct limit_max max;		/* of it */
 	struct http_cluster_stat *stat; /* likewise; never NULL */
 	const void *endpoint;		/* what the router knows it by; NULL: by nothing */
 };

@@ -36,7 +36,7 @@ static struct hs_range reachable(const struct hs_cluster *c, const struct addr *
 }
 
 struct choice {
-	const struct rules_version *v;
+	const struct router_version *v;
 	const struct hs_cluster *c;
 	struct cluster_state *cs;
 	struct hs_range range;
@@ -45,7 +45,7 @@ struct choice {
 };
 
 /* A pod's addresses of both families are two endpoints: shares are those of one family. */
-static struct outliers outliers_of(const struct rules_version *v, const struct hs_cluster *c,
+static struct outliers outliers_of(const struct router_version *v, const struct hs_cluster *c,
 				   struct cluster_state *cs, struct hs_range family)
 {
 	return (struct outliers){ &c->outliers, cs, &v->outliers[family.first], family.count };
@@ -125,8 +125,8 @@ static uint32_t best_match(const struct choice *h, uint64_t key)
 
 		if (!healthy(h, i))
 			continue;
-		score = rules_mix(rules_mix(key, &e->endpoint.addr, sizeof(e->endpoint.addr)),
-				  &e->endpoint.port, sizeof(e->endpoint.port)) |
+		score = router_mix(router_mix(key, &e->endpoint.addr, sizeof(e->endpoint.addr)),
+				   &e->endpoint.port, sizeof(e->endpoint.port)) |
 			1;
 		if (score > best) {
 			best = score;
@@ -146,7 +146,7 @@ static double weight(const struct choice *h, uint32_t i)
 {
 	const struct endpoint_state *e = h->v->endpoints[h->range.first + i];
 	uint64_t since = __atomic_load_n(&e->since, __ATOMIC_RELAXED);
-	double w = rules_warmth(h->c, h->now > since ? h->now - since : 0);
+	double w = router_warmth(h->c, h->now > since ? h->now - since : 0);
 
 	return h->c->lb == LB_ROUND_ROBIN ? w : w / (active(h, i) + 1);
 }
@@ -168,7 +168,7 @@ static uint32_t by_weight(const struct choice *h)
 	return last;
 }
 
-static uint32_t choose(const struct choice *h, const struct rules_plan *p, uint32_t count)
+static uint32_t choose(const struct choice *h, const struct router_plan *p, uint32_t count)
 {
 	if (p->hashed)
 		return best_match(h, p->hash);
@@ -176,7 +176,7 @@ static uint32_t choose(const struct choice *h, const struct rules_plan *p, uint3
 		return by_weight(h);
 	switch (h->c->hash ? LB_RANDOM : h->c->lb) {
 	case LB_SOURCE_IP:
-		return best_match(h, rules_mix(RULES_HASH, p->client.b, sizeof(p->client.b)));
+		return best_match(h, router_mix(ROUTER_HASH, p->client.b, sizeof(p->client.b)));
 	case LB_ROUND_ROBIN:
 		return place(h, count, __atomic_fetch_add(&h->cs->rr, 1, __ATOMIC_RELAXED) % count);
 	case LB_RANDOM:
@@ -186,16 +186,16 @@ static uint32_t choose(const struct choice *h, const struct rules_plan *p, uint3
 	}
 }
 
-static bool tried(const struct rules_plan *p, uint32_t row)
+static bool tried(const struct router_plan *p, uint32_t row)
 {
-	for (uint32_t i = 0; i < p->tried_count && i < RULES_TRIED; i++)
+	for (uint32_t i = 0; i < p->tried_count && i < ROUTER_TRIED; i++)
 		if (p->tried[i] == row)
 			return true;
 	return false;
 }
 
 /* Another try prefers an endpoint that has not been tried, unless the rule says otherwise. */
-static uint32_t choose_another(const struct choice *h, const struct rules_plan *p, uint32_t count)
+static uint32_t choose_another(const struct choice *h, const struct router_plan *p, uint32_t count)
 {
 	uint32_t first = choose(h, p, count);
 
@@ -212,7 +212,7 @@ static uint32_t choose_another(const struct choice *h, const struct rules_plan *
 
 static enum pick called_address(const struct plan *plan, struct target *out)
 {
-	const struct rules_plan *p = plan->data;
+	const struct router_plan *p = plan->data;
 
 	out->addr = p->called;
 	out->port = p->called_port;
@@ -220,15 +220,15 @@ static enum pick called_address(const struct plan *plan, struct target *out)
 	return PICK_OK;
 }
 
-static void take(struct rules_plan *p, uint32_t row)
+static void take(struct router_plan *p, uint32_t row)
 {
 	p->endpoint = p->version->endpoints[row];
 	p->endpoint_row = row;
-	p->tried[p->tried_count++ % RULES_TRIED] = row;
+	p->tried[p->tried_count++ % ROUTER_TRIED] = row;
 	__atomic_add_fetch(&p->endpoint->active, 1, __ATOMIC_RELAXED);
 }
 
-static struct cluster_state *state_of(const struct rules_plan *p, const struct hs_cluster *c)
+static struct cluster_state *state_of(const struct router_plan *p, const struct hs_cluster *c)
 {
 	return p->version->clusters[c - hs_cluster(p->version->snapshot, 0)];
 }
@@ -251,20 +251,20 @@ static void fill(const struct choice *h, uint32_t row, struct target *out)
 	out->limit = &h->cs->limit;
 	out->stat = h->cs->stat;
 	out->endpoint = h->v->endpoints[row];
-	out->most = (struct limit_most){ .connections = c->max_connections,
-					 .pending = c->max_pending,
-					 .requests = c->max_requests,
-					 .retries = c->max_retries,
-					 .retry_budget = c->retry_budget,
-					 .retry_share = c->retry_budget_share,
-					 .retry_least = c->retry_budget_least };
+	out->max = (struct limit_max){ .connections = c->max_connections,
+				       .pending = c->max_pending,
+				       .requests = c->max_requests,
+				       .retries = c->max_retries,
+				       .retry_budget = c->retry_budget,
+				       .retry_share = c->retry_budget_share,
+				       .retry_least = c->retry_budget_least };
 }
 
-enum pick rules_pick(struct router *r, struct plan *plan, unsigned n, struct target *out)
+enum pick router_pick(struct router *r, struct plan *plan, unsigned n, struct target *out)
 {
-	struct rules_plan *p = plan->data;
+	struct router_plan *p = plan->data;
 	const struct hs_cluster *c = p->decision.cluster;
-	struct choice h = { .v = p->version, .c = c, .now = rules_now() };
+	struct choice h = { .v = p->version, .c = c, .now = router_now() };
 	uint32_t count, i;
 
 	(void)r;
@@ -284,13 +284,13 @@ enum pick rules_pick(struct router *r, struct plan *plan, unsigned n, struct tar
 }
 
 /* A copy says nothing about the endpoint, and takes no part in its limits on requests. */
-enum pick rules_pick_mirror(struct router *r, struct plan *plan, size_t i, struct target *out)
+enum pick router_pick_mirror(struct router *r, struct plan *plan, size_t i, struct target *out)
 {
-	const struct rules_plan *p = plan->data;
+	const struct router_plan *p = plan->data;
 	const struct http_snapshot *s = p->version->snapshot;
 	const struct hs_action *a = p->decision.route;
 	const struct hs_cluster *c = hs_cluster(s, hs_mirror(s, a->mirrors.first + i)->cluster);
-	struct choice h = { .v = p->version, .c = c, .now = rules_now() };
+	struct choice h = { .v = p->version, .c = c, .now = router_now() };
 	uint32_t count, at;
 
 	(void)r;
@@ -307,7 +307,7 @@ enum pick rules_pick_mirror(struct router *r, struct plan *plan, size_t i, struc
 	return PICK_OK;
 }
 
-static void report(const struct rules_plan *p, struct cluster_state *cs, enum outcome outcome,
+static void report(const struct router_plan *p, struct cluster_state *cs, enum outcome outcome,
 		   unsigned status)
 {
 	const struct hs_cluster *c = p->decision.cluster;
@@ -315,13 +315,13 @@ static void report(const struct rules_plan *p, struct cluster_state *cs, enum ou
 	struct hs_range family = of_family(c, v4);
 	struct outliers o = outliers_of(p->version, c, cs, family);
 
-	outlier_result(&o, p->endpoint_row - family.first, outcome, status, rules_now());
+	outlier_result(&o, p->endpoint_row - family.first, outcome, status, router_now());
 }
 
-void rules_done(struct router *r, struct plan *plan, struct target *t, enum outcome outcome,
-		unsigned status)
+void router_done(struct router *r, struct plan *plan, struct target *t, enum outcome outcome,
+		 unsigned status)
 {
-	struct rules_plan *p = plan->data;
+	struct router_plan *p = plan->data;
 	struct cluster_state *cs;
 
 	(void)r;

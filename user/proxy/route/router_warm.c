@@ -6,7 +6,7 @@
 
 #include "proxy/route/router_priv.h"
 
-double rules_warmth(const struct hs_cluster *c, uint64_t age)
+double router_warmth(const struct hs_cluster *c, uint64_t age)
 {
 	double least = c->warmup_least / 1e6, share;
 
@@ -18,7 +18,7 @@ double rules_warmth(const struct hs_cluster *c, uint64_t age)
 	return share > least ? share : least;
 }
 
-void rules_see(struct endpoint_state *e, uint64_t snapshot, uint64_t last, uint64_t now)
+void router_see(struct endpoint_state *e, uint64_t snapshot, uint64_t last, uint64_t now)
 {
 	uint64_t before = __atomic_exchange_n(&e->seen, snapshot, __ATOMIC_RELAXED);
 
@@ -26,7 +26,7 @@ void rules_see(struct endpoint_state *e, uint64_t snapshot, uint64_t last, uint6
 		__atomic_store_n(&e->since, now, __ATOMIC_RELAXED);
 }
 
-uint64_t rules_warm_at(const struct rules_version *v, const struct hs_cluster *c)
+uint64_t router_warm_at(const struct router_version *v, const struct hs_cluster *c)
 {
 	uint64_t at = 0;
 

@@ -7,7 +7,7 @@
 
 #include "proxy/route/router_priv.h"
 
-uint64_t rules_mix(uint64_t h, const void *bytes, size_t n)
+uint64_t router_mix(uint64_t h, const void *bytes, size_t n)
 {
 	const unsigned char *p = bytes;
 
@@ -62,7 +62,7 @@ static struct http_span find_parameter(struct http_span path, struct http_span n
 			 '&', name);
 }
 
-static struct http_span hash_text(const struct rules_plan *p, const struct hs_cluster *c)
+static struct http_span hash_text(const struct router_plan *p, const struct hs_cluster *c)
 {
 	struct http_span name = hs_span(p->version->snapshot, c->hash_name);
 	const struct http_field *f;
@@ -83,14 +83,14 @@ static struct http_span hash_text(const struct rules_plan *p, const struct hs_cl
 }
 
 /* Each connection gets one of its own. */
-static struct http_span make_cookie(struct rules_plan *p, const struct hs_cluster *c)
+static struct http_span make_cookie(struct router_plan *p, const struct hs_cluster *c)
 {
 	const struct http_snapshot *s = p->version->snapshot;
-	uint64_t h = rules_mix(RULES_HASH, &p->client, sizeof(p->client));
+	uint64_t h = router_mix(ROUTER_HASH, &p->client, sizeof(p->client));
 	int name = (int)c->hash_name.len, digits;
 
-	h = rules_mix(h, &p->client_port, sizeof(p->client_port));
-	h = rules_mix(h, &p->called, sizeof(p->called));
+	h = router_mix(h, &p->client_port, sizeof(p->client_port));
+	h = router_mix(h, &p->called, sizeof(p->called));
 	digits = snprintf(NULL, 0, "%llx", (unsigned long long)h);
 	p->cookie_len = (size_t)snprintf(p->cookie, sizeof(p->cookie), "%.*s=\"%llx\"%s", name,
 					 hs_text(s, c->hash_name), (unsigned long long)h,
@@ -98,7 +98,7 @@ static struct http_span make_cookie(struct rules_plan *p, const struct hs_cluste
 	return (struct http_span){ p->cookie + name + 2, (size_t)digits };
 }
 
-void rules_hash(struct rules_plan *p)
+void router_hash(struct router_plan *p)
 {
 	const struct hs_cluster *c = p->decision.cluster;
 	struct http_span key = { 0 };
@@ -110,5 +110,5 @@ void rules_hash(struct rules_plan *p)
 		key = make_cookie(p, c);
 	p->hashed = key.at;
 	if (p->hashed)
-		p->hash = rules_mix(RULES_HASH, key.at, key.len);
+		p->hash = router_mix(ROUTER_HASH, key.at, key.len);
 }

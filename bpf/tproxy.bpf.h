@@ -3,7 +3,7 @@
 #define WEFT_HANDOVER_BPF_H
 /*
  * Packets for weft-proxy. Its connections have no entry in `conns`: the node's own sockets, whose
- * addresses are a service's and a client's, say which they are. weft/handover.h has the rest.
+ * addresses are a service's and a client's, say which they are. weft/tproxy.h has the rest.
  */
 #include "rewrite.bpf.h"
 
@@ -39,8 +39,8 @@ find_socket(struct __sk_buff *skb, int ip4, const struct tuple *to, __u32 netns_
  * Whether a packet with these addresses is for a connection of a socket, whatever its state; or,
  * with `back`, what comes back.
  */
-CHECKED_ONCE int has_socket(struct __sk_buff *skb, int ip4, const struct tuple *to, __u32 netns_id,
-			    int back)
+GLOBAL_FUNC int has_socket(struct __sk_buff *skb, int ip4, const struct tuple *to, __u32 netns_id,
+			   int back)
 {
 	struct bpf_sock *sk;
 	__u32 state;
@@ -62,7 +62,7 @@ CHECKED_ONCE int has_socket(struct __sk_buff *skb, int ip4, const struct tuple *
  */
 static __always_inline int to_node(struct __sk_buff *skb, const struct pod *pod)
 {
-	skb->mark = HANDOVER_MARK;
+	skb->mark = TPROXY_MARK;
 	if (!pod || !pod->bridge || pod->bridge == BRIDGE_OTHER)
 		return TC_ACT_OK;
 	return bpf_skb_store_bytes(skb, 0, pod->bridge_mac, sizeof(pod->bridge_mac), 0)

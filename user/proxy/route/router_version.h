@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-#ifndef WEFT_PROXY_ROUTE_RULES_VERSION_H
-#define WEFT_PROXY_ROUTE_RULES_VERSION_H
+#ifndef WEFT_PROXY_ROUTE_ROUTER_VERSION_H
+#define WEFT_PROXY_ROUTE_ROUTER_VERSION_H
 /*
  * Snapshots: mapped once for all workers, opened by each of them.
  */
@@ -16,7 +16,7 @@ struct config *config_ref(struct config *c);
 void config_unref(struct config *c); /* accepts NULL */
 
 /* A snapshot in use by one worker, with the rows of the state that belong to its tables. */
-struct rules_version {
+struct router_version {
 	struct config *config;
 	struct http_snapshot *snapshot;
 	struct route_state **routes;	   /* by row of HS_ACTIONS */
@@ -31,9 +31,9 @@ struct rules_version {
 };
 
 /* After `last`, which may be NULL. 0 or -errno. */
-int rules_version_open(struct state *state, struct config *config, const struct rules_version *last,
-		       struct rules_version **out);
-void rules_version_unref(struct rules_version *v);	      /* accepts NULL */
-uint64_t rules_version_number(const struct rules_version *v); /* of its snapshot */
+int router_version_open(struct shared_state *state, struct config *config,
+			const struct router_version *last, struct router_version **out);
+void router_version_unref(struct router_version *v);		/* accepts NULL */
+uint64_t router_version_number(const struct router_version *v); /* of its snapshot */
 
 #endif

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
-#include "proxy/route/rules_version.h"
+#include "proxy/route/router_version.h"
 
 #include <errno.h>
 #include <stdlib.h>
@@ -40,7 +40,7 @@ int config_map(int fd, struct config **out)
 	return 0;
 }
 
-uint64_t rules_version_number(const struct rules_version *v)
+uint64_t router_version_number(const struct router_version *v)
 {
 	return v->config->number;
 }
@@ -59,7 +59,7 @@ void config_unref(struct config *c)
 	free(c);
 }
 
-static void version_free(struct rules_version *v)
+static void version_free(struct router_version *v)
 {
 	http_snapshot_close(v->snapshot);
 	config_unref(v->config);
@@ -71,9 +71,9 @@ static void version_free(struct rules_version *v)
 	free(v);
 }
 
-DEFINE_CLEANUP(struct rules_version *, version_free);
+DEFINE_CLEANUP(struct router_version *, version_free);
 
-void rules_version_unref(struct rules_version *v)
+void router_version_unref(struct router_version *v)
 {
 	if (v && !--v->refs)
 		version_free(v);
@@ -83,11 +83,11 @@ static void start_interval(struct cluster_state *cs)
 {
 	pthread_mutex_lock(&cs->lock);
 	if (!cs->started)
-		cs->started = rules_now();
+		cs->started = router_now();
 	pthread_mutex_unlock(&cs->lock);
 }
 
-static int find_outliers(struct state *state, struct rules_version *v, uint32_t cluster)
+static int find_outliers(struct shared_state *state, struct router_version *v, uint32_t cluster)
 {
 	const struct hs_cluster *c = hs_cluster(v->snapshot, cluster);
 
@@ -98,13 +98,13 @@ static int find_outliers(struct state *state, struct rules_version *v, uint32_t 
 		uint32_t row = c->endpoints.first + i;
 		uint32_t id = hs_endpoint(v->snapshot, row)->endpoint.id;
 
-		if (!(v->outliers[row] = state_outlier(state, c->id, id)))
+		if (!(v->outliers[row] = shared_state_outlier(state, c->id, id)))
 			return -ENOMEM;
 	}
 	return 0;
 }
 
-static int find_rows(struct state *state, struct rules_version *v)
+static int find_rows(struct shared_state *state, struct router_version *v)
 {
 	const struct http_snapshot *s = v->snapshot;
 	uint32_t actions = hs_count(s, HS_ACTIONS), clusters = hs_count(s, HS_CLUSTERS),
@@ -120,42 +120,44 @@ static int find_rows(struct state *state, struct rules_version *v)
 	for (uint32_t i = 0; i < actions; i++) {
 		const struct hs_action *a = hs_action(s, i);
 
-		if (!(v->routes[i] = state_route(state, a->id, hs_span(s, a->name))))
+		if (!(v->routes[i] = shared_state_route(state, a->id, hs_span(s, a->name))))
 			return -ENOMEM;
 	}
 	for (uint32_t i = 0; i < clusters; i++) {
 		const struct hs_cluster *c = hs_cluster(s, i);
 
-		if (!(v->clusters[i] = state_cluster(state, c->id, hs_span(s, c->name))))
+		if (!(v->clusters[i] = shared_state_cluster(state, c->id, hs_span(s, c->name))))
 			return -ENOMEM;
 	}
 	for (uint32_t i = 0; i < endpoints; i++)
-		if (!(v->endpoints[i] = state_endpoint(state, hs_endpoint(s, i)->endpoint.id)))
+		if (!(v->endpoints[i] =
+			      shared_state_endpoint(state, hs_endpoint(s, i)->endpoint.id)))
 			return -ENOMEM;
 	for (uint32_t i = 0; i < clusters; i++)
 		if (find_outliers(state, v, i))
 			return -ENOMEM;
 	/* Istio's names for them. */
-	v->passthrough = stats_cluster(state_stats(state), "PassthroughCluster", 18);
-	v->allow_any = stats_route(state_stats(state), "allow_any", 9);
+	v->passthrough = stats_cluster(shared_state_stats(state), "PassthroughCluster", 18);
+	v->allow_any = stats_route(shared_state_stats(state), "allow_any", 9);
 	return 0;
 }
 
-static void see_endpoints(struct rules_version *v, const struct rules_version *last)
+static void see_endpoints(struct router_version *v, const struct router_version *last)
 {
 	const struct http_snapshot *s = v->snapshot;
-	uint64_t now = rules_now();
+	uint64_t now = router_now();
 
 	for (uint32_t i = 0; i < hs_count(s, HS_ENDPOINTS); i++)
-		rules_see(v->endpoints[i], v->config->number, last ? last->config->number : 0, now);
+		router_see(v->endpoints[i], v->config->number, last ? last->config->number : 0,
+			   now);
 	for (uint32_t i = 0; i < hs_count(s, HS_CLUSTERS); i++)
-		v->warm_at[i] = rules_warm_at(v, hs_cluster(s, i));
+		v->warm_at[i] = router_warm_at(v, hs_cluster(s, i));
 }
 
-int rules_version_open(struct state *state, struct config *config, const struct rules_version *last,
-		       struct rules_version **out)
+int router_version_open(struct shared_state *state, struct config *config,
+			const struct router_version *last, struct router_version **out)
 {
-	_cleanup_(version_freep) struct rules_version *v = calloc(1, sizeof(*v));
+	_cleanup_(version_freep) struct router_version *v = calloc(1, sizeof(*v));
 	int r;
 
 	if (!v)

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 OR GPL-2.0 */
-#ifndef WEFT_HANDOVER_H
-#define WEFT_HANDOVER_H
+#ifndef WEFT_TPROXY_H
+#define WEFT_TPROXY_H
 /*
  * How packets get from tc to weft-proxy's sockets: a SYN is assigned to the listening socket of a
  * worker (`listeners`), and packets of its connections, whose addresses are not the node's, are
@@ -12,10 +12,9 @@
 
 enum {
 	/* No bit that kube-proxy (0x4000, 0x8000) or a usual CNI looks at. */
-	HANDOVER_MARK = 0x00570000,
-	HANDOVER_TABLE = 5757, /* routing table: everything is local */
-	HANDOVER_PRIORITY =
-		57, /* of the rule that leads to it, before those of others; see weftd */
+	TPROXY_MARK = 0x00570000,
+	TPROXY_TABLE = 5757,  /* routing table: everything is local */
+	TPROXY_PRIORITY = 57, /* of the rule that leads to it, before those of others; see weftd */
 	PROXY_MAX_WORKERS = 64,
 	PROXY_BACKLOG = 4096, /* of each worker's listening socket */
 };

@@ -24,8 +24,10 @@ static const char *added_to(const char *fields, bool gateway, const char *client
 {
 	static char head[4096];
 	struct h1_request q;
-	struct added a;
-	struct added_ask ask = { .request = &q, .scheme = { "http", 4 }, .gateway = gateway };
+	struct request_headers a;
+	struct request_headers_ask ask = { .request = &q,
+					   .scheme = { "http", 4 },
+					   .gateway = gateway };
 	size_t len = 0;
 	int n = snprintf(head, sizeof(head), "GET /a HTTP/1.1\r\nHost: h\r\n%s\r\n", fields);
 	unsigned b[4] = { 0 };
@@ -40,10 +42,10 @@ static const char *added_to(const char *fields, bool gateway, const char *client
 				      (unsigned char)b[3] } };
 	cr_assert_eq(h1_parse_request(head, (size_t)n, 0, &q), n, "%s", head);
 	random_begin(&rnd);
-	added_make(&a, &ask, &rnd);
+	request_headers_make(&a, &ask, &rnd);
 	text[0] = '\0';
 	for (size_t i = 1; i < q.m.header_count; i++)
-		if (!added_replaces(&a, q.m.headers[i].name))
+		if (!request_headers_replace(&a, q.m.headers[i].name))
 			len += (size_t)sprintf(text + len, "%.*s: %.*s\n",
 					       (int)q.m.headers[i].name.n, q.m.headers[i].name.p,
 					       (int)q.m.headers[i].value.n, q.m.headers[i].value.p);
@@ -73,7 +75,7 @@ static void want_lines(const char *got, const char *pattern)
 #define HERE "X-Request-Id: i\r\nX-Forwarded-Proto: https\r\n"
 #define SAME "X-Request-Id: i\nX-Forwarded-Proto: https\n"
 
-Test(proxy_added, a_request_without_anything)
+Test(proxy_request_headers, a_request_without_anything)
 {
 	want_lines(added_to("", false, NULL),
 		   "x-request-id: "
@@ -85,7 +87,7 @@ Test(proxy_added, a_request_without_anything)
 		   "traceparent: 00-[0-9a-f]{32}-" HEX16 "-0[01]\n");
 }
 
-Test(proxy_added, both_forms_of_a_new_trace_say_the_same)
+Test(proxy_request_headers, both_forms_of_a_new_trace_say_the_same)
 {
 	char trace[33], span[17], trace2[33], span2[17];
 	int sampled, sampled2;
@@ -104,7 +106,7 @@ Test(proxy_added, both_forms_of_a_new_trace_say_the_same)
 	}
 }
 
-Test(proxy_added, what_is_there_is_carried_on)
+Test(proxy_request_headers, what_is_there_is_carried_on)
 {
 	want_lines(added_to(HERE "traceparent: 00-" T "-" S "-01\r\nTraceState: a=b\r\n", false,
 			    NULL),
@@ -126,7 +128,7 @@ Test(proxy_added, what_is_there_is_carried_on)
 	want_lines(added_to(HERE "b3: 0\r\n", false, NULL), SAME "b3: 0\n");
 }
 
-Test(proxy_added, a_decision_not_to_sample_is_kept)
+Test(proxy_request_headers, a_decision_not_to_sample_is_kept)
 {
 	want_lines(added_to(HERE "X-B3-Sampled: 0\r\n", false, NULL),
 		   SAME "X-B3-Sampled: 0\nx-b3-traceid: [0-9a-f]{32}\nx-b3-spanid: " HEX16
@@ -134,7 +136,7 @@ Test(proxy_added, a_decision_not_to_sample_is_kept)
 }
 
 /* A trace that can't be made out is one nobody can go on with. */
-Test(proxy_added, malformed_traces_begin_anew)
+Test(proxy_request_headers, malformed_traces_begin_anew)
 {
 	static const char *const bad[] = {
 		"00-" T "-" S,
@@ -161,7 +163,7 @@ Test(proxy_added, malformed_traces_begin_anew)
 
 #define TRACED "b3: 0\r\n"
 
-Test(proxy_added, a_gateway_says_who_asks)
+Test(proxy_request_headers, a_gateway_says_who_asks)
 {
 	want_lines(added_to(HERE TRACED, true, "203.0.113.7"),
 		   "X-Request-Id: i\nb3: 0\nx-forwarded-proto: http\nx-envoy-external-address: "
@@ -183,7 +185,7 @@ Test(proxy_added, a_gateway_says_who_asks)
 		   SAME "b3: 0\nX-Forwarded-For: 1.1.1.1\n");
 }
 
-Test(proxy_added, ids_do_not_come_twice)
+Test(proxy_request_headers, ids_do_not_come_twice)
 {
 	enum { COUNT = 20000 };
 	static char ids[COUNT][16];
@@ -202,7 +204,7 @@ Test(proxy_added, ids_do_not_come_twice)
 
 #define SPAN(t) ((struct h1_span){ t, sizeof(t) - 1 })
 
-Test(proxy_added, endpoint_and_client_are_told, .timeout = 60)
+Test(proxy_request_headers, endpoint_and_client_are_told, .timeout = 60)
 {
 	static const struct plan_op gone[] = { { PLAN_REMOVE, SPAN("x-forwarded-proto"), { 0 } } };
 	struct env *e = env_new(NULL);

@@ -2,7 +2,7 @@
 /*
  * A decision, in the proxy's words.
  */
-#include "proxy/route/rules_plan.h"
+#include "proxy/route/router_plan.h"
 
 #include <errno.h>
 #include <stdio.h>
@@ -24,14 +24,14 @@ static struct h1_span h1(struct http_span s)
 	return (struct h1_span){ s.at, s.len };
 }
 
-static struct h1_span text_of(const struct rules_plan *p, struct hs_str s)
+static struct h1_span text_of(const struct router_plan *p, struct hs_str s)
 {
 	return h1(hs_span(p->version->snapshot, s));
 }
 
 /* ---- header operations ---- */
 
-static int grow(struct rules_ops *list)
+static int grow(struct router_ops *list)
 {
 	size_t room = list->room ? list->room * 2 : OPS_ROOM;
 	struct plan_op *items = reallocarray(list->items, room, sizeof(*items));
@@ -43,7 +43,7 @@ static int grow(struct rules_ops *list)
 	return 0;
 }
 
-static int add_op(struct rules_ops *list, enum plan_op_type type, struct h1_span name,
+static int add_op(struct router_ops *list, enum plan_op_type type, struct h1_span name,
 		  struct h1_span value)
 {
 	if (list->count == list->room && grow(list))
@@ -52,7 +52,7 @@ static int add_op(struct rules_ops *list, enum plan_op_type type, struct h1_span
 	return 0;
 }
 
-static int add_ops(struct rules_plan *p, const struct hs_range lists[HTTP_OPS])
+static int add_ops(struct router_plan *p, const struct hs_range lists[HTTP_OPS])
 {
 	static const enum plan_op_type types[] = {
 		[HS_OP_REMOVE] = PLAN_REMOVE,
@@ -71,7 +71,7 @@ static int add_ops(struct rules_plan *p, const struct hs_range lists[HTTP_OPS])
 	return r;
 }
 
-static int add_cors(const struct rules_plan *p, struct rules_ops *to, enum plan_op_type type)
+static int add_cors(const struct router_plan *p, struct router_ops *to, enum plan_op_type type)
 {
 	struct http_field fields[HTTP_CORS_FIELDS];
 	size_t n = http_cors_fields(p->version->snapshot, &p->decision, fields);
@@ -82,7 +82,7 @@ static int add_cors(const struct rules_plan *p, struct rules_ops *to, enum plan_
 	return r;
 }
 
-static int add_cookie(struct rules_plan *p)
+static int add_cookie(struct router_plan *p)
 {
 	if (!p->cookie_len)
 		return 0;
@@ -90,7 +90,7 @@ static int add_cookie(struct rules_plan *p)
 		      (struct h1_span){ p->cookie, p->cookie_len });
 }
 
-static int fill_ops(struct rules_plan *p, struct plan *out)
+static int fill_ops(struct router_plan *p, struct plan *out)
 {
 	int r = add_ops(p, p->decision.request);
 	size_t n = p->ops.count;
@@ -113,7 +113,7 @@ static int fill_ops(struct rules_plan *p, struct plan *out)
 typedef long (*writer)(const struct http_snapshot *s, const struct http_decision *d,
 		       const struct http_request *q, char *out, size_t size);
 
-static int write_text(const struct rules_plan *p, struct supply *supply, struct plan *out,
+static int write_text(const struct router_plan *p, struct buffer_pool *buffers, struct plan *out,
 		      writer write, struct h1_span *text)
 {
 	static const size_t rooms[] = { 4 * 1024, BUF_BIG };
@@ -121,7 +121,7 @@ static int write_text(const struct rules_plan *p, struct supply *supply, struct 
 	int r = 0;
 
 	for (size_t i = 0; !r && n == -ENOSPC && i < 2; i++) {
-		r = buf_reserve(supply, &out->text, rooms[i], BUF_BIG);
+		r = buf_reserve(buffers, &out->text, rooms[i], BUF_BIG);
 		if (!r)
 			n = write(p->version->snapshot, &p->decision, &p->request, out->text.bytes,
 				  buf_room(&out->text));
@@ -142,7 +142,7 @@ static bool good_path(struct h1_span path)
 	return path.n && (*path.p == '/' || h1_is(path, "*"));
 }
 
-static int fill_path(struct rules_plan *p, struct supply *supply, struct plan *out)
+static int fill_path(struct router_plan *p, struct buffer_pool *buffers, struct plan *out)
 {
 	const struct hs_action *a = p->decision.route;
 	int r;
@@ -150,13 +150,13 @@ static int fill_path(struct rules_plan *p, struct supply *supply, struct plan *o
 	out->path = h1(p->request.path);
 	if (!a || (!a->rewrite.len && a->rewrite_regex == HS_NONE))
 		return 0;
-	r = write_text(p, supply, out, http_path, &out->path);
+	r = write_text(p, buffers, out, http_path, &out->path);
 	return r || good_path(out->path) ? r : -EINVAL;
 }
 
 /* ---- answers ---- */
 
-static int add_header(struct rules_plan *p, struct h1_span name, struct h1_span value)
+static int add_header(struct router_plan *p, struct h1_span name, struct h1_span value)
 {
 	return add_op(&p->headers, PLAN_ADD, name, value);
 }
@@ -171,7 +171,7 @@ static bool undone(const struct plan_ops *ops, size_t i)
 	return false;
 }
 
-static int add_response_headers(struct rules_plan *p, const struct plan *out)
+static int add_response_headers(struct router_plan *p, const struct plan *out)
 {
 	int r = 0;
 
@@ -182,7 +182,7 @@ static int add_response_headers(struct rules_plan *p, const struct plan *out)
 	return r;
 }
 
-static void answer(struct rules_plan *p, struct plan *out, const char *flags, const char *details)
+static void answer(struct router_plan *p, struct plan *out, const char *flags, const char *details)
 {
 	out->action = PLAN_ANSWER;
 	out->answer = (struct plan_answer){ .status = p->decision.status,
@@ -192,10 +192,10 @@ static void answer(struct rules_plan *p, struct plan *out, const char *flags, co
 					    .details = details };
 }
 
-static int answer_redirect(struct rules_plan *p, struct supply *supply, struct plan *out)
+static int answer_redirect(struct router_plan *p, struct buffer_pool *buffers, struct plan *out)
 {
 	struct h1_span location;
-	int r = write_text(p, supply, out, http_location_text, &location);
+	int r = write_text(p, buffers, out, http_location_text, &location);
 
 	if (!r)
 		r = add_header(p, (struct h1_span)SPAN("location"), location);
@@ -205,7 +205,7 @@ static int answer_redirect(struct rules_plan *p, struct supply *supply, struct p
 	return r;
 }
 
-static int answer_direct(struct rules_plan *p, struct plan *out)
+static int answer_direct(struct router_plan *p, struct plan *out)
 {
 	const struct hs_action *a = p->decision.route;
 	int r = add_response_headers(p, out);
@@ -228,7 +228,7 @@ static int grpc_status(struct h1_span name)
 static const char *const digits[] = { "0", "1",	 "2",  "3",  "4",  "5",	 "6",  "7", "8",
 				      "9", "10", "11", "12", "13", "14", "15", "16" };
 
-static int add_grpc_status(struct rules_plan *p, struct h1_span message)
+static int add_grpc_status(struct router_plan *p, struct h1_span message)
 {
 	const char *n = digits[grpc_status(text_of(p, p->decision.route->abort_grpc))];
 	int r = add_header(p, (struct h1_span)SPAN("content-type"),
@@ -242,7 +242,7 @@ static int add_grpc_status(struct rules_plan *p, struct h1_span message)
 	return r;
 }
 
-static int answer_abort(struct rules_plan *p, struct plan *out)
+static int answer_abort(struct router_plan *p, struct plan *out)
 {
 	static const struct h1_span body = SPAN("fault filter abort");
 	int r = p->decision.status ? 0 : add_grpc_status(p, body);
@@ -290,7 +290,7 @@ static uint32_t retry_on(uint32_t on)
 _Static_assert(sizeof(struct hs_status) == sizeof(uint32_t),
 	       "a row of statuses is a list of numbers");
 
-static void fill_retries(const struct rules_plan *p, struct plan *out)
+static void fill_retries(const struct router_plan *p, struct plan *out)
 {
 	const struct hs_retries *r = &p->decision.route->retries;
 
@@ -306,7 +306,7 @@ static void fill_retries(const struct rules_plan *p, struct plan *out)
 
 /* Whose turn it is will be asked one by one. A Host that is too long for a name is no name: it has
  * no shadow. */
-static void fill_mirrors(struct rules_plan *p, struct plan *out)
+static void fill_mirrors(struct router_plan *p, struct plan *out)
 {
 	const struct hs_range *m = &p->decision.route->mirrors;
 	long n = m->count ? http_shadow(&p->decision, p->shadow, sizeof(p->shadow)) : -ENOENT;
@@ -317,24 +317,24 @@ static void fill_mirrors(struct rules_plan *p, struct plan *out)
 	out->mirror_count = m->count;
 }
 
-static struct http_cluster_stat *cluster_stat(const struct rules_plan *p)
+static struct http_cluster_stat *cluster_stat(const struct router_plan *p)
 {
-	const struct rules_version *v = p->version;
+	const struct router_version *v = p->version;
 	const struct hs_cluster *c = p->decision.cluster;
 
 	return c && c->lb != LB_PASSTHROUGH ? v->clusters[c - hs_cluster(v->snapshot, 0)]->stat
 					    : v->passthrough;
 }
 
-static struct http_route_stat *route_stat(const struct rules_plan *p)
+static struct http_route_stat *route_stat(const struct router_plan *p)
 {
-	const struct rules_version *v = p->version;
+	const struct router_version *v = p->version;
 	const struct hs_action *a = p->decision.route;
 
 	return a ? v->routes[a - hs_action(v->snapshot, 0)]->stat : v->allow_any;
 }
 
-static void count(const struct rules_plan *p, struct plan *out)
+static void count(const struct router_plan *p, struct plan *out)
 {
 	const struct http_decision *d = &p->decision;
 	struct http_route_stat *s = route_stat(p);
@@ -353,7 +353,7 @@ static void count(const struct rules_plan *p, struct plan *out)
 		stat_inc(&s->rq_direct_response);
 }
 
-static int forward(struct rules_plan *p, struct supply *supply, struct plan *out)
+static int forward(struct router_plan *p, struct buffer_pool *buffers, struct plan *out)
 {
 	out->action = PLAN_FORWARD;
 	out->count_tries = true;
@@ -364,10 +364,10 @@ static int forward(struct rules_plan *p, struct supply *supply, struct plan *out
 		fill_retries(p, out);
 		fill_mirrors(p, out);
 	}
-	return fill_path(p, supply, out);
+	return fill_path(p, buffers, out);
 }
 
-int rules_plan_fill(struct rules_plan *p, struct supply *supply, struct plan *out)
+int router_plan_fill(struct router_plan *p, struct buffer_pool *buffers, struct plan *out)
 {
 	const struct http_decision *d = &p->decision;
 	int r = fill_ops(p, out);
@@ -384,9 +384,9 @@ int rules_plan_fill(struct rules_plan *p, struct supply *supply, struct plan *ou
 	switch (d->action) {
 	case HTTP_ROUTE:
 	case HTTP_PASSTHROUGH:
-		return forward(p, supply, out);
+		return forward(p, buffers, out);
 	case HTTP_REDIRECT:
-		return answer_redirect(p, supply, out);
+		return answer_redirect(p, buffers, out);
 	case HTTP_DIRECT_RESPONSE:
 		return answer_direct(p, out);
 	case HTTP_NOT_FOUND:
