@@ -1,6 +1,7 @@
 #!/usr/bin/python3
 # SPDX-License-Identifier: Apache-2.0
-"""In place of weft-proxy: one that somebody has broken into. What it does is read from the file $WEFT_BROKEN with each order.
+"""In place of weft-proxy: one that an attacker has broken into. What it does is read from the file $WEFT_BROKEN with each order:
+a word, and perhaps the process id of the only one that does so; all others are good then.
 
 	good         answers as it should, and serves nothing
 	silent       never answers
@@ -33,7 +34,8 @@ def option(name):
 
 def mode():
 	with open(os.environ["WEFT_BROKEN"], encoding="ascii") as file:
-		return file.read().strip()
+		word, *only = file.read().split()
+	return word if not only or int(only[0]) == os.getpid() else "good"
 
 
 def poison(fd):

@@ -95,9 +95,8 @@ for what in descriptors garbage huge silent; do
 	kill_proxy
 	wait_until 15 another_than "$old"
 	wait_until 15 weft status
-	behave "$what"
+	behave "$what $(proxy_pid)" # what is started in its place is a good one
 	weftd_kill9
-	(sleep 4; behave good) & # what is started in its place is to be a good one
 	weftd_start --workers 2
 	say "ok: the next weftd starts beside one that says: $what"
 done
