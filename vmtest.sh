@@ -187,7 +187,7 @@ write_init() {
 	mount -t cgroup2 cgroup2 /sys/fs/cgroup
 	mkdir -p /sys/kernel/debug && mount -t tracefs tracefs /sys/kernel/tracing 2>/dev/null
 	ln -s /proc/self/fd /dev/fd
-	modprobe tun 2>/dev/null # nobody has its device node made here
+	modprobe tun 2>/dev/null # no udev makes its device node here
 	ip link set lo up
 	ulimit -n 1048576
 	cd /weft

@@ -97,7 +97,7 @@ static __noinline void conn_delete_source(const struct conn *forward)
 
 /*
  * Deletes all entries; for the program that has set CONN_REAPED. `key` is the forward one's. The
- * reply entry says who B belongs to, so those that depend on it go before it.
+ * reply entry tells which connection B belongs to, so the entries that depend on it go before it.
  */
 static __always_inline void conn_delete(const struct tuple *key, const struct conn *forward)
 {

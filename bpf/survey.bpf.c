@@ -141,23 +141,23 @@ __noinline int count_hooks(struct survey_args *args, __u64 address)
 	return 0;
 }
 
-static __always_inline void look_at(struct survey_args *args, const struct nf_hook_entries *all)
+static __always_inline void check_hooks(struct survey_args *args, const struct nf_hook_entries *all)
 {
 	count_hooks(args, (__u64)all);
 }
 
-static __always_inline void look_at_net(struct survey_args *args, struct net *net)
+static __always_inline void check_net(struct survey_args *args, struct net *net)
 {
-	look_at(args, BPF_CORE_READ(net, nf.hooks_ipv4[PRE_ROUTING]));
-	look_at(args, BPF_CORE_READ(net, nf.hooks_ipv4[FORWARD]));
-	look_at(args, BPF_CORE_READ(net, nf.hooks_ipv4[POST_ROUTING]));
-	look_at(args, BPF_CORE_READ(net, nf.hooks_ipv6[PRE_ROUTING]));
-	look_at(args, BPF_CORE_READ(net, nf.hooks_ipv6[FORWARD]));
-	look_at(args, BPF_CORE_READ(net, nf.hooks_ipv6[POST_ROUTING]));
+	check_hooks(args, BPF_CORE_READ(net, nf.hooks_ipv4[PRE_ROUTING]));
+	check_hooks(args, BPF_CORE_READ(net, nf.hooks_ipv4[FORWARD]));
+	check_hooks(args, BPF_CORE_READ(net, nf.hooks_ipv4[POST_ROUTING]));
+	check_hooks(args, BPF_CORE_READ(net, nf.hooks_ipv6[PRE_ROUTING]));
+	check_hooks(args, BPF_CORE_READ(net, nf.hooks_ipv6[FORWARD]));
+	check_hooks(args, BPF_CORE_READ(net, nf.hooks_ipv6[POST_ROUTING]));
 	if (bpf_core_field_exists(net->nf.hooks_bridge)) {
-		look_at(args, BPF_CORE_READ(net, nf.hooks_bridge[PRE_ROUTING]));
-		look_at(args, BPF_CORE_READ(net, nf.hooks_bridge[FORWARD]));
-		look_at(args, BPF_CORE_READ(net, nf.hooks_bridge[POST_ROUTING]));
+		check_hooks(args, BPF_CORE_READ(net, nf.hooks_bridge[PRE_ROUTING]));
+		check_hooks(args, BPF_CORE_READ(net, nf.hooks_bridge[FORWARD]));
+		check_hooks(args, BPF_CORE_READ(net, nf.hooks_bridge[POST_ROUTING]));
 	}
 	if (bpf_core_field_exists(net->xfrm.policy_count)) {
 		unsigned int counts[6] = {};
@@ -188,7 +188,7 @@ static __always_inline struct net_device *find_device(struct net *net, __u32 ifi
 	return NULL;
 }
 
-static __always_inline void look_at_device(struct survey_args *args, struct net *net)
+static __always_inline void check_device(struct survey_args *args, struct net *net)
 {
 	struct net_device *dev = find_device(net, args->ifindex);
 
@@ -196,9 +196,9 @@ static __always_inline void look_at_device(struct survey_args *args, struct net 
 		return;
 	args->found = 1;
 	if (bpf_core_field_exists(dev->nf_hooks_ingress))
-		look_at(args, BPF_CORE_READ(dev, nf_hooks_ingress));
+		check_hooks(args, BPF_CORE_READ(dev, nf_hooks_ingress));
 	if (bpf_core_field_exists(dev->nf_hooks_egress))
-		look_at(args, BPF_CORE_READ(dev, nf_hooks_egress));
+		check_hooks(args, BPF_CORE_READ(dev, nf_hooks_egress));
 }
 
 SEC("syscall")
@@ -209,9 +209,9 @@ int survey(struct survey_args *args)
 	struct survey_args answer = { .ifindex = args->ifindex };
 
 	if (answer.ifindex)
-		look_at_device(&answer, net);
+		check_device(&answer, net);
 	else
-		look_at_net(&answer, net);
+		check_net(&answer, net);
 	*args = answer;
 	return 0;
 }

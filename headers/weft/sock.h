@@ -2,8 +2,8 @@
 #ifndef WEFT_SOCK_H
 #define WEFT_SOCK_H
 /*
- * Connections that are steered in connect(): what a socket remembers, who a network namespace is,
- * and what the iterators over the sockets tell weftd.
+ * Connections that are steered in connect(): what a socket remembers, which pod a network namespace
+ * belongs to, and what the iterators over the sockets tell weftd.
  */
 #include "addr.h"
 

@@ -3,7 +3,7 @@
  * http-echo PORT[,PORT...] NAME: an HTTP/1.1 server for tests, on all addresses of both families.
  * Answers "NAME\n", in a header x-served-by, too; some paths ask for something else:
  *
- *   /anything...   JSON: what it was asked, headers in their order, from whom
+ *   /anything...   JSON: the request, headers in their order, client address
  *   /status/N      that status                /delay/MS      after so long
  *   /bytes/N       a body of N bytes          /chunks/N      the same, chunked
  *   /upload        JSON: length and adler32 of the request's body

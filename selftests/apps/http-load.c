@@ -82,7 +82,7 @@ static void *room_for(void *items, uint64_t n, size_t size)
 	return n & (n - 1) ? items : grow(items, (n ? n * 2 : 1) * size);
 }
 
-/* ---- those who wait, in the order in which they give up ---- */
+/* ---- connections that wait, in the order of their timeouts ---- */
 
 static void wait_end(struct conn *c)
 {

@@ -6,7 +6,7 @@
  * A connection's result is the first word of the answer ("one"), "connected" when nothing was
  * asked, the name of an errno ("ECONNREFUSED"), "closed" (FIN before the answer), "timeout",
  * "corrupt" (another line came back), or, once it had been answered, "lost" (ended by the other
- * side) or "moved" (a later answer came from someone else).
+ * side) or "moved" (a later answer came from another server).
  */
 #include <arpa/inet.h>
 #include <errno.h>

@@ -87,7 +87,7 @@ static void watch(int loop, int fd)
 }
 
 /* Every order is answered by a byte; so is the client's FIN. */
-static void obey(int fd)
+static void handle_order(int fd)
 {
 	static const char talk[4096];
 	char order;
@@ -122,7 +122,7 @@ static _Noreturn void serve(uint16_t port)
 			int fd = events[i].data.fd;
 
 			if (fd != listener)
-				obey(fd);
+				handle_order(fd);
 			else
 				while ((fd = accept4(listener, NULL, NULL, SOCK_CLOEXEC)) >= 0)
 					watch(loop, fd);
@@ -130,7 +130,7 @@ static _Noreturn void serve(uint16_t port)
 	}
 }
 
-/* ---- whom to call ---- */
+/* ---- the addresses called ---- */
 
 enum role { ECHO_, ONE, REFUSES, MUTE, FAR, FULL, ROLES };
 
@@ -412,7 +412,7 @@ static bool no_route(struct op *o)
 	return call_steered(o, FAR, EHOSTUNREACH);
 }
 
-/* A socket that may have one port only, whoever else has it. */
+/* A socket that may have one port only, which other sockets may have, too. */
 static int call_from_own_port(struct op *o)
 {
 	uint32_t range = (uint32_t)own_port << 16 | own_port;

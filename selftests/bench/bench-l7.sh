@@ -140,7 +140,7 @@ half_rate() { # BODY CONNS
 	done | sort -g | awk 'NR == 1 { printf "%d\n", $1 / 2 }'
 }
 
-# Not for those for whom that would be too much.
+# Not for servers for which that rate would be too much.
 half_load() { # WAY BODY CONNS
 	local result rate
 	rate=$(half_rate "$2" "$3")

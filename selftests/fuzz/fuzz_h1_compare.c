@@ -12,7 +12,7 @@
 
 enum { MAX_FIELDS = H1_MAX_HEADERS + 1 };
 
-struct theirs {
+struct other {
 	struct h1_span url, names[MAX_FIELDS], values[MAX_FIELDS];
 	size_t count;
 	bool in_value, head_done, done;
@@ -29,13 +29,13 @@ static void extend(struct h1_span *s, const char *at, size_t n)
 
 static int on_url(http_parser *p, const char *at, size_t n)
 {
-	extend(&((struct theirs *)p->data)->url, at, n);
+	extend(&((struct other *)p->data)->url, at, n);
 	return 0;
 }
 
 static int on_name(http_parser *p, const char *at, size_t n)
 {
-	struct theirs *t = p->data;
+	struct other *t = p->data;
 
 	if (t->head_done)
 		return 0;
@@ -51,7 +51,7 @@ static int on_name(http_parser *p, const char *at, size_t n)
 
 static int on_value(http_parser *p, const char *at, size_t n)
 {
-	struct theirs *t = p->data;
+	struct other *t = p->data;
 
 	if (t->head_done || !t->count)
 		return 0;
@@ -62,7 +62,7 @@ static int on_value(http_parser *p, const char *at, size_t n)
 
 static int on_head(http_parser *p)
 {
-	struct theirs *t = p->data;
+	struct other *t = p->data;
 
 	t->head_done = true;
 	t->flags = p->flags;
@@ -72,14 +72,14 @@ static int on_head(http_parser *p)
 static int on_body(http_parser *p, const char *at, size_t n)
 {
 	(void)at;
-	((struct theirs *)p->data)->body += n;
+	((struct other *)p->data)->body += n;
 	return 0;
 }
 
 /* Only one message is looked at. */
 static int on_done(http_parser *p)
 {
-	((struct theirs *)p->data)->done = true;
+	((struct other *)p->data)->done = true;
 	http_parser_pause(p, 1);
 	return 0;
 }
@@ -93,15 +93,15 @@ static const http_parser_settings settings = {
 	.on_message_complete = on_done,
 };
 
-static void same(struct h1_span ours, struct h1_span theirs)
+static void same(struct h1_span own, struct h1_span other)
 {
-	while (theirs.n && (theirs.p[theirs.n - 1] == ' ' || theirs.p[theirs.n - 1] == '\t'))
-		theirs.n--;
-	if (ours.n != theirs.n || memcmp(ours.p, theirs.p ? theirs.p : "", ours.n) != 0)
+	while (other.n && (other.p[other.n - 1] == ' ' || other.p[other.n - 1] == '\t'))
+		other.n--;
+	if (own.n != other.n || memcmp(own.p, other.p ? other.p : "", own.n) != 0)
 		abort();
 }
 
-static void compare_heads(const struct h1_request *q, const struct theirs *t, const http_parser *p)
+static void compare_heads(const struct h1_request *q, const struct other *t, const http_parser *p)
 {
 	if (!h1_is(q->method, http_method_str((enum http_method)p->method)))
 		abort();
@@ -140,7 +140,7 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 {
 	static struct h1_request q;
 	const char *buf = (const char *)data;
-	struct theirs t = { 0 };
+	struct other t = { 0 };
 	http_parser p;
 	uint64_t body;
 	int head = h1_parse_request(buf, size, 0, &q), whole;

@@ -1,7 +1,7 @@
 #!/bin/bash
 # SPDX-License-Identifier: Apache-2.0
-# The Bookinfo tutorials step by step: request routing, traffic shifting, fault injection, request timeouts, and the gateway. What
-# counts is what somebody sees who looks at the page, signed in as jason or not.
+# The Bookinfo tutorials step by step: request routing, traffic shifting, fault injection, request timeouts, and the gateway. Checked
+# is what the page shows a user, signed in as jason or not.
 . "${0%/*}/lib.sh"
 RULES=$ROOT/yaml-rules/bookinfo
 URL=http://productpage:9080

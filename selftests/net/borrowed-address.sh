@@ -1,6 +1,6 @@
 #!/bin/bash
 # SPDX-License-Identifier: Apache-2.0
-# A pod sends in the name of another pod, of an endpoint, of somebody outside: it gets no connection to a Service that it would
+# A pod sends with the address of another pod, of an endpoint, of a client outside: it gets no connection to a Service that it would
 # not get directly, it cannot touch those of others, and it is counted.
 . "${0%/*}/lib.sh"
 

@@ -9,7 +9,7 @@ pod_add client 1
 pod_add one 2
 pod_add two 3
 pod_add mute 4
-# Data in the SYN without cookies, on both sides, for all who listen.
+# Data in the SYN without cookies, on both sides, for all listening sockets.
 for pod in client one two; do
 	sysctl_in $pod net/ipv4/tcp_fastopen=1543
 done

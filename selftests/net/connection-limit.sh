@@ -60,7 +60,7 @@ for limit in 1 7 100; do
 		expect_eq "$what: answered" $(($(count one "$(<"$TMP/held")") + $(count two "$(<"$TMP/held")"))) $limit
 		expect_eq "$what: refused" "$(count ECONNREFUSED "$(<"$TMP/held")")" $((CLIENTS - limit))
 
-		# Two pods come and go as fast as they can: whoever gets in is answered, nobody waits.
+		# Two pods connect as fast as they can: a connection is either admitted and answered, or refused at once.
 		wait_until 10 no_conns
 		total=$(rounds 2000 200)
 		load_start other "$TMP/churn2" "$to" 9000 -n "$total" -c 100 -s hello -k 1

@@ -13,7 +13,7 @@ pod_add one 2
 pod_add bare 3
 pod_add hand 4
 for pod in client one; do
-	sysctl_in $pod net/ipv4/tcp_fastopen=1543 # no cookies; all who listen take data in a SYN
+	sysctl_in $pod net/ipv4/tcp_fastopen=1543 # no cookies; all listening sockets take data in a SYN
 done
 echo_start one 9000 one
 echo_start bare 9000 bare
@@ -51,7 +51,7 @@ load_back() {
 	back+=("$STARTED")
 }
 
-# Who answers by hand is there before the question.
+# The program that answers by hand must run before the client sends.
 no_rst client
 no_rst hand
 raw_sockets() { [ "$(in_ns hand cat /proc/net/raw /proc/net/raw6 | grep -c ' 07 ')" = "$1" ]; }

@@ -140,7 +140,7 @@ in_ns node ip link set lo up
 weft status --wait --timeout $((WITHIN * SLOWER)) >/dev/null || fail "not ready again"
 works 4 || fail "HTTP does not work again"
 
-# ---- somebody who takes it away again and again ----
+# ---- a program that removes it again and again ----
 
 before=$(restored routing)
 (while :; do

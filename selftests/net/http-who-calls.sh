@@ -111,7 +111,7 @@ for address in 10.1.1.1 fd00:1:1::1; do
 	say "ok: from outside by $address, which has come later"
 done
 
-# Who calls weft-proxy itself calls nobody: it would go on to call itself.
+# weft-proxy does not forward a request to its own address: it would call itself without end.
 ports=$(in_ns node ss -ltnpH | awk '/weft-proxy/ { n = split($4, part, ":"); print part[n] }')
 [ -n "$ports" ] || fail "weft-proxy does not listen"
 for port in $ports; do

@@ -15,7 +15,7 @@ weftd_start
 	rules_service plain 11 9001 app=echo
 } | apply
 
-callers inside # who calls past weft's programs on the cgroup has a socket that they never see
+callers inside # sockets outside of the cgroup are never seen by weft's programs on it
 
 # timer PORT: what ss says about the timer of the pod's only connection there
 timer() {

@@ -1,7 +1,7 @@
 #!/bin/bash
 # SPDX-License-Identifier: Apache-2.0
-# A NetworkPolicy that a controller has put into the node's FORWARD chain holds for who calls by a Service, as it does for who
-# calls the endpoint itself; and whom it lets in still gets in.
+# A NetworkPolicy that a controller has put into the node's FORWARD chain holds for clients that call a Service, as it does
+# for clients that call the endpoint itself; clients that it admits still get in.
 . "${0%/*}/ways.sh"
 
 ways_up

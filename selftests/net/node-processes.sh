@@ -1,7 +1,7 @@
 #!/bin/bash
 # SPDX-License-Identifier: Apache-2.0
-# A process of the node itself, in the node's own network namespace, is not steered though the cgroup holds it, too: kube-proxy, or
-# whoever else, has its connections. Nothing of it is counted, and it takes nobody's place.
+# A process of the node itself, in the node's own network namespace, is not steered though the cgroup holds it, too: its connections
+# are kube-proxy's. None of them is counted, and none takes a place of a limit.
 . "${0%/*}/lib.sh"
 
 node_up
@@ -17,7 +17,7 @@ weftd_start
 	rules_subsets echo "" "connectionPool: {tcp: {maxConnections: 1}}"
 } | apply
 
-# What leads the node's own processes, and nobody else: not to where weft's rules do, so that one can tell.
+# Address translation for the node's own processes only: to another endpoint than weft's rules, so that the test can tell.
 for family in 4 6; do
 	tables=iptables
 	[ $family = 4 ] || tables=ip6tables

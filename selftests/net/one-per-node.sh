@@ -67,7 +67,7 @@ for WEFT_ATTACH in tcx clsact; do
 	WEFTD=
 done
 
-# ---- the name may be anybody's ----
+# ---- any process may take the name ----
 
 start_in node setpriv --reuid 65534 --regid 65534 --clear-groups -- /usr/bin/python3 -c 'import socket, time
 held = [socket.socket(socket.AF_UNIX) for _ in range(2)]

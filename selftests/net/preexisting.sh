@@ -10,7 +10,7 @@ pod_add two 3 app=echo,version=v2
 echo_start one 9000 one
 echo_start two 9000 two
 
-# What a kube-proxy would have set up for the same service, and a filter of somebody else on a pod's interface.
+# What a kube-proxy would have set up for the same service, and another program's filter on a pod's interface.
 for tables in "4 iptables" "6 ip6tables"; do
 	in_ns node ${tables#* } -t nat -A PREROUTING -d "$(vip ${tables% *} 10)" -p tcp --dport 9000 \
 		-j DNAT --to-destination "$(hostport "$(addr ${tables% *} one)" 9000)"
@@ -41,7 +41,7 @@ sleep 1
 kill -TERM "${pids[@]}"
 wait "${pids[@]}"
 for family in 4 6; do
-	expect_eq "IPv$family: open before, by NAT of somebody else" "$(<"$TMP/vip-$family-10")" '{"one":20}'
+	expect_eq "IPv$family: open before, by another's NAT" "$(<"$TMP/vip-$family-10")" '{"one":20}'
 	expect_eq "IPv$family: open before, direct" "$(<"$TMP/addr-$family-one")" '{"one":20}'
 done
 
@@ -57,5 +57,5 @@ expect_eq "nothing of weft is pinned" "$(pinned)" ""
 programs_gone
 say "ok: no program of weft is attached"
 for family in 4 6; do
-	expect_eq "IPv$family: somebody else's NAT is back in charge" "$(load client "$(vip $family 10)" 9000 -n 20 -s hello)" '{"one":20}'
+	expect_eq "IPv$family: the other's NAT is back in charge" "$(load client "$(vip $family 10)" 9000 -n 20 -s hello)" '{"one":20}'
 done

@@ -131,7 +131,7 @@ for pid in "${holders[@]}"; do
 	wait "$pid"
 done
 for family in 4 6; do
-	expect_eq "IPv$family: nobody noticed" "$(<"$TMP/held.$family")" '{"one":5}'
+	expect_eq "IPv$family: connections go on" "$(<"$TMP/held.$family")" '{"one":5}'
 done
 
 # A pod that is none of weft's any more has no connections of weft's, either.

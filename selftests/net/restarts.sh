@@ -33,7 +33,7 @@ for family in 4 6; do
 	expect_match "IPv$family: and known" "$(weft get svc echo)" echo
 	kill -TERM "$STARTED"
 	wait "$STARTED"
-	expect_eq "IPv$family: nobody noticed" "$(<"$TMP/held")" '{"one":5}'
+	expect_eq "IPv$family: connections go on" "$(<"$TMP/held")" '{"one":5}'
 done
 weftd_stop
 programs_note

@@ -1,6 +1,6 @@
 #!/bin/bash
 # SPDX-License-Identifier: Apache-2.0
-# Places of a cluster are exact however connections end: whoever takes one gives it back, once. tcp-rough has the 18 ways.
+# The places of a cluster are exact however connections end: each that is taken is given back once. tcp-rough has the 18 ways.
 . "${0%/*}/lib.sh"
 
 EACH=$(rounds 50000 200) # operations of each of two processes

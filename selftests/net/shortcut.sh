@@ -136,7 +136,7 @@ in_ns node tc qdisc del dev br0 root
 wait_until 3 skips behind bridged
 say "ok: tc of others on a veth or a bridge has its packets within 3 s"
 
-# Without a weftd nobody would see such things come.
+# Without a weftd such changes would go unnoticed.
 weftd_kill9
 wait_until 5 goes client one
 wait_until 5 goes bridged behind

@@ -32,7 +32,7 @@ weftd_start
 	END
 } | apply
 
-# Somebody else's rule for the port that the service leaves out.
+# Another program's rule for the port that the service leaves out.
 in_ns node iptables -t nat -A PREROUTING -d "$(vip 4 10)" -p tcp --dport 9002 -j DNAT --to-destination "$(addr 4 two):9002"
 in_ns node ip6tables -t nat -A PREROUTING -d "$(vip 6 10)" -p tcp --dport 9002 -j DNAT --to-destination "[$(addr 6 two)]:9002"
 

@@ -1,7 +1,7 @@
 #!/bin/bash
 # SPDX-License-Identifier: Apache-2.0
-# weftd --unseen refuse: whoever calls a Service from where weft does not see the connect() is refused at once. Those whom it sees,
-# callers from outside of the cluster, and connections past every Service go on.
+# weftd --unseen refuse: a connection to a Service from where weft does not see the connect() is refused at once. Those that it sees,
+# those from outside of the cluster, and connections past every Service go on.
 . "${0%/*}/lib.sh"
 
 node_up

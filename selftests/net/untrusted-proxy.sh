@@ -1,6 +1,6 @@
 #!/bin/bash
 # SPDX-License-Identifier: Apache-2.0
-# A weft-proxy that somebody has broken into can neither end weftd, nor keep it from its work, nor fill its memory or its log:
+# A weft-proxy that an attacker has broken into can neither end weftd, nor keep it from its work, nor fill its memory or its log:
 # TCP goes on by its rules, every command is answered, and a good weft-proxy in its place serves HTTP again.
 . "${0%/*}/lib.sh"
 

@@ -56,7 +56,7 @@ s.connect_ex(to(10))
 s.connect(to(11))
 print("own:", timeout(s))
 
-# The first SYN finds nobody; the second is answered.
+# The first SYN finds no listener; the second is answered.
 s, other = tcp(), tcp()
 s.setblocking(False)
 other.setblocking(False)

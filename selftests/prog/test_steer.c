@@ -642,8 +642,8 @@ Test(steer, a_syn_that_gets_nowhere_gives_its_place_back, .timeout = 60)
 	}
 }
 
-/* The answer to a reply that nobody wants goes to the endpoint, by way of the client's interface.
- */
+/* A reply for a connection that is over is answered with RST, sent to the endpoint through the
+ * client's interface. */
 Test(steer, a_dead_connection_is_answered_with_reset, .timeout = 60)
 {
 	for (int family = 4; family <= 6; family += 2) {

@@ -5,9 +5,9 @@
  * ends have it, it isn't.
  *
  * All segments pass the programs, and may get lost behind them. A forger knows what has passed, not
- * more, and his segments arrive: of a RST that would be taken and doesn't arrive nobody can know.
- * Nor is what he adds to a stream told from what its sender does, so that such connections count as
- * over when they are, but not as live.
+ * more, and forged segments always arrive: the programs can't know of a RST that would be taken but
+ * gets lost. Nor can they tell forged data in a stream from its sender's: of connections with such
+ * data only the end is checked, not that they are live.
  */
 #include <criterion/criterion.h>
 #include <linux/pkt_cls.h>
@@ -91,12 +91,12 @@ static void answer(void *arg, const struct segment *s)
 static void pass_untouched(struct world *w, int from, const struct segment *s)
 {
 	struct segment rst = {};
-	struct tcp nobody = { .send = answer, .arg = &rst };
+	struct tcp closed = { .send = answer, .arg = &rst };
 
 	note(w, "u");
 	if (from == 0)
 		return;
-	tcp_receive(&nobody, s);
+	tcp_receive(&closed, s);
 	if (rst.flags)
 		tcp_receive(&w->ends[1].tcp, &rst);
 }

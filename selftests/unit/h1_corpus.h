@@ -3,7 +3,7 @@
 #define WEFT_H1_CORPUS_H
 /*
  * Requests that two readers could understand differently: none may reach an endpoint. Each is whole
- * as it stands: whoever waits for more of it has read it in one of the ways.
+ * as it stands: a parser that asks for more of it has read it in one of the wrong ways.
  */
 #include <stddef.h>
 

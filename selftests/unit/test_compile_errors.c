@@ -132,7 +132,7 @@ static const struct row warned_of[] = {
 #define RPC(ports) SERVICE("rpc", "10.96.0.9", ports)
 #define TO_RPC "http: [{route: [{destination: {host: rpc}}]}]"
 
-/* An HTTP/2 client gets 400: nobody would look for the reason in a rule. */
+/* An HTTP/2 client gets 400, and a user would not suspect a rule of it: hence the warning. */
 static const struct row http2[] = {
 	{ "a rule for a port named grpc",
 	  RPC("{name: grpc, port: 9090}") VS("rpc", "{hosts: [rpc], " TO_RPC "}"),

@@ -1,8 +1,8 @@
 // SPDX-License-Identifier: Apache-2.0
 /*
- * Who gets new connections and requests while endpoints terminate: for TCP as explain has it from
- * the kernel's tables, for HTTP in the proxy's; of both families, from EndpointSlices and from
- * Pods.
+ * Which endpoints get new connections and requests while endpoints terminate: for TCP as explain
+ * has it from the kernel's tables, for HTTP in the proxy's; of both families, from EndpointSlices
+ * and from Pods.
  */
 #include <criterion/criterion.h>
 #include <string.h>

@@ -17,5 +17,5 @@ Test(guard, who_takes_things_away_again_and_again_is_not_fought)
 	}
 	cr_expect_eq(pause, 8000);
 	cr_expect_gt(sum, 60000);
-	cr_expect_lt(guard_pause_ms(pause, 60000), 1000, "that was somebody else");
+	cr_expect_lt(guard_pause_ms(pause, 60000), 1000, "that was another cause");
 }

@@ -331,7 +331,7 @@ static void copy(struct row_bench *b, struct request *x, struct row_result *out)
 	}
 }
 
-/* Whether anybody listens: a service's port always, one of the node's only if a Gateway has it. */
+/* Whether a port is listened on: a service's always, one of the node's only if a Gateway has it. */
 static bool listened(const struct row_bench *b, const json_t *ask, uint16_t port)
 {
 	return strcmp(word(ask, "from", ""), "world") != 0 ||

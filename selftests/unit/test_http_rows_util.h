@@ -15,14 +15,14 @@ enum { ROW_COPIES = 4, ROW_HEAD = 4096 };
 
 /* A message as an endpoint or the client sees it. */
 struct row_message {
-	const char *pod; /* who sees it; NULL: nobody */
+	const char *pod; /* that received it; NULL: none did */
 	char text[ROW_HEAD];
 	struct h1_request request;
 };
 
 /* What comes of a request. */
 struct row_result {
-	bool refused;		       /* nobody listens there */
+	bool refused;		       /* nothing listens there */
 	unsigned status, tries, after; /* `after`: ms */
 	struct h1_span body;	       /* of our own answers; p is NULL if it is another's */
 	char text[ROW_HEAD];

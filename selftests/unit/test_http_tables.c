@@ -437,7 +437,7 @@ static int open_bytes(const void *bytes, size_t size)
 	return r;
 }
 
-/* Asks a few things of what was let through: the sanitizers look on. */
+/* Uses what was let through, under the sanitizers. */
 static void use(const void *bytes, size_t size)
 {
 	static const struct http_ask asks[] = {
@@ -493,7 +493,7 @@ static __u32 longest(const char *bytes)
 	return n;
 }
 
-/* What a reader would go by without a look: a place in a list, a divisor, a length. */
+/* What readers use unchecked: an index, a divisor, a length. */
 Test(http_tables, numbers_that_no_reader_could_use_are_refused)
 {
 #define FIELD(row, table, field, value)                                               \

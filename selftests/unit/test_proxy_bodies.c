@@ -219,7 +219,7 @@ Test(proxy_bodies, a_tunnel_in_both_directions_at_once)
 	want_end(c);
 }
 
-/* Sends until nobody takes any more; how many bytes that was. */
+/* Sends until the socket takes no more for 0.3 s; how many bytes that was. */
 static uint64_t fill(int fd)
 {
 	static char block[65536];

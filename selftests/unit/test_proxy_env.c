@@ -282,7 +282,7 @@ int env_accept(struct env *e)
 {
 	int fd = accept(e->endpoint, NULL, NULL);
 
-	cr_assert_geq(fd, 0, "nobody connects to the endpoint");
+	cr_assert_geq(fd, 0, "no connection to the endpoint");
 	patient(fd);
 	return fd;
 }

@@ -253,7 +253,7 @@ static const struct {
 	const char *what;
 	struct plan plan;
 	enum pick pick;
-	bool refused;	   /* nobody listens at the endpoint ... */
+	bool refused;	   /* nothing listens at the endpoint ... */
 	bool another;	   /* ... but at the next one */
 	unsigned picks;	   /* 0: are not looked at */
 	unsigned logs;	   /* 0: 1 */

@@ -69,7 +69,7 @@ Test(proxy_http, both_sides_are_kept_alive)
 Test(proxy_http, who_has_sent_many_requests_takes_turns_with_others)
 {
 	enum { REQUESTS = 100 };
-	const struct addr nobody = { 0 };
+	const struct addr none = { 0 };
 	struct http_worker w;
 	int ends[2];
 
@@ -79,7 +79,7 @@ Test(proxy_http, who_has_sent_many_requests_takes_turns_with_others)
 	cr_assert_eq(socketpair(AF_UNIX, SOCK_STREAM, 0, ends), 0);
 	for (int i = 0; i < REQUESTS; i++)
 		put(ends[1], GET);
-	cr_assert_eq(worker_adopt(&w.io, ends[0], &nobody, 0, &nobody, 0), 0);
+	cr_assert_eq(worker_adopt(&w.io, ends[0], &none, 0, &none, 0), 0);
 	cr_assert_eq(worker_once(&w.io, 0), 0);
 	cr_expect_gt(w.stats.requests, 0u);
 	cr_expect_lt(w.stats.requests, (uint64_t)REQUESTS / 2);

@@ -372,7 +372,7 @@ Test(proxy_limits, connections_of_the_kernel_count)
 	want_silence(a);
 	put(b, GET);
 	want_message(b, "HTTP/1.1 503 ", "reset reason: overflow", NULL);
-	/* Nobody says so when the kernel gives one back. */
+	/* There is no notification when the kernel gives one back. */
 	__atomic_sub_fetch(&row.steered, 1, __ATOMIC_SEQ_CST);
 	s = env_accept(e);
 	want(s, GOT);
@@ -449,8 +449,9 @@ Test(proxy_limits_shared, two_are_admitted_and_the_third_is_refused)
 	cr_expect_eq(row.peak, 1u);
 }
 
-/* An unused connection is nobody's: two are admitted although it is the other worker's. */
-Test(proxy_limits_shared, an_unused_connection_takes_nobodys_place)
+/* An unused connection does not count against admission: two requests are admitted although the
+ * other worker keeps one. */
+Test(proxy_limits_shared, an_unused_connection_takes_no_place)
 {
 	int a = env_client(e), b = env_client_of_other(e), c = env_client_of_other(e), s;
 
@@ -491,8 +492,8 @@ static void *ask_all_the_time(void *arg)
 
 static void *serve_one_at_a_time(void *arg);
 
-/* Several who wait in one worker, and one in the other: he gets his turn. */
-Test(proxy_limits_shared, nobody_waits_for_ever)
+/* Several requests wait in one worker, and one in the other: that one is served, too. */
+Test(proxy_limits_shared, no_request_waits_for_ever)
 {
 	int busy[] = { env_client(e), env_client(e), env_client(e) }, fd = env_client_of_other(e);
 	pthread_t server, clients[3];

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 /*
- * Copies of requests, whose fate the client never hears of.
+ * Copies of requests. The client never learns what becomes of them.
  */
 #include <criterion/criterion.h>
 #include <stdio.h>

@@ -108,7 +108,7 @@ Test(proxy_outlier, each_tick_that_finds_it_in_forgives_one_time)
 	want_out(0, now, now + BASE);
 }
 
-/* Nobody need have asked meanwhile. */
+/* Also if no request came while it was out. */
 Test(proxy_outlier, one_that_failed_while_it_came_back_goes_again)
 {
 	uint64_t now = START + BASE;

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 /*
- * What requests get on their way: ids, traces, who asked.
+ * Headers that requests are given: ids, traces, the client's address.
  */
 #include <criterion/criterion.h>
 #include <regex.h>
@@ -135,7 +135,7 @@ Test(proxy_request_headers, a_decision_not_to_sample_is_kept)
 			"\ntraceparent: 00-[0-9a-f]{32}-" HEX16 "-00\n");
 }
 
-/* A trace that can't be made out is one nobody can go on with. */
+/* A malformed trace can't be continued: a new one begins. */
 Test(proxy_request_headers, malformed_traces_begin_anew)
 {
 	static const char *const bad[] = {

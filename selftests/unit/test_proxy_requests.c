@@ -27,7 +27,7 @@ static void teardown(void)
 
 TestSuite(proxy_requests, .init = setup, .fini = teardown, .timeout = 60);
 
-static size_t look(struct proxy_request *rows, size_t most)
+static size_t list(struct proxy_request *rows, size_t most)
 {
 	struct http_worker *w = &e->worker;
 	int fd = memfd_create("requests", MFD_CLOEXEC);
@@ -45,7 +45,7 @@ static struct proxy_request wait_for(const char *state)
 {
 	struct proxy_request row = { 0 };
 
-	for (int i = 0; i < 200 && (!look(&row, 1) || strcmp(row.state, state) != 0); i++)
+	for (int i = 0; i < 200 && (!list(&row, 1) || strcmp(row.state, state) != 0); i++)
 		wait_ms(5);
 	cr_expect_str_eq(row.state, state);
 	return row;
@@ -59,7 +59,7 @@ Test(proxy_requests, each_is_told_of_until_it_is_over)
 	struct proxy_request rows[4];
 	int a = env_client(e), b = env_client(e), s;
 
-	cr_expect_eq(look(rows, 4), 0u, "nobody has asked for anything");
+	cr_expect_eq(list(rows, 4), 0u, "there is no request yet");
 	put(a, GET);
 	s = env_accept(e);
 	want(s, GOT);
@@ -83,11 +83,11 @@ Test(proxy_requests, each_is_told_of_until_it_is_over)
 	e->plan.delay_ms = 10000;
 	put(b, GET);
 	wait_ms(50);
-	cr_expect_eq(look(rows, 4), 2u);
+	cr_expect_eq(list(rows, 4), 2u);
 	put(s, "ho");
 	want(a, "ho");
 	cr_expect_str_eq(wait_for("delayed").method, "GET");
-	cr_expect_eq(look(rows, 4), 1u);
+	cr_expect_eq(list(rows, 4), 1u);
 }
 
 Test(proxy_requests, what_is_too_long_is_cut)

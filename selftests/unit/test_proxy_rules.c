@@ -594,7 +594,7 @@ Test(proxy_rules, it_stays_out_with_the_next_rules)
 	load(OUTLIERS(", maxEjectionPercent: 99"));
 	cr_expect_eq(ask_many(0), 0x1cu);
 	load(CLUSTER POLICY "  trafficPolicy: {loadBalancer: {simple: ROUND_ROBIN}}\n");
-	cr_expect_eq(ask_many(0), 0x1eu, "without detection nobody is out");
+	cr_expect_eq(ask_many(0), 0x1eu, "without detection none is out");
 }
 
 Test(proxy_rules, all_out)

@@ -62,16 +62,16 @@ static bool is_ours(void *arg, uint32_t ifindex)
 	return ifindex == 2;
 }
 
-static const struct source_look look = { is_pod, find_route, is_ours, NULL };
+static const struct source_lookup lookup = { is_pod, find_route, is_ours, NULL };
 
 static const struct {
 	const char *what, *endpoint, *client, *called, *source;
 } rows[] = {
 	{ "pod to pod of this node", "10.0.0.3", "10.0.0.2", "10.96.0.1", "10.0.0.2" },
 	{ "pod to pod of another node", "10.1.0.3", "10.0.0.2", "10.96.0.1", "10.0.0.2" },
-	{ "somebody outside to a pod of this node", "10.0.0.3", "198.51.100.1", "192.168.1.1",
+	{ "a client outside to a pod of this node", "10.0.0.3", "198.51.100.1", "192.168.1.1",
 	  "198.51.100.1" },
-	{ "somebody outside to a pod of another node", "10.1.0.3", "198.51.100.1", "192.168.1.1",
+	{ "a client outside to a pod of another node", "10.1.0.3", "198.51.100.1", "192.168.1.1",
 	  "::" },
 	{ "a pod to itself", "10.0.0.2", "10.0.0.2", "10.96.0.1", "10.96.0.1" },
 	{ "a pod to itself by the node's address", "10.0.0.2", "10.0.0.2", "192.168.1.1", "::" },
@@ -88,7 +88,7 @@ Test(proxy_source, rows)
 {
 	struct sources *s = calloc(1, sizeof(*s));
 
-	s->look = look;
+	s->lookup = lookup;
 	for (size_t i = 0; i < sizeof(rows) / sizeof(*rows); i++) {
 		struct addr endpoint = addr(rows[i].endpoint), client = addr(rows[i].client),
 			    called = addr(rows[i].called), want = addr(rows[i].source);
@@ -107,7 +107,7 @@ Test(proxy_source, the_kernel_is_not_asked_each_time)
 	struct addr endpoint = addr("10.0.0.3"), client = addr("10.0.0.2"),
 		    called = addr("10.96.0.1");
 
-	s->look = look;
+	s->lookup = lookup;
 	looks = 0;
 	for (uint64_t now = 5000; now < 5000 + 2 * SOURCE_FRESH_MS; now += SOURCE_FRESH_MS / 10)
 		source_for(s, &endpoint, &client, &called, now);
@@ -120,10 +120,10 @@ Test(proxy_source, what_the_kernel_says)
 	static const struct source_options none = { -1, -1, -1, 0 };
 	struct env *e = env_new(NULL); /* for its namespace */
 	struct addr loopback = addr("127.0.0.5"), nowhere = addr("192.0.2.1"), v6 = addr("::1");
-	struct source_look l;
+	struct source_lookup l;
 	struct source_route way = { 0 };
 
-	cr_assert_eq(source_look_open(&none, &l), 0);
+	cr_assert_eq(source_lookup_open(&none, &l), 0);
 	cr_expect_eq(l.find_route(l.arg, &loopback, &way), 0);
 	cr_expect(way.local);
 	cr_expect_eq(l.find_route(l.arg, &v6, &way), 0);
@@ -132,7 +132,7 @@ Test(proxy_source, what_the_kernel_says)
 	cr_expect_eq(l.find_route(l.arg, &loopback, &way), 0, "an answer of its own");
 	cr_expect_not(l.is_pod(l.arg, &loopback));
 	cr_expect_not(l.is_ours(l.arg, 1));
-	source_look_close(&l);
+	source_lookup_close(&l);
 	env_free(e);
 }
 
@@ -145,7 +145,7 @@ static void setup(void)
 	struct worker_options o = worker_defaults;
 
 	o.upstream.transparent = true;
-	o.upstream.look = &look;
+	o.upstream.lookup = &lookup;
 	e = env_new(&o);
 }
 
@@ -190,7 +190,7 @@ static void serve(int client, int s)
 	want(client, OK);
 }
 
-/* To the look above, 127.0.0.1 is a pod. */
+/* `lookup` above takes 127.0.0.1 for a pod. */
 Test(proxy_transparent, an_endpoint_sees_each_client_and_connections_are_not_mixed)
 {
 	int a = client_from("127.0.0.7"), b = client_from("127.0.0.8"), s, t;

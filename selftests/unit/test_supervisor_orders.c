@@ -116,12 +116,12 @@ Test(supervisor_orders, only_a_snapshot_outlives_the_proxy_and_only_once)
 {
 	give(PROXY_REQUESTS, 10000);
 	give(PROXY_SNAPSHOT, 10000);
-	cr_expect(orders_owed(&s));
+	cr_expect(orders_must_repeat(&s));
 	s.proxy.pidfd = 0; /* the next one runs already */
 	orders_died(&s);
 	cr_assert_eq(count, 1);
 	cr_expect_eq(results[0], -ECONNRESET);
-	cr_expect_not(orders_owed(&s));
+	cr_expect_not(orders_must_repeat(&s));
 	orders_died(&s);
 	cr_assert_eq(count, 2);
 	cr_expect_eq(results[1], -ECONNRESET);

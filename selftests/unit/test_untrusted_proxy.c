@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 /*
- * A weft-proxy that somebody has broken into: what it says and writes does no harm to weftd, nor to
- * the weft-proxy that comes after it.
+ * A weft-proxy that an attacker has broken into: what it says and writes does no harm to weftd, nor
+ * to the weft-proxy that comes after it.
  */
 #include <criterion/criterion.h>
 #include <errno.h>

@@ -46,7 +46,7 @@ int control_listen(const char *run_dir)
 	fd = socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC | SOCK_NONBLOCK, 0);
 	if (fd < 0)
 		return log_err(-errno, "open the control socket");
-	/* The lock on the directory is ours: whoever left this socket is gone. */
+	/* The lock on the directory is ours: the process that left this socket is gone. */
 	unlink(at.sun_path);
 	mask = umask(0177);
 	r = bind(fd, (struct sockaddr *)&at, sizeof(at)) ? -errno : 0;

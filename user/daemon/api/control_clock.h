@@ -3,7 +3,7 @@
 #define WEFT_DAEMON_API_CONTROL_CLOCK_H
 /*
  * How long peers have kept weftd waiting: a clock that stands still while weftd itself is at work,
- * so that nobody is cut off for what weftd took its time for. Zero-initialise.
+ * so that no connection is closed for time that weftd spent. Zero-initialise.
  */
 #include <stdint.h>
 

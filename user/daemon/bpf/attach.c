@@ -142,7 +142,7 @@ static int tcx_remove_one(const char *dir, int ifindex, enum hook hook)
 		return r;
 	fd = bpf_obj_get(path.s);
 	if (fd >= 0)
-		bpf_link_detach(fd); /* at once, even if somebody holds it open */
+		bpf_link_detach(fd); /* at once, even if another process holds it open */
 	return pin_unlink(path.s);
 }
 

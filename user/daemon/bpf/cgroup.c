@@ -326,7 +326,7 @@ void cgroup_each_missing(const struct loader *l, const char *dir, const char *cg
 		tell(arg, "programs that notice a connect() that fails early");
 }
 
-int cgroup_look(const struct loader *l, const char *cgroup, struct cgroup_hooks *out)
+int cgroup_count_hooks(const struct loader *l, const char *cgroup, struct cgroup_hooks *out)
 {
 	_cleanup_close_ int fd = open(cgroup, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
 

@@ -39,7 +39,7 @@ struct cgroup_hooks {
 	unsigned foreign;     /* programs of others at the same hooks, parent cgroups' included */
 };
 
-/* What runs for this cgroup's processes. Logs nothing. */
-int cgroup_look(const struct loader *l, const char *cgroup, struct cgroup_hooks *out);
+/* Counts the programs that run for this cgroup's processes. 0 or -errno; logs nothing. */
+int cgroup_count_hooks(const struct loader *l, const char *cgroup, struct cgroup_hooks *out);
 
 #endif

@@ -102,7 +102,7 @@ const char *loader_prog_name(enum prog_id id)
 	return prog_names[id];
 }
 
-/* libbpf's own words are for whoever debugs: the user gets one line of ours. */
+/* libbpf's messages go to the debug log; the user gets one line of ours. */
 static int print_libbpf(enum libbpf_print_level level, const char *fmt, va_list args)
 {
 	_cleanup_free_ char *text = NULL;

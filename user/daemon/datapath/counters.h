@@ -15,7 +15,7 @@
 /* The entries of one map. */
 struct counter_ids {
 	struct ids known;    /* those that there are */
-	struct ids vanished; /* those among them that no rule named when last looked */
+	struct ids vanished; /* those among them that no rule named at the last check */
 	/* A snapshot of `vanished` that is being worked off from its end. What has left `vanished`
 	 * meanwhile is in use again. */
 	uint64_t *due;

@@ -15,7 +15,7 @@
 
 enum {
 	BUDGET_MS = 20,	  /* the event loop has other work */
-	AT_ONCE = 128,	  /* between two looks at the clock */
+	AT_ONCE = 128,	  /* between two readings of the clock */
 	SOON_MS = 100,	  /* the next part of a round */
 	ROUND_MS = 60000, /* the next round */
 };

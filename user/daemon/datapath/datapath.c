@@ -64,7 +64,7 @@ static int end_gone(void *arg, const struct addr_list *gone)
 	return sweep_gone(arg, gone);
 }
 
-static void look_soon(void *arg)
+static void check_soon(void *arg)
 {
 	guard_soon(arg);
 }
@@ -86,7 +86,7 @@ static int open_node(struct kernel *k, const struct kernel_options *o)
 						 .sources = &sources,
 						 .tproxy = tproxy,
 						 .gone = end_gone,
-						 .changed = look_soon,
+						 .changed = check_soon,
 						 .arg = k },
 			 &k->node);
 }

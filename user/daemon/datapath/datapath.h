@@ -44,7 +44,7 @@ int kernel_open(const struct kernel_options *options, struct event_loop *loop, s
 /* What --cgroup is unless it is given: the root of cgroup v2's hierarchy. -ENOENT, without logging,
  * if there is none. Warns where that is not the whole. */
 int kernel_default_cgroup(char *out, size_t size);
-/* The checks of kernel_open() alone, for whoever wants to fail before he has made anything. */
+/* The checks of kernel_open() alone, for callers that must fail before they have made anything. */
 int kernel_check(const struct kernel_options *options);
 /* Whether a weftd has pinned what it steers by in that directory. */
 bool kernel_pinned(const char *bpffs);
@@ -74,7 +74,7 @@ int kernel_forget(struct kernel *k, const struct tables *tables);
  * not any more, from before kernel_detach().
  */
 void kernel_guard(struct kernel *k, bool on);
-/* Looks what is missing at the moment: a few words each. */
+/* Calls `tell` with a few words for each thing that is missing at the moment. */
 void kernel_each_missing(struct kernel *k, void (*tell)(void *arg, const char *what), void *arg);
 /* What kinds of things are guarded, and how often each was put back. */
 int kernel_each_guarded(struct kernel *k, int (*row)(void *arg, const char *name, __u64 restored),

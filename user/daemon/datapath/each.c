@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * Walks over the maps, for whoever shows them.
+ * Walks over the maps, for commands that list them.
  */
 #include <bpf/bpf.h>
 #include <errno.h>
@@ -320,8 +320,8 @@ int kernel_status(struct kernel *k, struct kernel_status *out)
 	if (r)
 		return r;
 	/* A cgroup that is gone has no programs. */
-	if (cgroup_look(&k->loader, k->cgroup, &hooks))
-		log_debug("the cgroup %s can't be looked at", k->cgroup);
+	if (cgroup_count_hooks(&k->loader, k->cgroup, &hooks))
+		log_debug("the cgroup %s can't be read", k->cgroup);
 	node_status(k->node, &s.node);
 	s.hooks = hooks.own;
 	s.hooks_wanted = hooks.wanted;

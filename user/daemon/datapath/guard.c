@@ -26,8 +26,8 @@ enum {
 	SOON_MS = 50,
 	PAUSE_MIN_MS = 500,
 	PAUSE_MAX_MS = 8000,
-	REST = 20,	  /* times what a look took until the next: the loop has other work */
-	QUIET_MS = 10000, /* who has been quiet for so long is not at it any more */
+	REST = 20,	  /* times what a check took until the next: the loop has other work */
+	QUIET_MS = 10000, /* after so long without a removal the pauses start anew */
 };
 
 typedef void (*tell_fn)(void *arg, const char *what);
@@ -47,7 +47,7 @@ void guard_free(struct guard *g)
 
 /* ---- the BPF file system ---- */
 
-/* Inodes of a file system that is gone from its place are still there for who holds them. */
+/* A descriptor keeps the inode of a file system that was unmounted: compares it with the path's. */
 static bool is_same(int fd, const char *path)
 {
 	struct stat held, named;
@@ -302,7 +302,7 @@ unsigned guard_pause_ms(unsigned pause_ms, uint64_t quiet_ms)
 	return pause_ms < PAUSE_MAX_MS / 2 ? 2 * pause_ms : PAUSE_MAX_MS;
 }
 
-/* What a look has found: the first by name. */
+/* What a check has found missing: the first by name. */
 struct found {
 	unsigned count;
 	char first[PATH_MAX + 32];
@@ -316,7 +316,8 @@ static void note(void *arg, const char *what)
 		snprintf(f->first, sizeof(f->first), "%s", what);
 }
 
-static unsigned look(struct kernel *k, enum guard_kind kind, struct found *f)
+/* How many are missing. */
+static unsigned check(struct kernel *k, enum guard_kind kind, struct found *f)
 {
 	f->count = 0;
 	kinds[kind].missing(k, note, f);
@@ -342,7 +343,7 @@ static void restore(struct kernel *k, enum guard_kind kind, const struct found *
 	g->pause_ms = guard_pause_ms(g->pause_ms, now - g->last_ms);
 	r = kinds[kind].restore(k);
 	g->last_ms = clock_ms();
-	if (!r && !look(k, kind, &left)) {
+	if (!r && !check(k, kind, &left)) {
 		g->restored++;
 		g->failing = false;
 		log_warning("%s%s was taken away from weft: put back%s", f->first,
@@ -358,7 +359,7 @@ static void restore(struct kernel *k, enum guard_kind kind, const struct found *
 	g->failing = true;
 }
 
-static void look_in(struct guard *g, uint64_t ms)
+static void check_in(struct guard *g, uint64_t ms)
 {
 	g->due_ms = clock_ms() + ms;
 	event_timer_set(&g->timer, (unsigned)ms);
@@ -374,7 +375,7 @@ static uint64_t wait_ms(const struct guarded *g)
 	return at - now;
 }
 
-static void look_after(void *arg)
+static void check_all(void *arg)
 {
 	struct kernel *k = arg;
 	uint64_t next = PERIOD_MS, begun = clock_ms();
@@ -384,7 +385,7 @@ static void look_after(void *arg)
 		struct found f;
 		uint64_t wait;
 
-		if (!look(k, kind, &f)) {
+		if (!check(k, kind, &f)) {
 			if (g->failing)
 				log_info("what weft missed is back (%s)", kinds[kind].name);
 			g->failing = false;
@@ -398,7 +399,7 @@ static void look_after(void *arg)
 	}
 	watch_pins(k);
 	k->guard.took_ms = clock_ms() - begun;
-	look_in(&k->guard, next);
+	check_in(&k->guard, next);
 }
 
 /* Never later than it is set already: a series of changes must not put it off without end. */
@@ -408,7 +409,7 @@ void guard_soon(struct kernel *k)
 	uint64_t ms = REST * g->took_ms > SOON_MS ? REST * g->took_ms : SOON_MS;
 
 	if (g->timer.event.loop && g->due_ms > clock_ms() + ms)
-		look_in(g, ms);
+		check_in(g, ms);
 }
 
 static void on_pins(void *arg, uint32_t events)
@@ -440,15 +441,15 @@ int guard_open(struct kernel *k)
 	if (g->pins.fd >= 0)
 		r = event_watch(k->loop, &g->pins, EPOLLIN);
 	if (!r)
-		r = event_timer_open(k->loop, &g->timer, look_after, k);
+		r = event_timer_open(k->loop, &g->timer, check_all, k);
 	if (r)
 		return log_err(r, "watch for what others take away");
 	watch_pins(k);
-	look_in(g, PERIOD_MS);
+	check_in(g, PERIOD_MS);
 	return 0;
 }
 
-/* ---- for whoever asks ---- */
+/* ---- what commands ask for ---- */
 
 void kernel_guard(struct kernel *k, bool on)
 {

@@ -3,10 +3,9 @@
 #define WEFT_DAEMON_DATAPATH_GUARD_H
 /*
  * What weftd has put into the kernel, and what others can take away again: by `ip rule flush`, `nft
- * flush ruleset`, `tc qdisc del`, `umount -l`, `rm`. It is looked at when the kernel tells of a
- * change, and every few seconds, since of most things the kernel does not tell; and put back. A
- * program that takes it away again and again is not fought: there are ever longer pauses in
- * between.
+ * flush ruleset`, `tc qdisc del`, `umount -l`, `rm`. weftd checks it when the kernel notifies it of
+ * a change, and every few seconds, since the kernel has no notification for most of it; what is
+ * missing is put back. If a program removes it again and again, weftd waits longer each time.
  *
  * Descriptors start at -1: guard_init(). Functions return 0 or -errno and log.
  */
@@ -31,8 +30,8 @@ enum guard_kind {
 struct guarded {
 	uint64_t restored; /* how often */
 	uint64_t last_ms;  /* when it was put back or tried to be; 0: never */
-	unsigned pause_ms; /* from then on to the next time */
-	bool failing;	   /* it could not be put back, which has been said */
+	unsigned pause_ms; /* until it may be put back again, from last_ms on */
+	bool failing;	   /* it could not be put back, which has been logged */
 };
 
 struct guard {
@@ -44,7 +43,7 @@ struct guard {
 	char *mounted;	  /* where its file system is */
 	bool failed_hook; /* connect() that fails early is noticed */
 	bool off;
-	uint64_t took_ms;		  /* the last look */
+	uint64_t took_ms;		  /* the last check */
 	int listeners[PROXY_MAX_WORKERS]; /* the caller's of kernel_set_listeners() */
 	unsigned listener_count;
 	struct guarded kinds[GUARD_KINDS];
@@ -55,11 +54,11 @@ void guard_init(struct guard *g);
 int guard_open(struct kernel *k);
 void guard_free(struct guard *g);
 
-/* Something may have changed: looks at everything in a moment. Harmless before guard_open(). */
+/* Something may have changed: checks everything in a moment. Harmless before guard_open(). */
 void guard_soon(struct kernel *k);
 
-/* For how long something that is taken away again and again is left alone, after it was for
- * `pause_ms` the last time, and was there for `quiet_ms`. */
+/* How long something that is removed again and again is left missing (ms). `pause_ms`: how long it
+ * was the last time. `quiet_ms`: how long it was there since. */
 unsigned guard_pause_ms(unsigned pause_ms, uint64_t quiet_ms);
 
 #endif

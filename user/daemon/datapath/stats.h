@@ -2,8 +2,8 @@
 #ifndef WEFT_DAEMON_DATAPATH_STATS_H
 #define WEFT_DAEMON_DATAPATH_STATS_H
 /*
- * All statistics, one by one, whoever counts them: what the kernel and the proxy count under one
- * name is one statistic with the sum. Names and meanings are Envoy's.
+ * All statistics, one by one. What both the kernel and the proxy count under one name is one
+ * statistic with the sum. Names and meanings are Envoy's.
  */
 #include <stdbool.h>
 #include <stddef.h>

@@ -75,7 +75,7 @@ unsigned sweep_wait_ms(unsigned period_ms, unsigned took_ms)
 	return rest > period_ms ? rest : period_ms;
 }
 
-/* Never later than it is set already: who asks often must not put it off without end. */
+/* Never later than it is set already: frequent calls must not put it off without end. */
 static int arm(struct sweep *s)
 {
 	unsigned ms = sweep_wait_ms(s->period_ms, s->took_ms);

@@ -36,7 +36,7 @@ struct engine {
 	uint64_t version; /* counts the changes that have taken effect */
 	/* One snapshot at a time is handed over to the proxy. */
 	bool asking;
-	struct task *asked; /* whose it is; NULL: what is in force is put back */
+	struct task *asked; /* the change it belongs to; NULL: what is in force is put back */
 	bool put_back;	    /* the proxy may have rules that are not in force */
 	struct task *queue; /* of those that need the proxy, too */
 };

@@ -2,7 +2,7 @@
 #ifndef WEFT_DAEMON_ENGINE_ENGINE_WARNINGS_H
 #define WEFT_DAEMON_ENGINE_ENGINE_WARNINGS_H
 /*
- * Every compilation warns about all known objects; who changes one of them wants to read only what
+ * Every compilation warns about all known objects; a change of some of them should report only what
  * has to do with that.
  */
 #include <jansson.h>

@@ -3,7 +3,7 @@
 #define WEFT_DAEMON_LOOP_EVENT_H
 /*
  * weftd's one event loop: descriptors, and what is called when they are ready. Single-threaded. A
- * callback must not wait for anything: what comes late is a callback that comes late.
+ * callback must not wait for anything: the end of a wait is another callback.
  */
 #include <stdbool.h>
 #include <stdint.h>

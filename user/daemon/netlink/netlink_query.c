@@ -307,7 +307,7 @@ struct filter_search {
 	bool found;
 };
 
-static int look_at_filter(void *arg, const struct nlmsghdr *h)
+static int note_filter(void *arg, const struct nlmsghdr *h)
 {
 	const struct tcmsg *m = NLMSG_DATA(h);
 	struct filter_search *s = arg;
@@ -330,7 +330,7 @@ int nl_has_other_filters(int fd, int ifindex, __u32 priority, __u32 handle, bool
 
 		m->tcm_ifindex = ifindex;
 		m->tcm_parent = TC_H_MAKE(TC_H_CLSACT, minors[i]);
-		r = nl_call(fd, &q, look_at_filter, &s);
+		r = nl_call(fd, &q, note_filter, &s);
 	}
 	*found = s.found;
 	return r;

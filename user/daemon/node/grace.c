@@ -19,7 +19,7 @@
 
 enum { GRACE_MS = 100 }; /* less than a retransmission takes: the second try finds the answer */
 
-/* For the first that is due: others who leave don't delay it. */
+/* For the first that is due: addresses that come later don't delay it. */
 static int arm(const struct pods *p)
 {
 	uint64_t due = p->leaving.items[0].due_ms;
@@ -65,7 +65,7 @@ static bool has_come_back(struct local_node *node, const struct addr *a)
 	return i && i->peer_up;
 }
 
-/* Those whose time has come; returns how many, or -ENOMEM. */
+/* The addresses whose grace period is over; returns how many, or -ENOMEM. */
 static int take_due(struct local_node *node)
 {
 	struct pods *p = &node->pods;

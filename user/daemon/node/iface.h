@@ -17,8 +17,8 @@ struct iface {
 	struct nl_link link;
 	enum role role; /* as the maps and hooks have it */
 	bool default_route, was_nic;
-	bool dirty;	    /* look again */
-	bool failed;	    /* look again when the retry timer fires */
+	bool dirty;	    /* reconcile it again */
+	bool failed;	    /* reconcile it again when the retry timer fires */
 	bool seen;	    /* in the dump under way */
 	bool told_unusable; /* as a NIC */
 	/* of a pod */

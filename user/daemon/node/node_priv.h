@@ -46,8 +46,8 @@ struct pods {
 	int own_nsid; /* the id that the node gives its own namespace, if it does; else NL_NSID_OWN
 		       */
 	/* What is to be done; each stays until it has succeeded. */
-	bool node_dirty, routes_dirty; /* look again */
-	bool lost;		       /* notifications: look at everything again */
+	bool node_dirty, routes_dirty; /* reconcile them again */
+	bool lost;		       /* notifications: reconcile everything again */
 	bool prune_needed, sweep_needed;
 	bool cookies_wanted; /* look for network namespaces that are not known yet */
 };
@@ -100,16 +100,16 @@ struct addr pod_identity(const struct local_node *node, const struct iface *i);
 /* Chooses each pod's identifying address again: another generation is in force. */
 int pods_identify(struct local_node *node);
 
-/* owner.c. Finds out whose an address is now. Where it is nobody's any more, those who have it are
- * ended; at once if `for_good`. */
+/* owner.c. Finds the pod that owns an address now. Connections of an address that no pod owns any
+ * more are ended, at once if `for_good`, else after the grace period. */
 int pods_assign(struct local_node *node, const struct addr *a, bool for_good);
-/* Looks again at the addresses that a changed route of the node's leads to, or at all. */
+/* Has the owners found again of the addresses that a changed route leads to, or of all. */
 void pods_note_route(struct pods *p, const struct nlmsghdr *h);
 void pods_doubt(struct pods *p);
 
 /* grace.c */
 int pod_leave(struct pods *p, const struct addr *a);
-/* When `leave_timer` has fired: those whose time has come are to be swept. */
+/* When `leave_timer` has fired: addresses whose grace period is over are to be swept. */
 void pods_take_leavers(struct local_node *node);
 int pods_sweep(struct local_node *node);
 

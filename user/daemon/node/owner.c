@@ -51,7 +51,7 @@ static int leads_to(struct local_node *node, const struct iface *i, const struct
 	       leads_to_master(p, iface_find(p->ifaces, route.ifindex), master);
 }
 
-/* By the map, which knows it from the weftd before this one, too; 0: nobody's. */
+/* According to the map, which an earlier weftd may have written. An ifindex; 0: no pod's. */
 static int owner_so_far(struct local_node *node, const struct addr *a)
 {
 	__u32 ifindex;

@@ -188,7 +188,7 @@ static int assign_all(struct local_node *node, const struct iface *i, bool for_g
 	return r;
 }
 
-/* The maps first, then the program: its first packet must already find who sends it. */
+/* The maps first, then the program: its first packet must already find its source. */
 int pod_refresh(struct local_node *node, struct iface *i)
 {
 	int r = i->claims_error;

@@ -19,7 +19,8 @@
 enum {
 	PERIOD_MS = 1000,
 	SOON_MS = 20,
-	VALID_S = 3, /* a weftd that is gone looks no more: then packets take the node's way */
+	VALID_S =
+		3, /* entries expire when no weftd renews them: packets then take the node's path */
 };
 
 void shortcut_init(struct shortcuts *s)
@@ -195,7 +196,7 @@ static int stop(struct local_node *node, const struct reason_text *why)
 	return write_state(node);
 }
 
-/* Until the next look. */
+/* Until the next check. */
 static int go_on(struct local_node *node)
 {
 	node->shortcut.state.until = clock_ns() + VALID_S * 1000000000ull;
@@ -207,7 +208,8 @@ struct count {
 	struct reason_text why; /* of the last that is not */
 };
 
-/* The map's entry first, then its epoch (pod_write()): who sees the one sees the other. */
+/* The map's entry first, then its epoch (pod_write()): a program that sees the epoch sees the
+ * entry. */
 static int judge_pod(struct local_node *node, struct iface *i, struct count *c)
 {
 	bool bare = pod_is_bare(node, i, &c->why);
@@ -220,7 +222,7 @@ static int judge_pod(struct local_node *node, struct iface *i, struct count *c)
 	i->bare = bare;
 	r = pod_write(node, i);
 	if (r)
-		i->bare = !bare; /* as the map has it: the next look writes it */
+		i->bare = !bare; /* as the map has it: the next check writes it */
 	return r;
 }
 
@@ -254,7 +256,7 @@ static void tell_count(struct local_node *node, const struct count *c)
 	tell(node, text);
 }
 
-/* Looks at everything again. */
+/* Checks all interfaces again. */
 static int shortcut_refresh(struct local_node *node)
 {
 	struct reason_text why;
@@ -275,7 +277,7 @@ static int shortcut_refresh(struct local_node *node)
 	return go_on(node);
 }
 
-/* ---- when to look ---- */
+/* ---- when to check ---- */
 
 static int set_timer(struct shortcuts *s, unsigned ms)
 {

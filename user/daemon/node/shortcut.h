@@ -32,7 +32,7 @@ void shortcut_init(struct shortcuts *s);
 int shortcut_open(struct local_node *node, enum shortcut_mode mode);
 void shortcut_free(struct shortcuts *s);
 
-/* Looks at everything again within 20 ms. */
+/* Decides again for all interfaces within 20 ms. */
 void shortcut_soon(struct local_node *node);
 /* Whose netfilter hooks are on the node's forward path: "" if there are none, or the kernel does
  * not tell. */

@@ -220,7 +220,7 @@ static int see_route(void *arg, const struct nlmsghdr *h)
 	return 0;
 }
 
-static int look(int netlink, int family, struct seen *seen)
+static int read_family(int netlink, int family, struct seen *seen)
 {
 	const __u32 table = TPROXY_TABLE;
 	struct nl_request q;
@@ -263,7 +263,7 @@ void tproxy_each_missing(int netlink, void (*tell)(void *arg, const char *what),
 
 		if (families[i].number == AF_INET6 && !has_ipv6())
 			continue;
-		if (!look(netlink, families[i].number, &seen))
+		if (!read_family(netlink, families[i].number, &seen))
 			tell_missing(&families[i], &seen, tell, arg);
 	}
 }

@@ -3,7 +3,7 @@
 #define WEFT_DAEMON_OBJECTS_ORIGIN_H
 /*
  * Where objects came from, as their source knows it: a file of the journal, say. Counted: it is
- * released when no known object refers to it any more. Everyone but the source only counts.
+ * released when no known object refers to it any more. Only the source knows what is in it.
  */
 #include <stddef.h>
 

@@ -423,8 +423,8 @@ static int load(struct object_source *source, struct known_set *set, struct erro
 	return engine_load(s->store, set, errors);
 }
 
-/* Whether what a torn journal comes to may replace what is in force. Once it has been published
- * nobody can tell any more what was lost. */
+/* Whether what a torn journal comes to may replace what is in force. Once it has been published,
+ * what was lost can't be found out any more. */
 static int accept_torn(struct object_source *source, const struct known_set *set,
 		       uint64_t generation)
 {

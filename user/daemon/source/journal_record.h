@@ -2,7 +2,7 @@
 #ifndef WEFT_DAEMON_SOURCE_JOURNAL_RECORD_H
 #define WEFT_DAEMON_SOURCE_JOURNAL_RECORD_H
 /*
- * One record of the journal (store.h), in memory.
+ * One record of the journal (journal.h), in memory.
  */
 #include "daemon/source/journal.h"
 #include "lib/wire/wire.h"

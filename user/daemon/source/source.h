@@ -2,9 +2,9 @@
 #ifndef WEFT_DAEMON_SOURCE_SOURCE_H
 #define WEFT_DAEMON_SOURCE_SOURCE_H
 /*
- * Who brings objects: the files of weft apply, or the Kubernetes API. A source loads what it knows
- * of from before, and makes changes; the engine carries them out, and knows no more of either than
- * what is here.
+ * Where objects come from: the files of weft apply, or the Kubernetes API. A source loads what it
+ * knows of from before, and makes changes; the engine carries them out, and knows no more of either
+ * than what is here.
  */
 #include <jansson.h>
 #include <stdint.h>

@@ -99,7 +99,8 @@ int dir_lock_itself(const char *dir)
 		r = lock(fd);
 		if (r)
 			return r == -EWOULDBLOCK ? -EBUSY : log_err(r, "lock %s", dir);
-		/* Whoever had it before may have removed it in between. */
+		/* The process that held the lock may have removed the directory before it let go.
+		 */
 		if (still_there(fd, dir))
 			return TAKE_FD(fd);
 	}

@@ -18,8 +18,8 @@ int dir_lock(const char *dir, long *pid);
 
 /*
  * Locks the directory itself, for one in which files can't be made, for as long as the descriptor
- * that is returned stays open. Holds for everybody who sees the directory, under whatever path and
- * from whatever namespace. -EBUSY when another process has it, -ENOENT when there is no such
+ * that is returned stays open. Holds for all processes that see the directory, by whatever path and
+ * from whatever mount namespace. -EBUSY when another process has it, -ENOENT when there is no such
  * directory, both with nothing logged; other -errno after having logged.
  */
 int dir_lock_itself(const char *dir);

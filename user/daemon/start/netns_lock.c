@@ -18,7 +18,7 @@
  */
 enum {
 	NAMES = 4,
-	BACKLOG = 4096, /* who asks stays in it: nothing is ever accepted */
+	BACKLOG = 4096, /* processes that ask stay in it: nothing is ever accepted */
 	WAIT_MS =
 		500, /* for the child of a weftd that was killed, as for the locks of directories */
 };
@@ -64,7 +64,7 @@ static int find(unsigned i, pid_t *pid)
 	return TAKE_FD(fd);
 }
 
-/* -EBUSY, or -EAGAIN where who had it has just gone. */
+/* -EBUSY, or -EAGAIN where the process that held it has just ended. */
 static int wait_gone(int conn)
 {
 	struct pollfd polled = { conn, POLLIN, 0 };

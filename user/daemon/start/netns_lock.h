@@ -2,8 +2,9 @@
 #ifndef WEFT_DAEMON_START_NETNS_LOCK_H
 #define WEFT_DAEMON_START_NETNS_LOCK_H
 /*
- * One weftd per network namespace: its routing rules, filters and interfaces are there once. What
- * tells others is an abstract Unix socket, whose name is its namespace's and goes with its process.
+ * One weftd per network namespace: its routing rules, filters and interfaces are there once. The
+ * lock is an abstract Unix socket: its name is unique in the network namespace and is released when
+ * its process ends.
  */
 #include <sys/types.h>
 

@@ -2,8 +2,8 @@
 #ifndef WEFT_DAEMON_SUPERVISOR_LISTENERS_H
 #define WEFT_DAEMON_SUPERVISOR_LISTENERS_H
 /*
- * The sockets that weft-proxy accepts connections from, one per worker. Nobody reaches them by
- * their address, which is one of the loopback: tc assigns connections to them.
+ * The sockets that weft-proxy accepts connections from, one per worker. Their address is one of
+ * the loopback, which no client can reach: tc assigns connections to them.
  */
 #include <stdbool.h>
 

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 /*
- * Orders and their answers. Nothing here waits: an answer that is late is a callback that is late.
+ * Orders and their answers. Nothing here waits: an answer, or its timeout, is a callback.
  */
 #include <errno.h>
 #include <fcntl.h>
@@ -149,17 +149,17 @@ int orders_read(struct supervisor *s)
 	return 0;
 }
 
-/* A proxy may have died of anything: only one that dies of it twice has died of it. */
-static bool is_owed(const struct order *o)
+/* A proxy may have died of anything: a snapshot is taken for the cause only once two have died. */
+static bool must_repeat(const struct order *o)
 {
 	return o->type == PROXY_SNAPSHOT && o->tries < 2;
 }
 
-bool orders_owed(const struct supervisor *s)
+bool orders_must_repeat(const struct supervisor *s)
 {
 	const struct order *o = s->orders;
 
-	while (o && !is_owed(o))
+	while (o && !must_repeat(o))
 		o = o->next;
 	return o;
 }
@@ -181,7 +181,7 @@ void orders_died(struct supervisor *s)
 	arm(s);
 	while ((o = all)) {
 		all = o->next;
-		if (is_owed(o) && s->proxy.pidfd >= 0)
+		if (must_repeat(o) && s->proxy.pidfd >= 0)
 			order_give(s, o, SNAPSHOT_MS);
 		else
 			end(s, o, &(struct answer){ .error = -ECONNRESET });
@@ -236,7 +236,8 @@ static int write_all(int fd, const char *bytes, size_t size)
 	return 0;
 }
 
-/* Nobody changes it any more: a proxy that reads it relies on that. */
+/* Sealed against changes: the proxy maps the file and checks it only once. A descriptor or -errno.
+ */
 static int snapshot_file(const void *bytes, size_t size)
 {
 	_cleanup_close_ int fd = memfd_create("weft-snapshot", MFD_CLOEXEC | MFD_ALLOW_SEALING);

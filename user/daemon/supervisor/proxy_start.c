@@ -53,7 +53,7 @@ static void add_fd(struct args *a, const char *option, int fd)
 	add_number(a, option, (unsigned)fd);
 }
 
-/* The user weft, or one that no system gives to anybody: from systemd's list of unused numbers. */
+/* The user weft, or a number that no system assigns: one of systemd's list of unused numbers. */
 static void add_sandbox(struct args *a)
 {
 	const struct passwd *weft = getpwnam("weft");
@@ -95,7 +95,7 @@ static void raise_limit(void)
 	}
 }
 
-/* Whoever waits for the end of weftd's output must not wait for the proxy's. */
+/* A process that reads weftd's output to its end must not wait for the proxy to close it, too. */
 static int redirect(int messages)
 {
 	int nothing = open("/dev/null", O_RDWR | O_CLOEXEC);

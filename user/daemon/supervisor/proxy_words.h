@@ -2,9 +2,9 @@
 #ifndef WEFT_DAEMON_SUPERVISOR_PROXY_WORDS_H
 #define WEFT_DAEMON_SUPERVISOR_PROXY_WORDS_H
 /*
- * What weft-proxy writes: messages for the log, and its requests. It is not trusted: who has broken
- * into it must not fill a disk or weftd's memory by them, keep weftd from its work, or get at a
- * terminal.
+ * What weft-proxy writes: messages for the log, and its requests. It is not trusted: an attacker
+ * that has broken into it must not fill a disk or weftd's memory by them, keep weftd from its work,
+ * or write to a terminal.
  */
 #include <stddef.h>
 #include <stdint.h>

@@ -120,7 +120,7 @@ static void died(struct supervisor *s)
 	forget(s);
 	s->pause_ms = next_pause(s);
 	s->restarts++;
-	if (s->pause_ms && !orders_owed(s))
+	if (s->pause_ms && !orders_must_repeat(s))
 		event_timer_set(&s->start_timer, s->pause_ms);
 	else
 		start(s);

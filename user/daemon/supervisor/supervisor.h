@@ -34,7 +34,7 @@ struct supervisor_options {
 	const char *access_log_format; /* text or json */
 	struct supervisor_fd fds[SUPERVISOR_MAX_FDS];
 	size_t fd_count;
-	/* Called before a proxy is started while none runs: what a former one held is nobody's. */
+	/* Called before a proxy is started while none runs: releases what a former one held. */
 	void (*on_death)(void *arg);
 	void *arg;
 };
@@ -47,15 +47,15 @@ struct supervisor_status {
 
 struct supervisor;
 
-/* Whether there is a weft-proxy to start, for whoever wants to fail before he has made anything. 0,
- * or -errno after having logged. */
+/* Whether there is a weft-proxy to start, for callers that must fail before they have made
+ * anything. 0, or -errno after having logged. */
 int supervisor_check(void);
 
 /* Returns when a proxy runs, and turns the loop until then. The loop is borrowed. 0, or -errno
  * after having logged. */
 int supervisor_open(const struct supervisor_options *o, struct event_loop *loop,
 		    struct supervisor **out);
-/* Leaves the proxy running. What it has not answered is told to no one. Accepts NULL. */
+/* Leaves the proxy running. Callbacks of unanswered orders are not called. Accepts NULL. */
 void supervisor_close(struct supervisor *s);
 /* Ends the proxy. */
 void supervisor_end(struct supervisor *s);
@@ -73,11 +73,11 @@ unsigned supervisor_workers(const struct supervisor *s);
 int supervisor_listener(const struct supervisor *s, unsigned worker);
 
 /* A snapshot as compile() has made it. Calls done() once, perhaps before it returns: with 0 when
- * every worker has gone over to it; with -errno, after having logged, when it has been refused or
+ * every worker has switched to it; with -errno, after having logged, when it has been refused or
  * could not be handed over: then the old one stays. The bytes are copied. */
 void supervisor_snapshot(struct supervisor *s, uint64_t generation, const void *bytes, size_t size,
 			 void (*done)(void *arg, int r), void *arg);
-/* Whether the last one that it has gone over to is just that. */
+/* Whether the last one that it has switched to consists of these bytes. */
 bool supervisor_has_snapshot(const struct supervisor *s, const void *bytes, size_t size);
 
 /* The file with the snapshot in force, which stays the supervisor's; -1: there is none. */

@@ -72,15 +72,15 @@ void order_expect(struct supervisor *s, struct order *o, unsigned limit_ms);
 /* Reads what the proxy has answered. -ECONNRESET: it says nothing any more, or is killed for what
  * it says. */
 int orders_read(struct supervisor *s);
-/* Whether one of them should be given to another proxy, if the one that runs dies. */
-bool orders_owed(const struct supervisor *s);
-/* The proxy has died: gives the next one what is owed to it, if it runs, and ends the others. */
+/* Whether an order must be repeated to the next proxy, if the one that runs dies. */
+bool orders_must_repeat(const struct supervisor *s);
+/* The proxy has died: repeats those orders to the next one, if it runs, and ends the others. */
 void orders_died(struct supervisor *s);
 /* When the timer has fired. */
 void orders_overdue(void *supervisor);
 /* Whether it is yet to answer a snapshot. */
 bool orders_have_snapshot(const struct supervisor *s);
-/* Frees them without telling anyone. */
+/* Frees all orders without calling their callbacks. */
 void orders_free(struct supervisor *s);
 
 #endif

@@ -33,7 +33,7 @@ static inline enum family addr_family(const struct addr *a)
 	return addr_is_v4(a) ? FAMILY_V4 : FAMILY_V6;
 }
 
-/* A made-up address, one per number, from the prefix that never reaches anyone (RFC 6666). */
+/* A made-up address, one per number, of the prefix that routers discard (RFC 6666). */
 struct addr addr_placeholder(__u32 number);
 bool addr_is_placeholder(const struct addr *a);
 bool cidr_holds(const struct cidr *c, const struct addr *a);

@@ -2,7 +2,7 @@
 #ifndef WEFT_LIB_BASE_CLOCK_H
 #define WEFT_LIB_BASE_CLOCK_H
 /*
- * The monotonic clock, which stands still for no work and jumps for no administrator.
+ * The monotonic clock: setting the system time does not change it.
  */
 #include <stdint.h>
 

@@ -20,7 +20,7 @@ __u64 histogram_count(const struct histogram *h);
  * some. */
 double histogram_quantile(const struct histogram *h, double share);
 /* Envoy's line: "P0(nan,1) P25(nan,1.1) ... P100(nan,8)", "No recorded values". The first number
- * is that of the current interval, which nobody keeps here. */
+ * is that of the current interval, which weft does not keep. */
 void histogram_text(const struct histogram *h, char *text, size_t size);
 
 #endif

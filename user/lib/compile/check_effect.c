@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 /*
- * Parts of VirtualServices that lead nowhere: ports that a destination lacks or that nobody has,
+ * Parts of VirtualServices that lead nowhere: ports that a destination or every service lacks,
  * hosts that a Gateway does not take, weights that are no shares.
  */
 #include <stdio.h>

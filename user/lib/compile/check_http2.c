@@ -32,8 +32,8 @@ static const struct mesh_port *http2_port(struct mesh *mesh, struct host *h)
 	return NULL;
 }
 
-/* `policy`: only where no HTTP rule has brought the port to weft-proxy. */
-static const struct mesh_port *looked_at(struct mesh *mesh, struct host *h, bool policy)
+/* A port of `h` to warn of. `policy`: only where no HTTP rule has brought it to weft-proxy. */
+static const struct mesh_port *port_to_warn(struct mesh *mesh, struct host *h, bool policy)
 {
 	return policy && host_has_http_rule(mesh, h->name) ? NULL : http2_port(mesh, h);
 }
@@ -45,11 +45,11 @@ static const struct mesh_port *covered_port(struct mesh *mesh, const char *host,
 	struct host *h = mesh_host(mesh, host);
 
 	if (!host_is_wildcard(host))
-		return h ? looked_at(mesh, h, policy) : NULL;
+		return h ? port_to_warn(mesh, h, policy) : NULL;
 	for (size_t i = 0; i < mesh->services.count && !found; i++) {
 		h = &mesh->host_list[i];
 		if (h->name && host_includes(host, h->name))
-			found = looked_at(mesh, h, policy);
+			found = port_to_warn(mesh, h, policy);
 	}
 	return found;
 }

@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 /*
- * Rules that are right and change nothing: each of them deserves a word, or its author believes
- * that it is in force.
+ * Warns of rules that are right and change nothing: their author would believe that they are in
+ * force.
  */
 #include "lib/compile/check.h"
 #include "lib/mesh/gateways.h"
@@ -74,7 +74,7 @@ struct ports {
 	bool not_http; /* and doesn't declare that it carries HTTP */
 };
 
-static void look_at(struct ports *ports, const struct host *h, unsigned port)
+static void add_port(struct ports *ports, const struct host *h, unsigned port)
 {
 	size_t i;
 
@@ -98,7 +98,7 @@ static struct ports host_ports(struct mesh *mesh, const struct object *o, const 
 	if (host_complete(given, o->meta.namespace, host))
 		return ports;
 	while (!ports.not_http && (h = covered_host(mesh, host, &next)))
-		look_at(&ports, h, port);
+		add_port(&ports, h, port);
 	return ports;
 }
 
@@ -180,7 +180,7 @@ static bool has_source(const struct l4_match *m)
 	return m->source_labels.count || m->source_namespace;
 }
 
-/* Who calls a gateway is outside: Istio takes no notice of these there, and neither does weft. */
+/* Callers of a gateway are outside: Istio ignores these fields there, and so does weft. */
 static void check_ignored(struct mesh *mesh, const struct object *o, const char *field,
 			  struct pos at, const struct l4_match *m)
 {

@@ -8,7 +8,7 @@
 #include "lib/compile/check.h"
 #include "lib/model/remarks.h"
 
-/* Whether whoever sees the younger one sees the older one, too. */
+/* Whether every namespace that sees the younger one sees the older one, too. */
 static bool seen_with(const struct object *old, const struct object *young)
 {
 	const struct strs *a = &old->dr.export_to, *b = &young->dr.export_to;

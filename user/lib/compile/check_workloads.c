@@ -1,7 +1,8 @@
 // SPDX-License-Identifier: Apache-2.0
 /*
- * Who is behind the rules: services and subsets without a pod, pods with one address, services that
- * nobody can call yet. A file of rules alone says nothing about which pods there are.
+ * The workloads behind the rules: services and subsets without a pod, pods with one address,
+ * services that no client can call yet. A file of rules alone says nothing about which pods there
+ * are.
  */
 #include <string.h>
 

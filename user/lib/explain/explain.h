@@ -12,7 +12,7 @@
 
 /* What is asked. Unset strings are NULL; nothing is copied, all of it must outlive the call. */
 struct explain_query {
-	/* The client: a Pod, or whoever has these labels in that namespace ... */
+	/* The client: a Pod, or any with these labels in that namespace ... */
 	const char *namespace; /* "default" by default */
 	const char *pod;
 	const struct kvs *labels; /* those of `pod` by default */

@@ -106,7 +106,7 @@ static int make_request(const struct explain_query *q, const struct explain_requ
 	return parse_headers(from, q->gateway, mesh, out, errors);
 }
 
-/* ---- who and where ---- */
+/* ---- client and listener ---- */
 
 static bool gateway_exists(const struct objects *objects, const struct explain_query *q)
 {

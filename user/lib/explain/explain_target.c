@@ -37,7 +37,7 @@ static __u32 namespace_number(const struct tables *t, const char *name)
 	return 0;
 }
 
-static int nobody(struct errors *errors, const char *what, const char *ns, const char *name)
+static int no_such(struct errors *errors, const char *what, const char *ns, const char *name)
 {
 	errors_add(errors, "explain", (struct pos){ 0 }, "no such %s: %s/%s", what, ns, name);
 	return -ENOENT;
@@ -74,7 +74,7 @@ int explain_find_client(const struct tables *t, const struct objects *objects,
 		return 0;
 	pod = find_object(objects, KIND_POD, ns, q->pod);
 	if (!pod)
-		return nobody(errors, "pod", ns, q->pod);
+		return no_such(errors, "pod", ns, q->pod);
 	out->labels = &pod->meta.labels;
 	find_source(t, pod, out);
 	return 0;
@@ -288,7 +288,7 @@ int explain_find_target(const struct tables *t, const struct objects *objects,
 		const char *ns = q->gateway_namespace ? q->gateway_namespace : namespace_of(q);
 
 		if (!find_object(objects, KIND_GATEWAY, ns, q->gateway))
-			return nobody(errors, "gateway", ns, q->gateway);
+			return no_such(errors, "gateway", ns, q->gateway);
 		find_node_port(t, q->port, numeric ? &addr : NULL, out);
 		return 0;
 	}

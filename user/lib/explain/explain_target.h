@@ -2,7 +2,7 @@
 #ifndef WEFT_LIB_EXPLAIN_EXPLAIN_TARGET_H
 #define WEFT_LIB_EXPLAIN_EXPLAIN_TARGET_H
 /*
- * Who asks and what is called, out of a struct explain_query.
+ * The client and what it calls, out of a struct explain_query.
  */
 #include "lib/explain/explain.h"
 

@@ -7,7 +7,7 @@
  */
 #include "lib/mesh/policy.h"
 
-/* What is called, and by whom. */
+/* What is called, and by which client. */
 struct called {
 	const struct object *gateway; /* NULL: the mesh */
 	unsigned port; /* as rules mean it: of the service or of the Gateway's server */

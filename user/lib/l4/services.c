@@ -93,7 +93,7 @@ static int write_variants(struct mesh *mesh, struct entry_in_making *m, const st
 	return r;
 }
 
-/* Whoever calls: weft-proxy's tables tell clients apart. */
+/* One entry for all clients: weft-proxy's snapshot tells them apart. */
 static int compile_proxied(struct mesh *mesh, struct entry_in_making *m)
 {
 	_cleanup_(plan_free) struct l4_plan plan = { 0 };
@@ -230,7 +230,7 @@ static int compile_service(struct mesh *mesh, struct host *h)
 	_cleanup_(names_free) struct names names = { 0 };
 	int r;
 
-	/* Nobody asks weft about either, so explain must not make up an answer. */
+	/* Connections to either are not steered, so explain must not make up an answer. */
 	if (!h->name || str_eq(h->service->service.type, "ExternalName") ||
 	    h->service->service.internal_local)
 		return 0;

@@ -324,7 +324,7 @@ static void set_name(struct http_compiler *c, const char *name, struct hs_action
 	c->mesh->nomem |= !a->id;
 }
 
-/* Whether `o` is the first who gives a route that name. */
+/* Whether `o` is the first object that gives a route that name. */
 static bool claim(struct http_compiler *c, const char *name, const struct object *o)
 {
 	void **at = bytemap_at(&c->names, name, strlen(name));

@@ -17,7 +17,7 @@ enum {
 	HTTP_IDLE_MS = 3600000,
 };
 
-/* A cluster as those see it for whom the view is. */
+/* A cluster as the clients of the view see it. */
 struct place_of {
 	struct mesh_port *sp;
 	struct view *view;

@@ -40,9 +40,9 @@ struct http_site {
 
 /* One element of spec.http as it counts: a delegate's with what it inherits. */
 struct http_effective {
-	const struct object *o;	     /* whose it is: for names and positions */
+	const struct object *o;	     /* that it is from: for names and positions */
 	const struct object *root;   /* that is bound to hosts and gateways */
-	const struct object *mirror; /* whose the mirrors are */
+	const struct object *mirror; /* that the mirrors are from */
 	struct http_route route;
 	size_t index; /* in o's spec.http */
 };
@@ -98,7 +98,7 @@ int http_sources_write(struct http_compiler *c);		 /* 0 or -ENOMEM */
 /* Comes last: every namespace that was asked for has its row. */
 void http_namespaces_write(struct http_compiler *c);
 
-/* Domains and listeners. The first who claims a name keeps it. */
+/* Domains and listeners. The first object that claims a name keeps it. */
 void http_domain_add(struct http_compiler *c, const struct http_domain *d);
 int http_listeners_write(struct http_compiler *c);
 

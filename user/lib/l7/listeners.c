@@ -274,7 +274,8 @@ static bool host_is_known(struct http_compiler *c, const char *host)
 	return false;
 }
 
-/* The names that clients see: for everyone, or for each to whom the rule is shown. */
+/* The names that clients see: one virtual host for all, or one for each namespace that sees the
+ * rule. */
 static int unknown_vhost(struct http_compiler *c, const struct object *o, const char *host,
 			 unsigned port, const char *client)
 {
@@ -311,8 +312,8 @@ static int unknown_host(struct http_compiler *c, const struct object *o, const c
 	return r;
 }
 
-/* The ports of the services that the rule is for as well; else that of HTTP, and those that are
- * nobody's. */
+/* The ports of the services that the rule is for as well; else that of HTTP, and ports that no
+ * service has. */
 static int unknown_ports(struct http_compiler *c, const struct object *o, const char *host)
 {
 	bool any = false;

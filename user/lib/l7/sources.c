@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 /*
- * Who calls: namespaces, and the pods behind addresses.
+ * Clients: namespaces, and the pods behind addresses.
  */
 #include <errno.h>
 #include <stdlib.h>

@@ -2,7 +2,7 @@
 #ifndef WEFT_LIB_MESH_ENDPOINTS_H
 #define WEFT_LIB_MESH_ENDPOINTS_H
 /*
- * Who stands behind a service port.
+ * The endpoints of a service port.
  */
 #include "lib/mesh/mesh.h"
 

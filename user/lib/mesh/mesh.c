@@ -251,8 +251,8 @@ static int add_host(struct mesh *mesh, struct host *h, const struct object *o)
 	return add_ports(mesh, h);
 }
 
-/* In the mesh nothing is merged: the younger of two rules for a host has no effect, which deserves
- * a word. */
+/* In the mesh nothing is merged: the younger of two rules for a host has no effect: warns of
+ * it. */
 static void warn_shadowed(struct mesh *mesh, const struct object *o, size_t i, const char *host)
 {
 	const struct hosted *first = bytemap_str(&mesh->vs_index.map, host);

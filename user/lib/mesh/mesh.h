@@ -2,8 +2,7 @@
 #ifndef WEFT_LIB_MESH_MESH_H
 #define WEFT_LIB_MESH_MESH_H
 /*
- * One compilation's view of the objects: who is where, found by name, host, label or address
- * without searching.
+ * One compilation's index of the objects: by name, host, label and address, without searching.
  *
  * Everything here is scratch memory of `struct mesh` and borrows from the objects. Functions that
  * return int return 0, or -ENOMEM.
@@ -109,7 +108,7 @@ struct mesh {
 	struct bytemap selectors;		 /* canonical labels -> number */
 	struct bytemap addresses;		 /* cluster IP -> struct host */
 	struct bytemap texts;			 /* text -> itself, in the tables' arena */
-	struct bytemap blamed; /* struct destination * -> not NULL: has had its word */
+	struct bytemap blamed; /* struct destination * -> not NULL: has been warned of */
 	struct bytemap
 		unknown;    /* cluster name -> struct plan_cluster, destinations that don't exist */
 	__u32 placeholders; /* made-up addresses given out */
@@ -146,7 +145,8 @@ __u32 mesh_namespace(struct mesh *mesh, const char *name);
 /* The pods of `ns` (NULL: of all namespaces) that have the first of `labels`: the candidates for
  * all of them. NULL: none. */
 const struct refs *mesh_pods_by_label(struct mesh *mesh, const char *ns, const struct kvs *labels);
-/* Fills in the tables' sources: who a pod is, by each of its addresses. Comes before member_pod().
+/* Fills in the tables' sources: each pod's namespace and workload, by each of its addresses. Comes
+ * before member_pod().
  */
 int mesh_sources(struct mesh *mesh);
 /* The pod behind an endpoint: by the reference of its slice, else by its address. NULL if it isn't

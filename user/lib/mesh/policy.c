@@ -263,8 +263,8 @@ static void add_members(struct mesh *mesh, struct plan_cluster *c, struct member
 /*
  * Endpoints that terminate but still serve are called only where none is ready, as kube-proxy does
  * it. A subset is a cluster of its own, as it is to Envoy: it falls back by itself, whatever the
- * rest of the service has. A route to it asks for these pods, and refusing while one of them serves
- * would help nobody.
+ * rest of the service has. A route to it asks for these pods: refusing its connections while one of
+ * them still serves would be of no use.
  */
 static int add_endpoints(struct mesh *mesh, struct mesh_port *sp, struct plan_cluster *c,
 			 const struct subset *s)

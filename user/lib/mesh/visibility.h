@@ -15,7 +15,8 @@ struct names {
 
 int names_add(struct names *n, const char *name);
 void names_free(struct names *n);
-/* Everyone that an object hidden from the others is shown to. */
+/* Adds the namespaces that an object with this exportTo is visible in, unless it is visible in all.
+ */
 int names_add_exports(struct names *n, const struct strs *export_to, const char *own);
 /* DestinationRules make a difference where they are hidden, or in a namespace of their own. */
 int names_add_rules(struct mesh *mesh, struct names *n, const char *host, const char *service_ns);

@@ -183,7 +183,7 @@ struct l4_routes {
 	size_t count;
 };
 
-struct http_route; /* http.h: the whole of spec.http */
+struct http_route; /* model_http.h: the whole of spec.http */
 
 struct virtual_service {
 	struct strs hosts, gateways, export_to;
@@ -202,9 +202,9 @@ enum lb_simple {
 	LB_SIMPLE_PASSTHROUGH,
 };
 
-struct hash_policy;	  /* http.h */
-struct http_pool;	  /* http.h */
-struct outlier_detection; /* http.h */
+struct hash_policy;	  /* model_http.h */
+struct http_pool;	  /* model_http.h */
+struct outlier_detection; /* model_http.h */
 
 /* A new endpoint gets less than its share for a while. */
 struct warmup {

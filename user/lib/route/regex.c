@@ -29,7 +29,7 @@ static void code_free(pcre2_code *code)
 }
 DEFINE_CLEANUP(pcre2_code *, code_free);
 
-/* RE2 knows UTF-8 but looks at anything; its $ is the very end. */
+/* RE2 matches UTF-8, and bytes that are none, too; its $ is the very end. */
 static int compile(const char *pattern, size_t len, bool search, pcre2_code **out, int *error)
 {
 	uint32_t options = PCRE2_UTF | PCRE2_MATCH_INVALID_UTF | PCRE2_DOLLAR_ENDONLY |

@@ -119,7 +119,7 @@ void http_source_given(const struct http_snapshot *s, const char *ns, const stru
 
 /* ---- hosts ---- */
 
-/* Without the port and the dot at the end, in lower case. False if it can't be anybody's. */
+/* Without the port and the dot at the end, in lower case. False if it can be no host's name. */
 static bool host_key(struct http_span authority, char out[HOST_MAX], struct http_span *key)
 {
 	size_t len = authority.len;
@@ -367,7 +367,8 @@ void http_choose(const struct http_snapshot *s, const struct http_request *q,
 		decide_fault(a, turns, out);
 		decide_dest(s, turns, out);
 	}
-	/* As Envoy orders its filters: whoever asks beforehand is answered, whatever would come. */
+	/* Envoy's CORS filter comes before its fault filter: a preflight is answered, never
+	 * aborted. */
 	if (a->cors != HS_NONE)
 		decide_cors(s, q, out);
 	if (out->cors == HTTP_CORS_PREFLIGHT)

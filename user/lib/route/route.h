@@ -27,7 +27,7 @@ struct http_request {
 	size_t field_count;
 };
 
-/* Who calls, in the mesh: one of the snapshot's pods, or somebody with these labels. */
+/* The client, in the mesh: one of the snapshot's pods, or any with these labels. */
 struct http_source {
 	__u32 ns;		       /* index + 1; 0: one that no rule speaks of */
 	struct http_span name;	       /* of the namespace */
@@ -101,7 +101,7 @@ void http_source_given(const struct http_snapshot *s, const char *ns, const stru
  * Decides, in two steps, because turns belong to a route and the route must be known first.
  * http_find() matches the request; without out->route the decision is made. With one, http_choose()
  * takes the route's turns for its faults and destinations, and matches nothing again. `source` is
- * NULL for a request from outside, at a gateway. `trace` is NULL except for whoever wants to know
+ * NULL for a request from outside, at a gateway. `trace` is NULL unless the caller wants to be told
  * why.
  */
 void http_find(const struct http_snapshot *s, const struct hs_listener *listener,

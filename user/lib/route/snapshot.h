@@ -320,9 +320,9 @@ struct http_snapshot {
 };
 
 /*
- * Takes a look at `size` bytes at `data`, which the caller keeps as they are until
- * http_snapshot_close(). 0; -EBADMSG if anything is out of order; -ENOMEM. A snapshot is for one
- * thread: each opens its own on the same bytes.
+ * Opens the snapshot of `size` bytes at `data`, having checked all of it. The caller keeps the
+ * bytes unchanged until http_snapshot_close(). 0; -EBADMSG if anything is out of order; -ENOMEM. A
+ * snapshot is for one thread: each opens its own on the same bytes.
  */
 int http_snapshot_open(const void *data, size_t size, struct http_snapshot **out);
 void http_snapshot_close(struct http_snapshot *s); /* accepts NULL */

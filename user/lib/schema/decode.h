@@ -27,8 +27,8 @@ struct decoder {
 
 enum {
 	DECODE_ERRORS_MAX = 100, /* no more errors are reported for one file */
-	/* Elements of one list, unless it is of endpoints: nobody writes longer ones, and what is
-	 * looked for in them may take the square of their length. */
+	/* Elements of one list, unless it is of endpoints: lists written by hand are shorter, and
+	 * searches in them may take the square of their length. */
 	DECODE_LIST_MAX = 4096,
 };
 

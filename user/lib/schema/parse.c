@@ -196,8 +196,8 @@ static int read_known(struct reader *r, const struct schema *s, const struct nod
 		return 0;
 	name = split_version(text, &group_len);
 	if (!same_group(s, text, group_len)) {
-		/* Somebody else's kind of the same name (Gateway API, Knative). A rule's own name
-		 * is a mistake. */
+		/* Another API group has a kind of that name (Gateway API, Knative). For kinds that
+		 * only Istio has, it is a mistake. */
 		if (!s->istio || s == &schemas[KIND_GATEWAY])
 			return read_unknown(r, node, s->name);
 		return refuse(r, version, "apiVersion", "networking.istio.io/v1");

@@ -267,7 +267,7 @@ static void init_policy(struct traffic_policy *policy)
 	policy->tcp.connect_timeout = policy->tcp.idle_timeout = policy->tcp.max_duration = -1;
 }
 
-/* What is left alone has no limits: nobody would count or end it. */
+/* weft neither counts nor ends connections that it passes through: no limit can hold for them. */
 static void check_passthrough(struct decoder *d, const struct node *node,
 			      const struct traffic_policy *policy)
 {

@@ -136,7 +136,7 @@ static void decode_internal_policy(struct decoder *d, const struct node *value, 
 /*
  * "Local" promises that a connection never leaves the node. To balance it over all endpoints would
  * break that, and to refuse it would keep a whole cluster's services from loading: the service is
- * left to who serves it already.
+ * left to the program that serves it already.
  */
 static void finish_spec(struct decoder *d, const struct node *self_node, void *self)
 {

@@ -3,7 +3,7 @@
 #define WEFT_LIB_SCHEMA_SCHEMA_UNKNOWN_H
 /*
  * Kinds that weft does not read. A cluster's Deployments may be passed over. A kind that says what
- * traffic may do may not: who applies a policy that forbids takes it for being in force. The same
+ * traffic may do may not: a user who applies a policy that forbids relies on it. The same
  * goes for a mistyped kind.
  */
 #include <stdbool.h>

@@ -12,7 +12,7 @@
  *
  *	order           its descriptor                answer
  *	PROXY_HELLO     where messages are to go      struct proxy_hello, with the listening sockets
- *	PROXY_SNAPSHOT  a snapshot of compile()       once every worker has gone over to it
+ *	PROXY_SNAPSHOT  a snapshot of compile()       once every worker has switched to it
  *	PROXY_REQUESTS  a file to write to            once it has a struct proxy_request for each
  *	                                              request under way
  *	PROXY_QUIT                                    none: the process ends

@@ -119,7 +119,7 @@ static bool port_ok(const char *p, const char *end)
 	return port >= 1 && port <= 65535;
 }
 
-/* What stands between [ and ]. Whether it is an address is for the one who uses it to find out. */
+/* What stands between [ and ]. Whether it is an address is for the caller to find out. */
 static bool literal_ok(const char *p, const char *end)
 {
 	bool colon = false;

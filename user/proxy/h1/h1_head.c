@@ -88,7 +88,7 @@ int h1_take_version(struct h1_cursor *c, uint8_t *minor)
 }
 
 /* Whether all eight bytes may stand in a value: none is a control. A tab counts as one here:
- * whoever is told "no" looks at each. */
+ * after "no" the caller checks each byte. */
 static bool eight_visible(const char *p)
 {
 	const uint64_t each = 0x0101010101010101, high = each * 0x80;

@@ -2,12 +2,12 @@
 #ifndef WEFT_PROXY_IO_LOOP_H
 #define WEFT_PROXY_IO_LOOP_H
 /*
- * A thread's events: descriptors, timers, and a way for other threads to wake it. Nobody else names
- * epoll.
+ * A thread's events: descriptors, timers, and a way for other threads to wake it. Only this file's
+ * implementation knows epoll.
  *
- * Descriptors are watched edge-triggered: ready() is told once that something has become possible,
- * and whoever is told goes on until the kernel says EAGAIN. Watchers and timers are part of their
- * owner's structures and may be taken out at any time, also from within a callback.
+ * Descriptors are watched edge-triggered: ready() is called once when something has become
+ * possible, and its watcher goes on until the kernel returns EAGAIN. Watchers and timers are part
+ * of their owner's structures and may be taken out at any time, also from within a callback.
  */
 #include <stdbool.h>
 #include <stddef.h>

@@ -2,7 +2,7 @@
 #ifndef WEFT_PROXY_IO_RANDOM_H
 #define WEFT_PROXY_IO_RANDOM_H
 /*
- * Random numbers that are quick and alike for nobody, though not secret: xoshiro256++ (Blackman,
+ * Random numbers: quick, different in each thread, not secret: xoshiro256++ (Blackman,
  * Vigna), begun with the kernel's. One per thread.
  */
 #include <stddef.h>

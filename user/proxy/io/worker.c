@@ -39,7 +39,7 @@ static void accept_some(struct worker *w)
 	}
 	if (fd == -EAGAIN)
 		return;
-	/* More are waiting, or there are no descriptors left: nobody will tell us again. */
+	/* More are waiting, or there are no descriptors left: no event will come for these. */
 	if (fd < 0)
 		log_err(fd, "accept");
 	loop_timer_set(w->loop, &w->accept_again, fd < 0 ? ACCEPT_PAUSE_MS : ACCEPT_NEXT_MS);

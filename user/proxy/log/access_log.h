@@ -4,8 +4,8 @@
 /*
  * One line per request: Istio's default text format, or JSON with the keys that Istio has. One
  * access_log per worker, all for one file. Lines are collected until the worker has nothing else to
- * do; what is written is always whole lines. Nobody waits for a reader that is too slow: lines for
- * which there is no room are lost.
+ * do; what is written is always whole lines. Workers never wait for a slow reader: lines for which
+ * there is no room are lost.
  */
 #include "proxy/request/access_entry.h"
 
@@ -14,7 +14,7 @@ enum { ACCESS_LOG_SIZE = 64 * 1024 };
 struct access_log {
 	int fd; /* not owned */
 	bool json;
-	bool pipe; /* who reads may be slow, and long writes get mixed up */
+	bool pipe; /* the reader may be slow, and long writes of two workers may interleave */
 	bool lost; /* a line, and that has been said */
 	size_t len;
 	char bytes[ACCESS_LOG_SIZE];

@@ -147,7 +147,7 @@ static int take_descriptor(struct proxy_options *o, int id, int *status)
 	return 0;
 }
 
-/* Root is not what a sandbox is for. */
+/* UID:GID; neither may be root's, which a sandbox would not confine. */
 static int ids(struct proxy_options *o)
 {
 	char end;

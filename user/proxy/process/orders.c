@@ -41,7 +41,7 @@ static ssize_t receive(int conn, struct proxy_order *order, int *fd)
 	return n;
 }
 
-/* Nobody waits for a weftd that does not read. 0 or -errno. */
+/* Does not wait for a weftd that does not read. 0 or -errno. */
 static int answer(const struct peer *p, const void *reply, size_t size, const int *fds,
 		  size_t fd_count)
 {
@@ -96,14 +96,14 @@ static int quit(struct peer *p, struct proxy_reply *reply, int fd)
 }
 
 /* `fd` stays the caller's; -1: none came. -errno when the connection is of no use any more. */
-static int (*const obeys[])(struct peer *p, struct proxy_reply *reply, int fd) = {
+static int (*const handlers[])(struct peer *p, struct proxy_reply *reply, int fd) = {
 	[PROXY_HELLO] = hello,
 	[PROXY_SNAPSHOT] = snapshot,
 	[PROXY_QUIT] = quit,
 	[PROXY_REQUESTS] = requests,
 };
 
-/* -EPIPE: nobody is there any more. */
+/* -EPIPE: weftd has closed the connection. */
 static int handle_order(struct peer *p)
 {
 	_cleanup_close_ int fd = -1;
@@ -114,8 +114,9 @@ static int handle_order(struct peer *p)
 	if (n <= 0)
 		return n ? (int)n : -EPIPE;
 	reply = (struct proxy_reply){ .type = order.type, .sequence = order.sequence };
-	if (n == sizeof(order) && order.type < sizeof(obeys) / sizeof(*obeys) && obeys[order.type])
-		return obeys[order.type](p, &reply, fd);
+	if (n == sizeof(order) && order.type < sizeof(handlers) / sizeof(*handlers) &&
+	    handlers[order.type])
+		return handlers[order.type](p, &reply, fd);
 	reply.error = -EOPNOTSUPP;
 	return answer(p, &reply, sizeof(reply), NULL, 0);
 }

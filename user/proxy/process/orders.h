@@ -11,10 +11,10 @@ struct orders {
 	const int *listeners;
 	size_t count; /* what hello hands out */
 	const char *identity;
-	/* Every worker goes over to the snapshot in the file `fd`, which stays the caller's. 0 or
+	/* Has every worker switch to the snapshot in the file `fd`, which stays the caller's. 0 or
 	 * -errno. */
 	int (*snapshot)(void *arg, int fd);
-	/* Into the file `fd`, which stays the caller's, goes what is under way. Likewise. */
+	/* Writes the requests under way into the file `fd`. Likewise. */
 	int (*requests)(void *arg, int fd);
 	void *arg;
 };

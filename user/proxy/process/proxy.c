@@ -78,7 +78,7 @@ static void proxy_stop(struct proxy *p)
 	closep(&p->signals);
 }
 
-/* Nobody has seen it yet: adopted by the worker's first turn. */
+/* Every worker takes the snapshot at its next turn. 0 or -errno. */
 static int offer(struct proxy *p, int fd)
 {
 	struct config *c;
@@ -211,7 +211,7 @@ static int serve(struct proxy *p)
 	return orders_serve(&orders, p->signals);
 }
 
-/* Whoever calls before there are rules waits in the backlog. */
+/* Connections that come before there are rules wait in the backlog. */
 static int begin_with(struct proxy *p, const char *file)
 {
 	_cleanup_close_ int fd = -1;

@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 /*
- * The system calls that the proxy needs while it serves. All others fail with EPERM: so does, for
- * whoever adds to the proxy, the one that is missing here.
+ * The system calls that the proxy needs while it serves. All others fail with EPERM: a
+ * change of the proxy that needs another one has to add it here.
  */
 #include <errno.h>
 #include <linux/bpf.h>
@@ -53,7 +53,7 @@ static const int allowed[] = {
 	SCMP_SYS(madvise),
 	SCMP_SYS(mremap),
 	SCMP_SYS(munmap),
-	/* time and chance */
+	/* clock and random numbers */
 	SCMP_SYS(clock_gettime),
 	SCMP_SYS(clock_nanosleep),
 	SCMP_SYS(getrandom),

@@ -233,7 +233,7 @@ static int send_answer(struct request *rq, const struct plan_answer *a)
 	return buf_append(buffers, out, a->body.p, a->body.n);
 }
 
-/* A client with HTTP/1 knows no other way: an orderly end could look like that of the response. */
+/* HTTP/1 has no other way to tell: an orderly close could be taken for the end of the response. */
 static void reset(struct request *rq)
 {
 	half_reset(&rq->down->half);

@@ -49,8 +49,8 @@ static void connection_freed(struct upstreams *pool)
 	http_worker_wake_waiters(of(pool));
 }
 
-/* First for those who wait here: if nobody can use it, it will be closed and make way for others.
- */
+/* This worker's waiters come first. If none can use the connection, run_waiting() closes it and
+ * wakes the others' waiters. */
 static void connection_unused(struct upstreams *pool)
 {
 	wake_waiters(of(pool));
@@ -70,7 +70,7 @@ static uint64_t waits_since(struct upstreams *pool, const struct limit *l)
 	return rq ? rq->pending_since : UINT64_MAX;
 }
 
-/* Whoever does is no longer in the queue. */
+/* Runs a waiter. Whether it has left the queue. */
 static bool goes_on(struct request *rq)
 {
 	struct request **link = rq->link_waiting;
@@ -79,7 +79,8 @@ static bool goes_on(struct request *rq)
 	return *link != rq;
 }
 
-/* In the order in which they came; where one gets nothing, those behind him won't either. */
+/* In the order of arrival: once one gets no connection, the next ones of that limit won't either.
+ */
 static void run_in_order(struct http_worker *w)
 {
 	const struct limit *nothing_left = NULL;
@@ -93,7 +94,7 @@ static void run_in_order(struct http_worker *w)
 	}
 }
 
-/* What nobody here can use may be in the way of others. */
+/* Unused connections that no waiter of this worker can use count for the limit of all workers. */
 static void run_waiting(struct http_worker *w)
 {
 	while (__atomic_exchange_n(&w->woken, false, __ATOMIC_SEQ_CST)) {
@@ -139,7 +140,7 @@ static bool between_events(struct worker *io)
 	run_waiting(w);
 	flush_if_idle(w);
 	if (w->router->turn && w->router->turn(w->router))
-		upstreams_leave_gone(&w->upstreams);
+		upstreams_close_gone(&w->upstreams);
 	return w->unflushed;
 }
 

@@ -44,13 +44,13 @@ struct http_worker {
 	struct router *router; /* not owned */
 	struct mirror *mirrors;
 	struct request *waiting, **waiting_end; /* for a connection to an endpoint, in order */
-	struct loop_timer poll_timer;		/* of theirs */
+	struct loop_timer poll_timer;		/* of the waiters */
 	/* Not owned: all that share limits, this one included; or NULL. */
 	struct http_worker **peers;
 	size_t peer_count;
 	struct loop_timer flush_again;
 	bool unflushed; /* something was logged */
-	bool woken;	/* atomic: those who wait may try again */
+	bool woken;	/* atomic: the waiters may try again */
 	struct worker_stats stats;
 	struct h1_response response; /* the one being looked at */
 };
@@ -63,7 +63,7 @@ int http_worker_open(struct http_worker *w, int listener, const struct worker_op
 		     struct router *router);
 /* From the worker's thread: all that wait for a connection, in any worker, may try again. */
 void http_worker_wake_waiters(struct http_worker *w);
-/* Of those who wait here because of the limit, or NULL. */
+/* The first that waits in this worker because of the limit, or NULL. */
 struct request *http_worker_first_waiting(const struct http_worker *w, const struct limit *l);
 
 #endif

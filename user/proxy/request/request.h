@@ -47,7 +47,7 @@ struct request {
 	size_t seen;		      /* bytes of the response's head that have been looked at */
 	uint64_t moved;		      /* bytes, when `timer` was set */
 	struct request *next, **link; /* worker->requests */
-	struct limit *pending;	      /* counts it among those who wait, in worker->waiting */
+	struct limit *pending;	      /* counts it as a waiter, in worker->waiting */
 	uint64_t pending_since;	      /* ms */
 	struct request *next_waiting, **link_waiting;
 	struct buf head;
@@ -139,8 +139,8 @@ void request_try_end(struct request *rq, enum outcome outcome, unsigned status, 
 
 /* ---- retry.c ---- */
 
-/* The endpoint has closed an unused connection just when it was used again: nobody's fault (RFC
- * 9110 9.2.2). */
+/* The endpoint has closed an unused connection just when it was used again, which is no failure of
+ * the endpoint (RFC 9110 9.2.2). */
 bool request_was_stale(const struct request *rq, enum failure f);
 /* Whether such a failure is followed by another try: request_try_later(). */
 bool request_try_after(struct request *rq, enum failure f);

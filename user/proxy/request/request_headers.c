@@ -96,7 +96,7 @@ bool request_headers_replace(const struct request_headers *a, struct h1_span nam
 	return false;
 }
 
-/* ---- who asks ---- */
+/* ---- the client ---- */
 
 /* RFC 9562, version 4. */
 static void make_uuid(char out[36], struct random *random)
@@ -280,7 +280,7 @@ static void add_trace(struct request_headers *a, const struct found *f, struct r
 		go_on_b3_fields(a, f);
 	if (f->count[B3])
 		go_on_b3(a, f->value[B3]);
-	/* It belongs to the trace that nobody can make out. */
+	/* It belongs to a traceparent that is missing or malformed. */
 	if (!w3c && f->count[TRACESTATE])
 		drop(a, names[TRACESTATE]);
 	if (!w3c && !b3 && !f->count[B3])

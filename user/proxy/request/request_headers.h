@@ -8,10 +8,10 @@
  *   x-forwarded-proto       http or https, unless there is one; at a gateway always
  *   x-forwarded-for         at a gateway: the client's address behind what is there
  *   x-envoy-internal        at a gateway, for a private address that is the only one so far
- *   x-envoy-external-address  at a gateway, for all others: who they are
+ *   x-envoy-external-address  at a gateway, for all others: the client
  *   x-envoy-original-path   when a rule rewrites the path
  *   x-envoy-attempt-count   which try it is (head_writer.c)
- *   x-b3-*, b3, traceparent a trace is gone on with, whichever of the three forms it comes in: with
+ *   x-b3-*, b3, traceparent a trace is continued, whichever of the three forms it comes in: with
  *                           a span of its own, whose parent is the one that came. Without one a
  *                           trace begins, in the first and the last form, of which one in a
  *                           hundred is sampled.

@@ -9,7 +9,8 @@
 
 #define RESET_AFTER "upstream_reset_after_response_started"
 
-/* The client has to see that what it got is not all: an orderly end could look like one. */
+/* Resets the client's side: after an orderly close the client could take the part that it got for
+ * the whole response. */
 static enum step cut_off(struct request *rq, enum outcome outcome, const char *flags,
 			 const char *details)
 {
@@ -96,7 +97,7 @@ static bool bad_chunks(const struct half *up, const struct h1_response *r, size_
 	return n < 0;
 }
 
-/* A tunnel that nobody asked for, or for something else. */
+/* Switches protocols although the request had no Upgrade, or names none. */
 static bool bad_switch(const struct h1_message *asked, const struct h1_response *r)
 {
 	return r->status == 101 && !(asked->has_upgrade && r->m.has_upgrade);

@@ -9,13 +9,13 @@
 
 enum { BACKOFF_GROWTH = 10 };
 
-/* What the endpoint has been sent is still here. */
+/* All of the request that was sent is still in the buffer, and the client has got nothing yet. */
 static bool can_repeat(const struct request *rq)
 {
 	return rq->down->half.body.keep && !rq->status && !rq->over;
 }
 
-/* One more try, if there are any left. Those that ask have a reason. */
+/* Whether retries are left and the limits allow one; the caller has found that one is wanted. */
 static bool may_retry(struct request *rq)
 {
 	if (!rq->plan.retries || !can_repeat(rq))
@@ -136,7 +136,7 @@ static bool retriable_grpc(const struct plan *p, const struct h1_response *r)
 	return false;
 }
 
-/* Who is overloaded is not helped by being asked again. */
+/* Another try would add to the load of an endpoint that is overloaded. */
 static bool retriable(const struct plan *p, const struct h1_response *r)
 {
 	if (find(r, "x-envoy-overloaded"))

@@ -3,10 +3,10 @@
  * What a cluster may have at a time, and requests that wait because it has as many connections as
  * it may.
  *
- * Whoever gives a connection back, or begins to wait, stirs all workers: those that wait try again,
- * and unused connections that are in the way are closed. Nobody tells of connections that the
- * kernel gives back, or that other workers go on to use: from time to time those that wait have a
- * look, and ask for the next one that becomes free (limit.h).
+ * A request that gives a connection back, or begins to wait, wakes the waiters of all workers: they
+ * try again, and unused connections that count for the limit are closed. There is no notification
+ * when the kernel gives a connection back, or when another worker uses one on: a timer has the
+ * waiters try again, and ask for the next connection that becomes free (limit.h).
  */
 #include "proxy/request/request.h"
 
@@ -51,14 +51,14 @@ bool request_may_connect(struct request *rq)
 
 	if (!l)
 		return true;
-	/* Those who wait already come first. */
+	/* Requests that wait already come first. */
 	if (!rq->pending && limit_wanted(l))
 		return false;
 	if (rq->pending && limit_passed(l, rq))
 		return true;
 	if (limit_connect(l, t->max.connections))
 		return true;
-	/* An unused one of this worker's makes way. */
+	/* An unused connection of this worker is closed for it. */
 	return upstreams_close_idle(&rq->worker->upstreams, l) &&
 	       limit_connect(l, t->max.connections);
 }
@@ -75,7 +75,7 @@ enum step request_queue(struct request *rq)
 	join(rq);
 	rq->state = REQUEST_PENDING;
 	request_wait(rq, 0);
-	/* The connection that was in the way may have gone before anybody could know of us. */
+	/* A connection may have been given back before this waiter was in the queue. */
 	http_worker_wake_waiters(rq->worker);
 	return STEP_WAIT;
 }

@@ -126,7 +126,8 @@ static void take_out(const struct outliers *o, struct outlier_state *e, enum why
 	const struct hs_outliers *rules = o->rules;
 
 	forgive(o, e, now);
-	/* Longer than the longest time it would take ever longer to be forgiven. */
+	/* No further once the time is the longest one: each ejection counted has to be forgiven,
+	 * too. */
 	if ((uint64_t)e->times * rules->base_ejection_ms <
 	    (uint64_t)rules->max_ejection_ms + rules->base_ejection_ms)
 		e->times++;

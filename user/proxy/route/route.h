@@ -2,8 +2,8 @@
 #ifndef WEFT_PROXY_ROUTE_ROUTE_H
 #define WEFT_PROXY_ROUTE_ROUTE_H
 /*
- * What the proxy asks of whoever knows the rules, and what it wants to hear. A router belongs to
- * one worker; every answer holds on to the rules it was made from until it is released.
+ * The interface of a router: what requests ask of it, and what they report to it. A router belongs
+ * to one worker; every answer holds on to the rules it was made from until it is released.
  */
 #include <stdbool.h>
 #include <stddef.h>
@@ -17,7 +17,7 @@
 #include "proxy/upstream/target.h"
 #include "weft/addr.h"
 
-/* The request and who calls whom. Ports in host byte order. */
+/* The request, its client and the address called. Ports in host byte order. */
 struct route_ask {
 	const struct h1_request *request;
 	struct addr client, called;
@@ -118,7 +118,8 @@ struct router {
 	/* An endpoint for the i-th copy; PICK_NONE also if this request is not copied there. */
 	enum pick (*pick_mirror)(struct router *r, struct plan *plan, size_t i, struct target *out);
 	void (*release)(struct router *r, struct plan *plan);
-	/* Between events: time to go over to other rules. Whether that was done. May be NULL. */
+	/* Between events: switches to other rules if some were offered. Whether it did. May be
+	 * NULL. */
 	bool (*turn)(struct router *r);
 	/* Whether that target.endpoint is one no longer. May be NULL. */
 	bool (*gone)(struct router *r, const void *endpoint);

@@ -112,7 +112,7 @@ static void drop_forged(struct snapshot_router *r, struct router_plan *p, bool g
 }
 
 /*
- * The node's own addresses are for gateways; all others are a service's, or somebody's outside. For
+ * The node's own addresses are for gateways; all others are a service's, or outside. For
  * pods a service comes first where the node has its address, too (kube-proxy's IPVS mode).
  */
 static const struct hs_listener *listener_of(const struct http_snapshot *s,

@@ -2,7 +2,7 @@
 #ifndef WEFT_PROXY_ROUTE_ROUTER_H
 #define WEFT_PROXY_ROUTE_ROUTER_H
 /*
- * The router over a snapshot (http_route.h): one per worker.
+ * The router over a snapshot (lib/route/route.h): one per worker.
  */
 #include "proxy/route/route.h"
 #include "proxy/route/shared_state.h"
@@ -14,9 +14,9 @@ struct snapshot_router;
 int router_new(struct shared_state *state, struct snapshot_router **out);
 void router_free(struct snapshot_router *r); /* accepts NULL */
 struct router *router_interface(struct snapshot_router *r);
-/* From any thread: takes one more reference; the worker goes over to it at its next turn. */
+/* From any thread: takes one more reference; the worker switches to it at its next turn. */
 void router_offer(struct snapshot_router *r, struct config *c);
-/* How the last offer went: 0, -errno (the old rules stay), or 1 as long as nobody has looked. */
+/* How the last offer went: 0, -errno (the old rules stay), or 1 until the worker has taken it. */
 int router_adopted(const struct snapshot_router *r);
 
 #endif

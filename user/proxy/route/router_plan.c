@@ -264,7 +264,7 @@ static int answer_abort(struct router_plan *p, struct plan *out)
 static uint32_t retry_on(uint32_t on)
 {
 	static const struct {
-		uint32_t theirs, ours;
+		uint32_t snapshot, plan;
 	} bits[] = {
 		{ HS_RETRY_5XX, PLAN_RETRY_5XX },
 		{ HS_RETRY_GATEWAY_ERROR, PLAN_RETRY_GATEWAY_ERROR },
@@ -282,8 +282,8 @@ static uint32_t retry_on(uint32_t on)
 	uint32_t out = 0;
 
 	for (size_t i = 0; i < sizeof(bits) / sizeof(*bits); i++)
-		if (on & bits[i].theirs)
-			out |= bits[i].ours;
+		if (on & bits[i].snapshot)
+			out |= bits[i].plan;
 	return out;
 }
 
@@ -304,8 +304,8 @@ static void fill_retries(const struct router_plan *p, struct plan *out)
 	out->retry_status_count = r->statuses.count;
 }
 
-/* Whose turn it is will be asked one by one. A Host that is too long for a name is no name: it has
- * no shadow. */
+/* pick_mirror() decides for each mirror whether it gets a copy. A request whose Host is too long
+ * for a name is not copied. */
 static void fill_mirrors(struct router_plan *p, struct plan *out)
 {
 	const struct hs_range *m = &p->decision.route->mirrors;

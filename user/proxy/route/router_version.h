@@ -23,7 +23,7 @@ struct router_version {
 	struct cluster_state **clusters;   /* by row of HS_CLUSTERS */
 	struct endpoint_state **endpoints; /* by row of HS_ENDPOINTS */
 	struct outlier_state **outliers;   /* likewise; NULL without outlier detection */
-	uint64_t *warm_at;		   /* ms, by row of HS_CLUSTERS: nobody is new any more */
+	uint64_t *warm_at; /* ms, by row of HS_CLUSTERS: when no endpoint is warming up any more */
 	/* Of what goes to the address that was called because no rule knows better. */
 	struct http_cluster_stat *passthrough;
 	struct http_route_stat *allow_any;

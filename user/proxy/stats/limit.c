@@ -45,9 +45,9 @@ void limit_disconnect(struct limit *l)
 
 enum { TURN_ASKED = 1, TURN_PASSED = 2, TURN_STATE = 3, TURN_SLACK_MS = 20 };
 
-static uint64_t turn_of(const void *who, unsigned state)
+static uint64_t turn_of(const void *waiter, unsigned state)
 {
-	return (uint64_t)(uintptr_t)who | state;
+	return (uint64_t)(uintptr_t)waiter | state;
 }
 
 static bool change(struct limit *l, uint64_t from, uint64_t to)
@@ -56,9 +56,9 @@ static bool change(struct limit *l, uint64_t from, uint64_t to)
 					   __ATOMIC_SEQ_CST);
 }
 
-void limit_ask(struct limit *l, const void *who, uint64_t since)
+void limit_ask(struct limit *l, const void *waiter, uint64_t since)
 {
-	if (change(l, 0, turn_of(who, TURN_ASKED)))
+	if (change(l, 0, turn_of(waiter, TURN_ASKED)))
 		__atomic_store_n(&l->turn_since, since, __ATOMIC_RELAXED);
 }
 
@@ -78,21 +78,21 @@ bool limit_pass_on(struct limit *l, uint64_t since)
 	       change(l, turn, (turn & ~(uint64_t)TURN_STATE) | TURN_PASSED);
 }
 
-bool limit_passed(struct limit *l, const void *who)
+bool limit_passed(struct limit *l, const void *waiter)
 {
-	return change(l, turn_of(who, TURN_PASSED), 0);
+	return change(l, turn_of(waiter, TURN_PASSED), 0);
 }
 
-bool limit_withdraw(struct limit *l, const void *who)
+bool limit_withdraw(struct limit *l, const void *waiter)
 {
-	return !change(l, turn_of(who, TURN_ASKED), 0) && limit_passed(l, who);
+	return !change(l, turn_of(waiter, TURN_ASKED), 0) && limit_passed(l, waiter);
 }
 
 bool limit_admit(struct limit *l, const struct limit_max *max)
 {
 	uint32_t all = 0, steered = __atomic_load_n(&l->connections->steered, __ATOMIC_RELAXED);
 
-	/* Where nobody has to wait, or as many may as like. */
+	/* 0, no limit, where no request has to wait, or where any number may. */
 	if (max->connections && max->pending) {
 		all = max->connections > steered ? max->connections - steered : 0;
 		all = all > UINT32_MAX - max->pending ? UINT32_MAX : all + max->pending;

@@ -18,8 +18,8 @@ struct limit {
 	uint32_t pending;		   /* those that wait */
 	uint32_t requests;		   /* those that have one */
 	uint32_t retries;		   /* requests that are being tried again */
-	uint64_t turn;			   /* whose the next free connection is; private */
-	uint64_t turn_since;		   /* ms: he has been waiting */
+	uint64_t turn;			   /* the waiter the next free connection is for; private */
+	uint64_t turn_since;		   /* ms: when that waiter began to wait */
 };
 
 /* 0: as many as you like. */
@@ -58,20 +58,21 @@ bool limit_connect(struct limit *l, uint32_t max);
 void limit_disconnect(struct limit *l);
 
 /*
- * A worker serves those who wait there first: it has the connections. Who has waited much longer
- * elsewhere asks for the next one that becomes free, one at a time. `who` is a pointer to tell him
- * by, `since` (ms) is when he, or whoever is first here, began to wait.
+ * A worker serves its own waiters first, since it has the connections. A waiter of another worker
+ * that has waited much longer asks for the next connection that becomes free; one waiter at a time.
+ * `waiter` identifies it and is never followed (its lowest two bits are 0). `since`: ms.
  */
-void limit_ask(struct limit *l, const void *who, uint64_t since);
-/* Whether somebody has asked who comes before those here. */
+/* Asks, unless another waiter has. `since`: when this waiter began to wait. */
+void limit_ask(struct limit *l, const void *waiter, uint64_t since);
+/* Whether a waiter has asked that comes before the first one here, which waits since `since`. */
 bool limit_asked_before(const struct limit *l, uint64_t since);
-/* A connection that is about to be closed goes on counting, for whoever has asked. False: nobody.
- */
+/* Hands the place of a connection that is about to be closed to the waiter that has asked: it goes
+ * on counting. False if none has asked, or the first one here comes before it. */
 bool limit_pass_on(struct limit *l, uint64_t since);
-/* Whether one was passed on to him. */
-bool limit_passed(struct limit *l, const void *who);
-/* He waits no longer. Whether one had been passed on to him, which nobody uses now. */
-bool limit_withdraw(struct limit *l, const void *who);
+/* Takes the place that was handed to the waiter. False if none was. */
+bool limit_passed(struct limit *l, const void *waiter);
+/* Cancels the waiter. True if a place was already handed to it: the caller must release it. */
+bool limit_withdraw(struct limit *l, const void *waiter);
 
 /* A request that will have a connection or wait for one: never more than may do either. */
 bool limit_admit(struct limit *l, const struct limit_max *max);

@@ -19,7 +19,7 @@ struct stats;
 int stats_open(int clusters_fd, int routes_fd, struct stats **out);
 void stats_close(struct stats *s); /* accepts NULL */
 
-/* The row of that name, taken if need be; the one for everybody when all are taken. */
+/* The row of that name, taken if need be; the row for all other names when all rows are taken. */
 struct http_cluster_stat *stats_cluster(struct stats *s, const char *name, size_t len);
 struct http_route_stat *stats_route(struct stats *s, const char *name, size_t len);
 

@@ -63,7 +63,7 @@ void half_shut(struct half *h);
 
 /* A body of this framing follows what has been consumed of h->in. */
 void body_begin(struct half *h, enum h1_framing framing, uint64_t length);
-/* Looks at what is in h->in. 0 or H1_BAD. */
+/* Scans what is in h->in. 0 or H1_BAD. */
 int body_scan(struct half *h);
 /* The end of it has been received. */
 bool body_received(const struct half *h);

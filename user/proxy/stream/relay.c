@@ -19,7 +19,7 @@ void body_begin(struct half *h, enum h1_framing framing, uint64_t length)
 	h->body = (struct body){ .framing = (uint8_t)framing, .left = length };
 }
 
-/* Bytes that nobody has looked at yet. */
+/* Bytes that have not been scanned yet. */
 static size_t unseen(const struct half *h)
 {
 	return buf_len(&h->in) - h->body.kept - h->body.ready;

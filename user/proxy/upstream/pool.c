@@ -121,7 +121,7 @@ bool upstreams_close_idle(struct upstreams *pool, const struct limit *l)
 	return false;
 }
 
-void upstreams_leave_gone(struct upstreams *pool)
+void upstreams_close_gone(struct upstreams *pool)
 {
 	for (size_t i = 0; pool->idle_count && i < UPSTREAM_BUCKETS; i++)
 		for (struct upstream_conn *u = pool->buckets[i], *next; u; u = next) {
@@ -145,9 +145,9 @@ int upstreams_open(struct upstreams *pool, const struct upstream_options *option
 {
 	pool->options = *options;
 	random_begin(&pool->random);
-	if (!options->look)
-		return source_look_open(&options->source, &pool->sources.look);
-	pool->sources.look = *options->look;
+	if (!options->lookup)
+		return source_lookup_open(&options->source, &pool->sources.lookup);
+	pool->sources.lookup = *options->lookup;
 	return 0;
 }
 
@@ -156,11 +156,11 @@ void upstreams_close(struct upstreams *pool)
 	for (size_t i = 0; i < UPSTREAM_BUCKETS; i++)
 		while (pool->buckets[i])
 			conn_close(pool->buckets[i]);
-	if (!pool->options.look)
-		source_look_close(&pool->sources.look);
+	if (!pool->options.lookup)
+		source_lookup_close(&pool->sources.lookup);
 }
 
-/* An endpoint has nothing to say without being asked: whatever happens is the end. */
+/* An endpoint sends nothing on an unused connection: any event there, data included, ends it. */
 static void changed(struct half *h)
 {
 	struct upstream_conn *u = (struct upstream_conn *)h;

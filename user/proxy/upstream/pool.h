@@ -46,9 +46,9 @@ struct upstream_conn {
 enum { UPSTREAM_BUCKETS = 1024 };
 
 struct upstream_options {
-	bool transparent; /* connect from the client's address (CAP_NET_ADMIN), see source.h */
-	struct source_options source;	/* its mark is that of all packets to endpoints */
-	const struct source_look *look; /* instead of the kernel's answers, or NULL */
+	bool transparent; /* connect from the client's address (CAP_NET_ADMIN), see source_addr.h */
+	struct source_options source;	    /* its mark is that of all packets to endpoints */
+	const struct source_lookup *lookup; /* instead of the kernel's answers, or NULL */
 };
 
 struct upstreams {
@@ -58,10 +58,11 @@ struct upstreams {
 	struct sources sources;
 	struct random random;
 
-	/* Somebody waits for what can be opened now, or for one of the unused ones. */
+	/* A connection that counts was closed, so that another may be opened; one became unused. */
 	void (*freed)(struct upstreams *pool);
 	void (*unused)(struct upstreams *pool);
-	/* ms, as loop_now(): the first of those who wait here; UINT64_MAX: nobody does. */
+	/* ms, as loop_now(): since when this worker's first request has waited; UINT64_MAX: none
+	 * waits. */
 	uint64_t (*waits_since)(struct upstreams *pool, const struct limit *l);
 	/* Whether that is no endpoint any more. */
 	bool (*gone)(struct upstreams *pool, const void *endpoint);
@@ -89,12 +90,12 @@ int upstream_connect(struct upstreams *pool, const struct target *t, const struc
 int upstream_connected(struct upstream *u);
 /* The request is over: others may use the connection, unless it can't be used again. */
 void upstream_release(struct upstream *u, const struct target *t);
-/* The request is over, or given up: nobody else can use what it was handed out. Accepts NULL. */
+/* The request is over, or given up, and its connection can't be used again. Accepts NULL. */
 void upstream_close(struct upstream *u);
 /* Closes an idle connection that counts for the limit. Whether there was one. */
 bool upstreams_close_idle(struct upstreams *pool, const struct limit *l);
 /* Closes idle connections to what is no endpoint any more. */
-void upstreams_leave_gone(struct upstreams *pool);
+void upstreams_close_gone(struct upstreams *pool);
 /* Closes one idle connection for each limit that requests wait for. */
 void upstreams_close_unusable(struct upstreams *pool);
 

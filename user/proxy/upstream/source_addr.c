@@ -27,7 +27,7 @@ static bool is_v4(const struct addr *a)
 
 /* ---- where an address is ---- */
 
-static enum source_place look(const struct source_look *l, const struct addr *a)
+static enum source_place find_place(const struct source_lookup *l, const struct addr *a)
 {
 	struct source_route route = { 0 };
 
@@ -50,7 +50,7 @@ static enum source_place place_of(struct sources *s, const struct addr *a, uint6
 	i = (h ^ h >> 32) % SOURCE_PLACES;
 	if (now >= s->places[i].until || !same(&s->places[i].addr, a)) {
 		s->places[i].addr = *a;
-		s->places[i].place = look(&s->look, a);
+		s->places[i].place = find_place(&s->lookup, a);
 		s->places[i].until = now + SOURCE_FRESH_MS;
 	}
 	return s->places[i].place;
@@ -77,8 +77,8 @@ struct addr source_for(struct sources *s, const struct addr *endpoint, const str
 	case SOURCE_POD:
 		return *client;
 	case SOURCE_BEYOND:
-		/* Another node would answer somebody outside without asking us. */
-		return s->look.is_pod(s->look.arg, client) ? *client : own;
+		/* Replies of another node to a client outside would not come by this node. */
+		return s->lookup.is_pod(s->lookup.arg, client) ? *client : own;
 	default:
 		return own;
 	}
@@ -173,7 +173,7 @@ static void kernel_free(struct kernel_lookup *k)
 
 DEFINE_CLEANUP(struct kernel_lookup *, kernel_free);
 
-int source_look_open(const struct source_options *o, struct source_look *out)
+int source_lookup_open(const struct source_options *o, struct source_lookup *out)
 {
 	_cleanup_(kernel_freep) struct kernel_lookup *k = calloc(1, sizeof(*k));
 
@@ -183,14 +183,14 @@ int source_look_open(const struct source_options *o, struct source_look *out)
 	k->netlink = mnl_socket_open2(NETLINK_ROUTE, SOCK_CLOEXEC);
 	if (!k->netlink || mnl_socket_bind(k->netlink, 0, MNL_SOCKET_AUTOPID))
 		return -errno;
-	*out = (struct source_look){ kernel_is_pod, kernel_find_route, kernel_is_ours,
-				     TAKE_PTR(k) };
+	*out = (struct source_lookup){ kernel_is_pod, kernel_find_route, kernel_is_ours,
+				       TAKE_PTR(k) };
 	return 0;
 }
 
-void source_look_close(struct source_look *l)
+void source_lookup_close(struct source_lookup *l)
 {
 	if (l->arg)
 		kernel_free(l->arg);
-	*l = (struct source_look){ 0 };
+	*l = (struct source_lookup){ 0 };
 }

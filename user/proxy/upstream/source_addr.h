@@ -17,8 +17,8 @@ struct source_route {
 	uint32_t ifindex;
 };
 
-/* What has to be known of addresses. */
-struct source_look {
+/* What source_for() must know of addresses. */
+struct source_lookup {
 	bool (*is_pod)(void *arg, const struct addr *a); /* of this node */
 	int (*find_route)(void *arg, const struct addr *to,
 			  struct source_route *out);  /* 0 or -errno */
@@ -37,7 +37,7 @@ enum source_place {
 enum { SOURCE_PLACES = 1024, SOURCE_FRESH_MS = 1000 };
 
 struct sources {
-	struct source_look look;
+	struct source_lookup lookup;
 	struct {
 		struct addr addr;
 		enum source_place place;
@@ -52,8 +52,9 @@ struct source_options {
 };
 
 /* The lookups in the kernel, which `out` owns until it is closed. 0 or -errno. */
-int source_look_open(const struct source_options *o, struct source_look *out);
-void source_look_close(struct source_look *l); /* one that source_look_open() has opened, or {0} */
+int source_lookup_open(const struct source_options *o, struct source_lookup *out);
+void source_lookup_close(
+	struct source_lookup *l); /* one that source_lookup_open() has opened, or {0} */
 
 /* Whether it is an address of the node itself. `now` in ms. */
 bool source_is_node(struct sources *s, const struct addr *a, uint64_t now);
