@@ -51,6 +51,15 @@ static const struct {
 	  "IST0131", "spec.http[1].match[1]: never holds",
 	  HTTP("{match: [{uri: {prefix: /a}}], " TO_A
 	       "}, {match: [{uri: {exact: /b}}, {uri: {exact: /Ab}}], " TO_A "}") },
+	{ "the same match twice in one route",
+	  HTTP("{match: [{uri: {prefix: /a}}, {uri: {prefix: /a}}], " TO_A "}"), "IST0131",
+	  "spec.http[0].match[1]: never holds: http[0] takes all that it would",
+	  HTTP("{match: [{uri: {prefix: /a}}, {uri: {prefix: /b}}], " TO_A "}") },
+	{ "a regular expression that every path matches",
+	  HTTP("{match: [{uri: {regex: /.*}}], " TO_A "}, {match: [{uri: {exact: /b}}], " TO_A "}"),
+	  "IST0131", "spec.http[1].match[0]: never holds",
+	  HTTP("{match: [{uri: {regex: /a.*}}], " TO_A "}, {match: [{uri: {exact: /b}}], " TO_A
+	       "}") },
 	{ "a path in another case, where case does not count",
 	  HTTP("{match: [{uri: {prefix: /a}, ignoreUriCase: true}], " TO_A
 	       "}, {match: [{uri: {exact: /AB}}], " TO_A "}"),

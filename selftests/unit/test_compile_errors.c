@@ -158,6 +158,11 @@ static const struct row http2[] = {
 	  "spec.http[0].route[0].destination: port 80 of service default/rpc carries \"grpc\": "
 	  "weft "
 	  "does not speak HTTP/2 yet and sends requests there in HTTP/1.1" },
+	{ "a mirror",
+	  RPC("{name: grpc, port: 80}") SERVICE("web", "10.96.0.1", "{name: http, port: 80}")
+		  VS("web", "{hosts: [web], http: [{route: [{destination: {host: web}}], mirror: "
+			    "{host: rpc}}]}"),
+	  "spec.http[0].mirrors[0].destination: port 80 of service default/rpc carries \"grpc\"" },
 	{ "a gateway's protocol",
 	  GW("gw", "{servers: [{port: {number: 80, name: a, protocol: GRPC}, hosts: [\"*\"]}]}"),
 	  "warning: t.yaml:4:18: spec.servers[0].port.protocol: GRPC: weft does not speak HTTP/2 "
