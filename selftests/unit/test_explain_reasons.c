@@ -46,6 +46,11 @@ static const struct {
 	  FILES,
 	  "route, status 503 UH (no healthy upstream): "
 	  "good.default.svc.cluster.local has no endpoint at port 80" },
+	{ "an endpoint of the family that is called, and none of the other",
+	  { .address = "10.96.0.10" },
+	  { .path = "/good", .headers = good, .header_count = 1 },
+	  FILES,
+	  "route, status 200" },
 	{ "a subset without pods",
 	  { .host = "good" },
 	  { .path = "/v2" },
