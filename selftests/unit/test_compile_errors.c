@@ -140,14 +140,14 @@ static const struct row http2[] = {
 	  "weft does not speak HTTP/2 yet and answers it with 400" },
 	{ "one by a wildcard, for a port named grpc-web-x",
 	  RPC("{name: grpc-web-x, port: 80}") VS("rpc", "{hosts: [\"*.local\"], " TO_RPC "}"),
-	  "carries \"grpc-web-x\"" },
+	  "spec.hosts[0]: port 80 of service default/rpc carries \"grpc-web-x\"" },
 	{ "a rule for a port named http2-x",
 	  RPC("{name: http2-x, port: 80}") VS("rpc", "{hosts: [rpc], " TO_RPC "}"),
-	  "carries \"http2-x\"" },
+	  "spec.hosts[0]: port 80 of service default/rpc carries \"http2-x\"" },
 	{ "a rule for a port by its appProtocol",
 	  RPC("{name: web, appProtocol: kubernetes.io/h2c, port: 80}")
 		  VS("rpc", "{hosts: [rpc], " TO_RPC "}"),
-	  "carries \"kubernetes.io/h2c\"" },
+	  "spec.hosts[0]: port 80 of service default/rpc carries \"kubernetes.io/h2c\"" },
 	{ "a policy for requests",
 	  RPC("{name: grpc, port: 80}")
 		  DR("rpc", "{host: rpc, trafficPolicy: {outlierDetection: {}}}"),
