@@ -51,6 +51,15 @@ static const struct {
 	  "IST0131", "spec.http[1].match[1]: never holds",
 	  HTTP("{match: [{uri: {prefix: /a}}], " TO_A
 	       "}, {match: [{uri: {exact: /b}}, {uri: {exact: /Ab}}], " TO_A "}") },
+	{ "the same match twice in one route",
+	  HTTP("{match: [{uri: {prefix: /a}}, {uri: {prefix: /a}}], " TO_A "}"), "IST0131",
+	  "spec.http[0].match[1]: never holds: http[0] takes all that it would",
+	  HTTP("{match: [{uri: {prefix: /a}}, {uri: {prefix: /b}}], " TO_A "}") },
+	{ "a regular expression that every path matches",
+	  HTTP("{match: [{uri: {regex: /.*}}], " TO_A "}, {match: [{uri: {exact: /b}}], " TO_A "}"),
+	  "IST0131", "spec.http[1].match[0]: never holds",
+	  HTTP("{match: [{uri: {regex: /a.*}}], " TO_A "}, {match: [{uri: {exact: /b}}], " TO_A
+	       "}") },
 	{ "a path in another case, where case does not count",
 	  HTTP("{match: [{uri: {prefix: /a}, ignoreUriCase: true}], " TO_A
 	       "}, {match: [{uri: {exact: /AB}}], " TO_A "}"),
@@ -83,11 +92,11 @@ static const struct {
 	{ "a subnet within an earlier one",
 	  VS("{hosts: [mixed], tcp: [{match: [{destinationSubnets: [10.0.0.0/8]}], " TO(
 		  "host: mixed, port: {number: 9000}") "}, {match: [{destinationSubnets: "
-						       "[10.1.0.0/16]}], " TO(
+						       "[10.0.0.0/16]}], " TO(
 							       "host: mixed, port: {number: "
 							       "9000}") "}]}"),
 	  "IST0131", "spec.tcp[1].match[0]: never holds",
-	  VS("{hosts: [mixed], tcp: [{match: [{destinationSubnets: [10.1.0.0/16]}], " TO(
+	  VS("{hosts: [mixed], tcp: [{match: [{destinationSubnets: [10.0.0.0/16]}], " TO(
 		  "host: mixed, port: {number: 9000}") "}, {match: [{destinationSubnets: "
 						       "[10.0.0.0/8]}], " TO(
 							       "host: mixed, port: {number: "
@@ -105,7 +114,7 @@ static const struct {
 	{ "no port of several", HTTP("{" TO("host: two") "}"), "IST0112",
 	  "service default/two has the ports 8000, 9000, and none is named: requests to port 80 "
 	  "get 503",
-	  HTTP("{" TO("host: two, port: {number: 9000}") "}") },
+	  HTTP("{" TO("host: one") "}") },
 	{ "no port of several, at a gateway",
 	  VS("{hosts: [m.example.com], gateways: [g], http: [{" TO("host: two") "}]}"), "IST0112",
 	  "requests to port 80 get 503",
@@ -159,8 +168,9 @@ static const struct {
 	  DR("{host: a, subsets: [{name: v2, labels: {version: v2}}], trafficPolicy: "
 	     "{connectionPool: {tcp: {maxConnections: 1}}}}"),
 	  "WEFT0106", "spec: subset v2, trafficPolicy: no effect beside",
-	  DR("{host: two, subsets: [{name: v2, labels: {version: v2}}], trafficPolicy: "
-	     "{connectionPool: {tcp: {maxConnections: 1}}}}") },
+	  ISTIO("DestinationRule", "first", "{host: two}")
+		  DR("{host: two, subsets: [{name: v2, labels: {version: v2}}], trafficPolicy: "
+		     "{connectionPool: {tcp: {maxConnections: 1}}}}") },
 	{ "a subset without pods", DR("{host: two, subsets: [{name: v3, labels: {version: v3}}]}"),
 	  "IST0173", "spec.subsets[0]: no pod of service default/two has the labels of \"v3\"",
 	  DR("{host: two, subsets: [{name: v3, labels: {version: v2}}]}") },
@@ -230,13 +240,13 @@ Test(analyze, a_remark_has_a_code_a_level_a_place_and_an_advice)
 	analyze(&c, HTTP("{" TO_A "}, {" TO_A "}"));
 	got = remarks_json(&c.errors);
 	want = json_pack("[{s:s, s:s, s:s, s:s, s:s}]", "code", "IST0130", "level", "warning", "at",
-			 "t.yaml:50:64", "message",
+			 "t.yaml:55:64", "message",
 			 "spec.http[1]: never used: http[0] takes everything", "advice",
 			 "put it in front, give the earlier one a match, or delete it");
 	cr_expect(json_equal(got, want), "%s", json_dumps(got, 0));
 	cr_assert_eq(c.errors.count, 1);
 	cr_expect_str_eq(c.errors.items[0].text,
-			 "t.yaml:50:64: spec.http[1]: never used: http[0] takes everything; put it "
+			 "t.yaml:55:64: spec.http[1]: never used: http[0] takes everything; put it "
 			 "in front, give the earlier one a match, or delete it [IST0130]");
 }
 

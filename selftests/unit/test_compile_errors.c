@@ -140,14 +140,14 @@ static const struct row http2[] = {
 	  "weft does not speak HTTP/2 yet and answers it with 400" },
 	{ "one by a wildcard, for a port named grpc-web-x",
 	  RPC("{name: grpc-web-x, port: 80}") VS("rpc", "{hosts: [\"*.local\"], " TO_RPC "}"),
-	  "carries \"grpc-web-x\"" },
+	  "spec.hosts[0]: port 80 of service default/rpc carries \"grpc-web-x\"" },
 	{ "a rule for a port named http2-x",
 	  RPC("{name: http2-x, port: 80}") VS("rpc", "{hosts: [rpc], " TO_RPC "}"),
-	  "carries \"http2-x\"" },
+	  "spec.hosts[0]: port 80 of service default/rpc carries \"http2-x\"" },
 	{ "a rule for a port by its appProtocol",
 	  RPC("{name: web, appProtocol: kubernetes.io/h2c, port: 80}")
 		  VS("rpc", "{hosts: [rpc], " TO_RPC "}"),
-	  "carries \"kubernetes.io/h2c\"" },
+	  "spec.hosts[0]: port 80 of service default/rpc carries \"kubernetes.io/h2c\"" },
 	{ "a policy for requests",
 	  RPC("{name: grpc, port: 80}")
 		  DR("rpc", "{host: rpc, trafficPolicy: {outlierDetection: {}}}"),
@@ -158,6 +158,11 @@ static const struct row http2[] = {
 	  "spec.http[0].route[0].destination: port 80 of service default/rpc carries \"grpc\": "
 	  "weft "
 	  "does not speak HTTP/2 yet and sends requests there in HTTP/1.1" },
+	{ "a mirror",
+	  RPC("{name: grpc, port: 80}") SERVICE("web", "10.96.0.1", "{name: http, port: 80}")
+		  VS("web", "{hosts: [web], http: [{route: [{destination: {host: web}}], mirror: "
+			    "{host: rpc}}]}"),
+	  "spec.http[0].mirrors[0].destination: port 80 of service default/rpc carries \"grpc\"" },
 	{ "a gateway's protocol",
 	  GW("gw", "{servers: [{port: {number: 80, name: a, protocol: GRPC}, hosts: [\"*\"]}]}"),
 	  "warning: t.yaml:4:18: spec.servers[0].port.protocol: GRPC: weft does not speak HTTP/2 "

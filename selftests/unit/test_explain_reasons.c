@@ -46,6 +46,11 @@ static const struct {
 	  FILES,
 	  "route, status 503 UH (no healthy upstream): "
 	  "good.default.svc.cluster.local has no endpoint at port 80" },
+	{ "an endpoint of the family that is called, and none of the other",
+	  { .address = "10.96.0.10" },
+	  { .path = "/good", .headers = good, .header_count = 1 },
+	  FILES,
+	  "route, status 200" },
 	{ "a subset without pods",
 	  { .host = "good" },
 	  { .path = "/v2" },
@@ -264,6 +269,35 @@ Test(explain_reasons, the_ejected_endpoints_are_told)
 				  "ejected");
 	cr_assert_eq(json_array_size(ejected), 1);
 	cr_expect_str_eq(json_string_value(json_array_get(ejected, 0)), "10.244.0.1:8080");
+}
+
+/* As it was reported, by a name that kubectl wants in quotes. */
+Test(explain_reasons, a_service_called_n_without_endpoints_is_503)
+{
+	static const char yaml[] =
+		"apiVersion: v1\nkind: Service\nmetadata: {name: n, namespace: default}\n"
+		"spec: {clusterIP: 10.96.0.40, clusterIPs: [10.96.0.40], selector: {app: n}, "
+		"ports: [{name: http, port: 80, targetPort: 8080, protocol: TCP}]}\n---\n"
+		"apiVersion: networking.istio.io/v1\nkind: VirtualService\n"
+		"metadata: {name: n, namespace: default}\n"
+		"spec: {hosts: [n], http: [{route: [{destination: {host: n}}]}]}\n";
+	const struct explain_query q = { .host = "n", .port = 80 };
+	const struct explain_request request = { .path = "/" };
+	_cleanup_(loaded_free) struct loaded l = { 0 };
+	struct errors errors = { 0 };
+	_cleanup_free_ char *text = NULL;
+	json_auto_t *answer = NULL;
+
+	http_tables_text(&l.http, yaml);
+	text = errors_text(&l.http.errors);
+	cr_assert_not_null(l.http.snapshot, "%s", text);
+	cr_assert_eq(explain_http(l.http.snapshot, l.http.tables, &l.http.objects, &q, &request,
+				  NULL, &answer, &errors),
+		     0);
+	errors_free(&errors);
+	expect_action(answer, "n",
+		      "no_endpoint, status 503 UH (no healthy upstream): "
+		      "n.default.svc.cluster.local has no endpoint at port 80");
 }
 
 static void expect_lines(const struct loaded *l, const char *about, const char *const *lines)

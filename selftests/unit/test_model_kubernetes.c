@@ -302,6 +302,7 @@ Test(model_kubernetes, a_policy_that_is_not_carried_out_is_refused_not_skipped)
 		{ "networking.k8s.io/v1", "Ingress", "Ingress (" },
 		{ "gateway.networking.k8s.io/v1", "Gateway", "Gateway (" },
 		{ "gateway.networking.k8s.io/v1", "HTTPRoute", "HTTPRoute (" },
+		{ "gateway.networking.x-k8s.io/v1alpha1", "XMesh", "XMesh (" },
 		{ "policy.networking.k8s.io/v1alpha1", "AdminNetworkPolicy",
 		  "AdminNetworkPolicy (" },
 		{ "networking.istio.io/v1", "VirtualServise", "did you mean \"VirtualService\"?" },

@@ -59,7 +59,7 @@ Test(tree, plain_scalars_have_the_types_that_kubectl_gives_them)
 		{ "1e3", SCALAR_FLOAT },       { ".5", SCALAR_FLOAT },
 		{ "1.2.3", SCALAR_STRING },    { "1s", SCALAR_STRING },
 		{ "0x", SCALAR_STRING },       { "true", SCALAR_BOOL },
-		{ "off", SCALAR_BOOL },	       { "y", SCALAR_BOOL },
+		{ "off", SCALAR_BOOL },	       { "y", SCALAR_STRING },
 		{ "null", SCALAR_NULL },       { "~", SCALAR_NULL },
 		{ "\"\"", SCALAR_STRING },     { "'1'", SCALAR_STRING },
 		{ "!!str 1", SCALAR_STRING },  { "-", SCALAR_STRING },

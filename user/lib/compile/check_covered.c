@@ -49,6 +49,12 @@ static bool value_covers(const struct string_match *wide, const struct string_ma
 	       same_text(wide->value, narrow->value, fold && wide->type == MATCH_EXACT);
 }
 
+static bool matches_any_path(const struct string_match *m)
+{
+	return matches_anything(m) ||
+	       (m->type == MATCH_REGEX && (!strcmp(m->value, "/.*") || !strcmp(m->value, "^/.*$")));
+}
+
 /* A path always is there. */
 static bool path_covers(const struct http_match *wide, const struct http_match *narrow)
 {
@@ -59,7 +65,8 @@ static bool path_covers(const struct http_match *wide, const struct http_match *
 	if (narrow->ignore_uri_case && !wide->ignore_uri_case && wide->uri.type &&
 	    strcmp(wide->uri.value ? wide->uri.value : "", "/") != 0)
 		return false;
-	return value_covers(&wide->uri, path, wide->ignore_uri_case);
+	return matches_any_path(&wide->uri) ||
+	       value_covers(&wide->uri, path, wide->ignore_uri_case);
 }
 
 static const struct named_match *find_named(const struct named_matches *list, const char *name)
@@ -248,10 +255,13 @@ static bool takes_all_it_matches(const struct any_routes *r, size_t route)
 	return !r->http || !r->http[route].delegate;
 }
 
-/* The first earlier route that takes all that the match would; `route` if there is none. *same: by
- * the very same conditions, or by none at all. */
-static size_t find_cover(const struct any_routes *r, size_t route, struct any_match m, bool *same)
+/* The first route that takes all that the match would before it is looked at: an earlier one, or
+ * its own, where that has the same match twice; r->count if there is none. *same: an earlier one
+ * has the very same conditions, or none at all. */
+static size_t find_cover(const struct any_routes *r, size_t route, size_t match, bool *same)
 {
+	struct any_match m = match_at(r, route, match);
+
 	for (size_t k = 0; k < route; k++) {
 		size_t count = match_count(r, k);
 
@@ -264,7 +274,12 @@ static size_t find_cover(const struct any_routes *r, size_t route, struct any_ma
 			return k;
 		}
 	}
-	return route;
+	*same = false;
+	for (size_t i = 0; i < match; i++)
+		if (covers(r->o, match_at(r, route, i), m) &&
+		    covers(r->o, m, match_at(r, route, i)))
+			return route;
+	return r->count;
 }
 
 static void check_route(const struct any_routes *r, size_t route)
@@ -273,10 +288,7 @@ static void check_route(const struct any_routes *r, size_t route)
 	bool same;
 
 	for (size_t i = 0; i < matches; i++) {
-		struct any_match m = match_at(r, route, i);
-
-		same = false;
-		by = find_cover(r, route, m, &same);
+		by = find_cover(r, route, i, &same);
 		equal += by < route && same;
 	}
 	if (equal == matches) {
@@ -287,8 +299,8 @@ static void check_route(const struct any_routes *r, size_t route)
 		return;
 	}
 	for (size_t i = 0; i < matches; i++) {
-		by = find_cover(r, route, match_at(r, route, i), &same);
-		if (by < route)
+		by = find_cover(r, route, i, &same);
+		if (by < r->count)
 			errors_remark(
 				r->mesh->errors, REMARK_COVERED, r->o->file, position(r, route, i),
 				"spec.%s[%zu].match[%zu]: never holds: %s[%zu] takes all that it "
@@ -299,7 +311,7 @@ static void check_route(const struct any_routes *r, size_t route)
 
 static void check_routes(const struct any_routes *r)
 {
-	for (size_t i = 1; (r->http || r->l4) && i < r->count; i++)
+	for (size_t i = 0; (r->http || r->l4) && i < r->count; i++)
 		check_route(r, i);
 }
 

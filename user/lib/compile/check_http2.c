@@ -101,27 +101,34 @@ static const struct mesh_port *destination_port(struct mesh *mesh, const struct 
 	return sp && port_is_http2(sp->port) ? sp : NULL;
 }
 
+static bool check_destination(struct mesh *mesh, const struct object *o,
+			      const struct destination *d, const char *list, size_t route, size_t i)
+{
+	const struct mesh_port *sp = destination_port(mesh, o, d);
+	char field[FIELD_MAX];
+
+	if (!sp)
+		return false;
+	snprintf(field, sizeof(field), "spec.http[%zu].%s[%zu].destination", route, list, i);
+	warn_port(mesh, o, d->pos, field, sp,
+		  "weft does not speak HTTP/2 yet and sends requests there in HTTP/1.1");
+	return true;
+}
+
 /* From a gateway or another service: the first is told of. */
 static void check_destinations(struct mesh *mesh, const struct object *o)
 {
-	char field[FIELD_MAX];
+	bool warned = false;
 
-	for (size_t i = 0; i < o->vs.http.count; i++) {
+	for (size_t i = 0; i < o->vs.http.count && !warned; i++) {
 		const struct http_route *r = &o->vs.http.items[i];
 
-		for (size_t k = 0; k < r->route.count; k++) {
-			const struct destination *d = &r->route.items[k].destination;
-			const struct mesh_port *sp = destination_port(mesh, o, d);
-
-			snprintf(field, sizeof(field), "spec.http[%zu].route[%zu].destination", i,
-				 k);
-			if (!sp)
-				continue;
-			warn_port(mesh, o, d->pos, field, sp,
-				  "weft does not speak HTTP/2 yet and sends requests there in "
-				  "HTTP/1.1");
-			return;
-		}
+		for (size_t k = 0; k < r->route.count && !warned; k++)
+			warned = check_destination(mesh, o, &r->route.items[k].destination, "route",
+						   i, k);
+		for (size_t k = 0; k < r->mirrors.count && !warned; k++)
+			warned = check_destination(mesh, o, &r->mirrors.items[k].destination,
+						   "mirrors", i, k);
 	}
 }
 

@@ -22,6 +22,11 @@ bool decode_string(struct decoder *d, const struct node *value, const char **out
 		decode_expected(d, value, NULL, text ? what[type] : "a string");
 		return false;
 	}
+	if (node_is_letter_bool(value))
+		decode_warn(d, value, NULL,
+			    "taken as \"%s\"; kubectl takes it for a truth value, unless it is in "
+			    "quotes",
+			    text);
 	*out = text;
 	return true;
 }
@@ -145,7 +150,7 @@ static const char *without_quotes(const struct node *value)
 
 bool decode_bool(struct decoder *d, const struct node *value, bool *out)
 {
-	if (node_scalar(value) != SCALAR_BOOL) {
+	if (node_scalar(value) != SCALAR_BOOL && !node_is_letter_bool(value)) {
 		decode_expected(d, value, NULL,
 				*without_quotes(value) ? "true or false without quotes"
 						       : "true or false");

@@ -50,5 +50,6 @@ bool schema_refuses_kind(const char *kind, const char *group, size_t len, const 
 	}
 	*near = similar.best;
 	return (read && (len || !is_core_kind(kind))) || group_under(group, len, "istio.io") ||
-	       group_under(group, len, "networking.k8s.io");
+	       group_under(group, len, "networking.k8s.io") ||
+	       group_under(group, len, "networking.x-k8s.io");
 }

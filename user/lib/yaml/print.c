@@ -27,7 +27,8 @@ static bool needs_quotes(const struct node *n)
 	struct node bare = *n;
 
 	bare.quoted = false;
-	return n->quoted && (node_scalar(&bare) != SCALAR_STRING || !strcmp(n->text, "<<"));
+	return n->quoted && (node_scalar(&bare) != SCALAR_STRING || node_is_letter_bool(&bare) ||
+			     !strcmp(n->text, "<<"));
 }
 
 /* A namespace that the object has, but its document doesn't say: one more pair of `metadata`. */

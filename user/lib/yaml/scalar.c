@@ -2,7 +2,8 @@
 /*
  * What a plain scalar means. Kubernetes reads YAML 1.1 as sigs.k8s.io/yaml does, which is neither
  * the YAML 1.1 of the standard nor that of other libraries: 12e4567 is a string because it
- * overflows, 1_000 and 0o17 are numbers, y is a truth value, 12:30 and 2024-01-31 are strings.
+ * overflows, 1_000 and 0o17 are numbers, 12:30 and 2024-01-31 are strings. y and n are truth values
+ * there; here they are only where one is expected, for many an object is called by one letter.
  */
 #include <errno.h>
 #include <math.h>
@@ -126,10 +127,10 @@ static bool fraction(const char *text, double *out)
 static enum scalar_type plain_type(const char *s)
 {
 	static const char *const nulls[] = { "", "~", "null", "Null", "NULL", NULL };
-	static const char *const bools[] = { "true", "True", "TRUE", "false", "False", "FALSE",
-					     "yes",  "Yes",  "YES",  "no",    "No",    "NO",
-					     "on",   "On",   "ON",   "off",   "Off",   "OFF",
-					     "y",    "Y",    "n",    "N",     NULL };
+	static const char *const bools[] = { "true",  "True", "TRUE", "false", "False",
+					     "FALSE", "yes",  "Yes",  "YES",   "no",
+					     "No",    "NO",   "on",   "On",    "ON",
+					     "off",   "Off",  "OFF",  NULL };
 	static const char *const specials[] = { ".inf",	 ".Inf",  ".INF",  "+.inf", "+.Inf",
 						"+.INF", "-.inf", "-.Inf", "-.INF", ".nan",
 						".NaN",	 ".NAN",  NULL };
@@ -155,6 +156,12 @@ enum scalar_type node_scalar(const struct node *n)
 	if (n->type != NODE_SCALAR || n->quoted)
 		return SCALAR_STRING;
 	return plain_type(n->text);
+}
+
+bool node_is_letter_bool(const struct node *n)
+{
+	n = node_target(n);
+	return n->type == NODE_SCALAR && !n->quoted && n->count == 1 && strchr("yYnN", *n->text);
 }
 
 bool node_int(const struct node *n, int64_t *out)
@@ -186,7 +193,8 @@ bool node_true(const struct node *n)
 {
 	const char *s = node_text(n);
 
-	return node_scalar(n) == SCALAR_BOOL && (strchr("tTyY", *s) || !strcasecmp(s, "on"));
+	return (node_scalar(n) == SCALAR_BOOL || node_is_letter_bool(n)) &&
+	       (strchr("tTyY", *s) || !strcasecmp(s, "on"));
 }
 
 bool node_is_null(const struct node *n)

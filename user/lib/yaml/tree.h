@@ -56,7 +56,9 @@ enum scalar_type node_scalar(const struct node *n);
 bool node_int(const struct node *n, int64_t *out);
 /* The value of a SCALAR_INT or SCALAR_FLOAT; false if it is none, or not finite. */
 bool node_number(const struct node *n, double *out);
-/* Whether a SCALAR_BOOL says true: true, yes, y, on. */
+/* A plain y or n: a SCALAR_STRING, and a truth value where one is expected. */
+bool node_is_letter_bool(const struct node *n);
+/* Whether a SCALAR_BOOL, or such a letter, says true: true, yes, y, on. */
 bool node_true(const struct node *n);
 /* Given as nothing: `key:`, `key: null`, `key: ~`. */
 bool node_is_null(const struct node *n);

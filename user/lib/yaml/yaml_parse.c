@@ -178,7 +178,8 @@ static int take_tag(struct parser *p, struct node *n, const yaml_char_t *tag, ya
 	for (int i = SCALAR_NULL; i <= SCALAR_FLOAT; i++) {
 		if (!tag_is(tag, names[i]))
 			continue;
-		if ((int)type == i || (i == SCALAR_FLOAT && type == SCALAR_INT))
+		if ((int)type == i || (i == SCALAR_FLOAT && type == SCALAR_INT) ||
+		    (i == SCALAR_BOOL && node_is_letter_bool(n)))
 			return 0;
 		errors_add(p->errors, p->name, mark_pos(mark),
 			   "expected a value of the type !!%s, not \"%.64s\"", names[i], n->text);
@@ -194,7 +195,7 @@ static int plain_key(struct parser *p, struct node *n)
 	char text[24];
 	int64_t number;
 
-	if (type == SCALAR_BOOL)
+	if (type == SCALAR_BOOL || node_is_letter_bool(n))
 		n->text = node_true(n) ? "true" : "false";
 	else if (!node_int(n, &number))
 		return 0;
