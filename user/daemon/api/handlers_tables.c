@@ -62,7 +62,8 @@ json_t *route_dests_json(const struct tables *t, size_t route)
 		const struct dest *d = &t->dests.items[i];
 		json_t *entry = cluster_json(t, d->cluster);
 
-		json_object_set_new(entry, "weight", json_integer(d->end - before));
+		json_object_set_new(entry, "weight",
+				    json_integer(r->dest_count == 1 ? 100 : d->end - before));
 		json_array_append_new(list, entry);
 		before = d->end;
 	}
