@@ -1,10 +1,11 @@
 #!/bin/bash
 # SPDX-License-Identifier: Apache-2.0
 # What describe and explain tell of HTTP while it runs: requests per route of the rules in force and of no former ones, the rules at
-# a service's address, a 503 that is to be expected because all endpoints are ejected or because of a limit.
+# a service's address, a 503 that is to be expected because all endpoints are ejected or because of a limit; which endpoints are ejected,
+# and until when.
 . "${0%/*}/lib.sh"
 
-EJECTED_S=$((8 * SLOWER))
+EJECTED_S=$((12 * SLOWER))
 
 node_up
 pod_add client 1
@@ -66,7 +67,25 @@ expect_eq "ejected" "$(explained '"\(.status) \(.response_flags) \(.body)"')" "5
 expect_match "why" "$(explained .reason)" "outlier detection has ejected all [0-9]+ endpoints; one is back in [0-9]+ s"
 expect_match "which" "$(explained '.destinations[0].ejected | join(" ")')" ":8080"
 http_load client "$(vip 4 10)" 80 --print >"$TMP/answer"
+for object in "svc web" "vs web" "dr web" "pod one"; do
+	# shellcheck disable=SC2086 # words are meant
+	expect_match "describe $object: which one, and for how long" "$(weft describe $object)" \
+		"^ +$(addr 4 one):8080 +EJECTED, for [0-9]+s more$"
+	# shellcheck disable=SC2086
+	expect_eq "describe $object -o json" \
+		"$(weft describe $object -o json | jq -c '[.. | objects | select(.ejected).address] | unique')" \
+		"[\"$(addr 4 one):8080\",\"[$(addr 6 one)]:8080\"]"
+done
+until_when=$(weft describe vs web -o json | jq -r '[.. | .ejected_until? // empty][0]')
+expect_match "until when, as RFC 3339 has it" "$until_when" '^[0-9]{4}-[0-9]{2}-[0-9]{2}T[0-9]{2}:[0-9]{2}:[0-9]{2}Z$'
+expect_between "s until then" $(($(date -d "$until_when" +%s) - $(date +%s))) 0 $((EJECTED_S + 2))
+expect_match "conns: a line for it" "$(weft conns)" "^- +default/web:80 .* v1 +$(addr 4 one):8080 .* ejected, for [0-9]+s more "
+expect_eq "conns -o json" "$(weft conns -o json | jq -c '[.[] | select(.ejected and .ejected_until)] | map(.endpoint) | sort')" \
+	"[\"$(addr 4 one):8080\",\"[$(addr 6 one)]:8080\"]"
 expect_match "so it is" "$(head -1 "$TMP/answer")" "^HTTP/1.1 503 "
 http_echo_ask one 8080 /_set >/dev/null
 is_back() { [ "$(explained .status)" = 200 ]; }
 wait_until $((EJECTED_S * 2 + 4)) is_back # although nothing has called it yet
+none_out() { [ "$(weft conns -o json)" = "[]" ]; }
+wait_until 10 none_out # IPv6 was ejected a little later
+expect_match "describe: it is back" "$(weft describe dr web)" "^ +$(addr 4 one):8080 +HEALTHY$"

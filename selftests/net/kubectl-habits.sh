@@ -65,7 +65,7 @@ expect_eq "with -R" "$(names vs)" "default below default in"
 
 # Which objects
 {
-	vs b "app: shop, tier: web"
+	vs b "tier: web, app: shop"
 	vs c "app: other"
 } | weft -n shop apply -f - >/dev/null
 expect_eq "sorted by namespace and name" "$(names vs)" "default below default in shop b shop c"
@@ -78,16 +78,26 @@ expect_eq "-l" "$(names vs -l app=shop,tier)" "shop b"
 expect_eq "-l with a set" "$(names vs -l 'app in (shop, x),!tier')" "default below default in"
 refused "a selector that is none" 1 '^-l: expected ' weft get vs -l 'app in'
 refused "a kind that is none" 1 'virtualservic: no such kind of object, did you mean "VirtualService"\?' weft get virtualservic
+refused "also for describe" 1 '^vss: no such kind of object, did you mean "vs"\?' weft describe vss in
+refused "a format that is none" 2 'not "yml": json, yaml, wide, name, jsonpath=... or custom-columns=... is expected' weft get vs -o yml
 refused "a command that is none" 2 'unknown command "aply", did you mean "apply"\?' weft aply -f "$TMP/x.yaml"
 refused "a name that is not there, and the rest is shown" 1 'virtualservice.networking.istio.io/in' weft get vs in nothere -o name
 refused "the name is told" 1 '"nothere" not found in namespace default' weft get vs in nothere -o name
 refused "an empty namespace is no failure" 0 '^No resources found in none namespace.$' weft -n none get vs
+
+# Rules that do not do what they say
+# looked_at [OPTION...]: how many objects analyze looks at, and which namespaces it remarks upon
+looked_at() { weft analyze "$@" -o json 2>/dev/null | jq -c '[.objects, ([.remarks[].namespace] | unique)]'; }
+expect_eq "analyze -n" "$(looked_at -n shop)" '[2,["shop"]]'
+expect_eq "without a namespace, and with -A" "$(looked_at; looked_at -A -n shop)" $'[5,["default","shop"]]\n[5,["default","shop"]]'
+expect_eq "where nothing is" "$(weft analyze -n none 2>&1)" "0 objects, nothing to remark"
 
 # How they are shown
 table=$(weft get vs,svc --show-labels)
 expect_match "the kind in front of the name, AGE and LABELS" "$table" \
 	'^virtualservice.networking.istio.io/in +.* [0-9]+[sm0-9]* +app=shop$'
 expect_match "an empty line between kinds" "$(sed -n 4p <<<"$table" | sed 's/^$/empty/')" '^empty$'
+expect_eq "labels in order" "$(weft get vs -n shop --show-labels --no-headers | awk '{ print $NF }' | paste -sd' ')" "app=shop,tier=web app=other"
 expect_eq "jsonpath" "$(weft get vs -o jsonpath='{range .items[*]}{.metadata.name}={.spec.hosts[0]}{"\n"}{end}')" \
 	"$(printf 'below=below.default.svc.cluster.local\nin=in.default.svc.cluster.local')"
 expect_eq "jsonpath of one" "$(weft get vs in -o "jsonpath={.spec.http[0].route[?(@.destination.host=='a.default.svc.cluster.local')].destination}")" \

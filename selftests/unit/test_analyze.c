@@ -239,8 +239,8 @@ Test(analyze, a_remark_has_a_code_a_level_a_place_and_an_advice)
 
 	analyze(&c, HTTP("{" TO_A "}, {" TO_A "}"));
 	got = remarks_json(&c.errors);
-	want = json_pack("[{s:s, s:s, s:s, s:s, s:s}]", "code", "IST0130", "level", "warning", "at",
-			 "t.yaml:55:64", "message",
+	want = json_pack("[{s:s, s:s, s:s, s:s, s:s, s:s}]", "code", "IST0130", "level", "warning",
+			 "namespace", "default", "at", "t.yaml:55:64", "message",
 			 "spec.http[1]: never used: http[0] takes everything", "advice",
 			 "put it in front, give the earlier one a match, or delete it");
 	cr_expect(json_equal(got, want), "%s", json_dumps(got, 0));

@@ -294,6 +294,42 @@ Test(jsonpath, prints_what_kubectl_prints_or_refuses)
 	json_decref(root);
 }
 
+/* What the real kubectl 1.32 prints for `get -o custom-columns=C:PATH` of such an object. */
+Test(jsonpath, columns_print_lists_and_maps_as_kubectl_does)
+{
+	static const char object[] =
+		"{\"metadata\": {\"name\": \"web\", \"labels\": {\"t\": \"x\", \"app\": \"web\"}}, "
+		"\"spec\": {\"hosts\": [\"web\", \"web2\"], \"http\": [{\"route\": "
+		"[{\"destination\": "
+		"{\"host\": \"a\"}}, {\"weight\": 5, \"destination\": {\"host\": \"b\"}}]}]}}";
+	static const struct {
+		const char *path, *out;
+	} columns[] = {
+		{ ".metadata.name", "web" },
+		{ ".spec.hosts", "[web web2]" },
+		{ ".spec.hosts[*]", "web,web2" },
+		{ ".metadata.labels", "map[app:web t:x]" },
+		{ ".spec.http[*].route[*].destination.host", "a,b" },
+		{ ".spec.http[0].route[*].weight", "5" },
+		{ ".spec.http[0].route[1]", "map[destination:map[host:b] weight:5]" },
+		{ ".spec.nothing", "<none>" },
+	};
+	json_t *root = json_loads(object, 0, NULL);
+	char why[160];
+
+	for (size_t i = 0; i < sizeof(columns) / sizeof(*columns); i++) {
+		struct jsonpath *p = NULL;
+		json_t *cell;
+
+		cr_assert_eq(jsonpath_parse_path(columns[i].path, &p, why, sizeof(why)), 0);
+		cell = jsonpath_cell(p, root);
+		cr_expect_str_eq(json_string_value(cell), columns[i].out, "%s", columns[i].path);
+		json_decref(cell);
+		jsonpath_free(p);
+	}
+	json_decref(root);
+}
+
 Test(age, is_told_as_kubectl_tells_it)
 {
 	static const struct {

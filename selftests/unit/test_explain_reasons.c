@@ -18,7 +18,17 @@ enum { NOW_MS = 1000000 };
 static const char *const shop[] = { "Host=shop.example.com" }, *const good[] = { "Host=good" };
 
 /* What is known of the cluster of "good", as `live` of a row says. */
-enum state { FILES, IDLE, ONE_OUT, ALL_OUT, OUT_BEFORE, QUEUE_FULL, REQUESTS_FULL, KERNEL_FULL };
+enum state {
+	FILES,
+	IDLE,
+	ONE_OUT,
+	ALL_OUT,
+	OUT_BEFORE,
+	OUT_FOR_EVER,
+	QUEUE_FULL,
+	REQUESTS_FULL,
+	KERNEL_FULL
+};
 
 static const struct {
 	const char *about;
@@ -127,6 +137,12 @@ static const struct {
 	  { .path = "/good" },
 	  OUT_BEFORE,
 	  "route, status 200" },
+	{ "all are ejected for longer than can be, says the proxy",
+	  { .host = "good" },
+	  { .path = "/good" },
+	  OUT_FOR_EVER,
+	  "route, status 503 UH (no healthy upstream): outlier detection has "
+	  "ejected all 2 endpoints; one is back in 310 s" },
 	{ "as many wait as may",
 	  { .host = "good" },
 	  { .path = "/good" },
@@ -199,6 +215,10 @@ static int read_load(void *arg, __u32 id, const char *cluster, struct explain_lo
 	if (v->state == OUT_BEFORE) {
 		eject(v, out, "10.244.0.1:8080", NOW_MS, 0);
 		eject(v, out, "10.244.0.2:8080", NOW_MS + 9000, 1);
+	}
+	if (v->state == OUT_FOR_EVER) {
+		eject(v, out, "10.244.0.1:8080", UINT32_MAX * 100ull, 0);
+		eject(v, out, "10.244.0.2:8080", UINT32_MAX * 100ull, 1);
 	}
 	out->requests = v->state == QUEUE_FULL ? 1 : v->state == REQUESTS_FULL ? 5 : 0;
 	out->pending = v->state == QUEUE_FULL || v->state == KERNEL_FULL;

@@ -20,6 +20,7 @@
 #include "daemon/supervisor/supervisor_priv.h"
 #include "lib/base/cleanup.h"
 #include "lib/base/json_io.h"
+#include "lib/route/ejections.h"
 #include "proxy/process/sandbox.h"
 #include "proxy/stats/stats.h"
 
@@ -78,6 +79,27 @@ Test(untrusted_proxy, names_in_its_maps_end_for_the_next_one)
 	found = stats_cluster(s, "good", 4);
 	cr_expect_str_eq(found->name, "good");
 	stats_close(s);
+}
+
+Test(untrusted_proxy, an_ejection_is_believed_as_far_as_the_rules_allow_it)
+{
+	enum { NOW = 1000000, MOST = NOW + 300000 + 10000 };
+	const struct hs_cluster plain = { 0 }, c = {
+		.outliers = { .given = 1, .max_ejection_ms = 300000, .interval_ms = 10000 }
+	};
+	struct http_ejection rows[HTTP_EJECTED_MAX];
+
+	memset(rows, 0xff, sizeof(rows));
+	rows[1] = (struct http_ejection){ 7, NOW / 100 + 21 };
+	rows[2] = (struct http_ejection){ 8, NOW / 100 };
+	rows[3] = (struct http_ejection){ 9, UINT32_MAX };
+	rows[HTTP_EJECTED_MAX - 1] = (struct http_ejection){ 10, NOW / 100 + 1 };
+	cr_expect_eq(http_ejected_until(&c, rows, 7, NOW), NOW + 2100u);
+	cr_expect_eq(http_ejected_until(&c, rows, 8, NOW), 0u, "it is back");
+	cr_expect_eq(http_ejected_until(&c, rows, 9, NOW), (__u64)MOST, "no longer than can be");
+	cr_expect_eq(http_ejected_until(&c, rows, 10, NOW), NOW + 100u);
+	cr_expect_eq(http_ejected_until(&c, rows, 11, NOW), 0u, "it says nothing of that one");
+	cr_expect_eq(http_ejected_until(&plain, rows, 7, NOW), 0u, "no outlier detection");
 }
 
 /* ---- answers ---- */

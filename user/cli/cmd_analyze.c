@@ -34,13 +34,28 @@ static int analyze_files(const struct cli *cli, const struct file_names *names)
 	return r ? r : printed;
 }
 
+static int analyze_in_force(const struct cli *cli, bool all_namespaces)
+{
+	_cleanup_(json_decrefp) json_t *data = NULL;
+	json_t *request = client_request("analyze");
+	int r;
+
+	if (cli->namespace && *cli->namespace && !all_namespaces)
+		json_object_set_new(request, "namespace", json_text(cli->namespace));
+	r = client_ask(cli, request, NULL, &data);
+	return r ? r
+		 : finish(cli, json_get_int(data, "objects", 0), json_get_int(data, "warnings", 0),
+			  json_incref(json_object_get(data, "remarks")));
+}
+
 int cmd_analyze(struct cli *cli, int argc, char **argv)
 {
 	_cleanup_(file_names_free) struct file_names names = { 0 };
-	_cleanup_(json_decrefp) json_t *data = NULL;
+	bool all_namespaces = false;
 	const struct cmd_option options[] = { { 'f', "filename", .list = &names.list },
 					      { 'R', "recursive", .flag = &names.recursive },
 					      { 0, "skip-unknown", .flag = &names.skip_unknown },
+					      { 'A', "all-namespaces", .flag = &all_namespaces },
 					      { 0 } };
 	int r = cmd_options(cli, &argc, argv, options);
 
@@ -48,10 +63,6 @@ int cmd_analyze(struct cli *cli, int argc, char **argv)
 		return r;
 	if (argc > 1)
 		return cmd_wrong(argv[0], "unexpected argument \"%s\"", argv[1]);
-	if (names.list.count)
-		return analyze_files(cli, &names);
-	r = client_ask(cli, client_request("analyze"), NULL, &data);
-	return r ? r
-		 : finish(cli, json_get_int(data, "objects", 0), json_get_int(data, "warnings", 0),
-			  json_incref(json_object_get(data, "remarks")));
+	return names.list.count ? analyze_files(cli, &names)
+				: analyze_in_force(cli, all_namespaces);
 }

@@ -3,6 +3,7 @@
 #include <string.h>
 
 #include "lib/base/cleanup.h"
+#include "cli/age.h"
 #include "cli/client.h"
 #include "lib/base/json_io.h"
 #include "cli/table_text.h"
@@ -56,8 +57,21 @@ static json_t *bytes_text(json_int_t bytes)
 	return json_textf("%.1f %s", value, units[i]);
 }
 
-static json_t *cell(const json_t *value)
+/* An endpoint that outlier detection keeps out has a row without a connection. */
+static json_t *ejected_text(const json_t *row)
 {
+	char age[AGE_TEXT_MAX];
+
+	return json_textf("ejected, for %s more",
+			  age_text(json_get_int(row, "ejected_for_s", 0), age));
+}
+
+static json_t *cell(const json_t *row, const char *member)
+{
+	const json_t *value = json_object_get(row, member);
+
+	if (strcmp(member, "state") == 0 && strcmp(json_get_text(row, member, ""), "ejected") == 0)
+		return ejected_text(row);
 	if (json_is_real(value))
 		return json_textf("%.1fs", json_real_value(value));
 	if (json_is_integer(value))
@@ -80,8 +94,7 @@ static int print(const json_t *connections, bool wide)
 		row = json_array();
 		for (size_t c = 0; c < COLUMNS; c++)
 			if (wide || !columns[c].wide)
-				json_array_append_new(
-					row, cell(json_object_get(connection, columns[c].member)));
+				json_array_append_new(row, cell(connection, columns[c].member));
 		json_array_append_new(rows, row);
 	}
 	return table_print(rows);

@@ -3,23 +3,67 @@
 #include <string.h>
 
 #include "lib/base/cleanup.h"
+#include "cli/age.h"
 #include "cli/client.h"
 #include "lib/base/json_io.h"
 
-static void print_destination(const json_t *d)
+/* Without outlier detection nothing is known of an endpoint's health. */
+static void print_endpoint(const json_t *endpoint, int indent, int width)
 {
-	const char *subset = json_get_text(d, "subset", "");
+	const json_t *ejected = json_object_get(endpoint, "ejected");
+	const char *address = json_get_text(endpoint, "address", "");
+	char age[AGE_TEXT_MAX];
+
+	if (json_is_true(ejected))
+		printf("%*s%-*s   EJECTED, for %s more\n", indent, "", width, address,
+		       age_text(json_get_int(endpoint, "ejected_for_s", 0), age));
+	else
+		printf("%*s%-*s%s\n", indent, "", ejected ? width : 0, address,
+		       ejected ? "   HEALTHY" : "");
+}
+
+static void print_cluster(const json_t *c, int indent)
+{
+	const json_t *endpoints = json_object_get(c, "endpoints");
+	const char *subset = json_get_text(c, "subset", "");
 	json_t *endpoint;
+	int width = 0;
 	size_t i;
 
-	printf("      weight %lld: %s%s%s port %lld%s\n", (long long)json_get_int(d, "weight", 0),
-	       json_get_text(d, "host", ""), *subset ? " subset " : "", subset,
-	       (long long)json_get_int(d, "port", 0),
-	       json_is_false(json_object_get(d, "known")) ? " (does not exist: refused)" : "");
-	json_array_foreach(json_object_get(d, "endpoints"), i, endpoint)
-		printf("        %s\n", json_string_value(endpoint));
+	printf("%s%s%s port %lld%s\n", json_get_text(c, "host", ""), *subset ? " subset " : "",
+	       subset, (long long)json_get_int(c, "port", 0),
+	       json_is_false(json_object_get(c, "known")) ? " (does not exist: refused)" : "");
+	json_array_foreach(endpoints, i, endpoint)
+	{
+		int len = (int)strlen(json_get_text(endpoint, "address", ""));
+
+		width = len > width ? len : width;
+	}
+	json_array_foreach(endpoints, i, endpoint) print_endpoint(endpoint, indent, width);
 	if (!i)
-		puts("        no endpoint");
+		printf("%*sno endpoint\n", indent, "");
+}
+
+static void print_destination(const json_t *d)
+{
+	printf("      weight %lld: ", (long long)json_get_int(d, "weight", 0));
+	print_cluster(d, 8);
+}
+
+/* What a DestinationRule is about, or what a Pod is an endpoint of. */
+static void print_clusters(const json_t *clusters)
+{
+	json_t *c;
+	size_t i;
+
+	puts("\nClusters:");
+	json_array_foreach(clusters, i, c)
+	{
+		fputs("  ", stdout);
+		print_cluster(c, 4);
+	}
+	if (!i)
+		puts("  none");
 }
 
 static void print_rule(const json_t *rule)
@@ -110,6 +154,8 @@ static int print(const json_t *data)
 		puts("  nothing: connections pass untouched");
 	if (json_object_get(data, "routes"))
 		print_routes(json_object_get(data, "routes"));
+	if (json_object_get(data, "clusters"))
+		print_clusters(json_object_get(data, "clusters"));
 	return STATUS_DONE;
 }
 

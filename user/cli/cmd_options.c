@@ -5,6 +5,7 @@
 #include <string.h>
 
 #include "cli/cmd.h"
+#include "lib/base/cleanup.h"
 
 int cmd_wrong(const char *name, const char *fmt, ...)
 {
@@ -107,10 +108,32 @@ static int set(const struct cmd_option *o, const char *value, const char *next, 
 	return 0;
 }
 
+/* "json, yaml, jsonpath=... or custom-columns=..." of "json yaml jsonpath= custom-columns=". */
+static char *list_outputs(const char *outputs)
+{
+	char *text = NULL;
+	size_t size = 0;
+	FILE *f = open_memstream(&text, &size);
+
+	if (!f)
+		return NULL;
+	for (const char *at = outputs; *at; at += strcspn(at, " "), at += strspn(at, " ")) {
+		int len = (int)strcspn(at, " ");
+
+		fprintf(f, "%s%.*s%s",
+			at == outputs ? ""
+			: at[len]     ? ", "
+				      : " or ",
+			len, at, at[len - 1] == '=' ? "..." : "");
+	}
+	return fclose(f) ? NULL : text;
+}
+
 static int check_output(const char *name, const char *output)
 {
 	const struct cmd *cmd = cmd_find(name);
 	size_t len = output ? strlen(output) : 0;
+	_cleanup_free_ char *formats = NULL;
 
 	if (!output)
 		return 0;
@@ -122,7 +145,11 @@ static int check_output(const char *name, const char *output)
 		if ((known == len || (open && known < len)) && strncmp(at, output, known) == 0)
 			return 0;
 	}
-	return cmd_wrong(name, "-o %s: not a format of weft %s", output, name);
+	if (!cmd->outputs)
+		return cmd_wrong(name, "-o: weft %s has no other formats", name);
+	formats = list_outputs(cmd->outputs);
+	return cmd_wrong(name, "-o: not \"%s\": %s is expected", output,
+			 formats ? formats : "another");
 }
 
 /* What may stand at any command. */

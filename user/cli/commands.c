@@ -25,12 +25,12 @@
 #define DRY_RUN_DETAILS "  --dry-run[=client|server]   only say what would be changed\n"
 
 const struct cmd cmds[] = {
-	{ "analyze", cmd_analyze, "[-f FILE|DIR|-]... [-R] [-n NAMESPACE]",
-	  "look for rules that are valid but unlikely to be meant", "-f -R --skip-unknown -n -o",
+	{ "analyze", cmd_analyze, "[-n NAMESPACE|-A] | -f FILE|DIR|-... [-R] [-n NAMESPACE]",
+	  "look for rules that are valid but unlikely to be meant", "-f -R --skip-unknown -n -A -o",
 	  "json",
-	  FILE_DETAILS NAMESPACE_DETAILS
-	  "Without -f the rules in force are looked at. With -f neither weftd nor root is "
-	  "needed.\n" },
+	  "  -n NAMESPACE    of what is in force, the objects of this namespace alone\n"
+	  "  -A              of all namespaces (default)\n" FILE_DETAILS NAMESPACE_DETAILS
+	  "With -f neither weftd nor root is needed.\n" },
 	{ "apply", cmd_apply,
 	  "-f FILE|DIR|-... [-R] [-n NAMESPACE] [-l SELECTOR] [--prune | --replace] [--dry-run]",
 	  "put rules into force, all in the call or none",

@@ -126,17 +126,18 @@ static json_t *age_cell(const json_t *item)
 
 static json_t *labels_cell(const json_t *item)
 {
+	const json_t *labels = json_object_get(item, "labels");
+	_cleanup_free_ const char **keys = json_sorted_keys(labels);
 	_cleanup_free_ char *text = NULL;
-	const char *key;
-	json_t *value;
-	size_t size = 0, used = 0;
-	FILE *f = open_memstream(&text, &size);
+	size_t size = 0;
+	FILE *f = keys ? open_memstream(&text, &size) : NULL;
 
 	if (!f)
 		return NULL;
-	json_object_foreach(json_object_get(item, "labels"), key, value)
-		fprintf(f, "%s%s=%s", used++ ? "," : "", key, json_string_value(value));
-	return fclose(f) ? NULL : json_text(used ? text : "<none>");
+	for (const char **key = keys; *key; key++)
+		fprintf(f, "%s%s=%s", key == keys ? "" : ",", *key,
+			json_get_text(labels, *key, ""));
+	return fclose(f) ? NULL : json_text(*keys ? text : "<none>");
 }
 
 static json_t *headings(const struct get_printer *p, const json_t *item)

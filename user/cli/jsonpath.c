@@ -403,7 +403,7 @@ static int find(const struct path *path, const json_t *root, json_t *here, json_
 		    : -ENOMEM;
 }
 
-static int print_values(const json_t *found, const char *between, FILE *out)
+static int print_values(const json_t *found, FILE *out)
 {
 	json_t *value;
 	size_t i;
@@ -414,7 +414,7 @@ static int print_values(const json_t *found, const char *between, FILE *out)
 
 		if (!text)
 			return -ENOMEM;
-		fprintf(out, "%s%s", i ? between : "", text);
+		fprintf(out, "%s%s", i ? " " : "", text);
 	}
 	return 0;
 }
@@ -450,7 +450,7 @@ static int print_parts(const struct part *part, const json_t *root, json_t *here
 		if (r)
 			return r;
 		if (part->kind == PART_PATH) {
-			r = print_values(found, " ", out);
+			r = print_values(found, out);
 			part = part->next;
 			continue;
 		}
@@ -466,11 +466,60 @@ int jsonpath_print(const struct jsonpath *p, const json_t *root, FILE *out)
 	return print_parts(p->parts, root, (json_t *)root, out);
 }
 
+static int print_go(const json_t *value, FILE *out);
+
+static int print_go_map(const json_t *object, FILE *out)
+{
+	_cleanup_free_ const char **keys = json_sorted_keys(object);
+	int r = keys ? 0 : -ENOMEM;
+
+	fputs("map[", out);
+	for (const char **key = keys; !r && *key; key++) {
+		fprintf(out, "%s%s:", key == keys ? "" : " ", *key);
+		r = print_go(json_object_get(object, *key), out);
+	}
+	fputc(']', out);
+	return r;
+}
+
+static int print_go_list(const json_t *list, FILE *out)
+{
+	json_t *value;
+	size_t i;
+	int r = 0;
+
+	fputc('[', out);
+	json_array_foreach(list, i, value) if (!r)
+	{
+		fputs(i ? " " : "", out);
+		r = print_go(value, out);
+	}
+	fputc(']', out);
+	return r;
+}
+
+/* As Go prints a value that it knows nothing of: [a b], map[k:v]. kubectl's custom columns do. */
+static int print_go(const json_t *value, FILE *out)
+{
+	_cleanup_free_ char *text = NULL;
+
+	if (json_is_object(value))
+		return print_go_map(value, out);
+	if (json_is_array(value))
+		return print_go_list(value, out);
+	text = json_is_null(value) ? strdup("<nil>") : value_text(value);
+	if (!text)
+		return -ENOMEM;
+	fputs(text, out);
+	return 0;
+}
+
 json_t *jsonpath_cell(const struct jsonpath *p, const json_t *root)
 {
 	_cleanup_json_ json_t *found = NULL;
 	_cleanup_free_ char *text = NULL;
-	size_t size = 0;
+	size_t size = 0, i;
+	json_t *value;
 	FILE *f;
 	int r = find(&p->parts->path, root, (json_t *)root, &found);
 
@@ -481,6 +530,10 @@ json_t *jsonpath_cell(const struct jsonpath *p, const json_t *root)
 	f = open_memstream(&text, &size);
 	if (!f)
 		return NULL;
-	r = print_values(found, ",", f);
+	json_array_foreach(found, i, value) if (!r)
+	{
+		fputs(i ? "," : "", f);
+		r = print_go(value, f);
+	}
 	return fclose(f) || r ? NULL : json_text(text);
 }

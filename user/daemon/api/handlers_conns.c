@@ -6,7 +6,9 @@
 
 #include "lib/base/cleanup.h"
 #include "lib/base/clock.h"
+#include "daemon/api/ejections.h"
 #include "daemon/api/handlers.h"
+#include "daemon/api/handlers_http.h"
 #include "daemon/api/handlers_object.h"
 #include "lib/base/addr.h"
 #include "lib/base/log.h"
@@ -28,6 +30,7 @@ struct conns_view {
 	__u64 now;
 	bool all;
 	json_t *rows;
+	json_t *ejected; /* rows of their own, by key_of() */
 };
 
 static int by_source(const void *a, const void *b)
@@ -61,9 +64,10 @@ static int conns_view_init(struct conns_view *v)
 	v->t = t;
 	v->registry = engine_registry(v->d->engine);
 	v->rows = json_array();
+	v->ejected = json_object();
 	v->sources = calloc(t->sources.count + 1, sizeof(const struct source_entry *));
 	v->services = calloc(t->services.count + 1, sizeof(size_t));
-	if (!v->rows || !v->sources || !v->services)
+	if (!v->rows || !v->ejected || !v->sources || !v->services)
 		return -ENOMEM;
 	for (size_t i = 0; i < t->sources.count; i++)
 		v->sources[i] = &t->sources.items[i];
@@ -77,6 +81,7 @@ static int conns_view_init(struct conns_view *v)
 static void conns_view_free(struct conns_view *v)
 {
 	json_decref(v->rows);
+	json_decref(v->ejected);
 	free(v->sources);
 	free(v->services);
 	free(v);
@@ -252,6 +257,91 @@ static int add_socket(void *arg, const struct sock_row *s)
 	return v->all || view.reserved ? add_conn(v, &view) : 0;
 }
 
+/* ---- endpoints that outlier detection keeps out ---- */
+
+/* "default/web:80" of a Service's host. */
+static json_t *host_service(const char *host, unsigned port)
+{
+	int name = (int)strcspn(host, "."),
+	    ns = host[name] ? (int)strcspn(host + name + 1, ".") : 0;
+
+	return ns ? json_textf("%.*s/%.*s:%u", ns, host + name + 1, name, host, port)
+		  : json_textf("%s:%u", host, port);
+}
+
+static json_t *key_of(const char *cluster, const char *endpoint)
+{
+	return json_textf("%s %s", cluster, endpoint);
+}
+
+/* A row for an endpoint that is out, whether or not a request is under way there. */
+static int note_endpoint(struct conns_view *v, const struct http_snapshot *s,
+			 const struct hs_cluster *c, json_t *endpoint)
+{
+	const char *address = json_get_text(endpoint, "address", "");
+	_cleanup_json_ json_t *key = key_of(hs_text(s, c->name), address);
+	json_t *row;
+
+	if (!json_is_true(json_object_get(endpoint, "ejected")))
+		return 0;
+	row = json_pack("{s:s, s:o, s:o, s:o, s:s, s:s, s:b, s:O, s:O}", "protocol", "http",
+			"service", host_service(hs_text(s, c->host), c->port), "subset",
+			json_text(hs_text(s, c->subset)), "cluster", json_text(hs_text(s, c->name)),
+			"endpoint", address, "state", "ejected", "ejected", true, "ejected_until",
+			json_object_get(endpoint, "ejected_until"), "ejected_for_s",
+			json_object_get(endpoint, "ejected_for_s"));
+	return json_object_set_new(v->ejected, json_string_value(key), row) ? -ENOMEM : 0;
+}
+
+static int note_cluster(struct conns_view *v, struct ejections *e, const struct hs_cluster *c)
+{
+	int r = 0;
+
+	for (__u32 i = 0; !r && i < c->endpoints.count; i++) {
+		_cleanup_json_ json_t *endpoint =
+			ejections_endpoint(e, c, hs_endpoint(e->snapshot, c->endpoints.first + i));
+
+		r = note_endpoint(v, e->snapshot, c, endpoint);
+	}
+	return r;
+}
+
+static int note_ejected(struct conns_view *v)
+{
+	_cleanup_(http_in_force_close) struct http_in_force http = { 0 };
+	_cleanup_(ejections_free) struct ejections e = { 0 };
+	int r = http_in_force_open(v->d, &http);
+
+	if (!r)
+		r = ejections_read(v->d, http.snapshot, &e);
+	for (__u32 i = 0; !r && e.clusters.count && i < hs_count(e.snapshot, HS_CLUSTERS); i++)
+		if (ejections_any(&e, hs_cluster(e.snapshot, i)))
+			r = note_cluster(v, &e, hs_cluster(e.snapshot, i));
+	return r;
+}
+
+static int add_ejected(struct conns_view *v)
+{
+	const char *key;
+	json_t *row;
+
+	json_object_foreach(v->ejected, key,
+			    row) if (json_array_append(v->rows, row)) return -ENOMEM;
+	return 0;
+}
+
+/* Says so in the row of a request whose endpoint is out by now. */
+static void mark_ejected(const struct conns_view *v, json_t *row)
+{
+	static const char *const members[] = { "ejected", "ejected_until", "ejected_for_s" };
+	_cleanup_json_ json_t *key =
+		key_of(json_get_text(row, "cluster", ""), json_get_text(row, "endpoint", ""));
+	const json_t *ejected = json_object_get(v->ejected, json_string_value(key));
+
+	for (size_t i = 0; ejected && i < sizeof(members) / sizeof(*members); i++)
+		json_object_set(row, members[i], json_object_get(ejected, members[i]));
+}
+
 /* A request that the proxy has under way; its connections are its own affair. */
 static int add_request(struct conns_view *v, const struct proxy_request *q)
 {
@@ -271,6 +361,7 @@ static int add_request(struct conns_view *v, const struct proxy_request *q)
 		json_text(q->method), "authority", json_text(q->authority), "path",
 		json_text(q->path));
 
+	mark_ejected(v, row);
 	return json_array_append_new(v->rows, row) ? -ENOMEM : 0;
 }
 
@@ -283,7 +374,7 @@ static int conns_view_find(struct conns_view *v)
 		r = kernel_each_socket(v->d->kernel, add_socket, v);
 	if (!r)
 		r = kernel_each_conn(v->d->kernel, add_entry, v);
-	return r;
+	return r ? r : note_ejected(v);
 }
 
 /* Connections are told of, whatever becomes of the proxy. */
@@ -297,6 +388,8 @@ static void add_requests(void *arg, int error, const struct proxy_request *rows,
 		log_err(error, "ask weft-proxy for its requests");
 	for (size_t i = 0; !r && i < count; i++)
 		r = add_request(v, &rows[i]);
+	if (!r)
+		r = add_ejected(v);
 	if (!r)
 		reply->data = json_pack("{s:O}", "connections", v->rows);
 	conns_view_free(v);

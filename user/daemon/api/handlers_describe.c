@@ -98,8 +98,9 @@ static json_t *http_skipped_json(const struct http_snapshot *s, const struct hs_
 
 /* What weft-proxy decides by at an address: at a Gateway for each host, at a Service for clients of
  * each namespace that has something of its own. */
-static void add_http(json_t *list, const struct tables *t, size_t i, const struct http_snapshot *s)
+static void add_http(json_t *list, const struct tables *t, size_t i, struct ejections *e)
 {
+	const struct http_snapshot *s = e->snapshot;
 	const struct service_key *key = &t->services.items[i].key;
 	const char *host = t->service_origins.items[i].host;
 	const struct hs_listener *l = http_listener(s, key->scope, key->port);
@@ -107,7 +108,7 @@ static void add_http(json_t *list, const struct tables *t, size_t i, const struc
 	__u32 next = 0;
 
 	while (l && (site = http_next_site(s, l, *host ? host : NULL, &next)).vhost) {
-		json_t *json = address_json(t, i, 0, http_rules_json(s, site.vhost),
+		json_t *json = address_json(t, i, 0, http_rules_json(e, site.vhost),
 					    http_skipped_json(s, site.vhost));
 
 		if (!*host)
@@ -121,8 +122,7 @@ static void add_http(json_t *list, const struct tables *t, size_t i, const struc
 }
 
 /* What is in force at the addresses of a Service or a Gateway. */
-static json_t *services_of(const struct tables *t, const struct http_snapshot *s,
-			   const struct object *o)
+static json_t *services_of(const struct tables *t, struct ejections *e, const struct object *o)
 {
 	json_t *list = json_array();
 
@@ -134,8 +134,8 @@ static json_t *services_of(const struct tables *t, const struct http_snapshot *s
 		    !same(origin->namespace, o->meta.namespace) ||
 		    !same(origin->name, o->meta.name))
 			continue;
-		if (s && is_proxied(t, i))
-			add_http(list, t, i, s);
+		if (e->snapshot && is_proxied(t, i))
+			add_http(list, t, i, e);
 		else
 			json_array_append_new(list, service_json(t, i));
 	}
@@ -210,13 +210,12 @@ static int add_requests(void *arg, const struct http_route_stat *s)
 		       : 0;
 }
 
-static int live_routes(struct weftd *d, const struct object *o, const struct http_snapshot *s,
-		       json_t *data)
+static int live_routes(struct weftd *d, const struct object *o, struct ejections *e, json_t *data)
 {
 	_cleanup_(json_decrefp)
 		json_t *prefix = json_textf("%s/%s/", o->meta.namespace, o->meta.name);
 	struct live l = { engine_tables(d->engine), json_string_value(prefix),
-			  s ? http_routes_json(s, o) : json_object() };
+			  e->snapshot ? http_routes_json(e, o) : json_object() };
 	int r;
 
 	if (!prefix || json_object_set_new(data, "routes", l.routes))
@@ -227,9 +226,36 @@ static int live_routes(struct weftd *d, const struct object *o, const struct htt
 	return r || !l.t ? r : kernel_each_dest(d->kernel, add_dest, &l);
 }
 
-int handle_describe(struct weftd *d, const struct request *request, struct reply *reply)
+/* What is in force of an object, beside the object itself. */
+static int add_live(struct weftd *d, const struct object *o, json_t *data)
 {
 	_cleanup_(http_in_force_close) struct http_in_force http = { 0 };
+	_cleanup_(ejections_free) struct ejections ejections = { 0 };
+	const struct tables *t = engine_tables(d->engine);
+	int r = http_in_force_open(d, &http);
+
+	if (!r)
+		r = ejections_read(d, http.snapshot, &ejections);
+	if (r)
+		return r;
+	switch (o->kind) {
+	case KIND_SERVICE:
+	case KIND_GATEWAY:
+		json_object_set_new(data, "in_force", services_of(t, &ejections, o));
+		return 0;
+	case KIND_DESTINATION_RULE:
+	case KIND_POD:
+		json_object_set_new(data, "clusters", clusters_of(t, &ejections, o));
+		return 0;
+	case KIND_VIRTUAL_SERVICE:
+		return live_routes(d, o, &ejections, data);
+	default:
+		return 0;
+	}
+}
+
+int handle_describe(struct weftd *d, const struct request *request, struct reply *reply)
+{
 	struct object_id id;
 	struct known *known;
 	json_t *data;
@@ -249,13 +275,5 @@ int handle_describe(struct weftd *d, const struct request *request, struct reply
 	if (!data)
 		return -ENOMEM;
 	reply->data = data;
-	r = http_in_force_open(d, &http);
-	if (r)
-		return r;
-	if (id.kind == KIND_SERVICE || id.kind == KIND_GATEWAY)
-		json_object_set_new(data, "in_force",
-				    services_of(engine_tables(d->engine), http.snapshot,
-						known->object));
-	return id.kind == KIND_VIRTUAL_SERVICE ? live_routes(d, known->object, http.snapshot, data)
-					       : 0;
+	return add_live(d, known->object, data);
 }

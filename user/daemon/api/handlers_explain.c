@@ -178,17 +178,37 @@ int handle_explain(struct weftd *d, const struct request *request, struct reply 
 	return r ? r : answer(d, &q, &http, reply);
 }
 
-/* The warnings come out of compiling what is in force once more. */
+static bool is_of(const struct error *e, void *namespace)
+{
+	return e->namespace && strcmp(e->namespace, namespace) == 0;
+}
+
+static json_int_t count_objects(const struct known_set *set, const char *namespace)
+{
+	json_int_t n = 0;
+
+	for (size_t i = 0; i < set->count; i++) {
+		const char *own = set->items[i].object->meta.namespace;
+
+		n += !namespace || (own && strcmp(own, namespace) == 0);
+	}
+	return n;
+}
+
+/* {"namespace"}: only its objects are told of; without it all. The remarks come out of compiling
+ * all that is in force once more. */
 int handle_analyze(struct weftd *d, const struct request *request, struct reply *reply)
 {
-	int r;
+	const char *namespace = json_get_text(request->args, "namespace", NULL);
+	int r = engine_analyze(d->engine, &reply->errors);
 
-	(void)request;
-	r = engine_analyze(d->engine, &reply->errors);
-	if (!r)
-		reply->data = json_pack("{s:I, s:I, s:o}", "objects",
-					(json_int_t)engine_objects(d->engine)->count, "warnings",
-					(json_int_t)reply->errors.warnings, "remarks",
-					remarks_json(&reply->errors));
-	return r;
+	if (r)
+		return r;
+	if (namespace)
+		errors_keep(&reply->errors, is_of, (void *)namespace);
+	reply->data = json_pack("{s:I, s:I, s:o}", "objects",
+				count_objects(engine_objects(d->engine), namespace), "warnings",
+				(json_int_t)reply->errors.warnings, "remarks",
+				remarks_json(&reply->errors));
+	return 0;
 }

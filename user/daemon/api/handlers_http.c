@@ -111,30 +111,36 @@ static json_t *conditions_json(const struct http_snapshot *s, const struct hs_ma
 
 /* ---- rules ---- */
 
-static json_t *dests_json(const struct http_snapshot *s, const struct hs_action *a)
+json_t *http_cluster_json(struct ejections *e, const struct hs_cluster *c)
+{
+	const struct http_snapshot *s = e->snapshot;
+	json_t *endpoints = json_array(), *json;
+
+	for (__u32 i = 0; i < c->endpoints.count; i++)
+		json_array_append_new(endpoints,
+				      ejections_endpoint(e, c,
+							 hs_endpoint(s, c->endpoints.first + i)));
+	json = json_pack("{s:o, s:i, s:o, s:o}", "host", json_text(hs_text(s, c->host)), "port",
+			 (int)c->port, "cluster", json_text(hs_text(s, c->name)), "endpoints",
+			 endpoints);
+	if (c->subset.len)
+		json_object_set_new(json, "subset", json_text(hs_text(s, c->subset)));
+	if (!c->known)
+		json_object_set_new(json, "known", json_false());
+	return json;
+}
+
+static json_t *dests_json(struct ejections *e, const struct hs_action *a)
 {
 	json_t *list = json_array();
 	__u32 before = 0;
 
 	for (__u32 i = 0; i < a->dests.count; i++) {
-		const struct hs_dest *d = hs_dest(s, a->dests.first + i);
-		const struct hs_cluster *c = hs_cluster(s, d->cluster);
-		json_t *endpoints = json_array(), *entry;
+		const struct hs_dest *d = hs_dest(e->snapshot, a->dests.first + i);
+		json_t *entry = http_cluster_json(e, hs_cluster(e->snapshot, d->cluster));
 
-		for (__u32 k = 0; k < c->endpoints.count; k++)
-			json_array_append_new(
-				endpoints,
-				json_text(
-					hs_text(s, hs_endpoint(s, c->endpoints.first + k)->name)));
-		entry = json_pack("{s:o, s:i, s:I, s:o, s:o}", "host",
-				  json_text(hs_text(s, c->host)), "port", (int)c->port, "weight",
-				  (json_int_t)(a->dests.count == 1 ? 100 : d->end - before),
-				  "cluster", json_text(hs_text(s, c->name)), "endpoints",
-				  endpoints);
-		if (c->subset.len)
-			json_object_set_new(entry, "subset", json_text(hs_text(s, c->subset)));
-		if (!c->known)
-			json_object_set_new(entry, "known", json_false());
+		json_object_set_new(entry, "weight",
+				    json_integer(a->dests.count == 1 ? 100 : d->end - before));
 		json_array_append_new(list, entry);
 		before = d->end;
 	}
@@ -148,9 +154,10 @@ static const char *action_name(const struct hs_action *a)
 					       : "route";
 }
 
-static json_t *rule_json(const struct http_snapshot *s, const struct hs_place *p,
-			 const struct hs_match *m, const struct hs_action *a)
+static json_t *rule_json(struct ejections *e, const struct hs_place *p, const struct hs_match *m,
+			 const struct hs_action *a)
 {
+	const struct http_snapshot *s = e->snapshot;
 	json_t *json =
 		json_pack("{s:o, s:o, s:o, s:o, s:o, s:s}", "kind", json_text(hs_text(s, p->kind)),
 			  "namespace", json_text(hs_text(s, p->ns)), "name",
@@ -161,32 +168,34 @@ static json_t *rule_json(const struct http_snapshot *s, const struct hs_place *p
 	if (m)
 		json_object_set_new(json, "conditions", conditions_json(s, m));
 	if (a->type == HS_ROUTE)
-		json_object_set_new(json, "destinations", dests_json(s, a));
+		json_object_set_new(json, "destinations", dests_json(e, a));
 	return json;
 }
 
-json_t *http_rules_json(const struct http_snapshot *s, const struct hs_vhost *v)
+json_t *http_rules_json(struct ejections *e, const struct hs_vhost *v)
 {
+	const struct http_snapshot *s = e->snapshot;
 	json_t *list = json_array();
 
 	for (__u32 i = 0; i < v->rules.count; i++) {
 		const struct hs_rule *r = hs_rule(s, v->rules.first + i);
 		const struct hs_match *m = r->match == HS_NONE ? NULL : hs_match(s, r->match);
 
-		json_array_append_new(list, rule_json(s, hs_place(s, r->place), m,
+		json_array_append_new(list, rule_json(e, hs_place(s, r->place), m,
 						      hs_action(s, r->action)));
 	}
 	if (!v->rules.count && v->plain != HS_NONE) {
 		const struct hs_action *a = hs_action(s, v->plain);
 
 		if (a->place != HS_NONE)
-			json_array_append_new(list, rule_json(s, hs_place(s, a->place), NULL, a));
+			json_array_append_new(list, rule_json(e, hs_place(s, a->place), NULL, a));
 	}
 	return list;
 }
 
-json_t *http_routes_json(const struct http_snapshot *s, const struct object *vs)
+json_t *http_routes_json(struct ejections *e, const struct object *vs)
 {
+	const struct http_snapshot *s = e->snapshot;
 	json_t *routes = json_object();
 
 	for (__u32 i = 0; i < hs_count(s, HS_RULES); i++) {
@@ -200,7 +209,7 @@ json_t *http_routes_json(const struct http_snapshot *s, const struct object *vs)
 			continue;
 		json_object_set_new(routes, hs_text(s, a->name),
 				    json_pack("{s:i, s:s, s:o}", "requests", 0, "action",
-					      action_name(a), "destinations", dests_json(s, a)));
+					      action_name(a), "destinations", dests_json(e, a)));
 	}
 	return routes;
 }

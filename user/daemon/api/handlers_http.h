@@ -4,6 +4,7 @@
 /*
  * The HTTP rules in force, as the proxy has them, for replies.
  */
+#include "daemon/api/ejections.h"
 #include "daemon/api/handlers.h"
 #include "lib/route/snapshot.h"
 
@@ -29,9 +30,17 @@ struct http_site_rules {
 struct http_site_rules http_next_site(const struct http_snapshot *s, const struct hs_listener *l,
 				      const char *host, __u32 *next);
 
-/* {"kind", "namespace", "name", "route", "at", "action", "conditions", "destinations"} of each. */
-json_t *http_rules_json(const struct http_snapshot *s, const struct hs_vhost *v);
+/* {"host", "subset", "port", "cluster", "known", "endpoints"}: what cluster_json() says of the
+ * kernel's (handlers_tables.h), with endpoints as ejections_endpoint() tells them. */
+json_t *http_cluster_json(struct ejections *e, const struct hs_cluster *c);
+/* {"kind", "namespace", "name", "route", "at", "action", "conditions", "destinations"} of each; a
+ * destination is its cluster with its "weight". */
+json_t *http_rules_json(struct ejections *e, const struct hs_vhost *v);
 /* {"requests": 0, "destinations": [...]} by the name of each route of a VirtualService. */
-json_t *http_routes_json(const struct http_snapshot *s, const struct object *vs);
+json_t *http_routes_json(struct ejections *e, const struct object *vs);
+
+/* What http_cluster_json() or cluster_json() says of each cluster that a DestinationRule's host and
+ * subsets name, or that a Pod is an endpoint of: then with its own endpoints alone. */
+json_t *clusters_of(const struct tables *t, struct ejections *e, const struct object *o);
 
 #endif

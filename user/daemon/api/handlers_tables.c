@@ -21,14 +21,35 @@ json_t *rule_origin_text(const struct rule_origin *o)
 			  o->pos.col);
 }
 
+json_t *endpoint_json(const struct tables *t, size_t endpoint)
+{
+	const struct endpoint *e = &t->endpoints.items[endpoint];
+
+	return json_pack("{s:o}", "address", addr_port_json(&e->addr, e->port));
+}
+
 static json_t *cluster_endpoints(const struct tables *t, const struct cluster *c)
 {
 	json_t *list = json_array();
 
 	for (__u32 i = c->ep_first; i < c->ep_first + c->ep_count; i++)
-		json_array_append_new(list, addr_port_json(&t->endpoints.items[i].addr,
-							   t->endpoints.items[i].port));
+		json_array_append_new(list, endpoint_json(t, i));
 	return list;
+}
+
+json_t *cluster_json(const struct tables *t, size_t cluster)
+{
+	const struct cluster_origin *o = &t->cluster_origins.items[cluster];
+	json_t *json = json_pack("{s:o, s:i, s:o, s:o}", "host", json_text(o->host), "port",
+				 (int)o->port, "cluster",
+				 json_text(t->cluster_names.items[cluster]), "endpoints",
+				 cluster_endpoints(t, &t->clusters.items[cluster]));
+
+	if (*o->subset)
+		json_object_set_new(json, "subset", json_text(o->subset));
+	if (!o->known)
+		json_object_set_new(json, "known", json_false());
+	return json;
 }
 
 json_t *route_dests_json(const struct tables *t, size_t route)
@@ -39,17 +60,10 @@ json_t *route_dests_json(const struct tables *t, size_t route)
 
 	for (__u32 i = r->dest_first; i < r->dest_first + r->dest_count; i++) {
 		const struct dest *d = &t->dests.items[i];
-		const struct cluster_origin *o = &t->cluster_origins.items[d->cluster];
-		json_t *entry =
-			json_pack("{s:o, s:i, s:I, s:o, s:o}", "host", json_text(o->host), "port",
-				  (int)o->port, "weight", (json_int_t)(d->end - before), "cluster",
-				  json_text(t->cluster_names.items[d->cluster]), "endpoints",
-				  cluster_endpoints(t, &t->clusters.items[d->cluster]));
+		json_t *entry = cluster_json(t, d->cluster);
 
-		if (*o->subset)
-			json_object_set_new(entry, "subset", json_text(o->subset));
-		if (!o->known)
-			json_object_set_new(entry, "known", json_false());
+		json_object_set_new(entry, "weight",
+				    json_integer(r->dest_count == 1 ? 100 : d->end - before));
 		json_array_append_new(list, entry);
 		before = d->end;
 	}

@@ -25,6 +25,14 @@ json_t *refusal(const char *text)
 	return json_pack("{s:b, s:[o]}", "ok", 0, "errors", json_text(text));
 }
 
+int refuse_kind(struct reply *reply, const char *word)
+{
+	const char *near = kind_similar(word);
+
+	return refuse(reply, word, "no such kind of object%s%s%s", near ? ", did you mean \"" : "",
+		      near ? near : "", near ? "\"?" : "");
+}
+
 int request_id(const struct request *request, struct object_id *out, struct reply *reply)
 {
 	const char *kind = json_get_text(request->args, "kind", "");
@@ -33,7 +41,7 @@ int request_id(const struct request *request, struct object_id *out, struct repl
 
 	*out = (struct object_id){ kind_parse(kind), namespace, name };
 	if (out->kind < 0)
-		return refuse(reply, kind, "no such kind of object");
+		return refuse_kind(reply, kind);
 	if (!name)
 		return refuse(reply, kind, "a name is expected");
 	if (out->kind == KIND_NAMESPACE)

@@ -37,6 +37,9 @@ json_t *refusal(const char *text);
 __attribute__((format(printf, 3, 4))) int refuse(struct reply *reply, const char *what,
 						 const char *fmt, ...);
 
+/* "no such kind of object", with the one that may be meant. Returns -EINVAL. */
+int refuse_kind(struct reply *reply, const char *word);
+
 /* {"kind", "name", "namespace"} of a request as an identity; -EINVAL with an error if it is none.
  */
 int request_id(const struct request *request, struct object_id *out, struct reply *reply);

@@ -72,15 +72,13 @@ static int take_matching(const struct known_set *set, const struct wanted *w, st
 static int take_target(const struct known_set *set, const json_t *target, struct wanted *w,
 		       struct selection *out, struct reply *reply)
 {
-	const char *kind = json_get_text(target, "kind", ""), *near;
+	const char *kind = json_get_text(target, "kind", "");
 
 	w->name = json_get_text(target, "name", NULL);
 	w->kind = strcmp(kind, "all") != 0 ? kind_parse(kind) : -1;
 	if (w->kind >= 0 || (strcmp(kind, "all") == 0 && !w->name))
 		return take_matching(set, w, out);
-	near = kind_similar(kind);
-	return refuse(reply, kind, "no such kind of object%s%s%s", near ? ", did you mean \"" : "",
-		      near ? near : "", near ? "\"?" : "");
+	return refuse_kind(reply, kind);
 }
 
 int selection_make(const struct request *request, const struct known_set *set,

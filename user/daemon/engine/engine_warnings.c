@@ -1,5 +1,4 @@
 // SPDX-License-Identifier: Apache-2.0
-#include <stdlib.h>
 #include <string.h>
 
 #include "daemon/engine/engine_warnings.h"
@@ -14,32 +13,34 @@ json_t *warnings_set(const struct errors *errors)
 	return set;
 }
 
-static bool about(const char *text, const struct store_input *files, size_t count)
-{
-	for (size_t i = 0; i < count; i++) {
-		size_t len = strlen(files[i].name);
+struct filter {
+	const json_t *known;
+	const struct store_input *files;
+	size_t count;
+};
 
-		if (strncmp(text, files[i].name, len) == 0 && text[len] == ':')
+static bool about(const char *text, const struct filter *f)
+{
+	for (size_t i = 0; i < f->count; i++) {
+		size_t len = strlen(f->files[i].name);
+
+		if (strncmp(text, f->files[i].name, len) == 0 && text[len] == ':')
 			return true;
 	}
 	return false;
 }
 
+static bool is_told(const struct error *e, void *arg)
+{
+	const struct filter *f = arg;
+
+	return !e->warning || !e->text || !json_object_get(f->known, e->text) || about(e->text, f);
+}
+
 void warnings_filter(struct errors *errors, const json_t *known, const struct store_input *files,
 		     size_t count)
 {
-	size_t kept = 0;
+	struct filter f = { known, files, count };
 
-	for (size_t i = 0; i < errors->count; i++) {
-		struct error *e = &errors->items[i];
-
-		if (!e->warning || !e->text || !json_object_get(known, e->text) ||
-		    about(e->text, files, count)) {
-			errors->items[kept++] = *e;
-			continue;
-		}
-		free(e->text);
-		errors->warnings--;
-	}
-	errors->count = kept;
+	errors_keep(errors, is_told, &f);
 }

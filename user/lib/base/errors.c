@@ -38,11 +38,9 @@ static void add(struct errors *e, bool warning, const char *file, struct pos at,
 	items = reallocarray(e->items, e->count + 1, sizeof(*items));
 	if (items) {
 		e->items = items;
-		items[e->count].text = TAKE_PTR(text);
-		items[e->count].warning = warning;
-		items[e->count].remark = NULL;
-		items[e->count].place = place;
-		e->count++;
+		items[e->count++] = (struct error){ .text = TAKE_PTR(text),
+						    .warning = warning,
+						    .place = place };
 		e->warnings += warning;
 	}
 	free(text);
@@ -71,10 +69,31 @@ bool errors_fatal(const struct errors *e)
 	return e->count > e->warnings;
 }
 
+static void error_free(struct error *e)
+{
+	free(e->text);
+	free(e->namespace);
+}
+
+void errors_keep(struct errors *e, bool (*wanted)(const struct error *error, void *arg), void *arg)
+{
+	size_t kept = 0;
+
+	for (size_t i = 0; i < e->count; i++) {
+		if (wanted(&e->items[i], arg)) {
+			e->items[kept++] = e->items[i];
+			continue;
+		}
+		e->warnings -= e->items[i].warning;
+		error_free(&e->items[i]);
+	}
+	e->count = kept;
+}
+
 void errors_free(struct errors *e)
 {
 	for (size_t i = 0; i < e->count; i++)
-		free(e->items[i].text);
+		error_free(&e->items[i]);
 	free(e->items);
 	memset(e, 0, sizeof(*e));
 }

@@ -21,6 +21,7 @@ struct error {
 	size_t place;		     /* length of "file:line:col" in `text` */
 	char *text; /* NULL if there was no memory for it. "file:line:col: path.to.field: expected,
 		       not "value"" */
+	char *namespace; /* of the object that a remark is about; NULL: none, or not known */
 	bool warning;
 };
 
@@ -34,6 +35,8 @@ __attribute__((format(printf, 4, 5))) void errors_add(struct errors *e, const ch
 __attribute__((format(printf, 4, 5))) void errors_warn(struct errors *e, const char *file,
 						       struct pos at, const char *fmt, ...);
 bool errors_fatal(const struct errors *e); /* any that is not a warning */
+/* Drops those that wanted() does not want. */
+void errors_keep(struct errors *e, bool (*wanted)(const struct error *error, void *arg), void *arg);
 void errors_free(struct errors *e);
 
 #endif

@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 #include <stdarg.h>
 #include <stdbool.h>
+#include <stdlib.h>
 #include <string.h>
 
 #include "lib/base/json_io.h"
@@ -96,6 +97,24 @@ json_t *json_textf(const char *fmt, ...)
 		return NULL;
 	}
 	return json_text(text);
+}
+
+static int by_text(const void *a, const void *b)
+{
+	return strcmp(*(const char *const *)a, *(const char *const *)b);
+}
+
+const char **json_sorted_keys(const json_t *object)
+{
+	const char **keys = calloc(json_object_size(object) + 1, sizeof(*keys)), *key;
+	json_t *value;
+	size_t n = 0;
+
+	if (!keys)
+		return NULL;
+	json_object_foreach((json_t *)object, key, value) keys[n++] = key;
+	qsort(keys, n, sizeof(*keys), by_text);
+	return keys;
 }
 
 const char *json_get_text(const json_t *object, const char *key, const char *otherwise)

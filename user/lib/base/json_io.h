@@ -17,6 +17,10 @@ __attribute__((format(printf, 1, 2))) json_t *json_textf(const char *fmt, ...);
 /* What in a text is no UTF-8, or controls a terminal, becomes '?'. */
 void json_clean(char *text);
 
+/* The keys in order, NULL behind the last: an array for the caller to free, whose strings are the
+ * object's. NULL when out of memory. */
+const char **json_sorted_keys(const json_t *object);
+
 /* The member as what it should be, or the second argument. Borrowed from `object`. */
 const char *json_get_text(const json_t *object, const char *key, const char *otherwise);
 json_int_t json_get_int(const json_t *object, const char *key, json_int_t otherwise);

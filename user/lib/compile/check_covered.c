@@ -292,7 +292,7 @@ static void check_route(const struct any_routes *r, size_t route)
 		equal += by < route && same;
 	}
 	if (equal == matches) {
-		errors_remark(r->mesh->errors, REMARK_UNREACHABLE, r->o->file,
+		errors_remark(r->mesh->errors, REMARK_UNREACHABLE, r->o,
 			      position(r, route, matches), "spec.%s[%zu]: never used: %s[%zu] %s",
 			      r->field, route, r->field, by,
 			      match_count(r, by) ? "has the same match" : "takes everything");
@@ -302,7 +302,7 @@ static void check_route(const struct any_routes *r, size_t route)
 		by = find_cover(r, route, i, &same);
 		if (by < r->count)
 			errors_remark(
-				r->mesh->errors, REMARK_COVERED, r->o->file, position(r, route, i),
+				r->mesh->errors, REMARK_COVERED, r->o, position(r, route, i),
 				"spec.%s[%zu].match[%zu]: never holds: %s[%zu] takes all that it "
 				"would",
 				r->field, route, i, r->field, by);

@@ -51,13 +51,13 @@ static void check_leaf(struct mesh *mesh, const struct object *root, size_t inde
 
 		if (r->delegate)
 			errors_remark(
-				mesh->errors, REMARK_DELEGATE, leaf->file, at,
+				mesh->errors, REMARK_DELEGATE, leaf, at,
 				"spec.http[%zu].delegate: a delegate can't delegate: the route "
 				"is left out",
 				i);
 		else if (http_delegate_is_dropped(of_root, r))
 			errors_remark(
-				mesh->errors, REMARK_DELEGATE, leaf->file, at,
+				mesh->errors, REMARK_DELEGATE, leaf, at,
 				"spec.http[%zu].match: never holds together with that of "
 				"spec.http[%zu] of virtualservice %s/%s, which leads here: the "
 				"route is left out",
@@ -69,7 +69,7 @@ void check_delegates(struct mesh *mesh, const struct object *o)
 {
 	if (!o->vs.hosts.count && !is_used(mesh, o))
 		errors_remark(
-			mesh->errors, REMARK_UNUSED_DELEGATE, o->file, o->pos,
+			mesh->errors, REMARK_UNUSED_DELEGATE, o, o->pos,
 			"spec.hosts: none, and no virtualservice delegates to %s/%s: its rules "
 			"have no effect",
 			o->meta.namespace, o->meta.name);
@@ -84,8 +84,7 @@ void check_delegates(struct mesh *mesh, const struct object *o)
 			check_leaf(mesh, o, i, leaf);
 		else
 			errors_remark(
-				mesh->errors, REMARK_NOT_FOUND, o->file,
-				r->pos.line ? r->pos : o->pos,
+				mesh->errors, REMARK_NOT_FOUND, o, r->pos.line ? r->pos : o->pos,
 				"spec.http[%zu].delegate: no virtualservice %s/%s without hosts "
 				"is there for %s: the route is left out",
 				i,

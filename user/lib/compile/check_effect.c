@@ -131,7 +131,7 @@ static void check_destination(const struct part *p, const struct destination *d)
 	if (!m.to)
 		return;
 	if (d->port && !host_port(m.to, d->port)) {
-		errors_remark(p->mesh->errors, REMARK_NOT_FOUND, p->o->file, p->pos,
+		errors_remark(p->mesh->errors, REMARK_NOT_FOUND, p->o, p->pos,
 			      "%s.port: service %s/%s has port %s, not %u: requests sent there get "
 			      "503",
 			      p->field, m.to->service->meta.namespace, m.to->service->meta.name,
@@ -144,7 +144,7 @@ static void check_destination(const struct part *p, const struct destination *d)
 	visit_ports(p, find_missing, &m);
 	if (m.port)
 		errors_remark(
-			p->mesh->errors, REMARK_PORT_NEEDED, p->o->file, p->pos,
+			p->mesh->errors, REMARK_PORT_NEEDED, p->o, p->pos,
 			"%s: service %s/%s has the ports %s, and none is named: requests to port "
 			"%u get 503",
 			p->field, m.to->service->meta.namespace, m.to->service->meta.name,
@@ -154,7 +154,7 @@ static void check_destination(const struct part *p, const struct destination *d)
 static void check_weights(const struct part *p, long long total, size_t count)
 {
 	if (count > 1 && total > 0 && total != WHOLE)
-		errors_remark(p->mesh->errors, REMARK_WEIGHTS, p->o->file, p->pos,
+		errors_remark(p->mesh->errors, REMARK_WEIGHTS, p->o, p->pos,
 			      "%s.route: the weights add up to %lld, not 100", p->field, total);
 }
 
@@ -208,13 +208,13 @@ static void check_match_port(const struct part *p)
 		return;
 	visit_ports(p, find_port, &wanted);
 	if (wanted.any && !wanted.found)
-		errors_remark(p->mesh->errors, REMARK_PORT_OF_NOBODY, p->o->file, p->pos,
+		errors_remark(p->mesh->errors, REMARK_PORT_OF_NOBODY, p->o, p->pos,
 			      "%s.port: no service or gateway of the rule has port %u: the match "
 			      "never holds",
 			      p->field, p->port);
 	else if (wanted.found && !wanted.http)
 		errors_remark(
-			p->mesh->errors, REMARK_HTTP_RULE_ON_TCP, p->o->file, p->pos,
+			p->mesh->errors, REMARK_HTTP_RULE_ON_TCP, p->o, p->pos,
 			"%s.port: port %u does not carry http, by its name or appProtocol: the "
 			"match never holds",
 			p->field, p->port);
@@ -289,7 +289,7 @@ static void check_host(struct mesh *mesh, const struct object *o, size_t index,
 	if (host_complete(written, o->meta.namespace, host) || is_for_mesh(mesh, o, host) ||
 	    gateway_takes(gw, o, host))
 		return;
-	errors_remark(mesh->errors, REMARK_HOST_NOT_AT_GATEWAY, o->file, at.line ? at : o->pos,
+	errors_remark(mesh->errors, REMARK_HOST_NOT_AT_GATEWAY, o, at.line ? at : o->pos,
 		      "spec.hosts[%zu]: no server of gateway %s/%s takes \"%s\": the rule has no "
 		      "effect there",
 		      index, gw->meta.namespace, gw->meta.name, written);

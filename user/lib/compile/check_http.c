@@ -69,11 +69,11 @@ static void warn_destination(struct mesh *mesh, const struct object *o, const st
 	struct pos at = d->pos.line ? d->pos : o->pos;
 
 	if (!mesh_host(mesh, host))
-		errors_remark(mesh->errors, REMARK_NOT_FOUND, o->file, at,
+		errors_remark(mesh->errors, REMARK_NOT_FOUND, o, at,
 			      "%s.host: no service \"%s\": requests sent there get 503", field,
 			      host);
 	else if (d->subset && !subset_is_defined(mesh, host, d->subset))
-		errors_remark(mesh->errors, REMARK_NOT_FOUND, o->file, at,
+		errors_remark(mesh->errors, REMARK_NOT_FOUND, o, at,
 			      "%s.subset: no destinationrule for \"%s\" defines \"%s\": requests "
 			      "sent there get 503",
 			      field, host, d->subset);

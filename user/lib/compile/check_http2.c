@@ -59,7 +59,7 @@ static void warn_port(struct mesh *mesh, const struct object *o, struct pos at, 
 {
 	const struct meta *meta = &sp->host->service->meta;
 
-	errors_remark(mesh->errors, REMARK_HTTP2, o->file, at.line ? at : o->pos,
+	errors_remark(mesh->errors, REMARK_HTTP2, o, at.line ? at : o->pos,
 		      "%s: port %u of service %s/%s carries \"%s\": %s", field, sp->port->port,
 		      meta->namespace, meta->name, protocol_word(sp->port), what);
 }
@@ -153,7 +153,7 @@ static void check_servers(struct mesh *mesh, const struct object *o)
 
 		for (size_t k = 0; k < sizeof(protocols) / sizeof(*protocols); k++)
 			if (str_eq(s->protocol, protocols[k]))
-				errors_remark(mesh->errors, REMARK_HTTP2, o->file,
+				errors_remark(mesh->errors, REMARK_HTTP2, o,
 					      s->pos.line ? s->pos : o->pos,
 					      "spec.servers[%zu].port.protocol: %s: %s", i,
 					      s->protocol, answered);

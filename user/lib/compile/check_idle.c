@@ -59,10 +59,10 @@ static void check_host(struct mesh *mesh, const struct object *o, const char *fi
 		errors_remark(mesh->errors,
 			      o->kind == KIND_DESTINATION_RULE ? REMARK_POLICY_WITHOUT_HOST
 							       : REMARK_NOT_FOUND,
-			      o->file, at, "%s: no service \"%s\": the rule has no effect on it",
-			      field, host);
+			      o, at, "%s: no service \"%s\": the rule has no effect on it", field,
+			      host);
 	else if (why)
-		errors_remark(mesh->errors, REMARK_NOT_STEERED, o->file, at,
+		errors_remark(mesh->errors, REMARK_NOT_STEERED, o, at,
 			      "%s: service %s/%s %s: the rule has no effect on it%s", field,
 			      h->service->meta.namespace, h->service->meta.name, why, where);
 }
@@ -163,12 +163,12 @@ static void check_port(struct mesh *mesh, const struct object *o, const char *fi
 	}
 	if (ports.open)
 		errors_remark(
-			mesh->errors, REMARK_TCP_RULE_ON_HTTP, o->file, at,
+			mesh->errors, REMARK_TCP_RULE_ON_HTTP, o, at,
 			"%s: the port carries http, by its name or appProtocol: the rule has no "
 			"effect there",
 			field);
 	else if (port)
-		errors_remark(mesh->errors, REMARK_PORT_OF_NOBODY, o->file, at,
+		errors_remark(mesh->errors, REMARK_PORT_OF_NOBODY, o, at,
 			      "%s.port: %s has TCP port %u: the rule has no effect", field,
 			      ports.known ? "no service of the rule's hosts"
 					  : "no gateway of the rule",
@@ -188,12 +188,12 @@ static void check_ignored(struct mesh *mesh, const struct object *o, const char 
 	bool gateway = names_gateway(gateways);
 
 	if (has_source(m) && (m->gateways.count || gateway))
-		errors_remark(mesh->errors, REMARK_IGNORED_AT_GATEWAY, o->file, at,
+		errors_remark(mesh->errors, REMARK_IGNORED_AT_GATEWAY, o, at,
 			      "%s.%s: ignored %s, as in Istio", field,
 			      m->source_labels.count ? "sourceLabels" : "sourceNamespace",
 			      m->gateways.count ? "beside gateways" : "at a gateway");
 	if (m->destination_subnets.count && gateway)
-		errors_remark(mesh->errors, REMARK_IGNORED_AT_GATEWAY, o->file, at,
+		errors_remark(mesh->errors, REMARK_IGNORED_AT_GATEWAY, o, at,
 			      "%s.destinationSubnets: ignored at a gateway, as in Istio", field);
 }
 
@@ -242,7 +242,7 @@ static void check_http(struct mesh *mesh, const struct object *o)
 		}
 	}
 	if (known)
-		errors_remark(mesh->errors, REMARK_HTTP_RULE_ON_TCP, o->file, spec_pos(o, "http"),
+		errors_remark(mesh->errors, REMARK_HTTP_RULE_ON_TCP, o, spec_pos(o, "http"),
 			      "spec.http: no port of the rule's hosts carries http, by its name or "
 			      "appProtocol: the rules have no effect");
 }
@@ -277,7 +277,7 @@ static void check_levels(struct mesh *mesh, const struct object *o, const char *
 
 		if (ports.known && !ports.open)
 			errors_remark(
-				mesh->errors, REMARK_PORT_OF_NOBODY, o->file, at,
+				mesh->errors, REMARK_PORT_OF_NOBODY, o, at,
 				"%s.portLevelSettings[%zu].port: no service of \"%s\" has TCP "
 				"port %u: these settings have no effect",
 				field, i, o->dr.host, port);

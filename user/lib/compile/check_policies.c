@@ -73,7 +73,7 @@ static void check_one(struct mesh *mesh, const struct hosted *hosted, size_t ind
 	}
 	if (l.parts)
 		errors_remark(
-			mesh->errors, REMARK_POLICY_PART, o->file, l.pos.line ? l.pos : o->pos,
+			mesh->errors, REMARK_POLICY_PART, o, l.pos.line ? l.pos : o->pos,
 			"spec: %s: no effect beside the older destinationrule %s/%s (%s:%d:%d) "
 			"for %s",
 			l.parts, l.old->meta.namespace, l.old->meta.name, l.old->file,

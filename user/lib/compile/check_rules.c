@@ -61,7 +61,7 @@ static void check_subset(const struct place *p, const char *host)
 			   dr->pos.line, dr->pos.col);
 	else
 		errors_remark(
-			errors, REMARK_NOT_FOUND, p->o->file, p->pos,
+			errors, REMARK_NOT_FOUND, p->o, p->pos,
 			"%s.subset: no destinationrule for \"%s\" defines \"%s\": connections "
 			"sent there are refused",
 			p->field, host, p->d->subset);
@@ -77,7 +77,7 @@ static void check_port(const struct place *p, const char *host, struct host *h)
 			   "outside of the cluster, not \"%s\"",
 			   p->field, p->d->host);
 	else if (!h)
-		errors_remark(p->mesh->errors, REMARK_NOT_FOUND, p->o->file, p->pos,
+		errors_remark(p->mesh->errors, REMARK_NOT_FOUND, p->o, p->pos,
 			      "%s.host: no service \"%s\": connections sent there are refused",
 			      p->field, host);
 	if (!h)
@@ -227,7 +227,7 @@ static void check_gateways(struct mesh *mesh, const struct object *o)
 		if (!str_eq(refs->items[i], "mesh") &&
 		    !gateway_exists(mesh, refs->items[i], o->meta.namespace))
 			errors_remark(
-				mesh->errors, REMARK_NOT_FOUND, o->file,
+				mesh->errors, REMARK_NOT_FOUND, o,
 				refs->at && refs->at[i].line ? refs->at[i] : o->pos,
 				"spec.gateways[%zu]: no gateway \"%s\": the rule has no effect "
 				"there",

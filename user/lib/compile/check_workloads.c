@@ -43,7 +43,7 @@ static void check_pod(struct mesh *mesh, struct bytemap *owners, const struct ob
 			*at = (void *)pod;
 		if (!other || other == pod)
 			continue;
-		errors_remark(mesh->errors, REMARK_ADDRESS_TWICE, pod->file, pod->pos,
+		errors_remark(mesh->errors, REMARK_ADDRESS_TWICE, pod, pod->pos,
 			      "status.podIP: pod %s/%s (%s:%d:%d) has the address %s, too",
 			      other->meta.namespace, other->meta.name, other->file, other->pos.line,
 			      other->pos.col, ip);
@@ -119,7 +119,7 @@ static void check_subsets(struct mesh *mesh, const struct object *o)
 
 		if (!subset_has_pod(mesh, h, &s->labels))
 			errors_remark(
-				mesh->errors, REMARK_SUBSET_WITHOUT_PODS, o->file,
+				mesh->errors, REMARK_SUBSET_WITHOUT_PODS, o,
 				s->pos.line ? s->pos : o->pos,
 				"spec.subsets[%zu]: no pod of service %s/%s has the labels of "
 				"\"%s\": what is sent there gets 503",
@@ -190,11 +190,11 @@ static void check_service(struct mesh *mesh, struct host *h, struct bytemap *men
 	if (!is_called_by_name(h))
 		return;
 	if (!o->service.cluster_ips.count)
-		errors_remark(mesh->errors, REMARK_NO_CLUSTER_IP, o->file, o->pos,
+		errors_remark(mesh->errors, REMARK_NO_CLUSTER_IP, o, o->pos,
 			      "spec.clusterIP: service %s/%s has no address that could be called",
 			      o->meta.namespace, o->meta.name);
 	if (workloads_are_known(mesh) && bytemap_str(mentioned, h->name) && !has_endpoint(mesh, h))
-		errors_remark(mesh->errors, REMARK_NO_WORKLOAD, o->file, o->pos,
+		errors_remark(mesh->errors, REMARK_NO_WORKLOAD, o, o->pos,
 			      "spec.selector: service %s/%s has no endpoint: what rules send there "
 			      "gets 503",
 			      o->meta.namespace, o->meta.name);

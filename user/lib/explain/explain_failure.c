@@ -10,6 +10,7 @@
 #include "lib/base/json_io.h"
 #include "lib/explain/explain_http.h"
 #include "lib/explain/explain_target.h"
+#include "lib/route/ejections.h"
 
 static const char no_healthy[] = "no healthy upstream";
 static const char overflow[] = "upstream connect error or disconnect/reset before headers. "
@@ -103,18 +104,6 @@ static struct hs_range reachable(const struct http_answer *a, const struct hs_cl
 	return r;
 }
 
-/* When it is back; 0: it is not out. */
-static __u64 back_ms(const struct explain_load *load, __u32 endpoint)
-{
-	for (size_t i = 0; i < HTTP_EJECTED_MAX; i++) {
-		__u64 back = load->ejected[i].back_ds * 100ull;
-
-		if (load->ejected[i].endpoint == endpoint && back > load->now_ms)
-			return back;
-	}
-	return 0;
-}
-
 /* Fills in out->ejected, too. */
 static int find_ejected(const struct http_answer *a, const struct hs_cluster *c,
 			const struct explain_load *load, struct explain_failure *out)
@@ -123,9 +112,9 @@ static int find_ejected(const struct http_answer *a, const struct hs_cluster *c,
 	__u64 first = 0;
 	__u32 count = 0;
 
-	for (__u32 i = 0; c->outliers.given && i < r.count; i++) {
+	for (__u32 i = 0; i < r.count; i++) {
 		const struct hs_endpoint *e = hs_endpoint(a->s, r.first + i);
-		__u64 back = back_ms(load, e->endpoint.id);
+		__u64 back = http_ejected_until(c, load->ejected, e->endpoint.id, load->now_ms);
 
 		if (!back)
 			continue;

@@ -137,7 +137,7 @@ static void warn_taken(struct mesh *mesh, const struct called *to, const struct 
 
 	if (to->family == FAMILY_V4)
 		errors_remark(
-			mesh->errors, REMARK_CONFLICTING_GATEWAYS, o->file,
+			mesh->errors, REMARK_CONFLICTING_GATEWAYS, o,
 			server->pos.line ? server->pos : o->pos,
 			"spec.servers[%zu].port: an older gateway serves port %u already: this "
 			"one has no effect",

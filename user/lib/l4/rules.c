@@ -97,7 +97,7 @@ static void warn_no_port(struct mesh *mesh, const struct place *at, const struct
 	if (h->port_count < 2 || !first_word(mesh, d))
 		return;
 	errors_remark(
-		mesh->errors, REMARK_PORT_NEEDED, at->o->file, destination_pos(at, d),
+		mesh->errors, REMARK_PORT_NEEDED, at->o, destination_pos(at, d),
 		"spec.%s[%zu].route[%zu].destination: without a port it is the one called, and "
 		"service %s/%s has no port %u: connections to it are refused",
 		at->field, at->index, destination_index(at, d), h->service->meta.namespace,

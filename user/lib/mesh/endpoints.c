@@ -224,7 +224,7 @@ struct members *port_members(struct mesh *mesh, struct mesh_port *sp, enum famil
 	if (!g.list || gather_all(&g))
 		return NULL;
 	if (g.full)
-		errors_remark(mesh->errors, REMARK_TOO_MANY_ENDPOINTS, sp->host->service->file,
+		errors_remark(mesh->errors, REMARK_TOO_MANY_ENDPOINTS, sp->host->service,
 			      sp->host->service->pos,
 			      "service %s/%s: only the first %d endpoints of port %u are used",
 			      sp->host->service->meta.namespace, sp->host->service->meta.name,

@@ -264,7 +264,7 @@ static void warn_shadowed(struct mesh *mesh, const struct object *o, size_t i, c
 	if (!export_visible(&old->vs.export_to, old->meta.namespace, o->meta.namespace) &&
 	    !export_visible(&o->vs.export_to, o->meta.namespace, old->meta.namespace))
 		return;
-	errors_remark(mesh->errors, REMARK_CONFLICTING_HOSTS, o->file, at,
+	errors_remark(mesh->errors, REMARK_CONFLICTING_HOSTS, o, at,
 		      "spec.hosts[%zu]: virtualservice %s/%s (%s:%d:%d) is older and has \"%s\" in "
 		      "the mesh: this one has no "
 		      "effect there",

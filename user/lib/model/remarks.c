@@ -54,7 +54,7 @@ static const struct remark remarks[] = {
 			   "let the port speak HTTP/1.1 and name it http-..., or delete the rule" },
 };
 
-void errors_remark(struct errors *e, enum remark_kind kind, const char *file, struct pos at,
+void errors_remark(struct errors *e, enum remark_kind kind, const struct object *o, struct pos at,
 		   const char *fmt, ...)
 {
 	const struct remark *r = &remarks[kind];
@@ -66,10 +66,12 @@ void errors_remark(struct errors *e, enum remark_kind kind, const char *file, st
 	if (vasprintf(&message, fmt, args) < 0)
 		message = NULL;
 	va_end(args);
-	errors_warn(e, file, at, "%s; %s [%s]", message ? message : "out of memory", r->advice,
+	errors_warn(e, o->file, at, "%s; %s [%s]", message ? message : "out of memory", r->advice,
 		    r->code);
-	if (e->count > before)
-		e->items[before].remark = r;
+	if (e->count == before)
+		return;
+	e->items[before].remark = r;
+	e->items[before].namespace = o->meta.namespace ? strdup(o->meta.namespace) : NULL;
 }
 
 static json_t *remark_json(const struct error *e)
@@ -88,6 +90,8 @@ static json_t *remark_json(const struct error *e)
 
 	json_object_set_new(j, "code", json_string(r->code));
 	json_object_set_new(j, "level", json_string(r->level));
+	if (e->namespace)
+		json_object_set_new(j, "namespace", json_text(e->namespace));
 	if (e->text)
 		json_object_set_new(j, "at", json_stringn(text, e->place));
 	json_object_set_new(j, "message", json_stringn(message, len - (len > tail ? tail : 0)));

@@ -42,13 +42,14 @@ enum remark_kind {
 	REMARK_HTTP2,
 };
 
-/* Adds "FILE:LINE:COL: MESSAGE; ADVICE [CODE]" as a warning. */
+/* Adds "FILE:LINE:COL: MESSAGE; ADVICE [CODE]" as a warning about an object, `at` being a place in
+ * its file. */
 __attribute__((format(printf, 5, 6))) void errors_remark(struct errors *e, enum remark_kind kind,
-							 const char *file, struct pos at,
+							 const struct object *o, struct pos at,
 							 const char *fmt, ...);
 
-/* [{"code", "level", "at", "message", "advice"}, ...], errors included; "at" is "FILE:LINE:COL".
- * The caller's reference; NULL when out of memory. */
+/* [{"code", "level", "namespace", "at", "message", "advice"}, ...], errors included; "at" is
+ * "FILE:LINE:COL". The caller's reference; NULL when out of memory. */
 json_t *remarks_json(const struct errors *e);
 
 #endif
