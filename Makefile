@@ -69,8 +69,8 @@ BINARIES := $(if $(DAEMON_SRC),$(OUT)/weftd) $(if $(CLI_SRC),$(OUT)/weft) \
 
 MAN := $(OUT)/man/weft.1 $(OUT)/man/weftd.8 $(OUT)/man/weft-proxy.8
 
-.PHONY: help deps all demo demo-run check check-run unit format rooms man stack-depth tidy rules test test-run vmtest bench bench-l4 bench-l7 \
-	fuzz fuzz-minute fmt install clean
+.PHONY: help deps all demo check check-run unit format rooms man installed stack-depth tidy rules test vmtest bench bench-l4 bench-l7 \
+	fuzz fuzz-minute fmt install installable install-files put-files uninstall clean
 
 ##@ Make
 help: ## this list
@@ -79,24 +79,20 @@ help: ## this list
 deps: ## install the packages of packages.txt that are missing (root, if any is)
 	@selftests/deps packages.txt
 
-all: $(BINARIES) $(APPS) $(PROG) ## build weftd, weft and the test programs
+all: $(BINARIES) $(MAN) $(APPS) $(PROG) ## build weftd, weft and the test programs
 
 demo: deps ## the tcp-echo tutorial between network namespaces (root)
-	@$(MAKE) --no-print-directory $(JOBS) demo-run
-
-demo-run: $(BINARIES) $(APPS)
+	@selftests/as-owner $(MAKE) --no-print-directory $(JOBS) $(BINARIES) $(APPS)
 	@selftests/demo.sh
 
 check: deps ## everything that needs no root: units under sanitizers, format, tidy, fuzzing for a minute
 	@$(MAKE) --no-print-directory $(JOBS) check-run
 
-check-run: format rooms man unit stack-depth tidy fuzz-minute
+check-run: format rooms man installed unit stack-depth tidy fuzz-minute
 	@echo '  CHECK    passed'
 
 test: deps ## all tests: units, BPF programs, real sockets between namespaces (root)
-	@$(MAKE) --no-print-directory $(JOBS) test-run
-
-test-run: $(UNIT) all
+	@selftests/as-owner $(MAKE) --no-print-directory $(JOBS) $(UNIT) all
 	@selftests/run
 
 vmtest: all ## the same on kernels 6.1 and 6.12, in VMs
@@ -105,12 +101,12 @@ vmtest: all ## the same on kernels 6.1 and 6.12, in VMs
 bench: bench-l4 bench-l7 ## all measurements
 
 bench-l4: deps ## L4: against direct routing and iptables; writes selftests/bench/RESULTS.md (root)
-	@$(MAKE) --no-print-directory $(JOBS) all $(BENCHES)
+	@selftests/as-owner $(MAKE) --no-print-directory $(JOBS) all $(BENCHES)
 	@selftests/bench/bench-l4.sh
 
 bench-l7: deps ## L7: against nginx and HAProxy, which it installs; writes selftests/bench/RESULTS-L7.md (root)
 	@selftests/deps selftests/bench/packages-l7.txt
-	@$(MAKE) --no-print-directory $(JOBS) all
+	@selftests/as-owner $(MAKE) --no-print-directory $(JOBS) all
 	@selftests/bench/bench-l7.sh
 
 fuzz: $(FUZZERS) ## fuzz until stopped (FUZZ=NAME for one target)
@@ -119,7 +115,28 @@ fuzz: $(FUZZERS) ## fuzz until stopped (FUZZ=NAME for one target)
 fmt: ## reformat all sources
 	$(Q)clang-format -i $(FORMATTED) && clang-format -i $(FORMATTED)
 
-install: $(BINARIES) $(MAN) ## install under $(DESTDIR)$(PREFIX)
+install: ## build, and install under $(DESTDIR)$(PREFIX)
+	@selftests/as-owner $(MAKE) --no-print-directory $(JOBS) installable
+	@$(MAKE) --no-print-directory install-files
+
+uninstall: ## take weft off this machine: its programs out of the kernel, and what `make install` put under $(DESTDIR)$(PREFIX)
+	@DESTDIR='$(DESTDIR)' PREFIX='$(PREFIX)' packaging/uninstall
+
+clean: ## remove what was built
+	$(Q)rm -rf $(OUT)
+
+# ---- what is installed ----
+
+installable: $(BINARIES) $(MAN)
+
+# The files, and a list of them for `make uninstall`.
+install-files:
+	$(Q)stage=$$(mktemp -d) && trap "rm -rf $$stage" EXIT && \
+	$(MAKE) --no-print-directory put-files DESTDIR=$$stage && $(MAKE) --no-print-directory put-files && \
+	cd $$stage$(PREFIX) && { find . -type f; echo ./share/weft/installed; } | sort >$(DESTDIR)$(PREFIX)/share/weft/installed
+	$(Q)[ -n '$(DESTDIR)' ] || [ ! -d /run/systemd/system ] || systemctl daemon-reload
+
+put-files:
 	$(Q)install -D -m 755 $(OUT)/weft $(DESTDIR)$(PREFIX)/bin/weft
 	$(Q)install -D -m 755 $(OUT)/weftd $(DESTDIR)$(PREFIX)/sbin/weftd
 	$(Q)install -D -m 755 $(OUT)/weft-proxy $(DESTDIR)$(PREFIX)/libexec/weft/weft-proxy
@@ -136,15 +153,13 @@ install: $(BINARIES) $(MAN) ## install under $(DESTDIR)$(PREFIX)
 		install -D -m $$(test -x yaml-rules/$$file && echo 755 || echo 644) yaml-rules/$$file $(DESTDIR)$(PREFIX)/share/weft/yaml-rules/$$file || exit 1; \
 	done
 	$(Q)for page in $(MAN); do \
-		install -D -m 644 $$page $(DESTDIR)$(PREFIX)/share/man/man$${page##*.}/$${page##*/} || exit 1; \
+		to=$(DESTDIR)$(PREFIX)/share/man/man$${page##*.}/$${page##*/}; \
+		install -D -m 644 $$page $$to && sed -i 's,@PREFIX@,$(PREFIX),' $$to || exit 1; \
 	done
 	$(Q)install -d $(DESTDIR)$(PREFIX)/lib/systemd/system
 	$(Q)sed 's,@PREFIX@,$(PREFIX),' packaging/weftd.service >$(DESTDIR)$(PREFIX)/lib/systemd/system/weftd.service
 	$(Q)for page in docs/*.md; do install -D -m 644 $$page $(DESTDIR)$(PREFIX)/share/doc/weft/$$page || exit 1; done
 	$(Q)install -D -m 644 LICENSE $(DESTDIR)$(PREFIX)/share/doc/weft/LICENSE
-
-clean: ## remove what was built
-	$(Q)rm -rf $(OUT)
 
 # ---- BPF ----
 
@@ -252,6 +267,10 @@ $(OUT)/man/%: docs/man/% docs/man/fill $(BINARIES)
 
 man: $(MAN)
 	$(Q)mandoc -T lint -W warning $(MAN)
+
+installed: installable
+	$(say) INSTALL
+	$(Q)selftests/installed
 
 unit: $(UNIT)
 	$(say) UNIT

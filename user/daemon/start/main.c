@@ -12,6 +12,7 @@
 #include "daemon/source/files.h"
 #include "daemon/start/dirs.h"
 #include "daemon/start/netns_lock.h"
+#include "daemon/start/notify.h"
 #include "daemon/start/options.h"
 #include "daemon/bpf/pin.h"
 #include "weft/tproxy.h"
@@ -308,6 +309,7 @@ static int serve(const struct options *o)
 	d.files = &files;
 	log_info("ready: %zu objects, generation %llu", engine_objects(engine)->count,
 		 (unsigned long long)kernel_generation(kernel));
+	notify_ready();
 	malloc_trim(0); /* what loading the programs has left */
 	r = control_run(&d, loop, listener);
 	remove_socket(o->run_dir);

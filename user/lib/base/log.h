@@ -3,6 +3,8 @@
 #define WEFT_LIB_BASE_LOG_H
 /*
  * One line per event on stderr: "weftd: message" with a level in front when it is not info.
+ * Where stderr is systemd's journal, the line begins with its priority, too ("<4>"), which the
+ * journal takes off.
  */
 enum log_level { LOG_LEVEL_ERROR, LOG_LEVEL_WARNING, LOG_LEVEL_INFO, LOG_LEVEL_DEBUG };
 
