@@ -157,6 +157,15 @@ enum scalar_type node_scalar(const struct node *n)
 	return plain_type(n->text);
 }
 
+bool scalar_was_text(const char *text)
+{
+	static const char *const words[] = { "y", "Y", "n", "N", NULL };
+	const char *s = text + (*text == '+' || *text == '-');
+
+	return one_of(text, words) || strchr(text, '_') ||
+	       (s[0] == '0' && s[1] && strchr("XOB", s[1]));
+}
+
 bool node_int(const struct node *n, int64_t *out)
 {
 	uint64_t magnitude;
