@@ -400,6 +400,65 @@ Test(store, order_and_positions_survive_a_restart_and_a_compaction)
 	unload(s, &set);
 }
 
+/* As an earlier weft has stored it, to which words and numbers like these were text. */
+static const char formerly[] =
+	"apiVersion: v1\nkind: Pod\nmetadata: {name: a, labels: {version: y, build: 1_000}}\nspec: "
+	"{}\n---\n"
+	"apiVersion: networking.istio.io/v1\nkind: DestinationRule\nmetadata: {name: a}\n"
+	"spec: {host: a, subsets: [{name: n, labels: {version: y, 1.5: 0X1F}}]}\n";
+
+static void expect_formerly(const struct known_set *set)
+{
+	const struct subset *subset;
+
+	cr_assert_eq(set->count, 2);
+	cr_expect_str_eq(set->items[0].object->meta.labels.items[0].value, "y");
+	cr_expect_str_eq(set->items[0].object->meta.labels.items[1].value, "1_000");
+	subset = &set->items[1].object->dr.subsets.items[0];
+	cr_expect_str_eq(subset->name, "n");
+	cr_expect_str_eq(subset->labels.items[0].value, "y");
+	cr_expect_str_eq(subset->labels.items[1].key, "1.5");
+	cr_expect_str_eq(subset->labels.items[1].value, "0X1F");
+}
+
+Test(store, words_and_numbers_that_were_text_when_they_were_stored_still_are)
+{
+	struct known_set set = { 0 };
+	struct store *s;
+
+	cr_assert_eq(store_open(dir, &s), 0);
+	apply(s, "old.yaml", formerly);
+	store_close(s);
+	quiet();
+	load(&s, &set);
+	expect_formerly(&set);
+	cr_expect_eq(engine_save(s, &set), 0);
+	unload(s, &set);
+	load(&s, &set);
+	expect_formerly(&set);
+	unload(s, &set);
+}
+
+Test(store, what_is_refused_in_either_reading_is_told_in_the_present_ones_words)
+{
+	static const char wrong[] =
+		"apiVersion: v1\nkind: Pod\nmetadata: {name: a, labels: {a: y}}\n"
+		"spec: 1\n";
+	struct known_set set = { 0 };
+	struct errors errors = { 0 };
+	struct store *s;
+
+	cr_assert_eq(store_open(dir, &s), 0);
+	apply(s, "old.yaml", wrong);
+	cr_expect_eq(engine_load(s, &set, &errors), -EINVAL);
+	cr_assert_eq(errors.count, 2);
+	cr_expect_str_eq(errors.items[0].text,
+			 "old.yaml:3:33: metadata.labels.a: expected a string (in quotes, or it is "
+			 "a truth value), not \"y\"");
+	errors_free(&errors);
+	unload(s, &set);
+}
+
 static void release_nothing(struct origin *o)
 {
 	(void)o;

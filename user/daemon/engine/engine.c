@@ -166,6 +166,11 @@ int engine_start(struct engine *e, struct event_loop *loop)
 	for (size_t i = 0; i < errors.count; i++)
 		log_warning("%s", errors.items[i].text);
 	e->warned = warnings_set(&errors);
+	if (r == -EINVAL && errors_fatal(&errors))
+		log_err(0, "this version of weft refuses stored rules that another one has taken, "
+			   "and does not start; what is in force stays. Go back to that version, "
+			   "or move rules.journal out of the state directory, start weftd, and "
+			   "apply the rules, corrected: until then none is in force");
 	if (r)
 		return log_err(r, "load the stored rules");
 	r = e->source->accept(e->source, &e->known, kernel_generation(e->kernel));

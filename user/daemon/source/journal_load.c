@@ -6,6 +6,7 @@
 #include "daemon/source/journal_load.h"
 #include "daemon/objects/stage.h"
 #include "lib/base/json_io.h"
+#include "lib/base/log.h"
 #include "lib/schema/parse.h"
 #include "lib/schema/selector.h"
 
@@ -42,14 +43,36 @@ static int put(struct load *l, struct object *o, struct store_file *file)
 	return r;
 }
 
-static int parse(struct load *l, const struct store_item *item, struct objects *out)
+static int parse_as(bool kept, const struct store_item *item, struct objects *out,
+		    struct errors *errors)
 {
 	/* What was skipped when it was applied is skipped again. */
 	const struct parse_options how = { .namespace = item->file->namespace,
-					   .skip_unknown = true };
+					   .skip_unknown = true,
+					   .kept = kept };
 
-	return rules_parse_with(&how, item->file->name, item->bytes, item->file->size, out,
-				l->errors, NULL);
+	objects_free(out);
+	return rules_parse_with(&how, item->file->name, item->bytes, item->file->size, out, errors,
+				NULL);
+}
+
+/* What is refused today was not when it was applied: it is read as it was then. What that does not
+ * explain is told in today's words. */
+static int parse(struct load *l, const struct store_item *item, struct objects *out)
+{
+	_cleanup_(errors_free) struct errors today = { 0 }, then = { 0 };
+	int r = parse_as(false, item, out, &today);
+
+	if (r != -EINVAL)
+		return r;
+	r = parse_as(true, item, out, &then);
+	if (r == -EINVAL)
+		return parse_as(false, item, out, l->errors);
+	if (!r)
+		log_warning("%s: taken all the same, as the version of weft read it to which it "
+			    "was applied: apply it again with quotes around what is text",
+			    today.count ? today.items[0].text : item->file->name);
+	return r;
 }
 
 /* What an apply -l had left out of its files was not applied. */

@@ -164,6 +164,13 @@ bool node_is_letter_bool(const struct node *n)
 	return n->type == NODE_SCALAR && !n->quoted && n->count == 1 && strchr("yYnN", *n->text);
 }
 
+bool scalar_was_text(const char *text)
+{
+	const char *s = text + (*text == '+' || *text == '-');
+
+	return strchr(text, '_') || (s[0] == '0' && s[1] && strchr("XOB", s[1]));
+}
+
 bool node_int(const struct node *n, int64_t *out)
 {
 	uint64_t magnitude;

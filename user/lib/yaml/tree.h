@@ -60,6 +60,9 @@ bool node_number(const struct node *n, double *out);
 bool node_is_letter_bool(const struct node *n);
 /* Whether a SCALAR_BOOL, or such a letter, says true: true, yes, y, on. */
 bool node_true(const struct node *n);
+/* Whether a plain scalar of this text was a string until weft read it as Kubernetes does; only for
+ * those that are none now. */
+bool scalar_was_text(const char *text);
 /* Given as nothing: `key:`, `key: null`, `key: ~`. */
 bool node_is_null(const struct node *n);
 /* The text of a scalar, else NULL. */
@@ -88,6 +91,13 @@ void documents_free(struct documents *docs);
  */
 int yaml_parse(const char *name, const char *bytes, size_t len, struct documents *out,
 	       struct errors *errors);
+
+/*
+ * As yaml_parse(), for what an earlier weft has taken and kept: scalars that were text to it (y,
+ * 1_000, 0X1F) are, and keys stay as they were written.
+ */
+int yaml_parse_kept(const char *name, const char *bytes, size_t len, struct documents *out,
+		    struct errors *errors);
 
 /* 0, or -EINVAL with an error for the first byte that no YAML document can have. */
 int yaml_check_bytes(const char *name, const char *bytes, size_t len, struct errors *errors);

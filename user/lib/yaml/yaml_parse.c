@@ -44,6 +44,7 @@ struct level {
 struct parser {
 	yaml_parser_t yaml;
 	const char *name;
+	bool kept; /* see yaml_parse_kept() */
 	struct errors *errors;
 	struct arena *arena;
 	const struct node *root;
@@ -227,12 +228,24 @@ static bool is_key(const struct parser *p)
 	return level && level->node->type == NODE_MAP && level->children % 2 == 0;
 }
 
+/* A scalar of a document that is kept. Merge keys did not exist. */
+static void as_it_was(struct node *n, const yaml_char_t *tag, bool key)
+{
+	enum scalar_type type = node_scalar(n);
+
+	if (tag && tag_is(tag, "str"))
+		n->quoted = true;
+	else if (type != SCALAR_NULL && !n->quoted)
+		n->quoted = node_is_letter_bool(n) ||
+			    (type != SCALAR_STRING && (key || scalar_was_text(n->text)));
+}
+
 static int on_scalar(struct parser *p, const yaml_event_t *e)
 {
 	const yaml_char_t *tag = e->data.scalar.tag;
 	size_t len = e->data.scalar.length;
 	struct node *n;
-	int r;
+	int r = 0;
 
 	/* Escapes ("\0") can make what the bytes of the file could not have. */
 	if (memchr(e->data.scalar.value, 0, len)) {
@@ -249,8 +262,11 @@ static int on_scalar(struct parser *p, const yaml_event_t *e)
 	p->bytes += len;
 	if (!n->text)
 		return -ENOMEM;
-	r = tag ? take_tag(p, n, tag, e->start_mark) : 0;
-	if (!r)
+	if (p->kept)
+		as_it_was(n, tag, is_key(p));
+	else if (tag)
+		r = take_tag(p, n, tag, e->start_mark);
+	if (!r && !p->kept)
 		r = is_key(p) ? plain_key(p, n) : check_finite(p, n);
 	if (r)
 		return r;
@@ -526,8 +542,8 @@ static int parse_stream(struct parser *p, struct documents *out)
 	return r;
 }
 
-static int parse_text(const char *name, const char *bytes, size_t len, struct documents *out,
-		      struct errors *errors)
+static int parse_text(const char *name, bool kept, const char *bytes, size_t len,
+		      struct documents *out, struct errors *errors)
 {
 	struct parser *p = calloc(1, sizeof(*p));
 	int r;
@@ -539,6 +555,7 @@ static int parse_text(const char *name, const char *bytes, size_t len, struct do
 		return -ENOMEM;
 	}
 	p->name = name;
+	p->kept = kept;
 	p->errors = errors;
 	yaml_parser_set_encoding(&p->yaml, YAML_UTF8_ENCODING);
 	yaml_parser_set_input_string(&p->yaml, (const unsigned char *)bytes, len);
@@ -558,13 +575,13 @@ static int parse_json(const char *name, const char *bytes, size_t len, struct do
 
 	if (!copy)
 		return -ENOMEM;
-	r = parse_text(name, copy, len, out, errors);
+	r = parse_text(name, false, copy, len, out, errors);
 	free(copy);
 	return r;
 }
 
-int yaml_parse(const char *name, const char *bytes, size_t len, struct documents *out,
-	       struct errors *errors)
+static int parse_bytes(const char *name, bool kept, const char *bytes, size_t len,
+		       struct documents *out, struct errors *errors)
 {
 	int r;
 
@@ -582,5 +599,17 @@ int yaml_parse(const char *name, const char *bytes, size_t len, struct documents
 		len -= 3;
 	}
 	return yaml_is_json(bytes, len) ? parse_json(name, bytes, len, out, errors)
-					: parse_text(name, bytes, len, out, errors);
+					: parse_text(name, kept, bytes, len, out, errors);
+}
+
+int yaml_parse(const char *name, const char *bytes, size_t len, struct documents *out,
+	       struct errors *errors)
+{
+	return parse_bytes(name, false, bytes, len, out, errors);
+}
+
+int yaml_parse_kept(const char *name, const char *bytes, size_t len, struct documents *out,
+		    struct errors *errors)
+{
+	return parse_bytes(name, true, bytes, len, out, errors);
 }
