@@ -53,10 +53,11 @@ void decode_expected(struct decoder *d, const struct node *at, const char *sub, 
 void decode_refuse(struct decoder *d, const struct node *at, enum refused what);
 void decode_refuse_value(struct decoder *d, const struct node *value, enum refused what);
 
-/* Decoding of one value; false after an error. */
+/* Decoding of one value; false after an error. A plain y or n, a truth value to kubectl, is text
+ * with a warning; not so among the values of a map, unless objects are `named` by them. */
 bool decode_string(struct decoder *d, const struct node *value, const char **out);
 bool decode_strings(struct decoder *d, const struct node *value, struct strs *out);
-bool decode_kvs(struct decoder *d, const struct node *value, struct kvs *out);
+bool decode_kvs(struct decoder *d, const struct node *value, bool named, struct kvs *out);
 bool decode_bool(struct decoder *d, const struct node *value, bool *out);
 bool decode_integer(struct decoder *d, const struct node *value, int64_t min, int64_t max,
 		    int64_t *out);

@@ -7,7 +7,7 @@
 
 #include "lib/schema/decode.h"
 
-bool decode_string(struct decoder *d, const struct node *value, const char **out)
+static bool decode_text(struct decoder *d, const struct node *value, bool named, const char **out)
 {
 	static const char *const what[] = {
 		[SCALAR_NULL] = "a string",
@@ -16,19 +16,26 @@ bool decode_string(struct decoder *d, const struct node *value, const char **out
 		[SCALAR_FLOAT] = "a string (in quotes, or it is a number)",
 	};
 	const char *text = node_text(value);
-	enum scalar_type type = node_scalar(value);
+	bool letter = node_is_letter_bool(value);
+	enum scalar_type type = letter && !named ? SCALAR_BOOL : node_scalar(value);
 
 	if (!text || type != SCALAR_STRING) {
 		decode_expected(d, value, NULL, text ? what[type] : "a string");
 		return false;
 	}
-	if (node_is_letter_bool(value))
+	if (letter)
 		decode_warn(d, value, NULL,
 			    "taken as \"%s\"; kubectl takes it for a truth value, unless it is in "
 			    "quotes",
 			    text);
 	*out = text;
 	return true;
+}
+
+/* Many an object is called by one letter. */
+bool decode_string(struct decoder *d, const struct node *value, const char **out)
+{
+	return decode_text(d, value, true, out);
 }
 
 bool decode_strings(struct decoder *d, const struct node *value, struct strs *out)
@@ -113,7 +120,7 @@ bool decode_strs_append(struct decoder *d, struct strs *strs, const char *s,
 	return true;
 }
 
-bool decode_kvs(struct decoder *d, const struct node *value, struct kvs *out)
+bool decode_kvs(struct decoder *d, const struct node *value, bool named, struct kvs *out)
 {
 	const struct node *map = node_target(value), *k;
 	struct path here = { .up = d->path, .key = true };
@@ -135,7 +142,7 @@ bool decode_kvs(struct decoder *d, const struct node *value, struct kvs *out)
 		kv->pos = node_pos(k);
 		/* Kubernetes takes `key:` for an empty value. */
 		if (!node_is_null(k->next))
-			ok &= decode_string(d, k->next, &kv->value);
+			ok &= decode_text(d, k->next, named, &kv->value);
 	}
 	d->path = here.up;
 	return ok;

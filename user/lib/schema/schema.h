@@ -45,6 +45,7 @@ struct field {
 			     message allows it */
 	enum field_type type;
 	bool required;
+	bool selects;	      /* of FIELD_KVS: objects, which may be called y */
 	enum refused refused; /* of FIELD_REFUSED */
 	size_t offset;
 	size_t pos_at;	 /* AT() of a struct pos for where the field's name stands */

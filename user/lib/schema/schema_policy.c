@@ -402,7 +402,7 @@ static void check_subset_name(struct decoder *d, const struct node *value, const
 static const struct field subset_fields[] = {
 	{ "name", FIELD_STRING, .required = true, .offset = offsetof(struct subset, name),
 	  .check = check_subset_name },
-	{ "labels", FIELD_KVS, .offset = offsetof(struct subset, labels),
+	{ "labels", FIELD_KVS, .selects = true, .offset = offsetof(struct subset, labels),
 	  .check = validate_labels },
 	{ "trafficPolicy", FIELD_MESSAGE, .offset = offsetof(struct subset, policy),
 	  .message = &dr_policy_message },

@@ -166,7 +166,7 @@ static const struct field spec_fields[] = {
 	  .decode = decode_cluster_ip },
 	{ "clusterIPs", FIELD_CUSTOM, .offset = offsetof(struct service_spec, cluster_ips),
 	  .decode = decode_cluster_ips },
-	{ "selector", FIELD_KVS, .offset = offsetof(struct service_spec, selector),
+	{ "selector", FIELD_KVS, .selects = true, .offset = offsetof(struct service_spec, selector),
 	  .check = validate_labels },
 	{ "ports", FIELD_LIST, .offset = offsetof(struct service_spec, ports),
 	  .message = &port_message },

@@ -54,28 +54,6 @@ void validate_ip(struct decoder *d, const struct node *value, const void *string
 		decode_expected(d, value, NULL, "an IP address");
 }
 
-/* An object may be called y, and be selected by it; what describes an object is read as kubectl
- * reads it. */
-void validate_texts(struct decoder *d, const struct node *value, const void *target)
-{
-	(void)target;
-	for (const struct node *k = node_target(value)->child; k; k = k->next->next) {
-		struct path here = { .up = d->path, .name = node_text(k), .key = true };
-
-		d->path = &here;
-		if (node_is_letter_bool(k->next))
-			decode_expected(d, k->next, NULL,
-					"a string (in quotes, or it is a truth value)");
-		d->path = here.up;
-	}
-}
-
-void validate_own_labels(struct decoder *d, const struct node *value, const void *target)
-{
-	validate_texts(d, value, target);
-	validate_labels(d, value, target);
-}
-
 void validate_labels(struct decoder *d, const struct node *value, const void *target)
 {
 	const struct kvs *kvs = target;
