@@ -407,22 +407,6 @@ void want_end(int fd)
 	cr_assert_eq(r, 0, "%s", r < 0 ? strerror(errno) : "more bytes");
 }
 
-void want_closed(int fd)
-{
-	char c;
-	ssize_t r = recv(fd, &c, 1, 0);
-
-	cr_assert(r == 0 || (r < 0 && errno == ECONNRESET), "%s",
-		  r < 0 ? strerror(errno) : "more bytes");
-}
-
-void want_silence(int fd)
-{
-	struct pollfd p = { fd, POLLIN, 0 };
-
-	cr_assert_eq(poll(&p, 1, A_WHILE_MS), 0, "something came");
-}
-
 void wait_ms(unsigned ms)
 {
 	usleep(ms * 1000);

@@ -74,10 +74,7 @@ void want_message(int fd, ...);
 const char *get_head(int fd);
 /* The same with the body that belongs to it by Content-Length. */
 const char *get_message(int fd);
-void want_end(int fd);	  /* an orderly end */
-void want_closed(int fd); /* an end, orderly or not */
-/* Nothing comes for a while. */
-void want_silence(int fd);
+void want_end(int fd); /* an orderly end */
 void wait_ms(unsigned ms);
 
 #endif

@@ -76,7 +76,7 @@ static bool is_status(const char *text)
 
 static bool is_request(const char *text)
 {
-	return isupper(*text) && strstr(text, " /") && !strchr(text, '|');
+	return isupper(*text) && strstr(text, " /") && !strstr(text, "HTTP/") && !strchr(text, '|');
 }
 
 /* On the wire; freed by the caller. */
