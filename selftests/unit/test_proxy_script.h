@@ -5,9 +5,9 @@
  * Conversations through the proxy, as lines. Who speaks is a letter; C2 is another client, U2
  * another connection of the endpoint:
  *
- *   C  a client                  D  a client of the other worker (env_new_pair())
- *   U  the endpoint              V  the second one (env_second())       M  the mirror
- * (env_mirror())
+ *   C  a client            D  a client of the other worker (env_new_pair())
+ *   U  the endpoint        V  the second one (env_second())
+ *                          M  the mirror (env_mirror())
  *
  *   C> TEXT   the client sends it        U> TEXT   the endpoint sees it
  *   U< TEXT   the endpoint sends it      C< TEXT   the client sees it
@@ -33,7 +33,7 @@
 #include "lib/base/http_stat_fields.h"
 #include "test_proxy_env.h"
 
-enum { SCRIPT_LINES = 16 };
+enum { SCRIPT_LINES = 16 }; /* in a row of a table of conversations */
 
 /* `what` it shows, for messages. The lines end with NULL. Connections stay: the next call goes on
  * with them. */
