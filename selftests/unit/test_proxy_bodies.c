@@ -9,9 +9,8 @@
 #include <stdlib.h>
 #include <string.h>
 #include <sys/socket.h>
-#include <unistd.h>
 
-#include "test_proxy_env.h"
+#include "test_proxy_script.h"
 #include "test_proxy_stream.h"
 
 static struct env *e;
@@ -30,46 +29,44 @@ TestSuite(proxy_bodies, .init = setup, .fini = teardown, .timeout = 60);
 
 enum { LARGE = 32 * 1024 * 1024 };
 
+/* A stream behind what has just been said, from one to the other. */
+static void transfer(const char *from, const char *to, uint64_t n)
+{
+	stream_transfer(script_socket(e, from), script_socket(e, to), n);
+}
+
+/* A request and its response with bodies of that size. */
+static void both_ways(unsigned n)
+{
+	char post[64], posted[64], answer[64], answered[64];
+
+	snprintf(post, sizeof(post), "C> POST / HTTP/1.1|Host: h|Content-Length: %u||", n);
+	snprintf(posted, sizeof(posted), "U> POST / HTTP/1.1|host: h|Content-Length: %u||", n);
+	snprintf(answer, sizeof(answer), "U< 200 OK|Content-Length: %u||", n);
+	snprintf(answered, sizeof(answered), "C< 200 OK|Content-Length: %u||", n);
+	PLAY(post, posted);
+	transfer("C", "U", n);
+	PLAY(answer, answered);
+	transfer("U", "C", n);
+}
+
+#define POSTS_CHUNKS                                               \
+	"C> POST / HTTP/1.1|Host: h|Transfer-Encoding: chunked||", \
+		"U> POST / HTTP/1.1|host: h|transfer-encoding: chunked||"
+
 Test(proxy_bodies, large_ones_in_both_directions)
 {
-	int c = env_client(e), s;
-	char head[128];
-
-	snprintf(head, sizeof(head), "POST / HTTP/1.1\r\nHost: h\r\nContent-Length: %d\r\n\r\n",
-		 LARGE);
-	put(c, head);
-	s = env_accept(e);
-	get_head(s);
-	stream_transfer(c, s, LARGE);
-	snprintf(head, sizeof(head), "HTTP/1.1 200 OK\r\nContent-Length: %d\r\n\r\n", LARGE);
-	put(s, head);
-	want(c, head);
-	stream_transfer(s, c, LARGE);
-	put(c, "GET / HTTP/1.1\r\nHost: h\r\n\r\n");
-	want(s, "GET / HTTP/1.1\r\nhost: h\r\n\r\n");
+	both_ways(LARGE);
+	PLAY("C> GET /", "U> GET /");
 }
 
 Test(proxy_bodies, sizes_around_every_limit)
 {
 	static const unsigned sizes[] = { 1,	 4095,	4096,  16000, 16383, 16384,  16385,
 					  32768, 65535, 65536, 65537, 81920, 262144, 262145 };
-	int c = env_client(e), s = -1;
-	char head[128];
 
-	for (size_t i = 0; i < sizeof(sizes) / sizeof(*sizes); i++) {
-		snprintf(head, sizeof(head),
-			 "POST / HTTP/1.1\r\nHost: h\r\nContent-Length: %u\r\n\r\n", sizes[i]);
-		put(c, head);
-		if (s < 0)
-			s = env_accept(e);
-		get_head(s);
-		stream_transfer(c, s, sizes[i]);
-		snprintf(head, sizeof(head), "HTTP/1.1 200 OK\r\nContent-Length: %u\r\n\r\n",
-			 sizes[i]);
-		put(s, head);
-		want(c, head);
-		stream_transfer(s, c, sizes[i]);
-	}
+	for (size_t i = 0; i < sizeof(sizes) / sizeof(*sizes); i++)
+		both_ways(sizes[i]);
 }
 
 static char *encode(size_t chunk, size_t n, size_t *len)
@@ -108,18 +105,15 @@ static void *send_text(void *arg)
 /* What comes out of the proxy must be what went in, framing included. */
 static void chunked(size_t chunk, size_t n)
 {
-	int c = env_client(e), s;
 	size_t len, at = 0;
 	char *text = encode(chunk, n, &len), *got = malloc(len);
-	struct text t = { c, text, len };
+	struct text t = { script_socket(e, "C"), text, len };
 	pthread_t thread;
 
-	put(c, "POST / HTTP/1.1\r\nHost: h\r\nTransfer-Encoding: chunked\r\n\r\n");
-	s = env_accept(e);
-	get_head(s);
+	PLAY(POSTS_CHUNKS);
 	pthread_create(&thread, NULL, send_text, &t);
 	while (at < len) {
-		ssize_t r = recv(s, got + at, len - at, 0);
+		ssize_t r = recv(script_socket(e, "U"), got + at, len - at, 0);
 
 		cr_assert_gt(r, 0, "ends after %zu", at);
 		at += (size_t)r;
@@ -128,8 +122,7 @@ static void chunked(size_t chunk, size_t n)
 	cr_assert_eq(memcmp(got, text, len), 0, "chunks of %zu", chunk);
 	free(text);
 	free(got);
-	close(c);
-	close(s);
+	PLAY("C> RST", "U> GONE");
 }
 
 Test(proxy_bodies, chunks_of_any_size)
@@ -142,67 +135,52 @@ Test(proxy_bodies, chunks_of_any_size)
 
 Test(proxy_bodies, one_huge_chunk)
 {
-	int c = env_client(e), s;
-
-	put(c, "POST / HTTP/1.1\r\nHost: h\r\nTransfer-Encoding: chunked\r\n\r\n2000000\r\n");
-	s = env_accept(e);
-	get_head(s);
-	want(s, "2000000\r\n");
-	stream_transfer(c, s, 0x2000000);
-	put(c, "\r\n0\r\n\r\n");
-	want(s, "\r\n0\r\n\r\n");
+	PLAY(POSTS_CHUNKS, "C> 2000000|", "U> 2000000|");
+	transfer("C", "U", 0x2000000);
+	PLAY("C> |0||", "U> |0||");
 }
 
 /* What is known of a chunk's size while its line is still coming is not its size. */
 Test(proxy_bodies, a_large_chunk_whose_size_comes_in_pieces)
 {
-	static const char *const first[] = { "1", "10000", "10000\r", "100000", "1000000" };
-	static const char *const rest[] = { "000000\r\n", "00\r\n", "\n", "0\r\n", "\r\n" };
-	static const unsigned size[] = { 0x1000000, 0x1000000, 0x10000, 0x1000000, 0x1000000 };
+	static const struct {
+		const char *lines[5];
+		unsigned size;
+	} rows[] = {
+		{ { "C> 1", "U> 1", "C> 000000|", "U> 000000|" }, 0x1000000 },
+		{ { "C> 10000", "U> 10000", "C> 00|", "U> 00|" }, 0x1000000 },
+		{ { "C> 10000\r", "U> 10000\r", "C> \n", "U> \n" }, 0x10000 },
+		{ { "C> 100000", "U> 100000", "C> 0|", "U> 0|" }, 0x1000000 },
+		{ { "C> 1000000", "U> 1000000", "C> |", "U> |" }, 0x1000000 },
+	};
 
-	for (size_t i = 0; i < sizeof(size) / sizeof(*size); i++) {
-		int c = env_client(e), s;
-
-		put(c, "POST / HTTP/1.1\r\nHost: h\r\nTransfer-Encoding: chunked\r\n\r\n");
-		s = env_accept(e);
-		get_head(s);
-		put(c, first[i]);
-		want(s, first[i]);
-		put(c, rest[i]);
-		want(s, rest[i]);
-		stream_transfer(c, s, size[i]);
-		put(c, "\r\n0\r\n\r\n");
-		want(s, "\r\n0\r\n\r\n");
-		close(c);
-		close(s);
+	for (size_t i = 0; i < sizeof(rows) / sizeof(*rows); i++) {
+		PLAY(POSTS_CHUNKS);
+		script_play(e, *rows[i].lines, rows[i].lines);
+		transfer("C", "U", rows[i].size);
+		PLAY("C> |0||", "U> |0||", "C> RST", "U> GONE");
 	}
 }
 
 Test(proxy_bodies, until_the_end_of_the_connection)
 {
-	int c = env_client(e), s;
-
-	put(c, "GET / HTTP/1.1\r\nHost: h\r\n\r\n");
-	s = env_accept(e);
-	get_head(s);
-	put(s, "HTTP/1.1 200 OK\r\n\r\n");
-	get_head(c);
-	stream_transfer(s, c, LARGE);
-	close(s);
-	want_end(c);
+	PLAY("C> GET /", "U> GET /", "U< 200 OK||", "C< 200 OK|connection: close||");
+	transfer("U", "C", LARGE);
+	PLAY("U< END", "C< END");
 }
 
 Test(proxy_bodies, a_tunnel_in_both_directions_at_once)
 {
-	int c = env_client(e), s;
 	struct stream there, back;
 	pthread_t t, u;
+	int c, s;
 
-	put(c, "GET / HTTP/1.1\r\nHost: h\r\nConnection: upgrade\r\nUpgrade: websocket\r\n\r\n");
-	s = env_accept(e);
-	get_head(s);
-	put(s, "HTTP/1.1 101 OK\r\nConnection: upgrade\r\nUpgrade: websocket\r\n\r\n");
-	get_head(c);
+	PLAY("C> GET / HTTP/1.1|Host: h|Connection: upgrade|Upgrade: websocket||",
+	     "U> GET / HTTP/1.1|host: h|connection: upgrade|upgrade: websocket||",
+	     "U< 101 OK|Connection: upgrade|Upgrade: websocket||",
+	     "C< 101 OK|connection: upgrade|upgrade: websocket||");
+	c = script_socket(e, "C");
+	s = script_socket(e, "U");
 	there = (struct stream){ c, LARGE };
 	back = (struct stream){ s, LARGE / 2 };
 	pthread_create(&t, NULL, stream_send, &there);
@@ -211,15 +189,10 @@ Test(proxy_bodies, a_tunnel_in_both_directions_at_once)
 	stream_want(c, LARGE / 2);
 	pthread_join(t, NULL);
 	pthread_join(u, NULL);
-	shutdown(c, SHUT_WR);
-	want_end(s);
-	put(s, "bye");
-	want(c, "bye");
-	shutdown(s, SHUT_WR);
-	want_end(c);
+	PLAY("C> END", "U> END", "U< bye", "C< bye", "U< END", "C< END");
 }
 
-/* Sends until the socket takes no more for 0.3 s; how many bytes that was. */
+/* Sends until no more is taken; how many bytes that was. */
 static uint64_t fill(int fd)
 {
 	static char block[65536];
@@ -237,14 +210,10 @@ static uint64_t fill(int fd)
 
 Test(proxy_bodies, a_slow_reader_slows_the_sender_down)
 {
-	int c = env_client(e), s;
 	uint64_t n;
 
-	put(c, "GET / HTTP/1.1\r\nHost: h\r\n\r\n");
-	s = env_accept(e);
-	get_head(s);
-	put(s, "HTTP/1.1 200 OK\r\nContent-Length: 1000000000\r\n\r\n");
-	get_head(c);
-	n = fill(s);
+	PLAY("C> GET /", "U> GET /", "U< 200 OK|Content-Length: 1000000000||",
+	     "C< 200 OK|Content-Length: 1000000000||");
+	n = fill(script_socket(e, "U"));
 	cr_expect_lt(n, 40000000u, "%llu bytes are buffered", (unsigned long long)n);
 }

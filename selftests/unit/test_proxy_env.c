@@ -18,6 +18,8 @@
 
 enum { PATIENCE_MS = 5000, A_WHILE_MS = 150 };
 
+_Thread_local const char *env_line = "";
+
 static pthread_t thread;
 
 struct env_other {
@@ -172,6 +174,8 @@ static struct env *prepare(const struct worker_options *options)
 
 	cr_assert(e);
 	enter_namespace();
+	memset(e->sockets, -1, sizeof(e->sockets));
+	e->second_endpoint = e->mirror_endpoint = -1;
 	e->listener = env_listen(&e->port);
 	e->endpoint = env_listen(&e->endpoint_port);
 	e->router = (struct router){ .plan = plan,
@@ -225,6 +229,21 @@ static void close_worker(struct http_worker *w)
 		     w->upstreams.count);
 }
 
+static void close_sockets(struct env *e)
+{
+	int *fd = e->sockets[0], *end = fd + sizeof(e->sockets) / sizeof(*fd);
+
+	for (; fd < end; fd++)
+		if (*fd >= 0)
+			close(*fd);
+	close(e->listener);
+	close(e->endpoint);
+	if (e->second_endpoint >= 0)
+		close(e->second_endpoint);
+	if (e->mirror_endpoint >= 0)
+		close(e->mirror_endpoint);
+}
+
 void env_free(struct env *e)
 {
 	/* Until both have stopped either may wake the other. */
@@ -236,8 +255,7 @@ void env_free(struct env *e)
 	close_worker(&e->worker);
 	cr_expect_eq(e->picks, e->dones);
 	free(e->other);
-	close(e->listener);
-	close(e->endpoint);
+	close_sockets(e);
 	free(e);
 }
 
@@ -245,7 +263,7 @@ const struct access_entry *env_log(struct env *e, unsigned n)
 {
 	for (int i = 0; i < PATIENCE_MS && __atomic_load_n(&e->logged, __ATOMIC_SEQ_CST) < n; i++)
 		wait_ms(1);
-	cr_assert_eq(e->logged, n, "%u requests logged", e->logged);
+	cr_assert_eq(e->logged, n, "%s: %u requests logged", env_line, e->logged);
 	return &e->last;
 }
 
@@ -278,13 +296,32 @@ int env_accept_maybe(struct env *e)
 	return poll(&p, 1, A_WHILE_MS) > 0 ? env_accept(e) : -1;
 }
 
-int env_accept(struct env *e)
+int env_accept_at(int listener)
 {
-	int fd = accept(e->endpoint, NULL, NULL);
+	int fd = accept(listener, NULL, NULL);
 
-	cr_assert_geq(fd, 0, "no connection to the endpoint");
+	cr_assert_geq(fd, 0, "%s: no connection to the endpoint", env_line);
 	patient(fd);
 	return fd;
+}
+
+int env_accept(struct env *e)
+{
+	return env_accept_at(e->endpoint);
+}
+
+void env_second(struct env *e)
+{
+	e->second = e->target;
+	e->second_endpoint = env_listen(&e->second.port);
+}
+
+void env_mirror(struct env *e)
+{
+	e->mirror = e->target;
+	e->mirror_endpoint = env_listen(&e->mirror.port);
+	e->plan.mirror_count = 1;
+	e->plan.mirror_authority = (struct h1_span){ "h-shadow", 8 };
 }
 
 void put_bytes(int fd, const char *bytes, size_t n)
@@ -292,7 +329,7 @@ void put_bytes(int fd, const char *bytes, size_t n)
 	while (n) {
 		ssize_t r = send(fd, bytes, n, MSG_NOSIGNAL);
 
-		cr_assert_gt(r, 0, "send: %s", strerror(errno));
+		cr_assert_gt(r, 0, "%s: send: %s", env_line, strerror(errno));
 		bytes += r;
 		n -= (size_t)r;
 	}
@@ -326,7 +363,8 @@ const char *get_head(int fd)
 
 	while (n < 4 || memcmp(head + n - 4, "\r\n\r\n", 4) != 0) {
 		cr_assert_lt(n, sizeof(head) - 1);
-		cr_assert_eq(recv(fd, head + n, 1, 0), 1, "only '%.*s'", (int)n, head);
+		cr_assert_eq(recv(fd, head + n, 1, 0), 1, "%s: only '%.*s'", env_line, (int)n,
+			     head);
 		n++;
 	}
 	head[n] = 0;
@@ -343,7 +381,7 @@ const char *get_message(int fd)
 	length = strcasestr(head, "content-length: ");
 	n = length ? strtoul(length + 16, NULL, 10) : 0;
 	for (; n; n--)
-		cr_assert_eq(recv(fd, head + have++, 1, 0), 1, "only '%s'", head);
+		cr_assert_eq(recv(fd, head + have++, 1, 0), 1, "%s: only '%s'", env_line, head);
 	head[have] = 0;
 	return head;
 }
@@ -367,22 +405,6 @@ void want_end(int fd)
 	ssize_t r = recv(fd, &c, 1, 0);
 
 	cr_assert_eq(r, 0, "%s", r < 0 ? strerror(errno) : "more bytes");
-}
-
-void want_closed(int fd)
-{
-	char c;
-	ssize_t r = recv(fd, &c, 1, 0);
-
-	cr_assert(r == 0 || (r < 0 && errno == ECONNRESET), "%s",
-		  r < 0 ? strerror(errno) : "more bytes");
-}
-
-void want_silence(int fd)
-{
-	struct pollfd p = { fd, POLLIN, 0 };
-
-	cr_assert_eq(poll(&p, 1, A_WHILE_MS), 0, "something came");
 }
 
 void wait_ms(unsigned ms)

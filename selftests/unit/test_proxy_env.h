@@ -30,10 +30,12 @@ struct env {
 	struct access_entry last; /* spans are gone */
 	char flags[FLAGS_TEXT];	  /* its flags */
 	unsigned logged;
-	const void *gone;	/* target.endpoint that is one no longer */
-	bool other_rules;	/* are to be gone over to */
-	int listener, endpoint; /* listening sockets */
+	const void *gone;		      /* target.endpoint that is one no longer */
+	bool other_rules;		      /* are to be gone over to */
+	int listener, endpoint;		      /* listening sockets */
+	int second_endpoint, mirror_endpoint; /* of env_second(), env_mirror(); or -1 */
 	uint16_t port, endpoint_port;
+	int sockets[5][10];	 /* the script's (test_proxy_script.h), or -1 */
 	struct env_other *other; /* or NULL */
 };
 
@@ -46,12 +48,20 @@ void env_free(struct env *e);
 int env_client(struct env *e); /* a connection to the proxy */
 int env_client_of_other(struct env *e);
 int env_accept(struct env *e); /* the proxy's next connection to the endpoint */
+int env_accept_at(int listener);
+/* A second endpoint, which is what the first is but for its port: for all tries but the first. */
+void env_second(struct env *e);
+/* An endpoint for copies of requests: `plan` sends one of each there, to the host h-shadow. */
+void env_mirror(struct env *e);
 /* Whether the proxy has connected again within a short time. */
 int env_accept_maybe(struct env *e);
 int env_listen(uint16_t *port);
 
 /* What has been logged of the n-th request, once it has. */
 const struct access_entry *env_log(struct env *e, unsigned n);
+
+/* The line of a script that is being played, for messages. */
+extern _Thread_local const char *env_line;
 
 void put(int fd, const char *text);
 void put_bytes(int fd, const char *bytes, size_t n);
@@ -64,10 +74,7 @@ void want_message(int fd, ...);
 const char *get_head(int fd);
 /* The same with the body that belongs to it by Content-Length. */
 const char *get_message(int fd);
-void want_end(int fd);	  /* an orderly end */
-void want_closed(int fd); /* an end, orderly or not */
-/* Nothing comes for a while. */
-void want_silence(int fd);
+void want_end(int fd); /* an orderly end */
 void wait_ms(unsigned ms);
 
 #endif

@@ -3,9 +3,6 @@
  * What the client sees when something is missing, slow or broken.
  */
 #include <criterion/criterion.h>
-#include <stdlib.h>
-#include <string.h>
-#include <sys/socket.h>
 #include <unistd.h>
 
 #include "test_proxy_script.h"
@@ -29,9 +26,6 @@ static void teardown(void)
 
 TestSuite(proxy_failures, .init = setup, .fini = teardown, .timeout = 60);
 
-#define GET "GET /a HTTP/1.1\r\nHost: h\r\n\r\n"
-#define GOT "GET /a HTTP/1.1\r\nhost: h\r\n\r\n"
-#define OK "HTTP/1.1 200 OK\r\nContent-Length: 2\r\n\r\nhi"
 static void nobody_listens(struct target *t)
 {
 	int fd = env_listen(&t->port);
@@ -41,193 +35,100 @@ static void nobody_listens(struct target *t)
 
 Test(proxy_failures, malformed_chunks_of_the_endpoint_are_a_502)
 {
-	int c = env_client(e), s;
-
-	put(c, GET);
-	s = env_accept(e);
-	want(s, GOT);
-	put(s, "HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\nhello\r\n0\r\n\r\n");
-	want_message(c, "HTTP/1.1 502 ", "protocol error", NULL);
-	want_closed(s);
-	cr_expect_eq(env_log(e, 1)->status, 502u);
-	cr_expect_str_eq(e->flags, "UPE");
-	cr_expect_str_eq(e->last.details, "upstream_reset_before_response_started{protocol_error}");
+	PLAY("C> GET /a", "U> GET /a", "U< 200 OK|Transfer-Encoding: chunked||hello|0||",
+	     "C< 502 ...protocol error", "U> GONE",
+	     "L 502 UPE upstream_reset_before_response_started{protocol_error}");
 }
 
 /* The client has the head by then: all that is left is to break off. */
 Test(proxy_failures, malformed_chunks_of_the_endpoint_end_it)
 {
-	int c = env_client(e), s;
-
-	put(c, GET);
-	s = env_accept(e);
-	want(s, GOT);
-	put(s, "HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n");
-	want(c, "HTTP/1.1 200 OK\r\ntransfer-encoding: chunked\r\n\r\n");
-	put(s, "5;x=\r\nhello\r\n");
-	want_closed(c);
-	want_closed(s);
-	cr_expect_eq(env_log(e, 1)->status, 200u);
-	cr_expect_str_eq(e->flags, "UPE");
-	cr_expect_str_eq(e->last.details, "upstream_reset_after_response_started{protocol_error}");
+	PLAY("C> GET /a", "U> GET /a", "U< 200 OK|Transfer-Encoding: chunked||",
+	     "C< 200 OK|transfer-encoding: chunked||", "U< 5;x=|hello|", "C< GONE", "U> GONE",
+	     "L 200 UPE upstream_reset_after_response_started{protocol_error}");
 }
 
 Test(proxy_failures, malformed_chunks_of_the_client_that_come_late)
 {
-	int c = env_client(e), s;
-
-	put(c, "POST / HTTP/1.1\r\nHost: h\r\nTransfer-Encoding: chunked\r\n\r\n5\r\nhello\r\n");
-	s = env_accept(e);
-	get_head(s);
-	want(s, "5\r\nhello\r\n");
-	put(c, "5;x=\r\nhello\r\n");
-	want_message(c, "HTTP/1.1 400 ", NULL);
-	want_end(c);
-	want_closed(s);
+	PLAY("C> POST / HTTP/1.1|Host: h|Transfer-Encoding: chunked||5|hello|",
+	     "U> POST / HTTP/1.1|host: h|transfer-encoding: chunked||5|hello|", "C> 5;x=|hello|",
+	     "C< 400 ...", "C< END", "U> GONE");
 }
 
 Test(proxy_failures, a_response_that_stops_is_given_up)
 {
-	int c = env_client(e), s;
-
-	put(c, GET);
-	s = env_accept(e);
-	want(s, GOT);
-	put(s, "HTTP/1.1 200 OK\r\nContent-Length: 10\r\n\r\nh");
-	want(c, "HTTP/1.1 200 OK\r\nContent-Length: 10\r\n\r\nh");
-	for (int i = 0; i < 4; i++) {
-		wait_ms(150);
-		put(s, "i");
-		want(c, "i");
-	}
-	want_closed(c);
-	want_closed(s);
+	PLAY("C> GET /a", "U> GET /a", "U< 200 OK|Content-Length: 10||h",
+	     "C< 200 OK|Content-Length: 10||h");
+	for (int i = 0; i < 4; i++)
+		PLAY("T 150", "U< i", "C< i");
+	PLAY("C< GONE", "U> GONE");
 }
+
+#define ABORTED "500 Internal Server Error|...content-length: 18|...||fault filter abort"
 
 Test(proxy_failures, an_abort_asks_no_endpoint)
 {
-	int c = env_client(e);
-
 	e->plan.action = PLAN_ANSWER;
 	e->plan.answer = (struct plan_answer){ .status = 500,
 					       .body = { "fault filter abort", 18 },
 					       .flags = "FI" };
-	for (int i = 0; i < 3; i++) {
-		put(c, "POST / HTTP/1.1\r\nHost: h\r\nContent-Length: 3\r\n\r\nabc");
-		want_message(c, "HTTP/1.1 500 Internal Server Error", "content-length: 18\r\n",
-			     "\r\n\r\nfault filter abort", NULL);
-	}
-	put(c, "HEAD / HTTP/1.1\r\nHost: h\r\n\r\n" GET);
-	get_head(c);
-	want_message(c, "HTTP/1.1 500 ", "abort", NULL);
-	env_log(e, 5);
+	for (int i = 0; i < 3; i++)
+		PLAY("C> POST / HTTP/1.1|Host: h|Content-Length: 3||abc", "C< " ABORTED);
+	PLAY("C> HEAD / HTTP/1.1|Host: h||GET /a HTTP/1.1|Host: h||");
+	get_head(script_socket(e, "C"));
+	PLAY("C< " ABORTED, "L5 500 FI");
 	cr_expect_eq(e->picks, 0u);
 	cr_expect_eq(e->releases, 5u);
 }
 
 Test(proxy_failures, a_client_that_says_nothing_is_closed)
 {
-	int c = env_client(e), s;
-
-	want_end(c);
-	c = env_client(e);
-	put(c, GET);
-	s = env_accept(e);
-	want(s, GOT);
-	put(s, OK);
-	want(c, OK);
-	want_end(c);
+	PLAY("C< END", "C2> GET /a", "U> GET /a", "U< 200", "C2< 200", "C2< END");
 }
 
 Test(proxy_failures, a_connection_serves_as_many_requests_as_it_may)
 {
-	int c = env_client(e), s = -1;
-
 	e->target.max_requests_per_connection = 2;
-	for (int i = 0; i < 4; i++) {
-		put(c, GET);
-		if (!(i & 1))
-			s = env_accept(e);
-		want(s, GOT);
-		put(s, OK);
-		want(c, OK);
-		if (i & 1)
-			want_end(s);
+	for (int i = 0; i < 2; i++) {
+		PLAY("C> GET /a", "U> GET /a", "U< 200", "C< 200");
+		PLAY("C> GET /a", "U> GET /a", "U< 200", "C< 200", "U> END", "U< END");
 	}
 }
 
 Test(proxy_failures, a_connection_is_used_as_long_as_it_may)
 {
-	int c = env_client(e), s;
-
 	e->target.max_duration_ms = 150;
-	put(c, GET);
-	s = env_accept(e);
-	want(s, GOT);
-	put(s, OK);
-	want(c, OK);
-	put(c, GET);
-	want(s, GOT);
-	wait_ms(200);
-	put(s, OK);
-	want(c, OK);
-	want_end(s);
-	put(c, GET);
-	s = env_accept(e);
-	want(s, GOT);
-	put(s, OK);
-	want(c, OK);
-	want_end(s);
+	PLAY("C> GET /a", "U> GET /a", "U< 200", "C< 200");
+	PLAY("C> GET /a", "U> GET /a", "T 200", "U< 200", "C< 200", "U> END");
+	PLAY("C> GET /a", "U2> GET /a", "U2< 200", "C< 200", "U2> END");
 }
 
 Test(proxy_failures, an_unused_connection_is_kept_as_long_as_it_may)
 {
-	int c = env_client(e), s;
-
 	e->target.idle_timeout_ms = 50;
-	put(c, GET);
-	s = env_accept(e);
-	want(s, GOT);
-	put(s, OK);
-	want(c, OK);
-	want_end(s);
+	PLAY("C> GET /a", "U> GET /a", "U< 200", "C< 200", "U> END");
+}
+
+static void other_rules(void)
+{
+	__atomic_store_n(&e->other_rules, true, __ATOMIC_SEQ_CST);
+	loop_wake(e->worker.io.loop);
 }
 
 Test(proxy_failures, connections_to_what_is_no_endpoint_any_more_are_closed)
 {
-	int a = env_client(e), b = env_client(e), s, t, one, two;
+	int one, two;
 
 	e->target.endpoint = &one;
-	put(a, GET);
-	s = env_accept(e);
-	want(s, GOT);
-	put(b, GET);
-	t = env_accept(e);
-	want(t, GOT);
-	put(s, OK);
-	want(a, OK);
+	PLAY("C> GET /a", "U> GET /a", "C2> GET /a", "U2> GET /a", "U< 200", "C< 200");
 	/* One unused, one in use: that goes on. */
 	__atomic_store_n(&e->gone, &one, __ATOMIC_SEQ_CST);
-	__atomic_store_n(&e->other_rules, true, __ATOMIC_SEQ_CST);
-	loop_wake(e->worker.io.loop);
-	want_end(s);
-	want_silence(t);
-	put(t, OK);
-	want(b, OK);
-	want_end(t);
+	other_rules();
+	PLAY("U> END", "U2> -", "U2< 200", "C2< 200", "U2> END");
 	e->target.endpoint = &two;
-	put(a, GET);
-	s = env_accept(e);
-	want(s, GOT);
-	put(s, OK);
-	want(a, OK);
-	__atomic_store_n(&e->other_rules, true, __ATOMIC_SEQ_CST);
-	loop_wake(e->worker.io.loop);
-	want_silence(s);
-	put(b, GET);
-	want(s, GOT);
-	put(s, OK);
-	want(b, OK);
+	PLAY("C> GET /a", "U3> GET /a", "U3< 200", "C< 200");
+	other_rules();
+	PLAY("U3> -", "C2> GET /a", "U3> GET /a", "U3< 200", "C2< 200");
 }
 
 /* ---- conversations: see test_proxy_script.h ---- */

@@ -34,34 +34,15 @@ TestSuite(proxy_http, .init = setup, .fini = teardown, .timeout = 60);
 
 Test(proxy_http, a_request_and_its_response)
 {
-	int c = env_client(e), s;
-
-	put(c, GET);
-	s = env_accept(e);
-	want(s, GOT);
-	put(s, OK);
-	want(c, OK);
-	want_silence(c);
+	PLAY("C> GET /a", "U> GET /a", "U< 200", "C< 200", "C< -", "L 200 -");
 	cr_expect_eq(e->outcome, OUTCOME_STATUS);
 	cr_expect_eq(e->outcome_status, 200u);
-	cr_expect_eq(env_log(e, 1)->status, 200u);
-	close(c);
-	close(s);
 }
 
 Test(proxy_http, both_sides_are_kept_alive)
 {
-	int c = env_client(e), s;
-
-	put(c, GET);
-	s = env_accept(e);
-	for (int i = 0; i < 10; i++) {
-		want(s, GOT);
-		put(s, OK);
-		want(c, OK);
-		if (i < 9)
-			put(c, GET);
-	}
+	for (int i = 0; i < 10; i++)
+		PLAY("C> GET /a", "U> GET /a", "U< 200", "C< 200");
 	cr_expect_eq(e->picks, 10u);
 	cr_expect_eq(e->worker.stats.connections, 1u);
 }
@@ -134,57 +115,32 @@ Test(proxy_http, a_client_that_reads_no_hints_does_without_some)
 
 Test(proxy_http, an_upgrade_that_is_not_taken_up_changes_nothing)
 {
-	int c = env_client(e), s;
-
-	put(c,
-	    "GET /a HTTP/1.1\r\nHost: h\r\nUpgrade: websocket\r\nConnection: Upgrade\r\n\r\n" GET);
-	s = env_accept(e);
-	get_head(s);
-	put(s, OK);
-	want(c, OK);
-	want(s, GOT);
+	PLAY("C> GET /a HTTP/1.1|Host: h|Upgrade: websocket|Connection: Upgrade||"
+	     "GET /a HTTP/1.1|Host: h||",
+	     "U> GET /a HTTP/1.1|host: h|connection: upgrade|upgrade: websocket||", "U< 200",
+	     "C< 200", "U> GET /a");
 }
+
+#define SWITCHES "U< 101 Switching Protocols|Connection: Upgrade|Upgrade: "
 
 Test(proxy_http, switching_unasked_is_502)
 {
-	int c = env_client(e), s;
-
-	put(c, GET);
-	s = env_accept(e);
-	want(s, GOT);
-	put(s, "HTTP/1.1 101 Switching Protocols\r\nUpgrade: x\r\nConnection: upgrade\r\n\r\n");
-	want_message(c, "HTTP/1.1 502 ", "protocol error", NULL);
+	PLAY("C> GET /a", "U> GET /a", SWITCHES "x||", "C< 502 ...protocol error");
 }
 
 Test(proxy_http, h2c_is_not_switched_to)
 {
-	int c = env_client(e), s;
-
-	put(c,
-	    "GET /a HTTP/1.1\r\nHost: h\r\nConnection: Upgrade, HTTP2-Settings\r\nUpgrade: h2c\r\n"
-	    "HTTP2-Settings: AAMAAABkAARAAAAAAAIAAAAA\r\n\r\n");
-	s = env_accept(e);
-	want(s, GOT);
-	put(s, "HTTP/1.1 101 Switching Protocols\r\nConnection: Upgrade\r\nUpgrade: h2c\r\n\r\n");
-	want_message(c, "HTTP/1.1 502 ", NULL);
-	want_closed(s);
+	PLAY("C> GET /a HTTP/1.1|Host: h|Connection: Upgrade, HTTP2-Settings|Upgrade: h2c|"
+	     "HTTP2-Settings: AAMAAABkAARAAAAAAAIAAAAA||",
+	     "U> GET /a", SWITCHES "h2c||", "C< 502 ...", "U> GONE");
 }
 
 Test(proxy_http, chunk_extensions_are_left_out_both_ways)
 {
-	int c = env_client(e), s;
-
-	put(c,
-	    "POST / HTTP/1.1\r\nHost: h\r\nTransfer-Encoding: chunked\r\n\r\n5;ext=1;q=\"a b\"\r\n"
-	    "hello\r\n0\r\n\r\n");
-	s = env_accept(e);
-	get_head(s);
-	want(s, "5\r\nhello\r\n0\r\n\r\n");
-	put(s, "HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n2;a=b\r\nhi\r\n0  \r\n\r\n");
-	get_head(c);
-	want(c, "2\r\nhi\r\n0\r\n\r\n");
-	put(c, GET);
-	want(s, GOT);
+	PLAY("C> POST / HTTP/1.1|Host: h|Transfer-Encoding: chunked||5;ext=1;q=\"a b\"|hello|0||",
+	     "U> POST / HTTP/1.1|host: h|transfer-encoding: chunked||5|hello|0||");
+	PLAY("U< 200 OK|Transfer-Encoding: chunked||2;a=b|hi|0  ||",
+	     "C< 200 OK|transfer-encoding: chunked||2|hi|0||", "C> GET /a", "U> GET /a");
 }
 
 Test(proxy_http, chunk_extensions_that_come_byte_by_byte)
@@ -205,20 +161,12 @@ Test(proxy_http, chunk_extensions_that_come_byte_by_byte)
 
 Test(proxy_http, an_absolute_targets_host_is_what_the_endpoint_is_told)
 {
-	int c = env_client(e), s;
-
-	put(c, "GET http://a/x HTTP/1.1\r\nHost: 10.96.0.10\r\n\r\n");
-	s = env_accept(e);
-	want(s, "GET /x HTTP/1.1\r\nhost: a\r\n\r\n");
+	PLAY("C> GET http://a/x HTTP/1.1|Host: 10.96.0.10||", "U> GET /x HTTP/1.1|host: a||");
 }
 
 Test(proxy_http, http_2_with_prior_knowledge_gets_a_clean_400)
 {
-	int c = env_client(e);
-
-	put(c, "PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n");
-	want_message(c, "HTTP/1.1 400 ", NULL);
-	want_end(c);
+	PLAY("C> PRI * HTTP/2.0||SM||", "C< 400 ...", "C< END");
 	cr_expect_eq(e->picks, 0u);
 }
 
@@ -226,91 +174,45 @@ Test(proxy_http, http_2_with_prior_knowledge_gets_a_clean_400)
  */
 Test(proxy_http, connect_makes_no_tunnel)
 {
-	int c = env_client(e);
-
-	put(c, "CONNECT h:443 HTTP/1.1\r\nHost: h:443\r\n\r\n" GET);
-	want_message(c, "HTTP/1.1 403 ", "connection: close", NULL);
-	want_end(c);
-	cr_expect_str_eq(env_log(e, 1)->details, "upgrade_failed");
-	cr_expect_lt(env_accept_maybe(e), 0);
+	PLAY("C> CONNECT h:443 HTTP/1.1|Host: h:443||GET /a HTTP/1.1|Host: h||",
+	     "C< 403 ...connection: close...", "C< END", "L 403 - upgrade_failed", "U> -");
 }
 
 Test(proxy_http, a_client_that_half_closes_gets_its_response)
 {
-	int c = env_client(e), s;
-
-	put(c, "GET /a HTTP/1.1\r\nHost: h\r\nConnection: close\r\n\r\n");
-	shutdown(c, SHUT_WR);
-	s = env_accept(e);
-	want(s, GOT);
-	wait_ms(50);
-	put(s, OK);
-	want(c, "HTTP/1.1 200 OK\r\nContent-Length: 2\r\nconnection: close\r\n\r\nhi");
-	want_end(c);
+	PLAY("C> GET /a HTTP/1.1|Host: h|Connection: close||", "C> END", "U> GET /a", "T 50",
+	     "U< 200", "C< 200 A|Content-Length: 2|connection: close||hi", "C< END");
 }
 
 /* It closes in order, as most clients do that have waited long enough. */
 Test(proxy_http, a_client_that_gives_up_is_logged_when_it_goes)
 {
-	int c = env_client(e), s;
-	char byte;
-
-	put(c, GET);
-	s = env_accept(e);
-	want(s, GOT);
-	close(c);
-	cr_expect_eq(env_log(e, 1)->status, 0u);
-	cr_expect_str_eq(e->flags, "DC");
-	cr_expect_str_eq(e->last.details, "downstream_remote_disconnect");
+	PLAY("C> GET /a", "U> GET /a", "C> END", "L 0 DC downstream_remote_disconnect", "U> GONE");
 	cr_expect_eq(e->outcome, OUTCOME_ABANDONED);
-	cr_expect_leq(recv(s, &byte, 1, 0), 0, "the endpoint works on");
-	close(s);
 }
 
 Test(proxy_http, a_client_that_leaves_a_quiet_stream_is_logged_when_it_goes)
 {
-	int c = env_client(e), s;
-
-	put(c, GET);
-	s = env_accept(e);
-	want(s, GOT);
-	put(s, "HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n2\r\nhi\r\n");
-	want(c, "HTTP/1.1 200 OK\r\ntransfer-encoding: chunked\r\n\r\n2\r\nhi\r\n");
-	close(c);
-	cr_expect_eq(env_log(e, 1)->status, 200u);
-	cr_expect_str_eq(e->flags, "DC");
-	close(s);
+	PLAY("C> GET /a", "U> GET /a", "U< 200 OK|Transfer-Encoding: chunked||2|hi|",
+	     "C< 200 OK|transfer-encoding: chunked||2|hi|", "C> END", "L 200 DC");
 }
 
 /* Pipelined requests are answered, although no more will come. */
 Test(proxy_http, a_client_that_sends_all_at_once_and_ends_gets_its_first_response)
 {
-	int c = env_client(e), s;
-
-	put(c, GET GET);
-	shutdown(c, SHUT_WR);
-	s = env_accept(e);
-	want(s, GOT);
-	wait_ms(50);
-	put(s, OK);
-	want(c, OK);
-	close(c);
-	close(s);
+	PLAY("C> GET /a HTTP/1.1|Host: h||GET /a HTTP/1.1|Host: h||", "C> END", "U> GET /a", "T 50",
+	     "U< 200", "C< 200");
 }
 
 Test(proxy_http, an_early_response_ends_the_connection_in_order)
 {
-	int c = env_client(e), s;
 	static char block[100000];
 
-	put(c, "POST / HTTP/1.1\r\nHost: h\r\nContent-Length: 10000000\r\n\r\nabc");
-	s = env_accept(e);
-	get_head(s);
-	want(s, "abc");
-	put(s, "HTTP/1.1 413 Too Large\r\nContent-Length: 2\r\n\r\nno");
-	want_message(c, "HTTP/1.1 413 ", "\r\n\r\nno", NULL);
-	put_bytes(c, block, sizeof(block));
-	want_end(c);
+	PLAY("C> POST / HTTP/1.1|Host: h|Content-Length: 10000000||abc",
+	     "U> POST / HTTP/1.1|host: h|Content-Length: 10000000||abc",
+	     "U< 413 Too Large|Content-Length: 2||no", "C< 413 ...||no");
+	put_bytes(script_socket(e, "C"), block, sizeof(block));
+	PLAY("C< END");
 }
 
 Test(proxy_http, none_of_the_ambiguous_requests_reaches_an_endpoint)
@@ -382,15 +284,10 @@ static void want_keep_alive(int fd, int idle, int interval, int probes)
 
 Test(proxy_http, a_peer_that_vanishes_without_a_word_will_be_noticed)
 {
-	int c = env_client(e), s;
-
-	put(c, GET);
-	s = env_accept(e);
-	want(s, GOT);
+	PLAY("C> GET /a", "U> GET /a");
 	want_keep_alive(e->worker.requests->down->half.transport.io.fd, 60, 15, 4);
 	want_keep_alive(e->worker.requests->up->half.transport.io.fd, 60, 15, 4);
-	put(s, OK);
-	want(c, OK);
+	PLAY("U< 200", "C< 200");
 }
 
 static int given_or(uint32_t given, int otherwise)
@@ -415,19 +312,14 @@ Test(proxy_http, an_endpoints_connection_has_the_keepalive_of_its_rule)
 	e->target.max_requests_per_connection = 1;
 	for (size_t i = 0; i < sizeof(rows) / sizeof(*rows); i++) {
 		const struct keepalive *k = &rows[i];
-		int c = env_client(e), s;
 
 		e->target.keepalive = *k;
-		put(c, GET);
-		s = env_accept(e);
-		want(s, GOT);
+		PLAY("C> GET /a", "U> GET /a");
 		want_keep_alive(e->worker.requests->up->half.transport.io.fd,
 				given_or(k->time_s, idle), given_or(k->interval_s, interval),
 				given_or(k->probes, probes));
 		want_keep_alive(e->worker.requests->down->half.transport.io.fd, 60, 15, 4);
-		put(s, OK);
-		want(c, OK);
-		want_end(s);
+		PLAY("U< 200", "C< 200", "U> END", "U< END");
 	}
 }
 

@@ -4,14 +4,13 @@
  */
 #include <criterion/criterion.h>
 #include <pthread.h>
-#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/mman.h>
 #include <sys/socket.h>
 #include <unistd.h>
 
-#include "test_proxy_env.h"
+#include "test_proxy_script.h"
 
 static struct env *e;
 static struct cluster_limit row;
@@ -48,231 +47,107 @@ static void teardown(void)
 TestSuite(proxy_limits, .init = setup, .fini = teardown, .timeout = 60);
 TestSuite(proxy_limits_shared, .init = setup_pair, .fini = teardown, .timeout = 60);
 
-#define GET "GET /a HTTP/1.1\r\nHost: h\r\n\r\n"
-#define GOT "GET /a HTTP/1.1\r\nhost: h\r\n\r\n"
-#define OK "HTTP/1.1 200 OK\r\nContent-Length: 2\r\n\r\nhi"
+/* Answered by the proxy, as there are too many. */
+#define REASON "upstream connect error or disconnect/reset before headers. reset reason: "
+#define OVERFLOW "503...||" REASON "overflow"
 
 Test(proxy_limits, two_are_admitted_and_the_third_is_refused)
 {
-	int a = env_client(e), b = env_client(e), c = env_client(e), s;
-
-	put(a, GET);
-	s = env_accept(e);
-	want(s, GOT);
-	put(b, GET);
-	wait_ms(50);
-	put(c, GET);
-	want_message(
-		c, "HTTP/1.1 503 ", "x-envoy-overloaded: true\r\n", "content-length: 81\r\n",
-		"\r\n\r\nupstream connect error or disconnect/reset before headers. reset reason: "
-		"overflow",
-		NULL);
-	cr_expect_str_eq(env_log(e, 1)->flags, "UO");
-	cr_expect_eq(e->cluster.upstream_rq_pending_overflow, 1u);
-	cr_expect_lt(env_accept_maybe(e), 0);
-	put(s, OK);
-	want(a, OK);
-	want(s, GOT);
-	put(s, OK);
-	want(b, OK);
-	put(c, GET);
-	want(s, GOT);
-	put(s, OK);
-	want(c, OK);
-	cr_expect_eq(e->cluster.upstream_rq_pending_overflow, 1u);
+	PLAY("C> GET /a", "U> GET /a", "C2> GET /a", "T 50", "C3> GET /a",
+	     "C3< 503 ...content-length: 81|...x-envoy-overloaded: true|...||" REASON "overflow",
+	     "L 503 UO", "S cluster upstream_rq_pending_overflow 1", "U2> -");
+	PLAY("U< 200", "C< 200", "U> GET /a", "U< 200", "C2< 200");
+	PLAY("C3> GET /a", "U> GET /a", "U< 200", "C3< 200");
+	PLAY("S cluster upstream_rq_pending_overflow 1");
 	cr_expect_eq(row.proxied, 1u);
 	cr_expect_eq(row.peak, 1u);
 }
 
 Test(proxy_limits, a_refusal_says_nothing_about_the_endpoint)
 {
-	int a = env_client(e), b = env_client(e), s;
-
 	e->target.max = (struct limit_max){ .requests = 1 };
-	put(a, GET);
-	s = env_accept(e);
-	want(s, GOT);
-	put(b, GET);
-	want_message(b, "HTTP/1.1 503 ", "reset reason: overflow", NULL);
+	PLAY("C> GET /a", "U> GET /a", "C2> GET /a", "C2< " OVERFLOW);
 	cr_expect_eq(e->outcome, OUTCOME_ABANDONED);
-	put(s, OK);
-	want(a, OK);
+	PLAY("U< 200", "C< 200");
 }
 
 Test(proxy_limits, who_waits_gets_a_new_connection_when_the_old_one_is_used_up)
 {
-	int a = env_client(e), b = env_client(e), s;
-
 	e->target.max_requests_per_connection = 1;
-	put(a, GET);
-	s = env_accept(e);
-	want(s, GOT);
-	put(b, GET);
-	want_silence(b);
-	put(s, OK);
-	want(a, OK);
-	want_end(s);
-	s = env_accept(e);
-	want(s, GOT);
-	put(s, OK);
-	want(b, OK);
+	PLAY("C> GET /a", "U> GET /a", "C2> GET /a", "C2< -", "U< 200", "C< 200", "U> END");
+	PLAY("U2> GET /a", "U2< 200", "C2< 200");
 }
 
+/* Two leave: one of those that wait, and the last one. */
 Test(proxy_limits, who_waits_first_is_served_first)
 {
-	enum { CLIENTS = 9, LEAVES = 5, LEAVES_TOO = CLIENTS - 1 };
-	char path[64], request[128];
-	int c[CLIENTS], s;
-
 	e->target.max.pending = 0;
-	for (int i = 0; i < CLIENTS; i++) {
-		c[i] = env_client(e);
-		snprintf(request, sizeof(request), "GET /%d HTTP/1.1\r\nHost: h\r\n\r\n", i);
-		put(c[i], request);
-		wait_ms(2);
-	}
-	s = env_accept(e);
-	for (int i = 0; i < CLIENTS; i++) {
-		if (i == 4) {
-			close(c[LEAVES]);
-			close(c[LEAVES_TOO]);
-			wait_ms(20);
-		}
-		if (i == LEAVES || i == LEAVES_TOO)
-			continue;
-		snprintf(path, sizeof(path), "GET /%d HTTP/1.1\r\nhost: h\r\n\r\n", i);
-		want(s, path);
-		put(s, OK);
-		want(c[i], OK);
-	}
+	PLAY("C1> GET /1", "T 2", "C2> GET /2", "T 2", "C3> GET /3", "T 2", "C4> GET /4", "T 2");
+	PLAY("C5> GET /5", "T 2", "C6> GET /6", "T 2", "C7> GET /7", "T 2", "C8> GET /8", "T 2");
+	PLAY("C9> GET /9", "T 2");
+	PLAY("U> GET /1", "U< 200", "C1< 200", "U> GET /2", "U< 200", "C2< 200");
+	PLAY("U> GET /3", "U< 200", "C3< 200", "U> GET /4", "U< 200", "C4< 200");
+	PLAY("C6> END", "C9> END", "T 20");
+	PLAY("U> GET /5", "U< 200", "C5< 200", "U> GET /7", "U< 200", "C7< 200");
+	PLAY("U> GET /8", "U< 200", "C8< 200", "U> -");
 }
 
 Test(proxy_limits, who_waits_and_goes_away_is_forgotten)
 {
-	int a = env_client(e), b = env_client(e), c, s;
-	struct linger now = { 1, 0 };
-
-	put(a, GET);
-	s = env_accept(e);
-	want(s, GOT);
-	put(b, GET);
-	wait_ms(50);
-	setsockopt(b, SOL_SOCKET, SO_LINGER, &now, sizeof(now));
-	close(b);
-	env_log(e, 1);
-	c = env_client(e);
-	put(c, GET);
-	wait_ms(50);
-	put(s, OK);
-	want(a, OK);
-	want(s, GOT);
-	put(s, OK);
-	want(c, OK);
-	cr_expect_eq(e->cluster.upstream_rq_pending_overflow, 0u);
+	PLAY("C> GET /a", "U> GET /a", "C2> GET /a", "T 50", "C2> RST", "L 0 DC");
+	PLAY("C3> GET /a", "T 50", "U< 200", "C< 200", "U> GET /a", "U< 200", "C3< 200");
+	PLAY("S cluster upstream_rq_pending_overflow 0");
 }
 
 Test(proxy_limits, waiting_ends_with_the_routes_time)
 {
-	int a = env_client(e), b = env_client(e), s;
-
-	put(a, GET);
-	s = env_accept(e);
-	want(s, GOT);
+	PLAY("C> GET /a", "U> GET /a");
 	e->plan.timeout_ms = 100;
-	put(b, GET);
-	want_message(b, "HTTP/1.1 504 ", NULL);
-	put(s, OK);
-	want(a, OK);
+	PLAY("C2> GET /a", "C2< 504...", "U< 200", "C< 200");
 }
 
 Test(proxy_limits, an_unused_connection_to_another_endpoint_makes_way)
 {
-	int a = env_client(e), b = env_client(e), s, t, other;
-
-	put(a, GET);
-	s = env_accept(e);
-	want(s, GOT);
-	put(s, OK);
-	want(a, OK);
-	other = env_listen(&e->target.port);
-	put(b, GET);
-	t = accept(other, NULL, NULL);
-	want(t, GOT);
-	want_end(s);
-	put(t, OK);
-	want(b, OK);
+	PLAY("C> GET /a", "U> GET /a", "U< 200", "C< 200");
+	env_second(e);
+	e->target = e->second;
+	PLAY("C2> GET /a", "V> GET /a", "U> END", "V< 200", "C2< 200");
 }
 
 Test(proxy_limits, a_connection_that_fails_is_given_back)
 {
-	int a = env_client(e), s;
 	uint16_t good = e->target.port;
 
 	close(env_listen(&e->target.port));
-	for (int i = 0; i < 3; i++) {
-		put(a, GET);
-		want_message(a, "HTTP/1.1 503 ", "connection failure", NULL);
-	}
+	for (int i = 0; i < 3; i++)
+		PLAY("C> GET /a", "C< 503...connection failure");
 	e->target.port = good;
-	put(a, GET);
-	s = env_accept(e);
-	want(s, GOT);
-	put(s, OK);
-	want(a, OK);
+	PLAY("C> GET /a", "U> GET /a", "U< 200", "C< 200");
 }
 
 /* More connections than requests may be under way: those that wait for one don't count. */
 Test(proxy_limits, requests_under_way)
 {
-	int a = env_client(e), b = env_client(e), c = env_client(e), s;
-
 	e->target.max = (struct limit_max){ .connections = 1, .requests = 1 };
-	put(a, GET);
-	s = env_accept(e);
-	want(s, GOT);
-	put(b, GET);
-	want_silence(b);
-	put(s, OK);
-	want(a, OK);
-	want(s, GOT);
-	put(s, OK);
-	want(b, OK);
-	cr_expect_eq(e->cluster.upstream_rq_pending_overflow, 0u);
+	PLAY("C> GET /a", "U> GET /a", "C2> GET /a", "C2< -", "U< 200", "C< 200");
+	PLAY("U> GET /a", "U< 200", "C2< 200", "S cluster upstream_rq_pending_overflow 0");
 	e->target.max = (struct limit_max){ .requests = 1 };
-	put(a, GET);
-	want(s, GOT);
-	put(c, GET);
-	want_message(c, "HTTP/1.1 503 ", "reset reason: overflow", NULL);
-	put(s, OK);
-	want(a, OK);
-	cr_expect_eq(e->cluster.upstream_rq_pending_overflow, 1u);
+	PLAY("C> GET /a", "U> GET /a", "C3> GET /a", "C3< " OVERFLOW, "U< 200", "C< 200");
+	PLAY("S cluster upstream_rq_pending_overflow 1");
 }
 
 Test(proxy_limits, a_connection_is_used_again_only_for_the_cluster_that_counts_it)
 {
 	static struct cluster_limit other_row;
 	static struct limit other = { .connections = &other_row };
-	int a = env_client(e), s, t;
 
-	put(a, GET);
-	s = env_accept(e);
-	want(s, GOT);
-	put(s, OK);
-	want(a, OK);
+	PLAY("C> GET /a", "U> GET /a", "U< 200", "C< 200");
 	e->target.limit = &other;
-	put(a, GET);
-	t = env_accept(e);
-	want(t, GOT);
-	put(t, OK);
-	want(a, OK);
+	PLAY("C> GET /a", "U2> GET /a", "U2< 200", "C< 200");
 	cr_expect_eq(row.proxied, 1u);
 	cr_expect_eq(other_row.proxied, 1u);
 	e->target.limit = &limit;
-	put(a, GET);
-	want(s, GOT);
-	put(s, OK);
-	want(a, OK);
-	close(t);
+	PLAY("C> GET /a", "U> GET /a", "U< 200", "C< 200", "U2< END");
 	for (int i = 0; i < 1000 && __atomic_load_n(&other_row.proxied, __ATOMIC_SEQ_CST); i++)
 		wait_ms(1);
 	cr_expect_eq(__atomic_load_n(&other_row.proxied, __ATOMIC_SEQ_CST), 0u);
@@ -282,31 +157,14 @@ static const uint32_t unavailable[] = { 503 };
 
 Test(proxy_limits, retries_under_way)
 {
-	int a = env_client(e), b = env_client(e), s, t, other;
-
 	e->target.max = (struct limit_max){ .retries = 1 };
 	e->plan.retries = 1;
 	e->plan.retry_statuses = unavailable;
 	e->plan.retry_status_count = 1;
-	other = env_listen(&e->second.port);
-	e->second.addr = e->target.addr;
-	e->second.limit = e->target.limit;
-	e->second.max = e->target.max;
-	put(a, GET);
-	s = env_accept(e);
-	want(s, GOT);
-	put(s, "HTTP/1.1 503 No\r\nContent-Length: 3\r\n\r\nbad");
-	t = accept(other, NULL, NULL);
-	want(t, GOT);
-	put(b, GET);
-	s = env_accept(e);
-	want(s, GOT);
-	put(s, "HTTP/1.1 503 No\r\nContent-Length: 3\r\n\r\nbad");
-	want_message(b, "HTTP/1.1 503 No", "\r\n\r\nbad", NULL);
-	cr_expect_eq(e->cluster.upstream_rq_retry_overflow, 1u);
-	put(t, OK);
-	want(a, OK);
-	env_log(e, 2);
+	env_second(e);
+	PLAY("C> GET /a", "U> GET /a", "U< 503", "V> GET /a");
+	PLAY("C2> GET /a", "U2> GET /a", "U2< 503", "C2< 503", "L 503 UO");
+	PLAY("S cluster upstream_rq_retry_overflow 1", "V< 200", "C< 200", "L2 200 -");
 	cr_expect_eq(limit.retries, 0u);
 }
 
@@ -365,19 +223,11 @@ Test(proxy_limits_row, who_asks_for_the_next_one)
 
 Test(proxy_limits, connections_of_the_kernel_count)
 {
-	int a = env_client(e), b = env_client(e), s;
-
 	row.steered = 1;
-	put(a, GET);
-	want_silence(a);
-	put(b, GET);
-	want_message(b, "HTTP/1.1 503 ", "reset reason: overflow", NULL);
-	/* There is no notification when the kernel gives one back. */
+	PLAY("C> GET /a", "C< -", "C2> GET /a", "C2< " OVERFLOW);
+	/* The kernel says to no one that it has given one back. */
 	__atomic_sub_fetch(&row.steered, 1, __ATOMIC_SEQ_CST);
-	s = env_accept(e);
-	want(s, GOT);
-	put(s, OK);
-	want(a, OK);
+	PLAY("U> GET /a", "U< 200", "C< 200");
 	cr_expect_eq(row.steered, 0u);
 	cr_expect_eq(row.proxied, 1u);
 }
@@ -428,54 +278,31 @@ Test(proxy_limits_row, rows_are_shared_through_the_descriptor)
 
 Test(proxy_limits_shared, two_are_admitted_and_the_third_is_refused)
 {
-	int a = env_client(e), b = env_client_of_other(e), c = env_client(e), s;
-
-	put(a, GET);
-	s = env_accept(e);
-	want(s, GOT);
-	put(b, GET);
-	want_silence(b);
-	put(c, GET);
-	want_message(c, "HTTP/1.1 503 ", "reset reason: overflow", NULL);
-	cr_expect_lt(env_accept_maybe(e), 0);
+	PLAY("C> GET /a", "U> GET /a", "D> GET /a", "D< -", "C2> GET /a", "C2< " OVERFLOW, "U2> -");
 	/* It moves to the other worker: closed here, opened there. */
-	put(s, OK);
-	want(a, OK);
-	want_end(s);
-	s = env_accept(e);
-	want(s, GOT);
-	put(s, OK);
-	want(b, OK);
+	PLAY("U< 200", "C< 200", "U> END", "U2> GET /a", "U2< 200", "D< 200");
 	cr_expect_eq(row.peak, 1u);
 }
 
-/* An unused connection does not count against admission: two requests are admitted although the
- * other worker keeps one. */
-Test(proxy_limits_shared, an_unused_connection_takes_no_place)
+/* Two are admitted although the other worker has an unused connection. */
+Test(proxy_limits_shared, an_unused_connection_takes_nobodys_place)
 {
-	int a = env_client(e), b = env_client_of_other(e), c = env_client_of_other(e), s;
-
+	PLAY("C> GET /a");
 	for (int round = 0; round < 20; round++) {
-		put(a, GET);
-		s = env_accept(e);
-		want(s, GOT);
-		put(s, OK);
-		want(a, OK);
-		put(b, GET);
-		put(c, GET);
-		want_end(s);
-		close(s);
-		s = env_accept(e);
-		for (int i = 0; i < 2; i++) {
-			want(s, GOT);
-			put(s, OK);
-		}
-		want(b, OK);
-		want(c, OK);
+		PLAY("U> GET /a", "U< 200", "C< 200", "D> GET /a", "D2> GET /a", "U> END",
+		     "U< END");
+		PLAY("U2> GET /a", "U2< 200", "U2> GET /a", "U2< 200", "D< 200", "D2< 200");
+		PLAY("C> GET /a", "U2> END", "U2< END");
 	}
-	cr_expect_eq(e->cluster.upstream_rq_pending_overflow, 0u);
+	PLAY("U> GET /a", "U< 200", "C< 200", "S cluster upstream_rq_pending_overflow 0");
 	cr_expect_eq(row.peak, 1u);
 }
+
+/* ---- many at once, in threads ---- */
+
+#define GET "GET /a HTTP/1.1\r\nHost: h\r\n\r\n"
+#define GOT "GET /a HTTP/1.1\r\nhost: h\r\n\r\n"
+#define OK "HTTP/1.1 200 OK\r\nContent-Length: 2\r\n\r\nhi"
 
 static bool asking = true, serving = true;
 
@@ -492,8 +319,8 @@ static void *ask_all_the_time(void *arg)
 
 static void *serve_one_at_a_time(void *arg);
 
-/* Several requests wait in one worker, and one in the other: that one is served, too. */
-Test(proxy_limits_shared, no_request_waits_for_ever)
+/* Several requests wait in one worker, and one in the other: it has its turn. */
+Test(proxy_limits_shared, nobody_waits_for_ever)
 {
 	int busy[] = { env_client(e), env_client(e), env_client(e) }, fd = env_client_of_other(e);
 	pthread_t server, clients[3];

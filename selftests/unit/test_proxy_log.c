@@ -12,7 +12,7 @@
 
 #include "proxy/log/access_line.h"
 #include "proxy/log/access_log.h"
-#include "test_proxy_env.h"
+#include "test_proxy_script.h"
 
 #define HEAD                                                                                 \
 	"GET /a?b=\"c\"\\ HTTP/1.1\r\nHost: reviews:9080\r\nUser-Agent: curl/8 \xc3\xa4\r\n" \
@@ -280,34 +280,22 @@ Test(proxy_log, workers_do_not_mix_their_lines)
 Test(proxy_log, bytes_are_those_of_bodies)
 {
 	struct env *e = env_new(NULL);
-	int c = env_client(e), s;
 
 	/* The next request is there already. */
-	put(c, "POST /a HTTP/1.1\r\nHost: h\r\nContent-Length: 3\r\n\r\nabc"
-	       "GET /b HTTP/1.1\r\nHost: h\r\n\r\n");
-	s = env_accept(e);
-	get_head(s);
-	want(s, "abc");
-	wait_ms(30);
-	put(s, "HTTP/1.1 200 OK\r\nContent-Length: 5\r\n\r\nhello");
-	env_log(e, 1);
+	PLAY("C> POST /a HTTP/1.1|Host: h|Content-Length: 3||abcGET /b HTTP/1.1|Host: h||",
+	     "U> POST /a HTTP/1.1|host: h|Content-Length: 3||abc", "T 30",
+	     "U< 200 OK|Content-Length: 5||hello", "L 200 -");
 	cr_expect_eq(e->last.received, 3u);
 	cr_expect_eq(e->last.sent, 5u);
 	cr_expect_geq(e->last.service_ms, 25);
 	cr_expect_eq(e->last.endpoint_port, e->endpoint_port);
 	cr_expect_gt(e->last.local_port, 0u);
-	get_head(s);
-	close(s);
 	/* Once more: the connection was an old one. */
-	s = env_accept(e);
-	get_head(s);
-	close(s);
-	env_log(e, 2);
+	PLAY("U> GET /b", "U< END", "U> GET /b", "U< END", "L2 503 UC");
 	cr_expect_eq(e->last.received, 0u);
 	cr_expect_eq(e->last.sent,
 		     strlen("upstream connect error or disconnect/reset before headers. "
 			    "reset reason: connection termination"));
 	cr_expect_lt(e->last.service_ms, 0);
-	close(c);
 	env_free(e);
 }

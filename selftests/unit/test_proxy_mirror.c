@@ -5,159 +5,82 @@
 #include <criterion/criterion.h>
 #include <stdio.h>
 #include <stdlib.h>
-#include <string.h>
 #include <sys/socket.h>
 #include <unistd.h>
 
-#include "test_proxy_env.h"
+#include "test_proxy_script.h"
 
 static struct env *e;
-static int shadow; /* listens */
 
 static void setup(void)
 {
 	e = env_new(NULL);
-	e->mirror = e->target;
-	shadow = env_listen(&e->mirror.port);
-	e->plan.mirror_count = 1;
-	e->plan.mirror_authority = (struct h1_span){ "h-shadow", 8 };
+	env_mirror(e);
 }
 
 static void teardown(void)
 {
 	env_free(e);
-	close(shadow);
 }
 
 TestSuite(proxy_mirror, .init = setup, .fini = teardown, .timeout = 60);
 
-#define GET "GET /a HTTP/1.1\r\nHost: h\r\n\r\n"
-#define GOT "GET /a HTTP/1.1\r\nhost: h\r\n\r\n"
-#define COPY "GET /a HTTP/1.1\r\nhost: h-shadow\r\n\r\n"
-#define OK "HTTP/1.1 200 OK\r\nContent-Length: 2\r\n\r\nhi"
-
-static int accept_shadow(void)
-{
-	struct timeval t = { 5, 0 };
-	int fd = accept(shadow, NULL, NULL);
-
-	cr_assert_geq(fd, 0);
-	setsockopt(fd, SOL_SOCKET, SO_RCVTIMEO, &t, sizeof(t));
-	return fd;
-}
+#define M_SEES "M> GET /a HTTP/1.1|host: h-shadow||"
 
 Test(proxy_mirror, the_copy_is_sent_and_its_response_thrown_away)
 {
-	int c = env_client(e), s = -1, m = -1;
-
-	for (int i = 0; i < 3; i++) {
-		put(c, GET);
-		if (!i) {
-			s = env_accept(e);
-			m = accept_shadow();
-		}
-		want(s, GOT);
-		want(m, COPY);
-		put(m, "HTTP/1.1 500 Bad\r\nContent-Length: 3\r\n\r\nbad");
-		wait_ms(20);
-		put(s, OK);
-		want(c, OK);
-	}
-	want_silence(c);
+	for (int i = 0; i < 3; i++)
+		PLAY("C> GET /a", "U> GET /a", M_SEES, "M< 500", "T 20", "U< 200", "C< 200");
+	PLAY("C< -");
 }
 
 Test(proxy_mirror, a_dead_one_delays_nothing)
 {
-	int c = env_client(e), s = -1;
-
-	close(shadow);
-	shadow = -1;
-	for (int i = 0; i < 3; i++) {
-		put(c, GET);
-		if (!i)
-			s = env_accept(e);
-		want(s, GOT);
-		put(s, OK);
-		want(c, OK);
-	}
+	close(e->mirror_endpoint);
+	e->mirror_endpoint = -1;
+	for (int i = 0; i < 3; i++)
+		PLAY("C> GET /a", "U> GET /a", "U< 200", "C< 200");
 }
 
 Test(proxy_mirror, a_slow_one_delays_nothing)
 {
-	int c = env_client(e), s = -1;
-
-	for (int i = 0; i < 10; i++) {
-		put(c, GET);
-		if (!i)
-			s = env_accept(e);
-		want(s, GOT);
-		put(s, OK);
-		want(c, OK);
-	}
+	for (int i = 0; i < 10; i++)
+		PLAY("C> GET /a", "U> GET /a", "U< 200", "C< 200");
 }
 
 Test(proxy_mirror, one_that_answers_late_is_heard_out)
 {
-	int c = env_client(e), s, m;
-
-	put(c, GET);
-	s = env_accept(e);
-	m = accept_shadow();
-	want(s, GOT);
-	put(s, OK);
-	want(c, OK);
-	want(m, COPY);
-	close(c);
-	wait_ms(50);
-	put(m, "HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n");
-	put(m, "2\r\nhi\r\n0\r\n\r\n");
+	PLAY("C> GET /a", "U> GET /a", "U< 200", "C< 200", M_SEES, "C> END", "C< END", "T 50");
+	PLAY("M< 200 OK|Transfer-Encoding: chunked||", "M< 2|hi|0||");
 	/* The connection is kept for the next copy. */
-	c = env_client(e);
-	put(c, GET);
-	want(m, COPY);
-	want(s, GOT);
-	put(s, OK);
-	want(c, OK);
+	PLAY("C2> GET /a", M_SEES, "U> GET /a", "U< 200", "C2< 200");
 }
 
 Test(proxy_mirror, bodies_are_copied)
 {
-	int c = env_client(e), s, m;
-
-	put(c, "POST / HTTP/1.1\r\nHost: h\r\nContent-Length: 10\r\n\r\nabc");
-	s = env_accept(e);
-	m = accept_shadow();
-	want(s, "POST / HTTP/1.1\r\nhost: h\r\nContent-Length: 10\r\n\r\nabc");
-	want(m, "POST / HTTP/1.1\r\nhost: h-shadow\r\nContent-Length: 10\r\n\r\nabc");
-	put(c, "defghij");
-	want(s, "defghij");
-	want(m, "defghij");
-	put(m, OK);
-	put(s, OK);
-	want(c, OK);
-	put(c, "POST / HTTP/1.1\r\nHost: h\r\nTransfer-Encoding: "
-	       "chunked\r\n\r\n3\r\nabc\r\n0\r\n\r\n");
-	want_message(s, "transfer-encoding: chunked\r\n\r\n", NULL);
-	want(s, "3\r\nabc\r\n0\r\n\r\n");
-	want_message(m, "host: h-shadow\r\n", NULL);
-	want(m, "3\r\nabc\r\n0\r\n\r\n");
-	put(s, OK);
-	want(c, OK);
+	PLAY("C> POST / HTTP/1.1|Host: h|Content-Length: 10||abc",
+	     "U> POST / HTTP/1.1|host: h|Content-Length: 10||abc",
+	     "M> POST / HTTP/1.1|host: h-shadow|Content-Length: 10||abc");
+	PLAY("C> defghij", "U> defghij", "M> defghij", "M< 200", "U< 200", "C< 200");
+	PLAY("C> POST / HTTP/1.1|Host: h|Transfer-Encoding: chunked||3|abc|0||",
+	     "U> POST / HTTP/1.1|host: h|transfer-encoding: chunked||3|abc|0||",
+	     "M> POST / HTTP/1.1|host: h-shadow|transfer-encoding: chunked||3|abc|0||", "U< 200",
+	     "C< 200");
 }
 
 /* Nothing of it is read at first: what was sent to the other one waits. */
 Test(proxy_mirror, one_that_falls_too_far_behind_is_given_up)
 {
 	enum { SIZE = 32 * 1024 * 1024 };
-	int c = env_client(e), s, m;
+	int c = script_socket(e, "C"), s, m;
 	char *body = calloc(1, SIZE), *got = malloc(1 << 20), head[128];
 	size_t sent = 0, received = 0;
 
 	snprintf(head, sizeof(head), "POST / HTTP/1.1\r\nHost: h\r\nContent-Length: %d\r\n\r\n",
 		 SIZE);
 	put(c, head);
-	s = env_accept(e);
-	m = accept_shadow();
+	s = script_socket(e, "U");
+	m = script_socket(e, "M");
 	get_head(s);
 	while (received < SIZE) {
 		ssize_t n = send(c, body + sent, SIZE - sent, MSG_DONTWAIT | MSG_NOSIGNAL);
@@ -167,8 +90,7 @@ Test(proxy_mirror, one_that_falls_too_far_behind_is_given_up)
 		cr_assert_gt(n, 0);
 		received += (size_t)n;
 	}
-	put(s, OK);
-	want(c, OK);
+	PLAY("U< 200", "C< 200");
 	for (received = 0;;) {
 		ssize_t n = recv(m, got, 1 << 20, 0);
 
@@ -183,14 +105,7 @@ Test(proxy_mirror, one_that_falls_too_far_behind_is_given_up)
 
 Test(proxy_mirror, a_client_that_goes_away_within_the_body_takes_the_copy_with_it)
 {
-	int c = env_client(e), s, m;
-
-	put(c, "POST / HTTP/1.1\r\nHost: h\r\nContent-Length: 10\r\n\r\nabc");
-	s = env_accept(e);
-	m = accept_shadow();
-	get_head(s);
-	get_head(m);
-	want(m, "abc");
-	close(c);
-	want_closed(m);
+	PLAY("C> POST / HTTP/1.1|Host: h|Content-Length: 10||abc",
+	     "U> POST / HTTP/1.1|host: h|Content-Length: 10||abc",
+	     "M> POST / HTTP/1.1|host: h-shadow|Content-Length: 10||abc", "C> END", "M> GONE");
 }

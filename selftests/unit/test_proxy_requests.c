@@ -9,7 +9,7 @@
 
 #include "lib/wire/proxy_orders.h"
 #include "proxy/process/requests.h"
-#include "test_proxy_env.h"
+#include "test_proxy_script.h"
 
 static struct env *e;
 
@@ -27,7 +27,7 @@ static void teardown(void)
 
 TestSuite(proxy_requests, .init = setup, .fini = teardown, .timeout = 60);
 
-static size_t list(struct proxy_request *rows, size_t most)
+static size_t look(struct proxy_request *rows, size_t most)
 {
 	struct http_worker *w = &e->worker;
 	int fd = memfd_create("requests", MFD_CLOEXEC);
@@ -45,24 +45,18 @@ static struct proxy_request wait_for(const char *state)
 {
 	struct proxy_request row = { 0 };
 
-	for (int i = 0; i < 200 && (!list(&row, 1) || strcmp(row.state, state) != 0); i++)
+	for (int i = 0; i < 200 && (!look(&row, 1) || strcmp(row.state, state) != 0); i++)
 		wait_ms(5);
 	cr_expect_str_eq(row.state, state);
 	return row;
 }
 
-#define GET "GET /a HTTP/1.1\r\nHost: h\r\n\r\n"
-#define GOT "GET /a HTTP/1.1\r\nhost: h\r\n\r\n"
-
 Test(proxy_requests, each_is_told_of_until_it_is_over)
 {
 	struct proxy_request rows[4];
-	int a = env_client(e), b = env_client(e), s;
 
-	cr_expect_eq(list(rows, 4), 0u, "there is no request yet");
-	put(a, GET);
-	s = env_accept(e);
-	want(s, GOT);
+	cr_expect_eq(look(rows, 4), 0u, "there is no request yet");
+	PLAY("C> GET /a", "U> GET /a");
 	rows[0] = wait_for("waiting");
 	cr_expect_str_eq(rows[0].method, "GET");
 	cr_expect_str_eq(rows[0].path, "/a");
@@ -75,19 +69,16 @@ Test(proxy_requests, each_is_told_of_until_it_is_over)
 	cr_expect_eq(rows[0].status, 0u);
 	wait_ms(30);
 	cr_expect_geq(wait_for("waiting").age_ms, 25u);
-	put(s, "HTTP/1.1 200 OK\r\nContent-Length: 4\r\n\r\nhi");
-	want(a, "HTTP/1.1 200 OK\r\nContent-Length: 4\r\n\r\nhi");
+	PLAY("U< 200 OK|Content-Length: 4||hi", "C< 200 OK|Content-Length: 4||hi");
 	rows[0] = wait_for("answered");
 	cr_expect_eq(rows[0].status, 200u);
 	cr_expect_gt(rows[0].sent, 2u);
 	e->plan.delay_ms = 10000;
-	put(b, GET);
-	wait_ms(50);
-	cr_expect_eq(list(rows, 4), 2u);
-	put(s, "ho");
-	want(a, "ho");
+	PLAY("C2> GET /a", "T 50");
+	cr_expect_eq(look(rows, 4), 2u);
+	PLAY("U< ho", "C< ho");
 	cr_expect_str_eq(wait_for("delayed").method, "GET");
-	cr_expect_eq(list(rows, 4), 1u);
+	cr_expect_eq(look(rows, 4), 1u);
 }
 
 Test(proxy_requests, what_is_too_long_is_cut)
@@ -105,19 +96,17 @@ Test(proxy_requests, what_is_too_long_is_cut)
 
 Test(proxy_requests, the_path_is_the_one_that_is_routed)
 {
-	int c = env_client(e);
-
-	put(c, "GET /a/../b/./%63?d=/../e HTTP/1.1\r\nHost: h\r\n\r\n");
+	PLAY("C> GET /a/../b/./%63?d=/../e");
 	cr_expect_str_eq(wait_for("waiting").path, "/b/c?d=/../e");
 }
 
 Test(proxy_requests, a_worker_that_does_not_answer_is_left_out)
 {
 	struct http_worker stuck, *both[] = { &e->worker, &stuck };
-	int fd = memfd_create("requests", MFD_CLOEXEC), c = env_client(e);
+	int fd = memfd_create("requests", MFD_CLOEXEC);
 
 	cr_assert_eq(http_worker_open(&stuck, -1, &worker_defaults, &e->router), 0);
-	put(c, GET);
+	PLAY("C> GET /a");
 	wait_for("waiting");
 	cr_expect_eq(requests_write(both, 2, fd), 0);
 	cr_expect_eq(lseek(fd, 0, SEEK_END), (off_t)sizeof(struct proxy_request));

@@ -5,17 +5,15 @@
  * where that is not the RFC's word, or not Envoy's, and why. weft is a gateway in the RFCs' sense:
  * clients have not chosen it as their proxy.
  *
- * '|' is CR LF, as each line of HTTP ends. "..." at the end: the rest of a message of the proxy's
- * own doesn't matter.
+ * '|' and "..." are the script's (test_proxy_script.h).
  */
 #include <criterion/criterion.h>
 #include <errno.h>
-#include <stdlib.h>
-#include <string.h>
+#include <stdio.h>
 #include <sys/socket.h>
-#include <unistd.h>
 
-#include "test_proxy_env.h"
+#include "lib/base/cleanup.h"
+#include "test_proxy_script.h"
 
 #define G "GET / HTTP/1.1|"
 #define H "Host: h||"
@@ -299,48 +297,26 @@ static void teardown(void)
 
 TestSuite(proxy_rfc, .init = setup, .fini = teardown, .timeout = 60);
 
-/* On the wire; freed by the caller. */
-static char *wire(const char *text)
+static void play(size_t row, const char *begin, const char *text)
 {
-	char *out = malloc(2 * strlen(text) + 1), *to = out;
+	_cleanup_free_ char *line = NULL;
 
-	for (; *text; text++)
-		to = *text == '|' ? stpcpy(to, "\r\n") : mempcpy(to, text, 1);
-	*to = '\0';
-	return out;
+	cr_assert_gt(asprintf(&line, "%s%s", begin, text), 0);
+	script_play(e, rows[row].requirement, (const char *const[]){ line, NULL });
 }
 
-static void put_wire(int fd, const char *text)
-{
-	char *bytes = wire(text);
-
-	put(fd, bytes);
-	free(bytes);
-}
-
-static void want_wire(int fd, const char *text)
-{
-	char *bytes = wire(text), *rest = strstr(bytes, "...");
-
-	if (rest)
-		cr_expect_eq(strncmp(get_message(fd), bytes, (size_t)(rest - bytes)), 0, "%s",
-			     text);
-	else
-		want(fd, bytes);
-	free(bytes);
-}
-
-static void end(int fd, int how)
+/* The client's connection is as it should be; the next row has others. */
+static void end(int how)
 {
 	char byte;
 
-	if (how == CLOSED)
-		want_end(fd);
-	else if (how == CUT)
-		want_closed(fd);
+	if (how)
+		PLAY(how == CLOSED ? "C< END" : "C< GONE");
 	else
-		cr_expect(recv(fd, &byte, 1, MSG_DONTWAIT) < 0 && errno == EAGAIN, "not kept");
-	close(fd);
+		cr_expect(recv(script_socket(e, "C"), &byte, 1, MSG_DONTWAIT) < 0 &&
+				  errno == EAGAIN,
+			  "not kept");
+	PLAY("C> RST");
 }
 
 /* --verbose says which row it is. */
@@ -350,22 +326,20 @@ Test(proxy_rfc, requirements)
 
 	cr_assert_geq(n, 60u);
 	for (size_t i = 0; i < n; i++) {
-		int c = env_client(e), s = -1;
 		unsigned picks = e->picks;
 
 		cr_log_info("%s: %s", rows[i].section, rows[i].requirement);
-		put_wire(c, rows[i].sent);
+		play(i, "C> ", rows[i].sent);
 		if (rows[i].asked) {
-			s = env_accept(e);
-			want_wire(s, rows[i].asked);
-			put_wire(s, rows[i].answered);
+			play(i, "U> ", rows[i].asked);
+			play(i, "U< ", rows[i].answered);
 		}
-		if (s >= 0 && rows[i].end)
-			close(s);
-		want_wire(c, rows[i].got);
-		end(c, rows[i].end);
-		if (s >= 0 && !rows[i].end)
-			close(s);
+		if (rows[i].asked && rows[i].end)
+			PLAY("U< END");
+		play(i, "C< ", rows[i].got);
+		end(rows[i].end);
+		if (rows[i].asked && !rows[i].end)
+			PLAY("U< END");
 		cr_expect_eq(e->picks != picks, !!rows[i].asked, "%s: %s", rows[i].section,
 			     rows[i].requirement);
 	}
