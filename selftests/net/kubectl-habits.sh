@@ -83,6 +83,7 @@ refused "a format that is none" 2 'not "yml": json, yaml, wide, name, jsonpath=.
 refused "a command that is none" 2 'unknown command "aply", did you mean "apply"\?' weft aply -f "$TMP/x.yaml"
 refused "a name that is not there, and the rest is shown" 1 'virtualservice.networking.istio.io/in' weft get vs in nothere -o name
 refused "the name is told" 1 '"nothere" not found in namespace default' weft get vs in nothere -o name
+refused "no namespace at all" 0 '^No resources found$' weft get ns
 refused "an empty namespace is no failure" 0 '^No resources found in none namespace.$' weft -n none get vs
 
 # Rules that do not do what they say

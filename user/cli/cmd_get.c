@@ -9,6 +9,7 @@
 #include "cli/targets.h"
 #include "lib/base/cleanup.h"
 #include "lib/base/json_io.h"
+#include "lib/model/model.h"
 
 enum { POLL_MS = 250 };
 
@@ -46,6 +47,20 @@ static int print_missing(const json_t *data, const struct query *q)
 	return i ? STATUS_FAILED : STATUS_DONE;
 }
 
+/* Namespaces are in none. */
+static bool only_namespaces(const struct targets *t)
+{
+	json_t *target;
+	size_t i;
+
+	json_array_foreach(t->list, i, target)
+	{
+		if (kind_parse(json_get_text(target, "kind", "")) != KIND_NAMESPACE)
+			return false;
+	}
+	return true;
+}
+
 static int print_first(const struct cli *cli, struct query *q, const json_t *data)
 {
 	const json_t *items = json_object_get(data, "items");
@@ -53,7 +68,7 @@ static int print_first(const struct cli *cli, struct query *q, const json_t *dat
 	int r = STATUS_DONE, missing;
 
 	if (empty && !q->targets.named && !q->watch && q->printer.form <= GET_WIDE) {
-		if (q->all_namespaces)
+		if (q->all_namespaces || only_namespaces(&q->targets))
 			fputs("No resources found\n", stderr);
 		else
 			fprintf(stderr, "No resources found in %s namespace.\n",
