@@ -86,6 +86,16 @@ refused "the name is told" 1 '"nothere" not found in namespace default' weft get
 refused "no namespace at all" 0 '^No resources found$' weft get ns
 refused "an empty namespace is no failure" 0 '^No resources found in none namespace.$' weft -n none get vs
 
+# described WORD...: which objects describe tells of
+described() { weft describe "$@" 2>/dev/null | sed -n 's/^\(VirtualService\|Service\) \([^,]*\), from.*/\2/p' | paste -sd' '; }
+expect_eq "describe several" "$(described vs in below)" "default/in default/below"
+expect_eq "describe kind/name" "$(described svc/a vs/in)" "default/a default/in"
+expect_eq "describe all" "$(described vs -A)" "default/below default/in shop/b shop/c"
+expect_eq "describe -l" "$(described vs -n shop -l tier)" "shop/b"
+expect_eq "describe one as JSON, and several" "$(weft describe vs in -o json | jq -r .name) $(weft describe vs -o json | jq length)" "in 2"
+refused "describe what is not there" 1 '"nothere" not found in namespace default' weft describe vs in nothere
+refused "describe nothing" 0 '^No resources found in none namespace.$' weft describe vs -n none
+
 # Rules that do not do what they say
 # looked_at [OPTION...]: how many objects analyze looks at, and which namespaces it remarks upon
 looked_at() { weft analyze "$@" -o json 2>/dev/null | jq -c '[.objects, ([.remarks[].namespace] | unique)]'; }
