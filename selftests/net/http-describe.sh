@@ -89,3 +89,5 @@ wait_until $((EJECTED_S * 2 + 4)) is_back # although nothing has called it yet
 none_out() { [ "$(weft conns -o json)" = "[]" ]; }
 wait_until 10 none_out # IPv6 was ejected a little later
 expect_match "describe: it is back" "$(weft describe dr web)" "^ +$(addr 4 one):8080 +HEALTHY$"
+expect_eq "stats: ejected, though nothing has called them since" "$(cluster_stat v1 outlier_detection.ejections_active web 80)" 0
+expect_eq "stats: healthy" "$(cluster_stat v1 membership_healthy web 80)" 2

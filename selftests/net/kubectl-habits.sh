@@ -83,7 +83,18 @@ refused "a format that is none" 2 'not "yml": json, yaml, wide, name, jsonpath=.
 refused "a command that is none" 2 'unknown command "aply", did you mean "apply"\?' weft aply -f "$TMP/x.yaml"
 refused "a name that is not there, and the rest is shown" 1 'virtualservice.networking.istio.io/in' weft get vs in nothere -o name
 refused "the name is told" 1 '"nothere" not found in namespace default' weft get vs in nothere -o name
+refused "no namespace at all" 0 '^No resources found$' weft get ns
 refused "an empty namespace is no failure" 0 '^No resources found in none namespace.$' weft -n none get vs
+
+# described WORD...: which objects describe tells of
+described() { weft describe "$@" 2>/dev/null | sed -n 's/^\(VirtualService\|Service\) \([^,]*\), from.*/\2/p' | paste -sd' '; }
+expect_eq "describe several" "$(described vs in below)" "default/in default/below"
+expect_eq "describe kind/name" "$(described svc/a vs/in)" "default/a default/in"
+expect_eq "describe all" "$(described vs -A)" "default/below default/in shop/b shop/c"
+expect_eq "describe -l" "$(described vs -n shop -l tier)" "shop/b"
+expect_eq "describe one as JSON, and several" "$(weft describe vs in -o json | jq -r .name) $(weft describe vs -o json | jq length)" "in 2"
+refused "describe what is not there" 1 '"nothere" not found in namespace default' weft describe vs in nothere
+refused "describe nothing" 0 '^No resources found in none namespace.$' weft describe vs -n none
 
 # Rules that do not do what they say
 # looked_at [OPTION...]: how many objects analyze looks at, and which namespaces it remarks upon
@@ -98,6 +109,7 @@ expect_match "the kind in front of the name, AGE and LABELS" "$table" \
 	'^virtualservice.networking.istio.io/in +.* [0-9]+[sm0-9]* +app=shop$'
 expect_match "an empty line between kinds" "$(sed -n 4p <<<"$table" | sed 's/^$/empty/')" '^empty$'
 expect_eq "labels in order" "$(weft get vs -n shop --show-labels --no-headers | awk '{ print $NF }' | paste -sd' ')" "app=shop,tier=web app=other"
+expect_match "what -o wide has more stands behind AGE" "$(weft get svc -o wide | head -1)" '^NAME +TYPE +CLUSTER-IP +PORTS +AGE +SELECTOR +FROM$'
 expect_eq "jsonpath" "$(weft get vs -o jsonpath='{range .items[*]}{.metadata.name}={.spec.hosts[0]}{"\n"}{end}')" \
 	"$(printf 'below=below.default.svc.cluster.local\nin=in.default.svc.cluster.local')"
 expect_eq "jsonpath of one" "$(weft get vs in -o "jsonpath={.spec.http[0].route[?(@.destination.host=='a.default.svc.cluster.local')].destination}")" \
@@ -145,7 +157,7 @@ offered() {
 	printf '%s\n' "${COMPREPLY[@]}" | paste -sd' '
 }
 expect_eq "completion of names" "$(offered -n shop get vs '')" "$(offered -n shop get vs '' | grep -o '^-.* b c$')"
-expect_eq "of namespaces" "$(offered get vs -n '')" "default shop"
+expect_eq "of namespaces, that of an object and one that is empty" "$(offered get vs -n '')" "default old shop"
 printf 'apiVersion: v1\nkind: Pod\nmetadata: {name: sleep}\nspec: {containers: [{name: m}]}\nstatus: {phase: Running, podIP: 10.0.0.9}\n' | apply
 expect_eq "of pods" "$(offered explain --from d)" default/sleep
 weft delete pod sleep >/dev/null

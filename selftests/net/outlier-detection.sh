@@ -67,11 +67,20 @@ result=$(ask 4 10 200)
 expect_eq "two errors are not three" "$(json '.statuses."500"' "$result")" 2
 expect_eq "all answer" "$(names "$result")" "a b c d"
 
-# Three of four fail, half of them may be out.
+# Three of four fail, half of them may be out. Requests that are under way there stay, and are marked.
+under_way() { weft conns -o json | jq '[.[] | select(.method)]'; }
+all_under_way() { [ "$(under_way | jq length)" = 8 ]; }
+http_load_start client "$TMP/slow" "$(vip 4 10)" 80 -p /delay/$((3000 * SLOWER)) -n 8 -c 8 -t 60000
+slow=$STARTED
+wait_until 5 all_under_way
+expect_eq "under way at endpoints that are ejected" "$(under_way | jq '[.[] | select(.ejected)] | length')" 0
 for pod in b c d; do fails $pod 503; done
 ask 4 10 200 >/dev/null
 result=$(ask 4 10 100)
 expect_eq "out, of at most half" "$(cluster_stat '' outlier_detection.ejections_active half 80)" 2
+expect_eq "lines for those" "$(weft conns | grep -c '^- .* ejected, for [0-9]*s more ')" 2
+expect_between "under way there" "$(under_way | jq '[.[] | select(.ejected and .ejected_until)] | length')" 1 6
+wait "$slow"
 expect_eq "those that are asked" "$(jq '.words | length' <<<"$result")" 2
 expect_match "the good one is" "$(names "$result")" "a"
 expect_between "errors of the other" "$(json '.statuses."503"' "$result")" 10 90

@@ -52,6 +52,8 @@ expect_match "weft uninstall says what it removed" "$removed" "programs on the i
 expect_match "and what it kept" "$removed" "the rules stored in $TMP/state"
 wait "$WEFTD" || true
 WEFTD=
+expect_match "a second one says that nothing was left" "$(in_ns node "$OUT/weft" --run-dir "$TMP/run" uninstall 2>&1)" \
+	"nothing was pinned in $TMP/bpf/weft$"
 expect_match "the other's filter is still there" "$(in_ns node tc filter show dev veth1 ingress)" 'pref 100 bpf .*handle 0x7'
 expect_eq "nothing of weft is pinned" "$(pinned)" ""
 programs_gone

@@ -22,7 +22,7 @@ kill_proxy() {
 # commands WHAT: each is answered, with whatever
 commands() {
 	local what=$1 status family result
-	for command in status conns stats "get pods" "describe vs echo" verify-install; do
+	for command in status conns stats "get pods" "describe svc one" "describe dr one" "describe pod one" verify-install; do
 		status=0
 		# shellcheck disable=SC2086 # words are meant
 		timeout "$ANSWER" "$OUT/weft" --run-dir "$TMP/run" $command -o json >"$TMP/out" 2>&1 || status=$?
@@ -58,7 +58,7 @@ weftd_start --workers 2
 	rules_pods
 	PROTOCOL=http rules_service one 10 80:8080
 	rules_service two 20
-	rules_subsets one "" "connectionPool: {http: {maxRetries: 3}}"
+	rules_subsets one "" $'outlierDetection: {consecutive5xxErrors: 1}\nconnectionPool: {http: {maxRetries: 3}}'
 } | apply
 commands good
 
@@ -66,7 +66,7 @@ for what in maps rows unended huge garbage flood talk silent; do
 	behave "$what"
 	commands "$what"
 	status=0
-	rules_subsets one "" "connectionPool: {http: {maxRetries: $RANDOM}}" |
+	rules_subsets one "" $'outlierDetection: {consecutive5xxErrors: 1}\n'"connectionPool: {http: {maxRetries: $RANDOM}}" |
 		timeout $((30 * SLOWER)) "$OUT/weft" --run-dir "$TMP/run" apply -f - >/dev/null 2>&1 || status=$?
 	[ "$status" -le 1 ] || fail "$what: weft apply: status $status"
 	commands "$what, after apply"

@@ -83,12 +83,6 @@ int cmd_options(struct cli *cli, int *argc, char **argv, const struct cmd_option
 /* Whether `word` is an option, known everywhere, whose value is the next word. */
 bool cmd_takes_next(const char *word);
 
-/*
- * KIND NAME or KIND/NAME among the arguments; *name is NULL where only a KIND is given. 0, or
- * STATUS_USAGE after a message when there is no KIND or something is left over.
- */
-int cmd_kind_name(int argc, char **argv, const char **kind, const char **name);
-
 int cmd_analyze(struct cli *cli, int argc, char **argv);
 int cmd_apply(struct cli *cli, int argc, char **argv);
 int cmd_completion(struct cli *cli, int argc, char **argv);

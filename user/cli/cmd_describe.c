@@ -5,6 +5,7 @@
 #include "lib/base/cleanup.h"
 #include "cli/age.h"
 #include "cli/client.h"
+#include "cli/targets.h"
 #include "lib/base/json_io.h"
 
 /* Without outlier detection nothing is known of an endpoint's health. */
@@ -159,30 +160,100 @@ static int print(const json_t *data)
 	return STATUS_DONE;
 }
 
-int cmd_describe(struct cli *cli, int argc, char **argv)
+struct query {
+	struct targets targets;
+	const char *selector;
+	bool all_namespaces;
+};
+
+/* Which objects are meant, as `weft get` finds them. */
+static int find(const struct cli *cli, const struct query *q, json_t **out)
 {
-	_cleanup_(json_decrefp) json_t *data = NULL;
-	const char *kind, *name;
-	const struct cmd_option options[] = { { 0 } };
-	json_t *request;
-	int r = cmd_options(cli, &argc, argv, options);
+	json_t *request = client_request("get");
+
+	json_object_set(request, "targets", q->targets.list);
+	if (q->selector)
+		json_object_set_new(request, "selector", json_text(q->selector));
+	if (!q->all_namespaces)
+		json_object_set_new(request, "namespace", json_text(cli_namespace(cli)));
+	return client_ask(cli, request, NULL, out);
+}
+
+static int ask_about(const struct cli *cli, const json_t *item, json_t **out)
+{
+	static const char *const members[] = { "kind", "name", "namespace" };
+	json_t *request = client_request("describe");
+
+	for (size_t i = 0; i < sizeof(members) / sizeof(*members); i++)
+		if (json_is_string(json_object_get(item, members[i])))
+			json_object_set(request, members[i], json_object_get(item, members[i]));
+	return client_ask(cli, request, NULL, out);
+}
+
+/* What is named alone is no list. */
+static int print_json(const json_t *list, bool single)
+{
+	return client_print_json(single ? json_array_get(list, 0) : list);
+}
+
+static int describe(const struct cli *cli, const struct query *q, const json_t *items)
+{
+	_cleanup_json_ json_t *list = json_array();
+	json_t *item;
+	size_t i;
+
+	json_array_foreach(items, i, item)
+	{
+		_cleanup_json_ json_t *data = NULL;
+		int r = ask_about(cli, item, &data);
+
+		if (r)
+			return r;
+		if (!cli->output) {
+			fputs(i ? "\n\n" : "", stdout);
+			print(data);
+			continue;
+		}
+		json_object_del(data, "yaml");
+		json_array_append(list, data);
+	}
+	return cli->output && (i || !q->targets.named)
+		       ? print_json(list, q->targets.named && json_array_size(q->targets.list) == 1)
+		       : STATUS_DONE;
+}
+
+static int run(const struct cli *cli, const struct query *q)
+{
+	_cleanup_json_ json_t *data = NULL;
+	int r = find(cli, q, &data), missing;
+	const json_t *items;
 
 	if (r)
 		return r;
-	r = cmd_kind_name(argc, argv, &kind, &name);
-	if (r)
-		return r;
-	if (!name)
-		return cmd_wrong(argv[0], "a NAME is expected");
-	request = client_request("describe");
-	json_object_set_new(request, "kind", json_text(kind));
-	json_object_set_new(request, "name", json_text(name));
-	json_object_set_new(request, "namespace", json_text(cli_namespace(cli)));
-	r = client_ask(cli, request, NULL, &data);
-	if (r)
-		return r;
-	if (!cli->output)
-		return print(data);
-	json_object_del(data, "yaml");
-	return client_print_json(data);
+	items = json_object_get(data, "items");
+	if (!json_array_size(items) && !q->targets.named)
+		targets_none(&q->targets, q->all_namespaces ? NULL : cli_namespace(cli));
+	r = describe(cli, q, items);
+	missing = targets_missing(data);
+	return r ? r : missing;
+}
+
+int cmd_describe(struct cli *cli, int argc, char **argv)
+{
+	struct query q = { 0 };
+	const struct cmd_option options[] = {
+		{ 'A', "all-namespaces", .flag = &q.all_namespaces },
+		{ 'l', "selector", .value = &q.selector },
+		{ 0 },
+	};
+	int r = cmd_options(cli, &argc, argv, options);
+
+	if (!r)
+		r = targets_parse(argc, argv, &q.targets);
+	if (!r && q.targets.named && q.selector)
+		r = cmd_wrong(argv[0], "either a NAME or -l SELECTOR is expected, not both");
+	if (!r)
+		r = run(cli, &q);
+	targets_free(&q.targets);
+	return r;
 }

@@ -33,37 +33,19 @@ static json_t *request_of(const struct cli *cli, const struct query *q)
 	return request;
 }
 
-/* What was named and is not there is a failure, though the rest is shown. */
-static int print_missing(const json_t *data, const struct query *q)
-{
-	json_t *text;
-	size_t i;
-
-	if (q->ignore_missing)
-		return STATUS_DONE;
-	json_array_foreach(json_object_get(data, "missing"), i, text)
-		cmd_failed("%s", json_string_value(text));
-	return i ? STATUS_FAILED : STATUS_DONE;
-}
-
 static int print_first(const struct cli *cli, struct query *q, const json_t *data)
 {
 	const json_t *items = json_object_get(data, "items");
 	bool empty = !json_array_size(items);
 	int r = STATUS_DONE, missing;
 
-	if (empty && !q->targets.named && !q->watch && q->printer.form <= GET_WIDE) {
-		if (q->all_namespaces)
-			fputs("No resources found\n", stderr);
-		else
-			fprintf(stderr, "No resources found in %s namespace.\n",
-				cli_namespace(cli));
-	}
+	if (empty && !q->targets.named && !q->watch && q->printer.form <= GET_WIDE)
+		targets_none(&q->targets, q->all_namespaces ? NULL : cli_namespace(cli));
 	/* Several names of which none is there are no empty list. */
 	if (!empty || (!q->targets.named && !q->watch))
 		r = get_print(&q->printer, items);
 	fflush(stdout);
-	missing = print_missing(data, q);
+	missing = q->ignore_missing ? STATUS_DONE : targets_missing(data);
 	return r ? r : missing;
 }
 

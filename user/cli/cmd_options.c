@@ -223,19 +223,3 @@ int cmd_options(struct cli *cli, int *argc, char **argv, const struct cmd_option
 	*argc = left;
 	return check_output(argv[0], cli->output);
 }
-
-int cmd_kind_name(int argc, char **argv, const char **kind, const char **name)
-{
-	char *slash = argc > 1 ? strchr(argv[1], '/') : NULL;
-	int most = slash ? 2 : 3;
-
-	if (argc < 2)
-		return cmd_wrong(argv[0], "a KIND is expected");
-	if (argc > most)
-		return cmd_wrong(argv[0], "unexpected argument \"%s\"", argv[most]);
-	if (slash)
-		*slash = 0;
-	*kind = argv[1];
-	*name = slash ? slash + 1 : argc > 2 ? argv[2] : NULL;
-	return 0;
-}

@@ -47,7 +47,9 @@ const struct cmd cmds[] = {
 	{ "conns", cmd_conns, "[--all]", "list the connections that are steered", "--all -o",
 	  "json wide",
 	  "  --all           also those that have ended and are only remembered for a late "
-	  "packet\n" },
+	  "packet\n"
+	  "An endpoint that outlier detection has ejected has a line of its own, without a "
+	  "client.\n" },
 	{ "delete", cmd_delete,
 	  "-f FILE|DIR|-... | KIND NAME... | KIND/NAME... | KIND -l SELECTOR | KIND --all",
 	  "take rules out of force, all in the call or none",
@@ -56,8 +58,12 @@ const struct cmd cmds[] = {
 		       "  -l SELECTOR     those with these labels; --all: all of the kind\n"
 		       "  -A              with -l and --all: of all namespaces\n"
 		       "  --ignore-not-found   what is not there is no error\n" DRY_RUN_DETAILS },
-	{ "describe", cmd_describe, "KIND NAME [-n NAMESPACE]", "tell everything about one object",
-	  "-n -o", "json", NULL },
+	{ "describe", cmd_describe, "KIND [NAME...] | KIND/NAME... [-n NAMESPACE|-A] [-l SELECTOR]",
+	  "tell everything about objects", "-n -A -l -o", "json",
+	  "  -n NAMESPACE    of this namespace (default)\n"
+	  "  -A              of all namespaces\n"
+	  "  -l SELECTOR     with these labels\n"
+	  "Endpoints under outlier detection are HEALTHY or EJECTED, and for how long.\n" },
 	{ "explain", cmd_explain,
 	  "--from POD --to HOST:PORT | -f FILE... --from NAMESPACE[/POD] --to HOST:PORT",
 	  "say what a connection would do, and why",

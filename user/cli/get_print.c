@@ -140,17 +140,27 @@ static json_t *labels_cell(const json_t *item)
 	return fclose(f) ? NULL : json_text(*keys ? text : "<none>");
 }
 
+/* Their headings (0) or values (1). */
+static void append_columns(json_t *row, const json_t *columns, size_t which)
+{
+	json_t *column;
+	size_t i;
+
+	json_array_foreach(columns, i, column)
+		json_array_append(row, json_array_get(column, which));
+}
+
+/* What a wide table has more stands behind AGE, as with kubectl. */
 static json_t *headings(const struct get_printer *p, const json_t *item)
 {
-	json_t *row = json_array(), *column;
-	size_t i;
+	json_t *row = json_array();
 
 	if (p->namespaces)
 		json_array_append_new(row, json_string("NAMESPACE"));
 	json_array_append_new(row, json_string("NAME"));
-	json_array_foreach(json_object_get(item, "columns"), i, column)
-		json_array_append(row, json_array_get(column, 0));
+	append_columns(row, json_object_get(item, "columns"), 0);
 	json_array_append_new(row, json_string("AGE"));
+	append_columns(row, json_object_get(item, "wide_columns"), 0);
 	if (p->labels)
 		json_array_append_new(row, json_string("LABELS"));
 	return row;
@@ -158,16 +168,15 @@ static json_t *headings(const struct get_printer *p, const json_t *item)
 
 static json_t *row_of(const struct get_printer *p, const json_t *item)
 {
-	json_t *row = json_array(), *column;
-	size_t i;
+	json_t *row = json_array();
 
 	if (p->namespaces)
 		json_array_append_new(row, json_text(json_get_text(item, "namespace", "")));
 	json_array_append_new(row, p->kinds ? full_name(item)
 					    : json_incref(json_object_get(item, "name")));
-	json_array_foreach(json_object_get(item, "columns"), i, column)
-		json_array_append(row, json_array_get(column, 1));
+	append_columns(row, json_object_get(item, "columns"), 1);
 	json_array_append_new(row, age_cell(item));
+	append_columns(row, json_object_get(item, "wide_columns"), 1);
 	if (p->labels)
 		json_array_append_new(row, labels_cell(item));
 	return row;

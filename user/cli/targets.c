@@ -1,9 +1,11 @@
 // SPDX-License-Identifier: Apache-2.0
+#include <stdio.h>
 #include <string.h>
 
 #include "cli/cmd.h"
 #include "cli/targets.h"
 #include "lib/base/json_io.h"
+#include "lib/model/model.h"
 
 static int add(struct targets *t, const char *kind, size_t len, const char *name)
 {
@@ -66,6 +68,38 @@ int targets_parse(int argc, char **argv, struct targets *out)
 			return cmd_wrong(argv[0], "there is no KIND in front of KIND/NAME: \"%s\"",
 					 argv[i]);
 	return take_kinds(argc, argv, out);
+}
+
+/* Namespaces are in none. */
+static bool only_namespaces(const struct targets *t)
+{
+	json_t *target;
+	size_t i;
+
+	json_array_foreach(t->list, i, target)
+	{
+		if (kind_parse(json_get_text(target, "kind", "")) != KIND_NAMESPACE)
+			return false;
+	}
+	return true;
+}
+
+void targets_none(const struct targets *t, const char *namespace)
+{
+	if (!namespace || only_namespaces(t))
+		fputs("No resources found\n", stderr);
+	else
+		fprintf(stderr, "No resources found in %s namespace.\n", namespace);
+}
+
+int targets_missing(const json_t *data)
+{
+	json_t *text;
+	size_t i;
+
+	json_array_foreach(json_object_get(data, "missing"), i, text)
+		cmd_failed("%s", json_string_value(text));
+	return i ? STATUS_FAILED : STATUS_DONE;
 }
 
 void targets_free(struct targets *t)

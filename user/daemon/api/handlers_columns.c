@@ -60,16 +60,14 @@ static json_t *server_ports(const struct gateway *g)
 	return fclose(f) ? NULL : json_text(text);
 }
 
-static void service_columns(json_t *columns, const struct service_spec *s, bool wide)
+static void service_columns(json_t *columns, const struct service_spec *s)
 {
 	column(columns, "TYPE", json_text(s->type));
 	column(columns, "CLUSTER-IP", strs_text(&s->cluster_ips));
 	column(columns, "PORTS", service_ports(s));
-	if (wide)
-		column(columns, "SELECTOR", kvs_text(&s->selector));
 }
 
-static void pod_columns(json_t *columns, const struct object *o, bool wide)
+static void pod_columns(json_t *columns, const struct object *o)
 {
 	column(columns, "STATUS",
 	       json_text(o->pod.deleting ? "Terminating"
@@ -77,10 +75,6 @@ static void pod_columns(json_t *columns, const struct object *o, bool wide)
 					 : ""));
 	column(columns, "READY", json_text(o->pod.ready ? "yes" : "no"));
 	column(columns, "IP", strs_text(&o->pod.ips));
-	if (!wide)
-		return;
-	column(columns, "NODE", json_text(o->pod.node_name ? o->pod.node_name : ""));
-	column(columns, "LABELS", kvs_text(&o->meta.labels));
 }
 
 static json_t *subset_names(const struct destination_rule *dr)
@@ -96,16 +90,16 @@ static json_t *subset_names(const struct destination_rule *dr)
 	return fclose(f) ? NULL : json_text(text);
 }
 
-json_t *object_columns(const struct object *o, bool wide)
+json_t *object_columns(const struct object *o)
 {
 	json_t *columns = json_array();
 
 	switch (o->kind) {
 	case KIND_SERVICE:
-		service_columns(columns, &o->service, wide);
+		service_columns(columns, &o->service);
 		break;
 	case KIND_POD:
-		pod_columns(columns, o, wide);
+		pod_columns(columns, o);
 		break;
 	case KIND_ENDPOINTS:
 	case KIND_ENDPOINT_SLICE:
@@ -128,7 +122,19 @@ json_t *object_columns(const struct object *o, bool wide)
 	default:
 		break;
 	}
-	if (wide)
-		column(columns, "FROM", object_place(o));
+	return columns;
+}
+
+json_t *object_wide_columns(const struct object *o)
+{
+	json_t *columns = json_array();
+
+	if (o->kind == KIND_SERVICE)
+		column(columns, "SELECTOR", kvs_text(&o->service.selector));
+	if (o->kind == KIND_POD) {
+		column(columns, "NODE", json_text(o->pod.node_name ? o->pod.node_name : ""));
+		column(columns, "LABELS", kvs_text(&o->meta.labels));
+	}
+	column(columns, "FROM", object_place(o));
 	return columns;
 }

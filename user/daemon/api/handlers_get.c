@@ -32,7 +32,9 @@ static json_t *item_json(const struct known *k, const char *form, bool with_obje
 	if (strcmp(form, "yaml") == 0)
 		json_object_set_new(item, "yaml", object_yaml(o));
 	else if (strcmp(form, "json") != 0)
-		json_object_set_new(item, "columns", object_columns(o, strcmp(form, "wide") == 0));
+		json_object_set_new(item, "columns", object_columns(o));
+	if (strcmp(form, "wide") == 0)
+		json_object_set_new(item, "wide_columns", object_wide_columns(o));
 	return item;
 }
 

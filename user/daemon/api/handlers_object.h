@@ -16,8 +16,9 @@ json_t *object_yaml(const struct object *o);
 /* Where it came from: "rules.yaml:12:1". */
 json_t *object_place(const struct object *o);
 
-/* [[HEADING, value]...]: what a table shows of an object of its kind; `wide` adds more. */
-json_t *object_columns(const struct object *o, bool wide);
+/* [[HEADING, value]...]: what a table shows of an object of its kind, and a wide one beside it. */
+json_t *object_columns(const struct object *o);
+json_t *object_wide_columns(const struct object *o);
 
 /* "a, b" of a list; "k=v, k=v" of labels. */
 json_t *strs_text(const struct strs *list);

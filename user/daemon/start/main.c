@@ -161,12 +161,26 @@ static int ask_to_detach(const struct options *o)
 	return r ? log_err(r, "ask the weftd on %s to detach", o->run_dir) : 0;
 }
 
+/* Where the rules are is only known of a weftd that runs: of another one, nothing is said. */
+static void tell_detached(const struct options *o, const char *at, bool pinned)
+{
+	bool kept = !access(o->state_dir, F_OK);
+
+	if (!pinned)
+		log_info("nothing was pinned in %s", at);
+	else
+		log_info("what was pinned in %s, and attached from there, is removed%s%s%s", at,
+			 kept ? "; the rules stored in " : "", kept ? o->state_dir : "",
+			 kept ? " are kept" : "");
+}
+
 static int detach(const struct options *o)
 {
 	_cleanup_(unlock) struct locks locks = no_locks;
 	_cleanup_free_ char *bpffs = dir_noted(o->run_dir, BPFFS_NOTE);
 	const char *at = bpffs;
 	pid_t other = 0;
+	bool pinned;
 	long pid = 0;
 	int r;
 
@@ -185,12 +199,11 @@ static int detach(const struct options *o)
 		log_info("another weftd (process %d) runs in this network namespace: only what is "
 			 "pinned in %s goes",
 			 (int)other, at);
+	pinned = !access(at, F_OK);
 	r = kernel_detach(at, locks.netns == -EBUSY);
 	supervisor_stop(o->run_dir);
 	if (!r)
-		log_info("what was pinned in %s, and attached from there, is removed; the rules "
-			 "stored in %s are kept",
-			 at, o->state_dir);
+		tell_detached(o, at, pinned);
 	return r;
 }
 
