@@ -132,6 +132,9 @@ for family in 4 6; do
 	got=$(request 'GET http://a/ruled HTTP/1.1' 'Host: 10.96.0.99' 'Connection: close' | talk client "$a" 80)
 	expect_eq "$what: the target's host counts for the rule" "$(body_of "$got" | jq -r .path)" /anything/ruled
 	expect_eq "$what: and for what the endpoint is told" "$(field_of host "$got")" a
+	got=$(request 'GET http://shop.example.com/anything HTTP/1.1' 'Host: other.example.com' 'Connection: close' |
+		talk world "$(addr $family node)" 8081)
+	expect_eq "$what: at a gateway, too" "$(status_of "$got") $(field_of host "$got")" "200 shop.example.com"
 	got=$(request 'GET /ruled HTTP/1.0' | talk client "$a" 80)
 	expect_eq "$what: HTTP/1.0 without a Host gets the service's rules" "$(body_of "$got" | jq -r .path)" /anything/ruled
 	expect_eq "$what: its Host is the address" "$(field_of host "$got")" "$([ $family = 4 ] && echo "$a" || echo "[$a]")"

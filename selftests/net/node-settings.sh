@@ -1,7 +1,8 @@
 #!/bin/bash
 # SPDX-License-Identifier: Apache-2.0
 # Requests get through weft-proxy whatever others have set on the node: SYN cookies, as a flood of SYNs brings them about; the check
-# of senders, with the mark looked at, as WireGuard has it; marks that are copied to answers.
+# of senders, with the mark looked at, as WireGuard has it; marks that are copied to answers; IPv6 that is
+# switched off while weftd runs, or before it starts.
 . "${0%/*}/lib.sh"
 
 node_up
@@ -40,3 +41,23 @@ set_in_node net.ipv4.conf.all.src_valid_mark=1
 answered "their marks, too"
 set_in_node net.ipv4.tcp_fwmark_accept=1 net.ipv4.fwmark_reflect=1 net.ipv6.fwmark_reflect=1
 answered "marks that are copied"
+
+# ---- IPv6 off, on, and off before the start ----
+
+works_by_ipv4() {
+	local result
+	weft status --wait --timeout $((10 * SLOWER)) >/dev/null || fail "$1: weft status: $(weft status | head -3)"
+	result=$(http_load client "$(vip 4 12)" 80 -n 10 --close)
+	expect_eq "IPv4: $1" "$(json '.statuses."200"' "$result")" 10
+}
+routed() { [ -n "$(in_ns node ip -6 route show table 5757)" ]; }
+
+set_in_node net.ipv6.conf.all.disable_ipv6=1
+works_by_ipv4 "without IPv6"
+set_in_node net.ipv6.conf.all.disable_ipv6=0
+wait_until 10 routed
+works_by_ipv4 "with IPv6 again"
+set_in_node net.ipv6.conf.all.disable_ipv6=1
+weftd_stop
+weftd_start
+works_by_ipv4 "after a start without IPv6"

@@ -24,6 +24,10 @@
 #define POD(spec, status)                                                                 \
 	"---\napiVersion: v1\nkind: Pod\nmetadata: {name: old, labels: {app: b}}\nspec: " \
 	"{nodeName: node" spec "}\nstatus: {podIP: 10.244.1.1, " status "}\n"
+#define TCP_GATEWAY                                                                             \
+	ISTIO("Gateway", "t",                                                                   \
+	      "{selector: {istio: ingressgateway}, servers: [{port: {number: 9000, name: tcp, " \
+	      "protocol: TCP}, hosts: [\"*\"]}]}")
 #define TO_A "route: [{destination: {host: a}}]"
 #define TO(destination) "route: [{destination: {" destination "}}]"
 
@@ -127,6 +131,17 @@ static const struct {
 	  VS("{hosts: [m.example.com], gateways: [g], http: [{match: [{port: 8080}], " TO_A "}]}"),
 	  "WEFT0102", "no service or gateway of the rule has port 8080",
 	  VS("{hosts: [m.example.com], gateways: [g], http: [{match: [{port: 80}], " TO_A "}]}") },
+	{ "a match at a gateway that the rule is not for",
+	  HTTP("{match: [{gateways: [g]}], " TO_A "}, {" TO_A "}"), "WEFT0114",
+	  "spec.http[0].match[0].gateways: spec.gateways has none of them: the match never holds",
+	  VS("{hosts: [a, m.example.com], gateways: [mesh, default/g], http: [{match: [{gateways: "
+	     "[g]}], " TO_A "}, {" TO_A "}]}") },
+	{ "a TCP match in the mesh, of a rule for a gateway only",
+	  VS("{hosts: [m.example.com], gateways: [t], tcp: [{match: [{gateways: [mesh]}], " TO(
+		  "host: mixed, port: {number: 9000}") "}]}") TCP_GATEWAY,
+	  "WEFT0114", "spec.tcp[0].match[0].gateways: spec.gateways has none of them",
+	  VS("{hosts: [m.example.com], gateways: [t], tcp: [{match: [{gateways: [t]}], " TO(
+		  "host: mixed, port: {number: 9000}") "}]}") TCP_GATEWAY },
 	{ "an HTTP match on a TCP port",
 	  VS("{hosts: [mixed], http: [{match: [{port: 9000}], " TO("host: mixed") "}]}"),
 	  "WEFT0104", "port 9000 does not carry http",

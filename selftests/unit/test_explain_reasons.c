@@ -95,7 +95,7 @@ static const struct {
 	  { .host = "good" },
 	  { .path = "/abort" },
 	  FILES,
-	  "no_endpoint, status 418 FI (fault filter abort)" },
+	  "route, status 418 FI (fault filter abort)" },
 	{ "no rule holds",
 	  { .host = "good" },
 	  { .path = "/none" },

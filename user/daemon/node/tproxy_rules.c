@@ -10,8 +10,8 @@
 #include <stdbool.h>
 #include <stdio.h>
 #include <sys/socket.h>
-#include <unistd.h>
 
+#include "lib/base/cleanup.h"
 #include "lib/base/log.h"
 #include "daemon/netlink/netlink.h"
 #include "weft/tproxy.h"
@@ -107,9 +107,13 @@ static int drop(int netlink, int family)
 	return first || is_absent(r) ? first : r;
 }
 
-static int has_ipv6(void)
+/* Where it is switched off on lo (net.ipv6.conf.all.disable_ipv6), the kernel takes no route there.
+ */
+static bool has_ipv6(void)
 {
-	return !access("/proc/sys/net/ipv6", F_OK);
+	_cleanup_fclose_ FILE *f = fopen("/proc/sys/net/ipv6/conf/lo/disable_ipv6", "re");
+
+	return f && fgetc(f) == '0';
 }
 
 /* 0, -ENOMEM or -EIO. */

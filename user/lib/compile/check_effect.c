@@ -220,6 +220,36 @@ static void check_match_port(const struct part *p)
 			p->field, p->port);
 }
 
+/* Whether one of the places that a match names is one of its rule's. */
+static bool gateways_meet(const struct part *p, const struct strs *match)
+{
+	const struct strs *refs = &p->o->vs.gateways;
+
+	if (gateways_have_mesh(match) && gateways_have_mesh(refs))
+		return true;
+	for (size_t i = 0; i < match->count; i++)
+		for (size_t k = 0; k < refs->count; k++)
+			if (!strcmp(match->items[i], refs->items[k]))
+				return true;
+	for (size_t i = 0; i < p->mesh->gateways.count; i++) {
+		const struct object *gw = p->mesh->gateways.items[i];
+
+		if (gateways_have(match, p->o->meta.namespace, gw) &&
+		    gateways_have(refs, p->o->meta.namespace, gw))
+			return true;
+	}
+	return false;
+}
+
+/* A delegate's are those of the rule that leads to it. */
+static void check_match_gateways(const struct part *p, const struct strs *match)
+{
+	if (match->count && p->o->vs.hosts.count && !gateways_meet(p, match))
+		errors_remark(p->mesh->errors, REMARK_MATCH_ELSEWHERE, p->o->file, p->pos,
+			      "%s.gateways: spec.gateways has none of them: the match never holds",
+			      p->field);
+}
+
 static void check_route(struct mesh *mesh, const struct object *o, size_t index)
 {
 	const struct http_route *r = &o->vs.http.items[index];
@@ -236,6 +266,7 @@ static void check_route(struct mesh *mesh, const struct object *o, size_t index)
 		p.gateways = m->gateways.count ? &m->gateways : route.gateways;
 		snprintf(p.field, sizeof(p.field), "spec.http[%zu].match[%zu]", index, i);
 		check_match_port(&p);
+		check_match_gateways(&p, &m->gateways);
 	}
 	/* For calls of one port, if the match asks for it. */
 	if (r->match.count == 1)
@@ -243,8 +274,20 @@ static void check_route(struct mesh *mesh, const struct object *o, size_t index)
 	check_destinations(&route, index, r);
 }
 
-static void check_l4_weights(struct mesh *mesh, const struct object *o, const char *field,
-			     const struct l4_routes *routes)
+static void check_l4_matches(struct mesh *mesh, const struct object *o, const char *field,
+			     size_t index, const struct l4_route *r)
+{
+	for (size_t i = 0; i < r->match.count; i++) {
+		const struct l4_match *m = &r->match.items[i];
+		struct part p = { .mesh = mesh, .o = o, .pos = m->pos.line ? m->pos : o->pos };
+
+		snprintf(p.field, sizeof(p.field), "spec.%s[%zu].match[%zu]", field, index, i);
+		check_match_gateways(&p, &m->gateways);
+	}
+}
+
+static void check_l4_routes(struct mesh *mesh, const struct object *o, const char *field,
+			    const struct l4_routes *routes)
 {
 	for (size_t i = 0; i < routes->count; i++) {
 		const struct l4_route *r = &routes->items[i];
@@ -255,6 +298,7 @@ static void check_l4_weights(struct mesh *mesh, const struct object *o, const ch
 		for (size_t k = 0; k < r->route.count; k++)
 			total += r->route.items[k].weight > 0 ? r->route.items[k].weight : 0;
 		check_weights(&p, total, r->route.count);
+		check_l4_matches(mesh, o, field, i, r);
 	}
 }
 
@@ -311,7 +355,7 @@ void check_effect(struct mesh *mesh, const struct object *o)
 {
 	for (size_t i = 0; i < o->vs.http.count; i++)
 		check_route(mesh, o, i);
-	check_l4_weights(mesh, o, "tcp", &o->vs.tcp);
-	check_l4_weights(mesh, o, "tls", &o->vs.tls);
+	check_l4_routes(mesh, o, "tcp", &o->vs.tcp);
+	check_l4_routes(mesh, o, "tls", &o->vs.tls);
 	check_hosts(mesh, o);
 }

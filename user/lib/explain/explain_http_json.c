@@ -387,6 +387,11 @@ static void set_status(const struct hs_action *route, const struct reachable *re
 {
 	bool aborted = route->abort_share == always;
 
+	/* An abort comes before any endpoint is looked for. */
+	json_object_set_new(j, "action",
+			    json_string(aborted || reachable->endpoint ? "route"
+					: reachable->known	       ? "no_endpoint"
+								       : "no_cluster"));
 	if (!aborted && reachable->failure.flags) {
 		set_failure(j, &reachable->failure);
 		if (reachable->failure.body)
@@ -407,10 +412,6 @@ static void set_route(const struct http_answer *a, json_t *j)
 	_cleanup_(reachable_free) struct reachable reachable = { 0 };
 	json_t *destinations = destinations_json(a, &reachable);
 
-	json_object_set_new(j, "action",
-			    json_string(!reachable.known      ? "no_cluster"
-					: !reachable.endpoint ? "no_endpoint"
-							      : "route"));
 	json_object_set_new(j, "destinations", destinations);
 	set_status(route, &reachable, j);
 	json_object_set_new(j, "upstream", upstream_json(a));

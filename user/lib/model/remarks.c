@@ -50,6 +50,9 @@ static const struct remark remarks[] = {
 				     "give it hosts, name it as a delegate, or delete it" },
 	[REMARK_TOO_MANY_ENDPOINTS] = { "WEFT0111", "warning",
 					"split the service, or have fewer pods" },
+	[REMARK_MATCH_ELSEWHERE] = { "WEFT0114", "warning",
+				     "name the gateway in spec.gateways, too, or not in the "
+				     "match" },
 	[REMARK_HTTP2] = { "WEFT0113", "warning",
 			   "let the port speak HTTP/1.1 and name it http-..., or delete the rule" },
 };

@@ -40,6 +40,7 @@ enum remark_kind {
 	REMARK_TOO_MANY_ENDPOINTS,
 	REMARK_UNUSED_DELEGATE,
 	REMARK_HTTP2,
+	REMARK_MATCH_ELSEWHERE,
 };
 
 /* Adds "FILE:LINE:COL: MESSAGE; ADVICE [CODE]" as a warning about an object, `at` being a place in
