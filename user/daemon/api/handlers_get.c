@@ -6,6 +6,7 @@
 #include "daemon/api/handlers_object.h"
 #include "daemon/api/selection.h"
 #include "lib/base/cleanup.h"
+#include "lib/model/kinds.h"
 
 static json_t *labels_json(const struct kvs *labels)
 {

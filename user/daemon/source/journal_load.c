@@ -6,6 +6,7 @@
 #include "daemon/source/journal_load.h"
 #include "daemon/objects/stage.h"
 #include "lib/base/json_io.h"
+#include "lib/model/kinds.h"
 #include "lib/schema/parse.h"
 #include "lib/schema/selector.h"
 

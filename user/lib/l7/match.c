@@ -8,6 +8,7 @@
 
 #include "lib/mesh/gateways.h"
 #include "lib/l7/l7_priv.h"
+#include "lib/model/kinds.h"
 
 void http_rules_free(struct http_rules *r)
 {
