@@ -4,6 +4,7 @@
 #include <errno.h>
 #include <string.h>
 
+#include "lib/model/kinds.h"
 #include "test_rules_util.h"
 
 #define SERVICE "apiVersion: v1\nkind: Service\nmetadata: {name: a}\n"

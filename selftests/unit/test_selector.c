@@ -4,6 +4,7 @@
 #include <string.h>
 
 #include "lib/base/similar.h"
+#include "lib/model/kinds.h"
 #include "lib/schema/selector.h"
 
 /* app=web, tier=front, n=5, empty= */

@@ -136,3 +136,36 @@ Test(supervisor_orders, a_proxy_that_says_nothing_any_more_is_told_apart_from_a_
 	cr_expect_eq(orders_read(&s), -ECONNRESET);
 	cr_expect_eq(count, 0, "its end is what ends orders");
 }
+
+/* A loop that fails at once: its descriptor is a socket. */
+static struct event_loop *broken_loop(void)
+{
+	int next = dup(proxy); /* the number that the loop gets */
+	struct event_loop *loop;
+
+	close(next);
+	cr_assert_eq(event_loop_open(&loop), 0);
+	cr_assert_eq(dup2(proxy, next), next);
+	return loop;
+}
+
+Test(supervisor_orders, no_order_outlives_a_start_that_fails)
+{
+	struct event_loop *loop = s.loop;
+	int nothing[2], r;
+
+	cr_assert_eq(pipe(nothing), 0);
+	s.proxy.pidfd = nothing[0]; /* it runs */
+	s.took_over = true;
+	s.loop = broken_loop();
+	r = supervisor_snapshot_first(&s, 1, "snapshot", 8);
+	event_loop_close(s.loop);
+	s.loop = loop;
+	cr_expect_eq(r, -EINVAL);
+	cr_expect_null(s.orders, "its callback would write to a stack that is gone");
+	cr_expect(s.took_over, "the proxy is not to blame");
+	answer(take(), 0);
+	cr_expect_eq(orders_read(&s), 0);
+	cr_expect_eq(s.snapshot, -1);
+	s.proxy.pidfd = -1;
+}

@@ -6,6 +6,7 @@
 #include "cli/changes.h"
 #include "cli/cmd.h"
 #include "lib/base/json_io.h"
+#include "lib/model/kinds.h"
 #include "lib/model/model.h"
 
 int changes_check_dry_run(const char *verb, const char *dry_run)

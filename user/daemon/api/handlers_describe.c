@@ -8,6 +8,7 @@
 #include "daemon/api/handlers_object.h"
 #include "daemon/api/handlers_tables.h"
 #include "lib/model/hostname.h"
+#include "lib/model/kinds.h"
 #include "lib/route/route.h"
 
 /* The counters of a VirtualService's routes. */

@@ -6,6 +6,7 @@
 #include "daemon/api/handlers_object.h"
 #include "daemon/api/selection.h"
 #include "lib/base/cleanup.h"
+#include "lib/model/kinds.h"
 
 static json_t *labels_json(const struct kvs *labels)
 {
@@ -47,11 +48,16 @@ static json_t *missing_json(const struct errors *missing)
 	return list;
 }
 
+/* clang-format off */
 /*
- * Beside what selection.h says: {"form": "table" | "wide" | "json" | "yaml", "unless": the
- * "generation" of a former reply, "objects": true
- * for "object" in every form}. If nothing has changed since then, the reply has no "items".
+ * Beside the members of selection.h:
+ *
+ *	"form": "table" | "wide" | "json" | "yaml"
+ *	"unless": the "generation" of a former reply: if nothing has changed since, the reply has
+ *		no "items"
+ *	"objects": true for "object" in every form
  */
+/* clang-format on */
 int handle_get(struct weftd *d, const struct request *request, struct reply *reply)
 {
 	const char *form = json_get_text(request->args, "form", "table");

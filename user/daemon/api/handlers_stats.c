@@ -9,6 +9,7 @@
 #include "daemon/api/handlers.h"
 #include "daemon/datapath/stats.h"
 #include "lib/base/histogram.h"
+#include "lib/model/kinds.h"
 
 /* Those that are asked for, as weft stats shows them. */
 struct listing {

@@ -6,6 +6,7 @@
 #include <string.h>
 
 #include "lib/base/cleanup.h"
+#include "lib/model/kinds.h"
 
 int refuse(struct reply *reply, const char *what, const char *fmt, ...)
 {

@@ -5,6 +5,7 @@
 
 #include "daemon/api/selection.h"
 #include "lib/base/cleanup.h"
+#include "lib/model/kinds.h"
 #include "lib/schema/selector.h"
 
 /* What the objects of one target have in common. */

@@ -1,12 +1,15 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #ifndef WEFT_DAEMON_API_SELECTION_H
 #define WEFT_DAEMON_API_SELECTION_H
+/* clang-format off */
 /*
- * The known objects that a request means:
- * {"targets": [{"kind", "name" or none for all of the kind}...], "namespace" or none for all,
- *  "selector" or none}
- * KIND is a word as kubectl takes it, or "all".
+ * The known objects that a request means. KIND is a word as kubectl takes it, or "all":
+ *
+ *	"targets": [{"kind": KIND, "name": NAME}...]	without "name" all of the kind
+ *	"namespace": NAME				without it those of all namespaces
+ *	"selector": TEXT				without it those with any labels
  */
+/* clang-format on */
 #include "daemon/api/handlers.h"
 
 /* Zero-initialise; free with selection_free(). Valid until the objects change. */

@@ -116,45 +116,19 @@ int engine_list(const struct engine *e, struct objects *out)
 
 /* ---- the start ---- */
 
-struct started {
-	bool over;
-	int r;
-};
-
-static void start_answered(void *arg, int r)
+/* The proxy comes first: it must have the rules for connections before it is given any. */
+static int publish_first(struct engine *e)
 {
-	*(struct started *)arg = (struct started){ true, r };
-}
-
-static int tell_proxy_first(struct engine *e, struct event_loop *loop)
-{
-	struct started s = { .over = !e->tables->http };
+	const struct tables *t = e->tables;
 	int r = 0;
 
-	if (!s.over)
-		supervisor_snapshot(e->proxy, kernel_generation(e->kernel) + 1,
-				    e->tables->http_bytes, e->tables->http_size, start_answered,
-				    &s);
-	while (!r && !s.over)
-		r = event_loop_turn(loop, -1);
-	return r ? r : s.r;
+	if (t->http)
+		r = supervisor_snapshot_first(e->proxy, kernel_generation(e->kernel) + 1,
+					      t->http_bytes, t->http_size);
+	return r ? r : kernel_publish(e->kernel, t);
 }
 
-/* The proxy comes first: it must know what connections are about before it is given any. One that
- * ran already and refuses rules that were in force is replaced: it shall not keep weftd from
- * starting. */
-static int publish_first(struct engine *e, struct event_loop *loop)
-{
-	int r = tell_proxy_first(e, loop);
-
-	if (r && supervisor_took_over(e->proxy)) {
-		supervisor_replace(e->proxy);
-		r = tell_proxy_first(e, loop);
-	}
-	return r ? r : kernel_publish(e->kernel, e->tables);
-}
-
-int engine_start(struct engine *e, struct event_loop *loop)
+int engine_start(struct engine *e)
 {
 	_cleanup_(errors_free) struct errors errors = { 0 };
 	int r = e->source->load(e->source, &e->known, &errors);
@@ -178,7 +152,7 @@ int engine_start(struct engine *e, struct event_loop *loop)
 		return r;
 	if (!e->known.count && !kernel_generation(e->kernel))
 		return 0;
-	r = publish_first(e, loop);
+	r = publish_first(e);
 	return r ? log_err(r, "publish the stored rules") : 0;
 }
 

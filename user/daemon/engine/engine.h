@@ -24,7 +24,7 @@ void engine_free(struct engine *e); /* accepts NULL; the kernel goes on as it is
 
 /* Loads what the source and the kernel know from before, and publishes; turns the loop until the
  * proxy knows it, too. 0, or -errno after having logged every problem. */
-int engine_start(struct engine *e, struct event_loop *loop);
+int engine_start(struct engine *e);
 
 /* What has become of a change: 0; -EINVAL when report->errors says why nothing was changed; other
  * -errno. Takes out of the report what it likes. */

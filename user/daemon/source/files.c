@@ -8,6 +8,7 @@
 #include "lib/base/cleanup.h"
 #include "lib/base/json_io.h"
 #include "lib/base/log.h"
+#include "lib/model/kinds.h"
 #include "lib/schema/parse.h"
 #include "lib/schema/selector.h"
 

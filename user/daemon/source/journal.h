@@ -1,27 +1,33 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #ifndef WEFT_DAEMON_SOURCE_JOURNAL_H
 #define WEFT_DAEMON_SOURCE_JOURNAL_H
+/* clang-format off */
 /*
- * The rules on disk: STATE_DIR/rules.journal. It begins with "weft-j1\n"; after that come records,
- *each
+ * The rules on disk: STATE_DIR/rules.journal. It begins with "weft-j1\n"; after that come records:
  *
  *	offset 0   u32  bytes of the payload, little-endian
  *	       4   u32  crc32 of the payload, little-endian
  *	       8        the payload: a frame as in wire.h
  *
- * and each one a transaction that took effect as a whole:
+ * Each is a transaction that took effect as a whole. The frame's JSON is one of these:
  *
- *	{"type": "apply", "files": [{"name", "size"}...]}            the blob holds the files
- *	{"type": "delete", "objects": [[KIND, NAMESPACE, NAME]...]}
- *	{"type": "snapshot", "files": [...], "objects": [[KIND, NAMESPACE, NAME, index of the
- *file]...]}
+ *	{"type": "apply", "time": TIME, "files": [FILE...], "selector": TEXT,
+ *	 "objects": [[KIND, NAMESPACE, NAME]...]}	those that it pruned
+ *	{"type": "delete", "time": TIME, "objects": [[KIND, NAMESPACE, NAME]...]}
+ *	{"type": "snapshot", "files": [FILE...],
+ *	 "objects": [[KIND, NAMESPACE, NAME, index of the file, TIME]...]}
+ *
+ * FILE is {"name": NAME, "size": BYTES, "namespace": NAMESPACE}, and the blob holds the bytes of all
+ * of them. TIME is in Unix seconds. "selector", "objects" and "namespace" of a file may be missing.
  *
  * Files are kept as they were given, so that positions in them survive. A snapshot is the whole
- *state: the objects listed, in their order, each as in its file. What is behind the last whole
- *record is what a crash left of an append that nobody was told of; store_mend() cuts it off. A
- *record that is not whole and has whole ones behind it is no work of a crash: such a journal is
- *refused.
+ * state: the objects listed, in their order, each as in its file.
+ *
+ * What is behind the last whole record is what a crash left of an append that was never reported as
+ * done; store_mend() cuts it off. A record that is not whole and has whole ones behind it is no work
+ * of a crash: such a journal is refused.
  */
+/* clang-format on */
 #include <jansson.h>
 #include <stdbool.h>
 #include <stddef.h>

@@ -7,6 +7,7 @@
 #include "daemon/objects/stage.h"
 #include "lib/base/json_io.h"
 #include "lib/base/log.h"
+#include "lib/model/kinds.h"
 #include "lib/schema/parse.h"
 #include "lib/schema/selector.h"
 

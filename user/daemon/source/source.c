@@ -4,6 +4,7 @@
 #include <errno.h>
 
 #include "lib/base/json_io.h"
+#include "lib/model/kinds.h"
 
 void change_report_free(struct change_report *report)
 {

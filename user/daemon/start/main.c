@@ -306,7 +306,7 @@ static int serve(const struct options *o)
 		return r;
 	files = file_source(store);
 	engine = engine_new(kernel, supervisor, &files.source);
-	r = engine ? engine_start(engine, loop) : log_err(-ENOMEM, "start");
+	r = engine ? engine_start(engine) : log_err(-ENOMEM, "start");
 	if (r)
 		return r;
 	if (!supervisor_took_over(supervisor))

@@ -167,21 +167,30 @@ static void greeted(struct supervisor *s, struct order *o, const struct answer *
 	memcpy(g->fds, a->fds, a->fd_count * sizeof(*a->fds));
 }
 
-/* Follows everything else meanwhile. */
+/* Turns the loop until an order's callback has set `*over`. If the loop fails, all orders are
+ * dropped: their callbacks would write to what the caller no longer has. 0 or -errno. */
+static int await(struct supervisor *s, const bool *over)
+{
+	int r = 0;
+
+	while (!r && !*over)
+		r = event_loop_turn(s->loop, -1);
+	if (r)
+		orders_free(s);
+	return r;
+}
+
 static int await_greeting(struct supervisor *s, struct greeting *g, unsigned limit_ms)
 {
 	struct order *o = order_new(PROXY_HELLO, -1, greeted);
-	int r = o ? 0 : -ENOMEM;
+	int r;
 
 	*g = (struct greeting){ 0 };
-	if (r)
-		return r;
+	if (!o)
+		return -ENOMEM;
 	o->arg = g;
 	order_expect(s, o, limit_ms);
-	while (!r && !g->over)
-		r = event_loop_turn(s->loop, -1);
-	if (r)
-		orders_free(s); /* which knows `g` */
+	r = await(s, &g->over);
 	return r ? r : g->r;
 }
 
@@ -208,6 +217,13 @@ static bool take_over(struct supervisor *s, unsigned *count)
 	return usable;
 }
 
+static void end_proxy(struct supervisor *s)
+{
+	proxy_process_end(&s->proxy);
+	forget(s);
+	s->took_over = false;
+}
+
 /* The sockets of a proxy that runs already are used on, whether itself is or not. */
 static int adopt(struct supervisor *s, unsigned *listeners)
 {
@@ -222,21 +238,54 @@ static int adopt(struct supervisor *s, unsigned *listeners)
 	if (r)
 		return log_err(r, "watch weft-proxy");
 	s->took_over = take_over(s, listeners);
-	if (s->took_over)
-		return 0;
-	proxy_process_end(&s->proxy);
-	forget(s);
+	if (!s->took_over)
+		end_proxy(s);
 	return 0;
 }
 
-void supervisor_replace(struct supervisor *s)
+static void replace(struct supervisor *s)
 {
 	log_info("weft-proxy (process %d) is replaced", (int)s->proxy.pid);
-	proxy_process_end(&s->proxy);
-	forget(s);
-	s->took_over = false;
+	end_proxy(s);
 	start(s);
 	orders_died(s);
+}
+
+/* ---- the first snapshot ---- */
+
+struct handed_over {
+	bool over;
+	int r; /* the proxy's answer */
+};
+
+static void handed_over(void *arg, int r)
+{
+	*(struct handed_over *)arg = (struct handed_over){ true, r };
+}
+
+/* 0 or -errno; then, if the loop has not failed, with the proxy's answer in *answer. */
+static int hand_over(struct supervisor *s, uint64_t generation, const void *bytes, size_t size,
+		     int *answer)
+{
+	struct handed_over h = { 0 };
+	int r;
+
+	supervisor_snapshot(s, generation, bytes, size, handed_over, &h);
+	r = await(s, &h.over);
+	*answer = h.r;
+	return r;
+}
+
+int supervisor_snapshot_first(struct supervisor *s, uint64_t generation, const void *bytes,
+			      size_t size)
+{
+	int answer, r = hand_over(s, generation, bytes, size, &answer);
+
+	if (!r && answer && s->took_over) {
+		replace(s);
+		r = hand_over(s, generation, bytes, size, &answer);
+	}
+	return r ? r : answer;
 }
 
 /* ---- the whole ---- */

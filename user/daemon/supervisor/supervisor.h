@@ -66,8 +66,6 @@ bool supervisor_runs(const char *run_dir);
 
 /* Whether the proxy is one that another weftd had started, with the connections that it has. */
 bool supervisor_took_over(const struct supervisor *s);
-/* Ends a proxy that was taken over, and starts another one in its place. */
-void supervisor_replace(struct supervisor *s);
 unsigned supervisor_workers(const struct supervisor *s);
 /* The listening socket of a worker, the same one until supervisor_close(). */
 int supervisor_listener(const struct supervisor *s, unsigned worker);
@@ -77,6 +75,11 @@ int supervisor_listener(const struct supervisor *s, unsigned worker);
  * could not be handed over: then the old one stays. The bytes are copied. */
 void supervisor_snapshot(struct supervisor *s, uint64_t generation, const void *bytes, size_t size,
 			 void (*done)(void *arg, int r), void *arg);
+/* The same for the start of weftd: turns the loop until the proxy has answered. A proxy that was
+ * taken over and refuses the snapshot is replaced, and the next one asked. 0, or -errno after
+ * having logged. */
+int supervisor_snapshot_first(struct supervisor *s, uint64_t generation, const void *bytes,
+			      size_t size);
 /* Whether the last one that it has switched to consists of these bytes. */
 bool supervisor_has_snapshot(const struct supervisor *s, const void *bytes, size_t size);
 

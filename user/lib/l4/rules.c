@@ -7,6 +7,7 @@
 #include "lib/l4/match.h"
 #include "lib/mesh/gateways.h"
 #include "lib/mesh/proxied.h"
+#include "lib/model/kinds.h"
 
 void plan_free(struct l4_plan *p)
 {

@@ -53,7 +53,7 @@ static int append(struct http_compiler *c, struct gathered *g, const struct http
 {
 	for (size_t i = 0; i < from->rules.count; i++) {
 		const struct hs_rule *rule = &from->rules.items[i];
-		struct hs_rule *slot = http_rule_is_catch_all(c, rule)
+		struct hs_rule *slot = http_match_is_any(c, rule->match)
 					       ? table_push(&g->last.rules)
 					       : table_push(&g->rules.rules);
 

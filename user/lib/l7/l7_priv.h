@@ -65,15 +65,19 @@ void http_rules_free(struct http_rules *r);
 /* The rules of `o` at the site. 0 or -ENOMEM. */
 int http_rules_add(struct http_compiler *c, const struct http_site *site, const struct object *o,
 		   struct http_rules *out);
-/* Whether the rule takes everything that comes. */
-bool http_rule_is_catch_all(struct http_compiler *c, const struct hs_rule *rule);
-/* A place that speaks of the object as a whole. */
+/* A row of HS_PLACES: where a rule, or the plain service, stands. `pos`: of the match; `whole`: of
+ * the route. */
 __u32 http_place(struct http_compiler *c, const struct object *o, const char *route,
 		 const char *label, struct pos pos, struct pos whole);
 
 /* Rows. */
 __u32 http_match_row(struct http_compiler *c, const struct http_site *site,
 		     const struct http_match *m);
+/* Whether that row, or HS_NONE, holds for every request. */
+bool http_match_is_any(struct http_compiler *c, __u32 match);
+/* Why the match can never hold at the site, in the mesh's pool or static; NULL: it can. */
+const char *http_match_never(struct http_compiler *c, const struct http_site *site,
+			     const struct http_effective *e, const struct http_match *m);
 struct hs_value http_value(struct http_compiler *c, const struct string_match *m, bool fold);
 __u32 http_regex_row(struct http_compiler *c, const char *pattern, bool search);
 /* `m`: a match with a name, or NULL. */

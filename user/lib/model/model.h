@@ -328,15 +328,6 @@ struct object {
 			     arena's document */
 };
 
-/* "VirtualService"; never NULL for a valid kind. */
-const char *kind_name(enum kind kind);
-/* Accepts what kubectl accepts: VirtualService, virtualservice(s), vs, svc, po, ep, ns, dr, gw ...;
- * -1 if unknown. */
-int kind_parse(const char *word);
-/* The word for a kind that this one may have been meant to be; NULL: none is near. */
-const char *kind_similar(const char *word);
-/* "networking.istio.io"; "" for Kubernetes' core kinds. */
-const char *kind_group(enum kind kind);
 void object_free(struct object *o);
 
 /* A growing set of decoded objects. */

@@ -4,9 +4,23 @@
 #include <errno.h>
 #include <string.h>
 
+#include "lib/model/kinds.h"
 #include "lib/schema/decode.h"
 #include "lib/schema/schema_unknown.h"
 #include "lib/schema/validate.h"
+
+/* How an object of each kind decodes, into struct object; NULL: weft does not carry the kind out.
+ */
+static const struct message *const messages[KIND_MAX] = {
+	[KIND_SERVICE] = &schema_service,
+	[KIND_POD] = &schema_pod,
+	[KIND_ENDPOINTS] = &schema_endpoints,
+	[KIND_ENDPOINT_SLICE] = &schema_endpoint_slice,
+	[KIND_NAMESPACE] = &schema_namespace,
+	[KIND_VIRTUAL_SERVICE] = &schema_virtual_service,
+	[KIND_DESTINATION_RULE] = &schema_destination_rule,
+	[KIND_GATEWAY] = &schema_gateway,
+};
 
 /* Objects of one file share its documents; what is common to all of them while they are read. */
 struct reader {
@@ -28,17 +42,18 @@ static const char *split_version(const char *api_version, size_t *group_len)
 	return slash ? slash + 1 : api_version;
 }
 
-static bool same_group(const struct schema *s, const char *group, size_t len)
+static bool same_group(const struct kind_info *k, const char *group, size_t len)
 {
-	return strlen(s->group) == len && !memcmp(s->group, group, len);
+	return strlen(k->group) == len && !memcmp(k->group, group, len);
 }
 
-static const struct schema *find_kind(const char *kind)
+/* -1: weft does not know it. */
+static int find_kind(const char *name)
 {
-	for (size_t i = 0; i < KIND_MAX; i++)
-		if (!strcmp(kind, schemas[i].name))
-			return &schemas[i];
-	return NULL;
+	for (int kind = 0; kind < KIND_MAX; kind++)
+		if (!strcmp(name, kind_infos[kind].name))
+			return kind;
+	return -1;
 }
 
 /* The list of a kind that weft knows ("ServiceList") or of anything ("List"). */
@@ -50,9 +65,9 @@ static bool is_list(const char *kind)
 	return len >= cut && !strcmp(kind + len - cut, suffix);
 }
 
-static bool known_version(const struct schema *s, const char *version)
+static bool known_version(const struct kind_info *k, const char *version)
 {
-	for (const char *const *v = s->versions; *v; v++)
+	for (const char *const *v = k->versions; *v; v++)
 		if (!strcmp(*v, version))
 			return true;
 	return false;
@@ -70,7 +85,7 @@ static void check_namespace(struct decoder *d, const struct reader *r, const str
 			     r->namespace, r->namespace, d->object->meta.namespace);
 }
 
-static int decode_object(struct reader *r, const struct schema *s, const struct node *node,
+static int decode_object(struct reader *r, enum kind kind, const struct node *node,
 			 const char *api_version)
 {
 	struct object *o = arena_alloc(r->arena, sizeof(*o));
@@ -80,20 +95,20 @@ static int decode_object(struct reader *r, const struct schema *s, const struct 
 		.arena = r->arena,
 		.object = o,
 		.reported = r->reported,
-		.strict = s->istio,
+		.strict = kind_infos[kind].istio,
 	};
 	const char *namespace;
 
 	if (!o)
 		return -ENOMEM;
-	o->kind = (enum kind)(s - schemas);
+	o->kind = kind;
 	o->api_version = api_version;
 	o->file = arena_strdup(r->arena, r->name);
 	o->pos = node_pos(node);
 	o->tree = node;
 	namespace = r->namespace ? arena_strdup(r->arena, r->namespace) : "default";
 	o->meta.namespace = o->kind == KIND_NAMESPACE ? NULL : namespace;
-	decode_message(&d, s->message, node, o);
+	decode_message(&d, messages[kind], node, o);
 	/* An empty namespace is none. */
 	if (o->meta.namespace && !*o->meta.namespace)
 		o->meta.namespace = namespace;
@@ -186,8 +201,9 @@ static int read_unknown(struct reader *r, const struct node *node, const char *k
 	return 0;
 }
 
-static int read_known(struct reader *r, const struct schema *s, const struct node *node)
+static int read_known(struct reader *r, enum kind kind, const struct node *node)
 {
+	const struct kind_info *k = &kind_infos[kind];
 	const struct node *version = node_get(node, "apiVersion");
 	const char *text = version_of(r, node), *name;
 	size_t group_len;
@@ -195,20 +211,20 @@ static int read_known(struct reader *r, const struct schema *s, const struct nod
 	if (!text)
 		return 0;
 	name = split_version(text, &group_len);
-	if (!same_group(s, text, group_len)) {
+	if (!same_group(k, text, group_len)) {
 		/* Another API group has a kind of that name (Gateway API, Knative). For kinds that
 		 * only Istio has, it is a mistake. */
-		if (!s->istio || s == &schemas[KIND_GATEWAY])
-			return read_unknown(r, node, s->name);
+		if (!k->istio || kind == KIND_GATEWAY)
+			return read_unknown(r, node, k->name);
 		return refuse(r, version, "apiVersion", "networking.istio.io/v1");
 	}
-	if (!known_version(s, name))
+	if (!known_version(k, name))
 		return refuse(r, version, "apiVersion",
-			      s->istio ? "the version v1, v1beta1 or v1alpha3" : "the version v1");
-	if (s != &schemas[KIND_SERVICE_ENTRY])
-		return decode_object(r, s, node, text);
+			      k->istio ? "the version v1, v1beta1 or v1alpha3" : "the version v1");
+	if (messages[kind])
+		return decode_object(r, kind, node, text);
 	if (r->skip_unknown)
-		return skip(r, node, s->name);
+		return skip(r, node, k->name);
 	if (may_report(r))
 		errors_add(r->errors, r->name, node_pos(node_get(node, "kind")),
 			   "kind: weft does not carry out %s (%s)",
@@ -236,7 +252,7 @@ static int read_list(struct reader *r, const struct node *node)
 static int read_object(struct reader *r, const struct node *node, bool nested)
 {
 	const struct node *kind = node_get(node, "kind");
-	const struct schema *s;
+	int known;
 
 	if (node_target(node)->type != NODE_MAP)
 		return refuse(r, node, nested ? "items" : "document",
@@ -247,9 +263,9 @@ static int read_object(struct reader *r, const struct node *node, bool nested)
 				   "kind: required, but not given");
 		return 0;
 	}
-	s = find_kind(node_text(kind));
-	if (s)
-		return read_known(r, s, node);
+	known = find_kind(node_text(kind));
+	if (known >= 0)
+		return read_known(r, (enum kind)known, node);
 	if (is_list(node_text(kind)) && !nested)
 		return read_list(r, node);
 	return read_unknown(r, node, node_text(kind));

@@ -73,18 +73,6 @@ struct message {
 	void (*check)(struct decoder *d, const struct node *self_node, const void *self);
 };
 
-/* How a kind is recognised and described. */
-struct schema {
-	const char *name;	       /* "VirtualService" */
-	const char *words[4];	       /* what kubectl calls it, lower case */
-	const char *group;	       /* "networking.istio.io"; "" for the core group */
-	const char *versions[4];       /* ends with NULL */
-	const struct message *message; /* decodes into struct object */
-	bool istio;
-};
-
-extern const struct schema schemas[KIND_MAX];
-
 /* Kubernetes' ObjectMeta, into struct meta. */
 extern const struct message schema_meta;
 

@@ -4,7 +4,7 @@
 #include <string.h>
 
 #include "lib/base/similar.h"
-#include "lib/schema/schema.h"
+#include "lib/model/kinds.h"
 
 /* What else there is beside Services and Pods, and has no say in traffic. */
 static const char *const core_kinds[] = { "Binding",	      "ComponentStatus",
@@ -43,10 +43,10 @@ bool schema_refuses_kind(const char *kind, const char *group, size_t len, const 
 	bool read = false;
 
 	for (size_t i = 0; i < KIND_MAX; i++) {
-		if (!group_is(group, len, schemas[i].group))
+		if (!group_is(group, len, kind_infos[i].group))
 			continue;
 		read = true;
-		similar_offer(&similar, schemas[i].name);
+		similar_offer(&similar, kind_infos[i].name);
 	}
 	*near = similar.best;
 	return (read && (len || !is_core_kind(kind))) || group_under(group, len, "istio.io") ||

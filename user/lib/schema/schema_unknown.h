@@ -10,7 +10,7 @@
 #include <stddef.h>
 
 /* Whether an object of that kind and group (`len` bytes; none: the core group), which is not one of
- * `schemas`, is refused. *near: the kind that it may be meant to be, or NULL. */
+ * `kind_infos`, is refused. *near: the kind that it may be meant to be, or NULL. */
 bool schema_refuses_kind(const char *kind, const char *group, size_t len, const char **near);
 
 #endif

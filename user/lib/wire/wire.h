@@ -1,28 +1,34 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #ifndef WEFT_LIB_WIRE_WIRE_H
 #define WEFT_LIB_WIRE_WIRE_H
+/* clang-format off */
 /*
  * The control protocol between weft and weftd, over the Unix stream socket RUN_DIR/weftd.sock.
  *
  * Both sides send frames. A client sends a request and waits for its reply before the next; weftd
- *answers each request with one reply. A frame is
+ * answers each request with one reply. A frame, with integers in little-endian order:
  *
  *	offset 0   4 bytes  "weft"
  *	       4   u32      version, WIRE_VERSION
  *	       8   u32      bytes of JSON, 2..WIRE_JSON_MAX
  *	      12   u32      bytes of blob, 0..WIRE_BLOB_MAX
  *	      16            the JSON, one object, UTF-8
- *	                    the blob
+ *	                    the blob: the bytes of files one after the other, as they were read;
+ *	                    it may hold anything
  *
- * with integers in little-endian order. The blob is the bytes of files one after the other, as they
- *were read: it may hold anything. A request is {"command": NAME, ...}; where it comes with files it
- *has "files": [{"name", "size"}, ...]. A reply is {"ok": true|false, "errors": [TEXT...],
- *"warnings": [TEXT...], "notes": [TEXT...], "data": ...}; empty lists and absent data are left out.
+ * The JSON of a request; "files" where it comes with files:
  *
- * A frame that is not well-formed is answered with an error and the connection is closed. A peer
- *that stays silent in the middle of a frame, or does not read its reply, is cut off after
- *WIRE_STALL_S seconds.
+ *	{"command": NAME, "files": [{"name", "size"}, ...], ...}
+ *
+ * The JSON of a reply; empty lists and absent data are left out:
+ *
+ *	{"ok": true|false, "errors": [TEXT...], "warnings": [TEXT...], "notes": [TEXT...], "data": ...}
+ *
+ * A frame that is not well-formed is answered with an error and the connection is closed. So is that
+ * of a peer that stays silent in the middle of a frame, or does not read its reply, for WIRE_STALL_S
+ * seconds.
  */
+/* clang-format on */
 #include <jansson.h>
 #include <stddef.h>
 #include <stdint.h>

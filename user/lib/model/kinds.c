@@ -1,50 +1,45 @@
-/* SPDX-License-Identifier: Apache-2.0 */
+// SPDX-License-Identifier: Apache-2.0
+#include "lib/model/kinds.h"
+
 #include <string.h>
 #include <strings.h>
 
 #include "lib/base/similar.h"
-#include "lib/schema/schema.h"
 
-const struct schema schemas[KIND_MAX] = {
+const struct kind_info kind_infos[KIND_MAX] = {
 	[KIND_SERVICE] = {
 		.name = "Service",
 		.words = { "services", "svc" },
 		.group = "",
 		.versions = { "v1" },
-		.message = &schema_service,
 	},
 	[KIND_POD] = {
 		.name = "Pod",
 		.words = { "pods", "po" },
 		.group = "",
 		.versions = { "v1" },
-		.message = &schema_pod,
 	},
 	[KIND_ENDPOINTS] = {
 		.name = "Endpoints",
 		.words = { "endpoint", "ep" },
 		.group = "",
 		.versions = { "v1" },
-		.message = &schema_endpoints,
 	},
 	[KIND_ENDPOINT_SLICE] = {
 		.name = "EndpointSlice",
 		.words = { "endpointslices" },
 		.group = "discovery.k8s.io",
 		.versions = { "v1", "v1beta1" },
-		.message = &schema_endpoint_slice,
 	},
 	[KIND_NAMESPACE] = {
 		.name = "Namespace",
 		.words = { "namespaces", "ns" },
 		.group = "",
 		.versions = { "v1" },
-		.message = &schema_namespace,
 	},
 	[KIND_VIRTUAL_SERVICE] = {
 		.name = "VirtualService",
 		.words = { "virtualservices", "vs" },
-		.message = &schema_virtual_service,
 		.group = "networking.istio.io",
 		.versions = { "v1", "v1beta1", "v1alpha3" },
 		.istio = true,
@@ -52,7 +47,6 @@ const struct schema schemas[KIND_MAX] = {
 	[KIND_DESTINATION_RULE] = {
 		.name = "DestinationRule",
 		.words = { "destinationrules", "dr" },
-		.message = &schema_destination_rule,
 		.group = "networking.istio.io",
 		.versions = { "v1", "v1beta1", "v1alpha3" },
 		.istio = true,
@@ -60,7 +54,6 @@ const struct schema schemas[KIND_MAX] = {
 	[KIND_GATEWAY] = {
 		.name = "Gateway",
 		.words = { "gateways", "gw" },
-		.message = &schema_gateway,
 		.group = "networking.istio.io",
 		.versions = { "v1", "v1beta1", "v1alpha3" },
 		.istio = true,
@@ -76,21 +69,21 @@ const struct schema schemas[KIND_MAX] = {
 
 const char *kind_name(enum kind kind)
 {
-	return schemas[kind].name;
+	return kind_infos[kind].name;
 }
 
 /* "virtualservices.networking.istio.io" and "vs.v1.networking.istio.io" are kubectl's long forms.
  */
-static bool same_suffix(const struct schema *s, const char *suffix)
+static bool same_suffix(const struct kind_info *k, const char *suffix)
 {
-	if (!*suffix || !strcasecmp(suffix, s->group))
+	if (!*suffix || !strcasecmp(suffix, k->group))
 		return true;
-	for (const char *const *v = s->versions; *v; v++) {
+	for (const char *const *v = k->versions; *v; v++) {
 		size_t len = strlen(*v);
 
 		if (!strncasecmp(suffix, *v, len) &&
 		    (!suffix[len] ||
-		     (suffix[len] == '.' && !strcasecmp(suffix + len + 1, s->group))))
+		     (suffix[len] == '.' && !strcasecmp(suffix + len + 1, k->group))))
 			return true;
 	}
 	return false;
@@ -107,13 +100,13 @@ int kind_parse(const char *word)
 	const char *suffix = word + len + (word[len] == '.');
 
 	for (int kind = 0; kind < KIND_MAX; kind++) {
-		const struct schema *s = &schemas[kind];
-		bool same = is_word(s->name, word, len);
+		const struct kind_info *k = &kind_infos[kind];
+		bool same = is_word(k->name, word, len);
 
-		for (const char *const *w = s->words; *w && !same; w++)
+		for (const char *const *w = k->words; *w && !same; w++)
 			same = is_word(*w, word, len);
 		if (same)
-			return same_suffix(s, suffix) ? kind : -1;
+			return same_suffix(k, suffix) ? kind : -1;
 	}
 	return -1;
 }
@@ -123,8 +116,8 @@ const char *kind_similar(const char *word)
 	struct similar near = similar_to(word);
 
 	for (int kind = 0; kind < KIND_MAX; kind++) {
-		similar_offer(&near, schemas[kind].name);
-		for (const char *const *w = schemas[kind].words; *w; w++)
+		similar_offer(&near, kind_infos[kind].name);
+		for (const char *const *w = kind_infos[kind].words; *w; w++)
 			similar_offer(&near, *w);
 	}
 	return near.best;
@@ -132,5 +125,5 @@ const char *kind_similar(const char *word)
 
 const char *kind_group(enum kind kind)
 {
-	return schemas[kind].group;
+	return kind_infos[kind].group;
 }
