@@ -52,6 +52,5 @@ cat <<'END'
     weft validate -R -f YOUR-RULES      would weft take the rules that you have? Neither root nor weftd is needed
     weft explain -f YOUR-RULES --from default --to HOST:PORT
                                         what they would do to a connection
-    sudo weftd                          the daemon on this machine; then weft status, weft apply -f ..., weft get all -A
-  README.md goes on from here.
+    sudo make install                   the daemon on this machine: README.md, from "Install it" on
 END

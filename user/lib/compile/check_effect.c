@@ -208,7 +208,7 @@ static void check_match_port(const struct part *p)
 		return;
 	visit_ports(p, find_port, &wanted);
 	if (wanted.any && !wanted.found)
-		errors_remark(p->mesh->errors, REMARK_PORT_OF_NOBODY, p->o, p->pos,
+		errors_remark(p->mesh->errors, REMARK_PORT_NOT_FOUND, p->o, p->pos,
 			      "%s.port: no service or gateway of the rule has port %u: the match "
 			      "never holds",
 			      p->field, p->port);
@@ -245,7 +245,7 @@ static bool gateways_meet(const struct part *p, const struct strs *match)
 static void check_match_gateways(const struct part *p, const struct strs *match)
 {
 	if (match->count && p->o->vs.hosts.count && !gateways_meet(p, match))
-		errors_remark(p->mesh->errors, REMARK_MATCH_ELSEWHERE, p->o->file, p->pos,
+		errors_remark(p->mesh->errors, REMARK_MATCH_ELSEWHERE, p->o, p->pos,
 			      "%s.gateways: spec.gateways has none of them: the match never holds",
 			      p->field);
 }

@@ -168,7 +168,7 @@ static void check_port(struct mesh *mesh, const struct object *o, const char *fi
 			"effect there",
 			field);
 	else if (port)
-		errors_remark(mesh->errors, REMARK_PORT_OF_NOBODY, o, at,
+		errors_remark(mesh->errors, REMARK_PORT_NOT_FOUND, o, at,
 			      "%s.port: %s has TCP port %u: the rule has no effect", field,
 			      ports.known ? "no service of the rule's hosts"
 					  : "no gateway of the rule",
@@ -277,7 +277,7 @@ static void check_levels(struct mesh *mesh, const struct object *o, const char *
 
 		if (ports.known && !ports.open)
 			errors_remark(
-				mesh->errors, REMARK_PORT_OF_NOBODY, o, at,
+				mesh->errors, REMARK_PORT_NOT_FOUND, o, at,
 				"%s.portLevelSettings[%zu].port: no service of \"%s\" has TCP "
 				"port %u: these settings have no effect",
 				field, i, o->dr.host, port);

@@ -29,7 +29,7 @@ static const struct remark remarks[] = {
 	[REMARK_NOT_STEERED] = { "WEFT0101", "warning",
 				 "write it for a service with an address of its own, or delete "
 				 "it" },
-	[REMARK_PORT_OF_NOBODY] = { "WEFT0102", "warning",
+	[REMARK_PORT_NOT_FOUND] = { "WEFT0102", "warning",
 				    "mend the port, or delete what names it" },
 	[REMARK_TCP_RULE_ON_HTTP] = { "WEFT0103", "warning",
 				      "write the rule under spec.http, or name the port tcp-..." },

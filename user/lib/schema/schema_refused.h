@@ -2,8 +2,8 @@
 #ifndef WEFT_LIB_SCHEMA_SCHEMA_REFUSED_H
 #define WEFT_LIB_SCHEMA_SCHEMA_REFUSED_H
 /*
- * What weft understands and has no way to honour, in one place: docs/unsupported.md lists this
- * table. What depends on more than the object itself (HTTP parts at a port that is not TCP) is
+ * What weft understands and has no way to honour, in one place: docs/unsupported.md has each of
+ * them. What depends on more than the object itself (HTTP parts at a port that is not TCP) is
  * refused by compile().
  */
 enum refused {
