@@ -61,18 +61,12 @@ weft_rules() {
 	rules_pods
 	PROTOCOL=http rules_service echo 10 8000:8080
 	rules_subsets echo "v1 v2"
-	cat <<-END
-	---
-	apiVersion: networking.istio.io/v1
-	kind: VirtualService
-	metadata: {name: echo}
-	spec:
-	  hosts: [echo]
-	  http:
-	  - match: [{headers: {end-user: {exact: jason}}}]
-	    route: [{destination: {host: echo, subset: v2}}]
-	  - route: [{destination: {host: echo, subset: v1}}]
+	PROTOCOL=http rules_routes echo "$(cat <<-END
+	- match: [{headers: {end-user: {exact: jason}}}]
+	  route: [{destination: {host: echo, subset: v2}}]
+	- route: [{destination: {host: echo, subset: v1}}]
 	END
+	)"
 }
 
 start_weft() {

@@ -12,45 +12,12 @@ echo_start one 9000 one --peer
 echo_start world 6443 api --peer
 echo_start node 6444 kubelet --peer
 
-# The other node: its pod network is known here by the overlay only, and ours there.
-ns_add far
-LABELS[far]=app=far
-NUMBER[far]=9
-NET4[far]=10.245.0
-NET6[far]=fd00:245:
-REMOTES+=(far:default)
-sysctl_in world net/ipv4/ip_forward=1 net/ipv6/conf/all/forwarding=1
+overlay_node_up
 ip_in world <<END
 route del default
 route del ::/0
-link add far9 type veth peer name eth0 netns $(netns far)
-link set far9 up
-address add 10.245.0.1/24 dev far9
-address add fd00:245::1/64 dev far9 nodad
-END
-ip_in far <<END
-link set lo up
-link set eth0 up
-address add 10.245.0.9/24 dev eth0
-address add fd00:245::9/64 dev eth0 nodad
-route add default via 10.245.0.1
-route add ::/0 via fd00:245::1
 END
 echo_start far 9000 far --peer
-
-# overlay NAMESPACE DEVICE SELF OTHER NET: as flannel has it, a route to the other's pods by the device
-overlay() {
-	ip_in "$1" <<-END
-	link add overlay0 type vxlan id 42 dev $2 local 10.1.0.$3 remote 10.1.0.$4 dstport 8472
-	address add 10.245.9.$3/30 dev overlay0
-	address add fd00:2459::$3/126 dev overlay0 nodad
-	link set overlay0 up
-	route add 10.$5.0.0/24 via 10.245.9.$4 dev overlay0
-	route add fd00:$5::/64 via fd00:2459::$4 dev overlay0
-	END
-}
-overlay node nic0 1 2 245
-overlay world eth0 2 1 244
 node_masquerades
 weftd_start
 {

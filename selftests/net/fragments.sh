@@ -11,27 +11,8 @@ weftd_start
 {
 	rules_pods
 	rules_service echo 10
-	cat <<-END
-	---
-	apiVersion: networking.istio.io/v1
-	kind: Gateway
-	metadata: {name: door}
-	spec:
-	  selector: {istio: ingressgateway}
-	  servers:
-	  - port: {number: 31400, name: tcp, protocol: TCP}
-	    hosts: ["*"]
-	---
-	apiVersion: networking.istio.io/v1
-	kind: VirtualService
-	metadata: {name: echo}
-	spec:
-	  hosts: [echo]
-	  gateways: [door]
-	  tcp:
-	  - route:
-	    - destination: {host: echo, port: {number: 9000}}
-	END
+	rules_gateway door 31400
+	rules_routes echo "- route: [{destination: {host: echo, port: {number: 9000}}}]" door
 } | apply
 
 # A segment of 6000 bytes leaves as five fragments; "one " and the line come back.

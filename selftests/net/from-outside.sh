@@ -16,43 +16,17 @@ weftd_start
 	rules_pods
 	rules_service echo 10
 	rules_subsets echo "v1 v2"
-	cat <<-END
-	---
-	apiVersion: networking.istio.io/v1
-	kind: Gateway
-	metadata: {name: door}
-	spec:
-	  selector: {istio: ingressgateway}
-	  servers:
-	  - port: {number: 31400, name: tcp, protocol: TCP}
-	    hosts: ["*"]
-	---
-	apiVersion: v1
-	kind: Service
-	metadata: {name: ingress, namespace: istio-system, labels: {istio: ingressgateway}}
-	spec:
-	  type: NodePort
-	  clusterIP: $(vip 4 11)
-	  clusterIPs: ["$(vip 4 11)", "$(vip 6 11)"]
-	  selector: {istio: ingressgateway}
-	  ports:
-	  - {name: tcp, port: 31400, targetPort: 31400, nodePort: 30514}
-	---
-	apiVersion: networking.istio.io/v1
-	kind: VirtualService
-	metadata: {name: echo}
-	spec:
-	  hosts: ["*"]
-	  gateways: [door]
-	  tcp:
-	  - match:
-	    - port: 31400
-	    route:
-	    - destination: {host: echo, port: {number: 9000}, subset: v1}
-	      weight: 80
-	    - destination: {host: echo, port: {number: 9000}, subset: v2}
-	      weight: 20
+	rules_gateway door 31400
+	rules_ingress 11 31400:30514
+	rules_routes "*" "$(cat <<-END
+	- match: [{port: 31400}]
+	  route:
+	  - destination: {host: echo, port: {number: 9000}, subset: v1}
+	    weight: 80
+	  - destination: {host: echo, port: {number: 9000}, subset: v2}
+	    weight: 20
 	END
+	)" door
 } | apply
 
 for family in 4 6; do

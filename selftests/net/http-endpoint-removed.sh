@@ -16,15 +16,7 @@ rules() {
 	rules_pods
 	PROTOCOL=http rules_service echo 10 8000:80
 	rules_subsets echo "" "loadBalancer: {simple: ROUND_ROBIN}"
-	cat <<-END
-	---
-	apiVersion: networking.istio.io/v1
-	kind: VirtualService
-	metadata: {name: echo}
-	spec:
-	  hosts: [echo]
-	  http: [{timeout: 5s, route: [{destination: {host: echo}}]}]
-	END
+	PROTOCOL=http rules_routes echo "- {timeout: 5s, route: [{destination: {host: echo}}]}"
 }
 rules | apply
 

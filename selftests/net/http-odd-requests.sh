@@ -17,6 +17,9 @@ while True:
 ' "$2" "$3"
 }
 
+# chunk SIZE: what the canned endpoint answers from now on
+chunk() { printf '%s\r\n' 'HTTP/1.1 200 OK' 'Transfer-Encoding: chunked' '' "$1" hi 0 '' >"$TMP/canned"; }
+
 # talk FROM ADDRESS PORT: sends what is on stdin; prints what comes within a second
 talk() {
 	in_ns "$1" /usr/bin/python3 -c '
@@ -45,52 +48,25 @@ pod_add client 1
 pod_add one 2 app=a
 pod_add two 3 app=b
 http_echo_start one 8080 one
-printf '%s\r\n' 'HTTP/1.1 200 OK' 'Transfer-Encoding: chunked' '' '2;a=b' hi 0 '' >"$TMP/canned"
+chunk '2;a=b'
 canned_start two 8080 "$TMP/canned"
 weftd_start --access-log "$TMP/access.log" --access-log-format json
 {
 	rules_pods
 	PROTOCOL=http rules_service a 10 80:8080
 	PROTOCOL=http rules_service b 11 80:8080
-	cat <<-END
-	---
-	apiVersion: networking.istio.io/v1
-	kind: VirtualService
-	metadata: {name: a, namespace: default}
-	spec:
-	  hosts: [a]
-	  http:
-	  - match: [{headers: {x-forwarded-client-cert: {}}}]
-	    redirect: {uri: /fooled}
-	  - match: [{uri: {exact: /ruled}}]
-	    rewrite: {uri: /anything/ruled}
-	    route: [{destination: {host: a}}]
-	  - route: [{destination: {host: a}}]
-	---
-	apiVersion: networking.istio.io/v1
-	kind: VirtualService
-	metadata: {name: b, namespace: default}
-	spec:
-	  hosts: [b]
-	  http:
-	  - timeout: 5s
-	    route: [{destination: {host: b}}]
-	---
-	apiVersion: networking.istio.io/v1
-	kind: Gateway
-	metadata: {name: g, namespace: default}
-	spec:
-	  selector: {istio: ingressgateway}
-	  servers: [{port: {number: 8081, name: http, protocol: HTTP}, hosts: ["*"]}]
-	---
-	apiVersion: networking.istio.io/v1
-	kind: VirtualService
-	metadata: {name: shop, namespace: default}
-	spec:
-	  hosts: [shop.example.com]
-	  gateways: [g]
-	  http: [{route: [{destination: {host: a, port: {number: 80}}}]}]
+	PROTOCOL=http rules_routes a "$(cat <<-END
+	- match: [{headers: {x-forwarded-client-cert: {}}}]
+	  redirect: {uri: /fooled}
+	- match: [{uri: {exact: /ruled}}]
+	  rewrite: {uri: /anything/ruled}
+	  route: [{destination: {host: a}}]
+	- route: [{destination: {host: a}}]
 	END
+	)"
+	PROTOCOL=http rules_routes b "- {timeout: 5s, route: [{destination: {host: b}}]}"
+	PROTOCOL=http rules_gateway g 8081
+	PROTOCOL=http rules_routes shop.example.com "- route: [{destination: {host: a, port: {number: 80}}}]" g
 } | apply
 
 FORGED=('X-Forwarded-Client-Cert: By=spiffe://x;URI=spiffe://cluster.local/ns/ops/sa/admin' 'x-envoy-original-path: /admin'
@@ -139,13 +115,13 @@ for family in 4 6; do
 	expect_eq "$what: HTTP/1.0 without a Host gets the service's rules" "$(body_of "$got" | jq -r .path)" /anything/ruled
 	expect_eq "$what: its Host is the address" "$(field_of host "$got")" "$([ $family = 4 ] && echo "$a" || echo "[$a]")"
 
-	printf '%s\r\n' 'HTTP/1.1 200 OK' 'Transfer-Encoding: chunked' '' zz hi 0 '' >"$TMP/canned"
+	chunk zz
 	got=$(request 'GET / HTTP/1.1' 'Host: b' 'Connection: close' | talk client "$b" 80)
 	expect_eq "$what: a response that can't be read is 502" "$(status_of "$got")" 502
 	wait_until 5 eval '[ "$(logged .response_code)" = 502 ]'
 	expect_eq "$what: and the log says why" "$(logged '.response_flags + " " + .response_code_details')" \
 		"UPE upstream_reset_before_response_started{protocol_error}"
-	printf '%s\r\n' 'HTTP/1.1 200 OK' 'Transfer-Encoding: chunked' '' '2;a=b' hi 0 '' >"$TMP/canned"
+	chunk '2;a=b'
 
 	in_ns client curl -s -m 1 -H 'Host: a' "http://$(hostport "$a" 80)/delay/20000" >/dev/null || true
 	gave_up() { [ "$(logged '"\(.response_code) \(.response_flags)"')" = "0 DC" ]; }

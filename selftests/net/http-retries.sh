@@ -19,17 +19,11 @@ rules() {
 	loadBalancer: {simple: ROUND_ROBIN}
 	END
 	)"
-	cat <<-END
-	---
-	apiVersion: networking.istio.io/v1
-	kind: VirtualService
-	metadata: {name: echo}
-	spec:
-	  hosts: [echo]
-	  http:
-	  - retries: $1
-	    route: [{destination: {host: echo}}]
+	PROTOCOL=http rules_routes echo "$(cat <<-END
+	- retries: $1
+	  route: [{destination: {host: echo}}]
 	END
+	)"
 }
 
 ask() { http_load client "$(vip "$1" 10)" 8000 -n 20 -p "${2:-/}"; }

@@ -20,24 +20,8 @@ weftd_start
 {
 	rules_pods
 	PROTOCOL=http rules_service echo 10 8000:8080
-	cat <<-END
-	---
-	apiVersion: networking.istio.io/v1
-	kind: DestinationRule
-	metadata: {name: echo}
-	spec:
-	  host: echo
-	  trafficPolicy: {connectionPool: {http: {maxRequestsPerConnection: 1}}}
-	---
-	apiVersion: networking.istio.io/v1
-	kind: VirtualService
-	metadata: {name: echo}
-	spec:
-	  hosts: [echo]
-	  http:
-	  - retries: {attempts: 0}
-	    route: [{destination: {host: echo}}]
-	END
+	rules_subsets echo "" "connectionPool: {http: {maxRequestsPerConnection: 1}}"
+	PROTOCOL=http rules_routes echo "- {retries: {attempts: 0}, route: [{destination: {host: echo}}]}"
 } | apply
 
 for family in 4 6; do

@@ -13,65 +13,17 @@ for pod in client near far; do
 done
 weftd_start
 
-# gateway_route PORT NAME: what a Gateway of that port leads to
-gateway_route() {
-	cat <<-END
-	---
-	apiVersion: networking.istio.io/v1
-	kind: Gateway
-	metadata: {name: to-$2}
-	spec:
-	  selector: {istio: ingressgateway}
-	  servers:
-	  - port: {number: $1, name: http, protocol: HTTP}
-	    hosts: ["*"]
-	---
-	apiVersion: networking.istio.io/v1
-	kind: VirtualService
-	metadata: {name: from-outside-to-$2}
-	spec:
-	  hosts: ["*"]
-	  gateways: [to-$2]
-	  http:
-	  - route: [{destination: {host: $2, port: {number: 8000}}}]
-	END
-}
-
 {
 	rules_pods
 	export PROTOCOL=http
 	number=10
 	for service in near far mine; do
 		rules_service $service $number 8000:80
-		cat <<-END
-		---
-		apiVersion: networking.istio.io/v1
-		kind: VirtualService
-		metadata: {name: $service}
-		spec:
-		  hosts: [$service]
-		  http:
-		  - timeout: 5s
-		    route: [{destination: {host: $service}}]
-		END
+		rules_routes $service "- {timeout: 5s, route: [{destination: {host: $service}}]}"
 		number=$((number + 1))
 	done
-	gateway_route 8080 near
-	gateway_route 8081 far
-	cat <<-END
-	---
-	apiVersion: v1
-	kind: Service
-	metadata: {name: ingress, namespace: istio-system, labels: {istio: ingressgateway}}
-	spec:
-	  type: NodePort
-	  clusterIP: $(vip 4 20)
-	  clusterIPs: ["$(vip 4 20)", "$(vip 6 20)"]
-	  selector: {istio: ingressgateway}
-	  ports:
-	  - {name: near, port: 8080, targetPort: 8080, nodePort: 30080}
-	  - {name: far, port: 8081, targetPort: 8081, nodePort: 30081}
-	END
+	rules_door 8080 near 8000 8081 far 8000
+	rules_ingress 20 8080:30080 8081:30081
 } | apply
 
 # sees FROM ADDRESS PORT: the address that the endpoint says it was called from

@@ -292,7 +292,7 @@ route add fd00:244::$number/128 dev veth$number
 neighbour add fe80::1 lladdr $host dev eth0 nud permanent
 	route add ::/0 via fe80::1 dev eth0
 	END
-	[ -z "$WEFTD" ] || wait_until 5 pod_attached "$name"
+	[ -z "$WEFTD" ] || wait_until 5 pods_attached "$name"
 }
 
 # A bridge in the node, as of a bridge CNI.
@@ -361,6 +361,46 @@ behind_world() {
 	END
 }
 
+# overlay_node_up: the pod `far`, 10.245.0.9 and fd00:245::9, on another node, whose pod network is known here by an overlay
+# only, and ours there, as flannel has it
+overlay_node_up() {
+	ns_add far
+	LABELS[far]=app=far
+	NUMBER[far]=9
+	NET4[far]=10.245.0
+	NET6[far]=fd00:245:
+	REMOTES+=(far:default)
+	sysctl_in world net/ipv4/ip_forward=1 net/ipv6/conf/all/forwarding=1
+	ip_in world <<-END
+	link add far9 type veth peer name eth0 netns $(netns far)
+	link set far9 up
+	address add 10.245.0.1/24 dev far9
+	address add fd00:245::1/64 dev far9 nodad
+	END
+	ip_in far <<-END
+	link set lo up
+	link set eth0 up
+	address add 10.245.0.9/24 dev eth0
+	address add fd00:245::9/64 dev eth0 nodad
+	route add default via 10.245.0.1
+	route add ::/0 via fd00:245::1
+	END
+	overlay_add node nic0 1 2 245
+	overlay_add world eth0 2 1 244
+}
+
+# overlay_add NAMESPACE DEVICE SELF OTHER NET: a route to the other's pods by the device
+overlay_add() {
+	ip_in "$1" <<-END
+	link add overlay0 type vxlan id 42 dev $2 local 10.1.0.$3 remote 10.1.0.$4 dstport 8472
+	address add 10.245.9.$3/30 dev overlay0
+	address add fd00:2459::$3/126 dev overlay0 nodad
+	link set overlay0 up
+	route add 10.$5.0.0/24 via 10.245.9.$4 dev overlay0
+	route add fd00:$5::/64 via fd00:2459::$4 dev overlay0
+	END
+}
+
 # outside_add NAME NUMBER: a host outside of the cluster, 10.247.0.NUMBER and fd00:247::NUMBER
 outside_add() { behind_world "$1" "$2" 10.247.0 fd00:247:; }
 
@@ -402,7 +442,15 @@ pod_del() {
 	ns_del "$1"
 }
 
-pod_attached() { map_dump pods | grep -q "\"veth${NUMBER[$1]}\""; }
+# pods_attached [POD...]: all of these, or all that were made with pod_add
+pods_attached() {
+	local known pod
+	[ $# -gt 0 ] || set -- "${PODS[@]%%:*}"
+	known=$(map_dump pods)
+	for pod; do
+		[[ $known = *"\"veth${NUMBER[$pod]}\""* ]] || return
+	done
+}
 
 # Runs COMMAND in the pod until the test ends; its process id is in $STARTED.
 start_in() {
@@ -524,14 +572,11 @@ weftd_options() {
 }
 
 weftd_start() {
-	local pod
 	# shellcheck disable=SC2046 # words are meant
 	(in_ns_exec node "$OUT/weftd" $(weftd_options) "$@") 2>>"$TMP/weftd.log" &
 	WEFTD=$!
 	wait_until 30 weft status --wait
-	for pod in "${PODS[@]}"; do
-		wait_until 5 pod_attached "${pod%%:*}"
-	done
+	[ ${#PODS[@]} = 0 ] || wait_until 5 pods_attached
 }
 
 weftd_stop() {
@@ -699,32 +744,49 @@ rules_elsewhere() {
 	done
 }
 
-# rules_door PORT HOST SERVICE-PORT...: a Gateway's TCP port towards a service each
+# rules_gateway NAME PORT: a Gateway for any host with that port, of $PROTOCOL (tcp)
+rules_gateway() {
+	local protocol=${PROTOCOL:-tcp}
+	cat <<-END
+	---
+	apiVersion: networking.istio.io/v1
+	kind: Gateway
+	metadata: {name: $1, namespace: ${NS:-default}}
+	spec:
+	  selector: {istio: ingressgateway}
+	  servers:
+	  - port: {number: $2, name: $protocol, protocol: ${protocol^^}}
+	    hosts: ["*"]
+	END
+}
+
+# rules_door PORT HOST SERVICE-PORT...: a Gateway's port towards a service each
 rules_door() {
 	while [ $# -gt 0 ]; do
-		cat <<-END
-		---
-		apiVersion: networking.istio.io/v1
-		kind: Gateway
-		metadata: {name: door-$1}
-		spec:
-		  selector: {istio: ingressgateway}
-		  servers:
-		  - port: {number: $1, name: tcp, protocol: TCP}
-		    hosts: ["*"]
-		---
-		apiVersion: networking.istio.io/v1
-		kind: VirtualService
-		metadata: {name: door-$1}
-		spec:
-		  hosts: ["*"]
-		  gateways: [door-$1]
-		  tcp:
-		  - match: [{port: $1}]
-		    route:
-		    - destination: {host: $2, port: {number: $3}}
-		END
+		rules_gateway "door-$1" "$1"
+		rules_routes "*" "- {match: [{port: $1}], route: [{destination: {host: $2, port: {number: $3}}}]}" "door-$1"
 		shift 3
+	done
+}
+
+# rules_ingress NUMBER PORT:NODE-PORT...: the Service of Istio's ingress gateway
+rules_ingress() {
+	local number=$1 port
+	shift
+	cat <<-END
+	---
+	apiVersion: v1
+	kind: Service
+	metadata: {name: ingress, namespace: istio-system, labels: {istio: ingressgateway}}
+	spec:
+	  type: NodePort
+	  clusterIP: $(vip 4 "$number")
+	  clusterIPs: ["$(vip 4 "$number")", "$(vip 6 "$number")"]
+	  selector: {istio: ingressgateway}
+	  ports:
+	END
+	for port; do
+		echo "  - {name: port-${port%:*}, port: ${port%:*}, targetPort: ${port%:*}, nodePort: ${port#*:}}"
 	done
 }
 
@@ -746,24 +808,58 @@ rules_subsets() {
 	done
 }
 
-# rules_weights HOST SUBSET[=WEIGHT]...: a VirtualService with one route of $PROTOCOL (tcp)
-rules_weights() {
-	local host=$1 dest
-	shift
+# rules_routes HOST ROUTES [GATEWAY]: a VirtualService with these routes, a list in YAML, of $PROTOCOL (tcp)
+rules_routes() {
 	cat <<-END
 	---
 	apiVersion: networking.istio.io/v1
 	kind: VirtualService
-	metadata: {name: $host, namespace: ${NS:-default}}
+	metadata: {name: ${3:-$1}, namespace: ${NS:-default}}
 	spec:
-	  hosts: [$host]
+	  hosts: ["$1"]
+	  ${3:+gateways: [$3]}
 	  ${PROTOCOL:-tcp}:
-	  - route:
+	$(sed 's/^/  /' <<<"$2")
 	END
+}
+
+# rules_weights HOST SUBSET[=WEIGHT]...: a VirtualService with one route of $PROTOCOL (tcp)
+rules_weights() {
+	local host=$1 routes="- route:" dest
+	shift
 	for dest; do
-		echo "    - destination: {host: $host, subset: ${dest%%=*}}"
-		[ "$dest" = "${dest%%=*}" ] || echo "      weight: ${dest#*=}"
+		routes+=$'\n'"  - destination: {host: $host, subset: ${dest%%=*}}"
+		[ "$dest" = "${dest%%=*}" ] || routes+=$'\n'"    weight: ${dest#*=}"
 	done
+	rules_routes "$host" "$routes"
+}
+
+# A node that needs both sides of weft: `client` calls `one` (service 10) by HTTP, and `two` (service 20) by TCP.
+both_sides_up() {
+	node_up
+	pod_add client 1
+	pod_add one 2
+	pod_add two 3
+	http_echo_start one 8080 one
+	echo_start two 9000 two
+}
+both_sides_rules() {
+	rules_pods
+	PROTOCOL=http rules_service one 10 80:8080
+	rules_subsets one "" "connectionPool: {http: {maxRetries: 3}}"
+	rules_service two 20
+}
+
+# http_works FAMILY, tcp_works FAMILY: weft's own words where that traffic is concerned
+http_works() {
+	local result
+	result=$(http_load client "$(vip "$1" 10)" 80 -n 5 -t $((3000 * SLOWER)))
+	[ "$(json '.statuses."200"' "$result")" = 5 ]
+}
+tcp_works() {
+	local result
+	result=$(load client "$(vip "$1" 20)" 9000 -n 5 -s hello)
+	[ "$(count two "$result")" = 5 ]
 }
 
 # rules_many COUNT EACH: services many-1, many-2, ... with so many endpoints each, none of which is there

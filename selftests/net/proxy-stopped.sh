@@ -18,17 +18,7 @@ within() {
 }
 
 tcp_rules() { rules_subsets plain v1 "connectionPool: {tcp: {maxConnections: $1}}"; }
-http_rules() {
-	cat <<-END
-	apiVersion: networking.istio.io/v1
-	kind: VirtualService
-	metadata: {name: echo}
-	spec:
-	  hosts: [echo]
-	  http:
-	  - directResponse: {status: $1}
-	END
-}
+http_rules() { PROTOCOL=http rules_routes echo "- directResponse: {status: $1}"; }
 ask() { http_load client "$(vip 4 10)" 80 -t 1000; }
 answers() { [ "$(json ".statuses.\"$1\"" "$(ask)")" = 1 ]; }
 limit_is() { weft get destinationrule plain -o json | grep -q "\"maxConnections\": *$1\b"; }
@@ -43,7 +33,6 @@ weftd_start --workers 2
 	rules_service plain 11 9000 app=plain
 	PROTOCOL=http rules_service echo 10 80
 	tcp_rules 10
-	echo ---
 	http_rules 201
 } | apply
 wait_until 10 answers 201

@@ -23,32 +23,45 @@ for family in 4 6; do
 	ip -n "$(netns mute)" route add blackhole "$(addr $family client)"
 done
 
-time_out() {
-	local family=$1 given_up=$2 what="IPv$1, callers $WAY" start busy idle short
-	start=${EPOCHREALTIME/./}
-	expect_eq "$what: connectTimeout: a mute endpoint is given up" \
-		"$(load client "$(vip $family 10)" 9000 -t 10000)" "{\"$given_up\":1}"
-	expect_between "$what: connectTimeout of 1 s, ms" $(((${EPOCHREALTIME/./} - start) / 1000)) 900 $((3500 * SLOWER))
+# given_up FAMILY RESULT: of a connection to a mute endpoint
+given_up() {
+	local what="IPv$1, callers $WAY: connectTimeout" start=${EPOCHREALTIME/./}
+	expect_eq "$what: a mute endpoint is given up" "$(load client "$(vip "$1" 10)" 9000 -t 10000)" "{\"$2\":1}"
+	expect_between "$what of 1 s, ms" $(((${EPOCHREALTIME/./} - start) / 1000)) 900 $((3500 * SLOWER))
 	wait_until 10 eval '[ "$(cluster_stat "" upstream_cx_active mute)" = 0 ]'
+}
 
-	load_start client "$TMP/busy" "$(vip $family 11)" 9000 -n 5 -c 5 -s hello -e hold --every 400
-	busy=$STARTED
-	load_start client "$TMP/idle" "$(vip $family 11)" 9000 -n 5 -c 5 -s hello -e hold --ready "$TMP/ready"
-	idle=$STARTED
-	load_start client "$TMP/short" "$(vip $family 12)" 9000 -n 5 -c 5 -s hello -e hold --every 300
-	short=$STARTED
-	wait_until 5 test -e "$TMP/ready"
-	rm "$TMP/ready"
+# held NAME FAMILY SERVICE OPTION...: five connections
+held() {
+	load_start client "$TMP/$1$2" "$(vip "$2" "$3")" 9000 -n 5 -c 5 -s hello -e hold --ready "$TMP/ready.$1$2" "${@:4}"
+	HELD+=("$STARTED")
+	READY+=("$TMP/ready.$1$2")
+}
+
+# Both families at the same time.
+time_out() {
+	local HELD=() READY=() family what file
+	for family in 4 6; do
+		held busy $family 11 --every 400
+		held idle $family 11
+		held short $family 12 --every 300
+	done
+	for file in "${READY[@]}"; do
+		wait_until 5 test -e "$file"
+		rm "$file"
+	done
 	sleep 1
-	expect_eq "$what: after 1 s all are open" \
-		"$(($(cluster_stat '' upstream_cx_active idle) + $(cluster_stat '' upstream_cx_active short)))" 15
+	expect_eq "callers $WAY: after 1 s all are open" \
+		"$(($(cluster_stat '' upstream_cx_active idle) + $(cluster_stat '' upstream_cx_active short)))" 30
 	sleep 3.5
-	kill -TERM "$busy"
-	kill -TERM "$idle" "$short" 2>/dev/null || true
-	wait "$busy" "$idle" "$short"
-	expect_eq "$what: idleTimeout: those that talk stay" "$(<"$TMP/busy")" '{"one":5}'
-	expect_eq "$what: idleTimeout: those that are silent are reset" "$(<"$TMP/idle")" '{"lost":5}'
-	expect_eq "$what: maxConnectionDuration: reset though they talk" "$(<"$TMP/short")" '{"lost":5}'
+	kill -TERM "${HELD[@]}" 2>/dev/null || true
+	wait "${HELD[@]}"
+	for family in 4 6; do
+		what="IPv$family, callers $WAY"
+		expect_eq "$what: idleTimeout: those that talk stay" "$(<"$TMP/busy$family")" '{"one":5}'
+		expect_eq "$what: idleTimeout: those that are silent are reset" "$(<"$TMP/idle$family")" '{"lost":5}'
+		expect_eq "$what: maxConnectionDuration: reset though they talk" "$(<"$TMP/short$family")" '{"lost":5}'
+	done
 	wait_until 60 no_conns
 }
 
@@ -56,7 +69,8 @@ for way in $(ways); do
 	callers "$way"
 	before=$(stat_of weft.reason.timed_out)
 	for family in 4 6; do
-		time_out $family "$([ "$WAY" = inside ] && echo ETIMEDOUT || echo ECONNREFUSED)"
+		given_up $family "$([ "$WAY" = inside ] && echo ETIMEDOUT || echo ECONNREFUSED)"
 	done
+	time_out
 	expect_between "callers $WAY: counted as timed out" $(($(stat_of weft.reason.timed_out) - before)) 20 22
 done

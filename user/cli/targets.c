@@ -5,7 +5,7 @@
 #include "cli/cmd.h"
 #include "cli/targets.h"
 #include "lib/base/json_io.h"
-#include "lib/model/model.h"
+#include "lib/model/kinds.h"
 
 static int add(struct targets *t, const char *kind, size_t len, const char *name)
 {

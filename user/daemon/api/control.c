@@ -4,7 +4,6 @@
 #include <signal.h>
 #include <sys/signalfd.h>
 #include <sys/socket.h>
-#include <sys/stat.h>
 #include <sys/un.h>
 
 #include "lib/base/cleanup.h"
@@ -13,6 +12,7 @@
 #include "daemon/api/control_clock.h"
 #include "daemon/api/control_conn.h"
 #include "lib/base/log.h"
+#include "lib/wire/unix_listen.h"
 #include "lib/wire/wire_client.h"
 
 enum {
@@ -36,24 +36,11 @@ struct control_loop {
 
 int control_listen(const char *run_dir)
 {
-	_cleanup_close_ int fd = -1;
 	struct sockaddr_un at;
-	mode_t mask;
 	int r = wire_address(run_dir, &at);
 
-	if (r)
-		return log_err(r, "listen in %s", run_dir);
-	fd = socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC | SOCK_NONBLOCK, 0);
-	if (fd < 0)
-		return log_err(-errno, "open the control socket");
-	/* The lock on the directory is ours: the process that left this socket is gone. */
-	unlink(at.sun_path);
-	mask = umask(0177);
-	r = bind(fd, (struct sockaddr *)&at, sizeof(at)) ? -errno : 0;
-	umask(mask);
-	if (!r && listen(fd, BACKLOG))
-		r = -errno;
-	return r ? log_err(r, "listen on %s", at.sun_path) : TAKE_FD(fd);
+	return r ? log_err(r, "listen in %s", run_dir)
+		 : unix_listen(&at, SOCK_STREAM | SOCK_NONBLOCK, BACKLOG);
 }
 
 /* Beyond the limit new peers wait in the backlog. */

@@ -166,35 +166,91 @@ static int keep_size(struct bpf_map *conns, const struct bpf_map_info *there, un
 	return -EEXIST;
 }
 
+static int unpin(const char *dir, const char *sub, const char *name)
+{
+	struct pin_path path;
+	int r = pin_path(&path, dir, sub, name);
+
+	if (!r)
+		r = pin_unlink(path.s);
+	return r ? log_err(r, "unpin %s", path.s) : 0;
+}
+
+/* Maps whose rows only count, and are told apart by names in them, or hold nothing beyond one run
+ * of a program. The others hold connections, who is where, or what ids mean. */
+static bool may_begin_anew(const struct bpf_map *m)
+{
+	static const enum map_id counters[] = { MAP_REASONS, MAP_HTTP_CLUSTERS, MAP_HTTP_ROUTES };
+	const char *name = bpf_map__name(m);
+
+	for (size_t i = 0; i < sizeof(counters) / sizeof(*counters); i++)
+		if (!strcmp(name, map_names[counters[i]]))
+			return true;
+	return !strcmp(name, "scratch");
+}
+
+static int refuse(const struct bpf_map *m, const char *dir)
+{
+	log_err(0,
+		"%s/%s was made by another version of weft, and this one can't take it over: what "
+		"is in force goes on steering, without this weftd. Go back to that version, or run "
+		"`weftd --detach` and start this one: connections that are steered then end",
+		dir, bpf_map__name(m));
+	return -EEXIST;
+}
+
+/* What a map is to be like, from what is pinned: 0; 1 where that has another layout, and can go;
+ * or -errno after having logged. */
+static int fit(struct bpf_map *m, const char *dir, unsigned max_connections)
+{
+	struct bpf_map_info info;
+	int r = bpf_map__is_internal(m) ? -ENOENT : pinned_info(dir, bpf_map__name(m), &info);
+
+	if (r == -ENOENT)
+		return 0;
+	if (r)
+		return log_err(r, "open the pinned map %s/%s", dir, bpf_map__name(m));
+	if (!strcmp(bpf_map__name(m), map_names[MAP_CONNS])) {
+		r = keep_size(m, &info, max_connections, dir);
+		if (r)
+			return r;
+	}
+	if (same_layout(m, &info))
+		return 0;
+	return may_begin_anew(m) ? 1 : refuse(m, dir);
+}
+
+static int begin_anew(const struct bpf_map *m, const char *dir)
+{
+	int r = unpin(dir, NULL, bpf_map__name(m));
+
+	if (!r && strcmp(bpf_map__name(m), "scratch") != 0)
+		log_warning("%s/%s was made by another version of weft, with other rows: it is "
+			    "made anew, and its counters begin at 0",
+			    dir, bpf_map__name(m));
+	return r;
+}
+
 int loader_fit(struct bpf_object *obj, const char *dir, unsigned max_connections)
 {
+	const struct bpf_map *old[MAP_MAX];
+	size_t count = 0;
 	struct bpf_map *m;
+	int r = 0;
 
 	bpf_object__for_each_map(m, obj)
 	{
-		struct bpf_map_info info;
-		int r;
-
-		if (bpf_map__is_internal(m))
-			continue;
-		r = pinned_info(dir, bpf_map__name(m), &info);
-		if (r == -ENOENT)
-			continue;
+		r = fit(m, dir, max_connections);
+		if (r < 0)
+			return r;
 		if (r)
-			return log_err(r, "open the pinned map %s/%s", dir, bpf_map__name(m));
-		if (!strcmp(bpf_map__name(m), map_names[MAP_CONNS])) {
-			r = keep_size(m, &info, max_connections, dir);
-			if (r)
-				return r;
-		}
-		if (!same_layout(m, &info))
-			return log_err(0,
-				       "%s/%s is of another version of weft: run `weftd --detach` "
-				       "first",
-				       dir, bpf_map__name(m)),
-			       -EEXIST;
+			old[count++] = m;
 	}
-	return 0;
+	/* Nothing goes unless all the others fit. */
+	r = 0;
+	for (size_t i = 0; !r && i < count; i++)
+		r = begin_anew(old[i], dir);
+	return r;
 }
 
 /* Two entries per connection, one per direction; those with a C (weft/conn.h) count twice. */
@@ -442,16 +498,6 @@ void loader_close(struct loader *l)
 	sock_bpf__destroy(l->sock);
 	socks_bpf__destroy(l->socks);
 	memset(l, 0, sizeof(*l));
-}
-
-static int unpin(const char *dir, const char *sub, const char *name)
-{
-	struct pin_path path;
-	int r = pin_path(&path, dir, sub, name);
-
-	if (!r)
-		r = pin_unlink(path.s);
-	return r ? log_err(r, "unpin %s", path.s) : 0;
 }
 
 static int unpin_maps(const char *dir)

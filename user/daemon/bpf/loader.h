@@ -89,7 +89,8 @@ struct loader {
  * Logs. */
 int loader_open(struct loader *l, const char *dir, unsigned max_connections, bool refuse_unseen);
 /* Gives the maps of an object that is yet to be loaded the sizes of those that are pinned in `dir`.
- * Logs. */
+ * Pins of counters in another layout are removed, so that they are made anew; nothing is removed
+ * where -EEXIST says that another map does not fit. Logs. */
 int loader_fit(struct bpf_object *obj, const char *dir, unsigned max_connections);
 /* Leaves what is pinned. Accepts a zeroed or half-opened loader. */
 void loader_close(struct loader *l);

@@ -1,26 +1,12 @@
 // SPDX-License-Identifier: Apache-2.0
-#include <endian.h>
 #include <errno.h>
 #include <string.h>
 #include <zlib.h>
 
+#include "lib/base/bytes.h"
 #include "lib/base/cleanup.h"
 #include "lib/base/json_io.h"
 #include "daemon/source/journal_record.h"
-
-static uint32_t load_u32(const char *at)
-{
-	uint32_t v;
-
-	memcpy(&v, at, sizeof(v));
-	return le32toh(v);
-}
-
-static void save_u32(char *at, uint32_t v)
-{
-	v = htole32(v);
-	memcpy(at, &v, sizeof(v));
-}
 
 size_t record_check(const char *bytes, size_t len)
 {
@@ -28,11 +14,11 @@ size_t record_check(const char *bytes, size_t len)
 
 	if (len < RECORD_HEADER)
 		return 0;
-	payload = load_u32(bytes);
+	payload = bytes_u32(bytes);
 	if (payload < WIRE_HEADER || payload > len - RECORD_HEADER)
 		return 0;
 	if (crc32_z(0, (const unsigned char *)bytes + RECORD_HEADER, payload) !=
-	    load_u32(bytes + 4))
+	    bytes_u32(bytes + 4))
 		return 0;
 	return RECORD_HEADER + payload;
 }
@@ -130,8 +116,8 @@ int record_pack(json_t *record, const struct store_input *files, size_t count, c
 	whole = malloc(RECORD_HEADER + frame_len);
 	if (!whole)
 		return -ENOMEM;
-	save_u32(whole, frame_len);
-	save_u32(whole + 4, crc32_z(0, (const unsigned char *)frame, frame_len));
+	bytes_put_u32(whole, frame_len);
+	bytes_put_u32(whole + 4, crc32_z(0, (const unsigned char *)frame, frame_len));
 	memcpy(whole + RECORD_HEADER, frame, frame_len);
 	*out = whole;
 	*len = RECORD_HEADER + frame_len;

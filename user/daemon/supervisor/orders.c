@@ -11,6 +11,7 @@
 #include "daemon/supervisor/proxy_link.h"
 #include "daemon/supervisor/proxy_words.h"
 #include "daemon/supervisor/supervisor_priv.h"
+#include "lib/base/bytes.h"
 #include "lib/base/cleanup.h"
 #include "lib/base/clock.h"
 
@@ -223,25 +224,12 @@ void orders_free(struct supervisor *s)
 
 /* ---- snapshots ---- */
 
-static int write_all(int fd, const char *bytes, size_t size)
-{
-	while (size) {
-		ssize_t n = write(fd, bytes, size);
-
-		if (n < 0)
-			return -errno;
-		bytes += n;
-		size -= (size_t)n;
-	}
-	return 0;
-}
-
 /* Sealed against changes: the proxy maps the file and checks it only once. A descriptor or -errno.
  */
 static int snapshot_file(const void *bytes, size_t size)
 {
 	_cleanup_close_ int fd = memfd_create("weft-snapshot", MFD_CLOEXEC | MFD_ALLOW_SEALING);
-	int r = fd < 0 ? -errno : write_all(fd, bytes, size);
+	int r = fd < 0 ? -errno : bytes_write(fd, bytes, size);
 
 	if (!r && fcntl(fd, F_ADD_SEALS, F_SEAL_WRITE | F_SEAL_SHRINK | F_SEAL_GROW | F_SEAL_SEAL))
 		r = -errno;

@@ -5,11 +5,11 @@
 #include <poll.h>
 #include <string.h>
 #include <sys/socket.h>
-#include <sys/stat.h>
 #include <sys/un.h>
 
 #include "lib/base/cleanup.h"
 #include "lib/base/log.h"
+#include "lib/wire/unix_listen.h"
 
 enum { BACKLOG = 128 };
 
@@ -24,20 +24,10 @@ static int address(const char *run_dir, struct sockaddr_un *out)
 
 int proxy_link_bind(const char *run_dir)
 {
-	_cleanup_close_ int fd = socket(AF_UNIX, SOCK_SEQPACKET | SOCK_CLOEXEC, 0);
 	struct sockaddr_un at;
-	mode_t mask;
-	int r = fd < 0 ? -errno : address(run_dir, &at);
+	int r = address(run_dir, &at);
 
-	if (r)
-		return log_err(r, "listen in %s", run_dir);
-	unlink(at.sun_path);
-	mask = umask(0177);
-	r = bind(fd, (struct sockaddr *)&at, sizeof(at)) ? -errno : 0;
-	umask(mask);
-	if (!r && listen(fd, BACKLOG))
-		r = -errno;
-	return r ? log_err(r, "listen on %s", at.sun_path) : TAKE_FD(fd);
+	return r ? log_err(r, "listen in %s", run_dir) : unix_listen(&at, SOCK_SEQPACKET, BACKLOG);
 }
 
 int proxy_link_connect(const char *run_dir, pid_t *pid)

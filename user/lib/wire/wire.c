@@ -1,9 +1,9 @@
 // SPDX-License-Identifier: Apache-2.0
-#include <endian.h>
 #include <errno.h>
 #include <string.h>
 #include <sys/socket.h>
 
+#include "lib/base/bytes.h"
 #include "lib/base/cleanup.h"
 #include "lib/wire/wire.h"
 
@@ -11,29 +11,15 @@ static const char magic[4] = { 'w', 'e', 'f', 't' };
 
 enum { INBOX_FIRST = 64 << 10 };
 
-static uint32_t get_u32(const char *at)
-{
-	uint32_t v;
-
-	memcpy(&v, at, sizeof(v));
-	return le32toh(v);
-}
-
-static void put_u32(char *at, uint32_t v)
-{
-	v = htole32(v);
-	memcpy(at, &v, sizeof(v));
-}
-
 static enum wire_problem check_header(const char *bytes, size_t len)
 {
 	if (memcmp(bytes, magic, len < sizeof(magic) ? len : sizeof(magic)) != 0)
 		return WIRE_BAD_MAGIC;
-	if (len >= 8 && get_u32(bytes + 4) != WIRE_VERSION)
+	if (len >= 8 && bytes_u32(bytes + 4) != WIRE_VERSION)
 		return WIRE_BAD_VERSION;
-	if (len >= 12 && (get_u32(bytes + 8) < 2 || get_u32(bytes + 8) > WIRE_JSON_MAX))
+	if (len >= 12 && (bytes_u32(bytes + 8) < 2 || bytes_u32(bytes + 8) > WIRE_JSON_MAX))
 		return WIRE_BAD_LENGTH;
-	if (len >= 16 && get_u32(bytes + 12) > WIRE_BLOB_MAX)
+	if (len >= 16 && bytes_u32(bytes + 12) > WIRE_BLOB_MAX)
 		return WIRE_BAD_LENGTH;
 	return WIRE_OK;
 }
@@ -50,8 +36,8 @@ long wire_parse(const char *bytes, size_t len, struct wire_frame *out, size_t *n
 		return -1;
 	if (len < WIRE_HEADER)
 		return -2;
-	json_len = get_u32(bytes + 8);
-	blob_len = get_u32(bytes + 12);
+	json_len = bytes_u32(bytes + 8);
+	blob_len = bytes_u32(bytes + 12);
 	*need = WIRE_HEADER + json_len + blob_len;
 	if (len < *need)
 		return -2;
@@ -99,9 +85,9 @@ int wire_pack(const json_t *json, const void *blob, size_t blob_len, char **out,
 	if (!frame)
 		return -ENOMEM;
 	memcpy(frame, magic, sizeof(magic));
-	put_u32(frame + 4, WIRE_VERSION);
-	put_u32(frame + 8, json_len);
-	put_u32(frame + 12, blob_len);
+	bytes_put_u32(frame + 4, WIRE_VERSION);
+	bytes_put_u32(frame + 8, json_len);
+	bytes_put_u32(frame + 12, blob_len);
 	memcpy(frame + WIRE_HEADER, text, json_len);
 	if (blob_len)
 		memcpy(frame + WIRE_HEADER + json_len, blob, blob_len);

@@ -7,6 +7,7 @@
 #include <time.h>
 #include <unistd.h>
 
+#include "lib/base/bytes.h"
 #include "lib/base/cleanup.h"
 #include "lib/wire/proxy_orders.h"
 #include "proxy/request/request.h"
@@ -82,19 +83,6 @@ static void collect(struct worker *io, struct worker_call *call)
 			fill(rq, &a->rows[a->count++]);
 }
 
-static int write_all(int fd, const void *bytes, size_t size)
-{
-	while (size) {
-		ssize_t n = write(fd, bytes, size);
-
-		if (n < 0)
-			return -errno;
-		bytes = (const char *)bytes + n;
-		size -= (size_t)n;
-	}
-	return 0;
-}
-
 int requests_write(struct http_worker *const *workers, size_t count, int fd)
 {
 	_cleanup_free_ struct answer *answers = calloc(count, sizeof(*answers));
@@ -110,8 +98,8 @@ int requests_write(struct http_worker *const *workers, size_t count, int fd)
 		if (!worker_called(&workers[i]->io, &answers[i].call, ANSWER_MS))
 			continue;
 		if (!r)
-			r = write_all(fd, answers[i].rows,
-				      answers[i].count * sizeof(*answers[i].rows));
+			r = bytes_write(fd, answers[i].rows,
+					answers[i].count * sizeof(*answers[i].rows));
 		free(answers[i].rows);
 	}
 	return r;

@@ -1,0 +1,80 @@
+#!/bin/bash
+# SPDX-License-Identifier: Apache-2.0
+# A weftd finds what an earlier version has pinned. Counters whose rows have changed begin at 0, and nothing else is noticed; what
+# holds connections or names is not taken over in another form: weftd does not start, and the kernel steers on.
+. "${0%/*}/lib.sh"
+
+pin_of() { echo "$TMP/bpf/weft/$1"; }
+id_of() { bpftool -j map show pinned "$(pin_of "$1")" | jq .id; }
+of_map() { bpftool -j map show pinned "$(pin_of "$1")" | jq ".$2"; }
+
+# older NAME ROW-BYTES ROWS: so many fewer, in a map that takes the place of the one that is pinned
+older() {
+	local name=$1 type value rows flags
+	type=$(of_map "$name" type | tr -d '"')
+	value=$(($(of_map "$name" bytes_value) - $2))
+	rows=$(($(of_map "$name" max_entries) - $3))
+	flags=$(of_map "$name" flags)
+	rm "$(pin_of "$name")"
+	bpftool map create "$(pin_of "$name")" type "$type" key "$(of_map_key "$name")" value $value entries $rows name "$name" \
+		flags "$flags"
+}
+of_map_key() { case $1 in conns) echo 40 ;; *) echo 4 ;; esac; }
+
+both_sides_up
+weftd_start
+both_sides_rules | apply
+for family in 4 6; do
+	http_works $family || fail "IPv$family: HTTP does not work to begin with"
+	load_start client "$TMP/held$family" "$(vip $family 20)" 9000 -n 5 -c 5 -s hello -e hold --every 100 --ready "$TMP/ready$family"
+	held[family]=$STARTED
+	wait_until 5 test -e "$TMP/ready$family"
+done
+expect_eq "requests counted" "$(cluster_stat '' upstream_rq_total one 80)" 10
+
+# ---- counters ----
+
+weftd_stop
+older http_clusters 96 0
+older http_routes 8 0
+older reasons 0 1
+weftd_start
+for map in http_clusters http_routes reasons; do
+	expect_match "the log tells of $map" "$(<"$TMP/weftd.log")" "/$map was made by another version of weft, with other rows: it is made anew"
+done
+expect_eq "what HTTP has counted" "$(cluster_stat '' upstream_rq_total one 80)" 0
+expect_eq "what TCP has counted" "$(cluster_stat '' upstream_cx_active two)" 10
+for family in 4 6; do
+	http_works $family || fail "IPv$family: HTTP does not work any more"
+	expect_eq "IPv$family: TCP" "$(load client "$(vip $family 20)" 9000 -n 5 -s hello)" '{"two":5}'
+done
+expect_eq "it is counted again" "$(cluster_stat '' upstream_rq_total one 80)" 10
+weft verify-install >/dev/null || fail "something is missing: $(weft verify-install)"
+
+# ---- what holds connections or names, beside a map of counters ----
+
+weftd_stop
+cp "$TMP/weftd.log" "$TMP/before"
+mkdir "$TMP/bpf/kept"
+for map in conns clusters endpoints; do
+	mv "$(pin_of $map)" "$TMP/bpf/kept/"
+	bpftool map create "$(pin_of $map)" type hash key 4 value 8 entries 64 name $map flags 1
+	older http_clusters 96 0
+	mine=$(id_of http_clusters)
+	status=0
+	# shellcheck disable=SC2046 # words are meant
+	said=$(in_ns node timeout 20 "$OUT/weftd" $(weftd_options) 2>&1) || status=$?
+	expect_eq "$map: exit status" $status 1
+	expect_match "$map: the remedy is named" "$said" "/$map was made by another version of weft.*weftd --detach"
+	expect_eq "$map: counters stay for the version that has made them" "$(id_of http_clusters)" "$mine"
+	expect_eq "$map: the kernel steers on" "$(load client "$(vip 4 20)" 9000 -n 5 -s hello)" '{"two":5}'
+	http_works 6 || fail "$map: weft-proxy does not serve any more"
+	rm "$(pin_of $map)"
+	mv "$TMP/bpf/kept/$map" "$(pin_of $map)"
+done
+weftd_start
+for family in 4 6; do
+	kill -TERM "${held[family]}"
+	wait "${held[family]}"
+	expect_eq "IPv$family: those that were held noticed nothing" "$(<"$TMP/held$family")" '{"two":5}'
+done
