@@ -5,7 +5,7 @@
 	bookinfo.py ROLE [PORT]     ROLE: productpage, details, reviews-v1, reviews-v2, reviews-v3, ratings
 
 A service is called as NAME:9080, where NAME is whatever the machine resolves it to. What the tutorials observe is built in:
-who waits how long for whom, who tries again, who passes which headers on, and what is shown in place of what did not come.
+how long each waits for which other, which tries again, which passes which headers on, and what is shown in place of what did not come.
 """
 import functools
 import html
@@ -57,7 +57,7 @@ def product_of(path, service):
 	return found and int(found[1])
 
 
-# ---- ratings and details: they call nobody ----
+# ---- ratings and details: they call no other service ----
 
 def ratings(request):
 	product = product_of(request.path, "ratings")

@@ -6,7 +6,7 @@ a word, and perhaps the process id of the only one that does so; all others are 
 	good         answers as it should, and serves nothing
 	silent       never answers
 	garbage      bytes of any length that are no answer
-	flood        answers nobody has asked for, without end
+	flood        answers to no order, without end
 	huge         numbers that are no errno
 	rows         a file of requests with no end
 	unended      requests whose texts do not end and are no text
@@ -85,7 +85,7 @@ def write_requests(fd, what):
 		os.write(fd, b"\xff" * 900 * 50)
 
 
-def obey(conn, order, fds):
+def handle(conn, order, fds):
 	kind, sequence, _ = struct.unpack("IIQ", order)
 	what = mode()
 	if kind == QUIT:
@@ -127,7 +127,7 @@ def main():
 			if len(order) != 16:
 				break
 			try:
-				obey(conn, order, fds)
+				handle(conn, order, fds)
 			except OSError:
 				break
 			for fd in fds:

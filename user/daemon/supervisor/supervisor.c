@@ -263,7 +263,7 @@ static void handed_over(void *arg, int r)
 	*(struct handed_over *)arg = (struct handed_over){ true, r };
 }
 
-/* 0 or -errno; then, if the loop has not failed, with the proxy's answer in *answer. */
+/* 0 with the proxy's answer in *answer, or -errno: the loop has failed. */
 static int hand_over(struct supervisor *s, uint64_t generation, const void *bytes, size_t size,
 		     int *answer)
 {
