@@ -57,6 +57,11 @@ works_by_ipv4 "without IPv6"
 set_in_node net.ipv6.conf.all.disable_ipv6=0
 wait_until 10 routed
 works_by_ipv4 "with IPv6 again"
+set_in_node net.ipv6.conf.lo.disable_ipv6=1
+not_ready() { ! weft status >/dev/null; }
+wait_until 10 not_ready # what the pods send by IPv6 has no way to weft-proxy
+set_in_node net.ipv6.conf.lo.disable_ipv6=0
+works_by_ipv4 "with IPv6 on lo again"
 set_in_node net.ipv6.conf.all.disable_ipv6=1
 weftd_stop
 weftd_start

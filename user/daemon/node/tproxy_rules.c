@@ -107,13 +107,20 @@ static int drop(int netlink, int family)
 	return first || is_absent(r) ? first : r;
 }
 
-/* Where it is switched off on lo (net.ipv6.conf.all.disable_ipv6), the kernel takes no route there.
- */
+/* True, too, where the kernel has no IPv6. */
+static bool is_ipv6_off(const char *setting)
+{
+	_cleanup_fclose_ FILE *f = fopen(setting, "re");
+
+	return !f || fgetc(f) != '0';
+}
+
+/* Where all of it is switched off by sysctl, the kernel takes no route on lo. Where lo's alone is,
+ * what the pods send by IPv6 can't be handed over, and weftd is not ready. */
 static bool has_ipv6(void)
 {
-	_cleanup_fclose_ FILE *f = fopen("/proc/sys/net/ipv6/conf/lo/disable_ipv6", "re");
-
-	return f && fgetc(f) == '0';
+	return !is_ipv6_off("/proc/sys/net/ipv6/conf/lo/disable_ipv6") ||
+	       !is_ipv6_off("/proc/sys/net/ipv6/conf/all/disable_ipv6");
 }
 
 /* 0, -ENOMEM or -EIO. */
