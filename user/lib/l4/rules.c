@@ -319,8 +319,8 @@ static const char *passed_over(struct mesh *mesh, const struct called *to, const
 			 decided->meta.namespace, decided->meta.name);
 }
 
-/* Of the VirtualServices for one host, by age. Nothing is merged: one whose rules can't hold here is as
- * good as none, and the first with a rule that takes everyone is the last one asked. */
+/* Of the VirtualServices for one host, by age. Nothing is merged: one whose rules can't hold here
+ * is as good as none, and the first with a rule that takes everyone is the last one asked. */
 static int plan_hosted(struct mesh *mesh, const struct called *to, const struct refs *refs,
 		       const struct object **decided, struct l4_plan *out)
 {

@@ -37,8 +37,7 @@ static bool named_conflict(const struct named_matches *root, const struct named_
 			   compare_names compare)
 {
 	for (size_t i = 0; i < leaf->count; i++) {
-		const struct named_match *of_root =
-			find_named(root, leaf->items[i].name, compare);
+		const struct named_match *of_root = find_named(root, leaf->items[i].name, compare);
 
 		if (of_root && value_conflicts(&of_root->match, &leaf->items[i].match))
 			return true;
@@ -79,7 +78,8 @@ static bool gateways_conflict(const struct strs *root, const struct strs *leaf)
 static bool source_conflicts(const struct http_match *root, const struct http_match *leaf)
 {
 	return root->source_namespace && *root->source_namespace &&
-	       !str_eq(root->source_namespace, leaf->source_namespace ? leaf->source_namespace : "");
+	       !str_eq(root->source_namespace,
+		       leaf->source_namespace ? leaf->source_namespace : "");
 }
 
 static bool conflicts(const struct http_match *root, const struct http_match *leaf)
@@ -163,7 +163,8 @@ static struct http_match merge_match(struct http_compiler *c, const struct http_
 	inherit(&out.method, &root->method);
 	inherit(&out.authority, &root->authority);
 	out.headers = merge_named(c, &root->headers, &leaf->headers, strcasecmp);
-	out.without_headers = merge_named(c, &root->without_headers, &leaf->without_headers, strcasecmp);
+	out.without_headers =
+		merge_named(c, &root->without_headers, &leaf->without_headers, strcasecmp);
 	out.query_params = merge_named(c, &root->query_params, &leaf->query_params, strcmp);
 	out.source_labels = merge_labels(c, &root->source_labels, &leaf->source_labels);
 	if (!out.port)
@@ -242,6 +243,8 @@ static int add_delegated(struct http_compiler *c, const struct object *root,
 	r->name = merge_name(c, of_root->name, r->name);
 	if (!r->rewrite)
 		r->rewrite = of_root->rewrite;
+	if (!r->direct_response)
+		r->direct_response = of_root->direct_response;
 	if (r->timeout < 0)
 		r->timeout = of_root->timeout;
 	if (!r->retries)

@@ -16,8 +16,9 @@ static const char cluster_suffix[] = ".svc.cluster.local";
 
 enum { HTTP_PORT = 80 };
 
-/* The VirtualServices that may decide requests to a host: of the most specific host that any of them
- * names, by age. Nothing is merged: one is asked where those before it have no rule for the client. */
+/* The VirtualServices that may decide requests to a host: of the most specific host that any of
+ * them names, by age. Nothing is merged: one is asked where those before it have no rule for the
+ * client. */
 struct deciders {
 	struct host_iter hosts;
 	const struct hosted *hosted;
@@ -66,8 +67,8 @@ static bool is_for_all(const struct http_route *route)
 	return !route->match.count;
 }
 
-/* Whether every client finds a rule for itself in it, on each port. Of a delegate that can't be told
- * yet. */
+/* Whether every client finds a rule for itself in it, on each port. Of a delegate that can't be
+ * told yet. */
 static bool is_last(const struct object *o)
 {
 	for (size_t i = 0; i < o->vs.http.count; i++)
@@ -336,8 +337,8 @@ static bool host_is_known(struct http_compiler *c, const char *host)
 	return false;
 }
 
-/* Whether the rule speaks of hosts that no service has on that port: on the ports of the services that
- * it is for as well; else on that of HTTP, and on those that no service has (0). */
+/* Whether the rule speaks of hosts that no service has on that port: on the ports of the services
+ * that it is for as well; else on that of HTTP, and on those that no service has (0). */
 static bool is_at(struct http_compiler *c, const struct object *o, unsigned port)
 {
 	bool any = false;

@@ -274,8 +274,8 @@ static const struct object *older_of_host(struct mesh *mesh, const struct object
 	return NULL;
 }
 
-/* In the mesh nothing is merged: the younger of two rules for a host has no effect on those that the
- * older has rules for, which deserves a word. */
+/* In the mesh nothing is merged: the younger of two rules for a host has no effect on those that
+ * the older has rules for, which deserves a word. */
 static void warn_shadowed(struct mesh *mesh, const struct object *o, size_t i, const char *host)
 {
 	const struct object *old = older_of_host(mesh, o, host);

@@ -108,7 +108,7 @@ bool decode_strs_append(struct decoder *d, struct strs *strs, const char *s,
 	return true;
 }
 
-bool decode_kvs(struct decoder *d, const struct node *value, struct kvs *out)
+bool decode_kvs(struct decoder *d, const struct node *value, bool full, struct kvs *out)
 {
 	const struct node *map = node_target(value), *k;
 	struct path here = { .up = d->path, .key = true };
@@ -128,8 +128,7 @@ bool decode_kvs(struct decoder *d, const struct node *value, struct kvs *out)
 		here.name = kv->key = node_text(k);
 		kv->value = "";
 		kv->pos = node_pos(k);
-		/* Kubernetes takes `key:` for an empty value. */
-		if (!node_is_null(k->next))
+		if (full || !node_is_null(k->next))
 			ok &= decode_string(d, k->next, &kv->value);
 	}
 	d->path = here.up;
