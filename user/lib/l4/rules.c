@@ -308,66 +308,64 @@ static int plan_plain(struct mesh *mesh, const struct called *to, struct l4_plan
 	return 0;
 }
 
-const struct object *virtual_service_for(struct mesh *mesh, const char *host, const char *client)
+/* Why the VirtualService has no say here; NULL: it has. */
+static const char *passed_over(struct mesh *mesh, const struct called *to, const struct object *o,
+			       const struct object *decided)
 {
-	struct host_iter it = host_iter(&mesh->vs_index, host);
-	const struct hosted *hosted;
-	size_t i;
-
-	while ((hosted = host_iter_next(&it))) {
-		for (i = 0; i < hosted->refs.count; i++) {
-			const struct object *o = hosted->refs.items[i];
-
-			if (export_visible(&o->vs.export_to, o->meta.namespace, client))
-				return o;
-		}
-	}
-	return NULL;
+	if (!export_visible(&o->vs.export_to, o->meta.namespace, to->client))
+		return "exportTo: not visible to the client's namespace";
+	if (!decided)
+		return NULL;
+	return mesh_text(mesh, "hosts: virtualservice %s/%s is older or more specific",
+			 decided->meta.namespace, decided->meta.name);
 }
 
-/* Says of the VirtualServices that name the host as well why they are not the one in force. */
-static int skip_others(struct mesh *mesh, const struct called *to, struct l4_plan *p,
-		       const struct object *chosen)
+/* Of the VirtualServices for one host, by age. Nothing is merged: one whose rules can't hold here
+ * is as good as none, and the first with a rule that takes everyone is the last one asked. */
+static int plan_hosted(struct mesh *mesh, const struct called *to, const struct refs *refs,
+		       const struct object **decided, struct l4_plan *out)
 {
-	struct host_iter it = host_iter(&mesh->vs_index, to->host->name);
-	const struct hosted *hosted;
-	size_t i;
+	const struct object *asked = NULL;
 	int r = 0;
 
-	while ((hosted = host_iter_next(&it)) && !r) {
-		for (i = 0; i < hosted->refs.count && !r; i++) {
-			const struct object *o = hosted->refs.items[i];
-			const char *why;
+	for (size_t i = 0; i < refs->count && !r; i++) {
+		const struct object *o = refs->items[i];
+		const char *why = o == *decided ? NULL : passed_over(mesh, to, o, *decided);
 
-			if (o == chosen)
-				continue;
-			if (!export_visible(&o->vs.export_to, o->meta.namespace, to->client))
-				why = "exportTo: not visible to the client's namespace";
-			else
-				why = mesh_text(
-					mesh,
-					"hosts: virtualservice %s/%s is older or more specific",
-					chosen->meta.namespace, chosen->meta.name);
-			r = skip(p, origin_of(o, "", o->pos), why);
+		if (why) {
+			r = skip(out, origin_of(o, "", o->pos), why);
+			continue;
 		}
+		if (o == *decided || (!o->vs.tcp.count && !o->vs.tls.count))
+			continue;
+		r = plan_routes(mesh, to, out, o);
+		asked = o;
+		if (out->closed)
+			*decided = o;
 	}
+	if (!*decided)
+		*decided = asked;
+	return r;
+}
+
+/* Of the most specific host that any of them names, if they have anything to say of TCP. */
+static int plan_virtual_services(struct mesh *mesh, const struct called *to, struct l4_plan *out)
+{
+	struct host_iter it = host_iter(&mesh->vs_index, to->host->name);
+	const struct object *decided = NULL;
+	const struct hosted *hosted;
+	int r = 0;
+
+	while (!r && (hosted = host_iter_next(&it)))
+		r = plan_hosted(mesh, to, &hosted->refs, &decided, out);
 	return r;
 }
 
 int plan_mesh(struct mesh *mesh, const struct called *to, struct l4_plan *out)
 {
-	const struct object *o = mesh->vs_index.map.count
-					 ? virtual_service_for(mesh, to->host->name, to->client)
-					 : NULL;
-	int r = 0;
+	int r = mesh->vs_index.map.count ? plan_virtual_services(mesh, to, out) : 0;
 
-	if (mesh->vs_index.map.count)
-		r = skip_others(mesh, to, out, o);
-	if (o && !r)
-		r = plan_routes(mesh, to, out, o);
-	if (!r && !out->closed)
-		r = plan_plain(mesh, to, out);
-	return r;
+	return r || out->closed ? r : plan_plain(mesh, to, out);
 }
 
 int plan_proxy(const struct object *o, struct pos pos, struct l4_plan *out)

@@ -61,7 +61,4 @@ int cluster_write(struct mesh *mesh, struct plan_cluster *c);
 /* Copies what was skipped to `origin`. 0 or -ENOMEM. */
 int plan_origin(const struct l4_plan *p, struct service_origin *origin);
 
-/* The VirtualService that clients of `client` get for a host in the mesh, or NULL. */
-const struct object *virtual_service_for(struct mesh *mesh, const char *host, const char *client);
-
 #endif

@@ -21,18 +21,23 @@ static bool value_conflicts(const struct string_match *root, const struct string
 	return strncmp(root->value, leaf->value, len) != 0;
 }
 
-static const struct named_match *find_named(const struct named_matches *list, const char *name)
+/* Headers' names are equal without regard to case, query parameters' are not. */
+typedef int (*compare_names)(const char *, const char *);
+
+static const struct named_match *find_named(const struct named_matches *list, const char *name,
+					    compare_names compare)
 {
 	for (size_t i = 0; i < list->count; i++)
-		if (!strcasecmp(list->items[i].name, name))
+		if (!compare(list->items[i].name, name))
 			return &list->items[i];
 	return NULL;
 }
 
-static bool named_conflict(const struct named_matches *root, const struct named_matches *leaf)
+static bool named_conflict(const struct named_matches *root, const struct named_matches *leaf,
+			   compare_names compare)
 {
 	for (size_t i = 0; i < leaf->count; i++) {
-		const struct named_match *of_root = find_named(root, leaf->items[i].name);
+		const struct named_match *of_root = find_named(root, leaf->items[i].name, compare);
 
 		if (of_root && value_conflicts(&of_root->match, &leaf->items[i].match))
 			return true;
@@ -69,26 +74,33 @@ static bool gateways_conflict(const struct strs *root, const struct strs *leaf)
 	return false;
 }
 
+/* Istio takes a root's sourceNamespace for one that the leaf has to repeat. */
+static bool source_conflicts(const struct http_match *root, const struct http_match *leaf)
+{
+	return root->source_namespace && *root->source_namespace &&
+	       !str_eq(root->source_namespace,
+		       leaf->source_namespace ? leaf->source_namespace : "");
+}
+
 static bool conflicts(const struct http_match *root, const struct http_match *leaf)
 {
 	return value_conflicts(&root->uri, &leaf->uri) ||
 	       value_conflicts(&root->scheme, &leaf->scheme) ||
 	       value_conflicts(&root->method, &leaf->method) ||
 	       value_conflicts(&root->authority, &leaf->authority) ||
-	       named_conflict(&root->headers, &leaf->headers) ||
-	       named_conflict(&root->without_headers, &leaf->without_headers) ||
-	       named_conflict(&root->query_params, &leaf->query_params) ||
+	       named_conflict(&root->headers, &leaf->headers, strcasecmp) ||
+	       named_conflict(&root->without_headers, &leaf->without_headers, strcasecmp) ||
+	       named_conflict(&root->query_params, &leaf->query_params, strcmp) ||
 	       root->ignore_uri_case != leaf->ignore_uri_case ||
 	       (root->port && leaf->port && root->port != leaf->port) ||
-	       (root->source_namespace && leaf->source_namespace &&
-		strcmp(root->source_namespace, leaf->source_namespace) != 0) ||
+	       source_conflicts(root, leaf) ||
 	       labels_conflict(&root->source_labels, &leaf->source_labels) ||
 	       gateways_conflict(&root->gateways, &leaf->gateways);
 }
 
 /* Both, the leaf's where they have the same name. */
 static struct named_matches merge_named(struct http_compiler *c, const struct named_matches *root,
-					const struct named_matches *leaf)
+					const struct named_matches *leaf, compare_names compare)
 {
 	struct named_matches out = { 0 };
 
@@ -100,7 +112,7 @@ static struct named_matches merge_named(struct http_compiler *c, const struct na
 		return out;
 	}
 	for (size_t i = 0; i < root->count; i++)
-		if (!find_named(leaf, root->items[i].name))
+		if (!find_named(leaf, root->items[i].name, compare))
 			out.items[out.count++] = root->items[i];
 	for (size_t i = 0; i < leaf->count; i++)
 		out.items[out.count++] = leaf->items[i];
@@ -150,9 +162,10 @@ static struct http_match merge_match(struct http_compiler *c, const struct http_
 	inherit(&out.scheme, &root->scheme);
 	inherit(&out.method, &root->method);
 	inherit(&out.authority, &root->authority);
-	out.headers = merge_named(c, &root->headers, &leaf->headers);
-	out.without_headers = merge_named(c, &root->without_headers, &leaf->without_headers);
-	out.query_params = merge_named(c, &root->query_params, &leaf->query_params);
+	out.headers = merge_named(c, &root->headers, &leaf->headers, strcasecmp);
+	out.without_headers =
+		merge_named(c, &root->without_headers, &leaf->without_headers, strcasecmp);
+	out.query_params = merge_named(c, &root->query_params, &leaf->query_params, strcmp);
 	out.source_labels = merge_labels(c, &root->source_labels, &leaf->source_labels);
 	if (!out.port)
 		out.port = root->port;
@@ -230,6 +243,8 @@ static int add_delegated(struct http_compiler *c, const struct object *root,
 	r->name = merge_name(c, of_root->name, r->name);
 	if (!r->rewrite)
 		r->rewrite = of_root->rewrite;
+	if (!r->direct_response)
+		r->direct_response = of_root->direct_response;
 	if (r->timeout < 0)
 		r->timeout = of_root->timeout;
 	if (!r->retries)

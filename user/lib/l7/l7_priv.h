@@ -59,12 +59,15 @@ int http_expand(struct http_compiler *c, const struct object *root, struct http_
 struct http_rules {
 	TABLE(struct hs_rule) rules;
 	TABLE(struct hs_skipped) skipped;
+	__u32 groups; /* what http_rules_add() adds next is of this one */
 };
 
 void http_rules_free(struct http_rules *r);
-/* The rules of `o` at the site. 0 or -ENOMEM. */
+/* The rules of `o` at the site, a group of their own. 0 or -ENOMEM. */
 int http_rules_add(struct http_compiler *c, const struct http_site *site, const struct object *o,
 		   struct http_rules *out);
+/* Whether the last group has a rule that is for every client: nothing behind it is ever asked. */
+bool http_rules_closed(struct http_compiler *c, const struct http_rules *r);
 /* A row of HS_PLACES: where a rule, or the plain service, stands. `pos`: of the match; `whole`: of
  * the route. */
 __u32 http_place(struct http_compiler *c, const struct object *o, const char *route,

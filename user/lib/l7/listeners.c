@@ -16,22 +16,65 @@ static const char cluster_suffix[] = ".svc.cluster.local";
 
 enum { HTTP_PORT = 80 };
 
-/* The most specific host, then the oldest rule that has anything to say of HTTP. */
-static const struct object *rule_for(struct mesh *mesh, const char *host, const char *client)
-{
-	struct host_iter it = host_iter(&mesh->vs_index, host);
+/* The VirtualServices that may decide requests to a host: of the most specific host that any of
+ * them names, by age. Nothing is merged: one is asked where those before it have no rule for the
+ * client. */
+struct deciders {
+	struct host_iter hosts;
 	const struct hosted *hosted;
+	const char *client;
+	size_t next;
+};
 
-	while ((hosted = host_iter_next(&it))) {
-		for (size_t i = 0; i < hosted->refs.count; i++) {
-			const struct object *o = hosted->refs.items[i];
+static struct deciders deciders(struct mesh *mesh, const char *host, const char *client)
+{
+	return (struct deciders){ .hosts = host_iter(&mesh->vs_index, host), .client = client };
+}
 
-			if (o->vs.http.count &&
-			    export_visible(&o->vs.export_to, o->meta.namespace, client))
-				return o;
-		}
+static const struct object *next_of_host(struct deciders *d)
+{
+	while (d->hosted && d->next < d->hosted->refs.count) {
+		const struct object *o = d->hosted->refs.items[d->next++];
+
+		if (o->vs.http.count &&
+		    export_visible(&o->vs.export_to, o->meta.namespace, d->client))
+			return o;
 	}
 	return NULL;
+}
+
+static const struct object *next_decider(struct deciders *d)
+{
+	bool found = d->hosted;
+	const struct object *o = next_of_host(d);
+
+	while (!o && !found && (d->hosted = host_iter_next(&d->hosts))) {
+		d->next = 0;
+		o = next_of_host(d);
+	}
+	return o;
+}
+
+static bool is_for_all(const struct http_route *route)
+{
+	for (size_t i = 0; i < route->match.count; i++) {
+		const struct http_match *m = &route->match.items[i];
+
+		if (!m->source_labels.count && !m->source_namespace && !m->port &&
+		    !m->gateways.count)
+			return true;
+	}
+	return !route->match.count;
+}
+
+/* Whether every client finds a rule for itself in it, on each port. Of a delegate that can't be
+ * told yet. */
+static bool is_last(const struct object *o)
+{
+	for (size_t i = 0; i < o->vs.http.count; i++)
+		if (!o->vs.http.items[i].delegate && is_for_all(&o->vs.http.items[i]))
+			return true;
+	return false;
 }
 
 /* ---- clients that get something of their own ---- */
@@ -115,15 +158,13 @@ static int sight_add_destination(struct http_compiler *c, struct sight *s, const
 	return h ? sight_add(s, host_view(c->mesh, h, client)) : 0;
 }
 
-static int sight_of(struct http_compiler *c, struct host *h, const char *client, struct sight *s)
+static int sight_add_rule(struct http_compiler *c, struct sight *s, const char *client,
+			  const struct object *o)
 {
-	const struct object *o = rule_for(c->mesh, h->name, client);
 	struct http_routes routes = { 0 };
 	int r = sight_add(s, o);
 
 	if (!r)
-		r = sight_add(s, host_view(c->mesh, host_concrete(c->mesh, h), client));
-	if (!r && o)
 		r = http_expand(c, o, &routes);
 	for (size_t i = 0; i < routes.list.count && !r; i++) {
 		const struct http_effective *e = &routes.list.items[i];
@@ -136,6 +177,17 @@ static int sight_of(struct http_compiler *c, struct host *h, const char *client,
 						  &e->route.mirrors.items[k].destination);
 	}
 	free(routes.list.items);
+	return r;
+}
+
+static int sight_of(struct http_compiler *c, struct host *h, const char *client, struct sight *s)
+{
+	struct deciders all = deciders(c->mesh, h->name, client);
+	const struct object *o = NULL;
+	int r = sight_add(s, host_view(c->mesh, host_concrete(c->mesh, h), client));
+
+	while (!r && !(o && is_last(o)) && (o = next_decider(&all)))
+		r = sight_add_rule(c, s, client, o);
 	return r;
 }
 
@@ -203,15 +255,26 @@ static void add_addresses(struct http_compiler *c, const struct http_domain *d,
 	}
 }
 
+static int add_deciders(struct http_compiler *c, const struct http_site *site, const char *host,
+			struct http_rules *out)
+{
+	struct deciders all = deciders(c->mesh, host, site->client);
+	const struct object *o;
+	int r = 0;
+
+	while (!r && !http_rules_closed(c, out) && (o = next_decider(&all)))
+		r = http_rules_add(c, site, o, out);
+	return r;
+}
+
 static int add_vhost(struct http_compiler *c, struct host *h, struct mesh_port *sp,
 		     const char *client)
 {
 	struct http_site site = { .port = sp->port->port, .client = client };
 	struct http_domain d = { .scope = SCOPE_MESH, .port = site.port };
-	const struct object *o = rule_for(c->mesh, h->name, client);
 	struct http_rules rules = { 0 };
 	__u32 plain = http_plain_row(c, &site, sp);
-	int r = o ? http_rules_add(c, &site, o, &rules) : 0;
+	int r = add_deciders(c, &site, h->name, &rules);
 
 	d.vhost = http_vhost_row(c, h->name, &rules, plain, 0);
 	http_rules_free(&rules);
@@ -274,16 +337,45 @@ static bool host_is_known(struct http_compiler *c, const char *host)
 	return false;
 }
 
+/* Whether the rule speaks of hosts that no service has on that port: on the ports of the services
+ * that it is for as well; else on that of HTTP, and on those that no service has (0). */
+static bool is_at(struct http_compiler *c, const struct object *o, unsigned port)
+{
+	bool any = false;
+	char name[HOST_MAX];
+
+	for (size_t i = 0; i < o->vs.hosts.count; i++) {
+		struct host *h;
+
+		if (host_complete(o->vs.hosts.items[i], o->meta.namespace, name))
+			continue;
+		h = host_concrete(c->mesh, mesh_host(c->mesh, name));
+		for (size_t k = 0; h && k < h->port_count; k++) {
+			if (!port_carries_http(c->mesh, h, &h->ports[k]))
+				continue;
+			any = true;
+			if (h->ports[k].port->port == port)
+				return true;
+		}
+	}
+	return !any && (port == HTTP_PORT || !port);
+}
+
 /* The names that clients see: one virtual host for all, or one for each namespace that sees the
  * rule. */
-static int unknown_vhost(struct http_compiler *c, const struct object *o, const char *host,
-			 unsigned port, const char *client)
+static int unknown_vhost(struct http_compiler *c, const char *host, unsigned port,
+			 const char *client)
 {
 	struct http_site site = { .port = port ? port : HTTP_PORT, .client = client };
 	struct http_domain d = { .scope = SCOPE_MESH, .port = port };
+	struct deciders all = deciders(c->mesh, host, client);
 	struct http_rules rules = { 0 };
-	int r = http_rules_add(c, &site, o, &rules);
+	const struct object *o;
+	int r = 0;
 
+	while (!r && !http_rules_closed(c, &rules) && (o = next_decider(&all)))
+		if (is_at(c, o, port))
+			r = http_rules_add(c, &site, o, &rules);
 	/* Without a rule that can hold there is no such host. */
 	if (rules.rules.count) {
 		d.vhost = http_vhost_row(c, host, &rules, HS_NONE, 0);
@@ -304,10 +396,10 @@ static int unknown_host(struct http_compiler *c, const struct object *o, const c
 	int r = 0;
 
 	if (export_visible(&o->vs.export_to, o->meta.namespace, NULL))
-		return unknown_vhost(c, o, host, port, NULL);
+		return unknown_vhost(c, host, port, NULL);
 	r = names_add_exports(&names, &o->vs.export_to, o->meta.namespace);
 	for (size_t i = 0; i < names.count && !r; i++)
-		r = unknown_vhost(c, o, host, port, names.items[i]);
+		r = unknown_vhost(c, host, port, names.items[i]);
 	names_free(&names);
 	return r;
 }

@@ -106,7 +106,8 @@ static int add_effective(struct http_compiler *c, const struct http_site *site,
 		if (!rule)
 			return -ENOMEM;
 		*rule = (struct hs_rule){ .action = action_of(c, site, e, m, &shared),
-					  .place = place };
+					  .place = place,
+					  .group = out->groups };
 		rule->match = m ? http_match_row(c, site, m) : HS_NONE;
 		*closed = http_match_is_any(c, rule->match);
 	}
@@ -123,7 +124,21 @@ int http_rules_add(struct http_compiler *c, const struct http_site *site, const 
 	for (size_t i = 0; i < routes.list.count && !r && !closed; i++)
 		r = add_effective(c, site, &routes.list.items[i], out, &closed);
 	free(routes.list.items);
+	out->groups++;
 	return r;
+}
+
+bool http_rules_closed(struct http_compiler *c, const struct http_rules *r)
+{
+	for (size_t i = r->rules.count; i-- && r->rules.items[i].group + 1 == r->groups;) {
+		__u32 at = r->rules.items[i].match;
+		const struct hs_match *m =
+			at == HS_NONE ? NULL : http_build_row(&c->build, HS_MATCHES, at);
+
+		if (!m || (!m->source_labels.count && !m->source_namespace.len))
+			return true;
+	}
+	return false;
 }
 
 __u32 http_vhost_row(struct http_compiler *c, const char *name, const struct http_rules *rules,

@@ -251,23 +251,42 @@ static int add_host(struct mesh *mesh, struct host *h, const struct object *o)
 	return add_ports(mesh, h);
 }
 
-/* In the mesh nothing is merged: the younger of two rules for a host has no effect: warns of
- * it. */
+/* Whether both have rules for the same kind of traffic. */
+static bool compete(const struct virtual_service *a, const struct virtual_service *b)
+{
+	return (a->http.count && b->http.count) ||
+	       ((a->tcp.count || a->tls.count) && (b->tcp.count || b->tls.count));
+}
+
+static const struct object *older_of_host(struct mesh *mesh, const struct object *o,
+					  const char *host)
+{
+	const struct hosted *hosted = bytemap_str(&mesh->vs_index.map, host);
+
+	for (size_t i = 0; hosted && i < hosted->refs.count; i++) {
+		const struct object *old = hosted->refs.items[i];
+
+		if (old != o && compete(&old->vs, &o->vs) &&
+		    (export_visible(&old->vs.export_to, old->meta.namespace, o->meta.namespace) ||
+		     export_visible(&o->vs.export_to, o->meta.namespace, old->meta.namespace)))
+			return old;
+	}
+	return NULL;
+}
+
+/* In the mesh nothing is merged: the younger of two rules for a host has no effect on those that
+ * the older has rules for, which deserves a word. */
 static void warn_shadowed(struct mesh *mesh, const struct object *o, size_t i, const char *host)
 {
-	const struct hosted *first = bytemap_str(&mesh->vs_index.map, host);
-	const struct object *old = first ? first->refs.items[0] : NULL;
+	const struct object *old = older_of_host(mesh, o, host);
 	struct pos at = o->vs.hosts.at && o->vs.hosts.at[i].line ? o->vs.hosts.at[i] : o->pos;
 
-	if (!old || old == o)
-		return;
-	if (!export_visible(&old->vs.export_to, old->meta.namespace, o->meta.namespace) &&
-	    !export_visible(&o->vs.export_to, o->meta.namespace, old->meta.namespace))
+	if (!old)
 		return;
 	errors_remark(mesh->errors, REMARK_CONFLICTING_HOSTS, o, at,
 		      "spec.hosts[%zu]: virtualservice %s/%s (%s:%d:%d) is older and has \"%s\" in "
-		      "the mesh: this one has no "
-		      "effect there",
+		      "the mesh: this one counts there only for clients and ports that it has no "
+		      "rule for",
 		      i, old->meta.namespace, old->meta.name, old->file, old->pos.line,
 		      old->pos.col, host);
 }

@@ -17,44 +17,75 @@ static bool same_rules(const struct view *v, const struct object **rules, size_t
 	       (!count || !memcmp(v->rules, rules, count * sizeof(struct object *)));
 }
 
-/* The visible rules of namespace `ns` for the most specific host that any of them names. */
-static int rules_in(struct mesh *mesh, const struct host *h, const char *ns, const char *client,
-		    struct refs *out)
+/* A rule that no other namespace than its own ever sees. */
+static bool is_private(const struct object *o)
+{
+	const struct strs *to = &o->dr.export_to;
+
+	return to->count == 1 &&
+	       (str_eq(to->items[0], ".") || str_eq(to->items[0], o->meta.namespace));
+}
+
+/* Which of a namespace's rules are looked at. */
+enum shelf {
+	SHELF_OWN,	/* all, by a client of the namespace itself */
+	SHELF_PRIVATE,	/* only those that are private */
+	SHELF_EXPORTED, /* only those that are not */
+};
+
+static bool is_on(enum shelf shelf, const struct object *o, const char *client)
+{
+	if (shelf == SHELF_OWN)
+		return export_visible(&o->dr.export_to, o->meta.namespace, client);
+	return is_private(o) == (shelf == SHELF_PRIVATE);
+}
+
+/* The rules of namespace `ns` for the most specific host that any on the shelf names; without those
+ * that are not shown to the client. */
+static int rules_in(struct mesh *mesh, const struct host *h, const char *ns, enum shelf shelf,
+		    const char *client, struct refs *out)
 {
 	struct host_iter it = host_iter(&mesh->dr_index, h->name);
 	const struct hosted *hosted;
+	bool any = false;
 	size_t i;
 
-	while (!out->count && (hosted = host_iter_next(&it))) {
+	while (!any && (hosted = host_iter_next(&it))) {
 		for (i = 0; i < hosted->refs.count; i++) {
 			const struct object *o = hosted->refs.items[i];
 
-			if (!str_eq(o->meta.namespace, ns) ||
-			    !export_visible(&o->dr.export_to, ns, client))
+			if (!str_eq(o->meta.namespace, ns) || !is_on(shelf, o, client))
 				continue;
-			if (refs_add(mesh, out, o))
+			any = true;
+			if (export_visible(&o->dr.export_to, ns, client) && refs_add(mesh, out, o))
 				return -1;
 		}
 	}
 	return 0;
 }
 
-struct view *host_view(struct mesh *mesh, struct host *h, const char *client)
+/* A client in the root namespace has only what is private there before the service's own: else the
+ * rules that are meant for everyone would hide those of every service. */
+static int find_rules(struct mesh *mesh, const struct host *h, const char *client, struct refs *out)
 {
-	const char *own = h->service->meta.namespace;
-	struct refs found = { 0 };
-	struct view *v;
+	bool root = client && str_eq(client, ROOT_NAMESPACE);
 	int r = 0;
 
-	/* A client in the root namespace is no exception: else its rules would hide those of every
-	 * service. */
-	if (client && !str_eq(client, ROOT_NAMESPACE))
-		r = rules_in(mesh, h, client, client, &found);
-	if (!r && !found.count)
-		r = rules_in(mesh, h, own, client, &found);
-	if (!r && !found.count)
-		r = rules_in(mesh, h, ROOT_NAMESPACE, client, &found);
-	if (r)
+	if (client)
+		r = rules_in(mesh, h, client, root ? SHELF_PRIVATE : SHELF_OWN, client, out);
+	if (!r && !out->count)
+		r = rules_in(mesh, h, h->service->meta.namespace, SHELF_EXPORTED, client, out);
+	if (!r && !out->count)
+		r = rules_in(mesh, h, ROOT_NAMESPACE, SHELF_EXPORTED, client, out);
+	return r;
+}
+
+struct view *host_view(struct mesh *mesh, struct host *h, const char *client)
+{
+	struct refs found = { 0 };
+	struct view *v;
+
+	if (find_rules(mesh, h, client, &found))
 		return NULL;
 	for (v = h->views; v; v = v->next)
 		if (same_rules(v, found.items, found.count))

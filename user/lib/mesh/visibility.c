@@ -49,7 +49,8 @@ int names_add_rules(struct mesh *mesh, struct names *n, const char *host, const 
 		for (i = 0; i < hosted->refs.count && !r; i++) {
 			const struct object *o = hosted->refs.items[i];
 
-			if (!str_eq(o->meta.namespace, service_ns))
+			if (!str_eq(o->meta.namespace, service_ns) ||
+			    !export_visible(&o->dr.export_to, service_ns, NULL))
 				r = names_add(n, o->meta.namespace);
 			if (!r)
 				r = names_add_exports(n, &o->dr.export_to, o->meta.namespace);

@@ -213,13 +213,14 @@ static void told(const struct http_snapshot *s, const struct http_trace *trace, 
 	trace->skip(trace->arg, hs_place(s, place), why);
 }
 
-/* The first rule that holds; *any: at least one is for this client. */
+/* The first rule that holds; *any: at least one is for this client, and no later group is asked. */
 static const struct hs_rule *find_rule(const struct http_snapshot *s, const struct hs_vhost *v,
 				       const struct http_source *source,
 				       const struct http_request *q, const struct http_trace *trace,
 				       bool *any)
 {
 	struct http_reason reason, *why = trace ? &reason : NULL;
+	__u32 group = 0;
 
 	for (__u32 i = 0; trace && i < v->skipped.count; i++) {
 		const struct hs_skipped *skipped = hs_skipped(s, v->skipped.first + i);
@@ -230,6 +231,9 @@ static const struct hs_rule *find_rule(const struct http_snapshot *s, const stru
 		const struct hs_rule *rule = hs_rule(s, v->rules.first + i);
 		const struct hs_match *m = rule->match == HS_NONE ? NULL : hs_match(s, rule->match);
 
+		if (rule->group != group && *any)
+			return NULL;
+		group = rule->group;
 		if (http_match_source(s, m, source, why)) {
 			*any = true;
 			if (!m || http_match_request(s, m, q, why))

@@ -19,7 +19,7 @@
 
 enum {
 	HS_MAGIC = 0x77656674,
-	HS_VERSION = 3,
+	HS_VERSION = 4,
 	HS_NONE = 0xffffffffu,
 };
 
@@ -104,10 +104,13 @@ struct hs_vhost {
 	__u32 flags;		 /* enum hs_vhost_flags */
 };
 
+/* Rules of one group are those of one VirtualService. Where any of a group is for the client, the
+ * groups behind it are not asked. */
 struct hs_rule {
 	__u32 match; /* HS_NONE: everything */
 	__u32 action;
 	__u32 place;
+	__u32 group; /* rises; 0 throughout at a gateway, where all are asked */
 };
 
 struct hs_value {

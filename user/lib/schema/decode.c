@@ -144,7 +144,8 @@ static void decode_value(struct decoder *d, const struct field *f, const struct 
 		decode_strings(d, value, target);
 		break;
 	case FIELD_KVS:
-		decode_kvs(d, value, f->selects, target);
+	case FIELD_FULL_KVS:
+		decode_kvs(d, value, f, target);
 		break;
 	case FIELD_BOOL:
 		decode_bool(d, value, target);

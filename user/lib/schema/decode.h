@@ -57,7 +57,8 @@ void decode_refuse_value(struct decoder *d, const struct node *value, enum refus
  * with a warning; not so among the values of a map, unless objects are `named` by them. */
 bool decode_string(struct decoder *d, const struct node *value, const char **out);
 bool decode_strings(struct decoder *d, const struct node *value, struct strs *out);
-bool decode_kvs(struct decoder *d, const struct node *value, bool named, struct kvs *out);
+bool decode_kvs(struct decoder *d, const struct node *value, const struct field *f,
+		struct kvs *out);
 bool decode_bool(struct decoder *d, const struct node *value, bool *out);
 bool decode_integer(struct decoder *d, const struct node *value, int64_t min, int64_t max,
 		    int64_t *out);

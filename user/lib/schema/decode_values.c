@@ -120,7 +120,7 @@ bool decode_strs_append(struct decoder *d, struct strs *strs, const char *s,
 	return true;
 }
 
-bool decode_kvs(struct decoder *d, const struct node *value, bool named, struct kvs *out)
+bool decode_kvs(struct decoder *d, const struct node *value, const struct field *f, struct kvs *out)
 {
 	const struct node *map = node_target(value), *k;
 	struct path here = { .up = d->path, .key = true };
@@ -140,9 +140,8 @@ bool decode_kvs(struct decoder *d, const struct node *value, bool named, struct 
 		here.name = kv->key = node_text(k);
 		kv->value = "";
 		kv->pos = node_pos(k);
-		/* Kubernetes takes `key:` for an empty value. */
-		if (!node_is_null(k->next))
-			ok &= decode_text(d, k->next, named, &kv->value);
+		if (f->type == FIELD_FULL_KVS || !node_is_null(k->next))
+			ok &= decode_text(d, k->next, f->selects, &kv->value);
 	}
 	d->path = here.up;
 	return ok;

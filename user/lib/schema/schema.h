@@ -15,7 +15,9 @@ struct decoder;
 enum field_type {
 	FIELD_STRING,	/* const char * */
 	FIELD_STRINGS,	/* struct strs */
-	FIELD_KVS,	/* struct kvs */
+	FIELD_KVS,	/* struct kvs; `key:` is an empty value, as in Kubernetes' own kinds */
+	FIELD_FULL_KVS, /* struct kvs; each key has a value, as the API server wants it of custom
+			   kinds */
 	FIELD_BOOL,	/* bool */
 	FIELD_INT32,	/* int32_t, min..max */
 	FIELD_INT64,	/* int64_t, min..max */

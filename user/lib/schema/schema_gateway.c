@@ -233,7 +233,7 @@ static void check_servers(struct decoder *d, const struct node *value, const voi
 static const struct field spec_fields[] = {
 	{ "servers", FIELD_LIST, .required = true, .offset = offsetof(struct gateway, servers),
 	  .message = &server_message, .check = check_servers },
-	{ "selector", FIELD_KVS, .selects = true, .offset = offsetof(struct gateway, selector),
+	{ "selector", FIELD_FULL_KVS, .selects = true, .offset = offsetof(struct gateway, selector),
 	  .check = validate_labels },
 	{ 0 },
 };

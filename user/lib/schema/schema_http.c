@@ -198,9 +198,9 @@ static void check_alone(struct decoder *d, const struct node *node, const char *
 static void check_action(struct decoder *d, const struct node *node, const struct http_route *route)
 {
 	if (route->delegate) {
-		static const char *const others[] = { "route", "redirect", "directResponse" };
+		static const char *const others[] = { "route", "redirect" };
 
-		for (size_t i = 0; i < 3; i++)
+		for (size_t i = 0; i < 2; i++)
 			if (decode_given(d, node, others[i]))
 				decode_error(d, decode_at(d, node, others[i]), others[i],
 					     "expected no %s beside delegate", others[i]);

@@ -73,9 +73,9 @@ static void check_removed(struct decoder *d, const struct node *value, const voi
 }
 
 static const struct field request_fields[] = {
-	{ "set", FIELD_KVS, .offset = offsetof(struct header_operations, set),
+	{ "set", FIELD_FULL_KVS, .offset = offsetof(struct header_operations, set),
 	  .check = check_request_values },
-	{ "add", FIELD_KVS, .offset = offsetof(struct header_operations, add),
+	{ "add", FIELD_FULL_KVS, .offset = offsetof(struct header_operations, add),
 	  .check = check_request_values },
 	{ "remove", FIELD_STRINGS, .offset = offsetof(struct header_operations, remove),
 	  .check = check_removed },
@@ -83,9 +83,9 @@ static const struct field request_fields[] = {
 };
 
 static const struct field response_fields[] = {
-	{ "set", FIELD_KVS, .offset = offsetof(struct header_operations, set),
+	{ "set", FIELD_FULL_KVS, .offset = offsetof(struct header_operations, set),
 	  .check = check_response_values },
-	{ "add", FIELD_KVS, .offset = offsetof(struct header_operations, add),
+	{ "add", FIELD_FULL_KVS, .offset = offsetof(struct header_operations, add),
 	  .check = check_response_values },
 	{ "remove", FIELD_STRINGS, .offset = offsetof(struct header_operations, remove),
 	  .check = check_removed },

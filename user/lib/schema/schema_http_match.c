@@ -132,13 +132,25 @@ static void finish_without(struct decoder *d, const struct node *self_node, void
 	finish_named(d, self_node, self);
 }
 
+static bool is_pseudo_header(const char *name)
+{
+	static const char *const names[] = { ":method", ":scheme", ":authority", ":path",
+					     ":status" };
+
+	for (size_t i = 0; i < sizeof(names) / sizeof(*names); i++)
+		if (!strcmp(name, names[i]))
+			return true;
+	return false;
+}
+
 static void check_header(struct decoder *d, const struct node *self_node, const void *self)
 {
 	const struct named_match *named = self;
 
 	if (*named->name == '@')
 		decode_refuse(d, self_node, REFUSED_JWT_CLAIMS);
-	else if (!valid_header_name(named->name))
+	else if (!valid_header_name(named->name) ||
+		 (*named->name == ':' && !is_pseudo_header(named->name)))
 		decode_error(d, self_node, NULL, "expected a header's name, not \"%.64s\"",
 			     named->name);
 	check_string_match(d, self_node, &named->match);
@@ -199,7 +211,7 @@ static const struct field match_fields[] = {
 	{ "queryParams", FIELD_MAP, .offset = offsetof(struct http_match, query_params),
 	  .message = &parameter_message },
 	{ "port", FIELD_UINT16, .offset = offsetof(struct http_match, port), .max = 65535 },
-	{ "sourceLabels", FIELD_KVS, .selects = true,
+	{ "sourceLabels", FIELD_FULL_KVS, .selects = true,
 	  .offset = offsetof(struct http_match, source_labels), .check = validate_labels },
 	{ "gateways", FIELD_STRINGS, .offset = offsetof(struct http_match, gateways),
 	  .check = validate_gateway_refs },

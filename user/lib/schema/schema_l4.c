@@ -81,7 +81,7 @@ static void decode_subnets(struct decoder *d, const struct node *value, void *ta
 static const struct field tcp_match_fields[] = {
 	{ "destinationSubnets", FIELD_CUSTOM, .decode = decode_subnets },
 	{ "port", FIELD_UINT16, .offset = offsetof(struct l4_match, port), .max = 65535 },
-	{ "sourceLabels", FIELD_KVS, .selects = true,
+	{ "sourceLabels", FIELD_FULL_KVS, .selects = true,
 	  .offset = offsetof(struct l4_match, source_labels), .check = validate_labels },
 	{ "gateways", FIELD_STRINGS, .offset = offsetof(struct l4_match, gateways),
 	  .check = validate_gateway_refs },
@@ -94,7 +94,7 @@ static const struct field tcp_match_fields[] = {
 static const struct field tls_match_fields[] = {
 	{ "destinationSubnets", FIELD_CUSTOM, .decode = decode_subnets },
 	{ "port", FIELD_UINT16, .offset = offsetof(struct l4_match, port), .max = 65535 },
-	{ "sourceLabels", FIELD_KVS, .selects = true,
+	{ "sourceLabels", FIELD_FULL_KVS, .selects = true,
 	  .offset = offsetof(struct l4_match, source_labels), .check = validate_labels },
 	{ "gateways", FIELD_STRINGS, .offset = offsetof(struct l4_match, gateways),
 	  .check = validate_gateway_refs },

@@ -114,8 +114,8 @@ static void check_percent(struct decoder *d, const struct node *value, const voi
 
 static void check_aggression(struct decoder *d, const struct node *value, const void *target)
 {
-	if (*(const double *)target < 1)
-		decode_expected(d, value, NULL, "a number from 1 on");
+	if (*(const double *)target < 0.001)
+		decode_expected(d, value, NULL, "a number from 0.001 on");
 }
 
 static const struct field warmup_fields[] = {
@@ -290,9 +290,12 @@ static void check_policy(struct decoder *d, const struct node *self_node, const 
 	const struct dr_policy *dr = self;
 
 	check_passthrough(d, self_node, &dr->policy);
-	for (const struct node *k = node_target(self_node)->child; k; k = k->next->next)
-		if (!node_is_null(k->next))
+	for (const struct node *k = node_target(self_node)->child; k; k = k->next->next) {
+		const struct node *value = node_target(k->next);
+
+		if (!node_is_null(value) && (value->type != NODE_LIST || value->child))
 			return;
+	}
 	decode_error(d, self_node, NULL, "expected at least one field, not an empty map");
 }
 
@@ -350,9 +353,9 @@ static void check_ports(struct decoder *d, const struct node *value, const void 
 		for (size_t j = 0; j < i; j++)
 			if (dr->ports.items[i].port == dr->ports.items[j].port) {
 				snprintf(name, sizeof(name), "[%zu].port.number", i);
-				decode_error(d, validate_nth(value, i), name,
-					     "expected each port once, not %u again",
-					     dr->ports.items[i].port);
+				decode_warn(d, validate_nth(value, i), name,
+					    "port %u is there already: the first settings count",
+					    dr->ports.items[i].port);
 			}
 }
 
@@ -402,7 +405,7 @@ static void check_subset_name(struct decoder *d, const struct node *value, const
 static const struct field subset_fields[] = {
 	{ "name", FIELD_STRING, .required = true, .offset = offsetof(struct subset, name),
 	  .check = check_subset_name },
-	{ "labels", FIELD_KVS, .selects = true, .offset = offsetof(struct subset, labels),
+	{ "labels", FIELD_FULL_KVS, .selects = true, .offset = offsetof(struct subset, labels),
 	  .check = validate_labels },
 	{ "trafficPolicy", FIELD_MESSAGE, .offset = offsetof(struct subset, policy),
 	  .message = &dr_policy_message },

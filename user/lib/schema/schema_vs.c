@@ -46,6 +46,17 @@ static const char *rule_host_problem(const struct virtual_service *vs, const cha
 	return problem;
 }
 
+/* As Istio compares them: as they are written. Names that differ in case only are one host twice,
+ * and no harm comes of that. */
+static bool hosts_overlap(const char *a, const char *b)
+{
+	const char *x = a + (*a == '*'), *y = b + (*b == '*');
+	size_t n = strlen(x), m = strlen(y), both = n < m ? n : m;
+
+	return (host_covers(a, b) || host_covers(b, a)) &&
+	       !memcmp(x + n - both, y + m - both, both);
+}
+
 static void check_hosts(struct decoder *d, const struct node *node,
 			const struct virtual_service *vs)
 {
@@ -61,7 +72,7 @@ static void check_hosts(struct decoder *d, const struct node *node,
 		for (size_t j = 0; !problem && j < i; j++) {
 			const char *a = vs->hosts.items[i], *b = vs->hosts.items[j];
 
-			if (!host_covers(a, b) && !host_covers(b, a))
+			if (!hosts_overlap(a, b))
 				continue;
 			decode_error(
 				d, validate_nth(list, i), name,

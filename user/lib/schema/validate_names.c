@@ -98,7 +98,6 @@ bool valid_label_value(const char *s)
 	return !*s || qualified_name(s);
 }
 
-/* A token of RFC 9110, with the colon of HTTP/2's pseudo-headers in front if there is one. */
 /* RFC 6265: anything but controls and semicolons. */
 bool valid_cookie_text(const char *s)
 {
@@ -108,6 +107,7 @@ bool valid_cookie_text(const char *s)
 	return true;
 }
 
+/* A token of RFC 9110, with the colon of HTTP/2's pseudo-headers in front if there is one. */
 bool valid_header_name(const char *s)
 {
 	s += *s == ':';
