@@ -218,7 +218,7 @@ static struct config *to_config(const char *bytes)
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 {
 	struct config *config;
-	struct rules *rules;
+	struct snapshot_router *rules;
 	struct router *router;
 	char *bytes = malloc(base_size);
 
@@ -231,14 +231,14 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 	}
 	renew_state();
 	config = to_config(bytes);
-	if (rules_new(state, &rules))
+	if (router_new(state, &rules))
 		abort();
-	router = rules_router(rules);
-	rules_offer(rules, config);
+	router = router_interface(rules);
+	router_offer(rules, config);
 	router->turn(router);
-	if (!rules_adopted(rules))
+	if (!router_adopted(rules))
 		ask_all(router);
-	rules_free(rules);
+	router_free(rules);
 	config_unref(config);
 	free(bytes);
 	return 0;
