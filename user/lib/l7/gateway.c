@@ -143,7 +143,8 @@ static int add_rules(struct http_compiler *c, struct port_hosts *p, const struct
 		if (!o->vs.http.count || !virtual_service_at(o, gw, server))
 			continue;
 		r = http_rules_add(c, &site, o, &rules);
-		if (!r)
+		/* Without a rule that can hold here, its hosts are left to less specific ones. */
+		if (!r && rules.rules.count)
 			r = add_hosts(c, p, gw, server, o, &rules);
 		http_rules_free(&rules);
 	}
