@@ -516,11 +516,13 @@ static __always_inline void take_back(struct sock_conn *s)
 }
 
 /* Called for every socket of the cgroup, a dozen times in a connection's life: most of it is cut
- * short here. */
+ * short here. Where both sides have sent a SYN, one that connects is told that it is open as one
+ * that accepts is (tcp_rcv_state_process), but has asked for states. */
 static __always_inline int concerns_us(const struct bpf_sock_ops *ops, __u32 op)
 {
 	return op == BPF_SOCK_OPS_TIMEOUT_INIT || op == BPF_SOCK_OPS_TCP_CONNECT_CB ||
 	       op == BPF_SOCK_OPS_ACTIVE_ESTABLISHED_CB ||
+	       (op == BPF_SOCK_OPS_PASSIVE_ESTABLISHED_CB && ops->bpf_sock_ops_cb_flags) ||
 	       (op == BPF_SOCK_OPS_STATE_CB && ops->args[1] == BPF_TCP_CLOSE);
 }
 
@@ -551,6 +553,7 @@ int sock_ops(struct bpf_sock_ops *ops)
 					  ops->bpf_sock_ops_cb_flags | BPF_SOCK_OPS_STATE_CB_FLAG);
 		break;
 	case BPF_SOCK_OPS_ACTIVE_ESTABLISHED_CB:
+	case BPF_SOCK_OPS_PASSIVE_ESTABLISHED_CB:
 		unlimit_connect(ops, sk, s);
 		if (s->reservation)
 			open_shortcut(ops, s);

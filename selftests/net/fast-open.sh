@@ -56,10 +56,10 @@ no_rst client
 no_rst hand
 raw_sockets() { [ "$(in_ns hand cat /proc/net/raw /proc/net/raw6 | grep -c ' 07 ')" = "$1" ]; }
 
-# by_hand NAME PORT: waits for the SYN of both_syn
+# by_hand NAME PORT: waits for the SYN of both_syn. The client's FIN is answered later than connectTimeout would allow.
 by_hand() {
 	in_back "$1.hand" raw hand "$(addr $family client)" 9000 "$2" iss:1000 synack syn wantack ack \
-		sleep:1500 norst wantfin ack fin wantack
+		sleep:4500 norst wantfin ack fin wantack
 }
 
 # handshakes NAME PORT ONE BARE HAND: all at once, each kept for longer than connectTimeout

@@ -184,12 +184,64 @@ static bool goes_with_any(const struct http_route *root, const struct http_match
 	return !root->match.count;
 }
 
-bool http_delegate_is_dropped(const struct http_route *root, const struct http_route *leaf)
+static bool is_dropped(const struct http_route *root, const struct http_route *leaf)
 {
 	for (size_t i = 0; i < leaf->match.count; i++)
 		if (!goes_with_any(root, &leaf->match.items[i]))
 			return true;
 	return false;
+}
+
+static const char *full_gateway(struct mesh *mesh, const char *ref, const char *ns)
+{
+	const char *full = ref;
+
+	if (!strncmp(ref, "./", 2))
+		full = pool_printf(&mesh->pool, "%s%s", ns, ref + 1);
+	else if (!strpbrk(ref, "/.") && strcmp(ref, "mesh") != 0)
+		full = pool_printf(&mesh->pool, "%s/%s", ns, ref);
+	mesh->nomem |= !full;
+	return full ? full : ref;
+}
+
+static void name_in_full(struct mesh *mesh, struct strs *gateways, const char *ns)
+{
+	const char **items = pool_alloc(&mesh->pool, gateways->count * sizeof(*items));
+
+	mesh->nomem |= !items;
+	for (size_t i = 0; items && i < gateways->count; i++)
+		items[i] = full_gateway(mesh, gateways->items[i], ns);
+	if (items)
+		gateways->items = items;
+}
+
+/* The route of an object in that namespace with the gateways of its matches named in full: a root's
+ * and a delegate's may be of different namespaces. */
+static struct http_route resolved(struct mesh *mesh, const struct http_route *from, const char *ns)
+{
+	struct http_route r = *from;
+	struct http_match *items = pool_alloc(&mesh->pool, r.match.count * sizeof(*items));
+
+	mesh->nomem |= !items && r.match.count;
+	if (!items || !r.match.count)
+		return r;
+	memcpy(items, r.match.items, r.match.count * sizeof(*items));
+	for (size_t i = 0; i < r.match.count; i++)
+		if (items[i].gateways.count)
+			name_in_full(mesh, &items[i].gateways, ns);
+	r.match.items = items;
+	return r;
+}
+
+bool http_delegate_is_dropped(struct mesh *mesh, const struct object *root, size_t of_root,
+			      const struct object *leaf, size_t index)
+{
+	const struct http_route a =
+		resolved(mesh, &root->vs.http.items[of_root], root->meta.namespace);
+	const struct http_route b =
+		resolved(mesh, &leaf->vs.http.items[index], leaf->meta.namespace);
+
+	return is_dropped(&a, &b);
 }
 
 /* Each alternative of the leaf with each of the root that it goes with. False when out of memory.
@@ -228,6 +280,7 @@ static bool headers_given(const struct http_headers *h)
 	       h->response.remove.count || h->response.set.count || h->response.add.count;
 }
 
+/* `of_root` and its matches are the root's route, resolved. */
 static int add_delegated(struct http_compiler *c, const struct object *root,
 			 const struct http_route *of_root, const struct object *leaf, size_t index,
 			 struct http_routes *out)
@@ -236,9 +289,9 @@ static int add_delegated(struct http_compiler *c, const struct object *root,
 	struct http_effective *slot;
 	struct http_route *r = &e.route;
 
-	*r = leaf->vs.http.items[index];
+	*r = resolved(c->mesh, &leaf->vs.http.items[index], leaf->meta.namespace);
 	/* A delegate can't delegate. */
-	if (r->delegate || http_delegate_is_dropped(of_root, r) || !merge_matches(c, of_root, r))
+	if (r->delegate || is_dropped(of_root, r) || !merge_matches(c, of_root, r))
 		return 0;
 	r->name = merge_name(c, of_root->name, r->name);
 	if (!r->rewrite)
@@ -288,6 +341,7 @@ int http_expand(struct http_compiler *c, const struct object *root, struct http_
 
 	for (size_t i = 0; i < root->vs.http.count && !r; i++) {
 		const struct http_route *route = &root->vs.http.items[i];
+		struct http_route full;
 		const struct object *leaf;
 		struct http_effective *slot;
 
@@ -299,8 +353,9 @@ int http_expand(struct http_compiler *c, const struct object *root, struct http_
 			continue;
 		}
 		leaf = find_delegate(c, root, route->delegate);
+		full = resolved(c->mesh, route, root->meta.namespace);
 		for (size_t k = 0; leaf && k < leaf->vs.http.count && !r; k++)
-			r = add_delegated(c, root, route, leaf, k, out);
+			r = add_delegated(c, root, &full, leaf, k, out);
 	}
 	return r;
 }

@@ -12,10 +12,9 @@
  */
 int l7_compile(struct mesh *mesh, void **out, size_t *size);
 
-struct http_route;
-
-/* Whether a route of a delegate is left out beside the root's route that leads to it, because one
- * of its matches goes with none of the root's. */
-bool http_delegate_is_dropped(const struct http_route *root, const struct http_route *leaf);
+/* Whether a route of a delegate, http[index], is left out beside the root's http[of_root] that
+ * leads to it, because one of its matches goes with none of the root's. */
+bool http_delegate_is_dropped(struct mesh *mesh, const struct object *root, size_t of_root,
+			      const struct object *leaf, size_t index);
 
 #endif
