@@ -133,7 +133,7 @@ installable: $(BINARIES) $(MAN)
 install-files:
 	$(Q)stage=$$(mktemp -d) && trap "rm -rf $$stage" EXIT && \
 	$(MAKE) --no-print-directory put-files DESTDIR=$$stage && $(MAKE) --no-print-directory put-files && \
-	cd $$stage$(PREFIX) && { find . -type f; echo ./share/weft/installed; } | sort >$(DESTDIR)$(PREFIX)/share/weft/installed
+	{ (cd $$stage$(PREFIX) && find . -type f); echo ./share/weft/installed; } | sort >$(DESTDIR)$(PREFIX)/share/weft/installed
 	$(Q)[ -n '$(DESTDIR)' ] || [ ! -d /run/systemd/system ] || systemctl daemon-reload
 
 put-files:

@@ -218,7 +218,9 @@ static int describe(const struct cli *cli, const struct query *q, const json_t *
 		json_array_append(list, data);
 	}
 	return cli->output && (i || !q->targets.named)
-		       ? print_json(list, q->targets.named && json_array_size(q->targets.list) == 1)
+		       ? print_json(list, q->targets.named &&
+						  json_array_size(q->targets.list) == 1 &&
+						  json_array_size(list) == 1)
 		       : STATUS_DONE;
 }
 

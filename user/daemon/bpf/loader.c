@@ -386,7 +386,8 @@ static int pin_progs(struct loader *l, const char *dir)
 	return r;
 }
 
-/* Names only: the counts go on from where they were. */
+/* The counts go on from where they were, but for a reason that another version of weft had there.
+ */
 static int name_reasons(const struct loader *l)
 {
 	for (__u32 i = 0; i < REASON_MAX; i++) {
@@ -394,8 +395,10 @@ static int name_reasons(const struct loader *l)
 
 		if (bpf_map_lookup_elem(l->map[MAP_REASONS], &i, &s))
 			return log_err(-errno, "read the map reasons");
-		if (s.name[0])
+		if (!strncmp(s.name, reason_names[i], sizeof(s.name)))
 			continue;
+		if (s.name[0])
+			memset(&s, 0, sizeof(s));
 		strncpy(s.name, reason_names[i], sizeof(s.name) - 1);
 		if (bpf_map_update_elem(l->map[MAP_REASONS], &i, &s, BPF_ANY))
 			return log_err(-errno, "write the map reasons");

@@ -64,11 +64,14 @@ static int parse(struct load *l, const struct store_item *item, struct objects *
 	_cleanup_(errors_free) struct errors today = { 0 }, then = { 0 };
 	int r = parse_as(false, item, out, &today);
 
-	if (r != -EINVAL)
+	if (r != -EINVAL) {
+		errors_move(l->errors, &today);
 		return r;
+	}
 	r = parse_as(true, item, out, &then);
 	if (r == -EINVAL)
 		return parse_as(false, item, out, l->errors);
+	errors_move(l->errors, &then);
 	if (!r)
 		log_warning("%s: taken all the same, as the version of weft read it to which it "
 			    "was applied: apply it again with quotes around what is text",

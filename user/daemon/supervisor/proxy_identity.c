@@ -34,7 +34,17 @@ static void put_fd(FILE *f, const char *option, int fd)
 			(unsigned long long)st.st_ino);
 }
 
-char *proxy_identity(const struct supervisor_options *o)
+static void put_program(FILE *f, const char *program)
+{
+	struct stat st;
+
+	if (!stat(program, &st))
+		fprintf(f, " %llx:%llu %lld.%09ld", (unsigned long long)st.st_dev,
+			(unsigned long long)st.st_ino, (long long)st.st_mtim.tv_sec,
+			st.st_mtim.tv_nsec);
+}
+
+char *proxy_identity(const struct supervisor_options *o, const char *program)
 {
 	char *text = NULL;
 	size_t size;
@@ -43,6 +53,7 @@ char *proxy_identity(const struct supervisor_options *o)
 	if (!f)
 		return NULL;
 	fprintf(f, WEFT_VERSION " --log-level %s --mark %u", log_level_name(o->log_level), o->mark);
+	put_program(f, program);
 	/* Replies to other ports don't find their way back to it (tproxy.h). */
 	fprintf(f, " ports %d-%d,%d-%d", PROXY_PORT_FIRST, PROXY_PORT_LAST, PROXY_PORT_HIGH_FIRST,
 		PROXY_PORT_HIGH_LAST);

@@ -330,7 +330,7 @@ static int prepare(struct supervisor *s)
 
 	if (r)
 		return r;
-	s->identity = proxy_identity(&s->options);
+	s->identity = proxy_identity(&s->options, s->program);
 	if (!s->identity)
 		r = -ENOMEM;
 	else if (pipe2(s->messages, O_CLOEXEC | O_NONBLOCK))

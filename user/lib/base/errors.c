@@ -75,6 +75,22 @@ static void error_free(struct error *e)
 	free(e->namespace);
 }
 
+void errors_move(struct errors *to, struct errors *from)
+{
+	struct error *items =
+		from->count ? reallocarray(to->items, to->count + from->count, sizeof(*items))
+			    : NULL;
+
+	if (items) {
+		to->items = items;
+		for (size_t i = 0; i < from->count; i++)
+			items[to->count++] = from->items[i];
+		to->warnings += from->warnings;
+		from->count = from->warnings = 0;
+	}
+	errors_free(from);
+}
+
 void errors_keep(struct errors *e, bool (*wanted)(const struct error *error, void *arg), void *arg)
 {
 	size_t kept = 0;

@@ -37,6 +37,8 @@ __attribute__((format(printf, 4, 5))) void errors_warn(struct errors *e, const c
 bool errors_fatal(const struct errors *e); /* any that is not a warning */
 /* Drops those that wanted() does not want. */
 void errors_keep(struct errors *e, bool (*wanted)(const struct error *error, void *arg), void *arg);
+/* Appends those of `from`, which is empty then. */
+void errors_move(struct errors *to, struct errors *from);
 void errors_free(struct errors *e);
 
 #endif

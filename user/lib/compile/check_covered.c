@@ -69,19 +69,24 @@ static bool path_covers(const struct http_match *wide, const struct http_match *
 	       value_covers(&wide->uri, path, wide->ignore_uri_case);
 }
 
-static const struct named_match *find_named(const struct named_matches *list, const char *name)
+/* Headers' names are equal without regard to case, query parameters' are not. */
+typedef int (*compare_names)(const char *, const char *);
+
+static const struct named_match *find_named(const struct named_matches *list, const char *name,
+					    compare_names compare)
 {
 	for (size_t i = 0; i < list->count; i++)
-		if (!strcasecmp(list->items[i].name, name))
+		if (!compare(list->items[i].name, name))
 			return &list->items[i];
 	return NULL;
 }
 
 /* All that the wide one asks for, the narrow one asks for, too. */
-static bool named_cover(const struct named_matches *wide, const struct named_matches *narrow)
+static bool named_cover(const struct named_matches *wide, const struct named_matches *narrow,
+			compare_names compare)
 {
 	for (size_t i = 0; i < wide->count; i++) {
-		const struct named_match *other = find_named(narrow, wide->items[i].name);
+		const struct named_match *other = find_named(narrow, wide->items[i].name, compare);
 
 		if (!other || !value_covers(&wide->items[i].match, &other->match, false))
 			return false;
@@ -93,7 +98,8 @@ static bool named_cover(const struct named_matches *wide, const struct named_mat
 static bool without_cover(const struct named_matches *wide, const struct named_matches *narrow)
 {
 	for (size_t i = 0; i < wide->count; i++) {
-		const struct named_match *other = find_named(narrow, wide->items[i].name);
+		const struct named_match *other =
+			find_named(narrow, wide->items[i].name, strcasecmp);
 
 		if (!other || !value_covers(&other->match, &wide->items[i].match, false) ||
 		    !value_covers(&wide->items[i].match, &other->match, false))
@@ -146,8 +152,8 @@ static bool http_covers(const struct object *o, const struct http_match *wide,
 	return path_covers(wide, narrow) && value_covers(&wide->scheme, &narrow->scheme, false) &&
 	       value_covers(&wide->method, &narrow->method, false) &&
 	       value_covers(&wide->authority, &narrow->authority, false) &&
-	       named_cover(&wide->headers, &narrow->headers) &&
-	       named_cover(&wide->query_params, &narrow->query_params) &&
+	       named_cover(&wide->headers, &narrow->headers, strcasecmp) &&
+	       named_cover(&wide->query_params, &narrow->query_params, strcmp) &&
 	       without_cover(&wide->without_headers, &narrow->without_headers) &&
 	       (!wide->port || wide->port == narrow->port) &&
 	       source_covers(wide->source_namespace, &wide->source_labels, narrow->source_namespace,

@@ -215,15 +215,26 @@ static void name_in_full(struct mesh *mesh, struct strs *gateways, const char *n
 		gateways->items = items;
 }
 
+static bool names_gateways(const struct http_route *r)
+{
+	for (size_t i = 0; i < r->match.count; i++)
+		if (r->match.items[i].gateways.count)
+			return true;
+	return false;
+}
+
 /* The route of an object in that namespace with the gateways of its matches named in full: a root's
  * and a delegate's may be of different namespaces. */
 static struct http_route resolved(struct mesh *mesh, const struct http_route *from, const char *ns)
 {
 	struct http_route r = *from;
-	struct http_match *items = pool_alloc(&mesh->pool, r.match.count * sizeof(*items));
+	struct http_match *items;
 
-	mesh->nomem |= !items && r.match.count;
-	if (!items || !r.match.count)
+	if (!names_gateways(from))
+		return r;
+	items = pool_alloc(&mesh->pool, r.match.count * sizeof(*items));
+	mesh->nomem |= !items;
+	if (!items)
 		return r;
 	memcpy(items, r.match.items, r.match.count * sizeof(*items));
 	for (size_t i = 0; i < r.match.count; i++)

@@ -67,6 +67,9 @@ static int host_index_add(struct mesh *mesh, struct host_index *x, const char *h
 		x->lengths[len] = true;
 		x->wildcards = true;
 	}
+	/* One name in two spellings. */
+	if (hosted->refs.count && hosted->refs.items[hosted->refs.count - 1] == o)
+		return 0;
 	return refs_add(mesh, &hosted->refs, o);
 }
 

@@ -567,15 +567,15 @@ static int parse_text(const char *name, bool kept, const char *bytes, size_t len
 	return r;
 }
 
-static int parse_json(const char *name, const char *bytes, size_t len, struct documents *out,
-		      struct errors *errors)
+static int parse_json(const char *name, bool kept, const char *bytes, size_t len,
+		      struct documents *out, struct errors *errors)
 {
 	char *copy = yaml_from_json(bytes, &len);
 	int r;
 
 	if (!copy)
 		return -ENOMEM;
-	r = parse_text(name, false, copy, len, out, errors);
+	r = parse_text(name, kept, copy, len, out, errors);
 	free(copy);
 	return r;
 }
@@ -598,7 +598,7 @@ static int parse_bytes(const char *name, bool kept, const char *bytes, size_t le
 		bytes += 3;
 		len -= 3;
 	}
-	return yaml_is_json(bytes, len) ? parse_json(name, bytes, len, out, errors)
+	return yaml_is_json(bytes, len) ? parse_json(name, kept, bytes, len, out, errors)
 					: parse_text(name, kept, bytes, len, out, errors);
 }
 
