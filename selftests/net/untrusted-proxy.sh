@@ -40,12 +40,7 @@ commands() {
 	expect_between "$what: KiB that weftd has taken" "$(memory)" 1000 $MEMORY
 }
 
-node_up
-pod_add client 1
-pod_add one 2
-pod_add two 3
-http_echo_start one 8080 one
-echo_start two 9000 two
+both_sides_up
 mkdir "$TMP/bin"
 cp "$OUT"/{weft,weftd,weft-proxy} "$TMP/bin/"
 mv "$TMP/bin/weft-proxy" "$TMP/bin/good"
