@@ -16,6 +16,30 @@ static const char cluster_suffix[] = ".svc.cluster.local";
 
 enum { HTTP_PORT = 80 };
 
+/* Whether the rule speaks of hosts that no service has on that port: on the ports of the services
+ * that it is for as well; else on that of HTTP, and on those that no service has (0). */
+static bool is_at(struct mesh *mesh, const struct object *o, unsigned port)
+{
+	bool any = false;
+	char name[HOST_MAX];
+
+	for (size_t i = 0; i < o->vs.hosts.count; i++) {
+		struct host *h;
+
+		if (host_complete(o->vs.hosts.items[i], o->meta.namespace, name))
+			continue;
+		h = host_concrete(mesh, mesh_host(mesh, name));
+		for (size_t k = 0; h && k < h->port_count; k++) {
+			if (!port_carries_http(mesh, h, &h->ports[k]))
+				continue;
+			any = true;
+			if (h->ports[k].port->port == port)
+				return true;
+		}
+	}
+	return !any && (port == HTTP_PORT || !port);
+}
+
 /* The VirtualServices that may decide requests to a host: of the most specific host that any of
  * them names, by age. Nothing is merged: one is asked where those before it have no rule for the
  * client. */
@@ -24,11 +48,23 @@ struct deciders {
 	const struct hosted *hosted;
 	const char *client;
 	size_t next;
+	struct mesh *mesh;
+	bool unknown; /* no service has the host: only rules that are at `port` count */
+	unsigned port;
 };
 
 static struct deciders deciders(struct mesh *mesh, const char *host, const char *client)
 {
-	return (struct deciders){ .hosts = host_iter(&mesh->vs_index, host), .client = client };
+	return (struct deciders){ .hosts = host_iter(&mesh->vs_index, host),
+				  .client = client,
+				  .mesh = mesh };
+}
+
+static bool may_decide(const struct deciders *d, const struct object *o)
+{
+	return o->vs.http.count &&
+	       export_visible(&o->vs.export_to, o->meta.namespace, d->client) &&
+	       (!d->unknown || is_at(d->mesh, o, d->port));
 }
 
 static const struct object *next_of_host(struct deciders *d)
@@ -36,8 +72,7 @@ static const struct object *next_of_host(struct deciders *d)
 	while (d->hosted && d->next < d->hosted->refs.count) {
 		const struct object *o = d->hosted->refs.items[d->next++];
 
-		if (o->vs.http.count &&
-		    export_visible(&o->vs.export_to, o->meta.namespace, d->client))
+		if (may_decide(d, o))
 			return o;
 	}
 	return NULL;
@@ -255,14 +290,13 @@ static void add_addresses(struct http_compiler *c, const struct http_domain *d,
 	}
 }
 
-static int add_deciders(struct http_compiler *c, const struct http_site *site, const char *host,
+static int add_deciders(struct http_compiler *c, const struct http_site *site, struct deciders *all,
 			struct http_rules *out)
 {
-	struct deciders all = deciders(c->mesh, host, site->client);
 	const struct object *o;
 	int r = 0;
 
-	while (!r && !http_rules_closed(c, out) && (o = next_decider(&all)))
+	while (!r && !http_rules_closed(c, out) && (o = next_decider(all)))
 		r = http_rules_add(c, site, o, out);
 	return r;
 }
@@ -272,9 +306,10 @@ static int add_vhost(struct http_compiler *c, struct host *h, struct mesh_port *
 {
 	struct http_site site = { .port = sp->port->port, .client = client };
 	struct http_domain d = { .scope = SCOPE_MESH, .port = site.port };
+	struct deciders all = deciders(c->mesh, h->name, client);
 	struct http_rules rules = { 0 };
 	__u32 plain = http_plain_row(c, &site, sp);
-	int r = add_deciders(c, &site, h->name, &rules);
+	int r = add_deciders(c, &site, &all, &rules);
 
 	d.vhost = http_vhost_row(c, h->name, &rules, plain, 0);
 	http_rules_free(&rules);
@@ -337,28 +372,19 @@ static bool host_is_known(struct http_compiler *c, const char *host)
 	return false;
 }
 
-/* Whether the rule speaks of hosts that no service has on that port: on the ports of the services
- * that it is for as well; else on that of HTTP, and on those that no service has (0). */
-static bool is_at(struct http_compiler *c, const struct object *o, unsigned port)
+/* Whether that virtual host is asked for for the first time: each of its rules does, and the first
+ * brings them all. */
+static bool unknown_is_new(struct http_compiler *c, const char *host, unsigned port,
+			   const char *client)
 {
-	bool any = false;
-	char name[HOST_MAX];
+	const char *key = pool_printf(&c->mesh->pool, "%u/%s/%s", port, client ? client : "", host);
+	void **at = key ? bytemap_at(&c->unknown, key, strlen(key)) : NULL;
 
-	for (size_t i = 0; i < o->vs.hosts.count; i++) {
-		struct host *h;
-
-		if (host_complete(o->vs.hosts.items[i], o->meta.namespace, name))
-			continue;
-		h = host_concrete(c->mesh, mesh_host(c->mesh, name));
-		for (size_t k = 0; h && k < h->port_count; k++) {
-			if (!port_carries_http(c->mesh, h, &h->ports[k]))
-				continue;
-			any = true;
-			if (h->ports[k].port->port == port)
-				return true;
-		}
-	}
-	return !any && (port == HTTP_PORT || !port);
+	c->mesh->nomem |= !at;
+	if (!at || *at)
+		return false;
+	*at = (void *)key;
+	return true;
 }
 
 /* The names that clients see: one virtual host for all, or one for each namespace that sees the
@@ -370,12 +396,13 @@ static int unknown_vhost(struct http_compiler *c, const char *host, unsigned por
 	struct http_domain d = { .scope = SCOPE_MESH, .port = port };
 	struct deciders all = deciders(c->mesh, host, client);
 	struct http_rules rules = { 0 };
-	const struct object *o;
-	int r = 0;
+	int r;
 
-	while (!r && !http_rules_closed(c, &rules) && (o = next_decider(&all)))
-		if (is_at(c, o, port))
-			r = http_rules_add(c, &site, o, &rules);
+	if (!unknown_is_new(c, host, port, client))
+		return 0;
+	all.unknown = true;
+	all.port = port;
+	r = add_deciders(c, &site, &all, &rules);
 	/* Without a rule that can hold there is no such host. */
 	if (rules.rules.count) {
 		d.vhost = http_vhost_row(c, host, &rules, HS_NONE, 0);
