@@ -33,8 +33,8 @@ static const struct hs_cluster *find_cluster(const struct http_snapshot *s, cons
 	return NULL;
 }
 
-/* Rules for one host that no service has: each of its virtual hosts (ports 80 and "any other", in all
- * namespaces or in `namespaces` of them) has each rule once. */
+/* Rules for one host that no service has: each of its virtual hosts (ports 80 and "any other", in
+ * all namespaces or in `namespaces` of them) has each rule once. */
 static void count_rules_of_unknown_host(const char *spec, unsigned namespaces, bool at_each)
 {
 	enum { RULES = 50, PORTS = 2 };
@@ -46,7 +46,8 @@ static void count_rules_of_unknown_host(const char *spec, unsigned namespaces, b
 	for (int i = 0; i < RULES; i++)
 		fprintf(f,
 			"apiVersion: networking.istio.io/v1\nkind: VirtualService\n"
-			"metadata: {name: v%d, namespace: n%d}\nspec: {hosts: [ext.example.com], %s "
+			"metadata: {name: v%d, namespace: n%d}\nspec: {hosts: [ext.example.com], "
+			"%s "
 			"http: [{match: [{sourceLabels: {app: a%d}}], route: [{destination: {host: "
 			"ext.example.com}}]}]}\n---\n",
 			i, at_each ? i : 0, spec, i);

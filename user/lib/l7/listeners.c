@@ -46,8 +46,8 @@ static bool is_at(struct mesh *mesh, const struct object *o, unsigned port)
 struct deciders {
 	struct host_iter hosts;
 	const struct hosted *hosted;
+	struct visible visible; /* of hosted */
 	const char *client;
-	size_t next;
 	struct mesh *mesh;
 	bool unknown; /* no service has the host: only rules that are at `port` count */
 	unsigned port;
@@ -62,19 +62,16 @@ static struct deciders deciders(struct mesh *mesh, const char *host, const char 
 
 static bool may_decide(const struct deciders *d, const struct object *o)
 {
-	return o->vs.http.count &&
-	       export_visible(&o->vs.export_to, o->meta.namespace, d->client) &&
-	       (!d->unknown || is_at(d->mesh, o, d->port));
+	return o->vs.http.count && (!d->unknown || is_at(d->mesh, o, d->port));
 }
 
 static const struct object *next_of_host(struct deciders *d)
 {
-	while (d->hosted && d->next < d->hosted->refs.count) {
-		const struct object *o = d->hosted->refs.items[d->next++];
+	size_t i;
 
-		if (may_decide(d, o))
-			return o;
-	}
+	while (d->hosted && visible_next(&d->visible, &i))
+		if (may_decide(d, d->hosted->refs.items[i]))
+			return d->hosted->refs.items[i];
 	return NULL;
 }
 
@@ -84,7 +81,7 @@ static const struct object *next_decider(struct deciders *d)
 	const struct object *o = next_of_host(d);
 
 	while (!o && !found && (d->hosted = host_iter_next(&d->hosts))) {
-		d->next = 0;
+		d->visible = hosted_visible(&d->mesh->vs_index, d->hosted, d->client);
 		o = next_of_host(d);
 	}
 	return o;
