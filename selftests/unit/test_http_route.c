@@ -103,6 +103,28 @@ Test(http_route, why_a_rule_is_passed_over)
 	"}\nspec:\n"
 
 /* Istio's GetDestinationCluster: a service's only port, or the one that was called. */
+Test(http_route, a_rule_for_a_service_hides_those_for_less_specific_hosts_even_if_it_can_not_hold)
+{
+	static const char yaml[] =
+		"apiVersion: v1\nkind: Service\nmetadata: {name: svc}\n"
+		"spec: {clusterIP: 10.96.0.1, ports: [{name: http, port: 80}]}\n---\n"
+		"apiVersion: networking.istio.io/v1\nkind: VirtualService\n"
+		"metadata: {name: narrow}\nspec: {hosts: [svc], http: [{match: [{port: 1}, "
+		"{sourceNamespace: other}], directResponse: {status: 201}}]}\n---\n"
+		"apiVersion: networking.istio.io/v1\nkind: VirtualService\n"
+		"metadata: {name: wide}\nspec: {hosts: ['*.svc.cluster.local'], http: "
+		"[{directResponse: {status: 202}}]}\n";
+	_cleanup_(http_tables_free) struct http_tables t = { 0 };
+	_cleanup_free_ char *other = NULL, *plain = NULL;
+
+	http_tables_text(&t, yaml);
+	cr_assert_not_null(t.snapshot);
+	other = http_said(&t, &(struct http_ask){ .from = "other", .host = "svc.default" });
+	plain = http_said(&t, &(struct http_ask){ .host = "svc" });
+	cr_expect_str_eq(other, "201");
+	cr_expect_str_eq(plain, "80||svc.default.svc.cluster.local", "as with Istio's sidecars");
+}
+
 Test(http_route, a_destination_without_a_port_takes_the_only_one_of_its_service)
 {
 	static const char yaml[] = SERVICE("a", "10.96.0.1", HTTP("a", "80")) SERVICE(

@@ -311,14 +311,17 @@ static int plan_plain(struct mesh *mesh, const struct called *to, struct l4_plan
 enum { HIDDEN_TOLD_MAX = 32 }; /* of one host: there may be one for each namespace */
 
 /* Of those in that range of the host's: the client sees none of them. */
-static int skip_hidden(struct l4_plan *out, const struct hosted *hosted, size_t from, size_t to,
-		       size_t *told)
+static int skip_hidden(struct l4_plan *out, const struct host_iter *it, const struct hosted *hosted,
+		       size_t from, size_t to, size_t *told)
 {
 	int r = 0;
 
-	for (size_t i = from; i < to && *told < HIDDEN_TOLD_MAX && !r; i++, (*told)++) {
+	for (size_t i = from; i < to && *told < HIDDEN_TOLD_MAX && !r; i++) {
 		const struct object *o = hosted->refs.items[i];
 
+		if (hosted_before(it, hosted, o))
+			continue;
+		(*told)++;
 		r = skip(out, origin_of(o, "", o->pos),
 			 "exportTo: not visible to the client's namespace");
 	}
@@ -333,39 +336,34 @@ static int skip_passed_over(struct mesh *mesh, struct l4_plan *out, const struct
 			      decided->meta.namespace, decided->meta.name));
 }
 
-/* Of the VirtualServices for one host, by age. Nothing is merged: one whose rules can't hold here
- * is as good as none, and the first with a rule that takes everyone is the last one asked. */
-static int plan_hosted(struct mesh *mesh, const struct called *to, const struct hosted *hosted,
-		       const struct object **decided, struct l4_plan *out)
+/* The VirtualServices for one host, by age, until one has a rule that takes everyone. */
+static int plan_hosted(struct mesh *mesh, const struct called *to, const struct host_iter *it,
+		       const struct hosted *hosted, const struct object **decided,
+		       struct l4_plan *out)
 {
 	struct visible visible = hosted_visible(&mesh->vs_index, hosted, to->client);
-	const struct object *asked = NULL;
 	size_t i, next = 0, told = 0;
 	int r = 0;
 
 	for (; !r && visible_next(&visible, &i); next = i + 1) {
 		const struct object *o = hosted->refs.items[i];
 
-		r = skip_hidden(out, hosted, next, i, &told);
-		if (r || o == *decided)
+		r = skip_hidden(out, it, hosted, next, i, &told);
+		if (r || hosted_before(it, hosted, o))
 			continue;
-		if (*decided) {
+		if (*decided)
 			r = skip_passed_over(mesh, out, o, *decided);
-			continue;
-		}
-		if (!o->vs.tcp.count && !o->vs.tls.count)
-			continue;
-		r = plan_routes(mesh, to, out, o);
-		asked = o;
-		if (out->closed)
+		else
+			r = plan_routes(mesh, to, out, o);
+		if (out->closed && !*decided)
 			*decided = o;
 	}
-	if (!*decided)
-		*decided = asked;
-	return r ? r : skip_hidden(out, hosted, next, hosted->refs.count, &told);
+	return r ? r : skip_hidden(out, it, hosted, next, hosted->refs.count, &told);
 }
 
-/* Of the most specific host that any of them names, if they have anything to say of TCP. */
+/* Those for the most specific host that any of them names come first. As to an Istio sidecar, a
+ * VirtualService whose rules can't hold for a client is none to it: those for less specific hosts
+ * are asked next, and the plain service last. */
 static int plan_virtual_services(struct mesh *mesh, const struct called *to, struct l4_plan *out)
 {
 	struct host_iter it = host_iter(&mesh->vs_index, to->host->name);
@@ -374,7 +372,7 @@ static int plan_virtual_services(struct mesh *mesh, const struct called *to, str
 	int r = 0;
 
 	while (!r && (hosted = host_iter_next(&it)))
-		r = plan_hosted(mesh, to, hosted, &decided, out);
+		r = plan_hosted(mesh, to, &it, hosted, &decided, out);
 	return r;
 }
 

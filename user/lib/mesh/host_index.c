@@ -70,6 +70,15 @@ const struct hosted *host_iter_next(struct host_iter *it)
 	return NULL;
 }
 
+void host_index_mark(struct host_index *x, const char *name)
+{
+	struct host_iter it = host_iter(x, name);
+	struct hosted *hosted;
+
+	while ((hosted = (struct hosted *)host_iter_next(&it)))
+		hosted->has_service = true;
+}
+
 bool hosted_before(const struct host_iter *it, const struct hosted *at, const struct object *o)
 {
 	char name[HOST_MAX];

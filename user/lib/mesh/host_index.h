@@ -30,6 +30,7 @@ struct hosted {
 	const char *host;
 	struct refs refs;
 	struct ranks all, exported; /* of VirtualServices: `exported`: every namespace sees them */
+	bool has_service;	    /* see host_index_mark() */
 };
 
 struct host_index {
@@ -45,6 +46,9 @@ int host_index_add(struct mesh *mesh, struct host_index *x, const char *host,
 /* Notes who sees the VirtualService that was added last at the host. */
 int host_index_show(struct mesh *mesh, struct host_index *x, const char *host);
 
+/* Notes that a service has that name: the host is its own, the wildcards have it among others. */
+void host_index_mark(struct host_index *x, const char *name);
+
 /* What a host means for the objects of an index: the exact name first, then wildcards, longest
  * first. */
 struct host_iter {
@@ -56,7 +60,8 @@ struct host_iter {
 struct host_iter host_iter(struct host_index *index, const char *host);
 const struct hosted *host_iter_next(struct host_iter *it);
 
-/* Whether the iterator, which is at `at`, has had `o` at a more specific host that it names, too. */
+/* Whether the iterator, which is at `at`, has had `o` at a more specific host that it names, too.
+ */
 bool hosted_before(const struct host_iter *it, const struct hosted *at, const struct object *o);
 
 /* The VirtualServices of a host that the clients of one namespace see, oldest first, without

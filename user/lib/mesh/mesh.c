@@ -251,6 +251,13 @@ static int index_rules(struct mesh *mesh)
 	return 0;
 }
 
+static void mark_services(struct mesh *mesh)
+{
+	for (size_t i = 0; i < mesh->services.count && mesh->vs_index.map.count; i++)
+		if (mesh->host_list[i].name)
+			host_index_mark(&mesh->vs_index, mesh->host_list[i].name);
+}
+
 static int add_hosts(struct mesh *mesh)
 {
 	size_t i;
@@ -288,7 +295,11 @@ int mesh_init(struct mesh *mesh, const struct objects *objects, struct registry 
 		r = sort_by_age(&mesh->destination_rules);
 	if (!r)
 		r = sort_by_age(&mesh->gateways);
-	return r ? r : index_rules(mesh);
+	if (!r)
+		r = index_rules(mesh);
+	if (!r)
+		mark_services(mesh);
+	return r;
 }
 
 void mesh_done(struct mesh *mesh)
