@@ -140,7 +140,7 @@ bool decode_kvs(struct decoder *d, const struct node *value, const struct field 
 		here.name = kv->key = node_text(k);
 		kv->value = "";
 		kv->pos = node_pos(k);
-		if (f->type == FIELD_FULL_KVS || !node_is_null(k->next))
+		if ((f->type == FIELD_FULL_KVS && !d->kept) || !node_is_null(k->next))
 			ok &= decode_text(d, k->next, f->selects, &kv->value);
 	}
 	d->path = here.up;
