@@ -28,6 +28,7 @@ static bool decode_text(struct decoder *d, const struct node *value, bool named,
 			    "taken as \"%s\"; kubectl takes it for a truth value, unless it is in "
 			    "quotes",
 			    text);
+	node_take(value, TAKEN_TEXT);
 	*out = text;
 	return true;
 }
@@ -163,6 +164,7 @@ bool decode_bool(struct decoder *d, const struct node *value, bool *out)
 		return false;
 	}
 	*out = node_true(value);
+	node_take(value, TAKEN_BOOL);
 	return true;
 }
 
