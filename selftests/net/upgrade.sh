@@ -51,6 +51,26 @@ done
 expect_eq "it is counted again" "$(cluster_stat '' upstream_rq_total one 80)" 10
 weft verify-install >/dev/null || fail "something is missing: $(weft verify-install)"
 
+# ---- reasons in another order ----
+
+# reason_put ROW NAME COUNT, reason NAME: the count of that name
+reason_put() {
+	local row=$1 name=$2 count=$3 bytes=() i
+	for ((i = 0; i < 32; i++)); do
+		bytes+=("$([ $i -lt ${#name} ] && printf %d "'${name:i:1}" || echo 0)")
+	done
+	bpftool map update pinned "$(pin_of reasons)" key "$row" 0 0 0 value "${bytes[@]}" "$count" 0 0 0 0 0 0 0
+}
+reason() { weft stats weft.reason -o json | jq -c ".[\"weft.reason.$1\"]"; }
+
+weftd_stop
+reason_put 1 overflow 5
+reason_put 3 of_old 7
+weftd_start
+expect_eq "a reason that is what it was goes on" "$(reason overflow)" 5
+expect_eq "a reason that another version had there is gone" "$(reason of_old)" null
+expect_eq "the one that is there now begins at 0" "$(reason no_cluster)" 0
+
 # ---- what holds connections or names, beside a map of counters ----
 
 weftd_stop

@@ -274,6 +274,9 @@ Test(analyze, what_the_files_leave_out_is_not_missed)
 		SERVICE("a",
 			"{clusterIP: 10.96.0.1, selector: {app: a}, ports: [{name: http, port: "
 			"80}]}") HTTP("{" TO_A "}"),
+		VS("{hosts: [a], gateways: [g], http: [{match: [{gateways: [default/g]}, "
+		   "{gateways: "
+		   "[./g]}, {gateways: [g.default.svc.cluster.local]}], " TO_A "}]}"),
 	};
 
 	for (size_t i = 0; i < sizeof(alone) / sizeof(*alone); i++) {
@@ -283,7 +286,7 @@ Test(analyze, what_the_files_leave_out_is_not_missed)
 		compiled_text(&c, alone[i]);
 		text = errors_text(&c.errors);
 		cr_expect(!strstr(text, "IST0127") && !strstr(text, "IST0173") &&
-				  !strstr(text, "WEFT0102"),
+				  !strstr(text, "WEFT0102") && !strstr(text, "WEFT0114"),
 			  "%s", text);
 	}
 }

@@ -97,3 +97,42 @@ Test(compile_scale, time_grows_with_the_number_of_services)
 		     b * 1e3);
 	cr_log_info("%d services in %.1f ms, %d in %.1f ms", SMALL, a * 1e3, LARGE, b * 1e3);
 }
+
+/* One host, and a namespace for each of its rules: half speak of HTTP, half of TCP. */
+static void load_private(struct compiled *c, int rules)
+{
+	_cleanup_free_ char *yaml = NULL;
+	size_t len;
+	FILE *f = open_memstream(&yaml, &len);
+
+	fputs("apiVersion: v1\nkind: Service\nmetadata: {name: s, namespace: n}\n"
+	      "spec: {clusterIP: 10.96.0.1, ports: [{name: tcp, port: 80}, {name: http, port: "
+	      "81}]}\n---\n",
+	      f);
+	for (int i = 0; i < rules; i++)
+		fprintf(f,
+			"apiVersion: networking.istio.io/v1\nkind: VirtualService\n"
+			"metadata: {name: v, namespace: n%d}\nspec: {hosts: "
+			"[s.n.svc.cluster.local], exportTo: [\".\"], %s: [{route: [{destination: "
+			"{host: s.n.svc.cluster.local}}]}]}\n---\n",
+			i, i % 2 ? "tcp" : "http");
+	fclose(f);
+	c->registry = registry_new();
+	cr_assert_eq(rules_parse("t.yaml", yaml, len, &c->objects, &c->errors, NULL), 0);
+}
+
+Test(compile_scale, time_grows_with_the_number_of_rules_that_others_do_not_see)
+{
+	enum { FEW = 2000, MANY = 4 * FEW };
+	_cleanup_compiled_ struct compiled small = { 0 };
+	_cleanup_compiled_ struct compiled large = { 0 };
+	double a, b;
+
+	load_private(&small, FEW);
+	load_private(&large, MANY);
+	a = compile_time(&small);
+	b = compile_time(&large);
+	cr_expect_eq(large.tables->services.count, MANY / 2 + 2);
+	cr_expect_lt(b, 8 * a, "%d rules in %.1f ms, %d in %.1f ms", FEW, a * 1e3, MANY, b * 1e3);
+	cr_log_info("%d rules in %.1f ms, %d in %.1f ms", FEW, a * 1e3, MANY, b * 1e3);
+}

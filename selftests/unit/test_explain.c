@@ -105,6 +105,69 @@ Test(explain, answers_by_name)
 	}
 }
 
+#define TCP_SERVICE                                                                   \
+	"apiVersion: v1\nkind: Service\nmetadata: {name: svc}\n"                      \
+	"spec: {clusterIP: 10.96.0.1, ports: [{name: tcp, port: 9000}]}\n---\n"       \
+	"apiVersion: networking.istio.io/v1\nkind: DestinationRule\n"                 \
+	"metadata: {name: svc}\nspec: {host: svc, subsets: [{name: v1}, {name: v2}, " \
+	"{name: v3}]}\n"
+#define TCP_RULE(name, hosts, match, subset)                                             \
+	"---\napiVersion: networking.istio.io/v1\nkind: VirtualService\n"                \
+	"metadata: {name: " name "}\nspec: {hosts: [" hosts "], tcp: [{" match "route: " \
+	"[{destination: {host: svc.default.svc.cluster.local, subset: " subset "}}]}]}\n"
+#define OF_SLEEP "match: [{sourceLabels: {app: sleep}}], "
+#define WIDE "'*.svc.cluster.local'"
+
+Test(explain, rules_that_can_not_hold_leave_connections_to_less_specific_hosts)
+{
+	static const struct {
+		const char *yaml;
+		const struct kvs *labels;
+		const char *subset, *skipped; /* `skipped`: of the VirtualService n, once */
+	} rows[] = {
+		{ TCP_SERVICE TCP_RULE("n", "svc", OF_SLEEP, "v1") TCP_RULE("w", WIDE, "", "v2"),
+		  &sleeps, "|v1|", NULL },
+		{ TCP_SERVICE TCP_RULE("n", "svc", OF_SLEEP, "v1") TCP_RULE("w", WIDE, "", "v2"),
+		  &others, "|v2|", "sourceLabels" },
+		{ TCP_SERVICE TCP_RULE("n", "svc", "match: [{port: 1}], ", "v1")
+			  TCP_RULE("w", WIDE, "", "v2"),
+		  &sleeps, "|v2|", "port: 9000 is not 1" },
+		{ TCP_SERVICE TCP_RULE("n", "svc, " WIDE, OF_SLEEP, "v1")
+			  TCP_RULE("o", "svc", "", "v2") TCP_RULE("w", WIDE, "", "v3"),
+		  &others, "|v2|", "sourceLabels" },
+		{ TCP_SERVICE TCP_RULE("n", "svc, " WIDE, OF_SLEEP, "v1")
+			  TCP_RULE("w", WIDE, "", "v3"),
+		  &others, "|v3|", "sourceLabels" },
+		{ TCP_SERVICE TCP_RULE("w", "svc", "", "v2") TCP_RULE("n", WIDE, "", "v3"), &others,
+		  "|v2|", "older or more specific" },
+	};
+
+	for (size_t i = 0; i < sizeof(rows) / sizeof(*rows); i++) {
+		_cleanup_(explain_done) struct explain_answer a = { 0 };
+		_cleanup_compiled_ struct compiled c = { 0 };
+		struct errors errors = { 0 };
+		const struct explain_query q = { .labels = rows[i].labels,
+						 .host = "svc",
+						 .port = 9000 };
+		size_t of_n = 0;
+
+		compiled_text(&c, rows[i].yaml);
+		cr_assert_not_null(c.tables);
+		cr_assert_eq(explain(c.tables, &c.objects, &q, NULL, NULL, &a, &errors), 0);
+		cr_expect(a.cluster && strstr(a.cluster, rows[i].subset), "%zu: %s", i, a.cluster);
+		for (size_t k = 0; k < a.skipped.count; k++) {
+			const struct explain_skipped *s = &a.skipped.items[k];
+
+			if (!strstr(s->rule, "default/n"))
+				continue;
+			of_n++;
+			cr_expect(rows[i].skipped && strstr(s->why, rows[i].skipped), "%zu: %s", i,
+				  s->why);
+		}
+		cr_expect_eq(of_n, rows[i].skipped ? 1 : 0, "%zu: %zu times", i, of_n);
+	}
+}
+
 static void check_error(const struct compiled *c, const struct explain_query *q, int r,
 			const char *message)
 {

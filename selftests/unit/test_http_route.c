@@ -7,6 +7,7 @@
 #include <string.h>
 
 #include "lib/base/cleanup.h"
+#include "lib/model/hostname.h"
 #include "test_http_util.h"
 
 #define COUNT(rows) (sizeof(rows) / sizeof(*(rows)))
@@ -103,6 +104,83 @@ Test(http_route, why_a_rule_is_passed_over)
 	"}\nspec:\n"
 
 /* Istio's GetDestinationCluster: a service's only port, or the one that was called. */
+Test(http_route, a_rule_for_a_service_hides_those_for_less_specific_hosts_even_if_it_can_not_hold)
+{
+	static const char yaml[] =
+		"apiVersion: v1\nkind: Service\nmetadata: {name: svc}\n"
+		"spec: {clusterIP: 10.96.0.1, ports: [{name: http, port: 80}]}\n---\n"
+		"apiVersion: networking.istio.io/v1\nkind: VirtualService\n"
+		"metadata: {name: narrow}\nspec: {hosts: [svc], http: [{match: [{port: 1}, "
+		"{sourceNamespace: other}], directResponse: {status: 201}}]}\n---\n"
+		"apiVersion: networking.istio.io/v1\nkind: VirtualService\n"
+		"metadata: {name: wide}\nspec: {hosts: ['*.svc.cluster.local'], http: "
+		"[{directResponse: {status: 202}}]}\n";
+	_cleanup_(http_tables_free) struct http_tables t = { 0 };
+	_cleanup_free_ char *other = NULL, *plain = NULL;
+
+	http_tables_text(&t, yaml);
+	cr_assert_not_null(t.snapshot);
+	other = http_said(&t, &(struct http_ask){ .from = "other", .host = "svc.default" });
+	plain = http_said(&t, &(struct http_ask){ .host = "svc" });
+	cr_expect_str_eq(other, "201");
+	cr_expect_str_eq(plain, "80||svc.default.svc.cluster.local", "as with Istio's sidecars");
+}
+
+#define GATEWAY(ns)                                                                               \
+	"apiVersion: networking.istio.io/v1\nkind: Gateway\nmetadata: {name: gw, namespace: " ns  \
+	"}\nspec: {selector: {istio: ingressgateway}, servers: [{port: {number: 80, name: http, " \
+	"protocol: HTTP}, hosts: ['*/*']}]}\n---\n"
+
+Test(http_route, a_gateway_is_the_same_in_each_spelling_to_root_and_delegate)
+{
+	static const char *const spellings[] = { "other/gw", "gw.other",
+						 "gw.other.svc.cluster.local" };
+
+	for (size_t i = 0; i < sizeof(spellings) / sizeof(*spellings); i++) {
+		_cleanup_(http_tables_free) struct http_tables t = { 0 };
+		_cleanup_free_ char *said = NULL;
+		char yaml[2048];
+
+		snprintf(yaml, sizeof(yaml),
+			 GATEWAY("other") "apiVersion: networking.istio.io/v1\nkind: "
+					  "VirtualService\nmetadata: {name: root}\n"
+					  "spec: {hosts: [m.example.com], gateways: [other/gw], "
+					  "http: [{match: [{gateways: [%s]}], delegate: {name: "
+					  "leaf, namespace: other}}]}\n---\n"
+					  "apiVersion: networking.istio.io/v1\nkind: "
+					  "VirtualService\nmetadata: {name: leaf, namespace: "
+					  "other}\n"
+					  "spec: {http: [{match: [{gateways: [gw]}], "
+					  "directResponse: {status: 201}}]}\n",
+			 spellings[i]);
+		http_tables_text(&t, yaml);
+		cr_assert_not_null(t.snapshot, "%s", spellings[i]);
+		said = http_said(&t,
+				 &(struct http_ask){ .from = "gateway", .host = "m.example.com" });
+		cr_expect_str_eq(said, "201", "%s: %s", spellings[i], said);
+	}
+}
+
+Test(http_route, a_reference_to_a_gateway_in_full)
+{
+	static const struct {
+		const char *ref, *full;
+	} rows[] = {
+		{ "gw", "n/gw" },	  { "./gw", "n/gw" },
+		{ "a/gw", "a/gw" },	  { "gw.a", "a/gw" },
+		{ "gw.a.svc", "a/gw" },	  { "gw.a.svc.cluster.local", "a/gw" },
+		{ "gw.a.b", "n/gw.a.b" }, { "gw.", "n/gw." },
+		{ "a/gw.b", "a/gw.b" },	  { "mesh", "mesh" },
+		{ "./gw.b", "n/gw.b" },
+	};
+	char out[HOST_MAX];
+
+	for (size_t i = 0; i < sizeof(rows) / sizeof(*rows); i++) {
+		cr_assert_eq(gateway_ref_full(rows[i].ref, "n", out), 0);
+		cr_expect_str_eq(out, rows[i].full, "%s: %s", rows[i].ref, out);
+	}
+}
+
 Test(http_route, a_destination_without_a_port_takes_the_only_one_of_its_service)
 {
 	static const char yaml[] = SERVICE("a", "10.96.0.1", HTTP("a", "80")) SERVICE(

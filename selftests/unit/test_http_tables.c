@@ -33,6 +33,40 @@ static const struct hs_cluster *find_cluster(const struct http_snapshot *s, cons
 	return NULL;
 }
 
+/* Rules for one host that no service has: each of its virtual hosts (ports 80 and "any other", in
+ * all namespaces or in `namespaces` of them) has each rule once. */
+static void count_rules_of_unknown_host(const char *spec, unsigned namespaces, bool at_each)
+{
+	enum { RULES = 50, PORTS = 2 };
+	_cleanup_(http_tables_free) struct http_tables t = { 0 };
+	_cleanup_free_ char *yaml = NULL;
+	size_t len;
+	FILE *f = open_memstream(&yaml, &len);
+
+	for (int i = 0; i < RULES; i++)
+		fprintf(f,
+			"apiVersion: networking.istio.io/v1\nkind: VirtualService\n"
+			"metadata: {name: v%d, namespace: n%d}\nspec: {hosts: [ext.example.com], "
+			"%s "
+			"http: [{match: [{sourceLabels: {app: a%d}}], route: [{destination: {host: "
+			"ext.example.com}}]}]}\n---\n",
+			i, at_each ? i : 0, spec, i);
+	fclose(f);
+	http_tables_text(&t, yaml);
+	cr_assert_not_null(t.snapshot);
+	cr_expect_eq(hs_count(t.snapshot, HS_VHOSTS), PORTS * namespaces, "%s: %u", spec,
+		     hs_count(t.snapshot, HS_VHOSTS));
+	cr_expect_eq(hs_count(t.snapshot, HS_RULES), PORTS * RULES, "%s: %u", spec,
+		     hs_count(t.snapshot, HS_RULES));
+}
+
+Test(http_tables, rules_for_one_unknown_host_are_there_once)
+{
+	count_rules_of_unknown_host("", 1, false);
+	count_rules_of_unknown_host("exportTo: [n7],", 1, false);
+	count_rules_of_unknown_host("exportTo: [\".\"],", 50, true);
+}
+
 Test(http_tables, policies_for_requests)
 {
 	static const char yaml[] = SERVICE POLICY

@@ -6,79 +6,91 @@
 #include <criterion/criterion.h>
 #include <stdio.h>
 #include <stdlib.h>
+#include <string.h>
 
 #include "test_proxy_rules_env.h"
 
 /* ---- limits ---- */
 
-Test(proxy_rules, limits_arrive_and_are_one_for_all_workers)
+/* A member of struct target, and what it must be. */
+struct value {
+	const char *name;
+	size_t at, size;
+	uint64_t want;
+};
+
+#define VALUE(member, want)                                                                     \
+	{                                                                                       \
+#member, offsetof(struct target, member), sizeof(((struct target *)0)->member), \
+			want                                                                    \
+	}
+
+static const struct {
+	const char *policy; /* trafficPolicy */
+	struct value values[10];
+} policies[] = {
+	{ "{connectionPool: {tcp: {maxConnections: 5, connectTimeout: 7s, maxConnectionDuration: "
+	  "8s, idleTimeout: 9s}, http: {http1MaxPendingRequests: 1, http2MaxRequests: 2, "
+	  "maxRetries: 3, maxRequestsPerConnection: 4}}}",
+	  { VALUE(max.connections, 5), VALUE(max.pending, 1), VALUE(max.requests, 2),
+	    VALUE(max.retries, 3), VALUE(max_requests_per_connection, 4),
+	    VALUE(connect_timeout_ms, 7000), VALUE(max_duration_ms, 8000),
+	    /* tcp's, where http says nothing. */
+	    VALUE(idle_timeout_ms, 9000) } },
+	{ "{connectionPool: {tcp: {tcpKeepalive: {probes: 5, time: 7s, interval: 2s}}}}",
+	  { VALUE(keepalive.given, true), VALUE(keepalive.probes, 5), VALUE(keepalive.time_s, 7),
+	    VALUE(keepalive.interval_s, 2) } },
+	{ "{retryBudget: {percent: 12.5, minRetryConcurrency: 7}}",
+	  { VALUE(max.retry_budget, true), VALUE(max.retry_share, 125000),
+	    VALUE(max.retry_least, 7) } },
+	{ "{retryBudget: {}, loadBalancer: {simple: RANDOM}}",
+	  { VALUE(max.retry_budget, true), VALUE(max.retry_share, 200000),
+	    VALUE(max.retry_least, 3) } },
+};
+
+static void check_value(const struct target *t, const struct value *v, const char *policy)
+{
+	uint64_t is = 0;
+
+	/* The low bytes come first. */
+	memcpy(&is, (const char *)t + v->at, v->size);
+	cr_expect_eq(is, v->want, "%s: %s is %llu", policy, v->name, (unsigned long long)is);
+}
+
+Test(proxy_rules, policies_arrive)
+{
+	for (size_t i = 0; i < sizeof(policies) / sizeof(*policies); i++) {
+		struct asked a = { 0 };
+		char yaml[4096];
+
+		snprintf(yaml, sizeof(yaml), CLUSTER POLICY "  trafficPolicy: %s\n",
+			 policies[i].policy);
+		rules_load(yaml);
+		asked_plan(&a, 1, "/", "");
+		asked_pick(&a, 0);
+		for (const struct value *v = policies[i].values; v->name; v++)
+			check_value(&a.target, v, policies[i].policy);
+		asked_done(&a, OUTCOME_STATUS, 200);
+		asked_release(&a);
+	}
+}
+
+Test(proxy_rules, limits_are_one_for_all_workers)
 {
 	struct asked a = { 0 }, b = { .worker = 1 };
 
 	rules_load(CLUSTER POLICY
-		   "  trafficPolicy: {connectionPool: {tcp: {maxConnections: 5, "
-		   "connectTimeout: 7s, maxConnectionDuration: 8s, idleTimeout: 9s}, http: "
-		   "{http1MaxPendingRequests: 1, http2MaxRequests: 2, maxRetries: 3, "
-		   "maxRequestsPerConnection: 4}}}\n");
+		   "  trafficPolicy: {connectionPool: {tcp: {maxConnections: 5}}}\n");
 	asked_plan(&a, 1, "/", "");
 	asked_plan(&b, 1, "/", "");
 	asked_pick(&a, 0);
 	asked_pick(&b, 0);
 	cr_expect_eq(a.target.limit, b.target.limit);
-	cr_expect_eq(a.target.max.connections, 5u);
-	cr_expect_eq(a.target.max.pending, 1u);
-	cr_expect_eq(a.target.max.requests, 2u);
-	cr_expect_eq(a.target.max.retries, 3u);
-	cr_expect_eq(a.target.max_requests_per_connection, 4u);
-	cr_expect_eq(a.target.connect_timeout_ms, 7000u);
-	cr_expect_eq(a.target.max_duration_ms, 8000u);
-	cr_expect_eq(a.target.idle_timeout_ms, 9000u, "tcp's, where http says nothing");
 	cr_assert_lt(a.target.limit->connections - rules_limits, (long)CLUSTER_IDS_MAX);
 	asked_done(&a, OUTCOME_STATUS, 200);
 	asked_done(&b, OUTCOME_STATUS, 200);
 	asked_release(&a);
 	asked_release(&b);
-}
-
-Test(proxy_rules, keepalive_arrives)
-{
-	struct asked a = { 0 };
-
-	rules_load(CLUSTER POLICY
-		   "  trafficPolicy: {connectionPool: {tcp: {tcpKeepalive: {probes: 5, "
-		   "time: 7s, interval: 2s}}}}\n");
-	asked_plan(&a, 1, "/", "");
-	asked_pick(&a, 0);
-	cr_expect(a.target.keepalive.given);
-	cr_expect_eq(a.target.keepalive.probes, 5u);
-	cr_expect_eq(a.target.keepalive.time_s, 7u);
-	cr_expect_eq(a.target.keepalive.interval_s, 2u);
-	asked_done(&a, OUTCOME_STATUS, 200);
-	asked_release(&a);
-}
-
-Test(proxy_rules, a_budget_of_retries_arrives)
-{
-	struct asked a = { 0 };
-
-	rules_load(CLUSTER POLICY
-		   "  trafficPolicy: {retryBudget: {percent: 12.5, minRetryConcurrency: "
-		   "7}}\n");
-	asked_plan(&a, 1, "/", "");
-	asked_pick(&a, 0);
-	cr_expect(a.target.max.retry_budget);
-	cr_expect_eq(a.target.max.retry_share, 125000u);
-	cr_expect_eq(a.target.max.retry_least, 7u);
-	asked_done(&a, OUTCOME_STATUS, 200);
-	asked_release(&a);
-	rules_load(CLUSTER POLICY
-		   "  trafficPolicy: {retryBudget: {}, loadBalancer: {simple: RANDOM}}\n");
-	asked_plan(&a, 1, "/", "");
-	asked_pick(&a, 0);
-	cr_expect_eq(a.target.max.retry_share, 200000u);
-	cr_expect_eq(a.target.max.retry_least, 3u);
-	asked_done(&a, OUTCOME_STATUS, 200);
-	asked_release(&a);
 }
 
 /* ---- what routes say ---- */
@@ -249,7 +261,7 @@ Test(proxy_rules, a_rewrite_to_what_is_no_path_is_not_sent_on)
 	asked_release(&a);
 }
 
-Test(proxy_rules, a_subset_that_nobody_defines)
+Test(proxy_rules, a_subset_that_is_not_defined)
 {
 	struct asked a = { 0 };
 

@@ -20,6 +20,8 @@
 #include "daemon/objects/stage.h"
 #include "lib/base/log.h"
 #include "daemon/source/journal.h"
+#include "lib/model/model_http.h"
+#include "lib/schema/parse.h"
 
 static char dir[64];
 static char journal[96], bad[96];
@@ -437,6 +439,119 @@ Test(store, words_and_numbers_that_were_text_when_they_were_stored_still_are)
 	load(&s, &set);
 	expect_formerly(&set);
 	unload(s, &set);
+}
+
+Test(store, text_in_braces_is_read_as_it_was_stored_too)
+{
+	static const char braces[] = "{apiVersion: v1, kind: Pod, metadata: {name: a, labels: "
+				     "{version: y, build: 1_000}}, spec: {}}";
+	struct known_set set = { 0 };
+	struct store *s;
+
+	cr_assert_eq(store_open(dir, &s), 0);
+	apply(s, "old.json", braces);
+	store_close(s);
+	quiet();
+	load(&s, &set);
+	cr_assert_eq(set.count, 1);
+	cr_expect_str_eq(set.items[0].object->meta.labels.items[0].value, "y");
+	cr_expect_str_eq(set.items[0].object->meta.labels.items[1].value, "1_000");
+	unload(s, &set);
+}
+
+#define VIRTUAL_SERVICE "apiVersion: networking.istio.io/v1\nkind: VirtualService\n"
+#define DESTINATION_RULE "apiVersion: networking.istio.io/v1\nkind: DestinationRule\n"
+
+Test(store, what_is_refused_since_it_was_stored_is_still_there)
+{
+	static const char *const texts[] = {
+		DESTINATION_RULE "metadata: {name: a}\n"
+				 "spec: {host: a, subsets: [{name: v, labels: {version: }}]}\n",
+		VIRTUAL_SERVICE "metadata: {name: a}\nspec: {hosts: [a], tcp: [{match: "
+				"[{sourceLabels: {app: }}], route: [{destination: {host: a}}]}]}\n",
+		VIRTUAL_SERVICE "metadata: {name: a}\nspec: {hosts: [a], http: [{match: "
+				"[{sourceLabels: {app: }}], route: [{destination: {host: a}}]}]}\n",
+		"apiVersion: networking.istio.io/v1\nkind: Gateway\nmetadata: {name: a}\n"
+		"spec: {selector: {istio: }, servers: [{port: {number: 80, name: http, protocol: "
+		"HTTP}, hosts: ['*']}]}\n",
+		VIRTUAL_SERVICE "metadata: {name: a}\nspec: {hosts: [a], http: [{match: [{headers: "
+				"{':foo': {exact: a}}}], route: [{destination: {host: a}}]}]}\n",
+		DESTINATION_RULE "metadata: {name: a}\n"
+				 "spec: {host: a, trafficPolicy: {portLevelSettings: []}}\n",
+		/* Together with what was text at the time. */
+		DESTINATION_RULE "metadata: {name: a}\nspec: {host: a, subsets: [{name: v, labels: "
+				 "{version: , build: 1_000}}]}\n",
+	};
+
+	quiet();
+	for (size_t i = 0; i < sizeof(texts) / sizeof(*texts); i++) {
+		_cleanup_(objects_free) struct objects now = { 0 };
+		_cleanup_(errors_free) struct errors errors = { 0 };
+		struct known_set set = { 0 };
+		struct store *s;
+
+		cr_expect_eq(rules_parse("a.yaml", texts[i], strlen(texts[i]), &now, &errors, NULL),
+			     -EINVAL, "%zu: a new apply", i);
+		cr_assert_eq(store_open(dir, &s), 0);
+		apply(s, "a.yaml", texts[i]);
+		store_close(s);
+		load(&s, &set);
+		cr_assert_eq(set.count, 1, "%zu", i);
+		if (set.items[0].object->kind == KIND_DESTINATION_RULE &&
+		    set.items[0].object->dr.subsets.count)
+			cr_expect_str_eq(
+				set.items[0].object->dr.subsets.items[0].labels.items[0].value, "");
+		unload(s, &set);
+		unlink(journal);
+	}
+}
+
+Test(store, what_is_taken_but_for_its_null_has_the_scalars_of_today)
+{
+	static const char text[] =
+		"---\n" VIRTUAL_SERVICE
+		"metadata: {name: a}\nspec: {hosts: [a], http: [{match: [{ignoreUriCase: yes, "
+		"uri: {exact: /a}, sourceLabels: {app: }}], route: [{destination: {host: a}}]}]}\n";
+	struct known_set set = { 0 };
+	struct store *s;
+
+	cr_assert_eq(store_open(dir, &s), 0);
+	apply(s, "a.yaml", text);
+	store_close(s);
+	quiet();
+	load(&s, &set);
+	cr_assert_eq(set.count, 1);
+	cr_expect(set.items[0].object->vs.http.items[0].match.items[0].ignore_uri_case);
+	unload(s, &set);
+}
+
+Test(store, warnings_about_stored_files_are_told_in_either_reading)
+{
+	static const char *const labels[] = { "v1", "" };
+
+	quiet();
+	for (size_t i = 0; i < 2; i++) {
+		_cleanup_(errors_free) struct errors errors = { 0 };
+		struct known_set set = { 0 };
+		char text[512];
+		struct store *s;
+
+		snprintf(text, sizeof(text),
+			 DESTINATION_RULE
+			 "metadata: {name: a}\nspec: {host: a, subsets: [{name: v, labels: "
+			 "{version: %s}}], trafficPolicy: {portLevelSettings: [{port: {number: 1}, "
+			 "tls: {}}, {port: {number: 1}, tls: {}}]}}\n",
+			 labels[i]);
+		cr_assert_eq(store_open(dir, &s), 0);
+		apply(s, "a.yaml", text);
+		cr_expect_eq(engine_load(s, &set, &errors), 0);
+		cr_expect_eq(errors.warnings, 1, "%zu", i);
+		cr_assert_eq(errors.count, 1, "%zu", i);
+		cr_expect(strstr(errors.items[0].text, "port 1 is there already"), "%s",
+			  errors.items[0].text);
+		unload(s, &set);
+		unlink(journal);
+	}
 }
 
 Test(store, what_is_refused_in_either_reading_is_told_in_the_present_ones_words)

@@ -7,6 +7,7 @@
 
 #include "lib/schema/decode.h"
 #include "lib/schema/validate.h"
+#include "lib/schema/parse.h"
 #include "lib/yaml/print.h"
 
 struct tree {
@@ -195,6 +196,37 @@ static bool read_as_expected(const char *got, const char *truth, const char *wef
 	json_decref(is);
 	json_decref(want);
 	return same;
+}
+
+Test(tree, a_letter_is_printed_as_what_it_was_taken_for)
+{
+	static const char yaml[] =
+		"apiVersion: networking.istio.io/v1\nkind: VirtualService\nmetadata: {name: y}\n"
+		"spec: {hosts: [a], http: [{match: [{ignoreUriCase: y}, {ignoreUriCase: N}], "
+		"route: "
+		"[{destination: {host: a}}]}]}\n";
+	static const struct {
+		bool json;
+		const char *name, *yes, *no;
+	} rows[] = {
+		{ true, "\"name\": \"y\"", "\"ignoreUriCase\": true", "\"ignoreUriCase\": false" },
+		{ false, "name: \"y\"", "ignoreUriCase: true", "ignoreUriCase: false" },
+	};
+	_cleanup_(objects_free) struct objects objects = { 0 };
+	_cleanup_(errors_free) struct errors errors = { 0 };
+
+	cr_assert_eq(rules_parse("t.yaml", yaml, strlen(yaml), &objects, &errors, NULL), 0);
+	for (size_t i = 0; i < 2; i++) {
+		_cleanup_free_ char *text = NULL;
+		size_t size;
+		FILE *f = open_memstream(&text, &size);
+
+		cr_expect_eq(node_print(objects.items[0]->tree, NULL, rows[i].json, f), 0);
+		fclose(f);
+		cr_expect(strstr(text, rows[i].name), "%s", text);
+		cr_expect(strstr(text, rows[i].yes), "%s", text);
+		cr_expect(strstr(text, rows[i].no), "%s", text);
+	}
 }
 
 /*

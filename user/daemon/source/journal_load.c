@@ -44,39 +44,56 @@ static int put(struct load *l, struct object *o, struct store_file *file)
 	return r;
 }
 
-static int parse_as(bool kept, const struct store_item *item, struct objects *out,
+/* How a stored file is read, in the order in which it is tried: the first reading that takes it is
+ * the one. */
+enum reading { READ_TODAY, READ_KEPT, READ_KEPT_SCALARS, READ_MAX };
+
+static int parse_as(enum reading reading, const struct store_item *item, struct objects *out,
 		    struct errors *errors)
 {
 	/* What was skipped when it was applied is skipped again. */
 	const struct parse_options how = { .namespace = item->file->namespace,
 					   .skip_unknown = true,
-					   .kept = kept };
+					   .kept = reading >= READ_KEPT,
+					   .kept_scalars = reading == READ_KEPT_SCALARS };
 
 	objects_free(out);
 	return rules_parse_with(&how, item->file->name, item->bytes, item->file->size, out, errors,
 				NULL);
 }
 
+static void warn_kept(const struct store_item *item, const struct errors *today,
+		      enum reading reading)
+{
+	log_warning("%s: taken all the same, as the version of weft read it to which it was "
+		    "applied: apply it again with %s",
+		    today->count ? today->items[0].text : item->file->name,
+		    reading == READ_KEPT_SCALARS ? "quotes around what is text" : "that put right");
+}
+
 /* What is refused today was not when it was applied: it is read as it was then. What that does not
  * explain is told in today's words. */
 static int parse(struct load *l, const struct store_item *item, struct objects *out)
 {
-	_cleanup_(errors_free) struct errors today = { 0 }, then = { 0 };
-	int r = parse_as(false, item, out, &today);
+	_cleanup_(errors_free) struct errors today = { 0 };
+	int r = parse_as(READ_TODAY, item, out, &today);
 
 	if (r != -EINVAL) {
 		errors_move(l->errors, &today);
 		return r;
 	}
-	r = parse_as(true, item, out, &then);
-	if (r == -EINVAL)
-		return parse_as(false, item, out, l->errors);
-	errors_move(l->errors, &then);
-	if (!r)
-		log_warning("%s: taken all the same, as the version of weft read it to which it "
-			    "was applied: apply it again with quotes around what is text",
-			    today.count ? today.items[0].text : item->file->name);
-	return r;
+	for (enum reading reading = READ_KEPT; reading < READ_MAX; reading++) {
+		_cleanup_(errors_free) struct errors then = { 0 };
+
+		r = parse_as(reading, item, out, &then);
+		if (r == -EINVAL)
+			continue;
+		errors_move(l->errors, &then);
+		if (!r)
+			warn_kept(item, &today, reading);
+		return r;
+	}
+	return parse_as(READ_TODAY, item, out, l->errors);
 }
 
 /* What an apply -l had left out of its files was not applied. */

@@ -43,7 +43,9 @@ static const struct object *find_delegate(struct mesh *mesh, const struct object
 static void check_leaf(struct mesh *mesh, const struct object *root, size_t index,
 		       const struct object *leaf)
 {
-	for (size_t i = 0; i < leaf->vs.http.count; i++) {
+	const bool *dropped = http_delegates_dropped(mesh, root, index, leaf);
+
+	for (size_t i = 0; dropped && i < leaf->vs.http.count; i++) {
 		const struct http_route *r = &leaf->vs.http.items[i];
 		struct pos at = r->pos.line ? r->pos : leaf->pos;
 
@@ -53,7 +55,7 @@ static void check_leaf(struct mesh *mesh, const struct object *root, size_t inde
 				"spec.http[%zu].delegate: a delegate can't delegate: the route "
 				"is left out",
 				i);
-		else if (http_delegate_is_dropped(mesh, root, index, leaf, i))
+		else if (dropped[i])
 			errors_remark(
 				mesh->errors, REMARK_DELEGATE, leaf, at,
 				"spec.http[%zu].match: never holds together with that of "

@@ -220,6 +220,14 @@ static void check_match_port(const struct part *p)
 			p->field, p->port);
 }
 
+/* Whether both are spellings of one Gateway's name, be it there or not. */
+static bool refs_meet(const char *a, const char *b, const char *ns)
+{
+	char x[HOST_MAX], y[HOST_MAX];
+
+	return !gateway_ref_full(a, ns, x) && !gateway_ref_full(b, ns, y) && !strcmp(x, y);
+}
+
 /* Whether one of the places that a match names is one of its rule's. */
 static bool gateways_meet(const struct part *p, const struct strs *match)
 {
@@ -229,7 +237,7 @@ static bool gateways_meet(const struct part *p, const struct strs *match)
 		return true;
 	for (size_t i = 0; i < match->count; i++)
 		for (size_t k = 0; k < refs->count; k++)
-			if (!strcmp(match->items[i], refs->items[k]))
+			if (refs_meet(match->items[i], refs->items[k], p->o->meta.namespace))
 				return true;
 	for (size_t i = 0; i < p->mesh->gateways.count; i++) {
 		const struct object *gw = p->mesh->gateways.items[i];

@@ -308,47 +308,62 @@ static int plan_plain(struct mesh *mesh, const struct called *to, struct l4_plan
 	return 0;
 }
 
-/* Why the VirtualService has no say here; NULL: it has. */
-static const char *passed_over(struct mesh *mesh, const struct called *to, const struct object *o,
-			       const struct object *decided)
-{
-	if (!export_visible(&o->vs.export_to, o->meta.namespace, to->client))
-		return "exportTo: not visible to the client's namespace";
-	if (!decided)
-		return NULL;
-	return mesh_text(mesh, "hosts: virtualservice %s/%s is older or more specific",
-			 decided->meta.namespace, decided->meta.name);
-}
+enum { HIDDEN_TOLD_MAX = 32 }; /* of one host: there may be one for each namespace */
 
-/* Of the VirtualServices for one host, by age. Nothing is merged: one whose rules can't hold here
- * is as good as none, and the first with a rule that takes everyone is the last one asked. */
-static int plan_hosted(struct mesh *mesh, const struct called *to, const struct refs *refs,
-		       const struct object **decided, struct l4_plan *out)
+/* Of those in that range of the host's: the client sees none of them. */
+static int skip_hidden(struct l4_plan *out, const struct host_iter *it, const struct hosted *hosted,
+		       size_t from, size_t to, size_t *told)
 {
-	const struct object *asked = NULL;
 	int r = 0;
 
-	for (size_t i = 0; i < refs->count && !r; i++) {
-		const struct object *o = refs->items[i];
-		const char *why = o == *decided ? NULL : passed_over(mesh, to, o, *decided);
+	for (size_t i = from; i < to && *told < HIDDEN_TOLD_MAX && !r; i++) {
+		const struct object *o = hosted->refs.items[i];
 
-		if (why) {
-			r = skip(out, origin_of(o, "", o->pos), why);
+		if (hosted_before(it, hosted, o))
 			continue;
-		}
-		if (o == *decided || (!o->vs.tcp.count && !o->vs.tls.count))
-			continue;
-		r = plan_routes(mesh, to, out, o);
-		asked = o;
-		if (out->closed)
-			*decided = o;
+		(*told)++;
+		r = skip(out, origin_of(o, "", o->pos),
+			 "exportTo: not visible to the client's namespace");
 	}
-	if (!*decided)
-		*decided = asked;
 	return r;
 }
 
-/* Of the most specific host that any of them names, if they have anything to say of TCP. */
+static int skip_passed_over(struct mesh *mesh, struct l4_plan *out, const struct object *o,
+			    const struct object *decided)
+{
+	return skip(out, origin_of(o, "", o->pos),
+		    mesh_text(mesh, "hosts: virtualservice %s/%s is older or more specific",
+			      decided->meta.namespace, decided->meta.name));
+}
+
+/* The VirtualServices for one host, by age, until one has a rule that takes everyone. */
+static int plan_hosted(struct mesh *mesh, const struct called *to, const struct host_iter *it,
+		       const struct hosted *hosted, const struct object **decided,
+		       struct l4_plan *out)
+{
+	struct visible visible = hosted_visible(&mesh->vs_index, hosted, to->client);
+	size_t i, next = 0, told = 0;
+	int r = 0;
+
+	for (; !r && visible_next(&visible, &i); next = i + 1) {
+		const struct object *o = hosted->refs.items[i];
+
+		r = skip_hidden(out, it, hosted, next, i, &told);
+		if (r || hosted_before(it, hosted, o))
+			continue;
+		if (*decided)
+			r = skip_passed_over(mesh, out, o, *decided);
+		else
+			r = plan_routes(mesh, to, out, o);
+		if (out->closed && !*decided)
+			*decided = o;
+	}
+	return r ? r : skip_hidden(out, it, hosted, next, hosted->refs.count, &told);
+}
+
+/* Those for the most specific host that any of them names come first. As to an Istio sidecar, a
+ * VirtualService whose rules can't hold for a client is none to it: those for less specific hosts
+ * are asked next, and the plain service last. */
 static int plan_virtual_services(struct mesh *mesh, const struct called *to, struct l4_plan *out)
 {
 	struct host_iter it = host_iter(&mesh->vs_index, to->host->name);
@@ -357,7 +372,7 @@ static int plan_virtual_services(struct mesh *mesh, const struct called *to, str
 	int r = 0;
 
 	while (!r && (hosted = host_iter_next(&it)))
-		r = plan_hosted(mesh, to, &hosted->refs, &decided, out);
+		r = plan_hosted(mesh, to, &it, hosted, &decided, out);
 	return r;
 }
 

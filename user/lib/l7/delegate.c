@@ -192,14 +192,28 @@ static bool is_dropped(const struct http_route *root, const struct http_route *l
 	return false;
 }
 
+/* The known Gateway that a name with a dot in it means; NULL: none. */
+static const struct object *dotted_gateway(struct mesh *mesh, const char *ref, const char *ns)
+{
+	for (size_t i = 0; strchr(ref, '.') && i < mesh->gateways.count; i++) {
+		const struct object *gw = mesh->gateways.items[i];
+
+		if (gateway_ref_is(ref, ns, gw->meta.namespace, gw->meta.name))
+			return gw;
+	}
+	return NULL;
+}
+
 static const char *full_gateway(struct mesh *mesh, const char *ref, const char *ns)
 {
+	const struct object *gw = dotted_gateway(mesh, ref, ns);
+	char name[HOST_MAX];
 	const char *full = ref;
 
-	if (!strncmp(ref, "./", 2))
-		full = pool_printf(&mesh->pool, "%s%s", ns, ref + 1);
-	else if (!strpbrk(ref, "/.") && strcmp(ref, "mesh") != 0)
-		full = pool_printf(&mesh->pool, "%s/%s", ns, ref);
+	if (gw)
+		full = pool_printf(&mesh->pool, "%s/%s", gw->meta.namespace, gw->meta.name);
+	else if (!gateway_ref_full(ref, ns, name))
+		full = pool_copy(&mesh->pool, name, strlen(name));
 	mesh->nomem |= !full;
 	return full ? full : ref;
 }
@@ -244,15 +258,21 @@ static struct http_route resolved(struct mesh *mesh, const struct http_route *fr
 	return r;
 }
 
-bool http_delegate_is_dropped(struct mesh *mesh, const struct object *root, size_t of_root,
-			      const struct object *leaf, size_t index)
+const bool *http_delegates_dropped(struct mesh *mesh, const struct object *root, size_t of_root,
+				   const struct object *leaf)
 {
-	const struct http_route a =
+	const struct http_route above =
 		resolved(mesh, &root->vs.http.items[of_root], root->meta.namespace);
-	const struct http_route b =
-		resolved(mesh, &leaf->vs.http.items[index], leaf->meta.namespace);
+	bool *dropped = pool_alloc(&mesh->pool, leaf->vs.http.count * sizeof(*dropped));
 
-	return is_dropped(&a, &b);
+	mesh->nomem |= !dropped;
+	for (size_t i = 0; dropped && i < leaf->vs.http.count; i++) {
+		const struct http_route below =
+			resolved(mesh, &leaf->vs.http.items[i], leaf->meta.namespace);
+
+		dropped[i] = is_dropped(&above, &below);
+	}
+	return dropped;
 }
 
 /* Each alternative of the leaf with each of the root that it goes with. False when out of memory.

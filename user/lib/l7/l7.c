@@ -28,6 +28,7 @@ static void compiler_done(struct http_compiler *c)
 	bytemap_free(&c->names);
 	bytemap_free(&c->plains);
 	bytemap_free(&c->seen);
+	bytemap_free(&c->unknown);
 	free(c->domains.items);
 }
 

@@ -12,9 +12,10 @@
  */
 int l7_compile(struct mesh *mesh, void **out, size_t *size);
 
-/* Whether a route of a delegate, http[index], is left out beside the root's http[of_root] that
- * leads to it, because one of its matches goes with none of the root's. */
-bool http_delegate_is_dropped(struct mesh *mesh, const struct object *root, size_t of_root,
-			      const struct object *leaf, size_t index);
+/* Which routes of a delegate are left out beside the root's http[of_root] that leads to it, because
+ * one of their matches goes with none of the root's: one for each, in the mesh's pool; NULL when
+ * out of memory. */
+const bool *http_delegates_dropped(struct mesh *mesh, const struct object *root, size_t of_root,
+				   const struct object *leaf);
 
 #endif

@@ -26,8 +26,8 @@ struct http_compiler {
 	struct bytemap names;	 /* of routes -> the object that has it */
 	struct bytemap plains;	 /* struct mesh_port * -> action + 1, for most clients */
 	TABLE(struct http_domain) domains;
-	struct bytemap seen;	 /* domains that are there already */
-	bool has_unknown_routes; /* there is a listener for ports of no service */
+	struct bytemap seen;	/* domains that are there already */
+	struct bytemap unknown; /* virtual hosts that no service has and were asked for */
 };
 
 /* Where requests are received. */

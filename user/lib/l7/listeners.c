@@ -16,41 +16,82 @@ static const char cluster_suffix[] = ".svc.cluster.local";
 
 enum { HTTP_PORT = 80 };
 
+/* Whether the rule speaks of hosts that no service has on that port: on the ports of the services
+ * that it is for as well; else on that of HTTP, and on those that no service has (0). */
+static bool is_at(struct mesh *mesh, const struct object *o, unsigned port)
+{
+	bool any = false;
+	char name[HOST_MAX];
+
+	for (size_t i = 0; i < o->vs.hosts.count; i++) {
+		struct host *h;
+
+		if (host_complete(o->vs.hosts.items[i], o->meta.namespace, name))
+			continue;
+		h = host_concrete(mesh, mesh_host(mesh, name));
+		for (size_t k = 0; h && k < h->port_count; k++) {
+			if (!port_carries_http(mesh, h, &h->ports[k]))
+				continue;
+			any = true;
+			if (h->ports[k].port->port == port)
+				return true;
+		}
+	}
+	return !any && (port == HTTP_PORT || !port);
+}
+
 /* The VirtualServices that may decide requests to a host: of the most specific host that any of
  * them names, by age. Nothing is merged: one is asked where those before it have no rule for the
  * client. */
 struct deciders {
 	struct host_iter hosts;
 	const struct hosted *hosted;
+	struct visible visible; /* of hosted */
 	const char *client;
-	size_t next;
+	struct mesh *mesh;
+	bool unknown; /* no service has the host: only rules for such that are at `port` count */
+	unsigned port;
 };
 
 static struct deciders deciders(struct mesh *mesh, const char *host, const char *client)
 {
-	return (struct deciders){ .hosts = host_iter(&mesh->vs_index, host), .client = client };
+	return (struct deciders){ .hosts = host_iter(&mesh->vs_index, host),
+				  .client = client,
+				  .mesh = mesh };
+}
+
+static bool may_decide(const struct deciders *d, const struct object *o)
+{
+	return o->vs.http.count && (!d->unknown || is_at(d->mesh, o, d->port));
 }
 
 static const struct object *next_of_host(struct deciders *d)
 {
-	while (d->hosted && d->next < d->hosted->refs.count) {
-		const struct object *o = d->hosted->refs.items[d->next++];
+	size_t i;
 
-		if (o->vs.http.count &&
-		    export_visible(&o->vs.export_to, o->meta.namespace, d->client))
+	while (d->hosted && visible_next(&d->visible, &i)) {
+		const struct object *o = d->hosted->refs.items[i];
+
+		if (may_decide(d, o) && !hosted_before(&d->hosts, d->hosted, o))
 			return o;
 	}
 	return NULL;
 }
 
+/*
+ * As Istio's sidecars have it: at a service, a rule for a more specific host hides the others, even
+ * from a client that it can't hold for, which gets the plain service. A host that no service has is
+ * not there for such a client, which finds a less specific one.
+ */
 static const struct object *next_decider(struct deciders *d)
 {
-	bool found = d->hosted;
+	bool found = d->hosted && !d->unknown;
 	const struct object *o = next_of_host(d);
 
 	while (!o && !found && (d->hosted = host_iter_next(&d->hosts))) {
-		d->next = 0;
-		o = next_of_host(d);
+		d->visible = hosted_visible(&d->mesh->vs_index, d->hosted, d->client);
+		/* Of a wildcard that services have, only they are meant. */
+		o = d->unknown && d->hosted->has_service ? NULL : next_of_host(d);
 	}
 	return o;
 }
@@ -255,14 +296,13 @@ static void add_addresses(struct http_compiler *c, const struct http_domain *d,
 	}
 }
 
-static int add_deciders(struct http_compiler *c, const struct http_site *site, const char *host,
+static int add_deciders(struct http_compiler *c, const struct http_site *site, struct deciders *all,
 			struct http_rules *out)
 {
-	struct deciders all = deciders(c->mesh, host, site->client);
 	const struct object *o;
 	int r = 0;
 
-	while (!r && !http_rules_closed(c, out) && (o = next_decider(&all)))
+	while (!r && !http_rules_closed(c, out) && (o = next_decider(all)))
 		r = http_rules_add(c, site, o, out);
 	return r;
 }
@@ -272,9 +312,10 @@ static int add_vhost(struct http_compiler *c, struct host *h, struct mesh_port *
 {
 	struct http_site site = { .port = sp->port->port, .client = client };
 	struct http_domain d = { .scope = SCOPE_MESH, .port = site.port };
+	struct deciders all = deciders(c->mesh, h->name, client);
 	struct http_rules rules = { 0 };
 	__u32 plain = http_plain_row(c, &site, sp);
-	int r = add_deciders(c, &site, h->name, &rules);
+	int r = add_deciders(c, &site, &all, &rules);
 
 	d.vhost = http_vhost_row(c, h->name, &rules, plain, 0);
 	http_rules_free(&rules);
@@ -324,58 +365,50 @@ static int compile_host(struct http_compiler *c, struct host *h)
 /* ---- hosts that no service has ---- */
 
 /* Whether a known service is meant by the host of a rule. */
-static bool host_is_known(struct http_compiler *c, const char *host)
+static bool has_service(struct mesh *mesh, const char *host)
 {
-	if (!host_is_wildcard(host))
-		return mesh_host(c->mesh, host);
-	for (size_t i = 0; i < c->mesh->services.count; i++) {
-		const struct host *h = &c->mesh->host_list[i];
+	const struct hosted *hosted = bytemap_str(&mesh->vs_index.map, host);
 
-		if (h->name && host_includes(host, h->name))
-			return true;
-	}
-	return false;
+	return hosted && hosted->has_service;
 }
 
-/* Whether the rule speaks of hosts that no service has on that port: on the ports of the services
- * that it is for as well; else on that of HTTP, and on those that no service has (0). */
-static bool is_at(struct http_compiler *c, const struct object *o, unsigned port)
+/* Each rule of a host asks for its virtual hosts: the first brings those of all. */
+static bool unknown_is_new(struct http_compiler *c, const char *host, unsigned port)
 {
-	bool any = false;
-	char name[HOST_MAX];
+	const char *key = pool_printf(&c->mesh->pool, "%u/%s", port, host);
+	void **at = key ? bytemap_at(&c->unknown, key, strlen(key)) : NULL;
 
-	for (size_t i = 0; i < o->vs.hosts.count; i++) {
-		struct host *h;
-
-		if (host_complete(o->vs.hosts.items[i], o->meta.namespace, name))
-			continue;
-		h = host_concrete(c->mesh, mesh_host(c->mesh, name));
-		for (size_t k = 0; h && k < h->port_count; k++) {
-			if (!port_carries_http(c->mesh, h, &h->ports[k]))
-				continue;
-			any = true;
-			if (h->ports[k].port->port == port)
-				return true;
-		}
-	}
-	return !any && (port == HTTP_PORT || !port);
+	c->mesh->nomem |= !at;
+	if (!at || *at)
+		return false;
+	*at = (void *)key;
+	return true;
 }
 
-/* The names that clients see: one virtual host for all, or one for each namespace that sees the
- * rule. */
+/* Whether the client sees a rule for the host itself. */
+static bool unknown_is_seen(const struct deciders *all, const char *host)
+{
+	struct deciders first = *all;
+
+	return next_decider(&first) && str_eq(first.hosted->host, host);
+}
+
+/* `closed`: rules for less specific hosts are not reached. */
 static int unknown_vhost(struct http_compiler *c, const char *host, unsigned port,
-			 const char *client)
+			 const char *client, bool *closed)
 {
 	struct http_site site = { .port = port ? port : HTTP_PORT, .client = client };
 	struct http_domain d = { .scope = SCOPE_MESH, .port = port };
 	struct deciders all = deciders(c->mesh, host, client);
 	struct http_rules rules = { 0 };
-	const struct object *o;
-	int r = 0;
+	int r;
 
-	while (!r && !http_rules_closed(c, &rules) && (o = next_decider(&all)))
-		if (is_at(c, o, port))
-			r = http_rules_add(c, &site, o, &rules);
+	all.unknown = true;
+	all.port = port;
+	if (!unknown_is_seen(&all, host))
+		return 0;
+	r = add_deciders(c, &site, &all, &rules);
+	*closed = http_rules_closed(c, &rules) && str_eq(all.hosted->host, host);
 	/* Without a rule that can hold there is no such host. */
 	if (rules.rules.count) {
 		d.vhost = http_vhost_row(c, host, &rules, HS_NONE, 0);
@@ -389,17 +422,39 @@ static int unknown_vhost(struct http_compiler *c, const char *host, unsigned por
 	return r;
 }
 
-static int unknown_host(struct http_compiler *c, const struct object *o, const char *host,
-			unsigned port)
+/* Namespaces that see rules of their own for the host, and for less specific ones where they are
+ * reached. */
+static int unknown_names(struct http_compiler *c, const char *host, bool closed, struct names *n)
 {
-	struct names names = { 0 };
+	struct host_iter it = host_iter(&c->mesh->vs_index, host);
+	const struct hosted *hosted;
 	int r = 0;
 
-	if (export_visible(&o->vs.export_to, o->meta.namespace, NULL))
-		return unknown_vhost(c, host, port, NULL);
-	r = names_add_exports(&names, &o->vs.export_to, o->meta.namespace);
+	while (!r && (hosted = host_iter_next(&it)))
+		for (size_t i = 0; i < hosted->refs.count && !r; i++) {
+			const struct object *o = hosted->refs.items[i];
+
+			if (!closed || str_eq(hosted->host, host))
+				r = names_add_exports(n, &o->vs.export_to, o->meta.namespace);
+		}
+	return r;
+}
+
+/* The names that clients see: one virtual host for all, and one for each namespace that sees rules
+ * that others don't. */
+static int unknown_host(struct http_compiler *c, const char *host, unsigned port)
+{
+	struct names names = { 0 };
+	bool closed = false, own;
+	int r;
+
+	if (!unknown_is_new(c, host, port))
+		return 0;
+	r = unknown_vhost(c, host, port, NULL, &closed);
+	if (!r)
+		r = unknown_names(c, host, closed, &names);
 	for (size_t i = 0; i < names.count && !r; i++)
-		r = unknown_vhost(c, host, port, names.items[i]);
+		r = unknown_vhost(c, host, port, names.items[i], &own);
 	names_free(&names);
 	return r;
 }
@@ -422,12 +477,12 @@ static int unknown_ports(struct http_compiler *c, const struct object *o, const 
 			if (!port_carries_http(c->mesh, h, &h->ports[k]))
 				continue;
 			any = true;
-			r = unknown_host(c, o, host, h->ports[k].port->port);
+			r = unknown_host(c, host, h->ports[k].port->port);
 		}
 	}
 	if (!any && !r)
-		r = unknown_host(c, o, host, HTTP_PORT);
-	return any || r ? r : unknown_host(c, o, host, 0);
+		r = unknown_host(c, host, HTTP_PORT);
+	return any || r ? r : unknown_host(c, host, 0);
 }
 
 static int compile_unknown(struct http_compiler *c, const struct object *o)
@@ -439,7 +494,7 @@ static int compile_unknown(struct http_compiler *c, const struct object *o)
 		return 0;
 	for (size_t i = 0; i < o->vs.hosts.count && !r; i++)
 		if (!host_complete(o->vs.hosts.items[i], o->meta.namespace, name) &&
-		    !host_is_known(c, name))
+		    !has_service(c->mesh, name))
 			r = unknown_ports(c, o, name);
 	return r;
 }

@@ -45,70 +45,6 @@ int refs_add_at(struct mesh *mesh, struct bytemap *map, const char *key, size_t 
 	return refs_add(mesh, refs, o);
 }
 
-static int host_index_add(struct mesh *mesh, struct host_index *x, const char *host,
-			  const struct object *o)
-{
-	size_t len = strlen(host);
-	struct hosted *hosted = bytemap_get(&x->map, host, len);
-
-	if (!hosted) {
-		void **at;
-
-		hosted = pool_alloc(&mesh->pool, sizeof(*hosted));
-		if (!hosted)
-			return -ENOMEM;
-		hosted->host = pool_copy(&mesh->pool, host, len);
-		at = hosted->host ? bytemap_at(&x->map, hosted->host, len) : NULL;
-		if (!at)
-			return -ENOMEM;
-		*at = hosted;
-	}
-	if (host_is_wildcard(host) && len < HOST_MAX) {
-		x->lengths[len] = true;
-		x->wildcards = true;
-	}
-	/* One name in two spellings. */
-	if (hosted->refs.count && hosted->refs.items[hosted->refs.count - 1] == o)
-		return 0;
-	return refs_add(mesh, &hosted->refs, o);
-}
-
-struct host_iter host_iter(struct host_index *index, const char *host)
-{
-	size_t len = strlen(host);
-
-	/* A wildcard of the name's own length plus one is `*name`; the name itself comes before all
-	 * of them. */
-	return (struct host_iter){ .index = index, .host = host, .len = len, .next = len + 2 };
-}
-
-const struct hosted *host_iter_next(struct host_iter *it)
-{
-	struct host_index *x = it->index;
-	char wildcard[HOST_MAX];
-
-	if (it->next == it->len + 2) {
-		struct hosted *exact = bytemap_get(&x->map, it->host, it->len);
-
-		it->next = x->wildcards && it->len + 1 < HOST_MAX ? it->len + 1 : 0;
-		if (exact)
-			return exact;
-	}
-	while (it->next) {
-		size_t len = it->next--;
-		struct hosted *found;
-
-		if (!x->lengths[len])
-			continue;
-		wildcard[0] = '*';
-		memcpy(wildcard + 1, it->host + it->len - (len - 1), len - 1);
-		found = bytemap_get(&x->map, wildcard, len);
-		if (found && !str_eq(found->host, it->host))
-			return found;
-	}
-	return NULL;
-}
-
 struct aged {
 	const struct object *o;
 	size_t order;
@@ -254,34 +190,11 @@ static int add_host(struct mesh *mesh, struct host *h, const struct object *o)
 	return add_ports(mesh, h);
 }
 
-/* Whether both have rules for the same kind of traffic. */
-static bool compete(const struct virtual_service *a, const struct virtual_service *b)
-{
-	return (a->http.count && b->http.count) ||
-	       ((a->tcp.count || a->tls.count) && (b->tcp.count || b->tls.count));
-}
-
-static const struct object *older_of_host(struct mesh *mesh, const struct object *o,
-					  const char *host)
-{
-	const struct hosted *hosted = bytemap_str(&mesh->vs_index.map, host);
-
-	for (size_t i = 0; hosted && i < hosted->refs.count; i++) {
-		const struct object *old = hosted->refs.items[i];
-
-		if (old != o && compete(&old->vs, &o->vs) &&
-		    (export_visible(&old->vs.export_to, old->meta.namespace, o->meta.namespace) ||
-		     export_visible(&o->vs.export_to, o->meta.namespace, old->meta.namespace)))
-			return old;
-	}
-	return NULL;
-}
-
 /* In the mesh nothing is merged: the younger of two rules for a host has no effect on those that
  * the older has rules for, which deserves a word. */
 static void warn_shadowed(struct mesh *mesh, const struct object *o, size_t i, const char *host)
 {
-	const struct object *old = older_of_host(mesh, o, host);
+	const struct object *old = hosted_older(&mesh->vs_index, host, o);
 	struct pos at = o->vs.hosts.at && o->vs.hosts.at[i].line ? o->vs.hosts.at[i] : o->pos;
 
 	if (!old)
@@ -307,6 +220,8 @@ static int index_virtual_service(struct mesh *mesh, const struct object *o)
 			continue;
 		warn_shadowed(mesh, o, i, host);
 		r = host_index_add(mesh, &mesh->vs_index, host, o);
+		if (!r)
+			r = host_index_show(mesh, &mesh->vs_index, host);
 		if (r)
 			return r;
 	}
@@ -334,6 +249,13 @@ static int index_rules(struct mesh *mesh)
 			return r;
 	}
 	return 0;
+}
+
+static void mark_services(struct mesh *mesh)
+{
+	for (size_t i = 0; i < mesh->services.count && mesh->vs_index.map.count; i++)
+		if (mesh->host_list[i].name)
+			host_index_mark(&mesh->vs_index, mesh->host_list[i].name);
 }
 
 static int add_hosts(struct mesh *mesh)
@@ -373,16 +295,20 @@ int mesh_init(struct mesh *mesh, const struct objects *objects, struct registry 
 		r = sort_by_age(&mesh->destination_rules);
 	if (!r)
 		r = sort_by_age(&mesh->gateways);
-	return r ? r : index_rules(mesh);
+	if (!r)
+		r = index_rules(mesh);
+	if (!r)
+		mark_services(mesh);
+	return r;
 }
 
 void mesh_done(struct mesh *mesh)
 {
-	struct bytemap *maps[] = { &mesh->hosts,	&mesh->vs_index.map,  &mesh->dr_index.map,
-				   &mesh->slices,	&mesh->endpoints,     &mesh->pods_by_name,
-				   &mesh->pods_by_addr, &mesh->pods_by_label, &mesh->namespaces,
-				   &mesh->selectors,	&mesh->unknown,	      &mesh->addresses,
-				   &mesh->texts,	&mesh->blamed };
+	struct bytemap *maps[] = { &mesh->hosts,	&mesh->vs_index.map, &mesh->vs_index.lists,
+				   &mesh->dr_index.map, &mesh->slices,	     &mesh->endpoints,
+				   &mesh->pods_by_name, &mesh->pods_by_addr, &mesh->pods_by_label,
+				   &mesh->namespaces,	&mesh->selectors,    &mesh->unknown,
+				   &mesh->addresses,	&mesh->texts,	     &mesh->blamed };
 	size_t i;
 
 	for (i = 0; i < sizeof(maps) / sizeof(maps[0]); i++)

@@ -9,6 +9,7 @@
  */
 #include "lib/base/bytemap.h"
 #include "lib/base/pool.h"
+#include "lib/mesh/host_index.h"
 #include "lib/model/hostname.h"
 #include "lib/tables/registry.h"
 #include "lib/tables/tables.h"
@@ -16,35 +17,6 @@
 #define ROOT_NAMESPACE "istio-system"
 
 enum { PORT_NAME_MAX = HOST_MAX + sizeof(":65535") };
-
-/* Objects in some order. Grows in the mesh's pool. */
-struct refs {
-	const struct object **items;
-	size_t count, room;
-};
-
-/* The objects that name one host or wildcard, oldest first. */
-struct hosted {
-	const char *host;
-	struct refs refs;
-};
-
-struct host_index {
-	struct bytemap map;	/* host -> struct hosted */
-	bool lengths[HOST_MAX]; /* lengths at which there is a wildcard */
-	bool wildcards;
-};
-
-/* What a host means for the objects of an index: the exact name first, then wildcards, longest
- * first. */
-struct host_iter {
-	struct host_index *index;
-	const char *host;
-	size_t len, next;
-};
-
-struct host_iter host_iter(struct host_index *index, const char *host);
-const struct hosted *host_iter_next(struct host_iter *it);
 
 /* An endpoint of a service port. */
 struct member {

@@ -3,6 +3,7 @@
 
 #include <ctype.h>
 #include <errno.h>
+#include <stdio.h>
 #include <string.h>
 #include <strings.h>
 
@@ -94,6 +95,23 @@ bool gateway_ref_is(const char *ref, const char *ns, const char *gw_ns, const ch
 	len = strlen(gw_ns);
 	return !strncmp(dot + 1, gw_ns, len) &&
 	       (!dot[1 + len] || !strncmp(dot + 1 + len, ".svc", 4));
+}
+
+int gateway_ref_full(const char *ref, const char *ns, char out[HOST_MAX])
+{
+	const char *dot = strchr(ref, '.');
+	size_t len = dot ? strcspn(dot + 1, ".") : 0;
+	int n;
+
+	if (!strncmp(ref, "./", 2))
+		n = snprintf(out, HOST_MAX, "%s%s", ns, ref + 1);
+	else if (strchr(ref, '/') || !strcmp(ref, "mesh"))
+		n = snprintf(out, HOST_MAX, "%s", ref);
+	else if (len && (!dot[1 + len] || !strncmp(dot + 1 + len, ".svc", 4)))
+		n = snprintf(out, HOST_MAX, "%.*s/%.*s", (int)len, dot + 1, (int)(dot - ref), ref);
+	else
+		n = snprintf(out, HOST_MAX, "%s/%s", ns, ref);
+	return n < HOST_MAX ? 0 : -ENAMETOOLONG;
 }
 
 static bool protocol_among(const char *word, size_t len, const char *const *list)

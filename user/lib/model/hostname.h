@@ -31,6 +31,10 @@ bool export_visible(const struct strs *export_to, const char *own, const char *c
  * "gw.ns.svc.cluster.local") and compares it with one Gateway's name. */
 bool gateway_ref_is(const char *ref, const char *ns, const char *gw_ns, const char *gw_name);
 
+/* Such a reference as "NAMESPACE/NAME", whatever its spelling; "mesh" stays as it is. "a.b" is
+ * "b/a", as to Istio. 0 or -ENAMETOOLONG. */
+int gateway_ref_full(const char *ref, const char *ns, char out[HOST_MAX]);
+
 enum port_protocol { PORT_TCP, PORT_HTTP, PORT_TLS };
 
 /* What a service port says that it carries: appProtocol first, then the prefix of its name. */

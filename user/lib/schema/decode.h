@@ -22,6 +22,7 @@ struct decoder {
 	const struct path *path;
 	size_t reported; /* errors so far */
 	bool strict;	 /* an Istio kind: snake_case is understood, unknown fields are errors */
+	bool kept;	 /* what an earlier weft took, and today's refuses, is taken */
 	bool no_memory;
 };
 

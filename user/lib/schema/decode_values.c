@@ -28,6 +28,7 @@ static bool decode_text(struct decoder *d, const struct node *value, bool named,
 			    "taken as \"%s\"; kubectl takes it for a truth value, unless it is in "
 			    "quotes",
 			    text);
+	node_take(value, TAKEN_TEXT);
 	*out = text;
 	return true;
 }
@@ -140,7 +141,7 @@ bool decode_kvs(struct decoder *d, const struct node *value, const struct field 
 		here.name = kv->key = node_text(k);
 		kv->value = "";
 		kv->pos = node_pos(k);
-		if (f->type == FIELD_FULL_KVS || !node_is_null(k->next))
+		if ((f->type == FIELD_FULL_KVS && !d->kept) || !node_is_null(k->next))
 			ok &= decode_text(d, k->next, f->selects, &kv->value);
 	}
 	d->path = here.up;
@@ -163,6 +164,7 @@ bool decode_bool(struct decoder *d, const struct node *value, bool *out)
 		return false;
 	}
 	*out = node_true(value);
+	node_take(value, TAKEN_BOOL);
 	return true;
 }
 

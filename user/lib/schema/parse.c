@@ -30,7 +30,7 @@ struct reader {
 	struct errors *errors, *skipped;
 	struct arena *arena;
 	size_t reported;
-	bool skip_unknown;
+	bool skip_unknown, kept;
 };
 
 /* "networking.istio.io/v1" -> its group's length (0 for "v1"), and where the version begins. */
@@ -96,6 +96,7 @@ static int decode_object(struct reader *r, enum kind kind, const struct node *no
 		.object = o,
 		.reported = r->reported,
 		.strict = kind_infos[kind].istio,
+		.kept = r->kept,
 	};
 	const char *namespace;
 
@@ -286,7 +287,8 @@ int rules_parse_with(const struct parse_options *how, const char *name, const ch
 			    .out = out,
 			    .errors = errors,
 			    .skipped = skipped,
-			    .skip_unknown = how->skip_unknown };
+			    .skip_unknown = how->skip_unknown,
+			    .kept = how->kept };
 	struct documents docs = { 0 };
 	int e, syntax;
 
@@ -297,7 +299,8 @@ int rules_parse_with(const struct parse_options *how, const char *name, const ch
 			   how->namespace);
 		return -EINVAL;
 	}
-	syntax = (how->kept ? yaml_parse_kept : yaml_parse)(name, bytes, len, &docs, errors);
+	syntax =
+		(how->kept_scalars ? yaml_parse_kept : yaml_parse)(name, bytes, len, &docs, errors);
 	e = syntax == -ENOMEM ? syntax : 0;
 	for (size_t i = 0; i < docs.count && !e; i++) {
 		r.arena = docs.items[i].arena;

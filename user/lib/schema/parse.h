@@ -21,7 +21,9 @@ struct parse_options {
 	 * NULL: they are in "default". */
 	const char *namespace;
 	bool skip_unknown; /* no kind is refused because weft does not carry it out */
-	bool kept;	   /* by an earlier weft, whose scalars count: yaml_parse_kept() */
+	/* It is kept from an earlier weft: what that took is taken, as it meant it. */
+	bool kept;
+	bool kept_scalars; /* so old that its scalars count: yaml_parse_kept() */
 };
 
 int rules_parse_with(const struct parse_options *how, const char *name, const char *bytes,

@@ -150,7 +150,7 @@ static void check_header(struct decoder *d, const struct node *self_node, const 
 	if (*named->name == '@')
 		decode_refuse(d, self_node, REFUSED_JWT_CLAIMS);
 	else if (!valid_header_name(named->name) ||
-		 (*named->name == ':' && !is_pseudo_header(named->name)))
+		 (*named->name == ':' && !d->kept && !is_pseudo_header(named->name)))
 		decode_error(d, self_node, NULL, "expected a header's name, not \"%.64s\"",
 			     named->name);
 	check_string_match(d, self_node, &named->match);

@@ -293,7 +293,7 @@ static void check_policy(struct decoder *d, const struct node *self_node, const 
 	for (const struct node *k = node_target(self_node)->child; k; k = k->next->next) {
 		const struct node *value = node_target(k->next);
 
-		if (!node_is_null(value) && (value->type != NODE_LIST || value->child))
+		if (!node_is_null(value) && (d->kept || value->type != NODE_LIST || value->child))
 			return;
 	}
 	decode_error(d, self_node, NULL, "expected at least one field, not an empty map");

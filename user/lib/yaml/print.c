@@ -26,6 +26,8 @@ static bool needs_quotes(const struct node *n)
 {
 	struct node bare = *n;
 
+	if (n->taken == TAKEN_TEXT)
+		return true;
 	bare.quoted = false;
 	return n->quoted && (node_scalar(&bare) != SCALAR_STRING || node_is_letter_bool(&bare) ||
 			     !strcmp(n->text, "<<"));
@@ -46,10 +48,17 @@ static int emit_plain(yaml_emitter_t *e, const char *text)
 						 (int)strlen(text), 1, 1, YAML_ANY_SCALAR_STYLE));
 }
 
+static const char *bool_text(const struct node *n)
+{
+	return node_true(n) ? "true" : "false";
+}
+
 static int emit_scalar(yaml_emitter_t *e, const struct node *n)
 {
 	yaml_scalar_style_t style = YAML_PLAIN_SCALAR_STYLE;
-	const char *text = node_is_null(n) ? "null" : n->text;
+	const char *text = node_is_null(n)	    ? "null"
+			   : n->taken == TAKEN_BOOL ? bool_text(n)
+						    : n->text;
 	yaml_event_t event;
 
 	if (needs_quotes(n))
@@ -196,8 +205,8 @@ static void write_scalar(const struct node *n, FILE *out)
 
 	if (type == SCALAR_NULL)
 		fputs("null", out);
-	else if (type == SCALAR_BOOL)
-		fputs(node_true(n) ? "true" : "false", out);
+	else if (type == SCALAR_BOOL || n->taken == TAKEN_BOOL)
+		fputs(bool_text(n), out);
 	else if (type == SCALAR_STRING)
 		write_string(n->text, out);
 	else

@@ -164,6 +164,13 @@ bool node_is_letter_bool(const struct node *n)
 	return n->type == NODE_SCALAR && !n->quoted && n->count == 1 && strchr("yYnN", *n->text);
 }
 
+void node_take(const struct node *n, enum node_taken as)
+{
+	/* The tree is its documents', and no constant. */
+	if (node_is_letter_bool(n))
+		((struct node *)node_target(n))->taken = (uint8_t)as;
+}
+
 bool scalar_was_text(const char *text)
 {
 	const char *s = text + (*text == '+' || *text == '-');

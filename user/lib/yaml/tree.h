@@ -26,6 +26,7 @@ struct node {
 	uint32_t line, col; /* 1-based; columns count characters */
 	uint8_t type;	    /* enum node_type */
 	bool quoted;	    /* a string whatever it looks like: quoted, a block, or tagged !!str */
+	uint8_t taken;	    /* enum node_taken: of a letter, for printing */
 	uint32_t count;	    /* children of a list, pairs of a map, bytes of a scalar */
 	union {
 		const char *text;	   /* scalar, with a NUL behind it */
@@ -58,6 +59,9 @@ bool node_int(const struct node *n, int64_t *out);
 bool node_number(const struct node *n, double *out);
 /* A plain y or n: a SCALAR_STRING, and a truth value where one is expected. */
 bool node_is_letter_bool(const struct node *n);
+/* Notes as what such a letter was taken, for node_print(). Changes nothing else. */
+enum node_taken { TAKEN_UNKNOWN, TAKEN_BOOL, TAKEN_TEXT };
+void node_take(const struct node *n, enum node_taken as);
 /* Whether a SCALAR_BOOL, or such a letter, says true: true, yes, y, on. */
 bool node_true(const struct node *n);
 /* Whether a plain scalar of this text was a string until weft read it as Kubernetes does; only for
