@@ -282,7 +282,9 @@ static int serve(const struct options *o)
 	_cleanup_close_ int access_log = -1, listener = -1;
 	_cleanup_(supervisor_closep) struct supervisor *supervisor = NULL;
 	_cleanup_(engine_freep) struct engine *engine = NULL;
-	struct weftd d = { .bpffs = o->kernel.bpffs, .state_dir = o->state_dir };
+	struct weftd d = { .bpffs = o->kernel.bpffs,
+			   .state_dir = o->state_dir,
+			   .enrol = o->kernel.enrol };
 	struct file_source files;
 	int r = kernel_check(&o->kernel);
 

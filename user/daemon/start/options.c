@@ -33,6 +33,7 @@ enum option_key {
 	OPT_MAX_CONNECTIONS,
 	OPT_SHORTCUT,
 	OPT_UNSEEN,
+	OPT_ENROL,
 	OPT_DETACH,
 	OPT_HELP,
 	OPT_VERSION,
@@ -53,6 +54,7 @@ static const struct option long_options[] = {
 	{ "max-connections", required_argument, NULL, OPT_MAX_CONNECTIONS },
 	{ "shortcut", required_argument, NULL, OPT_SHORTCUT },
 	{ "unseen", required_argument, NULL, OPT_UNSEEN },
+	{ "enrol", required_argument, NULL, OPT_ENROL },
 	{ "detach", no_argument, NULL, OPT_DETACH },
 	{ "help", no_argument, NULL, OPT_HELP },
 	{ "version", no_argument, NULL, OPT_VERSION },
@@ -84,6 +86,9 @@ static const char usage[] =
 	"packets, "
 	"or refused\n"
 	"                        (steer)\n"
+	"  --enrol all|labelled  whose connections are steered: those of all pods, or of pods that "
+	"labels put into\n"
+	"                        the mesh (all)\n"
 	"  --workers N           threads of weft-proxy, 1 to 64 (one per CPU, at most 8)\n"
 	"  --access-log FILE|-   where weft-proxy writes a line per request (nowhere)\n"
 	"  --access-log-format text|json\n"
@@ -151,6 +156,18 @@ static int take_shortcut(struct options *o, int *status)
 		     optarg);
 }
 
+static int take_enrol(struct options *o, int *status)
+{
+	int mode = enrol_mode_parse(optarg);
+
+	if (mode < 0)
+		return wrong(status, "%s: all or labelled is expected, not \"%s\"", "--enrol",
+			     optarg);
+	o->kernel.enrol = (enum enrol_mode)mode;
+	o->enrol_given = true;
+	return 0;
+}
+
 static int take_proxy_value(int key, struct options *o, int *status)
 {
 	switch (key) {
@@ -210,6 +227,8 @@ static int take_value(int key, struct options *o, int *status)
 		return 0;
 	case OPT_SHORTCUT:
 		return take_shortcut(o, status);
+	case OPT_ENROL:
+		return take_enrol(o, status);
 	case OPT_UNSEEN:
 		o->kernel.refuse_unseen = strcmp(optarg, "refuse") == 0;
 		return o->kernel.refuse_unseen || strcmp(optarg, "steer") == 0

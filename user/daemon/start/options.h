@@ -17,6 +17,7 @@ struct options {
 	const char *access_log;	       /* file, "-" for stdout, or NULL */
 	const char *access_log_format; /* text or json */
 	bool detach;
+	bool enrol_given; /* or kernel.enrol is the default of the source */
 	bool bpffs_given; /* or kernel.bpffs is the default */
 };
 
