@@ -19,8 +19,9 @@ struct weftd {
 	struct file_source *files;
 	const char *bpffs, *state_dir; /* as weftd was started, like the next */
 	enum enrol_mode enrol;
-	bool quit;    /* asked to end */
-	bool changed; /* the rules have changed since this was last cleared */
+	const char *node_name; /* that Pods of this node name; NULL: not known */
+	bool quit;	       /* asked to end */
+	bool changed;	       /* the rules have changed since this was last cleared */
 };
 
 /* 0; -EINVAL with the reasons in reply->errors; other -errno, told by its name; -EINPROGRESS: it

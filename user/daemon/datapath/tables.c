@@ -30,10 +30,8 @@ static int collect_members(const struct kernel *k, const struct tables *t, struc
 	int r = 0;
 
 	for (size_t i = 0; !r && k->enrol != ENROL_ALL && i < t->sources.count; i++) {
-		const struct source_entry *s = &t->sources.items[i];
-
-		if (enrol_pod(k->enrol, s->pod, s->home).in)
-			r = addr_set_add(out, &s->addr);
+		if (t->sources.items[i].labelled)
+			r = addr_set_add(out, &t->sources.items[i].addr);
 	}
 	return r;
 }
@@ -184,7 +182,7 @@ void kernel_each_unready(struct kernel *k, const struct tables *t, const char *n
 		const struct source_entry *s = &t->sources.items[i];
 
 		if (s->pod == told || !should_be_here(s->pod, node) ||
-		    !enrol_pod(k->enrol, s->pod, s->home).in)
+		    (k->enrol != ENROL_ALL && !s->labelled))
 			continue;
 		tell_pod(k, t, s, &to);
 		told = s->pod;

@@ -65,11 +65,14 @@ static const char *value_of(const struct kvs *list, const char *key)
 	return value && *value ? value : NULL;
 }
 
+/* `e` is NULL where the reason is not asked for, as for every pod of a compilation. */
 __attribute__((format(printf, 3, 4))) static enum word say(struct enrolment *e, enum word word,
 							   const char *fmt, ...)
 {
 	va_list args;
 
+	if (!e)
+		return word;
 	va_start(args, fmt);
 	vsnprintf(e->why, sizeof(e->why), fmt, args);
 	va_end(args);
@@ -166,6 +169,33 @@ static enum word member_says(const struct member *m, struct enrolment *e)
 	return word == SAYS_NOTHING && !is_system(m->ns) ? pod_opts_in(m, e) : word;
 }
 
+static enum word pod_says(enum enrol_mode mode, const struct object *pod, const struct object *home,
+			  struct enrolment *e)
+{
+	const struct member m = { pod->meta.namespace, &pod->meta.labels, &pod->meta.annotations,
+				  home };
+
+	if (pod->pod.host_network)
+		return say(e, SAYS_OUT, "hostNetwork: it is in the node's own network");
+	if (mode == ENROL_ALL)
+		return say(e, SAYS_IN, "weftd enrols all pods");
+	return member_says(&m, e);
+}
+
+struct enrolment enrol_pod(enum enrol_mode mode, const struct object *pod,
+			   const struct object *home)
+{
+	struct enrolment e = { 0 };
+
+	pod_says(mode, pod, home, &e);
+	return e;
+}
+
+bool enrol_is_labelled(const struct object *pod, const struct object *home)
+{
+	return pod_says(ENROL_LABELLED, pod, home, NULL) == SAYS_IN;
+}
+
 struct enrolment enrol_labels(enum enrol_mode mode, const char *ns, const struct kvs *labels,
 			      const struct object *home)
 {
@@ -173,22 +203,6 @@ struct enrolment enrol_labels(enum enrol_mode mode, const char *ns, const struct
 	struct enrolment e = { 0 };
 
 	if (mode == ENROL_ALL)
-		say(&e, SAYS_IN, "weftd enrols all pods");
-	else
-		member_says(&m, &e);
-	return e;
-}
-
-struct enrolment enrol_pod(enum enrol_mode mode, const struct object *pod,
-			   const struct object *home)
-{
-	const struct member m = { pod->meta.namespace, &pod->meta.labels, &pod->meta.annotations,
-				  home };
-	struct enrolment e = { 0 };
-
-	if (pod->pod.host_network)
-		say(&e, SAYS_OUT, "hostNetwork: it is in the node's own network");
-	else if (mode == ENROL_ALL)
 		say(&e, SAYS_IN, "weftd enrols all pods");
 	else
 		member_says(&m, &e);

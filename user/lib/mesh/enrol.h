@@ -32,7 +32,9 @@ const struct object *enrol_home(const struct objects *objects, const char *ns);
  */
 struct enrolment enrol_pod(enum enrol_mode mode, const struct object *pod,
 			   const struct object *home);
-/* The same for a client of which no more is known than its labels (NULL: none). */
+/* Whether ENROL_LABELLED takes it in; cheaper, for many. */
+bool enrol_is_labelled(const struct object *pod, const struct object *home);
+/* The same as enrol_pod() for a client of which no more is known than its labels (NULL: none). */
 struct enrolment enrol_labels(enum enrol_mode mode, const char *ns, const struct kvs *labels,
 			      const struct object *home);
 

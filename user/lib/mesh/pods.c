@@ -6,6 +6,8 @@
 
 #include <errno.h>
 
+#include "lib/mesh/enrol.h"
+
 enum { LABEL_KEY_MAX = 1024 };
 
 static size_t put_part(char *out, size_t room, size_t at, const char *part)
@@ -113,8 +115,7 @@ static int index_homes(const struct mesh *mesh, struct bytemap *homes)
 }
 
 /* An address that two pods claim is that of the first. */
-static int add_source(struct mesh *mesh, const struct object *o, const struct object *home,
-		      const char *ip, struct source source)
+static int add_source(struct mesh *mesh, const struct source_entry *entry, const char *ip)
 {
 	struct source_entry *s = &mesh->t->sources.items[mesh->t->sources.count];
 	void **at;
@@ -126,10 +127,10 @@ static int add_source(struct mesh *mesh, const struct object *o, const struct ob
 		return -ENOMEM;
 	if (*at)
 		return 0;
-	*at = (void *)o;
-	s->value = source;
-	s->pod = o;
-	s->home = home;
+	*at = (void *)entry->pod;
+	s->value = entry->value;
+	s->pod = entry->pod;
+	s->labelled = entry->labelled;
 	mesh->t->sources.count++;
 	return 0;
 }
@@ -137,12 +138,15 @@ static int add_source(struct mesh *mesh, const struct object *o, const struct ob
 static int add_pod(struct mesh *mesh, const struct object *o, const struct object *home,
 		   struct source source)
 {
+	const struct source_entry entry = { .value = source,
+					    .pod = o,
+					    .labelled = enrol_is_labelled(o, home) };
 	int r = 0;
 
 	if (pod_is_over(o) || o->pod.host_network)
 		return 0;
 	for (size_t k = 0; k < o->pod.ips.count && !r; k++)
-		r = add_source(mesh, o, home, o->pod.ips.items[k], source);
+		r = add_source(mesh, &entry, o->pod.ips.items[k]);
 	return r;
 }
 

@@ -22,8 +22,8 @@ struct service_entry {
 struct source_entry {
 	struct addr addr;
 	struct source value;
-	const struct object *pod;  /* borrowed from the compiled objects, as is */
-	const struct object *home; /* its Namespace; NULL: not known */
+	const struct object *pod; /* borrowed from the compiled objects */
+	bool labelled;		  /* into the mesh (lib/mesh/enrol.h) */
 };
 
 /* Where a rule came from, one per element of `rules`. Strings are owned by the tables. */
