@@ -187,6 +187,7 @@ status: {phase: Running, podIP: 10.1.0.1}
 END
 expect_eq "in the mesh" "$(mesh agent)" no
 expect_match "why" "$(weft describe pod agent -n shop)" 'not in: hostNetwork'
+expect_match "explain" "$(weft explain --from shop/agent --to echo.default:9000)" 'passthrough: pod shop/agent is not in the mesh .hostNetwork'
 
 say "a Gateway answers to anybody"
 {
