@@ -32,9 +32,11 @@ static __noinline int conn_insert(const struct tuple *key, const struct conn *c)
 	return r;
 }
 
-static __noinline void fill_question(const struct packet *p, __u32 ifindex, struct question *q)
+/* A pod that is not in the mesh calls as a host outside of the cluster does: no rule knows it. */
+static __noinline void fill_question(const struct packet *p, __u32 ifindex, struct scratch *s)
 {
 	struct pod *pod = bpf_map_lookup_elem(&pods, &ifindex);
+	struct question *q = &s->question;
 	__u64 *number;
 	__u32 zero = 0;
 
@@ -44,7 +46,8 @@ static __noinline void fill_question(const struct packet *p, __u32 ifindex, stru
 	q->client = p->t.src;
 	q->dst = p->t.dst;
 	q->port = p->t.dport;
-	if (pod)
+	s->outside = pod && pod->outside;
+	if (pod && !s->outside)
 		q->source = pod->addr;
 }
 
@@ -56,14 +59,15 @@ static __noinline int decide_question(struct scratch *s)
 
 /*
  * A Service's own address comes first, even where it is the node's, too (kube-proxy's IPVS mode).
- * On a port of the node it doesn't matter which of its addresses was called, only the family.
+ * On a port of the node it doesn't matter which of its addresses was called, only the family; it
+ * answers any caller, where a Service's address is for the pods of the mesh alone.
  */
 static __always_inline void decide_packet(const struct packet *p, struct scratch *s, enum side side)
 {
 	s->verdict.action = VERDICT_PASS;
 	s->verdict.service = 0;
 	s->verdict.reason = REASON_NONE;
-	if (side == SIDE_POD)
+	if (side == SIDE_POD && !s->outside)
 		decide_question(s);
 	if (s->verdict.service || !bpf_map_lookup_elem(&node_addrs, &p->t.dst))
 		return;
@@ -316,7 +320,7 @@ static __always_inline enum reason take_connection(struct __sk_buff *skb, const 
 	}
 	count_steered(&s->verdict, c);
 	remember_affinity(&s->question, &s->verdict);
-	if (!(s->flags & CONN_OUTSIDE))
+	if (!(s->flags & CONN_OUTSIDE) && !s->outside)
 		count_reason(REASON_SAFETY_NET);
 	return REASON_NONE;
 }
@@ -387,12 +391,18 @@ static __noinline int connect_direct(struct __sk_buff *skb, const struct packet 
 	return conclude(skb, p, s, insert_entries(skb, p, s));
 }
 
+/* Only of a pod of the mesh is a connect() expected. */
+static __always_inline int is_unwanted(const struct scratch *s, enum side side)
+{
+	return side == SIDE_POD && refuse_unseen && !s->outside;
+}
+
 static __noinline int connect_steered(struct __sk_buff *skb, const struct packet *p,
 				      struct scratch *s, enum side side)
 {
 	enum reason reason = REASON_NONE;
 
-	if (side == SIDE_POD && refuse_unseen)
+	if (is_unwanted(s, side))
 		return refuse(skb, p, REASON_UNSEEN);
 	locate_endpoint(skb, p, s, side);
 	if (side == SIDE_NIC && s->netns_id == NETNS_UNKNOWN && !s->endpoint_ifindex)
@@ -427,10 +437,10 @@ static __noinline int connect_new(struct __sk_buff *skb, const struct packet *p,
 
 	if (!s || is_plain(p, side))
 		return TC_ACT_UNSPEC;
-	fill_question(p, ifindex, &s->question);
+	fill_question(p, ifindex, s);
 	own = side == SIDE_NIC || is_own_addr(&p->t.src, ifindex);
 	/* What will not be steered takes no turn from what is. */
-	s->question.dry = !own || (side == SIDE_POD && refuse_unseen);
+	s->question.dry = !own || is_unwanted(s, side);
 	decide_packet(p, s, side);
 	if (s->verdict.service && !own)
 		return pass(REASON_SPOOFED);

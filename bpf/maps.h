@@ -63,7 +63,7 @@ struct scratch {
 	__u32 endpoint_ifindex; /* as in struct conn */
 	__u8 flags;
 	__u8 dmac[6];
-	__u8 pad;
+	__u8 outside; /* 1: the client is a pod that is not in the mesh */
 };
 
 struct {

@@ -357,7 +357,7 @@ static __always_inline int on_connect(struct bpf_sock_addr *ctx, int ip4)
 	forget_earlier(ctx);
 	netns = bpf_get_netns_cookie(ctx);
 	pod = bpf_map_lookup_elem(&netns_pods, &netns);
-	if (!pod)
+	if (!pod || pod->outside)
 		return ALLOW;
 	read_addr(ctx, ip4, &q.dst);
 	mapped = ip4 || addr_is_mapped(&q.dst);

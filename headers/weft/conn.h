@@ -147,7 +147,8 @@ struct pod {
 	__u32 bridge;	  /* ifindex of the bridge that the node's end is a port of; 0: none */
 	__u8 bridge_mac[6];
 	__u8 shortcut; /* 1: packets from and to it need not take the node's way (shortcut.h) */
-	__u8 pad[5];
+	__u8 outside;  /* 1: the pod is not in the mesh: as in struct netns_pod */
+	__u8 pad[4];
 };
 _Static_assert(sizeof(struct pod) == 64, "pod has no holes");
 

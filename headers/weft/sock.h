@@ -15,7 +15,7 @@ struct netns_pod {
 	__u32 ifindex;	   /* of the node's end of the pod's veth, key of `pods` */
 	__u32 netns_id;	   /* as in struct pod */
 	__u32 down;	   /* 1: none of its interfaces is up */
-	__u32 pad;
+	__u32 outside;	   /* 1: the pod is not in the mesh: what it opens from now on passes */
 };
 _Static_assert(sizeof(struct netns_pod) == 64, "netns_pod has no holes");
 

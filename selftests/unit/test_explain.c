@@ -16,6 +16,8 @@
 
 static struct kv sleep_label = { .key = "app", .value = "sleep" };
 static struct kv other_label = { .key = "app", .value = "other" };
+static struct kv ambient_label = { .key = "istio.io/dataplane-mode", .value = "ambient" };
+static const struct kvs ambients = { &ambient_label, 1 };
 static const struct kvs sleeps = { &sleep_label, 1 }, others = { &other_label, 1 };
 
 static const struct {
@@ -54,6 +56,22 @@ static const struct {
 	  { .namespace = "shop", .host = "alias", .port = 6 } },
 	{ "an ExternalName of the outside world",
 	  { .namespace = "shop", .host = "away", .port = 443 } },
+	{ "a pod that no label has put into the mesh",
+	  { .namespace = "client",
+	    .pod = "sleep",
+	    .host = "echo.default",
+	    .port = 9000,
+	    .enrol = ENROL_LABELLED } },
+	{ "labels that put a client into the mesh",
+	  { .labels = &ambients, .host = "echo", .port = 9000, .enrol = ENROL_LABELLED } },
+	{ "labels that do not",
+	  { .labels = &others, .host = "echo", .port = 9000, .enrol = ENROL_LABELLED } },
+	{ "a gateway does not ask who is in the mesh",
+	  { .gateway_namespace = "default",
+	    .gateway = "gw",
+	    .host = "any",
+	    .port = 31400,
+	    .enrol = ENROL_LABELLED } },
 };
 
 static void load(struct compiled *c)

@@ -22,11 +22,14 @@ static int finish(const struct cli *cli, json_int_t objects, json_int_t warnings
 	return STATUS_DONE;
 }
 
-static int analyze_files(const struct cli *cli, const struct file_names *names)
+static int analyze_files(const struct cli *cli, const struct file_names *names,
+			 enum enrol_mode enrol)
 {
 	_cleanup_(offline_free) struct offline o = { 0 };
 	int r = offline_load(&o, names, cli->namespace), printed = 0;
 
+	if (!r)
+		enrol_remarks(enrol, &o.objects, &o.errors);
 	offline_print(&o);
 	if (!r || (cli->output && o.errors.count))
 		printed = finish(cli, (json_int_t)o.objects.count, (json_int_t)o.errors.warnings,
@@ -51,11 +54,14 @@ static int analyze_in_force(const struct cli *cli, bool all_namespaces)
 int cmd_analyze(struct cli *cli, int argc, char **argv)
 {
 	_cleanup_(file_names_free) struct file_names names = { 0 };
+	const char *word = NULL;
+	enum enrol_mode enrol = ENROL_ALL;
 	bool all_namespaces = false;
 	const struct cmd_option options[] = { { 'f', "filename", .list = &names.list },
 					      { 'R', "recursive", .flag = &names.recursive },
 					      { 0, "skip-unknown", .flag = &names.skip_unknown },
 					      { 'A', "all-namespaces", .flag = &all_namespaces },
+					      { 0, "enrol", .value = &word },
 					      { 0 } };
 	int r = cmd_options(cli, &argc, argv, options);
 
@@ -63,6 +69,11 @@ int cmd_analyze(struct cli *cli, int argc, char **argv)
 		return r;
 	if (argc > 1)
 		return cmd_wrong(argv[0], "unexpected argument \"%s\"", argv[1]);
-	return names.list.count ? analyze_files(cli, &names)
+	if (word && !names.list.count)
+		return cmd_wrong(argv[0], "--enrol goes with -f: weftd has been told");
+	r = cmd_enrol(argv[0], word, &enrol);
+	if (r)
+		return r;
+	return names.list.count ? analyze_files(cli, &names, enrol)
 				: analyze_in_force(cli, all_namespaces);
 }

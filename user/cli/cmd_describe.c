@@ -137,6 +137,14 @@ static void print_routes(json_t *routes)
 	}
 }
 
+static void print_mesh(const json_t *mesh)
+{
+	if (mesh)
+		printf("\nMesh:\n  %s: %s\n",
+		       json_is_true(json_object_get(mesh, "enrolled")) ? "in" : "not in",
+		       json_get_text(mesh, "why", ""));
+}
+
 static int print(const json_t *data)
 {
 	const json_t *in_force = json_object_get(data, "in_force");
@@ -148,6 +156,7 @@ static int print(const json_t *data)
 	       namespace ? namespace : "", namespace ? "/" : "", json_get_text(data, "name", ""),
 	       json_get_text(data, "at", ""));
 	fputs(json_get_text(data, "yaml", ""), stdout);
+	print_mesh(json_object_get(data, "mesh"));
 	if (in_force)
 		puts("\nIn force:");
 	json_array_foreach(in_force, i, entry) print_address(entry);

@@ -15,7 +15,8 @@ enum { PORT_MAX = 65535 };
 struct question_words {
 	struct file_names files;
 	struct cmd_list headers;
-	const char *from, *from_labels, *gateway, *to, *to_address, *sni, *method, *scheme, *path;
+	const char *from, *from_labels, *gateway, *to, *to_address, *sni, *method, *scheme, *path,
+		*enrol;
 };
 
 /* The same, taken apart. The words are copies, owned here. */
@@ -242,16 +243,9 @@ static int explain_live(const struct cli *cli, const struct explain_query *q,
 	return STATUS_DONE;
 }
 
-static int run(const struct cli *cli, const struct question_words *w)
+/* Who is in the mesh, weftd knows; of files it must be said. */
+static int check_words(const struct question_words *w)
 {
-	const struct explain_request request = { .method = w->method,
-						 .scheme = w->scheme,
-						 .path = w->path,
-						 .headers = w->headers.items,
-						 .header_count = w->headers.count };
-	_cleanup_(parts_free) struct parts p = { 0 };
-	int r;
-
 	if (!w->from == !w->gateway)
 		return cmd_wrong("explain", "either --from or --gateway is expected");
 	if (!w->to == !w->to_address)
@@ -260,7 +254,25 @@ static int run(const struct cli *cli, const struct question_words *w)
 		return cmd_wrong(
 			"explain",
 			"--from-labels goes with -f: the labels of a running pod are known");
-	r = take_apart(cli, w, &p);
+	if (w->enrol && !w->files.list.count)
+		return cmd_wrong("explain", "--enrol goes with -f: weftd has been told");
+	return 0;
+}
+
+static int run(const struct cli *cli, const struct question_words *w)
+{
+	const struct explain_request request = { .method = w->method,
+						 .scheme = w->scheme,
+						 .path = w->path,
+						 .headers = w->headers.items,
+						 .header_count = w->headers.count };
+	_cleanup_(parts_free) struct parts p = { 0 };
+	int r = check_words(w);
+
+	if (!r)
+		r = cmd_enrol("explain", w->enrol, &p.q.enrol);
+	if (!r)
+		r = take_apart(cli, w, &p);
 	if (r)
 		return r;
 	return w->files.list.count ? explain_files(cli, w, &p.q, &request)
@@ -284,6 +296,7 @@ int cmd_explain(struct cli *cli, int argc, char **argv)
 		{ 0, "scheme", .value = &w.scheme },
 		{ 0, "path", .value = &w.path },
 		{ 0, "header", .list = &w.headers },
+		{ 0, "enrol", .value = &w.enrol },
 		{ 0 },
 	};
 	int r = cmd_options(cli, &argc, argv, options);

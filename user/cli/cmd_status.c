@@ -91,7 +91,10 @@ static int print(const json_t *data)
 	json_array_foreach(json_object_get(data, "missing"), i, missing)
 		printf("missing      %s\n", json_string_value(missing));
 	printf("generation   %lld\n", (long long)json_get_int(data, "generation", 0));
-	printf("pods         %lld\n", (long long)json_get_int(data, "pods", 0));
+	printf("pods         %lld, %lld of them in the mesh (--enrol %s)\n",
+	       (long long)json_get_int(data, "pods", 0),
+	       (long long)json_get_int(data, "pods_enrolled", 0),
+	       json_get_text(data, "enrol", "?"));
 	printf("nics         %lld\n", (long long)json_get_int(data, "nics", 0));
 	printf("connections  %lld by sockets, %lld by packets\n",
 	       (long long)json_get_int(data, "sockets", 0),

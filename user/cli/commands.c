@@ -26,10 +26,11 @@
 
 const struct cmd cmds[] = {
 	{ "analyze", cmd_analyze, "[-n NAMESPACE|-A] | -f FILE|DIR|-... [-R] [-n NAMESPACE]",
-	  "look for rules that are valid but unlikely to be meant", "-f -R --skip-unknown -n -A -o",
-	  "json",
+	  "look for rules that are valid but unlikely to be meant",
+	  "-f -R --skip-unknown --enrol -n -A -o", "json",
 	  "  -n NAMESPACE    of what is in force, the objects of this namespace alone\n"
 	  "  -A              of all namespaces (default)\n" FILE_DETAILS NAMESPACE_DETAILS
+	  "  --enrol all|labelled   with -f: who is in the mesh (all)\n"
 	  "With -f neither weftd nor root is needed.\n" },
 	{ "apply", cmd_apply,
 	  "-f FILE|DIR|-... [-R] [-n NAMESPACE] [-l SELECTOR] [--prune | --replace] [--dry-run]",
@@ -67,10 +68,8 @@ const struct cmd cmds[] = {
 	{ "explain", cmd_explain,
 	  "--from POD --to HOST:PORT | -f FILE... --from NAMESPACE[/POD] --to HOST:PORT",
 	  "say what a connection would do, and why",
-	  "-f -R --skip-unknown -n --from --from-labels --gateway --to --to-address --sni --method "
-	  "--scheme "
-	  "--path "
-	  "--header -o",
+	  "-f -R --skip-unknown -n --enrol --from --from-labels --gateway --to --to-address --sni "
+	  "--method --scheme --path --header -o",
 	  "json",
 	  "  --from [NAMESPACE/]POD     who connects; with -f the pod may be left out\n"
 	  "  --to HOST:PORT             what it connects to\n"
@@ -78,6 +77,7 @@ const struct cmd cmds[] = {
 	  "  -n NAMESPACE               of a pod, of a gateway and of -f's objects without one\n"
 	  "  -f FILE|DIR|- [-R]         answer from files, without weftd; then also\n"
 	  "  --from-labels K=V,...      labels of who connects\n"
+	  "  --enrol all|labelled       who is in the mesh (all)\n"
 	  "  --gateway NAMESPACE/NAME   from outside, through this gateway\n"
 	  "  --sni NAME                 for TLS\n"
 	  "  --method, --scheme, --path, --header K=V   for HTTP\n" },

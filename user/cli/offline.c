@@ -103,3 +103,13 @@ void offline_print(const struct offline *o)
 		fprintf(stderr, "%s%s\n", o->errors.items[i].warning ? "warning: " : "",
 			o->errors.items[i].text);
 }
+
+int cmd_enrol(const char *name, const char *word, enum enrol_mode *out)
+{
+	int mode = word ? enrol_mode_parse(word) : ENROL_ALL;
+
+	if (mode < 0)
+		return cmd_wrong(name, "--enrol: all or labelled is expected, not \"%s\"", word);
+	*out = (enum enrol_mode)mode;
+	return 0;
+}

@@ -7,6 +7,7 @@
 #include "cli/cmd.h"
 #include "cli/files.h"
 #include "lib/compile/compile.h"
+#include "lib/mesh/enrol.h"
 
 /* Zero-initialise; free with offline_free(). */
 struct offline {
@@ -25,6 +26,10 @@ int offline_load(struct offline *o, const struct file_names *names, const char *
  * nothing of it in the rest. */
 int offline_load_http(struct offline *o, const struct file_names *names, const char *namespace);
 void offline_free(struct offline *o);
+
+/* What --enrol says of who is in the mesh; ENROL_ALL, as weftd with files, for NULL. 0 or a status
+ * to exit with. */
+int cmd_enrol(const char *name, const char *word, enum enrol_mode *out);
 
 /* Skipped objects, warnings and errors on stderr. */
 void offline_print(const struct offline *o);

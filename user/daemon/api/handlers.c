@@ -15,6 +15,14 @@ static const struct {
 	{ "status", handle_status },	 { "uninstall", handle_uninstall },
 };
 
+struct enrolment enrolment_of(const struct weftd *d, const struct object *pod)
+{
+	const struct object_id id = { .kind = KIND_NAMESPACE, .name = pod->meta.namespace };
+	const struct known *home = known_find(engine_objects(d->engine), &id);
+
+	return enrol_pod(d->enrol, pod, home ? home->object : NULL);
+}
+
 static int run(struct weftd *d, const struct request *request, struct reply *reply)
 {
 	for (size_t i = 0; i < sizeof(handlers) / sizeof(*handlers); i++)

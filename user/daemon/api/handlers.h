@@ -17,9 +17,11 @@ struct weftd {
 	struct engine *engine;
 	struct supervisor *supervisor;
 	struct file_source *files;
-	const char *bpffs, *state_dir; /* as weftd was started */
-	bool quit;		       /* asked to end */
-	bool changed;		       /* the rules have changed since this was last cleared */
+	const char *bpffs, *state_dir; /* as weftd was started, like the next */
+	enum enrol_mode enrol;
+	const char *node_name; /* that Pods of this node name; NULL: not known */
+	bool quit;	       /* asked to end */
+	bool changed;	       /* the rules have changed since this was last cleared */
 };
 
 /* 0; -EINVAL with the reasons in reply->errors; other -errno, told by its name; -EINPROGRESS: it
@@ -29,6 +31,9 @@ typedef int (*handler_fn)(struct weftd *d, const struct request *request, struct
 /* Calls send() with the whole reply to a request, once, perhaps before it returns: a new value,
  * NULL when out of memory. The request stays the caller's until then. */
 void handle(struct weftd *d, const struct request *request, reply_send_fn send, void *arg);
+
+/* Of a Pod, as the known objects have it. */
+struct enrolment enrolment_of(const struct weftd *d, const struct object *pod);
 
 int handle_apply(struct weftd *d, const struct request *request, struct reply *reply);
 int handle_delete(struct weftd *d, const struct request *request, struct reply *reply);

@@ -125,7 +125,7 @@ json_t *object_columns(const struct object *o)
 	return columns;
 }
 
-json_t *object_wide_columns(const struct object *o)
+json_t *object_wide_columns(const struct object *o, const struct enrolment *pod)
 {
 	json_t *columns = json_array();
 
@@ -133,6 +133,7 @@ json_t *object_wide_columns(const struct object *o)
 		column(columns, "SELECTOR", kvs_text(&o->service.selector));
 	if (o->kind == KIND_POD) {
 		column(columns, "NODE", json_text(o->pod.node_name ? o->pod.node_name : ""));
+		column(columns, "MESH", json_text(pod->in ? "yes" : "no"));
 		column(columns, "LABELS", kvs_text(&o->meta.labels));
 	}
 	column(columns, "FROM", object_place(o));

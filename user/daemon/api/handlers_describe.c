@@ -227,6 +227,14 @@ static int live_routes(struct weftd *d, const struct object *o, struct ejections
 	return r || !l.t ? r : kernel_each_dest(d->kernel, add_dest, &l);
 }
 
+static void add_enrolment(const struct weftd *d, const struct object *pod, json_t *data)
+{
+	struct enrolment e = enrolment_of(d, pod);
+
+	json_object_set_new(data, "mesh",
+			    json_pack("{s:b, s:o}", "enrolled", e.in, "why", json_text(e.why)));
+}
+
 /* What is in force of an object, beside the object itself. */
 static int add_live(struct weftd *d, const struct object *o, json_t *data)
 {
@@ -244,8 +252,10 @@ static int add_live(struct weftd *d, const struct object *o, json_t *data)
 	case KIND_GATEWAY:
 		json_object_set_new(data, "in_force", services_of(t, &ejections, o));
 		return 0;
-	case KIND_DESTINATION_RULE:
 	case KIND_POD:
+		add_enrolment(d, o, data);
+		/* fall through */
+	case KIND_DESTINATION_RULE:
 		json_object_set_new(data, "clusters", clusters_of(t, &ejections, o));
 		return 0;
 	case KIND_VIRTUAL_SERVICE:

@@ -162,6 +162,7 @@ int handle_explain(struct weftd *d, const struct request *request, struct reply 
 		.address = json_get_text(request->args, "address", NULL),
 		.port = (unsigned)json_get_int(request->args, "port", 0),
 		.sni = json_get_text(request->args, "sni", NULL),
+		.enrol = d->enrol,
 	};
 
 	struct explain_request http = {
@@ -200,10 +201,16 @@ static json_int_t count_objects(const struct known_set *set, const char *namespa
 int handle_analyze(struct weftd *d, const struct request *request, struct reply *reply)
 {
 	const char *namespace = json_get_text(request->args, "namespace", NULL);
+	_cleanup_free_ struct object **items = NULL;
+	struct objects objects;
 	int r = engine_analyze(d->engine, &reply->errors);
 
+	if (!r)
+		r = engine_list(d->engine, &objects);
 	if (r)
 		return r;
+	items = objects.items;
+	enrol_remarks(d->enrol, &objects, &reply->errors);
 	if (namespace)
 		errors_keep(&reply->errors, is_of, (void *)namespace);
 	reply->data = json_pack("{s:I, s:I, s:o}", "objects",

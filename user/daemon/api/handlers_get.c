@@ -18,8 +18,18 @@ static json_t *labels_json(const struct kvs *labels)
 	return object;
 }
 
+static json_t *wide_columns(const struct weftd *d, const struct object *o)
+{
+	struct enrolment e = { 0 };
+
+	if (o->kind == KIND_POD)
+		e = enrolment_of(d, o);
+	return object_wide_columns(o, &e);
+}
+
 /* What every form has, and what this one wants. */
-static json_t *item_json(const struct known *k, const char *form, bool with_object)
+static json_t *item_json(const struct weftd *d, const struct known *k, const char *form,
+			 bool with_object)
 {
 	const struct object *o = k->object;
 	json_t *item = json_pack("{s:s, s:o, s:o, s:o, s:I, s:o}", "kind", kind_name(o->kind),
@@ -35,7 +45,7 @@ static json_t *item_json(const struct known *k, const char *form, bool with_obje
 	else if (strcmp(form, "json") != 0)
 		json_object_set_new(item, "columns", object_columns(o));
 	if (strcmp(form, "wide") == 0)
-		json_object_set_new(item, "wide_columns", object_wide_columns(o));
+		json_object_set_new(item, "wide_columns", wide_columns(d, o));
 	return item;
 }
 
@@ -76,7 +86,8 @@ int handle_get(struct weftd *d, const struct request *request, struct reply *rep
 		return r;
 	items = json_array();
 	for (size_t i = 0; i < selection.count; i++)
-		if (json_array_append_new(items, item_json(selection.items[i], form, with_object)))
+		if (json_array_append_new(items,
+					  item_json(d, selection.items[i], form, with_object)))
 			r = -ENOMEM;
 	reply->data = json_pack("{s:I, s:o, s:o}", "generation", generation, "items", items,
 				"missing", missing_json(&selection.missing));

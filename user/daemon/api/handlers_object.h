@@ -7,6 +7,7 @@
  */
 #include <jansson.h>
 
+#include "lib/mesh/enrol.h"
 #include "lib/model/model.h"
 
 /* The object as it was given; as JSON with its namespace filled in, as YAML in a string. */
@@ -16,9 +17,10 @@ json_t *object_yaml(const struct object *o);
 /* Where it came from: "rules.yaml:12:1". */
 json_t *object_place(const struct object *o);
 
-/* [[HEADING, value]...]: what a table shows of an object of its kind, and a wide one beside it. */
+/* [[HEADING, value]...]: what a table shows of an object of its kind, and a wide one beside it. A
+ * Pod's enrolment is `pod`. */
 json_t *object_columns(const struct object *o);
-json_t *object_wide_columns(const struct object *o);
+json_t *object_wide_columns(const struct object *o, const struct enrolment *pod);
 
 /* "a, b" of a list; "k=v, k=v" of labels. */
 json_t *strs_text(const struct strs *list);

@@ -88,7 +88,8 @@ int handle_status(struct weftd *d, const struct request *request, struct reply *
 	supervisor_status(d->supervisor, &proxy);
 	reply->data = json_pack(
 		"{s:b, s:s, s:i, s:I, s:i, s:i, s:i, s:i, s:s, s:o, s:o, s:o, s:o, "
-		"s:{s:i, s:i, s:i}, s:i, s:i, s:{s:o, s:i, s:i, s:i}, s:o, s:b, s:o, s:o}",
+		"s:{s:i, s:i, s:i}, s:i, s:i, s:{s:o, s:i, s:i, s:i}, s:o, s:b, s:o, s:o, s:s, "
+		"s:i}",
 		"ready", !json_array_size(missing), "version", WEFT_VERSION, "pid", (int)getpid(),
 		"generation", (json_int_t)status.generation, "pods", (int)status.node.pods, "nics",
 		(int)status.node.nics, "connections", (int)status.connections, "max_connections",
@@ -101,7 +102,8 @@ int handle_status(struct weftd *d, const struct request *request, struct reply *
 		(int)status.hooks, "wanted", (int)status.hooks_wanted, "foreign",
 		(int)status.hooks_foreign, "shortcut", json_text(status.node.shortcut), "handover",
 		(int)status.node.tproxy, "netfilter", json_text(status.node.netfilter), "missing",
-		missing);
+		missing, "enrol", enrol_mode_name(d->enrol), "pods_enrolled",
+		(int)status.node.members);
 	return reply->data ? 0 : -ENOMEM;
 }
 

@@ -13,6 +13,7 @@
 #include "daemon/netlink/netlink.h"
 #include "daemon/node/tproxy_rules.h"
 #include "daemon/datapath/datapath_priv.h"
+#include "lib/base/id_set.h"
 #include "lib/base/log.h"
 #include "daemon/bpf/pin.h"
 #include "daemon/datapath/preflight.h"
@@ -59,6 +60,43 @@ static int read_sources(struct kernel *k, struct addr_set *out)
 	return r ? log_err(r, "read the sources in force") : 0;
 }
 
+/* ---- who was in the mesh when an earlier weftd ended ---- */
+
+struct members {
+	struct ids outside; /* interfaces */
+	struct addr_set *addrs;
+};
+
+static int note_outside(void *arg, const void *key, const void *value)
+{
+	struct members *m = arg;
+	int r = ((const struct pod *)value)->outside ? ids_add(&m->outside, *(const __u32 *)key)
+						     : 0;
+
+	return r < 0 ? r : 0;
+}
+
+static int note_member(void *arg, const void *key, const void *value)
+{
+	struct members *m = arg;
+
+	return ids_has(&m->outside, *(const __u32 *)value) ? 0 : addr_set_add(m->addrs, key);
+}
+
+/* Until the first generation of this one says who is. */
+static int read_members(struct kernel *k, struct addr_set *out)
+{
+	struct members m = { .addrs = out };
+	int r = map_walk(k->loader.map[MAP_PODS], sizeof(__u32), sizeof(struct pod), note_outside,
+			 &m);
+
+	if (!r)
+		r = map_walk(k->loader.map[MAP_POD_ADDRS], sizeof(struct addr), sizeof(__u32),
+			     note_member, &m);
+	ids_free(&m.outside);
+	return r ? log_err(r, "read which pods are in the mesh") : 0;
+}
+
 static int end_gone(void *arg, const struct addr_list *gone)
 {
 	return sweep_gone(arg, gone);
@@ -71,10 +109,12 @@ static void check_soon(void *arg)
 
 static int open_node(struct kernel *k, const struct kernel_options *o)
 {
-	_cleanup_(addr_set_free) struct addr_set sources = {};
+	_cleanup_(addr_set_free) struct addr_set sources = {}, members = {};
 	int tproxy = kernel_leads_to_proxy(k);
 	int r = tproxy < 0 ? tproxy : read_sources(k, &sources);
 
+	if (!r)
+		r = read_members(k, &members);
 	if (r)
 		return r;
 	return node_open(&(struct node_options){ .dir = k->dir,
@@ -83,7 +123,9 @@ static int open_node(struct kernel *k, const struct kernel_options *o)
 						 .pods = o->pods,
 						 .nic = o->nic,
 						 .shortcut = o->shortcut,
+						 .all_pods = k->enrol == ENROL_ALL,
 						 .sources = &sources,
+						 .members = &members,
 						 .tproxy = tproxy,
 						 .gone = end_gone,
 						 .changed = check_soon,
@@ -144,6 +186,8 @@ int kernel_open(const struct kernel_options *options, struct event_loop *loop, s
 	if (r)
 		return log_err(r, "make the directory %s", options->bpffs);
 	k = kernel_new(options->bpffs, loop);
+	if (k)
+		k->enrol = options->enrol;
 	if (k &&
 	    snprintf(k->cgroup, sizeof(k->cgroup), "%s", options->cgroup) >= (int)sizeof(k->cgroup))
 		return log_err(-ENAMETOOLONG, "--cgroup %s", options->cgroup);

@@ -8,6 +8,7 @@
 #include <stdbool.h>
 #include <stddef.h>
 
+#include "lib/mesh/enrol.h"
 #include "lib/tables/registry.h"
 #include "lib/tables/tables.h"
 #include "daemon/node/node.h"
@@ -30,6 +31,7 @@ struct kernel_options {
 	unsigned max_connections; /* size of the connection table; 0: the default, or that of the
 				     one that is there */
 	enum shortcut_mode shortcut;
+	enum enrol_mode enrol;
 	bool refuse_unseen; /* --unseen refuse: pods' connections that no connect() hook saw */
 };
 
@@ -121,6 +123,10 @@ int kernel_each_socket(struct kernel *k, int (*row)(void *arg, const struct sock
 		       void *arg);
 int kernel_each_pod(struct kernel *k, int (*row)(void *arg, __u32 ifindex, const struct pod *p),
 		    void *arg);
+/* What of the pods in the mesh is not steered yet, a line each: pods that the tables know on
+ * the node of that name (NULL: on none), and interfaces that are there. */
+void kernel_each_unready(struct kernel *k, const struct tables *t, const char *node,
+			 void (*tell)(void *arg, const char *what), void *arg);
 /* Every node address that SCOPE_NODE services answer on. */
 int kernel_each_node_addr(struct kernel *k, int (*row)(void *arg, const struct addr *a), void *arg);
 

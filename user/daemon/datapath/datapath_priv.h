@@ -23,6 +23,7 @@ struct kernel {
 	struct sweep sweep;
 	struct guard guard;
 	struct published published;
+	enum enrol_mode enrol;
 	char release[72]; /* uname -r */
 };
 

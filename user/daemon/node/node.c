@@ -70,6 +70,9 @@ static struct local_node *node_new(const struct node_options *o)
 	node->arg = o->arg;
 	node->sources = *o->sources;
 	*o->sources = (struct addr_set){};
+	node->members = *o->members;
+	*o->members = (struct addr_set){};
+	node->all_pods = o->all_pods;
 	shortcut_init(&node->shortcut);
 	restore_init(&node->restore);
 	pods_init(&node->pods);
@@ -105,6 +108,7 @@ void node_close(struct local_node *node)
 	shortcut_free(&node->shortcut);
 	restore_free(&node->restore);
 	addr_set_free(&node->sources);
+	addr_set_free(&node->members);
 	event_close(&node->links);
 	event_close(&node->node_routes);
 	closep(&node->netlink);
@@ -116,11 +120,17 @@ const struct addr_set *node_sources(const struct local_node *node)
 	return &node->sources;
 }
 
-int node_identify(struct local_node *node, struct addr_set *sources)
+static void replace(struct addr_set *set, struct addr_set *by)
 {
-	addr_set_free(&node->sources);
-	node->sources = *sources;
-	*sources = (struct addr_set){};
+	addr_set_free(set);
+	*set = *by;
+	*by = (struct addr_set){};
+}
+
+int node_identify(struct local_node *node, struct addr_set *sources, struct addr_set *members)
+{
+	replace(&node->sources, sources);
+	replace(&node->members, members);
 	return pods_identify(node);
 }
 
@@ -149,6 +159,27 @@ void node_status(struct local_node *node, struct node_status *out)
 	netfilter_on_forward(node, out->netfilter, sizeof(out->netfilter));
 	for (const struct iface *i = node->pods.ifaces; i; i = i->next) {
 		out->pods += i->role == ROLE_POD;
+		out->members += i->role == ROLE_POD && pod_is_member(node, i);
 		out->nics += i->role == ROLE_NIC;
 	}
+}
+
+void node_each_lacking(struct local_node *node,
+		       void (*each)(void *arg, const char *ifname, const char *why), void *arg)
+{
+	for (const struct iface *i = node->pods.ifaces; i; i = i->next) {
+		if (i->failed)
+			each(arg, i->link.name, "could not be followed yet: see the log");
+		else if (pod_lacks_cookie(i) && pod_is_member(node, i))
+			each(arg, i->link.name, "the network namespace behind it is not found yet");
+	}
+}
+
+bool node_has_pod(const struct local_node *node, const struct addr *a)
+{
+	for (const struct iface *i = node->pods.ifaces; i; i = i->next) {
+		if (i->role == ROLE_POD && addr_list_has(&i->addrs, a))
+			return true;
+	}
+	return false;
 }

@@ -34,8 +34,9 @@ struct node_options {
 	const struct loader *loader;
 	const char *pods, *nic; /* --pods, --nic */
 	enum shortcut_mode shortcut;
-	struct addr_set *sources; /* see node_identify() */
-	bool tproxy;		  /* what is in force leads to weft-proxy */
+	bool all_pods; /* whatever node_identify() says, every pod is in the mesh */
+	struct addr_set *sources, *members; /* see node_identify() */
+	bool tproxy;			    /* what is in force leads to weft-proxy */
 	/* Called with addresses that no pod has any more, or with none where an interface has
 	 * gone: their connections are to end. */
 	int (*gone)(void *arg, const struct addr_list *gone);
@@ -52,8 +53,9 @@ void node_close(struct local_node *node);
 
 /* The addresses that rules know pods by, of the generation in force. */
 const struct addr_set *node_sources(const struct local_node *node);
-/* Another generation is in force, with these; takes them over. */
-int node_identify(struct local_node *node, struct addr_set *sources);
+/* Another generation is in force, with these; takes both over. `members`: the addresses of pods
+ * that are in the mesh; one that leaves it keeps the connections that it has. */
+int node_identify(struct local_node *node, struct addr_set *sources, struct addr_set *members);
 
 /* Every packet that the node forwards pays for the way to weft-proxy, so that it is there only
  * where something needs it. Then it stays: connections may be open for as long as they like. */
@@ -79,8 +81,16 @@ int node_put_back(struct local_node *node, enum node_part part);
 int node_each_netns(struct local_node *node, int (*each)(void *arg, __u64 cookie, int fd),
 		    void *arg);
 
+/* Calls `each` with the interface of every pod of the mesh that is not, or not wholly, steered yet,
+ * and why. */
+void node_each_lacking(struct local_node *node,
+		       void (*each)(void *arg, const char *ifname, const char *why), void *arg);
+/* Whether a pod that is attached has the address. */
+bool node_has_pod(const struct local_node *node, const struct addr *a);
+
 struct node_status {
 	unsigned pods, nics;
+	unsigned members;      /* of the pods: in the mesh */
 	unsigned pods_unknown; /* whose network namespace has not been found: only tc steers them */
 	bool tcx;	       /* or clsact filters */
 	bool tproxy;	       /* the way to weft-proxy is in use */

@@ -71,6 +71,8 @@ struct local_node {
 	struct restore restore;
 	struct pods pods;
 	struct addr_set sources; /* the addresses that rules know pods by */
+	struct addr_set members; /* those of pods in the mesh */
+	bool all_pods;		 /* all are */
 	bool tproxy;		 /* the way to weft-proxy is there: something has needed it */
 	int (*gone)(void *arg, const struct addr_list *gone);
 	void (*changed)(void *arg);
@@ -93,8 +95,10 @@ int pods_follow(struct local_node *node);
 void pod_read(struct local_node *node, struct iface *i);
 int pod_refresh(struct local_node *node, struct iface *i);
 int pod_remove(struct local_node *node, struct iface *i);
-/* Its entry in `pods`. */
+/* Its entries in `pods`, of all of its interfaces, and in `netns_pods`. */
 int pod_write(struct local_node *node, const struct iface *i);
+/* Whether the pod is in the mesh, by any of its interfaces' addresses. */
+bool pod_is_member(const struct local_node *node, const struct iface *i);
 /* The address that rules know the pod by; :: if it has none. */
 struct addr pod_identity(const struct local_node *node, const struct iface *i);
 /* Chooses each pod's identifying address again: another generation is in force. */
@@ -117,6 +121,7 @@ int pods_sweep(struct local_node *node);
  * error. */
 int pods_find_cookies(struct local_node *node);
 size_t pods_without_cookie(const struct pods *p);
+bool pod_lacks_cookie(const struct iface *i);
 /* Brings `netns_pods` in step with the pod's interface. */
 int pod_write_netns(struct local_node *node, const struct iface *i);
 /* The interface's other end is in another namespace now, or in none. */

@@ -89,10 +89,26 @@ static void write_bridge(struct local_node *node, const struct iface *i, struct 
 	memcpy(pod->bridge_mac, bridge->link.mac, sizeof(pod->bridge_mac));
 }
 
+bool pod_is_member(const struct local_node *node, const struct iface *i)
+{
+	if (node->all_pods)
+		return true;
+	for (const struct iface *other = node->pods.ifaces; other; other = other->next) {
+		if (other->link.nsid != i->link.nsid)
+			continue;
+		for (size_t n = 0; n < other->addrs.count; n++) {
+			if (addr_set_has(&node->members, &other->addrs.items[n]))
+				return true;
+		}
+	}
+	return false;
+}
+
+/* Also as an endpoint, a pod outside of the mesh keeps to the node's way. */
 static bool may_cut_short(const struct local_node *node, const struct iface *i)
 {
-	return node->shortcut.mode == SHORTCUT_ALWAYS ||
-	       (node->shortcut.mode == SHORTCUT_AUTO && i->bare);
+	return pod_is_member(node, i) && (node->shortcut.mode == SHORTCUT_ALWAYS ||
+					  (node->shortcut.mode == SHORTCUT_AUTO && i->bare));
 }
 
 static int write_pod(struct local_node *node, const struct iface *i)
@@ -105,6 +121,7 @@ static int write_pod(struct local_node *node, const struct iface *i)
 	memcpy(pod.host_mac, i->link.mac, sizeof(pod.host_mac));
 	write_bridge(node, i, &pod);
 	pod.shortcut = may_cut_short(node, i);
+	pod.outside = !pod_is_member(node, i);
 	memcpy(pod.name, i->link.name, sizeof(pod.name));
 	if (!bpf_map_lookup_elem(node->loader->map[MAP_PODS], &key, &now) &&
 	    !memcmp(&now, &pod, sizeof(pod)))
@@ -115,10 +132,15 @@ static int write_pod(struct local_node *node, const struct iface *i)
 	return 0;
 }
 
+/* An address of one interface may bring the others into the mesh. */
 int pod_write(struct local_node *node, const struct iface *i)
 {
 	int r = write_pod(node, i);
 
+	for (const struct iface *o = node->pods.ifaces; !r && !node->all_pods && o; o = o->next) {
+		if (o != i && o->role == ROLE_POD && o->link.nsid == i->link.nsid)
+			r = write_pod(node, o);
+	}
 	return r ? r : pod_write_netns(node, i);
 }
 

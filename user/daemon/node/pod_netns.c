@@ -17,7 +17,7 @@
 #include "lib/base/log.h"
 #include "daemon/netlink/netns.h"
 
-static bool lacks_cookie(const struct iface *i)
+bool pod_lacks_cookie(const struct iface *i)
 {
 	return i->role == ROLE_POD && !i->netns_cookie;
 }
@@ -27,7 +27,7 @@ static size_t count_lacking(const struct pods *p)
 	size_t n = 0;
 
 	for (const struct iface *i = p->ifaces; i; i = i->next)
-		n += lacks_cookie(i);
+		n += pod_lacks_cookie(i);
 	return n;
 }
 
@@ -43,7 +43,7 @@ static int note_namespace(void *arg, int nsid, int fd)
 	__u64 cookie = 0;
 
 	for (struct iface *i = p->ifaces; i; i = i->next) {
-		if (!lacks_cookie(i) || i->link.nsid != nsid)
+		if (!pod_lacks_cookie(i) || i->link.nsid != nsid)
 			continue;
 		if (!cookie && netns_cookie(fd, &cookie))
 			return 0; /* it is just going */
@@ -79,6 +79,7 @@ static bool describe(struct local_node *node, __u64 cookie, struct netns_pod *ou
 			known = addr_set_has(&node->sources, &identity);
 		}
 		found = true;
+		out->outside = !pod_is_member(node, i);
 		if (i->peer_up)
 			out->down = 0;
 		for (size_t n = 0; n < i->addrs.count; n++)
@@ -151,7 +152,7 @@ static bool is_current(const struct local_node *node, __u64 cookie, const struct
 		if (i->netns_cookie == cookie)
 			return true;
 		/* not found yet, or not to be looked into now: the entry may well be right */
-		if (i->link.ifindex == (int)pod->ifindex && (lacks_cookie(i) || i->failed))
+		if (i->link.ifindex == (int)pod->ifindex && (pod_lacks_cookie(i) || i->failed))
 			return true;
 	}
 	return false;

@@ -8,6 +8,8 @@
 
 #include "lib/base/cleanup.h"
 #include "daemon/api/control.h"
+#include "daemon/api/health.h"
+#include "daemon/api/ready.h"
 #include "lib/base/log.h"
 #include "daemon/source/files.h"
 #include "daemon/start/dirs.h"
@@ -29,6 +31,7 @@ DEFINE_CLEANUP(struct supervisor *, supervisor_close);
 DEFINE_CLEANUP(struct store *, store_close);
 DEFINE_CLEANUP(struct engine *, engine_free);
 DEFINE_CLEANUP(struct event_loop *, event_loop_close);
+DEFINE_CLEANUP(struct health *, health_close);
 
 /* All directories and the network namespace, so that two daemons can't share any. */
 struct locks {
@@ -273,6 +276,23 @@ static int open_loop(struct event_loop **out)
 	return r ? log_err(r, "make an event loop") : 0;
 }
 
+/* Where it is not asked for, something else may have the port. */
+static int open_health(const struct options *o, struct event_loop *loop, struct weftd *d,
+		       struct health **out)
+{
+	const struct health_options options = {
+		.loop = loop, .address = o->health, .each_reason = ready_each_reason, .arg = d
+	};
+	int r = strcmp(o->health, "off") == 0 ? 0 : health_open(&options, out);
+
+	if (r && o->health_given)
+		return log_err(r, "--health: listen at %s", o->health);
+	if (r)
+		log_warning("health is not answered for at %s, see --health: %s", o->health,
+			    strerror(-r));
+	return 0;
+}
+
 static int serve(const struct options *o)
 {
 	_cleanup_(unlock) struct locks locks = no_locks;
@@ -282,7 +302,11 @@ static int serve(const struct options *o)
 	_cleanup_close_ int access_log = -1, listener = -1;
 	_cleanup_(supervisor_closep) struct supervisor *supervisor = NULL;
 	_cleanup_(engine_freep) struct engine *engine = NULL;
-	struct weftd d = { .bpffs = o->kernel.bpffs, .state_dir = o->state_dir };
+	_cleanup_(health_closep) struct health *health = NULL;
+	struct weftd d = { .bpffs = o->kernel.bpffs,
+			   .state_dir = o->state_dir,
+			   .enrol = o->kernel.enrol,
+			   .node_name = o->node_name };
 	struct file_source files;
 	int r = kernel_check(&o->kernel);
 
@@ -302,6 +326,8 @@ static int serve(const struct options *o)
 		r = kernel_open(&o->kernel, loop, &kernel);
 	if (!r)
 		r = open_supervisor(o, loop, kernel, &access_log, &supervisor);
+	if (!r)
+		r = open_health(o, loop, &d, &health);
 	if (r)
 		return r;
 	files = file_source(store);

@@ -8,6 +8,7 @@
 
 #include <linux/types.h>
 
+#include "daemon/api/health.h"
 #include "daemon/start/options.h"
 #include "weft/tproxy.h"
 
@@ -33,6 +34,9 @@ enum option_key {
 	OPT_MAX_CONNECTIONS,
 	OPT_SHORTCUT,
 	OPT_UNSEEN,
+	OPT_ENROL,
+	OPT_NODE_NAME,
+	OPT_HEALTH,
 	OPT_DETACH,
 	OPT_HELP,
 	OPT_VERSION,
@@ -53,6 +57,9 @@ static const struct option long_options[] = {
 	{ "max-connections", required_argument, NULL, OPT_MAX_CONNECTIONS },
 	{ "shortcut", required_argument, NULL, OPT_SHORTCUT },
 	{ "unseen", required_argument, NULL, OPT_UNSEEN },
+	{ "enrol", required_argument, NULL, OPT_ENROL },
+	{ "node-name", required_argument, NULL, OPT_NODE_NAME },
+	{ "health", required_argument, NULL, OPT_HEALTH },
 	{ "detach", no_argument, NULL, OPT_DETACH },
 	{ "help", no_argument, NULL, OPT_HELP },
 	{ "version", no_argument, NULL, OPT_VERSION },
@@ -84,6 +91,12 @@ static const char usage[] =
 	"packets, "
 	"or refused\n"
 	"                        (steer)\n"
+	"  --enrol all|labelled  whose connections are steered: those of all pods, or of pods that "
+	"labels put into\n"
+	"                        the mesh (all)\n"
+	"  --node-name NAME      as Pods of this node name it: /readyz waits for them\n"
+	"  --health ADDR:PORT|off\n"
+	"                        where /healthz and /readyz are answered (" HEALTH_DEFAULT ")\n"
 	"  --workers N           threads of weft-proxy, 1 to 64 (one per CPU, at most 8)\n"
 	"  --access-log FILE|-   where weft-proxy writes a line per request (nowhere)\n"
 	"  --access-log-format text|json\n"
@@ -151,6 +164,18 @@ static int take_shortcut(struct options *o, int *status)
 		     optarg);
 }
 
+static int take_enrol(struct options *o, int *status)
+{
+	int mode = enrol_mode_parse(optarg);
+
+	if (mode < 0)
+		return wrong(status, "%s: all or labelled is expected, not \"%s\"", "--enrol",
+			     optarg);
+	o->kernel.enrol = (enum enrol_mode)mode;
+	o->enrol_given = true;
+	return 0;
+}
+
 static int take_proxy_value(int key, struct options *o, int *status)
 {
 	switch (key) {
@@ -210,6 +235,18 @@ static int take_value(int key, struct options *o, int *status)
 		return 0;
 	case OPT_SHORTCUT:
 		return take_shortcut(o, status);
+	case OPT_ENROL:
+		return take_enrol(o, status);
+	case OPT_NODE_NAME:
+		o->node_name = optarg;
+		return 0;
+	case OPT_HEALTH:
+		o->health = optarg;
+		o->health_given = true;
+		return health_address_valid(optarg)
+			       ? 0
+			       : wrong(status, "%s: ADDRESS:PORT or off is expected, not \"%s\"",
+				       "--health", optarg);
 	case OPT_UNSEEN:
 		o->kernel.refuse_unseen = strcmp(optarg, "refuse") == 0;
 		return o->kernel.refuse_unseen || strcmp(optarg, "steer") == 0
@@ -269,6 +306,7 @@ int options_parse(int argc, char **argv, struct options *out, int *status)
 		.run_dir = "/run/weft",
 		.kernel = { .bpffs = "/sys/fs/bpf/weft", .pods = "auto" },
 		.log_level = LOG_LEVEL_INFO,
+		.health = HEALTH_DEFAULT,
 		.workers = default_workers(),
 		.access_log_format = "text",
 	};

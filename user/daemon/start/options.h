@@ -17,7 +17,11 @@ struct options {
 	const char *access_log;	       /* file, "-" for stdout, or NULL */
 	const char *access_log_format; /* text or json */
 	bool detach;
-	bool bpffs_given; /* or kernel.bpffs is the default */
+	const char *node_name; /* NULL: not said */
+	const char *health;    /* ADDRESS:PORT or "off" */
+	bool health_given;     /* or it is the default */
+	bool enrol_given;      /* or kernel.enrol is the default of the source */
+	bool bpffs_given;      /* or kernel.bpffs is the default */
 };
 
 /* 0: go on. Otherwise the caller exits with *status, after --help, --version or a message about

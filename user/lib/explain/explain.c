@@ -248,6 +248,18 @@ static int ask(const struct tables *t, const struct explain_client *client, expl
 	return 0;
 }
 
+/* Services' addresses are for the pods of the mesh. */
+static int explain_outsider(const struct explain_query *q, const struct explain_client *client,
+			    struct explain_answer *a)
+{
+	a->action = EXPLAIN_PASSTHROUGH;
+	a->reason = pool_printf(&a->pool,
+				"%s %s%s%s is not in the mesh (%s): its connections pass untouched",
+				q->pod ? "pod" : "a client of namespace", client->namespace,
+				q->pod ? "/" : "", q->pod ? q->pod : "", client->enrolment.why);
+	return a->reason ? 0 : -ENOMEM;
+}
+
 int explain(const struct tables *t, const struct objects *objects, const struct explain_query *q,
 	    explain_decide decide, void *arg, struct explain_answer *out, struct errors *errors)
 {
@@ -260,6 +272,8 @@ int explain(const struct tables *t, const struct objects *objects, const struct 
 		r = explain_find_target(t, objects, q, &client, &to, errors);
 	if (r)
 		return r;
+	if (client.namespace && !client.enrolment.in)
+		return explain_outsider(q, &client, out);
 	/* What has no address is not published: the kernel is never asked about it. */
 	if (to.entry && decide && addr_is_placeholder(&to.entry->key.addr)) {
 		to.entry = NULL;

@@ -7,6 +7,7 @@
 #include <jansson.h>
 
 #include "lib/explain/decide_user.h"
+#include "lib/mesh/enrol.h"
 #include "lib/model/hostname.h"
 #include "lib/tables/tables.h"
 
@@ -22,7 +23,8 @@ struct explain_query {
 	const char *host;
 	const char *address;
 	unsigned port;
-	const char *sni; /* changes nothing for what weft carries out */
+	const char *sni;       /* changes nothing for what weft carries out */
+	enum enrol_mode enrol; /* who is in the mesh */
 };
 
 enum explain_action {
@@ -70,7 +72,8 @@ typedef int (*explain_decide)(void *arg, const struct question *q, struct verdic
 /*
  * Answers `q`. The tables must be those of the generation that `decide` asks; NULL asks
  * decide_tables(). A client in the mesh that is no Pod of the tables is always answered by
- * decide_tables(), because the kernel doesn't know it. Returns 0; -ENOENT when there is no such pod
+ * decide_tables(), because the kernel doesn't know it; one that is not in the mesh is answered
+ * without. Returns 0; -ENOENT when there is no such pod
  * or gateway, -EINVAL when the query makes no sense (`errors` says so); -ENOMEM; or what `decide`
  * returned, -ESTALE if that was about other tables. Zero-initialise `out` and free it with
  * explain_done(), whatever is returned.

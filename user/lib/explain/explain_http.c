@@ -199,6 +199,8 @@ int explain_http(const struct http_snapshot *s, const struct tables *t,
 	struct addr called;
 	int r = explain_find_client(t, objects, q, &client, errors);
 
+	if (!r && client.namespace && !client.enrolment.in)
+		r = -EPROTONOSUPPORT; /* no rule of HTTP is for it either */
 	if (r)
 		return r;
 	http_source_given(s, client.namespace ? client.namespace : "", client.labels, &source);

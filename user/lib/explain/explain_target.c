@@ -63,19 +63,21 @@ int explain_find_client(const struct tables *t, const struct objects *objects,
 			struct errors *errors)
 {
 	const char *ns = namespace_of(q);
-	const struct object *pod;
+	const struct object *home = enrol_home(objects, ns), *pod;
 
 	if (q->gateway)
 		return 0;
 	out->namespace = ns;
 	out->labels = q->labels;
 	out->ns = namespace_number(t, ns);
+	out->enrolment = enrol_labels(q->enrol, ns, q->labels, home);
 	if (!q->pod || q->labels)
 		return 0;
 	pod = find_object(objects, KIND_POD, ns, q->pod);
 	if (!pod)
 		return no_such(errors, "pod", ns, q->pod);
 	out->labels = &pod->meta.labels;
+	out->enrolment = enrol_pod(q->enrol, pod, home);
 	find_source(t, pod, out);
 	return 0;
 }

@@ -9,6 +9,7 @@
 struct explain_client {
 	const char *namespace;	  /* NULL: from outside */
 	const struct object *pod; /* NULL: no Pod of the tables; the labels speak for it */
+	struct enrolment enrolment;
 	const struct kvs *labels; /* may be NULL */
 	struct addr addr;	  /* of `pod` */
 	__u32 ns;		  /* struct source.ns, 0 if the tables don't have the namespace */

@@ -6,6 +6,8 @@
 
 #include <errno.h>
 
+#include "lib/mesh/enrol.h"
+
 enum { LABEL_KEY_MAX = 1024 };
 
 static size_t put_part(char *out, size_t room, size_t at, const char *part)
@@ -95,9 +97,25 @@ static int reserve_sources(struct mesh *mesh)
 	return bytemap_reserve(&mesh->pods_by_addr, n);
 }
 
+/* The Namespaces that are known, by name. */
+static int index_homes(const struct mesh *mesh, struct bytemap *homes)
+{
+	for (size_t i = 0; i < mesh->objects->count; i++) {
+		const struct object *o = mesh->objects->items[i];
+		void **at;
+
+		if (o->kind != KIND_NAMESPACE)
+			continue;
+		at = bytemap_at(homes, o->meta.name, strlen(o->meta.name));
+		if (!at)
+			return -ENOMEM;
+		*at = (void *)o;
+	}
+	return 0;
+}
+
 /* An address that two pods claim is that of the first. */
-static int add_source(struct mesh *mesh, const struct object *o, const char *ip, __u32 ns,
-		      __u32 workload)
+static int add_source(struct mesh *mesh, const struct source_entry *entry, const char *ip)
 {
 	struct source_entry *s = &mesh->t->sources.items[mesh->t->sources.count];
 	void **at;
@@ -109,28 +127,46 @@ static int add_source(struct mesh *mesh, const struct object *o, const char *ip,
 		return -ENOMEM;
 	if (*at)
 		return 0;
-	*at = (void *)o;
-	s->value = (struct source){ .ns = ns, .workload = workload };
-	s->pod = o;
+	*at = (void *)entry->pod;
+	s->value = entry->value;
+	s->pod = entry->pod;
+	s->labelled = entry->labelled;
 	mesh->t->sources.count++;
 	return 0;
 }
 
+static int add_pod(struct mesh *mesh, const struct object *o, const struct object *home,
+		   struct source source)
+{
+	const struct source_entry entry = { .value = source,
+					    .pod = o,
+					    .labelled = enrol_is_labelled(o, home) };
+	int r = 0;
+
+	if (pod_is_over(o) || o->pod.host_network)
+		return 0;
+	for (size_t k = 0; k < o->pod.ips.count && !r; k++)
+		r = add_source(mesh, &entry, o->pod.ips.items[k]);
+	return r;
+}
+
 int mesh_sources(struct mesh *mesh)
 {
-	size_t i, k;
+	struct bytemap homes = { 0 };
+	size_t i;
 	int r = reserve_sources(mesh);
 
+	if (!r)
+		r = index_homes(mesh, &homes);
 	for (i = 0; i < mesh->pods.count && !r; i++) {
 		const struct object *o = mesh->pods.items[i];
-		__u32 ns = mesh_namespace(mesh, o->meta.namespace);
+		const struct source source = { .ns = mesh_namespace(mesh, o->meta.namespace),
+					       .workload = i + 1 };
 
-		if (!ns)
-			return -ENOMEM;
-		for (k = 0; k < o->pod.ips.count && !pod_is_over(o) && !o->pod.host_network && !r;
-		     k++)
-			r = add_source(mesh, o, o->pod.ips.items[k], ns, i + 1);
+		r = source.ns ? add_pod(mesh, o, bytemap_str(&homes, o->meta.namespace), source)
+			      : -ENOMEM;
 	}
+	bytemap_free(&homes);
 	return r;
 }
 

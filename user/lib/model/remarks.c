@@ -55,11 +55,17 @@ static const struct remark remarks[] = {
 				     "match" },
 	[REMARK_HTTP2] = { "WEFT0113", "warning",
 			   "let the port speak HTTP/1.1 and name it http-..., or delete the rule" },
+	[REMARK_NOT_ENROLLED] = { "IST0102", "info",
+				  "kubectl label namespace NAME istio-injection=enabled, or "
+				  "=disabled to say that it is meant so" },
+	[REMARK_TWO_MESH_LABELS] = { "IST0123", "warning", "remove one of the two labels" },
+	[REMARK_CONTRADICTION] = { "WEFT0115", "warning", "remove one of the two" },
 };
 
 void errors_remark(struct errors *e, enum remark_kind kind, const struct object *o, struct pos at,
 		   const char *fmt, ...)
 {
+	const char *ns = o->kind == KIND_NAMESPACE ? o->meta.name : o->meta.namespace;
 	const struct remark *r = &remarks[kind];
 	_cleanup_free_ char *message = NULL;
 	size_t before = e->count;
@@ -74,7 +80,7 @@ void errors_remark(struct errors *e, enum remark_kind kind, const struct object 
 	if (e->count == before)
 		return;
 	e->items[before].remark = r;
-	e->items[before].namespace = o->meta.namespace ? strdup(o->meta.namespace) : NULL;
+	e->items[before].namespace = ns ? strdup(ns) : NULL;
 }
 
 static json_t *remark_json(const struct error *e)

@@ -41,6 +41,9 @@ enum remark_kind {
 	REMARK_UNUSED_DELEGATE,
 	REMARK_HTTP2,
 	REMARK_MATCH_ELSEWHERE,
+	REMARK_NOT_ENROLLED,
+	REMARK_TWO_MESH_LABELS,
+	REMARK_CONTRADICTION,
 };
 
 /* Adds "FILE:LINE:COL: MESSAGE; ADVICE [CODE]" as a warning about an object, `at` being a place in

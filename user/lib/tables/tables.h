@@ -23,6 +23,7 @@ struct source_entry {
 	struct addr addr;
 	struct source value;
 	const struct object *pod; /* borrowed from the compiled objects */
+	bool labelled;		  /* into the mesh (lib/mesh/enrol.h) */
 };
 
 /* Where a rule came from, one per element of `rules`. Strings are owned by the tables. */

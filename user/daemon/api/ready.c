@@ -1,0 +1,45 @@
+// SPDX-License-Identifier: Apache-2.0
+#include "daemon/api/ready.h"
+
+#include <stdio.h>
+
+struct told {
+	void (*tell)(void *list, const char *what);
+	void *list;
+};
+
+static void tell_missing(void *arg, const char *what)
+{
+	const struct told *t = arg;
+	char line[256];
+
+	snprintf(line, sizeof(line), "not in the kernel at the moment: %s", what);
+	t->tell(t->list, line);
+}
+
+static void check_proxy(const struct weftd *d, const struct told *t)
+{
+	const struct tables *tables = engine_tables(d->engine);
+	struct supervisor_status proxy;
+
+	supervisor_status(d->supervisor, &proxy);
+	if (!proxy.pid)
+		t->tell(t->list, "weft-proxy does not run");
+	else if (tables && tables->http &&
+		 !supervisor_has_snapshot(d->supervisor, tables->http_bytes, tables->http_size))
+		t->tell(t->list, "weft-proxy does not have the rules yet");
+}
+
+void ready_each_reason(void *weftd, void (*tell)(void *list, const char *what), void *list)
+{
+	struct weftd *d = weftd;
+	struct told t = { tell, list };
+
+	if (!d->engine) {
+		tell(list, "the rules are not loaded yet");
+		return;
+	}
+	check_proxy(d, &t);
+	kernel_each_unready(d->kernel, engine_tables(d->engine), d->node_name, tell, list);
+	kernel_each_missing(d->kernel, tell_missing, &t);
+}
