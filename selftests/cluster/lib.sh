@@ -13,15 +13,16 @@
 #   node-a   10.77.0.10, pods 10.244.10.0/24, control plane
 #   node-b   10.77.0.11, pods 10.244.11.0/24
 #
-# Environment: TESTKUBE the binary, CNI bridge (default) or ptp. There is no DNS: pods have `hostAliases`.
+# Environment: TESTKUBE the binary; CNI bridge or ptp, on both nodes (bridge on node-a, ptp on node-b). There is no DNS: pods have `hostAliases`.
 
 . "${BASH_SOURCE[0]%/*}/../net/lib.sh"
 HERE=$ROOT/selftests/cluster
-export TESTKUBE=${TESTKUBE:-$OUT/cluster/testkube} IMAGES=${IMAGES:-$OUT/cluster/images} CNI=${CNI:-bridge}
+export TESTKUBE=${TESTKUBE:-$OUT/cluster/testkube} IMAGES=${IMAGES:-$OUT/cluster/images}
 if [ -n "$(type -P kubectl)" ]; then KUBECTL=(kubectl); else KUBECTL=("$TESTKUBE" kubectl); fi
 ID=wc-$$
 NODES=(node-a node-b)
 declare -A NODE_NUMBER=([node-a]=10 [node-b]=11)
+declare -A NODE_CNI=([node-a]=${CNI:-bridge} [node-b]=${CNI:-ptp})
 declare -A NODE_PID=()    # process 1 of the node
 declare -A UNSHARE_PID=() # the end of which is the end of the node
 KUBE_PROXIES=()
@@ -142,7 +143,7 @@ node_start() {
 			echo "$BASHPID" >"$c$ID-$node/cgroup.procs"
 		done
 		exec setsid nsenter --net="/run/netns/$(netns "$node")" \
-			unshare --mount --pid --cgroup --fork --kill-child --mount-proc --propagation private \
+			env CNI="${NODE_CNI[$node]}" unshare --mount --pid --cgroup --fork --kill-child --mount-proc --propagation private \
 			bash "$HERE/node" "$node" "${NODE_NUMBER[$node]}" "$TMP"
 	) >"$TMP/$node/node.log" 2>&1 </dev/null &
 	UNSHARE_PID[$node]=$!
@@ -186,6 +187,9 @@ kube_proxy_start() {
 		on_exec "$node" "$TESTKUBE" proxy --proxy-mode "$1" --kubeconfig "$TMP/kubeconfig" --hostname-override "$node" \
 			--conntrack-max-per-core=0 --conntrack-min=0 --cluster-cidr 10.244.0.0/16 >"$TMP/$node/kube-proxy.log" 2>&1 </dev/null &
 		KUBE_PROXIES+=($!)
+	done
+	for node in "${NODES[@]}"; do
+		wait_until 30 on "$node" curl -fs http://127.0.0.1:10256/healthz
 	done
 }
 

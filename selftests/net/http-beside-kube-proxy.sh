@@ -46,7 +46,7 @@ for family in 4 6; do
 	[ $family = 4 ] || tables=ip6tables
 	in_ns node $tables -A INPUT -p tcp --dport 31380 -m conntrack --ctstate NEW -j REJECT
 	at_node_port "rejected by kube-proxy"
-	in_ns node $tables -t nat -A PREROUTING -m addrtype --dst-type LOCAL -p tcp --dport 31380 -j DNAT \
+	in_ns node $tables -t nat -A PREROUTING -d "$(addr $family node)" -p tcp --dport 31380 -j DNAT \
 		--to-destination "$(hostport "$(addr $family one)" 8080)"
 	at_node_port "translated by kube-proxy"
 done
