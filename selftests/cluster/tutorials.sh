@@ -115,13 +115,12 @@ request_timeouts() {
 	expect_eq "$MODE: a bare client" "$text" "upstream request timeout 504"
 }
 
-# The routes of the gateway alone count at the gateway, and those of the mesh further in.
-ingress_gateway() {
+# gateway_pages WHAT: through the NodePort of each node. The routes of the gateway alone count there, and those of the mesh
+# further in.
+gateway_pages() {
 	local node
-	ingress 80:31380
-	rules bookinfo/bookinfo-gateway bookinfo/virtual-service-all-v1 bookinfo/virtual-service-reviews-test-v2
 	for node in "${NODES[@]}"; do
-		WORLD="NodePort of $node"
+		WORLD="NodePort of $node, $1"
 		WORLD_URL=http://$(node_addr "$node"):31380
 		world_page jason "black stars"
 		world_page visitor "no stars"
@@ -129,6 +128,37 @@ ingress_gateway() {
 			"$(in_ns world curl -sS -o /dev/null -w '%{http_code}' "$WORLD_URL/details/0")" 404
 	done
 	WORLD=
+}
+
+# As they are once agents that the ingress Service selects run on the nodes.
+ingress_endpoints() {
+	kubectl apply -f - >/dev/null <<-END
+	apiVersion: discovery.k8s.io/v1
+	kind: EndpointSlice
+	metadata: {name: agents, namespace: istio-system, labels: {kubernetes.io/service-name: istio-ingressgateway}}
+	addressType: IPv4
+	ports: [{name: port-80, port: 80}]
+	endpoints:
+	- {addresses: [$(node_addr node-a)], nodeName: node-a, conditions: {ready: true}}
+	- {addresses: [$(node_addr node-b)], nodeName: node-b, conditions: {ready: true}}
+	END
+}
+kube_proxy_translates() {
+	on "$1" sh -c 'nft list ruleset 2>/dev/null; iptables-save' | grep -E '10\.77\.0\.11( \. |:)80( |$)' >/dev/null
+}
+
+ingress_gateway() {
+	local node
+	ingress 80:31380
+	rules bookinfo/bookinfo-gateway bookinfo/virtual-service-all-v1 bookinfo/virtual-service-reviews-test-v2
+	gateway_pages "no endpoint"
+	ingress_endpoints
+	sync_rules
+	[ "$MODE" = none ] || for node in "${NODES[@]}"; do
+		wait_until 10 kube_proxy_translates "$node"
+	done
+	gateway_pages "endpoints at the nodes"
+	kubectl -n istio-system delete endpointslice agents >/dev/null
 }
 
 bookinfo() {
@@ -207,14 +237,23 @@ policy_holds() {
 
 # ---- all of it ----
 
-nothing_left() {
+# what_is_there NODE: kinds of what weft has put into the node, a word each
+what_is_there() {
+	local cgroup
+	cgroup=$(on "$1" awk '$3 == "cgroup2" { print $2; exit }' /proc/mounts)
+	[ -z "$(on "$1" find /sys/fs/bpf -mindepth 1 ! -name '*.debug')" ] || echo pins
+	[ -z "$(on "$1" bpftool cgroup show "$cgroup")" ] || echo cgroup
+	! on "$1" bpftool net | grep -E 'from_(pod|nic|bridge)|to_(pod|nic)' >/dev/null || echo tc
+	! on "$1" ip rule | grep 0x570000 >/dev/null || echo rules
+	! on "$1" nft list tables | grep 'inet weft' >/dev/null || echo nftables
+	! on "$1" pgrep weft >/dev/null || echo processes
+}
+
+# node_has WHAT WANT
+node_has() {
 	local node
 	for node in "${NODES[@]}"; do
-		expect_eq "$MODE, $node: pins left" "$(on "$node" find /sys/fs/bpf -mindepth 1 ! -name '*.debug')" ""
-		expect_eq "$MODE, $node: rules of routing left" "$(on "$node" ip rule | grep -c 0x570000 || true)" 0
-		expect_eq "$MODE, $node: nftables left" "$(on "$node" nft list tables | grep -c 'inet weft' || true)" 0
-		expect_eq "$MODE, $node: programs on the cgroup left" "$(on "$node" bpftool cgroup tree "$(on "$node" \
-			awk '$3 == "cgroup2" { print $2; exit }' /proc/mounts)" | grep -c weft || true)" 0
+		expect_eq "$MODE, $node: $1" "$(what_is_there "$node" | xargs)" "$2"
 	done
 }
 
@@ -222,7 +261,10 @@ tutorial() {
 	local start=$SECONDS
 	MODE=$1
 	WORLD=
-	[ "$MODE" = none ] || kube_proxy_start "$MODE"
+	if [ "$MODE" != none ]; then
+		kube_proxy_start "$MODE"
+		wait_until 20 exec_in far-sleep curl -fsS -m 2 http://productpage:9080/health
+	fi
 	weft_start
 	sync_rules
 	api_from_pods
@@ -231,16 +273,22 @@ tutorial() {
 	bookinfo
 	httpbin
 	rules_delete virtualservices,destinationrules,gateways
+	node_has "with weft" "pins cgroup tc rules nftables processes"
 	weft_leave
 	[ "$MODE" = none ] || kube_proxy_stop
-	nothing_left
+	node_has "without weft" ""
 	say "== kube-proxy: $MODE: $((SECONDS - start)) s"
 }
 
-cluster_up
-say "== two nodes are ready: $SECONDS s"
-apps_up
-say "== the applications are ready: $SECONDS s"
-for mode; do
-	tutorial "$mode"
-done
+main() {
+	local mode
+	cluster_up
+	say "== two nodes are ready: $SECONDS s"
+	apps_up
+	say "== the applications are ready: $SECONDS s"
+	for mode; do
+		tutorial "$mode"
+	done
+}
+main "$@"
+exit

@@ -15,11 +15,11 @@ kube_start() {
 	STARTED=$!
 }
 
-# kube_wait WHAT COMMAND...: until COMMAND succeeds, for 60 s at most or until $STARTED ends
+# kube_wait WHAT COMMAND...: until COMMAND succeeds, for 120 s at most or until $STARTED ends
 kube_wait() {
 	local what=$1 try
 	shift
-	for ((try = 0; try < 600; try++)); do
+	for ((try = 0; try < 1200; try++)); do
 		"$@" >/dev/null 2>&1 && return
 		kill -0 "$STARTED" 2>/dev/null || break
 		sleep 0.1
