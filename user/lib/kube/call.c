@@ -121,7 +121,7 @@ static size_t take(char *bytes, size_t one, size_t size, void *arg)
 	}
 	while (room < b->size + size + 1)
 		room *= 2;
-	if (room > b->room) {
+	if (!b->bytes || room > b->room) {
 		char *more = realloc(b->bytes, room);
 
 		if (!more) {

@@ -62,7 +62,7 @@ int kube_file_word(const char *path, char **out)
 	size_t size;
 	int r = kube_file_read(path, &bytes, &size);
 
-	if (r)
+	if (r || !bytes)
 		return r;
 	word = bytes + strspn(bytes, blanks);
 	end = word + strlen(word);

@@ -40,15 +40,16 @@ static void files_free(struct files *f)
 
 static int no_memory(char *error)
 {
-	return kube_error(error, -ENOMEM, "out of memory");
+	kube_error(error, 0, "out of memory");
+	return -ENOMEM;
 }
 
 /* ---- fields of a section ---- */
 
 static int wrong(const struct section *s, const struct node *at, const char *what)
 {
-	return kube_error(s->error, -EINVAL, "%s:%u:%u: %s", s->file->name, at->line, at->col,
-			  what);
+	kube_error(s->error, 0, "%s:%u:%u: %s", s->file->name, at->line, at->col, what);
+	return -EINVAL;
 }
 
 static int wrong_field(const struct section *s, const char *key, const struct node *at,
@@ -342,7 +343,7 @@ static bool find(const struct files *f, const char *list, const char *name, cons
 		for (const struct node *n = node_target(entries)->child; n; n = n->next) {
 			const struct node *key = node_get(n, "name"), *map = node_get(n, inner);
 
-			if (!key || !node_text(key) || strcmp(node_text(key), name) || !map)
+			if (!key || !node_text(key) || strcmp(node_text(key), name) != 0 || !map)
 				continue;
 			*out = (struct section){ file, map, f->error };
 			return true;
