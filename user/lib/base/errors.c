@@ -12,7 +12,7 @@ static char *located(const char *file, struct pos at, const char *message)
 	char *text;
 	int n;
 
-	if (at.line)
+	if (at.line && at.col)
 		n = asprintf(&text, "%s:%d:%d: %s", file, at.line, at.col, message);
 	else
 		n = asprintf(&text, "%s: %s", file, message);
@@ -62,6 +62,15 @@ void errors_warn(struct errors *e, const char *file, struct pos at, const char *
 	va_start(args, fmt);
 	add(e, true, file, at, fmt, args);
 	va_end(args);
+}
+
+const char *place_text(char *buf, size_t size, const char *file, struct pos at)
+{
+	if (at.line && at.col)
+		snprintf(buf, size, "%s:%d:%d", file, at.line, at.col);
+	else
+		snprintf(buf, size, "%s", file);
+	return buf;
 }
 
 bool errors_fatal(const struct errors *e)
