@@ -88,7 +88,7 @@ int handle_get(struct weftd *d, const struct request *request, struct reply *rep
 	for (size_t i = 0; i < selection.count; i++)
 		if (json_array_append_new(items, item_json(selection.items[i], form, with_object)))
 			r = -ENOMEM;
-	reply->data = json_pack("{s:I, s:o, s:o}", "revision", revision, "items", items,
-				"missing", missing_json(&selection.missing));
+	reply->data = json_pack("{s:I, s:o, s:o}", "revision", revision, "items", items, "missing",
+				missing_json(&selection.missing));
 	return !r && reply->data ? 0 : -ENOMEM;
 }

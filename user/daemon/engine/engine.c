@@ -267,7 +267,7 @@ static int prepare_once(struct task *t)
 	t->version = e->version;
 	if (!r)
 		r = c->stage(c, &t->stage, &t->report);
-	if (r || !(t->stage.dirty || c->completes))
+	if (r || !(t->stage.dirty || (c->completes && e->waits)))
 		return r ? r : 1;
 	t->staged = now_ms();
 	r = compile_set(e, &t->stage.set, &t->tables, &t->report.errors);

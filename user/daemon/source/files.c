@@ -492,5 +492,6 @@ static int accept_torn(struct object_source *source, const struct known_set *set
 
 struct file_source file_source(struct store *store)
 {
-	return (struct file_source){ .source = { .load = load, .accept = accept_torn }, .store = store };
+	return (struct file_source){ .source = { .load = load, .accept = accept_torn },
+				     .store = store };
 }

@@ -54,8 +54,8 @@ struct change {
 	 * both of them fresh, when another change has come in between. 0; -EINVAL when the report
 	 * says why it can't be; other -errno. */
 	int (*stage)(struct change *c, struct stage *st, struct change_report *report);
-	/* compile() refuses what was staged, for these reasons. 0: stage() is to be called anew, and
-	 * will stage less; -EINVAL: it won't; -ENOMEM. NULL: it never does. */
+	/* compile() refuses what was staged, for these reasons. 0: stage() is to be called anew,
+	 * and will stage less; -EINVAL: it won't; -ENOMEM. NULL: it never does. */
 	int (*refused)(struct change *c, const struct errors *errors);
 	/* Makes it last, once it is known to be right and before it takes effect, and gives the
 	 * objects that came with it their origin. 0 or -errno. NULL, like the next two, where the

@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "lib/base/errors.h"
 
+#include <errno.h>
 #include <stdarg.h>
 #include <stdio.h>
 #include <string.h>
@@ -98,6 +99,21 @@ void errors_move(struct errors *to, struct errors *from)
 		from->count = from->warnings = 0;
 	}
 	errors_free(from);
+}
+
+int errors_copy(struct errors *to, const struct error *e, const char *namespace)
+{
+	struct error *items = reallocarray(to->items, to->count + 1, sizeof(*items)), *copy;
+
+	if (!items)
+		return -ENOMEM;
+	to->items = items;
+	copy = &items[to->count++];
+	*copy = *e;
+	copy->text = e->text ? strdup(e->text) : NULL;
+	copy->namespace = namespace ? strdup(namespace) : NULL;
+	to->warnings += e->warning;
+	return 0;
 }
 
 void errors_keep(struct errors *e, bool (*wanted)(const struct error *error, void *arg), void *arg)

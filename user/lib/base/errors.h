@@ -47,6 +47,8 @@ bool errors_fatal(const struct errors *e); /* any that is not a warning */
 void errors_keep(struct errors *e, bool (*wanted)(const struct error *error, void *arg), void *arg);
 /* Appends those of `from`, which is empty then. */
 void errors_move(struct errors *to, struct errors *from);
+/* Appends a copy, as being about an object of that namespace (NULL: none). 0 or -ENOMEM. */
+int errors_copy(struct errors *to, const struct error *e, const char *namespace);
 void errors_free(struct errors *e);
 
 #endif

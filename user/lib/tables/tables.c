@@ -49,10 +49,10 @@ void tables_free(struct tables *t)
 	free(t);
 }
 
-#define SAME(table)                                                      \
-	(a->table.count == b->table.count &&                             \
-	 (!a->table.count || !memcmp(a->table.items, b->table.items,     \
-				     a->table.count * sizeof(*a->table.items))))
+#define SAME(table)                          \
+	(a->table.count == b->table.count && \
+	 (!a->table.count ||                 \
+	  !memcmp(a->table.items, b->table.items, a->table.count * sizeof(*a->table.items))))
 
 /* Field by field: the object that an address is of may be another one by now. */
 static bool sources_same(const struct tables *a, const struct tables *b)
