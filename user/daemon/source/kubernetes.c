@@ -15,17 +15,10 @@
 #include "lib/yaml/print.h"
 
 enum {
-	WINDOW_MS = 50,	  /* so long what comes after the first event goes with it */
-	HOLD_MS = 10000,  /* with a cache: so long for the rest of the first lists */
-	RETRY_MS = 2000,  /* a change that could not be carried out */
-	LOOK_MS = 2000,	  /* until the server is asked which versions it has */
-	AGAIN_MS = 60000, /* and again */
-	VERSIONS = 3,
+	WINDOW_MS = 50,	 /* so long what comes after the first event goes with it */
+	HOLD_MS = 10000, /* with a cache: so long for the rest of the first lists */
+	RETRY_MS = 2000, /* a change that could not be carried out */
 };
-
-/* Istio's, the newest first. The security group never had v1alpha3. */
-static const char *const istio_versions[VERSIONS] = { "v1", "v1beta1", "v1alpha3" };
-static const char *const security_versions[VERSIONS] = { "v1", "v1beta1", "v1beta1" };
 
 /* ---- what is wrong ---- */
 
@@ -448,16 +441,19 @@ static void take_synced(void *arg)
 	schedule_now(s);
 }
 
-/* Asks which versions there are of a kind that is not there in the one that was asked for. */
 static void take_status(void *arg, unsigned resource, const struct informer_status *status)
 {
 	struct kube_source *s = arg;
+	const struct kube_kind *k = &kube_kinds[resource];
 
 	if (status->phase == INFORMER_CONNECTING && s->complete)
 		kube_cache_touch(s->cache);
-	if (status->phase == INFORMER_ABSENT && s->informer && kube_kinds[resource].kind >= 0 &&
-	    kube_kinds[resource].optional)
-		event_timer_set(&s->discovery, LOOK_MS);
+	if (status->phase == INFORMER_FORBIDDEN && !(s->forbidden & 1ull << resource))
+		log_warning("%s: %s", s->paths[resource], status->error);
+	s->forbidden &= ~(1ull << resource);
+	s->forbidden |= (uint64_t)(status->phase == INFORMER_FORBIDDEN) << resource;
+	if (status->phase == INFORMER_CONNECTING && *status->error)
+		log_debug("%s: %s", k->plural, status->error);
 }
 
 struct informer_sink kube_source_sink(struct kube_source *s)
@@ -619,30 +615,21 @@ struct object_source *kube_source_base(struct kube_source *s)
 	return &s->source;
 }
 
-/* ---- which versions there are ---- */
-
-static const char *version_of(const struct kube_source *s, const struct kube_kind *k)
-{
-	if (!strcmp(k->group, "networking.istio.io"))
-		return istio_versions[s->istio_version];
-	if (!strcmp(k->group, "security.istio.io"))
-		return security_versions[s->istio_version];
-	return k->version;
-}
+/* ---- asking ---- */
 
 static void name_resources(struct kube_source *s)
 {
 	for (size_t i = 0; i < kube_kind_count; i++) {
 		const struct kube_kind *k = &kube_kinds[i];
-		const char *version = version_of(s, k);
+		const char *slash = *k->group ? "/" : "";
 
 		snprintf(s->paths[i], KUBE_PATH_MAX, "/%s%s%s/%s/%s", *k->group ? "apis" : "api",
-			 *k->group ? "/" : "", k->group, version, k->plural);
-		snprintf(s->versions[i], KUBE_PATH_MAX, "%s%s%s", k->group, *k->group ? "/" : "",
-			 version);
+			 slash, k->group, k->version, k->plural);
+		snprintf(s->versions[i], KUBE_PATH_MAX, "%s%s%s", k->group, slash, k->version);
 		s->resources[i] = (struct informer_resource){ .path = s->paths[i],
 							      .api_version = s->versions[i],
 							      .kind = k->name,
+							      .other_versions = k->others_served,
 							      .optional = k->optional,
 							      .fields = k->fields };
 	}
@@ -666,15 +653,11 @@ static int seed(struct kube_source *s)
 	return r;
 }
 
-static void discover(void *source);
-
 static int ask(struct kube_source *s)
 {
 	const struct informer_sink sink = kube_source_sink(s);
 	int r;
 
-	s->discovery.fired = discover;
-	name_resources(s);
 	r = informer_open(s->config, s->resources, kube_kind_count, &sink, s->options.loop,
 			  &s->informer);
 	if (!r)
@@ -682,62 +665,6 @@ static int ask(struct kube_source *s)
 	if (!r)
 		r = informer_start(s->informer);
 	return r ? log_err(r, "ask the API server at %s", s->config->server) : 0;
-}
-
-/* The newest of a group's versions that weft knows; -1: none. */
-static int best_version(const json_t *group)
-{
-	const json_t *list = json_object_get(group, "versions"), *entry;
-	size_t i;
-
-	for (int v = 0; v < VERSIONS; v++)
-		json_array_foreach(list, i, entry) if (!strcmp(json_get_text(entry, "version", ""),
-							       istio_versions[v])) return v;
-	return -1;
-}
-
-static void ask_again(void *arg)
-{
-	struct kube_source *s = arg;
-
-	informer_close(TAKE_PTR(s->informer));
-	ask(s);
-}
-
-static void take_group(void *arg, long status, const char *body, size_t size, const char *error)
-{
-	struct kube_source *s = arg;
-	_cleanup_json_ json_t *group = status == 200 ? json_loadb(body, size, 0, NULL) : NULL;
-	int best = best_version(group);
-
-	snprintf(s->error, sizeof(s->error), "%s", status ? "" : error);
-	if (best < 0 || (unsigned)best == s->istio_version) {
-		event_timer_set(&s->discovery, AGAIN_MS);
-		return;
-	}
-	log_info("the API server has Istio's kinds as %s", istio_versions[best]);
-	s->istio_version = (unsigned)best;
-	/* Not from within the informer. */
-	s->discovery.fired = ask_again;
-	event_timer_set(&s->discovery, 1);
-}
-
-static bool any_absent(const struct kube_source *s)
-{
-	for (size_t i = 0; i < kube_kind_count; i++)
-		if (kube_kinds[i].kind >= 0 &&
-		    informer_status(s->informer, (unsigned)i)->phase == INFORMER_ABSENT)
-			return true;
-	return false;
-}
-
-static void discover(void *arg)
-{
-	struct kube_source *s = arg;
-
-	if (s->informer && any_absent(s))
-		informer_request(s->informer, "GET", "/apis/networking.istio.io", NULL, NULL, 0,
-				 take_group, s);
 }
 
 /* ---- its life ---- */
@@ -774,8 +701,6 @@ int kube_source_open(const struct kube_source_options *options, struct kube_sour
 
 	if (!r)
 		r = event_timer_open(options->loop, &s->window, begin, s);
-	if (!r)
-		r = event_timer_open(options->loop, &s->discovery, discover, s);
 	if (r) {
 		kube_source_close(s);
 		return log_err(r, "set up the Kubernetes source");
@@ -795,7 +720,6 @@ void kube_source_stop(struct kube_source *s)
 {
 	informer_close(TAKE_PTR(s->informer));
 	event_timer_close(&s->window);
-	event_timer_close(&s->discovery);
 	if (s->complete)
 		kube_cache_touch(s->cache);
 }

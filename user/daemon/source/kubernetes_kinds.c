@@ -49,17 +49,21 @@ static const char *const pod_fields[] = {
 	NULL,
 };
 
-#define ISTIO "networking.istio.io", "v1"
-#define SECURITY "security.istio.io", "v1"
+static const char *const istio_before[] = { "networking.istio.io/v1beta1",
+					    "networking.istio.io/v1alpha3", NULL };
+static const char *const security_before[] = { "security.istio.io/v1beta1", NULL };
+
+#define CORE "", "v1", NULL
+#define ISTIO "networking.istio.io", "v1", istio_before
+#define SECURITY "security.istio.io", "v1", security_before
 
 /* Those that have no say in which objects are right come without `others`: pods come and go. */
 const struct kube_kind kube_kinds[] = {
-	{ "", "v1", "services", "Service", "service", KIND_SERVICE, false, true, service_fields },
-	{ "discovery.k8s.io", "v1", "endpointslices", "EndpointSlice", "endpointslice",
+	{ CORE, "services", "Service", "service", KIND_SERVICE, false, true, service_fields },
+	{ "discovery.k8s.io", "v1", NULL, "endpointslices", "EndpointSlice", "endpointslice",
 	  KIND_ENDPOINT_SLICE, false, false, slice_fields },
-	{ "", "v1", "pods", "Pod", "pod", KIND_POD, false, false, pod_fields },
-	{ "", "v1", "namespaces", "Namespace", "namespace", KIND_NAMESPACE, false, true,
-	  meta_fields },
+	{ CORE, "pods", "Pod", "pod", KIND_POD, false, false, pod_fields },
+	{ CORE, "namespaces", "Namespace", "namespace", KIND_NAMESPACE, false, true, meta_fields },
 	{ ISTIO, "virtualservices", "VirtualService", "virtualservice", KIND_VIRTUAL_SERVICE, true,
 	  true, spec_fields },
 	{ ISTIO, "destinationrules", "DestinationRule", "destinationrule", KIND_DESTINATION_RULE,

@@ -12,9 +12,10 @@
 enum { KUBE_PATH_MAX = 96 };
 
 struct kube_kind {
-	const char *group, *version; /* "" and "v1" for the core's */
-	const char *plural;	     /* "virtualservices" */
-	const char *name;	     /* "VirtualService" */
+	const char *group, *version;	  /* "" and "v1" for the core's */
+	const char *const *others_served; /* older ones, "networking.istio.io/v1beta1", or NULL */
+	const char *plural;		  /* "virtualservices" */
+	const char *name;		  /* "VirtualService" */
 	const char *word; /* "virtualservice": begins the name of an object in messages */
 	int kind;	  /* enum kind; -1: weft does not carry it out */
 	bool optional;
@@ -107,9 +108,7 @@ struct kube_source {
 	struct informer *informer;
 	struct informer_resource *resources; /* parallel to kube_kinds */
 	char (*paths)[KUBE_PATH_MAX], (*versions)[KUBE_PATH_MAX];
-	struct event_timer discovery;
-	unsigned istio_version; /* which of Istio's API versions is asked for */
-	char error[256];	/* of discovery */
+	uint64_t forbidden; /* kinds that may not be read, as bits */
 };
 
 /* Makes the errors the object's, which are none then; says so in the log if they are new. */

@@ -177,7 +177,6 @@ json_t *kube_source_status(const struct kube_source *s)
 				      : s->complete && broken	? broken->since
 								: s->since),
 			 "server", json_text(s->config->server), "error",
-			 json_text(broken && *broken->error ? broken->error : s->error),
-			 "problem_count", (json_int_t)s->bad, "problems", problems_json(s),
-			 "resources", resources);
+			 json_text(broken ? broken->error : ""), "problem_count",
+			 (json_int_t)s->bad, "problems", problems_json(s), "resources", resources);
 }
