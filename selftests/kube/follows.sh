@@ -83,7 +83,7 @@ rules_subsets s18 "v1 v2" | kube_apply
 wait_until 5 in_force vs s18
 
 # ---- the last good version stays ----
-kube patch vs echo --type=json -p '[{"op": "add", "path": "/spec/tcp/0/route/0/weight", "value": "much"}]' >/dev/null
+kube patch virtualservice echo --type=json -p '[{"op": "add", "path": "/spec/tcp/0/route/0/weight", "value": "much"}]' >/dev/null
 sleep 0.3
 expect_match "status says which version counts" "$(weft status)" 'default/echo, in force as it last was right'
 shares "the last good version" 70

@@ -59,7 +59,13 @@ kube_api_start() {
 		--token-auth-file "$KUBE/tokens.csv" --service-account-issuer https://kubernetes.default.svc \
 		--service-account-signing-key-file "$KUBE/sa.key" --service-account-key-file "$KUBE/sa.key" \
 		--disable-admission-plugins ServiceAccount --enable-priority-and-fairness=false --profiling=false
-	wait_until 90 api readyz
+	for _ in $(seq $((180 * SLOWER))); do
+		! api readyz >/dev/null 2>&1 || return 0
+		kill -0 "${KUBE_PIDS[api]}" 2>/dev/null || break
+		sleep 0.5
+	done
+	tail -n 8 "$KUBE/api.log" >&2
+	fail "the API server does not come up"
 }
 
 # The server holds watches that are open for a while when it is asked to end.

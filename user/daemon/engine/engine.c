@@ -10,6 +10,8 @@
 #include "lib/base/log.h"
 #include "lib/schema/parse.h"
 
+enum { WARNINGS_MAX = 20 }; /* that are told of what was loaded */
+
 /* A change on its way: staged and compiled, perhaps waiting for the proxy or for its turn. */
 struct task {
 	struct task *next; /* in the queue */
@@ -174,8 +176,13 @@ static int compile_loaded(struct engine *e, struct errors *errors)
 
 static void tell_loaded(const struct errors *errors, int r)
 {
+	size_t told = 0;
+
 	for (size_t i = 0; i < errors->count; i++)
-		log_warning("%s", errors->items[i].text);
+		if (!errors->items[i].warning || told++ < WARNINGS_MAX)
+			log_warning("%s", errors->items[i].text);
+	if (told > WARNINGS_MAX)
+		log_warning("and %zu more: weft analyze", told - WARNINGS_MAX);
 	if (r == -EINVAL && errors_fatal(errors))
 		log_err(0, "this version of weft refuses stored rules that another one has taken, "
 			   "and does not start; what is in force stays. Go back to that version, "

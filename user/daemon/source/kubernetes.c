@@ -35,7 +35,7 @@ static void tell(struct kube_source *s, const struct kube_object *o, const struc
 	const struct kube_kind *k = &kube_kinds[o->kind];
 
 	if (k->kind >= 0)
-		log_warning("%s (%s)", errors->items[0].text,
+		log_warning("%s; %s", errors->items[0].text,
 			    o->live ? "its last good version stays in force" : "it is left out");
 	else if (!(s->told & 1ull << o->kind))
 		log_warning("%s; this is said once, and for as long as there are any in `weft "

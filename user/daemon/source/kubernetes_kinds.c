@@ -80,6 +80,8 @@ const struct kube_kind kube_kinds[] = {
 	  true, false, meta_fields },
 };
 
+_Static_assert(sizeof(kube_kinds) / sizeof(*kube_kinds) <= 64, "kube_source has a bit for each");
+
 const size_t kube_kind_count = sizeof(kube_kinds) / sizeof(*kube_kinds);
 
 int kube_kind_of_word(const char *word, size_t len)

@@ -1,0 +1,51 @@
+// SPDX-License-Identifier: Apache-2.0
+#include <criterion/criterion.h>
+#include <criterion/redirect.h>
+#include <getopt.h>
+
+#include "daemon/start/options.h"
+
+static int parse(const char *first, const char *second, const char *third, struct options *o)
+{
+	char *argv[] = { (char *)"weftd", (char *)first, (char *)second, (char *)third, NULL };
+	int argc = 1, status = 0, r;
+
+	while (argv[argc])
+		argc++;
+	optind = 0;
+	r = options_parse(argc, argv, o, &status);
+	cr_expect_eq(status, r ? 2 : 0);
+	return r;
+}
+
+static void expect_sources(const char *option, bool files, bool kubernetes)
+{
+	struct options o;
+
+	cr_assert_eq(parse(option, NULL, NULL, &o), 0);
+	cr_expect_eq(o.files, files, "%s", option);
+	cr_expect_eq(o.kubernetes, kubernetes, "%s", option);
+}
+
+Test(daemon_options, sources)
+{
+	expect_sources(NULL, true, false);
+	expect_sources("--source=files", true, false);
+	expect_sources("--source=kubernetes", false, true);
+	expect_sources("--source=files,kubernetes", true, true);
+	expect_sources("--source=kubernetes,files", true, true);
+}
+
+Test(daemon_options, wrong_ones, .init = cr_redirect_stderr)
+{
+	struct options o;
+
+	cr_expect_neq(parse("--source=kubernete", NULL, NULL, &o), 0);
+	cr_expect_neq(parse("--source=files,", NULL, NULL, &o), 0);
+	cr_expect_neq(parse("--source=,files", NULL, NULL, &o), 0);
+	cr_expect_neq(parse("--source=files:kubernetes", NULL, NULL, &o), 0);
+	/* They would be without effect. */
+	cr_expect_neq(parse("--kubeconfig=x", NULL, NULL, &o), 0);
+	cr_expect_neq(parse("--source=files", "--node-name=x", NULL, &o), 0);
+	cr_expect_eq(parse("--node-name=x", "--kubeconfig=x", "--source=kubernetes", &o), 0);
+}
