@@ -45,6 +45,8 @@ Test(errors, objects_without_a_file_are_told_of_by_name)
 		" \"metadata\": {\"name\": \"a\", \"namespace\": \"x\"},\n"
 		" \"spec\": {\"host\": \"a\", \"trafficPolicy\": {\"connectionPool\": {\"tcp\": "
 		"{\"maxConnections\": \"many\"}}}}}";
+	static const char want[] = "destinationrule/x/a: spec.trafficPolicy.connectionPool.tcp."
+				   "maxConnections: expected";
 	const struct parse_options how = { .placeless = true };
 	struct objects objects = { 0 };
 	struct errors errors = { 0 };
@@ -53,11 +55,7 @@ Test(errors, objects_without_a_file_are_told_of_by_name)
 				      &errors, NULL),
 		     -EINVAL);
 	cr_assert_eq(errors.count, 1);
-	cr_expect(!strncmp(errors.items[0].text,
-			   "destinationrule/x/a: spec.trafficPolicy.connectionPool.tcp."
-			   "maxConnections: expected",
-			   84),
-		  "%s", errors.items[0].text);
+	cr_expect(!strncmp(errors.items[0].text, want, strlen(want)), "%s", errors.items[0].text);
 	errors_free(&errors);
 	objects_free(&objects);
 }

@@ -325,6 +325,28 @@ Test(kube_source, an_empty_cluster_is_one_too)
 	cr_expect(kube_source_is_ready(t.source));
 }
 
+static void tell_phase(unsigned resource, enum informer_phase phase)
+{
+	const struct informer_sink sink = kube_source_sink(t.source);
+	struct informer_status status = { .phase = phase };
+
+	sink.status(sink.arg, resource, &status);
+}
+
+Test(kube_source, services_that_may_not_be_read_are_not_taken_for_none)
+{
+	tell_phase(GATEWAY, INFORMER_FORBIDDEN); /* a kind that a cluster may do without */
+	tell_phase(SERVICE, INFORMER_FORBIDDEN);
+	synced();
+	cr_expect_eq(t.changes, 0);
+	cr_expect_not(kube_source_is_ready(t.source));
+	tell_phase(SERVICE, INFORMER_SYNCED);
+	tell_service("a", "10.96.0.1", 80);
+	run(3000);
+	cr_expect(in_force(KIND_SERVICE, "a"));
+	cr_expect(kube_source_is_ready(t.source));
+}
+
 Test(kube_source, what_comes_within_50_ms_is_one_generation)
 {
 	begin();

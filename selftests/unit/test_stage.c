@@ -103,7 +103,8 @@ static struct object *versioned(const char *version, const char *label)
 
 Test(stage, a_resource_version_makes_no_other_object)
 {
-	struct object *a = versioned("1", "y"), *b = versioned("22", "y"), *c = versioned("1", "z");
+	struct object *a = versioned("1", "one"), *b = versioned("22", "one"),
+		      *c = versioned("1", "two");
 
 	cr_expect(object_same(a, b));
 	cr_expect_not(object_same(a, c));

@@ -432,10 +432,23 @@ static void take_events(void *arg, const struct informer_event *events, size_t c
 		kube_cache_flush(s->cache);
 }
 
+/* Without its services, or their endpoints, a cluster is not known: what is in force must not go
+ * for that. */
+static bool lacks_rights(const struct kube_source *s)
+{
+	for (size_t i = 0; i < kube_kind_count; i++)
+		if (!kube_kinds[i].optional && s->forbidden & 1ull << i)
+			return true;
+	return false;
+}
+
 static void take_synced(void *arg)
 {
 	struct kube_source *s = arg;
 
+	s->listed = true;
+	if (!s->synced && lacks_rights(s))
+		return;
 	s->synced = true;
 	kube_cache_touch(s->cache);
 	schedule_now(s);
@@ -452,6 +465,11 @@ static void take_status(void *arg, unsigned resource, const struct informer_stat
 		log_warning("%s: %s", s->paths[resource], status->error);
 	s->forbidden &= ~(1ull << resource);
 	s->forbidden |= (uint64_t)(status->phase == INFORMER_FORBIDDEN) << resource;
+	/* What it may read now is told before long. */
+	if (s->listed && !s->synced && !lacks_rights(s)) {
+		s->synced = true;
+		kube_source_schedule(s, RETRY_MS);
+	}
 	if (status->phase == INFORMER_CONNECTING && *status->error)
 		log_debug("%s: %s", k->plural, status->error);
 }

@@ -99,7 +99,8 @@ struct kube_source {
 	bool late;	/* a window has ended while a change was on its way */
 	bool retry;	/* what is left out is to be tried again */
 	int64_t cached; /* when the cache was true, in Unix seconds; 0: there was none */
-	bool synced;	/* the server has told of everything, once */
+	bool listed;	/* the server has told of everything that may be read, once */
+	bool synced;	/* and that is all that is needed */
 	bool complete;	/* and that is in force */
 	size_t bad;	/* objects with errors */
 	uint64_t told;	/* kinds that a line in the log was written about, as bits */
