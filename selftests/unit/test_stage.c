@@ -82,3 +82,33 @@ Test(stage, the_same_again_is_no_change)
 		object_free(set.items[i].object);
 	known_free(&set);
 }
+
+static struct object *versioned(const char *version, const char *label)
+{
+	struct objects objects = { 0 };
+	struct errors errors = { 0 };
+	struct object *o;
+	char text[256];
+
+	snprintf(text, sizeof(text),
+		 "apiVersion: v1\nkind: Namespace\nmetadata: {name: a, resourceVersion: '%s', "
+		 "labels: {x: %s}}\n",
+		 version, label);
+	cr_assert_eq(rules_parse("a.yaml", text, strlen(text), &objects, &errors, NULL), 0);
+	o = TAKE_PTR(objects.items[0]);
+	objects.count = 0;
+	objects_free(&objects);
+	return o;
+}
+
+Test(stage, a_resource_version_makes_no_other_object)
+{
+	struct object *a = versioned("1", "one"), *b = versioned("22", "one"),
+		      *c = versioned("1", "two");
+
+	cr_expect(object_same(a, b));
+	cr_expect_not(object_same(a, c));
+	object_free(a);
+	object_free(b);
+	object_free(c);
+}

@@ -16,7 +16,8 @@ struct weftd {
 	struct kernel *kernel;
 	struct engine *engine;
 	struct supervisor *supervisor;
-	struct file_source *files;
+	struct file_source *files; /* NULL, like the next: not a source of this weftd */
+	struct kube_source *kubernetes;
 	const char *bpffs, *state_dir; /* as weftd was started, like the next */
 	enum enrol_mode enrol;
 	const char *node_name; /* that Pods of this node name; NULL: not known */

@@ -50,20 +50,29 @@ static bool node_same(const struct node *a, const struct node *b)
 	return !x && !y;
 }
 
-/* This key of `metadata`, or the one behind if it is the namespace. */
-static const struct node *but_namespace(const struct node *key)
+static bool is_compared(const struct node *key)
 {
-	return key && node_text(key) && strcmp(node_text(key), "namespace") == 0 ? key->next->next
-										 : key;
+	const char *text = node_text(key);
+
+	return !text || (strcmp(text, "namespace") != 0 && strcmp(text, "resourceVersion") != 0);
 }
 
-/* Objects that are compared are of one namespace, whether it was written into both or not. */
+/* This key of `metadata`, or the next one that says anything about the object itself. */
+static const struct node *next_compared(const struct node *key)
+{
+	while (key && !is_compared(key))
+		key = key->next->next;
+	return key;
+}
+
+/* Objects that are compared are of one namespace, whether it was written into both or not; their
+ * resourceVersion changes with what is no part of them here. */
 static bool metadata_same(const struct node *a, const struct node *b)
 {
-	const struct node *x = but_namespace(node_target(a)->child);
-	const struct node *y = but_namespace(node_target(b)->child);
+	const struct node *x = next_compared(node_target(a)->child);
+	const struct node *y = next_compared(node_target(b)->child);
 
-	for (; x && y; x = but_namespace(x->next->next), y = but_namespace(y->next->next))
+	for (; x && y; x = next_compared(x->next->next), y = next_compared(y->next->next))
 		if (!node_same(x, y) || !node_same(x->next, y->next))
 			return false;
 	return !x && !y;

@@ -30,12 +30,13 @@ enum option_key {
 	OPT_ACCESS_LOG,
 	OPT_ACCESS_LOG_FORMAT,
 	OPT_SOURCE,
+	OPT_KUBECONFIG,
+	OPT_NODE_NAME,
 	OPT_LOG_LEVEL,
 	OPT_MAX_CONNECTIONS,
 	OPT_SHORTCUT,
 	OPT_UNSEEN,
 	OPT_ENROL,
-	OPT_NODE_NAME,
 	OPT_HEALTH,
 	OPT_DETACH,
 	OPT_HELP,
@@ -53,12 +54,13 @@ static const struct option long_options[] = {
 	{ "access-log", required_argument, NULL, OPT_ACCESS_LOG },
 	{ "access-log-format", required_argument, NULL, OPT_ACCESS_LOG_FORMAT },
 	{ "source", required_argument, NULL, OPT_SOURCE },
+	{ "kubeconfig", required_argument, NULL, OPT_KUBECONFIG },
+	{ "node-name", required_argument, NULL, OPT_NODE_NAME },
 	{ "log-level", required_argument, NULL, OPT_LOG_LEVEL },
 	{ "max-connections", required_argument, NULL, OPT_MAX_CONNECTIONS },
 	{ "shortcut", required_argument, NULL, OPT_SHORTCUT },
 	{ "unseen", required_argument, NULL, OPT_UNSEEN },
 	{ "enrol", required_argument, NULL, OPT_ENROL },
-	{ "node-name", required_argument, NULL, OPT_NODE_NAME },
 	{ "health", required_argument, NULL, OPT_HEALTH },
 	{ "detach", no_argument, NULL, OPT_DETACH },
 	{ "help", no_argument, NULL, OPT_HELP },
@@ -93,18 +95,21 @@ static const char usage[] =
 	"                        (steer)\n"
 	"  --enrol all|labelled  whose connections are steered: those of all pods, or of pods that "
 	"labels put into\n"
-	"                        the mesh (all)\n"
-	"  --node-name NAME      as Pods of this node name it: /readyz waits for them\n"
+	"                        the mesh (all; with --source kubernetes: labelled)\n"
 	"  --health ADDR:PORT|off\n"
 	"                        where /healthz and /readyz are answered (" HEALTH_DEFAULT ")\n"
 	"  --workers N           threads of weft-proxy, 1 to 64 (one per CPU, at most 8)\n"
 	"  --access-log FILE|-   where weft-proxy writes a line per request (nowhere)\n"
 	"  --access-log-format text|json\n"
 	"                        how (text)\n"
-	"  --source files        where rules come from: files, by way of weft apply\n"
+	"  --source files|kubernetes|files,kubernetes\n"
+	"                        where rules come from: files, by way of weft apply, or a "
+	"cluster's "
+	"API (files)\n"
+	"  --kubeconfig FILE     how to reach the API server (as kubectl would, or as a pod does)\n"
+	"  --node-name NAME      as Pods of this node name it: /readyz waits for them\n"
 	"  --log-level LEVEL     error, warning, info or debug (info)\n"
 	"  --detach              remove every program, pin and filter of weft, and exit\n"
-	"  --source kubernetes   not yet carried out\n"
 	"  --help, --version\n";
 
 __attribute__((format(printf, 2, 0))) static int wrong(int *status, const char *fmt,
@@ -115,13 +120,6 @@ __attribute__((format(printf, 2, 0))) static int wrong(int *status, const char *
 	fputs("\nTry weftd --help.\n", stderr);
 	*status = EXIT_USAGE;
 	return -EINVAL;
-}
-
-static int later(int *status, const char *option)
-{
-	fprintf(stderr, "weftd: %s: not yet carried out\n", option);
-	*status = EXIT_FAILURE;
-	return -ENOTSUP;
 }
 
 static int parse_number(const char *text, unsigned long min, unsigned long max, unsigned *out)
@@ -137,13 +135,24 @@ static int parse_number(const char *text, unsigned long min, unsigned long max, 
 	return 0;
 }
 
-static int take_source(int *status)
+static int take_source(struct options *o, int *status)
 {
-	if (strcmp(optarg, "files") == 0)
-		return 0;
-	if (strcmp(optarg, "kubernetes") == 0)
-		return later(status, "--source kubernetes");
-	return wrong(status, "%s: files or kubernetes is expected, not \"%s\"", "--source", optarg);
+	o->files = o->kubernetes = false;
+	for (const char *word = optarg;; word++) {
+		size_t len = strcspn(word, ",");
+		bool files = len == 5 && !memcmp(word, "files", len);
+
+		if (!files && (len != 10 || memcmp(word, "kubernetes", len) != 0))
+			return wrong(status,
+				     "%s: files, kubernetes or files,kubernetes is expected, not "
+				     "\"%s\"",
+				     "--source", optarg);
+		o->files |= files;
+		o->kubernetes |= !files;
+		word += len;
+		if (!*word)
+			return 0;
+	}
 }
 
 static int take_shortcut(struct options *o, int *status)
@@ -193,8 +202,14 @@ static int take_proxy_value(int key, struct options *o, int *status)
 				     "--access-log-format", optarg);
 		o->access_log_format = optarg;
 		return 0;
+	case OPT_KUBECONFIG:
+		o->kubeconfig = optarg;
+		return 0;
+	case OPT_NODE_NAME:
+		o->node_name = optarg;
+		return 0;
 	default:
-		return take_source(status);
+		return take_source(o, status);
 	}
 }
 
@@ -237,9 +252,6 @@ static int take_value(int key, struct options *o, int *status)
 		return take_shortcut(o, status);
 	case OPT_ENROL:
 		return take_enrol(o, status);
-	case OPT_NODE_NAME:
-		o->node_name = optarg;
-		return 0;
 	case OPT_HEALTH:
 		o->health = optarg;
 		o->health_given = true;
@@ -309,6 +321,7 @@ int options_parse(int argc, char **argv, struct options *out, int *status)
 		.health = HEALTH_DEFAULT,
 		.workers = default_workers(),
 		.access_log_format = "text",
+		.files = true,
 	};
 	int key, r;
 
@@ -320,6 +333,10 @@ int options_parse(int argc, char **argv, struct options *out, int *status)
 	}
 	if (optind < argc)
 		return wrong(status, "unexpected argument \"%s\"%s", argv[optind], "");
+	if (!o.kubernetes && o.kubeconfig)
+		return wrong(status, "%s: only with --source kubernetes%s", "--kubeconfig", "");
+	if (o.kubernetes && !o.enrol_given)
+		o.kernel.enrol = ENROL_LABELLED;
 	*out = o;
 	return 0;
 }

@@ -16,6 +16,8 @@ struct options {
 	unsigned workers;
 	const char *access_log;	       /* file, "-" for stdout, or NULL */
 	const char *access_log_format; /* text or json */
+	bool files, kubernetes;	       /* the sources; at least one */
+	const char *kubeconfig;	       /* NULL: as it is found */
 	bool detach;
 	const char *node_name; /* NULL: not said */
 	const char *health;    /* ADDRESS:PORT or "off" */

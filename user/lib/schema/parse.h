@@ -24,6 +24,7 @@ struct parse_options {
 	/* It is kept from an earlier weft: what that took is taken, as it meant it. */
 	bool kept;
 	bool kept_scalars; /* so old that its scalars count: yaml_parse_kept() */
+	bool placeless;	   /* no file of a user's: errors tell no lines */
 };
 
 int rules_parse_with(const struct parse_options *how, const char *name, const char *bytes,

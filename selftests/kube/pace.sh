@@ -1,0 +1,32 @@
+#!/bin/bash
+# SPDX-License-Identifier: Apache-2.0
+# From a change in the cluster to the kernel: how long it takes, and how many generations a burst makes.
+. "${0%/*}/lib.sh"
+
+N=$(rounds 200 30)
+
+node_up
+pod_add client 1
+pod_add one 2 app=echo,version=v1
+pod_add two 3 app=echo,version=v2
+kube_up
+kube_crds_up v1
+kube_pods
+{
+	rules_service echo 10
+	rules_subsets echo "v1 v2"
+	rules_weights echo v1=50 v2=50
+} | kube_apply
+weftd_kube
+
+changes() { in_ns node "${0%/*}/changes.py" "$KUBE" "$API_PORT" "$@"; }
+
+read -r median high longest <<<"$(changes latency "$N" "$OUT/weft" --run-dir "$TMP/run" get vs echo -o json)"
+say "$N changes: in force after $median ms in the middle, $high ms at the 99th percentile, $longest ms at most"
+expect_between "in force within a second" "$longest" 0 $((1000 * SLOWER))
+
+before=$(generation)
+took=$(changes burst 100 1)
+sleep 1
+expect_between "100 changes in $took s make few generations" $(($(generation) - before)) 2 45
+expect_eq "the last of them counts" "$(weft get vs echo -o json | jq '.spec.tcp[0].route[0].weight')" 2

@@ -1,0 +1,62 @@
+// SPDX-License-Identifier: Apache-2.0
+#include <criterion/criterion.h>
+#include <criterion/redirect.h>
+#include <getopt.h>
+
+#include "daemon/start/options.h"
+
+static int parse(const char *first, const char *second, const char *third, struct options *o)
+{
+	char *argv[] = { (char *)"weftd", (char *)first, (char *)second, (char *)third, NULL };
+	int argc = 1, status = 0, r;
+
+	while (argv[argc])
+		argc++;
+	optind = 0;
+	r = options_parse(argc, argv, o, &status);
+	cr_expect_eq(status, r ? 2 : 0);
+	return r;
+}
+
+static void expect_sources(const char *option, bool files, bool kubernetes)
+{
+	struct options o;
+
+	cr_assert_eq(parse(option, NULL, NULL, &o), 0);
+	cr_expect_eq(o.files, files, "%s", option);
+	cr_expect_eq(o.kubernetes, kubernetes, "%s", option);
+}
+
+Test(daemon_options, sources)
+{
+	expect_sources(NULL, true, false);
+	expect_sources("--source=files", true, false);
+	expect_sources("--source=kubernetes", false, true);
+	expect_sources("--source=files,kubernetes", true, true);
+	expect_sources("--source=kubernetes,files", true, true);
+}
+
+Test(daemon_options, wrong_ones, .init = cr_redirect_stderr)
+{
+	struct options o;
+
+	cr_expect_neq(parse("--source=kubernete", NULL, NULL, &o), 0);
+	cr_expect_neq(parse("--source=files,", NULL, NULL, &o), 0);
+	cr_expect_neq(parse("--source=,files", NULL, NULL, &o), 0);
+	cr_expect_neq(parse("--source=files:kubernetes", NULL, NULL, &o), 0);
+	/* It would be without effect. */
+	cr_expect_neq(parse("--kubeconfig=x", NULL, NULL, &o), 0);
+	cr_expect_eq(parse("--node-name=x", "--kubeconfig=x", "--source=kubernetes", &o), 0);
+}
+
+Test(daemon_options, pods_of_a_cluster_are_in_the_mesh_by_their_labels)
+{
+	struct options o;
+
+	cr_assert_eq(parse("--source=files", NULL, NULL, &o), 0);
+	cr_expect_eq(o.kernel.enrol, ENROL_ALL);
+	cr_assert_eq(parse("--source=kubernetes", NULL, NULL, &o), 0);
+	cr_expect_eq(o.kernel.enrol, ENROL_LABELLED);
+	cr_assert_eq(parse("--enrol=all", "--source=files,kubernetes", NULL, &o), 0);
+	cr_expect_eq(o.kernel.enrol, ENROL_ALL);
+}
