@@ -29,7 +29,7 @@ endif
 .SECONDARY:
 
 # Programs that only build once `make deps` has been here must not be asked for anything while this file is read.
-LIBS = $(shell $(PKG_CONFIG) --libs libbpf yaml-0.1 jansson libmnl libpcre2-8 libseccomp libnftables 2>/dev/null || echo -lbpf -lyaml -ljansson -lmnl -lpcre2-8 -lseccomp -lnftables) -lelf -lz -lm
+LIBS = $(shell $(PKG_CONFIG) --libs libbpf yaml-0.1 jansson libmnl libpcre2-8 libseccomp libnftables libcurl 2>/dev/null || echo -lbpf -lyaml -ljansson -lmnl -lpcre2-8 -lseccomp -lnftables -lcurl) -lelf -lz -lm
 JOBS = -j$(shell nproc 2>/dev/null || echo 1)
 MULTIARCH = $(shell $(CC) -print-multiarch)
 
