@@ -58,7 +58,7 @@ static const struct field port_fields[] = {
 	{ "number", FIELD_UINT16, .required = true, .offset = offsetof(struct gw_server, port),
 	  .min = 1, .max = 65535 },
 	{ "name", FIELD_STRING, .required = true, .offset = offsetof(struct gw_server, port_name),
-	  .check = check_port_name, .cel = port_name_cel },
+	  .max = PORT_NAME_MAX, .check = check_port_name, .cel = port_name_cel },
 	{ "protocol", FIELD_CUSTOM, .required = true,
 	  .offset = offsetof(struct gw_server, protocol), .max = TEXT_MAX, .shape = SHAPE_STRING,
 	  .decode = decode_protocol, .cel = protocol_cel },

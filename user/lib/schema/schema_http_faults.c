@@ -204,7 +204,7 @@ const struct message schema_http_fault = {
 
 /* ---- retries ---- */
 
-enum { RETRY_ON_MAX = 512 }; /* all that there are, and more */
+enum { RETRY_ON_MAX = 320 }; /* all that there are, and more */
 
 /* The statuses that have a name (RFC 9110 and what the IANA lists beside it). */
 static bool known_status(const char *s)
@@ -280,7 +280,7 @@ static void check_retry_on(struct decoder *d, const struct node *value, const vo
 	"unavailable|[1-5][0-9][0-9])"
 
 static const struct cel retry_on_cel[] = {
-	{ .rule = "self.matches('^(" CRD_CONDITION "(," CRD_CONDITION ")*,?)?$')",
+	{ .rule = "self.matches('^(" CRD_CONDITION "(,|$))*$')",
 	  .message = "expected conditions like 5xx, reset, connect-failure or a status, with "
 		     "commas between" },
 	{ 0 },

@@ -25,13 +25,19 @@ static void check_keepalive_time(struct decoder *d, const struct node *value, co
 	decode_expected(d, value, NULL, what);
 }
 
+static const struct cel keepalive_time_cel[] = {
+	{ .rule = "duration(self) >= duration('1s') && duration(self) <= duration('32767s')",
+	  .message = "expected a duration in whole seconds from 1s to 32767s" },
+	{ 0 },
+};
+
 static const struct field tcp_keepalive_fields[] = {
 	{ "probes", FIELD_INT32, .offset = offsetof(struct tcp_keepalive, probes),
 	  .max = KEEPALIVE_PROBES_MAX },
 	{ "time", FIELD_DURATION, .offset = offsetof(struct tcp_keepalive, time),
-	  .check = check_keepalive_time },
+	  .check = check_keepalive_time, .cel = keepalive_time_cel },
 	{ "interval", FIELD_DURATION, .offset = offsetof(struct tcp_keepalive, interval),
-	  .check = check_keepalive_time },
+	  .check = check_keepalive_time, .cel = keepalive_time_cel },
 	{ 0 },
 };
 

@@ -61,6 +61,7 @@ enum {
 	SUBSETS_MAX = 256,	 /* of a DestinationRule */
 	PORT_SETTINGS_MAX = 256, /* of a trafficPolicy */
 	SERVERS_MAX = 256,	 /* of a Gateway */
+	PORT_NAME_MAX = 255,	 /* bytes of a port's name */
 	TEXT_MAX = 4096,	 /* bytes of a text that expressions look into */
 };
 
