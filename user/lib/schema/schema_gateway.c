@@ -245,7 +245,7 @@ static const struct cel server_cel[] = {
 static const struct field server_fields[] = {
 	{ "port", FIELD_MESSAGE, .required = true, .message = &port_message },
 	{ "hosts", FIELD_STRINGS, .required = true, .offset = offsetof(struct gw_server, hosts),
-	  .check = check_hosts, .cel = hosts_cel },
+	  .check = check_hosts, .pattern = CRD_SERVER_HOST, .cel = hosts_cel },
 	{ "tls", FIELD_MESSAGE, .message = &tls_message },
 	{ "bind", FIELD_STRING, .offset = offsetof(struct gw_server, bind), .max = TEXT_MAX,
 	  .check = check_bind, .cel = bind_cel },

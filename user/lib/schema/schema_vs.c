@@ -188,7 +188,8 @@ static const struct cel spec_cel[] = {
 };
 
 static const struct field spec_fields[] = {
-	{ "hosts", FIELD_STRINGS, .offset = offsetof(struct virtual_service, hosts) },
+	{ "hosts", FIELD_STRINGS, .offset = offsetof(struct virtual_service, hosts),
+	  .pattern = CRD_RULE_HOST },
 	{ "gateways", FIELD_STRINGS, .offset = offsetof(struct virtual_service, gateways),
 	  .check = validate_gateway_refs, .pattern = CRD_GATEWAY_REF },
 	{ "http", FIELD_LIST, .offset = offsetof(struct virtual_service, http), .max = ROUTES_MAX,

@@ -71,6 +71,14 @@ enum {
 	"^(" CRD_DNS_LABEL "(\\." CRD_DNS_LABEL ")*|(\\.|" CRD_DNS_LABEL ")/" CRD_DNS_LABEL ")$"
 #define CRD_LABEL_VALUE "^([A-Za-z0-9]([A-Za-z0-9_.-]{0,61}[A-Za-z0-9])?)?$"
 
+#define CRD_IP "([0-9.]+|[0-9A-Fa-f:.]*:[0-9A-Fa-f:.]*)"
+/* What rule_host_problem() in schema_vs.c takes, the SNI names of clusters among it. */
+#define CRD_RULE_HOST "^(" CRD_HOST "|" CRD_IP "|outbound_\\.[0-9]+_\\..*)$"
+#define CRD_SERVER_HOST                                                                  \
+	"^((\\*|\\.|" CRD_DNS_LABEL ")/)?(\\*|\\*\\." CRD_DNS_LABEL "(\\." CRD_DNS_LABEL \
+	")*\\.?|" CRD_DNS_LABEL "((\\." CRD_DNS_LABEL ")+\\.?|\\.)|" CRD_IP ")$"
+#define CRD_HEADER "^:?[A-Za-z0-9!#$%&'*+.^_`|~-]+$"
+
 extern const struct cel cel_export_to[], cel_weights[];
 
 /* The n-th element of a list, for its position. */
