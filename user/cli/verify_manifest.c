@@ -170,7 +170,8 @@ static void check_rollout(struct checklist *l, struct kube_client *c,
 		return; /* that it is not there has been said */
 	rollout = rollout_of(live);
 	checklist_add(l, rollout_done(&rollout), "every node has an agent that is ready",
-		      json_textf("%lld of %lld", rollout.ready, rollout.desired));
+		      rollout.seen ? json_textf("%lld of %lld", rollout.ready, rollout.desired)
+				   : json_text("no controller has looked at the DaemonSet"));
 	if (rollout_done(&rollout))
 		return;
 	reasons = rollout_reasons(c);

@@ -1,4 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
+#include <ctype.h>
 #include <float.h>
 #include <inttypes.h>
 #include <stdarg.h>
@@ -316,14 +317,25 @@ static void print_leaf(struct parts *parts, const struct field *f)
 	}
 }
 
+/* "mirrorPercent", or "mirror_percent". */
+static void print_name(const struct place *p, const char *name, bool snake)
+{
+	line_begin(p);
+	for (; *name; name++)
+		if (snake && isupper((unsigned char)*name))
+			fprintf(p->out, "_%c", tolower((unsigned char)*name));
+		else
+			fputc(*name, p->out);
+}
+
 /* A field without fields of its own. */
-static void print_simple_field(const struct place *p, const struct field *f)
+static void print_simple_field(const struct place *p, const struct field *f, bool snake)
 {
 	struct place below = deeper(p);
 	struct parts parts = { .p = &below, .inlined = !has_rules(f) };
 
-	line_begin(p);
-	fprintf(p->out, parts.inlined ? "%s: {" : "%s:\n", f->name);
+	print_name(p, f->name, snake);
+	fputs(parts.inlined ? ": {" : ":\n", p->out);
 	print_leaf(&parts, f);
 	fputs(parts.inlined ? "}\n" : "\n", p->out);
 	if (parts.inlined)
@@ -370,7 +382,9 @@ static void print_field(const struct place *p, const struct field *f)
 	struct place below = deeper(p);
 
 	if (!f->message) {
-		print_simple_field(p, f);
+		print_simple_field(p, f, false);
+		if (f->snake)
+			print_simple_field(p, f, true);
 	} else if (f->type == FIELD_MAP) {
 		print_map_field(p, f);
 	} else if (shape_of(f) == SHAPE_LIST) {

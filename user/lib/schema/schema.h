@@ -71,6 +71,7 @@ struct field {
 	enum field_type type;
 	bool required;
 	bool selects;	      /* of FIELD_KVS: objects, which may be called y */
+	bool snake;	      /* Istio's own examples have it in snake_case */
 	enum refused refused; /* of FIELD_REFUSED */
 	size_t offset;
 	size_t pos_at;	 /* AT() of a struct pos for where the field's name stands */

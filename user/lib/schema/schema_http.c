@@ -136,7 +136,7 @@ static const struct field route_fields[] = {
 	  .message = &schema_http_fault },
 	{ "mirror", FIELD_CUSTOM, .shape = SHAPE_OBJECT, .message = &schema_destination,
 	  .decode = decode_mirror },
-	{ "mirrorPercent", FIELD_CUSTOM, .max = 100, .shape = SHAPE_INTEGER,
+	{ "mirrorPercent", FIELD_CUSTOM, .snake = true, .max = 100, .shape = SHAPE_INTEGER,
 	  .decode = decode_mirror_percent },
 	{ "mirrorPercentage", FIELD_CUSTOM, .shape = SHAPE_OBJECT,
 	  .message = &schema_http_percentage, .decode = decode_mirror_percentage },
