@@ -52,7 +52,7 @@ BPF_SRC := $(wildcard bpf/*.bpf.c)
 UNIT_SRC := $(wildcard selftests/unit/*.c)
 PROG_SRC := $(wildcard selftests/prog/*.c)
 FUZZ_SRC := $(wildcard selftests/fuzz/*.c)
-APP_SRC := $(wildcard selftests/apps/tcp-*.c selftests/apps/http-*.c selftests/apps/connect-*.c)
+APP_SRC := $(wildcard selftests/apps/tcp-*.c selftests/apps/http-*.c selftests/apps/connect-*.c selftests/apps/informer-*.c)
 BENCH_SRC := $(wildcard selftests/bench/*.c)
 
 objects = $(patsubst %.c,$(OUT)/$(1)/%.o,$(2))
@@ -234,6 +234,8 @@ $(OUT)/unit-tests: $(call objects,asan,$(UNIT_SRC)) $(OUT)/libweftcli.asan.a $(O
 $(OUT)/apps/tcp-load: $(call objects,obj,$(wildcard selftests/apps/load_*.c))
 HTTP_APPS := $(filter $(OUT)/apps/http-%,$(APPS))
 $(HTTP_APPS): $(OUT)/obj/selftests/apps/http_common.o $(OUT)/libweftproxy.a $(OUT)/libweft.a
+$(OUT)/apps/informer-copy: LINK_MORE := -pthread
+$(OUT)/apps/informer-copy: $(OUT)/libweftd.a $(OUT)/libweft.a
 $(OUT)/apps/http-echo: $(OUT)/obj/selftests/apps/http_echo_answer.o
 $(OUT)/apps/http-load: $(call objects,obj,$(wildcard selftests/apps/http_load_*.c))
 $(OUT)/apps/%: $(OUT)/obj/selftests/apps/%.o

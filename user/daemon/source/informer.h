@@ -12,23 +12,10 @@
 #include <stdint.h>
 
 #include "daemon/loop/event.h"
+#include "daemon/source/reflector.h"
 #include "lib/kube/config.h"
 
 struct informer;
-
-/* A resource to be watched. Borrowed for the life of the informer. */
-struct informer_resource {
-	const char *path;		/* of the collection in all namespaces: "/api/v1/services",
-					   "/apis/networking.istio.io/v1/virtualservices" */
-	const char *api_version, *kind; /* of its items: lists of built-in kinds do not say */
-	const char *query;		/* more of the query ("labelSelector=..."), or NULL */
-	/* A kind that the server may not have (yet): without its definition the resource is empty,
-	 * and counts as listed. */
-	bool optional;
-	/* The fields that are kept of an object, as paths; NULL: all but metadata.managedFields and
-	 * the annotation kubectl.kubernetes.io/last-applied-configuration. */
-	const char *const *fields;
-};
 
 enum informer_change {
 	INFORMER_PUT,  /* the object is there, or is another than before */
@@ -40,26 +27,22 @@ struct informer_event {
 	unsigned resource; /* its place in the list */
 	enum informer_change change;
 	const char *namespace, *name; /* namespace "" for what is in none */
-	const char *resource_version;
-	const char *json; /* of PUT: the object, with apiVersion and kind, and `size` bytes */
+	const char *resource_version; /* of PUT */
+	const char *json; /* of PUT: the object, with apiVersion and kind, `size` bytes and a NUL */
 	size_t size;
-};
-
-enum informer_phase {
-	INFORMER_CONNECTING, /* not listed yet, or the watch is broken: tries again */
-	INFORMER_SYNCED,     /* listed once, and watched */
-	INFORMER_ABSENT,     /* the server has no such resource */
-	INFORMER_FORBIDDEN,  /* RBAC does not allow it */
 };
 
 /* How it is going with a resource, for `weft status`. */
 struct informer_status {
 	enum informer_phase phase;
-	int64_t since;	 /* Unix seconds of the phase */
-	char error[256]; /* the last one, in a user's words; "" when there is none */
+	int64_t since;			 /* Unix seconds of the phase */
+	char error[REFLECTOR_ERROR_MAX]; /* the last one, in a user's words; "" when there is none
+					  */
+	const char *api_version;	 /* the one that is asked for */
 	uint64_t lists, watches, events, bytes; /* so far */
 };
 
+/* None of these may call informer_close(). */
 struct informer_sink {
 	/* Some events, in order. */
 	void (*events)(void *arg, const struct informer_event *events, size_t count);
@@ -85,17 +68,18 @@ int informer_start(struct informer *i);
 void informer_close(struct informer *i);
 
 /* Valid until the loop turns. */
-const struct informer_status *informer_status(const struct informer *i, unsigned resource);
+const struct informer_status *informer_status(struct informer *i, unsigned resource);
 
 /* ---- single requests, over the same connection ---- */
 
-/* What has become of a request: the HTTP status and the body, or a status of 0 and why in `error`.
- */
+/* What has become of a request: the HTTP status and the body, with a NUL behind it, or a status of
+ * 0 and why in `error` (NULL otherwise). */
 typedef void (*informer_reply_fn)(void *arg, long status, const char *body, size_t size,
 				  const char *error);
 
 /* Sends a request: METHOD PATH, with a body of `type` (NULL: none). Everything is copied. done() is
- * called once in the thread of the loop, unless the informer is closed before. 0 or -ENOMEM. */
+ * called once in the thread of the loop, unless the informer is closed before: 30 seconds later at
+ * the latest. 0 or -ENOMEM. After informer_start(). */
 int informer_request(struct informer *i, const char *method, const char *path, const char *type,
 		     const char *body, size_t size, informer_reply_fn done, void *arg);
 

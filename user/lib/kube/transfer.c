@@ -94,6 +94,7 @@ static void set_connection(CURL *easy, const struct kube_config *config)
 	curl_easy_setopt(easy, CURLOPT_TCP_KEEPIDLE, (long)IDLE_S);
 	curl_easy_setopt(easy, CURLOPT_TCP_KEEPINTVL, (long)PROBE_S);
 	curl_easy_setopt(easy, CURLOPT_SOCKOPTFUNCTION, set_socket);
+	curl_easy_setopt(easy, CURLOPT_SUPPRESS_CONNECT_HEADERS, 1L);
 	if (config->proxy_url)
 		curl_easy_setopt(easy, CURLOPT_PROXY, config->proxy_url);
 }
