@@ -12,14 +12,13 @@
 #include "lib/base/json_io.h"
 #include "lib/manifest/manifest.h"
 
-enum { POLL_MS = 100 };
+enum { POLL_MS = 100, ESTABLISHED_MS = 30000 };
 
 static const char apply_type[] = "application/apply-patch+yaml";
 
 struct applying {
 	struct kube_client *c;
 	const struct cluster_objects *objects;
-	uint64_t end; /* of the waiting, by clock_ms() */
 	bool force;
 };
 
@@ -128,13 +127,15 @@ static bool is_established(const json_t *crd)
 static int not_established(const struct cluster_object *o, const json_t *crd)
 {
 	const json_t *names = condition_of(crd, "NamesAccepted");
+	bool taken = !strcmp(json_get_text(names, "status", ""), "False");
 
-	return cmd_failed("%s is not established%s%s", o->shown, names ? ": " : "",
-			  json_get_text(names, "message", ""));
+	return cmd_failed("%s is not established%s%s", o->shown, taken ? ": " : "",
+			  taken ? json_get_text(names, "message", "") : "");
 }
 
 static int wait_established(const struct applying *a, const struct cluster_object *o)
 {
+	uint64_t end = clock_ms() + ESTABLISHED_MS;
 	char error[KUBE_ERROR_MAX];
 
 	for (;;) {
@@ -145,7 +146,7 @@ static int wait_established(const struct applying *a, const struct cluster_objec
 			return refused(o, r, error);
 		if (is_established(crd))
 			return 0;
-		if (clock_ms() >= a->end)
+		if (clock_ms() >= end)
 			return not_established(o, crd);
 		nanosleep(&(struct timespec){ .tv_nsec = POLL_MS * 1000000L }, NULL);
 	}
@@ -272,7 +273,7 @@ int install_run(const struct install *install)
 {
 	struct cluster_objects objects = { 0 };
 	_cleanup_(kube_client_closep) struct kube_client *c = NULL;
-	int64_t timeout, left;
+	int64_t timeout;
 	int r;
 
 	if (!cluster_parse_timeout(install->timeout, &timeout))
@@ -282,12 +283,11 @@ int install_run(const struct install *install)
 	if (!r)
 		r = cluster_open(&install->cluster, &c);
 	if (!r) {
-		struct applying a = { c, &objects, clock_ms() + (uint64_t)timeout, install->force };
+		const struct applying a = { c, &objects, install->force };
 
 		r = apply_all(&a);
-		left = (int64_t)(a.end - clock_ms());
 		if (!r && timeout)
-			r = rollout_wait(c, left > 0 ? left : 0);
+			r = rollout_wait(c, timeout);
 	}
 	cluster_objects_free(&objects);
 	return r;

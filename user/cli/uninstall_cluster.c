@@ -236,20 +236,45 @@ static int delete_namespaces(const struct removing *rm)
 	return r;
 }
 
-static int wait_for_namespace(const struct removing *rm)
+/* Kinds go once their objects have, a namespace once all that is in it has. *what: one that is
+ * still there. */
+static int look_for_rest(const struct removing *rm, char *what, size_t size)
 {
-	char error[KUBE_ERROR_MAX];
+	static const char *const kinds[] = { "Namespace", "CustomResourceDefinition" };
+	json_t *item;
+	size_t i;
+	int r = 0;
+
+	*what = 0;
+	for (size_t k = 0; k < sizeof(kinds) / sizeof(*kinds) && !r; k++) {
+		_cleanup_json_ json_t *items = NULL;
+
+		r = cluster_list_ours(rm->c, kind_named(kinds[k]), &items);
+		json_array_foreach(items, i, item)
+		{
+			const json_t *meta = json_object_get(item, "metadata");
+
+			if (json_object_get(meta, "deletionTimestamp"))
+				snprintf(what, size, "%s %s", kinds[k],
+					 json_get_text(meta, "name", ""));
+		}
+	}
+	return r;
+}
+
+static int wait_for_rest(const struct removing *rm)
+{
+	char what[300];
 
 	for (;;) {
-		int r = cluster_get(rm->c, "/api/v1/namespaces/" MANIFEST_NAMESPACE, NULL, error);
+		int r = look_for_rest(rm, what, sizeof(what));
 
-		if (r == -ENOENT)
-			return 0;
-		if (r && r != -EAGAIN)
-			return cmd_failed("namespace/" MANIFEST_NAMESPACE ": %s", error);
+		if (r || !*what)
+			return r;
 		if (!left(rm))
-			return cmd_failed("namespace/" MANIFEST_NAMESPACE
-					  " is still being deleted");
+			return cmd_failed("%s is still being deleted: `kubectl describe` says what "
+					  "it waits for",
+					  what);
 		nanosleep(&(struct timespec){ .tv_nsec = POLL_MS * 1000000L }, NULL);
 	}
 }
@@ -275,7 +300,7 @@ static int remove_all(const struct removing *rm)
 			r = STATUS_FAILED;
 	if (delete_namespaces(rm))
 		r = STATUS_FAILED;
-	return r ? r : wait_for_namespace(rm);
+	return r ? r : wait_for_rest(rm);
 }
 
 int uninstall_run(const struct uninstall *uninstall)

@@ -169,7 +169,6 @@ const char manifest_container[] =
 	"      - name: weft\n"
 	"        image: ${image}\n"
 	"        imagePullPolicy: ${imagePullPolicy}\n"
-	"        command: [weftd]\n"
 	"        args:\n"
 	"        - --source\n"
 	"        - kubernetes\n"
