@@ -162,12 +162,12 @@ const char manifest_daemon_set[] =
 
 const char manifest_pull_secret[] =
 	"      imagePullSecrets:\n"
-	"      - name: ${imagePullSecret}\n";
+	"      - name: \"${imagePullSecret}\"\n";
 
 const char manifest_container[] =
 	"      containers:\n"
 	"      - name: weft\n"
-	"        image: ${image}\n"
+	"        image: \"${image}\"\n"
 	"        imagePullPolicy: ${imagePullPolicy}\n"
 	"        args:\n"
 	"        - --source\n"
@@ -218,7 +218,6 @@ const char manifest_privileged[] =
 const char manifest_capabilities[] =
 	"        securityContext:\n"
 	"          privileged: false\n"
-	"          readOnlyRootFilesystem: true\n"
 	"          capabilities:\n"
 	"            drop: [ALL]\n"
 	"            add:\n"
