@@ -197,7 +197,7 @@ const char manifest_environment[] =
 	"          valueFrom:\n"
 	"            fieldRef:\n"
 	"              fieldPath: spec.nodeName\n"
-	"        startupProbe: # half a minute, for large clusters more\n"
+	"        startupProbe: # two minutes, for large clusters\n"
 	"          httpGet: {host: 127.0.0.1, port: 15022, path: /healthz}\n"
 	"          periodSeconds: 1\n"
 	"          failureThreshold: 120\n"
