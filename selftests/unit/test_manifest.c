@@ -264,3 +264,16 @@ Test(manifest, timeouts_are_read)
 	cr_expect(!cluster_parse_timeout("soon", &ms));
 	cr_expect(!cluster_parse_timeout("-1s", &ms));
 }
+
+Test(manifest, docs_have_every_value)
+{
+	size_t len;
+	_cleanup_free_ char *page = file_bytes("docs/install.md", &len);
+
+	for (size_t i = 0; i < VALUE_MAX; i++) {
+		char quoted[128];
+
+		snprintf(quoted, sizeof(quoted), "`%s`", value_infos[i].path);
+		cr_expect(strstr(page, quoted), "docs/install.md has no %s", quoted);
+	}
+}

@@ -33,7 +33,7 @@ const struct value_info value_infos[VALUE_MAX] = {
 			    .help = "threads of weft-proxy (one per CPU, at most 8)" },
 	[VALUE_REQUEST_CPU] = { "resources.requests.cpu", VALUE_QUANTITY, "50m",
 				.help = "what a node keeps free for the agent" },
-	[VALUE_REQUEST_MEMORY] = { "resources.requests.memory", VALUE_QUANTITY, "64Mi",
+	[VALUE_REQUEST_MEMORY] = { "resources.requests.memory", VALUE_QUANTITY, "128Mi",
 				   .help = "likewise" },
 	[VALUE_LIMIT_CPU] = { "resources.limits.cpu", VALUE_QUANTITY, "", .optional = true,
 			      .help = "the most it gets" },
