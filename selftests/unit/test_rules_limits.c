@@ -53,7 +53,7 @@ static const struct {
 				 "match: [{sourceLabels: {",
 	  "k%d: v", "}}]}]}\n", "spec.tcp[0].match[0].sourceLabels", MOST },
 	{ RULE("DestinationRule") "spec: {host: a, subsets: [", "{name: v%d}", "]}\n",
-	  "spec.subsets", MOST },
+	  "spec.subsets", 256 },
 	{ RULE("DestinationRule") "spec: {host: a, exportTo: [", "n%d", "]}\n", "spec.exportTo",
 	  MOST },
 };

@@ -47,7 +47,8 @@ static void print_bash(void)
 	     "\t\tesac\n"
 	     "\tdone\n"
 	     "\tcase $prev in\n"
-	     "\t-f|--filename|--run-dir|--bpffs) COMPREPLY=($(compgen -f -- \"$cur\")); return;;\n"
+	     "\t-f|--filename|--run-dir|--bpffs|--kubeconfig) COMPREPLY=($(compgen -f -- "
+	     "\"$cur\")); return;;\n"
 	     "\t-n|--namespace) COMPREPLY=($(compgen -W \"" NAMESPACES
 	     "\" -- \"$cur\")); return;;\n"
 	     "\t--from) COMPREPLY=($(compgen -W \"" PODS "\" -- \"$cur\")); return;;\n"
@@ -94,7 +95,7 @@ static void print_zsh(void)
 	     "\t\tesac\n"
 	     "\tdone\n"
 	     "\tcase $words[CURRENT-1] in\n"
-	     "\t-f|--filename|--run-dir|--bpffs) _files; return;;\n"
+	     "\t-f|--filename|--run-dir|--bpffs|--kubeconfig) _files; return;;\n"
 	     "\t-n|--namespace) compadd -- " NAMESPACES "; return;;\n"
 	     "\t--from) compadd -- " PODS "; return;;\n"
 	     "\tesac\n"

@@ -6,6 +6,7 @@
 
 #include "lib/base/cleanup.h"
 #include "cli/client.h"
+#include "cli/install.h"
 #include "lib/base/json_io.h"
 #include "lib/wire/wire_client.h"
 
@@ -72,19 +73,12 @@ static int print_removed(const json_t *status)
 	return STATUS_DONE;
 }
 
-int cmd_uninstall(struct cli *cli, int argc, char **argv)
+static int uninstall_node(struct cli *cli, const char *bpffs)
 {
 	_cleanup_json_ json_t *data = NULL, *status = NULL;
-	const char *bpffs = NULL;
-	const struct cmd_option options[] = { { 0, "bpffs", .value = &bpffs }, { 0 } };
-	int r = cmd_options(cli, &argc, argv, options);
-	_cleanup_close_ int fd = -1;
+	_cleanup_close_ int fd = wire_connect(cli->run_dir);
+	int r;
 
-	if (r)
-		return r;
-	if (argc > 1)
-		return cmd_wrong(argv[0], "unexpected argument \"%s\"", argv[1]);
-	fd = wire_connect(cli->run_dir);
 	if (fd == -ENOENT || fd == -ECONNREFUSED) {
 		run_weftd(cli, bpffs);
 		return cmd_failed("no weftd runs on %s, and none is found to detach with: %s",
@@ -96,4 +90,31 @@ int cmd_uninstall(struct cli *cli, int argc, char **argv)
 	if (!r)
 		r = wait_gone(cli);
 	return r ? r : print_removed(status);
+}
+
+int cmd_uninstall(struct cli *cli, int argc, char **argv)
+{
+	struct uninstall cluster = { .timeout = "120s" };
+	const char *bpffs = NULL;
+	bool of_cluster = false;
+	const struct cmd_option options[] = {
+		{ 0, "bpffs", .value = &bpffs },
+		{ 0, "cluster", .flag = &of_cluster },
+		{ 0, "kubeconfig", .value = &cluster.cluster.kubeconfig },
+		{ 0, "context", .value = &cluster.cluster.context },
+		{ 0, "timeout", .value = &cluster.timeout },
+		{ 'y', "yes", .flag = &cluster.yes },
+		{ 0 },
+	};
+	int r = cmd_options(cli, &argc, argv, options);
+
+	if (r)
+		return r;
+	if (argc > 1)
+		return cmd_wrong(argv[0], "unexpected argument \"%s\"", argv[1]);
+	if (of_cluster && bpffs)
+		return cmd_wrong(argv[0], "--bpffs does not go with --cluster");
+	if (!of_cluster && (cluster.cluster.kubeconfig || cluster.cluster.context || cluster.yes))
+		return cmd_wrong(argv[0], "--kubeconfig, --context and --yes go with --cluster");
+	return of_cluster ? uninstall_run(&cluster) : uninstall_node(cli, bpffs);
 }

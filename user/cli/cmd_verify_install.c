@@ -7,30 +7,11 @@
 
 #include "lib/base/cleanup.h"
 #include "cli/client.h"
+#include "cli/install.h"
 #include "lib/base/json_io.h"
 #include "lib/wire/wire_client.h"
 
 enum { BPFFS_MAGIC = 0xcafe4a11, KERNEL_MAJOR = 6, KERNEL_MINOR = 1 };
-
-struct checklist {
-	json_t *items; /* [{"check", "ok", "detail"}...] */
-	bool failed;
-};
-
-/* Takes over `detail`. */
-static void check(struct checklist *l, bool ok, const char *what, json_t *detail)
-{
-	json_array_append_new(l->items, json_pack("{s:s, s:b, s:o}", "check", what, "ok", ok,
-						  "detail", detail));
-	l->failed |= !ok;
-}
-
-/* What is to be known, but no fault. Takes over `detail`. */
-static void note(struct checklist *l, const char *what, json_t *detail)
-{
-	json_array_append_new(l->items, json_pack("{s:s, s:b, s:b, s:o}", "check", what, "ok", 1,
-						  "note", 1, "detail", detail));
-}
 
 static void check_kernel(struct checklist *l)
 {
@@ -38,22 +19,23 @@ static void check_kernel(struct checklist *l)
 	int major = 0, minor = 0;
 	bool known = !uname(&u) && sscanf(u.release, "%d.%d", &major, &minor) == 2;
 
-	check(l,
-	      known && (major > KERNEL_MAJOR || (major == KERNEL_MAJOR && minor >= KERNEL_MINOR)),
-	      "kernel is 6.1 or newer", json_text(known ? u.release : "unknown"));
+	checklist_add(l,
+		      known && (major > KERNEL_MAJOR ||
+				(major == KERNEL_MAJOR && minor >= KERNEL_MINOR)),
+		      "kernel is 6.1 or newer", json_text(known ? u.release : "unknown"));
 }
 
 static void check_btf(struct checklist *l)
 {
 	bool there = !access("/sys/kernel/btf/vmlinux", R_OK);
 
-	check(l, there, "kernel has BTF",
-	      json_text(there ? "/sys/kernel/btf/vmlinux" : strerror(errno)));
+	checklist_add(l, there, "kernel has BTF",
+		      json_text(there ? "/sys/kernel/btf/vmlinux" : strerror(errno)));
 }
 
 static void check_root(struct checklist *l)
 {
-	check(l, geteuid() == 0, "run by root", json_textf("uid %u", geteuid()));
+	checklist_add(l, geteuid() == 0, "run by root", json_textf("uid %u", geteuid()));
 }
 
 /* The directory itself need not be there before weftd has run; what is above it decides. */
@@ -65,8 +47,8 @@ static void check_bpffs(struct checklist *l, const char *dir)
 
 	while (path && statfs(path, &fs) && (slash = strrchr(path, '/')) && slash != path)
 		*slash = 0;
-	check(l, path && !statfs(path, &fs) && (unsigned)fs.f_type == BPFFS_MAGIC,
-	      "a BPF file system is mounted", json_text(dir));
+	checklist_add(l, path && !statfs(path, &fs) && (unsigned)fs.f_type == BPFFS_MAGIC,
+		      "a BPF file system is mounted", json_text(dir));
 }
 
 static json_t *ask_status(const struct cli *cli)
@@ -89,20 +71,21 @@ static void check_hooks(struct checklist *l, const json_t *status)
 		  foreign = json_get_int(cgroup, "foreign", 0),
 		  unknown = json_get_int(status, "pods_unknown", 0);
 
-	check(l, wanted && hooks == wanted, "connections are steered at connect()",
-	      json_textf("%lld of %lld programs on %s", hooks, wanted,
-			 json_get_text(cgroup, "path", "?")));
+	checklist_add(l, wanted && hooks == wanted, "connections are steered at connect()",
+		      json_textf("%lld of %lld programs on %s", hooks, wanted,
+				 json_get_text(cgroup, "path", "?")));
 	if (foreign)
-		note(l, "programs of others run at connect(), too",
-		     json_textf("%lld: a socket load balancer sees the endpoint, or hides the "
-				"service",
-				foreign));
+		checklist_note(
+			l, "programs of others run at connect(), too",
+			json_textf("%lld: a socket load balancer sees the endpoint, or hides the "
+				   "service",
+				   foreign));
 	if (*netfilter && json_is_true(json_object_get(status, "handover")))
-		note(l, "rules in FORWARD do not see what weft-proxy sends on",
-		     json_textf("netfilter: %s", netfilter));
+		checklist_note(l, "rules in FORWARD do not see what weft-proxy sends on",
+			       json_textf("netfilter: %s", netfilter));
 	if (unknown)
-		note(l, "pods whose network namespace is not found",
-		     json_textf("%lld: their packets are steered", unknown));
+		checklist_note(l, "pods whose network namespace is not found",
+			       json_textf("%lld: their packets are steered", unknown));
 }
 
 /* What weftd has put into the kernel and does not find there. */
@@ -112,10 +95,11 @@ static void check_missing(struct checklist *l, const json_t *status)
 	size_t i;
 
 	if (!json_array_size(missing))
-		check(l, true, "all that weftd needs is in the kernel", json_text("looked at now"));
+		checklist_add(l, true, "all that weftd needs is in the kernel",
+			      json_text("looked at now"));
 	json_array_foreach(missing, i, what)
-		check(l, false, "all that weftd needs is in the kernel",
-		      json_textf("missing: %s", json_string_value(what)));
+		checklist_add(l, false, "all that weftd needs is in the kernel",
+			      json_textf("missing: %s", json_string_value(what)));
 }
 
 static void check_daemon(struct checklist *l, const struct cli *cli, const json_t *status)
@@ -123,54 +107,60 @@ static void check_daemon(struct checklist *l, const struct cli *cli, const json_
 	const json_t *proxy = json_object_get(status, "proxy");
 	json_int_t pods = json_get_int(status, "pods", 0), nics = json_get_int(status, "nics", 0);
 
-	check(l, status != NULL, "weftd answers", json_textf("%s/" WIRE_SOCKET, cli->run_dir));
+	checklist_add(l, status != NULL, "weftd answers",
+		      json_textf("%s/" WIRE_SOCKET, cli->run_dir));
 	if (!status)
 		return;
-	check(l, strcmp(json_get_text(status, "version", ""), WEFT_VERSION) == 0,
-	      "weft and weftd are of one version",
-	      json_textf("%s and %s", WEFT_VERSION, json_get_text(status, "version", "?")));
-	check(l, pods + nics > 0, "programs are attached",
-	      json_textf("%lld pods, %lld interfaces to the outside, by %s", (long long)pods,
-			 (long long)nics, json_get_text(status, "attach", "?")));
+	checklist_add(l, strcmp(json_get_text(status, "version", ""), WEFT_VERSION) == 0,
+		      "weft and weftd are of one version",
+		      json_textf("%s and %s", WEFT_VERSION, json_get_text(status, "version", "?")));
+	checklist_add(l, pods + nics > 0, "programs are attached",
+		      json_textf("%lld pods, %lld interfaces to the outside, by %s",
+				 (long long)pods, (long long)nics,
+				 json_get_text(status, "attach", "?")));
 	check_hooks(l, status);
 	check_missing(l, status);
-	check(l, json_get_int(proxy, "pid", 0) > 0, "weft-proxy runs",
-	      json_textf("process %lld, %lld workers", (long long)json_get_int(proxy, "pid", 0),
-			 (long long)json_get_int(proxy, "workers", 0)));
+	checklist_add(l, json_get_int(proxy, "pid", 0) > 0, "weft-proxy runs",
+		      json_textf("process %lld, %lld workers",
+				 (long long)json_get_int(proxy, "pid", 0),
+				 (long long)json_get_int(proxy, "workers", 0)));
 }
 
-static int print(const struct checklist *l)
+/* What weftd has put on this machine. */
+static void check_machine(struct checklist *l, const struct cli *cli)
 {
-	json_t *item;
-	size_t i;
+	_cleanup_(json_decrefp) json_t *status = ask_status(cli);
 
-	json_array_foreach(l->items, i, item)
-		printf("%-6s %s (%s)\n",
-		       json_is_true(json_object_get(item, "note")) ? "note"
-		       : json_is_true(json_object_get(item, "ok")) ? "ok"
-								   : "FAILED",
-		       json_get_text(item, "check", ""), json_get_text(item, "detail", ""));
-	return STATUS_DONE;
+	check_root(l);
+	check_kernel(l);
+	check_btf(l);
+	check_bpffs(l, json_get_text(status, "bpffs", "/sys/fs/bpf/weft"));
+	check_daemon(l, cli, status);
 }
 
 int cmd_verify_install(struct cli *cli, int argc, char **argv)
 {
-	_cleanup_(json_decrefp) json_t *status = NULL, *items = json_array(), *whole = NULL;
+	_cleanup_(json_decrefp) json_t *items = json_array();
 	struct checklist l = { items, false };
-	const struct cmd_option options[] = { { 0 } };
+	struct cluster_options cluster = { 0 };
+	const char *file = NULL;
+	const struct cmd_option options[] = {
+		{ 'f', "filename", .value = &file },
+		{ 0, "kubeconfig", .value = &cluster.kubeconfig },
+		{ 0, "context", .value = &cluster.context },
+		{ 0 },
+	};
 	int r = cmd_options(cli, &argc, argv, options);
 
 	if (r)
 		return r;
 	if (argc > 1)
 		return cmd_wrong(argv[0], "unexpected argument \"%s\"", argv[1]);
-	status = ask_status(cli);
-	check_root(&l);
-	check_kernel(&l);
-	check_btf(&l);
-	check_bpffs(&l, json_get_text(status, "bpffs", "/sys/fs/bpf/weft"));
-	check_daemon(&l, cli, status);
-	whole = json_pack("{s:b, s:O}", "ok", !l.failed, "checks", items);
-	r = cli->output ? client_print_json(whole) : print(&l);
-	return r ? r : l.failed ? STATUS_FAILED : STATUS_DONE;
+	if (!file && (cluster.kubeconfig || cluster.context))
+		return cmd_wrong(argv[0], "--kubeconfig and --context go with -f");
+	if (file)
+		r = verify_manifest(&cluster, file, &l);
+	else
+		check_machine(&l, cli);
+	return r ? r : checklist_print(&l, cli->output);
 }

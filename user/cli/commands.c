@@ -22,6 +22,11 @@
 	"  -n NAMESPACE    of objects that name none (default); one that names another is an " \
 	"error\n"
 
+/* Of an API server. */
+#define CLUSTER_DETAILS                                                                         \
+	"  --kubeconfig FILE  the cluster (as kubectl finds it: $KUBECONFIG, ~/.kube/config)\n" \
+	"  --context NAME  one of its contexts (the current one)\n"
+
 #define DRY_RUN_DETAILS "  --dry-run[=client|server]   only say what would be changed\n"
 
 const struct cmd cmds[] = {
@@ -91,6 +96,19 @@ const struct cmd cmds[] = {
 	  "  -w              go on and print what changes, until ^C\n"
 	  "  --show-labels, --no-headers, --ignore-not-found   as kubectl has them\n"
 	  "  -o jsonpath='{.items[*].metadata.name}', -o custom-columns=NAME:.metadata.name\n" },
+	{ "manifest", cmd_manifest,
+	  "generate|apply [--set PATH=VALUE]... [-f VALUES.yaml]... [--timeout TIME] [--force]",
+	  "print or apply all that a cluster needs to run weft",
+	  "generate apply --set -f --kubeconfig --context --timeout --force", NULL,
+	  "  generate        print it: kubectl apply -f - takes it\n"
+	  "  apply           apply it, wait for every node's agent, and take away what an earlier\n"
+	  "                  one had and this one does not\n"
+	  "  --set PATH=VALUE   choose something, as gateways.istio-ingressgateway.type=NodePort;\n"
+	  "                  repeatable\n"
+	  "  -f VALUES.yaml  the same from a file; --set counts more\n" CLUSTER_DETAILS
+	  "  --timeout TIME  how long apply waits (120s; 0: not at all)\n"
+	  "  --force         take over fields of objects that weft has not made\n"
+	  "docs/install.md has every value.\n" },
 	{ "stats", cmd_stats, "[-E] [PATTERN] [--filter REGEX] [--nonzero]",
 	  "print counters, those whose line contains PATTERN or whose name it matches",
 	  "-E -o --filter --nonzero", "json",
@@ -102,14 +120,23 @@ const struct cmd cmds[] = {
 	{ "status", cmd_status, "[--wait] [--timeout SECONDS]",
 	  "tell whether weftd is ready, and what it has in force", "--wait --timeout -o", "json",
 	  "  --wait          until it is ready, for at most --timeout seconds (30)\n" },
-	{ "uninstall", cmd_uninstall, "[--bpffs DIR]",
-	  "end weftd and remove everything of weft from the kernel", "--bpffs", NULL,
-	  "  --bpffs DIR     where weft is pinned, if weftd does not run (where it was last)\n" },
+	{ "uninstall", cmd_uninstall, "[--bpffs DIR] | --cluster [--yes] [--timeout TIME]",
+	  "end weftd and remove everything of weft from the kernel, or from a cluster",
+	  "--bpffs --cluster --yes --kubeconfig --context --timeout", NULL,
+	  "  --bpffs DIR     where weft is pinned, if weftd does not run (where it was last)\n"
+	  "  --cluster       from all nodes and the API server: what `weft manifest apply` has put "
+	  "there\n"
+	  "  --yes           without asking whether the rules may go with their "
+	  "kinds\n" CLUSTER_DETAILS
+	  "  --timeout TIME  how long to wait for the agents to end (120s)\n" },
 	{ "validate", cmd_validate, "-f FILE|DIR|-... [-R] [-n NAMESPACE]",
 	  "check rules without putting them into force", "-f -R --skip-unknown -n -o", "json",
 	  FILE_DETAILS NAMESPACE_DETAILS "Neither weftd nor root is needed.\n" },
-	{ "verify-install", cmd_verify_install, "",
-	  "check the machine and the daemon, point by point", "-o", "json", NULL },
+	{ "verify-install", cmd_verify_install, "[-f MANIFEST.yaml|-]",
+	  "check the machine and the daemon, or a cluster, point by point",
+	  "-f --kubeconfig --context -o", "json",
+	  "  -f FILE|-       compare a manifest, as `weft manifest generate` prints it, with the "
+	  "cluster\n" CLUSTER_DETAILS },
 	{ "version", cmd_version, "[--client]", "print the versions of weft and of weftd",
 	  "--client -o", "json", "  --client        only of weft itself, without asking weftd\n" },
 };

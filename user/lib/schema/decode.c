@@ -131,6 +131,24 @@ static void decode_number(struct decoder *d, const struct field *f, const struct
 		*(int64_t *)target = n;
 }
 
+static void decode_bounded_string(struct decoder *d, const struct field *f,
+				  const struct node *value, const char **out)
+{
+	char what[64];
+
+	if (!decode_string(d, value, out) || !f->max || strlen(*out) <= (size_t)f->max)
+		return;
+	snprintf(what, sizeof(what), "at most %d bytes", (int)f->max);
+	decode_expected(d, value, NULL, what);
+}
+
+static void decode_bounded_double(struct decoder *d, const struct field *f,
+				  const struct node *value, double *out)
+{
+	if (decode_double(d, value, out) && f->what && (*out < f->least || *out > f->most))
+		decode_expected(d, value, NULL, f->what);
+}
+
 static void decode_value(struct decoder *d, const struct field *f, const struct node *value,
 			 void *target)
 {
@@ -138,7 +156,7 @@ static void decode_value(struct decoder *d, const struct field *f, const struct 
 
 	switch (f->type) {
 	case FIELD_STRING:
-		decode_string(d, value, target);
+		decode_bounded_string(d, f, value, target);
 		break;
 	case FIELD_STRINGS:
 		decode_strings(d, value, target);
@@ -156,7 +174,7 @@ static void decode_value(struct decoder *d, const struct field *f, const struct 
 		decode_number(d, f, value, target);
 		break;
 	case FIELD_DOUBLE:
-		decode_double(d, value, target);
+		decode_bounded_double(d, f, value, target);
 		break;
 	case FIELD_DURATION:
 		decode_duration(d, value, f->min, target);
@@ -172,7 +190,7 @@ static void decode_value(struct decoder *d, const struct field *f, const struct 
 		break;
 	case FIELD_LIST:
 	case FIELD_MAP:
-		if (decode_count(d, value, node_target(value)->count))
+		if (decode_at_most(d, value, node_target(value)->count, f->max))
 			decode_list(d, value, f->message, &items->items, &items->count,
 				    f->type == FIELD_MAP);
 		break;

@@ -31,6 +31,7 @@ enum {
 	/* Elements of one list, unless it is of endpoints: lists written by hand are shorter, and
 	 * searches in them may take the square of their length. */
 	DECODE_LIST_MAX = 4096,
+	DECODE_DURATION_MAX = 64, /* bytes of a duration */
 };
 
 /* Decodes `node` into `target` (message->size bytes, zeroed). Errors go to d->errors. */
@@ -76,6 +77,8 @@ bool decode_strs_append(struct decoder *d, struct strs *strs, const char *s,
 void *decode_grow(struct decoder *d, void *items, size_t count, size_t more, size_t size);
 /* False, with an error at `node`, if `count` elements are too many. */
 bool decode_count(struct decoder *d, const struct node *node, size_t count);
+/* The same for `max` (0: DECODE_LIST_MAX). */
+bool decode_at_most(struct decoder *d, const struct node *node, size_t count, int64_t max);
 
 /* Nanoseconds of "1h30m", "0.5s", ...; -EINVAL if it is no duration, -ERANGE if it is too long. */
 int decode_duration_ns(const char *s, int64_t *ns);

@@ -70,10 +70,16 @@ bool decode_strings(struct decoder *d, const struct node *value, struct strs *ou
 
 bool decode_count(struct decoder *d, const struct node *node, size_t count)
 {
-	if (count <= DECODE_LIST_MAX)
+	return decode_at_most(d, node, count, DECODE_LIST_MAX);
+}
+
+bool decode_at_most(struct decoder *d, const struct node *node, size_t count, int64_t max)
+{
+	if (!max)
+		max = DECODE_LIST_MAX;
+	if (count <= (size_t)max)
 		return true;
-	decode_error(d, node, NULL, "expected at most %d elements, not %zu", DECODE_LIST_MAX,
-		     count);
+	decode_error(d, node, NULL, "expected at most %" PRId64 " elements, not %zu", max, count);
 	return false;
 }
 
@@ -292,7 +298,7 @@ bool decode_duration(struct decoder *d, const struct node *value, int64_t min_ms
 	int r;
 
 	s = node_scalar(value) == SCALAR_STRING ? node_text(value) : NULL;
-	r = s ? decode_duration_ns(s, &ns) : -EINVAL;
+	r = s && strlen(s) <= DECODE_DURATION_MAX ? decode_duration_ns(s, &ns) : -EINVAL;
 	if (r) {
 		decode_expected(d, value, NULL,
 				r == -ERANGE ? "a shorter duration"

@@ -39,6 +39,29 @@ struct word {
 	int value;
 };
 
+/* What stands at a field of FIELD_CUSTOM, FIELD_IGNORED or FIELD_REFUSED, for those who are told by
+ * its type only (lib/crd). */
+enum shape {
+	SHAPE_ANY,
+	SHAPE_STRING,
+	SHAPE_INTEGER, /* min..max, if max is given */
+	SHAPE_BOOL,
+	SHAPE_STRINGS,
+	SHAPE_OBJECT, /* of `message`, or of whatever fields */
+	SHAPE_LIST,   /* of `message`, or of whatever objects */
+};
+
+/*
+ * A demand in the words of the API server, which puts it to objects at `kubectl apply`: an
+ * expression of CEL about the value, `self`. It says what a `check` beside it says, or less: what
+ * weft takes, it must take. Lists of them end with a rule of NULL.
+ */
+struct cel {
+	const char *rule;
+	const char *message;
+	enum refused refused; /* in place of a message */
+};
+
 /* The offset of a member in a form in which 0 means "none". */
 #define AT(type, member) (offsetof(type, member) + 1)
 
@@ -48,11 +71,21 @@ struct field {
 	enum field_type type;
 	bool required;
 	bool selects;	      /* of FIELD_KVS: objects, which may be called y */
+	bool snake;	      /* Istio's own examples have it in snake_case */
 	enum refused refused; /* of FIELD_REFUSED */
 	size_t offset;
 	size_t pos_at;	 /* AT() of a struct pos for where the field's name stands */
 	size_t given_at; /* AT() of a bool for "given" */
+	/* Of numbers the value's; of texts the most bytes, of lists and maps the most elements (0:
+	 * DECODE_LIST_MAX of them). The API server prices what it checks by the most there can be.
+	 */
 	int64_t min, max;
+	double least, most;  /* of FIELD_DOUBLE, both 0: any */
+	const char *what;    /* what is expected between them */
+	enum shape shape;    /* where the type does not say it */
+	const char *pattern; /* of a text, or each of a list or map: a regular expression (RE2) that
+				holds */
+	const struct cel *cel;	  /* NULL: none */
 	const struct word *words; /* ends with a NULL name */
 	const struct message *message;
 	/* Further demands on the value, made once it is decoded. `value` is the node, `target`
@@ -68,6 +101,8 @@ struct message {
 	bool null_ok;		  /* in a list or map, nothing at all stands for an empty message */
 	size_t pos_at;		  /* AT() of a struct pos for where the message begins */
 	size_t given_at;	  /* AT() of a bool */
+	const struct cel *cel;	  /* NULL: none */
+	bool one_of;		  /* no more than one of the fields is given */
 	void (*init)(void *self); /* defaults other than zero */
 	/* What follows from several fields together, or from none being given. */
 	void (*finish)(struct decoder *d, const struct node *self_node, void *self);

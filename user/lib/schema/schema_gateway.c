@@ -38,14 +38,34 @@ static void check_port_name(struct decoder *d, const struct node *value, const v
 		decode_expected(d, value, NULL, "a name");
 }
 
+static const struct cel port_name_cel[] = {
+	{ .rule = "self != ''", .message = "expected a name" },
+	{ 0 },
+};
+
+static const struct cel protocol_cel[] = {
+	{ .rule = "!(self.upperAscii() in ['UDP', 'HTTP_PROXY', 'HBONE', 'DOUBLE_HBONE'])",
+	  .refused = REFUSED_GATEWAY_PROTOCOL },
+	{ .rule = "self.upperAscii() in ['HTTP', 'HTTP2', 'GRPC', 'GRPC-WEB', 'HTTPS', 'TLS', "
+		  "'TCP', "
+		  "'MONGO', 'REDIS', 'MYSQL', 'UDP', 'HTTP_PROXY', 'HBONE', 'DOUBLE_HBONE']",
+	  .message = "expected one of HTTP, HTTP2, GRPC, GRPC-WEB, HTTPS, TLS, TCP, MONGO, REDIS, "
+		     "MYSQL" },
+	{ 0 },
+};
+
 static const struct field port_fields[] = {
 	{ "number", FIELD_UINT16, .required = true, .offset = offsetof(struct gw_server, port),
 	  .min = 1, .max = 65535 },
 	{ "name", FIELD_STRING, .required = true, .offset = offsetof(struct gw_server, port_name),
-	  .check = check_port_name },
+	  .max = PORT_NAME_MAX, .check = check_port_name, .cel = port_name_cel },
 	{ "protocol", FIELD_CUSTOM, .required = true,
-	  .offset = offsetof(struct gw_server, protocol), .decode = decode_protocol },
-	{ .name = "targetPort", .type = FIELD_REFUSED, .refused = REFUSED_TARGET_PORT },
+	  .offset = offsetof(struct gw_server, protocol), .max = TEXT_MAX, .shape = SHAPE_STRING,
+	  .decode = decode_protocol, .cel = protocol_cel },
+	{ .name = "targetPort",
+	  .type = FIELD_REFUSED,
+	  .shape = SHAPE_INTEGER,
+	  .refused = REFUSED_TARGET_PORT },
 	{ 0 },
 };
 
@@ -69,26 +89,36 @@ static void check_mode(struct decoder *d, const struct node *value, const void *
 	decode_expected(d, value, NULL, "PASSTHROUGH");
 }
 
+static const struct cel mode_cel[] = {
+	{ .rule = "!(self in ['SIMPLE', 'MUTUAL', 'OPTIONAL_MUTUAL', 'ISTIO_MUTUAL', "
+		  "'AUTO_PASSTHROUGH'])",
+	  .refused = REFUSED_GATEWAY_TLS },
+	{ .rule = "self in ['PASSTHROUGH', 'SIMPLE', 'MUTUAL', 'OPTIONAL_MUTUAL', 'ISTIO_MUTUAL', "
+		  "'AUTO_PASSTHROUGH']",
+	  .message = "expected PASSTHROUGH" },
+	{ 0 },
+};
+
 static const struct field tls_fields[] = {
-	{ "mode", FIELD_STRING, .offset = offsetof(struct gw_server, tls_mode),
-	  .check = check_mode },
+	{ "mode", FIELD_STRING, .offset = offsetof(struct gw_server, tls_mode), .max = TEXT_MAX,
+	  .check = check_mode, .cel = mode_cel },
 	{ "httpsRedirect", FIELD_BOOL, .offset = offsetof(struct gw_server, https_redirect),
 	  .pos_at = AT(struct gw_server, https_redirect_pos) },
 	/* None of these means anything where TLS is passed through. */
-	{ .name = "serverCertificate", .type = FIELD_IGNORED },
-	{ .name = "privateKey", .type = FIELD_IGNORED },
-	{ .name = "caCertificates", .type = FIELD_IGNORED },
-	{ .name = "caCrl", .type = FIELD_IGNORED },
-	{ .name = "credentialName", .type = FIELD_IGNORED },
-	{ .name = "credentialNames", .type = FIELD_IGNORED },
-	{ .name = "caCertCredentialName", .type = FIELD_IGNORED },
-	{ .name = "tlsCertificates", .type = FIELD_IGNORED },
-	{ .name = "subjectAltNames", .type = FIELD_IGNORED },
-	{ .name = "verifyCertificateSpki", .type = FIELD_IGNORED },
-	{ .name = "verifyCertificateHash", .type = FIELD_IGNORED },
-	{ .name = "minProtocolVersion", .type = FIELD_IGNORED },
-	{ .name = "maxProtocolVersion", .type = FIELD_IGNORED },
-	{ .name = "cipherSuites", .type = FIELD_IGNORED },
+	{ .name = "serverCertificate", .type = FIELD_IGNORED, .shape = SHAPE_STRING },
+	{ .name = "privateKey", .type = FIELD_IGNORED, .shape = SHAPE_STRING },
+	{ .name = "caCertificates", .type = FIELD_IGNORED, .shape = SHAPE_STRING },
+	{ .name = "caCrl", .type = FIELD_IGNORED, .shape = SHAPE_STRING },
+	{ .name = "credentialName", .type = FIELD_IGNORED, .shape = SHAPE_STRING },
+	{ .name = "credentialNames", .type = FIELD_IGNORED, .shape = SHAPE_STRINGS },
+	{ .name = "caCertCredentialName", .type = FIELD_IGNORED, .shape = SHAPE_STRING },
+	{ .name = "tlsCertificates", .type = FIELD_IGNORED, .shape = SHAPE_LIST },
+	{ .name = "subjectAltNames", .type = FIELD_IGNORED, .shape = SHAPE_STRINGS },
+	{ .name = "verifyCertificateSpki", .type = FIELD_IGNORED, .shape = SHAPE_STRINGS },
+	{ .name = "verifyCertificateHash", .type = FIELD_IGNORED, .shape = SHAPE_STRINGS },
+	{ .name = "minProtocolVersion", .type = FIELD_IGNORED, .shape = SHAPE_STRING },
+	{ .name = "maxProtocolVersion", .type = FIELD_IGNORED, .shape = SHAPE_STRING },
+	{ .name = "cipherSuites", .type = FIELD_IGNORED, .shape = SHAPE_STRINGS },
 	{ 0 },
 };
 
@@ -188,14 +218,42 @@ static void check_server(struct decoder *d, const struct node *self_node, const 
 	}
 }
 
+static const struct cel bind_cel[] = {
+	{ .rule = "!self.startsWith('unix://')", .refused = REFUSED_UNIX_BIND },
+	{ 0 },
+};
+
+static const struct cel hosts_cel[] = {
+	{ .rule = "self.size() > 0", .message = "expected at least one host, not an empty list" },
+	{ 0 },
+};
+
+#define CEL_IS_TLS "self.port.protocol.upperAscii() in ['HTTPS', 'TLS']"
+#define CEL_IS_HTTP "self.port.protocol.upperAscii() in ['HTTP', 'HTTP2', 'GRPC', 'GRPC-WEB']"
+
+static const struct cel server_cel[] = {
+	{ .rule = "!(" CEL_IS_TLS ") || has(self.tls)",
+	  .message = "expected tls for the protocols HTTPS and TLS" },
+	{ .rule = CEL_IS_TLS " || " CEL_IS_HTTP " || !has(self.tls)",
+	  .message = "expected no tls for a protocol of plain TCP" },
+	{ .rule = "!(" CEL_IS_HTTP ") || !has(self.tls) || !(has(self.tls.serverCertificate) || "
+		  "has(self.tls.privateKey) || has(self.tls.caCertificates))",
+	  .message = "expected only tls.httpsRedirect for a protocol of plain HTTP" },
+	{ 0 },
+};
+
 static const struct field server_fields[] = {
 	{ "port", FIELD_MESSAGE, .required = true, .message = &port_message },
 	{ "hosts", FIELD_STRINGS, .required = true, .offset = offsetof(struct gw_server, hosts),
-	  .check = check_hosts },
+	  .check = check_hosts, .pattern = CRD_SERVER_HOST, .cel = hosts_cel },
 	{ "tls", FIELD_MESSAGE, .message = &tls_message },
-	{ "bind", FIELD_STRING, .offset = offsetof(struct gw_server, bind), .check = check_bind },
+	{ "bind", FIELD_STRING, .offset = offsetof(struct gw_server, bind), .max = TEXT_MAX,
+	  .check = check_bind, .cel = bind_cel },
 	{ "name", FIELD_STRING, .offset = offsetof(struct gw_server, name) },
-	{ .name = "defaultEndpoint", .type = FIELD_REFUSED, .refused = REFUSED_DEFAULT_ENDPOINT },
+	{ .name = "defaultEndpoint",
+	  .type = FIELD_REFUSED,
+	  .shape = SHAPE_STRING,
+	  .refused = REFUSED_DEFAULT_ENDPOINT },
 	{ 0 },
 };
 
@@ -203,6 +261,7 @@ static const struct message server_message = {
 	.what = "a server (a map)",
 	.size = sizeof(struct gw_server),
 	.fields = server_fields,
+	.cel = server_cel,
 	.pos_at = AT(struct gw_server, pos),
 	.check = check_server,
 };
@@ -230,11 +289,19 @@ static void check_servers(struct decoder *d, const struct node *value, const voi
 			}
 }
 
+static const struct cel servers_cel[] = {
+	{ .rule = "self.size() > 0", .message = "expected at least one server, not an empty list" },
+	{ .rule = "self.all(a, self.exists_one(b, b.port.name == a.port.name))",
+	  .message = "expected a port.name that no other server has" },
+	{ 0 },
+};
+
 static const struct field spec_fields[] = {
 	{ "servers", FIELD_LIST, .required = true, .offset = offsetof(struct gateway, servers),
-	  .message = &server_message, .check = check_servers },
+	  .max = SERVERS_MAX, .message = &server_message, .check = check_servers,
+	  .cel = servers_cel },
 	{ "selector", FIELD_FULL_KVS, .selects = true, .offset = offsetof(struct gateway, selector),
-	  .check = validate_labels },
+	  .check = validate_labels, .pattern = CRD_LABEL_VALUE },
 	{ 0 },
 };
 

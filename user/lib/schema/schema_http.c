@@ -69,9 +69,6 @@ static void decode_mirror_percentage(struct decoder *d, const struct node *value
 
 	(void)target;
 	decode_message(d, &schema_http_percentage, value, &percent);
-	if (percent < 0 || percent > 100)
-		decode_expected(d, decode_at(d, value, "value"), "value",
-				"a percentage from 0 to 100");
 }
 
 static void decode_mirror_percent(struct decoder *d, const struct node *value, void *target)
@@ -107,15 +104,6 @@ static void finish_mirror(struct decoder *d, const struct node *self_node, void 
 		mirror->percent = 0;
 }
 
-static void check_mirror(struct decoder *d, const struct node *self_node, const void *self)
-{
-	const struct http_mirror *mirror = self;
-
-	if (mirror->percent < 0 || mirror->percent > 100)
-		decode_expected(d, decode_at(d, decode_at(d, self_node, "percentage"), "value"),
-				"percentage.value", "a percentage from 0 to 100");
-}
-
 static const struct message mirror_message = {
 	.what = "a mirror (a map)",
 	.size = sizeof(struct http_mirror),
@@ -123,17 +111,16 @@ static const struct message mirror_message = {
 	.pos_at = AT(struct http_mirror, pos),
 	.init = init_mirror,
 	.finish = finish_mirror,
-	.check = check_mirror,
 };
 
 /* ---- the whole ---- */
 
 static const struct field route_fields[] = {
 	{ "name", FIELD_STRING, .offset = offsetof(struct http_route, name) },
-	{ "match", FIELD_LIST, .offset = offsetof(struct http_route, match),
+	{ "match", FIELD_LIST, .offset = offsetof(struct http_route, match), .max = MATCHES_MAX,
 	  .message = &schema_http_match },
 	{ "route", FIELD_LIST, .offset = offsetof(struct http_route, route),
-	  .message = &destination_message },
+	  .max = DESTINATIONS_MAX, .message = &destination_message, .cel = cel_weights },
 	{ "redirect", FIELD_POINTER, .offset = offsetof(struct http_route, redirect),
 	  .message = &schema_http_redirect },
 	{ "directResponse", FIELD_POINTER, .offset = offsetof(struct http_route, direct_response),
@@ -147,10 +134,13 @@ static const struct field route_fields[] = {
 	  .message = &schema_http_retries },
 	{ "fault", FIELD_POINTER, .offset = offsetof(struct http_route, fault),
 	  .message = &schema_http_fault },
-	{ "mirror", FIELD_CUSTOM, .decode = decode_mirror },
-	{ "mirrorPercent", FIELD_CUSTOM, .decode = decode_mirror_percent },
-	{ "mirrorPercentage", FIELD_CUSTOM, .decode = decode_mirror_percentage },
-	{ "mirrors", FIELD_LIST, .offset = offsetof(struct http_route, mirrors),
+	{ "mirror", FIELD_CUSTOM, .shape = SHAPE_OBJECT, .message = &schema_destination,
+	  .decode = decode_mirror },
+	{ "mirrorPercent", FIELD_CUSTOM, .snake = true, .max = 100, .shape = SHAPE_INTEGER,
+	  .decode = decode_mirror_percent },
+	{ "mirrorPercentage", FIELD_CUSTOM, .shape = SHAPE_OBJECT,
+	  .message = &schema_http_percentage, .decode = decode_mirror_percentage },
+	{ "mirrors", FIELD_LIST, .offset = offsetof(struct http_route, mirrors), .max = MIRRORS_MAX,
 	  .message = &mirror_message },
 	{ "corsPolicy", FIELD_POINTER, .offset = offsetof(struct http_route, cors),
 	  .message = &schema_http_cors },
@@ -287,10 +277,29 @@ static void check_http_route(struct decoder *d, const struct node *self_node, co
 			     "expected each uri to be matched by a prefix, which it replaces");
 }
 
+static const struct cel route_cel[] = {
+	{ .rule = "has(self.delegate) || has(self.redirect) || has(self.directResponse) || "
+		  "(has(self.route) && self.route.size() > 0)",
+	  .message = "expected one of route, redirect, directResponse and delegate" },
+	{ .rule = "!has(self.delegate) || !(has(self.route) || has(self.redirect))",
+	  .message = "expected no route and no redirect beside delegate" },
+	{ .rule = "has(self.delegate) || !has(self.redirect) || !(has(self.route) || "
+		  "has(self.fault) || "
+		  "has(self.rewrite) || has(self.directResponse))",
+	  .message = "expected no route, fault, rewrite or directResponse beside redirect" },
+	{ .rule = "has(self.delegate) || !has(self.directResponse) || !(has(self.route) || "
+		  "has(self.fault) || has(self.rewrite))",
+	  .message = "expected no route, fault or rewrite beside directResponse" },
+	{ .rule = "!(has(self.mirror) && has(self.mirrors))",
+	  .message = "expected no mirrors beside mirror" },
+	{ 0 },
+};
+
 const struct message schema_http_route = {
 	.what = "an HTTP route (a map)",
 	.size = sizeof(struct http_route),
 	.fields = route_fields,
+	.cel = route_cel,
 	.pos_at = AT(struct http_route, pos),
 	.init = init_route,
 	.finish = finish_route,

@@ -134,7 +134,14 @@ static void check_regex_rewrite(struct decoder *d, const struct node *self_node,
 		decode_expected(d, decode_at(d, self_node, "rewrite"), "rewrite", "a replacement");
 }
 
+static const struct cel regex_rewrite_cel[] = {
+	{ .rule = "self.match != ''", .message = "match: expected a regular expression (RE2)" },
+	{ .rule = "self.rewrite != ''", .message = "rewrite: expected a replacement" },
+	{ 0 },
+};
+
 static const struct message regex_rewrite_message = {
+	.cel = regex_rewrite_cel,
 	.what = "a map with match and rewrite",
 	.fields = regex_rewrite_fields,
 	.check = check_regex_rewrite,
@@ -164,7 +171,18 @@ static void check_rewrite(struct decoder *d, const struct node *self_node, const
 			     "expected one of uri and uriRegexRewrite, not both");
 }
 
+#define CEL_FILLED(field) "(has(self." field ") && self." field " != '')"
+
+static const struct cel rewrite_cel[] = {
+	{ .rule = CEL_FILLED("uri") " || " CEL_FILLED("authority") " || has(self.uriRegexRewrite)",
+	  .message = "expected at least one of uri, uriRegexRewrite and authority" },
+	{ .rule = "!(" CEL_FILLED("uri") " && has(self.uriRegexRewrite))",
+	  .message = "expected one of uri and uriRegexRewrite, not both" },
+	{ 0 },
+};
+
 const struct message schema_http_rewrite = {
+	.cel = rewrite_cel,
 	.what = "a rewrite (a map)",
 	.size = sizeof(struct http_rewrite),
 	.fields = rewrite_fields,
@@ -193,16 +211,30 @@ static void check_code(struct decoder *d, const struct node *value, const void *
 		decode_expected(d, value, NULL, "one of 301, 302, 303, 307, 308");
 }
 
+static const struct cel code_cel[] = {
+	{ .rule = "self < 300 || self > 399 || self in [301, 302, 303, 307, 308]",
+	  .refused = REFUSED_REDIRECT_CODE },
+	{ .rule = "self == 0 || (self >= 300 && self <= 399)",
+	  .message = "expected one of 301, 302, 303, 307, 308" },
+	{ 0 },
+};
+
+static const struct cel scheme_cel[] = {
+	{ .rule = "self in ['', 'http', 'https']", .message = "expected http or https" },
+	{ 0 },
+};
+
 static const struct field redirect_fields[] = {
 	{ "uri", FIELD_STRING, .offset = offsetof(struct http_redirect, uri) },
 	{ "prefixRewrite", FIELD_STRING, .offset = offsetof(struct http_redirect, prefix_rewrite) },
 	{ "authority", FIELD_STRING, .offset = offsetof(struct http_redirect, authority) },
-	{ "scheme", FIELD_STRING, .offset = offsetof(struct http_redirect, scheme) },
+	{ "scheme", FIELD_STRING, .offset = offsetof(struct http_redirect, scheme), .max = TEXT_MAX,
+	  .cel = scheme_cel },
 	{ "port", FIELD_UINT16, .offset = offsetof(struct http_redirect, port), .max = 65535 },
 	{ "derivePort", FIELD_ENUM, .offset = offsetof(struct http_redirect, derive_port),
 	  .words = derive_words },
 	{ "redirectCode", FIELD_INT32, .offset = offsetof(struct http_redirect, code), .max = 599,
-	  .check = check_code },
+	  .check = check_code, .cel = code_cel },
 	{ 0 },
 };
 
@@ -236,7 +268,21 @@ static void check_redirect(struct decoder *d, const struct node *self_node, cons
 			     "expected one of port and derivePort, not both");
 }
 
+static const struct cel redirect_cel[] = {
+	{ .rule = CEL_FILLED("uri") " || " CEL_FILLED("prefixRewrite") " || " CEL_FILLED(
+		  "authority") " || " CEL_FILLED("scheme") " || (has(self.port) && self.port > 0) "
+							   "|| has(self.derivePort)",
+	  .message = "expected at least one of uri, authority, scheme and port" },
+	{ .rule = "!(" CEL_FILLED("uri") " && " CEL_FILLED("prefixRewrite") ")",
+	  .message = "expected one of uri and prefixRewrite, not both" },
+	{ .rule = "!(has(self.port) && self.port > 0 && has(self.derivePort) && self.derivePort == "
+		  "'FROM_REQUEST_PORT')",
+	  .message = "expected one of port and derivePort, not both" },
+	{ 0 },
+};
+
 const struct message schema_http_redirect = {
+	.cel = redirect_cel,
 	.what = "a redirect (a map)",
 	.size = sizeof(struct http_redirect),
 	.fields = redirect_fields,
@@ -272,8 +318,8 @@ static void decode_body_bytes(struct decoder *d, const struct node *value, void 
 }
 
 static const struct field body_fields[] = {
-	{ "string", FIELD_CUSTOM, .decode = decode_body_string },
-	{ "bytes", FIELD_CUSTOM, .decode = decode_body_bytes },
+	{ "string", FIELD_CUSTOM, .shape = SHAPE_STRING, .decode = decode_body_string },
+	{ "bytes", FIELD_CUSTOM, .shape = SHAPE_STRING, .decode = decode_body_bytes },
 	{ 0 },
 };
 
@@ -291,6 +337,7 @@ static void check_body(struct decoder *d, const struct node *self_node, const vo
 
 static const struct message body_message = {
 	.what = "a map with string or bytes",
+	.one_of = true,
 	.fields = body_fields,
 	.check = check_body,
 };

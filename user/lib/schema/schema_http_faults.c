@@ -11,7 +11,8 @@
 /* ---- percentages ---- */
 
 static const struct field percentage_fields[] = {
-	{ "value", FIELD_DOUBLE, .offset = 0 },
+	{ "value", FIELD_DOUBLE, .offset = 0, .least = 0, .most = 100,
+	  .what = "a percentage from 0 to 100" },
 	{ 0 },
 };
 
@@ -21,15 +22,33 @@ const struct message schema_http_percentage = {
 	.fields = percentage_fields,
 };
 
+#define SHARE_EXPECTED "0, or a percentage from 0.0001 to 100"
+
 /* The proxy draws from a million: a smaller share than that could not be told from none. */
-static void check_percentage(struct decoder *d, const struct node *value, const void *target)
+static void check_share(struct decoder *d, const struct node *value, const void *target)
 {
 	double percent = *(const double *)target;
 
-	if (percent != 0 && (percent < 0.0001 || percent > 100))
-		decode_expected(d, decode_at(d, value, "value"), "value",
-				"0, or a percentage from 0.0001 to 100");
+	if (percent != 0 && percent < 0.0001)
+		decode_expected(d, value, NULL, SHARE_EXPECTED);
 }
+
+static const struct cel share_cel[] = {
+	{ .rule = "self == 0.0 || self >= 0.0001", .message = "expected " SHARE_EXPECTED },
+	{ 0 },
+};
+
+static const struct field share_fields[] = {
+	{ "value", FIELD_DOUBLE, .offset = 0, .least = 0, .most = 100, .what = SHARE_EXPECTED,
+	  .check = check_share, .cel = share_cel },
+	{ 0 },
+};
+
+static const struct message share_message = {
+	.what = "a percentage (a map with value)",
+	.size = sizeof(double),
+	.fields = share_fields,
+};
 
 /* The older `percent` is a plain number, and counts where `percentage` is not given. */
 static void use_old_percent(struct decoder *d, const struct node *node, double *percent)
@@ -47,10 +66,16 @@ static void use_old_percent(struct decoder *d, const struct node *node, double *
 
 static const struct field delay_fields[] = {
 	{ "fixedDelay", FIELD_DURATION, .offset = offsetof(struct http_delay, fixed), .min = 1 },
-	{ .name = "exponentialDelay", .type = FIELD_REFUSED, .refused = REFUSED_EXPONENTIAL_DELAY },
+	{ .name = "exponentialDelay",
+	  .type = FIELD_REFUSED,
+	  .shape = SHAPE_STRING,
+	  .refused = REFUSED_EXPONENTIAL_DELAY },
 	{ "percentage", FIELD_MESSAGE, .offset = offsetof(struct http_delay, percent),
-	  .message = &schema_http_percentage, .check = check_percentage },
-	{ .name = "percent", .type = FIELD_IGNORED }, /* read by finish_delay() */
+	  .message = &share_message },
+	{ .name = "percent",
+	  .type = FIELD_IGNORED,
+	  .max = 100,
+	  .shape = SHAPE_INTEGER }, /* read by finish_delay() */
 	{ 0 },
 };
 
@@ -99,10 +124,16 @@ static const struct field abort_fields[] = {
 	  .max = 600 },
 	{ "grpcStatus", FIELD_STRING, .offset = offsetof(struct http_abort, grpc_status),
 	  .check = check_grpc_status },
-	{ .name = "http2Error", .type = FIELD_REFUSED, .refused = REFUSED_HTTP2_ERROR },
+	{ .name = "http2Error",
+	  .type = FIELD_REFUSED,
+	  .shape = SHAPE_STRING,
+	  .refused = REFUSED_HTTP2_ERROR },
 	{ "percentage", FIELD_MESSAGE, .offset = offsetof(struct http_abort, percent),
-	  .message = &schema_http_percentage, .check = check_percentage },
-	{ .name = "percent", .type = FIELD_IGNORED }, /* read by finish_abort() */
+	  .message = &share_message },
+	{ .name = "percent",
+	  .type = FIELD_IGNORED,
+	  .max = 100,
+	  .shape = SHAPE_INTEGER }, /* read by finish_abort() */
 	{ 0 },
 };
 
@@ -124,7 +155,14 @@ static void check_abort(struct decoder *d, const struct node *self_node, const v
 		decode_warn(d, self_node, NULL, "aborts nothing without httpStatus or grpcStatus");
 }
 
+static const struct cel abort_cel[] = {
+	{ .rule = "!(has(self.httpStatus) && has(self.grpcStatus))",
+	  .message = "expected one of httpStatus and grpcStatus, not both" },
+	{ 0 },
+};
+
 static const struct message abort_message = {
+	.cel = abort_cel,
 	.what = "an abort (a map)",
 	.size = sizeof(struct http_abort),
 	.fields = abort_fields,
@@ -149,7 +187,14 @@ static void check_fault(struct decoder *d, const struct node *self_node, const v
 		decode_error(d, self_node, NULL, "expected at least one of delay and abort");
 }
 
+static const struct cel fault_cel[] = {
+	{ .rule = "has(self.delay) || has(self.abort)",
+	  .message = "expected at least one of delay and abort" },
+	{ 0 },
+};
+
 const struct message schema_http_fault = {
+	.cel = fault_cel,
 	.what = "a fault (a map)",
 	.size = sizeof(struct http_fault),
 	.fields = fault_fields,
@@ -158,6 +203,8 @@ const struct message schema_http_fault = {
 };
 
 /* ---- retries ---- */
+
+enum { RETRY_ON_MAX = 320 }; /* all that there are, and more */
 
 /* The statuses that have a name (RFC 9110 and what the IANA lists beside it). */
 static bool known_status(const char *s)
@@ -226,13 +273,26 @@ static void check_retry_on(struct decoder *d, const struct node *value, const vo
 	}
 }
 
+#define CRD_CONDITION                                                                         \
+	"(5xx|gateway-error|reset|reset-before-request|connect-failure|retriable-4xx|"        \
+	"refused-stream|retriable-status-codes|retriable-headers|envoy-ratelimited|"          \
+	"http3-post-connect-failure|cancelled|deadline-exceeded|internal|resource-exhausted|" \
+	"unavailable|[1-5][0-9][0-9])"
+
+static const struct cel retry_on_cel[] = {
+	{ .rule = "self.matches('^(" CRD_CONDITION "(,|$))*$')",
+	  .message = "expected conditions like 5xx, reset, connect-failure or a status, with "
+		     "commas between" },
+	{ 0 },
+};
+
 static const struct field retries_fields[] = {
 	{ "attempts", FIELD_INT32, .offset = offsetof(struct http_retries, attempts),
 	  .max = INT32_MAX },
 	{ "perTryTimeout", FIELD_DURATION, .offset = offsetof(struct http_retries, per_try_timeout),
 	  .min = 1 },
 	{ "retryOn", FIELD_STRING, .offset = offsetof(struct http_retries, retry_on),
-	  .check = check_retry_on },
+	  .max = RETRY_ON_MAX, .check = check_retry_on, .cel = retry_on_cel },
 	{ "retryRemoteLocalities", FIELD_BOOL,
 	  .offset = offsetof(struct http_retries, remote_localities),
 	  .given_at = AT(struct http_retries, remote_localities_given) },
@@ -358,21 +418,24 @@ static void decode_allow_origins(struct decoder *d, const struct node *value, vo
 	size_t count = 0;
 
 	/* Where both forms are given the newer one counts. */
-	if (decode_list(d, value, &origin_message, &items, &count, false)) {
+	if (decode_at_most(d, value, node_target(value)->count, ORIGINS_MAX) &&
+	    decode_list(d, value, &origin_message, &items, &count, false)) {
 		cors->allow_origins.items = items;
 		cors->allow_origins.count = count;
 	}
 }
 
 static const struct field cors_fields[] = {
-	{ "allowOrigin", FIELD_CUSTOM, .decode = decode_allow_origin },
-	{ "allowOrigins", FIELD_CUSTOM, .decode = decode_allow_origins },
+	{ "allowOrigin", FIELD_CUSTOM, .shape = SHAPE_STRINGS, .decode = decode_allow_origin },
+	{ "allowOrigins", FIELD_CUSTOM, .max = ORIGINS_MAX, .shape = SHAPE_LIST,
+	  .message = &schema_http_string_match, .decode = decode_allow_origins },
 	{ "allowMethods", FIELD_STRINGS, .offset = offsetof(struct http_cors, allow_methods),
-	  .check = check_methods },
+	  .check = check_methods,
+	  .pattern = "^(GET|HEAD|POST|PUT|PATCH|DELETE|CONNECT|OPTIONS|TRACE|\\*)$" },
 	{ "allowHeaders", FIELD_STRINGS, .offset = offsetof(struct http_cors, allow_headers),
-	  .check = validate_header_names },
+	  .check = validate_header_names, .pattern = CRD_HEADER },
 	{ "exposeHeaders", FIELD_STRINGS, .offset = offsetof(struct http_cors, expose_headers),
-	  .check = validate_header_names },
+	  .check = validate_header_names, .pattern = CRD_HEADER },
 	{ "maxAge", FIELD_DURATION, .offset = offsetof(struct http_cors, max_age), .min = 1,
 	  .check = check_max_age },
 	{ "allowCredentials", FIELD_BOOL, .offset = offsetof(struct http_cors, allow_credentials),

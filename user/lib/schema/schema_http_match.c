@@ -40,9 +40,9 @@ static void decode_regex(struct decoder *d, const struct node *value, void *targ
 }
 
 static const struct field string_match_fields[] = {
-	{ "exact", FIELD_CUSTOM, .decode = decode_exact },
-	{ "prefix", FIELD_CUSTOM, .decode = decode_prefix },
-	{ "regex", FIELD_CUSTOM, .decode = decode_regex },
+	{ "exact", FIELD_CUSTOM, .shape = SHAPE_STRING, .decode = decode_exact },
+	{ "prefix", FIELD_CUSTOM, .shape = SHAPE_STRING, .decode = decode_prefix },
+	{ "regex", FIELD_CUSTOM, .shape = SHAPE_STRING, .decode = decode_regex },
 	{ 0 },
 };
 
@@ -82,6 +82,7 @@ static void check_string_match(struct decoder *d, const struct node *self_node, 
 
 const struct message schema_http_string_match = {
 	.what = "a map with exact, prefix or regex",
+	.one_of = true,
 	.size = sizeof(struct string_match),
 	.fields = string_match_fields,
 	.pos_at = AT(struct string_match, pos),
@@ -97,6 +98,7 @@ static void check_uri(struct decoder *d, const struct node *self_node, const voi
 
 static const struct message uri_message = {
 	.what = "a map with exact, prefix or regex",
+	.one_of = true,
 	.size = sizeof(struct string_match),
 	.fields = string_match_fields,
 	.pos_at = AT(struct string_match, pos),
@@ -108,11 +110,11 @@ static const struct message uri_message = {
 
 static const struct field named_fields[] = {
 	{ "exact", FIELD_CUSTOM, .offset = offsetof(struct named_match, match),
-	  .decode = decode_exact },
+	  .shape = SHAPE_STRING, .decode = decode_exact },
 	{ "prefix", FIELD_CUSTOM, .offset = offsetof(struct named_match, match),
-	  .decode = decode_prefix },
+	  .shape = SHAPE_STRING, .decode = decode_prefix },
 	{ "regex", FIELD_CUSTOM, .offset = offsetof(struct named_match, match),
-	  .decode = decode_regex },
+	  .shape = SHAPE_STRING, .decode = decode_regex },
 	{ 0 },
 };
 
@@ -165,6 +167,7 @@ static void check_parameter(struct decoder *d, const struct node *self_node, con
 
 static const struct message header_message = {
 	.what = "a map with exact, prefix or regex",
+	.one_of = true,
 	.size = sizeof(struct named_match),
 	.fields = named_fields,
 	.pos_at = AT(struct named_match, match.pos),
@@ -174,6 +177,7 @@ static const struct message header_message = {
 
 static const struct message without_message = {
 	.what = "a map with exact, prefix or regex",
+	.one_of = true,
 	.size = sizeof(struct named_match),
 	.fields = named_fields,
 	.null_ok = true,
@@ -184,6 +188,7 @@ static const struct message without_message = {
 
 static const struct message parameter_message = {
 	.what = "a map with exact, prefix or regex",
+	.one_of = true,
 	.size = sizeof(struct named_match),
 	.fields = named_fields,
 	.null_ok = true,
@@ -212,13 +217,17 @@ static const struct field match_fields[] = {
 	  .message = &parameter_message },
 	{ "port", FIELD_UINT16, .offset = offsetof(struct http_match, port), .max = 65535 },
 	{ "sourceLabels", FIELD_FULL_KVS, .selects = true,
-	  .offset = offsetof(struct http_match, source_labels), .check = validate_labels },
+	  .offset = offsetof(struct http_match, source_labels), .check = validate_labels,
+	  .pattern = CRD_LABEL_VALUE },
 	{ "gateways", FIELD_STRINGS, .offset = offsetof(struct http_match, gateways),
-	  .check = validate_gateway_refs },
+	  .check = validate_gateway_refs, .pattern = CRD_GATEWAY_REF },
 	{ "sourceNamespace", FIELD_STRING, .offset = offsetof(struct http_match, source_namespace),
 	  .check = validate_namespace },
 	{ "ignoreUriCase", FIELD_BOOL, .offset = offsetof(struct http_match, ignore_uri_case) },
-	{ .name = "statPrefix", .type = FIELD_REFUSED, .refused = REFUSED_STAT_PREFIX },
+	{ .name = "statPrefix",
+	  .type = FIELD_REFUSED,
+	  .shape = SHAPE_STRING,
+	  .refused = REFUSED_STAT_PREFIX },
 	{ 0 },
 };
 

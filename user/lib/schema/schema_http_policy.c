@@ -50,6 +50,11 @@ static void check_upgrade(struct decoder *d, const struct node *value, const voi
 		decode_refuse(d, value, REFUSED_H2_UPGRADE);
 }
 
+static const struct cel upgrade_cel[] = {
+	{ .rule = "self != 'UPGRADE'", .refused = REFUSED_H2_UPGRADE },
+	{ 0 },
+};
+
 static const struct field pool_fields[] = {
 	{ "http1MaxPendingRequests", FIELD_INT32, .offset = offsetof(struct http_pool, max_pending),
 	  .max = INT32_MAX },
@@ -64,10 +69,11 @@ static const struct field pool_fields[] = {
 	{ "idleTimeout", FIELD_DURATION, .offset = offsetof(struct http_pool, idle_timeout),
 	  .min = 1 },
 	{ "h2UpgradePolicy", FIELD_ENUM, .offset = offsetof(struct http_pool, h2_upgrade),
-	  .words = upgrade_words, .check = check_upgrade },
+	  .words = upgrade_words, .check = check_upgrade, .cel = upgrade_cel },
 	{ "useClientProtocol", FIELD_BOOL,
 	  .offset = offsetof(struct http_pool, use_client_protocol) },
-	{ "http2KeepAlive", FIELD_CUSTOM, .decode = decode_keepalive },
+	{ "http2KeepAlive", FIELD_CUSTOM, .shape = SHAPE_OBJECT, .refused = REFUSED_HTTP2_KEEPALIVE,
+	  .decode = decode_keepalive },
 	{ 0 },
 };
 
@@ -119,7 +125,7 @@ static const struct field outlier_fields[] = {
 	  .offset = offsetof(struct outlier_detection, max_ejection_percent), .max = 100 },
 	{ "minHealthPercent", FIELD_INT32,
 	  .offset = offsetof(struct outlier_detection, min_health_percent), .max = 100 },
-	{ "http", FIELD_CUSTOM, .decode = decode_old_form },
+	{ "http", FIELD_CUSTOM, .shape = SHAPE_OBJECT, .decode = decode_old_form },
 	{ 0 },
 };
 
@@ -150,7 +156,19 @@ static void decode_old_form(struct decoder *d, const struct node *value, void *t
 	decode_message(d, &old_outliers, value, target);
 }
 
+static const struct cel outliers_cel[] = {
+	{ .rule = "!has(self.consecutiveLocalOriginFailures) || "
+		  "self.consecutiveLocalOriginFailures == 0 "
+		  "|| (has(self.splitExternalLocalOriginErrors) && "
+		  "self.splitExternalLocalOriginErrors) || "
+		  "has(self.http)",
+	  .message = "consecutiveLocalOriginFailures: expected splitExternalLocalOriginErrors: "
+		     "true beside it" },
+	{ 0 },
+};
+
 const struct message schema_outlier_detection = {
+	.cel = outliers_cel,
 	.what = "a map",
 	.size = sizeof(struct outlier_detection),
 	.fields = outlier_fields,
@@ -162,6 +180,19 @@ const struct message schema_outlier_detection = {
 
 enum { COOKIE_MAX = 320 }; /* bytes of name, path and attributes: with all else, HS_COOKIE_MAX */
 
+static const struct field attribute_fields[] = {
+	{ "name", FIELD_STRING, .required = true, .offset = offsetof(struct kv, key) },
+	{ "value", FIELD_STRING, .offset = offsetof(struct kv, value) },
+	{ 0 },
+};
+
+static const struct message attribute_message = {
+	.what = "an attribute (a map)",
+	.size = sizeof(struct kv),
+	.fields = attribute_fields,
+	.pos_at = AT(struct kv, pos),
+};
+
 static void decode_attributes(struct decoder *d, const struct node *value, void *target);
 
 static const struct field cookie_fields[] = {
@@ -169,7 +200,7 @@ static const struct field cookie_fields[] = {
 	{ "path", FIELD_STRING, .offset = offsetof(struct hash_cookie, path) },
 	{ "ttl", FIELD_DURATION, .offset = offsetof(struct hash_cookie, ttl) },
 	{ "attributes", FIELD_CUSTOM, .offset = offsetof(struct hash_cookie, attributes),
-	  .decode = decode_attributes },
+	  .shape = SHAPE_LIST, .message = &attribute_message, .decode = decode_attributes },
 	{ 0 },
 };
 
@@ -204,19 +235,6 @@ static const struct message cookie_message = {
 	.fields = cookie_fields,
 	.init = init_cookie,
 	.check = check_cookie,
-};
-
-static const struct field attribute_fields[] = {
-	{ "name", FIELD_STRING, .required = true, .offset = offsetof(struct kv, key) },
-	{ "value", FIELD_STRING, .offset = offsetof(struct kv, value) },
-	{ 0 },
-};
-
-static const struct message attribute_message = {
-	.what = "an attribute (a map)",
-	.size = sizeof(struct kv),
-	.fields = attribute_fields,
-	.pos_at = AT(struct kv, pos),
 };
 
 static void check_attribute_value(struct decoder *d, const struct node *node, size_t i,
@@ -329,7 +347,27 @@ static void check_hash(struct decoder *d, const struct node *self_node, const vo
 		decode_expected(d, self_node, "httpQueryParameterName", "a parameter's name");
 }
 
+#define CEL_KEY(field) "(has(self." field ") ? 1 : 0)"
+#define CEL_KEYS                                   \
+	CEL_KEY("httpHeaderName")                  \
+	" + " CEL_KEY("httpCookie") " + " CEL_KEY( \
+		"httpQueryParameterName") " + "    \
+					  "(has(self.useSourceIp) && self.useSourceIp ? 1 : 0)"
+
+static const struct cel hash_cel[] = {
+	{ .rule = CEL_KEYS " > 0", .refused = REFUSED_HASH_WITHOUT_KEY },
+	{ .rule = CEL_KEYS " < 2",
+	  .message = "expected one of httpHeaderName, httpCookie, useSourceIp and "
+		     "httpQueryParameterName, not "
+		     "several" },
+	{ .rule = CEL_KEY("ringHash") " + " CEL_KEY("maglev") " + " CEL_KEY(
+		  "minimumRingSize") " < 2",
+	  .message = "expected one of minimumRingSize, ringHash and maglev, not several" },
+	{ 0 },
+};
+
 const struct message schema_hash = {
+	.cel = hash_cel,
 	.what = "a map",
 	.size = sizeof(struct hash_policy),
 	.fields = hash_fields,

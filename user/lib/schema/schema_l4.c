@@ -16,9 +16,9 @@ const struct message schema_port_selector = { .what = "a port (a map with the fi
 
 static const struct field destination_fields[] = {
 	{ "host", FIELD_STRING, .required = true, .offset = offsetof(struct destination, host),
-	  .check = validate_destination_host },
+	  .check = validate_destination_host, .pattern = "^" CRD_HOST "$" },
 	{ "subset", FIELD_STRING, .offset = offsetof(struct destination, subset),
-	  .check = validate_subset_name },
+	  .check = validate_subset_name, .pattern = "^(" CRD_DNS_LABEL ")?$" },
 	{ "port", FIELD_MESSAGE, .offset = offsetof(struct destination, port),
 	  .message = &schema_port_selector },
 	{ 0 },
@@ -79,29 +79,39 @@ static void decode_subnets(struct decoder *d, const struct node *value, void *ta
 }
 
 static const struct field tcp_match_fields[] = {
-	{ "destinationSubnets", FIELD_CUSTOM, .decode = decode_subnets },
+	{ "destinationSubnets", FIELD_CUSTOM, .shape = SHAPE_STRINGS, .decode = decode_subnets },
 	{ "port", FIELD_UINT16, .offset = offsetof(struct l4_match, port), .max = 65535 },
 	{ "sourceLabels", FIELD_FULL_KVS, .selects = true,
-	  .offset = offsetof(struct l4_match, source_labels), .check = validate_labels },
+	  .offset = offsetof(struct l4_match, source_labels), .check = validate_labels,
+	  .pattern = CRD_LABEL_VALUE },
 	{ "gateways", FIELD_STRINGS, .offset = offsetof(struct l4_match, gateways),
-	  .check = validate_gateway_refs },
+	  .check = validate_gateway_refs, .pattern = CRD_GATEWAY_REF },
 	{ "sourceNamespace", FIELD_STRING, .offset = offsetof(struct l4_match, source_namespace),
 	  .check = validate_namespace },
-	{ .name = "sourceSubnet", .type = FIELD_REFUSED, .refused = REFUSED_SOURCE_SUBNET },
+	{ .name = "sourceSubnet",
+	  .type = FIELD_REFUSED,
+	  .shape = SHAPE_STRING,
+	  .refused = REFUSED_SOURCE_SUBNET },
+	{ 0 },
+};
+
+static const struct cel sni_hosts_cel[] = {
+	{ .rule = "self.size() > 0", .message = "expected at least one host, not an empty list" },
 	{ 0 },
 };
 
 static const struct field tls_match_fields[] = {
-	{ "destinationSubnets", FIELD_CUSTOM, .decode = decode_subnets },
+	{ "destinationSubnets", FIELD_CUSTOM, .shape = SHAPE_STRINGS, .decode = decode_subnets },
 	{ "port", FIELD_UINT16, .offset = offsetof(struct l4_match, port), .max = 65535 },
 	{ "sourceLabels", FIELD_FULL_KVS, .selects = true,
-	  .offset = offsetof(struct l4_match, source_labels), .check = validate_labels },
+	  .offset = offsetof(struct l4_match, source_labels), .check = validate_labels,
+	  .pattern = CRD_LABEL_VALUE },
 	{ "gateways", FIELD_STRINGS, .offset = offsetof(struct l4_match, gateways),
-	  .check = validate_gateway_refs },
+	  .check = validate_gateway_refs, .pattern = CRD_GATEWAY_REF },
 	{ "sourceNamespace", FIELD_STRING, .offset = offsetof(struct l4_match, source_namespace),
 	  .check = validate_namespace },
 	{ "sniHosts", FIELD_STRINGS, .required = true,
-	  .offset = offsetof(struct l4_match, sni_hosts) },
+	  .offset = offsetof(struct l4_match, sni_hosts), .cel = sni_hosts_cel },
 	{ 0 },
 };
 
@@ -159,21 +169,35 @@ static void check_tls_route(struct decoder *d, const struct node *self_node, con
 	check_route(d, self_node, self);
 }
 
+#define CEL_HAS_ROUTE "has(self.route) && self.route.size() > 0"
+
+static const struct cel tcp_route_cel[] = {
+	{ .rule = CEL_HAS_ROUTE, .message = "expected a route, with at least one destination" },
+	{ 0 },
+};
+
+static const struct cel tls_route_cel[] = {
+	{ .rule = CEL_HAS_ROUTE, .message = "expected a route, with at least one destination" },
+	{ .rule = "has(self.match) && self.match.size() > 0",
+	  .message = "expected a match (sniHosts), at least one of them" },
+	{ 0 },
+};
+
 static const struct field tcp_fields[] = {
 	{ "name", FIELD_STRING, .offset = offsetof(struct l4_route, name) },
-	{ "match", FIELD_LIST, .offset = offsetof(struct l4_route, match),
+	{ "match", FIELD_LIST, .offset = offsetof(struct l4_route, match), .max = MATCHES_MAX,
 	  .message = &tcp_match_message },
-	{ "route", FIELD_LIST, .offset = offsetof(struct l4_route, route),
-	  .message = &route_destination_message },
+	{ "route", FIELD_LIST, .offset = offsetof(struct l4_route, route), .max = DESTINATIONS_MAX,
+	  .message = &route_destination_message, .cel = cel_weights },
 	{ 0 },
 };
 
 static const struct field tls_fields[] = {
 	{ "name", FIELD_STRING, .offset = offsetof(struct l4_route, name) },
-	{ "match", FIELD_LIST, .offset = offsetof(struct l4_route, match),
+	{ "match", FIELD_LIST, .offset = offsetof(struct l4_route, match), .max = MATCHES_MAX,
 	  .message = &tls_match_message },
-	{ "route", FIELD_LIST, .offset = offsetof(struct l4_route, route),
-	  .message = &route_destination_message },
+	{ "route", FIELD_LIST, .offset = offsetof(struct l4_route, route), .max = DESTINATIONS_MAX,
+	  .message = &route_destination_message, .cel = cel_weights },
 	{ 0 },
 };
 
@@ -181,6 +205,7 @@ const struct message schema_l4_route = {
 	.what = "a TCP route (a map)",
 	.size = sizeof(struct l4_route),
 	.fields = tcp_fields,
+	.cel = tcp_route_cel,
 	.pos_at = AT(struct l4_route, pos),
 	.check = check_route,
 };
@@ -189,6 +214,7 @@ const struct message schema_tls_route = {
 	.what = "a TLS route (a map)",
 	.size = sizeof(struct l4_route),
 	.fields = tls_fields,
+	.cel = tls_route_cel,
 	.pos_at = AT(struct l4_route, pos),
 	.check = check_tls_route,
 };

@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* A DestinationRule's trafficPolicy, at its three levels: the rule's, a port's, a subset's. */
+#include <float.h>
 #include <stdio.h>
 #include <string.h>
 
@@ -24,13 +25,19 @@ static void check_keepalive_time(struct decoder *d, const struct node *value, co
 	decode_expected(d, value, NULL, what);
 }
 
+static const struct cel keepalive_time_cel[] = {
+	{ .rule = "duration(self) >= duration('1s') && duration(self) <= duration('32767s')",
+	  .message = "expected a duration in whole seconds from 1s to 32767s" },
+	{ 0 },
+};
+
 static const struct field tcp_keepalive_fields[] = {
 	{ "probes", FIELD_INT32, .offset = offsetof(struct tcp_keepalive, probes),
 	  .max = KEEPALIVE_PROBES_MAX },
 	{ "time", FIELD_DURATION, .offset = offsetof(struct tcp_keepalive, time),
-	  .check = check_keepalive_time },
+	  .check = check_keepalive_time, .cel = keepalive_time_cel },
 	{ "interval", FIELD_DURATION, .offset = offsetof(struct tcp_keepalive, interval),
-	  .check = check_keepalive_time },
+	  .check = check_keepalive_time, .cel = keepalive_time_cel },
 	{ 0 },
 };
 
@@ -86,7 +93,14 @@ static void check_connection_pool(struct decoder *d, const struct node *self_nod
 			     "expected at least one of tcp and http, not an empty map");
 }
 
+static const struct cel connection_pool_cel[] = {
+	{ .rule = "has(self.tcp) || has(self.http)",
+	  .message = "expected at least one of tcp and http, not an empty map" },
+	{ 0 },
+};
+
 static const struct message connection_pool_message = {
+	.cel = connection_pool_cel,
 	.what = "a map",
 	.fields = connection_pool_fields,
 	.check = check_connection_pool,
@@ -104,27 +118,13 @@ static const struct word simple_words[] = {
 	{ 0 },
 };
 
-static void check_percent(struct decoder *d, const struct node *value, const void *target)
-{
-	double percent = *(const double *)target;
-
-	if (percent < 0 || percent > 100)
-		decode_expected(d, value, NULL, "a percentage from 0 to 100");
-}
-
-static void check_aggression(struct decoder *d, const struct node *value, const void *target)
-{
-	if (*(const double *)target < 0.001)
-		decode_expected(d, value, NULL, "a number from 0.001 on");
-}
-
 static const struct field warmup_fields[] = {
 	{ "duration", FIELD_DURATION, .required = true, .offset = offsetof(struct warmup, duration),
 	  .min = 1 },
 	{ "minimumPercent", FIELD_DOUBLE, .offset = offsetof(struct warmup, minimum_percent),
-	  .check = check_percent },
-	{ "aggression", FIELD_DOUBLE, .offset = offsetof(struct warmup, aggression),
-	  .check = check_aggression },
+	  .least = 0, .most = 100, .what = "a percentage from 0 to 100" },
+	{ "aggression", FIELD_DOUBLE, .offset = offsetof(struct warmup, aggression), .least = 0.001,
+	  .most = DBL_MAX, .what = "a number from 0.001 on" },
 	{ 0 },
 };
 
@@ -139,8 +139,14 @@ static const struct field load_balancer_fields[] = {
 	  .words = simple_words },
 	{ "consistentHash", FIELD_POINTER, .offset = offsetof(struct load_balancer, hash),
 	  .pos_at = AT(struct load_balancer, hash_http_pos), .message = &schema_hash },
-	{ .name = "localityLbSetting", .type = FIELD_REFUSED, .refused = REFUSED_LOCALITY },
-	{ .name = "zoneAwareLbSetting", .type = FIELD_REFUSED, .refused = REFUSED_ZONE_AWARE },
+	{ .name = "localityLbSetting",
+	  .type = FIELD_REFUSED,
+	  .shape = SHAPE_OBJECT,
+	  .refused = REFUSED_LOCALITY },
+	{ .name = "zoneAwareLbSetting",
+	  .type = FIELD_REFUSED,
+	  .shape = SHAPE_OBJECT,
+	  .refused = REFUSED_ZONE_AWARE },
 	{ "warmupDurationSecs", FIELD_DURATION,
 	  .offset = offsetof(struct load_balancer, warmup.duration),
 	  .pos_at = AT(struct load_balancer, warmup_pos), .min = 1 },
@@ -193,7 +199,16 @@ static void check_load_balancer(struct decoder *d, const struct node *self_node,
 		refuse_warmup(d, self_node);
 }
 
+static const struct cel load_balancer_cel[] = {
+	{ .rule = "!(has(self.simple) && has(self.consistentHash))",
+	  .message = "expected one of simple and consistentHash, not both" },
+	{ .rule = "!(has(self.warmup) && has(self.warmupDurationSecs))",
+	  .message = "expected one of warmup and warmupDurationSecs, not both" },
+	{ 0 },
+};
+
 static const struct message load_balancer_message = {
+	.cel = load_balancer_cel,
 	.what = "a map",
 	.size = sizeof(struct load_balancer),
 	.fields = load_balancer_fields,
@@ -222,17 +237,26 @@ static void decode_tls_mode(struct decoder *d, const struct node *value, void *t
 	decode_expected(d, value, NULL, "DISABLE");
 }
 
+static const struct cel tls_mode_cel[] = {
+	{ .rule = "!(self in ['SIMPLE', 'MUTUAL', 'ISTIO_MUTUAL'])",
+	  .refused = REFUSED_DESTINATION_TLS },
+	{ .rule = "self in ['DISABLE', 'SIMPLE', 'MUTUAL', 'ISTIO_MUTUAL']",
+	  .message = "expected DISABLE" },
+	{ 0 },
+};
+
 static const struct field tls_fields[] = {
-	{ "mode", FIELD_CUSTOM, .decode = decode_tls_mode },
+	{ "mode", FIELD_CUSTOM, .max = TEXT_MAX, .shape = SHAPE_STRING, .decode = decode_tls_mode,
+	  .cel = tls_mode_cel },
 	/* None of these means anything without TLS. */
-	{ .name = "clientCertificate", .type = FIELD_IGNORED },
-	{ .name = "privateKey", .type = FIELD_IGNORED },
-	{ .name = "caCertificates", .type = FIELD_IGNORED },
-	{ .name = "caCrl", .type = FIELD_IGNORED },
-	{ .name = "credentialName", .type = FIELD_IGNORED },
-	{ .name = "subjectAltNames", .type = FIELD_IGNORED },
-	{ .name = "sni", .type = FIELD_IGNORED },
-	{ .name = "insecureSkipVerify", .type = FIELD_IGNORED },
+	{ .name = "clientCertificate", .type = FIELD_IGNORED, .shape = SHAPE_STRING },
+	{ .name = "privateKey", .type = FIELD_IGNORED, .shape = SHAPE_STRING },
+	{ .name = "caCertificates", .type = FIELD_IGNORED, .shape = SHAPE_STRING },
+	{ .name = "caCrl", .type = FIELD_IGNORED, .shape = SHAPE_STRING },
+	{ .name = "credentialName", .type = FIELD_IGNORED, .shape = SHAPE_STRING },
+	{ .name = "subjectAltNames", .type = FIELD_IGNORED, .shape = SHAPE_STRINGS },
+	{ .name = "sni", .type = FIELD_IGNORED, .shape = SHAPE_STRING },
+	{ .name = "insecureSkipVerify", .type = FIELD_IGNORED, .shape = SHAPE_BOOL },
 	{ 0 },
 };
 
@@ -247,8 +271,8 @@ static void init_retry_budget(void *self)
 }
 
 static const struct field retry_budget_fields[] = {
-	{ "percent", FIELD_DOUBLE, .offset = offsetof(struct retry_budget, percent),
-	  .check = check_percent },
+	{ "percent", FIELD_DOUBLE, .offset = offsetof(struct retry_budget, percent), .least = 0,
+	  .most = 100, .what = "a percentage from 0 to 100" },
 	{ "minRetryConcurrency", FIELD_INT32, .offset = offsetof(struct retry_budget, least),
 	  .max = INT32_MAX },
 	{ 0 },
@@ -369,9 +393,15 @@ static const struct field dr_policy_fields[] = {
 	  .message = &schema_outlier_detection },
 	{ "tls", FIELD_MESSAGE, .message = &tls_message },
 	{ "portLevelSettings", FIELD_LIST, .offset = offsetof(struct dr_policy, ports),
-	  .message = &port_policy_message, .check = check_ports },
-	{ .name = "tunnel", .type = FIELD_REFUSED, .refused = REFUSED_TUNNEL },
-	{ .name = "proxyProtocol", .type = FIELD_REFUSED, .refused = REFUSED_PROXY_PROTOCOL },
+	  .max = PORT_SETTINGS_MAX, .message = &port_policy_message, .check = check_ports },
+	{ .name = "tunnel",
+	  .type = FIELD_REFUSED,
+	  .shape = SHAPE_OBJECT,
+	  .refused = REFUSED_TUNNEL },
+	{ .name = "proxyProtocol",
+	  .type = FIELD_REFUSED,
+	  .shape = SHAPE_OBJECT,
+	  .refused = REFUSED_PROXY_PROTOCOL },
 	{ "retryBudget", FIELD_MESSAGE, .offset = offsetof(struct dr_policy, policy.retry_budget),
 	  .message = &retry_budget_message },
 	{ 0 },
@@ -404,9 +434,9 @@ static void check_subset_name(struct decoder *d, const struct node *value, const
 
 static const struct field subset_fields[] = {
 	{ "name", FIELD_STRING, .required = true, .offset = offsetof(struct subset, name),
-	  .check = check_subset_name },
+	  .max = 63, .check = check_subset_name, .pattern = "^" CRD_DNS_LABEL "$" },
 	{ "labels", FIELD_FULL_KVS, .selects = true, .offset = offsetof(struct subset, labels),
-	  .check = validate_labels },
+	  .check = validate_labels, .pattern = CRD_LABEL_VALUE },
 	{ "trafficPolicy", FIELD_MESSAGE, .offset = offsetof(struct subset, policy),
 	  .message = &dr_policy_message },
 	{ 0 },
@@ -474,16 +504,27 @@ static void check_subsets(struct decoder *d, const struct node *value, const voi
 			}
 }
 
+static const struct cel subsets_cel[] = {
+	{ .rule = "self.all(a, self.exists_one(b, b.name == a.name))",
+	  .message = "expected each subset's name once" },
+	{ 0 },
+};
+
 static const struct field spec_fields[] = {
 	{ "host", FIELD_STRING, .required = true, .offset = offsetof(struct destination_rule, host),
-	  .pos_at = AT(struct destination_rule, host_pos), .check = validate_rule_host },
+	  .pos_at = AT(struct destination_rule, host_pos), .check = validate_rule_host,
+	  .pattern = "^" CRD_HOST "$" },
 	{ "trafficPolicy", FIELD_MESSAGE, .offset = offsetof(struct destination_rule, policy),
 	  .message = &dr_policy_message },
 	{ "subsets", FIELD_LIST, .offset = offsetof(struct destination_rule, subsets),
-	  .message = &subset_message, .check = check_subsets },
+	  .max = SUBSETS_MAX, .message = &subset_message, .check = check_subsets,
+	  .cel = subsets_cel },
 	{ "exportTo", FIELD_STRINGS, .offset = offsetof(struct destination_rule, export_to),
-	  .check = validate_export_to },
-	{ .name = "workloadSelector", .type = FIELD_REFUSED, .refused = REFUSED_WORKLOAD_SELECTOR },
+	  .check = validate_export_to, .cel = cel_export_to },
+	{ .name = "workloadSelector",
+	  .type = FIELD_REFUSED,
+	  .shape = SHAPE_OBJECT,
+	  .refused = REFUSED_WORKLOAD_SELECTOR },
 	{ 0 },
 };
 

@@ -167,18 +167,39 @@ static void check_spec(struct decoder *d, const struct node *self_node, const vo
 		check_tls(d, self_node, vs);
 }
 
+static const struct cel spec_cel[] = {
+	{ .rule = "(has(self.http) && self.http.size() > 0) || (has(self.tls) && self.tls.size() > "
+		  "0) || "
+		  "(has(self.tcp) && self.tcp.size() > 0)",
+	  .message = "expected at least one of http, tcp and tls" },
+	{ .rule = "!has(self.hosts) || !self.hosts.exists(h, h == '*') || (has(self.gateways) && "
+		  "self.gateways.size() > 0 && !self.gateways.exists(g, g == 'mesh'))",
+	  .message = "hosts: expected a host that is not \"*\" for the mesh (without gateways)" },
+	{ .rule = "(has(self.hosts) && self.hosts.size() > 0) || (!(has(self.gateways) && "
+		  "self.gateways.size() > 0) && !(has(self.tls) && self.tls.size() > 0) && "
+		  "!(has(self.tcp) && self.tcp.size() > 0))",
+	  .message = "expected hosts beside gateways, tls and tcp: without any, the rule is a "
+		     "delegate and has "
+		     "only http" },
+	{ .rule = "(has(self.hosts) && self.hosts.size() > 0) || !has(self.http) || "
+		  "!self.http.exists(r, has(r.delegate))",
+	  .message = "expected no delegate in a delegate (a VirtualService without hosts)" },
+	{ 0 },
+};
+
 static const struct field spec_fields[] = {
-	{ "hosts", FIELD_STRINGS, .offset = offsetof(struct virtual_service, hosts) },
+	{ "hosts", FIELD_STRINGS, .offset = offsetof(struct virtual_service, hosts),
+	  .pattern = CRD_RULE_HOST },
 	{ "gateways", FIELD_STRINGS, .offset = offsetof(struct virtual_service, gateways),
-	  .check = validate_gateway_refs },
-	{ "http", FIELD_LIST, .offset = offsetof(struct virtual_service, http),
+	  .check = validate_gateway_refs, .pattern = CRD_GATEWAY_REF },
+	{ "http", FIELD_LIST, .offset = offsetof(struct virtual_service, http), .max = ROUTES_MAX,
 	  .message = &schema_http_route },
-	{ "tls", FIELD_LIST, .offset = offsetof(struct virtual_service, tls),
+	{ "tls", FIELD_LIST, .offset = offsetof(struct virtual_service, tls), .max = ROUTES_MAX,
 	  .message = &schema_tls_route },
-	{ "tcp", FIELD_LIST, .offset = offsetof(struct virtual_service, tcp),
+	{ "tcp", FIELD_LIST, .offset = offsetof(struct virtual_service, tcp), .max = ROUTES_MAX,
 	  .message = &schema_l4_route },
 	{ "exportTo", FIELD_STRINGS, .offset = offsetof(struct virtual_service, export_to),
-	  .check = validate_export_to },
+	  .check = validate_export_to, .cel = cel_export_to },
 	{ 0 },
 };
 
@@ -186,6 +207,7 @@ static const struct message spec_message = {
 	.what = "a VirtualService's spec (a map)",
 	.size = sizeof(struct virtual_service),
 	.fields = spec_fields,
+	.cel = spec_cel,
 	.check = check_spec,
 };
 

@@ -49,6 +49,38 @@ void validate_destination_host(struct decoder *d, const struct node *value, cons
 void validate_rule_host(struct decoder *d, const struct node *value, const void *string);
 void validate_header_names(struct decoder *d, const struct node *value, const void *strs);
 
+/* ---- the same for the API server ---- */
+
+/* Bounds that its prices need (struct field's `max`). */
+enum {
+	ROUTES_MAX = 1024,	 /* of a VirtualService's http, tls and tcp */
+	MATCHES_MAX = 256,	 /* of one of them */
+	DESTINATIONS_MAX = 256,	 /* likewise */
+	MIRRORS_MAX = 64,	 /* likewise */
+	ORIGINS_MAX = 256,	 /* of a corsPolicy */
+	SUBSETS_MAX = 256,	 /* of a DestinationRule */
+	PORT_SETTINGS_MAX = 256, /* of a trafficPolicy */
+	SERVERS_MAX = 256,	 /* of a Gateway */
+	PORT_NAME_MAX = 255,	 /* bytes of a port's name */
+	TEXT_MAX = 4096,	 /* bytes of a text that expressions look into */
+};
+
+#define CRD_DNS_LABEL "[A-Za-z0-9]([A-Za-z0-9-]{0,61}[A-Za-z0-9])?"
+#define CRD_HOST "(\\*|(\\*-?)?" CRD_DNS_LABEL ")(\\." CRD_DNS_LABEL ")*\\.?"
+#define CRD_GATEWAY_REF \
+	"^(" CRD_DNS_LABEL "(\\." CRD_DNS_LABEL ")*|(\\.|" CRD_DNS_LABEL ")/" CRD_DNS_LABEL ")$"
+#define CRD_LABEL_VALUE "^([A-Za-z0-9]([A-Za-z0-9_.-]{0,61}[A-Za-z0-9])?)?$"
+
+#define CRD_IP "([0-9.]+|[0-9A-Fa-f:.]*:[0-9A-Fa-f:.]*)"
+/* What rule_host_problem() in schema_vs.c takes, the SNI names of clusters among it. */
+#define CRD_RULE_HOST "^(" CRD_HOST "|" CRD_IP "|outbound_\\.[0-9]+_\\..*)$"
+#define CRD_SERVER_HOST                                                                  \
+	"^((\\*|\\.|" CRD_DNS_LABEL ")/)?(\\*|\\*\\." CRD_DNS_LABEL "(\\." CRD_DNS_LABEL \
+	")*\\.?|" CRD_DNS_LABEL "((\\." CRD_DNS_LABEL ")+\\.?|\\.)|" CRD_IP ")$"
+#define CRD_HEADER "^:?[A-Za-z0-9!#$%&'*+.^_`|~-]+$"
+
+extern const struct cel cel_export_to[], cel_weights[];
+
 /* The n-th element of a list, for its position. */
 const struct node *validate_nth(const struct node *list, size_t n);
 

@@ -139,6 +139,22 @@ void validate_export_to(struct decoder *d, const struct node *value, const void 
 		check_export(d, value, to, i);
 }
 
+const struct cel cel_export_to[] = {
+	{ .rule = "self.size() < 2 || !self.exists(n, n == '*')",
+	  .message = "expected \"*\" alone, not beside other namespaces" },
+	{ .rule = "!self.exists(n, n == '~')",
+	  .message =
+		  "expected a namespace, \".\" or \"*\", not \"~\", which only services can have" },
+	{ 0 },
+};
+
+/* Several destinations share by weight, and all zero is no share. */
+const struct cel cel_weights[] = {
+	{ .rule = "self.size() < 2 || self.exists(d, has(d.weight) && d.weight > 0)",
+	  .message = "expected weights that add up to more than 0" },
+	{ 0 },
+};
+
 void validate_subset_name(struct decoder *d, const struct node *value, const void *string)
 {
 	if (*string_of(string) && !valid_dns_label_s(string_of(string)))

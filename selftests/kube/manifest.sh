@@ -1,0 +1,187 @@
+#!/bin/bash
+# SPDX-License-Identifier: Apache-2.0
+# What `weft manifest` gives a cluster, on a real API server without nodes: the kinds refuse what users get wrong in readable words, and
+# take Istio's tutorials; apply, verify-install and uninstall --cluster do what they say and leave nothing behind.
+#
+# Environment: as apiserver.sh; WEFT the program (.output/weft).
+set -euo pipefail
+
+here=$(cd "${0%/*}" && pwd)
+root=$(cd "$here/../.." && pwd)
+WEFT=${WEFT:-$root/.output/weft}
+DIR=$(mktemp -d)
+export API_PORT=${API_PORT:-17443} ETCD_PORT=${ETCD_PORT:-17444} APISERVER_FLAGS=--allow-privileged
+export KUBECONFIG=$DIR/api/kubeconfig
+failed=0
+
+stop() {
+	"$here/apiserver.sh" stop "$DIR/api"
+	rm -rf "$DIR"
+}
+trap stop EXIT
+
+wrong() {
+	echo "$*"
+	failed=1
+}
+
+# seen WHAT WORDS: what was printed (in $DIR/said) has these words
+seen() {
+	grep -qF -- "$2" "$DIR/said" || wrong "$1: expected \"$2\", not: $(<"$DIR/said")"
+}
+
+# says STATUS WORDS COMMAND...
+says() {
+	local status=0
+	"${@:3}" >"$DIR/said" 2>&1 </dev/null || status=$?
+	[ $status -eq "$1" ] || wrong "${*:3}: status $status, not $1: $(<"$DIR/said")"
+	seen "${*:3}" "$2"
+}
+
+# split NAME FILE [LINE...]: each rule in the file to $DIR/docs/NAME-N.yaml, behind these lines
+split() {
+	local doc
+	rm -rf "$DIR/split"
+	mkdir -p "$DIR/split" "$DIR/docs"
+	awk -v dir="$DIR/split" '/^---/ { n++; next } { printf "%s\n", $0 >sprintf("%s/%04d", dir, n) }' "$2"
+	for doc in "$DIR"/split/*; do
+		grep -qE '^kind: (VirtualService|DestinationRule|Gateway)$' "$doc" || continue
+		{ cat "$doc" && printf '%s\n' "${@:3}"; } >"$DIR/docs/$1-${doc##*/}.yaml"
+	done
+}
+
+# ---- kinds ----
+
+# One call for all of them: kubectl names the file of each that was refused.
+check_mistakes() {
+	local doc words count=0
+	split mistake "$here/mistakes.yaml" 'apiVersion: networking.istio.io/v1' 'metadata: {name: x}'
+	says 1 'error when creating' kubectl apply --dry-run=server -f "$DIR/docs"
+	for doc in "$DIR"/docs/*; do
+		words=$(head -n 1 "$doc")
+		count=$((count + 1))
+		grep -F "\"$doc\"" "$DIR/said" | grep -qF -- "${words#\# }" ||
+			wrong "$(cat "$doc")"$'\n'"$(grep -F "\"$doc\"" "$DIR/said" || echo 'is not refused')"
+	done
+	[ $count -ge 25 ] || wrong "only $count mistakes were tried"
+	rm -r "$DIR/docs"
+	echo "$count mistakes are refused"
+}
+
+# Of all versions, as they are.
+check_tutorials() {
+	local file count
+	for file in "$root"/yaml-rules/*/*.yaml; do
+		split "$(basename "${file%/*}")-$(basename "$file" .yaml)" "$file"
+	done
+	says 0 '(server dry run)' kubectl apply --dry-run=server -f "$DIR/docs"
+	count=$(grep -c '(server dry run)$' "$DIR/said")
+	[ "$count" -ge 25 ] || wrong "only $count rules of tutorials were tried"
+	rm -r "$DIR/docs"
+	echo "$count rules of tutorials are taken"
+}
+
+check_versions() {
+	kubectl apply -f "$root/yaml-rules/tcp-echo/all-v1.yaml" >/dev/null
+	says 0 '["tcp-echo"]' kubectl get virtualservices.v1.networking.istio.io tcp-echo -o 'jsonpath={.spec.hosts}'
+	says 0 'HOSTS' kubectl get vs
+}
+
+# ---- what is installed ----
+
+# A node, so that the DaemonSet has a pod, which nothing runs.
+add_node() {
+	kubectl create -f - >/dev/null <<-END
+	apiVersion: v1
+	kind: Node
+	metadata: {name: node-a, labels: {kubernetes.io/os: linux}}
+	END
+}
+
+check_apply() {
+	says 0 'service/istio-ingressgateway created' "$WEFT" manifest apply --timeout 0
+	says 0 'daemonset.apps/weft unchanged' "$WEFT" manifest apply --timeout 0
+	! grep -vE '(unchanged|left as it is)$' "$DIR/said" || wrong "the second apply changed something"
+	says 0 'service/istio-ingressgateway configured' "$WEFT" manifest apply --timeout 0 \
+		--set gateways.istio-ingressgateway.type=NodePort
+	says 0 'service/istio-ingressgateway deleted' "$WEFT" manifest apply --timeout 0 \
+		--set gateways.istio-ingressgateway.enabled=false
+	says 0 'service/istio-ingressgateway created' "$WEFT" manifest apply --timeout 0
+}
+
+# Objects of others, as Istio's own, are not overwritten unless that is wanted.
+check_others() {
+	kubectl create namespace istio-system >/dev/null
+	kubectl -n istio-system create service clusterip istio-ingressgateway --tcp=80:8080 >/dev/null
+	says 1 'service/istio-ingressgateway: ' "$WEFT" manifest apply --timeout 0
+	seen apply 'namespace/istio-system left as it is'
+	seen apply '--force takes such fields over'
+	kubectl -n istio-system delete service istio-ingressgateway >/dev/null
+}
+
+check_verify() {
+	"$WEFT" manifest generate >"$DIR/manifest.yaml"
+	says 1 'ok     service/istio-ingressgateway (as the manifest says)' "$WEFT" verify-install -f "$DIR/manifest.yaml"
+	seen verify 'FAILED every node has an agent that is ready (0 of 1)'
+	kubectl -n weft-system set image daemonset/weft weft=other:1 >/dev/null
+	kubectl delete clusterrolebinding weft >/dev/null
+	says 1 'FAILED clusterrolebinding.rbac.authorization.k8s.io/weft (not there)' \
+		"$WEFT" verify-install -f "$DIR/manifest.yaml"
+	seen verify 'image: expected "weft:'
+}
+
+# ---- rights ----
+
+# may WHAT YES: by the agents' ServiceAccount
+may() {
+	local got
+	# shellcheck disable=SC2086 # words
+	got=$(kubectl auth can-i $1 --as system:serviceaccount:weft-system:weft 2>/dev/null || true)
+	[ "$got" = "$2" ] || wrong "may the agent $1? $got, not $2"
+}
+
+check_rights() {
+	may 'watch pods -A' yes
+	may 'list endpointslices.discovery.k8s.io -A' yes
+	may 'watch virtualservices.networking.istio.io -A' yes
+	may 'watch networkpolicies.networking.k8s.io -A' yes
+	may 'patch virtualservices.networking.istio.io --subresource status -n default' yes
+	may 'patch virtualservices.networking.istio.io -n default' no
+	may 'update leases.coordination.k8s.io/weft -n weft-system' yes
+	may 'update leases.coordination.k8s.io/weft -n kube-system' no
+	may 'watch daemonsets.apps/weft -n weft-system' yes
+	may 'list daemonsets.apps -A' no
+	may 'list secrets -A' no
+	may 'create pods -n weft-system' no
+	may 'delete services -n default' no
+}
+
+# ---- and taken away ----
+
+check_uninstall() {
+	says 1 'virtualservices default/tcp-echo' "$WEFT" uninstall --cluster
+	seen uninstall '--yes is missing'
+	kubectl get daemonset -n weft-system weft >/dev/null || wrong "it was uninstalled unasked"
+	says 0 'daemonset.apps/weft deleted' "$WEFT" uninstall --cluster --yes
+	says 0 'No resources found' kubectl get namespaces,crd,clusterroles,clusterrolebindings -l app.kubernetes.io/name=weft
+	kubectl get namespace istio-system >/dev/null || wrong "a namespace of others was deleted"
+	kubectl delete namespace istio-system >/dev/null
+	"$WEFT" manifest apply --timeout 0 >/dev/null
+	says 0 'namespace/istio-system deleted' "$WEFT" uninstall --cluster --yes
+	says 0 'no agent is left on any node' "$WEFT" uninstall --cluster --yes
+}
+
+"$here/apiserver.sh" start "$DIR/api"
+add_node
+check_others
+check_apply
+check_verify
+"$WEFT" manifest apply --timeout 0 >/dev/null
+check_rights
+check_mistakes
+check_tutorials
+check_versions
+says 1 'no agent is ready' "$WEFT" manifest apply --timeout 1
+check_uninstall
+[ $failed -eq 0 ] && echo "all is as it should be"
+exit $failed

@@ -1,0 +1,279 @@
+// SPDX-License-Identifier: Apache-2.0
+/* What a manifest is made of: its values, and the text that they give. */
+#include <criterion/criterion.h>
+#include <errno.h>
+#include <string.h>
+
+#include "cli/cluster.h"
+#include "lib/base/json_io.h"
+#include "lib/manifest/manifest.h"
+#include "test_rules_util.h"
+
+/* ---- values ---- */
+
+struct assignment {
+	const char *text;
+	const char *why; /* NULL: it is taken */
+};
+
+static const struct assignment assignments[] = {
+	{ "image=registry.example:5000/weft/agent:1.2-rc_1", NULL },
+	{ "image=weft@sha256:0123", NULL },
+	{ "image=", "image: expected a name of letters" },
+	{ "image=-x", "image: expected a name of letters" },
+	{ "image=a b", "image: expected a name of letters" },
+	{ "image=a\nprivileged", "image: expected a name of letters" },
+	{ "image=\"x\"", "image: expected a name of letters" },
+	{ "imagePullSecret=", NULL },
+	{ "imagePullPolicy=Always", NULL },
+	{ "imagePullPolicy=always", "expected IfNotPresent, Always or Never, not \"always\"" },
+	{ "securityContext=capabilities", NULL },
+	{ "securityContext=none", "expected privileged or capabilities, not \"none\"" },
+	{ "workers=64", NULL },
+	{ "workers=65", "workers: expected a whole number from 1 to 64, not \"65\"" },
+	{ "workers=0", "workers: expected a whole number from 1 to 64" },
+	{ "workers=+4", "workers: expected a whole number from 1 to 64" },
+	{ "updateStrategy.maxUnavailable=10%", NULL },
+	{ "updateStrategy.maxUnavailable=3", NULL },
+	{ "updateStrategy.maxUnavailable=0", "a whole number from 1 on, or a percentage" },
+	{ "updateStrategy.maxUnavailable=101%", "a whole number from 1 on, or a percentage" },
+	{ "updateStrategy.maxUnavailable=10 %", "a whole number from 1 on, or a percentage" },
+	{ "resources.limits.memory=1.5Gi", NULL },
+	{ "resources.limits.cpu=500m", NULL },
+	{ "resources.limits.memory=64MB", "expected a quantity like 100m, 2, 64Mi or 1Gi" },
+	{ "resources.limits.memory=-1", "expected a quantity like 100m, 2, 64Mi or 1Gi" },
+	{ "resources.requests.memory=", "expected a quantity like 100m, 2, 64Mi or 1Gi" },
+	{ "gateways.istio-ingressgateway.type=NodePort", NULL },
+	{ "values.gateways.istio-ingressgateway.type=NodePort", NULL },
+	{ "gateways.istio-ingressgateway.type=nodeport",
+	  "expected LoadBalancer, NodePort or ClusterIP, not \"nodeport\"" },
+	{ "gateways.istio-ingressgateway.enabled=false", NULL },
+	{ "gateways.istio-ingressgateway.enabled=no", "expected true or false, not \"no\"" },
+	{ "gateways.istio-ingressgateway.nodePorts.http2=30080", NULL },
+	{ "gateways.istio-ingressgateway.nodePorts.http2=70000", "from 1 to 65535" },
+	{ "gateways.istio-ingressgateway.typ=NodePort",
+	  "unknown value \"gateways.istio-ingressgateway.typ\", did you mean "
+	  "\"gateways.istio-ingressgateway.type\"?" },
+	{ "colour=red", "unknown value \"colour\"" },
+	{ "addonComponents.grafana.enabled=false", NULL },
+	{ "addonComponents.grafana.enabled=true",
+	  "weft does not carry out addonComponents.grafana.enabled yet" },
+	{ "addonComponents.kiali.enabled=true",
+	  "weft does not carry out addonComponents.kiali.enabled yet" },
+	{ "image", "expected PATH=VALUE, not \"image\"" },
+};
+
+Test(manifest, values_are_checked_as_they_are_set)
+{
+	for (size_t i = 0; i < sizeof(assignments) / sizeof(*assignments); i++) {
+		const struct assignment *a = &assignments[i];
+		struct values v = { 0 };
+		char why[512] = "";
+		int r = values_set(&v, a->text, why, sizeof(why));
+
+		cr_expect_eq(r, a->why ? -EINVAL : 0, "%s: %d %s", a->text, r, why);
+		cr_expect(!a->why || strstr(why, a->why), "%s: %s", a->text, why);
+		values_free(&v);
+	}
+}
+
+Test(manifest, what_is_set_last_counts)
+{
+	struct values v = { 0 };
+	char why[512];
+
+	cr_assert_str_eq(values_get(&v, VALUE_INGRESS_TYPE), "LoadBalancer");
+	cr_assert_eq(values_set(&v, "gateways.istio-ingressgateway.type=ClusterIP", why, 512), 0);
+	cr_assert_eq(values_set(&v, "gateways.istio-ingressgateway.type=NodePort", why, 512), 0);
+	cr_assert_str_eq(values_get(&v, VALUE_INGRESS_TYPE), "NodePort");
+	values_free(&v);
+}
+
+Test(manifest, a_file_of_values_is_read_with_positions)
+{
+	static const char good[] = "image: weft:7\nworkers: 2\ngateways:\n"
+				   "  istio-ingressgateway: {type: NodePort, enabled: true}\n"
+				   "resources:\n  limits:\n    cpu: null\n";
+	static const char bad[] = "imag: weft:7\ngateways:\n  istio-ingressgateway:\n"
+				  "    type: [NodePort]\nworkers: many\n";
+	struct values v = { 0 };
+	struct errors errors = { 0 };
+	_cleanup_free_ char *got = NULL;
+
+	cr_assert_eq(values_read(&v, "v.yaml", good, strlen(good), &errors), 0);
+	cr_assert_str_eq(values_get(&v, VALUE_IMAGE), "weft:7");
+	cr_assert_str_eq(values_get(&v, VALUE_WORKERS), "2");
+	cr_assert_str_eq(values_get(&v, VALUE_INGRESS_TYPE), "NodePort");
+	cr_assert_eq(values_read(&v, "v.yaml", bad, strlen(bad), &errors), -EINVAL);
+	got = messages(&errors);
+	cr_expect_str_eq(
+		got,
+		"v.yaml:1:7: unknown value \"imag\", did you mean \"image\"?\n"
+		"v.yaml:4:11: gateways.istio-ingressgateway.type: expected one value, not a list\n"
+		"v.yaml:5:10: workers: expected a whole number from 1 to 64, not \"many\"\n");
+	errors_free(&errors);
+	values_free(&v);
+}
+
+/* ---- the text ---- */
+
+static char *generated(const char *const *set)
+{
+	struct values v = { 0 };
+	char *text = NULL, why[512];
+	size_t size = 0;
+	FILE *f;
+
+	for (; set && *set; set++)
+		cr_assert_eq(values_set(&v, *set, why, sizeof(why)), 0, "%s", why);
+	f = open_memstream(&text, &size);
+	manifest_generate(&v, f);
+	fclose(f);
+	values_free(&v);
+	return text;
+}
+
+/* With the version out of it, which changes. */
+static char *without_version(const char *text)
+{
+	char *out = NULL;
+	size_t size = 0;
+	FILE *f = open_memstream(&out, &size);
+
+	for (const char *at; (at = strstr(text, WEFT_VERSION)); text = at + strlen(WEFT_VERSION))
+		fprintf(f, "%.*sVERSION", (int)(at - text), text);
+	fputs(text, f);
+	fclose(f);
+	return out;
+}
+
+static void check_golden(const char *path, const char *text)
+{
+	_cleanup_free_ char *got = without_version(text), *want = NULL;
+	size_t len;
+	FILE *f;
+
+	if (getenv("WEFT_DUMPS")) {
+		f = fopen(path, "w");
+		cr_assert(f);
+		fputs(got, f);
+		fclose(f);
+	}
+	want = file_bytes(path, &len);
+	cr_expect_str_eq(got, want, "%s: differs; WEFT_DUMPS=write writes it anew", path);
+}
+
+Test(manifest, the_default_one_is_as_it_was_looked_at)
+{
+	_cleanup_free_ char *text = generated(NULL);
+
+	check_golden("selftests/rules/manifest/default.yaml", text);
+}
+
+/* What comes behind the kinds, which no value changes. */
+Test(manifest, one_with_everything_chosen_is_as_it_was_looked_at)
+{
+	static const char *const set[] = {
+		"image=registry.example/weft:1",
+		"imagePullPolicy=Always",
+		"imagePullSecret=registry",
+		"securityContext=capabilities",
+		"enrol=all",
+		"logLevel=debug",
+		"workers=2",
+		"resources.requests.cpu=1",
+		"resources.requests.memory=1Gi",
+		"resources.limits.cpu=2",
+		"resources.limits.memory=2Gi",
+		"updateStrategy.maxUnavailable=10%",
+		"gateways.istio-ingressgateway.type=NodePort",
+		"gateways.istio-ingressgateway.nodePorts.http2=30080",
+		"gateways.istio-ingressgateway.nodePorts.https=30443",
+		"gateways.istio-ingressgateway.nodePorts.tcp=30514",
+		NULL,
+	};
+	_cleanup_free_ char *text = generated(set);
+
+	check_golden("selftests/rules/manifest/chosen.yaml",
+		     strstr(text, "---\n# The agent, one on each node"));
+}
+
+static void check_object(const struct cluster_object *o)
+{
+	cr_expect(cluster_is_ours(o->json), "%s has not the labels of weft's objects", o->shown);
+}
+
+static const struct cluster_object *find(const struct cluster_objects *objects, const char *shown)
+{
+	for (size_t i = 0; i < objects->count; i++)
+		if (!strcmp(objects->items[i].shown, shown))
+			return &objects->items[i];
+	return NULL;
+}
+
+Test(manifest, every_object_of_it_can_be_found_again)
+{
+	_cleanup_free_ char *text = generated(NULL);
+	struct cluster_objects objects = { 0 };
+	const struct cluster_object *set;
+
+	cr_assert_eq(cluster_objects_parse("m", text, strlen(text), &objects), 0);
+	cr_expect_eq(objects.count, 12);
+	for (size_t i = 0; i < objects.count; i++)
+		check_object(&objects.items[i]);
+	set = find(&objects, "daemonset.apps/weft");
+	cr_assert(set);
+	cr_expect_str_eq(set->path, "/apis/apps/v1/namespaces/weft-system/daemonsets/weft");
+	set = find(&objects, "namespace/istio-system");
+	cr_assert(set);
+	cr_expect_str_eq(set->path, "/api/v1/namespaces/istio-system");
+	cluster_objects_free(&objects);
+}
+
+Test(manifest, without_a_gateway_there_is_no_service)
+{
+	static const char *const set[] = { "gateways.istio-ingressgateway.enabled=false", NULL };
+	_cleanup_free_ char *text = generated(set);
+
+	cr_expect(!strstr(text, "kind: Service\n"));
+}
+
+Test(manifest, a_value_is_nothing_but_a_value)
+{
+	static const char *const set[] = { "image=1.5", NULL };
+	_cleanup_free_ char *text = generated(set);
+	struct cluster_objects objects = { 0 };
+	const struct cluster_object *set_of_agents;
+	json_t *container;
+
+	cr_assert_eq(cluster_objects_parse("m", text, strlen(text), &objects), 0);
+	set_of_agents = find(&objects, "daemonset.apps/weft");
+	container = json_array_get(
+		cluster_at(set_of_agents->json, "spec", "template", "spec", "containers", NULL), 0);
+	cr_expect_str_eq(json_get_text(container, "image", ""), "1.5");
+	cluster_objects_free(&objects);
+}
+
+Test(manifest, timeouts_are_read)
+{
+	int64_t ms = -1;
+
+	cr_expect(cluster_parse_timeout("90", &ms) && ms == 90000);
+	cr_expect(cluster_parse_timeout("2m", &ms) && ms == 120000);
+	cr_expect(cluster_parse_timeout("0", &ms) && ms == 0);
+	cr_expect(!cluster_parse_timeout("soon", &ms));
+	cr_expect(!cluster_parse_timeout("-1s", &ms));
+}
+
+Test(manifest, docs_have_every_value)
+{
+	size_t len;
+	_cleanup_free_ char *page = file_bytes("docs/install.md", &len);
+
+	for (size_t i = 0; i < VALUE_MAX; i++) {
+		char quoted[128];
+
+		snprintf(quoted, sizeof(quoted), "`%s`", value_infos[i].path);
+		cr_expect(strstr(page, quoted), "docs/install.md has no %s", quoted);
+	}
+}

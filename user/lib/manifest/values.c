@@ -1,0 +1,326 @@
+// SPDX-License-Identifier: Apache-2.0
+#include "lib/manifest/values.h"
+
+#include <errno.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "lib/base/cleanup.h"
+#include "lib/base/similar.h"
+#include "lib/yaml/tree.h"
+
+enum { PATH_ROOM = 256, NODE_PORT_MAX = 65535, WORKERS_MAX = 64 };
+
+const struct value_info value_infos[VALUE_MAX] = {
+	[VALUE_IMAGE] = { "image", VALUE_TEXT, "weft:" WEFT_VERSION,
+			  .help = "the agent's container image" },
+	[VALUE_PULL_POLICY] = { "imagePullPolicy", VALUE_WORD, "IfNotPresent",
+				.words = { "IfNotPresent", "Always", "Never" },
+				.help = "when nodes pull it" },
+	[VALUE_PULL_SECRET] = { "imagePullSecret", VALUE_TEXT, "", .optional = true,
+				.help = "a Secret of weft-system that pulls it" },
+	[VALUE_SECURITY] = { "securityContext", VALUE_WORD, "privileged",
+			     .words = { "privileged", "capabilities" },
+			     .help = "what the agent may do on its node" },
+	[VALUE_ENROL] = { "enrol", VALUE_WORD, "labelled", .words = { "labelled", "all" },
+			  .help = "which pods are in the mesh" },
+	[VALUE_LOG_LEVEL] = { "logLevel", VALUE_WORD, "info",
+			      .words = { "error", "warning", "info", "debug" },
+			      .help = "how much the agent logs" },
+	[VALUE_WORKERS] = { "workers", VALUE_COUNT, "", .min = 1, .max = WORKERS_MAX,
+			    .optional = true,
+			    .help = "threads of weft-proxy (one per CPU, at most 8)" },
+	[VALUE_REQUEST_CPU] = { "resources.requests.cpu", VALUE_QUANTITY, "50m",
+				.help = "what a node keeps free for the agent" },
+	[VALUE_REQUEST_MEMORY] = { "resources.requests.memory", VALUE_QUANTITY, "128Mi",
+				   .help = "likewise" },
+	[VALUE_LIMIT_CPU] = { "resources.limits.cpu", VALUE_QUANTITY, "", .optional = true,
+			      .help = "the most it gets" },
+	[VALUE_LIMIT_MEMORY] = { "resources.limits.memory", VALUE_QUANTITY, "512Mi",
+				 .optional = true, .help = "likewise" },
+	[VALUE_MAX_UNAVAILABLE] = { "updateStrategy.maxUnavailable", VALUE_SHARE, "1",
+				    .help = "agents that an upgrade replaces at a time" },
+	[VALUE_INGRESS] = { "gateways.istio-ingressgateway.enabled", VALUE_BOOL, "true",
+			    .help = "whether there is a Service for Gateways" },
+	[VALUE_INGRESS_TYPE] = { "gateways.istio-ingressgateway.type", VALUE_WORD, "LoadBalancer",
+				 .words = { "LoadBalancer", "NodePort", "ClusterIP" },
+				 .help = "its type" },
+	[VALUE_NODE_PORT_HTTP2] = { "gateways.istio-ingressgateway.nodePorts.http2", VALUE_COUNT,
+				    "", .min = 1, .max = NODE_PORT_MAX, .optional = true,
+				    .help = "the NodePort of port 80 (any)" },
+	[VALUE_NODE_PORT_HTTPS] = { "gateways.istio-ingressgateway.nodePorts.https", VALUE_COUNT,
+				    "", .min = 1, .max = NODE_PORT_MAX, .optional = true,
+				    .help = "the NodePort of port 443 (any)" },
+	[VALUE_NODE_PORT_TCP] = { "gateways.istio-ingressgateway.nodePorts.tcp", VALUE_COUNT, "",
+				  .min = 1, .max = NODE_PORT_MAX, .optional = true,
+				  .help = "the NodePort of port 31400 (any)" },
+	[VALUE_GRAFANA] = { "addonComponents.grafana.enabled", VALUE_REFUSED, "false",
+			    .help = "dashboards" },
+	[VALUE_PROMETHEUS] = { "addonComponents.prometheus.enabled", VALUE_REFUSED, "false",
+			       .help = "a Prometheus for them" },
+	[VALUE_KIALI] = { "addonComponents.kiali.enabled", VALUE_REFUSED, "false",
+			  .help = "Kiali" },
+	[VALUE_TRACING] = { "addonComponents.tracing.enabled", VALUE_REFUSED, "false",
+			    .help = "a place for traces" },
+};
+
+void values_free(struct values *v)
+{
+	for (size_t i = 0; i < VALUE_MAX; i++)
+		free(v->given[i]);
+	*v = (struct values){ 0 };
+}
+
+const char *values_get(const struct values *v, enum value value)
+{
+	return v->given[value] ? v->given[value] : value_infos[value].fallback;
+}
+
+bool values_true(const struct values *v, enum value value)
+{
+	return strcmp(values_get(v, value), "true") == 0;
+}
+
+int values_find(const char *path, size_t len)
+{
+	for (int i = 0; i < VALUE_MAX; i++)
+		if (strlen(value_infos[i].path) == len && !memcmp(value_infos[i].path, path, len))
+			return i;
+	return -1;
+}
+
+/* ---- one value ---- */
+
+/* What an image's reference or an object's name has; nothing that YAML would read otherwise. */
+static bool is_plain_text(const char *s)
+{
+	static const char plain[] =
+		"abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789._-/:@";
+
+	return *s && strlen(s) < PATH_ROOM && !s[strspn(s, plain)] &&
+	       strchr(plain, *s) < plain + 62;
+}
+
+static bool is_number(const char *s, int min, int max)
+{
+	char *end;
+	long n = strtol(s, &end, 10);
+
+	return *s >= '0' && *s <= '9' && !*end && strlen(s) < 9 && n >= min && n <= max;
+}
+
+static bool is_share(const char *s)
+{
+	size_t len = strspn(s, "0123456789");
+	char digits[8];
+
+	if (!len || len >= sizeof(digits))
+		return false;
+	memcpy(digits, s, len);
+	digits[len] = 0;
+	return is_number(digits, 1, s[len] ? 100 : 100000) && (!s[len] || !strcmp(s + len, "%"));
+}
+
+/* A number with one of the suffixes that Kubernetes knows. */
+static bool is_quantity(const char *s)
+{
+	static const char *const suffixes[] = { "",  "m",  "k",	 "M",  "G",  "T",  "P",
+						"E", "Ki", "Mi", "Gi", "Ti", "Pi", "Ei" };
+	size_t len = strspn(s, "0123456789");
+
+	if (!len)
+		return false;
+	if (s[len] == '.')
+		len += 1 + strspn(s + len + 1, "0123456789");
+	for (size_t i = 0; i < sizeof(suffixes) / sizeof(*suffixes); i++)
+		if (!strcmp(s + len, suffixes[i]))
+			return true;
+	return false;
+}
+
+static bool is_word(const struct value_info *info, const char *s)
+{
+	for (const char *const *w = info->words; *w; w++)
+		if (!strcmp(*w, s))
+			return true;
+	return false;
+}
+
+/* "NodePort, LoadBalancer or ClusterIP" */
+static void list_words(const struct value_info *info, char *out, size_t size)
+{
+	size_t at = 0;
+
+	for (const char *const *w = info->words; *w && at < size; w++)
+		at += (size_t)snprintf(out + at, size - at, "%s%s",
+				       w == info->words ? ""
+				       : w[1]		? ", "
+							: " or ",
+				       *w);
+}
+
+/* What is expected of the value, if it is not that. */
+static bool is_wrong(const struct value_info *info, const char *s, char *what, size_t size)
+{
+	if (!*s && info->optional)
+		return false;
+	switch (info->type) {
+	case VALUE_TEXT:
+		snprintf(what, size, "a name of letters, digits, '.', '_', '-', '/', ':' and '@'");
+		return !is_plain_text(s);
+	case VALUE_WORD:
+		list_words(info, what, size);
+		return !is_word(info, s);
+	case VALUE_BOOL:
+	case VALUE_REFUSED:
+		snprintf(what, size, "true or false");
+		return strcmp(s, "true") != 0 && strcmp(s, "false") != 0;
+	case VALUE_COUNT:
+		snprintf(what, size, "a whole number from %d to %d", info->min, info->max);
+		return !is_number(s, info->min, info->max);
+	case VALUE_SHARE:
+		snprintf(what, size, "a whole number from 1 on, or a percentage like 10%%");
+		return !is_share(s);
+	case VALUE_QUANTITY:
+		snprintf(what, size, "a quantity like 100m, 2, 64Mi or 1Gi");
+		return !is_quantity(s);
+	}
+	return true;
+}
+
+static int take(struct values *v, int value, const char *s, char *why, size_t size)
+{
+	const struct value_info *info = &value_infos[value];
+	char what[128];
+	char *copy;
+
+	if (is_wrong(info, s, what, sizeof(what))) {
+		snprintf(why, size, "%s: expected %s, not \"%.64s\"", info->path, what, s);
+		return -EINVAL;
+	}
+	if (info->type == VALUE_REFUSED && !strcmp(s, "true")) {
+		snprintf(why, size, "weft does not carry out %s yet", info->path);
+		return -EINVAL;
+	}
+	copy = strdup(s);
+	if (!copy)
+		return -ENOMEM;
+	free(v->given[value]);
+	v->given[value] = copy;
+	return 0;
+}
+
+static int unknown(const char *path, char *why, size_t size)
+{
+	struct similar near = similar_to(path);
+
+	for (size_t i = 0; i < VALUE_MAX; i++)
+		similar_offer(&near, value_infos[i].path);
+	if (near.best)
+		snprintf(why, size, "unknown value \"%.128s\", did you mean \"%s\"?", path,
+			 near.best);
+	else
+		snprintf(why, size, "unknown value \"%.128s\" (docs/install.md has all of them)",
+			 path);
+	return -EINVAL;
+}
+
+/* istioctl has them below "values", too. */
+static const char *without_prefix(const char *path)
+{
+	static const char prefix[] = "values.";
+
+	return strncmp(path, prefix, sizeof(prefix) - 1) ? path : path + sizeof(prefix) - 1;
+}
+
+static int take_path(struct values *v, const char *path, const char *s, char *why, size_t size)
+{
+	int value = values_find(path, strlen(path));
+
+	return value < 0 ? unknown(path, why, size) : take(v, value, s, why, size);
+}
+
+int values_set(struct values *v, const char *assignment, char *why, size_t size)
+{
+	const char *equals = strchr(assignment, '=');
+	_cleanup_free_ char *path = NULL;
+
+	if (!equals) {
+		snprintf(why, size, "expected PATH=VALUE, not \"%.64s\"", assignment);
+		return -EINVAL;
+	}
+	path = strndup(assignment, (size_t)(equals - assignment));
+	if (!path)
+		return -ENOMEM;
+	return take_path(v, without_prefix(path), equals + 1, why, size);
+}
+
+/* ---- a file ---- */
+
+struct reader {
+	struct values *values;
+	const char *name;
+	struct errors *errors;
+	int r;
+};
+
+static void wrong(struct reader *r, const struct node *at, const char *why)
+{
+	errors_add(r->errors, r->name, node_pos(at), "%s", why);
+	r->r = -EINVAL;
+}
+
+static void read_value(struct reader *r, const struct node *value, const char *path)
+{
+	char why[512];
+	int e;
+
+	if (node_is_null(value))
+		return;
+	if (!node_text(value)) {
+		snprintf(why, sizeof(why), "%s: expected one value, not a list", path);
+		wrong(r, value, why);
+		return;
+	}
+	e = take_path(r->values, without_prefix(path), node_text(value), why, sizeof(why));
+	if (e == -EINVAL)
+		wrong(r, value, why);
+	else if (e)
+		r->r = e;
+}
+
+/* The paths below `map`; `path` (PATH_ROOM) is the path to it, `len` bytes. */
+static void read_map(struct reader *r, const struct node *map, char *path, size_t len)
+{
+	for (const struct node *k = node_target(map)->child; k && r->r != -ENOMEM;
+	     k = k->next->next) {
+		int n = snprintf(path + len, PATH_ROOM - len, "%s%s", len ? "." : "", node_text(k));
+
+		if (n < 0 || (size_t)n >= PATH_ROOM - len)
+			wrong(r, k, "expected a shorter key");
+		else if (node_target(k->next)->type == NODE_MAP)
+			read_map(r, k->next, path, len + (size_t)n);
+		else
+			read_value(r, k->next, path);
+		path[len] = 0;
+	}
+}
+
+int values_read(struct values *v, const char *name, const char *bytes, size_t len,
+		struct errors *errors)
+{
+	struct reader r = { .values = v, .name = name, .errors = errors };
+	struct documents docs = { 0 };
+	char path[PATH_ROOM] = "";
+
+	r.r = yaml_parse(name, bytes, len, &docs, errors);
+	for (size_t i = 0; i < docs.count && !r.r; i++) {
+		if (node_target(docs.items[i].root)->type == NODE_MAP)
+			read_map(&r, docs.items[i].root, path, 0);
+		else
+			wrong(&r, docs.items[i].root, "expected a map of values");
+	}
+	documents_free(&docs);
+	return r.r;
+}
