@@ -76,19 +76,21 @@ int handle_status(struct weftd *d, const struct request *request, struct reply *
 {
 	struct kernel_status status = { 0 };
 	struct supervisor_status proxy;
-	json_t *missing = json_array();
-	int r = missing ? kernel_status(d->kernel, &status) : -ENOMEM;
+	json_t *missing = json_array(), *lacking = json_array();
+	int r = missing && lacking ? kernel_status(d->kernel, &status) : -ENOMEM;
 
 	(void)request;
 	if (r) {
 		json_decref(missing);
+		json_decref(lacking);
 		return r;
 	}
 	kernel_each_missing(d->kernel, add_missing, missing);
 	supervisor_status(d->supervisor, &proxy);
+	supervisor_each_lacking(d->supervisor, d->state_dir, add_missing, lacking);
 	reply->data = json_pack(
 		"{s:b, s:s, s:i, s:I, s:i, s:i, s:i, s:i, s:s, s:o, s:o, s:o, s:o, "
-		"s:{s:i, s:i, s:i}, s:i, s:i, s:{s:o, s:i, s:i, s:i}, s:o, s:b, s:o, s:o}",
+		"s:{s:i, s:i, s:i}, s:i, s:i, s:{s:o, s:i, s:i, s:i}, s:o, s:b, s:o, s:o, s:o}",
 		"ready", !json_array_size(missing), "version", WEFT_VERSION, "pid", (int)getpid(),
 		"generation", (json_int_t)status.generation, "pods", (int)status.node.pods, "nics",
 		(int)status.node.nics, "connections", (int)status.connections, "max_connections",
@@ -101,7 +103,7 @@ int handle_status(struct weftd *d, const struct request *request, struct reply *
 		(int)status.hooks, "wanted", (int)status.hooks_wanted, "foreign",
 		(int)status.hooks_foreign, "shortcut", json_text(status.node.shortcut), "handover",
 		(int)status.node.tproxy, "netfilter", json_text(status.node.netfilter), "missing",
-		missing);
+		missing, "container_lacks", lacking);
 	return reply->data ? 0 : -ENOMEM;
 }
 

@@ -273,6 +273,12 @@ static int open_loop(struct event_loop **out)
 	return r ? log_err(r, "make an event loop") : 0;
 }
 
+static void tell_lacking(void *arg, const char *what)
+{
+	(void)arg;
+	log_warning("the container lacks %s", what);
+}
+
 static int serve(const struct options *o)
 {
 	_cleanup_(unlock) struct locks locks = no_locks;
@@ -320,6 +326,7 @@ static int serve(const struct options *o)
 	d.engine = engine;
 	d.supervisor = supervisor;
 	d.files = &files;
+	supervisor_each_lacking(supervisor, o->state_dir, tell_lacking, NULL);
 	log_info("ready: %zu objects, generation %llu", engine_objects(engine)->count,
 		 (unsigned long long)kernel_generation(kernel));
 	notify_ready();
