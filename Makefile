@@ -29,7 +29,7 @@ endif
 .SECONDARY:
 
 # Programs that only build once `make deps` has been here must not be asked for anything while this file is read.
-LIBS = $(shell $(PKG_CONFIG) --libs libbpf yaml-0.1 jansson libmnl libpcre2-8 libseccomp libnftables 2>/dev/null || echo -lbpf -lyaml -ljansson -lmnl -lpcre2-8 -lseccomp -lnftables) -lelf -lz -lm
+LIBS = $(shell $(PKG_CONFIG) --libs libbpf yaml-0.1 jansson libmnl libpcre2-8 libseccomp libnftables libcurl 2>/dev/null || echo -lbpf -lyaml -ljansson -lmnl -lpcre2-8 -lseccomp -lnftables -lcurl) -lelf -lz -lm
 JOBS = -j$(shell nproc 2>/dev/null || echo 1)
 MULTIARCH = $(shell $(CC) -print-multiarch)
 
@@ -52,7 +52,7 @@ BPF_SRC := $(wildcard bpf/*.bpf.c)
 UNIT_SRC := $(wildcard selftests/unit/*.c)
 PROG_SRC := $(wildcard selftests/prog/*.c)
 FUZZ_SRC := $(wildcard selftests/fuzz/*.c)
-APP_SRC := $(wildcard selftests/apps/tcp-*.c selftests/apps/http-*.c selftests/apps/connect-*.c)
+APP_SRC := $(wildcard selftests/apps/tcp-*.c selftests/apps/http-*.c selftests/apps/connect-*.c selftests/apps/informer-*.c)
 BENCH_SRC := $(wildcard selftests/bench/*.c)
 
 objects = $(patsubst %.c,$(OUT)/$(1)/%.o,$(2))
@@ -242,6 +242,8 @@ $(OUT)/unit-tests: $(call objects,asan,$(UNIT_SRC)) $(OUT)/libweftcli.asan.a $(O
 $(OUT)/apps/tcp-load: $(call objects,obj,$(wildcard selftests/apps/load_*.c))
 HTTP_APPS := $(filter $(OUT)/apps/http-%,$(APPS))
 $(HTTP_APPS): $(OUT)/obj/selftests/apps/http_common.o $(OUT)/libweftproxy.a $(OUT)/libweft.a
+$(OUT)/apps/informer-copy: LINK_MORE := -pthread
+$(OUT)/apps/informer-copy: $(OUT)/libweftd.a $(OUT)/libweft.a
 $(OUT)/apps/http-echo: $(OUT)/obj/selftests/apps/http_echo_answer.o
 $(OUT)/apps/http-load: $(call objects,obj,$(wildcard selftests/apps/http_load_*.c))
 $(OUT)/apps/%: $(OUT)/obj/selftests/apps/%.o

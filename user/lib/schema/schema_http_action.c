@@ -4,6 +4,7 @@
 #include <string.h>
 #include <strings.h>
 
+#include "lib/base/base64.h"
 #include "lib/schema/decode.h"
 #include "lib/schema/schema_http.h"
 #include "lib/schema/validate.h"
@@ -246,38 +247,6 @@ const struct message schema_http_redirect = {
 
 /* ---- directResponse ---- */
 
-static int base64_digit(char c)
-{
-	static const char digits[] =
-		"ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789+/";
-	const char *p = c ? strchr(digits, c == '-' ? '+' : c == '_' ? '/' : c) : NULL;
-
-	return p ? (int)(p - digits) : -1;
-}
-
-/* Standard and URL-safe alphabets, padded or not. `out` has room for as much as `s` has. False if
- * it is not base64. */
-static bool decode_base64(const char *s, char *out, size_t *len)
-{
-	unsigned bits = 0, value = 0;
-	size_t n = 0;
-
-	for (; *s && *s != '='; s++) {
-		int digit = base64_digit(*s);
-
-		if (digit < 0)
-			return false;
-		value = value << 6 | (unsigned)digit;
-		bits += 6;
-		if (bits >= 8) {
-			bits -= 8;
-			out[n++] = (char)(value >> bits);
-		}
-	}
-	*len = n;
-	return bits != 6 && !s[strspn(s, "=")];
-}
-
 static void decode_body_string(struct decoder *d, const struct node *value, void *target)
 {
 	struct http_direct_response *response = target;
@@ -297,7 +266,7 @@ static void decode_body_bytes(struct decoder *d, const struct node *value, void 
 	bytes = decode_alloc(d, strlen(s) + 1);
 	if (!bytes)
 		return;
-	if (!decode_base64(s, bytes, &response->body_len))
+	if (!base64_decode(s, bytes, &response->body_len))
 		decode_expected(d, value, NULL, "base64");
 	response->body = bytes;
 }

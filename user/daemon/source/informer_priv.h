@@ -1,0 +1,91 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#ifndef WEFT_DAEMON_SOURCE_INFORMER_PRIV_H
+#define WEFT_DAEMON_SOURCE_INFORMER_PRIV_H
+/*
+ * The informer's insides. Its thread has everything but what is said to be of both or of the loop.
+ */
+#include <stdatomic.h>
+
+#include "daemon/source/informer.h"
+#include "daemon/source/informer_queue.h"
+#include "lib/kube/json_stream.h"
+#include "lib/kube/object_fields.h"
+#include "lib/kube/transfer.h"
+
+enum { COUNT_LISTS, COUNT_WATCHES, COUNT_EVENTS, COUNT_BYTES, COUNT_MAX };
+
+/* What a transfer of libcurl belongs to. */
+struct informer_transfer {
+	struct kube_transfer kube;
+	void (*over)(struct informer_transfer *t, CURLcode code);
+};
+
+/* A resource. */
+struct informer_watch {
+	struct informer_transfer transfer; /* first: what leads from the one to the other */
+	struct informer *informer;
+	struct reflector reflector;
+	struct object_fields *fields;
+	struct json_stream stream;
+	struct buffer body; /* of an answer other than 200 */
+	char path[REFLECTOR_PATH_MAX];
+	bool busy;
+	long status; /* of the answer; 0: none yet */
+	int r;	     /* why it was given up */
+	uint64_t bytes;
+	_Atomic uint64_t counts[COUNT_MAX]; /* of both */
+	struct informer_status shown;	    /* of the loop */
+};
+
+struct informer_call;
+
+struct informer {
+	struct kube_config *config;
+	struct kube_credentials *credentials;
+	struct informer_watch *watches;
+	size_t count;
+	CURLM *multi;
+	struct informer_message *batch; /* of events that have not been put into the queue */
+	struct informer_call *calls;	/* under way */
+	bool list_told, synced;
+
+	/* Of both. */
+	struct informer_queue queue;
+	pthread_mutex_t lock;
+	struct informer_call *asked; /* not begun */
+	atomic_bool stop;
+
+	/* Of the loop. */
+	struct informer_sink sink;
+	struct event event;
+	pthread_t thread;
+	bool started;
+};
+
+/* ---- informer_thread.c ---- */
+
+void *informer_thread(void *informer);
+/* Puts a transfer that has been opened among those that libcurl works on. */
+int informer_transfer_start(struct informer *i, struct informer_transfer *t,
+			    void (*over)(struct informer_transfer *t, CURLcode code));
+
+/* ---- informer_watch.c ---- */
+
+/* 0 or -ENOMEM. */
+int informer_watch_open(struct informer *i, unsigned resource,
+			const struct informer_resource *definition);
+void informer_watch_close(struct informer_watch *w);
+/* Begins what is due, and gives up what is silent. */
+void informer_watch_turn(struct informer_watch *w, uint64_t now_ms);
+/* When to do that again. */
+uint64_t informer_watch_deadline(const struct informer_watch *w);
+/* Puts what there is to be told into the queue. */
+void informer_flush(struct informer *i);
+
+/* ---- informer_call.c ---- */
+
+/* Begins what has been asked for. */
+void informer_calls_turn(struct informer *i);
+void informer_calls_free(struct informer *i);
+
+#endif

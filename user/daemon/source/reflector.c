@@ -1,0 +1,576 @@
+// SPDX-License-Identifier: Apache-2.0
+#include <errno.h>
+#include <stdarg.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "daemon/source/reflector.h"
+#include "lib/base/json_io.h"
+#include "lib/kube/call.h"
+
+/*
+ * The server sends a bookmark every minute or so: a watch that is silent for much longer is dead.
+ * It ends each one by itself after five to ten minutes, so that load spreads over servers.
+ */
+enum {
+	STREAM_SILENT_MS = 30000,
+	PAGES_SILENT_MS = 60000,
+	WATCH_SILENT_MS = 150000,
+	WATCH_S = 300,
+	PAGE_ITEMS = 500,
+	/* Of continue tokens: a list that takes so long is asked for in one piece. */
+	EXPIRATIONS_MAX = 2,
+};
+
+enum {
+	BACKOFF_MS = 500,
+	BACKOFF_MAX_MS = 30000,
+	LOOK_AGAIN_MAX_MS = 10000, /* whether there is the resource now, or it may be read */
+	CONFIRM_MS = 2000,	   /* that it is not there any more */
+	FORBIDDEN_SURE = 3,	   /* a server that is starting may forbid everything */
+	WAKE_MS = 250,
+	SHORT_MS = 1000, /* a watch of less is not begun again at once */
+	LONG_MS = 10000, /* a watch of more is a success */
+};
+
+void reflector_init(struct reflector *r, const struct informer_resource *resource,
+		    const struct reflector_sink *sink, uint32_t seed)
+{
+	*r = (struct reflector){ .resource = resource, .sink = *sink, .random = seed | 1 };
+}
+
+void reflector_free(struct reflector *r)
+{
+	known_free(&r->known);
+	free(r->resource_version);
+	free(r->continue_token);
+}
+
+/* xorshift32. */
+static uint32_t random_below(struct reflector *r, uint32_t limit)
+{
+	r->random ^= r->random << 13;
+	r->random ^= r->random >> 17;
+	r->random ^= r->random << 5;
+	return r->random % limit;
+}
+
+/* ---- which version ---- */
+
+static const char *version_at(const struct reflector *r, unsigned version)
+{
+	const char *const *others = r->resource->other_versions;
+
+	return version == 0 ? r->resource->api_version : others ? others[version - 1] : NULL;
+}
+
+const char *reflector_api_version(const struct reflector *r)
+{
+	return version_at(r, r->version);
+}
+
+static void put_path(const struct reflector *r, char *out)
+{
+	if (r->version == 0)
+		snprintf(out, REFLECTOR_PATH_MAX, "%s", r->resource->path);
+	else
+		snprintf(out, REFLECTOR_PATH_MAX, "/apis/%s%s", reflector_api_version(r),
+			 strrchr(r->resource->path, '/'));
+}
+
+/* ---- what to ask ---- */
+
+__attribute__((format(printf, 2, 3))) static void put(char *path, const char *fmt, ...)
+{
+	size_t used = strlen(path);
+	va_list args;
+
+	va_start(args, fmt);
+	vsnprintf(path + used, REFLECTOR_PATH_MAX - used, fmt, args);
+	va_end(args);
+}
+
+/* Versions and tokens are the server's own: any bytes. */
+static void put_escaped(char *path, const char *value)
+{
+	for (; *value; value++) {
+		bool plain = (*value >= '0' && *value <= '9') || (*value >= 'a' && *value <= 'z') ||
+			     (*value >= 'A' && *value <= 'Z') || strchr("-._~", *value);
+
+		put(path, plain ? "%c" : "%%%02X", (unsigned char)*value);
+	}
+}
+
+static void put_watch(struct reflector *r, char *path)
+{
+	put(path, "watch=1&allowWatchBookmarks=true&timeoutSeconds=%u",
+	    WATCH_S + random_below(r, WATCH_S));
+	if (r->ask == REFLECTOR_STREAM) {
+		put(path, "&sendInitialEvents=true&resourceVersionMatch=NotOlderThan");
+		return;
+	}
+	put(path, "&resourceVersion=");
+	put_escaped(path, r->resource_version);
+}
+
+static void put_page(struct reflector *r, char *path)
+{
+	if (r->expirations <= EXPIRATIONS_MAX)
+		put(path, "limit=%u", PAGE_ITEMS);
+	if (r->continue_token) {
+		put(path, "&continue=");
+		put_escaped(path, r->continue_token);
+	}
+}
+
+static void begin_list(struct reflector *r)
+{
+	free(r->continue_token);
+	r->continue_token = NULL;
+	r->begun = false;
+	r->ask = r->no_stream ? REFLECTOR_PAGES : REFLECTOR_STREAM;
+}
+
+bool reflector_next(struct reflector *r, uint64_t now_ms, char path[REFLECTOR_PATH_MAX])
+{
+	if (now_ms < r->not_before)
+		return false;
+	if (r->ask == REFLECTOR_STREAM || (r->ask == REFLECTOR_PAGES && !r->begun))
+		known_begin(&r->known);
+	r->begun = true;
+	put_path(r, path);
+	put(path, "?%s%s", r->resource->query ? r->resource->query : "",
+	    r->resource->query ? "&" : "");
+	if (r->ask == REFLECTOR_PAGES)
+		put_page(r, path);
+	else
+		put_watch(r, path);
+	r->watches += r->ask == REFLECTOR_WATCH;
+	r->answered = r->bad_event = false;
+	r->asked_ms = r->heard_ms = now_ms;
+	return true;
+}
+
+bool reflector_is_list(const struct reflector *r)
+{
+	return r->ask == REFLECTOR_PAGES;
+}
+
+uint64_t reflector_deadline(const struct reflector *r)
+{
+	switch (r->ask) {
+	case REFLECTOR_STREAM:
+		return r->heard_ms + STREAM_SILENT_MS;
+	case REFLECTOR_PAGES:
+		return r->heard_ms + PAGES_SILENT_MS;
+	case REFLECTOR_WATCH:
+		break;
+	}
+	/* The head of the answer comes at once. */
+	return r->heard_ms + (r->answered ? WATCH_SILENT_MS : STREAM_SILENT_MS);
+}
+
+/* ---- how it goes ---- */
+
+static void set_phase(struct reflector *r, enum informer_phase phase, const char *error)
+{
+	r->changed = r->changed || r->phase != phase || strcmp(r->error, error) != 0;
+	r->phase = phase;
+	snprintf(r->error, sizeof(r->error), "%s", error);
+}
+
+static void succeed(struct reflector *r)
+{
+	r->failures = 0;
+	set_phase(r, INFORMER_SYNCED, "");
+}
+
+static uint64_t backoff(struct reflector *r, uint32_t most)
+{
+	uint32_t ms = r->failures < 8 ? (uint32_t)BACKOFF_MS << r->failures : most;
+
+	ms = ms < most ? ms : most;
+	r->failures++;
+	/* Half of it either way: agents that were cut off together do not come back together. */
+	return ms - ms / 4 + random_below(r, ms / 2);
+}
+
+static void fail(struct reflector *r, uint64_t now_ms, enum informer_phase phase, const char *error)
+{
+	set_phase(r, phase, error);
+	r->not_before = now_ms + backoff(r, phase == INFORMER_CONNECTING ? BACKOFF_MAX_MS
+									 : LOOK_AGAIN_MAX_MS);
+}
+
+/* Everything that there is has been told: what has not been told of is not there. */
+static int finish_list(struct reflector *r)
+{
+	int err = known_sweep(&r->known, r->sink.gone, r->sink.arg);
+
+	if (err)
+		return err;
+	r->settled = true;
+	r->lists++;
+	r->expirations = 0;
+	r->ask = REFLECTOR_WATCH;
+	succeed(r);
+	return r->sink.listed(r->sink.arg);
+}
+
+static int set_version(struct reflector *r, struct json_span version)
+{
+	char *copy = strndup(version.at ? version.at : "", version.len);
+
+	if (!copy)
+		return -ENOMEM;
+	free(r->resource_version);
+	r->resource_version = copy;
+	return 0;
+}
+
+/* ---- what comes ---- */
+
+void reflector_heard(struct reflector *r, uint64_t now_ms)
+{
+	r->heard_ms = now_ms;
+}
+
+void reflector_answered(struct reflector *r, uint64_t now_ms, long status)
+{
+	r->heard_ms = now_ms;
+	if (status != 200)
+		return;
+	r->answered = true;
+	r->refusals = r->forbidden = r->not_found = 0;
+	if (r->ask == REFLECTOR_WATCH)
+		set_phase(r, INFORMER_SYNCED, "");
+}
+
+struct object {
+	struct json_span json, version;
+	struct known_key key;
+};
+
+static bool read_object(struct json_span json, struct object *out)
+{
+	struct json_walk w = json_members(json_member(json, "metadata"));
+	struct json_span key, value;
+
+	*out = (struct object){ .json = json };
+	while (json_next_member(&w, &key, &value))
+		if (json_span_is(key, "name"))
+			out->key.name = json_plain(value);
+		else if (json_span_is(key, "namespace"))
+			out->key.namespace = json_plain(value);
+		else if (json_span_is(key, "resourceVersion"))
+			out->version = json_plain(value);
+	return !w.bad && out->key.name.len && out->version.len;
+}
+
+static int put_object(struct reflector *r, const struct object *o)
+{
+	int err;
+
+	if (known_is(&r->known, o->key, o->version))
+		return 0;
+	err = r->sink.put(r->sink.arg, o->key, o->version, o->json);
+	if (err)
+		return err;
+	r->events++;
+	return known_put(&r->known, o->key, o->version);
+}
+
+static int remove_object(struct reflector *r, const struct object *o)
+{
+	char name[512], namespace[512];
+	int err;
+
+	if (!known_remove(&r->known, o->key))
+		return 0;
+	snprintf(name, sizeof(name), "%.*s", (int)o->key.name.len, o->key.name.at);
+	snprintf(namespace, sizeof(namespace), "%.*s", (int)o->key.namespace.len,
+		 o->key.namespace.at ? o->key.namespace.at : "");
+	err = r->sink.gone(r->sink.arg, namespace, name);
+	if (err) {
+		/* It is known still, in a version that no object has. */
+		known_put(&r->known, o->key, (struct json_span){ "", 0 });
+		return err;
+	}
+	r->events++;
+	return 0;
+}
+
+static int take_bookmark(struct reflector *r, struct json_span object)
+{
+	static const char *const version_at[] = { "metadata", "resourceVersion", NULL };
+	static const char *const end_at[] = { "metadata", "annotations",
+					      "k8s.io/initial-events-end", NULL };
+	struct json_span version = json_plain(json_at(object, version_at));
+	bool ends = json_span_is(json_at(object, end_at), "\"true\"");
+
+	if (!version.len)
+		return -EPROTO;
+	if (r->ask == REFLECTOR_STREAM && !ends)
+		return 0;
+	if (set_version(r, version))
+		return -ENOMEM;
+	return r->ask == REFLECTOR_STREAM ? finish_list(r) : 0;
+}
+
+/* The watch can't go on. */
+static int take_error(struct reflector *r, struct json_span object)
+{
+	char error[KUBE_ERROR_MAX];
+
+	r->bad_event = true;
+	kube_status_text(200, object.at, object.len, error);
+	snprintf(r->error, sizeof(r->error), "%s", error);
+	r->changed = true;
+	/* What it has is too old, which is nobody's fault: it is listed anew, at once. */
+	if (json_span_is(json_member(object, "code"), "410"))
+		set_phase(r, INFORMER_CONNECTING, "");
+	return -ECANCELED;
+}
+
+static int take_change(struct reflector *r, struct json_span json, bool gone)
+{
+	struct object o;
+	int err;
+
+	if (!read_object(json, &o))
+		return -EPROTO;
+	err = gone ? remove_object(r, &o) : put_object(r, &o);
+	/* Until a streamed list has ended there is no version to go on from. */
+	if (err || r->ask == REFLECTOR_STREAM)
+		return err;
+	succeed(r);
+	return set_version(r, o.version);
+}
+
+static int take_event(struct reflector *r, struct json_span event)
+{
+	struct json_span type = json_plain(json_member(event, "type"));
+	struct json_span object = json_member(event, "object");
+
+	if (json_span_is(type, "ADDED") || json_span_is(type, "MODIFIED"))
+		return take_change(r, object, false);
+	if (json_span_is(type, "DELETED"))
+		return take_change(r, object, true);
+	if (json_span_is(type, "BOOKMARK"))
+		return take_bookmark(r, object);
+	if (json_span_is(type, "ERROR"))
+		return take_error(r, object);
+	return -EPROTO;
+}
+
+int reflector_value(struct reflector *r, const char *json, size_t size)
+{
+	struct json_span span = { json, size };
+	struct object o;
+
+	if (r->ask != REFLECTOR_PAGES)
+		return take_event(r, span);
+	return read_object(span, &o) ? put_object(r, &o) : -EPROTO;
+}
+
+/* ---- what it has come to ---- */
+
+static const char *value_error(int err)
+{
+	switch (err) {
+	case -EFBIG:
+		return "the API server sent an object of more than 16 MiB";
+	case -ENOMEM:
+		return "out of memory";
+	}
+	return "the API server sent what is no object";
+}
+
+/* What is around the items of a page. */
+static int end_page(struct reflector *r, const struct reflector_end *end)
+{
+	_cleanup_json_ json_t *list = json_loadb(end->body ? end->body : "", end->size, 0, NULL);
+	const json_t *metadata = json_object_get(list, "metadata");
+	const char *version = json_get_text(metadata, "resourceVersion", "");
+	const char *more = json_get_text(metadata, "continue", "");
+
+	if (!*version)
+		return -EPROTO;
+	free(r->continue_token);
+	r->continue_token = *more ? strdup(more) : NULL;
+	if (*more)
+		return r->continue_token ? 0 : -ENOMEM;
+	if (set_version(r, (struct json_span){ version, strlen(version) }))
+		return -ENOMEM;
+	return finish_list(r);
+}
+
+static void end_list(struct reflector *r, uint64_t now_ms, const struct reflector_end *end)
+{
+	int err = end->complete && !end->r ? end_page(r, end) : end->r;
+
+	if (!err && end->complete)
+		return;
+	begin_list(r);
+	fail(r, now_ms, INFORMER_CONNECTING, err ? value_error(err) : end->error);
+}
+
+static void end_stream(struct reflector *r, uint64_t now_ms, const struct reflector_end *end)
+{
+	/* A server that does not know how to stream a list watches from now on, and says nothing.
+	 */
+	if (!end->r && (end->complete || now_ms >= reflector_deadline(r)))
+		r->no_stream = true;
+	begin_list(r);
+	fail(r, now_ms, INFORMER_CONNECTING,
+	     end->r	     ? value_error(end->r)
+	     : end->complete ? "the API server ended a streamed list early"
+			     : end->error);
+}
+
+static void end_watch(struct reflector *r, uint64_t now_ms, const struct reflector_end *end)
+{
+	uint64_t lasted = now_ms - r->asked_ms;
+
+	if (lasted >= LONG_MS)
+		r->failures = 0;
+	if (end->r) {
+		begin_list(r);
+		fail(r, now_ms, INFORMER_CONNECTING, value_error(end->r));
+	} else if (!end->complete && now_ms < reflector_deadline(r)) {
+		fail(r, now_ms, INFORMER_CONNECTING, end->error);
+	} else if (lasted < SHORT_MS) {
+		r->not_before = now_ms + backoff(r, BACKOFF_MAX_MS);
+	}
+}
+
+static void end_by_error_event(struct reflector *r, uint64_t now_ms)
+{
+	char error[REFLECTOR_ERROR_MAX];
+
+	begin_list(r);
+	if (!*r->error && r->failures == 0) {
+		r->failures++;
+		return;
+	}
+	snprintf(error, sizeof(error), "%s", r->error);
+	fail(r, now_ms, INFORMER_CONNECTING, error);
+}
+
+static void end_too_old(struct reflector *r, uint64_t now_ms, const char *error)
+{
+	bool page = r->ask == REFLECTOR_PAGES && r->continue_token;
+
+	r->expirations += page;
+	begin_list(r);
+	if (r->failures++ > 0 && !page)
+		fail(r, now_ms, INFORMER_CONNECTING, error);
+}
+
+/* All objects that there were went with their definition. */
+static void set_absent(struct reflector *r, uint64_t now_ms)
+{
+	int err;
+
+	known_begin(&r->known);
+	err = known_sweep(&r->known, r->sink.gone, r->sink.arg);
+	if (!err) {
+		r->settled = true;
+		err = r->sink.listed(r->sink.arg);
+	}
+	fail(r, now_ms, err ? INFORMER_CONNECTING : INFORMER_ABSENT, err ? value_error(err) : "");
+}
+
+static void end_absent(struct reflector *r, uint64_t now_ms, const char *error)
+{
+	begin_list(r);
+	if (version_at(r, r->version + 1)) {
+		r->version++;
+		return;
+	}
+	r->version = 0;
+	/* Rules are not dropped for one answer of a server that is just starting. */
+	if (r->resource->optional && r->not_found++ > 0) {
+		set_absent(r, now_ms);
+		return;
+	}
+	fail(r, now_ms, INFORMER_CONNECTING, error);
+	if (r->known.count && r->not_before < now_ms + CONFIRM_MS)
+		r->not_before = now_ms + CONFIRM_MS;
+}
+
+static void end_forbidden(struct reflector *r, uint64_t now_ms, const char *error)
+{
+	r->settled = r->settled || ++r->forbidden >= FORBIDDEN_SURE;
+	fail(r, now_ms, INFORMER_FORBIDDEN, error);
+}
+
+/* The caller has looked for another token meanwhile. */
+static void end_unauthorized(struct reflector *r, uint64_t now_ms, const char *error)
+{
+	if (r->refusals++ > 0)
+		fail(r, now_ms, INFORMER_CONNECTING, error);
+}
+
+static void end_busy(struct reflector *r, uint64_t now_ms, const struct reflector_end *end,
+		     const char *error)
+{
+	/* It may be the version that the server does not take: after etcd was restored it is ahead
+	 * of the server's. */
+	if (r->ask == REFLECTOR_WATCH && end->status != 429 && end->status != 503)
+		begin_list(r);
+	fail(r, now_ms, INFORMER_CONNECTING, error);
+	if (r->not_before < now_ms + end->retry_after_ms)
+		r->not_before = now_ms + end->retry_after_ms + random_below(r, BACKOFF_MS);
+}
+
+static void end_refused(struct reflector *r, uint64_t now_ms, const struct reflector_end *end)
+{
+	char error[KUBE_ERROR_MAX];
+
+	kube_status_text(end->status, end->body, end->size, error);
+	if (end->status != 401)
+		r->refusals = 0;
+	if ((end->status == 400 || end->status == 422) && r->ask == REFLECTOR_STREAM) {
+		r->no_stream = true;
+		begin_list(r);
+	} else if (end->status == 401) {
+		end_unauthorized(r, now_ms, error);
+	} else if (end->status == 403) {
+		end_forbidden(r, now_ms, error);
+	} else if (end->status == 404) {
+		end_absent(r, now_ms, error);
+	} else if (end->status == 410) {
+		end_too_old(r, now_ms, error);
+	} else {
+		end_busy(r, now_ms, end, error);
+	}
+}
+
+void reflector_end(struct reflector *r, uint64_t now_ms, const struct reflector_end *end)
+{
+	r->unreachable = !r->bad_event && !end->complete && !end->r;
+	if (r->bad_event) {
+		end_by_error_event(r, now_ms);
+	} else if (end->status == 0) {
+		fail(r, now_ms, INFORMER_CONNECTING, end->error);
+	} else if (end->status != 200) {
+		end_refused(r, now_ms, end);
+	} else if (r->ask == REFLECTOR_PAGES) {
+		end_list(r, now_ms, end);
+	} else if (r->ask == REFLECTOR_STREAM) {
+		end_stream(r, now_ms, end);
+	} else {
+		end_watch(r, now_ms, end);
+	}
+}
+
+void reflector_wake(struct reflector *r, uint64_t now_ms)
+{
+	if (!r->unreachable)
+		return;
+	r->unreachable = false;
+	if (r->not_before > now_ms + WAKE_MS)
+		r->not_before = now_ms + random_below(r, WAKE_MS);
+}

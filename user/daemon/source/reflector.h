@@ -1,0 +1,123 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#ifndef WEFT_DAEMON_SOURCE_REFLECTOR_H
+#define WEFT_DAEMON_SOURCE_REFLECTOR_H
+/*
+ * What to ask of the API server about one resource, given what it has answered: a list, a watch
+ *from where the last one ended, or nothing for a while. It neither sends nor waits, and the time is
+ *the caller's: a state machine that tests drive.
+ *
+ *	STREAM ──► the bookmark that ends a streamed list ──► WATCH ──► over: WATCH from its last
+ *version │ not known to the server                            ▲  │ ▼ │  └─► too old (410): STREAM
+ *or PAGES PAGES ──► the last page ────────────────────────────────┘
+ */
+#include "daemon/source/known.h"
+#include "lib/kube/config.h"
+
+enum { REFLECTOR_PATH_MAX = 4096, REFLECTOR_ERROR_MAX = KUBE_ERROR_MAX };
+
+/* A resource to be watched. Borrowed for the life of what watches it. */
+struct informer_resource {
+	const char *path;		/* of the collection in all namespaces: "/api/v1/services",
+					   "/apis/networking.istio.io/v1/virtualservices" */
+	const char *api_version, *kind; /* of its items: lists of built-in kinds do not say */
+	/* Other versions of the group to be tried in turn where the server does not have that one
+	 * ("networking.istio.io/v1beta1"), up to a NULL; or NULL. Objects have the one they came
+	 * in. */
+	const char *const *other_versions;
+	const char *query; /* more of the query ("labelSelector=..."), or NULL */
+	/* A kind that the server may not have (yet): without its definition the resource is empty,
+	 * and counts as listed. */
+	bool optional;
+	/* The fields that are kept of an object, as paths ("spec.containers.ports"), up to a NULL:
+	 * object_fields.h. NULL: all but metadata.managedFields and the annotation
+	 * kubectl.kubernetes.io/last-applied-configuration. */
+	const char *const *fields;
+};
+
+enum informer_phase {
+	INFORMER_CONNECTING, /* not listed yet, or the watch is broken: tries again */
+	INFORMER_SYNCED,     /* listed once, and watched */
+	INFORMER_ABSENT,     /* the server has no such resource */
+	INFORMER_FORBIDDEN,  /* RBAC does not allow it */
+};
+
+/* Each returns 0, or -errno: what was being read is given up, and comes again. */
+struct reflector_sink {
+	/* The object is there, in another version than was known. */
+	int (*put)(void *arg, struct known_key key, struct json_span version,
+		   struct json_span object);
+	int (*gone)(void *arg, const char *namespace, const char *name);
+	/* All that there is has been told: the end of a list, or it is known that there is no such
+	 * resource. */
+	int (*listed)(void *arg);
+	void *arg;
+};
+
+enum reflector_ask { REFLECTOR_STREAM, REFLECTOR_PAGES, REFLECTOR_WATCH };
+
+/* To be read by others: phase, error, settled, known, the counts. */
+struct reflector {
+	const struct informer_resource *resource;
+	struct reflector_sink sink;
+	struct known known;
+	enum informer_phase phase;
+	char error[REFLECTOR_ERROR_MAX];
+	bool changed; /* phase or error, since the reader has set it to false */
+	/* Once at least it has been listed, or it was sure that there is nothing to be listed, or
+	 * that it may not be. */
+	bool settled;
+	unsigned version; /* 0: api_version; else of other_versions */
+
+	enum reflector_ask ask; /* now, or next */
+	char *resource_version, *continue_token;
+	bool no_stream;					   /* the server does not stream lists */
+	bool begun;					   /* a list of pages has had its first */
+	unsigned expirations;				   /* of a list of pages, so far */
+	unsigned failures, refusals, forbidden, not_found; /* in a row */
+	bool unreachable; /* what it waits for is only the server */
+	bool bad_event;	  /* the watch has ended by an ERROR event, told in `error` */
+	bool answered;	  /* with 200 */
+	uint64_t not_before, asked_ms, heard_ms;
+	uint32_t random;
+	uint64_t lists, watches, events;
+};
+
+/* `seed`: of the jitter. */
+void reflector_init(struct reflector *r, const struct informer_resource *resource,
+		    const struct reflector_sink *sink, uint32_t seed);
+void reflector_free(struct reflector *r);
+
+/* The path with its query to be asked for with GET, if it is time to. False: not before
+ * r->not_before. */
+bool reflector_next(struct reflector *r, uint64_t now_ms, char path[REFLECTOR_PATH_MAX]);
+/* Whether the answer is one list, not a stream of events. */
+bool reflector_is_list(const struct reflector *r);
+/* The head of the answer has come. */
+void reflector_answered(struct reflector *r, uint64_t now_ms, long status);
+/* Something of a body has come. */
+void reflector_heard(struct reflector *r, uint64_t now_ms);
+/* An item of the list, or an event of the watch. 0; -errno: give the request up. */
+int reflector_value(struct reflector *r, const char *json, size_t size);
+/* When to give the request up if nothing is heard of it. */
+uint64_t reflector_deadline(const struct reflector *r);
+
+struct reflector_end {
+	long status;	   /* of HTTP; 0: there was no answer */
+	bool complete;	   /* it has come to its end */
+	const char *error; /* why it has not, in a user's words */
+	int r;		   /* what reflector_value() or the reader of the JSON has returned */
+	const char *body;  /* of a status other than 200; of a list: what is around its items */
+	size_t size;
+	uint64_t retry_after_ms; /* that the server asks for */
+};
+
+/* The request is over. */
+void reflector_end(struct reflector *r, uint64_t now_ms, const struct reflector_end *end);
+/* The server has answered another request: what waits only because it was not reachable waits no
+ * longer. */
+void reflector_wake(struct reflector *r, uint64_t now_ms);
+
+/* The apiVersion of the objects that come. */
+const char *reflector_api_version(const struct reflector *r);
+
+#endif
