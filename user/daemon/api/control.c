@@ -139,8 +139,13 @@ static void take_signal(void *arg, uint32_t events)
 	(void)events;
 	if (read(l->signals.fd, &info, sizeof(info)) != sizeof(info))
 		return;
-	log_info("ending on signal %u; steering stays on", info.ssi_signo);
-	engine_cancel(l->d->engine);
+	if (leave_wanted(l->d->leave)) {
+		log_info("ending on signal %u, and leaving the node", info.ssi_signo);
+		(void)weftd_leave(l->d);
+	} else {
+		log_info("ending on signal %u; steering stays on", info.ssi_signo);
+		engine_cancel(l->d->engine);
+	}
 	l->d->quit = true;
 }
 

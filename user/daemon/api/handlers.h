@@ -11,12 +11,15 @@
 #include "daemon/api/reply.h"
 #include "daemon/supervisor/supervisor.h"
 
+struct leave;
+
 /* What the handlers work on. Everything is borrowed. */
 struct weftd {
 	struct kernel *kernel;
 	struct engine *engine;
 	struct supervisor *supervisor;
 	struct file_source *files;
+	const struct leave *leave;     /* NULL: it ends as it began */
 	const char *bpffs, *state_dir; /* as weftd was started */
 	bool quit;		       /* asked to end */
 	bool changed;		       /* the rules have changed since this was last cleared */
@@ -29,6 +32,10 @@ typedef int (*handler_fn)(struct weftd *d, const struct request *request, struct
 /* Calls send() with the whole reply to a request, once, perhaps before it returns: a new value,
  * NULL when out of memory. The request stays the caller's until then. */
 void handle(struct weftd *d, const struct request *request, reply_send_fn send, void *arg);
+
+/* Takes everything of weft's out of the node, weft-proxy, too, and then asks weftd to end. 0 or
+ * -errno. */
+int weftd_leave(struct weftd *d);
 
 int handle_apply(struct weftd *d, const struct request *request, struct reply *reply);
 int handle_delete(struct weftd *d, const struct request *request, struct reply *reply);

@@ -107,19 +107,26 @@ int handle_status(struct weftd *d, const struct request *request, struct reply *
 	return reply->data ? 0 : -ENOMEM;
 }
 
-int handle_uninstall(struct weftd *d, const struct request *request, struct reply *reply)
+int weftd_leave(struct weftd *d)
 {
 	int r;
 
-	(void)request;
 	engine_cancel(d->engine);
 	kernel_guard(d->kernel, false);
 	r = kernel_detach(d->bpffs, false);
 	kernel_guard(d->kernel, r);
 	if (r)
-		return refuse(reply, "uninstall", "weftd could not remove everything: see its log");
+		return r;
 	supervisor_end(d->supervisor);
 	log_info("everything is taken out of the kernel: ending");
 	d->quit = true;
+	return 0;
+}
+
+int handle_uninstall(struct weftd *d, const struct request *request, struct reply *reply)
+{
+	(void)request;
+	if (weftd_leave(d))
+		return refuse(reply, "uninstall", "weftd could not remove everything: see its log");
 	return 0;
 }

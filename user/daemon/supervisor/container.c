@@ -58,12 +58,11 @@ static bool has_own_pids(void)
 	return getpid() == 1 || getppid() == 0;
 }
 
-/* Whether it is on the container's own file system, and goes with it. */
-static bool is_own(const char *dir)
+bool container_owns(const char *dir)
 {
 	struct stat root, s;
 
-	return !stat("/", &root) && !stat(dir, &s) && root.st_dev == s.st_dev;
+	return container_inside() && !stat("/", &root) && !stat(dir, &s) && root.st_dev == s.st_dev;
 }
 
 static void check_dir(const char *option, const char *dir,
@@ -71,7 +70,7 @@ static void check_dir(const char *option, const char *dir,
 {
 	char line[512];
 
-	if (!is_own(dir))
+	if (!container_owns(dir))
 		return;
 	snprintf(line, sizeof(line),
 		 "a hostPath at %s %s: what is kept there goes with the container", option, dir);

@@ -11,6 +11,10 @@
 /* Whether this process has another root directory than process 1, or is process 1 itself. */
 bool container_inside(void);
 
+/* Whether a directory is on the container's own file system, and goes with it. False outside a
+ * container. */
+bool container_owns(const char *dir);
+
 /* Calls each() with a line for every thing that the container should have of the node and has not,
  * in a user's words; not at all outside a container. */
 void container_each_lacking(const char *run_dir, const char *state_dir,
