@@ -100,7 +100,7 @@ static void stop(int signal)
 static int watch(const struct cli *cli, struct query *q, const json_t *first)
 {
 	_cleanup_json_ json_t *known = by_key(json_object_get(first, "items"));
-	json_int_t generation = json_get_int(first, "generation", 0);
+	json_int_t revision = json_get_int(first, "revision", 0);
 	int r = STATUS_DONE;
 
 	sigaction(SIGINT, &(struct sigaction){ .sa_handler = stop }, NULL);
@@ -110,7 +110,7 @@ static int watch(const struct cli *cli, struct query *q, const json_t *first)
 		json_t *request = request_of(cli, q);
 
 		nanosleep(&(struct timespec){ .tv_nsec = POLL_MS * 1000000L }, NULL);
-		json_object_set_new(request, "unless", json_integer(generation));
+		json_object_set_new(request, "unless", json_integer(revision));
 		r = client_ask(cli, request, NULL, &data);
 		if (r || !json_object_get(data, "items"))
 			continue;
@@ -120,7 +120,7 @@ static int watch(const struct cli *cli, struct query *q, const json_t *first)
 		fflush(stdout);
 		json_decref(known);
 		known = TAKE_PTR(now);
-		generation = json_get_int(data, "generation", 0);
+		revision = json_get_int(data, "revision", 0);
 	}
 	return r;
 }

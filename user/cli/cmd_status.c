@@ -2,6 +2,7 @@
 #include <errno.h>
 #include <stdio.h>
 #include <stdlib.h>
+#include <string.h>
 #include <time.h>
 
 #include "lib/base/cleanup.h"
@@ -79,6 +80,75 @@ static void print_cgroup(const json_t *data)
 		       unknown);
 }
 
+/* The part of the sentence that says since when. Returns `buf`. */
+static const char *time_text(json_int_t at, char *buf, size_t size)
+{
+	time_t seconds = (time_t)at;
+	struct tm tm;
+
+	if (!gmtime_r(&seconds, &tm) || !strftime(buf, size, "%Y-%m-%dT%H:%M:%SZ", &tm))
+		snprintf(buf, size, "%lld", (long long)at);
+	return buf;
+}
+
+static void print_phase(const json_t *source)
+{
+	const char *phase = json_get_text(source, "phase", ""),
+		   *server = json_get_text(source, "server", "?"),
+		   *error = json_get_text(source, "error", "");
+	char since[64];
+
+	time_text(json_get_int(source, "since", 0), since, sizeof(since));
+	if (!strcmp(phase, "waiting"))
+		printf("waiting for the API server at %s", server);
+	else if (!strcmp(phase, "cached"))
+		printf("rules as of %s; the API server at %s has not answered yet", since, server);
+	else if (!strcmp(phase, "synced"))
+		printf("in step with the API server at %s since %s", server, since);
+	else
+		printf("not in step with the API server at %s since %s", server, since);
+	printf("%s%s\n", *error ? ": " : "", error);
+}
+
+static void print_problems(const json_t *source)
+{
+	long long count = json_get_int(source, "problem_count", 0);
+	json_t *problem;
+	size_t i;
+
+	if (count)
+		printf("             %lld objects are wrong (weft analyze):\n", count);
+	json_array_foreach(json_object_get(source, "problems"), i, problem)
+	{
+		const char *namespace = json_get_text(problem, "namespace", "");
+		const json_t *messages = json_object_get(problem, "messages");
+		const char *message = json_string_value(json_array_get(messages, 0));
+
+		printf("             %s %s%s%s, %s: %s\n", json_get_text(problem, "kind", "?"),
+		       namespace, *namespace ? "/" : "", json_get_text(problem, "name", "?"),
+		       json_is_true(json_object_get(problem, "in_force"))
+			       ? "in force as it last was right"
+			       : "left out",
+		       message ? message : "?");
+	}
+}
+
+/* Where objects come from, if not from files alone. */
+static void print_sources(const json_t *data)
+{
+	json_t *source;
+	size_t i;
+
+	json_array_foreach(json_object_get(data, "sources"), i, source)
+	{
+		if (strcmp(json_get_text(source, "name", ""), "kubernetes") != 0)
+			continue;
+		printf("kubernetes   ");
+		print_phase(source);
+		print_problems(source);
+	}
+}
+
 static int print(const json_t *data)
 {
 	const json_t *proxy = json_object_get(data, "proxy");
@@ -92,6 +162,7 @@ static int print(const json_t *data)
 		printf("missing      %s\n", json_string_value(missing));
 	json_array_foreach(json_object_get(data, "container_lacks"), i, missing)
 		printf("lacks        %s\n", json_string_value(missing));
+	print_sources(data);
 	printf("generation   %lld\n", (long long)json_get_int(data, "generation", 0));
 	printf("pods         %lld\n", (long long)json_get_int(data, "pods", 0));
 	printf("nics         %lld\n", (long long)json_get_int(data, "nics", 0));

@@ -11,6 +11,7 @@
 #include "daemon/api/control.h"
 #include "daemon/api/control_clock.h"
 #include "daemon/api/control_conn.h"
+#include "daemon/source/leave.h"
 #include "lib/base/log.h"
 #include "lib/wire/unix_listen.h"
 #include "lib/wire/wire_client.h"
@@ -32,6 +33,7 @@ struct control_loop {
 	struct control_clock clock; /* what peers are measured by */
 	uint64_t tidy_at;	    /* ms; 0: nothing to tidy */
 	uint64_t trim_at;	    /* when to give memory back to the system; 0: not */
+	uint64_t version;	    /* of the rules, when that was last looked at */
 };
 
 int control_listen(const char *run_dir)
@@ -74,9 +76,11 @@ static int watch(struct control_loop *l, struct control_conn *c)
 
 static void note_change(struct control_loop *l)
 {
-	if (!l->d->changed)
+	uint64_t version = engine_version(l->d->engine);
+
+	if (version == l->version)
 		return;
-	l->d->changed = false;
+	l->version = version;
 	if (!l->trim_at)
 		l->trim_at = clock_ms() + TRIM_AFTER_MS;
 	if (!l->tidy_at) /* further changes don't put it off */
@@ -87,7 +91,6 @@ static void step(struct control_loop *l, struct control_conn *c)
 {
 	bool alive = control_conn_step(c, l->d, control_clock_ms(&l->clock));
 
-	note_change(l);
 	if (!alive || watch(l, c))
 		hang_up(l, c);
 }
@@ -212,6 +215,7 @@ static int run(struct control_loop *l)
 		r = event_loop_wait(l->events, timeout_ms(l));
 		control_clock_stop(&l->clock);
 		event_loop_dispatch(l->events);
+		note_change(l);
 		tick(l);
 		control_clock_go(&l->clock);
 	}

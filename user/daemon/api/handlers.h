@@ -18,11 +18,11 @@ struct weftd {
 	struct kernel *kernel;
 	struct engine *engine;
 	struct supervisor *supervisor;
-	struct file_source *files;
+	struct file_source *files; /* NULL, like the next: not a source of this weftd */
+	struct kube_source *kubernetes;
 	const struct leave *leave;     /* NULL: it ends as it began */
 	const char *bpffs, *state_dir; /* as weftd was started */
 	bool quit;		       /* asked to end */
-	bool changed;		       /* the rules have changed since this was last cleared */
 };
 
 /* 0; -EINVAL with the reasons in reply->errors; other -errno, told by its name; -EINPROGRESS: it

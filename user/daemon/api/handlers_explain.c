@@ -7,6 +7,7 @@
 #include <string.h>
 #include <time.h>
 
+#include "daemon/source/kubernetes.h"
 #include "lib/base/cleanup.h"
 #include "lib/explain/explain_http.h"
 #include "lib/model/remarks.h"
@@ -196,19 +197,22 @@ static json_int_t count_objects(const struct known_set *set, const char *namespa
 }
 
 /* {"namespace"}: only its objects are told of; without it all. The remarks come out of compiling
- * all that is in force once more. */
+ * all that is in force once more; what of a cluster is not in force, errors, comes first. */
 int handle_analyze(struct weftd *d, const struct request *request, struct reply *reply)
 {
 	const char *namespace = json_get_text(request->args, "namespace", NULL);
-	int r = engine_analyze(d->engine, &reply->errors);
+	int r = d->kubernetes ? kube_source_errors(d->kubernetes, &reply->errors) : 0;
 
+	if (!r)
+		r = engine_analyze(d->engine, &reply->errors);
 	if (r)
 		return r;
 	if (namespace)
 		errors_keep(&reply->errors, is_of, (void *)namespace);
-	reply->data = json_pack("{s:I, s:I, s:o}", "objects",
-				count_objects(engine_objects(d->engine), namespace), "warnings",
-				(json_int_t)reply->errors.warnings, "remarks",
+	reply->data = json_pack("{s:I, s:I, s:I, s:o}", "objects",
+				count_objects(engine_objects(d->engine), namespace), "errors",
+				(json_int_t)(reply->errors.count - reply->errors.warnings),
+				"warnings", (json_int_t)reply->errors.warnings, "remarks",
 				remarks_json(&reply->errors));
 	return 0;
 }

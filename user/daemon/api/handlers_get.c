@@ -48,12 +48,22 @@ static json_t *missing_json(const struct errors *missing)
 	return list;
 }
 
+/* Is another one after every change of objects, those that made no generation among them, and after
+ * a restart. */
+static json_int_t revision_of(const struct weftd *d)
+{
+	enum { VERSION_BITS = 24 };
+	uint64_t version = engine_version(d->engine) & ((1u << VERSION_BITS) - 1);
+
+	return (json_int_t)(kernel_generation(d->kernel) << VERSION_BITS | version);
+}
+
 /* clang-format off */
 /*
  * Beside the members of selection.h:
  *
  *	"form": "table" | "wide" | "json" | "yaml"
- *	"unless": the "generation" of a former reply: if nothing has changed since, the reply has
+ *	"unless": the "revision" of a former reply: if nothing has changed since, the reply has
  *		no "items"
  *	"objects": true for "object" in every form
  */
@@ -62,13 +72,13 @@ int handle_get(struct weftd *d, const struct request *request, struct reply *rep
 {
 	const char *form = json_get_text(request->args, "form", "table");
 	bool with_object = json_is_true(json_object_get(request->args, "objects"));
-	json_int_t generation = (json_int_t)kernel_generation(d->kernel);
+	json_int_t revision = revision_of(d);
 	_cleanup_(selection_free) struct selection selection = { 0 };
 	json_t *items;
 	int r;
 
-	if (json_get_int(request->args, "unless", -1) == generation) {
-		reply->data = json_pack("{s:I}", "generation", generation);
+	if (json_get_int(request->args, "unless", -1) == revision) {
+		reply->data = json_pack("{s:I}", "revision", revision);
 		return reply->data ? 0 : -ENOMEM;
 	}
 	r = selection_make(request, engine_objects(d->engine), &selection, reply);
@@ -78,7 +88,7 @@ int handle_get(struct weftd *d, const struct request *request, struct reply *rep
 	for (size_t i = 0; i < selection.count; i++)
 		if (json_array_append_new(items, item_json(selection.items[i], form, with_object)))
 			r = -ENOMEM;
-	reply->data = json_pack("{s:I, s:o, s:o}", "generation", generation, "items", items,
-				"missing", missing_json(&selection.missing));
+	reply->data = json_pack("{s:I, s:o, s:o}", "revision", revision, "items", items, "missing",
+				missing_json(&selection.missing));
 	return !r && reply->data ? 0 : -ENOMEM;
 }

@@ -158,11 +158,13 @@ static json_t *rule_json(struct ejections *e, const struct hs_place *p, const st
 			 const struct hs_action *a)
 {
 	const struct http_snapshot *s = e->snapshot;
+	struct pos pos = { (int)p->line, (int)p->col };
+	char at[PLACE_MAX];
 	json_t *json =
 		json_pack("{s:o, s:o, s:o, s:o, s:o, s:s}", "kind", json_text(hs_text(s, p->kind)),
 			  "namespace", json_text(hs_text(s, p->ns)), "name",
 			  json_text(hs_text(s, p->name)), "route", json_text(hs_text(s, p->route)),
-			  "at", json_textf("%s:%u:%u", hs_text(s, p->file), p->line, p->col),
+			  "at", json_text(place_text(at, sizeof(at), hs_text(s, p->file), pos)),
 			  "action", action_name(a));
 
 	if (m)

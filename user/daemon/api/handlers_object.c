@@ -50,7 +50,9 @@ json_t *object_json(const struct object *o)
 
 json_t *object_place(const struct object *o)
 {
-	return json_textf("%s:%d:%d", o->file, o->pos.line, o->pos.col);
+	char at[PLACE_MAX];
+
+	return json_text(place_text(at, sizeof(at), o->file, o->pos));
 }
 
 json_t *strs_text(const struct strs *list)

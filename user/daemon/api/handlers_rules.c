@@ -75,7 +75,6 @@ static void finish(void *arg, int r, struct change_report *report)
 	if (!r) {
 		reply->data = json_pack("{s:o*}", "changes", report->changes);
 		report->changes = NULL;
-		c->d->changed |= !c->options.dry_run;
 	}
 	free(c->files);
 	free(c);
@@ -118,12 +117,22 @@ static struct file_options read_options(const struct request *request)
 	};
 }
 
+/* Whether this weftd takes files at all. */
+static int need_files(const struct weftd *d, struct reply *reply, const char *instead)
+{
+	return d->files ? 0
+			: refuse(reply, reply->command, "rules come from Kubernetes: %s", instead);
+}
+
 int handle_apply(struct weftd *d, const struct request *request, struct reply *reply)
 {
 	const struct file_options options = read_options(request);
 	struct store_input *files = NULL;
 	size_t count = 0;
-	int r = read_files(request, &files, &count, reply);
+	int r = need_files(d, reply, "kubectl apply");
+
+	if (!r)
+		r = read_files(request, &files, &count, reply);
 
 	return r ? r
 		 : start(d, files_apply(d->files, files, count, &options), files, "apply", &options,
@@ -160,8 +169,10 @@ int handle_delete(struct weftd *d, const struct request *request, struct reply *
 	_cleanup_free_ struct object_id *ids = NULL;
 	struct store_input *files = NULL;
 	size_t count = 0;
-	int r;
+	int r = need_files(d, reply, "kubectl delete");
 
+	if (r)
+		return r;
 	if (json_object_get(request->args, "files")) {
 		r = read_files(request, &files, &count, reply);
 		return r ? r

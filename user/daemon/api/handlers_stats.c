@@ -5,6 +5,7 @@
 #include <errno.h>
 #include <string.h>
 
+#include "daemon/source/kubernetes.h"
 #include "lib/base/cleanup.h"
 #include "daemon/api/handlers.h"
 #include "daemon/datapath/stats.h"
@@ -72,39 +73,66 @@ static void add_missing(void *list, const char *what)
 		json_array_append_new(list, json_text(what));
 }
 
+/* [{"name": "files"}, {"name": "kubernetes", ...}] */
+static json_t *sources_json(const struct weftd *d)
+{
+	json_t *list = json_array();
+
+	if (d->files)
+		json_array_append_new(list, json_pack("{s:s}", "name", "files"));
+	if (d->kubernetes)
+		json_array_append_new(list, kube_source_status(d->kubernetes));
+	return list;
+}
+
+static bool sources_are_ready(const struct weftd *d)
+{
+	return !d->kubernetes || kube_source_is_ready(d->kubernetes);
+}
+
+/* NULL when out of memory. */
+static json_t *lacking(const struct weftd *d)
+{
+	json_t *list = json_array();
+
+	if (list)
+		supervisor_each_lacking(d->supervisor, d->state_dir, add_missing, list);
+	return list;
+}
+
 int handle_status(struct weftd *d, const struct request *request, struct reply *reply)
 {
 	struct kernel_status status = { 0 };
 	struct supervisor_status proxy;
-	json_t *missing = json_array(), *lacking = json_array();
-	int r = missing && lacking ? kernel_status(d->kernel, &status) : -ENOMEM;
+	json_t *missing = json_array();
+	int r = missing ? kernel_status(d->kernel, &status) : -ENOMEM;
 
 	(void)request;
 	if (r) {
 		json_decref(missing);
-		json_decref(lacking);
 		return r;
 	}
 	kernel_each_missing(d->kernel, add_missing, missing);
 	supervisor_status(d->supervisor, &proxy);
-	supervisor_each_lacking(d->supervisor, d->state_dir, add_missing, lacking);
 	reply->data = json_pack(
-		"{s:b, s:s, s:i, s:I, s:i, s:i, s:i, s:i, s:s, s:o, s:o, s:o, s:o, "
-		"s:{s:i, s:i, s:i}, s:i, s:i, s:{s:o, s:i, s:i, s:i}, s:o, s:b, s:o, s:o, s:o}",
-		"ready", !json_array_size(missing), "version", WEFT_VERSION, "pid", (int)getpid(),
-		"generation", (json_int_t)status.generation, "pods", (int)status.node.pods, "nics",
-		(int)status.node.nics, "connections", (int)status.connections, "max_connections",
-		(int)status.room, "attach", status.node.tcx ? "tcx" : "clsact", "kernel",
-		json_text(status.release), "bpffs", json_text(d->bpffs), "state_dir",
-		json_text(d->state_dir), "objects", count_kinds(engine_objects(d->engine)), "proxy",
-		"pid", (int)proxy.pid, "workers", (int)proxy.workers, "restarts",
-		(int)proxy.restarts, "sockets", (int)status.sockets, "pods_unknown",
-		(int)status.node.pods_unknown, "cgroup", "path", json_text(status.cgroup), "hooks",
-		(int)status.hooks, "wanted", (int)status.hooks_wanted, "foreign",
-		(int)status.hooks_foreign, "shortcut", json_text(status.node.shortcut), "handover",
-		(int)status.node.tproxy, "netfilter", json_text(status.node.netfilter), "missing",
-		missing, "container_lacks", lacking);
-	return reply->data ? 0 : -ENOMEM;
+		"{s:b, s:s, s:i, s:I, s:i, s:i, s:i, s:i, s:s, s:o, s:o, s:o, s:o, s:o, "
+		"s:{s:i, s:i, s:i}, s:i, s:i, s:{s:o, s:i, s:i, s:i}, s:o, s:b, s:o, s:o}",
+		"ready", !json_array_size(missing) && sources_are_ready(d), "version", WEFT_VERSION,
+		"pid", (int)getpid(), "generation", (json_int_t)status.generation, "pods",
+		(int)status.node.pods, "nics", (int)status.node.nics, "connections",
+		(int)status.connections, "max_connections", (int)status.room, "attach",
+		status.node.tcx ? "tcx" : "clsact", "kernel", json_text(status.release), "bpffs",
+		json_text(d->bpffs), "state_dir", json_text(d->state_dir), "sources",
+		sources_json(d), "objects", count_kinds(engine_objects(d->engine)), "proxy", "pid",
+		(int)proxy.pid, "workers", (int)proxy.workers, "restarts", (int)proxy.restarts,
+		"sockets", (int)status.sockets, "pods_unknown", (int)status.node.pods_unknown,
+		"cgroup", "path", json_text(status.cgroup), "hooks", (int)status.hooks, "wanted",
+		(int)status.hooks_wanted, "foreign", (int)status.hooks_foreign, "shortcut",
+		json_text(status.node.shortcut), "handover", (int)status.node.tproxy, "netfilter",
+		json_text(status.node.netfilter), "missing", missing);
+	return reply->data && !json_object_set_new(reply->data, "container_lacks", lacking(d))
+		       ? 0
+		       : -ENOMEM;
 }
 
 int weftd_leave(struct weftd *d)

@@ -8,17 +8,21 @@
 
 json_t *rule_origin_json(const struct rule_origin *o)
 {
+	char at[PLACE_MAX];
+
 	return json_pack("{s:o, s:o, s:o, s:o, s:o}", "kind", json_text(o->kind), "namespace",
 			 json_text(o->namespace), "name", json_text(o->name), "route",
 			 json_text(o->route), "at",
-			 json_textf("%s:%d:%d", o->file, o->pos.line, o->pos.col));
+			 json_text(place_text(at, sizeof(at), o->file, o->pos)));
 }
 
 json_t *rule_origin_text(const struct rule_origin *o)
 {
-	return json_textf("%s %s/%s%s%s (%s:%d:%d)", o->kind, o->namespace ? o->namespace : "",
-			  o->name, *o->route ? " " : "", o->route, o->file, o->pos.line,
-			  o->pos.col);
+	char at[PLACE_MAX];
+
+	return json_textf("%s %s/%s%s%s (%s)", o->kind, o->namespace ? o->namespace : "", o->name,
+			  *o->route ? " " : "", o->route,
+			  place_text(at, sizeof(at), o->file, o->pos));
 }
 
 json_t *endpoint_json(const struct tables *t, size_t endpoint)

@@ -28,7 +28,8 @@ struct task {
 struct engine {
 	struct kernel *kernel;
 	struct supervisor *proxy;
-	struct object_source *source;
+	struct object_source **sources;
+	size_t source_count;
 	struct registry *registry;
 	struct known_set known;
 	struct tables *tables;
@@ -38,6 +39,7 @@ struct engine {
 	bool asking;
 	struct task *asked; /* the change it belongs to; NULL: what is in force is put back */
 	bool put_back;	    /* the proxy may have rules that are not in force */
+	bool waits;	    /* what is in force stays until a change completes the objects */
 	struct task *queue; /* of those that need the proxy, too */
 };
 
@@ -47,7 +49,7 @@ static double now_ms(void)
 }
 
 struct engine *engine_new(struct kernel *kernel, struct supervisor *proxy,
-			  struct object_source *source)
+			  struct object_source *const *sources, size_t count)
 {
 	struct engine *e = calloc(1, sizeof(*e));
 
@@ -55,12 +57,14 @@ struct engine *engine_new(struct kernel *kernel, struct supervisor *proxy,
 		return NULL;
 	e->kernel = kernel;
 	e->proxy = proxy;
-	e->source = source;
 	e->registry = registry_new();
-	if (!e->registry) {
-		free(e);
+	e->sources = malloc((count + 1) * sizeof(struct object_source *));
+	if (!e->registry || !e->sources) {
+		engine_free(e);
 		return NULL;
 	}
+	memcpy(e->sources, sources, count * sizeof(*sources));
+	e->source_count = count;
 	return e;
 }
 
@@ -77,6 +81,7 @@ void engine_free(struct engine *e)
 	known_free(&e->known);
 	registry_free(e->registry);
 	json_decref(e->warned);
+	free(e->sources);
 	free(e);
 }
 
@@ -128,28 +133,94 @@ static int publish_first(struct engine *e)
 	return r ? r : kernel_publish(e->kernel, t);
 }
 
-int engine_start(struct engine *e)
+static int load_all(struct engine *e, struct errors *errors)
 {
-	_cleanup_(errors_free) struct errors errors = { 0 };
-	int r = e->source->load(e->source, &e->known, &errors);
+	int r = 0;
 
-	if (!r)
-		r = kernel_adopt(e->kernel, e->registry);
-	if (!r)
-		r = compile_set(e, &e->known, &e->tables, &errors);
-	for (size_t i = 0; i < errors.count; i++)
-		log_warning("%s", errors.items[i].text);
-	e->warned = warnings_set(&errors);
-	if (r == -EINVAL && errors_fatal(&errors))
+	for (size_t i = 0; !r && i < e->source_count; i++)
+		r = e->sources[i]->load(e->sources[i], &e->known, errors);
+	return r ? r : kernel_adopt(e->kernel, e->registry);
+}
+
+/* The first source that has a part in it. */
+static int mend_loaded(struct engine *e, const struct errors *errors)
+{
+	int r = -EINVAL;
+
+	for (size_t i = 0; r == -EINVAL && i < e->source_count; i++)
+		if (e->sources[i]->mend)
+			r = e->sources[i]->mend(e->sources[i], &e->known, errors);
+	return r;
+}
+
+/* Without what is refused, if its source can do without it. */
+static int compile_loaded(struct engine *e, struct errors *errors)
+{
+	struct errors found = { 0 };
+	int r;
+
+	while ((r = compile_set(e, &e->known, &e->tables, &found)) == -EINVAL) {
+		int mended = mend_loaded(e, &found);
+
+		if (mended) {
+			r = mended;
+			break;
+		}
+		errors_free(&found);
+	}
+	errors_move(errors, &found);
+	return r;
+}
+
+static void tell_loaded(const struct errors *errors, int r)
+{
+	for (size_t i = 0; i < errors->count; i++)
+		log_warning("%s", errors->items[i].text);
+	if (r == -EINVAL && errors_fatal(errors))
 		log_err(0, "this version of weft refuses stored rules that another one has taken, "
 			   "and does not start; what is in force stays. Go back to that version, "
 			   "or move rules.journal out of the state directory, start weftd, and "
 			   "apply the rules, corrected: until then none is in force");
+}
+
+/* 0, SOURCE_WAITS, or -errno. */
+static int accept_all(struct engine *e)
+{
+	int waits = 0;
+
+	for (size_t i = 0; i < e->source_count; i++) {
+		int r = e->sources[i]->accept(e->sources[i], &e->known,
+					      kernel_generation(e->kernel));
+
+		if (r < 0)
+			return r;
+		waits |= r;
+	}
+	return waits;
+}
+
+/* What was loaded is not all that there is: nothing is published of it. */
+static int wait_for_source(struct engine *e)
+{
+	e->waits = true;
+	tables_free(TAKE_PTR(e->tables));
+	return 0;
+}
+
+int engine_start(struct engine *e)
+{
+	_cleanup_(errors_free) struct errors errors = { 0 };
+	int r = load_all(e, &errors);
+
+	if (!r)
+		r = compile_loaded(e, &errors);
+	tell_loaded(&errors, r);
+	e->warned = warnings_set(&errors);
 	if (r)
 		return log_err(r, "load the stored rules");
-	r = e->source->accept(e->source, &e->known, kernel_generation(e->kernel));
+	r = accept_all(e);
 	if (r)
-		return r;
+		return r == SOURCE_WAITS ? wait_for_source(e) : r;
 	if (!e->known.count && !kernel_generation(e->kernel))
 		return 0;
 	r = publish_first(e);
@@ -187,7 +258,7 @@ static int failed(struct errors *errors, int r, const char *what)
 }
 
 /* Stages and compiles. 1: nothing is to be done. */
-static int prepare(struct task *t)
+static int prepare_once(struct task *t)
 {
 	struct engine *e = t->engine;
 	struct change *c = t->change;
@@ -196,13 +267,30 @@ static int prepare(struct task *t)
 	t->version = e->version;
 	if (!r)
 		r = c->stage(c, &t->stage, &t->report);
-	if (r || !t->stage.dirty)
+	if (r || !(t->stage.dirty || (c->completes && e->waits)))
 		return r ? r : 1;
 	t->staged = now_ms();
 	r = compile_set(e, &t->stage.set, &t->tables, &t->report.errors);
 	t->warned = warnings_set(&t->report.errors);
 	warnings_filter(&t->report.errors, e->warned, c->files, c->file_count);
 	t->compiled = now_ms();
+	return r;
+}
+
+/* As often as the source has something to leave out. */
+static int prepare(struct task *t)
+{
+	struct change *c = t->change;
+	int r = prepare_once(t);
+
+	while (r == -EINVAL && c->refused) {
+		int again = c->refused(c, &t->report.errors);
+
+		if (again)
+			return again;
+		unstage(t);
+		r = prepare_once(t);
+	}
 	return r;
 }
 
@@ -219,6 +307,20 @@ static void take_effect(struct task *t)
 	e->warned = TAKE_PTR(t->warned);
 	e->version++;
 	e->put_back = false;
+	e->waits &= !t->change->completes;
+}
+
+static void tell_others(struct engine *e, const struct change *c)
+{
+	for (size_t i = 0; i < e->source_count; i++)
+		if (e->sources[i] != c->source && e->sources[i]->others_changed)
+			e->sources[i]->others_changed(e->sources[i]);
+}
+
+/* What the kernel has already is no new generation. */
+static int publish(struct engine *e, const struct tables *t)
+{
+	return e->tables && tables_same(e->tables, t) ? 0 : kernel_publish(e->kernel, t);
 }
 
 /* Stores and publishes what is staged, compiled and known to the proxy. */
@@ -232,7 +334,7 @@ static int commit(struct task *t)
 	if (r)
 		return failed(&t->report.errors, r, "the rules could not be stored");
 	stored = now_ms();
-	r = kernel_publish(e->kernel, t->tables);
+	r = publish(e, t->tables);
 	if (r) {
 		if (c->undo)
 			c->undo(c);
@@ -243,6 +345,7 @@ static int commit(struct task *t)
 		  e->known.count, t->compiled - t->staged, stored - begun, now_ms() - stored);
 	if (c->kept)
 		c->kept(c, &e->known);
+	tell_others(e, c);
 	return 0;
 }
 
@@ -291,10 +394,19 @@ static void enqueue(struct engine *e, struct task *t)
 	*at = t;
 }
 
+/* There is no telling what a change of some objects makes of all of them while the others are not
+ * known. */
+static int refuse_early(struct task *t)
+{
+	errors_add(&t->report.errors, "weftd", (struct pos){ 0 },
+		   "waits for the API server to tell of its objects: nothing was changed");
+	return -EINVAL;
+}
+
 static void attempt(struct task *t)
 {
 	struct engine *e = t->engine;
-	int r = prepare(t);
+	int r = e->waits && !t->change->completes ? refuse_early(t) : prepare(t);
 
 	if (r)
 		finish(t, r < 0 ? r : 0);
@@ -410,6 +522,16 @@ const struct known_set *engine_objects(const struct engine *e)
 const struct tables *engine_tables(const struct engine *e)
 {
 	return e->tables;
+}
+
+uint64_t engine_version(const struct engine *e)
+{
+	return e->version;
+}
+
+bool engine_waits(const struct engine *e)
+{
+	return e->waits;
 }
 
 struct registry *engine_registry(const struct engine *e)

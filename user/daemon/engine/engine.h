@@ -17,13 +17,15 @@
 
 struct engine;
 
-/* Borrows all three; they must outlive it. NULL when out of memory. */
+/* Borrows all of them; they must outlive it. Sources are loaded in this order. NULL when out of
+ * memory. */
 struct engine *engine_new(struct kernel *kernel, struct supervisor *proxy,
-			  struct object_source *source);
+			  struct object_source *const *sources, size_t count);
 void engine_free(struct engine *e); /* accepts NULL; the kernel goes on as it is */
 
-/* Loads what the source and the kernel know from before, and publishes; turns the loop until the
- * proxy knows it, too. 0, or -errno after having logged every problem. */
+/* Loads what the sources and the kernel know from before, and publishes; turns the loop until the
+ * proxy knows it, too. While a source waits for its objects, what is in force stays as it is: until
+ * a change completes them. 0, or -errno after having logged every problem. */
 int engine_start(struct engine *e);
 
 /* What has become of a change: 0; -EINVAL when report->errors says why nothing was changed; other
@@ -37,6 +39,8 @@ void engine_change(struct engine *e, struct change *c, engine_done_fn done, void
 /* Gives up the changes that are not done, and says so: -ECANCELED. */
 void engine_cancel(struct engine *e);
 
+bool engine_waits(const struct engine *e);
+
 /* Compiles the known objects for nothing but the warnings. 0 or -errno. */
 int engine_analyze(struct engine *e, struct errors *warnings);
 
@@ -49,6 +53,8 @@ const struct known_set *engine_objects(const struct engine *e);
 /* The same as compile() takes them; the caller frees out->items. 0 or -ENOMEM. */
 int engine_list(const struct engine *e, struct objects *out);
 const struct tables *engine_tables(const struct engine *e);
+/* Counts the changes that have taken effect, those that made no generation among them. */
+uint64_t engine_version(const struct engine *e);
 struct registry *engine_registry(const struct engine *e);
 
 #endif

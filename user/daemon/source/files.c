@@ -62,14 +62,42 @@ static int parse_files(const struct store_input *files, size_t count, struct par
 	return r;
 }
 
+/* Whether another source has brought it, which alone can change it. */
+static bool is_others(const struct stage *st, const struct object_id *id, struct known **out)
+{
+	*out = known_find(&st->set, id);
+	return *out && (*out)->origin && !store_file_of((*out)->origin);
+}
+
+static const char *or_nothing(const char *namespace)
+{
+	return namespace ? namespace : "";
+}
+
+static void refuse_others(const struct object *o, const struct known *k, struct errors *errors)
+{
+	errors_add(errors, o->file, o->pos,
+		   "%s %s%s%s is in Kubernetes, too (%s): expected it in one of both, change it "
+		   "there (kubectl apply)",
+		   kind_name(o->kind), or_nothing(o->meta.namespace), o->meta.namespace ? "/" : "",
+		   o->meta.name, k->object->file);
+}
+
 /* Takes over `o`. */
 static int stage_object(struct stage *st, struct object *o, struct change_report *report)
 {
 	struct object_id id = object_id(o);
+	struct known *others;
 	const char *change;
-	/* stage_put() may free the object, and with it its name. */
-	int r = change_report_add(report, &id, "");
+	int r;
 
+	if (is_others(st, &id, &others)) {
+		refuse_others(o, others, &report->errors);
+		object_free(o);
+		return 0;
+	}
+	/* stage_put() may free the object, and with it its name. */
+	r = change_report_add(report, &id, "");
 	if (r) {
 		object_free(o);
 		return r;
@@ -115,8 +143,16 @@ static int add_id(json_t *record, const struct object_id *id)
 static int stage_delete(struct stage *st, const struct object_id *id, bool ignore_missing,
 			json_t *record, struct change_report *report)
 {
+	struct known *k;
+	int r;
+
+	if (is_others(st, id, &k)) {
+		errors_add(&report->errors, k->object->file, (struct pos){ 0 },
+			   "comes from Kubernetes: kubectl delete");
+		return 0;
+	}
 	/* Told before the object goes: the identity may be part of it. */
-	int r = known_find(&st->set, id) ? change_report_add(report, id, "deleted") : -ENOENT;
+	r = k ? change_report_add(report, id, "deleted") : -ENOENT;
 
 	/* Files may name an object more than once. */
 	if (r == -ENOENT && (ignore_missing || stage_removed(st, id)))
@@ -216,6 +252,8 @@ static int stage_apply(struct change *c, struct stage *st, struct change_report 
 	/* An empty input is a mistake, no order to remove everything. */
 	if (!r && f->options.prune && st->fresh.count)
 		r = prune(f, st, &selector, report);
+	if (!r && errors_fatal(&report->errors))
+		r = -EINVAL;
 	return r;
 }
 
@@ -351,6 +389,7 @@ static struct file_change *new_change(struct file_source *s,
 				     .undo = undo_change,
 				     .kept = compact,
 				     .free = free_change,
+				     .source = &s->source,
 				     .dry_run = options->dry_run };
 	f->source = s;
 	f->options = *options;
@@ -453,5 +492,6 @@ static int accept_torn(struct object_source *source, const struct known_set *set
 
 struct file_source file_source(struct store *store)
 {
-	return (struct file_source){ .source = { load, accept_torn }, .store = store };
+	return (struct file_source){ .source = { .load = load, .accept = accept_torn },
+				     .store = store };
 }

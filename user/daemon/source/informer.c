@@ -172,8 +172,7 @@ int informer_seed(struct informer *i, unsigned resource, const char *namespace, 
 {
 	struct json_span version = { resource_version, strlen(resource_version) };
 
-	return known_put(&i->watches[resource].reflector.known, known_key(namespace, name),
-			 version);
+	return told_put(&i->watches[resource].reflector.told, told_key(namespace, name), version);
 }
 
 int informer_start(struct informer *i)

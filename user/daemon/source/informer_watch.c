@@ -38,7 +38,7 @@ static int put_text(struct buffer *b, struct json_span text)
 	return buffer_add(b, text.at, text.len) || buffer_add(b, "", 1) ? -ENOMEM : 0;
 }
 
-static int put_key(struct buffer *b, struct known_key key, struct json_span version)
+static int put_key(struct buffer *b, struct told_key key, struct json_span version)
 {
 	return put_text(b, key.namespace) || put_text(b, key.name) || put_text(b, version) ? -ENOMEM
 											   : 0;
@@ -68,7 +68,7 @@ static int add_record(struct informer_message *m, struct informer_record record)
 	return 0;
 }
 
-static int tell_put(void *arg, struct known_key key, struct json_span version,
+static int tell_put(void *arg, struct told_key key, struct json_span version,
 		    struct json_span object)
 {
 	struct informer_watch *w = arg;
@@ -97,7 +97,7 @@ static int tell_gone(void *arg, const char *namespace, const char *name)
 	struct informer_message *m = batch(w->informer);
 	size_t at = m ? m->bytes.size : 0;
 
-	if (!m || put_key(&m->bytes, known_key(namespace, name), (struct json_span){ "", 0 }) ||
+	if (!m || put_key(&m->bytes, told_key(namespace, name), (struct json_span){ "", 0 }) ||
 	    put_text(&m->bytes, (struct json_span){ "", 0 }))
 		return -ENOMEM;
 	return add_record(m, (struct informer_record){ place(w), INFORMER_GONE, at, 0 });

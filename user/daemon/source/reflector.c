@@ -42,7 +42,7 @@ void reflector_init(struct reflector *r, const struct informer_resource *resourc
 
 void reflector_free(struct reflector *r)
 {
-	known_free(&r->known);
+	told_free(&r->told);
 	free(r->resource_version);
 	free(r->continue_token);
 }
@@ -137,7 +137,7 @@ bool reflector_next(struct reflector *r, uint64_t now_ms, char path[REFLECTOR_PA
 	if (now_ms < r->not_before)
 		return false;
 	if (r->ask == REFLECTOR_STREAM || (r->ask == REFLECTOR_PAGES && !r->begun))
-		known_begin(&r->known);
+		told_begin(&r->told);
 	r->begun = true;
 	put_path(r, path);
 	put(path, "?%s%s", r->resource->query ? r->resource->query : "",
@@ -206,11 +206,12 @@ static void fail(struct reflector *r, uint64_t now_ms, enum informer_phase phase
 /* Everything that there is has been told: what has not been told of is not there. */
 static int finish_list(struct reflector *r)
 {
-	int err = known_sweep(&r->known, r->sink.gone, r->sink.arg);
+	int err = told_sweep(&r->told, r->sink.gone, r->sink.arg);
 
 	if (err)
 		return err;
 	r->settled = true;
+	r->watches += r->ask == REFLECTOR_STREAM;
 	r->lists++;
 	r->expirations = 0;
 	r->ask = REFLECTOR_WATCH;
@@ -249,7 +250,7 @@ void reflector_answered(struct reflector *r, uint64_t now_ms, long status)
 
 struct object {
 	struct json_span json, version;
-	struct known_key key;
+	struct told_key key;
 };
 
 static bool read_object(struct json_span json, struct object *out)
@@ -272,13 +273,13 @@ static int put_object(struct reflector *r, const struct object *o)
 {
 	int err;
 
-	if (known_is(&r->known, o->key, o->version))
+	if (told_is(&r->told, o->key, o->version))
 		return 0;
 	err = r->sink.put(r->sink.arg, o->key, o->version, o->json);
 	if (err)
 		return err;
 	r->events++;
-	return known_put(&r->known, o->key, o->version);
+	return told_put(&r->told, o->key, o->version);
 }
 
 static int remove_object(struct reflector *r, const struct object *o)
@@ -286,7 +287,7 @@ static int remove_object(struct reflector *r, const struct object *o)
 	char name[512], namespace[512];
 	int err;
 
-	if (!known_remove(&r->known, o->key))
+	if (!told_remove(&r->told, o->key))
 		return 0;
 	snprintf(name, sizeof(name), "%.*s", (int)o->key.name.len, o->key.name.at);
 	snprintf(namespace, sizeof(namespace), "%.*s", (int)o->key.namespace.len,
@@ -294,7 +295,7 @@ static int remove_object(struct reflector *r, const struct object *o)
 	err = r->sink.gone(r->sink.arg, namespace, name);
 	if (err) {
 		/* It is known still, in a version that no object has. */
-		known_put(&r->known, o->key, (struct json_span){ "", 0 });
+		told_put(&r->told, o->key, (struct json_span){ "", 0 });
 		return err;
 	}
 	r->events++;
@@ -471,13 +472,13 @@ static void end_too_old(struct reflector *r, uint64_t now_ms, const char *error)
 /* All objects that there were went with their definition. */
 static void set_absent(struct reflector *r, uint64_t now_ms)
 {
-	int err;
+	int err = 0;
 
-	known_begin(&r->known);
-	err = known_sweep(&r->known, r->sink.gone, r->sink.arg);
-	if (!err) {
-		r->settled = true;
-		err = r->sink.listed(r->sink.arg);
+	if (r->phase != INFORMER_ABSENT || r->told.count) {
+		told_begin(&r->told);
+		err = told_sweep(&r->told, r->sink.gone, r->sink.arg);
+		r->settled = r->settled || !err;
+		err = err ? err : r->sink.listed(r->sink.arg);
 	}
 	fail(r, now_ms, err ? INFORMER_CONNECTING : INFORMER_ABSENT, err ? value_error(err) : "");
 }
@@ -496,7 +497,7 @@ static void end_absent(struct reflector *r, uint64_t now_ms, const char *error)
 		return;
 	}
 	fail(r, now_ms, INFORMER_CONNECTING, error);
-	if (r->known.count && r->not_before < now_ms + CONFIRM_MS)
+	if (r->told.count && r->not_before < now_ms + CONFIRM_MS)
 		r->not_before = now_ms + CONFIRM_MS;
 }
 

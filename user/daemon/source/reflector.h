@@ -1,16 +1,19 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #ifndef WEFT_DAEMON_SOURCE_REFLECTOR_H
 #define WEFT_DAEMON_SOURCE_REFLECTOR_H
+/* clang-format off */
 /*
  * What to ask of the API server about one resource, given what it has answered: a list, a watch
- *from where the last one ended, or nothing for a while. It neither sends nor waits, and the time is
- *the caller's: a state machine that tests drive.
+ * from where the last one ended, or nothing for a while. It neither sends nor waits, and the time
+ * is the caller's: a state machine that tests drive.
  *
- *	STREAM ──► the bookmark that ends a streamed list ──► WATCH ──► over: WATCH from its last
- *version │ not known to the server                            ▲  │ ▼ │  └─► too old (410): STREAM
- *or PAGES PAGES ──► the last page ────────────────────────────────┘
+ *   STREAM ──► the bookmark that ends a streamed list ──► WATCH ──► over: WATCH from its last version
+ *      │ not known to the server                            ▲ │
+ *      ▼                                                    │ └───► too old (410): STREAM or PAGES
+ *   PAGES ──► the last page ────────────────────────────────┘
  */
-#include "daemon/source/known.h"
+/* clang-format on */
+#include "daemon/source/told.h"
 #include "lib/kube/config.h"
 
 enum { REFLECTOR_PATH_MAX = 4096, REFLECTOR_ERROR_MAX = KUBE_ERROR_MAX };
@@ -44,7 +47,7 @@ enum informer_phase {
 /* Each returns 0, or -errno: what was being read is given up, and comes again. */
 struct reflector_sink {
 	/* The object is there, in another version than was known. */
-	int (*put)(void *arg, struct known_key key, struct json_span version,
+	int (*put)(void *arg, struct told_key key, struct json_span version,
 		   struct json_span object);
 	int (*gone)(void *arg, const char *namespace, const char *name);
 	/* All that there is has been told: the end of a list, or it is known that there is no such
@@ -55,11 +58,11 @@ struct reflector_sink {
 
 enum reflector_ask { REFLECTOR_STREAM, REFLECTOR_PAGES, REFLECTOR_WATCH };
 
-/* To be read by others: phase, error, settled, known, the counts. */
+/* To be read by others: phase, error, settled, told, the counts. */
 struct reflector {
 	const struct informer_resource *resource;
 	struct reflector_sink sink;
-	struct known known;
+	struct told told;
 	enum informer_phase phase;
 	char error[REFLECTOR_ERROR_MAX];
 	bool changed; /* phase or error, since the reader has set it to false */

@@ -11,12 +11,20 @@
 
 #include "daemon/objects/stage.h"
 
+enum { SOURCE_WAITS = 1 };
+
 struct object_source {
-	/* Fills an empty set. 0; -EINVAL with the reasons in `errors`; other -errno. */
+	/* Adds to a set, which may have objects of other sources. 0; -EINVAL with the reasons in
+	 * `errors`; other -errno. */
 	int (*load)(struct object_source *s, struct known_set *set, struct errors *errors);
+	/* Takes objects that `errors` of a compilation blame out of what was loaded, for it to be
+	 * tried again. 0; -EINVAL: none is of this source; -ENOMEM. NULL: never. */
+	int (*mend)(struct object_source *s, struct known_set *set, const struct errors *errors);
 	/* Whether what was loaded may take the place of the generation in force (0: there is none).
-	 * 0, or -errno after having logged. */
+	 * 0; SOURCE_WAITS: it is not known yet what the objects are; -errno after having logged. */
 	int (*accept)(struct object_source *s, const struct known_set *set, uint64_t generation);
+	/* Another source's change has taken effect. NULL: that is of no interest. */
+	void (*others_changed)(struct object_source *s);
 };
 
 /* A file that a change brings. Borrowed. */
@@ -46,6 +54,9 @@ struct change {
 	 * both of them fresh, when another change has come in between. 0; -EINVAL when the report
 	 * says why it can't be; other -errno. */
 	int (*stage)(struct change *c, struct stage *st, struct change_report *report);
+	/* compile() refuses what was staged, for these reasons. 0: stage() is to be called anew,
+	 * and will stage less; -EINVAL: it won't; -ENOMEM. NULL: it never does. */
+	int (*refused)(struct change *c, const struct errors *errors);
 	/* Makes it last, once it is known to be right and before it takes effect, and gives the
 	 * objects that came with it their origin. 0 or -errno. NULL, like the next two, where the
 	 * source keeps nothing. */
@@ -55,7 +66,9 @@ struct change {
 	/* It has taken effect: `known` is what is in force now. */
 	void (*kept)(struct change *c, const struct known_set *known);
 	void (*free)(struct change *c);
-	bool dry_run; /* is staged and compiled, and no more */
+	bool dry_run;	/* is staged and compiled, and no more */
+	bool completes; /* takes effect even if it changes nothing: its source waits no more */
+	struct object_source *source; /* that made it */
 	const struct store_input
 		*files; /* warnings about these are told even if they are not new */
 	size_t file_count;

@@ -9,11 +9,11 @@
 #include "lib/base/cleanup.h"
 #include "daemon/api/control.h"
 #include "lib/base/log.h"
-#include "daemon/source/files.h"
 #include "daemon/start/dirs.h"
 #include "daemon/start/netns_lock.h"
 #include "daemon/start/notify.h"
 #include "daemon/start/options.h"
+#include "daemon/start/sources.h"
 #include "daemon/bpf/pin.h"
 #include "weft/tproxy.h"
 #include "daemon/supervisor/supervisor.h"
@@ -26,7 +26,6 @@
 
 DEFINE_CLEANUP(struct kernel *, kernel_close);
 DEFINE_CLEANUP(struct supervisor *, supervisor_close);
-DEFINE_CLEANUP(struct store *, store_close);
 DEFINE_CLEANUP(struct engine *, engine_free);
 DEFINE_CLEANUP(struct event_loop *, event_loop_close);
 
@@ -284,12 +283,11 @@ static int serve(const struct options *o)
 	_cleanup_(unlock) struct locks locks = no_locks;
 	_cleanup_(event_loop_closep) struct event_loop *loop = NULL;
 	_cleanup_(kernel_closep) struct kernel *kernel = NULL;
-	_cleanup_(store_closep) struct store *store = NULL;
+	_cleanup_(sources_close) struct sources sources = { 0 };
 	_cleanup_close_ int access_log = -1, listener = -1;
 	_cleanup_(supervisor_closep) struct supervisor *supervisor = NULL;
 	_cleanup_(engine_freep) struct engine *engine = NULL;
 	struct weftd d = { .bpffs = o->kernel.bpffs, .state_dir = o->state_dir };
-	struct file_source files;
 	int r = kernel_check(&o->kernel);
 
 	if (!r)
@@ -297,22 +295,23 @@ static int serve(const struct options *o)
 	if (!r)
 		r = lock(o, &locks);
 	if (!r)
-		r = store_open(o->state_dir, &store);
+		r = open_loop(&loop);
+	if (!r)
+		r = sources_open(o, loop, &sources);
 	if (!r)
 		r = dir_note(o->run_dir, BPFFS_NOTE, o->kernel.bpffs);
 	if (!r)
 		r = dir_note(o->state_dir, RUN_NOTE, o->run_dir);
-	if (!r)
-		r = open_loop(&loop);
 	if (!r)
 		r = kernel_open(&o->kernel, loop, &kernel);
 	if (!r)
 		r = open_supervisor(o, loop, kernel, &access_log, &supervisor);
 	if (r)
 		return r;
-	files = file_source(store);
-	engine = engine_new(kernel, supervisor, &files.source);
+	engine = engine_new(kernel, supervisor, sources.list, sources.count);
 	r = engine ? engine_start(engine) : log_err(-ENOMEM, "start");
+	if (!r)
+		r = sources_start(&sources, engine);
 	if (r)
 		return r;
 	if (!supervisor_took_over(supervisor))
@@ -325,7 +324,9 @@ static int serve(const struct options *o)
 	d.kernel = kernel;
 	d.engine = engine;
 	d.supervisor = supervisor;
-	d.files = &files;
+	d.files = sources.store ? &sources.files : NULL;
+	d.kubernetes = sources.kubernetes;
+	d.leave = sources.leave;
 	supervisor_each_lacking(supervisor, o->state_dir, tell_lacking, NULL);
 	log_info("ready: %zu objects, generation %llu", engine_objects(engine)->count,
 		 (unsigned long long)kernel_generation(kernel));

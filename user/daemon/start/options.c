@@ -29,6 +29,9 @@ enum option_key {
 	OPT_ACCESS_LOG,
 	OPT_ACCESS_LOG_FORMAT,
 	OPT_SOURCE,
+	OPT_KUBECONFIG,
+	OPT_NODE_NAME,
+	OPT_DAEMONSET,
 	OPT_LOG_LEVEL,
 	OPT_MAX_CONNECTIONS,
 	OPT_SHORTCUT,
@@ -49,6 +52,9 @@ static const struct option long_options[] = {
 	{ "access-log", required_argument, NULL, OPT_ACCESS_LOG },
 	{ "access-log-format", required_argument, NULL, OPT_ACCESS_LOG_FORMAT },
 	{ "source", required_argument, NULL, OPT_SOURCE },
+	{ "kubeconfig", required_argument, NULL, OPT_KUBECONFIG },
+	{ "node-name", required_argument, NULL, OPT_NODE_NAME },
+	{ "daemonset", required_argument, NULL, OPT_DAEMONSET },
 	{ "log-level", required_argument, NULL, OPT_LOG_LEVEL },
 	{ "max-connections", required_argument, NULL, OPT_MAX_CONNECTIONS },
 	{ "shortcut", required_argument, NULL, OPT_SHORTCUT },
@@ -88,10 +94,18 @@ static const char usage[] =
 	"  --access-log FILE|-   where weft-proxy writes a line per request (nowhere)\n"
 	"  --access-log-format text|json\n"
 	"                        how (text)\n"
-	"  --source files        where rules come from: files, by way of weft apply\n"
+	"  --source files|kubernetes|files,kubernetes\n"
+	"                        where rules come from: files, by way of weft apply, or a "
+	"cluster's "
+	"API (files)\n"
+	"  --kubeconfig FILE     how to reach the API server (as kubectl would, or as a pod does)\n"
+	"  --node-name NAME      this node's name in the cluster (the host's)\n"
+	"  --daemonset NAMESPACE/NAME\n"
+	"                        the DaemonSet that this weftd is of: ended once that has been "
+	"deleted, it takes\n"
+	"                        all that is its own out of the node, as --detach does\n"
 	"  --log-level LEVEL     error, warning, info or debug (info)\n"
 	"  --detach              remove every program, pin and filter of weft, and exit\n"
-	"  --source kubernetes   not yet carried out\n"
 	"  --help, --version\n";
 
 __attribute__((format(printf, 2, 0))) static int wrong(int *status, const char *fmt,
@@ -102,13 +116,6 @@ __attribute__((format(printf, 2, 0))) static int wrong(int *status, const char *
 	fputs("\nTry weftd --help.\n", stderr);
 	*status = EXIT_USAGE;
 	return -EINVAL;
-}
-
-static int later(int *status, const char *option)
-{
-	fprintf(stderr, "weftd: %s: not yet carried out\n", option);
-	*status = EXIT_FAILURE;
-	return -ENOTSUP;
 }
 
 static int parse_number(const char *text, unsigned long min, unsigned long max, unsigned *out)
@@ -124,13 +131,35 @@ static int parse_number(const char *text, unsigned long min, unsigned long max, 
 	return 0;
 }
 
-static int take_source(int *status)
+static int take_source(struct options *o, int *status)
 {
-	if (strcmp(optarg, "files") == 0)
-		return 0;
-	if (strcmp(optarg, "kubernetes") == 0)
-		return later(status, "--source kubernetes");
-	return wrong(status, "%s: files or kubernetes is expected, not \"%s\"", "--source", optarg);
+	o->files = o->kubernetes = false;
+	for (const char *word = optarg;; word++) {
+		size_t len = strcspn(word, ",");
+		bool files = len == 5 && !memcmp(word, "files", len);
+
+		if (!files && (len != 10 || memcmp(word, "kubernetes", len) != 0))
+			return wrong(status,
+				     "%s: files, kubernetes or files,kubernetes is expected, not "
+				     "\"%s\"",
+				     "--source", optarg);
+		o->files |= files;
+		o->kubernetes |= !files;
+		word += len;
+		if (!*word)
+			return 0;
+	}
+}
+
+static int take_daemonset(struct options *o, int *status)
+{
+	const char *slash = strchr(optarg, '/');
+
+	if (!slash || slash == optarg || !slash[1] || strchr(slash + 1, '/'))
+		return wrong(status, "%s: NAMESPACE/NAME is expected, not \"%s\"", "--daemonset",
+			     optarg);
+	o->daemonset = optarg;
+	return 0;
 }
 
 static int take_shortcut(struct options *o, int *status)
@@ -168,8 +197,16 @@ static int take_proxy_value(int key, struct options *o, int *status)
 				     "--access-log-format", optarg);
 		o->access_log_format = optarg;
 		return 0;
+	case OPT_KUBECONFIG:
+		o->kubeconfig = optarg;
+		return 0;
+	case OPT_NODE_NAME:
+		o->node_name = optarg;
+		return 0;
+	case OPT_DAEMONSET:
+		return take_daemonset(o, status);
 	default:
-		return take_source(status);
+		return take_source(o, status);
 	}
 }
 
@@ -271,6 +308,7 @@ int options_parse(int argc, char **argv, struct options *out, int *status)
 		.log_level = LOG_LEVEL_INFO,
 		.workers = default_workers(),
 		.access_log_format = "text",
+		.files = true,
 	};
 	int key, r;
 
@@ -282,6 +320,12 @@ int options_parse(int argc, char **argv, struct options *out, int *status)
 	}
 	if (optind < argc)
 		return wrong(status, "unexpected argument \"%s\"%s", argv[optind], "");
+	if (!o.kubernetes && (o.kubeconfig || o.node_name || o.daemonset))
+		return wrong(status, "%s: only with --source kubernetes%s",
+			     o.kubeconfig  ? "--kubeconfig"
+			     : o.node_name ? "--node-name"
+					   : "--daemonset",
+			     "");
 	*out = o;
 	return 0;
 }

@@ -16,6 +16,10 @@ struct options {
 	unsigned workers;
 	const char *access_log;	       /* file, "-" for stdout, or NULL */
 	const char *access_log_format; /* text or json */
+	bool files, kubernetes;	       /* the sources; at least one */
+	const char *kubeconfig;	       /* NULL: as it is found */
+	const char *node_name;	       /* NULL: the host's */
+	const char *daemonset;	       /* NAMESPACE/NAME; NULL: it is of none */
 	bool detach;
 	bool bpffs_given; /* or kernel.bpffs is the default */
 };

@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "lib/base/errors.h"
 
+#include <errno.h>
 #include <stdarg.h>
 #include <stdio.h>
 #include <string.h>
@@ -12,7 +13,7 @@ static char *located(const char *file, struct pos at, const char *message)
 	char *text;
 	int n;
 
-	if (at.line)
+	if (at.line && at.col)
 		n = asprintf(&text, "%s:%d:%d: %s", file, at.line, at.col, message);
 	else
 		n = asprintf(&text, "%s: %s", file, message);
@@ -64,6 +65,15 @@ void errors_warn(struct errors *e, const char *file, struct pos at, const char *
 	va_end(args);
 }
 
+const char *place_text(char *buf, size_t size, const char *file, struct pos at)
+{
+	if (at.line && at.col)
+		snprintf(buf, size, "%s:%d:%d", file, at.line, at.col);
+	else
+		snprintf(buf, size, "%s", file);
+	return buf;
+}
+
 bool errors_fatal(const struct errors *e)
 {
 	return e->count > e->warnings;
@@ -89,6 +99,21 @@ void errors_move(struct errors *to, struct errors *from)
 		from->count = from->warnings = 0;
 	}
 	errors_free(from);
+}
+
+int errors_copy(struct errors *to, const struct error *e, const char *namespace)
+{
+	struct error *items = reallocarray(to->items, to->count + 1, sizeof(*items)), *copy;
+
+	if (!items)
+		return -ENOMEM;
+	to->items = items;
+	copy = &items[to->count++];
+	*copy = *e;
+	copy->text = e->text ? strdup(e->text) : NULL;
+	copy->namespace = namespace ? strdup(namespace) : NULL;
+	to->warnings += e->warning;
+	return 0;
 }
 
 void errors_keep(struct errors *e, bool (*wanted)(const struct error *error, void *arg), void *arg)

@@ -64,6 +64,7 @@ static void check_one(struct mesh *mesh, const struct hosted *hosted, size_t ind
 {
 	const struct object *o = hosted->refs.items[index];
 	struct lost l = { 0 };
+	char place[PLACE_MAX];
 
 	for (size_t i = 0; i < index; i++) {
 		const struct object *old = hosted->refs.items[i];
@@ -72,12 +73,12 @@ static void check_one(struct mesh *mesh, const struct hosted *hosted, size_t ind
 			compare(mesh, old, o, &l);
 	}
 	if (l.parts)
-		errors_remark(
-			mesh->errors, REMARK_POLICY_PART, o, l.pos.line ? l.pos : o->pos,
-			"spec: %s: no effect beside the older destinationrule %s/%s (%s:%d:%d) "
-			"for %s",
-			l.parts, l.old->meta.namespace, l.old->meta.name, l.old->file,
-			l.old->pos.line, l.old->pos.col, hosted->host);
+		errors_remark(mesh->errors, REMARK_POLICY_PART, o, l.pos.line ? l.pos : o->pos,
+			      "spec: %s: no effect beside the older destinationrule %s/%s (%s) "
+			      "for %s",
+			      l.parts, l.old->meta.namespace, l.old->meta.name,
+			      place_text(place, sizeof(place), l.old->file, l.old->pos),
+			      hosted->host);
 }
 
 void check_policy_parts(struct mesh *mesh)

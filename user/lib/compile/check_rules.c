@@ -50,15 +50,16 @@ static void check_subset(const struct place *p, const char *host)
 {
 	struct errors *errors = p->mesh->errors;
 	const struct object *dr;
+	char at[PLACE_MAX];
 
 	if (!p->d->subset || subset_is_defined(p->mesh, host, p->d->subset, &dr))
 		return;
 	if (dr)
 		errors_add(errors, p->o->file, p->pos,
 			   "%s.subset: subset \"%s\" is not defined by destinationrule %s/%s "
-			   "(%s:%d:%d)",
-			   p->field, p->d->subset, dr->meta.namespace, dr->meta.name, dr->file,
-			   dr->pos.line, dr->pos.col);
+			   "(%s)",
+			   p->field, p->d->subset, dr->meta.namespace, dr->meta.name,
+			   place_text(at, sizeof(at), dr->file, dr->pos));
 	else
 		errors_remark(
 			errors, REMARK_NOT_FOUND, p->o, p->pos,

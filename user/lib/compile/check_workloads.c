@@ -28,6 +28,7 @@ static void check_pod(struct mesh *mesh, struct bytemap *owners, const struct ob
 	for (size_t i = 0; i < pod->pod.ips.count; i++) {
 		const char *ip = pod->pod.ips.items[i];
 		struct addr addr, *key;
+		char place[PLACE_MAX];
 		const struct object *other;
 		void **at;
 
@@ -44,9 +45,9 @@ static void check_pod(struct mesh *mesh, struct bytemap *owners, const struct ob
 		if (!other || other == pod)
 			continue;
 		errors_remark(mesh->errors, REMARK_ADDRESS_TWICE, pod, pod->pos,
-			      "status.podIP: pod %s/%s (%s:%d:%d) has the address %s, too",
-			      other->meta.namespace, other->meta.name, other->file, other->pos.line,
-			      other->pos.col, ip);
+			      "status.podIP: pod %s/%s (%s) has the address %s, too",
+			      other->meta.namespace, other->meta.name,
+			      place_text(place, sizeof(place), other->file, other->pos), ip);
 		return;
 	}
 }

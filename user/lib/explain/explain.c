@@ -30,12 +30,13 @@ void explain_done(struct explain_answer *a)
 static int add_skipped(struct explain_answer *a, const struct rule_origin *rule, const char *why)
 {
 	struct explain_skipped *s = table_push(&a->skipped);
+	char at[PLACE_MAX];
 
 	if (!s)
 		return -ENOMEM;
 	s->rule = pool_printf(&a->pool, "%s %s/%s%s%s", rule->kind, rule->namespace, rule->name,
 			      *rule->route ? " " : "", rule->route);
-	s->at = pool_printf(&a->pool, "%s:%d:%d", rule->file, rule->pos.line, rule->pos.col);
+	s->at = pool_printf(&a->pool, "%s", place_text(at, sizeof(at), rule->file, rule->pos));
 	s->why = why;
 	return s->rule && s->at && why ? 0 : -ENOMEM;
 }

@@ -51,6 +51,8 @@ static json_t *place_json(const struct http_snapshot *s, const struct hs_place *
 	json_t *j = json_object();
 	const char *route = hs_text(s, p->route);
 	size_t whole = strcspn(route, ".");
+	struct pos at = { (int)p->whole_line, (int)p->whole_col };
+	char place[PLACE_MAX];
 
 	json_object_set_new(j, "kind", str_json(s, p->kind));
 	json_object_set_new(j, "namespace", str_json(s, p->ns));
@@ -60,8 +62,7 @@ static json_t *place_json(const struct http_snapshot *s, const struct hs_place *
 	if (p->label.len)
 		json_object_set_new(j, "route_name", str_json(s, p->label));
 	json_object_set_new(j, "at",
-			    json_sprintf("%s:%u:%u", hs_text(s, p->file), p->whole_line,
-					 p->whole_col));
+			    json_string(place_text(place, sizeof(place), hs_text(s, p->file), at)));
 	return j;
 }
 
@@ -212,10 +213,11 @@ static json_t *policies_json(const struct http_answer *a, const struct hs_cluste
 
 	for (size_t i = 0; list && i < v->count; i++) {
 		const struct object *o = v->rules[i];
+		char at[PLACE_MAX];
 
 		json_array_append_new(list,
-				      json_sprintf("%s/%s (%s:%d:%d)", o->meta.namespace,
-						   o->meta.name, o->file, o->pos.line, o->pos.col));
+				      json_sprintf("%s/%s (%s)", o->meta.namespace, o->meta.name,
+						   place_text(at, sizeof(at), o->file, o->pos)));
 	}
 	return list;
 }

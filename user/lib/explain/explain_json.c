@@ -9,6 +9,7 @@
 
 static json_t *rule_json(const struct rule_origin *r)
 {
+	char at[PLACE_MAX];
 	json_auto_t *j = json_pack("{s:s, s:s, s:s}", "kind", r->kind, "namespace", r->namespace,
 				   "name", r->name);
 
@@ -20,8 +21,7 @@ static json_t *rule_json(const struct rule_origin *r)
 		return NULL;
 	if (r->whole_pos.line &&
 	    json_object_set_new(j, "at",
-				json_sprintf("%s:%d:%d", r->file, r->whole_pos.line,
-					     r->whole_pos.col)))
+				json_string(place_text(at, sizeof(at), r->file, r->whole_pos))))
 		return NULL;
 	return TAKE_PTR(j);
 }
@@ -106,13 +106,14 @@ static void text_destination(FILE *f, const struct explain_destination *d)
 static void text_answer(FILE *f, const struct explain_answer *a)
 {
 	const struct rule_origin *r = a->rule;
+	char at[PLACE_MAX];
 	size_t i;
 
 	fprintf(f, "action: %s%s%s\n", explain_action_name(a->action), a->reason ? ": " : "",
 		a->reason ? a->reason : "");
 	if (r)
-		fprintf(f, "rule: %s %s/%s%s%s (%s:%d:%d)%s%s\n", r->kind, r->namespace, r->name,
-			*r->route ? " " : "", r->route, r->file, r->pos.line, r->pos.col,
+		fprintf(f, "rule: %s %s/%s%s%s (%s)%s%s\n", r->kind, r->namespace, r->name,
+			*r->route ? " " : "", r->route, place_text(at, sizeof(at), r->file, r->pos),
 			*r->conditions ? " because " : "", r->conditions);
 	if (a->destinations.count)
 		fputs("destinations:\n", f);

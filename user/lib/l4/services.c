@@ -185,7 +185,7 @@ static bool claim_address(struct mesh *mesh, struct host *h, const struct addr *
 {
 	const struct object *o = h->service;
 	struct host *other = bytemap_get(&mesh->addresses, addr->b, sizeof(addr->b));
-	char text[ADDR_TEXT_MAX];
+	char text[ADDR_TEXT_MAX], at_text[PLACE_MAX];
 	struct addr *copy;
 	void **at;
 
@@ -195,9 +195,10 @@ static bool claim_address(struct mesh *mesh, struct host *h, const struct addr *
 		addr_format(addr, text);
 		errors_add(mesh->errors, o->file,
 			   o->service.cluster_ips.at ? o->service.cluster_ips.at[index] : o->pos,
-			   "spec.clusterIP: conflicting: %s is service %s/%s's (%s:%d:%d)", text,
+			   "spec.clusterIP: conflicting: %s is service %s/%s's (%s)", text,
 			   other->service->meta.namespace, other->service->meta.name,
-			   other->service->file, other->service->pos.line, other->service->pos.col);
+			   place_text(at_text, sizeof(at_text), other->service->file,
+				      other->service->pos));
 		return false;
 	}
 	copy = pool_alloc(&mesh->pool, sizeof(*copy));

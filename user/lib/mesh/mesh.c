@@ -283,15 +283,16 @@ static void warn_shadowed(struct mesh *mesh, const struct object *o, size_t i, c
 {
 	const struct object *old = older_of_host(mesh, o, host);
 	struct pos at = o->vs.hosts.at && o->vs.hosts.at[i].line ? o->vs.hosts.at[i] : o->pos;
+	char place[PLACE_MAX];
 
 	if (!old)
 		return;
 	errors_remark(mesh->errors, REMARK_CONFLICTING_HOSTS, o, at,
-		      "spec.hosts[%zu]: virtualservice %s/%s (%s:%d:%d) is older and has \"%s\" in "
+		      "spec.hosts[%zu]: virtualservice %s/%s (%s) is older and has \"%s\" in "
 		      "the mesh: this one counts there only for clients and ports that it has no "
 		      "rule for",
-		      i, old->meta.namespace, old->meta.name, old->file, old->pos.line,
-		      old->pos.col, host);
+		      i, old->meta.namespace, old->meta.name,
+		      place_text(place, sizeof(place), old->file, old->pos), host);
 }
 
 static int index_virtual_service(struct mesh *mesh, const struct object *o)

@@ -297,7 +297,9 @@ int rules_parse_with(const struct parse_options *how, const char *name, const ch
 			   how->namespace);
 		return -EINVAL;
 	}
-	syntax = (how->kept ? yaml_parse_kept : yaml_parse)(name, bytes, len, &docs, errors);
+	syntax = (how->kept	   ? yaml_parse_kept
+		  : how->placeless ? yaml_parse_placeless
+				   : yaml_parse)(name, bytes, len, &docs, errors);
 	e = syntax == -ENOMEM ? syntax : 0;
 	for (size_t i = 0; i < docs.count && !e; i++) {
 		r.arena = docs.items[i].arena;

@@ -22,6 +22,7 @@ struct parse_options {
 	const char *namespace;
 	bool skip_unknown; /* no kind is refused because weft does not carry it out */
 	bool kept;	   /* by an earlier weft, whose scalars count: yaml_parse_kept() */
+	bool placeless;	   /* no file of a user's: errors tell no lines */
 };
 
 int rules_parse_with(const struct parse_options *how, const char *name, const char *bytes,

@@ -2,6 +2,7 @@
 #include "lib/tables/tables.h"
 
 #include <stdlib.h>
+#include <string.h>
 
 #include "lib/base/pool.h"
 #include "lib/route/snapshot.h"
@@ -46,4 +47,34 @@ void tables_free(struct tables *t)
 	http_snapshot_close(t->http);
 	free(t->http_bytes);
 	free(t);
+}
+
+#define SAME(table)                          \
+	(a->table.count == b->table.count && \
+	 (!a->table.count ||                 \
+	  !memcmp(a->table.items, b->table.items, a->table.count * sizeof(*a->table.items))))
+
+/* Field by field: the object that an address is of may be another one by now. */
+static bool sources_same(const struct tables *a, const struct tables *b)
+{
+	if (a->sources.count != b->sources.count)
+		return false;
+	for (size_t i = 0; i < a->sources.count; i++) {
+		const struct source_entry *x = &a->sources.items[i], *y = &b->sources.items[i];
+
+		if (memcmp(&x->addr, &y->addr, sizeof(x->addr)) != 0 ||
+		    memcmp(&x->value, &y->value, sizeof(x->value)) != 0)
+			return false;
+	}
+	return true;
+}
+
+bool tables_same(const struct tables *a, const struct tables *b)
+{
+	return SAME(services) && SAME(rules) && SAME(routes) && SAME(dests) && SAME(clusters) &&
+	       SAME(endpoints) && SAME(selected) && SAME(route_names) && SAME(cluster_names) &&
+	       SAME(endpoint_names) && sources_same(a, b) &&
+	       a->min_timeout_ms == b->min_timeout_ms && !a->http == !b->http &&
+	       a->http_size == b->http_size &&
+	       (!a->http_size || !memcmp(a->http_bytes, b->http_bytes, a->http_size));
 }

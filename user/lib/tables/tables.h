@@ -97,4 +97,8 @@ struct tables *tables_new(void); /* NULL when out of memory */
 void tables_free(struct tables *t);
 DEFINE_CLEANUP(struct tables *, tables_free);
 
+/* Whether kernel and proxy would do the same by either: where rules came from is not compared.
+ * Both are of one registry. */
+bool tables_same(const struct tables *a, const struct tables *b);
+
 #endif

@@ -99,6 +99,10 @@ int yaml_parse(const char *name, const char *bytes, size_t len, struct documents
 int yaml_parse_kept(const char *name, const char *bytes, size_t len, struct documents *out,
 		    struct errors *errors);
 
+/* As yaml_parse(), for what no user has as a file: every node is at line 1, column 0. */
+int yaml_parse_placeless(const char *name, const char *bytes, size_t len, struct documents *out,
+			 struct errors *errors);
+
 /* 0, or -EINVAL with an error for the first byte that no YAML document can have. */
 int yaml_check_bytes(const char *name, const char *bytes, size_t len, struct errors *errors);
 

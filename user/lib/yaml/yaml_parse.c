@@ -44,7 +44,8 @@ struct level {
 struct parser {
 	yaml_parser_t yaml;
 	const char *name;
-	bool kept; /* see yaml_parse_kept() */
+	bool kept;	/* see yaml_parse_kept() */
+	bool placeless; /* see yaml_parse_placeless() */
 	struct errors *errors;
 	struct arena *arena;
 	const struct node *root;
@@ -94,8 +95,8 @@ static struct node *node_new(struct parser *p, enum node_type type, yaml_mark_t 
 	if (!n)
 		return NULL;
 	n->type = (uint8_t)type;
-	n->line = (uint32_t)mark.line + 1;
-	n->col = (uint32_t)mark.column + 1;
+	n->line = p->placeless ? 1 : (uint32_t)mark.line + 1;
+	n->col = p->placeless ? 0 : (uint32_t)mark.column + 1;
 	p->nodes++;
 	return n;
 }
@@ -542,7 +543,9 @@ static int parse_stream(struct parser *p, struct documents *out)
 	return r;
 }
 
-static int parse_text(const char *name, bool kept, const char *bytes, size_t len,
+enum parse_as { PARSE_TODAY, PARSE_KEPT, PARSE_PLACELESS };
+
+static int parse_text(const char *name, enum parse_as as, const char *bytes, size_t len,
 		      struct documents *out, struct errors *errors)
 {
 	struct parser *p = calloc(1, sizeof(*p));
@@ -555,7 +558,8 @@ static int parse_text(const char *name, bool kept, const char *bytes, size_t len
 		return -ENOMEM;
 	}
 	p->name = name;
-	p->kept = kept;
+	p->kept = as == PARSE_KEPT;
+	p->placeless = as == PARSE_PLACELESS;
 	p->errors = errors;
 	yaml_parser_set_encoding(&p->yaml, YAML_UTF8_ENCODING);
 	yaml_parser_set_input_string(&p->yaml, (const unsigned char *)bytes, len);
@@ -567,7 +571,7 @@ static int parse_text(const char *name, bool kept, const char *bytes, size_t len
 	return r;
 }
 
-static int parse_json(const char *name, bool kept, const char *bytes, size_t len,
+static int parse_json(const char *name, enum parse_as as, const char *bytes, size_t len,
 		      struct documents *out, struct errors *errors)
 {
 	char *copy = yaml_from_json(bytes, &len);
@@ -575,12 +579,12 @@ static int parse_json(const char *name, bool kept, const char *bytes, size_t len
 
 	if (!copy)
 		return -ENOMEM;
-	r = parse_text(name, kept, copy, len, out, errors);
+	r = parse_text(name, as, copy, len, out, errors);
 	free(copy);
 	return r;
 }
 
-static int parse_bytes(const char *name, bool kept, const char *bytes, size_t len,
+static int parse_bytes(const char *name, enum parse_as as, const char *bytes, size_t len,
 		       struct documents *out, struct errors *errors)
 {
 	int r;
@@ -598,18 +602,24 @@ static int parse_bytes(const char *name, bool kept, const char *bytes, size_t le
 		bytes += 3;
 		len -= 3;
 	}
-	return yaml_is_json(bytes, len) ? parse_json(name, kept, bytes, len, out, errors)
-					: parse_text(name, kept, bytes, len, out, errors);
+	return yaml_is_json(bytes, len) ? parse_json(name, as, bytes, len, out, errors)
+					: parse_text(name, as, bytes, len, out, errors);
 }
 
 int yaml_parse(const char *name, const char *bytes, size_t len, struct documents *out,
 	       struct errors *errors)
 {
-	return parse_bytes(name, false, bytes, len, out, errors);
+	return parse_bytes(name, PARSE_TODAY, bytes, len, out, errors);
 }
 
 int yaml_parse_kept(const char *name, const char *bytes, size_t len, struct documents *out,
 		    struct errors *errors)
 {
-	return parse_bytes(name, true, bytes, len, out, errors);
+	return parse_bytes(name, PARSE_KEPT, bytes, len, out, errors);
+}
+
+int yaml_parse_placeless(const char *name, const char *bytes, size_t len, struct documents *out,
+			 struct errors *errors)
+{
+	return parse_bytes(name, PARSE_PLACELESS, bytes, len, out, errors);
 }

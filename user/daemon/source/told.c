@@ -3,40 +3,40 @@
 #include <stdlib.h>
 #include <string.h>
 
-#include "daemon/source/known.h"
+#include "daemon/source/told.h"
 #include "lib/base/bytemap.h"
 
 enum { SLOTS_MIN = 64 };
 
-struct known_object {
-	struct known_object *next;
+struct told_object {
+	struct told_object *next;
 	uint32_t hash, round;
 	uint16_t namespace_len, name_len, version_len;
 	char text[]; /* namespace, name and version, each with a NUL */
 };
 
-static const char *name_of(const struct known_object *o)
+static const char *name_of(const struct told_object *o)
 {
 	return o->text + o->namespace_len + 1;
 }
 
-static const char *version_of(const struct known_object *o)
+static const char *version_of(const struct told_object *o)
 {
 	return name_of(o) + o->name_len + 1;
 }
 
-struct known_key known_key(const char *namespace, const char *name)
+struct told_key told_key(const char *namespace, const char *name)
 {
-	return (struct known_key){ { namespace, strlen(namespace) }, { name, strlen(name) } };
+	return (struct told_key){ { namespace, strlen(namespace) }, { name, strlen(name) } };
 }
 
-static uint32_t hash_of(struct known_key key)
+static uint32_t hash_of(struct told_key key)
 {
 	return bytes_hash(key.namespace.at, key.namespace.len) * 31 +
 	       bytes_hash(key.name.at, key.name.len);
 }
 
-static bool is(const struct known_object *o, struct known_key key, uint32_t hash)
+static bool is(const struct told_object *o, struct told_key key, uint32_t hash)
 {
 	return o->hash == hash && o->namespace_len == key.namespace.len &&
 	       o->name_len == key.name.len &&
@@ -45,10 +45,10 @@ static bool is(const struct known_object *o, struct known_key key, uint32_t hash
 }
 
 /* Where the pointer to it is; NULL: it is not known. */
-static struct known_object **find(const struct known *k, struct known_key key)
+static struct told_object **find(const struct told *k, struct told_key key)
 {
 	uint32_t hash = hash_of(key);
-	struct known_object **at;
+	struct told_object **at;
 
 	if (!k->size)
 		return NULL;
@@ -58,16 +58,16 @@ static struct known_object **find(const struct known *k, struct known_key key)
 	return *at ? at : NULL;
 }
 
-static int grow(struct known *k)
+static int grow(struct told *k)
 {
 	size_t size = k->size ? 2 * k->size : SLOTS_MIN;
-	struct known_object **slots = calloc(size, sizeof(*slots));
+	struct told_object **slots = calloc(size, sizeof(*slots));
 
 	if (!slots)
 		return -ENOMEM;
 	for (size_t i = 0; i < k->size; i++)
 		while (k->slots[i]) {
-			struct known_object *o = k->slots[i], **to = &slots[o->hash & (size - 1)];
+			struct told_object *o = k->slots[i], **to = &slots[o->hash & (size - 1)];
 
 			k->slots[i] = o->next;
 			o->next = *to;
@@ -87,10 +87,9 @@ static char *put_text(char *at, struct json_span text)
 	return at + text.len + 1;
 }
 
-static struct known_object *make(const struct known *k, struct known_key key,
-				 struct json_span version)
+static struct told_object *make(const struct told *k, struct told_key key, struct json_span version)
 {
-	struct known_object *o;
+	struct told_object *o;
 	char *at;
 
 	if (key.namespace.len > UINT16_MAX || key.name.len > UINT16_MAX || version.len > UINT16_MAX)
@@ -109,9 +108,9 @@ static struct known_object *make(const struct known *k, struct known_key key,
 	return o;
 }
 
-bool known_is(struct known *k, struct known_key key, struct json_span version)
+bool told_is(struct told *k, struct told_key key, struct json_span version)
 {
-	struct known_object **at = find(k, key);
+	struct told_object **at = find(k, key);
 
 	if (!at)
 		return false;
@@ -120,9 +119,9 @@ bool known_is(struct known *k, struct known_key key, struct json_span version)
 	       !memcmp(version_of(*at), version.at, version.len);
 }
 
-int known_put(struct known *k, struct known_key key, struct json_span version)
+int told_put(struct told *k, struct told_key key, struct json_span version)
 {
-	struct known_object *o = make(k, key, version), **at;
+	struct told_object *o = make(k, key, version), **at;
 
 	if (!o || (k->count >= k->size && grow(k))) {
 		free(o);
@@ -141,34 +140,34 @@ int known_put(struct known *k, struct known_key key, struct json_span version)
 	return 0;
 }
 
-static void unlink_object(struct known *k, struct known_object **at)
+static void unlink_object(struct told *k, struct told_object **at)
 {
-	struct known_object *o = *at;
+	struct told_object *o = *at;
 
 	*at = o->next;
 	free(o);
 	k->count--;
 }
 
-bool known_remove(struct known *k, struct known_key key)
+bool told_remove(struct told *k, struct told_key key)
 {
-	struct known_object **at = find(k, key);
+	struct told_object **at = find(k, key);
 
 	if (at)
 		unlink_object(k, at);
 	return at;
 }
 
-void known_begin(struct known *k)
+void told_begin(struct told *k)
 {
 	k->round++;
 }
 
-int known_sweep(struct known *k, int (*gone)(void *arg, const char *namespace, const char *name),
-		void *arg)
+int told_sweep(struct told *k, int (*gone)(void *arg, const char *namespace, const char *name),
+	       void *arg)
 {
 	for (size_t i = 0; i < k->size; i++) {
-		struct known_object **at = &k->slots[i];
+		struct told_object **at = &k->slots[i];
 
 		while (*at) {
 			int r;
@@ -186,11 +185,11 @@ int known_sweep(struct known *k, int (*gone)(void *arg, const char *namespace, c
 	return 0;
 }
 
-void known_free(struct known *k)
+void told_free(struct told *k)
 {
 	for (size_t i = 0; i < k->size; i++)
 		while (k->slots[i])
 			unlink_object(k, &k->slots[i]);
 	free(k->slots);
-	*k = (struct known){ 0 };
+	*k = (struct told){ 0 };
 }

@@ -1,0 +1,703 @@
+// SPDX-License-Identifier: Apache-2.0
+/*
+ * The Kubernetes source, told of events as an informer tells of them, and with an engine that
+ * publishes nothing.
+ */
+#include <criterion/criterion.h>
+#include <errno.h>
+#include <fcntl.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+#include "daemon/loop/event.h"
+#include "daemon/source/kubernetes.h"
+#include "lib/base/cleanup.h"
+#include "lib/base/log.h"
+#include "lib/compile/compile.h"
+#include "lib/schema/parse.h"
+
+enum { SERVICE, SLICE, POD, NAMESPACE, VIRTUAL_SERVICE, DESTINATION_RULE, GATEWAY, SERVICE_ENTRY };
+enum { TEXT_MAX = 512 };
+
+static struct kube_test {
+	char dir[64];
+	struct event_loop *loop;
+	struct kube_source *source;
+	struct known_set known;
+	struct registry *registry;
+	struct tables *tables;
+	bool waits, late; /* late: changes wait for answer(), as for a slow proxy */
+	unsigned changes, generations, compilations;
+	struct change *asked;
+	void (*done)(void *arg, int r, struct change_report *report);
+	void *done_arg;
+	int fail; /* what the next change comes to */
+	struct kube_config config;
+} t;
+
+/* ---- the engine ---- */
+
+static int compile_known(const struct known_set *set, struct tables **out, struct errors *errors)
+{
+	struct object **items = calloc(set->count + 1, sizeof(struct object *));
+	struct objects objects = { items, set->count };
+	int r;
+
+	for (size_t i = 0; i < set->count; i++)
+		items[i] = set->items[i].object;
+	r = compile(&objects, t.registry, COMPILE_HTTP_ALWAYS, out, errors);
+	free(items);
+	t.compilations++;
+	return r;
+}
+
+static int attempt(struct change *c, struct stage *st, struct tables **tables,
+		   struct change_report *report)
+{
+	int r = stage_init(st, &t.known);
+
+	if (!r)
+		r = c->stage(c, st, report);
+	if (r || !(st->dirty || (c->completes && t.waits)))
+		return r ? r : 1;
+	return compile_known(&st->set, tables, &report->errors);
+}
+
+static void take_effect(struct change *c, struct stage *st, struct tables *tables)
+{
+	t.generations += !t.tables || !tables_same(t.tables, tables);
+	tables_free(t.tables);
+	t.tables = tables;
+	stage_keep(st, &t.known);
+	t.waits &= !c->completes;
+	if (c->kept)
+		c->kept(c, &t.known);
+}
+
+static void carry_out(struct change *c)
+{
+	struct change_report report = { 0 };
+	struct tables *tables = NULL;
+	struct stage st;
+	int r;
+
+	while ((r = attempt(c, &st, &tables, &report)) == -EINVAL && c->refused &&
+	       !c->refused(c, &report.errors)) {
+		stage_drop(&st);
+		change_report_free(&report);
+	}
+	if (!r && t.fail) {
+		r = t.fail;
+		t.fail = 0;
+		tables_free(tables);
+	} else if (!r) {
+		take_effect(c, &st, tables);
+	}
+	t.changes++;
+	t.done(t.done_arg, r < 0 ? r : 0, &report);
+	stage_drop(&st);
+	change_report_free(&report);
+	c->free(c);
+}
+
+static void submit(void *arg, struct change *c,
+		   void (*done)(void *done_arg, int r, struct change_report *report),
+		   void *done_arg)
+{
+	(void)arg;
+	t.done = done;
+	t.done_arg = done_arg;
+	if (t.late)
+		t.asked = c;
+	else
+		carry_out(c);
+}
+
+static void answer(void)
+{
+	struct change *c = t.asked;
+
+	cr_assert_not_null(c);
+	t.asked = NULL;
+	carry_out(c);
+}
+
+/* ---- the cluster ---- */
+
+static void start(void)
+{
+	struct kube_source_options options = {
+		.config = &t.config, .state_dir = t.dir, .loop = t.loop, .submit = submit
+	};
+	struct errors errors = { 0 }, found = { 0 };
+	struct object_source *base;
+	int r;
+
+	cr_assert_eq(kube_source_open(&options, &t.source), 0);
+	base = kube_source_base(t.source);
+	cr_assert_eq(base->load(base, &t.known, &errors), 0);
+	while ((r = compile_known(&t.known, &t.tables, &found)) == -EINVAL) {
+		cr_assert_eq(base->mend(base, &t.known, &found), 0);
+		errors_free(&found);
+	}
+	cr_assert_eq(r, 0);
+	t.waits = base->accept(base, &t.known, 0) == SOURCE_WAITS;
+	if (t.waits)
+		tables_free(TAKE_PTR(t.tables));
+	errors_free(&found);
+	errors_free(&errors);
+}
+
+static void stop(void)
+{
+	for (size_t i = 0; i < t.known.count; i++) {
+		object_free(t.known.items[i].object);
+		origin_unref(t.known.items[i].origin);
+	}
+	known_free(&t.known);
+	tables_free(TAKE_PTR(t.tables));
+	kube_source_close(TAKE_PTR(t.source));
+}
+
+static void setup(void)
+{
+	log_set("test", LOG_LEVEL_ERROR);
+	t = (struct kube_test){ .dir = "/tmp/weft-unit-kube-XXXXXX" };
+	t.config.server = (char *)"https://127.0.0.1:1";
+	t.config.namespace = (char *)"default";
+	cr_assert_not_null(mkdtemp(t.dir));
+	cr_assert_eq(event_loop_open(&t.loop), 0);
+	t.registry = registry_new();
+	start();
+}
+
+static void teardown(void)
+{
+	char path[128];
+
+	stop();
+	registry_free(t.registry);
+	event_loop_close(t.loop);
+	snprintf(path, sizeof(path), "%s/kubernetes.cache", t.dir);
+	unlink(path);
+	rmdir(t.dir);
+}
+
+TestSuite(kube_source, .init = setup, .fini = teardown, .timeout = 60);
+
+/* Until nothing happens for so long. */
+static void run(int quiet_ms)
+{
+	while (!event_loop_wait(t.loop, quiet_ms)) {
+		struct event_loop *l = t.loop;
+		unsigned before = t.changes;
+
+		event_loop_dispatch(l);
+		if (before == t.changes)
+			break;
+	}
+}
+
+static void tell(unsigned resource, const char *name, const char *version, const char *json)
+{
+	const struct informer_sink sink = kube_source_sink(t.source);
+	struct informer_event e = { .resource = resource,
+				    .change = json ? INFORMER_PUT : INFORMER_GONE,
+				    .namespace = resource == NAMESPACE ? "" : "default",
+				    .name = name,
+				    .resource_version = version,
+				    .json = json,
+				    .size = json ? strlen(json) : 0 };
+
+	sink.events(sink.arg, &e, 1);
+}
+
+static void synced(void)
+{
+	const struct informer_sink sink = kube_source_sink(t.source);
+
+	sink.synced(sink.arg);
+	run(200);
+}
+
+static void tell_service(const char *name, const char *ip, int port)
+{
+	char json[TEXT_MAX];
+
+	snprintf(
+		json, sizeof(json),
+		"{\"apiVersion\":\"v1\",\"kind\":\"Service\",\"metadata\":{\"name\":\"%s\","
+		"\"namespace\":\"default\"},\"spec\":{\"clusterIP\":\"%s\",\"ports\":[{\"port\":%d,"
+		"\"name\":\"tcp\"}]}}",
+		name, ip, port);
+	tell(SERVICE, name, "1", json);
+}
+
+/* Sends a share of the connections of service `host` to its subset v2. */
+static const char *virtual_service(const char *name, const char *host, const char *weight)
+{
+	static char json[TEXT_MAX];
+
+	snprintf(json, sizeof(json),
+		 "{\"apiVersion\":\"networking.istio.io/v1\",\"kind\":\"VirtualService\","
+		 "\"metadata\":{\"name\":\"%s\",\"namespace\":\"default\"},\"spec\":{\"hosts\":[\"%"
+		 "s\"]"
+		 ",\"tcp\":[{\"route\":[{\"destination\":{\"host\":\"%s\",\"subset\":\"v2\"},"
+		 "\"weight\":%s}]}]}}",
+		 name, host, host, weight);
+	return json;
+}
+
+static void tell_rule(const char *name, const char *weight)
+{
+	tell(VIRTUAL_SERVICE, name, weight, virtual_service(name, name, weight));
+}
+
+static void tell_subset(const char *host, const char *subset)
+{
+	char json[TEXT_MAX];
+
+	snprintf(json, sizeof(json),
+		 "{\"apiVersion\":\"networking.istio.io/v1\",\"kind\":\"DestinationRule\","
+		 "\"metadata\":{\"name\":\"%s\",\"namespace\":\"default\"},\"spec\":{\"host\":\"%"
+		 "s\","
+		 "\"subsets\":[{\"name\":\"%s\",\"labels\":{\"version\":\"%s\"}}]}}",
+		 host, host, subset, subset);
+	tell(DESTINATION_RULE, host, subset, json);
+}
+
+static bool in_force(int kind, const char *name)
+{
+	struct object_id id = { kind, "default", name };
+
+	return known_find(&t.known, &id) != NULL;
+}
+
+/* The messages, with newlines between them. */
+static const char *problems(void)
+{
+	static char text[4096];
+	struct errors errors = { 0 };
+
+	cr_assert_eq(kube_source_errors(t.source, &errors), 0);
+	*text = 0;
+	for (size_t i = 0; i < errors.count; i++)
+		snprintf(text + strlen(text), sizeof(text) - strlen(text), "%s%s", i ? "\n" : "",
+			 errors.items[i].text);
+	errors_free(&errors);
+	return text;
+}
+
+/* A service `a` with a rule, in force. */
+static void begin(void)
+{
+	tell_service("a", "10.96.0.1", 80);
+	tell_subset("a", "v2");
+	tell_rule("a", "100");
+	synced();
+	cr_assert(in_force(KIND_VIRTUAL_SERVICE, "a"));
+	cr_assert_str_eq(problems(), "");
+}
+
+/* ---- tests ---- */
+
+Test(kube_source, nothing_is_published_before_the_server_has_told_of_everything)
+{
+	tell_service("a", "10.96.0.1", 80);
+	run(100);
+	cr_expect_eq(t.changes, 0);
+	cr_expect(t.waits);
+	cr_expect_not(kube_source_is_ready(t.source));
+	synced();
+	cr_expect_eq(t.generations, 1);
+	cr_expect_not(t.waits);
+	cr_expect(kube_source_is_ready(t.source));
+	cr_expect(in_force(KIND_SERVICE, "a"));
+}
+
+Test(kube_source, an_empty_cluster_is_one_too)
+{
+	synced();
+	cr_expect_eq(t.generations, 1);
+	cr_expect(kube_source_is_ready(t.source));
+}
+
+Test(kube_source, what_comes_within_50_ms_is_one_generation)
+{
+	begin();
+	cr_expect_eq(t.generations, 1);
+	for (int i = 0; i < 20; i++) {
+		char name[16], ip[32];
+
+		snprintf(name, sizeof(name), "s%d", i);
+		snprintf(ip, sizeof(ip), "10.96.1.%d", i);
+		tell_service(name, ip, 80);
+	}
+	run(200);
+	cr_expect_eq(t.generations, 2);
+	cr_expect_eq(t.known.count, 23);
+}
+
+Test(kube_source, the_last_of_several_versions_counts)
+{
+	struct object_id id = { KIND_SERVICE, "default", "a" };
+
+	begin();
+	tell_service("a", "10.96.0.1", 81);
+	tell(SERVICE, "a", NULL, NULL);
+	tell_service("a", "10.96.0.1", 82);
+	run(200);
+	cr_expect_eq(t.generations, 2);
+	cr_expect_eq(known_find(&t.known, &id)->object->service.ports.items[0].port, 82);
+}
+
+Test(kube_source, what_changes_nothing_is_no_change)
+{
+	unsigned compilations;
+
+	begin();
+	compilations = t.compilations;
+	tell_service("a", "10.96.0.1", 80);
+	run(200);
+	cr_expect_eq(t.generations, 1);
+	cr_expect_eq(t.compilations, compilations);
+}
+
+Test(kube_source, what_weft_has_no_use_for_makes_no_generation)
+{
+	begin();
+	tell(NAMESPACE, "x", "1",
+	     "{\"apiVersion\":\"v1\",\"kind\":\"Namespace\",\"metadata\":{\"name\":\"x\"}}");
+	run(200);
+	cr_expect_eq(t.changes, 2);
+	cr_expect_eq(t.generations, 1);
+	cr_expect_eq(t.known.count, 4);
+}
+
+Test(kube_source, while_a_change_is_on_its_way_the_next_gathers)
+{
+	begin();
+	t.late = true;
+	tell_service("b", "10.96.0.2", 80);
+	run(200);
+	cr_assert_not_null(t.asked);
+	tell_service("c", "10.96.0.3", 80);
+	tell_service("b", "10.96.0.2", 81); /* the same object, once more */
+	run(200);
+	cr_expect_eq(t.changes, 1);
+	answer();
+	run(200);
+	answer();
+	run(200);
+	cr_expect_null(t.asked);
+	cr_expect_eq(t.generations, 3);
+	cr_expect_eq(t.known.count, 5);
+}
+
+Test(kube_source, one_that_goes_while_its_change_is_on_its_way_is_gone)
+{
+	begin();
+	t.late = true;
+	tell_service("b", "10.96.0.2", 80);
+	run(200);
+	tell(SERVICE, "b", NULL, NULL);
+	answer();
+	run(200);
+	cr_expect(in_force(KIND_SERVICE, "b"));
+	answer();
+	cr_expect_not(in_force(KIND_SERVICE, "b"));
+}
+
+Test(kube_source, a_change_that_fails_is_made_again)
+{
+	begin();
+	t.fail = -EIO;
+	tell_service("b", "10.96.0.2", 80);
+	tell(VIRTUAL_SERVICE, "a", NULL, NULL);
+	run(200);
+	cr_expect_eq(t.generations, 1);
+	cr_expect_not(in_force(KIND_SERVICE, "b"));
+	run(3000);
+	cr_expect_eq(t.generations, 2);
+	cr_expect(in_force(KIND_SERVICE, "b"));
+	cr_expect_not(in_force(KIND_VIRTUAL_SERVICE, "a"));
+}
+
+Test(kube_source, an_object_that_cannot_be_read_spoils_nothing)
+{
+	begin();
+	tell_service("b", "10.96.0.2", 80);
+	tell(VIRTUAL_SERVICE, "bad", "7",
+	     "{\"apiVersion\":\"networking.istio.io/v1\",\"kind\":\"VirtualService\",\"metadata\":{"
+	     "\"name\":\"bad\",\"namespace\":\"default\"},\"spec\":{\"hosts\":[\"x\"],\"http\":[{"
+	     "\"route\":[{\"destination\":{\"host\":\"a\"},\"weight\":\"much\"}]}]}}");
+	run(200);
+	cr_expect(in_force(KIND_SERVICE, "b"));
+	cr_expect_not(in_force(KIND_VIRTUAL_SERVICE, "bad"));
+	cr_expect_str_eq(problems(), "virtualservice/default/bad: spec.http[0].route[0].weight: "
+				     "expected a whole number, not \"much\"");
+	tell(VIRTUAL_SERVICE, "bad", NULL, NULL);
+	run(200);
+	cr_expect_str_eq(problems(), "");
+}
+
+Test(kube_source, the_last_good_version_of_a_bad_object_stays)
+{
+	struct object_id id = { KIND_VIRTUAL_SERVICE, "default", "a" };
+	const struct object *was;
+
+	begin();
+	was = known_find(&t.known, &id)->object;
+	tell_rule("a", "much");
+	run(200);
+	cr_expect_eq(known_find(&t.known, &id)->object, was);
+	cr_expect_eq(kube_source_problem_count(t.source), 1);
+	tell_rule("a", "50");
+	run(200);
+	cr_expect_neq(known_find(&t.known, &id)->object, was);
+	cr_expect_str_eq(problems(), "");
+}
+
+Test(kube_source, of_fifty_objects_the_bad_one_alone_is_left_out)
+{
+	begin();
+	for (int i = 0; i < 50; i++) {
+		char name[16], ip[32];
+
+		snprintf(name, sizeof(name), "s%d", i);
+		snprintf(ip, sizeof(ip), "10.96.1.%d", i);
+		tell_service(name, ip, 80);
+		tell_subset(name, i == 17 ? "v1" : "v2");
+		tell_rule(name, "100");
+	}
+	run(300);
+	cr_expect_eq(t.generations, 2);
+	cr_expect_eq(t.known.count, 152);
+	cr_expect_not(in_force(KIND_VIRTUAL_SERVICE, "s17"));
+	cr_expect_str_eq(problems(),
+			 "virtualservice/default/s17: spec.tcp[0].route[0].destination.subset: "
+			 "subset \"v2\" is not defined by destinationrule default/s17 "
+			 "(destinationrule/default/s17)");
+	/* It is tried again when the one that it does not go with changes. */
+	tell_subset("s17", "v2");
+	run(200);
+	cr_expect(in_force(KIND_VIRTUAL_SERVICE, "s17"));
+	cr_expect_str_eq(problems(), "");
+}
+
+Test(kube_source, many_bad_ones_cost_no_more_than_one)
+{
+	unsigned before;
+
+	begin();
+	for (int i = 0; i < 40; i++) {
+		char name[16], ip[32];
+
+		snprintf(name, sizeof(name), "s%d", i);
+		snprintf(ip, sizeof(ip), "10.96.1.%d", i);
+		tell_service(name, ip, 80);
+		tell_subset(name, "v1");
+		tell_rule(name, "100");
+	}
+	before = t.compilations;
+	run(300);
+	cr_expect_eq(kube_source_problem_count(t.source), 40);
+	cr_expect_leq(t.compilations - before, 3);
+}
+
+Test(kube_source, what_others_make_wrong_is_left_out_until_they_mend_it)
+{
+	begin();
+	tell_subset("a", "v1");
+	run(200);
+	cr_expect_not(in_force(KIND_VIRTUAL_SERVICE, "a"));
+	cr_expect_eq(kube_source_problem_count(t.source), 1);
+	tell_service("b", "10.96.0.2", 80); /* does not help */
+	run(200);
+	cr_expect_eq(kube_source_problem_count(t.source), 1);
+	cr_expect(in_force(KIND_SERVICE, "b"));
+	tell_subset("a", "v2");
+	run(200);
+	cr_expect(in_force(KIND_VIRTUAL_SERVICE, "a"));
+	cr_expect_str_eq(problems(), "");
+}
+
+Test(kube_source, a_good_object_does_not_go_with_a_bad_change_of_another)
+{
+	begin();
+	/* Takes the subset away, and is wrong in itself among the others: two errors at once. */
+	tell(DESTINATION_RULE, "a", "9",
+	     "{\"apiVersion\":\"networking.istio.io/"
+	     "v1\",\"kind\":\"DestinationRule\",\"metadata\":{"
+	     "\"name\":\"a\",\"namespace\":\"default\"},\"spec\":{\"host\":\"a\",\"trafficPolicy\":"
+	     "{"
+	     "\"outlierDetection\":{\"consecutive5xxErrors\":3}}}}");
+	run(200);
+	cr_expect(in_force(KIND_VIRTUAL_SERVICE, "a"), "%s", problems());
+	cr_expect(in_force(KIND_DESTINATION_RULE, "a"));
+	cr_expect_eq(kube_source_problem_count(t.source), 1, "%s", problems());
+}
+
+Test(kube_source, kinds_that_are_not_carried_out_are_told_for_as_long_as_they_are_there)
+{
+	begin();
+	tell(SERVICE_ENTRY, "x", "1",
+	     "{\"apiVersion\":\"networking.istio.io/v1\",\"kind\":\"ServiceEntry\",\"metadata\":{"
+	     "\"name\":\"x\",\"namespace\":\"default\"}}");
+	run(200);
+	cr_expect_str_eq(problems(),
+			 "serviceentry/default/x: weft does not carry out ServiceEntry");
+	stop();
+	start();
+	cr_expect_str_eq(problems(),
+			 "serviceentry/default/x: weft does not carry out ServiceEntry");
+	tell(SERVICE_ENTRY, "x", NULL, NULL);
+	cr_expect_str_eq(problems(), "");
+}
+
+/* ---- beside files ---- */
+
+static struct origin file_origin = { .refs = 1000 };
+
+/* As if `weft apply` had brought the service. */
+static void apply_service(const char *name)
+{
+	struct objects objects = { 0 };
+	struct errors errors = { 0 };
+	char yaml[TEXT_MAX];
+
+	snprintf(
+		yaml, sizeof(yaml),
+		"apiVersion: v1\nkind: Service\nmetadata: {name: %s}\nspec: {clusterIP: 10.96.9.9, "
+		"ports: [{port: 1}]}\n",
+		name);
+	cr_assert_eq(rules_parse("f.yaml", yaml, strlen(yaml), &objects, &errors, NULL), 0);
+	cr_assert_eq(known_add(&t.known, objects.items[0], origin_ref(&file_origin), 0), 0);
+	objects.count = 0;
+	objects_free(&objects);
+}
+
+Test(kube_source, what_a_file_has_too_is_an_error_and_the_files_stays)
+{
+	struct object_id id = { KIND_SERVICE, "default", "both" };
+	struct object_source *base = kube_source_base(t.source);
+
+	begin();
+	apply_service("both");
+	tell_service("both", "10.96.0.7", 80);
+	run(200);
+	cr_expect_str_eq(known_find(&t.known, &id)->object->file, "f.yaml");
+	cr_expect_str_eq(problems(), "service/default/both: is in a file that was applied, too, "
+				     "which counts: expected it in one of both (weft delete)");
+	/* Its turn comes when the file's is deleted. */
+	known_find(&t.known, &id)->origin = NULL;
+	object_free(known_find(&t.known, &id)->object);
+	known_find(&t.known, &id)->object = NULL;
+	known_squeeze(&t.known);
+	base->others_changed(base);
+	run(200);
+	cr_assert(in_force(KIND_SERVICE, "both"));
+	cr_expect_str_eq(known_find(&t.known, &id)->object->file, "service/default/both");
+	cr_expect_str_eq(problems(), "");
+}
+
+/* ---- the cache ---- */
+
+Test(kube_source, a_restart_begins_with_what_was_last_known)
+{
+	begin();
+	tell_rule("a", "much"); /* bad: the good version is what a restart begins with */
+	tell_service("b", "10.96.0.2", 80);
+	tell_service("c", "10.96.0.3", 80);
+	run(200);
+	tell(SERVICE, "c", NULL, NULL);
+	run(200);
+	stop();
+	start();
+	cr_expect_not(t.waits);
+	cr_expect(kube_source_is_ready(t.source));
+	cr_expect_eq(t.known.count, 4);
+	cr_expect(in_force(KIND_VIRTUAL_SERVICE, "a"));
+	cr_expect_eq(kube_source_problem_count(t.source), 1);
+	t.generations = 0;
+	tell_service("b", "10.96.0.2", 80);
+	synced();
+	cr_expect_eq(t.generations, 0);
+	cr_expect_eq(t.known.count, 4);
+}
+
+Test(kube_source, a_version_that_compile_refused_is_tried_again_after_a_restart)
+{
+	begin();
+	tell_subset("a", "v1");
+	run(200);
+	stop();
+	start();
+	cr_expect_not(in_force(KIND_VIRTUAL_SERVICE, "a"));
+	tell_subset("a", "v2");
+	synced();
+	cr_expect(in_force(KIND_VIRTUAL_SERVICE, "a"), "%s", problems());
+}
+
+static off_t cache_size(void)
+{
+	char path[128];
+	struct stat st;
+
+	snprintf(path, sizeof(path), "%s/kubernetes.cache", t.dir);
+	cr_assert_eq(stat(path, &st), 0);
+	return st.st_size;
+}
+
+Test(kube_source, a_torn_cache_is_what_it_was_before)
+{
+	char path[128];
+
+	begin();
+	tell_service("b", "10.96.0.2", 80);
+	run(200);
+	stop();
+	snprintf(path, sizeof(path), "%s/kubernetes.cache", t.dir);
+	cr_assert_eq(truncate(path, cache_size() - 5), 0);
+	start();
+	cr_expect_eq(t.known.count, 3);
+	cr_expect_not(in_force(KIND_SERVICE, "b"));
+	tell_service("b", "10.96.0.2", 80);
+	synced();
+	stop();
+	start();
+	cr_expect_eq(t.known.count, 4);
+}
+
+Test(kube_source, the_cache_of_another_server_is_of_no_use)
+{
+	begin();
+	stop();
+	t.config.server = (char *)"https://127.0.0.1:2";
+	start();
+	cr_expect(t.waits);
+	cr_expect_eq(t.known.count, 0);
+}
+
+Test(kube_source, the_cache_does_not_grow_without_end)
+{
+	begin();
+	for (int i = 0; i < 16; i++) {
+		for (int k = 0; k < 400; k++) {
+			char name[16], ip[24];
+
+			snprintf(name, sizeof(name), "s%d", k);
+			snprintf(ip, sizeof(ip), "10.97.%d.%d", k / 200, k % 200);
+			tell_service(name, ip, 1000 + i);
+		}
+		run(200);
+	}
+	cr_expect_eq(t.known.count, 403);
+	cr_expect_leq(cache_size(), 2 << 20);
+	stop();
+	start();
+	cr_expect_eq(t.known.count, 403);
+}

@@ -1,0 +1,95 @@
+// SPDX-License-Identifier: Apache-2.0
+/*
+ * What is asked of the Kubernetes API, and what is kept of it.
+ */
+#include <string.h>
+
+#include "daemon/source/kubernetes_priv.h"
+#include "lib/model/model.h"
+
+#define META "metadata.name", "metadata.namespace", "metadata.labels", "metadata.creationTimestamp"
+
+static const char *const meta_fields[] = { META, NULL };
+static const char *const spec_fields[] = { META, "spec", NULL };
+
+static const char *const service_fields[] = {
+	META,
+	"spec.type",
+	"spec.clusterIP",
+	"spec.clusterIPs",
+	"spec.selector",
+	"spec.ports",
+	"spec.sessionAffinity",
+	"spec.sessionAffinityConfig",
+	"spec.externalName",
+	"spec.publishNotReadyAddresses",
+	"spec.internalTrafficPolicy",
+	NULL,
+};
+
+static const char *const slice_fields[] = {
+	META, "addressType", "ports", "endpoints", NULL,
+};
+
+static const char *const pod_fields[] = {
+	META,
+	"metadata.deletionTimestamp",
+	"spec.containers.ports",
+	"spec.initContainers.ports",
+	"spec.serviceAccountName",
+	"spec.nodeName",
+	"spec.subdomain",
+	"spec.hostname",
+	"spec.hostNetwork",
+	"status.phase",
+	"status.podIP",
+	"status.podIPs",
+	"status.conditions.type",
+	"status.conditions.status",
+	NULL,
+};
+
+#define ISTIO "networking.istio.io", "v1"
+#define SECURITY "security.istio.io", "v1"
+
+/* Those that have no say in which objects are right come without `others`: pods come and go. */
+const struct kube_kind kube_kinds[] = {
+	{ "", "v1", "services", "Service", "service", KIND_SERVICE, false, true, service_fields },
+	{ "discovery.k8s.io", "v1", "endpointslices", "EndpointSlice", "endpointslice",
+	  KIND_ENDPOINT_SLICE, false, false, slice_fields },
+	{ "", "v1", "pods", "Pod", "pod", KIND_POD, false, false, pod_fields },
+	{ "", "v1", "namespaces", "Namespace", "namespace", KIND_NAMESPACE, false, true,
+	  meta_fields },
+	{ ISTIO, "virtualservices", "VirtualService", "virtualservice", KIND_VIRTUAL_SERVICE, true,
+	  true, spec_fields },
+	{ ISTIO, "destinationrules", "DestinationRule", "destinationrule", KIND_DESTINATION_RULE,
+	  true, true, spec_fields },
+	{ ISTIO, "gateways", "Gateway", "gateway", KIND_GATEWAY, true, true, spec_fields },
+	/* Here networkpolicies are to stand. */
+	{ ISTIO, "serviceentries", "ServiceEntry", "serviceentry", -1, true, false, meta_fields },
+	{ ISTIO, "sidecars", "Sidecar", "sidecar", -1, true, false, meta_fields },
+	{ SECURITY, "authorizationpolicies", "AuthorizationPolicy", "authorizationpolicy", -1, true,
+	  false, meta_fields },
+	{ SECURITY, "peerauthentications", "PeerAuthentication", "peerauthentication", -1, true,
+	  false, meta_fields },
+	{ SECURITY, "requestauthentications", "RequestAuthentication", "requestauthentication", -1,
+	  true, false, meta_fields },
+};
+
+const size_t kube_kind_count = sizeof(kube_kinds) / sizeof(*kube_kinds);
+
+int kube_kind_of_word(const char *word, size_t len)
+{
+	for (size_t i = 0; i < kube_kind_count; i++)
+		if (strlen(kube_kinds[i].word) == len && !memcmp(kube_kinds[i].word, word, len))
+			return (int)i;
+	return -1;
+}
+
+int kube_kind_of_plural(const char *plural)
+{
+	for (size_t i = 0; i < kube_kind_count; i++)
+		if (!strcmp(kube_kinds[i].plural, plural))
+			return (int)i;
+	return -1;
+}

@@ -1,0 +1,150 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#ifndef WEFT_DAEMON_SOURCE_KUBERNETES_PRIV_H
+#define WEFT_DAEMON_SOURCE_KUBERNETES_PRIV_H
+/*
+ * What the files of the Kubernetes source share.
+ */
+#include "daemon/source/kubernetes.h"
+#include "daemon/source/kubernetes_cache.h"
+
+/* ---- kinds ---- */
+
+enum { KUBE_PATH_MAX = 96 };
+
+struct kube_kind {
+	const char *group, *version; /* "" and "v1" for the core's */
+	const char *plural;	     /* "virtualservices" */
+	const char *name;	     /* "VirtualService" */
+	const char *word; /* "virtualservice": begins the name of an object in messages */
+	int kind;	  /* enum kind; -1: weft does not carry it out */
+	bool optional;
+	bool others; /* of what others say, not only of what it says itself, an object may be wrong
+		      */
+	const char *const *fields;
+};
+
+extern const struct kube_kind kube_kinds[];
+extern const size_t kube_kind_count;
+
+/* -1: none. The word need not end with a NUL. */
+int kube_kind_of_word(const char *word, size_t len);
+int kube_kind_of_plural(const char *plural);
+
+/* ---- objects ---- */
+
+/* What is known of an object of the cluster. */
+struct kube_object {
+	struct kube_object *next; /* with the same slot */
+	uint32_t hash;
+	uint16_t kind;	     /* index of kube_kinds */
+	bool pending;	     /* something of it is to be taken over */
+	bool gone;	     /* the server has it no more */
+	bool in_change;	     /* a change on its way is about it */
+	bool in_file;	     /* a file has it, too */
+	char *version;	     /* resourceVersion */
+	struct object *live; /* as it is in force; NULL: it is not. A reference. */
+	struct object
+		*newest; /* as the server has it, when that is not (yet) in force. A reference. */
+	char *text;	 /* the same as JSON, when it could not be read */
+	size_t size;	 /* of it */
+	struct errors errors;	      /* why the newest is not in force */
+	const char *namespace, *name; /* in `texts` */
+	char texts[];
+};
+
+struct kube_objects {
+	struct kube_object **slots;
+	size_t count, slot_count;
+};
+
+struct kube_object *kube_objects_find(const struct kube_objects *set, unsigned kind,
+				      const char *namespace, const char *name);
+/* The one that there is, or a new one; NULL when out of memory. */
+struct kube_object *kube_objects_get(struct kube_objects *set, unsigned kind, const char *namespace,
+				     const char *name);
+void kube_objects_remove(struct kube_objects *set, struct kube_object *o); /* and frees it */
+void kube_objects_free(struct kube_objects *set);
+
+/* Goes over all of them; `o` may be removed in between. */
+#define kube_objects_each(set, o, after)                                                          \
+	for (size_t slot_ = 0; slot_ < (set)->slot_count; slot_++)                                \
+		for (struct kube_object *o = (set)->slots[slot_], *after = o ? o->next : NULL; o; \
+		     o = after, after = o ? o->next : NULL)
+
+/* Another reference to it, for objects of which both engine and source have one. */
+struct object *kube_object_ref(struct object *o);
+/* "virtualservice/default/reviews". Returns `buf`. */
+const char *kube_object_text(const struct kube_object *o, char *buf, size_t size);
+enum { KUBE_TEXT_MAX = 600 };
+/* What the engine knows it by. */
+struct object_id kube_object_id(const struct kube_object *o);
+
+/* ---- the source ---- */
+
+struct kube_change;
+
+struct kube_source {
+	struct object_source source;
+	struct origin origin; /* of all objects that it brings */
+	struct kube_source_options options;
+	struct kube_config *config;
+	struct kube_objects objects;
+	struct kube_cache *cache;
+	struct kube_object **pending;
+	size_t pending_count, pending_room;
+	struct kube_change *on_its_way;
+	struct event_timer window;
+	bool scheduled; /* the window's timer is set */
+	bool late;	/* a window has ended while a change was on its way */
+	bool retry;	/* what is left out is to be tried again */
+	int64_t cached; /* when the cache was true, in Unix seconds; 0: there was none */
+	bool synced;	/* the server has told of everything, once */
+	bool complete;	/* and that is in force */
+	size_t bad;	/* objects with errors */
+	uint64_t told;	/* kinds that a line in the log was written about, as bits */
+	int64_t since;	/* of the phase, for status */
+	/* ---- the informer's part ---- */
+	struct informer *informer;
+	struct informer_resource *resources; /* parallel to kube_kinds */
+	char (*paths)[KUBE_PATH_MAX], (*versions)[KUBE_PATH_MAX];
+	struct event_timer discovery;
+	unsigned istio_version; /* which of Istio's API versions is asked for */
+	char error[256];	/* of discovery */
+};
+
+/* Makes the errors the object's, which are none then; says so in the log if they are new. */
+void kube_source_blame(struct kube_source *s, struct kube_object *o, struct errors *errors);
+/* It is as it should be. */
+void kube_source_acquit(struct kube_source *s, struct kube_object *o);
+/* The object that a message is about; NULL: none of this source. */
+struct kube_object *kube_source_blamed(const struct kube_source *s, const struct error *e);
+void kube_source_schedule(struct kube_source *s, unsigned ms);
+int kube_source_queue(struct kube_source *s, struct kube_object *o);
+/* Writes down what is known of the object. */
+void kube_source_note(struct kube_source *s, const struct kube_object *o);
+/* Frees what no one refers to any more. */
+void kube_source_forget(struct kube_source *s, struct kube_object *o);
+
+/* ---- its changes ---- */
+
+enum kube_wish {
+	WISH_NEWEST, /* is to be in force as the server has it */
+	WISH_LIVE,   /* stays as it is in force */
+	WISH_OUT,    /* is left out */
+};
+
+/* An object's part in a change. */
+struct kube_item {
+	struct kube_object *of;
+	struct object *object; /* a reference; NULL: it goes */
+	enum kube_wish wish;
+	struct errors errors; /* why not as wished */
+};
+
+/* Takes what is pending. 0; 1: there is nothing to do; -ENOMEM. */
+int kube_change_new(struct kube_source *s, struct kube_change **out);
+struct change *kube_change_base(struct kube_change *c);
+/* What has become of it, before it is freed. */
+void kube_change_done(struct kube_change *c, int r);
+
+#endif

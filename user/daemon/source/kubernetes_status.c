@@ -1,0 +1,183 @@
+// SPDX-License-Identifier: Apache-2.0
+/*
+ * What is told of the Kubernetes source, and of the objects that are not in force.
+ */
+#include <errno.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "daemon/source/kubernetes_priv.h"
+#include "lib/base/cleanup.h"
+#include "lib/base/json_io.h"
+
+enum { PROBLEMS_MAX = 100 }; /* that are told by name in a status */
+
+size_t kube_source_problem_count(const struct kube_source *s)
+{
+	return s->bad;
+}
+
+void kube_source_each_problem(const struct kube_source *s,
+			      void (*each)(void *arg, const struct kube_problem *p), void *arg)
+{
+	kube_objects_each(&s->objects, o, after)
+	{
+		const struct kube_problem p = { .path = s->paths[o->kind],
+						.kind = kube_kinds[o->kind].name,
+						.namespace = o->namespace,
+						.name = o->name,
+						.version = o->version,
+						.errors = &o->errors,
+						.in_force = o->live != NULL };
+
+		if (o->errors.count)
+			each(arg, &p);
+	}
+}
+
+static int by_name(const void *a, const void *b)
+{
+	const struct kube_object *x = *(struct kube_object *const *)a;
+	const struct kube_object *y = *(struct kube_object *const *)b;
+	int r = strcmp(x->namespace, y->namespace);
+
+	if (!r)
+		r = strcmp(x->name, y->name);
+	return r ? r : x->kind - y->kind;
+}
+
+/* Those with errors, for the caller to free; NULL when out of memory. */
+static struct kube_object **sorted(const struct kube_source *s, size_t *count)
+{
+	struct kube_object **list = calloc(s->bad + 1, sizeof(struct kube_object *));
+
+	*count = 0;
+	if (!list)
+		return NULL;
+	kube_objects_each(&s->objects, o, after)
+	{
+		if (o->errors.count && *count < s->bad)
+			list[(*count)++] = o;
+	}
+	qsort(list, *count, sizeof(struct kube_object *), by_name);
+	return list;
+}
+
+int kube_source_errors(const struct kube_source *s, struct errors *out)
+{
+	size_t count;
+	_cleanup_free_ struct kube_object **list = sorted(s, &count);
+	int r = list ? 0 : -ENOMEM;
+
+	for (size_t i = 0; !r && i < count; i++)
+		for (size_t k = 0; !r && k < list[i]->errors.count; k++)
+			if (!list[i]->errors.items[k].warning)
+				r = errors_copy(out, &list[i]->errors.items[k],
+						list[i]->errors.items[k].namespace);
+	return r;
+}
+
+static json_t *problem_json(const struct kube_object *o)
+{
+	json_t *messages = json_array();
+
+	for (size_t i = 0; i < o->errors.count; i++) {
+		const struct error *e = &o->errors.items[i];
+
+		if (!e->warning && e->text)
+			json_array_append_new(messages, json_text(e->text + e->place + 2));
+	}
+	return json_pack("{s:s, s:o, s:o, s:b, s:o}", "kind", kube_kinds[o->kind].name, "namespace",
+			 json_text(o->namespace), "name", json_text(o->name), "in_force",
+			 o->live != NULL, "messages", messages);
+}
+
+static json_t *problems_json(const struct kube_source *s)
+{
+	size_t count;
+	_cleanup_free_ struct kube_object **list = sorted(s, &count);
+	json_t *json = list ? json_array() : NULL;
+
+	for (size_t i = 0; json && i < count && i < PROBLEMS_MAX; i++)
+		json_array_append_new(json, problem_json(list[i]));
+	return json;
+}
+
+static const char *phase_name(enum informer_phase phase)
+{
+	static const char *const names[] = {
+		[INFORMER_CONNECTING] = "connecting",
+		[INFORMER_SYNCED] = "synced",
+		[INFORMER_ABSENT] = "absent",
+		[INFORMER_FORBIDDEN] = "forbidden",
+	};
+
+	return names[phase];
+}
+
+static size_t count_of(const struct kube_source *s, size_t kind)
+{
+	size_t n = 0;
+
+	kube_objects_each(&s->objects, o, after) n += o->kind == kind && !o->gone;
+	return n;
+}
+
+static json_t *resource_json(const struct kube_source *s, size_t i)
+{
+	const struct informer_status *st = s->informer ? informer_status(s->informer, (unsigned)i)
+						       : NULL;
+	json_t *json = json_pack("{s:s, s:s, s:I}", "resource", kube_kinds[i].plural, "path",
+				 s->paths[i], "objects", (json_int_t)count_of(s, i));
+	json_t *more = st ? json_pack("{s:s, s:I, s:o, s:I, s:I, s:I, s:I}", "phase",
+				      phase_name(st->phase), "since", (json_int_t)st->since,
+				      "error", json_text(st->error), "lists", (json_int_t)st->lists,
+				      "watches", (json_int_t)st->watches, "events",
+				      (json_int_t)st->events, "bytes", (json_int_t)st->bytes)
+			  : NULL;
+
+	if (more)
+		json_object_update(json, more);
+	json_decref(more);
+	return json;
+}
+
+/* The first of what is not as it should be, of the kinds that there must be. */
+static const struct informer_status *first_broken(const struct kube_source *s)
+{
+	for (size_t i = 0; s->informer && i < kube_kind_count; i++) {
+		const struct informer_status *st = informer_status(s->informer, (unsigned)i);
+
+		if (st->phase == INFORMER_CONNECTING || st->phase == INFORMER_FORBIDDEN)
+			return st;
+	}
+	return NULL;
+}
+
+static const char *phase_of(const struct kube_source *s, const struct informer_status *broken)
+{
+	if (!s->complete)
+		return s->cached ? "cached" : "waiting";
+	return !broken				     ? "synced"
+	       : broken->phase == INFORMER_FORBIDDEN ? "forbidden"
+						     : "reconnecting";
+}
+
+json_t *kube_source_status(const struct kube_source *s)
+{
+	const struct informer_status *broken = first_broken(s);
+	const char *phase = phase_of(s, broken);
+	json_t *resources = json_array();
+
+	for (size_t i = 0; i < kube_kind_count; i++)
+		json_array_append_new(resources, resource_json(s, i));
+	return json_pack("{s:s, s:s, s:I, s:o, s:o, s:I, s:o, s:o}", "name", "kubernetes", "phase",
+			 phase, "since",
+			 (json_int_t)(!s->complete && s->cached ? s->cached
+				      : s->complete && broken	? broken->since
+								: s->since),
+			 "server", json_text(s->config->server), "error",
+			 json_text(broken && *broken->error ? broken->error : s->error),
+			 "problem_count", (json_int_t)s->bad, "problems", problems_json(s),
+			 "resources", resources);
+}
