@@ -69,7 +69,7 @@ BINARIES := $(if $(DAEMON_SRC),$(OUT)/weftd) $(if $(CLI_SRC),$(OUT)/weft) \
 
 MAN := $(OUT)/man/weft.1 $(OUT)/man/weftd.8 $(OUT)/man/weft-proxy.8
 
-.PHONY: help deps all demo check check-run unit format rooms man installed stack-depth tidy rules test vmtest bench bench-l4 bench-l7 \
+.PHONY: help deps all demo check check-run unit format rooms man installed stack-depth tidy rules test test-cluster vmtest bench bench-l4 bench-l7 \
 	fuzz fuzz-minute fmt image deb install installable install-files put-files uninstall clean
 
 ##@ Make
@@ -93,7 +93,11 @@ check-run: format rooms man installed unit stack-depth tidy fuzz-minute
 
 test: deps ## all tests: units, BPF programs, real sockets between namespaces (root)
 	@selftests/as-owner $(MAKE) --no-print-directory $(JOBS) $(UNIT) all
-	@selftests/run
+	@selftests/cluster/prepare --idle >/dev/null 2>&1 & selftests/run
+
+test-cluster: deps ## the tutorials by kubectl on a real cluster of two nodes (root; Go to build it)
+	@selftests/as-owner $(MAKE) --no-print-directory $(JOBS) all
+	@selftests/run cluster
 
 vmtest: all ## the same on kernels 6.1 and 6.12, in VMs
 	@./vmtest.sh
