@@ -111,7 +111,7 @@ left_on() {
 	cgroup=$(on "$1" awk '$3 == "cgroup2" { print $2; exit }' /proc/mounts)
 	[ ! -e "/proc/${NODE_PID[$1]}/root/sys/fs/bpf/weft" ] || echo pins
 	[ -z "$(on "$1" bpftool cgroup show "$cgroup")" ] || echo cgroup-programs
-	! on "$1" bpftool net | grep -E 'from_(pod|nic|bridge)|to_(pod|nic)' >/dev/null || echo tc
+	! on "$1" tc qdisc show | grep clsact >/dev/null || echo qdiscs # links at interfaces end with their pins
 	! on "$1" ip rule | grep 0x570000 >/dev/null || echo rules
 	! on "$1" nft list tables | grep 'inet weft' >/dev/null || echo nftables
 	! on "$1" pgrep weft >/dev/null || echo processes
@@ -128,7 +128,7 @@ nothing_left() {
 deleted() {
 	local node
 	for node in "${NODES[@]}"; do
-		expect_eq "$node, before $1" "$(left_on "$node" | xargs)" "pins cgroup-programs tc rules nftables processes cgroups"
+		expect_eq "$node, before $1" "$(left_on "$node" | xargs)" "pins cgroup-programs rules nftables processes cgroups"
 	done
 	"${@:2}" >/dev/null
 	wait_until 60 no_agents
