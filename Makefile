@@ -42,7 +42,7 @@ STD := -std=gnu11
 SAN := -fsanitize=address,undefined -fno-sanitize-recover=undefined -fno-omit-frame-pointer
 ASAN_CFLAGS := -O1 -g $(SAN)
 FUZZ_CFLAGS := -O1 -g -fsanitize=fuzzer-no-link,address,undefined -fno-sanitize-recover=undefined
-BPF_CFLAGS = -target bpf -mcpu=v3 -O2 -g -Wall -Werror -Iheaders -Ibpf -I/usr/include/$(MULTIARCH)
+BPF_CFLAGS = -target bpf -mcpu=v3 -O2 -g -ffile-prefix-map=$(CURDIR)=. -Wall -Werror -Iheaders -Ibpf -I/usr/include/$(MULTIARCH)
 LDFLAGS ?=
 
 LIB_SRC := $(wildcard user/lib/*/*.c)
@@ -71,7 +71,7 @@ BINARIES := $(if $(DAEMON_SRC),$(OUT)/weftd) $(if $(CLI_SRC),$(OUT)/weft) \
 MAN := $(OUT)/man/weft.1 $(OUT)/man/weftd.8 $(OUT)/man/weft-proxy.8
 
 .PHONY: help deps all demo check check-run unit format rooms man installed stack-depth tidy rules test test-cluster vmtest bench bench-l4 bench-l7 \
-	fuzz fuzz-minute fmt install installable install-files put-files uninstall clean
+	fuzz fuzz-minute fmt image deb install installable install-files put-files uninstall clean
 
 ##@ Make
 help: ## this list
@@ -126,6 +126,14 @@ install: ## build, and install under $(DESTDIR)$(PREFIX)
 
 uninstall: ## take weft off this machine: its programs out of the kernel, and what `make install` put under $(DESTDIR)$(PREFIX)
 	@DESTDIR='$(DESTDIR)' PREFIX='$(PREFIX)' packaging/uninstall
+
+image: deps ## an image of containers, as one tar: $(OUT)/image/weft-VERSION.tar
+	@selftests/as-owner $(MAKE) --no-print-directory $(JOBS) $(BINARIES)
+	@packaging/image $(OUT) $(VERSION) $(OUT)/image/weft-$(VERSION).tar
+
+deb: deps ## a Debian package: $(OUT)/deb/weft_VERSION_ARCH.deb
+	@selftests/as-owner $(MAKE) --no-print-directory $(JOBS) installable
+	@packaging/deb $(OUT) $(VERSION) $(OUT)/deb
 
 clean: ## remove what was built
 	$(Q)rm -rf $(OUT)

@@ -160,6 +160,8 @@ static int print(const json_t *data)
 	       is_ready(data) ? "ready" : "not ready", (long long)json_get_int(data, "pid", 0));
 	json_array_foreach(json_object_get(data, "missing"), i, missing)
 		printf("missing      %s\n", json_string_value(missing));
+	json_array_foreach(json_object_get(data, "container_lacks"), i, missing)
+		printf("lacks        %s\n", json_string_value(missing));
 	print_sources(data);
 	printf("generation   %lld\n", (long long)json_get_int(data, "generation", 0));
 	printf("pods         %lld, %lld of them in the mesh (--enrol %s)\n",

@@ -11,6 +11,7 @@
 #include "daemon/api/control.h"
 #include "daemon/api/control_clock.h"
 #include "daemon/api/control_conn.h"
+#include "daemon/source/leave.h"
 #include "lib/base/log.h"
 #include "lib/wire/unix_listen.h"
 #include "lib/wire/wire_client.h"
@@ -141,8 +142,13 @@ static void take_signal(void *arg, uint32_t events)
 	(void)events;
 	if (read(l->signals.fd, &info, sizeof(info)) != sizeof(info))
 		return;
-	log_info("ending on signal %u; steering stays on", info.ssi_signo);
-	engine_cancel(l->d->engine);
+	if (leave_wanted(l->d->leave)) {
+		log_info("ending on signal %u, and leaving the node", info.ssi_signo);
+		(void)weftd_leave(l->d);
+	} else {
+		log_info("ending on signal %u; steering stays on", info.ssi_signo);
+		engine_cancel(l->d->engine);
+	}
 	l->d->quit = true;
 }
 

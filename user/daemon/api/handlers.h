@@ -11,6 +11,8 @@
 #include "daemon/api/reply.h"
 #include "daemon/supervisor/supervisor.h"
 
+struct leave;
+
 /* What the handlers work on. Everything is borrowed. */
 struct weftd {
 	struct kernel *kernel;
@@ -18,6 +20,7 @@ struct weftd {
 	struct supervisor *supervisor;
 	struct file_source *files; /* NULL, like the next: not a source of this weftd */
 	struct kube_source *kubernetes;
+	const struct leave *leave;     /* NULL: it ends as it began */
 	const char *bpffs, *state_dir; /* as weftd was started, like the next */
 	enum enrol_mode enrol;
 	const char *node_name; /* that Pods of this node name; NULL: not known */
@@ -35,6 +38,9 @@ void handle(struct weftd *d, const struct request *request, reply_send_fn send, 
 
 /* Of a Pod, as the known objects have it. */
 struct enrolment enrolment_of(const struct weftd *d, const struct object *pod);
+/* Takes everything of weft's out of the node, weft-proxy, too, and then asks weftd to end. 0 or
+ * -errno. */
+int weftd_leave(struct weftd *d);
 
 int handle_apply(struct weftd *d, const struct request *request, struct reply *reply);
 int handle_delete(struct weftd *d, const struct request *request, struct reply *reply);

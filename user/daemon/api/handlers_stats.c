@@ -90,6 +90,16 @@ static bool sources_are_ready(const struct weftd *d)
 	return !d->kubernetes || kube_source_is_ready(d->kubernetes);
 }
 
+/* NULL when out of memory. */
+static json_t *lacking(const struct weftd *d)
+{
+	json_t *list = json_array();
+
+	if (list)
+		supervisor_each_lacking(d->supervisor, d->state_dir, add_missing, list);
+	return list;
+}
+
 int handle_status(struct weftd *d, const struct request *request, struct reply *reply)
 {
 	struct kernel_status status = { 0 };
@@ -122,22 +132,31 @@ int handle_status(struct weftd *d, const struct request *request, struct reply *
 		json_text(status.node.shortcut), "handover", (int)status.node.tproxy, "netfilter",
 		json_text(status.node.netfilter), "missing", missing, "enrol",
 		enrol_mode_name(d->enrol), "pods_enrolled", (int)status.node.members);
-	return reply->data ? 0 : -ENOMEM;
+	return reply->data && !json_object_set_new(reply->data, "container_lacks", lacking(d))
+		       ? 0
+		       : -ENOMEM;
 }
 
-int handle_uninstall(struct weftd *d, const struct request *request, struct reply *reply)
+int weftd_leave(struct weftd *d)
 {
 	int r;
 
-	(void)request;
 	engine_cancel(d->engine);
 	kernel_guard(d->kernel, false);
 	r = kernel_detach(d->bpffs, false);
 	kernel_guard(d->kernel, r);
 	if (r)
-		return refuse(reply, "uninstall", "weftd could not remove everything: see its log");
+		return r;
 	supervisor_end(d->supervisor);
 	log_info("everything is taken out of the kernel: ending");
 	d->quit = true;
+	return 0;
+}
+
+int handle_uninstall(struct weftd *d, const struct request *request, struct reply *reply)
+{
+	(void)request;
+	if (weftd_leave(d))
+		return refuse(reply, "uninstall", "weftd could not remove everything: see its log");
 	return 0;
 }

@@ -39,10 +39,9 @@ static const struct {
 	int bit;
 	const char *name;
 } needed[] = {
-	{ CAP_SYS_ADMIN, "CAP_SYS_ADMIN" },
-	{ CAP_NET_ADMIN, "CAP_NET_ADMIN" },
-	{ CAP_NET_RAW, "CAP_NET_RAW" },
-	{ CAP_NET_BROADCAST, "CAP_NET_BROADCAST" },
+	{ CAP_SYS_ADMIN, "CAP_SYS_ADMIN" }, { CAP_NET_ADMIN, "CAP_NET_ADMIN" },
+	{ CAP_NET_RAW, "CAP_NET_RAW" },	    { CAP_NET_BROADCAST, "CAP_NET_BROADCAST" },
+	{ CAP_KILL, "CAP_KILL" }, /* weft-proxy is another user's */
 };
 
 int preflight_privileges(void)

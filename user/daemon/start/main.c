@@ -292,6 +292,12 @@ static int open_health(const struct options *o, struct event_loop *loop, struct 
 	return 0;
 }
 
+static void tell_lacking(void *arg, const char *what)
+{
+	(void)arg;
+	log_warning("the container lacks %s", what);
+}
+
 static int serve(const struct options *o)
 {
 	_cleanup_(unlock) struct locks locks = no_locks;
@@ -346,6 +352,8 @@ static int serve(const struct options *o)
 	d.supervisor = supervisor;
 	d.files = sources.store ? &sources.files : NULL;
 	d.kubernetes = sources.kubernetes;
+	d.leave = sources.leave;
+	supervisor_each_lacking(supervisor, o->state_dir, tell_lacking, NULL);
 	log_info("ready: %zu objects, generation %llu", engine_objects(engine)->count,
 		 (unsigned long long)kernel_generation(kernel));
 	notify_ready();

@@ -32,6 +32,7 @@ enum option_key {
 	OPT_SOURCE,
 	OPT_KUBECONFIG,
 	OPT_NODE_NAME,
+	OPT_DAEMONSET,
 	OPT_LOG_LEVEL,
 	OPT_MAX_CONNECTIONS,
 	OPT_SHORTCUT,
@@ -56,6 +57,7 @@ static const struct option long_options[] = {
 	{ "source", required_argument, NULL, OPT_SOURCE },
 	{ "kubeconfig", required_argument, NULL, OPT_KUBECONFIG },
 	{ "node-name", required_argument, NULL, OPT_NODE_NAME },
+	{ "daemonset", required_argument, NULL, OPT_DAEMONSET },
 	{ "log-level", required_argument, NULL, OPT_LOG_LEVEL },
 	{ "max-connections", required_argument, NULL, OPT_MAX_CONNECTIONS },
 	{ "shortcut", required_argument, NULL, OPT_SHORTCUT },
@@ -108,6 +110,10 @@ static const char usage[] =
 	"API (files)\n"
 	"  --kubeconfig FILE     how to reach the API server (as kubectl would, or as a pod does)\n"
 	"  --node-name NAME      as Pods of this node name it: /readyz waits for them\n"
+	"  --daemonset NAMESPACE/NAME\n"
+	"                        the DaemonSet that this weftd is of: ended once that has been "
+	"deleted, it takes\n"
+	"                        all that is its own out of the node, as --detach does\n"
 	"  --log-level LEVEL     error, warning, info or debug (info)\n"
 	"  --detach              remove every program, pin and filter of weft, and exit\n"
 	"  --help, --version\n";
@@ -153,6 +159,17 @@ static int take_source(struct options *o, int *status)
 		if (!*word)
 			return 0;
 	}
+}
+
+static int take_daemonset(struct options *o, int *status)
+{
+	const char *slash = strchr(optarg, '/');
+
+	if (!slash || slash == optarg || !slash[1] || strchr(slash + 1, '/'))
+		return wrong(status, "%s: NAMESPACE/NAME is expected, not \"%s\"", "--daemonset",
+			     optarg);
+	o->daemonset = optarg;
+	return 0;
 }
 
 static int take_shortcut(struct options *o, int *status)
@@ -208,6 +225,8 @@ static int take_proxy_value(int key, struct options *o, int *status)
 	case OPT_NODE_NAME:
 		o->node_name = optarg;
 		return 0;
+	case OPT_DAEMONSET:
+		return take_daemonset(o, status);
 	default:
 		return take_source(o, status);
 	}
@@ -333,8 +352,9 @@ int options_parse(int argc, char **argv, struct options *out, int *status)
 	}
 	if (optind < argc)
 		return wrong(status, "unexpected argument \"%s\"%s", argv[optind], "");
-	if (!o.kubernetes && o.kubeconfig)
-		return wrong(status, "%s: only with --source kubernetes%s", "--kubeconfig", "");
+	if (!o.kubernetes && (o.kubeconfig || o.daemonset))
+		return wrong(status, "%s: only with --source kubernetes%s",
+			     o.kubeconfig ? "--kubeconfig" : "--daemonset", "");
 	if (o.kubernetes && !o.enrol_given)
 		o.kernel.enrol = ENROL_LABELLED;
 	*out = o;

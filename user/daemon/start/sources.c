@@ -2,6 +2,7 @@
 #include "daemon/start/sources.h"
 
 #include <errno.h>
+#include <string.h>
 
 #include "lib/base/log.h"
 
@@ -23,6 +24,15 @@ static void submit(void *arg, struct change *c,
 	engine_change(((struct sources *)arg)->engine, c, done, done_arg);
 }
 
+static int open_leave(const char *daemonset, const struct kube_config *config,
+		      struct event_loop *loop, struct sources *s)
+{
+	const char *name = strchr(daemonset, '/') + 1;
+	_cleanup_free_ char *namespace = strndup(daemonset, (size_t)(name - 1 - daemonset));
+
+	return namespace ? leave_open(config, namespace, name, loop, &s->leave) : -ENOMEM;
+}
+
 static int open_kubernetes(const struct options *o, struct event_loop *loop, struct sources *s)
 {
 	_cleanup_(kube_config_freep) struct kube_config *config = NULL;
@@ -41,7 +51,7 @@ static int open_kubernetes(const struct options *o, struct event_loop *loop, str
 	r = kube_source_open(&options, &s->kubernetes);
 	if (!r)
 		s->list[s->count++] = kube_source_base(s->kubernetes);
-	return r;
+	return !r && o->daemonset ? open_leave(o->daemonset, config, loop, s) : r;
 }
 
 /* Files come first: what they have counts before what the cluster has. */
@@ -60,6 +70,7 @@ int sources_start(struct sources *s, struct engine *engine)
 
 void sources_close(struct sources *s)
 {
+	leave_close(s->leave);
 	kube_source_close(s->kubernetes);
 	store_close(s->store);
 }

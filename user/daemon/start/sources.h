@@ -7,12 +7,14 @@
 #include "daemon/engine/engine.h"
 #include "daemon/source/files.h"
 #include "daemon/source/kubernetes.h"
+#include "daemon/source/leave.h"
 #include "daemon/start/options.h"
 
 struct sources {
 	struct store *store;
 	struct file_source files;	/* if `store` is not NULL */
 	struct kube_source *kubernetes; /* NULL: it is none of them */
+	struct leave *leave;		/* NULL: weftd is of no DaemonSet */
 	struct object_source *list[2];
 	size_t count;
 	struct engine *engine;

@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "daemon/supervisor/proxy_identity.h"
 
+#include <stdint.h>
 #include <string.h>
 #include <sys/stat.h>
 
@@ -34,14 +35,19 @@ static void put_fd(FILE *f, const char *option, int fd)
 			(unsigned long long)st.st_ino);
 }
 
+/* Its bytes, by FNV-1a: the same program may well be another file, as it is in each container of an
+ * image. */
 static void put_program(FILE *f, const char *program)
 {
-	struct stat st;
+	_cleanup_fclose_ FILE *from = fopen(program, "re");
+	uint64_t hash = 0xcbf29ce484222325;
+	unsigned char bytes[8192];
+	size_t n;
 
-	if (!stat(program, &st))
-		fprintf(f, " %llx:%llu %lld.%09ld", (unsigned long long)st.st_dev,
-			(unsigned long long)st.st_ino, (long long)st.st_mtim.tv_sec,
-			st.st_mtim.tv_nsec);
+	while (from && (n = fread(bytes, 1, sizeof(bytes), from)) > 0)
+		for (size_t i = 0; i < n; i++)
+			hash = (hash ^ bytes[i]) * 0x100000001b3;
+	fprintf(f, " %016llx", (unsigned long long)hash);
 }
 
 char *proxy_identity(const struct supervisor_options *o, const char *program)

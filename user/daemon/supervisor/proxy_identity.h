@@ -7,8 +7,8 @@
  */
 #include "daemon/supervisor/supervisor.h"
 
-/* Of the program at that path, as it is now: a file that was installed anew is another program, if
- * only its version's number is the same. Owned by the caller; NULL when out of memory. */
+/* Of the program at that path, as it is now: it is told by its bytes, not by its version's number
+ * nor by where it lies. Owned by the caller; NULL when out of memory. */
 char *proxy_identity(const struct supervisor_options *o, const char *program);
 
 #endif

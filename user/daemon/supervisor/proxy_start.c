@@ -13,6 +13,8 @@
 
 #include "lib/wire/proxy_orders.h"
 #include "lib/base/cleanup.h"
+#include "daemon/supervisor/container.h"
+#include "daemon/supervisor/proxy_cgroup.h"
 
 enum {
 	ARGS = 2 * PROXY_MAX_WORKERS + 2 * SUPERVISOR_MAX_FDS + 32,
@@ -117,6 +119,18 @@ static int pass(const struct args *a)
 	return 0;
 }
 
+/* What fails is no reason to be without a proxy: weft status tells of it, too. One that the next
+ * weftd can't find, for its socket goes with the container, must not stay. */
+static void leave_container(const char *run_dir)
+{
+	int r = 0;
+
+	if (container_inside() && !container_owns(run_dir))
+		r = proxy_cgroup_enter();
+	if (r)
+		log_err(r, "leave the container's cgroups: weft-proxy ends with the container");
+}
+
 /* In the child. Its messages are as the proxy's own would be. */
 static _Noreturn void become(const struct proxy_start *p, const struct args *a)
 {
@@ -124,6 +138,7 @@ static _Noreturn void become(const struct proxy_start *p, const struct args *a)
 	int r = redirect(p->messages);
 
 	log_set("weft-proxy", LOG_LEVEL_INFO);
+	leave_container(p->options->run_dir);
 	sigemptyset(&none);
 	sigprocmask(SIG_SETMASK, &none, NULL);
 	setsid(); /* what ends weftd from the terminal does not end the proxy */

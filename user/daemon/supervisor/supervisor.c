@@ -5,7 +5,9 @@
 #include <fcntl.h>
 #include <string.h>
 
+#include "daemon/supervisor/container.h"
 #include "daemon/supervisor/listeners.h"
+#include "daemon/supervisor/proxy_cgroup.h"
 #include "daemon/supervisor/proxy_identity.h"
 #include "daemon/supervisor/proxy_link.h"
 #include "daemon/supervisor/proxy_start.h"
@@ -409,6 +411,7 @@ void supervisor_end(struct supervisor *s)
 	orders_died(s);
 	event_timer_stop(&s->start_timer);
 	proxy_link_remove(s->options.run_dir);
+	proxy_cgroup_remove();
 }
 
 void supervisor_stop(const char *run_dir)
@@ -419,6 +422,7 @@ void supervisor_stop(const char *run_dir)
 		proxy_process_end(&p);
 	proxy_process_forget(&p);
 	proxy_link_remove(run_dir);
+	proxy_cgroup_remove();
 }
 
 bool supervisor_runs(const char *run_dir)
@@ -450,4 +454,13 @@ void supervisor_status(const struct supervisor *s, struct supervisor_status *out
 	*out = (struct supervisor_status){ .pid = s->proxy.pid,
 					   .workers = s->options.workers,
 					   .restarts = s->restarts };
+}
+
+void supervisor_each_lacking(const struct supervisor *s, const char *state_dir,
+			     void (*each)(void *arg, const char *what), void *arg)
+{
+	container_each_lacking(s->options.run_dir, state_dir, each, arg);
+	if (container_inside() && s->proxy.pid && proxy_cgroup_shared(s->proxy.pid))
+		each(arg, "the node's cgroups: weft-proxy and its connections end with the "
+			  "container");
 }

@@ -94,4 +94,9 @@ void supervisor_requests(struct supervisor *s, supervisor_requests_fn done, void
 
 void supervisor_status(const struct supervisor *s, struct supervisor_status *out);
 
+/* Calls each() with a line for every thing that a container in which weftd runs should have of the
+ * node, and has not: connections end with it. */
+void supervisor_each_lacking(const struct supervisor *s, const char *state_dir,
+			     void (*each)(void *arg, const char *what), void *arg);
+
 #endif
