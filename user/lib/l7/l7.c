@@ -7,10 +7,11 @@
 
 static int compile_all(struct http_compiler *c)
 {
-	int r;
+	int r = http_policies_write(c);
 
 	http_claim_names(c);
-	r = http_compile_mesh(c);
+	if (!r)
+		r = http_compile_mesh(c);
 	if (!r)
 		r = http_compile_gateways(c);
 	if (!r)
@@ -28,6 +29,7 @@ static void compiler_done(struct http_compiler *c)
 	bytemap_free(&c->names);
 	bytemap_free(&c->plains);
 	bytemap_free(&c->seen);
+	policy_classes_free(&c->policies);
 	free(c->domains.items);
 }
 
