@@ -27,7 +27,7 @@ struct http_compiler {
 	struct bytemap names;	 /* of routes -> the object that has it */
 	struct bytemap plains;	 /* struct mesh_port * -> action + 1, for most clients */
 	TABLE(struct http_domain) domains;
-	struct bytemap seen;	 /* domains that are there already */
+	struct bytemap seen; /* domains that are there already */
 	struct policy_classes policies;
 	bool has_unknown_routes; /* there is a listener for ports of no service */
 };

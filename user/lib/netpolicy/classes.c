@@ -43,8 +43,8 @@ struct maker {
 	struct policy_classes *c;
 	struct netpolicies policies;
 	struct bytemap label_keys, port_names; /* that any policy speaks of */
-	struct bytemap group_numbers, predicate_numbers, peers_numbers, set_numbers,
-		class_numbers, nodes; /* key -> index + 1 */
+	struct bytemap group_numbers, predicate_numbers, peers_numbers, set_numbers, class_numbers,
+		nodes; /* key -> index + 1 */
 	TABLE(struct group) groups;
 	TABLE(struct predicate) predicates;
 	TABLE(struct predicates) asked; /* by c->peers */
@@ -774,8 +774,8 @@ __u32 policy_classes_ingress(struct policy_classes *c, const struct object *pod)
 const struct policy_address *policy_classes_at(const struct policy_classes *c,
 					       const struct addr *addr)
 {
-	return c->addresses.count ? bsearch(&(struct policy_address){ .addr = *addr },
-					    c->addresses.items, c->addresses.count,
-					    sizeof(*c->addresses.items), compare_addresses)
-				  : NULL;
+	return c->addresses.count
+		       ? bsearch(&(struct policy_address){ .addr = *addr }, c->addresses.items,
+				 c->addresses.count, sizeof(*c->addresses.items), compare_addresses)
+		       : NULL;
 }

@@ -13,7 +13,7 @@
 /* Who a rule lets through. */
 struct policy_peers {
 	bool everyone;
-	bool both; /* who is in the classes and in the blocks; otherwise either does */
+	bool both;	      /* who is in the classes and in the blocks; otherwise either does */
 	const __u32 *classes; /* a bit for each, policy_classes.class_words of them; NULL: none */
 	const struct ip_block **blocks;
 	size_t block_count;
@@ -33,14 +33,14 @@ struct policy_set {
 struct policy_address {
 	struct addr addr;
 	__u32 class, ingress, egress; /* sets */
-	__u32 node; /* 1..; 0: not known */
-	bool host;  /* it is the node's own */
+	__u32 node;		      /* 1..; 0: not known */
+	bool host;		      /* it is the node's own */
 };
 
 /* Everything lives in `pool`, but for the growing lists. */
 struct policy_classes {
 	TABLE(struct policy_peers) peers;
-	TABLE(struct policy_set) sets; /* set n is element n - 1 */
+	TABLE(struct policy_set) sets;		/* set n is element n - 1 */
 	TABLE(struct policy_address) addresses; /* ordered by address */
 	struct bytemap ingress; /* const struct object * of a pod -> set, if it has one */
 	size_t class_words;	/* of 32 classes each */

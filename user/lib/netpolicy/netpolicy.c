@@ -260,8 +260,7 @@ static bool always_may(const struct connection *c)
 
 	if (from->has_addr && to->has_addr && !memcmp(&from->addr, &to->addr, sizeof(to->addr)))
 		return true;
-	return (is_host(from) || is_host(to)) && from->pod && to->pod &&
-	       from->pod->pod.node_name &&
+	return (is_host(from) || is_host(to)) && from->pod && to->pod && from->pod->pod.node_name &&
 	       str_eq(from->pod->pod.node_name, to->pod->pod.node_name);
 }
 
