@@ -287,6 +287,10 @@ static const struct row {
 	  8443, false },
 	{ EGRESS("ports: [{port: http}], to: [{ipBlock: {cidr: 10.0.1.0/24}}]"), "cli", "web", 8080,
 	  false },
+	{ EGRESS("ports: [{port: http}]"), "cli", "agent", 8080, true }, /* its own node */
+	{ POLICY("shop", "p",
+		 "podSelector: {}, policyTypes: [Egress], egress: [{ports: [{port: http}]}]"),
+	  "cart", "agent", 8080, false },
 	/* Several policies add up; both directions have to agree. */
 	{ POLICY("default", "a", "podSelector: {}")
 		  POLICY("default", "b",

@@ -446,7 +446,8 @@ static int keep_rules(struct maker *m)
 	set->rules = pool_alloc(&m->c->pool, (m->rules.count + 1) * sizeof(*set->rules));
 	if (!set->rules)
 		return -ENOMEM;
-	qsort(m->rules.items, m->rules.count, sizeof(*m->rules.items), compare_rules);
+	if (m->rules.count)
+		qsort(m->rules.items, m->rules.count, sizeof(*m->rules.items), compare_rules);
 	for (size_t i = 0; i < m->rules.count; i++)
 		if (!n || compare_rules(&set->rules[n - 1], &m->rules.items[i]) != 0)
 			set->rules[n++] = m->rules.items[i];

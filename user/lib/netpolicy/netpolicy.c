@@ -190,7 +190,8 @@ static bool port_holds(const struct policy_port *p, const struct netpolicy_party
 	if (!protocol_is_tcp(p->protocol))
 		return false;
 	if (p->name)
-		return endpoint->pod && netpolicy_pod_has_port(endpoint->pod, p->name, port);
+		return endpoint->ns && endpoint->pod &&
+		       netpolicy_pod_has_port(endpoint->pod, p->name, port);
 	return !p->port || p->port == port ||
 	       (p->end_port && port > p->port && port <= p->end_port);
 }
