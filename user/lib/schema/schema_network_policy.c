@@ -1,9 +1,12 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* NetworkPolicy of networking.k8s.io/v1: what the API server takes, and nothing else. */
+#include <stdio.h>
 #include <string.h>
 
 #include "lib/schema/decode.h"
 #include "lib/schema/validate.h"
+
+enum { INDEX_TEXT = 32 }; /* room for "[17]" */
 
 /* ---- selectors ---- */
 
@@ -17,18 +20,21 @@ static void check_key(struct decoder *d, const struct node *value, const void *s
 static void check_values(struct decoder *d, const struct node *value, const void *target)
 {
 	const struct strs *values = target;
+	char at[INDEX_TEXT];
 
-	for (size_t i = 0; i < values->count; i++)
+	for (size_t i = 0; i < values->count; i++) {
+		snprintf(at, sizeof(at), "[%zu]", i);
 		if (!valid_label_value(values->items[i]))
 			decode_expected(
-				d, validate_nth(value, i), NULL,
+				d, validate_nth(value, i), at,
 				"a label's value (letters, digits, '-', '_' and '.', at most 63)");
+	}
 }
 
 static void check_expression(struct decoder *d, const struct node *self_node, const void *self)
 {
 	const struct label_expression *e = self;
-	bool set = e->operator == LABEL_IN || e->operator == LABEL_NOT_IN;
+	bool set = e->operator== LABEL_IN || e->operator== LABEL_NOT_IN;
 
 	if (set && !e->values.count)
 		decode_error(d, self_node, "values", "required for In and NotIn, but not given");
@@ -108,34 +114,34 @@ static void decode_cidr(struct decoder *d, const struct node *value, void *targe
 static void decode_except(struct decoder *d, const struct node *value, void *target)
 {
 	struct ip_block *b = target;
-	struct path here = { .up = d->path };
 	struct strs given = { 0 };
+	struct path here = { .up = d->path };
 
 	if (!decode_strings(d, value, &given))
 		return;
 	b->except.items = decode_alloc(d, given.count * sizeof(*b->except.items));
 	if (!b->except.items)
 		return;
+	b->except.count = given.count;
 	d->path = &here;
 	for (; here.index < given.count; here.index++)
-		if (decode_subnet(d, validate_nth(value, here.index), given.items[here.index],
-				  &b->except.items[b->except.count]))
-			b->except.count++;
+		decode_subnet(d, validate_nth(value, here.index), given.items[here.index],
+			      &b->except.items[here.index]);
 	d->path = here.up;
 }
 
 static void check_block(struct decoder *d, const struct node *self_node, const void *self)
 {
 	const struct node *list = decode_at(d, self_node, "except");
-	struct path here = { .up = d->path, .name = "except" }, nth = { .up = &here };
 	const struct ip_block *b = self;
+	char at[INDEX_TEXT];
 
-	d->path = &nth;
-	for (; nth.index < b->except.count; nth.index++)
-		if (!is_part(&b->cidr, &b->except.items[nth.index]))
-			decode_expected(d, validate_nth(list, nth.index), NULL,
+	for (size_t i = 0; i < b->except.count; i++) {
+		snprintf(at, sizeof(at), "except[%zu]", i);
+		if (!is_part(&b->cidr, &b->except.items[i]))
+			decode_expected(d, validate_nth(list, i), at,
 					"a subnet within that of cidr, and smaller");
-	d->path = here.up;
+	}
 }
 
 static const struct field block_fields[] = {
@@ -303,6 +309,7 @@ static void decode_types(struct decoder *d, const struct node *value, void *targ
 {
 	struct network_policy *p = target;
 	struct strs types = { 0 };
+	char at[INDEX_TEXT];
 
 	if (!decode_strings(d, value, &types))
 		return;
@@ -311,8 +318,9 @@ static void decode_types(struct decoder *d, const struct node *value, void *targ
 	for (size_t i = 0; i < types.count; i++) {
 		bool ingress = !strcmp(types.items[i], "Ingress");
 
+		snprintf(at, sizeof(at), "[%zu]", i);
 		if (!ingress && strcmp(types.items[i], "Egress") != 0)
-			decode_expected(d, validate_nth(value, i), NULL, "Ingress or Egress");
+			decode_expected(d, validate_nth(value, i), at, "Ingress or Egress");
 		*(ingress ? &p->closes_ingress : &p->closes_egress) = true;
 	}
 }
