@@ -228,4 +228,10 @@ weft delete -f "$TMP/deny.yaml" >/dev/null
 for _ in 1 2 3; do get client "$(vip 4 10)" 8080 >/dev/null; done
 apply <"$TMP/deny.yaml"
 expect_eq "a request when the policy has changed" "$(get client "$(vip 4 10)" 8080)" 503
+
+# A weftd that is started again has the policies from its journal.
+weftd_kill9
+weftd_start --access-log "$TMP/access.log"
+expect_eq "a request when weftd is another" "$(get client "$(vip 4 10)" 8080)" 503
+expect_eq "the policies that it knows" "$(weft get netpol -A -o name --no-headers)" networkpolicy/p1
 rows_end

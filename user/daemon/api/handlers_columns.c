@@ -92,12 +92,12 @@ static json_t *subset_names(const struct destination_rule *dr)
 
 static void write_expression(FILE *f, const struct label_expression *e)
 {
-	bool set = e->operator == LABEL_IN || e->operator == LABEL_NOT_IN;
+	bool set = e->operator== LABEL_IN || e->operator== LABEL_NOT_IN;
 
-	fprintf(f, "%s%s", e->operator == LABEL_DOES_NOT_EXIST ? "!" : "", e->key);
+	fprintf(f, "%s%s", e->operator== LABEL_DOES_NOT_EXIST ? "!" : "", e->key);
 	if (!set)
 		return;
-	fputs(e->operator == LABEL_IN ? " in (" : " notin (", f);
+	fputs(e->operator== LABEL_IN ? " in (" : " notin (", f);
 	for (size_t i = 0; i < e->values.count; i++)
 		fprintf(f, "%s%s", i ? "," : "", e->values.items[i]);
 	fputc(')', f);

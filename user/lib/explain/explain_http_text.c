@@ -103,6 +103,8 @@ static void write_destination(FILE *f, const json_t *d)
 	if (json_object_get(d, "closed")) {
 		write_list(f, "          closed: ", json_object_get(d, "closed"));
 		fputc('\n', f);
+	}
+	if (json_object_get(d, "network_policies") && !json_get_int(d, "status", 0)) {
 		write_list(f, "          ", json_object_get(d, "network_policies"));
 		fputc('\n', f);
 	}

@@ -171,7 +171,7 @@ struct policy_peer {
 };
 
 struct policy_port {
-	const char *protocol; /* "TCP" by default */
+	const char *protocol;	 /* "TCP" by default */
 	uint16_t port, end_port; /* of a name and of all ports: 0 */
 	const char *name;	 /* of a container's port */
 };
@@ -194,7 +194,7 @@ struct policy_rules {
 };
 
 struct network_policy {
-	struct label_selector pods; /* of the policy's own namespace */
+	struct label_selector pods;	    /* of the policy's own namespace */
 	bool closes_ingress, closes_egress; /* policyTypes, or their default */
 	struct policy_rules ingress, egress;
 };

@@ -65,10 +65,10 @@ struct message {
 	const char *what; /* for messages: "a VirtualService's spec" */
 	size_t size;
 	const struct field *fields; /* ends with a NULL name */
-	bool whole; /* an unknown field is an error, of a kind that is none of Istio's, too */
-	bool null_ok;		  /* in a list or map, nothing at all stands for an empty message */
-	size_t pos_at;		  /* AT() of a struct pos for where the message begins */
-	size_t given_at;	  /* AT() of a bool */
+	bool whole;	 /* an unknown field is an error, of a kind that is none of Istio's, too */
+	bool null_ok;	 /* in a list or map, nothing at all stands for an empty message */
+	size_t pos_at;	 /* AT() of a struct pos for where the message begins */
+	size_t given_at; /* AT() of a bool */
 	void (*init)(void *self); /* defaults other than zero */
 	/* What follows from several fields together, or from none being given. */
 	void (*finish)(struct decoder *d, const struct node *self_node, void *self);

@@ -50,8 +50,7 @@ static const struct {
 	/* To the client it is a connection that is not made; of the endpoint it says nothing. */
 	[FAIL_NETWORK_POLICY] = { { .status = 503,
 				    .flags = "UF",
-				    .details =
-					    RESET_BEFORE "{connection_failure|network_policy}",
+				    .details = RESET_BEFORE "{connection_failure|network_policy}",
 				    .body = BODY(RESET_REASON "connection failure") },
 				  OUTCOME_ABANDONED },
 	[FAIL_CONNECT_TIMEOUT] = { { .status = 503,
