@@ -77,6 +77,9 @@ struct http_cluster_stat {
 	__u64 upstream_rq_4xx;
 	__u64 upstream_rq_5xx;
 
+	__u64 network_policy; /* tries and copies that a NetworkPolicy lets no connection through
+				 for */
+
 	/* outlier_detection.* */
 	__u64 ejections_active;		/* gauge: endpoints that are out, as of the last request */
 	__u64 ejections_enforced_total; /* of any type */

@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
  * A snapshot with damage in it is refused, or harmless to the router that goes by it. The input is
- * a list of changes to the one that selftests/rules/routes compiles to; so it stays good when the
- * format changes.
+ * a list of changes to the one that selftests/rules/routes compiles to, with NetworkPolicies beside
+ * them; so it stays good when the format changes.
  */
 #include <glob.h>
 #include <stdint.h>
@@ -85,6 +85,7 @@ int LLVMFuzzerInitialize(int *argc, char ***argv)
 	for (size_t i = 0; i < files.gl_pathc; i++)
 		parse(files.gl_pathv[i], &objects, &errors);
 	globfree(&files);
+	parse("selftests/rules/network-policies.yaml", &objects, &errors);
 	registry = registry_new();
 	if (compile(&objects, registry, COMPILE_HTTP_ALWAYS, &tables, &errors))
 		abort();
@@ -94,6 +95,9 @@ int LLVMFuzzerInitialize(int *argc, char ***argv)
 	good = tables->http;
 	if (!hs_count(good, HS_SOURCES))
 		abort();
+	for (int i = HS_POLICIES; i <= HS_PEERS; i++)
+		if (!hs_count(good, i))
+			abort();
 	stderr = fopen("/dev/null", "we"); /* each input would have a line to itself */
 	return limits_map(-1, &limits);
 }

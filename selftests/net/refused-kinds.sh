@@ -22,7 +22,7 @@ object() { printf -- '---\napiVersion: %s\nkind: %s\nmetadata: {name: x}\nspec: 
 service() { object v1 Service "{clusterIP: 10.96.0.$1, ports: [{name: $2, port: 80}]}"; }
 
 policies=(security.istio.io/v1 AuthorizationPolicy security.istio.io/v1 PeerAuthentication security.istio.io/v1 RequestAuthentication
-	networking.istio.io/v1 Sidecar networking.istio.io/v1alpha3 EnvoyFilter networking.k8s.io/v1 NetworkPolicy)
+	networking.istio.io/v1 Sidecar networking.istio.io/v1alpha3 EnvoyFilter networking.k8s.io/v1 Ingress)
 for ((i = 0; i < ${#policies[@]}; i += 2)); do
 	{
 		service 10 http
@@ -42,7 +42,7 @@ object apps/v1 Deployment >"$TMP/deployment.yaml"
 for verb in apply validate delete; do
 	told "$verb of a Deployment" 0 'deployment.yaml:2:1: skipped: Deployment "x"' weft $verb -f "$TMP/deployment.yaml"
 done
-told "who knows what it leaves out" 0 'skipped: NetworkPolicy "x"' weft apply --skip-unknown -f "$TMP/policy.yaml"
+told "who knows what it leaves out" 0 'skipped: Ingress "x"' weft apply --skip-unknown -f "$TMP/policy.yaml"
 expect_eq "what is beside it is there" "$(objects)" service/x
 
 {

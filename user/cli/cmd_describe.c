@@ -145,6 +145,22 @@ static void print_mesh(const json_t *mesh)
 		       json_get_text(mesh, "why", ""));
 }
 
+/* Of a NetworkPolicy. */
+static void print_policy(const json_t *policy)
+{
+	json_t *entry;
+	size_t i;
+
+	fputs("\nOnly what a NetworkPolicy lets through passes as ", stdout);
+	json_array_foreach(json_object_get(policy, "closes"), i, entry)
+		printf("%s%s", i ? " and " : "", json_string_value(entry));
+	puts(" of pods:");
+	json_array_foreach(json_object_get(policy, "pods"), i, entry)
+		printf("  %s\n", json_string_value(entry));
+	if (!i)
+		puts("  none");
+}
+
 static int print(const json_t *data)
 {
 	const json_t *in_force = json_object_get(data, "in_force");
@@ -166,6 +182,8 @@ static int print(const json_t *data)
 		print_routes(json_object_get(data, "routes"));
 	if (json_object_get(data, "clusters"))
 		print_clusters(json_object_get(data, "clusters"));
+	if (json_object_get(data, "policy"))
+		print_policy(json_object_get(data, "policy"));
 	return STATUS_DONE;
 }
 

@@ -90,6 +90,47 @@ static json_t *subset_names(const struct destination_rule *dr)
 	return fclose(f) ? NULL : json_text(text);
 }
 
+static void write_expression(FILE *f, const struct label_expression *e)
+{
+	bool set = e->operator== LABEL_IN || e->operator== LABEL_NOT_IN;
+
+	fprintf(f, "%s%s", e->operator== LABEL_DOES_NOT_EXIST ? "!" : "", e->key);
+	if (!set)
+		return;
+	fputs(e->operator== LABEL_IN ? " in (" : " notin (", f);
+	for (size_t i = 0; i < e->values.count; i++)
+		fprintf(f, "%s%s", i ? "," : "", e->values.items[i]);
+	fputc(')', f);
+}
+
+/* As kubectl shows it: "app=web,tier in (a,b),!old". */
+static json_t *selector_text(const struct label_selector *s)
+{
+	_cleanup_free_ char *text = NULL;
+	size_t size = 0;
+	FILE *f = open_memstream(&text, &size);
+
+	if (!f)
+		return NULL;
+	for (size_t i = 0; i < s->labels.count; i++)
+		fprintf(f, "%s%s=%s", i ? "," : "", s->labels.items[i].key,
+			s->labels.items[i].value);
+	for (size_t i = 0; i < s->expressions.count; i++) {
+		fputs(i || s->labels.count ? "," : "", f);
+		write_expression(f, &s->expressions.items[i]);
+	}
+	if (!s->labels.count && !s->expressions.count)
+		fputs("<none>", f);
+	return fclose(f) ? NULL : json_text(text);
+}
+
+static json_t *policy_types(const struct network_policy *p)
+{
+	return json_string(!p->closes_egress	? "Ingress"
+			   : !p->closes_ingress ? "Egress"
+						: "Ingress,Egress");
+}
+
 json_t *object_columns(const struct object *o)
 {
 	json_t *columns = json_array();
@@ -106,6 +147,9 @@ json_t *object_columns(const struct object *o)
 		column(columns, "SERVICE",
 		       json_text(o->endpoints.service ? o->endpoints.service : ""));
 		column(columns, "ENDPOINTS", endpoint_addresses(&o->endpoints));
+		break;
+	case KIND_NETWORK_POLICY:
+		column(columns, "POD-SELECTOR", selector_text(&o->policy.pods));
 		break;
 	case KIND_VIRTUAL_SERVICE:
 		column(columns, "GATEWAYS", strs_text(&o->vs.gateways));
@@ -131,6 +175,8 @@ json_t *object_wide_columns(const struct object *o, const struct enrolment *pod)
 
 	if (o->kind == KIND_SERVICE)
 		column(columns, "SELECTOR", kvs_text(&o->service.selector));
+	if (o->kind == KIND_NETWORK_POLICY)
+		column(columns, "TYPES", policy_types(&o->policy));
 	if (o->kind == KIND_POD) {
 		column(columns, "NODE", json_text(o->pod.node_name ? o->pod.node_name : ""));
 		column(columns, "MESH", json_text(pod->in ? "yes" : "no"));

@@ -9,6 +9,8 @@
 #include "daemon/api/handlers_tables.h"
 #include "lib/model/hostname.h"
 #include "lib/model/kinds.h"
+#include "lib/model/label_selector.h"
+#include "lib/netpolicy/netpolicy.h"
 #include "lib/route/route.h"
 
 /* The counters of a VirtualService's routes. */
@@ -235,6 +237,35 @@ static void add_enrolment(const struct weftd *d, const struct object *pod, json_
 			    json_pack("{s:b, s:o}", "enrolled", e.in, "why", json_text(e.why)));
 }
 
+static json_t *selected_pods(struct weftd *d, const struct object *policy)
+{
+	const struct known_set *set = engine_objects(d->engine);
+	json_t *list = json_array();
+
+	for (size_t i = 0; i < set->count; i++) {
+		const struct object *o = set->items[i].object;
+
+		if (o->kind == KIND_POD && !o->pod.host_network && !netpolicy_pod_is_over(o) &&
+		    same(o->meta.namespace, policy->meta.namespace) &&
+		    label_selector_holds(&policy->policy.pods, &o->meta.labels, NULL))
+			json_array_append_new(list, json_text(o->meta.name));
+	}
+	return list;
+}
+
+/* {"closes": ["ingress", "egress"], "pods": [...]}: where only that passes which a policy lets
+ * through. */
+static json_t *policy_json(struct weftd *d, const struct object *o)
+{
+	json_t *closes = json_array();
+
+	if (o->policy.closes_ingress)
+		json_array_append_new(closes, json_string("ingress"));
+	if (o->policy.closes_egress)
+		json_array_append_new(closes, json_string("egress"));
+	return json_pack("{s:o, s:o}", "closes", closes, "pods", selected_pods(d, o));
+}
+
 /* What is in force of an object, beside the object itself. */
 static int add_live(struct weftd *d, const struct object *o, json_t *data)
 {
@@ -257,6 +288,9 @@ static int add_live(struct weftd *d, const struct object *o, json_t *data)
 		/* fall through */
 	case KIND_DESTINATION_RULE:
 		json_object_set_new(data, "clusters", clusters_of(t, &ejections, o));
+		return 0;
+	case KIND_NETWORK_POLICY:
+		json_object_set_new(data, "policy", policy_json(d, o));
 		return 0;
 	case KIND_VIRTUAL_SERVICE:
 		return live_routes(d, o, &ejections, data);

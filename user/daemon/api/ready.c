@@ -39,6 +39,8 @@ void ready_each_reason(void *weftd, void (*tell)(void *list, const char *what), 
 		tell(list, "the rules are not loaded yet");
 		return;
 	}
+	if (d->kubernetes && !kube_source_is_ready(d->kubernetes))
+		tell(list, "the API server has not told of its objects yet");
 	check_proxy(d, &t);
 	kernel_each_unready(d->kernel, engine_tables(d->engine), d->node_name, tell, list);
 	kernel_each_missing(d->kernel, tell_missing, &t);

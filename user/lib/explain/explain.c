@@ -5,6 +5,7 @@
 #include <string.h>
 
 #include "lib/base/pool.h"
+#include "lib/explain/explain_policy.h"
 #include "lib/explain/explain_target.h"
 
 const char *explain_action_name(enum explain_action action)
@@ -19,9 +20,12 @@ void explain_done(struct explain_answer *a)
 {
 	size_t i;
 
-	for (i = 0; i < a->destinations.count; i++)
+	for (i = 0; i < a->destinations.count; i++) {
 		free(a->destinations.items[i].endpoints);
+		free(a->destinations.items[i].closed);
+	}
 	free(a->destinations.items);
+	free(a->policies.items);
 	free(a->skipped.items);
 	pool_free(a->pool);
 	*a = (struct explain_answer){ 0 };
@@ -108,8 +112,44 @@ static int add_endpoints(const struct tables *t, const struct cluster *c,
 	return 0;
 }
 
+/* Each sentence once. */
+static int add_policy(struct explain_answer *a, const char *why)
+{
+	const char **at;
+
+	for (size_t i = 0; i < a->policies.count; i++)
+		if (str_eq(a->policies.items[i], why))
+			return 0;
+	at = table_push(&a->policies);
+	if (!at)
+		return -ENOMEM;
+	*at = pool_copy(&a->pool, why, strlen(why));
+	return *at ? 0 : -ENOMEM;
+}
+
+static int add_closed(const struct tables *t, const struct cluster *c, struct explain_policies *p,
+		      struct explain_answer *a, struct explain_destination *d)
+{
+	d->closed = calloc(c->ep_count + 1, sizeof(*d->closed));
+	if (!d->closed)
+		return -ENOMEM;
+	for (__u32 i = 0; i < c->ep_count; i++) {
+		const struct endpoint *e = &t->endpoints.items[c->ep_first + i];
+		const char *why;
+
+		if (explain_policies_ask(p, &e->addr, e->port, &why))
+			return -ENOMEM;
+		if (!why)
+			continue;
+		d->closed[d->closed_count++] = t->endpoint_names.items[c->ep_first + i];
+		if (add_policy(a, why))
+			return -ENOMEM;
+	}
+	return 0;
+}
+
 static int add_destinations(const struct tables *t, const struct route *route,
-			    struct explain_answer *a)
+			    struct explain_policies *p, struct explain_answer *a)
 {
 	__u32 i, before = 0;
 	int r = 0;
@@ -127,6 +167,8 @@ static int add_destinations(const struct tables *t, const struct route *route,
 		d->weight = route->dest_count == 1 ? 100 : dest->end - before;
 		d->max_connections = t->clusters.items[dest->cluster].max_connections;
 		r = add_endpoints(t, &t->clusters.items[dest->cluster], d);
+		if (!r)
+			r = add_closed(t, &t->clusters.items[dest->cluster], p, a, d);
 		before = dest->end;
 	}
 	return r;
@@ -201,7 +243,8 @@ static bool has_port(const struct object *service, unsigned port)
 /* What the rule says. Whether an endpoint is there to take the connection is another matter, told
  * by the verdict. */
 static int explain_rule(const struct tables *t, const struct explain_client *client,
-			const struct explain_target *to, struct explain_answer *a)
+			const struct explain_target *to, struct explain_policies *p,
+			struct explain_answer *a)
 {
 	const struct rule *rule;
 	int r;
@@ -232,7 +275,7 @@ static int explain_rule(const struct tables *t, const struct explain_client *cli
 	a->action = a->verdict.action == VERDICT_PASS ? EXPLAIN_PASSTHROUGH : EXPLAIN_ROUTE;
 	a->cluster = name_of_cluster(t, &a->verdict);
 	a->endpoint = endpoint_name(t, &a->verdict);
-	r = add_destinations(t, &t->routes.items[rule->route], a);
+	r = add_destinations(t, &t->routes.items[rule->route], p, a);
 	return r ? r : explain_refusal(a);
 }
 
@@ -264,6 +307,7 @@ static int explain_outsider(const struct explain_query *q, const struct explain_
 int explain(const struct tables *t, const struct objects *objects, const struct explain_query *q,
 	    explain_decide decide, void *arg, struct explain_answer *out, struct errors *errors)
 {
+	_cleanup_(explain_policies_free) struct explain_policies policies = { 0 };
 	struct explain_client client = { 0 };
 	struct explain_target to = { 0 };
 	int r;
@@ -294,5 +338,7 @@ int explain(const struct tables *t, const struct objects *objects, const struct 
 	out->question.source = client.addr;
 	out->question.client = client.addr;
 	r = ask(t, &client, decide, arg, out);
-	return r ? r : explain_rule(t, &client, &to, out);
+	if (!r)
+		r = explain_policies_init(&policies, objects, &client);
+	return r ? r : explain_rule(t, &client, &to, &policies, out);
 }

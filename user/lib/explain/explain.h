@@ -42,7 +42,8 @@ struct explain_destination {
 	unsigned weight; /* as the rule has it; 100 for a single destination */
 	unsigned max_connections;
 	const char **endpoints;
-	size_t endpoint_count;
+	const char **closed; /* those that a NetworkPolicy closes to the client */
+	size_t endpoint_count, closed_count;
 };
 
 struct explain_skipped {
@@ -59,6 +60,7 @@ struct explain_answer {
 	const struct service_origin *service; /* NULL: none */
 	TABLE(struct explain_destination) destinations;
 	TABLE(struct explain_skipped) skipped;
+	TABLE(const char *) policies; /* why they are closed: for the CNI to carry out */
 	struct question question;
 	struct verdict verdict; /* which destination and endpoint the next connection gets */
 	const char *cluster, *endpoint; /* names of the verdict's; NULL: none */

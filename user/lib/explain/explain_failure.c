@@ -13,6 +13,9 @@
 #include "lib/route/ejections.h"
 
 static const char no_healthy[] = "no healthy upstream";
+static const char connection_failure[] =
+	"upstream connect error or disconnect/reset before headers. reset reason: connection "
+	"failure";
 static const char overflow[] = "upstream connect error or disconnect/reset before headers. "
 			       "reset reason: overflow";
 
@@ -20,6 +23,8 @@ void explain_failure_free(struct explain_failure *f)
 {
 	free(f->reason);
 	json_decref(f->ejected);
+	json_decref(f->closed);
+	json_decref(f->policies);
 }
 
 __attribute__((format(printf, 1, 2))) static char *printed(const char *fmt, ...)
@@ -133,6 +138,49 @@ static int find_ejected(const struct http_answer *a, const struct hs_cluster *c,
 			count, (unsigned long long)(first - load->now_ms + 999) / 1000));
 }
 
+static int add_closed(const struct http_answer *a, const struct hs_endpoint *e, const char *why,
+		      struct explain_failure *out)
+{
+	json_t *known;
+	size_t i;
+
+	if (!out->closed) {
+		out->closed = json_array();
+		out->policies = json_array();
+	}
+	if (json_array_append_new(out->closed, json_text(hs_text(a->s, e->name))))
+		return -ENOMEM;
+	json_array_foreach(out->policies, i,
+			   known) if (str_eq(json_string_value(known), why)) return 0;
+	return json_array_append_new(out->policies, json_text(why)) ? -ENOMEM : 0;
+}
+
+/* Fills in out->closed, too. A request fails where every endpoint is closed, or where kube-proxy
+ * chooses among some that are. */
+static int find_closed(const struct http_answer *a, const struct hs_cluster *c,
+		       struct explain_failure *out)
+{
+	struct hs_range r = reachable(a, c);
+	const char *why, *last = NULL;
+	__u32 count = 0;
+
+	for (__u32 i = 0; i < r.count; i++) {
+		const struct hs_endpoint *e = hs_endpoint(a->s, r.first + i);
+
+		if (explain_policies_ask(a->policies, &e->endpoint.addr, e->endpoint.port, &why))
+			return -ENOMEM;
+		if (!why)
+			continue;
+		if (add_closed(a, e, why, out))
+			return -ENOMEM;
+		last = why;
+		count++;
+	}
+	if (!count || (count < r.count && c->lb != LB_PASSTHROUGH))
+		return 0;
+	return fails(out, "UF", connection_failure, printed("%s", last));
+}
+
 /* How many may have a connection or wait for one; 0: any number. */
 static __u64 admitted_most(const struct hs_cluster *c, const struct explain_load *load)
 {
@@ -172,12 +220,11 @@ int explain_cluster_failure(const struct http_answer *a, const struct hs_cluster
 
 	if (!c->known)
 		return no_cluster(a, c, out);
-	if (c->lb == LB_PASSTHROUGH)
-		return 0;
-	if (!reachable(a, c).count)
+	if (c->lb != LB_PASSTHROUGH && !reachable(a, c).count)
 		return no_endpoint(a, c, out);
-	if (!a->live)
-		return 0;
+	r = find_closed(a, c, out);
+	if (r || out->flags || !a->live || c->lb == LB_PASSTHROUGH)
+		return r;
 	r = a->live->load(a->live->arg, c->id, hs_text(a->s, c->name), &load);
 	if (!r)
 		r = find_ejected(a, c, &load, out);

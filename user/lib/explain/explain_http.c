@@ -189,9 +189,12 @@ int explain_http(const struct http_snapshot *s, const struct tables *t,
 		 json_t **out, struct errors *errors)
 {
 	json_auto_t *skipped = json_array();
+	_cleanup_(explain_policies_free) struct explain_policies policies = { 0 };
 	struct mesh mesh = { 0 };
 	struct errors ignored = { 0 };
-	struct http_answer a = { .s = s, .skipped = skipped, .live = live, .mesh = &mesh };
+	struct http_answer a = {
+		.s = s, .skipped = skipped, .live = live, .mesh = &mesh, .policies = &policies
+	};
 	struct explain_client client = { 0 };
 	const char *host = q->address ? q->address : q->host;
 	struct http_source source;
@@ -211,6 +214,8 @@ int explain_http(const struct http_snapshot *s, const struct tables *t,
 	if (host && !addr_parse(host, &called))
 		a.called = &called;
 	r = mesh_init(&mesh, objects, NULL, &ignored);
+	if (!r)
+		r = explain_policies_init(&policies, objects, &client);
 	if (!r)
 		r = answer(s, q, request, l, &source, &a, out, errors);
 	mesh_done(&mesh);

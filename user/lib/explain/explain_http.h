@@ -5,6 +5,7 @@
  * What happens to a request, and why: the HTTP tables' answer.
  */
 #include "lib/explain/explain.h"
+#include "lib/explain/explain_policy.h"
 #include "lib/mesh/mesh.h"
 #include "lib/route/route.h"
 #include "weft/http_stat.h"
@@ -60,6 +61,7 @@ struct http_answer {
 	const char *client; /* its namespace; the Gateway's for a request from outside */
 	const struct explain_live *live;
 	const struct addr *called; /* NULL: a name, any family */
+	struct explain_policies *policies;
 };
 
 json_t *explain_http_json(const struct http_answer *a);
@@ -68,8 +70,10 @@ json_t *explain_http_json(const struct http_answer *a);
 struct explain_failure {
 	const char *flags; /* Envoy's response flag; NULL: it does not fail */
 	const char *body;
-	char *reason;	 /* owned */
-	json_t *ejected; /* owned; the endpoints that are out; NULL: none */
+	char *reason;	  /* owned */
+	json_t *ejected;  /* owned; the endpoints that are out; NULL: none */
+	json_t *closed;	  /* owned; those that NetworkPolicies close; NULL: none */
+	json_t *policies; /* owned; which, in sentences; NULL: none */
 };
 
 void explain_failure_free(struct explain_failure *f);

@@ -246,6 +246,10 @@ static json_t *destination_json(const struct http_answer *a, const struct hs_des
 	json_decref(headers);
 	if (f->ejected)
 		json_object_set(j, "ejected", f->ejected);
+	if (f->closed) {
+		json_object_set(j, "closed", f->closed);
+		json_object_set(j, "network_policies", f->policies);
+	}
 	if (f->flags)
 		set_failure(j, f);
 	return j;

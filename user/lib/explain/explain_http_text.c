@@ -100,6 +100,14 @@ static void write_destination(FILE *f, const json_t *d)
 		write_list(f, "          ejected for now: ", json_object_get(d, "ejected"));
 		fputc('\n', f);
 	}
+	if (json_object_get(d, "closed")) {
+		write_list(f, "          closed: ", json_object_get(d, "closed"));
+		fputc('\n', f);
+	}
+	if (json_object_get(d, "network_policies") && !json_get_int(d, "status", 0)) {
+		write_list(f, "          ", json_object_get(d, "network_policies"));
+		fputc('\n', f);
+	}
 	if (json_get_int(d, "status", 0))
 		fprintf(f, "          %lld %s: %s\n", (long long)json_get_int(d, "status", 0),
 			json_get_text(d, "response_flags", ""), json_get_text(d, "reason", ""));

@@ -5,6 +5,7 @@
 #include <stdarg.h>
 #include <string.h>
 
+#include "lib/base/json_io.h"
 #include "lib/explain/explain.h"
 
 static json_t *rule_json(const struct rule_origin *r)
@@ -26,20 +27,28 @@ static json_t *rule_json(const struct rule_origin *r)
 	return TAKE_PTR(j);
 }
 
+static json_t *texts_json(const char *const *texts, size_t count)
+{
+	json_auto_t *list = json_array();
+
+	for (size_t i = 0; i < count; i++)
+		if (json_array_append_new(list, json_text(texts[i])))
+			return NULL;
+	return TAKE_PTR(list);
+}
+
 static json_t *destination_json(const struct explain_destination *d)
 {
-	json_auto_t *endpoints = json_array();
+	json_auto_t *endpoints = texts_json(d->endpoints, d->endpoint_count);
 	json_t *j;
-	size_t i;
 
-	for (i = 0; i < d->endpoint_count; i++)
-		if (json_array_append_new(endpoints, json_string(d->endpoints[i])))
-			return NULL;
 	j = json_pack("{s:s}", "host", d->host);
 	if (!j || (*d->subset && json_object_set_new(j, "subset", json_string(d->subset))) ||
 	    json_object_set_new(j, "port", json_integer(d->port)) ||
 	    json_object_set_new(j, "weight", json_integer(d->weight)) ||
-	    json_object_set(j, "endpoints", endpoints)) {
+	    json_object_set(j, "endpoints", endpoints) ||
+	    (d->closed_count &&
+	     json_object_set_new(j, "closed", texts_json(d->closed, d->closed_count)))) {
 		json_decref(j);
 		return NULL;
 	}
@@ -83,6 +92,10 @@ json_t *explain_json(const struct explain_answer *a)
 		return NULL;
 	if (a->destinations.count && json_object_set_new(j, "destinations", destinations_json(a)))
 		return NULL;
+	if (a->policies.count &&
+	    json_object_set_new(j, "network_policies",
+				texts_json(a->policies.items, a->policies.count)))
+		return NULL;
 	if (a->skipped.count && json_object_set_new(j, "skipped", skipped_json(a)))
 		return NULL;
 	return TAKE_PTR(j);
@@ -101,6 +114,10 @@ static void text_destination(FILE *f, const struct explain_destination *d)
 	for (i = 0; i < d->endpoint_count; i++)
 		fprintf(f, " %s", d->endpoints[i]);
 	fputc('\n', f);
+	if (d->closed_count)
+		fputs("    closed:", f);
+	for (i = 0; i < d->closed_count; i++)
+		fprintf(f, " %s%s", d->closed[i], i + 1 == d->closed_count ? "\n" : "");
 }
 
 static void text_answer(FILE *f, const struct explain_answer *a)
@@ -119,6 +136,10 @@ static void text_answer(FILE *f, const struct explain_answer *a)
 		fputs("destinations:\n", f);
 	for (i = 0; i < a->destinations.count; i++)
 		text_destination(f, &a->destinations.items[i]);
+	if (a->policies.count)
+		fputs("closed by policies that are the CNI's to carry out:\n", f);
+	for (i = 0; i < a->policies.count; i++)
+		fprintf(f, "  %s\n", a->policies.items[i]);
 	if (a->cluster)
 		fprintf(f, "next: %s%s%s\n", a->cluster, a->endpoint ? " at " : "",
 			a->endpoint ? a->endpoint : "");

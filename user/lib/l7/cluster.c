@@ -143,6 +143,9 @@ static void endpoint_rows(struct http_compiler *c, const struct plan_cluster *p)
 		struct hs_endpoint row = { .endpoint = p->members[i]->endpoint };
 
 		row.name = http_build_str(&c->build, p->members[i]->name);
+		if (c->policies.sets.count)
+			row.ingress = policy_classes_ingress(&c->policies,
+							     member_pod(c->mesh, p->members[i]));
 		http_build_add(&c->build, HS_ENDPOINTS, &row);
 	}
 }

@@ -7,10 +7,11 @@
 
 static int compile_all(struct http_compiler *c)
 {
-	int r;
+	int r = http_policies_write(c);
 
 	http_claim_names(c);
-	r = http_compile_mesh(c);
+	if (!r)
+		r = http_compile_mesh(c);
 	if (!r)
 		r = http_compile_gateways(c);
 	if (!r)
@@ -29,6 +30,7 @@ static void compiler_done(struct http_compiler *c)
 	bytemap_free(&c->plains);
 	bytemap_free(&c->seen);
 	bytemap_free(&c->unknown);
+	policy_classes_free(&c->policies);
 	free(c->domains.items);
 }
 

@@ -8,6 +8,7 @@
 #include "lib/mesh/policy.h"
 #include "lib/model/model_http.h"
 #include "lib/l7/build.h"
+#include "lib/netpolicy/classes.h"
 
 /* A name on its way into a listener's tables. */
 struct http_domain {
@@ -28,6 +29,7 @@ struct http_compiler {
 	TABLE(struct http_domain) domains;
 	struct bytemap seen;	/* domains that are there already */
 	struct bytemap unknown; /* virtual hosts that no service has and were asked for */
+	struct policy_classes policies;
 };
 
 /* Where requests are received. */
@@ -104,6 +106,9 @@ __u32 http_namespace(struct http_compiler *c, const char *name); /* index + 1 */
 int http_sources_write(struct http_compiler *c);		 /* 0 or -ENOMEM */
 /* Comes last: every namespace that was asked for has its row. */
 void http_namespaces_write(struct http_compiler *c);
+
+/* NetworkPolicies: comes before endpoints and clients, which refer to them. 0 or -ENOMEM. */
+int http_policies_write(struct http_compiler *c);
 
 /* Domains and listeners. The first object that claims a name keeps it. */
 void http_domain_add(struct http_compiler *c, const struct http_domain *d);

@@ -38,7 +38,10 @@ static void write_source(struct http_compiler *c, const struct source_entry *fro
 {
 	const struct kvs *labels = &from->pod->meta.labels;
 	struct http_build *b = &c->build;
-	struct hs_source row = { .addr = from->addr, .ns = from->value.ns };
+	const struct policy_address *known = policy_classes_at(&c->policies, &from->addr);
+	struct hs_source row = { .addr = from->addr,
+				 .ns = from->value.ns,
+				 .egress = known ? known->egress : 0 };
 
 	row.labels = (struct hs_range){ http_build_count(b, HS_LABELS), labels->count };
 	for (size_t i = 0; i < labels->count; i++) {

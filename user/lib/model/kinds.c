@@ -37,6 +37,12 @@ const struct kind_info kind_infos[KIND_MAX] = {
 		.group = "",
 		.versions = { "v1" },
 	},
+	[KIND_NETWORK_POLICY] = {
+		.name = "NetworkPolicy",
+		.words = { "networkpolicies", "netpol" },
+		.group = "networking.k8s.io",
+		.versions = { "v1" },
+	},
 	[KIND_VIRTUAL_SERVICE] = {
 		.name = "VirtualService",
 		.words = { "virtualservices", "vs" },

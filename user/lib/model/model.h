@@ -40,6 +40,7 @@ enum kind {
 	KIND_ENDPOINTS,
 	KIND_ENDPOINT_SLICE,
 	KIND_NAMESPACE,
+	KIND_NETWORK_POLICY,
 	KIND_VIRTUAL_SERVICE,
 	KIND_DESTINATION_RULE,
 	KIND_GATEWAY,
@@ -134,6 +135,68 @@ struct endpoints_spec {
 		struct endpoint_set *items;
 		size_t count;
 	} sets;
+};
+
+/* ---- NetworkPolicy ---- */
+
+enum label_operator { LABEL_IN, LABEL_NOT_IN, LABEL_EXISTS, LABEL_DOES_NOT_EXIST };
+
+struct label_expression {
+	const char *key;
+	int operator; /* enum label_operator */
+	struct strs values;
+};
+
+/* metav1.LabelSelector: all of it must hold; an empty one selects everything. */
+struct label_selector {
+	struct kvs labels;
+	struct {
+		struct label_expression *items;
+		size_t count;
+	} expressions;
+};
+
+struct ip_block {
+	struct cidr cidr;
+	struct {
+		struct cidr *items;
+		size_t count;
+	} except;
+};
+
+/* An ipBlock alone, or a podSelector or a namespaceSelector or both; NULL: not given. */
+struct policy_peer {
+	struct label_selector *pods, *namespaces;
+	struct ip_block *block;
+};
+
+struct policy_port {
+	const char *protocol;	 /* "TCP" by default */
+	uint16_t port, end_port; /* of a name and of all ports: 0 */
+	const char *name;	 /* of a container's port */
+};
+
+/* Of ingress and of egress. No peer: everyone; no port: every port. */
+struct policy_rule {
+	struct {
+		struct policy_port *items;
+		size_t count;
+	} ports;
+	struct {
+		struct policy_peer *items;
+		size_t count;
+	} peers;
+};
+
+struct policy_rules {
+	struct policy_rule *items;
+	size_t count;
+};
+
+struct network_policy {
+	struct label_selector pods;	    /* of the policy's own namespace */
+	bool closes_ingress, closes_egress; /* policyTypes, or their default */
+	struct policy_rules ingress, egress;
 };
 
 /* ---- Istio ---- */
@@ -319,6 +382,7 @@ struct object {
 		struct service_spec service;
 		struct pod_spec pod;
 		struct endpoints_spec endpoints; /* Endpoints and EndpointSlice */
+		struct network_policy policy;
 		struct virtual_service vs;
 		struct destination_rule dr;
 		struct gateway gateway;

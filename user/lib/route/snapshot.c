@@ -50,7 +50,7 @@ struct ref {
 	}
 #define VALUE(type, field) STR(type, field.value), OPTION(type, field.regex, HS_REGEXES)
 
-enum { REFS_MAX = 20, STATUS_MIN = 100, STATUS_MAX = 999 };
+enum { REFS_MAX = 20, STATUS_MIN = 100, STATUS_MAX = 999, PREFIX_MAX = 128 };
 
 static const struct shape {
 	size_t size;
@@ -106,7 +106,8 @@ static const struct shape {
 			  { STR(hs_cluster, name), STR(hs_cluster, host), STR(hs_cluster, subset),
 			    RANGE(hs_cluster, endpoints, HS_ENDPOINTS), STR(hs_cluster, hash_name),
 			    STR(hs_cluster, hash_attributes) } },
-	[HS_ENDPOINTS] = { sizeof(struct hs_endpoint), { STR(hs_endpoint, name) } },
+	[HS_ENDPOINTS] = { sizeof(struct hs_endpoint),
+			   { STR(hs_endpoint, name), NUMBER(hs_endpoint, ingress, HS_POLICIES) } },
 	[HS_REGEXES] = { sizeof(struct hs_regex), { STR(hs_regex, pattern) } },
 	[HS_PLACES] = { sizeof(struct hs_place),
 			{ STR(hs_place, kind), STR(hs_place, ns), STR(hs_place, name),
@@ -115,9 +116,20 @@ static const struct shape {
 			 { INDEX(hs_skipped, place, HS_PLACES), STR(hs_skipped, why) } },
 	[HS_SOURCES] = { sizeof(struct hs_source),
 			 { NUMBER(hs_source, ns, HS_NAMESPACES),
-			   RANGE(hs_source, labels, HS_LABELS) } },
+			   RANGE(hs_source, labels, HS_LABELS),
+			   NUMBER(hs_source, egress, HS_POLICIES) } },
 	[HS_DOORS] = { sizeof(struct hs_door), { { 0 } } },
 	[HS_ADDRESSES] = { sizeof(struct hs_address), { INDEX(hs_address, action, HS_ACTIONS) } },
+	[HS_POLICIES] = { sizeof(struct hs_policy), { RANGE(hs_policy, rules, HS_POLICY_RULES) } },
+	[HS_POLICY_RULES] = { sizeof(struct hs_policy_rule),
+			      { RANGE(hs_policy_rule, classes, HS_CLASSES),
+				RANGE(hs_policy_rule, blocks, HS_BLOCKS) } },
+	[HS_CLASSES] = { sizeof(struct hs_class_bits), { { 0 } } },
+	[HS_BLOCKS] = { sizeof(struct hs_block), { RANGE(hs_block, except, HS_EXCEPTS) } },
+	[HS_EXCEPTS] = { sizeof(struct hs_except), { { 0 } } },
+	[HS_PEERS] = { sizeof(struct hs_peer),
+		       { NUMBER(hs_peer, ingress, HS_POLICIES),
+			 NUMBER(hs_peer, egress, HS_POLICIES) } },
 };
 
 static bool extents_ok(const struct hs_header *h, size_t size)
@@ -249,6 +261,18 @@ static bool clusters_ok(const struct http_snapshot *s)
 	return true;
 }
 
+/* No more bits are compared than an address has. */
+static bool prefixes_ok(const struct http_snapshot *s)
+{
+	for (__u32 i = 0; i < hs_count(s, HS_BLOCKS); i++)
+		if (hs_block(s, i)->prefix > PREFIX_MAX)
+			return false;
+	for (__u32 i = 0; i < hs_count(s, HS_EXCEPTS); i++)
+		if (hs_except(s, i)->prefix > PREFIX_MAX)
+			return false;
+	return true;
+}
+
 static int open_regexes(struct http_snapshot *s)
 {
 	__u32 count = hs_count(s, HS_REGEXES);
@@ -281,7 +305,7 @@ int http_snapshot_open(const void *data, size_t size, struct http_snapshot **out
 	for (int i = 0; i < HS_TABLES; i++)
 		if (!rows_ok(s, i))
 			return -EBADMSG;
-	if (!matches_ok(s) || !actions_ok(s) || !clusters_ok(s))
+	if (!matches_ok(s) || !actions_ok(s) || !clusters_ok(s) || !prefixes_ok(s))
 		return -EBADMSG;
 	r = open_regexes(s);
 	if (r)

@@ -19,7 +19,7 @@
 
 enum {
 	HS_MAGIC = 0x77656674,
-	HS_VERSION = 4,
+	HS_VERSION = 5,
 	HS_NONE = 0xffffffffu,
 };
 
@@ -48,6 +48,12 @@ enum hs_table {
 	HS_SOURCES,
 	HS_ADDRESSES,
 	HS_DOORS,
+	HS_POLICIES,
+	HS_POLICY_RULES,
+	HS_CLASSES,
+	HS_BLOCKS,
+	HS_EXCEPTS,
+	HS_PEERS,
 	HS_TABLES,
 };
 
@@ -273,6 +279,7 @@ struct hs_cluster {
 struct hs_endpoint {
 	struct endpoint endpoint;
 	struct hs_str name; /* "10.244.0.12:9080" */
+	__u32 ingress;	    /* NetworkPolicies of its pod: index of HS_POLICIES + 1; 0: none */
 };
 
 struct hs_regex {
@@ -298,6 +305,7 @@ struct hs_source {
 	struct addr addr;
 	__u32 ns; /* index + 1 */
 	struct hs_range labels;
+	__u32 egress; /* its NetworkPolicies: index of HS_POLICIES + 1; 0: none */
 };
 
 /* A service's address, ordered by address and port: where a request goes that no host claims. */
@@ -313,6 +321,48 @@ struct hs_door {
 	struct addr addr;
 	__u32 port;
 	__u32 listener_port;
+};
+
+/*
+ * NetworkPolicies (network_policy.h). Pods that no policy tells apart are of one class; class 0 is
+ * what no policy knows by its labels. A policy here is what all those say together that select the
+ * same pods in one direction. It lets through what one of its rules does.
+ */
+struct hs_policy {
+	struct hs_range rules; /* of HS_POLICY_RULES; none: nothing is let through */
+};
+
+struct hs_policy_rule {
+	__u32 first, last; /* ports */
+	__u32 everyone;
+	__u32 both;		 /* peers in the classes and in the blocks; else in either */
+	struct hs_range classes; /* of HS_CLASSES */
+	struct hs_range blocks;
+};
+
+/* A bit for each of 32 classes. */
+struct hs_class_bits {
+	__u32 bits;
+};
+
+struct hs_block {
+	struct addr addr;
+	__u32 prefix; /* 0..128 */
+	struct hs_range except;
+};
+
+struct hs_except {
+	struct addr addr;
+	__u32 prefix;
+};
+
+/* An address that policies know more of than its bytes, ordered by address. */
+struct hs_peer {
+	struct addr addr;
+	__u32 class;
+	__u32 ingress, egress; /* index of HS_POLICIES + 1; 0: none */
+	__u32 node;	       /* 1..: where the pod is; 0: not known */
+	__u32 host;	       /* the address is the node's own */
 };
 
 struct http_regexes;
@@ -379,5 +429,11 @@ HS_ROWS(hs_skipped, HS_SKIPPED);
 HS_ROWS(hs_source, HS_SOURCES);
 HS_ROWS(hs_address, HS_ADDRESSES);
 HS_ROWS(hs_door, HS_DOORS);
+HS_ROWS(hs_policy, HS_POLICIES);
+HS_ROWS(hs_policy_rule, HS_POLICY_RULES);
+HS_ROWS(hs_class_bits, HS_CLASSES);
+HS_ROWS(hs_block, HS_BLOCKS);
+HS_ROWS(hs_except, HS_EXCEPTS);
+HS_ROWS(hs_peer, HS_PEERS);
 
 #endif

@@ -254,7 +254,7 @@ void decode_message(struct decoder *d, const struct message *m, const struct nod
 		const struct field *f = find_field(m, node_text(k), d->strict);
 
 		if (!f) {
-			if (d->strict)
+			if (d->strict || m->whole)
 				refuse_unknown(d, m, k);
 			continue;
 		}

@@ -98,6 +98,7 @@ struct message {
 	const char *what; /* for messages: "a VirtualService's spec" */
 	size_t size;
 	const struct field *fields; /* ends with a NULL name */
+	bool whole;		  /* an unknown field is an error, of a kind that is none of Istio's, too */
 	bool null_ok;		  /* in a list or map, nothing at all stands for an empty message */
 	size_t pos_at;		  /* AT() of a struct pos for where the message begins */
 	size_t given_at;	  /* AT() of a bool */
@@ -115,7 +116,7 @@ extern const struct message schema_meta;
 
 /* The kinds as a whole, into struct object. */
 extern const struct message schema_service, schema_pod, schema_namespace, schema_endpoints,
-	schema_endpoint_slice;
+	schema_endpoint_slice, schema_network_policy;
 extern const struct message schema_virtual_service, schema_destination_rule, schema_gateway;
 
 /* Shared by several kinds. */

@@ -118,6 +118,7 @@ enum step request_step_delay(struct request *rq);
 /* Why a try has come to nothing. */
 enum failure {
 	FAIL_CONNECT,
+	FAIL_NETWORK_POLICY, /* no connection may be made */
 	FAIL_CONNECT_TIMEOUT,
 	FAIL_RESET,    /* the endpoint ended the connection */
 	FAIL_PROTOCOL, /* it answered something that can't be understood */

@@ -55,7 +55,9 @@ void request_count_failure(struct request *rq, enum failure f)
 {
 	struct http_cluster_stat *s = rq->plan.cluster;
 
-	if (f == FAIL_CONNECT_TIMEOUT)
+	if (f == FAIL_NETWORK_POLICY)
+		stat_inc(&s->network_policy);
+	else if (f == FAIL_CONNECT_TIMEOUT)
 		stat_inc(&s->upstream_cx_connect_timeout);
 	else if (f == FAIL_PROTOCOL)
 		stat_inc(&s->upstream_cx_protocol_error);

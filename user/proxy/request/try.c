@@ -47,6 +47,12 @@ static const struct {
 			     .details = RESET_BEFORE "{connection_failure}",
 			     .body = BODY(RESET_REASON "connection failure") },
 			   OUTCOME_CONNECT },
+	/* To the client it is a connection that is not made; of the endpoint it says nothing. */
+	[FAIL_NETWORK_POLICY] = { { .status = 503,
+				    .flags = "UF",
+				    .details = RESET_BEFORE "{connection_failure|network_policy}",
+				    .body = BODY(RESET_REASON "connection failure") },
+				  OUTCOME_ABANDONED },
 	[FAIL_CONNECT_TIMEOUT] = { { .status = 503,
 				     .flags = "UF",
 				     .details = RESET_BEFORE "{connection_timeout}",
@@ -174,6 +180,8 @@ enum step request_try(struct request *rq)
 	rq->endpoint = rq->target.addr;
 	rq->endpoint_port = rq->target.port;
 	rq->request_cut = false;
+	if (rq->target.closed)
+		return request_try_failed(rq, FAIL_NETWORK_POLICY);
 	if (!request_admit(rq))
 		return answer_overflow(rq);
 	body_rewind(&rq->down->half);

@@ -110,12 +110,13 @@ struct router {
 	/* Fills in `plan`, which is zeroed. */
 	void (*plan)(struct router *r, const struct route_ask *ask, struct buffer_pool *buffers,
 		     struct plan *plan);
-	/* An endpoint for the n-th try, from 0. What it returns with PICK_OK is ended with done().
-	 */
+	/* An endpoint for the n-th try, from 0. What it returns with PICK_OK is ended with done();
+	 * a target that is `closed` is not to be connected to. */
 	enum pick (*pick)(struct router *r, struct plan *plan, unsigned n, struct target *out);
 	void (*done)(struct router *r, struct plan *plan, struct target *target,
 		     enum outcome outcome, unsigned status);
-	/* An endpoint for the i-th copy; PICK_NONE also if this request is not copied there. */
+	/* An endpoint for the i-th copy; PICK_NONE also if this request is not copied there, or may
+	 * not be. */
 	enum pick (*pick_mirror)(struct router *r, struct plan *plan, size_t i, struct target *out);
 	void (*release)(struct router *r, struct plan *plan);
 	/* Between events: switches to other rules if some were offered. Whether it did. May be

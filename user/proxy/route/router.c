@@ -14,6 +14,7 @@
 #include "lib/base/log.h"
 #include "lib/model/hostname.h"
 #include "lib/route/fields.h"
+#include "lib/route/network_policy.h"
 #include "proxy/route/router_plan.h"
 #include "proxy/route/router_priv.h"
 
@@ -183,6 +184,7 @@ static void route(struct snapshot_router *r, struct router_plan *p, const struct
 	const struct hs_listener *l = listener_of(v->snapshot, ask, row);
 	struct http_source source;
 
+	p->egress = row ? row->egress : http_egress_at(v->snapshot, &ask->client);
 	drop_forged(r, p, l && l->scope == SCOPE_NODE);
 	if (row)
 		http_source_known(v->snapshot, row, &source);

@@ -5,6 +5,7 @@
 #include <string.h>
 #include <time.h>
 
+#include "lib/route/network_policy.h"
 #include "proxy/route/outlier.h"
 #include "proxy/io/random.h"
 #include "proxy/route/router_priv.h"
@@ -210,13 +211,44 @@ static uint32_t choose_another(const struct choice *h, const struct router_plan 
 	return first;
 }
 
+/* Whether NetworkPolicies close the endpoint to the client. */
+static bool is_closed(const struct router_plan *p, const struct hs_endpoint *e)
+{
+	return (e->ingress || p->egress) &&
+	       !http_policies_let(p->version->snapshot, e->ingress, p->egress, &p->client,
+				  &e->endpoint.addr, e->endpoint.port);
+}
+
+/* An address of which no more is known. */
+static bool is_address_closed(const struct router_plan *p)
+{
+	const struct http_snapshot *s = p->version->snapshot;
+	__u32 ingress = http_ingress_at(s, &p->called);
+
+	return (ingress || p->egress) &&
+	       !http_policies_let(s, ingress, p->egress, &p->client, &p->called, p->called_port);
+}
+
+/* A service whose endpoint is not for weft to choose: it may be any of them. */
+static bool is_any_closed(const struct router_plan *p, const struct hs_cluster *c)
+{
+	struct hs_range range = reachable(c, &p->client);
+
+	for (uint32_t i = 0; i < range.count; i++)
+		if (is_closed(p, hs_endpoint(p->version->snapshot, range.first + i)))
+			return true;
+	return !range.count && is_address_closed(p);
+}
+
 static enum pick called_address(const struct plan *plan, struct target *out)
 {
 	const struct router_plan *p = plan->data;
+	const struct hs_cluster *c = p->decision.cluster;
 
 	out->addr = p->called;
 	out->port = p->called_port;
 	out->stat = plan->cluster;
+	out->closed = c ? is_any_closed(p, c) : is_address_closed(p);
 	return PICK_OK;
 }
 
@@ -233,11 +265,13 @@ static struct cluster_state *state_of(const struct router_plan *p, const struct 
 	return p->version->clusters[c - hs_cluster(p->version->snapshot, 0)];
 }
 
-static void fill(const struct choice *h, uint32_t row, struct target *out)
+static void fill(const struct choice *h, const struct router_plan *p, uint32_t row,
+		 struct target *out)
 {
 	const struct hs_endpoint *e = hs_endpoint(h->v->snapshot, row);
 	const struct hs_cluster *c = h->c;
 
+	out->closed = is_closed(p, e);
 	out->addr = e->endpoint.addr;
 	out->port = e->endpoint.port;
 	out->connect_timeout_ms = c->connect_timeout_ms;
@@ -279,7 +313,7 @@ enum pick router_pick(struct router *r, struct plan *plan, unsigned n, struct ta
 		return PICK_NONE;
 	i = choose_another(&h, p, count);
 	take(p, h.range.first + i);
-	fill(&h, h.range.first + i, out);
+	fill(&h, p, h.range.first + i, out);
 	return PICK_OK;
 }
 
@@ -303,8 +337,11 @@ enum pick router_pick_mirror(struct router *r, struct plan *plan, size_t i, stru
 	if (!count)
 		return PICK_NONE;
 	at = h.range.first + place(&h, count, draw(count));
-	fill(&h, at, out);
-	return PICK_OK;
+	fill(&h, p, at, out);
+	if (!out->closed)
+		return PICK_OK;
+	stat_inc(&out->stat->network_policy);
+	return PICK_NONE;
 }
 
 static void report(const struct router_plan *p, struct cluster_state *cs, enum outcome outcome,

@@ -39,6 +39,7 @@ struct router_plan {
 	bool hashed;
 	uint64_t hash; /* of what the cluster's consistentHash speaks of */
 	uint64_t mirror_turn;
+	uint32_t egress;		 /* the client's NetworkPolicies: as hs_source.egress */
 	char shadow[ROUTER_SHADOW];	 /* their Host */
 	char called_text[ADDR_TEXT_MAX]; /* the Host of a request without one */
 	char cookie[HS_COOKIE_MAX];	 /* to be set, if cookie_len isn't 0 */

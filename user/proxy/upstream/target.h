@@ -4,6 +4,7 @@
 /*
  * An endpoint to connect to, as the router chose it, and what the router is told of the try.
  */
+#include <stdbool.h>
 #include <stdint.h>
 
 #include <linux/types.h>
@@ -26,6 +27,7 @@ struct target {
 	struct limit_max max;		/* of it */
 	struct http_cluster_stat *stat; /* likewise; never NULL */
 	const void *endpoint;		/* what the router knows it by; NULL: by nothing */
+	bool closed; /* a NetworkPolicy lets no connection of the client's through */
 };
 
 /* How a try ended, for outlier detection and counters. */
