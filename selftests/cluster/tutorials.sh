@@ -243,10 +243,27 @@ what_is_there() {
 	cgroup=$(on "$1" awk '$3 == "cgroup2" { print $2; exit }' /proc/mounts)
 	[ -z "$(on "$1" find /sys/fs/bpf -mindepth 1 ! -name '*.debug')" ] || echo pins
 	[ -z "$(on "$1" bpftool cgroup show "$cgroup")" ] || echo cgroup
-	! on "$1" bpftool net | grep -E 'from_(pod|nic|bridge)|to_(pod|nic)' >/dev/null || echo tc
 	! on "$1" ip rule | grep 0x570000 >/dev/null || echo rules
 	! on "$1" nft list tables | grep 'inet weft' >/dev/null || echo nftables
 	! on "$1" pgrep weft >/dev/null || echo processes
+}
+
+# programs_on: what the nodes' interfaces have is what programs_off asks for; it is not loaded any more when it is on none
+programs_on() {
+	local node name
+	PROGRAMS=()
+	for node in "${NODES[@]}"; do
+		for name in from_pod to_pod from_nic; do
+			PROGRAMS+=("$(on "$node" bpftool -j prog show pinned "/sys/fs/bpf/weft/prog/$name" | jq .id)")
+		done
+	done
+	expect_eq "$MODE: programs" "${#PROGRAMS[@]}" 6
+}
+programs_off() {
+	local id
+	for id in "${PROGRAMS[@]}"; do
+		wait_until 5 program_gone "$id"
+	done
 }
 
 # node_has WHAT WANT
@@ -273,10 +290,12 @@ tutorial() {
 	bookinfo
 	httpbin
 	rules_delete virtualservices,destinationrules,gateways
-	node_has "with weft" "pins cgroup tc rules nftables processes"
+	node_has "with weft" "pins cgroup rules nftables processes"
+	programs_on
 	weft_leave
 	[ "$MODE" = none ] || kube_proxy_stop
 	node_has "without weft" ""
+	programs_off
 	say "== kube-proxy: $MODE: $((SECONDS - start)) s"
 }
 
