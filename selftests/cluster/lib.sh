@@ -13,12 +13,14 @@
 #   node-a   10.77.0.10, pods 10.244.10.0/24, control plane
 #   node-b   10.77.0.11, pods 10.244.11.0/24
 #
-# Environment: TESTKUBE the binary; CNI bridge or ptp, on both nodes (bridge on node-a, ptp on node-b). There is no DNS: pods have `hostAliases`.
+# Environment: TESTKUBE the binary; SOURCE kubernetes or files, where agents have their objects from (files: kubectl's output, at
+# each sync_rules); CNI bridge or ptp, on both nodes (bridge on node-a, ptp on node-b). There is no DNS: pods have `hostAliases`.
 
 . "${BASH_SOURCE[0]%/*}/../net/lib.sh"
 HERE=$ROOT/selftests/cluster
 export TESTKUBE=${TESTKUBE:-$OUT/cluster/testkube} IMAGES=${IMAGES:-$OUT/cluster/images}
 if [ -n "$(type -P kubectl)" ]; then KUBECTL=(kubectl); else KUBECTL=("$TESTKUBE" kubectl); fi
+SOURCE=${SOURCE:-files}
 ID=wc-$$
 NODES=(node-a node-b)
 declare -A NODE_NUMBER=([node-a]=10 [node-b]=11)
@@ -289,6 +291,7 @@ apps() {
 apps_up() {
 	"$ROOT/selftests/kube/crds.sh" | kubectl create -f - >/dev/null
 	kubectl create namespace istio-system >/dev/null
+	kubectl label namespace default istio-injection=enabled >/dev/null
 	wait_until 20 kubectl get serviceaccount default
 	apps | kubectl apply -f - >/dev/null
 	kubectl wait --for=condition=Available deployment --all --timeout=120s >/dev/null
@@ -318,11 +321,17 @@ ingress() {
 # weft_on NODE ARGUMENT...
 weft_on() { on "$1" "$OUT/weft" "${@:2}"; }
 
+# agent_options NODE
+agent_options() {
+	[ "$SOURCE" = files ] || echo "--source kubernetes --kubeconfig $TMP/kubeconfig --node-name $1 --enrol labelled"
+}
+
 # weft_start: an agent on each node
 weft_start() {
 	local node
 	for node in "${NODES[@]}"; do
-		on_exec "$node" "$OUT/weftd" --nic eth0 "$@" >>"$TMP/$node/weftd.log" 2>&1 </dev/null &
+		# shellcheck disable=SC2046 # words are meant
+		on_exec "$node" "$OUT/weftd" --nic eth0 $(agent_options "$node") "$@" >>"$TMP/$node/weftd.log" 2>&1 </dev/null &
 		WEFTDS[$node]=$!
 	done
 	for node in "${NODES[@]}"; do
@@ -341,9 +350,13 @@ weft_leave() {
 	done
 }
 
-# sync_rules: what the agents would follow by themselves, were the API server their source
+# sync_rules: the agents have what the API server has. They follow it by themselves, within a second, where it is their source.
 sync_rules() {
 	local node
+	if [ "$SOURCE" = kubernetes ]; then
+		sleep 1
+		return
+	fi
 	kubectl get services,pods,endpointslices,namespaces,virtualservices,destinationrules,gateways,serviceentries -A -o yaml \
 		>"$TMP/objects.yaml"
 	for node in "${NODES[@]}"; do
