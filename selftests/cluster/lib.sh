@@ -5,8 +5,8 @@
 # gone when the test ends, whichever way it does.
 #
 #   . "${0%/*}/lib.sh"
-#   cluster_up; apps_apply; kube_proxy_start nftables; weft_start
-#   rules yaml-rules/tcp-echo/20-v2.yaml
+#   cluster_up; apps_up; kube_proxy_start nftables; weft_start
+#   rules tcp-echo/20-v2
 #   exec_in sleep curl ...; on node-a COMMAND...; in_ns world curl http://10.77.0.10:31380/
 #
 #   world    10.77.0.1, outside of the cluster; the nodes' default route    service N  10.96.0.N, if asked for
