@@ -31,19 +31,28 @@ KUBE_PROXIES=()
 
 node_addr() { echo "10.77.0.${NODE_NUMBER[$1]}"; }
 
-# cgroups: the directories of all hierarchies
-cgroups() {
-	if [ -e /sys/fs/cgroup/cgroup.controllers ]; then echo /sys/fs/cgroup/; else ls -d /sys/fs/cgroup/*/; fi
+# node_cgroups NODE: its directory in each hierarchy
+node_cgroups() {
+	if is_cgroup2; then echo "/sys/fs/cgroup/$ID-$1"; else printf '%s\n' /sys/fs/cgroup/*/ | sed "s/\$/$ID-$1/"; fi
+}
+# Whether cgroup 2 has all controllers. Then a cgroup with cgroups below it has no processes of its own: the node's are in `init`.
+is_cgroup2() { [ -e /sys/fs/cgroup/cgroup.controllers ]; }
+
+# cgroup_join NODE PID
+cgroup_join() {
+	local dir
+	for dir in $(node_cgroups "$1"); do
+		[ ! -e "$dir/init" ] || dir+=/init
+		echo "$2" >"$dir/cgroup.procs"
+	done
 }
 
 # on NODE COMMAND...: in the node's namespaces, and in its cgroups, so that weft's programs see its sockets
 on() { (on_exec "$@"); }
 on_exec() {
-	local node=$1 c
+	local node=$1
 	shift
-	for c in $(cgroups); do
-		echo "$BASHPID" >"$c$ID-$node/cgroup.procs"
-	done
+	cgroup_join "$node" "$BASHPID"
 	exec nsenter -t "${NODE_PID[$node]}" -n -m -p -C env KUBECONFIG="$TMP/kubeconfig" "$@"
 }
 
@@ -62,7 +71,7 @@ exec_in() { kubectl exec "deploy/$1" -- "${@:2}"; }
 
 # Process 1 of a node takes all others, the mounts and, when it is the last one in it, the network with it.
 cluster_cleanup() {
-	local status=$? node c
+	local status=$? node dir
 	trap - EXIT ERR
 	set +eu
 	if [ "$status" -ne 0 ]; then
@@ -73,10 +82,10 @@ cluster_cleanup() {
 	done
 	exec 2>/dev/null
 	for node in "${NODES[@]}"; do
-		for c in $(cgroups); do
+		for dir in $(node_cgroups "$node"); do
 			for _ in $(seq 100); do # the kernel needs a moment for the last processes
-				find "$c$ID-$node" -depth -type d -exec rmdir {} +
-				[ -e "$c$ID-$node" ] || break
+				find "$dir" -depth -type d -exec rmdir {} +
+				[ -e "$dir" ] || break
 				sleep 0.1
 			done
 		done
@@ -130,20 +139,25 @@ node_net() {
 	done
 }
 
-# node_start NODE: the node's process 1, in cgroups of its own
-node_start() {
-	local node=$1 c file
-	for c in $(cgroups); do
-		mkdir "$c$ID-$node"
-		for file in cpus mems; do
-			[ ! -e "$c/cpuset.$file" ] || [ -e "$c/cgroup.controllers" ] || cat "$c/cpuset.$file" >"$c$ID-$node/cpuset.$file"
+# cgroups_up NODE
+cgroups_up() {
+	local dir file
+	for dir in $(node_cgroups "$1"); do
+		mkdir "$dir"
+		is_cgroup2 || for file in cpus mems; do
+			[ ! -e "$dir/cpuset.$file" ] || cat "${dir%/*}/cpuset.$file" >"$dir/cpuset.$file"
 		done
 	done
+	! is_cgroup2 || sed 's/[^ ]*/+&/g' /sys/fs/cgroup/cgroup.controllers >/sys/fs/cgroup/cgroup.subtree_control
+}
+
+# node_start NODE: the node's process 1, in cgroups of its own
+node_start() {
+	local node=$1
+	cgroups_up "$node"
 	mkdir -p "$TMP/$node"
 	(
-		for c in $(cgroups); do
-			echo "$BASHPID" >"$c$ID-$node/cgroup.procs"
-		done
+		cgroup_join "$node" "$BASHPID"
 		exec setsid nsenter --net="/run/netns/$(netns "$node")" \
 			env CNI="${NODE_CNI[$node]}" unshare --mount --pid --cgroup --fork --kill-child --mount-proc --propagation private \
 			bash "$HERE/node" "$node" "${NODE_NUMBER[$node]}" "$TMP"
@@ -153,8 +167,12 @@ node_start() {
 
 node_pid() {
 	local file=/proc/${UNSHARE_PID[$1]}/task/${UNSHARE_PID[$1]}/children
-	wait_until 5 grep -q . "$file"
+	wait_until 10 grep -q . "$file"
 	NODE_PID[$1]=$(tr -d ' ' <"$file")
+	if is_cgroup2; then # out of the way of the node's controllers
+		mkdir -p "$(node_cgroups "$1")/init"
+		cgroup_join "$1" "${UNSHARE_PID[$1]}"
+	fi
 }
 
 node_is_up() {

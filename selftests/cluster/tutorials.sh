@@ -150,7 +150,7 @@ kube_proxy_translates() {
 ingress_gateway() {
 	local node
 	ingress 80:31380
-	rules bookinfo/bookinfo-gateway bookinfo/virtual-service-all-v1 bookinfo/virtual-service-reviews-test-v2
+	rules bookinfo/destination-rule-all bookinfo/bookinfo-gateway bookinfo/virtual-service-all-v1 bookinfo/virtual-service-reviews-test-v2
 	gateway_pages "no endpoint"
 	ingress_endpoints
 	sync_rules
@@ -159,14 +159,6 @@ ingress_gateway() {
 	done
 	gateway_pages "endpoints at the nodes"
 	kubectl -n istio-system delete endpointslice agents >/dev/null
-}
-
-bookinfo() {
-	request_routing
-	fault_injection
-	traffic_shifting
-	request_timeouts
-	ingress_gateway
 }
 
 # ---- httpbin ----
@@ -274,6 +266,13 @@ node_has() {
 	done
 }
 
+steps_of_requests() {
+	fault_injection
+	traffic_shifting
+	request_timeouts
+	httpbin
+}
+
 tutorial() {
 	local start=$SECONDS
 	MODE=$1
@@ -287,8 +286,10 @@ tutorial() {
 	api_from_pods
 	tcp_traffic_shifting
 	policy_holds
-	bookinfo
-	httpbin
+	request_routing
+	# What happens to a request behind its way to weft-proxy is the same beside either kube-proxy.
+	[ "$MODE" = iptables ] || steps_of_requests
+	ingress_gateway
 	rules_delete virtualservices,destinationrules,gateways
 	node_has "with weft" "pins cgroup rules nftables processes"
 	programs_on
