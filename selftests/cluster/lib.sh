@@ -5,20 +5,22 @@
 # gone when the test ends, whichever way it does.
 #
 #   . "${0%/*}/lib.sh"
-#   cluster_up; apps_apply; kube_proxy_start nftables; weft_start
-#   rules yaml-rules/tcp-echo/20-v2.yaml
+#   cluster_up; apps_up; kube_proxy_start nftables; weft_start
+#   rules tcp-echo/20-v2
 #   exec_in sleep curl ...; on node-a COMMAND...; in_ns world curl http://10.77.0.10:31380/
 #
 #   world    10.77.0.1, outside of the cluster; the nodes' default route    service N  10.96.0.N, if asked for
 #   node-a   10.77.0.10, pods 10.244.10.0/24, control plane
 #   node-b   10.77.0.11, pods 10.244.11.0/24
 #
-# Environment: TESTKUBE the binary; CNI bridge or ptp, on both nodes (bridge on node-a, ptp on node-b). There is no DNS: pods have `hostAliases`.
+# Environment: TESTKUBE the binary; SOURCE kubernetes or files, where agents have their objects from (files: kubectl's output, at
+# each sync_rules); CNI bridge or ptp, on both nodes (bridge on node-a, ptp on node-b). There is no DNS: pods have `hostAliases`.
 
 . "${BASH_SOURCE[0]%/*}/../net/lib.sh"
 HERE=$ROOT/selftests/cluster
 export TESTKUBE=${TESTKUBE:-$OUT/cluster/testkube} IMAGES=${IMAGES:-$OUT/cluster/images}
 if [ -n "$(type -P kubectl)" ]; then KUBECTL=(kubectl); else KUBECTL=("$TESTKUBE" kubectl); fi
+SOURCE=${SOURCE:-files}
 ID=wc-$$
 NODES=(node-a node-b)
 declare -A NODE_NUMBER=([node-a]=10 [node-b]=11)
@@ -29,19 +31,28 @@ KUBE_PROXIES=()
 
 node_addr() { echo "10.77.0.${NODE_NUMBER[$1]}"; }
 
-# cgroups: the directories of all hierarchies
-cgroups() {
-	if [ -e /sys/fs/cgroup/cgroup.controllers ]; then echo /sys/fs/cgroup/; else ls -d /sys/fs/cgroup/*/; fi
+# node_cgroups NODE: its directory in each hierarchy
+node_cgroups() {
+	if is_cgroup2; then echo "/sys/fs/cgroup/$ID-$1"; else printf '%s\n' /sys/fs/cgroup/*/ | sed "s/\$/$ID-$1/"; fi
+}
+# Whether cgroup 2 has all controllers. Then a cgroup with cgroups below it has no processes of its own: the node's are in `init`.
+is_cgroup2() { [ -e /sys/fs/cgroup/cgroup.controllers ]; }
+
+# cgroup_join NODE PID
+cgroup_join() {
+	local dir
+	for dir in $(node_cgroups "$1"); do
+		[ ! -e "$dir/init" ] || dir+=/init
+		echo "$2" >"$dir/cgroup.procs"
+	done
 }
 
 # on NODE COMMAND...: in the node's namespaces, and in its cgroups, so that weft's programs see its sockets
 on() { (on_exec "$@"); }
 on_exec() {
-	local node=$1 c
+	local node=$1
 	shift
-	for c in $(cgroups); do
-		echo "$BASHPID" >"$c$ID-$node/cgroup.procs"
-	done
+	cgroup_join "$node" "$BASHPID"
 	exec nsenter -t "${NODE_PID[$node]}" -n -m -p -C env KUBECONFIG="$TMP/kubeconfig" "$@"
 }
 
@@ -60,7 +71,7 @@ exec_in() { kubectl exec "deploy/$1" -- "${@:2}"; }
 
 # Process 1 of a node takes all others, the mounts and, when it is the last one in it, the network with it.
 cluster_cleanup() {
-	local status=$? node c
+	local status=$? node dir
 	trap - EXIT ERR
 	set +eu
 	if [ "$status" -ne 0 ]; then
@@ -71,10 +82,10 @@ cluster_cleanup() {
 	done
 	exec 2>/dev/null
 	for node in "${NODES[@]}"; do
-		for c in $(cgroups); do
+		for dir in $(node_cgroups "$node"); do
 			for _ in $(seq 100); do # the kernel needs a moment for the last processes
-				find "$c$ID-$node" -depth -type d -exec rmdir {} +
-				[ -e "$c$ID-$node" ] || break
+				find "$dir" -depth -type d -exec rmdir {} +
+				[ -e "$dir" ] || break
 				sleep 0.1
 			done
 		done
@@ -128,20 +139,25 @@ node_net() {
 	done
 }
 
-# node_start NODE: the node's process 1, in cgroups of its own
-node_start() {
-	local node=$1 c file
-	for c in $(cgroups); do
-		mkdir "$c$ID-$node"
-		for file in cpus mems; do
-			[ ! -e "$c/cpuset.$file" ] || [ -e "$c/cgroup.controllers" ] || cat "$c/cpuset.$file" >"$c$ID-$node/cpuset.$file"
+# cgroups_up NODE
+cgroups_up() {
+	local dir file
+	for dir in $(node_cgroups "$1"); do
+		mkdir "$dir"
+		is_cgroup2 || for file in cpus mems; do
+			[ ! -e "$dir/cpuset.$file" ] || cat "${dir%/*}/cpuset.$file" >"$dir/cpuset.$file"
 		done
 	done
+	! is_cgroup2 || sed 's/[^ ]*/+&/g' /sys/fs/cgroup/cgroup.controllers >/sys/fs/cgroup/cgroup.subtree_control
+}
+
+# node_start NODE: the node's process 1, in cgroups of its own
+node_start() {
+	local node=$1
+	cgroups_up "$node"
 	mkdir -p "$TMP/$node"
 	(
-		for c in $(cgroups); do
-			echo "$BASHPID" >"$c$ID-$node/cgroup.procs"
-		done
+		cgroup_join "$node" "$BASHPID"
 		exec setsid nsenter --net="/run/netns/$(netns "$node")" \
 			env CNI="${NODE_CNI[$node]}" unshare --mount --pid --cgroup --fork --kill-child --mount-proc --propagation private \
 			bash "$HERE/node" "$node" "${NODE_NUMBER[$node]}" "$TMP"
@@ -151,8 +167,12 @@ node_start() {
 
 node_pid() {
 	local file=/proc/${UNSHARE_PID[$1]}/task/${UNSHARE_PID[$1]}/children
-	wait_until 5 grep -q . "$file"
+	wait_until 10 grep -q . "$file"
 	NODE_PID[$1]=$(tr -d ' ' <"$file")
+	if is_cgroup2; then # out of the way of the node's controllers
+		mkdir -p "$(node_cgroups "$1")/init"
+		cgroup_join "$1" "${UNSHARE_PID[$1]}"
+	fi
 }
 
 node_is_up() {
@@ -289,6 +309,7 @@ apps() {
 apps_up() {
 	"$ROOT/selftests/kube/crds.sh" | kubectl create -f - >/dev/null
 	kubectl create namespace istio-system >/dev/null
+	kubectl label namespace default istio-injection=enabled >/dev/null
 	wait_until 20 kubectl get serviceaccount default
 	apps | kubectl apply -f - >/dev/null
 	kubectl wait --for=condition=Available deployment --all --timeout=120s >/dev/null
@@ -318,11 +339,17 @@ ingress() {
 # weft_on NODE ARGUMENT...
 weft_on() { on "$1" "$OUT/weft" "${@:2}"; }
 
+# agent_options NODE
+agent_options() {
+	[ "$SOURCE" = files ] || echo "--source kubernetes --kubeconfig $TMP/kubeconfig --node-name $1 --enrol labelled"
+}
+
 # weft_start: an agent on each node
 weft_start() {
 	local node
 	for node in "${NODES[@]}"; do
-		on_exec "$node" "$OUT/weftd" --nic eth0 "$@" >>"$TMP/$node/weftd.log" 2>&1 </dev/null &
+		# shellcheck disable=SC2046 # words are meant
+		on_exec "$node" "$OUT/weftd" --nic eth0 $(agent_options "$node") "$@" >>"$TMP/$node/weftd.log" 2>&1 </dev/null &
 		WEFTDS[$node]=$!
 	done
 	for node in "${NODES[@]}"; do
@@ -341,9 +368,13 @@ weft_leave() {
 	done
 }
 
-# sync_rules: what the agents would follow by themselves, were the API server their source
+# sync_rules: the agents have what the API server has. They follow it by themselves, within a second, where it is their source.
 sync_rules() {
 	local node
+	if [ "$SOURCE" = kubernetes ]; then
+		sleep 1
+		return
+	fi
 	kubectl get services,pods,endpointslices,namespaces,virtualservices,destinationrules,gateways,serviceentries -A -o yaml \
 		>"$TMP/objects.yaml"
 	for node in "${NODES[@]}"; do

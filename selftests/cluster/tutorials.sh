@@ -150,7 +150,7 @@ kube_proxy_translates() {
 ingress_gateway() {
 	local node
 	ingress 80:31380
-	rules bookinfo/bookinfo-gateway bookinfo/virtual-service-all-v1 bookinfo/virtual-service-reviews-test-v2
+	rules bookinfo/destination-rule-all bookinfo/bookinfo-gateway bookinfo/virtual-service-all-v1 bookinfo/virtual-service-reviews-test-v2
 	gateway_pages "no endpoint"
 	ingress_endpoints
 	sync_rules
@@ -159,14 +159,6 @@ ingress_gateway() {
 	done
 	gateway_pages "endpoints at the nodes"
 	kubectl -n istio-system delete endpointslice agents >/dev/null
-}
-
-bookinfo() {
-	request_routing
-	fault_injection
-	traffic_shifting
-	request_timeouts
-	ingress_gateway
 }
 
 # ---- httpbin ----
@@ -243,10 +235,27 @@ what_is_there() {
 	cgroup=$(on "$1" awk '$3 == "cgroup2" { print $2; exit }' /proc/mounts)
 	[ -z "$(on "$1" find /sys/fs/bpf -mindepth 1 ! -name '*.debug')" ] || echo pins
 	[ -z "$(on "$1" bpftool cgroup show "$cgroup")" ] || echo cgroup
-	! on "$1" bpftool net | grep -E 'from_(pod|nic|bridge)|to_(pod|nic)' >/dev/null || echo tc
 	! on "$1" ip rule | grep 0x570000 >/dev/null || echo rules
 	! on "$1" nft list tables | grep 'inet weft' >/dev/null || echo nftables
 	! on "$1" pgrep weft >/dev/null || echo processes
+}
+
+# programs_on: what the nodes' interfaces have is what programs_off asks for; it is not loaded any more when it is on none
+programs_on() {
+	local node name
+	PROGRAMS=()
+	for node in "${NODES[@]}"; do
+		for name in from_pod to_pod from_nic; do
+			PROGRAMS+=("$(on "$node" bpftool -j prog show pinned "/sys/fs/bpf/weft/prog/$name" | jq .id)")
+		done
+	done
+	expect_eq "$MODE: programs" "${#PROGRAMS[@]}" 6
+}
+programs_off() {
+	local id
+	for id in "${PROGRAMS[@]}"; do
+		wait_until 5 program_gone "$id"
+	done
 }
 
 # node_has WHAT WANT
@@ -255,6 +264,13 @@ node_has() {
 	for node in "${NODES[@]}"; do
 		expect_eq "$MODE, $node: $1" "$(what_is_there "$node" | xargs)" "$2"
 	done
+}
+
+steps_of_requests() {
+	fault_injection
+	traffic_shifting
+	request_timeouts
+	httpbin
 }
 
 tutorial() {
@@ -270,13 +286,17 @@ tutorial() {
 	api_from_pods
 	tcp_traffic_shifting
 	policy_holds
-	bookinfo
-	httpbin
+	request_routing
+	# What happens to a request behind its way to weft-proxy is the same beside either kube-proxy.
+	[ "$MODE" = iptables ] || steps_of_requests
+	ingress_gateway
 	rules_delete virtualservices,destinationrules,gateways
-	node_has "with weft" "pins cgroup tc rules nftables processes"
+	node_has "with weft" "pins cgroup rules nftables processes"
+	programs_on
 	weft_leave
 	[ "$MODE" = none ] || kube_proxy_stop
 	node_has "without weft" ""
+	programs_off
 	say "== kube-proxy: $MODE: $((SECONDS - start)) s"
 }
 
