@@ -3,37 +3,39 @@
 
 #include <stdio.h>
 
-struct told {
+#include "daemon/source/kubernetes.h"
+
+struct reasons {
 	void (*tell)(void *list, const char *what);
 	void *list;
 };
 
 static void tell_missing(void *arg, const char *what)
 {
-	const struct told *t = arg;
+	const struct reasons *r = arg;
 	char line[256];
 
 	snprintf(line, sizeof(line), "not in the kernel at the moment: %s", what);
-	t->tell(t->list, line);
+	r->tell(r->list, line);
 }
 
-static void check_proxy(const struct weftd *d, const struct told *t)
+static void check_proxy(const struct weftd *d, const struct reasons *r)
 {
 	const struct tables *tables = engine_tables(d->engine);
 	struct supervisor_status proxy;
 
 	supervisor_status(d->supervisor, &proxy);
 	if (!proxy.pid)
-		t->tell(t->list, "weft-proxy does not run");
+		r->tell(r->list, "weft-proxy does not run");
 	else if (tables && tables->http &&
 		 !supervisor_has_snapshot(d->supervisor, tables->http_bytes, tables->http_size))
-		t->tell(t->list, "weft-proxy does not have the rules yet");
+		r->tell(r->list, "weft-proxy does not have the rules yet");
 }
 
 void ready_each_reason(void *weftd, void (*tell)(void *list, const char *what), void *list)
 {
 	struct weftd *d = weftd;
-	struct told t = { tell, list };
+	struct reasons r = { tell, list };
 
 	if (!d->engine) {
 		tell(list, "the rules are not loaded yet");
@@ -41,7 +43,7 @@ void ready_each_reason(void *weftd, void (*tell)(void *list, const char *what), 
 	}
 	if (d->kubernetes && !kube_source_is_ready(d->kubernetes))
 		tell(list, "the API server has not told of its objects yet");
-	check_proxy(d, &t);
+	check_proxy(d, &r);
 	kernel_each_unready(d->kernel, engine_tables(d->engine), d->node_name, tell, list);
-	kernel_each_missing(d->kernel, tell_missing, &t);
+	kernel_each_missing(d->kernel, tell_missing, &r);
 }

@@ -69,7 +69,8 @@ const struct kube_kind kube_kinds[] = {
 	{ ISTIO, "destinationrules", "DestinationRule", "destinationrule", KIND_DESTINATION_RULE,
 	  true, true, spec_fields },
 	{ ISTIO, "gateways", "Gateway", "gateway", KIND_GATEWAY, true, true, spec_fields },
-	/* Here networkpolicies are to stand. */
+	{ "networking.k8s.io", "v1", NULL, "networkpolicies", "NetworkPolicy", "networkpolicy",
+	  KIND_NETWORK_POLICY, false, false, spec_fields },
 	{ ISTIO, "serviceentries", "ServiceEntry", "serviceentry", -1, true, false, meta_fields },
 	{ ISTIO, "sidecars", "Sidecar", "sidecar", -1, true, false, meta_fields },
 	{ SECURITY, "authorizationpolicies", "AuthorizationPolicy", "authorizationpolicy", -1, true,
