@@ -258,16 +258,18 @@ struct object {
 static bool read_object(struct json_span json, struct object *out)
 {
 	struct json_walk w = json_members(json_member(json, "metadata"));
-	struct json_span key, value;
+	struct json_span key, value, place = { 0 };
 
 	*out = (struct object){ .json = json };
 	while (json_next_member(&w, &key, &value))
 		if (json_span_is(key, "name"))
 			out->key.name = json_plain(value);
 		else if (json_span_is(key, "namespace"))
-			out->key.namespace = json_plain(value);
+			place = json_plain(value);
 		else if (json_span_is(key, "resourceVersion"))
 			out->version = json_plain(value);
+	/* What is in no namespace does not say so. */
+	out->key.namespace = place.at ? place : (struct json_span){ "", 0 };
 	return !w.bad && out->key.name.len && out->version.len;
 }
 
@@ -293,7 +295,7 @@ static int remove_object(struct reflector *r, const struct object *o)
 		return 0;
 	snprintf(name, sizeof(name), "%.*s", (int)o->key.name.len, o->key.name.at);
 	snprintf(namespace, sizeof(namespace), "%.*s", (int)o->key.namespace.len,
-		 o->key.namespace.at ? o->key.namespace.at : "");
+		 o->key.namespace.at);
 	err = r->sink.gone(r->sink.arg, namespace, name);
 	if (err) {
 		/* It is known still, in a version that no object has. */

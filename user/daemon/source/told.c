@@ -40,7 +40,7 @@ static bool is(const struct told_object *o, struct told_key key, uint32_t hash)
 {
 	return o->hash == hash && o->namespace_len == key.namespace.len &&
 	       o->name_len == key.name.len &&
-	       !memcmp(o->text, key.namespace.at ? key.namespace.at : "", o->namespace_len) &&
+	       !memcmp(o->text, key.namespace.at, o->namespace_len) &&
 	       !memcmp(name_of(o), key.name.at, o->name_len);
 }
 

@@ -20,6 +20,7 @@ struct told {
 	uint32_t round;	    /* of the list that is being read */
 };
 
+/* Neither is NULL. */
 struct told_key {
 	struct json_span namespace, name;
 };

@@ -56,10 +56,13 @@ static const char *skip_value(const char *p, const char *end)
 
 static struct json_walk walk(struct json_span value, char opening, char closing)
 {
-	const char *end = value.at + value.len;
-	const char *p = value.at ? skip_blanks(value.at, end) : NULL;
+	const char *p, *end;
 
-	if (!p || p == end || *p != opening)
+	if (!value.at)
+		return (struct json_walk){ .bad = true };
+	end = value.at + value.len;
+	p = skip_blanks(value.at, end);
+	if (p == end || *p != opening)
 		return (struct json_walk){ .bad = true };
 	return (struct json_walk){ p + 1, end, closing, false };
 }
