@@ -3,7 +3,7 @@
 # What the tests against a real API server stand on: etcd and kube-apiserver of $TESTKUBE (selftests/cluster/testkube builds it) in
 # the test's own node, and all of net/lib.sh. There are no kubelet and no controllers: a Pod is what the test says it is.
 #
-#   . "${0%/*}/lib.sh"
+#   . "${0%/*}/node.sh"
 #   node_up; kube_up; weftd_kube; kube apply -f rules.yaml
 
 # shellcheck source=selftests/net/lib.sh
