@@ -200,16 +200,44 @@ static __noinline int ends_handshake(struct __sk_buff *skb, const struct packet 
 }
 
 /*
- * Another packet of a connection that the proxy may have, with a client or with an endpoint. What
- * is for the node's own addresses gets there without us.
+ * Whether a server of the node's own listens where these packets go: what is not a SYN may be for
+ * one of its connections then. weft-proxy's listening sockets are elsewhere.
  */
+static __noinline int has_listener(struct __sk_buff *skb, int ip4, const struct tuple *to)
+{
+	struct tuple any = { .dst = to->dst, .dport = to->dport };
+	struct bpf_sock *sk;
+	__u32 state;
+
+	sk = find_socket(skb, ip4, &any, BPF_F_CURRENT_NETNS, 0);
+	if (!sk)
+		return 0;
+	state = sk->state;
+	bpf_sk_release(sk);
+	return state == STATE_LISTEN;
+}
+
+/*
+ * Whether packets to an address of the node's get to their socket without us. They would not where
+ * weft-proxy has been called: kube-proxy takes the first one that is tracked for a new connection,
+ * and translates or rejects it.
+ */
+static __noinline int is_nodes_own(struct __sk_buff *skb, int ip4, const struct tuple *t)
+{
+	struct proxied_key key = key_of(t);
+
+	return bpf_map_lookup_elem(&node_addrs, &t->dst) &&
+	       (!bpf_map_lookup_elem(&proxied, &key) || has_listener(skb, ip4, t));
+}
+
+/* Another packet of a connection that the proxy may have, with a client or with an endpoint. */
 static __noinline int steer_proxied(struct __sk_buff *skb, int ip4, const struct tuple *t)
 {
 	__u32 zero = 0, ifindex = skb->ifindex;
 	struct proxy_state *state;
 
 	state = bpf_map_lookup_elem(&proxy, &zero);
-	if (!state || !state->workers || bpf_map_lookup_elem(&node_addrs, &t->dst) ||
+	if (!state || !state->workers || is_nodes_own(skb, ip4, t) ||
 	    !has_socket(skb, ip4, t, BPF_F_CURRENT_NETNS, 0))
 		return TC_ACT_UNSPEC;
 	return to_node(skb, bpf_map_lookup_elem(&pods, &ifindex));

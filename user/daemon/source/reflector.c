@@ -124,8 +124,10 @@ static void put_page(struct reflector *r, char *path)
 	}
 }
 
+/* Each list looks for the first of the versions again. */
 static void begin_list(struct reflector *r)
 {
+	r->version = 0;
 	free(r->continue_token);
 	r->continue_token = NULL;
 	r->begun = false;
@@ -485,12 +487,13 @@ static void set_absent(struct reflector *r, uint64_t now_ms)
 
 static void end_absent(struct reflector *r, uint64_t now_ms, const char *error)
 {
+	unsigned next = r->version + 1;
+
 	begin_list(r);
-	if (version_at(r, r->version + 1)) {
-		r->version++;
+	if (version_at(r, next)) {
+		r->version = next;
 		return;
 	}
-	r->version = 0;
 	/* Rules are not dropped for one answer of a server that is just starting. */
 	if (r->resource->optional && r->not_found++ > 0) {
 		set_absent(r, now_ms);

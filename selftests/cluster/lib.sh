@@ -1,0 +1,361 @@
+# SPDX-License-Identifier: Apache-2.0
+# shellcheck shell=bash
+# What every test on a real cluster stands on. Kubernetes' own programs run in two nodes, each of which is network, mount, PID and
+# cgroup namespaces: what is attached at a node's cgroup root or pinned in its bpffs touches nothing outside. Everything is
+# gone when the test ends, whichever way it does.
+#
+#   . "${0%/*}/lib.sh"
+#   cluster_up; apps_apply; kube_proxy_start nftables; weft_start
+#   rules yaml-rules/tcp-echo/20-v2.yaml
+#   exec_in sleep curl ...; on node-a COMMAND...; in_ns world curl http://10.77.0.10:31380/
+#
+#   world    10.77.0.1, outside of the cluster; the nodes' default route    service N  10.96.0.N, if asked for
+#   node-a   10.77.0.10, pods 10.244.10.0/24, control plane
+#   node-b   10.77.0.11, pods 10.244.11.0/24
+#
+# Environment: TESTKUBE the binary, CNI bridge (default) or ptp. There is no DNS: pods have `hostAliases`.
+
+. "${BASH_SOURCE[0]%/*}/../net/lib.sh"
+HERE=$ROOT/selftests/cluster
+export TESTKUBE=${TESTKUBE:-$OUT/cluster/testkube} IMAGES=${IMAGES:-$OUT/cluster/images} CNI=${CNI:-bridge}
+if [ -n "$(type -P kubectl)" ]; then KUBECTL=(kubectl); else KUBECTL=("$TESTKUBE" kubectl); fi
+ID=wc-$$
+NODES=(node-a node-b)
+declare -A NODE_NUMBER=([node-a]=10 [node-b]=11)
+declare -A NODE_PID=()    # process 1 of the node
+declare -A UNSHARE_PID=() # the end of which is the end of the node
+KUBE_PROXIES=()
+
+node_addr() { echo "10.77.0.${NODE_NUMBER[$1]}"; }
+
+# cgroups: the directories of all hierarchies
+cgroups() {
+	if [ -e /sys/fs/cgroup/cgroup.controllers ]; then echo /sys/fs/cgroup/; else ls -d /sys/fs/cgroup/*/; fi
+}
+
+# on NODE COMMAND...: in the node's namespaces, and in its cgroups, so that weft's programs see its sockets
+on() { (on_exec "$@"); }
+on_exec() {
+	local node=$1 c
+	shift
+	for c in $(cgroups); do
+		echo "$BASHPID" >"$c$ID-$node/cgroup.procs"
+	done
+	exec nsenter -t "${NODE_PID[$node]}" -n -m -p -C env KUBECONFIG="$TMP/kubeconfig" "$@"
+}
+
+# on_kill SIGNAL PID: to what on_exec runs as PID, which is nsenter, whose child the command is
+on_kill() {
+	# shellcheck disable=SC2046 # process ids are meant
+	kill "$1" $(cat "/proc/$2/task/$2/children" 2>/dev/null) 2>/dev/null || true
+}
+
+kubectl() { in_ns node-a env KUBECONFIG="$TMP/kubeconfig" "${KUBECTL[@]}" "$@"; }
+
+# exec_in APP COMMAND...: in a pod of that Deployment
+exec_in() { kubectl exec "deploy/$1" -- "${@:2}"; }
+
+# ---- the cluster ----
+
+# Process 1 of a node takes all others, the mounts and, when it is the last one in it, the network with it.
+cluster_cleanup() {
+	local status=$? node c
+	trap - EXIT ERR
+	set +eu
+	if [ "$status" -ne 0 ]; then
+		tail -n 5 "$TMP"/*.log "$TMP"/node-*/*.log >&2
+	fi
+	for node in "${NODES[@]}"; do
+		[ -z "${UNSHARE_PID[$node]:-}" ] || kill -9 "${UNSHARE_PID[$node]}"
+	done
+	exec 2>/dev/null
+	for node in "${NODES[@]}"; do
+		for c in $(cgroups); do
+			for _ in $(seq 100); do # the kernel needs a moment for the last processes
+				find "$c$ID-$node" -depth -type d -exec rmdir {} +
+				[ -e "$c$ID-$node" ] || break
+				sleep 0.1
+			done
+		done
+	done
+	for node in world "${NODES[@]}"; do
+		ns_kill "$node"
+		ip netns del "$(netns "$node")"
+	done
+	umount "$TMP/bpf"
+	rm -rf --one-file-system "$TMP"
+	exit "$status"
+}
+
+# cluster_tmp: in place of the net tests' tmp_up
+cluster_tmp() {
+	TMP=$(mktemp -d /tmp/weft-cluster.XXXXXX)
+	trap cluster_cleanup EXIT
+	trap 'exit 143' TERM INT HUP
+	chmod 755 "$TMP"
+}
+
+world_up() {
+	ns_add world net/ipv4/ip_forward=1
+	ip_in world <<-END
+	link set lo up
+	link add br0 type bridge
+	link set br0 up
+	address add 10.77.0.1/24 dev br0
+	END
+}
+
+# A node's network: eth0 at the bridge in `world`, and the way to the other nodes' pods, as a routing CNI makes it.
+node_net() {
+	local node=$1 number=${NODE_NUMBER[$1]} other
+	ns_add "$node"
+	ip_in world <<-END
+	link add up$number type veth peer name eth0 netns $(netns "$node")
+	link set up$number master br0
+	link set up$number up
+	route add 10.244.$number.0/24 via 10.77.0.$number
+	END
+	ip_in "$node" <<-END
+	link set lo up
+	address add 10.77.0.$number/24 dev eth0
+	link set eth0 up
+	route add default via 10.77.0.1
+	END
+	for other in "${NODES[@]}"; do
+		[ "$other" = "$node" ] ||
+			ip -n "$(netns "$node")" route add "10.244.${NODE_NUMBER[$other]}.0/24" via "$(node_addr "$other")"
+	done
+}
+
+# node_start NODE: the node's process 1, in cgroups of its own
+node_start() {
+	local node=$1 c file
+	for c in $(cgroups); do
+		mkdir "$c$ID-$node"
+		for file in cpus mems; do
+			[ ! -e "$c/cpuset.$file" ] || [ -e "$c/cgroup.controllers" ] || cat "$c/cpuset.$file" >"$c$ID-$node/cpuset.$file"
+		done
+	done
+	mkdir -p "$TMP/$node"
+	(
+		for c in $(cgroups); do
+			echo "$BASHPID" >"$c$ID-$node/cgroup.procs"
+		done
+		exec setsid nsenter --net="/run/netns/$(netns "$node")" \
+			unshare --mount --pid --cgroup --fork --kill-child --mount-proc --propagation private \
+			bash "$HERE/node" "$node" "${NODE_NUMBER[$node]}" "$TMP"
+	) >"$TMP/$node/node.log" 2>&1 </dev/null &
+	UNSHARE_PID[$node]=$!
+}
+
+node_pid() {
+	local file=/proc/${UNSHARE_PID[$1]}/task/${UNSHARE_PID[$1]}/children
+	wait_until 5 grep -q . "$file"
+	NODE_PID[$1]=$(tr -d ' ' <"$file")
+}
+
+node_is_up() {
+	kill -0 "${UNSHARE_PID[$1]}" 2>/dev/null || fail "$1 has ended"
+	[ -e "$TMP/$1/ready" ]
+}
+
+cluster_up() {
+	local node
+	cluster_tmp
+	world_up
+	for node in "${NODES[@]}"; do
+		node_net "$node"
+	done
+	for node in "${NODES[@]}"; do
+		node_start "$node"
+	done
+	for node in "${NODES[@]}"; do
+		node_pid "$node"
+		wait_until 120 node_is_up "$node"
+	done
+	wait_until 60 kubectl get "${NODES[@]/#/node/}"
+	kubectl wait --for=condition=Ready "${NODES[@]/#/node/}" --timeout=60s >/dev/null
+}
+
+# ---- kube-proxy ----
+
+# kube_proxy_start MODE: nftables or iptables, on all nodes
+kube_proxy_start() {
+	local node
+	for node in "${NODES[@]}"; do
+		on_exec "$node" "$TESTKUBE" proxy --proxy-mode "$1" --kubeconfig "$TMP/kubeconfig" --hostname-override "$node" \
+			--conntrack-max-per-core=0 --conntrack-min=0 --cluster-cidr 10.244.0.0/16 >"$TMP/$node/kube-proxy.log" 2>&1 </dev/null &
+		KUBE_PROXIES+=($!)
+	done
+}
+
+# kube_proxy_stop: and its rules
+kube_proxy_stop() {
+	local pid node
+	for pid in "${KUBE_PROXIES[@]}"; do
+		on_kill -9 "$pid"
+		wait "$pid" 2>/dev/null || true
+	done
+	KUBE_PROXIES=()
+	for node in "${NODES[@]}"; do
+		on "$node" "$TESTKUBE" proxy --cleanup >"$TMP/$node/kube-proxy-cleanup.log" 2>&1
+	done
+}
+
+# ---- applications ----
+
+# Names and addresses of their Services, for the pods' /etc/hosts.
+SERVICES=(productpage:21 details:22 reviews:23 ratings:24 httpbin:41 tcp-echo:51)
+
+app_aliases() {
+	local service
+	for service in "${SERVICES[@]}"; do
+		printf '{ip: 10.96.0.%s, hostnames: [%s]}, ' "${service#*:}" "${service%:*}"
+	done
+}
+
+# app_deployment NODE NAME APP VERSION PORT|'' COMMAND...: one pod on that node, ready once its port takes connections
+app_deployment() {
+	local probe=
+	[ -z "$5" ] || probe="readinessProbe: {tcpSocket: {port: $5}, periodSeconds: 1}"
+	cat <<-END
+	---
+	apiVersion: apps/v1
+	kind: Deployment
+	metadata: {name: $2}
+	spec:
+	  selector: {matchLabels: {app: $3, version: $4}}
+	  template:
+	    metadata: {labels: {app: $3, version: $4}}
+	    spec:
+	      nodeSelector: {kubernetes.io/hostname: $1}
+	      terminationGracePeriodSeconds: 1
+	      hostAliases: [$(app_aliases)]
+	      containers:
+	      - name: main
+	        image: weft.test/apps:1
+	        imagePullPolicy: Never
+	        command: [$(printf '"%s", ' "${@:6}")]
+	        $probe
+	END
+}
+
+# app_service NAME NUMBER PORT[:TARGET]...
+app_service() {
+	local port
+	cat <<-END
+	---
+	apiVersion: v1
+	kind: Service
+	metadata: {name: $1, labels: {app: $1, service: $1}}
+	spec:
+	  clusterIP: 10.96.0.$2
+	  selector: {app: $1}
+	  ports:
+	END
+	for port in "${@:3}"; do
+		echo "  - {name: ${PROTOCOL:-http}-${port%:*}, port: ${port%:*}, targetPort: ${port#*:}}"
+	done
+}
+
+apps() {
+	local role httpbin=(gunicorn --bind 0.0.0.0:80 --threads 16 --keep-alive 60 --access-logfile - --access-logformat
+		'%(h)s %(m)s %(U)s %(q)s host=%({host}i)s' httpbin:app)
+	app_deployment node-a sleep sleep v1 '' sleep 100000
+	app_deployment node-b far-sleep far-sleep v1 '' sleep 100000
+	app_deployment node-a tcp-echo-v1 tcp-echo v1 9000 tcp-echo 9000,9001,9002 one
+	app_deployment node-b tcp-echo-v2 tcp-echo v2 9000 tcp-echo 9000,9001,9002 two
+	PROTOCOL=tcp app_service tcp-echo 51 9000 9001
+	for role in node-a:productpage:v1 node-b:details:v1 node-a:reviews:v1 node-b:reviews:v2 node-a:reviews:v3 node-b:ratings:v1; do
+		IFS=: read -r node app version <<<"$role"
+		role=$app
+		[ "$app" != reviews ] || role=$app-$version
+		app_deployment "$node" "$app-$version" "$app" "$version" 9080 python3 /usr/local/bin/bookinfo.py "$role"
+	done
+	app_service productpage 21 9080
+	app_service details 22 9080
+	app_service reviews 23 9080
+	app_service ratings 24 9080
+	app_deployment node-a httpbin-v1 httpbin v1 80 python3 -m "${httpbin[@]}"
+	app_deployment node-b httpbin-v2 httpbin v2 80 python3 -m "${httpbin[@]}"
+	app_service httpbin 41 8000:80
+}
+
+# apps_up: all of them are ready when it returns
+apps_up() {
+	"$ROOT/selftests/kube/crds.sh" | kubectl create -f - >/dev/null
+	kubectl create namespace istio-system >/dev/null
+	wait_until 20 kubectl get serviceaccount default
+	apps | kubectl apply -f - >/dev/null
+	kubectl wait --for=condition=Available deployment --all --timeout=120s >/dev/null
+}
+
+# ingress PORT:NODE-PORT...: the Service that stands for Istio's ingress gateway
+ingress() {
+	local port
+	{
+		cat <<-END
+		apiVersion: v1
+		kind: Service
+		metadata: {name: istio-ingressgateway, namespace: istio-system, labels: {istio: ingressgateway}}
+		spec:
+		  type: NodePort
+		  selector: {istio: ingressgateway}
+		  ports:
+		END
+		for port; do
+			echo "  - {name: port-${port%:*}, port: ${port%:*}, targetPort: ${port%:*}, nodePort: ${port#*:}}"
+		done
+	} | kubectl apply -f - >/dev/null
+}
+
+# ---- weft ----
+
+# weft_on NODE ARGUMENT...
+weft_on() { on "$1" "$OUT/weft" "${@:2}"; }
+
+# weft_start: an agent on each node
+weft_start() {
+	local node
+	for node in "${NODES[@]}"; do
+		on_exec "$node" "$OUT/weftd" --nic eth0 "$@" >>"$TMP/$node/weftd.log" 2>&1 </dev/null &
+		WEFTDS[$node]=$!
+	done
+	for node in "${NODES[@]}"; do
+		wait_until 30 weft_on "$node" status --wait
+	done
+}
+declare -A WEFTDS=()
+
+# weft_leave: ends the agents and takes all that is theirs out of the nodes
+weft_leave() {
+	local node
+	for node in "${NODES[@]}"; do
+		on_kill -TERM "${WEFTDS[$node]}"
+		wait "${WEFTDS[$node]}" || fail "weftd on $node ended with status $?"
+		on "$node" "$OUT/weftd" --detach 2>>"$TMP/$node/weftd.log"
+	done
+}
+
+# sync_rules: what the agents would follow by themselves, were the API server their source
+sync_rules() {
+	local node
+	kubectl get services,pods,endpointslices,namespaces,virtualservices,destinationrules,gateways,serviceentries -A -o yaml \
+		>"$TMP/objects.yaml"
+	for node in "${NODES[@]}"; do
+		weft_on "$node" apply --replace -f - <"$TMP/objects.yaml" >"$TMP/$node/applied" 2>&1 ||
+			fail "$node: $(<"$TMP/$node/applied")"
+	done
+}
+
+# rules FILE...: of yaml-rules, by kubectl
+rules() {
+	local file
+	for file; do
+		kubectl apply -f "$ROOT/yaml-rules/$file.yaml" >/dev/null
+	done
+	sync_rules
+}
+
+# rules_delete KIND[,KIND]...: all of these
+rules_delete() { kubectl delete "$1" --all --wait=false >/dev/null; }

@@ -1,0 +1,613 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#include <criterion/criterion.h>
+#include <errno.h>
+#include <string.h>
+
+#include "daemon/source/reflector.h"
+
+/* A resource, its clock, and what was told: "+ns/name@version ", "-ns/name ", "= " for a list. */
+struct env {
+	struct reflector r;
+	uint64_t now;
+	char told[1024], path[REFLECTOR_PATH_MAX];
+	int refuse; /* what the next put() returns */
+};
+
+static void tell(struct env *e, const char *sign, struct json_span ns, struct json_span name)
+{
+	snprintf(e->told + strlen(e->told), sizeof(e->told) - strlen(e->told), "%s%.*s/%.*s", sign,
+		 (int)ns.len, ns.at ? ns.at : "", (int)name.len, name.at);
+}
+
+static int put(void *arg, struct told_key key, struct json_span version, struct json_span object)
+{
+	struct env *e = arg;
+	char text[64];
+
+	cr_expect(object.len > 2);
+	if (e->refuse)
+		return e->refuse;
+	tell(e, "+", key.namespace, key.name);
+	snprintf(text, sizeof(text), "@%.*s ", (int)version.len, version.at);
+	strcat(e->told, text);
+	return 0;
+}
+
+static int gone(void *arg, const char *namespace, const char *name)
+{
+	struct env *e = arg;
+	struct told_key key = told_key(namespace, name);
+
+	tell(e, "-", key.namespace, key.name);
+	strcat(e->told, " ");
+	return 0;
+}
+
+static int listed(void *arg)
+{
+	strcat(((struct env *)arg)->told, "= ");
+	return 0;
+}
+
+static const char *const older[] = { "example.io/v1beta1", NULL };
+static const struct informer_resource services = { .path = "/api/v1/services",
+						   .api_version = "v1",
+						   .kind = "Service" };
+static const struct informer_resource widgets = { .path = "/apis/example.io/v1/widgets",
+						  .api_version = "example.io/v1",
+						  .kind = "Widget",
+						  .query = "labelSelector=a",
+						  .other_versions = older,
+						  .optional = true };
+
+static void env_open(struct env *e, const struct informer_resource *resource)
+{
+	const struct reflector_sink sink = { put, gone, listed, e };
+
+	reflector_init(&e->r, resource, &sink, 7);
+	e->now = 1000;
+}
+
+static void env_free(struct env *e)
+{
+	reflector_free(&e->r);
+}
+
+#define _cleanup_env_ _cleanup_(env_free)
+
+/* What is asked next, waiting at most so long for it. */
+static const char *ask_within(struct env *e, uint64_t ms)
+{
+	if (!reflector_next(&e->r, e->now, e->path)) {
+		cr_assert(e->r.not_before <= e->now + ms, "it waits for %d ms",
+			  (int)(e->r.not_before - e->now));
+		e->now = e->r.not_before;
+		cr_assert(reflector_next(&e->r, e->now, e->path));
+	}
+	return e->path;
+}
+
+static const char *ask(struct env *e)
+{
+	return ask_within(e, 0);
+}
+
+static void expect_told(struct env *e, const char *told)
+{
+	cr_expect_str_eq(e->told, told);
+	e->told[0] = '\0';
+}
+
+static int value(struct env *e, const char *json)
+{
+	return reflector_value(&e->r, json, strlen(json));
+}
+
+static void answered(struct env *e)
+{
+	reflector_answered(&e->r, e->now, 200);
+}
+
+static void end(struct env *e, struct reflector_end how)
+{
+	if (how.body)
+		how.size = strlen(how.body);
+	if (how.status && !e->r.answered)
+		reflector_answered(&e->r, e->now, how.status);
+	reflector_end(&e->r, e->now, &how);
+}
+
+#define OBJECT(ns, name, version)                                  \
+	"{\"metadata\":{\"name\":\"" name "\",\"namespace\":\"" ns \
+	"\",\"resourceVersion\":\"" version "\"}}"
+#define EVENT(type, object) "{\"type\":\"" type "\",\"object\":" object "}"
+#define BOOKMARK(version, annotations)                                                            \
+	EVENT("BOOKMARK", "{\"kind\":\"Service\",\"metadata\":{\"resourceVersion\":\"" version    \
+			  "\",\"creationTimestamp\":null" annotations "},\"spec\":{},\"status\":" \
+			  "{\"loadBalancer\":{}}}")
+#define LAST ",\"annotations\":{\"k8s.io/initial-events-end\":\"true\"}"
+#define LIST(version, more)                                                                   \
+	"{\"kind\":\"ServiceList\",\"items\":[],\"metadata\":{\"resourceVersion\":\"" version \
+	"\"" more "}}"
+#define FAILURE(code, message) \
+	"{\"kind\":\"Status\",\"status\":\"Failure\",\"message\":\"" message "\",\"code\":" code "}"
+
+static void sync_with(struct env *e, const char *first)
+{
+	cr_assert(strstr(ask(e), "sendInitialEvents=true&resourceVersionMatch=NotOlderThan"), "%s",
+		  e->path);
+	answered(e);
+	cr_assert_eq(value(e, first), 0);
+	cr_assert_eq(value(e, BOOKMARK("10", LAST)), 0);
+	cr_expect_eq(e->r.phase, INFORMER_SYNCED);
+}
+
+Test(reflector, a_streamed_list_goes_on_as_a_watch)
+{
+	_cleanup_env_ struct env e = { 0 };
+
+	env_open(&e, &services);
+	cr_expect(strstr(ask(&e), "/api/v1/services?watch=1&allowWatchBookmarks=true&"
+				  "timeoutSeconds="));
+	cr_expect_not(reflector_is_list(&e.r));
+	answered(&e);
+	cr_expect_eq(e.r.phase, INFORMER_CONNECTING);
+	cr_expect_eq(value(&e, EVENT("ADDED", OBJECT("shop", "web", "3"))), 0);
+	cr_expect_eq(value(&e, BOOKMARK("9", "")), 0, "one in between ends nothing");
+	cr_expect_not(e.r.settled);
+	cr_expect_eq(value(&e, BOOKMARK("10", LAST)), 0);
+	cr_expect(e.r.settled);
+	cr_expect_eq(value(&e, EVENT("MODIFIED", OBJECT("shop", "web", "11"))), 0);
+	cr_expect_eq(value(&e, EVENT("DELETED", OBJECT("shop", "web", "12"))), 0);
+	expect_told(&e, "+shop/web@3 = +shop/web@11 -shop/web ");
+	/* The server ends it: the next one goes on where it ended. */
+	e.now += 300000;
+	end(&e, (struct reflector_end){ .status = 200, .complete = true });
+	cr_expect(strstr(ask(&e), "&resourceVersion=12"), "%s", e.path);
+	cr_expect_null(strstr(e.path, "sendInitialEvents"));
+	cr_expect_eq(e.r.phase, INFORMER_SYNCED);
+}
+
+Test(reflector, a_server_that_streams_no_lists_gives_pages)
+{
+	static const long statuses[] = { 400, 422 };
+
+	for (size_t i = 0; i < 2; i++) {
+		_cleanup_env_ struct env e = { 0 };
+
+		env_open(&e, &widgets);
+		ask(&e);
+		end(&e, (struct reflector_end){
+				.status = statuses[i],
+				.complete = true,
+				.body = FAILURE("422", "sendInitialEvents: Forbidden") });
+		cr_expect_str_eq(ask(&e), "/apis/example.io/v1/widgets?labelSelector=a&limit=500");
+		cr_expect(reflector_is_list(&e.r));
+		cr_expect_eq(value(&e, OBJECT("a", "x", "1")), 0);
+		end(&e, (struct reflector_end){ .status = 200,
+						.complete = true,
+						.body = LIST("20", ",\"continue\":\"a/b=\"") });
+		cr_expect_not(e.r.settled);
+		cr_expect_str_eq(ask(&e), "/apis/example.io/v1/widgets?labelSelector=a&limit=500&"
+					  "continue=a%2Fb%3D");
+		cr_expect_eq(value(&e, OBJECT("a", "y", "2")), 0);
+		end(&e, (struct reflector_end){
+				.status = 200, .complete = true, .body = LIST("20", "") });
+		cr_expect(strstr(ask(&e), "watch=1"));
+		cr_expect(strstr(e.path, "resourceVersion=20"));
+		expect_told(&e, "+a/x@1 +a/y@2 = ");
+	}
+}
+
+Test(reflector, a_server_that_ignores_streaming_is_found_out_by_its_silence)
+{
+	_cleanup_env_ struct env e = { 0 };
+
+	env_open(&e, &services);
+	ask(&e);
+	answered(&e);
+	e.now = reflector_deadline(&e.r);
+	end(&e, (struct reflector_end){ .status = 200, .error = "silent" });
+	cr_expect_str_eq(ask_within(&e, 1000), "/api/v1/services?limit=500");
+}
+
+Test(reflector, a_list_tells_only_what_has_changed_or_gone)
+{
+	_cleanup_env_ struct env e = { 0 };
+
+	env_open(&e, &services);
+	told_put(&e.r.told, told_key("a", "same"), (struct json_span){ "5", 1 });
+	told_put(&e.r.told, told_key("a", "other"), (struct json_span){ "5", 1 });
+	told_put(&e.r.told, told_key("", "none"), (struct json_span){ "5", 1 });
+	ask(&e);
+	answered(&e);
+	value(&e, EVENT("ADDED", OBJECT("a", "same", "5")));
+	value(&e, EVENT("ADDED", OBJECT("a", "other", "6")));
+	expect_told(&e, "+a/other@6 ");
+	value(&e, BOOKMARK("10", LAST));
+	expect_told(&e, "-/none = ");
+}
+
+Test(reflector, a_list_that_breaks_takes_nothing_away)
+{
+	_cleanup_env_ struct env e = { 0 };
+
+	env_open(&e, &services);
+	told_put(&e.r.told, told_key("a", "x"), (struct json_span){ "5", 1 });
+	ask(&e);
+	answered(&e);
+	value(&e, EVENT("ADDED", OBJECT("a", "y", "6")));
+	end(&e, (struct reflector_end){ .status = 200, .error = "connection reset" });
+	cr_expect_str_eq(e.r.error, "connection reset");
+	cr_expect(strstr(ask_within(&e, 1000), "sendInitialEvents"));
+	answered(&e);
+	value(&e, EVENT("ADDED", OBJECT("a", "x", "5")));
+	value(&e, EVENT("ADDED", OBJECT("a", "y", "6")));
+	value(&e, BOOKMARK("10", LAST));
+	expect_told(&e, "+a/y@6 = ");
+}
+
+/* ---- too old ---- */
+
+static void expect_list_at_once(struct env *e)
+{
+	cr_expect(strstr(ask(e), "sendInitialEvents"), "%s", e->path);
+	answered(e);
+	value(e, BOOKMARK("30", LAST));
+	expect_told(e, "-a/x = ");
+	cr_expect_eq(e->r.phase, INFORMER_SYNCED);
+}
+
+Test(reflector, too_old_as_a_status_lists_anew)
+{
+	_cleanup_env_ struct env e = { 0 };
+
+	env_open(&e, &services);
+	sync_with(&e, EVENT("ADDED", OBJECT("a", "x", "3")));
+	expect_told(&e, "+a/x@3 = ");
+	e.now += 60000;
+	end(&e, (struct reflector_end){ .status = 200, .complete = true });
+	ask(&e);
+	end(&e, (struct reflector_end){
+			.status = 410, .complete = true, .body = FAILURE("410", "old") });
+	expect_list_at_once(&e);
+}
+
+Test(reflector, too_old_as_an_event_lists_anew)
+{
+	_cleanup_env_ struct env e = { 0 };
+
+	env_open(&e, &services);
+	sync_with(&e, EVENT("ADDED", OBJECT("a", "x", "3")));
+	expect_told(&e, "+a/x@3 = ");
+	cr_expect_eq(value(&e, EVENT("ERROR", FAILURE("410", "too old resource version: 5 (237)"))),
+		     -ECANCELED);
+	end(&e, (struct reflector_end){ .status = 200, .r = -ECANCELED });
+	expect_list_at_once(&e);
+}
+
+Test(reflector, another_error_event_lists_anew_after_a_while)
+{
+	_cleanup_env_ struct env e = { 0 };
+
+	env_open(&e, &services);
+	sync_with(&e, EVENT("ADDED", OBJECT("a", "x", "3")));
+	cr_expect_eq(value(&e, EVENT("ERROR", FAILURE("500", "etcd is unwell"))), -ECANCELED);
+	end(&e, (struct reflector_end){ .status = 200, .r = -ECANCELED });
+	cr_expect_str_eq(e.r.error, "etcd is unwell");
+	cr_expect_eq(e.r.phase, INFORMER_CONNECTING);
+	cr_expect(e.r.not_before > e.now);
+	cr_expect(strstr(ask_within(&e, 1000), "sendInitialEvents"));
+}
+
+Test(reflector, a_continue_token_that_expires_begins_the_list_anew)
+{
+	_cleanup_env_ struct env e = { 0 };
+
+	env_open(&e, &services);
+	e.r.no_stream = true;
+	e.r.ask = REFLECTOR_PAGES;
+	for (int i = 0; i < 3; i++) {
+		cr_expect_str_eq(ask_within(&e, 0), "/api/v1/services?limit=500", "%d", i);
+		end(&e, (struct reflector_end){ .status = 200,
+						.complete = true,
+						.body = LIST("20", ",\"continue\":\"t\"") });
+		ask(&e);
+		end(&e, (struct reflector_end){
+				.status = 410,
+				.complete = true,
+				.body = FAILURE("410", "The provided continue parameter is "
+						       "too old") });
+	}
+	/* It takes longer than the server keeps its history: all of it at a time. */
+	cr_expect_str_eq(ask(&e), "/api/v1/services?");
+}
+
+/* ---- what goes wrong ---- */
+
+Test(reflector, tries_come_slower_and_slower_up_to_half_a_minute)
+{
+	_cleanup_env_ struct env e = { 0 };
+	uint64_t waits[12];
+
+	env_open(&e, &services);
+	for (size_t i = 0; i < 12; i++) {
+		ask_within(&e, 50000);
+		end(&e, (struct reflector_end){ .error = "connection refused" });
+		waits[i] = e.r.not_before - e.now;
+		cr_expect_eq(e.r.phase, INFORMER_CONNECTING);
+	}
+	cr_expect(waits[0] >= 375 && waits[0] <= 625, "%d", (int)waits[0]);
+	cr_expect(waits[3] >= 3000 && waits[3] <= 5000, "%d", (int)waits[3]);
+	cr_expect(waits[10] >= 22500 && waits[10] <= 37500, "%d", (int)waits[10]);
+	cr_expect_neq(waits[10], waits[11], "they are spread");
+	/* The server answers somebody else: it is there. */
+	reflector_wake(&e.r, e.now);
+	cr_expect(e.r.not_before <= e.now + 250);
+}
+
+Test(reflector, the_server_says_how_long_to_wait)
+{
+	_cleanup_env_ struct env e = { 0 };
+
+	env_open(&e, &services);
+	ask(&e);
+	end(&e,
+	    (struct reflector_end){
+		    .status = 429, .complete = true, .body = "slow down", .retry_after_ms = 7000 });
+	cr_expect(e.r.not_before >= e.now + 7000 && e.r.not_before < e.now + 8000);
+	cr_expect_str_eq(e.r.error, "the API server answered with status 429: slow down");
+	reflector_wake(&e.r, e.now);
+	cr_expect(e.r.not_before >= e.now + 7000, "it was reachable all the time");
+}
+
+Test(reflector, a_broken_watch_goes_on_where_it_was)
+{
+	_cleanup_env_ struct env e = { 0 };
+
+	env_open(&e, &services);
+	sync_with(&e, EVENT("ADDED", OBJECT("a", "x", "3")));
+	value(&e, EVENT("MODIFIED", OBJECT("a", "x", "11")));
+	end(&e, (struct reflector_end){ .status = 200, .error = "connection reset" });
+	cr_expect_eq(e.r.phase, INFORMER_CONNECTING);
+	cr_expect(strstr(ask_within(&e, 1000), "&resourceVersion=11"));
+	answered(&e);
+	cr_expect_eq(e.r.phase, INFORMER_SYNCED);
+	cr_expect_str_eq(e.r.error, "");
+	/* Silence is no error: it is asked for again at once. */
+	e.now = reflector_deadline(&e.r);
+	cr_expect(e.now > 120000);
+	end(&e, (struct reflector_end){ .status = 200, .error = "silent" });
+	cr_expect(strstr(ask(&e), "&resourceVersion=11"));
+	cr_expect_eq(e.r.phase, INFORMER_SYNCED);
+}
+
+Test(reflector, a_watch_that_ends_at_once_is_not_begun_at_once)
+{
+	_cleanup_env_ struct env e = { 0 };
+
+	env_open(&e, &services);
+	sync_with(&e, EVENT("ADDED", OBJECT("a", "x", "3")));
+	for (int i = 0; i < 5; i++) {
+		end(&e, (struct reflector_end){ .status = 200, .complete = true });
+		cr_expect(e.r.not_before > e.now);
+		ask_within(&e, 30000);
+		answered(&e);
+	}
+	cr_expect(e.now > 10000);
+}
+
+Test(reflector, a_version_that_the_server_does_not_take_lists_anew)
+{
+	static const long statuses[] = { 400, 500, 504 };
+
+	for (size_t i = 0; i < 3; i++) {
+		_cleanup_env_ struct env e = { 0 };
+
+		env_open(&e, &services);
+		sync_with(&e, EVENT("ADDED", OBJECT("a", "x", "3")));
+		e.now += 60000;
+		end(&e, (struct reflector_end){ .status = 200, .complete = true });
+		ask(&e);
+		end(&e,
+		    (struct reflector_end){
+			    .status = statuses[i],
+			    .complete = true,
+			    .body = FAILURE("504", "Too large resource version: 9, current: 2") });
+		cr_expect(strstr(ask_within(&e, 1000), "sendInitialEvents"), "%s", e.path);
+	}
+}
+
+Test(reflector, a_token_that_has_ended_is_tried_again_at_once_but_only_once)
+{
+	_cleanup_env_ struct env e = { 0 };
+
+	env_open(&e, &services);
+	ask(&e);
+	end(&e, (struct reflector_end){
+			.status = 401, .complete = true, .body = FAILURE("401", "Unauthorized") });
+	ask(&e);
+	end(&e, (struct reflector_end){
+			.status = 401, .complete = true, .body = FAILURE("401", "Unauthorized") });
+	cr_expect_str_eq(e.r.error, "Unauthorized");
+	cr_expect(e.r.not_before > e.now);
+	ask_within(&e, 1000);
+	answered(&e);
+	cr_expect_eq(e.r.refusals, 0);
+}
+
+Test(reflector, what_is_forbidden_stays_as_it_was)
+{
+	_cleanup_env_ struct env e = { 0 };
+
+	env_open(&e, &services);
+	sync_with(&e, EVENT("ADDED", OBJECT("a", "x", "3")));
+	expect_told(&e, "+a/x@3 = ");
+	e.now += 60000;
+	end(&e, (struct reflector_end){ .status = 200, .complete = true });
+	for (int i = 0; i < 8; i++) {
+		ask_within(&e, 15000);
+		end(&e, (struct reflector_end){ .status = 403,
+						.complete = true,
+						.body = FAILURE("403", "services is forbidden") });
+		cr_expect_eq(e.r.phase, INFORMER_FORBIDDEN);
+	}
+	cr_expect_str_eq(e.r.error, "services is forbidden");
+	expect_told(&e, "");
+	/* It may be read again. */
+	cr_expect(strstr(ask_within(&e, 15000), "&resourceVersion=10"));
+	answered(&e);
+	cr_expect_eq(e.r.phase, INFORMER_SYNCED);
+}
+
+Test(reflector, what_is_forbidden_from_the_start_counts_as_listed_once_that_is_sure)
+{
+	_cleanup_env_ struct env e = { 0 };
+
+	env_open(&e, &services);
+	for (int i = 0; i < 3; i++) {
+		cr_expect_not(e.r.settled, "a server that starts forbids everything");
+		ask_within(&e, 5000);
+		end(&e, (struct reflector_end){ .status = 403, .complete = true });
+	}
+	cr_expect(e.r.settled);
+	cr_expect(e.now < 5000);
+}
+
+/* ---- definitions ---- */
+
+static void not_found(struct env *e)
+{
+	end(e, (struct reflector_end){
+		       .status = 404, .complete = true, .body = "404 page not found" });
+}
+
+Test(reflector, a_kind_without_definition_is_empty_and_looked_for_again)
+{
+	_cleanup_env_ struct env e = { 0 };
+
+	env_open(&e, &widgets);
+	for (int i = 0; i < 2; i++) {
+		cr_expect_not(e.r.settled);
+		cr_expect(strstr(ask_within(&e, 1000), "/apis/example.io/v1/widgets?"));
+		not_found(&e);
+		cr_expect(strstr(ask(&e), "/apis/example.io/v1beta1/widgets?"));
+		cr_expect_str_eq(reflector_api_version(&e.r), "example.io/v1beta1");
+		not_found(&e);
+	}
+	cr_expect_eq(e.r.phase, INFORMER_ABSENT);
+	cr_expect(e.r.settled);
+	expect_told(&e, "= ");
+	for (int i = 0; i < 10; i++) {
+		ask_within(&e, 15000);
+		not_found(&e);
+	}
+	expect_told(&e, "");
+	cr_expect(strstr(ask_within(&e, 15000), "sendInitialEvents"), "%s", e.path);
+	answered(&e);
+	value(&e, EVENT("ADDED", OBJECT("a", "x", "3")));
+	value(&e, BOOKMARK("10", LAST));
+	expect_told(&e, "+a/x@3 = ");
+	cr_expect_eq(e.r.phase, INFORMER_SYNCED);
+}
+
+Test(reflector, a_definition_that_is_deleted_takes_its_objects_along)
+{
+	_cleanup_env_ struct env e = { 0 };
+
+	env_open(&e, &widgets);
+	sync_with(&e, EVENT("ADDED", OBJECT("a", "x", "3")));
+	e.now += 60000;
+	end(&e, (struct reflector_end){ .status = 200, .complete = true });
+	ask(&e);
+	not_found(&e);
+	ask(&e);
+	not_found(&e);
+	expect_told(&e, "+a/x@3 = ");
+	cr_expect(e.r.not_before >= e.now + 2000, "one answer is not taken for it");
+	ask_within(&e, 2000);
+	not_found(&e);
+	ask(&e);
+	not_found(&e);
+	expect_told(&e, "-a/x = ");
+	cr_expect_eq(e.r.phase, INFORMER_ABSENT);
+}
+
+Test(reflector, a_kind_that_must_be_there_is_never_absent)
+{
+	_cleanup_env_ struct env e = { 0 };
+
+	env_open(&e, &services);
+	sync_with(&e, EVENT("ADDED", OBJECT("a", "x", "3")));
+	expect_told(&e, "+a/x@3 = ");
+	e.now += 60000;
+	end(&e, (struct reflector_end){ .status = 200, .complete = true });
+	for (int i = 0; i < 4; i++) {
+		ask_within(&e, 50000);
+		not_found(&e);
+		cr_expect_eq(e.r.phase, INFORMER_CONNECTING);
+	}
+	expect_told(&e, "");
+}
+
+/* ---- what is no object ---- */
+
+Test(reflector, what_is_no_event_breaks_the_watch_and_lists_anew)
+{
+	static const char *const bad[] = { "{}",
+					   "{\"type\":\"ADDED\"}",
+					   EVENT("ADDED", "{\"metadata\":{\"name\":\"x\"}}"),
+					   EVENT("ADDED", "[]"),
+					   EVENT("STRANGE", OBJECT("a", "b", "1")),
+					   EVENT("BOOKMARK", "{\"metadata\":null}") };
+
+	for (size_t i = 0; i < sizeof(bad) / sizeof(*bad); i++) {
+		_cleanup_env_ struct env e = { 0 };
+
+		env_open(&e, &services);
+		sync_with(&e, EVENT("ADDED", OBJECT("a", "x", "3")));
+		cr_expect_eq(value(&e, bad[i]), -EPROTO, "%s", bad[i]);
+		end(&e, (struct reflector_end){ .status = 200, .r = -EPROTO });
+		cr_expect_str_eq(e.r.error, "the API server sent what is no object");
+		cr_expect(strstr(ask_within(&e, 1000), "sendInitialEvents"));
+	}
+}
+
+Test(reflector, what_could_not_be_told_comes_again)
+{
+	_cleanup_env_ struct env e = { 0 };
+
+	env_open(&e, &services);
+	sync_with(&e, EVENT("ADDED", OBJECT("a", "x", "3")));
+	e.refuse = -ENOMEM;
+	cr_expect_eq(value(&e, EVENT("MODIFIED", OBJECT("a", "x", "11"))), -ENOMEM);
+	end(&e, (struct reflector_end){ .status = 200, .r = -ENOMEM });
+	e.refuse = 0;
+	expect_told(&e, "+a/x@3 = ");
+	ask_within(&e, 1000);
+	answered(&e);
+	value(&e, EVENT("ADDED", OBJECT("a", "x", "11")));
+	expect_told(&e, "+a/x@11 ");
+}
+
+Test(reflector, thousands_are_remembered_by_name_and_version)
+{
+	struct told t = { 0 };
+	char name[32];
+
+	for (int i = 0; i < 5000; i++) {
+		snprintf(name, sizeof(name), "pod-%d", i);
+		cr_assert_eq(told_put(&t, told_key("shop", name), (struct json_span){ "1", 1 }), 0);
+	}
+	for (int i = 0; i < 5000; i++) {
+		snprintf(name, sizeof(name), "pod-%d", i);
+		cr_assert(told_is(&t, told_key("shop", name), (struct json_span){ "1", 1 }));
+		cr_assert_not(told_is(&t, told_key("shop", name), (struct json_span){ "2", 1 }));
+		cr_assert_not(told_is(&t, told_key("sho", name), (struct json_span){ "1", 1 }));
+		if (i % 2)
+			cr_assert(told_remove(&t, told_key("shop", name)));
+	}
+	cr_expect_eq(t.count, 2500);
+	cr_expect_not(told_remove(&t, told_key("shop", "pod-1")));
+	told_free(&t);
+}
