@@ -223,7 +223,7 @@ static int keep_elements(const struct field *f, struct json_span array, unsigned
 static int keep_value(const struct field *f, struct json_span value, unsigned depth,
 		      struct buffer *out)
 {
-	if (f->whole || (*value.at != '{' && *value.at != '['))
+	if ((f->whole && !(f->only && *value.at == '[')) || (*value.at != '{' && *value.at != '['))
 		return put(out, value.at, value.len);
 	if (depth > DEPTH_MAX)
 		return -EPROTO;
