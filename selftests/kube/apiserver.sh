@@ -15,7 +15,7 @@ KUBE_DIR=$(realpath -m "${2:?a directory}")
 shift 2
 root=$(cd "${0%/*}/../.." && pwd)
 TESTKUBE=${TESTKUBE:-$root/.output/cluster/testkube}
-. "$root/selftests/kube/parts.sh"
+. "$root/selftests/kube/lib.sh"
 
 stop_part() {
 	local pid try

@@ -2,7 +2,7 @@
 # SPDX-License-Identifier: Apache-2.0
 # weftd follows a cluster: what is applied by kubectl is in force at once, what is wrong spoils nothing, and the API server may be
 # away.
-. "${0%/*}/lib.sh"
+. "${0%/*}/node.sh"
 
 node_up
 pod_add client 1

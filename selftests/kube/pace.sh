@@ -1,7 +1,7 @@
 #!/bin/bash
 # SPDX-License-Identifier: Apache-2.0
 # From a change in the cluster to the kernel: how long it takes, and how many generations a burst makes.
-. "${0%/*}/lib.sh"
+. "${0%/*}/node.sh"
 
 N=$(rounds 200 30)
 

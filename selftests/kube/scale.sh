@@ -2,7 +2,7 @@
 # SPDX-License-Identifier: Apache-2.0
 # What weftd costs in a cluster of 1,000 services and 10,000 pods: how soon it is ready, its memory, and the processor's time while
 # things change. Prints figures; fails when they are far from what is promised.
-. "${0%/*}/lib.sh"
+. "${0%/*}/node.sh"
 
 SERVICES=${SERVICES:-1000}
 ALL_PODS=${ALL_PODS:-10000}

@@ -229,6 +229,25 @@ Test(kube_json, only_the_fields_that_are_named_are_kept)
 			 "\"http\"}]},{}]},\"status\":{\"podIP\":\"10.0.0.1\"}}");
 }
 
+Test(kube_json, of_a_list_only_the_elements_that_are_meant_are_kept)
+{
+	static const char *const some[] = { "status.conditions[type=Ready].type",
+					    "status.conditions[type=Ready].status", NULL };
+	static const char *const whole[] = { "status.conditions[type=Ready]", NULL };
+	static const char object[] =
+		"{\"status\":{\"conditions\":[{\"type\":\"Initialized\",\"status\":\"True\"},"
+		"{\"at\":1,\"status\":\"False\",\"type\":\"Ready\"},{\"status\":\"x\"},{\"type\":"
+		"\"ReadyToo\"}]}}";
+	char out[1024];
+
+	cr_assert_eq(keep(some, object, out, sizeof(out)), 0);
+	cr_expect_str_eq(out, "{\"apiVersion\":\"v1\",\"kind\":\"Pod\",\"status\":{\"conditions\":"
+			      "[{\"status\":\"False\",\"type\":\"Ready\"}]}}");
+	cr_assert_eq(keep(whole, object, out, sizeof(out)), 0);
+	cr_expect_str_eq(out, "{\"apiVersion\":\"v1\",\"kind\":\"Pod\",\"status\":{\"conditions\":"
+			      "[{\"at\":1,\"status\":\"False\",\"type\":\"Ready\"}]}}");
+}
+
 Test(kube_json, without_names_all_is_kept_but_what_nobody_reads)
 {
 	char out[1024];

@@ -28,7 +28,16 @@ static const char *const service_fields[] = {
 };
 
 static const char *const slice_fields[] = {
-	META, "addressType", "ports", "endpoints", NULL,
+	META,
+	"addressType",
+	"ports",
+	"endpoints.addresses",
+	"endpoints.conditions",
+	"endpoints.nodeName",
+	"endpoints.targetRef.kind",
+	"endpoints.targetRef.name",
+	"endpoints.targetRef.namespace",
+	NULL,
 };
 
 static const char *const pod_fields[] = {
@@ -44,8 +53,8 @@ static const char *const pod_fields[] = {
 	"status.phase",
 	"status.podIP",
 	"status.podIPs",
-	"status.conditions.type",
-	"status.conditions.status",
+	"status.conditions[type=Ready].type",
+	"status.conditions[type=Ready].status",
 	NULL,
 };
 

@@ -13,6 +13,11 @@ struct field {
 	const char *name;
 	size_t len;
 	bool whole, dropped, others;
+	/* Of a list, only elements whose member of this name is this word; NULL: all of them. */
+	const char *only;
+	size_t only_len;
+	const char *is;
+	size_t is_len;
 	struct field *child, *next;
 };
 
@@ -61,15 +66,28 @@ static struct field *add(struct field *parent, const char *name, size_t len)
 	return f;
 }
 
+/* "[type=Ready]" */
+static void add_condition(struct field *f, const char *text)
+{
+	size_t name = strcspn(text + 1, "="), word = strcspn(text + 1 + name + 1, "]");
+
+	f->only = text + 1;
+	f->only_len = name;
+	f->is = text + 1 + name + 1;
+	f->is_len = word;
+}
+
 static int add_path(struct field *root, const char *path)
 {
 	struct field *f = root;
 
 	while (f && *path) {
-		size_t len = strcspn(path, ".");
+		size_t len = strcspn(path, ".["), rest = strcspn(path, ".");
 
 		f = add(f, path, len);
-		path += len + (path[len] == '.');
+		if (f && len < rest)
+			add_condition(f, path + len);
+		path += rest + (path[rest] == '.');
 	}
 	if (f)
 		f->whole = true;
@@ -166,6 +184,21 @@ static int keep_members(const struct field *f, struct json_span object, bool fir
 	return r ? r : put(out, "}", 1);
 }
 
+static bool is_wanted(const struct field *f, struct json_span element)
+{
+	struct json_walk w = json_members(element);
+	struct json_span key, value;
+
+	if (!f->only)
+		return true;
+	while (json_next_member(&w, &key, &value))
+		if (key.len == f->only_len && !memcmp(key.at, f->only, key.len)) {
+			value = json_plain(value);
+			return value.len == f->is_len && !memcmp(value.at, f->is, value.len);
+		}
+	return false;
+}
+
 static int keep_elements(const struct field *f, struct json_span array, unsigned depth,
 			 struct buffer *out)
 {
@@ -175,6 +208,8 @@ static int keep_elements(const struct field *f, struct json_span array, unsigned
 	int r = put(out, "[", 1);
 
 	while (!r && json_next_element(&w, &value)) {
+		if (!is_wanted(f, value))
+			continue;
 		r = put(out, ",", first ? 0 : 1);
 		first = false;
 		if (!r)
@@ -188,7 +223,7 @@ static int keep_elements(const struct field *f, struct json_span array, unsigned
 static int keep_value(const struct field *f, struct json_span value, unsigned depth,
 		      struct buffer *out)
 {
-	if (f->whole || (*value.at != '{' && *value.at != '['))
+	if ((f->whole && !(f->only && *value.at == '[')) || (*value.at != '{' && *value.at != '['))
 		return put(out, value.at, value.len);
 	if (depth > DEPTH_MAX)
 		return -EPROTO;
