@@ -47,12 +47,12 @@ enum value_type {
 
 struct value_info {
 	const char *path;
-	enum value_type type;
 	const char *fallback; /* "" for none; never NULL */
-	const char *words[5]; /* of VALUE_WORD; ends with NULL */
-	int min, max;	      /* of VALUE_COUNT */
-	bool optional;	      /* may be "" */
 	const char *help;     /* one line */
+	const char *words[5]; /* of VALUE_WORD; ends with NULL */
+	enum value_type type;
+	int min, max;  /* of VALUE_COUNT */
+	bool optional; /* may be "" */
 };
 
 extern const struct value_info value_infos[VALUE_MAX];

@@ -73,6 +73,7 @@ struct field {
 	bool selects;	      /* of FIELD_KVS: objects, which may be called y */
 	bool snake;	      /* Istio's own examples have it in snake_case */
 	enum refused refused; /* of FIELD_REFUSED */
+	enum shape shape;     /* where the type does not say it */
 	size_t offset;
 	size_t pos_at;	 /* AT() of a struct pos for where the field's name stands */
 	size_t given_at; /* AT() of a bool for "given" */
@@ -82,7 +83,6 @@ struct field {
 	int64_t min, max;
 	double least, most;  /* of FIELD_DOUBLE, both 0: any */
 	const char *what;    /* what is expected between them */
-	enum shape shape;    /* where the type does not say it */
 	const char *pattern; /* of a text, or each of a list or map: a regular expression (RE2) that
 				holds */
 	const struct cel *cel;	  /* NULL: none */
