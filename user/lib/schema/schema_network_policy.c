@@ -113,7 +113,7 @@ static const char *without_zeros(const char *text, char out[SUBNET_TEXT])
 		begins = *at == '.';
 		*to++ = *at;
 	}
-	strcpy(to, end);
+	memcpy(to, end, strlen(end) + 1);
 	return out;
 }
 
