@@ -233,5 +233,5 @@ expect_eq "a request when the policy has changed" "$(get client "$(vip 4 10)" 80
 weftd_kill9
 weftd_start --access-log "$TMP/access.log"
 expect_eq "a request when weftd is another" "$(get client "$(vip 4 10)" 8080)" 503
-expect_eq "the policies that it knows" "$(weft get netpol -A -o name --no-headers)" networkpolicy/p1
+expect_eq "the policies that it knows" "$(weft get netpol -A -o name --no-headers)" networkpolicy.networking.k8s.io/p1
 rows_end

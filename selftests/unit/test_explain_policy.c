@@ -167,3 +167,31 @@ Test(explain_policy, rows)
 		check_connection(&c, i);
 	}
 }
+
+/* A copy that is not sent fails no request. */
+Test(explain_policy, a_mirror_that_is_closed_is_told)
+{
+	_cleanup_compiled_ struct compiled c = { 0 };
+	const struct explain_query q = { .pod = "one", .host = "mirrored", .port = 80 };
+	const struct explain_request request = { 0 };
+	json_auto_t *json = NULL;
+	_cleanup_free_ char *text = NULL;
+	struct errors errors = { 0 };
+	const json_t *mirror;
+
+	load(&c, "apiVersion: v1\nkind: Service\nmetadata: {name: mirrored}\nspec: {clusterIP: "
+		 "10.96.0.9, selector: {app: cli}, ports: [{name: http, port: 80}]}\n---\n"
+		 "apiVersion: networking.istio.io/v1\nkind: VirtualService\nmetadata: {name: "
+		 "mirrored}\nspec: {hosts: [mirrored], http: [{route: [{destination: {host: "
+		 "mirrored}}], mirror: {host: http}}]}\n---\n" DENY);
+	cr_assert_eq(explain_http(c.tables->http, c.tables, &c.objects, &q, &request, NULL, &json,
+				  &errors),
+		     0);
+	text = explain_http_text(json);
+	mirror = json_array_get(json_object_get(json, "mirrors"), 0);
+	cr_expect_eq(json_get_int(json, "status", 0), 200, "%s", text);
+	/* One of them is the client itself. */
+	cr_expect_eq(json_array_size(json_object_get(mirror, "closed")), 1, "%s", text);
+	cr_expect(strstr(text, "closed: 10.0.0.2:80"), "%s", text);
+	cr_expect(strstr(text, "lets no connection from default/one in to port 80"), "%s", text);
+}

@@ -303,6 +303,19 @@ static json_t *destinations_json(const struct http_answer *a, struct reachable *
 
 /* ---- a route ---- */
 
+/* Which of a mirror's endpoints get no copy, and why. */
+static int add_closed(const struct http_answer *a, const struct hs_cluster *c, json_t *j)
+{
+	_cleanup_(explain_failure_free) struct explain_failure f = { 0 };
+	int r = explain_cluster_failure(a, c, &f);
+
+	if (f.closed) {
+		json_object_set(j, "closed", f.closed);
+		json_object_set(j, "network_policies", f.policies);
+	}
+	return r;
+}
+
 static json_t *mirrors_json(const struct http_answer *a)
 {
 	const struct hs_action *route = a->decision.route;
@@ -313,8 +326,14 @@ static json_t *mirrors_json(const struct http_answer *a)
 
 	for (__u32 i = 0; i < route->mirrors.count; i++) {
 		const struct hs_mirror *m = hs_mirror(a->s, route->mirrors.first + i);
-		json_t *j = cluster_json(a->s, hs_cluster(a->s, m->cluster));
+		const struct hs_cluster *c = hs_cluster(a->s, m->cluster);
+		json_t *j = cluster_json(a->s, c);
 
+		if (add_closed(a, c, j)) {
+			json_decref(j);
+			json_decref(list);
+			return NULL;
+		}
 		json_object_set_new(j, "percent", percent_json(m->share));
 		json_object_set_new(j, "authority", json_stringn(shadow, n));
 		json_array_append_new(list, j);

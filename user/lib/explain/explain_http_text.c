@@ -80,6 +80,21 @@ static void write_operations(FILE *f, const char *indent, const char *what,
 	}
 }
 
+/* A status says why, too. */
+static void write_closed(FILE *f, const json_t *d)
+{
+	const json_t *policies = json_object_get(d, "network_policies");
+
+	if (!policies)
+		return;
+	write_list(f, "          closed: ", json_object_get(d, "closed"));
+	fputc('\n', f);
+	if (json_get_int(d, "status", 0))
+		return;
+	write_list(f, "          ", policies);
+	fputc('\n', f);
+}
+
 static void write_destination(FILE *f, const json_t *d)
 {
 	const char *subset = json_get_text(d, "subset", "-");
@@ -100,14 +115,7 @@ static void write_destination(FILE *f, const json_t *d)
 		write_list(f, "          ejected for now: ", json_object_get(d, "ejected"));
 		fputc('\n', f);
 	}
-	if (json_object_get(d, "closed")) {
-		write_list(f, "          closed: ", json_object_get(d, "closed"));
-		fputc('\n', f);
-	}
-	if (json_object_get(d, "network_policies") && !json_get_int(d, "status", 0)) {
-		write_list(f, "          ", json_object_get(d, "network_policies"));
-		fputc('\n', f);
-	}
+	write_closed(f, d);
 	if (json_get_int(d, "status", 0))
 		fprintf(f, "          %lld %s: %s\n", (long long)json_get_int(d, "status", 0),
 			json_get_text(d, "response_flags", ""), json_get_text(d, "reason", ""));
@@ -206,6 +214,7 @@ static void write_mirrors(FILE *f, const json_t *mirrors)
 		fprintf(f, " %% to %s:%lld%s%s, with Host %s\n", json_get_text(m, "host", ""),
 			(long long)json_get_int(m, "port", 0), *subset ? " subset " : "", subset,
 			json_get_text(m, "authority", ""));
+		write_closed(f, m);
 	}
 }
 

@@ -1,12 +1,16 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* NetworkPolicy of networking.k8s.io/v1: what the API server takes, and nothing else. */
+#include <ctype.h>
 #include <stdio.h>
 #include <string.h>
 
 #include "lib/schema/decode.h"
 #include "lib/schema/validate.h"
 
-enum { INDEX_TEXT = 32 }; /* room for "[17]" */
+enum {
+	INDEX_TEXT = 32, /* room for "[17]" */
+	SUBNET_TEXT = 64,
+};
 
 /* ---- selectors ---- */
 
@@ -93,11 +97,33 @@ static bool is_part(const struct cidr *whole, const struct cidr *part)
 	       part->prefix > whole->prefix && cidr_holds(whole, &part->addr);
 }
 
+/* "010.0.0.1" is 10.0.0.1 to the API server, here alone: a policy that it has taken is not to be
+ * left out. */
+static const char *without_zeros(const char *text, char out[SUBNET_TEXT])
+{
+	const char *end = text + strcspn(text, "/");
+	bool begins = true; /* a number */
+	char *to = out;
+
+	if (strlen(text) >= SUBNET_TEXT || memchr(text, ':', (size_t)(end - text)))
+		return text;
+	for (const char *at = text; at < end; at++) {
+		if (begins && *at == '0' && isdigit((unsigned char)at[1]))
+			continue;
+		begins = *at == '.';
+		*to++ = *at;
+	}
+	memcpy(to, end, strlen(end) + 1);
+	return out;
+}
+
 /* The API server wants the bits to be given. */
 static bool decode_subnet(struct decoder *d, const struct node *value, const char *text,
 			  struct cidr *out)
 {
-	if (strchr(text, '/') && parse_cidr(text, out))
+	char plain[SUBNET_TEXT];
+
+	if (strchr(text, '/') && parse_cidr(without_zeros(text, plain), out))
 		return true;
 	decode_expected(d, value, NULL, "a subnet like 10.0.0.0/8 or fd00::/8");
 	return false;
