@@ -195,12 +195,19 @@ say "a Gateway answers to anybody"
 	rules_routes "*" "- {match: [{port: 31400}], route: [{destination: {host: echo, port: {number: 9000}, subset: v2}}]}" door
 	PROTOCOL=http rules_gateway web-door 31380
 	PROTOCOL=http rules_routes "*" "- route: [{destination: {host: web, port: {number: 80}, subset: v2}}]" web-door
+	rules_ingress 30 31400:30400 31380:30380
 } | apply
 for family in 4 6; do
 	row "IPv$family: a pod outside of the mesh" "$(load client "$(addr $family node)" 31400 -n 3 -s hello)" '{"two":3}'
 	row "IPv$family: by HTTP" "$(http_load client "$(addr $family node)" 31380 -n 3 | jq -c .words)" '{"two":3}'
+	row "IPv$family: by the Gateway's Service" "$(load client "$(vip $family 30)" 31400 -n 3 -s hello)" '{"two":3}'
+	row "IPv$family: the same by HTTP" "$(http_load client "$(vip $family 30)" 31380 -n 3 | jq -c .words)" '{"two":3}'
+	row "IPv$family: by its NodePort" "$(load client "$(addr $family node)" 30400 -n 3 -s hello)" '{"two":3}'
 	row "IPv$family: a pod of the mesh" "$(load buyer "$(addr $family node)" 31400 -n 3 -s hello)" '{"two":3}'
 done
+
+expect_match "explain" "$(weft explain --from client --to ingress.istio-system:31400)" '^action: route'
+expect_match "explain, HTTP" "$(weft explain --from client --to ingress.istio-system:31380)" '^action: route'
 
 say "all of them"
 weftd_stop
