@@ -121,7 +121,7 @@ callers outside
 load_start client "$TMP/packets" "$(vip 4 10)" 9000 -n 1 -s hello -k $((60000 * SLOWER)) --every 50 --end hold --ready "$TMP/packets.ready"
 PACKETS=$STARTED
 callers inside
-http_load_start client "$TMP/requests" "$(vip 4 20)" 80 -d $((6 * SLOWER)) -r 50
+http_load_start client "$TMP/requests" "$(vip 4 20)" 80 -d $((6 * SLOWER)) -r 10
 REQUESTS=$STARTED
 wait_until 5 test -e "$TMP/socket.ready"
 wait_until 5 test -e "$TMP/packets.ready"
