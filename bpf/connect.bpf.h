@@ -57,17 +57,32 @@ static __noinline int decide_question(struct scratch *s)
 	return decide(&s->question, &s->verdict);
 }
 
+/* A Service's address that is a Gateway's. */
+static __noinline int is_door(const struct question *q)
+{
+	struct service_key key = {};
+	const struct service *service;
+
+	if (!q)
+		return 0;
+	key.addr = q->dst;
+	key.port = q->port;
+	service = table_service(q->generation, &key);
+	return service && (service->flags & SERVICE_DOOR);
+}
+
 /*
  * A Service's own address comes first, even where it is the node's, too (kube-proxy's IPVS mode).
  * On a port of the node it doesn't matter which of its addresses was called, only the family; it
- * answers any caller, where a Service's address is for the pods of the mesh alone.
+ * answers any caller, where a Service's address is for the pods of the mesh alone, unless it is a
+ * Gateway's.
  */
 static __always_inline void decide_packet(const struct packet *p, struct scratch *s, enum side side)
 {
 	s->verdict.action = VERDICT_PASS;
 	s->verdict.service = 0;
 	s->verdict.reason = REASON_NONE;
-	if (side == SIDE_POD && !s->outside)
+	if (side == SIDE_POD && (!s->outside || is_door(&s->question)))
 		decide_question(s);
 	if (s->verdict.service || !bpf_map_lookup_elem(&node_addrs, &p->t.dst))
 		return;

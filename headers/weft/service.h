@@ -38,7 +38,9 @@ _Static_assert(sizeof(struct service_key) == 24, "service_key is a hash key with
 
 enum service_flags {
 	SERVICE_PER_NAMESPACE =
-		1, /* on the ns == 0 entry: some namespaces have an entry of their own */
+		1,	  /* on the ns == 0 entry: some namespaces have an entry of their own */
+	SERVICE_DOOR = 2, /* a Gateway's, at a Service's address: pods outside of the mesh are
+			   * answered, too */
 };
 
 /* gen_services value: one port of a service (or of a gateway), and its rules in the order they are

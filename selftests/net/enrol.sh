@@ -121,7 +121,7 @@ callers outside
 load_start client "$TMP/packets" "$(vip 4 10)" 9000 -n 1 -s hello -k $((60000 * SLOWER)) --every 50 --end hold --ready "$TMP/packets.ready"
 PACKETS=$STARTED
 callers inside
-http_load_start client "$TMP/requests" "$(vip 4 20)" 80 -d $((6 * SLOWER)) -r 50
+http_load_start client "$TMP/requests" "$(vip 4 20)" 80 -d $((6 * SLOWER)) -r 10
 REQUESTS=$STARTED
 wait_until 5 test -e "$TMP/socket.ready"
 wait_until 5 test -e "$TMP/packets.ready"
@@ -195,12 +195,19 @@ say "a Gateway answers to anybody"
 	rules_routes "*" "- {match: [{port: 31400}], route: [{destination: {host: echo, port: {number: 9000}, subset: v2}}]}" door
 	PROTOCOL=http rules_gateway web-door 31380
 	PROTOCOL=http rules_routes "*" "- route: [{destination: {host: web, port: {number: 80}, subset: v2}}]" web-door
+	rules_ingress 30 31400:30400 31380:30380
 } | apply
 for family in 4 6; do
 	row "IPv$family: a pod outside of the mesh" "$(load client "$(addr $family node)" 31400 -n 3 -s hello)" '{"two":3}'
 	row "IPv$family: by HTTP" "$(http_load client "$(addr $family node)" 31380 -n 3 | jq -c .words)" '{"two":3}'
+	row "IPv$family: by the Gateway's Service" "$(load client "$(vip $family 30)" 31400 -n 3 -s hello)" '{"two":3}'
+	row "IPv$family: the same by HTTP" "$(http_load client "$(vip $family 30)" 31380 -n 3 | jq -c .words)" '{"two":3}'
+	row "IPv$family: by its NodePort" "$(load client "$(addr $family node)" 30400 -n 3 -s hello)" '{"two":3}'
 	row "IPv$family: a pod of the mesh" "$(load buyer "$(addr $family node)" 31400 -n 3 -s hello)" '{"two":3}'
 done
+
+expect_match "explain" "$(weft explain --from client --to ingress.istio-system:31400)" '^action: route'
+expect_match "explain, HTTP" "$(weft explain --from client --to ingress.istio-system:31380)" '^action: route'
 
 say "all of them"
 weftd_stop

@@ -292,7 +292,13 @@ static int ask(const struct tables *t, const struct explain_client *client, expl
 	return 0;
 }
 
-/* Services' addresses are for the pods of the mesh. */
+/* Gateways answer to anyone, other Services' addresses are for the pods of the mesh. */
+static bool is_outsider(const struct explain_client *client, const struct explain_target *to)
+{
+	return client->namespace && !client->enrolment.in &&
+	       !(to->entry && (to->entry->value.flags & SERVICE_DOOR));
+}
+
 static int explain_outsider(const struct explain_query *q, const struct explain_client *client,
 			    struct explain_answer *a)
 {
@@ -317,7 +323,7 @@ int explain(const struct tables *t, const struct objects *objects, const struct 
 		r = explain_find_target(t, objects, q, &client, &to, errors);
 	if (r)
 		return r;
-	if (client.namespace && !client.enrolment.in)
+	if (is_outsider(&client, &to))
 		return explain_outsider(q, &client, out);
 	/* What has no address is not published: the kernel is never asked about it. */
 	if (to.entry && decide && addr_is_placeholder(&to.entry->key.addr)) {

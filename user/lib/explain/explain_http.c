@@ -202,12 +202,12 @@ int explain_http(const struct http_snapshot *s, const struct tables *t,
 	struct addr called;
 	int r = explain_find_client(t, objects, q, &client, errors);
 
-	if (!r && client.namespace && !client.enrolment.in)
-		r = -EPROTONOSUPPORT; /* no rule of HTTP is for it either */
 	if (r)
 		return r;
 	http_source_given(s, client.namespace ? client.namespace : "", client.labels, &source);
 	l = find_listener(s, t, objects, q, &client, &source);
+	if (l && client.namespace && !client.enrolment.in && l->scope != SCOPE_NODE)
+		l = NULL; /* rules of HTTP are no more for it than others */
 	if (!l || (q->gateway && !gateway_exists(objects, q)))
 		return -EPROTONOSUPPORT;
 	a.client = q->gateway_namespace ? q->gateway_namespace : client.namespace;

@@ -64,12 +64,14 @@ static int write_cluster_ips(struct mesh *mesh, const struct called *to,
 {
 	const struct strs *ips = &service->service.cluster_ips;
 	struct mesh_port *sp = gateway_port(mesh, service, to->port, to->family);
+	struct service door = *value;
 	struct service_origin origin;
 	size_t i;
 	int r = 0;
 
 	if (!sp || sp->at_gateway[to->family])
 		return 0;
+	door.flags |= SERVICE_DOOR;
 	origin = (struct service_origin){ .namespace = service->meta.namespace,
 					  .name = service->meta.name,
 					  .host = sp->host->name };
@@ -79,7 +81,7 @@ static int write_cluster_ips(struct mesh *mesh, const struct called *to,
 		if (addr_parse(ips->items[i], &key.addr) || addr_family(&key.addr) != to->family)
 			continue;
 		sp->at_gateway[to->family] = true;
-		r = entry_write(mesh, &key, value, &origin, plan);
+		r = entry_write(mesh, &key, &door, &origin, plan);
 	}
 	return r;
 }
