@@ -19,7 +19,17 @@
 #include "lib/compile/compile.h"
 #include "lib/schema/parse.h"
 
-enum { SERVICE, SLICE, POD, NAMESPACE, VIRTUAL_SERVICE, DESTINATION_RULE, GATEWAY, SERVICE_ENTRY };
+enum {
+	SERVICE,
+	SLICE,
+	POD,
+	NAMESPACE,
+	VIRTUAL_SERVICE,
+	DESTINATION_RULE,
+	GATEWAY,
+	NETWORK_POLICY,
+	SERVICE_ENTRY,
+};
 enum { TEXT_MAX = 512 };
 
 static struct kube_test {

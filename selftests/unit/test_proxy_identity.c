@@ -14,7 +14,7 @@
 
 static const struct supervisor_options plain = { .run_dir = "/run/weft", .access_log = -1 };
 
-static void install(const char *path)
+static void install(const char *path, const char *bytes)
 {
 	char fresh[96];
 	int fd;
@@ -22,21 +22,23 @@ static void install(const char *path)
 	snprintf(fresh, sizeof(fresh), "%s.new", path);
 	fd = open(fresh, O_WRONLY | O_CREAT | O_EXCL | O_CLOEXEC, 0755);
 	cr_assert_geq(fd, 0);
+	cr_assert_eq(write(fd, bytes, strlen(bytes)), (ssize_t)strlen(bytes));
 	close(fd);
 	cr_assert_eq(rename(fresh, path), 0);
 }
 
-Test(proxy_identity, a_program_that_was_installed_anew_is_another)
+Test(proxy_identity, a_program_with_other_bytes_is_another)
 {
 	char dir[] = "/tmp/weft-identity.XXXXXX", path[64];
 	_cleanup_free_ char *first = NULL, *again = NULL, *anew = NULL, *gone = NULL;
 
 	cr_assert_not_null(mkdtemp(dir));
 	snprintf(path, sizeof(path), "%s/weft-proxy", dir);
-	install(path);
+	install(path, "one");
 	first = proxy_identity(&plain, path);
+	install(path, "one"); /* as in the next container of an image */
 	again = proxy_identity(&plain, path);
-	install(path);
+	install(path, "two");
 	anew = proxy_identity(&plain, path);
 	unlink(path);
 	gone = proxy_identity(&plain, path);

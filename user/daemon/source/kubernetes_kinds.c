@@ -42,6 +42,7 @@ static const char *const slice_fields[] = {
 
 static const char *const pod_fields[] = {
 	META,
+	"metadata.annotations.'sidecar.istio.io/inject'",
 	"metadata.deletionTimestamp",
 	"spec.containers.ports",
 	"spec.initContainers.ports",

@@ -77,18 +77,28 @@ static void add_condition(struct field *f, const char *text)
 	f->is_len = word;
 }
 
+/* A name between quotation marks may have dots. */
+static struct field *add_name(struct field *parent, const char **path)
+{
+	bool quoted = **path == '\'';
+	const char *name = *path + quoted;
+	size_t len = strcspn(name, quoted ? "'" : ".[");
+	struct field *f = add(parent, name, len);
+	const char *end = name + len + quoted;
+
+	if (f && *end == '[')
+		add_condition(f, end);
+	end += strcspn(end, ".");
+	*path = end + (*end == '.');
+	return f;
+}
+
 static int add_path(struct field *root, const char *path)
 {
 	struct field *f = root;
 
-	while (f && *path) {
-		size_t len = strcspn(path, ".["), rest = strcspn(path, ".");
-
-		f = add(f, path, len);
-		if (f && len < rest)
-			add_condition(f, path + len);
-		path += rest + (path[rest] == '.');
-	}
+	while (f && *path)
+		f = add_name(f, &path);
 	if (f)
 		f->whole = true;
 	return f ? 0 : -ENOMEM;

@@ -12,7 +12,7 @@ struct object_fields;
 /*
  * Paths like "spec.containers.ports", up to a NULL: what is there is kept with all that is in it,
  * of each element where there is a list on the way, or of those that "conditions[type=Ready]"
- * means. metadata.name, .namespace and .resourceVersion are kept in any case. NULL: all but
+ * means; "annotations.'a.b/c'" where a name has dots. metadata.name, .namespace and .resourceVersion are kept in any case. NULL: all but
  * metadata.managedFields and the annotation kubectl.kubernetes.io/last-applied-configuration. Paths
  * are borrowed. NULL without memory.
  */

@@ -63,7 +63,8 @@ static bool sources_same(const struct tables *a, const struct tables *b)
 		const struct source_entry *x = &a->sources.items[i], *y = &b->sources.items[i];
 
 		if (memcmp(&x->addr, &y->addr, sizeof(x->addr)) != 0 ||
-		    memcmp(&x->value, &y->value, sizeof(x->value)) != 0)
+		    memcmp(&x->value, &y->value, sizeof(x->value)) != 0 ||
+		    x->labelled != y->labelled)
 			return false;
 	}
 	return true;
