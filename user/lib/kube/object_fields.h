@@ -12,9 +12,9 @@ struct object_fields;
 /*
  * Paths like "spec.containers.ports", up to a NULL: what is there is kept with all that is in it,
  * of each element where there is a list on the way, or of those that "conditions[type=Ready]"
- * means; "annotations.'a.b/c'" where a name has dots. metadata.name, .namespace and .resourceVersion are kept in any case. NULL: all but
- * metadata.managedFields and the annotation kubectl.kubernetes.io/last-applied-configuration. Paths
- * are borrowed. NULL without memory.
+ * means; "annotations.'a.b/c'" where a name has dots. metadata.name, .namespace and
+ * .resourceVersion are kept in any case. NULL: all but metadata.managedFields and the annotation
+ * kubectl.kubernetes.io/last-applied-configuration. Paths are borrowed. NULL without memory.
  */
 struct object_fields *object_fields_new(const char *const *paths);
 void object_fields_free(struct object_fields *f); /* accepts NULL */
