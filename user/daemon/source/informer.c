@@ -128,7 +128,7 @@ static int open_server(struct informer *i, const struct kube_config *config)
 	i->credentials = i->config ? kube_credentials_new(i->config) : NULL;
 	if (!i->credentials)
 		return -ENOMEM;
-	if (kube_transfer_init())
+	if (curl_load())
 		return -EIO;
 	i->multi = curl_multi_init();
 	return i->multi ? 0 : -ENOMEM;

@@ -32,7 +32,7 @@ int kube_client_open(struct kube_config *config, struct kube_client **out)
 	}
 	c->config = config;
 	c->credentials = kube_credentials_new(config);
-	r = c->credentials ? kube_transfer_init() : -ENOMEM;
+	r = c->credentials ? curl_load() : -ENOMEM;
 	if (r)
 		return r;
 	*out = TAKE_PTR(c);

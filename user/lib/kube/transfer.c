@@ -15,11 +15,6 @@
  */
 enum { CONNECT_S = 10, IDLE_S = 15, PROBE_S = 5, PROBES = 3, UNACKED_MS = 30000 };
 
-int kube_transfer_init(void)
-{
-	return curl_global_init(CURL_GLOBAL_DEFAULT) ? -EIO : 0;
-}
-
 static int set_socket(void *arg, curl_socket_t fd, curlsocktype purpose)
 {
 	int probes = PROBES, unacked = UNACKED_MS;

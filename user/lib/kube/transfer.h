@@ -4,9 +4,8 @@
 /*
  * A libcurl handle set up for one request to an API server.
  */
-#include <curl/curl.h>
-
 #include "lib/kube/credentials.h"
+#include "lib/kube/curl.h"
 
 /* Everything is borrowed. */
 struct kube_request {
@@ -24,9 +23,6 @@ struct kube_transfer {
 	struct curl_slist *headers, *connect_to;
 	char detail[CURL_ERROR_SIZE];
 };
-
-/* Once in a process, before any other thread begins. 0 or -EIO. */
-int kube_transfer_init(void);
 
 /*
  * Sets up t->easy, which is made if there is none: one that is there keeps its connections. The

@@ -2,6 +2,7 @@
 #include "lib/mesh/host_index.h"
 
 #include <errno.h>
+#include <stdio.h>
 #include <string.h>
 
 #include "lib/mesh/mesh.h"
@@ -108,15 +109,9 @@ enum { KEY_MAX = 2 * HOST_MAX };
 /* Returns the length; 0 if it does not fit: there is no such namespace, then. */
 static size_t list_key(char out[KEY_MAX], enum shelf shelf, const char *host, const char *ns)
 {
-	size_t n = strlen(ns), len = strlen(host);
+	int n = snprintf(out, KEY_MAX, "%c%s/%s", shelf, ns, host);
 
-	if (n + len + 2 > KEY_MAX)
-		return 0;
-	out[0] = (char)shelf;
-	memcpy(out + 1, ns, n);
-	out[n + 1] = '/';
-	memcpy(out + n + 2, host, len);
-	return n + len + 2;
+	return n < KEY_MAX ? (size_t)n : 0;
 }
 
 static struct ranks *list_at(struct host_index *x, enum shelf shelf, const char *host,
