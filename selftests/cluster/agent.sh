@@ -48,6 +48,7 @@ web() {
 }
 web_up() {
 	"$ROOT/selftests/kube/crds.sh" | kubectl create -f - >/dev/null
+	kubectl label namespace default istio-injection=enabled >/dev/null
 	wait_until 20 kubectl get serviceaccount default
 	web | kubectl apply -f - >/dev/null
 	kubectl apply -f - >/dev/null <<-END
