@@ -8,9 +8,12 @@
 #include <stdlib.h>
 #include <string.h>
 #include <sys/socket.h>
+#include <unistd.h>
 
 #include "lib/base/addr.h"
 #include "lib/base/cleanup.h"
+#include "lib/base/library.h"
+#include "lib/base/log.h"
 
 enum {
 	BACKLOG = 16,
@@ -21,10 +24,32 @@ enum {
 
 struct health {
 	struct health_options options;
-	struct MHD_Daemon *daemon;
-	struct event event;	  /* its epoll descriptor, which stays the library's */
-	struct event_timer timer; /* what it has to do by itself */
+	struct event listener;	   /* until there is a daemon */
+	struct MHD_Daemon *daemon; /* NULL until it is asked for the first time */
+	struct event event;	   /* its epoll descriptor, which stays the library's */
+	struct event_timer timer;  /* what it has to do by itself */
 };
+
+/* ---- libmicrohttpd, loaded when something is asked ---- */
+
+#define MHD_FUNCTIONS(do)                                                              \
+	do                                                                             \
+	(start_daemon) do(stop_daemon) do(run) do(get_timeout) do(get_daemon_info) do( \
+		create_response_from_buffer) do(add_response_header) do(queue_response) do(destroy_response)
+
+#define MHD_POINTER(name) __typeof__(&MHD_##name) name;
+static struct {
+	MHD_FUNCTIONS(MHD_POINTER)
+} mhd;
+
+#define MHD_SYMBOL(name) { "MHD_" #name, (void *)&mhd.name },
+static const struct library_symbol mhd_symbols[] = { MHD_FUNCTIONS(MHD_SYMBOL) };
+
+static int load_library(void)
+{
+	return library_load("libmicrohttpd.so.12", mhd_symbols,
+			    sizeof(mhd_symbols) / sizeof(mhd_symbols[0]));
+}
 
 /* ---- where it listens ---- */
 
@@ -99,15 +124,15 @@ static int listen_at(const char *address)
 static enum MHD_Result answer(struct MHD_Connection *c, unsigned status, char *text)
 {
 	struct MHD_Response *response =
-		MHD_create_response_from_buffer(strlen(text), text, MHD_RESPMEM_MUST_COPY);
+		mhd.create_response_from_buffer(strlen(text), text, MHD_RESPMEM_MUST_COPY);
 	enum MHD_Result r;
 
 	if (!response)
 		return MHD_NO;
-	MHD_add_response_header(response, MHD_HTTP_HEADER_CONTENT_TYPE, "text/plain");
-	MHD_add_response_header(response, MHD_HTTP_HEADER_CONNECTION, "close");
-	r = MHD_queue_response(c, status, response);
-	MHD_destroy_response(response);
+	mhd.add_response_header(response, MHD_HTTP_HEADER_CONTENT_TYPE, "text/plain");
+	mhd.add_response_header(response, MHD_HTTP_HEADER_CONNECTION, "close");
+	r = mhd.queue_response(c, status, response);
+	mhd.destroy_response(response);
 	return r;
 }
 
@@ -170,8 +195,8 @@ static void turn(struct health *h)
 {
 	MHD_UNSIGNED_LONG_LONG ms;
 
-	MHD_run(h->daemon);
-	if (MHD_get_timeout(h->daemon, &ms) == MHD_YES)
+	mhd.run(h->daemon);
+	if (mhd.get_timeout(h->daemon, &ms) == MHD_YES)
 		event_timer_set(&h->timer, ms ? (unsigned)ms : 1);
 	else
 		event_timer_stop(&h->timer);
@@ -195,18 +220,35 @@ static int start_daemon(struct health *h, int fd)
 {
 	const union MHD_DaemonInfo *info;
 
-	h->daemon = MHD_start_daemon(MHD_USE_EPOLL, 0, NULL, NULL, on_request, h,
+	h->daemon = mhd.start_daemon(MHD_USE_EPOLL, 0, NULL, NULL, on_request, h,
 				     MHD_OPTION_LISTEN_SOCKET, fd, MHD_OPTION_CONNECTION_LIMIT,
 				     (unsigned)CONNECTIONS_MAX, MHD_OPTION_CONNECTION_TIMEOUT,
 				     (unsigned)SILENCE_MAX_S, MHD_OPTION_CONNECTION_MEMORY_LIMIT,
 				     (size_t)MEMORY_PER_CONNECTION, MHD_OPTION_END);
 	if (!h->daemon)
 		return -ENOMEM;
-	info = MHD_get_daemon_info(h->daemon, MHD_DAEMON_INFO_EPOLL_FD);
+	info = mhd.get_daemon_info(h->daemon, MHD_DAEMON_INFO_EPOLL_FD);
 	if (!info || info->epoll_fd < 0)
 		return -ENOTSUP;
 	h->event = (struct event){ .fd = info->epoll_fd, .ready = on_ready, .arg = h };
 	return event_watch(h->options.loop, &h->event, EPOLLIN);
+}
+
+static void on_first(void *arg, uint32_t events)
+{
+	struct health *h = arg;
+	int fd = h->listener.fd, r = load_library();
+
+	(void)events;
+	event_forget(&h->listener);
+	h->listener.fd = -1;
+	if (!r)
+		r = start_daemon(h, fd);
+	if (!r)
+		return turn(h);
+	log_err(r, "answer for health");
+	if (!h->daemon)
+		close(fd);
 }
 
 int health_open(const struct health_options *o, struct health **out)
@@ -217,15 +259,15 @@ int health_open(const struct health_options *o, struct health **out)
 
 	if (!h)
 		return -ENOMEM;
+	h->listener.fd = -1;
 	h->options = *o;
 	fd = listen_at(o->address);
 	if (fd < 0)
 		return fd;
 	r = event_timer_open(o->loop, &h->timer, on_timer, h);
+	h->listener = (struct event){ .fd = TAKE_FD(fd), .ready = on_first, .arg = h };
 	if (!r)
-		r = start_daemon(h, fd);
-	if (h->daemon)
-		TAKE_FD(fd);
+		r = event_watch(o->loop, &h->listener, EPOLLIN);
 	if (r)
 		return r;
 	*out = TAKE_PTR(h);
@@ -236,9 +278,10 @@ void health_close(struct health *h)
 {
 	if (!h)
 		return;
+	event_close(&h->listener);
 	event_forget(&h->event);
 	event_timer_close(&h->timer);
 	if (h->daemon)
-		MHD_stop_daemon(h->daemon);
+		mhd.stop_daemon(h->daemon);
 	free(h);
 }

@@ -5,21 +5,21 @@
 
 #include "daemon/source/kubernetes.h"
 
-struct reasons {
+struct ready_list {
 	void (*tell)(void *list, const char *what);
 	void *list;
 };
 
 static void tell_missing(void *arg, const char *what)
 {
-	const struct reasons *r = arg;
+	const struct ready_list *r = arg;
 	char line[256];
 
 	snprintf(line, sizeof(line), "not in the kernel at the moment: %s", what);
 	r->tell(r->list, line);
 }
 
-static void check_proxy(const struct weftd *d, const struct reasons *r)
+static void check_proxy(const struct weftd *d, const struct ready_list *r)
 {
 	const struct tables *tables = engine_tables(d->engine);
 	struct supervisor_status proxy;
@@ -35,7 +35,7 @@ static void check_proxy(const struct weftd *d, const struct reasons *r)
 void ready_each_reason(void *weftd, void (*tell)(void *list, const char *what), void *list)
 {
 	struct weftd *d = weftd;
-	struct reasons r = { tell, list };
+	struct ready_list r = { tell, list };
 
 	if (!d->engine) {
 		tell(list, "the rules are not loaded yet");

@@ -2,9 +2,8 @@
 #ifndef WEFT_LIB_KUBE_CURL_H
 #define WEFT_LIB_KUBE_CURL_H
 /*
- * libcurl, loaded when an API server is to be asked for the first time: with the thirty libraries
- * that it brings it would cost every weftd 4 MiB, and every weft some milliseconds. Its functions
- * are called by their own names.
+ * libcurl, loaded when an API server is to be asked for the first time (base/library.h). Its
+ * functions are called by their own names.
  */
 #define CURL_DISABLE_TYPECHECK
 #include <curl/curl.h>
