@@ -33,6 +33,20 @@ static const struct assignment assignments[] = {
 	{ "workers=65", "workers: expected a whole number from 1 to 64, not \"65\"" },
 	{ "workers=0", "workers: expected a whole number from 1 to 64" },
 	{ "workers=+4", "workers: expected a whole number from 1 to 64" },
+	{ "kubernetes.host=10.0.0.1", NULL },
+	{ "kubernetes.host=fd00::1", NULL },
+	{ "kubernetes.host=api.example", NULL },
+	{ "kubernetes.host=", NULL },
+	{ "kubernetes.host=https://api.example", "expected an IP address or a DNS name" },
+	{ "kubernetes.host=10.0.0.1:6443", "expected an IP address or a DNS name" },
+	{ "kubernetes.host=[fd00::1]", "expected an IP address or a DNS name" },
+	{ "kubernetes.host=10.0.0.256", "expected an IP address or a DNS name" },
+	{ "kubernetes.host=10.0.0", "expected an IP address or a DNS name" },
+	{ "kubernetes.host=api..example", "expected an IP address or a DNS name" },
+	{ "kubernetes.host=api.example.", "expected an IP address or a DNS name" },
+	{ "kubernetes.host=-api", "expected an IP address or a DNS name" },
+	{ "kubernetes.port=6443", NULL },
+	{ "kubernetes.port=https", "kubernetes.port: expected a whole number from 1 to 65535" },
 	{ "updateStrategy.maxUnavailable=10%", NULL },
 	{ "updateStrategy.maxUnavailable=3", NULL },
 	{ "updateStrategy.maxUnavailable=0", "a whole number from 1 on, or a percentage" },
@@ -115,6 +129,19 @@ Test(manifest, a_file_of_values_is_read_with_positions)
 	values_free(&v);
 }
 
+Test(manifest, the_port_of_no_host_is_refused)
+{
+	struct values v = { 0 };
+	char why[512] = "";
+
+	cr_assert_eq(values_set(&v, "kubernetes.port=6443", why, sizeof(why)), 0);
+	cr_expect_eq(values_check(&v, why, sizeof(why)), -EINVAL);
+	cr_expect_str_eq(why, "kubernetes.port: expected kubernetes.host beside it");
+	cr_assert_eq(values_set(&v, "kubernetes.host=10.0.0.1", why, sizeof(why)), 0);
+	cr_expect_eq(values_check(&v, why, sizeof(why)), 0);
+	values_free(&v);
+}
+
 /* ---- the text ---- */
 
 static char *generated(const char *const *set)
@@ -181,6 +208,8 @@ Test(manifest, one_with_everything_chosen_is_as_it_was_looked_at)
 		"enrol=all",
 		"logLevel=debug",
 		"workers=2",
+		"kubernetes.host=fd00::1",
+		"kubernetes.port=16443",
 		"resources.requests.cpu=1",
 		"resources.requests.memory=1Gi",
 		"resources.limits.cpu=2",
@@ -198,17 +227,48 @@ Test(manifest, one_with_everything_chosen_is_as_it_was_looked_at)
 		     strstr(text, "---\n# The agent, one on each node"));
 }
 
-static void check_object(const struct cluster_object *o)
-{
-	cr_expect(cluster_is_ours(o->json), "%s has not the labels of weft's objects", o->shown);
-}
-
 static const struct cluster_object *find(const struct cluster_objects *objects, const char *shown)
 {
 	for (size_t i = 0; i < objects->count; i++)
 		if (!strcmp(objects->items[i].shown, shown))
 			return &objects->items[i];
 	return NULL;
+}
+
+/* Of the agent's environment; NULL if it is not set there. */
+static const char *environment(const struct cluster_objects *objects, const char *name)
+{
+	const struct cluster_object *set = find(objects, "daemonset.apps/weft");
+	const json_t *containers =
+		cluster_at(set->json, "spec", "template", "spec", "containers", NULL);
+	json_t *env = json_object_get(json_array_get(containers, 0), "env"), *entry;
+	size_t i;
+
+	json_array_foreach(env, i, entry) if (!strcmp(json_get_text(entry, "name", ""),
+						      name)) return json_get_text(entry, "value",
+										  NULL);
+	return NULL;
+}
+
+/* With the port's value being text: env takes no number. */
+Test(manifest, agents_reach_the_api_server_where_they_are_told_to)
+{
+	static const char *const set[] = { "kubernetes.host=api.example", NULL };
+	_cleanup_free_ char *plain = generated(NULL), *text = generated(set);
+	struct cluster_objects objects = { 0 };
+
+	cr_assert_eq(cluster_objects_parse("m", plain, strlen(plain), &objects), 0);
+	cr_expect_null(environment(&objects, "KUBERNETES_SERVICE_HOST"));
+	cluster_objects_free(&objects);
+	cr_assert_eq(cluster_objects_parse("m", text, strlen(text), &objects), 0);
+	cr_expect_str_eq(environment(&objects, "KUBERNETES_SERVICE_HOST"), "api.example");
+	cr_expect_str_eq(environment(&objects, "KUBERNETES_SERVICE_PORT"), "6443");
+	cluster_objects_free(&objects);
+}
+
+static void check_object(const struct cluster_object *o)
+{
+	cr_expect(cluster_is_ours(o->json), "%s has not the labels of weft's objects", o->shown);
 }
 
 Test(manifest, every_object_of_it_can_be_found_again)

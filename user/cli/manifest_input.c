@@ -47,6 +47,13 @@ static int take_assignments(const struct cmd_list *set, struct values *out)
 	return r;
 }
 
+static int check(const struct values *v)
+{
+	char why[512];
+
+	return values_check(v, why, sizeof(why)) ? cmd_failed("%s", why) : 0;
+}
+
 int manifest_values(const struct manifest_input *input, struct values *out)
 {
 	const struct file_names names = { .list = input->files };
@@ -57,6 +64,8 @@ int manifest_values(const struct manifest_input *input, struct values *out)
 		r = read_files(&files, out);
 	if (!r)
 		r = take_assignments(&input->set, out);
+	if (!r)
+		r = check(out);
 	files_free(&files);
 	return r;
 }

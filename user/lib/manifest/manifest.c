@@ -49,6 +49,18 @@ static void print_crds(const struct values *v, FILE *out)
 	}
 }
 
+/* What kubelet sets is the Service's address. */
+static void print_api_server(const struct values *v, FILE *out)
+{
+	if (!*values_get(v, VALUE_KUBERNETES_HOST))
+		return;
+	print_text(v, manifest_kubernetes_host, out);
+	print_text(v,
+		   *values_get(v, VALUE_KUBERNETES_PORT) ? manifest_kubernetes_port
+							 : manifest_kubernetes_default_port,
+		   out);
+}
+
 static void print_daemon_set(const struct values *v, FILE *out)
 {
 	bool privileged = strcmp(values_get(v, VALUE_SECURITY), "privileged") == 0;
@@ -58,6 +70,8 @@ static void print_daemon_set(const struct values *v, FILE *out)
 	print_text(v, manifest_container, out);
 	print_given(v, VALUE_WORKERS, manifest_workers, out);
 	print_text(v, manifest_environment, out);
+	print_api_server(v, out);
+	print_text(v, manifest_probes, out);
 	print_text(v, privileged ? manifest_privileged : manifest_capabilities, out);
 	print_text(v, manifest_requests, out);
 	if (*values_get(v, VALUE_LIMIT_CPU) || *values_get(v, VALUE_LIMIT_MEMORY))

@@ -156,7 +156,7 @@ const char manifest_daemon_set[] =
 	"      priorityClassName: system-node-critical\n"
 	"      hostNetwork: true\n"
 	"      hostPID: true # weft-proxy outlives the agent's container; pods are found by their processes\n"
-	"      dnsPolicy: ClusterFirstWithHostNet\n"
+	"      dnsPolicy: Default # the cluster's DNS may be a Service that weft serves\n"
 	"      terminationGracePeriodSeconds: 30\n"
 	"      nodeSelector:\n"
 	"        kubernetes.io/os: linux\n"
@@ -201,7 +201,20 @@ const char manifest_environment[] =
 	"        - name: NODE_NAME\n"
 	"          valueFrom:\n"
 	"            fieldRef:\n"
-	"              fieldPath: spec.nodeName\n"
+	"              fieldPath: spec.nodeName\n";
+
+const char manifest_kubernetes_host[] =
+	"        - name: KUBERNETES_SERVICE_HOST # not by its Service, which weft may have to serve itself\n"
+	"          value: \"${kubernetes.host}\"\n"
+	"        - name: KUBERNETES_SERVICE_PORT\n";
+
+const char manifest_kubernetes_port[] =
+	"          value: \"${kubernetes.port}\"\n";
+
+const char manifest_kubernetes_default_port[] =
+	"          value: \"6443\"\n";
+
+const char manifest_probes[] =
 	"        startupProbe: # two minutes, for large clusters\n"
 	"          httpGet: {host: 127.0.0.1, port: 15022, path: /healthz}\n"
 	"          periodSeconds: 1\n"

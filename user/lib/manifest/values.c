@@ -6,11 +6,12 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "lib/base/addr.h"
 #include "lib/base/cleanup.h"
 #include "lib/base/similar.h"
 #include "lib/yaml/tree.h"
 
-enum { PATH_ROOM = 256, NODE_PORT_MAX = 65535, WORKERS_MAX = 64 };
+enum { PATH_ROOM = 256, PORT_MAX = 65535, WORKERS_MAX = 64 };
 
 const struct value_info value_infos[VALUE_MAX] = {
 	[VALUE_IMAGE] = { "image", "weft:" WEFT_VERSION, .type = VALUE_TEXT,
@@ -41,6 +42,12 @@ const struct value_info value_infos[VALUE_MAX] = {
 				 .optional = true, .help = "likewise" },
 	[VALUE_MAX_UNAVAILABLE] = { "updateStrategy.maxUnavailable", "1", .type = VALUE_SHARE,
 				    .help = "agents that an upgrade replaces at a time" },
+	[VALUE_KUBERNETES_HOST] = { "kubernetes.host", "", .type = VALUE_HOST, .optional = true,
+				    .help = "where nodes reach the API server without its "
+					    "Service" },
+	[VALUE_KUBERNETES_PORT] = { "kubernetes.port", "", .type = VALUE_COUNT, .min = 1,
+				    .max = PORT_MAX, .optional = true,
+				    .help = "its port there (6443)" },
 	[VALUE_INGRESS] = { "gateways.istio-ingressgateway.enabled", "true", .type = VALUE_BOOL,
 			    .help = "whether there is a Service for Gateways" },
 	[VALUE_INGRESS_TYPE] = { "gateways.istio-ingressgateway.type", "LoadBalancer",
@@ -48,14 +55,14 @@ const struct value_info value_infos[VALUE_MAX] = {
 				 .words = { "LoadBalancer", "NodePort", "ClusterIP" },
 				 .help = "its type" },
 	[VALUE_NODE_PORT_HTTP2] = { "gateways.istio-ingressgateway.nodePorts.http2", "",
-				    .type = VALUE_COUNT, .min = 1, .max = NODE_PORT_MAX,
+				    .type = VALUE_COUNT, .min = 1, .max = PORT_MAX,
 				    .optional = true, .help = "the NodePort of port 80 (any)" },
 	[VALUE_NODE_PORT_HTTPS] = { "gateways.istio-ingressgateway.nodePorts.https", "",
-				    .type = VALUE_COUNT, .min = 1, .max = NODE_PORT_MAX,
+				    .type = VALUE_COUNT, .min = 1, .max = PORT_MAX,
 				    .optional = true, .help = "the NodePort of port 443 (any)" },
 	[VALUE_NODE_PORT_TCP] = { "gateways.istio-ingressgateway.nodePorts.tcp", "",
-				  .type = VALUE_COUNT, .min = 1, .max = NODE_PORT_MAX,
-				  .optional = true, .help = "the NodePort of port 31400 (any)" },
+				  .type = VALUE_COUNT, .min = 1, .max = PORT_MAX, .optional = true,
+				  .help = "the NodePort of port 31400 (any)" },
 	[VALUE_GRAFANA] = { "addonComponents.grafana.enabled", "false", .type = VALUE_REFUSED,
 			    .help = "dashboards" },
 	[VALUE_PROMETHEUS] = { "addonComponents.prometheus.enabled", "false", .type = VALUE_REFUSED,
@@ -101,6 +108,37 @@ static bool is_plain_text(const char *s)
 
 	return *s && strlen(s) < PATH_ROOM && !s[strspn(s, plain)] &&
 	       strchr(plain, *s) < plain + 62;
+}
+
+static bool is_label(const char *s, size_t len)
+{
+	static const char plain[] = "abcdefghijklmnopqrstuvwxyz0123456789-";
+
+	return len && len < 64 && strspn(s, plain) >= len && *s != '-' && s[len - 1] != '-';
+}
+
+/* A name whose last label is a number would be an address that is none. */
+static bool is_dns_name(const char *s)
+{
+	const char *last = strrchr(s, '.');
+
+	last = last ? last + 1 : s;
+	if (strlen(s) > 253 || strspn(last, "0123456789") == strlen(last))
+		return false;
+	for (size_t len;; s += len + 1) {
+		len = strcspn(s, ".");
+		if (!is_label(s, len))
+			return false;
+		if (!s[len])
+			return true;
+	}
+}
+
+static bool is_host(const char *s)
+{
+	struct addr addr;
+
+	return !addr_parse(s, &addr) || is_dns_name(s);
 }
 
 static bool is_number(const char *s, int min, int max)
@@ -170,6 +208,9 @@ static bool is_wrong(const struct value_info *info, const char *s, char *what, s
 	case VALUE_TEXT:
 		snprintf(what, size, "a name of letters, digits, '.', '_', '-', '/', ':' and '@'");
 		return !is_plain_text(s);
+	case VALUE_HOST:
+		snprintf(what, size, "an IP address or a DNS name");
+		return !is_host(s);
 	case VALUE_WORD:
 		list_words(info, what, size);
 		return !is_word(info, s);
@@ -255,6 +296,14 @@ int values_set(struct values *v, const char *assignment, char *why, size_t size)
 	if (!path)
 		return -ENOMEM;
 	return take_path(v, without_prefix(path), equals + 1, why, size);
+}
+
+int values_check(const struct values *v, char *why, size_t size)
+{
+	if (!*values_get(v, VALUE_KUBERNETES_PORT) || *values_get(v, VALUE_KUBERNETES_HOST))
+		return 0;
+	snprintf(why, size, "kubernetes.port: expected kubernetes.host beside it");
+	return -EINVAL;
 }
 
 /* ---- a file ---- */

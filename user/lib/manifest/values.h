@@ -23,6 +23,8 @@ enum value {
 	VALUE_LIMIT_CPU,
 	VALUE_LIMIT_MEMORY,
 	VALUE_MAX_UNAVAILABLE,
+	VALUE_KUBERNETES_HOST,
+	VALUE_KUBERNETES_PORT,
 	VALUE_INGRESS,
 	VALUE_INGRESS_TYPE,
 	VALUE_NODE_PORT_HTTP2,
@@ -37,6 +39,7 @@ enum value {
 
 enum value_type {
 	VALUE_TEXT,	/* of what an image's or an object's name has */
+	VALUE_HOST,	/* an IP address, or a name that DNS may know */
 	VALUE_WORD,	/* one of `words` */
 	VALUE_BOOL,	/* true or false */
 	VALUE_REFUSED,	/* false; weft does not carry out true */
@@ -74,6 +77,10 @@ int values_set(struct values *v, const char *assignment, char *why, size_t size)
 /* Takes all of a YAML file. 0; -EINVAL with each fault in `errors`; -ENOMEM. */
 int values_read(struct values *v, const char *name, const char *bytes, size_t len,
 		struct errors *errors);
+
+/* Whether the values go with each other, once all are set. 0; -EINVAL with what is wrong in `why`.
+ */
+int values_check(const struct values *v, char *why, size_t size);
 
 /* The value whose path is the `len` bytes at `path`, or -1. */
 int values_find(const char *path, size_t len);
