@@ -144,7 +144,7 @@ static void take_signal(void *arg, uint32_t events)
 		return;
 	if (leave_wanted(l->d->leave)) {
 		log_info("ending on signal %u, and leaving the node", info.ssi_signo);
-		(void)weftd_leave(l->d);
+		l->d->left = !weftd_leave(l->d);
 	} else {
 		log_info("ending on signal %u; steering stays on", info.ssi_signo);
 		engine_cancel(l->d->engine);

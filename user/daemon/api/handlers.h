@@ -25,6 +25,7 @@ struct weftd {
 	enum enrol_mode enrol;
 	const char *node_name; /* that Pods of this node name; NULL: not known */
 	bool quit;	       /* asked to end */
+	bool left;	       /* with nothing of it on the node any more */
 	bool changed;	       /* the rules have changed since this was last cleared */
 };
 

@@ -125,6 +125,16 @@ void kube_cache_close(struct kube_cache *c)
 	free(c);
 }
 
+void kube_cache_remove(const char *dir)
+{
+	_cleanup_close_ int fd = open(dir, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+
+	if (fd < 0)
+		return;
+	unlinkat(fd, FILE_NAME, 0);
+	unlinkat(fd, NEW_NAME, 0);
+}
+
 /* ---- reading ---- */
 
 static int take_record(const char *payload, size_t size,

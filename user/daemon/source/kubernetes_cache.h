@@ -36,6 +36,8 @@ struct kube_record {
 int kube_cache_open(const char *dir, const char *server, struct kube_cache **out);
 /* Accepts NULL. */
 void kube_cache_close(struct kube_cache *c);
+/* Removes it from the directory, for a weftd that does not come again. */
+void kube_cache_remove(const char *dir);
 
 /* Calls `take` for every record in order, and cuts off a torn end. A non-zero answer ends it and is
  * returned. *since: when it was true, 0 if there is nothing in it. */

@@ -12,6 +12,8 @@
 #include "lib/base/log.h"
 #include "daemon/start/dirs.h"
 
+#define LOCK "weftd.lock"
+
 enum { DIR_MODE = 0755, PID_TEXT = 24, LOCK_TRIES = 50, LOCK_PAUSE_MS = 10 };
 
 int dir_make(const char *dir)
@@ -61,7 +63,7 @@ int dir_lock(const char *dir, long *pid)
 	char text[PID_TEXT];
 	int n, r;
 
-	if (asprintf(&path, "%s/weftd.lock", dir) < 0) {
+	if (asprintf(&path, "%s/" LOCK, dir) < 0) {
 		path = NULL;
 		return log_err(-ENOMEM, "lock %s", dir);
 	}
@@ -150,4 +152,39 @@ char *dir_noted(const char *dir, const char *name)
 		return NULL;
 	line[n - 1] = 0;
 	return TAKE_PTR(line);
+}
+
+static void remove_file(const char *dir, const char *name)
+{
+	_cleanup_free_ char *path = NULL;
+
+	if (note_path(dir, name, &path))
+		path = NULL;
+	else
+		unlink(path);
+}
+
+/* What is mounted can't be removed in the mount namespace that it is mounted in. */
+static int remove_of_node(const char *dir)
+{
+	_cleanup_free_ char *path = NULL;
+
+	if (asprintf(&path, "/proc/1/root%s", dir) < 0) {
+		path = NULL;
+		return -ENOMEM;
+	}
+	return dir_same(dir, path) && !rmdir(path) ? 0 : -EBUSY;
+}
+
+void dir_leave(const char *dir, const char *name)
+{
+	int r;
+
+	remove_file(dir, name);
+	remove_file(dir, LOCK);
+	r = rmdir(dir) ? -errno : 0;
+	if (r == -EBUSY)
+		r = remove_of_node(dir);
+	if (r)
+		log_info("the directory %s stays: %s", dir, strerror(-r));
 }

@@ -33,4 +33,11 @@ int dir_note(const char *dir, const char *name, const char *text);
 /* What dir_note() left, owned by the caller; NULL if nothing. */
 char *dir_noted(const char *dir, const char *name);
 
+/*
+ * Removes the file DIR/NAME, which dir_note() left, and that of the lock, and the directory itself
+ * if nothing else is in it. A directory of the node's that is mounted in this container
+ * is removed where the node has it, if that is at the same path.
+ */
+void dir_leave(const char *dir, const char *name);
+
 #endif

@@ -16,6 +16,7 @@
 #include "daemon/start/notify.h"
 #include "daemon/start/options.h"
 #include "daemon/start/sources.h"
+#include "daemon/source/kubernetes_cache.h"
 #include "daemon/bpf/pin.h"
 #include "weft/tproxy.h"
 #include "daemon/supervisor/supervisor.h"
@@ -298,6 +299,14 @@ static void tell_lacking(void *arg, const char *what)
 	log_warning("the container lacks %s", what);
 }
 
+/* No other weftd comes to take over what they have. Rules of files stay: they were the user's. */
+static void leave_dirs(const struct options *o)
+{
+	kube_cache_remove(o->state_dir);
+	dir_leave(o->state_dir, RUN_NOTE);
+	dir_leave(o->run_dir, BPFFS_NOTE);
+}
+
 static int serve(const struct options *o)
 {
 	_cleanup_(unlock) struct locks locks = no_locks;
@@ -360,6 +369,8 @@ static int serve(const struct options *o)
 	malloc_trim(0); /* what loading the programs has left */
 	r = control_run(&d, loop, listener);
 	remove_socket(o->run_dir);
+	if (d.left)
+		leave_dirs(o);
 	return r;
 }
 
