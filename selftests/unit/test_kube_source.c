@@ -735,3 +735,40 @@ Test(kube_source, the_cache_does_not_grow_without_end)
 	start();
 	cr_expect_eq(t.known.count, 403);
 }
+
+/* ---- weft wait ---- */
+
+/* Of the rule `a`: "VERSION STATE", or "" if it is not known. */
+static const char *version_of_rule(void)
+{
+	static char text[64];
+	json_t *all = kube_source_versions(t.source);
+	const json_t *rule = json_object_get(
+		json_object_get(json_array_get(all, VIRTUAL_SERVICE), "objects"), "default/a");
+
+	snprintf(text, sizeof(text), "%s%s%s",
+		 json_string_value(json_object_get(rule, "version")) ?: "", rule ? " " : "",
+		 json_string_value(json_object_get(rule, "state")) ?: "");
+	json_decref(all);
+	return text;
+}
+
+Test(kube_source, a_version_is_pending_until_it_is_in_force)
+{
+	begin();
+	cr_expect_str_eq(version_of_rule(), "100 in force");
+	t.late = true;
+	tell_rule("a", "90");
+	cr_expect_str_eq(version_of_rule(), "90 pending", "before the change");
+	run(100);
+	cr_expect_str_eq(version_of_rule(), "90 pending", "while it is on its way");
+	answer();
+	cr_expect_str_eq(version_of_rule(), "90 in force");
+	tell(VIRTUAL_SERVICE, "a", "80", virtual_service("a", "a", "-1"));
+	cr_expect_str_eq(version_of_rule(), "80 wrong");
+	tell(VIRTUAL_SERVICE, "a", NULL, NULL);
+	cr_expect_str_eq(version_of_rule(), "80 pending", "still in force, though it is deleted");
+	run(100);
+	answer();
+	cr_expect_str_eq(version_of_rule(), "");
+}

@@ -31,21 +31,14 @@ int cluster_open(const struct cluster_options *options, struct kube_client **out
 	return r ? cmd_failed("%s", strerror(-r)) : 0;
 }
 
-int cluster_call(struct kube_client *c, const char *method, const char *path, const char *type,
-		 const char *body, json_t **out, char error[KUBE_ERROR_MAX])
+static int call(struct kube_client *c, const struct kube_request *request, json_t **out,
+		char error[KUBE_ERROR_MAX])
 {
-	const struct kube_request request = {
-		.method = method,
-		.path = path,
-		.type = body ? type : NULL,
-		.body = body,
-		.size = body ? strlen(body) : 0,
-	};
 	struct kube_reply reply = { 0 };
 	int r;
 
 	*error = 0;
-	r = kube_call(c, &request, &reply, error);
+	r = kube_call(c, request, &reply, error);
 	if (r && !*error)
 		snprintf(error, KUBE_ERROR_MAX, "%s", strerror(-r));
 	json_clean(error);
@@ -59,9 +52,35 @@ int cluster_call(struct kube_client *c, const char *method, const char *path, co
 	return r;
 }
 
+int cluster_call(struct kube_client *c, const char *method, const char *path, const char *type,
+		 const char *body, json_t **out, char error[KUBE_ERROR_MAX])
+{
+	const struct kube_request request = {
+		.method = method,
+		.path = path,
+		.type = body ? type : NULL,
+		.body = body,
+		.size = body ? strlen(body) : 0,
+	};
+
+	return call(c, &request, out, error);
+}
+
 int cluster_get(struct kube_client *c, const char *path, json_t **out, char error[KUBE_ERROR_MAX])
 {
 	return cluster_call(c, "GET", path, NULL, NULL, out, error);
+}
+
+int cluster_list_metadata(struct kube_client *c, const char *path, json_t **out,
+			  char error[KUBE_ERROR_MAX])
+{
+	const struct kube_request request = {
+		.method = "GET",
+		.path = path,
+		.accept = "application/json;as=PartialObjectMetadataList;g=meta.k8s.io;v=v1",
+	};
+
+	return call(c, &request, out, error);
 }
 
 json_t *cluster_at(const json_t *object, ...)

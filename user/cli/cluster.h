@@ -26,6 +26,10 @@ int cluster_call(struct kube_client *c, const char *method, const char *path, co
 		 const char *body, json_t **out, char error[KUBE_ERROR_MAX]);
 int cluster_get(struct kube_client *c, const char *path, json_t **out, char error[KUBE_ERROR_MAX]);
 
+/* The objects of the collection at `path`, with nothing of them but their metadata. */
+int cluster_list_metadata(struct kube_client *c, const char *path, json_t **out,
+			  char error[KUBE_ERROR_MAX]);
+
 /* One of the kinds that manifests have. */
 struct cluster_kind {
 	const char *api_version, *kind;

@@ -139,6 +139,11 @@ const struct cmd cmds[] = {
 	  "cluster\n" CLUSTER_DETAILS },
 	{ "version", cmd_version, "[--client]", "print the versions of weft and of weftd",
 	  "--client -o", "json", "  --client        only of weft itself, without asking weftd\n" },
+	{ "wait", cmd_wait, "[--timeout TIME]",
+	  "wait until what the cluster has now is in force on this node",
+	  "--timeout --kubeconfig --context", NULL,
+	  "  --timeout TIME  how long at most (30s)\n" CLUSTER_DETAILS
+	  "Fails when an object is wrong, too: it says which, and why.\n" },
 };
 
 const size_t cmd_count = sizeof(cmds) / sizeof(*cmds);

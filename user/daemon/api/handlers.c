@@ -13,6 +13,7 @@ static const struct {
 	{ "describe", handle_describe }, { "explain", handle_explain },
 	{ "get", handle_get },		 { "stats", handle_stats },
 	{ "status", handle_status },	 { "uninstall", handle_uninstall },
+	{ "versions", handle_versions },
 };
 
 struct enrolment enrolment_of(const struct weftd *d, const struct object *pod)

@@ -52,6 +52,7 @@ int handle_stats(struct weftd *d, const struct request *request, struct reply *r
 int handle_conns(struct weftd *d, const struct request *request, struct reply *reply);
 int handle_explain(struct weftd *d, const struct request *request, struct reply *reply);
 int handle_analyze(struct weftd *d, const struct request *request, struct reply *reply);
+int handle_versions(struct weftd *d, const struct request *request, struct reply *reply);
 int handle_uninstall(struct weftd *d, const struct request *request, struct reply *reply);
 
 #endif

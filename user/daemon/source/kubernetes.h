@@ -68,4 +68,8 @@ int kube_source_errors(const struct kube_source *s, struct errors *out);
  * "problem_count", "resources": [...]}. NULL when out of memory. */
 json_t *kube_source_status(const struct kube_source *s);
 
+/* For `weft wait`: [{"resource", "word", "path", "objects": {"NAMESPACE/NAME": {"version", "state":
+ * "in force" | "pending" | "wrong", "error"}}}]. NULL when out of memory. */
+json_t *kube_source_versions(const struct kube_source *s);
+
 #endif

@@ -180,3 +180,49 @@ json_t *kube_source_status(const struct kube_source *s)
 			 json_text(broken ? broken->error : ""), "problem_count",
 			 (json_int_t)s->bad, "problems", problems_json(s), "resources", resources);
 }
+
+/* ---- what is known of each object ---- */
+
+/* The one that is asked for: an older server has an older one. */
+static json_t *path_json(const struct kube_source *s, size_t i)
+{
+	const char *version = s->informer ? informer_status(s->informer, (unsigned)i)->api_version
+					  : s->versions[i];
+
+	return json_textf("/%s/%s/%s", strchr(version, '/') ? "apis" : "api", version,
+			  kube_kinds[i].plural);
+}
+
+static json_t *version_json(const struct kube_object *o)
+{
+	bool pending = o->pending || o->in_change || o->gone;
+	const struct error *e = o->errors.count ? &o->errors.items[0] : NULL;
+	json_t *json = json_pack("{s:o, s:s}", "version", json_text(o->version ? o->version : ""),
+				 "state",
+				 pending ? "pending"
+				 : e	 ? "wrong"
+					 : "in force");
+
+	if (e && e->text)
+		json_object_set_new(json, "error", json_text(e->text));
+	return json;
+}
+
+json_t *kube_source_versions(const struct kube_source *s)
+{
+	json_t *list = json_array();
+
+	for (size_t i = 0; i < kube_kind_count; i++)
+		json_array_append_new(list,
+				      json_pack("{s:s, s:s, s:o, s:o}", "resource",
+						kube_kinds[i].plural, "word", kube_kinds[i].word,
+						"path", path_json(s, i), "objects", json_object()));
+	kube_objects_each(&s->objects, o, after)
+	{
+		_cleanup_json_ json_t *key = json_textf("%s/%s", o->namespace, o->name);
+
+		json_object_set_new(json_object_get(json_array_get(list, o->kind), "objects"),
+				    json_string_value(key), version_json(o));
+	}
+	return list;
+}
