@@ -5,29 +5,28 @@
 # gone when the test ends, whichever way it does.
 #
 #   . "${0%/*}/lib.sh"
-#   cluster_up; apps_up; kube_proxy_start nftables; weft_start
+#   weft_images 1; cluster_up; kube_proxy_start node-a=nftables; weft_install; apps_up
 #   rules tcp-echo/20-v2
-#   exec_in sleep curl ...; on node-a COMMAND...; in_ns world curl http://10.77.0.10:31380/
+#   exec_in sleep curl ...; on node-a COMMAND...; agent node-a status; in_ns world curl http://10.77.0.10:31380/
 #
 #   world    10.77.0.1, outside of the cluster; the nodes' default route    service N  10.96.0.N, if asked for
 #   node-a   10.77.0.10, pods 10.244.10.0/24, control plane
 #   node-b   10.77.0.11, pods 10.244.11.0/24
 #
-# Environment: TESTKUBE the binary; SOURCE kubernetes or files, where agents have their objects from (files: kubectl's output, at
-# each sync_rules); CNI bridge or ptp, on both nodes (bridge on node-a, ptp on node-b). There is no DNS: pods have `hostAliases`.
+# Environment: TESTKUBE the binary; CNI bridge or ptp, on both nodes (bridge on node-a, ptp on node-b). There is no DNS: pods have
+# `hostAliases`.
 
 . "${BASH_SOURCE[0]%/*}/../net/lib.sh"
 HERE=$ROOT/selftests/cluster
 export TESTKUBE=${TESTKUBE:-$OUT/cluster/testkube} IMAGES=${IMAGES:-$OUT/cluster/images}
 if [ -n "$(type -P kubectl)" ]; then KUBECTL=(kubectl); else KUBECTL=("$TESTKUBE" kubectl); fi
-SOURCE=${SOURCE:-files}
 ID=wc-$$
 NODES=(node-a node-b)
 declare -A NODE_NUMBER=([node-a]=10 [node-b]=11)
 declare -A NODE_CNI=([node-a]=${CNI:-bridge} [node-b]=${CNI:-ptp})
 declare -A NODE_PID=()    # process 1 of the node
 declare -A UNSHARE_PID=() # the end of which is the end of the node
-KUBE_PROXIES=()
+declare -A KUBE_PROXIES=() # process ids, by node
 
 node_addr() { echo "10.77.0.${NODE_NUMBER[$1]}"; }
 
@@ -71,7 +70,7 @@ exec_in() { kubectl exec "deploy/$1" -- "${@:2}"; }
 
 # Process 1 of a node takes all others, the mounts and, when it is the last one in it, the network with it.
 cluster_cleanup() {
-	local status=$? node dir
+	local status=$? node
 	trap - EXIT ERR
 	set +eu
 	if [ "$status" -ne 0 ]; then
@@ -82,13 +81,7 @@ cluster_cleanup() {
 	done
 	exec 2>/dev/null
 	for node in "${NODES[@]}"; do
-		for dir in $(node_cgroups "$node"); do
-			for _ in $(seq 100); do # the kernel needs a moment for the last processes
-				find "$dir" -depth -type d -exec rmdir {} +
-				[ -e "$dir" ] || break
-				sleep 0.1
-			done
-		done
+		cgroups_down "$node"
 	done
 	for node in world "${NODES[@]}"; do
 		ns_kill "$node"
@@ -125,7 +118,7 @@ node_net() {
 	link add up$number type veth peer name eth0 netns $(netns "$node")
 	link set up$number master br0
 	link set up$number up
-	route add 10.244.$number.0/24 via 10.77.0.$number
+	route replace 10.244.$number.0/24 via 10.77.0.$number
 	END
 	ip_in "$node" <<-END
 	link set lo up
@@ -149,6 +142,17 @@ cgroups_up() {
 		done
 	done
 	! is_cgroup2 || sed 's/[^ ]*/+&/g' /sys/fs/cgroup/cgroup.controllers >/sys/fs/cgroup/cgroup.subtree_control
+}
+
+cgroups_down() {
+	local dir
+	for dir in $(node_cgroups "$1"); do
+		for _ in $(seq 100); do # the kernel needs a moment for the last processes
+			find "$dir" -depth -type d -exec rmdir {} + 2>/dev/null || true
+			[ -e "$dir" ] || break
+			sleep 0.1
+		done
+	done
 }
 
 # node_start NODE: the node's process 1, in cgroups of its own
@@ -180,6 +184,23 @@ node_is_up() {
 	[ -e "$TMP/$1/ready" ]
 }
 
+# node_ready NODE: what node_start has begun
+node_ready() {
+	node_pid "$1"
+	wait_until 120 node_is_up "$1"
+}
+
+# node_stop NODE: as when its power fails. Its disk, $TMP/NODE, stays.
+node_stop() {
+	kill -9 "${UNSHARE_PID[$1]}"
+	wait "${UNSHARE_PID[$1]}" 2>/dev/null || true
+	cgroups_down "$1"
+	ns_del "$1"
+	wait_until 20 no_link "up${NODE_NUMBER[$1]}"
+	rm -f "$TMP/$1/ready"
+}
+no_link() { ! ip -n "$(netns world)" link show "$1"; }
+
 cluster_up() {
 	local node
 	cluster_tmp
@@ -191,8 +212,7 @@ cluster_up() {
 		node_start "$node"
 	done
 	for node in "${NODES[@]}"; do
-		node_pid "$node"
-		wait_until 120 node_is_up "$node"
+		node_ready "$node"
 	done
 	wait_until 60 kubectl get "${NODES[@]/#/node/}"
 	kubectl wait --for=condition=Ready "${NODES[@]/#/node/}" --timeout=60s >/dev/null
@@ -200,30 +220,29 @@ cluster_up() {
 
 # ---- kube-proxy ----
 
-# kube_proxy_start MODE: nftables or iptables, on all nodes
+# kube_proxy_start NODE=MODE...: nftables or iptables
 kube_proxy_start() {
-	local node
-	for node in "${NODES[@]}"; do
-		on_exec "$node" "$TESTKUBE" proxy --proxy-mode "$1" --kubeconfig "$TMP/kubeconfig" --hostname-override "$node" \
+	local each node
+	for each; do
+		node=${each%=*}
+		on_exec "$node" "$TESTKUBE" proxy --proxy-mode "${each#*=}" --kubeconfig "$TMP/kubeconfig" --hostname-override "$node" \
 			--conntrack-max-per-core=0 --conntrack-min=0 --cluster-cidr 10.244.0.0/16 >"$TMP/$node/kube-proxy.log" 2>&1 </dev/null &
-		KUBE_PROXIES+=($!)
+		KUBE_PROXIES[$node]=$!
 	done
-	for node in "${NODES[@]}"; do
-		wait_until 30 on "$node" curl -fs http://127.0.0.1:10256/healthz
+	for each; do
+		wait_until 30 on "${each%=*}" curl -fs http://127.0.0.1:10256/healthz
 	done
 }
 
 # kube_proxy_stop: and its rules
 kube_proxy_stop() {
-	local pid node
-	for pid in "${KUBE_PROXIES[@]}"; do
-		on_kill -9 "$pid"
-		wait "$pid" 2>/dev/null || true
-	done
-	KUBE_PROXIES=()
-	for node in "${NODES[@]}"; do
+	local node
+	for node in "${!KUBE_PROXIES[@]}"; do
+		on_kill -9 "${KUBE_PROXIES[$node]}"
+		wait "${KUBE_PROXIES[$node]}" 2>/dev/null || true
 		on "$node" "$TESTKUBE" proxy --cleanup >"$TMP/$node/kube-proxy-cleanup.log" 2>&1
 	done
+	KUBE_PROXIES=()
 }
 
 # ---- applications ----
@@ -307,90 +326,83 @@ apps() {
 
 # apps_up: all of them are ready when it returns
 apps_up() {
-	"$ROOT/selftests/kube/crds.sh" | kubectl create -f - >/dev/null
-	kubectl create namespace istio-system >/dev/null
-	kubectl label namespace default istio-injection=enabled >/dev/null
 	wait_until 20 kubectl get serviceaccount default
 	apps | kubectl apply -f - >/dev/null
 	kubectl wait --for=condition=Available deployment --all --timeout=120s >/dev/null
 }
 
-# ingress PORT:NODE-PORT...: the Service that stands for Istio's ingress gateway
-ingress() {
-	local port
-	{
-		cat <<-END
-		apiVersion: v1
-		kind: Service
-		metadata: {name: istio-ingressgateway, namespace: istio-system, labels: {istio: ingressgateway}}
-		spec:
-		  type: NodePort
-		  selector: {istio: ingressgateway}
-		  ports:
-		END
-		for port; do
-			echo "  - {name: port-${port%:*}, port: ${port%:*}, targetPort: ${port%:*}, nodePort: ${port#*:}}"
-		done
-	} | kubectl apply -f - >/dev/null
-}
-
 # ---- weft ----
 
-# weft_on NODE ARGUMENT...
-weft_on() { on "$1" "$OUT/weft" "${@:2}"; }
+# Of every installation here.
+WEFT_VALUES=(image=weft.test/weft:1 imagePullPolicy=Never
+	gateways.istio-ingressgateway.{type=NodePort,nodePorts.http2=31380,nodePorts.tcp=30514})
+# Of one without kube-proxy.
+WEFT_ALONE=(kubernetes.host=10.77.0.10 kubernetes.port=16443)
 
-# agent_options NODE
-agent_options() {
-	[ "$SOURCE" = files ] || echo "--source kubernetes --kubeconfig $TMP/kubeconfig --node-name $1 --enrol labelled"
-}
-
-# weft_start: an agent on each node
-weft_start() {
-	local node
-	for node in "${NODES[@]}"; do
-		# shellcheck disable=SC2046 # words are meant
-		on_exec "$node" "$OUT/weftd" --nic eth0 $(agent_options "$node") "$@" >>"$TMP/$node/weftd.log" 2>&1 </dev/null &
-		WEFTDS[$node]=$!
-	done
-	for node in "${NODES[@]}"; do
-		wait_until 30 weft_on "$node" status --wait
-	done
-}
-declare -A WEFTDS=()
-
-# weft_leave: ends the agents and takes all that is theirs out of the nodes
-weft_leave() {
-	local node
-	for node in "${NODES[@]}"; do
-		on_kill -TERM "${WEFTDS[$node]}"
-		wait "${WEFTDS[$node]}" || fail "weftd on $node ended with status $?"
-		on "$node" "$OUT/weftd" --detach 2>>"$TMP/$node/weftd.log"
+# weft_images TAG...: of what is built, beside those of the applications; before cluster_up
+weft_images() {
+	local tag
+	APP_IMAGES=$IMAGES
+	IMAGES=$OUT/cluster/images-${0##*/}
+	rm -rf "$IMAGES"
+	mkdir -p "$IMAGES"
+	ln -s "$APP_IMAGES"/*.tar "$IMAGES/"
+	for tag; do
+		IMAGE_NAME=weft.test/weft "$ROOT/packaging/image" "$OUT" "$tag" "$IMAGES/weft-$tag.tar" >/dev/null
 	done
 }
 
-# sync_rules: the agents have what the API server has. They follow it by themselves, within a second, where it is their source.
-sync_rules() {
+# weft_manifest VERB [VALUE...]: `weft manifest`, as an administrator of the cluster
+weft_manifest() {
+	local each=("${WEFT_VALUES[@]}" "${@:2}")
+	weft_admin manifest "$1" "${each[@]/#/--set=}"
+}
+weft_admin() { in_ns node-a env KUBECONFIG="$TMP/kubeconfig" "$OUT/weft" "$@"; }
+
+# weft_install [VALUE...]: every node has an agent when it returns
+weft_install() { weft_manifest apply "$@"; }
+
+# agent NODE COMMAND...: weft, in that node's agent
+agent() { kubectl -n weft-system exec "$(agent_on "$1")" -- weft "${@:2}"; }
+agent_on() { kubectl -n weft-system get pods -l app=weft --field-selector "spec.nodeName=$1" -o 'jsonpath={.items[0].metadata.name}'; }
+
+# live: what the API server has is in force on every node
+live() {
 	local node
-	if [ "$SOURCE" = kubernetes ]; then
-		sleep 1
-		return
-	fi
-	kubectl get services,pods,endpointslices,namespaces,virtualservices,destinationrules,gateways,serviceentries -A -o yaml \
-		>"$TMP/objects.yaml"
 	for node in "${NODES[@]}"; do
-		weft_on "$node" apply --replace -f - <"$TMP/objects.yaml" >"$TMP/$node/applied" 2>&1 ||
-			fail "$node: $(<"$TMP/$node/applied")"
+		agent "$node" wait >/dev/null
 	done
 }
 
 # rules FILE...: of yaml-rules, by kubectl
 rules() {
-	local file
+	local file args=()
 	for file; do
-		kubectl apply -f "$ROOT/yaml-rules/$file.yaml" >/dev/null
+		args+=(-f "$ROOT/yaml-rules/$file.yaml")
 	done
-	sync_rules
+	kubectl apply "${args[@]}" >/dev/null
+	live
 }
 
 # rules_delete KIND[,KIND]...: all of these
-rules_delete() { kubectl delete "$1" --all --wait=false >/dev/null; }
+rules_delete() {
+	kubectl delete "$1" --all --wait=false >/dev/null
+	live
+}
+
+# left_on NODE: kinds of what is there of weft, a word each
+left_on() {
+	local cgroup
+	cgroup=$(on "$1" awk '$3 == "cgroup2" { print $2; exit }' /proc/mounts)
+	[ -z "$(on "$1" find /sys/fs/bpf -mindepth 1 ! -name '*.debug')" ] || echo pins
+	[ -z "$(on "$1" bpftool cgroup show "$cgroup")" ] || echo cgroup-programs
+	! on "$1" tc qdisc show | grep clsact >/dev/null || echo qdiscs # links at interfaces end with their pins
+	! on "$1" ip rule | grep 0x570000 >/dev/null || echo rules
+	! on "$1" nft list tables | grep 'inet weft' >/dev/null || echo nftables
+	! on "$1" pgrep weft >/dev/null || echo processes
+	! on "$1" find /sys/fs/cgroup -maxdepth 2 -name weft-proxy | grep . >/dev/null || echo cgroups
+	! on "$1" ls -d /run/weft /var/lib/weft >/dev/null 2>&1 || echo directories
+}
+
+# What left_on says of a node with an agent.
+LEFT_ALL="pins cgroup-programs rules nftables processes cgroups directories"

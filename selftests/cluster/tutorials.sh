@@ -1,10 +1,10 @@
 #!/bin/bash
 # SPDX-License-Identifier: Apache-2.0
-# tutorials.sh [none|nftables|iptables]...: Istio's tutorials by kubectl, step by step, on a cluster of two nodes; beside kube-proxy in
-# each of these modes and without it. Checked is what a user sees: from a pod by `kubectl exec`, and from outside through
-# either node's NodePort.
+# tutorials.sh [none|beside]...: Istio's tutorials on a cluster of two nodes, step by step, from `weft manifest apply` to uninstall; without
+# kube-proxy (none), and beside it (nftables on one node, iptables on the other). Checked is what a user sees: from a pod by
+# `kubectl exec`, from outside through either node's NodePort. In between a node is rebooted; in the end nothing is left.
 . "${0%/*}/lib.sh"
-[ $# -gt 0 ] || set -- none nftables iptables
+[ $# -gt 0 ] || set -- none beside
 WORLD_URL=http://10.77.0.10:31380
 
 # ---- callers ----
@@ -130,18 +130,19 @@ gateway_pages() {
 	WORLD=
 }
 
-# As they are once agents that the ingress Service selects run on the nodes.
+# As one makes them by hand for a load balancer that wants to see endpoints.
 ingress_endpoints() {
 	kubectl apply -f - >/dev/null <<-END
 	apiVersion: discovery.k8s.io/v1
 	kind: EndpointSlice
 	metadata: {name: agents, namespace: istio-system, labels: {kubernetes.io/service-name: istio-ingressgateway}}
 	addressType: IPv4
-	ports: [{name: port-80, port: 80}]
+	ports: [{name: http2, port: 80}]
 	endpoints:
 	- {addresses: [$(node_addr node-a)], nodeName: node-a, conditions: {ready: true}}
 	- {addresses: [$(node_addr node-b)], nodeName: node-b, conditions: {ready: true}}
 	END
+	live
 }
 kube_proxy_translates() {
 	on "$1" sh -c 'nft list ruleset 2>/dev/null; iptables-save' | grep -E '10\.77\.0\.11( \. |:)80( |$)' >/dev/null
@@ -149,12 +150,11 @@ kube_proxy_translates() {
 
 ingress_gateway() {
 	local node
-	ingress 80:31380
 	rules bookinfo/destination-rule-all bookinfo/bookinfo-gateway bookinfo/virtual-service-all-v1 bookinfo/virtual-service-reviews-test-v2
 	gateway_pages "no endpoint"
+	[ "$MODE" = beside ] || return 0
 	ingress_endpoints
-	sync_rules
-	[ "$MODE" = none ] || for node in "${NODES[@]}"; do
+	for node in "${NODES[@]}"; do
 		wait_until 10 kube_proxy_translates "$node"
 	done
 	gateway_pages "endpoints at the nodes"
@@ -182,13 +182,13 @@ circuit_breaking() {
 	local result refused counted name='cluster.outbound|8000||httpbin.default.svc.cluster.local.upstream_rq_pending_overflow'
 	rules_delete virtualservices,destinationrules
 	rules httpbin/circuit-breaker
-	counted=$(weft_on node-a stats "$name" | awk '{ print $2 }')
+	counted=$(agent node-a stats "$name" | awk '{ print $2 }')
 	result=$(exec_in sleep http-load 10.96.0.41 8000 -n 100 -c 3 -p /get)
 	refused=$(json '.statuses."503"' "$result")
 	expect_between "$MODE, 3 clients: 503s" "$refused" 1 99
 	expect_eq "$MODE, 3 clients: answered" "$(($(json '.statuses."200"' "$result") + refused))" 100
 	expect_eq "$MODE: upstream_rq_pending_overflow" \
-		"$(($(weft_on node-a stats "$name" | awk '{ print $2 }') - ${counted:-0}))" "$refused"
+		"$(($(agent node-a stats "$name" | awk '{ print $2 }') - ${counted:-0}))" "$refused"
 }
 
 httpbin() {
@@ -207,37 +207,111 @@ api_from_pods() {
 	done
 }
 
-# ---- a NetworkPolicy of a CNI's that filters what is forwarded ----
+# ---- NetworkPolicies ----
 
-pod_ip() { kubectl get pods -l "$1" -o 'jsonpath={.items[0].status.podIP}'; }
+pod_of() { kubectl get pods -l "$1" -o "jsonpath={.items[0].$2}"; }
 
-# policy -I|-D: what is sent from the pod sleep to tcp-echo, where it is forwarded to a pod
-policy() {
-	local from
-	from=$(pod_ip app=sleep)
-	on node-a iptables -w "$1" FORWARD -s "$from" -d "$(pod_ip app=tcp-echo,version=v1)" -p tcp -j REJECT
-	on node-b iptables -w "$1" FORWARD -s "$from" -d "$(pod_ip app=tcp-echo,version=v2)" -p tcp -j REJECT
+# network_policy APP CLIENT: pods of APP take connections from pods of CLIENT alone
+network_policy() {
+	kubectl apply -f - >/dev/null <<-END
+	apiVersion: networking.k8s.io/v1
+	kind: NetworkPolicy
+	metadata: {name: $1-from-$2}
+	spec:
+	  podSelector: {matchLabels: {app: $1}}
+	  ingress: [{from: [{podSelector: {matchLabels: {app: $2}}}]}]
+	END
 }
 
-policy_holds() {
-	policy -I
-	expect_eq "$MODE: a connection that a policy forbids" \
+# cni add|delete: what a CNI that carries out tcp-echo-from-far-sleep would do against sleep, which is all that calls
+cni() {
+	local version node rule
+	for version in node-a:v1 node-b:v2; do
+		node=${version%:*}
+		rule="ip saddr $(pod_of app=sleep status.podIP) ip daddr $(pod_of "app=tcp-echo,version=${version#*:}" status.podIP) reject with tcp reset"
+		case $1 in
+		add) on "$node" nft "table inet cni { chain forward { type filter hook forward priority filter; meta l4proto tcp $rule; }; }" ;;
+		delete) on "$node" nft delete table inet cni ;;
+		esac
+	done
+}
+
+# explained FROM TO WORDS: what is said of it on node-a
+explained() {
+	expect_match "$MODE: weft explain --from $1 --to $2" "$(agent node-a explain --from "$1" --to "$2" "${@:4}")" "$3"
+}
+
+# The CNI has a say in every connection of a pod's, since it goes to where the endpoint is.
+tcp_policy() {
+	network_policy tcp-echo far-sleep
+	cni add
+	live
+	expect_eq "$MODE: TCP that a policy forbids" \
 		"$(count ECONNREFUSED "$(exec_in sleep tcp-load 10.96.0.51 9000 -n 10 -s hello)")" 10
-	tcp_share "a client that it does not speak of" "$(exec_in far-sleep tcp-load 10.96.0.51 9000 -n 10 -s hello)" 8 2
-	policy -D
+	tcp_share "a client that it lets in" "$(exec_in far-sleep tcp-load 10.96.0.51 9000 -n 10 -s hello)" 8 2
+	explained "$(pod_of app=sleep metadata.name)" tcp-echo:9000 'NetworkPolicy default/tcp-echo-from-far-sleep .*lets no connection'
+	cni delete
+	kubectl delete networkpolicy --all >/dev/null
+	live
+	tcp_share "without the policy" "$(exec_in sleep tcp-load 10.96.0.51 9000 -n 10 -s hello)" 8 2
+}
+
+reviews_say() { exec_in sleep curl -sS -o /dev/null -w '%{http_code}' http://reviews:9080/reviews/0; }
+
+# Requests are weft's to refuse: the CNI does not see who sends them. There are endpoints on both nodes.
+http_policy() {
+	network_policy reviews productpage
+	live
+	expect_eq "$MODE: a request that a policy forbids" "$(reviews_say)" 503
+	page visitor "no stars"
+	explained "$(pod_of app=sleep metadata.name)" reviews:9080 'NetworkPolicy default/reviews-from-productpage .*lets no connection' \
+		--path /reviews/0
+	kubectl delete networkpolicy --all >/dev/null
+	live
+	expect_eq "$MODE: without the policy" "$(reviews_say)" 200
+}
+
+# ---- a node that is rebooted ----
+
+pods_of_node() { kubectl get pods --field-selector "spec.nodeName=$1" -o name | wc -l; }
+# A pod has its own task and one that holds its namespaces; the agent has the latter.
+pods_run() { [ "$(on "$1" ctr -n k8s.io tasks ls | grep -c RUNNING)" = $((2 * $2 + 1)) ]; }
+
+# Its pods are at work before its agent can start, for want of the image. From when that says that it is ready they are
+# in the mesh, all of them.
+reboot() {
+	local count
+	rules tcp-echo/20-v2
+	count=$(pods_of_node node-b)
+	on node-b ctr -n k8s.io images rm weft.test/weft:1 >/dev/null
+	node_stop node-b
+	node_net node-b
+	IMAGES=$APP_IMAGES node_start node-b
+	node_ready node-b
+	wait_until 60 pods_run node-b "$count"
+	expect_eq "$MODE, rebooted: what is there of weft before its agent" "$(left_on node-b | xargs)" directories
+	on node-b ctr -n k8s.io images import "$IMAGES/weft-1.tar" >/dev/null
+	wait_until 60 on node-b curl -fs http://127.0.0.1:15022/readyz
+	expect_eq "$MODE, rebooted: pods in the mesh" "$(on node-b "$OUT/weft" status -o json | jq -c '[.pods, .pods_enrolled]')" "[$count,$count]"
+	tcp_share "rebooted, far-sleep" "$(exec_in far-sleep tcp-load 10.96.0.51 9000 -n 100 -s hello)" 80 20
+	weft_manifest apply >/dev/null # returns when all nodes are ready
+	kubectl wait --for=condition=Available deployment --all --timeout=60s >/dev/null
+	tcp_shares 80 20
 }
 
 # ---- all of it ----
 
-# what_is_there NODE: kinds of what weft has put into the node, a word each
-what_is_there() {
-	local cgroup
-	cgroup=$(on "$1" awk '$3 == "cgroup2" { print $2; exit }' /proc/mounts)
-	[ -z "$(on "$1" find /sys/fs/bpf -mindepth 1 ! -name '*.debug')" ] || echo pins
-	[ -z "$(on "$1" bpftool cgroup show "$cgroup")" ] || echo cgroup
-	! on "$1" ip rule | grep 0x570000 >/dev/null || echo rules
-	! on "$1" nft list tables | grep 'inet weft' >/dev/null || echo nftables
-	! on "$1" pgrep weft >/dev/null || echo processes
+# of_node NODE: what weft might have changed there
+of_node() {
+	on "$1" sh -c 'ip rule; ip -6 rule; ip route show table all; ip -6 route show table all; nft list tables
+		sysctl -a -r "^net\.(core|ipv4|ipv6|netfilter)\."; ls -d /run/* /var/lib/* /sys/fs/bpf/* /sys/fs/cgroup/*/* | grep -v pid' 2>/dev/null |
+		grep -Ev 'veth|cni0|10\.244\.|_count|_entries|fe80|table ip6? (nat|filter|mangle)|kube-proxy'
+}
+
+# In the API: kinds, their objects, and what is in namespaces.
+of_cluster() {
+	kubectl get namespaces,customresourcedefinitions,clusterroles,clusterrolebindings,roles,rolebindings,leases,daemonsets,services,pods,endpointslices,serviceaccounts,controllerrevisions \
+		-A --no-headers 2>/dev/null | grep -E 'weft|istio' || true
 }
 
 # programs_on: what the nodes' interfaces have is what programs_off asks for; it is not loaded any more when it is on none
@@ -257,57 +331,90 @@ programs_off() {
 		wait_until 5 program_gone "$id"
 	done
 }
+program_gone() { ! bpftool prog show id "$1"; }
 
-# node_has WHAT WANT
-node_has() {
+declare -A BEFORE=()
+before() {
 	local node
 	for node in "${NODES[@]}"; do
-		expect_eq "$MODE, $node: $1" "$(what_is_there "$node" | xargs)" "$2"
+		BEFORE[$node]=$(of_node "$node")
 	done
 }
 
-steps_of_requests() {
+# installed and uninstalled: on every node, and in the API
+installed() {
+	local node
+	for node in "${NODES[@]}"; do
+		expect_eq "$MODE, $node: with weft" "$(left_on "$node" | xargs)" "$LEFT_ALL"
+	done
+	programs_on
+}
+uninstalled() {
+	local node
+	for node in "${NODES[@]}"; do
+		expect_eq "$MODE, $node: left of weft" "$(left_on "$node" | xargs)" ""
+		expect_eq "$MODE, $node: what is not as it was" "$(diff <(echo "${BEFORE[$node]}") <(of_node "$node") || true)" ""
+	done
+	programs_off
+	expect_eq "$MODE: left in the API" "$(of_cluster)" ""
+}
+
+# Without kube-proxy: agents have capabilities, and no more; they are told where the API server is.
+none() {
+	before
+	weft_install "${WEFT_ALONE[@]}" securityContext=capabilities
+	kubectl label namespace default istio-injection=enabled >/dev/null
+	apps_up
+	say "== the applications are ready: $SECONDS s"
+	live
+	api_from_pods
+	tcp_traffic_shifting
+	tcp_policy
+	request_routing
+	http_policy
 	fault_injection
 	traffic_shifting
 	request_timeouts
 	httpbin
+	ingress_gateway
+	reboot
+	installed
+	weft_admin uninstall --cluster --yes
+	uninstalled
 }
 
-tutorial() {
-	local start=$SECONDS
-	MODE=$1
-	WORLD=
-	if [ "$MODE" != none ]; then
-		kube_proxy_start "$MODE"
-		wait_until 20 exec_in far-sleep curl -fsS -m 2 http://productpage:9080/health
-	fi
-	weft_start
-	sync_rules
+# Beside kube-proxy, the API server's Service is there before weft; pods that are there are in the mesh when their namespace is.
+beside() {
+	[ -n "$(kubectl get deployments -o name)" ] || apps_up
+	kube_proxy_start node-a=nftables node-b=iptables
+	wait_until 20 exec_in far-sleep curl -fsS -m 2 http://productpage:9080/health
+	before
+	kubectl label namespace default istio-injection- >/dev/null
+	weft_install
+	kubectl label namespace default istio-injection=enabled >/dev/null
+	live
 	api_from_pods
 	tcp_traffic_shifting
-	policy_holds
+	tcp_policy
 	request_routing
-	# What happens to a request behind its way to weft-proxy is the same beside either kube-proxy.
-	[ "$MODE" = iptables ] || steps_of_requests
+	http_policy
 	ingress_gateway
-	rules_delete virtualservices,destinationrules,gateways
-	node_has "with weft" "pins cgroup rules nftables processes"
-	programs_on
-	weft_leave
-	[ "$MODE" = none ] || kube_proxy_stop
-	node_has "without weft" ""
-	programs_off
-	say "== kube-proxy: $MODE: $((SECONDS - start)) s"
+	installed
+	weft_manifest generate | kubectl delete -f - >/dev/null
+	uninstalled
+	kube_proxy_stop
 }
 
 main() {
-	local mode
+	local start
+	weft_images 1
 	cluster_up
 	say "== two nodes are ready: $SECONDS s"
-	apps_up
-	say "== the applications are ready: $SECONDS s"
-	for mode; do
-		tutorial "$mode"
+	for MODE; do
+		start=$SECONDS
+		WORLD=
+		"$MODE"
+		say "== $MODE: $((SECONDS - start)) s"
 	done
 }
 main "$@"
