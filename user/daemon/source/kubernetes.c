@@ -57,6 +57,7 @@ void kube_source_blame(struct kube_source *s, struct kube_object *o, struct erro
 		s->bad--;
 	else if (news)
 		tell(s, o, &o->errors);
+	status_writer_changed(s->writer);
 }
 
 void kube_source_acquit(struct kube_source *s, struct kube_object *o)
@@ -69,6 +70,7 @@ void kube_source_acquit(struct kube_source *s, struct kube_object *o)
 	if (!o->gone)
 		log_info("%s: is right, and in force", kube_object_text(o, text, sizeof(text)));
 	errors_free(&o->errors);
+	status_writer_changed(s->writer);
 }
 
 struct kube_object *kube_source_blamed(const struct kube_source *s, const struct error *e)
@@ -204,6 +206,7 @@ static void complete(struct kube_source *s)
 			 s->objects.count);
 	s->complete = true;
 	s->since = time(NULL);
+	status_writer_changed(s->writer);
 }
 
 static void log_failure(int r, const struct change_report *report)
@@ -370,17 +373,25 @@ static int take_object(struct kube_source *s, struct kube_object *o, struct obje
 	return 0;
 }
 
-static int put(struct kube_source *s, struct kube_object *o, const char *version, const char *json,
-	       size_t size)
+/* What is not in force, or not yet, is told again, for its status or what weft does not keep of it.
+ */
+static bool is_known(const struct kube_object *o, const struct object *object)
+{
+	return !o->gone && o->newest && object_same(o->newest, object);
+}
+
+static int take_new(struct kube_source *s, struct kube_object *o, const char *json, size_t size)
 {
 	_cleanup_(errors_free) struct errors errors = { 0 };
 	struct object *object = NULL;
-	int r = set_version(o, version);
+	int r = decode(o, json, size, &object, &errors);
 
+	if (!r && is_known(o, object)) {
+		object_free(object);
+		return 0;
+	}
 	o->gone = false;
 	drop_newest(o);
-	if (!r)
-		r = decode(o, json, size, &object, &errors);
 	if (!r)
 		return take_object(s, o, object);
 	if (r != -EINVAL)
@@ -390,11 +401,23 @@ static int put(struct kube_source *s, struct kube_object *o, const char *version
 	return r;
 }
 
+static int put(struct kube_source *s, struct kube_object *o, const char *version, const char *json,
+	       size_t size)
+{
+	_cleanup_(buffer_free) struct buffer plain = { 0 };
+	int r = set_version(o, version);
+
+	if (!r)
+		r = kube_report_take(s, o, &json, &size, &plain);
+	return r ? r : take_new(s, o, json, size);
+}
+
 static int gone(struct kube_source *s, struct kube_object *o)
 {
 	drop_newest(o);
 	o->gone = true;
 	kube_source_acquit(s, o);
+	kube_report_gone(s, o);
 	if (o->live || o->in_change)
 		return kube_source_queue(s, o);
 	kube_source_note(s, o);
@@ -659,6 +682,12 @@ const struct informer_resource *kube_source_resources(const struct kube_source *
 	return s->resources;
 }
 
+/* Of what has a status, the server is to tell again what that says. */
+static const char *known_version(const struct kube_object *o)
+{
+	return kube_kind_has_status(&kube_kinds[o->kind]) ? "" : o->version;
+}
+
 static int seed(struct kube_source *s)
 {
 	int r = 0;
@@ -666,7 +695,8 @@ static int seed(struct kube_source *s)
 	kube_objects_each(&s->objects, o, after)
 	{
 		if (!r && !o->gone && o->version)
-			r = informer_seed(s->informer, o->kind, o->namespace, o->name, o->version);
+			r = informer_seed(s->informer, o->kind, o->namespace, o->name,
+					  known_version(o));
 	}
 	return r;
 }
@@ -682,6 +712,8 @@ static int ask(struct kube_source *s)
 		r = seed(s);
 	if (!r)
 		r = informer_start(s->informer);
+	if (!r)
+		r = kube_report_open(s);
 	return r ? log_err(r, "ask the API server at %s", s->config->server) : 0;
 }
 
@@ -706,7 +738,12 @@ static int make(const struct kube_source_options *options, struct kube_source *s
 	s->resources = calloc(kube_kind_count, sizeof(*s->resources));
 	s->paths = calloc(kube_kind_count, sizeof(*s->paths));
 	s->versions = calloc(kube_kind_count, sizeof(*s->versions));
-	if (!s->config || !s->resources || !s->paths || !s->versions)
+	s->node = options->node ? strdup(options->node) : NULL;
+	s->agents_namespace = options->namespace ? strdup(options->namespace) : NULL;
+	if ((options->node && !s->node) || (options->namespace && !s->agents_namespace))
+		return -ENOMEM;
+	s->plain = object_fields_new(kube_plain_fields);
+	if (!s->config || !s->resources || !s->paths || !s->versions || !s->plain)
 		return -ENOMEM;
 	name_resources(s);
 	return kube_cache_open(options->state_dir, s->config->server, &s->cache);
@@ -737,6 +774,7 @@ int kube_source_start(struct kube_source *s)
 void kube_source_stop(struct kube_source *s)
 {
 	informer_close(TAKE_PTR(s->informer));
+	status_writer_close(TAKE_PTR(s->writer));
 	event_timer_close(&s->window);
 	if (s->complete)
 		kube_cache_touch(s->cache);
@@ -750,6 +788,9 @@ void kube_source_close(struct kube_source *s)
 	kube_cache_close(s->cache);
 	kube_objects_free(&s->objects);
 	kube_config_free(s->config);
+	object_fields_free(s->plain);
+	free(s->node);
+	free(s->agents_namespace);
 	free(s->pending);
 	free(s->resources);
 	free(s->paths);

@@ -22,6 +22,9 @@ struct kube_source_options {
 	const struct kube_config *config; /* copied */
 	const char *state_dir;		  /* copied */
 	struct event_loop *loop;	  /* borrowed */
+	/* Of this agent, and of the Lease by which one of all agents writes what is wrong with
+	 * objects. Copied. `node` NULL: this one never does. */
+	const char *node, *namespace;
 	/* Hands a change over to the engine, which calls done() once. */
 	void (*submit)(void *arg, struct change *c,
 		       void (*done)(void *done_arg, int r, struct change_report *report),

@@ -9,8 +9,15 @@
 
 #define META "metadata.name", "metadata.namespace", "metadata.labels", "metadata.creationTimestamp"
 
+/* What weft writes of an object. */
+#define STATUS \
+	"metadata.generation", "status.conditions[type=Reconciled]", "status.observedGeneration"
+
 static const char *const meta_fields[] = { META, NULL };
 static const char *const spec_fields[] = { META, "spec", NULL };
+const char *const *const kube_plain_fields = spec_fields;
+static const char *const rule_fields[] = { META, STATUS, "spec", NULL };
+static const char *const refused_fields[] = { META, STATUS, NULL };
 
 static const char *const service_fields[] = {
 	META,
@@ -75,20 +82,21 @@ const struct kube_kind kube_kinds[] = {
 	{ CORE, "pods", "Pod", "pod", KIND_POD, false, false, pod_fields },
 	{ CORE, "namespaces", "Namespace", "namespace", KIND_NAMESPACE, false, true, meta_fields },
 	{ ISTIO, "virtualservices", "VirtualService", "virtualservice", KIND_VIRTUAL_SERVICE, true,
-	  true, spec_fields },
+	  true, rule_fields },
 	{ ISTIO, "destinationrules", "DestinationRule", "destinationrule", KIND_DESTINATION_RULE,
-	  true, true, spec_fields },
-	{ ISTIO, "gateways", "Gateway", "gateway", KIND_GATEWAY, true, true, spec_fields },
+	  true, true, rule_fields },
+	{ ISTIO, "gateways", "Gateway", "gateway", KIND_GATEWAY, true, true, rule_fields },
 	{ "networking.k8s.io", "v1", NULL, "networkpolicies", "NetworkPolicy", "networkpolicy",
 	  KIND_NETWORK_POLICY, false, false, spec_fields },
-	{ ISTIO, "serviceentries", "ServiceEntry", "serviceentry", -1, true, false, meta_fields },
-	{ ISTIO, "sidecars", "Sidecar", "sidecar", -1, true, false, meta_fields },
+	{ ISTIO, "serviceentries", "ServiceEntry", "serviceentry", -1, true, false,
+	  refused_fields },
+	{ ISTIO, "sidecars", "Sidecar", "sidecar", -1, true, false, refused_fields },
 	{ SECURITY, "authorizationpolicies", "AuthorizationPolicy", "authorizationpolicy", -1, true,
-	  false, meta_fields },
+	  false, refused_fields },
 	{ SECURITY, "peerauthentications", "PeerAuthentication", "peerauthentication", -1, true,
-	  false, meta_fields },
+	  false, refused_fields },
 	{ SECURITY, "requestauthentications", "RequestAuthentication", "requestauthentication", -1,
-	  true, false, meta_fields },
+	  true, false, refused_fields },
 };
 
 _Static_assert(sizeof(kube_kinds) / sizeof(*kube_kinds) <= 64, "kube_source has a bit for each");
@@ -109,4 +117,17 @@ int kube_kind_of_plural(const char *plural)
 		if (!strcmp(kube_kinds[i].plural, plural))
 			return (int)i;
 	return -1;
+}
+
+int kube_kind_of_name(const char *name)
+{
+	for (size_t i = 0; i < kube_kind_count; i++)
+		if (!strcmp(kube_kinds[i].name, name))
+			return (int)i;
+	return -1;
+}
+
+bool kube_kind_has_status(const struct kube_kind *k)
+{
+	return k->fields == rule_fields || k->fields == refused_fields;
 }

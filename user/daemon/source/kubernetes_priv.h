@@ -6,6 +6,8 @@
  */
 #include "daemon/source/kubernetes.h"
 #include "daemon/source/kubernetes_cache.h"
+#include "daemon/source/status_writer.h"
+#include "lib/kube/object_fields.h"
 
 /* ---- kinds ---- */
 
@@ -26,10 +28,16 @@ struct kube_kind {
 
 extern const struct kube_kind kube_kinds[];
 extern const size_t kube_kind_count;
+/* Of those that have a status: what is the object's own. */
+extern const char *const *const kube_plain_fields;
 
 /* -1: none. The word need not end with a NUL. */
 int kube_kind_of_word(const char *word, size_t len);
 int kube_kind_of_plural(const char *plural);
+int kube_kind_of_name(const char *name);
+/* Whether what is wrong is written into a status, which `fields` has, and which is no part of the
+ * object. */
+bool kube_kind_has_status(const struct kube_kind *k);
 
 /* ---- objects ---- */
 
@@ -110,6 +118,10 @@ struct kube_source {
 	struct informer_resource *resources; /* parallel to kube_kinds */
 	char (*paths)[KUBE_PATH_MAX], (*versions)[KUBE_PATH_MAX];
 	uint64_t forbidden; /* kinds that may not be read, as bits */
+	/* ---- what is told of them ---- */
+	struct status_writer *writer;  /* NULL: nothing is */
+	struct object_fields *plain;   /* an object without its status */
+	char *node, *agents_namespace; /* NULL: this agent tells nothing */
 };
 
 /* Makes the errors the object's, which are none then; says so in the log if they are new. */
@@ -124,6 +136,16 @@ int kube_source_queue(struct kube_source *s, struct kube_object *o);
 void kube_source_note(struct kube_source *s, const struct kube_object *o);
 /* Frees what no one refers to any more. */
 void kube_source_forget(struct kube_source *s, struct kube_object *o);
+
+/* ---- what is told of its objects: kubernetes_report.c ---- */
+
+/* The server has told of an object: what its status says is taken out of it, into `plain` if it has
+ * to be copied for that. 0 or -ENOMEM. */
+int kube_report_take(struct kube_source *s, const struct kube_object *o, const char **json,
+		     size_t *size, struct buffer *plain);
+void kube_report_gone(struct kube_source *s, const struct kube_object *o);
+/* Once the informer has started. 0 or -errno. */
+int kube_report_open(struct kube_source *s);
 
 /* ---- its changes ---- */
 

@@ -168,17 +168,19 @@ json_t *kube_source_status(const struct kube_source *s)
 	const struct informer_status *broken = first_broken(s);
 	const char *phase = phase_of(s, broken);
 	json_t *resources = json_array();
+	json_t *writer = s->writer ? status_writer_status(s->writer) : json_null();
 
 	for (size_t i = 0; i < kube_kind_count; i++)
 		json_array_append_new(resources, resource_json(s, i));
-	return json_pack("{s:s, s:s, s:I, s:o, s:o, s:I, s:o, s:o}", "name", "kubernetes", "phase",
-			 phase, "since",
+	return json_pack("{s:s, s:s, s:I, s:o, s:o, s:I, s:o, s:o, s:o}", "name", "kubernetes",
+			 "phase", phase, "since",
 			 (json_int_t)(!s->complete && s->cached ? s->cached
 				      : s->complete && broken	? broken->since
 								: s->since),
 			 "server", json_text(s->config->server), "error",
 			 json_text(broken ? broken->error : ""), "problem_count",
-			 (json_int_t)s->bad, "problems", problems_json(s), "resources", resources);
+			 (json_int_t)s->bad, "problems", problems_json(s), "resources", resources,
+			 "status_writer", writer);
 }
 
 /* ---- what is known of each object ---- */

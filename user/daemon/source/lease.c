@@ -23,6 +23,8 @@ struct lease {
 	struct event_timer timer;
 	bool wanted, held;
 	bool busy;	   /* a request is under way */
+	bool others;	   /* another agent has been seen to renew it */
+	char error[160];   /* why it could not be asked for; "": it could */
 	char *seen;	   /* holder and time of its renewal, as they were seen last */
 	uint64_t seen_ms;  /* when they were seen first */
 	uint64_t asked_ms; /* when the round that is under way began */
@@ -57,6 +59,27 @@ static void plan(struct lease *l)
 	if (getrandom(&jitter, sizeof(jitter), 0) != sizeof(jitter))
 		jitter = (uint32_t)l->now_ms;
 	l->next_ms = l->now_ms + (l->held ? RENEW_MS : LOOK_MS + jitter % LOOK_MS);
+}
+
+bool lease_is_others(const struct lease *l)
+{
+	return l->others && !l->held;
+}
+
+const char *lease_error(const struct lease *l)
+{
+	return l->error;
+}
+
+/* Of a Status object, or of no answer at all. */
+static void note_error(struct lease *l, long status, const char *text, size_t size,
+		       const char *error)
+{
+	_cleanup_json_ json_t *answer = status ? json_loadb(text, size, 0, NULL) : NULL;
+
+	snprintf(l->error, sizeof(l->error), "%s",
+		 error ? error : json_get_text(answer, "message", "the answer is no Lease"));
+	json_clean(l->error);
 }
 
 /* ---- what is written ---- */
@@ -109,16 +132,16 @@ static void written(void *arg, long status, const char *text, size_t size, const
 {
 	struct lease *l = arg;
 
-	(void)text;
-	(void)size;
-	(void)error;
 	l->busy = false;
 	if (status == 200 || status == 201) {
+		l->error[0] = 0;
 		l->renewed_ms = l->asked_ms;
 		set_held(l, true);
 	} else if (status == 409) {
 		/* Another one was faster. */
 		set_held(l, false);
+	} else {
+		note_error(l, status, text, size, error);
 	}
 	plan(l);
 }
@@ -156,6 +179,7 @@ static uint64_t age(struct lease *l, const json_t *spec)
 		free(seen);
 		return l->now_ms - l->seen_ms;
 	}
+	l->others = l->seen && *json_get_text(spec, "holderIdentity", "");
 	free(l->seen);
 	l->seen = seen;
 	l->seen_ms = l->now_ms;
@@ -182,11 +206,13 @@ static void found(struct lease *l, const char *text, size_t size)
 	_cleanup_json_ json_t *lease = json_loadb(text, size, 0, NULL);
 
 	if (json_is_object(lease) && may_take(l, json_object_get(lease, "spec"))) {
+		l->others = false;
 		write_lease(l, lease);
 		return;
 	}
 	if (json_is_object(lease))
 		set_held(l, false);
+	l->error[0] = 0;
 	wait(l);
 }
 
@@ -194,13 +220,14 @@ static void got(void *arg, long status, const char *text, size_t size, const cha
 {
 	struct lease *l = arg;
 
-	(void)error;
-	if (status == 404)
+	if (status == 404) {
 		write_lease(l, NULL);
-	else if (status == 200)
+	} else if (status == 200) {
 		found(l, text, size);
-	else
+	} else {
+		note_error(l, status, text, size, error);
 		wait(l);
+	}
 }
 
 static void ask(struct lease *l)
@@ -239,6 +266,7 @@ void lease_want(struct lease *l, bool wanted)
 	if (l->wanted == wanted)
 		return;
 	l->wanted = wanted;
+	l->others = false;
 	l->next_ms = 0;
 	if (wanted)
 		event_timer_set(&l->timer, 1);

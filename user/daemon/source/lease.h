@@ -38,6 +38,10 @@ void lease_close(struct lease *l);
  * it end. */
 void lease_want(struct lease *l, bool wanted);
 bool lease_held(const struct lease *l);
+/* Whether another agent has been seen to renew it since it was wanted. */
+bool lease_is_others(const struct lease *l);
+/* Why the last attempt at it failed, in the server's words; "" if it did not. */
+const char *lease_error(const struct lease *l);
 
 /* For lease_options.request: `server` is the informer. */
 int lease_request(void *server, const char *method, const char *path, const char *type,

@@ -2,7 +2,9 @@
 #include "daemon/start/sources.h"
 
 #include <errno.h>
+#include <limits.h>
 #include <string.h>
+#include <unistd.h>
 
 #include "lib/base/log.h"
 
@@ -33,12 +35,35 @@ static int open_leave(const char *daemonset, const struct kube_config *config,
 	return namespace ? leave_open(config, namespace, name, loop, &s->leave) : -ENOMEM;
 }
 
+/* Where the agents are: that of their DaemonSet. The caller's; NULL without memory. */
+static char *agents_namespace(const struct options *o)
+{
+	const char *slash = o->daemonset ? strchr(o->daemonset, '/') : NULL;
+
+	return slash ? strndup(o->daemonset, (size_t)(slash - o->daemonset))
+		     : strdup("weft-system");
+}
+
+static int open_source(const struct options *o, const struct kube_config *config,
+		       struct event_loop *loop, struct sources *s)
+{
+	_cleanup_free_ char *namespace = agents_namespace(o);
+	char host[HOST_NAME_MAX + 1] = "";
+	const struct kube_source_options options = { .config = config,
+						     .state_dir = o->state_dir,
+						     .loop = loop,
+						     .node = o->node_name ? o->node_name : host,
+						     .namespace = namespace,
+						     .submit = submit,
+						     .arg = s };
+
+	gethostname(host, sizeof(host) - 1);
+	return namespace ? kube_source_open(&options, &s->kubernetes) : -ENOMEM;
+}
+
 static int open_kubernetes(const struct options *o, struct event_loop *loop, struct sources *s)
 {
 	_cleanup_(kube_config_freep) struct kube_config *config = NULL;
-	struct kube_source_options options = {
-		.state_dir = o->state_dir, .loop = loop, .submit = submit, .arg = s
-	};
 	char error[KUBE_ERROR_MAX] = "";
 	int r = o->kubeconfig ? kube_config_load(o->kubeconfig, NULL, &config, error)
 			      : kube_config_default(NULL, &config, error);
@@ -47,8 +72,7 @@ static int open_kubernetes(const struct options *o, struct event_loop *loop, str
 		log_err(0, "--source kubernetes: %s", *error ? error : "out of memory");
 		return r;
 	}
-	options.config = config;
-	r = kube_source_open(&options, &s->kubernetes);
+	r = open_source(o, config, loop, s);
 	if (!r)
 		s->list[s->count++] = kube_source_base(s->kubernetes);
 	return !r && o->daemonset ? open_leave(o->daemonset, config, loop, s) : r;

@@ -9,57 +9,64 @@
 #include "lib/base/json_io.h"
 
 static const struct remark remarks[] = {
-	[REMARK_NO_EFFECT] = { "WEFT0001", "warning", NULL },
-	[REMARK_NOT_FOUND] = { "IST0101", "error", "create it, or mend the reference" },
-	[REMARK_CONFLICTING_HOSTS] = { "IST0109", "error",
-				       "put the rules of both into one VirtualService" },
-	[REMARK_PORT_NEEDED] = { "IST0112", "error", "give the destination a port.number" },
-	[REMARK_NO_WORKLOAD] = { "IST0127", "warning",
+	[REMARK_NO_EFFECT] = { "WEFT0001", "NoEffect", "warning", NULL },
+	[REMARK_NOT_FOUND] = { "IST0101", "ReferencedResourceNotFound", "error",
+			       "create it, or mend the reference" },
+	[REMARK_CONFLICTING_HOSTS] = { "IST0109", "ConflictingMeshGatewayVirtualServiceHosts",
+				       "error", "put the rules of both into one VirtualService" },
+	[REMARK_PORT_NEEDED] = { "IST0112", "VirtualServiceDestinationPortSelectorRequired",
+				 "error", "give the destination a port.number" },
+	[REMARK_NO_WORKLOAD] = { "IST0127", "NoMatchingWorkloadsFound", "warning",
 				 "start a pod with these labels, or mend the selector" },
-	[REMARK_UNREACHABLE] = { "IST0130", "warning",
+	[REMARK_UNREACHABLE] = { "IST0130", "VirtualServiceUnreachableRule", "warning",
 				 "put it in front, give the earlier one a match, or delete it" },
-	[REMARK_COVERED] = { "IST0131", "info", "put the narrower match in front, or delete it" },
-	[REMARK_HOST_NOT_AT_GATEWAY] = { "IST0132", "warning",
-					 "add the host to a server of the Gateway" },
-	[REMARK_CONFLICTING_GATEWAYS] = { "IST0145", "error",
+	[REMARK_COVERED] = { "IST0131", "VirtualServiceIneffectiveMatch", "info",
+			     "put the narrower match in front, or delete it" },
+	[REMARK_HOST_NOT_AT_GATEWAY] = { "IST0132", "VirtualServiceHostNotFoundInGateway",
+					 "warning", "add the host to a server of the Gateway" },
+	[REMARK_CONFLICTING_GATEWAYS] = { "IST0145", "ConflictingGateways", "error",
 					  "give one of them another port, or delete it" },
-	[REMARK_SUBSET_WITHOUT_PODS] = { "IST0173", "error",
+	[REMARK_SUBSET_WITHOUT_PODS] = { "IST0173", "DestinationRuleSubsetNotSelectPods", "error",
 					 "start a pod with these labels, or mend the labels" },
-	[REMARK_POLICY_WITHOUT_HOST] = { "IST0174", "error", "create it, or mend the host" },
-	[REMARK_NOT_STEERED] = { "WEFT0101", "warning",
+	[REMARK_POLICY_WITHOUT_HOST] = { "IST0174", "UnknownDestinationRuleHost", "error",
+					 "create it, or mend the host" },
+	[REMARK_NOT_STEERED] = { "WEFT0101", "NotSteered", "warning",
 				 "write it for a service with an address of its own, or delete "
 				 "it" },
-	[REMARK_PORT_NOT_FOUND] = { "WEFT0102", "warning",
+	[REMARK_PORT_NOT_FOUND] = { "WEFT0102", "PortNotFound", "warning",
 				    "mend the port, or delete what names it" },
-	[REMARK_TCP_RULE_ON_HTTP] = { "WEFT0103", "warning",
+	[REMARK_TCP_RULE_ON_HTTP] = { "WEFT0103", "TCPRuleOnHTTPPort", "warning",
 				      "write the rule under spec.http, or name the port tcp-..." },
-	[REMARK_HTTP_RULE_ON_TCP] = { "WEFT0104", "warning",
+	[REMARK_HTTP_RULE_ON_TCP] = { "WEFT0104", "HTTPRuleOnTCPPort", "warning",
 				      "name the port http-..., or write the rule under spec.tcp" },
-	[REMARK_IGNORED_AT_GATEWAY] = { "WEFT0105", "warning",
+	[REMARK_IGNORED_AT_GATEWAY] = { "WEFT0105", "IgnoredAtGateway", "warning",
 					"take the condition out, or the gateway" },
-	[REMARK_POLICY_PART] = { "WEFT0106", "warning",
+	[REMARK_POLICY_PART] = { "WEFT0106", "PolicyHiddenByAnother", "warning",
 				 "put both into one DestinationRule, or delete one" },
-	[REMARK_DELEGATE] = { "WEFT0107", "warning",
+	[REMARK_DELEGATE] = { "WEFT0107", "DelegateOutsideRoot", "warning",
 			      "narrow the delegate's match within the root's, or delete it" },
-	[REMARK_WEIGHTS] = { "WEFT0108", "info",
+	[REMARK_WEIGHTS] = { "WEFT0108", "WeightsAreNoShares", "info",
 			     "let them add up to 100, so that they are shares" },
-	[REMARK_ADDRESS_TWICE] = { "WEFT0109", "warning", "delete the pod that is gone" },
-	[REMARK_NO_CLUSTER_IP] = { "WEFT0110", "warning",
+	[REMARK_ADDRESS_TWICE] = { "WEFT0109", "PodAddressTwice", "warning",
+				   "delete the pod that is gone" },
+	[REMARK_NO_CLUSTER_IP] = { "WEFT0110", "ServiceWithoutClusterIP", "warning",
 				   "give it the clusterIP that the cluster has for it" },
-	[REMARK_UNUSED_DELEGATE] = { "WEFT0112", "warning",
+	[REMARK_UNUSED_DELEGATE] = { "WEFT0112", "UnusedDelegate", "warning",
 				     "give it hosts, name it as a delegate, or delete it" },
-	[REMARK_TOO_MANY_ENDPOINTS] = { "WEFT0111", "warning",
+	[REMARK_TOO_MANY_ENDPOINTS] = { "WEFT0111", "TooManyEndpoints", "warning",
 					"split the service, or have fewer pods" },
-	[REMARK_MATCH_ELSEWHERE] = { "WEFT0114", "warning",
+	[REMARK_MATCH_ELSEWHERE] = { "WEFT0114", "MatchOfOtherGateway", "warning",
 				     "name the gateway in spec.gateways, too, or not in the "
 				     "match" },
-	[REMARK_HTTP2] = { "WEFT0113", "warning",
+	[REMARK_HTTP2] = { "WEFT0113", "HTTP2NotRouted", "warning",
 			   "let the port speak HTTP/1.1 and name it http-..., or delete the rule" },
-	[REMARK_NOT_ENROLLED] = { "IST0102", "info",
+	[REMARK_NOT_ENROLLED] = { "IST0102", "NamespaceNotInjected", "info",
 				  "kubectl label namespace NAME istio-injection=enabled, or "
 				  "=disabled to say that it is meant so" },
-	[REMARK_TWO_MESH_LABELS] = { "IST0123", "warning", "remove one of the two labels" },
-	[REMARK_CONTRADICTION] = { "WEFT0115", "warning", "remove one of the two" },
+	[REMARK_TWO_MESH_LABELS] = { "IST0123", "NamespaceMultipleInjectionLabels", "warning",
+				     "remove one of the two labels" },
+	[REMARK_CONTRADICTION] = { "WEFT0115", "ContradictoryMeshLabels", "warning",
+				   "remove one of the two" },
 };
 
 void errors_remark(struct errors *e, enum remark_kind kind, const struct object *o, struct pos at,
@@ -83,18 +90,30 @@ void errors_remark(struct errors *e, enum remark_kind kind, const struct object 
 	e->items[before].namespace = ns ? strdup(ns) : NULL;
 }
 
+const struct remark *remark_of(const struct error *e)
+{
+	static const struct remark invalid = { "IST0106", "SchemaValidationError", "error", NULL };
+
+	return e->remark ? e->remark : !e->warning ? &invalid : &remarks[REMARK_NO_EFFECT];
+}
+
+const char *remark_message(const struct error *e, size_t *len)
+{
+	const char *message = e->text ? e->text + e->place + 2 : "out of memory";
+	size_t tail = e->remark ? strlen(e->remark->advice) + strlen(e->remark->code) +
+					  strlen("; ADVICE [CODE]") - strlen("ADVICECODE")
+				: 0;
+
+	*len = strlen(message);
+	*len -= *len > tail ? tail : 0;
+	return message;
+}
+
 static json_t *remark_json(const struct error *e)
 {
-	static const struct remark invalid = { "IST0106", "error", NULL };
-	const struct remark *r = e->remark     ? e->remark
-				 : !e->warning ? &invalid
-					       : &remarks[REMARK_NO_EFFECT];
-	const char *text = e->text ? e->text : "out of memory";
-	const char *message = text + (e->text ? e->place + 2 : 0);
-	size_t tail = e->remark ? strlen(r->advice) + strlen(r->code) + strlen("; ADVICE [CODE]") -
-					  strlen("ADVICECODE")
-				: 0;
-	size_t len = strlen(message);
+	const struct remark *r = remark_of(e);
+	size_t len;
+	const char *message = remark_message(e, &len);
 	json_t *j = json_object();
 
 	json_object_set_new(j, "code", json_string(r->code));
@@ -102,8 +121,8 @@ static json_t *remark_json(const struct error *e)
 	if (e->namespace)
 		json_object_set_new(j, "namespace", json_text(e->namespace));
 	if (e->text)
-		json_object_set_new(j, "at", json_stringn(text, e->place));
-	json_object_set_new(j, "message", json_stringn(message, len - (len > tail ? tail : 0)));
+		json_object_set_new(j, "at", json_stringn(e->text, e->place));
+	json_object_set_new(j, "message", json_stringn(message, len));
 	if (r->advice)
 		json_object_set_new(j, "advice", json_string(r->advice));
 	return j;

@@ -11,6 +11,7 @@
 
 struct remark {
 	const char *code;
+	const char *name;  /* for people: Istio's own, too, where the code is */
 	const char *level; /* "error", "warning" or "info", as istioctl has it */
 	const char *advice;
 };
@@ -51,6 +52,11 @@ enum remark_kind {
 __attribute__((format(printf, 5, 6))) void errors_remark(struct errors *e, enum remark_kind kind,
 							 const struct object *o, struct pos at,
 							 const char *fmt, ...);
+
+/* What kind of message it is: that of any error if it is one. Never NULL. */
+const struct remark *remark_of(const struct error *e);
+/* The message without its place, advice and code; `*len` bytes. */
+const char *remark_message(const struct error *e, size_t *len);
 
 /* [{"code", "level", "namespace", "at", "message", "advice"}, ...], errors included; "at" is
  * "FILE:LINE:COL". The caller's reference; NULL when out of memory. */
