@@ -5,6 +5,7 @@ import json
 import os
 import random
 import shutil
+import signal
 import socket
 import ssl
 import subprocess
@@ -528,6 +529,7 @@ def main():
 
 
 random.seed(os.environ.get("WEFT_SEED", "1"))
+signal.signal(signal.SIGTERM, lambda *_: sys.exit(143))
 try:
     main()
 finally:
