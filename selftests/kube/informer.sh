@@ -9,4 +9,4 @@ if [ -z "${WEFT_UNSHARED:-}" ]; then
 	WEFT_UNSHARED=1 exec unshare -n -- selftests/kube/informer.sh
 fi
 ip link set lo up
-exec python3 selftests/kube/informer.py "${WEFT_OUT:-.output}/apps/informer-copy"
+exec python3 -B selftests/kube/informer.py "${WEFT_OUT:-.output}/apps/informer-copy"

@@ -51,7 +51,7 @@ kube_stop() { # PART
 kube_up() {
 	KUBE_DIR=$TMP/kube
 	mkdir -p "$KUBE_DIR"
-	kube_keys IP:127.0.0.1,DNS:localhost
+	kube_keys "IP:127.0.0.1,IP:$(addr 4 node),DNS:localhost"
 	kube_config "https://127.0.0.1:$API_PORT"
 	ip_in node <<<"link set lo up"
 	kube_etcd_start
