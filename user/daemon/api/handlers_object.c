@@ -5,6 +5,7 @@
 #include "daemon/api/handlers_object.h"
 #include "lib/model/hostname.h"
 #include "lib/base/json_io.h"
+#include "lib/schema/object_text.h"
 #include "lib/yaml/print.h"
 
 json_t *addr_port_json(const struct addr *a, unsigned port)
@@ -15,16 +16,21 @@ json_t *addr_port_json(const struct addr *a, unsigned port)
 	return json_text(text);
 }
 
-static char *object_text(const struct object *o, bool json)
+static char *yaml_text(const struct object *o)
 {
 	_cleanup_free_ char *text = NULL;
+	struct object_tree tree;
 	size_t size = 0;
 	FILE *f = open_memstream(&text, &size);
 	int r;
 
 	if (!f)
 		return NULL;
-	r = node_print(o->tree, o->meta.namespace, json, f);
+	r = object_tree_open(o, &tree);
+	if (!r) {
+		r = node_print(tree.root, o->meta.namespace, false, f);
+		object_tree_close(&tree);
+	}
 	if (fclose(f) || r)
 		return NULL;
 	return TAKE_PTR(text);
@@ -32,14 +38,15 @@ static char *object_text(const struct object *o, bool json)
 
 json_t *object_yaml(const struct object *o)
 {
-	_cleanup_free_ char *text = object_text(o, false);
+	_cleanup_free_ char *text = yaml_text(o);
 
 	return text ? json_text(text) : NULL;
 }
 
 json_t *object_json(const struct object *o)
 {
-	_cleanup_free_ char *text = object_text(o, true);
+	size_t size;
+	_cleanup_free_ char *text = object_json_text(o, &size);
 	json_t *json = text ? json_loads(text, 0, NULL) : NULL;
 	json_t *meta = json_object_get(json, "metadata");
 

@@ -6,7 +6,7 @@
 
 #include "lib/base/cleanup.h"
 #include "daemon/objects/stage.h"
-#include "lib/yaml/tree.h"
+#include "lib/schema/object_text.h"
 
 static int list_add(struct object_list *list, struct object *o)
 {
@@ -78,10 +78,10 @@ static bool metadata_same(const struct node *a, const struct node *b)
 	return !x && !y;
 }
 
-bool object_same(const struct object *a, const struct object *b)
+static bool tree_same(const struct node *a, const struct node *b)
 {
-	const struct node *x = a->tree ? node_target(a->tree)->child : NULL;
-	const struct node *y = b->tree ? node_target(b->tree)->child : NULL;
+	const struct node *x = node_target(a)->child;
+	const struct node *y = node_target(b)->child;
 
 	for (; x && y; x = x->next->next, y = y->next->next) {
 		bool metadata = node_text(x) && strcmp(node_text(x), "metadata") == 0;
@@ -91,7 +91,27 @@ bool object_same(const struct object *a, const struct object *b)
 		if (metadata ? !metadata_same(x->next, y->next) : !node_same(x->next, y->next))
 			return false;
 	}
-	return a->tree && b->tree && !x && !y;
+	return !x && !y;
+}
+
+bool object_same(const struct object *a, const struct object *b)
+{
+	struct object_tree x, y;
+	bool same;
+
+	if (a->text && b->text && a->text_size == b->text_size &&
+	    !memcmp(a->text, b->text, a->text_size))
+		return true;
+	if (object_tree_open(a, &x))
+		return false;
+	if (object_tree_open(b, &y)) {
+		object_tree_close(&x);
+		return false;
+	}
+	same = tree_same(x.root, y.root);
+	object_tree_close(&x);
+	object_tree_close(&y);
+	return same;
 }
 
 /* Rules are told to the user by file and line: an object that has moved is taken over quietly. */

@@ -11,8 +11,8 @@
 #include "lib/base/cleanup.h"
 #include "lib/base/json_io.h"
 #include "lib/base/log.h"
+#include "lib/schema/object_text.h"
 #include "lib/schema/parse.h"
-#include "lib/yaml/print.h"
 
 enum {
 	WINDOW_MS = 50,	 /* so long what comes after the first event goes with it */
@@ -88,21 +88,6 @@ struct kube_object *kube_source_blamed(const struct kube_source *s, const struct
 
 /* ---- the cache ---- */
 
-static char *tree_text(const struct object *object, size_t *size)
-{
-	char *text = NULL;
-	FILE *f = open_memstream(&text, size);
-	int r;
-
-	if (!f)
-		return NULL;
-	r = node_print(object->tree, object->meta.namespace, true, f);
-	if (!fclose(f) && !r)
-		return text;
-	free(text);
-	return NULL;
-}
-
 static void note(struct kube_source *s, const struct kube_object *o, const struct object *object,
 		 bool bad)
 {
@@ -114,7 +99,7 @@ static void note(struct kube_source *s, const struct kube_object *o, const struc
 				 .bad = bad };
 
 	if (object)
-		r.object = printed = tree_text(object, &r.size);
+		r.object = printed = object_json_text(object, &r.size);
 	else
 		r.object = o->text;
 	if (!object && o->text)
@@ -287,7 +272,7 @@ static bool is_object(const struct objects *objects, const struct kube_object *o
 static int decode(const struct kube_object *o, const char *json, size_t size, struct object **out,
 		  struct errors *errors)
 {
-	const struct parse_options how = { .placeless = true };
+	const struct parse_options how = { .compact = true };
 	_cleanup_(objects_free) struct objects objects = { 0 };
 	char text[KUBE_TEXT_MAX];
 	int r;

@@ -2,10 +2,11 @@
 #include "lib/base/arena.h"
 
 #include <stdalign.h>
+#include <stdbool.h>
 #include <stdint.h>
 #include <string.h>
 
-enum { ARENA_FIRST = 512, ARENA_LARGEST = 1 << 20 };
+enum { ARENA_SMALL = 128, ARENA_FIRST = 512, ARENA_LARGEST = 1 << 20 };
 
 struct chunk {
 	struct chunk *next;
@@ -17,7 +18,19 @@ struct arena {
 	struct chunk *chunks;
 	size_t total; /* bytes of all chunks */
 	unsigned refs;
+	bool small;
 };
+
+static struct chunk *chunk_new(struct arena *a, size_t size)
+{
+	struct chunk *c = calloc(1, sizeof(*c) + size);
+
+	if (!c)
+		return NULL;
+	c->size = size;
+	a->total += size;
+	return c;
+}
 
 struct arena *arena_new(void)
 {
@@ -26,6 +39,21 @@ struct arena *arena_new(void)
 	if (!a)
 		return NULL;
 	a->refs = 1;
+	return a;
+}
+
+struct arena *arena_new_small(size_t size)
+{
+	struct arena *a = arena_new();
+
+	if (!a)
+		return NULL;
+	a->small = true;
+	a->chunks = chunk_new(a, (size + 7) & ~(size_t)7);
+	if (!a->chunks) {
+		arena_unref(a);
+		return NULL;
+	}
 	return a;
 }
 
@@ -52,20 +80,9 @@ void arena_unref(struct arena *a)
  * each of 10,000 small objects. */
 static size_t next_size(const struct arena *a)
 {
-	size_t size = a->total / 4;
+	size_t size = a->total / 4, least = a->small ? ARENA_SMALL : ARENA_FIRST;
 
-	return size < ARENA_FIRST ? ARENA_FIRST : size > ARENA_LARGEST ? ARENA_LARGEST : size;
-}
-
-static struct chunk *chunk_new(struct arena *a, size_t size)
-{
-	struct chunk *c = calloc(1, sizeof(*c) + size);
-
-	if (!c)
-		return NULL;
-	c->size = size;
-	a->total += size;
-	return c;
+	return size < least ? least : size > ARENA_LARGEST ? ARENA_LARGEST : size;
 }
 
 /* A piece that would waste most of a chunk gets its own, behind the one that is being filled. */

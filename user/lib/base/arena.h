@@ -13,6 +13,9 @@ struct arena;
 
 /* One reference for the caller. NULL when out of memory. */
 struct arena *arena_new(void);
+/* The same for what is known to be small: there is room for `size` bytes, and what it takes beyond
+ * that is little. */
+struct arena *arena_new_small(size_t size);
 struct arena *arena_ref(struct arena *a);
 void arena_unref(struct arena *a); /* accepts NULL */
 DEFINE_CLEANUP(struct arena *, arena_unref);

@@ -4,6 +4,7 @@
 
 struct pos spec_pos(const struct object *o, const char *key)
 {
+	/* An object without a tree has no places. */
 	const struct node *spec = o->tree ? node_get(o->tree, "spec") : NULL;
 	const struct node *at = spec ? node_key(spec, key) : NULL;
 

@@ -388,8 +388,10 @@ struct object {
 		struct gateway gateway;
 	};
 	void *arena;	  /* owns all of the above */
-	const void *tree; /* the object's node in its document, for -o yaml|json; lives in the
-			     arena's document */
+	const void *tree; /* the object's node in its document, which lives in the arena; NULL: it
+			     can be made again (lib/schema/object_text.h) */
+	const char *text; /* its JSON then, as json_text_parse() has left it */
+	size_t text_size;
 };
 
 void object_free(struct object *o);

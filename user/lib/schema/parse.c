@@ -8,6 +8,8 @@
 #include "lib/schema/decode.h"
 #include "lib/schema/schema_unknown.h"
 #include "lib/schema/validate.h"
+#include "lib/yaml/json_text.h"
+#include "lib/yaml/tree.h"
 
 /* How an object of each kind decodes, into struct object; NULL: weft does not carry the kind out.
  */
@@ -32,6 +34,8 @@ struct reader {
 	struct arena *arena;
 	size_t reported;
 	bool skip_unknown, kept;
+	const char *text; /* of the one object, when it is kept in place of its tree */
+	size_t text_size;
 };
 
 /* "networking.istio.io/v1" -> its group's length (0 for "v1"), and where the version begins. */
@@ -107,7 +111,9 @@ static int decode_object(struct reader *r, enum kind kind, const struct node *no
 	o->api_version = api_version;
 	o->file = arena_strdup(r->arena, r->name);
 	o->pos = node_pos(node);
-	o->tree = node;
+	o->tree = r->text ? NULL : node;
+	o->text = r->text;
+	o->text_size = r->text_size;
 	namespace = r->namespace ? arena_strdup(r->arena, r->namespace) : "default";
 	o->meta.namespace = o->kind == KIND_NAMESPACE ? NULL : namespace;
 	decode_message(&d, messages[kind], node, o);
@@ -268,9 +274,58 @@ static int read_object(struct reader *r, const struct node *node, bool nested)
 	known = find_kind(node_text(kind));
 	if (known >= 0)
 		return read_known(r, (enum kind)known, node);
-	if (is_list(node_text(kind)) && !nested)
+	if (is_list(node_text(kind)) && !nested && !r->text)
 		return read_list(r, node);
 	return read_unknown(r, node, node_text(kind));
+}
+
+/* What is decoded from a text takes about so much for each of its bytes. */
+static size_t compact_room(size_t len)
+{
+	return len + sizeof(struct object) + len / 2;
+}
+
+/* 1: it is read; 0: the text is not so plain; -ENOMEM. The nodes are needed no longer than this
+ * takes. */
+static int read_compact(struct reader *r, const char *bytes, size_t len)
+{
+	_cleanup_(arena_unrefp) struct arena *arena = arena_new_small(compact_room(len));
+	_cleanup_(arena_unrefp) struct arena *nodes = arena_new();
+	const struct node *root;
+	char *text;
+	int e;
+
+	if (!arena || !nodes)
+		return -ENOMEM;
+	text = arena_strndup(arena, bytes, len);
+	e = text ? json_text_parse(text, len, arena, nodes, &root) : -ENOMEM;
+	if (e)
+		return e == -EINVAL ? 0 : e;
+	r->arena = arena;
+	r->text = text;
+	r->text_size = len;
+	e = read_object(r, root, false);
+	r->text = NULL;
+	return e ? e : 1;
+}
+
+static int read_documents(struct reader *r, const struct parse_options *how, const char *bytes,
+			  size_t len)
+{
+	struct documents docs = { 0 };
+	int e, syntax;
+
+	syntax = (how->kept_scalars ? yaml_parse_kept
+		  : how->placeless || how->compact
+			  ? yaml_parse_placeless
+			  : yaml_parse)(r->name, bytes, len, &docs, r->errors);
+	e = syntax == -ENOMEM ? syntax : 0;
+	for (size_t i = 0; i < docs.count && !e; i++) {
+		r->arena = docs.items[i].arena;
+		e = read_object(r, docs.items[i].root, false);
+	}
+	documents_free(&docs);
+	return e ? e : syntax;
 }
 
 int rules_parse(const char *name, const char *bytes, size_t len, struct objects *out,
@@ -290,8 +345,7 @@ int rules_parse_with(const struct parse_options *how, const char *name, const ch
 			    .skipped = skipped,
 			    .skip_unknown = how->skip_unknown,
 			    .kept = how->kept };
-	struct documents docs = { 0 };
-	int e, syntax;
+	int e;
 
 	if (how->namespace && !valid_object_label(how->namespace)) {
 		errors_add(errors, "-n", (struct pos){ 0 },
@@ -300,16 +354,10 @@ int rules_parse_with(const struct parse_options *how, const char *name, const ch
 			   how->namespace);
 		return -EINVAL;
 	}
-	syntax = (how->kept_scalars ? yaml_parse_kept
-		  : how->placeless  ? yaml_parse_placeless
-				    : yaml_parse)(name, bytes, len, &docs, errors);
-	e = syntax == -ENOMEM ? syntax : 0;
-	for (size_t i = 0; i < docs.count && !e; i++) {
-		r.arena = docs.items[i].arena;
-		e = read_object(&r, docs.items[i].root, false);
-	}
-	documents_free(&docs);
-	if (e)
+	e = how->compact ? read_compact(&r, bytes, len) : 0;
+	if (!e)
+		e = read_documents(&r, how, bytes, len);
+	if (e < 0)
 		return e;
-	return syntax || r.reported ? -EINVAL : 0;
+	return r.reported ? -EINVAL : 0;
 }

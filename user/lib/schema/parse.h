@@ -25,6 +25,9 @@ struct parse_options {
 	bool kept;
 	bool kept_scalars; /* so old that its scalars count: yaml_parse_kept() */
 	bool placeless;	   /* no file of a user's: errors tell no lines */
+	/* One object, of which there may be tens of thousands: placeless, and its text is kept, not
+	 * its tree. */
+	bool compact;
 };
 
 int rules_parse_with(const struct parse_options *how, const char *name, const char *bytes,
