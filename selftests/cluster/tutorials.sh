@@ -288,10 +288,10 @@ reboot() {
 	node_net node-b
 	IMAGES=$APP_IMAGES node_start node-b
 	node_ready node-b
-	wait_until 60 pods_run node-b "$count"
+	wait_until 120 pods_run node-b "$count"
 	expect_eq "$MODE, rebooted: what is there of weft before its agent" "$(left_on node-b | xargs)" directories
 	on node-b ctr -n k8s.io images import "$IMAGES/weft-1.tar" >/dev/null
-	wait_until 60 on node-b curl -fs http://127.0.0.1:15022/readyz
+	wait_until 120 on node-b curl -fs http://127.0.0.1:15022/readyz
 	expect_eq "$MODE, rebooted: pods in the mesh" "$(on node-b "$OUT/weft" status -o json | jq -c '[.pods, .pods_enrolled]')" "[$count,$count]"
 	tcp_share "rebooted, far-sleep" "$(exec_in far-sleep tcp-load 10.96.0.51 9000 -n 100 -s hello)" 80 20
 	weft_manifest apply >/dev/null # returns when all nodes are ready
