@@ -294,7 +294,7 @@ reboot() {
 	wait_until 120 on node-b curl -fs http://127.0.0.1:15022/readyz
 	expect_eq "$MODE, rebooted: pods in the mesh" "$(on node-b "$OUT/weft" status -o json | jq -c '[.pods, .pods_enrolled]')" "[$count,$count]"
 	tcp_share "rebooted, far-sleep" "$(exec_in far-sleep tcp-load 10.96.0.51 9000 -n 100 -s hello)" 80 20
-	weft_manifest apply >/dev/null # returns when all nodes are ready
+	kubectl -n weft-system rollout status daemonset/weft --timeout=60s >/dev/null
 	kubectl wait --for=condition=Available deployment --all --timeout=60s >/dev/null
 	tcp_shares 80 20
 }
