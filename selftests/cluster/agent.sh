@@ -5,24 +5,12 @@
 # weft-proxy. When the DaemonSet is deleted nothing of weft stays on the nodes.
 . "${0%/*}/lib.sh"
 
-CAPABILITIES='{capabilities: {drop: [ALL], add: [SYS_ADMIN, NET_ADMIN, NET_RAW, NET_BROADCAST, SYS_PTRACE, KILL, SETUID, SETGID, SETPCAP, SYS_CHROOT]}}'
 UPGRADES=$(rounds 10 3)
 
-# images_with_agents: those of the other tests, and the agent's, under two names
-images_with_agents() {
-	local of=$IMAGES tag
-	IMAGES=$OUT/cluster/agent-images
-	rm -rf "$IMAGES"
-	mkdir -p "$IMAGES"
-	ln -s "$of"/*.tar "$IMAGES/"
-	for tag in 1 2; do
-		IMAGE_NAME=weft.test/weft "$ROOT/packaging/image" "$OUT" $tag "$IMAGES/weft-$tag.tar" >/dev/null
-	done
-}
-
-# agents TAG SECURITY: one on each node; ready when it returns
+# agents TAG SECURITY: one on each node; ready when it returns. What kubectl has set of them since is taken over.
 agents() {
-	sed "s|IMAGE\$|weft.test/weft:$1|; s|SECURITY\$|$2|" "$HERE/agent.yaml" | kubectl apply -f - >/dev/null
+	weft_manifest generate "${WEFT_ALONE[@]}" "image=weft.test/weft:$1" "securityContext=$2" |
+		kubectl apply --server-side --force-conflicts -f - >/dev/null
 	agents_ready
 }
 agents_ready() { kubectl -n weft-system rollout status daemonset/weft --timeout=90s >/dev/null; }
@@ -35,8 +23,6 @@ proxies() {
 	done | xargs
 }
 
-agent_on() { kubectl -n weft-system get pods -l app=weft --field-selector "spec.nodeName=$1" -o 'jsonpath={.items[0].metadata.name}'; }
-agent_status() { kubectl -n weft-system exec "$(agent_on "$1")" -- weft status; }
 restarts() { kubectl -n weft-system get pods -l app=weft -o 'jsonpath={.items[*].status.containerStatuses[0].restartCount}'; }
 
 # An HTTP service with an endpoint on either node, behind a rule that is seen in each answer.
@@ -47,7 +33,6 @@ web() {
 	app_service web 61 80:9080
 }
 web_up() {
-	"$ROOT/selftests/kube/crds.sh" | kubectl create -f - >/dev/null
 	kubectl label namespace default istio-injection=enabled >/dev/null
 	wait_until 20 kubectl get serviceaccount default
 	web | kubectl apply -f - >/dev/null
@@ -106,30 +91,11 @@ upgrade() {
 	done
 }
 
-# left_on NODE: what of weft is there
-left_on() {
-	local cgroup
-	cgroup=$(on "$1" awk '$3 == "cgroup2" { print $2; exit }' /proc/mounts)
-	[ ! -e "/proc/${NODE_PID[$1]}/root/sys/fs/bpf/weft" ] || echo pins
-	[ -z "$(on "$1" bpftool cgroup show "$cgroup")" ] || echo cgroup-programs
-	! on "$1" tc qdisc show | grep clsact >/dev/null || echo qdiscs # links at interfaces end with their pins
-	! on "$1" ip rule | grep 0x570000 >/dev/null || echo rules
-	! on "$1" nft list tables | grep 'inet weft' >/dev/null || echo nftables
-	! on "$1" pgrep weft >/dev/null || echo processes
-	! on "$1" find /sys/fs/cgroup -maxdepth 2 -name weft-proxy | grep . >/dev/null || echo cgroups
-}
-nothing_left() {
-	local node
-	for node in "${NODES[@]}"; do
-		[ -z "$(left_on "$node")" ] || return 1
-	done
-}
-
 # deleted WHAT COMMAND...: of weft-system, after which the nodes are as they were
 deleted() {
 	local node
 	for node in "${NODES[@]}"; do
-		expect_eq "$node, before $1" "$(left_on "$node" | xargs)" "pins cgroup-programs rules nftables processes cgroups"
+		expect_eq "$node, before $1" "$(left_on "$node" | xargs)" "$LEFT_ALL"
 	done
 	"${@:2}" >/dev/null
 	wait_until 60 no_agents
@@ -139,21 +105,24 @@ deleted() {
 }
 no_agents() { [ -z "$(kubectl -n weft-system get pods -o name 2>/dev/null)" ]; }
 
-images_with_agents
+# everything: as `kubectl delete -f` takes it away, the namespace first
+everything() { weft_manifest generate | kubectl delete -f -; }
+
+weft_images 1 2
 cluster_up
+agents 1 privileged
 web_up
-agents 1 '{privileged: true}'
 wait_until 30 ruled
 for node in "${NODES[@]}"; do
-	expect_eq "$node: the container lacks" "$(agent_status "$node" | grep '^lacks' || true)" ""
+	expect_eq "$node: the container lacks" "$(agent "$node" status | grep '^lacks' || true)" ""
 	expect_eq "$node: cgroups of weft-proxy" \
 		"$(on "$node" cut -d: -f3 "/proc/$(on "$node" pgrep -x weft-proxy)/cgroup" | sort -u)" /weft-proxy
 done
 under_load "kill -9 of weftd" kill_agents
 under_load "$UPGRADES upgrades" upgrade
-under_load "a list of capabilities" agents 2 "$CAPABILITIES"
+under_load "a list of capabilities" agents 2 capabilities
 deleted "kubectl delete daemonset" kubectl -n weft-system delete daemonset weft
-agents 1 "$CAPABILITIES" # weft-proxy is started by such an agent, too
+agents 1 capabilities # weft-proxy is started by such an agent, too
 wait_until 30 ruled
-deleted "kubectl delete -f" kubectl delete -f "$HERE/agent.yaml"
+deleted "kubectl delete -f" everything
 exit

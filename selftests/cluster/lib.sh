@@ -170,13 +170,17 @@ node_start() {
 }
 
 node_pid() {
-	local file=/proc/${UNSHARE_PID[$1]}/task/${UNSHARE_PID[$1]}/children
-	wait_until 10 grep -q . "$file"
-	NODE_PID[$1]=$(tr -d ' ' <"$file")
+	wait_until 10 find_node_pid "$1"
 	if is_cgroup2; then # out of the way of the node's controllers
 		mkdir -p "$(node_cgroups "$1")/init"
 		cgroup_join "$1" "${UNSHARE_PID[$1]}"
 	fi
+}
+
+# What leads to it has children, too, before it becomes the one that has process 1.
+find_node_pid() {
+	NODE_PID[$1]=$(tr -d ' ' <"/proc/${UNSHARE_PID[$1]}/task/${UNSHARE_PID[$1]}/children")
+	grep -q '^NSpid:.*[^0-9]1$' "/proc/${NODE_PID[$1]}/status"
 }
 
 node_is_up() {

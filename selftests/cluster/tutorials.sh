@@ -52,7 +52,7 @@ pages() {
 
 # tcp_share WHAT RESULT ONE TWO: to within one, since others' connections take part in the same sequence
 tcp_share() {
-	expect_eq "$MODE, $1: tcp-echo" $(($(count one "$2") + $(count two "$2"))) $(($3 + $4))
+	(($(count one "$2") + $(count two "$2") == $3 + $4)) || fail "$MODE, $1: tcp-echo: expected $(($3 + $4)) answers: $2"
 	expect_between "$MODE, $1: tcp-echo v2" "$(count two "$2")" $(($4 - ($4 > 0))) $(($4 + ($4 > 0)))
 }
 
@@ -281,20 +281,20 @@ pods_run() { [ "$(on "$1" ctr -n k8s.io tasks ls | grep -c RUNNING)" = $((2 * $2
 # in the mesh, all of them.
 reboot() {
 	local count
-	rules tcp-echo/20-v2
+	rules tcp-echo/gateway tcp-echo/20-v2
 	count=$(pods_of_node node-b)
 	on node-b ctr -n k8s.io images rm weft.test/weft:1 >/dev/null
 	node_stop node-b
 	node_net node-b
 	IMAGES=$APP_IMAGES node_start node-b
 	node_ready node-b
-	wait_until 60 pods_run node-b "$count"
+	wait_until 120 pods_run node-b "$count"
 	expect_eq "$MODE, rebooted: what is there of weft before its agent" "$(left_on node-b | xargs)" directories
 	on node-b ctr -n k8s.io images import "$IMAGES/weft-1.tar" >/dev/null
-	wait_until 60 on node-b curl -fs http://127.0.0.1:15022/readyz
+	wait_until 120 on node-b curl -fs http://127.0.0.1:15022/readyz
 	expect_eq "$MODE, rebooted: pods in the mesh" "$(on node-b "$OUT/weft" status -o json | jq -c '[.pods, .pods_enrolled]')" "[$count,$count]"
 	tcp_share "rebooted, far-sleep" "$(exec_in far-sleep tcp-load 10.96.0.51 9000 -n 100 -s hello)" 80 20
-	weft_manifest apply >/dev/null # returns when all nodes are ready
+	kubectl -n weft-system rollout status daemonset/weft --timeout=60s >/dev/null
 	kubectl wait --for=condition=Available deployment --all --timeout=60s >/dev/null
 	tcp_shares 80 20
 }
