@@ -83,6 +83,7 @@ int compile(const struct objects *objects, struct registry *registry, enum compi
 		r = compile_http(&mesh);
 	if (r)
 		return r;
+	tables_order_namespaces(mesh.t);
 	*out = TAKE_PTR(mesh.t);
 	return 0;
 }

@@ -361,19 +361,21 @@ const char *mesh_text(struct mesh *mesh, const char *fmt, ...)
 
 __u32 mesh_namespace(struct mesh *mesh, const char *name)
 {
-	uintptr_t number = (uintptr_t)bytemap_str(&mesh->namespaces, name);
-	const char **slot;
+	__u32 id = (uintptr_t)bytemap_str(&mesh->namespaces, name);
+	struct namespace_id *slot;
 	void **at;
 
-	if (number)
-		return number;
-	slot = table_push(&mesh->t->namespaces);
+	if (id)
+		return id;
+	id = registry_id(mesh->registry, REG_NAMESPACE, name);
+	slot = id ? table_push(&mesh->t->namespaces) : NULL;
 	if (!slot)
 		return 0;
-	*slot = pool_copy(&mesh->t->arena, name, strlen(name));
-	at = *slot ? bytemap_at(&mesh->namespaces, *slot, strlen(name)) : NULL;
+	slot->id = id;
+	slot->name = registry_name(mesh->registry, REG_NAMESPACE, id);
+	at = bytemap_at(&mesh->namespaces, slot->name, strlen(slot->name));
 	if (!at)
 		return 0;
-	*at = (void *)(uintptr_t)mesh->t->namespaces.count;
-	return mesh->t->namespaces.count;
+	*at = (void *)(uintptr_t)id;
+	return id;
 }

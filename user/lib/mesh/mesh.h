@@ -76,8 +76,8 @@ struct mesh {
 	struct bytemap pods_by_label; /* "ns\0key\0value" -> struct refs; namespace "" for all
 					 namespaces */
 	bool labels_of_all, labels_by_namespace; /* which part of pods_by_label is filled in */
-	struct bytemap namespaces;		 /* name -> number + 1 */
-	struct bytemap selectors;		 /* canonical labels -> number */
+	struct bytemap namespaces;		 /* name -> id, of those in the tables */
+	struct bytemap selectors;		 /* canonical labels -> id, likewise */
 	struct bytemap addresses;		 /* cluster IP -> struct host */
 	struct bytemap texts;			 /* text -> itself, in the tables' arena */
 	struct bytemap blamed; /* struct destination * -> not NULL: has been warned of */
@@ -112,14 +112,13 @@ struct mesh_port *host_port(struct host *h, unsigned port);
 /* A text in the tables' arena, one for all that ask for the same; NULL when out of memory. */
 __attribute__((format(printf, 2, 3))) const char *mesh_text(struct mesh *mesh, const char *fmt,
 							    ...);
-/* 1.., numbered in the order of first use; 0 when out of memory. */
+/* The namespace's id, which the tables then have; 0 when out of memory. */
 __u32 mesh_namespace(struct mesh *mesh, const char *name);
 /* The pods of `ns` (NULL: of all namespaces) that have the first of `labels`: the candidates for
  * all of them. NULL: none. */
 const struct refs *mesh_pods_by_label(struct mesh *mesh, const char *ns, const struct kvs *labels);
-/* Fills in the tables' sources: each pod's namespace and workload, by each of its addresses. Comes
- * before member_pod().
- */
+/* Fills in the tables' sources: each pod's namespace, by each of its addresses, and the number of
+ * the pod (index + 1 in `pods`) in place of its workload. Comes before member_pod(). */
 int mesh_sources(struct mesh *mesh);
 /* The pod behind an endpoint: by the reference of its slice, else by its address. NULL if it isn't
  * known. */

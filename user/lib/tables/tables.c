@@ -49,6 +49,44 @@ void tables_free(struct tables *t)
 	free(t);
 }
 
+const char *tables_namespace(const struct tables *t, __u32 id)
+{
+	for (size_t i = 0; i < t->namespaces.count; i++)
+		if (t->namespaces.items[i].id == id)
+			return t->namespaces.items[i].name;
+	return NULL;
+}
+
+__u32 tables_namespace_id(const struct tables *t, const char *name)
+{
+	for (size_t i = 0; i < t->namespaces.count; i++)
+		if (!strcmp(t->namespaces.items[i].name, name))
+			return t->namespaces.items[i].id;
+	return 0;
+}
+
+const struct kvs *tables_selector(const struct tables *t, __u32 id)
+{
+	for (size_t i = 0; i < t->selectors.count; i++)
+		if (t->selectors.items[i].id == id)
+			return &t->selectors.items[i].labels;
+	return NULL;
+}
+
+static int compare_namespaces(const void *a, const void *b)
+{
+	const struct namespace_id *x = a, *y = b;
+
+	return (x->id > y->id) - (x->id < y->id);
+}
+
+void tables_order_namespaces(struct tables *t)
+{
+	if (t->namespaces.count)
+		qsort(t->namespaces.items, t->namespaces.count, sizeof(*t->namespaces.items),
+		      compare_namespaces);
+}
+
 #define SAME(table)                          \
 	(a->table.count == b->table.count && \
 	 (!a->table.count ||                 \

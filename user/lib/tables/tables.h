@@ -19,6 +19,17 @@ struct service_entry {
 	struct service value;
 };
 
+struct namespace_id {
+	const char *name; /* owned by the registry */
+	__u32 id;	  /* struct source.ns, struct rule.ns */
+};
+
+/* sourceLabels of rules. */
+struct source_selector {
+	struct kvs labels; /* borrowed from the compiled objects */
+	__u32 id;	   /* struct rule.selector */
+};
+
 struct source_entry {
 	struct addr addr;
 	struct source value;
@@ -80,10 +91,8 @@ struct tables {
 	TABLE(const char *) route_names;
 	TABLE(const char *) cluster_names;
 	TABLE(const char *) endpoint_names;
-	TABLE(const char *) namespaces; /* index + 1 is struct source.ns */
-	/* Index + 1 is struct rule.selector: the labels it asks for, borrowed from the compiled
-	 * objects. */
-	TABLE(struct kvs) selectors;
+	TABLE(struct namespace_id) namespaces; /* that pods or rules are of, ordered by id */
+	TABLE(struct source_selector) selectors;
 	TABLE(struct cluster_origin) cluster_origins; /* parallel to clusters */
 	/* The shortest connect, idle or duration timeout that is set; 0: none. */
 	uint32_t min_timeout_ms;
@@ -97,6 +106,13 @@ struct tables {
 struct tables *tables_new(void); /* NULL when out of memory */
 void tables_free(struct tables *t);
 DEFINE_CLEANUP(struct tables *, tables_free);
+
+/* NULL, 0 or NULL if there is none. */
+const char *tables_namespace(const struct tables *t, __u32 id);
+__u32 tables_namespace_id(const struct tables *t, const char *name);
+const struct kvs *tables_selector(const struct tables *t, __u32 id);
+/* Puts the namespaces in order. */
+void tables_order_namespaces(struct tables *t);
 
 /* Whether kernel and proxy would do the same by either: where rules came from is not compared.
  * Both are of one registry. */
