@@ -191,13 +191,14 @@ static void name_endpoint(struct filler *f, __u32 id, const char *name, int *r)
 		copy_name(s->name, sizeof(s->name), name);
 }
 
-int counters_add_endpoints(struct counters *c, const struct loader *l, const struct tables *t)
+int counters_add_endpoints(struct counters *c, const struct loader *l, const struct tables *t,
+			   size_t first, size_t end)
 {
 	_cleanup_(filler_free) struct filler f = { .ids = &c->ids[COUNT_ENDPOINTS] };
 	int r = 0;
 
 	filler_open(&f, l, MAP_ENDPOINTS, sizeof(__u32), sizeof(struct endpoint_stat));
-	for (size_t i = 0; !r && i < t->endpoints.count; i++)
+	for (size_t i = first; !r && i < end; i++)
 		name_endpoint(&f, t->endpoints.items[i].id, t->endpoint_names.items[i], &r);
 	for (__u32 i = 0; !r && i < http_rows(t, HS_ENDPOINTS); i++) {
 		const struct hs_endpoint *row = hs_endpoint(t->http, i);
