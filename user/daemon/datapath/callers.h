@@ -22,7 +22,7 @@ struct callers {
 
 /* Zero-initialise. */
 struct callers_change {
-	size_t same; /* rows at the beginning that stay as they are */
+	size_t same;		       /* rows at the beginning that stay as they are */
 	TABLE(struct caller) fresh;    /* at addresses that had none: `came` */
 	TABLE(struct caller) replaced; /* at addresses that had another ... */
 	TABLE(struct caller) before;   /* ... which was this. Parallel. */
