@@ -64,7 +64,7 @@ Test(sources, pods_that_the_same_selectors_hold_for_are_one_workload)
 	const struct tables *t;
 
 	compiled_text(&c, SERVICE POD("default", "a", "10.0.0.1", "app: x, version: v1")
-				  POD("other", "b", "10.0.0.2", "app: x, version: v1, more: y")
+				  POD("other", "b", "10.0.0.2", "app: x, version: v1, more: z")
 					  POD("default", "c", "10.0.0.3", "app: x")
 						  RULES(ROUTE("version: v1") ROUTE("app: x")));
 	cr_assert_eq(c.r, 0);

@@ -9,7 +9,8 @@
 
 /* Zero-initialise; free with rows_free(). Borrows from the tables. */
 struct rows {
-	const void *keys, *values;
+	const void *keys; /* NULL: of an array, where they are indexes */
+	const void *values;
 	size_t count;
 	void *own_keys, *own_values;
 };
