@@ -70,8 +70,19 @@ struct cluster_origin {
 	bool known;	    /* the service and the subset exist */
 };
 
-/* One compiled generation. Owns everything in it. */
+/* What generations share when a change has left it as it was (tables_share()). */
+enum tables_group {
+	TABLES_RULES,	  /* everything but the following, and the arena */
+	TABLES_ENDPOINTS, /* clusters, endpoints, endpoint_names */
+	TABLES_SOURCES,	  /* sources, selected */
+	TABLES_GROUPS,
+};
+
+/* One compiled generation. Owns everything in it, alone or with others. */
 struct tables {
+	/* Whose each group is, and how many have that of this one, itself included. */
+	struct tables *owner[TABLES_GROUPS];
+	size_t users[TABLES_GROUPS];
 	TABLE(struct service_entry) services;
 	TABLE(struct service_origin) service_origins; /* parallel to services */
 	/* Services whose cluster IP isn't given, under made-up addresses: for explain, never
@@ -104,7 +115,13 @@ struct tables {
 };
 
 struct tables *tables_new(void); /* NULL when out of memory */
+/* Its groups are freed with the last tables that have them. */
 void tables_free(struct tables *t);
+/* Tables that share every group of `from`, and know nothing of HTTP. NULL when out of memory. */
+struct tables *tables_sharing(struct tables *from);
+/* Leaves TABLES_ENDPOINTS or TABLES_SOURCES to others that have it: it is empty, and the tables'
+ * own. Nothing else is ever added to what is shared. */
+void tables_part(struct tables *t, enum tables_group group);
 DEFINE_CLEANUP(struct tables *, tables_free);
 
 /* NULL, 0 or NULL if there is none. */
