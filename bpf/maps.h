@@ -340,7 +340,7 @@ struct {
 	__array(
 		values, struct {
 			__uint(type, BPF_MAP_TYPE_ARRAY);
-			__uint(map_flags, BPF_F_INNER_MAP);
+			__uint(map_flags, BPF_F_INNER_MAP | BPF_F_MMAPABLE);
 			__uint(max_entries, 1);
 			__type(key, __u32);
 			__type(value, struct rule);
@@ -356,7 +356,7 @@ struct {
 	__array(
 		values, struct {
 			__uint(type, BPF_MAP_TYPE_ARRAY);
-			__uint(map_flags, BPF_F_INNER_MAP);
+			__uint(map_flags, BPF_F_INNER_MAP | BPF_F_MMAPABLE);
 			__uint(max_entries, 1);
 			__type(key, __u32);
 			__type(value, struct route);
@@ -372,7 +372,7 @@ struct {
 	__array(
 		values, struct {
 			__uint(type, BPF_MAP_TYPE_ARRAY);
-			__uint(map_flags, BPF_F_INNER_MAP);
+			__uint(map_flags, BPF_F_INNER_MAP | BPF_F_MMAPABLE);
 			__uint(max_entries, 1);
 			__type(key, __u32);
 			__type(value, struct dest);
@@ -388,7 +388,7 @@ struct {
 	__array(
 		values, struct {
 			__uint(type, BPF_MAP_TYPE_ARRAY);
-			__uint(map_flags, BPF_F_INNER_MAP);
+			__uint(map_flags, BPF_F_INNER_MAP | BPF_F_MMAPABLE);
 			__uint(max_entries, 1);
 			__type(key, __u32);
 			__type(value, struct cluster);
@@ -404,7 +404,7 @@ struct {
 	__array(
 		values, struct {
 			__uint(type, BPF_MAP_TYPE_ARRAY);
-			__uint(map_flags, BPF_F_INNER_MAP);
+			__uint(map_flags, BPF_F_INNER_MAP | BPF_F_MMAPABLE);
 			__uint(max_entries, 1);
 			__type(key, __u32);
 			__type(value, struct endpoint);

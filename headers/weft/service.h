@@ -122,8 +122,8 @@ struct endpoint {
 
 /* gen_sources: who a pod is, by its address (struct addr is the key). */
 struct source {
-	__u32 ns;	/* 1.. */
-	__u32 workload; /* 1.. */
+	__u32 ns;	/* id, 1.. */
+	__u32 workload; /* id; 0: no selector holds */
 };
 
 /* gen_selected key: the workload's labels satisfy the selector. The value is a __u8 of 1. */

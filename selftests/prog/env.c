@@ -171,7 +171,8 @@ static int table_new(struct env *e, struct bpf_map *outer, const char *key, cons
 {
 	const struct btf *btf = bpf_object__btf(e->tc->obj);
 	bool hash = strcmp(key, "__u32");
-	LIBBPF_OPTS(bpf_map_create_opts, opts, .map_flags = hash ? 0 : BPF_F_INNER_MAP,
+	LIBBPF_OPTS(bpf_map_create_opts, opts,
+		    .map_flags = hash ? 0 : BPF_F_INNER_MAP | BPF_F_MMAPABLE,
 		    .btf_fd = btf__fd(btf));
 	int key_id = btf__find_by_name(btf, key), value_id = btf__find_by_name(btf, value), fd;
 	__u32 slot = 1;

@@ -93,7 +93,7 @@ static void print_rule(FILE *f, const struct tables *t, __u32 index)
 	fprintf(f, "  %s %s/%s%s%s at %d:%d", o->kind, o->namespace, o->name, *o->route ? " " : "",
 		o->route, o->pos.line, o->pos.col);
 	if (r->ns)
-		fprintf(f, " ns=%s", t->namespaces.items[r->ns - 1]);
+		fprintf(f, " ns=%s", tables_namespace(t, r->ns));
 	if (r->selector)
 		fprintf(f, " selector=%u", r->selector);
 	if (*o->conditions)
@@ -115,7 +115,7 @@ static void print_service(FILE *f, const struct tables *t, const struct service_
 	addr_format_port(&e->key.addr, e->key.port, address);
 	fprintf(f, "%s %s", e->key.scope == SCOPE_NODE ? "node" : "mesh", address);
 	if (e->key.ns)
-		fprintf(f, " for %s", t->namespaces.items[e->key.ns - 1]);
+		fprintf(f, " for %s", tables_namespace(t, e->key.ns));
 	if (e->value.flags & SERVICE_PER_NAMESPACE)
 		fputs(" per_namespace", f);
 	if (e->value.affinity_s)
@@ -139,7 +139,7 @@ static void print_sources(FILE *f, const struct tables *t)
 
 		addr_format(&s->addr, address);
 		fprintf(f, "source %s workload %u in %s\n", address, s->value.workload,
-			t->namespaces.items[s->value.ns - 1]);
+			tables_namespace(t, s->value.ns));
 	}
 	for (i = 0; i < t->selected.count; i++)
 		fprintf(f, "workload %u has selector %u\n", t->selected.items[i].workload,

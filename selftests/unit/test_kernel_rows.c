@@ -40,14 +40,14 @@ Test(kernel_rows, hash_tables_come_apart_into_keys_and_values)
 	rows_free(&r);
 }
 
-Test(kernel_rows, arrays_are_numbered)
+Test(kernel_rows, arrays_are_values_alone)
 {
 	struct tables t = tables();
 	struct rows r = {};
 
 	cr_assert_eq(rows_open(&r, &t, MAP_GEN_RULES), 0);
-	cr_expect_eq(((const __u32 *)r.keys)[0], 0);
-	cr_expect_eq(((const __u32 *)r.keys)[1], 1);
+	cr_expect_null(r.keys);
+	cr_expect_eq(r.count, 2);
 	cr_expect_eq(r.values, rules);
 	rows_free(&r);
 	cr_expect_eq(rows_open(&r, &t, MAP_CONNS), -EINVAL);
@@ -68,4 +68,27 @@ Test(kernel_rows, an_owned_copy_tells_a_change)
 	cr_expect_not(rows_equal(&old, &now, &layout));
 	rows_free(&old);
 	rows_free(&now);
+}
+
+static void expect_changed(const char *was, const char *is, size_t first, size_t end)
+{
+	const struct rows a = { .values = was, .count = strlen(was) };
+	const struct rows b = { .values = is, .count = strlen(is) };
+	size_t from, to;
+
+	rows_changed(&a, &b, 1, &from, &to);
+	cr_expect_eq(from, first, "%s -> %s: from %zu", was, is, from);
+	cr_expect_eq(to, end, "%s -> %s: to %zu", was, is, to);
+}
+
+Test(kernel_rows, what_has_changed_lies_between_what_has_not)
+{
+	expect_changed("abcdef", "abXdef", 2, 3);
+	expect_changed("abcdef", "abdef", 2, 2);
+	expect_changed("abcdef", "abcXXdef", 3, 5);
+	expect_changed("abcabc", "abc", 3, 3);
+	expect_changed("aaa", "aaaa", 3, 4);
+	expect_changed("", "abc", 0, 3);
+	expect_changed("abc", "", 0, 0);
+	expect_changed("abc", "abc", 3, 3);
 }

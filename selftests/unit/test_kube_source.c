@@ -53,11 +53,12 @@ static struct kube_test {
 static int compile_known(const struct known_set *set, struct tables **out, struct errors *errors)
 {
 	struct object **items = calloc(set->count + 1, sizeof(struct object *));
-	struct objects objects = { items, set->count };
+	struct objects objects = { .items = items };
 	int r;
 
 	for (size_t i = 0; i < set->count; i++)
-		items[i] = set->items[i].object;
+		if (set->items[i].object)
+			items[objects.count++] = set->items[i].object;
 	r = compile(&objects, t.registry, COMPILE_HTTP_ALWAYS, out, errors);
 	free(items);
 	t.compilations++;
@@ -67,13 +68,13 @@ static int compile_known(const struct known_set *set, struct tables **out, struc
 static int attempt(struct change *c, struct stage *st, struct tables **tables,
 		   struct change_report *report)
 {
-	int r = stage_init(st, &t.known);
+	int r;
 
-	if (!r)
-		r = c->stage(c, st, report);
+	stage_init(st, &t.known);
+	r = c->stage(c, st, report);
 	if (r || !(st->dirty || (c->completes && t.waits)))
 		return r ? r : 1;
-	return compile_known(&st->set, tables, &report->errors);
+	return compile_known(st->set, tables, &report->errors);
 }
 
 static void take_effect(struct change *c, struct stage *st, struct tables *tables)
@@ -81,7 +82,7 @@ static void take_effect(struct change *c, struct stage *st, struct tables *table
 	t.generations += !t.tables || !tables_same(t.tables, tables);
 	tables_free(t.tables);
 	t.tables = tables;
-	stage_keep(st, &t.known);
+	stage_keep(st);
 	t.waits &= !c->completes;
 	if (c->kept)
 		c->kept(c, &t.known);
@@ -107,8 +108,8 @@ static void carry_out(struct change *c)
 		take_effect(c, &st, tables);
 	}
 	t.changes++;
-	t.done(t.done_arg, r < 0 ? r : 0, &report);
 	stage_drop(&st);
+	t.done(t.done_arg, r < 0 ? r : 0, &report);
 	change_report_free(&report);
 	c->free(c);
 }

@@ -60,7 +60,7 @@ static json_t *address_json(const struct tables *t, size_t i, __u32 ns, json_t *
 				 "skipped", skipped);
 
 	if (ns)
-		json_object_set_new(json, "clients_of", json_text(t->namespaces.items[ns - 1]));
+		json_object_set_new(json, "clients_of", json_text(tables_namespace(t, ns)));
 	return json;
 }
 

@@ -83,15 +83,22 @@ static void filler_free(struct filler *f)
 	free(f->values);
 }
 
-static int filler_open(struct filler *f, const struct loader *l, enum map_id map, size_t key_size,
-		       size_t value_size)
+static void filler_open(struct filler *f, const struct loader *l, enum map_id map, size_t key_size,
+			size_t value_size)
 {
 	f->map = map;
 	f->fd = l->map[map];
 	f->key_size = key_size;
 	f->value_size = value_size;
-	f->keys = calloc(FILL_AT_ONCE, key_size);
-	f->values = calloc(FILL_AT_ONCE, value_size);
+}
+
+/* Most times all entries are there already. */
+static int filler_room(struct filler *f)
+{
+	if (!f->keys)
+		f->keys = calloc(FILL_AT_ONCE, f->key_size);
+	if (!f->values)
+		f->values = calloc(FILL_AT_ONCE, f->value_size);
 	return f->keys && f->values ? 0 : -ENOMEM;
 }
 
@@ -127,11 +134,14 @@ static void *filler_next(struct filler *f, uint64_t id, const void *key, int *r)
 {
 	void *value;
 
-	*r = f->count == FILL_AT_ONCE ? filler_flush(f) : 0;
-	if (!*r) {
+	*r = 0;
+	if (f->ids->vanished.count)
 		ids_remove(&f->ids->vanished, id);
+	if (ids_has(&f->ids->known, id))
+		return NULL;
+	*r = f->count == FILL_AT_ONCE ? filler_flush(f) : filler_room(f);
+	if (!*r)
 		*r = ids_add(&f->ids->known, id);
-	}
 	if (*r <= 0)
 		return NULL;
 	*r = 0;
@@ -160,8 +170,9 @@ static void name_cluster(struct filler *f, __u32 id, const char *name, int *r)
 int counters_add_clusters(struct counters *c, const struct loader *l, const struct tables *t)
 {
 	_cleanup_(filler_free) struct filler f = { .ids = &c->ids[COUNT_CLUSTERS] };
-	int r = filler_open(&f, l, MAP_CLUSTERS, sizeof(__u32), sizeof(struct cluster_stat));
+	int r = 0;
 
+	filler_open(&f, l, MAP_CLUSTERS, sizeof(__u32), sizeof(struct cluster_stat));
 	for (size_t i = 0; !r && i < t->clusters.count; i++)
 		name_cluster(&f, t->clusters.items[i].id, t->cluster_names.items[i], &r);
 	for (__u32 i = 0; !r && i < http_rows(t, HS_CLUSTERS); i++) {
@@ -180,12 +191,14 @@ static void name_endpoint(struct filler *f, __u32 id, const char *name, int *r)
 		copy_name(s->name, sizeof(s->name), name);
 }
 
-int counters_add_endpoints(struct counters *c, const struct loader *l, const struct tables *t)
+int counters_add_endpoints(struct counters *c, const struct loader *l, const struct tables *t,
+			   size_t first, size_t end)
 {
 	_cleanup_(filler_free) struct filler f = { .ids = &c->ids[COUNT_ENDPOINTS] };
-	int r = filler_open(&f, l, MAP_ENDPOINTS, sizeof(__u32), sizeof(struct endpoint_stat));
+	int r = 0;
 
-	for (size_t i = 0; !r && i < t->endpoints.count; i++)
+	filler_open(&f, l, MAP_ENDPOINTS, sizeof(__u32), sizeof(struct endpoint_stat));
+	for (size_t i = first; !r && i < end; i++)
 		name_endpoint(&f, t->endpoints.items[i].id, t->endpoint_names.items[i], &r);
 	for (__u32 i = 0; !r && i < http_rows(t, HS_ENDPOINTS); i++) {
 		const struct hs_endpoint *row = hs_endpoint(t->http, i);
@@ -206,8 +219,9 @@ static void name_route(struct filler *f, __u32 id, const char *name, int *r)
 int counters_add_routes(struct counters *c, const struct loader *l, const struct tables *t)
 {
 	_cleanup_(filler_free) struct filler f = { .ids = &c->ids[COUNT_ROUTES] };
-	int r = filler_open(&f, l, MAP_ROUTES, sizeof(__u32), sizeof(struct route_stat));
+	int r = 0;
 
+	filler_open(&f, l, MAP_ROUTES, sizeof(__u32), sizeof(struct route_stat));
 	for (size_t i = 0; !r && i < t->routes.count; i++)
 		name_route(&f, t->routes.items[i].id, t->route_names.items[i], &r);
 	for (__u32 i = 0; !r && i < http_rows(t, HS_ACTIONS); i++) {
@@ -239,8 +253,9 @@ static int add_route_dests(struct filler *f, const struct tables *t, size_t rout
 int counters_add_dests(struct counters *c, const struct loader *l, const struct tables *t)
 {
 	_cleanup_(filler_free) struct filler f = { .ids = &c->ids[COUNT_DESTS] };
-	int r = filler_open(&f, l, MAP_DESTS, sizeof(struct dest_key), sizeof(struct dest_stat));
+	int r = 0;
 
+	filler_open(&f, l, MAP_DESTS, sizeof(struct dest_key), sizeof(struct dest_stat));
 	for (size_t i = 0; !r && i < t->routes.count; i++)
 		r = add_route_dests(&f, t, i);
 	return r ? r : filler_flush(&f);

@@ -41,22 +41,31 @@ static struct kernel *kernel_new(const char *dir, struct event_loop *loop)
 	return k;
 }
 
+/* Its ids are those of an earlier weftd, and say nothing to this one. */
 static int note_source(void *arg, const void *key, const void *value)
 {
+	struct caller *row = table_push(&((struct callers *)arg)->rows);
+
 	(void)value;
-	return addr_set_add(arg, key);
+	if (!row)
+		return -ENOMEM;
+	row->addr = *(const struct addr *)key;
+	return 0;
 }
 
 /* Of the generation that an earlier weftd has left in force. */
 static int read_sources(struct kernel *k, struct addr_set *out)
 {
 	_cleanup_close_ int fd = publish_open_table(&k->loader, MAP_GEN_SOURCES);
+	struct callers *callers = &k->published.callers;
 	int r;
 
 	if (fd == -ENOENT)
 		return 0;
 	r = fd < 0 ? fd
-		   : map_walk(fd, sizeof(struct addr), sizeof(struct source), note_source, out);
+		   : map_walk(fd, sizeof(struct addr), sizeof(struct source), note_source, callers);
+	for (size_t i = 0; !r && i < callers->rows.count; i++)
+		r = addr_set_add(out, &callers->rows.items[i].addr);
 	return r ? log_err(r, "read the sources in force") : 0;
 }
 

@@ -5,15 +5,16 @@
 #include <errno.h>
 #include <pthread.h>
 
+#include "daemon/datapath/publish_callers.h"
 #include "lib/base/cleanup.h"
-#include "daemon/bpf/map_batch.h"
 #include "lib/base/clock.h"
 #include "lib/base/log.h"
 
 enum {
 	TABLES = MAP_MAX - MAP_GEN_SERVICES,
-	COUNTERS = 4,	     /* maps of counters */
-	SPLIT_ROWS = 16384,  /* worth a second thread */
+	COUNTERS = 4, /* maps of counters */
+	JOBS_MAX = GENERATION_SLOTS * TABLES,
+	THREAD_ROWS = 4096,  /* worth a thread */
 	TIDY_AFTER_MS = 200, /* far longer than a program runs */
 };
 
@@ -21,16 +22,105 @@ void published_init(struct published *p)
 {
 	*p = (struct published){ .untidy = true }; /* of an earlier weftd */
 	for (int id = 0; id < MAP_MAX; id++)
-		p->table[id].fd = -1;
+		inner_init(&p->table[id]);
 }
 
 void published_free(struct published *p)
 {
-	for (int id = 0; id < MAP_MAX; id++) {
-		closep(&p->table[id].fd);
-		rows_free(&p->table[id].rows);
-	}
+	for (int id = 0; id < MAP_MAX; id++)
+		inner_free(&p->table[id]);
+	callers_free(&p->callers);
+	free(p->selectors.items);
 }
+
+/* Tables on their way into the kernel. */
+struct publication {
+	struct published *last;
+	struct loader *loader;
+	struct counters *counters;
+	const struct tables *tables;
+	const struct callers_change *callers;
+	struct selected_change selected;
+	struct inner next[MAP_MAX];
+	bool anew[MAP_MAX]; /* next[] is made; else the last one serves */
+	bool in_place;	    /* as the last maps of callers do, once they are changed */
+	TABLE(__u32) selectors;
+	size_t endpoints_first, endpoints_end; /* rows that have changed */
+	__u64 generation;
+};
+
+static void publication_free(struct publication *p)
+{
+	for (int id = 0; id < MAP_MAX; id++)
+		inner_free(&p->next[id]);
+	selected_change_free(&p->selected);
+	free(p->selectors.items);
+}
+
+/* ---- what is to be done ---- */
+
+static int list_selectors(struct publication *p)
+{
+	for (size_t i = 0; i < p->tables->selectors.count; i++) {
+		__u32 *id = table_push(&p->selectors);
+
+		if (!id)
+			return -ENOMEM;
+		*id = p->tables->selectors.items[i].id;
+	}
+	return 0;
+}
+
+static int compare_table(struct publication *p, enum map_id id)
+{
+	const struct inner *last = &p->last->table[id];
+	int r = rows_open(&p->next[id].rows, p->tables, id);
+
+	p->anew[id] = last->fd < 0 ||
+		      !rows_equal(&p->next[id].rows, &last->rows, &p->loader->inner[id]);
+	return r;
+}
+
+static int compare_callers(struct publication *p)
+{
+	int r = selected_compare(&p->last->table[MAP_GEN_SELECTED].rows, p->tables, &p->selected);
+
+	if (r)
+		return r;
+	p->in_place = callers_fit(p->last, p->tables, p->callers, &p->selected);
+	p->anew[MAP_GEN_SELECTED] = p->anew[MAP_GEN_SOURCES] = !p->in_place;
+	return p->in_place ? 0
+			   : rows_open(&p->next[MAP_GEN_SOURCES].rows, p->tables, MAP_GEN_SOURCES);
+}
+
+static int compare(struct publication *p)
+{
+	int r = list_selectors(p);
+
+	for (int id = MAP_GEN_SERVICES; !r && id < MAP_MAX; id++)
+		r = id == MAP_GEN_SOURCES ? 0 : compare_table(p, id);
+	if (!r)
+		r = compare_callers(p);
+	if (!r)
+		rows_changed(&p->last->table[MAP_GEN_ENDPOINTS].rows,
+			     &p->next[MAP_GEN_ENDPOINTS].rows, sizeof(struct endpoint),
+			     &p->endpoints_first, &p->endpoints_end);
+	for (int id = MAP_GEN_SERVICES; !r && id < MAP_MAX; id++)
+		if (p->anew[id])
+			p->next[id].serial = ++p->last->serial;
+	return r;
+}
+
+/* Callers alone make none, unless weft-proxy has been told of one: its snapshot has them. */
+static bool is_generation(const struct publication *p)
+{
+	for (int id = MAP_GEN_SERVICES; id < MAP_MAX; id++)
+		if (p->anew[id])
+			return true;
+	return p->tables->http;
+}
+
+/* ---- doing it ---- */
 
 /*
  * Every write to an outer map waits until no program uses what it replaces, so that the tables go
@@ -38,17 +128,18 @@ void published_free(struct published *p)
  */
 struct job {
 	int (*run)(struct job *j);
-	const struct loader *loader;
-	struct counters *counters;
-	const struct tables *tables;
-	const struct published *last;
-	struct rows rows; /* of put_table(), which owns them and the next */
-	int fd;
+	struct publication *p;
 	enum map_id map;
 	__u32 slot;
+	bool brief; /* not worth a thread */
 	int result;
 	pthread_t thread;
 	bool threaded;
+};
+
+struct jobs {
+	struct job items[COUNTERS + JOBS_MAX];
+	size_t count;
 };
 
 static void *job_main(void *arg)
@@ -59,165 +150,166 @@ static void *job_main(void *arg)
 	return NULL;
 }
 
+static struct job *add_job(struct jobs *jobs, struct publication *p, int (*run)(struct job *j))
+{
+	struct job *j = &jobs->items[jobs->count++];
+
+	*j = (struct job){ .run = run, .p = p };
+	return j;
+}
+
+/* The last of those that are worth a thread is done by this one, after the brief ones. */
+static void start_threads(struct jobs *jobs)
+{
+	struct job *waits = NULL;
+
+	for (size_t i = 0; i < jobs->count; i++) {
+		struct job *j = &jobs->items[i];
+
+		if (j->brief)
+			continue;
+		if (waits)
+			waits->threaded = !pthread_create(&waits->thread, NULL, job_main, waits);
+		waits = j;
+	}
+}
+
 /* The first failure, after all have ended. */
-static int run_jobs(struct job *jobs, size_t count)
+static int run_jobs(struct jobs *jobs)
 {
 	int r = 0;
 
-	for (size_t i = 0; i < count; i++) {
-		jobs[i].threaded = !pthread_create(&jobs[i].thread, NULL, job_main, &jobs[i]);
-		if (!jobs[i].threaded)
-			job_main(&jobs[i]);
-	}
-	for (size_t i = 0; i < count; i++) {
-		if (jobs[i].threaded)
-			pthread_join(jobs[i].thread, NULL);
+	start_threads(jobs);
+	for (size_t i = 0; i < jobs->count; i++)
+		if (jobs->items[i].brief)
+			job_main(&jobs->items[i]);
+	for (size_t i = 0; i < jobs->count; i++)
+		if (!jobs->items[i].brief && !jobs->items[i].threaded)
+			job_main(&jobs->items[i]);
+	for (size_t i = 0; i < jobs->count; i++) {
+		if (jobs->items[i].threaded)
+			pthread_join(jobs->items[i].thread, NULL);
 		if (!r)
-			r = jobs[i].result;
+			r = jobs->items[i].result;
 	}
 	return r;
 }
 
-static int make_inner(const struct loader *l, enum map_id id, size_t count)
+static int put_table(struct job *j)
 {
-	const struct inner_layout *in = &l->inner[id];
-	LIBBPF_OPTS(bpf_map_create_opts, opts, .map_flags = in->flags, .btf_fd = (__u32)l->btf_fd,
-		    .btf_key_type_id = in->key_type, .btf_value_type_id = in->value_type);
-	int fd = bpf_map_create(in->type, loader_map_name(id), in->key_size, in->value_size,
-				count ? (__u32)count : 1, &opts);
+	struct publication *p = j->p;
+	struct inner *next = p->anew[j->map] ? &p->next[j->map] : &p->last->table[j->map];
+	__u64 *held = &p->last->held[j->slot][j->map];
+	int r;
 
-	return fd < 0 ? -errno : fd;
+	*held = 0;
+	r = inner_put(next, p->loader, j->map, j->slot);
+	if (r)
+		return log_err(r, "put a table into %s", loader_map_name(j->map));
+	*held = next->serial;
+	return 0;
 }
 
-struct fill {
-	int fd;
-	const char *keys, *values;
-	size_t key_size, value_size, count;
-	int result;
-};
-
-static void *fill_main(void *arg)
+/* Of gen_sources `callers` has the rows. */
+static int keep_rows(struct publication *p, enum map_id id)
 {
-	struct fill *f = arg;
-
-	f->result = map_fill(f->fd, f->keys, f->key_size, f->values, f->value_size, f->count);
-	return NULL;
-}
-
-/* In two halves at once if it is long. */
-static int fill(int fd, const struct rows *rows, const struct inner_layout *in)
-{
-	size_t half = rows->count < SPLIT_ROWS ? 0 : rows->count / 2;
-	struct fill one = { .fd = fd,
-			    .keys = rows->keys,
-			    .values = rows->values,
-			    .key_size = in->key_size,
-			    .value_size = in->value_size,
-			    .count = half };
-	struct fill two = one;
-	pthread_t thread;
-	bool threaded;
-
-	two.keys += half * in->key_size;
-	two.values += half * in->value_size;
-	two.count = rows->count - half;
-	threaded = half && !pthread_create(&thread, NULL, fill_main, &one);
-	fill_main(&two);
-	if (threaded)
-		pthread_join(thread, NULL);
-	else if (half)
-		fill_main(&one);
-	return two.result ? two.result : one.result;
+	if (id != MAP_GEN_SOURCES)
+		return rows_own(&p->next[id].rows, &p->loader->inner[id]);
+	rows_free(&p->next[id].rows);
+	return 0;
 }
 
 static int make_table(struct job *j)
 {
-	int r;
+	struct inner *next = &j->p->next[j->map];
+	bool callers = j->map == MAP_GEN_SOURCES || j->map == MAP_GEN_SELECTED;
+	int r = inner_make(next, j->p->loader, j->map,
+			   callers ? callers_room(next->rows.count) : next->rows.count);
 
-	j->fd = make_inner(j->loader, j->map, j->rows.count);
-	if (j->fd < 0)
-		return log_err(j->fd, "make a table for %s", loader_map_name(j->map));
-	r = fill(j->fd, &j->rows, &j->loader->inner[j->map]);
-	return r ? log_err(r, "fill the table of %s", loader_map_name(j->map)) : 0;
-}
-
-static int put_table(struct job *j)
-{
-	const struct inner_layout *in = &j->loader->inner[j->map];
-	int r = rows_open(&j->rows, j->tables, j->map), fd = j->last->table[j->map].fd;
-
-	if (!r && (fd < 0 || !rows_equal(&j->rows, &j->last->table[j->map].rows, in))) {
-		r = make_table(j);
-		fd = j->fd;
-	}
 	if (!r)
-		r = rows_own(&j->rows, in);
-	if (r)
-		return r;
-	if (bpf_map_update_elem(j->loader->map[j->map], &j->slot, &fd, BPF_ANY))
-		return log_err(-errno, "put a table into %s", loader_map_name(j->map));
-	return 0;
-}
-
-static int clear_table(struct job *j)
-{
-	__u32 id;
-
-	if (bpf_map_lookup_elem(j->loader->map[j->map], &j->slot, &id))
-		return 0; /* nothing there: spare the wait */
-	return bpf_map_delete_elem(j->loader->map[j->map], &j->slot) && errno != ENOENT ? -errno
-											: 0;
+		r = put_table(j);
+	return r ? r : keep_rows(j->p, j->map);
 }
 
 static int add_clusters(struct job *j)
 {
-	return counters_add_clusters(j->counters, j->loader, j->tables);
+	return counters_add_clusters(j->p->counters, j->p->loader, j->p->tables);
 }
 
 static int add_endpoints(struct job *j)
 {
-	return counters_add_endpoints(j->counters, j->loader, j->tables);
+	return counters_add_endpoints(j->p->counters, j->p->loader, j->p->tables,
+				      j->p->endpoints_first, j->p->endpoints_end);
 }
 
 static int add_routes(struct job *j)
 {
-	return counters_add_routes(j->counters, j->loader, j->tables);
+	return counters_add_routes(j->p->counters, j->p->loader, j->p->tables);
 }
 
 static int add_dests(struct job *j)
 {
-	return counters_add_dests(j->counters, j->loader, j->tables);
+	return counters_add_dests(j->p->counters, j->p->loader, j->p->tables);
 }
 
-/* All tables of one slot. */
-static int on_slot(const struct loader *l, __u64 generation, int (*run)(struct job *j))
+/* Of names that may be new. */
+static void list_counters(struct publication *p, struct jobs *jobs)
 {
-	struct job jobs[TABLES];
+	const bool *anew = p->anew, http = p->tables->http;
+	bool destinations = anew[MAP_GEN_ROUTES] || anew[MAP_GEN_DESTS] || anew[MAP_GEN_CLUSTERS];
 
-	for (int i = 0; i < TABLES; i++)
-		jobs[i] = (struct job){ .run = run,
-					.loader = l,
-					.map = MAP_GEN_SERVICES + i,
-					.slot = (__u32)(generation % GENERATION_SLOTS) };
-	return run_jobs(jobs, TABLES);
+	if (anew[MAP_GEN_ENDPOINTS] || http)
+		add_job(jobs, p, add_endpoints);
+	if (anew[MAP_GEN_CLUSTERS] || http)
+		add_job(jobs, p, add_clusters);
+	if (anew[MAP_GEN_ROUTES] || http)
+		add_job(jobs, p, add_routes);
+	if (destinations)
+		add_job(jobs, p, add_dests);
+	for (size_t i = 0; i < jobs->count; i++)
+		jobs->items[i].brief = p->last->table[MAP_GEN_ENDPOINTS].fd >= 0 ||
+				       p->tables->endpoints.count < THREAD_ROWS;
 }
 
-static int write_all(struct job *jobs, const struct loader *l, struct counters *c,
-		     const struct tables *t, __u64 generation)
+static void list_tables(struct publication *p, struct jobs *jobs)
 {
-	static int (*const counters[COUNTERS])(struct job * j) = { add_endpoints, add_clusters,
-								   add_dests, add_routes };
+	__u32 slot = (__u32)(p->generation % GENERATION_SLOTS);
 
-	for (int n = 0; n < COUNTERS + TABLES; n++) {
-		jobs[n].run = n < COUNTERS ? counters[n] : put_table;
-		jobs[n].map = n < COUNTERS ? MAP_MAX : MAP_GEN_SERVICES + n - COUNTERS;
-		jobs[n].loader = l;
-		jobs[n].counters = c;
-		jobs[n].tables = t;
-		jobs[n].slot = (__u32)(generation % GENERATION_SLOTS);
-		jobs[n].fd = -1;
+	for (int id = MAP_GEN_SERVICES; id < MAP_MAX; id++) {
+		struct job *j;
+
+		if (!p->anew[id] && p->last->held[slot][id] == p->last->table[id].serial)
+			continue;
+		j = add_job(jobs, p, p->anew[id] ? make_table : put_table);
+		j->map = id;
+		j->slot = slot;
 	}
-	return run_jobs(jobs, COUNTERS + TABLES);
+}
+
+/*
+ * The next generation's slot is that of one that may still be read unless programs were waited for
+ * since the one after it came into force.
+ */
+static void wait_for_slot(struct publication *p)
+{
+	if (p->last->waited + GENERATION_SLOTS - 1 < p->generation)
+		publish_wait(p->last, p->loader);
+}
+
+static int make_tables(struct publication *p)
+{
+	struct jobs jobs = { .count = 0 };
+	size_t counters;
+	int r;
+
+	wait_for_slot(p);
+	list_counters(p, &jobs);
+	counters = jobs.count;
+	list_tables(p, &jobs);
+	r = run_jobs(&jobs);
+	if (!r && jobs.count > counters)
+		p->last->waited = p->generation - 1;
+	return r;
 }
 
 __u64 publish_current(const struct loader *l)
@@ -240,57 +332,103 @@ static int make_live(const struct loader *l, __u64 generation)
 }
 
 /* The tables are live: the next publish starts from them. */
-static void keep(struct published *p, struct job *jobs)
+static void keep(struct publication *p)
 {
-	for (int n = COUNTERS; n < COUNTERS + TABLES; n++) {
-		struct job *j = &jobs[n];
-
-		if (j->fd < 0)
-			continue; /* the one that is kept already */
-		closep(&p->table[j->map].fd);
-		rows_free(&p->table[j->map].rows);
-		p->table[j->map].fd = TAKE_FD(j->fd);
-		p->table[j->map].rows = j->rows;
-		j->rows = (struct rows){};
+	for (int id = MAP_GEN_SERVICES; id < MAP_MAX; id++) {
+		if (!p->anew[id])
+			continue;
+		inner_free(&p->last->table[id]);
+		p->last->table[id] = p->next[id];
+		inner_init(&p->next[id]);
 	}
-	p->written_ms = clock_ms();
-	p->untidy = true;
+	if (p->in_place) {
+		rows_free(&p->last->table[MAP_GEN_SELECTED].rows);
+		p->last->table[MAP_GEN_SELECTED].rows = p->next[MAP_GEN_SELECTED].rows;
+		p->next[MAP_GEN_SELECTED].rows = (struct rows){};
+	}
+	free(p->last->selectors.items);
+	p->last->selectors.items = TAKE_PTR(p->selectors.items);
+	p->last->selectors.count = p->selectors.count;
+	p->last->selectors.room = p->selectors.room;
 }
 
-int publish_tables(struct published *p, const struct loader *l, struct counters *c,
-		   const struct tables *t)
+static int write_generation(struct publication *p)
 {
-	struct job jobs[COUNTERS + TABLES] = {};
-	__u64 next = publish_current(l) + 1;
-	int r;
+	int r = make_live(p->loader, p->generation);
 
-	for (int n = 0; n < COUNTERS + TABLES; n++)
-		jobs[n].last = p;
-	r = write_all(jobs, l, c, t, next);
-	if (!r)
-		r = make_live(l, next);
-	if (r)
-		on_slot(l, next, clear_table);
-	else
-		keep(p, jobs);
-	for (int n = 0; n < COUNTERS + TABLES; n++) {
-		closep(&jobs[n].fd);
-		rows_free(&jobs[n].rows);
-	}
+	if (r && p->in_place)
+		callers_undo(p->last, p->callers);
 	return r;
 }
 
-void publish_tidy(struct published *p, const struct loader *l)
+static int write_all(struct publication *p)
 {
-	__u64 generation = publish_current(l);
+	bool generation = is_generation(p);
+	int r = generation ? make_tables(p) : 0;
 
-	if (!p->untidy || clock_ms() < p->written_ms + TIDY_AFTER_MS)
-		return;
-	for (__u64 other = generation + 1; other < generation + GENERATION_SLOTS; other++) {
-		if (on_slot(l, other, clear_table))
-			log_warning("tables of an earlier generation stay in memory");
+	if (!r && p->in_place)
+		r = keep_rows(p, MAP_GEN_SELECTED);
+	if (!r && p->in_place)
+		r = callers_add(p->last, p->loader, p->callers, &p->selected);
+	if (!r && generation)
+		r = write_generation(p);
+	if (generation) {
+		p->last->written_ms = clock_ms();
+		p->last->untidy = true;
 	}
-	p->untidy = false;
+	if (!r && p->in_place)
+		callers_remove(p->last, p->callers, &p->selected);
+	return r;
+}
+
+int publish_tables(struct published *last, struct loader *l, struct counters *c,
+		   const struct tables *t, const struct callers_change *change)
+{
+	_cleanup_(publication_free) struct publication p = {
+		.last = last,
+		.loader = l,
+		.counters = c,
+		.tables = t,
+		.callers = change,
+		.generation = publish_current(l) + 1,
+	};
+	int r;
+
+	for (int id = 0; id < MAP_MAX; id++)
+		inner_init(&p.next[id]);
+	r = compare(&p);
+	if (r)
+		return log_err(r, "compare the tables with those in force");
+	r = write_all(&p);
+	if (!r)
+		keep(&p);
+	return r;
+}
+
+void publish_tidy(struct published *last, struct loader *l)
+{
+	struct publication p = { .last = last, .loader = l };
+	__u64 generation = publish_current(l);
+	struct jobs jobs = { .count = 0 };
+
+	if (!last->untidy || !last->written_ms || clock_ms() < last->written_ms + TIDY_AFTER_MS)
+		return;
+	for (int n = 0; n < (GENERATION_SLOTS - 1) * TABLES; n++) {
+		enum map_id id = MAP_GEN_SERVICES + n % TABLES;
+		__u32 slot = (__u32)((generation + 1 + n / TABLES) % GENERATION_SLOTS);
+		struct job *j;
+
+		if (last->table[id].fd < 0 || last->held[slot][id] == last->table[id].serial)
+			continue;
+		j = add_job(&jobs, &p, put_table);
+		j->map = id;
+		j->slot = slot;
+	}
+	if (run_jobs(&jobs))
+		log_warning("tables of an earlier generation stay in memory");
+	if (jobs.count)
+		last->waited = generation;
+	last->untidy = false;
 }
 
 int publish_open_table(const struct loader *l, enum map_id outer)

@@ -3,19 +3,30 @@
 #define WEFT_DAEMON_DATAPATH_PUBLISH_H
 /*
  * Making a generation live.
+ *
+ * A table that is as it was serves the next generation, too: its inner map stays in the slots that
+ * it is in. Who calls (gen_sources, gen_selected) is no part of a generation, as what their ids
+ * mean never changes: while the selectors of the rules are the same, one map of each serves all
+ * generations and is changed in place, row by row.
  */
 #include "lib/tables/tables.h"
+#include "daemon/datapath/callers.h"
 #include "daemon/datapath/counters.h"
+#include "daemon/datapath/publish_inner.h"
 #include "daemon/bpf/loader.h"
-#include "daemon/datapath/publish_rows.h"
 
-/* The tables last written: one that has not changed serves the next generation as well. */
+/* The tables last written. */
 struct published {
-	struct {
-		int fd; /* -1: none */
-		struct rows rows;
-	} table[MAP_MAX];
+	struct inner table[MAP_MAX]; /* those of gen_sources are in `callers` */
+	struct callers callers;
+	bool identified;	/* the node has been told of them, not only of an earlier weftd's */
+	TABLE(__u32) selectors; /* ids, in the tables' order */
+	/* The serial of the map that is in a slot; 0: unknown. */
+	__u64 held[GENERATION_SLOTS][MAP_MAX];
+	__u64 serial;	  /* of the map that was made last */
+	__u64 waited;	  /* the generation in force when programs were last waited for */
 	__u64 written_ms; /* when, CLOCK_MONOTONIC */
+	__u64 freed_ms;	  /* when rows were last taken out of a map in place */
 	bool untidy;	  /* older generations are still in memory */
 };
 
@@ -25,15 +36,17 @@ void published_free(struct published *p);
 /* The generation in force; 0 if none. */
 __u64 publish_current(const struct loader *l);
 /*
- * Makes missing counters, fills fresh inner maps in the next generation's slot, then writes the
- * generation. When something fails the generation in force is untouched. Returns 0 or -errno, and
+ * Makes missing counters, fills fresh inner maps in the next generation's slot where tables have
+ * changed, brings the callers up to date, then writes the generation: a new one, unless only
+ * callers have changed. When something fails the generation in force is untouched. `change`: from
+ * p->callers to those of `t`; the caller brings p->callers up to date. Returns 0 or -errno, and
  * logs.
  */
-int publish_tables(struct published *p, const struct loader *l, struct counters *c,
-		   const struct tables *t);
-/* Frees the generations before the one in force, once it has been there long enough that no program
- * uses them. */
-void publish_tidy(struct published *p, const struct loader *l);
+int publish_tables(struct published *p, struct loader *l, struct counters *c,
+		   const struct tables *t, const struct callers_change *change);
+/* Frees the tables of the generations before the one in force, once that has been there long enough
+ * that no program uses them. */
+void publish_tidy(struct published *p, struct loader *l);
 /* A table of the generation in force: its descriptor, to be closed by the caller, or -errno;
  * -ENOENT if none. */
 int publish_open_table(const struct loader *l, enum map_id outer);

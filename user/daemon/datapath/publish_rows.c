@@ -27,7 +27,7 @@ static int copy(const void **borrowed, void **owned, size_t size)
 
 int rows_own(struct rows *r, const struct inner_layout *in)
 {
-	int err = copy(&r->keys, &r->own_keys, r->count * in->key_size);
+	int err = r->keys ? copy(&r->keys, &r->own_keys, r->count * in->key_size) : 0;
 
 	return err ? err : copy(&r->values, &r->own_values, r->count * in->value_size);
 }
@@ -36,29 +36,41 @@ bool rows_equal(const struct rows *a, const struct rows *b, const struct inner_l
 {
 	if (a->count != b->count)
 		return false;
-	return !a->count || (!memcmp(a->keys, b->keys, a->count * in->key_size) &&
-			     !memcmp(a->values, b->values, a->count * in->value_size));
+	if (!a->count)
+		return true;
+	return (!a->keys || !memcmp(a->keys, b->keys, a->count * in->key_size)) &&
+	       !memcmp(a->values, b->values, a->count * in->value_size);
+}
+
+void rows_changed(const struct rows *a, const struct rows *b, size_t value_size, size_t *first,
+		  size_t *end)
+{
+	const char *x = a->values, *y = b->values;
+	size_t least = a->count < b->count ? a->count : b->count, head = 0, tail = 0;
+
+	while (head < least && !memcmp(x + head * value_size, y + head * value_size, value_size))
+		head++;
+	while (tail < least - head && !memcmp(x + (a->count - tail - 1) * value_size,
+					      y + (b->count - tail - 1) * value_size, value_size))
+		tail++;
+	*first = head;
+	*end = b->count - tail;
 }
 
 static int own(struct rows *r, size_t count, size_t key_size, size_t value_size)
 {
 	r->count = count;
 	r->own_keys = calloc(count + 1, key_size);
-	r->own_values = value_size ? calloc(count + 1, value_size) : NULL;
+	r->own_values = calloc(count + 1, value_size);
 	r->keys = r->own_keys;
 	r->values = r->own_values;
-	return r->own_keys && (r->own_values || !value_size) ? 0 : -ENOMEM;
+	return r->own_keys && r->own_values ? 0 : -ENOMEM;
 }
 
 static int of_array(struct rows *r, const void *items, size_t count)
 {
-	int err = own(r, count, sizeof(__u32), 0);
-	__u32 *index = r->own_keys;
-
-	for (__u32 i = 0; !err && i < count; i++)
-		index[i] = i;
-	r->values = items;
-	return err;
+	*r = (struct rows){ .values = items, .count = count };
+	return 0;
 }
 
 static int of_services(struct rows *r, const struct tables *t)

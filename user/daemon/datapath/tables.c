@@ -16,49 +16,19 @@ __u64 kernel_generation(struct kernel *k)
 	return publish_current(&k->loader);
 }
 
-static int collect_sources(const struct tables *t, struct addr_set *out)
+/* The tables are live: what follows from them must not make the caller believe that they aren't. */
+static void follow_publish(struct kernel *k, const struct tables *t, struct callers_change *change)
 {
-	int r = 0;
-
-	for (size_t i = 0; !r && i < t->sources.count; i++)
-		r = addr_set_add(out, &t->sources.items[i].addr);
-	return r;
-}
-
-static int collect_members(const struct kernel *k, const struct tables *t, struct addr_set *out)
-{
-	int r = 0;
-
-	for (size_t i = 0; !r && k->enrol != ENROL_ALL && i < t->sources.count; i++) {
-		if (t->sources.items[i].labelled)
-			r = addr_set_add(out, &t->sources.items[i].addr);
-	}
-	return r;
-}
-
-/* Addresses of Pods that the generation before knew. */
-static int collect_gone(const struct addr_set *old, const struct addr_set *now,
-			struct addr_list *out)
-{
-	int r = 0;
-
-	for (size_t i = 0; !r && i < old->room; i++) {
-		const struct addr *a = &old->slots[i];
-
-		if (!addr_is_unset(a) && !addr_set_has(now, a))
-			r = addr_list_add(out, a);
-	}
-	return r;
-}
-
-/* The generation is live: what follows from it must not make the caller believe that it isn't. */
-static void follow_publish(struct kernel *k, const struct tables *t, struct addr_set *sources,
-			   struct addr_set *members, const struct addr_list *gone)
-{
-	node_identify(k->node, sources, members);
+	node_identify(k->node, &(struct node_identities){ .came = &change->came,
+							  .gone = &change->gone,
+							  .joined = &change->joined,
+							  .left = &change->left,
+							  .first = !k->published.identified });
+	k->published.identified = true;
+	callers_take(&k->published.callers, t, k->enrol == ENROL_ALL, change);
 	sweep_set_period(&k->sweep, t->min_timeout_ms);
-	if (gone->count)
-		sweep_gone(k, gone);
+	if (change->gone.count)
+		sweep_gone(k, &change->gone);
 }
 
 /* ---- the way to weft-proxy ---- */
@@ -99,23 +69,20 @@ void kernel_drop_tproxy(struct kernel *k)
 
 int kernel_publish(struct kernel *k, const struct tables *tables)
 {
-	_cleanup_(addr_list_free) struct addr_list gone = {};
-	_cleanup_(addr_set_free) struct addr_set sources = {}, members = {};
-	int r = collect_sources(tables, &sources);
+	_cleanup_(callers_change_free) struct callers_change change = {};
+	int r = callers_compare(&k->published.callers, tables, k->enrol == ENROL_ALL, &change);
 
 	if (!r)
-		r = collect_members(k, tables, &members);
-	if (!r)
-		r = collect_gone(node_sources(k->node), &sources, &gone);
+		r = callers_reserve(&k->published.callers, tables);
 	if (r)
 		return log_err(r, "publish");
 	if (leads_to_proxy(tables))
 		r = node_need_tproxy(k->node);
 	if (!r)
-		r = publish_tables(&k->published, &k->loader, &k->counters, tables);
+		r = publish_tables(&k->published, &k->loader, &k->counters, tables, &change);
 	if (r)
 		return r;
-	follow_publish(k, tables, &sources, &members, &gone);
+	follow_publish(k, tables, &change);
 	return 0;
 }
 

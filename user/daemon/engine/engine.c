@@ -20,9 +20,10 @@ struct task {
 	struct change_report report;
 	struct stage stage;
 	struct tables *tables;
-	json_t *warned;		 /* warnings_set() of its compilation */
-	uint64_t version;	 /* of the engine, when it was staged */
-	double staged, compiled; /* ms */
+	struct compile_index *index; /* of its tables */
+	json_t *warned;		     /* warnings_set() of its compilation */
+	uint64_t version;	     /* of the engine, when it was staged */
+	double staged, compiled;     /* ms */
 	engine_done_fn done;
 	void *arg;
 };
@@ -35,8 +36,9 @@ struct engine {
 	struct registry *registry;
 	struct known_set known;
 	struct tables *tables;
-	json_t *warned;	  /* warnings_set() of the compilation in force */
-	uint64_t version; /* counts the changes that have taken effect */
+	struct compile_index *index; /* of the tables; NULL: it is made by the next compilation */
+	json_t *warned;		     /* warnings_set() of the compilation in force */
+	uint64_t version;	     /* counts the changes that have taken effect */
 	/* One snapshot at a time is handed over to the proxy. */
 	bool asking;
 	struct task *asked; /* the change it belongs to; NULL: what is in force is put back */
@@ -74,8 +76,8 @@ void engine_free(struct engine *e)
 {
 	if (!e)
 		return;
-	if (e->tables)
-		tables_free(e->tables);
+	compile_index_free(e->index);
+	tables_free(e->tables);
 	for (size_t i = 0; i < e->known.count; i++) {
 		object_free(e->known.items[i].object);
 		origin_unref(e->known.items[i].origin);
@@ -93,25 +95,28 @@ static int list_set(const struct known_set *set, struct objects *out)
 
 	if (!items)
 		return -ENOMEM;
+	*out = (struct objects){ .items = items };
 	for (size_t i = 0; i < set->count; i++)
-		items[i] = set->items[i].object;
-	*out = (struct objects){ items, set->count };
+		if (set->items[i].object)
+			items[out->count++] = set->items[i].object;
 	return 0;
 }
 
+/* A proxy that has rules is not left with them once there are none. */
+static enum compile_http http_part(const struct engine *e)
+{
+	return supervisor_snapshot_file(e->proxy) >= 0 ? COMPILE_HTTP_ALWAYS : COMPILE_HTTP_NEEDED;
+}
+
 static int compile_set(struct engine *e, const struct known_set *set, struct tables **out,
-		       struct errors *errors)
+		       struct compile_index **index, struct errors *errors)
 {
 	struct objects objects;
 	int r = list_set(set, &objects);
 
 	if (r)
 		return r;
-	/* A proxy that has rules is not left with them once there are none. */
-	r = compile(&objects, e->registry,
-		    supervisor_snapshot_file(e->proxy) >= 0 ? COMPILE_HTTP_ALWAYS
-							    : COMPILE_HTTP_NEEDED,
-		    out, errors);
+	r = compile_keeping(&objects, e->registry, http_part(e), out, index, errors);
 	free(objects.items);
 	return r;
 }
@@ -161,7 +166,7 @@ static int compile_loaded(struct engine *e, struct errors *errors)
 	struct errors found = { 0 };
 	int r;
 
-	while ((r = compile_set(e, &e->known, &e->tables, &found)) == -EINVAL) {
+	while ((r = compile_set(e, &e->known, &e->tables, &e->index, &found)) == -EINVAL) {
 		int mended = mend_loaded(e, &found);
 
 		if (mended) {
@@ -210,6 +215,7 @@ static int accept_all(struct engine *e)
 static int wait_for_source(struct engine *e)
 {
 	e->waits = true;
+	compile_index_free(TAKE_PTR(e->index));
 	tables_free(TAKE_PTR(e->tables));
 	return 0;
 }
@@ -239,10 +245,9 @@ int engine_start(struct engine *e)
 /* As if it had not been staged. */
 static void unstage(struct task *t)
 {
+	compile_index_free(TAKE_PTR(t->index));
+	tables_free(TAKE_PTR(t->tables));
 	stage_drop(&t->stage);
-	if (t->tables)
-		tables_free(t->tables);
-	t->tables = NULL;
 	json_decref(t->warned);
 	t->warned = NULL;
 	change_report_free(&t->report);
@@ -251,6 +256,7 @@ static void unstage(struct task *t)
 /* Tells what has become of it. */
 static void finish(struct task *t, int r)
 {
+	stage_drop(&t->stage); /* what is known is what is in force */
 	t->done(t->arg, r, &t->report);
 	unstage(t);
 	t->change->free(t->change);
@@ -264,22 +270,73 @@ static int failed(struct errors *errors, int r, const char *what)
 	return log_err(r, "%s", what);
 }
 
+enum { PATCHED_MAX = 64 }; /* objects */
+
+/* What of the change compile_patch() takes: the count, or 0 if there is more to it. Files are told
+ * all warnings about them. */
+static size_t list_changes(const struct task *t, struct object_change out[PATCHED_MAX])
+{
+	size_t count = 0, next = 0;
+	struct object_change c;
+
+	if (!t->engine->index || t->engine->waits || t->change->file_count)
+		return 0;
+	while (stage_next_change(&t->stage, &next, &c.old, &c.new)) {
+		if (count == PATCHED_MAX)
+			return 0;
+		out[count++] = c;
+	}
+	return count;
+}
+
+/* It is warned of the same as before then. */
+static int patch(struct task *t)
+{
+	struct engine *e = t->engine;
+	struct object_change changes[PATCHED_MAX];
+	size_t count = list_changes(t, changes);
+	int r;
+
+	if (!count)
+		return COMPILE_ANEW;
+	r = compile_patch(&e->index, changes, count, http_part(e), e->tables, &t->tables);
+	if (r)
+		return r;
+	t->index = TAKE_PTR(e->index);
+	t->warned = json_incref(e->warned);
+	return 0;
+}
+
+/* Without what the last compilation knew, which may have been of more. */
+static int compile_anew(struct task *t)
+{
+	struct engine *e = t->engine;
+	struct change *c = t->change;
+	int r;
+
+	compile_index_free(TAKE_PTR(e->index));
+	r = compile_set(e, &e->known, &t->tables, &t->index, &t->report.errors);
+	t->warned = warnings_set(&t->report.errors);
+	warnings_filter(&t->report.errors, e->warned, c->files, c->file_count);
+	return r;
+}
+
 /* Stages and compiles. 1: nothing is to be done. */
 static int prepare_once(struct task *t)
 {
 	struct engine *e = t->engine;
 	struct change *c = t->change;
-	int r = stage_init(&t->stage, &e->known);
+	int r;
 
+	stage_init(&t->stage, &e->known);
 	t->version = e->version;
-	if (!r)
-		r = c->stage(c, &t->stage, &t->report);
+	r = c->stage(c, &t->stage, &t->report);
 	if (r || !(t->stage.dirty || (c->completes && e->waits)))
 		return r ? r : 1;
 	t->staged = now_ms();
-	r = compile_set(e, &t->stage.set, &t->tables, &t->report.errors);
-	t->warned = warnings_set(&t->report.errors);
-	warnings_filter(&t->report.errors, e->warned, c->files, c->file_count);
+	r = patch(t);
+	if (r == COMPILE_ANEW)
+		r = compile_anew(t);
 	t->compiled = now_ms();
 	return r;
 }
@@ -306,10 +363,11 @@ static void take_effect(struct task *t)
 {
 	struct engine *e = t->engine;
 
-	if (e->tables)
-		tables_free(e->tables);
+	compile_index_free(e->index);
+	e->index = TAKE_PTR(t->index);
+	tables_free(e->tables);
 	e->tables = TAKE_PTR(t->tables);
-	stage_keep(&t->stage, &e->known);
+	stage_keep(&t->stage);
 	json_decref(e->warned);
 	e->warned = TAKE_PTR(t->warned);
 	e->version++;
@@ -376,6 +434,8 @@ static void ask_proxy(struct engine *e, struct task *t)
 {
 	const struct tables *tables = t ? t->tables : e->tables;
 
+	if (t)
+		stage_withdraw(&t->stage);
 	e->asking = true;
 	e->asked = t;
 	supervisor_snapshot(e->proxy, kernel_generation(e->kernel) + (t != NULL),
@@ -452,9 +512,10 @@ static void proxy_answered(void *engine, int r)
 	else if (t && r)
 		finish(t,
 		       failed(&t->report.errors, r, "the rules could not be put into the kernel"));
-	else if (t && t->version == e->version)
+	else if (t && t->version == e->version) {
+		stage_again(&t->stage);
 		finish(t, commit(t));
-	else if (t) { /* another change was faster */
+	} else if (t) { /* another change was faster */
 		unstage(t);
 		attempt(t);
 	}
@@ -506,11 +567,11 @@ void engine_cancel(struct engine *e)
 
 int engine_analyze(struct engine *e, struct errors *warnings)
 {
-	struct tables *tables;
-	int r = compile_set(e, &e->known, &tables, warnings);
+	_cleanup_(tables_freep) struct tables *tables = NULL;
+	struct compile_index *index = NULL;
+	int r = compile_set(e, &e->known, &tables, &index, warnings);
 
-	if (!r)
-		tables_free(tables);
+	compile_index_free(index);
 	return r;
 }
 

@@ -112,6 +112,28 @@ int addr_set_add(struct addr_set *s, const struct addr *a)
 	return 0;
 }
 
+void addr_set_remove(struct addr_set *s, const struct addr *a)
+{
+	size_t gap, i;
+
+	if (!addr_set_has(s, a))
+		return;
+	gap = find(s, a);
+	s->slots[gap] = (struct addr){};
+	s->count--;
+	/* close the gap, or a search for what was pushed past it would end there */
+	for (i = (gap + 1) & (s->room - 1); !addr_is_unset(&s->slots[i]);
+	     i = (i + 1) & (s->room - 1)) {
+		size_t moved = (i - mix(&s->slots[i])) & (s->room - 1);
+
+		if (moved < ((i - gap) & (s->room - 1)))
+			continue;
+		s->slots[gap] = s->slots[i];
+		s->slots[i] = (struct addr){};
+		gap = i;
+	}
+}
+
 bool addr_set_has(const struct addr_set *s, const struct addr *a)
 {
 	return s->room && !addr_is_unset(a) && addr_equal(&s->slots[find(s, a)], a);

@@ -29,6 +29,7 @@ struct addr_set {
 };
 
 int addr_set_add(struct addr_set *s, const struct addr *a);
+void addr_set_remove(struct addr_set *s, const struct addr *a);
 bool addr_set_has(const struct addr_set *s, const struct addr *a);
 void addr_set_free(struct addr_set *s);
 

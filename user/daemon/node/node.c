@@ -115,23 +115,36 @@ void node_close(struct local_node *node)
 	free(node);
 }
 
-const struct addr_set *node_sources(const struct local_node *node)
+static int change_set(struct addr_set *set, const struct addr_list *add,
+		      const struct addr_list *remove, struct addr_set *changed)
 {
-	return &node->sources;
+	int r = 0;
+
+	for (size_t i = 0; !r && i < remove->count; i++) {
+		addr_set_remove(set, &remove->items[i]);
+		r = addr_set_add(changed, &remove->items[i]);
+	}
+	for (size_t i = 0; !r && i < add->count; i++) {
+		r = addr_set_add(set, &add->items[i]);
+		if (!r)
+			r = addr_set_add(changed, &add->items[i]);
+	}
+	return r;
 }
 
-static void replace(struct addr_set *set, struct addr_set *by)
+int node_identify(struct local_node *node, const struct node_identities *change)
 {
-	addr_set_free(set);
-	*set = *by;
-	*by = (struct addr_set){};
-}
+	_cleanup_(addr_set_free) struct addr_set changed = {};
+	int r;
 
-int node_identify(struct local_node *node, struct addr_set *sources, struct addr_set *members)
-{
-	replace(&node->sources, sources);
-	replace(&node->members, members);
-	return pods_identify(node);
+	if (change->first)
+		addr_set_free(&node->members);
+	r = change_set(&node->sources, change->came, change->gone, &changed);
+	if (!r)
+		r = change_set(&node->members, change->joined, change->left, &changed);
+	if (r)
+		return log_err(r, "note which pods rules know");
+	return pods_identify(node, change->first ? NULL : &changed);
 }
 
 int node_need_tproxy(struct local_node *node)

@@ -35,7 +35,7 @@ struct node_options {
 	const char *pods, *nic; /* --pods, --nic */
 	enum shortcut_mode shortcut;
 	bool all_pods; /* whatever node_identify() says, every pod is in the mesh */
-	struct addr_set *sources, *members; /* see node_identify() */
+	struct addr_set *sources, *members; /* see struct node_identities */
 	bool tproxy;			    /* what is in force leads to weft-proxy */
 	/* Called with addresses that no pod has any more, or with none where an interface has
 	 * gone: their connections are to end. */
@@ -51,11 +51,16 @@ int node_open(const struct node_options *o, struct local_node **out);
 /* Leaves everything attached. Accepts NULL. */
 void node_close(struct local_node *node);
 
-/* The addresses that rules know pods by, of the generation in force. */
-const struct addr_set *node_sources(const struct local_node *node);
-/* Another generation is in force, with these; takes both over. `members`: the addresses of pods
- * that are in the mesh; one that leaves it keeps the connections that it has. */
-int node_identify(struct local_node *node, struct addr_set *sources, struct addr_set *members);
+/* What has changed of the addresses that rules know pods by, and of those among them whose pods are
+ * in the mesh. A pod that leaves it keeps the connections that it has. */
+struct node_identities {
+	const struct addr_list *came, *gone;
+	const struct addr_list *joined, *left;
+	bool first; /* `joined` has all that are in the mesh, whatever was known before */
+};
+
+/* Other rules or pods are in force. */
+int node_identify(struct local_node *node, const struct node_identities *change);
 
 /* Every packet that the node forwards pays for the way to weft-proxy, so that it is there only
  * where something needs it. Then it stays: connections may be open for as long as they like. */

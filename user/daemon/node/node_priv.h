@@ -101,8 +101,9 @@ int pod_write(struct local_node *node, const struct iface *i);
 bool pod_is_member(const struct local_node *node, const struct iface *i);
 /* The address that rules know the pod by; :: if it has none. */
 struct addr pod_identity(const struct local_node *node, const struct iface *i);
-/* Chooses each pod's identifying address again: another generation is in force. */
-int pods_identify(struct local_node *node);
+/* Writes the pods again that have any of these addresses (NULL: all): rules know another one of
+ * them, or they have joined or left the mesh. */
+int pods_identify(struct local_node *node, const struct addr_set *changed);
 
 /* owner.c. Finds the pod that owns an address now. Connections of an address that no pod owns any
  * more are ended, at once if `for_good`, else after the grace period. */

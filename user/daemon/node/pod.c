@@ -144,12 +144,21 @@ int pod_write(struct local_node *node, const struct iface *i)
 	return r ? r : pod_write_netns(node, i);
 }
 
-int pods_identify(struct local_node *node)
+static bool has_any(const struct iface *i, const struct addr_set *addrs)
+{
+	for (size_t n = 0; n < i->addrs.count; n++) {
+		if (addr_set_has(addrs, &i->addrs.items[n]))
+			return true;
+	}
+	return false;
+}
+
+int pods_identify(struct local_node *node, const struct addr_set *changed)
 {
 	int r = 0;
 
 	for (struct iface *i = node->pods.ifaces; !r && i; i = i->next) {
-		if (i->role == ROLE_POD)
+		if (i->role == ROLE_POD && (!changed || has_any(i, changed)))
 			r = pod_write(node, i);
 	}
 	return r;

@@ -5,7 +5,7 @@
 
 #include "daemon/objects/object_set.h"
 
-enum { FIRST_SLOTS = 256 };
+enum { FIRST_SLOTS = 256, SQUEEZED_SINGLY = 8 };
 
 /* FNV-1a, the terminating NUL included so that ("ab", "c") and ("a", "bc") differ. */
 static uint32_t hash_text(uint32_t h, const char *text)
@@ -104,44 +104,87 @@ int known_add(struct known_set *set, struct object *o, struct origin *origin, in
 	if (r)
 		return r;
 	put_slot(set->slots, set->slot_count, hash, set->count);
-	set->items[set->count++] = (struct known){ o, origin, hash, since };
+	set->items[set->count++] =
+		(struct known){ .object = o, .origin = origin, .hash = hash, .since = since };
 	return 0;
 }
 
-int known_squeeze(struct known_set *set)
+static size_t next_slot(const struct known_set *set, size_t i)
+{
+	return (i + 1) & (set->slot_count - 1);
+}
+
+static size_t slot_of(const struct known_set *set, size_t position)
+{
+	size_t i = set->items[position].hash & (set->slot_count - 1);
+
+	while (set->slots[i] != position + 1)
+		i = next_slot(set, i);
+	return i;
+}
+
+/* Those behind it that were looked for from here on move up. */
+static void free_slot(struct known_set *set, size_t gap)
+{
+	size_t mask = set->slot_count - 1;
+
+	for (size_t i = next_slot(set, gap); set->slots[i]; i = next_slot(set, i)) {
+		size_t first = set->items[set->slots[i] - 1].hash & mask;
+
+		if (((i - first) & mask) < ((i - gap) & mask))
+			continue;
+		set->slots[gap] = set->slots[i];
+		gap = i;
+	}
+	set->slots[gap] = 0;
+}
+
+struct known known_pop(struct known_set *set)
+{
+	free_slot(set, slot_of(set, set->count - 1));
+	return set->items[--set->count];
+}
+
+static void take_out(struct known_set *set, size_t position)
+{
+	free_slot(set, slot_of(set, position));
+	set->count--;
+	memmove(&set->items[position], &set->items[position + 1],
+		(set->count - position) * sizeof(*set->items));
+	for (size_t i = 0; i < set->slot_count; i++)
+		set->slots[i] -= set->slots[i] > position;
+}
+
+static void squeeze_all(struct known_set *set)
 {
 	size_t kept = 0;
-	uint32_t *slots = calloc(set->slot_count ? set->slot_count : 1, sizeof(*slots));
 
-	if (!slots)
-		return -ENOMEM;
+	memset(set->slots, 0, set->slot_count * sizeof(*set->slots));
 	for (size_t i = 0; i < set->count; i++)
 		if (set->items[i].object)
 			set->items[kept++] = set->items[i];
 	set->count = kept;
 	for (size_t i = 0; i < kept; i++)
-		put_slot(slots, set->slot_count, set->items[i].hash, i);
-	free(set->slots);
-	set->slots = slots;
-	return 0;
+		put_slot(set->slots, set->slot_count, set->items[i].hash, i);
 }
 
-int known_copy(const struct known_set *from, struct known_set *out)
+/* One after the other while they are few. */
+void known_squeeze(struct known_set *set)
 {
-	struct known_set set = *from;
+	size_t gone = 0;
 
-	set.items = malloc((set.room + 1) * sizeof(*set.items));
-	set.slots = malloc((set.slot_count + 1) * sizeof(*set.slots));
-	if (!set.items || !set.slots) {
-		known_free(&set);
-		return -ENOMEM;
+	for (size_t i = 0; i < set->count; i++)
+		gone += !set->items[i].object;
+	if (gone > SQUEEZED_SINGLY) {
+		squeeze_all(set);
+		return;
 	}
-	if (set.count)
-		memcpy(set.items, from->items, set.count * sizeof(*set.items));
-	if (set.slot_count)
-		memcpy(set.slots, from->slots, set.slot_count * sizeof(*set.slots));
-	*out = set;
-	return 0;
+	for (size_t i = set->count; gone && i-- > 0;) {
+		if (set->items[i].object)
+			continue;
+		take_out(set, i);
+		gone--;
+	}
 }
 
 void known_free(struct known_set *set)

@@ -3,7 +3,8 @@
 #define WEFT_DAEMON_OBJECTS_OBJECT_SET_H
 /*
  * The objects that are in force, by kind, namespace and name, in the order in which each was first
- * applied. A set borrows what it refers to.
+ * applied. A set borrows what it refers to. An element whose object is NULL has been removed, and
+ * keeps its place until known_squeeze().
  */
 #include <stdbool.h>
 #include <stdint.h>
@@ -21,6 +22,7 @@ struct known {
 	struct object *object;
 	struct origin *origin; /* NULL until its source has given it one */
 	uint32_t hash;
+	bool staged;   /* by a change in the making (stage.h) */
 	int64_t since; /* Unix seconds when weftd first got it; 0: not known */
 };
 
@@ -38,10 +40,10 @@ bool object_is(const struct object *o, const struct object_id *id);
 struct known *known_find(const struct known_set *set, const struct object_id *id);
 /* Appends an object whose identity is not in the set. 0 or -ENOMEM. */
 int known_add(struct known_set *set, struct object *o, struct origin *origin, int64_t since);
-/* Takes out all elements whose `object` is NULL, keeping the order. 0 or -ENOMEM with the set as
- * before. */
-int known_squeeze(struct known_set *set);
-int known_copy(const struct known_set *from, struct known_set *out);
+/* Takes the last element out, which nothing was added behind since it was added itself. */
+struct known known_pop(struct known_set *set);
+/* Takes out all elements whose `object` is NULL, keeping the order. */
+void known_squeeze(struct known_set *set);
 void known_free(struct known_set *set);
 
 #endif

@@ -1,4 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
+#include <assert.h>
 #include <errno.h>
 #include <stdlib.h>
 #include <string.h>
@@ -121,16 +122,54 @@ static bool same_place(const struct object *a, const struct object *b)
 	       a->pos.col == b->pos.col;
 }
 
-int stage_init(struct stage *st, const struct known_set *from)
+void stage_init(struct stage *st, struct known_set *set)
 {
-	*st = (struct stage){ .now = time(NULL) };
-	return known_copy(from, &st->set);
+	*st = (struct stage){ .set = set, .now = time(NULL) };
+}
+
+/* Room for one more. */
+static int reserve_edit(struct stage *st)
+{
+	size_t room = st->edit_room ? 2 * st->edit_room : 16;
+	struct edit *edits;
+
+	if (st->edit_count < st->edit_room)
+		return 0;
+	edits = realloc(st->edits, room * sizeof(*edits));
+	if (!edits)
+		return -ENOMEM;
+	st->edits = edits;
+	st->edit_room = room;
+	return 0;
+}
+
+/* There is room for it. */
+static void replace(struct stage *st, struct known *k, struct object *o)
+{
+	st->edits[st->edit_count++] = (struct edit){ .at = (size_t)(k - st->set->items),
+						     .other = *k,
+						     .first = !k->staged };
+	k->object = o;
+	k->origin = NULL;
+	k->staged = true;
+}
+
+static int append(struct stage *st, struct object *o)
+{
+	int r = known_add(st->set, o, NULL, st->now);
+
+	if (r)
+		return r;
+	st->set->items[st->set->count - 1].staged = true;
+	st->edits[st->edit_count++] =
+		(struct edit){ .at = st->set->count - 1, .added = true, .first = true };
+	return 0;
 }
 
 int stage_put(struct stage *st, struct object *o, const char **change)
 {
 	struct object_id id = object_id(o);
-	struct known *k = known_find(&st->set, &id);
+	struct known *k = known_find(st->set, &id);
 	bool same = k && object_same(k->object, o);
 	int r;
 
@@ -142,29 +181,30 @@ int stage_put(struct stage *st, struct object *o, const char **change)
 	}
 	if (!same || !same_place(k->object, o))
 		st->dirty = true;
-	if (!k)
-		return known_add(&st->set, o, NULL, st->now);
-	r = list_add(&st->gone, k->object);
-	if (r)
-		return r;
-	k->object = o;
-	k->origin = NULL;
-	return 0;
+	r = reserve_edit(st);
+	if (!r && k)
+		r = list_add(&st->gone, k->object);
+	if (!r && k)
+		replace(st, k, o);
+	else if (!r)
+		r = append(st, o);
+	return r;
 }
 
 int stage_remove(struct stage *st, const struct object_id *id)
 {
-	struct known *k = known_find(&st->set, id);
+	struct known *k = known_find(st->set, id);
 	int r;
 
 	if (!k)
 		return -ENOENT;
-	r = list_add(&st->gone, k->object);
+	r = reserve_edit(st);
+	if (!r)
+		r = list_add(&st->gone, k->object);
 	if (r)
 		return r;
-	k->object = NULL;
-	k->origin = NULL;
-	st->dirty = true;
+	replace(st, k, NULL);
+	st->dirty = st->removed = true;
 	return 0;
 }
 
@@ -176,27 +216,102 @@ bool stage_removed(const struct stage *st, const struct object_id *id)
 	return false;
 }
 
-int stage_seal(struct stage *st)
+bool stage_next_change(const struct stage *st, size_t *i, const struct object **old,
+		       const struct object **new)
 {
-	return known_squeeze(&st->set);
+	for (; *i < st->edit_count; ++*i) {
+		const struct edit *e = &st->edits[*i];
+
+		*old = e->other.object;
+		*new = st->set->items[e->at].object;
+		if (e->first && *old != *new) {
+			++*i;
+			return true;
+		}
+	}
+	return false;
 }
 
-void stage_keep(struct stage *st, struct known_set *set)
+static void exchange(struct known *a, struct known *b)
 {
-	for (size_t i = 0; i < st->set.count; i++)
-		origin_ref(st->set.items[i].origin);
-	for (size_t i = 0; i < set->count; i++)
-		origin_unref(set->items[i].origin);
-	known_free(set);
-	*set = st->set;
-	st->set = (struct known_set){ 0 };
+	struct known was = *a;
+
+	*a = *b;
+	*b = was;
+}
+
+void stage_withdraw(struct stage *st)
+{
+	for (size_t i = st->edit_count; i-- > 0 && !st->withdrawn;) {
+		struct edit *e = &st->edits[i];
+
+		if (e->added)
+			e->other = known_pop(st->set);
+		else
+			exchange(&st->set->items[e->at], &e->other);
+	}
+	st->withdrawn = true;
+}
+
+/* An element that was there is there again: it needs no memory. */
+static void add_again(struct known_set *set, struct known *k)
+{
+	int r = known_add(set, k->object, k->origin, k->since);
+
+	assert(!r);
+	(void)r;
+	set->items[set->count - 1].staged = true;
+	*k = (struct known){ 0 };
+}
+
+void stage_again(struct stage *st)
+{
+	for (size_t i = 0; i < st->edit_count && st->withdrawn; i++) {
+		struct edit *e = &st->edits[i];
+
+		if (e->added)
+			add_again(st->set, &e->other);
+		else
+			exchange(&st->set->items[e->at], &e->other);
+	}
+	st->withdrawn = false;
+}
+
+/* A set refers to the origins of its elements, a stage does not. */
+static void settle_edit(struct stage *st, const struct edit *e)
+{
+	struct known *k = &st->set->items[e->at];
+
+	if (!e->first)
+		return;
+	origin_ref(k->origin);
+	origin_unref(e->other.origin);
+	k->staged = false;
+}
+
+static void forget(struct stage *st)
+{
+	free(st->edits);
+	st->edits = NULL;
+	st->edit_count = st->edit_room = 0;
+}
+
+void stage_keep(struct stage *st)
+{
+	for (size_t i = 0; i < st->edit_count; i++)
+		settle_edit(st, &st->edits[i]);
+	if (st->removed)
+		known_squeeze(st->set);
+	forget(st);
 	list_free(&st->fresh, false);
 	list_free(&st->gone, true);
 }
 
 void stage_drop(struct stage *st)
 {
-	known_free(&st->set);
+	if (st->set)
+		stage_withdraw(st);
+	forget(st);
 	list_free(&st->fresh, true);
 	list_free(&st->gone, false);
 }

@@ -65,7 +65,7 @@ static int parse_files(const struct store_input *files, size_t count, struct par
 /* Whether another source has brought it, which alone can change it. */
 static bool is_others(const struct stage *st, const struct object_id *id, struct known **out)
 {
-	*out = known_find(&st->set, id);
+	*out = known_find(st->set, id);
 	return *out && (*out)->origin && !store_file_of((*out)->origin);
 }
 
@@ -202,8 +202,8 @@ static int prune(struct file_change *f, struct stage *st, const struct selector 
 	_cleanup_(json_decrefp) json_t *visited = visited_namespaces(st);
 	int r = json_object_set_new(f->record, "objects", json_array()) ? -ENOMEM : 0;
 
-	for (size_t i = 0; !r && i < st->set.count; i++) {
-		const struct known *k = &st->set.items[i];
+	for (size_t i = 0; !r && i < st->set->count; i++) {
+		const struct known *k = &st->set->items[i];
 		struct object_id id = object_id(k->object);
 
 		if (!store_file_of(k->origin) ||
@@ -216,7 +216,7 @@ static int prune(struct file_change *f, struct stage *st, const struct selector 
 		if (!r)
 			r = stage_remove(st, &id);
 	}
-	return r ? r : stage_seal(st);
+	return r;
 }
 
 static int stage_files(struct file_change *f, struct stage *st, const struct selector *selector,
@@ -264,9 +264,9 @@ static int begin_delete(struct file_change *f, const struct stage *st)
 	return r ? r : json_object_set_new(f->record, "objects", json_array()) ? -ENOMEM : 0;
 }
 
-static int end_delete(struct stage *st, struct change_report *report)
+static int end_delete(const struct change_report *report)
 {
-	return errors_fatal(&report->errors) ? -EINVAL : stage_seal(st);
+	return errors_fatal(&report->errors) ? -EINVAL : 0;
 }
 
 static int stage_delete_files(struct change *c, struct stage *st, struct change_report *report)
@@ -284,7 +284,7 @@ static int stage_delete_files(struct change *c, struct stage *st, struct change_
 			r = stage_delete(st, &id, f->options.ignore_missing, f->record, report);
 		}
 	}
-	return r ? r : end_delete(st, report);
+	return r ? r : end_delete(report);
 }
 
 static int stage_delete_objects(struct change *c, struct stage *st, struct change_report *report)
@@ -294,7 +294,7 @@ static int stage_delete_objects(struct change *c, struct stage *st, struct chang
 
 	for (size_t i = 0; !r && i < f->id_count; i++)
 		r = stage_delete(st, &f->ids[i], f->options.ignore_missing, f->record, report);
-	return r ? r : end_delete(st, report);
+	return r ? r : end_delete(report);
 }
 
 /* ---- the journal ---- */
@@ -306,7 +306,7 @@ static void settle(struct stage *st, struct store_file **stored, const size_t *f
 	for (size_t f = 0; f < count; f++) {
 		for (size_t i = first[f]; i < first[f + 1]; i++) {
 			struct object_id id = object_id(st->fresh.items[i]);
-			struct known *k = known_find(&st->set, &id);
+			struct known *k = known_find(st->set, &id);
 
 			if (k && k->object == st->fresh.items[i])
 				k->origin = &stored[f]->origin;
@@ -314,11 +314,22 @@ static void settle(struct stage *st, struct store_file **stored, const size_t *f
 	}
 }
 
+/* What is known without the change. */
+static int save_again(struct file_source *s, struct stage *st)
+{
+	int r;
+
+	stage_withdraw(st);
+	r = engine_save(s->store, s->known);
+	stage_again(st);
+	return r;
+}
+
 /* What a failed append left behind goes with the old journal; nothing is stored until then. */
-static int append(struct file_change *f)
+static int append(struct file_change *f, struct stage *st)
 {
 	struct file_source *s = f->source;
-	int r = store_is_stuck(s->store) ? engine_save(s->store, s->known) : 0;
+	int r = store_is_stuck(s->store) ? save_again(s, st) : 0;
 
 	if (!r)
 		r = store_append(s->store, f->record, f->change.files, f->change.file_count,
@@ -331,7 +342,7 @@ static int append(struct file_change *f)
 static int store_change(struct change *c, struct stage *st)
 {
 	struct file_change *f = (struct file_change *)c;
-	int r = append(f);
+	int r = append(f, st);
 
 	if (!r && f->first)
 		settle(st, f->stored, f->first, f->count);

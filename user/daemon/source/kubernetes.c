@@ -609,7 +609,8 @@ static int mend(struct object_source *source, struct known_set *set, const struc
 			return -ENOMEM;
 		kube_source_blame(s, o, &why);
 	}
-	return found ? known_squeeze(set) : -EINVAL;
+	known_squeeze(set);
+	return found ? 0 : -EINVAL;
 }
 
 static int accept_loaded(struct object_source *source, const struct known_set *set,

@@ -46,7 +46,7 @@ static int add_item(struct kube_change *c, struct kube_object *of, struct object
 static bool is_in_file(const struct kube_source *s, struct stage *st, const struct kube_object *o)
 {
 	struct object_id id = kube_object_id(o);
-	struct known *k = known_find(&st->set, &id);
+	struct known *k = known_find(st->set, &id);
 
 	return k && k->origin && k->origin != &s->origin;
 }
@@ -58,12 +58,11 @@ static int stage_put_item(struct kube_source *s, struct stage *st, const struct 
 	int r = stage_put(st, kube_object_ref(i->object), &word);
 
 	if (!r)
-		known_find(&st->set, &id)->origin = &s->origin;
+		known_find(st->set, &id)->origin = &s->origin;
 	return r;
 }
 
-static int stage_item(struct kube_source *s, struct stage *st, const struct kube_item *i,
-		      bool *removed)
+static int stage_item(struct kube_source *s, struct stage *st, const struct kube_item *i)
 {
 	struct object_id id = kube_object_id(i->of);
 	int r;
@@ -74,20 +73,18 @@ static int stage_item(struct kube_source *s, struct stage *st, const struct kube
 	if (i->object && i->wish == WISH_NEWEST)
 		return stage_put_item(s, st, i);
 	r = stage_remove(st, &id);
-	*removed |= !r;
 	return r == -ENOENT ? 0 : r;
 }
 
 static int stage_change(struct change *base, struct stage *st, struct change_report *report)
 {
 	struct kube_change *c = (struct kube_change *)base;
-	bool removed = false;
 	int r = 0;
 
 	(void)report;
 	for (size_t i = 0; !r && i < c->count; i++)
-		r = stage_item(c->source, st, &c->items[i], &removed);
-	return !r && removed ? stage_seal(st) : r;
+		r = stage_item(c->source, st, &c->items[i]);
+	return r;
 }
 
 /* ---- what is refused ---- */

@@ -32,6 +32,8 @@ void check_effect(struct mesh *mesh, const struct object *o);
 void check_delegates(struct mesh *mesh, const struct object *o);
 void check_policy_parts(struct mesh *mesh);
 void check_workloads(struct mesh *mesh);
+/* What the remarks about the workloads of a host hang on. False: more than that. */
+bool workloads_facts(struct mesh *mesh, struct host *h, uint64_t *facts);
 /* Warns of rules for ports that carry HTTP/2. Comes after mark_proxied(). */
 void check_http2(struct mesh *mesh);
 

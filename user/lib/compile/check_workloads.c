@@ -129,62 +129,55 @@ static void check_subsets(struct mesh *mesh, const struct object *o)
 }
 
 /* The hosts that rules lead to or are for. */
-static void mention(struct mesh *mesh, struct bytemap *hosts, const char *host, const char *ns)
+static void mention(struct mesh *mesh, const char *host, const char *ns)
 {
 	char name[HOST_MAX];
 	struct host *h;
-	void **at;
 
 	if (!host || host_complete(host, ns, name))
 		return;
 	h = mesh_host(mesh, name);
-	if (!h)
-		return;
-	at = bytemap_at(hosts, h->name, strlen(h->name));
-	mesh->nomem |= !at;
-	if (at)
-		*at = h;
+	if (h)
+		h->mentioned = true;
 }
 
-static void mention_l4(struct mesh *mesh, struct bytemap *hosts, const struct object *o,
-		       const struct l4_routes *routes)
+static void mention_l4(struct mesh *mesh, const struct object *o, const struct l4_routes *routes)
 {
 	for (size_t i = 0; i < routes->count; i++)
 		for (size_t k = 0; k < routes->items[i].route.count; k++)
-			mention(mesh, hosts, routes->items[i].route.items[k].destination.host,
+			mention(mesh, routes->items[i].route.items[k].destination.host,
 				o->meta.namespace);
 }
 
-static void mention_http(struct mesh *mesh, struct bytemap *hosts, const struct object *o)
+static void mention_http(struct mesh *mesh, const struct object *o)
 {
 	for (size_t i = 0; i < o->vs.http.count; i++) {
 		const struct http_route *r = &o->vs.http.items[i];
 
 		for (size_t k = 0; k < r->route.count; k++)
-			mention(mesh, hosts, r->route.items[k].destination.host, o->meta.namespace);
+			mention(mesh, r->route.items[k].destination.host, o->meta.namespace);
 		for (size_t k = 0; k < r->mirrors.count; k++)
-			mention(mesh, hosts, r->mirrors.items[k].destination.host,
-				o->meta.namespace);
+			mention(mesh, r->mirrors.items[k].destination.host, o->meta.namespace);
 	}
 }
 
-static void mention_all(struct mesh *mesh, struct bytemap *hosts)
+static void mention_all(struct mesh *mesh)
 {
 	for (size_t i = 0; i < mesh->virtual_services.count; i++) {
 		const struct object *o = mesh->virtual_services.items[i];
 
-		mention_http(mesh, hosts, o);
-		mention_l4(mesh, hosts, o, &o->vs.tcp);
-		mention_l4(mesh, hosts, o, &o->vs.tls);
+		mention_http(mesh, o);
+		mention_l4(mesh, o, &o->vs.tcp);
+		mention_l4(mesh, o, &o->vs.tls);
 	}
 	for (size_t i = 0; i < mesh->destination_rules.count; i++) {
 		const struct object *o = mesh->destination_rules.items[i];
 
-		mention(mesh, hosts, o->dr.host, o->meta.namespace);
+		mention(mesh, o->dr.host, o->meta.namespace);
 	}
 }
 
-static void check_service(struct mesh *mesh, struct host *h, struct bytemap *mentioned)
+static void check_service(struct mesh *mesh, struct host *h)
 {
 	const struct object *o = h->service;
 
@@ -194,22 +187,52 @@ static void check_service(struct mesh *mesh, struct host *h, struct bytemap *men
 		errors_remark(mesh->errors, REMARK_NO_CLUSTER_IP, o, o->pos,
 			      "spec.clusterIP: service %s/%s has no address that could be called",
 			      o->meta.namespace, o->meta.name);
-	if (workloads_are_known(mesh) && bytemap_str(mentioned, h->name) && !has_endpoint(mesh, h))
+	if (workloads_are_known(mesh) && h->mentioned && !has_endpoint(mesh, h))
 		errors_remark(mesh->errors, REMARK_NO_WORKLOAD, o, o->pos,
 			      "spec.selector: service %s/%s has no endpoint: what rules send there "
 			      "gets 503",
 			      o->meta.namespace, o->meta.name);
 }
 
+static bool any_is_full(const struct host *h)
+{
+	for (size_t i = 0; i < h->port_count; i++)
+		for (enum family family = 0; family < FAMILY_MAX; family++)
+			if (h->ports[i].members[family] && h->ports[i].members[family]->full)
+				return true;
+	return false;
+}
+
+bool workloads_facts(struct mesh *mesh, struct host *h, uint64_t *facts)
+{
+	const struct hosted *rules = bytemap_str(&mesh->dr_index.map, h->name);
+	unsigned bit = 0;
+
+	*facts = 0;
+	if (any_is_full(h))
+		return false;
+	if (!h->mentioned)
+		return true;
+	*facts |= (uint64_t)has_endpoint(mesh, h) << bit++;
+	for (size_t i = 0; rules && i < rules->refs.count; i++) {
+		const struct destination_rule *dr = &rules->refs.items[i]->dr;
+
+		for (size_t k = 0; k < dr->subsets.count; k++) {
+			if (bit == 64)
+				return false;
+			*facts |= (uint64_t)subset_has_pod(mesh, h, &dr->subsets.items[k].labels)
+				  << bit++;
+		}
+	}
+	return !any_is_full(h);
+}
+
 void check_workloads(struct mesh *mesh)
 {
-	struct bytemap mentioned = { 0 };
-
 	check_pods(mesh);
-	mention_all(mesh, &mentioned);
+	mention_all(mesh);
 	for (size_t i = 0; i < mesh->services.count; i++)
-		check_service(mesh, &mesh->host_list[i], &mentioned);
+		check_service(mesh, &mesh->host_list[i]);
 	for (size_t i = 0; workloads_are_known(mesh) && i < mesh->destination_rules.count; i++)
 		check_subsets(mesh, mesh->destination_rules.items[i]);
-	bytemap_free(&mentioned);
 }

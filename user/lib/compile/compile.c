@@ -4,6 +4,7 @@
 #include <errno.h>
 
 #include "lib/compile/check.h"
+#include "lib/compile/index.h"
 #include "lib/l4/l4.h"
 #include "lib/l7/l7.h"
 #include "lib/mesh/gateways.h"
@@ -61,7 +62,20 @@ static bool speaks_of_http(const struct mesh *mesh)
 	return false;
 }
 
-static int compile_http(struct mesh *mesh)
+static int compile_all(struct mesh *mesh, enum compile_http http)
+{
+	int r = compile_mesh(mesh);
+
+	if (!r && mesh->errors->count - mesh->errors->warnings > mesh->fatal_before)
+		r = -EINVAL;
+	if (!r && (http != COMPILE_HTTP_NEEDED || speaks_of_http(mesh)))
+		r = compile_http(mesh);
+	if (!r)
+		tables_order_namespaces(mesh->t);
+	return r;
+}
+
+int compile_http(struct mesh *mesh)
 {
 	struct tables *t = mesh->t;
 	int r = l7_compile(mesh, &t->http_bytes, &t->http_size);
@@ -76,13 +90,36 @@ int compile(const struct objects *objects, struct registry *registry, enum compi
 	int r = mesh_init(&mesh, objects, registry, errors);
 
 	if (!r)
-		r = compile_mesh(&mesh);
-	if (!r && errors->count - errors->warnings > mesh.fatal_before)
-		r = -EINVAL;
-	if (!r && (http != COMPILE_HTTP_NEEDED || speaks_of_http(&mesh)))
-		r = compile_http(&mesh);
+		r = compile_all(&mesh, http);
+	if (!r)
+		*out = TAKE_PTR(mesh.t);
+	return r;
+}
+
+static bool have_policies(const struct objects *objects)
+{
+	for (size_t i = 0; i < objects->count; i++)
+		if (objects->items[i]->kind == KIND_NETWORK_POLICY)
+			return true;
+	return false;
+}
+
+int compile_keeping(const struct objects *objects, struct registry *registry,
+		    enum compile_http http, struct tables **out, struct compile_index **index,
+		    struct errors *errors)
+{
+	static const struct objects none;
+	_cleanup_(compile_index_freep) struct compile_index *x = calloc(1, sizeof(*x));
+	int r = x ? mesh_init(&x->mesh, objects, registry, errors) : -ENOMEM;
+
+	if (!r)
+		r = compile_all(&x->mesh, http);
 	if (r)
 		return r;
-	*out = TAKE_PTR(mesh.t);
+	x->policies = have_policies(objects);
+	x->mesh.objects = &none; /* the list is the caller's */
+	x->mesh.errors = NULL;
+	*out = TAKE_PTR(x->mesh.t);
+	*index = TAKE_PTR(x);
 	return 0;
 }

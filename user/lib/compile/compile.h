@@ -4,6 +4,7 @@
 /*
  * Objects -> the tables of one generation. Pure: no I/O, no globals.
  */
+#include "lib/mesh/change.h"
 #include "lib/tables/registry.h"
 #include "lib/tables/tables.h"
 
@@ -25,5 +26,31 @@ enum compile_http {
  */
 int compile(const struct objects *objects, struct registry *registry, enum compile_http http,
 	    struct tables **out, struct errors *errors);
+
+/*
+ * What a compilation knew, kept for the next one. It borrows from the objects and belongs to the
+ * tables that were made with it: it must be freed before either, or go on to others by
+ * compile_patch().
+ */
+struct compile_index;
+
+/* The same as compile(), which keeps what it knew in *index. Not for COMPILE_HTTP_APART. */
+int compile_keeping(const struct objects *objects, struct registry *registry,
+		    enum compile_http http, struct tables **out, struct compile_index **index,
+		    struct errors *errors);
+void compile_index_free(struct compile_index *index); /* accepts NULL */
+
+enum { COMPILE_ANEW = 1 };
+
+/*
+ * The tables of `from`, which *index belongs to, after a change of pods and endpoints: byte for
+ * byte what compile() would make of all objects, of which those that are new come last. It would
+ * warn of the same as before. They share with `from` what is the same, and then own *index.
+ *
+ * Returns 0 and sets *out; COMPILE_ANEW where more hangs on the change, or it is a large one;
+ * -ENOMEM; -E2BIG. After anything but 0 *index is freed and NULL.
+ */
+int compile_patch(struct compile_index **index, const struct object_change *changes, size_t count,
+		  enum compile_http http, struct tables *from, struct tables **out);
 
 #endif

@@ -82,9 +82,9 @@ static int table_selected(tables_ref a, const struct selected_key *key)
 	if (key->workload == (__u32)NO_POD) {
 		static const struct kvs none;
 		const struct kvs *labels = a->c->labels ? a->c->labels : &none;
+		const struct kvs *wanted = tables_selector(a->t, key->selector);
 
-		return key->selector - 1 < a->t->selectors.count &&
-		       labels_hold(labels, &a->t->selectors.items[key->selector - 1]);
+		return wanted && labels_hold(labels, wanted);
 	}
 	for (i = 0; i < a->t->selected.count; i++)
 		if (a->t->selected.items[i].workload == key->workload &&

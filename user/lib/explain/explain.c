@@ -71,13 +71,15 @@ static char *why_not(const struct tables *t, struct explain_answer *a,
 		     const struct explain_client *client, const struct rule *rule)
 {
 	const char *ns = client->namespace ? client->namespace : "";
+	const char *wanted = rule->ns ? tables_namespace(t, rule->ns) : NULL;
+	const struct kvs *labels;
 
-	if (rule->ns && !str_eq(ns, t->namespaces.items[rule->ns - 1]))
-		return pool_printf(&a->pool, "sourceNamespace: '%s' is not '%s'", ns,
-				   t->namespaces.items[rule->ns - 1]);
-	if (!rule->selector)
+	if (wanted && !str_eq(ns, wanted))
+		return pool_printf(&a->pool, "sourceNamespace: '%s' is not '%s'", ns, wanted);
+	labels = rule->selector ? tables_selector(t, rule->selector) : NULL;
+	if (!labels)
 		return pool_printf(&a->pool, "another generation of rules decided");
-	return why_labels(a, client, &t->selectors.items[rule->selector - 1]);
+	return why_labels(a, client, labels);
 }
 
 /* In the order in which they would be tried: compile time's reasons first, those of this client

@@ -27,16 +27,6 @@ static const struct object *find_object(const struct objects *objects, enum kind
 	return NULL;
 }
 
-static __u32 namespace_number(const struct tables *t, const char *name)
-{
-	size_t i;
-
-	for (i = 0; i < t->namespaces.count; i++)
-		if (!strcmp(t->namespaces.items[i], name))
-			return i + 1;
-	return 0;
-}
-
 static int no_such(struct errors *errors, const char *what, const char *ns, const char *name)
 {
 	errors_add(errors, "explain", (struct pos){ 0 }, "no such %s: %s/%s", what, ns, name);
@@ -69,7 +59,7 @@ int explain_find_client(const struct tables *t, const struct objects *objects,
 		return 0;
 	out->namespace = ns;
 	out->labels = q->labels;
-	out->ns = namespace_number(t, ns);
+	out->ns = tables_namespace_id(t, ns);
 	out->enrolment = enrol_labels(q->enrol, ns, q->labels, home);
 	if (!q->pod || q->labels)
 		return 0;

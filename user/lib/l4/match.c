@@ -3,7 +3,9 @@
 
 #include <errno.h>
 
+#include "lib/base/cleanup.h"
 #include "lib/mesh/gateways.h"
+#include "lib/tables/sources.h"
 
 static bool match_is_bound(const struct called *to, const struct object *o,
 			   const struct l4_match *m)
@@ -77,23 +79,24 @@ static char *labels_text(const struct kvs *labels)
 	return NULL;
 }
 
-/* The number of that set of labels; 0 when out of memory. */
-static __u32 selector_number(struct mesh *mesh, const struct kvs *labels, const char *text)
+/* The id of that set of labels, which the tables then have; 0 when out of memory. */
+static __u32 selector_id(struct mesh *mesh, const struct kvs *labels, const char *text)
 {
-	const char *copy = mesh_text(mesh, "%s", text);
-	void **at = copy ? bytemap_at(&mesh->selectors, copy, strlen(copy)) : NULL;
-	struct kvs *slot;
+	__u32 id = registry_id(mesh->registry, REG_SELECTOR, text);
+	const char *name = id ? registry_name(mesh->registry, REG_SELECTOR, id) : NULL;
+	void **at = name ? bytemap_at(&mesh->selectors, name, strlen(name)) : NULL;
+	struct source_selector *slot;
 
 	if (!at)
 		return 0;
 	if (*at)
-		return (uintptr_t)*at;
+		return id;
 	slot = table_push(&mesh->t->selectors);
 	if (!slot)
 		return 0;
-	*slot = *labels;
-	*at = (void *)(uintptr_t)mesh->t->selectors.count;
-	return mesh->t->selectors.count;
+	*slot = (struct source_selector){ .labels = *labels, .id = id };
+	*at = slot;
+	return id;
 }
 
 int match_conditions(struct mesh *mesh, const struct called *to, const struct l4_match *m,
@@ -115,28 +118,42 @@ int match_conditions(struct mesh *mesh, const struct called *to, const struct l4
 	labels = labels_text(&m->source_labels);
 	if (!labels)
 		return -ENOMEM;
-	rule->selector = selector_number(mesh, &m->source_labels, labels);
+	rule->selector = selector_id(mesh, &m->source_labels, labels);
 	*text = mesh_text(mesh, "%s%ssourceLabels: %s", *text, rule->ns ? "; " : "", labels);
 	return rule->selector && *text ? 0 : -ENOMEM;
 }
 
-static int add_selected(struct mesh *mesh, __u32 workload, __u32 selector)
-{
-	struct selected_key *key = table_push(&mesh->t->selected);
+/* A selector that holds for a pod. */
+struct held {
+	__u32 pod; /* its number (mesh_sources()) */
+	__u32 selector;
+};
 
-	if (!key)
-		return -ENOMEM;
-	*key = (struct selected_key){ .workload = workload, .selector = selector };
-	return 0;
+struct holding {
+	struct bytemap numbers; /* pod -> its number */
+	TABLE(struct held) held;
+	__u32 *workloads; /* by a pod's number */
+	__u32 *selectors; /* room for all of one pod */
+};
+
+static void holding_free(struct holding *h)
+{
+	bytemap_free(&h->numbers);
+	free(h->held.items);
+	free(h->workloads);
+	free(h->selectors);
 }
 
-/* Pod -> workload number, as in gen_sources. */
-static int number_workloads(struct mesh *mesh, struct bytemap *numbers)
+static int number_pods(struct mesh *mesh, struct holding *h)
 {
 	size_t i;
 
+	h->workloads = calloc(mesh->pods.count + 1, sizeof(*h->workloads));
+	h->selectors = calloc(mesh->t->selectors.count, sizeof(*h->selectors));
+	if (!h->workloads || !h->selectors)
+		return -ENOMEM;
 	for (i = 0; i < mesh->pods.count; i++) {
-		void **at = bytemap_at(numbers, &mesh->pods.items[i], sizeof(struct object *));
+		void **at = bytemap_at(&h->numbers, &mesh->pods.items[i], sizeof(struct object *));
 
 		if (!at)
 			return -ENOMEM;
@@ -145,35 +162,71 @@ static int number_workloads(struct mesh *mesh, struct bytemap *numbers)
 	return 0;
 }
 
-static int select_pods(struct mesh *mesh, struct bytemap *numbers, __u32 selector)
+static int select_pods(struct mesh *mesh, struct holding *h, const struct source_selector *s)
 {
-	const struct kvs *labels = &mesh->t->selectors.items[selector - 1];
-	const struct refs *pods = mesh_pods_by_label(mesh, NULL, labels);
+	const struct refs *pods = mesh_pods_by_label(mesh, NULL, &s->labels);
 	size_t i;
+
+	for (i = 0; pods && i < pods->count; i++) {
+		const struct object *pod = pods->items[i];
+		struct held *held;
+
+		if (!labels_hold(&pod->meta.labels, &s->labels))
+			continue;
+		held = table_push(&h->held);
+		if (!held)
+			return -ENOMEM;
+		held->pod = (uintptr_t)bytemap_get(&h->numbers, &pod, sizeof(struct object *));
+		held->selector = s->id;
+	}
+	return 0;
+}
+
+static int compare_held(const void *a, const void *b)
+{
+	const struct held *x = a, *y = b;
+
+	return (x->pod > y->pod) - (x->pod < y->pod);
+}
+
+static int name_workloads(struct mesh *mesh, struct holding *h)
+{
+	size_t i, n, count;
 	int r = 0;
 
-	for (i = 0; pods && i < pods->count && !r; i++) {
-		const struct object *pod = pods->items[i];
+	if (h->held.count)
+		qsort(h->held.items, h->held.count, sizeof(*h->held.items), compare_held);
+	for (i = 0; i < h->held.count && !r; i += count) {
+		const struct held *first = &h->held.items[i];
 
-		if (labels_hold(&pod->meta.labels, labels))
-			r = add_selected(mesh,
-					 (uintptr_t)bytemap_get(numbers, &pod,
-								sizeof(struct object *)),
-					 selector);
+		for (n = i, count = 0; n < h->held.count && h->held.items[n].pod == first->pod; n++)
+			h->selectors[count++] = h->held.items[n].selector;
+		r = workload_of(mesh->registry, h->selectors, count, &h->workloads[first->pod]);
 	}
 	return r;
 }
 
-int write_selected(struct mesh *mesh)
+static int hold(struct mesh *mesh, struct holding *h)
 {
-	struct bytemap numbers = { 0 };
 	size_t i;
-	int r = 0;
+	int r = number_pods(mesh, h);
 
-	if (mesh->t->selectors.count)
-		r = number_workloads(mesh, &numbers);
 	for (i = 0; i < mesh->t->selectors.count && !r; i++)
-		r = select_pods(mesh, &numbers, i + 1);
-	bytemap_free(&numbers);
-	return r;
+		r = select_pods(mesh, h, &mesh->t->selectors.items[i]);
+	return r ? r : name_workloads(mesh, h);
+}
+
+int write_workloads(struct mesh *mesh)
+{
+	_cleanup_(holding_free) struct holding h = { 0 };
+	struct tables *t = mesh->t;
+	size_t i;
+	int r = t->selectors.count ? hold(mesh, &h) : 0;
+
+	for (i = 0; i < t->sources.count && !r; i++) {
+		__u32 *workload = &t->sources.items[i].value.workload;
+
+		*workload = t->selectors.count ? h.workloads[*workload] : 0;
+	}
+	return r ? r : selected_write(mesh->registry, t);
 }

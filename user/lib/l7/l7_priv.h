@@ -102,8 +102,8 @@ __u32 http_cluster_of(struct http_compiler *c, struct mesh_port *sp, const char 
 		      const char *client);
 
 /* Clients. */
-__u32 http_namespace(struct http_compiler *c, const char *name); /* index + 1 */
-int http_sources_write(struct http_compiler *c);		 /* 0 or -ENOMEM */
+__u32 http_namespace(struct http_compiler *c, const char *name);
+int http_sources_write(struct http_compiler *c); /* 0 or -ENOMEM */
 /* Comes last: every namespace that was asked for has its row. */
 void http_namespaces_write(struct http_compiler *c);
 

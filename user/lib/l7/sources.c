@@ -16,12 +16,15 @@ __u32 http_namespace(struct http_compiler *c, const char *name)
 	return number;
 }
 
-/* The mesh's numbers are those of the snapshot. */
 void http_namespaces_write(struct http_compiler *c)
 {
-	for (size_t i = 0; i < c->mesh->t->namespaces.count; i++) {
-		struct hs_namespace row = { .name = http_build_str(
-						    &c->build, c->mesh->t->namespaces.items[i]) };
+	struct tables *t = c->mesh->t;
+
+	tables_order_namespaces(t);
+	for (size_t i = 0; i < t->namespaces.count; i++) {
+		const struct namespace_id *from = &t->namespaces.items[i];
+		struct hs_namespace row = { .name = http_build_str(&c->build, from->name),
+					    .id = from->id };
 
 		http_build_add(&c->build, HS_NAMESPACES, &row);
 	}

@@ -38,7 +38,6 @@ struct gathering {
 	__u64 stamp;
 	enum standing want;
 	bool terminating; /* some that serve and terminate were seen */
-	bool full;	  /* some were left out */
 };
 
 static enum standing standing_of(const struct service_spec *s, bool ready, bool serving,
@@ -65,16 +64,15 @@ static int gather(struct gathering *g, const struct addr *addr, __u16 port,
 	if (e->stamp == g->stamp)
 		return 0;
 	if (g->list->count == CLUSTER_MAX_ENDPOINTS) {
-		g->full = true;
+		g->list->full = true;
 		return 0;
 	}
 	e->stamp = g->stamp;
-	g->list->items[g->list->count++] =
-		(struct member){ .endpoint = e->endpoint,
-				 .name = e->name,
-				 .pod = pod,
-				 .address = address,
-				 .ns = g->sp->host->service->meta.namespace };
+	g->list->items[g->list->count++] = (struct member){ .endpoint = e->endpoint,
+							    .name = e->name,
+							    .pod = pod,
+							    .address = address,
+							    .host = g->sp->host };
 	return 0;
 }
 
@@ -200,6 +198,7 @@ static int gather_kind(struct gathering *g, enum standing want)
 	refs = bytemap_get(&g->mesh->slices, key, n);
 	if (!refs)
 		refs = bytemap_get(&g->mesh->endpoints, key, n);
+	g->sp->host->by_pods = !refs;
 	return refs ? gather_refs(g, refs) : gather_pods(g);
 }
 
@@ -213,6 +212,17 @@ static int gather_all(struct gathering *g)
 	return r || !g->terminating ? r : gather_kind(g, STANDING_TERMINATING);
 }
 
+int members_again(struct mesh *mesh, struct mesh_port *sp, enum family family)
+{
+	struct gathering g = { .mesh = mesh, .sp = sp, .family = family };
+
+	g.stamp = registry_stamp(mesh->registry);
+	g.list = sp->members[family];
+	g.list->count = 0;
+	g.list->full = false;
+	return gather_all(&g);
+}
+
 struct members *port_members(struct mesh *mesh, struct mesh_port *sp, enum family family)
 {
 	struct gathering g = { .mesh = mesh, .sp = sp, .family = family };
@@ -223,7 +233,7 @@ struct members *port_members(struct mesh *mesh, struct mesh_port *sp, enum famil
 	g.list = pool_alloc(&mesh->pool, sizeof(*g.list));
 	if (!g.list || gather_all(&g))
 		return NULL;
-	if (g.full)
+	if (g.list->full)
 		errors_remark(mesh->errors, REMARK_TOO_MANY_ENDPOINTS, sp->host->service,
 			      sp->host->service->pos,
 			      "service %s/%s: only the first %d endpoints of port %u are used",

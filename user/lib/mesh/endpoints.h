@@ -13,5 +13,7 @@
  * at the first call, owned by the mesh. NULL when out of memory.
  */
 struct members *port_members(struct mesh *mesh, struct mesh_port *sp, enum family family);
+/* Makes a list that is there anew, in its place. 0 or -ENOMEM. */
+int members_again(struct mesh *mesh, struct mesh_port *sp, enum family family);
 
 #endif

@@ -105,6 +105,7 @@ struct mesh_port *gateway_port(struct mesh *mesh, const struct object *service, 
 	if (host_of_service(service->meta.name, service->meta.namespace, name) ||
 	    !(h = mesh_host(mesh, name)))
 		return NULL;
+	h->at_gateway = true;
 	sp = host_port(h, port);
 	members = sp ? port_members(mesh, sp, family) : NULL;
 	return members && !members->count ? sp : NULL;

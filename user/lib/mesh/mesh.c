@@ -117,7 +117,7 @@ const char *route_name_fit(struct mesh *mesh, const char *name)
 	return pool_printf(&mesh->pool, "%.*s~%08x", CUT, name, bytes_hash(name, strlen(name)));
 }
 
-static int add_endpoints(struct mesh *mesh, const struct object *o)
+int mesh_add_endpoints(struct mesh *mesh, const struct object *o)
 {
 	struct bytemap *map = o->kind == KIND_ENDPOINT_SLICE ? &mesh->slices : &mesh->endpoints;
 	char key[HOST_MAX];
@@ -137,7 +137,7 @@ static int sort_in(struct mesh *mesh, const struct object *o)
 		return refs_add(mesh, &mesh->pods, o);
 	case KIND_ENDPOINTS:
 	case KIND_ENDPOINT_SLICE:
-		return add_endpoints(mesh, o);
+		return mesh_add_endpoints(mesh, o);
 	case KIND_VIRTUAL_SERVICE:
 		return refs_add(mesh, &mesh->virtual_services, o);
 	case KIND_DESTINATION_RULE:
@@ -309,7 +309,8 @@ void mesh_done(struct mesh *mesh)
 				   &mesh->dr_index.map, &mesh->slices,	     &mesh->endpoints,
 				   &mesh->pods_by_name, &mesh->pods_by_addr, &mesh->pods_by_label,
 				   &mesh->namespaces,	&mesh->selectors,    &mesh->unknown,
-				   &mesh->addresses,	&mesh->texts,	     &mesh->blamed };
+				   &mesh->addresses,	&mesh->texts,	     &mesh->blamed,
+				   &mesh->contested,	&mesh->homes };
 	size_t i;
 
 	for (i = 0; i < sizeof(maps) / sizeof(maps[0]); i++)
@@ -361,19 +362,21 @@ const char *mesh_text(struct mesh *mesh, const char *fmt, ...)
 
 __u32 mesh_namespace(struct mesh *mesh, const char *name)
 {
-	uintptr_t number = (uintptr_t)bytemap_str(&mesh->namespaces, name);
-	const char **slot;
+	__u32 id = (uintptr_t)bytemap_str(&mesh->namespaces, name);
+	struct namespace_id *slot;
 	void **at;
 
-	if (number)
-		return number;
-	slot = table_push(&mesh->t->namespaces);
+	if (id)
+		return id;
+	id = registry_id(mesh->registry, REG_NAMESPACE, name);
+	slot = id ? table_push(&mesh->t->namespaces) : NULL;
 	if (!slot)
 		return 0;
-	*slot = pool_copy(&mesh->t->arena, name, strlen(name));
-	at = *slot ? bytemap_at(&mesh->namespaces, *slot, strlen(name)) : NULL;
+	slot->id = id;
+	slot->name = registry_name(mesh->registry, REG_NAMESPACE, id);
+	at = bytemap_at(&mesh->namespaces, slot->name, strlen(slot->name));
 	if (!at)
 		return 0;
-	*at = (void *)(uintptr_t)mesh->t->namespaces.count;
-	return mesh->t->namespaces.count;
+	*at = (void *)(uintptr_t)id;
+	return id;
 }

@@ -23,13 +23,15 @@ struct member {
 	struct endpoint endpoint;
 	const char *name;			/* owned by the registry */
 	const struct object *pod;		/* if known */
+	bool by_name;				/* it was found by its name */
 	const struct endpoint_address *address; /* that named it, if any: leads to the pod */
-	const char *ns;
+	struct host *host;
 };
 
 struct members {
 	struct member *items; /* the ready ones, then those that terminate but still serve */
 	size_t ready, count, room;
+	bool full; /* some were left out */
 };
 
 struct plan_cluster;
@@ -54,6 +56,18 @@ struct host {
 	struct mesh_port *ports;
 	size_t port_count;
 	struct view *views;
+	/* What was asked of it, and would be again (change.h). */
+	bool by_pods;	 /* it has no EndpointSlices or Endpoints: its selector was */
+	bool knows_pods; /* which pods its members are */
+	bool at_gateway; /* whether it has members, as a Gateway's Service */
+	bool mentioned;	 /* by a rule: whether it has members */
+	bool changes;	 /* it is in a mesh_change */
+};
+
+/* A namespace with pods, or that is known. */
+struct home {
+	const struct object *o; /* the Namespace; NULL: it isn't known */
+	size_t pods;
 };
 
 struct mesh {
@@ -73,11 +87,13 @@ struct mesh {
 	struct bytemap endpoints;     /* "ns/service" -> struct refs: Endpoints */
 	struct bytemap pods_by_name;  /* "ns/name" -> struct object; made when first asked for */
 	struct bytemap pods_by_addr;  /* struct addr -> struct object; made by mesh_sources() */
+	struct bytemap contested;     /* struct addr -> itself: more than one pod has it */
+	struct bytemap homes;	      /* name -> struct home; made by mesh_sources() */
 	struct bytemap pods_by_label; /* "ns\0key\0value" -> struct refs; namespace "" for all
 					 namespaces */
 	bool labels_of_all, labels_by_namespace; /* which part of pods_by_label is filled in */
-	struct bytemap namespaces;		 /* name -> number + 1 */
-	struct bytemap selectors;		 /* canonical labels -> number */
+	struct bytemap namespaces;		 /* name -> id, of those in the tables */
+	struct bytemap selectors;		 /* canonical labels -> id, likewise */
 	struct bytemap addresses;		 /* cluster IP -> struct host */
 	struct bytemap texts;			 /* text -> itself, in the tables' arena */
 	struct bytemap blamed; /* struct destination * -> not NULL: has been warned of */
@@ -98,6 +114,8 @@ int refs_add(struct mesh *mesh, struct refs *refs, const struct object *o);
 /* Appends to the list at `key`, which is copied when it is new. */
 int refs_add_at(struct mesh *mesh, struct bytemap *map, const char *key, size_t len,
 		const struct object *o);
+/* An EndpointSlice or Endpoints. */
+int mesh_add_endpoints(struct mesh *mesh, const struct object *o);
 /* "ns/name", as the maps have it; returns its length. Names were validated, they fit. */
 size_t full_name(char out[HOST_MAX], const char *ns, const char *name);
 /* "NAMESPACE/NAME:PORT". Returns its length. */
@@ -112,15 +130,19 @@ struct mesh_port *host_port(struct host *h, unsigned port);
 /* A text in the tables' arena, one for all that ask for the same; NULL when out of memory. */
 __attribute__((format(printf, 2, 3))) const char *mesh_text(struct mesh *mesh, const char *fmt,
 							    ...);
-/* 1.., numbered in the order of first use; 0 when out of memory. */
+/* The namespace's id, which the tables then have; 0 when out of memory. */
 __u32 mesh_namespace(struct mesh *mesh, const char *name);
 /* The pods of `ns` (NULL: of all namespaces) that have the first of `labels`: the candidates for
  * all of them. NULL: none. */
 const struct refs *mesh_pods_by_label(struct mesh *mesh, const char *ns, const struct kvs *labels);
-/* Fills in the tables' sources: each pod's namespace and workload, by each of its addresses. Comes
- * before member_pod().
- */
+/* Fills in the tables' sources: each pod's namespace, by each of its addresses, and the number of
+ * the pod (index + 1 in `pods`) in place of its workload. Comes before member_pod(). */
 int mesh_sources(struct mesh *mesh);
+/* The namespace's, which is new if it has none. NULL when out of memory. */
+struct home *mesh_home(struct mesh *mesh, const char *ns);
+/* A finished pod's address may belong to another one by now, and those of the node share the
+ * node's. */
+bool pod_has_address(const struct object *pod);
 /* The pod behind an endpoint: by the reference of its slice, else by its address. NULL if it isn't
  * known. */
 const struct object *member_pod(struct mesh *mesh, struct member *m);

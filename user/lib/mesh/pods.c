@@ -7,6 +7,8 @@
 #include <errno.h>
 
 #include "lib/mesh/enrol.h"
+#include "lib/mesh/pods.h"
+#include "lib/tables/sources.h"
 
 enum { LABEL_KEY_MAX = 1024 };
 
@@ -69,10 +71,10 @@ const struct refs *mesh_pods_by_label(struct mesh *mesh, const char *ns, const s
 			   label_key(key, ns ? ns : "", &labels->items[0]));
 }
 
-/* A finished pod's address may belong to another one by now. */
-static bool pod_is_over(const struct object *o)
+bool pod_has_address(const struct object *o)
 {
-	return str_eq(o->pod.phase, "Failed") || str_eq(o->pod.phase, "Succeeded");
+	return !str_eq(o->pod.phase, "Failed") && !str_eq(o->pod.phase, "Succeeded") &&
+	       !o->pod.host_network;
 }
 
 static size_t count_addresses(const struct mesh *mesh)
@@ -84,8 +86,6 @@ static size_t count_addresses(const struct mesh *mesh)
 	return n;
 }
 
-/* The keys of pods_by_addr are the sources' own addresses: their array is made large enough to stay
- * where it is. */
 static int reserve_sources(struct mesh *mesh)
 {
 	size_t n = count_addresses(mesh);
@@ -97,20 +97,45 @@ static int reserve_sources(struct mesh *mesh)
 	return bytemap_reserve(&mesh->pods_by_addr, n);
 }
 
-/* The Namespaces that are known, by name. */
-static int index_homes(const struct mesh *mesh, struct bytemap *homes)
+struct home *mesh_home(struct mesh *mesh, const char *ns)
+{
+	struct home *home = bytemap_str(&mesh->homes, ns);
+	const char *copy;
+	void **at;
+
+	if (home)
+		return home;
+	copy = pool_copy(&mesh->pool, ns, strlen(ns));
+	at = copy ? bytemap_at(&mesh->homes, copy, strlen(ns)) : NULL;
+	if (!at)
+		return NULL;
+	return *at = pool_alloc(&mesh->pool, sizeof(*home));
+}
+
+/* The Namespaces that are known. */
+static int index_homes(struct mesh *mesh)
 {
 	for (size_t i = 0; i < mesh->objects->count; i++) {
 		const struct object *o = mesh->objects->items[i];
-		void **at;
+		struct home *home;
 
 		if (o->kind != KIND_NAMESPACE)
 			continue;
-		at = bytemap_at(homes, o->meta.name, strlen(o->meta.name));
-		if (!at)
+		home = mesh_home(mesh, o->meta.name);
+		if (!home)
 			return -ENOMEM;
-		*at = (void *)o;
+		home->o = o;
 	}
+	return 0;
+}
+
+static int contest(struct mesh *mesh, const void *addr)
+{
+	void **at = bytemap_at(&mesh->contested, addr, sizeof(struct addr));
+
+	if (!at)
+		return -ENOMEM;
+	*at = (void *)addr;
 	return 0;
 }
 
@@ -118,15 +143,20 @@ static int index_homes(const struct mesh *mesh, struct bytemap *homes)
 static int add_source(struct mesh *mesh, const struct source_entry *entry, const char *ip)
 {
 	struct source_entry *s = &mesh->t->sources.items[mesh->t->sources.count];
+	struct addr *key;
 	void **at;
 
 	if (addr_parse(ip, &s->addr))
 		return 0;
-	at = bytemap_at(&mesh->pods_by_addr, s->addr.b, sizeof(s->addr.b));
+	key = pool_alloc(&mesh->pool, sizeof(*key));
+	if (!key)
+		return -ENOMEM;
+	*key = s->addr;
+	at = bytemap_at(&mesh->pods_by_addr, key->b, sizeof(key->b));
 	if (!at)
 		return -ENOMEM;
 	if (*at)
-		return 0;
+		return contest(mesh, key);
 	*at = (void *)entry->pod;
 	s->value = entry->value;
 	s->pod = entry->pod;
@@ -143,7 +173,7 @@ static int add_pod(struct mesh *mesh, const struct object *o, const struct objec
 					    .labelled = enrol_is_labelled(o, home) };
 	int r = 0;
 
-	if (pod_is_over(o) || o->pod.host_network)
+	if (!pod_has_address(o))
 		return 0;
 	for (size_t k = 0; k < o->pod.ips.count && !r; k++)
 		r = add_source(mesh, &entry, o->pod.ips.items[k]);
@@ -152,22 +182,114 @@ static int add_pod(struct mesh *mesh, const struct object *o, const struct objec
 
 int mesh_sources(struct mesh *mesh)
 {
-	struct bytemap homes = { 0 };
 	size_t i;
 	int r = reserve_sources(mesh);
 
 	if (!r)
-		r = index_homes(mesh, &homes);
+		r = index_homes(mesh);
 	for (i = 0; i < mesh->pods.count && !r; i++) {
 		const struct object *o = mesh->pods.items[i];
 		const struct source source = { .ns = mesh_namespace(mesh, o->meta.namespace),
 					       .workload = i + 1 };
 
-		r = source.ns ? add_pod(mesh, o, bytemap_str(&homes, o->meta.namespace), source)
-			      : -ENOMEM;
+		struct home *home = mesh_home(mesh, o->meta.namespace);
+
+		r = source.ns && home ? add_pod(mesh, o, home->o, source) : -ENOMEM;
+		if (!r)
+			home->pods++;
 	}
-	bytemap_free(&homes);
 	return r;
+}
+
+/* ---- changes ---- */
+
+int sources_retire(struct mesh *mesh, const struct object *pod)
+{
+	struct addr addr;
+
+	for (size_t i = 0; pod_has_address(pod) && i < pod->pod.ips.count; i++) {
+		void **at;
+
+		if (addr_parse(pod->pod.ips.items[i], &addr))
+			continue;
+		if (bytemap_get(&mesh->contested, addr.b, sizeof(addr.b)))
+			return MESH_ANEW;
+		at = bytemap_at(&mesh->pods_by_addr, addr.b, sizeof(addr.b));
+		if (!at)
+			return -ENOMEM;
+		*at = NULL;
+	}
+	return 0;
+}
+
+/* The rows are in the order of the pods, not all of which have any: how many there are before that
+ * pod's. */
+static size_t rows_before(const struct mesh *mesh, size_t pod)
+{
+	const struct source_entry *rows = mesh->t->sources.items;
+	size_t row = 0;
+
+	for (size_t i = 0; i < pod; i++)
+		while (row < mesh->t->sources.count && rows[row].pod == mesh->pods.items[i])
+			row++;
+	return row;
+}
+
+/* Takes that pod's rows out. */
+static void take_rows(struct tables *t, size_t first, const struct object *pod)
+{
+	size_t end = first;
+
+	while (end < t->sources.count && t->sources.items[end].pod == pod)
+		end++;
+	memmove(&t->sources.items[first], &t->sources.items[end],
+		(t->sources.count - end) * sizeof(*t->sources.items));
+	t->sources.count -= end - first;
+}
+
+/* Those that were added last go to where they belong. */
+static int move_rows(struct tables *t, size_t first, size_t count)
+{
+	struct source_entry *rows = &t->sources.items[t->sources.count - count];
+	_cleanup_free_ struct source_entry *copy = malloc((count + 1) * sizeof(*copy));
+
+	if (!copy)
+		return -ENOMEM;
+	memcpy(copy, rows, count * sizeof(*copy));
+	memmove(&t->sources.items[first + count], &t->sources.items[first],
+		(rows - &t->sources.items[first]) * sizeof(*copy));
+	memcpy(&t->sources.items[first], copy, count * sizeof(*copy));
+	return 0;
+}
+
+/* The sources have room for it. */
+static int add_changed(struct mesh *mesh, const struct object *pod)
+{
+	struct home *home = mesh_home(mesh, pod->meta.namespace);
+	struct source source = { .ns = mesh_namespace(mesh, pod->meta.namespace) };
+	int r = home && source.ns ? 0 : -ENOMEM;
+
+	if (!r)
+		r = workload_of_labels(mesh->registry, mesh->t, &pod->meta.labels,
+				       &source.workload);
+	return r ? r : add_pod(mesh, pod, home->o, source);
+}
+
+int sources_change(struct mesh *mesh, const struct object_change *c, size_t at)
+{
+	struct tables *t = mesh->t;
+	size_t first = c->old ? rows_before(mesh, at) : t->sources.count;
+	size_t contested = mesh->contested.count, count;
+	int r = 0;
+
+	if (c->old)
+		take_rows(t, first, c->old);
+	count = t->sources.count;
+	if (c->new)
+		r = add_changed(mesh, c->new);
+	if (!r && contested != mesh->contested.count)
+		r = MESH_ANEW;
+	return r ? r : move_rows(t, first, t->sources.count - count);
 }
 
 static int name_pod(struct mesh *mesh, const struct object *o)
@@ -200,11 +322,13 @@ const struct object *member_pod(struct mesh *mesh, struct member *m)
 {
 	if (m->pod)
 		return m->pod;
+	m->host->knows_pods = true;
 	if (m->address && m->address->target_name && str_eq(m->address->target_kind, "Pod")) {
 		const char *ns = m->address->target_namespace ? m->address->target_namespace
-							      : m->ns;
+							      : m->host->service->meta.namespace;
 
 		m->pod = pod_named(mesh, ns, m->address->target_name);
+		m->by_name = m->pod;
 	}
 	if (!m->pod)
 		m->pod = bytemap_get(&mesh->pods_by_addr, m->endpoint.addr.b,

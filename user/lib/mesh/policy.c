@@ -291,22 +291,29 @@ static void add_members(struct mesh *mesh, struct plan_cluster *c, struct member
 			c->members[c->count++] = &all->items[i];
 }
 
+/* Room that is there already is used again. */
+static int members_room(struct mesh *mesh, struct plan_cluster *c, size_t count)
+{
+	if (c->room > count)
+		return 0;
+	c->room = count + c->room / 2 + 1;
+	c->members = pool_alloc(&mesh->pool, c->room * sizeof(*c->members));
+	return c->members ? 0 : -ENOMEM;
+}
+
 /*
  * Endpoints that terminate but still serve are called only where none is ready, as kube-proxy does
  * it. A subset is a cluster of its own, as it is to Envoy: it falls back by itself, whatever the
  * rest of the service has. A route to it asks for these pods: refusing its connections while one of
  * them still serves would be of no use.
  */
-static int add_endpoints(struct mesh *mesh, struct mesh_port *sp, struct plan_cluster *c,
-			 const struct subset *s)
+static int add_endpoints(struct mesh *mesh, struct plan_cluster *c, const struct subset *s)
 {
-	struct members *all = port_members(mesh, sp, c->family);
+	struct members *all = port_members(mesh, c->sp, c->family);
 
-	if (!all)
+	if (!all || members_room(mesh, c, all->count))
 		return -ENOMEM;
-	c->members = pool_alloc(&mesh->pool, (all->count + 1) * sizeof(*c->members));
-	if (!c->members)
-		return -ENOMEM;
+	c->count = 0;
 	add_members(mesh, c, all, 0, all->ready, s);
 	if (!c->count)
 		add_members(mesh, c, all, all->ready, all->count, s);
@@ -338,10 +345,15 @@ struct plan_cluster *cluster_known(struct mesh *mesh, struct mesh_port *sp, cons
 	if (c)
 		return c;
 	c = cluster_keep(mesh, &made);
-	if (!c || add_endpoints(mesh, sp, c, s))
+	if (!c || add_endpoints(mesh, c, s))
 		return NULL;
 	sp->clusters = c;
 	return c;
+}
+
+int cluster_again(struct mesh *mesh, struct plan_cluster *c)
+{
+	return add_endpoints(mesh, c, c->subset[0] ? view_subset(c->view, c->subset) : NULL);
 }
 
 struct plan_cluster *cluster_unknown(struct mesh *mesh, const char *host, unsigned port,

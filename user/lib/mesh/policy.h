@@ -16,15 +16,15 @@ struct view {
 
 /* A cluster of one generation, for l4 and l7 alike. What views agree on is shared. */
 struct plan_cluster {
-	const struct mesh_port *sp; /* NULL: the destination does not exist */
-	const struct view *view;    /* the first that it was made for */
+	struct mesh_port *sp;	 /* NULL: the destination does not exist */
+	const struct view *view; /* the first that it was made for */
 	const char *host, *subset;
 	unsigned port;
 	enum family family;
 	struct cluster values; /* its id and policy, without endpoints */
 	const char *name;      /* owned by the registry */
 	struct member **members;
-	size_t count;
+	size_t count, room;
 	__u32 shortest_ms; /* of its timeouts that are set; 0: none is */
 	bool written;
 	__u32 index; /* into gen_clusters, once l4 has written it */
@@ -51,5 +51,7 @@ struct plan_cluster *cluster_known(struct mesh *mesh, struct mesh_port *sp, cons
 				   enum family family, struct view *view);
 struct plan_cluster *cluster_unknown(struct mesh *mesh, const char *host, unsigned port,
 				     const char *subset);
+/* Gives the cluster of a port its members anew. 0 or -ENOMEM. */
+int cluster_again(struct mesh *mesh, struct plan_cluster *c);
 
 #endif

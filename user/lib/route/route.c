@@ -101,11 +101,32 @@ const struct hs_action *http_plain(const struct http_snapshot *s, const struct a
 	return NULL;
 }
 
+/* By its id; NULL if there is none. */
+static const struct hs_namespace *namespace_at(const struct http_snapshot *s, __u32 id)
+{
+	__u32 low = 0, high = hs_count(s, HS_NAMESPACES);
+
+	while (low < high) {
+		__u32 mid = low + (high - low) / 2;
+		const struct hs_namespace *row = hs_namespace(s, mid);
+
+		if (row->id == id)
+			return row;
+		if (row->id < id)
+			low = mid + 1;
+		else
+			high = mid;
+	}
+	return NULL;
+}
+
 void http_source_known(const struct http_snapshot *s, const struct hs_source *row,
 		       struct http_source *out)
 {
+	const struct hs_namespace *ns = namespace_at(s, row->ns);
+
 	*out = (struct http_source){ .ns = row->ns, .known = row };
-	out->name = row->ns ? hs_span(s, hs_namespace(s, row->ns - 1)->name) : http_span("");
+	out->name = ns ? hs_span(s, ns->name) : http_span("");
 }
 
 void http_source_given(const struct http_snapshot *s, const char *ns, const struct kvs *labels,
@@ -114,7 +135,7 @@ void http_source_given(const struct http_snapshot *s, const char *ns, const stru
 	*out = (struct http_source){ .name = http_span(ns), .labels = labels };
 	for (__u32 i = 0; i < hs_count(s, HS_NAMESPACES) && !out->ns; i++)
 		if (http_span_is(hs_span(s, hs_namespace(s, i)->name), out->name))
-			out->ns = i + 1;
+			out->ns = hs_namespace(s, i)->id;
 }
 
 /* ---- hosts ---- */

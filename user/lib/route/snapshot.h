@@ -19,7 +19,7 @@
 
 enum {
 	HS_MAGIC = 0x77656674,
-	HS_VERSION = 5,
+	HS_VERSION = 6,
 	HS_NONE = 0xffffffffu,
 };
 
@@ -77,8 +77,10 @@ struct hs_range {
 	__u32 first, count;
 };
 
+/* Ordered by id. */
 struct hs_namespace {
 	struct hs_str name;
+	__u32 id; /* what weftd knows it by */
 };
 
 /* A port on which HTTP is spoken, ordered by scope and port. Port 0 in SCOPE_MESH stands for every
@@ -94,7 +96,7 @@ struct hs_listener {
 /* A name by which clients may call. */
 struct hs_domain {
 	struct hs_str name; /* in lower case; a wildcard without its `*` */
-	__u32 ns;	    /* only for clients of this namespace (index + 1); 0: for all */
+	__u32 ns;	    /* only for clients of the namespace with this id; 0: for all */
 	__u32 vhost;
 };
 
@@ -303,7 +305,7 @@ struct hs_skipped {
 /* A pod, ordered by address. */
 struct hs_source {
 	struct addr addr;
-	__u32 ns; /* index + 1 */
+	__u32 ns; /* struct hs_namespace.id */
 	struct hs_range labels;
 	__u32 egress; /* its NetworkPolicies: index of HS_POLICIES + 1; 0: none */
 };

@@ -24,6 +24,10 @@ enum registry_kind {
 	REG_ROUTE,    /* struct route_stat.name */
 	REG_CLUSTER,  /* struct cluster_stat.name */
 	REG_ENDPOINT, /* struct endpoint_stat.name */
+	/* What weftd knows while it runs: nothing in the kernel outlives its ids. */
+	REG_NAMESPACE,
+	REG_SELECTOR, /* its labels, ordered: "app=sleep, version=v1" */
+	REG_WORKLOAD, /* the ids of the selectors that hold: "3,7" (sources.h) */
 	REG_MAX,
 };
 

@@ -19,6 +19,17 @@ struct service_entry {
 	struct service value;
 };
 
+struct namespace_id {
+	const char *name; /* owned by the registry */
+	__u32 id;	  /* struct source.ns, struct rule.ns */
+};
+
+/* sourceLabels of rules. */
+struct source_selector {
+	struct kvs labels; /* borrowed from the compiled objects */
+	__u32 id;	   /* struct rule.selector */
+};
+
 struct source_entry {
 	struct addr addr;
 	struct source value;
@@ -59,8 +70,19 @@ struct cluster_origin {
 	bool known;	    /* the service and the subset exist */
 };
 
-/* One compiled generation. Owns everything in it. */
+/* What generations share when a change has left it as it was (tables_share()). */
+enum tables_group {
+	TABLES_RULES,	  /* everything but the following, and the arena */
+	TABLES_ENDPOINTS, /* clusters, endpoints, endpoint_names */
+	TABLES_SOURCES,	  /* sources, selected */
+	TABLES_GROUPS,
+};
+
+/* One compiled generation. Owns everything in it, alone or with others. */
 struct tables {
+	/* Whose each group is, and how many have that of this one, itself included. */
+	struct tables *owner[TABLES_GROUPS];
+	size_t users[TABLES_GROUPS];
 	TABLE(struct service_entry) services;
 	TABLE(struct service_origin) service_origins; /* parallel to services */
 	/* Services whose cluster IP isn't given, under made-up addresses: for explain, never
@@ -80,10 +102,8 @@ struct tables {
 	TABLE(const char *) route_names;
 	TABLE(const char *) cluster_names;
 	TABLE(const char *) endpoint_names;
-	TABLE(const char *) namespaces; /* index + 1 is struct source.ns */
-	/* Index + 1 is struct rule.selector: the labels it asks for, borrowed from the compiled
-	 * objects. */
-	TABLE(struct kvs) selectors;
+	TABLE(struct namespace_id) namespaces; /* that pods or rules are of, ordered by id */
+	TABLE(struct source_selector) selectors;
 	TABLE(struct cluster_origin) cluster_origins; /* parallel to clusters */
 	/* The shortest connect, idle or duration timeout that is set; 0: none. */
 	uint32_t min_timeout_ms;
@@ -95,8 +115,21 @@ struct tables {
 };
 
 struct tables *tables_new(void); /* NULL when out of memory */
+/* Its groups are freed with the last tables that have them. */
 void tables_free(struct tables *t);
+/* Tables that share every group of `from`, and know nothing of HTTP. NULL when out of memory. */
+struct tables *tables_sharing(struct tables *from);
+/* Leaves TABLES_ENDPOINTS or TABLES_SOURCES to others that have it: it is empty, and the tables'
+ * own. Nothing else is ever added to what is shared. */
+void tables_part(struct tables *t, enum tables_group group);
 DEFINE_CLEANUP(struct tables *, tables_free);
+
+/* NULL, 0 or NULL if there is none. */
+const char *tables_namespace(const struct tables *t, __u32 id);
+__u32 tables_namespace_id(const struct tables *t, const char *name);
+const struct kvs *tables_selector(const struct tables *t, __u32 id);
+/* Puts the namespaces in order. */
+void tables_order_namespaces(struct tables *t);
 
 /* Whether kernel and proxy would do the same by either: where rules came from is not compared.
  * Both are of one registry. */

@@ -1,0 +1,499 @@
+// SPDX-License-Identifier: Apache-2.0
+/*
+ * Over random changes of a small, crowded cluster, tables that were patched are byte for byte those
+ * that compile() makes of all objects.
+ */
+#include <criterion/criterion.h>
+#include <errno.h>
+#include <stdarg.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "test_compile_util.h"
+
+enum {
+	NAMES_MAX = 6,
+	OBJECTS_MAX = 512,
+	CHANGES_MAX = 6, /* at once */
+	STEPS = 3000,
+};
+
+/* ---- a cluster that changes ---- */
+
+struct cluster_model {
+	struct object *objects[OBJECTS_MAX]; /* in the order in which they came */
+	size_t count;
+	struct registry *registry;
+	struct tables *tables;
+	struct compile_index *index;
+	char *warnings; /* of the last compilation of all */
+	unsigned seed;
+	enum compile_http http;
+	size_t patched, anew, refused, same_endpoints;
+};
+
+/* What one step does to it. */
+struct step {
+	struct object_change items[CHANGES_MAX];
+	size_t count;
+	struct object *after[OBJECTS_MAX];
+	size_t after_count;
+};
+
+static unsigned pick(struct cluster_model *m, unsigned n)
+{
+	m->seed = m->seed * 1103515245u + 12345u;
+	return (m->seed >> 16) % n;
+}
+
+static bool chance(struct cluster_model *m, unsigned percent)
+{
+	return pick(m, 100) < percent;
+}
+
+static const char *one_of(struct cluster_model *m, const char *const *words)
+{
+	size_t n = 0;
+
+	while (words[n])
+		n++;
+	return words[pick(m, n)];
+}
+
+__attribute__((format(printf, 1, 2))) static struct object *parsed(const char *fmt, ...)
+{
+	struct objects objects = { 0 };
+	struct errors errors = { 0 };
+	_cleanup_free_ char *text = NULL;
+	struct object *o;
+	va_list args;
+	int len;
+
+	va_start(args, fmt);
+	len = vasprintf(&text, fmt, args);
+	va_end(args);
+	cr_assert_gt(len, 0);
+	cr_assert_eq(rules_parse("cluster", text, len, &objects, &errors, NULL), 0, "%s in %s",
+		     errors.count ? errors.items[0].text : "", text);
+	o = TAKE_PTR(objects.items[0]);
+	objects.count = 0;
+	objects_free(&objects);
+	errors_free(&errors);
+	return o;
+}
+
+static const char *const spaces[] = { "a", "a", "b", "c", NULL };
+static const char *const versions[] = { "v1", "v2", "v2, extra: x", NULL };
+
+static struct object *random_pod(struct cluster_model *m)
+{
+	static const char *const phases[] = { "Running", "Running",   "Running", "Running",
+					      "Pending", "Succeeded", NULL };
+	static const char *const metas[] = { "", "", "", ", deletionTimestamp: now", NULL };
+	static const char *const hosts[] = { "{}",
+					     "{}",
+					     "{}",
+					     "{hostNetwork: true}",
+					     "{containers: [{name: c, ports: [{name: web, "
+					     "containerPort: 8080}]}]}",
+					     NULL };
+	const char *ns = one_of(m, spaces);
+	unsigned name = pick(m, 3 * NAMES_MAX), own = 16 * (ns[0] - 'a') + name;
+	char ip[128] = "";
+
+	if (chance(m, 85))
+		snprintf(ip, sizeof(ip), ", podIP: 10.0.0.%u", chance(m, 96) ? own : pick(m, 64));
+	if (*ip && chance(m, 20))
+		snprintf(ip, sizeof(ip),
+			 ", podIP: 10.0.0.%u, podIPs: [{ip: 10.0.0.%u}, {ip: 'fd00::%u'}]", own,
+			 own, own);
+	return parsed(
+		"apiVersion: v1\nkind: Pod\nmetadata: {name: p%u, namespace: %s, labels: {app: "
+		"s%u, version: %s}%s}\nspec: %s\nstatus: {phase: %s, conditions: [{type: Ready, "
+		"status: '%s'}]%s}\n",
+		name, ns, chance(m, 90) ? name % NAMES_MAX : pick(m, NAMES_MAX),
+		one_of(m, versions), one_of(m, metas), one_of(m, hosts), one_of(m, phases),
+		chance(m, 80) ? "True" : "False", ip);
+}
+
+static struct object *random_slice(struct cluster_model *m)
+{
+	const char *ns = one_of(m, spaces);
+	unsigned service = pick(m, NAMES_MAX), n = pick(m, 6);
+	_cleanup_free_ char *list = NULL;
+	size_t len;
+	FILE *f = open_memstream(&list, &len);
+	bool six = chance(m, 10);
+
+	for (unsigned i = 0; i < n; i++) {
+		unsigned pod = chance(m, 80) ? service + NAMES_MAX * pick(m, 3)
+					     : pick(m, 3 * NAMES_MAX);
+		unsigned own = 16 * (ns[0] - 'a') + (chance(m, 90) ? pod : pick(m, 64));
+
+		fprintf(f,
+			"%s{addresses: [%s%u'], conditions: {ready: %s, serving: %s, terminating: "
+			"%s}",
+			i ? ", " : "", six ? "'fd00::" : "'10.0.0.", own,
+			chance(m, 80) ? "true" : "false", chance(m, 90) ? "true" : "false",
+			chance(m, 10) ? "true" : "false");
+		if (chance(m, 70))
+			fprintf(f, ", targetRef: {kind: %s, name: p%u, namespace: %s}",
+				chance(m, 95) ? "Pod" : "Node", pod, chance(m, 95) ? ns : "b");
+		fputs("}", f);
+	}
+	fclose(f);
+	return parsed(
+		"apiVersion: discovery.k8s.io/v1\nkind: EndpointSlice\nmetadata: {name: s%u-%u, "
+		"namespace: %s, labels: {kubernetes.io/service-name: s%u}}\naddressType: "
+		"%s\nports: [{name: x, port: %u}, {name: http, port: 8080}]\nendpoints: [%s]\n",
+		service, pick(m, 3), ns, chance(m, 97) ? service : pick(m, NAMES_MAX),
+		six ? "IPv6" : "IPv4", 80 + pick(m, 2), list);
+}
+
+static struct object *random_endpoints(struct cluster_model *m)
+{
+	const char *ns = one_of(m, spaces);
+	unsigned service = pick(m, NAMES_MAX);
+
+	return parsed(
+		"apiVersion: v1\nkind: Endpoints\nmetadata: {name: s%u, namespace: %s}\nsubsets: "
+		"[{addresses: [{ip: 10.0.0.%u}, {ip: 10.0.0.%u}], notReadyAddresses: [{ip: "
+		"10.0.0.%u}], ports: [{name: x, port: 80}]}]\n",
+		service, ns, pick(m, 64), pick(m, 64), pick(m, 64));
+}
+
+static struct object *random_service(struct cluster_model *m)
+{
+	static const char *const http[] = { "", "", ", {name: http, port: 81, targetPort: web}",
+					    NULL };
+	const char *ns = one_of(m, spaces);
+	unsigned n = pick(m, NAMES_MAX);
+	char ip[64] = "";
+
+	if (chance(m, 92))
+		snprintf(ip, sizeof(ip), "clusterIP: 10.1.%u.%u, ", ns[0] - 'a',
+			 chance(m, 97) ? n : pick(m, NAMES_MAX));
+	return parsed(
+		"apiVersion: v1\nkind: Service\nmetadata: {name: s%u, namespace: %s}\nspec: "
+		"{%sselector: {app: s%u}, publishNotReadyAddresses: %s, ports: [{name: x, port: "
+		"80}%s]}\n",
+		n, ns, ip, n, chance(m, 10) ? "true" : "false", one_of(m, http));
+}
+
+static struct object *random_rule(struct cluster_model *m)
+{
+	static const char *const kinds[] = { "tcp", "tcp", "tcp", "http", NULL };
+	static const char *const matches[] = {
+		"", "match: [{sourceLabels: {app: s1}}], ",
+		"match: [{sourceLabels: {version: v2}}, {sourceNamespace: b}], ", NULL
+	};
+	const char *ns = one_of(m, spaces), *kind = one_of(m, kinds);
+	unsigned to = pick(m, NAMES_MAX);
+
+	return parsed(
+		"apiVersion: networking.istio.io/v1\nkind: VirtualService\nmetadata: {name: r%u, "
+		"namespace: %s}\nspec: {hosts: [s%u], %s: [{%sroute: [{destination: {host: s%u, "
+		"subset: v%u}, weight: %u}, {destination: {host: s%u, port: {number: 80}}, "
+		"weight: 7}]}, {route: [{destination: {host: s%u}}]}]}\n",
+		pick(m, 3), ns, pick(m, NAMES_MAX), m->http || *kind == 't' ? kind : "tcp",
+		one_of(m, matches), to, 1 + pick(m, 2), 1 + pick(m, 9), pick(m, NAMES_MAX),
+		pick(m, NAMES_MAX));
+}
+
+static struct object *random_destination_rule(struct cluster_model *m)
+{
+	unsigned n = pick(m, NAMES_MAX);
+
+	return parsed(
+		"apiVersion: networking.istio.io/v1\nkind: DestinationRule\nmetadata: {name: d%u, "
+		"namespace: %s}\nspec: {host: s%u, trafficPolicy: {connectionPool: {tcp: "
+		"{maxConnections: %u}}}, subsets: [{name: v1, labels: {version: v1}}, {name: v2, "
+		"labels: {version: v%u}}]}\n",
+		n, one_of(m, spaces), n, pick(m, 4), 1 + pick(m, 2));
+}
+
+static struct object *random_gateway(struct cluster_model *m)
+{
+	return parsed(
+		"apiVersion: networking.istio.io/v1\nkind: Gateway\nmetadata: {name: g, namespace: "
+		"%s}\nspec: {selector: {app: s%u}, servers: [{port: {number: %u, name: tcp, "
+		"protocol: TCP}, hosts: ['*']}]}\n",
+		one_of(m, spaces), pick(m, NAMES_MAX), 80 + pick(m, 2));
+}
+
+static struct object *random_policy(struct cluster_model *m)
+{
+	return parsed(
+		"apiVersion: networking.k8s.io/v1\nkind: NetworkPolicy\nmetadata: {name: n, "
+		"namespace: %s}\nspec: {podSelector: {matchLabels: {app: s%u}}, ingress: [{from: "
+		"[{podSelector: {matchLabels: {version: v1}}}]}]}\n",
+		one_of(m, spaces), pick(m, NAMES_MAX));
+}
+
+static struct object *random_namespace(struct cluster_model *m)
+{
+	return parsed(
+		"apiVersion: v1\nkind: Namespace\nmetadata: {name: %s, labels: {istio-injection: "
+		"%s}}\n",
+		one_of(m, spaces), chance(m, 50) ? "enabled" : "disabled");
+}
+
+static struct object *random_object(struct cluster_model *m)
+{
+	unsigned n = pick(m, 1000);
+
+	return n < 420					   ? random_pod(m)
+	       : n < 880				   ? random_slice(m)
+	       : n < 900				   ? random_endpoints(m)
+	       : n < 940				   ? random_service(m)
+	       : n < 960				   ? random_rule(m)
+	       : n < 980				   ? random_destination_rule(m)
+	       : n < 985				   ? random_gateway(m)
+	       : n < 990 && m->http == COMPILE_HTTP_NEEDED ? random_policy(m)
+							   : random_namespace(m);
+}
+
+static bool same_identity(const struct object *a, const struct object *b)
+{
+	return a->kind == b->kind && !strcmp(a->meta.name, b->meta.name) &&
+	       (a->kind == KIND_NAMESPACE || !strcmp(a->meta.namespace, b->meta.namespace));
+}
+
+static size_t position(const struct step *s, const struct object *o)
+{
+	size_t i = 0;
+
+	while (i < s->after_count && !same_identity(s->after[i], o))
+		i++;
+	return i;
+}
+
+/* An object comes, takes the place of another, or goes. Each changes once. */
+static void add_change(struct cluster_model *m, struct step *s)
+{
+	struct object *o = random_object(m);
+	size_t at = position(s, o);
+	struct object *old = at < s->after_count ? s->after[at] : NULL;
+	bool goes = old && chance(m, 25);
+
+	for (size_t i = 0; i < s->count; i++)
+		if (same_identity(s->items[i].old ? s->items[i].old : s->items[i].new, o)) {
+			object_free(o);
+			return;
+		}
+	if (goes) {
+		object_free(TAKE_PTR(o));
+		memmove(&s->after[at], &s->after[at + 1],
+			(--s->after_count - at) * sizeof(s->after[0]));
+	} else {
+		s->after[at] = o;
+		s->after_count += at == s->after_count;
+	}
+	cr_assert_lt(s->after_count, OBJECTS_MAX);
+	s->items[s->count++] = (struct object_change){ old, o };
+}
+
+/* ---- what is compared ---- */
+
+#define SAME_ROWS(table)                                                                        \
+	do {                                                                                    \
+		cr_assert_eq(a->table.count, b->table.count, #table ", step %zu", step);        \
+		cr_assert(!a->table.count || !memcmp(a->table.items, b->table.items,            \
+						     a->table.count * sizeof(*a->table.items)), \
+			  #table ", step %zu", step);                                           \
+	} while (0)
+
+static void same_text(const char *a, const char *b, size_t step)
+{
+	cr_assert(a == b || (a && b && !strcmp(a, b)), "\"%s\" and \"%s\", step %zu", a, b, step);
+}
+
+static void same_origin(const struct rule_origin *a, const struct rule_origin *b, size_t step)
+{
+	const char *const x[] = { a->kind,  a->namespace, a->name,	a->route,
+				  a->label, a->file,	  a->conditions };
+	const char *const y[] = { b->kind,  b->namespace, b->name,	b->route,
+				  b->label, b->file,	  b->conditions };
+
+	for (size_t i = 0; i < sizeof(x) / sizeof(*x); i++)
+		same_text(x[i], y[i], step);
+	cr_assert(!memcmp(&a->pos, &b->pos, sizeof(a->pos)) &&
+		  !memcmp(&a->whole_pos, &b->whole_pos, sizeof(a->whole_pos)));
+}
+
+static void same_service(const struct service_origin *a, const struct service_origin *b,
+			 size_t step)
+{
+	same_text(a->namespace, b->namespace, step);
+	same_text(a->name, b->name, step);
+	same_text(a->host, b->host, step);
+	cr_assert_eq(a->skipped_count, b->skipped_count);
+	for (size_t i = 0; i < a->skipped_count; i++) {
+		same_origin(&a->skipped[i].rule, &b->skipped[i].rule, step);
+		same_text(a->skipped[i].why, b->skipped[i].why, step);
+	}
+}
+
+static void same_origins(const struct tables *a, const struct tables *b, size_t step)
+{
+	for (size_t i = 0; i < a->services.count; i++)
+		same_service(&a->service_origins.items[i], &b->service_origins.items[i], step);
+	for (size_t i = 0; i < a->unaddressed.count; i++)
+		same_service(&a->unaddressed_origins.items[i], &b->unaddressed_origins.items[i],
+			     step);
+	for (size_t i = 0; i < a->rules.count; i++)
+		same_origin(&a->rule_origins.items[i], &b->rule_origins.items[i], step);
+	for (size_t i = 0; i < a->clusters.count; i++) {
+		const struct cluster_origin *x = &a->cluster_origins.items[i];
+		const struct cluster_origin *y = &b->cluster_origins.items[i];
+
+		same_text(x->host, y->host, step);
+		same_text(x->subset, y->subset, step);
+		cr_assert(x->port == y->port && x->known == y->known);
+	}
+}
+
+static void same_sources(const struct tables *a, const struct tables *b, size_t step)
+{
+	cr_assert_eq(a->sources.count, b->sources.count, "step %zu", step);
+	for (size_t i = 0; i < a->sources.count; i++) {
+		const struct source_entry *x = &a->sources.items[i], *y = &b->sources.items[i];
+
+		cr_assert(!memcmp(&x->addr, &y->addr, sizeof(x->addr)) &&
+				  x->value.ns == y->value.ns &&
+				  x->value.workload == y->value.workload && x->pod == y->pod &&
+				  x->labelled == y->labelled,
+			  "source %zu, step %zu", i, step);
+	}
+}
+
+static void same_tables(const struct tables *a, const struct tables *b, size_t step)
+{
+	SAME_ROWS(services);
+	SAME_ROWS(unaddressed);
+	SAME_ROWS(rules);
+	SAME_ROWS(routes);
+	SAME_ROWS(dests);
+	SAME_ROWS(clusters);
+	SAME_ROWS(endpoints);
+	SAME_ROWS(selected);
+	SAME_ROWS(route_names);
+	SAME_ROWS(cluster_names);
+	SAME_ROWS(endpoint_names);
+	SAME_ROWS(namespaces);
+	same_sources(a, b, step);
+	same_origins(a, b, step);
+	cr_assert_eq(a->min_timeout_ms, b->min_timeout_ms);
+	cr_assert_eq(!a->http, !b->http, "step %zu", step);
+	cr_assert_eq(a->http_size, b->http_size, "step %zu", step);
+	cr_assert(!a->http_size || !memcmp(a->http_bytes, b->http_bytes, a->http_size),
+		  "the snapshot, step %zu", step);
+	cr_assert(tables_same(a, b));
+}
+
+/* ---- steps ---- */
+
+static void free_all(struct step *s, bool fresh)
+{
+	for (size_t i = 0; i < s->count; i++)
+		object_free((struct object *)(fresh ? s->items[i].new : s->items[i].old));
+}
+
+static int patch(struct cluster_model *m, const struct step *s, struct tables **out)
+{
+	int r;
+
+	if (!m->index)
+		return COMPILE_ANEW;
+	r = compile_patch(&m->index, s->items, s->count, m->http, m->tables, out);
+	cr_assert(r == 0 || r == COMPILE_ANEW);
+	cr_assert_eq(!m->index, r != 0);
+	return r;
+}
+
+static void take_effect(struct cluster_model *m, struct step *s, struct tables *tables)
+{
+	tables_free(m->tables);
+	m->tables = tables;
+	memcpy(m->objects, s->after, sizeof(m->objects));
+	m->count = s->after_count;
+	free_all(s, false);
+}
+
+/* It is compiled, and not to be: what it was made with goes before its objects do. */
+static void undo(struct cluster_model *m, struct step *s, struct tables *tables)
+{
+	tables_free(tables);
+	compile_index_free(TAKE_PTR(m->index));
+	free_all(s, true);
+}
+
+static void run_step(struct cluster_model *m, size_t step)
+{
+	struct step s = { .after_count = m->count };
+	struct tables *fresh = NULL, *tables = NULL;
+	struct compile_index *index = NULL;
+	struct errors errors = { 0 };
+	_cleanup_free_ char *warnings = NULL;
+	struct objects all;
+	int r, patched;
+
+	memcpy(s.after, m->objects, sizeof(s.after));
+	for (unsigned i = 0, n = chance(m, 60) ? 1 : 1 + pick(m, CHANGES_MAX); i < n; i++)
+		add_change(m, &s);
+	all = (struct objects){ s.after, s.after_count };
+	patched = patch(m, &s, &tables);
+	r = compile_keeping(&all, m->registry, m->http, &fresh, &index, &errors);
+	cr_assert(r == 0 || (r == -EINVAL && patched));
+	warnings = errors_text(&errors);
+	if (r) {
+		m->refused++;
+		undo(m, &s, NULL);
+	} else if (!patched) {
+		m->patched++;
+		m->same_endpoints += tables->endpoints.items == m->tables->endpoints.items;
+		same_tables(tables, fresh, step);
+		cr_assert_str_eq(warnings, m->warnings, "step %zu", step);
+		compile_index_free(index);
+		tables_free(fresh);
+		if (chance(m, 10))
+			undo(m, &s, tables);
+		else
+			take_effect(m, &s, tables);
+	} else {
+		m->anew++;
+		free(m->warnings);
+		m->warnings = TAKE_PTR(warnings);
+		take_effect(m, &s, fresh);
+		m->index = index;
+	}
+	errors_free(&errors);
+}
+
+static void run_all(unsigned seed, enum compile_http http)
+{
+	struct cluster_model m = { .seed = seed, .http = http, .registry = registry_new() };
+
+	for (size_t i = 0; i < STEPS; i++)
+		run_step(&m, i);
+	cr_log_warn("%zu patched, %zu compiled anew, %zu refused; %zu shared all endpoints",
+		    m.patched, m.anew, m.refused, m.same_endpoints);
+	cr_expect_gt(m.patched, STEPS / 4, "%zu patched, %zu anew, %zu refused", m.patched, m.anew,
+		     m.refused);
+	compile_index_free(m.index);
+	tables_free(m.tables);
+	for (size_t i = 0; i < m.count; i++)
+		object_free(m.objects[i]);
+	registry_free(m.registry);
+	free(m.warnings);
+}
+
+Test(compile_patch, tcp_is_as_if_compiled_anew, .timeout = 300)
+{
+	run_all(1, COMPILE_HTTP_NEEDED);
+}
+
+Test(compile_patch, http_is_as_if_compiled_anew, .timeout = 300)
+{
+	run_all(2, COMPILE_HTTP_ALWAYS);
+}

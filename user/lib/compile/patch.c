@@ -1,0 +1,307 @@
+// SPDX-License-Identifier: Apache-2.0
+/*
+ * The tables after a change of pods and endpoints: only what hangs on these is made again.
+ */
+#include <errno.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "lib/compile/check.h"
+#include "lib/compile/index.h"
+#include "lib/mesh/endpoints.h"
+#include "lib/mesh/policy.h"
+#include "lib/tables/sources.h"
+
+enum {
+	CHANGES_MAX = 64, /* a compilation costs no more than as many */
+	PATCHES_MAX = 4096,
+};
+
+_Static_assert((int)COMPILE_ANEW == (int)MESH_ANEW, "what the mesh says is passed on");
+
+void compile_index_free(struct compile_index *x)
+{
+	if (!x)
+		return;
+	mesh_done(&x->mesh);
+	free(x);
+}
+
+/* A patch on its way. */
+struct patch {
+	struct mesh *mesh;
+	struct mesh_change change;
+	struct errors errors; /* that would have been told of: none is, but by compile() */
+	const struct tables *from;
+	struct tables *t;
+	uint64_t *facts;			     /* of change.hosts, before it */
+	TABLE(const struct plan_cluster *) clusters; /* of the hosts, in the order of their rows */
+};
+
+static void patch_free(struct patch *p)
+{
+	p->mesh->errors = NULL;
+	p->mesh->t = NULL;
+	mesh_change_free(&p->change);
+	errors_free(&p->errors);
+	tables_free(p->t);
+	free(p->facts);
+	free(p->clusters.items);
+}
+
+static int note_facts(struct patch *p)
+{
+	p->facts = calloc(p->change.hosts.count + 1, sizeof(*p->facts));
+	if (!p->facts)
+		return -ENOMEM;
+	for (size_t i = 0; i < p->change.hosts.count; i++)
+		if (!workloads_facts(p->mesh, p->change.hosts.items[i], &p->facts[i]))
+			return COMPILE_ANEW;
+	return 0;
+}
+
+static int compare_facts(struct patch *p)
+{
+	uint64_t facts;
+
+	for (size_t i = 0; i < p->change.hosts.count; i++)
+		if (!workloads_facts(p->mesh, p->change.hosts.items[i], &facts) ||
+		    facts != p->facts[i])
+			return COMPILE_ANEW;
+	return 0;
+}
+
+/* ---- endpoints ---- */
+
+static int add_cluster(struct patch *p, struct plan_cluster *c)
+{
+	const struct plan_cluster **slot;
+	int r = cluster_again(p->mesh, c);
+
+	if (r || !c->written)
+		return r;
+	slot = table_push(&p->clusters);
+	if (!slot)
+		return -ENOMEM;
+	*slot = c;
+	return 0;
+}
+
+static int find_members(struct patch *p, struct mesh_port *sp)
+{
+	int r = 0;
+
+	for (enum family family = 0; family < FAMILY_MAX && !r; family++)
+		if (sp->members[family])
+			r = members_again(p->mesh, sp, family);
+	for (struct plan_cluster *c = sp->clusters; c && !r; c = c->next)
+		r = add_cluster(p, c);
+	return r;
+}
+
+static int compare_rows(const void *a, const void *b)
+{
+	const struct plan_cluster *const *x = a, *const *y = b;
+
+	return ((*x)->index > (*y)->index) - ((*x)->index < (*y)->index);
+}
+
+static int find_clusters(struct patch *p)
+{
+	int r = 0;
+
+	for (size_t i = 0; i < p->change.hosts.count && !r; i++) {
+		struct host *h = p->change.hosts.items[i];
+
+		for (size_t k = 0; k < h->port_count && !r; k++)
+			r = find_members(p, &h->ports[k]);
+	}
+	if (p->clusters.count)
+		qsort(p->clusters.items, p->clusters.count, sizeof(*p->clusters.items),
+		      compare_rows);
+	return r;
+}
+
+static bool same_members(const struct tables *t, const struct plan_cluster *c)
+{
+	const struct cluster *row = &t->clusters.items[c->index];
+
+	if (row->ep_count != c->count)
+		return false;
+	for (size_t i = 0; i < c->count; i++)
+		if (t->endpoints.items[row->ep_first + i].id != c->members[i]->endpoint.id)
+			return false;
+	return true;
+}
+
+/* Endpoints in all once those clusters have theirs; all_same: none of them has others. */
+static size_t count_endpoints(const struct patch *p, bool *all_same)
+{
+	size_t count = p->from->endpoints.count;
+
+	*all_same = true;
+	for (size_t i = 0; i < p->clusters.count; i++) {
+		const struct plan_cluster *c = p->clusters.items[i];
+
+		count -= p->from->clusters.items[c->index].ep_count;
+		count += c->count;
+		*all_same &= same_members(p->from, c);
+	}
+	return count;
+}
+
+static int reserve_endpoints(struct patch *p, size_t count)
+{
+	struct tables *t = p->t;
+
+	tables_part(t, TABLES_ENDPOINTS);
+	t->clusters.room = p->from->clusters.count;
+	t->clusters.items = malloc((t->clusters.room + 1) * sizeof(*t->clusters.items));
+	t->endpoints.room = t->endpoint_names.room = count;
+	t->endpoints.items = malloc((count + 1) * sizeof(*t->endpoints.items));
+	t->endpoint_names.items = malloc((count + 1) * sizeof(*t->endpoint_names.items));
+	return t->clusters.items && t->endpoints.items && t->endpoint_names.items ? 0 : -ENOMEM;
+}
+
+/* The endpoints of rows that stay as they are, one after the other. */
+static void copy_endpoints(struct patch *p, size_t first, size_t end)
+{
+	struct tables *t = p->t;
+	size_t count = end - first;
+
+	if (!count)
+		return;
+	memcpy(&t->endpoints.items[t->endpoints.count], &p->from->endpoints.items[first],
+	       count * sizeof(*t->endpoints.items));
+	memcpy(&t->endpoint_names.items[t->endpoint_names.count],
+	       &p->from->endpoint_names.items[first], count * sizeof(*t->endpoint_names.items));
+	t->endpoints.count += count;
+	t->endpoint_names.count += count;
+}
+
+static void write_members(struct tables *t, const struct plan_cluster *c)
+{
+	for (size_t i = 0; i < c->count; i++) {
+		t->endpoints.items[t->endpoints.count++] = c->members[i]->endpoint;
+		t->endpoint_names.items[t->endpoint_names.count++] = c->members[i]->name;
+	}
+}
+
+/* Clusters have their endpoints in the order of their rows. */
+static void write_endpoints(struct patch *p)
+{
+	const struct tables *from = p->from;
+	struct tables *t = p->t;
+	size_t next = 0, copied = 0;
+
+	for (size_t i = 0; i < from->clusters.count; i++) {
+		const struct plan_cluster *c = next < p->clusters.count ? p->clusters.items[next]
+									: NULL;
+		struct cluster *row = &t->clusters.items[i];
+
+		*row = from->clusters.items[i];
+		row->ep_first = t->endpoints.count + (from->clusters.items[i].ep_first - copied);
+		if (!c || c->index != i)
+			continue;
+		copy_endpoints(p, copied, from->clusters.items[i].ep_first);
+		copied = from->clusters.items[i].ep_first + from->clusters.items[i].ep_count;
+		row->ep_count = c->count;
+		write_members(t, c);
+		next++;
+	}
+	copy_endpoints(p, copied, from->endpoints.count);
+	t->clusters.count = from->clusters.count;
+}
+
+static int patch_endpoints(struct patch *p)
+{
+	bool all_same;
+	size_t count;
+	int r = find_clusters(p);
+
+	if (r)
+		return r;
+	count = count_endpoints(p, &all_same);
+	if (all_same)
+		return 0;
+	r = reserve_endpoints(p, count);
+	if (!r)
+		write_endpoints(p);
+	return r;
+}
+
+/* ---- sources ---- */
+
+static int copy_sources(struct patch *p)
+{
+	const struct tables *from = p->from;
+	struct tables *t = p->t;
+
+	tables_part(t, TABLES_SOURCES);
+	t->sources.room = from->sources.count + mesh_change_room(&p->change) + 1;
+	t->sources.items = malloc(t->sources.room * sizeof(*t->sources.items));
+	if (!t->sources.items)
+		return -ENOMEM;
+	if (from->sources.count)
+		memcpy(t->sources.items, from->sources.items,
+		       from->sources.count * sizeof(*t->sources.items));
+	t->sources.count = from->sources.count;
+	return 0;
+}
+
+/* ---- all of it ---- */
+
+static int patch(struct patch *p)
+{
+	int r = mesh_change_find(p->mesh, &p->change);
+
+	if (!r)
+		r = note_facts(p);
+	if (!r && p->change.pods)
+		r = copy_sources(p);
+	if (!r)
+		r = mesh_change_make(p->mesh, &p->change);
+	if (!r)
+		r = patch_endpoints(p);
+	if (!r)
+		r = compare_facts(p);
+	if (!r && p->change.pods)
+		r = selected_write(p->mesh->registry, p->t);
+	if (!r && p->from->http)
+		r = compile_http(p->mesh);
+	if (!r && p->mesh->nomem)
+		r = -ENOMEM;
+	return r ? r : p->errors.count ? COMPILE_ANEW : 0;
+}
+
+static bool is_too_much(struct compile_index *x, size_t count, enum compile_http http,
+			const struct tables *from)
+{
+	return count > CHANGES_MAX || x->patches++ == PATCHES_MAX ||
+	       (from->http ? x->policies : http == COMPILE_HTTP_ALWAYS);
+}
+
+int compile_patch(struct compile_index **index, const struct object_change *changes, size_t count,
+		  enum compile_http http, struct tables *from, struct tables **out)
+{
+	_cleanup_(compile_index_freep) struct compile_index *x = TAKE_PTR(*index);
+	_cleanup_(patch_free) struct patch p = { .mesh = &x->mesh,
+						 .change = { .items = changes, .count = count },
+						 .from = from };
+	int r;
+
+	if (is_too_much(x, count, http, from))
+		return COMPILE_ANEW;
+	p.t = tables_sharing(from);
+	if (!p.t)
+		return -ENOMEM;
+	x->mesh.t = p.t;
+	x->mesh.errors = &p.errors;
+	r = patch(&p);
+	if (r)
+		return r;
+	*out = TAKE_PTR(p.t);
+	x->mesh.t = NULL;
+	*index = TAKE_PTR(x);
+	return 0;
+}

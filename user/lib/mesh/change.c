@@ -1,0 +1,288 @@
+// SPDX-License-Identifier: Apache-2.0
+#include "lib/mesh/change.h"
+
+#include <errno.h>
+#include <stdlib.h>
+
+#include "lib/mesh/pods.h"
+
+void mesh_change_free(struct mesh_change *c)
+{
+	for (size_t i = 0; i < c->hosts.count; i++)
+		c->hosts.items[i]->changes = false;
+	free(c->hosts.items);
+	*c = (struct mesh_change){ 0 };
+}
+
+size_t mesh_change_room(const struct mesh_change *c)
+{
+	size_t room = 0;
+
+	for (size_t i = 0; c->pods && i < c->count; i++)
+		if (c->items[i].new && c->items[i].new->kind == KIND_POD)
+			room += c->items[i].new->pod.ips.count;
+	return room;
+}
+
+/* ---- the services that it is about ---- */
+
+/* What is made of a service beside its members, when it has some or none. */
+static bool goes_further(const struct host *h)
+{
+	const struct service_spec *s = &h->service->service;
+
+	return h->at_gateway || (!s->cluster_ips.count && !s->internal_local);
+}
+
+static int add_host(struct mesh_change *c, struct host *h)
+{
+	struct host **slot;
+
+	if (!h || h->changes)
+		return 0;
+	if (goes_further(h))
+		return MESH_ANEW;
+	slot = table_push(&c->hosts);
+	if (!slot)
+		return -ENOMEM;
+	*slot = h;
+	h->changes = true;
+	return 0;
+}
+
+static int add_named(struct mesh *mesh, struct mesh_change *c, const struct object *o)
+{
+	char name[HOST_MAX];
+
+	if (!o || !o->endpoints.service ||
+	    host_of_service(o->endpoints.service, o->meta.namespace, name))
+		return 0;
+	return add_host(c, mesh_host(mesh, name));
+}
+
+/* Whether a member may be another pod's now, or no pod's. What it was is known if it mattered. */
+static bool may_be_of(const struct member *m, const struct object_change *c)
+{
+	const struct endpoint_address *a = m->address;
+	struct addr addr;
+
+	if (m->pod && m->pod == c->old)
+		return true;
+	if (!c->new)
+		return false;
+	for (size_t i = 0; i < c->new->pod.ips.count; i++)
+		if (!addr_parse(c->new->pod.ips.items[i], &addr) &&
+		    !memcmp(&addr, &m->endpoint.addr, sizeof(addr)))
+			return true;
+	return !m->by_name && a && a->target_name && str_eq(a->target_name, c->new->meta.name);
+}
+
+static bool has_member(const struct host *h, const struct object_change *c)
+{
+	for (size_t i = 0; i < h->port_count; i++)
+		for (enum family family = 0; family < FAMILY_MAX; family++) {
+			const struct members *m = h->ports[i].members[family];
+
+			for (size_t k = 0; m && k < m->count; k++)
+				if (may_be_of(&m->items[k], c))
+					return true;
+		}
+	return false;
+}
+
+static bool selects(const struct host *h, const struct object *pod)
+{
+	const struct kvs *selector = &h->service->service.selector;
+
+	return pod && selector->count && str_eq(h->service->meta.namespace, pod->meta.namespace) &&
+	       labels_hold(&pod->meta.labels, selector);
+}
+
+static int add_pod(struct mesh *mesh, struct mesh_change *c, const struct object_change *pod)
+{
+	int r = 0;
+
+	c->pods = true;
+	for (size_t i = 0; i < mesh->services.count && !r; i++) {
+		struct host *h = &mesh->host_list[i];
+
+		if ((h->by_pods && (selects(h, pod->old) || selects(h, pod->new))) ||
+		    (h->knows_pods && has_member(h, pod)))
+			r = add_host(c, h);
+	}
+	return r;
+}
+
+static int find_one(struct mesh *mesh, struct mesh_change *c, const struct object_change *one)
+{
+	const struct object *o = one->old ? one->old : one->new;
+	int r;
+
+	switch (o->kind) {
+	case KIND_ENDPOINTS:
+	case KIND_ENDPOINT_SLICE:
+		r = add_named(mesh, c, one->old);
+		return r ? r : add_named(mesh, c, one->new);
+	case KIND_POD:
+		return add_pod(mesh, c, one);
+	default:
+		return MESH_ANEW;
+	}
+}
+
+int mesh_change_find(struct mesh *mesh, struct mesh_change *c)
+{
+	int r = 0;
+
+	/* Until then nothing is said of services without endpoints. */
+	if (!mesh->pods.count && !mesh->slices.count && !mesh->endpoints.count)
+		return MESH_ANEW;
+	for (size_t i = 0; i < c->count && !r; i++)
+		r = find_one(mesh, c, &c->items[i]);
+	return r;
+}
+
+/* ---- endpoints ---- */
+
+static size_t refs_find(const struct refs *refs, const struct object *o)
+{
+	size_t i = 0;
+
+	while (i < refs->count && refs->items[i] != o)
+		i++;
+	return i;
+}
+
+static void refs_take(struct refs *refs, size_t i)
+{
+	refs->count--;
+	memmove(&refs->items[i], &refs->items[i + 1], (refs->count - i) * sizeof(struct object *));
+}
+
+static struct refs *set_of(struct mesh *mesh, const struct object *o)
+{
+	struct bytemap *map = o->kind == KIND_ENDPOINT_SLICE ? &mesh->slices : &mesh->endpoints;
+	char key[HOST_MAX];
+
+	return bytemap_get(map, key, full_name(key, o->meta.namespace, o->endpoints.service));
+}
+
+/* A service that loses its last slice falls back on others: Endpoints, its selector. */
+static int take_endpoints(struct mesh *mesh, const struct object *o)
+{
+	struct refs *refs = set_of(mesh, o);
+	size_t i = refs ? refs_find(refs, o) : 0;
+
+	if (!refs || i == refs->count || refs->count == 1)
+		return MESH_ANEW;
+	refs_take(refs, i);
+	return 0;
+}
+
+/* One that moves to another service has its place among the old ones: which, only the order of all
+ * objects tells. */
+static int change_endpoints(struct mesh *mesh, const struct object_change *c)
+{
+	const struct object *old = c->old && c->old->endpoints.service ? c->old : NULL;
+	const struct object *new = c->new && c->new->endpoints.service ? c->new : NULL;
+	struct refs *refs;
+	size_t i;
+
+	if (old && new &&str_eq(old->endpoints.service, new->endpoints.service)) {
+		refs = set_of(mesh, old);
+		i = refs ? refs_find(refs, old) : 0;
+		if (!refs || i == refs->count)
+			return MESH_ANEW;
+		refs->items[i] = new;
+		return 0;
+	}
+	if (c->old && c->new)
+		return MESH_ANEW;
+	return old ? take_endpoints(mesh, old) : new ? mesh_add_endpoints(mesh, new) : 0;
+}
+
+/* ---- pods ---- */
+
+static int name_pod(struct mesh *mesh, const struct object_change *c)
+{
+	const struct object *o = c->old ? c->old : c->new;
+	char key[HOST_MAX];
+	size_t len = full_name(key, o->meta.namespace, o->meta.name);
+	const char *copy;
+	void **at;
+
+	if (!mesh->names_of_pods)
+		return 0;
+	copy = bytemap_get(&mesh->pods_by_name, key, len) ? key : pool_copy(&mesh->pool, key, len);
+	at = copy ? bytemap_at(&mesh->pods_by_name, copy, len) : NULL;
+	if (!at)
+		return -ENOMEM;
+	*at = (void *)c->new;
+	return 0;
+}
+
+/* The first and the last pod of a namespace make it one that is told apart, or not. */
+static int count_pod(struct mesh *mesh, const struct object_change *c)
+{
+	const struct object *o = c->old ? c->old : c->new;
+	struct home *home;
+
+	if (c->old && c->new)
+		return 0;
+	home = mesh_home(mesh, o->meta.namespace);
+	if (!home)
+		return -ENOMEM;
+	if (c->old)
+		home->pods--;
+	if (!home->pods)
+		return MESH_ANEW;
+	if (c->new)
+		home->pods++;
+	return 0;
+}
+
+static int list_pod(struct mesh *mesh, const struct object_change *c, size_t at)
+{
+	if (!c->old)
+		return refs_add(mesh, &mesh->pods, c->new);
+	if (c->new)
+		mesh->pods.items[at] = c->new;
+	else
+		refs_take(&mesh->pods, at);
+	return 0;
+}
+
+static int change_pod(struct mesh *mesh, const struct object_change *c)
+{
+	size_t at = c->old ? refs_find(&mesh->pods, c->old) : mesh->pods.count;
+	int r = name_pod(mesh, c);
+
+	if (c->old && at == mesh->pods.count)
+		return MESH_ANEW;
+	if (!r)
+		r = count_pod(mesh, c);
+	if (!r)
+		r = sources_change(mesh, c, at);
+	return r ? r : list_pod(mesh, c, at);
+}
+
+int mesh_change_make(struct mesh *mesh, const struct mesh_change *c)
+{
+	int r = 0;
+
+	for (size_t i = 0; i < c->count && !r; i++)
+		if (c->items[i].old && c->items[i].old->kind == KIND_POD)
+			r = sources_retire(mesh, c->items[i].old);
+	for (size_t i = 0; i < c->count && !r; i++) {
+		const struct object_change *one = &c->items[i];
+		const struct object *o = one->old ? one->old : one->new;
+
+		r = o->kind == KIND_POD ? change_pod(mesh, one) : change_endpoints(mesh, one);
+	}
+	/* Made anew of what is there when it is asked for. */
+	if (c->pods) {
+		bytemap_free(&mesh->pods_by_label);
+		mesh->labels_of_all = mesh->labels_by_namespace = false;
+	}
+	return r;
+}
