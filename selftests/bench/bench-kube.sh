@@ -93,14 +93,14 @@ starts() {
 	done
 }
 
-# From the state directory's copy, while the server is away: what a node has after it has been rebooted.
+# From the state directory's copy: what a node has when weftd is restarted.
 start_cached() {
 	local begin
 	weftd_stop
 	begin=$EPOCHREALTIME
-	weftd_kube
+	weftd_kube_only
+	until ready; do sleep 0.02; done
 	CACHED=$(seconds_since "$begin")
-	wait_until 60 eval '[ "$(kube_status .phase)" = synced ]'
 }
 
 # ---- changes ----
@@ -115,7 +115,7 @@ changes() {
 	begin=$EPOCHREALTIME
 	made=$(load change "$1" $RATE "$SECONDS_EACH")
 	sleep 1
-	awk -v what="$2" -v made="$made" -v s="$(seconds_since "$begin")" -v cpu="$(calc %f "$(cpu_ms "$WEFTD") - $cpu")" \
+	awk -v what="$1" -v made="$made" -v s="$(seconds_since "$begin")" -v cpu="$(calc %f "$(cpu_ms "$WEFTD") - $cpu")" \
 		-v bytes="$(calc %f "$(bytes_in) - $bytes")" -v told="$(($(told events) - told))" -v generations="$(($(generation) - generations))" \
 		'BEGIN { printf "| %s | %d | %d | %d | %.1f | %.2f %% | %.1f |\n", what, made, told, generations, cpu / made, cpu / s / 10, bytes / made / 1000 }'
 	echo "changes of $1" >&2
@@ -154,7 +154,6 @@ nodes_begin() {
 	echo "$NODES nodes" >&2
 }
 
-SENT='apiserver_watch_events_total'
 # The processor's time of the server with WHAT changing, in ms a second.
 server_rate() {
 	local cpu begin=$EPOCHREALTIME
@@ -169,14 +168,13 @@ alone() {
 }
 
 together() {
-	local sent begin
-	sent=$(server $SENT)
-	begin=$EPOCHREALTIME
 	MANY_BUSY=$(server_rate slices)
-	SENT_RATE=$(calc %.1f "($(server $SENT) - $sent) / ($EPOCHREALTIME - $begin)")
 	SERVER_AFTER=$(memory_kib VmRSS "${KUBE_PIDS[api]}")
 	EACH_EVENT_US=$(calc %.0f "($MANY_BUSY - $ALONE_BUSY) * 1000 / ($RATE * $NODES)")
-	LONG_RUNNING=$(server 'apiserver_longrunning_requests{verb="WATCH"}')
+	EACH_NODE_KIB=$(((SERVER_AFTER - SERVER_BEFORE) / NODES))
+	EVENT_BYTES=$(event_bytes resource=pods)
+	LONG_RUNNING=$(server 'apiserver_longrunning_requests{verb=WATCH}')
+	WATCHES=$(weft status -o json | jq '[.sources[].resources[] | select(.watches > 0)] | length')
 }
 
 # A while without any change: what watching costs.
@@ -197,20 +195,139 @@ quiet() {
 
 m() { median <"$TMP/$1"; }
 
-# What cluster of 5,000 nodes is meant, in events a second of the whole cluster.
+# On paper: a cluster of so many nodes with so many pods each, and how many of its pods begin or end in a second.
 PAPER_NODES=5000
-PAPER_EVENTS=30
+PAPER_PODS=30
+PAPER_CHURN=20
+# What that is to each who watches: the pod, made, running and gone.
+EVENTS_EACH=3
+
+# event_bytes WHAT: of the mean event of that kind that the server has sent
+event_bytes() { calc %.0f "$(server "apiserver_watch_events_sizes_sum{$1}") / $(server "apiserver_watch_events_sizes_count{$1}")"; }
+
+# paper_row WHAT FORMAT EXPRESSION FORMAT EXPRESSION: of each node, and of all
+paper_row() { printf '| %s | %s | %s |\n' "$1" "$(calc "$2" "$3")" "$(calc "$4" "$5")"; }
 
 paper() {
-	local watches=13
+	local events=$((PAPER_CHURN * EVENTS_EACH)) times
+	times=$(calc %.1f "$PAPER_NODES * $PAPER_PODS / $ALL_PODS")
 	cat <<-END
-	| of a cluster of $PAPER_NODES nodes, each with 30 pods | |
+	| | a node | $PAPER_NODES nodes |
+	|---|---|---|
+	END
+	paper_row "watches that are open" %d "$WATCHES" %d "$WATCHES * $PAPER_NODES"
+	paper_row "requests a second: each watch is renewed after 5 to 10 minutes" %.3f "$WATCHES / 450" %.0f "$WATCHES * $PAPER_NODES / 450"
+	paper_row "events a second" %d "$events" %d "$events * $PAPER_NODES"
+	paper_row "bytes of them a second" "%.2f MB" "$events * $EVENT_BYTES / 1e6" "%.1f GB" "$events * $EVENT_BYTES * $PAPER_NODES / 1e9"
+	paper_row "the API server's processors for that" "%.4f" "$events * $EACH_EVENT_US / 1e6" %.0f "$events * $EACH_EVENT_US * $PAPER_NODES / 1e6"
+	paper_row "the API server's memory for watches" "%.1f MB" "$EACH_NODE_KIB / 1024" "%.1f GB" "$EACH_NODE_KIB * $PAPER_NODES / 1048576"
+	paper_row "a start: what is listed ($times times what is measured)" "%.2f GB" "$(m ready.bytes) * $times / 1e9" "%.1f TB" "$(m ready.bytes) * $times * $PAPER_NODES / 1e12"
+	paper_row "a start: the API server's processor, in seconds" %.0f "$NODE_START_MS * $times / 1000" %.0f "$NODE_START_MS * $times * $PAPER_NODES / 1000"
+	echo "| weftd's memory, if all of its own were for pods | $(calc "%.0f MiB" "(($(m rss) - $(m rss.file)) * $times + $(m rss.file)) / 1024") | |"
+}
+
+report() {
+	cat <<-END
+	# Kubernetes: what weft costs a cluster
+
+	Written by \`make bench-kube\` on $(date -u +%F) at $(revision).
+	$(machine "Kubernetes $(kube version -o json | jq -r .serverVersion.gitVersion)")
+
+	$SERVICES services, $ALL_PODS pods as Deployments make them (5.2 KB of JSON each) with EndpointSlices, $RULES VirtualServices and
+	DestinationRules; etcd, the API server and weftd on one machine, over TLS. The API server is selftests/cluster's: compiled without
+	optimisation, so that its processor's time is two to three times what a cluster's own takes, and the time until weftd is ready is
+	mostly its. Medians of $STARTS starts.
+
+	## A start
+
+	| | |
 	|---|---|
-	| watches that are open, per node and in sum | $watches, $((watches * PAPER_NODES)) |
-	| requests a second, in sum (each watch is renewed after 5 to 10 minutes) | $(calc %.0f "$watches * $PAPER_NODES / 450") |
-	| bytes a second to a node, with $PAPER_EVENTS events a second of $EVENT_BYTES bytes | $(calc %.0f "$PAPER_EVENTS * $EVENT_BYTES / 1000") KB |
-	| bytes a second, in sum | $(calc %.1f "$PAPER_EVENTS * $EVENT_BYTES * $PAPER_NODES / 1e9") GB |
-	| the server's processor, at $EACH_EVENT_US µs an event and node | $(calc %.1f "$PAPER_EVENTS * $EACH_EVENT_US * $PAPER_NODES / 1e6") cores |
-	| the first list of a node, 150,000 pods | $(calc %.0f "$(m ready.bytes) * 15 / 1e6") MB, $(calc %.0f "$NODE_START_MS * 15 / 1000") s of the server's processor |
+	| ready after, s | $(m ready) |
+	| weftd's processor until then, ms | $(m ready.cpu) |
+	| the API server's and the time it takes, ms of processor | $(m ready.server) |
+	| requests | $(m ready.requests) |
+	| bytes received, MB | $(calc %.1f "$(m ready.bytes) / 1e6") |
+	| ready after, s, from what was last known, without the API server's help | $CACHED |
+	| weftd's memory, MiB | $(mib "$(m rss)"), of which $(mib "$(m rss.file)") are libraries and programs |
+	| at most, in between, MiB | $(mib "$(m rss.most)") |
+	| after all of the changes below, MiB | $(mib "$RSS_THEN") |
+
+	## Changes, $RATE a second
+
+	| | made | told of | generations | weftd's processor, ms each | of a core | KB received each |
+	|---|---|---|---|---|---|---|
+	$(cat "$TMP/changes")
+
+	\`pods\`: each is made, gets its status, and is deleted; a third of the changes is each of these.
+
+	## Nobody changes anything, for $QUIET s
+
+	| | |
+	|---|---|
+	| weftd, of a core | $QUIET_WEFTD % |
+	| bytes a second, to a node | $QUIET_BYTES |
+	| requests of weftd and $NODES more nodes | $QUIET_REQUESTS |
+	| the API server, ms of processor a second | $QUIET_SERVER |
+
+	## Many nodes
+
+	$NODES more nodes, of each only what asks the API server (the informer), which has $LONG_RUNNING watches open then.
+
+	| | |
+	|---|---|
+	| a node's start, ms of the API server's processor | $NODE_START_MS |
+	| the API server, idle, with weftd alone, ms a second | $ALONE_IDLE |
+	| $RATE changes of EndpointSlices a second, weftd alone | $ALONE_BUSY |
+	| the same with all nodes | $MANY_BUSY |
+	| an event to a node, µs of the API server's processor | $EACH_EVENT_US |
+	| an event, bytes, as the API server counts them | $EVENT_BYTES |
+	| a node, KiB of the API server's memory, its garbage included | $EACH_NODE_KIB |
+
+	## $PAPER_NODES nodes, on paper
+
+	Arithmetic from the rows above, not a measurement: $PAPER_PODS pods a node, and $PAPER_CHURN pods of the whole cluster that begin or end in a
+	second, each $EVENTS_EACH events to everyone who watches pods and EndpointSlices. Every node is told of every pod: subsets,
+	NetworkPolicies and who calls need the labels of all of them.
+
+	$(paper)
+
+	Beside others, by what they have written:
+
+	| | what each node watches | what it is told when a pod begins | who bears it |
+	|---|---|---|---|
+	| weft | Pods, EndpointSlices, Services, rules | the Pod, 3 times, 5 KB each; its EndpointSlice | the API server |
+	| Cilium, CiliumEndpoints | CiliumEndpoints, identities, EndpointSlices, Services; Pods of its own node only | the CiliumEndpoint, 3 times [1]; its EndpointSlice | the API server: 1,000 nodes and 30 pods a second are 90,000 events a second, which would overwhelm 96 processors [1] |
+	| Cilium, CiliumEndpointSlices | slices of slim CiliumEndpoints instead, which its operator gathers [2] | a slice, with others that changed | the API server: each update is serialised for each agent [3] |
+	| Istio ambient, ztunnel | nothing of the API server's; one stream of istiod's | the Workload, by a delta [4] | istiod, which watches once; ztunnel is meant to be looked at from 100,000 pods or 20,000 services on [5] |
+	| kube-proxy | EndpointSlices, Services | its EndpointSlice: 10 KB for each of 5,000 nodes is 50 MB [6] | the API server |
+
+	[1] cilium/cilium#15153. [2] docs.cilium.io, "CiliumEndpointSlice". [3] cilium/design-cfps#88, "Cilium Control Plane at Scale".
+	[4] masterthemesh.com, "istiod xDS: ambient". [5] ambientmesh.io, "Production readiness". [6] KEP-752, "Estimation".
+
+	weft's share is the largest of these, for two reasons: a Pod is told of as a whole (what weft reads of it is an eighth), and to
+	everyone. What kube-proxy is told costs the API server the same either way. Up to some hundred nodes it is little.
 	END
 }
+
+node_up
+kube_up
+kube_crds_up v1
+count_bytes
+begin=$EPOCHREALTIME
+load fill "$SERVICES" "$ALL_PODS" 100
+load rules $RULES
+echo "filled in $(seconds_since "$begin") s" >&2
+starts
+: >"$TMP/changes"
+for what in slices pods rules; do
+	changes $what >>"$TMP/changes"
+done
+RSS_THEN=$(memory_kib VmRSS "$WEFTD")
+alone
+nodes_begin
+together
+quiet
+start_cached
+report >"$TMP/results"
+cp "$TMP/results" "$RESULTS"
+cat "$RESULTS"
