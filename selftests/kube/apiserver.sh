@@ -65,7 +65,7 @@ start() {
 
 case $verb in
 start)
-	[ -x "$TESTKUBE" ] || { echo "apiserver.sh: $TESTKUBE is missing: make testkube" >&2; exit 1; }
+	[ -x "$TESTKUBE" ] || { echo "apiserver.sh: $TESTKUBE is missing: selftests/cluster/prepare kube" >&2; exit 1; }
 	umask 077
 	mkdir -p "$KUBE_DIR"
 	kube_keys IP:127.0.0.1,DNS:localhost,DNS:kubernetes.default.svc

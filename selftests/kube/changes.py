@@ -18,7 +18,7 @@ from concurrent.futures import ThreadPoolExecutor
 from threading import local
 
 DIR, PORT = sys.argv[1], int(sys.argv[2])
-TOKEN = open(DIR + "/token").read().strip()
+TOKEN = open(DIR + "/admin.token").read().strip()
 here = local()
 
 

@@ -33,6 +33,7 @@ expect_eq "no VirtualServices yet" "$(kube_status '.resources[] | select(.resour
 kube_crds_up v1 v1beta1
 wait_until 90 phase_of gateways synced
 kube_pods
+kube label namespace default istio-injection=enabled >/dev/null
 {
 	rules_service echo 10
 	rules_subsets echo "v1 v2"
@@ -112,7 +113,7 @@ sleep 0.3
 expect_eq "no generation for what changes nothing" "$(generation)" "$before"
 
 # ---- the API server dies, and weftd with it ----
-kube_stop api
+kube_stop apiserver
 sleep 0.5
 shares "without the server" 70
 weftd_kill9
@@ -130,7 +131,7 @@ sleep 1
 shares "and it follows again" 40
 
 # ---- without its state directory, and without the server ----
-kube_stop api
+kube_stop apiserver
 weftd_stop
 rm -rf "$TMP/state/kubernetes.cache"
 weftd_kube_only

@@ -5,13 +5,15 @@ import json
 import os
 import random
 import shutil
-import socket
-import ssl
+import signal
 import subprocess
 import sys
 import tempfile
 import threading
 import time
+
+from api import Api
+from between import Proxy
 
 DIR = tempfile.mkdtemp(prefix="weft-informer-")
 API, ETCD, PROXY = 16443, 12379, 16444
@@ -44,39 +46,7 @@ def server(verb, *parts, flags=""):
                    env={**os.environ, "API_PORT": str(API), "ETCD_PORT": str(ETCD), "APISERVER_FLAGS": flags})
 
 
-class Api:
-    """The administrator's requests, over one connection."""
-
-    def __init__(self):
-        self.connection = None
-
-    def raw(self, method, path, body=None, kind="application/json"):
-        with open(DIR + "/kube/admin.token", encoding="ascii") as token:
-            head = {"Authorization": "Bearer " + token.read().strip(), "Content-Type": kind}
-        text = None if body is None else json.dumps(body)
-        for last in (False, True):
-            if not self.connection:
-                context = ssl.create_default_context(cafile=DIR + "/kube/ca.crt")
-                self.connection = http.client.HTTPSConnection("127.0.0.1", API, context=context, timeout=30)
-            try:
-                self.connection.request(method, path, text, head)
-                answer = self.connection.getresponse()
-                text_back = answer.read()
-                return answer.status, json.loads(text_back) if text_back[:1] == b"{" else {}
-            except (OSError, http.client.HTTPException):
-                self.connection = None
-                if last:
-                    raise
-        return None
-
-    def call(self, method, path, body=None, kind="application/json", allow=()):
-        status, answer = self.raw(method, path, body, kind)
-        if status >= 300 and status not in allow:
-            fail(f"{method} {path}: {status} {answer.get('message')}")
-        return answer
-
-
-api = Api()
+api = Api(DIR + "/kube", API)
 
 
 def make_service(name, **annotations):
@@ -163,63 +133,6 @@ def compact():
         return json.loads(connection.getresponse().read())
     revision = ask("/v3/kv/range", {"key": "YQ=="})["header"]["revision"]
     ask("/v3/kv/compaction", {"revision": revision, "physical": True})
-
-
-# ---- the network in between ----
-
-class Proxy:
-    """Forwards connections; cuts them off, at once or after so many bytes from the server."""
-
-    def __init__(self):
-        self.open, self.limits, self.refuse, self.accepted = [], None, False, 0
-        self.socket = socket.create_server(("127.0.0.1", PROXY))
-        threading.Thread(target=self.accept, daemon=True).start()
-
-    def accept(self):
-        while True:
-            client = self.socket.accept()[0]
-            if self.refuse:
-                self.reset(client)
-                continue
-            try:
-                upstream = socket.create_connection(("127.0.0.1", API))
-            except OSError:
-                self.reset(client)
-                continue
-            self.accepted += 1
-            self.open.append(client)
-            limit = self.limits() if self.limits else None
-            threading.Thread(target=self.pump, args=(client, upstream, None), daemon=True).start()
-            threading.Thread(target=self.pump, args=(upstream, client, limit), daemon=True).start()
-
-    def pump(self, source, sink, limit):
-        try:
-            while True:
-                data = source.recv(65536)
-                if not data:
-                    break
-                if limit is not None and len(data) >= limit:
-                    sink.sendall(data[:limit])
-                    break
-                if limit is not None:
-                    limit -= len(data)
-                sink.sendall(data)
-        except OSError:
-            pass
-        for end in (source, sink):
-            self.reset(end)
-
-    @staticmethod
-    def reset(end):
-        try:
-            end.shutdown(socket.SHUT_RDWR)
-        except OSError:
-            pass
-
-    def cut(self):
-        for client in self.open:
-            self.reset(client)
-        self.open = []
 
 
 # ---- the informer ----
@@ -508,7 +421,7 @@ def main():
             "current-context": "a", "contexts": [{"name": "a", "context": {"cluster": "c", "user": "u"}}],
             "clusters": [{"name": "c", "cluster": {"server": f"https://127.0.0.1:{PROXY}", "certificate-authority": "kube/ca.crt"}}],
             "users": [{"name": "u", "user": {"tokenFile": "token"}}]}))
-    proxy = Proxy()
+    proxy = Proxy(PROXY, API)
     informer = Informer(sys.argv[1])
     test_start(informer)
     test_definition_comes(informer, ("v1", "v1beta1"))
@@ -528,6 +441,7 @@ def main():
 
 
 random.seed(os.environ.get("WEFT_SEED", "1"))
+signal.signal(signal.SIGTERM, lambda *_: sys.exit(143))
 try:
     main()
 finally:

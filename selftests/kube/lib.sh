@@ -2,20 +2,25 @@
 # shellcheck shell=bash
 # A control plane of Kubernetes, part by part: `apiserver.sh` runs it alone, selftests/cluster beside kubelets.
 #
-# It is in $KUBE_DIR: ca.crt, admin.token, kubeconfig, and PART.log of each part. $TESTKUBE is the binary.
+# It is in $KUBE_DIR: ca.crt, admin.token, kubeconfig, and PART.log of each part. $TESTKUBE is the binary. KUBE_IN is a command
+# that runs another one where the parts are: in a network namespace.
 
 ETCD_PORT=${ETCD_PORT:-12379}
 API_PORT=${API_PORT:-16443}
+# testkube is kubectl, too, as slow to start as it is large.
+if [ -n "$(type -P kubectl)" ]; then KUBECTL=(kubectl); else KUBECTL=("$TESTKUBE" kubectl); fi
+
+[ -n "${KUBE_IN+there}" ] || KUBE_IN=()
 
 # kube_start PART COMMAND...: in the background, process id in $STARTED
 kube_start() {
 	local part=$1
 	shift
-	setsid "$@" >>"$KUBE_DIR/$part.log" 2>&1 </dev/null &
+	"${KUBE_IN[@]}" setsid "$@" >>"$KUBE_DIR/$part.log" 2>&1 </dev/null &
 	STARTED=$!
 }
 
-# kube_wait WHAT COMMAND...: until COMMAND succeeds, for 120 s at most or until $STARTED ends
+# kube_wait WHAT COMMAND...: until COMMAND succeeds, for 120 s at least or until $STARTED ends
 kube_wait() {
 	local what=$1 try
 	shift
@@ -67,7 +72,7 @@ kube_config() {
 
 kube_etcd() {
 	kube_start etcd "$TESTKUBE" etcd "$KUBE_DIR/etcd" "$ETCD_PORT"
-	kube_wait etcd curl -fs "http://127.0.0.1:$ETCD_PORT/health"
+	kube_wait etcd "${KUBE_IN[@]}" curl -fs "http://127.0.0.1:$ETCD_PORT/health"
 }
 
 # kube_apiserver BIND ADVERTISE [FLAG...]: both addresses
@@ -84,7 +89,7 @@ kube_apiserver() {
 }
 
 kube_apiserver_ready() {
-	kube_wait apiserver curl -fs --cacert "$KUBE_DIR/ca.crt" -H "Authorization: Bearer $(<"$KUBE_DIR/admin.token")" \
+	kube_wait apiserver "${KUBE_IN[@]}" curl -fs --cacert "$KUBE_DIR/ca.crt" -H "Authorization: Bearer $(<"$KUBE_DIR/admin.token")" \
 		"https://127.0.0.1:$API_PORT/readyz"
 }
 

@@ -8,9 +8,18 @@ set -euo pipefail
 
 here=$(cd "${0%/*}" && pwd)
 root=$(cd "$here/../.." && pwd)
-WEFT=${WEFT:-$root/.output/weft}
+WEFT=${WEFT:-${WEFT_OUT:-$root/.output}/weft}
+
+# In a network namespace of its own: its ports are free, and no other server's.
+if [ -z "${WEFT_UNSHARED:-}" ]; then
+	WEFT_UNSHARED=1 exec unshare -n -- "$here/manifest.sh"
+fi
+ip link set lo up
+
+export TESTKUBE=${TESTKUBE:-${WEFT_OUT:-$root/.output}/cluster/testkube}
+. "$here/lib.sh"
+kubectl() { command "${KUBECTL[@]}" "$@"; }
 DIR=$(mktemp -d)
-export API_PORT=${API_PORT:-17443} ETCD_PORT=${ETCD_PORT:-17444} APISERVER_FLAGS=--allow-privileged
 export KUBECONFIG=$DIR/api/kubeconfig
 failed=0
 
@@ -19,6 +28,7 @@ stop() {
 	rm -rf "$DIR"
 }
 trap stop EXIT
+trap 'exit 143' TERM INT HUP
 
 wrong() {
 	echo "$*"

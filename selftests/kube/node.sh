@@ -1,6 +1,6 @@
 # SPDX-License-Identifier: Apache-2.0
 # shellcheck shell=bash
-# What the tests against a real API server stand on: etcd and kube-apiserver of $TESTKUBE (selftests/cluster/testkube builds it) in
+# What the tests against a real API server stand on: etcd and kube-apiserver of $TESTKUBE (selftests/cluster/prepare builds it) in
 # the test's own node, and all of net/lib.sh. There are no kubelet and no controllers: a Pod is what the test says it is.
 #
 #   . "${0%/*}/node.sh"
@@ -9,63 +9,37 @@
 # shellcheck source=selftests/net/lib.sh
 . "${BASH_SOURCE[0]%/*}/../net/lib.sh"
 
-TESTKUBE=${TESTKUBE:-}
-if [ ! -x "$TESTKUBE" ] || ! command -v kubectl >/dev/null; then
-	echo "not run: TESTKUBE names no testkube binary, or there is no kubectl"
-	exit 0
-fi
+TESTKUBE=${TESTKUBE:-$OUT/cluster/testkube}
+[ -x "$TESTKUBE" ] || fail "$TESTKUBE is missing: selftests/cluster/prepare kube"
 
 API_PORT=6443
 ETCD_PORT=2379
+KUBE_IN=(nsenter --net="/run/netns/$ID-node")
+# shellcheck source=selftests/kube/lib.sh
+. "${BASH_SOURCE[0]%/*}/lib.sh"
 declare -A KUBE_PIDS
 
-kube_keys() {
-	local ec=(-newkey ec -pkeyopt ec_paramgen_curve:prime256v1 -nodes)
-	mkdir -p "$KUBE"
-	openssl req -x509 "${ec[@]}" -days 2 -subj /CN=test-ca -keyout "$KUBE/ca.key" -out "$KUBE/ca.crt"
-	openssl req "${ec[@]}" -subj /CN=kube-apiserver -keyout "$KUBE/api.key" -out "$KUBE/api.csr"
-	openssl x509 -req -in "$KUBE/api.csr" -CA "$KUBE/ca.crt" -CAkey "$KUBE/ca.key" -CAcreateserial -days 2 \
-		-out "$KUBE/api.crt" -extfile <(echo 'subjectAltName=IP:127.0.0.1,DNS:localhost')
-	openssl ecparam -name prime256v1 -genkey -noout -out "$KUBE/sa.key"
-	openssl rand -hex 16 >"$KUBE/token"
-	echo "$(<"$KUBE/token"),admin,admin,system:masters" >"$KUBE/tokens.csv"
-	cat >"$KUBE/config" <<-END
-	apiVersion: v1
-	kind: Config
-	clusters: [{name: t, cluster: {server: "https://127.0.0.1:$API_PORT", certificate-authority: "$KUBE/ca.crt"}}]
-	users: [{name: admin, user: {token: "$(<"$KUBE/token")"}}]
-	contexts: [{name: t, context: {cluster: t, user: admin}}]
-	current-context: t
-	END
-}
-
-# kube_part NAME ARGUMENT...
+# kube_part NAME STATUS: what kube_start has started is that part, and came up with that status
 kube_part() {
-	(in_ns_exec node "$TESTKUBE" "${@:2}") >>"$KUBE/$1.log" 2>&1 </dev/null &
-	KUBE_PIDS[$1]=$!
-	JOBS_+=("$!")
+	KUBE_PIDS[$1]=$STARTED
+	JOBS_+=("$STARTED")
+	[ "$2" -eq 0 ] && return
+	tail -n 8 "$KUBE_DIR/$1.log" >&2
+	fail "$1 does not come up"
 }
 
 kube_etcd_start() {
-	kube_part etcd etcd "$KUBE/etcd" "$ETCD_PORT"
-	wait_until 60 in_ns node curl -fs "http://127.0.0.1:$ETCD_PORT/health"
+	local status=0
+	kube_etcd || status=$?
+	kube_part etcd $status
 }
 
 kube_api_start() {
-	kube_part api apiserver --etcd-servers "http://127.0.0.1:$ETCD_PORT" --bind-address 127.0.0.1 \
-		--advertise-address 127.0.0.1 --secure-port "$API_PORT" --endpoint-reconciler-type none \
-		--service-cluster-ip-range 10.96.0.0/16,fd00:96::/112 --tls-cert-file "$KUBE/api.crt" \
-		--tls-private-key-file "$KUBE/api.key" --cert-dir "$KUBE" --authorization-mode RBAC --anonymous-auth=false \
-		--token-auth-file "$KUBE/tokens.csv" --service-account-issuer https://kubernetes.default.svc \
-		--service-account-signing-key-file "$KUBE/sa.key" --service-account-key-file "$KUBE/sa.key" \
-		--disable-admission-plugins ServiceAccount --enable-priority-and-fairness=false --profiling=false
-	for _ in $(seq $((180 * SLOWER))); do
-		! api readyz >/dev/null 2>&1 || return 0
-		kill -0 "${KUBE_PIDS[api]}" 2>/dev/null || break
-		sleep 0.5
-	done
-	tail -n 8 "$KUBE/api.log" >&2
-	fail "the API server does not come up"
+	local status=0
+	kube_apiserver 127.0.0.1 127.0.0.1 --endpoint-reconciler-type none --service-cluster-ip-range 10.96.0.0/16,fd00:96::/112 \
+		--disable-admission-plugins ServiceAccount
+	kube_apiserver_ready || status=$?
+	kube_part apiserver $status
 }
 
 # The server holds watches that are open for a while when it is asked to end.
@@ -75,19 +49,20 @@ kube_stop() { # PART
 }
 
 kube_up() {
-	KUBE=$TMP/kube
-	mkdir -p "$KUBE"
-	kube_keys >"$KUBE/openssl.log" 2>&1
+	KUBE_DIR=$TMP/kube
+	mkdir -p "$KUBE_DIR"
+	kube_keys "IP:127.0.0.1,IP:$(addr 4 node),DNS:localhost"
+	kube_config "https://127.0.0.1:$API_PORT"
 	ip_in node <<<"link set lo up"
 	kube_etcd_start
 	kube_api_start
 }
 
-kube() { in_ns node kubectl --kubeconfig "$KUBE/config" "$@"; }
+kube() { in_ns node "${KUBECTL[@]}" --kubeconfig "$KUBE_DIR/kubeconfig" "$@"; }
 
 # api PATH [CURL OPTION...]
 api() {
-	in_ns node curl -fsS --cacert "$KUBE/ca.crt" -H "Authorization: Bearer $(<"$KUBE/token")" "${@:2}" \
+	in_ns node curl -fsS --cacert "$KUBE_DIR/ca.crt" -H "Authorization: Bearer $(<"$KUBE_DIR/admin.token")" "${@:2}" \
 		"https://127.0.0.1:$API_PORT/$1"
 }
 
@@ -157,7 +132,7 @@ kube_pods() {
 }
 
 # What weftd is told of the cluster.
-kube_options() { echo --source "${SOURCES:-kubernetes}" --kubeconfig "$KUBE/config" --node-name node-a; }
+kube_options() { echo --source "${SOURCES:-kubernetes}" --kubeconfig "$KUBE_DIR/kubeconfig" --node-name node-a; }
 
 # weftd_kube [OPTION...]: and waits until it is ready
 # shellcheck disable=SC2046 # words are meant

@@ -19,14 +19,18 @@ kube_pods
 } | kube_apply
 weftd_kube
 
-changes() { in_ns node "${0%/*}/changes.py" "$KUBE" "$API_PORT" "$@"; }
+in_force_is() { [ "$(weft get vs echo -o json | jq '.spec.tcp[0].route[0].weight')" = "$1" ]; }
+changes() { in_ns node "${0%/*}/changes.py" "$KUBE_DIR" "$API_PORT" "$@"; }
 
+# What users are promised, 200 ms and 25 generations, is for `make bench-kube`: here others may have the processors.
 read -r median high longest <<<"$(changes latency "$N" "$OUT/weft" --run-dir "$TMP/run" get vs echo -o json)"
 say "$N changes: in force after $median ms in the middle, $high ms at the 99th percentile, $longest ms at most"
-expect_between "in force within a second" "$longest" 0 $((1000 * SLOWER))
+expect_between "in the middle, within ms" "$median" 0 $((500 * SLOWER))
+expect_between "each of them, within ms" "$longest" 0 $((5000 * SLOWER))
 
 before=$(generation)
 took=$(changes burst 100 1)
-sleep 1
-expect_between "100 changes in $took s make few generations" $(($(generation) - before)) 2 45
-expect_eq "the last of them counts" "$(weft get vs echo -o json | jq '.spec.tcp[0].route[0].weight')" 2
+wait_until 5 in_force_is 2
+# What comes within 50 ms becomes one: however slow the machine is, 25 are enough for a second, and 20 for each one more.
+took=$((10#${took/./}))
+expect_between "100 changes in $took cs: generations" $(($(generation) - before)) 2 $((5 + took / 5))

@@ -10,7 +10,7 @@ ALL_PODS=${ALL_PODS:-10000}
 node_up
 kube_up
 kube_crds_up v1
-changes() { in_ns node "${0%/*}/changes.py" "$KUBE" "$API_PORT" "$@"; }
+changes() { in_ns node "${0%/*}/changes.py" "$KUBE_DIR" "$API_PORT" "$@"; }
 begin=$EPOCHREALTIME
 changes scale "$SERVICES" "$ALL_PODS"
 say "made $SERVICES services and $ALL_PODS pods in $(awk -v a="$begin" -v b="$EPOCHREALTIME" 'BEGIN { print int(b - a) }') s"
@@ -38,7 +38,7 @@ done
 say "memory then: $(memory VmRSS) MiB, $(memory VmHWM) MiB at most"
 ls -l "$TMP/state/kubernetes.cache" | awk '{ print "cache: " int($5 / 1024) " KiB" }'
 
-kube_stop api
+kube_stop apiserver
 weftd_kill9
 begin=$EPOCHREALTIME
 weftd_kube
