@@ -1,12 +1,13 @@
 // SPDX-License-Identifier: Apache-2.0
 /*
- * informer-copy [-f FIELD,...] KUBECONFIG PATH=APIVERSION/KIND[,OTHER-VERSION...]...: keeps
- * a copy of these resources of an API server. It says on stdout how each is going, and obeys lines
- *on stdin:
- *	dump FILE		writes the copy: a line for each object, sorted, "PLACE NS/NAME
- *VERSION
- *JSON" get PATH		asks for it once, and says the status and how many bytes came counts
- *says the counts of each resource It ends with its stdin.
+ * informer-copy [-q] [-f FIELD,...] KUBECONFIG PATH=APIVERSION/KIND[,OTHER-VERSION...]...
+ *
+ * Keeps a copy of these resources of an API server; with -q it is told of them and keeps nothing. It
+ * says on stdout how each is going, obeys lines on stdin, and ends with its stdin:
+ *
+ * - `dump FILE` writes the copy: a line for each object, sorted, "PLACE NS/NAME VERSION JSON";
+ * - `get PATH` asks for it once, and says the status and how many bytes came;
+ * - `counts` says the counts of each resource.
  */
 #include <errno.h>
 #include <search.h>
@@ -29,7 +30,7 @@ static unsigned resource_count;
 static void *copy;
 static unsigned long puts_told, gone_told;
 static struct informer *informer;
-static bool done;
+static bool done, quiet;
 static FILE *dump_file;
 
 static int compare(const void *a, const void *b)
@@ -87,7 +88,7 @@ static void gone(const struct informer_event *e)
 static void events(void *arg, const struct informer_event *events, size_t count)
 {
 	(void)arg;
-	for (size_t i = 0; i < count; i++)
+	for (size_t i = 0; i < count && !quiet; i++)
 		(events[i].change == INFORMER_PUT ? put : gone)(&events[i]);
 }
 
@@ -218,14 +219,16 @@ int main(int argc, char **argv)
 
 	setvbuf(stdout, NULL, _IOLBF, 0);
 	setvbuf(stdin, NULL, _IONBF, 0);
-	if (argc > 2 && !strcmp(argv[1], "-f")) {
-		split(argv[2], fields, 31);
-		at = 3;
+	quiet = argc > 1 && !strcmp(argv[1], "-q");
+	at += quiet;
+	if (argc > at + 1 && !strcmp(argv[at], "-f")) {
+		split(argv[at + 1], fields, 31);
+		at += 2;
 	}
 	for (int i = at + 1; i < argc; i++)
 		if (!add(argv[i]))
 			return 2;
-	for (unsigned k = 0; at == 3 && k < resource_count; k++)
+	for (unsigned k = 0; *fields && k < resource_count; k++)
 		resources[k].fields = fields;
 	if (argc < at + 2 || kube_config_load(argv[at], NULL, &config, error)) {
 		fprintf(stderr, "informer-copy: %s\n", argc < at + 2 ? "arguments" : error);

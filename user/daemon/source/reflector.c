@@ -261,7 +261,9 @@ static bool read_object(struct json_span json, struct object *out)
 	struct json_span key, value, place = { 0 };
 
 	*out = (struct object){ .json = json };
-	while (json_next_member(&w, &key, &value))
+	/* What is behind them is most of it; the one that keeps fields goes over that. */
+	while (!(out->version.at && out->key.name.at && place.at) &&
+	       json_next_member(&w, &key, &value))
 		if (json_span_is(key, "name"))
 			out->key.name = json_plain(value);
 		else if (json_span_is(key, "namespace"))

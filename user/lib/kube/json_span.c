@@ -13,12 +13,16 @@ static const char *skip_blanks(const char *p, const char *end)
 /* Behind the closing quote; NULL if there is none. `p` is behind the opening one. */
 static const char *skip_string(const char *p, const char *end)
 {
-	while (p < end) {
+	for (;;) {
+		/* Most of what is read goes through here. */
+		while (p < end && *p != '"' && *p != '\\')
+			p++;
+		if (p >= end)
+			return NULL;
 		if (*p == '"')
 			return p + 1;
-		p += *p == '\\' ? 2 : 1;
+		p += 2;
 	}
-	return NULL;
 }
 
 static const char *skip_nested(const char *p, const char *end)

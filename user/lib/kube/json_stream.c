@@ -68,6 +68,21 @@ static int close_bracket(struct json_stream *s, bool *value_ends)
 	return 0;
 }
 
+/* The first byte from `p` on that is more than one of a string, a number or a blank. */
+static const char *next_special(const struct json_stream *s, const char *p, const char *end)
+{
+	if (s->in_string) {
+		if (s->escaped || s->is_key)
+			return p;
+		while (p < end && *p != '"' && *p != '\\')
+			p++;
+		return p;
+	}
+	while (p < end && *p != '"' && *p != '{' && *p != '}' && *p != '[' && *p != ']')
+		p++;
+	return p;
+}
+
 /* One byte inside of a value, or of what is around the items. */
 static int step(struct json_stream *s, char c, bool *value_ends, bool *items_begin)
 {
@@ -135,6 +150,9 @@ int json_stream_feed(struct json_stream *s, const char *bytes, size_t size, json
 			r = r > 0 ? 0 : r;
 			continue;
 		}
+		p = next_special(s, p, end);
+		if (p == end)
+			break;
 		r = step(s, *p, &value_ends, &items_begin);
 		if (r || (!value_ends && !items_begin))
 			continue;
