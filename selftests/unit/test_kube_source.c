@@ -591,6 +591,173 @@ Test(kube_source, kinds_that_are_not_carried_out_are_told_for_as_long_as_they_ar
 	cr_expect_str_eq(problems(), "");
 }
 
+/* ---- what can't be read, and must not open anything ---- */
+
+static void tell_policy(const char *selector, const char *rest)
+{
+	char json[TEXT_MAX];
+
+	snprintf(
+		json, sizeof(json),
+		"{\"apiVersion\":\"networking.k8s.io/v1\",\"kind\":\"NetworkPolicy\",\"metadata\":{"
+		"\"name\":\"p\",\"namespace\":\"default\"},\"spec\":{\"podSelector\":%s%s}}",
+		selector, rest);
+	tell(NETWORK_POLICY, "p", rest, json);
+	run(200);
+}
+
+static const struct object *known_policy(void)
+{
+	struct object_id id = { KIND_NETWORK_POLICY, "default", "p" };
+	struct known *k = known_find(&t.known, &id);
+
+	return k ? k->object : NULL;
+}
+
+#define WEB "{\"matchLabels\":{\"app\":\"web\"}}"
+#define DB "{\"matchLabels\":{\"app\":\"db\"}}"
+#define UNREADABLE_RULE ",\"ingress\":[{\"from\":[{\"ipBlock\":{\"cidr\":\"much\"}}]}]"
+#define ALL_FROM_DB ",\"ingress\":[{\"from\":[{\"podSelector\":" DB "}]}]"
+#define LETS_NOTHING                                                                          \
+	"networkpolicy/default/p: until it can be read it is in force as a policy that lets " \
+	"nothing "                                                                            \
+	"through"
+
+static void expect_closed(const char *what, const char *label, bool ingress, bool egress)
+{
+	const struct object *o = known_policy();
+
+	cr_assert_not_null(o, "%s", what);
+	cr_expect(o->stands_in, "%s", what);
+	cr_expect_eq(o->policy.closes_ingress, ingress, "%s", what);
+	cr_expect_eq(o->policy.closes_egress, egress, "%s", what);
+	cr_expect_eq(o->policy.ingress.count + o->policy.egress.count, 0, "%s", what);
+	cr_assert_eq(o->policy.pods.labels.count, label ? 1 : 0, "%s", what);
+	if (label)
+		cr_expect_str_eq(o->policy.pods.labels.items[0].value, label, "%s", what);
+	cr_expect(strstr(problems(), LETS_NOTHING), "%s: %s", what, problems());
+}
+
+Test(kube_source, a_policy_that_cannot_be_read_closes_what_it_selects)
+{
+	static const struct {
+		const char *what, *selector, *rest, *label;
+		bool ingress, egress;
+	} rows[] = {
+		{ "a rule", WEB, UNREADABLE_RULE, "web", true, false },
+		{ "with both types", WEB,
+		  ",\"policyTypes\":[\"Egress\",\"Ingress\"]" UNREADABLE_RULE, "web", true, true },
+		{ "for egress", WEB, ",\"policyTypes\":[\"Egress\"],\"egress\":[{\"to\":7}]", "web",
+		  false, true },
+		{ "egress by its rules", WEB, ",\"egress\":[{\"to\":7}]", "web", true, true },
+		{ "a type", WEB, ",\"policyTypes\":[\"Sideways\"]", "web", true, true },
+		{ "a selector", "{\"matchLabels\":{\"app\":7}}", "", NULL, true, false },
+		{ "selector and types", "[]", ",\"policyTypes\":\"Egress\"", NULL, true, true },
+		{ "a new field", WEB, ",\"priority\":1", "web", true, false },
+	};
+
+	begin();
+	for (size_t i = 0; i < sizeof(rows) / sizeof(*rows); i++) {
+		tell_policy(rows[i].selector, rows[i].rest);
+		expect_closed(rows[i].what, rows[i].label, rows[i].ingress, rows[i].egress);
+		tell(NETWORK_POLICY, "p", NULL, NULL);
+		run(200);
+		cr_expect_null(known_policy(), "%s", rows[i].what);
+		cr_expect_str_eq(problems(), "");
+	}
+}
+
+Test(kube_source, a_policy_that_cannot_be_read_any_more_keeps_its_rules_for_the_same_pods)
+{
+	begin();
+	tell_policy(WEB, ALL_FROM_DB);
+	tell_policy(WEB, UNREADABLE_RULE);
+	cr_assert_not_null(known_policy());
+	cr_expect_not(known_policy()->stands_in);
+	cr_expect_eq(known_policy()->policy.ingress.count, 1);
+	cr_expect_eq(kube_source_problem_count(t.source), 1);
+	/* It is about others now, and of those nothing is known but that they are selected. */
+	tell_policy(DB, UNREADABLE_RULE);
+	expect_closed("others", "db", true, false);
+	tell_policy(DB, ALL_FROM_DB);
+	cr_expect_not(known_policy()->stands_in);
+	cr_expect_str_eq(problems(), "");
+}
+
+Test(kube_source, a_policy_that_cannot_be_read_closes_after_a_restart_too)
+{
+	begin();
+	tell_policy(WEB, ALL_FROM_DB);
+	tell_policy(DB, UNREADABLE_RULE);
+	stop();
+	start();
+	expect_closed("a restart", "db", true, false);
+	stop();
+	start(); /* what the first one has written is no good version */
+	expect_closed("another one", "db", true, false);
+	tell_policy(WEB, ALL_FROM_DB);
+	synced();
+	cr_expect_not(known_policy()->stands_in);
+	cr_expect_str_eq(problems(), "");
+}
+
+Test(kube_source, of_two_unreadable_versions_within_50_ms_the_last_counts)
+{
+	begin();
+	t.late = true;
+	tell_policy(WEB, UNREADABLE_RULE);
+	tell_policy(DB, UNREADABLE_RULE);
+	answer();
+	run(200);
+	answer();
+	expect_closed("the last", "db", true, false);
+	t.late = false;
+	t.fail = -EIO;
+	tell_policy(WEB, UNREADABLE_RULE);
+	run(3000);
+	expect_closed("once more after a failure", "web", true, false);
+}
+
+static void tell_pod(const char *labels, const char *ports)
+{
+	char json[TEXT_MAX];
+
+	snprintf(json, sizeof(json),
+		 "{\"apiVersion\":\"v1\",\"kind\":\"Pod\",\"metadata\":{\"name\":\"w\","
+		 "\"namespace\":"
+		 "\"default\",\"labels\":%s},\"spec\":{\"nodeName\":\"n\",\"containers\":[{"
+		 "\"ports\":%s}"
+		 "]},\"status\":{\"phase\":\"Running\",\"podIP\":\"10.0.0.9\"}}",
+		 labels, ports);
+	tell(POD, "w", ports, json);
+	run(200);
+}
+
+Test(kube_source, a_pod_that_cannot_be_read_is_known_as_far_as_it_can_be)
+{
+	struct object_id id = { KIND_POD, "default", "w" };
+	const struct object *o;
+
+	begin();
+	tell_pod("{\"app\":\"web\"}", "[{\"containerPort\":0}]");
+	cr_assert(in_force(KIND_POD, "w"), "%s", problems());
+	o = known_find(&t.known, &id)->object;
+	cr_expect(o->stands_in);
+	cr_expect_not(o->pod.labels_unknown);
+	cr_expect_str_eq(o->meta.labels.items[0].value, "web");
+	cr_expect_str_eq(o->pod.ips.items[0], "10.0.0.9");
+	cr_expect_str_eq(o->pod.node_name, "n");
+	cr_expect_eq(o->pod.ports.count, 0);
+	cr_expect(strstr(problems(), "in force as far as it can be read"), "%s", problems());
+	tell_pod("{\"app\":7}", "[{\"containerPort\":80}]");
+	o = known_find(&t.known, &id)->object;
+	cr_expect(o->pod.labels_unknown);
+	cr_expect_eq(o->pod.ports.count, 1);
+	tell_pod("{\"app\":\"web\"}", "[{\"containerPort\":80}]");
+	cr_expect_not(known_find(&t.known, &id)->object->stands_in);
+	cr_expect_str_eq(problems(), "");
+}
+
 /* ---- beside files ---- */
 
 static struct origin file_origin = { .refs = 1000 };

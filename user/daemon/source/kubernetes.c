@@ -12,6 +12,7 @@
 #include "lib/base/json_io.h"
 #include "lib/base/log.h"
 #include "lib/schema/parse.h"
+#include "lib/schema/stand_in.h"
 #include "lib/yaml/print.h"
 
 enum {
@@ -35,8 +36,7 @@ static void tell(struct kube_source *s, const struct kube_object *o, const struc
 	const struct kube_kind *k = &kube_kinds[o->kind];
 
 	if (k->kind >= 0)
-		log_warning("%s; %s", errors->items[0].text,
-			    o->live ? "its last good version stays in force" : "it is left out");
+		log_warning("%s; it is %s", errors->items[0].text, kube_object_effect(o));
 	else if (!(s->told & 1ull << o->kind))
 		log_warning("%s; this is said once, and for as long as there are any in `weft "
 			    "status`",
@@ -139,7 +139,7 @@ static void compact(struct kube_source *s)
 	{
 		if (o->gone)
 			continue;
-		if (o->live)
+		if (o->live && !o->live->stands_in)
 			note(s, o, o->live, false);
 		if (o->newest || o->text)
 			note(s, o, o->newest, true);
@@ -309,6 +309,7 @@ static int decode(const struct kube_object *o, const char *json, size_t size, st
 static void drop_newest(struct kube_object *o)
 {
 	object_free(TAKE_PTR(o->newest));
+	object_free(TAKE_PTR(o->stand_in));
 	free(TAKE_PTR(o->text));
 }
 
@@ -341,12 +342,45 @@ static void own_errors(const struct kube_object *o, struct errors *errors)
 			errors->items[i].namespace = strdup(o->namespace);
 }
 
-/* It can't be read: what is in force of it stays. */
+/* Whether what is in force is no worse than a stand-in: a policy's rules stay as they last were
+ * while it is about the same pods, and a pod's addresses stay when others can't be read. */
+static bool live_is_better(const struct kube_object *o, const struct object *stand_in)
+{
+	if (!o->live)
+		return false;
+	if (o->live->kind == KIND_POD)
+		return !stand_in->pod.ips.count && o->live->pod.ips.count;
+	return stand_in_selects_same(stand_in, o->live);
+}
+
+/* Puts what takes the place of the text into *out: NULL if what is in force stays, or nothing
+ * does. */
+static int make_stand_in(const struct kube_object *o, struct object **out)
+{
+	struct object *object = NULL;
+	char text[KUBE_TEXT_MAX];
+	const struct unreadable from = { .kind = (enum kind)kube_kinds[o->kind].kind,
+					 .file = kube_object_text(o, text, sizeof(text)),
+					 .namespace = o->namespace,
+					 .name = o->name,
+					 .json = o->text,
+					 .size = o->size };
+	int r = kube_kinds[o->kind].kind < 0 ? -ENOENT : stand_in_make(&from, &object);
+
+	if (!r && !live_is_better(o, object))
+		*out = TAKE_PTR(object);
+	object_free(object);
+	return r == -ENOENT ? 0 : r;
+}
+
+/* It can't be read: what is in force of it stays, or something else takes its place. */
 static int take_unreadable(struct kube_source *s, struct kube_object *o, const char *json,
 			   size_t size, struct errors *errors)
 {
 	int r = keep_text(o, json, size);
 
+	if (!r)
+		r = make_stand_in(o, &o->stand_in);
 	own_errors(o, errors);
 	kube_source_blame(s, o, errors);
 	return r;
@@ -387,7 +421,7 @@ static int put(struct kube_source *s, struct kube_object *o, const char *version
 		return r;
 	r = take_unreadable(s, o, json, size, &errors);
 	kube_source_note(s, o);
-	return r;
+	return !r && o->stand_in ? kube_source_queue(s, o) : r;
 }
 
 static int gone(struct kube_source *s, struct kube_object *o)
@@ -481,6 +515,18 @@ struct informer_sink kube_source_sink(struct kube_source *s)
 
 /* ---- for the engine ---- */
 
+static int load_unreadable(struct kube_source *s, struct kube_object *o,
+			   const struct kube_record *r, struct errors *errors)
+{
+	int e = take_unreadable(s, o, r->object, r->size, errors);
+
+	if (!o->stand_in)
+		return e;
+	object_free(o->live);
+	o->live = TAKE_PTR(o->stand_in);
+	return e;
+}
+
 static int take_record(void *arg, const struct kube_record *r)
 {
 	_cleanup_(errors_free) struct errors errors = { 0 };
@@ -504,7 +550,7 @@ static int take_record(void *arg, const struct kube_record *r)
 	if (!e)
 		e = decode(o, r->object, r->size, &object, &errors);
 	if (e == -EINVAL)
-		return take_unreadable(s, o, r->object, r->size, &errors);
+		return load_unreadable(s, o, r, &errors);
 	if (e)
 		return e;
 	if (r->bad) {

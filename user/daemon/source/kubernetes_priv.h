@@ -47,8 +47,10 @@ struct kube_object {
 	struct object
 		*newest; /* as the server has it, when that is not (yet) in force. A reference. */
 	char *text;	 /* the same as JSON, when it could not be read */
-	size_t size;	 /* of it */
-	struct errors errors;	      /* why the newest is not in force */
+	struct object *stand_in; /* what is to take the place of `text`, when that is not (yet) in
+				    force. A reference. */
+	size_t size;		 /* of it */
+	struct errors errors;	 /* why the newest is not in force */
 	const char *namespace, *name; /* in `texts` */
 	char texts[];
 };
@@ -77,6 +79,10 @@ struct object *kube_object_ref(struct object *o);
 /* "virtualservice/default/reviews". Returns `buf`. */
 const char *kube_object_text(const struct kube_object *o, char *buf, size_t size);
 enum { KUBE_TEXT_MAX = 600 };
+/* What of an object with errors is in force. */
+const char *kube_object_effect(const struct kube_object *o);
+/* What should be in force of it, and is not; NULL: nothing. Borrowed. */
+struct object *kube_object_wanted(const struct kube_object *o);
 /* What the engine knows it by. */
 struct object_id kube_object_id(const struct kube_object *o);
 
