@@ -233,7 +233,7 @@ static void synced(void)
 	run(200);
 }
 
-static void tell_service(const char *name, const char *ip, int port)
+static void tell_service_of(const char *name, const char *ip, int port, const char *protocol)
 {
 	char json[TEXT_MAX];
 
@@ -241,9 +241,14 @@ static void tell_service(const char *name, const char *ip, int port)
 		json, sizeof(json),
 		"{\"apiVersion\":\"v1\",\"kind\":\"Service\",\"metadata\":{\"name\":\"%s\","
 		"\"namespace\":\"default\"},\"spec\":{\"clusterIP\":\"%s\",\"ports\":[{\"port\":%d,"
-		"\"name\":\"tcp\"}]}}",
-		name, ip, port);
+		"\"name\":\"%s\"}]}}",
+		name, ip, port, protocol);
 	tell(SERVICE, name, "1", json);
+}
+
+static void tell_service(const char *name, const char *ip, int port)
+{
+	tell_service_of(name, ip, port, "tcp");
 }
 
 /* Sends a share of the connections of service `host` to its subset v2. */
@@ -277,6 +282,19 @@ static void tell_subset(const char *host, const char *subset)
 		 "\"subsets\":[{\"name\":\"%s\",\"labels\":{\"version\":\"%s\"}}]}}",
 		 host, host, subset, subset);
 	tell(DESTINATION_RULE, host, subset, json);
+}
+
+/* Is refused while the host's port carries no HTTP. */
+static void tell_outliers(const char *host)
+{
+	char json[TEXT_MAX];
+
+	snprintf(json, sizeof(json),
+		 "{\"apiVersion\":\"networking.istio.io/v1\",\"kind\":\"DestinationRule\","
+		 "\"metadata\":{\"name\":\"%s\",\"namespace\":\"default\"},\"spec\":{\"host\":\"%"
+		 "s\",\"trafficPolicy\":{\"outlierDetection\":{\"consecutive5xxErrors\":3}}}}",
+		 host, host);
+	tell(DESTINATION_RULE, host, "outliers", json);
 }
 
 static bool in_force(int kind, const char *name)
@@ -502,22 +520,21 @@ Test(kube_source, of_fifty_objects_the_bad_one_alone_is_left_out)
 
 		snprintf(name, sizeof(name), "s%d", i);
 		snprintf(ip, sizeof(ip), "10.96.1.%d", i);
-		tell_service(name, ip, 80);
-		tell_subset(name, i == 17 ? "v1" : "v2");
-		tell_rule(name, "100");
+		tell_service_of(name, ip, 80, i == 17 ? "tcp" : "http");
+		tell_outliers(name);
 	}
 	run(300);
 	cr_expect_eq(t.generations, 2);
-	cr_expect_eq(t.known.count, 152);
-	cr_expect_not(in_force(KIND_VIRTUAL_SERVICE, "s17"));
+	cr_expect_eq(t.known.count, 102);
+	cr_expect_not(in_force(KIND_DESTINATION_RULE, "s17"));
 	cr_expect_str_eq(problems(),
-			 "virtualservice/default/s17: spec.tcp[0].route[0].destination.subset: "
-			 "subset \"v2\" is not defined by destinationrule default/s17 "
-			 "(destinationrule/default/s17)");
+			 "destinationrule/default/s17: spec.trafficPolicy.outlierDetection: weft "
+			 "does not carry out outlier detection of TCP, on a port that does not "
+			 "carry HTTP");
 	/* It is tried again when the one that it does not go with changes. */
-	tell_subset("s17", "v2");
+	tell_service_of("s17", "10.96.1.17", 80, "http");
 	run(200);
-	cr_expect(in_force(KIND_VIRTUAL_SERVICE, "s17"));
+	cr_expect(in_force(KIND_DESTINATION_RULE, "s17"));
 	cr_expect_str_eq(problems(), "");
 }
 
@@ -532,8 +549,7 @@ Test(kube_source, many_bad_ones_cost_no_more_than_one)
 		snprintf(name, sizeof(name), "s%d", i);
 		snprintf(ip, sizeof(ip), "10.96.1.%d", i);
 		tell_service(name, ip, 80);
-		tell_subset(name, "v1");
-		tell_rule(name, "100");
+		tell_outliers(name);
 	}
 	before = t.compilations;
 	run(300);
@@ -544,34 +560,96 @@ Test(kube_source, many_bad_ones_cost_no_more_than_one)
 Test(kube_source, what_others_make_wrong_is_left_out_until_they_mend_it)
 {
 	begin();
-	tell_subset("a", "v1");
+	tell_service_of("b", "10.96.0.2", 80, "http");
+	tell_outliers("b");
 	run(200);
-	cr_expect_not(in_force(KIND_VIRTUAL_SERVICE, "a"));
+	cr_expect(in_force(KIND_DESTINATION_RULE, "b"));
+	tell_service_of("b", "10.96.0.2", 80, "tcp");
+	run(200);
+	cr_expect_not(in_force(KIND_DESTINATION_RULE, "b"));
 	cr_expect_eq(kube_source_problem_count(t.source), 1);
-	tell_service("b", "10.96.0.2", 80); /* does not help */
+	tell_service("c", "10.96.0.3", 80); /* does not help */
 	run(200);
 	cr_expect_eq(kube_source_problem_count(t.source), 1);
-	cr_expect(in_force(KIND_SERVICE, "b"));
-	tell_subset("a", "v2");
+	cr_expect(in_force(KIND_SERVICE, "c"));
+	tell_service_of("b", "10.96.0.2", 80, "http");
 	run(200);
-	cr_expect(in_force(KIND_VIRTUAL_SERVICE, "a"));
+	cr_expect(in_force(KIND_DESTINATION_RULE, "b"));
 	cr_expect_str_eq(problems(), "");
 }
 
 Test(kube_source, a_good_object_does_not_go_with_a_bad_change_of_another)
 {
 	begin();
-	/* Takes the subset away, and is wrong in itself among the others: two errors at once. */
+	/* The rule can't lead there any more, and the policy is wrong in itself among the others:
+	 * two errors at once. */
 	tell(DESTINATION_RULE, "a", "9",
 	     "{\"apiVersion\":\"networking.istio.io/"
 	     "v1\",\"kind\":\"DestinationRule\",\"metadata\":{"
 	     "\"name\":\"a\",\"namespace\":\"default\"},\"spec\":{\"host\":\"a\",\"trafficPolicy\":"
-	     "{"
-	     "\"outlierDetection\":{\"consecutive5xxErrors\":3}}}}");
+	     "{\"loadBalancer\":{\"simple\":\"PASSTHROUGH\"},"
+	     "\"outlierDetection\":{\"consecutive5xxErrors\":3}},"
+	     "\"subsets\":[{\"name\":\"v2\",\"trafficPolicy\":{}}]}}");
 	run(200);
 	cr_expect(in_force(KIND_VIRTUAL_SERVICE, "a"), "%s", problems());
 	cr_expect(in_force(KIND_DESTINATION_RULE, "a"));
 	cr_expect_eq(kube_source_problem_count(t.source), 1, "%s", problems());
+}
+
+/* ---- what refers to what is not there ---- */
+
+/* What becomes of a connection to service `a` by its rule. */
+static const char *answer_at_a(void)
+{
+	for (size_t i = 0; i < t.tables->cluster_origins.count; i++) {
+		const struct cluster_origin *o = &t.tables->cluster_origins.items[i];
+
+		if (!strcmp(o->subset, "v2"))
+			return o->known ? "sent" : "refused";
+	}
+	return "no rule";
+}
+
+/* With Istio, too, the order in which objects come, and go, does not matter. */
+Test(kube_source, a_rule_whose_subset_is_not_there_stays_and_refuses)
+{
+	tell_service("a", "10.96.0.1", 80);
+	tell_rule("a", "100");
+	synced();
+	cr_assert(in_force(KIND_VIRTUAL_SERVICE, "a"), "%s", problems());
+	cr_expect_str_eq(answer_at_a(), "refused");
+	tell_subset("a", "v1");
+	run(200);
+	cr_expect(in_force(KIND_VIRTUAL_SERVICE, "a"), "%s", problems());
+	cr_expect_str_eq(answer_at_a(), "refused");
+	tell_subset("a", "v2");
+	run(200);
+	cr_expect_str_eq(answer_at_a(), "sent");
+	tell_subset("a", "v1");
+	run(200);
+	cr_expect(in_force(KIND_VIRTUAL_SERVICE, "a"), "%s", problems());
+	cr_expect_str_eq(answer_at_a(), "refused");
+	tell(DESTINATION_RULE, "a", NULL, NULL);
+	run(200);
+	cr_expect(in_force(KIND_VIRTUAL_SERVICE, "a"), "%s", problems());
+	cr_expect_str_eq(answer_at_a(), "refused");
+	cr_expect_str_eq(problems(), "");
+}
+
+Test(kube_source, a_rule_whose_port_is_not_there_stays_and_refuses)
+{
+	begin();
+	tell(VIRTUAL_SERVICE, "a", "9",
+	     "{\"apiVersion\":\"networking.istio.io/v1\",\"kind\":\"VirtualService\",\"metadata\":{"
+	     "\"name\":\"a\",\"namespace\":\"default\"},\"spec\":{\"hosts\":[\"a\"],\"tcp\":[{"
+	     "\"route\":[{\"destination\":{\"host\":\"a\",\"subset\":\"v2\",\"port\":{\"number\":81"
+	     "}}}]}]}}");
+	run(200);
+	cr_expect_str_eq(problems(), "");
+	cr_expect_str_eq(answer_at_a(), "refused");
+	tell_service("a", "10.96.0.1", 81);
+	run(200);
+	cr_expect_str_eq(answer_at_a(), "sent");
 }
 
 Test(kube_source, kinds_that_are_not_carried_out_are_told_for_as_long_as_they_are_there)
@@ -833,14 +911,15 @@ Test(kube_source, a_restart_begins_with_what_was_last_known)
 Test(kube_source, a_version_that_compile_refused_is_tried_again_after_a_restart)
 {
 	begin();
-	tell_subset("a", "v1");
+	tell_service("b", "10.96.0.2", 80);
+	tell_outliers("b");
 	run(200);
 	stop();
 	start();
-	cr_expect_not(in_force(KIND_VIRTUAL_SERVICE, "a"));
-	tell_subset("a", "v2");
+	cr_expect_not(in_force(KIND_DESTINATION_RULE, "b"));
+	tell_service_of("b", "10.96.0.2", 80, "http");
 	synced();
-	cr_expect(in_force(KIND_VIRTUAL_SERVICE, "a"), "%s", problems());
+	cr_expect(in_force(KIND_DESTINATION_RULE, "b"), "%s", problems());
 }
 
 static off_t cache_size(void)
