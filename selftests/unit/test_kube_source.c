@@ -962,6 +962,79 @@ Test(kube_source, the_cache_of_another_server_is_of_no_use)
 	cr_expect_eq(t.known.count, 0);
 }
 
+Test(kube_source, the_same_cluster_at_another_url_is_known_by_its_authority)
+{
+	stop();
+	t.config.ca_data = (char *)"one";
+	start();
+	begin();
+	stop();
+	t.config.server = (char *)"https://127.0.0.1:2";
+	start();
+	cr_expect_not(t.waits);
+	cr_expect(in_force(KIND_VIRTUAL_SERVICE, "a"));
+	stop();
+	t.config.ca_data = (char *)"another"; /* at the same URL */
+	start();
+	cr_expect(t.waits);
+	cr_expect_eq(t.known.count, 0);
+}
+
+static void tell_cluster(const char *uid)
+{
+	char json[TEXT_MAX];
+
+	snprintf(json, sizeof(json),
+		 "{\"apiVersion\":\"v1\",\"kind\":\"Namespace\",\"metadata\":{\"name\":\"kube-"
+		 "system\",\"uid\":\"%s\"}}",
+		 uid);
+	tell(NAMESPACE, "kube-system", "1", json);
+}
+
+/* Its authority may be the same, or it may have been made anew: its uid tells. */
+Test(kube_source, what_was_known_of_another_cluster_goes_when_this_one_has_told_of_its_own)
+{
+	tell_cluster("1");
+	begin();
+	stop();
+	start();
+	cr_expect_not(t.waits);
+	tell_cluster("2");
+	tell_service("late", "10.96.0.8", 80); /* by the informer that began with the cache */
+	run(300);
+	cr_expect_not(kube_source_is_ready(t.source));
+	cr_expect(in_force(KIND_VIRTUAL_SERVICE, "a")); /* until more is known */
+	tell_cluster("2");
+	tell_service("a", "10.96.0.1", 80); /* that is the same in both */
+	tell_service("b", "10.96.0.2", 80);
+	synced();
+	cr_expect(kube_source_is_ready(t.source));
+	cr_expect(in_force(KIND_SERVICE, "a"));
+	cr_expect(in_force(KIND_SERVICE, "b"));
+	cr_expect_not(in_force(KIND_SERVICE, "late"));
+	cr_expect_not(in_force(KIND_VIRTUAL_SERVICE, "a"));
+	cr_expect_eq(t.known.count, 3);
+	stop();
+	start();
+	cr_expect_not(t.waits);
+	cr_expect_eq(t.known.count, 3);
+	tell_cluster("2");
+	tell_service("c", "10.96.0.3", 80);
+	synced();
+	cr_expect_eq(t.known.count, 4);
+}
+
+Test(kube_source, a_cluster_that_had_not_told_its_uid_is_no_other_one)
+{
+	begin();
+	stop();
+	start();
+	tell_cluster("1");
+	run(100);
+	cr_expect(kube_source_is_ready(t.source));
+	cr_expect(in_force(KIND_VIRTUAL_SERVICE, "a"));
+}
+
 Test(kube_source, the_cache_does_not_grow_without_end)
 {
 	begin();

@@ -135,6 +135,7 @@ void kube_source_note(struct kube_source *s, const struct kube_object *o)
 static void compact(struct kube_source *s)
 {
 	kube_cache_rewrite(s->cache);
+	kube_cluster_note(s);
 	kube_objects_each(&s->objects, o, after)
 	{
 		if (o->gone)
@@ -199,6 +200,9 @@ static void schedule_now(struct kube_source *s)
 
 static void complete(struct kube_source *s)
 {
+	if (s->replaced)
+		compact(s);
+	s->replaced = false;
 	if (!s->complete)
 		log_info("the API server has told of %zu objects, and they are in force",
 			 s->objects.count);
@@ -411,7 +415,7 @@ static int put(struct kube_source *s, struct kube_object *o, const char *version
 	struct object *object = NULL;
 	int r = set_version(o, version);
 
-	o->gone = false;
+	o->gone = o->foreign = false;
 	drop_newest(o);
 	if (!r)
 		r = decode(o, json, size, &object, &errors);
@@ -436,12 +440,42 @@ static int gone(struct kube_source *s, struct kube_object *o)
 	return 0;
 }
 
+/* All that is known is another cluster's. It stays in force until this one has told of all that it
+ * has: what it tells takes its place then, at once, and the rest goes. */
+static void begin_anew(struct kube_source *s)
+{
+	log_warning("the API server at %s is that of another cluster than before: what was known "
+		    "goes once it has told of its own objects",
+		    s->config->server);
+	kube_objects_each(&s->objects, o, after) o->foreign = !o->gone;
+	kube_cache_rewrite(s->cache);
+	kube_cluster_note(s);
+	kube_cache_rewritten(s->cache);
+	s->replaced = s->restarts = true;
+	s->listed = s->synced = s->complete = false;
+	s->cached = 0;
+	s->since = time(NULL);
+	event_timer_set(&s->restart, 1);
+}
+
+static int check_cluster(struct kube_source *s, const struct informer_event *e)
+{
+	bool other;
+	int r = kube_cluster_told(s, e->json, e->size, &other);
+
+	if (!r && other)
+		begin_anew(s);
+	return r;
+}
+
 static int take_event(struct kube_source *s, const struct informer_event *e)
 {
 	struct kube_object *o;
+	int r;
 
 	if (e->change == INFORMER_PUT) {
-		o = kube_objects_get(&s->objects, e->resource, e->namespace, e->name);
+		r = kube_is_identity(e->resource, e->name) ? check_cluster(s, e) : 0;
+		o = r ? NULL : kube_objects_get(&s->objects, e->resource, e->namespace, e->name);
 		return o ? put(s, o, e->resource_version, e->json, e->size) : -ENOMEM;
 	}
 	o = kube_objects_find(&s->objects, e->resource, e->namespace, e->name);
@@ -453,7 +487,7 @@ static void take_events(void *arg, const struct informer_event *events, size_t c
 	struct kube_source *s = arg;
 	int r = 0;
 
-	for (size_t i = 0; i < count; i++) {
+	for (size_t i = 0; i < count && !s->restarts; i++) {
 		int e = take_event(s, &events[i]);
 
 		r = r ? r : e;
@@ -476,14 +510,36 @@ static bool lacks_rights(const struct kube_source *s)
 	return false;
 }
 
+static void drop_foreign(struct kube_source *s)
+{
+	int r = 0;
+
+	kube_objects_each(&s->objects, o, after)
+	{
+		if (!r && o->foreign)
+			r = gone(s, o);
+	}
+	if (r)
+		log_err(r, "drop the objects of another cluster");
+}
+
+static void sync_up(struct kube_source *s)
+{
+	if (s->replaced && !s->synced)
+		drop_foreign(s);
+	s->synced = true;
+}
+
 static void take_synced(void *arg)
 {
 	struct kube_source *s = arg;
 
+	if (s->restarts)
+		return;
 	s->listed = true;
 	if (!s->synced && lacks_rights(s))
 		return;
-	s->synced = true;
+	sync_up(s);
 	kube_cache_touch(s->cache);
 	schedule_now(s);
 }
@@ -501,7 +557,7 @@ static void take_status(void *arg, unsigned resource, const struct informer_stat
 	s->forbidden |= (uint64_t)(status->phase == INFORMER_FORBIDDEN) << resource;
 	/* What it may read now is told before long. */
 	if (s->listed && !s->synced && !lacks_rights(s)) {
-		s->synced = true;
+		sync_up(s);
 		kube_source_schedule(s, RETRY_MS);
 	}
 	if (status->phase == INFORMER_CONNECTING && *status->error)
@@ -536,7 +592,7 @@ static int take_record(void *arg, const struct kube_record *r)
 	struct kube_object *o;
 
 	if (kind < 0)
-		return 0;
+		return kube_cluster_load(s, r);
 	o = kube_objects_get(&s->objects, (unsigned)kind, r->namespace, r->name);
 	if (!o)
 		return -ENOMEM;
@@ -705,13 +761,15 @@ const struct informer_resource *kube_source_resources(const struct kube_source *
 	return s->resources;
 }
 
+/* What is known already is not told again, but for what tells which cluster it is. */
 static int seed(struct kube_source *s)
 {
 	int r = 0;
 
 	kube_objects_each(&s->objects, o, after)
 	{
-		if (!r && !o->gone && o->version)
+		if (!r && !o->gone && !o->foreign && o->version &&
+		    !kube_is_identity(o->kind, o->name))
 			r = informer_seed(s->informer, o->kind, o->namespace, o->name, o->version);
 	}
 	return r;
@@ -731,6 +789,16 @@ static int ask(struct kube_source *s)
 	return r ? log_err(r, "ask the API server at %s", s->config->server) : 0;
 }
 
+static void ask_anew(void *arg)
+{
+	struct kube_source *s = arg;
+
+	informer_close(TAKE_PTR(s->informer));
+	s->restarts = false;
+	if (ask(s))
+		event_timer_set(&s->restart, RETRY_MS);
+}
+
 /* ---- its life ---- */
 
 /* It is a part of the source. */
@@ -741,6 +809,8 @@ static void release_nothing(struct origin *o)
 
 static int make(const struct kube_source_options *options, struct kube_source *s)
 {
+	_cleanup_free_ char *key = NULL;
+
 	s->options = *options;
 	s->source = (struct object_source){ .load = load,
 					    .mend = mend,
@@ -755,7 +825,8 @@ static int make(const struct kube_source_options *options, struct kube_source *s
 	if (!s->config || !s->resources || !s->paths || !s->versions)
 		return -ENOMEM;
 	name_resources(s);
-	return kube_cache_open(options->state_dir, s->config->server, &s->cache);
+	key = kube_cluster_key(s->config);
+	return key ? kube_cache_open(options->state_dir, key, &s->cache) : -ENOMEM;
 }
 
 int kube_source_open(const struct kube_source_options *options, struct kube_source **out)
@@ -765,6 +836,8 @@ int kube_source_open(const struct kube_source_options *options, struct kube_sour
 
 	if (!r)
 		r = event_timer_open(options->loop, &s->window, begin, s);
+	if (!r)
+		r = event_timer_open(options->loop, &s->restart, ask_anew, s);
 	if (r) {
 		kube_source_close(s);
 		return log_err(r, "set up the Kubernetes source");
@@ -784,6 +857,7 @@ void kube_source_stop(struct kube_source *s)
 {
 	informer_close(TAKE_PTR(s->informer));
 	event_timer_close(&s->window);
+	event_timer_close(&s->restart);
 	if (s->complete)
 		kube_cache_touch(s->cache);
 }
@@ -796,6 +870,7 @@ void kube_source_close(struct kube_source *s)
 	kube_cache_close(s->cache);
 	kube_objects_free(&s->objects);
 	kube_config_free(s->config);
+	free(s->uid);
 	free(s->pending);
 	free(s->resources);
 	free(s->paths);
