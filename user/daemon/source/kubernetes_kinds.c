@@ -13,7 +13,6 @@
 #define STATUS \
 	"metadata.generation", "status.conditions[type=Reconciled]", "status.observedGeneration"
 
-static const char *const meta_fields[] = { META, NULL };
 static const char *const namespace_fields[] = { META, "metadata.uid", NULL };
 static const char *const spec_fields[] = { META, "spec", NULL };
 const char *const *const kube_plain_fields = spec_fields;
