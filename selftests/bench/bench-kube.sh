@@ -9,7 +9,6 @@
 #   BENCH_STARTS   starts that are measured (3)      BENCH_QUIET    seconds without a change (300)
 #   BENCH_RESULTS  the file to write instead         TESTKUBE       the binary (.output/cluster/testkube)
 ROOT=$(cd "${0%/*}/../.." && pwd)
-export TESTKUBE=${TESTKUBE:-$ROOT/.output/cluster/testkube}
 . "$ROOT/selftests/kube/node.sh"
 . "$ROOT/selftests/bench/lib.sh"
 
@@ -24,7 +23,7 @@ RATE=10
 RESULTS=${BENCH_RESULTS:-$ROOT/selftests/bench/RESULTS-KUBE.md}
 HEALTH=127.0.0.1:15022
 
-load() { in_ns node "$ROOT/selftests/bench/kube-load.py" "$KUBE" "$API_PORT" "$ETCD_PORT" "$@"; }
+load() { in_ns node "$ROOT/selftests/bench/kube-load.py" "$KUBE_DIR" "$API_PORT" "$ETCD_PORT" "$@"; }
 
 # ---- what is read ----
 
@@ -49,7 +48,7 @@ count_bytes() {
 }
 
 server() { load metrics "$@"; }
-server_cpu_ms() { cpu_ms "${KUBE_PIDS[api]}"; }
+server_cpu_ms() { cpu_ms "${KUBE_PIDS[apiserver]}"; }
 requests() { server apiserver_request_total; }
 
 # ---- a start ----
@@ -136,7 +135,7 @@ node_begin() {
 	local pipe=$TMP/node.$1
 	mkfifo "$pipe"
 	# shellcheck disable=SC2046 # words are meant
-	(in_ns_exec node "$APPS/informer-copy" -q -f metadata.name "$KUBE/config" $(node_kinds)) <>"$pipe" >"$pipe.log" 2>&1 &
+	(in_ns_exec node "$APPS/informer-copy" -q -f metadata.name "$KUBE_DIR/kubeconfig" $(node_kinds)) <>"$pipe" >"$pipe.log" 2>&1 &
 	JOBS_+=("$!")
 }
 
@@ -145,7 +144,7 @@ all_synced() { [ "$(grep -l '^synced$' "$TMP"/node.*.log | wc -l)" = "$NODES" ];
 nodes_begin() {
 	local i cpu
 	cpu=$(server_cpu_ms)
-	SERVER_BEFORE=$(memory_kib VmRSS "${KUBE_PIDS[api]}")
+	SERVER_BEFORE=$(memory_kib VmRSS "${KUBE_PIDS[apiserver]}")
 	for ((i = 0; i < NODES; i++)); do
 		node_begin $i
 	done
@@ -169,7 +168,7 @@ alone() {
 
 together() {
 	MANY_BUSY=$(server_rate slices)
-	SERVER_AFTER=$(memory_kib VmRSS "${KUBE_PIDS[api]}")
+	SERVER_AFTER=$(memory_kib VmRSS "${KUBE_PIDS[apiserver]}")
 	EACH_EVENT_US=$(calc %.0f "($MANY_BUSY - $ALONE_BUSY) * 1000 / ($RATE * $NODES)")
 	EACH_NODE_KIB=$(((SERVER_AFTER - SERVER_BEFORE) / NODES))
 	EVENT_BYTES=$(event_bytes resource=pods)
