@@ -2,8 +2,8 @@
 /*
  * informer-copy [-q] [-f FIELD,...] KUBECONFIG PATH=APIVERSION/KIND[,OTHER-VERSION...]...
  *
- * Keeps a copy of these resources of an API server; with -q it is told of them and keeps nothing. It
- * says on stdout how each is going, obeys lines on stdin, and ends with its stdin:
+ * Keeps a copy of these resources of an API server; with -q it is told of them and keeps nothing.
+ * It says on stdout how each is going, obeys lines on stdin, and ends with its stdin:
  *
  * - `dump FILE` writes the copy: a line for each object, sorted, "PLACE NS/NAME VERSION JSON";
  * - `get PATH` asks for it once, and says the status and how many bytes came;

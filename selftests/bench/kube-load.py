@@ -23,7 +23,7 @@ from concurrent.futures import ThreadPoolExecutor
 from threading import local
 
 DIR, PORT, ETCD_PORT = sys.argv[1], int(sys.argv[2]), int(sys.argv[3])
-TOKEN = open(DIR + "/token").read().strip()
+TOKEN = open(DIR + "/admin.token").read().strip()
 NOW = "2026-01-01T00:00:00Z"
 BATCH = 100  # etcd takes 128 operations in a transaction
 PODS = "/api/v1/namespaces/{}/pods"

@@ -119,10 +119,13 @@ Test(json_text, neither_depth_nor_width_is_without_end)
 
 /* As the API server tells of one, and weft keeps it. */
 static const char pod[] =
-	"{\"apiVersion\":\"v1\",\"kind\":\"Pod\",\"metadata\":{\"name\":\"reviews-5d8c9b7f4-x2x7f\","
-	"\"namespace\":\"default\",\"resourceVersion\":\"%d\",\"creationTimestamp\":\"2026-01-01T00:00:"
+	"{\"apiVersion\":\"v1\",\"kind\":\"Pod\",\"metadata\":{\"name\":\"reviews-5d8c9b7f4-"
+	"x2x7f\","
+	"\"namespace\":\"default\",\"resourceVersion\":\"%d\",\"creationTimestamp\":\"2026-01-"
+	"01T00:00:"
 	"00Z\",\"labels\":{\"app\":\"reviews\",\"app.kubernetes.io/name\":\"reviews\","
-	"\"pod-template-hash\":\"5d8c9b7f4\",\"version\":\"%s\"}},\"spec\":{\"containers\":[{\"ports\":["
+	"\"pod-template-hash\":\"5d8c9b7f4\",\"version\":\"%s\"}},\"spec\":{\"containers\":[{"
+	"\"ports\":["
 	"{\"name\":\"http\",\"containerPort\":8080,\"protocol\":\"TCP\"}]}],\"serviceAccountName\":"
 	"\"default\",\"nodeName\":\"%s\"},\"status\":{\"phase\":\"Running\",\"conditions\":[{"
 	"\"type\":\"Ready\",\"status\":\"True\"}],\"podIP\":\"10.1.2.3\",\"podIPs\":[{\"ip\":"

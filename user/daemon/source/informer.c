@@ -41,6 +41,7 @@ static void tell_events(const struct informer *i, const struct informer_message 
 
 static void read_counts(struct informer_watch *w)
 {
+	w->shown.requests = atomic_load(&w->counts[COUNT_REQUESTS]);
 	w->shown.lists = atomic_load(&w->counts[COUNT_LISTS]);
 	w->shown.watches = atomic_load(&w->counts[COUNT_WATCHES]);
 	w->shown.events = atomic_load(&w->counts[COUNT_EVENTS]);

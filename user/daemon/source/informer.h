@@ -39,7 +39,7 @@ struct informer_status {
 	char error[REFLECTOR_ERROR_MAX]; /* the last one, in a user's words; "" when there is none
 					  */
 	const char *api_version;	 /* the one that is asked for */
-	uint64_t lists, watches, events, bytes; /* so far */
+	uint64_t requests, lists, watches, events, bytes; /* so far */
 };
 
 /* None of these may call informer_close(). */

@@ -12,7 +12,7 @@
 #include "lib/kube/object_fields.h"
 #include "lib/kube/transfer.h"
 
-enum { COUNT_LISTS, COUNT_WATCHES, COUNT_EVENTS, COUNT_BYTES, COUNT_MAX };
+enum { COUNT_REQUESTS, COUNT_LISTS, COUNT_WATCHES, COUNT_EVENTS, COUNT_BYTES, COUNT_MAX };
 
 /* What a transfer of libcurl belongs to. */
 struct informer_transfer {

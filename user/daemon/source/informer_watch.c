@@ -16,6 +16,7 @@ static void show_counts(struct informer_watch *w)
 {
 	const struct reflector *r = &w->reflector;
 
+	atomic_store(&w->counts[COUNT_REQUESTS], r->requests);
 	atomic_store(&w->counts[COUNT_LISTS], r->lists);
 	atomic_store(&w->counts[COUNT_WATCHES], r->watches);
 	atomic_store(&w->counts[COUNT_EVENTS], r->events);

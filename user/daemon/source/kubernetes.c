@@ -2,6 +2,7 @@
 #include "daemon/source/kubernetes.h"
 
 #include <errno.h>
+#include <malloc.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -194,6 +195,7 @@ static void complete(struct kube_source *s)
 		log_info("the API server has told of %zu objects, and they are in force",
 			 s->objects.count);
 	s->complete = true;
+	malloc_trim(0); /* what the lists, and a generation of everything, have needed */
 	s->since = time(NULL);
 	status_writer_changed(s->writer);
 }

@@ -146,9 +146,10 @@ static json_t *resource_json(const struct kube_source *s, size_t i)
 						       : NULL;
 	json_t *json = json_pack("{s:s, s:s, s:I}", "resource", kube_kinds[i].plural, "path",
 				 s->paths[i], "objects", (json_int_t)count_of(s, i));
-	json_t *more = st ? json_pack("{s:s, s:I, s:o, s:I, s:I, s:I, s:I}", "phase",
+	json_t *more = st ? json_pack("{s:s, s:I, s:o, s:I, s:I, s:I, s:I, s:I}", "phase",
 				      phase_name(st->phase), "since", (json_int_t)st->since,
-				      "error", json_text(st->error), "lists", (json_int_t)st->lists,
+				      "error", json_text(st->error), "requests",
+				      (json_int_t)st->requests, "lists", (json_int_t)st->lists,
 				      "watches", (json_int_t)st->watches, "events",
 				      (json_int_t)st->events, "bytes", (json_int_t)st->bytes)
 			  : NULL;

@@ -26,9 +26,11 @@ enum {
 enum {
 	BACKOFF_MS = 500,
 	BACKOFF_MAX_MS = 30000,
-	LOOK_AGAIN_MAX_MS = 10000, /* whether there is the resource now, or it may be read */
-	CONFIRM_MS = 2000,	   /* that it is not there any more */
-	FORBIDDEN_SURE = 3,	   /* a server that is starting may forbid everything */
+	FORBIDDEN_MAX_MS = 10000, /* until it may be read */
+	/* Until it is defined: every node looks for it in each of its versions. */
+	ABSENT_MAX_MS = 300000,
+	CONFIRM_MS = 2000,  /* that it is not there any more */
+	FORBIDDEN_SURE = 3, /* a server that is starting may forbid everything */
 	WAKE_MS = 250,
 	SHORT_MS = 1000, /* a watch of less is not begun again at once */
 	LONG_MS = 10000, /* a watch of more is a success */
@@ -148,6 +150,7 @@ bool reflector_next(struct reflector *r, uint64_t now_ms, char path[REFLECTOR_PA
 		put_page(r, path);
 	else
 		put_watch(r, path);
+	r->requests++;
 	r->watches += r->ask == REFLECTOR_WATCH;
 	r->answered = r->bad_event = false;
 	r->asked_ms = r->heard_ms = now_ms;
@@ -200,9 +203,12 @@ static uint64_t backoff(struct reflector *r, uint32_t most)
 
 static void fail(struct reflector *r, uint64_t now_ms, enum informer_phase phase, const char *error)
 {
+	uint32_t most = phase == INFORMER_ABSENT      ? ABSENT_MAX_MS
+			: phase == INFORMER_FORBIDDEN ? FORBIDDEN_MAX_MS
+						      : BACKOFF_MAX_MS;
+
 	set_phase(r, phase, error);
-	r->not_before = now_ms + backoff(r, phase == INFORMER_CONNECTING ? BACKOFF_MAX_MS
-									 : LOOK_AGAIN_MAX_MS);
+	r->not_before = now_ms + backoff(r, most);
 }
 
 /* Everything that there is has been told: what has not been told of is not there. */

@@ -82,7 +82,7 @@ struct reflector {
 	bool answered;	  /* with 200 */
 	uint64_t not_before, asked_ms, heard_ms;
 	uint32_t random;
-	uint64_t lists, watches, events;
+	uint64_t requests, lists, watches, events;
 };
 
 /* `seed`: of the jitter. */
