@@ -125,7 +125,7 @@ def destination_rule(i, whole=False):
     policy = some({}, {"loadBalancer": {"simple": some("ROUND_ROBIN", "RANDOM", "LEAST_REQUEST")}},
                   {"connectionPool": {"tcp": {"maxConnections": random.randrange(1, 100), "connectTimeout": "2s"}}})
     put(ISTIO, "DestinationRule", "destinationrules", namespace(i), f"s{i}", spec={
-        "host": f"s{i}", "trafficPolicy": policy, "subsets": [{"name": s, "labels": {"version": s}} for s in subsets]})
+        "host": f"s{i}", **({"trafficPolicy": policy} if policy else {}), "subsets": [{"name": s, "labels": {"version": s}} for s in subsets]})
 
 
 def routes(i, bad):
