@@ -1,7 +1,7 @@
 #!/usr/bin/env python3
 # SPDX-License-Identifier: Apache-2.0
-"""churn.py KUBE-DIR PORT LEAST RATE: RATE random changes a second, of all kinds that weft reads, right ones and bad ones, until SIGTERM and at
-least LEAST. A server that is away is waited for. What is random is by $WEFT_SEED.
+"""churn.py KUBE-DIR PORT LEAST RATE: RATE random changes a second, of all kinds that weft reads, right ones and bad ones, until SIGTERM
+and at least LEAST. A server that is away is waited for. What is random is by $WEFT_SEED.
 
 What is in force of an object that became bad is what it was before; an agent that never saw that has nothing. So, at the end, what
 became bad is mended. What was never right stays, and so does what others make wrong. Prints how many changes it made, by kind.
