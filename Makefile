@@ -71,7 +71,7 @@ BINARIES := $(if $(DAEMON_SRC),$(OUT)/weftd) $(if $(CLI_SRC),$(OUT)/weft) \
 MAN := $(OUT)/man/weft.1 $(OUT)/man/weftd.8 $(OUT)/man/weft-proxy.8
 
 .PHONY: help deps all demo check check-run unit format rooms man installed stack-depth tidy rules build test test-kube test-cluster vmtest bench bench-l4 bench-l7 \
-	fuzz fuzz-minute fmt image deb install installable install-files put-files uninstall clean
+	fuzz fuzzers fuzz-minute fmt image deb install installable install-files put-files uninstall clean
 
 ##@ Make
 help: ## this list
@@ -315,6 +315,8 @@ $(OUT)/tidy/%.ok: %.c $(OUT)/obj/%.o .clang-tidy
 	$(Q)mkdir -p $(@D)
 	$(Q)clang-tidy --quiet $< -- $(STD) -isystem $(OUT)/bpf $(CPPFLAGS) $(TIDY_FLAGS) 2>$(@:.ok=.err) || { cat $(@:.ok=.err); exit 1; }
 	$(Q)touch $@
+
+fuzzers: $(FUZZERS)
 
 fuzz-minute: $(FUZZERS)
 	$(say) FUZZ $(notdir $(FUZZERS))
