@@ -70,8 +70,8 @@ BINARIES := $(if $(DAEMON_SRC),$(OUT)/weftd) $(if $(CLI_SRC),$(OUT)/weft) \
 
 MAN := $(OUT)/man/weft.1 $(OUT)/man/weftd.8 $(OUT)/man/weft-proxy.8
 
-.PHONY: help deps all demo check check-run unit format rooms man installed stack-depth tidy rules test test-cluster vmtest bench bench-l4 bench-l7 bench-kube \
-	fuzz fuzz-minute fmt image deb install installable install-files put-files uninstall clean
+.PHONY: help deps all demo check check-run unit format rooms man installed stack-depth tidy rules build test test-kube test-cluster vmtest bench bench-l4 bench-l7 bench-kube \
+	fuzz fuzzers fuzz-minute fmt image deb install installable install-files put-files uninstall clean
 
 ##@ Make
 help: ## this list
@@ -92,9 +92,15 @@ check: deps ## everything that needs no root: units under sanitizers, format, ti
 check-run: format rooms man installed unit stack-depth tidy fuzz-minute
 	@echo '  CHECK    passed'
 
-test: deps ## all tests: units, BPF programs, real sockets between namespaces (root)
+build: deps ## all that tests need
 	@selftests/as-owner $(MAKE) --no-print-directory $(JOBS) $(UNIT) all
-	@selftests/cluster/prepare --idle >/dev/null 2>&1 & selftests/run
+
+test: build ## all tests: units, BPF programs, real sockets between namespaces, clusters (root; WHAT='net kube/pace' for some)
+	@$(if $(WHAT),,selftests/cluster/prepare --idle >/dev/null 2>&1 &) selftests/run $(WHAT)
+
+test-kube: deps ## the tests against a real API server (root; Go to build it)
+	@selftests/as-owner $(MAKE) --no-print-directory $(JOBS) all
+	@selftests/run kube
 
 test-cluster: deps ## the tutorials by kubectl on a real cluster of two nodes (root; Go to build it)
 	@selftests/as-owner $(MAKE) --no-print-directory $(JOBS) all
@@ -314,6 +320,8 @@ $(OUT)/tidy/%.ok: %.c $(OUT)/obj/%.o .clang-tidy
 	$(Q)mkdir -p $(@D)
 	$(Q)clang-tidy --quiet $< -- $(STD) -isystem $(OUT)/bpf $(CPPFLAGS) $(TIDY_FLAGS) 2>$(@:.ok=.err) || { cat $(@:.ok=.err); exit 1; }
 	$(Q)touch $@
+
+fuzzers: $(FUZZERS)
 
 fuzz-minute: $(FUZZERS)
 	$(say) FUZZ $(notdir $(FUZZERS))

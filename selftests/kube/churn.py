@@ -1,7 +1,7 @@
 #!/usr/bin/env python3
 # SPDX-License-Identifier: Apache-2.0
-"""churn.py KUBE-DIR PORT LEAST RATE: RATE random changes a second, of all kinds that weft reads, right ones and bad ones, until SIGTERM and at
-least LEAST. A server that is away is waited for. What is random is by $WEFT_SEED.
+"""churn.py KUBE-DIR PORT LEAST RATE: RATE random changes a second, of all kinds that weft reads, right ones and bad ones, until SIGTERM
+and at least LEAST. A server that is away is waited for. What is random is by $WEFT_SEED.
 
 What is in force of an object that became bad is what it was before; an agent that never saw that has nothing. So, at the end, what
 became bad is mended. What was never right stays, and so does what others make wrong. Prints how many changes it made, by kind.
@@ -19,6 +19,7 @@ NAMESPACES = ("default", "shop", "teams")
 HOSTS = 15
 SETTLED = 10  # of services below this the rules are changed in place; above, they are only created and deleted
 PODS = 30
+NOT_NOW = (404, 405, 409)  # while a definition comes or goes
 ISTIO = "networking.istio.io/v1"
 
 api = Api(sys.argv[1], int(sys.argv[2]), 120)
@@ -42,13 +43,13 @@ def put(version, kind, plural, where, name, part="", **rest):
     meta = {"name": name, **({"namespace": where} if where else {}), **rest.pop("metadata", {})}
     status, answer = api.raw("PATCH", path_of(version, plural, where, name) + part + "?fieldManager=churn&force=true",
                              {"apiVersion": version, "kind": kind, "metadata": meta, **rest}, "application/apply-patch+yaml")
-    if status >= 300 and status not in (404, 409):
+    if status >= 300 and status not in NOT_NOW and "is terminating" not in answer.get("message", ""):
         sys.exit(f"FAIL: {kind} {where}/{name}: {status} {answer.get('message')}")
     return status
 
 
 def remove(version, plural, where, name, query=""):
-    api.call("DELETE", path_of(version, plural, where, name) + query, allow=(404, 409))
+    api.call("DELETE", path_of(version, plural, where, name) + query, allow=NOT_NOW)
 
 
 def some(*things):
@@ -125,7 +126,7 @@ def destination_rule(i, whole=False):
     policy = some({}, {"loadBalancer": {"simple": some("ROUND_ROBIN", "RANDOM", "LEAST_REQUEST")}},
                   {"connectionPool": {"tcp": {"maxConnections": random.randrange(1, 100), "connectTimeout": "2s"}}})
     put(ISTIO, "DestinationRule", "destinationrules", namespace(i), f"s{i}", spec={
-        "host": f"s{i}", "trafficPolicy": policy, "subsets": [{"name": s, "labels": {"version": s}} for s in subsets]})
+        "host": f"s{i}", **({"trafficPolicy": policy} if policy else {}), "subsets": [{"name": s, "labels": {"version": s}} for s in subsets]})
 
 
 def routes(i, bad):
