@@ -31,10 +31,10 @@ static void teardown(void)
 {
 	/* The last client may have had its response before the proxy counts that. */
 	for (int i = 0;
-	     i < 200 && __atomic_load_n(&e->cluster.upstream_rq_active, __ATOMIC_RELAXED); i++)
+	     i < 200 && __atomic_load_n(&e->cluster.upstream_rq_active[0], __ATOMIC_RELAXED); i++)
 		wait_ms(5);
-	cr_expect_eq(e->cluster.upstream_rq_active, 0u);
-	cr_expect_eq(e->cluster.upstream_rq_pending_active, 0u);
+	cr_expect_eq(e->cluster.upstream_rq_active[0], 0u);
+	cr_expect_eq(e->cluster.upstream_rq_pending_active[0], 0u);
 	env_free(e);
 }
 
@@ -357,6 +357,7 @@ Test(proxy_stats, what_a_route_has_decided)
 		"GET / HTTP/1.1\r\nHost: elsewhere.org\r\n\r\n",
 	};
 	_cleanup_free_ struct cluster_limit *limits = calloc(CLUSTER_IDS_MAX, sizeof(*limits));
+	_cleanup_free_ uint32_t *held = calloc(CLUSTER_IDS_MAX, sizeof(*held));
 	_cleanup_close_ int fd = memfd_create("snapshot", MFD_CLOEXEC);
 	struct http_tables t = { 0 };
 	struct config *config;
@@ -369,7 +370,7 @@ Test(proxy_stats, what_a_route_has_decided)
 	cr_assert_eq(write(fd, t.tables->http_bytes, t.tables->http_size),
 		     (ssize_t)t.tables->http_size);
 	cr_assert_eq(stats_open(-1, -1, &stats), 0);
-	state = shared_state_new(limits, stats);
+	state = shared_state_new(limits, held, stats);
 	cr_assert_eq(router_new(state, &rules), 0);
 	cr_assert_eq(config_map(fd, &config), 0);
 	router_offer(rules, config);
