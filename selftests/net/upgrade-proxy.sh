@@ -5,6 +5,7 @@
 . "${0%/*}/lib.sh"
 
 UPGRADES=$(rounds 10 3)
+RATE=100 # of each family
 LIMIT=8
 
 # programs NAME: weftd, weft and a weft-proxy with bytes of its own
@@ -55,7 +56,7 @@ before=$(stat_echo upstream_rq_total)
 # ---- under load: keep-alive connections that are in use, and some that are not; a long request over each swap ----
 
 for family in 4 6; do
-	"http_load_start" client "$TMP/load$family" "$(vip $family 10)" 80 -d 600 -r 200 -c 3 --idle 20 --warm -t 20000
+	"http_load_start" client "$TMP/load$family" "$(vip $family 10)" 80 -d 600 -r $RATE -c 3 --idle 20 --warm -t 20000
 	loads[family]=$STARTED
 done
 sleep 1
@@ -86,15 +87,19 @@ expect_between "requests counted, of those asked and the connections' first ones
 wait_until 5 is upstream_rq_active 0
 wait_until 5 is upstream_rq_pending_active 0
 expect_eq "of the limit" "$(stat_echo upstream_cx_active)" "$(($(json .open "$(http_echo_ask one 8080 /_stats)") - 1))"
-expect_eq "lines of the access log" "$(grep -c ' /' "$TMP/access.log")" "$(($(stat_echo upstream_rq_total)))"
+# Where weftd takes its time to start, there is room for so many lines only.
+lost=$(sed -n 's/.* \([0-9]*\) lines of the access log are lost.*/\1/p' "$TMP/weftd.log" | paste -sd+ | bc)
+expect_eq "lines of the access log, and those that are said to be lost" "$(($(grep -c ' /' "$TMP/access.log") + ${lost:-0}))" \
+	"$(stat_echo upstream_rq_total)"
+say "lost: ${lost:-0}"
 
 # ---- who drains is shown, and holds its part of the limit until it has ended, or is killed ----
 
 first=$(proxy_pid)
-slow "$TMP/slow" 5000
+slow "$TMP/slow" 40000
 SLOW=$STARTED
 wait_until 5 is upstream_rq_active 1
-upgrade
+upgrade --drain-time 100
 expect_eq "it is seen" "$(weft status | grep ^draining)" "draining     process $first"
 expect_eq "its request is counted" "$(stat_echo upstream_rq_active)" 1
 kill -9 "$WEFTD"
@@ -109,7 +114,7 @@ wait "$SLOW"
 expect_eq "the request of the one that drains" "$(failures "$TMP/slow")" '[{},0,0,0]'
 wait_until 5 drained
 
-slow "$TMP/slow" 20000
+slow "$TMP/slow" 40000
 SLOW=$STARTED
 wait_until 5 is upstream_rq_active 1
 first=$(proxy_pid)
@@ -123,7 +128,7 @@ expect_eq "what it held is given back" "$(stat_echo upstream_cx_active)" "$(($(j
 
 # ---- its time ----
 
-slow "$TMP/slow" 20000
+slow "$TMP/slow" 40000
 SLOW=$STARTED
 wait_until 5 is upstream_rq_active 1
 upgrade --drain-time 1

@@ -56,14 +56,11 @@ static void tell_loss(struct access_log *log)
 	log->lost = 0;
 }
 
-/* The file is of no use: what it should have got is lost. */
-static size_t give_up(struct access_log *log, int error)
+static void lose_all(struct access_log *log)
 {
-	if (!log->lost)
-		log_err(error, "write the access log; lines are lost");
 	for (size_t i = 0; i < log->len; i++)
 		log->lost += log->bytes[i] == '\n';
-	return log->len;
+	log->len = 0;
 }
 
 bool access_log_flush(void *arg)
@@ -77,8 +74,10 @@ bool access_log_flush(void *arg)
 		if (n < 0 && errno == EAGAIN)
 			break;
 		if (n < 0) {
-			done = give_up(log, -errno);
-			break;
+			if (!log->lost)
+				log_err(-errno, "write the access log; lines are lost");
+			lose_all(log);
+			return true;
 		}
 		done += (size_t)n;
 		tell_loss(log);
@@ -98,4 +97,10 @@ void access_log_write(void *arg, const struct access_entry *e)
 		log->lost++;
 	else
 		log->len += access_line(log->bytes + log->len, log->json, e);
+}
+
+void access_log_close(struct access_log *log)
+{
+	lose_all(log);
+	tell_loss(log);
 }

@@ -21,6 +21,8 @@ struct access_log {
 };
 
 void access_log_open(struct access_log *log, int fd, bool json);
+/* What has not been written by now is lost. */
+void access_log_close(struct access_log *log);
 /* Another file from now on. It gets what has not been written yet. */
 void access_log_switch(struct access_log *log, int fd, bool json);
 /* For worker_options; `arg` is a struct access_log. */

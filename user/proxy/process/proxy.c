@@ -77,6 +77,8 @@ static void proxy_stop(struct proxy *p)
 		if (p->threads[i].opened)
 			worker_close(&p->threads[i].worker.io);
 		router_free(p->threads[i].rules);
+		if (p->logs && p->logs[i])
+			access_log_close(p->logs[i]);
 		if (p->logs)
 			free(p->logs[i]);
 	}
