@@ -45,27 +45,27 @@ struct http_cluster_stat {
 
 	/* Connections from the proxy to endpoints. */
 	__u64 upstream_cx_total;
-	__u64 upstream_cx_http1_total;	   /* those for HTTP/1.1 */
+	__u64 upstream_cx_http1_total;		/* those for HTTP/1.1 */
 	__u32 upstream_cx_active[HTTP_PROXIES]; /* gauge: open, or being opened */
-	__u64 upstream_cx_connect_fail;	   /* did not come about, for whatever reason */
-	__u64 upstream_cx_connect_timeout; /* of those, because of connectTimeout */
-	__u64 upstream_cx_overflow;	   /* not opened when wanted: maxConnections */
-	__u64 upstream_cx_idle_timeout;	   /* closed: not in use for idleTimeout */
-	__u64 upstream_cx_max_requests;	   /* closed: maxRequestsPerConnection */
-	__u64 upstream_cx_none_healthy;	   /* not opened: no healthy endpoint */
-	__u64 upstream_cx_protocol_error;  /* what came was not HTTP */
-	__u64 upstream_cx_destroy;	   /* closed, for whatever reason */
-	__u64 upstream_cx_destroy_local;   /* of those, by the proxy */
-	__u64 upstream_cx_destroy_remote;  /* of those, by the endpoint */
-	__u64 upstream_cx_rx_bytes_total;  /* from endpoints; counted when a try is over */
-	__u64 upstream_cx_tx_bytes_total;  /* to endpoints; likewise */
+	__u64 upstream_cx_connect_fail;		/* did not come about, for whatever reason */
+	__u64 upstream_cx_connect_timeout;	/* of those, because of connectTimeout */
+	__u64 upstream_cx_overflow;		/* not opened when wanted: maxConnections */
+	__u64 upstream_cx_idle_timeout;		/* closed: not in use for idleTimeout */
+	__u64 upstream_cx_max_requests;		/* closed: maxRequestsPerConnection */
+	__u64 upstream_cx_none_healthy;		/* not opened: no healthy endpoint */
+	__u64 upstream_cx_protocol_error;	/* what came was not HTTP */
+	__u64 upstream_cx_destroy;		/* closed, for whatever reason */
+	__u64 upstream_cx_destroy_local;	/* of those, by the proxy */
+	__u64 upstream_cx_destroy_remote;	/* of those, by the endpoint */
+	__u64 upstream_cx_rx_bytes_total;	/* from endpoints; counted when a try is over */
+	__u64 upstream_cx_tx_bytes_total;	/* to endpoints; likewise */
 
 	/* Requests. */
-	__u64 upstream_rq_total;		 /* tries that got a connection */
-	__u32 upstream_rq_active[HTTP_PROXIES];	 /* gauge: of those, not over yet */
-	__u64 upstream_rq_pending_total;	 /* tries that had to wait for a connection */
+	__u64 upstream_rq_total;		/* tries that got a connection */
+	__u32 upstream_rq_active[HTTP_PROXIES]; /* gauge: of those, not over yet */
+	__u64 upstream_rq_pending_total;	/* tries that had to wait for a connection */
 	__u32 upstream_rq_pending_active[HTTP_PROXIES]; /* gauge: of those, still waiting */
-	__u64 upstream_rq_pending_overflow;	 /* requests refused by a limit: 503, UO */
+	__u64 upstream_rq_pending_overflow;		/* requests refused by a limit: 503, UO */
 	__u64 upstream_rq_pending_failure_eject; /* tries whose connection did not come about */
 	__u64 upstream_rq_cancelled;		 /* tries given up while they waited for one */
 	__u64 upstream_rq_timeout;		 /* requests that the route's timeout ended */

@@ -163,7 +163,8 @@ Test(proxy_drain, only_what_is_a_connection_is_taken_over)
 		cr_assert_eq(sendmsg(ends[1], &m, 0), sizeof(none));
 	}
 	cr_assert_eq(send(ends[1], &lie, sizeof(lie), 0), sizeof(lie), "nothing comes with it");
-	for (int i = 0; i < PATIENCE_MS && send(ends[1], &none, sizeof(none), MSG_NOSIGNAL) > 0; i++)
+	for (int i = 0; i < PATIENCE_MS && send(ends[1], &none, sizeof(none), MSG_NOSIGNAL) > 0;
+	     i++)
 		wait_ms(1);
 	cr_expect_lt(send(ends[1], &none, sizeof(none), MSG_NOSIGNAL), 0,
 		     "who lies is heard no more");

@@ -17,9 +17,9 @@ struct options {
 	const char *access_log;	       /* file, "-" for stdout, or NULL */
 	const char *access_log_format; /* text or json */
 	uint32_t drain_s;
-	bool files, kubernetes;	       /* the sources; at least one */
-	const char *kubeconfig;	       /* NULL: as it is found */
-	const char *daemonset;	       /* NAMESPACE/NAME; NULL: it is of none */
+	bool files, kubernetes; /* the sources; at least one */
+	const char *kubeconfig; /* NULL: as it is found */
+	const char *daemonset;	/* NAMESPACE/NAME; NULL: it is of none */
 	bool detach;
 	const char *node_name; /* NULL: not said */
 	const char *health;    /* ADDRESS:PORT or "off" */

@@ -3,8 +3,9 @@
 #define WEFT_DAEMON_SUPERVISOR_ACCESS_PIPE_H
 /*
  * weft-proxy's access log on its way to weftd's output. weft-proxy outlives weftd, and its
- * container: it writes to RUN_DIR/access-log, a FIFO, which the next weftd reads on from. While none
- * does, lines are kept there as long as there is room; then weft-proxy counts those that are lost.
+ * container: it writes to RUN_DIR/access-log, a FIFO, which the next weftd reads on from. While
+ * none does, lines are kept there as long as there is room; then weft-proxy counts those that are
+ * lost.
  */
 struct access_pipe;
 struct event_loop;

@@ -328,10 +328,9 @@ void orders_give_log(struct supervisor *s)
 
 	if (!s->can_drain)
 		return;
-	orders_give_plain(s,
-			  (struct proxy_order){ .type = PROXY_LOG,
-						.json = s->options.access_log_json },
-			  fd < 0 ? -1 : fcntl(fd, F_DUPFD_CLOEXEC, 0));
+	orders_give_plain(
+		s, (struct proxy_order){ .type = PROXY_LOG, .json = s->options.access_log_json },
+		fd < 0 ? -1 : fcntl(fd, F_DUPFD_CLOEXEC, 0));
 }
 
 /* ---- requests ---- */

@@ -30,7 +30,7 @@ struct supervisor_options {
 	const char *run_dir;
 	unsigned workers;
 	enum log_level log_level;
-	uint32_t mark;		       /* of its packets to endpoints; 0: none */
+	uint32_t mark;	/* of its packets to endpoints; 0: none */
 	int access_log; /* a descriptor, or -1 */
 	bool access_log_json;
 	uint32_t drain_ms;

@@ -54,11 +54,11 @@ struct supervisor {
 	int snapshot;	     /* a file, the one that the proxy has; -1: there is none yet */
 	uint64_t generation; /* of it */
 	struct proxy_process proxy;
-	int slot;		    /* its */
-	bool can_drain;		    /* it knows how to */
-	struct draining *draining;  /* the youngest first */
-	bool succeeds;		    /* the proxy has been told of all of them */
-	unsigned shared;	    /* listening sockets that a former proxy has, too */
+	int slot;			    /* its */
+	bool can_drain;			    /* it knows how to */
+	struct draining *draining;	    /* the youngest first */
+	bool succeeds;			    /* the proxy has been told of all of them */
+	unsigned shared;		    /* listening sockets that a former proxy has, too */
 	struct event pid_event, conn_event; /* of the proxy */
 	unsigned unasked;     /* answers since it was started, or answered what it was asked */
 	struct order *orders; /* not answered yet, in the order they were given */

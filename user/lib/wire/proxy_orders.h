@@ -35,15 +35,22 @@
 
 enum { PROXY_VERSION_SIZE = 32, PROXY_IDENTITY_SIZE = 1024 };
 
-enum proxy_order_type { PROXY_HELLO = 1, PROXY_SNAPSHOT, PROXY_QUIT, PROXY_REQUESTS,
-			PROXY_LOG,	 PROXY_SUCCEED,	 PROXY_DRAIN };
+enum proxy_order_type {
+	PROXY_HELLO = 1,
+	PROXY_SNAPSHOT,
+	PROXY_QUIT,
+	PROXY_REQUESTS,
+	PROXY_LOG,
+	PROXY_SUCCEED,
+	PROXY_DRAIN
+};
 
 /* What a weft-proxy can do beyond the first four orders. */
 enum { PROXY_CAN_DRAIN = 1 };
 
 struct proxy_order {
 	uint32_t type;
-	uint32_t sequence;   /* comes back in the reply */
+	uint32_t sequence; /* comes back in the reply */
 	union {
 		uint64_t generation; /* of PROXY_SNAPSHOT */
 		uint32_t json;	     /* of PROXY_LOG: 0 or 1 */

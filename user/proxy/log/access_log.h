@@ -14,7 +14,7 @@ enum { ACCESS_LOG_SIZE = 64 * 1024 };
 struct access_log {
 	int fd; /* not owned */
 	bool json;
-	bool pipe; /* the reader may be slow, and long writes of two workers may interleave */
+	bool pipe;     /* the reader may be slow, and long writes of two workers may interleave */
 	uint64_t lost; /* lines, since that was said */
 	size_t len;
 	char bytes[ACCESS_LOG_SIZE];

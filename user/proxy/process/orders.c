@@ -131,12 +131,8 @@ static int quit(struct peer *p, const struct proxy_order *order, struct proxy_re
 /* `fd` stays the caller's; -1: none came. -errno when the connection is of no use any more. */
 static int (*const handlers[])(struct peer *p, const struct proxy_order *order,
 			       struct proxy_reply *reply, int fd) = {
-	[PROXY_HELLO] = hello,
-	[PROXY_SNAPSHOT] = snapshot,
-	[PROXY_QUIT] = quit,
-	[PROXY_REQUESTS] = requests,
-	[PROXY_LOG] = write_log,
-	[PROXY_SUCCEED] = succeed,
+	[PROXY_HELLO] = hello,	     [PROXY_SNAPSHOT] = snapshot, [PROXY_QUIT] = quit,
+	[PROXY_REQUESTS] = requests, [PROXY_LOG] = write_log,	  [PROXY_SUCCEED] = succeed,
 	[PROXY_DRAIN] = drain,
 };
 

@@ -18,7 +18,8 @@ struct orders {
 	int (*snapshot)(void *arg, int fd);
 	/* Writes the requests under way into the file `fd`. Likewise. */
 	int (*requests)(void *arg, int fd);
-	/* Has every worker write its access log to `fd`; -1: to nothing. Takes it over. Likewise. */
+	/* Has every worker write its access log to `fd`; -1: to nothing. Takes it over. Likewise.
+	 */
 	int (*log)(void *arg, int fd, bool json);
 	/* Has every worker serve, and every worker let go, clients over the socket `fd`. */
 	int (*succeed)(void *arg, int fd);

@@ -20,8 +20,8 @@ struct task {
 };
 
 /* Each with a descriptor of its own of the file, unless that is -1. */
-static struct task *tasks_new(size_t count, int fd, void (*run)(struct worker *w,
-								struct worker_call *call))
+static struct task *tasks_new(size_t count, int fd,
+			      void (*run)(struct worker *w, struct worker_call *call))
 {
 	struct task *tasks = calloc(count, sizeof(*tasks));
 

@@ -53,13 +53,13 @@ struct http_worker {
 	/* drain.h */
 	struct loop_timer pass_again, unlisten;
 	struct predecessor *predecessors;
-	int successor;	      /* where clients go, or -1 */
-	bool draining;	      /* no request begins here */
-	bool listens;	      /* although it drains */
-	bool drained;	      /* atomic */
-	int tell_drained;     /* an eventfd, not owned */
-	bool unflushed; /* something was logged */
-	bool woken;	/* atomic: the waiters may try again */
+	int successor;	  /* where clients go, or -1 */
+	bool draining;	  /* no request begins here */
+	bool listens;	  /* although it drains */
+	bool drained;	  /* atomic */
+	int tell_drained; /* an eventfd, not owned */
+	bool unflushed;	  /* something was logged */
+	bool woken;	  /* atomic: the waiters may try again */
 	struct worker_stats stats;
 	struct h1_response response; /* the one being looked at */
 };
