@@ -1,11 +1,21 @@
 #!/bin/bash
 # SPDX-License-Identifier: Apache-2.0
 # agent.sh: the agent as a DaemonSet of the image that `make image` makes. It is killed and replaced by other images, and by one with a
-# list of capabilities in place of all of them, while requests go through weft-proxy: none fails, and none meets another
-# weft-proxy. When the DaemonSet is deleted nothing of weft stays on the nodes.
+# list of capabilities in place of all of them, while requests go through weft-proxy: none fails, and none meets another weft-proxy
+# unless the image has another one, to which connections go over. When the DaemonSet is deleted nothing of weft stays on the nodes.
 . "${0%/*}/lib.sh"
 
 UPGRADES=$(rounds 10 3)
+
+# The agent's image under another name, with a weft-proxy that has bytes of its own.
+image_with_other_proxy() {
+	local dir=$IMAGES/other
+	mkdir "$dir"
+	cp "$OUT/weftd" "$OUT/weft" "$OUT/weft-proxy" "$dir/"
+	printf 'other' >>"$dir/weft-proxy"
+	IMAGE_NAME=weft.test/weft "$ROOT/packaging/image" "$dir" 3 "$IMAGES/weft-3.tar" >/dev/null
+	rm -r "$dir"
+}
 
 # agents TAG SECURITY: one on each node; ready when it returns. What kubectl has set of them since is taken over.
 agents() {
@@ -70,7 +80,7 @@ under_load() {
 	say "$what: $result"
 	expect_eq "$what: failed requests" "$(jq -c '[.errors, .requests - .answered, .reopened, .idle_lost]' <<<"$result")" '[{},0,0,0]'
 	expect_eq "$what: answers by the rule" "$(jq '.words.yes == .answered and .answered > 50' <<<"$result")" true
-	expect_eq "$what: weft-proxy" "$(proxies)" "$before"
+	[ -n "${OTHER_PROXY:-}" ] || expect_eq "$what: weft-proxy" "$(proxies)" "$before"
 }
 
 kill_agents() {
@@ -91,6 +101,17 @@ upgrade() {
 	done
 }
 
+upgrade_proxy() {
+	local n
+	for ((n = 0; n < UPGRADES; n++)); do
+		kubectl -n weft-system set image daemonset/weft "weft=weft.test/weft:$((3 - 2 * (n % 2)))" >/dev/null
+		agents_ready
+	done
+	agents 2 privileged
+	wait_until 60 one_proxy_each
+}
+one_proxy_each() { [ "$(proxies | wc -w)" = ${#NODES[@]} ]; }
+
 # deleted WHAT COMMAND...: of weft-system, after which the nodes are as they were
 deleted() {
 	local node
@@ -109,6 +130,7 @@ no_agents() { [ -z "$(kubectl -n weft-system get pods -o name 2>/dev/null)" ]; }
 everything() { weft_manifest generate | kubectl delete -f -; }
 
 weft_images 1 2
+image_with_other_proxy
 cluster_up
 agents 1 privileged
 web_up
@@ -120,6 +142,9 @@ for node in "${NODES[@]}"; do
 done
 under_load "kill -9 of weftd" kill_agents
 under_load "$UPGRADES upgrades" upgrade
+before=$(proxies)
+OTHER_PROXY=yes under_load "$UPGRADES upgrades to another weft-proxy" upgrade_proxy
+[ "$(proxies)" != "$before" ] || fail "weft-proxy is the same"
 under_load "a list of capabilities" agents 2 capabilities
 deleted "kubectl delete daemonset" kubectl -n weft-system delete daemonset weft
 agents 1 capabilities # weft-proxy is started by such an agent, too

@@ -102,10 +102,13 @@ static int list_set(const struct known_set *set, struct objects *out)
 	return 0;
 }
 
-/* A proxy that has rules is not left with them once there are none. */
+/* A proxy that has rules is not left with them once there are none, and its clients go to one that
+ * can answer them. */
 static enum compile_http http_part(const struct engine *e)
 {
-	return supervisor_snapshot_file(e->proxy) >= 0 ? COMPILE_HTTP_ALWAYS : COMPILE_HTTP_NEEDED;
+	return supervisor_snapshot_file(e->proxy) >= 0 || supervisor_drains(e->proxy)
+		       ? COMPILE_HTTP_ALWAYS
+		       : COMPILE_HTTP_NEEDED;
 }
 
 static int compile_set(struct engine *e, const struct known_set *set, struct tables **out,
