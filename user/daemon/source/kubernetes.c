@@ -469,14 +469,48 @@ static void begin_anew(struct kube_source *s)
 	event_timer_set(&s->restart, 1);
 }
 
-static int check_cluster(struct kube_source *s, const struct informer_event *e)
+static int check_cluster(struct kube_source *s, const json_t *object)
 {
 	bool other;
-	int r = kube_cluster_told(s, e->json, e->size, &other);
+	int r = kube_cluster_told(s, object, &other);
 
 	if (!r && other)
 		begin_anew(s);
 	return r;
+}
+
+static int check_event(struct kube_source *s, const struct informer_event *e)
+{
+	_cleanup_json_ json_t *object = json_loadb(e->json, e->size, 0, NULL);
+
+	return check_cluster(s, object);
+}
+
+static void take_cluster(void *arg, long status, const char *body, size_t size, const char *error)
+{
+	_cleanup_json_ json_t *list = status == 200 ? json_loadb(body, size, 0, NULL) : NULL;
+	struct kube_source *s = arg;
+
+	(void)error;
+	if (s->restarts)
+		return;
+	s->lost |= status != 200; /* the next connection asks again */
+	if (check_cluster(s, json_array_get(json_object_get(list, "items"), 0)))
+		log_err(-ENOMEM, "see which cluster it is");
+}
+
+/* A watch goes on from a version, and does not see that the server has become another one, whose
+ * versions are lower. */
+static void watch_cluster(struct kube_source *s, enum informer_phase phase)
+{
+	if (phase == INFORMER_CONNECTING) {
+		s->lost = true;
+	} else if (phase == INFORMER_SYNCED && s->lost && s->complete && s->informer) {
+		s->lost = false;
+		if (informer_request(s->informer, "GET", KUBE_CLUSTER_QUERY, NULL, NULL, 0,
+				     take_cluster, s))
+			s->lost = true;
+	}
 }
 
 static int take_event(struct kube_source *s, const struct informer_event *e)
@@ -485,7 +519,7 @@ static int take_event(struct kube_source *s, const struct informer_event *e)
 	int r;
 
 	if (e->change == INFORMER_PUT) {
-		r = kube_is_identity(e->resource, e->name) ? check_cluster(s, e) : 0;
+		r = kube_is_identity(e->resource, e->name) ? check_event(s, e) : 0;
 		o = r ? NULL : kube_objects_get(&s->objects, e->resource, e->namespace, e->name);
 		return o ? put(s, o, e->resource_version, e->json, e->size) : -ENOMEM;
 	}
@@ -555,6 +589,13 @@ static void take_synced(void *arg)
 	schedule_now(s);
 }
 
+/* "/api/v1/pods", "/apis/networking.istio.io/v1/gateways". */
+static void name_path(char path[KUBE_PATH_MAX], const struct kube_kind *k, const char *api_version)
+{
+	snprintf(path, KUBE_PATH_MAX, "/%s/%s/%s", *k->group ? "apis" : "api", api_version,
+		 k->plural);
+}
+
 static void take_status(void *arg, unsigned resource, const struct informer_status *status)
 {
 	struct kube_source *s = arg;
@@ -564,6 +605,10 @@ static void take_status(void *arg, unsigned resource, const struct informer_stat
 		kube_cache_touch(s->cache);
 	if (status->phase == INFORMER_FORBIDDEN && !(s->forbidden & 1ull << resource))
 		log_warning("%s: %s", s->paths[resource], status->error);
+	if (k->kind == KIND_NAMESPACE && !s->restarts)
+		watch_cluster(s, status->phase);
+	if (status->phase == INFORMER_SYNCED && status->api_version)
+		name_path(s->served[resource], k, status->api_version);
 	s->forbidden &= ~(1ull << resource);
 	s->forbidden |= (uint64_t)(status->phase == INFORMER_FORBIDDEN) << resource;
 	/* What it may read now is told before long. */
@@ -755,9 +800,9 @@ static void name_resources(struct kube_source *s)
 		const struct kube_kind *k = &kube_kinds[i];
 		const char *slash = *k->group ? "/" : "";
 
-		snprintf(s->paths[i], KUBE_PATH_MAX, "/%s%s%s/%s/%s", *k->group ? "apis" : "api",
-			 slash, k->group, k->version, k->plural);
 		snprintf(s->versions[i], KUBE_PATH_MAX, "%s%s%s", k->group, slash, k->version);
+		name_path(s->paths[i], k, s->versions[i]);
+		name_path(s->served[i], k, s->versions[i]);
 		s->resources[i] = (struct informer_resource){ .path = s->paths[i],
 							      .api_version = s->versions[i],
 							      .kind = k->name,
@@ -843,13 +888,14 @@ static int make(const struct kube_source_options *options, struct kube_source *s
 	s->config = kube_config_copy(options->config);
 	s->resources = calloc(kube_kind_count, sizeof(*s->resources));
 	s->paths = calloc(kube_kind_count, sizeof(*s->paths));
+	s->served = calloc(kube_kind_count, sizeof(*s->served));
 	s->versions = calloc(kube_kind_count, sizeof(*s->versions));
 	s->node = options->node ? strdup(options->node) : NULL;
 	s->agents_namespace = options->namespace ? strdup(options->namespace) : NULL;
 	if ((options->node && !s->node) || (options->namespace && !s->agents_namespace))
 		return -ENOMEM;
 	s->plain = object_fields_new(kube_plain_fields);
-	if (!s->config || !s->resources || !s->paths || !s->versions || !s->plain)
+	if (!s->config || !s->resources || !s->paths || !s->served || !s->versions || !s->plain)
 		return -ENOMEM;
 	name_resources(s);
 	key = kube_cluster_key(s->config);
@@ -905,6 +951,7 @@ void kube_source_close(struct kube_source *s)
 	free(s->pending);
 	free(s->resources);
 	free(s->paths);
+	free(s->served);
 	free(s->versions);
 	free(s);
 }

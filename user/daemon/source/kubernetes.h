@@ -53,7 +53,8 @@ bool kube_source_is_ready(const struct kube_source *s);
 
 /* An object that is not in force as it is in the cluster. */
 struct kube_problem {
-	const char *path; /* of its collection: "/apis/networking.istio.io/v1/virtualservices" */
+	const char *path; /* of its collection, in the version that the server has:
+			     "/apis/networking.istio.io/v1/virtualservices" */
 	const char *kind, *namespace, *name; /* namespace "" for none */
 	const char *version;		     /* resourceVersion */
 	const struct errors *errors; /* each: "virtualservice/default/reviews: FIELD: ..." */

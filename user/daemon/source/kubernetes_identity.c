@@ -87,9 +87,8 @@ void kube_cluster_note(struct kube_source *s)
 		kube_cache_put(s->cache, &r);
 }
 
-int kube_cluster_told(struct kube_source *s, const char *json, size_t size, bool *other)
+int kube_cluster_told(struct kube_source *s, const json_t *object, bool *other)
 {
-	_cleanup_json_ json_t *object = json_loadb(json, size, 0, NULL);
 	const char *uid = json_get_text(json_object_get(object, "metadata"), "uid", NULL);
 	char *copy;
 

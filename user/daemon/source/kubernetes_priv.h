@@ -111,6 +111,7 @@ struct kube_source {
 	struct kube_change *on_its_way;
 	struct event_timer window;
 	struct event_timer restart; /* asks anew: it is another cluster */
+	bool lost;		    /* the server was away since it was known which it is */
 	bool restarts;		    /* until then what is told does not count */
 	bool scheduled;		    /* the window's timer is set */
 	bool late;		    /* a window has ended while a change was on its way */
@@ -128,7 +129,8 @@ struct kube_source {
 	struct informer *informer;
 	struct informer_resource *resources; /* parallel to kube_kinds */
 	char (*paths)[KUBE_PATH_MAX], (*versions)[KUBE_PATH_MAX];
-	uint64_t forbidden; /* kinds that may not be read, as bits */
+	char (*served)[KUBE_PATH_MAX]; /* paths of the versions that the server has */
+	uint64_t forbidden;	       /* kinds that may not be read, as bits */
 	/* ---- what is told of them ---- */
 	struct status_writer *writer;  /* NULL: nothing is */
 	struct object_fields *plain;   /* an object without its status */
@@ -170,7 +172,9 @@ int kube_cluster_load(struct kube_source *s, const struct kube_record *r);
 void kube_cluster_note(struct kube_source *s);
 /* Takes what the server has of the namespace; *other: it is another cluster than that which objects
  * are known of. 0 or -ENOMEM. */
-int kube_cluster_told(struct kube_source *s, const char *json, size_t size, bool *other);
+int kube_cluster_told(struct kube_source *s, const json_t *object, bool *other);
+/* Lists that namespace alone, which needs no right but to list namespaces. */
+#define KUBE_CLUSTER_QUERY "/api/v1/namespaces?fieldSelector=metadata.name%3Dkube-system"
 
 /* ---- its changes ---- */
 

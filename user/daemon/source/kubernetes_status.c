@@ -22,7 +22,7 @@ void kube_source_each_problem(const struct kube_source *s,
 {
 	kube_objects_each(&s->objects, o, after)
 	{
-		const struct kube_problem p = { .path = s->paths[o->kind],
+		const struct kube_problem p = { .path = s->served[o->kind],
 						.kind = kube_kinds[o->kind].name,
 						.namespace = o->namespace,
 						.name = o->name,
@@ -145,7 +145,7 @@ static json_t *resource_json(const struct kube_source *s, size_t i)
 	const struct informer_status *st = s->informer ? informer_status(s->informer, (unsigned)i)
 						       : NULL;
 	json_t *json = json_pack("{s:s, s:s, s:I}", "resource", kube_kinds[i].plural, "path",
-				 s->paths[i], "objects", (json_int_t)count_of(s, i));
+				 s->served[i], "objects", (json_int_t)count_of(s, i));
 	json_t *more = st ? json_pack("{s:s, s:I, s:o, s:I, s:I, s:I, s:I, s:I}", "phase",
 				      phase_name(st->phase), "since", (json_int_t)st->since,
 				      "error", json_text(st->error), "requests",

@@ -221,6 +221,7 @@ static int finish_list(struct reflector *r)
 	r->settled = true;
 	r->watches += r->ask == REFLECTOR_STREAM;
 	r->lists++;
+	r->changed = true; /* it may be of another version than the one before */
 	r->expirations = 0;
 	r->ask = REFLECTOR_WATCH;
 	succeed(r);

@@ -65,7 +65,7 @@ struct reflector {
 	struct told told;
 	enum informer_phase phase;
 	char error[REFLECTOR_ERROR_MAX];
-	bool changed; /* phase or error, since the reader has set it to false */
+	bool changed; /* phase, error or version, since the reader has set it to false */
 	/* Once at least it has been listed, or it was sure that there is nothing to be listed, or
 	 * that it may not be. */
 	bool settled;

@@ -1,0 +1,39 @@
+#!/bin/bash
+# SPDX-License-Identifier: Apache-2.0
+# Another cluster at the same URL, with the same authority: what was known of the one before goes, and is not begun with.
+. "${0%/*}/node.sh"
+
+in_force() { weft get "$@" >/dev/null 2>&1; }
+
+# another_cluster: nothing of etcd's stays
+another_cluster() {
+	local part
+	for part in "${!KUBE_PIDS[@]}"; do
+		kube_stop "$part"
+	done
+	rm -rf "${KUBE_DIR:-$KUBE}/etcd"
+	kube_etcd_start
+	kube_api_start
+}
+
+node_up
+kube_up
+rules_service old 60 | kube_apply
+weftd_kube
+in_force svc old || fail "the first cluster is not read"
+
+another_cluster
+rules_service new 70 | kube_apply
+wait_until 90 in_force svc new
+in_force svc old && fail "a service of the cluster before is in force"
+expect_match "the log says so" "$(cat "$TMP/weftd.log")" 'that of another cluster than before'
+weftd_stop
+
+# Not seen by weftd, which begins with what it last knew, and has none of it left once the server has answered.
+another_cluster
+rules_service newest 80 | kube_apply
+weftd_kube
+wait_until 90 in_force svc newest
+in_force svc new && fail "a service of the cluster before is in force after a restart"
+say "ok: after a restart"
+weftd_stop
