@@ -116,7 +116,6 @@ bench-l7: deps ## L7: against nginx and HAProxy, which it installs; writes selft
 
 bench-kube: deps ## a cluster of 10,000 pods on a real API server; writes selftests/bench/RESULTS-KUBE.md (root; Go to build it)
 	@selftests/as-owner $(MAKE) --no-print-directory $(JOBS) all
-	@selftests/deps selftests/bench/packages-kube.txt
 	@selftests/cluster/prepare kube
 	@selftests/bench/bench-kube.sh
 
