@@ -145,7 +145,7 @@ nodes_begin() {
 	for ((i = 0; i < NODES; i++)); do
 		node_begin $i
 	done
-	wait_until 240 all_synced
+	wait_until 600 all_synced
 	NODE_START_MS=$(calc %.0f "($(server_cpu_ms) - $cpu) / $NODES")
 	echo "$NODES nodes" >&2
 }
