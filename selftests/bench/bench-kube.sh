@@ -141,11 +141,10 @@ all_synced() { [ "$(grep -l '^synced$' "$TMP"/node.*.log | wc -l)" = "$NODES" ];
 nodes_begin() {
 	local i cpu
 	cpu=$(server_cpu_ms)
-	SERVER_BEFORE=$(memory_kib VmRSS "${KUBE_PIDS[apiserver]}")
 	for ((i = 0; i < NODES; i++)); do
 		node_begin $i
 	done
-	wait_until 240 all_synced
+	wait_until 600 all_synced
 	NODE_START_MS=$(calc %.0f "($(server_cpu_ms) - $cpu) / $NODES")
 	echo "$NODES nodes" >&2
 }
@@ -165,9 +164,7 @@ alone() {
 
 together() {
 	MANY_BUSY=$(server_rate slices)
-	SERVER_AFTER=$(memory_kib VmRSS "${KUBE_PIDS[apiserver]}")
 	EACH_EVENT_US=$(calc %.0f "($MANY_BUSY - $ALONE_BUSY) * 1000 / ($RATE * $NODES)")
-	EACH_NODE_KIB=$(((SERVER_AFTER - SERVER_BEFORE) / NODES))
 	EVENT_BYTES=$(event_bytes resource=pods)
 	LONG_RUNNING=$(server 'apiserver_longrunning_requests{verb=WATCH}')
 	WATCHES=$(kube_status '[.resources[] | select(.phase == "synced")] | length')
@@ -218,7 +215,6 @@ paper() {
 	paper_row "events a second" %d "$events" %d "$events * $PAPER_NODES"
 	paper_row "bytes of them a second" "%.2f MB" "$events * $EVENT_BYTES / 1e6" "%.1f GB" "$events * $EVENT_BYTES * $PAPER_NODES / 1e9"
 	paper_row "the API server's processors for that" "%.4f" "$events * $EACH_EVENT_US / 1e6" %.0f "$events * $EACH_EVENT_US * $PAPER_NODES / 1e6"
-	paper_row "the API server's memory for watches" "%.1f MB" "$EACH_NODE_KIB / 1024" "%.1f GB" "$EACH_NODE_KIB * $PAPER_NODES / 1048576"
 	paper_row "a start: what is listed ($times times what is measured)" "%.2f GB" "$(m ready.bytes) * $times / 1e9" "%.1f TB" "$(m ready.bytes) * $times * $PAPER_NODES / 1e12"
 	paper_row "a start: the API server's processor, in seconds" %.0f "$NODE_START_MS * $times / 1000" %.0f "$NODE_START_MS * $times * $PAPER_NODES / 1000"
 	echo "| weftd's memory, if all of its own were for pods | $(calc "%.0f MiB" "(($(m rss) - $(m rss.file)) * $times + $(m rss.file)) / 1024") | |"
@@ -279,7 +275,6 @@ report() {
 	| the same with all nodes | $MANY_BUSY |
 	| an event to a node, µs of the API server's processor | $EACH_EVENT_US |
 	| an event, bytes, as the API server counts them | $EVENT_BYTES |
-	| a node, KiB of the API server's memory, its garbage included | $EACH_NODE_KIB |
 
 	## $PAPER_NODES nodes, on paper
 
