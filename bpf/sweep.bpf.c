@@ -291,7 +291,8 @@ int sweep(struct sweep_args *args)
 {
 	struct sweep_args local = { .check_gone = args->check_gone }, *p = &local;
 
-	bpf_for_each_map_elem(&conns, sweep_entry, &p, 0);
+	if (has_conns())
+		bpf_for_each_map_elem(&conns, sweep_entry, &p, 0);
 	args->entries = local.entries;
 	args->ended = local.ended;
 	args->killed = local.killed;

@@ -17,9 +17,9 @@ one() {
 		jq -r --arg name "$name" '[.bytes_memlock // 0, $name, .type, .max_entries] | @tsv' || true # freed meanwhile
 }
 
-# The ids of inner maps, which bpftool shows as bytes.
+# The ids of inner maps, which bpftool shows as bytes. One may be in several slots.
 inner() {
-	bpftool -j map dump pinned "$1" | jq -r '.[].value | reverse | map(ltrimstr("0x")) | join("")'
+	bpftool -j map dump pinned "$1" | jq -r '.[].value | reverse | map(ltrimstr("0x")) | join("")' | sort -u
 }
 
 rows() {

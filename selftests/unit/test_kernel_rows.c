@@ -69,3 +69,26 @@ Test(kernel_rows, an_owned_copy_tells_a_change)
 	rows_free(&old);
 	rows_free(&now);
 }
+
+static void expect_changed(const char *was, const char *is, size_t first, size_t end)
+{
+	const struct rows a = { .values = was, .count = strlen(was) };
+	const struct rows b = { .values = is, .count = strlen(is) };
+	size_t from, to;
+
+	rows_changed(&a, &b, 1, &from, &to);
+	cr_expect_eq(from, first, "%s -> %s: from %zu", was, is, from);
+	cr_expect_eq(to, end, "%s -> %s: to %zu", was, is, to);
+}
+
+Test(kernel_rows, what_has_changed_lies_between_what_has_not)
+{
+	expect_changed("abcdef", "abXdef", 2, 3);
+	expect_changed("abcdef", "abdef", 2, 2);
+	expect_changed("abcdef", "abcXXdef", 3, 5);
+	expect_changed("abcabc", "abc", 3, 3);
+	expect_changed("aaa", "aaaa", 3, 4);
+	expect_changed("", "abc", 0, 3);
+	expect_changed("abc", "", 0, 0);
+	expect_changed("abc", "abc", 3, 3);
+}

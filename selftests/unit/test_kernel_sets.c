@@ -64,6 +64,35 @@ Test(kernel_addrs, a_set_of_neighbours)
 	addr_set_free(&s);
 }
 
+Test(kernel_addrs, what_was_added_and_not_removed_is_there)
+{
+	static bool there[500];
+	struct addr_set s = {};
+	size_t count = 0;
+
+	srandom(1);
+	for (int i = 0; i < 200000; i++) {
+		unsigned n = (unsigned)random() % 500;
+		struct addr a = v4(n << (n % 3 * 8));
+
+		if (random() % 2) {
+			cr_assert_eq(addr_set_add(&s, &a), 0);
+			there[n] = true;
+		} else {
+			addr_set_remove(&s, &a);
+			there[n] = false;
+		}
+	}
+	for (unsigned n = 1; n < 500; n++) {
+		struct addr a = v4(n << (n % 3 * 8));
+
+		cr_expect_eq(addr_set_has(&s, &a), there[n], "%u", n);
+		count += there[n];
+	}
+	cr_expect_eq(s.count, count + there[0]);
+	addr_set_free(&s);
+}
+
 Test(kernel_addrs, the_unset_address_is_in_no_set)
 {
 	struct addr_set s = {};

@@ -48,10 +48,11 @@ int callers_reserve(struct callers *c, const struct tables *t)
 	return 0;
 }
 
-void callers_take(struct callers *c, const struct tables *t, bool all)
+void callers_take(struct callers *c, const struct tables *t, bool all,
+		  const struct callers_change *change)
 {
 	c->rows.count = t->sources.count;
-	for (size_t i = 0; i < c->rows.count; i++)
+	for (size_t i = change->same; i < c->rows.count; i++)
 		c->rows.items[i] = caller_of(&t->sources.items[i], all);
 }
 
@@ -175,7 +176,9 @@ static int walk(struct walk *w)
 {
 	int r = 0;
 
-	for (skip_same(w); !r && w->i < w->old_count && w->k < w->now_count; skip_same(w)) {
+	skip_same(w);
+	w->out->same = w->i;
+	for (; !r && w->i < w->old_count && w->k < w->now_count; skip_same(w)) {
 		if (addr_equal(&w->old[w->i].addr, &w->now[w->k].addr))
 			r = note_pair(w, &w->old[w->i++], &w->now[w->k++]);
 		else

@@ -22,6 +22,7 @@ struct callers {
 
 /* Zero-initialise. */
 struct callers_change {
+	size_t same;		       /* rows at the beginning that stay as they are */
 	TABLE(struct caller) fresh;    /* at addresses that had none: `came` */
 	TABLE(struct caller) replaced; /* at addresses that had another ... */
 	TABLE(struct caller) before;   /* ... which was this. Parallel. */
@@ -34,7 +35,9 @@ int callers_compare(const struct callers *old, const struct tables *t, bool all,
 		    struct callers_change *out);
 /* Makes room for callers_take(). */
 int callers_reserve(struct callers *c, const struct tables *t);
-void callers_take(struct callers *c, const struct tables *t, bool all);
+/* `change` is from `c` to `t`. */
+void callers_take(struct callers *c, const struct tables *t, bool all,
+		  const struct callers_change *change);
 void callers_free(struct callers *c);
 void callers_change_free(struct callers_change *c);
 

@@ -45,6 +45,7 @@ struct publication {
 	bool anew[MAP_MAX]; /* next[] is made; else the last one serves */
 	bool in_place;	    /* as the last maps of callers do, once they are changed */
 	TABLE(__u32) selectors;
+	size_t endpoints_first, endpoints_end; /* rows that have changed */
 	__u64 generation;
 };
 
@@ -100,6 +101,10 @@ static int compare(struct publication *p)
 		r = id == MAP_GEN_SOURCES ? 0 : compare_table(p, id);
 	if (!r)
 		r = compare_callers(p);
+	if (!r)
+		rows_changed(&p->last->table[MAP_GEN_ENDPOINTS].rows,
+			     &p->next[MAP_GEN_ENDPOINTS].rows, sizeof(struct endpoint),
+			     &p->endpoints_first, &p->endpoints_end);
 	for (int id = MAP_GEN_SERVICES; !r && id < MAP_MAX; id++)
 		if (p->anew[id])
 			p->next[id].serial = ++p->last->serial;
@@ -233,7 +238,8 @@ static int add_clusters(struct job *j)
 
 static int add_endpoints(struct job *j)
 {
-	return counters_add_endpoints(j->p->counters, j->p->loader, j->p->tables);
+	return counters_add_endpoints(j->p->counters, j->p->loader, j->p->tables,
+				      j->p->endpoints_first, j->p->endpoints_end);
 }
 
 static int add_routes(struct job *j)

@@ -12,7 +12,7 @@
 #include "lib/base/log.h"
 
 enum {
-	SPARE = 1024,	      /* rows that a map has room for beyond half as many again */
+	SPARE = 16,	      /* rows that a map has room for beyond half as many again */
 	FREED_LONG_AGO = 200, /* ms, far longer than a program runs */
 };
 

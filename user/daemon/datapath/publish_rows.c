@@ -42,6 +42,21 @@ bool rows_equal(const struct rows *a, const struct rows *b, const struct inner_l
 	       !memcmp(a->values, b->values, a->count * in->value_size);
 }
 
+void rows_changed(const struct rows *a, const struct rows *b, size_t value_size, size_t *first,
+		  size_t *end)
+{
+	const char *x = a->values, *y = b->values;
+	size_t least = a->count < b->count ? a->count : b->count, head = 0, tail = 0;
+
+	while (head < least && !memcmp(x + head * value_size, y + head * value_size, value_size))
+		head++;
+	while (tail < least - head && !memcmp(x + (a->count - tail - 1) * value_size,
+					      y + (b->count - tail - 1) * value_size, value_size))
+		tail++;
+	*first = head;
+	*end = b->count - tail;
+}
+
 static int own(struct rows *r, size_t count, size_t key_size, size_t value_size)
 {
 	r->count = count;

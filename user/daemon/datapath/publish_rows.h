@@ -20,6 +20,10 @@ int rows_open(struct rows *r, const struct tables *t, enum map_id map);
 /* Makes them independent of the tables. 0 or -ENOMEM. */
 int rows_own(struct rows *r, const struct inner_layout *in);
 bool rows_equal(const struct rows *a, const struct rows *b, const struct inner_layout *in);
+/* Which rows of `b` are not those of `a`, neither from the beginning nor from the end: [*first,
+ * *end). Of arrays. */
+void rows_changed(const struct rows *a, const struct rows *b, size_t value_size, size_t *first,
+		  size_t *end);
 void rows_free(struct rows *r);
 
 #endif

@@ -25,7 +25,7 @@ static void follow_publish(struct kernel *k, const struct tables *t, struct call
 							  .left = &change->left,
 							  .first = !k->published.identified });
 	k->published.identified = true;
-	callers_take(&k->published.callers, t, k->enrol == ENROL_ALL);
+	callers_take(&k->published.callers, t, k->enrol == ENROL_ALL, change);
 	sweep_set_period(&k->sweep, t->min_timeout_ms);
 	if (change->gone.count)
 		sweep_gone(k, &change->gone);
