@@ -165,7 +165,7 @@ static void expect_cluster(const struct http_tables *t, const char *subset, enum
 			   const char *want, const char *about)
 {
 	const struct hs_cluster *c = NULL;
-	char got[ENDPOINTS_MAX + 1] = "";
+	char got[ENDPOINTS_MAX + 1] = "", text[ADDR_TEXT_MAX];
 	__u32 i, from, to;
 
 	for (i = 0; i < hs_count(t->snapshot, HS_CLUSTERS); i++) {
@@ -177,9 +177,13 @@ static void expect_cluster(const struct http_tables *t, const char *subset, enum
 	from = family == FAMILY_V4 ? 0 : c->endpoints_v4;
 	to = family == FAMILY_V4 ? c->endpoints_v4 : c->endpoints.count;
 	cr_assert_leq(to - from, ENDPOINTS_MAX, "%s", about);
-	for (i = from; i < to; i++)
-		got[i - from] = number_of(hs_text(
-			t->snapshot, hs_endpoint(t->snapshot, c->endpoints.first + i)->name));
+	for (i = from; i < to; i++) {
+		const struct endpoint *e =
+			&hs_endpoint(t->snapshot, c->endpoints.first + i)->endpoint;
+
+		addr_format_port(&e->addr, e->port, text);
+		got[i - from] = number_of(text);
+	}
 	cr_expect_str_eq(got, want, "http: %s, \"%s\": %s", about, subset, got);
 }
 

@@ -142,6 +142,8 @@ Test(http_tables, pods_and_addresses)
 					.path = http_span("/") };
 	_cleanup_(http_tables_free) struct http_tables t = { 0 };
 	const struct hs_action *plain;
+	const struct endpoint *second;
+	char text[ADDR_TEXT_MAX];
 	const struct hs_cluster *c;
 	struct addr addr;
 
@@ -169,8 +171,9 @@ Test(http_tables, pods_and_addresses)
 	c = hs_cluster(t.snapshot, hs_dest(t.snapshot, plain->dests.first)->cluster);
 	cr_expect_eq(c->endpoints.count, 2);
 	cr_expect_eq(c->endpoints_v4, 1);
-	cr_expect_str_eq(hs_text(t.snapshot, hs_endpoint(t.snapshot, c->endpoints.first + 1)->name),
-			 "[fd00::1]:80");
+	second = &hs_endpoint(t.snapshot, c->endpoints.first + 1)->endpoint;
+	addr_format_port(&second->addr, second->port, text);
+	cr_expect_str_eq(text, "[fd00::1]:80");
 }
 
 static const char *route_name(const struct http_snapshot *s, const char *host, const char *path)

@@ -91,13 +91,16 @@ static json_t *until_json(const struct ejections *e, __u64 seconds)
 json_t *ejections_endpoint(struct ejections *e, const struct hs_cluster *c,
 			   const struct hs_endpoint *endpoint)
 {
-	json_t *json =
-		json_pack("{s:o}", "address", json_text(hs_text(e->snapshot, endpoint->name)));
+	const struct endpoint *at = &endpoint->endpoint;
+	char text[ADDR_TEXT_MAX];
+	json_t *json;
 	const struct told *told = told_of(e, c);
 	__u64 until = told ? http_ejected_until(c, told->rows, endpoint->endpoint.id, e->now_ms)
 			   : 0;
 	__u64 seconds = until ? (until - e->now_ms + 999) / 1000 : 0;
 
+	addr_format_port(&at->addr, at->port, text);
+	json = json_pack("{s:s}", "address", text);
 	if (c->outliers.given)
 		json_object_set_new(json, "ejected", json_boolean(until));
 	if (until) {

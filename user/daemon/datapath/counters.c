@@ -191,6 +191,17 @@ static void name_endpoint(struct filler *f, __u32 id, const char *name, int *r)
 		copy_name(s->name, sizeof(s->name), name);
 }
 
+static void name_http_endpoint(struct filler *f, const struct endpoint *e, int *r)
+{
+	struct endpoint_stat *s = filler_next(f, e->id, &e->id, r);
+	char name[ADDR_TEXT_MAX];
+
+	if (!s)
+		return;
+	addr_format_port(&e->addr, e->port, name);
+	copy_name(s->name, sizeof(s->name), name);
+}
+
 int counters_add_endpoints(struct counters *c, const struct loader *l, const struct tables *t,
 			   size_t first, size_t end)
 {
@@ -200,11 +211,8 @@ int counters_add_endpoints(struct counters *c, const struct loader *l, const str
 	filler_open(&f, l, MAP_ENDPOINTS, sizeof(__u32), sizeof(struct endpoint_stat));
 	for (size_t i = first; !r && i < end; i++)
 		name_endpoint(&f, t->endpoints.items[i].id, t->endpoint_names.items[i], &r);
-	for (__u32 i = 0; !r && i < http_rows(t, HS_ENDPOINTS); i++) {
-		const struct hs_endpoint *row = hs_endpoint(t->http, i);
-
-		name_endpoint(&f, row->endpoint.id, hs_text(t->http, row->name), &r);
-	}
+	for (__u32 i = 0; !r && i < http_rows(t, HS_ENDPOINTS); i++)
+		name_http_endpoint(&f, &hs_endpoint(t->http, i)->endpoint, &r);
 	return r ? r : filler_flush(&f);
 }
 

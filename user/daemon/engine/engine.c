@@ -425,6 +425,9 @@ static bool needs_proxy(const struct engine *e, const struct tables *t)
 {
 	if (!t->http)
 		return false;
+	/* What is in force was told, and nothing else since. */
+	if (!e->asking && !e->put_back && e->tables && t->http_bytes == e->tables->http_bytes)
+		return false;
 	if (!e->asking)
 		return !supervisor_has_snapshot(e->proxy, t->http_bytes, t->http_size);
 	return !e->tables || !e->tables->http || t->http_size != e->tables->http_size ||

@@ -8,8 +8,10 @@
 
 #include "lib/compile/check.h"
 #include "lib/compile/index.h"
+#include "lib/l7/l7.h"
 #include "lib/mesh/endpoints.h"
 #include "lib/mesh/policy.h"
+#include "lib/route/snapshot.h"
 #include "lib/tables/sources.h"
 
 enum {
@@ -249,6 +251,27 @@ static int copy_sources(struct patch *p)
 	return 0;
 }
 
+/* ---- the snapshot ---- */
+
+static int patch_http(struct patch *p)
+{
+	struct tables *t = p->t;
+	void *bytes = NULL;
+	size_t size;
+	int r = l7_patch(p->mesh, &p->change, p->from->http, &bytes, &size);
+
+	if (r == MESH_ANEW) {
+		tables_part(t, TABLES_HTTP);
+		return compile_http(p->mesh);
+	}
+	if (r || !bytes)
+		return r;
+	tables_part(t, TABLES_HTTP);
+	t->http_bytes = bytes;
+	t->http_size = size;
+	return http_snapshot_like(p->from->http, bytes, &t->http);
+}
+
 /* ---- all of it ---- */
 
 static int patch(struct patch *p)
@@ -268,7 +291,7 @@ static int patch(struct patch *p)
 	if (!r && p->change.pods)
 		r = selected_write(p->mesh->registry, p->t);
 	if (!r && p->from->http)
-		r = compile_http(p->mesh);
+		r = patch_http(p);
 	if (!r && p->mesh->nomem)
 		r = -ENOMEM;
 	return r ? r : p->errors.count ? COMPILE_ANEW : 0;

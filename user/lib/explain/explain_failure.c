@@ -114,6 +114,7 @@ static int find_ejected(const struct http_answer *a, const struct hs_cluster *c,
 			const struct explain_load *load, struct explain_failure *out)
 {
 	struct hs_range r = reachable(a, c);
+	char text[ADDR_TEXT_MAX];
 	__u64 first = 0;
 	__u32 count = 0;
 
@@ -125,7 +126,8 @@ static int find_ejected(const struct http_answer *a, const struct hs_cluster *c,
 			continue;
 		if (!count++)
 			out->ejected = json_array();
-		if (json_array_append_new(out->ejected, json_text(hs_text(a->s, e->name))))
+		addr_format_port(&e->endpoint.addr, e->endpoint.port, text);
+		if (json_array_append_new(out->ejected, json_string(text)))
 			return -ENOMEM;
 		first = !first || back < first ? back : first;
 	}
@@ -138,9 +140,9 @@ static int find_ejected(const struct http_answer *a, const struct hs_cluster *c,
 			count, (unsigned long long)(first - load->now_ms + 999) / 1000));
 }
 
-static int add_closed(const struct http_answer *a, const struct hs_endpoint *e, const char *why,
-		      struct explain_failure *out)
+static int add_closed(const struct hs_endpoint *e, const char *why, struct explain_failure *out)
 {
+	char text[ADDR_TEXT_MAX];
 	json_t *known;
 	size_t i;
 
@@ -148,7 +150,8 @@ static int add_closed(const struct http_answer *a, const struct hs_endpoint *e, 
 		out->closed = json_array();
 		out->policies = json_array();
 	}
-	if (json_array_append_new(out->closed, json_text(hs_text(a->s, e->name))))
+	addr_format_port(&e->endpoint.addr, e->endpoint.port, text);
+	if (json_array_append_new(out->closed, json_string(text)))
 		return -ENOMEM;
 	json_array_foreach(out->policies, i,
 			   known) if (str_eq(json_string_value(known), why)) return 0;
@@ -171,7 +174,7 @@ static int find_closed(const struct http_answer *a, const struct hs_cluster *c,
 			return -ENOMEM;
 		if (!why)
 			continue;
-		if (add_closed(a, e, why, out))
+		if (add_closed(e, why, out))
 			return -ENOMEM;
 		last = why;
 		count++;

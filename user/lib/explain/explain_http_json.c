@@ -174,9 +174,13 @@ static json_t *endpoints_json(const struct http_snapshot *s, const struct hs_clu
 {
 	json_t *list = json_array();
 
-	for (__u32 i = 0; i < c->endpoints.count; i++)
-		json_array_append_new(list,
-				      str_json(s, hs_endpoint(s, c->endpoints.first + i)->name));
+	for (__u32 i = 0; i < c->endpoints.count; i++) {
+		const struct endpoint *e = &hs_endpoint(s, c->endpoints.first + i)->endpoint;
+		char text[ADDR_TEXT_MAX];
+
+		addr_format_port(&e->addr, e->port, text);
+		json_array_append_new(list, json_string(text));
+	}
 	return list;
 }
 

@@ -100,18 +100,16 @@ static size_t align(size_t at)
 	return (at + TABLE_ALIGN - 1) / TABLE_ALIGN * TABLE_ALIGN;
 }
 
-int http_build_finish(struct http_build *b, void **out, size_t *size)
+int http_pack(const struct http_part parts[HS_TABLES], void **out, size_t *size)
 {
 	struct hs_header header = { .magic = HS_MAGIC, .version = HS_VERSION };
 	size_t at = align(sizeof(header));
 	char *bytes;
 
-	if (b->nomem)
-		return -ENOMEM;
 	for (int i = 0; i < HS_TABLES; i++) {
 		header.tables[i].at = at;
-		header.tables[i].count = b->tables[i].count;
-		at = align(at + b->tables[i].count * http_row_size(i));
+		header.tables[i].count = parts[i].count;
+		at = align(at + parts[i].count * http_row_size(i));
 		if (at > INT32_MAX)
 			return -E2BIG;
 	}
@@ -121,10 +119,21 @@ int http_build_finish(struct http_build *b, void **out, size_t *size)
 		return -ENOMEM;
 	memcpy(bytes, &header, sizeof(header));
 	for (int i = 0; i < HS_TABLES; i++)
-		if (b->tables[i].count)
-			memcpy(bytes + header.tables[i].at, b->tables[i].items,
-			       b->tables[i].count * http_row_size(i));
+		if (parts[i].count)
+			memcpy(bytes + header.tables[i].at, parts[i].rows,
+			       parts[i].count * http_row_size(i));
 	*out = bytes;
 	*size = at;
 	return 0;
+}
+
+int http_build_finish(struct http_build *b, void **out, size_t *size)
+{
+	struct http_part parts[HS_TABLES];
+
+	if (b->nomem)
+		return -ENOMEM;
+	for (int i = 0; i < HS_TABLES; i++)
+		parts[i] = (struct http_part){ b->tables[i].items, b->tables[i].count };
+	return http_pack(parts, out, size);
 }

@@ -142,7 +142,6 @@ static void endpoint_rows(struct http_compiler *c, const struct plan_cluster *p)
 	for (size_t i = 0; i < p->count; i++) {
 		struct hs_endpoint row = { .endpoint = p->members[i]->endpoint };
 
-		row.name = http_build_str(&c->build, p->members[i]->name);
 		if (c->policies.sets.count)
 			row.ingress = policy_classes_ingress(&c->policies,
 							     member_pod(c->mesh, p->members[i]));
@@ -150,7 +149,7 @@ static void endpoint_rows(struct http_compiler *c, const struct plan_cluster *p)
 	}
 }
 
-static size_t members_count(const struct mesh_port *sp)
+size_t http_members_count(const struct mesh_port *sp)
 {
 	size_t count = 0;
 
@@ -181,6 +180,23 @@ static struct hs_cluster start_row(struct http_compiler *c, const struct plan_cl
 				    .keepalive_probes = from->keepalive_probes };
 }
 
+/* For l7_patch(). */
+static void note_row(struct http_compiler *c, struct mesh_port *sp, const struct plan_cluster *v4,
+		     const struct plan_cluster *v6)
+{
+	struct http_row *note = pool_alloc(&c->mesh->pool, sizeof(*note));
+
+	if (!note) {
+		c->mesh->nomem = true;
+		return;
+	}
+	*note = (struct http_row){ .next = sp->http_rows,
+				   .row = http_build_count(&c->build, HS_CLUSTERS),
+				   .v4 = v4,
+				   .v6 = v6 };
+	sp->http_rows = note;
+}
+
 static __u32 known_row(struct http_compiler *c, const struct place_of *at,
 		       const struct plan_cluster *v4, const struct plan_cluster *v6)
 {
@@ -192,8 +208,9 @@ static __u32 known_row(struct http_compiler *c, const struct place_of *at,
 	row.endpoints_v4 = http_build_count(b, HS_ENDPOINTS) - row.endpoints.first;
 	endpoint_rows(c, v6);
 	row.endpoints.count = http_build_count(b, HS_ENDPOINTS) - row.endpoints.first;
-	row.service_endpoints = members_count(at->sp);
+	row.service_endpoints = http_members_count(at->sp);
 	set_policy(c, at, &row);
+	note_row(c, at->sp, v4, v6);
 	return http_build_add(b, HS_CLUSTERS, &row);
 }
 

@@ -26,6 +26,7 @@ static void compiler_done(struct http_compiler *c)
 {
 	http_build_done(&c->build);
 	bytemap_free(&c->clusters);
+	bytemap_free(&c->labels);
 	bytemap_free(&c->names);
 	bytemap_free(&c->plains);
 	bytemap_free(&c->seen);
@@ -34,11 +35,19 @@ static void compiler_done(struct http_compiler *c)
 	free(c->domains.items);
 }
 
+static void forget_rows(struct mesh *mesh)
+{
+	for (size_t i = 0; i < mesh->services.count; i++)
+		for (size_t k = 0; k < mesh->host_list[i].port_count; k++)
+			mesh->host_list[i].ports[k].http_rows = NULL;
+}
+
 int l7_compile(struct mesh *mesh, void **out, size_t *size)
 {
 	_cleanup_(compiler_done) struct http_compiler c = { .mesh = mesh };
 	int r = http_build_init(&c.build);
 
+	forget_rows(mesh);
 	if (!r)
 		r = compile_all(&c);
 	return r ? r : http_build_finish(&c.build, out, size);

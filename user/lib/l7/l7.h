@@ -4,13 +4,22 @@
 /*
  * The mesh -> the bytes of a snapshot.
  */
-#include "lib/mesh/mesh.h"
+#include "lib/mesh/change.h"
 
 /*
  * Returns 0 and malloc'd bytes in *out; -ENOMEM; -E2BIG. The sources are there, and the checks have
  * found nothing wrong. Namespaces that only requests tell apart are added to mesh->t's.
  */
 int l7_compile(struct mesh *mesh, void **out, size_t *size);
+
+/*
+ * The bytes after a change of pods and endpoints: what l7_compile() would make, of those that it
+ * made last of this mesh, or that this made of them. The change has been made, clusters have their
+ * members. Returns 0 and malloc'd bytes in *out, or NULL if nothing is different; MESH_ANEW where
+ * l7_compile() has to be called; -ENOMEM; -E2BIG.
+ */
+int l7_patch(struct mesh *mesh, const struct mesh_change *change, const struct http_snapshot *from,
+	     void **out, size_t *size);
 
 /* Which routes of a delegate are left out beside the root's http[of_root] that leads to it, because
  * one of their matches goes with none of the root's: one for each, in the mesh's pool; NULL when

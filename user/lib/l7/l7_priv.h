@@ -24,6 +24,7 @@ struct http_compiler {
 	struct mesh *mesh;
 	struct http_build build;
 	struct bytemap clusters; /* which one, as text -> row + 1 */
+	struct bytemap labels;	 /* keys of sourceLabels -> not NULL */
 	struct bytemap names;	 /* of routes -> the object that has it */
 	struct bytemap plains;	 /* struct mesh_port * -> action + 1, for most clients */
 	TABLE(struct http_domain) domains;
@@ -100,6 +101,9 @@ __u32 http_cluster_row(struct http_compiler *c, const struct http_site *site, co
 		       const struct destination *d);
 __u32 http_cluster_of(struct http_compiler *c, struct mesh_port *sp, const char *subset,
 		      const char *client);
+
+/* Of all families. */
+size_t http_members_count(const struct mesh_port *sp);
 
 /* Clients. */
 __u32 http_namespace(struct http_compiler *c, const char *name);

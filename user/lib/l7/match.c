@@ -60,6 +60,15 @@ static struct hs_range named_rows(struct http_compiler *c, const struct named_ma
 	return range;
 }
 
+static void ask_label(struct http_compiler *c, const char *key)
+{
+	void **at = bytemap_at(&c->labels, key, strlen(key));
+
+	c->mesh->nomem |= !at;
+	if (at)
+		*at = (void *)key;
+}
+
 static void source_rows(struct http_compiler *c, const struct http_match *m, struct hs_match *row)
 {
 	const char *text = "";
@@ -73,6 +82,7 @@ static void source_rows(struct http_compiler *c, const struct http_match *m, str
 					  .value = http_build_str(&c->build, kv->value) };
 
 		http_build_add(&c->build, HS_LABELS, &label);
+		ask_label(c, kv->key);
 		text = pool_printf(&c->mesh->pool, "%s%s%s=%s", text, i ? ", " : "", kv->key,
 				   kv->value ? kv->value : "");
 		if (!text) {

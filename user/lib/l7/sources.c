@@ -46,13 +46,16 @@ static void write_source(struct http_compiler *c, const struct source_entry *fro
 				 .ns = from->value.ns,
 				 .egress = known ? known->egress : 0 };
 
-	row.labels = (struct hs_range){ http_build_count(b, HS_LABELS), labels->count };
-	for (size_t i = 0; i < labels->count; i++) {
+	row.labels.first = http_build_count(b, HS_LABELS);
+	for (size_t i = 0; i < labels->count && c->labels.count; i++) {
+		if (!bytemap_str(&c->labels, labels->items[i].key))
+			continue;
 		struct hs_label label = { .key = http_build_str(b, labels->items[i].key),
 					  .value = http_build_str(b, labels->items[i].value) };
 
 		http_build_add(b, HS_LABELS, &label);
 	}
+	row.labels.count = http_build_count(b, HS_LABELS) - row.labels.first;
 	http_build_add(b, HS_SOURCES, &row);
 }
 
@@ -67,6 +70,7 @@ int http_sources_write(struct http_compiler *c)
 	for (size_t i = 0; i < t->sources.count; i++)
 		order[i] = &t->sources.items[i];
 	qsort(order, t->sources.count, sizeof(*order), compare_sources);
+	c->mesh->asks_labels = c->labels.count;
 	for (size_t i = 0; i < t->sources.count; i++)
 		write_source(c, order[i]);
 	return 0;

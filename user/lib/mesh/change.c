@@ -60,24 +60,51 @@ static int add_named(struct mesh *mesh, struct mesh_change *c, const struct obje
 	return add_host(c, mesh_host(mesh, name));
 }
 
-/* Whether a member may be another pod's now, or no pod's. What it was is known if it mattered. */
-static bool may_be_of(const struct member *m, const struct object_change *c)
+/* A pod that changes. */
+struct changed_pod {
+	const struct object *old, *new;
+	TABLE(struct addr) addrs; /* of the new one */
+};
+
+static int changed_pod_init(struct changed_pod *p, const struct object_change *c)
 {
-	const struct endpoint_address *a = m->address;
 	struct addr addr;
 
-	if (m->pod && m->pod == c->old)
-		return true;
-	if (!c->new)
-		return false;
-	for (size_t i = 0; i < c->new->pod.ips.count; i++)
-		if (!addr_parse(c->new->pod.ips.items[i], &addr) &&
-		    !memcmp(&addr, &m->endpoint.addr, sizeof(addr)))
-			return true;
-	return !m->by_name && a && a->target_name && str_eq(a->target_name, c->new->meta.name);
+	p->old = c->old;
+	p->new = c->new;
+	for (size_t i = 0; c->new &&i < c->new->pod.ips.count; i++) {
+		struct addr *slot;
+
+		if (addr_parse(c->new->pod.ips.items[i], &addr))
+			continue;
+		slot = table_push(&p->addrs);
+		if (!slot)
+			return -ENOMEM;
+		*slot = addr;
+	}
+	return 0;
 }
 
-static bool has_member(const struct host *h, const struct object_change *c)
+static void changed_pod_done(struct changed_pod *p)
+{
+	free(p->addrs.items);
+}
+
+/* Whether a member may be another pod's now, or no pod's. What it was is known if it mattered. */
+static bool may_be_of(const struct member *m, const struct changed_pod *p)
+{
+	const struct endpoint_address *a = m->address;
+
+	if (m->pod && m->pod == p->old)
+		return true;
+	for (size_t i = 0; i < p->addrs.count; i++)
+		if (!memcmp(&p->addrs.items[i], &m->endpoint.addr, sizeof(struct addr)))
+			return true;
+	return p->new && !m->by_name &&a &&
+	       a->target_name &&str_eq(a->target_name, p->new->meta.name);
+}
+
+static bool has_member(const struct host *h, const struct changed_pod *c)
 {
 	for (size_t i = 0; i < h->port_count; i++)
 		for (enum family family = 0; family < FAMILY_MAX; family++) {
@@ -98,16 +125,17 @@ static bool selects(const struct host *h, const struct object *pod)
 	       labels_hold(&pod->meta.labels, selector);
 }
 
-static int add_pod(struct mesh *mesh, struct mesh_change *c, const struct object_change *pod)
+static int add_pod(struct mesh *mesh, struct mesh_change *c, const struct object_change *change)
 {
-	int r = 0;
+	_cleanup_(changed_pod_done) struct changed_pod pod = { 0 };
+	int r = changed_pod_init(&pod, change);
 
 	c->pods = true;
 	for (size_t i = 0; i < mesh->services.count && !r; i++) {
 		struct host *h = &mesh->host_list[i];
 
-		if ((h->by_pods && (selects(h, pod->old) || selects(h, pod->new))) ||
-		    (h->knows_pods && has_member(h, pod)))
+		if ((h->by_pods && (selects(h, pod.old) || selects(h, pod.new))) ||
+		    (h->knows_pods && has_member(h, &pod)))
 			r = add_host(c, h);
 	}
 	return r;

@@ -36,6 +36,13 @@ struct members {
 
 struct plan_cluster;
 
+/* A cluster of a port in the snapshot. */
+struct http_row {
+	struct http_row *next;
+	__u32 row;
+	const struct plan_cluster *v4, *v6;
+};
+
 /* A TCP port of a known Service. */
 struct mesh_port {
 	struct host *host;
@@ -45,6 +52,7 @@ struct mesh_port {
 	bool at_gateway[FAMILY_MAX];	     /* a Gateway's rules answer here */
 	bool proxied;			     /* weft-proxy has it (proxied.h) */
 	struct plan_cluster *clusters;
+	struct http_row *http_rows; /* once l7 has made the snapshot */
 };
 
 struct view;
@@ -101,6 +109,7 @@ struct mesh {
 		unknown;    /* cluster name -> struct plan_cluster, destinations that don't exist */
 	__u32 placeholders; /* made-up addresses given out */
 	bool names_of_pods; /* pods_by_name is filled in */
+	bool asks_labels;   /* of pods, by sourceLabels of HTTP rules */
 	bool l4_only;	    /* l4 leaves what speaks of HTTP out */
 	bool nomem; /* an allocation failed where it couldn't be returned: checked at the end */
 	size_t fatal_before; /* errors that were there at the start */

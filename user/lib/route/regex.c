@@ -19,7 +19,7 @@ enum {
 struct http_regexes {
 	pcre2_match_data *found;
 	pcre2_match_context *limits;
-	size_t count;
+	size_t count, refs;
 	pcre2_code *codes[];
 };
 
@@ -61,6 +61,7 @@ struct http_regexes *http_regexes_new(size_t count)
 	if (!r)
 		return NULL;
 	r->count = count;
+	r->refs = 1;
 	r->found = pcre2_match_data_create(GROUPS, NULL);
 	r->limits = pcre2_match_context_create(NULL);
 	if (!r->found || !r->limits) {
@@ -73,9 +74,15 @@ struct http_regexes *http_regexes_new(size_t count)
 	return r;
 }
 
+struct http_regexes *http_regexes_ref(struct http_regexes *r)
+{
+	r->refs++;
+	return r;
+}
+
 void http_regexes_free(struct http_regexes *r)
 {
-	if (!r)
+	if (!r || --r->refs)
 		return;
 	for (size_t i = 0; i < r->count; i++)
 		pcre2_code_free(r->codes[i]);

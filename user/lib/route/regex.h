@@ -14,7 +14,8 @@ struct http_regexes;
 int http_regex_check(const char *pattern, char *problem, size_t size);
 
 struct http_regexes *http_regexes_new(size_t count);
-void http_regexes_free(struct http_regexes *r);
+struct http_regexes *http_regexes_ref(struct http_regexes *r);
+void http_regexes_free(struct http_regexes *r); /* with the last reference */
 /* 0, -EINVAL or -ENOMEM. `search`: anywhere in the text, not the whole of it. */
 int http_regexes_set(struct http_regexes *r, size_t i, const char *pattern, size_t len,
 		     bool search);

@@ -106,7 +106,7 @@ static const struct shape {
 			    RANGE(hs_cluster, endpoints, HS_ENDPOINTS), STR(hs_cluster, hash_name),
 			    STR(hs_cluster, hash_attributes) } },
 	[HS_ENDPOINTS] = { sizeof(struct hs_endpoint),
-			   { STR(hs_endpoint, name), NUMBER(hs_endpoint, ingress, HS_POLICIES) } },
+			   { NUMBER(hs_endpoint, ingress, HS_POLICIES) } },
 	[HS_REGEXES] = { sizeof(struct hs_regex), { STR(hs_regex, pattern) } },
 	[HS_PLACES] = { sizeof(struct hs_place),
 			{ STR(hs_place, kind), STR(hs_place, ns), STR(hs_place, name),
@@ -309,6 +309,19 @@ int http_snapshot_open(const void *data, size_t size, struct http_snapshot **out
 	if (r)
 		return r;
 	*out = TAKE_PTR(s);
+	return 0;
+}
+
+int http_snapshot_like(const struct http_snapshot *from, const void *data,
+		       struct http_snapshot **out)
+{
+	struct http_snapshot *s = calloc(1, sizeof(*s));
+
+	if (!s)
+		return -ENOMEM;
+	s->header = data;
+	s->regexes = http_regexes_ref(from->regexes);
+	*out = s;
 	return 0;
 }
 

@@ -280,8 +280,7 @@ struct hs_cluster {
 
 struct hs_endpoint {
 	struct endpoint endpoint;
-	struct hs_str name; /* "10.244.0.12:9080" */
-	__u32 ingress;	    /* NetworkPolicies of its pod: index of HS_POLICIES + 1; 0: none */
+	__u32 ingress; /* NetworkPolicies of its pod: index of HS_POLICIES + 1; 0: none */
 };
 
 struct hs_regex {
@@ -305,9 +304,9 @@ struct hs_skipped {
 /* A pod, ordered by address. */
 struct hs_source {
 	struct addr addr;
-	__u32 ns; /* struct hs_namespace.id */
-	struct hs_range labels;
-	__u32 egress; /* its NetworkPolicies: index of HS_POLICIES + 1; 0: none */
+	__u32 ns;		/* struct hs_namespace.id */
+	struct hs_range labels; /* those that sourceLabels of some match ask for */
+	__u32 egress;		/* its NetworkPolicies: index of HS_POLICIES + 1; 0: none */
 };
 
 /* A service's address, ordered by address and port: where a request goes that no host claims. */
@@ -380,6 +379,10 @@ struct http_snapshot {
  * snapshot is for one thread: each opens its own on the same bytes.
  */
 int http_snapshot_open(const void *data, size_t size, struct http_snapshot **out);
+/* The same for bytes that were made of those of `from` by what made them, with the same regexes:
+ * nothing is checked. -ENOMEM. */
+int http_snapshot_like(const struct http_snapshot *from, const void *data,
+		       struct http_snapshot **out);
 void http_snapshot_close(struct http_snapshot *s); /* accepts NULL */
 /* The bytes of one row. */
 size_t http_row_size(enum hs_table table);

@@ -58,12 +58,19 @@ static void sources_free(struct tables *t)
 	free(t->selected.items);
 }
 
+static void http_free(struct tables *t)
+{
+	http_snapshot_close(t->http);
+	free(t->http_bytes);
+}
+
 /* The owner stays as long as any of its groups is in use. */
 static void release(struct tables *t, enum tables_group group)
 {
 	static void (*const free_group[])(struct tables *) = { [TABLES_RULES] = rules_free,
 							       [TABLES_ENDPOINTS] = endpoints_free,
-							       [TABLES_SOURCES] = sources_free };
+							       [TABLES_SOURCES] = sources_free,
+							       [TABLES_HTTP] = http_free };
 
 	if (--t->users[group])
 		return;
@@ -81,8 +88,6 @@ void tables_free(struct tables *t)
 
 	if (!t)
 		return;
-	http_snapshot_close(t->http);
-	free(t->http_bytes);
 	memcpy(owner, t->owner, sizeof(owner));
 	for (int i = 0; i < TABLES_GROUPS; i++)
 		own |= t->users[i];
@@ -99,9 +104,6 @@ struct tables *tables_sharing(struct tables *from)
 	if (!t)
 		return NULL;
 	*t = *from;
-	t->http = NULL;
-	t->http_bytes = NULL;
-	t->http_size = 0;
 	for (int i = 0; i < TABLES_GROUPS; i++) {
 		t->users[i] = 0;
 		t->owner[i]->users[i]++;
@@ -118,6 +120,10 @@ void tables_part(struct tables *t, enum tables_group group)
 		memset(&t->clusters, 0, sizeof(t->clusters));
 		memset(&t->endpoints, 0, sizeof(t->endpoints));
 		memset(&t->endpoint_names, 0, sizeof(t->endpoint_names));
+	} else if (group == TABLES_HTTP) {
+		t->http = NULL;
+		t->http_bytes = NULL;
+		t->http_size = 0;
 	} else {
 		memset(&t->sources, 0, sizeof(t->sources));
 		memset(&t->selected, 0, sizeof(t->selected));
@@ -190,5 +196,6 @@ bool tables_same(const struct tables *a, const struct tables *b)
 	       SAME(endpoint_names) && sources_same(a, b) &&
 	       a->min_timeout_ms == b->min_timeout_ms && !a->http == !b->http &&
 	       a->http_size == b->http_size &&
-	       (!a->http_size || !memcmp(a->http_bytes, b->http_bytes, a->http_size));
+	       (!a->http_size || a->http_bytes == b->http_bytes ||
+		!memcmp(a->http_bytes, b->http_bytes, a->http_size));
 }

@@ -75,6 +75,7 @@ enum tables_group {
 	TABLES_RULES,	  /* everything but the following, and the arena */
 	TABLES_ENDPOINTS, /* clusters, endpoints, endpoint_names */
 	TABLES_SOURCES,	  /* sources, selected */
+	TABLES_HTTP,	  /* http, http_bytes, http_size */
 	TABLES_GROUPS,
 };
 
@@ -117,10 +118,10 @@ struct tables {
 struct tables *tables_new(void); /* NULL when out of memory */
 /* Its groups are freed with the last tables that have them. */
 void tables_free(struct tables *t);
-/* Tables that share every group of `from`, and know nothing of HTTP. NULL when out of memory. */
+/* Tables that share every group of `from`. NULL when out of memory. */
 struct tables *tables_sharing(struct tables *from);
-/* Leaves TABLES_ENDPOINTS or TABLES_SOURCES to others that have it: it is empty, and the tables'
- * own. Nothing else is ever added to what is shared. */
+/* Leaves a group, not TABLES_RULES, to others that have it: it is empty, and the tables' own.
+ * Nothing is ever added to what is shared. */
 void tables_part(struct tables *t, enum tables_group group);
 DEFINE_CLEANUP(struct tables *, tables_free);
 
