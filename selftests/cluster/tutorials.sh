@@ -301,11 +301,11 @@ reboot() {
 
 # ---- all of it ----
 
-# of_node NODE: what weft might have changed there
+# of_node NODE: what weft might have changed there, beside what left_on looks for
 of_node() {
 	on "$1" sh -c 'ip rule; ip -6 rule; ip route show table all; ip -6 route show table all; nft list tables
-		sysctl -a -r "^net\.(core|ipv4|ipv6|netfilter)\."; ls -d /run/* /var/lib/* /sys/fs/bpf/* /sys/fs/cgroup/*/* | grep -v pid' 2>/dev/null |
-		grep -Ev 'veth|cni0|kubepods|10\.244\.|_count|_entries|fe80|table ip6? (nat|filter|mangle)|kube-proxy'
+		sysctl -a -r "^net\.(core|ipv4|ipv6|netfilter)\."' 2>/dev/null |
+		grep -Ev 'veth|cni0|10\.244\.|_count|_entries|fe80|table ip6? (nat|filter|mangle)|kube-proxy'
 }
 
 # In the API: kinds, their objects, and what is in namespaces.
