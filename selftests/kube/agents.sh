@@ -39,6 +39,11 @@ account() {
 	api $accounts/weft/token -X POST -H 'Content-Type: application/json' -d '{"spec": {"expirationSeconds": 3600}}' |
 		jq -r .status.token >"$TMP/token.new"
 }
+# agents_get STATUS: what the server says to their token
+agents_get() {
+	[ "$(in_ns node curl -sS -o "$TMP/got" -w '%{http_code}' --cacert "$KUBE_DIR/ca.crt" -H "Authorization: Bearer $(<"$TMP/token")" \
+		"https://127.0.0.1:$API_PORT/api/v1/services?limit=1")" = "$1" ]
+}
 token_told() { mv "$TMP/token.new" "$TMP/token"; }
 
 # config SERVER: a kubeconfig
@@ -209,7 +214,7 @@ cut_off
 follows "etcd was compacted while they could not listen"
 
 account
-sleep 11 # for so long the server takes the old token for good
+wait_until 60 agents_get 401 # for some seconds the server takes the old token for good
 cut_off
 cut_off
 each_agent 60 phase_is reconnecting
@@ -218,7 +223,7 @@ token_told
 follows "their token ended"
 
 kube delete clusterrolebinding weft >/dev/null
-sleep 1
+wait_until 60 agents_get 403
 cut_off
 cut_off
 each_agent 120 phase_is forbidden
