@@ -140,7 +140,7 @@ in_force() {
 	weft_of "$1" status -o json | jq -S '.sources[0].problems | map(del(.since)) | sort_by(tostring)[]' >"$TMP/$1.problems"
 	# Which one of a cluster's endpoints was there first is no difference.
 	asked "$1" | jq -S 'walk(if type == "object" and has("endpoints") then .endpoints |= sort else . end)' >"$TMP/$1.asked"
-	"$ROOT/selftests/kube/tables.py" "$(bpffs "$1")" >"$TMP/$1.tables"
+	"$ROOT/selftests/kube/tables.py" "$(bpffs "$1")" >"$TMP/$1.tables" && [ -s "$TMP/$1.tables" ] || fail "$1: no tables"
 }
 
 # same AGENT: has in force what c has
