@@ -26,12 +26,16 @@ def pinned(name):
     return rows("pinned", f"{DIR}/{name}")
 
 
+def word(octets):
+    return int.from_bytes(bytes(int(octet, 16) for octet in octets), sys.byteorder)
+
+
 def table(name):
-    """Of the generation in force."""
+    """Of the generation in force: the value of its slot is an inner map's id."""
     for row in bpftool("dump", "pinned", f"{DIR}/gen_{name}"):
-        if int.from_bytes(bytes(int(byte, 16) for byte in row["key"]), sys.byteorder) == SLOT and "inner_map_id" in row:
-            return rows("id", str(row["inner_map_id"]))
-    return []
+        if word(row["key"]) == SLOT:
+            return rows("id", str(word(row["value"])))
+    sys.exit(f"tables: there is no gen_{name} in force")
 
 
 def number(thing):
