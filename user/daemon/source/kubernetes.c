@@ -486,33 +486,6 @@ static int check_event(struct kube_source *s, const struct informer_event *e)
 	return check_cluster(s, object);
 }
 
-static void take_cluster(void *arg, long status, const char *body, size_t size, const char *error)
-{
-	_cleanup_json_ json_t *list = status == 200 ? json_loadb(body, size, 0, NULL) : NULL;
-	struct kube_source *s = arg;
-
-	(void)error;
-	if (s->restarts)
-		return;
-	s->lost |= status != 200; /* the next connection asks again */
-	if (check_cluster(s, json_array_get(json_object_get(list, "items"), 0)))
-		log_err(-ENOMEM, "see which cluster it is");
-}
-
-/* A watch goes on from a version, and does not see that the server has become another one, whose
- * versions are lower. */
-static void watch_cluster(struct kube_source *s, enum informer_phase phase)
-{
-	if (phase == INFORMER_CONNECTING) {
-		s->lost = true;
-	} else if (phase == INFORMER_SYNCED && s->lost && s->complete && s->informer) {
-		s->lost = false;
-		if (informer_request(s->informer, "GET", KUBE_CLUSTER_QUERY, NULL, NULL, 0,
-				     take_cluster, s))
-			s->lost = true;
-	}
-}
-
 static int take_event(struct kube_source *s, const struct informer_event *e)
 {
 	struct kube_object *o;
@@ -605,8 +578,6 @@ static void take_status(void *arg, unsigned resource, const struct informer_stat
 		kube_cache_touch(s->cache);
 	if (status->phase == INFORMER_FORBIDDEN && !(s->forbidden & 1ull << resource))
 		log_warning("%s: %s", s->paths[resource], status->error);
-	if (k->kind == KIND_NAMESPACE && !s->restarts)
-		watch_cluster(s, status->phase);
 	if (status->phase == INFORMER_SYNCED && status->api_version)
 		name_path(s->served[resource], k, status->api_version);
 	s->forbidden &= ~(1ull << resource);

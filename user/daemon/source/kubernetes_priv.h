@@ -111,7 +111,6 @@ struct kube_source {
 	struct kube_change *on_its_way;
 	struct event_timer window;
 	struct event_timer restart; /* asks anew: it is another cluster */
-	bool lost;		    /* the server was away since it was known which it is */
 	bool restarts;		    /* until then what is told does not count */
 	bool scheduled;		    /* the window's timer is set */
 	bool late;		    /* a window has ended while a change was on its way */
@@ -173,8 +172,6 @@ void kube_cluster_note(struct kube_source *s);
 /* Takes what the server has of the namespace; *other: it is another cluster than that which objects
  * are known of. 0 or -ENOMEM. */
 int kube_cluster_told(struct kube_source *s, const json_t *object, bool *other);
-/* Lists that namespace alone, which needs no right but to list namespaces. */
-#define KUBE_CLUSTER_QUERY "/api/v1/namespaces?fieldSelector=metadata.name%3Dkube-system"
 
 /* ---- its changes ---- */
 
