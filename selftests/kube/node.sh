@@ -25,7 +25,7 @@ kube_keys() {
 	openssl req -x509 "${ec[@]}" -days 2 -subj /CN=test-ca -keyout "$KUBE/ca.key" -out "$KUBE/ca.crt"
 	openssl req "${ec[@]}" -subj /CN=kube-apiserver -keyout "$KUBE/api.key" -out "$KUBE/api.csr"
 	openssl x509 -req -in "$KUBE/api.csr" -CA "$KUBE/ca.crt" -CAkey "$KUBE/ca.key" -CAcreateserial -days 2 \
-		-out "$KUBE/api.crt" -extfile <(echo 'subjectAltName=IP:127.0.0.1,DNS:localhost')
+		-out "$KUBE/api.crt" -extfile <(echo 'subjectAltName=IP:127.0.0.1,IP:10.1.0.1,DNS:localhost')
 	openssl ecparam -name prime256v1 -genkey -noout -out "$KUBE/sa.key"
 	openssl rand -hex 16 >"$KUBE/token"
 	echo "$(<"$KUBE/token"),admin,admin,system:masters" >"$KUBE/tokens.csv"
@@ -52,7 +52,7 @@ kube_etcd_start() {
 }
 
 kube_api_start() {
-	kube_part api apiserver --etcd-servers "http://127.0.0.1:$ETCD_PORT" --bind-address 127.0.0.1 \
+	kube_part api apiserver --etcd-servers "http://127.0.0.1:$ETCD_PORT" --bind-address "${KUBE_BIND:-127.0.0.1}" \
 		--advertise-address 127.0.0.1 --secure-port "$API_PORT" --endpoint-reconciler-type none \
 		--service-cluster-ip-range 10.96.0.0/16,fd00:96::/112 --tls-cert-file "$KUBE/api.crt" \
 		--tls-private-key-file "$KUBE/api.key" --cert-dir "$KUBE" --authorization-mode RBAC --anonymous-auth=false \

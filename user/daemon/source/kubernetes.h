@@ -64,6 +64,10 @@ size_t kube_source_problem_count(const struct kube_source *s);
 /* In no order. Valid during the call. */
 void kube_source_each_problem(const struct kube_source *s,
 			      void (*each)(void *arg, const struct kube_problem *p), void *arg);
+/* How many are wrong of each kind that is asked for, the word being its plural. A non-zero answer
+ * ends it and is returned. */
+int kube_source_each_rejected(const struct kube_source *s,
+			      int (*each)(void *arg, const char *word, size_t count), void *arg);
 /* Appends all that is wrong, in the order of the objects' names. 0 or -ENOMEM. */
 int kube_source_errors(const struct kube_source *s, struct errors *out);
 

@@ -40,7 +40,7 @@ struct status_entry {
 	bool told;	/* an Event has said it, where the status can't be written */
 	bool busy;	/* a request is under way */
 	json_t *object; /* as it was read, while it is busy */
-	char mark[32];	/* of its Event */
+	char mark[32];	/* of its Event: the version that the write has made */
 	struct status_writer *writer;
 	uint64_t next_ms; /* nothing before then */
 	uint64_t forget_ms;
@@ -432,7 +432,8 @@ static void written(struct status_entry *e, const char *body, size_t size)
 		return;
 	}
 	e->writer->written++;
-	time_text(e->mark);
+	snprintf(e->mark, sizeof(e->mark), "%s",
+		 json_get_text(json_object_get(object, "metadata"), "resourceVersion", ""));
 	e->event_due = e->said.reason != NULL;
 }
 
