@@ -133,7 +133,7 @@ expect_eq "no status" "$(status_of virtualservice/s30)" null
 jq 'del(.metadata.resourceVersion)' "$TMP/role.json" | kube replace -f - >/dev/null
 weftd_kill9
 weftd_kube
-wait_until 30 reason_is virtualservice/s30 LeftOut
+wait_until 30 reason_is virtualservice/s30 EarlierVersionInForce
 weights s30 v1=50 v2=50
 weights s31 v1=50 v2=50
 wait_until 20 no_status virtualservice/s30
@@ -141,11 +141,11 @@ wait_until 20 no_status virtualservice/s30
 # ---- two agents: one writes ----
 second_start
 weights s20 v1=-1 v2=60
-wait_until 10 reason_is virtualservice/s20 LeftOut
+wait_until 10 reason_is virtualservice/s20 EarlierVersionInForce
 first=$(holder)
 before=$(requests PATCH virtualservices status)
 weights s21 v1=-1 v2=60
-wait_until 10 reason_is virtualservice/s21 LeftOut
+wait_until 10 reason_is virtualservice/s21 EarlierVersionInForce
 sleep 2
 expect_eq "one write for it by two agents" $(($(requests PATCH virtualservices status) - before)) 1
 expect_eq "and one Event" "$(events_of s21 .metadata.name | wc -l)" 1
@@ -156,7 +156,7 @@ if [ "$first" = node-a ]; then weftd_kill9; else kill -9 "$SECOND"; fi
 weights s20 v1=50 v2=50
 weights s22 v1=-1 v2=60
 wait_until 60 no_status virtualservice/s20
-wait_until 10 reason_is virtualservice/s22 LeftOut
+wait_until 10 reason_is virtualservice/s22 EarlierVersionInForce
 [ "$(holder)" != "$first" ] || fail "$first, which is dead, still holds the Lease"
 say "ok: another agent has gone on"
 [ "$first" = node-a ] || { second_start; weftd_kill9; }
@@ -167,7 +167,7 @@ wait "$SECOND" 2>/dev/null || true
 weights s21 v1=50 v2=50
 weftd_kube
 wait_until 60 no_status virtualservice/s21
-expect_eq "what is still wrong stays" "$(condition virtualservice/s22 .reason)" '"LeftOut"'
+expect_eq "what is still wrong stays" "$(condition virtualservice/s22 .reason)" '"EarlierVersionInForce"'
 
 # ---- an agent begins, and all is said already ----
 wait_until 5 settled

@@ -521,6 +521,72 @@ Test(kube_source, of_fifty_objects_the_bad_one_alone_is_left_out)
 	cr_expect_str_eq(problems(), "");
 }
 
+/* The rule of service `a`, with this resourceVersion and what weft has written into its status. */
+static void tell_with_status(const char *subset, const char *version)
+{
+	char json[2 * TEXT_MAX];
+
+	snprintf(json, sizeof(json),
+		 "{\"apiVersion\":\"networking.istio.io/v1\",\"kind\":\"VirtualService\","
+		 "\"metadata\":{\"name\":\"a\",\"namespace\":\"default\",\"generation\":%s,"
+		 "\"resourceVersion\":\"%s\"},\"spec\":{\"hosts\":[\"a\"],\"tcp\":[{\"route\":"
+		 "[{\"destination\":{\"host\":\"a\",\"subset\":\"%s\"},\"weight\":100}]}]},"
+		 "\"status\":{\"observedGeneration\":%s,\"conditions\":[{\"type\":\"Reconciled\","
+		 "\"status\":\"False\",\"reason\":\"LeftOut\",\"message\":\"version %s\"}]}}",
+		 version, version, subset, version, version);
+	tell(VIRTUAL_SERVICE, "a", version, json);
+	run(200);
+}
+
+Test(kube_source, what_is_written_into_a_status_is_no_change)
+{
+	unsigned compilations, changes;
+
+	begin();
+	compilations = t.compilations;
+	tell_with_status("v2", "2");
+	cr_expect_eq(t.compilations, compilations, "of one that is in force");
+	tell_with_status("none", "3");
+	cr_expect_not_null(strstr(problems(), "subset \"none\" is not defined"));
+	cr_expect_gt(t.compilations, compilations);
+	compilations = t.compilations;
+	changes = t.changes;
+	tell_with_status("none", "4");
+	cr_expect_eq(t.compilations, compilations, "of one that is left out");
+	cr_expect_eq(t.changes, changes);
+	cr_expect_not_null(strstr(problems(), "subset \"none\" is not defined"));
+	tell_with_status("v2", "5");
+	cr_expect_str_eq(problems(), "");
+}
+
+struct rejected {
+	const char *word;
+	size_t count, sum;
+};
+
+static int count_rejected(void *arg, const char *word, size_t count)
+{
+	struct rejected *r = arg;
+
+	if (!strcmp(word, r->word))
+		r->count = count;
+	r->sum += count;
+	return 0;
+}
+
+Test(kube_source, what_is_wrong_is_counted_by_kind)
+{
+	struct rejected r = { .word = "virtualservices" };
+
+	begin();
+	tell_with_status("none", "3");
+	tell(VIRTUAL_SERVICE, "b", "1", virtual_service("b", "b", "-1"));
+	run(200);
+	cr_expect_eq(kube_source_each_rejected(t.source, count_rejected, &r), 0);
+	cr_expect_eq(r.count, 2);
+	cr_expect_eq(r.sum, 2);
+}
+
 Test(kube_source, many_bad_ones_cost_no_more_than_one)
 {
 	unsigned before;
