@@ -98,6 +98,14 @@ wait_until 10 no_status virtualservice/s4
 wait_until 15 eval '[ "$(status_of virtualservice/s3 "[.status.conditions[].type]")" = "[\"PassedAnalysis\"]" ]'
 expect_eq "the other's message" "$(status_of virtualservice/s3 '[.status.validationMessages[].type.code]')" '["IST0102"]'
 
+# ---- warnings about what is in force, those that do not come and go with pods ----
+rules_weights s5 v1=50 v2=50 | sed 's/host: s5, subset: v2/host: nowhere/; s/host: s5\.*, *subset: v2/host: nowhere/' | kube_apply
+wait_until 30 reason_is virtualservice/s5 InForceWithWarnings
+expect_match "the analyzer's words" "$(status_of virtualservice/s5 '.status.validationMessages[0] | [.type.code, .level]')" 'IST0101","ERROR'
+weights s5 v1=50 v2=50
+wait_until 30 no_status virtualservice/s5
+expect_eq "no Event for it" "$(events_of s5 .metadata.name | wc -l)" 0
+
 # ---- what is not carried out, where the definition has a status, and where it has none ----
 policy() {
 	kube_apply <<-END

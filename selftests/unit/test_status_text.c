@@ -20,7 +20,8 @@ static json_t *parse(const char *text)
 	return json;
 }
 
-static struct status_said say(bool in_force, size_t count, const char *const *messages)
+static struct status_said say(enum status_verdict verdict, size_t count,
+			      const char *const *messages)
 {
 	struct errors errors = { 0 };
 	struct status_said said = { 0 };
@@ -28,21 +29,21 @@ static struct status_said say(bool in_force, size_t count, const char *const *me
 	errors_warn(&errors, PLACE, (struct pos){ 0 }, "a warning");
 	for (size_t i = 0; i < count; i++)
 		errors_add(&errors, PLACE, (struct pos){ 0 }, "%s", messages[i]);
-	cr_assert_eq(status_say(&errors, in_force, &said), 0);
+	cr_assert_eq(status_say(&errors, verdict, &said), 0);
 	errors_free(&errors);
 	return said;
 }
 
 static struct status_said say_one(const char *message)
 {
-	return say(false, 1, &message);
+	return say(STATUS_LEFT_OUT, 1, &message);
 }
 
 static struct status_said say_two(void)
 {
 	static const char *const both[] = { "spec.hosts: expected one", "spec.tcp: expected none" };
 
-	return say(true, 2, both);
+	return say(STATUS_EARLIER, 2, both);
 }
 
 /* What becomes of an object by a merge patch (RFC 7396). */
@@ -147,7 +148,7 @@ Test(status_text, of_very_many_errors_the_rest_is_counted)
 	for (int i = 0; i < MANY; i++)
 		messages[i] = "spec.http[0].match[0].uri.regex: expected a regular expression that "
 			      "is no longer than this sentence, which is not very short itself";
-	said = say(false, MANY, messages);
+	said = say(STATUS_LEFT_OUT, MANY, messages);
 	cr_expect_eq(json_array_size(said.messages), 50);
 	cr_expect_lt(strlen(said.message), 4200);
 	cr_expect_not_null(strstr(said.message, "; and 950 more"));
@@ -276,4 +277,27 @@ Test(status_text, of_what_is_in_no_namespace_the_event_is_in_default)
 			 "default");
 	cr_expect_null(json_object_get(json_object_get(event, "involvedObject"), "namespace"));
 	status_said_free(&said);
+}
+
+Test(status_text, an_object_in_force_that_is_warned_of_is_reconciled)
+{
+	struct status_said said = say(STATUS_WARNED, 0, NULL), wrong = say_one("x");
+	_cleanup_json_ json_t *o = written(PLAIN, &said);
+	_cleanup_json_ json_t *patch = status_patch(o, &wrong, "2027-01-01T00:00:00Z");
+	const json_t *status = json_object_get(o, "status"),
+		     *condition = json_array_get(json_object_get(status, "conditions"), 0),
+		     *message = json_array_get(json_object_get(status, "validationMessages"), 0);
+
+	cr_expect_str_eq(json_get_text(condition, "status", ""), "True");
+	cr_expect_str_eq(json_get_text(condition, "reason", ""), "InForceWithWarnings");
+	cr_expect_str_eq(json_get_text(condition, "message", ""), "a warning");
+	cr_expect_str_eq(json_get_text(message, "level", ""), "WARNING");
+	cr_expect(says(o, &said));
+	/* Another status of the condition is a transition. */
+	condition =
+		json_array_get(json_object_get(json_object_get(patch, "status"), "conditions"), 0);
+	cr_expect_str_eq(json_get_text(condition, "lastTransitionTime", ""),
+			 "2027-01-01T00:00:00Z");
+	status_said_free(&said);
+	status_said_free(&wrong);
 }

@@ -24,6 +24,7 @@ struct thing {
 	bool is_service;
 	json_t *object;	     /* as the server has it */
 	const char *problem; /* that every agent sees; NULL: it is right */
+	bool warns;	     /* it is no more than a warning */
 	bool unsettled;	     /* agents have not come to a judgement of this version */
 };
 
@@ -229,9 +230,10 @@ static bool each(void *arg, struct status_writer *w)
 		if (!o->problem)
 			continue;
 		target = target_of(o, path);
-		errors_add(&errors, "virtualservice/default/x", (struct pos){ 0 }, "%s",
-			   o->problem);
-		cr_assert_eq(status_say(&errors, false, &said), 0);
+		(o->warns ? errors_warn : errors_add)(&errors, "virtualservice/default/x",
+						      (struct pos){ 0 }, "%s", o->problem);
+		cr_assert_eq(status_say(&errors, o->warns ? STATUS_WARNED : STATUS_LEFT_OUT, &said),
+			     0);
 		cr_assert_eq(status_writer_want(w, &target, &said), 0);
 		errors_free(&errors);
 	}
@@ -705,4 +707,35 @@ Test(status_writer, very_many_are_written_one_after_the_other)
 	run(5000);
 	cr_expect_eq(t.patches, OBJECTS);
 	cr_expect_eq(json_object_size(t.events), OBJECTS);
+}
+
+Test(status_writer, a_warning_is_written_once_it_stays_and_makes_no_event)
+{
+	struct thing *o = add("a", false);
+
+	start_agent(0, false);
+	o->warns = true;
+	for (int i = 0; i < 10; i++) {
+		o->problem = i % 2 ? NULL : "x";
+		news();
+		run(3000);
+	}
+	cr_expect_eq(t.gets + t.lease_requests, 0, "it came and went");
+	o->problem = "x";
+	news();
+	run(20000);
+	cr_expect_str_eq(message(o), "x");
+	cr_expect_eq(t.patches, 1);
+	cr_expect_eq(t.posts, 0);
+	o->problem = NULL;
+	news();
+	run(20000);
+	cr_expect_null(json_object_get(o->object, "status"));
+	/* What is wrong does not wait. */
+	o->warns = false;
+	o->problem = "y";
+	news();
+	run(5000);
+	cr_expect_str_eq(message(o), "y");
+	cr_expect_eq(t.posts, 1);
 }

@@ -230,6 +230,8 @@ static void done(void *arg, int r, struct change_report *report)
 	s->on_its_way = NULL;
 	if (!r && kube_change_base(c)->completes)
 		complete(s);
+	if (!r)
+		kube_report_change(s);
 	write_cache(s);
 	if (r == -ECANCELED) /* weftd ends */
 		return;
@@ -789,6 +791,7 @@ void kube_source_close(struct kube_source *s)
 	kube_objects_free(&s->objects);
 	kube_config_free(s->config);
 	object_fields_free(s->plain);
+	json_decref(s->warned);
 	free(s->node);
 	free(s->agents_namespace);
 	free(s->pending);

@@ -29,6 +29,8 @@ struct kube_source_options {
 	void (*submit)(void *arg, struct change *c,
 		       void (*done)(void *done_arg, int r, struct change_report *report),
 		       void *done_arg);
+	/* The texts of warnings about what is in force, as keys; NULL: none. May be NULL itself. */
+	const json_t *(*warned)(void *arg);
 	void *arg;
 };
 
