@@ -233,7 +233,7 @@ static void synced(void)
 	run(200);
 }
 
-static void tell_service(const char *name, const char *ip, int port)
+static void tell_service_of(const char *name, const char *ip, int port, const char *protocol)
 {
 	char json[TEXT_MAX];
 
@@ -241,9 +241,14 @@ static void tell_service(const char *name, const char *ip, int port)
 		json, sizeof(json),
 		"{\"apiVersion\":\"v1\",\"kind\":\"Service\",\"metadata\":{\"name\":\"%s\","
 		"\"namespace\":\"default\"},\"spec\":{\"clusterIP\":\"%s\",\"ports\":[{\"port\":%d,"
-		"\"name\":\"tcp\"}]}}",
-		name, ip, port);
+		"\"name\":\"%s\"}]}}",
+		name, ip, port, protocol);
 	tell(SERVICE, name, "1", json);
+}
+
+static void tell_service(const char *name, const char *ip, int port)
+{
+	tell_service_of(name, ip, port, "tcp");
 }
 
 /* Sends a share of the connections of service `host` to its subset v2. */
@@ -277,6 +282,19 @@ static void tell_subset(const char *host, const char *subset)
 		 "\"subsets\":[{\"name\":\"%s\",\"labels\":{\"version\":\"%s\"}}]}}",
 		 host, host, subset, subset);
 	tell(DESTINATION_RULE, host, subset, json);
+}
+
+/* Is refused while the host's port carries no HTTP. */
+static void tell_outliers(const char *host)
+{
+	char json[TEXT_MAX];
+
+	snprintf(json, sizeof(json),
+		 "{\"apiVersion\":\"networking.istio.io/v1\",\"kind\":\"DestinationRule\","
+		 "\"metadata\":{\"name\":\"%s\",\"namespace\":\"default\"},\"spec\":{\"host\":\"%"
+		 "s\",\"trafficPolicy\":{\"outlierDetection\":{\"consecutive5xxErrors\":3}}}}",
+		 host, host);
+	tell(DESTINATION_RULE, host, "outliers", json);
 }
 
 static bool in_force(int kind, const char *name)
@@ -502,22 +520,21 @@ Test(kube_source, of_fifty_objects_the_bad_one_alone_is_left_out)
 
 		snprintf(name, sizeof(name), "s%d", i);
 		snprintf(ip, sizeof(ip), "10.96.1.%d", i);
-		tell_service(name, ip, 80);
-		tell_subset(name, i == 17 ? "v1" : "v2");
-		tell_rule(name, "100");
+		tell_service_of(name, ip, 80, i == 17 ? "tcp" : "http");
+		tell_outliers(name);
 	}
 	run(300);
 	cr_expect_eq(t.generations, 2);
-	cr_expect_eq(t.known.count, 152);
-	cr_expect_not(in_force(KIND_VIRTUAL_SERVICE, "s17"));
+	cr_expect_eq(t.known.count, 102);
+	cr_expect_not(in_force(KIND_DESTINATION_RULE, "s17"));
 	cr_expect_str_eq(problems(),
-			 "virtualservice/default/s17: spec.tcp[0].route[0].destination.subset: "
-			 "subset \"v2\" is not defined by destinationrule default/s17 "
-			 "(destinationrule/default/s17)");
+			 "destinationrule/default/s17: spec.trafficPolicy.outlierDetection: weft "
+			 "does not carry out outlier detection of TCP, on a port that does not "
+			 "carry HTTP");
 	/* It is tried again when the one that it does not go with changes. */
-	tell_subset("s17", "v2");
+	tell_service_of("s17", "10.96.1.17", 80, "http");
 	run(200);
-	cr_expect(in_force(KIND_VIRTUAL_SERVICE, "s17"));
+	cr_expect(in_force(KIND_DESTINATION_RULE, "s17"));
 	cr_expect_str_eq(problems(), "");
 }
 
@@ -598,8 +615,7 @@ Test(kube_source, many_bad_ones_cost_no_more_than_one)
 		snprintf(name, sizeof(name), "s%d", i);
 		snprintf(ip, sizeof(ip), "10.96.1.%d", i);
 		tell_service(name, ip, 80);
-		tell_subset(name, "v1");
-		tell_rule(name, "100");
+		tell_outliers(name);
 	}
 	before = t.compilations;
 	run(300);
@@ -610,34 +626,96 @@ Test(kube_source, many_bad_ones_cost_no_more_than_one)
 Test(kube_source, what_others_make_wrong_is_left_out_until_they_mend_it)
 {
 	begin();
-	tell_subset("a", "v1");
+	tell_service_of("b", "10.96.0.2", 80, "http");
+	tell_outliers("b");
 	run(200);
-	cr_expect_not(in_force(KIND_VIRTUAL_SERVICE, "a"));
+	cr_expect(in_force(KIND_DESTINATION_RULE, "b"));
+	tell_service_of("b", "10.96.0.2", 80, "tcp");
+	run(200);
+	cr_expect_not(in_force(KIND_DESTINATION_RULE, "b"));
 	cr_expect_eq(kube_source_problem_count(t.source), 1);
-	tell_service("b", "10.96.0.2", 80); /* does not help */
+	tell_service("c", "10.96.0.3", 80); /* does not help */
 	run(200);
 	cr_expect_eq(kube_source_problem_count(t.source), 1);
-	cr_expect(in_force(KIND_SERVICE, "b"));
-	tell_subset("a", "v2");
+	cr_expect(in_force(KIND_SERVICE, "c"));
+	tell_service_of("b", "10.96.0.2", 80, "http");
 	run(200);
-	cr_expect(in_force(KIND_VIRTUAL_SERVICE, "a"));
+	cr_expect(in_force(KIND_DESTINATION_RULE, "b"));
 	cr_expect_str_eq(problems(), "");
 }
 
 Test(kube_source, a_good_object_does_not_go_with_a_bad_change_of_another)
 {
 	begin();
-	/* Takes the subset away, and is wrong in itself among the others: two errors at once. */
+	/* The rule can't lead there any more, and the policy is wrong in itself among the others:
+	 * two errors at once. */
 	tell(DESTINATION_RULE, "a", "9",
 	     "{\"apiVersion\":\"networking.istio.io/"
 	     "v1\",\"kind\":\"DestinationRule\",\"metadata\":{"
 	     "\"name\":\"a\",\"namespace\":\"default\"},\"spec\":{\"host\":\"a\",\"trafficPolicy\":"
-	     "{"
-	     "\"outlierDetection\":{\"consecutive5xxErrors\":3}}}}");
+	     "{\"loadBalancer\":{\"simple\":\"PASSTHROUGH\"},"
+	     "\"outlierDetection\":{\"consecutive5xxErrors\":3}},"
+	     "\"subsets\":[{\"name\":\"v2\",\"trafficPolicy\":{}}]}}");
 	run(200);
 	cr_expect(in_force(KIND_VIRTUAL_SERVICE, "a"), "%s", problems());
 	cr_expect(in_force(KIND_DESTINATION_RULE, "a"));
 	cr_expect_eq(kube_source_problem_count(t.source), 1, "%s", problems());
+}
+
+/* ---- what refers to what is not there ---- */
+
+/* What becomes of a connection to service `a` by its rule. */
+static const char *answer_at_a(void)
+{
+	for (size_t i = 0; i < t.tables->cluster_origins.count; i++) {
+		const struct cluster_origin *o = &t.tables->cluster_origins.items[i];
+
+		if (!strcmp(o->subset, "v2"))
+			return o->known ? "sent" : "refused";
+	}
+	return "no rule";
+}
+
+/* With Istio, too, the order in which objects come, and go, does not matter. */
+Test(kube_source, a_rule_whose_subset_is_not_there_stays_and_refuses)
+{
+	tell_service("a", "10.96.0.1", 80);
+	tell_rule("a", "100");
+	synced();
+	cr_assert(in_force(KIND_VIRTUAL_SERVICE, "a"), "%s", problems());
+	cr_expect_str_eq(answer_at_a(), "refused");
+	tell_subset("a", "v1");
+	run(200);
+	cr_expect(in_force(KIND_VIRTUAL_SERVICE, "a"), "%s", problems());
+	cr_expect_str_eq(answer_at_a(), "refused");
+	tell_subset("a", "v2");
+	run(200);
+	cr_expect_str_eq(answer_at_a(), "sent");
+	tell_subset("a", "v1");
+	run(200);
+	cr_expect(in_force(KIND_VIRTUAL_SERVICE, "a"), "%s", problems());
+	cr_expect_str_eq(answer_at_a(), "refused");
+	tell(DESTINATION_RULE, "a", NULL, NULL);
+	run(200);
+	cr_expect(in_force(KIND_VIRTUAL_SERVICE, "a"), "%s", problems());
+	cr_expect_str_eq(answer_at_a(), "refused");
+	cr_expect_str_eq(problems(), "");
+}
+
+Test(kube_source, a_rule_whose_port_is_not_there_stays_and_refuses)
+{
+	begin();
+	tell(VIRTUAL_SERVICE, "a", "9",
+	     "{\"apiVersion\":\"networking.istio.io/v1\",\"kind\":\"VirtualService\",\"metadata\":{"
+	     "\"name\":\"a\",\"namespace\":\"default\"},\"spec\":{\"hosts\":[\"a\"],\"tcp\":[{"
+	     "\"route\":[{\"destination\":{\"host\":\"a\",\"subset\":\"v2\",\"port\":{\"number\":81"
+	     "}}}]}]}}");
+	run(200);
+	cr_expect_str_eq(problems(), "");
+	cr_expect_str_eq(answer_at_a(), "refused");
+	tell_service("a", "10.96.0.1", 81);
+	run(200);
+	cr_expect_str_eq(answer_at_a(), "sent");
 }
 
 Test(kube_source, kinds_that_are_not_carried_out_are_told_for_as_long_as_they_are_there)
@@ -654,6 +732,173 @@ Test(kube_source, kinds_that_are_not_carried_out_are_told_for_as_long_as_they_ar
 	cr_expect_str_eq(problems(),
 			 "serviceentry/default/x: weft does not carry out ServiceEntry");
 	tell(SERVICE_ENTRY, "x", NULL, NULL);
+	cr_expect_str_eq(problems(), "");
+}
+
+/* ---- what can't be read, and must not open anything ---- */
+
+static void tell_policy(const char *selector, const char *rest)
+{
+	char json[TEXT_MAX];
+
+	snprintf(
+		json, sizeof(json),
+		"{\"apiVersion\":\"networking.k8s.io/v1\",\"kind\":\"NetworkPolicy\",\"metadata\":{"
+		"\"name\":\"p\",\"namespace\":\"default\"},\"spec\":{\"podSelector\":%s%s}}",
+		selector, rest);
+	tell(NETWORK_POLICY, "p", rest, json);
+	run(200);
+}
+
+static const struct object *known_policy(void)
+{
+	struct object_id id = { KIND_NETWORK_POLICY, "default", "p" };
+	struct known *k = known_find(&t.known, &id);
+
+	return k ? k->object : NULL;
+}
+
+#define WEB "{\"matchLabels\":{\"app\":\"web\"}}"
+#define DB "{\"matchLabels\":{\"app\":\"db\"}}"
+#define UNREADABLE_RULE ",\"ingress\":[{\"from\":[{\"ipBlock\":{\"cidr\":\"much\"}}]}]"
+#define ALL_FROM_DB ",\"ingress\":[{\"from\":[{\"podSelector\":" DB "}]}]"
+#define LETS_NOTHING                                                                          \
+	"networkpolicy/default/p: until it can be read it is in force as a policy that lets " \
+	"nothing "                                                                            \
+	"through"
+
+static void expect_closed(const char *what, const char *label, bool ingress, bool egress)
+{
+	const struct object *o = known_policy();
+
+	cr_assert_not_null(o, "%s", what);
+	cr_expect(o->stands_in, "%s", what);
+	cr_expect_eq(o->policy.closes_ingress, ingress, "%s", what);
+	cr_expect_eq(o->policy.closes_egress, egress, "%s", what);
+	cr_expect_eq(o->policy.ingress.count + o->policy.egress.count, 0, "%s", what);
+	cr_assert_eq(o->policy.pods.labels.count, label ? 1 : 0, "%s", what);
+	if (label)
+		cr_expect_str_eq(o->policy.pods.labels.items[0].value, label, "%s", what);
+	cr_expect(strstr(problems(), LETS_NOTHING), "%s: %s", what, problems());
+}
+
+Test(kube_source, a_policy_that_cannot_be_read_closes_what_it_selects)
+{
+	static const struct {
+		const char *what, *selector, *rest, *label;
+		bool ingress, egress;
+	} rows[] = {
+		{ "a rule", WEB, UNREADABLE_RULE, "web", true, false },
+		{ "with both types", WEB,
+		  ",\"policyTypes\":[\"Egress\",\"Ingress\"]" UNREADABLE_RULE, "web", true, true },
+		{ "for egress", WEB, ",\"policyTypes\":[\"Egress\"],\"egress\":[{\"to\":7}]", "web",
+		  false, true },
+		{ "egress by its rules", WEB, ",\"egress\":[{\"to\":7}]", "web", true, true },
+		{ "a type", WEB, ",\"policyTypes\":[\"Sideways\"]", "web", true, true },
+		{ "a selector", "{\"matchLabels\":{\"app\":7}}", "", NULL, true, false },
+		{ "selector and types", "[]", ",\"policyTypes\":\"Egress\"", NULL, true, true },
+		{ "a new field", WEB, ",\"priority\":1", "web", true, false },
+	};
+
+	begin();
+	for (size_t i = 0; i < sizeof(rows) / sizeof(*rows); i++) {
+		tell_policy(rows[i].selector, rows[i].rest);
+		expect_closed(rows[i].what, rows[i].label, rows[i].ingress, rows[i].egress);
+		tell(NETWORK_POLICY, "p", NULL, NULL);
+		run(200);
+		cr_expect_null(known_policy(), "%s", rows[i].what);
+		cr_expect_str_eq(problems(), "");
+	}
+}
+
+Test(kube_source, a_policy_that_cannot_be_read_any_more_keeps_its_rules_for_the_same_pods)
+{
+	begin();
+	tell_policy(WEB, ALL_FROM_DB);
+	tell_policy(WEB, UNREADABLE_RULE);
+	cr_assert_not_null(known_policy());
+	cr_expect_not(known_policy()->stands_in);
+	cr_expect_eq(known_policy()->policy.ingress.count, 1);
+	cr_expect_eq(kube_source_problem_count(t.source), 1);
+	/* It is about others now, and of those nothing is known but that they are selected. */
+	tell_policy(DB, UNREADABLE_RULE);
+	expect_closed("others", "db", true, false);
+	tell_policy(DB, ALL_FROM_DB);
+	cr_expect_not(known_policy()->stands_in);
+	cr_expect_str_eq(problems(), "");
+}
+
+Test(kube_source, a_policy_that_cannot_be_read_closes_after_a_restart_too)
+{
+	begin();
+	tell_policy(WEB, ALL_FROM_DB);
+	tell_policy(DB, UNREADABLE_RULE);
+	stop();
+	start();
+	expect_closed("a restart", "db", true, false);
+	stop();
+	start(); /* what the first one has written is no good version */
+	expect_closed("another one", "db", true, false);
+	tell_policy(WEB, ALL_FROM_DB);
+	synced();
+	cr_expect_not(known_policy()->stands_in);
+	cr_expect_str_eq(problems(), "");
+}
+
+Test(kube_source, of_two_unreadable_versions_within_50_ms_the_last_counts)
+{
+	begin();
+	t.late = true;
+	tell_policy(WEB, UNREADABLE_RULE);
+	tell_policy(DB, UNREADABLE_RULE);
+	answer();
+	run(200);
+	answer();
+	expect_closed("the last", "db", true, false);
+	t.late = false;
+	t.fail = -EIO;
+	tell_policy(WEB, UNREADABLE_RULE);
+	run(3000);
+	expect_closed("once more after a failure", "web", true, false);
+}
+
+static void tell_pod(const char *labels, const char *ports)
+{
+	char json[TEXT_MAX];
+
+	snprintf(json, sizeof(json),
+		 "{\"apiVersion\":\"v1\",\"kind\":\"Pod\",\"metadata\":{\"name\":\"w\","
+		 "\"namespace\":"
+		 "\"default\",\"labels\":%s},\"spec\":{\"nodeName\":\"n\",\"containers\":[{"
+		 "\"ports\":%s}"
+		 "]},\"status\":{\"phase\":\"Running\",\"podIP\":\"10.0.0.9\"}}",
+		 labels, ports);
+	tell(POD, "w", ports, json);
+	run(200);
+}
+
+Test(kube_source, a_pod_that_cannot_be_read_is_known_as_far_as_it_can_be)
+{
+	struct object_id id = { KIND_POD, "default", "w" };
+	const struct object *o;
+
+	begin();
+	tell_pod("{\"app\":\"web\"}", "[{\"containerPort\":0}]");
+	cr_assert(in_force(KIND_POD, "w"), "%s", problems());
+	o = known_find(&t.known, &id)->object;
+	cr_expect(o->stands_in);
+	cr_expect_not(o->pod.labels_unknown);
+	cr_expect_str_eq(o->meta.labels.items[0].value, "web");
+	cr_expect_str_eq(o->pod.ips.items[0], "10.0.0.9");
+	cr_expect_str_eq(o->pod.node_name, "n");
+	cr_expect_eq(o->pod.ports.count, 0);
+	cr_expect(strstr(problems(), "in force as far as it can be read"), "%s", problems());
+	tell_pod("{\"app\":7}", "[{\"containerPort\":80}]");
+	o = known_find(&t.known, &id)->object;
+	cr_expect(o->pod.labels_unknown);
+	cr_expect_eq(o->pod.ports.count, 1);
+	tell_pod("{\"app\":\"web\"}", "[{\"containerPort\":80}]");
+	cr_expect_not(known_find(&t.known, &id)->object->stands_in);
 	cr_expect_str_eq(problems(), "");
 }
 
@@ -732,14 +977,15 @@ Test(kube_source, a_restart_begins_with_what_was_last_known)
 Test(kube_source, a_version_that_compile_refused_is_tried_again_after_a_restart)
 {
 	begin();
-	tell_subset("a", "v1");
+	tell_service("b", "10.96.0.2", 80);
+	tell_outliers("b");
 	run(200);
 	stop();
 	start();
-	cr_expect_not(in_force(KIND_VIRTUAL_SERVICE, "a"));
-	tell_subset("a", "v2");
+	cr_expect_not(in_force(KIND_DESTINATION_RULE, "b"));
+	tell_service_of("b", "10.96.0.2", 80, "http");
 	synced();
-	cr_expect(in_force(KIND_VIRTUAL_SERVICE, "a"), "%s", problems());
+	cr_expect(in_force(KIND_DESTINATION_RULE, "b"), "%s", problems());
 }
 
 static off_t cache_size(void)
@@ -780,6 +1026,79 @@ Test(kube_source, the_cache_of_another_server_is_of_no_use)
 	start();
 	cr_expect(t.waits);
 	cr_expect_eq(t.known.count, 0);
+}
+
+Test(kube_source, the_same_cluster_at_another_url_is_known_by_its_authority)
+{
+	stop();
+	t.config.ca_data = (char *)"one";
+	start();
+	begin();
+	stop();
+	t.config.server = (char *)"https://127.0.0.1:2";
+	start();
+	cr_expect_not(t.waits);
+	cr_expect(in_force(KIND_VIRTUAL_SERVICE, "a"));
+	stop();
+	t.config.ca_data = (char *)"another"; /* at the same URL */
+	start();
+	cr_expect(t.waits);
+	cr_expect_eq(t.known.count, 0);
+}
+
+static void tell_cluster(const char *uid)
+{
+	char json[TEXT_MAX];
+
+	snprintf(json, sizeof(json),
+		 "{\"apiVersion\":\"v1\",\"kind\":\"Namespace\",\"metadata\":{\"name\":\"kube-"
+		 "system\",\"uid\":\"%s\"}}",
+		 uid);
+	tell(NAMESPACE, "kube-system", "1", json);
+}
+
+/* Its authority may be the same, or it may have been made anew: its uid tells. */
+Test(kube_source, what_was_known_of_another_cluster_goes_when_this_one_has_told_of_its_own)
+{
+	tell_cluster("1");
+	begin();
+	stop();
+	start();
+	cr_expect_not(t.waits);
+	tell_cluster("2");
+	tell_service("late", "10.96.0.8", 80); /* by the informer that began with the cache */
+	run(300);
+	cr_expect_not(kube_source_is_ready(t.source));
+	cr_expect(in_force(KIND_VIRTUAL_SERVICE, "a")); /* until more is known */
+	tell_cluster("2");
+	tell_service("a", "10.96.0.1", 80); /* that is the same in both */
+	tell_service("b", "10.96.0.2", 80);
+	synced();
+	cr_expect(kube_source_is_ready(t.source));
+	cr_expect(in_force(KIND_SERVICE, "a"));
+	cr_expect(in_force(KIND_SERVICE, "b"));
+	cr_expect_not(in_force(KIND_SERVICE, "late"));
+	cr_expect_not(in_force(KIND_VIRTUAL_SERVICE, "a"));
+	cr_expect_eq(t.known.count, 3);
+	stop();
+	start();
+	cr_expect_not(t.waits);
+	cr_expect_eq(t.known.count, 3);
+	tell_cluster("2");
+	tell_service("c", "10.96.0.3", 80);
+	synced();
+	cr_expect_eq(t.known.count, 4);
+}
+
+Test(kube_source, a_cluster_that_had_not_told_its_uid_is_no_other_one)
+{
+	begin();
+	stop();
+	start();
+	tell_cluster("1");
+	run(100);
+	cr_expect(kube_source_is_ready(t.source));
+	cr_expect(in_force(KIND_VIRTUAL_SERVICE, "a"));
 }
 
 Test(kube_source, the_cache_does_not_grow_without_end)

@@ -2,6 +2,8 @@
 /* What of a cluster's own objects arrives in the model. */
 #include <criterion/criterion.h>
 #include <errno.h>
+#include <stdio.h>
+#include <stdlib.h>
 #include <string.h>
 
 #include "lib/model/kinds.h"
@@ -41,6 +43,34 @@ Test(model_kubernetes, a_service_keeps_ports_and_addresses)
 	cr_expect_null(s->ports.items[1].target_name);
 	cr_expect_str_eq(s->selector.items[0].value, "echo");
 	cr_expect_eq(s->affinity_s, 10800);
+}
+
+/* The API server sets no limit to these lists: what it takes is read. */
+Test(model_kubernetes, policies_and_pods_may_be_as_long_as_the_api_server_takes_them)
+{
+	enum { MANY = 20000 };
+	_cleanup_parsed_ struct parsed p = { 0 };
+	char *text = NULL;
+	size_t len;
+	FILE *f = open_memstream(&text, &len);
+
+	fputs("apiVersion: networking.k8s.io/v1\nkind: NetworkPolicy\nmetadata: {name: a}\nspec:\n "
+	      " "
+	      "podSelector: {}\n  ingress:\n  - from:\n",
+	      f);
+	for (int i = 0; i < MANY; i++)
+		fprintf(f, "    - ipBlock: {cidr: 10.%d.%d.0/24}\n", i / 256, i % 256);
+	fputs("---\napiVersion: v1\nkind: Pod\nmetadata: {name: a}\nspec:\n  containers:\n  - "
+	      "ports:\n",
+	      f);
+	for (int i = 0; i < MANY; i++)
+		fprintf(f, "    - containerPort: %d\n", i + 1);
+	fclose(f);
+	parsed_text(&p, text);
+	free(text);
+	cr_assert_eq(p.r, 0, "%s", p.errors.count ? p.errors.items[0].text : "");
+	cr_expect_eq(p.objects.items[0]->policy.ingress.items[0].peers.count, MANY);
+	cr_expect_eq(p.objects.items[1]->pod.ports.count, MANY);
 }
 
 Test(model_kubernetes, session_affinity_has_its_timeout)

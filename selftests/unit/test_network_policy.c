@@ -62,6 +62,17 @@ struct policy_world {
 	struct netpolicies policies;
 };
 
+/* The pod whose labels can't be read; NULL: none. */
+static const char *unlabelled;
+
+static void hide_labels(struct objects *objects)
+{
+	for (size_t i = 0; unlabelled && i < objects->count; i++)
+		if (objects->items[i]->kind == KIND_POD &&
+		    !strcmp(objects->items[i]->meta.name, unlabelled))
+			objects->items[i]->pod.labels_unknown = true;
+}
+
 static void load(struct policy_world *w, const char *yaml)
 {
 	_cleanup_free_ char *text = NULL;
@@ -69,6 +80,7 @@ static void load(struct policy_world *w, const char *yaml)
 	cr_assert_geq(asprintf(&text, "%s%s", world, yaml), 0);
 	w->c.registry = registry_new();
 	w->c.r = rules_parse("t.yaml", text, strlen(text), &w->c.objects, &w->c.errors, NULL);
+	hide_labels(&w->c.objects);
 	if (!w->c.r)
 		w->c.r = compile(&w->c.objects, w->c.registry, COMPILE_HTTP_ALWAYS, &w->c.tables,
 				 &w->c.errors);
@@ -345,6 +357,44 @@ Test(network_policy, rows)
 	}
 }
 
+Test(network_policy, of_a_pod_whose_labels_are_unknown_no_policy_is_thought_to_let_it_be)
+{
+	static const struct row unknown[] = {
+		{ "", "cli", "web", 8080, true },
+		{ DEFAULT("podSelector: {matchLabels: {app: db}}"), "far", "web", 8080, false },
+		{ DEFAULT("podSelector: {matchLabels: {app: db}}, ingress: [{}]"), "far", "web",
+		  8080, true },
+		{ DEFAULT("podSelector: {matchLabels: {app: db}}, policyTypes: [Egress]"), "web",
+		  "far", 80, false },
+		{ POLICY("shop", "p", "podSelector: {}"), "far", "web", 8080, true },
+		/* As a peer: it may be any of the namespace's pods, but none in particular. */
+		{ POLICY("default", "p",
+			 "podSelector: {matchLabels: {app: db}}, ingress: [{from: [{podSelector: "
+			 "{matchLabels: {app: web}}}]}]"),
+		  "web", "db", 5432, false },
+		{ POLICY("default", "p",
+			 "podSelector: {matchLabels: {app: db}}, ingress: [{from: [{podSelector: "
+			 "{matchExpressions: [{key: x, operator: DoesNotExist}]}}]}]"),
+		  "web", "db", 5432, false },
+		{ POLICY("default", "p",
+			 "podSelector: {matchLabels: {app: db}}, ingress: [{from: [{podSelector: "
+			 "{}}]}]"),
+		  "web", "db", 5432, true },
+	};
+
+	unlabelled = "web";
+	for (size_t i = 0; i < sizeof(unknown) / sizeof(*unknown); i++) {
+		_cleanup_(unload) struct policy_world w = { 0 };
+		struct addr from = address(unknown[i].from), to = address(unknown[i].to);
+
+		load(&w, unknown[i].policies);
+		cr_expect_eq(objects_let(&w, &from, &to, unknown[i].port), unknown[i].open,
+			     "objects, row %zu", i);
+		cr_expect_eq(tables_let(&w, &from, &to, unknown[i].port), unknown[i].open,
+			     "tables, row %zu", i);
+	}
+}
+
 /* ---- any policies at all ---- */
 
 static unsigned seed;
@@ -503,6 +553,7 @@ Test(network_policy, the_tables_say_what_the_objects_say, .timeout = 120)
 		unsigned round = seed;
 		_cleanup_free_ char *policies = any_policies();
 
+		unlabelled = seed % 2 ? "cli" : NULL;
 		load(&w, policies);
 		open += compare(&w, policies);
 		seed = round;

@@ -126,10 +126,7 @@ static void print_problems(const json_t *source)
 
 		printf("             %s %s%s%s, %s: %s\n", json_get_text(problem, "kind", "?"),
 		       namespace, *namespace ? "/" : "", json_get_text(problem, "name", "?"),
-		       json_is_true(json_object_get(problem, "in_force"))
-			       ? "in force as it last was right"
-			       : "left out",
-		       message ? message : "?");
+		       json_get_text(problem, "effect", "?"), message ? message : "?");
 	}
 }
 

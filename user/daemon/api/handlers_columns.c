@@ -104,8 +104,9 @@ static void write_expression(FILE *f, const struct label_expression *e)
 }
 
 /* As kubectl shows it: "app=web,tier in (a,b),!old". */
-static json_t *selector_text(const struct label_selector *s)
+static json_t *selector_text(const struct object *policy)
 {
+	const struct label_selector *s = &policy->policy.pods;
 	_cleanup_free_ char *text = NULL;
 	size_t size = 0;
 	FILE *f = open_memstream(&text, &size);
@@ -121,6 +122,8 @@ static json_t *selector_text(const struct label_selector *s)
 	}
 	if (!s->labels.count && !s->expressions.count)
 		fputs("<none>", f);
+	if (policy->stands_in)
+		fputs(" (can't be read)", f);
 	return fclose(f) ? NULL : json_text(text);
 }
 
@@ -149,7 +152,7 @@ json_t *object_columns(const struct object *o)
 		column(columns, "ENDPOINTS", endpoint_addresses(&o->endpoints));
 		break;
 	case KIND_NETWORK_POLICY:
-		column(columns, "POD-SELECTOR", selector_text(&o->policy.pods));
+		column(columns, "POD-SELECTOR", selector_text(o));
 		break;
 	case KIND_VIRTUAL_SERVICE:
 		column(columns, "GATEWAYS", strs_text(&o->vs.gateways));

@@ -12,6 +12,7 @@
 #include "lib/base/json_io.h"
 #include "lib/base/log.h"
 #include "lib/schema/parse.h"
+#include "lib/schema/stand_in.h"
 #include "lib/yaml/print.h"
 
 enum {
@@ -35,8 +36,7 @@ static void tell(struct kube_source *s, const struct kube_object *o, const struc
 	const struct kube_kind *k = &kube_kinds[o->kind];
 
 	if (k->kind >= 0)
-		log_warning("%s; %s", errors->items[0].text,
-			    o->live ? "its last good version stays in force" : "it is left out");
+		log_warning("%s; it is %s", errors->items[0].text, kube_object_effect(o));
 	else if (!(s->told & 1ull << o->kind))
 		log_warning("%s; this is said once, and for as long as there are any in `weft "
 			    "status`",
@@ -137,11 +137,12 @@ void kube_source_note(struct kube_source *s, const struct kube_object *o)
 static void compact(struct kube_source *s)
 {
 	kube_cache_rewrite(s->cache);
+	kube_cluster_note(s);
 	kube_objects_each(&s->objects, o, after)
 	{
 		if (o->gone)
 			continue;
-		if (o->live)
+		if (o->live && !o->live->stands_in)
 			note(s, o, o->live, false);
 		if (o->newest || o->text)
 			note(s, o, o->newest, true);
@@ -201,6 +202,9 @@ static void schedule_now(struct kube_source *s)
 
 static void complete(struct kube_source *s)
 {
+	if (s->replaced)
+		compact(s);
+	s->replaced = false;
 	if (!s->complete)
 		log_info("the API server has told of %zu objects, and they are in force",
 			 s->objects.count);
@@ -314,6 +318,7 @@ static int decode(const struct kube_object *o, const char *json, size_t size, st
 static void drop_newest(struct kube_object *o)
 {
 	object_free(TAKE_PTR(o->newest));
+	object_free(TAKE_PTR(o->stand_in));
 	free(TAKE_PTR(o->text));
 }
 
@@ -346,12 +351,45 @@ static void own_errors(const struct kube_object *o, struct errors *errors)
 			errors->items[i].namespace = strdup(o->namespace);
 }
 
-/* It can't be read: what is in force of it stays. */
+/* Whether what is in force is no worse than a stand-in: a policy's rules stay as they last were
+ * while it is about the same pods, and a pod's addresses stay when others can't be read. */
+static bool live_is_better(const struct kube_object *o, const struct object *stand_in)
+{
+	if (!o->live)
+		return false;
+	if (o->live->kind == KIND_POD)
+		return !stand_in->pod.ips.count && o->live->pod.ips.count;
+	return stand_in_selects_same(stand_in, o->live);
+}
+
+/* Puts what takes the place of the text into *out: NULL if what is in force stays, or nothing
+ * does. */
+static int make_stand_in(const struct kube_object *o, struct object **out)
+{
+	struct object *object = NULL;
+	char text[KUBE_TEXT_MAX];
+	const struct unreadable from = { .kind = (enum kind)kube_kinds[o->kind].kind,
+					 .file = kube_object_text(o, text, sizeof(text)),
+					 .namespace = o->namespace,
+					 .name = o->name,
+					 .json = o->text,
+					 .size = o->size };
+	int r = kube_kinds[o->kind].kind < 0 ? -ENOENT : stand_in_make(&from, &object);
+
+	if (!r && !live_is_better(o, object))
+		*out = TAKE_PTR(object);
+	object_free(object);
+	return r == -ENOENT ? 0 : r;
+}
+
+/* It can't be read: what is in force of it stays, or something else takes its place. */
 static int take_unreadable(struct kube_source *s, struct kube_object *o, const char *json,
 			   size_t size, struct errors *errors)
 {
 	int r = keep_text(o, json, size);
 
+	if (!r)
+		r = make_stand_in(o, &o->stand_in);
 	own_errors(o, errors);
 	kube_source_blame(s, o, errors);
 	return r;
@@ -400,7 +438,7 @@ static int take_new(struct kube_source *s, struct kube_object *o, const char *js
 		return r;
 	r = take_unreadable(s, o, json, size, &errors);
 	kube_source_note(s, o);
-	return r;
+	return !r && o->stand_in ? kube_source_queue(s, o) : r;
 }
 
 static int put(struct kube_source *s, struct kube_object *o, const char *version, const char *json,
@@ -409,6 +447,7 @@ static int put(struct kube_source *s, struct kube_object *o, const char *version
 	_cleanup_(buffer_free) struct buffer plain = { 0 };
 	int r = set_version(o, version);
 
+	o->foreign = false;
 	if (!r)
 		r = kube_report_take(s, o, &json, &size, &plain);
 	return r ? r : take_new(s, o, json, size);
@@ -427,12 +466,42 @@ static int gone(struct kube_source *s, struct kube_object *o)
 	return 0;
 }
 
+/* All that is known is another cluster's. It stays in force until this one has told of all that it
+ * has: what it tells takes its place then, at once, and the rest goes. */
+static void begin_anew(struct kube_source *s)
+{
+	log_warning("the API server at %s is that of another cluster than before: what was known "
+		    "goes once it has told of its own objects",
+		    s->config->server);
+	kube_objects_each(&s->objects, o, after) o->foreign = !o->gone;
+	kube_cache_rewrite(s->cache);
+	kube_cluster_note(s);
+	kube_cache_rewritten(s->cache);
+	s->replaced = s->restarts = true;
+	s->listed = s->synced = s->complete = false;
+	s->cached = 0;
+	s->since = time(NULL);
+	event_timer_set(&s->restart, 1);
+}
+
+static int check_cluster(struct kube_source *s, const struct informer_event *e)
+{
+	bool other;
+	int r = kube_cluster_told(s, e->json, e->size, &other);
+
+	if (!r && other)
+		begin_anew(s);
+	return r;
+}
+
 static int take_event(struct kube_source *s, const struct informer_event *e)
 {
 	struct kube_object *o;
+	int r;
 
 	if (e->change == INFORMER_PUT) {
-		o = kube_objects_get(&s->objects, e->resource, e->namespace, e->name);
+		r = kube_is_identity(e->resource, e->name) ? check_cluster(s, e) : 0;
+		o = r ? NULL : kube_objects_get(&s->objects, e->resource, e->namespace, e->name);
 		return o ? put(s, o, e->resource_version, e->json, e->size) : -ENOMEM;
 	}
 	o = kube_objects_find(&s->objects, e->resource, e->namespace, e->name);
@@ -444,7 +513,7 @@ static void take_events(void *arg, const struct informer_event *events, size_t c
 	struct kube_source *s = arg;
 	int r = 0;
 
-	for (size_t i = 0; i < count; i++) {
+	for (size_t i = 0; i < count && !s->restarts; i++) {
 		int e = take_event(s, &events[i]);
 
 		r = r ? r : e;
@@ -467,14 +536,36 @@ static bool lacks_rights(const struct kube_source *s)
 	return false;
 }
 
+static void drop_foreign(struct kube_source *s)
+{
+	int r = 0;
+
+	kube_objects_each(&s->objects, o, after)
+	{
+		if (!r && o->foreign)
+			r = gone(s, o);
+	}
+	if (r)
+		log_err(r, "drop the objects of another cluster");
+}
+
+static void sync_up(struct kube_source *s)
+{
+	if (s->replaced && !s->synced)
+		drop_foreign(s);
+	s->synced = true;
+}
+
 static void take_synced(void *arg)
 {
 	struct kube_source *s = arg;
 
+	if (s->restarts)
+		return;
 	s->listed = true;
 	if (!s->synced && lacks_rights(s))
 		return;
-	s->synced = true;
+	sync_up(s);
 	kube_cache_touch(s->cache);
 	schedule_now(s);
 }
@@ -492,7 +583,7 @@ static void take_status(void *arg, unsigned resource, const struct informer_stat
 	s->forbidden |= (uint64_t)(status->phase == INFORMER_FORBIDDEN) << resource;
 	/* What it may read now is told before long. */
 	if (s->listed && !s->synced && !lacks_rights(s)) {
-		s->synced = true;
+		sync_up(s);
 		kube_source_schedule(s, RETRY_MS);
 	}
 	if (status->phase == INFORMER_CONNECTING && *status->error)
@@ -506,6 +597,18 @@ struct informer_sink kube_source_sink(struct kube_source *s)
 
 /* ---- for the engine ---- */
 
+static int load_unreadable(struct kube_source *s, struct kube_object *o,
+			   const struct kube_record *r, struct errors *errors)
+{
+	int e = take_unreadable(s, o, r->object, r->size, errors);
+
+	if (!o->stand_in)
+		return e;
+	object_free(o->live);
+	o->live = TAKE_PTR(o->stand_in);
+	return e;
+}
+
 static int take_record(void *arg, const struct kube_record *r)
 {
 	_cleanup_(errors_free) struct errors errors = { 0 };
@@ -515,7 +618,7 @@ static int take_record(void *arg, const struct kube_record *r)
 	struct kube_object *o;
 
 	if (kind < 0)
-		return 0;
+		return kube_cluster_load(s, r);
 	o = kube_objects_get(&s->objects, (unsigned)kind, r->namespace, r->name);
 	if (!o)
 		return -ENOMEM;
@@ -529,7 +632,7 @@ static int take_record(void *arg, const struct kube_record *r)
 	if (!e)
 		e = decode(o, r->object, r->size, &object, &errors);
 	if (e == -EINVAL)
-		return take_unreadable(s, o, r->object, r->size, &errors);
+		return load_unreadable(s, o, r, &errors);
 	if (e)
 		return e;
 	if (r->bad) {
@@ -690,13 +793,15 @@ static const char *known_version(const struct kube_object *o)
 	return kube_kind_has_status(&kube_kinds[o->kind]) ? "" : o->version;
 }
 
+/* What is known already is not told again, but for what tells which cluster it is. */
 static int seed(struct kube_source *s)
 {
 	int r = 0;
 
 	kube_objects_each(&s->objects, o, after)
 	{
-		if (!r && !o->gone && o->version)
+		if (!r && !o->gone && !o->foreign && o->version &&
+		    !kube_is_identity(o->kind, o->name))
 			r = informer_seed(s->informer, o->kind, o->namespace, o->name,
 					  known_version(o));
 	}
@@ -719,6 +824,16 @@ static int ask(struct kube_source *s)
 	return r ? log_err(r, "ask the API server at %s", s->config->server) : 0;
 }
 
+static void ask_anew(void *arg)
+{
+	struct kube_source *s = arg;
+
+	informer_close(TAKE_PTR(s->informer));
+	s->restarts = false;
+	if (ask(s))
+		event_timer_set(&s->restart, RETRY_MS);
+}
+
 /* ---- its life ---- */
 
 /* It is a part of the source. */
@@ -729,6 +844,8 @@ static void release_nothing(struct origin *o)
 
 static int make(const struct kube_source_options *options, struct kube_source *s)
 {
+	_cleanup_free_ char *key = NULL;
+
 	s->options = *options;
 	s->source = (struct object_source){ .load = load,
 					    .mend = mend,
@@ -748,7 +865,8 @@ static int make(const struct kube_source_options *options, struct kube_source *s
 	if (!s->config || !s->resources || !s->paths || !s->versions || !s->plain)
 		return -ENOMEM;
 	name_resources(s);
-	return kube_cache_open(options->state_dir, s->config->server, &s->cache);
+	key = kube_cluster_key(s->config);
+	return key ? kube_cache_open(options->state_dir, key, &s->cache) : -ENOMEM;
 }
 
 int kube_source_open(const struct kube_source_options *options, struct kube_source **out)
@@ -758,6 +876,8 @@ int kube_source_open(const struct kube_source_options *options, struct kube_sour
 
 	if (!r)
 		r = event_timer_open(options->loop, &s->window, begin, s);
+	if (!r)
+		r = event_timer_open(options->loop, &s->restart, ask_anew, s);
 	if (r) {
 		kube_source_close(s);
 		return log_err(r, "set up the Kubernetes source");
@@ -778,6 +898,7 @@ void kube_source_stop(struct kube_source *s)
 	informer_close(TAKE_PTR(s->informer));
 	status_writer_close(TAKE_PTR(s->writer));
 	event_timer_close(&s->window);
+	event_timer_close(&s->restart);
 	if (s->complete)
 		kube_cache_touch(s->cache);
 }
@@ -794,6 +915,7 @@ void kube_source_close(struct kube_source *s)
 	json_decref(s->warned);
 	free(s->node);
 	free(s->agents_namespace);
+	free(s->uid);
 	free(s->pending);
 	free(s->resources);
 	free(s->paths);

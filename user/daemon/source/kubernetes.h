@@ -59,7 +59,8 @@ struct kube_problem {
 	const char *kind, *namespace, *name; /* namespace "" for none */
 	const char *version;		     /* resourceVersion */
 	const struct errors *errors; /* each: "virtualservice/default/reviews: FIELD: ..." */
-	bool in_force;		     /* as it last was right; false: left out */
+	bool in_force;		     /* as it last was right */
+	const char *effect; /* what of it is: "left out", "in force as it last was right", ... */
 };
 
 size_t kube_source_problem_count(const struct kube_source *s);

@@ -191,6 +191,8 @@ static void settle_newest(struct kube_change *c, struct kube_item *i)
 		object_free(o->live);
 		o->live = kube_object_ref(i->object);
 	}
+	if (o->stand_in == i->object)
+		object_free(TAKE_PTR(o->stand_in));
 	if (o->newest != i->object)
 		return; /* another has come since */
 	object_free(TAKE_PTR(o->newest));
@@ -286,10 +288,10 @@ static void free_change(struct change *base)
 static int take_pending(struct kube_change *c, struct kube_object *o, bool *matters)
 {
 	o->pending = false;
-	if (!o->gone && !o->newest)
+	if (!o->gone && !kube_object_wanted(o))
 		return 0;
 	*matters |= kube_kinds[o->kind].others;
-	return add_item(c, o, o->gone ? NULL : o->newest, WISH_NEWEST);
+	return add_item(c, o, o->gone ? NULL : kube_object_wanted(o), WISH_NEWEST);
 }
 
 static int take_left_out(struct kube_change *c)
@@ -298,8 +300,8 @@ static int take_left_out(struct kube_change *c)
 
 	kube_objects_each(&c->source->objects, o, after)
 	{
-		if (!r && o->newest && !o->in_change && !o->gone)
-			r = add_item(c, o, o->newest, WISH_NEWEST);
+		if (!r && kube_object_wanted(o) && !o->in_change && !o->gone)
+			r = add_item(c, o, kube_object_wanted(o), WISH_NEWEST);
 	}
 	return r;
 }

@@ -13,7 +13,7 @@
 #define STATUS \
 	"metadata.generation", "status.conditions[type=Reconciled]", "status.observedGeneration"
 
-static const char *const meta_fields[] = { META, NULL };
+static const char *const namespace_fields[] = { META, "metadata.uid", NULL };
 static const char *const spec_fields[] = { META, "spec", NULL };
 const char *const *const kube_plain_fields = spec_fields;
 static const char *const rule_fields[] = { META, STATUS, "spec", NULL };
@@ -80,7 +80,8 @@ const struct kube_kind kube_kinds[] = {
 	{ "discovery.k8s.io", "v1", NULL, "endpointslices", "EndpointSlice", "endpointslice",
 	  KIND_ENDPOINT_SLICE, false, false, slice_fields },
 	{ CORE, "pods", "Pod", "pod", KIND_POD, false, false, pod_fields },
-	{ CORE, "namespaces", "Namespace", "namespace", KIND_NAMESPACE, false, true, meta_fields },
+	{ CORE, "namespaces", "Namespace", "namespace", KIND_NAMESPACE, false, true,
+	  namespace_fields },
 	{ ISTIO, "virtualservices", "VirtualService", "virtualservice", KIND_VIRTUAL_SERVICE, true,
 	  true, rule_fields },
 	{ ISTIO, "destinationrules", "DestinationRule", "destinationrule", KIND_DESTINATION_RULE,

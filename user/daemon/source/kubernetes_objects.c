@@ -94,6 +94,7 @@ static void object_done(struct kube_object *o)
 {
 	object_free(o->live);
 	object_free(o->newest);
+	object_free(o->stand_in);
 	errors_free(&o->errors);
 	free(o->version);
 	free(o->text);
@@ -130,6 +131,23 @@ const char *kube_object_text(const struct kube_object *o, char *buf, size_t size
 	snprintf(buf, size, "%s/%s%s%s", kube_kinds[o->kind].word, o->namespace,
 		 *o->namespace ? "/" : "", o->name);
 	return buf;
+}
+
+struct object *kube_object_wanted(const struct kube_object *o)
+{
+	return o->newest ? o->newest : o->stand_in;
+}
+
+const char *kube_object_effect(const struct kube_object *o)
+{
+	const struct object *is = o->stand_in ? o->stand_in : o->live;
+
+	if (!is)
+		return "left out";
+	if (!is->stands_in)
+		return "in force as it last was right";
+	return is->kind == KIND_NETWORK_POLICY ? "in force as a policy that lets nothing through"
+					       : "in force as far as it can be read";
 }
 
 struct object_id kube_object_id(const struct kube_object *o)

@@ -50,13 +50,16 @@ struct kube_object {
 	bool gone;	     /* the server has it no more */
 	bool in_change;	     /* a change on its way is about it */
 	bool in_file;	     /* a file has it, too */
+	bool foreign;	     /* it is of another cluster, as long as this one has not told of it */
 	char *version;	     /* resourceVersion */
 	struct object *live; /* as it is in force; NULL: it is not. A reference. */
 	struct object
 		*newest; /* as the server has it, when that is not (yet) in force. A reference. */
 	char *text;	 /* the same as JSON, when it could not be read */
-	size_t size;	 /* of it */
-	struct errors errors;	      /* why the newest is not in force */
+	struct object *stand_in; /* what is to take the place of `text`, when that is not (yet) in
+				    force. A reference. */
+	size_t size;		 /* of it */
+	struct errors errors;	 /* why the newest is not in force */
 	const char *namespace, *name; /* in `texts` */
 	char texts[];
 };
@@ -85,6 +88,10 @@ struct object *kube_object_ref(struct object *o);
 /* "virtualservice/default/reviews". Returns `buf`. */
 const char *kube_object_text(const struct kube_object *o, char *buf, size_t size);
 enum { KUBE_TEXT_MAX = 600 };
+/* What of an object with errors is in force. */
+const char *kube_object_effect(const struct kube_object *o);
+/* What should be in force of it, and is not; NULL: nothing. Borrowed. */
+struct object *kube_object_wanted(const struct kube_object *o);
 /* What the engine knows it by. */
 struct object_id kube_object_id(const struct kube_object *o);
 
@@ -103,16 +110,20 @@ struct kube_source {
 	size_t pending_count, pending_room;
 	struct kube_change *on_its_way;
 	struct event_timer window;
-	bool scheduled; /* the window's timer is set */
-	bool late;	/* a window has ended while a change was on its way */
-	bool retry;	/* what is left out is to be tried again */
+	struct event_timer restart; /* asks anew: it is another cluster */
+	bool restarts;		    /* until then what is told does not count */
+	bool scheduled;		    /* the window's timer is set */
+	bool late;		    /* a window has ended while a change was on its way */
+	bool retry;		    /* what is left out is to be tried again */
 	int64_t cached; /* when the cache was true, in Unix seconds; 0: there was none */
 	bool listed;	/* the server has told of everything that may be read, once */
 	bool synced;	/* and that is all that is needed */
+	bool replaced;	/* what is known of before is of another cluster, until all is told */
 	bool complete;	/* and that is in force */
 	size_t bad;	/* objects with errors */
 	uint64_t told;	/* kinds that a line in the log was written about, as bits */
 	int64_t since;	/* of the phase, for status */
+	char *uid;	/* of the cluster: of its namespace kube-system; NULL: not known */
 	/* ---- the informer's part ---- */
 	struct informer *informer;
 	struct informer_resource *resources; /* parallel to kube_kinds */
@@ -149,6 +160,20 @@ void kube_report_change(struct kube_source *s);
 void kube_report_gone(struct kube_source *s, const struct kube_object *o);
 /* Once the informer has started. 0 or -errno. */
 int kube_report_open(struct kube_source *s);
+
+/* ---- which cluster it is ---- */
+
+/* What a cache is known by before the server has answered, for the caller to free; NULL when out of
+ * memory. */
+char *kube_cluster_key(const struct kube_config *config);
+/* Whether the object tells the cluster: its namespace kube-system. */
+bool kube_is_identity(unsigned kind, const char *name);
+/* Takes a cache's record if it is of the cluster's uid. 0 or -ENOMEM. */
+int kube_cluster_load(struct kube_source *s, const struct kube_record *r);
+void kube_cluster_note(struct kube_source *s);
+/* Takes what the server has of the namespace; *other: it is another cluster than that which objects
+ * are known of. 0 or -ENOMEM. */
+int kube_cluster_told(struct kube_source *s, const char *json, size_t size, bool *other);
 
 /* ---- its changes ---- */
 

@@ -55,6 +55,13 @@ static int want(const struct kube_source *s, const struct kube_object *o,
 	return status_writer_want(w, &target, &said);
 }
 
+static enum status_verdict verdict_of(const struct kube_object *o)
+{
+	const struct object *is = o->stand_in ? o->stand_in : o->live;
+
+	return !is ? STATUS_LEFT_OUT : is->stands_in ? STATUS_STAND_IN : STATUS_EARLIER;
+}
+
 /* What a node has in a file is that node's matter. */
 static int each_bad(const struct kube_source *s, struct status_writer *w)
 {
@@ -65,7 +72,7 @@ static int each_bad(const struct kube_source *s, struct status_writer *w)
 	kube_objects_each(&s->objects, o, after)
 	{
 		if (!r && o->errors.count && !o->gone && !o->in_file)
-			r = want(s, o, &o->errors, o->live ? STATUS_EARLIER : STATUS_LEFT_OUT, w);
+			r = want(s, o, &o->errors, verdict_of(o), w);
 	}
 	return r;
 }
@@ -231,5 +238,7 @@ int kube_report_open(struct kube_source *s)
 		.arg = s,
 	};
 
+	/* The one of an informer before is not answered any more. */
+	status_writer_close(TAKE_PTR(s->writer));
 	return s->node && s->agents_namespace ? status_writer_open(&options, &s->writer) : 0;
 }

@@ -28,7 +28,8 @@ void kube_source_each_problem(const struct kube_source *s,
 						.name = o->name,
 						.version = o->version,
 						.errors = &o->errors,
-						.in_force = o->live != NULL };
+						.in_force = o->live && !o->live->stands_in,
+						.effect = kube_object_effect(o) };
 
 		if (o->errors.count)
 			each(arg, &p);
@@ -76,17 +77,32 @@ static struct kube_object **sorted(const struct kube_source *s, size_t *count)
 	return list;
 }
 
+/* What is in force in the place of one that can't be read, which is none of its versions. */
+static int add_stand_in(const struct kube_object *o, struct errors *out)
+{
+	_cleanup_(errors_free) struct errors why = { 0 };
+	char text[KUBE_TEXT_MAX];
+
+	if (!o->live || !o->live->stands_in)
+		return 0;
+	errors_add(&why, kube_object_text(o, text, sizeof(text)), (struct pos){ 0 },
+		   "until it can be read it is %s", kube_object_effect(o));
+	return why.count ? errors_copy(out, &why.items[0], o->namespace) : -ENOMEM;
+}
+
 int kube_source_errors(const struct kube_source *s, struct errors *out)
 {
 	size_t count;
 	_cleanup_free_ struct kube_object **list = sorted(s, &count);
 	int r = list ? 0 : -ENOMEM;
 
-	for (size_t i = 0; !r && i < count; i++)
+	for (size_t i = 0; !r && i < count; i++) {
 		for (size_t k = 0; !r && k < list[i]->errors.count; k++)
 			if (!list[i]->errors.items[k].warning)
 				r = errors_copy(out, &list[i]->errors.items[k],
 						list[i]->errors.items[k].namespace);
+		r = r ? r : add_stand_in(list[i], out);
+	}
 	return r;
 }
 
@@ -100,9 +116,10 @@ static json_t *problem_json(const struct kube_object *o)
 		if (!e->warning && e->text)
 			json_array_append_new(messages, json_text(e->text + e->place + 2));
 	}
-	return json_pack("{s:s, s:o, s:o, s:b, s:o}", "kind", kube_kinds[o->kind].name, "namespace",
-			 json_text(o->namespace), "name", json_text(o->name), "in_force",
-			 o->live != NULL, "messages", messages);
+	return json_pack("{s:s, s:o, s:o, s:b, s:s, s:o}", "kind", kube_kinds[o->kind].name,
+			 "namespace", json_text(o->namespace), "name", json_text(o->name),
+			 "in_force", o->live && !o->live->stands_in, "effect",
+			 kube_object_effect(o), "messages", messages);
 }
 
 static json_t *problems_json(const struct kube_source *s)

@@ -23,7 +23,15 @@ static const char condition_type[] = "Reconciled";
 static const char *const reasons[] = {
 	[STATUS_LEFT_OUT] = "LeftOut",
 	[STATUS_EARLIER] = "EarlierVersionInForce",
+	[STATUS_STAND_IN] = "StandInInForce",
 	[STATUS_WARNED] = "InForceWithWarnings",
+};
+
+static const char *const effects[] = {
+	[STATUS_LEFT_OUT] = "left out",
+	[STATUS_EARLIER] = "in force as it last was right",
+	[STATUS_STAND_IN] = "in force as something that opens no more than it would",
+	[STATUS_WARNED] = "in force",
 };
 
 /* ---- what there is to say ---- */
@@ -344,10 +352,7 @@ static json_t *event_note(const struct status_said *said)
 {
 	char text[NOTE_MAX + 1];
 
-	snprintf(text, sizeof(text), "%s: %s",
-		 said->verdict == STATUS_LEFT_OUT ? "left out"
-						  : "the last good version stays in force instead",
-		 said->message);
+	snprintf(text, sizeof(text), "%s: %s", effects[said->verdict], said->message);
 	json_clean(text); /* what was cut in two */
 	return json_text(text);
 }

@@ -17,15 +17,15 @@
 /* How it is with an object that there is something to say of. */
 enum status_verdict {
 	STATUS_LEFT_OUT,
-	STATUS_EARLIER, /* the last version that was right is in force */
-	STATUS_WARNED,	/* it is in force, and there are warnings */
+	STATUS_EARLIER,	 /* the last version that was right is in force */
+	STATUS_STAND_IN, /* something that opens no more is in force in its place */
+	STATUS_WARNED,	 /* it is in force, and there are warnings */
 };
 
 /* What there is to say of an object. Zero-initialise: nothing. */
 struct status_said {
 	enum status_verdict verdict;
-	const char *reason; /* "LeftOut", "EarlierVersionInForce", "InForceWithWarnings"; static.
-			       NULL: nothing */
+	const char *reason; /* static: "LeftOut", "EarlierVersionInForce", ... NULL: nothing */
 	char *message;	    /* "spec.http[0].route[0].weight: expected ..., not ...; ..." */
 	json_t *messages;   /* validationMessages */
 };

@@ -35,6 +35,11 @@ void check_workloads(struct mesh *mesh);
 /* Warns of rules for ports that carry HTTP/2. Comes after mark_proxied(). */
 void check_http2(struct mesh *mesh);
 
+/* Whether it comes from a cluster, where objects come and go in any order. What another object
+ * lacks for it (a subset, a port) is told of then, and connections sent there are refused, as with
+ * Istio; a file that says so is wrong. */
+bool comes_from_cluster(const struct object *o);
+
 /* Where a field of the object stands, "spec" then `key`; the object's own position if that isn't
  * known. */
 struct pos spec_pos(const struct object *o, const char *key);

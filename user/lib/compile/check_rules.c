@@ -54,7 +54,7 @@ static void check_subset(const struct place *p, const char *host)
 
 	if (!p->d->subset || subset_is_defined(p->mesh, host, p->d->subset, &dr))
 		return;
-	if (dr)
+	if (dr && !comes_from_cluster(p->o))
 		errors_add(errors, p->o->file, p->pos,
 			   "%s.subset: subset \"%s\" is not defined by destinationrule %s/%s "
 			   "(%s)",
@@ -68,10 +68,25 @@ static void check_subset(const struct place *p, const char *host)
 			p->field, host, p->d->subset);
 }
 
+static void check_port_number(const struct place *p, struct host *h)
+{
+	const struct meta *service = &h->service->meta;
+
+	if (!p->d->port || host_port(h, p->d->port))
+		return;
+	if (comes_from_cluster(p->o))
+		errors_remark(p->mesh->errors, REMARK_PORT_NOT_FOUND, p->o, p->pos,
+			      "%s.port.number: service %s/%s has no TCP port %u: connections sent "
+			      "there are refused",
+			      p->field, service->namespace, service->name, p->d->port);
+	else
+		errors_add(p->mesh->errors, p->o->file, p->pos,
+			   "%s.port.number: expected a TCP port of service %s/%s, not \"%u\"",
+			   p->field, service->namespace, service->name, p->d->port);
+}
+
 static void check_port(const struct place *p, const char *host, struct host *h)
 {
-	const struct object *service = h ? h->service : NULL;
-
 	if (!h && mesh_host(p->mesh, host))
 		errors_add(p->mesh->errors, p->o->file, p->pos,
 			   "%s.host: weft does not carry out routes to an ExternalName service "
@@ -81,12 +96,8 @@ static void check_port(const struct place *p, const char *host, struct host *h)
 		errors_remark(p->mesh->errors, REMARK_NOT_FOUND, p->o, p->pos,
 			      "%s.host: no service \"%s\": connections sent there are refused",
 			      p->field, host);
-	if (!h)
-		return;
-	if (p->d->port && !host_port(h, p->d->port))
-		errors_add(p->mesh->errors, p->o->file, p->pos,
-			   "%s.port.number: expected a TCP port of service %s/%s, not \"%u\"",
-			   p->field, service->meta.namespace, service->meta.name, p->d->port);
+	if (h)
+		check_port_number(p, h);
 }
 
 static void check_destination(const struct place *p)

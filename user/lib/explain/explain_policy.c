@@ -52,11 +52,13 @@ void explain_policies_free(struct explain_policies *p)
 static struct netpolicy_party client_party(const struct explain_policies *p,
 					   const struct addr *endpoint)
 {
+	static const struct kvs none;
 	const struct explain_client *c = p->client;
 	struct addr own;
 
 	if (!c->pod)
-		return (struct netpolicy_party){ .ns = c->namespace, .labels = c->labels };
+		return (struct netpolicy_party){ .ns = c->namespace,
+						 .labels = c->labels ? c->labels : &none };
 	for (size_t i = 0; i < c->pod->pod.ips.count; i++)
 		if (!addr_parse(c->pod->pod.ips.items[i], &own) &&
 		    addr_is_v4(&own) == addr_is_v4(endpoint))
@@ -103,13 +105,15 @@ static const char *sentence(struct explain_policies *p, const struct netpolicy_c
 	size_t count = c->ingress_count ? c->ingress_count : c->egress_count, size;
 	_cleanup_free_ char *text = NULL;
 	FILE *f = open_memstream(&text, &size);
+	char at[PLACE_MAX];
 
 	if (!f)
 		return NULL;
 	fputs(count > 1 ? "NetworkPolicies" : "NetworkPolicy", f);
 	for (size_t i = 0; i < count; i++)
-		fprintf(f, "%s %s/%s (%s:%d:%d)", i ? "," : "", list[i]->meta.namespace,
-			list[i]->meta.name, list[i]->file, list[i]->pos.line, list[i]->pos.col);
+		fprintf(f, "%s %s/%s (%s%s)", i ? "," : "", list[i]->meta.namespace,
+			list[i]->meta.name, place_text(at, sizeof(at), list[i]->file, list[i]->pos),
+			list[i]->stands_in ? ", which can't be read" : "");
 	fputs(count > 1 ? " let no connection from " : " lets no connection from ", f);
 	write_client(f, p->client);
 	fprintf(f, " %s to port %u", c->ingress_count ? "in" : "out", port);

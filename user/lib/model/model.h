@@ -93,6 +93,7 @@ struct pod_spec {
 	struct strs ips; /* status.podIP and podIPs united */
 	const char *phase, *service_account, *node_name, *subdomain, *hostname;
 	bool host_network, deleting /* metadata.deletionTimestamp given */;
+	bool labels_unknown; /* it has some, which can't be read */
 	bool ready; /* condition Ready is True, or no conditions are given and the phase is Running
 		       or not given */
 	struct {
@@ -374,6 +375,7 @@ struct gateway {
 
 struct object {
 	enum kind kind;
+	bool stands_in; /* for one that can't be read: lib/schema/stand_in.h */
 	const char *api_version;
 	struct meta meta;
 	const char *file; /* as the user named it */

@@ -198,8 +198,9 @@ static int group_of(struct maker *m, const struct object *pod, __u32 *out)
 	void **at;
 
 	m->key.bytes.count = 0;
-	if (key_text(&m->key, pod->meta.namespace) || put_labels(m, &pod->meta.labels) ||
-	    key_text(&m->key, "") || put_ports(m, pod))
+	if (key_text(&m->key, pod->meta.namespace) ||
+	    key_put(&m->key, &pod->pod.labels_unknown, sizeof(pod->pod.labels_unknown)) ||
+	    put_labels(m, &pod->meta.labels) || key_text(&m->key, "") || put_ports(m, pod))
 		return -ENOMEM;
 	at = number_at(m, &m->group_numbers);
 	if (!at)
@@ -462,7 +463,7 @@ static int new_set(struct maker *m, bool egress, const struct object *pod)
 
 	m->rules.count = 0;
 	for (size_t i = 0; i < list->policies.count && !r; i++)
-		if (netpolicy_selects(list->policies.items[i], egress, &pod->meta.labels))
+		if (netpolicy_selects(list->policies.items[i], egress, netpolicy_labels(pod)))
 			r = add_policy(m, list->policies.items[i], egress, pod);
 	return r ? r : keep_rules(m);
 }
@@ -479,7 +480,7 @@ static int put_policies(struct maker *m, bool egress, const struct object *pod)
 	for (size_t i = 0; list && i < list->policies.count; i++) {
 		const struct object *o = list->policies.items[i];
 
-		if (!netpolicy_selects(o, egress, &pod->meta.labels))
+		if (!netpolicy_selects(o, egress, netpolicy_labels(pod)))
 			continue;
 		if (key_put(&m->key, &o, sizeof(o)))
 			return -ENOMEM;
@@ -530,7 +531,7 @@ static bool predicate_holds(struct maker *m, const struct predicate *p, const st
 	if (p->port_name && !netpolicy_pod_has_port(pod, p->port_name, p->port))
 		return false;
 	return !p->peer || netpolicy_peer_selects(&m->policies, p->peer, p->own,
-						  pod->meta.namespace, &pod->meta.labels);
+						  pod->meta.namespace, netpolicy_labels(pod));
 }
 
 static bool bit_of(const __u64 *bits, size_t i)

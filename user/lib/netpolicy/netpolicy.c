@@ -101,6 +101,11 @@ struct netpolicy_party netpolicy_outside(const struct addr *addr)
 	return (struct netpolicy_party){ .addr = *addr, .has_addr = true };
 }
 
+const struct kvs *netpolicy_labels(const struct object *pod)
+{
+	return pod->pod.labels_unknown ? NULL : &pod->meta.labels;
+}
+
 struct netpolicy_party netpolicy_pod(const struct object *pod, const struct addr *addr)
 {
 	struct netpolicy_party party = { .pod = pod };
@@ -111,7 +116,7 @@ struct netpolicy_party netpolicy_pod(const struct object *pod, const struct addr
 	}
 	if (!pod->pod.host_network) {
 		party.ns = pod->meta.namespace;
-		party.labels = &pod->meta.labels;
+		party.labels = netpolicy_labels(pod);
 	}
 	return party;
 }
@@ -139,7 +144,14 @@ bool netpolicy_selects(const struct object *policy, bool egress, const struct kv
 	const struct network_policy *np = &policy->policy;
 
 	return (egress ? np->closes_egress : np->closes_ingress) &&
-	       label_selector_holds(&np->pods, labels, NULL);
+	       (!labels || label_selector_holds(&np->pods, labels, NULL));
+}
+
+/* Of a pod whose labels are not known only what selects every pod is sure to select it. */
+static bool pods_hold(const struct label_selector *s, const struct kvs *labels)
+{
+	return labels ? label_selector_holds(s, labels, NULL)
+		      : !s->labels.count && !s->expressions.count;
 }
 
 static bool namespace_holds(struct netpolicies *p, const struct label_selector *s, const char *ns)
@@ -154,7 +166,7 @@ static bool namespace_holds(struct netpolicies *p, const struct label_selector *
 bool netpolicy_peer_selects(struct netpolicies *p, const struct policy_peer *peer, const char *own,
 			    const char *ns, const struct kvs *labels)
 {
-	if (peer->block || (peer->pods && !label_selector_holds(peer->pods, labels, NULL)))
+	if (peer->block || (peer->pods && !pods_hold(peer->pods, labels)))
 		return false;
 	return peer->namespaces ? namespace_holds(p, peer->namespaces, ns) : !strcmp(own, ns);
 }

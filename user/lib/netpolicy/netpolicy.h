@@ -26,8 +26,8 @@ struct netpolicies {
 /* A client or an endpoint. A pod of the node's own network is no pod for policies: only the address
  * counts, as of what is outside. */
 struct netpolicy_party {
-	const char *ns; /* NULL: no pod */
-	const struct kvs *labels;
+	const char *ns;		  /* NULL: no pod */
+	const struct kvs *labels; /* NULL: not known, and what policies close is closed */
 	const struct object *pod; /* NULL: its node and its ports are not known */
 	struct addr addr;
 	bool has_addr;
@@ -60,7 +60,10 @@ int netpolicy_allows(struct netpolicies *p, const struct netpolicy_party *client
 /* ---- for classes.c ---- */
 
 bool netpolicy_pod_is_over(const struct object *pod);
-/* Whether the policy is about that direction and about a pod of its namespace with these labels. */
+/* NULL: they are not known. */
+const struct kvs *netpolicy_labels(const struct object *pod);
+/* Whether the policy is about that direction and about a pod of its namespace with these labels
+ * (NULL: not known). */
 bool netpolicy_selects(const struct object *policy, bool egress, const struct kvs *labels);
 /* Whether a peer without ipBlock of a policy in `own` selects the pod. */
 bool netpolicy_peer_selects(struct netpolicies *p, const struct policy_peer *peer, const char *own,

@@ -10,6 +10,9 @@
 enum {
 	INDEX_TEXT = 32, /* room for "[17]" */
 	SUBNET_TEXT = 64,
+	/* Elements of a list: more than the API server has room for in an object, as it sets no
+	 * limit of its own. */
+	ELEMENTS_MAX = 1 << 17,
 };
 
 /* ---- selectors ---- */
@@ -298,9 +301,9 @@ static const struct message port_message = {
 };
 
 static const struct field ingress_fields[] = {
-	{ "ports", FIELD_LIST, .offset = offsetof(struct policy_rule, ports),
+	{ "ports", FIELD_LIST, .offset = offsetof(struct policy_rule, ports), .max = ELEMENTS_MAX,
 	  .message = &port_message },
-	{ "from", FIELD_LIST, .offset = offsetof(struct policy_rule, peers),
+	{ "from", FIELD_LIST, .offset = offsetof(struct policy_rule, peers), .max = ELEMENTS_MAX,
 	  .message = &peer_message },
 	{ 0 },
 };
@@ -313,9 +316,9 @@ static const struct message ingress_message = {
 };
 
 static const struct field egress_fields[] = {
-	{ "ports", FIELD_LIST, .offset = offsetof(struct policy_rule, ports),
+	{ "ports", FIELD_LIST, .offset = offsetof(struct policy_rule, ports), .max = ELEMENTS_MAX,
 	  .message = &port_message },
-	{ "to", FIELD_LIST, .offset = offsetof(struct policy_rule, peers),
+	{ "to", FIELD_LIST, .offset = offsetof(struct policy_rule, peers), .max = ELEMENTS_MAX,
 	  .message = &peer_message },
 	{ 0 },
 };
@@ -356,9 +359,9 @@ static const struct field spec_fields[] = {
 	  .message = &selector_message },
 	{ "policyTypes", FIELD_CUSTOM, .decode = decode_types },
 	{ "ingress", FIELD_LIST, .offset = offsetof(struct network_policy, ingress),
-	  .message = &ingress_message },
+	  .max = ELEMENTS_MAX, .message = &ingress_message },
 	{ "egress", FIELD_LIST, .offset = offsetof(struct network_policy, egress),
-	  .message = &egress_message },
+	  .max = ELEMENTS_MAX, .message = &egress_message },
 	{ 0 },
 };
 

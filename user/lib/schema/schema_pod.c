@@ -4,6 +4,9 @@
 #include "lib/schema/decode.h"
 #include "lib/schema/validate.h"
 
+/* More than the API server has room for in a pod, as it sets no limit of its own. */
+enum { PORTS_MAX = 1 << 17 };
+
 static const struct field port_fields[] = {
 	{ "name", FIELD_STRING, .offset = offsetof(struct pod_port, name) },
 	{ "protocol", FIELD_STRING, .offset = offsetof(struct pod_port, protocol) },
@@ -34,7 +37,7 @@ static void decode_container_ports(struct decoder *d, const struct node *value, 
 	void *items = NULL;
 	size_t count = 0;
 
-	if (!decode_count(d, value, pod->ports.count + node_target(value)->count) ||
+	if (!decode_at_most(d, value, pod->ports.count + node_target(value)->count, PORTS_MAX) ||
 	    !decode_list(d, value, &port_message, &items, &count, false) || !count)
 		return;
 	all = decode_grow(d, pod->ports.items, pod->ports.count, count, sizeof(*all));
