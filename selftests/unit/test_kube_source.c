@@ -539,7 +539,7 @@ Test(kube_source, of_fifty_objects_the_bad_one_alone_is_left_out)
 }
 
 /* The rule of service `a`, with this resourceVersion and what weft has written into its status. */
-static void tell_with_status(const char *subset, const char *version)
+static void tell_with_status(const char *weight, const char *version)
 {
 	char json[2 * TEXT_MAX];
 
@@ -547,10 +547,12 @@ static void tell_with_status(const char *subset, const char *version)
 		 "{\"apiVersion\":\"networking.istio.io/v1\",\"kind\":\"VirtualService\","
 		 "\"metadata\":{\"name\":\"a\",\"namespace\":\"default\",\"generation\":%s,"
 		 "\"resourceVersion\":\"%s\"},\"spec\":{\"hosts\":[\"a\"],\"tcp\":[{\"route\":"
-		 "[{\"destination\":{\"host\":\"a\",\"subset\":\"%s\"},\"weight\":100}]}]},"
+		 "[{\"destination\":{\"host\":\"a\",\"subset\":\"v2\"},\"weight\":%s},{"
+		 "\"destination\":{\"host\":\"a\",\"subset\":\"v2\"},"
+		 "\"weight\":0}]}]},"
 		 "\"status\":{\"observedGeneration\":%s,\"conditions\":[{\"type\":\"Reconciled\","
 		 "\"status\":\"False\",\"reason\":\"LeftOut\",\"message\":\"version %s\"}]}}",
-		 version, version, subset, version, version);
+		 version, version, weight, version, version);
 	tell(VIRTUAL_SERVICE, "a", version, json);
 	run(200);
 }
@@ -560,19 +562,20 @@ Test(kube_source, what_is_written_into_a_status_is_no_change)
 	unsigned compilations, changes;
 
 	begin();
+	tell_with_status("100", "1");
 	compilations = t.compilations;
-	tell_with_status("v2", "2");
+	tell_with_status("100", "2");
 	cr_expect_eq(t.compilations, compilations, "of one that is in force");
-	tell_with_status("none", "3");
-	cr_expect_not_null(strstr(problems(), "subset \"none\" is not defined"));
+	tell_with_status("0", "3");
+	cr_expect_not_null(strstr(problems(), "expected weights that add up to"));
 	cr_expect_gt(t.compilations, compilations);
 	compilations = t.compilations;
 	changes = t.changes;
-	tell_with_status("none", "4");
+	tell_with_status("0", "4");
 	cr_expect_eq(t.compilations, compilations, "of one that is left out");
 	cr_expect_eq(t.changes, changes);
-	cr_expect_not_null(strstr(problems(), "subset \"none\" is not defined"));
-	tell_with_status("v2", "5");
+	cr_expect_not_null(strstr(problems(), "expected weights that add up to"));
+	tell_with_status("100", "5");
 	cr_expect_str_eq(problems(), "");
 }
 
@@ -596,7 +599,7 @@ Test(kube_source, what_is_wrong_is_counted_by_kind)
 	struct rejected r = { .word = "virtualservices" };
 
 	begin();
-	tell_with_status("none", "3");
+	tell_with_status("0", "3");
 	tell(VIRTUAL_SERVICE, "b", "1", virtual_service("b", "b", "-1"));
 	run(200);
 	cr_expect_eq(kube_source_each_rejected(t.source, count_rejected, &r), 0);
