@@ -156,7 +156,10 @@ check_rights() {
 	may 'watch virtualservices.networking.istio.io -A' yes
 	may 'watch networkpolicies.networking.k8s.io -A' yes
 	may 'patch virtualservices.networking.istio.io --subresource status -n default' yes
+	may 'patch authorizationpolicies.security.istio.io --subresource status -n default' yes
 	may 'patch virtualservices.networking.istio.io -n default' no
+	may 'create events -n default' yes
+	may 'delete events -n default' no
 	may 'update leases.coordination.k8s.io/weft -n weft-system' yes
 	may 'update leases.coordination.k8s.io/weft -n kube-system' no
 	may 'watch daemonsets.apps/weft -n weft-system' yes

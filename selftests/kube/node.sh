@@ -36,7 +36,7 @@ kube_etcd_start() {
 
 kube_api_start() {
 	local status=0
-	kube_apiserver 127.0.0.1 127.0.0.1 --endpoint-reconciler-type none --service-cluster-ip-range 10.96.0.0/16,fd00:96::/112 \
+	kube_apiserver "${KUBE_BIND:-127.0.0.1}" 127.0.0.1 --endpoint-reconciler-type none --service-cluster-ip-range 10.96.0.0/16,fd00:96::/112 \
 		--disable-admission-plugins ServiceAccount
 	kube_apiserver_ready || status=$?
 	kube_part apiserver $status

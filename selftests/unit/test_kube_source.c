@@ -539,6 +539,90 @@ Test(kube_source, of_fifty_objects_the_bad_one_alone_is_left_out)
 	cr_expect_str_eq(problems(), "");
 }
 
+/* The rule of service `a`, with this resourceVersion and what weft has written into its status. */
+static void tell_with_status(const char *weight, const char *version)
+{
+	char json[2 * TEXT_MAX];
+
+	snprintf(json, sizeof(json),
+		 "{\"apiVersion\":\"networking.istio.io/v1\",\"kind\":\"VirtualService\","
+		 "\"metadata\":{\"name\":\"a\",\"namespace\":\"default\",\"generation\":%s,"
+		 "\"resourceVersion\":\"%s\"},\"spec\":{\"hosts\":[\"a\"],\"tcp\":[{\"route\":"
+		 "[{\"destination\":{\"host\":\"a\",\"subset\":\"v2\"},\"weight\":%s},{"
+		 "\"destination\":{\"host\":\"a\",\"subset\":\"v2\"},"
+		 "\"weight\":0}]}]},"
+		 "\"status\":{\"observedGeneration\":%s,\"conditions\":[{\"type\":\"Reconciled\","
+		 "\"status\":\"False\",\"reason\":\"LeftOut\",\"message\":\"version %s\"}]}}",
+		 version, version, weight, version, version);
+	tell(VIRTUAL_SERVICE, "a", version, json);
+	run(200);
+}
+
+/* A policy that compile() refuses, and what weft has written of it. */
+static void tell_outliers_with_status(const char *version)
+{
+	char json[2 * TEXT_MAX];
+
+	snprintf(json, sizeof(json),
+		 "{\"apiVersion\":\"networking.istio.io/v1\",\"kind\":\"DestinationRule\","
+		 "\"metadata\":{\"name\":\"a\",\"namespace\":\"default\",\"generation\":1,"
+		 "\"resourceVersion\":\"%s\"},\"spec\":{\"host\":\"a\",\"trafficPolicy\":{"
+		 "\"outlierDetection\":{\"consecutive5xxErrors\":3}}},"
+		 "\"status\":{\"conditions\":[{\"type\":\"Reconciled\",\"status\":\"False\","
+		 "\"reason\":\"LeftOut\",\"message\":\"version %s\"}]}}",
+		 version, version);
+	tell(DESTINATION_RULE, "a", version, json);
+	run(200);
+}
+
+Test(kube_source, what_is_written_into_a_status_is_no_change)
+{
+	unsigned compilations, changes;
+
+	begin();
+	tell_with_status("100", "1");
+	compilations = t.compilations;
+	tell_with_status("100", "2");
+	cr_expect_eq(t.compilations, compilations, "of one that is in force");
+	tell_outliers_with_status("3");
+	cr_expect_not_null(strstr(problems(), "outlier detection of TCP"));
+	cr_expect_gt(t.compilations, compilations);
+	compilations = t.compilations;
+	changes = t.changes;
+	tell_outliers_with_status("4");
+	cr_expect_eq(t.compilations, compilations, "of one that is refused");
+	cr_expect_eq(t.changes, changes);
+	cr_expect_not_null(strstr(problems(), "outlier detection of TCP"));
+}
+
+struct rejected {
+	const char *word;
+	size_t count, sum;
+};
+
+static int count_rejected(void *arg, const char *word, size_t count)
+{
+	struct rejected *r = arg;
+
+	if (!strcmp(word, r->word))
+		r->count = count;
+	r->sum += count;
+	return 0;
+}
+
+Test(kube_source, what_is_wrong_is_counted_by_kind)
+{
+	struct rejected r = { .word = "virtualservices" };
+
+	begin();
+	tell_with_status("0", "3");
+	tell(VIRTUAL_SERVICE, "b", "1", virtual_service("b", "b", "-1"));
+	run(200);
+	cr_expect_eq(kube_source_each_rejected(t.source, count_rejected, &r), 0);
+	cr_expect_eq(r.count, 2);
+	cr_expect_eq(r.sum, 2);
+}
+
 Test(kube_source, many_bad_ones_cost_no_more_than_one)
 {
 	unsigned before;

@@ -11,7 +11,7 @@
 struct server {
 	json_t *lease;
 	int version;
-	bool away; /* it answers nothing */
+	bool away, forbids; /* away: it answers nothing */
 	unsigned requests;
 };
 
@@ -57,6 +57,12 @@ static int request(void *server, const char *method, const char *path, const cha
 	s->requests++;
 	if (s->away) {
 		done(arg, 0, NULL, 0, "no answer");
+		return 0;
+	}
+	if (s->forbids) {
+		static const char no[] = "{\"message\":\"leases is forbidden\"}";
+
+		done(arg, 403, no, strlen(no), NULL);
 		return 0;
 	}
 	status = answer(s, method, body, size, &text);
@@ -181,6 +187,59 @@ Test(lease, who_has_nothing_to_do_asks_nothing)
 	lease_turn(a->lease, 20000);
 	cr_expect_eq(s.requests, 2);
 	cr_expect_not(a->held, "it has ended meanwhile");
+	agents_free(a, 1);
+	json_decref(s.lease);
+	event_loop_close(loop);
+}
+
+Test(lease, another_holder_is_one_that_renews)
+{
+	struct server s = { 0 };
+	struct event_loop *loop;
+	struct agent *all;
+	uint64_t now = 1000;
+
+	cr_assert_eq(event_loop_open(&loop), 0);
+	all = agents(&s, loop, 2);
+	lease_want(all[0].lease, true);
+	lease_turn(all[0].lease, now);
+	cr_assert(all[0].held);
+	lease_want(all[1].lease, true);
+	lease_turn(all[1].lease, now);
+	cr_expect_not(lease_is_others(all[1].lease), "it may be dead, for all that is known");
+	for (; now < 31000; now += 500)
+		for (unsigned i = 0; i < 2; i++)
+			lease_turn(all[i].lease, now);
+	cr_expect(lease_is_others(all[1].lease));
+	cr_expect_not(lease_is_others(all[0].lease));
+	for (; now < 91000; now += 500)
+		lease_turn(all[1].lease, now);
+	cr_expect(all[1].held);
+	cr_expect_not(lease_is_others(all[1].lease));
+	agents_free(all, 2);
+	json_decref(s.lease);
+	event_loop_close(loop);
+}
+
+Test(lease, why_it_can_not_be_had_is_told_until_it_can)
+{
+	struct server s = { .forbids = true };
+	struct event_loop *loop;
+	struct agent *a;
+
+	cr_assert_eq(event_loop_open(&loop), 0);
+	a = agents(&s, loop, 1);
+	lease_want(a->lease, true);
+	lease_turn(a->lease, 1000);
+	cr_expect_str_eq(lease_error(a->lease), "leases is forbidden");
+	s.forbids = false;
+	s.away = true;
+	lease_turn(a->lease, 30000);
+	cr_expect_str_eq(lease_error(a->lease), "no answer");
+	s.away = false;
+	lease_turn(a->lease, 60000);
+	cr_expect_str_eq(lease_error(a->lease), "");
+	cr_expect(a->held);
 	agents_free(a, 1);
 	json_decref(s.lease);
 	event_loop_close(loop);

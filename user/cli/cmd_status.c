@@ -130,6 +130,15 @@ static void print_problems(const json_t *source)
 	}
 }
 
+/* What is wrong is said here, and where it should be said, too, it is not. */
+static void print_writer(const json_t *source)
+{
+	const char *error = json_get_text(json_object_get(source, "status_writer"), "error", "");
+
+	if (*error)
+		printf("             the status of objects can't be written: %s\n", error);
+}
+
 /* Where objects come from, if not from files alone. */
 static void print_sources(const json_t *data)
 {
@@ -143,6 +152,7 @@ static void print_sources(const json_t *data)
 		printf("kubernetes   ");
 		print_phase(source);
 		print_problems(source);
+		print_writer(source);
 	}
 }
 

@@ -41,12 +41,26 @@ static int list_one(void *arg, const struct statistic *s)
 		       : 0;
 }
 
+/* "weft.objects.virtualservices.rejected" */
+static int list_rejected(void *arg, const char *word, size_t count)
+{
+	const struct statistic s = { .of = "weft.objects",
+				     .owner = word,
+				     .name = "rejected",
+				     .gauge = true,
+				     .value = count };
+
+	return list_one(arg, &s);
+}
+
 int handle_stats(struct weftd *d, const struct request *request, struct reply *reply)
 {
 	_cleanup_(json_decrefp) json_t *stats = json_object();
 	struct listing l = { stats, json_get_text(request->args, "contains", "") };
 	int r = stats ? stats_each(d->kernel, engine_tables(d->engine), list_one, &l) : -ENOMEM;
 
+	if (!r && d->kubernetes)
+		r = kube_source_each_rejected(d->kubernetes, list_rejected, &l);
 	if (!r)
 		reply->data = TAKE_PTR(stats);
 	return r;

@@ -11,7 +11,7 @@
 #include "daemon/datapath/datapath.h"
 
 struct statistic {
-	const char *of;	     /* "cluster", "endpoint", "route", "weft.reason", "weft.guard" */
+	const char *of;	     /* "cluster", "endpoint", "route", "weft.reason", "weft.guard", ... */
 	const char *owner;   /* which one */
 	const char *cluster; /* of a route: the destination that it is about; or NULL */
 	const char *name;    /* "upstream_cx_total"; NULL: a reason has no more than its own */

@@ -581,6 +581,11 @@ int engine_analyze(struct engine *e, struct errors *warnings)
 	return r;
 }
 
+const json_t *engine_warned(const struct engine *e)
+{
+	return e->warned;
+}
+
 int engine_tidy(struct engine *e)
 {
 	int r = e->tables ? kernel_forget(e->kernel, e->tables) : 0;

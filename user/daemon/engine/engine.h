@@ -44,6 +44,10 @@ bool engine_waits(const struct engine *e);
 /* Compiles the known objects for nothing but the warnings. 0 or -errno. */
 int engine_analyze(struct engine *e, struct errors *warnings);
 
+/* The texts of the warnings about what is in force, as keys. Valid until the next change. NULL:
+ * there are none, or none are known. */
+const json_t *engine_warned(const struct engine *e);
+
 /* Drops counters of what is no longer there, step by step: returns after how many ms it wants to be
  * called again, 0 if nothing is left, or -errno. */
 int engine_tidy(struct engine *e);

@@ -221,6 +221,8 @@ static void done(void *arg, int r, struct change_report *report)
 	s->on_its_way = NULL;
 	if (!r && kube_change_base(c)->completes)
 		complete(s);
+	if (!r)
+		kube_report_change(s);
 	write_cache(s);
 	if (r == -ECANCELED) /* weftd ends */
 		return;
@@ -433,6 +435,7 @@ static int put(struct kube_source *s, struct kube_object *o, const char *version
 	_cleanup_(buffer_free) struct buffer plain = { 0 };
 	int r = set_version(o, version);
 
+	o->foreign = false;
 	if (!r)
 		r = kube_report_take(s, o, &json, &size, &plain);
 	return r ? r : take_new(s, o, json, size);
@@ -916,6 +919,7 @@ void kube_source_close(struct kube_source *s)
 	kube_objects_free(&s->objects);
 	kube_config_free(s->config);
 	object_fields_free(s->plain);
+	json_decref(s->warned);
 	free(s->node);
 	free(s->agents_namespace);
 	free(s->uid);

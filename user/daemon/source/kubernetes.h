@@ -29,6 +29,8 @@ struct kube_source_options {
 	void (*submit)(void *arg, struct change *c,
 		       void (*done)(void *done_arg, int r, struct change_report *report),
 		       void *done_arg);
+	/* The texts of warnings about what is in force, as keys; NULL: none. May be NULL itself. */
+	const json_t *(*warned)(void *arg);
 	void *arg;
 };
 
@@ -66,6 +68,10 @@ size_t kube_source_problem_count(const struct kube_source *s);
 /* In no order. Valid during the call. */
 void kube_source_each_problem(const struct kube_source *s,
 			      void (*each)(void *arg, const struct kube_problem *p), void *arg);
+/* How many are wrong of each kind that is asked for, the word being its plural. A non-zero answer
+ * ends it and is returned. */
+int kube_source_each_rejected(const struct kube_source *s,
+			      int (*each)(void *arg, const char *word, size_t count), void *arg);
 /* Appends all that is wrong, in the order of the objects' names. 0 or -ENOMEM. */
 int kube_source_errors(const struct kube_source *s, struct errors *out);
 

@@ -133,6 +133,7 @@ struct kube_source {
 	/* ---- what is told of them ---- */
 	struct status_writer *writer;  /* NULL: nothing is */
 	struct object_fields *plain;   /* an object without its status */
+	json_t *warned;		       /* texts of warnings as keys; NULL: none */
 	char *node, *agents_namespace; /* NULL: this agent tells nothing */
 };
 
@@ -155,6 +156,8 @@ void kube_source_forget(struct kube_source *s, struct kube_object *o);
  * to be copied for that. 0 or -ENOMEM. */
 int kube_report_take(struct kube_source *s, const struct kube_object *o, const char **json,
 		     size_t *size, struct buffer *plain);
+/* A change has taken effect. */
+void kube_report_change(struct kube_source *s);
 void kube_report_gone(struct kube_source *s, const struct kube_object *o);
 /* Once the informer has started. 0 or -errno. */
 int kube_report_open(struct kube_source *s);

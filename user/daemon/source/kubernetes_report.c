@@ -11,6 +11,7 @@
 #include "lib/base/cleanup.h"
 #include "lib/base/json_io.h"
 #include "lib/base/log.h"
+#include "lib/model/remarks.h"
 
 enum { URL_MAX = 1024, SPREAD_MIN_MS = 300, SPREAD_MAX_MS = 10000, PODS_PER_MS = 15 };
 
@@ -40,12 +41,13 @@ static struct status_target target_of(const struct kube_source *s, const struct 
 
 /* ---- what the writer asks ---- */
 
-static int want(const struct kube_source *s, const struct kube_object *o, struct status_writer *w)
+static int want(const struct kube_source *s, const struct kube_object *o,
+		const struct errors *errors, enum status_verdict verdict, struct status_writer *w)
 {
 	struct status_said said = { 0 };
 	struct status_target target;
 	char url[URL_MAX];
-	int r = status_say(&o->errors, o->live != NULL, &said);
+	int r = status_say(errors, verdict, &said);
 
 	if (r)
 		return r;
@@ -53,19 +55,91 @@ static int want(const struct kube_source *s, const struct kube_object *o, struct
 	return status_writer_want(w, &target, &said);
 }
 
-/* What a node has in a file is that node's matter. */
-static bool each(void *arg, struct status_writer *w)
+static enum status_verdict verdict_of(const struct kube_object *o)
 {
-	struct kube_source *s = arg;
+	const struct object *is = o->stand_in ? o->stand_in : o->live;
+
+	return !is ? STATUS_LEFT_OUT : is->stands_in ? STATUS_STAND_IN : STATUS_EARLIER;
+}
+
+/* What a node has in a file is that node's matter. */
+static int each_bad(const struct kube_source *s, struct status_writer *w)
+{
 	int r = 0;
 
-	if (!s->complete)
-		return false;
+	if (!s->bad)
+		return 0;
 	kube_objects_each(&s->objects, o, after)
 	{
 		if (!r && o->errors.count && !o->gone && !o->in_file)
-			r = want(s, o, w);
+			r = want(s, o, &o->errors, verdict_of(o), w);
 	}
+	return r;
+}
+
+/* What is no more than a hint, or comes and goes with pods, is not written. */
+static bool is_written(const struct remark *r)
+{
+	return !r || (strcmp(r->level, "info") != 0 && !remark_of_pods(r));
+}
+
+/* The object in force that a warning is about, if it has a status; NULL: there is none. */
+static struct kube_object *warned_about(const struct kube_source *s, struct error *e)
+{
+	struct kube_object *o;
+
+	e->place = strcspn(e->text, ":"); /* names of objects have none */
+	e->remark = remark_of_text(e->text);
+	if (!is_written(e->remark))
+		return NULL;
+	o = kube_source_blamed(s, e);
+	return o && !o->errors.count && !o->gone && !o->in_file &&
+			       kube_kind_has_status(&kube_kinds[o->kind])
+		       ? o
+		       : NULL;
+}
+
+/* What is warned of one object, and ends with that. */
+static int flush(const struct kube_source *s, const struct kube_object *o, struct errors *errors,
+		 struct status_writer *w)
+{
+	int r = o ? want(s, o, errors, STATUS_WARNED, w) : 0;
+
+	errors_free(errors);
+	return r;
+}
+
+static int each_warned(const struct kube_source *s, struct status_writer *w)
+{
+	_cleanup_free_ const char **texts = s->warned ? json_sorted_keys(s->warned) : NULL;
+	_cleanup_(errors_free) struct errors errors = { 0 };
+	const struct kube_object *last = NULL;
+	int r = s->warned && !texts ? -ENOMEM : 0;
+
+	/* Those about one object follow one another. */
+	for (size_t i = 0; !r && texts && texts[i]; i++) {
+		struct error e = { .text = (char *)texts[i], .warning = true };
+		const struct kube_object *o = warned_about(s, &e);
+
+		if (o && o != last)
+			r = flush(s, last, &errors, w);
+		last = o ? o : last;
+		if (!r && o)
+			r = errors_copy(&errors, &e, NULL);
+	}
+	return r ? r : flush(s, last, &errors, w);
+}
+
+static bool each(void *arg, struct status_writer *w)
+{
+	const struct kube_source *s = arg;
+	int r;
+
+	if (!s->complete)
+		return false;
+	r = each_bad(s, w);
+	if (!r)
+		r = each_warned(s, w);
 	if (r)
 		log_err(r, "tell what is wrong with the cluster's objects");
 	return true;
@@ -130,6 +204,17 @@ int kube_report_take(struct kube_source *s, const struct kube_object *o, const c
 	return 0;
 }
 
+void kube_report_change(struct kube_source *s)
+{
+	const json_t *now = s->options.warned ? s->options.warned(s->options.arg) : NULL;
+
+	if (now == s->warned || (now && json_equal((json_t *)now, s->warned)))
+		return;
+	json_decref(s->warned);
+	s->warned = json_incref((json_t *)now);
+	status_writer_changed(s->writer);
+}
+
 void kube_report_gone(struct kube_source *s, const struct kube_object *o)
 {
 	struct status_seen none = { 0 };
@@ -153,5 +238,7 @@ int kube_report_open(struct kube_source *s)
 		.arg = s,
 	};
 
+	/* The one of an informer before is not answered any more. */
+	status_writer_close(TAKE_PTR(s->writer));
 	return s->node && s->agents_namespace ? status_writer_open(&options, &s->writer) : 0;
 }

@@ -36,6 +36,19 @@ void kube_source_each_problem(const struct kube_source *s,
 	}
 }
 
+int kube_source_each_rejected(const struct kube_source *s,
+			      int (*each)(void *arg, const char *word, size_t count), void *arg)
+{
+	size_t counts[64] = { 0 }; /* there are no more kinds */
+	int r = 0;
+
+	if (s->bad)
+		kube_objects_each(&s->objects, o, after) counts[o->kind] += o->errors.count != 0;
+	for (size_t i = 0; !r && i < kube_kind_count; i++)
+		r = each(arg, kube_kinds[i].plural, counts[i]);
+	return r;
+}
+
 static int by_name(const void *a, const void *b)
 {
 	const struct kube_object *x = *(struct kube_object *const *)a;

@@ -20,7 +20,19 @@ enum {
 };
 
 static const char condition_type[] = "Reconciled";
-static const char left_out[] = "LeftOut", earlier_in_force[] = "EarlierVersionInForce";
+static const char *const reasons[] = {
+	[STATUS_LEFT_OUT] = "LeftOut",
+	[STATUS_EARLIER] = "EarlierVersionInForce",
+	[STATUS_STAND_IN] = "StandInInForce",
+	[STATUS_WARNED] = "InForceWithWarnings",
+};
+
+static const char *const effects[] = {
+	[STATUS_LEFT_OUT] = "left out",
+	[STATUS_EARLIER] = "in force as it last was right",
+	[STATUS_STAND_IN] = "in force as something that opens no more than it would",
+	[STATUS_WARNED] = "in force",
+};
 
 /* ---- what there is to say ---- */
 
@@ -85,7 +97,7 @@ static int add_errors(const struct errors *errors, struct status_said *out, stru
 	int r = 0;
 
 	for (size_t i = 0; !r && i < errors->count; i++) {
-		if (errors->items[i].warning)
+		if (errors->items[i].warning != (out->verdict == STATUS_WARNED))
 			continue;
 		if (json_array_size(out->messages) < MESSAGES_MAX)
 			r = add_message(&errors->items[i], out, all);
@@ -99,10 +111,11 @@ static int add_errors(const struct errors *errors, struct status_said *out, stru
 	return r || buffer_add(all, "", 1) ? -ENOMEM : 0;
 }
 
-int status_say(const struct errors *errors, bool in_force, struct status_said *out)
+int status_say(const struct errors *errors, enum status_verdict verdict, struct status_said *out)
 {
 	_cleanup_(buffer_free) struct buffer all = { 0 };
-	struct status_said said = { .reason = in_force ? earlier_in_force : left_out,
+	struct status_said said = { .verdict = verdict,
+				    .reason = reasons[verdict],
 				    .messages = json_array() };
 
 	if (!said.messages || add_errors(errors, &said, &all)) {
@@ -135,8 +148,12 @@ static bool is_ours(const json_t *condition)
 {
 	const char *reason = json_get_text(condition, "reason", "");
 
-	return !strcmp(json_get_text(condition, "type", ""), condition_type) &&
-	       (!strcmp(reason, left_out) || !strcmp(reason, earlier_in_force));
+	if (strcmp(json_get_text(condition, "type", ""), condition_type) != 0)
+		return false;
+	for (size_t i = 0; i < sizeof(reasons) / sizeof(*reasons); i++)
+		if (!strcmp(reason, reasons[i]))
+			return true;
+	return false;
 }
 
 static const json_t *our_condition(const json_t *status)
@@ -203,12 +220,15 @@ bool status_seen_is(const struct status_seen *seen, const struct status_said *sa
 
 /* ---- the patch ---- */
 
-/* It is false for as long as the object is not in force, whatever for. */
 static json_t *condition_json(const json_t *before, const struct status_said *said, const char *now)
 {
-	return json_pack("{s:s, s:s, s:s, s:s, s:s}", "type", condition_type, "status", "False",
+	const char *status = said->verdict == STATUS_WARNED ? "True" : "False";
+
+	if (before && !strcmp(json_get_text(before, "status", ""), status))
+		now = json_get_text(before, "lastTransitionTime", now);
+	return json_pack("{s:s, s:s, s:s, s:s, s:s}", "type", condition_type, "status", status,
 			 "reason", said->reason, "message", said->message, "lastTransitionTime",
-			 json_get_text(before, "lastTransitionTime", now));
+			 now);
 }
 
 static bool is_others_condition(const json_t *condition, bool replaced)
@@ -332,10 +352,7 @@ static json_t *event_note(const struct status_said *said)
 {
 	char text[NOTE_MAX + 1];
 
-	snprintf(text, sizeof(text), "%s: %s",
-		 said->reason == left_out ? "left out"
-					  : "the last good version stays in force instead",
-		 said->message);
+	snprintf(text, sizeof(text), "%s: %s", effects[said->verdict], said->message);
 	json_clean(text); /* what was cut in two */
 	return json_text(text);
 }

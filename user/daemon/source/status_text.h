@@ -14,15 +14,24 @@
 
 #include "lib/base/errors.h"
 
+/* How it is with an object that there is something to say of. */
+enum status_verdict {
+	STATUS_LEFT_OUT,
+	STATUS_EARLIER,	 /* the last version that was right is in force */
+	STATUS_STAND_IN, /* something that opens no more is in force in its place */
+	STATUS_WARNED,	 /* it is in force, and there are warnings */
+};
+
 /* What there is to say of an object. Zero-initialise: nothing. */
 struct status_said {
-	const char *reason; /* "LeftOut" or "EarlierVersionInForce"; static. NULL: nothing */
+	enum status_verdict verdict;
+	const char *reason; /* static: "LeftOut", "EarlierVersionInForce", ... NULL: nothing */
 	char *message;	    /* "spec.http[0].route[0].weight: expected ..., not ...; ..." */
 	json_t *messages;   /* validationMessages */
 };
 
-/* 0 or -ENOMEM. */
-int status_say(const struct errors *errors, bool in_force, struct status_said *out);
+/* The errors among them, or if it is in force the warnings. 0 or -ENOMEM. */
+int status_say(const struct errors *errors, enum status_verdict verdict, struct status_said *out);
 void status_said_free(struct status_said *said);
 bool status_said_same(const struct status_said *a, const struct status_said *b);
 

@@ -24,6 +24,7 @@ enum {
 	BACKOFF_MIN_MS = 1000,
 	BACKOFF_MAX_MS = 60000,
 	FORBIDDEN_MS = 300000, /* between two attempts at what is forbidden */
+	SETTLE_MS = 10000,     /* so long warnings must have come or gone: pods come and go */
 	LOOK_MS = 500,	       /* whether the Lease is to be looked at */
 	URL_MAX = 1024,
 };
@@ -40,9 +41,10 @@ struct status_entry {
 	bool told;	/* an Event has said it, where the status can't be written */
 	bool busy;	/* a request is under way */
 	json_t *object; /* as it was read, while it is busy */
-	char mark[32];	/* of its Event */
+	char mark[32];	/* of its Event: the version that the write has made */
 	struct status_writer *writer;
-	uint64_t next_ms; /* nothing before then */
+	uint64_t settle_ms; /* until then it is not to be written yet */
+	uint64_t next_ms;   /* nothing before then */
 	uint64_t forget_ms;
 	unsigned hold_ms;
 };
@@ -167,6 +169,8 @@ static struct status_entry *get(struct status_writer *w, const struct status_tar
 /* Something is still to be written. */
 static bool is_dirty(const struct status_entry *e)
 {
+	if (e->writer->now_ms < e->settle_ms)
+		return false;
 	return e->event_due || (e->has_status && !status_seen_is(&e->seen, &e->said));
 }
 
@@ -177,7 +181,8 @@ static void forget_settled(struct status_writer *w)
 	while (*at) {
 		struct status_entry *e = *at;
 
-		if (e->busy || e->said.reason || is_dirty(e) || w->now_ms < e->forget_ms) {
+		if (e->busy || e->said.reason || is_dirty(e) || w->now_ms < e->forget_ms ||
+		    w->now_ms < e->settle_ms) {
 			at = &e->next;
 			continue;
 		}
@@ -203,6 +208,19 @@ void status_writer_changed(struct status_writer *w)
 	wake(w, GATHER_MS);
 }
 
+/* `said`: what is to be said instead; NULL: nothing. Is taken over. */
+static void say(struct status_entry *e, struct status_said *said)
+{
+	bool warns = (said ? said : &e->said)->verdict == STATUS_WARNED;
+
+	e->settle_ms = warns && (said || e->said.reason) ? e->writer->now_ms + SETTLE_MS : 0;
+	status_said_free(&e->said);
+	if (said)
+		e->said = *said;
+	e->event_due = said && !e->has_status;
+	e->told = false;
+}
+
 int status_writer_want(struct status_writer *w, const struct status_target *t,
 		       struct status_said *said)
 {
@@ -217,11 +235,8 @@ int status_writer_want(struct status_writer *w, const struct status_target *t,
 		status_said_free(said);
 		return 0;
 	}
-	status_said_free(&e->said);
-	e->said = *said;
+	say(e, said);
 	*said = (struct status_said){ 0 };
-	e->event_due = !e->has_status;
-	e->told = false;
 	return 0;
 }
 
@@ -249,10 +264,8 @@ static void refresh(struct status_writer *w)
 	w->known = w->options.each(w->options.arg, w);
 	w->news = false;
 	for (struct status_entry *e = w->entries; e; e = e->next) {
-		if (e->round == w->round)
-			continue;
-		status_said_free(&e->said);
-		e->event_due = e->told = false;
+		if (e->round != w->round && e->said.reason)
+			say(e, NULL);
 	}
 }
 
@@ -294,6 +307,12 @@ static void back_off(struct status_writer *w)
 	if (w->backoff_ms > BACKOFF_MAX_MS)
 		w->backoff_ms = BACKOFF_MAX_MS;
 	w->blocked_ms = w->now_ms + w->backoff_ms + jitter % w->backoff_ms;
+}
+
+/* One that is in force is none of the cluster's incidents. */
+static bool has_event(const struct status_entry *e)
+{
+	return e->said.reason && e->said.verdict != STATUS_WARNED;
 }
 
 /* Not now: the more often, the later. */
@@ -407,7 +426,7 @@ static void see(struct status_entry *e, const json_t *object)
 /* An Event has to do, once. */
 static void tell_instead(struct status_entry *e)
 {
-	e->event_due = !e->told && e->said.reason;
+	e->event_due = !e->told && has_event(e);
 	e->told = true;
 }
 
@@ -432,8 +451,9 @@ static void written(struct status_entry *e, const char *body, size_t size)
 		return;
 	}
 	e->writer->written++;
-	time_text(e->mark);
-	e->event_due = e->said.reason != NULL;
+	snprintf(e->mark, sizeof(e->mark), "%s",
+		 json_get_text(json_object_get(object, "metadata"), "resourceVersion", ""));
+	e->event_due = has_event(e);
 }
 
 static void patched(void *arg, long status, const char *body, size_t size, const char *error)
@@ -601,17 +621,20 @@ static unsigned rest_of(const struct status_writer *w, uint64_t next_ms)
 struct work {
 	bool dirty, wrong;
 	uint64_t next_ms;
+	uint64_t settle_ms; /* the next one to settle; UINT64_MAX: none is to */
 };
 
 static struct work find_work(const struct status_writer *w)
 {
-	struct work work = { .next_ms = w->now_ms + BACKOFF_MAX_MS };
+	struct work work = { .next_ms = w->now_ms + BACKOFF_MAX_MS, .settle_ms = UINT64_MAX };
 
 	for (const struct status_entry *e = w->known ? w->entries : NULL; e; e = e->next) {
 		work.wrong |= e->said.reason != NULL;
 		work.dirty |= is_dirty(e);
 		if (is_dirty(e) && due_ms(e) < work.next_ms)
 			work.next_ms = due_ms(e);
+		if (e->settle_ms > w->now_ms && e->settle_ms < work.settle_ms)
+			work.settle_ms = e->settle_ms;
 	}
 	return work;
 }
@@ -631,6 +654,8 @@ unsigned status_writer_turn(struct status_writer *w, uint64_t now_ms)
 	work = find_work(w);
 	decide(w, work.dirty, work.wrong);
 	rest = work.dirty ? rest_of(w, work.next_ms) : w->entries ? REMEMBER_MS : 0;
+	if (work.settle_ms != UINT64_MAX && (!rest || work.settle_ms - now_ms < rest))
+		rest = (unsigned)(work.settle_ms - now_ms);
 	return w->news && (!rest || rest > GATHER_MS) ? GATHER_MS : rest;
 }
 

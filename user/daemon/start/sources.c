@@ -35,6 +35,11 @@ static int open_leave(const char *daemonset, const struct kube_config *config,
 	return namespace ? leave_open(config, namespace, name, loop, &s->leave) : -ENOMEM;
 }
 
+static const json_t *warned(void *arg)
+{
+	return engine_warned(((struct sources *)arg)->engine);
+}
+
 /* Where the agents are: that of their DaemonSet. The caller's; NULL without memory. */
 static char *agents_namespace(const struct options *o)
 {
@@ -55,6 +60,7 @@ static int open_source(const struct options *o, const struct kube_config *config
 						     .node = o->node_name ? o->node_name : host,
 						     .namespace = namespace,
 						     .submit = submit,
+						     .warned = warned,
 						     .arg = s };
 
 	gethostname(host, sizeof(host) - 1);

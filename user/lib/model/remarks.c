@@ -97,6 +97,24 @@ const struct remark *remark_of(const struct error *e)
 	return e->remark ? e->remark : !e->warning ? &invalid : &remarks[REMARK_NO_EFFECT];
 }
 
+bool remark_of_pods(const struct remark *r)
+{
+	return r == &remarks[REMARK_SUBSET_WITHOUT_PODS] || r == &remarks[REMARK_NO_WORKLOAD] ||
+	       r == &remarks[REMARK_ADDRESS_TWICE] || r == &remarks[REMARK_TOO_MANY_ENDPOINTS];
+}
+
+const struct remark *remark_of_text(const char *text)
+{
+	const char *code = strrchr(text, '[');
+	size_t len = code ? strcspn(++code, "]") : 0;
+
+	for (size_t i = 0;
+	     code && !strcmp(code + len, "]") && i < sizeof(remarks) / sizeof(*remarks); i++)
+		if (strlen(remarks[i].code) == len && !memcmp(remarks[i].code, code, len))
+			return &remarks[i];
+	return NULL;
+}
+
 const char *remark_message(const struct error *e, size_t *len)
 {
 	const char *message = e->text ? e->text + e->place + 2 : "out of memory";

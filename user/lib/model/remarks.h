@@ -55,6 +55,10 @@ __attribute__((format(printf, 5, 6))) void errors_remark(struct errors *e, enum 
 
 /* What kind of message it is: that of any error if it is one. Never NULL. */
 const struct remark *remark_of(const struct error *e);
+/* Whether it comes and goes with pods. */
+bool remark_of_pods(const struct remark *r);
+/* What the message is, by the code at its end. NULL: it has none. */
+const struct remark *remark_of_text(const char *text);
 /* The message without its place, advice and code; `*len` bytes. */
 const char *remark_message(const struct error *e, size_t *len);
 
