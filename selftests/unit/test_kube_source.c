@@ -1093,6 +1093,9 @@ Test(kube_source, what_was_known_of_another_cluster_goes_when_this_one_has_told_
 	tell_service("a", "10.96.0.1", 80); /* that is the same in both */
 	tell_service("b", "10.96.0.2", 80);
 	synced();
+	/* The informer that asks now tells, too, that nothing answers. */
+	for (int i = 0; i < 50 && !kube_source_is_ready(t.source); i++)
+		run(100);
 	cr_expect(kube_source_is_ready(t.source));
 	cr_expect(in_force(KIND_SERVICE, "a"));
 	cr_expect(in_force(KIND_SERVICE, "b"));
