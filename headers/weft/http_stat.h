@@ -6,6 +6,9 @@
  * `http_routes`. A row belongs to the name in it for good; rows are taken in order, and the first
  * one without a name is the end. Row 0 is for all names that found no row left.
  *
+ * While a weft-proxy drains there are several. They count together; of a gauge each has a number of
+ * its own, by its slot, and the gauge is their sum. weftd sets those of one that has ended to 0.
+ *
  * Names and meanings are Envoy's (its "cluster statistics"), gauges are marked. What the kernel
  * counts for the same cluster is in `clusters` (policy.h).
  */
@@ -15,6 +18,7 @@ enum {
 	HTTP_STAT_ROWS = 4096, /* of each */
 	HISTOGRAM_BUCKETS = 64,
 	HTTP_EJECTED_MAX = 12,
+	HTTP_PROXIES = 8, /* weft-proxies at a time: one serves, the others drain */
 };
 
 /*
@@ -30,6 +34,8 @@ struct histogram {
 struct http_ejection {
 	__u32 endpoint; /* stable id */
 	__u32 back_ds;	/* tenths of a second of CLOCK_MONOTONIC; 0: nothing is here */
+	__u32 proxy;	/* the slot of the one that keeps it out */
+	__u32 pad;
 };
 
 /* `http_clusters`. A try is a request as one endpoint gets it: there may be several to a request.
@@ -39,27 +45,27 @@ struct http_cluster_stat {
 
 	/* Connections from the proxy to endpoints. */
 	__u64 upstream_cx_total;
-	__u64 upstream_cx_http1_total;	   /* those for HTTP/1.1 */
-	__u64 upstream_cx_active;	   /* gauge: open, or being opened */
-	__u64 upstream_cx_connect_fail;	   /* did not come about, for whatever reason */
-	__u64 upstream_cx_connect_timeout; /* of those, because of connectTimeout */
-	__u64 upstream_cx_overflow;	   /* not opened when wanted: maxConnections */
-	__u64 upstream_cx_idle_timeout;	   /* closed: not in use for idleTimeout */
-	__u64 upstream_cx_max_requests;	   /* closed: maxRequestsPerConnection */
-	__u64 upstream_cx_none_healthy;	   /* not opened: no healthy endpoint */
-	__u64 upstream_cx_protocol_error;  /* what came was not HTTP */
-	__u64 upstream_cx_destroy;	   /* closed, for whatever reason */
-	__u64 upstream_cx_destroy_local;   /* of those, by the proxy */
-	__u64 upstream_cx_destroy_remote;  /* of those, by the endpoint */
-	__u64 upstream_cx_rx_bytes_total;  /* from endpoints; counted when a try is over */
-	__u64 upstream_cx_tx_bytes_total;  /* to endpoints; likewise */
+	__u64 upstream_cx_http1_total;		/* those for HTTP/1.1 */
+	__u32 upstream_cx_active[HTTP_PROXIES]; /* gauge: open, or being opened */
+	__u64 upstream_cx_connect_fail;		/* did not come about, for whatever reason */
+	__u64 upstream_cx_connect_timeout;	/* of those, because of connectTimeout */
+	__u64 upstream_cx_overflow;		/* not opened when wanted: maxConnections */
+	__u64 upstream_cx_idle_timeout;		/* closed: not in use for idleTimeout */
+	__u64 upstream_cx_max_requests;		/* closed: maxRequestsPerConnection */
+	__u64 upstream_cx_none_healthy;		/* not opened: no healthy endpoint */
+	__u64 upstream_cx_protocol_error;	/* what came was not HTTP */
+	__u64 upstream_cx_destroy;		/* closed, for whatever reason */
+	__u64 upstream_cx_destroy_local;	/* of those, by the proxy */
+	__u64 upstream_cx_destroy_remote;	/* of those, by the endpoint */
+	__u64 upstream_cx_rx_bytes_total;	/* from endpoints; counted when a try is over */
+	__u64 upstream_cx_tx_bytes_total;	/* to endpoints; likewise */
 
 	/* Requests. */
-	__u64 upstream_rq_total;		 /* tries that got a connection */
-	__u64 upstream_rq_active;		 /* gauge: of those, not over yet */
-	__u64 upstream_rq_pending_total;	 /* tries that had to wait for a connection */
-	__u64 upstream_rq_pending_active;	 /* gauge: of those, still waiting */
-	__u64 upstream_rq_pending_overflow;	 /* requests refused by a limit: 503, UO */
+	__u64 upstream_rq_total;		/* tries that got a connection */
+	__u32 upstream_rq_active[HTTP_PROXIES]; /* gauge: of those, not over yet */
+	__u64 upstream_rq_pending_total;	/* tries that had to wait for a connection */
+	__u32 upstream_rq_pending_active[HTTP_PROXIES]; /* gauge: of those, still waiting */
+	__u64 upstream_rq_pending_overflow;		/* requests refused by a limit: 503, UO */
 	__u64 upstream_rq_pending_failure_eject; /* tries whose connection did not come about */
 	__u64 upstream_rq_cancelled;		 /* tries given up while they waited for one */
 	__u64 upstream_rq_timeout;		 /* requests that the route's timeout ended */
@@ -81,7 +87,8 @@ struct http_cluster_stat {
 				 for */
 
 	/* outlier_detection.* */
-	__u64 ejections_active;		/* gauge: endpoints that are out, as of the last request */
+	/* gauge: endpoints that are out, as of the last request */
+	__u32 ejections_active[HTTP_PROXIES];
 	__u64 ejections_enforced_total; /* of any type */
 	__u64 ejections_overflow;	/* did not come about: maxEjectionPercent */
 	__u64 ejections_enforced_consecutive_5xx;

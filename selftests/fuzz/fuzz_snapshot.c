@@ -39,6 +39,7 @@ static const void *base;
 static size_t base_size;
 static const struct http_snapshot *good; /* of it */
 static struct cluster_limit *limits;
+static uint32_t *held;
 static struct stats *stats;
 static struct shared_state *state;
 static struct buffer_pool buffers;
@@ -99,7 +100,7 @@ int LLVMFuzzerInitialize(int *argc, char ***argv)
 		if (!hs_count(good, i))
 			abort();
 	stderr = fopen("/dev/null", "we"); /* each input would have a line to itself */
-	return limits_map(-1, &limits);
+	return limits_map(-1, &limits) || held_map(-1, &held);
 }
 
 static void change(char *bytes, const struct change *c)
@@ -204,7 +205,7 @@ static void renew_state(void)
 		return;
 	shared_state_free(state);
 	stats_close(stats);
-	if (stats_open(-1, -1, &stats) || !(state = shared_state_new(limits, stats)))
+	if (stats_open(-1, -1, &stats) || !(state = shared_state_new(limits, held, stats)))
 		abort();
 }
 

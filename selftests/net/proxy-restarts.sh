@@ -62,7 +62,7 @@ wait_until 5 another_than "$second"
 third=$(proxy_pid)
 weftd_stop
 ended "$third" && fail "the proxy has ended with weftd"
-weftd_start --workers 2 --access-log "$TMP/access.log"
+weftd_start --workers 2 --log-level debug --access-log "$TMP/access.log"
 wait_until 5 ended "$third"
 fourth=$(proxy_pid)
 expect_match "one with other options is replaced" "$(weft status)" "proxy +process $fourth, 2 workers"
@@ -71,7 +71,7 @@ expect_eq "the proxy has it open" "$(find "/proc/$fourth/fd" -lname "$TMP/access
 
 kill -STOP "$fourth"
 weftd_kill9
-weftd_start --workers 2 --access-log "$TMP/access.log"
+weftd_start --workers 2 --log-level debug --access-log "$TMP/access.log"
 expect_eq "one that does not answer is replaced" "$(ended "$fourth" && another_than "$fourth" && echo yes)" yes
 weftd_stop
 

@@ -5,7 +5,7 @@
 #
 #   --max-connections  refused: connections are in the table       --pods, --nic       taken
 #   --bpffs            refused: the programs there steer on        --workers           another weft-proxy, with as many
-#   --run-dir          refused: weft-proxy serves there            --access-log, -format, --log-level   another weft-proxy
+#   --run-dir          refused: weft-proxy serves there            --log-level   another weft-proxy
 #   --state-dir        taken, with a warning: its rules hold    --unseen, --shortcut   taken
 #   --cgroup           refused: the programs on it steer on
 . "${0%/*}/lib.sh"
@@ -95,7 +95,13 @@ for workers in 1 3; do
 	expect_eq "workers" "$(status_of .proxy.workers)" $workers
 	expect_eq "their threads" "$(find "/proc/$(proxy_pid)/task" -mindepth 1 -maxdepth 1 | wc -l)" $((workers + 1))
 done
-for option in "--access-log $TMP/access" "--access-log $TMP/access --access-log-format json" "--log-level debug"; do
+for option in "--access-log $TMP/access" "--access-log $TMP/access --access-log-format json" "--access-log -" ""; do
+	was=$(proxy_pid)
+	# shellcheck disable=SC2086 # words are meant
+	restart --workers 3 $option
+	expect_eq "${option:-no access log}: weft-proxy goes on with it" "$(proxy_pid)" "$was"
+done
+for option in "--log-level debug"; do
 	was=$(proxy_pid)
 	# shellcheck disable=SC2086 # words are meant
 	restart --workers 3 $option

@@ -40,8 +40,9 @@ void row_bench_open(struct row_bench *b)
 	json_decref(list);
 	http_tables_routes(&b->tables);
 	b->limits = calloc(CLUSTER_IDS_MAX, sizeof(*b->limits));
+	b->held = calloc(CLUSTER_IDS_MAX, sizeof(*b->held));
 	cr_assert_eq(stats_open(-1, -1, &b->stats), 0);
-	b->state = shared_state_new(b->limits, b->stats);
+	b->state = shared_state_new(b->limits, b->held, b->stats);
 	cr_assert_eq(router_new(b->state, &b->rules), 0);
 	offer(b);
 }
@@ -52,6 +53,7 @@ void row_bench_close(struct row_bench *b)
 	shared_state_free(b->state);
 	stats_close(b->stats);
 	free(b->limits);
+	free(b->held);
 	buffer_pool_free(&b->buffers);
 	json_decref(b->cluster);
 	http_tables_free(&b->tables);

@@ -35,6 +35,7 @@ struct row_bench {
 	struct http_tables tables;
 	json_t *cluster; /* cluster.json's items */
 	struct cluster_limit *limits;
+	uint32_t *held;
 	struct stats *stats;
 	struct shared_state *state;
 	struct snapshot_router *rules;

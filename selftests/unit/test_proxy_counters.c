@@ -18,23 +18,24 @@
 
 static struct env *e;
 static struct cluster_limit connections;
+static uint32_t held;
 static struct limit limit;
 
 static void setup(void)
 {
 	e = env_new(NULL);
 	connections = (struct cluster_limit){ 0 };
-	limit = (struct limit){ .connections = &connections };
+	limit = (struct limit){ .connections = &connections, .held = &held };
 }
 
 static void teardown(void)
 {
 	/* The last client may have had its response before the proxy counts that. */
 	for (int i = 0;
-	     i < 200 && __atomic_load_n(&e->cluster.upstream_rq_active, __ATOMIC_RELAXED); i++)
+	     i < 200 && __atomic_load_n(&e->cluster.upstream_rq_active[0], __ATOMIC_RELAXED); i++)
 		wait_ms(5);
-	cr_expect_eq(e->cluster.upstream_rq_active, 0u);
-	cr_expect_eq(e->cluster.upstream_rq_pending_active, 0u);
+	cr_expect_eq(e->cluster.upstream_rq_active[0], 0u);
+	cr_expect_eq(e->cluster.upstream_rq_pending_active[0], 0u);
 	env_free(e);
 }
 
@@ -225,7 +226,7 @@ static int map_like(size_t row_size)
 	return fd;
 }
 
-Test(proxy_stats, counters_outlive_the_process_and_gauges_do_not)
+Test(proxy_stats, counters_outlive_the_process_and_others_know_whose_gauges_are)
 {
 	int clusters = map_like(sizeof(struct http_cluster_stat)),
 	    routes = map_like(sizeof(struct http_route_stat));
@@ -238,17 +239,23 @@ Test(proxy_stats, counters_outlive_the_process_and_gauges_do_not)
 	cr_expect_neq(a, b);
 	cr_expect_eq(stats_cluster(s, "a", 1), a);
 	stat_add(&a->upstream_rq_total, 3);
-	stat_inc(&a->upstream_rq_active);
-	stat_inc(&b->upstream_cx_active);
+	gauge_inc(a->upstream_rq_active);
+	gauge_inc(b->upstream_cx_active);
 	stat_inc(&stats_route(s, "r", 1)->rq_total);
 	stats_close(s);
 
+	stats_slot = 3; /* the next one, while that one drains */
 	cr_assert_eq(stats_open(clusters, routes, &s), 0);
 	a = stats_cluster(s, "a", 1);
 	cr_expect_str_eq(a->name, "a");
 	cr_expect_eq(a->upstream_rq_total, 3u);
-	cr_expect_eq(a->upstream_rq_active, 0u);
-	cr_expect_eq(stats_cluster(s, "bb", 2)->upstream_cx_active, 0u);
+	gauge_inc(a->upstream_rq_active);
+	gauge_inc(a->upstream_rq_active);
+	gauge_dec(a->upstream_rq_active);
+	cr_expect_eq(a->upstream_rq_active[0], 1u);
+	cr_expect_eq(a->upstream_rq_active[3], 1u);
+	cr_expect_eq(gauge_sum(a->upstream_rq_active), 2u);
+	cr_expect_eq(stats_cluster(s, "bb", 2)->upstream_cx_active[0], 1u);
 	cr_expect_eq(stats_route(s, "r", 1)->rq_total, 1u);
 	cr_expect_eq(stats_cluster(s, "c", 1), a + 2);
 	stats_close(s);
@@ -357,6 +364,7 @@ Test(proxy_stats, what_a_route_has_decided)
 		"GET / HTTP/1.1\r\nHost: elsewhere.org\r\n\r\n",
 	};
 	_cleanup_free_ struct cluster_limit *limits = calloc(CLUSTER_IDS_MAX, sizeof(*limits));
+	_cleanup_free_ uint32_t *held = calloc(CLUSTER_IDS_MAX, sizeof(*held));
 	_cleanup_close_ int fd = memfd_create("snapshot", MFD_CLOEXEC);
 	struct http_tables t = { 0 };
 	struct config *config;
@@ -369,7 +377,7 @@ Test(proxy_stats, what_a_route_has_decided)
 	cr_assert_eq(write(fd, t.tables->http_bytes, t.tables->http_size),
 		     (ssize_t)t.tables->http_size);
 	cr_assert_eq(stats_open(-1, -1, &stats), 0);
-	state = shared_state_new(limits, stats);
+	state = shared_state_new(limits, held, stats);
 	cr_assert_eq(router_new(state, &rules), 0);
 	cr_assert_eq(config_map(fd, &config), 0);
 	router_offer(rules, config);

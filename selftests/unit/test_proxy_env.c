@@ -289,6 +289,11 @@ int env_client_of_other(struct env *e)
 	return client_of(e->other->port);
 }
 
+struct http_worker *env_other_worker(struct env *e)
+{
+	return &e->other->worker;
+}
+
 int env_accept_maybe(struct env *e)
 {
 	struct pollfd p = { e->endpoint, POLLIN, 0 };

@@ -47,6 +47,7 @@ void env_free(struct env *e);
 
 int env_client(struct env *e); /* a connection to the proxy */
 int env_client_of_other(struct env *e);
+struct http_worker *env_other_worker(struct env *e);
 int env_accept(struct env *e); /* the proxy's next connection to the endpoint */
 int env_accept_at(int listener);
 /* A second endpoint, which is what the first is but for its port: for all tries but the first. */

@@ -60,3 +60,17 @@ Test(proxy_identity, one_that_was_started_differently_is_another)
 	cr_assert(one && other);
 	cr_expect_str_neq(one, other);
 }
+
+/* It is told where to write while it runs, and a container's output is another one each time. */
+Test(proxy_identity, where_the_access_log_goes_makes_no_difference)
+{
+	struct supervisor_options logs = plain;
+	_cleanup_free_ char *one = NULL, *other = NULL;
+
+	logs.access_log = STDERR_FILENO;
+	logs.access_log_json = true;
+	one = proxy_identity(&plain, "/nowhere");
+	other = proxy_identity(&logs, "/nowhere");
+	cr_assert(one && other);
+	cr_expect_str_eq(one, other);
+}

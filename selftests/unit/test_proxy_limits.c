@@ -14,7 +14,8 @@
 
 static struct env *e;
 static struct cluster_limit row;
-static struct limit limit = { .connections = &row };
+static uint32_t held;
+static struct limit limit = { .connections = &row, .held = &held };
 
 static void begin(struct env *env)
 {
@@ -139,7 +140,8 @@ Test(proxy_limits, requests_under_way)
 Test(proxy_limits, a_connection_is_used_again_only_for_the_cluster_that_counts_it)
 {
 	static struct cluster_limit other_row;
-	static struct limit other = { .connections = &other_row };
+	static uint32_t other_held;
+	static struct limit other = { .connections = &other_row, .held = &other_held };
 
 	PLAY("C> GET /a", "U> GET /a", "U< 200", "C< 200");
 	e->target.limit = &other;
@@ -235,12 +237,14 @@ Test(proxy_limits, connections_of_the_kernel_count)
 Test(proxy_limits_row, a_reservation)
 {
 	row = (struct cluster_limit){ .steered = 2 };
+	held = 0;
 	cr_expect(limit_connect(&limit, 3));
 	cr_expect_not(limit_connect(&limit, 3));
 	cr_expect(limit_connect(&limit, 0));
 	cr_expect_eq(row.steered, 2u);
 	cr_expect_eq(row.proxied, 2u);
 	cr_expect_eq(row.peak, 4u);
+	cr_expect_eq(held, 2u, "what is given back for it, should it be killed");
 	limit_disconnect(&limit);
 	limit_disconnect(&limit);
 	cr_expect_eq(row.steered, 2u);
@@ -250,11 +254,28 @@ Test(proxy_limits_row, a_reservation)
 	cr_expect_not(limit_connect(&limit, UINT32_MAX));
 }
 
+/* One that drains has its part of the same limit. */
+Test(proxy_limits_row, what_other_proxies_have_is_not_there_for_requests)
+{
+	const struct limit_max max = { .connections = 3, .pending = 1 };
+
+	row = (struct cluster_limit){ .steered = 1, .proxied = 2 };
+	held = 1;
+	limit.admitted = 0;
+	cr_expect(limit_admit(&limit, &max));
+	cr_expect(limit_admit(&limit, &max), "this one's connection, and one that waits");
+	cr_expect_not(limit_admit(&limit, &max));
+	limit.admitted = 0;
+	held = 0;
+	row = (struct cluster_limit){ 0 };
+}
+
 /* What a BPF array gives is what a file gives: pages that others see, too. */
 Test(proxy_limits_row, rows_are_shared_through_the_descriptor)
 {
 	struct cluster_limit *one, *two, *own;
-	struct limit l;
+	uint32_t mine = 0;
+	struct limit l = { .held = &mine };
 	int fd = memfd_create("limits", 0);
 
 	cr_assert_eq(ftruncate(fd, CLUSTER_IDS_MAX * sizeof(*one)), 0);

@@ -228,6 +228,29 @@ Test(proxy_log, a_reader_that_is_too_slow_costs_lines_and_not_time)
 	}
 }
 
+Test(proxy_log, the_next_file_gets_what_waits_and_the_loss_is_counted)
+{
+	int first[2], second = memfd_create("log", MFD_CLOEXEC);
+	uint64_t lost;
+	char bytes[ACCESS_LOG_SIZE];
+	ssize_t n;
+
+	cr_assert_eq(pipe2(first, O_CLOEXEC | O_NONBLOCK), 0);
+	access_log_open(&log_, first[1], false);
+	write_lines(2000);
+	lost = log_.lost;
+	cr_expect_gt(lost, 0u);
+	access_log_switch(&log_, second, false);
+	cr_expect(access_log_flush(&log_));
+	cr_expect_eq(log_.lost, 0u, "it has been said");
+	n = pread(second, bytes, sizeof(bytes), 0);
+	cr_assert_gt(n, 0);
+	lost += count_lines(bytes, (size_t)n);
+	while ((n = read(first[0], bytes, sizeof(bytes))) > 0)
+		lost += count_lines(bytes, (size_t)n);
+	cr_expect_eq(lost, 2000u);
+}
+
 static struct access_log *threads[2];
 
 static void *write_and_flush(void *arg)

@@ -7,6 +7,7 @@
 #include <pthread.h>
 #include <signal.h>
 #include <string.h>
+#include <sys/eventfd.h>
 #include <sys/mman.h>
 #include <sys/signalfd.h>
 #include <sys/stat.h>
@@ -38,6 +39,44 @@ static int tell_requests(void *arg, int fd)
 	return write(fd, "told", 4) == 4 ? 0 : -EIO;
 }
 
+static int logged = -1, clients = -1, json;
+static uint32_t drain_ms, drain_shared;
+static int wake;
+static bool ends;
+
+static int take_log(void *arg, int fd, bool as_json)
+{
+	(void)arg;
+	logged = fd;
+	json = as_json;
+	return 0;
+}
+
+static int take_clients(void *arg, int fd)
+{
+	(void)arg;
+	clients = fd;
+	return 0;
+}
+
+static int let_go(void *arg, int fd, uint32_t ms, uint32_t shared)
+{
+	(void)arg;
+	clients = fd;
+	drain_ms = ms;
+	drain_shared = shared;
+	return 0;
+}
+
+static bool is_over(void *arg)
+{
+	uint64_t n;
+
+	(void)arg;
+	cr_assert_eq(read(wake, &n, sizeof(n)), sizeof(n));
+	return ends;
+}
+
 static void *serve(void *arg)
 {
 	(void)arg;
@@ -53,12 +92,18 @@ static void begin(void)
 	cr_assert_not_null(mkdtemp(dir));
 	for (size_t i = 0; i < 2; i++)
 		listeners[i] = dup(STDERR_FILENO);
-	orders = (struct orders){ .listener = proxy_link_bind(dir),
+	orders = (struct orders){ .listener = proxy_link_bind(dir, 0),
 				  .listeners = listeners,
 				  .count = 2,
 				  .identity = "who",
 				  .snapshot = take_snapshot,
-				  .requests = tell_requests };
+				  .requests = tell_requests,
+				  .log = take_log,
+				  .succeed = take_clients,
+				  .drain = let_go,
+				  .wake = (wake = eventfd(0, EFD_CLOEXEC)),
+				  .alarm = -1,
+				  .over = is_over };
 	cr_assert_geq(orders.listener, 0);
 	cr_assert_eq(orders_listen(orders.listener), 0);
 	cr_assert_eq(pthread_create(&thread, NULL, serve, NULL), 0);
@@ -66,7 +111,7 @@ static void begin(void)
 
 static void end(void)
 {
-	proxy_link_remove(dir);
+	proxy_link_remove(dir, 0);
 	rmdir(dir);
 	close(orders.listener);
 	close(signals);
@@ -79,7 +124,7 @@ TestSuite(proxy_orders, .init = begin, .fini = end);
 static int reach(void)
 {
 	pid_t pid;
-	int conn = proxy_link_connect(dir, &pid);
+	int conn = proxy_link_connect(dir, 0, &pid);
 
 	cr_assert_geq(conn, 0);
 	cr_assert_eq(pid, getpid());
@@ -125,6 +170,7 @@ Test(proxy_orders, hello_hands_the_listening_sockets_out)
 	cr_assert_str_eq(hello.version, WEFT_VERSION);
 	cr_assert_str_eq(hello.identity, "who");
 	cr_assert_eq(hello.workers, 2);
+	cr_assert_eq(hello.can, PROXY_CAN_DRAIN);
 	cr_assert_eq(count, 2);
 	for (unsigned i = 0; i < count; i++)
 		cr_assert_eq(close(fds[i]), 0);
@@ -177,4 +223,68 @@ Test(proxy_orders, the_next_weftd_is_served_when_one_has_gone)
 	first = -1;
 	cr_assert_eq(ask(second, PROXY_SNAPSHOT, signals), 0);
 	quit(second);
+}
+
+static int order(int conn, struct proxy_order o, int fd)
+{
+	struct proxy_reply reply;
+
+	cr_assert_eq(proxy_link_send(conn, &o, fd), 0);
+	cr_assert_eq(proxy_link_receive(conn, WAIT_MS, &reply, sizeof(reply), NULL, NULL), 0);
+	cr_assert_eq(reply.type, o.type);
+	return reply.error;
+}
+
+Test(proxy_orders, the_access_log_goes_where_weftd_says)
+{
+	_cleanup_close_ int conn = reach();
+
+	cr_assert_eq(order(conn, (struct proxy_order){ .type = PROXY_LOG, .json = 1 }, signals), 0);
+	cr_assert_geq(logged, 0);
+	cr_assert_eq(json, 1);
+	close(logged);
+	cr_assert_eq(order(conn, (struct proxy_order){ .type = PROXY_LOG }, -1), 0);
+	cr_assert_eq(logged, -1, "nowhere");
+	quit(conn);
+}
+
+Test(proxy_orders, one_that_drains_ends_by_itself)
+{
+	const struct proxy_order drain = { .type = PROXY_DRAIN, .drain = { 4500, 2 } };
+	const uint64_t one = 1;
+	_cleanup_close_ int conn = reach();
+	void *r;
+
+	cr_assert_eq(order(conn, (struct proxy_order){ .type = PROXY_SUCCEED }, signals), 0);
+	cr_assert_geq(clients, 0);
+	cr_assert_eq(ask(conn, PROXY_SUCCEED, -1), -EBADMSG, "without a socket");
+	cr_assert_eq(ask(conn, PROXY_DRAIN, -1), -EBADMSG);
+	cr_assert_eq(order(conn, drain, signals), 0);
+	cr_assert_eq(drain_ms, 4500);
+	cr_assert_eq(drain_shared, 2);
+	cr_assert_eq(write(wake, &one, sizeof(one)), sizeof(one));
+	cr_assert_eq(ask(conn, PROXY_SNAPSHOT, signals), 0, "not all workers have drained");
+	ends = true;
+	cr_assert_eq(write(wake, &one, sizeof(one)), sizeof(one));
+	cr_assert_eq(pthread_join(thread, &r), 0);
+	cr_assert_null(r);
+}
+
+Test(proxy_orders, the_one_that_serves_has_a_name_of_its_own)
+{
+	_cleanup_close_ int conn = reach(), other = proxy_link_bind(dir, 5), found = -1;
+	pid_t pid;
+
+	cr_assert_eq(proxy_link_served(dir), -ENOENT);
+	cr_assert_eq(proxy_link_connect(dir, PROXY_SERVES, &pid), -ENOENT);
+	cr_assert_eq(proxy_link_serve(dir, 5), 0);
+	cr_assert_eq(proxy_link_served(dir), 5);
+	cr_assert_eq(proxy_link_serve(dir, 0), 0);
+	cr_assert_eq(proxy_link_served(dir), 0);
+	found = proxy_link_connect(dir, PROXY_SERVES, &pid);
+	cr_assert_geq(found, 0);
+	proxy_link_remove(dir, 5);
+	cr_assert_eq(proxy_link_connect(dir, 5, &pid), -ENOENT);
+	proxy_link_remove(dir, PROXY_SERVES);
+	quit(conn);
 }

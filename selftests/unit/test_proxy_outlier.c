@@ -5,6 +5,7 @@
 #include <criterion/criterion.h>
 #include <pthread.h>
 
+#include "lib/base/http_stat_fields.h"
 #include "proxy/route/outlier.h"
 
 enum { COUNT = 4, START = 1000000, INTERVAL = 10000, BASE = 30000, MOST = 100000 };
@@ -140,7 +141,7 @@ Test(proxy_outlier, no_more_than_the_share_are_out)
 	cr_expect_not(outlier_ejected(&o, 2, START));
 	cr_expect_not(outlier_ejected(&o, 3, START));
 	cr_expect_eq(stat.ejections_overflow, 2u);
-	cr_expect_eq(stat.ejections_active, 2u);
+	cr_expect_eq(gauge_sum(stat.ejections_active), 2u);
 	cr_expect_eq(stat.ejections_enforced_consecutive_5xx, 2u);
 	/* When there is room again the count is reached anew, not by the next one. */
 	answers(2, 500, 2, START + BASE);
@@ -287,4 +288,22 @@ Test(proxy_outlier, others_are_told_who_is_out_and_until_when)
 	cr_expect_not(outlier_ejected(&o, 0, START + BASE));
 	cr_expect_null(told(7), "it is back");
 	cr_expect_not_null(told(8));
+}
+
+/* As another process that drains, with an outlier_state of its own. */
+Test(proxy_outlier, of_two_proxies_each_tells_of_what_it_keeps_out)
+{
+	struct http_ejection *told = stat.ejected;
+
+	answers(0, 500, 3, START);
+	stats_slot = 1;
+	for (int i = 0; i < HTTP_EJECTED_MAX; i++)
+		told[i].proxy = told[i].back_ds ? told[i].proxy : 0;
+	answers(1, 500, 3, START);
+	cr_expect_eq(stat.ejections_active[0], 1u);
+	cr_expect_eq(stat.ejections_active[1], 1u);
+	cr_expect(told[0].back_ds && told[1].back_ds);
+	cr_expect_eq(told[0].proxy, 0u);
+	cr_expect_eq(told[1].proxy, 1u);
+	stats_slot = 0;
 }

@@ -11,6 +11,7 @@
 #include "test_compile_util.h"
 
 struct cluster_limit *rules_limits;
+static uint32_t *held;
 struct snapshot_router *rules_workers[WORKERS];
 struct buffer_pool rules_buffers;
 void *rules_snapshot;
@@ -23,9 +24,10 @@ static struct registry *registry;
 static void setup(void)
 {
 	cr_assert_eq(limits_map(-1, &rules_limits), 0);
+	cr_assert_eq(held_map(-1, &held), 0);
 	registry = registry_new();
 	cr_assert_eq(stats_open(-1, -1, &stats), 0);
-	state = shared_state_new(rules_limits, stats);
+	state = shared_state_new(rules_limits, held, stats);
 	for (int i = 0; i < WORKERS; i++)
 		cr_assert_eq(router_new(state, &rules_workers[i]), 0);
 }
@@ -37,6 +39,7 @@ static void teardown(void)
 	shared_state_free(state);
 	stats_close(stats);
 	limits_unmap(rules_limits);
+	held_unmap(held);
 	buffer_pool_free(&rules_buffers);
 	registry_free(registry);
 	free(rules_snapshot);

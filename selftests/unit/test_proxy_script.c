@@ -272,7 +272,8 @@ const char *script_wrong_counter(const struct stat_field *fields, void *row, con
 	unsigned named = value_in(list, TIME, UINT64_MAX) != UINT64_MAX;
 
 	for (; fields->name; fields++) {
-		__u64 now = *stat_at(fields, row), value = value_in(list, fields->name, UINT64_MAX);
+		__u64 now = stat_value(fields, row),
+		      value = value_in(list, fields->name, UINT64_MAX);
 
 		named += value != UINT64_MAX;
 		if (value == UINT64_MAX ? only && now : now != value)

@@ -90,10 +90,10 @@ Test(untrusted_proxy, an_ejection_is_believed_as_far_as_the_rules_allow_it)
 	struct http_ejection rows[HTTP_EJECTED_MAX];
 
 	memset(rows, 0xff, sizeof(rows));
-	rows[1] = (struct http_ejection){ 7, NOW / 100 + 21 };
-	rows[2] = (struct http_ejection){ 8, NOW / 100 };
-	rows[3] = (struct http_ejection){ 9, UINT32_MAX };
-	rows[HTTP_EJECTED_MAX - 1] = (struct http_ejection){ 10, NOW / 100 + 1 };
+	rows[1] = (struct http_ejection){ 7, NOW / 100 + 21, 0, 0 };
+	rows[2] = (struct http_ejection){ 8, NOW / 100, 0, 0 };
+	rows[3] = (struct http_ejection){ 9, UINT32_MAX, 0, 0 };
+	rows[HTTP_EJECTED_MAX - 1] = (struct http_ejection){ 10, NOW / 100 + 1, 0, 0 };
 	cr_expect_eq(http_ejected_until(&c, rows, 7, NOW), NOW + 2100u);
 	cr_expect_eq(http_ejected_until(&c, rows, 8, NOW), 0u, "it is back");
 	cr_expect_eq(http_ejected_until(&c, rows, 9, NOW), (__u64)MOST, "no longer than can be");

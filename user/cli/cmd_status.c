@@ -149,6 +149,15 @@ static void print_sources(const json_t *data)
 	}
 }
 
+static void print_draining(const json_t *proxy)
+{
+	json_t *pid;
+	size_t i;
+
+	json_array_foreach(json_object_get(proxy, "draining"), i, pid)
+		printf("draining     process %lld\n", (long long)json_integer_value(pid));
+}
+
 static int print(const json_t *data)
 {
 	const json_t *proxy = json_object_get(data, "proxy");
@@ -181,6 +190,7 @@ static int print(const json_t *data)
 	       (long long)json_get_int(proxy, "pid", 0),
 	       (long long)json_get_int(proxy, "workers", 0),
 	       (long long)json_get_int(proxy, "restarts", 0));
+	print_draining(proxy);
 	printf("kernel       %s\n", json_get_text(data, "kernel", "?"));
 	printf("pinned at    %s\n", json_get_text(data, "bpffs", "?"));
 	printf("state in     %s\n", json_get_text(data, "state_dir", "?"));

@@ -8,6 +8,7 @@
 #include <time.h>
 
 #include "daemon/source/kubernetes.h"
+#include "lib/base/http_stat_fields.h"
 #include "lib/base/cleanup.h"
 #include "lib/explain/explain_http.h"
 #include "lib/model/remarks.h"
@@ -50,8 +51,8 @@ static int read_requests(void *arg, const struct http_cluster_stat *s)
 
 	if (strcmp(s->name, q->cluster) != 0)
 		return 0;
-	q->out->requests = s->upstream_rq_active;
-	q->out->pending = s->upstream_rq_pending_active;
+	q->out->requests = gauge_sum(s->upstream_rq_active);
+	q->out->pending = gauge_sum(s->upstream_rq_pending_active);
 	memcpy(q->out->ejected, s->ejected, sizeof(s->ejected));
 	return 1;
 }

@@ -100,6 +100,16 @@ static json_t *lacking(const struct weftd *d)
 	return list;
 }
 
+/* Process ids. NULL when out of memory. */
+static json_t *draining(const struct supervisor_status *proxy)
+{
+	json_t *list = json_array();
+
+	for (unsigned i = 0; list && i < proxy->draining; i++)
+		json_array_append_new(list, json_integer(proxy->draining_pids[i]));
+	return list;
+}
+
 int handle_status(struct weftd *d, const struct request *request, struct reply *reply)
 {
 	struct kernel_status status = { 0 };
@@ -132,9 +142,12 @@ int handle_status(struct weftd *d, const struct request *request, struct reply *
 		json_text(status.node.shortcut), "handover", (int)status.node.tproxy, "netfilter",
 		json_text(status.node.netfilter), "missing", missing, "enrol",
 		enrol_mode_name(d->enrol), "pods_enrolled", (int)status.node.members);
-	return reply->data && !json_object_set_new(reply->data, "container_lacks", lacking(d))
-		       ? 0
-		       : -ENOMEM;
+	if (!reply->data || json_object_set_new(reply->data, "container_lacks", lacking(d)))
+		return -ENOMEM;
+	return json_object_set_new(json_object_get(reply->data, "proxy"), "draining",
+				   draining(&proxy))
+		       ? -ENOMEM
+		       : 0;
 }
 
 int weftd_leave(struct weftd *d)

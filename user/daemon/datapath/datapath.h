@@ -88,8 +88,9 @@ int kernel_set_listeners(struct kernel *k, const int *fds, unsigned count);
 /* No weft-proxy has a connection open: what leads to it is taken out of the node's routing, unless
  * the generation in force needs it. */
 void kernel_drop_tproxy(struct kernel *k);
-/* A proxy has died: what it held of connection limits is free again. */
-void kernel_proxy_died(struct kernel *k);
+/* The weft-proxy of a slot has ended: what it held of connection limits, as the file `held` (struct
+ * proxy_held) says, is free again, and gauges are without it. Slot -1: none runs. */
+void kernel_proxy_died(struct kernel *k, int slot, int held);
 /* A pinned map's descriptor, which stays the kernel's, for weft-proxy; -ENOENT if there is none of
  * that name. */
 int kernel_map(struct kernel *k, const char *name);

@@ -76,11 +76,11 @@ static struct cluster_rest *rest_of(struct walk *w, const char *name)
 /* Those that are past their time are back, though weft-proxy counts them out until it looks. */
 static __u64 still_out(const struct http_cluster_stat *s)
 {
-	__u64 now_ms = clock_ms(), over = 0;
+	__u64 now_ms = clock_ms(), over = 0, out = gauge_sum(s->ejections_active);
 
 	for (size_t i = 0; i < HTTP_EJECTED_MAX; i++)
 		over += s->ejected[i].back_ds && s->ejected[i].back_ds * 100ull <= now_ms;
-	return s->ejections_active > over ? s->ejections_active - over : 0;
+	return out > over ? out - over : 0;
 }
 
 static int note_http(void *arg, const struct http_cluster_stat *s)
@@ -91,7 +91,8 @@ static int note_http(void *arg, const struct http_cluster_stat *s)
 	if (!copy)
 		return -ENOMEM;
 	*copy = *s;
-	copy->ejections_active = still_out(s);
+	memset(copy->ejections_active, 0, sizeof(copy->ejections_active));
+	copy->ejections_active[0] = (__u32)still_out(s);
 	rest = rest_of(arg, copy->name);
 	if (!rest || rest->http) {
 		free(copy);
@@ -149,7 +150,7 @@ static __u64 http_share(const struct cluster_rest *rest, const char *name)
 		return 0;
 	for (const struct stat_field *f = http_cluster_fields; f->name; f++)
 		if (strcmp(f->name, name) == 0)
-			return *stat_at(f, rest->http);
+			return stat_value(f, rest->http);
 	return 0;
 }
 
@@ -197,7 +198,7 @@ static int tell_rest(struct walk *w, const struct cluster_rest *rest, __u64 stee
 			at++;
 		if (!*at)
 			r = tell(w, "cluster", rest->name, f->name, f->gauge,
-				 *stat_at(f, rest->http));
+				 stat_value(f, rest->http));
 	}
 	return r ? r : tell_histogram(w, "cluster", rest->name, &rest->http->upstream_rq_time);
 }
@@ -273,7 +274,7 @@ static int tell_http_route(void *arg, const struct http_route_stat *s)
 	int r = 0;
 
 	for (const struct stat_field *f = http_route_fields; !r && f->name; f++)
-		r = tell(arg, "route", s->name, f->name, f->gauge, *stat_at(f, &row));
+		r = tell(arg, "route", s->name, f->name, f->gauge, stat_value(f, &row));
 	return r ? r : tell_histogram(arg, "route", s->name, &s->upstream_rq_time);
 }
 

@@ -107,10 +107,12 @@ static int compile_set(struct engine *e, const struct known_set *set, struct tab
 
 	if (r)
 		return r;
-	/* A proxy that has rules is not left with them once there are none. */
+	/* A proxy that has rules is not left with them once there are none, and its clients go to
+	 * one that can answer them. */
 	r = compile(&objects, e->registry,
-		    supervisor_snapshot_file(e->proxy) >= 0 ? COMPILE_HTTP_ALWAYS
-							    : COMPILE_HTTP_NEEDED,
+		    supervisor_snapshot_file(e->proxy) >= 0 || supervisor_drains(e->proxy)
+			    ? COMPILE_HTTP_ALWAYS
+			    : COMPILE_HTTP_NEEDED,
 		    out, errors);
 	free(objects.items);
 	return r;

@@ -18,6 +18,7 @@
 #include "daemon/start/sources.h"
 #include "daemon/bpf/pin.h"
 #include "weft/tproxy.h"
+#include "daemon/supervisor/access_pipe.h"
 #include "daemon/supervisor/supervisor.h"
 #include "lib/wire/wire_client.h"
 
@@ -28,6 +29,7 @@
 
 DEFINE_CLEANUP(struct kernel *, kernel_close);
 DEFINE_CLEANUP(struct supervisor *, supervisor_close);
+DEFINE_CLEANUP(struct access_pipe *, access_pipe_close);
 DEFINE_CLEANUP(struct engine *, engine_free);
 DEFINE_CLEANUP(struct event_loop *, event_loop_close);
 DEFINE_CLEANUP(struct health *, health_close);
@@ -209,18 +211,24 @@ static int detach(const struct options *o)
 	return r;
 }
 
-static int open_access_log(const char *file, int *out)
+/* weftd's own output is weft-proxy's by way of weftd only: it may end with a container, which
+ * weft-proxy outlives. */
+static int open_access_log(const struct options *o, struct event_loop *loop, int *out,
+			   struct access_pipe **pipe)
 {
+	const char *file = o->access_log;
+
 	if (!file)
 		return 0;
-	*out = strcmp(file, "-") == 0 ? fcntl(STDOUT_FILENO, F_DUPFD_CLOEXEC, STDERR_FILENO + 1)
-				      : open(file, O_WRONLY | O_APPEND | O_CREAT | O_CLOEXEC, 0640);
+	if (strcmp(file, "-") == 0)
+		return access_pipe_open(o->run_dir, loop, STDOUT_FILENO, out, pipe);
+	*out = open(file, O_WRONLY | O_APPEND | O_CREAT | O_CLOEXEC, 0640);
 	return *out < 0 ? log_err(-errno, "open %s", file) : 0;
 }
 
-static void proxy_died(void *kernel)
+static void proxy_died(void *kernel, int slot, int held)
 {
-	kernel_proxy_died(kernel);
+	kernel_proxy_died(kernel, slot, held);
 }
 
 static int set_listeners(struct kernel *kernel, const struct supervisor *supervisor)
@@ -233,15 +241,16 @@ static int set_listeners(struct kernel *kernel, const struct supervisor *supervi
 	return kernel_set_listeners(kernel, fds, count);
 }
 
-/* Into *access_log goes what the supervisor borrows. */
+/* Into *access_log and *pipe goes what the supervisor borrows. */
 static int open_supervisor(const struct options *o, struct event_loop *loop, struct kernel *kernel,
-			   int *access_log, struct supervisor **out)
+			   int *access_log, struct access_pipe **pipe, struct supervisor **out)
 {
 	struct supervisor_options options = {
 		.run_dir = o->run_dir,
 		.workers = o->workers,
 		.log_level = o->log_level,
-		.access_log_format = o->access_log_format,
+		.access_log_json = strcmp(o->access_log_format, "json") == 0,
+		.drain_ms = o->drain_s * 1000,
 		.fds = { { "--cluster-stats-fd", kernel_map(kernel, "http_clusters") },
 			 { "--route-stats-fd", kernel_map(kernel, "http_routes") },
 			 { "--limits-fd", kernel_map(kernel, "limits") },
@@ -252,7 +261,7 @@ static int open_supervisor(const struct options *o, struct event_loop *loop, str
 		.on_death = proxy_died,
 		.arg = kernel,
 	};
-	int r = open_access_log(o->access_log, access_log);
+	int r = open_access_log(o, loop, access_log, pipe);
 
 	options.access_log = *access_log;
 	if (!r)
@@ -305,6 +314,7 @@ static int serve(const struct options *o)
 	_cleanup_(kernel_closep) struct kernel *kernel = NULL;
 	_cleanup_(sources_close) struct sources sources = { 0 };
 	_cleanup_close_ int access_log = -1, listener = -1;
+	_cleanup_(access_pipe_closep) struct access_pipe *pipe = NULL;
 	_cleanup_(supervisor_closep) struct supervisor *supervisor = NULL;
 	_cleanup_(engine_freep) struct engine *engine = NULL;
 	_cleanup_(health_closep) struct health *health = NULL;
@@ -329,7 +339,7 @@ static int serve(const struct options *o)
 	if (!r)
 		r = kernel_open(&o->kernel, loop, &kernel);
 	if (!r)
-		r = open_supervisor(o, loop, kernel, &access_log, &supervisor);
+		r = open_supervisor(o, loop, kernel, &access_log, &pipe, &supervisor);
 	if (!r)
 		r = open_health(o, loop, &d, &health);
 	if (r)

@@ -12,6 +12,8 @@
 #include "daemon/start/options.h"
 #include "weft/tproxy.h"
 
+enum { DRAIN_MAX_S = 86400 };
+
 enum {
 	EXIT_USAGE = 2,
 	CONNECTIONS_MIN = 16,
@@ -28,6 +30,7 @@ enum option_key {
 	OPT_NIC,
 	OPT_WORKERS,
 	OPT_ACCESS_LOG,
+	OPT_DRAIN_TIME,
 	OPT_ACCESS_LOG_FORMAT,
 	OPT_SOURCE,
 	OPT_KUBECONFIG,
@@ -53,6 +56,7 @@ static const struct option long_options[] = {
 	{ "nic", required_argument, NULL, OPT_NIC },
 	{ "workers", required_argument, NULL, OPT_WORKERS },
 	{ "access-log", required_argument, NULL, OPT_ACCESS_LOG },
+	{ "drain-time", required_argument, NULL, OPT_DRAIN_TIME },
 	{ "access-log-format", required_argument, NULL, OPT_ACCESS_LOG_FORMAT },
 	{ "source", required_argument, NULL, OPT_SOURCE },
 	{ "kubeconfig", required_argument, NULL, OPT_KUBECONFIG },
@@ -103,6 +107,8 @@ static const char usage[] =
 	"  --workers N           threads of weft-proxy, 1 to 64 (one per CPU, at most 8)\n"
 	"  --access-log FILE|-   where weft-proxy writes a line per request (nowhere)\n"
 	"  --access-log-format text|json\n"
+	"  --drain-time SECONDS  how long a weft-proxy that is replaced may go on with what is\n"
+	"                        under way (45)\n"
 	"                        how (text)\n"
 	"  --source files|kubernetes|files,kubernetes\n"
 	"                        where rules come from: files, by way of weft apply, or a "
@@ -209,6 +215,11 @@ static int take_proxy_value(int key, struct options *o, int *status)
 		if (parse_number(optarg, 1, PROXY_MAX_WORKERS, &o->workers))
 			return wrong(status, "%s: a number from 1 to 64 is expected, not \"%s\"",
 				     "--workers", optarg);
+		return 0;
+	case OPT_DRAIN_TIME:
+		if (parse_number(optarg, 0, DRAIN_MAX_S, &o->drain_s))
+			return wrong(status, "%s: a number from 0 to 86400 is expected, not \"%s\"",
+				     "--drain-time", optarg);
 		return 0;
 	case OPT_ACCESS_LOG:
 		o->access_log = optarg;
@@ -340,6 +351,7 @@ int options_parse(int argc, char **argv, struct options *out, int *status)
 		.health = HEALTH_DEFAULT,
 		.workers = default_workers(),
 		.access_log_format = "text",
+		.drain_s = 45,
 		.files = true,
 	};
 	int key, r;

@@ -16,9 +16,10 @@ struct options {
 	unsigned workers;
 	const char *access_log;	       /* file, "-" for stdout, or NULL */
 	const char *access_log_format; /* text or json */
-	bool files, kubernetes;	       /* the sources; at least one */
-	const char *kubeconfig;	       /* NULL: as it is found */
-	const char *daemonset;	       /* NAMESPACE/NAME; NULL: it is of none */
+	uint32_t drain_s;
+	bool files, kubernetes; /* the sources; at least one */
+	const char *kubeconfig; /* NULL: as it is found */
+	const char *daemonset;	/* NAMESPACE/NAME; NULL: it is of none */
 	bool detach;
 	const char *node_name; /* NULL: not said */
 	const char *health;    /* ADDRESS:PORT or "off" */

@@ -115,6 +115,11 @@ static uint64_t cookie_of(int fd)
 	return getsockopt(fd, SOL_SOCKET, SO_COOKIE, &cookie, &len) ? 0 : cookie;
 }
 
+bool listeners_same(int a, int b)
+{
+	return cookie_of(a) == cookie_of(b);
+}
+
 static bool is_listener(int fd)
 {
 	_cleanup_close_ int own = new_socket(AF_INET);

@@ -11,6 +11,8 @@
 int listeners_open(unsigned count, int *fds);
 /* Sets them to -1. */
 void listeners_close(unsigned count, int *fds);
+/* Whether two descriptors are of one socket. */
+bool listeners_same(int a, int b);
 /* Whether descriptors that a proxy has handed over are such sockets, each another one, of this
  * process's network namespace. */
 bool listeners_usable(const int *fds, unsigned count);

@@ -17,6 +17,7 @@
 
 enum {
 	REQUESTS_MS = 3000,
+	PLAIN_MS = 30000,
 	SNAPSHOT_MS = 8000, /* the proxy itself gives up earlier */
 	READ_AT_ONCE = 64,
 	UNASKED_MAX = 16, /* answers in a row that nothing was asked for */
@@ -32,7 +33,7 @@ struct order *order_new(enum proxy_order_type type, int fd,
 		closep(&fd);
 		return NULL;
 	}
-	o->type = type;
+	o->order.type = type;
 	o->fd = fd;
 	o->answered = answered;
 	return o;
@@ -72,7 +73,7 @@ void order_expect(struct supervisor *s, struct order *o, unsigned limit_ms)
 		at = &(*at)->next;
 	*at = o;
 	o->next = NULL;
-	o->sequence = s->proxy.sequence;
+	o->order.sequence = s->proxy.sequence;
 	o->due_ms = clock_ms() + limit_ms;
 	o->tries++;
 	arm(s);
@@ -85,7 +86,7 @@ static bool has_gone(int r)
 
 void order_give(struct supervisor *s, struct order *o, unsigned limit_ms)
 {
-	int r = proxy_process_order(&s->proxy, o->type, o->generation, o->fd);
+	int r = proxy_process_order(&s->proxy, o->order, o->fd);
 
 	/* That it has gone is told in a moment, and then it is known whether there is another. */
 	if (!r || has_gone(r))
@@ -109,7 +110,7 @@ static struct order *find(struct supervisor *s, uint32_t sequence)
 {
 	struct order *o = s->orders;
 
-	while (o && o->sequence != sequence)
+	while (o && o->order.sequence != sequence)
 		o = o->next;
 	return o;
 }
@@ -132,7 +133,7 @@ int orders_read(struct supervisor *s)
 					   &a.fd_count);
 		struct order *o = r ? NULL : find(s, reply.reply.sequence);
 
-		if (!o || o->type != PROXY_HELLO)
+		if (!o || o->order.type != PROXY_HELLO)
 			listeners_close(a.fd_count, fds);
 		if (r)
 			return r == -ETIMEDOUT ? 0 : -ECONNRESET;
@@ -153,7 +154,7 @@ int orders_read(struct supervisor *s)
 /* A proxy may have died of anything: a snapshot is taken for the cause only once two have died. */
 static bool must_repeat(const struct order *o)
 {
-	return o->type == PROXY_SNAPSHOT && o->tries < 2;
+	return o->order.type == PROXY_SNAPSHOT && o->tries < 2;
 }
 
 bool orders_must_repeat(const struct supervisor *s)
@@ -169,7 +170,7 @@ bool orders_have_snapshot(const struct supervisor *s)
 {
 	const struct order *o = s->orders;
 
-	while (o && o->type != PROXY_SNAPSHOT)
+	while (o && o->order.type != PROXY_SNAPSHOT)
 		o = o->next;
 	return o;
 }
@@ -205,7 +206,7 @@ void orders_overdue(void *supervisor)
 	struct order *o;
 
 	while ((o = overdue(s))) {
-		if (o->type == PROXY_SNAPSHOT) /* the next one will have the rules in force */
+		if (o->order.type == PROXY_SNAPSHOT) /* the next one will have the rules in force */
 			proxy_process_kill(&s->proxy);
 		end(s, take(s, o), &(struct answer){ .error = -ETIMEDOUT });
 	}
@@ -245,11 +246,13 @@ static int not_handed_over(int r, uint64_t generation)
 static void snapshot_answered(struct supervisor *s, struct order *o, const struct answer *a)
 {
 	if (a->error) {
-		not_handed_over(a->error, o->generation);
+		not_handed_over(a->error, o->order.generation);
 	} else {
 		closep(&s->snapshot);
 		s->snapshot = TAKE_FD(o->fd);
-		s->generation = o->generation;
+		s->generation = o->order.generation;
+		if (!s->succeeds)
+			drain_all(s);
 	}
 	o->done(o->arg, a->error);
 }
@@ -265,7 +268,7 @@ void supervisor_snapshot(struct supervisor *s, uint64_t generation, const void *
 		done(arg, not_handed_over(r, generation));
 		return;
 	}
-	o->generation = generation;
+	o->order.generation = generation;
 	o->done = done;
 	o->arg = arg;
 	r = supervisor_ensure(s);
@@ -294,6 +297,40 @@ bool supervisor_has_snapshot(const struct supervisor *s, const void *bytes, size
 int supervisor_snapshot_file(const struct supervisor *s)
 {
 	return s->snapshot;
+}
+
+/* ---- orders of which nothing depends ---- */
+
+static void plain_answered(struct supervisor *s, struct order *o, const struct answer *a)
+{
+	/* One that has gone is replaced, and told anew. */
+	if (a->error && !has_gone(a->error))
+		log_err(a->error, "have weft-proxy (process %d) %s", (int)s->proxy.pid,
+			o->order.type == PROXY_LOG ? "write its access log"
+						   : "take over what another one has");
+}
+
+void orders_give_plain(struct supervisor *s, struct proxy_order order, int fd)
+{
+	struct order *o = order_new((enum proxy_order_type)order.type, fd, plain_answered);
+
+	if (!o) {
+		log_err(-ENOMEM, "tell weft-proxy");
+		return;
+	}
+	o->order = order;
+	order_give(s, o, PLAIN_MS);
+}
+
+void orders_give_log(struct supervisor *s)
+{
+	int fd = s->options.access_log;
+
+	if (!s->can_drain)
+		return;
+	orders_give_plain(
+		s, (struct proxy_order){ .type = PROXY_LOG, .json = s->options.access_log_json },
+		fd < 0 ? -1 : fcntl(fd, F_DUPFD_CLOEXEC, 0));
 }
 
 /* ---- requests ---- */

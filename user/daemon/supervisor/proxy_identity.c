@@ -63,10 +63,6 @@ char *proxy_identity(const struct supervisor_options *o, const char *program)
 	/* Replies to other ports don't find their way back to it (tproxy.h). */
 	fprintf(f, " ports %d-%d,%d-%d", PROXY_PORT_FIRST, PROXY_PORT_LAST, PROXY_PORT_HIGH_FIRST,
 		PROXY_PORT_HIGH_LAST);
-	if (o->access_log >= 0) {
-		fprintf(f, " --access-log-format %s", o->access_log_format);
-		put_fd(f, "--access-log-fd", o->access_log);
-	}
 	for (size_t i = 0; i < o->fd_count; i++)
 		put_fd(f, o->fds[i].option, o->fds[i].fd);
 	if (fclose(f)) {

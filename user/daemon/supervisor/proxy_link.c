@@ -2,6 +2,8 @@
 #include "daemon/supervisor/proxy_link.h"
 
 #include <errno.h>
+#include <fcntl.h>
+#include <limits.h>
 #include <poll.h>
 #include <string.h>
 #include <sys/socket.h>
@@ -10,33 +12,39 @@
 #include "lib/base/cleanup.h"
 #include "lib/base/log.h"
 #include "lib/wire/unix_listen.h"
+#include "weft/http_stat.h"
 
 enum { BACKLOG = 128 };
 
-static int address(const char *run_dir, struct sockaddr_un *out)
+static int path_of(const char *run_dir, int slot, const char *kind, char *out, size_t size)
 {
-	int n;
+	int n = slot < 0 ? snprintf(out, size, "%s/proxy.%s", run_dir, kind)
+			 : snprintf(out, size, "%s/proxy-%d.%s", run_dir, slot, kind);
 
-	*out = (struct sockaddr_un){ .sun_family = AF_UNIX };
-	n = snprintf(out->sun_path, sizeof(out->sun_path), "%s/proxy.sock", run_dir);
-	return n < 0 || (size_t)n >= sizeof(out->sun_path) ? -ENAMETOOLONG : 0;
+	return n < 0 || (size_t)n >= size ? -ENAMETOOLONG : 0;
 }
 
-int proxy_link_bind(const char *run_dir)
+static int address(const char *run_dir, int slot, struct sockaddr_un *out)
+{
+	*out = (struct sockaddr_un){ .sun_family = AF_UNIX };
+	return path_of(run_dir, slot, "sock", out->sun_path, sizeof(out->sun_path));
+}
+
+int proxy_link_bind(const char *run_dir, int slot)
 {
 	struct sockaddr_un at;
-	int r = address(run_dir, &at);
+	int r = address(run_dir, slot, &at);
 
 	return r ? log_err(r, "listen in %s", run_dir) : unix_listen(&at, SOCK_SEQPACKET, BACKLOG);
 }
 
-int proxy_link_connect(const char *run_dir, pid_t *pid)
+int proxy_link_connect(const char *run_dir, int slot, pid_t *pid)
 {
 	_cleanup_close_ int fd = socket(AF_UNIX, SOCK_SEQPACKET | SOCK_CLOEXEC, 0);
 	struct sockaddr_un at;
 	struct ucred peer;
 	socklen_t len = sizeof(peer);
-	int r = fd < 0 ? -errno : address(run_dir, &at);
+	int r = fd < 0 ? -errno : address(run_dir, slot, &at);
 
 	if (r)
 		return r;
@@ -47,12 +55,55 @@ int proxy_link_connect(const char *run_dir, pid_t *pid)
 	return TAKE_FD(fd);
 }
 
-void proxy_link_remove(const char *run_dir)
+int proxy_link_held(const char *run_dir, int slot, bool keep)
 {
-	struct sockaddr_un at;
+	_cleanup_close_ int fd = -1;
+	char path[PATH_MAX];
+	int r = path_of(run_dir, slot, "held", path, sizeof(path));
 
-	if (!address(run_dir, &at))
-		unlink(at.sun_path);
+	if (r)
+		return r;
+	fd = open(path, O_RDWR | O_CLOEXEC | (keep ? 0 : O_CREAT | O_TRUNC), 0600);
+	if (fd < 0 || (!keep && ftruncate(fd, sizeof(struct proxy_held))))
+		return -errno;
+	return TAKE_FD(fd);
+}
+
+int proxy_link_serve(const char *run_dir, int slot)
+{
+	char to[32], fresh[PATH_MAX], path[PATH_MAX];
+	int r = path_of(run_dir, PROXY_SERVES, "new", fresh, sizeof(fresh));
+
+	if (!r)
+		r = path_of(run_dir, PROXY_SERVES, "sock", path, sizeof(path));
+	if (r)
+		return r;
+	snprintf(to, sizeof(to), "proxy-%d.sock", slot);
+	unlink(fresh);
+	return symlink(to, fresh) || rename(fresh, path) ? -errno : 0;
+}
+
+int proxy_link_served(const char *run_dir)
+{
+	char path[PATH_MAX], to[32] = "";
+	int slot, r = path_of(run_dir, PROXY_SERVES, "sock", path, sizeof(path));
+
+	if (r)
+		return r;
+	if (readlink(path, to, sizeof(to) - 1) < 0 || sscanf(to, "proxy-%d.sock", &slot) != 1 ||
+	    slot < 0 || slot >= HTTP_PROXIES)
+		return -ENOENT;
+	return slot;
+}
+
+void proxy_link_remove(const char *run_dir, int slot)
+{
+	static const char *const kinds[] = { "sock", "held" };
+	char path[PATH_MAX];
+
+	for (size_t i = 0; i < sizeof(kinds) / sizeof(*kinds); i++)
+		if (!path_of(run_dir, slot, kinds[i], path, sizeof(path)))
+			unlink(path);
 }
 
 int proxy_link_send(int conn, const struct proxy_order *order, int fd)

@@ -18,17 +18,21 @@ const struct proxy_process proxy_process_none = { .pidfd = -1, .conn = -1 };
 /* The connection is there before the process is, and orders wait in it. */
 int proxy_process_start(struct proxy_process *p, const struct proxy_start *start)
 {
-	_cleanup_close_ int control = proxy_link_bind(start->options->run_dir);
-	_cleanup_close_ int conn = -1;
+	_cleanup_close_ int control = proxy_link_bind(start->options->run_dir, start->slot);
+	_cleanup_close_ int conn = -1, held = -1;
 	struct proxy_start whole = *start;
 	pid_t us, pid;
 
 	if (control < 0)
 		return control;
-	conn = proxy_link_connect(start->options->run_dir, &us);
+	conn = proxy_link_connect(start->options->run_dir, start->slot, &us);
 	if (conn < 0)
 		return log_err(conn, "reach weft-proxy");
+	held = proxy_link_held(start->options->run_dir, start->slot, false);
+	if (held < 0)
+		return log_err(held, "make a file in %s", start->options->run_dir);
 	whole.control = control;
+	whole.held = held;
 	pid = proxy_start(&whole, &p->pidfd);
 	if (pid < 0)
 		return pid;
@@ -39,13 +43,13 @@ int proxy_process_start(struct proxy_process *p, const struct proxy_start *start
 
 /* It listens itself only when it has started: until then the weftd does that has started it, and
  * may be gone. */
-int proxy_process_find(struct proxy_process *p, const char *run_dir)
+int proxy_process_find(struct proxy_process *p, const char *run_dir, int slot)
 {
 	static const struct timespec ms = { 0, 1000000 };
 	int r = -ESRCH;
 
 	for (int i = 0; r == -ESRCH && i < FIND_MS; i++) {
-		_cleanup_close_ int conn = proxy_link_connect(run_dir, &p->pid);
+		_cleanup_close_ int conn = proxy_link_connect(run_dir, slot, &p->pid);
 
 		if (conn < 0)
 			return conn;
@@ -60,13 +64,9 @@ int proxy_process_find(struct proxy_process *p, const char *run_dir)
 	return r;
 }
 
-int proxy_process_order(struct proxy_process *p, enum proxy_order_type type, uint64_t generation,
-			int fd)
+int proxy_process_order(struct proxy_process *p, struct proxy_order order, int fd)
 {
-	const struct proxy_order order = { .type = type,
-					   .sequence = ++p->sequence,
-					   .generation = generation };
-
+	order.sequence = ++p->sequence;
 	return proxy_link_send(p->conn, &order, fd);
 }
 

@@ -19,14 +19,13 @@ struct proxy_process {
 extern const struct proxy_process proxy_process_none;
 
 /* Orders may be given at once; whether it has really started, it says when it answers. 0, or -errno
- * after having logged. `start` needs no `control`. */
+ * after having logged. `start` needs no `control`, nor `held`. */
 int proxy_process_start(struct proxy_process *p, const struct proxy_start *start);
-/* The one that runs already. 0; -ENOENT or -ECONNREFUSED when none does; other -errno. */
-int proxy_process_find(struct proxy_process *p, const char *run_dir);
+/* The one that runs already in a slot. 0; -ENOENT or -ECONNREFUSED when none does; other -errno. */
+int proxy_process_find(struct proxy_process *p, const char *run_dir, int slot);
 
-/* 0 or -errno. `fd` goes with it; -1: none. */
-int proxy_process_order(struct proxy_process *p, enum proxy_order_type type, uint64_t generation,
-			int fd);
+/* Gives it the next sequence. 0 or -errno. `fd` goes with it; -1: none. */
+int proxy_process_order(struct proxy_process *p, struct proxy_order order, int fd);
 
 /* Its error, 0 or -errno, whatever the proxy says. */
 int proxy_reply_error(const struct proxy_reply *reply);

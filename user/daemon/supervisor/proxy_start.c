@@ -18,7 +18,7 @@
 
 enum {
 	ARGS = 2 * PROXY_MAX_WORKERS + 2 * SUPERVISOR_MAX_FDS + 32,
-	NUMBERS = PROXY_MAX_WORKERS + SUPERVISOR_MAX_FDS + 4,
+	NUMBERS = PROXY_MAX_WORKERS + SUPERVISOR_MAX_FDS + 8,
 	FILES = 1 << 20, /* descriptors */
 	CANNOT_RUN = 127,
 	UNUSED_ID = 60969,
@@ -75,11 +75,9 @@ static void fill(struct args *a, const struct proxy_start *p)
 	add(a, "--log-level", log_level_name(o->log_level));
 	if (o->mark)
 		add_number(a, "--mark", o->mark);
-	if (o->access_log >= 0) {
-		add(a, "--access-log-format", o->access_log_format);
-		add_fd(a, "--access-log-fd", o->access_log);
-	}
+	add_number(a, "--slot", (unsigned)p->slot);
 	add_fd(a, "--control-fd", p->control);
+	add_fd(a, "--held-fd", p->held);
 	for (unsigned i = 0; i < o->workers; i++)
 		add_fd(a, "--listen-fd", p->listeners[i]);
 	for (size_t i = 0; i < o->fd_count; i++)

@@ -13,7 +13,9 @@ struct proxy_start {
 	const char *program;  /* proxy_find() */
 	const char *identity; /* what hello is to answer */
 	const int *listeners;
+	int slot;
 	int control;  /* listening */
+	int held;     /* a file of its slot */
 	int messages; /* its stderr */
 };
 

@@ -64,32 +64,59 @@ static void forget(struct supervisor *s)
 	proxy_process_forget(&s->proxy);
 }
 
+static const struct proxy_order hello = { .type = PROXY_HELLO };
+
+static struct proxy_order snapshot_in_force(const struct supervisor *s)
+{
+	return (struct proxy_order){ .type = PROXY_SNAPSHOT, .generation = s->generation };
+}
+
+/* As the last one did. Orders wait in the connection until it has started. */
+static void go_on(struct supervisor *s)
+{
+	orders_give_log(s);
+	(void)proxy_process_order(&s->proxy, snapshot_in_force(s), s->snapshot);
+	drain_all(s);
+}
+
 static int launch(struct supervisor *s)
 {
 	const struct proxy_start start = { .options = &s->options,
 					   .program = s->program,
 					   .identity = s->identity,
 					   .listeners = s->listeners,
+					   .slot = s->slot,
 					   .messages = s->messages[1] };
 	int r = proxy_process_start(&s->proxy, &start);
 
 	if (r)
 		return r;
+	s->can_drain = true;
+	s->shared = s->options.workers;
+	s->succeeds = false;
 	r = follow(s);
 	if (!r)
-		r = proxy_process_order(&s->proxy, PROXY_HELLO, 0, s->messages[1]);
-	if (!r && s->snapshot >= 0)
-		r = proxy_process_order(&s->proxy, PROXY_SNAPSHOT, s->generation, s->snapshot);
+		r = proxy_process_order(&s->proxy, hello, s->messages[1]);
 	if (r)
 		proxy_process_end(&s->proxy);
+	else if (s->snapshot >= 0)
+		go_on(s);
 	return r;
+}
+
+/* What was in the slot before is over. */
+static void give_back(struct supervisor *s)
+{
+	_cleanup_close_ int held = proxy_link_held(s->options.run_dir, s->slot, true);
+
+	if (s->options.on_death)
+		s->options.on_death(s->options.arg, s->draining ? s->slot : -1, held);
 }
 
 static void start(struct supervisor *s)
 {
 	event_timer_stop(&s->start_timer);
-	if (s->options.on_death)
-		s->options.on_death(s->options.arg);
+	give_back(s);
 	if (!launch(s))
 		return;
 	forget(s);
@@ -182,6 +209,33 @@ static int await(struct supervisor *s, const bool *over)
 	return r;
 }
 
+/* Those that we have not are ours; the others are closed. How many are. */
+static unsigned keep_listeners(struct supervisor *s, const int *fds, unsigned count)
+{
+	unsigned n = 0;
+
+	for (unsigned i = 0; i < count; i++) {
+		if (i < s->options.workers && s->listeners[i] < 0) {
+			s->listeners[i] = fds[i];
+			n++;
+		} else {
+			n += i < s->options.workers && listeners_same(s->listeners[i], fds[i]);
+			close(fds[i]);
+		}
+	}
+	return n;
+}
+
+/* Nothing runs there any more. */
+static void give_slot_back(struct supervisor *s, int slot)
+{
+	_cleanup_close_ int held = proxy_link_held(s->options.run_dir, slot, true);
+
+	if (held >= 0 && s->options.on_death)
+		s->options.on_death(s->options.arg, slot, held);
+	proxy_link_remove(s->options.run_dir, slot);
+}
+
 static int await_greeting(struct supervisor *s, struct greeting *g, unsigned limit_ms)
 {
 	struct order *o = order_new(PROXY_HELLO, -1, greeted);
@@ -197,25 +251,32 @@ static int await_greeting(struct supervisor *s, struct greeting *g, unsigned lim
 }
 
 /* Its sockets become ours if they can be used: *count of them. Whether it may go on as it is. */
+/* Its sockets become ours, as far as they can be used and we have none: *count of them. Whether it
+ * may go on as it is. */
 static bool take_over(struct supervisor *s, unsigned *count)
 {
 	struct greeting g = { 0 };
 	bool usable;
-	int r = proxy_process_order(&s->proxy, PROXY_HELLO, 0, s->messages[1]);
+	int r = proxy_process_order(&s->proxy, hello, s->messages[1]);
 
 	if (!r)
 		r = await_greeting(s, &g, HELLO_MS);
-	usable = !r && g.count == s->options.workers && listeners_usable(g.fds, g.count);
+	usable = !r && listeners_usable(g.fds, g.count);
 	if (usable)
-		memcpy(s->listeners, g.fds, g.count * sizeof(*g.fds));
+		*count = keep_listeners(s, g.fds, g.count);
 	else
 		listeners_close(g.count, g.fds);
-	*count = usable ? g.count : 0;
+	usable = usable && g.count == s->options.workers;
+	s->shared = *count;
+	s->can_drain = !r && g.hello.can == PROXY_CAN_DRAIN;
 	g.hello.version[sizeof(g.hello.version) - 1] = 0;
 	g.hello.identity[sizeof(g.hello.identity) - 1] = 0;
 	usable = usable && !g.hello.reply.error && !strcmp(g.hello.identity, s->identity);
 	log_info("weft-proxy %s (process %d) %s", r ? "without an answer" : g.hello.version,
-		 (int)s->proxy.pid, usable ? "goes on" : "is replaced");
+		 (int)s->proxy.pid,
+		 usable		? "goes on"
+		 : s->can_drain ? "makes way for another one"
+				: "is replaced");
 	return usable;
 }
 
@@ -226,11 +287,21 @@ static void end_proxy(struct supervisor *s)
 	s->took_over = false;
 }
 
+/* The proxy that runs is to be replaced: it drains, or is ended. */
+static void put_aside(struct supervisor *s)
+{
+	if (!s->can_drain || drain_current(s))
+		end_proxy(s);
+	s->took_over = false;
+	s->slot = drain_free_slot(s);
+}
+
 /* The sockets of a proxy that runs already are used on, whether itself is or not. */
 static int adopt(struct supervisor *s, unsigned *listeners)
 {
-	int r = proxy_process_find(&s->proxy, s->options.run_dir);
+	int r = proxy_process_find(&s->proxy, s->options.run_dir, PROXY_SERVES);
 
+	s->slot = proxy_link_served(s->options.run_dir);
 	if (r) {
 		if (r != -ENOENT && r != -ECONNREFUSED)
 			log_err(r, "look for a weft-proxy in %s", s->options.run_dir);
@@ -240,17 +311,45 @@ static int adopt(struct supervisor *s, unsigned *listeners)
 	if (r)
 		return log_err(r, "watch weft-proxy");
 	s->took_over = take_over(s, listeners);
-	if (!s->took_over)
-		end_proxy(s);
 	return 0;
+}
+
+/* Those beside the one that serves drain, or were about to when weftd was killed. They may have
+ * listening sockets that nothing else has any more. */
+static void adopt_draining(struct supervisor *s, int slot, unsigned *listeners)
+{
+	struct proxy_process proxy = proxy_process_none;
+	struct proxy_hello answer = { 0 };
+	int fds[PROXY_MAX_WORKERS], r = proxy_process_find(&proxy, s->options.run_dir, slot);
+	unsigned count = 0, shared = 0;
+
+	if (!r)
+		r = proxy_process_order(&proxy, hello, s->messages[1]);
+	if (!r)
+		r = proxy_link_receive(proxy.conn, HELLO_MS, &answer, sizeof(answer), fds, &count);
+	if (!r && listeners_usable(fds, count))
+		shared = keep_listeners(s, fds, count);
+	else
+		listeners_close(count, fds);
+	if (!*listeners)
+		*listeners = shared;
+	if (!r)
+		r = drain_add(s, &proxy, slot, shared);
+	if (r && proxy.pidfd >= 0)
+		proxy_process_end(&proxy);
+	proxy_process_forget(&proxy);
+	if (r)
+		give_slot_back(s, slot);
 }
 
 static void replace(struct supervisor *s)
 {
 	log_info("weft-proxy (process %d) is replaced", (int)s->proxy.pid);
-	end_proxy(s);
+	put_aside(s);
 	start(s);
 	orders_died(s);
+	if (s->proxy.pidfd >= 0 && s->snapshot < 0)
+		orders_give_log(s);
 }
 
 /* ---- the first snapshot ---- */
@@ -292,16 +391,19 @@ int supervisor_snapshot_first(struct supervisor *s, uint64_t generation, const v
 
 /* ---- the whole ---- */
 
-static int begin(struct supervisor *s)
+static void end_badly(struct supervisor *s, int r)
 {
-	unsigned listeners = 0;
-	struct greeting g;
-	int r = adopt(s, &listeners);
+	proxy_process_end(&s->proxy);
+	proxy_words_forward(&s->words, s->messages[0]);
+	log_err(r == -ECONNRESET ? 0 : r, "weft-proxy does not start");
+}
 
-	if (!r && !listeners)
-		r = listeners_open(s->options.workers, s->listeners);
-	if (r || s->proxy.pidfd >= 0)
-		return r;
+/* A first one, or one that is to succeed those that drain. */
+static int start_first(struct supervisor *s)
+{
+	struct greeting g;
+	int r;
+
 	start(s);
 	if (s->proxy.pidfd < 0)
 		return -ECHILD;
@@ -310,11 +412,43 @@ static int begin(struct supervisor *s)
 		listeners_close(g.count, g.fds); /* they are ours */
 		r = proxy_reply_error(&g.hello.reply);
 	}
+	if (r)
+		end_badly(s, r);
+	return r;
+}
+
+/* Also where another number of workers was wanted before. */
+static int open_listeners(struct supervisor *s, unsigned have)
+{
+	for (unsigned i = 0; have && i < s->options.workers; i++)
+		if (s->listeners[i] < 0) {
+			int r = listeners_open(1, &s->listeners[i]);
+
+			if (r)
+				return r;
+		}
+	return have ? 0 : listeners_open(s->options.workers, s->listeners);
+}
+
+static int begin(struct supervisor *s)
+{
+	unsigned listeners = 0;
+	int r = adopt(s, &listeners);
+
+	for (int slot = 0; !r && slot < HTTP_PROXIES; slot++)
+		if (slot != s->slot)
+			adopt_draining(s, slot, &listeners);
+	if (r)
+		return r;
+	if (s->proxy.pidfd >= 0 && !s->took_over)
+		put_aside(s);
+	else if (s->slot < 0)
+		s->slot = drain_free_slot(s);
+	r = open_listeners(s, listeners);
+	if (!r && s->proxy.pidfd < 0)
+		r = start_first(s);
 	if (!r)
-		return 0;
-	proxy_process_end(&s->proxy);
-	proxy_words_forward(&s->words, s->messages[0]);
-	log_err(r == -ECONNRESET ? 0 : r, "weft-proxy does not start");
+		orders_give_log(s);
 	return r;
 }
 
@@ -386,10 +520,11 @@ void supervisor_close(struct supervisor *s)
 		return;
 	/* Rules that are not in force are taken back, once it reads again. */
 	if (s->snapshot >= 0 && orders_have_snapshot(s))
-		(void)proxy_process_order(&s->proxy, PROXY_SNAPSHOT, s->generation, s->snapshot);
+		(void)proxy_process_order(&s->proxy, snapshot_in_force(s), s->snapshot);
 	listeners_close(PROXY_MAX_WORKERS, s->listeners);
 	orders_free(s);
 	forget(s);
+	drain_forget(s, false);
 	event_forget(&s->message_event);
 	event_timer_close(&s->start_timer);
 	event_timer_close(&s->order_timer);
@@ -410,33 +545,46 @@ void supervisor_end(struct supervisor *s)
 	forget(s);
 	orders_died(s);
 	event_timer_stop(&s->start_timer);
-	proxy_link_remove(s->options.run_dir);
+	drain_forget(s, true);
+	proxy_link_remove(s->options.run_dir, s->slot);
+	proxy_link_remove(s->options.run_dir, PROXY_SERVES);
 	proxy_cgroup_remove();
 }
 
 void supervisor_stop(const char *run_dir)
 {
-	struct proxy_process p = proxy_process_none;
+	for (int slot = HTTP_PROXIES - 1; slot >= PROXY_SERVES; slot--) {
+		struct proxy_process p = proxy_process_none;
 
-	if (!proxy_process_find(&p, run_dir))
-		proxy_process_end(&p);
-	proxy_process_forget(&p);
-	proxy_link_remove(run_dir);
+		if (!proxy_process_find(&p, run_dir, slot))
+			proxy_process_end(&p);
+		proxy_process_forget(&p);
+		proxy_link_remove(run_dir, slot);
+	}
 	proxy_cgroup_remove();
 }
 
 bool supervisor_runs(const char *run_dir)
 {
-	struct proxy_process p = proxy_process_none;
-	bool runs = !proxy_process_find(&p, run_dir);
+	bool runs = false;
 
-	proxy_process_forget(&p);
+	for (int slot = PROXY_SERVES; !runs && slot < HTTP_PROXIES; slot++) {
+		struct proxy_process p = proxy_process_none;
+
+		runs = !proxy_process_find(&p, run_dir, slot);
+		proxy_process_forget(&p);
+	}
 	return runs;
 }
 
 bool supervisor_took_over(const struct supervisor *s)
 {
-	return s->took_over;
+	return s->took_over || s->draining;
+}
+
+bool supervisor_drains(const struct supervisor *s)
+{
+	return s->draining;
 }
 
 unsigned supervisor_workers(const struct supervisor *s)
@@ -454,6 +602,8 @@ void supervisor_status(const struct supervisor *s, struct supervisor_status *out
 	*out = (struct supervisor_status){ .pid = s->proxy.pid,
 					   .workers = s->options.workers,
 					   .restarts = s->restarts };
+	for (const struct draining *d = s->draining; d && out->draining < HTTP_PROXIES; d = d->next)
+		out->draining_pids[out->draining++] = d->proxy.pid;
 }
 
 void supervisor_each_lacking(const struct supervisor *s, const char *state_dir,

@@ -4,8 +4,8 @@
 /*
  * Keeps a weft-proxy running, and never waits for it: its listening sockets and the last snapshot
  * are weftd's, so that a proxy that dies is replaced by one that goes on with both. A proxy that
- * another weftd of the same run directory has left behind is taken over, unless it was started
- * differently.
+ * another weftd of the same run directory has left behind is taken over. If it was started
+ * differently it drains: the one in its place takes its clients over, and it ends by itself.
  */
 #include <stdbool.h>
 #include <stddef.h>
@@ -15,6 +15,7 @@
 #include "daemon/loop/event.h"
 #include "lib/wire/proxy_orders.h"
 #include "lib/base/log.h"
+#include "weft/http_stat.h"
 
 enum { SUPERVISOR_MAX_FDS = 8 };
 
@@ -29,13 +30,15 @@ struct supervisor_options {
 	const char *run_dir;
 	unsigned workers;
 	enum log_level log_level;
-	uint32_t mark;		       /* of its packets to endpoints; 0: none */
-	int access_log;		       /* a descriptor, or -1 */
-	const char *access_log_format; /* text or json */
+	uint32_t mark;	/* of its packets to endpoints; 0: none */
+	int access_log; /* a descriptor, or -1 */
+	bool access_log_json;
+	uint32_t drain_ms;
 	struct supervisor_fd fds[SUPERVISOR_MAX_FDS];
 	size_t fd_count;
-	/* Called before a proxy is started while none runs: releases what a former one held. */
-	void (*on_death)(void *arg);
+	/* The proxy of a slot has ended: releases what it held, as the file `held` (struct
+	 * proxy_held) says, or -1. Slot -1: none runs, and nothing is held. */
+	void (*on_death)(void *arg, int slot, int held);
 	void *arg;
 };
 
@@ -43,6 +46,8 @@ struct supervisor_status {
 	pid_t pid; /* 0: none runs at the moment */
 	unsigned workers;
 	unsigned restarts; /* by this weftd */
+	unsigned draining; /* so many others */
+	pid_t draining_pids[HTTP_PROXIES];
 };
 
 struct supervisor;
@@ -64,8 +69,10 @@ void supervisor_stop(const char *run_dir);
 /* Whether one was. */
 bool supervisor_runs(const char *run_dir);
 
-/* Whether the proxy is one that another weftd had started, with the connections that it has. */
+/* Whether there is a proxy that another weftd had started, with the connections that it has. */
 bool supervisor_took_over(const struct supervisor *s);
+/* Whether there are proxies that drain, or are to. */
+bool supervisor_drains(const struct supervisor *s);
 unsigned supervisor_workers(const struct supervisor *s);
 /* The listening socket of a worker, the same one until supervisor_close(). */
 int supervisor_listener(const struct supervisor *s, unsigned worker);

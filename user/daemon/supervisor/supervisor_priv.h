@@ -21,9 +21,7 @@ struct answer {
 
 struct order {
 	struct order *next;
-	enum proxy_order_type type;
-	uint32_t sequence;
-	uint64_t generation;
+	struct proxy_order order;
 	int fd; /* goes with it, owned; -1: none */
 	uint64_t due_ms;
 	unsigned tries; /* proxies that have had it */
@@ -32,6 +30,16 @@ struct order {
 	void (*done)(void *arg, int r);	 /* of a snapshot */
 	supervisor_requests_fn requests; /* of PROXY_REQUESTS */
 	void *arg;
+};
+
+/* A proxy that drains, or is about to. */
+struct draining {
+	struct draining *next; /* the next older one */
+	struct supervisor *s;
+	struct proxy_process proxy;
+	struct event pid_event, conn_event;
+	int slot;
+	unsigned shared; /* of its listening sockets, that another one accepts from */
 };
 
 struct supervisor {
@@ -46,6 +54,11 @@ struct supervisor {
 	int snapshot;	     /* a file, the one that the proxy has; -1: there is none yet */
 	uint64_t generation; /* of it */
 	struct proxy_process proxy;
+	int slot;			    /* its */
+	bool can_drain;			    /* it knows how to */
+	struct draining *draining;	    /* the youngest first */
+	bool succeeds;			    /* the proxy has been told of all of them */
+	unsigned shared;		    /* listening sockets that a former proxy has, too */
 	struct event pid_event, conn_event; /* of the proxy */
 	unsigned unasked;     /* answers since it was started, or answered what it was asked */
 	struct order *orders; /* not answered yet, in the order they were given */
@@ -61,6 +74,19 @@ struct supervisor {
  * its answers say. */
 int supervisor_ensure(struct supervisor *s);
 
+/* drain.c: those that drain. */
+
+/* The proxy that runs becomes one of them, and none runs. 0, or -errno: it goes on. */
+int drain_current(struct supervisor *s);
+/* One that was found running in a slot becomes one of them, which takes it over. Likewise. */
+int drain_add(struct supervisor *s, struct proxy_process *proxy, int slot, unsigned shared);
+/* Has them drain, and the proxy that runs take their clients. */
+void drain_all(struct supervisor *s);
+/* A slot that none is in; where all are, the oldest one is ended. */
+int drain_free_slot(struct supervisor *s);
+/* Lets go of them; `end`: ends them. */
+void drain_forget(struct supervisor *s, bool end);
+
 /* orders.c. NULL when out of memory, having closed `fd`. */
 struct order *order_new(enum proxy_order_type type, int fd,
 			void (*answered)(struct supervisor *s, struct order *o,
@@ -69,6 +95,10 @@ struct order *order_new(enum proxy_order_type type, int fd,
 void order_give(struct supervisor *s, struct order *o, unsigned limit_ms);
 /* Waits for the answer to what has been given to the proxy last, by other ways. */
 void order_expect(struct supervisor *s, struct order *o, unsigned limit_ms);
+/* Has the proxy write its access log where it is to go. */
+void orders_give_log(struct supervisor *s);
+/* An order whose answer is of no further interest than its error; takes `fd` over. */
+void orders_give_plain(struct supervisor *s, struct proxy_order order, int fd);
 /* Reads what the proxy has answered. -ECONNRESET: it says nothing any more, or is killed for what
  * it says. */
 int orders_read(struct supervisor *s);

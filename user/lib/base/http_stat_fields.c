@@ -82,3 +82,19 @@ const struct stat_field http_route_fields[] = {
 	ROUTE("", upstream_rq_5xx),
 	{ 0 },
 };
+
+__u64 gauge_sum(const __u32 gauge[HTTP_PROXIES])
+{
+	__u64 sum = 0;
+
+	for (int i = 0; i < HTTP_PROXIES; i++)
+		sum += gauge[i];
+	return sum;
+}
+
+__u64 stat_value(const struct stat_field *f, const void *row)
+{
+	const char *at = (const char *)row + f->at;
+
+	return f->gauge ? gauge_sum((const __u32 *)at) : *(const __u64 *)at;
+}

@@ -13,15 +13,19 @@
 
 struct stat_field {
 	const char *name; /* NULL after the last one */
-	size_t at;	  /* of the __u64 in the row */
-	bool gauge;	  /* belongs to the proxy that runs: 0 when another one begins */
+	size_t at;	  /* of the __u64 in the row, or the first of a gauge's numbers */
+	bool gauge;	  /* HTTP_PROXIES numbers, of __u32 */
 };
 
 extern const struct stat_field http_cluster_fields[], http_route_fields[];
 
-static inline __u64 *stat_at(const struct stat_field *f, void *row)
+/* Of a gauge: the sum. */
+__u64 stat_value(const struct stat_field *f, const void *row);
+__u64 gauge_sum(const __u32 gauge[HTTP_PROXIES]);
+/* What the weft-proxy of that slot has in a gauge of the row. */
+static inline __u32 *gauge_of(const struct stat_field *f, void *row, unsigned slot)
 {
-	return (__u64 *)((char *)row + f->at);
+	return (__u32 *)((char *)row + f->at) + slot;
 }
 
 #endif

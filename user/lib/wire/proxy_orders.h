@@ -16,8 +16,15 @@
  *	PROXY_REQUESTS  a file to write to            once it has a struct proxy_request for each
  *	                                              request under way
  *	PROXY_QUIT                                    none: the process ends
+ *	PROXY_LOG       where the access log goes;    once every worker writes there
+ *	                none: nowhere
+ *	PROXY_SUCCEED   its end of a socket by which  once every worker serves them
+ *	                a predecessor's clients come
+ *	PROXY_DRAIN     the other end                 once no worker begins a request any more
  *
- * Connections are accepted from the first snapshot on.
+ * Connections are accepted from the first snapshot on. What PROXY_DRAIN means proxy/request/drain.h
+ * says: the process ends by itself, when nothing is left or its time is up. Given once more it
+ * names another successor, and may make the time shorter.
  */
 #include <stdint.h>
 
@@ -28,12 +35,36 @@
 
 enum { PROXY_VERSION_SIZE = 32, PROXY_IDENTITY_SIZE = 1024 };
 
-enum proxy_order_type { PROXY_HELLO = 1, PROXY_SNAPSHOT, PROXY_QUIT, PROXY_REQUESTS };
+enum proxy_order_type {
+	PROXY_HELLO = 1,
+	PROXY_SNAPSHOT,
+	PROXY_QUIT,
+	PROXY_REQUESTS,
+	PROXY_LOG,
+	PROXY_SUCCEED,
+	PROXY_DRAIN
+};
+
+/* What a weft-proxy can do beyond the first four orders. */
+enum { PROXY_CAN_DRAIN = 1 };
 
 struct proxy_order {
 	uint32_t type;
-	uint32_t sequence;   /* comes back in the reply */
-	uint64_t generation; /* of a snapshot */
+	uint32_t sequence; /* comes back in the reply */
+	union {
+		uint64_t generation; /* of PROXY_SNAPSHOT */
+		uint32_t json;	     /* of PROXY_LOG: 0 or 1 */
+		struct {
+			uint32_t ms;
+			uint32_t shared; /* of its listening sockets: so many, from the first on,
+					  * the successor accepts from, too */
+		} drain;
+	};
+};
+
+/* What a weft-proxy has of `proxied` in the map `limits`, by cluster id: a file that it maps. */
+struct proxy_held {
+	uint32_t connections[CLUSTER_IDS_MAX];
 };
 
 struct proxy_reply {
@@ -46,7 +77,7 @@ struct proxy_reply {
 struct proxy_hello {
 	struct proxy_reply reply;
 	uint32_t workers; /* as many listening sockets come with it */
-	uint32_t pad;
+	uint32_t can;	  /* PROXY_CAN_DRAIN */
 	char version[PROXY_VERSION_SIZE];
 	char identity[PROXY_IDENTITY_SIZE]; /* what weftd started it with: --identity */
 };

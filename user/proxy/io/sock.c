@@ -2,6 +2,7 @@
 #include "proxy/io/sock.h"
 
 #include <errno.h>
+#include <fcntl.h>
 #include <netinet/in.h>
 #include <netinet/tcp.h>
 #include <string.h>
@@ -142,4 +143,29 @@ int sock_accept(int listener, struct addr *client, uint16_t *client_port, struct
 	}
 	no_delay(fd);
 	return fd;
+}
+
+static bool is_option(int fd, int name, int wanted)
+{
+	int value = -1;
+	socklen_t len = sizeof(value);
+
+	return !getsockopt(fd, SOL_SOCKET, name, &value, &len) && value == wanted;
+}
+
+int sock_adopt(int fd, struct addr *client, uint16_t *client_port, struct addr *called,
+	       uint16_t *called_port)
+{
+	int flags = fcntl(fd, F_GETFL);
+	union any s = { 0 };
+	socklen_t len = sizeof(s);
+
+	if (flags < 0 || fcntl(fd, F_SETFL, flags | O_NONBLOCK))
+		return -errno;
+	if (!is_option(fd, SO_PROTOCOL, IPPROTO_TCP) || !is_option(fd, SO_ACCEPTCONN, 0))
+		return -EPROTOTYPE;
+	if (getpeername(fd, &s.sa, &len))
+		return -errno;
+	from_sockaddr(&s, client, client_port);
+	return sock_local(fd, called, called_port);
 }

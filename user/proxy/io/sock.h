@@ -29,6 +29,10 @@ int sock_bind_foreign(int fd, const struct addr *from, uint16_t port);
 int sock_connect(int fd, const struct addr *to, uint16_t port);
 /* The socket's own address. 0 or -errno. */
 int sock_local(int fd, struct addr *addr, uint16_t *port);
+/* Of a connection that another process has accepted: as sock_accept(). 0, or -errno: it is none,
+ * or none any more. */
+int sock_adopt(int fd, struct addr *client, uint16_t *client_port, struct addr *called,
+	       uint16_t *called_port);
 /* The next connection, its client's address and the one it called: descriptor or -errno. */
 int sock_accept(int listener, struct addr *client, uint16_t *client_port, struct addr *called,
 		uint16_t *called_port);

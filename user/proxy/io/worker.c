@@ -67,6 +67,12 @@ int worker_listen(struct worker *w, int listener)
 	return loop_watch(w->loop, &w->listener, false);
 }
 
+void worker_unlisten(struct worker *w)
+{
+	loop_unwatch(w->loop, &w->listener);
+	loop_timer_clear(w->loop, &w->accept_again);
+}
+
 int worker_open(struct worker *w, int listener, const struct worker_service *service)
 {
 	*w = (struct worker){ .listener = { -1, accept_ready },

@@ -58,6 +58,8 @@ void worker_close(struct worker *w);
 /* From any thread: takes a listening socket over, also on failure, from a worker that has none. 0
  * or -errno. */
 int worker_listen(struct worker *w, int listener);
+/* From the worker's thread: accepts no more. The socket stays open. */
+void worker_unlisten(struct worker *w);
 /* Serves a connected socket, which it takes over. 0 or -errno. */
 int worker_adopt(struct worker *w, int fd, const struct addr *client, uint16_t client_port,
 		 const struct addr *called, uint16_t called_port);

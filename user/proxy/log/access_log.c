@@ -16,13 +16,18 @@ _Static_assert(ACCESS_LINE_MAX <= PIPE_BUF, "a line may be cut in two");
 
 void access_log_open(struct access_log *log, int fd, bool json)
 {
+	log->lost = 0;
+	log->len = 0;
+	access_log_switch(log, fd, json);
+}
+
+void access_log_switch(struct access_log *log, int fd, bool json)
+{
 	struct stat st;
 
 	log->fd = fd;
 	log->json = json;
 	log->pipe = !fstat(fd, &st) && !S_ISREG(st.st_mode);
-	log->lost = false;
-	log->len = 0;
 }
 
 /* As many whole lines as go out at once. */
@@ -43,11 +48,19 @@ static bool can_write(const struct access_log *log)
 	return !log->pipe || (poll(&p, 1, 0) == 1 && (p.revents & POLLOUT));
 }
 
-static void note_loss(struct access_log *log, int error)
+static void tell_loss(struct access_log *log)
 {
-	if (!log->lost)
-		log_err(error, "write the access log; lines are lost");
-	log->lost = true;
+	if (log->lost)
+		log_warning("%llu lines of the access log are lost: nothing took them",
+			    (unsigned long long)log->lost);
+	log->lost = 0;
+}
+
+static void lose_all(struct access_log *log)
+{
+	for (size_t i = 0; i < log->len; i++)
+		log->lost += log->bytes[i] == '\n';
+	log->len = 0;
 }
 
 bool access_log_flush(void *arg)
@@ -61,11 +74,13 @@ bool access_log_flush(void *arg)
 		if (n < 0 && errno == EAGAIN)
 			break;
 		if (n < 0) {
-			note_loss(log, -errno);
-			done = log->len;
-			break;
+			if (!log->lost)
+				log_err(-errno, "write the access log; lines are lost");
+			lose_all(log);
+			return true;
 		}
 		done += (size_t)n;
+		tell_loss(log);
 	}
 	log->len -= done;
 	memmove(log->bytes, log->bytes + done, log->len);
@@ -79,7 +94,13 @@ void access_log_write(void *arg, const struct access_entry *e)
 	if (ACCESS_LOG_SIZE - log->len < ACCESS_LINE_MAX)
 		(void)access_log_flush(log);
 	if (ACCESS_LOG_SIZE - log->len < ACCESS_LINE_MAX)
-		note_loss(log, -EAGAIN);
+		log->lost++;
 	else
 		log->len += access_line(log->bytes + log->len, log->json, e);
+}
+
+void access_log_close(struct access_log *log)
+{
+	lose_all(log);
+	tell_loss(log);
 }

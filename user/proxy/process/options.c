@@ -25,8 +25,8 @@ enum option_id {
 	OPT_SNAPSHOT,
 	OPT_TRANSPARENT,
 	OPT_MARK,
-	OPT_ACCESS_LOG_FD,
-	OPT_ACCESS_LOG_FORMAT,
+	OPT_SLOT,
+	OPT_HELD_FD,
 	OPT_LOG_LEVEL,
 	OPT_HELP,
 	OPT_VERSION,
@@ -46,8 +46,8 @@ static const struct option longs[] = {
 	{ "snapshot", required_argument, NULL, OPT_SNAPSHOT },
 	{ "transparent", no_argument, NULL, OPT_TRANSPARENT },
 	{ "mark", required_argument, NULL, OPT_MARK },
-	{ "access-log-fd", required_argument, NULL, OPT_ACCESS_LOG_FD },
-	{ "access-log-format", required_argument, NULL, OPT_ACCESS_LOG_FORMAT },
+	{ "slot", required_argument, NULL, OPT_SLOT },
+	{ "held-fd", required_argument, NULL, OPT_HELD_FD },
 	{ "log-level", required_argument, NULL, OPT_LOG_LEVEL },
 	{ "help", no_argument, NULL, OPT_HELP },
 	{ "version", no_argument, NULL, OPT_VERSION },
@@ -64,6 +64,8 @@ static const char help[] =
 	"connections\n"
 	"                      are accepted once the first snapshot of the rules is there\n"
 	"  --limits-fd N       the map of connection limits, shared with the kernel\n"
+	"  --held-fd N         a file for what it has of these connections\n"
+	"  --slot N            which of the weft-proxies at a time it is, for gauges\n"
 	"  --cluster-stats-fd N, --route-stats-fd N\n"
 	"                      the maps of the counters\n"
 	"  --identity TEXT     what weftd is to be told that the proxy was started with\n"
@@ -75,8 +77,6 @@ static const char help[] =
 	"  --pod-addrs-fd N, --nics-fd N, --pods-fd N\n"
 	"                      the maps that tell\n"
 	"  --mark N            mark of packets to endpoints\n"
-	"  --access-log-fd N   a file that gets one line per request\n"
-	"  --access-log-format text|json\n"
 	"  --log-level LEVEL   error, warning, info or debug\n"
 	"  --help, --version\n";
 
@@ -127,8 +127,7 @@ static const struct {
 	  "--cluster-stats-fd: not a descriptor" },
 	{ OPT_ROUTE_STATS_FD, offsetof(struct proxy_options, route_stats),
 	  "--route-stats-fd: not a descriptor" },
-	{ OPT_ACCESS_LOG_FD, offsetof(struct proxy_options, access_log),
-	  "--access-log-fd: not a descriptor" },
+	{ OPT_HELD_FD, offsetof(struct proxy_options, held), "--held-fd: not a descriptor" },
 };
 
 /* 1: it is none of them. */
@@ -191,10 +190,10 @@ static int take(struct proxy_options *o, int id, int *status)
 			return wrong(status, "--mark: not a number", optarg);
 		o->worker.upstream.source.mark = (uint32_t)n;
 		return 0;
-	case OPT_ACCESS_LOG_FORMAT:
-		o->access_log_json = strcmp(optarg, "json") == 0;
-		if (!o->access_log_json && strcmp(optarg, "text") != 0)
-			return wrong(status, "--access-log-format: text or json, not", optarg);
+	case OPT_SLOT:
+		if (number(optarg, HTTP_PROXIES - 1, &n))
+			return wrong(status, "--slot: not a slot", optarg);
+		o->slot = (unsigned)n;
 		return 0;
 	case OPT_LOG_LEVEL:
 		level = log_level_parse(optarg);
@@ -221,7 +220,7 @@ int proxy_options_parse(int argc, char **argv, struct proxy_options *o, int *sta
 				     .limits = -1,
 				     .cluster_stats = -1,
 				     .route_stats = -1,
-				     .access_log = -1,
+				     .held = -1,
 				     .identity = "",
 				     .log_level = LOG_LEVEL_INFO,
 				     .worker = worker_defaults };

@@ -14,8 +14,8 @@ struct proxy_options {
 	int limits;			/* of the map, or -1 */
 	int cluster_stats, route_stats; /* likewise */
 	const char *identity;		/* told to weftd */
-	int access_log;			/* descriptor, or -1 */
-	bool access_log_json;
+	int held;			/* descriptor of a struct proxy_held, or -1 */
+	unsigned slot;
 	bool sandbox;
 	unsigned uid, gid; /* of the sandbox */
 	enum log_level log_level;

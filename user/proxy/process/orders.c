@@ -2,6 +2,7 @@
 #include "proxy/process/orders.h"
 
 #include <errno.h>
+#include <fcntl.h>
 #include <poll.h>
 #include <stdbool.h>
 #include <string.h>
@@ -64,10 +65,13 @@ static int answer(const struct peer *p, const void *reply, size_t size, const in
 	return sendmsg(p->conn, &m, MSG_NOSIGNAL | MSG_DONTWAIT) < 0 ? -errno : 0;
 }
 
-static int hello(struct peer *p, struct proxy_reply *reply, int fd)
+static int hello(struct peer *p, const struct proxy_order *order, struct proxy_reply *reply, int fd)
 {
-	struct proxy_hello h = { .workers = (uint32_t)p->o->count, .version = WEFT_VERSION };
+	struct proxy_hello h = { .workers = (uint32_t)p->o->count,
+				 .can = PROXY_CAN_DRAIN,
+				 .version = WEFT_VERSION };
 
+	(void)order;
 	if (fd >= 0 && dup2(fd, STDERR_FILENO) < 0)
 		reply->error = -errno;
 	h.reply = *reply;
@@ -75,20 +79,49 @@ static int hello(struct peer *p, struct proxy_reply *reply, int fd)
 	return answer(p, &h, sizeof(h), p->o->listeners, p->o->count);
 }
 
-static int snapshot(struct peer *p, struct proxy_reply *reply, int fd)
+static int snapshot(struct peer *p, const struct proxy_order *order, struct proxy_reply *reply,
+		    int fd)
 {
+	(void)order;
 	reply->error = fd < 0 ? -EBADMSG : p->o->snapshot(p->o->arg, fd);
 	return answer(p, reply, sizeof(*reply), NULL, 0);
 }
 
-static int requests(struct peer *p, struct proxy_reply *reply, int fd)
+static int requests(struct peer *p, const struct proxy_order *order, struct proxy_reply *reply,
+		    int fd)
 {
+	(void)order;
 	reply->error = fd < 0 ? -EBADMSG : p->o->requests(p->o->arg, fd);
 	return answer(p, reply, sizeof(*reply), NULL, 0);
 }
 
-static int quit(struct peer *p, struct proxy_reply *reply, int fd)
+static int write_log(struct peer *p, const struct proxy_order *order, struct proxy_reply *reply,
+		     int fd)
 {
+	int own = fd < 0 ? -1 : fcntl(fd, F_DUPFD_CLOEXEC, 0);
+
+	reply->error = fd >= 0 && own < 0 ? -errno : p->o->log(p->o->arg, own, order->json);
+	return answer(p, reply, sizeof(*reply), NULL, 0);
+}
+
+static int succeed(struct peer *p, const struct proxy_order *order, struct proxy_reply *reply,
+		   int fd)
+{
+	(void)order;
+	reply->error = fd < 0 ? -EBADMSG : p->o->succeed(p->o->arg, fd);
+	return answer(p, reply, sizeof(*reply), NULL, 0);
+}
+
+static int drain(struct peer *p, const struct proxy_order *order, struct proxy_reply *reply, int fd)
+{
+	reply->error = fd < 0 ? -EBADMSG
+			      : p->o->drain(p->o->arg, fd, order->drain.ms, order->drain.shared);
+	return answer(p, reply, sizeof(*reply), NULL, 0);
+}
+
+static int quit(struct peer *p, const struct proxy_order *order, struct proxy_reply *reply, int fd)
+{
+	(void)order;
 	(void)reply;
 	(void)fd;
 	p->quit = true;
@@ -96,11 +129,11 @@ static int quit(struct peer *p, struct proxy_reply *reply, int fd)
 }
 
 /* `fd` stays the caller's; -1: none came. -errno when the connection is of no use any more. */
-static int (*const handlers[])(struct peer *p, struct proxy_reply *reply, int fd) = {
-	[PROXY_HELLO] = hello,
-	[PROXY_SNAPSHOT] = snapshot,
-	[PROXY_QUIT] = quit,
-	[PROXY_REQUESTS] = requests,
+static int (*const handlers[])(struct peer *p, const struct proxy_order *order,
+			       struct proxy_reply *reply, int fd) = {
+	[PROXY_HELLO] = hello,	     [PROXY_SNAPSHOT] = snapshot, [PROXY_QUIT] = quit,
+	[PROXY_REQUESTS] = requests, [PROXY_LOG] = write_log,	  [PROXY_SUCCEED] = succeed,
+	[PROXY_DRAIN] = drain,
 };
 
 /* -EPIPE: weftd has closed the connection. */
@@ -116,7 +149,7 @@ static int handle_order(struct peer *p)
 	reply = (struct proxy_reply){ .type = order.type, .sequence = order.sequence };
 	if (n == sizeof(order) && order.type < sizeof(handlers) / sizeof(*handlers) &&
 	    handlers[order.type])
-		return handlers[order.type](p, &reply, fd);
+		return handlers[order.type](p, &order, &reply, fd);
 	reply.error = -EOPNOTSUPP;
 	return answer(p, &reply, sizeof(reply), NULL, 0);
 }
@@ -135,14 +168,17 @@ int orders_listen(int listener)
 int orders_serve(const struct orders *o, int signals)
 {
 	struct peer p = { .o = o, .conn = -1 };
-	struct pollfd polled[2];
+	struct pollfd polled[4];
 
 	while (!p.quit) {
 		polled[0] = (struct pollfd){ signals, POLLIN, 0 };
 		polled[1] = (struct pollfd){ p.conn < 0 ? o->listener : p.conn, POLLIN, 0 };
-		if (poll(polled, 2, -1) < 0 && errno != EINTR)
+		polled[2] = (struct pollfd){ o->wake, POLLIN, 0 };
+		polled[3] = (struct pollfd){ o->alarm, POLLIN, 0 };
+		if (poll(polled, 4, -1) < 0 && errno != EINTR)
 			return log_err(-errno, "poll");
-		if (polled[0].revents)
+		if (polled[0].revents ||
+		    ((polled[2].revents || polled[3].revents) && o->over(o->arg)))
 			break;
 		if (!polled[1].revents)
 			continue;

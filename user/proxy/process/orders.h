@@ -4,7 +4,9 @@
 /*
  * Taking weftd's orders (lib/wire/proxy_orders.h says how they look).
  */
+#include <stdbool.h>
 #include <stddef.h>
+#include <stdint.h>
 
 struct orders {
 	int listener; /* where weftd connects; -1: it never does. Borrowed. */
@@ -16,6 +18,15 @@ struct orders {
 	int (*snapshot)(void *arg, int fd);
 	/* Writes the requests under way into the file `fd`. Likewise. */
 	int (*requests)(void *arg, int fd);
+	/* Has every worker write its access log to `fd`; -1: to nothing. Takes it over. Likewise.
+	 */
+	int (*log)(void *arg, int fd, bool json);
+	/* Has every worker serve, and every worker let go, clients over the socket `fd`. */
+	int (*succeed)(void *arg, int fd);
+	int (*drain)(void *arg, int fd, uint32_t ms, uint32_t shared);
+	/* Either is readable when it may be over; whether it is. -1: never. Borrowed. */
+	int wake, alarm;
+	bool (*over)(void *arg);
 	void *arg;
 };
 
@@ -23,7 +34,7 @@ struct orders {
  * none. 0 or -errno. */
 int orders_listen(int listener);
 
-/* Until a signal of `signals` (a signalfd) or PROXY_QUIT. 0 or -errno. */
+/* Until a signal of `signals` (a signalfd), PROXY_QUIT or over(). 0 or -errno. */
 int orders_serve(const struct orders *o, int signals);
 
 #endif

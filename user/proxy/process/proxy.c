@@ -7,15 +7,19 @@
 #include <signal.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/eventfd.h>
 #include <sys/resource.h>
 #include <sys/signalfd.h>
+#include <sys/timerfd.h>
 #include <time.h>
 #include <unistd.h>
 
 #include "proxy/log/access_log.h"
 #include "lib/base/cleanup.h"
+#include "lib/base/clock.h"
 #include "proxy/process/orders.h"
 #include "proxy/process/requests.h"
+#include "proxy/process/workers.h"
 #include "proxy/process/options.h"
 #include "proxy/route/router.h"
 #include "proxy/route/router_version.h"
@@ -28,18 +32,23 @@ struct thread {
 	bool started, opened;
 	struct http_worker worker;
 	struct snapshot_router *rules;
-	struct access_log *log; /* or NULL */
 };
 
 struct proxy {
 	const struct proxy_options *options;
 	struct cluster_limit *limits;
+	uint32_t *held;
 	struct stats *stats;
 	struct shared_state *state;
 	struct thread *threads;
 	struct http_worker **peers;
+	struct access_log **logs; /* one for each worker, or NULL: there never was a log */
 	size_t count, listening;
 	int signals;
+	int log;	 /* a file, or -1 */
+	int wake;	 /* an eventfd: all workers may have drained */
+	int alarm;	 /* a timerfd: the time to drain is over */
+	uint64_t end_ms; /* when that is; 0: it does not drain */
 };
 
 static void *run(void *arg)
@@ -68,14 +77,22 @@ static void proxy_stop(struct proxy *p)
 		if (p->threads[i].opened)
 			worker_close(&p->threads[i].worker.io);
 		router_free(p->threads[i].rules);
-		free(p->threads[i].log);
+		if (p->logs && p->logs[i])
+			access_log_close(p->logs[i]);
+		if (p->logs)
+			free(p->logs[i]);
 	}
 	free(p->threads);
 	free(p->peers);
+	free(p->logs);
 	shared_state_free(p->state);
 	stats_close(p->stats);
 	limits_unmap(p->limits);
+	held_unmap(p->held);
 	closep(&p->signals);
+	closep(&p->log);
+	closep(&p->wake);
+	closep(&p->alarm);
 }
 
 /* Every worker takes the snapshot at its next turn. 0 or -errno. */
@@ -122,18 +139,8 @@ static int wait_adopted(const struct proxy *p)
 static int open_worker(struct proxy *p, struct thread *t)
 {
 	const struct proxy_options *o = p->options;
-	struct worker_options options = o->worker;
 
-	if (o->access_log >= 0) {
-		t->log = malloc(sizeof(*t->log));
-		if (!t->log)
-			return -ENOMEM;
-		access_log_open(t->log, o->access_log, o->access_log_json);
-		options.log = access_log_write;
-		options.flush = access_log_flush;
-		options.log_arg = t->log;
-	}
-	return http_worker_open(&t->worker, -1, &options, router_interface(t->rules));
+	return http_worker_open(&t->worker, -1, &o->worker, router_interface(t->rules));
 }
 
 static int open_workers(struct proxy *p)
@@ -196,6 +203,71 @@ static int tell_requests(void *arg, int fd)
 	return requests_write(p->peers, p->count, fd);
 }
 
+static int make_logs(struct proxy *p)
+{
+	if (p->logs)
+		return 0;
+	p->logs = calloc(p->count, sizeof(*p->logs));
+	for (size_t i = 0; p->logs && i < p->count; i++) {
+		p->logs[i] = malloc(sizeof(**p->logs));
+		if (!p->logs[i])
+			return -ENOMEM;
+		access_log_open(p->logs[i], -1, false);
+	}
+	return p->logs ? 0 : -ENOMEM;
+}
+
+/* The file that there was stays open if a worker may still write to it. */
+static int change_log(void *arg, int fd, bool json)
+{
+	struct proxy *p = arg;
+	int r = fd < 0 ? 0 : make_logs(p);
+
+	if (!r)
+		r = workers_log(p->peers, p->logs, p->count, fd, json);
+	if (!r)
+		closep(&p->log);
+	p->log = fd;
+	return r;
+}
+
+static int succeed(void *arg, int fd)
+{
+	const struct proxy *p = arg;
+
+	return workers_succeed(p->peers, p->count, fd);
+}
+
+static int drain(void *arg, int fd, uint32_t ms, uint32_t shared)
+{
+	struct proxy *p = arg;
+	uint64_t end = clock_ms() + ms;
+	struct itimerspec t = { 0 };
+
+	if (p->end_ms && p->end_ms < end)
+		end = p->end_ms;
+	p->end_ms = end;
+	t.it_value.tv_sec = (time_t)(end / 1000);
+	t.it_value.tv_nsec = (long)(end % 1000) * 1000000 + 1; /* all 0 would be never */
+	if (timerfd_settime(p->alarm, TFD_TIMER_ABSTIME, &t, NULL))
+		return -errno;
+	return workers_drain(p->peers, p->count, fd, shared, p->wake);
+}
+
+static bool is_over(void *arg)
+{
+	const struct proxy *p = arg;
+	uint64_t told;
+
+	if (p->end_ms && clock_ms() >= p->end_ms) {
+		log_warning("what is left after draining is ended");
+		return true;
+	}
+	if (read(p->wake, &told, sizeof(told)) < 0)
+		return false;
+	return workers_drained(p->peers, p->count);
+}
+
 static int serve(struct proxy *p)
 {
 	const struct orders orders = {
@@ -205,6 +277,12 @@ static int serve(struct proxy *p)
 		.identity = p->options->identity,
 		.snapshot = switch_snapshot,
 		.requests = tell_requests,
+		.log = change_log,
+		.succeed = succeed,
+		.drain = drain,
+		.wake = p->wake,
+		.alarm = p->alarm,
+		.over = is_over,
 		.arg = p,
 	};
 
@@ -247,6 +325,10 @@ static int catch_signals(struct proxy *p)
 	pthread_sigmask(SIG_BLOCK, &set, NULL);
 	sigdelset(&set, SIGPIPE); /* of no interest: the call itself says so */
 	p->signals = signalfd(-1, &set, SFD_CLOEXEC);
+	p->wake = eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK);
+	p->alarm = timerfd_create(CLOCK_MONOTONIC, TFD_CLOEXEC);
+	if (p->wake < 0 || p->alarm < 0)
+		return log_err(-errno, "wait for workers");
 	return p->signals < 0 ? log_err(-errno, "wait for signals") : 0;
 }
 
@@ -259,10 +341,14 @@ static int prepare(struct proxy *p)
 	r = limits_map(p->options->limits, &p->limits);
 	if (r)
 		return log_err(r, "map the limits");
+	r = held_map(p->options->held, &p->held);
+	if (r)
+		return log_err(r, "map what it has of the limits");
+	stats_slot = p->options->slot;
 	r = stats_open(p->options->cluster_stats, p->options->route_stats, &p->stats);
 	if (r)
 		return log_err(r, "map the counters");
-	p->state = shared_state_new(p->limits, p->stats);
+	p->state = shared_state_new(p->limits, p->held, p->stats);
 	p->threads = calloc(p->options->listener_count, sizeof(*p->threads));
 	p->peers = calloc(p->options->listener_count, sizeof(struct http_worker *));
 	if (!p->state || !p->threads || !p->peers)
@@ -275,7 +361,9 @@ static int prepare(struct proxy *p)
 
 int proxy_run(const struct proxy_options *o)
 {
-	_cleanup_(proxy_stop) struct proxy p = { .options = o, .signals = -1 };
+	_cleanup_(proxy_stop) struct proxy p = {
+		.options = o, .signals = -1, .log = -1, .wake = -1, .alarm = -1
+	};
 	int r;
 
 	raise_limit();

@@ -10,6 +10,8 @@
 #include "lib/base/cleanup.h"
 #include "lib/route/path.h"
 #include "proxy/h1/http_status.h"
+#include "proxy/io/sock.h"
+#include "proxy/request/drain.h"
 
 enum {
 	TURN_STEPS = 16, /* that a connection may take before others have their turn */
@@ -138,6 +140,8 @@ static enum step step_head(struct h1_client *c)
 	bool idle = !buf_len(&h->in);
 	long r = -EAGAIN;
 
+	if (c->worker->draining)
+		return drain_client(c) ? STEP_END : STEP_WAIT;
 	if (buf_len(&h->in) > c->seen)
 		return parse(c);
 	if (h->readable)
@@ -279,6 +283,12 @@ static void over(struct downstream *d, enum downstream_end end)
 
 /* ---- the connection ---- */
 
+void h1_client_run(struct h1_client *c)
+{
+	if (c->state == H1_CLIENT_HEAD)
+		run(c);
+}
+
 static void changed(struct half *h)
 {
 	struct h1_client *c = (struct h1_client *)h;
@@ -348,6 +358,36 @@ int h1_client_serve(struct worker *io, int fd, const struct addr *client, uint16
 	w->stats.connections++;
 	w->stats.active++;
 	wait_for(c, w->options.head_timeout_ms);
+	run(c);
+	return 0;
+}
+
+int h1_client_serve_on(struct http_worker *w, int fd, const char *bytes, size_t n)
+{
+	struct addr client, called;
+	uint16_t client_port, called_port;
+	int r = sock_adopt(fd, &client, &client_port, &called, &called_port);
+	struct h1_client *c;
+
+	if (r) {
+		close(fd);
+		return r;
+	}
+	r = client_new(w, fd, &c);
+	if (r)
+		return r;
+	c->down.client_addr = client;
+	c->down.client_port = client_port;
+	c->down.called = called;
+	c->down.called_port = called_port;
+	w->stats.connections++;
+	w->stats.active++;
+	if (n && buf_append(&w->io.buffers, &c->down.half.in, bytes, n)) {
+		h1_client_close(c);
+		return -ENOMEM;
+	}
+	c->down.half.received = n;
+	wait_for(c, n ? w->options.head_timeout_ms : w->options.idle_timeout_ms);
 	run(c);
 	return 0;
 }

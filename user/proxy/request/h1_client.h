@@ -31,6 +31,11 @@ struct h1_client {
 /* Of struct worker_service: a client has connected. */
 int h1_client_serve(struct worker *io, int fd, const struct addr *client, uint16_t client_port,
 		    const struct addr *called, uint16_t called_port);
+/* Likewise a connection that another process has served, which has read `n` bytes of the next
+ * requests. */
+int h1_client_serve_on(struct http_worker *w, int fd, const char *bytes, size_t n);
+/* Goes on with one that waits for a request. */
+void h1_client_run(struct h1_client *c);
 /* Ends it, and the request under way. */
 void h1_client_close(struct h1_client *c);
 

@@ -3,6 +3,7 @@
 
 #include <stddef.h>
 
+#include "proxy/request/drain.h"
 #include "proxy/request/h1_client.h"
 #include "proxy/request/mirror.h"
 
@@ -60,6 +61,8 @@ static bool endpoint_gone(struct upstreams *pool, const void *endpoint)
 {
 	struct router *r = of(pool)->router;
 
+	if (of(pool)->draining)
+		return true; /* what it has is wanted by others */
 	return endpoint && r->gone && r->gone(r, endpoint);
 }
 
@@ -141,6 +144,8 @@ static bool between_events(struct worker *io)
 	flush_if_idle(w);
 	if (w->router->turn && w->router->turn(w->router))
 		upstreams_close_gone(&w->upstreams);
+	if (w->draining)
+		drain_look(w);
 	return w->unflushed;
 }
 
@@ -155,6 +160,7 @@ static void on_close(struct worker *io)
 	if (w->unflushed && w->options.flush)
 		(void)w->options.flush(w->options.log_arg);
 	request_free_spares(w);
+	drain_close(w);
 }
 
 int http_worker_open(struct http_worker *w, int listener, const struct worker_options *options,
@@ -165,6 +171,9 @@ int http_worker_open(struct http_worker *w, int listener, const struct worker_op
 
 	*w = (struct http_worker){ .flush_again = { .fire = flush_later },
 				   .poll_timer = { .fire = request_poll },
+				   .pass_again = { .fire = drain_pass_again },
+				   .unlisten = { .fire = drain_unlisten },
+				   .successor = -1,
 				   .options = *options,
 				   .router = router };
 	w->waiting_end = &w->waiting;

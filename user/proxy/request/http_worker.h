@@ -12,6 +12,7 @@
 
 struct h1_client;
 struct mirror;
+struct predecessor;
 struct request;
 
 /* Milliseconds. */
@@ -49,8 +50,16 @@ struct http_worker {
 	struct http_worker **peers;
 	size_t peer_count;
 	struct loop_timer flush_again;
-	bool unflushed; /* something was logged */
-	bool woken;	/* atomic: the waiters may try again */
+	/* drain.h */
+	struct loop_timer pass_again, unlisten;
+	struct predecessor *predecessors;
+	int successor;	  /* where clients go, or -1 */
+	bool draining;	  /* no request begins here */
+	bool listens;	  /* although it drains */
+	bool drained;	  /* atomic */
+	int tell_drained; /* an eventfd, not owned */
+	bool unflushed;	  /* something was logged */
+	bool woken;	  /* atomic: the waiters may try again */
 	struct worker_stats stats;
 	struct h1_response response; /* the one being looked at */
 };

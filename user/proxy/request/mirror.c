@@ -37,7 +37,7 @@ static void end(struct mirror *m, bool reusable)
 	else
 		upstream_close(m->up);
 	if (m->active)
-		stat_dec(&m->target.stat->upstream_rq_active);
+		gauge_dec(m->target.stat->upstream_rq_active);
 	if (m->admitted)
 		limit_give(&m->target.limit->admitted);
 	loop_timer_clear(m->worker->io.loop, &m->timer);
@@ -193,7 +193,7 @@ static int reach(struct mirror *m, const struct request *rq)
 		return r;
 	m->active = true;
 	stat_inc(&t->stat->upstream_rq_total);
-	stat_inc(&t->stat->upstream_rq_active);
+	gauge_inc(t->stat->upstream_rq_active);
 	stat_inc(&rq->plan.route->rq_mirrored);
 	m->up->owner = m;
 	m->up->changed = changed;

@@ -10,13 +10,13 @@ void request_count_pending(struct request *rq)
 		return;
 	rq->pends = true;
 	stat_inc(&rq->plan.cluster->upstream_rq_pending_total);
-	stat_inc(&rq->plan.cluster->upstream_rq_pending_active);
+	gauge_inc(rq->plan.cluster->upstream_rq_pending_active);
 }
 
 static void no_longer_pending(struct request *rq)
 {
 	if (rq->pends)
-		stat_dec(&rq->plan.cluster->upstream_rq_pending_active);
+		gauge_dec(rq->plan.cluster->upstream_rq_pending_active);
 	rq->pends = false;
 }
 
@@ -25,7 +25,7 @@ void request_count_attached(struct request *rq)
 	no_longer_pending(rq);
 	rq->active = true;
 	stat_inc(&rq->plan.cluster->upstream_rq_total);
-	stat_inc(&rq->plan.cluster->upstream_rq_active);
+	gauge_inc(rq->plan.cluster->upstream_rq_active);
 	stat_inc(&rq->plan.route->upstream_rq_total);
 }
 
@@ -45,7 +45,7 @@ void request_count_end(struct request *rq, const struct upstream *up, enum outco
 	if (!rq->active)
 		return;
 	rq->active = false;
-	stat_dec(&s->upstream_rq_active);
+	gauge_dec(s->upstream_rq_active);
 	if (outcome != OUTCOME_STATUS)
 		stat_inc(ended_by_endpoint(up) ? &s->upstream_rq_rx_reset
 					       : &s->upstream_rq_tx_reset);

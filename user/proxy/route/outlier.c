@@ -58,9 +58,22 @@ static void count_ejection(struct http_cluster_stat *s, enum why why)
 		[WHY_LOCAL] = &s->ejections_enforced_consecutive_local_origin_failure,
 	};
 
-	stat_inc(&s->ejections_active);
+	gauge_inc(s->ejections_active);
 	stat_inc(&s->ejections_enforced_total);
 	stat_inc(kinds[why]);
+}
+
+/* Long past, but not free. */
+enum { TAKEN = 1 };
+
+/* Another weft-proxy, which drains, may be about to take it, too. */
+static bool take_row(struct http_ejection *row, uint64_t now)
+{
+	uint32_t back = __atomic_load_n(&row->back_ds, __ATOMIC_RELAXED);
+
+	return back != TAKEN && back <= now / 100 &&
+	       __atomic_compare_exchange_n(&row->back_ds, &back, TAKEN, false, __ATOMIC_ACQUIRE,
+					   __ATOMIC_RELAXED);
 }
 
 /* Tells when the endpoint is back; 0: it is. Under the lock. */
@@ -69,18 +82,18 @@ static void tell(const struct outliers *o, const struct outlier_state *e, uint64
 {
 	struct http_ejection *rows = o->cluster->stat->ejected, *row = NULL;
 
-	for (size_t i = 0; i < HTTP_EJECTED_MAX; i++) {
-		if (rows[i].back_ds && rows[i].endpoint == e->endpoint) {
+	for (size_t i = 0; i < HTTP_EJECTED_MAX && !row; i++)
+		if (rows[i].back_ds && rows[i].endpoint == e->endpoint &&
+		    rows[i].proxy == stats_slot)
 			row = &rows[i];
-			break;
-		}
-		if (rows[i].back_ds <= now / 100 && !row)
+	for (size_t i = 0; i < HTTP_EJECTED_MAX && !row; i++)
+		if (take_row(&rows[i], now))
 			row = &rows[i];
-	}
 	if (!row)
 		return;
-	__atomic_store_n(&row->back_ds, 0, __ATOMIC_RELEASE);
+	__atomic_store_n(&row->back_ds, TAKEN, __ATOMIC_RELEASE);
 	row->endpoint = e->endpoint;
+	row->proxy = stats_slot;
 	__atomic_store_n(&row->back_ds, (uint32_t)((back + 99) / 100), __ATOMIC_RELEASE);
 }
 
@@ -90,7 +103,7 @@ static void take_back(const struct outliers *o, struct outlier_state *e)
 	e->back_at = back_at(o, e, e->ejected_at);
 	tell(o, e, 0, e->back_at);
 	__atomic_store_n(&e->ejected_at, 0, __ATOMIC_RELAXED);
-	stat_dec(&o->cluster->stat->ejections_active);
+	gauge_dec(o->cluster->stat->ejections_active);
 	forget(&e->errors_5xx);
 	forget(&e->errors_gateway);
 	forget(&e->errors_local);

@@ -22,18 +22,21 @@ struct table {
 
 struct shared_state {
 	struct cluster_limit *limits;
+	uint32_t *held;
 	struct stats *stats;
 	pthread_mutex_t lock;
 	struct table routes, clusters, endpoints, outliers;
 };
 
-struct shared_state *shared_state_new(struct cluster_limit *limits, struct stats *stats)
+struct shared_state *shared_state_new(struct cluster_limit *limits, uint32_t *held,
+				      struct stats *stats)
 {
 	struct shared_state *s = calloc(1, sizeof(*s));
 
 	if (!s)
 		return NULL;
 	s->limits = limits;
+	s->held = held;
 	s->stats = stats;
 	pthread_mutex_init(&s->lock, NULL);
 	return s;
@@ -75,6 +78,7 @@ static void begin_row(struct shared_state *s, const struct table *t, struct row 
 	} else if (t == &s->clusters) {
 		row->cluster.stat = stats_cluster(s->stats, name.at, name.len);
 		row->cluster.limit.connections = &s->limits[row->id];
+		row->cluster.limit.held = &s->held[row->id];
 		pthread_mutex_init(&row->cluster.lock, NULL);
 	}
 }

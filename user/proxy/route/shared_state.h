@@ -48,8 +48,9 @@ struct cluster_state {
 
 struct shared_state;
 
-/* `limits` has CLUSTER_IDS_MAX rows; both stay the caller's. NULL: no memory. */
-struct shared_state *shared_state_new(struct cluster_limit *limits, struct stats *stats);
+/* `limits` and `held` have CLUSTER_IDS_MAX rows; all stay the caller's. NULL: no memory. */
+struct shared_state *shared_state_new(struct cluster_limit *limits, uint32_t *held,
+				      struct stats *stats);
 void shared_state_free(struct shared_state *s);
 struct stats *shared_state_stats(const struct shared_state *s);
 /* The row of that id and name, made if need be; NULL: no memory, or a cluster beyond the limits'

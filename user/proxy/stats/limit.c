@@ -33,11 +33,13 @@ bool limit_connect(struct limit *l, uint32_t max)
 	} while (!__atomic_compare_exchange_n(both, &seen, wanted, true, __ATOMIC_SEQ_CST,
 					      __ATOMIC_SEQ_CST));
 	raise_peak(row, next.steered + next.proxied);
+	__atomic_add_fetch(l->held, 1, __ATOMIC_SEQ_CST);
 	return true;
 }
 
 void limit_disconnect(struct limit *l)
 {
+	limit_give(l->held);
 	limit_give(&l->connections->proxied);
 }
 
@@ -88,13 +90,23 @@ bool limit_withdraw(struct limit *l, const void *waiter)
 	return !change(l, turn_of(waiter, TURN_ASKED), 0) && limit_passed(l, waiter);
 }
 
+/* The kernel's, and those of weft-proxies that drain. */
+static uint32_t of_others(const struct limit *l)
+{
+	uint32_t held = __atomic_load_n(l->held, __ATOMIC_RELAXED),
+		 proxied = __atomic_load_n(&l->connections->proxied, __ATOMIC_RELAXED);
+
+	return __atomic_load_n(&l->connections->steered, __ATOMIC_RELAXED) +
+	       (proxied > held ? proxied - held : 0);
+}
+
 bool limit_admit(struct limit *l, const struct limit_max *max)
 {
-	uint32_t all = 0, steered = __atomic_load_n(&l->connections->steered, __ATOMIC_RELAXED);
+	uint32_t all = 0, others = of_others(l);
 
 	/* 0, no limit, where no request has to wait, or where any number may. */
 	if (max->connections && max->pending) {
-		all = max->connections > steered ? max->connections - steered : 0;
+		all = max->connections > others ? max->connections - others : 0;
 		all = all > UINT32_MAX - max->pending ? UINT32_MAX : all + max->pending;
 	}
 	return limit_take(&l->admitted, all);
@@ -112,21 +124,40 @@ bool limit_retry(struct limit *l, const struct limit_max *max)
 	return all && limit_take(&l->retries, (uint32_t)all);
 }
 
-enum { LIMITS_SIZE = CLUSTER_IDS_MAX * sizeof(struct cluster_limit) };
+enum {
+	LIMITS_SIZE = CLUSTER_IDS_MAX * sizeof(struct cluster_limit),
+	HELD_SIZE = CLUSTER_IDS_MAX * sizeof(uint32_t),
+};
+
+static int map(int fd, size_t size, void **out)
+{
+	int flags = fd < 0 ? MAP_PRIVATE | MAP_ANONYMOUS : MAP_SHARED;
+	void *bytes = mmap(NULL, size, PROT_READ | PROT_WRITE, flags, fd, 0);
+
+	if (bytes == MAP_FAILED)
+		return -errno;
+	*out = bytes;
+	return 0;
+}
 
 int limits_map(int fd, struct cluster_limit **out)
 {
-	int flags = fd < 0 ? MAP_PRIVATE | MAP_ANONYMOUS : MAP_SHARED;
-	void *rows = mmap(NULL, LIMITS_SIZE, PROT_READ | PROT_WRITE, flags, fd, 0);
-
-	if (rows == MAP_FAILED)
-		return -errno;
-	*out = rows;
-	return 0;
+	return map(fd, LIMITS_SIZE, (void **)out);
 }
 
 void limits_unmap(struct cluster_limit *rows)
 {
 	if (rows)
 		munmap(rows, LIMITS_SIZE);
+}
+
+int held_map(int fd, uint32_t **out)
+{
+	return map(fd, HELD_SIZE, (void **)out);
+}
+
+void held_unmap(uint32_t *held)
+{
+	if (held)
+		munmap(held, HELD_SIZE);
 }

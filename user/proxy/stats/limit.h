@@ -14,6 +14,7 @@
 
 struct limit {
 	struct cluster_limit *connections; /* open or being opened */
+	uint32_t *held;			   /* those of them that are this process's */
 	uint32_t admitted;		   /* requests that have one, or wait for one */
 	uint32_t pending;		   /* those that wait */
 	uint32_t requests;		   /* those that have one */
@@ -53,7 +54,8 @@ static inline bool limit_wanted(const struct limit *l)
 	return l && __atomic_load_n(&l->pending, __ATOMIC_SEQ_CST) > 0;
 }
 
-/* A connection. */
+/* A connection. `held` is behind: what a process that is killed had is never taken for more than it
+ * was. */
 bool limit_connect(struct limit *l, uint32_t max);
 void limit_disconnect(struct limit *l);
 
@@ -84,5 +86,8 @@ bool limit_retry(struct limit *l, const struct limit_max *max);
  * 0 or -errno. */
 int limits_map(int fd, struct cluster_limit **out);
 void limits_unmap(struct cluster_limit *rows); /* accepts NULL */
+/* struct proxy_held (proxy_orders.h) in the file, or with fd -1 in memory. Likewise. */
+int held_map(int fd, uint32_t **out);
+void held_unmap(uint32_t *held); /* accepts NULL */
 
 #endif

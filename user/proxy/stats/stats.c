@@ -12,13 +12,14 @@
 
 #include "lib/base/cleanup.h"
 #include "lib/base/histogram.h"
-#include "lib/base/http_stat_fields.h"
 #include "lib/base/log.h"
 
 enum {
 	BUCKETS = 2 * HTTP_STAT_ROWS,
 	STEP = 1 << 16, /* bytes, whole pages */
 };
+
+unsigned stats_slot;
 
 /*
  * One of the arrays. A row begins with its name. All of an array that is mapped counts as memory of
@@ -93,30 +94,12 @@ static uint32_t *bucket(struct stat_rows *r, const char *name, size_t len)
 	return &r->buckets[i];
 }
 
-static void zero_gauges(const struct stat_field *fields, char *row)
-{
-	for (const struct stat_field *f = fields; f->name; f++)
-		if (f->gauge)
-			*stat_at(f, row) = 0;
-}
-
-/* What an earlier process kept out is in again. */
-static void forget_ejections(struct stat_rows *clusters)
-{
-	for (uint32_t i = 0; i < clusters->taken; i++) {
-		struct http_cluster_stat *row = (void *)row_at(clusters, i);
-
-		memset(row->ejected, 0, sizeof(row->ejected));
-	}
-}
-
-static int adopt(struct stat_rows *r, const struct stat_field *fields)
+static int adopt(struct stat_rows *r)
 {
 	int err = reach(r, 0);
 
 	if (err)
 		return err;
-	zero_gauges(fields, row_at(r, 0));
 	for (r->taken = 1; r->taken < HTTP_STAT_ROWS; r->taken++) {
 		char *row = row_at(r, r->taken);
 
@@ -124,13 +107,12 @@ static int adopt(struct stat_rows *r, const struct stat_field *fields)
 		if (err || !*row)
 			return err;
 		row[r->name_max - 1] = 0; /* whatever an earlier process has been made to write */
-		zero_gauges(fields, row);
 		*bucket(r, row, strlen(row)) = r->taken;
 	}
 	return 0;
 }
 
-static int rows_open(struct stat_rows *r, int fd, const struct stat_field *fields)
+static int rows_open(struct stat_rows *r, int fd)
 {
 	void *bytes = mmap(NULL, rows_size(r), fd < 0 ? PROT_READ | PROT_WRITE : PROT_NONE,
 			   MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
@@ -143,7 +125,7 @@ static int rows_open(struct stat_rows *r, int fd, const struct stat_field *field
 		if (r->fd < 0)
 			return -errno;
 	}
-	return adopt(r, fields);
+	return adopt(r);
 }
 
 static void rows_close(struct stat_rows *r)
@@ -170,11 +152,9 @@ int stats_open(int clusters_fd, int routes_fd, struct stats **out)
 	s->routes.name_max = ROUTE_NAME_MAX;
 	s->routes.what = "routes";
 	s->clusters.fd = s->routes.fd = -1;
-	r = rows_open(&s->clusters, clusters_fd, http_cluster_fields);
+	r = rows_open(&s->clusters, clusters_fd);
 	if (!r)
-		forget_ejections(&s->clusters);
-	if (!r)
-		r = rows_open(&s->routes, routes_fd, http_route_fields);
+		r = rows_open(&s->routes, routes_fd);
 	if (r)
 		return r;
 	*out = TAKE_PTR(s);

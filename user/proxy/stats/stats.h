@@ -3,8 +3,8 @@
 #define WEFT_PROXY_STATS_STATS_H
 /*
  * The counters that others look at (http_stat.h), in maps that outlive the process, or in its own
- * memory. This process is the only one that writes there. Rows are found under a lock and never go
- * away; counting takes none.
+ * memory. A weft-proxy that drains counts there, too, but only the one that serves takes rows. Rows
+ * are found under a lock and never go away; counting takes none.
  */
 #include <stddef.h>
 
@@ -14,8 +14,11 @@
 
 struct stats;
 
+/* Of this process, from before the first stats_open() on. */
+extern unsigned stats_slot;
+
 /* The maps' descriptors, which stay the caller's; -1: memory. Counters go on from where an earlier
- * process left them, its gauges are gone with it. 0 or -errno. */
+ * process left them. 0 or -errno. */
 int stats_open(int clusters_fd, int routes_fd, struct stats **out);
 void stats_close(struct stats *s); /* accepts NULL */
 
@@ -33,9 +36,14 @@ static inline void stat_inc(__u64 *n)
 	stat_add(n, 1);
 }
 
-static inline void stat_dec(__u64 *gauge)
+static inline void gauge_inc(__u32 gauge[HTTP_PROXIES])
 {
-	__atomic_sub_fetch(gauge, 1, __ATOMIC_RELAXED);
+	__atomic_add_fetch(&gauge[stats_slot], 1, __ATOMIC_RELAXED);
+}
+
+static inline void gauge_dec(__u32 gauge[HTTP_PROXIES])
+{
+	__atomic_sub_fetch(&gauge[stats_slot], 1, __ATOMIC_RELAXED);
 }
 
 void stat_time(struct histogram *h, __u64 ms);

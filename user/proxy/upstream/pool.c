@@ -78,12 +78,12 @@ static void count_open(struct http_cluster_stat *s)
 {
 	stat_inc(&s->upstream_cx_total);
 	stat_inc(&s->upstream_cx_http1_total);
-	stat_inc(&s->upstream_cx_active);
+	gauge_inc(s->upstream_cx_active);
 }
 
 static void count_close(struct http_cluster_stat *s, bool connected, bool by_endpoint)
 {
-	stat_dec(&s->upstream_cx_active);
+	gauge_dec(s->upstream_cx_active);
 	stat_inc(&s->upstream_cx_destroy);
 	stat_inc(by_endpoint ? &s->upstream_cx_destroy_remote : &s->upstream_cx_destroy_local);
 	if (!connected)
