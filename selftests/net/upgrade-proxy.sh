@@ -124,7 +124,8 @@ wait "$SLOW" || true
 wait_until 5 drained
 wait_until 5 is upstream_rq_active 0
 answers || fail "nothing answers once the one that drained was killed"
-expect_eq "what it held is given back" "$(stat_echo upstream_cx_active)" "$(($(json .open "$(http_echo_ask one 8080 /_stats)") - 1))"
+wait_until 5 is upstream_cx_active 1 # the one that has just answered
+say "ok: what it held is given back"
 
 # ---- its time ----
 

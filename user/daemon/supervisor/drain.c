@@ -128,7 +128,10 @@ static void connect_them(struct supervisor *s, struct draining *d)
 		return;
 	}
 	end = ends[1];
-	orders_give_plain(s, (struct proxy_order){ .type = PROXY_SUCCEED }, ends[0]);
+	if (s->succeeds)
+		orders_give_plain(s, (struct proxy_order){ .type = PROXY_SUCCEED }, ends[0]);
+	else
+		close(ends[0]); /* nothing takes clients over yet */
 	r = proxy_process_order(&d->proxy, drain, end);
 	if (r && r != -EPIPE && r != -ECONNRESET)
 		log_err(r, "have weft-proxy (process %d) drain", (int)d->proxy.pid);
@@ -142,6 +145,12 @@ void drain_all(struct supervisor *s)
 		log_err(r, "name weft-proxy in %s", s->options.run_dir);
 	s->succeeds = true;
 	for (struct draining *d = s->draining; d; d = d->next)
+		connect_them(s, d);
+}
+
+void supervisor_settle(struct supervisor *s)
+{
+	for (struct draining *d = s->draining; !s->succeeds && d; d = d->next)
 		connect_them(s, d);
 }
 

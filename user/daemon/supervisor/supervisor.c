@@ -91,6 +91,10 @@ static int launch(struct supervisor *s)
 
 	if (r)
 		return r;
+	/* One that others make way for serves once it has the rules. */
+	r = s->draining ? 0 : proxy_link_serve(s->options.run_dir, s->slot);
+	if (r)
+		log_err(r, "name weft-proxy in %s", s->options.run_dir);
 	s->can_drain = true;
 	s->shared = s->options.workers;
 	s->succeeds = false;

@@ -71,6 +71,9 @@ bool supervisor_runs(const char *run_dir);
 
 /* Whether there is a proxy that another weftd had started, with the connections that it has. */
 bool supervisor_took_over(const struct supervisor *s);
+/* weftd has started. Where there are no rules, and so no proxy that could take clients over, those
+ * that are to drain do so without: clients wait for the first rules. */
+void supervisor_settle(struct supervisor *s);
 /* Whether there are proxies that drain, or are to. */
 bool supervisor_drains(const struct supervisor *s);
 unsigned supervisor_workers(const struct supervisor *s);

@@ -344,6 +344,9 @@ static int prepare(struct proxy *p)
 	r = held_map(p->options->held, &p->held);
 	if (r)
 		return log_err(r, "map what it has of the limits");
+	/* So that nothing makes the file longer. */
+	if (p->options->held >= 0)
+		close(p->options->held);
 	stats_slot = p->options->slot;
 	r = stats_open(p->options->cluster_stats, p->options->route_stats, &p->stats);
 	if (r)
