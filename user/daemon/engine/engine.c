@@ -36,7 +36,8 @@ struct engine {
 	struct registry *registry;
 	struct known_set known;
 	struct tables *tables;
-	struct compile_index *index; /* of the tables; NULL: it is made by the next compilation */
+	struct compile_index *index; /* of the tables; NULL: there is none */
+	bool keeps_index;	     /* a compilation makes one */
 	json_t *warned;		     /* warnings_set() of the compilation in force */
 	uint64_t version;	     /* counts the changes that have taken effect */
 	/* One snapshot at a time is handed over to the proxy. */
@@ -69,6 +70,8 @@ struct engine *engine_new(struct kernel *kernel, struct supervisor *proxy,
 	}
 	memcpy(e->sources, sources, count * sizeof(*sources));
 	e->source_count = count;
+	for (size_t i = 0; i < count; i++)
+		e->keeps_index |= sources[i]->many_changes;
 	return e;
 }
 
@@ -119,7 +122,9 @@ static int compile_set(struct engine *e, const struct known_set *set, struct tab
 
 	if (r)
 		return r;
-	r = compile_keeping(&objects, e->registry, http_part(e), out, index, errors);
+	r = e->keeps_index
+		    ? compile_keeping(&objects, e->registry, http_part(e), out, index, errors)
+		    : compile(&objects, e->registry, http_part(e), out, errors);
 	free(objects.items);
 	return r;
 }

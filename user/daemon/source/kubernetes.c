@@ -856,7 +856,8 @@ static int make(const struct kube_source_options *options, struct kube_source *s
 	s->source = (struct object_source){ .load = load,
 					    .mend = mend,
 					    .accept = accept_loaded,
-					    .others_changed = others_changed };
+					    .others_changed = others_changed,
+					    .many_changes = true };
 	s->origin = (struct origin){ .refs = 1, .release = release_nothing };
 	s->since = time(NULL);
 	s->config = kube_config_copy(options->config);
