@@ -153,4 +153,5 @@ kill -TERM "$LOAD"
 wait "$LOAD"
 expect_eq "with other numbers of workers" "$(failures "$TMP/load")" '[{},0,0,0]'
 OUT=$BUILT
+wait_until 5 drained
 expect_eq "nothing is left but what runs" "$(find "$TMP/run" -name 'proxy*' | wc -l)" 3
