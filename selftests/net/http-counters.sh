@@ -18,24 +18,28 @@ bytes() {
 	done
 }
 
-# fields MAP: the names of its words, a line each, in their order
+# fields MAP: the names of its counters and how many words each takes, a line each, in their order. A gauge has a number of 32 bits for
+# each weft-proxy that there may be.
 fields() {
 	bpftool -j map lookup pinned "$TMP/bpf/weft/$1" key 1 0 0 0 | jq -r '.formatted.value | to_entries[]
-		| select(.value | type == "number") | .key'
+		| if .value | type == "number" then "\(.key) 1"
+		  elif .value | type == "array" and all(type == "number") then "\(.key) \(.value | length / 2)"
+		  else empty end'
 }
 
 # put MAP NAME ROOM [FIELD=VALUE...]: makes row 1, with 4 requests of 5 ms
 put() {
-	local map=$1 name=$2 room=$3 field value words= i
+	local map=$1 name=$2 room=$3 field size value words= i
 	shift 3
-	for field in $(fields "$map"); do
+	while read -r field size; do
 		value=0
 		for i in "$@"; do [ "${i%=*}" != "$field" ] || value=${i#*=}; done
 		words+=$(word "$value")' '
-	done
+		for ((i = 1; i < size; i++)); do words+=$(word 0)' '; done
+	done < <(fields "$map")
 	for ((i = 0; i < 64; i++)); do words+=$(word $((i == 5 ? 4 : 0)))' '; done
 	# No endpoint is out.
-	[ "$map" != http_clusters ] || for ((i = 0; i < 12; i++)); do words+=$(word 0)' '; done
+	[ "$map" != http_clusters ] || for ((i = 0; i < 24; i++)); do words+=$(word 0)' '; done
 	# shellcheck disable=SC2046,SC2086
 	bpftool map update pinned "$TMP/bpf/weft/$map" key 1 0 0 0 value $(bytes "$name" "$room") $words
 }
