@@ -782,6 +782,7 @@ static void name_resources(struct kube_source *s)
 							      .kind = k->name,
 							      .other_versions = k->others_served,
 							      .optional = k->optional,
+							      .anew = k->kind == KIND_NAMESPACE,
 							      .fields = k->fields };
 	}
 }

@@ -27,8 +27,9 @@ enum {
 	BACKOFF_MS = 500,
 	BACKOFF_MAX_MS = 30000,
 	FORBIDDEN_MAX_MS = 10000, /* until it may be read */
-	/* Until it is defined: every node looks for it in each of its versions. */
-	ABSENT_MAX_MS = 300000,
+	/* Until it is defined, 30 s at most: every node looks for it in each of its versions, and a
+	 * user who has defined it waits for that. */
+	ABSENT_MAX_MS = 24000,
 	CONFIRM_MS = 2000,  /* that it is not there any more */
 	FORBIDDEN_SURE = 3, /* a server that is starting may forbid everything */
 	WAKE_MS = 250,
@@ -282,11 +283,17 @@ static bool read_object(struct json_span json, struct object *out)
 	return !w.bad && out->key.name.len && out->version.len;
 }
 
+/* Another cluster's object may have the same version. */
+static bool retold(const struct reflector *r)
+{
+	return r->resource->anew && r->ask != REFLECTOR_WATCH;
+}
+
 static int put_object(struct reflector *r, const struct object *o)
 {
 	int err;
 
-	if (told_is(&r->told, o->key, o->version))
+	if (told_is(&r->told, o->key, o->version) && !retold(r))
 		return 0;
 	err = r->sink.put(r->sink.arg, o->key, o->version, o->json);
 	if (err)
@@ -566,7 +573,10 @@ static void end_refused(struct reflector *r, uint64_t now_ms, const struct refle
 void reflector_end(struct reflector *r, uint64_t now_ms, const struct reflector_end *end)
 {
 	r->unreachable = !r->bad_event && !end->complete && !end->r;
-	if (r->bad_event) {
+	if (r->unreachable && r->resource->anew) {
+		begin_list(r);
+		fail(r, now_ms, INFORMER_CONNECTING, end->error);
+	} else if (r->bad_event) {
 		end_by_error_event(r, now_ms);
 	} else if (end->status == 0) {
 		fail(r, now_ms, INFORMER_CONNECTING, end->error);

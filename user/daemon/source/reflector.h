@@ -31,6 +31,10 @@ struct informer_resource {
 	/* A kind that the server may not have (yet): without its definition the resource is empty,
 	 * and counts as listed. */
 	bool optional;
+	/* It tells which cluster it is: once the server was lost, it is listed and told anew, as
+	 * another cluster's may answer. A watch would wait for a version that only the one before
+	 * has. */
+	bool anew;
 	/* The fields that are kept of an object, as paths ("spec.containers.ports"), up to a NULL:
 	 * object_fields.h. NULL: all but metadata.managedFields and the annotation
 	 * kubectl.kubernetes.io/last-applied-configuration. */
