@@ -211,7 +211,7 @@ paper() {
 	END
 	paper_row "watches that are open" %d "$WATCHES" %d "$WATCHES * $PAPER_NODES"
 	paper_row "requests a second: each watch is renewed after 5 to 10 minutes" %.3f "$WATCHES / 450" %.0f "$WATCHES * $PAPER_NODES / 450"
-	paper_row "those for $ABSENT kinds that are not defined, in up to 3 versions, every 5 minutes" %.3f "$ABSENT * 2.5 / 300" %.0f "$ABSENT * 2.5 * $PAPER_NODES / 300"
+	paper_row "those for $ABSENT kinds that are not defined, in up to 3 versions, every 30 s" %.3f "$ABSENT * 2.5 / 30" %.0f "$ABSENT * 2.5 * $PAPER_NODES / 30"
 	paper_row "events a second" %d "$events" %d "$events * $PAPER_NODES"
 	paper_row "bytes of them a second" "%.2f MB" "$events * $EVENT_BYTES / 1e6" "%.1f GB" "$events * $EVENT_BYTES * $PAPER_NODES / 1e9"
 	paper_row "the API server's processors for that" "%.4f" "$events * $EACH_EVENT_US / 1e6" %.0f "$events * $EACH_EVENT_US * $PAPER_NODES / 1e6"
