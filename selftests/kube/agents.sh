@@ -69,8 +69,16 @@ between_start() {
 	start_in node python3 -B "$ROOT/selftests/kube/between.py" "$API_PORT" 16003 >"$TMP/beside.log"
 	wait_until 10 grep -q listening "$TMP/beside.log"
 }
-cut_off() { kill -USR1 "$BETWEEN"; } # until it is called again
-cut_anywhere() { kill -USR2 "$BETWEEN"; }
+between_lines() { [ "$(wc -l <"$TMP/between.log")" -ge "$1" ]; }
+# between SIGNAL: once the one before is carried out, as signals are not counted
+between() {
+	local lines
+	lines=$(wc -l <"$TMP/between.log")
+	kill "-$1" "$BETWEEN"
+	wait_until 30 between_lines $((lines + 1))
+}
+cut_off() { between USR1; } # until it is called again
+cut_anywhere() { between USR2; }
 
 # ---- agents: a is the node's, with pods; b and c have a host each ----
 
