@@ -104,7 +104,7 @@ resource_is() { # AGENT RESOURCE PHASE
 	[ "$(weft_of "$1" status -o json | jq -r ".sources[0].resources[] | select(.resource == \"$2\").phase")" = "$3" ]
 }
 # The kinds that an agent has no watch of, should that be why a test fails.
-not_watched() { weft_of "$1" status -o json | jq -c '.sources[0].resources[] | select(.phase != "synced") | [.resource, .phase, .since, .error]'; }
+not_watched() { weft_of "$1" status -o json | jq -c '.sources[0].resources[] | select(.phase != "synced") | [.resource, .phase, .since, .requests, .lists, .events, .bytes, .error]'; }
 each_agent() { # SECONDS COMMAND WORD...: until the command holds for both
 	local agent
 	for agent in a b; do
