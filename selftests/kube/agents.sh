@@ -69,8 +69,16 @@ between_start() {
 	start_in node python3 -B "$ROOT/selftests/kube/between.py" "$API_PORT" 16003 >"$TMP/beside.log"
 	wait_until 10 grep -q listening "$TMP/beside.log"
 }
-cut_off() { kill -USR1 "$BETWEEN"; } # until it is called again
-cut_anywhere() { kill -USR2 "$BETWEEN"; }
+between_lines() { [ "$(wc -l <"$TMP/between.log")" -ge "$1" ]; }
+# between SIGNAL: once the one before is carried out, as signals are not counted
+between() {
+	local lines
+	lines=$(wc -l <"$TMP/between.log")
+	kill "-$1" "$BETWEEN"
+	wait_until 30 between_lines $((lines + 1))
+}
+cut_off() { between USR1; } # until it is called again
+cut_anywhere() { between USR2; }
 
 # ---- agents: a is the node's, with pods; b and c have a host each ----
 
@@ -96,7 +104,7 @@ resource_is() { # AGENT RESOURCE PHASE
 	[ "$(weft_of "$1" status -o json | jq -r ".sources[0].resources[] | select(.resource == \"$2\").phase")" = "$3" ]
 }
 # The kinds that an agent has no watch of, should that be why a test fails.
-not_watched() { weft_of "$1" status -o json | jq -c '.sources[0].resources[] | select(.phase != "synced") | [.resource, .phase, .since, .error]'; }
+not_watched() { weft_of "$1" status -o json | jq -c '.sources[0].resources[] | select(.phase != "synced") | [.resource, .phase, .since, .requests, .lists, .events, .bytes, .error]'; }
 each_agent() { # SECONDS COMMAND WORD...: until the command holds for both
 	local agent
 	for agent in a b; do
@@ -160,7 +168,8 @@ expect_same() {
 		[ "$try" -lt 10 ] || fail "$1 has not the same in force as one that was told of no change: $(head -c 3000 "$TMP/$1.differs")"
 		sleep 1
 	done
-	say "ok: $1 has in force what c has: $(grep -c '"kind"' "$TMP/c.objects") objects, $(wc -l <"$TMP/c.tables") rows, $(grep -c . "$TMP/c.problems") lines of problems"
+	say "ok: $1 has in force what c has: $(grep -c '"kind"' "$TMP/c.objects") objects, $(wc -l <"$TMP/c.tables") rows"
+	expect_between "lines of problems" "$(wc -l <"$TMP/c.problems")" 1 100000
 }
 
 # ---- to begin with ----

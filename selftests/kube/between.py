@@ -4,6 +4,7 @@
 
 SIGUSR1: all connections are cut off, and new ones are until the next SIGUSR1.
 SIGUSR2: all are cut off, and each new one after so many bytes, at random, until the next SIGUSR2.
+Prints a line when it listens, and one when a signal is carried out.
 """
 import random
 import signal
@@ -79,6 +80,8 @@ def main():
             else:
                 proxy.limits = None if proxy.limits else lambda: random.randrange(3000, 60000)
             proxy.cut()
+        # Signals are not counted: another one is to be sent only now.
+        print("done", flush=True)
 
 
 if __name__ == "__main__":

@@ -4,7 +4,7 @@
 and at least LEAST. A server that is away is waited for. What is random is by $WEFT_SEED.
 
 What is in force of an object that became bad is what it was before; an agent that never saw that has nothing. So, at the end, what
-became bad is mended. What was never right stays, and so does what others make wrong. Prints how many changes it made, by kind.
+became bad is mended. What was never right stays, one at least, and so does what others make wrong. Prints how many changes it made, by kind.
 """
 import collections
 import os
@@ -201,6 +201,7 @@ def settle():
         destination_rule(i, whole=True)
     for i in sorted(became_bad):
         virtual_service(i, right=True)
+    put(ISTIO, "VirtualService", "virtualservices", namespace(0), "never-right", spec=virtual_service_spec(0, bad=True))
 
 
 def main():

@@ -474,6 +474,23 @@ Test(reflector, what_is_forbidden_from_the_start_counts_as_listed_once_that_is_s
 	cr_expect(e.now < 5000);
 }
 
+Test(reflector, a_streamed_list_that_never_ends_gives_pages)
+{
+	_cleanup_env_ struct env e = { 0 };
+
+	env_open(&e, &services);
+	ask(&e);
+	answered(&e);
+	for (int i = 0; i < 12; i++) {
+		cr_expect(e.now < reflector_deadline(&e.r));
+		e.now += 5000;
+		reflector_heard(&e.r, e.now);
+	}
+	cr_expect(e.now >= reflector_deadline(&e.r));
+	end(&e, (struct reflector_end){ .status = 200, .error = "given up" });
+	cr_expect(strstr(ask_within(&e, 1000), "limit=500"), "%s", e.path);
+}
+
 /* ---- another cluster at the same place ---- */
 
 static const struct informer_resource namespaces = { .path = "/api/v1/namespaces",

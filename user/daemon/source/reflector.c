@@ -15,6 +15,7 @@
  */
 enum {
 	STREAM_SILENT_MS = 30000,
+	STREAM_MS = 60000, /* in all: changes keep one that never ends from being silent */
 	PAGES_SILENT_MS = 60000,
 	WATCH_SILENT_MS = 150000,
 	WATCH_S = 300,
@@ -165,9 +166,11 @@ bool reflector_is_list(const struct reflector *r)
 
 uint64_t reflector_deadline(const struct reflector *r)
 {
+	uint64_t silent = r->heard_ms + STREAM_SILENT_MS, end = r->asked_ms + STREAM_MS;
+
 	switch (r->ask) {
 	case REFLECTOR_STREAM:
-		return r->heard_ms + STREAM_SILENT_MS;
+		return silent < end ? silent : end;
 	case REFLECTOR_PAGES:
 		return r->heard_ms + PAGES_SILENT_MS;
 	case REFLECTOR_WATCH:
