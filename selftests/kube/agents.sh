@@ -144,7 +144,9 @@ asked() {
 
 # in_force AGENT: all that an agent has in force, the objects that it left out with their reasons, and what its kernel does
 in_force() {
-	weft_of "$1" get all -A -o json | jq -S '.items | sort_by(.kind, .metadata.namespace, .metadata.name)[]' >"$TMP/$1.objects"
+	# Versions of an object that differ in nothing that weft reads are one: its status is written, too.
+	weft_of "$1" get all -A -o json |
+		jq -S '.items | sort_by(.kind, .metadata.namespace, .metadata.name)[] | del(.metadata.resourceVersion)' >"$TMP/$1.objects"
 	weft_of "$1" status -o json | jq -S '.sources[0].problems | map(del(.since)) | sort_by(tostring)[]' >"$TMP/$1.problems"
 	# Which one of a cluster's endpoints was there first is no difference.
 	asked "$1" | jq -S 'walk(if type == "object" and has("endpoints") then .endpoints |= sort else . end)' >"$TMP/$1.asked"
