@@ -229,8 +229,8 @@ report() {
 
 	$SERVICES services, $ALL_PODS pods as Deployments make them (5.2 KB of JSON each) with EndpointSlices, $RULES VirtualServices and
 	DestinationRules; etcd, the API server and weftd on one machine, over TLS. The API server is selftests/cluster's: compiled without
-	optimisation, so that its processor's time is two to three times what a cluster's own takes, and the time until weftd is ready is
-	mostly its. Medians of $STARTS starts.
+	optimisation, so that it takes more of the processor's time than a cluster's own, and the time until weftd is ready is mostly its.
+	Medians of $STARTS starts.
 
 	## A start
 
@@ -298,7 +298,7 @@ report() {
 	[4] masterthemesh.com, "istiod xDS: ambient". [5] ambientmesh.io, "Production readiness". [6] KEP-752, "Estimation".
 
 	weft's share is the largest of these, for two reasons: a Pod is told of as a whole (what weft reads of it is an eighth), and to
-	everyone. What kube-proxy is told costs the API server the same either way. Up to some hundred nodes it is little.
+	everyone. What kube-proxy is told costs the API server the same either way.
 	END
 }
 

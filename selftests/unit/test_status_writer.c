@@ -423,7 +423,7 @@ Test(status_writer, once_it_is_mended_the_status_says_nothing)
 	cr_expect_null(json_object_get(o->object, "status"));
 	cr_expect_eq(t.patches, 2);
 	cr_expect_eq(t.posts, 1);
-	/* And nobody keeps the Lease, with nothing to do for it. */
+	/* No agent keeps the Lease when there is nothing to do for it. */
 	run(20000);
 	cr_expect_eq(holder(), AGENTS);
 }

@@ -278,11 +278,9 @@ static int failed(struct errors *errors, int r, const char *what)
 	return log_err(r, "%s", what);
 }
 
-enum { PATCHED_MAX = 64 }; /* objects */
-
 /* What of the change compile_patch() takes: the count, or 0 if there is more to it. Files are told
  * all warnings about them. */
-static size_t list_changes(const struct task *t, struct object_change out[PATCHED_MAX])
+static size_t list_changes(const struct task *t, struct object_change out[COMPILE_PATCH_MAX])
 {
 	size_t count = 0, next = 0;
 	struct object_change c;
@@ -290,7 +288,7 @@ static size_t list_changes(const struct task *t, struct object_change out[PATCHE
 	if (!t->engine->index || t->engine->waits || t->change->file_count)
 		return 0;
 	while (stage_next_change(&t->stage, &next, &c.old, &c.new)) {
-		if (count == PATCHED_MAX)
+		if (count == COMPILE_PATCH_MAX)
 			return 0;
 		out[count++] = c;
 	}
@@ -301,7 +299,7 @@ static size_t list_changes(const struct task *t, struct object_change out[PATCHE
 static int patch(struct task *t)
 {
 	struct engine *e = t->engine;
-	struct object_change changes[PATCHED_MAX];
+	struct object_change changes[COMPILE_PATCH_MAX];
 	size_t count = list_changes(t, changes);
 	int r;
 

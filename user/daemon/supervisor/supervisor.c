@@ -254,7 +254,6 @@ static int await_greeting(struct supervisor *s, struct greeting *g, unsigned lim
 	return r ? r : g->r;
 }
 
-/* Its sockets become ours if they can be used: *count of them. Whether it may go on as it is. */
 /* Its sockets become ours, as far as they can be used and we have none: *count of them. Whether it
  * may go on as it is. */
 static bool take_over(struct supervisor *s, unsigned *count)

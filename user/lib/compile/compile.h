@@ -40,7 +40,10 @@ int compile_keeping(const struct objects *objects, struct registry *registry,
 		    struct errors *errors);
 void compile_index_free(struct compile_index *index); /* accepts NULL */
 
-enum { COMPILE_ANEW = 1 };
+enum {
+	COMPILE_ANEW = 1,
+	COMPILE_PATCH_MAX = 64, /* objects: a compilation costs no more than as many */
+};
 
 /*
  * The tables of `from`, which *index belongs to, after a change of pods and endpoints: byte for

@@ -14,10 +14,7 @@
 #include "lib/route/snapshot.h"
 #include "lib/tables/sources.h"
 
-enum {
-	CHANGES_MAX = 64, /* a compilation costs no more than as many */
-	PATCHES_MAX = 4096,
-};
+enum { PATCHES_MAX = 4096 };
 
 _Static_assert((int)COMPILE_ANEW == (int)MESH_ANEW, "what the mesh says is passed on");
 
@@ -136,7 +133,7 @@ static bool same_members(const struct tables *t, const struct plan_cluster *c)
 	return true;
 }
 
-/* Endpoints in all once those clusters have theirs; all_same: none of them has others. */
+/* How many endpoints the new tables have; *all_same: each cluster keeps those that it has. */
 static size_t count_endpoints(const struct patch *p, bool *all_same)
 {
 	size_t count = p->from->endpoints.count;
@@ -300,7 +297,7 @@ static int patch(struct patch *p)
 static bool is_too_much(struct compile_index *x, size_t count, enum compile_http http,
 			const struct tables *from)
 {
-	return count > CHANGES_MAX || x->patches++ == PATCHES_MAX ||
+	return count > COMPILE_PATCH_MAX || x->patches++ == PATCHES_MAX ||
 	       (from->http ? x->policies : http == COMPILE_HTTP_ALWAYS);
 }
 

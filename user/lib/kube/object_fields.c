@@ -126,7 +126,7 @@ static int drop(struct field *parent, const char *name)
 	return f ? 0 : -ENOMEM;
 }
 
-/* All but what nobody reads. */
+/* All but what is not read. */
 static int add_all(struct field *root)
 {
 	struct field *metadata = add(root, "metadata", 8), *annotations;

@@ -68,14 +68,15 @@ struct changed_pod {
 
 static int changed_pod_init(struct changed_pod *p, const struct object_change *c)
 {
+	const struct object *now = c->new;
 	struct addr addr;
 
 	p->old = c->old;
-	p->new = c->new;
-	for (size_t i = 0; c->new &&i < c->new->pod.ips.count; i++) {
+	p->new = now;
+	for (size_t i = 0; now && i < now->pod.ips.count; i++) {
 		struct addr *slot;
 
-		if (addr_parse(c->new->pod.ips.items[i], &addr))
+		if (addr_parse(now->pod.ips.items[i], &addr))
 			continue;
 		slot = table_push(&p->addrs);
 		if (!slot)
@@ -93,15 +94,15 @@ static void changed_pod_done(struct changed_pod *p)
 /* Whether a member may be another pod's now, or no pod's. What it was is known if it mattered. */
 static bool may_be_of(const struct member *m, const struct changed_pod *p)
 {
-	const struct endpoint_address *a = m->address;
+	const struct endpoint_address *a = m->by_name ? NULL : m->address;
+	const struct object *now = p->new;
 
 	if (m->pod && m->pod == p->old)
 		return true;
 	for (size_t i = 0; i < p->addrs.count; i++)
 		if (!memcmp(&p->addrs.items[i], &m->endpoint.addr, sizeof(struct addr)))
 			return true;
-	return p->new && !m->by_name &&a &&
-	       a->target_name &&str_eq(a->target_name, p->new->meta.name);
+	return now && a && a->target_name && str_eq(a->target_name, now->meta.name);
 }
 
 static bool has_member(const struct host *h, const struct changed_pod *c)
@@ -212,21 +213,21 @@ static int take_endpoints(struct mesh *mesh, const struct object *o)
 static int change_endpoints(struct mesh *mesh, const struct object_change *c)
 {
 	const struct object *old = c->old && c->old->endpoints.service ? c->old : NULL;
-	const struct object *new = c->new && c->new->endpoints.service ? c->new : NULL;
+	const struct object *now = c->new && c->new->endpoints.service ? c->new : NULL;
 	struct refs *refs;
 	size_t i;
 
-	if (old && new &&str_eq(old->endpoints.service, new->endpoints.service)) {
+	if (old && now && str_eq(old->endpoints.service, now->endpoints.service)) {
 		refs = set_of(mesh, old);
 		i = refs ? refs_find(refs, old) : 0;
 		if (!refs || i == refs->count)
 			return MESH_ANEW;
-		refs->items[i] = new;
+		refs->items[i] = now;
 		return 0;
 	}
 	if (c->old && c->new)
 		return MESH_ANEW;
-	return old ? take_endpoints(mesh, old) : new ? mesh_add_endpoints(mesh, new) : 0;
+	return old ? take_endpoints(mesh, old) : now ? mesh_add_endpoints(mesh, now) : 0;
 }
 
 /* ---- pods ---- */

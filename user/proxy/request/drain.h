@@ -15,9 +15,9 @@
 struct h1_client;
 
 /* From the worker's thread: no request begins from now on, and clients go to `successor`, which is
- * taken over, in place of the one that there may have been. `listens`: nobody else accepts what
- * comes to this worker's socket, which it therefore does a little longer. `tell` is an eventfd that
- * is written to once nothing is left here. */
+ * taken over, in place of the one that there may have been. `listens`: no other process accepts
+ * what comes to this worker's socket, so it goes on doing that for a little while. `tell` is an
+ * eventfd that is written to once nothing is left here. */
 void drain_begin(struct http_worker *w, int successor, bool listens, int tell);
 /* Whether a client that waits for a request is of no more use here: it has gone over, or ended. */
 bool drain_client(struct h1_client *c);
