@@ -136,13 +136,15 @@ static void dump(const char *file)
 static void counts(void)
 {
 	printf("told %lu %lu\n", puts_told, gone_told);
+	printf("discoveries %llu\n", (unsigned long long)informer_discoveries(informer));
 	for (unsigned k = 0; k < resource_count; k++) {
 		const struct informer_status *s = informer_status(informer, k);
 
-		printf("counts %s lists %llu watches %llu events %llu bytes %llu\n",
-		       resources[k].path, (unsigned long long)s->lists,
-		       (unsigned long long)s->watches, (unsigned long long)s->events,
-		       (unsigned long long)s->bytes);
+		printf("counts %s requests %llu lists %llu watches %llu events %llu "
+		       "bytes %llu\n",
+		       resources[k].path, (unsigned long long)s->requests,
+		       (unsigned long long)s->lists, (unsigned long long)s->watches,
+		       (unsigned long long)s->events, (unsigned long long)s->bytes);
 	}
 }
 

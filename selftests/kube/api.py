@@ -25,6 +25,14 @@ class Api:
         back = answer.read()
         return answer.status, json.loads(back) if back[:1] == b"{" else {}
 
+    def text(self, path):
+        """What a path that answers with no JSON has."""
+        with open(self.directory + "/admin.token", encoding="ascii") as token:
+            head = {"Authorization": "Bearer " + token.read().strip()}
+        self.connect()
+        self.connection.request("GET", path, headers=head)
+        return self.connection.getresponse().read().decode()
+
     def raw(self, method, path, body=None, kind="application/json"):
         """Returns status and JSON."""
         with open(self.directory + "/admin.token", encoding="ascii") as token:

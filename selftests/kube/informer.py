@@ -112,6 +112,26 @@ def bind(present):
                             "subjects": [{"kind": "ServiceAccount", "name": "weft", "namespace": "default"}]})
 
 
+def discovery_bytes():
+    """What the server has sent of which kinds it has."""
+    lines = api.text("/metrics").splitlines()
+    return sum(float(line.split()[-1]) for line in lines
+               if line.startswith("apiserver_response_sizes_sum") and 'subresource="apis"' in line)
+
+
+def test_discovery_is_forbidden(informer):
+    """The versions of a kind are tried in turn then."""
+    since, path = len(informer.said), "/apis/rbac.authorization.k8s.io/v1/clusterrolebindings/system:discovery"
+    binding = api.call("GET", path)
+    remove(path)
+    until(60, "the right is gone", lambda: informer.ask("get /apis", "got ").split()[1] == "403")
+    definition(())
+    informer.heard(120, "virtualservices|absent", since)
+    test_definition_comes(informer, ("v1beta1",))
+    api.call("POST", path.rsplit("/", 1)[0], {"metadata": {"name": "system:discovery"}, "roleRef": binding["roleRef"],
+                                              "subjects": binding["subjects"]})
+
+
 def account():
     """A ServiceAccount, another one than before: tokens of that are worth nothing. Returns a token."""
     path = "/api/v1/namespaces/default/serviceaccounts"
@@ -190,6 +210,9 @@ class Informer:
         words = self.ask("counts", f"counts {RESOURCES[name][0]} ").split()
         return {words[i]: int(words[i + 1]) for i in range(2, len(words), 2)}
 
+    def discoveries(self):
+        return int(self.ask("counts", "discoveries ").split()[1])
+
     def told(self):
         return [int(word) for word in self.ask("counts", "told ").split()[1:]]
 
@@ -261,6 +284,12 @@ def test_start(informer):
         make_service(f"web-{i}")
     expect_same(informer, "at the start, without a definition")
     expect("one request", informer.ask("get /version", "got ").split()[1], "200")
+    # One request tells of all kinds, and no more than that nothing has changed.
+    expect("what is asked for a kind that is not defined", informer.counts("virtualservices")["requests"], 0)
+    asked, sent = informer.discoveries(), discovery_bytes()
+    until(60, "the definition is looked for", lambda: informer.discoveries() > asked)
+    if discovery_bytes() > sent + 100:
+        fail(f"all kinds are told again: {discovery_bytes() - sent} bytes")
     expect("one that it may not ask", informer.ask("get /api/v1/secrets", "got ").split()[1], "403")
 
 
@@ -433,6 +462,7 @@ def main():
     test_token(informer, proxy)
     test_rbac(informer, proxy)
     test_definition_goes(informer, proxy)
+    test_discovery_is_forbidden(informer)
     test_pages(informer)
     with open(f"/proc/{informer.process.pid}/status", encoding="ascii") as file:
         say([line.split(":")[1].strip() for line in file if line.startswith("VmHWM")][0] + " of memory at most")

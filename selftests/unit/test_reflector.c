@@ -92,6 +92,31 @@ static const char *ask(struct env *e)
 	return ask_within(e, 0);
 }
 
+/* It waits for the server's discovery, at most so long until that is asked. */
+static void expect_discovers(struct env *e, uint64_t ms)
+{
+	cr_assert(reflector_discovers(&e->r));
+	cr_assert_not(reflector_next(&e->r, e->now, e->path));
+	cr_assert(e->r.not_before <= e->now + ms, "it waits for %d ms",
+		  (int)(e->r.not_before - e->now));
+	e->now = e->now > e->r.not_before ? e->now : e->r.not_before;
+}
+
+static void discovered(struct env *e, int version, uint64_t ms)
+{
+	expect_discovers(e, ms);
+	cr_expect_eq(reflector_discovered(&e->r, e->now, version),
+		     version != REFLECTOR_NONE && e->r.not_found > 1);
+}
+
+/* Discovery is not allowed. */
+static void undiscovered(struct env *e, uint64_t ms)
+{
+	expect_discovers(e, ms);
+	reflector_undiscovered(&e->r, e->now,
+			       &(struct reflector_end){ .status = 403, .complete = true });
+}
+
 static void expect_told(struct env *e, const char *told)
 {
 	cr_expect_str_eq(e->told, told);
@@ -176,11 +201,13 @@ Test(reflector, a_server_that_streams_no_lists_gives_pages)
 		_cleanup_env_ struct env e = { 0 };
 
 		env_open(&e, &widgets);
+		discovered(&e, 0, 0);
 		ask(&e);
 		end(&e, (struct reflector_end){
 				.status = statuses[i],
 				.complete = true,
 				.body = FAILURE("422", "sendInitialEvents: Forbidden") });
+		discovered(&e, 0, 0);
 		cr_expect_str_eq(ask(&e), "/apis/example.io/v1/widgets?labelSelector=a&limit=500");
 		cr_expect(reflector_is_list(&e.r));
 		cr_expect_eq(value(&e, OBJECT("a", "x", "1")), 0);
@@ -549,9 +576,80 @@ Test(reflector, a_kind_without_definition_is_empty_and_looked_for_again)
 	_cleanup_env_ struct env e = { 0 };
 
 	env_open(&e, &widgets);
+	discovered(&e, REFLECTOR_NONE, 0);
+	cr_expect_not(e.r.settled, "a server that is starting may not know of it yet");
+	discovered(&e, REFLECTOR_NONE, 1000);
+	cr_expect_eq(e.r.phase, INFORMER_ABSENT);
+	cr_expect(e.r.settled);
+	expect_told(&e, "= ");
+	for (int i = 0; i < 40; i++)
+		discovered(&e, REFLECTOR_NONE, 30000);
+	expect_told(&e, "");
+	cr_expect_eq(e.r.requests, 0, "it asks for nothing itself");
+	/* Thousands of nodes look for it, and a user waits for that. */
+	cr_expect(e.r.not_before >= e.now + 15000);
+	cr_expect(e.r.not_before <= e.now + 25000);
+	discovered(&e, 1, 25000);
+	cr_expect(strstr(ask(&e), "/apis/example.io/v1beta1/widgets?"), "%s", e.path);
+	cr_expect_str_eq(reflector_api_version(&e.r), "example.io/v1beta1");
+	answered(&e);
+	value(&e, EVENT("ADDED", OBJECT("a", "x", "3")));
+	value(&e, BOOKMARK("10", LAST));
+	expect_told(&e, "+a/x@3 = ");
+	cr_expect_eq(e.r.phase, INFORMER_SYNCED);
+}
+
+Test(reflector, what_another_kind_s_request_has_found_counts_at_once)
+{
+	_cleanup_env_ struct env e = { 0 };
+
+	env_open(&e, &widgets);
+	discovered(&e, REFLECTOR_NONE, 0);
+	discovered(&e, REFLECTOR_NONE, 1000);
+	cr_expect(e.r.not_before > e.now);
+	e.now++;
+	reflector_discovered(&e.r, e.now, REFLECTOR_NONE);
+	cr_expect_leq(e.r.not_before, e.now + 2500);
+	for (int i = 0; i < 20; i++)
+		discovered(&e, REFLECTOR_NONE, 25000);
+	/* Others have been defined: this one may be before long. */
+	reflector_expect(&e.r, e.now);
+	cr_expect_leq(e.r.not_before, e.now + 500);
+	cr_expect(reflector_discovered(&e.r, e.now, 0));
+	cr_expect(strstr(ask(&e), "/apis/example.io/v1/widgets?"), "%s", e.path);
+	cr_expect_not(reflector_discovered(&e.r, e.now, 1), "it waits no more");
+	reflector_expect(&e.r, e.now);
+	cr_expect_str_eq(reflector_api_version(&e.r), "example.io/v1");
+}
+
+Test(reflector, a_kind_that_is_told_of_and_not_there_yet_is_not_asked_for_all_the_time)
+{
+	_cleanup_env_ struct env e = { 0 };
+	uint64_t began;
+
+	env_open(&e, &widgets);
+	discovered(&e, REFLECTOR_NONE, 0);
+	discovered(&e, REFLECTOR_NONE, 1000);
+	began = e.now;
+	for (int i = 0; i < 10; i++) {
+		expect_discovers(&e, 40000);
+		reflector_discovered(&e.r, e.now, 0);
+		ask(&e);
+		not_found(&e);
+	}
+	cr_expect_geq(e.now, began + 60000);
+	cr_expect_neq(e.r.phase, INFORMER_SYNCED);
+}
+
+Test(reflector, a_server_whose_discovery_does_not_tell_is_asked_for_one_version_after_the_other)
+{
+	_cleanup_env_ struct env e = { 0 };
+
+	env_open(&e, &widgets);
 	for (int i = 0; i < 2; i++) {
 		cr_expect_not(e.r.settled);
-		cr_expect(strstr(ask_within(&e, 1000), "/apis/example.io/v1/widgets?"));
+		undiscovered(&e, 1000);
+		cr_expect(strstr(ask(&e), "/apis/example.io/v1/widgets?"));
 		not_found(&e);
 		cr_expect(strstr(ask(&e), "/apis/example.io/v1beta1/widgets?"));
 		cr_expect_str_eq(reflector_api_version(&e.r), "example.io/v1beta1");
@@ -560,15 +658,8 @@ Test(reflector, a_kind_without_definition_is_empty_and_looked_for_again)
 	cr_expect_eq(e.r.phase, INFORMER_ABSENT);
 	cr_expect(e.r.settled);
 	expect_told(&e, "= ");
-	for (int i = 0; i < 40; i++) {
-		ask_within(&e, 30000);
-		not_found(&e);
-	}
-	expect_told(&e, "");
-	/* Thousands of nodes look for it, and a user waits for that. */
-	cr_expect(e.r.not_before >= e.now + 15000);
-	cr_expect(e.r.not_before <= e.now + 30000);
-	cr_expect(strstr(ask_within(&e, 30000), "sendInitialEvents"), "%s", e.path);
+	undiscovered(&e, 30000);
+	cr_expect(strstr(ask(&e), "sendInitialEvents"), "%s", e.path);
 	answered(&e);
 	value(&e, EVENT("ADDED", OBJECT("a", "x", "3")));
 	value(&e, BOOKMARK("10", LAST));
@@ -576,24 +667,45 @@ Test(reflector, a_kind_without_definition_is_empty_and_looked_for_again)
 	cr_expect_eq(e.r.phase, INFORMER_SYNCED);
 }
 
+Test(reflector, discovery_that_fails_is_tried_again)
+{
+	_cleanup_env_ struct env e = { 0 };
+	const struct reflector_end away = { .error = "no answer" }, busy = {
+		.status = 429, .complete = true, .retry_after_ms = 5000
+	};
+
+	env_open(&e, &widgets);
+	expect_discovers(&e, 0);
+	reflector_undiscovered(&e.r, e.now, &away);
+	cr_expect_str_eq(e.r.error, "no answer");
+	cr_expect(e.r.unreachable);
+	reflector_wake(&e.r, e.now);
+	expect_discovers(&e, 250);
+	reflector_undiscovered(&e.r, e.now, &busy);
+	cr_expect_geq(e.r.not_before, e.now + 5000);
+	reflector_undiscovered(&e.r, e.now, &away);
+	cr_expect_str_neq(e.r.error, "no answer", "that was for another one");
+	discovered(&e, 0, 6000);
+	sync_with(&e, EVENT("ADDED", OBJECT("a", "x", "3")));
+}
+
 Test(reflector, a_definition_that_is_deleted_takes_its_objects_along)
 {
 	_cleanup_env_ struct env e = { 0 };
 
 	env_open(&e, &widgets);
+	discovered(&e, 0, 0);
 	sync_with(&e, EVENT("ADDED", OBJECT("a", "x", "3")));
 	e.now += 60000;
 	end(&e, (struct reflector_end){ .status = 200, .complete = true });
 	ask(&e);
 	not_found(&e);
-	ask(&e);
-	not_found(&e);
+	discovered(&e, REFLECTOR_NONE, 0);
 	expect_told(&e, "+a/x@3 = ");
 	cr_expect(e.r.not_before >= e.now + 2000, "one answer is not taken for it");
-	ask_within(&e, 2000);
-	not_found(&e);
-	ask(&e);
-	not_found(&e);
+	reflector_discovered(&e.r, e.now + 1, REFLECTOR_NONE);
+	expect_told(&e, "");
+	discovered(&e, REFLECTOR_NONE, 2000);
 	expect_told(&e, "-a/x = ");
 	cr_expect_eq(e.r.phase, INFORMER_ABSENT);
 }

@@ -109,6 +109,11 @@ const struct informer_status *informer_status(struct informer *i, unsigned resou
 	return &w->shown;
 }
 
+uint64_t informer_discoveries(const struct informer *i)
+{
+	return atomic_load(&i->discovery.requests);
+}
+
 /* ---- its life ---- */
 
 static int open_watches(struct informer *i, const struct informer_resource *resources, size_t count)
@@ -207,6 +212,7 @@ void informer_close(struct informer *i)
 	stop(i);
 	event_forget(&i->event);
 	informer_calls_free(i);
+	informer_discovery_close(i);
 	for (size_t k = 0; k < i->count; k++)
 		informer_watch_close(&i->watches[k]);
 	free(i->watches);

@@ -69,6 +69,8 @@ void informer_close(struct informer *i);
 
 /* Valid until the loop turns. */
 const struct informer_status *informer_status(struct informer *i, unsigned resource);
+/* How often the server was asked which kinds it has, so far. */
+uint64_t informer_discoveries(const struct informer *i);
 
 /* ---- single requests, over the same connection ---- */
 

@@ -33,8 +33,22 @@ struct informer_watch {
 	long status; /* of the answer; 0: none yet */
 	int r;	     /* why it was given up */
 	uint64_t bytes;
+	int served,
+		seen; /* the version that discovery tells of; in the answer that is being read */
 	_Atomic uint64_t counts[COUNT_MAX]; /* of both */
 	struct informer_status shown;	    /* of the loop */
+};
+
+/* Which of the optional resources the server has, and in which version: one request for all of
+ * them. */
+struct informer_discovery {
+	struct informer_transfer transfer; /* first */
+	struct informer *informer;
+	struct json_stream stream;
+	char etag[256]; /* of what `served` of each says; "": of nothing */
+	bool busy;
+	int r;			   /* why it was given up */
+	_Atomic uint64_t requests; /* of both */
 };
 
 struct informer_call;
@@ -44,6 +58,7 @@ struct informer {
 	struct kube_credentials *credentials;
 	struct informer_watch *watches;
 	size_t count;
+	struct informer_discovery discovery;
 	CURLM *multi;
 	struct informer_message *batch; /* of events that have not been put into the queue */
 	struct informer_call *calls;	/* under way */
@@ -81,6 +96,14 @@ void informer_watch_turn(struct informer_watch *w, uint64_t now_ms);
 uint64_t informer_watch_deadline(const struct informer_watch *w);
 /* Puts what there is to be told into the queue. */
 void informer_flush(struct informer *i);
+
+/* ---- informer_discovery.c ---- */
+
+/* Asks, if it is time to. */
+void informer_discovery_turn(struct informer *i, uint64_t now_ms);
+/* When to do that again. */
+uint64_t informer_discovery_deadline(const struct informer *i);
+void informer_discovery_close(struct informer *i);
 
 /* ---- informer_call.c ---- */
 

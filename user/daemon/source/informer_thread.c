@@ -33,7 +33,9 @@ static void finish_transfers(struct informer *i)
 static int timeout(const struct informer *i)
 {
 	uint64_t now = clock_ms(), at = now + POLL_MAX_MS;
+	uint64_t discovery = informer_discovery_deadline(i);
 
+	at = discovery < at ? discovery : at;
 	for (size_t k = 0; k < i->count; k++) {
 		uint64_t deadline = informer_watch_deadline(&i->watches[k]);
 
@@ -49,6 +51,7 @@ void *informer_thread(void *informer)
 
 	while (!atomic_load(&i->stop)) {
 		informer_calls_turn(i);
+		informer_discovery_turn(i, clock_ms());
 		for (size_t k = 0; k < i->count; k++)
 			informer_watch_turn(&i->watches[k], clock_ms());
 		curl_multi_perform(i->multi, &running);

@@ -290,7 +290,8 @@ void informer_watch_turn(struct informer_watch *w, uint64_t now)
 
 uint64_t informer_watch_deadline(const struct informer_watch *w)
 {
-	return w->busy ? reflector_deadline(&w->reflector) : w->reflector.not_before;
+	return w->busy || reflector_discovers(&w->reflector) ? reflector_deadline(&w->reflector)
+							     : w->reflector.not_before;
 }
 
 /* ---- its life ---- */
@@ -306,6 +307,7 @@ int informer_watch_open(struct informer *i, unsigned resource,
 		seed = (uint32_t)clock_ns();
 	w->informer = i;
 	reflector_init(&w->reflector, definition, &sink, seed);
+	w->served = REFLECTOR_NONE;
 	w->shown.api_version = definition->api_version;
 	w->shown.since = time(NULL);
 	w->fields = object_fields_new(definition->fields);

@@ -76,7 +76,8 @@ int kube_source_each_rejected(const struct kube_source *s,
 int kube_source_errors(const struct kube_source *s, struct errors *out);
 
 /* For `weft status`: {"name": "kubernetes", "phase", "since", "server", "error", "problems": [...],
- * "problem_count", "resources": [...]}. NULL when out of memory. */
+ * "problem_count", "resources": [...], "discoveries": how often the server was asked which kinds it
+ * has}. NULL when out of memory. */
 json_t *kube_source_status(const struct kube_source *s);
 
 /* For `weft wait`: [{"resource", "word", "path", "objects": {"NAMESPACE/NAME": {"version", "state":

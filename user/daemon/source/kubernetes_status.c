@@ -203,7 +203,7 @@ json_t *kube_source_status(const struct kube_source *s)
 
 	for (size_t i = 0; i < kube_kind_count; i++)
 		json_array_append_new(resources, resource_json(s, i));
-	return json_pack("{s:s, s:s, s:I, s:o, s:o, s:I, s:o, s:o, s:o}", "name", "kubernetes",
+	return json_pack("{s:s, s:s, s:I, s:o, s:o, s:I, s:o, s:o, s:I, s:o}", "name", "kubernetes",
 			 "phase", phase, "since",
 			 (json_int_t)(!s->complete && s->cached ? s->cached
 				      : s->complete && broken	? broken->since
@@ -211,6 +211,8 @@ json_t *kube_source_status(const struct kube_source *s)
 			 "server", json_text(s->config->server), "error",
 			 json_text(broken ? broken->error : ""), "problem_count",
 			 (json_int_t)s->bad, "problems", problems_json(s), "resources", resources,
+			 "discoveries",
+			 (json_int_t)(s->informer ? informer_discoveries(s->informer) : 0),
 			 "status_writer", writer);
 }
 

@@ -28,9 +28,9 @@ enum {
 	BACKOFF_MS = 500,
 	BACKOFF_MAX_MS = 30000,
 	FORBIDDEN_MAX_MS = 10000, /* until it may be read */
-	/* Until it is defined, 30 s at most: every node looks for it in each of its versions, and a
-	 * user who has defined it waits for that. */
-	ABSENT_MAX_MS = 24000,
+	/* Until it is defined, 25 s at most: a user who has defined it waits for that, and every
+	 * node asks. */
+	ABSENT_MAX_MS = 20000,
 	CONFIRM_MS = 2000,  /* that it is not there any more */
 	FORBIDDEN_SURE = 3, /* a server that is starting may forbid everything */
 	WAKE_MS = 250,
@@ -38,10 +38,13 @@ enum {
 	LONG_MS = 10000, /* a watch of more is a success */
 };
 
+static void begin_list(struct reflector *r);
+
 void reflector_init(struct reflector *r, const struct informer_resource *resource,
 		    const struct reflector_sink *sink, uint32_t seed)
 {
 	*r = (struct reflector){ .resource = resource, .sink = *sink, .random = seed | 1 };
+	begin_list(r);
 }
 
 void reflector_free(struct reflector *r)
@@ -128,19 +131,26 @@ static void put_page(struct reflector *r, char *path)
 	}
 }
 
+static void ask_for_list(struct reflector *r, unsigned version)
+{
+	r->version = version;
+	r->ask = r->no_stream ? REFLECTOR_PAGES : REFLECTOR_STREAM;
+}
+
 /* Each list looks for the first of the versions again. */
 static void begin_list(struct reflector *r)
 {
-	r->version = 0;
 	free(r->continue_token);
 	r->continue_token = NULL;
-	r->begun = false;
-	r->ask = r->no_stream ? REFLECTOR_PAGES : REFLECTOR_STREAM;
+	r->begun = r->by_itself = false;
+	ask_for_list(r, 0);
+	if (r->resource->optional)
+		r->ask = REFLECTOR_DISCOVERY;
 }
 
 bool reflector_next(struct reflector *r, uint64_t now_ms, char path[REFLECTOR_PATH_MAX])
 {
-	if (now_ms < r->not_before)
+	if (now_ms < r->not_before || reflector_discovers(r))
 		return false;
 	if (r->ask == REFLECTOR_STREAM || (r->ask == REFLECTOR_PAGES && !r->begun))
 		told_begin(&r->told);
@@ -169,6 +179,8 @@ uint64_t reflector_deadline(const struct reflector *r)
 	uint64_t silent = r->heard_ms + STREAM_SILENT_MS, end = r->asked_ms + STREAM_MS;
 
 	switch (r->ask) {
+	case REFLECTOR_DISCOVERY:
+		return UINT64_MAX;
 	case REFLECTOR_STREAM:
 		return silent < end ? silent : end;
 	case REFLECTOR_PAGES:
@@ -506,16 +518,9 @@ static void set_absent(struct reflector *r, uint64_t now_ms)
 	fail(r, now_ms, err ? INFORMER_CONNECTING : INFORMER_ABSENT, err ? value_error(err) : "");
 }
 
-static void end_absent(struct reflector *r, uint64_t now_ms, const char *error)
+/* Rules are not dropped for one answer of a server that is just starting. */
+static void not_found(struct reflector *r, uint64_t now_ms, const char *error)
 {
-	unsigned next = r->version + 1;
-
-	begin_list(r);
-	if (version_at(r, next)) {
-		r->version = next;
-		return;
-	}
-	/* Rules are not dropped for one answer of a server that is just starting. */
 	if (r->resource->optional && r->not_found++ > 0) {
 		set_absent(r, now_ms);
 		return;
@@ -523,6 +528,25 @@ static void end_absent(struct reflector *r, uint64_t now_ms, const char *error)
 	fail(r, now_ms, INFORMER_CONNECTING, error);
 	if (r->told.count && r->not_before < now_ms + CONFIRM_MS)
 		r->not_before = now_ms + CONFIRM_MS;
+}
+
+static void end_absent(struct reflector *r, uint64_t now_ms, const char *error)
+{
+	unsigned next = r->version + 1;
+	bool discovered = r->resource->optional && !r->by_itself;
+
+	begin_list(r);
+	if (discovered) {
+		/* Discovery knows it from now on: the definition has gone, or is only just there.
+		 */
+		if (r->failures++ > 0)
+			fail(r, now_ms, INFORMER_CONNECTING, error);
+	} else if (version_at(r, next)) {
+		ask_for_list(r, next);
+		r->by_itself = true;
+	} else {
+		not_found(r, now_ms, error);
+	}
 }
 
 static void end_forbidden(struct reflector *r, uint64_t now_ms, const char *error)
@@ -592,6 +616,55 @@ void reflector_end(struct reflector *r, uint64_t now_ms, const struct reflector_
 	} else {
 		end_watch(r, now_ms, end);
 	}
+}
+
+/* ---- which version the server has ---- */
+
+bool reflector_discovers(const struct reflector *r)
+{
+	return r->ask == REFLECTOR_DISCOVERY;
+}
+
+bool reflector_discovered(struct reflector *r, uint64_t now_ms, int version)
+{
+	bool absent = r->phase == INFORMER_ABSENT;
+
+	if (!reflector_discovers(r))
+		return false;
+	if (version != REFLECTOR_NONE) {
+		ask_for_list(r, (unsigned)version);
+		r->not_before = now_ms;
+		if (absent) {
+			r->failures = 0;
+			set_phase(r, INFORMER_CONNECTING, "");
+		}
+		return absent;
+	}
+	/* What it is known to have had is surely gone only after a while. */
+	if (now_ms >= r->not_before || !r->told.count)
+		not_found(r, now_ms, "the API server does not have the resource");
+	return false;
+}
+
+void reflector_undiscovered(struct reflector *r, uint64_t now_ms, const struct reflector_end *end)
+{
+	if (!reflector_discovers(r) || now_ms < r->not_before)
+		return;
+	if (end->status == 0 || end->status == 401 || end->status == 429 || end->status == 503) {
+		reflector_end(r, now_ms, end);
+		return;
+	}
+	/* It is not allowed, or not known to an older server. */
+	ask_for_list(r, 0);
+	r->by_itself = true;
+}
+
+void reflector_expect(struct reflector *r, uint64_t now_ms)
+{
+	if (r->phase != INFORMER_ABSENT || !reflector_discovers(r))
+		return;
+	r->failures = 0;
+	r->not_before = now_ms + BACKOFF_MS;
 }
 
 void reflector_wake(struct reflector *r, uint64_t now_ms)

@@ -7,6 +7,8 @@
  * from where the last one ended, or nothing for a while. It neither sends nor waits, and the time
  * is the caller's: a state machine that tests drive.
  *
+ * DISCOVERY ──► the version of an optional resource that the server has
+ *      ▼
  *   STREAM ──► the bookmark that ends a streamed list ──► WATCH ──► over: WATCH from its last version
  *      │ not known to the server                            ▲ │
  *      ▼                                                    │ └───► too old (410): STREAM or PAGES
@@ -29,7 +31,7 @@ struct informer_resource {
 	const char *const *other_versions;
 	const char *query; /* more of the query ("labelSelector=..."), or NULL */
 	/* A kind that the server may not have (yet): without its definition the resource is empty,
-	 * and counts as listed. */
+	 * and counts as listed. Which version to list is asked of the server's discovery first. */
 	bool optional;
 	/* It tells which cluster it is: once the server was lost, it is listed and told anew, as
 	 * another cluster's may answer. A watch would wait for a version that only the one before
@@ -60,7 +62,14 @@ struct reflector_sink {
 	void *arg;
 };
 
-enum reflector_ask { REFLECTOR_STREAM, REFLECTOR_PAGES, REFLECTOR_WATCH };
+enum reflector_ask {
+	REFLECTOR_DISCOVERY, /* nothing: the caller tells which version there is */
+	REFLECTOR_STREAM,
+	REFLECTOR_PAGES,
+	REFLECTOR_WATCH,
+};
+
+enum { REFLECTOR_NONE = -1 }; /* no version of a resource */
 
 /* To be read by others: phase, error, settled, told, the counts. */
 struct reflector {
@@ -77,9 +86,10 @@ struct reflector {
 
 	enum reflector_ask ask; /* now, or next */
 	char *resource_version, *continue_token;
-	bool no_stream;					   /* the server does not stream lists */
-	bool begun;					   /* a list of pages has had its first */
-	unsigned expirations;				   /* of a list of pages, so far */
+	bool no_stream;	      /* the server does not stream lists */
+	bool by_itself;	      /* it tries one version after the other, as discovery does not tell */
+	bool begun;	      /* a list of pages has had its first */
+	unsigned expirations; /* of a list of pages, so far */
 	unsigned failures, refusals, forbidden, not_found; /* in a row */
 	bool unreachable; /* what it waits for is only the server */
 	bool bad_event;	  /* the watch has ended by an ERROR event, told in `error` */
@@ -88,25 +98,6 @@ struct reflector {
 	uint32_t random;
 	uint64_t requests, lists, watches, events;
 };
-
-/* `seed`: of the jitter. */
-void reflector_init(struct reflector *r, const struct informer_resource *resource,
-		    const struct reflector_sink *sink, uint32_t seed);
-void reflector_free(struct reflector *r);
-
-/* The path with its query to be asked for with GET, if it is time to. False: not before
- * r->not_before. */
-bool reflector_next(struct reflector *r, uint64_t now_ms, char path[REFLECTOR_PATH_MAX]);
-/* Whether the answer is one list, not a stream of events. */
-bool reflector_is_list(const struct reflector *r);
-/* The head of the answer has come. */
-void reflector_answered(struct reflector *r, uint64_t now_ms, long status);
-/* Something of a body has come. */
-void reflector_heard(struct reflector *r, uint64_t now_ms);
-/* An item of the list, or an event of the watch. 0; -errno: give the request up. */
-int reflector_value(struct reflector *r, const char *json, size_t size);
-/* When to give the request up if nothing is heard of it. */
-uint64_t reflector_deadline(const struct reflector *r);
 
 struct reflector_end {
 	long status;	   /* of HTTP; 0: there was no answer */
@@ -117,6 +108,35 @@ struct reflector_end {
 	size_t size;
 	uint64_t retry_after_ms; /* that the server asks for */
 };
+
+/* `seed`: of the jitter. */
+void reflector_init(struct reflector *r, const struct informer_resource *resource,
+		    const struct reflector_sink *sink, uint32_t seed);
+void reflector_free(struct reflector *r);
+
+/* The path with its query to be asked for with GET, if it is time to. False: not before
+ * r->not_before. */
+bool reflector_next(struct reflector *r, uint64_t now_ms, char path[REFLECTOR_PATH_MAX]);
+/* Whether it waits to be told which version there is. It is time to find that out from
+ * r->not_before on. */
+bool reflector_discovers(const struct reflector *r);
+/* The server's discovery has this version: 0 for api_version, others behind it, or REFLECTOR_NONE.
+ * Does nothing to one that does not wait for that. Whether a resource that was absent is there. */
+bool reflector_discovered(struct reflector *r, uint64_t now_ms, int version);
+/* Discovery does not tell. */
+void reflector_undiscovered(struct reflector *r, uint64_t now_ms, const struct reflector_end *end);
+/* Another kind has been defined: this one may be before long. */
+void reflector_expect(struct reflector *r, uint64_t now_ms);
+/* Whether the answer is one list, not a stream of events. */
+bool reflector_is_list(const struct reflector *r);
+/* The head of the answer has come. */
+void reflector_answered(struct reflector *r, uint64_t now_ms, long status);
+/* Something of a body has come. */
+void reflector_heard(struct reflector *r, uint64_t now_ms);
+/* An item of the list, or an event of the watch. 0; -errno: give the request up. */
+int reflector_value(struct reflector *r, const char *json, size_t size);
+/* When to give the request up if nothing is heard of it. */
+uint64_t reflector_deadline(const struct reflector *r);
 
 /* The request is over. */
 void reflector_end(struct reflector *r, uint64_t now_ms, const struct reflector_end *end);

@@ -119,6 +119,8 @@ static int set_headers(struct kube_transfer *t, const struct kube_request *reque
 		return -ENOMEM;
 	if (request->type && add_header(t, "Content-Type", request->type))
 		return -ENOMEM;
+	if (request->etag && add_header(t, "If-None-Match", request->etag))
+		return -ENOMEM;
 	curl_easy_setopt(t->easy, CURLOPT_HTTPHEADER, t->headers);
 	curl_easy_setopt(t->easy, CURLOPT_USERAGENT, "weft/" WEFT_VERSION);
 	return 0;

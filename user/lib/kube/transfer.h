@@ -15,6 +15,7 @@ struct kube_request {
 	const char *body; /* NULL: none */
 	size_t size;
 	const char *accept; /* NULL: JSON */
+	const char *etag; /* of what is known: a status of 304 says that it is so still; or NULL */
 	unsigned timeout_s; /* for all of it; 0: none, as for a watch */
 };
 
