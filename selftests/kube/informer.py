@@ -146,13 +146,21 @@ def write_token(token):
     os.rename(DIR + "/token.new", DIR + "/token")
 
 
+def ask_etcd(connection, path, body):
+    connection.request("POST", path, json.dumps(body))
+    return json.loads(connection.getresponse().read())
+
+
 def compact():
-    def ask(path, body):
-        connection = http.client.HTTPConnection("127.0.0.1", ETCD, timeout=10)
-        connection.request("POST", path, json.dumps(body))
-        return json.loads(connection.getresponse().read())
-    revision = ask("/v3/kv/range", {"key": "YQ=="})["header"]["revision"]
-    ask("/v3/kv/compaction", {"revision": revision, "physical": True})
+    connection = http.client.HTTPConnection("127.0.0.1", ETCD, timeout=10)
+    revision = ask_etcd(connection, "/v3/kv/range", {"key": "YQ=="})["header"]["revision"]
+    ask_etcd(connection, "/v3/kv/compaction", {"revision": revision, "physical": True})
+
+
+def spend_versions(count):
+    connection = http.client.HTTPConnection("127.0.0.1", ETCD, timeout=10)
+    for _ in range(count):
+        ask_etcd(connection, "/v3/kv/put", {"key": "YQ==", "value": "YQ=="})
 
 
 # ---- the informer ----
@@ -360,6 +368,41 @@ def test_compaction(informer, proxy):
         fail(f"a list told what was known: {told}, then {informer.told()}")
 
 
+def snapshot(what):
+    """Keeps what etcd has, or gives it back. The server is away meanwhile, and has lost what it had in memory."""
+    server("stop", "apiserver", "etcd")
+    new, old = (DIR + "/kube/etcd", DIR + "/backup")[::1 if what == "restore" else -1]
+    shutil.rmtree(new, ignore_errors=True)
+    shutil.copytree(old, new)
+    server("start", "etcd", "apiserver")
+
+
+def test_restored(informer, proxy):
+    """No watch of the versions before ever hears of what the store has from then on."""
+    snapshot("keep")
+    churn(40)
+    remove("/api/v1/namespaces/default/services/web-4")
+    make_service("not-in-the-backup")
+    spend_versions(3000)
+    annotate("web-1", "later")
+    expect_same(informer, "before the store is restored")
+    snapshot("restore")
+    annotate("web-1", "another history")
+    expect_same(informer, "etcd restored from a backup")
+    churn(10)
+    spend_versions(3000)
+    annotate("web-1", "later")
+    expect_same(informer, "and changed before it is restored again")
+    # The server goes on, and says of each watch that it is over.
+    server("stop", "etcd")
+    shutil.rmtree(DIR + "/kube/etcd")
+    shutil.copytree(DIR + "/backup", DIR + "/kube/etcd")
+    server("start", "etcd")
+    until(60, "the server reads what it has", lambda: api.raw("GET", "/api/v1/namespaces/default/services/web-4")[0] == 200)
+    churn(10)
+    expect_same(informer, "etcd restored under a server that runs")
+
+
 def test_token(informer, proxy):
     # A token lives for ten minutes at least; that of an account that is another one now has ended, too.
     since = len(informer.said)
@@ -459,6 +502,7 @@ def main():
     test_long_lines(informer, proxy)
     test_server_killed(informer)
     test_compaction(informer, proxy)
+    test_restored(informer, proxy)
     test_token(informer, proxy)
     test_rbac(informer, proxy)
     test_definition_goes(informer, proxy)

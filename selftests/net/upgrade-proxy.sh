@@ -102,6 +102,17 @@ wait_until 5 is upstream_rq_active 1
 upgrade --drain-time 100
 expect_eq "it is seen" "$(weft status | grep ^draining)" "draining     process $first"
 expect_eq "its request is counted" "$(stat_echo upstream_rq_active)" 1
+requests() { weft conns -o json | jq -c '[.[] | select(.protocol == "http") | [.path, .draining]]'; }
+expect_eq "and is shown" "$(requests)" '[["/delay/40000",true]]'
+expect_match "for what it is" "$(weft conns)" '/delay/40000 .*, draining'
+slow "$TMP/other" 3000
+OTHER=$STARTED
+wait_until 5 is upstream_rq_active 2
+expect_eq "beside one that does not drain" "$(requests | jq -c sort)" '[["/delay/3000",null],["/delay/40000",true]]'
+kill -STOP "$first"
+expect_eq "one that does not answer hides no other one's" "$(requests)" '[["/delay/3000",null]]'
+kill -CONT "$first"
+wait "$OTHER"
 kill -9 "$WEFTD"
 wait "$WEFTD" || true
 start $now

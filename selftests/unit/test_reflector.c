@@ -547,10 +547,89 @@ Test(reflector, what_tells_the_cluster_is_told_anew_after_the_server_was_lost)
 	value(&e, EVENT("ADDED", OBJECT("", "kube-system", "9")));
 	value(&e, BOOKMARK("10", LAST));
 	expect_told(&e, "+/kube-system@9 = ");
-	/* An end by the server is none of its own. */
-	e.now += 60000;
+}
+
+/* It may be another server that goes on. */
+Test(reflector, what_tells_the_cluster_is_told_anew_after_its_watch_has_ended)
+{
+	_cleanup_env_ struct env e = { 0 };
+
+	env_open(&e, &namespaces);
+	sync_with(&e, EVENT("ADDED", OBJECT("", "kube-system", "4")));
+	e.now += 300000;
 	end(&e, (struct reflector_end){ .status = 200, .complete = true });
-	cr_expect(strstr(ask(&e), "resourceVersion=10"), "%s", e.path);
+	sync_with(&e, EVENT("ADDED", OBJECT("", "kube-system", "4")));
+	expect_told(&e, "+/kube-system@4 = +/kube-system@4 = ");
+	cr_expect_not(e.r.went_back);
+}
+
+Test(reflector, versions_that_go_back_are_noticed)
+{
+	static const struct {
+		const char *list, *event;
+		bool back;
+	} rows[] = {
+		{ "10", NULL, false },	    { "11", NULL, false }, { "100", NULL, false },
+		{ "9", NULL, true },	    { "10", "10", false }, { "10", "11", false },
+		{ "10", "9", true },	    { "2", NULL, true },   { "x9", NULL, false },
+		{ "0000009", NULL, false },
+	};
+
+	for (size_t i = 0; i < sizeof(rows) / sizeof(*rows); i++) {
+		_cleanup_env_ struct env e = { 0 };
+		char text[256];
+
+		env_open(&e, &services);
+		sync_with(&e, EVENT("ADDED", OBJECT("a", "x", "3")));
+		end(&e, (struct reflector_end){ .status = 410, .complete = true });
+		ask_within(&e, 1000);
+		answered(&e);
+		snprintf(text, sizeof(text), BOOKMARK("%s", LAST), rows[i].list);
+		cr_assert_eq(value(&e, text), 0);
+		snprintf(text, sizeof(text), EVENT("MODIFIED", OBJECT("a", "x", "%s")),
+			 rows[i].event ? rows[i].event : "");
+		cr_expect(!rows[i].event || !value(&e, text));
+		cr_expect_eq(e.r.went_back, rows[i].back, "%s %s", rows[i].list,
+			     rows[i].event ? rows[i].event : "");
+	}
+}
+
+/* The same version is another object's in another history. */
+Test(reflector, after_that_everything_is_told_anew)
+{
+	_cleanup_env_ struct env e = { 0 };
+
+	env_open(&e, &services);
+	sync_with(&e, EVENT("ADDED", OBJECT("a", "x", "3")));
+	reflector_list_anew(&e.r);
+	sync_with(&e, EVENT("ADDED", OBJECT("a", "x", "3")));
+	expect_told(&e, "+a/x@3 = +a/x@3 = ");
+	reflector_list_anew(&e.r);
+	ask(&e);
+	end(&e, (struct reflector_end){ .status = 410, .complete = true });
+	sync_with(&e, EVENT("ADDED", OBJECT("a", "x", "3")));
+	end(&e, (struct reflector_end){ .status = 410, .complete = true });
+	ask_within(&e, 1000);
+	answered(&e);
+	value(&e, EVENT("ADDED", OBJECT("a", "x", "3")));
+	value(&e, BOOKMARK("12", LAST));
+	expect_told(&e, "+a/x@3 = = ");
+}
+
+Test(reflector, what_is_known_from_before_may_be_of_a_later_version_than_the_server_has)
+{
+	_cleanup_env_ struct env e = { 0 };
+
+	env_open(&e, &services);
+	cr_assert_eq(reflector_seed(&e.r, told_key("a", "x"), (struct json_span){ "9", 1 }), 0);
+	cr_assert_eq(reflector_seed(&e.r, told_key("a", "y"), (struct json_span){ "11", 2 }), 0);
+	cr_assert_eq(reflector_seed(&e.r, told_key("a", "z"), (struct json_span){ "5", 1 }), 0);
+	cr_assert_eq(reflector_seed(&e.r, told_key("a", "w"), (struct json_span){ "", 0 }), 0);
+	cr_expect(strstr(ask(&e), "sendInitialEvents"));
+	answered(&e);
+	value(&e, EVENT("ADDED", OBJECT("a", "x", "9")));
+	value(&e, BOOKMARK("10", LAST));
+	cr_expect(e.r.went_back);
 }
 
 Test(reflector, other_watches_go_on_where_they_were_lost)

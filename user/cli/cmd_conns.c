@@ -66,12 +66,23 @@ static json_t *ejected_text(const json_t *row)
 			  age_text(json_get_int(row, "ejected_for_s", 0), age));
 }
 
+/* What a weft-proxy that another one has replaced has under way. */
+static json_t *state_text(const json_t *row)
+{
+	const char *state = json_get_text(row, "state", "-");
+
+	if (strcmp(state, "ejected") == 0)
+		return ejected_text(row);
+	return json_textf("%s%s", state,
+			  json_is_true(json_object_get(row, "draining")) ? ", draining" : "");
+}
+
 static json_t *cell(const json_t *row, const char *member)
 {
 	const json_t *value = json_object_get(row, member);
 
-	if (strcmp(member, "state") == 0 && strcmp(json_get_text(row, member, ""), "ejected") == 0)
-		return ejected_text(row);
+	if (strcmp(member, "state") == 0)
+		return state_text(row);
 	if (json_is_real(value))
 		return json_textf("%.1fs", json_real_value(value));
 	if (json_is_integer(value))

@@ -343,8 +343,9 @@ static void mark_ejected(const struct conns_view *v, json_t *row)
 }
 
 /* A request that the proxy has under way; its connections are its own affair. */
-static int add_request(struct conns_view *v, const struct proxy_request *q)
+static int add_request(struct conns_view *v, const struct supervisor_request *s)
 {
+	const struct proxy_request *q = &s->request;
 	const struct tuple key = { .dst = q->called, .dport = q->called_port };
 	json_t *endpoint = q->endpoint_port ? addr_port_json(&q->endpoint, q->endpoint_port)
 					    : json_text("");
@@ -362,6 +363,8 @@ static int add_request(struct conns_view *v, const struct proxy_request *q)
 		json_text(q->path));
 
 	mark_ejected(v, row);
+	if (s->draining)
+		json_object_set_new(row, "draining", json_true());
 	return json_array_append_new(v->rows, row) ? -ENOMEM : 0;
 }
 
@@ -378,7 +381,7 @@ static int conns_view_find(struct conns_view *v)
 }
 
 /* Connections are told of, whatever becomes of the proxy. */
-static void add_requests(void *arg, int error, const struct proxy_request *rows, size_t count)
+static void add_requests(void *arg, int error, const struct supervisor_request *rows, size_t count)
 {
 	struct conns_view *v = arg;
 	struct reply *reply = v->reply;

@@ -178,7 +178,7 @@ int informer_seed(struct informer *i, unsigned resource, const char *namespace, 
 {
 	struct json_span version = { resource_version, strlen(resource_version) };
 
-	return told_put(&i->watches[resource].reflector.told, told_key(namespace, name), version);
+	return reflector_seed(&i->watches[resource].reflector, told_key(namespace, name), version);
 }
 
 int informer_start(struct informer *i)

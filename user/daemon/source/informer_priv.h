@@ -94,6 +94,8 @@ void informer_watch_close(struct informer_watch *w);
 void informer_watch_turn(struct informer_watch *w, uint64_t now_ms);
 /* When to do that again. */
 uint64_t informer_watch_deadline(const struct informer_watch *w);
+/* Lists and tells all resources anew if the versions of one have gone back. */
+void informer_watches_check(struct informer *i);
 /* Puts what there is to be told into the queue. */
 void informer_flush(struct informer *i);
 

@@ -7,6 +7,7 @@
 
 #include "daemon/source/informer_priv.h"
 #include "lib/base/clock.h"
+#include "lib/base/log.h"
 
 enum { BODY_MAX = 64 << 10, BATCH_MAX = 256 << 10 };
 
@@ -205,12 +206,17 @@ static size_t take_body(char *bytes, size_t one, size_t size, void *arg)
 
 /* ---- the request ---- */
 
-static void finish(struct informer_watch *w, const struct reflector_end *how)
+static void release(struct informer_watch *w)
 {
-	reflector_end(&w->reflector, clock_ms(), how);
 	json_stream_free(&w->stream);
 	buffer_free(&w->body);
 	w->busy = false;
+}
+
+static void finish(struct informer_watch *w, const struct reflector_end *how)
+{
+	reflector_end(&w->reflector, clock_ms(), how);
+	release(w);
 }
 
 static void over(struct informer_transfer *t, CURLcode code)
@@ -292,6 +298,29 @@ uint64_t informer_watch_deadline(const struct informer_watch *w)
 {
 	return w->busy || reflector_discovers(&w->reflector) ? reflector_deadline(&w->reflector)
 							     : w->reflector.not_before;
+}
+
+static void list_anew(struct informer_watch *w)
+{
+	if (w->busy)
+		curl_multi_remove_handle(w->informer->multi, w->transfer.kube.easy);
+	release(w);
+	reflector_list_anew(&w->reflector);
+}
+
+void informer_watches_check(struct informer *i)
+{
+	bool went_back = false;
+
+	for (size_t k = 0; k < i->count; k++)
+		went_back = went_back || i->watches[k].reflector.went_back;
+	if (!went_back)
+		return;
+	log_warning("the API server at %s has gone back to an earlier version of its objects: all "
+		    "of them are listed anew",
+		    i->config->server);
+	for (size_t k = 0; k < i->count; k++)
+		list_anew(&i->watches[k]);
 }
 
 /* ---- its life ---- */

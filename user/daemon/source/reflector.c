@@ -47,6 +47,45 @@ void reflector_init(struct reflector *r, const struct informer_resource *resourc
 	begin_list(r);
 }
 
+/* Versions are decimal numbers, of any length. */
+static bool is_number(struct json_span text)
+{
+	for (size_t i = 0; i < text.len; i++)
+		if (text.at[i] < '0' || text.at[i] > '9')
+			return false;
+	return text.len > 0 && text.at[0] != '0';
+}
+
+static bool is_older(struct json_span version, const char *than)
+{
+	struct json_span other = { than, than ? strlen(than) : 0 };
+
+	if (!is_number(version) || !is_number(other))
+		return false;
+	return version.len != other.len ? version.len < other.len
+					: memcmp(version.at, other.at, other.len) < 0;
+}
+
+int reflector_seed(struct reflector *r, struct told_key key, struct json_span version)
+{
+	_cleanup_free_ char *before = NULL;
+	int err = told_put(&r->told, key, version);
+
+	if (err || !is_number(version) || is_older(version, r->resource_version))
+		return err;
+	before = r->resource_version;
+	r->resource_version = strndup(version.at, version.len);
+	return r->resource_version ? 0 : -ENOMEM;
+}
+
+void reflector_list_anew(struct reflector *r)
+{
+	begin_list(r);
+	r->went_back = false;
+	r->retells = true;
+	r->not_before = 0;
+}
+
 void reflector_free(struct reflector *r)
 {
 	told_free(&r->told);
@@ -239,17 +278,20 @@ static int finish_list(struct reflector *r)
 	r->lists++;
 	r->changed = true; /* it may be of another version than the one before */
 	r->expirations = 0;
+	r->retells = false;
 	r->ask = REFLECTOR_WATCH;
 	succeed(r);
 	return r->sink.listed(r->sink.arg);
 }
 
+/* Of a list that is whole, or an event of a watch: the server has told of no older one before. */
 static int set_version(struct reflector *r, struct json_span version)
 {
 	char *copy = strndup(version.at ? version.at : "", version.len);
 
 	if (!copy)
 		return -ENOMEM;
+	r->went_back = r->went_back || is_older(version, r->resource_version);
 	free(r->resource_version);
 	r->resource_version = copy;
 	return 0;
@@ -298,10 +340,10 @@ static bool read_object(struct json_span json, struct object *out)
 	return !w.bad && out->key.name.len && out->version.len;
 }
 
-/* Another cluster's object may have the same version. */
+/* Another cluster's object may have the same version, and so may one of another history. */
 static bool retold(const struct reflector *r)
 {
-	return r->resource->anew && r->ask != REFLECTOR_WATCH;
+	return (r->resource->anew || r->retells) && r->ask != REFLECTOR_WATCH;
 }
 
 static int put_object(struct reflector *r, const struct object *o)
@@ -479,6 +521,8 @@ static void end_watch(struct reflector *r, uint64_t now_ms, const struct reflect
 	} else if (lasted < SHORT_MS) {
 		r->not_before = now_ms + backoff(r, BACKOFF_MAX_MS);
 	}
+	if (r->resource->anew)
+		begin_list(r);
 }
 
 static void end_by_error_event(struct reflector *r, uint64_t now_ms)

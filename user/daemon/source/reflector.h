@@ -33,9 +33,9 @@ struct informer_resource {
 	/* A kind that the server may not have (yet): without its definition the resource is empty,
 	 * and counts as listed. Which version to list is asked of the server's discovery first. */
 	bool optional;
-	/* It tells which cluster it is: once the server was lost, it is listed and told anew, as
-	 * another cluster's may answer. A watch would wait for a version that only the one before
-	 * has. */
+	/* It tells which cluster it is: once its watch has ended it is listed and told anew, as
+	 * another cluster's server may answer, or one whose store was restored. A watch would wait
+	 * for a version that only the one before has. */
 	bool anew;
 	/* The fields that are kept of an object, as paths ("spec.containers.ports"), up to a NULL:
 	 * object_fields.h. NULL: all but metadata.managedFields and the annotation
@@ -83,10 +83,16 @@ struct reflector {
 	 * that it may not be. */
 	bool settled;
 	unsigned version; /* 0: api_version; else of other_versions */
+	/* The server's versions have gone back, as they do when its store is restored from a
+	 * backup. What was told of any resource may be of another history: the caller sees to it
+	 * that all are listed anew. */
+	bool went_back;
 
 	enum reflector_ask ask; /* now, or next */
-	char *resource_version, *continue_token;
+	char *resource_version; /* the last one that was seen of any object, list or watch */
+	char *continue_token;
 	bool no_stream;	      /* the server does not stream lists */
+	bool retells;	      /* what the list has is told even if its version is known */
 	bool by_itself;	      /* it tries one version after the other, as discovery does not tell */
 	bool begun;	      /* a list of pages has had its first */
 	unsigned expirations; /* of a list of pages, so far */
@@ -113,6 +119,10 @@ struct reflector_end {
 void reflector_init(struct reflector *r, const struct informer_resource *resource,
 		    const struct reflector_sink *sink, uint32_t seed);
 void reflector_free(struct reflector *r);
+/* What is known from before the first list. 0 or -ENOMEM. */
+int reflector_seed(struct reflector *r, struct told_key key, struct json_span version);
+/* Lists and tells all anew, with no request under way. */
+void reflector_list_anew(struct reflector *r);
 
 /* The path with its query to be asked for with GET, if it is time to. False: not before
  * r->not_before. */

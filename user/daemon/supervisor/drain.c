@@ -19,6 +19,7 @@ static void take_out(struct draining *d)
 	while (*at != d)
 		at = &(*at)->next;
 	*at = d->next;
+	orders_drain_over(d);
 	event_forget(&d->pid_event);
 	event_forget(&d->conn_event);
 	proxy_process_forget(&d->proxy);
@@ -58,6 +59,8 @@ static void on_answer(void *arg, uint32_t events)
 	(void)events;
 	for (int i = 0; !r && i < ANSWERS_MAX; i++) {
 		r = proxy_link_receive(d->proxy.conn, 0, &reply, sizeof(reply), NULL, NULL);
+		if (!r)
+			orders_drain_answered(d, &reply);
 		if (!r && reply.type == PROXY_DRAIN && reply.error) {
 			log_err(proxy_reply_error(&reply),
 				"have weft-proxy (process %d) drain: it is killed",

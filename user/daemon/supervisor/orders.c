@@ -14,6 +14,7 @@
 #include "lib/base/bytes.h"
 #include "lib/base/cleanup.h"
 #include "lib/base/clock.h"
+#include "lib/base/table.h"
 
 enum {
 	REQUESTS_MS = 3000,
@@ -73,7 +74,7 @@ void order_expect(struct supervisor *s, struct order *o, unsigned limit_ms)
 		at = &(*at)->next;
 	*at = o;
 	o->next = NULL;
-	o->order.sequence = s->proxy.sequence;
+	o->order.sequence = o->to ? o->to->proxy.sequence : s->proxy.sequence;
 	o->due_ms = clock_ms() + limit_ms;
 	o->tries++;
 	arm(s);
@@ -86,7 +87,7 @@ static bool has_gone(int r)
 
 void order_give(struct supervisor *s, struct order *o, unsigned limit_ms)
 {
-	int r = proxy_process_order(&s->proxy, o->order, o->fd);
+	int r = proxy_process_order(o->to ? &o->to->proxy : &s->proxy, o->order, o->fd);
 
 	/* That it has gone is told in a moment, and then it is known whether there is another. */
 	if (!r || has_gone(r))
@@ -106,11 +107,11 @@ static struct order *take(struct supervisor *s, struct order *o)
 	return o;
 }
 
-static struct order *find(struct supervisor *s, uint32_t sequence)
+static struct order *find(struct supervisor *s, const struct draining *from, uint32_t sequence)
 {
 	struct order *o = s->orders;
 
-	while (o && o->order.sequence != sequence)
+	while (o && (o->to != from || o->order.sequence != sequence))
 		o = o->next;
 	return o;
 }
@@ -131,7 +132,7 @@ int orders_read(struct supervisor *s)
 		struct answer a = { .hello = &reply, .fds = fds };
 		int r = proxy_link_receive(s->proxy.conn, 0, &reply, sizeof(reply), fds,
 					   &a.fd_count);
-		struct order *o = r ? NULL : find(s, reply.reply.sequence);
+		struct order *o = r ? NULL : find(s, NULL, reply.reply.sequence);
 
 		if (!o || o->order.type != PROXY_HELLO)
 			listeners_close(a.fd_count, fds);
@@ -175,12 +176,29 @@ bool orders_have_snapshot(const struct supervisor *s)
 	return o;
 }
 
+/* Takes out those that this proxy is to answer, in their order. */
+static struct order *take_all(struct supervisor *s, const struct draining *from)
+{
+	struct order *all = NULL, **last = &all, **at = &s->orders;
+
+	while (*at) {
+		if ((*at)->to != from) {
+			at = &(*at)->next;
+			continue;
+		}
+		*last = *at;
+		*at = (*at)->next;
+		last = &(*last)->next;
+		*last = NULL;
+	}
+	arm(s);
+	return all;
+}
+
 void orders_died(struct supervisor *s)
 {
-	struct order *all = s->orders, *o;
+	struct order *all = take_all(s, NULL), *o;
 
-	s->orders = NULL;
-	arm(s);
 	while ((o = all)) {
 		all = o->next;
 		if (must_repeat(o) && s->proxy.pidfd >= 0)
@@ -211,6 +229,24 @@ void orders_overdue(void *supervisor)
 		end(s, take(s, o), &(struct answer){ .error = -ETIMEDOUT });
 	}
 	arm(s);
+}
+
+void orders_drain_answered(struct draining *d, const struct proxy_reply *reply)
+{
+	struct order *o = find(d->s, d, reply->sequence);
+
+	if (o)
+		end(d->s, take(d->s, o), &(struct answer){ .error = proxy_reply_error(reply) });
+}
+
+void orders_drain_over(struct draining *d)
+{
+	struct order *all = take_all(d->s, d), *o;
+
+	while ((o = all)) {
+		all = o->next;
+		end(d->s, o, &(struct answer){ .error = -ECONNRESET });
+	}
 }
 
 void orders_free(struct supervisor *s)
@@ -335,6 +371,38 @@ void orders_give_log(struct supervisor *s)
 
 /* ---- requests ---- */
 
+/* What all proxies are asked for at once. */
+struct inquiry {
+	supervisor_requests_fn done;
+	void *arg;
+	TABLE(struct supervisor_request) rows;
+	unsigned waits; /* for so many answers */
+	int r;
+};
+
+static int add_rows(struct inquiry *q, const struct proxy_request *rows, size_t count,
+		    bool draining)
+{
+	for (size_t i = 0; i < count; i++) {
+		struct supervisor_request *row = table_push(&q->rows);
+
+		if (!row)
+			return -ENOMEM;
+		*row = (struct supervisor_request){ rows[i], draining };
+	}
+	return 0;
+}
+
+static void settle(struct inquiry *q, int r)
+{
+	q->r = q->r ? q->r : r;
+	if (--q->waits)
+		return;
+	q->done(q->arg, q->r, q->rows.items, q->rows.count);
+	free(q->rows.items);
+	free(q);
+}
+
 static void requests_answered(struct supervisor *s, struct order *o, const struct answer *a)
 {
 	_cleanup_free_ struct proxy_request *rows = NULL;
@@ -342,22 +410,39 @@ static void requests_answered(struct supervisor *s, struct order *o, const struc
 	int r = a->error ? a->error : proxy_words_requests(o->fd, &rows, &count);
 
 	(void)s;
-	o->requests(o->arg, r, rows, count);
+	/* One that has drained has none any more. */
+	if (o->to && has_gone(r))
+		r = 0;
+	settle(o->arg, r ? r : add_rows(o->arg, rows, count, o->to));
 }
 
-void supervisor_requests(struct supervisor *s, supervisor_requests_fn done, void *arg)
+static void inquire(struct supervisor *s, struct inquiry *q, struct draining *of)
 {
 	int fd = memfd_create("weft-requests", MFD_CLOEXEC);
 	struct order *o = fd < 0 ? NULL : order_new(PROXY_REQUESTS, fd, requests_answered);
 
+	q->waits++;
 	if (!o) {
+		settle(q, -ENOMEM);
+		return;
+	}
+	o->to = of;
+	o->arg = q;
+	order_give(s, o, REQUESTS_MS);
+}
+
+void supervisor_requests(struct supervisor *s, supervisor_requests_fn done, void *arg)
+{
+	struct inquiry *q = calloc(1, sizeof(*q));
+
+	if (!q) {
 		done(arg, -ENOMEM, NULL, 0);
 		return;
 	}
-	o->requests = done;
-	o->arg = arg;
+	*q = (struct inquiry){ .done = done, .arg = arg, .waits = 1 };
 	if (s->proxy.pidfd >= 0)
-		order_give(s, o, REQUESTS_MS);
-	else
-		end(s, o, &(struct answer){ 0 });
+		inquire(s, q, NULL);
+	for (struct draining *d = s->draining; d; d = d->next)
+		inquire(s, q, d);
+	settle(q, 0);
 }

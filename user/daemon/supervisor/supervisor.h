@@ -96,9 +96,16 @@ bool supervisor_has_snapshot(const struct supervisor *s, const void *bytes, size
 /* The file with the snapshot in force, which stays the supervisor's; -1: there is none. */
 int supervisor_snapshot_file(const struct supervisor *s);
 
-/* Calls done() once, perhaps before it returns, with the requests under way in the proxy, none if
- * it does not run; they are gone when done() returns. 0 or -errno. */
-typedef void (*supervisor_requests_fn)(void *arg, int r, const struct proxy_request *rows,
+/* A request that is under way in a proxy, which may be one that drains. */
+struct supervisor_request {
+	struct proxy_request request;
+	bool draining;
+};
+
+/* Calls done() once, perhaps before it returns, with the requests under way in all proxies that
+ * run; they are gone when done() returns. 0; -errno, if not all of them could be asked: the rows
+ * are those of the others. */
+typedef void (*supervisor_requests_fn)(void *arg, int r, const struct supervisor_request *rows,
 				       size_t count);
 void supervisor_requests(struct supervisor *s, supervisor_requests_fn done, void *arg);
 

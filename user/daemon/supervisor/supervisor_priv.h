@@ -22,13 +22,13 @@ struct answer {
 struct order {
 	struct order *next;
 	struct proxy_order order;
-	int fd; /* goes with it, owned; -1: none */
+	int fd;		     /* goes with it, owned; -1: none */
+	struct draining *to; /* who is to answer; NULL: the proxy that runs */
 	uint64_t due_ms;
 	unsigned tries; /* proxies that have had it */
 	/* Called once; the order is freed afterwards. */
 	void (*answered)(struct supervisor *s, struct order *o, const struct answer *a);
-	void (*done)(void *arg, int r);	 /* of a snapshot */
-	supervisor_requests_fn requests; /* of PROXY_REQUESTS */
+	void (*done)(void *arg, int r); /* of a snapshot */
 	void *arg;
 };
 
@@ -110,6 +110,9 @@ void orders_died(struct supervisor *s);
 void orders_overdue(void *supervisor);
 /* Whether it is yet to answer a snapshot. */
 bool orders_have_snapshot(const struct supervisor *s);
+/* One that drains has answered what it was asked, or has ended. */
+void orders_drain_answered(struct draining *d, const struct proxy_reply *reply);
+void orders_drain_over(struct draining *d);
 /* Frees all orders without calling their callbacks. */
 void orders_free(struct supervisor *s);
 

@@ -13,7 +13,9 @@ static void print_named(const struct values *v, const char *name, size_t len, FI
 {
 	int value = values_find(name, len);
 
-	if (value >= 0)
+	if (value >= 0 && value_infos[value].type == VALUE_DURATION)
+		fprintf(out, "%ld", values_seconds(v, (enum value)value));
+	else if (value >= 0)
 		fputs(values_get(v, (enum value)value), out);
 	else if (len == strlen("version") && !memcmp(name, "version", len))
 		fputs(WEFT_VERSION, out);

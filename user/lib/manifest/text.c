@@ -159,7 +159,7 @@ const char manifest_daemon_set[] =
 	"      hostNetwork: true\n"
 	"      hostPID: true # weft-proxy outlives the agent's container; pods are found by their processes\n"
 	"      dnsPolicy: Default # the cluster's DNS may be a Service that weft serves\n"
-	"      terminationGracePeriodSeconds: 30\n"
+	"      terminationGracePeriodSeconds: 30 # weft-proxy outlives the container, and drains by itself\n"
 	"      nodeSelector:\n"
 	"        kubernetes.io/os: linux\n"
 	"      tolerations:\n"
@@ -192,7 +192,9 @@ const char manifest_container[] =
 	"        - --health\n"
 	"        - 127.0.0.1:15022\n"
 	"        - --log-level\n"
-	"        - ${logLevel}\n";
+	"        - ${logLevel}\n"
+	"        - --drain-time\n"
+	"        - \"${meshConfig.defaultConfig.drainDuration}\"\n";
 
 const char manifest_workers[] =
 	"        - --workers\n"

@@ -9,9 +9,16 @@
 #include "lib/base/addr.h"
 #include "lib/base/cleanup.h"
 #include "lib/base/similar.h"
+#include "lib/schema/decode.h"
 #include "lib/yaml/tree.h"
 
-enum { PATH_ROOM = 256, PORT_MAX = 65535, WORKERS_MAX = 64 };
+enum {
+	PATH_ROOM = 256,
+	PORT_MAX = 65535,
+	WORKERS_MAX = 64,
+	DRAIN_MAX_S = 86400,
+	NS_PER_S = 1000000000
+};
 
 const struct value_info value_infos[VALUE_MAX] = {
 	[VALUE_IMAGE] = { "image", "weft:" WEFT_VERSION, .type = VALUE_TEXT,
@@ -32,6 +39,9 @@ const struct value_info value_infos[VALUE_MAX] = {
 	[VALUE_WORKERS] = { "workers", "", .type = VALUE_COUNT, .min = 1, .max = WORKERS_MAX,
 			    .optional = true,
 			    .help = "threads of weft-proxy (one per CPU, at most 8)" },
+	[VALUE_DRAIN] = { "meshConfig.defaultConfig.drainDuration", "45s", .type = VALUE_DURATION,
+			  .min = 1, .max = DRAIN_MAX_S,
+			  .help = "how long a weft-proxy that an upgrade replaces may go on" },
 	[VALUE_REQUEST_CPU] = { "resources.requests.cpu", "50m", .type = VALUE_QUANTITY,
 				.help = "what a node keeps free for the agent" },
 	[VALUE_REQUEST_MEMORY] = { "resources.requests.memory", "128Mi", .type = VALUE_QUANTITY,
@@ -88,6 +98,21 @@ const char *values_get(const struct values *v, enum value value)
 bool values_true(const struct values *v, enum value value)
 {
 	return strcmp(values_get(v, value), "true") == 0;
+}
+
+/* -1: it is no duration of whole seconds. */
+static long seconds_of(const char *s)
+{
+	int64_t ns;
+
+	if (strlen(s) >= DECODE_DURATION_MAX || decode_duration_ns(s, &ns) || ns % NS_PER_S)
+		return -1;
+	return (long)(ns / NS_PER_S);
+}
+
+long values_seconds(const struct values *v, enum value value)
+{
+	return seconds_of(values_get(v, value));
 }
 
 int values_find(const char *path, size_t len)
@@ -224,6 +249,10 @@ static bool is_wrong(const struct value_info *info, const char *s, char *what, s
 	case VALUE_SHARE:
 		snprintf(what, size, "a whole number from 1 on, or a percentage like 10%%");
 		return !is_share(s);
+	case VALUE_DURATION:
+		snprintf(what, size, "a duration of whole seconds like 45s or 5m, from %ds to %ds",
+			 info->min, info->max);
+		return seconds_of(s) < info->min || seconds_of(s) > info->max;
 	case VALUE_QUANTITY:
 		snprintf(what, size, "a quantity like 100m, 2, 64Mi or 1Gi");
 		return !is_quantity(s);

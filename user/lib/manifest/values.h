@@ -18,6 +18,7 @@ enum value {
 	VALUE_ENROL,
 	VALUE_LOG_LEVEL,
 	VALUE_WORKERS,
+	VALUE_DRAIN,
 	VALUE_REQUEST_CPU,
 	VALUE_REQUEST_MEMORY,
 	VALUE_LIMIT_CPU,
@@ -46,6 +47,7 @@ enum value_type {
 	VALUE_COUNT,	/* a whole number, min..max */
 	VALUE_SHARE,	/* a whole number from 1 on, or a percentage */
 	VALUE_QUANTITY, /* as Kubernetes has them: 100m, 64Mi */
+	VALUE_DURATION, /* whole seconds, min..max of them, as Istio has durations: 45s, 1h30m */
 };
 
 struct value_info {
@@ -54,7 +56,7 @@ struct value_info {
 	const char *help;     /* one line */
 	const char *words[5]; /* of VALUE_WORD; ends with NULL */
 	enum value_type type;
-	int min, max;  /* of VALUE_COUNT */
+	int min, max;  /* of VALUE_COUNT and VALUE_DURATION */
 	bool optional; /* may be "" */
 };
 
@@ -70,6 +72,8 @@ void values_free(struct values *v);
 /* Never NULL. */
 const char *values_get(const struct values *v, enum value value);
 bool values_true(const struct values *v, enum value value);
+/* Of a VALUE_DURATION. */
+long values_seconds(const struct values *v, enum value value);
 
 /* Takes "PATH=VALUE". 0; -EINVAL with what is wrong in `why`; -ENOMEM. */
 int values_set(struct values *v, const char *assignment, char *why, size_t size);
