@@ -33,7 +33,8 @@ int external_write(struct mesh *mesh, const struct service_key *key, const struc
 	int r = 0;
 
 	if (e->guarded) {
-		r = plan_guarded(plan, service, addr_family(&e->addr), &guarded, &own.admit_count);
+		r = plan_guarded(mesh, plan, service, addr_family(&e->addr), &guarded,
+				 &own.admit_count);
 		plan = &guarded;
 	}
 	if (!r)

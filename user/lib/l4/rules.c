@@ -335,7 +335,18 @@ static struct addr mask_of(unsigned prefix)
 	return mask;
 }
 
-static int admit(struct l4_plan *p, const struct object *service, const struct cidr *range)
+/* "from 10.0.0.0/8". NULL when out of memory. */
+static const char *range_text(struct mesh *mesh, const struct cidr *range)
+{
+	char text[ADDR_TEXT_MAX];
+
+	addr_format(&range->addr, text);
+	return mesh_text(mesh, "from %s/%u", text,
+			 addr_is_v4(&range->addr) ? range->prefix - 96 : range->prefix);
+}
+
+static int admit(struct mesh *mesh, struct l4_plan *p, const struct object *service,
+		 const struct cidr *range)
 {
 	struct plan_rule *rule = table_push(&p->rules);
 
@@ -345,11 +356,13 @@ static int admit(struct l4_plan *p, const struct object *service, const struct c
 	rule->rule.from = range->addr;
 	rule->rule.mask = mask_of(range->prefix);
 	rule->origin = origin_of(service, "", service->pos);
-	return 0;
+	rule->origin.conditions = range_text(mesh, range);
+	return rule->origin.conditions ? 0 : -ENOMEM;
 }
 
 /* At least one: without any all would be heard. */
-static int admit_ranges(struct l4_plan *p, const struct object *service, enum family family)
+static int admit_ranges(struct mesh *mesh, struct l4_plan *p, const struct object *service,
+			enum family family)
 {
 	static const struct cidr nobody = { .prefix = 128 }; /* :: */
 	const struct service_spec *s = &service->service;
@@ -357,14 +370,14 @@ static int admit_ranges(struct l4_plan *p, const struct object *service, enum fa
 
 	for (size_t i = 0; i < s->source_ranges.count && !r; i++)
 		if (addr_family(&s->source_ranges.items[i].addr) == family)
-			r = admit(p, service, &s->source_ranges.items[i]);
-	return r || p->rules.count ? r : admit(p, service, &nobody);
+			r = admit(mesh, p, service, &s->source_ranges.items[i]);
+	return r || p->rules.count ? r : admit(mesh, p, service, &nobody);
 }
 
-int plan_guarded(const struct l4_plan *from, const struct object *service, enum family family,
-		 struct l4_plan *out, __u32 *admits)
+int plan_guarded(struct mesh *mesh, const struct l4_plan *from, const struct object *service,
+		 enum family family, struct l4_plan *out, __u32 *admits)
 {
-	int r = admit_ranges(out, service, family);
+	int r = admit_ranges(mesh, out, service, family);
 
 	*admits = out->rules.count;
 	for (size_t i = 0; i < from->rules.count && !r; i++) {

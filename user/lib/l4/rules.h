@@ -60,8 +60,8 @@ bool plan_equal(const struct l4_plan *a, const struct l4_plan *b);
 /* The rules of `from`, as they are, behind those that say whom `service` hears at an address of its
  * load balancer: `*admits` of them. A family that has no source range is closed to all. 0 or
  * -ENOMEM. */
-int plan_guarded(const struct l4_plan *from, const struct object *service, enum family family,
-		 struct l4_plan *out, __u32 *admits);
+int plan_guarded(struct mesh *mesh, const struct l4_plan *from, const struct object *service,
+		 enum family family, struct l4_plan *out, __u32 *admits);
 /* Writes the plan's rules, routes and destinations and sets `s`'s rules. 0 or -ENOMEM. */
 int plan_write(struct mesh *mesh, struct l4_plan *p, struct service *s);
 /* Gives the cluster its row, once. 0 or -ENOMEM. */
