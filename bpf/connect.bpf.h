@@ -72,8 +72,8 @@ static __noinline int is_door(const struct question *q)
 }
 
 /*
- * A Service's own address comes first, even where it is the node's, too (kube-proxy's IPVS mode).
- * On a port of the node it doesn't matter which of its addresses was called, only the family; it
+ * A Service's address comes first, even where it is the node's, too (kube-proxy's IPVS mode): to
+ * callers from outside, those that the Service has for them. On a port of the node it doesn't matter which of its addresses was called, only the family; it
  * answers any caller, where a Service's address is for the pods of the mesh alone, unless it is a
  * Gateway's.
  */
@@ -82,7 +82,9 @@ static __always_inline void decide_packet(const struct packet *p, struct scratch
 	s->verdict.action = VERDICT_PASS;
 	s->verdict.service = 0;
 	s->verdict.reason = REASON_NONE;
-	if (side == SIDE_POD && (!s->outside || is_door(&s->question)))
+	if (side == SIDE_NIC)
+		s->question.scope = SCOPE_OUTSIDE;
+	if (side == SIDE_NIC || !s->outside || is_door(&s->question))
 		decide_question(s);
 	if (s->verdict.service || !bpf_map_lookup_elem(&node_addrs, &p->t.dst))
 		return;
@@ -431,14 +433,16 @@ static __noinline int connect_steered(struct __sk_buff *skb, const struct packet
  */
 static __always_inline int is_plain(const struct packet *p, enum side side)
 {
-	struct service_key key = { .addr = p->t.dst, .port = p->t.dport };
+	struct service_key key = { .addr = p->t.dst,
+				   .port = p->t.dport,
+				   .scope = side == SIDE_NIC ? SCOPE_OUTSIDE : SCOPE_MESH };
 	__u64 *number;
 	__u32 zero = 0;
 
 	if (has_conns() || bpf_map_lookup_elem(&node_addrs, &p->t.dst))
 		return 0;
 	number = bpf_map_lookup_elem(&generation, &zero);
-	return side == SIDE_NIC || !number || !table_service(*number, &key);
+	return !number || !table_service(*number, &key);
 }
 
 /* A SYN that belongs to no connection yet. Answers with the action for it. */
@@ -470,6 +474,9 @@ static __noinline int connect_new(struct __sk_buff *skb, const struct packet *p,
 		if (c)
 			__sync_fetch_and_add(&c->none_healthy, 1);
 		return refuse(skb, p, s->verdict.reason);
+	case VERDICT_DROP:
+		count_reason(s->verdict.reason);
+		return TC_ACT_SHOT;
 	default:
 		return connect_steered(skb, p, s, side);
 	}

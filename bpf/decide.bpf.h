@@ -3,7 +3,7 @@
 #define WEFT_DECIDE_BPF_H
 /* clang-format off */
 /*
- * The one decision function: who calls what -> pass, steer or refuse.
+ * The one decision function: who calls what -> pass, steer, refuse or drop.
  *
  * It reads the tables of one generation (weft/service.h) through functions that the includer has
  * declared: over maps in BPF (tables.bpf.h), over arrays in userspace (decide_user.c). Each may
@@ -90,6 +90,52 @@ static long try_rule(__u32 i, void *ctx)
 	s->action = rule->action;
 	s->hit = 1;
 	return 1;
+}
+
+struct admission {
+	const struct question *q;
+	__u32 first; /* index of the service's first rule */
+	__u8 hit;
+};
+
+static __always_inline int addr_is_within(const struct addr *a, const struct addr *net,
+					  const struct addr *mask)
+{
+	__u64 x[2], y[2], m[2];
+
+	__builtin_memcpy(x, a, sizeof(x));
+	__builtin_memcpy(y, net, sizeof(y));
+	__builtin_memcpy(m, mask, sizeof(m));
+	return !((x[0] ^ y[0]) & m[0]) && !((x[1] ^ y[1]) & m[1]);
+}
+
+static long try_admission(__u32 i, void *ctx)
+{
+	struct admission *s = ctx;
+	const struct rule *rule = table_rule(tables_of(s->q), s->first + i);
+
+	if (!rule)
+		return 1;
+	if (!addr_is_within(&s->q->client, &rule->from, &rule->mask))
+		return 0;
+	s->hit = 1;
+	return 1;
+}
+
+static __always_inline __u32 rules_bound(__u32 n)
+{
+	return n < SERVICE_MAX_RULES ? n : SERVICE_MAX_RULES;
+}
+
+/* Whether the service hears the caller at all. */
+static __always_inline int is_admitted(const struct question *q, const struct service *service)
+{
+	struct admission s = { .q = q, .first = service->rule_first };
+
+	if (!service->admit_count)
+		return 1;
+	bpf_loop(rules_bound(service->admit_count), try_admission, &s, 0);
+	return s.hit;
 }
 
 struct dest_search {
@@ -292,7 +338,9 @@ static __always_inline int decide_cluster(const struct question *q, const struct
 	if (c->lb == LB_PASSTHROUGH)
 		return verdict_is(v, VERDICT_PASS, REASON_NONE);
 	if (!c->ep_count)
-		return verdict_is(v, VERDICT_REFUSE, REASON_NO_ENDPOINT);
+		return service->flags & SERVICE_LOCAL
+			       ? verdict_is(v, VERDICT_DROP, REASON_NO_LOCAL)
+			       : verdict_is(v, VERDICT_REFUSE, REASON_NO_ENDPOINT);
 	e = table_endpoint(tables_of(q), c->ep_first + pick_endpoint(q, service, c));
 	if (!e)
 		return verdict_is(v, VERDICT_PASS, REASON_GENERATION);
@@ -311,7 +359,6 @@ static __always_inline int decide(const struct question *q, struct verdict *v)
 	struct rule_search s = { .q = q };
 	const struct service *service;
 	const struct route *route;
-	__u32 rules;
 
 	v->generation = q->generation;
 	service = find_service(q, &s);
@@ -319,9 +366,11 @@ static __always_inline int decide(const struct question *q, struct verdict *v)
 		return verdict_is(v, VERDICT_PASS, REASON_NONE);
 	v->service = service->id;
 	v->affinity_s = service->affinity_s;
-	s.first = service->rule_first;
-	rules = service->rule_count < SERVICE_MAX_RULES ? service->rule_count : SERVICE_MAX_RULES;
-	bpf_loop(rules, try_rule, &s, 0);
+	v->rule = service->rule_first;
+	if (!is_admitted(q, service))
+		return verdict_is(v, VERDICT_DROP, REASON_SOURCE_RANGE);
+	s.first = service->rule_first + service->admit_count;
+	bpf_loop(rules_bound(service->rule_count - service->admit_count), try_rule, &s, 0);
 	if (!s.hit)
 		return verdict_is(v, VERDICT_PASS, REASON_GENERATION);
 	v->rule = s.found;

@@ -382,7 +382,7 @@ static __always_inline int on_connect(struct bpf_sock_addr *ctx, int ip4)
 		read_addr(ctx, ip4, &q.dst);
 		decide_call(&q, &v, mapped);
 	}
-	if (v.action == VERDICT_REFUSE)
+	if (v.action == VERDICT_REFUSE || v.action == VERDICT_DROP)
 		return refuse(&v, v.reason);
 	if (v.action != VERDICT_STEER) {
 		if (v.action == VERDICT_PASS && v.reason)

@@ -94,6 +94,9 @@ enum reason {
 	REASON_SAFETY_NET, /* steered: a pod's connection, by its packets, as no hook saw its
 			      connect() */
 	REASON_UNSEEN,	   /* refused: the same, where that is not wanted */
+	REASON_SOURCE_RANGE, /* dropped or refused: the caller's address is in none of the Service's
+			      * loadBalancerSourceRanges */
+	REASON_NO_LOCAL,     /* dropped: externalTrafficPolicy is Local, and no endpoint is here */
 	REASON_MAX,
 };
 

@@ -23,6 +23,8 @@ enum service_scope {
 	SCOPE_MESH = 0, /* a Service's own address, called by a pod */
 	SCOPE_NODE = 1, /* a port on any address of the node, called from outside or by a pod; addr
 			   is :: */
+	SCOPE_OUTSIDE = 2, /* a load balancer's address or another external one of a Service,
+			      called from outside */
 };
 
 /* gen_services key. `ns` is the client's namespace (struct source.ns), or 0: clients of any
@@ -39,8 +41,10 @@ _Static_assert(sizeof(struct service_key) == 24, "service_key is a hash key with
 enum service_flags {
 	SERVICE_PER_NAMESPACE =
 		1,	  /* on the ns == 0 entry: some namespaces have an entry of their own */
-	SERVICE_DOOR = 2, /* a Gateway's, at a Service's address: pods outside of the mesh are
-			   * answered, too */
+	SERVICE_DOOR = 2,  /* a Gateway's, at a Service's address: pods outside of the mesh are
+			    * answered, too */
+	SERVICE_LOCAL = 4, /* its endpoints are those of this node: where there is none the packet
+			    * is dropped, for the load balancer to notice */
 };
 
 /* gen_services value: one port of a service (or of a gateway), and its rules in the order they are
@@ -51,7 +55,9 @@ struct service {
 	__u32 rule_count; /* 1..SERVICE_MAX_RULES; the last one matches everything */
 	__u32 flags;	  /* enum service_flags */
 	__u32 affinity_s; /* sessionAffinity: ClientIP timeout in seconds; 0: none */
-	__u32 pad;
+	/* So many of the rules come first and are RULE_ADMIT: unless one of them holds, the caller
+	 * is not heard. 0: anyone is. */
+	__u32 admit_count;
 };
 
 enum rule_action {
@@ -59,6 +65,7 @@ enum rule_action {
 	RULE_PASS = 1,	 /* leave the packet alone: the destination is not ours to balance */
 	RULE_REFUSE = 2, /* no such cluster: reset the connection */
 	RULE_PROXY = 3,	 /* HTTP that rules or policies speak of: weft-proxy decides per request */
+	RULE_ADMIT = 4,	 /* the caller may go on to the other rules */
 };
 
 /* gen_rules: what of a TCP match is not decided at compile time. All conditions must hold. */
@@ -68,7 +75,10 @@ struct rule {
 	__u32 route;	/* index into gen_routes */
 	__u8 action;	/* enum rule_action */
 	__u8 pad[3];
+	/* Of RULE_ADMIT: the caller's address is `from` in the bits of `mask`. */
+	struct addr from, mask;
 };
+_Static_assert(sizeof(struct rule) == 48, "rule has no holes");
 
 /* gen_routes */
 struct route {

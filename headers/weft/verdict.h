@@ -22,13 +22,14 @@ enum verdict_action {
 	VERDICT_STEER = 1,  /* to `endpoint` */
 	VERDICT_REFUSE = 2, /* RST, for `reason` */
 	VERDICT_PROXY = 3,  /* to weft-proxy */
+	VERDICT_DROP = 4,   /* no answer at all, for `reason` */
 };
 
 struct verdict {
 	struct addr addr; /* the endpoint */
 	__u16 port;
 	__u8 action; /* enum verdict_action */
-	__u8 reason; /* enum reason, with VERDICT_REFUSE; REASON_GENERATION with a forced
+	__u8 reason; /* enum reason, with VERDICT_REFUSE or _DROP; REASON_GENERATION with a forced
 			VERDICT_PASS */
 	__u32 generation;
 	__u32 service;	     /* stable id; 0: no such service */

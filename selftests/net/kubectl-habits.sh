@@ -109,7 +109,7 @@ expect_match "the kind in front of the name, AGE and LABELS" "$table" \
 	'^virtualservice.networking.istio.io/in +.* [0-9]+[sm0-9]* +app=shop$'
 expect_match "an empty line between kinds" "$(sed -n 4p <<<"$table" | sed 's/^$/empty/')" '^empty$'
 expect_eq "labels in order" "$(weft get vs -n shop --show-labels --no-headers | awk '{ print $NF }' | paste -sd' ')" "app=shop,tier=web app=other"
-expect_match "what -o wide has more stands behind AGE" "$(weft get svc -o wide | head -1)" '^NAME +TYPE +CLUSTER-IP +PORTS +AGE +SELECTOR +FROM$'
+expect_match "what -o wide has more stands behind AGE" "$(weft get svc -o wide | head -1)" '^NAME +TYPE +CLUSTER-IP +EXTERNAL-IP +PORTS +AGE +SELECTOR +FROM$'
 expect_eq "jsonpath" "$(weft get vs -o jsonpath='{range .items[*]}{.metadata.name}={.spec.hosts[0]}{"\n"}{end}')" \
 	"$(printf 'below=below.default.svc.cluster.local\nin=in.default.svc.cluster.local')"
 expect_eq "jsonpath of one" "$(weft get vs in -o "jsonpath={.spec.http[0].route[?(@.destination.host=='a.default.svc.cluster.local')].destination}")" \

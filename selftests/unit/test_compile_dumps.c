@@ -11,7 +11,7 @@
 
 static char *dump(const char *path)
 {
-	_cleanup_compiled_ struct compiled c = { 0 };
+	_cleanup_compiled_ struct compiled c = { .objects.node = "node-a" };
 	_cleanup_free_ char *yaml = file_text(path), *errors = NULL, *tables = NULL;
 	char *all = NULL;
 

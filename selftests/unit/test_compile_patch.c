@@ -441,7 +441,7 @@ static void run_step(struct cluster_model *m, size_t step)
 	memcpy(s.after, m->objects, sizeof(s.after));
 	for (unsigned i = 0, n = chance(m, 60) ? 1 : 1 + pick(m, CHANGES_MAX); i < n; i++)
 		add_change(m, &s);
-	all = (struct objects){ s.after, s.after_count };
+	all = (struct objects){ .items = s.after, .count = s.after_count, .node = "a" };
 	patched = patch(m, &s, &tables);
 	r = compile_keeping(&all, m->registry, m->http, &fresh, &index, &errors);
 	cr_assert(r == 0 || (r == -EINVAL && patched));

@@ -101,7 +101,10 @@ static void print_rule(FILE *f, const struct tables *t, __u32 index)
 	if (r->action == RULE_ROUTE)
 		fprintf(f, " -> %s\n", t->route_names.items[r->route]);
 	else
-		fprintf(f, " -> %s\n", r->action == RULE_REFUSE ? "refuse" : "pass");
+		fprintf(f, " -> %s\n",
+			r->action == RULE_REFUSE  ? "refuse"
+			: r->action == RULE_ADMIT ? "go on"
+						  : "pass");
 	if (r->action == RULE_ROUTE)
 		print_route(f, t, &t->routes.items[r->route]);
 }
@@ -113,11 +116,19 @@ static void print_service(FILE *f, const struct tables *t, const struct service_
 	size_t i;
 
 	addr_format_port(&e->key.addr, e->key.port, address);
-	fprintf(f, "%s %s", e->key.scope == SCOPE_NODE ? "node" : "mesh", address);
+	fprintf(f, "%s %s",
+		e->key.scope == SCOPE_NODE      ? "node"
+		: e->key.scope == SCOPE_OUTSIDE ? "outside"
+						: "mesh",
+		address);
 	if (e->key.ns)
 		fprintf(f, " for %s", tables_namespace(t, e->key.ns));
 	if (e->value.flags & SERVICE_PER_NAMESPACE)
 		fputs(" per_namespace", f);
+	if (e->value.flags & SERVICE_LOCAL)
+		fputs(" local", f);
+	if (e->value.admit_count)
+		fprintf(f, " admits %u", e->value.admit_count);
 	if (e->value.affinity_s)
 		fprintf(f, " affinity %u", e->value.affinity_s);
 	fprintf(f, " = %s/%s\n", o->namespace, o->name);

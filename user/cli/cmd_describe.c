@@ -80,6 +80,15 @@ static void print_rule(const json_t *rule)
 	json_array_foreach(json_object_get(rule, "destinations"), i, d) print_destination(d);
 }
 
+static const char *where(const json_t *service)
+{
+	const char *scope = json_get_text(service, "scope", "");
+
+	return strcmp(scope, "node") == 0      ? " on every address of the node"
+	       : strcmp(scope, "outside") == 0 ? ", from outside"
+					       : "";
+}
+
 static void print_address(const json_t *service)
 {
 	const char *clients = json_get_text(service, "clients_of", NULL);
@@ -88,11 +97,7 @@ static void print_address(const json_t *service)
 
 	const char *host = json_get_text(service, "host", NULL);
 
-	printf("  %s%s%s%s%s%s\n", json_get_text(service, "address", ""),
-	       strcmp(json_get_text(service, "scope", ""), "node") == 0
-		       ? " on every address of the node"
-		       : "",
-	       host ? ", host " : "", host ? host : "",
+	printf("  %s%s%s%s%s%s\n", json_get_text(service, "address", ""), where(service), host ? ", host " : "", host ? host : "",
 	       clients ? ", for clients of namespace " : "", clients ? clients : "");
 	json_array_foreach(json_object_get(service, "rules"), i, entry) print_rule(entry);
 	json_array_foreach(json_object_get(service, "skipped"), i, entry)

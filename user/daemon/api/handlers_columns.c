@@ -5,6 +5,7 @@
 #include "lib/base/cleanup.h"
 #include "daemon/api/handlers_object.h"
 #include "lib/base/json_io.h"
+#include "lib/mesh/external.h"
 
 static void column(json_t *columns, const char *heading, json_t *value)
 {
@@ -60,10 +61,29 @@ static json_t *server_ports(const struct gateway *g)
 	return fclose(f) ? NULL : json_text(text);
 }
 
+/* As kubectl has them, but for those of a load balancer that calls nodes by their own. */
+static json_t *external_addresses(const struct service_spec *s)
+{
+	_cleanup_free_ char *text = NULL;
+	char addr[ADDR_TEXT_MAX];
+	struct external e;
+	size_t size = 0, next = 0;
+	FILE *f = open_memstream(&text, &size);
+
+	if (!f)
+		return NULL;
+	while (external_next(s, &next, &e)) {
+		addr_format(&e.addr, addr);
+		fprintf(f, ftell(f) ? ",%s" : "%s", addr);
+	}
+	return fclose(f) ? NULL : json_text(text);
+}
+
 static void service_columns(json_t *columns, const struct service_spec *s)
 {
 	column(columns, "TYPE", json_text(s->type));
 	column(columns, "CLUSTER-IP", strs_text(&s->cluster_ips));
+	column(columns, "EXTERNAL-IP", external_addresses(s));
 	column(columns, "PORTS", service_ports(s));
 }
 

@@ -127,6 +127,10 @@ static json_t *service_name(const struct conns_view *v, const struct tuple *key)
 	struct service_key want = { .addr = key->dst, .port = key->dport, .scope = SCOPE_MESH };
 	const struct service_origin *o = find_service(v, &want);
 
+	if (!o) {
+		want.scope = SCOPE_OUTSIDE;
+		o = find_service(v, &want);
+	}
 	if (o)
 		return json_textf("%s/%s:%u", o->namespace, o->name, key->dport);
 	want = (struct service_key){ .port = key->dport, .scope = SCOPE_NODE };

@@ -26,6 +26,19 @@ static int same(const char *a, const char *b)
 	return a && b && strcmp(a, b) == 0;
 }
 
+static const char *scope_name(enum service_scope scope)
+{
+	switch (scope) {
+	case SCOPE_MESH:
+		return "mesh";
+	case SCOPE_NODE:
+		return "node";
+	case SCOPE_OUTSIDE:
+		return "outside";
+	}
+	return "unknown";
+}
+
 static json_t *rule_json(const struct tables *t, size_t i)
 {
 	const struct rule *rule = &t->rules.items[i];
@@ -56,8 +69,7 @@ static json_t *address_json(const struct tables *t, size_t i, __u32 ns, json_t *
 	const struct service_entry *e = &t->services.items[i];
 	json_t *json = json_pack("{s:o, s:s, s:o, s:o}", "address",
 				 addr_port_json(&e->key.addr, e->key.port), "scope",
-				 e->key.scope == SCOPE_NODE ? "node" : "mesh", "rules", rules,
-				 "skipped", skipped);
+				 scope_name(e->key.scope), "rules", rules, "skipped", skipped);
 
 	if (ns)
 		json_object_set_new(json, "clients_of", json_text(tables_namespace(t, ns)));
@@ -78,7 +90,8 @@ static bool is_proxied(const struct tables *t, size_t i)
 {
 	const struct service *s = &t->services.items[i].value;
 
-	return s->rule_count && t->rules.items[s->rule_first].action == RULE_PROXY;
+	return s->rule_count > s->admit_count &&
+	       t->rules.items[s->rule_first + s->admit_count].action == RULE_PROXY;
 }
 
 static json_t *http_skipped_json(const struct http_snapshot *s, const struct hs_vhost *v)
@@ -106,10 +119,14 @@ static void add_http(json_t *list, const struct tables *t, size_t i, struct ejec
 	const struct http_snapshot *s = e->snapshot;
 	const struct service_key *key = &t->services.items[i].key;
 	const char *host = t->service_origins.items[i].host;
-	const struct hs_listener *l = http_listener(s, key->scope, key->port);
+	const struct hs_listener *l =
+		http_listener_at(s, &key->addr, key->port, key->scope == SCOPE_NODE);
 	struct http_site_rules site;
 	__u32 next = 0;
 
+	/* A Service that stands for a Gateway leads to its listener. */
+	if (l && l->scope == SCOPE_NODE)
+		host = "";
 	while (l && (site = http_next_site(s, l, *host ? host : NULL, &next)).vhost) {
 		json_t *json = address_json(t, i, 0, http_rules_json(e, site.vhost),
 					    http_skipped_json(s, site.vhost));

@@ -93,6 +93,8 @@ const char *rule_action_name(enum rule_action action)
 		return "refuse";
 	case RULE_PROXY:
 		return "proxy";
+	case RULE_ADMIT:
+		return "admit";
 	}
 	return "unknown";
 }

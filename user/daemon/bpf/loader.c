@@ -90,6 +90,8 @@ static const char *const reason_names[REASON_MAX] = {
 	[REASON_SPOOFED] = "spoofed",
 	[REASON_SAFETY_NET] = "safety_net",
 	[REASON_UNSEEN] = "unseen",
+	[REASON_SOURCE_RANGE] = "source_range",
+	[REASON_NO_LOCAL] = "no_local",
 };
 
 const char *loader_map_name(enum map_id id)

@@ -33,6 +33,7 @@ struct engine {
 	struct supervisor *proxy;
 	struct object_source **sources;
 	size_t source_count;
+	const char *node;
 	struct registry *registry;
 	struct known_set known;
 	struct tables *tables;
@@ -54,7 +55,7 @@ static double now_ms(void)
 }
 
 struct engine *engine_new(struct kernel *kernel, struct supervisor *proxy,
-			  struct object_source *const *sources, size_t count)
+			  struct object_source *const *sources, size_t count, const char *node)
 {
 	struct engine *e = calloc(1, sizeof(*e));
 
@@ -62,6 +63,7 @@ struct engine *engine_new(struct kernel *kernel, struct supervisor *proxy,
 		return NULL;
 	e->kernel = kernel;
 	e->proxy = proxy;
+	e->node = node;
 	e->registry = registry_new();
 	e->sources = malloc((count + 1) * sizeof(struct object_source *));
 	if (!e->registry || !e->sources) {
@@ -92,13 +94,13 @@ void engine_free(struct engine *e)
 	free(e);
 }
 
-static int list_set(const struct known_set *set, struct objects *out)
+static int list_set(const struct engine *e, const struct known_set *set, struct objects *out)
 {
 	struct object **items = malloc((set->count + 1) * sizeof(struct object *));
 
 	if (!items)
 		return -ENOMEM;
-	*out = (struct objects){ .items = items };
+	*out = (struct objects){ .items = items, .node = e->node };
 	for (size_t i = 0; i < set->count; i++)
 		if (set->items[i].object)
 			items[out->count++] = set->items[i].object;
@@ -118,7 +120,7 @@ static int compile_set(struct engine *e, const struct known_set *set, struct tab
 		       struct compile_index **index, struct errors *errors)
 {
 	struct objects objects;
-	int r = list_set(set, &objects);
+	int r = list_set(e, set, &objects);
 
 	if (r)
 		return r;
@@ -131,7 +133,7 @@ static int compile_set(struct engine *e, const struct known_set *set, struct tab
 
 int engine_list(const struct engine *e, struct objects *out)
 {
-	return list_set(&e->known, out);
+	return list_set(e, &e->known, out);
 }
 
 /* ---- the start ---- */

@@ -17,10 +17,10 @@
 
 struct engine;
 
-/* Borrows all of them; they must outlive it. Sources are loaded in this order. NULL when out of
- * memory. */
+/* Borrows all of them; they must outlive it. Sources are loaded in this order. `node`: what Pods and
+ * endpoints call this node. NULL when out of memory. */
 struct engine *engine_new(struct kernel *kernel, struct supervisor *proxy,
-			  struct object_source *const *sources, size_t count);
+			  struct object_source *const *sources, size_t count, const char *node);
 void engine_free(struct engine *e); /* accepts NULL; the kernel goes on as it is */
 
 /* Loads what the sources and the kernel know from before, and publishes; turns the loop until the

@@ -31,6 +31,10 @@ static const char *const service_fields[] = {
 	"spec.externalName",
 	"spec.publishNotReadyAddresses",
 	"spec.internalTrafficPolicy",
+	"spec.externalTrafficPolicy",
+	"spec.externalIPs",
+	"spec.loadBalancerSourceRanges",
+	"status.loadBalancer",
 	NULL,
 };
 

@@ -375,7 +375,7 @@ static int serve(const struct options *o)
 		r = open_health(o, loop, &d, &health);
 	if (r)
 		return r;
-	engine = engine_new(kernel, supervisor, sources.list, sources.count);
+	engine = engine_new(kernel, supervisor, sources.list, sources.count, options_node(o));
 	r = engine ? engine_start(engine) : log_err(-ENOMEM, "start");
 	if (!r)
 		r = sources_start(&sources, engine);

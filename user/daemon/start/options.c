@@ -115,7 +115,8 @@ static const char usage[] =
 	"cluster's "
 	"API (files)\n"
 	"  --kubeconfig FILE     how to reach the API server (as kubectl would, or as a pod does)\n"
-	"  --node-name NAME      as Pods of this node name it: /readyz waits for them\n"
+	"  --node-name NAME      as Pods of this node name it: /readyz waits for them (the host's\n"
+	"                        name otherwise, and it does not)\n"
 	"  --daemonset NAMESPACE/NAME\n"
 	"                        the DaemonSet that this weftd is of: ended once that has been "
 	"deleted, it takes\n"
@@ -356,6 +357,7 @@ int options_parse(int argc, char **argv, struct options *out, int *status)
 	};
 	int key, r;
 
+	gethostname(o.host, sizeof(o.host) - 1);
 	opterr = 0;
 	while ((key = getopt_long(argc, argv, ":", long_options, NULL)) != -1) {
 		r = take_option(key, argv, &o, status);

@@ -4,6 +4,7 @@
 /*
  * weftd's command line. Strings are borrowed from it.
  */
+#include <limits.h>
 #include <stdbool.h>
 
 #include "daemon/datapath/datapath.h"
@@ -22,6 +23,7 @@ struct options {
 	const char *daemonset;	/* NAMESPACE/NAME; NULL: it is of none */
 	bool detach;
 	const char *node_name; /* NULL: not said */
+	char host[HOST_NAME_MAX + 1];
 	const char *health;    /* ADDRESS:PORT or "off" */
 	bool health_given;     /* or it is the default */
 	bool enrol_given;      /* or kernel.enrol is the default of the source */
@@ -31,5 +33,11 @@ struct options {
 /* 0: go on. Otherwise the caller exits with *status, after --help, --version or a message about
  * what was wrong. */
 int options_parse(int argc, char **argv, struct options *out, int *status);
+
+/* What Pods and endpoints call this node, as a kubelet has it unless told otherwise. */
+static inline const char *options_node(const struct options *o)
+{
+	return o->node_name ? o->node_name : o->host;
+}
 
 #endif

@@ -53,17 +53,15 @@ static int open_source(const struct options *o, const struct kube_config *config
 		       struct event_loop *loop, struct sources *s)
 {
 	_cleanup_free_ char *namespace = agents_namespace(o);
-	char host[HOST_NAME_MAX + 1] = "";
 	const struct kube_source_options options = { .config = config,
 						     .state_dir = o->state_dir,
 						     .loop = loop,
-						     .node = o->node_name ? o->node_name : host,
+						     .node = options_node(o),
 						     .namespace = namespace,
 						     .submit = submit,
 						     .warned = warned,
 						     .arg = s };
 
-	gethostname(host, sizeof(host) - 1);
 	return namespace ? kube_source_open(&options, &s->kubernetes) : -ENOMEM;
 }
 

@@ -234,14 +234,6 @@ static int explain_other_ports(struct explain_answer *a, const struct object *se
 	return ports && a->reason ? 0 : -ENOMEM;
 }
 
-static bool has_port(const struct object *service, unsigned port)
-{
-	for (size_t i = 0; i < service->service.ports.count; i++)
-		if (service->service.ports.items[i].port == port)
-			return true;
-	return false;
-}
-
 /* What the rule says. Whether an endpoint is there to take the connection is another matter, told
  * by the verdict. */
 static int explain_rule(const struct tables *t, const struct explain_client *client,
@@ -272,6 +264,11 @@ static int explain_rule(const struct tables *t, const struct explain_client *cli
 	case RULE_PROXY:
 		a->action = EXPLAIN_ROUTE;
 		a->reason = "weft-proxy decides for each request";
+		return 0;
+	case RULE_ADMIT:
+		a->action = EXPLAIN_REFUSE;
+		a->reason = "the client's address is in none of the service's "
+			    "loadBalancerSourceRanges";
 		return 0;
 	}
 	a->action = a->verdict.action == VERDICT_PASS ? EXPLAIN_PASSTHROUGH : EXPLAIN_ROUTE;
@@ -335,7 +332,7 @@ int explain(const struct tables *t, const struct objects *objects, const struct 
 	if (!to.entry) {
 		out->action = q->gateway ? EXPLAIN_REFUSE : EXPLAIN_PASSTHROUGH;
 		out->reason = to.why;
-		return to.service && !has_port(to.service, q->port)
+		return to.service && !explain_has_port(to.service, q->port)
 			       ? explain_other_ports(out, to.service, q->port)
 			       : 0;
 	}
@@ -344,7 +341,7 @@ int explain(const struct tables *t, const struct objects *objects, const struct 
 					   .scope = to.entry->key.scope };
 	out->question.dry = 1;
 	out->question.source = client.addr;
-	out->question.client = client.addr;
+	out->question.client = explain_client_addr(t, &client, &to.entry->key.addr);
 	r = ask(t, &client, decide, arg, out);
 	if (!r)
 		r = explain_policies_init(&policies, objects, &client);

@@ -5,6 +5,7 @@
 #include <stdio.h>
 #include <string.h>
 
+#include "lib/explain/decide_user.h"
 #include "lib/explain/explain_target.h"
 #include "lib/route/fields.h"
 #include "lib/route/path.h"
@@ -142,6 +143,28 @@ static const struct hs_listener *find_door(const struct http_snapshot *s, const 
 			      : NULL;
 }
 
+/* Whether the Service's source ranges let the client call the address. */
+static bool is_heard(const struct tables *t, const struct objects *objects,
+		     const struct explain_query *q, const struct explain_client *client)
+{
+	struct decide_context context = { .given = true };
+	struct explain_target to = { 0 };
+	struct errors ignored = { 0 };
+	struct question question = { 0 };
+	struct verdict v;
+	int r = explain_find_target(t, objects, q, client, &to, &ignored);
+
+	errors_free(&ignored);
+	if (r || !to.entry || !to.entry->value.admit_count)
+		return true;
+	question.dst = to.entry->key.addr;
+	question.port = to.entry->key.port;
+	question.scope = to.entry->key.scope;
+	question.client = explain_client_addr(t, client, &question.dst);
+	decide_tables(t, &context, &question, &v);
+	return v.reason != REASON_SOURCE_RANGE;
+}
+
 /* The listener that a request to `q` comes to, or NULL. */
 static const struct hs_listener *
 find_listener(const struct http_snapshot *s, const struct tables *t, const struct objects *objects,
@@ -208,7 +231,7 @@ int explain_http(const struct http_snapshot *s, const struct tables *t,
 	l = find_listener(s, t, objects, q, &client, &source);
 	if (l && client.namespace && !client.enrolment.in && l->scope != SCOPE_NODE)
 		l = NULL; /* rules of HTTP are no more for it than others */
-	if (!l || (q->gateway && !gateway_exists(objects, q)))
+	if (!l || (q->gateway && !gateway_exists(objects, q)) || !is_heard(t, objects, q, &client))
 		return -EPROTONOSUPPORT;
 	a.client = q->gateway_namespace ? q->gateway_namespace : client.namespace;
 	if (host && !addr_parse(host, &called))

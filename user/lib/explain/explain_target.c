@@ -5,6 +5,8 @@
 #include <errno.h>
 #include <string.h>
 
+#include "lib/mesh/external.h"
+
 enum { ALIASES_MAX = 8 }; /* an ExternalName may lead to another one */
 
 static const char *namespace_of(const struct explain_query *q)
@@ -110,18 +112,52 @@ const struct object *explain_find_service(const struct objects *objects, const c
 	return NULL;
 }
 
-static const struct object *service_at(const struct objects *objects, const struct addr *addr)
+static bool has_cluster_ip(const struct service_spec *s, const struct addr *addr)
 {
+	struct addr ip;
+
+	for (size_t i = 0; i < s->cluster_ips.count; i++)
+		if (!addr_parse(s->cluster_ips.items[i], &ip) && !memcmp(&ip, addr, sizeof(ip)))
+			return true;
+	return false;
+}
+
+static bool has_external(const struct service_spec *s, const struct addr *addr)
+{
+	struct external e;
+	size_t next = 0;
+
+	while (external_next(s, &next, &e))
+		if (!memcmp(&e.addr, addr, sizeof(*addr)))
+			return true;
+	return false;
+}
+
+bool explain_has_port(const struct object *service, unsigned port)
+{
+	for (size_t i = 0; i < service->service.ports.count; i++)
+		if (service->service.ports.items[i].port == port)
+			return true;
+	return false;
+}
+
+/* Of Services that share an external address, one with that port if there is any. */
+static const struct object *service_at(const struct objects *objects, const struct addr *addr,
+				       unsigned port)
+{
+	const struct object *found = NULL;
+
 	for (size_t i = 0; i < objects->count; i++) {
 		const struct object *o = objects->items[i];
-		const struct strs *ips = &o->service.cluster_ips;
-		struct addr ip;
 
-		for (size_t k = 0; o->kind == KIND_SERVICE && k < ips->count; k++)
-			if (!addr_parse(ips->items[k], &ip) && !memcmp(&ip, addr, sizeof(ip)))
-				return o;
+		if (o->kind != KIND_SERVICE)
+			continue;
+		if (has_cluster_ip(&o->service, addr))
+			return o;
+		if ((!found || !explain_has_port(found, port)) && has_external(&o->service, addr))
+			found = o;
 	}
-	return NULL;
+	return found;
 }
 
 char *explain_service_ports(const struct object *service)
@@ -153,6 +189,18 @@ static void follow_aliases(const struct objects *objects, char host[HOST_MAX])
 			return;
 		o = explain_find_service(objects, host);
 	}
+}
+
+struct addr explain_client_addr(const struct tables *t, const struct explain_client *client,
+				const struct addr *called)
+{
+	for (size_t i = 0; client->pod && i < t->sources.count; i++) {
+		const struct source_entry *s = &t->sources.items[i];
+
+		if (s->pod == client->pod && addr_family(&s->addr) == addr_family(called))
+			return s->addr;
+	}
+	return client->addr;
 }
 
 static bool has_endpoints(const struct tables *t, const struct service_entry *e)
@@ -286,7 +334,7 @@ int explain_find_target(const struct tables *t, const struct objects *objects,
 	}
 	if (numeric) {
 		find_address(t, &addr, q->port, out);
-		out->service = service_at(objects, &addr);
+		out->service = service_at(objects, &addr, q->port);
 	} else if (q->host && !complete_host(q->host, client->namespace, host)) {
 		follow_aliases(objects, host);
 		find_name(t, host, q->port, out);

@@ -24,6 +24,10 @@ struct explain_target {
 
 /* The Service of that full name, or NULL. */
 const struct object *explain_find_service(const struct objects *objects, const char *host);
+bool explain_has_port(const struct object *service, unsigned port);
+/* The client's address as what it calls sees it; :: if it is no known pod. */
+struct addr explain_client_addr(const struct tables *t, const struct explain_client *client,
+				const struct addr *called);
 /* "port 80" or "ports 80, 8080". The caller frees; NULL when out of memory. */
 char *explain_service_ports(const struct object *service);
 

@@ -24,6 +24,24 @@ int entry_write(struct mesh *mesh, const struct service_key *key, const struct s
 	return plan_origin(plan, from);
 }
 
+int external_write(struct mesh *mesh, const struct service_key *key, const struct service *value,
+		   const struct service_origin *origin, struct l4_plan *plan,
+		   const struct object *service, const struct external *e)
+{
+	_cleanup_(plan_free) struct l4_plan guarded = { 0 };
+	struct service own = *value;
+	int r = 0;
+
+	if (e->guarded) {
+		r = plan_guarded(mesh, plan, service, addr_family(&e->addr), &guarded,
+				 &own.admit_count);
+		plan = &guarded;
+	}
+	if (!r)
+		r = plan_write(mesh, plan, &own);
+	return r ? r : entry_write(mesh, key, &own, origin, plan);
+}
+
 /* Ports that are taken already, so that the oldest Gateway keeps a port that two of them ask for.
  */
 struct node_ports {
@@ -86,9 +104,46 @@ static int write_cluster_ips(struct mesh *mesh, const struct called *to,
 	return r;
 }
 
+/* To whoever calls, as at the node's ports. */
+static int write_external(struct mesh *mesh, const struct called *to, struct host *h,
+			  const struct external *e, const struct service *value,
+			  struct l4_plan *plan)
+{
+	struct service_key key = { .addr = e->addr, .port = to->port, .scope = SCOPE_OUTSIDE };
+	const struct object *o = h->service;
+	struct service_origin origin = { .namespace = o->meta.namespace,
+					 .name = o->meta.name,
+					 .host = h->name };
+	struct service door = *value;
+	int r = external_write(mesh, &key, value, &origin, plan, o, e);
+
+	door.flags |= SERVICE_DOOR;
+	key.scope = SCOPE_MESH;
+	return r ? r : external_write(mesh, &key, &door, &origin, plan, o, e);
+}
+
+static int write_externals(struct mesh *mesh, const struct called *to, const struct object *service,
+			   const struct service *value, struct l4_plan *plan)
+{
+	struct external e;
+	char name[HOST_MAX];
+	struct host *h;
+	size_t next = 0;
+	int r = 0;
+
+	if (host_of_service(service->meta.name, service->meta.namespace, name))
+		return 0;
+	h = mesh_host(mesh, name);
+	while (h && !r && external_next(&service->service, &next, &e))
+		if (addr_family(&e.addr) == to->family &&
+		    external_claim(mesh, h, &e, to->port, true))
+			r = write_external(mesh, to, h, &e, value, plan);
+	return r;
+}
+
 /* The node ports and addresses of Services that stand for the Gateway's workloads. */
 static int write_service_ports(struct mesh *mesh, struct node_ports *ports, const struct called *to,
-			       const struct service *value, const struct l4_plan *plan)
+			       const struct service *value, struct l4_plan *plan)
 {
 	const struct gateway *gw = &to->gateway->gateway;
 	size_t i, k;
@@ -109,6 +164,8 @@ static int write_service_ports(struct mesh *mesh, struct node_ports *ports, cons
 			if (!r)
 				r = write_cluster_ips(mesh, to, mesh->services.items[i], value,
 						      plan);
+			if (!r)
+				r = write_externals(mesh, to, mesh->services.items[i], value, plan);
 		}
 	}
 	return r;

@@ -5,6 +5,7 @@
  * Ports of the node that stand for Gateways.
  */
 #include "lib/l4/rules.h"
+#include "lib/mesh/external.h"
 
 /* Entries of SCOPE_NODE for every TCP server of every Gateway that has a rule, and for every HTTP
  * server. 0 or -ENOMEM. */
@@ -13,5 +14,12 @@ int compile_gateways(struct mesh *mesh);
 /* One gen_services row; its rules have been written. 0 or -ENOMEM. */
 int entry_write(struct mesh *mesh, const struct service_key *key, const struct service *value,
 		const struct service_origin *origin, const struct l4_plan *plan);
+/*
+ * The same at an external address of `service`, for callers of `key->scope`, with rules of its own:
+ * there its source ranges come first. 0 or -ENOMEM.
+ */
+int external_write(struct mesh *mesh, const struct service_key *key, const struct service *value,
+		   const struct service_origin *origin, struct l4_plan *plan,
+		   const struct object *service, const struct external *e);
 
 #endif

@@ -282,23 +282,19 @@ static int plan_bound(struct mesh *mesh, const struct called *to, struct l4_plan
  * and "NS/NAME:65535" fit always. With a subset, or an own route, the checks have the last word. */
 _Static_assert(sizeof("outbound|65535||..svc.cluster.local") + 2 * 63 <= CLUSTER_NAME_MAX,
 	       "a plain service's cluster has room for its name");
-_Static_assert(sizeof("/:65535") + 2 * 63 <= ROUTE_NAME_MAX,
+#define OUTSIDE "/outside"
+_Static_assert(sizeof("/:65535" OUTSIDE) + 2 * 63 <= ROUTE_NAME_MAX,
 	       "a plain service's route has room for its name");
 
-static int plan_plain(struct mesh *mesh, const struct called *to, struct l4_plan *p)
+/* All that call are balanced over the cluster. */
+static int plan_cluster(struct mesh *mesh, const struct called *to, const char *name,
+			struct plan_cluster *c, struct l4_plan *p)
 {
 	const struct object *o = to->host->service;
-	struct view *view = host_view(mesh, to->host, to->client);
 	struct plan_rule *rule = table_push(&p->rules);
-	char name[PORT_NAME_MAX];
-	size_t len = port_name(name, o, to->port);
-	struct plan_route *route = new_route(mesh, pool_copy(&mesh->pool, name, len), 1);
-	struct plan_cluster *c;
+	struct plan_route *route = new_route(mesh, name, 1);
 
-	if (!view || !rule || !route)
-		return -ENOMEM;
-	c = cluster_known(mesh, to->sp, "", to->family, view);
-	if (!c || cluster_write(mesh, c))
+	if (!rule || !route || !c || cluster_write(mesh, c))
 		return -ENOMEM;
 	route->dests[0] = (struct plan_destination){ .cluster = c, .weight = 1 };
 	route->count = 1;
@@ -306,6 +302,95 @@ static int plan_plain(struct mesh *mesh, const struct called *to, struct l4_plan
 	rule->origin = origin_of(o, "", to->sp->port->pos.line ? to->sp->port->pos : o->pos);
 	p->closed = true;
 	return 0;
+}
+
+static int plan_plain(struct mesh *mesh, const struct called *to, struct l4_plan *p)
+{
+	struct view *view = host_view(mesh, to->host, to->client);
+	char name[PORT_NAME_MAX];
+	size_t len = port_name(name, to->host->service, to->port);
+
+	if (!view)
+		return -ENOMEM;
+	return plan_cluster(mesh, to, pool_copy(&mesh->pool, name, len),
+			    cluster_known(mesh, to->sp, "", to->family, view), p);
+}
+
+int plan_outside(struct mesh *mesh, const struct called *to, bool local, struct l4_plan *out)
+{
+	char name[PORT_NAME_MAX];
+
+	port_name(name, to->host->service, to->port);
+	return plan_cluster(mesh, to, pool_printf(&mesh->pool, "%s" OUTSIDE, name),
+			    cluster_outside(mesh, to->sp, to->family, local), out);
+}
+
+/* The bits of a prefix. */
+static struct addr mask_of(unsigned prefix)
+{
+	struct addr mask = { { 0 } };
+
+	for (unsigned i = 0; i < prefix; i++)
+		mask.b[i / 8] |= 0x80 >> i % 8;
+	return mask;
+}
+
+/* "from 10.0.0.0/8". NULL when out of memory. */
+static const char *range_text(struct mesh *mesh, const struct cidr *range)
+{
+	char text[ADDR_TEXT_MAX];
+
+	addr_format(&range->addr, text);
+	return mesh_text(mesh, "from %s/%u", text,
+			 addr_is_v4(&range->addr) ? range->prefix - 96 : range->prefix);
+}
+
+static int admit(struct mesh *mesh, struct l4_plan *p, const struct object *service,
+		 const struct cidr *range)
+{
+	struct plan_rule *rule = table_push(&p->rules);
+
+	if (!rule)
+		return -ENOMEM;
+	rule->rule.action = RULE_ADMIT;
+	rule->rule.from = range->addr;
+	rule->rule.mask = mask_of(range->prefix);
+	rule->origin = origin_of(service, "", service->pos);
+	rule->origin.conditions = range_text(mesh, range);
+	return rule->origin.conditions ? 0 : -ENOMEM;
+}
+
+/* At least one: without any all would be heard. */
+static int admit_ranges(struct mesh *mesh, struct l4_plan *p, const struct object *service,
+			enum family family)
+{
+	static const struct cidr nobody = { .prefix = 128 }; /* :: */
+	const struct service_spec *s = &service->service;
+	int r = 0;
+
+	for (size_t i = 0; i < s->source_ranges.count && !r; i++)
+		if (addr_family(&s->source_ranges.items[i].addr) == family)
+			r = admit(mesh, p, service, &s->source_ranges.items[i]);
+	return r || p->rules.count ? r : admit(mesh, p, service, &nobody);
+}
+
+int plan_guarded(struct mesh *mesh, const struct l4_plan *from, const struct object *service,
+		 enum family family, struct l4_plan *out, __u32 *admits)
+{
+	int r = admit_ranges(mesh, out, service, family);
+
+	*admits = out->rules.count;
+	for (size_t i = 0; i < from->rules.count && !r; i++) {
+		struct plan_rule *rule = table_push(&out->rules);
+
+		if (!rule)
+			return -ENOMEM;
+		*rule = from->rules.items[i];
+	}
+	for (size_t i = 0; i < from->skipped.count && !r; i++)
+		r = skip(out, from->skipped.items[i].rule, from->skipped.items[i].why);
+	out->closed = from->closed;
+	return r;
 }
 
 enum { HIDDEN_TOLD_MAX = 32 }; /* of one host: there may be one for each namespace */

@@ -48,12 +48,20 @@ void plan_free(struct l4_plan *p);
 /* A Service's port: the rules of the VirtualService in force, then the plain service. 0 or -ENOMEM.
  */
 int plan_mesh(struct mesh *mesh, const struct called *to, struct l4_plan *out);
+/* The same, called from outside: the plain service, whatever rules say; `local`: by the endpoints
+ * of this node alone. 0 or -ENOMEM. */
+int plan_outside(struct mesh *mesh, const struct called *to, bool local, struct l4_plan *out);
 /* A port that weft-proxy has, by the object `o`, which says so at `pos`. 0 or -ENOMEM. */
 int plan_proxy(const struct object *o, struct pos pos, struct l4_plan *out);
 /* A Gateway's port: the rules of all VirtualServices bound to it. May stay empty. 0 or -ENOMEM. */
 int plan_gateway(struct mesh *mesh, const struct called *to, const struct gw_server *server,
 		 struct l4_plan *out);
 bool plan_equal(const struct l4_plan *a, const struct l4_plan *b);
+/* The rules of `from`, as they are, behind those that say whom `service` hears at an address of its
+ * load balancer: `*admits` of them. A family that has no source range is closed to all. 0 or
+ * -ENOMEM. */
+int plan_guarded(struct mesh *mesh, const struct l4_plan *from, const struct object *service,
+		 enum family family, struct l4_plan *out, __u32 *admits);
 /* Writes the plan's rules, routes and destinations and sets `s`'s rules. 0 or -ENOMEM. */
 int plan_write(struct mesh *mesh, struct l4_plan *p, struct service *s);
 /* Gives the cluster its row, once. 0 or -ENOMEM. */

@@ -3,6 +3,7 @@
  * The addresses and ports of Services.
  */
 #include <errno.h>
+#include <string.h>
 
 #include "lib/l4/gateway.h"
 #include "lib/l4/l4.h"
@@ -61,11 +62,17 @@ struct entry_in_making {
 	struct service value;
 	struct service_origin origin;
 	const struct names *names;
+	const struct external *external; /* NULL: a cluster IP */
 };
 
 static int write_entry(struct mesh *mesh, struct entry_in_making *m, struct l4_plan *plan)
 {
-	int r = plan_write(mesh, plan, &m->value);
+	int r;
+
+	if (m->external)
+		return external_write(mesh, &m->key, &m->value, &m->origin, plan,
+				      m->to.host->service, m->external);
+	r = plan_write(mesh, plan, &m->value);
 
 	return r ? r : entry_write(mesh, &m->key, &m->value, &m->origin, plan);
 }
@@ -124,33 +131,48 @@ static __u32 service_id(struct mesh *mesh, const struct object *service, unsigne
 	return registry_id(mesh->registry, REG_SERVICE, name);
 }
 
+/* What is there to make at an address and port, but for its scope and rules. 0 or -ENOMEM. */
+static int begin_entry(struct mesh *mesh, struct mesh_port *sp, const struct addr *addr,
+		       enum family family, struct entry_in_making *m)
+{
+	const struct object *o = sp->host->service;
+	unsigned port = sp->port->port;
+
+	*m = (struct entry_in_making){
+		.to = { .port = port, .family = family, .host = sp->host, .sp = sp, .addr = addr },
+		.key = { .addr = *addr, .port = port },
+		.value = { .id = service_id(mesh, o, port) },
+		.origin = { .namespace = o->meta.namespace,
+			    .name = o->meta.name,
+			    .host = sp->host->name },
+	};
+	if (str_eq(o->service.session_affinity, "ClientIP"))
+		m->value.affinity_s = o->service.affinity_s;
+	return m->value.id ? 0 : -ENOMEM;
+}
+
+/* For the pods of the mesh. */
+static int compile_called(struct mesh *mesh, struct entry_in_making *m, const struct names *names)
+{
+	m->key.scope = SCOPE_MESH;
+	m->names = names;
+	return m->to.sp->proxied ? compile_proxied(mesh, m) : compile_port(mesh, m);
+}
+
 static int compile_address(struct mesh *mesh, struct host *h, const struct addr *addr,
 			   enum family family, const struct names *names)
 {
-	const struct object *o = h->service;
 	size_t i;
 	int r = 0;
 
 	for (i = 0; i < h->port_count && !r; i++) {
-		struct mesh_port *sp = &h->ports[i];
-		unsigned port = sp->port->port;
-		struct entry_in_making m = {
-			.to = { .port = port, .family = family, .host = h, .sp = sp, .addr = addr },
-			.key = { .addr = *addr, .port = port, .scope = SCOPE_MESH },
-			.origin = { .namespace = o->meta.namespace,
-				    .name = o->meta.name,
-				    .host = h->name },
-			.names = names,
-		};
+		struct entry_in_making m;
 
-		if (sp->at_gateway[family])
+		if (h->ports[i].at_gateway[family])
 			continue;
-		m.value.id = service_id(mesh, o, port);
-		if (str_eq(o->service.session_affinity, "ClientIP"))
-			m.value.affinity_s = o->service.affinity_s;
-		if (!m.value.id)
-			return -ENOMEM;
-		r = sp->proxied ? compile_proxied(mesh, &m) : compile_port(mesh, &m);
+		r = begin_entry(mesh, &h->ports[i], addr, family, &m);
+		if (!r)
+			r = compile_called(mesh, &m, names);
 	}
 	return r;
 }
@@ -179,18 +201,24 @@ static int compile_unaddressed(struct mesh *mesh, struct host *h, const struct n
 	return compile_address(mesh, h, &addr, endpoint_family(mesh, h), names);
 }
 
-/* False if the address is another Service's (an error) or was given twice. `index`: among the
- * Service's cluster IPs. */
-static bool claim_address(struct mesh *mesh, struct host *h, const struct addr *addr, size_t index)
+/* Whether connections to it are steered: else explain must not make up an answer. */
+static bool is_steered(const struct host *h)
+{
+	return h->name && !str_eq(h->service->service.type, "ExternalName") &&
+	       !h->service->service.internal_local;
+}
+
+/* An error if the address is another Service's. `index`: among the Service's cluster IPs. */
+static void claim_address(struct mesh *mesh, struct host *h, const struct addr *addr, size_t index)
 {
 	const struct object *o = h->service;
 	struct host *other = bytemap_get(&mesh->addresses, addr->b, sizeof(addr->b));
 	char text[ADDR_TEXT_MAX], at_text[PLACE_MAX];
-	struct addr *copy;
+	const char *copy;
 	void **at;
 
 	if (other == h)
-		return false;
+		return;
 	if (other) {
 		addr_format(addr, text);
 		errors_add(mesh->errors, o->file,
@@ -199,18 +227,42 @@ static bool claim_address(struct mesh *mesh, struct host *h, const struct addr *
 			   other->service->meta.namespace, other->service->meta.name,
 			   place_text(at_text, sizeof(at_text), other->service->file,
 				      other->service->pos));
-		return false;
+		return;
 	}
-	copy = pool_alloc(&mesh->pool, sizeof(*copy));
-	if (copy)
-		*copy = *addr;
-	at = copy ? bytemap_at(&mesh->addresses, copy->b, sizeof(copy->b)) : NULL;
-	if (!at) {
+	copy = pool_copy(&mesh->pool, (const char *)addr->b, sizeof(addr->b));
+	at = copy ? bytemap_at(&mesh->addresses, copy, sizeof(addr->b)) : NULL;
+	if (at)
+		*at = h;
+	else
 		mesh->nomem = true;
-		return false;
+}
+
+static void claim_addresses(struct mesh *mesh)
+{
+	struct addr addr;
+
+	for (size_t i = 0; i < mesh->services.count; i++) {
+		struct host *h = &mesh->host_list[i];
+		const struct strs *ips = &mesh->services.items[i]->service.cluster_ips;
+
+		for (size_t k = 0; is_steered(h) && k < ips->count; k++)
+			if (!addr_parse(ips->items[k], &addr))
+				claim_address(mesh, h, &addr, k);
 	}
-	*at = h;
-	return true;
+}
+
+/* The Service's own address, here for the first time. */
+static bool address_is_new(struct mesh *mesh, const struct host *h, const struct addr *addr,
+			   size_t index)
+{
+	const struct strs *ips = &h->service->service.cluster_ips;
+	struct addr earlier;
+
+	for (size_t i = 0; i < index; i++)
+		if (!addr_parse(ips->items[i], &earlier) &&
+		    !memcmp(&earlier, addr, sizeof(earlier)))
+			return false;
+	return bytemap_get(&mesh->addresses, addr->b, sizeof(addr->b)) == h;
 }
 
 static int compile_addresses(struct mesh *mesh, struct host *h, const struct names *names)
@@ -221,29 +273,77 @@ static int compile_addresses(struct mesh *mesh, struct host *h, const struct nam
 	int r = 0;
 
 	for (i = 0; i < ips->count && !r; i++)
-		if (!addr_parse(ips->items[i], &addr) && claim_address(mesh, h, &addr, i))
+		if (!addr_parse(ips->items[i], &addr) && address_is_new(mesh, h, &addr, i))
 			r = compile_address(mesh, h, &addr, addr_family(&addr), names);
 	return ips->count || r ? r : compile_unaddressed(mesh, h, names);
+}
+
+/* ---- addresses for callers from outside ---- */
+
+/* No rule of the mesh is for them. */
+static int compile_outside(struct mesh *mesh, struct entry_in_making *m)
+{
+	_cleanup_(plan_free) struct l4_plan plan = { 0 };
+	bool local = m->to.host->service->service.external_local;
+	struct service before = m->value;
+	int r = plan_outside(mesh, &m->to, local, &plan);
+
+	m->key.scope = SCOPE_OUTSIDE;
+	m->value.flags = local ? SERVICE_LOCAL : 0;
+	if (!r)
+		r = write_entry(mesh, m, &plan);
+	m->value = before;
+	return r;
+}
+
+/* To pods of the mesh the address is one of the Service's: the way back from the load balancer is
+ * cut short, to all endpoints, as kube-proxy does it. */
+static int compile_external(struct mesh *mesh, struct mesh_port *sp, const struct external *e,
+			    const struct names *names)
+{
+	struct entry_in_making m;
+	int r = begin_entry(mesh, sp, &e->addr, addr_family(&e->addr), &m);
+
+	m.external = e;
+	if (!r)
+		r = compile_outside(mesh, &m);
+	return r || !is_steered(sp->host) ? r : compile_called(mesh, &m, names);
+}
+
+static int compile_externals(struct mesh *mesh, struct host *h, const struct names *names)
+{
+	struct external e;
+	size_t next = 0, i;
+	int r = 0;
+
+	while (!r && external_next(&h->service->service, &next, &e))
+		for (i = 0; i < h->port_count && !r; i++)
+			if (external_claim(mesh, h, &e, h->ports[i].port->port, false))
+				r = compile_external(mesh, &h->ports[i], &e, names);
+	return r;
 }
 
 static int compile_service(struct mesh *mesh, struct host *h)
 {
 	_cleanup_(names_free) struct names names = { 0 };
-	int r;
+	int r = 0;
 
-	/* Connections to either are not steered, so explain must not make up an answer. */
-	if (!h->name || str_eq(h->service->service.type, "ExternalName") ||
-	    h->service->service.internal_local)
+	if (!h->name)
 		return 0;
-	r = mesh->dr_index.map.count || mesh->vs_index.map.count ? find_names(mesh, h, &names) : 0;
-	return r ? r : compile_addresses(mesh, h, &names);
+	if (is_steered(h) && (mesh->dr_index.map.count || mesh->vs_index.map.count))
+		r = find_names(mesh, h, &names);
+	if (!r && is_steered(h))
+		r = compile_addresses(mesh, h, &names);
+	return r ? r : compile_externals(mesh, h, &names);
 }
 
 int l4_compile(struct mesh *mesh)
 {
 	size_t i;
-	int r = compile_gateways(mesh);
+	int r;
 
+	claim_addresses(mesh);
+	r = compile_gateways(mesh);
 	for (i = 0; i < mesh->services.count && !r; i++)
 		r = compile_service(mesh, &mesh->host_list[i]);
 	return r ? r : write_workloads(mesh);

@@ -7,6 +7,7 @@
 #include <errno.h>
 #include <string.h>
 
+#include "lib/mesh/external.h"
 #include "lib/mesh/gateways.h"
 #include "lib/l7/l7_priv.h"
 
@@ -228,6 +229,23 @@ static int door_add(struct doors *d, const struct addr *addr, unsigned port, uns
 	return 0;
 }
 
+/* Those that no other Service has. */
+static int external_doors(struct http_compiler *c, struct doors *d, const struct object *service,
+			  unsigned port)
+{
+	struct external e;
+	size_t next = 0;
+	int r = 0;
+
+	while (!r && external_next(&service->service, &next, &e)) {
+		struct external_owner owner = external_owner(c->mesh, &e.addr, port);
+
+		if (owner.host && owner.host->service == service)
+			r = door_add(d, &e.addr, port, port);
+	}
+	return r;
+}
+
 static int service_doors(struct http_compiler *c, struct doors *d, const struct object *service,
 			 const struct service_port *port)
 {
@@ -242,7 +260,7 @@ static int service_doors(struct http_compiler *c, struct doors *d, const struct 
 		    gateway_port(c->mesh, service, port->port, addr_family(&addr)))
 			r = door_add(d, &addr, port->port, port->port);
 	}
-	return r;
+	return r ? r : external_doors(c, d, service, port->port);
 }
 
 static int gateway_doors(struct http_compiler *c, struct doors *d, const struct gateway *gw,

@@ -7,6 +7,7 @@
 #include <stdio.h>
 #include <string.h>
 
+#include "lib/mesh/external.h"
 #include "lib/mesh/gateways.h"
 #include "lib/mesh/visibility.h"
 #include "lib/mesh/proxied.h"
@@ -279,20 +280,43 @@ static void add_aliases(struct http_compiler *c, const struct http_domain *d, co
 	add_name(c, d, http_namespace(c, dot + 1), name);
 }
 
-static void add_addresses(struct http_compiler *c, const struct http_domain *d,
-			  const struct object *service)
+static void add_address(struct http_compiler *c, const struct http_domain *d,
+			const struct addr *addr, const char *written)
 {
-	const struct strs *ips = &service->service.cluster_ips;
 	char text[ADDR_TEXT_MAX + 2];
-	struct addr addr;
 
-	for (size_t i = 0; i < ips->count; i++) {
-		if (addr_parse(ips->items[i], &addr))
+	snprintf(text, sizeof(text), addr_is_v4(addr) ? "%s" : "[%s]", written);
+	for (char *at = text; *at; at++)
+		*at = tolower((unsigned char)*at);
+	add_name(c, d, 0, text);
+}
+
+/* Whether pods that call the external address there call this host. */
+static bool is_called_at(struct http_compiler *c, const struct host *h, const struct addr *addr,
+			 unsigned port)
+{
+	struct external_owner owner = external_owner(c->mesh, addr, port);
+
+	return owner.host == h && !owner.door;
+}
+
+static void add_addresses(struct http_compiler *c, const struct http_domain *d,
+			  const struct host *h)
+{
+	const struct service_spec *s = &h->service->service;
+	char text[ADDR_TEXT_MAX];
+	struct external e;
+	struct addr addr;
+	size_t next = 0;
+
+	for (size_t i = 0; i < s->cluster_ips.count; i++)
+		if (!addr_parse(s->cluster_ips.items[i], &addr))
+			add_address(c, d, &addr, s->cluster_ips.items[i]);
+	while (external_next(s, &next, &e)) {
+		if (!is_called_at(c, h, &e.addr, d->port))
 			continue;
-		snprintf(text, sizeof(text), addr_is_v4(&addr) ? "%s" : "[%s]", ips->items[i]);
-		for (char *at = text; *at; at++)
-			*at = tolower((unsigned char)*at);
-		add_name(c, d, 0, text);
+		addr_format(&e.addr, text);
+		add_address(c, d, &e.addr, text);
 	}
 }
 
@@ -322,7 +346,7 @@ static int add_vhost(struct http_compiler *c, struct host *h, struct mesh_port *
 	if (client)
 		d.ns = http_namespace(c, client);
 	add_aliases(c, &d, h->name);
-	add_addresses(c, &d, h->service);
+	add_addresses(c, &d, h);
 	return r;
 }
 
@@ -514,47 +538,69 @@ static int compare_addresses(const void *a, const void *b)
 	return r ? r : x->sp->port->port - y->sp->port->port;
 }
 
-static int gather_addresses(struct http_compiler *c, struct address_entry **items, size_t *count,
-			    size_t *room)
+struct addresses {
+	TABLE(struct address_entry) rows;
+};
+
+static int gather_address(struct addresses *a, const struct addr *addr, struct mesh_port *sp)
 {
+	struct address_entry *e = table_push(&a->rows);
+
+	if (!e)
+		return -ENOMEM;
+	*e = (struct address_entry){ *addr, sp };
+	return 0;
+}
+
+static int gather_port(struct http_compiler *c, struct addresses *a, const struct host *h,
+		       struct mesh_port *sp)
+{
+	const struct service_spec *s = &h->service->service;
+	struct external e;
+	struct addr addr;
+	size_t next = 0;
+	int r = 0;
+
+	for (size_t k = 0; k < s->cluster_ips.count && !r; k++)
+		if (!addr_parse(s->cluster_ips.items[k], &addr))
+			r = gather_address(a, &addr, sp);
+	while (!r && external_next(s, &next, &e))
+		if (is_called_at(c, h, &e.addr, sp->port->port))
+			r = gather_address(a, &e.addr, sp);
+	return r;
+}
+
+static int gather_addresses(struct http_compiler *c, struct addresses *a)
+{
+	int r = 0;
+
 	for (size_t i = 0; i < c->mesh->services.count; i++) {
 		struct host *h = &c->mesh->host_list[i];
-		const struct strs *ips = &c->mesh->services.items[i]->service.cluster_ips;
-		struct addr addr;
 
-		for (size_t k = 0; k < ips->count * h->port_count; k++) {
-			struct address_entry *e;
-
-			if (addr_parse(ips->items[k / h->port_count], &addr) ||
-			    !port_carries_http(c->mesh, h, &h->ports[k % h->port_count]))
-				continue;
-			e = table_grow((void **)items, count, room, sizeof(*e));
-			if (!e)
-				return -ENOMEM;
-			*e = (struct address_entry){ addr, &h->ports[k % h->port_count] };
-		}
+		for (size_t k = 0; k < h->port_count && !r; k++)
+			if (port_carries_http(c->mesh, h, &h->ports[k]))
+				r = gather_port(c, a, h, &h->ports[k]);
 	}
-	return 0;
+	return r;
 }
 
 static int write_addresses(struct http_compiler *c)
 {
-	_cleanup_free_ struct address_entry *items = NULL;
-	size_t count = 0, room = 0;
-	int r = gather_addresses(c, &items, &count, &room);
+	struct addresses a = { 0 };
+	int r = gather_addresses(c, &a);
 
-	if (r)
-		return r;
-	if (count)
-		qsort(items, count, sizeof(*items), compare_addresses);
-	for (size_t i = 0; i < count; i++) {
-		struct http_site site = { .port = items[i].sp->port->port };
-		struct hs_address row = { .addr = items[i].addr, .port = site.port };
+	if (!r && a.rows.count)
+		qsort(a.rows.items, a.rows.count, sizeof(*a.rows.items), compare_addresses);
+	for (size_t i = 0; i < a.rows.count && !r; i++) {
+		const struct address_entry *e = &a.rows.items[i];
+		struct http_site site = { .port = e->sp->port->port };
+		struct hs_address row = { .addr = e->addr, .port = site.port };
 
-		row.action = http_plain_row(c, &site, items[i].sp);
+		row.action = http_plain_row(c, &site, e->sp);
 		http_build_add(&c->build, HS_ADDRESSES, &row);
 	}
-	return 0;
+	free(a.rows.items);
+	return r;
 }
 
 /* kube-proxy's are not, whatever their ports say. */

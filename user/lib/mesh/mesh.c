@@ -280,6 +280,7 @@ int mesh_init(struct mesh *mesh, const struct objects *objects, struct registry 
 	int r = 0;
 
 	mesh->objects = objects;
+	mesh->node = objects->node;
 	mesh->registry = registry;
 	mesh->errors = errors;
 	mesh->fatal_before = errors->count - errors->warnings;
@@ -310,7 +311,7 @@ void mesh_done(struct mesh *mesh)
 				   &mesh->pods_by_name, &mesh->pods_by_addr, &mesh->pods_by_label,
 				   &mesh->namespaces,	&mesh->selectors,    &mesh->unknown,
 				   &mesh->addresses,	&mesh->texts,	     &mesh->blamed,
-				   &mesh->contested,	&mesh->homes };
+				   &mesh->contested,	&mesh->homes, &mesh->externals };
 	size_t i;
 
 	for (i = 0; i < sizeof(maps) / sizeof(maps[0]); i++)

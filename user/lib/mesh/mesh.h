@@ -80,6 +80,7 @@ struct home {
 
 struct mesh {
 	const struct objects *objects;
+	const char *node; /* objects->node */
 	struct registry *registry;
 	struct errors *errors;
 	struct tables *t;
@@ -103,6 +104,7 @@ struct mesh {
 	struct bytemap namespaces;		 /* name -> id, of those in the tables */
 	struct bytemap selectors;		 /* canonical labels -> id, likewise */
 	struct bytemap addresses;		 /* cluster IP -> struct host */
+	struct bytemap externals;		 /* see external.h */
 	struct bytemap texts;			 /* text -> itself, in the tables' arena */
 	struct bytemap blamed; /* struct destination * -> not NULL: has been warned of */
 	struct bytemap

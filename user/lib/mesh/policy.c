@@ -241,21 +241,27 @@ static struct plan_cluster *cluster_alike(const struct plan_cluster *like, const
 	struct plan_cluster *c;
 
 	for (c = like->sp->clusters; c; c = c->next)
-		if (c->family == like->family && !strcmp(c->subset, like->subset) &&
+		if (!c->outside && c->family == like->family && !strcmp(c->subset, like->subset) &&
 		    same_labels(s, like->subset[0] ? view_subset(c->view, like->subset) : NULL) &&
 		    same_policy(&c->values, &like->values))
 			return c;
 	return NULL;
 }
 
-size_t cluster_name(char out[CLUSTER_NAME_MAX], const char *host, unsigned port, const char *subset)
+static size_t name_in(char out[CLUSTER_NAME_MAX], const char *direction, const char *host,
+		      unsigned port, const char *subset)
 {
 	char number[NUMBER_MAX];
 	const char *const parts[] = {
-		"outbound|", text_number(number, port), "|", subset, "|", host, NULL
+		direction, "|", text_number(number, port), "|", subset, "|", host, NULL
 	};
 
 	return text_join(out, CLUSTER_NAME_MAX, parts);
+}
+
+size_t cluster_name(char out[CLUSTER_NAME_MAX], const char *host, unsigned port, const char *subset)
+{
+	return name_in(out, "outbound", host, port, subset);
 }
 
 /* A copy that lasts, with its id and name. NULL when out of memory. */
@@ -266,7 +272,8 @@ static struct plan_cluster *cluster_keep(struct mesh *mesh, const struct plan_cl
 
 	if (!c)
 		return NULL;
-	cluster_name(text, from->host, from->port, from->subset);
+	name_in(text, from->outside ? "outside" : "outbound", from->host, from->port,
+		from->subset);
 	*c = *from;
 	c->values.id = registry_id(mesh->registry, REG_CLUSTER, text);
 	c->name = registry_name(mesh->registry, REG_CLUSTER, c->values.id);
@@ -283,11 +290,27 @@ static bool member_is_in(struct mesh *mesh, struct member *m, const struct subse
 	return pod && labels_hold(&pod->meta.labels, &s->labels);
 }
 
+/* As kube-proxy has it: one whose node nothing tells is none of this node's. */
+static bool member_is_here(struct mesh *mesh, struct member *m)
+{
+	const char *node = m->address ? m->address->node_name : NULL;
+	const struct object *pod;
+
+	if (!mesh->node)
+		return true;
+	if (!node) {
+		pod = member_pod(mesh, m);
+		node = pod ? pod->pod.node_name : NULL;
+	}
+	return str_eq(node, mesh->node);
+}
+
 static void add_members(struct mesh *mesh, struct plan_cluster *c, struct members *all, size_t from,
 			size_t to, const struct subset *s)
 {
 	for (size_t i = from; i < to; i++)
-		if (member_is_in(mesh, &all->items[i], s))
+		if (member_is_in(mesh, &all->items[i], s) &&
+		    (!c->local || member_is_here(mesh, &all->items[i])))
 			c->members[c->count++] = &all->items[i];
 }
 
@@ -337,7 +360,8 @@ struct plan_cluster *cluster_known(struct mesh *mesh, struct mesh_port *sp, cons
 	if (subset[0] && !s)
 		return cluster_unknown(mesh, sp->host->name, sp->port->port, subset);
 	for (c = sp->clusters; c; c = c->next)
-		if (c->view == view && c->family == family && !strcmp(c->subset, subset))
+		if (!c->outside && c->view == view && c->family == family &&
+		    !strcmp(c->subset, subset))
 			return c;
 	policy = view_policy(view, sp->port->port, s);
 	apply_policy(&made, &policy);
@@ -346,6 +370,31 @@ struct plan_cluster *cluster_known(struct mesh *mesh, struct mesh_port *sp, cons
 		return c;
 	c = cluster_keep(mesh, &made);
 	if (!c || add_endpoints(mesh, c, s))
+		return NULL;
+	sp->clusters = c;
+	return c;
+}
+
+struct plan_cluster *cluster_outside(struct mesh *mesh, struct mesh_port *sp, enum family family,
+				     bool local)
+{
+	struct plan_cluster made = { .sp = sp,
+				     .host = sp->host->name,
+				     .subset = "",
+				     .port = sp->port->port,
+				     .family = family,
+				     .outside = true,
+				     .local = local,
+				     .next = sp->clusters };
+	struct traffic_policy none = { 0 };
+	struct plan_cluster *c;
+
+	for (c = sp->clusters; c; c = c->next)
+		if (c->outside && c->local == local && c->family == family)
+			return c;
+	apply_policy(&made, &none);
+	c = cluster_keep(mesh, &made);
+	if (!c || add_endpoints(mesh, c, NULL))
 		return NULL;
 	sp->clusters = c;
 	return c;

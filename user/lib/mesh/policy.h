@@ -26,6 +26,8 @@ struct plan_cluster {
 	struct member **members;
 	size_t count, room;
 	__u32 shortest_ms; /* of its timeouts that are set; 0: none is */
+	bool outside;	   /* for callers from outside: of no view, no DestinationRule is for them */
+	bool local;	   /* the endpoints of this node alone */
 	bool written;
 	__u32 index; /* into gen_clusters, once l4 has written it */
 	struct plan_cluster *next;
@@ -39,7 +41,7 @@ const struct subset *view_subset(const struct view *v, const char *name);
  * NULL. */
 struct traffic_policy view_policy(const struct view *v, unsigned port, const struct subset *subset);
 
-/* "outbound|PORT|SUBSET|HOST", cut if need be: the checks refuse what doesn't fit. Returns its
+/* "outbound|PORT|SUBSET|HOST", of callers from outside "outside|PORT||HOST"; cut if need be: the checks refuse what doesn't fit. Returns its
  * length uncut. */
 size_t cluster_name(char out[CLUSTER_NAME_MAX], const char *host, unsigned port,
 		    const char *subset);
@@ -51,6 +53,10 @@ struct plan_cluster *cluster_known(struct mesh *mesh, struct mesh_port *sp, cons
 				   enum family family, struct view *view);
 struct plan_cluster *cluster_unknown(struct mesh *mesh, const char *host, unsigned port,
 				     const char *subset);
+/* That of callers from outside; `local`: with the endpoints of this node alone. Counted together,
+ * apart from that of the mesh. NULL when out of memory. */
+struct plan_cluster *cluster_outside(struct mesh *mesh, struct mesh_port *sp, enum family family,
+				     bool local);
 /* Gives the cluster of a port its members anew. 0 or -ENOMEM. */
 int cluster_again(struct mesh *mesh, struct plan_cluster *c);
 

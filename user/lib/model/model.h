@@ -66,6 +66,14 @@ struct service_port {
 	const char *target_name;
 };
 
+/* An address that a load balancer has for a Service, or a name. */
+struct lb_ingress {
+	const char *ip; /* NULL: none */
+	/* ipMode Proxy: what is called there reaches nodes by their own addresses. Otherwise as it
+	 * is. */
+	bool proxied;
+};
+
 struct service_spec {
 	const char *type;	 /* ClusterIP by default */
 	struct strs cluster_ips; /* clusterIP and clusterIPs united; "None" means headless and is
@@ -82,6 +90,17 @@ struct service_spec {
 	/* internalTrafficPolicy: Local. Only kube-proxy can honour it, so that cluster_ips is
 	 * empty: weft does not answer for such a service's address. */
 	bool internal_local;
+	/* How it is called from outside. */
+	struct strs external_ips;
+	bool external_local; /* externalTrafficPolicy: Local */
+	struct {
+		struct lb_ingress *items;
+		size_t count;
+	} ingress; /* status.loadBalancer.ingress */
+	struct {
+		struct cidr *items;
+		size_t count;
+	} source_ranges; /* loadBalancerSourceRanges: none: everyone */
 };
 
 struct pod_port {
@@ -402,6 +421,8 @@ void object_free(struct object *o);
 struct objects {
 	struct object **items;
 	size_t count;
+	const char *node; /* what their Pods and endpoints call the node that they are known on;
+			     NULL: not known */
 };
 
 void objects_free(struct objects *set); /* and every object in it */

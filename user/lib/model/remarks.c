@@ -67,6 +67,8 @@ static const struct remark remarks[] = {
 				     "remove one of the two labels" },
 	[REMARK_CONTRADICTION] = { "WEFT0115", "ContradictoryMeshLabels", "warning",
 				   "remove one of the two" },
+	[REMARK_EXTERNAL_TAKEN] = { "WEFT0116", "ExternalAddressTaken", "warning",
+				    "give one of the two another address or port" },
 };
 
 void errors_remark(struct errors *e, enum remark_kind kind, const struct object *o, struct pos at,

@@ -45,6 +45,7 @@ enum remark_kind {
 	REMARK_NOT_ENROLLED,
 	REMARK_TWO_MESH_LABELS,
 	REMARK_CONTRADICTION,
+	REMARK_EXTERNAL_TAKEN,
 };
 
 /* Adds "FILE:LINE:COL: MESSAGE; ADVICE [CODE]" as a warning about an object, `at` being a place in

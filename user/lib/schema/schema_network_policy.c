@@ -9,7 +9,6 @@
 
 enum {
 	INDEX_TEXT = 32, /* room for "[17]" */
-	SUBNET_TEXT = 64,
 	/* Elements of a list: more than the API server has room for in an object, as it sets no
 	 * limit of its own. */
 	ELEMENTS_MAX = 1 << 17,
@@ -100,38 +99,6 @@ static bool is_part(const struct cidr *whole, const struct cidr *part)
 	       part->prefix > whole->prefix && cidr_holds(whole, &part->addr);
 }
 
-/* "010.0.0.1" is 10.0.0.1 to the API server, here alone: a policy that it has taken is not to be
- * left out. */
-static const char *without_zeros(const char *text, char out[SUBNET_TEXT])
-{
-	const char *end = text + strcspn(text, "/");
-	bool begins = true; /* a number */
-	char *to = out;
-
-	if (strlen(text) >= SUBNET_TEXT || memchr(text, ':', (size_t)(end - text)))
-		return text;
-	for (const char *at = text; at < end; at++) {
-		if (begins && *at == '0' && isdigit((unsigned char)at[1]))
-			continue;
-		begins = *at == '.';
-		*to++ = *at;
-	}
-	memcpy(to, end, strlen(end) + 1);
-	return out;
-}
-
-/* The API server wants the bits to be given. */
-static bool decode_subnet(struct decoder *d, const struct node *value, const char *text,
-			  struct cidr *out)
-{
-	char plain[SUBNET_TEXT];
-
-	if (strchr(text, '/') && parse_cidr(without_zeros(text, plain), out))
-		return true;
-	decode_expected(d, value, NULL, "a subnet like 10.0.0.0/8 or fd00::/8");
-	return false;
-}
-
 static void decode_cidr(struct decoder *d, const struct node *value, void *target)
 {
 	const char *text;
@@ -144,19 +111,9 @@ static void decode_except(struct decoder *d, const struct node *value, void *tar
 {
 	struct ip_block *b = target;
 	struct strs given = { 0 };
-	struct path here = { .up = d->path };
 
-	if (!decode_strings(d, value, &given))
-		return;
-	b->except.items = decode_alloc(d, given.count * sizeof(*b->except.items));
-	if (!b->except.items)
-		return;
-	b->except.count = given.count;
-	d->path = &here;
-	for (; here.index < given.count; here.index++)
-		decode_subnet(d, validate_nth(value, here.index), given.items[here.index],
-			      &b->except.items[here.index]);
-	d->path = here.up;
+	if (decode_strings(d, value, &given))
+		decode_subnets(d, value, &given, &b->except.items, &b->except.count);
 }
 
 static void check_block(struct decoder *d, const struct node *self_node, const void *self)

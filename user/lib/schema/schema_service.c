@@ -1,4 +1,5 @@
 /* SPDX-License-Identifier: Apache-2.0 */
+#include <ctype.h>
 #include <string.h>
 
 #include "lib/schema/decode.h"
@@ -8,6 +9,8 @@ enum {
 	AFFINITY_DEFAULT_S = 10800,
 	AFFINITY_MAX_S = 86400,
 	CLUSTER_IPS_MAX = 16, /* Kubernetes gives two; each has entries for all ports */
+	EXTERNAL_IPS_MAX = 256,
+	SOURCE_RANGES_MAX = 512, /* of the rules of a port */
 };
 
 static void add_cluster_ip(struct decoder *d, struct strs *ips, const char *ip,
@@ -42,6 +45,73 @@ static void decode_cluster_ips(struct decoder *d, const struct node *value, void
 		return;
 	for (size_t i = 0; i < given.count; i++)
 		add_cluster_ip(d, target, given.items[i], validate_nth(value, i));
+}
+
+/* As the API server has it. */
+static bool may_be_external(const struct addr *a)
+{
+	static const struct cidr special[] = {
+		{ .addr = { { 0 } }, .prefix = 127 }, /* :: and ::1 */
+		{ .addr = { { [10] = 0xff, 0xff, 127 } }, .prefix = 104 },
+		{ .addr = { { [10] = 0xff, 0xff, 169, 254 } }, .prefix = 112 },
+		{ .addr = { { [10] = 0xff, 0xff, 224, 0, 0 } }, .prefix = 120 },
+		{ .addr = { { [10] = 0xff, 0xff } }, .prefix = 128 },
+		{ .addr = { { 0xfe, 0x80 } }, .prefix = 10 },
+		{ .addr = { { 0xff, 0x02 } }, .prefix = 16 },
+	};
+
+	for (size_t i = 0; i < sizeof(special) / sizeof(*special); i++)
+		if (cidr_holds(&special[i], a))
+			return false;
+	return true;
+}
+
+static void decode_external_ips(struct decoder *d, const struct node *value, void *target)
+{
+	struct strs *ips = target;
+	struct path here = { .up = d->path };
+	struct addr addr;
+
+	if (!decode_strings(d, value, ips) ||
+	    !decode_at_most(d, value, ips->count, EXTERNAL_IPS_MAX))
+		return;
+	d->path = &here;
+	for (; here.index < ips->count; here.index++)
+		if (!valid_ip(ips->items[here.index], &addr) || !may_be_external(&addr))
+			decode_expected(d, validate_nth(value, here.index), NULL,
+					"an IP address that can be called from outside");
+	d->path = here.up;
+}
+
+/* The API server lets blanks be around a subnet, here alone. NULL without memory. */
+static const char *without_blanks(struct decoder *d, const char *text)
+{
+	size_t len;
+	char *copy;
+
+	while (isspace((unsigned char)*text))
+		text++;
+	len = strlen(text);
+	while (len && isspace((unsigned char)text[len - 1]))
+		len--;
+	copy = decode_alloc(d, len + 1);
+	return copy ? memcpy(copy, text, len) : NULL;
+}
+
+static void decode_source_ranges(struct decoder *d, const struct node *value, void *target)
+{
+	struct service_spec *spec = target;
+	struct strs given = { 0 };
+
+	if (!decode_strings(d, value, &given) ||
+	    !decode_at_most(d, value, given.count, SOURCE_RANGES_MAX))
+		return;
+	for (size_t i = 0; i < given.count; i++) {
+		given.items[i] = without_blanks(d, given.items[i]);
+		if (!given.items[i])
+			return;
+	}
+	decode_subnets(d, value, &given, &spec->source_ranges.items, &spec->source_ranges.count);
 }
 
 static void decode_target_port(struct decoder *d, const struct node *value, void *target)
@@ -121,7 +191,8 @@ static void check_affinity(struct decoder *d, const struct node *value, const vo
 		decode_expected(d, value, NULL, "None or ClientIP");
 }
 
-static void decode_internal_policy(struct decoder *d, const struct node *value, void *target)
+/* internalTrafficPolicy, externalTrafficPolicy */
+static void decode_traffic_policy(struct decoder *d, const struct node *value, void *target)
 {
 	const char *policy;
 
@@ -180,7 +251,13 @@ static const struct field spec_fields[] = {
 	  .offset = offsetof(struct service_spec, publish_not_ready) },
 	{ "internalTrafficPolicy", FIELD_CUSTOM,
 	  .offset = offsetof(struct service_spec, internal_local),
-	  .decode = decode_internal_policy },
+	  .decode = decode_traffic_policy },
+	{ "externalTrafficPolicy", FIELD_CUSTOM,
+	  .offset = offsetof(struct service_spec, external_local),
+	  .decode = decode_traffic_policy },
+	{ "externalIPs", FIELD_CUSTOM, .offset = offsetof(struct service_spec, external_ips),
+	  .decode = decode_external_ips },
+	{ "loadBalancerSourceRanges", FIELD_CUSTOM, .decode = decode_source_ranges },
 	{ 0 },
 };
 
@@ -192,11 +269,66 @@ static const struct message spec_message = {
 	.finish = finish_spec,
 };
 
+/* ---- what a load balancer says of itself ---- */
+
+static void check_ingress_ip(struct decoder *d, const struct node *value, const void *string)
+{
+	const struct lb_ingress *ingress = string;
+
+	if (*ingress->ip && !valid_ip(ingress->ip, NULL))
+		decode_expected(d, value, NULL, "an IP address");
+}
+
+static void decode_ip_mode(struct decoder *d, const struct node *value, void *target)
+{
+	const char *mode;
+
+	if (!decode_string(d, value, &mode))
+		return;
+	if (!strcmp(mode, "Proxy"))
+		*(bool *)target = true;
+	else if (strcmp(mode, "VIP") != 0)
+		decode_expected(d, value, NULL, "VIP or Proxy");
+}
+
+static const struct field ingress_fields[] = {
+	{ "ip", FIELD_STRING, .offset = offsetof(struct lb_ingress, ip),
+	  .check = check_ingress_ip },
+	{ "ipMode", FIELD_CUSTOM, .offset = offsetof(struct lb_ingress, proxied),
+	  .decode = decode_ip_mode },
+	{ 0 },
+};
+
+static const struct message ingress_message = {
+	.what = "an address of a load balancer (a map)",
+	.size = sizeof(struct lb_ingress),
+	.fields = ingress_fields,
+};
+
+static const struct field balancer_fields[] = {
+	{ "ingress", FIELD_LIST, .message = &ingress_message, .max = EXTERNAL_IPS_MAX },
+	{ 0 },
+};
+
+static const struct message balancer_message = { .what = "a map", .fields = balancer_fields };
+
+static const struct field status_fields[] = {
+	{ "loadBalancer", FIELD_MESSAGE, .message = &balancer_message },
+	{ 0 },
+};
+
+static const struct message status_message = {
+	.what = "a Service's status (a map)",
+	.fields = status_fields,
+};
+
 static const struct field service_fields[] = {
 	{ "metadata", FIELD_MESSAGE, .required = true, .offset = offsetof(struct object, meta),
 	  .message = &schema_meta },
 	{ "spec", FIELD_MESSAGE, .required = true, .offset = offsetof(struct object, service),
 	  .message = &spec_message },
+	{ "status", FIELD_MESSAGE, .offset = offsetof(struct object, service.ingress),
+	  .message = &status_message },
 	{ 0 },
 };
 

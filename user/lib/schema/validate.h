@@ -49,6 +49,15 @@ void validate_destination_host(struct decoder *d, const struct node *value, cons
 void validate_rule_host(struct decoder *d, const struct node *value, const void *string);
 void validate_header_names(struct decoder *d, const struct node *value, const void *strs);
 
+/* ---- subnets ---- */
+
+/* `text`, which stands at `value`, as the API server takes it, the bits given. False after an
+ * error. */
+bool decode_subnet(struct decoder *d, const struct node *value, const char *text, struct cidr *out);
+/* Those of the list `value`, whose texts are `given`. */
+void decode_subnets(struct decoder *d, const struct node *value, const struct strs *given,
+		    struct cidr **items, size_t *count);
+
 /* ---- the same for the API server ---- */
 
 /* Bounds that its prices need (struct field's `max`). */

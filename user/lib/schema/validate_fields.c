@@ -1,4 +1,5 @@
 /* SPDX-License-Identifier: Apache-2.0 */
+#include <ctype.h>
 #include <stdio.h>
 #include <string.h>
 
@@ -189,4 +190,55 @@ void validate_header_names(struct decoder *d, const struct node *value, const vo
 		if (!valid_header_name(names->items[i]))
 			decode_expected(d, validate_nth(value, i), nth_name(i, name, sizeof(name)),
 					"a header's name");
+}
+
+/* ---- subnets ---- */
+
+enum { SUBNET_TEXT = 64 };
+
+/* "010.0.0.1" is 10.0.0.1 to the API server, in subnets alone: what it has taken is not to be left
+ * out. */
+static const char *without_zeros(const char *text, char out[SUBNET_TEXT])
+{
+	const char *end = text + strcspn(text, "/");
+	bool begins = true; /* a number */
+	char *to = out;
+
+	if (strlen(text) >= SUBNET_TEXT || memchr(text, ':', (size_t)(end - text)))
+		return text;
+	for (const char *at = text; at < end; at++) {
+		if (begins && *at == '0' && isdigit((unsigned char)at[1]))
+			continue;
+		begins = *at == '.';
+		*to++ = *at;
+	}
+	memcpy(to, end, strlen(end) + 1);
+	return out;
+}
+
+bool decode_subnet(struct decoder *d, const struct node *value, const char *text,
+			  struct cidr *out)
+{
+	char plain[SUBNET_TEXT];
+
+	if (strchr(text, '/') && parse_cidr(without_zeros(text, plain), out))
+		return true;
+	decode_expected(d, value, NULL, "a subnet like 10.0.0.0/8 or fd00::/8");
+	return false;
+}
+
+void decode_subnets(struct decoder *d, const struct node *value, const struct strs *given,
+		    struct cidr **items, size_t *count)
+{
+	struct path here = { .up = d->path };
+
+	*items = decode_alloc(d, given->count * sizeof(**items));
+	if (!*items)
+		return;
+	*count = given->count;
+	d->path = &here;
+	for (; here.index < given->count; here.index++)
+		decode_subnet(d, validate_nth(value, here.index), given->items[here.index],
+			      &(*items)[here.index]);
+	d->path = here.up;
 }
