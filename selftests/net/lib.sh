@@ -62,6 +62,21 @@ expect_between() {
 	say "ok: $1: $2"
 }
 
+milliseconds() { echo $((${EPOCHREALTIME/./} / 1000)); }
+
+# slowdown: how many times as long as on a machine of its own a process takes at present
+slowdown() {
+	local i TIMEFORMAT='%R %U %S'
+	{ time for ((i = 0; i < 50000; i++)); do :; done; } 2>&1 | awk '{ n = int($1 / ($2 + $3) + 0.8); print n < 1 ? 1 : n }'
+}
+
+# expect_took WHAT MS LEAST MOST: MOST is for a machine that has nothing else to do: a busy one may take as many times longer than LEAST
+expect_took() {
+	local more=$((($4 - $3) * SLOWER))
+	(($2 <= $3 + more)) || more=$((more * $(slowdown)))
+	expect_between "$1, ms" "$2" "$3" $(($3 + more))
+}
+
 # expect_match WHAT TEXT PATTERN (extended regular expression)
 expect_match() {
 	grep -Eq -- "$3" <<<"$2" || fail "$1: expected something like '$3', got '$2'"

@@ -48,7 +48,7 @@ for family in 4 6; do
 
 	fails a 500
 	before=$(requests_of a)
-	since=$EPOCHREALTIME
+	since=$(milliseconds)
 	result=$(ask $family 10 100)
 	expect_eq "IPv$family: errors until it is ejected" "$(json '.statuses."500"' "$result")" 3
 	expect_eq "IPv$family: requests it got" $(($(requests_of a) - before)) 3
@@ -56,8 +56,7 @@ for family in 4 6; do
 
 	heals a
 	wait_until $((EJECTED_S * 2 + 4)) answers_again $family a 10 # a second time takes twice as long
-	expect_between "IPv$family: ms until it was back" \
-		"$(awk -v a="$since" -v b="$EPOCHREALTIME" 'BEGIN { printf "%d", (b - a) * 1000 }')" $((EJECTED_S * 1000)) 60000
+	expect_between "IPv$family: ms until it was back" $(($(milliseconds) - since)) $((EJECTED_S * 1000)) 60000
 	expect_eq "IPv$family: ejected, afterwards" "$(cluster_stat '' outlier_detection.ejections_active half 80)" 0
 done
 

@@ -3,11 +3,11 @@
 # The places of a cluster are exact however connections end: each that is taken is given back once. tcp-rough has the 18 ways.
 . "${0%/*}/lib.sh"
 
-EACH=$(rounds 50000 200) # operations of each of two processes
+EACH=$(rounds 20000 200) # operations of each of two processes
 CHURN=$(rounds 3000 40)  # of each of eight
 LIMIT=50
-KILLS=$(rounds 20 2)
-UPGRADES=$(rounds 12 2)
+KILLS=$(rounds 10 2)
+UPGRADES=$(rounds 6 2)
 
 node_up
 pod_add client 1

@@ -21,16 +21,32 @@ weftd_start
 
 answers() { load "$1" "$(vip $family 10)" 9000 -n "$2" -c 4 -s hello | jq -r 'keys | join(" ")'; }
 
+# keeps: client 1 calls the same endpoint three times, each time before its timeout has passed, which a busy machine may miss
+keeps() {
+	local before now kept=0 try=0 last
+	before=$(milliseconds)
+	mine[1]=$(answers client1 1)
+	until ((kept == 3)); do
+		((try++ < 20)) || fail "IPv$family: no call came before the timeout of the one before"
+		sleep 0.9
+		last=${mine[1]}
+		now=$(milliseconds)
+		mine[1]=$(answers client1 1)
+		if (($(milliseconds) - before < TIMEOUT_S * 1000)); then
+			expect_eq "IPv$family: and keeps it while it calls" "${mine[1]}" "$last"
+			kept=$((kept + 1))
+		fi
+		before=$now
+	done
+}
+
 for family in 4 6; do
 	for n in 1 2 3 4; do
 		got=$(answers client$n 50)
 		expect_match "IPv$family: client $n has one endpoint" "$got" '^e[0-9]+$'
 		mine[n]=$got
 	done
-	for _ in 1 2 3; do
-		sleep 0.9
-		expect_eq "IPv$family: and keeps it while it calls" "$(answers client1 1)" "${mine[1]}"
-	done
+	keeps
 	moved=
 	for _ in 1 2 3 4 5; do
 		sleep $((TIMEOUT_S + 1)).2

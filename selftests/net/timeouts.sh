@@ -25,9 +25,10 @@ done
 
 # given_up FAMILY RESULT: of a connection to a mute endpoint
 given_up() {
-	local what="IPv$1, callers $WAY: connectTimeout" start=${EPOCHREALTIME/./}
+	local what="IPv$1, callers $WAY: connectTimeout" start
+	start=$(milliseconds)
 	expect_eq "$what: a mute endpoint is given up" "$(load client "$(vip "$1" 10)" 9000 -t 10000)" "{\"$2\":1}"
-	expect_between "$what of 1 s, ms" $(((${EPOCHREALTIME/./} - start) / 1000)) 900 $((3500 * SLOWER))
+	expect_took "$what of 1 s" $(($(milliseconds) - start)) 900 3500
 	wait_until 10 eval '[ "$(cluster_stat "" upstream_cx_active mute)" = 0 ]'
 }
 

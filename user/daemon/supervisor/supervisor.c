@@ -394,11 +394,12 @@ int supervisor_snapshot_first(struct supervisor *s, uint64_t generation, const v
 
 /* ---- the whole ---- */
 
-static void end_badly(struct supervisor *s, int r)
+/* After what it has said itself. Returns r. */
+static int does_not_start(struct supervisor *s, int r)
 {
-	proxy_process_end(&s->proxy);
 	proxy_words_forward(&s->words, s->messages[0]);
-	log_err(r == -ECONNRESET ? 0 : r, "weft-proxy does not start");
+	log_err(r == -ECONNRESET || r == -ECHILD ? 0 : r, "weft-proxy does not start");
+	return r;
 }
 
 /* A first one, or one that is to succeed those that drain. */
@@ -409,15 +410,16 @@ static int start_first(struct supervisor *s)
 
 	start(s);
 	if (s->proxy.pidfd < 0)
-		return -ECHILD;
+		return does_not_start(s, -ECHILD);
 	r = await_greeting(s, &g, START_MS);
 	if (!r) {
 		listeners_close(g.count, g.fds); /* they are ours */
 		r = proxy_reply_error(&g.hello.reply);
 	}
-	if (r)
-		end_badly(s, r);
-	return r;
+	if (!r)
+		return 0;
+	proxy_process_end(&s->proxy);
+	return does_not_start(s, r);
 }
 
 /* Also where another number of workers was wanted before. */
