@@ -122,7 +122,7 @@ bench-l7: deps ## L7: against nginx and HAProxy, which it installs; writes selft
 
 bench-kube: deps ## a cluster of 10,000 pods on a real API server; writes selftests/bench/RESULTS-KUBE.md (root; Go to build it)
 	@selftests/as-owner $(MAKE) --no-print-directory $(JOBS) all
-	@selftests/cluster/prepare kube
+	@selftests/cluster/prepare optimised
 	@selftests/bench/bench-kube.sh
 
 fuzz: $(FUZZERS) ## fuzz until stopped (FUZZ=NAME for one target)

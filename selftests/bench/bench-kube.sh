@@ -7,8 +7,9 @@
 #   BENCH_SERVICES, BENCH_PODS   1000, 10000
 #   BENCH_NODES    informers beside weftd (20)       BENCH_SECONDS  of each kind of change (15)
 #   BENCH_STARTS   starts that are measured (3)      BENCH_QUIET    seconds without a change (300)
-#   BENCH_RESULTS  the file to write instead         TESTKUBE       the binary (.output/cluster/testkube)
+#   BENCH_RESULTS  the file to write instead         TESTKUBE       the binary (.output/cluster/testkube-optimised)
 ROOT=$(cd "${0%/*}/../.." && pwd)
+export TESTKUBE=${TESTKUBE:-${WEFT_OUT:-$ROOT/.output}/cluster/testkube-optimised}
 . "$ROOT/selftests/kube/node.sh"
 . "$ROOT/selftests/bench/lib.sh"
 
@@ -80,6 +81,14 @@ start() {
 	memory_kib VmHWM "$WEFTD" >>"$TMP/rss.most"
 	calc '%.0f\n' "$(bytes_in) - $bytes" >>"$TMP/ready.bytes"
 	requests >>"$TMP/ready.requests"
+	listed_once
+}
+
+# What was listed twice is no measurement.
+listed_once() {
+	local repeated
+	repeated=$(kube_status '[.resources[] | select(.lists > 1) | .resource] | join(", ")')
+	[ -z "$repeated" ] || fail "listed more than once: $repeated"
 }
 
 starts() {
