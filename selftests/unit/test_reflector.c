@@ -130,7 +130,7 @@ static int value(struct env *e, const char *json)
 
 static void answered(struct env *e)
 {
-	reflector_answered(&e->r, e->now, 200);
+	reflector_answered(&e->r, e->now, 200, KUBE_JSON);
 }
 
 static void end(struct env *e, struct reflector_end how)
@@ -138,7 +138,7 @@ static void end(struct env *e, struct reflector_end how)
 	if (how.body)
 		how.size = strlen(how.body);
 	if (how.status && !e->r.answered)
-		reflector_answered(&e->r, e->now, how.status);
+		reflector_answered(&e->r, e->now, how.status, KUBE_JSON);
 	reflector_end(&e->r, e->now, &how);
 }
 

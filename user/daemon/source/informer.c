@@ -122,9 +122,12 @@ static int open_watches(struct informer *i, const struct informer_resource *reso
 	if (!i->watches)
 		return -ENOMEM;
 	i->count = count;
-	for (size_t k = 0; k < count; k++)
-		if (informer_watch_open(i, (unsigned)k, &resources[k]))
-			return -ENOMEM;
+	for (size_t k = 0; k < count; k++) {
+		int r = informer_watch_open(i, (unsigned)k, &resources[k]);
+
+		if (r)
+			return r;
+	}
 	return 0;
 }
 

@@ -10,6 +10,7 @@
 #include "daemon/source/informer_queue.h"
 #include "lib/kube/json_stream.h"
 #include "lib/kube/object_fields.h"
+#include "lib/kube/proto_stream.h"
 #include "lib/kube/transfer.h"
 
 enum { COUNT_REQUESTS, COUNT_LISTS, COUNT_WATCHES, COUNT_EVENTS, COUNT_BYTES, COUNT_MAX };
@@ -26,7 +27,9 @@ struct informer_watch {
 	struct informer *informer;
 	struct reflector reflector;
 	struct object_fields *fields;
-	struct json_stream stream;
+	const char *accept;	 /* NULL: JSON alone */
+	struct json_stream json; /* one of both, by the answer's format */
+	struct proto_stream proto;
 	struct buffer body; /* of an answer other than 200 */
 	char path[REFLECTOR_PATH_MAX];
 	bool busy;

@@ -80,8 +80,9 @@ static int tell_put(void *arg, struct told_key key, struct json_span version,
 	if (r)
 		return r;
 	json = m->bytes.size;
-	r = object_fields_keep(w->fields, object, reflector_api_version(&w->reflector),
-			       w->reflector.resource->kind, &m->bytes);
+	r = object_fields_keep(w->fields, w->reflector.format, object,
+			       reflector_api_version(&w->reflector), w->reflector.resource->kind,
+			       &m->bytes);
 	if (!r)
 		r = add_record(m, (struct informer_record){ place(w), INFORMER_PUT, at,
 							    m->bytes.size - json });
@@ -164,11 +165,38 @@ void informer_flush(struct informer *i)
 
 /* ---- what comes ---- */
 
-static int take_value(void *arg, const char *json, size_t size)
+static int take_value(void *arg, const char *bytes, size_t size)
 {
 	struct informer_watch *w = arg;
 
-	return reflector_value(&w->reflector, json, size);
+	return reflector_value(&w->reflector, bytes, size);
+}
+
+static bool is_proto(const struct informer_watch *w)
+{
+	return w->reflector.format == KUBE_PROTO;
+}
+
+/* A new answer comes. */
+static void reset_stream(struct informer_watch *w)
+{
+	bool list = reflector_is_list(&w->reflector);
+
+	json_stream_free(&w->json);
+	proto_stream_free(&w->proto);
+	w->json = (struct json_stream){ .mode = list ? JSON_STREAM_LIST : JSON_STREAM_VALUES };
+	w->proto = (struct proto_stream){ .mode = list ? PROTO_STREAM_LIST : PROTO_STREAM_FRAMES };
+}
+
+static int feed_stream(struct informer_watch *w, const char *bytes, size_t size)
+{
+	return is_proto(w) ? proto_stream_feed(&w->proto, bytes, size, take_value, w)
+			   : json_stream_feed(&w->json, bytes, size, take_value, w);
+}
+
+static bool stream_is_complete(const struct informer_watch *w)
+{
+	return is_proto(w) ? proto_stream_complete(&w->proto) : json_stream_complete(&w->json);
 }
 
 static size_t take_header(char *line, size_t one, size_t size, void *arg)
@@ -176,13 +204,15 @@ static size_t take_header(char *line, size_t one, size_t size, void *arg)
 	struct informer_watch *w = arg;
 	struct informer *i = w->informer;
 	uint64_t now = clock_ms();
+	const char *type = NULL;
 
 	(void)one;
 	/* The empty line behind them. */
 	if (size > 2 || *line != '\r')
 		return size;
 	curl_easy_getinfo(w->transfer.kube.easy, CURLINFO_RESPONSE_CODE, &w->status);
-	reflector_answered(&w->reflector, now, w->status);
+	curl_easy_getinfo(w->transfer.kube.easy, CURLINFO_CONTENT_TYPE, &type);
+	reflector_answered(&w->reflector, now, w->status, kube_format_of(type));
 	for (size_t k = 0; k < i->count; k++)
 		if (!i->watches[k].busy)
 			reflector_wake(&i->watches[k].reflector, now);
@@ -197,7 +227,7 @@ static size_t take_body(char *bytes, size_t one, size_t size, void *arg)
 	w->bytes += size;
 	reflector_heard(&w->reflector, clock_ms());
 	if (w->status == 200)
-		w->r = json_stream_feed(&w->stream, bytes, size, take_value, w);
+		w->r = feed_stream(w, bytes, size);
 	else if (w->body.size + size <= BODY_MAX)
 		w->r = buffer_add(&w->body, bytes, size);
 	return w->r ? 0 : size;
@@ -207,7 +237,7 @@ static size_t take_body(char *bytes, size_t one, size_t size, void *arg)
 
 static void release(struct informer_watch *w)
 {
-	json_stream_free(&w->stream);
+	reset_stream(w);
 	buffer_free(&w->body);
 	w->busy = false;
 }
@@ -224,7 +254,8 @@ static void over(struct informer_transfer *t, CURLcode code)
 	struct informer *i = w->informer;
 	char error[KUBE_ERROR_MAX] = "the connection ended in the middle of an object",
 	     ignored[KUBE_ERROR_MAX];
-	struct buffer *body = w->status == 200 ? &w->stream.rest : &w->body;
+	struct buffer *rest = is_proto(w) ? &w->proto.rest : &w->json.rest,
+		      *body = w->status == 200 ? rest : &w->body;
 	struct reflector_end how = { .status = w->status,
 				     .complete = code == CURLE_OK,
 				     .error = error,
@@ -236,7 +267,7 @@ static void over(struct informer_transfer *t, CURLcode code)
 	if (code != CURLE_OK)
 		kube_transfer_error(&t->kube, i->config, code, error);
 	else if (w->status == 200)
-		how.complete = json_stream_complete(&w->stream);
+		how.complete = stream_is_complete(w);
 	curl_easy_getinfo(t->kube.easy, CURLINFO_RETRY_AFTER, &retry_after);
 	how.retry_after_ms = 1000 * (uint64_t)retry_after;
 	/* The next try shows another token, if there is one; else it is told what is wrong. */
@@ -258,7 +289,7 @@ static void give_up(struct informer_watch *w, uint64_t now)
 
 static int open_transfer(struct informer_watch *w)
 {
-	struct kube_request request = { .method = "GET", .path = w->path };
+	struct kube_request request = { .method = "GET", .path = w->path, .accept = w->accept };
 	struct informer *i = w->informer;
 	CURL *easy;
 
@@ -281,7 +312,7 @@ static void begin(struct informer_watch *w)
 		informer_past_note(w->informer);
 	w->status = 0;
 	w->r = 0;
-	w->stream.mode = reflector_is_list(&w->reflector) ? JSON_STREAM_LIST : JSON_STREAM_VALUES;
+	reset_stream(w);
 	w->busy = true;
 	if (kube_credentials_renew(w->informer->credentials, false, error) || open_transfer(w))
 		finish(w, &failed);
@@ -315,6 +346,9 @@ int informer_watch_open(struct informer *i, unsigned resource,
 {
 	struct informer_watch *w = &i->watches[resource];
 	const struct reflector_sink sink = { tell_put, tell_gone, tell_listed, w };
+	/* What is kept wholly is kept as it stands in JSON. */
+	const struct proto_message *message =
+		definition->fields ? proto_kind(definition->api_version, definition->kind) : NULL;
 	uint32_t seed;
 
 	if (getrandom(&seed, sizeof(seed), 0) != sizeof(seed))
@@ -324,8 +358,8 @@ int informer_watch_open(struct informer *i, unsigned resource,
 	w->served = REFLECTOR_NONE;
 	w->shown.api_version = definition->api_version;
 	w->shown.since = time(NULL);
-	w->fields = object_fields_new(definition->fields);
-	return w->fields ? 0 : -ENOMEM;
+	w->accept = message ? KUBE_PROTO_TYPE ",application/json" : NULL;
+	return object_fields_new(definition->fields, message, &w->fields);
 }
 
 void informer_watch_close(struct informer_watch *w)
@@ -333,7 +367,8 @@ void informer_watch_close(struct informer_watch *w)
 	if (w->busy)
 		curl_multi_remove_handle(w->informer->multi, w->transfer.kube.easy);
 	kube_transfer_close(&w->transfer.kube);
-	json_stream_free(&w->stream);
+	json_stream_free(&w->json);
+	proto_stream_free(&w->proto);
 	buffer_free(&w->body);
 	object_fields_free(w->fields);
 	reflector_free(&w->reflector);

@@ -872,8 +872,8 @@ static int make(const struct kube_source_options *options, struct kube_source *s
 	s->agents_namespace = options->namespace ? strdup(options->namespace) : NULL;
 	if ((options->node && !s->node) || (options->namespace && !s->agents_namespace))
 		return -ENOMEM;
-	s->plain = object_fields_new(kube_plain_fields);
-	if (!s->config || !s->resources || !s->paths || !s->served || !s->versions || !s->plain)
+	if (!s->config || !s->resources || !s->paths || !s->served || !s->versions ||
+	    object_fields_new(kube_plain_fields, NULL, &s->plain))
 		return -ENOMEM;
 	name_resources(s);
 	key = kube_cluster_key(s->config);

@@ -191,7 +191,7 @@ int kube_report_take(struct kube_source *s, const struct kube_object *o, const c
 		return 0;
 	r = take_status(s, o, json_member(object, "status"), object);
 	if (!r)
-		r = object_fields_keep(s->plain, object, served_version(s, o->kind),
+		r = object_fields_keep(s->plain, KUBE_JSON, object, served_version(s, o->kind),
 				       kube_kinds[o->kind].name, plain);
 	if (r == -EPROTO) /* as it stands, it will be refused as well */
 		return 0;

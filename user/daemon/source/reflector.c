@@ -6,7 +6,7 @@
 #include <string.h>
 
 #include "daemon/source/reflector.h"
-#include "lib/base/json_io.h"
+#include "lib/base/cleanup.h"
 #include "lib/kube/call.h"
 
 /*
@@ -301,40 +301,31 @@ void reflector_heard(struct reflector *r, uint64_t now_ms)
 	r->heard_ms = now_ms;
 }
 
-void reflector_answered(struct reflector *r, uint64_t now_ms, long status)
+void reflector_answered(struct reflector *r, uint64_t now_ms, long status, enum kube_format format)
 {
 	r->heard_ms = now_ms;
 	if (status != 200)
 		return;
 	r->answered = true;
+	r->format = format;
 	r->refusals = r->forbidden = r->not_found = 0;
 	if (r->ask == REFLECTOR_WATCH)
 		set_phase(r, INFORMER_SYNCED, "");
 }
 
 struct object {
-	struct json_span json, version;
+	struct json_span bytes, version;
 	struct told_key key;
 };
 
-static bool read_object(struct json_span json, struct object *out)
+static bool read_object(const struct reflector *r, struct json_span bytes, struct object *out)
 {
-	struct json_walk w = json_members(json_member(json, "metadata"));
-	struct json_span key, value, place = { 0 };
+	struct kube_head head;
 
-	*out = (struct object){ .json = json };
-	/* What is behind them is most of it; the one that keeps fields goes over that. */
-	while (!(out->version.at && out->key.name.at && place.at) &&
-	       json_next_member(&w, &key, &value))
-		if (json_span_is(key, "name"))
-			out->key.name = json_plain(value);
-		else if (json_span_is(key, "namespace"))
-			place = json_plain(value);
-		else if (json_span_is(key, "resourceVersion"))
-			out->version = json_plain(value);
-	/* What is in no namespace does not say so. */
-	out->key.namespace = place.at ? place : (struct json_span){ "", 0 };
-	return !w.bad && out->key.name.len && out->version.len;
+	if (!kube_read_head(r->format, bytes, &head))
+		return false;
+	*out = (struct object){ bytes, head.version, { head.namespace, head.name } };
+	return true;
 }
 
 /* Another cluster's object may have the same version, and so may one of another history. */
@@ -349,7 +340,7 @@ static int put_object(struct reflector *r, const struct object *o)
 
 	if (told_is(&r->told, o->key, o->version) && !retold(r))
 		return 0;
-	err = r->sink.put(r->sink.arg, o->key, o->version, o->json);
+	err = r->sink.put(r->sink.arg, o->key, o->version, o->bytes);
 	if (err)
 		return err;
 	r->events++;
@@ -378,12 +369,10 @@ static int remove_object(struct reflector *r, const struct object *o)
 
 static int take_bookmark(struct reflector *r, struct json_span object)
 {
-	static const char *const version_at[] = { "metadata", "resourceVersion", NULL };
-	static const char *const end_at[] = { "metadata", "annotations",
-					      "k8s.io/initial-events-end", NULL };
-	struct json_span version = json_plain(json_at(object, version_at));
-	bool ends = json_span_is(json_at(object, end_at), "\"true\"");
+	struct json_span version;
+	bool ends;
 
+	kube_read_bookmark(r->format, object, &version, &ends);
 	if (!version.len)
 		return -EPROTO;
 	if (r->ask == REFLECTOR_STREAM && !ends)
@@ -396,6 +385,7 @@ static int take_bookmark(struct reflector *r, struct json_span object)
 /* The watch can't go on. */
 static int take_error(struct reflector *r, struct json_span object)
 {
+	_cleanup_(kube_status_free) struct kube_status status = { 0 };
 	char error[KUBE_ERROR_MAX];
 
 	r->bad_event = true;
@@ -403,17 +393,17 @@ static int take_error(struct reflector *r, struct json_span object)
 	snprintf(r->error, sizeof(r->error), "%s", error);
 	r->changed = true;
 	/* What it has is too old, which is nobody's fault: it is listed anew, at once. */
-	if (json_span_is(json_member(object, "code"), "410"))
+	if (kube_read_status(object.at, object.len, &status) && status.code == 410)
 		set_phase(r, INFORMER_CONNECTING, "");
 	return -ECANCELED;
 }
 
-static int take_change(struct reflector *r, struct json_span json, bool gone)
+static int take_change(struct reflector *r, struct json_span bytes, bool gone)
 {
 	struct object o;
 	int err;
 
-	if (!read_object(json, &o))
+	if (!read_object(r, bytes, &o))
 		return -EPROTO;
 	err = gone ? remove_object(r, &o) : put_object(r, &o);
 	/* Until a streamed list has ended there is no version to go on from. */
@@ -423,30 +413,31 @@ static int take_change(struct reflector *r, struct json_span json, bool gone)
 	return set_version(r, o.version);
 }
 
-static int take_event(struct reflector *r, struct json_span event)
+static int take_event(struct reflector *r, struct json_span bytes)
 {
-	struct json_span type = json_plain(json_member(event, "type"));
-	struct json_span object = json_member(event, "object");
+	struct kube_watch_event event;
 
-	if (json_span_is(type, "ADDED") || json_span_is(type, "MODIFIED"))
-		return take_change(r, object, false);
-	if (json_span_is(type, "DELETED"))
-		return take_change(r, object, true);
-	if (json_span_is(type, "BOOKMARK"))
-		return take_bookmark(r, object);
-	if (json_span_is(type, "ERROR"))
-		return take_error(r, object);
+	if (!kube_read_event(r->format, bytes, &event))
+		return -EPROTO;
+	if (json_span_is(event.type, "ADDED") || json_span_is(event.type, "MODIFIED"))
+		return take_change(r, event.object, false);
+	if (json_span_is(event.type, "DELETED"))
+		return take_change(r, event.object, true);
+	if (json_span_is(event.type, "BOOKMARK"))
+		return take_bookmark(r, event.object);
+	if (json_span_is(event.type, "ERROR"))
+		return take_error(r, event.whole);
 	return -EPROTO;
 }
 
-int reflector_value(struct reflector *r, const char *json, size_t size)
+int reflector_value(struct reflector *r, const char *bytes, size_t size)
 {
-	struct json_span span = { json, size };
+	struct json_span span = { bytes, size };
 	struct object o;
 
 	if (r->ask != REFLECTOR_PAGES)
 		return take_event(r, span);
-	return read_object(span, &o) ? put_object(r, &o) : -EPROTO;
+	return read_object(r, span, &o) ? put_object(r, &o) : -EPROTO;
 }
 
 /* ---- what it has come to ---- */
@@ -465,19 +456,17 @@ static const char *value_error(int err)
 /* What is around the items of a page. */
 static int end_page(struct reflector *r, const struct reflector_end *end)
 {
-	_cleanup_json_ json_t *list = json_loadb(end->body ? end->body : "", end->size, 0, NULL);
-	const json_t *metadata = json_object_get(list, "metadata");
-	const char *version = json_get_text(metadata, "resourceVersion", "");
-	const char *more = json_get_text(metadata, "continue", "");
+	_cleanup_(kube_list_end_free) struct kube_list_end page = { 0 };
+	int err = kube_read_list_end(r->format, (struct json_span){ end->body, end->size }, &page);
 
-	if (!*version)
-		return -EPROTO;
+	if (err)
+		return err;
 	free(r->continue_token);
-	r->continue_token = *more ? strdup(more) : NULL;
-	if (*more)
-		return r->continue_token ? 0 : -ENOMEM;
-	if (set_version(r, (struct json_span){ version, strlen(version) }))
-		return -ENOMEM;
+	r->continue_token = *page.more ? TAKE_PTR(page.more) : NULL;
+	if (r->continue_token)
+		return 0;
+	free(r->resource_version);
+	r->resource_version = TAKE_PTR(page.version);
 	return finish_list(r);
 }
 

@@ -16,6 +16,7 @@
  */
 /* clang-format on */
 #include "daemon/source/told.h"
+#include "lib/kube/answer.h"
 #include "lib/kube/config.h"
 
 enum { REFLECTOR_PATH_MAX = 4096, REFLECTOR_ERROR_MAX = KUBE_ERROR_MAX };
@@ -54,7 +55,7 @@ enum informer_phase {
 struct reflector_sink {
 	/* The object is there, in another version than was known. */
 	int (*put)(void *arg, struct told_key key, struct json_span version,
-		   struct json_span object);
+		   struct json_span object); /* in the format of the answer, without an envelope */
 	int (*gone)(void *arg, const char *namespace, const char *name);
 	/* All that there is has been told: the end of a list, or it is known that there is no such
 	 * resource. */
@@ -97,9 +98,10 @@ struct reflector {
 	bool begun;	      /* a list of pages has had its first */
 	unsigned expirations; /* of a list of pages, so far */
 	unsigned failures, refusals, forbidden, not_found; /* in a row */
-	bool unreachable; /* what it waits for is only the server */
-	bool bad_event;	  /* the watch has ended by an ERROR event, told in `error` */
-	bool answered;	  /* with 200 */
+	bool unreachable;	 /* what it waits for is only the server */
+	bool bad_event;		 /* the watch has ended by an ERROR event, told in `error` */
+	bool answered;		 /* with 200 */
+	enum kube_format format; /* of what is answered with 200 */
 	uint64_t not_before, asked_ms, heard_ms;
 	uint32_t random;
 	uint64_t requests, lists, watches, events;
@@ -109,8 +111,8 @@ struct reflector_end {
 	long status;	   /* of HTTP; 0: there was no answer */
 	bool complete;	   /* it has come to its end */
 	const char *error; /* why it has not, in a user's words */
-	int r;		   /* what reflector_value() or the reader of the JSON has returned */
-	const char *body;  /* of a status other than 200; of a list: what is around its items */
+	int r;		   /* what reflector_value() or the one that cuts them out has returned */
+	const char *body;  /* of a status other than 200; of a list: kube_read_list_end() */
 	size_t size;
 	uint64_t retry_after_ms; /* that the server asks for */
 };
@@ -142,11 +144,11 @@ void reflector_expect(struct reflector *r, uint64_t now_ms);
 /* Whether the answer is one list, not a stream of events. */
 bool reflector_is_list(const struct reflector *r);
 /* The head of the answer has come. */
-void reflector_answered(struct reflector *r, uint64_t now_ms, long status);
+void reflector_answered(struct reflector *r, uint64_t now_ms, long status, enum kube_format format);
 /* Something of a body has come. */
 void reflector_heard(struct reflector *r, uint64_t now_ms);
 /* An item of the list, or an event of the watch. 0; -errno: give the request up. */
-int reflector_value(struct reflector *r, const char *json, size_t size);
+int reflector_value(struct reflector *r, const char *bytes, size_t size);
 /* When to give the request up if nothing is heard of it. */
 uint64_t reflector_deadline(const struct reflector *r);
 

@@ -83,6 +83,21 @@ json_t *json_text(const char *text)
 	return j ? j : repaired(text, strlen(text));
 }
 
+json_t *json_textn(const char *text, size_t len)
+{
+	_cleanup_free_ char *ended = NULL; /* a sequence that is cut off ends at its NUL */
+	json_t *j = json_stringn(text, len);
+
+	if (j)
+		return j;
+	ended = malloc(len + 1);
+	if (!ended)
+		return NULL;
+	memcpy(ended, text, len);
+	ended[len] = '\0';
+	return repaired(ended, len);
+}
+
 json_t *json_textf(const char *fmt, ...)
 {
 	_cleanup_free_ char *text = NULL;

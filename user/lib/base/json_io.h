@@ -12,6 +12,7 @@
 
 /* A string of any bytes: what is not UTF-8 becomes U+FFFD. NULL gives null. */
 json_t *json_text(const char *text);
+json_t *json_textn(const char *text, size_t len);
 __attribute__((format(printf, 1, 2))) json_t *json_textf(const char *fmt, ...);
 
 /* What in a text is no UTF-8, or controls a terminal, becomes '?'. */

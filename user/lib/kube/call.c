@@ -4,6 +4,7 @@
 #include <string.h>
 
 #include "lib/base/json_io.h"
+#include "lib/kube/answer.h"
 #include "lib/kube/call.h"
 #include "lib/kube/kube_file.h"
 
@@ -62,22 +63,13 @@ void kube_reply_free(struct kube_reply *reply)
 
 /* ---- what the answer says ---- */
 
-static bool status_message(const char *body, size_t size, char *out)
-{
-	_cleanup_json_ json_t *status = json_loadb(body, size, 0, NULL);
-	const char *message = json_get_text(status, "message", "");
-
-	if (strcmp(json_get_text(status, "kind", ""), "Status") != 0 || !*message)
-		return false;
-	kube_error(out, 0, "%s", message);
-	return true;
-}
-
 const char *kube_status_text(long status, const char *body, size_t size, char error[KUBE_ERROR_MAX])
 {
+	_cleanup_(kube_status_free) struct kube_status said = { 0 };
 	size_t line = 0;
 
-	if (body && status_message(body, size, error)) {
+	if (kube_read_status(body, size, &said) && said.message) {
+		kube_error(error, 0, "%s", said.message);
 		json_clean(error);
 		return error;
 	}

@@ -3,27 +3,7 @@
 #include <stdlib.h>
 #include <string.h>
 
-#include "lib/kube/object_fields.h"
-
-/* Lists in lists are nowhere deeper. */
-enum { DEPTH_MAX = 32 };
-
-/* What to do with the member of that name. Those not named are kept if `others`. */
-struct field {
-	const char *name;
-	size_t len;
-	bool whole, dropped, others;
-	/* Of a list, only elements whose member of this name is this word; NULL: all of them. */
-	const char *only;
-	size_t only_len;
-	const char *is;
-	size_t is_len;
-	struct field *child, *next;
-};
-
-struct object_fields {
-	struct field root;
-};
+#include "lib/kube/object_fields_priv.h"
 
 static void free_children(struct field *f)
 {
@@ -43,9 +23,9 @@ void object_fields_free(struct object_fields *f)
 	free(f);
 }
 
-static struct field *find(const struct field *parent, const char *name, size_t len)
+const struct field *object_fields_find(const struct field *parent, const char *name, size_t len)
 {
-	struct field *f = parent->child;
+	const struct field *f = parent->child;
 
 	while (f && (f->len != len || memcmp(f->name, name, len) != 0))
 		f = f->next;
@@ -54,7 +34,7 @@ static struct field *find(const struct field *parent, const char *name, size_t l
 
 static struct field *add(struct field *parent, const char *name, size_t len)
 {
-	struct field *f = find(parent, name, len);
+	struct field *f = (struct field *)object_fields_find(parent, name, len);
 
 	if (f)
 		return f;
@@ -141,113 +121,69 @@ static int add_all(struct field *root)
 		       : 0;
 }
 
-struct object_fields *object_fields_new(const char *const *paths)
+/* ---- what is described of it in protobuf ---- */
+
+/* Whether nothing of it is left out. */
+static bool is_whole(const struct proto_field *described)
+{
+	const struct proto_message *m = described->message;
+	bool whole = !m || !m->partial;
+
+	for (const struct proto_field *p = m ? m->fields : NULL; whole && p && p->name; p++)
+		whole = is_whole(p);
+	return whole;
+}
+
+static bool describe(struct field *parent, const struct proto_message *m)
+{
+	bool all = true;
+
+	for (struct field *f = parent->child; f && all; f = f->next) {
+		if (f->dropped)
+			continue;
+		f->described = proto_field_named(m, f->name, f->len);
+		if (!f->described || (f->whole && !is_whole(f->described)))
+			return false;
+		if (f->described->message)
+			all = describe(f, f->described->message);
+		else
+			all = !f->child || f->described->type == PROTO_MAP;
+	}
+	return all;
+}
+
+/* ---- all of it ---- */
+
+int object_fields_new(const char *const *paths, const struct proto_message *message,
+		      struct object_fields **out)
 {
 	struct object_fields *f = calloc(1, sizeof(*f));
+	int r = f ? 0 : -ENOMEM;
 
-	if (!f)
-		return NULL;
 	/* They are written by the caller of the next function. */
-	if (drop(&f->root, "apiVersion") || drop(&f->root, "kind") ||
-	    (paths ? add_some(&f->root, paths) : add_all(&f->root))) {
+	if (!r && (drop(&f->root, "apiVersion") || drop(&f->root, "kind")))
+		r = -ENOMEM;
+	if (!r)
+		r = paths ? add_some(&f->root, paths) : add_all(&f->root);
+	if (!r && message && !(paths && describe(&f->root, message)))
+		r = -EINVAL;
+	if (r) {
 		object_fields_free(f);
-		return NULL;
+		return r;
 	}
-	return f;
+	f->message = message;
+	*out = f;
+	return 0;
 }
 
-/* ---- an object ---- */
-
-static int keep_value(const struct field *f, struct json_span value, unsigned depth,
-		      struct buffer *out);
-
-static int put(struct buffer *out, const char *bytes, size_t size)
-{
-	return buffer_add(out, bytes, size);
-}
-
-static int keep_member(const struct field *f, struct json_span key, struct json_span value,
-		       bool *first, unsigned depth, struct buffer *out)
-{
-	const struct field *named = find(f, key.at, key.len);
-
-	if (named ? named->dropped : !f->others)
-		return 0;
-	if (put(out, ",", *first ? 0 : 1) || put(out, "\"", 1) || put(out, key.at, key.len) ||
-	    put(out, "\":", 2))
-		return -ENOMEM;
-	*first = false;
-	return named ? keep_value(named, value, depth + 1, out) : put(out, value.at, value.len);
-}
-
-static int keep_members(const struct field *f, struct json_span object, bool first, unsigned depth,
-			struct buffer *out)
-{
-	struct json_walk w = json_members(object);
-	struct json_span key, value;
-	int r = 0;
-
-	while (!r && json_next_member(&w, &key, &value))
-		r = keep_member(f, key, value, &first, depth, out);
-	if (!r && w.bad)
-		r = -EPROTO;
-	return r ? r : put(out, "}", 1);
-}
-
-static bool is_wanted(const struct field *f, struct json_span element)
-{
-	struct json_walk w = json_members(element);
-	struct json_span key, value;
-
-	if (!f->only)
-		return true;
-	while (json_next_member(&w, &key, &value))
-		if (key.len == f->only_len && !memcmp(key.at, f->only, key.len)) {
-			value = json_plain(value);
-			return value.len == f->is_len && !memcmp(value.at, f->is, value.len);
-		}
-	return false;
-}
-
-static int keep_elements(const struct field *f, struct json_span array, unsigned depth,
-			 struct buffer *out)
-{
-	struct json_walk w = json_elements(array);
-	struct json_span value;
-	bool first = true;
-	int r = put(out, "[", 1);
-
-	while (!r && json_next_element(&w, &value)) {
-		if (!is_wanted(f, value))
-			continue;
-		r = put(out, ",", first ? 0 : 1);
-		first = false;
-		if (!r)
-			r = keep_value(f, value, depth + 1, out);
-	}
-	if (!r && w.bad)
-		r = -EPROTO;
-	return r ? r : put(out, "]", 1);
-}
-
-static int keep_value(const struct field *f, struct json_span value, unsigned depth,
-		      struct buffer *out)
-{
-	if ((f->whole && !(f->only && *value.at == '[')) || (*value.at != '{' && *value.at != '['))
-		return put(out, value.at, value.len);
-	if (depth > DEPTH_MAX)
-		return -EPROTO;
-	if (*value.at == '[')
-		return keep_elements(f, value, depth, out);
-	return put(out, "{", 1) ? -ENOMEM : keep_members(f, value, true, depth, out);
-}
-
-int object_fields_keep(const struct object_fields *f, struct json_span object,
-		       const char *api_version, const char *kind, struct buffer *out)
+int object_fields_keep(const struct object_fields *f, enum kube_format format,
+		       struct json_span object, const char *api_version, const char *kind,
+		       struct buffer *out)
 {
 	if (buffer_add_text(out, "{\"apiVersion\":\"") || buffer_add_text(out, api_version) ||
 	    buffer_add_text(out, "\",\"kind\":\"") || buffer_add_text(out, kind) ||
 	    buffer_add_text(out, "\""))
 		return -ENOMEM;
-	return keep_members(&f->root, object, false, 0, out);
+	return format == KUBE_PROTO ? object_fields_keep_proto(f, object, out)
+				    : object_fields_keep_json(f, object, out);
 }
