@@ -7,7 +7,7 @@
  *
  * - `dump FILE` writes the copy: a line for each object, sorted, "PLACE NS/NAME VERSION JSON";
  * - `get PATH` asks for it once, and says the status and how many bytes came;
- * - `counts` says the counts of each resource.
+ * - `counts` says the counts of each resource, and what was told of those that are not told anew.
  */
 #include <errno.h>
 #include <search.h>
@@ -66,7 +66,7 @@ static void put(const struct informer_event *e)
 		forget(*at);
 		*at = o;
 	}
-	puts_told++;
+	puts_told += !resources[e->resource].anew;
 }
 
 static void gone(const struct informer_event *e)
@@ -205,6 +205,7 @@ static bool add(char *text)
 	r->api_version = equals + 1;
 	r->kind = slash + 1;
 	r->optional = strstr(text, ".io/");
+	r->anew = !strcmp(text, "/api/v1/namespaces");
 	resource_count++;
 	return true;
 }

@@ -129,6 +129,40 @@ check_others() {
 	kubectl -n istio-system delete service istio-ingressgateway >/dev/null
 }
 
+# Kinds of Istio's that weft does not carry out, which someone may rely on.
+check_unsupported() {
+	local name
+	for name in authorizationpolicies:AuthorizationPolicy:security sidecars:Sidecar:networking; do
+		IFS=: read -r plural kind group <<<"$name"
+		kubectl create -f - >/dev/null <<-END
+		apiVersion: apiextensions.k8s.io/v1
+		kind: CustomResourceDefinition
+		metadata: {name: $plural.$group.istio.io}
+		spec:
+		  group: $group.istio.io
+		  scope: Namespaced
+		  names: {kind: $kind, plural: $plural}
+		  versions:
+		  - {name: v1beta1, served: true, storage: true, schema: {openAPIV3Schema: {type: object, x-kubernetes-preserve-unknown-fields: true}}}
+		END
+		kubectl wait --for=condition=Established "crd/$plural.$group.istio.io" --timeout=30s >/dev/null
+	done
+	says 0 'service/istio-ingressgateway unchanged' "$WEFT" manifest apply --timeout 0
+	! grep -q warning: "$DIR/said" || wrong "a warning of what is not there: $(<"$DIR/said")"
+	for name in authorizationpolicies:AuthorizationPolicy:security:deny-all sidecars:Sidecar:networking:few; do
+		IFS=: read -r plural kind group name <<<"$name"
+		kubectl create -f - >/dev/null <<<"{apiVersion: $group.istio.io/v1beta1, kind: $kind, metadata: {name: $name}}"
+	done
+	says 0 'warning: authorizationpolicies.security.istio.io: weft does not carry out AuthorizationPolicy: it closes nothing: default/deny-all' \
+		"$WEFT" manifest apply --timeout 0
+	seen apply 'weft does not carry out Sidecar: it has no effect: default/few'
+	"$WEFT" manifest generate >"$DIR/manifest.yaml"
+	says 1 'FAILED authorizationpolicies.security.istio.io (weft does not carry out AuthorizationPolicy: it closes nothing: default/deny-all)' \
+		"$WEFT" verify-install -f "$DIR/manifest.yaml"
+	seen verify 'note   sidecars.networking.istio.io (weft does not carry out Sidecar: it has no effect: default/few)'
+	kubectl delete crd authorizationpolicies.security.istio.io sidecars.networking.istio.io >/dev/null
+}
+
 check_verify() {
 	"$WEFT" manifest generate >"$DIR/manifest.yaml"
 	says 1 'ok     service/istio-ingressgateway (as the manifest says)' "$WEFT" verify-install -f "$DIR/manifest.yaml"
@@ -204,6 +238,7 @@ check_uninstall() {
 add_node
 check_others
 check_apply
+check_unsupported
 check_verify
 "$WEFT" manifest apply --timeout 0 >/dev/null
 check_rights

@@ -14,9 +14,11 @@
 
 #include "daemon/loop/event.h"
 #include "daemon/source/kubernetes.h"
+#include "daemon/source/kubernetes_priv.h"
 #include "lib/base/cleanup.h"
 #include "lib/base/log.h"
 #include "lib/compile/compile.h"
+#include "lib/kube/unsupported.h"
 #include "lib/schema/parse.h"
 
 enum {
@@ -737,6 +739,23 @@ Test(kube_source, a_rule_whose_port_is_not_there_stays_and_refuses)
 	cr_expect_str_eq(answer_at_a(), "sent");
 }
 
+Test(kube_source, each_kind_that_is_not_carried_out_is_known_as_such)
+{
+	size_t known = 0;
+
+	for (size_t i = 0; i < kube_kind_count; i++) {
+		const struct unsupported_kind *k = unsupported_find(kube_kinds[i].name);
+
+		cr_expect_eq(!k, kube_kinds[i].kind >= 0, "%s", kube_kinds[i].name);
+		if (!k)
+			continue;
+		known++;
+		cr_expect_str_eq(k->group, kube_kinds[i].group);
+		cr_expect_str_eq(k->plural, kube_kinds[i].plural);
+	}
+	cr_expect_eq(known, unsupported_kind_count);
+}
+
 Test(kube_source, kinds_that_are_not_carried_out_are_told_for_as_long_as_they_are_there)
 {
 	begin();
@@ -745,11 +764,13 @@ Test(kube_source, kinds_that_are_not_carried_out_are_told_for_as_long_as_they_ar
 	     "\"name\":\"x\",\"namespace\":\"default\"}}");
 	run(200);
 	cr_expect_str_eq(problems(),
-			 "serviceentry/default/x: weft does not carry out ServiceEntry");
+			 "serviceentry/default/x: weft does not carry out ServiceEntry: it "
+			 "has no effect");
 	stop();
 	start();
 	cr_expect_str_eq(problems(),
-			 "serviceentry/default/x: weft does not carry out ServiceEntry");
+			 "serviceentry/default/x: weft does not carry out ServiceEntry: it "
+			 "has no effect");
 	tell(SERVICE_ENTRY, "x", NULL, NULL);
 	cr_expect_str_eq(problems(), "");
 }

@@ -569,10 +569,11 @@ Test(reflector, versions_that_go_back_are_noticed)
 		const char *list, *event;
 		bool back;
 	} rows[] = {
-		{ "10", NULL, false },	    { "11", NULL, false }, { "100", NULL, false },
-		{ "9", NULL, true },	    { "10", "10", false }, { "10", "11", false },
-		{ "10", "9", true },	    { "2", NULL, true },   { "x9", NULL, false },
-		{ "0000009", NULL, false },
+		{ "10", NULL, false },	{ "11", NULL, false },
+		{ "100", NULL, false }, { "9", NULL, true },
+		{ "10", "10", false },	{ "10", "11", false },
+		{ "10", "9", true },	{ "2", NULL, true },
+		{ "x9", NULL, false },	{ "99999999999999999999999", NULL, false },
 	};
 
 	for (size_t i = 0; i < sizeof(rows) / sizeof(*rows); i++) {

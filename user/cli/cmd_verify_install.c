@@ -9,6 +9,7 @@
 #include "cli/client.h"
 #include "cli/install.h"
 #include "lib/base/json_io.h"
+#include "lib/kube/unsupported.h"
 #include "lib/wire/wire_client.h"
 
 enum { BPFFS_MAGIC = 0xcafe4a11, KERNEL_MAJOR = 6, KERNEL_MINOR = 1 };
@@ -102,10 +103,38 @@ static void check_missing(struct checklist *l, const json_t *status)
 			      json_textf("missing: %s", json_string_value(what)));
 }
 
+/* An object that opens what its author has closed is a fault of the installation; others that are
+ * wrong are their authors' affair. */
+static void check_objects(struct checklist *l, const json_t *source)
+{
+	json_t *problem;
+	size_t i;
+
+	json_array_foreach(json_object_get(source, "problems"), i, problem)
+	{
+		const char *kind = json_get_text(problem, "kind", "");
+		const struct unsupported_kind *k = unsupported_find(kind);
+		_cleanup_json_ json_t *what = json_textf("%s %s/%s", kind,
+							 json_get_text(problem, "namespace", ""),
+							 json_get_text(problem, "name", "?"));
+
+		if (k && k->closes)
+			checklist_add(l, false, json_string_value(what),
+				      json_textf("weft does not carry out %s: %s", kind,
+						 unsupported_effect(k)));
+	}
+	if (json_get_int(source, "problem_count", 0))
+		checklist_note(l, "objects that are wrong",
+			       json_textf("%lld: weft analyze",
+					  (long long)json_get_int(source, "problem_count", 0)));
+}
+
 static void check_daemon(struct checklist *l, const struct cli *cli, const json_t *status)
 {
 	const json_t *proxy = json_object_get(status, "proxy");
 	json_int_t pods = json_get_int(status, "pods", 0), nics = json_get_int(status, "nics", 0);
+	json_t *source;
+	size_t i;
 
 	checklist_add(l, status != NULL, "weftd answers",
 		      json_textf("%s/" WIRE_SOCKET, cli->run_dir));
@@ -124,6 +153,7 @@ static void check_daemon(struct checklist *l, const struct cli *cli, const json_
 		      json_textf("process %lld, %lld workers",
 				 (long long)json_get_int(proxy, "pid", 0),
 				 (long long)json_get_int(proxy, "workers", 0)));
+	json_array_foreach(json_object_get(status, "sources"), i, source) check_objects(l, source);
 }
 
 /* What weftd has put on this machine. */

@@ -8,6 +8,7 @@
 
 #include "cli/cmd.h"
 #include "cli/rollout.h"
+#include "cli/unsupported_objects.h"
 #include "lib/base/clock.h"
 #include "lib/base/json_io.h"
 #include "lib/manifest/manifest.h"
@@ -233,6 +234,15 @@ static int prune(const struct applying *a)
 	return r;
 }
 
+/* ---- what weft will not do ---- */
+
+static void warn(void *arg, const struct unsupported_kind *k, size_t count, const char *detail)
+{
+	(void)arg;
+	fprintf(stderr, "warning: %s.%s: %s%s\n", k->plural, k->group,
+		count ? "" : "can't be listed: ", detail);
+}
+
 /* ---- all of it ---- */
 
 static int generate(const struct manifest_input *input, struct cluster_objects *out)
@@ -288,6 +298,7 @@ int install_run(const struct install *install)
 		r = apply_all(&a);
 		if (!r && timeout)
 			r = rollout_wait(c, timeout);
+		unsupported_objects(c, warn, NULL);
 	}
 	cluster_objects_free(&objects);
 	return r;

@@ -7,6 +7,7 @@
 #include "cli/files.h"
 #include "cli/install.h"
 #include "cli/rollout.h"
+#include "cli/unsupported_objects.h"
 #include "lib/base/json_io.h"
 
 enum { DIFFERENCES_MAX = 5, TEXT_MAX_SHOWN = 60 };
@@ -178,6 +179,21 @@ static void check_rollout(struct checklist *l, struct kube_client *c,
 	json_object_foreach(reasons, node, why) checklist_add(l, false, node, json_incref(why));
 }
 
+/* ---- what weft does not carry out ---- */
+
+static void add_unsupported(void *arg, const struct unsupported_kind *k, size_t count,
+			    const char *detail)
+{
+	_cleanup_free_ char *what = NULL;
+
+	if (asprintf(&what, "%s.%s", k->plural, k->group) < 0)
+		what = NULL;
+	if (k->closes || !count)
+		checklist_add(arg, false, what ? what : k->plural, json_text(detail));
+	else
+		checklist_note(arg, what ? what : k->plural, json_text(detail));
+}
+
 static int check_all(struct checklist *l, struct kube_client *c,
 		     const struct cluster_objects *objects)
 {
@@ -186,6 +202,7 @@ static int check_all(struct checklist *l, struct kube_client *c,
 	for (size_t i = 0; i < objects->count; i++)
 		if (!strcmp(objects->items[i].kind->kind, "DaemonSet"))
 			check_rollout(l, c, &objects->items[i]);
+	unsupported_objects(c, add_unsupported, l);
 	return 0;
 }
 

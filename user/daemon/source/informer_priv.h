@@ -54,6 +54,18 @@ struct informer_discovery {
 	_Atomic uint64_t requests; /* of both */
 };
 
+/* A store that was restored from a backup has versions that it had before, and no watch of a later
+ * one ever hears of them. The list of what tells the cluster (informer_resource.anew) shows it, as
+ * versions count all that a store has: its version is then one before those that other resources
+ * have come to. What is in another store has versions of its own, so that the one which has come
+ * farthest is listed to be sure. */
+struct informer_past {
+	struct informer_watch *farthest; /* when that list was asked for */
+	uint64_t version;		 /* of it; 0: nothing to compare with */
+	struct informer_watch *suspect;	 /* is listed to be sure; NULL: none is */
+	bool apart;			 /* that has shown that there are several stores */
+};
+
 struct informer_call;
 
 struct informer {
@@ -62,6 +74,7 @@ struct informer {
 	struct informer_watch *watches;
 	size_t count;
 	struct informer_discovery discovery;
+	struct informer_past past;
 	CURLM *multi;
 	struct informer_message *batch; /* of events that have not been put into the queue */
 	struct informer_call *calls;	/* under way */
@@ -95,12 +108,19 @@ int informer_watch_open(struct informer *i, unsigned resource,
 void informer_watch_close(struct informer_watch *w);
 /* Begins what is due, and gives up what is silent. */
 void informer_watch_turn(struct informer_watch *w, uint64_t now_ms);
+/* Gives up what is under way, for the reflector to be told what to do instead. */
+void informer_watch_cancel(struct informer_watch *w);
 /* When to do that again. */
 uint64_t informer_watch_deadline(const struct informer_watch *w);
-/* Lists and tells all resources anew if the versions of one have gone back. */
-void informer_watches_check(struct informer *i);
 /* Puts what there is to be told into the queue. */
 void informer_flush(struct informer *i);
+
+/* ---- informer_past.c ---- */
+
+/* What tells the cluster is about to be listed. */
+void informer_past_note(struct informer *i);
+/* Lists and tells all resources anew if the server's versions have gone back. */
+void informer_past_check(struct informer *i);
 
 /* ---- informer_discovery.c ---- */
 

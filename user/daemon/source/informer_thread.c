@@ -56,7 +56,7 @@ void *informer_thread(void *informer)
 			informer_watch_turn(&i->watches[k], clock_ms());
 		curl_multi_perform(i->multi, &running);
 		finish_transfers(i);
-		informer_watches_check(i);
+		informer_past_check(i);
 		informer_flush(i);
 		curl_multi_poll(i->multi, NULL, 0, timeout(i), NULL);
 	}

@@ -7,7 +7,6 @@
 
 #include "daemon/source/informer_priv.h"
 #include "lib/base/clock.h"
-#include "lib/base/log.h"
 
 enum { BODY_MAX = 64 << 10, BATCH_MAX = 256 << 10 };
 
@@ -309,6 +308,8 @@ static void begin(struct informer_watch *w)
 	char error[KUBE_ERROR_MAX] = "out of memory";
 	struct reflector_end failed = { .error = error };
 
+	if (w->reflector.resource->anew)
+		informer_past_note(w->informer);
 	w->status = 0;
 	w->r = 0;
 	reset_stream(w);
@@ -331,27 +332,11 @@ uint64_t informer_watch_deadline(const struct informer_watch *w)
 							     : w->reflector.not_before;
 }
 
-static void list_anew(struct informer_watch *w)
+void informer_watch_cancel(struct informer_watch *w)
 {
 	if (w->busy)
 		curl_multi_remove_handle(w->informer->multi, w->transfer.kube.easy);
 	release(w);
-	reflector_list_anew(&w->reflector);
-}
-
-void informer_watches_check(struct informer *i)
-{
-	bool went_back = false;
-
-	for (size_t k = 0; k < i->count; k++)
-		went_back = went_back || i->watches[k].reflector.went_back;
-	if (!went_back)
-		return;
-	log_warning("the API server at %s has gone back to an earlier version of its objects: all "
-		    "of them are listed anew",
-		    i->config->server);
-	for (size_t k = 0; k < i->count; k++)
-		list_anew(&i->watches[k]);
 }
 
 /* ---- its life ---- */

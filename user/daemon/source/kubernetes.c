@@ -12,6 +12,7 @@
 #include "lib/base/cleanup.h"
 #include "lib/base/json_io.h"
 #include "lib/base/log.h"
+#include "lib/kube/unsupported.h"
 #include "lib/schema/object_text.h"
 #include "lib/schema/parse.h"
 #include "lib/schema/stand_in.h"
@@ -265,7 +266,8 @@ static int refuse_kind(const struct kube_object *o, struct errors *errors)
 	char text[KUBE_TEXT_MAX];
 
 	errors_add(errors, kube_object_text(o, text, sizeof(text)), (struct pos){ 0 },
-		   "weft does not carry out %s", kube_kinds[o->kind].name);
+		   "weft does not carry out %s: %s", kube_kinds[o->kind].name,
+		   unsupported_effect(unsupported_find(kube_kinds[o->kind].name)));
 	return -EINVAL;
 }
 

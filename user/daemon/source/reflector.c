@@ -47,43 +47,38 @@ void reflector_init(struct reflector *r, const struct informer_resource *resourc
 	begin_list(r);
 }
 
-/* Versions are decimal numbers, of any length. */
-static bool is_number(struct json_span text)
+/* Versions are decimal numbers. 0: it is none. */
+static uint64_t number_of(struct json_span version)
 {
-	for (size_t i = 0; i < text.len; i++)
-		if (text.at[i] < '0' || text.at[i] > '9')
-			return false;
-	return text.len > 0 && text.at[0] != '0';
-}
+	uint64_t n = 0;
 
-static bool is_older(struct json_span version, const char *than)
-{
-	struct json_span other = { than, than ? strlen(than) : 0 };
-
-	if (!is_number(version) || !is_number(other))
-		return false;
-	return version.len != other.len ? version.len < other.len
-					: memcmp(version.at, other.at, other.len) < 0;
+	for (size_t i = 0; i < version.len; i++) {
+		if (version.at[i] < '0' || version.at[i] > '9' || n > UINT64_MAX / 100)
+			return 0;
+		n = 10 * n + (uint64_t)(version.at[i] - '0');
+	}
+	return n;
 }
 
 int reflector_seed(struct reflector *r, struct told_key key, struct json_span version)
 {
-	_cleanup_free_ char *before = NULL;
-	int err = told_put(&r->told, key, version);
+	uint64_t number = number_of(version);
 
-	if (err || !is_number(version) || is_older(version, r->resource_version))
-		return err;
-	before = r->resource_version;
-	r->resource_version = strndup(version.at, version.len);
-	return r->resource_version ? 0 : -ENOMEM;
+	r->newest = number > r->newest ? number : r->newest;
+	return told_put(&r->told, key, version);
+}
+
+void reflector_list_again(struct reflector *r)
+{
+	begin_list(r);
+	r->not_before = 0;
 }
 
 void reflector_list_anew(struct reflector *r)
 {
-	begin_list(r);
+	reflector_list_again(r);
 	r->went_back = false;
 	r->retells = true;
-	r->not_before = 0;
 }
 
 void reflector_free(struct reflector *r)
@@ -288,10 +283,12 @@ static int finish_list(struct reflector *r)
 static int set_version(struct reflector *r, struct json_span version)
 {
 	char *copy = strndup(version.at ? version.at : "", version.len);
+	uint64_t number = number_of(version);
 
 	if (!copy)
 		return -ENOMEM;
-	r->went_back = r->went_back || is_older(version, r->resource_version);
+	r->went_back = r->went_back || (number && number < r->newest);
+	r->newest = number;
 	free(r->resource_version);
 	r->resource_version = copy;
 	return 0;

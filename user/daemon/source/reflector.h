@@ -90,8 +90,8 @@ struct reflector {
 	bool went_back;
 
 	enum reflector_ask ask; /* now, or next */
-	char *resource_version; /* the last one that was seen of any object, list or watch */
-	char *continue_token;
+	char *resource_version, *continue_token;
+	uint64_t newest;      /* version that was seen, as a number; 0: none */
 	bool no_stream;	      /* the server does not stream lists */
 	bool retells;	      /* what the list has is told even if its version is known */
 	bool by_itself;	      /* it tries one version after the other, as discovery does not tell */
@@ -123,6 +123,8 @@ void reflector_init(struct reflector *r, const struct informer_resource *resourc
 void reflector_free(struct reflector *r);
 /* What is known from before the first list. 0 or -ENOMEM. */
 int reflector_seed(struct reflector *r, struct told_key key, struct json_span version);
+/* Lists anew, with no request under way. */
+void reflector_list_again(struct reflector *r);
 /* Lists and tells all anew, with no request under way. */
 void reflector_list_anew(struct reflector *r);
 
