@@ -71,6 +71,19 @@ static __noinline int is_door(const struct question *q)
 	return service && (service->flags & SERVICE_DOOR);
 }
 
+/* Whether a port of the node has rules of its own for callers from outside. */
+static __noinline int is_outside_port(const struct question *q)
+{
+	struct service_key key = {};
+
+	if (!q)
+		return 0;
+	key.addr = q->dst;
+	key.port = q->port;
+	key.scope = SCOPE_OUTSIDE;
+	return table_service(q->generation, &key) != NULL;
+}
+
 /*
  * A Service's address comes first, even where it is the node's, too (kube-proxy's IPVS mode): to
  * callers from outside, those that the Service has for them. On a port of the node it doesn't matter which of its addresses was called, only the family; it
@@ -88,11 +101,12 @@ static __always_inline void decide_packet(const struct packet *p, struct scratch
 		decide_question(s);
 	if (s->verdict.service || !bpf_map_lookup_elem(&node_addrs, &p->t.dst))
 		return;
-	s->question.scope = SCOPE_NODE;
 	if (p->ip4)
 		addr_from_ip4(&s->question.dst, 0);
 	else
 		__builtin_memset(&s->question.dst, 0, sizeof(s->question.dst));
+	s->question.scope = side == SIDE_NIC && is_outside_port(&s->question) ? SCOPE_OUTSIDE
+									     : SCOPE_NODE;
 	decide_question(s);
 }
 

@@ -23,8 +23,8 @@ enum service_scope {
 	SCOPE_MESH = 0, /* a Service's own address, called by a pod */
 	SCOPE_NODE = 1, /* a port on any address of the node, called from outside or by a pod; addr
 			   is :: */
-	SCOPE_OUTSIDE = 2, /* a load balancer's address or another external one of a Service,
-			      called from outside */
+	SCOPE_OUTSIDE = 2, /* called from outside: a load balancer's address or another external
+			      one of a Service; with :: a port of the node, before SCOPE_NODE */
 };
 
 /* gen_services key. `ns` is the client's namespace (struct source.ns), or 0: clients of any

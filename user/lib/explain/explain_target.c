@@ -303,6 +303,7 @@ static void find_node_port(const struct tables *t, unsigned port, const struct a
 		const struct service_entry *e = &t->services.items[i];
 
 		if (e->key.scope == SCOPE_NODE && e->key.port == port &&
+		    !*t->service_origins.items[i].host &&
 		    (!addr || addr_is_v4(addr) == addr_is_v4(&e->key.addr)))
 			prefer(t, out, e, &t->service_origins.items[i]);
 	}

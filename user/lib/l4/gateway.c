@@ -49,8 +49,12 @@ struct node_ports {
 	unsigned char http[65536]; /* 1 << family: an HTTP server has it */
 };
 
-/* A packet from outside may be of either family: the wildcard address tells decide() which. */
-static struct service_key node_key(enum family family, unsigned port)
+bool node_port_is_taken(const struct mesh *mesh, enum family family, unsigned port)
+{
+	return mesh->node_ports && mesh->node_ports->taken[family][port];
+}
+
+struct service_key node_port_key(enum family family, unsigned port)
 {
 	struct service_key key = { .port = port, .scope = SCOPE_NODE };
 
@@ -66,7 +70,7 @@ static int write_port(struct mesh *mesh, struct node_ports *ports, enum family f
 	struct service_origin origin = { .namespace = gw->meta.namespace,
 					 .name = gw->meta.name,
 					 .host = "" };
-	struct service_key key = node_key(family, port);
+	struct service_key key = node_port_key(family, port);
 
 	if (!port || ports->taken[family][port])
 		return 0;
@@ -276,6 +280,7 @@ int compile_gateways(struct mesh *mesh)
 	ports = pool_alloc(&mesh->pool, sizeof(*ports));
 	if (!ports)
 		return -ENOMEM;
+	mesh->node_ports = ports;
 	for (i = 0; i < mesh->gateways.count; i++) {
 		const struct object *gw = mesh->gateways.items[i];
 

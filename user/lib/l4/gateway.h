@@ -10,6 +10,11 @@
 /* Entries of SCOPE_NODE for every TCP server of every Gateway that has a rule, and for every HTTP
  * server. 0 or -ENOMEM. */
 int compile_gateways(struct mesh *mesh);
+/* A port on any of the node's addresses of that family: the wildcard address tells decide() which.
+ */
+struct service_key node_port_key(enum family family, unsigned port);
+/* Whether a Gateway answers there. */
+bool node_port_is_taken(const struct mesh *mesh, enum family family, unsigned port);
 
 /* One gen_services row; its rules have been written. 0 or -ENOMEM. */
 int entry_write(struct mesh *mesh, const struct service_key *key, const struct service *value,

@@ -280,15 +280,13 @@ static int compile_addresses(struct mesh *mesh, struct host *h, const struct nam
 
 /* ---- addresses for callers from outside ---- */
 
-/* No rule of the mesh is for them. */
-static int compile_outside(struct mesh *mesh, struct entry_in_making *m)
+/* No rule of the mesh is for them. `m->key` says where. */
+static int compile_outside(struct mesh *mesh, struct entry_in_making *m, bool local)
 {
 	_cleanup_(plan_free) struct l4_plan plan = { 0 };
-	bool local = m->to.host->service->service.external_local;
 	struct service before = m->value;
 	int r = plan_outside(mesh, &m->to, local, &plan);
 
-	m->key.scope = SCOPE_OUTSIDE;
 	m->value.flags = local ? SERVICE_LOCAL : 0;
 	if (!r)
 		r = write_entry(mesh, m, &plan);
@@ -305,8 +303,9 @@ static int compile_external(struct mesh *mesh, struct mesh_port *sp, const struc
 	int r = begin_entry(mesh, sp, &e->addr, addr_family(&e->addr), &m);
 
 	m.external = e;
+	m.key.scope = SCOPE_OUTSIDE;
 	if (!r)
-		r = compile_outside(mesh, &m);
+		r = compile_outside(mesh, &m, sp->host->service->service.external_local);
 	return r || !is_steered(sp->host) ? r : compile_called(mesh, &m, names);
 }
 
@@ -323,6 +322,51 @@ static int compile_externals(struct mesh *mesh, struct host *h, const struct nam
 	return r;
 }
 
+/* At the node's own addresses: also for pods, to which all endpoints are open, as kube-proxy has
+ * it. */
+static int compile_node_port(struct mesh *mesh, struct mesh_port *sp, enum family family)
+{
+	unsigned port = sp->port->node_port;
+	struct service_key key = node_port_key(family, port);
+	struct external any = { .addr = key.addr };
+	struct entry_in_making m;
+	int r;
+
+	if (!port || node_port_is_taken(mesh, family, port) ||
+	    !external_claim(mesh, sp->host, &any, port, false))
+		return 0;
+	r = begin_entry(mesh, sp, &key.addr, family, &m);
+	m.key = key;
+	if (!r)
+		r = compile_outside(mesh, &m, false);
+	if (r || !sp->host->service->service.external_local)
+		return r;
+	m.key.scope = SCOPE_OUTSIDE;
+	return compile_outside(mesh, &m, true);
+}
+
+/* Without a cluster IP nothing says which families it has. */
+static bool has_family(const struct host *h, enum family family)
+{
+	const struct strs *ips = &h->service->service.cluster_ips;
+	struct addr addr;
+
+	for (size_t i = 0; i < ips->count; i++)
+		if (!addr_parse(ips->items[i], &addr) && addr_family(&addr) == family)
+			return true;
+	return !ips->count;
+}
+
+static int compile_node_ports(struct mesh *mesh, struct host *h)
+{
+	int r = 0;
+
+	for (enum family family = 0; family < FAMILY_MAX; family++)
+		for (size_t i = 0; i < h->port_count && has_family(h, family) && !r; i++)
+			r = compile_node_port(mesh, &h->ports[i], family);
+	return r;
+}
+
 static int compile_service(struct mesh *mesh, struct host *h)
 {
 	_cleanup_(names_free) struct names names = { 0 };
@@ -334,7 +378,9 @@ static int compile_service(struct mesh *mesh, struct host *h)
 		r = find_names(mesh, h, &names);
 	if (!r && is_steered(h))
 		r = compile_addresses(mesh, h, &names);
-	return r ? r : compile_externals(mesh, h, &names);
+	if (!r)
+		r = compile_externals(mesh, h, &names);
+	return r ? r : compile_node_ports(mesh, h);
 }
 
 int l4_compile(struct mesh *mesh)

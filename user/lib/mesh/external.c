@@ -35,8 +35,9 @@ bool external_next(const struct service_spec *s, size_t *next, struct external *
 /* As the map has it. */
 struct external_key {
 	struct addr addr;
-	__u32 port;
+	__u64 port;
 };
+_Static_assert(sizeof(struct external_key) == 24, "external_key is a hash key without holes");
 
 static void remark_taken(struct mesh *mesh, const struct host *h, const struct external *e,
 			 unsigned port, const struct host *owner)
