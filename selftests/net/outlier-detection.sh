@@ -69,7 +69,7 @@ expect_eq "all answer" "$(names "$result")" "a b c d"
 # Three of four fail, half of them may be out. Requests that are under way there stay, and are marked.
 under_way() { weft conns -o json | jq '[.[] | select(.method)]'; }
 all_under_way() { [ "$(under_way | jq length)" = 8 ]; }
-http_load_start client "$TMP/slow" "$(vip 4 10)" 80 -p /delay/$((3000 * SLOWER)) -n 8 -c 8 -t 60000
+http_load_start client "$TMP/slow" "$(vip 4 10)" 80 -p /delay/$((3000 * SLOWER * $(slowdown))) -n 8 -c 8 -t 300000
 slow=$STARTED
 wait_until 5 all_under_way
 expect_eq "under way at endpoints that are ejected" "$(under_way | jq '[.[] | select(.ejected)] | length')" 0
