@@ -249,6 +249,18 @@ static void run_first(struct registry *registry, const char *what)
 	}
 }
 
+static int changed(struct compile_index **index, const struct object_change *c, struct tables *from,
+		   struct tables **next)
+{
+	struct errors errors = { 0 };
+	int r = compile_are_rules(c, 1)
+			? compile_rules(index, c, 1, COMPILE_HTTP_NEEDED, from, next, &errors)
+			: compile_patch(index, c, 1, COMPILE_HTTP_NEEDED, from, next);
+
+	errors_free(&errors);
+	return r;
+}
+
 static void run(const struct kind_of_change *kind, int services, const char *protocol,
 		struct registry *registry)
 {
@@ -264,7 +276,7 @@ static void run(const struct kind_of_change *kind, int services, const char *pro
 		struct tables *next = NULL;
 
 		begun = now_ms();
-		if (compile_patch(&index, &c, 1, COMPILE_HTTP_NEEDED, tables, &next)) {
+		if (changed(&index, &c, tables, &next)) {
 			anew++;
 			compiled_anew(registry, &next, &index, &errors);
 		}
