@@ -29,7 +29,7 @@ struct cluster_model {
 	char *warnings; /* of the last compilation of all */
 	unsigned seed;
 	enum compile_http http;
-	size_t patched, anew, refused, same_endpoints;
+	size_t patched, anew, refused, same_endpoints, rules, rules_refused;
 };
 
 /* What one step does to it. */
@@ -399,14 +399,22 @@ static void free_all(struct step *s, bool fresh)
 		object_free((struct object *)(fresh ? s->items[i].new : s->items[i].old));
 }
 
-static int patch(struct cluster_model *m, const struct step *s, struct tables **out)
+static int patch(struct cluster_model *m, const struct step *s, struct tables **out,
+		 struct errors *errors)
 {
 	int r;
 
 	if (!m->index)
 		return COMPILE_ANEW;
-	r = compile_patch(&m->index, s->items, s->count, m->http, m->tables, out);
-	cr_assert(r == 0 || r == COMPILE_ANEW);
+	if (compile_are_rules(s->items, s->count)) {
+		r = compile_rules(&m->index, s->items, s->count, m->http, m->tables, out, errors);
+		cr_assert(r == 0 || r == -EINVAL || (r == COMPILE_ANEW && !errors->count));
+		m->rules += !r;
+		m->rules_refused += r == -EINVAL;
+	} else {
+		r = compile_patch(&m->index, s->items, s->count, m->http, m->tables, out);
+		cr_assert(r == 0 || r == COMPILE_ANEW);
+	}
 	cr_assert_eq(!m->index, r != 0);
 	return r;
 }
@@ -428,12 +436,31 @@ static void undo(struct cluster_model *m, struct step *s, struct tables *tables)
 	free_all(s, true);
 }
 
+/* What is told of a change of rules is what a compilation of all objects tells of them. */
+static void compare_words(struct cluster_model *m, const struct step *s, int patched,
+			  const struct errors *words, int r, const char *warnings, size_t step)
+{
+	_cleanup_free_ char *told = errors_text(words);
+
+	if (patched == COMPILE_ANEW)
+		return;
+	cr_assert_eq(r, patched, "step %zu: %d, not %d: %s", step, patched, r, warnings);
+	cr_assert_str_eq(compile_are_rules(s->items, s->count) ? told : m->warnings, warnings,
+			 "step %zu", step);
+}
+
+static void note_warnings(struct cluster_model *m, char **warnings)
+{
+	free(m->warnings);
+	m->warnings = TAKE_PTR(*warnings);
+}
+
 static void run_step(struct cluster_model *m, size_t step)
 {
 	struct step s = { .after_count = m->count };
 	struct tables *fresh = NULL, *tables = NULL;
 	struct compile_index *index = NULL;
-	struct errors errors = { 0 };
+	struct errors errors = { 0 }, words = { 0 };
 	_cleanup_free_ char *warnings = NULL;
 	struct objects all;
 	int r, patched;
@@ -442,10 +469,11 @@ static void run_step(struct cluster_model *m, size_t step)
 	for (unsigned i = 0, n = chance(m, 60) ? 1 : 1 + pick(m, CHANGES_MAX); i < n; i++)
 		add_change(m, &s);
 	all = (struct objects){ .items = s.after, .count = s.after_count, .node = "a" };
-	patched = patch(m, &s, &tables);
+	patched = patch(m, &s, &tables, &words);
 	r = compile_keeping(&all, m->registry, m->http, &fresh, &index, &errors);
-	cr_assert(r == 0 || (r == -EINVAL && patched));
+	cr_assert(r == 0 || r == -EINVAL);
 	warnings = errors_text(&errors);
+	compare_words(m, &s, patched, &words, r, warnings, step);
 	if (r) {
 		m->refused++;
 		undo(m, &s, NULL);
@@ -453,21 +481,22 @@ static void run_step(struct cluster_model *m, size_t step)
 		m->patched++;
 		m->same_endpoints += tables->endpoints.items == m->tables->endpoints.items;
 		same_tables(tables, fresh, step);
-		cr_assert_str_eq(warnings, m->warnings, "step %zu", step);
 		compile_index_free(index);
 		tables_free(fresh);
-		if (chance(m, 10))
+		if (chance(m, 10)) {
 			undo(m, &s, tables);
-		else
+		} else {
+			note_warnings(m, &warnings);
 			take_effect(m, &s, tables);
+		}
 	} else {
 		m->anew++;
-		free(m->warnings);
-		m->warnings = TAKE_PTR(warnings);
+		note_warnings(m, &warnings);
 		take_effect(m, &s, fresh);
 		m->index = index;
 	}
 	errors_free(&errors);
+	errors_free(&words);
 }
 
 static void run_all(unsigned seed, enum compile_http http)
@@ -476,8 +505,11 @@ static void run_all(unsigned seed, enum compile_http http)
 
 	for (size_t i = 0; i < STEPS; i++)
 		run_step(&m, i);
-	cr_log_info("%zu patched, %zu compiled anew, %zu refused; %zu shared all endpoints",
-		    m.patched, m.anew, m.refused, m.same_endpoints);
+	cr_log_info("%zu patched, %zu compiled anew, %zu refused; %zu shared all endpoints; %zu of "
+		    "rules, %zu of them refused",
+		    m.patched, m.anew, m.refused, m.same_endpoints, m.rules, m.rules_refused);
+	cr_expect_gt(m.rules, STEPS / 40, "%zu", m.rules);
+	cr_expect_gt(m.rules_refused, 0);
 	cr_expect_gt(m.patched, STEPS / 4, "%zu patched, %zu anew, %zu refused", m.patched, m.anew,
 		     m.refused);
 	compile_index_free(m.index);

@@ -280,6 +280,14 @@ static int failed(struct errors *errors, int r, const char *what)
 	return log_err(r, "%s", what);
 }
 
+static void note_warnings(struct task *t)
+{
+	struct change *c = t->change;
+
+	t->warned = warnings_set(&t->report.errors);
+	warnings_filter(&t->report.errors, t->engine->warned, c->files, c->file_count);
+}
+
 /* What of the change compile_patch() takes: the count, or 0 if there is more to it. Files are told
  * all warnings about them. */
 static size_t list_changes(const struct task *t, struct object_change out[COMPILE_PATCH_MAX])
@@ -297,7 +305,29 @@ static size_t list_changes(const struct task *t, struct object_change out[COMPIL
 	return count;
 }
 
-/* It is warned of the same as before then. */
+/* Of all rules, whose errors are told of as by a compilation of all objects. */
+static int patch_rules(struct task *t, const struct object_change *changes, size_t count)
+{
+	struct engine *e = t->engine;
+	int r = compile_rules(&e->index, changes, count, http_part(e), e->tables, &t->tables,
+			      &t->report.errors);
+
+	if (r != COMPILE_ANEW)
+		note_warnings(t);
+	return r;
+}
+
+/* Of pods and endpoints: it is warned of the same as before. */
+static int patch_endpoints(struct task *t, const struct object_change *changes, size_t count)
+{
+	struct engine *e = t->engine;
+	int r = compile_patch(&e->index, changes, count, http_part(e), e->tables, &t->tables);
+
+	if (!r)
+		t->warned = json_incref(e->warned);
+	return r;
+}
+
 static int patch(struct task *t)
 {
 	struct engine *e = t->engine;
@@ -307,25 +337,22 @@ static int patch(struct task *t)
 
 	if (!count)
 		return COMPILE_ANEW;
-	r = compile_patch(&e->index, changes, count, http_part(e), e->tables, &t->tables);
-	if (r)
-		return r;
-	t->index = TAKE_PTR(e->index);
-	t->warned = json_incref(e->warned);
-	return 0;
+	r = compile_are_rules(changes, count) ? patch_rules(t, changes, count)
+					      : patch_endpoints(t, changes, count);
+	if (!r)
+		t->index = TAKE_PTR(e->index);
+	return r;
 }
 
 /* Without what the last compilation knew, which may have been of more. */
 static int compile_anew(struct task *t)
 {
 	struct engine *e = t->engine;
-	struct change *c = t->change;
 	int r;
 
 	compile_index_free(TAKE_PTR(e->index));
 	r = compile_set(e, &e->known, &t->tables, &t->index, &t->report.errors);
-	t->warned = warnings_set(&t->report.errors);
-	warnings_filter(&t->report.errors, e->warned, c->files, c->file_count);
+	note_warnings(t);
 	return r;
 }
 

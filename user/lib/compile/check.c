@@ -44,8 +44,8 @@ int check_objects(struct mesh *mesh)
 {
 	size_t i;
 
-	for (i = 0; i < mesh->objects->count; i++) {
-		const struct object *o = mesh->objects->items[i];
+	for (i = 0; i < mesh->rules.count; i++) {
+		const struct object *o = mesh->rules.items[i];
 
 		if (o->kind == KIND_VIRTUAL_SERVICE)
 			check_virtual_service(mesh, o);

@@ -162,8 +162,8 @@ static void check_servers(struct mesh *mesh, const struct object *o)
 
 void check_http2(struct mesh *mesh)
 {
-	for (size_t i = 0; i < mesh->objects->count; i++) {
-		const struct object *o = mesh->objects->items[i];
+	for (size_t i = 0; i < mesh->rules.count; i++) {
+		const struct object *o = mesh->rules.items[i];
 
 		if (o->kind == KIND_VIRTUAL_SERVICE && o->vs.http.count && !check_hosts(mesh, o))
 			check_destinations(mesh, o);

@@ -52,9 +52,13 @@ static void check_pod(struct mesh *mesh, struct bytemap *owners, const struct ob
 	}
 }
 
+/* Those that own an address are among those that have it (mesh_sources()). */
 static void check_pods(struct mesh *mesh)
 {
 	struct bytemap owners = { 0 };
+
+	if (!mesh->contested.count)
+		return;
 
 	for (size_t i = 0; i < mesh->pods.count; i++)
 		if (owns_address(mesh->pods.items[i]))

@@ -11,7 +11,54 @@
 #include "lib/mesh/proxied.h"
 #include "lib/route/snapshot.h"
 
-static int compile_mesh(struct mesh *mesh)
+/* ---- sources ---- */
+
+/* Whether rules ask the same of the pods that call. */
+static bool same_selectors(const struct tables *a, const struct tables *b)
+{
+	bool same = a->selectors.count == b->selectors.count;
+
+	for (size_t i = 0; i < a->selectors.count && same; i++)
+		same = tables_selector(b, a->selectors.items[i].id);
+	return same;
+}
+
+/* With the pods' numbers in place of their workloads, as mesh_sources() has it. */
+static int copy_sources(struct mesh *mesh, const struct tables *from)
+{
+	struct tables *t = mesh->t;
+	size_t pod = 0;
+
+	t->sources.items = malloc((from->sources.count + 1) * sizeof(*t->sources.items));
+	if (!t->sources.items)
+		return -ENOMEM;
+	t->sources.room = from->sources.count + 1;
+	t->sources.count = from->sources.count;
+	for (size_t i = 0; i < t->sources.count; i++) {
+		t->sources.items[i] = from->sources.items[i];
+		while (mesh->pods.items[pod] != from->sources.items[i].pod)
+			pod++;
+		t->sources.items[i].value.workload = pod + 1;
+	}
+	return 0;
+}
+
+static int write_workloads(struct mesh *mesh, struct tables *from)
+{
+	int r = 0;
+
+	if (from && same_selectors(mesh->t, from)) {
+		tables_join(mesh->t, from, TABLES_SOURCES);
+		return 0;
+	}
+	if (from)
+		r = copy_sources(mesh, from);
+	return r ? r : l4_workloads(mesh);
+}
+
+/* ---- all of it ---- */
+
+static int compile_mesh(struct mesh *mesh, struct tables *from)
 {
 	int r = check_objects(mesh);
 
@@ -19,10 +66,12 @@ static int compile_mesh(struct mesh *mesh)
 		mark_proxied(mesh);
 		check_http2(mesh);
 	}
-	if (!r)
+	if (!r && !from)
 		r = mesh_sources(mesh);
 	if (!r)
 		r = l4_compile(mesh);
+	if (!r)
+		r = write_workloads(mesh, from);
 	if (!r)
 		r = check_tables(mesh);
 	check_http_rules(mesh);
@@ -62,9 +111,9 @@ static bool speaks_of_http(const struct mesh *mesh)
 	return false;
 }
 
-static int compile_all(struct mesh *mesh, enum compile_http http)
+int compile_index(struct mesh *mesh, enum compile_http http, struct tables *from)
 {
-	int r = compile_mesh(mesh);
+	int r = compile_mesh(mesh, from);
 
 	if (!r && mesh->errors->count - mesh->errors->warnings > mesh->fatal_before)
 		r = -EINVAL;
@@ -90,7 +139,7 @@ int compile(const struct objects *objects, struct registry *registry, enum compi
 	int r = mesh_init(&mesh, objects, registry, errors);
 
 	if (!r)
-		r = compile_all(&mesh, http);
+		r = compile_index(&mesh, http, NULL);
 	if (!r)
 		*out = TAKE_PTR(mesh.t);
 	return r;
@@ -113,7 +162,7 @@ int compile_keeping(const struct objects *objects, struct registry *registry,
 	int r = x ? mesh_init(&x->mesh, objects, registry, errors) : -ENOMEM;
 
 	if (!r)
-		r = compile_all(&x->mesh, http);
+		r = compile_index(&x->mesh, http, NULL);
 	if (r)
 		return r;
 	x->policies = have_policies(objects);

@@ -56,4 +56,18 @@ enum {
 int compile_patch(struct compile_index **index, const struct object_change *changes, size_t count,
 		  enum compile_http http, struct tables *from, struct tables **out);
 
+/* Whether all of them are of rules: VirtualServices, DestinationRules and Gateways. */
+bool compile_are_rules(const struct object_change *changes, size_t count);
+/*
+ * The same as compile_keeping() after such a change, errors included, by what *index knows of pods,
+ * services and endpoints. The order of the objects is as with compile_patch().
+ *
+ * Returns 0 and sets *out, which shares with `from` what is the same, and then owns *index;
+ * COMPILE_ANEW, without errors; or as compile() does. After anything but 0 *index is freed and
+ * NULL.
+ */
+int compile_rules(struct compile_index **index, const struct object_change *changes, size_t count,
+		  enum compile_http http, struct tables *from, struct tables **out,
+		  struct errors *errors);
+
 #endif

@@ -14,6 +14,9 @@ struct compile_index {
 };
 DEFINE_CLEANUP(struct compile_index *, compile_index_free);
 
+/* Makes mesh->t of the index. `from`: tables whose sources are of the same pods, or NULL. As
+ * compile() returns. */
+int compile_index(struct mesh *mesh, enum compile_http http, struct tables *from);
 /* Adds the snapshot to mesh->t. 0, -ENOMEM, -E2BIG. */
 int compile_http(struct mesh *mesh);
 

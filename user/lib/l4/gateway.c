@@ -21,7 +21,8 @@ int entry_write(struct mesh *mesh, const struct service_key *key, const struct s
 	entry->key = *key;
 	entry->value = *value;
 	*from = *origin;
-	return plan_origin(plan, from);
+	from->host = pool_copy(&mesh->t->arena, origin->host, strlen(origin->host));
+	return from->host ? plan_origin(plan, from) : -ENOMEM;
 }
 
 int external_write(struct mesh *mesh, const struct service_key *key, const struct service *value,

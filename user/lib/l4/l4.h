@@ -6,8 +6,10 @@
  */
 #include "lib/mesh/mesh.h"
 
-/* Fills in mesh->t, whose sources are there. What is wrong goes to the mesh's errors. 0 or -ENOMEM.
- */
+/* Fills in mesh->t, but for its sources. What is wrong goes to the mesh's errors. 0 or -ENOMEM. */
 int l4_compile(struct mesh *mesh);
+/* Gives the tables' sources their workloads, by the selectors that rules have asked for, and makes
+ * `selected`. 0 or -ENOMEM. */
+int l4_workloads(struct mesh *mesh);
 
 #endif

@@ -4,6 +4,7 @@
 #include <errno.h>
 
 #include "lib/base/cleanup.h"
+#include "lib/l4/l4.h"
 #include "lib/mesh/gateways.h"
 #include "lib/tables/sources.h"
 
@@ -216,7 +217,7 @@ static int hold(struct mesh *mesh, struct holding *h)
 	return r ? r : name_workloads(mesh, h);
 }
 
-int write_workloads(struct mesh *mesh)
+int l4_workloads(struct mesh *mesh)
 {
 	_cleanup_(holding_free) struct holding h = { 0 };
 	struct tables *t = mesh->t;

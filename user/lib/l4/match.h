@@ -15,7 +15,5 @@ const char *match_never(struct mesh *mesh, const struct called *to, const struct
 /* Sets rule->ns and rule->selector, and `text` to what they stand for. 0 or -ENOMEM. */
 int match_conditions(struct mesh *mesh, const struct called *to, const struct l4_match *m,
 		     struct rule *rule, const char **text);
-/* Gives the tables' sources their workloads, and makes `selected`. 0 or -ENOMEM. */
-int write_workloads(struct mesh *mesh);
 
 #endif

@@ -392,5 +392,5 @@ int l4_compile(struct mesh *mesh)
 	r = compile_gateways(mesh);
 	for (i = 0; i < mesh->services.count && !r; i++)
 		r = compile_service(mesh, &mesh->host_list[i]);
-	return r ? r : write_workloads(mesh);
+	return r;
 }

@@ -242,7 +242,7 @@ static int name_pod(struct mesh *mesh, const struct object_change *c)
 
 	if (!mesh->names_of_pods)
 		return 0;
-	copy = bytemap_get(&mesh->pods_by_name, key, len) ? key : pool_copy(&mesh->pool, key, len);
+	copy = bytemap_get(&mesh->pods_by_name, key, len) ? key : pool_copy(&mesh->lasting, key, len);
 	at = copy ? bytemap_at(&mesh->pods_by_name, copy, len) : NULL;
 	if (!at)
 		return -ENOMEM;
@@ -273,7 +273,7 @@ static int count_pod(struct mesh *mesh, const struct object_change *c)
 static int list_pod(struct mesh *mesh, const struct object_change *c, size_t at)
 {
 	if (!c->old)
-		return refs_add(mesh, &mesh->pods, c->new);
+		return refs_add(&mesh->lasting, &mesh->pods, c->new);
 	if (c->new)
 		mesh->pods.items[at] = c->new;
 	else
@@ -314,4 +314,106 @@ int mesh_change_make(struct mesh *mesh, const struct mesh_change *c)
 		mesh->labels_of_all = mesh->labels_by_namespace = false;
 	}
 	return r;
+}
+
+/* ---- rules ---- */
+
+bool mesh_change_is_of_rules(const struct object_change *c)
+{
+	return mesh_has_rules_of((c->old ? c->old : c->new)->kind);
+}
+
+static int change_rule(struct mesh *mesh, const struct object_change *c)
+{
+	size_t at = c->old ? refs_find(&mesh->rules, c->old) : 0;
+
+	if (!c->old)
+		return refs_add(&mesh->lasting, &mesh->rules, c->new);
+	if (at == mesh->rules.count)
+		return MESH_ANEW;
+	if (c->new)
+		mesh->rules.items[at] = c->new;
+	else
+		refs_take(&mesh->rules, at);
+	return 0;
+}
+
+static void forget_maps(struct mesh *mesh)
+{
+	struct bytemap *maps[] = { &mesh->vs_index.map,	 &mesh->vs_index.lists, &mesh->dr_index.map,
+				   &mesh->dr_index.lists, &mesh->namespaces,	&mesh->selectors,
+				   &mesh->addresses,	  &mesh->texts,		&mesh->blamed,
+				   &mesh->unknown };
+
+	for (size_t i = 0; i < sizeof(maps) / sizeof(*maps); i++)
+		bytemap_free(maps[i]);
+}
+
+/* What rules made of a service. */
+static void forget_host(struct host *h)
+{
+	h->views = NULL;
+	h->at_gateway = h->mentioned = false;
+	for (size_t i = 0; i < h->port_count; i++) {
+		struct mesh_port *sp = &h->ports[i];
+
+		for (enum family family = 0; family < FAMILY_MAX; family++)
+			sp->at_gateway[family] = false;
+		sp->proxied = false;
+		sp->clusters = NULL;
+		sp->http_rows = NULL;
+	}
+}
+
+static void forget_rules(struct mesh *mesh)
+{
+	forget_maps(mesh);
+	for (size_t i = 0; i < mesh->services.count; i++)
+		forget_host(&mesh->host_list[i]);
+	mesh->vs_index = mesh->dr_index = (struct host_index){ 0 };
+	mesh->virtual_services = mesh->destination_rules = mesh->gateways = (struct refs){ 0 };
+	mesh->placeholders = 0;
+	mesh->asks_labels = false;
+	pool_free(TAKE_PTR(mesh->pool));
+}
+
+/* Such a list is warned of where it is made. */
+static bool any_is_full(const struct mesh *mesh)
+{
+	for (size_t i = 0; i < mesh->services.count; i++)
+		for (size_t k = 0; k < mesh->host_list[i].port_count; k++)
+			for (enum family family = 0; family < FAMILY_MAX; family++) {
+				const struct members *m =
+					mesh->host_list[i].ports[k].members[family];
+
+				if (m && m->full)
+					return true;
+			}
+	return false;
+}
+
+static int name_homes(struct mesh *mesh)
+{
+	for (size_t i = 0; i < mesh->homes.count; i++) {
+		const struct bytemap_entry *e = &mesh->homes.entries[i];
+		const struct home *home = e->value;
+
+		if (home->pods && !mesh_namespace(mesh, e->key))
+			return -ENOMEM;
+	}
+	return 0;
+}
+
+int mesh_change_rules(struct mesh *mesh, const struct object_change *changes, size_t count)
+{
+	int r = any_is_full(mesh) ? MESH_ANEW : 0;
+
+	for (size_t i = 0; i < count && !r; i++)
+		r = change_rule(mesh, &changes[i]);
+	if (r)
+		return r;
+	forget_rules(mesh);
+	mesh->fatal_before = mesh->errors->count - mesh->errors->warnings;
+	r = name_homes(mesh);
+	return r ? r : mesh_index_rules(mesh);
 }

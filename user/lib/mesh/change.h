@@ -2,8 +2,8 @@
 #ifndef WEFT_LIB_MESH_CHANGE_H
 #define WEFT_LIB_MESH_CHANGE_H
 /*
- * Pods and endpoints that change in a mesh whose tables are made: which services that is about, and
- * the index as it is then. The order of the objects stays, new ones come last.
+ * A mesh whose tables are made, and the index after a change: of pods and endpoints, and which
+ * services that is about; or of rules. The order of the objects stays, new ones come last.
  */
 #include "lib/mesh/mesh.h"
 
@@ -31,5 +31,14 @@ int mesh_change_make(struct mesh *mesh, const struct mesh_change *c);
 /* How many rows of the sources it may add. */
 size_t mesh_change_room(const struct mesh_change *c);
 void mesh_change_free(struct mesh_change *c);
+
+/* Whether it is a change of rules: kinds that no service, pod or endpoint hangs on. */
+bool mesh_change_is_of_rules(const struct object_change *c);
+/*
+ * Makes the index of the rules anew, and forgets what came of the old ones; pods, services and
+ * endpoints are as they were. mesh->t and mesh->errors are those of the next tables, whose
+ * namespaces of pods are written. After anything but 0 the mesh is of no use. 0, MESH_ANEW, -ENOMEM.
+ */
+int mesh_change_rules(struct mesh *mesh, const struct object_change *changes, size_t count);
 
 #endif

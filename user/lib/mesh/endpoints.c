@@ -16,7 +16,7 @@ static int members_reserve(struct mesh *mesh, struct members *list, size_t more)
 		return 0;
 	if (room < list->count + more)
 		room = list->count + more;
-	items = pool_alloc(&mesh->pool, room * sizeof(*items));
+	items = pool_alloc(&mesh->lasting, room * sizeof(*items));
 	if (!items)
 		return -ENOMEM;
 	if (list->count)
@@ -230,7 +230,7 @@ struct members *port_members(struct mesh *mesh, struct mesh_port *sp, enum famil
 	if (sp->members[family])
 		return sp->members[family];
 	g.stamp = registry_stamp(mesh->registry);
-	g.list = pool_alloc(&mesh->pool, sizeof(*g.list));
+	g.list = pool_alloc(&mesh->lasting, sizeof(*g.list));
 	if (!g.list || gather_all(&g))
 		return NULL;
 	if (g.list->full)

@@ -32,7 +32,7 @@ int host_index_add(struct mesh *mesh, struct host_index *x, const char *host,
 	/* One name in two spellings. */
 	if (hosted->refs.count && hosted->refs.items[hosted->refs.count - 1] == o)
 		return 0;
-	return refs_add(mesh, &hosted->refs, o);
+	return refs_add(&mesh->pool, &hosted->refs, o);
 }
 
 struct host_iter host_iter(struct host_index *index, const char *host)

@@ -8,12 +8,12 @@
 #include "lib/base/text.h"
 #include "lib/mesh/gateways.h"
 
-int refs_add(struct mesh *mesh, struct refs *refs, const struct object *o)
+int refs_add(struct pool **pool, struct refs *refs, const struct object *o)
 {
 	if (refs->count == refs->room) {
 		size_t room = refs->room ? refs->room * 2 : 2;
 		const struct object **items =
-			pool_alloc(&mesh->pool, room * sizeof(struct object *));
+			pool_alloc(pool, room * sizeof(struct object *));
 
 		if (!items)
 			return -ENOMEM;
@@ -32,17 +32,17 @@ int refs_add_at(struct mesh *mesh, struct bytemap *map, const char *key, size_t 
 	struct refs *refs = bytemap_get(map, key, len);
 
 	if (!refs) {
-		const char *copy = pool_copy(&mesh->pool, key, len);
+		const char *copy = pool_copy(&mesh->lasting, key, len);
 		void **at = copy ? bytemap_at(map, copy, len) : NULL;
 
 		if (!at)
 			return -ENOMEM;
-		refs = pool_alloc(&mesh->pool, sizeof(*refs));
+		refs = pool_alloc(&mesh->lasting, sizeof(*refs));
 		if (!refs)
 			return -ENOMEM;
 		*at = refs;
 	}
-	return refs_add(mesh, refs, o);
+	return refs_add(&mesh->lasting, refs, o);
 }
 
 struct aged {
@@ -128,24 +128,24 @@ int mesh_add_endpoints(struct mesh *mesh, const struct object *o)
 			   o);
 }
 
+bool mesh_has_rules_of(enum kind kind)
+{
+	return kind == KIND_VIRTUAL_SERVICE || kind == KIND_DESTINATION_RULE ||
+	       kind == KIND_GATEWAY || kind == KIND_SERVICE_ENTRY;
+}
+
 static int sort_in(struct mesh *mesh, const struct object *o)
 {
 	switch (o->kind) {
 	case KIND_SERVICE:
-		return refs_add(mesh, &mesh->services, o);
+		return refs_add(&mesh->lasting, &mesh->services, o);
 	case KIND_POD:
-		return refs_add(mesh, &mesh->pods, o);
+		return refs_add(&mesh->lasting, &mesh->pods, o);
 	case KIND_ENDPOINTS:
 	case KIND_ENDPOINT_SLICE:
 		return mesh_add_endpoints(mesh, o);
-	case KIND_VIRTUAL_SERVICE:
-		return refs_add(mesh, &mesh->virtual_services, o);
-	case KIND_DESTINATION_RULE:
-		return refs_add(mesh, &mesh->destination_rules, o);
-	case KIND_GATEWAY:
-		return refs_add(mesh, &mesh->gateways, o);
 	default:
-		return 0;
+		return mesh_has_rules_of(o->kind) ? refs_add(&mesh->lasting, &mesh->rules, o) : 0;
 	}
 }
 
@@ -154,7 +154,7 @@ static int add_ports(struct mesh *mesh, struct host *h)
 	const struct service_spec *s = &h->service->service;
 	size_t i;
 
-	h->ports = pool_alloc(&mesh->pool, (s->ports.count + 1) * sizeof(*h->ports));
+	h->ports = pool_alloc(&mesh->lasting, (s->ports.count + 1) * sizeof(*h->ports));
 	if (!h->ports)
 		return -ENOMEM;
 	for (i = 0; i < s->ports.count; i++) {
@@ -175,7 +175,7 @@ static int add_host(struct mesh *mesh, struct host *h, const struct object *o)
 
 	if (host_of_service(o->meta.name, o->meta.namespace, name))
 		return 0;
-	h->name = pool_copy(&mesh->t->arena, name, strlen(name));
+	h->name = pool_copy(&mesh->lasting, name, strlen(name));
 	h->service = o;
 	at = h->name ? bytemap_at(&mesh->hosts, h->name, strlen(h->name)) : NULL;
 	if (!at)
@@ -229,7 +229,28 @@ static int index_virtual_service(struct mesh *mesh, const struct object *o)
 	return 0;
 }
 
-static int index_rules(struct mesh *mesh)
+static int sort_rules(struct mesh *mesh)
+{
+	int r = 0;
+
+	for (size_t i = 0; i < mesh->rules.count && !r; i++) {
+		const struct object *o = mesh->rules.items[i];
+
+		if (o->kind == KIND_VIRTUAL_SERVICE)
+			r = refs_add(&mesh->pool, &mesh->virtual_services, o);
+		else if (o->kind == KIND_DESTINATION_RULE)
+			r = refs_add(&mesh->pool, &mesh->destination_rules, o);
+		else if (o->kind == KIND_GATEWAY)
+			r = refs_add(&mesh->pool, &mesh->gateways, o);
+	}
+	if (!r)
+		r = sort_by_age(&mesh->virtual_services);
+	if (!r)
+		r = sort_by_age(&mesh->destination_rules);
+	return r ? r : sort_by_age(&mesh->gateways);
+}
+
+static int index_hosts(struct mesh *mesh)
 {
 	char host[HOST_MAX];
 	size_t i;
@@ -259,13 +280,24 @@ static void mark_services(struct mesh *mesh)
 			host_index_mark(&mesh->vs_index, mesh->host_list[i].name);
 }
 
+int mesh_index_rules(struct mesh *mesh)
+{
+	int r = sort_rules(mesh);
+
+	if (!r)
+		r = index_hosts(mesh);
+	if (!r)
+		mark_services(mesh);
+	return r;
+}
+
 static int add_hosts(struct mesh *mesh)
 {
 	size_t i;
 	int r = bytemap_reserve(&mesh->hosts, mesh->services.count);
 
 	mesh->host_list =
-		pool_alloc(&mesh->pool, (mesh->services.count + 1) * sizeof(*mesh->host_list));
+		pool_alloc(&mesh->lasting, (mesh->services.count + 1) * sizeof(*mesh->host_list));
 	if (!mesh->host_list)
 		return -ENOMEM;
 	for (i = 0; i < mesh->services.count && !r; i++)
@@ -291,17 +323,7 @@ int mesh_init(struct mesh *mesh, const struct objects *objects, struct registry 
 		r = sort_in(mesh, objects->items[i]);
 	if (!r)
 		r = add_hosts(mesh);
-	if (!r)
-		r = sort_by_age(&mesh->virtual_services);
-	if (!r)
-		r = sort_by_age(&mesh->destination_rules);
-	if (!r)
-		r = sort_by_age(&mesh->gateways);
-	if (!r)
-		r = index_rules(mesh);
-	if (!r)
-		mark_services(mesh);
-	return r;
+	return r ? r : mesh_index_rules(mesh);
 }
 
 void mesh_done(struct mesh *mesh)
@@ -318,6 +340,7 @@ void mesh_done(struct mesh *mesh)
 		bytemap_free(maps[i]);
 	tables_free(mesh->t);
 	pool_free(mesh->pool);
+	pool_free(mesh->lasting);
 }
 
 struct host *mesh_host(struct mesh *mesh, const char *fqdn)

@@ -85,9 +85,11 @@ struct mesh {
 	struct errors *errors;
 	struct tables *t;
 	struct pool *pool;
+	struct pool *lasting; /* of what rules have no part in (change.h) */
 
-	struct refs services, pods, virtual_services, destination_rules,
-		gateways;	      /* the last three oldest first */
+	struct refs services, pods;
+	struct refs rules; /* VirtualServices, DestinationRules, Gateways, ServiceEntries */
+	struct refs virtual_services, destination_rules, gateways; /* oldest first */
 	struct host *host_list;	      /* one per service, in their order */
 	struct bytemap hosts;	      /* FQDN -> struct host */
 	struct host_index vs_index;   /* VirtualServices bound to the mesh */
@@ -122,8 +124,14 @@ int mesh_init(struct mesh *mesh, const struct objects *objects, struct registry 
 	      struct errors *errors);
 void mesh_done(struct mesh *mesh);
 
-int refs_add(struct mesh *mesh, struct refs *refs, const struct object *o);
-/* Appends to the list at `key`, which is copied when it is new. */
+/* Whether objects of that kind are in mesh.rules. */
+bool mesh_has_rules_of(enum kind kind);
+/* Makes the index of mesh->rules, which is empty. */
+int mesh_index_rules(struct mesh *mesh);
+
+/* `pool`: that it grows in. */
+int refs_add(struct pool **pool, struct refs *refs, const struct object *o);
+/* Appends to the list at `key`, which is copied when it is new. They are lasting. */
 int refs_add_at(struct mesh *mesh, struct bytemap *map, const char *key, size_t len,
 		const struct object *o);
 /* An EndpointSlice or Endpoints. */

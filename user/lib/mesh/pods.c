@@ -105,11 +105,11 @@ struct home *mesh_home(struct mesh *mesh, const char *ns)
 
 	if (home)
 		return home;
-	copy = pool_copy(&mesh->pool, ns, strlen(ns));
+	copy = pool_copy(&mesh->lasting, ns, strlen(ns));
 	at = copy ? bytemap_at(&mesh->homes, copy, strlen(ns)) : NULL;
 	if (!at)
 		return NULL;
-	return *at = pool_alloc(&mesh->pool, sizeof(*home));
+	return *at = pool_alloc(&mesh->lasting, sizeof(*home));
 }
 
 /* The Namespaces that are known. */
@@ -148,7 +148,7 @@ static int add_source(struct mesh *mesh, const struct source_entry *entry, const
 
 	if (addr_parse(ip, &s->addr))
 		return 0;
-	key = pool_alloc(&mesh->pool, sizeof(*key));
+	key = pool_alloc(&mesh->lasting, sizeof(*key));
 	if (!key)
 		return -ENOMEM;
 	*key = s->addr;
@@ -296,7 +296,7 @@ static int name_pod(struct mesh *mesh, const struct object *o)
 {
 	char key[HOST_MAX];
 	size_t len = full_name(key, o->meta.namespace, o->meta.name);
-	const char *copy = pool_copy(&mesh->pool, key, len);
+	const char *copy = pool_copy(&mesh->lasting, key, len);
 	void **at = copy ? bytemap_at(&mesh->pods_by_name, copy, len) : NULL;
 
 	if (!at)

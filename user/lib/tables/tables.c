@@ -130,6 +130,25 @@ void tables_part(struct tables *t, enum tables_group group)
 	}
 }
 
+void tables_join(struct tables *t, struct tables *from, enum tables_group group)
+{
+	t->users[group] = 0;
+	t->owner[group] = from->owner[group];
+	t->owner[group]->users[group]++;
+	if (group == TABLES_ENDPOINTS) {
+		memcpy(&t->clusters, &from->clusters, sizeof(t->clusters));
+		memcpy(&t->endpoints, &from->endpoints, sizeof(t->endpoints));
+		memcpy(&t->endpoint_names, &from->endpoint_names, sizeof(t->endpoint_names));
+	} else if (group == TABLES_HTTP) {
+		t->http = from->http;
+		t->http_bytes = from->http_bytes;
+		t->http_size = from->http_size;
+	} else {
+		memcpy(&t->sources, &from->sources, sizeof(t->sources));
+		memcpy(&t->selected, &from->selected, sizeof(t->selected));
+	}
+}
+
 const char *tables_namespace(const struct tables *t, __u32 id)
 {
 	for (size_t i = 0; i < t->namespaces.count; i++)

@@ -132,6 +132,9 @@ const struct kvs *tables_selector(const struct tables *t, __u32 id);
 /* Puts the namespaces in order. */
 void tables_order_namespaces(struct tables *t);
 
+/* Shares a group of `from`, not TABLES_RULES, which is empty and the tables' own. */
+void tables_join(struct tables *t, struct tables *from, enum tables_group group);
+
 /* Whether kernel and proxy would do the same by either: where rules came from is not compared.
  * Both are of one registry. */
 bool tables_same(const struct tables *a, const struct tables *b);
