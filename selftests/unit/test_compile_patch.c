@@ -545,7 +545,8 @@ static void run_step(struct cluster_model *m, size_t step)
 			    tables->endpoints.count > m->tables->endpoints.count;
 		tells_of_new(tables, m->tables, step);
 		same_tables(tables, fresh, step);
-		cr_assert_str_eq(warnings, m->warnings, "step %zu", step);
+		cr_assert_str_eq(warnings, m->warnings, "step %zu: now\n%s\nbefore\n%s", step,
+				 warnings, m->warnings);
 		compile_index_free(index);
 		tables_free(fresh);
 		if (chance(m, 10))
