@@ -223,7 +223,7 @@ int sources_retire(struct mesh *mesh, const struct object *pod)
 }
 
 /* Another pod has one of its addresses. */
-static bool is_contested(const struct mesh *mesh, const struct object *pod)
+static bool is_contested(struct mesh *mesh, const struct object *pod)
 {
 	struct addr addr;
 
