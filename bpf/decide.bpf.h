@@ -19,6 +19,8 @@
  *	const struct dest *table_dest(tables_ref t, __u32 index);
  *	const struct cluster *table_cluster(tables_ref t, __u32 index);
  *	const struct endpoint *table_endpoint(tables_ref t, __u32 index);
+ *	struct endpoint_range cluster_range(const struct cluster *c);
+ *		called once for each decision: ep_first and ep_count are not read otherwise
  *	const struct source *table_source(tables_ref t, const struct addr *addr);
  *	int table_selected(tables_ref t, const struct selected_key *key);
  *
@@ -242,17 +244,17 @@ static __always_inline __u64 active_at(tables_ref t, __u32 index)
 	return e ? endpoint_active(t, e->id) : ~0ull;
 }
 
-static __always_inline __u32 pick_least_request(tables_ref t, const struct cluster *c)
+static __always_inline __u32 pick_least_request(tables_ref t, struct endpoint_range range)
 {
 	__u32 a, b;
 
-	if (c->ep_count < 2)
+	if (range.count < 2)
 		return 0;
-	a = random_u32() % c->ep_count;
-	b = random_u32() % (c->ep_count - 1);
+	a = random_u32() % range.count;
+	b = random_u32() % (range.count - 1);
 	if (b >= a)
 		b++;
-	return active_at(t, c->ep_first + b) < active_at(t, c->ep_first + a) ? b : a;
+	return active_at(t, range.first + b) < active_at(t, range.first + a) ? b : a;
 }
 
 static __always_inline __u32 loop_bound(__u32 n)
@@ -260,11 +262,11 @@ static __always_inline __u32 loop_bound(__u32 n)
 	return n < CLUSTER_MAX_ENDPOINTS ? n : CLUSTER_MAX_ENDPOINTS;
 }
 
-/* Index within the cluster, which has at least one endpoint. */
+/* Index within the cluster's range, which has at least one endpoint. */
 static __always_inline __u32 pick_endpoint(const struct question *q, const struct service *service,
-					   const struct cluster *c)
+					   const struct cluster *c, struct endpoint_range range)
 {
-	struct endpoint_search s = { .tables = tables_of(q), .first = c->ep_first };
+	struct endpoint_search s = { .tables = tables_of(q), .first = range.first };
 
 	if (service->affinity_s) {
 		struct affinity_key key = { .client = q->client,
@@ -273,21 +275,21 @@ static __always_inline __u32 pick_endpoint(const struct question *q, const struc
 
 		s.wanted = affinity_endpoint(&key, service->affinity_s);
 		if (s.wanted)
-			bpf_loop(loop_bound(c->ep_count), find_endpoint, &s, 0);
+			bpf_loop(loop_bound(range.count), find_endpoint, &s, 0);
 		if (s.found)
 			return s.best;
 	}
 	switch (c->lb) {
 	case LB_ROUND_ROBIN:
-		return cluster_turn(tables_of(q), c->id, q->dry) % c->ep_count;
+		return cluster_turn(tables_of(q), c->id, q->dry) % range.count;
 	case LB_RANDOM:
-		return random_u32() % c->ep_count;
+		return random_u32() % range.count;
 	case LB_SOURCE_IP:
 		s.hash = addr_hash(&q->client);
-		bpf_loop(loop_bound(c->ep_count), score_endpoint, &s, 0);
+		bpf_loop(loop_bound(range.count), score_endpoint, &s, 0);
 		return s.best;
 	default:
-		return pick_least_request(tables_of(q), c);
+		return pick_least_request(tables_of(q), range);
 	}
 }
 
@@ -322,6 +324,7 @@ static __always_inline int decide_cluster(const struct question *q, const struct
 {
 	const struct cluster *c = table_cluster(tables_of(q), index);
 	const struct endpoint *e;
+	struct endpoint_range range;
 
 	if (!c)
 		return verdict_is(v, VERDICT_PASS, REASON_GENERATION);
@@ -337,11 +340,12 @@ static __always_inline int decide_cluster(const struct question *q, const struct
 	v->keepalive_probes = c->keepalive_probes;
 	if (c->lb == LB_PASSTHROUGH)
 		return verdict_is(v, VERDICT_PASS, REASON_NONE);
-	if (!c->ep_count)
+	range = cluster_range(c);
+	if (!range.count)
 		return service->flags & SERVICE_LOCAL
 			       ? verdict_is(v, VERDICT_DROP, REASON_NO_LOCAL)
 			       : verdict_is(v, VERDICT_REFUSE, REASON_NO_ENDPOINT);
-	e = table_endpoint(tables_of(q), c->ep_first + pick_endpoint(q, service, c));
+	e = table_endpoint(tables_of(q), range.first + pick_endpoint(q, service, c, range));
 	if (!e)
 		return verdict_is(v, VERDICT_PASS, REASON_GENERATION);
 	v->endpoint = e->id;

@@ -144,16 +144,20 @@ static __noinline int avoid_taken(struct bpf_sock_addr *ctx, const struct addr *
 {
 	const struct cluster *c = table_cluster(v->generation, v->cluster_index);
 	__u32 first = bpf_get_prandom_u32();
+	struct endpoint_range range;
 	int i;
 
 	if (!is_taken(ctx, client, &v->addr, v->port))
 		return 1;
 	/* A client that has its endpoint for good is not given another one. */
-	if (!c || !c->ep_count || v->affinity_s || c->lb == LB_SOURCE_IP)
+	if (!c || v->affinity_s || c->lb == LB_SOURCE_IP)
+		return 0;
+	range = cluster_range(c);
+	if (!range.count)
 		return 0;
 	for (i = 0; i < ENDPOINT_TRIES; i++) {
 		const struct endpoint *e =
-			table_endpoint(v->generation, c->ep_first + (first + i) % c->ep_count);
+			table_endpoint(v->generation, range.first + (first + i) % range.count);
 
 		if (!e)
 			return 0;

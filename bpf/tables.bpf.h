@@ -69,6 +69,16 @@ static __always_inline const struct endpoint *table_endpoint(tables_ref generati
 	return table_lookup(&gen_endpoints, generation, &index);
 }
 
+/* It may be another one from one reading to the next. */
+static __always_inline struct endpoint_range cluster_range(const struct cluster *c)
+{
+	__u64 word = *(const volatile __u64 *)&c->ep_first;
+	struct endpoint_range range;
+
+	__builtin_memcpy(&range, &word, sizeof(range));
+	return range;
+}
+
 static __always_inline const struct source *table_source(tables_ref generation,
 							 const struct addr *addr)
 {

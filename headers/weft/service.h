@@ -103,7 +103,19 @@ enum lb_policy {
 	LB_SOURCE_IP = 4,   /* consistentHash.useSourceIp: rendezvous hashing over the endpoints */
 };
 
-/* gen_clusters: a subset of a service's endpoints with its policy. Milliseconds; 0 means none. */
+/* Rows of gen_endpoints that lie one after the other. */
+struct endpoint_range {
+	__u32 first;
+	__u32 count;
+};
+
+/*
+ * gen_clusters: a subset of a service's endpoints with its policy. Milliseconds; 0 means none.
+ *
+ * `ep_first` and `ep_count` change while a generation is in force: they are one aligned word in the
+ * map, which weftd stores at once and a program reads once for each decision. The rows that a
+ * cluster had stay as they are for as long as their map.
+ */
 struct cluster {
 	__u32 id;	       /* stable, key of `clusters` */
 	__u32 max_connections; /* 0: unlimited */
@@ -121,6 +133,11 @@ struct cluster {
 	__u8 pad[2];
 };
 _Static_assert(sizeof(struct cluster) == 44, "cluster has no holes");
+/* The rows of an array begin at multiples of 8. */
+_Static_assert(__builtin_offsetof(struct cluster, ep_first) % 8 == 0 &&
+		       __builtin_offsetof(struct cluster, ep_count) ==
+			       __builtin_offsetof(struct cluster, ep_first) + 4,
+	       "the range of endpoints is one word");
 
 /* gen_endpoints */
 struct endpoint {

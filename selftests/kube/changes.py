@@ -5,10 +5,14 @@
   latency N COMMAND...   changes the weights of VirtualService `echo` N times, and each time asks COMMAND (which prints the object as
                          JSON) until it has the new ones: prints the median, the 99th percentile and the longest, in ms
   burst N SECONDS        N changes of it in so many seconds
+  endpoints NAME IPS     gives the Service's EndpointSlice these (some,some), or none
+  shuffle SECONDS NAME=IPS...
+                         for so long, 20 times a second, gives each Service some of these, never none; all of them in the end
 """
 import http.client
 import json
 import ssl
+import random
 import subprocess
 import sys
 import time
@@ -75,5 +79,35 @@ def burst(count, seconds):
     at_rate(int(count), float(seconds), lambda i: weigh(1 + i % 98))
 
 
+SLICES = "/apis/discovery.k8s.io/v1/namespaces/default/endpointslices"
+
+
+def slice_of(name, ips):
+    return {
+        "apiVersion": "discovery.k8s.io/v1", "kind": "EndpointSlice", "addressType": "IPv4",
+        "metadata": {"name": f"{name}-1", "namespace": "default", "labels": {"kubernetes.io/service-name": name}},
+        "ports": [{"name": "tcp-9000", "port": 9000, "protocol": "TCP"}],
+        "endpoints": [{"addresses": [ip], "conditions": {"ready": True}} for ip in ips],
+    }
+
+
+def endpoints(name, ips=""):
+    where = f"{SLICES}/{name}-1?fieldManager=changes&force=true"
+    call("PATCH", where, slice_of(name, [ip for ip in ips.split(",") if ip]), "application/apply-patch+yaml")
+
+
+def shuffle(seconds, *services):
+    pick = random.Random(1)
+    pools = {name: ips.split(",") for name, _, ips in (service.partition("=") for service in services)}
+    end = time.monotonic() + float(seconds)
+    while time.monotonic() < end:
+        begin = time.monotonic()
+        for name, ips in pools.items():
+            endpoints(name, ",".join(pick.sample(ips, pick.randint(1, len(ips)))))
+        time.sleep(max(0, begin + 0.05 - time.monotonic()))
+    for name, ips in pools.items():
+        endpoints(name, ",".join(ips))
+
+
 if __name__ == "__main__":
-    {"latency": latency, "burst": burst}[sys.argv[3]](*sys.argv[4:])
+    {"latency": latency, "burst": burst, "endpoints": endpoints, "shuffle": shuffle}[sys.argv[3]](*sys.argv[4:])

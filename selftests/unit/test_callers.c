@@ -179,12 +179,12 @@ Test(callers, selected_rows_come_and_go)
 {
 	static struct selected_key was[] = { { 1, 1 }, { 1, 3 }, { 2, 1 }, { 4, 4 } };
 	static struct selected_key now[] = { { 1, 2 }, { 1, 3 }, { 2, 1 }, { 5, 1 } };
-	const struct rows old = { .keys = was, .count = 4 };
-	struct tables t = {};
+	struct tables old = {}, t = {};
 	struct selected_change c = {};
 
+	old.selected.items = was;
 	t.selected.items = now;
-	t.selected.count = 4;
+	old.selected.count = t.selected.count = 4;
 	cr_assert_eq(selected_compare(&old, &t, &c), 0);
 	cr_assert_eq(c.fresh.count, 2);
 	cr_assert_eq(c.gone.count, 2);
@@ -197,9 +197,11 @@ Test(callers, selected_rows_come_and_go)
 
 static struct published published(void)
 {
+	static struct tables none;
 	struct published p;
 
 	published_init(&p);
+	p.tables = &none;
 	p.table[MAP_GEN_SOURCES].fd = p.table[MAP_GEN_SELECTED].fd = 1000;
 	p.table[MAP_GEN_SOURCES].room = p.table[MAP_GEN_SELECTED].room = 2;
 	p.callers.rows.count = 1;
@@ -244,7 +246,8 @@ Test(callers, in_place_only_one_is_replaced)
 Test(callers, in_place_only_while_rules_ask_for_the_same)
 {
 	static struct source_selector selectors[] = { { .id = 3 }, { .id = 4 } };
-	static __u32 ids[] = { 3, 4 };
+	static struct source_selector ids[] = { { .id = 3 }, { .id = 4 } };
+	struct tables was = {};
 	struct published p = published();
 	struct callers_change change = {};
 	struct selected_change none = {};
@@ -253,12 +256,13 @@ Test(callers, in_place_only_while_rules_ask_for_the_same)
 	t.selectors.items = selectors;
 	t.selectors.count = 2;
 	cr_expect_not(callers_fit(&p, &t, &change, &none));
-	p.selectors.items = ids;
-	p.selectors.count = 2;
+	was.selectors.items = ids;
+	was.selectors.count = 2;
+	p.tables = &was;
 	cr_expect(callers_fit(&p, &t, &change, &none));
 	t.selectors.count = 1;
 	cr_expect_not(callers_fit(&p, &t, &change, &none));
 	t.selectors.count = 2;
-	ids[1] = 5;
+	ids[1].id = 5;
 	cr_expect_not(callers_fit(&p, &t, &change, &none));
 }

@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 /*
  * Over random changes of a small, crowded cluster, tables that were patched are byte for byte those
- * that compile() makes of all objects.
+ * that compile() makes of all objects, but for the places of endpoints.
  */
 #include <criterion/criterion.h>
 #include <errno.h>
@@ -9,6 +9,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "lib/route/snapshot.h"
 #include "test_compile_util.h"
 
 enum {
@@ -29,7 +30,7 @@ struct cluster_model {
 	char *warnings; /* of the last compilation of all */
 	unsigned seed;
 	enum compile_http http;
-	size_t patched, anew, refused, same_endpoints, rules, rules_refused;
+	size_t patched, anew, refused, added, gathered, rules, rules_refused;
 };
 
 /* What one step does to it. */
@@ -367,6 +368,35 @@ static void same_sources(const struct tables *a, const struct tables *b, size_t 
 	}
 }
 
+/* Byte for byte, but for where its endpoints are; and these. */
+static void same_cluster(const struct tables *a, const struct tables *b, size_t i, size_t step)
+{
+	const struct cluster *x = &a->clusters.items[i], *y = &b->clusters.items[i];
+	struct cluster moved = *x;
+
+	moved.ep_first = y->ep_first;
+	cr_assert(!memcmp(&moved, y, sizeof(moved)), "cluster %zu, step %zu", i, step);
+	cr_assert(x->ep_first + x->ep_count <= a->endpoints.count &&
+			  a->endpoints.count == a->endpoint_names.count,
+		  "cluster %zu, step %zu", i, step);
+	if (!x->ep_count)
+		return;
+	cr_assert(!memcmp(&a->endpoints.items[x->ep_first], &b->endpoints.items[y->ep_first],
+			  x->ep_count * sizeof(*a->endpoints.items)),
+		  "endpoints of cluster %zu, step %zu", i, step);
+	cr_assert(!memcmp(&a->endpoint_names.items[x->ep_first],
+			  &b->endpoint_names.items[y->ep_first],
+			  x->ep_count * sizeof(*a->endpoint_names.items)),
+		  "names of cluster %zu, step %zu", i, step);
+}
+
+static void same_clusters(const struct tables *a, const struct tables *b, size_t step)
+{
+	cr_assert_eq(a->clusters.count, b->clusters.count, "step %zu", step);
+	for (size_t i = 0; i < a->clusters.count; i++)
+		same_cluster(a, b, i, step);
+}
+
 static void same_tables(const struct tables *a, const struct tables *b, size_t step)
 {
 	SAME_ROWS(services);
@@ -374,12 +404,10 @@ static void same_tables(const struct tables *a, const struct tables *b, size_t s
 	SAME_ROWS(rules);
 	SAME_ROWS(routes);
 	SAME_ROWS(dests);
-	SAME_ROWS(clusters);
-	SAME_ROWS(endpoints);
+	same_clusters(a, b, step);
 	SAME_ROWS(selected);
 	SAME_ROWS(route_names);
 	SAME_ROWS(cluster_names);
-	SAME_ROWS(endpoint_names);
 	SAME_ROWS(namespaces);
 	same_sources(a, b, step);
 	same_origins(a, b, step);
@@ -399,13 +427,82 @@ static void free_all(struct step *s, bool fresh)
 		object_free((struct object *)(fresh ? s->items[i].new : s->items[i].old));
 }
 
+/* Who is in which cluster. */
+static uint64_t members_digest(const struct tables *t)
+{
+	uint64_t digest = 1469598103934665603u;
+
+	for (size_t i = 0; i < t->clusters.count; i++) {
+		const struct cluster *c = &t->clusters.items[i];
+
+		for (__u32 k = c->ep_first; k < c->ep_first + c->ep_count; k++) {
+			digest = (digest ^ i) * 1099511628211u;
+			digest = (digest ^ t->endpoints.items[k].id) * 1099511628211u;
+			digest = (digest ^ (uintptr_t)t->endpoint_names.items[k]) * 1099511628211u;
+		}
+	}
+	return digest;
+}
+
+static bool has_endpoint(const struct tables *t, __u32 id)
+{
+	for (size_t i = 0; i < t->clusters.count; i++)
+		for (__u32 k = 0; k < t->clusters.items[i].ep_count; k++)
+			if (t->endpoints.items[t->clusters.items[i].ep_first + k].id == id)
+				return true;
+	for (__u32 i = 0; t->http && i < hs_count(t->http, HS_ENDPOINTS); i++)
+		if (hs_endpoint(t->http, i)->endpoint.id == id)
+			return true;
+	return false;
+}
+
+static void is_touched(const struct tables *t, const struct tables *before, __u32 id, size_t step)
+{
+	for (size_t i = 0; i < t->touched.count; i++)
+		if (t->touched.items[i].id == id)
+			return;
+	cr_assert(has_endpoint(before, id), "endpoint %u is not told of, step %zu", id, step);
+}
+
+/* Who makes counters is told of whatever may have come. */
+static void tells_of_new(const struct tables *t, const struct tables *before, size_t step)
+{
+	for (size_t i = 0; i < t->clusters.count; i++)
+		for (__u32 k = 0; k < t->clusters.items[i].ep_count; k++)
+			is_touched(t, before,
+				   t->endpoints.items[t->clusters.items[i].ep_first + k].id, step);
+	for (__u32 i = 0; t->http_patched && t->http && i < hs_count(t->http, HS_ENDPOINTS); i++)
+		is_touched(t, before, hs_endpoint(t->http, i)->endpoint.id, step);
+}
+
+static void compare_endpoints(struct cluster_model *m, const struct tables *t, size_t step)
+{
+	bool gathered = t->endpoints.items != m->tables->endpoints.items;
+
+	m->gathered += gathered;
+	m->added += !gathered && t->endpoints.count > m->tables->endpoints.count;
+	tells_of_new(t, m->tables, step);
+}
+
+/* Patches before this one may have taken almost all the room. */
+static void take_room(struct cluster_model *m)
+{
+	struct tables *owner = m->tables->owner[TABLES_ENDPOINTS];
+
+	if (chance(m, 30) && owner->endpoints_room - owner->endpoints_taken > 4)
+		owner->endpoints_taken = owner->endpoints_room - pick(m, 4);
+}
+
 static int patch(struct cluster_model *m, const struct step *s, struct tables **out,
 		 struct errors *errors)
 {
+	uint64_t before;
 	int r;
 
 	if (!m->index)
 		return COMPILE_ANEW;
+	take_room(m);
+	before = members_digest(m->tables);
 	if (compile_are_rules(s->items, s->count)) {
 		r = compile_rules(&m->index, s->items, s->count, m->http, m->tables, out, errors);
 		cr_assert(r == 0 || r == -EINVAL || (r == COMPILE_ANEW && !errors->count));
@@ -416,6 +513,7 @@ static int patch(struct cluster_model *m, const struct step *s, struct tables **
 		cr_assert(r == 0 || r == COMPILE_ANEW);
 	}
 	cr_assert_eq(!m->index, r != 0);
+	cr_assert_eq(members_digest(m->tables), before, "what is in force has changed");
 	return r;
 }
 
@@ -479,7 +577,8 @@ static void run_step(struct cluster_model *m, size_t step)
 		undo(m, &s, NULL);
 	} else if (!patched) {
 		m->patched++;
-		m->same_endpoints += tables->endpoints.items == m->tables->endpoints.items;
+		if (!compile_are_rules(s.items, s.count))
+			compare_endpoints(m, tables, step);
 		same_tables(tables, fresh, step);
 		compile_index_free(index);
 		tables_free(fresh);
@@ -505,13 +604,15 @@ static void run_all(unsigned seed, enum compile_http http)
 
 	for (size_t i = 0; i < STEPS; i++)
 		run_step(&m, i);
-	cr_log_info("%zu patched, %zu compiled anew, %zu refused; %zu shared all endpoints; %zu of "
-		    "rules, %zu of them refused",
-		    m.patched, m.anew, m.refused, m.same_endpoints, m.rules, m.rules_refused);
+	cr_log_info("%zu patched, %zu compiled anew, %zu refused; endpoints added by %zu, gathered by "
+		    "%zu; %zu of rules, %zu of them refused",
+		    m.patched, m.anew, m.refused, m.added, m.gathered, m.rules, m.rules_refused);
 	cr_expect_gt(m.rules, STEPS / 40, "%zu", m.rules);
 	cr_expect_gt(m.rules_refused, 0);
 	cr_expect_gt(m.patched, STEPS / 4, "%zu patched, %zu anew, %zu refused", m.patched, m.anew,
 		     m.refused);
+	cr_expect_gt(m.added, STEPS / 20, "%zu have added endpoints", m.added);
+	cr_expect_gt(m.gathered, STEPS / 60, "%zu have gathered endpoints", m.gathered);
 	compile_index_free(m.index);
 	tables_free(m.tables);
 	for (size_t i = 0; i < m.count; i++)

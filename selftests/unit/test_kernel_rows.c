@@ -1,15 +1,18 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #include <criterion/criterion.h>
 #include <errno.h>
+#include <stddef.h>
 #include <string.h>
 
-#include "daemon/datapath/publish_rows.h"
+#include "daemon/datapath/publish_inner.h"
 
 static struct service_entry services[] = {
 	{ .key = { .ns = 0, .port = 80 }, .value = { .id = 7, .rule_count = 1 } },
 	{ .key = { .ns = 2, .port = 81 }, .value = { .id = 8, .rule_count = 2 } },
 };
 static struct rule rules[] = { { .ns = 1, .route = 3 }, { .ns = 2, .route = 4 } };
+static struct cluster clusters[] = { { .id = 1, .ep_count = 2 } };
+static struct endpoint endpoints[] = { { .id = 1 }, { .id = 2 }, { .id = 3 } };
 static struct selected_key selected[] = { { 1, 1 }, { 2, 1 } };
 
 static struct tables tables(void)
@@ -20,6 +23,10 @@ static struct tables tables(void)
 	t.services.count = 2;
 	t.rules.items = rules;
 	t.rules.count = 2;
+	t.clusters.items = clusters;
+	t.clusters.count = 1;
+	t.endpoints.items = endpoints;
+	t.endpoints.count = 2;
 	t.selected.items = selected;
 	t.selected.count = 2;
 	return t;
@@ -53,42 +60,48 @@ Test(kernel_rows, arrays_are_values_alone)
 	cr_expect_eq(rows_open(&r, &t, MAP_CONNS), -EINVAL);
 }
 
-Test(kernel_rows, an_owned_copy_tells_a_change)
+Test(kernel_rows, a_map_serves_other_tables_with_the_same_rows)
 {
-	const struct inner_layout layout = { .key_size = sizeof(__u32),
-					     .value_size = sizeof(struct rule) };
-	struct tables t = tables();
-	struct rows old = {}, now = {};
+	struct rule same[2], other[2];
+	struct tables a = tables(), b = tables();
 
-	cr_assert_eq(rows_open(&old, &t, MAP_GEN_RULES), 0);
-	cr_assert_eq(rows_own(&old, &layout), 0);
-	cr_assert_eq(rows_open(&now, &t, MAP_GEN_RULES), 0);
-	cr_expect(rows_equal(&old, &now, &layout));
-	rules[1].route = 5;
-	cr_expect_not(rows_equal(&old, &now, &layout));
-	rows_free(&old);
-	rows_free(&now);
+	memcpy(same, rules, sizeof(same));
+	memcpy(other, rules, sizeof(other));
+	other[1].route = 5;
+	b.rules.items = same;
+	for (int map = MAP_GEN_SERVICES; map <= MAP_GEN_ENDPOINTS; map++)
+		cr_expect(rows_same(&a, &b, map), "%s", loader_map_name(map));
+	b.rules.items = other;
+	cr_expect_not(rows_same(&a, &b, MAP_GEN_RULES));
+	cr_expect(rows_same(&a, &b, MAP_GEN_SERVICES));
+	b.endpoints.count++; /* behind those that are shared */
+	cr_expect_not(rows_same(&a, &b, MAP_GEN_ENDPOINTS));
+	cr_expect_not(rows_same(&a, &b, MAP_GEN_SOURCES));
+	cr_expect_not(rows_same(&a, &b, MAP_GEN_SELECTED));
 }
 
-static void expect_changed(const char *was, const char *is, size_t first, size_t end)
+/* Rows of 44 bytes begin at multiples of 8. */
+Test(kernel_rows, ranges_of_a_mapped_table_change_one_by_one)
 {
-	const struct rows a = { .values = was, .count = strlen(was) };
-	const struct rows b = { .values = is, .count = strlen(is) };
-	size_t from, to;
+	const struct inner_layout layout = { .value_size = sizeof(struct cluster) };
+	const struct cluster rows[] = { { .id = 1, .max_connections = 7 },
+					{ .id = 2, .ep_first = 3, .ep_count = 4, .lb = 1 } };
+	const struct endpoint_range range = { 9, 8 };
+	_Alignas(8) char memory[4 * 48] = {};
+	struct inner inner = { .fd = -1, .at = memory };
+	struct cluster row;
+	__u64 word;
 
-	rows_changed(&a, &b, 1, &from, &to);
-	cr_expect_eq(from, first, "%s -> %s: from %zu", was, is, from);
-	cr_expect_eq(to, end, "%s -> %s: to %zu", was, is, to);
-}
-
-Test(kernel_rows, what_has_changed_lies_between_what_has_not)
-{
-	expect_changed("abcdef", "abXdef", 2, 3);
-	expect_changed("abcdef", "abdef", 2, 2);
-	expect_changed("abcdef", "abcXXdef", 3, 5);
-	expect_changed("abcabc", "abc", 3, 3);
-	expect_changed("aaa", "aaaa", 3, 4);
-	expect_changed("", "abc", 0, 3);
-	expect_changed("abc", "", 0, 0);
-	expect_changed("abc", "abc", 3, 3);
+	inner_write(&inner, &layout, 1, rows, 2);
+	memcpy(&row, memory + 48, sizeof(row));
+	cr_expect_eq(row.max_connections, 7);
+	memcpy(&row, memory + 96, sizeof(row));
+	cr_expect(row.id == 2 && row.ep_first == 3 && row.ep_count == 4);
+	memcpy(&word, &range, sizeof(word));
+	inner_store(&inner, &layout, 2, offsetof(struct cluster, ep_first), word);
+	memcpy(&row, memory + 96, sizeof(row));
+	cr_expect(row.id == 2 && row.ep_first == 9 && row.ep_count == 8 && row.lb == 1 &&
+		  !row.max_connections);
+	for (size_t i = 0; i < 48; i++)
+		cr_expect_eq(memory[i] | memory[144 + i], 0);
 }

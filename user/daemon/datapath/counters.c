@@ -202,17 +202,36 @@ static void name_http_endpoint(struct filler *f, const struct endpoint *e, int *
 	copy_name(s->name, sizeof(s->name), name);
 }
 
-int counters_add_endpoints(struct counters *c, const struct loader *l, const struct tables *t,
-			   size_t first, size_t end)
+static int name_members(struct filler *f, const struct tables *t, const struct cluster *c)
+{
+	int r = 0;
+
+	for (__u32 i = c->ep_first; !r && i < c->ep_first + c->ep_count; i++)
+		name_endpoint(f, t->endpoints.items[i].id, t->endpoint_names.items[i], &r);
+	return r;
+}
+
+int counters_add_endpoints(struct counters *c, const struct loader *l, const struct tables *t)
 {
 	_cleanup_(filler_free) struct filler f = { .ids = &c->ids[COUNT_ENDPOINTS] };
 	int r = 0;
 
 	filler_open(&f, l, MAP_ENDPOINTS, sizeof(__u32), sizeof(struct endpoint_stat));
-	for (size_t i = first; !r && i < end; i++)
-		name_endpoint(&f, t->endpoints.items[i].id, t->endpoint_names.items[i], &r);
+	for (size_t i = 0; !r && i < t->clusters.count; i++)
+		r = name_members(&f, t, &t->clusters.items[i]);
 	for (__u32 i = 0; !r && i < http_rows(t, HS_ENDPOINTS); i++)
 		name_http_endpoint(&f, &hs_endpoint(t->http, i)->endpoint, &r);
+	return r ? r : filler_flush(&f);
+}
+
+int counters_add_touched(struct counters *c, const struct loader *l, const struct tables *t)
+{
+	_cleanup_(filler_free) struct filler f = { .ids = &c->ids[COUNT_ENDPOINTS] };
+	int r = 0;
+
+	filler_open(&f, l, MAP_ENDPOINTS, sizeof(__u32), sizeof(struct endpoint_stat));
+	for (size_t i = 0; !r && i < t->touched.count; i++)
+		name_endpoint(&f, t->touched.items[i].id, t->touched.items[i].name, &r);
 	return r ? r : filler_flush(&f);
 }
 

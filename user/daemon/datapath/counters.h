@@ -43,9 +43,9 @@ void counters_free(struct counters *c);
 /* Makes the entries that `t` needs and that are missing, each with its name. Safe to call in
  * parallel with each other. */
 int counters_add_clusters(struct counters *c, const struct loader *l, const struct tables *t);
-/* Those of the kernel's tables between `first` and `end` only; the others' are there. */
-int counters_add_endpoints(struct counters *c, const struct loader *l, const struct tables *t,
-			   size_t first, size_t end);
+int counters_add_endpoints(struct counters *c, const struct loader *l, const struct tables *t);
+/* Those of t->touched; the others' are there. */
+int counters_add_touched(struct counters *c, const struct loader *l, const struct tables *t);
 int counters_add_routes(struct counters *c, const struct loader *l, const struct tables *t);
 int counters_add_dests(struct counters *c, const struct loader *l, const struct tables *t);
 /* A destination's number in `dests` of struct counters. */

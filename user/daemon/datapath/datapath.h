@@ -62,8 +62,8 @@ int kernel_adopt(struct kernel *k, struct registry *registry);
 /* The generation in force, 0 if none. */
 __u64 kernel_generation(struct kernel *k);
 /* Creates missing counter entries, fills fresh inner maps, makes them live. When it fails the old
- * generation stays. */
-int kernel_publish(struct kernel *k, const struct tables *tables);
+ * generation stays. Shares the tables from then on. */
+int kernel_publish(struct kernel *k, struct tables *tables);
 /*
  * Deletes counter entries whose names have been in no generation for a while and whose `active` is
  * 0. Works for a bounded time; returns after how many ms it wants to be called again, 0 if nothing

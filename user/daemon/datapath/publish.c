@@ -4,6 +4,8 @@
 #include <bpf/bpf.h>
 #include <errno.h>
 #include <pthread.h>
+#include <stddef.h>
+#include <string.h>
 
 #include "daemon/datapath/publish_callers.h"
 #include "lib/base/cleanup.h"
@@ -30,7 +32,7 @@ void published_free(struct published *p)
 	for (int id = 0; id < MAP_MAX; id++)
 		inner_free(&p->table[id]);
 	callers_free(&p->callers);
-	free(p->selectors.items);
+	tables_free(p->tables);
 }
 
 /* Tables on their way into the kernel. */
@@ -38,14 +40,14 @@ struct publication {
 	struct published *last;
 	struct loader *loader;
 	struct counters *counters;
-	const struct tables *tables;
+	struct tables *tables, *kept; /* the same: `kept` are the next to be p->last->tables */
 	const struct callers_change *callers;
 	struct selected_change selected;
 	struct inner next[MAP_MAX];
-	bool anew[MAP_MAX]; /* next[] is made; else the last one serves */
-	bool in_place;	    /* as the last maps of callers do, once they are changed */
-	TABLE(__u32) selectors;
-	size_t endpoints_first, endpoints_end; /* rows that have changed */
+	bool anew[MAP_MAX];   /* next[] is made; else the last one serves */
+	bool in_place;	      /* as the last maps of callers do, once they are changed */
+	bool ranges_in_place; /* likewise those of clusters and endpoints */
+	bool http_anew;	      /* the snapshot is not the last one with other endpoints */
 	__u64 generation;
 };
 
@@ -54,70 +56,76 @@ static void publication_free(struct publication *p)
 	for (int id = 0; id < MAP_MAX; id++)
 		inner_free(&p->next[id]);
 	selected_change_free(&p->selected);
-	free(p->selectors.items);
+	tables_free(p->kept);
 }
 
 /* ---- what is to be done ---- */
 
-static int list_selectors(struct publication *p)
+static bool is_last(const struct publication *p, enum tables_group group)
 {
-	for (size_t i = 0; i < p->tables->selectors.count; i++) {
-		__u32 *id = table_push(&p->selectors);
+	const struct tables *was = p->last->tables;
 
-		if (!id)
-			return -ENOMEM;
-		*id = p->tables->selectors.items[i].id;
-	}
-	return 0;
+	return was && was->owner[group] == p->tables->owner[group];
 }
 
-static int compare_table(struct publication *p, enum map_id id)
+static void compare_table(struct publication *p, enum map_id id)
 {
-	const struct inner *last = &p->last->table[id];
-	int r = rows_open(&p->next[id].rows, p->tables, id);
-
-	p->anew[id] = last->fd < 0 ||
-		      !rows_equal(&p->next[id].rows, &last->rows, &p->loader->inner[id]);
-	return r;
+	p->anew[id] = p->last->table[id].fd < 0 || !p->last->tables ||
+		      !rows_same(p->last->tables, p->tables, id);
 }
 
 static int compare_callers(struct publication *p)
 {
-	int r = selected_compare(&p->last->table[MAP_GEN_SELECTED].rows, p->tables, &p->selected);
+	int r = is_last(p, TABLES_SOURCES)
+			? 0
+			: selected_compare(p->last->tables, p->tables, &p->selected);
 
 	if (r)
 		return r;
 	p->in_place = callers_fit(p->last, p->tables, p->callers, &p->selected);
 	p->anew[MAP_GEN_SELECTED] = p->anew[MAP_GEN_SOURCES] = !p->in_place;
-	return p->in_place ? 0
-			   : rows_open(&p->next[MAP_GEN_SOURCES].rows, p->tables, MAP_GEN_SOURCES);
+	return 0;
+}
+
+/* Rows of their own, which no cluster has in any generation that may still be read. */
+static void compare_ranges(struct publication *p)
+{
+	const struct inner *clusters = &p->last->table[MAP_GEN_CLUSTERS];
+	const struct inner *endpoints = &p->last->table[MAP_GEN_ENDPOINTS];
+
+	p->ranges_in_place = clusters->at && endpoints->at && is_last(p, TABLES_ENDPOINTS) &&
+			     p->tables->endpoints.count <= endpoints->room;
+	if (p->ranges_in_place)
+		p->anew[MAP_GEN_CLUSTERS] = p->anew[MAP_GEN_ENDPOINTS] = false;
 }
 
 static int compare(struct publication *p)
 {
-	int r = list_selectors(p);
+	int r;
 
-	for (int id = MAP_GEN_SERVICES; !r && id < MAP_MAX; id++)
-		r = id == MAP_GEN_SOURCES ? 0 : compare_table(p, id);
-	if (!r)
-		r = compare_callers(p);
-	if (!r)
-		rows_changed(&p->last->table[MAP_GEN_ENDPOINTS].rows,
-			     &p->next[MAP_GEN_ENDPOINTS].rows, sizeof(struct endpoint),
-			     &p->endpoints_first, &p->endpoints_end);
+	for (int id = MAP_GEN_SERVICES; id <= MAP_GEN_DESTS; id++)
+		compare_table(p, id);
+	compare_ranges(p);
+	if (!p->ranges_in_place) {
+		compare_table(p, MAP_GEN_CLUSTERS);
+		compare_table(p, MAP_GEN_ENDPOINTS);
+	}
+	p->http_anew = p->tables->http && !is_last(p, TABLES_HTTP) && !p->tables->http_patched;
+	r = compare_callers(p);
 	for (int id = MAP_GEN_SERVICES; !r && id < MAP_MAX; id++)
 		if (p->anew[id])
 			p->next[id].serial = ++p->last->serial;
 	return r;
 }
 
-/* Callers alone make none, unless weft-proxy has been told of one: its snapshot has them. */
+/* Callers and endpoints alone make none, unless weft-proxy has been told of one: its snapshot has
+ * them. */
 static bool is_generation(const struct publication *p)
 {
 	for (int id = MAP_GEN_SERVICES; id < MAP_MAX; id++)
 		if (p->anew[id])
 			return true;
-	return p->tables->http;
+	return p->tables->http && !is_last(p, TABLES_HTTP);
 }
 
 /* ---- doing it ---- */
@@ -197,38 +205,45 @@ static int run_jobs(struct jobs *jobs)
 
 static int put_table(struct job *j)
 {
-	struct publication *p = j->p;
-	struct inner *next = p->anew[j->map] ? &p->next[j->map] : &p->last->table[j->map];
-	__u64 *held = &p->last->held[j->slot][j->map];
+	struct published *last = j->p->last;
+	__u64 *held = &last->held[j->slot][j->map];
 	int r;
 
 	*held = 0;
-	r = inner_put(next, p->loader, j->map, j->slot);
-	if (r)
-		return log_err(r, "put a table into %s", loader_map_name(j->map));
-	*held = next->serial;
-	return 0;
+	r = inner_put(&last->table[j->map], j->p->loader, j->map, j->slot);
+	if (!r)
+		*held = last->table[j->map].serial;
+	return r;
 }
 
-/* Of gen_sources `callers` has the rows. */
-static int keep_rows(struct publication *p, enum map_id id)
+static size_t room_of(const struct tables *t, enum map_id map, size_t count)
 {
-	if (id != MAP_GEN_SOURCES)
-		return rows_own(&p->next[id].rows, &p->loader->inner[id]);
-	rows_free(&p->next[id].rows);
-	return 0;
+	size_t room = t->owner[TABLES_ENDPOINTS]->endpoints_room;
+
+	if (map == MAP_GEN_SOURCES || map == MAP_GEN_SELECTED)
+		return callers_room(count);
+	return map == MAP_GEN_ENDPOINTS && room ? room : count;
 }
 
 static int make_table(struct job *j)
 {
-	struct inner *next = &j->p->next[j->map];
-	bool callers = j->map == MAP_GEN_SOURCES || j->map == MAP_GEN_SELECTED;
-	int r = inner_make(next, j->p->loader, j->map,
-			   callers ? callers_room(next->rows.count) : next->rows.count);
+	struct publication *p = j->p;
+	const struct tables *t = p->tables;
+	_cleanup_(inner_wanted_free) struct inner_wanted w = {
+		.in_place = t->owner[TABLES_ENDPOINTS]->endpoints_room &&
+			    (j->map == MAP_GEN_CLUSTERS || j->map == MAP_GEN_ENDPOINTS),
+	};
+	__u64 *held = &p->last->held[j->slot][j->map];
+	int r = rows_open(&w.rows, t, j->map);
 
+	*held = 0;
+	if (r)
+		return log_err(r, "make a table for %s", loader_map_name(j->map));
+	w.room = room_of(t, j->map, w.rows.count);
+	r = inner_make(&p->next[j->map], p->loader, j->map, j->slot, &w);
 	if (!r)
-		r = put_table(j);
-	return r ? r : keep_rows(j->p, j->map);
+		*held = p->next[j->map].serial;
+	return r;
 }
 
 static int add_clusters(struct job *j)
@@ -238,8 +253,12 @@ static int add_clusters(struct job *j)
 
 static int add_endpoints(struct job *j)
 {
-	return counters_add_endpoints(j->p->counters, j->p->loader, j->p->tables,
-				      j->p->endpoints_first, j->p->endpoints_end);
+	return counters_add_endpoints(j->p->counters, j->p->loader, j->p->tables);
+}
+
+static int add_touched(struct job *j)
+{
+	return counters_add_touched(j->p->counters, j->p->loader, j->p->tables);
 }
 
 static int add_routes(struct job *j)
@@ -255,11 +274,13 @@ static int add_dests(struct job *j)
 /* Of names that may be new. */
 static void list_counters(struct publication *p, struct jobs *jobs)
 {
-	const bool *anew = p->anew, http = p->tables->http;
+	const bool *anew = p->anew, http = p->http_anew;
 	bool destinations = anew[MAP_GEN_ROUTES] || anew[MAP_GEN_DESTS] || anew[MAP_GEN_CLUSTERS];
 
 	if (anew[MAP_GEN_ENDPOINTS] || http)
 		add_job(jobs, p, add_endpoints);
+	else if (p->tables->touched.count)
+		add_job(jobs, p, add_touched);
 	if (anew[MAP_GEN_CLUSTERS] || http)
 		add_job(jobs, p, add_clusters);
 	if (anew[MAP_GEN_ROUTES] || http)
@@ -296,20 +317,44 @@ static void wait_for_slot(struct publication *p)
 		publish_wait(p->last, p->loader);
 }
 
-static int make_tables(struct publication *p)
+static int make_tables(struct publication *p, bool generation)
 {
 	struct jobs jobs = { .count = 0 };
 	size_t counters;
 	int r;
 
-	wait_for_slot(p);
 	list_counters(p, &jobs);
 	counters = jobs.count;
-	list_tables(p, &jobs);
+	if (generation)
+		list_tables(p, &jobs);
+	if (jobs.count > counters)
+		wait_for_slot(p);
 	r = run_jobs(&jobs);
 	if (!r && jobs.count > counters)
 		p->last->waited = p->generation - 1;
 	return r;
+}
+
+/* ---- endpoints, in place ---- */
+
+static void change_ranges(struct publication *p)
+{
+	const struct inner_layout *in = p->loader->inner;
+	const struct tables *was = p->last->tables, *t = p->tables;
+	const struct cluster *old = was->clusters.items, *new = t->clusters.items;
+
+	inner_write(&p->last->table[MAP_GEN_ENDPOINTS], &in[MAP_GEN_ENDPOINTS],
+		    was->endpoints.count, t->endpoints.items + was->endpoints.count,
+		    t->endpoints.count - was->endpoints.count);
+	for (size_t i = 0; old != new &&i < t->clusters.count; i++) {
+		__u64 word;
+
+		if (old[i].ep_first == new[i].ep_first && old[i].ep_count == new[i].ep_count)
+			continue;
+		memcpy(&word, &new[i].ep_first, sizeof(word));
+		inner_store(&p->last->table[MAP_GEN_CLUSTERS], &in[MAP_GEN_CLUSTERS], i,
+			    offsetof(struct cluster, ep_first), word);
+	}
 }
 
 __u64 publish_current(const struct loader *l)
@@ -341,15 +386,8 @@ static void keep(struct publication *p)
 		p->last->table[id] = p->next[id];
 		inner_init(&p->next[id]);
 	}
-	if (p->in_place) {
-		rows_free(&p->last->table[MAP_GEN_SELECTED].rows);
-		p->last->table[MAP_GEN_SELECTED].rows = p->next[MAP_GEN_SELECTED].rows;
-		p->next[MAP_GEN_SELECTED].rows = (struct rows){};
-	}
-	free(p->last->selectors.items);
-	p->last->selectors.items = TAKE_PTR(p->selectors.items);
-	p->last->selectors.count = p->selectors.count;
-	p->last->selectors.room = p->selectors.room;
+	tables_free(p->last->tables);
+	p->last->tables = TAKE_PTR(p->kept);
 }
 
 static int write_generation(struct publication *p)
@@ -364,10 +402,8 @@ static int write_generation(struct publication *p)
 static int write_all(struct publication *p)
 {
 	bool generation = is_generation(p);
-	int r = generation ? make_tables(p) : 0;
+	int r = make_tables(p, generation);
 
-	if (!r && p->in_place)
-		r = keep_rows(p, MAP_GEN_SELECTED);
 	if (!r && p->in_place)
 		r = callers_add(p->last, p->loader, p->callers, &p->selected);
 	if (!r && generation)
@@ -376,19 +412,24 @@ static int write_all(struct publication *p)
 		p->last->written_ms = clock_ms();
 		p->last->untidy = true;
 	}
-	if (!r && p->in_place)
+	if (r)
+		return r;
+	if (p->ranges_in_place)
+		change_ranges(p);
+	if (p->in_place)
 		callers_remove(p->last, p->callers, &p->selected);
-	return r;
+	return 0;
 }
 
-int publish_tables(struct published *last, struct loader *l, struct counters *c,
-		   const struct tables *t, const struct callers_change *change)
+int publish_tables(struct published *last, struct loader *l, struct counters *c, struct tables *t,
+		   const struct callers_change *change)
 {
 	_cleanup_(publication_free) struct publication p = {
 		.last = last,
 		.loader = l,
 		.counters = c,
 		.tables = t,
+		.kept = tables_sharing(t),
 		.callers = change,
 		.generation = publish_current(l) + 1,
 	};
@@ -396,7 +437,7 @@ int publish_tables(struct published *last, struct loader *l, struct counters *c,
 
 	for (int id = 0; id < MAP_MAX; id++)
 		inner_init(&p.next[id]);
-	r = compare(&p);
+	r = p.kept ? compare(&p) : -ENOMEM;
 	if (r)
 		return log_err(r, "compare the tables with those in force");
 	r = write_all(&p);

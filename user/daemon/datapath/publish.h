@@ -7,7 +7,9 @@
  * A table that is as it was serves the next generation, too: its inner map stays in the slots that
  * it is in. Who calls (gen_sources, gen_selected) is no part of a generation, as what their ids
  * mean never changes: while the selectors of the rules are the same, one map of each serves all
- * generations and is changed in place, row by row.
+ * generations and is changed in place, row by row. Nor is which endpoints a cluster has: where the
+ * tables only add to those last written (TABLES_ENDPOINTS), their rows are added to gen_endpoints
+ * and the clusters' ranges are changed in place. A row is never used again while its map is.
  */
 #include "lib/tables/tables.h"
 #include "daemon/datapath/callers.h"
@@ -17,10 +19,10 @@
 
 /* The tables last written. */
 struct published {
-	struct inner table[MAP_MAX]; /* those of gen_sources are in `callers` */
+	struct tables *tables; /* NULL: none by this weftd. Objects they point to may be gone. */
+	struct inner table[MAP_MAX];
 	struct callers callers;
-	bool identified;	/* the node has been told of them, not only of an earlier weftd's */
-	TABLE(__u32) selectors; /* ids, in the tables' order */
+	bool identified; /* the node has been told of them, not only of an earlier weftd's */
 	/* The serial of the map that is in a slot; 0: unknown. */
 	__u64 held[GENERATION_SLOTS][MAP_MAX];
 	__u64 serial;	  /* of the map that was made last */
@@ -38,12 +40,13 @@ __u64 publish_current(const struct loader *l);
 /*
  * Makes missing counters, fills fresh inner maps in the next generation's slot where tables have
  * changed, brings the callers up to date, then writes the generation: a new one, unless only
- * callers have changed. When something fails the generation in force is untouched. `change`: from
- * p->callers to those of `t`; the caller brings p->callers up to date. Returns 0 or -errno, and
- * logs.
+ * callers and endpoints have changed and weft-proxy was told of neither. Then endpoints change.
+ * When something fails the generation in force is untouched. `change`: from p->callers to those of
+ * `t`, or nothing where both have the same sources; the caller brings p->callers up to date.
+ * Returns 0 or -errno, and logs.
  */
-int publish_tables(struct published *p, struct loader *l, struct counters *c,
-		   const struct tables *t, const struct callers_change *change);
+int publish_tables(struct published *p, struct loader *l, struct counters *c, struct tables *t,
+		   const struct callers_change *change);
 /* Frees the tables of the generations before the one in force, once that has been there long enough
  * that no program uses them. */
 void publish_tidy(struct published *p, struct loader *l);

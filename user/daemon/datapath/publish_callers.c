@@ -32,13 +32,14 @@ static int compare_keys(const struct selected_key *a, const struct selected_key 
 	return (a->selector > b->selector) - (a->selector < b->selector);
 }
 
-int selected_compare(const struct rows *old, const struct tables *t, struct selected_change *out)
+/* Both are ordered. */
+int selected_compare(const struct tables *old, const struct tables *t, struct selected_change *out)
 {
-	const struct selected_key *was = old->keys, *now = t->selected.items;
-	size_t i = 0, k = 0;
+	const struct selected_key *was = old ? old->selected.items : NULL, *now = t->selected.items;
+	size_t count = old ? old->selected.count : 0, i = 0, k = 0;
 
-	while (i < old->count || k < t->selected.count) {
-		int order = i == old->count	     ? 1
+	while (i < count || k < t->selected.count) {
+		int order = i == count		     ? 1
 			    : k == t->selected.count ? -1
 						     : compare_keys(&was[i], &now[k]);
 		struct selected_key *row = NULL;
@@ -66,10 +67,12 @@ size_t callers_room(size_t count)
 
 static bool same_selectors(const struct published *p, const struct tables *t)
 {
-	if (p->selectors.count != t->selectors.count)
+	const struct tables *was = p->tables;
+
+	if (was->selectors.count != t->selectors.count)
 		return false;
 	for (size_t i = 0; i < t->selectors.count; i++)
-		if (p->selectors.items[i] != t->selectors.items[i].id)
+		if (was->selectors.items[i].id != t->selectors.items[i].id)
 			return false;
 	return true;
 }
@@ -85,10 +88,10 @@ bool callers_fit(const struct published *p, const struct tables *t,
 	const struct inner *sources = &p->table[MAP_GEN_SOURCES];
 	const struct inner *rows = &p->table[MAP_GEN_SELECTED];
 
-	return sources->fd >= 0 && rows->fd >= 0 && same_selectors(p, t) &&
+	return p->tables && sources->fd >= 0 && rows->fd >= 0 && same_selectors(p, t) &&
 	       change->replaced.count <= 1 &&
 	       p->callers.rows.count + change->fresh.count <= sources->room &&
-	       rows->rows.count + selected->fresh.count <= rows->room;
+	       p->tables->selected.count + selected->fresh.count <= rows->room;
 }
 
 /* ---- doing it ---- */

@@ -12,8 +12,8 @@ struct selected_change {
 	TABLE(struct selected_key) fresh, gone;
 };
 
-/* Both are ordered. 0 or -ENOMEM. */
-int selected_compare(const struct rows *old, const struct tables *t, struct selected_change *out);
+/* `old` may be NULL. 0 or -ENOMEM. */
+int selected_compare(const struct tables *old, const struct tables *t, struct selected_change *out);
 void selected_change_free(struct selected_change *s);
 
 /* Whether the maps can take the change. */

@@ -21,10 +21,22 @@ void inner_init(struct inner *i)
 	*i = (struct inner){ .fd = -1 };
 }
 
+void inner_wanted_free(struct inner_wanted *w)
+{
+	rows_free(&w->rows);
+}
+
+static void unmap(struct inner *i)
+{
+	if (i->at)
+		munmap(i->at, i->mapped);
+	i->at = NULL;
+}
+
 void inner_free(struct inner *i)
 {
+	unmap(i);
 	closep(&i->fd);
-	rows_free(&i->rows);
 }
 
 static int make(const struct loader *l, enum map_id id, size_t room)
@@ -33,38 +45,59 @@ static int make(const struct loader *l, enum map_id id, size_t room)
 	LIBBPF_OPTS(bpf_map_create_opts, opts, .map_flags = in->flags, .btf_fd = (__u32)l->btf_fd,
 		    .btf_key_type_id = in->key_type, .btf_value_type_id = in->value_type);
 	int fd = bpf_map_create(in->type, loader_map_name(id), in->key_size, in->value_size,
-				room ? (__u32)room : 1, &opts);
+				(__u32)room, &opts);
 
 	return fd < 0 ? -errno : fd;
 }
 
 /* ---- arrays, as memory ---- */
 
-static void copy_rows(char *to, const struct rows *rows, size_t value_size, size_t stride)
+static size_t stride_of(const struct inner_layout *in)
 {
-	const char *from = rows->values;
-
-	if (stride == value_size) {
-		memcpy(to, from, rows->count * value_size);
-		return;
-	}
-	for (size_t i = 0; i < rows->count; i++)
-		memcpy(to + i * stride, from + i * value_size, value_size);
+	return (in->value_size + STRIDE - 1) / STRIDE * STRIDE;
 }
 
-static int fill_mapped(int fd, const struct rows *rows, const struct inner_layout *in)
+static void copy_rows(char *to, const char *from, size_t count, const struct inner_layout *in)
 {
-	size_t stride = (in->value_size + STRIDE - 1) / STRIDE * STRIDE;
-	size_t size = rows->count * stride;
-	void *at = size ? mmap(NULL, size, PROT_READ | PROT_WRITE, MAP_SHARED, fd, 0) : NULL;
+	size_t stride = stride_of(in);
+
+	if (stride == in->value_size) {
+		memcpy(to, from, count * stride);
+		return;
+	}
+	for (size_t i = 0; i < count; i++)
+		memcpy(to + i * stride, from + i * in->value_size, in->value_size);
+}
+
+static int fill_mapped(struct inner *i, const struct inner_wanted *w, const struct inner_layout *in)
+{
+	size_t size = (w->in_place ? i->room : w->rows.count) * stride_of(in);
+	void *at = size ? mmap(NULL, size, PROT_READ | PROT_WRITE, MAP_SHARED, i->fd, 0) : NULL;
 
 	if (at == MAP_FAILED)
 		return -errno;
-	if (size) {
-		copy_rows(at, rows, in->value_size, stride);
-		munmap(at, size);
-	}
+	if (w->rows.count)
+		copy_rows(at, w->rows.values, w->rows.count, in);
+	i->at = at;
+	i->mapped = size;
+	if (!w->in_place)
+		unmap(i);
 	return 0;
+}
+
+void inner_write(struct inner *i, const struct inner_layout *in, size_t first, const void *values,
+		 size_t count)
+{
+	if (count)
+		copy_rows(i->at + first * stride_of(in), values, count, in);
+}
+
+void inner_store(struct inner *i, const struct inner_layout *in, size_t row, size_t offset,
+		 __u64 word)
+{
+	void *at = i->at + row * stride_of(in) + offset;
+
+	__atomic_store_n((__u64 *)at, word, __ATOMIC_RELEASE);
 }
 
 /* ---- others, by batches ---- */
@@ -111,33 +144,34 @@ static int fill_batches(int fd, const struct rows *rows, const struct inner_layo
 }
 
 /* An outer map that an earlier version of weft has made takes none that are memory. */
-static int fill_array(int fd, const struct rows *rows, const struct inner_layout *in)
+static int fill_array(struct inner *i, const struct inner_wanted *w, const struct inner_layout *in)
 {
 	_cleanup_free_ __u32 *keys = NULL;
-	struct rows numbered = *rows;
+	struct rows numbered = w->rows;
 
 	if (in->flags & BPF_F_MMAPABLE)
-		return fill_mapped(fd, rows, in);
-	keys = calloc(rows->count + 1, sizeof(*keys));
+		return fill_mapped(i, w, in);
+	keys = calloc(w->rows.count + 1, sizeof(*keys));
 	if (!keys)
 		return -ENOMEM;
-	for (__u32 i = 0; i < rows->count; i++)
-		keys[i] = i;
+	for (__u32 k = 0; k < w->rows.count; k++)
+		keys[k] = k;
 	numbered.keys = keys;
-	return fill_batches(fd, &numbered, in);
+	return fill_batches(i->fd, &numbered, in);
 }
 
-int inner_make(struct inner *i, const struct loader *l, enum map_id map, size_t room)
+static int make_filled(struct inner *i, const struct loader *l, enum map_id map,
+		       const struct inner_wanted *w)
 {
 	const struct inner_layout *in = &l->inner[map];
 	int r;
 
-	i->room = room;
-	i->fd = make(l, map, room);
+	i->room = w->room ? w->room : 1;
+	i->fd = make(l, map, i->room);
 	if (i->fd < 0)
 		return log_err(i->fd, "make a table for %s", loader_map_name(map));
-	r = in->type == BPF_MAP_TYPE_ARRAY ? fill_array(i->fd, &i->rows, in)
-					   : fill_batches(i->fd, &i->rows, in);
+	r = in->type == BPF_MAP_TYPE_ARRAY ? fill_array(i, w, in)
+					   : fill_batches(i->fd, &w->rows, in);
 	return r ? log_err(r, "fill the table of %s", loader_map_name(map)) : 0;
 }
 
@@ -146,16 +180,33 @@ static int put(const struct inner *i, const struct loader *l, enum map_id map, _
 	return bpf_map_update_elem(l->map[map], &slot, &i->fd, BPF_ANY) ? -errno : 0;
 }
 
-int inner_put(struct inner *i, struct loader *l, enum map_id map, __u32 slot)
+static int put_failed(int r, enum map_id map)
+{
+	return log_err(r, "put a table into %s", loader_map_name(map));
+}
+
+int inner_put(const struct inner *i, const struct loader *l, enum map_id map, __u32 slot)
 {
 	int r = put(i, l, map, slot);
 
+	return r ? put_failed(r, map) : 0;
+}
+
+int inner_make(struct inner *i, struct loader *l, enum map_id map, __u32 slot,
+	       const struct inner_wanted *wanted)
+{
+	int r = make_filled(i, l, map, wanted);
+
+	if (r)
+		return r;
+	r = put(i, l, map, slot);
 	if (r == -EINVAL && l->inner[map].flags & BPF_F_MMAPABLE) {
 		l->inner[map].flags &= ~(__u32)BPF_F_MMAPABLE;
-		closep(&i->fd);
-		r = inner_make(i, l, map, i->room);
-		if (!r)
-			r = put(i, l, map, slot);
+		inner_free(i);
+		r = make_filled(i, l, map, wanted);
+		if (r)
+			return r;
+		r = put(i, l, map, slot);
 	}
-	return r;
+	return r ? put_failed(r, map) : 0;
 }

@@ -12,49 +12,33 @@ void rows_free(struct rows *r)
 	*r = (struct rows){};
 }
 
-static int copy(const void **borrowed, void **owned, size_t size)
+static bool same(const void *a, size_t a_count, const void *b, size_t b_count, size_t size)
 {
-	if (*owned)
-		return 0;
-	*owned = malloc(size + 1);
-	if (!*owned)
-		return -ENOMEM;
-	if (size)
-		memcpy(*owned, *borrowed, size);
-	*borrowed = *owned;
-	return 0;
+	return a_count == b_count && (a == b || !a_count || !memcmp(a, b, a_count * size));
 }
 
-int rows_own(struct rows *r, const struct inner_layout *in)
-{
-	int err = r->keys ? copy(&r->keys, &r->own_keys, r->count * in->key_size) : 0;
+#define SAME(table)                                                          \
+	same(a->table.items, a->table.count, b->table.items, b->table.count, \
+	     sizeof(*a->table.items))
 
-	return err ? err : copy(&r->values, &r->own_values, r->count * in->value_size);
-}
-
-bool rows_equal(const struct rows *a, const struct rows *b, const struct inner_layout *in)
+bool rows_same(const struct tables *a, const struct tables *b, enum map_id map)
 {
-	if (a->count != b->count)
+	switch (map) {
+	case MAP_GEN_SERVICES:
+		return SAME(services);
+	case MAP_GEN_RULES:
+		return SAME(rules);
+	case MAP_GEN_ROUTES:
+		return SAME(routes);
+	case MAP_GEN_DESTS:
+		return SAME(dests);
+	case MAP_GEN_CLUSTERS:
+		return SAME(clusters);
+	case MAP_GEN_ENDPOINTS:
+		return SAME(endpoints);
+	default:
 		return false;
-	if (!a->count)
-		return true;
-	return (!a->keys || !memcmp(a->keys, b->keys, a->count * in->key_size)) &&
-	       !memcmp(a->values, b->values, a->count * in->value_size);
-}
-
-void rows_changed(const struct rows *a, const struct rows *b, size_t value_size, size_t *first,
-		  size_t *end)
-{
-	const char *x = a->values, *y = b->values;
-	size_t least = a->count < b->count ? a->count : b->count, head = 0, tail = 0;
-
-	while (head < least && !memcmp(x + head * value_size, y + head * value_size, value_size))
-		head++;
-	while (tail < least - head && !memcmp(x + (a->count - tail - 1) * value_size,
-					      y + (b->count - tail - 1) * value_size, value_size))
-		tail++;
-	*first = head;
-	*end = b->count - tail;
+	}
 }
 
 static int own(struct rows *r, size_t count, size_t key_size, size_t value_size)

@@ -17,13 +17,8 @@ struct rows {
 
 /* `map` is one of MAP_GEN_*. 0 or -ENOMEM. */
 int rows_open(struct rows *r, const struct tables *t, enum map_id map);
-/* Makes them independent of the tables. 0 or -ENOMEM. */
-int rows_own(struct rows *r, const struct inner_layout *in);
-bool rows_equal(const struct rows *a, const struct rows *b, const struct inner_layout *in);
-/* Which rows of `b` are not those of `a`, neither from the beginning nor from the end: [*first,
- * *end). Of arrays. */
-void rows_changed(const struct rows *a, const struct rows *b, size_t value_size, size_t *first,
-		  size_t *end);
 void rows_free(struct rows *r);
+/* Whether a map of the one serves the other; false for those of callers. */
+bool rows_same(const struct tables *a, const struct tables *b, enum map_id map);
 
 #endif

@@ -67,10 +67,21 @@ void kernel_drop_tproxy(struct kernel *k)
 
 /* ---- generations ---- */
 
-int kernel_publish(struct kernel *k, const struct tables *tables)
+static int compare_callers(const struct kernel *k, const struct tables *t,
+			   struct callers_change *out)
+{
+	const struct tables *was = k->published.tables;
+
+	if (!was || was->owner[TABLES_SOURCES] != t->owner[TABLES_SOURCES])
+		return callers_compare(&k->published.callers, t, k->enrol == ENROL_ALL, out);
+	out->same = t->sources.count;
+	return 0;
+}
+
+int kernel_publish(struct kernel *k, struct tables *tables)
 {
 	_cleanup_(callers_change_free) struct callers_change change = {};
-	int r = callers_compare(&k->published.callers, tables, k->enrol == ENROL_ALL, &change);
+	int r = compare_callers(k, tables, &change);
 
 	if (!r)
 		r = callers_reserve(&k->published.callers, tables);

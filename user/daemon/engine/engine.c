@@ -141,7 +141,7 @@ int engine_list(const struct engine *e, struct objects *out)
 /* The proxy comes first: it must have the rules for connections before it is given any. */
 static int publish_first(struct engine *e)
 {
-	const struct tables *t = e->tables;
+	struct tables *t = e->tables;
 	int r = 0;
 
 	if (t->http)
@@ -418,7 +418,7 @@ static void tell_others(struct engine *e, const struct change *c)
 }
 
 /* What the kernel has already is no new generation. */
-static int publish(struct engine *e, const struct tables *t)
+static int publish(struct engine *e, struct tables *t)
 {
 	return e->tables && tables_same(e->tables, t) ? 0 : kernel_publish(e->kernel, t);
 }

@@ -163,6 +163,8 @@ int compile_keeping(const struct objects *objects, struct registry *registry,
 
 	if (!r)
 		r = compile_index(&x->mesh, http, NULL);
+	if (!r)
+		r = tables_spare_endpoints(x->mesh.t);
 	if (r)
 		return r;
 	x->policies = have_policies(objects);

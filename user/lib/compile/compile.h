@@ -47,8 +47,10 @@ enum {
 
 /*
  * The tables of `from`, which *index belongs to, after a change of pods and endpoints: byte for
- * byte what compile() would make of all objects, of which those that are new come last. It would
- * warn of the same as before. They share with `from` what is the same, and then own *index.
+ * byte what compile() would make of all objects, of which those that are new come last; but for the
+ * places of endpoints, as what a cluster had is left where it was and new rows are added at the
+ * end. It would warn of the same as before. They share with `from` what is the same, and then own
+ * *index.
  *
  * Returns 0 and sets *out; COMPILE_ANEW where more hangs on the change, or it is a large one;
  * -ENOMEM; -E2BIG. After anything but 0 *index is freed and NULL.

@@ -34,7 +34,7 @@ struct patch {
 	const struct tables *from;
 	struct tables *t;
 	uint64_t *facts;			     /* of change.hosts, before it */
-	TABLE(const struct plan_cluster *) clusters; /* of the hosts, in the order of their rows */
+	TABLE(const struct plan_cluster *) clusters; /* of the hosts */
 };
 
 static void patch_free(struct patch *p)
@@ -86,23 +86,31 @@ static int add_cluster(struct patch *p, struct plan_cluster *c)
 	return 0;
 }
 
+static int note_touched(struct patch *p, const struct members *list)
+{
+	for (size_t i = 0; i < list->count; i++) {
+		struct named_endpoint *e = table_push(&p->t->touched);
+
+		if (!e)
+			return -ENOMEM;
+		*e = (struct named_endpoint){ list->items[i].endpoint.id, list->items[i].name };
+	}
+	return 0;
+}
+
 static int find_members(struct patch *p, struct mesh_port *sp)
 {
 	int r = 0;
 
-	for (enum family family = 0; family < FAMILY_MAX && !r; family++)
+	for (enum family family = 0; family < FAMILY_MAX && !r; family++) {
 		if (sp->members[family])
 			r = members_again(p->mesh, sp, family);
+		if (sp->members[family] && !r)
+			r = note_touched(p, sp->members[family]);
+	}
 	for (struct plan_cluster *c = sp->clusters; c && !r; c = c->next)
 		r = add_cluster(p, c);
 	return r;
-}
-
-static int compare_rows(const void *a, const void *b)
-{
-	const struct plan_cluster *const *x = a, *const *y = b;
-
-	return ((*x)->index > (*y)->index) - ((*x)->index < (*y)->index);
 }
 
 static int find_clusters(struct patch *p)
@@ -115,9 +123,6 @@ static int find_clusters(struct patch *p)
 		for (size_t k = 0; k < h->port_count && !r; k++)
 			r = find_members(p, &h->ports[k]);
 	}
-	if (p->clusters.count)
-		qsort(p->clusters.items, p->clusters.count, sizeof(*p->clusters.items),
-		      compare_rows);
 	return r;
 }
 
@@ -133,99 +138,119 @@ static bool same_members(const struct tables *t, const struct plan_cluster *c)
 	return true;
 }
 
-/* How many endpoints the new tables have; *all_same: each cluster keeps those that it has. */
-static size_t count_endpoints(const struct patch *p, bool *all_same)
+/* Leaves out of p->clusters what keeps its endpoints; how many the others have. */
+static size_t keep_changed(struct patch *p)
 {
-	size_t count = p->from->endpoints.count;
+	size_t kept = 0, rows = 0;
 
-	*all_same = true;
 	for (size_t i = 0; i < p->clusters.count; i++) {
 		const struct plan_cluster *c = p->clusters.items[i];
 
-		count -= p->from->clusters.items[c->index].ep_count;
-		count += c->count;
-		*all_same &= same_members(p->from, c);
+		if (same_members(p->from, c))
+			continue;
+		p->clusters.items[kept++] = c;
+		rows += c->count;
 	}
-	return count;
+	p->clusters.count = kept;
+	return rows;
 }
 
-static int reserve_endpoints(struct patch *p, size_t count)
+static int copy_clusters(struct patch *p)
 {
 	struct tables *t = p->t;
+	size_t count = p->from->clusters.count;
 
-	tables_part(t, TABLES_ENDPOINTS);
-	t->clusters.room = p->from->clusters.count;
-	t->clusters.items = malloc((t->clusters.room + 1) * sizeof(*t->clusters.items));
-	t->endpoints.room = t->endpoint_names.room = count;
-	t->endpoints.items = malloc((count + 1) * sizeof(*t->endpoints.items));
-	t->endpoint_names.items = malloc((count + 1) * sizeof(*t->endpoint_names.items));
-	return t->clusters.items && t->endpoints.items && t->endpoint_names.items ? 0 : -ENOMEM;
+	tables_part(t, TABLES_CLUSTERS);
+	t->clusters.items = malloc((count + 1) * sizeof(*t->clusters.items));
+	if (!t->clusters.items)
+		return -ENOMEM;
+	t->clusters.room = t->clusters.count = count;
+	if (count)
+		memcpy(t->clusters.items, p->from->clusters.items,
+		       count * sizeof(*t->clusters.items));
+	for (size_t i = 0; i < p->clusters.count; i++)
+		t->clusters.items[p->clusters.items[i]->index].ep_count = 0;
+	return 0;
 }
 
-/* The endpoints of rows that stay as they are, one after the other. */
-static void copy_endpoints(struct patch *p, size_t first, size_t end)
-{
-	struct tables *t = p->t;
-	size_t count = end - first;
-
-	if (!count)
-		return;
-	memcpy(&t->endpoints.items[t->endpoints.count], &p->from->endpoints.items[first],
-	       count * sizeof(*t->endpoints.items));
-	memcpy(&t->endpoint_names.items[t->endpoint_names.count],
-	       &p->from->endpoint_names.items[first], count * sizeof(*t->endpoint_names.items));
-	t->endpoints.count += count;
-	t->endpoint_names.count += count;
-}
-
-static void write_members(struct tables *t, const struct plan_cluster *c)
-{
-	for (size_t i = 0; i < c->count; i++) {
-		t->endpoints.items[t->endpoints.count++] = c->members[i]->endpoint;
-		t->endpoint_names.items[t->endpoint_names.count++] = c->members[i]->name;
-	}
-}
-
-/* Clusters have their endpoints in the order of their rows. */
-static void write_endpoints(struct patch *p)
+/* Those of the clusters that keep them. */
+static void copy_endpoints(struct patch *p)
 {
 	const struct tables *from = p->from;
 	struct tables *t = p->t;
-	size_t next = 0, copied = 0;
+	size_t to = 0;
 
-	for (size_t i = 0; i < from->clusters.count; i++) {
-		const struct plan_cluster *c = next < p->clusters.count ? p->clusters.items[next]
-									: NULL;
-		struct cluster *row = &t->clusters.items[i];
+	for (size_t i = 0; i < t->clusters.count; i++) {
+		struct cluster *c = &t->clusters.items[i];
 
-		*row = from->clusters.items[i];
-		row->ep_first = t->endpoints.count + (from->clusters.items[i].ep_first - copied);
-		if (!c || c->index != i)
-			continue;
-		copy_endpoints(p, copied, from->clusters.items[i].ep_first);
-		copied = from->clusters.items[i].ep_first + from->clusters.items[i].ep_count;
-		row->ep_count = c->count;
-		write_members(t, c);
-		next++;
+		if (c->ep_count) {
+			memcpy(&t->endpoints.items[to], &from->endpoints.items[c->ep_first],
+			       c->ep_count * sizeof(*t->endpoints.items));
+			memcpy(&t->endpoint_names.items[to],
+			       &from->endpoint_names.items[c->ep_first],
+			       c->ep_count * sizeof(*t->endpoint_names.items));
+		}
+		c->ep_first = to;
+		to += c->ep_count;
 	}
-	copy_endpoints(p, copied, from->endpoints.count);
-	t->clusters.count = from->clusters.count;
+}
+
+/* The rows that no cluster has any more have taken all the room: new ones, without them, and room
+ * for `added`. */
+static int gather_endpoints(struct patch *p, size_t added)
+{
+	struct tables *t = p->t;
+	size_t kept = 0;
+	int r;
+
+	for (size_t i = 0; i < t->clusters.count; i++)
+		kept += t->clusters.items[i].ep_count;
+	tables_part(t, TABLES_ENDPOINTS);
+	t->endpoints.count = kept + added;
+	r = tables_spare_endpoints(t);
+	if (r)
+		return r;
+	t->endpoints.count = t->endpoint_names.count = t->endpoints_taken = kept;
+	copy_endpoints(p);
+	return 0;
+}
+
+static void write_endpoints(struct patch *p, __u32 first)
+{
+	struct tables *t = p->t;
+
+	for (size_t i = 0; i < p->clusters.count; i++) {
+		const struct plan_cluster *c = p->clusters.items[i];
+		struct cluster *row = &t->clusters.items[c->index];
+
+		row->ep_first = first;
+		row->ep_count = c->count;
+		for (size_t k = 0; k < c->count; k++, first++) {
+			t->endpoints.items[first] = c->members[k]->endpoint;
+			t->endpoint_names.items[first] = c->members[k]->name;
+		}
+	}
 }
 
 static int patch_endpoints(struct patch *p)
 {
-	bool all_same;
-	size_t count;
+	size_t added;
+	__u32 first;
 	int r = find_clusters(p);
 
 	if (r)
 		return r;
-	count = count_endpoints(p, &all_same);
-	if (all_same)
+	added = keep_changed(p);
+	if (!p->clusters.count)
 		return 0;
-	r = reserve_endpoints(p, count);
+	r = copy_clusters(p);
+	if (!r && !tables_add_endpoints(p->t, added, &first)) {
+		r = gather_endpoints(p, added);
+		if (!r && !tables_add_endpoints(p->t, added, &first))
+			r = -E2BIG;
+	}
 	if (!r)
-		write_endpoints(p);
+		write_endpoints(p, first);
 	return r;
 }
 
@@ -258,6 +283,7 @@ static int patch_http(struct patch *p)
 	int r = l7_patch(p->mesh, &p->change, p->from->http, &bytes, &size);
 
 	if (r == MESH_ANEW) {
+		t->http_patched = false;
 		tables_part(t, TABLES_HTTP);
 		return compile_http(p->mesh);
 	}
@@ -315,6 +341,7 @@ int compile_patch(struct compile_index **index, const struct object_change *chan
 	p.t = tables_sharing(from);
 	if (!p.t)
 		return -ENOMEM;
+	p.t->http_patched = true;
 	x->mesh.t = p.t;
 	x->mesh.errors = &p.errors;
 	r = patch(&p);

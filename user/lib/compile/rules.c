@@ -29,6 +29,8 @@ int compile_rules(struct compile_index **index, const struct object_change *chan
 	r = mesh->t ? mesh_change_rules(mesh, changes, count) : -ENOMEM;
 	if (!r)
 		r = compile_index(mesh, http, from);
+	if (!r)
+		r = tables_spare_endpoints(mesh->t);
 	mesh->errors = NULL;
 	if (r)
 		return r;

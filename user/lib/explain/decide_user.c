@@ -63,6 +63,11 @@ static const struct endpoint *table_endpoint(tables_ref a, __u32 i)
 	return i < a->t->endpoints.count ? &a->t->endpoints.items[i] : NULL;
 }
 
+static struct endpoint_range cluster_range(const struct cluster *c)
+{
+	return (struct endpoint_range){ c->ep_first, c->ep_count };
+}
+
 static const struct source *table_source(tables_ref a, const struct addr *addr)
 {
 	size_t i;

@@ -222,6 +222,18 @@ int sources_retire(struct mesh *mesh, const struct object *pod)
 	return 0;
 }
 
+/* Another pod has one of its addresses. */
+static bool is_contested(struct mesh *mesh, const struct object *pod)
+{
+	struct addr addr;
+
+	for (size_t i = 0; mesh->contested.count && i < pod->pod.ips.count; i++)
+		if (!addr_parse(pod->pod.ips.items[i], &addr) &&
+		    bytemap_get(&mesh->contested, addr.b, sizeof(addr.b)))
+			return true;
+	return false;
+}
+
 /* The rows are in the order of the pods, not all of which have any: how many there are before that
  * pod's. */
 static size_t rows_before(const struct mesh *mesh, size_t pod)
@@ -279,7 +291,7 @@ int sources_change(struct mesh *mesh, const struct object_change *c, size_t at)
 {
 	struct tables *t = mesh->t;
 	size_t first = c->old ? rows_before(mesh, at) : t->sources.count;
-	size_t contested = mesh->contested.count, count;
+	size_t count;
 	int r = 0;
 
 	if (c->old)
@@ -287,7 +299,7 @@ int sources_change(struct mesh *mesh, const struct object_change *c, size_t at)
 	count = t->sources.count;
 	if (c->new)
 		r = add_changed(mesh, c->new);
-	if (!r && contested != mesh->contested.count)
+	if (!r && c->new &&pod_has_address(c->new) && is_contested(mesh, c->new))
 		r = MESH_ANEW;
 	return r ? r : move_rows(t, first, t->sources.count - count);
 }

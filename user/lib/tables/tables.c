@@ -1,11 +1,14 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "lib/tables/tables.h"
 
+#include <errno.h>
 #include <stdlib.h>
 #include <string.h>
 
 #include "lib/base/pool.h"
 #include "lib/route/snapshot.h"
+
+enum { SPARE_ENDPOINTS = 1024 };
 
 struct tables *tables_new(void)
 {
@@ -45,9 +48,13 @@ static void rules_free(struct tables *t)
 	pool_free(t->arena);
 }
 
-static void endpoints_free(struct tables *t)
+static void clusters_free(struct tables *t)
 {
 	free(t->clusters.items);
+}
+
+static void endpoints_free(struct tables *t)
+{
 	free(t->endpoints.items);
 	free(t->endpoint_names.items);
 }
@@ -65,14 +72,15 @@ static void http_free(struct tables *t)
 }
 
 /* The owner stays as long as any of its groups is in use. */
-static void release(struct tables *t, enum tables_group group)
+void tables_release(struct tables *t, enum tables_group group)
 {
 	static void (*const free_group[])(struct tables *) = { [TABLES_RULES] = rules_free,
+							       [TABLES_CLUSTERS] = clusters_free,
 							       [TABLES_ENDPOINTS] = endpoints_free,
 							       [TABLES_SOURCES] = sources_free,
 							       [TABLES_HTTP] = http_free };
 
-	if (--t->users[group])
+	if (!t || --t->users[group])
 		return;
 	free_group[group](t);
 	for (int i = 0; i < TABLES_GROUPS; i++)
@@ -88,13 +96,21 @@ void tables_free(struct tables *t)
 
 	if (!t)
 		return;
+	free(t->touched.items);
+	memset(&t->touched, 0, sizeof(t->touched));
 	memcpy(owner, t->owner, sizeof(owner));
 	for (int i = 0; i < TABLES_GROUPS; i++)
 		own |= t->users[i];
 	if (!own)
 		free(t);
 	for (int i = 0; i < TABLES_GROUPS; i++)
-		release(owner[i], i);
+		tables_release(owner[i], i);
+}
+
+struct tables *tables_hold(struct tables *t, enum tables_group group)
+{
+	t->owner[group]->users[group]++;
+	return t->owner[group];
 }
 
 struct tables *tables_sharing(struct tables *from)
@@ -104,6 +120,7 @@ struct tables *tables_sharing(struct tables *from)
 	if (!t)
 		return NULL;
 	*t = *from;
+	memset(&t->touched, 0, sizeof(t->touched));
 	for (int i = 0; i < TABLES_GROUPS; i++) {
 		t->users[i] = 0;
 		t->owner[i]->users[i]++;
@@ -113,11 +130,13 @@ struct tables *tables_sharing(struct tables *from)
 
 void tables_part(struct tables *t, enum tables_group group)
 {
-	release(t->owner[group], group);
+	tables_release(t->owner[group], group);
 	t->owner[group] = t;
 	t->users[group] = 1;
-	if (group == TABLES_ENDPOINTS) {
+	if (group == TABLES_CLUSTERS) {
 		memset(&t->clusters, 0, sizeof(t->clusters));
+	} else if (group == TABLES_ENDPOINTS) {
+		t->endpoints_room = t->endpoints_taken = 0;
 		memset(&t->endpoints, 0, sizeof(t->endpoints));
 		memset(&t->endpoint_names, 0, sizeof(t->endpoint_names));
 	} else if (group == TABLES_HTTP) {
@@ -135,8 +154,9 @@ void tables_join(struct tables *t, struct tables *from, enum tables_group group)
 	t->users[group] = 0;
 	t->owner[group] = from->owner[group];
 	t->owner[group]->users[group]++;
-	if (group == TABLES_ENDPOINTS) {
+	if (group == TABLES_CLUSTERS) {
 		memcpy(&t->clusters, &from->clusters, sizeof(t->clusters));
+	} else if (group == TABLES_ENDPOINTS) {
 		memcpy(&t->endpoints, &from->endpoints, sizeof(t->endpoints));
 		memcpy(&t->endpoint_names, &from->endpoint_names, sizeof(t->endpoint_names));
 	} else if (group == TABLES_HTTP) {
@@ -148,6 +168,40 @@ void tables_join(struct tables *t, struct tables *from, enum tables_group group)
 		memcpy(&t->selected, &from->selected, sizeof(t->selected));
 	}
 }
+
+/* ---- room for more endpoints ---- */
+
+int tables_spare_endpoints(struct tables *t)
+{
+	size_t room = t->endpoints.count + t->endpoints.count / 2 + SPARE_ENDPOINTS;
+	struct endpoint *rows = reallocarray(t->endpoints.items, room, sizeof(*rows));
+	const char **names;
+
+	if (!rows)
+		return -ENOMEM;
+	t->endpoints.items = rows;
+	names = reallocarray(t->endpoint_names.items, room, sizeof(*names));
+	if (!names)
+		return -ENOMEM;
+	t->endpoint_names.items = names;
+	t->endpoints.room = t->endpoint_names.room = t->endpoints_room = room;
+	t->endpoints_taken = t->endpoints.count;
+	return 0;
+}
+
+bool tables_add_endpoints(struct tables *t, size_t count, __u32 *first)
+{
+	struct tables *owner = t->owner[TABLES_ENDPOINTS];
+
+	if (owner->endpoints_taken + count > owner->endpoints_room)
+		return false;
+	*first = (__u32)owner->endpoints_taken;
+	owner->endpoints_taken += count;
+	t->endpoints.count = t->endpoint_names.count = owner->endpoints_taken;
+	return true;
+}
+
+/* ---- finding ---- */
 
 const char *tables_namespace(const struct tables *t, __u32 id)
 {
@@ -192,11 +246,44 @@ void tables_order_namespaces(struct tables *t)
 	 (!a->table.count || a->table.items == b->table.items || \
 	  !memcmp(a->table.items, b->table.items, a->table.count * sizeof(*a->table.items))))
 
+static bool endpoints_same(const struct tables *a, const struct cluster *x, const struct tables *b,
+			   const struct cluster *y)
+{
+	for (__u32 i = 0; i < x->ep_count; i++)
+		if (memcmp(&a->endpoints.items[x->ep_first + i],
+			   &b->endpoints.items[y->ep_first + i], sizeof(struct endpoint)) != 0)
+			return false;
+	return true;
+}
+
+static bool clusters_same(const struct tables *a, const struct tables *b)
+{
+	bool shared = a->endpoints.items == b->endpoints.items;
+
+	if (a->clusters.count != b->clusters.count)
+		return false;
+	if (shared && a->clusters.items == b->clusters.items)
+		return true;
+	for (size_t i = 0; i < a->clusters.count; i++) {
+		const struct cluster *x = &a->clusters.items[i], *y = &b->clusters.items[i];
+		struct cluster moved = *y;
+
+		moved.ep_first = x->ep_first;
+		if (memcmp(x, &moved, sizeof(moved)) != 0)
+			return false;
+		if (!(shared && x->ep_first == y->ep_first) && !endpoints_same(a, x, b, y))
+			return false;
+	}
+	return true;
+}
+
 /* Field by field: the object that an address is of may be another one by now. */
 static bool sources_same(const struct tables *a, const struct tables *b)
 {
 	if (a->sources.count != b->sources.count)
 		return false;
+	if (a->sources.items == b->sources.items)
+		return true;
 	for (size_t i = 0; i < a->sources.count; i++) {
 		const struct source_entry *x = &a->sources.items[i], *y = &b->sources.items[i];
 
@@ -210,11 +297,10 @@ static bool sources_same(const struct tables *a, const struct tables *b)
 
 bool tables_same(const struct tables *a, const struct tables *b)
 {
-	return SAME(services) && SAME(rules) && SAME(routes) && SAME(dests) && SAME(clusters) &&
-	       SAME(endpoints) && SAME(selected) && SAME(route_names) && SAME(cluster_names) &&
-	       SAME(endpoint_names) && sources_same(a, b) &&
-	       a->min_timeout_ms == b->min_timeout_ms && !a->http == !b->http &&
-	       a->http_size == b->http_size &&
+	return SAME(services) && SAME(rules) && SAME(routes) && SAME(dests) &&
+	       clusters_same(a, b) && SAME(selected) && SAME(route_names) && SAME(cluster_names) &&
+	       sources_same(a, b) && a->min_timeout_ms == b->min_timeout_ms &&
+	       !a->http == !b->http && a->http_size == b->http_size &&
 	       (!a->http_size || a->http_bytes == b->http_bytes ||
 		!memcmp(a->http_bytes, b->http_bytes, a->http_size));
 }

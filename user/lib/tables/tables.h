@@ -70,10 +70,19 @@ struct cluster_origin {
 	bool known;	    /* the service and the subset exist */
 };
 
-/* What generations share when a change has left it as it was (tables_share()). */
+/* An endpoint that a change may have brought. The name is owned by the registry. */
+struct named_endpoint {
+	__u32 id;
+	const char *name;
+};
+
+/* What generations share when a change has left it as it was (tables_sharing()). */
 enum tables_group {
 	TABLES_RULES,	  /* everything but the following, and the arena */
-	TABLES_ENDPOINTS, /* clusters, endpoints, endpoint_names */
+	TABLES_CLUSTERS,  /* clusters: of those with the same rules, only which endpoints they have
+			   * may differ */
+	TABLES_ENDPOINTS, /* endpoints, endpoint_names: those that share them may each have more
+			   * rows than the one before, at the end */
 	TABLES_SOURCES,	  /* sources, selected */
 	TABLES_HTTP,	  /* http, http_bytes, http_size */
 	TABLES_GROUPS,
@@ -84,6 +93,12 @@ struct tables {
 	/* Whose each group is, and how many have that of this one, itself included. */
 	struct tables *owner[TABLES_GROUPS];
 	size_t users[TABLES_GROUPS];
+	/* Of the owner of TABLES_ENDPOINTS: how many rows there are room for, and how many are
+	 * taken by any tables that share them. 0: none are ever added. */
+	size_t endpoints_room, endpoints_taken;
+	/* Of a patch: the endpoints of all services that it has changed. */
+	TABLE(struct named_endpoint) touched;
+	bool http_patched; /* the snapshot is that of `touched`, and else the one before */
 	TABLE(struct service_entry) services;
 	TABLE(struct service_origin) service_origins; /* parallel to services */
 	/* Services whose cluster IP isn't given, under made-up addresses: for explain, never
@@ -95,7 +110,7 @@ struct tables {
 	TABLE(struct route) routes;
 	TABLE(struct dest) dests;
 	TABLE(struct cluster) clusters;
-	TABLE(struct endpoint) endpoints;
+	TABLE(struct endpoint) endpoints; /* some of them of no cluster, after a patch */
 	TABLE(struct source_entry) sources;
 	TABLE(struct selected_key) selected;
 	/* Names for the counters that this generation uses. Parallel to routes, clusters,
@@ -135,7 +150,20 @@ void tables_order_namespaces(struct tables *t);
 /* Shares a group of `from`, not TABLES_RULES, which is empty and the tables' own. */
 void tables_join(struct tables *t, struct tables *from, enum tables_group group);
 
-/* Whether kernel and proxy would do the same by either: where rules came from is not compared.
+/* Keeps a group for as long as the tables' other groups come and go: who owns it, to be given to
+ * tables_release(). */
+struct tables *tables_hold(struct tables *t, enum tables_group group);
+void tables_release(struct tables *owner, enum tables_group group); /* accepts NULL */
+
+/* Gives new endpoints, which nothing shares yet, room for half as many again and some. 0 or
+ * -ENOMEM. */
+int tables_spare_endpoints(struct tables *t);
+/* Rows for `count` more endpoints, which the caller fills in; *first is the first of them. False if
+ * there is no room. */
+bool tables_add_endpoints(struct tables *t, size_t count, __u32 *first);
+
+/* Whether kernel and proxy would do the same by either: where rules came from, and in which
+ * rows the endpoints are, is not compared.
  * Both are of one registry. */
 bool tables_same(const struct tables *a, const struct tables *b);
 
