@@ -11,6 +11,7 @@
 
 #include "lib/base/cleanup.h"
 #include "lib/compile/compile.h"
+#include "lib/route/snapshot.h"
 #include "lib/schema/parse.h"
 
 enum { SERVICES = 1000, PODS_EACH = 10, ROUNDS = 300 };
@@ -146,7 +147,7 @@ static void run(const char *what, bool slices, struct registry *registry)
 	if (compile_keeping(&objects, registry, COMPILE_HTTP_NEEDED, &tables, &index, &errors))
 		fail(errors.items[0].text);
 	printf("%-40s compiled in %6.2f ms, snapshot of %zu KiB, ", what, now_ms() - begun,
-	       tables->http_size / 1024);
+	       tables->http ? tables->http->header->size / 1024 : 0);
 	for (int i = 0; i < ROUNDS; i++) {
 		struct object_change c = change(i * 7 % SERVICES, slices, i);
 		struct tables *next = NULL;

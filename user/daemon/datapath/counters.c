@@ -202,6 +202,12 @@ static void name_http_endpoint(struct filler *f, const struct endpoint *e, int *
 	copy_name(s->name, sizeof(s->name), name);
 }
 
+static void name_http_members(struct filler *f, struct http_members m, int *r)
+{
+	for (__u32 i = 0; !*r && i < m.count; i++)
+		name_http_endpoint(f, &m.items[i].endpoint, r);
+}
+
 int counters_add_endpoints(struct counters *c, const struct loader *l, const struct tables *t,
 			   size_t first, size_t end)
 {
@@ -211,8 +217,8 @@ int counters_add_endpoints(struct counters *c, const struct loader *l, const str
 	filler_open(&f, l, MAP_ENDPOINTS, sizeof(__u32), sizeof(struct endpoint_stat));
 	for (size_t i = first; !r && i < end; i++)
 		name_endpoint(&f, t->endpoints.items[i].id, t->endpoint_names.items[i], &r);
-	for (__u32 i = 0; !r && i < http_rows(t, HS_ENDPOINTS); i++)
-		name_http_endpoint(&f, &hs_endpoint(t->http, i)->endpoint, &r);
+	for (__u32 i = 0; !r && i < http_rows(t, HS_CLUSTERS); i++)
+		name_http_members(&f, http_members(t->http, hs_cluster(t->http, i)), &r);
 	return r ? r : filler_flush(&f);
 }
 

@@ -5,7 +5,7 @@
 #include <string.h>
 
 #include "lib/base/pool.h"
-#include "lib/route/snapshot.h"
+#include "lib/route/pack.h"
 
 struct tables *tables_new(void)
 {
@@ -61,7 +61,6 @@ static void sources_free(struct tables *t)
 static void http_free(struct tables *t)
 {
 	http_snapshot_close(t->http);
-	free(t->http_bytes);
 }
 
 /* The owner stays as long as any of its groups is in use. */
@@ -122,8 +121,6 @@ void tables_part(struct tables *t, enum tables_group group)
 		memset(&t->endpoint_names, 0, sizeof(t->endpoint_names));
 	} else if (group == TABLES_HTTP) {
 		t->http = NULL;
-		t->http_bytes = NULL;
-		t->http_size = 0;
 	} else {
 		memset(&t->sources, 0, sizeof(t->sources));
 		memset(&t->selected, 0, sizeof(t->selected));
@@ -195,7 +192,5 @@ bool tables_same(const struct tables *a, const struct tables *b)
 	       SAME(endpoints) && SAME(selected) && SAME(route_names) && SAME(cluster_names) &&
 	       SAME(endpoint_names) && sources_same(a, b) &&
 	       a->min_timeout_ms == b->min_timeout_ms && !a->http == !b->http &&
-	       a->http_size == b->http_size &&
-	       (!a->http_size || a->http_bytes == b->http_bytes ||
-		!memcmp(a->http_bytes, b->http_bytes, a->http_size));
+	       (!a->http || http_snapshot_same(a->http, b->http));
 }

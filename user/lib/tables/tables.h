@@ -75,7 +75,7 @@ enum tables_group {
 	TABLES_RULES,	  /* everything but the following, and the arena */
 	TABLES_ENDPOINTS, /* clusters, endpoints, endpoint_names */
 	TABLES_SOURCES,	  /* sources, selected */
-	TABLES_HTTP,	  /* http, http_bytes, http_size */
+	TABLES_HTTP,	  /* http */
 	TABLES_GROUPS,
 };
 
@@ -110,8 +110,6 @@ struct tables {
 	uint32_t min_timeout_ms;
 	/* What weft-proxy decides by, where any HTTP rule, policy or server is known; else NULL. */
 	struct http_snapshot *http;
-	void *http_bytes; /* the snapshot's */
-	size_t http_size;
 	struct pool *arena;
 };
 
