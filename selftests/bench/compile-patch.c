@@ -10,6 +10,7 @@
 
 #include "lib/base/cleanup.h"
 #include "lib/compile/compile.h"
+#include "lib/route/snapshot.h"
 #include "lib/schema/parse.h"
 
 enum { SERVICES = 1000, PODS_EACH = 10, ROUNDS = 300, SPACES = 20 };
@@ -242,7 +243,7 @@ static void run_first(struct registry *registry, const char *what)
 
 		compiled_anew(registry, &tables, &index, &errors);
 		printf("%s: compiled in %.2f ms%s, snapshot of %zu KiB\n", what, now_ms() - begun,
-		       i ? " again" : "", tables->http_size / 1024);
+		       i ? " again" : "", tables->http ? tables->http->header->size / 1024 : 0);
 		compile_index_free(index);
 		tables_free(tables);
 		errors_free(&errors);

@@ -91,9 +91,9 @@ int LLVMFuzzerInitialize(int *argc, char ***argv)
 	if (compile(&objects, registry, COMPILE_HTTP_ALWAYS, &tables, &errors))
 		abort();
 	errors_free(&errors);
-	base = tables->http_bytes;
-	base_size = tables->http_size;
 	good = tables->http;
+	base = (const char *)good->header;
+	base_size = good->header->size;
 	if (!hs_count(good, HS_SOURCES))
 		abort();
 	for (int i = HS_POLICIES; i <= HS_PEERS; i++)

@@ -9,6 +9,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "lib/route/pack.h"
 #include "lib/route/snapshot.h"
 #include "test_compile_util.h"
 
@@ -397,6 +398,19 @@ static void same_clusters(const struct tables *a, const struct tables *b, size_t
 		same_cluster(a, b, i, step);
 }
 
+/* Packed, it is byte for byte what is compiled. */
+static void same_snapshot(const struct http_snapshot *a, const struct http_snapshot *b, size_t step)
+{
+	_cleanup_free_ void *bytes = NULL;
+	size_t size;
+
+	cr_assert_null(b->changes);
+	cr_assert_eq(http_snapshot_pack(a, &bytes, &size), 0);
+	cr_assert_eq(size, b->header->size, "step %zu", step);
+	cr_assert(!memcmp(bytes, b->header, size), "the snapshot, step %zu", step);
+	cr_assert(http_snapshot_same(a, b) && http_snapshot_same(b, a));
+}
+
 static void same_tables(const struct tables *a, const struct tables *b, size_t step)
 {
 	SAME_ROWS(services);
@@ -413,9 +427,8 @@ static void same_tables(const struct tables *a, const struct tables *b, size_t s
 	same_origins(a, b, step);
 	cr_assert_eq(a->min_timeout_ms, b->min_timeout_ms);
 	cr_assert_eq(!a->http, !b->http, "step %zu", step);
-	cr_assert_eq(a->http_size, b->http_size, "step %zu", step);
-	cr_assert(!a->http_size || !memcmp(a->http_bytes, b->http_bytes, a->http_size),
-		  "the snapshot, step %zu", step);
+	if (a->http)
+		same_snapshot(a->http, b->http, step);
 	cr_assert(tables_same(a, b));
 }
 
@@ -444,16 +457,30 @@ static uint64_t members_digest(const struct tables *t)
 	return digest;
 }
 
+static struct http_members members_of(const struct tables *t, __u32 cluster)
+{
+	return http_members(t->http, hs_cluster(t->http, cluster));
+}
+
+static bool has_http_endpoint(const struct tables *t, __u32 id)
+{
+	for (__u32 i = 0; t->http && i < hs_count(t->http, HS_CLUSTERS); i++) {
+		struct http_members m = members_of(t, i);
+
+		for (__u32 k = 0; k < m.count; k++)
+			if (m.items[k].endpoint.id == id)
+				return true;
+	}
+	return false;
+}
+
 static bool has_endpoint(const struct tables *t, __u32 id)
 {
 	for (size_t i = 0; i < t->clusters.count; i++)
 		for (__u32 k = 0; k < t->clusters.items[i].ep_count; k++)
 			if (t->endpoints.items[t->clusters.items[i].ep_first + k].id == id)
 				return true;
-	for (__u32 i = 0; t->http && i < hs_count(t->http, HS_ENDPOINTS); i++)
-		if (hs_endpoint(t->http, i)->endpoint.id == id)
-			return true;
-	return false;
+	return has_http_endpoint(t, id);
 }
 
 static void is_touched(const struct tables *t, const struct tables *before, __u32 id, size_t step)
@@ -471,8 +498,12 @@ static void tells_of_new(const struct tables *t, const struct tables *before, si
 		for (__u32 k = 0; k < t->clusters.items[i].ep_count; k++)
 			is_touched(t, before,
 				   t->endpoints.items[t->clusters.items[i].ep_first + k].id, step);
-	for (__u32 i = 0; t->http_patched && t->http && i < hs_count(t->http, HS_ENDPOINTS); i++)
-		is_touched(t, before, hs_endpoint(t->http, i)->endpoint.id, step);
+	for (__u32 i = 0; t->http_patched && t->http && i < hs_count(t->http, HS_CLUSTERS); i++) {
+		struct http_members m = members_of(t, i);
+
+		for (__u32 k = 0; k < m.count; k++)
+			is_touched(t, before, m.items[k].endpoint.id, step);
+	}
 }
 
 static void compare_endpoints(struct cluster_model *m, const struct tables *t, size_t step)

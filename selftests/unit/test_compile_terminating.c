@@ -166,6 +166,7 @@ static void expect_cluster(const struct http_tables *t, const char *subset, enum
 {
 	const struct hs_cluster *c = NULL;
 	char got[ENDPOINTS_MAX + 1] = "", text[ADDR_TEXT_MAX];
+	struct http_members m;
 	__u32 i, from, to;
 
 	for (i = 0; i < hs_count(t->snapshot, HS_CLUSTERS); i++) {
@@ -174,12 +175,12 @@ static void expect_cluster(const struct http_tables *t, const char *subset, enum
 			break;
 	}
 	cr_assert_lt(i, hs_count(t->snapshot, HS_CLUSTERS), "%s: no \"%s\"", about, subset);
-	from = family == FAMILY_V4 ? 0 : c->endpoints_v4;
-	to = family == FAMILY_V4 ? c->endpoints_v4 : c->endpoints.count;
+	m = http_members(t->snapshot, c);
+	from = family == FAMILY_V4 ? 0 : m.v4;
+	to = family == FAMILY_V4 ? m.v4 : m.count;
 	cr_assert_leq(to - from, ENDPOINTS_MAX, "%s", about);
 	for (i = from; i < to; i++) {
-		const struct endpoint *e =
-			&hs_endpoint(t->snapshot, c->endpoints.first + i)->endpoint;
+		const struct endpoint *e = &m.items[i].endpoint;
 
 		addr_format_port(&e->addr, e->port, text);
 		got[i - from] = number_of(text);

@@ -19,11 +19,11 @@
 
 static void offer(struct row_bench *b)
 {
-	const struct tables *tables = b->tables.tables;
+	const struct hs_header *bytes = b->tables.snapshot->header;
 	_cleanup_close_ int fd = memfd_create("snapshot", MFD_CLOEXEC);
 	struct config *c = NULL;
 
-	cr_assert_eq(write(fd, tables->http_bytes, tables->http_size), (ssize_t)tables->http_size);
+	cr_assert_eq(write(fd, bytes, bytes->size), (ssize_t)bytes->size);
 	cr_assert_eq(config_map(fd, &c), 0);
 	router_offer(b->rules, c);
 	config_unref(c);

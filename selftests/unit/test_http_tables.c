@@ -169,9 +169,9 @@ Test(http_tables, pods_and_addresses)
 	cr_assert_not_null(plain);
 	cr_expect_null(http_plain(t.snapshot, &addr, 81));
 	c = hs_cluster(t.snapshot, hs_dest(t.snapshot, plain->dests.first)->cluster);
-	cr_expect_eq(c->endpoints.count, 2);
-	cr_expect_eq(c->endpoints_v4, 1);
-	second = &hs_endpoint(t.snapshot, c->endpoints.first + 1)->endpoint;
+	cr_expect_eq(http_members(t.snapshot, c).count, 2);
+	cr_expect_eq(http_members(t.snapshot, c).v4, 1);
+	second = &http_members(t.snapshot, c).items[1].endpoint;
 	addr_format_port(&second->addr, second->port, text);
 	cr_expect_str_eq(text, "[fd00::1]:80");
 }
@@ -501,21 +501,21 @@ Test(http_tables, damaged_tables_are_refused_or_harmless)
 	__u32 random = 1;
 
 	http_tables_routes(&t);
-	copy = malloc(t.tables->http_size);
-	cr_assert_eq(open_bytes(t.tables->http_bytes, t.tables->http_size), 0);
-	for (size_t size = 0; size < t.tables->http_size; size += 997) {
+	copy = malloc(t.snapshot->header->size);
+	cr_assert_eq(open_bytes(t.snapshot->header, t.snapshot->header->size), 0);
+	for (size_t size = 0; size < t.snapshot->header->size; size += 997) {
 		_cleanup_free_ char *part = malloc(size + 1);
 
-		memcpy(part, t.tables->http_bytes, size);
+		memcpy(part, t.snapshot->header, size);
 		cr_expect_eq(open_bytes(part, size), -EBADMSG, "%zu", size);
 	}
 	for (int i = 0; i < 3000; i++) {
-		memcpy(copy, t.tables->http_bytes, t.tables->http_size);
+		memcpy(copy, t.snapshot->header, t.snapshot->header->size);
 		for (int k = 0; k < 3; k++) {
 			random = random * 1664525 + 1013904223;
-			copy[(random >> 8) % t.tables->http_size] ^= 1 << (random >> 4 & 7);
+			copy[(random >> 8) % t.snapshot->header->size] ^= 1 << (random >> 4 & 7);
 		}
-		use(copy, t.tables->http_size);
+		use(copy, t.snapshot->header->size);
 	}
 }
 
@@ -559,30 +559,32 @@ Test(http_tables, numbers_that_no_reader_could_use_are_refused)
 	struct hs_cluster *c;
 
 	http_tables_routes(&t);
-	copy = malloc(t.tables->http_size);
+	copy = malloc(t.snapshot->header->size);
 	h = (struct hs_header *)copy;
 	for (size_t i = 0; i < sizeof(rows) / sizeof(*rows); i++) {
-		memcpy(copy, t.tables->http_bytes, t.tables->http_size);
+		memcpy(copy, t.snapshot->header, t.snapshot->header->size);
 		cr_assert_gt(h->tables[rows[i].table].count, 0, "%s", rows[i].what);
 		memcpy(copy + h->tables[rows[i].table].at + rows[i].at, &rows[i].value,
 		       sizeof(rows[i].value));
-		cr_expect_eq(open_bytes(copy, t.tables->http_size), -EBADMSG, "%s", rows[i].what);
+		cr_expect_eq(open_bytes(copy, t.snapshot->header->size), -EBADMSG, "%s",
+			     rows[i].what);
 	}
-	memcpy(copy, t.tables->http_bytes, t.tables->http_size);
+	memcpy(copy, t.snapshot->header, t.snapshot->header->size);
 	c = (struct hs_cluster *)(copy + h->tables[HS_CLUSTERS].at);
 	c->outliers = (struct hs_outliers){ .given = 1, .interval_ms = 0 };
-	cr_expect_eq(open_bytes(copy, t.tables->http_size), -EBADMSG,
+	cr_expect_eq(open_bytes(copy, t.snapshot->header->size), -EBADMSG,
 		     "an interval that is divided by");
 	c->outliers.interval_ms = 1;
-	cr_expect_eq(open_bytes(copy, t.tables->http_size), 0);
+	cr_expect_eq(open_bytes(copy, t.snapshot->header->size), 0);
 	c->warmup_ms = 1;
 	c->warmup_root = 0;
-	cr_expect_eq(open_bytes(copy, t.tables->http_size), -EBADMSG, "a root that is divided by");
+	cr_expect_eq(open_bytes(copy, t.snapshot->header->size), -EBADMSG,
+		     "a root that is divided by");
 	c->warmup_root = 1000;
-	cr_expect_eq(open_bytes(copy, t.tables->http_size), 0);
+	cr_expect_eq(open_bytes(copy, t.snapshot->header->size), 0);
 	c->hash_makes = 1;
 	c->hash_attributes = (struct hs_str){ 0, longest(copy) };
-	cr_expect_eq(open_bytes(copy, t.tables->http_size), -EBADMSG,
+	cr_expect_eq(open_bytes(copy, t.snapshot->header->size), -EBADMSG,
 		     "a cookie that is longer than its place");
 }
 
@@ -592,6 +594,6 @@ Test(http_tables, the_same_rules_make_the_same_bytes)
 
 	http_tables_routes(&a);
 	http_tables_routes(&b);
-	cr_assert_eq(a.tables->http_size, b.tables->http_size);
-	cr_expect(!memcmp(a.tables->http_bytes, b.tables->http_bytes, a.tables->http_size));
+	cr_assert_eq(a.snapshot->header->size, b.snapshot->header->size);
+	cr_expect(!memcmp(a.snapshot->header, b.snapshot->header, a.snapshot->header->size));
 }

@@ -727,15 +727,16 @@ Test(network_policy, tables_that_lead_nowhere_are_refused)
 		 "10.96.0.1, selector: {app: web}, ports: [{name: http, port: 80}]}\n---\n" FROM(
 			 "{ipBlock: {cidr: 0.0.0.0/0, except: [10.0.0.0/8]}}"));
 	t = w.c.tables;
-	cr_assert_eq(open_bytes(t->http_bytes, t->http_size), 0);
+	cr_assert_eq(open_bytes(t->http->header, t->http->header->size), 0);
 	for (size_t i = 0; i < sizeof(damages) / sizeof(*damages); i++) {
-		_cleanup_free_ char *copy = malloc(t->http_size);
+		_cleanup_free_ char *copy = malloc(t->http->header->size);
 		const struct hs_header *h = (const struct hs_header *)copy;
 
-		memcpy(copy, t->http_bytes, t->http_size);
+		memcpy(copy, t->http->header, t->http->header->size);
 		cr_assert(h->tables[damages[i].table].count, "%s", damages[i].what);
 		memcpy(copy + h->tables[damages[i].table].at + damages[i].at, &damages[i].value,
 		       sizeof(damages[i].value));
-		cr_expect_eq(open_bytes(copy, t->http_size), -EBADMSG, "%s", damages[i].what);
+		cr_expect_eq(open_bytes(copy, t->http->header->size), -EBADMSG, "%s",
+			     damages[i].what);
 	}
 }

@@ -374,8 +374,8 @@ Test(proxy_stats, what_a_route_has_decided)
 
 	http_tables_text(&t, yaml);
 	cr_assert_not_null(t.snapshot);
-	cr_assert_eq(write(fd, t.tables->http_bytes, t.tables->http_size),
-		     (ssize_t)t.tables->http_size);
+	cr_assert_eq(write(fd, t.snapshot->header, t.snapshot->header->size),
+		     (ssize_t)t.snapshot->header->size);
 	cr_assert_eq(stats_open(-1, -1, &stats), 0);
 	state = shared_state_new(limits, held, stats);
 	cr_assert_eq(router_new(state, &rules), 0);

@@ -132,7 +132,7 @@ static bool turn(struct router *r)
 	return __atomic_exchange_n(&of(r)->other_rules, false, __ATOMIC_SEQ_CST);
 }
 
-static bool gone(struct router *r, const void *endpoint)
+static bool gone(struct router *r, uint32_t endpoint)
 {
 	return endpoint == __atomic_load_n(&of(r)->gone, __ATOMIC_SEQ_CST);
 }

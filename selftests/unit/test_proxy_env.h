@@ -30,7 +30,7 @@ struct env {
 	struct access_entry last; /* spans are gone */
 	char flags[FLAGS_TEXT];	  /* its flags */
 	unsigned logged;
-	const void *gone;		      /* target.endpoint that is one no longer */
+	uint32_t gone;			      /* target.endpoint that is one no longer */
 	bool other_rules;		      /* are to be gone over to */
 	int listener, endpoint;		      /* listening sockets */
 	int second_endpoint, mirror_endpoint; /* of env_second(), env_mirror(); or -1 */

@@ -117,15 +117,15 @@ static void other_rules(void)
 
 Test(proxy_failures, connections_to_what_is_no_endpoint_any_more_are_closed)
 {
-	int one, two;
+	const uint32_t one = 1, two = 2;
 
-	e->target.endpoint = &one;
+	e->target.endpoint = one;
 	PLAY("C> GET /a", "U> GET /a", "C2> GET /a", "U2> GET /a", "U< 200", "C< 200");
 	/* One unused, one in use: that goes on. */
-	__atomic_store_n(&e->gone, &one, __ATOMIC_SEQ_CST);
+	__atomic_store_n(&e->gone, one, __ATOMIC_SEQ_CST);
 	other_rules();
 	PLAY("U> END", "U2> -", "U2< 200", "C2< 200", "U2> END");
-	e->target.endpoint = &two;
+	e->target.endpoint = two;
 	PLAY("C> GET /a", "U3> GET /a", "U3< 200", "C< 200");
 	other_rules();
 	PLAY("U3> -", "C2> GET /a", "U3> GET /a", "U3< 200", "C2< 200");

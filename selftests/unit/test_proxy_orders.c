@@ -24,13 +24,21 @@ static int listeners[2], signals;
 static int snapshots, snapshot_error; /* as the proxy saw them, what it is to say */
 static pthread_t thread;
 
-static int take_snapshot(void *arg, int fd)
+static uint32_t state; /* the last one's number */
+
+static int take_snapshot(void *arg, int fd, uint32_t number)
 {
 	struct stat st;
 
 	(void)arg;
 	snapshots += !fstat(fd, &st);
+	state = number;
 	return snapshot_error;
+}
+
+static int take_patch(void *arg, int fd, uint32_t number, uint32_t before)
+{
+	return before == state ? take_snapshot(arg, fd, number) : -ESTALE;
 }
 
 static int tell_requests(void *arg, int fd)
@@ -97,6 +105,7 @@ static void begin(void)
 				  .count = 2,
 				  .identity = "who",
 				  .snapshot = take_snapshot,
+				  .patch = take_patch,
 				  .requests = tell_requests,
 				  .log = take_log,
 				  .succeed = take_clients,
@@ -233,6 +242,21 @@ static int order(int conn, struct proxy_order o, int fd)
 	cr_assert_eq(proxy_link_receive(conn, WAIT_MS, &reply, sizeof(reply), NULL, NULL), 0);
 	cr_assert_eq(reply.type, o.type);
 	return reply.error;
+}
+
+Test(proxy_orders, a_patch_says_what_it_is_of)
+{
+	const struct proxy_order whole = { .type = PROXY_SNAPSHOT, .snapshot = { .state = 5 } };
+	const struct proxy_order patch = { .type = PROXY_PATCH, .snapshot = { 6, 5 } };
+	_cleanup_close_ int conn = reach();
+
+	cr_assert_eq(order(conn, whole, signals), 0);
+	cr_assert_eq(order(conn, patch, -1), -EBADMSG, "without a file");
+	cr_assert_eq(order(conn, patch, signals), 0);
+	cr_assert_eq(snapshots, 2);
+	cr_assert_eq(state, 6);
+	cr_assert_eq(order(conn, patch, signals), -ESTALE);
+	quit(conn);
 }
 
 Test(proxy_orders, the_access_log_goes_where_weftd_says)

@@ -121,18 +121,22 @@ Test(proxy_rules, what_a_new_endpoint_gets)
 	}
 }
 
-Test(proxy_rules, an_endpoint_is_new_if_the_last_snapshot_had_it_not)
+Test(proxy_rules, an_endpoint_is_new_if_no_worker_had_it)
 {
-	struct endpoint_state e = { 0 };
+	struct endpoint_state *e = shared_state_endpoint(rules_state, 77);
 
-	router_see(&e, 1, 0, 100);
-	cr_expect_eq(e.since, 100u);
-	router_see(&e, 1, 0, 101);
-	router_see(&e, 2, 1, 200);
-	router_see(&e, 4, 2, 300); /* the third was damaged */
-	cr_expect_eq(e.since, 100u);
-	router_see(&e, 6, 5, 400);
-	cr_expect_eq(e.since, 400u);
+	shared_state_join(rules_state, e, 100);
+	shared_state_join(rules_state, e, 101);
+	cr_expect_eq(e->since, 100u);
+	shared_state_leave(rules_state, e);
+	shared_state_join(rules_state, e, 200);
+	cr_expect_eq(e->since, 100u);
+	shared_state_leave(rules_state, e);
+	shared_state_leave(rules_state, e);
+	shared_state_join(rules_state, e, 400);
+	cr_expect_eq(e->since, 400u);
+	shared_state_leave(rules_state, e);
+	shared_state_let_go(rules_state, e);
 }
 
 #define WARMUP(warmup)                                                                            \

@@ -8,6 +8,10 @@
 #include <sys/mman.h>
 #include <unistd.h>
 
+#include "lib/base/cleanup.h"
+#include "lib/compile/compile.h"
+#include "lib/route/pack.h"
+#include "lib/route/patch.h"
 #include "test_compile_util.h"
 
 struct cluster_limit *rules_limits;
@@ -17,9 +21,15 @@ struct buffer_pool rules_buffers;
 void *rules_snapshot;
 size_t rules_snapshot_size;
 
+void *rules_last_patch;
+size_t rules_last_patch_size;
+struct shared_state *rules_state;
+
 static struct stats *stats;
-static struct shared_state *state;
 static struct registry *registry;
+static struct objects known; /* what was loaded, and has changed since */
+static struct tables *tables;
+static struct compile_index *compiled;
 
 static void setup(void)
 {
@@ -27,22 +37,26 @@ static void setup(void)
 	cr_assert_eq(held_map(-1, &held), 0);
 	registry = registry_new();
 	cr_assert_eq(stats_open(-1, -1, &stats), 0);
-	state = shared_state_new(rules_limits, held, stats);
+	rules_state = shared_state_new(rules_limits, held, stats);
 	for (int i = 0; i < WORKERS; i++)
-		cr_assert_eq(router_new(state, &rules_workers[i]), 0);
+		cr_assert_eq(router_new(rules_state, &rules_workers[i]), 0);
 }
 
 static void teardown(void)
 {
 	for (int i = 0; i < WORKERS; i++)
 		router_free(rules_workers[i]);
-	shared_state_free(state);
+	shared_state_free(rules_state);
 	stats_close(stats);
 	limits_unmap(rules_limits);
 	held_unmap(held);
 	buffer_pool_free(&rules_buffers);
+	compile_index_free(compiled);
+	tables_free(tables);
+	objects_free(&known);
 	registry_free(registry);
 	free(rules_snapshot);
+	free(rules_last_patch);
 }
 
 TestSuite(proxy_rules, .init = setup, .fini = teardown, .timeout = 60);
@@ -70,25 +84,103 @@ void rules_offer(int fd)
 	close(fd);
 }
 
-void rules_load(const char *yaml)
+static struct objects parse(const char *yaml)
 {
 	struct objects objects = { 0 };
 	struct errors errors = { 0 };
-	struct tables *tables;
 	int r = rules_parse("t.yaml", yaml, strlen(yaml), &objects, &errors, NULL);
 
-	free(rules_snapshot);
-	rules_snapshot = NULL;
-	if (!r)
-		r = compile(&objects, registry, COMPILE_HTTP_ALWAYS, &tables, &errors);
 	cr_assert_eq(r, 0, "%s", errors_text(&errors));
-	rules_snapshot = TAKE_PTR(tables->http_bytes);
-	rules_snapshot_size = tables->http_size;
-	tables_free(tables);
-	objects_free(&objects);
+	errors_free(&errors);
+	return objects;
+}
+
+void rules_load(const char *yaml)
+{
+	struct errors errors = { 0 };
+	int r;
+
+	compile_index_free(TAKE_PTR(compiled));
+	tables_free(TAKE_PTR(tables));
+	objects_free(&known);
+	free(TAKE_PTR(rules_snapshot));
+	known = parse(yaml);
+	r = compile_keeping(&known, registry, COMPILE_HTTP_ALWAYS, &tables, &compiled, &errors);
+	cr_assert_eq(r, 0, "%s", errors_text(&errors));
+	cr_assert_eq(http_snapshot_pack(tables->http, &rules_snapshot, &rules_snapshot_size), 0);
 	errors_free(&errors);
 	rules_offer(rules_file(rules_snapshot, rules_snapshot_size));
 	cr_assert_eq(router_adopted(rules_workers[0]), 0);
+}
+
+/* Of the pod of that name; NULL in its place: it goes. */
+static struct object_change exchange(const char *name, struct object *new)
+{
+	size_t i = 0;
+	struct object *old;
+
+	while (i < known.count &&
+	       (known.items[i]->kind != KIND_POD || strcmp(known.items[i]->meta.name, name) != 0))
+		i++;
+	old = i < known.count ? known.items[i] : NULL;
+	cr_assert(old || new);
+	if (!old) {
+		known.items = reallocarray(known.items, known.count + 1, sizeof(*known.items));
+		known.count++;
+	}
+	if (new)
+		known.items[i] = new;
+	else
+		memmove(&known.items[i], &known.items[i + 1],
+			(--known.count - i) * sizeof(*known.items));
+	return (struct object_change){ old, new };
+}
+
+static void take_patch(struct tables *next)
+{
+	const void *patch = http_snapshot_patch(next->http, tables->http, &rules_last_patch_size);
+
+	cr_assert_not_null(patch);
+	free(rules_last_patch);
+	rules_last_patch = malloc(rules_last_patch_size);
+	memcpy(rules_last_patch, patch, rules_last_patch_size);
+	tables_free(tables);
+	tables = next;
+}
+
+int rules_patch_one(int worker, int fd)
+{
+	struct router *r = router_interface(rules_workers[worker]);
+	struct config *c;
+
+	cr_assert_eq(config_read_patch(fd, &c), 0);
+	router_offer(rules_workers[worker], c);
+	config_unref(c);
+	close(fd);
+	r->turn(r);
+	return router_adopted(rules_workers[worker]);
+}
+
+void rules_patch(const char *pods, const char *without)
+{
+	struct objects fresh = parse(pods ? pods : "");
+	struct object_change changes[16];
+	struct tables *next;
+	size_t count = 0;
+
+	for (size_t i = 0; i < fresh.count; i++)
+		changes[count++] = exchange(fresh.items[i]->meta.name, fresh.items[i]);
+	if (without)
+		changes[count++] = exchange(without, NULL);
+	cr_assert_eq(compile_patch(&compiled, changes, count, COMPILE_HTTP_ALWAYS, tables, &next),
+		     0);
+	take_patch(next);
+	for (size_t i = 0; i < count; i++)
+		object_free((struct object *)changes[i].old);
+	free(fresh.items);
+	for (int i = 0; i < WORKERS; i++)
+		cr_assert_eq(
+			rules_patch_one(i, rules_file(rules_last_patch, rules_last_patch_size)), 0);
 }
 
 /* ---- requests ---- */

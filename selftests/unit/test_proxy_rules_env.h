@@ -44,6 +44,14 @@ int rules_file(const void *bytes, size_t size);
 void rules_offer(int fd);
 /* Compiles them and offers them. The second time, ids stay what they were. */
 void rules_load(const char *yaml);
+/* Adds pods to what was loaded, or puts them in the place of those of their names; `without`: one
+ * that goes, or NULL. The workers get that as a patch. */
+void rules_patch(const char *pods, const char *without);
+/* The same patch, or another file, to one worker. How that went. */
+int rules_patch_one(int worker, int fd);
+extern void *rules_last_patch;
+extern size_t rules_last_patch_size;
+extern struct shared_state *rules_state;
 
 /* ---- requests ---- */
 

@@ -55,8 +55,7 @@ static void setup(void)
 	log_set("test", LOG_LEVEL_ERROR);
 	cr_assert_not_null(freopen("/dev/null", "w", stderr));
 	cr_assert_not_null(mkdtemp(dir));
-	s = (struct supervisor){ .snapshot = -1,
-				 .begun = true,
+	s = (struct supervisor){ .begun = true,
 				 .can_drain = true,
 				 .proxy = process(&serving),
 				 .slot = 7,

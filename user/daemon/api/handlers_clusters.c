@@ -46,13 +46,14 @@ static bool wants_endpoint(const struct wanted *w, const struct addr *endpoint)
 static void add_http_cluster(struct wanted *w, struct ejections *e, const struct hs_cluster *c)
 {
 	const struct http_snapshot *s = e->snapshot;
+	struct http_members m = http_members(s, c);
 	json_t *cluster;
 
 	if (!c->known || !wants_cluster(w, hs_text(s, c->host), hs_text(s, c->subset)))
 		return;
 	cluster = http_cluster_json(e, c);
-	for (__u32 i = c->endpoints.count; i-- > 0;)
-		if (!wants_endpoint(w, &hs_endpoint(s, c->endpoints.first + i)->endpoint.addr))
+	for (__u32 i = m.count; i-- > 0;)
+		if (!wants_endpoint(w, &m.items[i].endpoint.addr))
 			json_array_remove(json_object_get(cluster, "endpoints"), i);
 	json_object_set_new(w->http, hs_text(s, c->name), cluster);
 }

@@ -299,11 +299,11 @@ static int note_endpoint(struct conns_view *v, const struct http_snapshot *s,
 
 static int note_cluster(struct conns_view *v, struct ejections *e, const struct hs_cluster *c)
 {
+	struct http_members m = http_members(e->snapshot, c);
 	int r = 0;
 
-	for (__u32 i = 0; !r && i < c->endpoints.count; i++) {
-		_cleanup_json_ json_t *endpoint =
-			ejections_endpoint(e, c, hs_endpoint(e->snapshot, c->endpoints.first + i));
+	for (__u32 i = 0; !r && i < m.count; i++) {
+		_cleanup_json_ json_t *endpoint = ejections_endpoint(e, c, &m.items[i]);
 
 		r = note_endpoint(v, e->snapshot, c, endpoint);
 	}
@@ -312,12 +312,9 @@ static int note_cluster(struct conns_view *v, struct ejections *e, const struct 
 
 static int note_ejected(struct conns_view *v)
 {
-	_cleanup_(http_in_force_close) struct http_in_force http = { 0 };
 	_cleanup_(ejections_free) struct ejections e = { 0 };
-	int r = http_in_force_open(v->d, &http);
+	int r = ejections_read(v->d, supervisor_in_force(v->d->supervisor), &e);
 
-	if (!r)
-		r = ejections_read(v->d, http.snapshot, &e);
 	for (__u32 i = 0; !r && e.clusters.count && i < hs_count(e.snapshot, HS_CLUSTERS); i++)
 		if (ejections_any(&e, hs_cluster(e.snapshot, i)))
 			r = note_cluster(v, &e, hs_cluster(e.snapshot, i));

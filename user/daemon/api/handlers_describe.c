@@ -286,13 +286,10 @@ static json_t *policy_json(struct weftd *d, const struct object *o)
 /* What is in force of an object, beside the object itself. */
 static int add_live(struct weftd *d, const struct object *o, json_t *data)
 {
-	_cleanup_(http_in_force_close) struct http_in_force http = { 0 };
 	_cleanup_(ejections_free) struct ejections ejections = { 0 };
 	const struct tables *t = engine_tables(d->engine);
-	int r = http_in_force_open(d, &http);
+	int r = ejections_read(d, supervisor_in_force(d->supervisor), &ejections);
 
-	if (!r)
-		r = ejections_read(d, http.snapshot, &ejections);
 	if (r)
 		return r;
 	switch (o->kind) {

@@ -108,16 +108,13 @@ static int answer_http(struct weftd *d, const struct objects *objects,
 		       const struct explain_query *q, const struct explain_request *request,
 		       struct reply *reply)
 {
-	_cleanup_(http_in_force_close) struct http_in_force h = { 0 };
+	const struct http_snapshot *s = supervisor_in_force(d->supervisor);
 	const struct explain_live live = { read_load, d };
 	json_t *json = NULL;
-	int r = http_in_force_open(d, &h);
+	int r = s ? explain_http(s, engine_tables(d->engine), objects, q, request, &live, &json,
+				 &reply->errors)
+		  : -EPROTONOSUPPORT;
 
-	if (!r && !h.snapshot)
-		r = -EPROTONOSUPPORT;
-	if (!r)
-		r = explain_http(h.snapshot, engine_tables(d->engine), objects, q, request, &live,
-				 &json, &reply->errors);
 	return r ? r : say(json, explain_http_text(json), reply);
 }
 

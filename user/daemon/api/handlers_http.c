@@ -1,39 +1,11 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "daemon/api/handlers_http.h"
 
-#include <errno.h>
 #include <stdlib.h>
 #include <string.h>
-#include <sys/mman.h>
-#include <sys/stat.h>
 
 #include "lib/base/cleanup.h"
 #include "lib/model/model_http.h"
-
-void http_in_force_close(struct http_in_force *h)
-{
-	http_snapshot_close(h->snapshot);
-	if (h->bytes)
-		munmap(h->bytes, h->size);
-}
-
-int http_in_force_open(struct weftd *d, struct http_in_force *h)
-{
-	int fd = supervisor_snapshot_file(d->supervisor);
-	struct stat st;
-	void *bytes;
-
-	if (fd < 0)
-		return 0;
-	if (fstat(fd, &st))
-		return -errno;
-	bytes = mmap(NULL, (size_t)st.st_size, PROT_READ, MAP_PRIVATE, fd, 0);
-	if (bytes == MAP_FAILED)
-		return -errno;
-	h->bytes = bytes;
-	h->size = (size_t)st.st_size;
-	return http_snapshot_open(h->bytes, h->size, &h->snapshot);
-}
 
 struct http_site_rules http_next_site(const struct http_snapshot *s, const struct hs_listener *l,
 				      const char *host, __u32 *next)
@@ -114,12 +86,11 @@ static json_t *conditions_json(const struct http_snapshot *s, const struct hs_ma
 json_t *http_cluster_json(struct ejections *e, const struct hs_cluster *c)
 {
 	const struct http_snapshot *s = e->snapshot;
+	struct http_members m = http_members(s, c);
 	json_t *endpoints = json_array(), *json;
 
-	for (__u32 i = 0; i < c->endpoints.count; i++)
-		json_array_append_new(endpoints,
-				      ejections_endpoint(e, c,
-							 hs_endpoint(s, c->endpoints.first + i)));
+	for (__u32 i = 0; i < m.count; i++)
+		json_array_append_new(endpoints, ejections_endpoint(e, c, &m.items[i]));
 	json = json_pack("{s:o, s:i, s:o, s:o}", "host", json_text(hs_text(s, c->host)), "port",
 			 (int)c->port, "cluster", json_text(hs_text(s, c->name)), "endpoints",
 			 endpoints);

@@ -8,17 +8,6 @@
 #include "daemon/api/handlers.h"
 #include "lib/route/snapshot.h"
 
-/* The snapshot's file, mapped. Zero-initialise. */
-struct http_in_force {
-	void *bytes;
-	size_t size;
-	struct http_snapshot *snapshot; /* NULL: nothing speaks of HTTP */
-};
-
-/* 0, also where there is no snapshot, or -errno. */
-int http_in_force_open(struct weftd *d, struct http_in_force *h);
-void http_in_force_close(struct http_in_force *h);
-
 /* The rules of a host at a port, for clients of one namespace (0: for all others). */
 struct http_site_rules {
 	const struct hs_vhost *vhost;

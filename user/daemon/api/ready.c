@@ -27,8 +27,7 @@ static void check_proxy(const struct weftd *d, const struct ready_list *r)
 	supervisor_status(d->supervisor, &proxy);
 	if (!proxy.pid)
 		r->tell(r->list, "weft-proxy does not run");
-	else if (tables && tables->http &&
-		 !supervisor_has_snapshot(d->supervisor, tables->http_bytes, tables->http_size))
+	else if (tables && tables->http && !supervisor_has_snapshot(d->supervisor, tables->http))
 		r->tell(r->list, "weft-proxy does not have the rules yet");
 }
 

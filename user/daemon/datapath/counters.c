@@ -211,6 +211,12 @@ static int name_members(struct filler *f, const struct tables *t, const struct c
 	return r;
 }
 
+static void name_http_members(struct filler *f, struct http_members m, int *r)
+{
+	for (__u32 i = 0; !*r && i < m.count; i++)
+		name_http_endpoint(f, &m.items[i].endpoint, r);
+}
+
 int counters_add_endpoints(struct counters *c, const struct loader *l, const struct tables *t)
 {
 	_cleanup_(filler_free) struct filler f = { .ids = &c->ids[COUNT_ENDPOINTS] };
@@ -219,8 +225,8 @@ int counters_add_endpoints(struct counters *c, const struct loader *l, const str
 	filler_open(&f, l, MAP_ENDPOINTS, sizeof(__u32), sizeof(struct endpoint_stat));
 	for (size_t i = 0; !r && i < t->clusters.count; i++)
 		r = name_members(&f, t, &t->clusters.items[i]);
-	for (__u32 i = 0; !r && i < http_rows(t, HS_ENDPOINTS); i++)
-		name_http_endpoint(&f, &hs_endpoint(t->http, i)->endpoint, &r);
+	for (__u32 i = 0; !r && i < http_rows(t, HS_CLUSTERS); i++)
+		name_http_members(&f, http_members(t->http, hs_cluster(t->http, i)), &r);
 	return r ? r : filler_flush(&f);
 }
 

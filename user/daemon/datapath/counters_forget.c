@@ -42,14 +42,23 @@ static int use_members(struct ids *used, const struct tables *t, const struct cl
 	return r;
 }
 
+static int use_http_members(struct ids *used, struct http_members m)
+{
+	int r = 0;
+
+	for (__u32 i = 0; r >= 0 && i < m.count; i++)
+		r = ids_add(used, m.items[i].endpoint.id);
+	return r;
+}
+
 static int use_endpoints(struct ids *used, const struct tables *t)
 {
 	int r = 0;
 
 	for (size_t i = 0; r >= 0 && i < t->clusters.count; i++)
 		r = use_members(used, t, &t->clusters.items[i]);
-	for (__u32 i = 0; r >= 0 && i < http_rows(t, HS_ENDPOINTS); i++)
-		r = ids_add(used, hs_endpoint(t->http, i)->endpoint.id);
+	for (__u32 i = 0; r >= 0 && i < http_rows(t, HS_CLUSTERS); i++)
+		r = use_http_members(used, http_members(t->http, hs_cluster(t->http, i)));
 	return r;
 }
 

@@ -122,7 +122,7 @@ static int note_members(struct walk *w, const struct tables *t)
 		rest = rest_of(w, hs_text(t->http, c->name));
 		if (!rest)
 			return -ENOMEM;
-		rest->members = c->endpoints.count;
+		rest->members = http_members(t->http, c).count;
 		rest->max_connections = c->max_connections;
 		rest->max_requests = c->max_requests;
 		rest->max_pending = c->max_pending;

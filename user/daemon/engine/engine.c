@@ -8,6 +8,7 @@
 #include "daemon/engine/engine_warnings.h"
 #include "lib/base/clock.h"
 #include "lib/base/log.h"
+#include "lib/route/pack.h"
 #include "lib/schema/parse.h"
 
 enum { WARNINGS_MAX = 20 }; /* that are told of what was loaded */
@@ -111,9 +112,8 @@ static int list_set(const struct engine *e, const struct known_set *set, struct 
  * can answer them. */
 static enum compile_http http_part(const struct engine *e)
 {
-	return supervisor_snapshot_file(e->proxy) >= 0 || supervisor_drains(e->proxy)
-		       ? COMPILE_HTTP_ALWAYS
-		       : COMPILE_HTTP_NEEDED;
+	return supervisor_in_force(e->proxy) || supervisor_drains(e->proxy) ? COMPILE_HTTP_ALWAYS
+									    : COMPILE_HTTP_NEEDED;
 }
 
 static int compile_set(struct engine *e, const struct known_set *set, struct tables **out,
@@ -145,8 +145,7 @@ static int publish_first(struct engine *e)
 	int r = 0;
 
 	if (t->http)
-		r = supervisor_snapshot_first(e->proxy, kernel_generation(e->kernel) + 1,
-					      t->http_bytes, t->http_size);
+		r = supervisor_snapshot_first(e->proxy, kernel_generation(e->kernel) + 1, t->http);
 	return r ? r : kernel_publish(e->kernel, t);
 }
 
@@ -458,26 +457,25 @@ static bool needs_proxy(const struct engine *e, const struct tables *t)
 	if (!t->http)
 		return false;
 	/* What is in force was told, and nothing else since. */
-	if (!e->asking && !e->put_back && e->tables && t->http_bytes == e->tables->http_bytes)
+	if (!e->asking && !e->put_back && e->tables && t->http == e->tables->http)
 		return false;
 	if (!e->asking)
-		return !supervisor_has_snapshot(e->proxy, t->http_bytes, t->http_size);
-	return !e->tables || !e->tables->http || t->http_size != e->tables->http_size ||
-	       memcmp(t->http_bytes, e->tables->http_bytes, t->http_size) != 0;
+		return !supervisor_has_snapshot(e->proxy, t->http);
+	return !e->tables || !e->tables->http || !http_snapshot_same(t->http, e->tables->http);
 }
 
 static void proxy_answered(void *engine, int r);
 
 static void ask_proxy(struct engine *e, struct task *t)
 {
-	const struct tables *tables = t ? t->tables : e->tables;
+	struct http_snapshot *snapshot = t ? t->tables->http : e->tables->http;
 
 	if (t)
 		stage_withdraw(&t->stage);
 	e->asking = true;
 	e->asked = t;
-	supervisor_snapshot(e->proxy, kernel_generation(e->kernel) + (t != NULL),
-			    tables->http_bytes, tables->http_size, proxy_answered, e);
+	supervisor_snapshot(e->proxy, kernel_generation(e->kernel) + (t != NULL), snapshot,
+			    proxy_answered, e);
 }
 
 /* A proxy that has been given what then did not take effect is given what is in force. */

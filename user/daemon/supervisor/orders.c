@@ -15,6 +15,8 @@
 #include "lib/base/cleanup.h"
 #include "lib/base/clock.h"
 #include "lib/base/table.h"
+#include "lib/route/pack.h"
+#include "lib/route/patch.h"
 
 enum {
 	REQUESTS_MS = 3000,
@@ -43,6 +45,7 @@ struct order *order_new(enum proxy_order_type type, int fd,
 static void order_free(struct order *o)
 {
 	closep(&o->fd);
+	http_snapshot_close(o->snapshot);
 	free(o);
 }
 
@@ -152,10 +155,16 @@ int orders_read(struct supervisor *s)
 	return 0;
 }
 
-/* A proxy may have died of anything: a snapshot is taken for the cause only once two have died. */
+static bool is_snapshot(const struct order *o)
+{
+	return o->order.type == PROXY_SNAPSHOT || o->order.type == PROXY_PATCH;
+}
+
+/* A proxy may have died of anything: a snapshot is taken for the cause only once two have died. The
+ * next one has been given what is in force, which a patch builds on. */
 static bool must_repeat(const struct order *o)
 {
-	return o->order.type == PROXY_SNAPSHOT && o->tries < 2;
+	return is_snapshot(o) && o->tries < 2;
 }
 
 bool orders_must_repeat(const struct supervisor *s)
@@ -171,7 +180,7 @@ bool orders_have_snapshot(const struct supervisor *s)
 {
 	const struct order *o = s->orders;
 
-	while (o && o->order.type != PROXY_SNAPSHOT)
+	while (o && !is_snapshot(o))
 		o = o->next;
 	return o;
 }
@@ -224,7 +233,7 @@ void orders_overdue(void *supervisor)
 	struct order *o;
 
 	while ((o = overdue(s))) {
-		if (o->order.type == PROXY_SNAPSHOT) /* the next one will have the rules in force */
+		if (is_snapshot(o)) /* the next one will have the rules in force */
 			proxy_process_kill(&s->proxy);
 		end(s, take(s, o), &(struct answer){ .error = -ETIMEDOUT });
 	}
@@ -263,7 +272,7 @@ void orders_free(struct supervisor *s)
 
 /* Sealed against changes: the proxy maps the file and checks it only once. A descriptor or -errno.
  */
-static int snapshot_file(const void *bytes, size_t size)
+static int sealed_file(const void *bytes, size_t size)
 {
 	_cleanup_close_ int fd = memfd_create("weft-snapshot", MFD_CLOEXEC | MFD_ALLOW_SEALING);
 	int r = fd < 0 ? -errno : bytes_write(fd, bytes, size);
@@ -273,38 +282,112 @@ static int snapshot_file(const void *bytes, size_t size)
 	return r ? r : TAKE_FD(fd);
 }
 
+/* All of it. Likewise. */
+static int snapshot_file(const struct http_snapshot *snapshot)
+{
+	_cleanup_free_ void *bytes = NULL;
+	size_t size;
+	int r;
+
+	if (!snapshot->changes)
+		return sealed_file(snapshot->header, snapshot->header->size);
+	r = http_snapshot_pack(snapshot, &bytes, &size);
+	return r ? r : sealed_file(bytes, size);
+}
+
+/* What makes it of the snapshot that the proxy has; NULL: it is to be handed over as a whole. */
+static const void *patch_of(const struct supervisor *s, const struct http_snapshot *snapshot,
+			    size_t *size)
+{
+	if (!s->snapshot || s->cannot_patch || s->unsure ||
+	    http_patches_too_many(s->snapshot, s->patches, s->patched))
+		return NULL;
+	return http_snapshot_patch(snapshot, s->snapshot, size);
+}
+
 static int not_handed_over(int r, uint64_t generation)
 {
 	return log_err(r, "hand the rules of generation %llu over to weft-proxy",
 		       (unsigned long long)generation);
 }
 
+static void take_for_in_force(struct supervisor *s, struct http_snapshot *snapshot)
+{
+	http_snapshot_ref(snapshot);
+	http_snapshot_close(s->snapshot);
+	s->snapshot = snapshot;
+}
+
+static void note_answer(struct supervisor *s, const struct order *o)
+{
+	bool patch = o->order.type == PROXY_PATCH;
+
+	s->patches = patch ? s->patches + 1 : 0;
+	s->patched = patch ? s->patched + o->size : 0;
+	s->unsure = false;
+	s->state = o->order.snapshot.state;
+	take_for_in_force(s, o->snapshot);
+	if (!s->succeeds)
+		drain_all(s);
+}
+
+static void snapshot_answered(struct supervisor *s, struct order *o, const struct answer *a);
+
+/* A patch, or all of it. NULL with *r set. */
+static struct order *snapshot_order(struct supervisor *s, struct http_snapshot *snapshot, int *r)
+{
+	size_t size = 0;
+	const void *patch = patch_of(s, snapshot, &size);
+	int file = patch ? sealed_file(patch, size) : snapshot_file(snapshot);
+	struct order *o =
+		file < 0 ? NULL
+			 : order_new(patch ? PROXY_PATCH : PROXY_SNAPSHOT, file, snapshot_answered);
+
+	*r = file < 0 ? file : -ENOMEM;
+	if (!o)
+		return NULL;
+	if (!++s->last_state)
+		s->last_state = 1; /* 0 is none */
+	o->order.snapshot.state = s->last_state;
+	o->order.snapshot.before = patch ? s->state : 0;
+	o->snapshot = http_snapshot_ref(snapshot);
+	o->size = size;
+	return o;
+}
+
+/* The proxy runs, but has not carried the patch out: it may not know how to, or have something
+ * else. */
+static bool wants_all(const struct order *o, int error)
+{
+	return o->order.type == PROXY_PATCH && !has_gone(error) && error != -ETIMEDOUT;
+}
+
 static void snapshot_answered(struct supervisor *s, struct order *o, const struct answer *a)
 {
-	if (a->error) {
-		not_handed_over(a->error, o->order.generation);
-	} else {
-		closep(&s->snapshot);
-		s->snapshot = TAKE_FD(o->fd);
-		s->generation = o->order.generation;
-		if (!s->succeeds)
-			drain_all(s);
+	s->unsure |= a->error != 0;
+	s->cannot_patch |= o->order.type == PROXY_PATCH && a->error == -EOPNOTSUPP;
+	if (a->error && wants_all(o, a->error)) {
+		supervisor_snapshot(s, o->generation, o->snapshot, o->done, o->arg);
+		return;
 	}
+	if (a->error)
+		not_handed_over(a->error, o->generation);
+	else
+		note_answer(s, o);
 	o->done(o->arg, a->error);
 }
 
-void supervisor_snapshot(struct supervisor *s, uint64_t generation, const void *bytes, size_t size,
+void supervisor_snapshot(struct supervisor *s, uint64_t generation, struct http_snapshot *snapshot,
 			 void (*done)(void *arg, int r), void *arg)
 {
-	int file = snapshot_file(bytes, size);
-	struct order *o = file < 0 ? NULL : order_new(PROXY_SNAPSHOT, file, snapshot_answered);
-	int r = file < 0 ? file : o ? 0 : -ENOMEM;
+	int r;
+	struct order *o = snapshot_order(s, snapshot, &r);
 
-	if (r) {
+	if (!o) {
 		done(arg, not_handed_over(r, generation));
 		return;
 	}
-	o->order.generation = generation;
+	o->generation = generation;
 	o->done = done;
 	o->arg = arg;
 	r = supervisor_ensure(s);
@@ -314,23 +397,30 @@ void supervisor_snapshot(struct supervisor *s, uint64_t generation, const void *
 		order_give(s, o, SNAPSHOT_MS);
 }
 
-bool supervisor_has_snapshot(const struct supervisor *s, const void *bytes, size_t size)
+int orders_restore(struct supervisor *s)
 {
-	off_t have = s->snapshot < 0 ? -1 : lseek(s->snapshot, 0, SEEK_END);
-	void *map;
-	bool same;
+	const struct proxy_order order = { .type = PROXY_SNAPSHOT,
+					   .snapshot = { .state = s->state } };
+	_cleanup_close_ int file = snapshot_file(s->snapshot);
 
-	if (have < 0 || (size_t)have != size)
-		return false;
-	map = mmap(NULL, size, PROT_READ, MAP_PRIVATE, s->snapshot, 0);
-	if (map == MAP_FAILED)
-		return false;
-	same = !memcmp(map, bytes, size);
-	munmap(map, size);
-	return same;
+	if (file < 0)
+		return log_err(file, "hand the rules in force over to weft-proxy");
+	s->patches = s->patched = 0;
+	s->unsure = false;
+	(void)proxy_process_order(&s->proxy, order,
+				  file); /* that it has gone is told in a moment */
+	return 0;
 }
 
-int supervisor_snapshot_file(const struct supervisor *s)
+bool supervisor_has_snapshot(struct supervisor *s, struct http_snapshot *snapshot)
+{
+	if (!s->snapshot || !http_snapshot_same(s->snapshot, snapshot))
+		return false;
+	take_for_in_force(s, snapshot);
+	return true;
+}
+
+struct http_snapshot *supervisor_in_force(const struct supervisor *s)
 {
 	return s->snapshot;
 }

@@ -66,17 +66,16 @@ static void forget(struct supervisor *s)
 
 static const struct proxy_order hello = { .type = PROXY_HELLO };
 
-static struct proxy_order snapshot_in_force(const struct supervisor *s)
-{
-	return (struct proxy_order){ .type = PROXY_SNAPSHOT, .generation = s->generation };
-}
-
 /* As the last one did. Orders wait in the connection until it has started. */
-static void go_on(struct supervisor *s)
+static int go_on(struct supervisor *s)
 {
+	int r;
+
 	orders_give_log(s);
-	(void)proxy_process_order(&s->proxy, snapshot_in_force(s), s->snapshot);
-	drain_all(s);
+	r = orders_restore(s);
+	if (!r)
+		drain_all(s);
+	return r;
 }
 
 static int launch(struct supervisor *s)
@@ -96,15 +95,16 @@ static int launch(struct supervisor *s)
 	if (r)
 		log_err(r, "name weft-proxy in %s", s->options.run_dir);
 	s->can_drain = true;
+	s->cannot_patch = false;
 	s->shared = s->options.workers;
 	s->succeeds = false;
 	r = follow(s);
 	if (!r)
 		r = proxy_process_order(&s->proxy, hello, s->messages[1]);
+	if (!r && s->snapshot)
+		r = go_on(s);
 	if (r)
 		proxy_process_end(&s->proxy);
-	else if (s->snapshot >= 0)
-		go_on(s);
 	return r;
 }
 
@@ -351,7 +351,7 @@ static void replace(struct supervisor *s)
 	put_aside(s);
 	start(s);
 	orders_died(s);
-	if (s->proxy.pidfd >= 0 && s->snapshot < 0)
+	if (s->proxy.pidfd >= 0 && !s->snapshot)
 		orders_give_log(s);
 }
 
@@ -368,26 +368,26 @@ static void handed_over(void *arg, int r)
 }
 
 /* 0 with the proxy's answer in *answer, or -errno: the loop has failed. */
-static int hand_over(struct supervisor *s, uint64_t generation, const void *bytes, size_t size,
+static int hand_over(struct supervisor *s, uint64_t generation, struct http_snapshot *snapshot,
 		     int *answer)
 {
 	struct handed_over h = { 0 };
 	int r;
 
-	supervisor_snapshot(s, generation, bytes, size, handed_over, &h);
+	supervisor_snapshot(s, generation, snapshot, handed_over, &h);
 	r = await(s, &h.over);
 	*answer = h.r;
 	return r;
 }
 
-int supervisor_snapshot_first(struct supervisor *s, uint64_t generation, const void *bytes,
-			      size_t size)
+int supervisor_snapshot_first(struct supervisor *s, uint64_t generation,
+			      struct http_snapshot *snapshot)
 {
-	int answer, r = hand_over(s, generation, bytes, size, &answer);
+	int answer, r = hand_over(s, generation, snapshot, &answer);
 
 	if (!r && answer && s->took_over) {
 		replace(s);
-		r = hand_over(s, generation, bytes, size, &answer);
+		r = hand_over(s, generation, snapshot, &answer);
 	}
 	return r ? r : answer;
 }
@@ -503,11 +503,9 @@ int supervisor_open(const struct supervisor_options *o, struct event_loop *loop,
 
 	if (!s)
 		return log_err(-ENOMEM, "prepare for weft-proxy");
-	*s = (struct supervisor){ .options = *o,
-				  .loop = loop,
-				  .messages = { -1, -1 },
-				  .snapshot = -1,
-				  .proxy = proxy_process_none };
+	*s = (struct supervisor){
+		.options = *o, .loop = loop, .messages = { -1, -1 }, .proxy = proxy_process_none
+	};
 	memset(s->listeners, 0xff, sizeof(s->listeners));
 	r = prepare(s);
 	if (!r)
@@ -524,8 +522,8 @@ void supervisor_close(struct supervisor *s)
 	if (!s)
 		return;
 	/* Rules that are not in force are taken back, once it reads again. */
-	if (s->snapshot >= 0 && orders_have_snapshot(s))
-		(void)proxy_process_order(&s->proxy, snapshot_in_force(s), s->snapshot);
+	if (s->snapshot && orders_have_snapshot(s))
+		(void)orders_restore(s);
 	listeners_close(PROXY_MAX_WORKERS, s->listeners);
 	orders_free(s);
 	forget(s);
@@ -533,7 +531,7 @@ void supervisor_close(struct supervisor *s)
 	event_forget(&s->message_event);
 	event_timer_close(&s->start_timer);
 	event_timer_close(&s->order_timer);
-	closep(&s->snapshot);
+	http_snapshot_close(s->snapshot);
 	closep(&s->messages[0]);
 	closep(&s->messages[1]);
 	free(s->program);

@@ -15,6 +15,7 @@
 #include "daemon/loop/event.h"
 #include "lib/wire/proxy_orders.h"
 #include "lib/base/log.h"
+#include "lib/route/snapshot.h"
 #include "weft/http_stat.h"
 
 enum { SUPERVISOR_MAX_FDS = 8 };
@@ -80,21 +81,22 @@ unsigned supervisor_workers(const struct supervisor *s);
 /* The listening socket of a worker, the same one until supervisor_close(). */
 int supervisor_listener(const struct supervisor *s, unsigned worker);
 
-/* A snapshot as compile() has made it. Calls done() once, perhaps before it returns: with 0 when
- * every worker has switched to it; with -errno, after having logged, when it has been refused or
- * could not be handed over: then the old one stays. The bytes are copied. */
-void supervisor_snapshot(struct supervisor *s, uint64_t generation, const void *bytes, size_t size,
+/* A snapshot as compile() has made it, on which the supervisor takes its own reference; one that
+ * was made of the last one by a patch is handed over as that. Calls done() once, perhaps before it
+ * returns: with 0 when every worker has switched to it; with -errno, after having logged, when it
+ * has been refused or could not be handed over: then the old one stays. */
+void supervisor_snapshot(struct supervisor *s, uint64_t generation, struct http_snapshot *snapshot,
 			 void (*done)(void *arg, int r), void *arg);
 /* The same for the start of weftd: turns the loop until the proxy has answered. A proxy that was
  * taken over and refuses the snapshot is replaced, and the next one asked. 0, or -errno after
  * having logged. */
-int supervisor_snapshot_first(struct supervisor *s, uint64_t generation, const void *bytes,
-			      size_t size);
-/* Whether the last one that it has switched to consists of these bytes. */
-bool supervisor_has_snapshot(const struct supervisor *s, const void *bytes, size_t size);
+int supervisor_snapshot_first(struct supervisor *s, uint64_t generation,
+			      struct http_snapshot *snapshot);
+/* Whether the last one that it has switched to says the same: then this one is taken for it. */
+bool supervisor_has_snapshot(struct supervisor *s, struct http_snapshot *snapshot);
 
-/* The file with the snapshot in force, which stays the supervisor's; -1: there is none. */
-int supervisor_snapshot_file(const struct supervisor *s);
+/* The snapshot in force, which stays the supervisor's; NULL: there is none. */
+struct http_snapshot *supervisor_in_force(const struct supervisor *s);
 
 /* A request that is under way in a proxy, which may be one that drains. */
 struct supervisor_request {

@@ -28,7 +28,10 @@ struct order {
 	unsigned tries; /* proxies that have had it */
 	/* Called once; the order is freed afterwards. */
 	void (*answered)(struct supervisor *s, struct order *o, const struct answer *a);
-	void (*done)(void *arg, int r); /* of a snapshot */
+	struct http_snapshot *snapshot;	 /* that the proxy has then, owned; or NULL */
+	uint64_t generation;		 /* of it */
+	size_t size;			 /* of a patch */
+	void (*done)(void *arg, int r);	 /* of a snapshot, or a patch */
 	void *arg;
 };
 
@@ -51,11 +54,16 @@ struct supervisor {
 	int messages[2];		/* a pipe: what proxies have to say comes out of [0] */
 	struct event message_event;
 	struct proxy_words words;
-	int snapshot;	     /* a file, the one that the proxy has; -1: there is none yet */
-	uint64_t generation; /* of it */
+	struct http_snapshot *snapshot; /* the one that the proxy has; NULL: there is none yet */
+	uint32_t state, last_state;	/* its number; the last one that was given out */
+	/* Patches that made it of what was last handed over as a whole. */
+	unsigned patches;
+	size_t patched;
 	struct proxy_process proxy;
 	int slot;			    /* its */
 	bool can_drain;			    /* it knows how to */
+	bool cannot_patch;		    /* it does not know how to */
+	bool unsure;			    /* whether all of it has the snapshot */
 	struct draining *draining;	    /* the youngest first */
 	bool succeeds;			    /* the proxy has been told of all of them */
 	unsigned shared;		    /* listening sockets that a former proxy has, too */
@@ -108,11 +116,13 @@ bool orders_must_repeat(const struct supervisor *s);
 void orders_died(struct supervisor *s);
 /* When the timer has fired. */
 void orders_overdue(void *supervisor);
-/* Whether it is yet to answer a snapshot. */
+/* Whether it is yet to answer a snapshot, or a patch. */
 bool orders_have_snapshot(const struct supervisor *s);
 /* One that drains has answered what it was asked, or has ended. */
 void orders_drain_answered(struct draining *d, const struct proxy_reply *reply);
 void orders_drain_over(struct draining *d);
+/* Hands the snapshot in force over, to a proxy whose answer is not waited for. 0 or -errno. */
+int orders_restore(struct supervisor *s);
 /* Frees all orders without calling their callbacks. */
 void orders_free(struct supervisor *s);
 

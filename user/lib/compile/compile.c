@@ -126,10 +126,11 @@ int compile_index(struct mesh *mesh, enum compile_http http, struct tables *from
 
 int compile_http(struct mesh *mesh)
 {
-	struct tables *t = mesh->t;
-	int r = l7_compile(mesh, &t->http_bytes, &t->http_size);
+	void *bytes;
+	size_t size;
+	int r = l7_compile(mesh, &bytes, &size);
 
-	return r ? r : http_snapshot_open(t->http_bytes, t->http_size, &t->http);
+	return r ? r : http_snapshot_own(bytes, size, &mesh->t->http);
 }
 
 int compile(const struct objects *objects, struct registry *registry, enum compile_http http,

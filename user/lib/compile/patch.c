@@ -277,22 +277,19 @@ static int copy_sources(struct patch *p)
 
 static int patch_http(struct patch *p)
 {
-	struct tables *t = p->t;
-	void *bytes = NULL;
-	size_t size;
-	int r = l7_patch(p->mesh, &p->change, p->from->http, &bytes, &size);
+	struct http_snapshot *patched;
+	int r = l7_patch(p->mesh, &p->change, p->from->http, &patched);
 
 	if (r == MESH_ANEW) {
-		t->http_patched = false;
-		tables_part(t, TABLES_HTTP);
+		p->t->http_patched = false;
+		tables_part(p->t, TABLES_HTTP);
 		return compile_http(p->mesh);
 	}
-	if (r || !bytes)
+	if (r || !patched)
 		return r;
-	tables_part(t, TABLES_HTTP);
-	t->http_bytes = bytes;
-	t->http_size = size;
-	return http_snapshot_like(p->from->http, bytes, &t->http);
+	tables_part(p->t, TABLES_HTTP);
+	p->t->http = patched;
+	return 0;
 }
 
 /* ---- all of it ---- */

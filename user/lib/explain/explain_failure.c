@@ -84,42 +84,43 @@ static int no_endpoint(const struct http_answer *a, const struct hs_cluster *c,
 		       struct explain_failure *out)
 {
 	const char *host = hs_text(a->s, c->host);
+	__u32 service = http_members(a->s, c).service;
 
-	if (c->subset.len && c->service_endpoints)
+	if (c->subset.len && service)
 		return fails(
 			out, "UH", no_healthy,
 			printed("subset %s of %s has no endpoint: none of the service's %u has its "
 				"labels",
-				hs_text(a->s, c->subset), host, c->service_endpoints));
+				hs_text(a->s, c->subset), host, service));
 	return fails(out, "UH", no_healthy,
 		     printed("%s has no endpoint at port %u", host, c->port));
 }
 
 /* Those that a call by that address can get: the proxy keeps to the client's family. */
-static struct hs_range reachable(const struct http_answer *a, const struct hs_cluster *c)
+static struct http_members reachable(const struct http_answer *a, const struct hs_cluster *c)
 {
-	struct hs_range r = c->endpoints;
+	struct http_members m = http_members(a->s, c);
 
 	if (a->called && addr_is_v4(a->called)) {
-		r.count = c->endpoints_v4;
+		m.count = m.v4;
 	} else if (a->called) {
-		r.first += c->endpoints_v4;
-		r.count -= c->endpoints_v4;
+		m.items += m.v4;
+		m.count -= m.v4;
 	}
-	return r;
+	return m;
 }
 
 /* Fills in out->ejected, too. */
 static int find_ejected(const struct http_answer *a, const struct hs_cluster *c,
 			const struct explain_load *load, struct explain_failure *out)
 {
-	struct hs_range r = reachable(a, c);
+	struct http_members m = reachable(a, c);
 	char text[ADDR_TEXT_MAX];
 	__u64 first = 0;
 	__u32 count = 0;
 
-	for (__u32 i = 0; i < r.count; i++) {
-		const struct hs_endpoint *e = hs_endpoint(a->s, r.first + i);
+	for (__u32 i = 0; i < m.count; i++) {
+		const struct hs_endpoint *e = &m.items[i];
 		__u64 back = http_ejected_until(c, load->ejected, e->endpoint.id, load->now_ms);
 
 		if (!back)
@@ -132,7 +133,7 @@ static int find_ejected(const struct http_answer *a, const struct hs_cluster *c,
 		first = !first || back < first ? back : first;
 	}
 	/* Unless as few as that are as good as all (minHealthPercent). */
-	if (!count || count < r.count || c->outliers.min_health_percent)
+	if (!count || count < m.count || c->outliers.min_health_percent)
 		return 0;
 	return fails(
 		out, "UH", no_healthy,
@@ -163,12 +164,12 @@ static int add_closed(const struct hs_endpoint *e, const char *why, struct expla
 static int find_closed(const struct http_answer *a, const struct hs_cluster *c,
 		       struct explain_failure *out)
 {
-	struct hs_range r = reachable(a, c);
+	struct http_members m = reachable(a, c);
 	const char *why, *last = NULL;
 	__u32 count = 0;
 
-	for (__u32 i = 0; i < r.count; i++) {
-		const struct hs_endpoint *e = hs_endpoint(a->s, r.first + i);
+	for (__u32 i = 0; i < m.count; i++) {
+		const struct hs_endpoint *e = &m.items[i];
 
 		if (explain_policies_ask(a->policies, &e->endpoint.addr, e->endpoint.port, &why))
 			return -ENOMEM;
@@ -179,7 +180,7 @@ static int find_closed(const struct http_answer *a, const struct hs_cluster *c,
 		last = why;
 		count++;
 	}
-	if (!count || (count < r.count && c->lb != LB_PASSTHROUGH))
+	if (!count || (count < m.count && c->lb != LB_PASSTHROUGH))
 		return 0;
 	return fails(out, "UF", connection_failure, printed("%s", last));
 }

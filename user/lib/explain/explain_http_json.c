@@ -172,10 +172,11 @@ static void set_some(json_t *j, const char *key, json_t *value)
 
 static json_t *endpoints_json(const struct http_snapshot *s, const struct hs_cluster *c)
 {
+	struct http_members m = http_members(s, c);
 	json_t *list = json_array();
 
-	for (__u32 i = 0; i < c->endpoints.count; i++) {
-		const struct endpoint *e = &hs_endpoint(s, c->endpoints.first + i)->endpoint;
+	for (__u32 i = 0; i < m.count; i++) {
+		const struct endpoint *e = &m.items[i].endpoint;
 		char text[ADDR_TEXT_MAX];
 
 		addr_format_port(&e->addr, e->port, text);
@@ -289,7 +290,7 @@ static json_t *destinations_json(const struct http_answer *a, struct reachable *
 		json_array_append_new(list, destination_json(a, d, weight, &f));
 		before = d->end;
 		reachable->known |= c->known;
-		reachable->endpoint |= c->endpoints.count || c->lb == LB_PASSTHROUGH;
+		reachable->endpoint |= http_members(a->s, c).count || c->lb == LB_PASSTHROUGH;
 		works |= weight && !f.flags;
 		if (f.flags && !reachable->failure.flags && weight)
 			reachable->failure = f;

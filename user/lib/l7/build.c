@@ -6,8 +6,7 @@
 #include <string.h>
 
 #include "lib/base/table.h"
-
-enum { TABLE_ALIGN = 8 };
+#include "lib/route/pack.h"
 
 int http_build_init(struct http_build *b)
 {
@@ -93,38 +92,6 @@ void *http_build_row(struct http_build *b, enum hs_table table, __u32 i)
 	if (i >= b->tables[table].count)
 		return NULL;
 	return (char *)b->tables[table].items + i * http_row_size(table);
-}
-
-static size_t align(size_t at)
-{
-	return (at + TABLE_ALIGN - 1) / TABLE_ALIGN * TABLE_ALIGN;
-}
-
-int http_pack(const struct http_part parts[HS_TABLES], void **out, size_t *size)
-{
-	struct hs_header header = { .magic = HS_MAGIC, .version = HS_VERSION };
-	size_t at = align(sizeof(header));
-	char *bytes;
-
-	for (int i = 0; i < HS_TABLES; i++) {
-		header.tables[i].at = at;
-		header.tables[i].count = parts[i].count;
-		at = align(at + parts[i].count * http_row_size(i));
-		if (at > INT32_MAX)
-			return -E2BIG;
-	}
-	header.size = at;
-	bytes = calloc(1, at);
-	if (!bytes)
-		return -ENOMEM;
-	memcpy(bytes, &header, sizeof(header));
-	for (int i = 0; i < HS_TABLES; i++)
-		if (parts[i].count)
-			memcpy(bytes + header.tables[i].at, parts[i].rows,
-			       parts[i].count * http_row_size(i));
-	*out = bytes;
-	*size = at;
-	return 0;
 }
 
 int http_build_finish(struct http_build *b, void **out, size_t *size)

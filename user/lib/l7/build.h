@@ -30,14 +30,7 @@ __u32 http_build_add(struct http_build *b, enum hs_table table, const void *row)
 __u32 http_build_count(const struct http_build *b, enum hs_table table);
 /* A row that is there; valid until the next one of its table. NULL when out of memory. */
 void *http_build_row(struct http_build *b, enum hs_table table, __u32 i);
-/* The rows of a table. */
-struct http_part {
-	const void *rows;
-	size_t count;
-};
-
 /* 0 and malloc'd bytes, or -ENOMEM, or -E2BIG. */
-int http_pack(const struct http_part parts[HS_TABLES], void **out, size_t *size);
 int http_build_finish(struct http_build *b, void **out, size_t *size);
 
 #endif

@@ -13,13 +13,13 @@
 int l7_compile(struct mesh *mesh, void **out, size_t *size);
 
 /*
- * The bytes after a change of pods and endpoints: what l7_compile() would make, of those that it
- * made last of this mesh, or that this made of them. The change has been made, clusters have their
- * members. Returns 0 and malloc'd bytes in *out, or NULL if nothing is different; MESH_ANEW where
+ * The snapshot after a change of pods and endpoints: what l7_compile() would make, of the one that
+ * it made last of this mesh, or that this made of it. The change has been made, clusters have their
+ * members. Returns 0 and a snapshot in *out, or NULL if nothing is different; MESH_ANEW where
  * l7_compile() has to be called; -ENOMEM; -E2BIG.
  */
 int l7_patch(struct mesh *mesh, const struct mesh_change *change, const struct http_snapshot *from,
-	     void **out, size_t *size);
+	     struct http_snapshot **out);
 
 /* Which routes of a delegate are left out beside the root's http[of_root] that leads to it, because
  * one of their matches goes with none of the root's: one for each, in the mesh's pool; NULL when

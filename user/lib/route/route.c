@@ -7,6 +7,7 @@
 #include "weft/weyl.h"
 #include "lib/model/hostname.h"
 #include "lib/model/model_http.h"
+#include "lib/route/patch.h"
 
 /* ---- finding things ---- */
 
@@ -63,7 +64,7 @@ const struct hs_listener *http_listener_at(const struct http_snapshot *s, const 
 	return l ? l : http_listener(s, SCOPE_MESH, port);
 }
 
-const struct hs_source *http_source_at(const struct http_snapshot *s, const struct addr *addr)
+static const struct hs_source *packed_source(const struct http_snapshot *s, const struct addr *addr)
 {
 	__u32 low = 0, high = hs_count(s, HS_SOURCES);
 
@@ -79,6 +80,16 @@ const struct hs_source *http_source_at(const struct http_snapshot *s, const stru
 			high = mid;
 	}
 	return NULL;
+}
+
+const struct hs_source *http_source_at(const struct http_snapshot *s, const struct addr *addr)
+{
+	const struct hs_patch_source *changed = s->changes ? http_changed_source(s->changes, addr)
+							   : NULL;
+
+	if (!changed)
+		return packed_source(s, addr);
+	return changed->gone ? NULL : &changed->row;
 }
 
 const struct hs_action *http_plain(const struct http_snapshot *s, const struct addr *addr,

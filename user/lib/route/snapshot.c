@@ -8,8 +8,15 @@
 
 #include "lib/base/cleanup.h"
 #include "lib/model/model_http.h"
+#include "lib/route/patch.h"
 #include "lib/route/regex.h"
 #include "weft/policy.h"
+
+/* Bytes that snapshots own together. */
+struct http_block {
+	void *bytes;
+	unsigned refs;
+};
 
 DEFINE_CLEANUP(struct http_snapshot *, http_snapshot_close);
 
@@ -300,6 +307,7 @@ int http_snapshot_open(const void *data, size_t size, struct http_snapshot **out
 	if (!s)
 		return -ENOMEM;
 	s->header = data;
+	s->refs = 1;
 	for (int i = 0; i < HS_TABLES; i++)
 		if (!rows_ok(s, i))
 			return -EBADMSG;
@@ -312,24 +320,96 @@ int http_snapshot_open(const void *data, size_t size, struct http_snapshot **out
 	return 0;
 }
 
-int http_snapshot_like(const struct http_snapshot *from, const void *data,
-		       struct http_snapshot **out)
+static struct http_block *block_new(void *bytes)
+{
+	struct http_block *b = malloc(sizeof(*b));
+
+	if (!b) {
+		free(bytes);
+		return NULL;
+	}
+	*b = (struct http_block){ bytes, 1 };
+	return b;
+}
+
+static void block_unref(struct http_block *b)
+{
+	if (!b || --b->refs)
+		return;
+	free(b->bytes);
+	free(b);
+}
+
+int http_snapshot_own(void *data, size_t size, struct http_snapshot **out)
+{
+	struct http_block *block = block_new(data);
+	int r = block ? http_snapshot_open(data, size, out) : -ENOMEM;
+
+	if (r)
+		block_unref(block);
+	else
+		(*out)->block = block;
+	return r;
+}
+
+/* Of the same rules as `from`, without changes. */
+static struct http_snapshot *snapshot_new(const struct http_snapshot *from,
+					  const struct hs_header *header, struct http_block *block)
 {
 	struct http_snapshot *s = calloc(1, sizeof(*s));
 
 	if (!s)
+		return NULL;
+	*s = (struct http_snapshot){ .header = header,
+				     .regexes = http_regexes_ref(from->regexes),
+				     .block = block,
+				     .refs = 1 };
+	return s;
+}
+
+int http_snapshot_like(const struct http_snapshot *from, void *data, struct http_snapshot **out)
+{
+	struct http_block *block = block_new(data);
+	struct http_snapshot *s = block ? snapshot_new(from, data, block) : NULL;
+
+	if (!s) {
+		block_unref(block);
 		return -ENOMEM;
-	s->header = data;
-	s->regexes = http_regexes_ref(from->regexes);
+	}
 	*out = s;
 	return 0;
 }
 
+int http_snapshot_patched(const struct http_snapshot *from, const void *patch, size_t size,
+			  struct http_snapshot **out)
+{
+	_cleanup_(http_snapshot_closep) struct http_snapshot *s = NULL;
+	int r;
+
+	s = snapshot_new(from, from->header, from->block);
+	if (!s)
+		return -ENOMEM;
+	if (s->block)
+		s->block->refs++;
+	r = http_changes_add(from, patch, size, &s->changes);
+	if (!r)
+		*out = TAKE_PTR(s);
+	return r;
+}
+
+struct http_snapshot *http_snapshot_ref(struct http_snapshot *s)
+{
+	s->refs++;
+	return s;
+}
+
 void http_snapshot_close(struct http_snapshot *s)
 {
-	if (!s)
+	if (!s || --s->refs)
 		return;
+	http_changes_free(s->changes);
 	http_regexes_free(s->regexes);
+	block_unref(s->block);
 	free(s);
 }
 

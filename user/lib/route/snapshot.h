@@ -2,12 +2,13 @@
 #ifndef WEFT_LIB_ROUTE_SNAPSHOT_H
 #define WEFT_LIB_ROUTE_SNAPSHOT_H
 /*
- * The HTTP tables of one generation: one immutable, position-independent block of bytes.
+ * The HTTP tables of one generation: one immutable, position-independent block of bytes, and what
+ * patches (patch.h) have changed of it since: the endpoints of clusters, and which pods there are.
  *
- * compile() makes it, weftd hands it on as a file to be mapped read-only, http_snapshot_open()
- * checks every offset and index in it before anything else looks at it. Rows refer to each other by
- * index, to strings by offset; HS_NONE is "no row". Integers are in host byte order, times in
- * milliseconds (0: none), lists in the order in which they are tried.
+ * compile() makes the block, weftd hands it on as a file to be mapped read-only,
+ * http_snapshot_open() checks every offset and index in it before anything else looks at it. Rows
+ * refer to each other by index, to strings by offset; HS_NONE is "no row". Integers are in host
+ * byte order, times in milliseconds (0: none), lists in the order in which they are tried.
  */
 #include <stddef.h>
 #include <stdint.h>
@@ -256,9 +257,9 @@ struct hs_cluster {
 	struct hs_str name, host, subset;
 	__u32 port;		   /* of the service */
 	__u32 known;		   /* the service and the subset exist */
-	struct hs_range endpoints; /* those of IPv4 first */
+	struct hs_range endpoints; /* this and the next two as the block has it: http_members() */
 	__u32 endpoints_v4;
-	__u32 service_endpoints;       /* that the service has in all */
+	__u32 service_endpoints;
 	__u32 lb;		       /* enum lb_policy, where `hash` says nothing */
 	__u32 hash;		       /* enum hs_hash */
 	struct hs_str hash_name;       /* header, cookie, parameter */
@@ -301,7 +302,7 @@ struct hs_skipped {
 	struct hs_str why;
 };
 
-/* A pod, ordered by address. */
+/* A pod, ordered by address, as the block has it: http_source_at(). */
 struct hs_source {
 	struct addr addr;
 	__u32 ns;		/* struct hs_namespace.id */
@@ -366,11 +367,23 @@ struct hs_peer {
 	__u32 host;	       /* the address is the node's own */
 };
 
+/* The endpoints of a cluster, those of IPv4 first. */
+struct http_members {
+	const struct hs_endpoint *items;
+	__u32 count, v4;
+	__u32 service; /* that the service has in all */
+};
+
+struct http_block;
+struct http_changes;
 struct http_regexes;
 
 struct http_snapshot {
 	const struct hs_header *header;
 	struct http_regexes *regexes;
+	struct http_block *block;     /* the header's, if it is the snapshot's own; or NULL */
+	struct http_changes *changes; /* what patches have made of it; NULL: nothing */
+	unsigned refs;
 };
 
 /*
@@ -379,11 +392,14 @@ struct http_snapshot {
  * snapshot is for one thread: each opens its own on the same bytes.
  */
 int http_snapshot_open(const void *data, size_t size, struct http_snapshot **out);
-/* The same for bytes that were made of those of `from` by what made them, with the same regexes:
- * nothing is checked. -ENOMEM. */
-int http_snapshot_like(const struct http_snapshot *from, const void *data,
-		       struct http_snapshot **out);
-void http_snapshot_close(struct http_snapshot *s); /* accepts NULL */
+/* The same for malloc'd bytes, which are the snapshot's from now on, also on failure. */
+int http_snapshot_own(void *data, size_t size, struct http_snapshot **out);
+/* The same for bytes that consist of what `from` does: nothing is checked. -ENOMEM. */
+int http_snapshot_like(const struct http_snapshot *from, void *data, struct http_snapshot **out);
+struct http_snapshot *http_snapshot_ref(struct http_snapshot *s); /* closed as often again */
+void http_snapshot_close(struct http_snapshot *s);		  /* accepts NULL */
+/* The endpoints that a cluster of the snapshot has, until it is closed. */
+struct http_members http_members(const struct http_snapshot *s, const struct hs_cluster *c);
 /* The bytes of one row. */
 size_t http_row_size(enum hs_table table);
 

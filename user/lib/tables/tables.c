@@ -6,7 +6,7 @@
 #include <string.h>
 
 #include "lib/base/pool.h"
-#include "lib/route/snapshot.h"
+#include "lib/route/pack.h"
 
 enum { SPARE_ENDPOINTS = 1024 };
 
@@ -68,7 +68,6 @@ static void sources_free(struct tables *t)
 static void http_free(struct tables *t)
 {
 	http_snapshot_close(t->http);
-	free(t->http_bytes);
 }
 
 /* The owner stays as long as any of its groups is in use. */
@@ -141,8 +140,6 @@ void tables_part(struct tables *t, enum tables_group group)
 		memset(&t->endpoint_names, 0, sizeof(t->endpoint_names));
 	} else if (group == TABLES_HTTP) {
 		t->http = NULL;
-		t->http_bytes = NULL;
-		t->http_size = 0;
 	} else {
 		memset(&t->sources, 0, sizeof(t->sources));
 		memset(&t->selected, 0, sizeof(t->selected));
@@ -161,8 +158,6 @@ void tables_join(struct tables *t, struct tables *from, enum tables_group group)
 		memcpy(&t->endpoint_names, &from->endpoint_names, sizeof(t->endpoint_names));
 	} else if (group == TABLES_HTTP) {
 		t->http = from->http;
-		t->http_bytes = from->http_bytes;
-		t->http_size = from->http_size;
 	} else {
 		memcpy(&t->sources, &from->sources, sizeof(t->sources));
 		memcpy(&t->selected, &from->selected, sizeof(t->selected));
@@ -300,7 +295,5 @@ bool tables_same(const struct tables *a, const struct tables *b)
 	return SAME(services) && SAME(rules) && SAME(routes) && SAME(dests) &&
 	       clusters_same(a, b) && SAME(selected) && SAME(route_names) && SAME(cluster_names) &&
 	       sources_same(a, b) && a->min_timeout_ms == b->min_timeout_ms &&
-	       !a->http == !b->http && a->http_size == b->http_size &&
-	       (!a->http_size || a->http_bytes == b->http_bytes ||
-		!memcmp(a->http_bytes, b->http_bytes, a->http_size));
+	       !a->http == !b->http && (!a->http || http_snapshot_same(a->http, b->http));
 }

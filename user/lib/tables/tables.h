@@ -84,7 +84,7 @@ enum tables_group {
 	TABLES_ENDPOINTS, /* endpoints, endpoint_names: those that share them may each have more
 			   * rows than the one before, at the end */
 	TABLES_SOURCES,	  /* sources, selected */
-	TABLES_HTTP,	  /* http, http_bytes, http_size */
+	TABLES_HTTP,	  /* http */
 	TABLES_GROUPS,
 };
 
@@ -125,8 +125,6 @@ struct tables {
 	uint32_t min_timeout_ms;
 	/* What weft-proxy decides by, where any HTTP rule, policy or server is known; else NULL. */
 	struct http_snapshot *http;
-	void *http_bytes; /* the snapshot's */
-	size_t http_size;
 	struct pool *arena;
 };
 

@@ -13,6 +13,8 @@
  *	order           its descriptor                answer
  *	PROXY_HELLO     where messages are to go      struct proxy_hello, with the listening sockets
  *	PROXY_SNAPSHOT  a snapshot of compile()       once every worker has switched to it
+ *	PROXY_PATCH     a patch of the snapshot that  once every worker has carried it out; -ESTALE:
+ *	                it has (lib/route/patch.h)    it has another one
  *	PROXY_REQUESTS  a file to write to            once it has a struct proxy_request for each
  *	                                              request under way
  *	PROXY_QUIT                                    none: the process ends
@@ -21,6 +23,9 @@
  *	PROXY_SUCCEED   its end of a socket by which  once every worker serves them
  *	                a predecessor's clients come
  *	PROXY_DRAIN     the other end                 once no worker begins a request any more
+ *
+ * A weft-proxy that does not know an order answers -EOPNOTSUPP. After a patch that some workers
+ *have not carried out it has none that others build on: the next order is the whole snapshot.
  *
  * Connections are accepted from the first snapshot on. What PROXY_DRAIN means proxy/request/drain.h
  * says: the process ends by itself, when nothing is left or its time is up. Given once more it
@@ -42,7 +47,8 @@ enum proxy_order_type {
 	PROXY_REQUESTS,
 	PROXY_LOG,
 	PROXY_SUCCEED,
-	PROXY_DRAIN
+	PROXY_DRAIN,
+	PROXY_PATCH,
 };
 
 /* What a weft-proxy can do beyond the first four orders. */
@@ -52,8 +58,12 @@ struct proxy_order {
 	uint32_t type;
 	uint32_t sequence; /* comes back in the reply */
 	union {
-		uint64_t generation; /* of PROXY_SNAPSHOT */
-		uint32_t json;	     /* of PROXY_LOG: 0 or 1 */
+		/* Of PROXY_SNAPSHOT and PROXY_PATCH: a number, not 0, for what the proxy has then;
+		 * PROXY_PATCH: that of what it must have before. */
+		struct {
+			uint32_t state, before;
+		} snapshot;
+		uint32_t json; /* of PROXY_LOG: 0 or 1 */
 		struct {
 			uint32_t ms;
 			uint32_t shared; /* of its listening sockets: so many, from the first on,

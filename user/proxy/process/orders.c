@@ -82,8 +82,15 @@ static int hello(struct peer *p, const struct proxy_order *order, struct proxy_r
 static int snapshot(struct peer *p, const struct proxy_order *order, struct proxy_reply *reply,
 		    int fd)
 {
-	(void)order;
-	reply->error = fd < 0 ? -EBADMSG : p->o->snapshot(p->o->arg, fd);
+	reply->error = fd < 0 ? -EBADMSG : p->o->snapshot(p->o->arg, fd, order->snapshot.state);
+	return answer(p, reply, sizeof(*reply), NULL, 0);
+}
+
+static int patch(struct peer *p, const struct proxy_order *order, struct proxy_reply *reply, int fd)
+{
+	reply->error =
+		fd < 0 ? -EBADMSG
+		       : p->o->patch(p->o->arg, fd, order->snapshot.state, order->snapshot.before);
 	return answer(p, reply, sizeof(*reply), NULL, 0);
 }
 
@@ -133,7 +140,7 @@ static int (*const handlers[])(struct peer *p, const struct proxy_order *order,
 			       struct proxy_reply *reply, int fd) = {
 	[PROXY_HELLO] = hello,	     [PROXY_SNAPSHOT] = snapshot, [PROXY_QUIT] = quit,
 	[PROXY_REQUESTS] = requests, [PROXY_LOG] = write_log,	  [PROXY_SUCCEED] = succeed,
-	[PROXY_DRAIN] = drain,
+	[PROXY_DRAIN] = drain,	     [PROXY_PATCH] = patch,
 };
 
 /* -EPIPE: weftd has closed the connection. */

@@ -13,9 +13,11 @@ struct orders {
 	const int *listeners;
 	size_t count; /* what hello hands out */
 	const char *identity;
-	/* Has every worker switch to the snapshot in the file `fd`, which stays the caller's. 0 or
-	 * -errno. */
-	int (*snapshot)(void *arg, int fd);
+	/* Has every worker switch to the snapshot in the file `fd`, which stays the caller's, and
+	 * from now on is what has the number `state`. 0 or -errno. */
+	int (*snapshot)(void *arg, int fd, uint32_t state);
+	/* The same for a patch of what has the number `before`; -ESTALE: this has not. */
+	int (*patch)(void *arg, int fd, uint32_t state, uint32_t before);
 	/* Writes the requests under way into the file `fd`. Likewise. */
 	int (*requests)(void *arg, int fd);
 	/* Has every worker write its access log to `fd`; -1: to nothing. Takes it over. Likewise.

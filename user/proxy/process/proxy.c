@@ -45,6 +45,7 @@ struct proxy {
 	struct access_log **logs; /* one for each worker, or NULL: there never was a log */
 	size_t count, listening;
 	int signals;
+	uint32_t has;	 /* number of what all workers have; 0: none, or they differ */
 	int log;	 /* a file, or -1 */
 	int wake;	 /* an eventfd: all workers may have drained */
 	int alarm;	 /* a timerfd: the time to drain is over */
@@ -95,20 +96,14 @@ static void proxy_stop(struct proxy *p)
 	closep(&p->alarm);
 }
 
-/* Every worker takes the snapshot at its next turn. 0 or -errno. */
-static int offer(struct proxy *p, int fd)
+/* Every worker takes it at its next turn. */
+static void offer(struct proxy *p, struct config *c)
 {
-	struct config *c;
-	int r = config_map(fd, &c);
-
-	if (r)
-		return r;
 	for (size_t i = 0; i < p->count; i++) {
 		router_offer(p->threads[i].rules, c);
 		loop_wake(p->threads[i].worker.io.loop);
 	}
 	config_unref(c);
-	return 0;
 }
 
 static int adopted(const struct proxy *p)
@@ -186,14 +181,40 @@ static int start_threads(struct proxy *p)
 	return 0;
 }
 
-static int switch_snapshot(void *arg, int fd)
+/* Until then, and if any can't, they may differ. */
+static int switch_to(struct proxy *p, struct config *c, uint32_t state)
+{
+	int r;
+
+	p->has = 0;
+	offer(p, c);
+	r = wait_adopted(p);
+	if (!r)
+		p->has = state;
+	return r;
+}
+
+static int switch_snapshot(void *arg, int fd, uint32_t state)
 {
 	struct proxy *p = arg;
-	int r = offer(p, fd);
+	struct config *c;
+	int r = config_map(fd, &c);
 
 	if (!r)
-		r = wait_adopted(p);
+		r = switch_to(p, c, state);
 	return r ? r : listen_all(p);
+}
+
+static int patch_snapshot(void *arg, int fd, uint32_t state, uint32_t before)
+{
+	struct proxy *p = arg;
+	struct config *c;
+	int r;
+
+	if (!p->has || p->has != before)
+		return -ESTALE;
+	r = config_read_patch(fd, &c);
+	return r ? r : switch_to(p, c, state);
 }
 
 static int tell_requests(void *arg, int fd)
@@ -276,6 +297,7 @@ static int serve(struct proxy *p)
 		.count = p->count,
 		.identity = p->options->identity,
 		.snapshot = switch_snapshot,
+		.patch = patch_snapshot,
 		.requests = tell_requests,
 		.log = change_log,
 		.succeed = succeed,
@@ -298,7 +320,7 @@ static int begin_with(struct proxy *p, const char *file)
 	if (!file)
 		return p->options->control < 0 ? listen_all(p) : 0;
 	fd = open(file, O_RDONLY | O_CLOEXEC);
-	r = fd < 0 ? -errno : switch_snapshot(p, fd);
+	r = fd < 0 ? -errno : switch_snapshot(p, fd, 0);
 	return r ? log_err(r, "read the snapshot %s", file) : 0;
 }
 

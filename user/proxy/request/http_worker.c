@@ -57,7 +57,7 @@ static void connection_unused(struct upstreams *pool)
 	wake_waiters(of(pool));
 }
 
-static bool endpoint_gone(struct upstreams *pool, const void *endpoint)
+static bool endpoint_gone(struct upstreams *pool, uint32_t endpoint)
 {
 	struct router *r = of(pool)->router;
 

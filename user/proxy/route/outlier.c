@@ -77,10 +77,10 @@ static bool take_row(struct http_ejection *row, uint64_t now)
 }
 
 /* Tells when the endpoint is back; 0: it is. Under the lock. */
-static void tell(const struct outliers *o, const struct outlier_state *e, uint64_t back,
+static void tell(struct cluster_state *c, const struct outlier_state *e, uint64_t back,
 		 uint64_t now)
 {
-	struct http_ejection *rows = o->cluster->stat->ejected, *row = NULL;
+	struct http_ejection *rows = c->stat->ejected, *row = NULL;
 
 	for (size_t i = 0; i < HTTP_EJECTED_MAX && !row; i++)
 		if (rows[i].back_ds && rows[i].endpoint == e->endpoint &&
@@ -101,12 +101,29 @@ static void tell(const struct outliers *o, const struct outlier_state *e, uint64
 static void take_back(const struct outliers *o, struct outlier_state *e)
 {
 	e->back_at = back_at(o, e, e->ejected_at);
-	tell(o, e, 0, e->back_at);
+	tell(o->cluster, e, 0, e->back_at);
 	__atomic_store_n(&e->ejected_at, 0, __ATOMIC_RELAXED);
 	gauge_dec(o->cluster->stat->ejections_active);
 	forget(&e->errors_5xx);
 	forget(&e->errors_gateway);
 	forget(&e->errors_local);
+}
+
+bool outlier_is_blank(const struct outlier_state *e)
+{
+	return !e->ejected_at && !e->times && !e->errors_5xx && !e->errors_gateway &&
+	       !e->errors_local;
+}
+
+void outlier_forget(struct outlier_state *e)
+{
+	pthread_mutex_lock(&e->cluster->lock);
+	if (e->ejected_at) {
+		tell(e->cluster, e, 0, e->ejected_at);
+		e->ejected_at = 0;
+		gauge_dec(e->cluster->stat->ejections_active);
+	}
+	pthread_mutex_unlock(&e->cluster->lock);
 }
 
 bool outlier_ejected(const struct outliers *o, uint32_t endpoint, uint64_t now)
@@ -146,7 +163,7 @@ static void take_out(const struct outliers *o, struct outlier_state *e, enum why
 		e->times++;
 	count_ejection(o->cluster->stat, why);
 	__atomic_store_n(&e->ejected_at, now, __ATOMIC_RELAXED);
-	tell(o, e, back_at(o, e, now), now);
+	tell(o->cluster, e, back_at(o, e, now), now);
 }
 
 static void eject(const struct outliers *o, struct outlier_state *e, enum why why, uint64_t now)

@@ -23,4 +23,9 @@ bool outlier_ejected(const struct outliers *o, uint32_t endpoint, uint64_t now);
 void outlier_result(const struct outliers *o, uint32_t endpoint, enum outcome outcome,
 		    unsigned status, uint64_t now);
 
+/* Whether nothing is known of it but that it is there. */
+bool outlier_is_blank(const struct outlier_state *e);
+/* It is no endpoint of the cluster's any more: if it is out, it is back. */
+void outlier_forget(struct outlier_state *e);
+
 #endif

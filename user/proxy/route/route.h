@@ -123,7 +123,7 @@ struct router {
 	 * NULL. */
 	bool (*turn)(struct router *r);
 	/* Whether that target.endpoint is one no longer. May be NULL. */
-	bool (*gone)(struct router *r, const void *endpoint);
+	bool (*gone)(struct router *r, uint32_t endpoint);
 };
 
 #endif

@@ -249,32 +249,48 @@ static void release(struct router *router, struct plan *plan)
 	plan->data = NULL;
 }
 
-static bool gone(struct router *router, const void *endpoint)
+static bool gone(struct router *router, uint32_t endpoint)
 {
 	const struct snapshot_router *r = (const struct snapshot_router *)router;
-	const struct endpoint_state *e = endpoint;
 
-	return __atomic_load_n(&e->seen, __ATOMIC_RELAXED) < router_version_number(r->current);
+	return !router_endpoints_have(&r->current->endpoints, endpoint);
+}
+
+static int adopt_snapshot(struct snapshot_router *r, struct config *c)
+{
+	struct router_version *v;
+	int error = router_version_open(r->state, c, &v);
+
+	if (error)
+		return error;
+	router_version_begin(v); /* before the last one ends: what is in both is not new */
+	if (r->current)
+		router_version_end(r->current);
+	router_version_unref(r->current);
+	r->current = v;
+	return 0;
+}
+
+static int adopt(struct snapshot_router *r, struct config *c)
+{
+	if (!config_is_patch(c))
+		return adopt_snapshot(r, c);
+	return r->current ? router_version_patch(r->current, c) : -ESTALE;
 }
 
 static bool adopt_offered(struct router *router)
 {
 	struct snapshot_router *r = (struct snapshot_router *)router;
-	struct router_version *v;
 	struct config *c;
 	int error;
 
 	if (!__atomic_load_n(&r->offered, __ATOMIC_RELAXED))
 		return false;
 	c = __atomic_exchange_n(&r->offered, NULL, __ATOMIC_ACQ_REL);
-	error = router_version_open(r->state, c, r->current, &v);
+	error = adopt(r, c);
 	config_unref(c);
-	if (error) {
+	if (error)
 		log_err(error, "open a snapshot");
-	} else {
-		router_version_unref(r->current);
-		r->current = v;
-	}
 	__atomic_store_n(&r->adopted, error, __ATOMIC_RELEASE);
 	return !error;
 }
@@ -301,6 +317,8 @@ void router_free(struct snapshot_router *r)
 {
 	if (!r)
 		return;
+	if (r->current)
+		router_version_end(r->current);
 	router_version_unref(r->current);
 	config_unref(r->offered);
 	while (r->spare) {

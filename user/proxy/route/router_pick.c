@@ -17,39 +17,36 @@ static bool is_v4(const struct addr *a)
 	return !memcmp(a->b, mapped, sizeof(mapped));
 }
 
-static struct hs_range of_family(const struct hs_cluster *c, bool v4)
-{
-	struct hs_range r = c->endpoints;
+/* Some of a cluster's members. */
+struct range {
+	uint32_t first, count;
+};
 
-	if (v4) {
-		r.count = c->endpoints_v4;
-	} else {
-		r.first += c->endpoints_v4;
-		r.count -= c->endpoints_v4;
-	}
-	return r;
+static struct range of_family(const struct router_members *m, bool v4)
+{
+	return v4 ? (struct range){ 0, m->v4 } : (struct range){ m->v4, m->count - m->v4 };
 }
 
 /* The endpoints that the client's address can talk to. */
-static struct hs_range reachable(const struct hs_cluster *c, const struct addr *client)
+static struct range reachable(const struct router_members *m, const struct addr *client)
 {
-	return of_family(c, is_v4(client));
+	return of_family(m, is_v4(client));
 }
 
 struct choice {
-	const struct router_version *v;
 	const struct hs_cluster *c;
+	const struct router_members *m;
 	struct cluster_state *cs;
-	struct hs_range range;
+	struct range range;
 	uint64_t now;
 	bool panic; /* too few are healthy: all are as good */
 };
 
 /* A pod's addresses of both families are two endpoints: shares are those of one family. */
-static struct outliers outliers_of(const struct router_version *v, const struct hs_cluster *c,
-				   struct cluster_state *cs, struct hs_range family)
+static struct outliers outliers_of(const struct hs_cluster *c, const struct router_members *m,
+				   struct cluster_state *cs, struct range family)
 {
-	return (struct outliers){ &c->outliers, cs, &v->outliers[family.first], family.count };
+	return (struct outliers){ &c->outliers, cs, &m->outliers[family.first], family.count };
 }
 
 static bool healthy(const struct choice *h, uint32_t i)
@@ -58,7 +55,7 @@ static bool healthy(const struct choice *h, uint32_t i)
 
 	if (h->panic || !h->c->outliers.given)
 		return true;
-	o = outliers_of(h->v, h->c, h->cs, h->range);
+	o = outliers_of(h->c, h->m, h->cs, h->range);
 	return !outlier_ejected(&o, i, h->now);
 }
 
@@ -92,7 +89,7 @@ static uint32_t place(const struct choice *h, uint32_t count, uint32_t n)
 
 static uint32_t active(const struct choice *h, uint32_t i)
 {
-	return __atomic_load_n(&h->v->endpoints[h->range.first + i]->active, __ATOMIC_RELAXED);
+	return __atomic_load_n(&h->m->endpoints[h->range.first + i]->active, __ATOMIC_RELAXED);
 }
 
 /* A number below `below`; each worker draws its own. */
@@ -121,7 +118,7 @@ static uint32_t best_match(const struct choice *h, uint64_t key)
 	uint32_t found = 0;
 
 	for (uint32_t i = 0; i < h->range.count; i++) {
-		const struct hs_endpoint *e = hs_endpoint(h->v->snapshot, h->range.first + i);
+		const struct hs_endpoint *e = &h->m->rows[h->range.first + i];
 		uint64_t score;
 
 		if (!healthy(h, i))
@@ -139,13 +136,13 @@ static uint32_t best_match(const struct choice *h, uint64_t key)
 
 static bool warming(const struct choice *h)
 {
-	return h->c->warmup_ms && h->now < h->v->warm_at[h->c - hs_cluster(h->v->snapshot, 0)];
+	return h->c->warmup_ms && h->now < h->m->warm_at;
 }
 
 /* Of how much weight it is beside the others, none of which need be new. */
 static double weight(const struct choice *h, uint32_t i)
 {
-	const struct endpoint_state *e = h->v->endpoints[h->range.first + i];
+	const struct endpoint_state *e = h->m->endpoints[h->range.first + i];
 	uint64_t since = __atomic_load_n(&e->since, __ATOMIC_RELAXED);
 	double w = router_warmth(h->c, h->now > since ? h->now - since : 0);
 
@@ -187,10 +184,10 @@ static uint32_t choose(const struct choice *h, const struct router_plan *p, uint
 	}
 }
 
-static bool tried(const struct router_plan *p, uint32_t row)
+static bool tried(const struct router_plan *p, uint32_t endpoint)
 {
 	for (uint32_t i = 0; i < p->tried_count && i < ROUTER_TRIED; i++)
-		if (p->tried[i] == row)
+		if (p->tried[i] == endpoint)
 			return true;
 	return false;
 }
@@ -205,7 +202,7 @@ static uint32_t choose_another(const struct choice *h, const struct router_plan 
 	for (uint32_t n = 0; n < h->range.count; n++) {
 		uint32_t i = (first + n) % h->range.count;
 
-		if (healthy(h, i) && !tried(p, h->range.first + i))
+		if (healthy(h, i) && !tried(p, h->m->endpoints[h->range.first + i]->id))
 			return i;
 	}
 	return first;
@@ -232,10 +229,11 @@ static bool is_address_closed(const struct router_plan *p)
 /* A service whose endpoint is not for weft to choose: it may be any of them. */
 static bool is_any_closed(const struct router_plan *p, const struct hs_cluster *c)
 {
-	struct hs_range range = reachable(c, &p->client);
+	const struct router_members *m = router_members(p->version, c);
+	struct range range = reachable(m, &p->client);
 
 	for (uint32_t i = 0; i < range.count; i++)
-		if (is_closed(p, hs_endpoint(p->version->snapshot, range.first + i)))
+		if (is_closed(p, &m->rows[range.first + i]))
 			return true;
 	return !range.count && is_address_closed(p);
 }
@@ -252,11 +250,11 @@ static enum pick called_address(const struct plan *plan, struct target *out)
 	return PICK_OK;
 }
 
-static void take(struct router_plan *p, uint32_t row)
+static void take(struct router_plan *p, const struct router_members *m, uint32_t at)
 {
-	p->endpoint = p->version->endpoints[row];
-	p->endpoint_row = row;
-	p->tried[p->tried_count++ % ROUTER_TRIED] = row;
+	p->endpoint = m->endpoints[at];
+	p->endpoint_at = at;
+	p->tried[p->tried_count++ % ROUTER_TRIED] = p->endpoint->id;
 	__atomic_add_fetch(&p->endpoint->active, 1, __ATOMIC_RELAXED);
 }
 
@@ -265,10 +263,10 @@ static struct cluster_state *state_of(const struct router_plan *p, const struct 
 	return p->version->clusters[c - hs_cluster(p->version->snapshot, 0)];
 }
 
-static void fill(const struct choice *h, const struct router_plan *p, uint32_t row,
+static void fill(const struct choice *h, const struct router_plan *p, uint32_t at,
 		 struct target *out)
 {
-	const struct hs_endpoint *e = hs_endpoint(h->v->snapshot, row);
+	const struct hs_endpoint *e = &h->m->rows[at];
 	const struct hs_cluster *c = h->c;
 
 	out->closed = is_closed(p, e);
@@ -284,7 +282,7 @@ static void fill(const struct choice *h, const struct router_plan *p, uint32_t r
 					     .probes = c->keepalive_probes };
 	out->limit = &h->cs->limit;
 	out->stat = h->cs->stat;
-	out->endpoint = h->v->endpoints[row];
+	out->endpoint = e->endpoint.id;
 	out->max = (struct limit_max){ .connections = c->max_connections,
 				       .pending = c->max_pending,
 				       .requests = c->max_requests,
@@ -298,7 +296,7 @@ enum pick router_pick(struct router *r, struct plan *plan, unsigned n, struct ta
 {
 	struct router_plan *p = plan->data;
 	const struct hs_cluster *c = p->decision.cluster;
-	struct choice h = { .v = p->version, .c = c, .now = router_now() };
+	struct choice h = { .c = c, .now = router_now() };
 	uint32_t count, i;
 
 	(void)r;
@@ -306,13 +304,14 @@ enum pick router_pick(struct router *r, struct plan *plan, unsigned n, struct ta
 	*out = (struct target){ 0 };
 	if (!c || c->lb == LB_PASSTHROUGH)
 		return called_address(plan, out);
+	h.m = router_members(p->version, c);
 	h.cs = state_of(p, c);
-	h.range = reachable(c, &p->client);
+	h.range = reachable(h.m, &p->client);
 	count = count_healthy(&h);
 	if (!count)
 		return PICK_NONE;
 	i = choose_another(&h, p, count);
-	take(p, h.range.first + i);
+	take(p, h.m, h.range.first + i);
 	fill(&h, p, h.range.first + i, out);
 	return PICK_OK;
 }
@@ -324,15 +323,16 @@ enum pick router_pick_mirror(struct router *r, struct plan *plan, size_t i, stru
 	const struct http_snapshot *s = p->version->snapshot;
 	const struct hs_action *a = p->decision.route;
 	const struct hs_cluster *c = hs_cluster(s, hs_mirror(s, a->mirrors.first + i)->cluster);
-	struct choice h = { .v = p->version, .c = c, .now = router_now() };
+	struct choice h = { .c = c, .now = router_now() };
 	uint32_t count, at;
 
 	(void)r;
 	*out = (struct target){ 0 };
 	if (!http_mirrored(s, a, i, p->mirror_turn))
 		return PICK_NONE;
+	h.m = router_members(p->version, c);
 	h.cs = state_of(p, c);
-	h.range = reachable(c, &p->client);
+	h.range = reachable(h.m, &p->client);
 	count = count_healthy(&h);
 	if (!count)
 		return PICK_NONE;
@@ -344,15 +344,31 @@ enum pick router_pick_mirror(struct router *r, struct plan *plan, size_t i, stru
 	return PICK_NONE;
 }
 
+/* Where the endpoint is now: m->count, if it has left the cluster. */
+static uint32_t find_endpoint(const struct router_plan *p, const struct router_members *m)
+{
+	uint32_t i = 0;
+
+	if (p->endpoint_at < m->count && m->endpoints[p->endpoint_at] == p->endpoint)
+		return p->endpoint_at;
+	while (i < m->count && m->endpoints[i] != p->endpoint)
+		i++;
+	return i;
+}
+
 static void report(const struct router_plan *p, struct cluster_state *cs, enum outcome outcome,
 		   unsigned status)
 {
 	const struct hs_cluster *c = p->decision.cluster;
-	bool v4 = p->endpoint_row - c->endpoints.first < c->endpoints_v4;
-	struct hs_range family = of_family(c, v4);
-	struct outliers o = outliers_of(p->version, c, cs, family);
+	const struct router_members *m = router_members(p->version, c);
+	uint32_t at = c->outliers.given ? find_endpoint(p, m) : m->count;
+	struct range family = of_family(m, at < m->v4);
+	struct outliers o;
 
-	outlier_result(&o, p->endpoint_row - family.first, outcome, status, router_now());
+	if (at == m->count)
+		return;
+	o = outliers_of(c, m, cs, family);
+	outlier_result(&o, at - family.first, outcome, status, router_now());
 }
 
 void router_done(struct router *r, struct plan *plan, struct target *t, enum outcome outcome,

@@ -34,8 +34,9 @@ struct router_plan {
 	struct router_ops ops;		 /* the request's, then the response's */
 	struct router_ops headers;	 /* of an answer of our own */
 	struct endpoint_state *endpoint; /* of the current try */
-	uint32_t endpoint_row;
-	uint32_t tried[ROUTER_TRIED], tried_count;
+	uint32_t endpoint_at;		 /* where it was among the cluster's */
+	uint32_t tried[ROUTER_TRIED];	 /* their ids */
+	uint32_t tried_count;
 	bool hashed;
 	uint64_t hash; /* of what the cluster's consistentHash speaks of */
 	uint64_t mirror_turn;
@@ -55,9 +56,8 @@ uint64_t router_mix(uint64_t h, const void *bytes, size_t n);
 
 /* ---- router_warm.c ---- */
 
-/* The snapshot with that number has the endpoint. It is new if the `last` one did not. */
-void router_see(struct endpoint_state *e, uint64_t snapshot, uint64_t last, uint64_t now);
-uint64_t router_warm_at(const struct router_version *v, const struct hs_cluster *c);
+/* When none of the cluster's endpoints is warming up any more. */
+uint64_t router_warm_at(const struct router_members *m, const struct hs_cluster *c);
 /* What an endpoint known for `age` ms gets of its share: more than 0, up to 1. */
 double router_warmth(const struct hs_cluster *c, uint64_t age);
 

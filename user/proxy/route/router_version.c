@@ -7,42 +7,73 @@
 #include <sys/mman.h>
 #include <sys/stat.h>
 #include <time.h>
+#include <unistd.h>
 
 #include "lib/base/cleanup.h"
+#include "lib/route/patch.h"
 #include "proxy/route/router_priv.h"
+
+enum { NEAR = 16 };
+
+/* ---- bytes ---- */
 
 struct config {
 	void *bytes;
 	size_t size;
-	uint64_t number; /* ever greater from one to the next */
+	bool patch; /* the bytes are malloc'd, otherwise mapped */
 	unsigned refs;
 };
 
-int config_map(int fd, struct config **out)
+static int file_size(int fd, size_t *out)
 {
-	static uint64_t last;
-	_cleanup_free_ struct config *c = calloc(1, sizeof(*c));
 	struct stat st;
 
-	if (!c)
-		return -ENOMEM;
 	if (fstat(fd, &st))
 		return -errno;
 	if (st.st_size <= 0)
 		return -EBADMSG;
-	c->size = (size_t)st.st_size;
+	*out = (size_t)st.st_size;
+	return 0;
+}
+
+int config_map(int fd, struct config **out)
+{
+	_cleanup_free_ struct config *c = calloc(1, sizeof(*c));
+	int r = c ? file_size(fd, &c->size) : -ENOMEM;
+
+	if (r)
+		return r;
 	c->bytes = mmap(NULL, c->size, PROT_READ, MAP_PRIVATE, fd, 0);
 	if (c->bytes == MAP_FAILED)
 		return -errno;
-	c->number = __atomic_add_fetch(&last, 1, __ATOMIC_RELAXED);
 	c->refs = 1;
 	*out = TAKE_PTR(c);
 	return 0;
 }
 
-uint64_t router_version_number(const struct router_version *v)
+int config_read_patch(int fd, struct config **out)
 {
-	return v->config->number;
+	_cleanup_free_ struct config *c = calloc(1, sizeof(*c));
+	_cleanup_free_ void *bytes = NULL;
+	int r = c ? file_size(fd, &c->size) : -ENOMEM;
+
+	if (r)
+		return r;
+	bytes = malloc(c->size);
+	if (!bytes)
+		return -ENOMEM;
+	if (pread(fd, bytes, c->size, 0) != (ssize_t)c->size)
+		return -EBADMSG;
+	c->bytes = TAKE_PTR(bytes);
+	c->patch = true;
+	c->refs = 1;
+	*out = TAKE_PTR(c);
+	return 0;
+}
+
+bool config_is_patch(const struct config *c)
+{
+	return c->patch;
 }
 
 struct config *config_ref(struct config *c)
@@ -55,19 +86,34 @@ void config_unref(struct config *c)
 {
 	if (!c || __atomic_sub_fetch(&c->refs, 1, __ATOMIC_ACQ_REL))
 		return;
-	munmap(c->bytes, c->size);
+	if (c->patch)
+		free(c->bytes);
+	else
+		munmap(c->bytes, c->size);
 	free(c);
+}
+
+/* ---- what clusters consist of ---- */
+
+static void members_free(struct router_members *m)
+{
+	free(m->endpoints);
+	free(m->outliers);
 }
 
 static void version_free(struct router_version *v)
 {
+	for (uint32_t i = 0; v->members && i < hs_count(v->snapshot, HS_CLUSTERS); i++)
+		members_free(&v->members[i]);
+	for (size_t i = 0; i < v->outliers.count; i++)
+		shared_state_let_go_outlier(v->state, v->outliers.items[i]);
+	router_endpoints_free(&v->endpoints, v->state);
 	http_snapshot_close(v->snapshot);
 	config_unref(v->config);
+	free(v->outliers.items);
 	free(v->routes);
 	free(v->clusters);
-	free(v->endpoints);
-	free(v->outliers);
-	free(v->warm_at);
+	free(v->members);
 	free(v);
 }
 
@@ -87,75 +133,135 @@ static void start_interval(struct cluster_state *cs)
 	pthread_mutex_unlock(&cs->lock);
 }
 
-static int find_outliers(struct shared_state *state, struct router_version *v, uint32_t cluster)
+static struct outlier_state *hold_outlier(struct router_version *v, const struct hs_cluster *c,
+					  uint32_t endpoint)
 {
-	const struct hs_cluster *c = hs_cluster(v->snapshot, cluster);
+	struct cluster_state *cs = v->clusters[c - hs_cluster(v->snapshot, 0)];
+	struct outlier_state *o = shared_state_outlier(v->state, c->id, cs, endpoint), **slot;
 
-	if (!c->outliers.given)
+	if (!o)
+		return NULL;
+	slot = table_push(&v->outliers);
+	if (!slot) {
+		shared_state_let_go_outlier(v->state, o);
+		return NULL;
+	}
+	*slot = o;
+	return o;
+}
+
+/* That of an endpoint which the cluster had before is held already. It is not far from where the
+ * last one was found: endpoints keep their order. */
+static struct outlier_state *outlier_before(const struct router_members *old, uint32_t *at,
+					    const struct endpoint_state *e)
+{
+	for (uint32_t i = *at; i < old->count && i < *at + NEAR; i++)
+		if (old->endpoints[i] == e) {
+			*at = i + 1;
+			return old->outliers[i];
+		}
+	return NULL;
+}
+
+/* `old`: what the cluster consists of until now. */
+static int find_outliers(struct router_version *v, const struct hs_cluster *c,
+			 const struct router_members *old, struct router_members *m)
+{
+	uint32_t at = 0;
+
+	if (!c->outliers.given || !m->count)
 		return 0;
-	start_interval(v->clusters[cluster]);
-	for (uint32_t i = 0; i < c->endpoints.count; i++) {
-		uint32_t row = c->endpoints.first + i;
-		uint32_t id = hs_endpoint(v->snapshot, row)->endpoint.id;
-
-		if (!(v->outliers[row] = shared_state_outlier(state, c->id, id)))
+	m->outliers = calloc(m->count, sizeof(*m->outliers));
+	if (!m->outliers)
+		return -ENOMEM;
+	for (uint32_t i = 0; i < m->count; i++) {
+		m->outliers[i] = outlier_before(old, &at, m->endpoints[i]);
+		if (!m->outliers[i])
+			m->outliers[i] = hold_outlier(v, c, m->endpoints[i]->id);
+		if (!m->outliers[i])
 			return -ENOMEM;
 	}
 	return 0;
 }
 
-static int find_rows(struct shared_state *state, struct router_version *v)
+static int find_endpoints(struct router_version *v, struct router_members *m)
+{
+	m->endpoints = m->count ? calloc(m->count, sizeof(struct endpoint_state *)) : NULL;
+	if (m->count && !m->endpoints)
+		return -ENOMEM;
+	for (uint32_t i = 0; i < m->count; i++) {
+		m->endpoints[i] =
+			router_endpoints_know(&v->endpoints, v->state, m->rows[i].endpoint.id);
+		if (!m->endpoints[i])
+			return -ENOMEM;
+	}
+	return 0;
+}
+
+/* What the cluster consists of by the snapshot, which need not be the version's yet. 0 or -ENOMEM.
+ */
+static int find_members(struct router_version *v, const struct http_snapshot *s,
+			const struct hs_cluster *c, struct router_members *out)
+{
+	struct http_members now = http_members(s, c);
+	struct router_members m = { .rows = now.items, .count = now.count, .v4 = now.v4 };
+	int r = find_endpoints(v, &m);
+
+	if (!r)
+		r = find_outliers(v, c, router_members(v, c), &m);
+	if (r)
+		members_free(&m);
+	else
+		*out = m;
+	return r;
+}
+
+/* ---- a whole snapshot ---- */
+
+static int find_states(struct router_version *v)
 {
 	const struct http_snapshot *s = v->snapshot;
-	uint32_t actions = hs_count(s, HS_ACTIONS), clusters = hs_count(s, HS_CLUSTERS),
-		 endpoints = hs_count(s, HS_ENDPOINTS);
+	uint32_t actions = hs_count(s, HS_ACTIONS), clusters = hs_count(s, HS_CLUSTERS);
 
 	v->routes = calloc(actions + 1, sizeof(*v->routes));
 	v->clusters = calloc(clusters + 1, sizeof(*v->clusters));
-	v->endpoints = calloc(endpoints + 1, sizeof(*v->endpoints));
-	v->outliers = calloc(endpoints + 1, sizeof(*v->outliers));
-	v->warm_at = calloc(clusters + 1, sizeof(*v->warm_at));
-	if (!v->routes || !v->clusters || !v->endpoints || !v->outliers || !v->warm_at)
+	v->members = calloc(clusters + 1, sizeof(*v->members));
+	if (!v->routes || !v->clusters || !v->members)
 		return -ENOMEM;
 	for (uint32_t i = 0; i < actions; i++) {
 		const struct hs_action *a = hs_action(s, i);
 
-		if (!(v->routes[i] = shared_state_route(state, a->id, hs_span(s, a->name))))
+		if (!(v->routes[i] = shared_state_route(v->state, a->id, hs_span(s, a->name))))
 			return -ENOMEM;
 	}
 	for (uint32_t i = 0; i < clusters; i++) {
 		const struct hs_cluster *c = hs_cluster(s, i);
 
-		if (!(v->clusters[i] = shared_state_cluster(state, c->id, hs_span(s, c->name))))
+		if (!(v->clusters[i] = shared_state_cluster(v->state, c->id, hs_span(s, c->name))))
 			return -ENOMEM;
 	}
-	for (uint32_t i = 0; i < endpoints; i++)
-		if (!(v->endpoints[i] =
-			      shared_state_endpoint(state, hs_endpoint(s, i)->endpoint.id)))
-			return -ENOMEM;
-	for (uint32_t i = 0; i < clusters; i++)
-		if (find_outliers(state, v, i))
-			return -ENOMEM;
-	/* Istio's names for them. */
-	v->passthrough = stats_cluster(shared_state_stats(state), "PassthroughCluster", 18);
-	v->allow_any = stats_route(shared_state_stats(state), "allow_any", 9);
 	return 0;
 }
 
-static void see_endpoints(struct router_version *v, const struct router_version *last)
+static int find_all_members(struct router_version *v)
 {
-	const struct http_snapshot *s = v->snapshot;
-	uint64_t now = router_now();
+	int r = 0;
 
-	for (uint32_t i = 0; i < hs_count(s, HS_ENDPOINTS); i++)
-		router_see(v->endpoints[i], v->config->number, last ? last->config->number : 0,
-			   now);
-	for (uint32_t i = 0; i < hs_count(s, HS_CLUSTERS); i++)
-		v->warm_at[i] = router_warm_at(v, hs_cluster(s, i));
+	for (uint32_t i = 0; !r && i < hs_count(v->snapshot, HS_CLUSTERS); i++) {
+		const struct hs_cluster *c = hs_cluster(v->snapshot, i);
+		struct router_members *m = &v->members[i];
+
+		if (c->outliers.given)
+			start_interval(v->clusters[i]);
+		r = find_members(v, v->snapshot, c, m);
+		for (uint32_t k = 0; !r && k < m->count; k++)
+			router_endpoints_add(&v->endpoints, m->endpoints[k]->id);
+	}
+	return r;
 }
 
 int router_version_open(struct shared_state *state, struct config *config,
-			const struct router_version *last, struct router_version **out)
+			struct router_version **out)
 {
 	_cleanup_(version_freep) struct router_version *v = calloc(1, sizeof(*v));
 	int r;
@@ -163,13 +269,115 @@ int router_version_open(struct shared_state *state, struct config *config,
 	if (!v)
 		return -ENOMEM;
 	v->config = config_ref(config);
+	v->state = state;
 	r = http_snapshot_open(config->bytes, config->size, &v->snapshot);
 	if (!r)
-		r = find_rows(state, v);
+		r = find_states(v);
+	if (!r)
+		r = find_all_members(v);
 	if (r)
 		return r;
-	see_endpoints(v, last);
+	/* Istio's names for them. */
+	v->passthrough = stats_cluster(shared_state_stats(state), "PassthroughCluster", 18);
+	v->allow_any = stats_route(shared_state_stats(state), "allow_any", 9);
 	v->refs = 1;
 	*out = TAKE_PTR(v);
+	return 0;
+}
+
+void router_version_begin(struct router_version *v)
+{
+	uint64_t now = router_now();
+
+	for (size_t i = 0; i < v->endpoints.room; i++)
+		if (v->endpoints.slots[i].clusters)
+			shared_state_join(v->state, v->endpoints.slots[i].state, now);
+	for (uint32_t i = 0; i < hs_count(v->snapshot, HS_CLUSTERS); i++)
+		v->members[i].warm_at = router_warm_at(&v->members[i], hs_cluster(v->snapshot, i));
+}
+
+void router_version_end(struct router_version *v)
+{
+	for (size_t i = 0; i < v->endpoints.room; i++)
+		if (v->endpoints.slots[i].clusters)
+			shared_state_leave(v->state, v->endpoints.slots[i].state);
+}
+
+/* ---- a patch ---- */
+
+/* What clusters consist of when the patch has been carried out. */
+struct patched {
+	struct http_snapshot *snapshot;
+	const struct hs_patch_cluster *rows;
+	struct router_members *members; /* parallel */
+	uint32_t count;
+};
+
+static void patched_done(struct patched *p)
+{
+	for (uint32_t i = 0; p->members && i < p->count; i++)
+		members_free(&p->members[i]);
+	free(p->members);
+	http_snapshot_close(p->snapshot);
+}
+
+static int prepare(struct router_version *v, const struct config *patch, struct patched *p)
+{
+	int r = http_snapshot_patched(v->snapshot, patch->bytes, patch->size, &p->snapshot);
+
+	if (r)
+		return r;
+	p->rows = http_patch_clusters(p->snapshot, &p->count);
+	p->members = calloc(p->count + 1, sizeof(*p->members));
+	if (!p->members)
+		return -ENOMEM;
+	for (uint32_t i = 0; !r && i < p->count; i++)
+		r = find_members(v, p->snapshot, hs_cluster(v->snapshot, p->rows[i].row),
+				 &p->members[i]);
+	return r;
+}
+
+static void join(struct router_version *v, const struct router_members *m, uint64_t now)
+{
+	for (uint32_t i = 0; i < m->count; i++)
+		if (router_endpoints_add(&v->endpoints, m->endpoints[i]->id) == 1)
+			shared_state_join(v->state, m->endpoints[i], now);
+}
+
+static void leave(struct router_version *v, const struct router_members *m)
+{
+	for (uint32_t i = 0; i < m->count; i++)
+		if (!router_endpoints_remove(&v->endpoints, m->endpoints[i]->id))
+			shared_state_leave(v->state, m->endpoints[i]);
+}
+
+/* The members that it had go back into `m`. */
+static void exchange(struct router_version *v, uint32_t row, struct router_members *m)
+{
+	struct router_members old = v->members[row];
+
+	v->members[row] = *m;
+	v->members[row].warm_at = router_warm_at(m, hs_cluster(v->snapshot, row));
+	*m = old;
+}
+
+int router_version_patch(struct router_version *v, const struct config *patch)
+{
+	_cleanup_(patched_done) struct patched p = { 0 };
+	struct http_snapshot *before = v->snapshot;
+	uint64_t now = router_now();
+	int r = prepare(v, patch, &p);
+
+	if (r)
+		return r;
+	/* Those that stay, or go from one cluster to another, are endpoints throughout. */
+	for (uint32_t i = 0; i < p.count; i++)
+		join(v, &p.members[i], now);
+	for (uint32_t i = 0; i < p.count; i++) {
+		exchange(v, p.rows[i].row, &p.members[i]);
+		leave(v, &p.members[i]);
+	}
+	v->snapshot = TAKE_PTR(p.snapshot);
+	p.snapshot = before;
 	return 0;
 }

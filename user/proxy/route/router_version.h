@@ -2,38 +2,65 @@
 #ifndef WEFT_PROXY_ROUTE_ROUTER_VERSION_H
 #define WEFT_PROXY_ROUTE_ROUTER_VERSION_H
 /*
- * Snapshots: mapped once for all workers, opened by each of them.
+ * Rules: a snapshot, mapped once for all workers, opened by each of them. A request ends by the
+ * rules that it began with. Endpoints and pods are not rules: a patch changes them in place, and
+ * another try of a request chooses among those that there are by then.
  */
+#include "lib/base/table.h"
 #include "lib/route/route.h"
+#include "proxy/route/router_endpoints.h"
 #include "proxy/route/shared_state.h"
 
-/* The bytes of a snapshot, shared by the workers that use it. */
+/* The bytes of a snapshot, or of a patch, shared by the workers that use it. */
 struct config;
 
-/* Maps the file, which stays the caller's. 0 or -errno. */
+/* Maps the snapshot in the file, which stays the caller's. 0 or -errno. */
 int config_map(int fd, struct config **out);
+/* Reads a patch (lib/route/patch.h). Likewise. */
+int config_read_patch(int fd, struct config **out);
+bool config_is_patch(const struct config *c);
 struct config *config_ref(struct config *c);
 void config_unref(struct config *c); /* accepts NULL */
+
+/* What a cluster consists of. */
+struct router_members {
+	const struct hs_endpoint *rows;
+	struct endpoint_state **endpoints; /* parallel */
+	struct outlier_state **outliers;   /* parallel; NULL without outlier detection */
+	uint32_t count, v4;		   /* those of IPv4 come first */
+	uint64_t warm_at;		   /* ms: when none is warming up any more */
+};
 
 /* A snapshot in use by one worker, with the rows of the state that belong to its tables. */
 struct router_version {
 	struct config *config;
 	struct http_snapshot *snapshot;
-	struct route_state **routes;	   /* by row of HS_ACTIONS */
-	struct cluster_state **clusters;   /* by row of HS_CLUSTERS */
-	struct endpoint_state **endpoints; /* by row of HS_ENDPOINTS */
-	struct outlier_state **outliers;   /* likewise; NULL without outlier detection */
-	uint64_t *warm_at; /* ms, by row of HS_CLUSTERS: when no endpoint is warming up any more */
+	struct shared_state *state;
+	struct route_state **routes;	 /* by row of HS_ACTIONS */
+	struct cluster_state **clusters; /* by row of HS_CLUSTERS */
+	struct router_members *members;	 /* likewise */
+	struct router_endpoints endpoints;
+	TABLE(struct outlier_state *) outliers; /* held, some more than once */
 	/* Of what goes to the address that was called because no rule knows better. */
 	struct http_cluster_stat *passthrough;
 	struct http_route_stat *allow_any;
 	unsigned refs; /* requests that began with it, and the router while it is current */
 };
 
-/* After `last`, which may be NULL. 0 or -errno. */
+/* 0 or -errno. */
 int router_version_open(struct shared_state *state, struct config *config,
-			const struct router_version *last, struct router_version **out);
-void router_version_unref(struct router_version *v);		/* accepts NULL */
-uint64_t router_version_number(const struct router_version *v); /* of its snapshot */
+			struct router_version **out);
+/* The worker goes by these rules from now on; it does no longer. */
+void router_version_begin(struct router_version *v);
+void router_version_end(struct router_version *v);
+/* Carries a patch out on the rules that the worker goes by. 0, or -errno: nothing has changed. */
+int router_version_patch(struct router_version *v, const struct config *patch);
+void router_version_unref(struct router_version *v); /* accepts NULL */
+
+static inline const struct router_members *router_members(const struct router_version *v,
+							  const struct hs_cluster *c)
+{
+	return &v->members[c - hs_cluster(v->snapshot, 0)];
+}
 
 #endif

@@ -18,21 +18,12 @@ double router_warmth(const struct hs_cluster *c, uint64_t age)
 	return share > least ? share : least;
 }
 
-void router_see(struct endpoint_state *e, uint64_t snapshot, uint64_t last, uint64_t now)
-{
-	uint64_t before = __atomic_exchange_n(&e->seen, snapshot, __ATOMIC_RELAXED);
-
-	if (!before || before < last)
-		__atomic_store_n(&e->since, now, __ATOMIC_RELAXED);
-}
-
-uint64_t router_warm_at(const struct router_version *v, const struct hs_cluster *c)
+uint64_t router_warm_at(const struct router_members *m, const struct hs_cluster *c)
 {
 	uint64_t at = 0;
 
-	for (uint32_t i = 0; c->warmup_ms && i < c->endpoints.count; i++) {
-		const struct endpoint_state *e = v->endpoints[c->endpoints.first + i];
-		uint64_t since = __atomic_load_n(&e->since, __ATOMIC_RELAXED);
+	for (uint32_t i = 0; c->warmup_ms && i < m->count; i++) {
+		uint64_t since = __atomic_load_n(&m->endpoints[i]->since, __ATOMIC_RELAXED);
 
 		if (since + c->warmup_ms > at)
 			at = since + c->warmup_ms;

@@ -3,8 +3,9 @@
 #define WEFT_PROXY_ROUTE_SHARED_STATE_H
 /*
  * What outlives a snapshot: turns, numbers in use and health, by stable id, shared by all workers.
- * Rows are found under a lock, when a snapshot is opened, and never go away; their fields are
- * changed with atomic operations unless said otherwise.
+ * Rows are found under a lock, when a snapshot is opened or patched; their fields are changed with
+ * atomic operations unless said otherwise. Those of routes and clusters never go away, those of
+ * endpoints when nothing holds them any more.
  */
 #include <pthread.h>
 #include <stdbool.h>
@@ -20,13 +21,23 @@ struct route_state {
 };
 
 struct endpoint_state {
-	uint32_t active;      /* requests under way */
-	uint64_t seen, since; /* the last snapshot that has it; in all from when on (ms) */
+	uint32_t id;
+	uint32_t active; /* requests under way */
+	uint64_t since;	 /* ms: it has been an endpoint from then on */
+	/* Under the state's lock. */
+	uint32_t holds;	  /* so many need the row */
+	uint32_t workers; /* so many have rules that it is an endpoint by */
 };
 
 /* An endpoint as one of a cluster. Times in ms. */
 struct outlier_state {
-	uint32_t endpoint;   /* stable id */
+	struct cluster_state *cluster;
+	uint32_t endpoint; /* stable id */
+	/* Under the state's lock. */
+	uint32_t holds;		    /* so many need the row */
+	bool lingers;		    /* it is in the list of those that few may need */
+	struct outlier_state *next; /* in that list */
+
 	uint32_t errors_5xx; /* since the last good answer */
 	uint32_t errors_gateway;
 	uint32_t errors_local; /* connection failures, timeouts, resets */
@@ -58,8 +69,20 @@ struct stats *shared_state_stats(const struct shared_state *s);
 struct route_state *shared_state_route(struct shared_state *s, uint32_t id, struct http_span name);
 struct cluster_state *shared_state_cluster(struct shared_state *s, uint32_t id,
 					   struct http_span name);
+
+/* Likewise, and held: to be let go of as often. */
 struct endpoint_state *shared_state_endpoint(struct shared_state *s, uint32_t id);
-struct outlier_state *shared_state_outlier(struct shared_state *s, uint32_t cluster,
-					   uint32_t endpoint);
+void shared_state_let_go(struct shared_state *s, struct endpoint_state *e);
+/* It becomes an endpoint, at `now`, by the rules of one more worker; by those of one less. */
+void shared_state_join(struct shared_state *s, struct endpoint_state *e, uint64_t now);
+void shared_state_leave(struct shared_state *s, struct endpoint_state *e);
+
+/* Likewise; `id` is the cluster's. What is known of one that has left the cluster is kept for some
+ * thousand endpoints, should it come back. */
+struct outlier_state *shared_state_outlier(struct shared_state *s, uint32_t id,
+					   struct cluster_state *cluster, uint32_t endpoint);
+void shared_state_let_go_outlier(struct shared_state *s, struct outlier_state *o);
+/* Rows of endpoints, and of endpoints of clusters. */
+void shared_state_count(struct shared_state *s, size_t *endpoints, size_t *outliers);
 
 #endif

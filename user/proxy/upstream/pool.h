@@ -37,8 +37,8 @@ struct upstream_conn {
 	unsigned requests;		 /* that it was used for, the current one included */
 	uint64_t counted_rx, counted_tx; /* bytes that `stat` knows of */
 	struct http_cluster_stat *stat;
-	const void *known_by; /* target.endpoint */
-	struct limit *limit;  /* counts this connection; NULL: none does */
+	uint32_t known_by;   /* target.endpoint */
+	struct limit *limit; /* counts this connection; NULL: none does */
 	struct loop_timer idle;
 	struct upstream_conn *next, **link; /* in its bucket, while idle */
 };
@@ -65,7 +65,7 @@ struct upstreams {
 	 * waits. */
 	uint64_t (*waits_since)(struct upstreams *pool, const struct limit *l);
 	/* Whether that is no endpoint any more. */
-	bool (*gone)(struct upstreams *pool, const void *endpoint);
+	bool (*gone)(struct upstreams *pool, uint32_t endpoint);
 	struct upstream_conn *buckets[UPSTREAM_BUCKETS];
 	size_t idle_count, count;
 };

@@ -26,7 +26,7 @@ struct target {
 	struct limit *limit;		/* of its cluster; NULL: none */
 	struct limit_max max;		/* of it */
 	struct http_cluster_stat *stat; /* likewise; never NULL */
-	const void *endpoint;		/* what the router knows it by; NULL: by nothing */
+	uint32_t endpoint;		/* what the router knows it by; 0: by nothing */
 	bool closed; /* a NetworkPolicy lets no connection of the client's through */
 };
 

@@ -1,0 +1,224 @@
+// SPDX-License-Identifier: Apache-2.0
+#include "lib/route/pack.h"
+
+#include <errno.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "lib/base/cleanup.h"
+#include "lib/route/patch.h"
+#include "lib/route/route.h"
+
+enum { TABLE_ALIGN = 8 };
+
+static size_t align(size_t at)
+{
+	return (at + TABLE_ALIGN - 1) / TABLE_ALIGN * TABLE_ALIGN;
+}
+
+int http_pack(const struct http_part parts[HS_TABLES], void **out, size_t *size)
+{
+	struct hs_header header = { .magic = HS_MAGIC, .version = HS_VERSION };
+	size_t at = align(sizeof(header));
+	char *bytes;
+
+	for (int i = 0; i < HS_TABLES; i++) {
+		header.tables[i].at = at;
+		header.tables[i].count = parts[i].count;
+		at = align(at + parts[i].count * http_row_size(i));
+		if (at > INT32_MAX)
+			return -E2BIG;
+	}
+	header.size = at;
+	bytes = calloc(1, at);
+	if (!bytes)
+		return -ENOMEM;
+	memcpy(bytes, &header, sizeof(header));
+	for (int i = 0; i < HS_TABLES; i++)
+		if (parts[i].count)
+			memcpy(bytes + header.tables[i].at, parts[i].rows,
+			       parts[i].count * http_row_size(i));
+	*out = bytes;
+	*size = at;
+	return 0;
+}
+
+/* ---- what patches have changed ---- */
+
+/* Tables that are written anew. */
+struct packing {
+	const struct http_snapshot *s;
+	struct hs_cluster *clusters;
+	struct hs_endpoint *endpoints;
+	struct hs_source *sources;
+	size_t endpoint_count, source_count;
+};
+
+static void packing_done(struct packing *p)
+{
+	free(p->clusters);
+	free(p->endpoints);
+	free(p->sources);
+}
+
+/* Clusters have their endpoints in the order of their rows; those of what doesn't exist have none.
+ */
+static void write_clusters(struct packing *p)
+{
+	for (__u32 i = 0; i < hs_count(p->s, HS_CLUSTERS); i++) {
+		const struct hs_cluster *old = hs_cluster(p->s, i);
+		struct http_members m = http_members(p->s, old);
+
+		p->clusters[i] = *old;
+		if (!old->known)
+			continue;
+		p->clusters[i].endpoints = (struct hs_range){ p->endpoint_count, m.count };
+		p->clusters[i].endpoints_v4 = m.v4;
+		p->clusters[i].service_endpoints = m.service;
+		if (m.count)
+			memcpy(&p->endpoints[p->endpoint_count], m.items,
+			       m.count * sizeof(*m.items));
+		p->endpoint_count += m.count;
+	}
+}
+
+static int pack_clusters(struct packing *p)
+{
+	__u32 clusters = hs_count(p->s, HS_CLUSTERS);
+	size_t count = hs_count(p->s, HS_ENDPOINTS);
+
+	for (__u32 i = 0; i < p->s->changes->cluster_count; i++)
+		count += p->s->changes->clusters[i].members.count;
+	p->clusters = malloc((clusters + 1) * sizeof(*p->clusters));
+	p->endpoints = malloc((count + 1) * sizeof(*p->endpoints));
+	if (!p->clusters || !p->endpoints)
+		return -ENOMEM;
+	write_clusters(p);
+	return 0;
+}
+
+/* The first row of the block that does not come before it. */
+static size_t find_source(const struct http_snapshot *s, const struct addr *addr)
+{
+	size_t low = 0, high = hs_count(s, HS_SOURCES);
+
+	while (low < high) {
+		size_t mid = (low + high) / 2;
+
+		if (memcmp(&hs_source(s, mid)->addr, addr, sizeof(*addr)) < 0)
+			low = mid + 1;
+		else
+			high = mid;
+	}
+	return low;
+}
+
+static void copy_sources(struct packing *p, size_t first, size_t end)
+{
+	if (end > first)
+		memcpy(&p->sources[p->source_count], hs_source(p->s, first),
+		       (end - first) * sizeof(*p->sources));
+	p->source_count += end - first;
+}
+
+static int pack_sources(struct packing *p)
+{
+	const struct http_changes *c = p->s->changes;
+	size_t count = hs_count(p->s, HS_SOURCES), copied = 0;
+
+	p->sources = malloc((count + c->source_count + 1) * sizeof(*p->sources));
+	if (!p->sources)
+		return -ENOMEM;
+	for (__u32 i = 0; i < c->source_count; i++) {
+		const struct hs_source *row = &c->sources[i]->row;
+		size_t at = find_source(p->s, &row->addr);
+
+		copy_sources(p, copied, at);
+		copied = at + (at < count &&
+			       !memcmp(&hs_source(p->s, at)->addr, &row->addr, sizeof(row->addr)));
+		if (!c->sources[i]->gone)
+			p->sources[p->source_count++] = *row;
+	}
+	copy_sources(p, copied, count);
+	return 0;
+}
+
+int http_snapshot_pack(const struct http_snapshot *s, void **out, size_t *size)
+{
+	_cleanup_(packing_done) struct packing p = { .s = s };
+	struct http_part parts[HS_TABLES];
+	int r = 0;
+
+	for (int i = 0; i < HS_TABLES; i++)
+		parts[i] = (struct http_part){ hs_at(s, i, 0, 0), hs_count(s, i) };
+	if (s->changes)
+		r = pack_clusters(&p);
+	if (s->changes && !r)
+		r = pack_sources(&p);
+	if (r)
+		return r;
+	if (s->changes) {
+		parts[HS_CLUSTERS].rows = p.clusters;
+		parts[HS_ENDPOINTS] = (struct http_part){ p.endpoints, p.endpoint_count };
+		parts[HS_SOURCES] = (struct http_part){ p.sources, p.source_count };
+	}
+	return http_pack(parts, out, size);
+}
+
+int http_snapshot_flatten(const struct http_snapshot *s, struct http_snapshot **out)
+{
+	void *bytes;
+	size_t size;
+	int r = http_snapshot_pack(s, &bytes, &size);
+
+	return r ? r : http_snapshot_like(s, bytes, out);
+}
+
+/* ---- comparing ---- */
+
+static bool same_members(struct http_members a, struct http_members b)
+{
+	return a.count == b.count && a.v4 == b.v4 && a.service == b.service &&
+	       (!a.count || a.items == b.items ||
+		!memcmp(a.items, b.items, a.count * sizeof(*a.items)));
+}
+
+static bool same_source(const struct hs_source *a, const struct hs_source *b)
+{
+	return a == b || (a && b && !memcmp(a, b, sizeof(*a)));
+}
+
+/* Whether `b`, of the same block, says of all that patches of `a` speak of what `a` does. */
+static bool agrees(const struct http_snapshot *a, const struct http_snapshot *b)
+{
+	const struct http_changes *c = a->changes;
+
+	for (__u32 i = 0; c && i < c->cluster_count; i++)
+		if (!same_members(c->clusters[i].members,
+				  http_members(b, hs_cluster(b, c->clusters[i].row))))
+			return false;
+	for (__u32 i = 0; c && i < c->source_count; i++)
+		if (!same_source(c->sources[i]->gone ? NULL : &c->sources[i]->row,
+				 http_source_at(b, &c->sources[i]->row.addr)))
+			return false;
+	return true;
+}
+
+static bool same_bytes(const struct http_snapshot *a, const struct http_snapshot *b)
+{
+	return a->header->size == b->header->size && !memcmp(a->header, b->header, a->header->size);
+}
+
+DEFINE_CLEANUP(struct http_snapshot *, http_snapshot_close);
+
+bool http_snapshot_same(const struct http_snapshot *a, const struct http_snapshot *b)
+{
+	_cleanup_(http_snapshot_closep) struct http_snapshot *x = NULL, *y = NULL;
+
+	if (a->header == b->header)
+		return agrees(a, b) && agrees(b, a);
+	if ((a->changes && http_snapshot_flatten(a, &x)) ||
+	    (b->changes && http_snapshot_flatten(b, &y)))
+		return false;
+	return same_bytes(x ? x : a, y ? y : b);
+}
