@@ -70,7 +70,7 @@ start() {
 		kill -0 "$WEFTD" || fail "weftd has ended"
 		sleep 0.02
 	done
-	seconds_since "$begin" >>"$TMP/ready"
+	printf '%s\n' "$(seconds_since "$begin")" >>"$TMP/ready"
 	cpu_ms "$WEFTD" >>"$TMP/ready.cpu"
 	calc '%.0f\n' "$(server_cpu_ms) - $server" >>"$TMP/ready.server"
 	sleep 3 # what it has needed goes back
