@@ -72,7 +72,7 @@ start() {
 		kill -0 "$WEFTD" || fail "weftd has ended"
 		sleep 0.02
 	done
-	seconds_since "$begin" >>"$TMP/ready"
+	printf '%s\n' "$(seconds_since "$begin")" >>"$TMP/ready"
 	cpu_ms "$WEFTD" >>"$TMP/ready.cpu"
 	calc '%.0f\n' "$(server_cpu_ms) - $server" >>"$TMP/ready.server"
 	sleep 3 # what it has needed goes back
@@ -130,7 +130,7 @@ changes() {
 
 # ---- many nodes ----
 
-# The kinds as kubernetes_kinds.c asks for them; the fields do not matter to the server.
+# The kinds as kubernetes_kinds.c asks for them; that fields are named makes it protobuf, which of them does not matter to the server.
 node_kinds() {
 	echo /api/v1/{services=v1/Service,pods=v1/Pod,namespaces=v1/Namespace} \
 		/apis/discovery.k8s.io/v1/endpointslices=discovery.k8s.io/v1/EndpointSlice \
@@ -238,10 +238,10 @@ report() {
 	Written by \`make bench-kube\` on $(date -u +%F) at $(revision).
 	$(machine "Kubernetes $(kube version -o json | jq -r .serverVersion.gitVersion)")
 
-	$SERVICES services, $ALL_PODS pods as Deployments make them (5.2 KB of JSON each) with EndpointSlices, $RULES VirtualServices and
-	DestinationRules; etcd, the API server and weftd on one machine, over TLS. The API server is selftests/cluster's: compiled without
-	optimisation, so that it takes more of the processor's time than a cluster's own, and the time until weftd is ready is mostly its.
-	Medians of $STARTS starts.
+	$SERVICES services, $ALL_PODS pods as Deployments make them (5.2 KB of JSON each, and as protobuf, which they are asked for as, what
+	an event has below) with EndpointSlices, $RULES VirtualServices and DestinationRules; etcd, the API server and weftd on one machine,
+	over TLS. The API server is selftests/cluster's, compiled with optimisation as a cluster's own is. Medians of $STARTS starts, in each
+	of which everything was listed once.
 
 	## A start
 
@@ -299,7 +299,7 @@ report() {
 
 	| | what each node watches | what it is told when a pod begins | who bears it |
 	|---|---|---|---|
-	| weft | Pods, EndpointSlices, Services, rules | the Pod, 3 times, 5 KB each; its EndpointSlice | the API server |
+	| weft | Pods, EndpointSlices, Services, rules | the Pod, 3 times, $(calc %.1f "$EVENT_BYTES / 1000") KB each; its EndpointSlice | the API server |
 	| Cilium, CiliumEndpoints | CiliumEndpoints, identities, EndpointSlices, Services; Pods of its own node only | the CiliumEndpoint, 3 times [1]; its EndpointSlice | the API server: 1,000 nodes and 30 pods a second are 90,000 events a second, which would overwhelm 96 processors [1] |
 	| Cilium, CiliumEndpointSlices | slices of slim CiliumEndpoints instead, which its operator gathers [2] | a slice, with others that changed | the API server: each update is serialised for each agent [3] |
 	| Istio ambient, ztunnel | nothing of the API server's; one stream of istiod's | the Workload, by a delta [4] | istiod, which watches once; ztunnel is meant to be looked at from 100,000 pods or 20,000 services on [5] |
@@ -308,8 +308,8 @@ report() {
 	[1] cilium/cilium#15153. [2] docs.cilium.io, "CiliumEndpointSlice". [3] cilium/design-cfps#88, "Cilium Control Plane at Scale".
 	[4] masterthemesh.com, "istiod xDS: ambient". [5] ambientmesh.io, "Production readiness". [6] KEP-752, "Estimation".
 
-	weft's share is the largest of these, for two reasons: a Pod is told of as a whole (what weft reads of it is an eighth), and to
-	everyone. What kube-proxy is told costs the API server the same either way.
+	weft's share is the largest of these, for two reasons: a Pod is told of as a whole (what weft keeps of it is 0.7 KB of JSON), and
+	to everyone. What kube-proxy is told costs the API server the same either way.
 	END
 }
 

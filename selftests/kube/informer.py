@@ -172,11 +172,23 @@ def without_version(item):
     return item
 
 
+# Where fields are named, built-in kinds are asked for as protobuf.
+FIELDS = ("name", "namespace", "resourceVersion", "labels", "annotations", "uid", "creationTimestamp", "deletionTimestamp")
+
+
+def named_fields(item):
+    metadata = {key: value for key, value in item["metadata"].items() if key in FIELDS}
+    return {"apiVersion": item["apiVersion"], "kind": item["kind"], "metadata": metadata}
+
+
 class Informer:
-    def __init__(self, program):
+    def __init__(self, program, proto=False):
+        """With `proto` it copies but some fields, in protobuf."""
+        self.proto, self.twin = proto, None
         arguments = [f"{path}={kind}" for path, kind in RESOURCES.values()]
+        some = ["-f", ",".join("metadata." + key for key in FIELDS)] if proto else []
         self.said, self.news = [], threading.Condition()
-        self.process = subprocess.Popen([program, DIR + "/kubeconfig", *arguments], stdin=subprocess.PIPE,
+        self.process = subprocess.Popen([program, *some, DIR + "/kubeconfig", *arguments], stdin=subprocess.PIPE,
                                         stdout=subprocess.PIPE, text=True, bufsize=1)
         threading.Thread(target=self.listen, daemon=True).start()
 
@@ -262,6 +274,8 @@ def expect_same(informer, what, seconds=120):
     deadline = time.monotonic() + seconds
     while True:
         have, want = informer.copy(), fresh()
+        if informer.proto:
+            want = {key: (version, named_fields(item)) for key, (version, item) in want.items()}
         if have == want:
             break
         if time.monotonic() > deadline:
@@ -273,7 +287,9 @@ def expect_same(informer, what, seconds=120):
     unknown = [line for line in informer.said if line.startswith("unknown")]
     if unknown:
         fail(f"{what}: told to be gone, and never told to be there: {unknown[:3]}")
-    say(f"{what}: {len(have)} objects, the same")
+    say(f"{what}: {len(have)} objects, the same{' in protobuf' if informer.proto else ''}")
+    if informer.twin:
+        expect_same(informer.twin, what, seconds)
 
 
 def expect(what, have, want):
@@ -470,13 +486,16 @@ def test_pages(informer):
     server("stop", "apiserver")
     server("start", "apiserver", flags="--feature-gates=WatchList=false")
     other = Informer(sys.argv[1])
+    other.twin = Informer(sys.argv[1], proto=True)
     other.heard(30, "synced")
+    other.twin.heard(30, "synced")
     expect_same(other, "lists in pages, of a server that does not stream them")
     if not any(line == "synced" for line in other.said):
         fail("it was not told that all is listed")
     churn(20)
     expect_same(other, "and watched")
     expect_same(informer, "the server restarted with other features")
+    other.twin.end()
     other.end()
 
 
@@ -495,9 +514,13 @@ def main():
             "users": [{"name": "u", "user": {"tokenFile": "token"}}]}))
     proxy = Proxy(PROXY, API)
     informer = Informer(sys.argv[1])
+    informer.twin = Informer(sys.argv[1], proto=True)
     test_start(informer)
     test_definition_comes(informer, ("v1", "v1beta1"))
-    expect("connections for everything", proxy.accepted, 1)
+    expect("connections for everything, of each", proxy.accepted, 2)
+    less = informer.twin.counts("services")["bytes"] / informer.counts("services")["bytes"]
+    if not 0.2 < less < 0.9:
+        fail(f"protobuf has {less:.2f} times as many bytes as JSON")
     test_cuts(informer, proxy)
     test_long_lines(informer, proxy)
     test_server_killed(informer)
@@ -510,6 +533,7 @@ def main():
     test_pages(informer)
     with open(f"/proc/{informer.process.pid}/status", encoding="ascii") as file:
         say([line.split(":")[1].strip() for line in file if line.startswith("VmHWM")][0] + " of memory at most")
+    informer.twin.end()
     informer.end()
     say("passed")
 

@@ -151,7 +151,7 @@ check_unsupported() {
 	! grep -q warning: "$DIR/said" || wrong "a warning of what is not there: $(<"$DIR/said")"
 	for name in authorizationpolicies:AuthorizationPolicy:security:deny-all sidecars:Sidecar:networking:few; do
 		IFS=: read -r plural kind group name <<<"$name"
-		kubectl create -f - >/dev/null <<<"{apiVersion: $group.istio.io/v1beta1, kind: $kind, metadata: {name: $name}}"
+		printf 'apiVersion: %s\nkind: %s\nmetadata: {name: %s}\n' "$group.istio.io/v1beta1" "$kind" "$name" | kubectl create -f - >/dev/null
 	done
 	says 0 'warning: authorizationpolicies.security.istio.io: weft does not carry out AuthorizationPolicy: it closes nothing: default/deny-all' \
 		"$WEFT" manifest apply --timeout 0

@@ -2,6 +2,7 @@
 /*
  * What is asked of the Kubernetes API, and what is kept of it.
  */
+#include <stdio.h>
 #include <string.h>
 
 #include "daemon/source/kubernetes_priv.h"
@@ -135,4 +136,10 @@ int kube_kind_of_name(const char *name)
 bool kube_kind_has_status(const struct kube_kind *k)
 {
 	return k->fields == rule_fields || k->fields == refused_fields;
+}
+
+void kube_kind_path(char path[KUBE_PATH_MAX], const struct kube_kind *k, const char *api_version)
+{
+	snprintf(path, KUBE_PATH_MAX, "/%s/%s/%s", *k->group ? "apis" : "api", api_version,
+		 k->plural);
 }

@@ -38,6 +38,8 @@ int kube_kind_of_name(const char *name);
 /* Whether what is wrong is written into a status, which `fields` has, and which is no part of the
  * object. */
 bool kube_kind_has_status(const struct kube_kind *k);
+/* Of its objects: "/api/v1/pods", "/apis/networking.istio.io/v1/gateways". */
+void kube_kind_path(char path[KUBE_PATH_MAX], const struct kube_kind *k, const char *api_version);
 
 /* ---- objects ---- */
 
@@ -137,18 +139,59 @@ struct kube_source {
 	char *node, *agents_namespace; /* NULL: this agent tells nothing */
 };
 
+/* ---- its changes are made in kubernetes.c ---- */
+
+enum {
+	KUBE_WINDOW_MS = 50,  /* so long what comes after the first event goes with it */
+	KUBE_HOLD_MS = 10000, /* with a cache: so long for the rest of the first lists */
+	KUBE_RETRY_MS = 2000, /* a change that could not be carried out */
+};
+
+/* The next one is made in so long at the latest. */
+void kube_source_schedule(struct kube_source *s, unsigned ms);
+/* In place of a later time that is set already. */
+void kube_source_schedule_now(struct kube_source *s);
+/* The object is part of it. 0 or -ENOMEM. */
+int kube_source_queue(struct kube_source *s, struct kube_object *o);
+/* Frees what no one refers to any more. */
+void kube_source_forget(struct kube_source *s, struct kube_object *o);
+
+/* ---- what is wrong: kubernetes_blame.c ---- */
+
 /* Makes the errors the object's, which are none then; says so in the log if they are new. */
 void kube_source_blame(struct kube_source *s, struct kube_object *o, struct errors *errors);
 /* It is as it should be. */
 void kube_source_acquit(struct kube_source *s, struct kube_object *o);
 /* The object that a message is about; NULL: none of this source. */
 struct kube_object *kube_source_blamed(const struct kube_source *s, const struct error *e);
-void kube_source_schedule(struct kube_source *s, unsigned ms);
-int kube_source_queue(struct kube_source *s, struct kube_object *o);
+
+/* ---- what there is of an object: kubernetes_take.c ---- */
+
+/* 0; -EINVAL with `errors`; -ENOMEM. */
+int kube_object_decode(const struct kube_object *o, const char *json, size_t size,
+		       struct object **out, struct errors *errors);
+void kube_object_drop_newest(struct kube_object *o);
+/* 0 or -ENOMEM. */
+int kube_object_set_version(struct kube_object *o, const char *version);
+/* It can't be read: what is in force of it stays, or something else takes its place. Takes the
+ * errors over. 0 or -ENOMEM. */
+int kube_source_take_unreadable(struct kube_source *s, struct kube_object *o, const char *json,
+				size_t size, struct errors *errors);
+/* The server has it so; it has it no more. 0 or -ENOMEM. */
+int kube_source_take(struct kube_source *s, struct kube_object *o, const char *version,
+		     const char *json, size_t size);
+int kube_source_gone(struct kube_source *s, struct kube_object *o);
+
+/* ---- what is known from before: kubernetes_known.c ---- */
+
+/* What the engine calls. */
+extern const struct object_source kube_source_calls;
 /* Writes down what is known of the object. */
 void kube_source_note(struct kube_source *s, const struct kube_object *o);
-/* Frees what no one refers to any more. */
-void kube_source_forget(struct kube_source *s, struct kube_object *o);
+/* Writes all of it anew, as short as it can be. */
+void kube_source_compact(struct kube_source *s);
+/* Brings to the file what has been noted. */
+void kube_source_write(struct kube_source *s);
 
 /* ---- what is told of its objects: kubernetes_report.c ---- */
 

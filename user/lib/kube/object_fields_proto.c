@@ -58,6 +58,8 @@ static int put_unusual(struct writer *w, struct json_span text)
 
 static int put_string(struct writer *w, struct json_span text)
 {
+	if (!text.at)
+		return put(w, "\"\"");
 	if (!is_plain(text))
 		return put_unusual(w, text);
 	return put(w, "\"") || buffer_add(w->out, text.at, text.len) || put(w, "\"") ? -ENOMEM : 0;
@@ -179,7 +181,7 @@ static bool is_wanted(const struct field *f, const struct proto_field *d, struct
 		return true;
 	by = d->message ? proto_field_named(d->message, f->only, f->only_len) : NULL;
 	word = by ? proto_bytes(element, by->number) : (struct json_span){ 0 };
-	return word.len == f->is_len && !memcmp(word.at, f->is, word.len);
+	return word.at && word.len == f->is_len && !memcmp(word.at, f->is, word.len);
 }
 
 static int put_entry(struct writer *w, const struct field *f, struct json_span entry)
