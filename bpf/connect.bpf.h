@@ -86,9 +86,9 @@ static __noinline int is_outside_port(const struct question *q)
 
 /*
  * A Service's address comes first, even where it is the node's, too (kube-proxy's IPVS mode): to
- * callers from outside, those that the Service has for them. On a port of the node it doesn't matter which of its addresses was called, only the family; it
- * answers any caller, where a Service's address is for the pods of the mesh alone, unless it is a
- * Gateway's.
+ * callers from outside, those that the Service has for them. On a port of the node it doesn't
+ * matter which of its addresses was called, only the family; it answers any caller, where a
+ * Service's address is for the pods of the mesh alone, unless it is a Gateway's.
  */
 static __always_inline void decide_packet(const struct packet *p, struct scratch *s, enum side side)
 {
@@ -106,7 +106,7 @@ static __always_inline void decide_packet(const struct packet *p, struct scratch
 	else
 		__builtin_memset(&s->question.dst, 0, sizeof(s->question.dst));
 	s->question.scope = side == SIDE_NIC && is_outside_port(&s->question) ? SCOPE_OUTSIDE
-									     : SCOPE_NODE;
+									      : SCOPE_NODE;
 	decide_question(s);
 }
 

@@ -91,9 +91,9 @@ enum reason {
 			       reach */
 	REASON_SPOOFED, /* passed or dropped: the sender has not the source address, or is not where
 			   the connection's packets come from */
-	REASON_SAFETY_NET, /* steered: a pod's connection, by its packets, as no hook saw its
-			      connect() */
-	REASON_UNSEEN,	   /* refused: the same, where that is not wanted */
+	REASON_SAFETY_NET,   /* steered: a pod's connection, by its packets, as no hook saw its
+				connect() */
+	REASON_UNSEEN,	     /* refused: the same, where that is not wanted */
 	REASON_SOURCE_RANGE, /* dropped or refused: the caller's address is in none of the Service's
 			      * loadBalancerSourceRanges */
 	REASON_NO_LOCAL,     /* dropped: externalTrafficPolicy is Local, and no endpoint is here */

@@ -40,7 +40,7 @@ _Static_assert(sizeof(struct service_key) == 24, "service_key is a hash key with
 
 enum service_flags {
 	SERVICE_PER_NAMESPACE =
-		1,	  /* on the ns == 0 entry: some namespaces have an entry of their own */
+		1,	   /* on the ns == 0 entry: some namespaces have an entry of their own */
 	SERVICE_DOOR = 2,  /* a Gateway's, at a Service's address: pods outside of the mesh are
 			    * answered, too */
 	SERVICE_LOCAL = 4, /* its endpoints are those of this node: where there is none the packet

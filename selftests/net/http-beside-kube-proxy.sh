@@ -53,6 +53,7 @@ done
 
 # Another server of the node's that takes the port over has its connections as they were, tracked.
 weft delete gateway door >/dev/null
+weft delete service -n istio-system ingress >/dev/null # which would have the port still
 for family in 4 6; do
 	tables=iptables
 	[ $family = 4 ] || tables=ip6tables

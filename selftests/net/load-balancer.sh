@@ -1,6 +1,6 @@
 #!/bin/bash
 # SPDX-License-Identifier: Apache-2.0
-# What a load balancer sends to a node as it is, to its own address, is served, and so are a Service's external IPs: of plain
+# What a load balancer sends to a node as it is, to its own address, is served, and so are a Service's external IPs and NodePorts: of plain
 # Services, by endpoints on either node or, with externalTrafficPolicy Local, on this one alone; of Gateways, TCP and HTTP.
 # Source ranges close what they close. A pod that calls such an address gets there by the mesh's rules, unless the balancer is a
 # proxy. All of it beside kube-proxy, whose rules would lead elsewhere.
@@ -10,9 +10,11 @@
 lb() { if [ "$1" = 4 ]; then echo "192.0.2.$2"; else echo "2001:db8::$2"; fi; }
 ext() { if [ "$1" = 4 ]; then echo "198.51.100.$2"; else echo "2001:db8:1::$2"; fi; }
 
-# balanced NAME NUMBER PORTS SELECTOR [MORE]: rules_service behind a load balancer, also by an external IP
+# balanced NAME NUMBER PORTS SELECTOR [MORE]: rules_service behind a load balancer, also by an external IP, and by the NodePort
+# 30000 + NUMBER for the first port
 balanced() {
-	rules_service "$1" "$2" "$3" "$4" "$(printf 'type: LoadBalancer\nexternalIPs: [%s, "%s"]\n%s' "$(ext 4 "$2")" "$(ext 6 "$2")" "${5:-}")"
+	rules_service "$1" "$2" "$3" "$4" "$(printf 'type: LoadBalancer\nexternalIPs: [%s, "%s"]\n%s' "$(ext 4 "$2")" "$(ext 6 "$2")" "${5:-}")" |
+		sed "0,/targetPort/s/targetPort/nodePort: $((30000 + $2)), targetPort/"
 	cat <<-END
 	status:
 	  loadBalancer:
@@ -82,6 +84,8 @@ from_outside() { # WHAT
 		row "IPv$family: $1: from a source range of a Gateway's" "$(words other "$(lb $family 16)" 31400)" '["one"]'
 		row "IPv$family: $1: a Gateway's HTTP" "$(http_load other "$(lb $family 15)" 80 -n 20 -c 2 --count x-by | jq -c .words)" '{"door":20}'
 		row "IPv$family: $1: a Gateway's HTTP, at an external IP" "$(http_load other "$(ext $family 15)" 80 -n 20 -c 2 --count x-by | jq -c .words)" '{"door":20}'
+		row "IPv$family: $1: by its NodePort" "$(words other "$(addr $family node)" 30010)" '["far","one"]'
+		row "IPv$family: $1: Local, by its NodePort" "$(words other "$(addr $family node)" 30011)" '["one"]'
 		row "IPv$family: $1: HTTP of a plain Service" "$(http_load other "$(lb $family 14)" 80 -n 20 --count x-by | jq -c .words)" '{"none":20}'
 	done
 }
@@ -111,6 +115,8 @@ for way in $(ways); do
 		row "IPv$family: $way: a pod, by the mesh's rule" "$(words client "$(lb $family 10)" 9000)" '["one"]'
 		row "IPv$family: $way: a pod, at an external IP" "$(words client "$(ext $family 10)" 9000)" '["one"]'
 		row "IPv$family: $way: a pod, Local is for callers from outside" "$(words client "$(lb $family 12)" 9000)" '["far"]'
+		row "IPv$family: $way: a pod, by a NodePort" "$(words client "$(addr $family node)" 30010)" '["far","one"]'
+		row "IPv$family: $way: a pod, by a NodePort, Local is for callers from outside" "$(words client "$(addr $family node)" 30012)" '["far"]'
 		row "IPv$family: $way: a pod, to a balancer that is a proxy" "$(words client "$(lb $family 110)" 9000)" '["balancer"]'
 		case $way in
 		inside) want='{"ECONNREFUSED":1}' ;;
@@ -135,6 +141,9 @@ expect_match "describe" "$(weft describe service guarded)" "$(lb 4 13):9000, fro
 for family in 4 6; do
 	tables=iptables
 	[ $family = 4 ] || tables=ip6tables
+	for number in 10 11; do
+		in_ns node $tables -t nat -A PREROUTING -d "$(addr $family node)" -p tcp --dport 300$number -j DNAT --to-destination "$(hostport "$(addr $family client)" 1)"
+	done
 	for number in 10 11 13 14 15 16; do
 		for to in "$(lb $family $number)" "$(ext $family $number)"; do
 			in_ns node $tables -t nat -A PREROUTING -d "$to" -p tcp -j DNAT --to-destination "$(hostport "$(addr $family client)" 1)"

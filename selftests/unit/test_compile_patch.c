@@ -96,6 +96,8 @@ static struct object *random_pod(struct cluster_model *m)
 					     "{}",
 					     "{}",
 					     "{hostNetwork: true}",
+					     "{nodeName: here}",
+					     "{nodeName: there}",
 					     "{containers: [{name: c, ports: [{name: web, "
 					     "containerPort: 8080}]}]}",
 					     NULL };
@@ -141,6 +143,8 @@ static struct object *random_slice(struct cluster_model *m)
 		if (chance(m, 70))
 			fprintf(f, ", targetRef: {kind: %s, name: p%u, namespace: %s}",
 				chance(m, 95) ? "Pod" : "Node", pod, chance(m, 95) ? ns : "b");
+		if (chance(m, 30))
+			fprintf(f, ", nodeName: %s", chance(m, 50) ? "here" : "there");
 		fputs("}", f);
 	}
 	fclose(f);
@@ -170,6 +174,10 @@ static struct object *random_service(struct cluster_model *m)
 					    NULL };
 	const char *ns = one_of(m, spaces);
 	unsigned n = pick(m, NAMES_MAX);
+	static const char *const outside[] = {
+		"", "", "externalIPs: [192.0.2.1], ",
+		"externalIPs: [192.0.2.2], externalTrafficPolicy: Local, ", NULL
+	};
 	char ip[64] = "";
 
 	if (chance(m, 92))
@@ -177,9 +185,10 @@ static struct object *random_service(struct cluster_model *m)
 			 chance(m, 97) ? n : pick(m, NAMES_MAX));
 	return parsed(
 		"apiVersion: v1\nkind: Service\nmetadata: {name: s%u, namespace: %s}\nspec: "
-		"{%sselector: {app: s%u}, publishNotReadyAddresses: %s, ports: [{name: x, port: "
+		"{%s%sselector: {app: s%u}, publishNotReadyAddresses: %s, ports: [{name: x, port: "
 		"80}%s]}\n",
-		n, ns, ip, n, chance(m, 10) ? "true" : "false", one_of(m, http));
+		n, ns, ip, one_of(m, outside), n, chance(m, 10) ? "true" : "false",
+		one_of(m, http));
 }
 
 static struct object *random_rule(struct cluster_model *m)
@@ -597,7 +606,7 @@ static void run_step(struct cluster_model *m, size_t step)
 	memcpy(s.after, m->objects, sizeof(s.after));
 	for (unsigned i = 0, n = chance(m, 60) ? 1 : 1 + pick(m, CHANGES_MAX); i < n; i++)
 		add_change(m, &s);
-	all = (struct objects){ .items = s.after, .count = s.after_count, .node = "a" };
+	all = (struct objects){ .items = s.after, .count = s.after_count, .node = "here" };
 	patched = patch(m, &s, &tables, &words);
 	r = compile_keeping(&all, m->registry, m->http, &fresh, &index, &errors);
 	cr_assert(r == 0 || r == -EINVAL);

@@ -117,7 +117,7 @@ static void print_service(FILE *f, const struct tables *t, const struct service_
 
 	addr_format_port(&e->key.addr, e->key.port, address);
 	fprintf(f, "%s %s",
-		e->key.scope == SCOPE_NODE      ? "node"
+		e->key.scope == SCOPE_NODE	? "node"
 		: e->key.scope == SCOPE_OUTSIDE ? "outside"
 						: "mesh",
 		address);

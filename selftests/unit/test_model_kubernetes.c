@@ -15,6 +15,45 @@
 	"apiVersion: discovery.k8s.io/v1\nkind: EndpointSlice\n" \
 	"metadata: {name: a-x, labels: {kubernetes.io/service-name: a}}\n"
 
+Test(model_kubernetes, a_service_keeps_how_it_is_called_from_outside)
+{
+	_cleanup_parsed_ struct parsed p = { 0 };
+	const struct service_spec *s =
+		&parsed_object(&p, SERVICE
+			       "status:\n"
+			       "  loadBalancer:\n"
+			       "    ingress:\n"
+			       "    - {ip: 192.0.2.1, ports: [{port: 80, protocol: TCP}]}\n"
+			       "    - {ip: 192.0.2.2, ipMode: Proxy}\n"
+			       "    - {ip: 'fd00::2', ipMode: VIP}\n"
+			       "    - {hostname: lb.example.com}\n"
+			       "spec:\n"
+			       "  type: LoadBalancer\n"
+			       "  externalIPs: [198.51.100.1, 'fd00::1']\n"
+			       "  externalTrafficPolicy: Local\n"
+			       "  internalTrafficPolicy: Cluster\n"
+			       "  loadBalancerSourceRanges: [\" 010.0.0.0/8 \", 'fd00::/8']\n"
+			       "  allocateLoadBalancerNodePorts: false\n"
+			       "  ports: [{port: 80}]\n")
+			 ->service;
+
+	cr_assert_eq(s->ingress.count, 4);
+	cr_expect_str_eq(s->ingress.items[0].ip, "192.0.2.1");
+	cr_expect_not(s->ingress.items[0].proxied);
+	cr_expect(s->ingress.items[1].proxied);
+	cr_expect_not(s->ingress.items[2].proxied);
+	cr_expect_null(s->ingress.items[3].ip);
+	cr_assert_eq(s->external_ips.count, 2);
+	cr_expect_str_eq(s->external_ips.items[1], "fd00::1");
+	cr_expect(s->external_local);
+	cr_expect_not(s->internal_local);
+	cr_assert_eq(s->source_ranges.count, 2);
+	cr_expect_eq(s->source_ranges.items[0].addr.b[12], 10);
+	cr_expect_eq(s->source_ranges.items[0].prefix, 104);
+	cr_expect_eq(s->source_ranges.items[1].prefix, 8);
+	cr_expect_str_eq(s->type, "LoadBalancer");
+}
+
 Test(model_kubernetes, a_service_keeps_ports_and_addresses)
 {
 	_cleanup_parsed_ struct parsed p = { 0 };

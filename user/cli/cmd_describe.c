@@ -97,7 +97,8 @@ static void print_address(const json_t *service)
 
 	const char *host = json_get_text(service, "host", NULL);
 
-	printf("  %s%s%s%s%s%s\n", json_get_text(service, "address", ""), where(service), host ? ", host " : "", host ? host : "",
+	printf("  %s%s%s%s%s%s\n", json_get_text(service, "address", ""), where(service),
+	       host ? ", host " : "", host ? host : "",
 	       clients ? ", for clients of namespace " : "", clients ? clients : "");
 	json_array_foreach(json_object_get(service, "rules"), i, entry) print_rule(entry);
 	json_array_foreach(json_object_get(service, "skipped"), i, entry)

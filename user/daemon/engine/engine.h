@@ -17,8 +17,8 @@
 
 struct engine;
 
-/* Borrows all of them; they must outlive it. Sources are loaded in this order. `node`: what Pods and
- * endpoints call this node. NULL when out of memory. */
+/* Borrows all of them; they must outlive it. Sources are loaded in this order. `node`: what Pods
+ * and endpoints call this node. NULL when out of memory. */
 struct engine *engine_new(struct kernel *kernel, struct supervisor *proxy,
 			  struct object_source *const *sources, size_t count, const char *node);
 void engine_free(struct engine *e); /* accepts NULL; the kernel goes on as it is */

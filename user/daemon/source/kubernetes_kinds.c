@@ -34,6 +34,7 @@ static const char *const service_fields[] = {
 	"spec.internalTrafficPolicy",
 	"spec.externalTrafficPolicy",
 	"spec.externalIPs",
+	"spec.trafficDistribution",
 	"spec.loadBalancerSourceRanges",
 	"status.loadBalancer",
 	NULL,

@@ -19,6 +19,9 @@ static const char *why_idle(const struct host *h)
 		return "is an ExternalName, which only DNS knows";
 	if (s->cluster_ips.count && str_eq(s->cluster_ips.items[0], "None"))
 		return "is headless, clients call its pods themselves";
+	if (s->foreign)
+		return "has the label service.kubernetes.io/service-proxy-name, which leaves it to "
+		       "another proxy";
 	if (s->internal_local)
 		return "has internalTrafficPolicy: Local, which is left to kube-proxy";
 	return NULL;

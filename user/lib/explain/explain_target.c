@@ -341,7 +341,10 @@ int explain_find_target(const struct tables *t, const struct objects *objects,
 		find_name(t, host, q->port, out);
 		out->service = explain_find_service(objects, host);
 		if (out->service && out->service->service.internal_local)
-			out->why = "internalTrafficPolicy: Local is left to kube-proxy";
+			out->why = out->service->service.foreign
+					   ? "the service is another proxy's by its label "
+					     "service.kubernetes.io/service-proxy-name"
+					   : "internalTrafficPolicy: Local is left to kube-proxy";
 	}
 	narrow(t, out, client->ns);
 	return 0;

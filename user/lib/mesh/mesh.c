@@ -333,7 +333,7 @@ void mesh_done(struct mesh *mesh)
 				   &mesh->pods_by_name, &mesh->pods_by_addr, &mesh->pods_by_label,
 				   &mesh->namespaces,	&mesh->selectors,    &mesh->unknown,
 				   &mesh->addresses,	&mesh->texts,	     &mesh->blamed,
-				   &mesh->contested,	&mesh->homes, &mesh->externals };
+				   &mesh->contested,	&mesh->homes,	     &mesh->externals };
 	size_t i;
 
 	for (i = 0; i < sizeof(maps) / sizeof(maps[0]); i++)

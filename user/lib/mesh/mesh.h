@@ -110,12 +110,12 @@ struct mesh {
 	struct bytemap texts;			 /* text -> itself, in the tables' arena */
 	struct bytemap blamed; /* struct destination * -> not NULL: has been warned of */
 	struct bytemap
-		unknown;    /* cluster name -> struct plan_cluster, destinations that don't exist */
+		unknown; /* cluster name -> struct plan_cluster, destinations that don't exist */
 	struct node_ports *node_ports; /* of Gateways, while l4 compiles; NULL: there are none */
 	__u32 placeholders;	       /* made-up addresses given out */
-	bool names_of_pods; /* pods_by_name is filled in */
-	bool asks_labels;   /* of pods, by sourceLabels of HTTP rules */
-	bool l4_only;	    /* l4 leaves what speaks of HTTP out */
+	bool names_of_pods;	       /* pods_by_name is filled in */
+	bool asks_labels;	       /* of pods, by sourceLabels of HTTP rules */
+	bool l4_only;		       /* l4 leaves what speaks of HTTP out */
 	bool nomem; /* an allocation failed where it couldn't be returned: checked at the end */
 	size_t fatal_before; /* errors that were there at the start */
 };

@@ -252,9 +252,8 @@ static size_t name_in(char out[CLUSTER_NAME_MAX], const char *direction, const c
 		      unsigned port, const char *subset)
 {
 	char number[NUMBER_MAX];
-	const char *const parts[] = {
-		direction, "|", text_number(number, port), "|", subset, "|", host, NULL
-	};
+	const char *const parts[] = { direction, "|", text_number(number, port), "|", subset, "|",
+				      host,	 NULL };
 
 	return text_join(out, CLUSTER_NAME_MAX, parts);
 }
@@ -272,8 +271,7 @@ static struct plan_cluster *cluster_keep(struct mesh *mesh, const struct plan_cl
 
 	if (!c)
 		return NULL;
-	name_in(text, from->outside ? "outside" : "outbound", from->host, from->port,
-		from->subset);
+	name_in(text, from->outside ? "outside" : "outbound", from->host, from->port, from->subset);
 	*c = *from;
 	c->values.id = registry_id(mesh->registry, REG_CLUSTER, text);
 	c->name = registry_name(mesh->registry, REG_CLUSTER, c->values.id);

@@ -26,8 +26,8 @@ struct plan_cluster {
 	struct member **members;
 	size_t count, room;
 	__u32 shortest_ms; /* of its timeouts that are set; 0: none is */
-	bool outside;	   /* for callers from outside: of no view, no DestinationRule is for them */
-	bool local;	   /* the endpoints of this node alone */
+	bool outside; /* for callers from outside: of no view, no DestinationRule is for them */
+	bool local;   /* the endpoints of this node alone */
 	bool written;
 	__u32 index; /* into gen_clusters, once l4 has written it */
 	struct plan_cluster *next;
@@ -41,8 +41,8 @@ const struct subset *view_subset(const struct view *v, const char *name);
  * NULL. */
 struct traffic_policy view_policy(const struct view *v, unsigned port, const struct subset *subset);
 
-/* "outbound|PORT|SUBSET|HOST", of callers from outside "outside|PORT||HOST"; cut if need be: the checks refuse what doesn't fit. Returns its
- * length uncut. */
+/* "outbound|PORT|SUBSET|HOST", of callers from outside "outside|PORT||HOST"; cut if need be: the
+ * checks refuse what doesn't fit. Returns its length uncut. */
 size_t cluster_name(char out[CLUSTER_NAME_MAX], const char *host, unsigned port,
 		    const char *subset);
 /*

@@ -90,6 +90,9 @@ struct service_spec {
 	/* internalTrafficPolicy: Local. Only kube-proxy can honour it, so that cluster_ips is
 	 * empty: weft does not answer for such a service's address. */
 	bool internal_local;
+	/* A label gives it to another proxy: weft answers for none of its addresses, and
+	 * internal_local is set as well. */
+	bool foreign;
 	/* How it is called from outside. */
 	struct strs external_ips;
 	bool external_local; /* externalTrafficPolicy: Local */

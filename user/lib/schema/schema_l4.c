@@ -79,7 +79,8 @@ static void decode_destination_subnets(struct decoder *d, const struct node *val
 }
 
 static const struct field tcp_match_fields[] = {
-	{ "destinationSubnets", FIELD_CUSTOM, .shape = SHAPE_STRINGS, .decode = decode_destination_subnets },
+	{ "destinationSubnets", FIELD_CUSTOM, .shape = SHAPE_STRINGS,
+	  .decode = decode_destination_subnets },
 	{ "port", FIELD_UINT16, .offset = offsetof(struct l4_match, port), .max = 65535 },
 	{ "sourceLabels", FIELD_FULL_KVS, .selects = true,
 	  .offset = offsetof(struct l4_match, source_labels), .check = validate_labels,
@@ -101,7 +102,8 @@ static const struct cel sni_hosts_cel[] = {
 };
 
 static const struct field tls_match_fields[] = {
-	{ "destinationSubnets", FIELD_CUSTOM, .shape = SHAPE_STRINGS, .decode = decode_destination_subnets },
+	{ "destinationSubnets", FIELD_CUSTOM, .shape = SHAPE_STRINGS,
+	  .decode = decode_destination_subnets },
 	{ "port", FIELD_UINT16, .offset = offsetof(struct l4_match, port), .max = 65535 },
 	{ "sourceLabels", FIELD_FULL_KVS, .selects = true,
 	  .offset = offsetof(struct l4_match, source_labels), .check = validate_labels,

@@ -221,6 +221,17 @@ static void finish_spec(struct decoder *d, const struct node *self_node, void *s
 		    "Local is left to kube-proxy, weft does not answer for the service's address");
 }
 
+/* A preference and no promise: what it asks for may happen, and more. */
+static void warn_distribution(struct decoder *d, const struct node *value, void *target)
+{
+	const char *text;
+
+	(void)target;
+	if (decode_string(d, value, &text) && *text)
+		decode_warn(d, value, NULL,
+			    "weft knows no zones, endpoints near and far are called alike");
+}
+
 static void init_spec(void *self)
 {
 	struct service_spec *spec = self;
@@ -258,6 +269,7 @@ static const struct field spec_fields[] = {
 	{ "externalIPs", FIELD_CUSTOM, .offset = offsetof(struct service_spec, external_ips),
 	  .decode = decode_external_ips },
 	{ "loadBalancerSourceRanges", FIELD_CUSTOM, .decode = decode_source_ranges },
+	{ "trafficDistribution", FIELD_CUSTOM, .decode = warn_distribution },
 	{ 0 },
 };
 
@@ -322,6 +334,27 @@ static const struct message status_message = {
 	.fields = status_fields,
 };
 
+#define OTHER_PROXY "service.kubernetes.io/service-proxy-name"
+
+/* As kube-proxy has it: whatever the label's value. */
+static void finish_service(struct decoder *d, const struct node *self_node, void *self)
+{
+	struct object *o = self;
+	struct service_spec *s = &o->service;
+
+	for (size_t i = 0; i < o->meta.labels.count && !s->foreign; i++)
+		s->foreign = !strcmp(o->meta.labels.items[i].key, OTHER_PROXY);
+	if (!s->foreign)
+		return;
+	s->internal_local = true;
+	s->cluster_ips.count = s->external_ips.count = s->ingress.count = 0;
+	for (size_t i = 0; i < s->ports.count; i++)
+		s->ports.items[i].node_port = 0;
+	decode_warn(d, decode_at(d, self_node, "metadata"), "metadata.labels",
+		    "the service is another proxy's by its label " OTHER_PROXY
+		    ", weft answers for none of its addresses");
+}
+
 static const struct field service_fields[] = {
 	{ "metadata", FIELD_MESSAGE, .required = true, .offset = offsetof(struct object, meta),
 	  .message = &schema_meta },
@@ -336,6 +369,7 @@ const struct message schema_service = {
 	.what = "a Service (a map)",
 	.size = sizeof(struct object),
 	.fields = service_fields,
+	.finish = finish_service,
 };
 
 static const struct field namespace_fields[] = {

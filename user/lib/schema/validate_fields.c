@@ -216,8 +216,7 @@ static const char *without_zeros(const char *text, char out[SUBNET_TEXT])
 	return out;
 }
 
-bool decode_subnet(struct decoder *d, const struct node *value, const char *text,
-			  struct cidr *out)
+bool decode_subnet(struct decoder *d, const struct node *value, const char *text, struct cidr *out)
 {
 	char plain[SUBNET_TEXT];
 
