@@ -38,7 +38,7 @@ MODULES="veth dummy bridge 8021q ipvlan macvlan vxlan sch_ingress cls_bpf sch_ne
 # What may differ from kernel to kernel: hooks, attaching and pinning, sockets, the node's own stack. The rest is for -a: emulated
 # machines need minutes for what takes seconds elsewhere.
 KERNEL_TESTS="tcp-echo-80-20 connect-matrix user-timeout keepalive mptcp connection-limit pod-vanishes restarts bridge \
-from-outside narrow-link fast-open shortcut bookinfo http-weights"
+from-outside narrow-link fast-open shortcut http-beside-kube-proxy http-weights"
 
 die() {
 	echo "vmtest: $*" >&2
