@@ -70,7 +70,7 @@ BINARIES := $(if $(DAEMON_SRC),$(OUT)/weftd) $(if $(CLI_SRC),$(OUT)/weft) \
 
 MAN := $(OUT)/man/weft.1 $(OUT)/man/weftd.8 $(OUT)/man/weft-proxy.8
 
-.PHONY: help deps all demo check check-run unit format rooms man installed stack-depth tidy rules build test test-kube test-cluster vmtest bench bench-l4 bench-l7 bench-kube \
+.PHONY: help deps all demo check check-run unit format shell rooms man installed stack-depth tidy rules build test test-kube test-cluster vmtest bench bench-l4 bench-l7 bench-kube \
 	fuzz fuzzers fuzz-minute fmt image deb install installable install-files put-files uninstall clean
 
 ##@ Make
@@ -89,7 +89,7 @@ demo: deps ## the tcp-echo tutorial between network namespaces (root)
 check: deps ## everything that needs no root: units under sanitizers, format, tidy, fuzzing for a minute
 	@$(MAKE) --no-print-directory $(JOBS) check-run
 
-check-run: format rooms man installed unit stack-depth tidy fuzz-minute
+check-run: format shell rooms man installed unit stack-depth tidy fuzz-minute
 	@echo '  CHECK    passed'
 
 build: deps ## all that tests need
@@ -279,6 +279,13 @@ FORMATTED := $(wildcard headers/weft/*.h bpf/*.h bpf/*.c user/cli/*.h user/cli/*
 format:
 	$(say) FORMAT
 	$(Q)clang-format --dry-run -Werror $(FORMATTED)
+
+# What a script takes from another one that it sources is not looked for: that takes minutes.
+SCRIPTS = .ci/run $(shell grep -rlE '^\#!/bin/(ba)?sh|^\# shellcheck shell=' docs/man packaging selftests vmtest.sh yaml-rules)
+
+shell:
+	$(say) SHELL
+	$(Q)shellcheck -S warning -e SC1091,SC2034,SC2154 $(SCRIPTS)
 
 # A room includes what is above it, and nothing else.
 rooms:

@@ -202,7 +202,7 @@ sleep 2
 # ---- what goes wrong meanwhile ----
 
 cut_anywhere
-sleep $(rounds 8 4)
+sleep "$(rounds 8 4)"
 cut_anywhere
 follows "connections that were cut off anywhere"
 

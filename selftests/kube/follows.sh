@@ -61,7 +61,7 @@ expect_match "delete does so, too" "$out" 'rules come from Kubernetes: kubectl d
 	for i in $(seq 50); do
 		rules_service "s$i" $((100 + i))
 		rules_subsets "s$i" "v1 v2"
-		rules_weights "s$i" v1=50 v2=$([ "$i" = 17 ] && echo -1 || echo 50)
+		rules_weights "s$i" v1=50 v2="$([ "$i" = 17 ] && echo -1 || echo 50)"
 	done
 } | kube_apply
 wait_until 10 in_force vs s50

@@ -51,7 +51,7 @@ weftd_kube
 	for i in $(seq 50); do
 		rules_service "s$i" $((100 + i))
 		rules_subsets "s$i" "v1 v2"
-		rules_weights "s$i" v1=50 v2=$([ "$i" = 17 ] && echo -1 || echo 50)
+		rules_weights "s$i" v1=50 v2="$([ "$i" = 17 ] && echo -1 || echo 50)"
 	done
 } | kube_apply
 wait_until 10 reason_is virtualservice/s17 LeftOut

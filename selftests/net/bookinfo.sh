@@ -143,7 +143,7 @@ END
 
 for family in 4 6; do
 	hosts productpage="$(vip $family 21)" details="$(vip $family 22)" reviews="$(vip $family 23)" ratings="$(vip $family 24)"
-	FROM=sleep
+	FROM="sleep"
 	sign_in
 	request_routing
 	passed_on

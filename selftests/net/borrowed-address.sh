@@ -25,6 +25,7 @@ spoofed() { stat_of weft.reason.spoofed; }
 
 for family in 4 6; do
 	for owner in client world; do
+		# shellcheck disable=SC2046 # one word, or none
 		ip -n "$(netns impostor)" address add "$(addr $family $owner)/$((family == 4 ? 32 : 128))" dev lo $([ $family = 4 ] || echo nodad)
 	done
 done

@@ -61,6 +61,7 @@ wait_until 10 is_ready
 say "after a reboot of the node, pods are there before weft is"
 weftd_stop
 in_ns node "$OUT/weftd" --detach --run-dir "$TMP/run" --bpffs "$TMP/bpf/weft"
+# shellcheck disable=SC2046 # words are meant
 (in_ns_exec node "$OUT/weftd" $(weftd_options) --enrol labelled --node-name here) 2>>"$TMP/weftd.log" &
 WEFTD=$!
 wait_until 30 is_ready

@@ -6,7 +6,7 @@
 
 MIB=$(rounds 4224 128) # more than 32 bits can count
 IDLE=$(rounds 10000 500)
-REQUESTS=$(rounds 200000 10000) # were 32 bytes lost with each connection of half of them, it would be three times what may be kept
+REQUESTS=$(rounds 100000 10000) # were 32 bytes lost with each connection of half of them, it would be more than may be kept
 PATIENCE=(-t 60000)
 
 node_up

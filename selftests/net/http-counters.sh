@@ -29,7 +29,7 @@ fields() {
 
 # put MAP NAME ROOM [FIELD=VALUE...]: makes row 1, with 4 requests of 5 ms
 put() {
-	local map=$1 name=$2 room=$3 field size value words= i
+	local map=$1 name=$2 room=$3 field size value words="" i
 	shift 3
 	while read -r field size; do
 		value=0

@@ -44,7 +44,7 @@ half() { [ "$(cat "$TMP"/said.* | grep -c half)" = "$1" ]; }
 for family in 4 6; do
 	for way in $(ways); do
 		callers "$way"
-		last_bytes $way$family client "$(vip $family 10)" $([ "$way" = inside ] && echo 900$family || echo 901$family)
+		last_bytes $way$family client "$(vip $family 10)" "$([ "$way" = inside ] && echo 900$family || echo 901$family)"
 	done
 	last_bytes door$family world "$(addr $family node)" 3140$family
 	last_bytes direct$family client "$(addr $family one)" 903$family

@@ -91,9 +91,9 @@ expect_eq "its callers, in the map that they were in" "$(tables sources)" "$sour
 # ---- many, beside connections ----
 
 load_start tester "$TMP/tester" "$(vip 4 10)" 9000 -n 100000000 -c 50 -r $((RATE / 2)) -s hello
-loads=($STARTED)
+loads=("$STARTED")
 load_start v1 "$TMP/v1" "$(vip 4 10)" 9000 -n 100000000 -c 50 -r $((RATE / 2)) -s hello
-loads+=($STARTED)
+loads+=("$STARTED")
 for change in $(seq "$CHANGES"); do
 	if ((change % 2)); then
 		pod other $POD_IP "track: canary, turn: t$change" | apply

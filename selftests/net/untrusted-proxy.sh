@@ -4,7 +4,7 @@
 # TCP goes on by its rules, every command is answered, and a good weft-proxy in its place serves HTTP again.
 . "${0%/*}/lib.sh"
 
-ANSWER=$((12 * SLOWER)) # seconds that a command may take, with a proxy that says nothing
+ANSWER=$((12 * SLOWER)) # seconds that a command may take, with a proxy that says nothing, and nothing else to do
 MEMORY=200000 # KiB
 
 behave() { echo "$1" >"$TMP/broken"; }
@@ -21,11 +21,12 @@ kill_proxy() {
 }
 # commands WHAT: each is answered, with whatever
 commands() {
-	local what=$1 status family result
+	local what=$1 status family result most
+	most=$((ANSWER * $(slowdown)))
 	for command in status conns stats "get pods" "describe svc one" "describe dr one" "describe pod one" verify-install; do
 		status=0
 		# shellcheck disable=SC2086 # words are meant
-		timeout "$ANSWER" "$OUT/weft" --run-dir "$TMP/run" $command -o json >"$TMP/out" 2>&1 || status=$?
+		timeout $most "$OUT/weft" --run-dir "$TMP/run" $command -o json >"$TMP/out" 2>&1 || status=$?
 		[ "$status" -le 1 ] || fail "$what: weft $command: status $status"
 		[ "$status" = 1 ] || jq . "$TMP/out" >/dev/null || fail "$what: weft $command: no JSON: $(<"$TMP/out")"
 		grep -q '"connections"\|.' "$TMP/out" || fail "$what: weft $command: no answer"
@@ -62,7 +63,7 @@ for what in maps rows unended huge garbage flood talk silent; do
 	commands "$what"
 	status=0
 	rules_subsets one "" $'outlierDetection: {consecutive5xxErrors: 1}\n'"connectionPool: {http: {maxRetries: $RANDOM}}" |
-		timeout $((30 * SLOWER)) "$OUT/weft" --run-dir "$TMP/run" apply -f - >/dev/null 2>&1 || status=$?
+		timeout $((30 * SLOWER * $(slowdown))) "$OUT/weft" --run-dir "$TMP/run" apply -f - >/dev/null 2>&1 || status=$?
 	[ "$status" -le 1 ] || fail "$what: weft apply: status $status"
 	commands "$what, after apply"
 	behave good
