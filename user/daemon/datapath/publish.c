@@ -341,17 +341,17 @@ static void change_ranges(struct publication *p)
 {
 	const struct inner_layout *in = p->loader->inner;
 	const struct tables *was = p->last->tables, *t = p->tables;
-	const struct cluster *old = was->clusters.items, *new = t->clusters.items;
+	const struct cluster *old = was->clusters.items, *now = t->clusters.items;
 
 	inner_write(&p->last->table[MAP_GEN_ENDPOINTS], &in[MAP_GEN_ENDPOINTS],
 		    was->endpoints.count, t->endpoints.items + was->endpoints.count,
 		    t->endpoints.count - was->endpoints.count);
-	for (size_t i = 0; old != new &&i < t->clusters.count; i++) {
+	for (size_t i = 0; old != now && i < t->clusters.count; i++) {
 		__u64 word;
 
-		if (old[i].ep_first == new[i].ep_first && old[i].ep_count == new[i].ep_count)
+		if (old[i].ep_first == now[i].ep_first && old[i].ep_count == now[i].ep_count)
 			continue;
-		memcpy(&word, &new[i].ep_first, sizeof(word));
+		memcpy(&word, &now[i].ep_first, sizeof(word));
 		inner_store(&p->last->table[MAP_GEN_CLUSTERS], &in[MAP_GEN_CLUSTERS], i,
 			    offsetof(struct cluster, ep_first), word);
 	}

@@ -71,7 +71,7 @@ static void http_free(struct tables *t)
 }
 
 /* The owner stays as long as any of its groups is in use. */
-void tables_release(struct tables *t, enum tables_group group)
+static void release(struct tables *t, enum tables_group group)
 {
 	static void (*const free_group[])(struct tables *) = { [TABLES_RULES] = rules_free,
 							       [TABLES_CLUSTERS] = clusters_free,
@@ -79,7 +79,7 @@ void tables_release(struct tables *t, enum tables_group group)
 							       [TABLES_SOURCES] = sources_free,
 							       [TABLES_HTTP] = http_free };
 
-	if (!t || --t->users[group])
+	if (--t->users[group])
 		return;
 	free_group[group](t);
 	for (int i = 0; i < TABLES_GROUPS; i++)
@@ -103,13 +103,7 @@ void tables_free(struct tables *t)
 	if (!own)
 		free(t);
 	for (int i = 0; i < TABLES_GROUPS; i++)
-		tables_release(owner[i], i);
-}
-
-struct tables *tables_hold(struct tables *t, enum tables_group group)
-{
-	t->owner[group]->users[group]++;
-	return t->owner[group];
+		release(owner[i], i);
 }
 
 struct tables *tables_sharing(struct tables *from)
@@ -129,7 +123,7 @@ struct tables *tables_sharing(struct tables *from)
 
 void tables_part(struct tables *t, enum tables_group group)
 {
-	tables_release(t->owner[group], group);
+	release(t->owner[group], group);
 	t->owner[group] = t;
 	t->users[group] = 1;
 	if (group == TABLES_CLUSTERS) {

@@ -148,11 +148,6 @@ void tables_order_namespaces(struct tables *t);
 /* Shares a group of `from`, not TABLES_RULES, which is empty and the tables' own. */
 void tables_join(struct tables *t, struct tables *from, enum tables_group group);
 
-/* Keeps a group for as long as the tables' other groups come and go: who owns it, to be given to
- * tables_release(). */
-struct tables *tables_hold(struct tables *t, enum tables_group group);
-void tables_release(struct tables *owner, enum tables_group group); /* accepts NULL */
-
 /* Gives new endpoints, which nothing shares yet, room for half as many again and some. 0 or
  * -ENOMEM. */
 int tables_spare_endpoints(struct tables *t);
