@@ -33,7 +33,7 @@ static int use_clusters(struct ids *used, const struct tables *t)
 	return r;
 }
 
-static int use_members(struct ids *used, const struct tables *t, const struct cluster *c)
+static int use_cluster_members(struct ids *used, const struct tables *t, const struct cluster *c)
 {
 	int r = 0;
 
@@ -47,7 +47,7 @@ static int use_endpoints(struct ids *used, const struct tables *t)
 	int r = 0;
 
 	for (size_t i = 0; r >= 0 && i < t->clusters.count; i++)
-		r = use_members(used, t, &t->clusters.items[i]);
+		r = use_cluster_members(used, t, &t->clusters.items[i]);
 	for (__u32 i = 0; r >= 0 && i < http_rows(t, HS_ENDPOINTS); i++)
 		r = ids_add(used, hs_endpoint(t->http, i)->endpoint.id);
 	return r;
