@@ -34,7 +34,7 @@ static struct tables *changed(struct tables *from, const char *ids)
 	c->ep_first = first;
 	c->ep_count = strlen(ids);
 	for (; *ids; ids++)
-		t->endpoints.items[first++].id = *ids;
+		t->endpoints.items[first++] = (struct endpoint){ .id = *ids };
 	return t;
 }
 

@@ -33,7 +33,7 @@ static int use_clusters(struct ids *used, const struct tables *t)
 	return r;
 }
 
-static int use_members(struct ids *used, const struct tables *t, const struct cluster *c)
+static int use_cluster_members(struct ids *used, const struct tables *t, const struct cluster *c)
 {
 	int r = 0;
 
@@ -56,7 +56,7 @@ static int use_endpoints(struct ids *used, const struct tables *t)
 	int r = 0;
 
 	for (size_t i = 0; r >= 0 && i < t->clusters.count; i++)
-		r = use_members(used, t, &t->clusters.items[i]);
+		r = use_cluster_members(used, t, &t->clusters.items[i]);
 	for (__u32 i = 0; r >= 0 && i < http_rows(t, HS_CLUSTERS); i++)
 		r = use_http_members(used, http_members(t->http, hs_cluster(t->http, i)));
 	return r;

@@ -87,13 +87,15 @@ static int compare_callers(struct publication *p)
 	return 0;
 }
 
-/* Rows of their own, which no cluster has in any generation that may still be read. */
+/* The clusters are the same then, and new rows of endpoints are those of no cluster in any
+ * generation that may still be read. */
 static void compare_ranges(struct publication *p)
 {
 	const struct inner *clusters = &p->last->table[MAP_GEN_CLUSTERS];
 	const struct inner *endpoints = &p->last->table[MAP_GEN_ENDPOINTS];
 
-	p->ranges_in_place = clusters->at && endpoints->at && is_last(p, TABLES_ENDPOINTS) &&
+	p->ranges_in_place = clusters->at && endpoints->at && is_last(p, TABLES_RULES) &&
+			     is_last(p, TABLES_ENDPOINTS) &&
 			     p->tables->endpoints.count <= endpoints->room;
 	if (p->ranges_in_place)
 		p->anew[MAP_GEN_CLUSTERS] = p->anew[MAP_GEN_ENDPOINTS] = false;

@@ -76,7 +76,7 @@ static int fill_mapped(struct inner *i, const struct inner_wanted *w, const stru
 
 	if (at == MAP_FAILED)
 		return -errno;
-	if (w->rows.count)
+	if (at && w->rows.count)
 		copy_rows(at, w->rows.values, w->rows.count, in);
 	i->at = at;
 	i->mapped = size;
