@@ -37,11 +37,10 @@ MODULES="veth dummy bridge 8021q ipvlan macvlan vxlan sch_ingress cls_bpf sch_ne
 
 # What may differ from kernel to kernel: hooks, attaching and pinning, sockets, the node's own stack. 6.12 attaches by links, as newer ones
 # do that `make test` runs on; 6.1 does not, and is the oldest. The rest is for -a: emulated machines need minutes for what takes
-# seconds elsewhere.
-declare -A KERNEL_TESTS=(
-	[6.1]="connect-matrix user-timeout keepalive mptcp connection-limit pod-vanishes restarts bridge from-outside narrow-link
-		fast-open shortcut http-beside-kube-proxy"
-	[6.12]="connect-matrix user-timeout restarts from-outside shortcut http-beside-kube-proxy")
+# seconds elsewhere. A machine for each row, two at a time: the third begins when the second has ended.
+MACHINES=("6.1 prog connect-matrix user-timeout keepalive mptcp connection-limit pod-vanishes restarts bridge from-outside"
+	"6.12 prog connect-matrix user-timeout restarts from-outside shortcut http-beside-kube-proxy"
+	"6.1 narrow-link fast-open shortcut http-beside-kube-proxy")
 
 die() {
 	echo "vmtest: $*" >&2
@@ -304,46 +303,48 @@ on() {
 	return $status
 }
 
-# all_tests KERNEL VMLINUZ: once more if the machine itself has ended, where WEFT_TRIES allows it. The kernel patches its code while it
-# runs, which QEMU does not always emulate well: an int3 that is there no more.
+# all_tests NUMBER VMLINUZ KERNEL WHAT...: once more if the machine itself has ended, where WEFT_TRIES allows it. The kernel patches its
+# code while it runs, which QEMU does not always emulate well: an int3 that is there no more.
 all_tests() {
-	local try status=0 what=${KERNEL_TESTS[$1]}
-	[ -z "$all" ] || what=net
+	local try status=0 results=$VM/results.$1
 	for ((try = 1; try <= ${WEFT_TRIES:-1}; try++)); do
 		status=0
-		# shellcheck disable=SC2086 # words are meant
-		on "$2" selftests/run prog $what 2>&1 | tee "$VM/results.$1" | sed -u "s/^/$(printf '%-5s' "$1") /" || status=$?
-		! grep -q ' passed, ' "$VM/results.$1" || break
+		on "$2" selftests/run "${@:4}" 2>&1 | tee "$results" | sed -u "s/^/$(printf '%-5s' "$3") /" || status=$?
+		! grep -q ' passed, ' "$results" || break
 	done
 	return $status
 }
 
-# sum_of KERNEL WHAT: passed or failed
+# sum_of NUMBER WHAT: passed or failed
 sum_of() {
 	local n
 	n=$(grep -Eo "[0-9]+ $2" "$VM/results.$1" | tail -1)
 	echo "${n%% *}"
 }
 
-# The tests on both kernels, side by side; the last line adds them up.
+# The tests on both kernels, two machines side by side; the last line adds them up.
 run_all() {
-	local each passed=0 failed=0 status=0
-	declare -A pids
+	local i what passed=0 failed=0 status=0
+	[ -z "$all" ] || MACHINES=("6.1 prog net" "6.12 prog net")
 	mkdir -p "$VM"
+	rm -f "$VM"/results.*
 	export WEFT_ROUNDS=${WEFT_ROUNDS:-few} WEFT_EMULATED=1 WEFT_TIMEOUT=${WEFT_TIMEOUT:-600}
-	for each in 6.1 6.12; do
-		vmlinuz=$(fetch "$each")
-		all_tests "$each" "$vmlinuz" &
-		pids[$each]=$!
+	for i in "${!MACHINES[@]}"; do
+		read -ra what <<<"${MACHINES[i]}"
+		vmlinuz=$(fetch "${what[0]}")
+		((i < 2)) || wait -n || status=1
+		all_tests "$i" "$vmlinuz" "${what[@]}" &
 	done
-	for each in 6.1 6.12; do
-		wait "${pids[$each]}" || status=1
-		if ! grep -q ' passed, ' "$VM/results.$each"; then
+	for ((i = 0; i < 2; i++)); do
+		wait -n || status=1
+	done
+	for i in "${!MACHINES[@]}"; do
+		if ! grep -q ' passed, ' "$VM/results.$i"; then
 			failed=$((failed + 1)) # as a whole
 			continue
 		fi
-		passed=$((passed + $(sum_of "$each" passed)))
-		failed=$((failed + $(sum_of "$each" failed)))
+		passed=$((passed + $(sum_of "$i" passed)))
+		failed=$((failed + $(sum_of "$i" failed)))
 	done
 	echo "$passed passed, $failed failed"
 	return $status

@@ -4,7 +4,7 @@
 # when all are out, the client is told so.
 . "${0%/*}/lib.sh"
 
-EJECTED_S=$((4 * SLOWER))
+EJECTED_S=$((SLOWER * (3 + $(slowdown)))) # must not be over before a busy machine has looked
 
 node_up
 pod_add client 1
