@@ -56,6 +56,19 @@ expect_match "apply says where rules come from" "$out" 'rules come from Kubernet
 out=$(weft delete vs echo 2>&1) && fail "delete was taken"
 expect_match "delete does so, too" "$out" 'rules come from Kubernetes: kubectl delete'
 
+# ---- a load balancer that has an address for the Service, and takes it back ----
+kube patch service echo -p '{"spec": {"type": "LoadBalancer"}}' >/dev/null
+balancer() { kube patch service echo --subresource status --type merge -p "{\"status\": {\"loadBalancer\": {\"ingress\": $1}}}" >/dev/null; }
+serves() { [ "$(weft get svc echo -o json | jq -c '.status.loadBalancer.ingress // [] | map(.ip)')" = "$1" ]; }
+balancer '[{"ip": "192.0.2.10"}]'
+wait_until 5 serves '["192.0.2.10"]'
+expect_eq "callers from outside get in" "$(load world 192.0.2.10 9000 -n 20 -s hello | jq -c keys)" '["one","two"]'
+expect_eq "and by the NodePort that the cluster gives it" \
+	"$(load world "$(addr 4 node)" "$(kube get svc echo -o 'jsonpath={.spec.ports[0].nodePort}')" -n 20 -s hello | jq -c keys)" '["one","two"]'
+balancer null
+wait_until 5 serves '[]'
+kube patch service echo -p '{"spec": {"type": "ClusterIP"}}' >/dev/null
+
 # ---- a bad one among fifty ----
 {
 	for i in $(seq 50); do
