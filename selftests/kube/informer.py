@@ -445,7 +445,7 @@ def test_rbac(informer, proxy):
     until(60, "the right is gone", lambda: informer.ask("get /api/v1/services", "got ").split()[1] == "403")
     proxy.cut()
     for name in RESOURCES:
-        informer.heard(120, f"{name} |forbidden:", since)
+        informer.heard(120, f"/{name} |forbidden:", since)
     remove("/api/v1/namespaces/default/services/web-5")
     make_service("while-forbidden")
     told = len([line for line in informer.said[since:] if "/services v1 forbidden" in line])

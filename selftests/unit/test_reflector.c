@@ -607,6 +607,13 @@ Test(reflector, after_that_everything_is_told_anew)
 	expect_told(&e, "+a/x@3 = +a/x@3 = ");
 	reflector_list_anew(&e.r);
 	ask(&e);
+	answered(&e);
+	cr_assert_eq(value(&e, EVENT("ADDED", OBJECT("a", "x", "3"))), 0);
+	cr_assert_eq(value(&e, BOOKMARK("5", LAST)), 0);
+	cr_expect_not(e.r.went_back, "that is known");
+	expect_told(&e, "+a/x@3 = ");
+	reflector_list_anew(&e.r);
+	ask(&e);
 	end(&e, (struct reflector_end){ .status = 410, .complete = true });
 	sync_with(&e, EVENT("ADDED", OBJECT("a", "x", "3")));
 	end(&e, (struct reflector_end){ .status = 410, .complete = true });

@@ -11,25 +11,6 @@
 
 enum { NAMES_MAX = 10, PATH_ROOM = 256 };
 
-/* Of the version that the server prefers. 0; -ENOENT: it does not have the group; as kube_call().
- */
-static int collection_path(struct kube_client *c, const struct unsupported_kind *k,
-			   char path[PATH_ROOM], char error[KUBE_ERROR_MAX])
-{
-	_cleanup_json_ json_t *group = NULL;
-	int r;
-
-	snprintf(path, PATH_ROOM, "/apis/%s", k->group);
-	r = cluster_get(c, path, &group, error);
-	if (!r)
-		snprintf(path, PATH_ROOM, "/apis/%s/%s", k->group,
-			 json_get_text(cluster_at(group, "preferredVersion", NULL), "version",
-				       "v1"));
-	if (!r)
-		snprintf(path + strlen(path), PATH_ROOM - strlen(path), "/%s", k->plural);
-	return r;
-}
-
 /* "weft does not carry out Sidecar: it has no effect: default/a, shop/b and 3 more" */
 static char *describe(const struct unsupported_kind *k, const json_t *items)
 {
@@ -59,13 +40,40 @@ static char *describe(const struct unsupported_kind *k, const json_t *items)
 	return text;
 }
 
+/* The resource may be in some of the group's versions only. -ENOENT: in none. */
+static int list_of(struct kube_client *c, const struct unsupported_kind *k, const json_t *group,
+		   json_t **out, char error[KUBE_ERROR_MAX])
+{
+	json_t *versions = json_object_get(group, "versions"), *version;
+	char path[PATH_ROOM];
+	size_t i;
+
+	json_array_foreach(versions, i, version)
+	{
+		int r;
+
+		snprintf(path, sizeof(path), "/apis/%s/%s/%s", k->group,
+			 json_get_text(version, "version", ""), k->plural);
+		r = cluster_list_metadata(c, path, out, error);
+		if (r != -ENOENT)
+			return r;
+		json_decref(*out);
+		*out = NULL;
+	}
+	return -ENOENT;
+}
+
+/* 0; -ENOENT: the server does not have the kind; other -errno, as kube_call(). */
 static int list(struct kube_client *c, const struct unsupported_kind *k, json_t **out,
 		char error[KUBE_ERROR_MAX])
 {
+	_cleanup_json_ json_t *group = NULL;
 	char path[PATH_ROOM];
-	int r = collection_path(c, k, path, error);
+	int r;
 
-	return r ? r : cluster_list_metadata(c, path, out, error);
+	snprintf(path, sizeof(path), "/apis/%s", k->group);
+	r = cluster_get(c, path, &group, error);
+	return r ? r : list_of(c, k, group, out, error);
 }
 
 void unsupported_objects(struct kube_client *c,

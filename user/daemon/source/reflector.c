@@ -52,7 +52,7 @@ static uint64_t number_of(struct json_span version)
 {
 	uint64_t n = 0;
 
-	for (size_t i = 0; i < version.len; i++) {
+	for (size_t i = 0; version.at && i < version.len; i++) {
 		if (version.at[i] < '0' || version.at[i] > '9' || n > UINT64_MAX / 100)
 			return 0;
 		n = 10 * n + (uint64_t)(version.at[i] - '0');
@@ -78,6 +78,7 @@ void reflector_list_anew(struct reflector *r)
 {
 	reflector_list_again(r);
 	r->went_back = false;
+	r->newest = 0;
 	r->retells = true;
 }
 
