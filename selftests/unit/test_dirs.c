@@ -65,3 +65,23 @@ Test(dirs, what_others_have_made_stays)
 	dir_leave(dir, "note");
 	cr_expect_eq(access(path, F_OK), 0);
 }
+
+Test(dirs, a_cache_is_empty_until_an_object_is_in_it)
+{
+	const struct kube_record pod = { "pods", "default", "a", "1", .object = "{}", .size = 2 };
+	struct kube_cache *cache;
+
+	cr_assert_eq(kube_cache_open(dir, "one", &cache), 0);
+	cr_expect(kube_cache_is_empty(cache));
+	kube_cache_put(cache, &pod);
+	kube_cache_flush(cache);
+	cr_expect_not(kube_cache_is_empty(cache));
+	kube_cache_close(cache);
+	cr_assert_eq(kube_cache_open(dir, "one", &cache), 0);
+	cr_expect_not(kube_cache_is_empty(cache));
+	kube_cache_close(cache);
+	cr_assert_eq(kube_cache_open(dir, "another", &cache), 0);
+	cr_expect(kube_cache_is_empty(cache));
+	kube_cache_close(cache);
+	kube_cache_remove(dir);
+}

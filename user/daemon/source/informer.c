@@ -165,10 +165,7 @@ int informer_open(const struct kube_config *config, const struct informer_resour
 	pthread_mutex_init(&i->lock, NULL);
 	i->sink = *sink;
 	r = open_all(i, config, resources, count);
-	if (!r) {
-		i->event = (struct event){ .fd = i->queue.fd, .ready = ready, .arg = i };
-		r = event_watch(loop, &i->event, EPOLLIN);
-	}
+	i->loop = loop;
 	if (r)
 		informer_close(i);
 	else
@@ -184,7 +181,7 @@ int informer_seed(struct informer *i, unsigned resource, const char *namespace, 
 	return reflector_seed(&i->watches[resource].reflector, told_key(namespace, name), version);
 }
 
-int informer_start(struct informer *i)
+int informer_begin(struct informer *i)
 {
 	sigset_t all, before;
 	int r;
@@ -196,6 +193,14 @@ int informer_start(struct informer *i)
 	pthread_sigmask(SIG_SETMASK, &before, NULL);
 	i->started = r == 0;
 	return -r;
+}
+
+int informer_start(struct informer *i)
+{
+	int r = i->started ? 0 : informer_begin(i);
+
+	i->event = (struct event){ .fd = i->queue.fd, .ready = ready, .arg = i };
+	return r ? r : event_watch(i->loop, &i->event, EPOLLIN);
 }
 
 static void stop(struct informer *i)

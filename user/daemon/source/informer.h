@@ -62,7 +62,9 @@ int informer_open(const struct kube_config *config, const struct informer_resour
  * informer_start(). 0 or -ENOMEM. */
 int informer_seed(struct informer *i, unsigned resource, const char *namespace, const char *name,
 		  const char *resource_version);
-/* Begins. 0 or -errno. */
+/* Begins to ask, and keeps what it is answered until informer_start(). 0 or -errno. */
+int informer_begin(struct informer *i);
+/* Begins, if that has not been done, and tells. 0 or -errno. */
 int informer_start(struct informer *i);
 /* Ends the thread; tells nothing more. Accepts NULL. */
 void informer_close(struct informer *i);

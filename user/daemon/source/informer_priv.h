@@ -88,6 +88,7 @@ struct informer {
 
 	/* Of the loop. */
 	struct informer_sink sink;
+	struct event_loop *loop;
 	struct event event;
 	pthread_t thread;
 	bool started;

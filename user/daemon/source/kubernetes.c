@@ -173,20 +173,29 @@ static int seed(struct kube_source *s)
 	return r;
 }
 
-static int ask(struct kube_source *s)
+static int could_not_ask(const struct kube_source *s, int r)
+{
+	return r ? log_err(r, "ask the API server at %s", s->config->server) : 0;
+}
+
+static int open_informer(struct kube_source *s)
 {
 	const struct informer_sink sink = kube_source_sink(s);
-	int r;
+	int r = informer_open(s->config, s->resources, kube_kind_count, &sink, s->options.loop,
+			      &s->informer);
 
-	r = informer_open(s->config, s->resources, kube_kind_count, &sink, s->options.loop,
-			  &s->informer);
-	if (!r)
-		r = seed(s);
+	return r ? r : seed(s);
+}
+
+static int ask(struct kube_source *s)
+{
+	int r = s->informer ? 0 : open_informer(s);
+
 	if (!r)
 		r = informer_start(s->informer);
 	if (!r)
 		r = kube_report_open(s);
-	return r ? log_err(r, "ask the API server at %s", s->config->server) : 0;
+	return could_not_ask(s, r);
 }
 
 static void ask_anew(void *arg)
@@ -248,6 +257,15 @@ int kube_source_open(const struct kube_source_options *options, struct kube_sour
 	}
 	*out = s;
 	return 0;
+}
+
+int kube_source_ask_early(struct kube_source *s)
+{
+	int r = kube_cache_is_empty(s->cache) ? open_informer(s) : 0;
+
+	if (!r && s->informer)
+		r = informer_begin(s->informer);
+	return could_not_ask(s, r);
 }
 
 int kube_source_start(struct kube_source *s)

@@ -36,7 +36,11 @@ struct kube_source_options {
 
 /* Reads the cache, if there is one. 0 or -errno after having logged. */
 int kube_source_open(const struct kube_source_options *options, struct kube_source **out);
-/* Begins to ask the server, once the engine has started. 0 or -errno after having logged. */
+/* Begins to ask the server if nothing is known of the cluster; what it answers is kept until
+ * kube_source_start(). 0 or -errno after having logged. */
+int kube_source_ask_early(struct kube_source *s);
+/* Begins to ask the server, if that has not been done, once the engine has started. 0 or -errno
+ * after having logged. */
 int kube_source_start(struct kube_source *s);
 /* Asks no more. To be called before the engine's changes are given up. */
 void kube_source_stop(struct kube_source *s);

@@ -125,6 +125,13 @@ void kube_cache_close(struct kube_cache *c)
 	free(c);
 }
 
+bool kube_cache_is_empty(const struct kube_cache *c)
+{
+	struct stat st;
+
+	return c->file && !fstat(fileno(c->file), &st) && (size_t)st.st_size <= strlen(c->head);
+}
+
 void kube_cache_remove(const char *dir)
 {
 	_cleanup_close_ int fd = open(dir, O_RDONLY | O_DIRECTORY | O_CLOEXEC);

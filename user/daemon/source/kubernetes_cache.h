@@ -36,6 +36,8 @@ struct kube_record {
 int kube_cache_open(const char *dir, const char *key, struct kube_cache **out);
 /* Accepts NULL. */
 void kube_cache_close(struct kube_cache *c);
+/* Whether nothing is known. */
+bool kube_cache_is_empty(const struct kube_cache *c);
 /* Removes it from the directory, for a weftd that does not come again. */
 void kube_cache_remove(const char *dir);
 

@@ -79,6 +79,9 @@ static int open_kubernetes(const struct options *o, struct event_loop *loop, str
 	r = open_source(o, config, loop, s);
 	if (!r)
 		s->list[s->count++] = kube_source_base(s->kubernetes);
+	/* It answers while the kernel looks at the programs. */
+	if (!r)
+		r = kube_source_ask_early(s->kubernetes);
 	return !r && o->daemonset ? open_leave(o->daemonset, config, loop, s) : r;
 }
 
