@@ -59,7 +59,7 @@ int config_read_patch(int fd, struct config **out)
 
 	if (r)
 		return r;
-	bytes = malloc(c->size);
+	bytes = malloc(c->size + 1);
 	if (!bytes)
 		return -ENOMEM;
 	if (lseek(fd, 0, SEEK_SET) < 0) /* the sandbox lets no pread() through */
