@@ -265,3 +265,4 @@ expect_between "requests" "$(jq '.statuses."200"' "$TMP/http-load")" 500 1000000
 agent_start c
 expect_same a
 expect_same b
+expect_eq "weft-proxy takes changes of endpoints as such" "$(cat "$TMP"/weftd-*.log | grep -c 'is given all rules' || true)" 0

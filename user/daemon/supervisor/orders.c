@@ -367,6 +367,10 @@ static void snapshot_answered(struct supervisor *s, struct order *o, const struc
 	s->unsure |= a->error != 0;
 	s->cannot_patch |= o->order.type == PROXY_PATCH && a->error == -EOPNOTSUPP;
 	if (a->error && wants_all(o, a->error)) {
+		if (a->error != -EOPNOTSUPP)
+			log_warning("weft-proxy (process %d) does not take a change of endpoints, "
+				    "and is given all rules: %s",
+				    (int)s->proxy.pid, strerror(-a->error));
 		supervisor_snapshot(s, o->generation, o->snapshot, o->done, o->arg);
 		return;
 	}

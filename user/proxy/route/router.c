@@ -259,13 +259,11 @@ static bool gone(struct router *router, uint32_t endpoint)
 static int adopt_snapshot(struct snapshot_router *r, struct config *c)
 {
 	struct router_version *v;
-	int error = router_version_open(r->state, c, &v);
+	int error = router_version_open(r->state, c, r->current, &v);
 
 	if (error)
 		return error;
-	router_version_begin(v); /* before the last one ends: what is in both is not new */
-	if (r->current)
-		router_version_end(r->current);
+	router_version_succeed(v, r->current);
 	router_version_unref(r->current);
 	r->current = v;
 	return 0;

@@ -31,8 +31,19 @@ static bool grow(struct router_endpoints *e)
 	return true;
 }
 
+static struct endpoint_state *hold(const struct router_endpoints *last, struct shared_state *s,
+				   uint32_t id)
+{
+	struct endpoint_state *e = last && last->room ? find(last, id)->state : NULL;
+
+	if (!e)
+		return shared_state_endpoint(s, id);
+	shared_state_hold(e);
+	return e;
+}
+
 struct endpoint_state *router_endpoints_know(struct router_endpoints *e, struct shared_state *s,
-					     uint32_t id)
+					     uint32_t id, const struct router_endpoints *last)
 {
 	struct router_endpoint *slot;
 
@@ -40,7 +51,7 @@ struct endpoint_state *router_endpoints_know(struct router_endpoints *e, struct 
 		return NULL;
 	slot = find(e, id);
 	if (!slot->state) {
-		slot->state = shared_state_endpoint(s, id);
+		slot->state = hold(last, s, id);
 		e->count += slot->state != NULL;
 	}
 	return slot->state;
@@ -59,6 +70,19 @@ uint32_t router_endpoints_remove(struct router_endpoints *e, uint32_t id)
 bool router_endpoints_have(const struct router_endpoints *e, uint32_t id)
 {
 	return e->room && find(e, id)->clusters;
+}
+
+void router_endpoints_succeed(const struct router_endpoints *now,
+			      const struct router_endpoints *last, struct shared_state *s,
+			      uint64_t at)
+{
+	for (size_t i = 0; i < now->room; i++)
+		if (now->slots[i].clusters && !router_endpoints_have(last, now->slots[i].state->id))
+			shared_state_join(s, now->slots[i].state, at);
+	for (size_t i = 0; i < last->room; i++)
+		if (last->slots[i].clusters &&
+		    !router_endpoints_have(now, last->slots[i].state->id))
+			shared_state_leave(s, last->slots[i].state);
 }
 
 void router_endpoints_free(struct router_endpoints *e, struct shared_state *s)

@@ -18,14 +18,19 @@ struct router_endpoints {
 	size_t count;
 };
 
-/* Zero-initialise `e`. The endpoint of that id, in as many clusters as before; NULL: no memory. */
+/* Zero-initialise `e`. The endpoint of that id, in as many clusters as before, which `last` most
+ * likely knows already if it is not NULL; NULL: no memory. */
 struct endpoint_state *router_endpoints_know(struct router_endpoints *e, struct shared_state *s,
-					     uint32_t id);
+					     uint32_t id, const struct router_endpoints *last);
 /* One more cluster, or one less, has one that is known. What it is then. */
 uint32_t router_endpoints_add(struct router_endpoints *e, uint32_t id);
 uint32_t router_endpoints_remove(struct router_endpoints *e, uint32_t id);
 /* Whether any cluster has it. */
 bool router_endpoints_have(const struct router_endpoints *e, uint32_t id);
+/* The worker goes by `now` instead of `last` from `at` (ms) on: for the state. */
+void router_endpoints_succeed(const struct router_endpoints *now,
+			      const struct router_endpoints *last, struct shared_state *s,
+			      uint64_t at);
 void router_endpoints_free(struct router_endpoints *e, struct shared_state *s);
 
 #endif

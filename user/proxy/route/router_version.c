@@ -59,10 +59,12 @@ int config_read_patch(int fd, struct config **out)
 
 	if (r)
 		return r;
-	bytes = malloc(c->size);
+	bytes = malloc(c->size + 1);
 	if (!bytes)
 		return -ENOMEM;
-	if (pread(fd, bytes, c->size, 0) != (ssize_t)c->size)
+	if (lseek(fd, 0, SEEK_SET) < 0) /* the sandbox lets no pread() through */
+		return -errno;
+	if (read(fd, bytes, c->size) != (ssize_t)c->size)
 		return -EBADMSG;
 	c->bytes = TAKE_PTR(bytes);
 	c->patch = true;
@@ -184,14 +186,17 @@ static int find_outliers(struct router_version *v, const struct hs_cluster *c,
 	return 0;
 }
 
-static int find_endpoints(struct router_version *v, struct router_members *m)
+/* `last`: the rules before, whose endpoints are most likely the same; or NULL. */
+static int find_endpoints(struct router_version *v, const struct router_version *last,
+			  struct router_members *m)
 {
 	m->endpoints = m->count ? calloc(m->count, sizeof(struct endpoint_state *)) : NULL;
 	if (m->count && !m->endpoints)
 		return -ENOMEM;
 	for (uint32_t i = 0; i < m->count; i++) {
-		m->endpoints[i] =
-			router_endpoints_know(&v->endpoints, v->state, m->rows[i].endpoint.id);
+		m->endpoints[i] = router_endpoints_know(&v->endpoints, v->state,
+							m->rows[i].endpoint.id,
+							last ? &last->endpoints : NULL);
 		if (!m->endpoints[i])
 			return -ENOMEM;
 	}
@@ -201,11 +206,12 @@ static int find_endpoints(struct router_version *v, struct router_members *m)
 /* What the cluster consists of by the snapshot, which need not be the version's yet. 0 or -ENOMEM.
  */
 static int find_members(struct router_version *v, const struct http_snapshot *s,
-			const struct hs_cluster *c, struct router_members *out)
+			const struct router_version *last, const struct hs_cluster *c,
+			struct router_members *out)
 {
 	struct http_members now = http_members(s, c);
 	struct router_members m = { .rows = now.items, .count = now.count, .v4 = now.v4 };
-	int r = find_endpoints(v, &m);
+	int r = find_endpoints(v, last, &m);
 
 	if (!r)
 		r = find_outliers(v, c, router_members(v, c), &m);
@@ -243,7 +249,7 @@ static int find_states(struct router_version *v)
 	return 0;
 }
 
-static int find_all_members(struct router_version *v)
+static int find_all_members(struct router_version *v, const struct router_version *last)
 {
 	int r = 0;
 
@@ -253,7 +259,7 @@ static int find_all_members(struct router_version *v)
 
 		if (c->outliers.given)
 			start_interval(v->clusters[i]);
-		r = find_members(v, v->snapshot, c, m);
+		r = find_members(v, v->snapshot, last, c, m);
 		for (uint32_t k = 0; !r && k < m->count; k++)
 			router_endpoints_add(&v->endpoints, m->endpoints[k]->id);
 	}
@@ -261,7 +267,7 @@ static int find_all_members(struct router_version *v)
 }
 
 int router_version_open(struct shared_state *state, struct config *config,
-			struct router_version **out)
+			const struct router_version *last, struct router_version **out)
 {
 	_cleanup_(version_freep) struct router_version *v = calloc(1, sizeof(*v));
 	int r;
@@ -274,7 +280,7 @@ int router_version_open(struct shared_state *state, struct config *config,
 	if (!r)
 		r = find_states(v);
 	if (!r)
-		r = find_all_members(v);
+		r = find_all_members(v, last);
 	if (r)
 		return r;
 	/* Istio's names for them. */
@@ -285,22 +291,21 @@ int router_version_open(struct shared_state *state, struct config *config,
 	return 0;
 }
 
-void router_version_begin(struct router_version *v)
+void router_version_succeed(struct router_version *v, const struct router_version *last)
 {
-	uint64_t now = router_now();
+	static const struct router_endpoints none;
 
-	for (size_t i = 0; i < v->endpoints.room; i++)
-		if (v->endpoints.slots[i].clusters)
-			shared_state_join(v->state, v->endpoints.slots[i].state, now);
+	router_endpoints_succeed(&v->endpoints, last ? &last->endpoints : &none, v->state,
+				 router_now());
 	for (uint32_t i = 0; i < hs_count(v->snapshot, HS_CLUSTERS); i++)
 		v->members[i].warm_at = router_warm_at(&v->members[i], hs_cluster(v->snapshot, i));
 }
 
-void router_version_end(struct router_version *v)
+void router_version_end(const struct router_version *v)
 {
-	for (size_t i = 0; i < v->endpoints.room; i++)
-		if (v->endpoints.slots[i].clusters)
-			shared_state_leave(v->state, v->endpoints.slots[i].state);
+	static const struct router_endpoints none;
+
+	router_endpoints_succeed(&none, &v->endpoints, v->state, 0);
 }
 
 /* ---- a patch ---- */
@@ -332,7 +337,7 @@ static int prepare(struct router_version *v, const struct config *patch, struct 
 	if (!p->members)
 		return -ENOMEM;
 	for (uint32_t i = 0; !r && i < p->count; i++)
-		r = find_members(v, p->snapshot, hs_cluster(v->snapshot, p->rows[i].row),
+		r = find_members(v, p->snapshot, NULL, hs_cluster(v->snapshot, p->rows[i].row),
 				 &p->members[i]);
 	return r;
 }

@@ -47,12 +47,13 @@ struct router_version {
 	unsigned refs; /* requests that began with it, and the router while it is current */
 };
 
-/* 0 or -errno. */
+/* `last`: those that the worker goes by so far, or NULL. 0 or -errno. */
 int router_version_open(struct shared_state *state, struct config *config,
-			struct router_version **out);
-/* The worker goes by these rules from now on; it does no longer. */
-void router_version_begin(struct router_version *v);
-void router_version_end(struct router_version *v);
+			const struct router_version *last, struct router_version **out);
+/* The worker goes by these rules from now on; `last` likewise. */
+void router_version_succeed(struct router_version *v, const struct router_version *last);
+/* It goes by none any more. */
+void router_version_end(const struct router_version *v);
 /* Carries a patch out on the rules that the worker goes by. 0, or -errno: nothing has changed. */
 int router_version_patch(struct router_version *v, const struct config *patch);
 void router_version_unref(struct router_version *v); /* accepts NULL */

@@ -166,16 +166,35 @@ struct endpoint_state *shared_state_endpoint(struct shared_state *s, uint32_t id
 	row = find_locked(s, &s->endpoints, id, no_name);
 	if (row) {
 		row->endpoint.id = id;
-		row->endpoint.holds++;
+		shared_state_hold(&row->endpoint);
 	}
 	pthread_mutex_unlock(&s->lock);
 	return row ? &row->endpoint : NULL;
 }
 
+void shared_state_hold(struct endpoint_state *e)
+{
+	__atomic_add_fetch(&e->holds, 1, __ATOMIC_RELAXED);
+}
+
+/* False: this may be the last one. */
+static bool let_go_quickly(struct endpoint_state *e)
+{
+	uint32_t holds = __atomic_load_n(&e->holds, __ATOMIC_RELAXED);
+
+	while (holds > 1)
+		if (__atomic_compare_exchange_n(&e->holds, &holds, holds - 1, true,
+						__ATOMIC_RELEASE, __ATOMIC_RELAXED))
+			return true;
+	return false;
+}
+
 void shared_state_let_go(struct shared_state *s, struct endpoint_state *e)
 {
+	if (let_go_quickly(e))
+		return;
 	pthread_mutex_lock(&s->lock);
-	if (!--e->holds)
+	if (!__atomic_sub_fetch(&e->holds, 1, __ATOMIC_ACQ_REL))
 		remove_locked(&s->endpoints, e->id);
 	pthread_mutex_unlock(&s->lock);
 }

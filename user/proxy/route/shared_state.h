@@ -22,11 +22,10 @@ struct route_state {
 
 struct endpoint_state {
 	uint32_t id;
-	uint32_t active; /* requests under way */
-	uint64_t since;	 /* ms: it has been an endpoint from then on */
-	/* Under the state's lock. */
-	uint32_t holds;	  /* so many need the row */
-	uint32_t workers; /* so many have rules that it is an endpoint by */
+	uint32_t active;  /* requests under way */
+	uint64_t since;	  /* ms: it has been an endpoint from then on */
+	uint32_t holds;	  /* so many need the row; becomes 1 and 0 under the state's lock */
+	uint32_t workers; /* so many have rules that it is an endpoint by; under the lock */
 };
 
 /* An endpoint as one of a cluster. Times in ms. */
@@ -72,6 +71,7 @@ struct cluster_state *shared_state_cluster(struct shared_state *s, uint32_t id,
 
 /* Likewise, and held: to be let go of as often. */
 struct endpoint_state *shared_state_endpoint(struct shared_state *s, uint32_t id);
+void shared_state_hold(struct endpoint_state *e); /* by one more, while it is held */
 void shared_state_let_go(struct shared_state *s, struct endpoint_state *e);
 /* It becomes an endpoint, at `now`, by the rules of one more worker; by those of one less. */
 void shared_state_join(struct shared_state *s, struct endpoint_state *e, uint64_t now);
