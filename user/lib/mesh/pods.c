@@ -136,6 +136,7 @@ static int contest(struct mesh *mesh, const void *addr)
 	if (!at)
 		return -ENOMEM;
 	*at = (void *)addr;
+	mesh->contests++;
 	return 0;
 }
 
@@ -279,7 +280,7 @@ int sources_change(struct mesh *mesh, const struct object_change *c, size_t at)
 {
 	struct tables *t = mesh->t;
 	size_t first = c->old ? rows_before(mesh, at) : t->sources.count;
-	size_t contested = mesh->contested.count, count;
+	size_t contests = mesh->contests, count;
 	int r = 0;
 
 	if (c->old)
@@ -287,7 +288,7 @@ int sources_change(struct mesh *mesh, const struct object_change *c, size_t at)
 	count = t->sources.count;
 	if (c->new)
 		r = add_changed(mesh, c->new);
-	if (!r && contested != mesh->contested.count)
+	if (!r && contests != mesh->contests)
 		r = MESH_ANEW;
 	return r ? r : move_rows(t, first, t->sources.count - count);
 }
