@@ -83,6 +83,22 @@ __u32 http_build_add(struct http_build *b, enum hs_table table, const void *row)
 	return b->tables[table].count - 1;
 }
 
+void http_build_rows(struct http_build *b, enum hs_table table, const void *rows, size_t count)
+{
+	size_t size = count * http_row_size(table);
+	void *items = malloc(size + 1);
+
+	if (!items) {
+		b->nomem = true;
+		return;
+	}
+	if (size)
+		memcpy(items, rows, size);
+	free(b->tables[table].items);
+	b->tables[table].items = items;
+	b->tables[table].count = b->tables[table].room = count;
+}
+
 __u32 http_build_count(const struct http_build *b, enum hs_table table)
 {
 	return b->tables[table].count;

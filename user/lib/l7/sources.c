@@ -59,18 +59,29 @@ static void write_source(struct http_compiler *c, const struct source_entry *fro
 	http_build_add(b, HS_SOURCES, &row);
 }
 
+/* Where no rule asks for labels, the rows are those of the other snapshot. */
+static bool sources_are_there(const struct http_compiler *c)
+{
+	return c->from && !c->labels.count && !hs_count(c->from, HS_LABELS);
+}
+
 int http_sources_write(struct http_compiler *c)
 {
 	const struct tables *t = c->mesh->t;
-	_cleanup_free_ const struct source_entry **order =
-		calloc(t->sources.count + 1, sizeof(struct source_entry *));
+	_cleanup_free_ const struct source_entry **order = NULL;
 
+	c->mesh->asks_labels = c->labels.count;
+	if (sources_are_there(c)) {
+		http_build_rows(&c->build, HS_SOURCES, hs_at(c->from, HS_SOURCES, 0, 0),
+				hs_count(c->from, HS_SOURCES));
+		return 0;
+	}
+	order = calloc(t->sources.count + 1, sizeof(struct source_entry *));
 	if (!order)
 		return -ENOMEM;
 	for (size_t i = 0; i < t->sources.count; i++)
 		order[i] = &t->sources.items[i];
 	qsort(order, t->sources.count, sizeof(*order), compare_sources);
-	c->mesh->asks_labels = c->labels.count;
 	for (size_t i = 0; i < t->sources.count; i++)
 		write_source(c, order[i]);
 	return 0;
