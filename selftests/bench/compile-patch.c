@@ -13,7 +13,7 @@
 #include "lib/route/snapshot.h"
 #include "lib/schema/parse.h"
 
-enum { SERVICES = 1000, PODS_EACH = 10, ROUNDS = 300, SPACES = 20 };
+enum { SERVICES = 1000, PODS_EACH = 10, ROUNDS = 60, SPACES = 20 };
 
 static struct objects objects;
 

@@ -191,45 +191,109 @@ static struct object *random_service(struct cluster_model *m)
 		one_of(m, http));
 }
 
-static struct object *random_rule(struct cluster_model *m)
+static const char *const exports[] = {
+	"", "", "", "exportTo: [.], ", "exportTo: [b], ", "exportTo: [a, c], ", NULL
+};
+
+static struct object *random_tcp_rule(struct cluster_model *m)
 {
-	static const char *const kinds[] = { "tcp", "tcp", "tcp", "http", NULL };
 	static const char *const matches[] = {
 		"", "match: [{sourceLabels: {app: s1}}], ",
-		"match: [{sourceLabels: {version: v2}}, {sourceNamespace: b}], ", NULL
+		"match: [{sourceLabels: {version: v2}}, {sourceNamespace: b}], ",
+		"match: [{gateways: [a/g]}, {port: 81}], ", NULL
 	};
-	const char *ns = one_of(m, spaces), *kind = one_of(m, kinds);
+	static const char *const gateways[] = { "", "", "gateways: [mesh, a/g], ",
+						"gateways: [a/g, mesh, b/g], ", NULL };
 	unsigned to = pick(m, NAMES_MAX);
 
 	return parsed(
 		"apiVersion: networking.istio.io/v1\nkind: VirtualService\nmetadata: {name: r%u, "
-		"namespace: %s}\nspec: {hosts: [s%u], %s: [{%sroute: [{destination: {host: s%u, "
-		"subset: v%u}, weight: %u}, {destination: {host: s%u, port: {number: 80}}, "
+		"namespace: %s}\nspec: {%s%shosts: [s%u], tcp: [{%sroute: [{destination: {host: "
+		"s%u, subset: v%u}, weight: %u}, {destination: {host: s%u, port: {number: 80}}, "
 		"weight: 7}]}, {route: [{destination: {host: s%u}}]}]}\n",
-		pick(m, 3), ns, pick(m, NAMES_MAX), m->http || *kind == 't' ? kind : "tcp",
-		one_of(m, matches), to, 1 + pick(m, 2), 1 + pick(m, 9), pick(m, NAMES_MAX),
-		pick(m, NAMES_MAX));
+		pick(m, 4), one_of(m, spaces), one_of(m, exports), one_of(m, gateways),
+		pick(m, NAMES_MAX), one_of(m, matches), to, 1 + pick(m, 2), 1 + pick(m, 9),
+		pick(m, NAMES_MAX), pick(m, NAMES_MAX));
+}
+
+/* A root, which delegates part of what it is asked. */
+static struct object *random_http_rule(struct cluster_model *m)
+{
+	static const char *const matches[] = {
+		"", "match: [{uri: {prefix: /x}}], ",
+		"match: [{sourceLabels: {version: v2}}, {sourceNamespace: b}], ",
+		"match: [{headers: {end-user: {exact: jason}}}], ", NULL
+	};
+	static const char *const hosts[] = { "s1",	    "s2",
+					     "s3",	    "'*.a.svc.cluster.local'",
+					     "www.example", "s1.b.svc.cluster.local",
+					     NULL };
+	static const char *const gateways[] = { "", "", "gateways: [mesh, a/web], ",
+						"gateways: [b/web], ", NULL };
+	static const char *const mirrors[] = { "", "", "mirror: {host: s2, subset: v1}, ", NULL };
+
+	return parsed(
+		"apiVersion: networking.istio.io/v1\nkind: VirtualService\nmetadata: {name: r%u, "
+		"namespace: %s}\nspec: {%s%shosts: [%s], http: [{match: [{uri: {prefix: /d}}], "
+		"delegate: {name: l%u, namespace: %s}}, {%s%sroute: [{destination: {host: s%u, "
+		"subset: v%u}, weight: %u}, {destination: {host: s%u, port: {number: %u}}, weight: "
+		"7}]}]}\n",
+		pick(m, 4), one_of(m, spaces), one_of(m, exports), one_of(m, gateways),
+		one_of(m, hosts), pick(m, 3), one_of(m, spaces), one_of(m, matches),
+		one_of(m, mirrors), pick(m, NAMES_MAX), 1 + pick(m, 2), 1 + pick(m, 9),
+		pick(m, NAMES_MAX), 80 + pick(m, 2));
+}
+
+static struct object *random_leaf(struct cluster_model *m)
+{
+	static const char *const matches[] = { "", "match: [{uri: {prefix: /d/e}}], ",
+					       "match: [{uri: {exact: /f}}], ", NULL };
+
+	return parsed(
+		"apiVersion: networking.istio.io/v1\nkind: VirtualService\nmetadata: {name: l%u, "
+		"namespace: %s}\nspec: {%shttp: [{%sroute: [{destination: {host: s%u, subset: "
+		"v%u}}]}]}\n",
+		pick(m, 3), one_of(m, spaces), one_of(m, exports), one_of(m, matches),
+		pick(m, NAMES_MAX), 1 + pick(m, 2));
+}
+
+static struct object *random_rule(struct cluster_model *m)
+{
+	if (!m->http || chance(m, 40))
+		return random_tcp_rule(m);
+	return chance(m, 60) ? random_http_rule(m) : random_leaf(m);
 }
 
 static struct object *random_destination_rule(struct cluster_model *m)
 {
 	unsigned n = pick(m, NAMES_MAX);
+	char policy[160] = "loadBalancer: {simple: PASSTHROUGH}";
 
+	if (chance(m, 97))
+		snprintf(policy, sizeof(policy), "connectionPool: {tcp: {maxConnections: %u}}%s",
+			 pick(m, 4),
+			 chance(m, 20) ? ", outlierDetection: {consecutive5xxErrors: 3}" : "");
 	return parsed(
 		"apiVersion: networking.istio.io/v1\nkind: DestinationRule\nmetadata: {name: d%u, "
-		"namespace: %s}\nspec: {host: s%u, trafficPolicy: {connectionPool: {tcp: "
-		"{maxConnections: %u}}}, subsets: [{name: v1, labels: {version: v1}}, {name: v2, "
-		"labels: {version: v%u}}]}\n",
-		n, one_of(m, spaces), n, pick(m, 4), 1 + pick(m, 2));
+		"namespace: %s}\nspec: {%shost: '%s%u%s', trafficPolicy: {%s}, subsets: [{name: "
+		"v1, "
+		"labels: {version: v1}}, {name: v2, labels: {version: v%u}}]}\n",
+		n, one_of(m, spaces), one_of(m, exports), chance(m, 80) ? "s" : "*", n,
+		chance(m, 80) ? "" : ".a.svc.cluster.local", policy, 1 + pick(m, 2));
 }
 
 static struct object *random_gateway(struct cluster_model *m)
 {
-	return parsed(
-		"apiVersion: networking.istio.io/v1\nkind: Gateway\nmetadata: {name: g, namespace: "
-		"%s}\nspec: {selector: {app: s%u}, servers: [{port: {number: %u, name: tcp, "
-		"protocol: TCP}, hosts: ['*']}]}\n",
-		one_of(m, spaces), pick(m, NAMES_MAX), 80 + pick(m, 2));
+	bool tcp = !m->http || chance(m, 50);
+
+	return parsed("apiVersion: networking.istio.io/v1\nkind: Gateway\nmetadata: {name: %s, "
+		      "namespace: "
+		      "%s}\nspec: {selector: {app: s%u}, servers: [{port: {number: %u, name: x, "
+		      "protocol: %s, hosts: ['*']}]}\n",
+		      tcp ? "g" : "web", one_of(m, spaces), pick(m, NAMES_MAX), 80 + pick(m, 2),
+		      tcp	      ? "TCP}"
+		      : chance(m, 95) ? "HTTP}"
+				      : "TLS}, tls: {mode: PASSTHROUGH}");
 }
 
 static struct object *random_policy(struct cluster_model *m)
@@ -249,17 +313,19 @@ static struct object *random_namespace(struct cluster_model *m)
 		one_of(m, spaces), chance(m, 50) ? "enabled" : "disabled");
 }
 
-static struct object *random_object(struct cluster_model *m)
+enum { RULES_FROM = 850, RULES_END = 985, ALL_KINDS = 1000 };
+
+static struct object *random_object(struct cluster_model *m, bool of_rules)
 {
-	unsigned n = pick(m, 1000);
+	unsigned n = of_rules ? RULES_FROM + pick(m, RULES_END - RULES_FROM) : pick(m, ALL_KINDS);
 
 	return n < 420					   ? random_pod(m)
-	       : n < 880				   ? random_slice(m)
-	       : n < 900				   ? random_endpoints(m)
-	       : n < 940				   ? random_service(m)
-	       : n < 960				   ? random_rule(m)
-	       : n < 980				   ? random_destination_rule(m)
-	       : n < 985				   ? random_gateway(m)
+	       : n < 800				   ? random_slice(m)
+	       : n < 820				   ? random_endpoints(m)
+	       : n < RULES_FROM				   ? random_service(m)
+	       : n < 920				   ? random_rule(m)
+	       : n < 960				   ? random_destination_rule(m)
+	       : n < RULES_END				   ? random_gateway(m)
 	       : n < 990 && m->http == COMPILE_HTTP_NEEDED ? random_policy(m)
 							   : random_namespace(m);
 }
@@ -280,9 +346,9 @@ static size_t position(const struct step *s, const struct object *o)
 }
 
 /* An object comes, takes the place of another, or goes. Each changes once. */
-static void add_change(struct cluster_model *m, struct step *s)
+static void add_change(struct cluster_model *m, struct step *s, bool of_rules)
 {
-	struct object *o = random_object(m);
+	struct object *o = random_object(m, of_rules);
 	size_t at = position(s, o);
 	struct object *old = at < s->after_count ? s->after[at] : NULL;
 	bool goes = old && chance(m, 25);
@@ -584,7 +650,9 @@ static void compare_words(struct cluster_model *m, const struct step *s, int pat
 		return;
 	cr_assert_eq(r, patched, "step %zu: %d, not %d: %s", step, patched, r, warnings);
 	cr_assert_str_eq(compile_are_rules(s->items, s->count) ? told : m->warnings, warnings,
-			 "step %zu", step);
+			 "step %zu%s: \"%s\" was told, \"%s\" is right", step,
+			 compile_are_rules(s->items, s->count) ? ", of rules" : "",
+			 compile_are_rules(s->items, s->count) ? told : m->warnings, warnings);
 }
 
 static void note_warnings(struct cluster_model *m, char **warnings)
@@ -601,11 +669,12 @@ static void run_step(struct cluster_model *m, size_t step)
 	struct errors errors = { 0 }, words = { 0 };
 	_cleanup_free_ char *warnings = NULL;
 	struct objects all;
+	bool of_rules = chance(m, 30);
 	int r, patched;
 
 	memcpy(s.after, m->objects, sizeof(s.after));
 	for (unsigned i = 0, n = chance(m, 60) ? 1 : 1 + pick(m, CHANGES_MAX); i < n; i++)
-		add_change(m, &s);
+		add_change(m, &s, of_rules);
 	all = (struct objects){ .items = s.after, .count = s.after_count, .node = "here" };
 	patched = patch(m, &s, &tables, &words);
 	r = compile_keeping(&all, m->registry, m->http, &fresh, &index, &errors);

@@ -111,6 +111,15 @@ static bool speaks_of_http(const struct mesh *mesh)
 	return false;
 }
 
+static int compile_snapshot(struct mesh *mesh, const struct http_snapshot *from)
+{
+	void *bytes;
+	size_t size;
+	int r = l7_compile(mesh, from, &bytes, &size);
+
+	return r ? r : http_snapshot_own(bytes, size, &mesh->t->http);
+}
+
 int compile_index(struct mesh *mesh, enum compile_http http, struct tables *from)
 {
 	int r = compile_mesh(mesh, from);
@@ -118,7 +127,7 @@ int compile_index(struct mesh *mesh, enum compile_http http, struct tables *from
 	if (!r && mesh->errors->count - mesh->errors->warnings > mesh->fatal_before)
 		r = -EINVAL;
 	if (!r && (http != COMPILE_HTTP_NEEDED || speaks_of_http(mesh)))
-		r = compile_http(mesh);
+		r = compile_snapshot(mesh, from ? from->http : NULL);
 	if (!r)
 		tables_order_namespaces(mesh->t);
 	return r;
@@ -126,11 +135,7 @@ int compile_index(struct mesh *mesh, enum compile_http http, struct tables *from
 
 int compile_http(struct mesh *mesh)
 {
-	void *bytes;
-	size_t size;
-	int r = l7_compile(mesh, &bytes, &size);
-
-	return r ? r : http_snapshot_own(bytes, size, &mesh->t->http);
+	return compile_snapshot(mesh, NULL);
 }
 
 int compile(const struct objects *objects, struct registry *registry, enum compile_http http,

@@ -20,11 +20,12 @@ int compile_rules(struct compile_index **index, const struct object_change *chan
 {
 	_cleanup_(compile_index_freep) struct compile_index *x = TAKE_PTR(*index);
 	struct mesh *mesh = &x->mesh;
+	_cleanup_(errors_free) struct errors found = { 0 };
 	int r;
 
-	if (x->policies)
+	if (x->policies && (from->http || http == COMPILE_HTTP_ALWAYS))
 		return COMPILE_ANEW;
-	mesh->errors = errors;
+	mesh->errors = &found;
 	mesh->t = tables_new();
 	r = mesh->t ? mesh_change_rules(mesh, changes, count) : -ENOMEM;
 	if (!r)
@@ -32,6 +33,11 @@ int compile_rules(struct compile_index **index, const struct object_change *chan
 	if (!r)
 		r = tables_spare_endpoints(mesh->t);
 	mesh->errors = NULL;
+	/* Of NetworkPolicies the snapshot has much that hangs on pods. */
+	if (!r && x->policies && mesh->t->http)
+		r = COMPILE_ANEW;
+	if (r != COMPILE_ANEW)
+		errors_move(errors, &found);
 	if (r)
 		return r;
 	*out = TAKE_PTR(mesh->t);

@@ -82,6 +82,13 @@ __u32 http_build_add(struct http_build *b, enum hs_table table, const void *row)
 	return b->tables[table].count - 1;
 }
 
+void http_build_take(struct http_build *b, enum hs_table table, void *rows, size_t count)
+{
+	free(b->tables[table].items);
+	b->tables[table].items = rows;
+	b->tables[table].count = b->tables[table].room = count;
+}
+
 __u32 http_build_count(const struct http_build *b, enum hs_table table)
 {
 	return b->tables[table].count;

@@ -27,6 +27,8 @@ struct hs_str http_build_str(struct http_build *b, const char *text);
 struct hs_str http_build_bytes(struct http_build *b, const char *text, size_t len);
 /* Appends a row and returns its index. */
 __u32 http_build_add(struct http_build *b, enum hs_table table, const void *row);
+/* The rows of a table that has none yet, malloc'd, which it owns from now on. */
+void http_build_take(struct http_build *b, enum hs_table table, void *rows, size_t count);
 __u32 http_build_count(const struct http_build *b, enum hs_table table);
 /* A row that is there; valid until the next one of its table. NULL when out of memory. */
 void *http_build_row(struct http_build *b, enum hs_table table, __u32 i);

@@ -3,16 +3,34 @@
  * Names on listeners.
  */
 #include <errno.h>
-#include <stdio.h>
 #include <string.h>
 
+#include "lib/base/text.h"
 #include "lib/l7/l7_priv.h"
+
+enum { DOMAIN_KEY_MAX = HOST_MAX + 64 };
+
+/* "SCOPE/PORT/NS/NAME". Returns its length. */
+static size_t domain_key(char out[DOMAIN_KEY_MAX], const struct http_domain *d)
+{
+	const __u32 numbers[] = { d->scope, d->port, d->ns };
+	char *to = out;
+	size_t len;
+
+	for (size_t i = 0; i < sizeof(numbers) / sizeof(*numbers); i++) {
+		to = text_put_number(to, numbers[i]);
+		*to++ = '/';
+	}
+	len = strnlen(d->name, out + DOMAIN_KEY_MAX - to);
+	memcpy(to, d->name, len);
+	return to - out + len;
+}
 
 void http_domain_add(struct http_compiler *c, const struct http_domain *d)
 {
 	struct http_domain *slot;
-	char key[HOST_MAX + 64];
-	int len = snprintf(key, sizeof(key), "%u/%u/%u/%s", d->scope, d->port, d->ns, d->name);
+	char key[DOMAIN_KEY_MAX];
+	size_t len = domain_key(key, d);
 	char *copy = pool_copy(&c->mesh->pool, key, len);
 	void **at = copy ? bytemap_at(&c->seen, copy, len) : NULL;
 

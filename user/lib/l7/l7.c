@@ -42,9 +42,9 @@ static void forget_rows(struct mesh *mesh)
 			mesh->host_list[i].ports[k].http_rows = NULL;
 }
 
-int l7_compile(struct mesh *mesh, void **out, size_t *size)
+int l7_compile(struct mesh *mesh, const struct http_snapshot *from, void **out, size_t *size)
 {
-	_cleanup_(compiler_done) struct http_compiler c = { .mesh = mesh };
+	_cleanup_(compiler_done) struct http_compiler c = { .mesh = mesh, .from = from };
 	int r = http_build_init(&c.build);
 
 	forget_rows(mesh);

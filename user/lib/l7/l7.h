@@ -8,9 +8,10 @@
 
 /*
  * Returns 0 and malloc'd bytes in *out; -ENOMEM; -E2BIG. The sources are there, and the checks have
- * found nothing wrong. Namespaces that only requests tell apart are added to mesh->t's.
+ * found nothing wrong. Namespaces that only requests tell apart are added to mesh->t's. `from`: a
+ * snapshot of the same pods without NetworkPolicies, or NULL.
  */
-int l7_compile(struct mesh *mesh, void **out, size_t *size);
+int l7_compile(struct mesh *mesh, const struct http_snapshot *from, void **out, size_t *size);
 
 /*
  * The snapshot after a change of pods and endpoints: what l7_compile() would make, of the one that

@@ -22,6 +22,7 @@ struct http_domain {
 
 struct http_compiler {
 	struct mesh *mesh;
+	const struct http_snapshot *from; /* see l7_compile() */
 	struct http_build build;
 	struct bytemap clusters; /* which one, as text -> row + 1 */
 	struct bytemap labels;	 /* keys of sourceLabels -> not NULL */

@@ -7,6 +7,7 @@
 #include <string.h>
 
 #include "lib/l7/l7_priv.h"
+#include "lib/route/pack.h"
 
 __u32 http_namespace(struct http_compiler *c, const char *name)
 {
@@ -59,18 +60,37 @@ static void write_source(struct http_compiler *c, const struct source_entry *fro
 	http_build_add(b, HS_SOURCES, &row);
 }
 
+/* Where no rule asks for labels, the rows are those of the other snapshot. */
+static bool sources_are_there(const struct http_compiler *c)
+{
+	return c->from && !c->labels.count && !hs_count(c->from, HS_LABELS);
+}
+
+static int take_sources(struct http_compiler *c)
+{
+	struct hs_source *rows;
+	size_t count;
+	int r = http_snapshot_sources(c->from, &rows, &count);
+
+	if (!r)
+		http_build_take(&c->build, HS_SOURCES, rows, count);
+	return r;
+}
+
 int http_sources_write(struct http_compiler *c)
 {
 	const struct tables *t = c->mesh->t;
-	_cleanup_free_ const struct source_entry **order =
-		calloc(t->sources.count + 1, sizeof(struct source_entry *));
+	_cleanup_free_ const struct source_entry **order = NULL;
 
+	c->mesh->asks_labels = c->labels.count;
+	if (sources_are_there(c))
+		return take_sources(c);
+	order = calloc(t->sources.count + 1, sizeof(struct source_entry *));
 	if (!order)
 		return -ENOMEM;
 	for (size_t i = 0; i < t->sources.count; i++)
 		order[i] = &t->sources.items[i];
 	qsort(order, t->sources.count, sizeof(*order), compare_sources);
-	c->mesh->asks_labels = c->labels.count;
 	for (size_t i = 0; i < t->sources.count; i++)
 		write_source(c, order[i]);
 	return 0;

@@ -242,7 +242,8 @@ static int name_pod(struct mesh *mesh, const struct object_change *c)
 
 	if (!mesh->names_of_pods)
 		return 0;
-	copy = bytemap_get(&mesh->pods_by_name, key, len) ? key : pool_copy(&mesh->lasting, key, len);
+	copy = bytemap_get(&mesh->pods_by_name, key, len) ? key
+							  : pool_copy(&mesh->lasting, key, len);
 	at = copy ? bytemap_at(&mesh->pods_by_name, copy, len) : NULL;
 	if (!at)
 		return -ENOMEM;
@@ -340,10 +341,11 @@ static int change_rule(struct mesh *mesh, const struct object_change *c)
 
 static void forget_maps(struct mesh *mesh)
 {
-	struct bytemap *maps[] = { &mesh->vs_index.map,	 &mesh->vs_index.lists, &mesh->dr_index.map,
-				   &mesh->dr_index.lists, &mesh->namespaces,	&mesh->selectors,
-				   &mesh->addresses,	  &mesh->texts,		&mesh->blamed,
-				   &mesh->unknown };
+	struct bytemap *maps[] = { &mesh->vs_index.map, &mesh->vs_index.lists,
+				   &mesh->dr_index.map, &mesh->dr_index.lists,
+				   &mesh->namespaces,	&mesh->selectors,
+				   &mesh->addresses,	&mesh->texts,
+				   &mesh->blamed,	&mesh->unknown };
 
 	for (size_t i = 0; i < sizeof(maps) / sizeof(*maps); i++)
 		bytemap_free(maps[i]);

@@ -37,7 +37,8 @@ bool mesh_change_is_of_rules(const struct object_change *c);
 /*
  * Makes the index of the rules anew, and forgets what came of the old ones; pods, services and
  * endpoints are as they were. mesh->t and mesh->errors are those of the next tables, whose
- * namespaces of pods are written. After anything but 0 the mesh is of no use. 0, MESH_ANEW, -ENOMEM.
+ * namespaces of pods are written. After anything but 0 the mesh is of no use. 0, MESH_ANEW,
+ * -ENOMEM.
  */
 int mesh_change_rules(struct mesh *mesh, const struct object_change *changes, size_t count);
 

@@ -12,8 +12,7 @@ int refs_add(struct pool **pool, struct refs *refs, const struct object *o)
 {
 	if (refs->count == refs->room) {
 		size_t room = refs->room ? refs->room * 2 : 2;
-		const struct object **items =
-			pool_alloc(pool, room * sizeof(struct object *));
+		const struct object **items = pool_alloc(pool, room * sizeof(struct object *));
 
 		if (!items)
 			return -ENOMEM;

@@ -99,6 +99,7 @@ struct mesh {
 	struct bytemap pods_by_name;  /* "ns/name" -> struct object; made when first asked for */
 	struct bytemap pods_by_addr;  /* struct addr -> struct object; made by mesh_sources() */
 	struct bytemap contested;     /* struct addr -> itself: more than one pod has it */
+	size_t contests;	      /* how often a pod came to an address that another one has */
 	struct bytemap homes;	      /* name -> struct home; made by mesh_sources() */
 	struct bytemap pods_by_label; /* "ns\0key\0value" -> struct refs; namespace "" for all
 					 namespaces */

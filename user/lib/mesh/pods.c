@@ -136,6 +136,7 @@ static int contest(struct mesh *mesh, const void *addr)
 	if (!at)
 		return -ENOMEM;
 	*at = (void *)addr;
+	mesh->contests++;
 	return 0;
 }
 
@@ -222,18 +223,6 @@ int sources_retire(struct mesh *mesh, const struct object *pod)
 	return 0;
 }
 
-/* Another pod has one of its addresses. */
-static bool is_contested(struct mesh *mesh, const struct object *pod)
-{
-	struct addr addr;
-
-	for (size_t i = 0; mesh->contested.count && i < pod->pod.ips.count; i++)
-		if (!addr_parse(pod->pod.ips.items[i], &addr) &&
-		    bytemap_get(&mesh->contested, addr.b, sizeof(addr.b)))
-			return true;
-	return false;
-}
-
 /* The rows are in the order of the pods, not all of which have any: how many there are before that
  * pod's. */
 static size_t rows_before(const struct mesh *mesh, size_t pod)
@@ -291,7 +280,7 @@ int sources_change(struct mesh *mesh, const struct object_change *c, size_t at)
 {
 	struct tables *t = mesh->t;
 	size_t first = c->old ? rows_before(mesh, at) : t->sources.count;
-	size_t count;
+	size_t contests = mesh->contests, count;
 	int r = 0;
 
 	if (c->old)
@@ -299,7 +288,7 @@ int sources_change(struct mesh *mesh, const struct object_change *c, size_t at)
 	count = t->sources.count;
 	if (c->new)
 		r = add_changed(mesh, c->new);
-	if (!r && c->new &&pod_has_address(c->new) && is_contested(mesh, c->new))
+	if (!r && contests != mesh->contests)
 		r = MESH_ANEW;
 	return r ? r : move_rows(t, first, t->sources.count - count);
 }

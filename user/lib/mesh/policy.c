@@ -57,7 +57,8 @@ static int rules_in(struct mesh *mesh, const struct host *h, const char *ns, enu
 			if (!str_eq(o->meta.namespace, ns) || !is_on(shelf, o, client))
 				continue;
 			any = true;
-			if (export_visible(&o->dr.export_to, ns, client) && refs_add(&mesh->pool, out, o))
+			if (export_visible(&o->dr.export_to, ns, client) &&
+			    refs_add(&mesh->pool, out, o))
 				return -1;
 		}
 	}

@@ -750,12 +750,20 @@ static int make(struct maker *m, const struct objects *objects)
 	return r ? r : make_addresses(m);
 }
 
+static bool any_policy(const struct objects *objects)
+{
+	for (size_t i = 0; i < objects->count; i++)
+		if (objects->items[i]->kind == KIND_NETWORK_POLICY)
+			return true;
+	return false;
+}
+
 int policy_classes_make(struct policy_classes *c, const struct objects *objects)
 {
 	_cleanup_(maker_done) struct maker m = { .c = c };
 
 	*c = (struct policy_classes){ 0 };
-	return make(&m, objects);
+	return any_policy(objects) ? make(&m, objects) : 0;
 }
 
 void policy_classes_free(struct policy_classes *c)

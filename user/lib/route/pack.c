@@ -113,33 +113,35 @@ static size_t find_source(const struct http_snapshot *s, const struct addr *addr
 	return low;
 }
 
-static void copy_sources(struct packing *p, size_t first, size_t end)
+static void copy_sources(const struct http_snapshot *s, struct hs_source *to, size_t *count,
+			 size_t first, size_t end)
 {
 	if (end > first)
-		memcpy(&p->sources[p->source_count], hs_source(p->s, first),
-		       (end - first) * sizeof(*p->sources));
-	p->source_count += end - first;
+		memcpy(&to[*count], hs_source(s, first), (end - first) * sizeof(*to));
+	*count += end - first;
 }
 
-static int pack_sources(struct packing *p)
+int http_snapshot_sources(const struct http_snapshot *s, struct hs_source **out, size_t *count)
 {
-	const struct http_changes *c = p->s->changes;
-	size_t count = hs_count(p->s, HS_SOURCES), copied = 0;
+	const struct http_changes *c = s->changes;
+	size_t old = hs_count(s, HS_SOURCES), changed = c ? c->source_count : 0, copied = 0;
+	struct hs_source *rows = malloc((old + changed + 1) * sizeof(*rows));
 
-	p->sources = malloc((count + c->source_count + 1) * sizeof(*p->sources));
-	if (!p->sources)
+	if (!rows)
 		return -ENOMEM;
-	for (__u32 i = 0; i < c->source_count; i++) {
+	*count = 0;
+	for (size_t i = 0; i < changed; i++) {
 		const struct hs_source *row = &c->sources[i]->row;
-		size_t at = find_source(p->s, &row->addr);
+		size_t at = find_source(s, &row->addr);
 
-		copy_sources(p, copied, at);
-		copied = at + (at < count &&
-			       !memcmp(&hs_source(p->s, at)->addr, &row->addr, sizeof(row->addr)));
+		copy_sources(s, rows, count, copied, at);
+		copied = at + (at < old &&
+			       !memcmp(&hs_source(s, at)->addr, &row->addr, sizeof(row->addr)));
 		if (!c->sources[i]->gone)
-			p->sources[p->source_count++] = *row;
+			rows[(*count)++] = *row;
 	}
-	copy_sources(p, copied, count);
+	copy_sources(s, rows, count, copied, old);
+	*out = rows;
 	return 0;
 }
 
@@ -154,7 +156,7 @@ int http_snapshot_pack(const struct http_snapshot *s, void **out, size_t *size)
 	if (s->changes)
 		r = pack_clusters(&p);
 	if (s->changes && !r)
-		r = pack_sources(&p);
+		r = http_snapshot_sources(s, &p.sources, &p.source_count);
 	if (r)
 		return r;
 	if (s->changes) {

@@ -20,6 +20,8 @@ int http_pack(const struct http_part parts[HS_TABLES], void **out, size_t *size)
 /* The bytes that say all that the snapshot does: what compile() would have made of the same
  * objects. Likewise. */
 int http_snapshot_pack(const struct http_snapshot *s, void **out, size_t *size);
+/* All pods that it knows of, ordered by address: 0 and malloc'd rows, or -ENOMEM. */
+int http_snapshot_sources(const struct http_snapshot *s, struct hs_source **out, size_t *count);
 /* The same as a snapshot without patches, which owns them. */
 int http_snapshot_flatten(const struct http_snapshot *s, struct http_snapshot **out);
 /* Whether both say the same; false, too, when out of memory. */
