@@ -345,7 +345,8 @@ static void forget_maps(struct mesh *mesh)
 				   &mesh->dr_index.map, &mesh->dr_index.lists,
 				   &mesh->namespaces,	&mesh->selectors,
 				   &mesh->addresses,	&mesh->texts,
-				   &mesh->blamed,	&mesh->unknown };
+				   &mesh->blamed,	&mesh->unknown,
+				   &mesh->externals };
 
 	for (size_t i = 0; i < sizeof(maps) / sizeof(*maps); i++)
 		bytemap_free(maps[i]);
