@@ -274,30 +274,40 @@ static void tell_rule(const char *name, const char *weight)
 	tell(VIRTUAL_SERVICE, name, weight, virtual_service(name, name, weight));
 }
 
-static void tell_subset(const char *host, const char *subset)
+static const char *subset(const char *host, const char *name)
 {
-	char json[TEXT_MAX];
+	static char json[TEXT_MAX];
 
 	snprintf(json, sizeof(json),
 		 "{\"apiVersion\":\"networking.istio.io/v1\",\"kind\":\"DestinationRule\","
 		 "\"metadata\":{\"name\":\"%s\",\"namespace\":\"default\"},\"spec\":{\"host\":\"%"
 		 "s\","
 		 "\"subsets\":[{\"name\":\"%s\",\"labels\":{\"version\":\"%s\"}}]}}",
-		 host, host, subset, subset);
-	tell(DESTINATION_RULE, host, subset, json);
+		 host, host, name, name);
+	return json;
+}
+
+static void tell_subset(const char *host, const char *name)
+{
+	tell(DESTINATION_RULE, host, name, subset(host, name));
 }
 
 /* Is refused while the host's port carries no HTTP. */
-static void tell_outliers(const char *host)
+static const char *outliers(const char *host)
 {
-	char json[TEXT_MAX];
+	static char json[TEXT_MAX];
 
 	snprintf(json, sizeof(json),
 		 "{\"apiVersion\":\"networking.istio.io/v1\",\"kind\":\"DestinationRule\","
 		 "\"metadata\":{\"name\":\"%s\",\"namespace\":\"default\"},\"spec\":{\"host\":\"%"
 		 "s\",\"trafficPolicy\":{\"outlierDetection\":{\"consecutive5xxErrors\":3}}}}",
 		 host, host);
-	tell(DESTINATION_RULE, host, "outliers", json);
+	return json;
+}
+
+static void tell_outliers(const char *host)
+{
+	tell(DESTINATION_RULE, host, "outliers", outliers(host));
 }
 
 static bool in_force(int kind, const char *name)
@@ -513,6 +523,53 @@ Test(kube_source, the_last_good_version_of_a_bad_object_stays)
 	run(200);
 	cr_expect_neq(known_find(&t.known, &id)->object, was);
 	cr_expect_str_eq(problems(), "");
+}
+
+/* The same of the object with that uid. */
+static const char *with_uid(const char *json, const char *uid)
+{
+	static char text[TEXT_MAX];
+	const char *at = strstr(json, "\"metadata\":{") + strlen("\"metadata\":{");
+
+	snprintf(text, sizeof(text), "%.*s\"uid\":\"%s\",%s", (int)(at - json), json, uid, at);
+	return text;
+}
+
+static void tell_rule_of(const char *uid, const char *weight)
+{
+	tell(VIRTUAL_SERVICE, "a", weight, with_uid(virtual_service("a", "a", weight), uid));
+}
+
+Test(kube_source, what_an_earlier_object_of_that_name_had_does_not_stay)
+{
+	begin();
+	tell_rule_of("one", "100");
+	run(200);
+	tell_rule_of("one", "\"much\"");
+	run(200);
+	cr_expect(in_force(KIND_VIRTUAL_SERVICE, "a"));
+	tell_rule_of("two", "\"much\"");
+	run(200);
+	cr_expect_not(in_force(KIND_VIRTUAL_SERVICE, "a"));
+	cr_expect_eq(kube_source_problem_count(t.source), 1);
+	tell_rule_of("two", "50");
+	run(200);
+	cr_expect(in_force(KIND_VIRTUAL_SERVICE, "a"));
+	cr_expect_str_eq(problems(), "");
+}
+
+Test(kube_source, what_an_earlier_object_of_that_name_had_does_not_stay_where_the_next_is_refused)
+{
+	begin();
+	tell(DESTINATION_RULE, "a", "1", with_uid(subset("a", "v2"), "one"));
+	run(200);
+	tell(DESTINATION_RULE, "a", "2", with_uid(outliers("a"), "one"));
+	run(200);
+	cr_expect(in_force(KIND_DESTINATION_RULE, "a"));
+	tell(DESTINATION_RULE, "a", "3", with_uid(outliers("a"), "two"));
+	run(200);
+	cr_expect_not(in_force(KIND_DESTINATION_RULE, "a"));
+	cr_expect_eq(kube_source_problem_count(t.source), 1);
 }
 
 Test(kube_source, of_fifty_objects_the_bad_one_alone_is_left_out)

@@ -9,6 +9,7 @@
 #include "daemon/source/kubernetes_priv.h"
 #include "lib/base/cleanup.h"
 #include "lib/base/log.h"
+#include "lib/schema/object_text.h"
 
 enum { ROUNDS_MAX = 32 };
 
@@ -108,6 +109,15 @@ static struct kube_object *accused(const struct kube_change *c, const struct err
 	return e->warning ? NULL : kube_source_blamed(c->source, e);
 }
 
+/* What is in force of an earlier object of that name does not. */
+static bool stays_as_it_was(const struct kube_item *i)
+{
+	size_t size;
+	_cleanup_free_ char *json = i->of->live ? object_json_text(i->object, &size) : NULL;
+
+	return json && kube_object_is_same(i->of->live, json, size);
+}
+
 /* Objects that are about to change go back to what they were: it is the change that is wrong. */
 static int take_back(struct kube_change *c, const struct errors *errors, size_t *found)
 {
@@ -124,7 +134,7 @@ static int take_back(struct kube_change *c, const struct errors *errors, size_t 
 	}
 	for (size_t i = 0; *found && i < c->count; i++)
 		if (c->items[i].wish == WISH_NEWEST && c->items[i].errors.count)
-			c->items[i].wish = c->items[i].of->live ? WISH_LIVE : WISH_OUT;
+			c->items[i].wish = stays_as_it_was(&c->items[i]) ? WISH_LIVE : WISH_OUT;
 	return 0;
 }
 
@@ -187,6 +197,7 @@ static void settle_newest(struct kube_change *c, struct kube_item *i)
 	if (c->kept) {
 		object_free(o->live);
 		o->live = kube_object_ref(i->object);
+		o->outlived = false;
 	}
 	if (o->stand_in == i->object)
 		object_free(TAKE_PTR(o->stand_in));
@@ -215,6 +226,7 @@ static void settle_refused(struct kube_change *c, struct kube_item *i)
 static void settle_gone(struct kube_change *c, struct kube_item *i)
 {
 	object_free(TAKE_PTR(i->of->live));
+	i->of->outlived = false;
 	if (i->of->gone) /* it has not come again since */
 		kube_source_note(c->source, i->of);
 }
@@ -285,7 +297,7 @@ static void free_change(struct change *base)
 static int take_pending(struct kube_change *c, struct kube_object *o, bool *matters)
 {
 	o->pending = false;
-	if (!o->gone && !kube_object_wanted(o))
+	if (!o->gone && !o->outlived && !kube_object_wanted(o))
 		return 0;
 	*matters |= kube_kinds[o->kind].others;
 	return add_item(c, o, o->gone ? NULL : kube_object_wanted(o), WISH_NEWEST);

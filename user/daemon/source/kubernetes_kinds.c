@@ -8,13 +8,15 @@
 #include "daemon/source/kubernetes_priv.h"
 #include "lib/model/model.h"
 
-#define META "metadata.name", "metadata.namespace", "metadata.labels", "metadata.creationTimestamp"
+#define META                                                                      \
+	"metadata.name", "metadata.namespace", "metadata.uid", "metadata.labels", \
+		"metadata.creationTimestamp"
 
 /* What weft writes of an object. */
 #define STATUS \
 	"metadata.generation", "status.conditions[type=Reconciled]", "status.observedGeneration"
 
-static const char *const namespace_fields[] = { META, "metadata.uid", NULL };
+static const char *const namespace_fields[] = { META, NULL };
 static const char *const spec_fields[] = { META, "spec", NULL };
 const char *const *const kube_plain_fields = spec_fields;
 static const char *const rule_fields[] = { META, STATUS, "spec", NULL };

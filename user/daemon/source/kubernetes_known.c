@@ -74,10 +74,11 @@ static int load_unreadable(struct kube_source *s, struct kube_object *o,
 {
 	int e = kube_source_take_unreadable(s, o, r->object, r->size, errors);
 
-	if (!o->stand_in)
+	if (!o->stand_in && !o->outlived)
 		return e;
 	object_free(o->live);
 	o->live = TAKE_PTR(o->stand_in);
+	o->outlived = false;
 	return e;
 }
 

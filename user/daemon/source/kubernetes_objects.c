@@ -9,6 +9,8 @@
 
 #include "daemon/source/kubernetes_priv.h"
 #include "lib/base/arena.h"
+#include "lib/base/json_io.h"
+#include "lib/schema/object_text.h"
 
 enum { FIRST_SLOTS = 256 };
 
@@ -138,9 +140,31 @@ struct object *kube_object_wanted(const struct kube_object *o)
 	return o->newest ? o->newest : o->stand_in;
 }
 
+static char *uid_of(const char *json, size_t size)
+{
+	_cleanup_json_ json_t *object = json ? json_loadb(json, size, 0, NULL) : NULL;
+	const char *uid = json_get_text(json_object_get(object, "metadata"), "uid", NULL);
+
+	return uid ? strdup(uid) : NULL;
+}
+
+bool kube_object_is_same(const struct object *object, const char *json, size_t size)
+{
+	size_t known_size = 0;
+	_cleanup_free_ char *known = object_json_text(object, &known_size);
+	_cleanup_free_ char *a = uid_of(known, known_size), *b = uid_of(json, size);
+
+	return !a || !b || !strcmp(a, b);
+}
+
+const struct object *kube_object_stays(const struct kube_object *o)
+{
+	return o->stand_in ? o->stand_in : o->outlived ? NULL : o->live;
+}
+
 const char *kube_object_effect(const struct kube_object *o)
 {
-	const struct object *is = o->stand_in ? o->stand_in : o->live;
+	const struct object *is = kube_object_stays(o);
 
 	if (!is)
 		return "left out";

@@ -52,6 +52,7 @@ struct kube_object {
 	bool gone;	     /* the server has it no more */
 	bool in_change;	     /* a change on its way is about it */
 	bool in_file;	     /* a file has it, too */
+	bool outlived;	     /* what is in force is of an earlier object of that name, and goes */
 	bool foreign;	     /* it is of another cluster, as long as this one has not told of it */
 	char *version;	     /* resourceVersion */
 	struct object *live; /* as it is in force; NULL: it is not. A reference. */
@@ -90,7 +91,12 @@ struct object *kube_object_ref(struct object *o);
 /* "virtualservice/default/reviews". Returns `buf`. */
 const char *kube_object_text(const struct kube_object *o, char *buf, size_t size);
 enum { KUBE_TEXT_MAX = 600 };
-/* What of an object with errors is in force. */
+/* Whether `json` is a version of that object, not of another one that has its name since: by their
+ * uids, where both have one. */
+bool kube_object_is_same(const struct object *object, const char *json, size_t size);
+/* What of an object with errors is in force, or stays so; NULL: nothing. Borrowed. */
+const struct object *kube_object_stays(const struct kube_object *o);
+/* The same, as a user is told of it. */
 const char *kube_object_effect(const struct kube_object *o);
 /* What should be in force of it, and is not; NULL: nothing. Borrowed. */
 struct object *kube_object_wanted(const struct kube_object *o);

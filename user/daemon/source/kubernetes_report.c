@@ -57,7 +57,7 @@ static int want(const struct kube_source *s, const struct kube_object *o,
 
 static enum status_verdict verdict_of(const struct kube_object *o)
 {
-	const struct object *is = o->stand_in ? o->stand_in : o->live;
+	const struct object *is = kube_object_stays(o);
 
 	return !is ? STATUS_LEFT_OUT : is->stands_in ? STATUS_STAND_IN : STATUS_EARLIER;
 }

@@ -96,7 +96,7 @@ static void own_errors(const struct kube_object *o, struct errors *errors)
  * while it is about the same pods, and a pod's addresses stay when others can't be read. */
 static bool live_is_better(const struct kube_object *o, const struct object *stand_in)
 {
-	if (!o->live)
+	if (!o->live || o->outlived)
 		return false;
 	if (o->live->kind == KIND_POD)
 		return !stand_in->pod.ips.count && o->live->pod.ips.count;
@@ -123,12 +123,14 @@ static int make_stand_in(const struct kube_object *o, struct object **out)
 	return r == -ENOENT ? 0 : r;
 }
 
-/* It can't be read: what is in force of it stays, or something else takes its place. */
+/* It can't be read: what is in force of it stays, or something else takes its place. What was an
+ * earlier object's goes as that has gone, though it was not told. */
 int kube_source_take_unreadable(struct kube_source *s, struct kube_object *o, const char *json,
 				size_t size, struct errors *errors)
 {
 	int r = keep_text(o, json, size);
 
+	o->outlived = o->live && !kube_object_is_same(o->live, json, size);
 	if (!r)
 		r = make_stand_in(o, &o->stand_in);
 	own_errors(o, errors);
@@ -172,7 +174,7 @@ static int take_new(struct kube_source *s, struct kube_object *o, const char *js
 		object_free(object);
 		return 0;
 	}
-	o->gone = false;
+	o->gone = o->outlived = false;
 	kube_object_drop_newest(o);
 	if (!r)
 		return take_object(s, o, object);
@@ -180,7 +182,7 @@ static int take_new(struct kube_source *s, struct kube_object *o, const char *js
 		return r;
 	r = kube_source_take_unreadable(s, o, json, size, &errors);
 	kube_source_note(s, o);
-	return !r && o->stand_in ? kube_source_queue(s, o) : r;
+	return !r && (o->stand_in || o->outlived) ? kube_source_queue(s, o) : r;
 }
 
 int kube_source_take(struct kube_source *s, struct kube_object *o, const char *version,

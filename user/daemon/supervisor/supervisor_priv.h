@@ -28,10 +28,10 @@ struct order {
 	unsigned tries; /* proxies that have had it */
 	/* Called once; the order is freed afterwards. */
 	void (*answered)(struct supervisor *s, struct order *o, const struct answer *a);
-	struct http_snapshot *snapshot;	 /* that the proxy has then, owned; or NULL */
-	uint64_t generation;		 /* of it */
-	size_t size;			 /* of a patch */
-	void (*done)(void *arg, int r);	 /* of a snapshot, or a patch */
+	struct http_snapshot *snapshot; /* that the proxy has then, owned; or NULL */
+	uint64_t generation;		/* of it */
+	size_t size;			/* of a patch */
+	void (*done)(void *arg, int r); /* of a snapshot, or a patch */
 	void *arg;
 };
 
