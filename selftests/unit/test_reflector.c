@@ -658,21 +658,34 @@ static void not_found(struct env *e)
 		       .status = 404, .complete = true, .body = "404 page not found" });
 }
 
+/* Discovery does not tell of it, and neither version is there. */
+static void nowhere(struct env *e, uint64_t ms)
+{
+	discovered(e, REFLECTOR_NONE, ms);
+	cr_expect_not(reflector_discovers(&e->r));
+	cr_expect(strstr(ask(e), "/apis/example.io/v1/widgets?"));
+	not_found(e);
+	cr_expect(strstr(ask(e), "/apis/example.io/v1beta1/widgets?"));
+	not_found(e);
+}
+
 Test(reflector, a_kind_without_definition_is_empty_and_looked_for_again)
 {
 	_cleanup_env_ struct env e = { 0 };
+	uint64_t requests;
 
 	env_open(&e, &widgets);
-	discovered(&e, REFLECTOR_NONE, 0);
+	nowhere(&e, 0);
 	cr_expect_not(e.r.settled, "a server that is starting may not know of it yet");
-	discovered(&e, REFLECTOR_NONE, 1000);
+	nowhere(&e, 1000);
+	requests = e.r.requests;
 	cr_expect_eq(e.r.phase, INFORMER_ABSENT);
 	cr_expect(e.r.settled);
 	expect_told(&e, "= ");
 	for (int i = 0; i < 40; i++)
 		discovered(&e, REFLECTOR_NONE, 30000);
 	expect_told(&e, "");
-	cr_expect_eq(e.r.requests, 0, "it asks for nothing itself");
+	cr_expect_eq(e.r.requests, requests, "it asks for nothing itself");
 	/* Thousands of nodes look for it, and a user waits for that. */
 	cr_expect(e.r.not_before >= e.now + 15000);
 	cr_expect(e.r.not_before <= e.now + 25000);
@@ -691,8 +704,8 @@ Test(reflector, what_another_kind_s_request_has_found_counts_at_once)
 	_cleanup_env_ struct env e = { 0 };
 
 	env_open(&e, &widgets);
-	discovered(&e, REFLECTOR_NONE, 0);
-	discovered(&e, REFLECTOR_NONE, 1000);
+	nowhere(&e, 0);
+	nowhere(&e, 1000);
 	cr_expect(e.r.not_before > e.now);
 	e.now++;
 	reflector_discovered(&e.r, e.now, REFLECTOR_NONE);
@@ -715,8 +728,8 @@ Test(reflector, a_kind_that_is_told_of_and_not_there_yet_is_not_asked_for_all_th
 	uint64_t began;
 
 	env_open(&e, &widgets);
-	discovered(&e, REFLECTOR_NONE, 0);
-	discovered(&e, REFLECTOR_NONE, 1000);
+	nowhere(&e, 0);
+	nowhere(&e, 1000);
 	began = e.now;
 	for (int i = 0; i < 10; i++) {
 		expect_discovers(&e, 40000);
@@ -787,14 +800,36 @@ Test(reflector, a_definition_that_is_deleted_takes_its_objects_along)
 	end(&e, (struct reflector_end){ .status = 200, .complete = true });
 	ask(&e);
 	not_found(&e);
-	discovered(&e, REFLECTOR_NONE, 0);
+	nowhere(&e, 0);
 	expect_told(&e, "+a/x@3 = ");
 	cr_expect(e.r.not_before >= e.now + 2000, "one answer is not taken for it");
 	reflector_discovered(&e.r, e.now + 1, REFLECTOR_NONE);
 	expect_told(&e, "");
-	discovered(&e, REFLECTOR_NONE, 2000);
+	nowhere(&e, 2000);
 	expect_told(&e, "-a/x = ");
 	cr_expect_eq(e.r.phase, INFORMER_ABSENT);
+}
+
+/* It answers with 503 where it does not know yet, but its discovery tells of nothing. */
+Test(reflector, a_server_that_is_just_starting_drops_no_kind)
+{
+	_cleanup_env_ struct env e = { 0 };
+
+	env_open(&e, &widgets);
+	discovered(&e, 0, 0);
+	sync_with(&e, EVENT("ADDED", OBJECT("a", "x", "3")));
+	e.now += 60000;
+	end(&e, (struct reflector_end){ .status = 410, .complete = true });
+	discovered(&e, REFLECTOR_NONE, 40000);
+	for (int i = 0; i < 10; i++) {
+		ask_within(&e, 40000);
+		end(&e, (struct reflector_end){ .status = 503, .complete = true });
+		cr_expect_eq(e.r.phase, INFORMER_CONNECTING);
+	}
+	expect_told(&e, "+a/x@3 = ");
+	e.now = e.r.not_before;
+	sync_with(&e, EVENT("ADDED", OBJECT("a", "x", "3")));
+	expect_told(&e, "= ");
 }
 
 Test(reflector, a_kind_that_must_be_there_is_never_absent)

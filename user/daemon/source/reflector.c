@@ -656,6 +656,14 @@ bool reflector_discovers(const struct reflector *r)
 	return r->ask == REFLECTOR_DISCOVERY;
 }
 
+/* A server that is just starting does not tell of all that it has, but answers with 503 where it
+ * would with 404 later. */
+static void ask_by_itself(struct reflector *r)
+{
+	ask_for_list(r, 0);
+	r->by_itself = true;
+}
+
 bool reflector_discovered(struct reflector *r, uint64_t now_ms, int version)
 {
 	bool absent = r->phase == INFORMER_ABSENT;
@@ -672,8 +680,12 @@ bool reflector_discovered(struct reflector *r, uint64_t now_ms, int version)
 		return absent;
 	}
 	/* What it is known to have had is surely gone only after a while. */
-	if (now_ms >= r->not_before || !r->told.count)
+	if (now_ms < r->not_before && r->told.count)
+		return false;
+	if (absent)
 		not_found(r, now_ms, "the API server does not have the resource");
+	else
+		ask_by_itself(r);
 	return false;
 }
 
@@ -686,8 +698,7 @@ void reflector_undiscovered(struct reflector *r, uint64_t now_ms, const struct r
 		return;
 	}
 	/* It is not allowed, or not known to an older server. */
-	ask_for_list(r, 0);
-	r->by_itself = true;
+	ask_by_itself(r);
 }
 
 void reflector_expect(struct reflector *r, uint64_t now_ms)

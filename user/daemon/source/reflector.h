@@ -32,7 +32,9 @@ struct informer_resource {
 	const char *const *other_versions;
 	const char *query; /* more of the query ("labelSelector=..."), or NULL */
 	/* A kind that the server may not have (yet): without its definition the resource is empty,
-	 * and counts as listed. Which version to list is asked of the server's discovery first. */
+	 * and counts as listed. Which version to list is asked of the server's discovery first. It
+	 * is absent once the server has answered so itself: discovery does not tell of all that
+	 * there is while the server starts. */
 	bool optional;
 	/* It tells which cluster it is: once its watch has ended it is listed and told anew, as
 	 * another cluster's server may answer, or one whose store was restored. A watch would wait
