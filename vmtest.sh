@@ -324,16 +324,19 @@ sum_of() {
 
 # The tests on both kernels, two machines side by side; the last line adds them up.
 run_all() {
-	local i what passed=0 failed=0 status=0
+	local i what kernels=() passed=0 failed=0 status=0
 	[ -z "$all" ] || MACHINES=("6.1 prog net" "6.12 prog net")
 	mkdir -p "$VM"
 	rm -f "$VM"/results.*
 	export WEFT_ROUNDS=${WEFT_ROUNDS:-few} WEFT_EMULATED=1 WEFT_TIMEOUT=${WEFT_TIMEOUT:-600}
+	# All that has to be downloaded before any runs: what fails in that leaves none behind.
+	for i in "${!MACHINES[@]}"; do
+		kernels[i]=$(fetch "${MACHINES[i]%% *}")
+	done
 	for i in "${!MACHINES[@]}"; do
 		read -ra what <<<"${MACHINES[i]}"
-		vmlinuz=$(fetch "${what[0]}")
 		((i < 2)) || wait -n || status=1
-		all_tests "$i" "$vmlinuz" "${what[@]}" &
+		all_tests "$i" "${kernels[i]}" "${what[@]}" &
 	done
 	for ((i = 0; i < 2; i++)); do
 		wait -n || status=1

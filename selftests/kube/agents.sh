@@ -265,4 +265,10 @@ expect_between "requests" "$(jq '.statuses."200"' "$TMP/http-load")" 500 1000000
 agent_start c
 expect_same a
 expect_same b
-expect_eq "weft-proxy takes changes of endpoints as such" "$(cat "$TMP"/weftd-*.log | grep -c 'is given all rules' || true)" 0
+for agent in a b c; do
+	log=$TMP/weftd-$agent.log
+	[ $agent != a ] || log=$TMP/weftd.log
+	grep -q 'the API server has told of' "$log" || fail "$log is not what weftd has said"
+	expect_eq "weft-proxy of $agent takes changes of endpoints as such" "$(grep -c 'is given all rules' "$log" || true)" 0
+done
+grep -q 'is given all rules' "$OUT/weftd" || fail "weftd has no such line in its log"

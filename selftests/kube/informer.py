@@ -114,9 +114,11 @@ def bind(present):
 
 def discovery_bytes():
     """What the server has sent of which kinds it has."""
-    lines = api.text("/metrics").splitlines()
-    return sum(float(line.split()[-1]) for line in lines
-               if line.startswith("apiserver_response_sizes_sum") and 'subresource="apis"' in line)
+    lines = [line for line in api.text("/metrics").splitlines()
+             if line.startswith("apiserver_response_sizes_sum") and 'subresource="apis"' in line]
+    if not lines:
+        fail("the server's metrics do not have the bytes of /apis")
+    return sum(float(line.split()[-1]) for line in lines)
 
 
 def test_discovery_is_forbidden(informer):

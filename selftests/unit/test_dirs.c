@@ -43,7 +43,7 @@ Test(dirs, what_weftd_has_made_goes_with_it)
 
 	cr_assert_geq(lock, 0);
 	cr_assert_eq(dir_note(dir, "note", "text"), 0);
-	cr_assert_eq(kube_cache_open(dir, "https://10.0.0.1", &cache), 0);
+	cr_assert_eq(kube_cache_open(dir, 1, "https://10.0.0.1", &cache), 0);
 	kube_cache_remove(dir);
 	dir_leave(dir, "note");
 	cr_expect_eq(access(dir, F_OK), -1);
@@ -71,16 +71,16 @@ Test(dirs, a_cache_is_empty_until_an_object_is_in_it)
 	const struct kube_record pod = { "pods", "default", "a", "1", .object = "{}", .size = 2 };
 	struct kube_cache *cache;
 
-	cr_assert_eq(kube_cache_open(dir, "one", &cache), 0);
+	cr_assert_eq(kube_cache_open(dir, 1, "one", &cache), 0);
 	cr_expect(kube_cache_is_empty(cache));
 	kube_cache_put(cache, &pod);
 	kube_cache_flush(cache);
 	cr_expect_not(kube_cache_is_empty(cache));
 	kube_cache_close(cache);
-	cr_assert_eq(kube_cache_open(dir, "one", &cache), 0);
+	cr_assert_eq(kube_cache_open(dir, 1, "one", &cache), 0);
 	cr_expect_not(kube_cache_is_empty(cache));
 	kube_cache_close(cache);
-	cr_assert_eq(kube_cache_open(dir, "another", &cache), 0);
+	cr_assert_eq(kube_cache_open(dir, 1, "another", &cache), 0);
 	cr_expect(kube_cache_is_empty(cache));
 	kube_cache_close(cache);
 	kube_cache_remove(dir);

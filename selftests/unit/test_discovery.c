@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #include <criterion/criterion.h>
+#include <stdio.h>
 #include <string.h>
 
 #include "daemon/source/discovery.h"
@@ -65,4 +66,32 @@ Test(discovery, an_older_server_answers_with_another_list)
 	cr_expect(discovery_is_list((struct json_span){ is, strlen(is) }));
 	cr_expect_not(discovery_is_list((struct json_span){ other, strlen(other) }));
 	cr_expect_not(discovery_is_list((struct json_span){ NULL, 0 }));
+}
+
+Test(discovery, the_etag_of_an_answer)
+{
+	static const struct {
+		const char *line, *etag;
+	} rows[] = {
+		{ "ETag: \"abc\"\r\n", "\"abc\"" },
+		{ "etag:W/\"abc\" \r\n", "W/\"abc\"" },
+		{ "Etag:\r\n", "" },
+		{ "Etags: x\r\n", "before" },
+		{ "eta", "before" },
+		{ "\r\n", "before" },
+		{ "HTTP/1.1 200 OK\r\n", "" },
+		{ "HTTP/2 304\r\n", "" },
+	};
+	char etag[DISCOVERY_ETAG_MAX], line[2 * DISCOVERY_ETAG_MAX];
+
+	for (size_t i = 0; i < sizeof(rows) / sizeof(*rows); i++) {
+		strcpy(etag, "before");
+		discovery_take_header(rows[i].line, strlen(rows[i].line), etag);
+		cr_expect_str_eq(etag, rows[i].etag, "%s", rows[i].line);
+	}
+	for (int more = 0; more < 2; more++) {
+		snprintf(line, sizeof(line), "ETag: %0*d\r\n", DISCOVERY_ETAG_MAX - 1 + more, 7);
+		discovery_take_header(line, strlen(line), etag);
+		cr_expect_eq(strlen(etag), more ? 0 : DISCOVERY_ETAG_MAX - 1);
+	}
 }

@@ -16,6 +16,7 @@
 #include "daemon/source/kubernetes.h"
 #include "daemon/source/kubernetes_priv.h"
 #include "lib/base/cleanup.h"
+#include "lib/base/json_io.h"
 #include "lib/base/log.h"
 #include "lib/compile/compile.h"
 #include "lib/kube/unsupported.h"
@@ -572,6 +573,48 @@ Test(kube_source, what_an_earlier_object_of_that_name_had_does_not_stay_where_th
 	cr_expect_eq(kube_source_problem_count(t.source), 1);
 }
 
+Test(kube_source, what_an_earlier_object_of_that_name_had_does_not_stay_by_a_restart)
+{
+	begin();
+	tell(DESTINATION_RULE, "a", "1", with_uid(subset("a", "v2"), "one"));
+	run(200);
+	tell(DESTINATION_RULE, "a", "2", with_uid(outliers("a"), "two"));
+	run(200);
+	cr_expect_not(in_force(KIND_DESTINATION_RULE, "a"));
+	stop();
+	start();
+	cr_expect_not(in_force(KIND_DESTINATION_RULE, "a"));
+	stop();
+	start();
+	tell(DESTINATION_RULE, "a", "3", with_uid(subset("a", "v2"), "two"));
+	synced();
+	tell(DESTINATION_RULE, "a", "4", with_uid(outliers("a"), "two"));
+	run(200);
+	stop();
+	start();
+	cr_expect(in_force(KIND_DESTINATION_RULE, "a"), "it is the same object's: %s", problems());
+}
+
+Test(kube_source, what_an_earlier_object_of_that_name_had_does_not_stay_though_it_comes_late)
+{
+	begin();
+	tell(VIRTUAL_SERVICE, "a", NULL, NULL);
+	run(200);
+	t.late = true;
+	tell_rule_of("one", "100");
+	run(200);
+	tell_rule_of("two", "\"much\"");
+	t.late = false;
+	answer();
+	run(200);
+	cr_expect_not(in_force(KIND_VIRTUAL_SERVICE, "a"));
+	cr_expect_eq(kube_source_problem_count(t.source), 1);
+	tell_rule_of("two", "50");
+	run(200);
+	cr_expect(in_force(KIND_VIRTUAL_SERVICE, "a"));
+	cr_expect_str_eq(problems(), "");
+}
+
 Test(kube_source, of_fifty_objects_the_bad_one_alone_is_left_out)
 {
 	begin();
@@ -830,6 +873,28 @@ Test(kube_source, kinds_that_are_not_carried_out_are_told_for_as_long_as_they_ar
 			 "has no effect");
 	tell(SERVICE_ENTRY, "x", NULL, NULL);
 	cr_expect_str_eq(problems(), "");
+}
+
+/* A status has a hundred of them by name. */
+Test(kube_source, what_should_close_something_is_told_before_others)
+{
+	enum { MANY = 150 };
+	_cleanup_json_ json_t *status = NULL;
+	const json_t *first;
+	char name[32];
+	int kind = kube_kind_of_name("AuthorizationPolicy");
+
+	begin();
+	for (int i = 0; i < MANY; i++) {
+		snprintf(name, sizeof(name), "a%d", i);
+		tell(SERVICE_ENTRY, name, "1", "{}");
+	}
+	tell((unsigned)kind, "z", "1", "{}");
+	run(200);
+	status = kube_source_status(t.source);
+	cr_assert_eq(json_get_int(status, "problem_count", 0), MANY + 1);
+	first = json_array_get(json_object_get(status, "problems"), 0);
+	cr_expect_str_eq(json_get_text(first, "kind", ""), "AuthorizationPolicy");
 }
 
 /* ---- what can't be read, and must not open anything ---- */
@@ -1120,6 +1185,46 @@ Test(kube_source, the_cache_of_another_server_is_of_no_use)
 	begin();
 	stop();
 	t.config.server = (char *)"https://127.0.0.1:2";
+	start();
+	cr_expect(t.waits);
+	cr_expect_eq(t.known.count, 0);
+}
+
+/* Of what is kept of services first of all, and of what there is of each kind. */
+Test(kube_source, what_is_kept_has_a_hash)
+{
+	static const char *const one[] = { "a.b", NULL }, *const split[] = { "a", "b", NULL },
+				 *const more[] = { "a.b", "c", NULL };
+	static const char *const *const lists[] = { one, split, more };
+	uint64_t first = kube_kinds_hash(kube_kinds, kube_kind_count);
+	struct kube_kind kinds[2] = { kube_kinds[SERVICE], kube_kinds[POD] };
+	uint64_t hashes[3];
+
+	for (size_t i = 0; i < 3; i++) {
+		kinds[0].fields = lists[i];
+		hashes[i] = kube_kinds_hash(kinds, 2);
+		for (size_t k = 0; k < i; k++)
+			cr_expect_neq(hashes[i], hashes[k], "%zu %zu", i, k);
+	}
+	cr_expect_eq(hashes[2], kube_kinds_hash(kinds, 2));
+	cr_expect_neq(first, kube_kinds_hash(kube_kinds, kube_kind_count - 1));
+}
+
+/* What it does not have would never be told, as the objects' versions are known. */
+Test(kube_source, the_cache_of_other_fields_is_of_no_use)
+{
+	struct kube_cache *c;
+
+	begin();
+	stop();
+	start();
+	cr_expect_not(t.waits);
+	stop();
+	cr_assert_eq(kube_cache_open(t.dir, kube_kinds_hash(kube_kinds, kube_kind_count) + 1,
+				     "url https://127.0.0.1:1", &c),
+		     0);
+	cr_expect(kube_cache_is_empty(c));
+	kube_cache_close(c);
 	start();
 	cr_expect(t.waits);
 	cr_expect_eq(t.known.count, 0);

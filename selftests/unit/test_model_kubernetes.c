@@ -54,6 +54,64 @@ Test(model_kubernetes, a_service_keeps_how_it_is_called_from_outside)
 	cr_expect_str_eq(s->type, "LoadBalancer");
 }
 
+/* What is wrong outside takes nothing away inside, and opens nothing. */
+Test(model_kubernetes, a_service_that_cannot_be_called_from_outside_has_its_cluster_ip)
+{
+	_cleanup_parsed_ struct parsed p = { 0 };
+	const struct object *o = parsed_object(
+		&p, SERVICE
+		"status:\n"
+		"  loadBalancer:\n"
+		"    ingress: [{ip: 192.0.2.300}, {ip: 192.0.2.1, ipMode: Odd}, {ip: 192.0.2.2}]\n"
+		"spec:\n"
+		"  clusterIP: 10.0.0.1\n"
+		"  externalIPs: [127.0.0.1, 198.51.100.1, odd]\n"
+		"  loadBalancerSourceRanges: [10.0.0.0/8, odd, 192.0.2.1]\n"
+		"  ports: [{port: 80}]\n");
+	const struct service_spec *s = &o->service;
+	_cleanup_free_ char *text = messages(&p.errors);
+
+	cr_expect_str_eq(s->cluster_ips.items[0], "10.0.0.1");
+	cr_assert_eq(s->ingress.count, 3);
+	cr_expect_null(s->ingress.items[0].ip);
+	cr_expect(s->ingress.items[1].proxied);
+	cr_expect_not(s->ingress.items[2].proxied);
+	cr_assert_eq(s->external_ips.count, 1);
+	cr_expect_str_eq(s->external_ips.items[0], "198.51.100.1");
+	cr_assert_eq(s->source_ranges.count, 3);
+	cr_expect_eq(s->source_ranges.items[0].prefix, 104);
+	for (size_t i = 1; i < 3; i++) {
+		cr_expect_eq(s->source_ranges.items[i].prefix, 128);
+		cr_expect_eq(addr_family(&s->source_ranges.items[i].addr), FAMILY_V6);
+	}
+	cr_expect_eq(p.errors.count, 6, "%s", text);
+	cr_expect(strstr(text, "warning: t.yaml:9:17: spec.externalIPs[0]: \"127.0.0.1\""), "%s",
+		  text);
+	cr_expect(strstr(text, "spec.loadBalancerSourceRanges[1]: \"odd\" is no subnet"), "%s",
+		  text);
+}
+
+Test(model_kubernetes, too_many_source_ranges_close_the_load_balancer_alone)
+{
+	for (int count = 512; count <= 513; count++) {
+		_cleanup_parsed_ struct parsed p = { 0 };
+		_cleanup_free_ char *text = NULL;
+		const struct service_spec *s;
+		size_t len;
+		FILE *f = open_memstream(&text, &len);
+
+		fputs(SERVICE "spec:\n  clusterIP: 10.0.0.1\n  loadBalancerSourceRanges:\n", f);
+		for (int i = 0; i < count; i++)
+			fprintf(f, "  - 10.%d.%d.0/24\n", i / 256, i % 256);
+		fclose(f);
+		s = &parsed_object(&p, text)->service;
+		cr_expect_eq(s->cluster_ips.count, 1);
+		cr_expect_eq(s->source_ranges.count, count == 512 ? 512 : 1);
+		cr_expect_eq(s->source_ranges.items[0].prefix, count == 512 ? 120 : 128);
+		cr_expect_eq(p.errors.count, count - 512);
+	}
+}
+
 Test(model_kubernetes, a_service_keeps_ports_and_addresses)
 {
 	_cleanup_parsed_ struct parsed p = { 0 };

@@ -3,7 +3,7 @@
 #include <errno.h>
 #include <string.h>
 
-#include "daemon/source/reflector.h"
+#include "daemon/source/informer_priv.h"
 
 /* A resource, its clock, and what was told: "+ns/name@version ", "-ns/name ", "= " for a list. */
 struct env {
@@ -501,6 +501,43 @@ Test(reflector, what_is_forbidden_from_the_start_counts_as_listed_once_that_is_s
 	cr_expect(e.now < 5000);
 }
 
+/* The answer waits in the socket, however long. */
+Test(reflector, while_nothing_is_read_the_server_is_not_silent)
+{
+	_cleanup_env_ struct env e = { 0 };
+
+	env_open(&e, &services);
+	ask(&e);
+	answered(&e);
+	e.now += 20000;
+	cr_assert_eq(value(&e, EVENT("ADDED", OBJECT("a", "x", "3"))), 0);
+	reflector_heard(&e.r, e.now);
+	reflector_paused(&e.r, 100000);
+	e.now += 100000;
+	cr_expect_eq(reflector_deadline(&e.r), e.now + 30000);
+	reflector_heard(&e.r, e.now + 29000);
+	cr_expect_eq(reflector_deadline(&e.r), e.now + 40000, "a minute in all");
+}
+
+/* In protobuf, that is. */
+Test(reflector, what_has_no_name_lists_anew_soon)
+{
+	_cleanup_env_ struct env e = { 0 };
+
+	env_open(&e, &services);
+	ask(&e);
+	answered(&e);
+	e.refuse = -EOPNOTSUPP;
+	cr_expect_eq(value(&e, EVENT("ADDED", OBJECT("a", "x", "3"))), -EOPNOTSUPP);
+	end(&e, (struct reflector_end){ .status = 200, .r = -EOPNOTSUPP });
+	cr_expect(strstr(e.r.error, "JSON"), "%s", e.r.error);
+	e.refuse = 0;
+	cr_expect(strstr(ask_within(&e, 1000), "sendInitialEvents"), "%s", e.path);
+	answered(&e);
+	value(&e, EVENT("ADDED", OBJECT("a", "x", "3")));
+	expect_told(&e, "+a/x@3 ");
+}
+
 Test(reflector, a_streamed_list_that_never_ends_gives_pages)
 {
 	_cleanup_env_ struct env e = { 0 };
@@ -563,17 +600,36 @@ Test(reflector, what_tells_the_cluster_is_told_anew_after_its_watch_has_ended)
 	cr_expect_not(e.r.went_back);
 }
 
+/* Streamed, or in a page where the server does not stream. */
+static void list_of_version(struct env *e, const char *version)
+{
+	char text[256];
+
+	ask_within(e, 1000);
+	answered(e);
+	if (reflector_is_list(&e->r)) {
+		snprintf(text, sizeof(text), LIST("%s", ""), version);
+		end(e, (struct reflector_end){ .status = 200, .complete = true, .body = text });
+		ask_within(e, 1000);
+		return;
+	}
+	snprintf(text, sizeof(text), BOOKMARK("%s", LAST), version);
+	cr_assert_eq(value(e, text), 0);
+}
+
 Test(reflector, versions_that_go_back_are_noticed)
 {
 	static const struct {
 		const char *list, *event;
-		bool back;
+		bool back, paged;
 	} rows[] = {
-		{ "10", NULL, false },	{ "11", NULL, false },
-		{ "100", NULL, false }, { "9", NULL, true },
-		{ "10", "10", false },	{ "10", "11", false },
-		{ "10", "9", true },	{ "2", NULL, true },
-		{ "x9", NULL, false },	{ "99999999999999999999999", NULL, false },
+		{ "10", NULL, false, false },  { "11", NULL, false, false },
+		{ "100", NULL, false, false }, { "9", NULL, true, false },
+		{ "10", "10", false, false },  { "10", "11", false, false },
+		{ "10", "9", true, false },    { "2", NULL, true, false },
+		{ "x9", NULL, false, false },  { "99999999999999999999999", NULL, false, false },
+		{ "9", NULL, true, true },     { "11", "10", true, true },
+		{ "11", "11", false, true },
 	};
 
 	for (size_t i = 0; i < sizeof(rows) / sizeof(*rows); i++) {
@@ -582,16 +638,55 @@ Test(reflector, versions_that_go_back_are_noticed)
 
 		env_open(&e, &services);
 		sync_with(&e, EVENT("ADDED", OBJECT("a", "x", "3")));
+		e.r.no_stream = rows[i].paged;
 		end(&e, (struct reflector_end){ .status = 410, .complete = true });
-		ask_within(&e, 1000);
-		answered(&e);
-		snprintf(text, sizeof(text), BOOKMARK("%s", LAST), rows[i].list);
-		cr_assert_eq(value(&e, text), 0);
+		list_of_version(&e, rows[i].list);
 		snprintf(text, sizeof(text), EVENT("MODIFIED", OBJECT("a", "x", "%s")),
 			 rows[i].event ? rows[i].event : "");
 		cr_expect(!rows[i].event || !value(&e, text));
 		cr_expect_eq(e.r.went_back, rows[i].back, "%s %s", rows[i].list,
 			     rows[i].event ? rows[i].event : "");
+	}
+}
+
+/* What tells the cluster is compared with others, which are ahead while it is only watched: the
+ * cluster's changes go on. */
+Test(reflector, only_a_list_tells_that_the_store_has_gone_back)
+{
+	static const struct {
+		const char *list; /* NULL: its watch goes on instead */
+		bool back;
+	} rows[] = { { NULL, false }, { "21", false }, { "15", true } };
+
+	for (size_t i = 0; i < sizeof(rows) / sizeof(*rows); i++) {
+		_cleanup_env_ struct env of_cluster = { 0 }, other = { 0 };
+		struct informer_watch watches[2] = { 0 };
+		struct informer informer = { .watches = watches, .count = 2 };
+
+		watches[0].informer = watches[1].informer = &informer;
+		env_open(&of_cluster, &namespaces);
+		env_open(&other, &services);
+		list_of_version(&of_cluster, "10");
+		list_of_version(&other, "20");
+		if (rows[i].list)
+			end(&of_cluster, (struct reflector_end){ .status = 410, .complete = true });
+		ask_within(&of_cluster, 1000);
+		watches[0].reflector = of_cluster.r;
+		watches[1].reflector = other.r;
+		informer_past_asked(&watches[0]);
+		of_cluster.r = watches[0].reflector;
+		if (rows[i].list) {
+			char text[256];
+
+			answered(&of_cluster);
+			snprintf(text, sizeof(text), BOOKMARK("%s", LAST), rows[i].list);
+			cr_assert_eq(value(&of_cluster, text), 0);
+		}
+		watches[0].reflector = of_cluster.r;
+		informer_past_check(&informer);
+		cr_expect_eq(informer.past.suspect == &watches[1], rows[i].back, "row %zu", i);
+		of_cluster.r = watches[0].reflector;
+		other.r = watches[1].reflector;
 	}
 }
 
@@ -779,6 +874,10 @@ Test(reflector, discovery_that_fails_is_tried_again)
 	reflector_undiscovered(&e.r, e.now, &away);
 	cr_expect_str_eq(e.r.error, "no answer");
 	cr_expect(e.r.unreachable);
+	e.r.bad_event = true; /* of a watch before */
+	e.now = e.r.not_before;
+	reflector_undiscovered(&e.r, e.now, &away);
+	cr_expect(e.r.unreachable, "it is this answer that counts");
 	reflector_wake(&e.r, e.now);
 	expect_discovers(&e, 250);
 	reflector_undiscovered(&e.r, e.now, &busy);

@@ -1,5 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
+#include <ctype.h>
 #include <string.h>
+#include <strings.h>
 
 #include "daemon/source/discovery.h"
 
@@ -58,4 +60,24 @@ int discovery_version(struct json_span group, const struct informer_resource *re
 bool discovery_is_list(struct json_span list)
 {
 	return json_span_is(json_plain(json_member(list, "kind")), "APIGroupDiscoveryList");
+}
+
+void discovery_take_header(const char *line, size_t size, char etag[DISCOVERY_ETAG_MAX])
+{
+	static const char status[] = "HTTP/", name[] = "etag:";
+	const size_t name_len = sizeof(name) - 1;
+
+	if (size >= sizeof(status) - 1 && !memcmp(line, status, sizeof(status) - 1))
+		etag[0] = '\0';
+	if (size < name_len || strncasecmp(line, name, name_len) != 0)
+		return;
+	line += name_len;
+	size -= name_len;
+	for (; size && isspace((unsigned char)*line); size--)
+		line++;
+	while (size && isspace((unsigned char)line[size - 1]))
+		size--;
+	size = size < DISCOVERY_ETAG_MAX ? size : 0;
+	memcpy(etag, line, size);
+	etag[size] = '\0';
 }

@@ -87,7 +87,7 @@ static void reply(struct informer_call *c, long status, const char *error)
 		snprintf(m->error, sizeof(m->error), "%s", error);
 		m->bytes = c->answer;
 		c->answer = (struct buffer){ 0 };
-		informer_queue_put(&c->informer->queue, m);
+		informer_put(c->informer, m);
 	}
 	call_free(c);
 }

@@ -38,6 +38,15 @@ static size_t take_body(char *bytes, size_t one, size_t size, void *arg)
 	return d->r ? 0 : size;
 }
 
+static size_t take_header(char *line, size_t one, size_t size, void *arg)
+{
+	struct informer_discovery *d = arg;
+
+	(void)one;
+	discovery_take_header(line, size, d->seen_etag);
+	return size;
+}
+
 /* Each resource that waits for it is told, and each that is still missing once another of them has
  * come. */
 static void tell(struct informer *i)
@@ -58,16 +67,6 @@ static void tell_failure(struct informer *i, const struct reflector_end *how)
 		reflector_undiscovered(&i->watches[k].reflector, clock_ms(), how);
 }
 
-static void keep_etag(struct informer_discovery *d)
-{
-	struct curl_header *header;
-
-	d->etag[0] = '\0';
-	if (!curl_easy_header(d->transfer.kube.easy, "ETag", 0, CURLH_HEADER, -1, &header) &&
-	    strlen(header->value) < sizeof(d->etag))
-		snprintf(d->etag, sizeof(d->etag), "%s", header->value);
-}
-
 /* Whether what came is a whole list. */
 static bool take_list(struct informer_discovery *d)
 {
@@ -77,7 +76,7 @@ static bool take_list(struct informer_discovery *d)
 		return false;
 	for (size_t k = 0; k < d->informer->count; k++)
 		d->informer->watches[k].served = d->informer->watches[k].seen;
-	keep_etag(d);
+	snprintf(d->etag, sizeof(d->etag), "%s", d->seen_etag);
 	return true;
 }
 
@@ -127,6 +126,8 @@ static int open_transfer(struct informer_discovery *d)
 	easy = d->transfer.kube.easy;
 	/* It is some hundred kilobytes of text that is all the same. */
 	curl_easy_setopt(easy, CURLOPT_ACCEPT_ENCODING, "gzip");
+	curl_easy_setopt(easy, CURLOPT_HEADERFUNCTION, take_header);
+	curl_easy_setopt(easy, CURLOPT_HEADERDATA, d);
 	curl_easy_setopt(easy, CURLOPT_WRITEFUNCTION, take_body);
 	curl_easy_setopt(easy, CURLOPT_WRITEDATA, d);
 	return informer_transfer_start(i, &d->transfer, over);
@@ -140,6 +141,7 @@ static void begin(struct informer *i)
 
 	d->informer = i;
 	d->r = 0;
+	d->seen_etag[0] = '\0';
 	d->stream.mode = JSON_STREAM_LIST;
 	d->busy = true;
 	for (size_t k = 0; k < i->count; k++)

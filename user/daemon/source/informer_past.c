@@ -27,10 +27,14 @@ static bool is_listed(const struct informer_watch *w)
 	return w->reflector.ask == REFLECTOR_WATCH;
 }
 
-void informer_past_note(struct informer *i)
+/* What the list of what tells the cluster is compared with: no later than that begins. */
+void informer_past_asked(const struct informer_watch *w)
 {
+	struct informer *i = w->informer;
 	struct informer_past *p = &i->past;
 
+	if (!w->reflector.resource->anew || !reflector_begins_list(&w->reflector))
+		return;
 	p->version = 0;
 	for (size_t k = 0; k < i->count; k++) {
 		if (i->watches[k].reflector.newest <= p->version)

@@ -6,6 +6,7 @@
  */
 #include <stdatomic.h>
 
+#include "daemon/source/discovery.h"
 #include "daemon/source/informer.h"
 #include "daemon/source/informer_queue.h"
 #include "lib/kube/json_stream.h"
@@ -27,7 +28,7 @@ struct informer_watch {
 	struct informer *informer;
 	struct reflector reflector;
 	struct object_fields *fields;
-	const char *accept;	 /* NULL: JSON alone */
+	const char *accept;	 /* NULL: JSON alone, for good once protobuf did not do */
 	struct json_stream json; /* one of both, by the answer's format */
 	struct proto_stream proto;
 	struct buffer body; /* of an answer other than 200 */
@@ -48,7 +49,8 @@ struct informer_discovery {
 	struct informer_transfer transfer; /* first */
 	struct informer *informer;
 	struct json_stream stream;
-	char etag[256]; /* of what `served` of each says; "": of nothing */
+	/* Of what `served` of each says; of the answer that is being read. "": of nothing. */
+	char etag[DISCOVERY_ETAG_MAX], seen_etag[DISCOVERY_ETAG_MAX];
 	bool busy;
 	int r;			   /* why it was given up */
 	_Atomic uint64_t requests; /* of both */
@@ -113,13 +115,15 @@ void informer_watch_turn(struct informer_watch *w, uint64_t now_ms);
 void informer_watch_cancel(struct informer_watch *w);
 /* When to do that again. */
 uint64_t informer_watch_deadline(const struct informer_watch *w);
+/* Takes the message over. While the queue is full nothing is read, nor is anything given up. */
+void informer_put(struct informer *i, struct informer_message *m);
 /* Puts what there is to be told into the queue. */
 void informer_flush(struct informer *i);
 
 /* ---- informer_past.c ---- */
 
-/* What tells the cluster is about to be listed. */
-void informer_past_note(struct informer *i);
+/* The watch's reflector has said what to ask. */
+void informer_past_asked(const struct informer_watch *w);
 /* Lists and tells all resources anew if the server's versions have gone back. */
 void informer_past_check(struct informer *i);
 

@@ -23,13 +23,23 @@ static void show_counts(struct informer_watch *w)
 	atomic_store(&w->counts[COUNT_BYTES], w->bytes);
 }
 
+void informer_put(struct informer *i, struct informer_message *m)
+{
+	uint64_t before = clock_ms(), waited;
+
+	informer_queue_put(&i->queue, m);
+	waited = clock_ms() - before;
+	for (size_t k = 0; k < i->count; k++)
+		reflector_paused(&i->watches[k].reflector, waited);
+}
+
 static void flush_events(struct informer *i)
 {
 	struct informer_message *batch = i->batch;
 
 	i->batch = NULL;
 	if (batch && batch->records.count)
-		informer_queue_put(&i->queue, batch);
+		informer_put(i, batch);
 	else
 		informer_message_free(batch);
 }
@@ -130,7 +140,7 @@ static void tell_status(struct informer_watch *w)
 	m->status.since = time(NULL);
 	m->status.api_version = reflector_api_version(r);
 	snprintf(m->status.error, sizeof(m->status.error), "%s", r->error);
-	informer_queue_put(&w->informer->queue, m);
+	informer_put(w->informer, m);
 }
 
 static bool all_settled(const struct informer *i)
@@ -150,7 +160,7 @@ static void tell_synced(struct informer *i)
 	m = informer_message_new(MESSAGE_SYNCED);
 	if (!m)
 		return;
-	informer_queue_put(&i->queue, m);
+	informer_put(i, m);
 	i->synced = true;
 	i->list_told = false;
 }
@@ -244,6 +254,8 @@ static void release(struct informer_watch *w)
 
 static void finish(struct informer_watch *w, const struct reflector_end *how)
 {
+	if (how->r == -EOPNOTSUPP)
+		w->accept = NULL;
 	reflector_end(&w->reflector, clock_ms(), how);
 	release(w);
 }
@@ -308,8 +320,7 @@ static void begin(struct informer_watch *w)
 	char error[KUBE_ERROR_MAX] = "out of memory";
 	struct reflector_end failed = { .error = error };
 
-	if (w->reflector.resource->anew)
-		informer_past_note(w->informer);
+	informer_past_asked(w);
 	w->status = 0;
 	w->r = 0;
 	reset_stream(w);

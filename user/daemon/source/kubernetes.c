@@ -239,7 +239,9 @@ static int make(const struct kube_source_options *options, struct kube_source *s
 		return -ENOMEM;
 	name_resources(s);
 	key = kube_cluster_key(s->config);
-	return key ? kube_cache_open(options->state_dir, key, &s->cache) : -ENOMEM;
+	return key ? kube_cache_open(options->state_dir,
+				     kube_kinds_hash(kube_kinds, kube_kind_count), key, &s->cache)
+		   : -ENOMEM;
 }
 
 int kube_source_open(const struct kube_source_options *options, struct kube_source **out)

@@ -3,6 +3,7 @@
 
 #include <errno.h>
 #include <fcntl.h>
+#include <inttypes.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -15,7 +16,7 @@
 #include "lib/base/json_io.h"
 #include "lib/base/log.h"
 
-#define MAGIC "weft-k2 "
+#define MAGIC "weft-k3 "
 #define FILE_NAME "kubernetes.cache"
 #define NEW_NAME "kubernetes.cache.new"
 
@@ -86,16 +87,17 @@ static int check_head(struct kube_cache *c)
 	if (is_ours(c, &empty))
 		return 0;
 	if (!empty)
-		log_warning(FILE_NAME " is of another cluster or another weft: it is of no use");
+		log_warning(FILE_NAME
+			    " is of another cluster or another version of weft: it is of no use");
 	return begin(c);
 }
 
-int kube_cache_open(const char *dir, const char *key, struct kube_cache **out)
+int kube_cache_open(const char *dir, uint64_t fields, const char *key, struct kube_cache **out)
 {
 	struct kube_cache *c = calloc(1, sizeof(*c));
 	int r = c ? 0 : -ENOMEM;
 
-	if (!r && asprintf(&c->head, MAGIC "%s\n", key) < 0) {
+	if (!r && asprintf(&c->head, MAGIC "%016" PRIx64 " %s\n", fields, key) < 0) {
 		c->head = NULL;
 		r = -ENOMEM;
 	}

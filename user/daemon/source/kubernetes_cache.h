@@ -4,7 +4,9 @@
 /* clang-format off */
 /*
  * What was last known of a cluster: STATE_DIR/kubernetes.cache. It begins with a line,
- * "weft-k2 KEY\n", KEY being what tells a cluster from others (kube_cluster_key()); after that come records:
+ * "weft-k3 FIELDS KEY\n". FIELDS are 16 hexadecimal digits that stand for what is kept of objects
+ * (kube_kinds_hash()): one that was written by a weft that kept something else would never be
+ * completed. KEY tells a cluster from others (kube_cluster_key()). After that come records:
  *
  *	offset 0   u32  bytes of the payload, little-endian
  *	       4   u32  crc32 of the payload, little-endian
@@ -31,9 +33,9 @@ struct kube_record {
 	bool bad;
 };
 
-/* Opens or creates it; one with another key, or of no weft, is begun anew, which a line in the log
- * says. 0 or -errno after having logged. */
-int kube_cache_open(const char *dir, const char *key, struct kube_cache **out);
+/* Opens or creates it; one with other fields or another key, or of no weft, is begun anew, which a
+ * line in the log says. 0 or -errno after having logged. */
+int kube_cache_open(const char *dir, uint64_t fields, const char *key, struct kube_cache **out);
 /* Accepts NULL. */
 void kube_cache_close(struct kube_cache *c);
 /* Whether nothing is known. */

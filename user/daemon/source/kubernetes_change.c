@@ -189,6 +189,18 @@ static void kept(struct change *base, const struct known_set *known)
 	((struct kube_change *)base)->kept = true;
 }
 
+/* What is in force now was on its way when the text came that can't be read, and may be an earlier
+ * object's of that name. */
+static void check_outlived(struct kube_change *c, struct kube_object *o)
+{
+	o->outlived = o->text && !kube_object_is_same(o->live, o->text, o->size);
+	if (!o->outlived)
+		return;
+	if (kube_source_queue(c->source, o))
+		log_err(-ENOMEM, "take what is in force of an earlier %s back", o->name);
+	kube_source_schedule(c->source, KUBE_WINDOW_MS);
+}
+
 /* The item's object is in force. What was refused before it came is settled, too. */
 static void settle_newest(struct kube_change *c, struct kube_item *i)
 {
@@ -197,7 +209,7 @@ static void settle_newest(struct kube_change *c, struct kube_item *i)
 	if (c->kept) {
 		object_free(o->live);
 		o->live = kube_object_ref(i->object);
-		o->outlived = false;
+		check_outlived(c, o);
 	}
 	if (o->stand_in == i->object)
 		object_free(TAKE_PTR(o->stand_in));

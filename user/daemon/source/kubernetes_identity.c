@@ -17,11 +17,8 @@
 
 #define CLUSTER "cluster" /* the resource of a record that has the uid for a name */
 
-/* FNV-1a of 64 bits. */
-static uint64_t hash_of(const char *bytes, size_t size)
+uint64_t kube_hash(uint64_t h, const char *bytes, size_t size)
 {
-	uint64_t h = 14695981039346656037u;
-
 	for (size_t i = 0; i < size; i++)
 		h = (h ^ (unsigned char)bytes[i]) * 1099511628211u;
 	return h;
@@ -51,7 +48,7 @@ char *kube_cluster_key(const struct kube_config *config)
 	if (r || !ca)
 		r = asprintf(&key, "url %s", config->server);
 	else
-		r = asprintf(&key, "ca %016" PRIx64, hash_of(ca, size));
+		r = asprintf(&key, "ca %016" PRIx64, kube_hash(KUBE_HASH_FIRST, ca, size));
 	return r < 0 ? NULL : key;
 }
 

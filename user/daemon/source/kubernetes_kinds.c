@@ -141,6 +141,20 @@ bool kube_kind_has_status(const struct kube_kind *k)
 	return k->fields == rule_fields || k->fields == refused_fields;
 }
 
+uint64_t kube_kinds_hash(const struct kube_kind *kinds, size_t count)
+{
+	uint64_t h = KUBE_HASH_FIRST;
+
+	/* The NULs are part of it; an empty text ends a kind. */
+	for (size_t i = 0; i < count; i++) {
+		h = kube_hash(h, kinds[i].plural, strlen(kinds[i].plural) + 1);
+		for (const char *const *path = kinds[i].fields; *path; path++)
+			h = kube_hash(h, *path, strlen(*path) + 1);
+		h = kube_hash(h, "", 1);
+	}
+	return h;
+}
+
 void kube_kind_path(char path[KUBE_PATH_MAX], const struct kube_kind *k, const char *api_version)
 {
 	snprintf(path, KUBE_PATH_MAX, "/%s/%s/%s", *k->group ? "apis" : "api", api_version,

@@ -109,6 +109,8 @@ static int take_record(void *arg, const struct kube_record *r)
 	if (e)
 		return e;
 	if (r->bad) {
+		if (o->live && !kube_object_is_same(o->live, r->object, r->size))
+			object_free(TAKE_PTR(o->live));
 		o->newest = object;
 		return 0;
 	}

@@ -38,6 +38,8 @@ int kube_kind_of_name(const char *name);
 /* Whether what is wrong is written into a status, which `fields` has, and which is no part of the
  * object. */
 bool kube_kind_has_status(const struct kube_kind *k);
+/* Of what is kept of each kind's objects. */
+uint64_t kube_kinds_hash(const struct kube_kind *kinds, size_t count);
 /* Of its objects: "/api/v1/pods", "/apis/networking.istio.io/v1/gateways". */
 void kube_kind_path(char path[KUBE_PATH_MAX], const struct kube_kind *k, const char *api_version);
 
@@ -213,6 +215,9 @@ int kube_report_open(struct kube_source *s);
 
 /* ---- which cluster it is ---- */
 
+/* FNV-1a of 64 bits: the hash of what was hashed before, KUBE_HASH_FIRST for nothing, and bytes. */
+#define KUBE_HASH_FIRST UINT64_C(14695981039346656037)
+uint64_t kube_hash(uint64_t before, const char *bytes, size_t size);
 /* What a cache is known by before the server has answered, for the caller to free; NULL when out of
  * memory. */
 char *kube_cluster_key(const struct kube_config *config);

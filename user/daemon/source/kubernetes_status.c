@@ -9,6 +9,7 @@
 #include "daemon/source/kubernetes_priv.h"
 #include "lib/base/cleanup.h"
 #include "lib/base/json_io.h"
+#include "lib/kube/unsupported.h"
 
 enum { PROBLEMS_MAX = 100 }; /* that are told by name in a status */
 
@@ -49,12 +50,24 @@ int kube_source_each_rejected(const struct kube_source *s,
 	return r;
 }
 
+/* Whether what its author has closed may be open. */
+static bool closes(const struct kube_object *o)
+{
+	const struct kube_kind *kind = &kube_kinds[o->kind];
+	const struct unsupported_kind *k = unsupported_find(kind->name);
+
+	return kind->kind == KIND_NETWORK_POLICY || (k && k->closes);
+}
+
+/* What closes something comes first: the last ones may be left out. */
 static int by_name(const void *a, const void *b)
 {
 	const struct kube_object *x = *(struct kube_object *const *)a;
 	const struct kube_object *y = *(struct kube_object *const *)b;
-	int r = strcmp(x->namespace, y->namespace);
+	int r = closes(y) - closes(x);
 
+	if (!r)
+		r = strcmp(x->namespace, y->namespace);
 	if (!r)
 		r = strcmp(x->name, y->name);
 	return r ? r : x->kind - y->kind;

@@ -204,6 +204,11 @@ bool reflector_next(struct reflector *r, uint64_t now_ms, char path[REFLECTOR_PA
 	return true;
 }
 
+bool reflector_begins_list(const struct reflector *r)
+{
+	return r->ask == REFLECTOR_STREAM || (r->ask == REFLECTOR_PAGES && !r->continue_token);
+}
+
 bool reflector_is_list(const struct reflector *r)
 {
 	return r->ask == REFLECTOR_PAGES;
@@ -296,6 +301,12 @@ static int set_version(struct reflector *r, struct json_span version)
 }
 
 /* ---- what comes ---- */
+
+void reflector_paused(struct reflector *r, uint64_t ms)
+{
+	r->asked_ms += ms;
+	r->heard_ms += ms;
+}
 
 void reflector_heard(struct reflector *r, uint64_t now_ms)
 {
@@ -450,6 +461,8 @@ static const char *value_error(int err)
 		return "the API server sent an object of more than 16 MiB";
 	case -ENOMEM:
 		return "out of memory";
+	case -EOPNOTSUPP:
+		return "the API server has fields that weft knows no name of: it is asked for JSON";
 	}
 	return "the API server sent what is no object";
 }
@@ -466,9 +479,8 @@ static int end_page(struct reflector *r, const struct reflector_end *end)
 	r->continue_token = *page.more ? TAKE_PTR(page.more) : NULL;
 	if (r->continue_token)
 		return 0;
-	free(r->resource_version);
-	r->resource_version = TAKE_PTR(page.version);
-	return finish_list(r);
+	err = set_version(r, (struct json_span){ page.version, strlen(page.version) });
+	return err ? err : finish_list(r);
 }
 
 static void end_list(struct reflector *r, uint64_t now_ms, const struct reflector_end *end)
@@ -694,6 +706,7 @@ void reflector_undiscovered(struct reflector *r, uint64_t now_ms, const struct r
 	if (!reflector_discovers(r) || now_ms < r->not_before)
 		return;
 	if (end->status == 0 || end->status == 401 || end->status == 429 || end->status == 503) {
+		r->bad_event = false; /* that was the last watch's */
 		reflector_end(r, now_ms, end);
 		return;
 	}

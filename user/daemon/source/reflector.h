@@ -143,10 +143,14 @@ bool reflector_discovered(struct reflector *r, uint64_t now_ms, int version);
 void reflector_undiscovered(struct reflector *r, uint64_t now_ms, const struct reflector_end *end);
 /* Another kind has been defined: this one may be before long. */
 void reflector_expect(struct reflector *r, uint64_t now_ms);
+/* Whether what is asked is the first of a list. */
+bool reflector_begins_list(const struct reflector *r);
 /* Whether the answer is one list, not a stream of events. */
 bool reflector_is_list(const struct reflector *r);
 /* The head of the answer has come. */
 void reflector_answered(struct reflector *r, uint64_t now_ms, long status, enum kube_format format);
+/* So long nothing was read: it is not the server that was silent. */
+void reflector_paused(struct reflector *r, uint64_t ms);
 /* Something of a body has come. */
 void reflector_heard(struct reflector *r, uint64_t now_ms);
 /* An item of the list, or an event of the watch. 0; -errno: give the request up. */

@@ -8,9 +8,9 @@
 #define CURL_DISABLE_TYPECHECK
 #include <curl/curl.h>
 
-#define CURL_FUNCTIONS(do)                                                                                                                                                       \
-	do                                                                                                                                                                       \
-	(easy_cleanup) do(easy_getinfo) do(easy_header) do(easy_init) do(easy_perform) do(easy_reset) do(easy_setopt) do(easy_strerror) do(global_init) do(multi_add_handle) do( \
+#define CURL_FUNCTIONS(do)                                                                                                                                       \
+	do                                                                                                                                                       \
+	(easy_cleanup) do(easy_getinfo) do(easy_init) do(easy_perform) do(easy_reset) do(easy_setopt) do(easy_strerror) do(global_init) do(multi_add_handle) do( \
 		multi_cleanup) do(multi_info_read) do(multi_init) do(multi_perform) do(multi_poll) do(multi_remove_handle) do(multi_wakeup) do(slist_append) do(slist_free_all)
 
 #undef curl_easy_getinfo
@@ -29,7 +29,6 @@ int curl_load(void);
 
 #define curl_easy_cleanup curl_functions.easy_cleanup
 #define curl_easy_getinfo curl_functions.easy_getinfo
-#define curl_easy_header curl_functions.easy_header
 #define curl_easy_init curl_functions.easy_init
 #define curl_easy_perform curl_functions.easy_perform
 #define curl_easy_reset curl_functions.easy_reset

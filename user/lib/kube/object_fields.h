@@ -24,9 +24,9 @@ int object_fields_new(const char *const *paths, const struct proto_message *mess
 		      struct object_fields **out);
 void object_fields_free(struct object_fields *f); /* accepts NULL */
 
-/* Appends what is kept of an object, as JSON with this apiVersion and kind. What weft has no name
- * for in a part that is kept wholly gets one there, for the schema to refuse ("#4"). 0; -EPROTO if
- * it is no object; -ENOMEM. */
+/* Appends what is kept of an object, as JSON with this apiVersion and kind. 0; -EPROTO if it is no
+ * object; -ENOMEM; -EOPNOTSUPP of protobuf that has something without a name in a part that is kept
+ * wholly: as JSON the server tells what it is, and if it is anything. */
 int object_fields_keep(const struct object_fields *f, enum kube_format format,
 		       struct json_span object, const char *api_version, const char *kind,
 		       struct buffer *out);

@@ -256,15 +256,11 @@ static bool has_its_wire(const struct proto_field *d, const struct proto_value *
 	       (d->type == PROTO_BOOL || d->type == PROTO_INT ? PROTO_VARINT : PROTO_BYTES);
 }
 
-/* What a newer Kubernetes has in a message of which all is to be kept. */
-static int put_nameless(struct writer *w, const struct proto_value *v)
+/* What a newer Kubernetes has in a message of which all is to be kept: whether JSON would have it
+ * can't be told, as each object may have it, empty. */
+static int take_nameless(const struct proto_value *v)
 {
-	char name[NUMBER_ROOM];
-
-	if (v->wire == PROTO_VARINT && !v->scalar)
-		return 0;
-	snprintf(name, sizeof(name), "#%" PRIu32, v->number);
-	return put_key(w, name) || put(w, "true") ? -ENOMEM : 0;
+	return v->wire == PROTO_VARINT && !v->scalar ? 0 : -EOPNOTSUPP;
 }
 
 /* A message's fields that have been written, by their place in its description. */
@@ -299,7 +295,7 @@ static int keep_field(struct writer *w, const struct field *f, const struct prot
 	const struct field *child;
 
 	if (!d)
-		return whole && !m->partial ? put_nameless(w, v) : 0;
+		return whole && !m->partial ? take_nameless(v) : 0;
 	child = whole ? NULL : named(f, d);
 	if (!whole && !child)
 		return 0;

@@ -66,20 +66,36 @@ static bool may_be_external(const struct addr *a)
 	return true;
 }
 
-static void decode_external_ips(struct decoder *d, const struct node *value, void *target)
+static void add_external_ip(struct decoder *d, struct strs *ips, const char *ip,
+			    const struct node *at)
 {
-	struct strs *ips = target;
-	struct path here = { .up = d->path };
 	struct addr addr;
 
-	if (!decode_strings(d, value, ips) ||
-	    !decode_at_most(d, value, ips->count, EXTERNAL_IPS_MAX))
+	if (!valid_ip(ip, &addr) || !may_be_external(&addr))
+		decode_warn(
+			d, at, NULL,
+			"\"%s\" is no IP address that can be called from outside, weft does not "
+			"answer for it",
+			ip);
+	else if (ips->count == EXTERNAL_IPS_MAX)
+		decode_warn(d, at, NULL, "weft answers for the first %d addresses only",
+			    EXTERNAL_IPS_MAX);
+	else
+		decode_strs_append(d, ips, ip, at);
+}
+
+/* What is wrong in how a Service is called from outside does not take its cluster IP away. */
+static void decode_external_ips(struct decoder *d, const struct node *value, void *target)
+{
+	struct path here = { .up = d->path };
+	struct strs given = { 0 };
+
+	if (!decode_strings(d, value, &given))
 		return;
 	d->path = &here;
-	for (; here.index < ips->count; here.index++)
-		if (!valid_ip(ips->items[here.index], &addr) || !may_be_external(&addr))
-			decode_expected(d, validate_nth(value, here.index), NULL,
-					"an IP address that can be called from outside");
+	for (; here.index < given.count && here.index <= EXTERNAL_IPS_MAX; here.index++)
+		add_external_ip(d, target, given.items[here.index],
+				validate_nth(value, here.index));
 	d->path = here.up;
 }
 
@@ -98,20 +114,48 @@ static const char *without_blanks(struct decoder *d, const char *text)
 	return copy ? memcpy(copy, text, len) : NULL;
 }
 
+/* Of one that can't be read nobody is let in: "::" calls no one. */
+static bool read_source_range(struct decoder *d, const struct node *at, const char *text,
+			      struct cidr *out)
+{
+	const char *plain = without_blanks(d, text);
+
+	if (!plain)
+		return false;
+	if (valid_subnet(plain, out))
+		return true;
+	*out = (struct cidr){ .prefix = 128 };
+	decode_warn(d, at, NULL,
+		    "\"%s\" is no subnet like 10.0.0.0/8 or fd00::/8, it lets nobody in", plain);
+	return true;
+}
+
 static void decode_source_ranges(struct decoder *d, const struct node *value, void *target)
 {
 	struct service_spec *spec = target;
+	struct path here = { .up = d->path };
 	struct strs given = { 0 };
+	bool many;
 
-	if (!decode_strings(d, value, &given) ||
-	    !decode_at_most(d, value, given.count, SOURCE_RANGES_MAX))
+	if (!decode_strings(d, value, &given))
 		return;
-	for (size_t i = 0; i < given.count; i++) {
-		given.items[i] = without_blanks(d, given.items[i]);
-		if (!given.items[i])
-			return;
+	many = given.count > SOURCE_RANGES_MAX;
+	spec->source_ranges.items = decode_alloc(d, given.count * sizeof(struct cidr));
+	if (!spec->source_ranges.items)
+		return;
+	if (many) {
+		decode_warn(d, value, NULL,
+			    "there are more than %d, weft lets nobody in at the load balancer's "
+			    "addresses",
+			    SOURCE_RANGES_MAX);
+		spec->source_ranges.items[spec->source_ranges.count++].prefix = 128;
 	}
-	decode_subnets(d, value, &given, &spec->source_ranges.items, &spec->source_ranges.count);
+	d->path = &here;
+	for (; !many && here.index < given.count; here.index++)
+		if (read_source_range(d, validate_nth(value, here.index), given.items[here.index],
+				      &spec->source_ranges.items[here.index]))
+			spec->source_ranges.count++;
+	d->path = here.up;
 }
 
 static void decode_target_port(struct decoder *d, const struct node *value, void *target)
@@ -283,12 +327,17 @@ static const struct message spec_message = {
 
 /* ---- what a load balancer says of itself ---- */
 
-static void check_ingress_ip(struct decoder *d, const struct node *value, const void *string)
+static void decode_ingress_ip(struct decoder *d, const struct node *value, void *target)
 {
-	const struct lb_ingress *ingress = string;
+	const char *ip;
 
-	if (*ingress->ip && !valid_ip(ingress->ip, NULL))
-		decode_expected(d, value, NULL, "an IP address");
+	if (!decode_string(d, value, &ip) || !*ip)
+		return;
+	if (valid_ip(ip, NULL))
+		*(const char **)target = ip;
+	else
+		decode_warn(d, value, NULL, "\"%s\" is no IP address, weft does not answer for it",
+			    ip);
 }
 
 static void decode_ip_mode(struct decoder *d, const struct node *value, void *target)
@@ -297,15 +346,16 @@ static void decode_ip_mode(struct decoder *d, const struct node *value, void *ta
 
 	if (!decode_string(d, value, &mode))
 		return;
-	if (!strcmp(mode, "Proxy"))
-		*(bool *)target = true;
-	else if (strcmp(mode, "VIP") != 0)
-		decode_expected(d, value, NULL, "VIP or Proxy");
+	*(bool *)target = strcmp(mode, "VIP") != 0;
+	if (*(bool *)target && strcmp(mode, "Proxy") != 0)
+		decode_warn(d, value, NULL,
+			    "\"%s\" is neither VIP nor Proxy, weft does not answer for the address",
+			    mode);
 }
 
 static const struct field ingress_fields[] = {
-	{ "ip", FIELD_STRING, .offset = offsetof(struct lb_ingress, ip),
-	  .check = check_ingress_ip },
+	{ "ip", FIELD_CUSTOM, .offset = offsetof(struct lb_ingress, ip),
+	  .decode = decode_ingress_ip },
 	{ "ipMode", FIELD_CUSTOM, .offset = offsetof(struct lb_ingress, proxied),
 	  .decode = decode_ip_mode },
 	{ 0 },

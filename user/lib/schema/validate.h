@@ -51,6 +51,8 @@ void validate_header_names(struct decoder *d, const struct node *value, const vo
 
 /* ---- subnets ---- */
 
+/* `text` as the API server takes it, the bits given. */
+bool valid_subnet(const char *text, struct cidr *out);
 /* `text`, which stands at `value`, as the API server takes it, the bits given. False after an
  * error. */
 bool decode_subnet(struct decoder *d, const struct node *value, const char *text, struct cidr *out);

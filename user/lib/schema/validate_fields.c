@@ -216,11 +216,16 @@ static const char *without_zeros(const char *text, char out[SUBNET_TEXT])
 	return out;
 }
 
-bool decode_subnet(struct decoder *d, const struct node *value, const char *text, struct cidr *out)
+bool valid_subnet(const char *text, struct cidr *out)
 {
 	char plain[SUBNET_TEXT];
 
-	if (strchr(text, '/') && parse_cidr(without_zeros(text, plain), out))
+	return strchr(text, '/') && parse_cidr(without_zeros(text, plain), out);
+}
+
+bool decode_subnet(struct decoder *d, const struct node *value, const char *text, struct cidr *out)
+{
+	if (valid_subnet(text, out))
 		return true;
 	decode_expected(d, value, NULL, "a subnet like 10.0.0.0/8 or fd00::/8");
 	return false;
