@@ -15,6 +15,7 @@
  *
  *	const struct service *table_service(tables_ref t, const struct service_key *key);
  *	const struct rule *table_rule(tables_ref t, __u32 index);
+ *	const struct admit *table_admit(tables_ref t, __u32 index);
  *	const struct route *table_route(tables_ref t, __u32 index);
  *	const struct dest *table_dest(tables_ref t, __u32 index);
  *	const struct cluster *table_cluster(tables_ref t, __u32 index);
@@ -115,10 +116,11 @@ static long try_admission(__u32 i, void *ctx)
 {
 	struct admission *s = ctx;
 	const struct rule *rule = table_rule(tables_of(s->q), s->first + i);
+	const struct admit *admit = rule ? table_admit(tables_of(s->q), rule->route) : NULL;
 
-	if (!rule)
+	if (!admit)
 		return 1;
-	if (!addr_is_within(&s->q->client, &rule->from, &rule->mask))
+	if (!addr_is_within(&s->q->client, &admit->from, &admit->mask))
 		return 0;
 	s->hit = 1;
 	return 1;

@@ -305,6 +305,7 @@ struct table_types {
 	struct service_key service_key;
 	struct service service;
 	struct rule rule;
+	struct admit admit;
 	struct route route;
 	struct dest dest;
 	struct cluster cluster;
@@ -346,6 +347,22 @@ struct {
 			__type(value, struct rule);
 		});
 } gen_rules SEC(".maps");
+
+/* The addresses that a RULE_ADMIT is about. */
+struct {
+	__uint(type, BPF_MAP_TYPE_ARRAY_OF_MAPS);
+	__uint(max_entries, GENERATION_SLOTS);
+	__type(key, __u32);
+	__uint(pinning, LIBBPF_PIN_BY_NAME);
+	__array(
+		values, struct {
+			__uint(type, BPF_MAP_TYPE_ARRAY);
+			__uint(map_flags, BPF_F_INNER_MAP | BPF_F_MMAPABLE);
+			__uint(max_entries, 1);
+			__type(key, __u32);
+			__type(value, struct admit);
+		});
+} gen_admits SEC(".maps");
 
 /* What a rule leads to. */
 struct {

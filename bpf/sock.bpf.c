@@ -312,16 +312,22 @@ static __noinline int steer_socket(struct bpf_sock_addr *ctx, const struct quest
 	return reason;
 }
 
-/* The endpoint is the node's own, on a port that a Gateway or NodePort has there: tc would decide a
- * second time what this socket sends. */
-static __always_inline int is_node_service(const struct verdict *v, int mapped)
+/* The endpoint is where a Service has an address, too, such as an external one, or the node's own
+ * on a port that a Gateway or NodePort has there: tc would decide a second time what this socket
+ * sends. */
+static __always_inline int is_called_there(const struct verdict *v, int mapped)
 {
-	struct service_key key = { .port = v->port, .scope = SCOPE_NODE };
+	struct service_key key = { .addr = v->addr, .port = v->port, .scope = SCOPE_MESH };
 
+	if (table_service(v->generation, &key))
+		return 1;
 	if (!bpf_map_lookup_elem(&node_addrs, &v->addr))
 		return 0;
+	key.scope = SCOPE_NODE;
 	if (mapped)
 		addr_from_ip4(&key.addr, 0);
+	else
+		__builtin_memset(&key.addr, 0, sizeof(key.addr));
 	return table_service(v->generation, &key) != NULL;
 }
 
@@ -393,7 +399,7 @@ static __always_inline int on_connect(struct bpf_sock_addr *ctx, int ip4)
 			count_reason(v.reason);
 		return ALLOW;
 	}
-	if (is_node_service(&v, mapped))
+	if (is_called_there(&v, mapped))
 		return ALLOW;
 	if (ctx->sk->src_port && !avoid_taken(ctx, &q.client, &v))
 		return ALLOW; /* tc gives its packets another port */

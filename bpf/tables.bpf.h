@@ -49,6 +49,11 @@ static __always_inline const struct rule *table_rule(tables_ref generation, __u3
 	return table_lookup(&gen_rules, generation, &index);
 }
 
+static __always_inline const struct admit *table_admit(tables_ref generation, __u32 index)
+{
+	return table_lookup(&gen_admits, generation, &index);
+}
+
 static __always_inline const struct route *table_route(tables_ref generation, __u32 index)
 {
 	return table_lookup(&gen_routes, generation, &index);

@@ -72,13 +72,16 @@ enum rule_action {
 struct rule {
 	__u32 ns;	/* client's namespace (struct source.ns); 0: any */
 	__u32 selector; /* sourceLabels, a selector of gen_selected; 0: any */
-	__u32 route;	/* index into gen_routes */
+	__u32 route;	/* index into gen_routes, or into gen_admits for RULE_ADMIT */
 	__u8 action;	/* enum rule_action */
 	__u8 pad[3];
-	/* Of RULE_ADMIT: the caller's address is `from` in the bits of `mask`. */
+};
+_Static_assert(sizeof(struct rule) == 16, "gen_rules of earlier versions has such rows");
+
+/* gen_admits: the caller's address is `from` in the bits of `mask`. */
+struct admit {
 	struct addr from, mask;
 };
-_Static_assert(sizeof(struct rule) == 48, "rule has no holes");
 
 /* gen_routes */
 struct route {

@@ -10,7 +10,7 @@ import subprocess
 import sys
 
 DIR = sys.argv[1]
-ACTIONS = ("route", "pass", "refuse", "proxy")
+ACTIONS = ("route", "pass", "refuse", "proxy", "admit")
 
 
 def bpftool(*arguments):
@@ -60,7 +60,7 @@ def names(name):
 
 SLOT = pinned("generation")[0][1] % 4
 CLUSTER, ROUTE = names("clusters"), names("routes")
-ARRAY = {name: dict(table(name)) for name in ("rules", "routes", "dests", "clusters", "endpoints")}
+ARRAY = {name: dict(table(name)) for name in ("rules", "admits", "routes", "dests", "clusters", "endpoints")}
 SOURCES = [(address(key), value) for key, value in table("sources")]
 SELECTED = {(key["workload"], key["selector"]) for key, _ in table("selected")}
 
@@ -93,7 +93,12 @@ def route(at):
 def rule(at):
     row = ARRAY["rules"][at]
     action = ACTIONS[row["action"]]
-    return {"who": who(row["ns"], row["selector"]), "action": action, **({"route": route(row["route"])} if action == "route" else {})}
+    what = {"who": who(row["ns"], row["selector"]), "action": action}
+    if action == "route":
+        what["route"] = route(row["route"])
+    if action == "admit":
+        what["from"] = [address(ARRAY["admits"][row["route"]][part]) for part in ("from", "mask")]
+    return what
 
 
 def services():

@@ -49,6 +49,7 @@ done
 echo_start one 9000 one
 echo_start far 9000 far
 echo_start balancer 9000 balancer
+echo_start node 9107 node
 http_echo_start one 8080 one
 weftd_start --node-name here --enrol labelled
 
@@ -65,6 +66,9 @@ weftd_start --node-name here --enrol labelled
 	rules_subsets echo "v1 v2"
 	rules_weights echo v1
 	PROTOCOL=http rules_routes web "- {route: [{destination: {host: web}}], headers: {response: {set: {x-by: rule}}}}"
+	# called at the node's own address, as its endpoint is: a process of the node
+	rules_elsewhere own 17 9107 "$(addr 4 node)" "$(addr 6 node)" 9107 |
+		sed "s/^  clusterIP:.*/&\n  externalIPs: [$(addr 4 node), \"$(addr 6 node)\"]/"
 	PROTOCOL=http rules_gateway door 80
 	PROTOCOL=http rules_routes "*" "- {route: [{destination: {host: web}}], headers: {response: {set: {x-by: door}}}}" door
 	rules_gateway tcp-door 31400
@@ -117,6 +121,9 @@ for way in $(ways); do
 		row "IPv$family: $way: a pod, Local is for callers from outside" "$(words client "$(lb $family 12)" 9000)" '["far"]'
 		row "IPv$family: $way: a pod, by a NodePort" "$(words client "$(addr $family node)" 30010)" '["far","one"]'
 		row "IPv$family: $way: a pod, by a NodePort, Local is for callers from outside" "$(words client "$(addr $family node)" 30012)" '["far"]'
+		before=$(cluster_stat '' upstream_cx_total own 9107)
+		row "IPv$family: $way: a pod, to a process of the node that has the external IP" "$(words client "$(vip $family 17)" 9107)" '["node"]'
+		row "IPv$family: $way: which is decided once" "$(($(cluster_stat '' upstream_cx_total own 9107) - before))" 20
 		row "IPv$family: $way: a pod, to a balancer that is a proxy" "$(words client "$(lb $family 110)" 9000)" '["balancer"]'
 		case $way in
 		inside) want='{"ECONNREFUSED":1}' ;;

@@ -71,14 +71,28 @@ expect_eq "a reason that is what it was goes on" "$(reason overflow)" 5
 expect_eq "a reason that another version had there is gone" "$(reason of_old)" null
 expect_eq "the one that is there now begins at 0" "$(reason no_cluster)" 0
 
-# ---- what holds connections or names, beside a map of counters ----
+# ---- what holds connections, names or rules, beside a map of counters ----
+
+# of_old MAP: one in another form, where it is pinned
+of_old() {
+	local at="$TMP/bpf/kept/table"
+	case $1 in
+	gen_*)
+		bpftool map create "$at" type array key 4 value 48 entries 1 name table
+		bpftool map create "$(pin_of "$1")" type array_of_maps key 4 value 4 entries 4 name "$1" inner_map pinned "$at"
+		bpftool map update pinned "$(pin_of "$1")" key 2 0 0 0 value pinned "$at"
+		rm "$at"
+		;;
+	*) bpftool map create "$(pin_of "$1")" type hash key 4 value 8 entries 64 name "$1" flags 1 ;;
+	esac
+}
 
 weftd_stop
 cp "$TMP/weftd.log" "$TMP/before"
 mkdir "$TMP/bpf/kept"
-for map in conns clusters endpoints; do
+for map in conns clusters endpoints gen_rules; do
 	mv "$(pin_of $map)" "$TMP/bpf/kept/"
-	bpftool map create "$(pin_of $map)" type hash key 4 value 8 entries 64 name $map flags 1
+	of_old $map
 	older http_clusters 96 0
 	mine=$(id_of http_clusters)
 	status=0

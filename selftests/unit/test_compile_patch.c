@@ -494,6 +494,7 @@ static void same_tables(const struct tables *a, const struct tables *b, size_t s
 	SAME_ROWS(services);
 	SAME_ROWS(unaddressed);
 	SAME_ROWS(rules);
+	SAME_ROWS(admits);
 	SAME_ROWS(routes);
 	SAME_ROWS(dests);
 	same_clusters(a, b, step);

@@ -11,6 +11,7 @@ static struct service_entry services[] = {
 	{ .key = { .ns = 2, .port = 81 }, .value = { .id = 8, .rule_count = 2 } },
 };
 static struct rule rules[] = { { .ns = 1, .route = 3 }, { .ns = 2, .route = 4 } };
+static struct admit admits[] = { { .mask = { { 0xff } } }, { .mask = { { 0xfe } } } };
 static struct cluster clusters[] = { { .id = 1, .ep_count = 2 } };
 static struct endpoint endpoints[] = { { .id = 1 }, { .id = 2 }, { .id = 3 } };
 static struct selected_key selected[] = { { 1, 1 }, { 2, 1 } };
@@ -23,6 +24,8 @@ static struct tables tables(void)
 	t.services.count = 2;
 	t.rules.items = rules;
 	t.rules.count = 2;
+	t.admits.items = admits;
+	t.admits.count = 2;
 	t.clusters.items = clusters;
 	t.clusters.count = 1;
 	t.endpoints.items = endpoints;
@@ -57,12 +60,16 @@ Test(kernel_rows, arrays_are_values_alone)
 	cr_expect_eq(r.count, 2);
 	cr_expect_eq(r.values, rules);
 	rows_free(&r);
+	cr_assert_eq(rows_open(&r, &t, MAP_GEN_ADMITS), 0);
+	cr_expect_eq(r.values, admits);
+	rows_free(&r);
 	cr_expect_eq(rows_open(&r, &t, MAP_CONNS), -EINVAL);
 }
 
 Test(kernel_rows, a_map_serves_other_tables_with_the_same_rows)
 {
 	struct rule same[2], other[2];
+	struct admit admitted[2] = { admits[0] };
 	struct tables a = tables(), b = tables();
 
 	memcpy(same, rules, sizeof(same));
@@ -74,6 +81,8 @@ Test(kernel_rows, a_map_serves_other_tables_with_the_same_rows)
 	b.rules.items = other;
 	cr_expect_not(rows_same(&a, &b, MAP_GEN_RULES));
 	cr_expect(rows_same(&a, &b, MAP_GEN_SERVICES));
+	b.admits.items = admitted;
+	cr_expect_not(rows_same(&a, &b, MAP_GEN_ADMITS));
 	b.endpoints.count++; /* behind those that are shared */
 	cr_expect_not(rows_same(&a, &b, MAP_GEN_ENDPOINTS));
 	cr_expect_not(rows_same(&a, &b, MAP_GEN_SOURCES));

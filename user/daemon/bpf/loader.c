@@ -13,6 +13,7 @@
 #include "lib/base/cleanup.h"
 #include "lib/base/log.h"
 #include "daemon/bpf/pin.h"
+#include "weft/service.h"
 #include "sock.skel.h"
 #include "socks.skel.h"
 #include "sweep.skel.h"
@@ -43,6 +44,7 @@ static const char *const map_names[MAP_MAX] = {
 	[MAP_HTTP_ROUTES] = "http_routes",
 	[MAP_GEN_SERVICES] = "gen_services",
 	[MAP_GEN_RULES] = "gen_rules",
+	[MAP_GEN_ADMITS] = "gen_admits",
 	[MAP_GEN_ROUTES] = "gen_routes",
 	[MAP_GEN_DESTS] = "gen_dests",
 	[MAP_GEN_CLUSTERS] = "gen_clusters",
@@ -127,28 +129,72 @@ static void raise_memlock(void)
 	setrlimit(RLIMIT_MEMLOCK, &unlimited);
 }
 
-static int pinned_info(const char *dir, const char *name, struct bpf_map_info *info)
+static int map_info(int fd, struct bpf_map_info *info)
+{
+	__u32 len = sizeof(*info);
+
+	memset(info, 0, sizeof(*info));
+	return bpf_obj_get_info_by_fd(fd, info, &len) ? -errno : 0;
+}
+
+/* Any table that is in an outer map: the kernel takes none of another layout. -ENOENT if it is
+ * empty. */
+static int table_info(int outer, struct bpf_map_info *info)
+{
+	for (__u32 slot = 0; slot < GENERATION_SLOTS; slot++) {
+		_cleanup_close_ int fd = -1;
+		__u32 id;
+
+		if (bpf_map_lookup_elem(outer, &slot, &id))
+			continue;
+		fd = bpf_map_get_fd_by_id(id);
+		if (fd >= 0)
+			return map_info(fd, info);
+		if (errno != ENOENT)
+			return -errno;
+	}
+	return -ENOENT;
+}
+
+/* What is known of a pin. */
+struct pinned {
+	struct bpf_map_info map;
+	struct bpf_map_info table; /* of an outer map; of type 0 if it is empty */
+};
+
+static int pinned_info(const char *dir, const struct bpf_map *m, struct pinned *out)
 {
 	_cleanup_close_ int fd = -1;
-	__u32 len = sizeof(*info);
 	struct pin_path path;
-	int r = pin_path(&path, dir, NULL, name);
+	int r = pin_path(&path, dir, NULL, bpf_map__name(m));
 
 	if (r)
 		return r;
 	fd = bpf_obj_get(path.s);
 	if (fd < 0)
 		return -errno;
-	memset(info, 0, sizeof(*info));
-	return bpf_obj_get_info_by_fd(fd, info, &len) ? -errno : 0;
+	memset(&out->table, 0, sizeof(out->table));
+	r = map_info(fd, &out->map);
+	if (r || out->map.type != BPF_MAP_TYPE_ARRAY_OF_MAPS)
+		return r;
+	r = table_info(fd, &out->table);
+	return r == -ENOENT ? 0 : r;
 }
 
-static bool same_layout(const struct bpf_map *m, const struct bpf_map_info *info)
+static bool same_rows(const struct bpf_map *m, const struct bpf_map_info *info)
 {
 	return info->type == bpf_map__type(m) && info->key_size == bpf_map__key_size(m) &&
-	       info->value_size == bpf_map__value_size(m) &&
-	       info->map_flags == bpf_map__map_flags(m) &&
-	       info->max_entries == bpf_map__max_entries(m);
+	       info->value_size == bpf_map__value_size(m);
+}
+
+/* Tables may be memory, or not (daemon/datapath/publish_inner.h): their flags say nothing. */
+static bool same_layout(struct bpf_map *m, const struct pinned *there)
+{
+	const struct bpf_map *table = bpf_map__inner_map(m);
+
+	return same_rows(m, &there->map) && there->map.map_flags == bpf_map__map_flags(m) &&
+	       there->map.max_entries == bpf_map__max_entries(m) &&
+	       (!table || !there->table.type || same_rows(table, &there->table));
 }
 
 /* A table that is there keeps its size: connections are in it. `wanted`: 0 for whatever it is. */
@@ -205,19 +251,19 @@ static int refuse(const struct bpf_map *m, const char *dir)
  * or -errno after having logged. */
 static int fit(struct bpf_map *m, const char *dir, unsigned max_connections)
 {
-	struct bpf_map_info info;
-	int r = bpf_map__is_internal(m) ? -ENOENT : pinned_info(dir, bpf_map__name(m), &info);
+	struct pinned there;
+	int r = bpf_map__is_internal(m) ? -ENOENT : pinned_info(dir, m, &there);
 
 	if (r == -ENOENT)
 		return 0;
 	if (r)
 		return log_err(r, "open the pinned map %s/%s", dir, bpf_map__name(m));
 	if (!strcmp(bpf_map__name(m), map_names[MAP_CONNS])) {
-		r = keep_size(m, &info, max_connections, dir);
+		r = keep_size(m, &there.map, max_connections, dir);
 		if (r)
 			return r;
 	}
-	if (same_layout(m, &info))
+	if (same_layout(m, &there))
 		return 0;
 	return may_begin_anew(m) ? 1 : refuse(m, dir);
 }

@@ -35,6 +35,7 @@ enum map_id {
 	MAP_HTTP_ROUTES,
 	MAP_GEN_SERVICES, /* the tables of a generation, up to the end */
 	MAP_GEN_RULES,
+	MAP_GEN_ADMITS,
 	MAP_GEN_ROUTES,
 	MAP_GEN_DESTS,
 	MAP_GEN_CLUSTERS,

@@ -28,6 +28,8 @@ bool rows_same(const struct tables *a, const struct tables *b, enum map_id map)
 		return SAME(services);
 	case MAP_GEN_RULES:
 		return SAME(rules);
+	case MAP_GEN_ADMITS:
+		return SAME(admits);
 	case MAP_GEN_ROUTES:
 		return SAME(routes);
 	case MAP_GEN_DESTS:
@@ -101,6 +103,8 @@ int rows_open(struct rows *r, const struct tables *t, enum map_id map)
 		return of_services(r, t);
 	case MAP_GEN_RULES:
 		return of_array(r, t->rules.items, t->rules.count);
+	case MAP_GEN_ADMITS:
+		return of_array(r, t->admits.items, t->admits.count);
 	case MAP_GEN_ROUTES:
 		return of_array(r, t->routes.items, t->routes.count);
 	case MAP_GEN_DESTS:

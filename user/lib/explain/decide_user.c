@@ -43,6 +43,11 @@ static const struct rule *table_rule(tables_ref a, __u32 i)
 	return i < a->t->rules.count ? &a->t->rules.items[i] : NULL;
 }
 
+static const struct admit *table_admit(tables_ref a, __u32 i)
+{
+	return i < a->t->admits.count ? &a->t->admits.items[i] : NULL;
+}
+
 static const struct route *table_route(tables_ref a, __u32 i)
 {
 	return i < a->t->routes.count ? &a->t->routes.items[i] : NULL;

@@ -353,8 +353,8 @@ static int admit(struct mesh *mesh, struct l4_plan *p, const struct object *serv
 	if (!rule)
 		return -ENOMEM;
 	rule->rule.action = RULE_ADMIT;
-	rule->rule.from = range->addr;
-	rule->rule.mask = mask_of(range->prefix);
+	rule->admit.from = range->addr;
+	rule->admit.mask = mask_of(range->prefix);
 	rule->origin = origin_of(service, "", service->pos);
 	rule->origin.conditions = range_text(mesh, range);
 	return rule->origin.conditions ? 0 : -ENOMEM;
@@ -563,6 +563,25 @@ static int write_route(struct mesh *mesh, struct plan_route *p)
 	return *name ? 0 : -ENOMEM;
 }
 
+/* What the rule's `route` says. */
+static int write_aim(struct mesh *mesh, struct plan_rule *from, __u32 *index)
+{
+	struct admit *admit;
+
+	if (from->rule.action == RULE_ADMIT) {
+		admit = table_push(&mesh->t->admits);
+		if (!admit)
+			return -ENOMEM;
+		*admit = from->admit;
+		*index = mesh->t->admits.count - 1;
+	} else if (from->rule.action == RULE_ROUTE) {
+		if (write_route(mesh, from->route))
+			return -ENOMEM;
+		*index = from->route->index;
+	}
+	return 0;
+}
+
 int plan_write(struct mesh *mesh, struct l4_plan *p, struct service *s)
 {
 	size_t i;
@@ -578,11 +597,8 @@ int plan_write(struct mesh *mesh, struct l4_plan *p, struct service *s)
 			return -ENOMEM;
 		*rule = from->rule;
 		*origin = from->origin;
-		if (rule->action != RULE_ROUTE)
-			continue;
-		if (write_route(mesh, from->route))
+		if (write_aim(mesh, from, &rule->route))
 			return -ENOMEM;
-		rule->route = from->route->index;
 	}
 	return 0;
 }

@@ -32,7 +32,8 @@ struct plan_route {
 };
 
 struct plan_rule {
-	struct rule rule; /* without `route` */
+	struct rule rule;   /* without `route` */
+	struct admit admit; /* of RULE_ADMIT */
 	struct plan_route *route;
 	struct rule_origin origin;
 };

@@ -208,14 +208,23 @@ static bool is_steered(const struct host *h)
 	       !h->service->service.internal_local;
 }
 
+static void note_address(struct mesh *mesh, struct host *h, const struct addr *addr)
+{
+	const char *copy = pool_copy(&mesh->pool, (const char *)addr->b, sizeof(addr->b));
+	void **at = copy ? bytemap_at(&mesh->addresses, copy, sizeof(addr->b)) : NULL;
+
+	if (at)
+		*at = h;
+	else
+		mesh->nomem = true;
+}
+
 /* An error if the address is another Service's. `index`: among the Service's cluster IPs. */
 static void claim_address(struct mesh *mesh, struct host *h, const struct addr *addr, size_t index)
 {
 	const struct object *o = h->service;
 	struct host *other = bytemap_get(&mesh->addresses, addr->b, sizeof(addr->b));
 	char text[ADDR_TEXT_MAX], at_text[PLACE_MAX];
-	const char *copy;
-	void **at;
 
 	if (other == h)
 		return;
@@ -229,12 +238,28 @@ static void claim_address(struct mesh *mesh, struct host *h, const struct addr *
 				      other->service->pos));
 		return;
 	}
-	copy = pool_copy(&mesh->pool, (const char *)addr->b, sizeof(addr->b));
-	at = copy ? bytemap_at(&mesh->addresses, copy, sizeof(addr->b)) : NULL;
-	if (at)
-		*at = h;
-	else
-		mesh->nomem = true;
+	note_address(mesh, h, addr);
+}
+
+/* A Service that is not steered keeps others from its addresses, where none has them yet. */
+static void reserve_address(struct mesh *mesh, struct host *h, const struct addr *addr)
+{
+	if (!bytemap_get(&mesh->addresses, addr->b, sizeof(addr->b)))
+		note_address(mesh, h, addr);
+}
+
+static void reserve_addresses(struct mesh *mesh)
+{
+	struct addr addr;
+
+	for (size_t i = 0; i < mesh->services.count; i++) {
+		struct host *h = &mesh->host_list[i];
+		const struct service_spec *s = &mesh->services.items[i]->service;
+
+		for (size_t k = 0; h->name && s->internal_local && k < s->cluster_ips.count; k++)
+			if (!addr_parse(s->cluster_ips.items[k], &addr))
+				reserve_address(mesh, h, &addr);
+	}
 }
 
 static void claim_addresses(struct mesh *mesh)
@@ -389,6 +414,7 @@ int l4_compile(struct mesh *mesh)
 	int r;
 
 	claim_addresses(mesh);
+	reserve_addresses(mesh);
 	r = compile_gateways(mesh);
 	for (i = 0; i < mesh->services.count && !r; i++)
 		r = compile_service(mesh, &mesh->host_list[i]);

@@ -249,6 +249,17 @@ static struct plan_cluster *cluster_alike(const struct plan_cluster *like, const
 	return NULL;
 }
 
+static const char *direction_of(const struct plan_cluster *c)
+{
+	return c->outside ? "outside" : "outbound";
+}
+
+/* No DestinationRule names subsets for callers from outside. */
+static const char *subset_of(const struct plan_cluster *c)
+{
+	return c->local ? "local" : c->subset;
+}
+
 static size_t name_in(char out[CLUSTER_NAME_MAX], const char *direction, const char *host,
 		      unsigned port, const char *subset)
 {
@@ -272,7 +283,7 @@ static struct plan_cluster *cluster_keep(struct mesh *mesh, const struct plan_cl
 
 	if (!c)
 		return NULL;
-	name_in(text, from->outside ? "outside" : "outbound", from->host, from->port, from->subset);
+	name_in(text, direction_of(from), from->host, from->port, subset_of(from));
 	*c = *from;
 	c->values.id = registry_id(mesh->registry, REG_CLUSTER, text);
 	c->name = registry_name(mesh->registry, REG_CLUSTER, c->values.id);

@@ -41,8 +41,8 @@ const struct subset *view_subset(const struct view *v, const char *name);
  * NULL. */
 struct traffic_policy view_policy(const struct view *v, unsigned port, const struct subset *subset);
 
-/* "outbound|PORT|SUBSET|HOST", of callers from outside "outside|PORT||HOST"; cut if need be: the
- * checks refuse what doesn't fit. Returns its length uncut. */
+/* "outbound|PORT|SUBSET|HOST"; cut if need be: the checks refuse what doesn't fit. Returns its
+ * length uncut. */
 size_t cluster_name(char out[CLUSTER_NAME_MAX], const char *host, unsigned port,
 		    const char *subset);
 /*
@@ -53,8 +53,8 @@ struct plan_cluster *cluster_known(struct mesh *mesh, struct mesh_port *sp, cons
 				   enum family family, struct view *view);
 struct plan_cluster *cluster_unknown(struct mesh *mesh, const char *host, unsigned port,
 				     const char *subset);
-/* That of callers from outside; `local`: with the endpoints of this node alone. Counted together,
- * apart from that of the mesh. NULL when out of memory. */
+/* That of callers from outside, "outside|PORT||HOST", or with the endpoints of this node alone,
+ * "outside|PORT|local|HOST". Counted apart from that of the mesh. NULL when out of memory. */
 struct plan_cluster *cluster_outside(struct mesh *mesh, struct mesh_port *sp, enum family family,
 				     bool local);
 /* Gives the cluster of a port its members anew. 0 or -ENOMEM. */

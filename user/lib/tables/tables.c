@@ -38,6 +38,7 @@ static void rules_free(struct tables *t)
 	free(t->unaddressed.items);
 	free(t->rules.items);
 	free(t->rule_origins.items);
+	free(t->admits.items);
 	free(t->routes.items);
 	free(t->dests.items);
 	free(t->route_names.items);
@@ -277,7 +278,7 @@ static bool sources_same(const struct tables *a, const struct tables *b)
 
 bool tables_same(const struct tables *a, const struct tables *b)
 {
-	return SAME(services) && SAME(rules) && SAME(routes) && SAME(dests) &&
+	return SAME(services) && SAME(rules) && SAME(admits) && SAME(routes) && SAME(dests) &&
 	       clusters_same(a, b) && SAME(selected) && SAME(route_names) && SAME(cluster_names) &&
 	       sources_same(a, b) && a->min_timeout_ms == b->min_timeout_ms &&
 	       !a->http == !b->http && (!a->http || http_snapshot_same(a->http, b->http));

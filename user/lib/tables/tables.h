@@ -107,6 +107,7 @@ struct tables {
 	TABLE(struct service_origin) unaddressed_origins;
 	TABLE(struct rule) rules;
 	TABLE(struct rule_origin) rule_origins; /* parallel to rules */
+	TABLE(struct admit) admits;
 	TABLE(struct route) routes;
 	TABLE(struct dest) dests;
 	TABLE(struct cluster) clusters;
