@@ -86,8 +86,7 @@ Test(compile_memory, a_change_of_a_pod_leaves_nothing_behind)
 
 		if (i == BEGIN)
 			begin = __sanitizer_get_current_allocated_bytes();
-		cr_assert_eq(compile_patch(&index, &change, 1, COMPILE_HTTP_NEEDED, tables,
-					   &next),
+		cr_assert_eq(compile_patch(&index, &change, 1, COMPILE_HTTP_NEEDED, tables, &next),
 			     0);
 		cr_assert_eq(next->clusters.items[0].ep_count, MANY_PODS - 1 + i % 2);
 		tables_free(tables);
