@@ -178,17 +178,20 @@ static struct object *random_service(struct cluster_model *m)
 		"", "", "externalIPs: [192.0.2.1], ",
 		"externalIPs: [192.0.2.2], externalTrafficPolicy: Local, ", NULL
 	};
-	char ip[64] = "";
+	char ip[64] = "", node_port[64] = "";
 
 	if (chance(m, 92))
 		snprintf(ip, sizeof(ip), "clusterIP: 10.1.%u.%u, ", ns[0] - 'a',
 			 chance(m, 97) ? n : pick(m, NAMES_MAX));
+	if (chance(m, 25))
+		snprintf(node_port, sizeof(node_port), ", nodePort: %u",
+			 31000 + 100 * (ns[0] - 'a') + n);
 	return parsed(
 		"apiVersion: v1\nkind: Service\nmetadata: {name: s%u, namespace: %s}\nspec: "
-		"{%s%sselector: {app: s%u}, publishNotReadyAddresses: %s, ports: [{name: x, port: "
-		"80}%s]}\n",
-		n, ns, ip, one_of(m, outside), n, chance(m, 10) ? "true" : "false",
-		one_of(m, http));
+		"{%s%s%sselector: {app: s%u}, publishNotReadyAddresses: %s, ports: [{name: x, "
+		"port: 80%s}%s]}\n",
+		n, ns, ip, one_of(m, outside), *node_port ? "type: NodePort, " : "", n,
+		chance(m, 10) ? "true" : "false", node_port, one_of(m, http));
 }
 
 static const char *const exports[] = {

@@ -88,7 +88,7 @@ static int compare_callers(struct publication *p)
 }
 
 /* The clusters are the same then, and new rows of endpoints are those of no cluster in any
- * generation that may still be read. */
+ * generation that may still be read: ranges are never shared by generations whose rows are not. */
 static void compare_ranges(struct publication *p)
 {
 	const struct inner *clusters = &p->last->table[MAP_GEN_CLUSTERS];
@@ -111,6 +111,7 @@ static int compare(struct publication *p)
 	if (!p->ranges_in_place) {
 		compare_table(p, MAP_GEN_CLUSTERS);
 		compare_table(p, MAP_GEN_ENDPOINTS);
+		p->anew[MAP_GEN_CLUSTERS] |= p->anew[MAP_GEN_ENDPOINTS];
 	}
 	p->http_anew = p->tables->http && !is_last(p, TABLES_HTTP) && !p->tables->http_patched;
 	r = compare_callers(p);
@@ -279,7 +280,8 @@ static void list_counters(struct publication *p, struct jobs *jobs)
 	const bool *anew = p->anew, http = p->http_anew;
 	bool destinations = anew[MAP_GEN_ROUTES] || anew[MAP_GEN_DESTS] || anew[MAP_GEN_CLUSTERS];
 
-	if (anew[MAP_GEN_ENDPOINTS] || http)
+	/* Rows of no cluster had lost their counters, and may be a cluster's again. */
+	if (anew[MAP_GEN_CLUSTERS] || http)
 		add_job(jobs, p, add_endpoints);
 	else if (p->tables->touched.count)
 		add_job(jobs, p, add_touched);

@@ -48,7 +48,7 @@ static int write_workloads(struct mesh *mesh, struct tables *from)
 	int r = 0;
 
 	if (from && same_selectors(mesh->t, from)) {
-		tables_join(mesh->t, from, TABLES_SOURCES);
+		tables_join_sources(mesh->t, from);
 		return 0;
 	}
 	if (from)

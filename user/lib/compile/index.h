@@ -2,7 +2,7 @@
 #ifndef WEFT_LIB_COMPILE_INDEX_H
 #define WEFT_LIB_COMPILE_INDEX_H
 /*
- * What compile.c and patch.c share.
+ * What compile.c, patch.c and rules.c share.
  */
 #include "lib/compile/compile.h"
 #include "lib/mesh/mesh.h"

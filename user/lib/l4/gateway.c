@@ -276,6 +276,7 @@ int compile_gateways(struct mesh *mesh)
 	size_t i, k;
 	int r = 0;
 
+	mesh->node_ports = NULL;
 	if (!mesh->gateways.count)
 		return 0;
 	ports = pool_alloc(&mesh->pool, sizeof(*ports));

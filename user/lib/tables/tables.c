@@ -140,22 +140,13 @@ void tables_part(struct tables *t, enum tables_group group)
 	}
 }
 
-void tables_join(struct tables *t, struct tables *from, enum tables_group group)
+void tables_join_sources(struct tables *t, struct tables *from)
 {
-	t->users[group] = 0;
-	t->owner[group] = from->owner[group];
-	t->owner[group]->users[group]++;
-	if (group == TABLES_CLUSTERS) {
-		memcpy(&t->clusters, &from->clusters, sizeof(t->clusters));
-	} else if (group == TABLES_ENDPOINTS) {
-		memcpy(&t->endpoints, &from->endpoints, sizeof(t->endpoints));
-		memcpy(&t->endpoint_names, &from->endpoint_names, sizeof(t->endpoint_names));
-	} else if (group == TABLES_HTTP) {
-		t->http = from->http;
-	} else {
-		memcpy(&t->sources, &from->sources, sizeof(t->sources));
-		memcpy(&t->selected, &from->selected, sizeof(t->selected));
-	}
+	t->users[TABLES_SOURCES] = 0;
+	t->owner[TABLES_SOURCES] = from->owner[TABLES_SOURCES];
+	t->owner[TABLES_SOURCES]->users[TABLES_SOURCES]++;
+	memcpy(&t->sources, &from->sources, sizeof(t->sources));
+	memcpy(&t->selected, &from->selected, sizeof(t->selected));
 }
 
 /* ---- room for more endpoints ---- */

@@ -134,7 +134,7 @@ void tables_free(struct tables *t);
 /* Tables that share every group of `from`. NULL when out of memory. */
 struct tables *tables_sharing(struct tables *from);
 /* Leaves a group, not TABLES_RULES, to others that have it: it is empty, and the tables' own.
- * Nothing is ever added to what is shared. */
+ * Nothing but endpoints is ever added to what is shared. */
 void tables_part(struct tables *t, enum tables_group group);
 DEFINE_CLEANUP(struct tables *, tables_free);
 
@@ -145,8 +145,8 @@ const struct kvs *tables_selector(const struct tables *t, __u32 id);
 /* Puts the namespaces in order. */
 void tables_order_namespaces(struct tables *t);
 
-/* Shares a group of `from`, not TABLES_RULES, which is empty and the tables' own. */
-void tables_join(struct tables *t, struct tables *from, enum tables_group group);
+/* Shares TABLES_SOURCES of `from`, of which the tables have none. */
+void tables_join_sources(struct tables *t, struct tables *from);
 
 /* Gives new endpoints, which nothing shares yet, room for half as many again and some. 0 or
  * -ENOMEM. */
