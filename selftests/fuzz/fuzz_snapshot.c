@@ -241,7 +241,7 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 	router = router_interface(rules);
 	router_offer(rules, config);
 	router->turn(router);
-	if (!router_adopted(rules))
+	if (!config_wait(config, 1, 0))
 		ask_all(router);
 	router_free(rules);
 	config_unref(config);

@@ -26,9 +26,9 @@ static void offer(struct row_bench *b)
 	cr_assert_eq(write(fd, bytes, bytes->size), (ssize_t)bytes->size);
 	cr_assert_eq(config_map(fd, &c), 0);
 	router_offer(b->rules, c);
-	config_unref(c);
 	router_interface(b->rules)->turn(router_interface(b->rules));
-	cr_assert_eq(router_adopted(b->rules), 0);
+	cr_assert_eq(config_wait(c, 1, 0), 0);
+	config_unref(c);
 }
 
 void row_bench_open(struct row_bench *b)

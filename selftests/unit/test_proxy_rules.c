@@ -5,8 +5,11 @@
  * test_http_route.c's.
  */
 #include <criterion/criterion.h>
+#include <errno.h>
+#include <pthread.h>
 #include <stdio.h>
 #include <string.h>
+#include <unistd.h>
 
 #include "test_proxy_rules_env.h"
 
@@ -26,11 +29,115 @@ Test(proxy_rules, without_rules_every_request_is_refused)
 Test(proxy_rules, a_damaged_snapshot_changes_nothing)
 {
 	rules_load(CLUSTER);
-	rules_offer(rules_file("nonsense", 8));
-	cr_expect_lt(router_adopted(rules_workers[0]), 0);
+	cr_expect_eq(rules_offer(rules_file("nonsense", 8)), -EBADMSG);
 	cr_expect_neq(ask(200), 0u);
-	rules_offer(rules_file(rules_snapshot, rules_snapshot_size));
-	cr_expect_eq(router_adopted(rules_workers[0]), 0);
+	cr_expect_eq(rules_offer(rules_file(rules_snapshot, rules_snapshot_size)), 0);
+}
+
+/* ---- a worker that takes its time ---- */
+
+static struct config *last_snapshot(void)
+{
+	int fd = rules_file(rules_snapshot, rules_snapshot_size);
+	struct config *c;
+
+	cr_assert_eq(config_map(fd, &c), 0);
+	close(fd);
+	return c;
+}
+
+/* That a worker waits for when it opens the snapshot: of a cluster with outlier detection. */
+static pthread_mutex_t *lock_of_outliers(void)
+{
+	struct http_snapshot *s;
+	struct cluster_state *cs = NULL;
+
+	cr_assert_eq(http_snapshot_open(rules_snapshot, rules_snapshot_size, &s), 0);
+	for (__u32 i = 0; i < hs_count(s, HS_CLUSTERS); i++)
+		if (hs_cluster(s, i)->outliers.given)
+			cs = shared_state_cluster(rules_state, hs_cluster(s, i)->id,
+						  http_span("known"));
+	http_snapshot_close(s);
+	cr_assert_not_null(cs);
+	return &cs->lock;
+}
+
+static void *one_turn(void *arg)
+{
+	struct router *r = router_interface(rules_workers[0]);
+
+	(void)arg;
+	r->turn(r);
+	return NULL;
+}
+
+/* With another endpoint than before: that it is known tells that the worker has begun. */
+static void wait_for_endpoints(size_t want)
+{
+	size_t endpoints = 0, outliers;
+
+	for (int ms = 0; ms < 20000 && endpoints < want; ms++) {
+		shared_state_count(rules_state, &endpoints, &outliers);
+		usleep(1000);
+	}
+	cr_assert_eq(endpoints, want);
+}
+
+/* The first one has none: its endpoints are known before the worker waits. */
+#define FIRST                                                                               \
+	"apiVersion: v1\nkind: Service\nmetadata: {name: a}\n"                              \
+	"spec: {clusterIP: 10.96.0.2, selector: {version: v1}, ports: [{name: http, port: " \
+	"80}]}\n---\n"
+#define SLOW POLICY "  trafficPolicy: {outlierDetection: {consecutive5xxErrors: 2}}\n"
+
+Test(proxy_rules, the_answer_to_one_offer_is_not_taken_for_that_to_the_next)
+{
+	struct config *slow, *next;
+	pthread_mutex_t *lock;
+	pthread_t worker;
+
+	rules_load(FIRST SERVICE POD(3, "v2") SLOW);
+	rules_compile(FIRST SERVICE POD(1, "v1") POD(3, "v2") SLOW);
+	slow = last_snapshot();
+	next = last_snapshot();
+	lock = lock_of_outliers();
+	pthread_mutex_lock(lock);
+	router_offer(rules_workers[0], slow);
+	cr_assert_eq(pthread_create(&worker, NULL, one_turn, NULL), 0);
+	wait_for_endpoints(2);
+	cr_expect_eq(config_wait(slow, 1, 10), -ETIMEDOUT);
+	router_offer(rules_workers[0], next);
+	pthread_mutex_unlock(lock);
+	pthread_join(worker, NULL);
+	cr_expect_eq(config_wait(slow, 1, 0), 0);
+	cr_expect_eq(config_wait(next, 1, 0), -ETIMEDOUT, "the worker has not even seen it");
+	one_turn(NULL);
+	cr_expect_eq(config_wait(next, 1, 0), 0);
+	config_unref(slow);
+	config_unref(next);
+}
+
+static void *answer_later(void *config)
+{
+	usleep(50 * 1000);
+	config_answer(config, 0);
+	usleep(50 * 1000);
+	config_answer(config, -EBADMSG);
+	return NULL;
+}
+
+Test(proxy_rules, an_offer_is_over_once_every_worker_has_answered)
+{
+	struct config *c;
+	pthread_t workers;
+
+	rules_load(CLUSTER);
+	c = last_snapshot();
+	cr_assert_eq(pthread_create(&workers, NULL, answer_later, c), 0);
+	cr_expect_eq(config_wait(c, 2, 20000), -EBADMSG);
+	pthread_join(workers, NULL);
+	cr_expect_eq(config_wait(c, 3, 10), -ETIMEDOUT);
+	config_unref(c);
 }
 
 Test(proxy_rules, a_request_goes_on_with_the_rules_it_began_with)

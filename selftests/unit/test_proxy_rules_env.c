@@ -71,17 +71,20 @@ int rules_file(const void *bytes, size_t size)
 	return fd;
 }
 
-void rules_offer(int fd)
+int rules_offer(int fd)
 {
 	struct config *c;
+	int r;
 
 	cr_assert_eq(config_map(fd, &c), 0);
 	for (int i = 0; i < WORKERS; i++) {
 		router_offer(rules_workers[i], c);
 		router_interface(rules_workers[i])->turn(router_interface(rules_workers[i]));
 	}
+	r = config_wait(c, WORKERS, 0);
 	config_unref(c);
 	close(fd);
+	return r;
 }
 
 static struct objects parse(const char *yaml)
@@ -95,7 +98,7 @@ static struct objects parse(const char *yaml)
 	return objects;
 }
 
-void rules_load(const char *yaml)
+void rules_compile(const char *yaml)
 {
 	struct errors errors = { 0 };
 	int r;
@@ -109,8 +112,12 @@ void rules_load(const char *yaml)
 	cr_assert_eq(r, 0, "%s", errors_text(&errors));
 	cr_assert_eq(http_snapshot_pack(tables->http, &rules_snapshot, &rules_snapshot_size), 0);
 	errors_free(&errors);
-	rules_offer(rules_file(rules_snapshot, rules_snapshot_size));
-	cr_assert_eq(router_adopted(rules_workers[0]), 0);
+}
+
+void rules_load(const char *yaml)
+{
+	rules_compile(yaml);
+	cr_assert_eq(rules_offer(rules_file(rules_snapshot, rules_snapshot_size)), 0);
 }
 
 /* Of the pod of that name; NULL in its place: it goes. */
@@ -152,13 +159,15 @@ int rules_patch_one(int worker, int fd)
 {
 	struct router *r = router_interface(rules_workers[worker]);
 	struct config *c;
+	int error;
 
 	cr_assert_eq(config_read_patch(fd, &c), 0);
 	router_offer(rules_workers[worker], c);
-	config_unref(c);
 	close(fd);
 	r->turn(r);
-	return router_adopted(rules_workers[worker]);
+	error = config_wait(c, 1, 0);
+	config_unref(c);
+	return error;
 }
 
 void rules_patch(const char *pods, const char *without)

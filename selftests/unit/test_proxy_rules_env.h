@@ -40,9 +40,11 @@ extern size_t rules_snapshot_size;
 
 /* A file with these bytes. */
 int rules_file(const void *bytes, size_t size);
-/* To all workers; closes it. */
-void rules_offer(int fd);
-/* Compiles them and offers them. The second time, ids stay what they were. */
+/* To all workers; closes it. How that went. */
+int rules_offer(int fd);
+/* Compiles them: rules_snapshot. The second time, ids stay what they were. */
+void rules_compile(const char *yaml);
+/* Likewise, and offers them. */
 void rules_load(const char *yaml);
 /* Adds pods to what was loaded, or puts them in the place of those of their names; `without`: one
  * that goes, or NULL. The workers get that as a patch. */

@@ -454,3 +454,51 @@ Test(supervisor_orders, now_and_then_all_of_it_is_handed_over)
 	cr_expect_leq(most, 256u);
 	http_snapshot_close(last);
 }
+
+/* ---- requests ---- */
+
+/* Of the sanitizer: bytes that are allocated and not freed. */
+size_t __sanitizer_get_current_allocated_bytes(void);
+
+static void note_requests(void *arg, int r, const struct supervisor_request *rows, size_t n)
+{
+	(void)rows;
+	cr_expect_eq(arg, &s);
+	cr_expect_eq(n, 0u);
+	note_result(NULL, r);
+}
+
+Test(supervisor_orders, one_that_asks_for_requests_is_answered_even_at_the_end)
+{
+	size_t before;
+
+	runs();
+	before = __sanitizer_get_current_allocated_bytes();
+	supervisor_requests(&s, note_requests, &s);
+	supervisor_requests(&s, note_requests, &s);
+	cr_expect_eq(next_order(NULL).type, PROXY_REQUESTS);
+	cr_expect_eq(count, 0);
+	orders_free(&s);
+	cr_assert_eq(count, 2);
+	cr_expect_eq(results[0], -ECANCELED);
+	cr_expect_eq(results[1], -ECANCELED);
+	cr_expect_null(s.orders);
+	cr_expect_eq(__sanitizer_get_current_allocated_bytes(), before);
+}
+
+Test(supervisor_orders, only_what_asks_for_requests_is_cancelled)
+{
+	struct http_snapshot *a = empty_snapshot();
+	struct proxy_order order;
+
+	runs();
+	order = hand_over(a, NULL);
+	supervisor_requests(&s, note_requests, &s);
+	supervisor_cancel_requests(&s);
+	cr_assert_eq(count, 1);
+	cr_expect_eq(results[0], -ECANCELED);
+	answer_all(order, 0);
+	cr_assert_eq(count, 2);
+	cr_expect_eq(results[1], 0);
+	http_snapshot_close(a);
+}

@@ -222,6 +222,14 @@ static int run(struct control_loop *l)
 	return r;
 }
 
+/* What still waits for weft-proxy refers to its connection. Nothing is begun any more. */
+static void answer_last(struct control_loop *l)
+{
+	for (struct control_conn *c = l->conns; c; c = c->next)
+		c->closing = true;
+	supervisor_cancel_requests(l->d->supervisor);
+}
+
 int control_run(struct weftd *d, struct event_loop *events, int listener)
 {
 	struct control_loop l = { .d = d, .events = events };
@@ -232,6 +240,7 @@ int control_run(struct weftd *d, struct event_loop *events, int listener)
 	r = setup(&l);
 	if (!r)
 		r = run(&l);
+	answer_last(&l);
 	while (l.conns)
 		hang_up(&l, l.conns);
 	event_forget(&l.listener);

@@ -260,6 +260,7 @@ void orders_drain_over(struct draining *d)
 
 void orders_free(struct supervisor *s)
 {
+	supervisor_cancel_requests(s);
 	while (s->orders) {
 		struct order *o = s->orders;
 
@@ -539,4 +540,21 @@ void supervisor_requests(struct supervisor *s, supervisor_requests_fn done, void
 	for (struct draining *d = s->draining; d; d = d->next)
 		inquire(s, q, d);
 	settle(q, 0);
+}
+
+static struct order *find_inquiry(const struct supervisor *s)
+{
+	struct order *o = s->orders;
+
+	while (o && o->answered != requests_answered)
+		o = o->next;
+	return o;
+}
+
+void supervisor_cancel_requests(struct supervisor *s)
+{
+	struct order *o;
+
+	while ((o = find_inquiry(s)))
+		end(s, take(s, o), &(struct answer){ .error = -ECANCELED });
 }

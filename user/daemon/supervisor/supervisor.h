@@ -110,6 +110,8 @@ struct supervisor_request {
 typedef void (*supervisor_requests_fn)(void *arg, int r, const struct supervisor_request *rows,
 				       size_t count);
 void supervisor_requests(struct supervisor *s, supervisor_requests_fn done, void *arg);
+/* Waits for no more answers: done() is called with -ECANCELED. */
+void supervisor_cancel_requests(struct supervisor *s);
 
 void supervisor_status(const struct supervisor *s, struct supervisor_status *out);
 

@@ -123,7 +123,7 @@ void orders_drain_answered(struct draining *d, const struct proxy_reply *reply);
 void orders_drain_over(struct draining *d);
 /* Hands the snapshot in force over, to a proxy whose answer is not waited for. 0 or -errno. */
 int orders_restore(struct supervisor *s);
-/* Frees all orders without calling their callbacks. */
+/* Frees all orders without calling their callbacks, but for supervisor_requests(). */
 void orders_free(struct supervisor *s);
 
 #endif

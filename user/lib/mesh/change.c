@@ -312,6 +312,7 @@ int mesh_change_make(struct mesh *mesh, const struct mesh_change *c)
 	/* Made anew of what is there when it is asked for. */
 	if (c->pods) {
 		bytemap_free(&mesh->pods_by_label);
+		pool_free(TAKE_PTR(mesh->labels));
 		mesh->labels_of_all = mesh->labels_by_namespace = false;
 	}
 	return r;

@@ -25,23 +25,23 @@ int refs_add(struct pool **pool, struct refs *refs, const struct object *o)
 	return 0;
 }
 
-int refs_add_at(struct mesh *mesh, struct bytemap *map, const char *key, size_t len,
+int refs_add_at(struct pool **pool, struct bytemap *map, const char *key, size_t len,
 		const struct object *o)
 {
 	struct refs *refs = bytemap_get(map, key, len);
 
 	if (!refs) {
-		const char *copy = pool_copy(&mesh->lasting, key, len);
+		const char *copy = pool_copy(pool, key, len);
 		void **at = copy ? bytemap_at(map, copy, len) : NULL;
 
 		if (!at)
 			return -ENOMEM;
-		refs = pool_alloc(&mesh->lasting, sizeof(*refs));
+		refs = pool_alloc(pool, sizeof(*refs));
 		if (!refs)
 			return -ENOMEM;
 		*at = refs;
 	}
-	return refs_add(&mesh->lasting, refs, o);
+	return refs_add(pool, refs, o);
 }
 
 struct aged {
@@ -123,8 +123,8 @@ int mesh_add_endpoints(struct mesh *mesh, const struct object *o)
 
 	if (!o->endpoints.service)
 		return 0;
-	return refs_add_at(mesh, map, key, full_name(key, o->meta.namespace, o->endpoints.service),
-			   o);
+	return refs_add_at(&mesh->lasting, map, key,
+			   full_name(key, o->meta.namespace, o->endpoints.service), o);
 }
 
 bool mesh_has_rules_of(enum kind kind)
@@ -340,6 +340,7 @@ void mesh_done(struct mesh *mesh)
 	tables_free(mesh->t);
 	pool_free(mesh->pool);
 	pool_free(mesh->lasting);
+	pool_free(mesh->labels);
 }
 
 struct host *mesh_host(struct mesh *mesh, const char *fqdn)

@@ -86,6 +86,7 @@ struct mesh {
 	struct tables *t;
 	struct pool *pool;
 	struct pool *lasting; /* of what rules have no part in (change.h) */
+	struct pool *labels;  /* what pods_by_label consists of */
 
 	struct refs services, pods;
 	struct refs rules; /* VirtualServices, DestinationRules, Gateways, ServiceEntries */
@@ -132,8 +133,8 @@ int mesh_index_rules(struct mesh *mesh);
 
 /* `pool`: that it grows in. */
 int refs_add(struct pool **pool, struct refs *refs, const struct object *o);
-/* Appends to the list at `key`, which is copied when it is new. They are lasting. */
-int refs_add_at(struct mesh *mesh, struct bytemap *map, const char *key, size_t len,
+/* Appends to the list at `key`, which is copied when it is new. Likewise. */
+int refs_add_at(struct pool **pool, struct bytemap *map, const char *key, size_t len,
 		const struct object *o);
 /* An EndpointSlice or Endpoints. */
 int mesh_add_endpoints(struct mesh *mesh, const struct object *o);

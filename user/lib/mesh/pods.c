@@ -38,7 +38,7 @@ static int add_labels(struct mesh *mesh, const char *ns, const struct object *o)
 	int r;
 
 	for (i = 0; i < o->meta.labels.count; i++) {
-		r = refs_add_at(mesh, &mesh->pods_by_label, key,
+		r = refs_add_at(&mesh->labels, &mesh->pods_by_label, key,
 				label_key(key, ns, &o->meta.labels.items[i]), o);
 		if (r)
 			return r;

@@ -25,7 +25,7 @@
  *	PROXY_DRAIN     the other end                 once no worker begins a request any more
  *
  * A weft-proxy that does not know an order answers -EOPNOTSUPP. After a patch that some workers
- *have not carried out it has none that others build on: the next order is the whole snapshot.
+ * have not carried out it has none that others build on: the next order is the whole snapshot.
  *
  * Connections are accepted from the first snapshot on. What PROXY_DRAIN means proxy/request/drain.h
  * says: the process ends by itself, when nothing is left or its time is up. Given once more it

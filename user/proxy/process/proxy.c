@@ -97,38 +97,12 @@ static void proxy_stop(struct proxy *p)
 }
 
 /* Every worker takes it at its next turn. */
-static void offer(struct proxy *p, struct config *c)
+static void offer(const struct proxy *p, struct config *c)
 {
 	for (size_t i = 0; i < p->count; i++) {
 		router_offer(p->threads[i].rules, c);
 		loop_wake(p->threads[i].worker.io.loop);
 	}
-	config_unref(c);
-}
-
-static int adopted(const struct proxy *p)
-{
-	int r = 0;
-
-	for (size_t i = 0; i < p->count && r <= 0; i++) {
-		int one = router_adopted(p->threads[i].rules);
-
-		if (one)
-			r = one;
-	}
-	return r;
-}
-
-static int wait_adopted(const struct proxy *p)
-{
-	static const struct timespec ms = { 0, 1000000 };
-	int r = adopted(p);
-
-	for (int i = 0; r > 0 && i < ADOPT_MS; i++) {
-		nanosleep(&ms, NULL);
-		r = adopted(p);
-	}
-	return r > 0 ? -ETIMEDOUT : r;
 }
 
 static int open_worker(struct proxy *p, struct thread *t)
@@ -181,14 +155,15 @@ static int start_threads(struct proxy *p)
 	return 0;
 }
 
-/* Until then, and if any can't, they may differ. */
+/* Until then, and if any can't, they may differ. Takes `c` over. */
 static int switch_to(struct proxy *p, struct config *c, uint32_t state)
 {
 	int r;
 
 	p->has = 0;
 	offer(p, c);
-	r = wait_adopted(p);
+	r = config_wait(c, p->count, ADOPT_MS);
+	config_unref(c);
 	if (!r)
 		p->has = state;
 	return r;

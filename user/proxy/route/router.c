@@ -25,7 +25,6 @@ struct snapshot_router {
 	struct shared_state *state;
 	struct router_version *current; /* NULL: none yet */
 	struct config *offered;		/* atomic: for the next turn; NULL: nothing new */
-	int adopted;			/* atomic: how the last one went; 1: not yet */
 	struct router_plan *spare;
 	unsigned spare_count;
 	struct http_field fields[H1_MAX_HEADERS]; /* of the request being decided */
@@ -286,10 +285,10 @@ static bool adopt_offered(struct router *router)
 		return false;
 	c = __atomic_exchange_n(&r->offered, NULL, __ATOMIC_ACQ_REL);
 	error = adopt(r, c);
-	config_unref(c);
 	if (error)
 		log_err(error, "open a snapshot");
-	__atomic_store_n(&r->adopted, error, __ATOMIC_RELEASE);
+	config_answer(c, error);
+	config_unref(c);
 	return !error;
 }
 
@@ -335,11 +334,5 @@ struct router *router_interface(struct snapshot_router *r)
 
 void router_offer(struct snapshot_router *r, struct config *c)
 {
-	__atomic_store_n(&r->adopted, 1, __ATOMIC_RELEASE);
 	config_unref(__atomic_exchange_n(&r->offered, config_ref(c), __ATOMIC_ACQ_REL));
-}
-
-int router_adopted(const struct snapshot_router *r)
-{
-	return __atomic_load_n(&r->adopted, __ATOMIC_ACQUIRE);
 }

@@ -14,9 +14,9 @@ struct snapshot_router;
 int router_new(struct shared_state *state, struct snapshot_router **out);
 void router_free(struct snapshot_router *r); /* accepts NULL */
 struct router *router_interface(struct snapshot_router *r);
-/* From any thread: takes one more reference; the worker switches to it at its next turn. */
+/* From any thread: takes one more reference; the worker switches to it at its next turn, and
+ * answers by config_answer(): an error, and the old rules stay. In the place of one that it has not
+ * taken yet, which it never answers. */
 void router_offer(struct snapshot_router *r, struct config *c);
-/* How the last offer went: 0, -errno (the old rules stay), or 1 until the worker has taken it. */
-int router_adopted(const struct snapshot_router *r);
 
 #endif

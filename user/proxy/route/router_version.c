@@ -10,6 +10,7 @@
 #include <unistd.h>
 
 #include "lib/base/cleanup.h"
+#include "lib/base/clock.h"
 #include "lib/route/patch.h"
 #include "proxy/route/router_priv.h"
 
@@ -22,7 +23,41 @@ struct config {
 	size_t size;
 	bool patch; /* the bytes are malloc'd, otherwise mapped */
 	unsigned refs;
+	pthread_mutex_t lock;
+	pthread_cond_t answer;
+	/* Under the lock. */
+	unsigned answered; /* by so many workers */
+	int error;	   /* the first of them */
 };
+
+static struct config *config_new(void)
+{
+	struct config *c = calloc(1, sizeof(*c));
+	pthread_condattr_t clock;
+
+	if (!c)
+		return NULL;
+	c->refs = 1;
+	pthread_mutex_init(&c->lock, NULL);
+	pthread_condattr_init(&clock);
+	pthread_condattr_setclock(&clock, CLOCK_MONOTONIC);
+	pthread_cond_init(&c->answer, &clock);
+	pthread_condattr_destroy(&clock);
+	return c;
+}
+
+static void config_free(struct config *c)
+{
+	if (c->patch)
+		free(c->bytes);
+	else if (c->bytes)
+		munmap(c->bytes, c->size);
+	pthread_cond_destroy(&c->answer);
+	pthread_mutex_destroy(&c->lock);
+	free(c);
+}
+
+DEFINE_CLEANUP(struct config *, config_free);
 
 static int file_size(int fd, size_t *out)
 {
@@ -38,22 +73,23 @@ static int file_size(int fd, size_t *out)
 
 int config_map(int fd, struct config **out)
 {
-	_cleanup_free_ struct config *c = calloc(1, sizeof(*c));
+	_cleanup_(config_freep) struct config *c = config_new();
 	int r = c ? file_size(fd, &c->size) : -ENOMEM;
+	void *bytes;
 
 	if (r)
 		return r;
-	c->bytes = mmap(NULL, c->size, PROT_READ, MAP_PRIVATE, fd, 0);
-	if (c->bytes == MAP_FAILED)
+	bytes = mmap(NULL, c->size, PROT_READ, MAP_PRIVATE, fd, 0);
+	if (bytes == MAP_FAILED)
 		return -errno;
-	c->refs = 1;
+	c->bytes = bytes;
 	*out = TAKE_PTR(c);
 	return 0;
 }
 
 int config_read_patch(int fd, struct config **out)
 {
-	_cleanup_free_ struct config *c = calloc(1, sizeof(*c));
+	_cleanup_(config_freep) struct config *c = config_new();
 	_cleanup_free_ void *bytes = NULL;
 	int r = c ? file_size(fd, &c->size) : -ENOMEM;
 
@@ -68,7 +104,6 @@ int config_read_patch(int fd, struct config **out)
 		return -EBADMSG;
 	c->bytes = TAKE_PTR(bytes);
 	c->patch = true;
-	c->refs = 1;
 	*out = TAKE_PTR(c);
 	return 0;
 }
@@ -86,13 +121,34 @@ struct config *config_ref(struct config *c)
 
 void config_unref(struct config *c)
 {
-	if (!c || __atomic_sub_fetch(&c->refs, 1, __ATOMIC_ACQ_REL))
-		return;
-	if (c->patch)
-		free(c->bytes);
-	else
-		munmap(c->bytes, c->size);
-	free(c);
+	if (c && !__atomic_sub_fetch(&c->refs, 1, __ATOMIC_ACQ_REL))
+		config_free(c);
+}
+
+void config_answer(struct config *c, int r)
+{
+	pthread_mutex_lock(&c->lock);
+	c->answered++;
+	if (!c->error)
+		c->error = r;
+	pthread_cond_signal(&c->answer);
+	pthread_mutex_unlock(&c->lock);
+}
+
+int config_wait(struct config *c, unsigned workers, unsigned ms)
+{
+	uint64_t end_ms = clock_ms() + ms;
+	const struct timespec end = { .tv_sec = (time_t)(end_ms / 1000),
+				      .tv_nsec = (long)(end_ms % 1000) * 1000000 };
+	int r = 0;
+
+	pthread_mutex_lock(&c->lock);
+	while (!r && c->answered < workers)
+		r = -pthread_cond_timedwait(&c->answer, &c->lock, &end);
+	if (c->answered >= workers)
+		r = c->error;
+	pthread_mutex_unlock(&c->lock);
+	return r;
 }
 
 /* ---- what clusters consist of ---- */

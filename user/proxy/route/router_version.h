@@ -21,6 +21,11 @@ int config_read_patch(int fd, struct config **out);
 bool config_is_patch(const struct config *c);
 struct config *config_ref(struct config *c);
 void config_unref(struct config *c); /* accepts NULL */
+/* One more worker has switched to it, or not: 0 or -errno. From any thread. */
+void config_answer(struct config *c, int r);
+/* Waits until so many workers have. 0; the first of their errors; -ETIMEDOUT, which says nothing of
+ * those that have not answered. */
+int config_wait(struct config *c, unsigned workers, unsigned ms);
 
 /* What a cluster consists of. */
 struct router_members {

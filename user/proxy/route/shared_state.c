@@ -156,8 +156,6 @@ struct cluster_state *shared_state_cluster(struct shared_state *s, uint32_t id,
 
 /* ---- endpoints ---- */
 
-static const struct http_span no_name;
-
 struct endpoint_state *shared_state_endpoint(struct shared_state *s, uint32_t id)
 {
 	struct row *row;
