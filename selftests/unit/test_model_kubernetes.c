@@ -65,7 +65,7 @@ Test(model_kubernetes, a_service_that_cannot_be_called_from_outside_has_its_clus
 		"    ingress: [{ip: 192.0.2.300}, {ip: 192.0.2.1, ipMode: Odd}, {ip: 192.0.2.2}]\n"
 		"spec:\n"
 		"  clusterIP: 10.0.0.1\n"
-		"  externalIPs: [127.0.0.1, 198.51.100.1, odd]\n"
+		"  externalIPs: [127.0.0.1, 198.51.100.1, odd, fe80::1, 169.254.1.1]\n"
 		"  loadBalancerSourceRanges: [10.0.0.0/8, odd, 192.0.2.1]\n"
 		"  ports: [{port: 80}]\n");
 	const struct service_spec *s = &o->service;
@@ -84,7 +84,7 @@ Test(model_kubernetes, a_service_that_cannot_be_called_from_outside_has_its_clus
 		cr_expect_eq(s->source_ranges.items[i].prefix, 128);
 		cr_expect_eq(addr_family(&s->source_ranges.items[i].addr), FAMILY_V6);
 	}
-	cr_expect_eq(p.errors.count, 6, "%s", text);
+	cr_expect_eq(p.errors.count, 8, "%s", text);
 	cr_expect(strstr(text, "warning: t.yaml:9:17: spec.externalIPs[0]: \"127.0.0.1\""), "%s",
 		  text);
 	cr_expect(strstr(text, "spec.loadBalancerSourceRanges[1]: \"odd\" is no subnet"), "%s",
