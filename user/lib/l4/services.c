@@ -254,10 +254,10 @@ static void reserve_addresses(struct mesh *mesh)
 
 	for (size_t i = 0; i < mesh->services.count; i++) {
 		struct host *h = &mesh->host_list[i];
-		const struct service_spec *s = &mesh->services.items[i]->service;
+		const struct strs *ips = &mesh->services.items[i]->service.left_ips;
 
-		for (size_t k = 0; h->name && s->internal_local && k < s->cluster_ips.count; k++)
-			if (!addr_parse(s->cluster_ips.items[k], &addr))
+		for (size_t k = 0; h->name && k < ips->count; k++)
+			if (!addr_parse(ips->items[k], &addr))
 				reserve_address(mesh, h, &addr);
 	}
 }

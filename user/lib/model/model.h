@@ -93,6 +93,7 @@ struct service_spec {
 	/* A label gives it to another proxy: weft answers for none of its addresses, and
 	 * internal_local is set as well. */
 	bool foreign;
+	struct strs left_ips; /* of either: the cluster IPs, which are not weft's to answer for */
 	/* How it is called from outside. */
 	struct strs external_ips;
 	bool external_local; /* externalTrafficPolicy: Local */

@@ -248,6 +248,14 @@ static void decode_traffic_policy(struct decoder *d, const struct node *value, v
 		decode_expected(d, value, NULL, "Cluster or Local");
 }
 
+static void leave_cluster_ips(struct service_spec *s)
+{
+	if (!s->cluster_ips.count)
+		return;
+	s->left_ips = s->cluster_ips;
+	s->cluster_ips = (struct strs){ .count = 0 };
+}
+
 /*
  * "Local" promises that a connection never leaves the node. To balance it over all endpoints would
  * break that, and to refuse it would keep a whole cluster's services from loading: the service is
@@ -260,7 +268,7 @@ static void finish_spec(struct decoder *d, const struct node *self_node, void *s
 	if (!spec->internal_local || !spec->cluster_ips.count ||
 	    !strcmp(spec->cluster_ips.items[0], "None"))
 		return;
-	spec->cluster_ips.count = 0;
+	leave_cluster_ips(spec);
 	decode_warn(d, decode_at(d, self_node, "internalTrafficPolicy"), "internalTrafficPolicy",
 		    "Local is left to kube-proxy, weft does not answer for the service's address");
 }
@@ -397,7 +405,8 @@ static void finish_service(struct decoder *d, const struct node *self_node, void
 	if (!s->foreign)
 		return;
 	s->internal_local = true;
-	s->cluster_ips.count = s->external_ips.count = s->ingress.count = 0;
+	leave_cluster_ips(s);
+	s->external_ips.count = s->ingress.count = 0;
 	for (size_t i = 0; i < s->ports.count; i++)
 		s->ports.items[i].node_port = 0;
 	decode_warn(d, decode_at(d, self_node, "metadata"), "metadata.labels",
