@@ -167,7 +167,8 @@ static void name_cluster(struct filler *f, __u32 id, const char *name, int *r)
 		copy_name(s->name, sizeof(s->name), name);
 }
 
-int counters_add_clusters(struct counters *c, const struct loader *l, const struct tables *t)
+int counters_add_clusters(struct counters *c, const struct loader *l, const struct tables *t,
+			  bool http)
 {
 	_cleanup_(filler_free) struct filler f = { .ids = &c->ids[COUNT_CLUSTERS] };
 	int r = 0;
@@ -175,7 +176,7 @@ int counters_add_clusters(struct counters *c, const struct loader *l, const stru
 	filler_open(&f, l, MAP_CLUSTERS, sizeof(__u32), sizeof(struct cluster_stat));
 	for (size_t i = 0; !r && i < t->clusters.count; i++)
 		name_cluster(&f, t->clusters.items[i].id, t->cluster_names.items[i], &r);
-	for (__u32 i = 0; !r && i < http_rows(t, HS_CLUSTERS); i++) {
+	for (__u32 i = 0; http && !r && i < http_rows(t, HS_CLUSTERS); i++) {
 		const struct hs_cluster *row = hs_cluster(t->http, i);
 
 		name_cluster(&f, row->id, hs_text(t->http, row->name), &r);
@@ -217,7 +218,17 @@ static void name_http_members(struct filler *f, struct http_members m, int *r)
 		name_http_endpoint(f, &m.items[i].endpoint, r);
 }
 
-int counters_add_endpoints(struct counters *c, const struct loader *l, const struct tables *t)
+static int name_touched(struct filler *f, const struct tables *t)
+{
+	int r = 0;
+
+	for (size_t i = 0; !r && i < t->touched.count; i++)
+		name_endpoint(f, t->touched.items[i].id, t->touched.items[i].name, &r);
+	return r;
+}
+
+int counters_add_endpoints(struct counters *c, const struct loader *l, const struct tables *t,
+			   bool http)
 {
 	_cleanup_(filler_free) struct filler f = { .ids = &c->ids[COUNT_ENDPOINTS] };
 	int r = 0;
@@ -225,7 +236,9 @@ int counters_add_endpoints(struct counters *c, const struct loader *l, const str
 	filler_open(&f, l, MAP_ENDPOINTS, sizeof(__u32), sizeof(struct endpoint_stat));
 	for (size_t i = 0; !r && i < t->clusters.count; i++)
 		r = name_members(&f, t, &t->clusters.items[i]);
-	for (__u32 i = 0; !r && i < http_rows(t, HS_CLUSTERS); i++)
+	if (!r && !http)
+		r = name_touched(&f, t);
+	for (__u32 i = 0; http && !r && i < http_rows(t, HS_CLUSTERS); i++)
 		name_http_members(&f, http_members(t->http, hs_cluster(t->http, i)), &r);
 	return r ? r : filler_flush(&f);
 }
@@ -233,11 +246,10 @@ int counters_add_endpoints(struct counters *c, const struct loader *l, const str
 int counters_add_touched(struct counters *c, const struct loader *l, const struct tables *t)
 {
 	_cleanup_(filler_free) struct filler f = { .ids = &c->ids[COUNT_ENDPOINTS] };
-	int r = 0;
+	int r;
 
 	filler_open(&f, l, MAP_ENDPOINTS, sizeof(__u32), sizeof(struct endpoint_stat));
-	for (size_t i = 0; !r && i < t->touched.count; i++)
-		name_endpoint(&f, t->touched.items[i].id, t->touched.items[i].name, &r);
+	r = name_touched(&f, t);
 	return r ? r : filler_flush(&f);
 }
 
@@ -249,7 +261,8 @@ static void name_route(struct filler *f, __u32 id, const char *name, int *r)
 		copy_name(s->name, sizeof(s->name), name);
 }
 
-int counters_add_routes(struct counters *c, const struct loader *l, const struct tables *t)
+int counters_add_routes(struct counters *c, const struct loader *l, const struct tables *t,
+			bool http)
 {
 	_cleanup_(filler_free) struct filler f = { .ids = &c->ids[COUNT_ROUTES] };
 	int r = 0;
@@ -257,7 +270,7 @@ int counters_add_routes(struct counters *c, const struct loader *l, const struct
 	filler_open(&f, l, MAP_ROUTES, sizeof(__u32), sizeof(struct route_stat));
 	for (size_t i = 0; !r && i < t->routes.count; i++)
 		name_route(&f, t->routes.items[i].id, t->route_names.items[i], &r);
-	for (__u32 i = 0; !r && i < http_rows(t, HS_ACTIONS); i++) {
+	for (__u32 i = 0; http && !r && i < http_rows(t, HS_ACTIONS); i++) {
 		const struct hs_action *row = hs_action(t->http, i);
 
 		name_route(&f, row->id, hs_text(t->http, row->name), &r);

@@ -40,13 +40,17 @@ static inline __u32 http_rows(const struct tables *t, enum hs_table table)
 
 int counters_open(struct counters *c, const struct loader *l);
 void counters_free(struct counters *c);
-/* Makes the entries that `t` needs and that are missing, each with its name. Safe to call in
- * parallel with each other. */
-int counters_add_clusters(struct counters *c, const struct loader *l, const struct tables *t);
-int counters_add_endpoints(struct counters *c, const struct loader *l, const struct tables *t);
+/* Makes the entries that `t` needs and that are missing, each with its name. `http`: those of its
+ * HTTP part, too; else they are there, but for endpoints of t->touched. Safe to call in parallel
+ * with each other. */
+int counters_add_clusters(struct counters *c, const struct loader *l, const struct tables *t,
+			  bool http);
+int counters_add_endpoints(struct counters *c, const struct loader *l, const struct tables *t,
+			   bool http);
 /* Those of t->touched; the others' are there. */
 int counters_add_touched(struct counters *c, const struct loader *l, const struct tables *t);
-int counters_add_routes(struct counters *c, const struct loader *l, const struct tables *t);
+int counters_add_routes(struct counters *c, const struct loader *l, const struct tables *t,
+			bool http);
 int counters_add_dests(struct counters *c, const struct loader *l, const struct tables *t);
 /* A destination's number in `dests` of struct counters. */
 uint64_t counters_dest_id(const struct dest_key *k);

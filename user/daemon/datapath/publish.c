@@ -251,12 +251,12 @@ static int make_table(struct job *j)
 
 static int add_clusters(struct job *j)
 {
-	return counters_add_clusters(j->p->counters, j->p->loader, j->p->tables);
+	return counters_add_clusters(j->p->counters, j->p->loader, j->p->tables, j->p->http_anew);
 }
 
 static int add_endpoints(struct job *j)
 {
-	return counters_add_endpoints(j->p->counters, j->p->loader, j->p->tables);
+	return counters_add_endpoints(j->p->counters, j->p->loader, j->p->tables, j->p->http_anew);
 }
 
 static int add_touched(struct job *j)
@@ -266,7 +266,7 @@ static int add_touched(struct job *j)
 
 static int add_routes(struct job *j)
 {
-	return counters_add_routes(j->p->counters, j->p->loader, j->p->tables);
+	return counters_add_routes(j->p->counters, j->p->loader, j->p->tables, j->p->http_anew);
 }
 
 static int add_dests(struct job *j)
