@@ -5,11 +5,12 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <unistd.h>
 
 #include "lib/base/cleanup.h"
 #include "lib/base/json_io.h"
 
-enum { NAMES_MAX = 10, PATH_ROOM = 256 };
+enum { NAMES_MAX = 10, PATH_ROOM = 256, BUSY_TRIES = 40, BUSY_US = 250000 };
 
 /* "weft does not carry out Sidecar: it has no effect: default/a, shop/b and 3 more" */
 static char *describe(const struct unsupported_kind *k, const json_t *items)
@@ -76,6 +77,20 @@ static int list(struct kube_client *c, const struct unsupported_kind *k, json_t 
 	return r ? r : list_of(c, k, group, out, error);
 }
 
+/* A kind that has just been defined is not there to be listed at once. */
+static int list_patiently(struct kube_client *c, const struct unsupported_kind *k, json_t **out,
+			  char error[KUBE_ERROR_MAX])
+{
+	int r = list(c, k, out, error);
+
+	for (int i = 0; i < BUSY_TRIES && r == -EAGAIN; i++) {
+		json_decref(TAKE_PTR(*out));
+		usleep(BUSY_US);
+		r = list(c, k, out, error);
+	}
+	return r;
+}
+
 void unsupported_objects(struct kube_client *c,
 			 void (*each)(void *arg, const struct unsupported_kind *k, size_t count,
 				      const char *detail),
@@ -86,7 +101,7 @@ void unsupported_objects(struct kube_client *c,
 		_cleanup_json_ json_t *all = NULL;
 		_cleanup_free_ char *detail = NULL;
 		char error[KUBE_ERROR_MAX];
-		int r = list(c, k, &all, error);
+		int r = list_patiently(c, k, &all, error);
 		const json_t *items = json_object_get(all, "items");
 
 		if (r == -ENOENT || (!r && !json_array_size(items)))
