@@ -242,7 +242,7 @@ static void run_first(struct registry *registry, const char *what)
 		double begun = now_ms();
 
 		compiled_anew(registry, &tables, &index, &errors);
-		printf("%s: compiled in %.2f ms%s, snapshot of %zu KiB\n", what, now_ms() - begun,
+		printf("%s: compiled in %.2f ms%s, snapshot of %u KiB\n", what, now_ms() - begun,
 		       i ? " again" : "", tables->http ? tables->http->header->size / 1024 : 0);
 		compile_index_free(index);
 		tables_free(tables);
