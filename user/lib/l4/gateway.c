@@ -109,7 +109,7 @@ static int write_cluster_ips(struct mesh *mesh, const struct called *to,
 	return r;
 }
 
-/* To whoever calls, as at the node's ports. */
+/* To all callers, as at the node's ports. */
 static int write_external(struct mesh *mesh, const struct called *to, struct host *h,
 			  const struct external *e, const struct service *value,
 			  struct l4_plan *plan)

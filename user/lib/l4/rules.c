@@ -364,14 +364,14 @@ static int admit(struct mesh *mesh, struct l4_plan *p, const struct object *serv
 static int admit_ranges(struct mesh *mesh, struct l4_plan *p, const struct object *service,
 			enum family family)
 {
-	static const struct cidr nobody = { .prefix = 128 }; /* :: */
+	static const struct cidr unspecified = { .prefix = 128 }; /* ::, no caller's */
 	const struct service_spec *s = &service->service;
 	int r = 0;
 
 	for (size_t i = 0; i < s->source_ranges.count && !r; i++)
 		if (addr_family(&s->source_ranges.items[i].addr) == family)
 			r = admit(mesh, p, service, &s->source_ranges.items[i]);
-	return r || p->rules.count ? r : admit(mesh, p, service, &nobody);
+	return r || p->rules.count ? r : admit(mesh, p, service, &unspecified);
 }
 
 int plan_guarded(struct mesh *mesh, const struct l4_plan *from, const struct object *service,
