@@ -17,7 +17,7 @@ struct sock;
 
 static __always_inline void forget(struct sock *sk)
 {
-	struct sock_conn *s = bpf_sk_storage_get(&socks, sk, 0, 0);
+	struct sock_conn *s = sock_of(bpf_get_socket_cookie(sk));
 
 	if (s)
 		sock_give_back(s, 0, 0);

@@ -112,11 +112,14 @@ struct {
 	__uint(pinning, LIBBPF_PIN_BY_NAME);
 } netns_pods SEC(".maps");
 
-/* struct sock_conn (sock.h), in each socket that connect() has steered. */
+/* Cookie of a socket that connect() has steered -> struct sock_conn (sock.h). Where it is full, tc
+ * steers what such a socket sends. The sweep visits it: kernels that are locked down let nothing
+ * list the storage of sockets. */
 struct {
-	__uint(type, BPF_MAP_TYPE_SK_STORAGE);
+	__uint(type, BPF_MAP_TYPE_HASH);
 	__uint(map_flags, BPF_F_NO_PREALLOC);
-	__type(key, int);
+	__uint(max_entries, 131072);
+	__type(key, __u64);
 	__type(value, struct sock_conn);
 	__uint(pinning, LIBBPF_PIN_BY_NAME);
 } socks SEC(".maps");
@@ -179,7 +182,7 @@ struct {
 	__uint(pinning, LIBBPF_PIN_BY_NAME);
 } gone_addrs SEC(".maps");
 
-/* struct reset_event (event.h), from `sweep` to weftd. */
+/* struct reset_event, struct sock_event (event.h), from `sweep` to weftd. */
 struct {
 	__uint(type, BPF_MAP_TYPE_RINGBUF);
 	__uint(max_entries, 1 << 18); /* bytes */

@@ -219,8 +219,6 @@ static __always_inline void fill_conn(struct sock_conn *s, const struct verdict 
 	s->connect_timeout_ms = v->connect_timeout_ms ?: CONNECT_TIMEOUT_MS;
 	s->idle_timeout_ms = v->idle_timeout_ms;
 	s->max_duration_ms = v->max_duration_ms;
-	s->seen = 0;
-	s->ended = 0;
 }
 
 /* TCP_USER_TIMEOUT, ms; 0: the kernel's default. Read past getsockopt(), which costs more. */
@@ -273,7 +271,7 @@ static __always_inline void keep_alive(struct bpf_sock_addr *ctx, const struct v
 	set_option(ctx, SOL_TCP, TCP_KEEPCNT, v->keepalive_probes);
 }
 
-/* Takes the place, counts, and leaves everything in the socket. */
+/* Takes the place and counts. */
 static __always_inline enum reason take_place(struct sock_conn *s, const struct verdict *v,
 					      const struct question *q)
 {
@@ -292,23 +290,36 @@ static __always_inline enum reason take_place(struct sock_conn *s, const struct 
 	return REASON_NONE;
 }
 
+static __always_inline struct sock_conn *remember_socket(__u64 cookie, const struct verdict *v,
+							 __u64 netns)
+{
+	struct sock_conn s = {};
+
+	fill_conn(&s, v, netns);
+	if (bpf_map_update_elem(&socks, &cookie, &s, BPF_ANY))
+		return NULL;
+	return sock_of(cookie);
+}
+
 static __noinline int steer_socket(struct bpf_sock_addr *ctx, const struct question *q,
 				   struct verdict *v, __u64 netns, int ip4)
 {
-	struct sock_conn *s = bpf_sk_storage_get(&socks, ctx->sk, 0, BPF_SK_STORAGE_GET_F_CREATE);
+	__u64 cookie = bpf_get_socket_cookie(ctx);
+	struct sock_conn *s = remember_socket(cookie, v, netns);
 	enum reason reason;
 
 	if (!s)
 		return REASON_TABLE_FULL;
 	read_addr(ctx, ip4, &s->called);
-	fill_conn(s, v, netns);
+	s->called_port = bpf_ntohs(ctx->user_port);
 	limit_connect(ctx, s);
 	if (v->keepalive)
 		keep_alive(ctx, v);
 	reason = take_place(s, v, q);
-	if (reason)
+	if (reason) {
 		unlimit_connect(ctx, ctx->sk, s);
-	s->called_port = reason ? 0 : bpf_ntohs(ctx->user_port);
+		sock_forget(cookie);
+	}
 	return reason;
 }
 
@@ -335,13 +346,14 @@ static __always_inline int is_called_there(const struct verdict *v, int mapped)
  */
 static __always_inline void forget_earlier(struct bpf_sock_addr *ctx)
 {
-	struct sock_conn *s = bpf_sk_storage_get(&socks, ctx->sk, 0, 0);
+	__u64 cookie = bpf_get_socket_cookie(ctx);
+	struct sock_conn *s = sock_of(cookie);
 
 	if (!s)
 		return;
 	sock_give_back(s, 0, 0);
 	unlimit_connect(ctx, ctx->sk, s);
-	s->called_port = 0;
+	sock_forget(cookie);
 }
 
 /* One without a file: a subflow of MPTCP, NFS, SMC. No hook tells that such a socket is released
@@ -428,9 +440,9 @@ int connect6(struct bpf_sock_addr *ctx)
 
 static __always_inline int on_getpeername(struct bpf_sock_addr *ctx, int ip4)
 {
-	struct sock_conn *s = ctx->sk ? bpf_sk_storage_get(&socks, ctx->sk, 0, 0) : NULL;
+	struct sock_conn *s = sock_of(bpf_get_socket_cookie(ctx));
 
-	if (s && s->called_port)
+	if (s)
 		write_addr(ctx, ip4, &s->called, s->called_port);
 	return ALLOW;
 }
@@ -500,6 +512,13 @@ static __always_inline void close_shortcut(struct bpf_sock_ops *ops, struct sock
 	s->shortcut = 0;
 }
 
+/* Where the last descriptor is closed at the same time, at least one of on_closed() and
+ * sock_release() sees what the other one has written. */
+static __always_inline int is_released(const volatile struct sock_conn *s)
+{
+	return s->released;
+}
+
 static __always_inline void on_closed(struct bpf_sock_ops *ops, struct bpf_sock *sk,
 				      struct sock_conn *s)
 {
@@ -509,6 +528,9 @@ static __always_inline void on_closed(struct bpf_sock_ops *ops, struct bpf_sock 
 		count_connect_fail(s->cluster, s->endpoint);
 	sock_give_back(s, without(ops->bytes_acked, 1 + is_fin_acked(was)),
 		       without(ops->bytes_received, is_fin_received(was)));
+	close_shortcut(ops, s);
+	if (is_released(s))
+		sock_forget(bpf_get_socket_cookie(ops));
 }
 
 /* The sweep has taken a connect() for failed that was only slow: the place is taken again, above
@@ -523,6 +545,22 @@ static __always_inline void take_back(struct sock_conn *s)
 	if (e)
 		__sync_fetch_and_add(&e->active, 1);
 	s->reservation = reservation(s->cluster, s->endpoint);
+}
+
+/* What the sweep goes by. */
+static __always_inline void on_connecting(struct bpf_sock_ops *ops, struct bpf_sock *sk,
+					  struct sock_conn *s)
+{
+	struct tuple t;
+
+	read_ops_tuple(ops, &t);
+	s->own = t.src;
+	s->own_port = t.sport;
+	s->ifindex = sk->bound_dev_if;
+	s->seen = 1;
+	if (!s->reservation)
+		take_back(s);
+	bpf_sock_ops_cb_flags_set(ops, ops->bpf_sock_ops_cb_flags | BPF_SOCK_OPS_STATE_CB_FLAG);
 }
 
 /* Called for every socket of the cgroup, a dozen times in a connection's life: most of it is cut
@@ -546,7 +584,7 @@ int sock_ops(struct bpf_sock_ops *ops)
 	if (!concerns_us(ops, op))
 		return 1;
 	sk = ops->sk;
-	s = sk ? bpf_sk_storage_get(&socks, sk, 0, 0) : NULL;
+	s = sk ? sock_of(bpf_get_socket_cookie(ops)) : NULL;
 	if (!s)
 		return 1;
 	switch (op) {
@@ -556,11 +594,7 @@ int sock_ops(struct bpf_sock_ops *ops)
 			ops->reply = ms * hz / 1000 ?: 1;
 		break;
 	case BPF_SOCK_OPS_TCP_CONNECT_CB:
-		s->seen = 1;
-		if (!s->reservation && s->called_port)
-			take_back(s);
-		bpf_sock_ops_cb_flags_set(ops,
-					  ops->bpf_sock_ops_cb_flags | BPF_SOCK_OPS_STATE_CB_FLAG);
+		on_connecting(ops, sk, s);
 		break;
 	case BPF_SOCK_OPS_ACTIVE_ESTABLISHED_CB:
 	case BPF_SOCK_OPS_PASSIVE_ESTABLISHED_CB:
@@ -570,7 +604,6 @@ int sock_ops(struct bpf_sock_ops *ops)
 		break;
 	default:
 		on_closed(ops, sk, s);
-		close_shortcut(ops, s);
 	}
 	return 1;
 }
@@ -580,9 +613,15 @@ int sock_ops(struct bpf_sock_ops *ops)
 SEC("cgroup/sock_release")
 int sock_release(struct bpf_sock *sk)
 {
-	struct sock_conn *s = bpf_sk_storage_get(&socks, sk, 0, 0);
+	__u64 cookie = bpf_get_socket_cookie(sk);
+	struct sock_conn *s = sock_of(cookie);
 
-	if (s && (!s->seen || sk->state == BPF_TCP_CLOSE))
+	if (!s)
+		return 1;
+	s->released = 1;
+	if (!s->seen || sk->state == BPF_TCP_CLOSE)
 		sock_give_back(s, 0, 0);
+	if (!__sync_fetch_and_add(&s->reservation, 0))
+		sock_forget(cookie);
 	return 1;
 }

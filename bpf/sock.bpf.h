@@ -26,6 +26,16 @@ static __always_inline __u32 is_fin_received(__u32 state)
 	       state == BPF_TCP_CLOSING || state == BPF_TCP_TIME_WAIT;
 }
 
+static __always_inline struct sock_conn *sock_of(__u64 cookie)
+{
+	return bpf_map_lookup_elem(&socks, &cookie);
+}
+
+static __always_inline void sock_forget(__u64 cookie)
+{
+	bpf_map_delete_elem(&socks, &cookie);
+}
+
 /* Gives the socket's place back, once however many hooks see it end. Payload bytes. */
 static __always_inline void sock_give_back(struct sock_conn *s, __u64 sent, __u64 received)
 {

@@ -1,8 +1,10 @@
 // SPDX-License-Identifier: GPL-2.0
 /*
- * Ends the connections that no packet will end: run by weftd, once a second or more often.
+ * Ends the connections that no packet, and no hook of a socket, will end: run by weftd, once a second
+ * or more often.
  */
 #include "conntrack.bpf.h"
+#include "sock.bpf.h"
 
 char LICENSE[] SEC("license") = "GPL";
 
@@ -13,6 +15,9 @@ enum {
 	RESET_ASK_NS = 1000000000,
 	RESET_SURE_NS = 3000000000u,
 	LONG_AGO = 1 << 30, /* bytes: no window is larger */
+	UNSENT_NS = 1000000000, /* a connect() that has come to no SYN by then has failed */
+	NETNS_GRACE_NS = 2000000000,
+	ASK_SHARE = 4, /* a connection that was not idle is looked at after such a part of its limit */
 };
 
 /*
@@ -286,6 +291,114 @@ static long sweep_entry(void *map, struct tuple *key, struct conn *c, struct swe
 	return 0;
 }
 
+/* ---- sockets ---- */
+
+/* Whether nothing else will give the place back: connect() has failed before a SYN, and the
+ * application keeps the socket; or the pod is gone, or dead and about to go, and its connection,
+ * closed by its application, waits for its endpoint's answer for minutes. */
+static __always_inline int is_lost(const struct sweep_args *args, const struct sock_conn *s,
+				   const struct netns_pod *pod, __u64 age)
+{
+	if (!s->seen)
+		return age > UNSENT_NS;
+	if (args->check_gone && is_gone(&s->own))
+		return 1;
+	return pod ? pod->down && s->released : age > NETNS_GRACE_NS;
+}
+
+/* Why the connection must go; REASON_NONE: it may stay. */
+static __always_inline enum reason why_end(const struct sweep_args *args, const struct sock_conn *s,
+					   __u64 age)
+{
+	if (args->check_gone && is_gone(&s->addr))
+		return REASON_POD_GONE;
+	if (s->max_duration_ms && age > s->max_duration_ms * 1000000ull)
+		return REASON_TIMED_OUT;
+	return REASON_NONE;
+}
+
+/* Whether it may be idle: what it has last sent and received only its socket knows. */
+static __always_inline int is_to_be_asked(const struct sock_conn *s, __u64 now, __u64 age)
+{
+	__u64 limit = s->idle_timeout_ms * 1000000ull;
+
+	return limit && s->seen && age > limit &&
+	       (!s->asked || elapsed(now, s->asked) > (__s64)(limit / ASK_SHARE));
+}
+
+static __always_inline int tell_of(__u64 cookie, const struct sock_conn *s, __u32 idle_ms)
+{
+	struct sock_event *e = bpf_ringbuf_reserve(&events, sizeof(*e), 0);
+
+	if (!e)
+		return 0;
+	__builtin_memset(&e->t, 0, sizeof(e->t));
+	e->t.src = s->own;
+	e->t.dst = s->addr;
+	e->t.sport = s->own_port;
+	e->t.dport = s->port;
+	e->cookie = cookie;
+	e->netns = s->netns;
+	e->ifindex = s->ifindex;
+	e->idle_ms = idle_ms;
+	bpf_ringbuf_submit(e, 0);
+	return 1;
+}
+
+static __always_inline void note_end(struct sock_conn *s, enum reason reason)
+{
+	if (!s->ended)
+		count_reason(reason);
+	s->ended = 1;
+}
+
+static __always_inline void lose(struct sock_conn *s)
+{
+	__u64 held = s->reservation;
+
+	/* The entry may be another connection's by now. */
+	if (held && __sync_val_compare_and_swap(&s->reservation, held, 0) == held)
+		give_back(held, 0, 0);
+}
+
+static long sweep_socket(void *map, __u64 *key, struct sock_conn *s, struct sweep_args **ctx)
+{
+	struct sweep_args *args = *ctx;
+	__u64 cookie = *key, netns = s->netns, now = bpf_ktime_get_ns();
+	struct netns_pod *pod = bpf_map_lookup_elem(&netns_pods, &netns);
+	__s64 age = elapsed(now, s->created);
+	enum reason reason;
+
+	if (age < 0)
+		return 0;
+	if (is_lost(args, s, pod, age)) {
+		lose(s);
+		if (!pod && age > NETNS_GRACE_NS)
+			sock_forget(cookie);
+		return 0;
+	}
+	if (!s->reservation || !has_room_for_resets())
+		return 0;
+	reason = why_end(args, s, age);
+	if (reason && tell_of(cookie, s, 0))
+		note_end(s, reason);
+	else if (!reason && is_to_be_asked(s, now, age) && tell_of(cookie, s, s->idle_timeout_ms))
+		s->asked = now;
+	return 0;
+}
+
+SEC("syscall")
+int end_idle(struct end_args *args)
+{
+	struct sock_conn *s = sock_of(args->cookie);
+
+	if (s)
+		note_end(s, REASON_TIMED_OUT);
+	return 0;
+}
+
+/* ---- all of it ---- */
+
 SEC("syscall")
 int sweep(struct sweep_args *args)
 {
@@ -293,6 +406,7 @@ int sweep(struct sweep_args *args)
 
 	if (has_conns())
 		bpf_for_each_map_elem(&conns, sweep_entry, &p, 0);
+	bpf_for_each_map_elem(&socks, sweep_socket, &p, 0);
 	args->entries = local.entries;
 	args->ended = local.ended;
 	args->killed = local.killed;

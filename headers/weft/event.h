@@ -19,6 +19,19 @@ struct reset_event {
 	__u32 pad;
 };
 
+/*
+ * `events`, too: end this connection of a socket, which has timed out or whose endpoint is gone; or
+ * see whether it is idle.
+ */
+struct sock_event {
+	struct tuple t; /* as its packets travel: the pod's own address and port -> endpoint */
+	__u64 cookie;	/* of the socket */
+	__u64 netns;	/* cookie of its network namespace */
+	__u32 ifindex;	/* that it is bound to, or 0 */
+	__u32 idle_ms;	/* 0: end it; else if no data has been sent or received for so long */
+};
+_Static_assert(sizeof(struct sock_event) != sizeof(struct reset_event), "told apart by size");
+
 /* In and out of the `sweep` program (BPF_PROG_TYPE_SYSCALL, run by weftd with BPF_PROG_TEST_RUN).
  */
 struct sweep_args {
@@ -28,6 +41,11 @@ struct sweep_args {
 	__u32 killed;	  /* out: connections reset: pod gone or timed out */
 	__u32 live;	  /* out: connections that hold a reservation */
 	__u32 pad;
+};
+
+/* In of the `end_idle` program, likewise: the connection of that socket is ended, as it is idle. */
+struct end_args {
+	__u64 cookie;
 };
 
 #endif

@@ -6,6 +6,7 @@
 
 #include "lib/base/cleanup.h"
 #include "lib/base/clock.h"
+#include "daemon/datapath/sockets.h"
 #include "daemon/api/ejections.h"
 #include "daemon/api/handlers.h"
 #include "daemon/api/handlers_http.h"
@@ -240,9 +241,9 @@ static int add_socket(void *arg, const struct sock_row *s)
 	struct conns_view *v = arg;
 	struct conn_view view = {
 		.by = "connect",
-		.called = { .src = s->t.src,
+		.called = { .src = s->conn.own,
 			    .dst = s->conn.called,
-			    .sport = s->t.sport,
+			    .sport = s->conn.own_port,
 			    .dport = s->conn.called_port },
 		.route = s->conn.route,
 		.cluster = s->conn.cluster,

@@ -15,7 +15,6 @@
 #include "daemon/bpf/pin.h"
 #include "weft/service.h"
 #include "sock.skel.h"
-#include "socks.skel.h"
 #include "sweep.skel.h"
 #include "tc.skel.h"
 
@@ -61,8 +60,7 @@ static const char *const prog_names[PROG_MAX] = {
 	[PROG_FROM_BRIDGE] = "from_bridge",
 	[PROG_EXPLAIN] = "explain",
 	[PROG_SWEEP] = "sweep",
-	[PROG_LIST_SOCKS] = "list_socks",
-	[PROG_SWEEP_SOCKS] = "sweep_socks",
+	[PROG_END_IDLE] = "end_idle",
 	[PROG_CONNECT4] = "connect4",
 	[PROG_CONNECT6] = "connect6",
 	[PROG_GETPEERNAME4] = "getpeername4",
@@ -353,10 +351,9 @@ static int open_objects(struct loader *l, const char *dir)
 	l->tc = tc_bpf__open_opts(&opts);
 	l->sweep = l->tc ? sweep_bpf__open_opts(&opts) : NULL;
 	l->sock = l->sweep ? sock_bpf__open_opts(&opts) : NULL;
-	l->socks = l->sock ? socks_bpf__open_opts(&opts) : NULL;
-	if (!l->socks)
+	if (!l->sock)
 		return log_err(-errno, "open the BPF programs");
-	l->sock->rodata->hz = l->socks->rodata->hz = jiffies_per_second();
+	l->sock->rodata->hz = jiffies_per_second();
 	note_inner(l, l->tc->obj);
 	return 0;
 }
@@ -364,7 +361,7 @@ static int open_objects(struct loader *l, const char *dir)
 /* The first one makes the maps, with the size that was kept or chosen. */
 static int load_objects(struct loader *l, const char *dir, unsigned max_connections)
 {
-	struct bpf_object *objects[] = { l->tc->obj, l->sweep->obj, l->sock->obj, l->socks->obj };
+	struct bpf_object *objects[] = { l->tc->obj, l->sweep->obj, l->sock->obj };
 	int r = 0;
 
 	for (size_t i = 0; !r && i < sizeof(objects) / sizeof(objects[0]); i++) {
@@ -402,9 +399,7 @@ static struct bpf_object *object_of(const struct loader *l, enum prog_id id)
 {
 	if (id >= PROG_CONNECT4)
 		return l->sock->obj;
-	if (id == PROG_LIST_SOCKS || id == PROG_SWEEP_SOCKS)
-		return l->socks->obj;
-	return id == PROG_SWEEP ? l->sweep->obj : l->tc->obj;
+	return id == PROG_SWEEP || id == PROG_END_IDLE ? l->sweep->obj : l->tc->obj;
 }
 
 static int pin_prog(struct loader *l, const char *dir, enum prog_id id)
@@ -547,7 +542,6 @@ void loader_close(struct loader *l)
 	tc_bpf__destroy(l->tc);
 	sweep_bpf__destroy(l->sweep);
 	sock_bpf__destroy(l->sock);
-	socks_bpf__destroy(l->socks);
 	memset(l, 0, sizeof(*l));
 }
 

@@ -53,8 +53,7 @@ enum prog_id {
 	PROG_FROM_BRIDGE,
 	PROG_EXPLAIN,
 	PROG_SWEEP,
-	PROG_LIST_SOCKS,
-	PROG_SWEEP_SOCKS,
+	PROG_END_IDLE,
 	PROG_CONNECT4, /* those of a cgroup, up to the end */
 	PROG_CONNECT6,
 	PROG_GETPEERNAME4,
@@ -81,7 +80,6 @@ struct loader {
 	struct tc_bpf *tc;
 	struct sweep_bpf *sweep;
 	struct sock_bpf *sock;
-	struct socks_bpf *socks;
 };
 
 /* `dir` is a directory on a bpffs. max_connections: 0 for the default, or the size of the table

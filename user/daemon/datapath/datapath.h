@@ -20,6 +20,7 @@
 #include "weft/verdict.h"
 
 struct kernel;
+struct sock_row; /* sockets.h */
 
 struct kernel_options {
 	const char *bpffs; /* --bpffs: maps at DIR/NAME, programs at DIR/prog/NAME, links at

@@ -293,12 +293,6 @@ static int count_open(void *arg, const void *key, const void *value)
 	return 0;
 }
 
-static int count_socket(void *arg, const struct sock_row *row)
-{
-	*(unsigned *)arg += row->conn.reservation != 0;
-	return 0;
-}
-
 int kernel_status(struct kernel *k, struct kernel_status *out)
 {
 	struct kernel_status s = {
@@ -316,7 +310,7 @@ int kernel_status(struct kernel *k, struct kernel_status *out)
 		r = -errno;
 	if (r)
 		return log_err(r, "count the connections");
-	r = sockets_each(k, count_socket, &s.sockets);
+	r = sockets_count(k, &s.sockets);
 	if (r)
 		return r;
 	/* A cgroup that is gone has no programs. */

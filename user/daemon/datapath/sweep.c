@@ -35,6 +35,7 @@ void sweep_init(struct sweep *s)
 void sweep_free(struct sweep *s)
 {
 	ring_buffer__free(s->events);
+	free(s->ends.items);
 	event_close(&s->timer);
 	closep(&s->raw4);
 	closep(&s->raw6);
@@ -59,10 +60,21 @@ static void send_reset(const struct sweep *s, const struct reset_event *e)
 		log_debug("packet not sent: %s", strerror(errno));
 }
 
+/* What there is no memory for is told of again. */
+static void keep_end(struct sweep *s, const struct sock_event *e)
+{
+	struct sock_event *slot = table_push(&s->ends);
+
+	if (slot)
+		*slot = *e;
+}
+
 static int take_event(void *arg, void *data, size_t size)
 {
-	if (size >= sizeof(struct reset_event))
+	if (size == sizeof(struct reset_event))
 		send_reset(arg, data);
+	else if (size == sizeof(struct sock_event))
+		keep_end(arg, data);
 	return 0;
 }
 
@@ -103,15 +115,15 @@ static int run(struct kernel *k, bool check_gone)
 	struct sweep_args args = { .check_gone = check_gone };
 	LIBBPF_OPTS(bpf_test_run_opts, opts, .ctx_in = &args, .ctx_size_in = sizeof(args));
 	uint64_t begun = clock_ns();
-	int r;
 
 	if (bpf_prog_test_run_opts(k->loader.prog[PROG_SWEEP], &opts))
 		return log_err(-errno, "run the sweep");
 	k->sweep.last = args;
+	k->sweep.ends.count = 0;
 	ring_buffer__consume(k->sweep.events);
-	r = sockets_sweep(k);
+	sockets_end(k, k->sweep.ends.items, k->sweep.ends.count);
 	k->sweep.took_ms = (unsigned)((clock_ns() - begun + 999999) / 1000000);
-	return r;
+	return 0;
 }
 
 int sweep_run(struct kernel *k)

@@ -8,6 +8,7 @@
 
 #include "daemon/loop/event.h"
 #include "daemon/netlink/addr_set.h"
+#include "lib/base/table.h"
 #include "weft/event.h"
 
 struct kernel;
@@ -20,6 +21,7 @@ struct sweep {
 	unsigned took_ms;   /* by the last run, rounded up */
 	int raw4, raw6;	    /* raw sockets; -1 where the node lacks the family */
 	struct ring_buffer *events;
+	TABLE(struct sock_event) ends; /* connections of sockets that the last run has told of */
 	struct sweep_args last; /* what the last run found */
 };
 
