@@ -157,6 +157,9 @@ static void load(struct env *e)
 	must(e->sweep = sweep_bpf__open_opts(&opts));
 	bpf_map__set_max_entries(e->tc->maps.conns, e->o.table_size ?: 1024);
 	bpf_map__set_max_entries(e->sweep->maps.conns, e->o.table_size ?: 1024);
+	/* Empty here, and each sweep looks through all of its room. */
+	bpf_map__set_max_entries(e->tc->maps.socks, 64);
+	bpf_map__set_max_entries(e->sweep->maps.socks, 64);
 	e->tc->rodata->refuse_unseen = e->o.refuse_unseen;
 	must(!tc_bpf__load(e->tc));
 	must(!sweep_bpf__load(e->sweep));
