@@ -118,11 +118,21 @@ struct {
 struct {
 	__uint(type, BPF_MAP_TYPE_HASH);
 	__uint(map_flags, BPF_F_NO_PREALLOC);
-	__uint(max_entries, 65536);
+	__uint(max_entries, 32768);
 	__type(key, __u64);
 	__type(value, struct sock_conn);
 	__uint(pinning, LIBBPF_PIN_BY_NAME);
 } socks SEC(".maps");
+
+/* How many entries `socks` has, as the CPUs together have counted: each adds what it makes and
+ * takes off what it deletes. */
+struct {
+	__uint(type, BPF_MAP_TYPE_PERCPU_ARRAY);
+	__uint(max_entries, 1);
+	__type(key, __u32);
+	__type(value, __u64);
+	__uint(pinning, LIBBPF_PIN_BY_NAME);
+} sock_count SEC(".maps");
 
 /* See shortcut.h. The oldest make room: their packets take the node's way again. */
 struct {

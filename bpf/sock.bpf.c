@@ -296,9 +296,7 @@ static __always_inline struct sock_conn *remember_socket(__u64 cookie, const str
 	struct sock_conn s = {};
 
 	fill_conn(&s, v, netns);
-	if (bpf_map_update_elem(&socks, &cookie, &s, BPF_ANY))
-		return NULL;
-	return sock_of(cookie);
+	return sock_remember(cookie, &s) ? sock_of(cookie) : NULL;
 }
 
 static __noinline int steer_socket(struct bpf_sock_addr *ctx, const struct question *q,

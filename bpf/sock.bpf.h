@@ -31,9 +31,28 @@ static __always_inline struct sock_conn *sock_of(__u64 cookie)
 	return bpf_map_lookup_elem(&socks, &cookie);
 }
 
+static __always_inline void sock_counted(__u64 by)
+{
+	__u32 zero = 0;
+	__u64 *count = bpf_map_lookup_elem(&sock_count, &zero);
+
+	if (count)
+		__sync_fetch_and_add(count, by);
+}
+
+/* Makes an entry, where there is none. Whether there is room for it. */
+static __always_inline int sock_remember(__u64 cookie, const struct sock_conn *s)
+{
+	if (bpf_map_update_elem(&socks, &cookie, s, BPF_NOEXIST))
+		return 0;
+	sock_counted(1);
+	return 1;
+}
+
 static __always_inline void sock_forget(__u64 cookie)
 {
-	bpf_map_delete_elem(&socks, &cookie);
+	if (!bpf_map_delete_elem(&socks, &cookie))
+		sock_counted(-1);
 }
 
 /* Gives the socket's place back, once however many hooks see it end. Payload bytes. */

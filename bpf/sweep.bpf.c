@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: GPL-2.0
 /*
- * Ends the connections that no packet, and no hook of a socket, will end: run by weftd, once a second
- * or more often.
+ * Ends the connections that no packet, and no hook of a socket, will end: run by weftd, once a
+ * second or more often.
  */
 #include "conntrack.bpf.h"
 #include "sock.bpf.h"
@@ -14,10 +14,11 @@ enum {
 	 * before it came has arrived by then, and what it answers to our asking by then. */
 	RESET_ASK_NS = 1000000000,
 	RESET_SURE_NS = 3000000000u,
-	LONG_AGO = 1 << 30, /* bytes: no window is larger */
+	LONG_AGO = 1 << 30,	/* bytes: no window is larger */
 	UNSENT_NS = 1000000000, /* a connect() that has come to no SYN by then has failed */
 	NETNS_GRACE_NS = 2000000000,
-	ASK_SHARE = 4, /* a connection that was not idle is looked at after such a part of its limit */
+	TELL_AGAIN_NS =
+		1000000000, /* of a connection that weftd was told to end, and that is there */
 };
 
 /*
@@ -317,21 +318,25 @@ static __always_inline enum reason why_end(const struct sweep_args *args, const 
 	return REASON_NONE;
 }
 
-/* Whether it may be idle: what it has last sent and received only its socket knows. */
-static __always_inline int is_to_be_asked(const struct sock_conn *s, __u64 now, __u64 age)
+/* Whether it may be idle: what it has sent and received since only its socket knows. */
+static __always_inline int may_be_idle(const struct sock_conn *s, __u64 now)
 {
-	__u64 limit = s->idle_timeout_ms * 1000000ull;
+	__u64 since = s->active > s->created ? s->active : s->created;
 
-	return limit && s->seen && age > limit &&
-	       (!s->asked || elapsed(now, s->asked) > (__s64)(limit / ASK_SHARE));
+	return s->idle_timeout_ms && s->seen &&
+	       elapsed(now, since) > s->idle_timeout_ms * 1000000ll;
 }
 
-static __always_inline int tell_of(__u64 cookie, const struct sock_conn *s, __u32 idle_ms)
+static __always_inline int tell_of(struct sweep_args *args, __u64 cookie, const struct sock_conn *s,
+				   __u32 idle_ms)
 {
-	struct sock_event *e = bpf_ringbuf_reserve(&events, sizeof(*e), 0);
+	struct sock_event *e = has_room_for_resets() ? bpf_ringbuf_reserve(&events, sizeof(*e), 0)
+						     : NULL;
 
-	if (!e)
+	if (!e) {
+		args->untold++;
 		return 0;
+	}
 	__builtin_memset(&e->t, 0, sizeof(e->t));
 	e->t.src = s->own;
 	e->t.dst = s->addr;
@@ -352,48 +357,76 @@ static __always_inline void note_end(struct sock_conn *s, enum reason reason)
 	s->ended = 1;
 }
 
-static __always_inline void lose(struct sock_conn *s)
+/* The entry may be another connection's by now: `held` is from before all that speaks for its
+ * loss, and so is `created`. */
+static __always_inline void lose(struct sock_conn *s, __u64 held, __u64 created)
 {
-	__u64 held = s->reservation;
-
-	/* The entry may be another connection's by now. */
-	if (held && __sync_val_compare_and_swap(&s->reservation, held, 0) == held)
+	if (held && s->created == created &&
+	    __sync_val_compare_and_swap(&s->reservation, held, 0) == held)
 		give_back(held, 0, 0);
+}
+
+static __always_inline void look_at(struct sweep_args *args, __u64 cookie, struct sock_conn *s,
+				    __u64 now, __u64 age)
+{
+	enum reason reason = why_end(args, s, age);
+
+	if (!reason) {
+		if (!args->check_gone && may_be_idle(s, now))
+			tell_of(args, cookie, s, s->idle_timeout_ms);
+		return;
+	}
+	if (s->ended && elapsed(now, s->told) < TELL_AGAIN_NS)
+		return;
+	if (!tell_of(args, cookie, s, 0))
+		return;
+	note_end(s, reason);
+	s->told = now;
 }
 
 static long sweep_socket(void *map, __u64 *key, struct sock_conn *s, struct sweep_args **ctx)
 {
-	struct sweep_args *args = *ctx;
+	__u64 held = *(volatile __u64 *)&s->reservation, created = *(volatile __u64 *)&s->created;
 	__u64 cookie = *key, netns = s->netns, now = bpf_ktime_get_ns();
 	struct netns_pod *pod = bpf_map_lookup_elem(&netns_pods, &netns);
-	__s64 age = elapsed(now, s->created);
-	enum reason reason;
+	struct sweep_args *args = *ctx;
+	__s64 age = elapsed(now, created);
 
 	if (age < 0)
 		return 0;
 	if (is_lost(args, s, pod, age)) {
-		lose(s);
+		lose(s, held, created);
 		if (!pod && age > NETNS_GRACE_NS)
 			sock_forget(cookie);
 		return 0;
 	}
-	if (!s->reservation || !has_room_for_resets())
-		return 0;
-	reason = why_end(args, s, age);
-	if (reason && tell_of(cookie, s, 0))
-		note_end(s, reason);
-	else if (!reason && is_to_be_asked(s, now, age) && tell_of(cookie, s, s->idle_timeout_ms))
-		s->asked = now;
+	if (held)
+		look_at(args, cookie, s, now, age);
+	else if (s->released) /* that it was to be deleted could not be carried out */
+		sock_forget(cookie);
 	return 0;
 }
 
 SEC("syscall")
-int end_idle(struct end_args *args)
+int sock_note(struct sock_note *note)
 {
-	struct sock_conn *s = sock_of(args->cookie);
+	__u64 cookie = note->cookie;
+	struct sock_conn *s = sock_of(cookie);
 
-	if (s)
+	if (!s)
+		return 0;
+	switch (note->news) {
+	case SOCK_ACTIVE:
+		s->active = note->active;
+		break;
+	case SOCK_IDLE:
 		note_end(s, REASON_TIMED_OUT);
+		break;
+	default:
+		lose(s, s->reservation, s->created);
+		if (s->released)
+			sock_forget(cookie);
+	}
 	return 0;
 }
 
@@ -406,10 +439,12 @@ int sweep(struct sweep_args *args)
 
 	if (has_conns())
 		bpf_for_each_map_elem(&conns, sweep_entry, &p, 0);
-	bpf_for_each_map_elem(&socks, sweep_socket, &p, 0);
+	if (!args->skip_socks)
+		bpf_for_each_map_elem(&socks, sweep_socket, &p, 0);
 	args->entries = local.entries;
 	args->ended = local.ended;
 	args->killed = local.killed;
 	args->live = local.live;
+	args->untold = local.untold;
 	return 0;
 }

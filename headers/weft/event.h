@@ -28,7 +28,7 @@ struct sock_event {
 	__u64 cookie;	/* of the socket */
 	__u64 netns;	/* cookie of its network namespace */
 	__u32 ifindex;	/* that it is bound to, or 0 */
-	__u32 idle_ms;	/* 0: end it; else if no data has been sent or received for so long */
+	__u32 idle_ms;	/* 0: end it; else only if no data has been sent or received for so long */
 };
 _Static_assert(sizeof(struct sock_event) != sizeof(struct reset_event), "told apart by size");
 
@@ -40,12 +40,23 @@ struct sweep_args {
 	__u32 ended;	  /* out: connections deleted */
 	__u32 killed;	  /* out: connections reset: pod gone or timed out */
 	__u32 live;	  /* out: connections that hold a reservation */
+	__u32 untold;	  /* out: connections of sockets that `events` had no room for */
+	__u32 skip_socks; /* in: 1 if `socks` is empty */
 	__u32 pad;
 };
 
-/* In of the `end_idle` program, likewise: the connection of that socket is ended, as it is idle. */
-struct end_args {
+enum sock_news {
+	SOCK_ACTIVE, /* data was last sent or received at `active` */
+	SOCK_IDLE,   /* it is ended, as it is idle */
+	SOCK_GONE,   /* there is no such socket */
+};
+
+/* In of the `sock_note` program, likewise: what weftd has found out of a connection. */
+struct sock_note {
 	__u64 cookie;
+	__u64 active; /* CLOCK_MONOTONIC, ns */
+	__u32 news;   /* enum sock_news */
+	__u32 pad;
 };
 
 #endif

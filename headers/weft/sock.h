@@ -2,8 +2,8 @@
 #ifndef WEFT_SOCK_H
 #define WEFT_SOCK_H
 /*
- * Connections that are steered in connect(): what is remembered of a socket, and which pod a network
- * namespace belongs to.
+ * Connections that are steered in connect(): what is remembered of a socket, and which pod a
+ * network namespace belongs to.
  */
 #include "addr.h"
 
@@ -30,9 +30,10 @@ struct sock_conn {
 	struct addr own;    /* the pod's end, once `seen` is set */
 	__u64 netns;	    /* cookie of the socket's network namespace */
 	__u64 created;	    /* CLOCK_MONOTONIC, ns */
-	__u64 asked;	    /* likewise: when weftd was last told to see whether it is idle */
-	__u64 reservation;  /* cluster id << 32 | endpoint id; 0: holds no place */
-	__u32 route;	    /* stable ids of what was decided */
+	__u64 active; /* likewise: when data was last sent or received, as far as weftd has seen */
+	__u64 told;   /* likewise: when weftd was last told to end it */
+	__u64 reservation; /* cluster id << 32 | endpoint id; 0: holds no place */
+	__u32 route;	   /* stable ids of what was decided */
 	__u32 cluster;
 	__u32 endpoint;
 	__u32 generation; /* that decided, modulo 2^32 */
@@ -41,7 +42,7 @@ struct sock_conn {
 	__u32 max_duration_ms;
 	__u32 user_timeout_ms; /* TCP_USER_TIMEOUT as the application had set it, 0: not set */
 	__u32 ifindex; /* that it was bound to (SO_BINDTODEVICE), in its own namespace; or 0 */
-	__u16 called_port; /* 0: this socket is not steered (any more) */
+	__u16 called_port;
 	__u16 port;
 	__u16 own_port;
 	__u8 seen; /* 1: the SYN is about to leave; from then on its TCP state tells how it ends */
@@ -51,6 +52,6 @@ struct sock_conn {
 	__u8 released;	     /* 1: its last descriptor is closed */
 	__u8 pad;
 };
-_Static_assert(sizeof(struct sock_conn) == 128, "sock_conn has no holes");
+_Static_assert(sizeof(struct sock_conn) == 136, "sock_conn has no holes");
 
 #endif

@@ -62,3 +62,21 @@ for family in 4 6; do
 	expect_eq "IPv$family: and its connections are over" "$(jq -c keys "$TMP/held")" '["lost","one","two"]'
 	wait_until 60 no_conns
 done
+
+# More than one run of the sweep can tell of at a time (the ring `events`).
+N=$(rounds 4500 300)
+pod_add many 9 app=many
+echo_start many 9000 many
+{
+	rules_pods
+	rules_service many 20
+} | apply
+load_start client "$TMP/held" "$(vip 4 20)" 9000 -n "$N" -c "$N" -s hello -e hold --every 1000000 --ready "$TMP/held.ready"
+wait_until 60 test -e "$TMP/held.ready"
+before=$(stat_of weft.reason.pod_gone)
+pod_del many
+weft delete pod many >/dev/null
+wait_until 10 no_conns
+wait "$STARTED" # it ends with its last connection
+expect_eq "all connections of a deleted one are over, however many" "$(jq -c . "$TMP/held")" "{\"lost\":$N}"
+expect_eq "and counted once each" "$(($(stat_of weft.reason.pod_gone) - before))" "$N"

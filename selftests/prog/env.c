@@ -157,9 +157,6 @@ static void load(struct env *e)
 	must(e->sweep = sweep_bpf__open_opts(&opts));
 	bpf_map__set_max_entries(e->tc->maps.conns, e->o.table_size ?: 1024);
 	bpf_map__set_max_entries(e->sweep->maps.conns, e->o.table_size ?: 1024);
-	/* Empty here, and each sweep looks through all of its room. */
-	bpf_map__set_max_entries(e->tc->maps.socks, 64);
-	bpf_map__set_max_entries(e->sweep->maps.socks, 64);
 	e->tc->rodata->refuse_unseen = e->o.refuse_unseen;
 	must(!tc_bpf__load(e->tc));
 	must(!sweep_bpf__load(e->sweep));
@@ -407,7 +404,7 @@ struct verdict env_explain(struct env *e, const struct question *q)
 
 struct sweep_args env_sweep(struct env *e, __u32 check_gone)
 {
-	struct sweep_args args = { .check_gone = check_gone };
+	struct sweep_args args = { .check_gone = check_gone, .skip_socks = 1 };
 	LIBBPF_OPTS(bpf_test_run_opts, opts, .ctx_in = &args, .ctx_size_in = sizeof(args));
 
 	must(!bpf_prog_test_run_opts(bpf_program__fd(e->sweep->progs.sweep), &opts));

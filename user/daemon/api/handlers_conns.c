@@ -224,6 +224,8 @@ static int add_entry(void *arg, const struct tuple *key, const struct conn *c,
 static const char *socket_state(__u32 state)
 {
 	switch (state) {
+	case 0:
+		return "unknown";
 	case BPF_TCP_SYN_SENT:
 	case BPF_TCP_SYN_RECV:
 		return "syn";

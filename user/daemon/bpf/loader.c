@@ -24,6 +24,7 @@ static const char *const map_names[MAP_MAX] = {
 	[MAP_PODS] = "pods",
 	[MAP_NETNS_PODS] = "netns_pods",
 	[MAP_SOCKS] = "socks",
+	[MAP_SOCK_COUNT] = "sock_count",
 	[MAP_SHORTCUTS] = "shortcuts",
 	[MAP_SHORTCUT_STATE] = "shortcut_state",
 	[MAP_POD_ADDRS] = "pod_addrs",
@@ -60,7 +61,7 @@ static const char *const prog_names[PROG_MAX] = {
 	[PROG_FROM_BRIDGE] = "from_bridge",
 	[PROG_EXPLAIN] = "explain",
 	[PROG_SWEEP] = "sweep",
-	[PROG_END_IDLE] = "end_idle",
+	[PROG_SOCK_NOTE] = "sock_note",
 	[PROG_CONNECT4] = "connect4",
 	[PROG_CONNECT6] = "connect6",
 	[PROG_GETPEERNAME4] = "getpeername4",
@@ -399,7 +400,7 @@ static struct bpf_object *object_of(const struct loader *l, enum prog_id id)
 {
 	if (id >= PROG_CONNECT4)
 		return l->sock->obj;
-	return id == PROG_SWEEP || id == PROG_END_IDLE ? l->sweep->obj : l->tc->obj;
+	return id == PROG_SWEEP || id == PROG_SOCK_NOTE ? l->sweep->obj : l->tc->obj;
 }
 
 static int pin_prog(struct loader *l, const char *dir, enum prog_id id)
@@ -562,19 +563,19 @@ static int unpin_maps(const char *dir)
 	return r;
 }
 
+/* Programs of whatever version: some that others have this one lacks. */
+static int unpin_progs(const char *dir)
+{
+	int r = pin_unlink_all(dir, "prog");
+
+	return r ? log_err(r, "unpin %s/prog", dir) : 0;
+}
+
 int loader_unpin(const char *dir)
 {
 	int r;
 
 	libbpf_set_print(print_libbpf);
 	r = unpin_maps(dir);
-	for (int id = 0; !r && id < PROG_MAX; id++) {
-		char fresh[32];
-
-		snprintf(fresh, sizeof(fresh), "%s-new", prog_names[id]);
-		r = unpin(dir, "prog", prog_names[id]);
-		if (!r)
-			r = unpin(dir, "prog", fresh);
-	}
-	return r;
+	return r ? r : unpin_progs(dir);
 }

@@ -120,6 +120,31 @@ static int parse_ifindex(const char *word)
 	return n <= 0 || n > INT_MAX ? 0 : (int)n;
 }
 
+/* An entry that is removed does not hide another one: the directory is read again until it is empty
+ * of files. */
+int pin_unlink_all(const char *dir, const char *sub)
+{
+	_cleanup_(closedirp) DIR *d = NULL;
+	struct pin_path path;
+	struct dirent *e;
+	int r = pin_path(&path, dir, sub, NULL);
+
+	if (r)
+		return r;
+	d = opendir(path.s);
+	if (!d)
+		return errno == ENOENT ? 0 : -errno;
+	while (!r && (e = readdir(d))) {
+		if (e->d_name[0] == '.')
+			continue;
+		r = pin_path(&path, dir, sub, e->d_name);
+		if (!r)
+			r = pin_unlink(path.s);
+		rewinddir(d);
+	}
+	return r;
+}
+
 int pin_each_ifindex(const char *dir, const char *sub, int (*each)(void *arg, int ifindex),
 		     void *arg)
 {

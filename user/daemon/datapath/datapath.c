@@ -31,10 +31,12 @@ static struct kernel *kernel_new(const char *dir, struct event_loop *loop)
 	sweep_init(&k->sweep);
 	guard_init(&k->guard);
 	published_init(&k->published);
+	k->cpus = libbpf_num_possible_cpus();
 	uname(&u);
 	snprintf(k->release, sizeof(k->release), "%s", u.release);
 	k->dir = strdup(dir);
-	if (!k->dir) {
+	if (!k->dir || k->cpus < 0) {
+		free(k->dir);
 		free(k);
 		return NULL;
 	}

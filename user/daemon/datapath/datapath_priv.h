@@ -25,6 +25,7 @@ struct kernel {
 	struct published published;
 	enum enrol_mode enrol;
 	char release[72]; /* uname -r */
+	int cpus;	  /* as many as a per-CPU map has values */
 };
 
 /* Whether the generation in force leads to weft-proxy: 1, 0, or -errno after having logged. */

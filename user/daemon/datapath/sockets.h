@@ -6,6 +6,7 @@
  * their pods' network namespaces.
  */
 #include <linux/types.h>
+#include <stdbool.h>
 #include <stddef.h>
 
 #include "weft/event.h"
@@ -19,8 +20,8 @@ struct sock_row {
 	__u64 sent;	/* payload bytes that the endpoint has acknowledged */
 	__u64 received; /* payload bytes */
 	__u64 idle_ms;	/* since data was last sent or received, or the connection was made */
-	__u32 state;	/* the kernel's: TCP_ESTABLISHED = 1, TCP_SYN_SENT = 2, ...; 0: its namespace
-			   can't be entered */
+	__u32 state; /* the kernel's: TCP_ESTABLISHED = 1, TCP_SYN_SENT = 2, ...; 0: its namespace
+			can't be entered */
 };
 
 /* Calls `each` for every steered socket. Its non-zero answer ends the walk and is returned; -errno
@@ -28,8 +29,11 @@ struct sock_row {
 int sockets_each(struct kernel *k, int (*each)(void *arg, const struct sock_row *row), void *arg);
 /* How many of them hold a place. 0, or -errno after having logged. */
 int sockets_count(struct kernel *k, unsigned *out);
+/* Whether there are any. */
+bool sockets_any(const struct kernel *k);
 /* Destroys the connections that the sweep has told of, those it is not sure of only if they are
- * idle: their applications get ECONNABORTED. What fails is told of again by the next sweep. Logs. */
+ * idle: their applications get ECONNABORTED. What fails is told of again by the next sweep. Logs.
+ */
 void sockets_end(struct kernel *k, const struct sock_event *events, size_t count);
 
 #endif

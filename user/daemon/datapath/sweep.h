@@ -22,7 +22,7 @@ struct sweep {
 	int raw4, raw6;	    /* raw sockets; -1 where the node lacks the family */
 	struct ring_buffer *events;
 	TABLE(struct sock_event) ends; /* connections of sockets that the last run has told of */
-	struct sweep_args last; /* what the last run found */
+	struct sweep_args last;	       /* what the last run found */
 };
 
 void sweep_init(struct sweep *s);
