@@ -74,6 +74,7 @@ echo_start many 9000 many
 load_start client "$TMP/held" "$(vip 4 20)" 9000 -n "$N" -c "$N" -s hello -e hold --every 1000000 --ready "$TMP/held.ready"
 wait_until 60 test -e "$TMP/held.ready"
 before=$(stat_of weft.reason.pod_gone)
+in_ns many ip link set eth0 down # its kernel can't tell the clients
 pod_del many
 weft delete pod many >/dev/null
 wait_until 10 no_conns
