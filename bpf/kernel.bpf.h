@@ -25,6 +25,7 @@ struct inet_connection_sock {
 
 struct tcp_sock {
 	struct inet_connection_sock inet_conn;
+	__u8 fastopen_connect : 1;
 };
 
 #pragma clang attribute pop

@@ -290,6 +290,13 @@ static __always_inline enum reason take_place(struct sock_conn *s, const struct 
 	return REASON_NONE;
 }
 
+static __always_inline int may_defer(struct bpf_sock_addr *ctx)
+{
+	struct tcp_sock *tp = bpf_skc_to_tcp_sock(ctx->sk);
+
+	return tp && BPF_CORE_READ_BITFIELD(tp, fastopen_connect);
+}
+
 static __always_inline struct sock_conn *remember_socket(__u64 cookie, const struct verdict *v,
 							 __u64 netns)
 {
@@ -310,6 +317,7 @@ static __noinline int steer_socket(struct bpf_sock_addr *ctx, const struct quest
 		return REASON_TABLE_FULL;
 	read_addr(ctx, ip4, &s->called);
 	s->called_port = bpf_ntohs(ctx->user_port);
+	s->deferred = may_defer(ctx);
 	limit_connect(ctx, s);
 	if (v->keepalive)
 		keep_alive(ctx, v);

@@ -300,7 +300,7 @@ static long sweep_entry(void *map, struct tuple *key, struct conn *c, struct swe
 static __always_inline int is_lost(const struct sweep_args *args, const struct sock_conn *s,
 				   const struct netns_pod *pod, __u64 age)
 {
-	if (!s->seen)
+	if (!s->seen && !s->deferred)
 		return age > UNSENT_NS;
 	if (args->check_gone && is_gone(&s->own))
 		return 1;

@@ -77,3 +77,27 @@ for limit in 1 7 100; do
 		expect_eq "$what: total" "$(cluster_stat '' upstream_cx_total $name)" $((answered + limit))
 	done
 done
+
+# A connect() whose SYN waits for the first data is as good as connected to its application, and holds its place.
+sysctl_in client net/ipv4/tcp_fastopen=1543 # without cookies
+deferred='
+import socket, sys, time
+address, seconds = sys.argv[1], float(sys.argv[2])
+s = socket.socket(socket.AF_INET6 if ":" in address else socket.AF_INET, socket.SOCK_STREAM)
+s.setsockopt(socket.IPPROTO_TCP, 30, 1) # TCP_FASTOPEN_CONNECT
+s.connect((address, 9000))
+open(sys.argv[3], "w").close()
+time.sleep(seconds)
+s.sendall(b"hello\n")
+print(s.recv(100).decode().strip())
+'
+for family in 4 6; do
+	to=$(vip $family $((family == 4 ? 11 : 12)))
+	start_in client python3 -c "$deferred" "$to" $((3 * SLOWER)) "$TMP/deferred" >"$TMP/answer"
+	wait_until 10 test -e "$TMP/deferred"
+	rm "$TMP/deferred"
+	sleep 2 # longer than a connect() that has failed keeps its place
+	expect_eq "IPv$family: another one, while the first waits for its data" "$(load other "$to" 9000 -s hello)" '{"ECONNREFUSED":1}'
+	wait "$STARTED"
+	expect_match "IPv$family: the first one, once it has sent some" "$(<"$TMP/answer")" "^(one|two)"
+done
