@@ -36,7 +36,7 @@ in_ns node curl -fsS "http://127.0.0.1:$ETCD_PORT/v3/kv/put?[1-3000]" -d '{"key"
 kube create namespace late >/dev/null
 rules_service late 81 | kube_apply
 wait_until 30 in_force svc late
-kill -STOP "$WEFTD" # it asks no server that is still starting
+stop_process "$WEFTD" # it asks no server that is still starting
 another_cluster
 kill -CONT "$WEFTD"
 rules_service last 90 | kube_apply

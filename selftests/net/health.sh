@@ -23,7 +23,7 @@ expect_eq "another method" "$(in_ns node curl -s -X POST -d x -w '%{http_code}' 
 expect_eq "ready with rules" "$(ask /readyz)" "ok 200"
 
 say "a loop that is stuck"
-kill -STOP "$WEFTD"
+stop_process "$WEFTD"
 expect_eq "does not answer" "$(ask /healthz || true)" "000"
 kill -CONT "$WEFTD"
 wait_until 5 is_ready

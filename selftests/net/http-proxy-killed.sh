@@ -66,7 +66,7 @@ expect_took "for all of them" "$(json '.seconds * 1000 | floor' "$result")" 500 
 # It hangs, connections queue up, it is killed.
 for family in 4 6; do
 	old=$(proxy_pid)
-	kill -STOP "$old"
+	stop_process "$old"
 	http_load_start client "$TMP/queued" "$(vip $family 10)" 80 -n 20 -c 20 -t $((10000 * SLOWER))
 	LOAD=$STARTED
 	sleep 0.5

@@ -609,6 +609,13 @@ weftd_kill9() {
 	WEFTD=
 }
 
+# stop_process PID: none of its threads runs any more. The signal alone stops them only once one of them has come to a processor.
+stop_process() {
+	kill -STOP "$1"
+	wait_until 10 is_stopped "$1"
+}
+is_stopped() { ! grep -hs '^State:' "/proc/$1/task"/*/status | grep -qv 'T (stopped)'; }
+
 # proxy_pid: of the weft-proxy that weftd runs now
 proxy_pid() { weft status -o json | jq .proxy.pid; }
 

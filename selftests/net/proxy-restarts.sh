@@ -69,7 +69,7 @@ expect_match "one with other options is replaced" "$(weft status)" "proxy +proce
 expect_eq "mode of the access log" "$(stat -c %a "$TMP/access.log")" 640
 expect_eq "the proxy has it open" "$(find "/proc/$fourth/fd" -lname "$TMP/access.log" | wc -l)" 1
 
-kill -STOP "$fourth"
+stop_process "$fourth"
 weftd_kill9
 weftd_start --workers 2 --log-level debug --access-log "$TMP/access.log"
 expect_eq "one that does not answer is replaced" "$(ended "$fourth" && another_than "$fourth" && echo yes)" yes

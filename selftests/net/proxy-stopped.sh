@@ -38,7 +38,7 @@ proxy=$(proxy_pid)
 
 # ---- a change of HTTP rules waits, and nothing else does ----
 
-kill -STOP "$proxy"
+stop_process "$proxy"
 (http_rules 202 | weft apply -f - >"$TMP/apply" 2>&1 || exit 1) &
 changing=$!
 sleep 0.3
@@ -63,7 +63,7 @@ expect_eq "the proxy" "$(proxy_pid)" "$proxy"
 
 # ---- what it is asked for its requests ----
 
-kill -STOP "$proxy"
+stop_process "$proxy"
 (weft conns >"$TMP/conns" 2>&1 || exit 1) &
 asking=$!
 sleep 0.3
@@ -85,7 +85,7 @@ answers 204 || fail "the next proxy takes no rules"
 
 # ---- weftd ends meanwhile ----
 
-kill -STOP "$(proxy_pid)"
+stop_process "$(proxy_pid)"
 (http_rules 205 | weft apply -f - >"$TMP/apply" 2>&1 || exit 1) &
 changing=$!
 sleep 0.3
@@ -97,7 +97,7 @@ wait_until 10 answers 204
 
 # ---- all of it goes ----
 
-kill -STOP "$(proxy_pid)"
+stop_process "$(proxy_pid)"
 (http_rules 205 | weft apply -f - >"$TMP/apply" 2>&1 || exit 1) &
 changing=$!
 sleep 0.3

@@ -26,7 +26,7 @@ for count in 40000 80000 160000 320000 640000; do
 done
 kill -0 $applying 2>/dev/null || fail "every apply was over too soon"
 # Standing in for a slower machine: weftd stops in the middle of its work.
-kill -STOP "$WEFTD"
+stop_process "$WEFTD"
 sleep $((STALL_S + 2))
 kill -CONT "$WEFTD"
 wait $applying || fail "weft apply ended with status $?"

@@ -109,7 +109,7 @@ slow "$TMP/other" 3000
 OTHER=$STARTED
 wait_until 5 is upstream_rq_active 2
 expect_eq "beside one that does not drain" "$(requests | jq -c sort)" '[["/delay/3000",null],["/delay/40000",true]]'
-kill -STOP "$first"
+stop_process "$first"
 expect_eq "one that does not answer hides no other one's" "$(requests)" '[["/delay/3000",null]]'
 kill -CONT "$first"
 wait "$OTHER"
