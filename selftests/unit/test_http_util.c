@@ -260,7 +260,8 @@ static char *said(const struct http_tables *t, const struct http_ask *ask, bool 
 	l = http_listener(t->snapshot, p.given ? SCOPE_MESH : SCOPE_NODE,
 			  ask->port ? ask->port : 80);
 	if (l) {
-		http_route(t->snapshot, l, p.given, &p.q, &turns, &d, skipped ? &trace : NULL);
+		http_route(t->snapshot, l, NULL, p.given, &p.q, &turns, &d,
+			   skipped ? &trace : NULL);
 		say(f, t->snapshot, &p, &d);
 	} else {
 		fputs("no listener", f);

@@ -185,7 +185,7 @@ find_listener(const struct http_snapshot *s, const struct tables *t, const struc
 	if (!l || !host || l->scope == SCOPE_NODE)
 		return l;
 	snprintf(called, sizeof(called), strchr(host, ':') ? "[%s]" : "%s", host);
-	return http_host_is_here(s, l, source, http_span(called)) ? l : NULL;
+	return http_host_is_here(s, l, NULL, source, http_span(called)) ? l : NULL;
 }
 
 static int answer(const struct http_snapshot *s, const struct explain_query *q,
@@ -200,8 +200,8 @@ static int answer(const struct http_snapshot *s, const struct explain_query *q,
 
 	if (r)
 		return r;
-	http_route(s, l, l->scope == SCOPE_NODE ? NULL : source, &a->request, &turns, &a->decision,
-		   &trace);
+	http_route(s, l, NULL, l->scope == SCOPE_NODE ? NULL : source, &a->request, &turns,
+		   &a->decision, &trace);
 	*out = explain_http_json(a);
 	return *out ? 0 : -ENOMEM;
 }

@@ -524,6 +524,14 @@ json_t *explain_http_json(const struct http_answer *a)
 				    json_text(a->decision.vhost ? "no rule holds"
 								: "no rule has the host"));
 		break;
+	case HTTP_MISDIRECTED:
+		set_own(a, j, "misdirected");
+		json_object_set_new(j, "response_flags", json_string("NR"));
+		json_object_set_new(
+			j, "reason",
+			json_string("the host is another server's, which the client did not "
+				    "ask for in its TLS handshake (SNI)"));
+		break;
 	case HTTP_PASSTHROUGH:
 		set_own(a, j, "passthrough");
 	}

@@ -23,6 +23,12 @@
  *	PROXY_SUCCEED   its end of a socket by which  once every worker serves them
  *	                a predecessor's clients come
  *	PROXY_DRAIN     the other end                 once no worker begins a request any more
+ *	PROXY_CREDENTIALS  all certificates and keys  once every worker uses them for handshakes
+ *that (credentials.h)               begin; connections go on with what they have
+ *
+ * PROXY_CREDENTIALS comes before the snapshot that needs them, also to a weft-proxy that has just
+ * been started, and again whenever any of them has changed. A server whose credential is not among
+ * them completes no handshake.
  *
  * A weft-proxy that does not know an order answers -EOPNOTSUPP. After a patch that some workers
  * have not carried out it has none that others build on: the next order is the whole snapshot.
@@ -49,10 +55,11 @@ enum proxy_order_type {
 	PROXY_SUCCEED,
 	PROXY_DRAIN,
 	PROXY_PATCH,
+	PROXY_CREDENTIALS,
 };
 
 /* What a weft-proxy can do beyond the first four orders. */
-enum { PROXY_CAN_DRAIN = 1 };
+enum { PROXY_CAN_DRAIN = 1, PROXY_CAN_TLS = 2 };
 
 struct proxy_order {
 	uint32_t type;
@@ -87,7 +94,7 @@ struct proxy_reply {
 struct proxy_hello {
 	struct proxy_reply reply;
 	uint32_t workers; /* as many listening sockets come with it */
-	uint32_t can;	  /* PROXY_CAN_DRAIN */
+	uint32_t can;	  /* PROXY_CAN_DRAIN, PROXY_CAN_TLS: PROXY_CREDENTIALS */
 	char version[PROXY_VERSION_SIZE];
 	char identity[PROXY_IDENTITY_SIZE]; /* what weftd started it with: --identity */
 };
