@@ -323,10 +323,15 @@ static bool is_mutual(const struct gw_server *server)
 	return is_terminated(server) && strcmp(server->tls_mode, "SIMPLE") != 0;
 }
 
+static bool is_given(const char *text)
+{
+	return text && *text;
+}
+
 static void require_file(struct decoder *d, const struct node *tls, const struct gw_server *server,
 			 const char *field, const char *path)
 {
-	if (!path || !*path)
+	if (!is_given(path))
 		decode_error(d, tls, field,
 			     "required for the mode %s without credentialName, but not given",
 			     server->tls_mode);
@@ -340,7 +345,11 @@ static void check_terminated(struct decoder *d, const struct node *tls,
 	const struct gw_tls *t = &server->tls;
 	int min = t->min_version ?: TLS_1_2, max = t->max_version ?: TLS_1_3;
 
-	if (!t->credential || !*t->credential) {
+	if (is_given(t->credential) && is_given(t->chain) && is_given(t->key))
+		decode_error(d, tls, "tls",
+			     "expected credentialName, or serverCertificate and privateKey, not "
+			     "both");
+	if (!is_given(t->credential)) {
 		require_file(d, tls, server, "tls.serverCertificate", t->chain);
 		require_file(d, tls, server, "tls.privateKey", t->key);
 		if (is_mutual(server))
@@ -412,6 +421,12 @@ static const struct cel server_cel[] = {
 		  "self.tls.serverCertificate != '') && (has(self.tls.privateKey) && "
 		  "self.tls.privateKey != ''))",
 	  .message = "expected tls.serverCertificate and tls.privateKey, or tls.credentialName" },
+	{ .rule = "!(" CEL_ENDS_TLS ") || !" CEL_CREDENTIAL
+		  " || !((has(self.tls.serverCertificate) && "
+		  "self.tls.serverCertificate != '') && (has(self.tls.privateKey) && "
+		  "self.tls.privateKey != ''))",
+	  .message = "expected tls.credentialName, or tls.serverCertificate and tls.privateKey, "
+		     "not both" },
 	{ .rule = "!(" CEL_ENDS_TLS ") || self.tls.mode == 'SIMPLE' || " CEL_CREDENTIAL
 		  " || (has(self.tls.caCertificates) && self.tls.caCertificates != '')",
 	  .message = "expected tls.caCertificates, or tls.credentialName" },
