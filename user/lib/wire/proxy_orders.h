@@ -59,7 +59,7 @@ enum proxy_order_type {
 };
 
 /* What a weft-proxy can do beyond the first four orders. */
-enum { PROXY_CAN_DRAIN = 1, PROXY_CAN_TLS = 2 };
+enum { PROXY_CAN_DRAIN = 1 };
 
 struct proxy_order {
 	uint32_t type;
@@ -94,7 +94,7 @@ struct proxy_reply {
 struct proxy_hello {
 	struct proxy_reply reply;
 	uint32_t workers; /* as many listening sockets come with it */
-	uint32_t can;	  /* PROXY_CAN_DRAIN, PROXY_CAN_TLS: PROXY_CREDENTIALS */
+	uint32_t can;	  /* PROXY_CAN_DRAIN */
 	char version[PROXY_VERSION_SIZE];
 	char identity[PROXY_IDENTITY_SIZE]; /* what weftd started it with: --identity */
 };
