@@ -287,6 +287,12 @@ static struct object *random_destination_rule(struct cluster_model *m)
 
 static struct object *random_gateway(struct cluster_model *m)
 {
+	static const char *const kinds[] = { "HTTP}",
+					     "HTTP}",
+					     "HTTP}",
+					     "HTTPS}, tls: {mode: SIMPLE, credentialName: c}",
+					     "HTTPS}, tls: {mode: MUTUAL, credentialName: d}",
+					     NULL };
 	bool tcp = !m->http || chance(m, 50);
 
 	return parsed("apiVersion: networking.istio.io/v1\nkind: Gateway\nmetadata: {name: %s, "
@@ -295,7 +301,7 @@ static struct object *random_gateway(struct cluster_model *m)
 		      "protocol: %s, hosts: ['*']}]}\n",
 		      tcp ? "g" : "web", one_of(m, spaces), pick(m, NAMES_MAX), 80 + pick(m, 2),
 		      tcp	      ? "TCP}"
-		      : chance(m, 95) ? "HTTP}"
+		      : chance(m, 95) ? one_of(m, kinds)
 				      : "TLS}, tls: {mode: PASSTHROUGH}");
 }
 
@@ -306,6 +312,14 @@ static struct object *random_policy(struct cluster_model *m)
 		"namespace: %s}\nspec: {podSelector: {matchLabels: {app: s%u}}, ingress: [{from: "
 		"[{podSelector: {matchLabels: {version: v1}}}]}]}\n",
 		one_of(m, spaces), pick(m, NAMES_MAX));
+}
+
+static struct object *random_secret(struct cluster_model *m)
+{
+	return parsed("apiVersion: v1\nkind: Secret\nmetadata: {name: %s, namespace: %s}\n"
+		      "stringData: {tls.crt: c, tls.key: %s}\n",
+		      chance(m, 50) ? "c" : "d-cacert", one_of(m, spaces),
+		      chance(m, 50) ? "''" : "k");
 }
 
 static struct object *random_namespace(struct cluster_model *m)
@@ -330,6 +344,7 @@ static struct object *random_object(struct cluster_model *m, bool of_rules)
 	       : n < 960				   ? random_destination_rule(m)
 	       : n < RULES_END				   ? random_gateway(m)
 	       : n < 990 && m->http == COMPILE_HTTP_NEEDED ? random_policy(m)
+	       : n < 995				   ? random_secret(m)
 							   : random_namespace(m);
 }
 

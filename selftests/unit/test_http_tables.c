@@ -160,7 +160,7 @@ Test(http_tables, pods_and_addresses)
 		if (!found)
 			continue;
 		http_source_known(t.snapshot, found, &source);
-		http_route(t.snapshot, http_listener(t.snapshot, SCOPE_MESH, 80), &source, &q,
+		http_route(t.snapshot, http_listener(t.snapshot, SCOPE_MESH, 80), NULL, &source, &q,
 			   &(struct http_turns){ 0 }, &d, NULL);
 		cr_expect_eq(d.action, rows[i].action, "%s", rows[i].addr);
 	}
@@ -187,8 +187,8 @@ static const char *route_name(const struct http_snapshot *s, const char *host, c
 	struct http_decision d;
 
 	http_source_given(s, "default", &none, &source);
-	http_route(s, http_listener(s, SCOPE_MESH, 80), &source, &q, &(struct http_turns){ 0 }, &d,
-		   NULL);
+	http_route(s, http_listener(s, SCOPE_MESH, 80), NULL, &source, &q,
+		   &(struct http_turns){ 0 }, &d, NULL);
 	cr_assert_not_null(d.route, "%s%s", host, path);
 	return hs_text(s, d.route->name);
 }
@@ -311,7 +311,7 @@ Test(http_tables, mirrored_and_failing_shares_are_exact)
 		struct http_decision d;
 		bool mirror;
 
-		http_route(t.snapshot, http_listener(t.snapshot, SCOPE_MESH, 80), &source, &q,
+		http_route(t.snapshot, http_listener(t.snapshot, SCOPE_MESH, 80), NULL, &source, &q,
 			   &turns, &d, NULL);
 		mirror = http_mirrored(t.snapshot, d.route, 0, turn);
 		aborted += d.aborted;
@@ -353,7 +353,7 @@ Test(http_tables, texts_that_do_not_fit)
 		long want = strlen(texts[i]);
 		struct http_decision d;
 
-		http_route(t.snapshot, http_listener(t.snapshot, SCOPE_MESH, 80), &source, &q,
+		http_route(t.snapshot, http_listener(t.snapshot, SCOPE_MESH, 80), NULL, &source, &q,
 			   &(struct http_turns){ 0 }, &d, NULL);
 		for (long size = 0; size <= want; size++) {
 			_cleanup_free_ char *out = malloc(size + 1);
@@ -453,13 +453,13 @@ Test(http_tables, a_weighted_route_is_matched_once)
 		struct http_request other = q;
 		struct http_decision d;
 
-		http_find(t.snapshot, l, &source, &q, &d, NULL);
+		http_find(t.snapshot, l, NULL, &source, &q, &d, NULL);
 		cr_assert_not_null(d.route);
 		other.path = http_span("/1");
 		http_choose(t.snapshot, &other, &turns, &d);
 		cr_assert_eq(d.action, HTTP_ROUTE);
 		chosen[hs_text(t.snapshot, d.cluster->subset)[1] - '1'] = true;
-		http_find(t.snapshot, l, &source, &other, &d, NULL);
+		http_find(t.snapshot, l, NULL, &source, &other, &d, NULL);
 		cr_expect_eq(d.route->status, 403);
 	}
 	cr_expect(chosen[0] && chosen[1], "each has its turn");

@@ -221,6 +221,7 @@ static void say(FILE *f, const struct http_snapshot *s, const struct parsed *p,
 		break;
 	case HTTP_DIRECT_RESPONSE:
 	case HTTP_NOT_FOUND:
+	case HTTP_MISDIRECTED:
 		fprintf(f, "%u", d->status);
 		if (d->route && d->route->type == HS_DIRECT_RESPONSE && d->route->body.len)
 			fprintf(f, " %s", hs_text(s, d->route->body));
@@ -254,13 +255,19 @@ static char *said(const struct http_tables *t, const struct http_ask *ask, bool 
 	FILE *f = open_memstream(&text, &len);
 	struct skipped_to to = { f, t->snapshot };
 	struct http_trace trace = { say_skipped, &to };
+	const struct hs_server *server = NULL;
 	const struct hs_listener *l;
 
 	parse(t, ask, &p);
 	l = http_listener(t->snapshot, p.given ? SCOPE_MESH : SCOPE_NODE,
 			  ask->port ? ask->port : 80);
-	if (l) {
-		http_route(t->snapshot, l, p.given, &p.q, &turns, &d, skipped ? &trace : NULL);
+	if (l && l->tls)
+		server = http_server_for(t->snapshot, l, http_span(ask->sni ? ask->sni : ""));
+	if (l && l->tls && !server) {
+		fputs("unrecognized_name", f);
+	} else if (l) {
+		http_route(t->snapshot, l, server, p.given, &p.q, &turns, &d,
+			   skipped ? &trace : NULL);
 		say(f, t->snapshot, &p, &d);
 	} else {
 		fputs("no listener", f);

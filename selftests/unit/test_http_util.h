@@ -28,6 +28,7 @@ struct http_ask {
 	const char *from;   /* namespace; "gateway": from outside */
 	const char *labels; /* "app=sleep,version=v1" */
 	const char *host;   /* as in the Host header */
+	const char *sni;    /* of HTTPS; NULL: none */
 	unsigned port;	    /* 80 */
 	const char *method, *scheme, *path;
 	const char *headers; /* "name: value" each on a line */

@@ -277,7 +277,10 @@ Test(kube_proto, all_that_is_kept_of_a_built_in_kind_is_described)
 		api_version_of(k, api_version);
 		m = proto_kind(api_version, k->name);
 		described += m != NULL;
-		cr_expect_eq(m != NULL, !strstr(k->group, ".istio.io"), "%s", k->name);
+		/* Secrets are read as JSON: few, and `data` is bytes in protobuf. */
+		cr_expect_eq(m != NULL,
+			     !strstr(k->group, ".istio.io") && strcmp(k->name, "Secret") != 0, "%s",
+			     k->name);
 		cr_expect_eq(object_fields_new(k->fields, m, &f), 0, "%s", k->name);
 		object_fields_free(f);
 	}

@@ -1136,6 +1136,62 @@ Test(kube_source, a_restart_begins_with_what_was_last_known)
 	cr_expect_eq(t.known.count, 4);
 }
 
+/* Whether the text is somewhere in the cache. */
+static bool is_written(const char *what)
+{
+	char path[128], bytes[65536];
+	size_t n;
+	FILE *f;
+
+	snprintf(path, sizeof(path), "%s/kubernetes.cache", t.dir);
+	f = fopen(path, "r");
+	cr_assert_not_null(f);
+	n = fread(bytes, 1, sizeof(bytes), f);
+	fclose(f);
+	return memmem(bytes, n, what, strlen(what));
+}
+
+#define SECRET_JSON                                                                   \
+	"{\"apiVersion\":\"v1\",\"kind\":\"Secret\",\"metadata\":{\"name\":\"cert\"," \
+	"\"namespace\":"                                                              \
+	"\"default\"},\"data\":{\"tls.crt\":\"Yw==\",\"tls.key\":\"aGlkZGVu\"}}"
+
+Test(kube_source, secrets_are_in_force_and_written_down_nowhere)
+{
+	struct object_source *base = kube_source_base(t.source);
+	unsigned secret = (unsigned)kube_kind_of_plural("secrets");
+	struct object_id id = { KIND_SECRET, "default", "cert" };
+	size_t count;
+
+	cr_expect_str_eq(kube_source_resources(t.source, &count)[secret].path,
+			 "/api/v1/namespaces/weft-system/secrets");
+	cr_expect(base->has_more(base));
+	tell(secret, "cert", "1", SECRET_JSON);
+	begin();
+	cr_assert(in_force(KIND_SECRET, "cert"));
+	cr_expect_eq(known_find(&t.known, &id)->object->secret.key.len, strlen("hidden"));
+	cr_expect(!base->has_more(base));
+	stop();
+	cr_expect(is_written("virtualservices"));
+	cr_expect(!is_written("aGlkZGVu") && !is_written("secrets"));
+	start();
+	base = kube_source_base(t.source);
+	cr_expect(kube_source_is_ready(t.source));
+	cr_expect(base->has_more(base));
+	cr_expect_not(in_force(KIND_SECRET, "cert"));
+	tell(secret, "cert", "1", SECRET_JSON);
+	synced();
+	cr_expect(in_force(KIND_SECRET, "cert"));
+	cr_expect(!base->has_more(base));
+}
+
+Test(kube_source, secrets_that_may_not_be_read_hold_nothing_up)
+{
+	tell_phase((unsigned)kube_kind_of_plural("secrets"), INFORMER_FORBIDDEN);
+	begin();
+	cr_expect(kube_source_is_ready(t.source));
+}
+
 Test(kube_source, a_version_that_compile_refused_is_tried_again_after_a_restart)
 {
 	begin();

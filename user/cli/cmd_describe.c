@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 #include <stdio.h>
 #include <string.h>
+#include <time.h>
 
 #include "lib/base/cleanup.h"
 #include "cli/age.h"
@@ -167,6 +168,33 @@ static void print_policy(const json_t *policy)
 		puts("  none");
 }
 
+static void print_certificate(const json_t *c)
+{
+	const char *problem = json_get_text(c, "problem", "");
+	time_t until = (time_t)json_get_int(c, "not_after", 0);
+	char date[32] = "";
+
+	printf("  %s, %s:", json_get_text(c, "server", ""), json_get_text(c, "credential", ""));
+	if (json_is_true(json_object_get(c, "served"))) {
+		strftime(date, sizeof(date), "%Y-%m-%d", gmtime(&until));
+		printf(" \"%s\" until %s%s", json_get_text(c, "subject", ""), date,
+		       until < time(NULL) ? ", EXPIRED" : "");
+	} else {
+		fputs(" NONE: handshakes fail", stdout);
+	}
+	printf("%s%s\n", *problem ? "; what is there now: " : "", problem);
+}
+
+static void print_certificates(const json_t *list)
+{
+	json_t *c;
+	size_t i;
+
+	if (json_array_size(list))
+		puts("\nCertificates:");
+	json_array_foreach(list, i, c) print_certificate(c);
+}
+
 static int print(const json_t *data)
 {
 	const json_t *in_force = json_object_get(data, "in_force");
@@ -188,6 +216,7 @@ static int print(const json_t *data)
 		print_routes(json_object_get(data, "routes"));
 	if (json_object_get(data, "clusters"))
 		print_clusters(json_object_get(data, "clusters"));
+	print_certificates(json_object_get(data, "certificates"));
 	if (json_object_get(data, "policy"))
 		print_policy(json_object_get(data, "policy"));
 	return STATUS_DONE;

@@ -154,6 +154,25 @@ static json_t *policy_types(const struct network_policy *p)
 						: "Ingress,Egress");
 }
 
+/* What of it is there. */
+static json_t *secret_parts(const struct secret *s)
+{
+	const struct {
+		const char *name;
+		bool given;
+	} parts[] = { { "certificate", s->chain.len },
+		      { "key", s->key.len },
+		      { "ca", s->ca.len },
+		      { "crl", s->crl.len } };
+	char text[64] = "";
+
+	for (size_t i = 0; i < sizeof(parts) / sizeof(*parts); i++)
+		if (parts[i].given)
+			snprintf(text + strlen(text), sizeof(text) - strlen(text), "%s%s",
+				 *text ? "," : "", parts[i].name);
+	return json_string(text);
+}
+
 json_t *object_columns(const struct object *o)
 {
 	json_t *columns = json_array();
@@ -173,6 +192,10 @@ json_t *object_columns(const struct object *o)
 		break;
 	case KIND_NETWORK_POLICY:
 		column(columns, "POD-SELECTOR", selector_text(o));
+		break;
+	case KIND_SECRET:
+		column(columns, "TYPE", json_text(o->secret.type ? o->secret.type : "Opaque"));
+		column(columns, "HOLDS", secret_parts(&o->secret));
 		break;
 	case KIND_VIRTUAL_SERVICE:
 		column(columns, "GATEWAYS", strs_text(&o->vs.gateways));

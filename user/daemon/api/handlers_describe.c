@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 #include <errno.h>
+#include <stdio.h>
 #include <string.h>
 
 #include "lib/base/cleanup.h"
@@ -283,6 +284,42 @@ static json_t *policy_json(struct weftd *d, const struct object *o)
 	return json_pack("{s:o, s:o}", "closes", closes, "pods", selected_pods(d, o));
 }
 
+static json_t *certificate_json(struct weftd *d, const struct http_snapshot *s,
+				const struct hs_server *server)
+{
+	const char *credential = hs_text(s, server->credential);
+	struct credential_state state = { 0 };
+	json_t *j = json_pack("{s:s, s:s}", "server", hs_text(s, server->name), "credential",
+			      credential);
+
+	if (!engine_certificate(d->engine, credential, server->credential.len, &state))
+		return j;
+	json_object_set_new(j, "served", json_boolean(state.served));
+	if (state.served) {
+		json_object_set_new(j, "subject", json_text(state.subject));
+		json_object_set_new(j, "not_after", json_integer(state.not_after));
+	}
+	if (state.problem)
+		json_object_set_new(j, "problem", json_text(state.problem));
+	return j;
+}
+
+/* Of the Gateway's HTTPS servers: "NAMESPACE/NAME servers[i]" is what a snapshot calls them. */
+static json_t *certificates_json(struct weftd *d, const struct object *o)
+{
+	const struct tables *t = engine_tables(d->engine);
+	const struct http_snapshot *s = t ? t->http : NULL;
+	json_t *list = json_array();
+	char prefix[HOST_MAX];
+	size_t len =
+		(size_t)snprintf(prefix, sizeof(prefix), "%s/%s ", o->meta.namespace, o->meta.name);
+
+	for (__u32 i = 0; s && i < hs_count(s, HS_SERVERS); i++)
+		if (!strncmp(hs_text(s, hs_server(s, i)->name), prefix, len))
+			json_array_append_new(list, certificate_json(d, s, hs_server(s, i)));
+	return list;
+}
+
 /* What is in force of an object, beside the object itself. */
 static int add_live(struct weftd *d, const struct object *o, json_t *data)
 {
@@ -293,8 +330,10 @@ static int add_live(struct weftd *d, const struct object *o, json_t *data)
 	if (r)
 		return r;
 	switch (o->kind) {
-	case KIND_SERVICE:
 	case KIND_GATEWAY:
+		json_object_set_new(data, "certificates", certificates_json(d, o));
+		/* fall through */
+	case KIND_SERVICE:
 		json_object_set_new(data, "in_force", services_of(t, &ejections, o));
 		return 0;
 	case KIND_POD:

@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 #include <stdlib.h>
+#include <string.h>
 
 #include "lib/base/cleanup.h"
 #include "daemon/api/handlers_object.h"
@@ -7,6 +8,7 @@
 #include "lib/base/json_io.h"
 #include "lib/schema/object_text.h"
 #include "lib/yaml/print.h"
+#include "lib/yaml/tree.h"
 
 json_t *addr_port_json(const struct addr *a, unsigned port)
 {
@@ -36,10 +38,58 @@ static char *yaml_text(const struct object *o)
 	return TAKE_PTR(text);
 }
 
+/* In place of what is in a Secret: how much it is. Keys are told to nobody. */
+static void hide_values(json_t *values, bool encoded)
+{
+	const char *name;
+	json_t *value;
+	void *next;
+
+	json_object_foreach_safe(values, next, name, value)
+	{
+		size_t len = json_string_length(value);
+
+		json_object_set_new(values, name,
+				    json_sprintf("(%zu %s)", len,
+						 encoded ? "characters of base64" : "bytes"));
+	}
+}
+
+static json_t *secret_json(json_t *secret)
+{
+	hide_values(json_object_get(secret, "data"), true);
+	hide_values(json_object_get(secret, "stringData"), false);
+	json_object_del(json_object_get(json_object_get(secret, "metadata"), "annotations"),
+			"kubectl.kubernetes.io/last-applied-configuration");
+	return secret;
+}
+
+/* Of a Secret, by way of its JSON. */
+static json_t *secret_yaml(const struct object *o)
+{
+	_cleanup_free_ char *text = NULL, *yaml = NULL;
+	_cleanup_(documents_free) struct documents docs = { 0 };
+	struct errors ignored = { 0 };
+	json_auto_t *json = object_json(o);
+	size_t size = 0;
+	FILE *f = NULL;
+
+	text = json ? json_dumps(json, 0) : NULL;
+	if (text && !yaml_parse_placeless("", text, strlen(text), &docs, &ignored) && docs.count)
+		f = open_memstream(&yaml, &size);
+	errors_free(&ignored);
+	if (!f)
+		return NULL;
+	node_print(docs.items[0].root, o->meta.namespace, false, f);
+	return fclose(f) ? NULL : json_text(yaml);
+}
+
 json_t *object_yaml(const struct object *o)
 {
-	_cleanup_free_ char *text = yaml_text(o);
+	_cleanup_free_ char *text = o->kind == KIND_SECRET ? NULL : yaml_text(o);
 
+	if (o->kind == KIND_SECRET)
+		return secret_yaml(o);
 	return text ? json_text(text) : NULL;
 }
 
@@ -52,7 +102,7 @@ json_t *object_json(const struct object *o)
 
 	if (o->meta.namespace && json_is_object(meta) && !json_object_get(meta, "namespace"))
 		json_object_set_new(meta, "namespace", json_text(o->meta.namespace));
-	return json;
+	return o->kind == KIND_SECRET ? secret_json(json) : json;
 }
 
 json_t *object_place(const struct object *o)

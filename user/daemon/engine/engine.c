@@ -11,7 +11,10 @@
 #include "lib/route/pack.h"
 #include "lib/schema/parse.h"
 
-enum { WARNINGS_MAX = 20 }; /* that are told of what was loaded */
+enum {
+	WARNINGS_MAX = 20, /* that are told of what was loaded */
+	FILES_MS = 5000,   /* until certificate files are looked at again */
+};
 
 /* A change on its way: staged and compiled, perhaps waiting for the proxy or for its turn. */
 struct task {
@@ -34,7 +37,9 @@ struct engine {
 	struct supervisor *proxy;
 	struct object_source **sources;
 	size_t source_count;
-	const char *node;
+	const char *node, *installed_in;
+	struct credential_keeper *credentials;
+	struct event_timer files_timer; /* looks at certificate files */
 	struct registry *registry;
 	struct known_set known;
 	struct tables *tables;
@@ -56,7 +61,8 @@ static double now_ms(void)
 }
 
 struct engine *engine_new(struct kernel *kernel, struct supervisor *proxy,
-			  struct object_source *const *sources, size_t count, const char *node)
+			  struct object_source *const *sources, size_t count, const char *node,
+			  const char *installed_in)
 {
 	struct engine *e = calloc(1, sizeof(*e));
 
@@ -65,9 +71,11 @@ struct engine *engine_new(struct kernel *kernel, struct supervisor *proxy,
 	e->kernel = kernel;
 	e->proxy = proxy;
 	e->node = node;
+	e->installed_in = installed_in;
+	e->credentials = credential_keeper_new(proxy);
 	e->registry = registry_new();
 	e->sources = malloc((count + 1) * sizeof(struct object_source *));
-	if (!e->registry || !e->sources) {
+	if (!e->registry || !e->sources || !e->credentials) {
 		engine_free(e);
 		return NULL;
 	}
@@ -90,6 +98,8 @@ void engine_free(struct engine *e)
 	}
 	known_free(&e->known);
 	registry_free(e->registry);
+	event_timer_close(&e->files_timer);
+	credential_keeper_free(e->credentials);
 	json_decref(e->warned);
 	free(e->sources);
 	free(e);
@@ -101,7 +111,7 @@ static int list_set(const struct engine *e, const struct known_set *set, struct 
 
 	if (!items)
 		return -ENOMEM;
-	*out = (struct objects){ .items = items, .node = e->node };
+	*out = (struct objects){ .items = items, .node = e->node, .installed_in = e->installed_in };
 	for (size_t i = 0; i < set->count; i++)
 		if (set->items[i].object)
 			items[out->count++] = set->items[i].object;
@@ -138,12 +148,25 @@ int engine_list(const struct engine *e, struct objects *out)
 
 /* ---- the start ---- */
 
+/* Of the rules in force, and of those that may be soon (NULL: of none). What can't be handed over
+ * is told of, and handshakes that need it fail. */
+static void hand_certificates(struct engine *e, const struct http_snapshot *soon)
+{
+	bool more = false;
+
+	for (size_t i = 0; i < e->source_count; i++)
+		more |= e->sources[i]->has_more && e->sources[i]->has_more(e->sources[i]);
+	(void)credential_keeper_update(e->credentials, &e->known,
+				       e->tables ? e->tables->http : NULL, soon, more);
+}
+
 /* The proxy comes first: it must have the rules for connections before it is given any. */
 static int publish_first(struct engine *e)
 {
 	struct tables *t = e->tables;
 	int r = 0;
 
+	hand_certificates(e, NULL);
 	if (t->http)
 		r = supervisor_snapshot_first(e->proxy, kernel_generation(e->kernel) + 1, t->http);
 	return r ? r : kernel_publish(e->kernel, t);
@@ -440,6 +463,7 @@ static int commit(struct task *t)
 		return failed(&t->report.errors, r, "the rules could not be put into the kernel");
 	}
 	take_effect(t);
+	hand_certificates(e, NULL);
 	log_debug("%zu objects: compiled in %.1f ms, stored in %.1f ms, published in %.1f ms",
 		  e->known.count, t->compiled - t->staged, stored - begun, now_ms() - stored);
 	if (c->kept)
@@ -470,6 +494,8 @@ static void ask_proxy(struct engine *e, struct task *t)
 {
 	struct http_snapshot *snapshot = t ? t->tables->http : e->tables->http;
 
+	/* As the change has them, before the rules that need them. */
+	hand_certificates(e, snapshot);
 	if (t)
 		stage_withdraw(&t->stage);
 	e->asking = true;
@@ -535,6 +561,15 @@ static void next_tasks(struct engine *e)
 	}
 }
 
+/* The proxy refuses the rules: those in force stay, with their certificates. */
+static void give_up(struct task *t, int r)
+{
+	struct engine *e = t->engine;
+
+	finish(t, failed(&t->report.errors, r, "the rules could not be put into the kernel"));
+	hand_certificates(e, NULL);
+}
+
 static void proxy_answered(void *engine, int r)
 {
 	struct engine *e = engine;
@@ -546,8 +581,7 @@ static void proxy_answered(void *engine, int r)
 	if (!t && r)
 		log_warning("weft-proxy keeps rules that could not be published");
 	else if (t && r)
-		finish(t,
-		       failed(&t->report.errors, r, "the rules could not be put into the kernel"));
+		give_up(t, r);
 	else if (t && t->version == e->version) {
 		stage_again(&t->stage);
 		finish(t, commit(t));
@@ -608,7 +642,33 @@ int engine_analyze(struct engine *e, struct errors *warnings)
 	int r = compile_set(e, &e->known, &tables, &index, warnings);
 
 	compile_index_free(index);
+	if (!r && e->tables)
+		credential_keeper_warn(e->credentials, &e->known, e->tables->http, warnings);
 	return r;
+}
+
+static void look_at_files(void *engine)
+{
+	struct engine *e = engine;
+
+	if (!e->asking)
+		hand_certificates(e, NULL);
+	event_timer_set(&e->files_timer, FILES_MS);
+}
+
+int engine_watch_certificates(struct engine *e, struct event_loop *loop)
+{
+	int r = event_timer_open(loop, &e->files_timer, look_at_files, e);
+
+	if (!r)
+		event_timer_set(&e->files_timer, FILES_MS);
+	return r ? log_err(r, "watch certificate files") : 0;
+}
+
+bool engine_certificate(const struct engine *e, const char *name, size_t len,
+			struct credential_state *out)
+{
+	return credential_keeper_find(e->credentials, name, len, out);
 }
 
 const json_t *engine_warned(const struct engine *e)

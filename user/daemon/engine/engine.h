@@ -12,15 +12,18 @@
 #include "lib/compile/compile.h"
 #include "daemon/objects/object_set.h"
 #include "daemon/datapath/datapath.h"
+#include "daemon/engine/credential_keeper.h"
 #include "daemon/source/source.h"
 #include "daemon/supervisor/supervisor.h"
 
 struct engine;
 
 /* Borrows all of them; they must outlive it. Sources are loaded in this order. `node`: what Pods
- * and endpoints call this node. NULL when out of memory. */
+ * and endpoints call this node. `installed_in`: the namespace where the Secrets of Gateways are;
+ * NULL: that of each Gateway. NULL when out of memory. */
 struct engine *engine_new(struct kernel *kernel, struct supervisor *proxy,
-			  struct object_source *const *sources, size_t count, const char *node);
+			  struct object_source *const *sources, size_t count, const char *node,
+			  const char *installed_in);
 void engine_free(struct engine *e); /* accepts NULL; the kernel goes on as it is */
 
 /* Loads what the sources and the kernel know from before, and publishes; turns the loop until the
@@ -40,6 +43,14 @@ void engine_change(struct engine *e, struct change *c, engine_done_fn done, void
 void engine_cancel(struct engine *e);
 
 bool engine_waits(const struct engine *e);
+
+/* Looks again and again, from now on, whether certificate files have changed. The loop is borrowed.
+ * 0 or -errno. */
+int engine_watch_certificates(struct engine *e, struct event_loop *loop);
+/* What is known of a certificate that an HTTPS server has, by the name of its credential; false if
+ * nothing. Valid until the loop turns. */
+bool engine_certificate(const struct engine *e, const char *name, size_t len,
+			struct credential_state *out);
 
 /* Compiles the known objects for nothing but the warnings. 0 or -errno. */
 int engine_analyze(struct engine *e, struct errors *warnings);

@@ -42,6 +42,21 @@ static const char *const service_fields[] = {
 	NULL,
 };
 
+/* Of those of weft's own namespace. An Opaque one may have anything else beside what weft reads. */
+static const char *const secret_fields[] = {
+	META,
+	"type",
+	"data.'tls.crt'",
+	"data.'tls.key'",
+	"data.'ca.crt'",
+	"data.'ca.crl'",
+	"data.cert",
+	"data.key",
+	"data.cacert",
+	"data.crl",
+	NULL,
+};
+
 static const char *const slice_fields[] = {
 	META,
 	"addressType",
@@ -106,6 +121,7 @@ const struct kube_kind kube_kinds[] = {
 	  false, refused_fields },
 	{ SECURITY, "requestauthentications", "RequestAuthentication", "requestauthentication", -1,
 	  true, false, refused_fields },
+	{ CORE, "secrets", "Secret", "secret", KIND_SECRET, false, false, secret_fields },
 };
 
 _Static_assert(sizeof(kube_kinds) / sizeof(*kube_kinds) <= 64, "kube_source has a bit for each");
@@ -155,8 +171,16 @@ uint64_t kube_kinds_hash(const struct kube_kind *kinds, size_t count)
 	return h;
 }
 
-void kube_kind_path(char path[KUBE_PATH_MAX], const struct kube_kind *k, const char *api_version)
+void kube_kind_path(char path[KUBE_PATH_MAX], const struct kube_kind *k, const char *api_version,
+		    const char *namespace)
 {
-	snprintf(path, KUBE_PATH_MAX, "/%s/%s/%s", *k->group ? "apis" : "api", api_version,
-		 k->plural);
+	bool own = k->kind == KIND_SECRET;
+
+	snprintf(path, KUBE_PATH_MAX, "/%s/%s/%s%s%s%s", *k->group ? "apis" : "api", api_version,
+		 own ? "namespaces/" : "", own ? namespace : "", own ? "/" : "", k->plural);
+}
+
+bool kube_kind_is_kept(unsigned kind)
+{
+	return kube_kinds[kind].kind != KIND_SECRET;
 }

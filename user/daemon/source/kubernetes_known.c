@@ -35,6 +35,8 @@ static void note(struct kube_source *s, const struct kube_object *o, const struc
 
 void kube_source_note(struct kube_source *s, const struct kube_object *o)
 {
+	if (!kube_kind_is_kept(o->kind))
+		return;
 	if (o->gone)
 		note(s, o, NULL, false);
 	else if (o->newest || o->text)
@@ -50,7 +52,7 @@ void kube_source_compact(struct kube_source *s)
 	kube_cluster_note(s);
 	kube_objects_each(&s->objects, o, after)
 	{
-		if (o->gone)
+		if (o->gone || !kube_kind_is_kept(o->kind))
 			continue;
 		if (o->live && !o->live->stands_in)
 			note(s, o, o->live, false);
@@ -232,8 +234,14 @@ static void others_changed(struct object_source *source)
 	kube_source_schedule(s, KUBE_WINDOW_MS);
 }
 
+static bool has_more(struct object_source *source)
+{
+	return !((const struct kube_source *)source)->complete;
+}
+
 const struct object_source kube_source_calls = { .load = load,
 						 .mend = mend,
 						 .accept = accept_loaded,
 						 .others_changed = others_changed,
+						 .has_more = has_more,
 						 .many_changes = true };

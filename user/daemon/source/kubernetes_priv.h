@@ -40,8 +40,12 @@ int kube_kind_of_name(const char *name);
 bool kube_kind_has_status(const struct kube_kind *k);
 /* Of what is kept of each kind's objects. */
 uint64_t kube_kinds_hash(const struct kube_kind *kinds, size_t count);
-/* Of its objects: "/api/v1/pods", "/apis/networking.istio.io/v1/gateways". */
-void kube_kind_path(char path[KUBE_PATH_MAX], const struct kube_kind *k, const char *api_version);
+/* Of its objects: "/api/v1/pods", "/apis/networking.istio.io/v1/gateways"; of Secrets only those of
+ * the namespace that weft is installed in. */
+void kube_kind_path(char path[KUBE_PATH_MAX], const struct kube_kind *k, const char *api_version,
+		    const char *namespace);
+/* Whether what is known of its objects is written down: Secrets are told anew at every start. */
+bool kube_kind_is_kept(unsigned kind);
 
 /* ---- objects ---- */
 
@@ -161,6 +165,8 @@ void kube_source_schedule(struct kube_source *s, unsigned ms);
 void kube_source_schedule_now(struct kube_source *s);
 /* The object is part of it. 0 or -ENOMEM. */
 int kube_source_queue(struct kube_source *s, struct kube_object *o);
+/* The one that weft is installed in. */
+const char *kube_source_namespace(const struct kube_source *s);
 /* Frees what no one refers to any more. */
 void kube_source_forget(struct kube_source *s, struct kube_object *o);
 

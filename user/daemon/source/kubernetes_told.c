@@ -80,11 +80,12 @@ static void take_events(void *arg, const struct informer_event *events, size_t c
 }
 
 /* Without its services, or their endpoints, a cluster is not known: what is in force must not go
- * for that. */
+ * for that. Without Secrets it is only TLS that gateways do not speak. */
 static bool lacks_rights(const struct kube_source *s)
 {
 	for (size_t i = 0; i < kube_kind_count; i++)
-		if (!kube_kinds[i].optional && s->forbidden & 1ull << i)
+		if (!kube_kinds[i].optional && kube_kinds[i].kind != KIND_SECRET &&
+		    s->forbidden & 1ull << i)
 			return true;
 	return false;
 }
@@ -133,7 +134,8 @@ static void take_status(void *arg, unsigned resource, const struct informer_stat
 	if (status->phase == INFORMER_FORBIDDEN && !(s->forbidden & 1ull << resource))
 		log_warning("%s: %s", s->paths[resource], status->error);
 	if (status->phase == INFORMER_SYNCED && status->api_version)
-		kube_kind_path(s->served[resource], k, status->api_version);
+		kube_kind_path(s->served[resource], k, status->api_version,
+			       kube_source_namespace(s));
 	s->forbidden &= ~(1ull << resource);
 	s->forbidden |= (uint64_t)(status->phase == INFORMER_FORBIDDEN) << resource;
 	/* What it may read now is told before long. */

@@ -25,6 +25,9 @@ struct object_source {
 	int (*accept)(struct object_source *s, const struct known_set *set, uint64_t generation);
 	/* Another source's change has taken effect. NULL: that is of no interest. */
 	void (*others_changed)(struct object_source *s);
+	/* Whether there may be more than it has told of: Secrets, which it does not write down, are
+	 * told of some time after the start. NULL: never. */
+	bool (*has_more)(struct object_source *s);
 	/* Its changes are many and small, and no file comes with them: what compile() knows of all
 	 * objects is kept in memory, so that most of them need no compilation of all. */
 	bool many_changes;

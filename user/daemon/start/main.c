@@ -375,8 +375,11 @@ static int serve(const struct options *o)
 		r = open_health(o, loop, &d, &health);
 	if (r)
 		return r;
-	engine = engine_new(kernel, supervisor, sources.list, sources.count, options_node(o));
+	engine = engine_new(kernel, supervisor, sources.list, sources.count, options_node(o),
+			    sources.installed_in);
 	r = engine ? engine_start(engine) : log_err(-ENOMEM, "start");
+	if (!r)
+		r = engine_watch_certificates(engine, loop);
 	if (!r)
 		r = sources_start(&sources, engine);
 	if (r)

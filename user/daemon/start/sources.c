@@ -52,17 +52,16 @@ static char *agents_namespace(const struct options *o)
 static int open_source(const struct options *o, const struct kube_config *config,
 		       struct event_loop *loop, struct sources *s)
 {
-	_cleanup_free_ char *namespace = agents_namespace(o);
 	const struct kube_source_options options = { .config = config,
 						     .state_dir = o->state_dir,
 						     .loop = loop,
 						     .node = options_node(o),
-						     .namespace = namespace,
+						     .namespace = s->installed_in,
 						     .submit = submit,
 						     .warned = warned,
 						     .arg = s };
 
-	return namespace ? kube_source_open(&options, &s->kubernetes) : -ENOMEM;
+	return kube_source_open(&options, &s->kubernetes);
 }
 
 static int open_kubernetes(const struct options *o, struct event_loop *loop, struct sources *s)
@@ -76,7 +75,8 @@ static int open_kubernetes(const struct options *o, struct event_loop *loop, str
 		log_err(0, "--source kubernetes: %s", *error ? error : "out of memory");
 		return r;
 	}
-	r = open_source(o, config, loop, s);
+	s->installed_in = agents_namespace(o);
+	r = s->installed_in ? open_source(o, config, loop, s) : -ENOMEM;
 	if (!r)
 		s->list[s->count++] = kube_source_base(s->kubernetes);
 	/* It answers while the kernel looks at the programs. */
@@ -104,4 +104,5 @@ void sources_close(struct sources *s)
 	leave_close(s->leave);
 	kube_source_close(s->kubernetes);
 	store_close(s->store);
+	free(s->installed_in);
 }

@@ -271,11 +271,13 @@ void orders_free(struct supervisor *s)
 
 /* ---- snapshots ---- */
 
+#define SNAPSHOT_FILE "weft-snapshot"
+
 /* Sealed against changes: the proxy maps the file and checks it only once. A descriptor or -errno.
  */
-static int sealed_file(const void *bytes, size_t size)
+static int sealed_file(const char *name, const void *bytes, size_t size)
 {
-	_cleanup_close_ int fd = memfd_create("weft-snapshot", MFD_CLOEXEC | MFD_ALLOW_SEALING);
+	_cleanup_close_ int fd = memfd_create(name, MFD_CLOEXEC | MFD_ALLOW_SEALING);
 	int r = fd < 0 ? -errno : bytes_write(fd, bytes, size);
 
 	if (!r && fcntl(fd, F_ADD_SEALS, F_SEAL_WRITE | F_SEAL_SHRINK | F_SEAL_GROW | F_SEAL_SEAL))
@@ -291,9 +293,9 @@ static int snapshot_file(const struct http_snapshot *snapshot)
 	int r;
 
 	if (!snapshot->changes)
-		return sealed_file(snapshot->header, snapshot->header->size);
+		return sealed_file(SNAPSHOT_FILE, snapshot->header, snapshot->header->size);
 	r = http_snapshot_pack(snapshot, &bytes, &size);
-	return r ? r : sealed_file(bytes, size);
+	return r ? r : sealed_file(SNAPSHOT_FILE, bytes, size);
 }
 
 /* What makes it of the snapshot that the proxy has; NULL: it is to be handed over as a whole. */
@@ -339,7 +341,7 @@ static struct order *snapshot_order(struct supervisor *s, struct http_snapshot *
 {
 	size_t size = 0;
 	const void *patch = patch_of(s, snapshot, &size);
-	int file = patch ? sealed_file(patch, size) : snapshot_file(snapshot);
+	int file = patch ? sealed_file(SNAPSHOT_FILE, patch, size) : snapshot_file(snapshot);
 	struct order *o =
 		file < 0 ? NULL
 			 : order_new(patch ? PROXY_PATCH : PROXY_SNAPSHOT, file, snapshot_answered);
@@ -437,8 +439,9 @@ static void plain_answered(struct supervisor *s, struct order *o, const struct a
 	/* One that has gone is replaced, and told anew. */
 	if (a->error && !has_gone(a->error))
 		log_err(a->error, "have weft-proxy (process %d) %s", (int)s->proxy.pid,
-			o->order.type == PROXY_LOG ? "write its access log"
-						   : "take over what another one has");
+			o->order.type == PROXY_LOG	     ? "write its access log"
+			: o->order.type == PROXY_CREDENTIALS ? "take certificates and keys"
+							     : "take over what another one has");
 }
 
 void orders_give_plain(struct supervisor *s, struct proxy_order order, int fd)
@@ -462,6 +465,30 @@ void orders_give_log(struct supervisor *s)
 	orders_give_plain(
 		s, (struct proxy_order){ .type = PROXY_LOG, .json = s->options.access_log_json },
 		fd < 0 ? -1 : fcntl(fd, F_DUPFD_CLOEXEC, 0));
+}
+
+/* ---- certificates and keys ---- */
+
+void orders_give_credentials(struct supervisor *s)
+{
+	int fd = s->credentials < 0 ? -1 : fcntl(s->credentials, F_DUPFD_CLOEXEC, 0);
+
+	if (fd >= 0)
+		orders_give_plain(s, (struct proxy_order){ .type = PROXY_CREDENTIALS }, fd);
+}
+
+int supervisor_credentials(struct supervisor *s, const void *bytes, size_t size)
+{
+	int fd = sealed_file("weft-credentials", bytes, size);
+
+	if (fd < 0)
+		return fd;
+	closep(&s->credentials);
+	s->credentials = fd;
+	/* One that is yet to be started is given them then. */
+	if (s->proxy.pidfd >= 0)
+		orders_give_credentials(s);
+	return 0;
 }
 
 /* ---- requests ---- */

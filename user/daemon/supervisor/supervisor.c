@@ -101,6 +101,8 @@ static int launch(struct supervisor *s)
 	r = follow(s);
 	if (!r)
 		r = proxy_process_order(&s->proxy, hello, s->messages[1]);
+	if (!r)
+		orders_give_credentials(s);
 	if (!r && s->snapshot)
 		r = go_on(s);
 	if (r)
@@ -271,7 +273,7 @@ static bool take_over(struct supervisor *s, unsigned *count)
 		listeners_close(g.count, g.fds);
 	usable = usable && g.count == s->options.workers;
 	s->shared = *count;
-	s->can_drain = !r && g.hello.can == PROXY_CAN_DRAIN;
+	s->can_drain = !r && (g.hello.can & PROXY_CAN_DRAIN);
 	g.hello.version[sizeof(g.hello.version) - 1] = 0;
 	g.hello.identity[sizeof(g.hello.identity) - 1] = 0;
 	usable = usable && !g.hello.reply.error && !strcmp(g.hello.identity, s->identity);
@@ -503,9 +505,11 @@ int supervisor_open(const struct supervisor_options *o, struct event_loop *loop,
 
 	if (!s)
 		return log_err(-ENOMEM, "prepare for weft-proxy");
-	*s = (struct supervisor){
-		.options = *o, .loop = loop, .messages = { -1, -1 }, .proxy = proxy_process_none
-	};
+	*s = (struct supervisor){ .options = *o,
+				  .loop = loop,
+				  .messages = { -1, -1 },
+				  .credentials = -1,
+				  .proxy = proxy_process_none };
 	memset(s->listeners, 0xff, sizeof(s->listeners));
 	r = prepare(s);
 	if (!r)
@@ -532,6 +536,7 @@ void supervisor_close(struct supervisor *s)
 	event_timer_close(&s->start_timer);
 	event_timer_close(&s->order_timer);
 	http_snapshot_close(s->snapshot);
+	closep(&s->credentials);
 	closep(&s->messages[0]);
 	closep(&s->messages[1]);
 	free(s->program);

@@ -92,6 +92,10 @@ void supervisor_snapshot(struct supervisor *s, uint64_t generation, struct http_
  * having logged. */
 int supervisor_snapshot_first(struct supervisor *s, uint64_t generation,
 			      struct http_snapshot *snapshot);
+/* All certificates and keys, a file of lib/wire/credentials.h, which is copied into a sealed memory
+ * file: for the proxy that runs, and for each that is started, before it is given rules. What it
+ * answers is logged if it is no. 0 or -errno. */
+int supervisor_credentials(struct supervisor *s, const void *bytes, size_t size);
 /* Whether the last one that it has switched to says the same: then this one is taken for it. */
 bool supervisor_has_snapshot(struct supervisor *s, struct http_snapshot *snapshot);
 

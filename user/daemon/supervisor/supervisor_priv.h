@@ -55,7 +55,8 @@ struct supervisor {
 	struct event message_event;
 	struct proxy_words words;
 	struct http_snapshot *snapshot; /* the one that the proxy has; NULL: there is none yet */
-	uint32_t state, last_state;	/* its number; the last one that was given out */
+	int credentials; /* all certificates and keys, a sealed file; -1: there are none yet */
+	uint32_t state, last_state; /* its number; the last one that was given out */
 	/* Patches that made it of what was last handed over as a whole. */
 	unsigned patches;
 	size_t patched;
@@ -105,6 +106,8 @@ void order_give(struct supervisor *s, struct order *o, unsigned limit_ms);
 void order_expect(struct supervisor *s, struct order *o, unsigned limit_ms);
 /* Has the proxy write its access log where it is to go. */
 void orders_give_log(struct supervisor *s);
+/* Gives the proxy all certificates and keys, if there are any. */
+void orders_give_credentials(struct supervisor *s);
 /* An order whose answer is of no further interest than its error; takes `fd` over. */
 void orders_give_plain(struct supervisor *s, struct proxy_order order, int fd);
 /* Reads what the proxy has answered. -ECONNRESET: it says nothing any more, or is killed for what

@@ -18,8 +18,11 @@ static void check_server(struct mesh *mesh, const struct object *o, size_t i)
 			   "spec.servers[%zu].bind: weft does not carry out binding to one "
 			   "address, not \"%s\"",
 			   i, s->bind);
-	if (http_server(s, &tls) && (mesh->l4_only || !tls))
+	if (http_server(s, &tls)) {
+		if (tls)
+			check_tls_server(mesh, o, i);
 		return;
+	}
 	if (s->tls_mode || !strcmp(protocol, "TLS") || !strcmp(protocol, "HTTPS"))
 		errors_add(mesh->errors, o->file, at,
 			   "spec.servers[%zu].tls: not yet carried out: weft does not carry out "
@@ -57,6 +60,7 @@ int check_objects(struct mesh *mesh)
 			errors_add(mesh->errors, o->file, o->pos,
 				   "spec: weft does not carry out ServiceEntry");
 	}
+	check_sni_names(mesh);
 	return mesh->nomem ? -ENOMEM : 0;
 }
 

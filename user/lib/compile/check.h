@@ -17,6 +17,10 @@ int check_tables(struct mesh *mesh);
 
 void check_virtual_service(struct mesh *mesh, const struct object *o);
 void check_destination_rule(struct mesh *mesh, const struct object *o);
+/* The i-th server of a Gateway, which ends TLS: whether its Secret is there. */
+void check_tls_server(struct mesh *mesh, const struct object *o, size_t i);
+/* Warns of names that two HTTPS servers of a port have. */
+void check_sni_names(struct mesh *mesh);
 
 /* Warn of what is right and changes nothing. */
 void check_idle_virtual_service(struct mesh *mesh, const struct object *o);

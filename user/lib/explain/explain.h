@@ -23,7 +23,7 @@ struct explain_query {
 	const char *host;
 	const char *address;
 	unsigned port;
-	const char *sni;       /* changes nothing for what weft carries out */
+	const char *sni;       /* at an HTTPS port: NULL: the host; else it changes nothing */
 	enum enrol_mode enrol; /* who is in the mesh */
 };
 

@@ -185,7 +185,23 @@ find_listener(const struct http_snapshot *s, const struct tables *t, const struc
 	if (!l || !host || l->scope == SCOPE_NODE)
 		return l;
 	snprintf(called, sizeof(called), strchr(host, ':') ? "[%s]" : "%s", host);
-	return http_host_is_here(s, l, source, http_span(called)) ? l : NULL;
+	return http_host_is_here(s, l, NULL, source, http_span(called)) ? l : NULL;
+}
+
+/* A browser asks for the name that it then puts into Host. */
+static int find_server(const struct http_snapshot *s, const struct hs_listener *l,
+		       const struct explain_query *q, struct http_answer *a, struct errors *errors)
+{
+	struct http_span sni = q->sni ? http_span(q->sni) : a->request.authority;
+
+	a->server = http_server_for(s, l, sni);
+	if (a->server)
+		return 0;
+	errors_add(errors, "explain", (struct pos){ 0 },
+		   "no HTTPS server of port %u has \"%.*s\": the handshake fails "
+		   "(unrecognized_name)",
+		   l->port, (int)sni.len, sni.at);
+	return -ENOENT;
 }
 
 static int answer(const struct http_snapshot *s, const struct explain_query *q,
@@ -200,8 +216,13 @@ static int answer(const struct http_snapshot *s, const struct explain_query *q,
 
 	if (r)
 		return r;
-	http_route(s, l, l->scope == SCOPE_NODE ? NULL : source, &a->request, &turns, &a->decision,
-		   &trace);
+	if (l->tls) {
+		r = find_server(s, l, q, a, errors);
+		if (r)
+			return r;
+	}
+	http_route(s, l, a->server, l->scope == SCOPE_NODE ? NULL : source, &a->request, &turns,
+		   &a->decision, &trace);
 	*out = explain_http_json(a);
 	return *out ? 0 : -ENOMEM;
 }

@@ -56,7 +56,8 @@ struct http_answer {
 	const struct http_snapshot *s;
 	struct http_request request;
 	struct http_decision decision;
-	json_t *skipped; /* borrowed */
+	const struct hs_server *server; /* of HTTPS; or NULL */
+	json_t *skipped;		/* borrowed */
 	struct mesh *mesh;
 	const char *client; /* its namespace; the Gateway's for a request from outside */
 	const struct explain_live *live;

@@ -500,11 +500,26 @@ static void set_own(const struct http_answer *a, json_t *j, const char *action)
 	set_some(j, "response_headers", response_headers_json(a, NULL));
 }
 
+/* The server that the handshake has chosen. */
+static json_t *server_json(const struct http_answer *a)
+{
+	static const char *const modes[] = { [HS_TLS_SIMPLE] = "SIMPLE",
+					     [HS_TLS_MUTUAL] = "MUTUAL",
+					     [HS_TLS_OPTIONAL_MUTUAL] = "OPTIONAL_MUTUAL" };
+
+	if (!a->server)
+		return NULL;
+	return json_pack("{s:o, s:s, s:o}", "server", str_json(a->s, a->server->name), "mode",
+			 modes[a->server->mode], "credential",
+			 str_json(a->s, a->server->credential));
+}
+
 json_t *explain_http_json(const struct http_answer *a)
 {
 	json_t *j = json_object();
 
 	json_object_set_new(j, "protocol", json_string("http"));
+	set_some(j, "tls", server_json(a));
 	set_some(j, "rule", rule_json(a));
 	switch (a->decision.action) {
 	case HTTP_ROUTE:
@@ -523,6 +538,14 @@ json_t *explain_http_json(const struct http_answer *a)
 		json_object_set_new(j, "reason",
 				    json_text(a->decision.vhost ? "no rule holds"
 								: "no rule has the host"));
+		break;
+	case HTTP_MISDIRECTED:
+		set_own(a, j, "misdirected");
+		json_object_set_new(j, "response_flags", json_string("NR"));
+		json_object_set_new(
+			j, "reason",
+			json_string("the host is another server's, which the client did not "
+				    "ask for in its TLS handshake (SNI)"));
 		break;
 	case HTTP_PASSTHROUGH:
 		set_own(a, j, "passthrough");

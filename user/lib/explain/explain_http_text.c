@@ -229,9 +229,18 @@ static void write_skipped(FILE *f, const json_t *skipped)
 		fprintf(f, "  %s: %s\n", json_get_text(s, "rule", ""), json_get_text(s, "why", ""));
 }
 
+/* Nothing without. */
+static void write_tls(FILE *f, const json_t *tls)
+{
+	if (tls)
+		fprintf(f, "tls: %s at gateway %s, with %s\n", json_get_text(tls, "mode", ""),
+			json_get_text(tls, "server", ""), json_get_text(tls, "credential", ""));
+}
+
 static void write_answer(FILE *f, const json_t *j)
 {
 	fprintf(f, "protocol: %s\n", json_get_text(j, "protocol", ""));
+	write_tls(f, json_object_get(j, "tls"));
 	write_action(f, j);
 	write_rule(f, json_object_get(j, "rule"));
 	write_destinations(f, json_object_get(j, "destinations"));

@@ -48,6 +48,7 @@ int external_write(struct mesh *mesh, const struct service_key *key, const struc
 struct node_ports {
 	bool taken[FAMILY_MAX][65536];
 	unsigned char http[65536]; /* 1 << family: an HTTP server has it */
+	bool tls[65536];	   /* an HTTPS server has */
 };
 
 bool node_port_is_taken(const struct mesh *mesh, enum family family, unsigned port)
@@ -234,7 +235,7 @@ static int compile_server(struct mesh *mesh, struct node_ports *ports, const str
 
 /* An HTTP server: weft-proxy knows the rules. */
 static int compile_http_server(struct mesh *mesh, struct node_ports *ports, const struct object *gw,
-			       const struct gw_server *server)
+			       const struct gw_server *server, bool tls)
 {
 	enum family family;
 	int r = 0;
@@ -243,14 +244,18 @@ static int compile_http_server(struct mesh *mesh, struct node_ports *ports, cons
 		struct called to = { .gateway = gw, .port = server->port, .family = family };
 		_cleanup_(plan_free) struct l4_plan plan = { 0 };
 
-		if (ports->http[server->port] & 1u << family)
+		if (ports->http[server->port] & 1u << family) {
+			if (ports->tls[server->port] != tls)
+				warn_taken(mesh, &to, server);
 			continue;
+		}
 		if (ports->taken[family][server->port]) {
 			warn_taken(mesh, &to, server);
 			continue;
 		}
-		/* All HTTP servers of a port make one listener. */
+		/* All HTTP servers of a port make one listener, and so do all HTTPS servers. */
 		ports->http[server->port] |= 1u << family;
+		ports->tls[server->port] = tls;
 		r = plan_proxy(gw, server->pos, &plan);
 		if (!r)
 			r = write_server(mesh, ports, &to, &plan);
@@ -265,8 +270,8 @@ static int compile_one(struct mesh *mesh, struct node_ports *ports, const struct
 
 	if (server_is_tcp(server))
 		return compile_server(mesh, ports, gw, server);
-	if (!mesh->l4_only && http_server(server, &tls) && !tls)
-		return compile_http_server(mesh, ports, gw, server);
+	if (!mesh->l4_only && http_server(server, &tls))
+		return compile_http_server(mesh, ports, gw, server, tls);
 	return 0;
 }
 

@@ -10,10 +10,10 @@
 
 enum { DOMAIN_KEY_MAX = HOST_MAX + 64 };
 
-/* "SCOPE/PORT/NS/NAME". Returns its length. */
+/* "SCOPE/PORT/SERVER/NS/NAME". Returns its length. */
 static size_t domain_key(char out[DOMAIN_KEY_MAX], const struct http_domain *d)
 {
-	const __u32 numbers[] = { d->scope, d->port, d->ns };
+	const __u32 numbers[] = { d->scope, d->port, d->server, d->ns };
 	char *to = out;
 	size_t len;
 
@@ -55,8 +55,8 @@ static int compare(__u64 a, __u64 b)
 	return a < b ? -1 : a > b;
 }
 
-/* By listener; exact names in order, then wildcards, the longest first, those of a namespace before
- * the others. */
+/* By listener and server; exact names in order, then wildcards, the longest first, those of a
+ * namespace before the others. */
 static int compare_domains(const void *a, const void *b)
 {
 	const struct http_domain *x = a, *y = b;
@@ -65,6 +65,8 @@ static int compare_domains(const void *a, const void *b)
 
 	if (!r)
 		r = compare(x->port, y->port);
+	if (!r)
+		r = compare(x->server, y->server);
 	if (!r)
 		r = compare(wild, host_is_wildcard(y->name));
 	if (!r && wild)
@@ -86,7 +88,9 @@ static void write_domain(struct http_compiler *c, const struct http_domain *d,
 				 .ns = d->ns,
 				 .vhost = d->vhost };
 	__u32 at = http_build_count(&c->build, HS_DOMAINS);
-	struct hs_range *range = wild ? &l->wild : &l->exact;
+	struct hs_server *server = d->server ? &c->servers.items[d->server - 1] : NULL;
+	struct hs_range *range = server ? (wild ? &server->wild : &server->exact)
+					: (wild ? &l->wild : &l->exact);
 
 	/* A listener that has no other name than this is only there to be found. */
 	if (!*d->name)
@@ -113,7 +117,11 @@ int http_listeners_write(struct http_compiler *c)
 			write_domain(c, &items[end], &l);
 			l.tls |= items[end].tls;
 		}
+		if (l.tls)
+			http_snis_write(c, &l);
 		http_build_add(&c->build, HS_LISTENERS, &l);
 	}
+	for (size_t i = 0; i < c->servers.count; i++)
+		http_build_add(&c->build, HS_SERVERS, &c->servers.items[i]);
 	return c->build.nomem ? -ENOMEM : 0;
 }

@@ -1,7 +1,8 @@
 // SPDX-License-Identifier: Apache-2.0
 /*
  * The HTTP servers of Gateways. All that are on one port make one listener; rules for one host are
- * appended by age, those that take everything last.
+ * appended by age, those that take everything last. HTTPS servers of a port keep their hosts and
+ * rules apart, as Envoy's filter chains do: the ClientHello chooses one of them.
  */
 #include <ctype.h>
 #include <errno.h>
@@ -21,6 +22,7 @@ struct gathered {
 struct port_hosts {
 	unsigned port;
 	bool tls;
+	__u32 server; /* of http_server_add(); 0: no TLS */
 	TABLE(struct gathered) hosts;
 };
 
@@ -172,9 +174,11 @@ static int add_redirects(struct http_compiler *c, struct port_hosts *p,
 
 static int write_host(struct http_compiler *c, const struct port_hosts *p, struct gathered *g)
 {
-	struct http_domain d = {
-		.scope = SCOPE_NODE, .port = p->port, .tls = p->tls, .name = g->host
-	};
+	struct http_domain d = { .scope = SCOPE_NODE,
+				 .port = p->port,
+				 .server = p->server,
+				 .tls = p->tls,
+				 .name = g->host };
 
 	for (size_t i = 0; i < g->last.rules.count; i++) {
 		struct hs_rule *slot = table_push(&g->rules.rules);
@@ -186,6 +190,38 @@ static int write_host(struct http_compiler *c, const struct port_hosts *p, struc
 	d.vhost = http_vhost_row(c, g->host, &g->rules, HS_NONE, g->flags);
 	http_domain_add(c, &d);
 	return 0;
+}
+
+static int write_hosts(struct http_compiler *c, const struct port_hosts *p)
+{
+	int r = 0;
+
+	for (size_t i = 0; i < p->hosts.count && !r; i++)
+		r = write_host(c, p, &p->hosts.items[i]);
+	return r;
+}
+
+static int add_server(struct http_compiler *c, struct port_hosts *p, const struct object *gw,
+		      const struct gw_server *server)
+{
+	int r = add_rules(c, p, gw, server);
+
+	return r ? r : add_redirects(c, p, server);
+}
+
+/* Has hosts and rules of its own. */
+static int add_tls_server(struct http_compiler *c, const struct object *gw,
+			  const struct gw_server *server)
+{
+	struct port_hosts own = { .port = server->port, .tls = true };
+	int r;
+
+	own.server = http_server_add(c, gw, server);
+	r = own.server ? add_rules(c, &own, gw, server) : -ENOMEM;
+	if (!r)
+		r = write_hosts(c, &own);
+	port_hosts_free(&own);
+	return r;
 }
 
 static int compile_port(struct http_compiler *c, struct port_hosts *p)
@@ -202,17 +238,13 @@ static int compile_port(struct http_compiler *c, struct port_hosts *p)
 		for (size_t k = 0; k < gw->gateway.servers.count && !r; k++) {
 			const struct gw_server *server = &gw->gateway.servers.items[k];
 
-			if (server->port != p->port || !http_server(server, &tls))
+			if (server->port != p->port || !http_server(server, &tls) || tls != p->tls)
 				continue;
-			r = add_rules(c, p, gw, server);
-			if (!r)
-				r = add_redirects(c, p, server);
+			r = tls ? add_tls_server(c, gw, server) : add_server(c, p, gw, server);
 		}
 	}
 	http_domain_add(c, &none);
-	for (size_t i = 0; i < p->hosts.count && !r; i++)
-		r = write_host(c, p, &p->hosts.items[i]);
-	return r;
+	return r ? r : write_hosts(c, p);
 }
 
 /* ---- other ways in ---- */

@@ -33,6 +33,8 @@ static void compiler_done(struct http_compiler *c)
 	bytemap_free(&c->unknown);
 	policy_classes_free(&c->policies);
 	free(c->domains.items);
+	free(c->servers.items);
+	free(c->snis.items);
 }
 
 static void forget_rows(struct mesh *mesh)

@@ -16,8 +16,16 @@ struct http_domain {
 	const char *name; /* in lower case, with its `*` */
 	__u32 ns;	  /* index + 1; 0: all */
 	__u32 vhost;
+	__u32 server; /* index of `servers` + 1, whose name it is; 0: the listener's own */
 	size_t order;
 	bool tls; /* of the listener */
+};
+
+/* An HTTPS server, and a name by which clients ask for it in their ClientHello. */
+struct http_sni {
+	__u32 port;
+	const char *name; /* in lower case, with its `*` */
+	__u32 server;	  /* index of `servers` */
 };
 
 struct http_compiler {
@@ -29,6 +37,8 @@ struct http_compiler {
 	struct bytemap names;	 /* of routes -> the object that has it */
 	struct bytemap plains;	 /* struct mesh_port * -> action + 1, for most clients */
 	TABLE(struct http_domain) domains;
+	TABLE(struct hs_server) servers;
+	TABLE(struct http_sni) snis;
 	struct bytemap seen;	/* domains that are there already */
 	struct bytemap unknown; /* virtual hosts that no service has and were asked for */
 	struct policy_classes policies;
@@ -118,6 +128,12 @@ int http_policies_write(struct http_compiler *c);
 /* Domains and listeners. The first object that claims a name keeps it. */
 void http_domain_add(struct http_compiler *c, const struct http_domain *d);
 int http_listeners_write(struct http_compiler *c);
+/* A row of `servers`, whose domains are added next: its index + 1. The names that its clients ask
+ * for lead to it, but for those of an older one of the port. 0 when out of memory. */
+__u32 http_server_add(struct http_compiler *c, const struct object *gw,
+		      const struct gw_server *server);
+/* The names of a listener's servers. */
+void http_snis_write(struct http_compiler *c, struct hs_listener *l);
 
 /* The parts of the whole. 0 or -ENOMEM. */
 int http_compile_mesh(struct http_compiler *c);

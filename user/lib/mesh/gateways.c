@@ -15,8 +15,59 @@ bool http_server(const struct gw_server *server, bool *tls)
 		if (str_eq(server->protocol, plain[i]))
 			return true;
 	*tls = str_eq(server->protocol, "HTTPS");
-	return *tls && !str_eq(server->tls_mode, "PASSTHROUGH") &&
-	       !str_eq(server->tls_mode, "AUTO_PASSTHROUGH");
+	return *tls && (str_eq(server->tls_mode, "SIMPLE") || str_eq(server->tls_mode, "MUTUAL") ||
+			str_eq(server->tls_mode, "OPTIONAL_MUTUAL"));
+}
+
+const struct object *mesh_secret(const struct mesh *mesh, const char *ns, const char *name)
+{
+	for (size_t i = 0; i < mesh->secrets.count; i++) {
+		const struct object *o = mesh->secrets.items[i];
+
+		if (!strcmp(o->meta.name, name) && !strcmp(o->meta.namespace, ns))
+			return o;
+	}
+	return NULL;
+}
+
+const char *gateway_secret_namespace(const struct mesh *mesh, const struct object *gw,
+				     const char *name)
+{
+	const char *own = gw->meta.namespace;
+
+	if (mesh->installed_in)
+		return mesh->installed_in;
+	return !mesh_secret(mesh, own, name) && mesh_secret(mesh, ROOT_NAMESPACE, name)
+		       ? ROOT_NAMESPACE
+		       : own;
+}
+
+const struct object *gateway_ca_secret(const struct mesh *mesh, const char *ns, const char *name)
+{
+	char ca[HOST_MAX + sizeof("-cacert")];
+	const struct object *o;
+
+	snprintf(ca, sizeof(ca), "%s-cacert", name);
+	o = mesh_secret(mesh, ns, ca);
+	return o ? o : mesh_secret(mesh, ns, name);
+}
+
+static const char *or_empty(const char *text)
+{
+	return text ? text : "";
+}
+
+const char *gateway_credential(struct mesh *mesh, const struct object *gw,
+			       const struct gw_server *server)
+{
+	const struct gw_tls *t = &server->tls;
+
+	if (t->credential && *t->credential)
+		return pool_printf(&mesh->pool, "kubernetes://%s/%s",
+				   gateway_secret_namespace(mesh, gw, t->credential),
+				   t->credential);
+	return pool_printf(&mesh->pool, "file://%s;%s;%s;%s", or_empty(t->chain), or_empty(t->key),
+			   or_empty(t->ca), or_empty(t->crl));
 }
 
 bool server_is_tcp(const struct gw_server *server)

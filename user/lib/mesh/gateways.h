@@ -8,6 +8,21 @@
 
 /* Whether a Gateway's server speaks HTTP; *tls: over TLS that ends there. */
 bool http_server(const struct gw_server *server, bool *tls);
+/* The Secret of that name in that namespace, or NULL. */
+const struct object *mesh_secret(const struct mesh *mesh, const char *ns, const char *name);
+/* The namespace of the Secret that a Gateway's credentialName means: the one that weft is installed
+ * in, as Istio's is that of the gateway's workload. Where weft is in none, as it is by files, the
+ * Gateway's own, or else istio-system if only that has one of this name. */
+const char *gateway_secret_namespace(const struct mesh *mesh, const struct object *gw,
+				     const char *name);
+/* The name of an HTTPS server's credential (lib/wire/credentials.h), in the mesh's pool; NULL when
+ * out of memory. */
+const char *gateway_credential(struct mesh *mesh, const struct object *gw,
+			       const struct gw_server *server);
+/* The Secret of an HTTPS server's clients' CA: that of credentialName with -cacert behind it, or
+ * else the same. NULL: there is none of either name. */
+const struct object *gateway_ca_secret(const struct mesh *mesh, const char *ns, const char *name);
+
 /* Whether a Gateway server's protocol is carried as plain TCP. */
 bool server_is_tcp(const struct gw_server *server);
 

@@ -140,6 +140,8 @@ static int sort_in(struct mesh *mesh, const struct object *o)
 		return refs_add(&mesh->lasting, &mesh->services, o);
 	case KIND_POD:
 		return refs_add(&mesh->lasting, &mesh->pods, o);
+	case KIND_SECRET:
+		return refs_add(&mesh->lasting, &mesh->secrets, o);
 	case KIND_ENDPOINTS:
 	case KIND_ENDPOINT_SLICE:
 		return mesh_add_endpoints(mesh, o);
@@ -312,6 +314,7 @@ int mesh_init(struct mesh *mesh, const struct objects *objects, struct registry 
 
 	mesh->objects = objects;
 	mesh->node = objects->node;
+	mesh->installed_in = objects->installed_in;
 	mesh->registry = registry;
 	mesh->errors = errors;
 	mesh->fatal_before = errors->count - errors->warnings;

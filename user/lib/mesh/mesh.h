@@ -80,7 +80,8 @@ struct home {
 
 struct mesh {
 	const struct objects *objects;
-	const char *node; /* objects->node */
+	const char *node;	  /* objects->node */
+	const char *installed_in; /* objects->installed_in */
 	struct registry *registry;
 	struct errors *errors;
 	struct tables *t;
@@ -88,7 +89,7 @@ struct mesh {
 	struct pool *lasting; /* of what rules have no part in (change.h) */
 	struct pool *labels;  /* what pods_by_label consists of */
 
-	struct refs services, pods;
+	struct refs services, pods, secrets;
 	struct refs rules; /* VirtualServices, DestinationRules, Gateways, ServiceEntries */
 	struct refs virtual_services, destination_rules, gateways; /* oldest first */
 	struct host *host_list;	      /* one per service, in their order */

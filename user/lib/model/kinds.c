@@ -43,6 +43,12 @@ const struct kind_info kind_infos[KIND_MAX] = {
 		.group = "networking.k8s.io",
 		.versions = { "v1" },
 	},
+	[KIND_SECRET] = {
+		.name = "Secret",
+		.words = { "secrets" },
+		.group = "",
+		.versions = { "v1" },
+	},
 	[KIND_VIRTUAL_SERVICE] = {
 		.name = "VirtualService",
 		.words = { "virtualservices", "vs" },

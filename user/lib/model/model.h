@@ -41,6 +41,7 @@ enum kind {
 	KIND_ENDPOINT_SLICE,
 	KIND_NAMESPACE,
 	KIND_NETWORK_POLICY,
+	KIND_SECRET,
 	KIND_VIRTUAL_SERVICE,
 	KIND_DESTINATION_RULE,
 	KIND_GATEWAY,
@@ -223,6 +224,21 @@ struct network_policy {
 	struct policy_rules ingress, egress;
 };
 
+/* ---- Secret ---- */
+
+/* Bytes, with a NUL behind them that does not count. Never in a message, a log or an answer. */
+struct secret_bytes {
+	const char *at; /* NULL: not given */
+	size_t len;
+};
+
+/* Certificates of a server and of those who sign its clients', by whichever of the names a Secret
+ * has them that Istio knows: cert, key, cacert and crl, or tls.crt, tls.key, ca.crt and ca.crl. */
+struct secret {
+	const char *type;
+	struct secret_bytes chain, key, ca, crl;
+};
+
 /* ---- Istio ---- */
 
 struct destination {
@@ -377,6 +393,17 @@ struct destination_rule {
 	} subsets;
 };
 
+/* What a server's `tls` says beside the mode and httpsRedirect. NULL, or an empty text: not given.
+ */
+struct gw_tls {
+	const char *credential;		    /* credentialName */
+	const char *chain, *key, *ca, *crl; /* files */
+	struct strs alt_names, spkis, hashes;
+	struct strs ciphers;
+	int min_version, max_version; /* as on the wire, 0x0301..0x0304; 0: TLS_AUTO */
+	struct pos credential_pos;
+};
+
 struct gw_server {
 	struct pos pos;
 	uint16_t port;
@@ -386,6 +413,7 @@ struct gw_server {
 	struct strs hosts;
 	bool https_redirect; /* tls.httpsRedirect */
 	struct pos https_redirect_pos;
+	struct gw_tls tls;
 };
 
 struct gateway {
@@ -408,6 +436,7 @@ struct object {
 		struct pod_spec pod;
 		struct endpoints_spec endpoints; /* Endpoints and EndpointSlice */
 		struct network_policy policy;
+		struct secret secret;
 		struct virtual_service vs;
 		struct destination_rule dr;
 		struct gateway gateway;
@@ -427,6 +456,9 @@ struct objects {
 	size_t count;
 	const char *node; /* what their Pods and endpoints call the node that they are known on;
 			     NULL: not known */
+	/* The namespace that weft is installed in, where the Secrets of Gateways are; NULL: it is
+	 * in none. */
+	const char *installed_in;
 };
 
 void objects_free(struct objects *set); /* and every object in it */

@@ -69,6 +69,10 @@ static const struct remark remarks[] = {
 				   "remove one of the two" },
 	[REMARK_EXTERNAL_TAKEN] = { "WEFT0116", "ExternalAddressTaken", "warning",
 				    "give one of the two another address or port" },
+	[REMARK_BAD_CREDENTIAL] = { "WEFT0117", "CredentialIncomplete", "error",
+				    "put it into the Secret" },
+	[REMARK_BAD_CERTIFICATE] = { "WEFT0118", "CertificateUnusable", "error",
+				     "put a certificate there that is good" },
 };
 
 void errors_remark(struct errors *e, enum remark_kind kind, const struct object *o, struct pos at,

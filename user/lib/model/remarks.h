@@ -46,6 +46,8 @@ enum remark_kind {
 	REMARK_TWO_MESH_LABELS,
 	REMARK_CONTRADICTION,
 	REMARK_EXTERNAL_TAKEN,
+	REMARK_BAD_CREDENTIAL, /* it is there, but can't be used */
+	REMARK_BAD_CERTIFICATE,
 };
 
 /* Adds "FILE:LINE:COL: MESSAGE; ADVICE [CODE]" as a warning about an object, `at` being a place in

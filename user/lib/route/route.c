@@ -178,15 +178,25 @@ static int compare_name(struct http_span a, struct http_span b)
 	return order ? order : a.len < b.len ? -1 : a.len > b.len;
 }
 
-static const struct hs_domain *find_exact(const struct http_snapshot *s,
-					  const struct hs_listener *l, struct http_span host,
-					  __u32 ns)
+/* What a connection's requests may have for a host. */
+struct names {
+	struct hs_range exact, wild; /* of HS_DOMAINS */
+};
+
+static struct names names_of(const struct hs_listener *l, const struct hs_server *server)
 {
-	__u32 low = 0, high = l->exact.count;
+	return server ? (struct names){ server->exact, server->wild }
+		      : (struct names){ l->exact, l->wild };
+}
+
+static const struct hs_domain *find_exact(const struct http_snapshot *s, struct names in,
+					  struct http_span host, __u32 ns)
+{
+	__u32 low = 0, high = in.exact.count;
 
 	while (low < high) {
 		__u32 mid = low + (high - low) / 2;
-		const struct hs_domain *d = hs_domain(s, l->exact.first + mid);
+		const struct hs_domain *d = hs_domain(s, in.exact.first + mid);
 		int order = compare_name(hs_span(s, d->name), host);
 
 		if (!order && d->ns == ns)
@@ -199,22 +209,25 @@ static const struct hs_domain *find_exact(const struct http_snapshot *s,
 	return NULL;
 }
 
-static const struct hs_domain *find_wild(const struct http_snapshot *s, const struct hs_listener *l,
+static bool ends_with(struct http_span text, struct http_span end)
+{
+	return end.len <= text.len && !memcmp(text.at + text.len - end.len, end.at, end.len);
+}
+
+static const struct hs_domain *find_wild(const struct http_snapshot *s, struct names in,
 					 struct http_span host, __u32 ns)
 {
-	for (__u32 i = 0; i < l->wild.count; i++) {
-		const struct hs_domain *d = hs_domain(s, l->wild.first + i);
+	for (__u32 i = 0; i < in.wild.count; i++) {
+		const struct hs_domain *d = hs_domain(s, in.wild.first + i);
 
-		if ((d->ns && d->ns != ns) || d->name.len > host.len)
-			continue;
-		if (!memcmp(host.at + host.len - d->name.len, hs_text(s, d->name), d->name.len))
+		if ((!d->ns || d->ns == ns) && ends_with(host, hs_span(s, d->name)))
 			return d;
 	}
 	return NULL;
 }
 
-static const struct hs_vhost *find_vhost(const struct http_snapshot *s, const struct hs_listener *l,
-					 __u32 ns, struct http_span authority)
+static const struct hs_vhost *find_vhost(const struct http_snapshot *s, struct names in, __u32 ns,
+					 struct http_span authority)
 {
 	const struct hs_domain *d = NULL;
 	char text[HOST_MAX];
@@ -223,18 +236,58 @@ static const struct hs_vhost *find_vhost(const struct http_snapshot *s, const st
 	if (!host_key(authority, text, &host))
 		return NULL;
 	if (ns)
-		d = find_exact(s, l, host, ns);
+		d = find_exact(s, in, host, ns);
 	if (!d)
-		d = find_exact(s, l, host, 0);
+		d = find_exact(s, in, host, 0);
 	if (!d)
-		d = find_wild(s, l, host, ns);
+		d = find_wild(s, in, host, ns);
 	return d ? hs_vhost(s, d->vhost) : NULL;
 }
 
 bool http_host_is_here(const struct http_snapshot *s, const struct hs_listener *listener,
-		       const struct http_source *source, struct http_span authority)
+		       const struct hs_server *server, const struct http_source *source,
+		       struct http_span authority)
 {
-	return find_vhost(s, listener, source ? source->ns : 0, authority);
+	return find_vhost(s, names_of(listener, server), source ? source->ns : 0, authority);
+}
+
+static const struct hs_sni *find_sni(const struct http_snapshot *s, const struct hs_listener *l,
+				     struct http_span name)
+{
+	__u32 low = 0, high = l->sni_exact.count;
+
+	while (low < high) {
+		__u32 mid = low + (high - low) / 2;
+		const struct hs_sni *row = hs_sni(s, l->sni_exact.first + mid);
+		int order = compare_name(hs_span(s, row->name), name);
+
+		if (!order)
+			return row;
+		if (order < 0)
+			low = mid + 1;
+		else
+			high = mid;
+	}
+	for (__u32 i = 0; i < l->sni_wild.count; i++) {
+		const struct hs_sni *row = hs_sni(s, l->sni_wild.first + i);
+
+		if (ends_with(name, hs_span(s, row->name)))
+			return row;
+	}
+	return NULL;
+}
+
+const struct hs_server *http_server_for(const struct http_snapshot *s,
+					const struct hs_listener *listener, struct http_span sni)
+{
+	const struct hs_sni *row;
+	char text[HOST_MAX];
+	struct http_span name;
+
+	if (!host_key(sni, text, &name))
+		return NULL;
+	row = find_sni(s, listener, name);
+	return row ? hs_server(s, row->server) : NULL;
 }
 
 /* ---- rules ---- */
@@ -426,19 +479,37 @@ static void not_found(struct http_decision *out)
 	out->status = 404;
 }
 
+/* No vhost has the request's host. */
+static void find_none(const struct http_snapshot *s, const struct http_request *q,
+		      struct http_decision *out)
+{
+	const struct hs_server *other =
+		out->server ? http_server_for(s, out->listener, q->authority) : NULL;
+
+	if (other && other != out->server) {
+		out->action = HTTP_MISDIRECTED;
+		out->status = 421;
+	} else if (out->listener->scope == SCOPE_NODE) {
+		not_found(out);
+	} else {
+		out->action = HTTP_PASSTHROUGH;
+	}
+}
+
 void http_find(const struct http_snapshot *s, const struct hs_listener *listener,
-	       const struct http_source *source, const struct http_request *q,
-	       struct http_decision *out, const struct http_trace *trace)
+	       const struct hs_server *server, const struct http_source *source,
+	       const struct http_request *q, struct http_decision *out,
+	       const struct http_trace *trace)
 {
 	bool any = listener->scope == SCOPE_NODE;
 
-	*out = (struct http_decision){ .listener = listener, .authority = q->authority };
-	out->vhost = find_vhost(s, listener, source ? source->ns : 0, q->authority);
+	*out = (struct http_decision){ .listener = listener,
+				       .server = server,
+				       .authority = q->authority };
+	out->vhost =
+		find_vhost(s, names_of(listener, server), source ? source->ns : 0, q->authority);
 	if (!out->vhost) {
-		if (any)
-			not_found(out);
-		else
-			out->action = HTTP_PASSTHROUGH;
+		find_none(s, q, out);
 		return;
 	}
 	if ((out->vhost->flags & HS_VHOST_HTTPS_ONLY) &&
@@ -457,11 +528,11 @@ void http_find(const struct http_snapshot *s, const struct hs_listener *listener
 }
 
 void http_route(const struct http_snapshot *s, const struct hs_listener *listener,
-		const struct http_source *source, const struct http_request *q,
-		const struct http_turns *turns, struct http_decision *out,
-		const struct http_trace *trace)
+		const struct hs_server *server, const struct http_source *source,
+		const struct http_request *q, const struct http_turns *turns,
+		struct http_decision *out, const struct http_trace *trace)
 {
-	http_find(s, listener, source, q, out, trace);
+	http_find(s, listener, server, source, q, out, trace);
 	if (out->route)
 		http_choose(s, q, turns, out);
 }

@@ -49,6 +49,7 @@ enum http_action {
 	HTTP_NO_CLUSTER,  /* 503: the chosen destination does not exist */
 	HTTP_PASSTHROUGH, /* no rule or service claims the host: on to the address that was called
 			   */
+	HTTP_MISDIRECTED, /* 421: another HTTPS server of the port has the host */
 };
 
 enum http_cors_answer {
@@ -62,10 +63,11 @@ enum { HTTP_OPS = 2 };
 struct http_decision {
 	enum http_action action;
 	const struct hs_listener *listener;
-	const struct hs_vhost *vhost; /* NULL: none has the host */
-	const struct hs_rule *rule;   /* NULL: the plain service */
+	const struct hs_server *server; /* HTTPS: the connection's; or NULL */
+	const struct hs_vhost *vhost;	/* NULL: none has the host */
+	const struct hs_rule *rule;	/* NULL: the plain service */
 	const struct hs_action
-		*route;		    /* NULL with NOT_FOUND, PASSTHROUGH and a redirect to https */
+		*route; /* NULL with NOT_FOUND, MISDIRECTED, PASSTHROUGH, a redirect to https */
 	const struct hs_dest *dest; /* the chosen one, with ROUTE and NO_CLUSTER */
 	const struct hs_cluster *cluster;
 	struct http_span authority; /* for the endpoint */
@@ -90,6 +92,13 @@ const struct hs_listener *http_listener(const struct http_snapshot *s, enum serv
 /* The same for the address that was called; `node`: it is one of the node's own. */
 const struct hs_listener *http_listener_at(const struct http_snapshot *s, const struct addr *called,
 					   unsigned port, bool node);
+/*
+ * The server of an HTTPS listener that a client gets which asks for that name in its ClientHello
+ * (in any case, with or without a dot at its end; empty: it asks for none): the one that has the
+ * name; else the one with the longest wildcard for it. NULL: none, and the handshake must fail.
+ */
+const struct hs_server *http_server_for(const struct http_snapshot *s,
+					const struct hs_listener *listener, struct http_span sni);
 /* The pod at that address, or NULL. */
 const struct hs_source *http_source_at(const struct http_snapshot *s, const struct addr *addr);
 void http_source_known(const struct http_snapshot *s, const struct hs_source *row,
@@ -100,20 +109,22 @@ void http_source_given(const struct http_snapshot *s, const char *ns, const stru
 /*
  * Decides, in two steps, because turns belong to a route and the route must be known first.
  * http_find() matches the request; without out->route the decision is made. With one, http_choose()
- * takes the route's turns for its faults and destinations, and matches nothing again. `source` is
- * NULL for a request from outside, at a gateway. `trace` is NULL unless the caller wants to be told
- * why.
+ * takes the route's turns for its faults and destinations, and matches nothing again. `server` is
+ * what http_server_for() has said when an HTTPS listener's connection began, NULL where none is
+ * spoken. `source` is NULL for a request from outside, at a gateway. `trace` is NULL unless the
+ * caller wants to be told why.
  */
 void http_find(const struct http_snapshot *s, const struct hs_listener *listener,
-	       const struct http_source *source, const struct http_request *q,
-	       struct http_decision *out, const struct http_trace *trace);
+	       const struct hs_server *server, const struct http_source *source,
+	       const struct http_request *q, struct http_decision *out,
+	       const struct http_trace *trace);
 void http_choose(const struct http_snapshot *s, const struct http_request *q,
 		 const struct http_turns *turns, struct http_decision *out);
 /* Both, for turns that are given. */
 void http_route(const struct http_snapshot *s, const struct hs_listener *listener,
-		const struct http_source *source, const struct http_request *q,
-		const struct http_turns *turns, struct http_decision *out,
-		const struct http_trace *trace);
+		const struct hs_server *server, const struct http_source *source,
+		const struct http_request *q, const struct http_turns *turns,
+		struct http_decision *out, const struct http_trace *trace);
 
 /* The action of the service at the address that was called, for PASSTHROUGH; NULL: not one of ours.
  */
@@ -153,9 +164,11 @@ enum { HTTP_CORS_FIELDS = 6 };
 size_t http_cors_fields(const struct http_snapshot *s, const struct http_decision *d,
 			struct http_field out[HTTP_CORS_FIELDS]);
 
-/* Whether some name on the listener is this host, for that source. */
+/* Whether some name on the listener, or of the server if it is not NULL, is this host, for that
+ * source. */
 bool http_host_is_here(const struct http_snapshot *s, const struct hs_listener *listener,
-		       const struct http_source *source, struct http_span authority);
+		       const struct hs_server *server, const struct http_source *source,
+		       struct http_span authority);
 
 /* ---- for the parts of this ---- */
 

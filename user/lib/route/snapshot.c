@@ -58,6 +58,7 @@ struct ref {
 #define VALUE(type, field) STR(type, field.value), OPTION(type, field.regex, HS_REGEXES)
 
 enum { REFS_MAX = 20, STATUS_MIN = 100, STATUS_MAX = 999, PREFIX_MAX = 128 };
+enum { TLS_1_0 = 0x0301, TLS_1_3 = 0x0304 };
 
 static const struct shape {
 	size_t size;
@@ -67,7 +68,9 @@ static const struct shape {
 	[HS_NAMESPACES] = { sizeof(struct hs_namespace), { STR(hs_namespace, name) } },
 	[HS_LISTENERS] = { sizeof(struct hs_listener),
 			   { RANGE(hs_listener, exact, HS_DOMAINS),
-			     RANGE(hs_listener, wild, HS_DOMAINS) } },
+			     RANGE(hs_listener, wild, HS_DOMAINS),
+			     RANGE(hs_listener, sni_exact, HS_SNI),
+			     RANGE(hs_listener, sni_wild, HS_SNI) } },
 	[HS_DOMAINS] = { sizeof(struct hs_domain),
 			 { STR(hs_domain, name), INDEX(hs_domain, vhost, HS_VHOSTS) } },
 	[HS_VHOSTS] = { sizeof(struct hs_vhost),
@@ -135,6 +138,15 @@ static const struct shape {
 	[HS_PEERS] = { sizeof(struct hs_peer),
 		       { NUMBER(hs_peer, ingress, HS_POLICIES),
 			 NUMBER(hs_peer, egress, HS_POLICIES) } },
+	[HS_SNI] = { sizeof(struct hs_sni),
+		     { STR(hs_sni, name), INDEX(hs_sni, server, HS_SERVERS) } },
+	[HS_SERVERS] = { sizeof(struct hs_server),
+			 { RANGE(hs_server, exact, HS_DOMAINS), RANGE(hs_server, wild, HS_DOMAINS),
+			   STR(hs_server, name), STR(hs_server, credential),
+			   STR(hs_server, ciphers), RANGE(hs_server, alt_names, HS_TEXTS),
+			   RANGE(hs_server, spkis, HS_TEXTS),
+			   RANGE(hs_server, hashes, HS_TEXTS) } },
+	[HS_TEXTS] = { sizeof(struct hs_text_row), { STR(hs_text_row, text) } },
 };
 
 static bool extents_ok(const struct hs_header *h, size_t size)
@@ -266,6 +278,20 @@ static bool clusters_ok(const struct http_snapshot *s)
 	return true;
 }
 
+/* A mode and versions that there are. */
+static bool servers_ok(const struct http_snapshot *s)
+{
+	for (__u32 i = 0; i < hs_count(s, HS_SERVERS); i++) {
+		const struct hs_server *server = hs_server(s, i);
+
+		if (server->mode < HS_TLS_SIMPLE || server->mode > HS_TLS_OPTIONAL_MUTUAL ||
+		    server->min_version < TLS_1_0 || server->max_version > TLS_1_3 ||
+		    server->min_version > server->max_version)
+			return false;
+	}
+	return true;
+}
+
 /* No more bits are compared than an address has. */
 static bool prefixes_ok(const struct http_snapshot *s)
 {
@@ -311,7 +337,8 @@ int http_snapshot_open(const void *data, size_t size, struct http_snapshot **out
 	for (int i = 0; i < HS_TABLES; i++)
 		if (!rows_ok(s, i))
 			return -EBADMSG;
-	if (!matches_ok(s) || !actions_ok(s) || !clusters_ok(s) || !prefixes_ok(s))
+	if (!matches_ok(s) || !actions_ok(s) || !clusters_ok(s) || !prefixes_ok(s) ||
+	    !servers_ok(s))
 		return -EBADMSG;
 	r = open_regexes(s);
 	if (r)

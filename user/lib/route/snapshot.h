@@ -20,7 +20,7 @@
 
 enum {
 	HS_MAGIC = 0x77656674,
-	HS_VERSION = 6,
+	HS_VERSION = 7,
 	HS_NONE = 0xffffffffu,
 };
 
@@ -55,6 +55,9 @@ enum hs_table {
 	HS_BLOCKS,
 	HS_EXCEPTS,
 	HS_PEERS,
+	HS_SNI,
+	HS_SERVERS,
+	HS_TEXTS,
 	HS_TABLES,
 };
 
@@ -91,7 +94,45 @@ struct hs_listener {
 	__u32 port;
 	struct hs_range exact; /* domains, ordered by name, then namespace */
 	struct hs_range wild;  /* domains, longest first, those of a namespace first */
-	__u32 tls;	       /* a Gateway's HTTPS server: requests are https */
+	/* A Gateway's HTTPS port. The name that a client asks for in its ClientHello (SNI) chooses
+	 * a server; the domains are the server's, the listener has none. */
+	__u32 tls;
+	struct hs_range sni_exact; /* of HS_SNI, ordered by name; none unless `tls` */
+	struct hs_range sni_wild;  /* of HS_SNI, longest first */
+};
+
+/* A name by which clients ask for a server. */
+struct hs_sni {
+	struct hs_str
+		name; /* in lower case; a wildcard without its `*`: "" also stands for no SNI */
+	__u32 server;
+};
+
+enum hs_tls_mode {
+	HS_TLS_SIMPLE = 1,
+	HS_TLS_MUTUAL,		/* a client without a certificate is refused */
+	HS_TLS_OPTIONAL_MUTUAL, /* it may do without; one that it gives is checked */
+};
+
+/* A Gateway's HTTPS server. */
+struct hs_server {
+	struct hs_range exact,
+		wild;		  /* of HS_DOMAINS, as in a listener: what Host requests may have */
+	struct hs_str name;	  /* "NAMESPACE/GATEWAY servers[i]" */
+	struct hs_str credential; /* its name in lib/wire/credentials.h */
+	__u32 mode;		  /* enum hs_tls_mode */
+	__u32 min_version, max_version; /* as on the wire: 0x0301 (TLS 1.0) to 0x0304 (TLS 1.3) */
+	/* OpenSSL's names with ':' between, of TLS up to 1.2. Empty: ECDHE with AEAD only. */
+	struct hs_str ciphers;
+	/* Of HS_TEXTS. Where any are given, a client's certificate must have one of the names; and
+	 * its key one of the SPKI hashes (base64 of SHA-256), or itself one of the hashes
+	 * (lower-case hex of SHA-256, no colons). */
+	struct hs_range alt_names;
+	struct hs_range spkis, hashes;
+};
+
+struct hs_text_row {
+	struct hs_str text;
 };
 
 /* A name by which clients may call. */
@@ -456,5 +497,8 @@ HS_ROWS(hs_class_bits, HS_CLASSES);
 HS_ROWS(hs_block, HS_BLOCKS);
 HS_ROWS(hs_except, HS_EXCEPTS);
 HS_ROWS(hs_peer, HS_PEERS);
+HS_ROWS(hs_sni, HS_SNI);
+HS_ROWS(hs_server, HS_SERVERS);
+HS_ROWS(hs_text_row, HS_TEXTS);
 
 #endif

@@ -20,6 +20,7 @@ static const struct message *const messages[KIND_MAX] = {
 	[KIND_ENDPOINT_SLICE] = &schema_endpoint_slice,
 	[KIND_NAMESPACE] = &schema_namespace,
 	[KIND_NETWORK_POLICY] = &schema_network_policy,
+	[KIND_SECRET] = &schema_secret,
 	[KIND_VIRTUAL_SERVICE] = &schema_virtual_service,
 	[KIND_DESTINATION_RULE] = &schema_destination_rule,
 	[KIND_GATEWAY] = &schema_gateway,

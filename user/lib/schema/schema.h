@@ -116,7 +116,7 @@ extern const struct message schema_meta;
 
 /* The kinds as a whole, into struct object. */
 extern const struct message schema_service, schema_pod, schema_namespace, schema_endpoints,
-	schema_endpoint_slice, schema_network_policy;
+	schema_endpoint_slice, schema_network_policy, schema_secret;
 extern const struct message schema_virtual_service, schema_destination_rule, schema_gateway;
 
 /* Shared by several kinds. */

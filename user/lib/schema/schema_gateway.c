@@ -1,8 +1,10 @@
 /* SPDX-License-Identifier: Apache-2.0 */
+#include <ctype.h>
 #include <stdio.h>
 #include <string.h>
 #include <strings.h>
 
+#include "lib/base/base64.h"
 #include "lib/schema/decode.h"
 #include "lib/schema/validate.h"
 
@@ -73,52 +75,165 @@ static const struct message port_message = { .what = "a port (a map)", .fields =
 
 /* ---- tls ---- */
 
+static bool is_word(const char *text, const char *const *words)
+{
+	while (*words && strcmp(text, *words) != 0)
+		words++;
+	return *words;
+}
+
 static void check_mode(struct decoder *d, const struct node *value, const void *string)
 {
-	static const char *const refused[] = { "SIMPLE", "MUTUAL", "OPTIONAL_MUTUAL",
-					       "ISTIO_MUTUAL", "AUTO_PASSTHROUGH" };
+	static const char *const taken[] = { "PASSTHROUGH", "SIMPLE", "MUTUAL", "OPTIONAL_MUTUAL",
+					     NULL };
+	static const char *const refused[] = { "ISTIO_MUTUAL", "AUTO_PASSTHROUGH", NULL };
 	const char *mode = *(const char *const *)string;
 
-	if (!strcmp(mode, "PASSTHROUGH"))
+	if (is_word(mode, taken))
 		return;
-	for (size_t i = 0; i < sizeof(refused) / sizeof(*refused); i++)
-		if (!strcmp(mode, refused[i])) {
-			decode_refuse_value(d, value, REFUSED_GATEWAY_TLS);
-			return;
-		}
-	decode_expected(d, value, NULL, "PASSTHROUGH");
+	if (is_word(mode, refused))
+		decode_refuse_value(d, value, REFUSED_GATEWAY_TLS);
+	else
+		decode_expected(d, value, NULL,
+				"one of PASSTHROUGH, SIMPLE, MUTUAL, OPTIONAL_MUTUAL");
 }
 
 static const struct cel mode_cel[] = {
-	{ .rule = "!(self in ['SIMPLE', 'MUTUAL', 'OPTIONAL_MUTUAL', 'ISTIO_MUTUAL', "
-		  "'AUTO_PASSTHROUGH'])",
+	{ .rule = "!(self in ['ISTIO_MUTUAL', 'AUTO_PASSTHROUGH'])",
 	  .refused = REFUSED_GATEWAY_TLS },
 	{ .rule = "self in ['PASSTHROUGH', 'SIMPLE', 'MUTUAL', 'OPTIONAL_MUTUAL', 'ISTIO_MUTUAL', "
 		  "'AUTO_PASSTHROUGH']",
-	  .message = "expected PASSTHROUGH" },
+	  .message = "expected one of PASSTHROUGH, SIMPLE, MUTUAL, OPTIONAL_MUTUAL" },
 	{ 0 },
 };
+
+/* As on the wire. */
+static const struct word version_words[] = {
+	{ "TLS_AUTO", 0 },     { "TLSV1_0", 0x0301 }, { "TLSV1_1", 0x0302 },
+	{ "TLSV1_2", 0x0303 }, { "TLSV1_3", 0x0304 }, { 0 },
+};
+
+/* Those that Istio takes (security.ValidCipherSuites); it passes over all others. */
+static void decode_ciphers(struct decoder *d, const struct node *value, void *target)
+{
+	static const char *const known[] = { "ECDHE-ECDSA-AES128-GCM-SHA256",
+					     "ECDHE-RSA-AES128-GCM-SHA256",
+					     "ECDHE-ECDSA-AES256-GCM-SHA384",
+					     "ECDHE-RSA-AES256-GCM-SHA384",
+					     "ECDHE-ECDSA-CHACHA20-POLY1305",
+					     "ECDHE-RSA-CHACHA20-POLY1305",
+					     "ECDHE-ECDSA-AES128-SHA",
+					     "ECDHE-RSA-AES128-SHA",
+					     "ECDHE-ECDSA-AES256-SHA",
+					     "ECDHE-RSA-AES256-SHA",
+					     "AES128-GCM-SHA256",
+					     "AES256-GCM-SHA384",
+					     "AES128-SHA",
+					     "AES256-SHA",
+					     NULL };
+	struct strs given = { 0 }, *out = target;
+
+	if (!decode_strings(d, value, &given))
+		return;
+	for (size_t i = 0; i < given.count; i++) {
+		const struct node *at = validate_nth(value, i);
+
+		if (is_word(given.items[i], known))
+			decode_strs_append(d, out, given.items[i], at);
+		else
+			decode_warn(d, at, NULL,
+				    "is none of the cipher suites that Istio knows: passed over");
+	}
+}
+
+static bool is_spki(const char *text)
+{
+	enum { SPKI_TEXT = 44, SPKI_BYTES = 32 };
+	char bytes[SPKI_TEXT];
+	size_t len;
+
+	return strlen(text) == SPKI_TEXT && base64_decode(text, bytes, &len) && len == SPKI_BYTES;
+}
+
+static void check_spkis(struct decoder *d, const struct node *value, const void *target)
+{
+	const struct strs *list = target;
+
+	for (size_t i = 0; i < list->count; i++)
+		if (!is_spki(list->items[i]))
+			decode_expected(d, validate_nth(value, i), NULL,
+					"the SHA-256 of a public key in base64");
+}
+
+/* Hexadecimal digits, with or without a colon between two of them. */
+static bool is_hash(const char *text)
+{
+	enum { HASH_DIGITS = 64 };
+	size_t digits = 0;
+
+	for (; *text; text++) {
+		if (*text == ':' && digits && digits % 2 == 0 && text[1])
+			continue;
+		if (!isxdigit((unsigned char)*text))
+			return false;
+		digits++;
+	}
+	return digits == HASH_DIGITS;
+}
+
+static void check_hashes(struct decoder *d, const struct node *value, const void *target)
+{
+	const struct strs *list = target;
+
+	for (size_t i = 0; i < list->count; i++)
+		if (!is_hash(list->items[i]))
+			decode_expected(d, validate_nth(value, i), NULL,
+					"the SHA-256 of a certificate in hexadecimal digits");
+}
+
+#define TLS_TEXT(field, member)                                                        \
+	{                                                                              \
+		field, FIELD_STRING, .offset = offsetof(struct gw_server, tls.member), \
+				     .max = TEXT_MAX                                   \
+	}
 
 static const struct field tls_fields[] = {
 	{ "mode", FIELD_STRING, .offset = offsetof(struct gw_server, tls_mode), .max = TEXT_MAX,
 	  .check = check_mode, .cel = mode_cel },
 	{ "httpsRedirect", FIELD_BOOL, .offset = offsetof(struct gw_server, https_redirect),
 	  .pos_at = AT(struct gw_server, https_redirect_pos) },
-	/* None of these means anything where TLS is passed through. */
-	{ .name = "serverCertificate", .type = FIELD_IGNORED, .shape = SHAPE_STRING },
-	{ .name = "privateKey", .type = FIELD_IGNORED, .shape = SHAPE_STRING },
-	{ .name = "caCertificates", .type = FIELD_IGNORED, .shape = SHAPE_STRING },
-	{ .name = "caCrl", .type = FIELD_IGNORED, .shape = SHAPE_STRING },
-	{ .name = "credentialName", .type = FIELD_IGNORED, .shape = SHAPE_STRING },
-	{ .name = "credentialNames", .type = FIELD_IGNORED, .shape = SHAPE_STRINGS },
-	{ .name = "caCertCredentialName", .type = FIELD_IGNORED, .shape = SHAPE_STRING },
-	{ .name = "tlsCertificates", .type = FIELD_IGNORED, .shape = SHAPE_LIST },
-	{ .name = "subjectAltNames", .type = FIELD_IGNORED, .shape = SHAPE_STRINGS },
-	{ .name = "verifyCertificateSpki", .type = FIELD_IGNORED, .shape = SHAPE_STRINGS },
-	{ .name = "verifyCertificateHash", .type = FIELD_IGNORED, .shape = SHAPE_STRINGS },
-	{ .name = "minProtocolVersion", .type = FIELD_IGNORED, .shape = SHAPE_STRING },
-	{ .name = "maxProtocolVersion", .type = FIELD_IGNORED, .shape = SHAPE_STRING },
-	{ .name = "cipherSuites", .type = FIELD_IGNORED, .shape = SHAPE_STRINGS },
+	TLS_TEXT("serverCertificate", chain),
+	TLS_TEXT("privateKey", key),
+	TLS_TEXT("caCertificates", ca),
+	TLS_TEXT("caCrl", crl),
+	{ "credentialName", FIELD_STRING, .offset = offsetof(struct gw_server, tls.credential),
+	  .max = TEXT_MAX, .pos_at = AT(struct gw_server, tls.credential_pos) },
+	{ .name = "credentialNames",
+	  .type = FIELD_REFUSED,
+	  .shape = SHAPE_STRINGS,
+	  .refused = REFUSED_CREDENTIAL_NAMES },
+	{ .name = "caCertCredentialName",
+	  .type = FIELD_REFUSED,
+	  .shape = SHAPE_STRING,
+	  .refused = REFUSED_CA_CREDENTIAL },
+	{ .name = "tlsCertificates",
+	  .type = FIELD_REFUSED,
+	  .shape = SHAPE_LIST,
+	  .refused = REFUSED_TLS_CERTIFICATES },
+	{ "subjectAltNames", FIELD_STRINGS, .offset = offsetof(struct gw_server, tls.alt_names) },
+	{ "verifyCertificateSpki", FIELD_STRINGS, .offset = offsetof(struct gw_server, tls.spkis),
+	  .check = check_spkis },
+	{ "verifyCertificateHash", FIELD_STRINGS, .offset = offsetof(struct gw_server, tls.hashes),
+	  .check = check_hashes },
+	{ "minProtocolVersion", FIELD_ENUM, .offset = offsetof(struct gw_server, tls.min_version),
+	  .words = version_words },
+	{ "maxProtocolVersion", FIELD_ENUM, .offset = offsetof(struct gw_server, tls.max_version),
+	  .words = version_words },
+	{ .name = "cipherSuites",
+	  .type = FIELD_CUSTOM,
+	  .shape = SHAPE_STRINGS,
+	  .offset = offsetof(struct gw_server, tls.ciphers),
+	  .decode = decode_ciphers },
 	{ 0 },
 };
 
@@ -196,6 +311,58 @@ static bool has_certificates(const struct decoder *d, const struct node *tls)
 	return false;
 }
 
+/* Whether TLS is to end here. */
+static bool is_terminated(const struct gw_server *server)
+{
+	return server->tls_mode && *server->tls_mode &&
+	       strcmp(server->tls_mode, "PASSTHROUGH") != 0;
+}
+
+static bool is_mutual(const struct gw_server *server)
+{
+	return is_terminated(server) && strcmp(server->tls_mode, "SIMPLE") != 0;
+}
+
+static bool is_given(const char *text)
+{
+	return text && *text;
+}
+
+static void require_file(struct decoder *d, const struct node *tls, const struct gw_server *server,
+			 const char *field, const char *path)
+{
+	if (!is_given(path))
+		decode_error(d, tls, field,
+			     "required for the mode %s without credentialName, but not given",
+			     server->tls_mode);
+}
+
+/* What a server that ends TLS needs. */
+static void check_terminated(struct decoder *d, const struct node *tls,
+			     const struct gw_server *server)
+{
+	enum { TLS_1_2 = 0x0303, TLS_1_3 = 0x0304 };
+	const struct gw_tls *t = &server->tls;
+	int min = t->min_version ?: TLS_1_2, max = t->max_version ?: TLS_1_3;
+
+	if (is_given(t->credential) && is_given(t->chain) && is_given(t->key))
+		decode_error(d, tls, "tls",
+			     "expected credentialName, or serverCertificate and privateKey, not "
+			     "both");
+	if (!is_given(t->credential)) {
+		require_file(d, tls, server, "tls.serverCertificate", t->chain);
+		require_file(d, tls, server, "tls.privateKey", t->key);
+		if (is_mutual(server))
+			require_file(d, tls, server, "tls.caCertificates", t->ca);
+	} else if (!valid_object_name(t->credential)) {
+		decode_expected(d, decode_at(d, tls, "credentialName"), "tls.credentialName",
+				"the name of a Secret");
+	}
+	if (min > max)
+		decode_error(d, tls, "tls.maxProtocolVersion",
+			     "expected at least minProtocolVersion, which is TLSV1_2 unless given");
+}
+
 static void check_server(struct decoder *d, const struct node *self_node, const void *self)
 {
 	const struct gw_server *server = self;
@@ -209,10 +376,13 @@ static void check_server(struct decoder *d, const struct node *self_node, const 
 		else if (server->https_redirect)
 			decode_warn(d, decode_at(d, self_node, "tls"), "tls.httpsRedirect",
 				    "has no meaning for the protocol %s", server->protocol);
+		if (tls && is_terminated(server))
+			check_terminated(d, decode_at(d, self_node, "tls"), server);
 	} else if (tls && !is_http(server)) {
 		decode_error(d, decode_at(d, self_node, "tls"), "tls",
 			     "expected no tls for the protocol %s", server->protocol);
-	} else if (tls && has_certificates(d, decode_at(d, self_node, "tls"))) {
+	} else if (tls &&
+		   (is_terminated(server) || has_certificates(d, decode_at(d, self_node, "tls")))) {
 		decode_error(d, decode_at(d, self_node, "tls"), "tls",
 			     "expected only httpsRedirect for the protocol %s", server->protocol);
 	}
@@ -231,14 +401,35 @@ static const struct cel hosts_cel[] = {
 #define CEL_IS_TLS "self.port.protocol.upperAscii() in ['HTTPS', 'TLS']"
 #define CEL_IS_HTTP "self.port.protocol.upperAscii() in ['HTTP', 'HTTP2', 'GRPC', 'GRPC-WEB']"
 
+#define CEL_ENDS_TLS            \
+	CEL_IS_TLS              \
+	" && has(self.tls) && " \
+	"has(self.tls.mode) && self.tls.mode in ['SIMPLE', 'MUTUAL', 'OPTIONAL_MUTUAL']"
+#define CEL_CREDENTIAL "(has(self.tls.credentialName) && self.tls.credentialName != '')"
+
 static const struct cel server_cel[] = {
 	{ .rule = "!(" CEL_IS_TLS ") || has(self.tls)",
 	  .message = "expected tls for the protocols HTTPS and TLS" },
 	{ .rule = CEL_IS_TLS " || " CEL_IS_HTTP " || !has(self.tls)",
 	  .message = "expected no tls for a protocol of plain TCP" },
 	{ .rule = "!(" CEL_IS_HTTP ") || !has(self.tls) || !(has(self.tls.serverCertificate) || "
-		  "has(self.tls.privateKey) || has(self.tls.caCertificates))",
+		  "has(self.tls.privateKey) || has(self.tls.caCertificates) || "
+		  "(has(self.tls.mode) && self.tls.mode != 'PASSTHROUGH' && self.tls.mode != ''))",
 	  .message = "expected only tls.httpsRedirect for a protocol of plain HTTP" },
+	{ .rule = "!(" CEL_ENDS_TLS ") || " CEL_CREDENTIAL
+		  " || ((has(self.tls.serverCertificate) && "
+		  "self.tls.serverCertificate != '') && (has(self.tls.privateKey) && "
+		  "self.tls.privateKey != ''))",
+	  .message = "expected tls.serverCertificate and tls.privateKey, or tls.credentialName" },
+	{ .rule = "!(" CEL_ENDS_TLS ") || !" CEL_CREDENTIAL
+		  " || !((has(self.tls.serverCertificate) && "
+		  "self.tls.serverCertificate != '') && (has(self.tls.privateKey) && "
+		  "self.tls.privateKey != ''))",
+	  .message = "expected tls.credentialName, or tls.serverCertificate and tls.privateKey, "
+		     "not both" },
+	{ .rule = "!(" CEL_ENDS_TLS ") || self.tls.mode == 'SIMPLE' || " CEL_CREDENTIAL
+		  " || (has(self.tls.caCertificates) && self.tls.caCertificates != '')",
+	  .message = "expected tls.caCertificates, or tls.credentialName" },
 	{ 0 },
 };
 

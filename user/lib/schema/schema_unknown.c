@@ -12,8 +12,7 @@ static const char *const core_kinds[] = { "Binding",	      "ComponentStatus",
 					  "LimitRange",	      "Node",
 					  "PersistentVolume", "PersistentVolumeClaim",
 					  "PodTemplate",      "ReplicationController",
-					  "ResourceQuota",    "Secret",
-					  "ServiceAccount" };
+					  "ResourceQuota",    "ServiceAccount" };
 
 static bool group_is(const char *group, size_t len, const char *name)
 {

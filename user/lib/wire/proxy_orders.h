@@ -23,6 +23,12 @@
  *	PROXY_SUCCEED   its end of a socket by which  once every worker serves them
  *	                a predecessor's clients come
  *	PROXY_DRAIN     the other end                 once no worker begins a request any more
+ *	PROXY_CREDENTIALS  all certificates and keys  once every worker uses them for handshakes
+ *that (credentials.h)               begin; connections go on with what they have
+ *
+ * PROXY_CREDENTIALS comes before the snapshot that needs them, also to a weft-proxy that has just
+ * been started, and again whenever any of them has changed. A server whose credential is not among
+ * them completes no handshake.
  *
  * A weft-proxy that does not know an order answers -EOPNOTSUPP. After a patch that some workers
  * have not carried out it has none that others build on: the next order is the whole snapshot.
@@ -49,6 +55,7 @@ enum proxy_order_type {
 	PROXY_SUCCEED,
 	PROXY_DRAIN,
 	PROXY_PATCH,
+	PROXY_CREDENTIALS,
 };
 
 /* What a weft-proxy can do beyond the first four orders. */

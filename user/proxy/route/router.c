@@ -142,7 +142,7 @@ static void decide(struct router_plan *p, const struct hs_listener *l,
 	struct http_turns turns = { 0 };
 	struct route_state *rs;
 
-	http_find(v->snapshot, l, source, &p->request, d, NULL);
+	http_find(v->snapshot, l, NULL, source, &p->request, d, NULL);
 	if (!d->route)
 		return;
 	rs = v->routes[d->route - hs_action(v->snapshot, 0)];

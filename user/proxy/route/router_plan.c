@@ -392,6 +392,9 @@ int router_plan_fill(struct router_plan *p, struct buffer_pool *buffers, struct 
 	case HTTP_NOT_FOUND:
 		answer(p, out, "NR", "route_not_found");
 		return 0;
+	case HTTP_MISDIRECTED:
+		answer(p, out, "NR", "misdirected_request");
+		return 0;
 	default:
 		answer(p, out, "NC", "cluster_not_found");
 		out->answer.status = 503;

@@ -1,0 +1,87 @@
+// SPDX-License-Identifier: Apache-2.0
+#include "daemon/engine/certificate_files.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <stdio.h>
+#include <string.h>
+#include <sys/stat.h>
+
+#include "lib/base/cleanup.h"
+
+/* The whole of it, which must be a regular file: nothing that would have weftd wait. */
+static int read_whole(int fd, size_t size, char **out, size_t *len)
+{
+	_cleanup_free_ char *bytes = malloc(size + 1);
+	ssize_t n = 0;
+
+	if (!bytes)
+		return -ENOMEM;
+	for (*len = 0; *len < size; *len += (size_t)n) {
+		n = read(fd, bytes + *len, size - *len);
+		if (n < 0)
+			return -errno;
+		if (!n)
+			break;
+	}
+	*out = TAKE_PTR(bytes);
+	return 0;
+}
+
+static int read_file(const char *path, char **out, size_t *len)
+{
+	_cleanup_close_ int fd = open(path, O_RDONLY | O_CLOEXEC | O_NONBLOCK | O_NOCTTY);
+	struct stat st;
+
+	if (fd < 0 || fstat(fd, &st))
+		return -errno;
+	if (!S_ISREG(st.st_mode))
+		return -EINVAL;
+	if (st.st_size > CERTIFICATE_FILE_MAX)
+		return -EFBIG;
+	return read_whole(fd, (size_t)st.st_size, out, len);
+}
+
+static void not_read(const char *path, int r, char **why)
+{
+	if (asprintf(why, "%s can't be read: %s", path, strerror(-r)) < 0)
+		*why = NULL;
+}
+
+int certificate_files_read(const char *paths, struct certificate_files *out, char **why)
+{
+	struct credential_text *parts[CERTIFICATE_FILES] = { &out->c.chain, &out->c.key, &out->c.ca,
+							     &out->c.crl };
+	_cleanup_free_ char *copy = strdup(paths);
+	char *rest = copy, *path;
+	int r;
+
+	if (!copy)
+		return -ENOMEM;
+	for (int i = 0; i < CERTIFICATE_FILES; i++) {
+		path = strsep(&rest, ";");
+		if (!path || !*path)
+			continue;
+		r = read_file(path, &out->bytes[i], &parts[i]->len);
+		if (r == -ENOMEM)
+			return r;
+		if (r) {
+			not_read(path, r, why);
+			return -EINVAL;
+		}
+		parts[i]->at = out->bytes[i];
+	}
+	return 0;
+}
+
+void certificate_files_free(struct certificate_files *f)
+{
+	struct credential_text parts[CERTIFICATE_FILES] = { f->c.chain, f->c.key, f->c.ca,
+							    f->c.crl };
+
+	for (int i = 0; i < CERTIFICATE_FILES; i++) {
+		if (f->bytes[i])
+			explicit_bzero(f->bytes[i], parts[i].len);
+		free(f->bytes[i]);
+	}
+}

@@ -1,0 +1,22 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#ifndef WEFT_DAEMON_ENGINE_CERTIFICATE_FILES_H
+#define WEFT_DAEMON_ENGINE_CERTIFICATE_FILES_H
+/*
+ * The files of a server's serverCertificate, privateKey, caCertificates and caCrl, as weftd sees
+ * them.
+ */
+#include "lib/wire/credentials.h"
+
+enum { CERTIFICATE_FILES = 4, CERTIFICATE_FILE_MAX = 1 << 20 /* bytes of one */ };
+
+struct certificate_files {
+	struct credential c; /* without a name; points into `bytes` */
+	char *bytes[CERTIFICATE_FILES];
+};
+
+/* Reads "CERTIFICATE;KEY;CA;CRL", of which the last two may be empty. 0; -ENOMEM; -EINVAL with
+ * *why, which the caller frees (NULL: out of memory): a file can't be read. */
+int certificate_files_read(const char *paths, struct certificate_files *out, char **why);
+void certificate_files_free(struct certificate_files *f); /* clears them first */
+
+#endif

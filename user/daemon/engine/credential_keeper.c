@@ -1,0 +1,466 @@
+// SPDX-License-Identifier: Apache-2.0
+#include "daemon/engine/credential_keeper.h"
+
+#include <errno.h>
+#include <stdio.h>
+#include <string.h>
+#include <time.h>
+
+#include "daemon/engine/certificate.h"
+#include "daemon/engine/certificate_files.h"
+#include "lib/base/cleanup.h"
+#include "lib/base/table.h"
+#include "lib/model/remarks.h"
+#include "lib/wire/credentials.h"
+
+enum { SOON_DAYS = 14, DAY_S = 86400 };
+
+#define SECRET_SCHEME "kubernetes://"
+#define FILE_SCHEME "file://"
+
+/* What a credential consists of, in one piece of memory that is cleared before it is freed. */
+struct pem {
+	struct credential c; /* its name is not part of it */
+	size_t size;	     /* of `bytes` */
+	char bytes[];
+};
+
+struct held {
+	char *name;
+	struct pem *now;  /* as it is; NULL: it is not there */
+	struct pem *good; /* what the proxy gets, perhaps the same; NULL: nothing */
+	const char *problem;
+	char *missing;			/* owned, the problem where it is not there */
+	struct certificate_facts facts; /* of `good` */
+	bool wanted;
+};
+
+struct credential_keeper {
+	struct supervisor *proxy;
+	TABLE(struct held) list;
+	void *given; /* what the proxy was given last; NULL: nothing */
+	size_t given_size;
+};
+
+/* ---- memory ---- */
+
+static void pem_free(struct pem *p)
+{
+	if (p)
+		explicit_bzero(p->bytes, p->size);
+	free(p);
+}
+
+static struct credential_text pem_put(struct pem *p, struct credential_text text)
+{
+	struct credential_text copy = { p->bytes + p->size, text.len };
+
+	if (text.len)
+		memcpy(p->bytes + p->size, text.at, text.len);
+	p->size += text.len;
+	return copy;
+}
+
+static struct pem *pem_new(const struct credential *c)
+{
+	struct pem *p = malloc(sizeof(*p) + c->chain.len + c->key.len + c->ca.len + c->crl.len);
+
+	if (!p)
+		return NULL;
+	p->size = 0;
+	p->c = (struct credential){ .chain = pem_put(p, c->chain) };
+	p->c.key = pem_put(p, c->key);
+	p->c.ca = pem_put(p, c->ca);
+	p->c.crl = pem_put(p, c->crl);
+	return p;
+}
+
+static bool same_text(struct credential_text a, struct credential_text b)
+{
+	return a.len == b.len && (!a.len || !memcmp(a.at, b.at, a.len));
+}
+
+static bool pem_is(const struct pem *p, const struct credential *c)
+{
+	return p && same_text(p->c.chain, c->chain) && same_text(p->c.key, c->key) &&
+	       same_text(p->c.ca, c->ca) && same_text(p->c.crl, c->crl);
+}
+
+static void drop_good(struct held *h)
+{
+	if (h->good != h->now)
+		pem_free(h->good);
+	h->good = NULL;
+	certificate_facts_free(&h->facts);
+}
+
+static void held_done(struct held *h)
+{
+	drop_good(h);
+	pem_free(h->now);
+	free(h->name);
+	free(h->missing);
+}
+
+static void forget_given(struct credential_keeper *k)
+{
+	if (k->given)
+		explicit_bzero(k->given, k->given_size);
+	free(k->given);
+	k->given = NULL;
+	k->given_size = 0;
+}
+
+struct credential_keeper *credential_keeper_new(struct supervisor *proxy)
+{
+	struct credential_keeper *k = calloc(1, sizeof(*k));
+
+	if (k)
+		k->proxy = proxy;
+	return k;
+}
+
+void credential_keeper_free(struct credential_keeper *k)
+{
+	if (!k)
+		return;
+	for (size_t i = 0; i < k->list.count; i++)
+		held_done(&k->list.items[i]);
+	free(k->list.items);
+	forget_given(k);
+	free(k);
+}
+
+/* ---- which are needed ---- */
+
+static struct held *find(const struct credential_keeper *k, const char *name, size_t len)
+{
+	for (size_t i = 0; i < k->list.count; i++)
+		if (strlen(k->list.items[i].name) == len &&
+		    !memcmp(k->list.items[i].name, name, len))
+			return &k->list.items[i];
+	return NULL;
+}
+
+static int want(struct credential_keeper *k, const char *name)
+{
+	struct held *h = find(k, name, strlen(name));
+	char *copy = h ? NULL : strdup(name);
+
+	if (!h) {
+		h = copy ? table_push(&k->list) : NULL;
+		if (!h) {
+			free(copy);
+			return -ENOMEM;
+		}
+		*h = (struct held){ .name = copy };
+	}
+	h->wanted = true;
+	return 0;
+}
+
+static int want_all(struct credential_keeper *k, const struct http_snapshot *s)
+{
+	int r = 0;
+
+	for (__u32 i = 0; s && i < hs_count(s, HS_SERVERS) && !r; i++)
+		r = want(k, hs_text(s, hs_server(s, i)->credential));
+	return r;
+}
+
+static void drop_unwanted(struct credential_keeper *k)
+{
+	size_t kept = 0;
+
+	for (size_t i = 0; i < k->list.count; i++)
+		if (k->list.items[i].wanted)
+			k->list.items[kept++] = k->list.items[i];
+		else
+			held_done(&k->list.items[i]);
+	k->list.count = kept;
+}
+
+/* ---- what they are ---- */
+
+static void not_there(struct held *h, char *why)
+{
+	if (!h->missing || !why || strcmp(h->missing, why) != 0)
+		log_warning("%s: %s", h->name, why ? why : "out of memory");
+	drop_good(h);
+	pem_free(h->now);
+	h->now = NULL;
+	free(h->missing);
+	h->missing = why;
+	h->problem = why ? why : "out of memory";
+}
+
+/* It is as `c` now. 0 or -ENOMEM. */
+static int there(struct held *h, const struct credential *c)
+{
+	struct certificate_facts facts = { 0 };
+	const char *problem;
+	struct pem *now;
+
+	if (pem_is(h->now, c))
+		return 0;
+	now = pem_new(c);
+	if (!now)
+		return -ENOMEM;
+	problem = certificate_check(&now->c, &facts);
+	if (h->now != h->good)
+		pem_free(h->now);
+	h->now = now;
+	free(h->missing);
+	h->missing = NULL;
+	h->problem = problem;
+	if (problem) {
+		log_warning("%s: %s%s", h->name, problem,
+			    h->good ? ": what it had before stays" : "");
+		return 0;
+	}
+	if (h->good)
+		pem_free(h->good);
+	certificate_facts_free(&h->facts);
+	h->good = now;
+	h->facts = facts;
+	return 0;
+}
+
+static const struct object *secret_of(const struct known_set *known, const char *ns,
+				      const char *name)
+{
+	struct known *k = known_find(
+		known, &(struct object_id){ .kind = KIND_SECRET, .namespace = ns, .name = name });
+
+	return k ? k->object : NULL;
+}
+
+static struct credential_text text_of(struct secret_bytes bytes)
+{
+	return (struct credential_text){ bytes.at, bytes.len };
+}
+
+static bool is_of_files(const struct held *h)
+{
+	return !strncmp(h->name, FILE_SCHEME, strlen(FILE_SCHEME));
+}
+
+/* The Secret of a credential's name, and that of its clients' CA, which may be one of its own.
+ * NULL: there is none. 0 or -ENOMEM. */
+static int find_secrets(const struct held *h, const struct known_set *known,
+			const struct object **secret, const struct object **ca)
+{
+	_cleanup_free_ char *ns = strdup(h->name + strlen(SECRET_SCHEME)), *ca_name = NULL;
+	char *name = ns ? strchr(ns, '/') : NULL;
+
+	if (!name)
+		return -ENOMEM;
+	*name++ = '\0';
+	if (asprintf(&ca_name, "%s-cacert", name) < 0) {
+		ca_name = NULL;
+		return -ENOMEM;
+	}
+	*secret = secret_of(known, ns, name);
+	*ca = secret_of(known, ns, ca_name);
+	if (!*ca)
+		*ca = *secret;
+	return 0;
+}
+
+static bool any_is_missing(const struct credential_keeper *k, const struct known_set *known)
+{
+	const struct object *secret = NULL, *ca;
+
+	for (size_t i = 0; i < k->list.count; i++) {
+		const struct held *h = &k->list.items[i];
+
+		if (!is_of_files(h) && !find_secrets(h, known, &secret, &ca) && !secret)
+			return true;
+	}
+	return false;
+}
+
+static int read_secret(struct held *h, const struct known_set *known)
+{
+	const struct object *secret, *ca;
+	char *why = NULL;
+	int r = find_secrets(h, known, &secret, &ca);
+
+	if (r)
+		return r;
+	if (!secret) {
+		if (asprintf(&why, "there is no secret %s", h->name + strlen(SECRET_SCHEME)) < 0)
+			why = NULL;
+		not_there(h, why);
+		return 0;
+	}
+	return there(h, &(struct credential){ .chain = text_of(secret->secret.chain),
+					      .key = text_of(secret->secret.key),
+					      .ca = text_of(ca->secret.ca),
+					      .crl = text_of(ca->secret.crl) });
+}
+
+static int read_files(struct held *h)
+{
+	_cleanup_(certificate_files_free) struct certificate_files files = { 0 };
+	char *why = NULL;
+	int r = certificate_files_read(h->name + strlen(FILE_SCHEME), &files, &why);
+
+	if (r == -ENOMEM)
+		return r;
+	if (r)
+		not_there(h, why);
+	return r ? 0 : there(h, &files.c);
+}
+
+static int read_all(struct credential_keeper *k, const struct known_set *known)
+{
+	int r = 0;
+
+	for (size_t i = 0; i < k->list.count && !r; i++) {
+		struct held *h = &k->list.items[i];
+
+		r = is_of_files(h) ? read_files(h) : read_secret(h, known);
+	}
+	return r;
+}
+
+/* ---- handing over ---- */
+
+static int pack(const struct credential_keeper *k, void **out, size_t *size)
+{
+	_cleanup_free_ struct credential *items = calloc(k->list.count + 1, sizeof(*items));
+	size_t count = 0;
+
+	if (!items)
+		return -ENOMEM;
+	for (size_t i = 0; i < k->list.count; i++) {
+		const struct held *h = &k->list.items[i];
+
+		if (!h->good)
+			continue;
+		items[count] = h->good->c;
+		items[count++].name = (struct credential_text){ h->name, strlen(h->name) };
+	}
+	return credentials_pack(items, count, out, size);
+}
+
+static int hand_over(struct credential_keeper *k)
+{
+	size_t size;
+	void *bytes;
+	int r = pack(k, &bytes, &size);
+
+	if (r)
+		return r;
+	if (k->given && k->given_size == size && !memcmp(k->given, bytes, size)) {
+		explicit_bzero(bytes, size);
+		free(bytes);
+		return 0;
+	}
+	forget_given(k);
+	k->given = bytes;
+	k->given_size = size;
+	r = supervisor_credentials(k->proxy, bytes, size);
+	if (r)
+		forget_given(k);
+	return r;
+}
+
+int credential_keeper_update(struct credential_keeper *k, const struct known_set *known,
+			     const struct http_snapshot *a, const struct http_snapshot *b,
+			     bool more)
+{
+	int r;
+
+	for (size_t i = 0; i < k->list.count; i++)
+		k->list.items[i].wanted = false;
+	r = want_all(k, a);
+	if (!r)
+		r = want_all(k, b);
+	if (!r)
+		drop_unwanted(k);
+	if (!r && more && any_is_missing(k, known))
+		return 0;
+	if (!r)
+		r = read_all(k, known);
+	if (!r && (k->list.count || k->given))
+		r = hand_over(k);
+	return r ? log_err(r, "hand certificates over to weft-proxy") : 0;
+}
+
+/* ---- telling ---- */
+
+bool credential_keeper_find(const struct credential_keeper *k, const char *name, size_t len,
+			    struct credential_state *out)
+{
+	const struct held *h = find(k, name, len);
+
+	if (!h)
+		return false;
+	*out = (struct credential_state){ .problem = h->problem,
+					  .served = h->good,
+					  .subject = h->facts.subject ? h->facts.subject : "",
+					  .not_before = h->facts.not_before,
+					  .not_after = h->facts.not_after };
+	return true;
+}
+
+/* The Gateway that a server is of, and which of its servers it is. */
+static const struct object *gateway_of(const struct known_set *known, const char *server, size_t *i)
+{
+	_cleanup_free_ char *ns = strdup(server);
+	char *name = ns ? strchr(ns, '/') : NULL, *space = name ? strchr(name, ' ') : NULL;
+	const struct known *k;
+
+	if (!space || sscanf(space, " servers[%zu]", i) != 1)
+		return NULL;
+	*name++ = *space = '\0';
+	k = known_find(known, &(struct object_id){ KIND_GATEWAY, ns, name });
+	return k && k->object && *i < k->object->gateway.servers.count ? k->object : NULL;
+}
+
+static void warn(const struct object *gw, size_t i, const char *credential,
+		 const struct credential_state *state, struct errors *warnings)
+{
+	const struct gw_server *s = &gw->gateway.servers.items[i];
+	struct pos at = s->pos.line ? s->pos : gw->pos;
+	int64_t left = state->not_after - time(NULL);
+
+	if (state->problem && !state->served)
+		errors_remark(warnings, REMARK_BAD_CERTIFICATE, gw, at,
+			      "spec.servers[%zu].tls: %s: %s: handshakes with the server fail", i,
+			      credential, state->problem);
+	else if (state->problem)
+		errors_remark(warnings, REMARK_BAD_CERTIFICATE, gw, at,
+			      "spec.servers[%zu].tls: %s: %s: the server keeps what was there "
+			      "before",
+			      i, credential, state->problem);
+	else if (left < 0)
+		errors_remark(warnings, REMARK_BAD_CERTIFICATE, gw, at,
+			      "spec.servers[%zu].tls: %s: the certificate of \"%s\" has expired", i,
+			      credential, state->subject);
+	else if (left < (int64_t)SOON_DAYS * DAY_S)
+		errors_remark(warnings, REMARK_BAD_CERTIFICATE, gw, at,
+			      "spec.servers[%zu].tls: %s: the certificate of \"%s\" expires in "
+			      "%lld days",
+			      i, credential, state->subject, (long long)(left / DAY_S));
+}
+
+void credential_keeper_warn(const struct credential_keeper *k, const struct known_set *known,
+			    const struct http_snapshot *s, struct errors *warnings)
+{
+	for (__u32 i = 0; s && i < hs_count(s, HS_SERVERS); i++) {
+		const struct hs_server *server = hs_server(s, i);
+		const char *credential = hs_text(s, server->credential);
+		struct credential_state state;
+		const struct object *gw;
+		size_t at;
+
+		if (!credential_keeper_find(k, credential, server->credential.len, &state))
+			continue;
+		gw = gateway_of(known, hs_text(s, server->name), &at);
+		if (gw)
+			warn(gw, at, credential, &state, warnings);
+	}
+}
