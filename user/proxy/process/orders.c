@@ -68,7 +68,7 @@ static int answer(const struct peer *p, const void *reply, size_t size, const in
 static int hello(struct peer *p, const struct proxy_order *order, struct proxy_reply *reply, int fd)
 {
 	struct proxy_hello h = { .workers = (uint32_t)p->o->count,
-				 .can = PROXY_CAN_DRAIN,
+				 .can = PROXY_CAN_DRAIN | PROXY_CAN_TLS,
 				 .version = WEFT_VERSION };
 
 	(void)order;
@@ -126,6 +126,14 @@ static int drain(struct peer *p, const struct proxy_order *order, struct proxy_r
 	return answer(p, reply, sizeof(*reply), NULL, 0);
 }
 
+static int credentials(struct peer *p, const struct proxy_order *order, struct proxy_reply *reply,
+		       int fd)
+{
+	(void)order;
+	reply->error = fd < 0 ? -EBADMSG : p->o->credentials(p->o->arg, fd);
+	return answer(p, reply, sizeof(*reply), NULL, 0);
+}
+
 static int quit(struct peer *p, const struct proxy_order *order, struct proxy_reply *reply, int fd)
 {
 	(void)order;
@@ -141,6 +149,7 @@ static int (*const handlers[])(struct peer *p, const struct proxy_order *order,
 	[PROXY_HELLO] = hello,	     [PROXY_SNAPSHOT] = snapshot, [PROXY_QUIT] = quit,
 	[PROXY_REQUESTS] = requests, [PROXY_LOG] = write_log,	  [PROXY_SUCCEED] = succeed,
 	[PROXY_DRAIN] = drain,	     [PROXY_PATCH] = patch,
+	[PROXY_CREDENTIALS] = credentials,
 };
 
 /* -EPIPE: weftd has closed the connection. */

@@ -23,6 +23,7 @@
 #include "proxy/process/options.h"
 #include "proxy/route/router.h"
 #include "proxy/route/router_version.h"
+#include "proxy/route/tls_store.h"
 #include "proxy/process/sandbox.h"
 
 enum { ADOPT_MS = 5000 };
@@ -227,6 +228,14 @@ static int change_log(void *arg, int fd, bool json)
 	return r;
 }
 
+/* Workers look them up when a ClientHello comes. */
+static int take_credentials(void *arg, int fd)
+{
+	const struct proxy *p = arg;
+
+	return tls_store_set(shared_state_tls(p->state), fd);
+}
+
 static int succeed(void *arg, int fd)
 {
 	const struct proxy *p = arg;
@@ -275,6 +284,7 @@ static int serve(struct proxy *p)
 		.patch = patch_snapshot,
 		.requests = tell_requests,
 		.log = change_log,
+		.credentials = take_credentials,
 		.succeed = succeed,
 		.drain = drain,
 		.wake = p->wake,
