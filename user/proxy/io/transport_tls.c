@@ -23,7 +23,7 @@ struct tls {
 	tls_chooser choose;
 	void *arg;
 	void (*ready)(struct loop_io *io, unsigned events); /* the owner's */
-	struct tls_facts facts;
+	struct tls_facts *facts; /* the owner's */
 	/* Bytes at the beginning of what is sent next that are in a record already, for which the
 	 * socket has had no room; that such a record has taken out. */
 	size_t begun, ahead;
@@ -32,14 +32,12 @@ struct tls {
 	bool ended;	/* the peer sends no more */
 	bool touched;	/* bytes have come */
 	bool wants_room; /* to go on receiving, the socket needs room to send */
-	char name[TLS_NAME_MAX + 1];
 };
 
 static void tls_free(struct tls *s)
 {
 	SSL_free(s->ssl);
 	tls_context_unref(s->context);
-	tls_peer_free(&s->facts.peer);
 	free(s);
 }
 
@@ -162,7 +160,7 @@ static int hello_name(SSL *ssl, char out[TLS_NAME_MAX + 1], size_t *len)
 
 static int choose(struct tls *s, SSL *ssl)
 {
-	int r = s->choose(s->arg, s->name, s->facts.name_len, &s->context);
+	int r = s->choose(s->arg, s->facts->name, s->facts->name_len, &s->context);
 
 	return r ? r : tls_context_use(s->context, ssl);
 }
@@ -175,7 +173,7 @@ int tls_hello(SSL *ssl, int *alert, void *arg)
 	/* The second one, after a HelloRetryRequest, changes nothing. */
 	if (s->context)
 		return SSL_CLIENT_HELLO_SUCCESS;
-	s->error = hello_name(ssl, s->name, &s->facts.name_len);
+	s->error = hello_name(ssl, s->facts->name, &s->facts->name_len);
 	if (!s->error)
 		s->error = choose(s, ssl);
 	if (!s->error)
@@ -355,7 +353,7 @@ static int begin(struct tls *s, const struct tls_base *b)
 }
 
 int transport_tls_open(struct transport *t, const struct tls_base *b, tls_chooser chooser,
-		       void *arg)
+		       void *arg, struct tls_facts *facts)
 {
 	_cleanup_(tls_freep) struct tls *s = calloc(1, sizeof(*s));
 
@@ -367,7 +365,7 @@ int transport_tls_open(struct transport *t, const struct tls_base *b, tls_choose
 	s->choose = chooser;
 	s->arg = arg;
 	s->ready = t->io.ready;
-	s->facts.name = s->name;
+	s->facts = facts;
 	t->io.ready = socket_ready;
 	t->ops = &ops;
 	t->state = TAKE_PTR(s);
@@ -376,10 +374,10 @@ int transport_tls_open(struct transport *t, const struct tls_base *b, tls_choose
 
 static int handshake_done(struct tls *s)
 {
-	s->facts.version = SSL_get_version(s->ssl);
-	s->facts.cipher = SSL_get_cipher_name(s->ssl);
-	s->facts.resumed = SSL_session_reused(s->ssl);
-	return tls_peer_read(s->ssl, &s->facts.peer);
+	s->facts->version = SSL_get_version(s->ssl);
+	s->facts->cipher = SSL_get_cipher_name(s->ssl);
+	s->facts->resumed = SSL_session_reused(s->ssl);
+	return tls_peer_read(s->ssl, &s->facts->peer);
 }
 
 int transport_tls_handshake(struct transport *t)
@@ -408,9 +406,4 @@ int transport_tls_handshake(struct transport *t)
 bool transport_tls_is_fresh(const struct transport *t)
 {
 	return !of(t)->touched;
-}
-
-const struct tls_facts *transport_tls_facts(const struct transport *t)
-{
-	return &of(t)->facts;
 }

@@ -18,25 +18,24 @@ enum { TLS_NAME_MAX = 255 };
  */
 typedef int (*tls_chooser)(void *arg, const char *name, size_t n, struct tls_context **out);
 
-/* Makes an open TCP transport one of TLS. `b` is borrowed. 0, or -ENOMEM: it is as it was. */
+/* What the handshake finds. */
+struct tls_facts {
+	char name[TLS_NAME_MAX + 1]; /* that the client asks for; "": none */
+	size_t name_len;
+	const char *version, *cipher; /* "TLSv1.3", "TLS_AES_128_GCM_SHA256" */
+	bool resumed;
+	struct tls_peer peer; /* for the owner to free */
+};
+
+/* Makes an open TCP transport one of TLS. `b` is borrowed, and so are `facts`, zeroed, until the
+ * handshake is done or the transport closed. 0, or -ENOMEM: it is as it was. */
 int transport_tls_open(struct transport *t, const struct tls_base *b, tls_chooser choose,
-		       void *arg);
+		       void *arg, struct tls_facts *facts);
 /* Goes on with the handshake. 0: it is done; -EAGAIN: when there is more to read, or room; -ENOENT:
  * no server has the name; another -errno: it has failed, and the client has been told why. After a
  * failure transport_recv() throws away what still comes. */
 int transport_tls_handshake(struct transport *t);
 /* Nothing has come from the client: another process may serve it as well. */
 bool transport_tls_is_fresh(const struct transport *t);
-
-/* What the handshake has found; valid while the transport is open. */
-struct tls_facts {
-	const char *name; /* that the client has asked for; "": none */
-	size_t name_len;
-	const char *version, *cipher; /* "TLSv1.3", "TLS_AES_128_GCM_SHA256" */
-	bool resumed;
-	struct tls_peer peer;
-};
-
-const struct tls_facts *transport_tls_facts(const struct transport *t);
 
 #endif

@@ -209,25 +209,25 @@ static struct value route_name(const struct access_entry *e, char *scratch)
 static struct value requested_server_name(const struct access_entry *e, char *scratch)
 {
 	(void)scratch;
-	return e->tls && e->tls->facts->name_len ? text(e->tls->facts->name) : (struct value){ 0 };
+	return e->tls && e->tls->facts.name_len ? text(e->tls->facts.name) : (struct value){ 0 };
 }
 
 static struct value tls_version(const struct access_entry *e, char *scratch)
 {
 	(void)scratch;
-	return text(e->tls->facts->version);
+	return text(e->tls->facts.version);
 }
 
 static struct value tls_cipher(const struct access_entry *e, char *scratch)
 {
 	(void)scratch;
-	return text(e->tls->facts->cipher);
+	return text(e->tls->facts.cipher);
 }
 
 static struct value peer_subject(const struct access_entry *e, char *scratch)
 {
 	(void)scratch;
-	return text(e->tls->facts->peer.subject);
+	return text(e->tls->facts.peer.subject);
 }
 
 /* In the order of the text format, where each stands between `before` and `after`. `max` is how

@@ -49,7 +49,7 @@ static int choose_server(void *arg, const char *name, size_t n, struct tls_conte
 	struct router *r = c->worker->router;
 	const struct route_ask a = about(c);
 
-	return r->server(r, &a, name, n, out, &c->tls.terms);
+	return r->server(r, &a, name, n, out, &c->tls->terms);
 }
 
 static void tell_failure(const struct h1_client *c, int error)
@@ -58,7 +58,7 @@ static void tell_failure(const struct h1_client *c, int error)
 
 	addr_format_port(&c->down.client_addr, c->down.client_port, text);
 	log_debug("TLS handshake with %s for \"%s\": %s", text,
-		  transport_tls_facts(&c->down.half.transport)->name,
+		  c->tls->facts.name,
 		  error == -ENOENT ? "no server has the name" : strerror(-error));
 }
 
@@ -88,8 +88,7 @@ static enum step step_handshake(struct h1_client *c)
 	if (r)
 		return handshake_failed(c, r);
 	c->worker->stats.handshakes++;
-	c->tls.facts = transport_tls_facts(t);
-	c->down.tls = &c->tls;
+	c->down.tls = c->tls;
 	c->down.half.readable = true; /* a request may have come along */
 	c->state = H1_CLIENT_HEAD;
 	wait_for(c, c->worker->options.head_timeout_ms);
@@ -105,8 +104,11 @@ static int begin_tls(struct h1_client *c)
 
 	if (!b)
 		return 0;
+	c->tls = calloc(1, sizeof(*c->tls));
+	if (!c->tls)
+		return -ENOMEM;
 	c->state = H1_CLIENT_HANDSHAKE;
-	return transport_tls_open(&c->down.half.transport, b, choose_server, c);
+	return transport_tls_open(&c->down.half.transport, b, choose_server, c, &c->tls->facts);
 }
 
 /* A worker that drains begins no request; but the state of TLS can't go to another process. A
@@ -538,5 +540,8 @@ void h1_client_close(struct h1_client *c)
 	if (c->next)
 		c->next->link = c->link;
 	w->stats.active--;
+	if (c->tls)
+		tls_peer_free(&c->tls->facts.peer);
+	free(c->tls);
 	free(c);
 }

@@ -20,7 +20,7 @@ enum h1_client_state {
 struct h1_client {
 	struct downstream down; /* first */
 	struct http_worker *worker;
-	struct route_tls tls; /* down.tls, when the handshake is done */
+	struct route_tls *tls; /* down.tls, when the handshake is done; NULL: plain TCP */
 	enum h1_client_state state;
 	size_t seen;  /* bytes of the next head that have been looked at */
 	bool waiting; /* `timer` counts */

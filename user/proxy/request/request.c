@@ -327,7 +327,7 @@ static void identify(struct request *rq)
 		.scheme = rq->plan.scheme,
 		.gateway = rq->plan.gateway,
 		.client = rq->down->client_addr,
-		.peer = tls ? &tls->facts->peer : NULL,
+		.peer = tls ? &tls->facts.peer : NULL,
 		.rewritten = rq->plan.path.p && rq->request.path.p &&
 			     !same(rq->plan.path, rq->request.path),
 	};

@@ -20,8 +20,8 @@
 
 /* A client's TLS connection. */
 struct route_tls {
-	const struct tls_facts *facts; /* what its handshake has found */
-	uint64_t terms;		       /* what was asked of the client: struct router.server() */
+	struct tls_facts facts; /* what its handshake has found */
+	uint64_t terms;		/* what was asked of the client: struct router.server() */
 };
 
 /* The request, its client and the address called. Ports in host byte order. */

@@ -54,7 +54,7 @@ int router_tls_choose(struct tls_store *store, const struct http_snapshot *s,
 const struct hs_server *router_tls_server(const struct http_snapshot *s,
 					  const struct hs_listener *l, const struct route_tls *tls)
 {
-	const struct http_span name = { tls->facts->name, tls->facts->name_len };
+	const struct http_span name = { tls->facts.name, tls->facts.name_len };
 	const struct hs_server *server = l && l->tls ? http_server_for(s, l, name) : NULL;
 
 	return server && terms_of(s, server) == tls->terms ? server : NULL;
