@@ -296,6 +296,17 @@ static int serve(struct proxy *p)
 	return orders_serve(&orders, p->signals);
 }
 
+static int begin_with_credentials(struct proxy *p, const char *file)
+{
+	_cleanup_close_ int fd = file ? open(file, O_RDONLY | O_CLOEXEC) : -1;
+	int r;
+
+	if (!file)
+		return 0;
+	r = fd < 0 ? -errno : take_credentials(p, fd);
+	return r ? log_err(r, "read the credentials %s", file) : 0;
+}
+
 /* Connections that come before there are rules wait in the backlog. */
 static int begin_with(struct proxy *p, const char *file)
 {
@@ -382,6 +393,8 @@ int proxy_run(const struct proxy_options *o)
 		r = open_workers(&p);
 	if (!r)
 		r = start_threads(&p);
+	if (!r)
+		r = begin_with_credentials(&p, o->credentials);
 	if (!r)
 		r = begin_with(&p, o->snapshot);
 	if (!r && o->sandbox)
