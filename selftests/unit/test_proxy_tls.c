@@ -28,7 +28,7 @@ static struct tls_base *base;
 static struct tls_context *context;
 static SSL_CTX *client_ctx;
 static char line[ACCESS_LINE_MAX];
-static bool json;
+static bool json, pair;
 static unsigned lines;
 
 static const struct tls_base *speaks_tls(struct router *r, const struct route_ask *ask)
@@ -83,7 +83,7 @@ static void begin(enum tls_mode mode, uint32_t handshake_ms)
 	free(server_key);
 	if (handshake_ms)
 		o.handshake_timeout_ms = handshake_ms;
-	e = env_new(&o);
+	e = pair ? env_new_pair() : env_new(&o);
 	e->worker.options.log = logged;
 	e->plan.gateway = e->plan.identify = true;
 	e->plan.scheme = (struct h1_span){ "https", 5 };
@@ -306,6 +306,37 @@ static bool has_drained(void)
 	for (i = 0; i < PATIENCE_MS && !workers_drained(&w, 1); i++)
 		wait_ms(1);
 	return i < PATIENCE_MS;
+}
+
+/* Its handshake has not begun: the next one may do that as well. */
+Test(proxy_tls, a_client_that_has_not_begun_goes_to_the_next_one)
+{
+	struct http_worker *old, *next;
+	int drained = eventfd(0, EFD_CLOEXEC), ends[2], fd;
+	SSL *s;
+
+	pair = true;
+	begin(TLS_SIMPLE, 0);
+	old = &e->worker;
+	next = env_other_worker(e);
+	fd = env_client(e);
+	wait_ms(50);
+	cr_assert_eq(socketpair(AF_UNIX, SOCK_SEQPACKET, 0, ends), 0);
+	cr_assert_eq(workers_succeed(&next, 1, ends[0]), 0);
+	cr_assert_eq(workers_drain(&old, 1, ends[1], 1, drained), 0);
+	close(ends[0]);
+	close(ends[1]);
+	cr_expect(has_drained());
+	s = client_new(client_ctx, fd, "a.test");
+	cr_assert_eq(SSL_connect(s), 1, "%s", client_alert());
+	send_text(s, ASK);
+	endpoint_answers();
+	want_text(s, "\r\n\r\nhi");
+	cr_expect_eq(next->stats.handshakes, 1u);
+	cr_expect_eq(old->stats.handshakes, 0u);
+	hang_up(s);
+	end();
+	close(drained);
 }
 
 static void want_close_notify(SSL *s)

@@ -89,7 +89,7 @@ static void describe(struct snapshot_router *r, const struct route_ask *ask, str
 						    span(q->m.headers[i].value) };
 	p->request = (struct http_request){
 		.method = span(q->method),
-		.scheme = http_span(ask->tls ? "https" : "http"),
+		.scheme = http_span("http"),
 		.authority = span(q->authority),
 		.path = q->path.p ? span(q->path) : http_span("/"),
 		.fields = r->fields,
@@ -184,12 +184,18 @@ static void route(struct snapshot_router *r, struct router_plan *p, const struct
 	const struct hs_listener *l = listener_of(v->snapshot, ask, row);
 	struct http_source source;
 	const struct hs_server *server = NULL;
+	bool misdirected = false;
 
 	p->egress = row ? row->egress : http_egress_at(v->snapshot, &ask->client);
 	drop_forged(r, p, l && l->scope == SCOPE_NODE);
 	if (row)
 		http_source_known(v->snapshot, row, &source);
-	if (ask->tls && !(server = router_tls_server(v->snapshot, l, ask->tls)))
+	if (ask->tls) {
+		p->request.scheme = http_span("https");
+		server = router_tls_server(v->snapshot, l, ask->tls);
+		misdirected = !server;
+	}
+	if (misdirected)
 		p->decision = router_tls_misdirected(l, p->request.authority);
 	else if (!l)
 		p->decision = (struct http_decision){ .action = HTTP_PASSTHROUGH,
