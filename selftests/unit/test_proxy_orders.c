@@ -119,7 +119,7 @@ static void begin(void)
 				  .patch = take_patch,
 				  .requests = tell_requests,
 				  .log = take_log,
-.credentials = take_credentials,
+				  .credentials = take_credentials,
 				  .succeed = take_clients,
 				  .drain = let_go,
 				  .wake = (wake = eventfd(0, EFD_CLOEXEC)),

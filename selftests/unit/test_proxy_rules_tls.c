@@ -18,12 +18,12 @@
 #include "test_proxy_rules_env.h"
 #include "test_tls_util.h"
 
-#define HOSTS_RULE(host)                                                               \
-	"---\napiVersion: networking.istio.io/v1\nkind: VirtualService\n"              \
-	"metadata: {name: " host "}\nspec: {hosts: [" host ".test], gateways: [gw], "  \
+#define HOSTS_RULE(host)                                                              \
+	"---\napiVersion: networking.istio.io/v1\nkind: VirtualService\n"             \
+	"metadata: {name: " host "}\nspec: {hosts: [" host ".test], gateways: [gw], " \
 	"http: [{match: [{scheme: {exact: https}}], redirect: {uri: /" host "}}]}\n"
-#define RULES                                                                                   \
-	"apiVersion: networking.istio.io/v1\nkind: Gateway\nmetadata: {name: gw}\n"             \
+#define RULES                                                                                  \
+	"apiVersion: networking.istio.io/v1\nkind: Gateway\nmetadata: {name: gw}\n"            \
 	"spec: {selector: {istio: ingressgateway}, servers: [{port: {number: 80, name: http, " \
 	"protocol: HTTP}, hosts: [a.test, b.test]}]}\n" HOSTS_RULE("a") HOSTS_RULE("b")
 
@@ -111,7 +111,8 @@ static struct credential_text text_of(const char *s)
 static int set_credentials(const struct made_cert *ca, const char *cn, bool with_b)
 {
 	struct made_cert cert = cert_make(cn, NULL, ca, 10);
-	_cleanup_free_ char *chain = cert_pem(&cert), *key = cert_key_pem(&cert), *by = cert_pem(ca);
+	_cleanup_free_ char *chain = cert_pem(&cert), *key = cert_key_pem(&cert),
+			    *by = cert_pem(ca);
 	const struct credential items[] = {
 		{ text_of("kubernetes://n/a"), text_of(chain), text_of(key), text_of(by),
 		  text_of("") },
@@ -180,9 +181,8 @@ static void shake_hands(struct connection *c, int *r)
 			*r = transport_tls_handshake(&c->transport);
 	}
 	if (done)
-		X509_NAME_get_text_by_NID(
-			X509_get_subject_name(SSL_get0_peer_certificate(c->peer)), NID_commonName,
-			c->cn, sizeof(c->cn));
+		X509_NAME_get_text_by_NID(X509_get_subject_name(SSL_get0_peer_certificate(c->peer)),
+					  NID_commonName, c->cn, sizeof(c->cn));
 }
 
 static int connect_to(struct connection *c, int worker, SSL_CTX *ctx, const char *name)

@@ -162,8 +162,9 @@ Test(proxy_tls, a_request_and_what_is_said_of_it)
 	begin(TLS_SIMPLE, 0);
 	json = true;
 	s = call("A.test");
-	send_text(s, "GET /a HTTP/1.1\r\nHost: h\r\nX-Forwarded-Client-Cert: URI=spiffe://forged\r\n"
-		     "X-Forwarded-Proto: http\r\n\r\n");
+	send_text(s,
+		  "GET /a HTTP/1.1\r\nHost: h\r\nX-Forwarded-Client-Cert: URI=spiffe://forged\r\n"
+		  "X-Forwarded-Proto: http\r\n\r\n");
 	head = endpoint_answers();
 	cr_expect(strstr(head, "\r\nx-forwarded-proto: https\r\n"), "%s", head);
 	cr_expect_null(strcasestr(head, "x-forwarded-client-cert"), "%s", head);
@@ -189,7 +190,8 @@ Test(proxy_tls, a_client_s_certificate_goes_to_the_endpoint)
 
 	begin(TLS_MUTUAL, 0);
 	s = call("a.test");
-	send_text(s, "GET /a HTTP/1.1\r\nHost: h\r\nX-Forwarded-Client-Cert: URI=spiffe://forged\r\n\r\n");
+	send_text(s, "GET /a HTTP/1.1\r\nHost: h\r\nX-Forwarded-Client-Cert: "
+		     "URI=spiffe://forged\r\n\r\n");
 	head = endpoint_answers();
 	cr_expect(strstr(head, "\r\nx-forwarded-client-cert: Hash="), "%s", head);
 	cr_expect(strstr(head, ";Subject=\"CN=a client\";URI=spiffe://td/c\r\n"), "%s", head);
@@ -212,7 +214,8 @@ Test(proxy_tls, large_bodies_in_both_directions)
 		body[i] = (char)(i * 7 + i / 253);
 	begin(TLS_SIMPLE, 0);
 	s = call("a.test");
-	snprintf(head, sizeof(head), "POST /a HTTP/1.1\r\nHost: h\r\nContent-Length: %d\r\n\r\n", BODY);
+	snprintf(head, sizeof(head), "POST /a HTTP/1.1\r\nHost: h\r\nContent-Length: %d\r\n\r\n",
+		 BODY);
 	send_text(s, head);
 	cr_assert_eq(SSL_write(s, body, BODY), BODY);
 	fd = env_accept(e);

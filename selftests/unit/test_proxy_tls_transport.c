@@ -31,7 +31,8 @@ static void setup(void)
 	ca = cert_make("an authority", NULL, NULL, 10);
 	server = cert_make("server", "DNS:a.test,URI:spiffe://td/ns/n/sa/gw", &ca, 10);
 	client = cert_make("client, \"quoted\"",
-			   "URI:spiffe://td/ns/x/sa/y,DNS:c.test,email:m@c.test,IP:10.0.0.1", &ca, 10);
+			   "URI:spiffe://td/ns/x/sa/y,DNS:c.test,email:m@c.test,IP:10.0.0.1", &ca,
+			   10);
 	ca_pem = cert_pem(&ca);
 	server_pem = cert_pem(&server);
 	server_key = cert_key_pem(&server);
@@ -272,9 +273,8 @@ Test(proxy_tls_transport, a_name_can_not_pretend_to_be_another_field)
 	serve(&s);
 	client_ctx = client_context(&ca, &liar);
 	want_good("a.test");
-	cr_expect(strstr(facts.peer.forwarded,
-			 ";URI=http://a%3BURI=spiffe://td/admin"),
-		  "%s", facts.peer.forwarded);
+	cr_expect(strstr(facts.peer.forwarded, ";URI=http://a%3BURI=spiffe://td/admin"), "%s",
+		  facts.peer.forwarded);
 	cert_free(&liar);
 }
 
@@ -458,8 +458,8 @@ static void sessions_are_one_server_s(int version)
 
 	get_session(version);
 	cr_expect(resumes("a.test"));
-	cr_expect_str_eq(facts.peer.subject,
-			 "CN=client\\, \\\"quoted\\\"", "who it is is known all the same");
+	cr_expect_str_eq(facts.peer.subject, "CN=client\\, \\\"quoted\\\"",
+			 "who it is is known all the same");
 	hang_up();
 	cr_expect_not(resumes("other.test"), "another server asks for other things");
 	hang_up();

@@ -15,8 +15,8 @@ struct made_cert {
 	EVP_PKEY *key;
 };
 
-/* `names`: subject alternative names as OpenSSL writes them ("DNS:a,URI:b"), or NULL. `by`: NULL: it
- * is an authority of its own. `days`: until it expires; less than 0: it has. */
+/* `names`: subject alternative names as OpenSSL writes them ("DNS:a,URI:b"), or NULL. `by`: NULL:
+ * it is an authority of its own. `days`: until it expires; less than 0: it has. */
 struct made_cert cert_make(const char *cn, const char *names, const struct made_cert *by, int days);
 void cert_free(struct made_cert *c);
 /* PEM, malloc'd. */

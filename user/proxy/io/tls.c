@@ -17,8 +17,8 @@
 enum {
 	TICKET_NAME = 16,
 	TICKET_KEY = 32,
-	TICKET_KEYS = 2,      /* the one in use, and the one before */
-	TICKET_SECONDS = 3600, /* until another one is made; sessions live as long */
+	TICKET_KEYS = 2,	      /* the one in use, and the one before */
+	TICKET_SECONDS = 3600,	      /* until another one is made; sessions live as long */
 	CERTIFICATES_MAX = 32 * 1024, /* bytes of a client's chain */
 };
 
@@ -141,8 +141,8 @@ static void set_up(struct tls_base *b)
 	SSL_CTX_set_app_data(c, b);
 	/* A truncated message is known by its framing. */
 	SSL_CTX_set_options(c, SSL_OP_NO_COMPRESSION | SSL_OP_NO_RENEGOTIATION |
-				       SSL_OP_CIPHER_SERVER_PREFERENCE |
-				       SSL_OP_PRIORITIZE_CHACHA | SSL_OP_IGNORE_UNEXPECTED_EOF);
+				       SSL_OP_CIPHER_SERVER_PREFERENCE | SSL_OP_PRIORITIZE_CHACHA |
+				       SSL_OP_IGNORE_UNEXPECTED_EOF);
 	/* Its CAs are the clients', not what its own chain is to be made up from. */
 	SSL_CTX_set_mode(c, SSL_MODE_ENABLE_PARTIAL_WRITE | SSL_MODE_ACCEPT_MOVING_WRITE_BUFFER |
 				    SSL_MODE_RELEASE_BUFFERS | SSL_MODE_NO_AUTO_CHAIN);

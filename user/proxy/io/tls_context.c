@@ -16,10 +16,9 @@
 #include "proxy/io/tls_priv.h"
 
 /* As Envoy has it, without what offers no forward secrecy. */
-static const char default_ciphers[] =
-	"ECDHE-ECDSA-AES128-GCM-SHA256:ECDHE-RSA-AES128-GCM-SHA256:"
-	"ECDHE-ECDSA-CHACHA20-POLY1305:ECDHE-RSA-CHACHA20-POLY1305:"
-	"ECDHE-ECDSA-AES256-GCM-SHA384:ECDHE-RSA-AES256-GCM-SHA384";
+static const char default_ciphers[] = "ECDHE-ECDSA-AES128-GCM-SHA256:ECDHE-RSA-AES128-GCM-SHA256:"
+				      "ECDHE-ECDSA-CHACHA20-POLY1305:ECDHE-RSA-CHACHA20-POLY1305:"
+				      "ECDHE-ECDSA-AES256-GCM-SHA384:ECDHE-RSA-AES256-GCM-SHA384";
 
 DEFINE_CLEANUP(BIO *, BIO_free_all);
 DEFINE_CLEANUP(EVP_PKEY *, EVP_PKEY_free);
@@ -216,8 +215,7 @@ static int select_protocol(SSL *ssl, const unsigned char **out, unsigned char *n
 
 static int take_ciphers(SSL_CTX *ctx, struct tls_text list)
 {
-	_cleanup_free_ char *text = list.len ? strndup(list.at, list.len)
-					     : strdup(default_ciphers);
+	_cleanup_free_ char *text = list.len ? strndup(list.at, list.len) : strdup(default_ciphers);
 
 	if (!text)
 		return -ENOMEM;

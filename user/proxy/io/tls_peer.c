@@ -85,16 +85,17 @@ static bool put_certificate(BIO *to, X509 *cert)
 	return put(to, ";Cert=\"") && put_coded(to, at, (size_t)n, "+/=\"") && put(to, "\"");
 }
 
-/* By and Hash are Envoy's, the rest is what Istio's gateways set: Cert, Subject, URI, DNS. Each with
- * a `;` before it. */
+/* By and Hash are Envoy's, the rest is what Istio's gateways set: Cert, Subject, URI, DNS. Each
+ * with a `;` before it. */
 static bool put_element(BIO *to, SSL *ssl, X509 *cert, const char *subject)
 {
 	char hash[2 * TLS_DIGEST + 1];
 	int uris;
 
 	if (put_names(to, SSL_get_certificate(ssl), GEN_URI, ";By=") < 0 ||
-	    !tls_certificate_hash(cert, hash) || !put(to, ";Hash=") || !put(to, hash) || !put_certificate(to, cert) || !put(to, ";Subject=\"") ||
-	    !put(to, subject) || !put(to, "\""))
+	    !tls_certificate_hash(cert, hash) || !put(to, ";Hash=") || !put(to, hash) ||
+	    !put_certificate(to, cert) || !put(to, ";Subject=\"") || !put(to, subject) ||
+	    !put(to, "\""))
 		return false;
 	uris = put_names(to, cert, GEN_URI, ";URI=");
 	return uris >= 0 && (uris || put(to, ";URI=")) &&

@@ -70,8 +70,8 @@ static bool name_is(const char *wanted, const GENERAL_NAME *n)
 
 static bool has_name(const X509 *cert, char *const *wanted)
 {
-	_cleanup_(free_namesp) GENERAL_NAMES *names =
-		X509_get_ext_d2i(cert, NID_subject_alt_name, NULL, NULL);
+	_cleanup_(free_namesp)
+		GENERAL_NAMES *names = X509_get_ext_d2i(cert, NID_subject_alt_name, NULL, NULL);
 
 	for (int i = 0; names && i < sk_GENERAL_NAME_num(names); i++)
 		for (char *const *w = wanted; *w; w++)

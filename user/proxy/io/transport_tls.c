@@ -23,14 +23,14 @@ struct tls {
 	tls_chooser choose;
 	void *arg;
 	void (*ready)(struct loop_io *io, unsigned events); /* the owner's */
-	struct tls_facts *facts; /* the owner's */
+	struct tls_facts *facts;			    /* the owner's */
 	/* Bytes at the beginning of what is sent next that are in a record already, for which the
 	 * socket has had no room; that such a record has taken out. */
 	size_t begun, ahead;
-	int error;	/* why the handshake has failed: -errno; 0: it has not */
-	bool empty;	/* the kernel has no more for this call */
-	bool ended;	/* the peer sends no more */
-	bool touched;	/* bytes have come */
+	int error;	 /* why the handshake has failed: -errno; 0: it has not */
+	bool empty;	 /* the kernel has no more for this call */
+	bool ended;	 /* the peer sends no more */
+	bool touched;	 /* bytes have come */
 	bool wants_room; /* to go on receiving, the socket needs room to send */
 };
 

@@ -148,8 +148,7 @@ static int (*const handlers[])(struct peer *p, const struct proxy_order *order,
 			       struct proxy_reply *reply, int fd) = {
 	[PROXY_HELLO] = hello,	     [PROXY_SNAPSHOT] = snapshot, [PROXY_QUIT] = quit,
 	[PROXY_REQUESTS] = requests, [PROXY_LOG] = write_log,	  [PROXY_SUCCEED] = succeed,
-	[PROXY_DRAIN] = drain,	     [PROXY_PATCH] = patch,
-	[PROXY_CREDENTIALS] = credentials,
+	[PROXY_DRAIN] = drain,	     [PROXY_PATCH] = patch,	  [PROXY_CREDENTIALS] = credentials,
 };
 
 /* -EPIPE: weftd has closed the connection. */

@@ -58,9 +58,9 @@ bool drain_client(struct h1_client *c)
 
 	if (h->eof || h->broken)
 		return true;
-	if (w->successor >= 0 && !pass(w->successor, h->transport.io.fd,
-				       buf_len(in) ? buf_at(in) : NULL, (uint32_t)buf_len(in),
-				       c->state == H1_CLIENT_HANDSHAKE))
+	if (w->successor >= 0 &&
+	    !pass(w->successor, h->transport.io.fd, buf_len(in) ? buf_at(in) : NULL,
+		  (uint32_t)buf_len(in), c->state == H1_CLIENT_HANDSHAKE))
 		return true;
 	loop_timer_set(w->io.loop, &w->pass_again, PASS_AGAIN_MS);
 	return false;

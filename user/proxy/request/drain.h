@@ -7,8 +7,8 @@
  * successor as it is, its socket and the bytes that have been read of the next request. While the
  * successor takes none, the client waits. What is under way ends here.
  *
- * The state of a TLS connection can't go over: one whose handshake has not begun does, as it is; one
- * that waits for a request is closed in an orderly way (close_notify); one that has begun a
+ * The state of a TLS connection can't go over: one whose handshake has not begun does, as it is;
+ * one that waits for a request is closed in an orderly way (close_notify); one that has begun a
  * handshake, or a request's head, gets one more answer, with `Connection: close`.
  *
  * They go by a socket (SOCK_SEQPACKET), one message for each. All workers of the one write to it,

@@ -57,8 +57,7 @@ static void tell_failure(const struct h1_client *c, int error)
 	char text[ADDR_TEXT_MAX];
 
 	addr_format_port(&c->down.client_addr, c->down.client_port, text);
-	log_debug("TLS handshake with %s for \"%s\": %s", text,
-		  c->tls->facts.name,
+	log_debug("TLS handshake with %s for \"%s\": %s", text, c->tls->facts.name,
 		  error == -ENOENT ? "no server has the name" : strerror(-error));
 }
 
@@ -482,8 +481,7 @@ static int begin_fresh(struct h1_client *c)
 		h1_client_close(c);
 		return r;
 	}
-	wait_for(c, c->state == H1_CLIENT_HANDSHAKE ? o->handshake_timeout_ms
-						    : o->head_timeout_ms);
+	wait_for(c, c->state == H1_CLIENT_HANDSHAKE ? o->handshake_timeout_ms : o->head_timeout_ms);
 	run(c);
 	return 0;
 }

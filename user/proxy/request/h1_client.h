@@ -10,10 +10,10 @@
 
 enum h1_client_state {
 	H1_CLIENT_HANDSHAKE, /* of TLS, which comes before anything else */
-	H1_CLIENT_HEAD,	   /* waits for a request, or the rest of its head */
-	H1_CLIENT_REQUEST, /* one is under way */
-	H1_CLIENT_LINGER,  /* the client is to take notice that we have ended */
-	H1_CLIENT_END,	   /* the connection is of no further use */
+	H1_CLIENT_HEAD,	     /* waits for a request, or the rest of its head */
+	H1_CLIENT_REQUEST,   /* one is under way */
+	H1_CLIENT_LINGER,    /* the client is to take notice that we have ended */
+	H1_CLIENT_END,	     /* the connection is of no further use */
 	H1_CLIENT_STATES,
 };
 

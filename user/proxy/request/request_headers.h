@@ -55,7 +55,7 @@ struct request_headers_ask {
 	bool gateway;
 	struct addr client;
 	const struct tls_peer *peer; /* what it has shown of itself by TLS, or NULL */
-	bool rewritten; /* the path */
+	bool rewritten;		     /* the path */
 };
 
 void request_headers_make(struct request_headers *a, const struct request_headers_ask *ask,

@@ -40,8 +40,8 @@ static uint64_t terms_of(const struct http_snapshot *s, const struct hs_server *
 }
 
 int router_tls_choose(struct tls_store *store, const struct http_snapshot *s,
-		      const struct hs_listener *l, struct http_span name,
-		      struct tls_context **out, uint64_t *terms)
+		      const struct hs_listener *l, struct http_span name, struct tls_context **out,
+		      uint64_t *terms)
 {
 	const struct hs_server *server = l && l->tls ? http_server_for(s, l, name) : NULL;
 
@@ -60,8 +60,7 @@ const struct hs_server *router_tls_server(const struct http_snapshot *s,
 	return server && terms_of(s, server) == tls->terms ? server : NULL;
 }
 
-struct http_decision router_tls_misdirected(const struct hs_listener *l,
-					    struct http_span authority)
+struct http_decision router_tls_misdirected(const struct hs_listener *l, struct http_span authority)
 {
 	return (struct http_decision){ .action = HTTP_MISDIRECTED,
 				       .status = MISDIRECTED,

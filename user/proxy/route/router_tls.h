@@ -15,8 +15,8 @@ bool router_tls_is_spoken(const struct http_snapshot *s);
 /* The server for a ClientHello at the listener, which may be NULL. 0; -ENOENT: there is none;
  * another -errno of tls_store_server(). */
 int router_tls_choose(struct tls_store *store, const struct http_snapshot *s,
-		      const struct hs_listener *l, struct http_span name,
-		      struct tls_context **out, uint64_t *terms);
+		      const struct hs_listener *l, struct http_span name, struct tls_context **out,
+		      uint64_t *terms);
 /* The server of a connection's request; NULL: none may answer it. `l` may be NULL. */
 const struct hs_server *router_tls_server(const struct http_snapshot *s,
 					  const struct hs_listener *l, const struct route_tls *tls);

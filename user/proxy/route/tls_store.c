@@ -25,7 +25,7 @@ enum {
 /* A server that has been made, or why not. */
 struct made {
 	struct made *next;
-	uint64_t round; /* of the credentials that it was last compared with */
+	uint64_t round;		     /* of the credentials that it was last compared with */
 	struct tls_context *context; /* NULL: `error` */
 	int error;
 	unsigned char pem[DIGEST]; /* what it was made of */
@@ -310,9 +310,8 @@ static struct made *made_new(const struct http_snapshot *s, const struct hs_serv
 {
 	const uint32_t numbers[] = { server->mode, server->min_version, server->max_version };
 	size_t n = sizeof(numbers) + 3 * sizeof(uint32_t) + server->name.len +
-		   server->credential.len + server->ciphers.len +
-		   list_size(s, server->alt_names) + list_size(s, server->spkis) +
-		   list_size(s, server->hashes);
+		   server->credential.len + server->ciphers.len + list_size(s, server->alt_names) +
+		   list_size(s, server->spkis) + list_size(s, server->hashes);
 	struct made *m = calloc(1, sizeof(*m) + n);
 	char *at;
 

@@ -11,7 +11,7 @@
 
 struct tls_store;
 
-struct tls_store *tls_store_new(void);	   /* NULL: no memory */
+struct tls_store *tls_store_new(void);	  /* NULL: no memory */
 void tls_store_free(struct tls_store *s); /* accepts NULL */
 
 /* From now on handshakes use the credentials in the file, which stays the caller's. From any
