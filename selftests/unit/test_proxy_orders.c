@@ -191,7 +191,7 @@ Test(proxy_orders, hello_hands_the_listening_sockets_out)
 	cr_assert_str_eq(hello.version, WEFT_VERSION);
 	cr_assert_str_eq(hello.identity, "who");
 	cr_assert_eq(hello.workers, 2);
-	cr_assert_eq(hello.can, PROXY_CAN_DRAIN | PROXY_CAN_TLS);
+	cr_assert_eq(hello.can, PROXY_CAN_DRAIN);
 	cr_assert_eq(count, 2);
 	for (unsigned i = 0; i < count; i++)
 		cr_assert_eq(close(fds[i]), 0);

@@ -271,7 +271,7 @@ static bool take_over(struct supervisor *s, unsigned *count)
 		listeners_close(g.count, g.fds);
 	usable = usable && g.count == s->options.workers;
 	s->shared = *count;
-	s->can_drain = !r && (g.hello.can & PROXY_CAN_DRAIN);
+	s->can_drain = !r && g.hello.can == PROXY_CAN_DRAIN;
 	g.hello.version[sizeof(g.hello.version) - 1] = 0;
 	g.hello.identity[sizeof(g.hello.identity) - 1] = 0;
 	usable = usable && !g.hello.reply.error && !strcmp(g.hello.identity, s->identity);

@@ -68,7 +68,7 @@ static int answer(const struct peer *p, const void *reply, size_t size, const in
 static int hello(struct peer *p, const struct proxy_order *order, struct proxy_reply *reply, int fd)
 {
 	struct proxy_hello h = { .workers = (uint32_t)p->o->count,
-				 .can = PROXY_CAN_DRAIN | PROXY_CAN_TLS,
+				 .can = PROXY_CAN_DRAIN,
 				 .version = WEFT_VERSION };
 
 	(void)order;
