@@ -369,6 +369,35 @@ Test(proxy_tls, an_idle_client_of_one_that_drains_is_told_of_the_end)
 	close(drained);
 }
 
+/* The client could not know yet. */
+Test(proxy_tls, a_request_that_is_on_its_way_is_answered)
+{
+	int drained = eventfd(0, EFD_CLOEXEC);
+	SSL *fresh, *used;
+
+	begin(TLS_SIMPLE, 0);
+	fresh = call("a.test");
+	used = call("a.test");
+	send_text(used, ASK);
+	endpoint_answers();
+	want_text(used, "\r\n\r\nhi");
+	drain(drained);
+	wait_ms(50);
+	send_text(fresh, ASK);
+	endpoint_answers();
+	want_text(fresh, "\r\nconnection: close\r\n\r\nhi");
+	want_close_notify(fresh);
+	hang_up(fresh);
+	send_text(used, ASK);
+	endpoint_answers();
+	want_text(used, "\r\nconnection: close\r\n\r\nhi");
+	want_close_notify(used);
+	hang_up(used);
+	cr_expect(has_drained());
+	end();
+	close(drained);
+}
+
 Test(proxy_tls, a_request_under_way_is_the_last_one)
 {
 	int drained = eventfd(0, EFD_CLOEXEC), fd;

@@ -8,8 +8,8 @@
  * successor takes none, the client waits. What is under way ends here.
  *
  * The state of a TLS connection can't go over: one whose handshake has not begun does, as it is;
- * one that waits for a request is closed in an orderly way (close_notify); one that has begun a
- * handshake, or a request's head, gets one more answer, with `Connection: close`.
+ * others have a few seconds for one more request, whose answer says `Connection: close`, and are
+ * closed in an orderly way then (close_notify).
  *
  * They go by a socket (SOCK_SEQPACKET), one message for each. All workers of the one write to it,
  * all of the other read from it.

@@ -18,6 +18,7 @@
 enum {
 	TURN_STEPS = 16, /* that a connection may take before others have their turn */
 	LINGER_MS = 2000,
+	DRAIN_IDLE_MS = 3000, /* that a client of TLS has for one more request */
 };
 
 /* Sets c->timer for the state; 0: none. */
@@ -108,15 +109,6 @@ static int begin_tls(struct h1_client *c)
 		return -ENOMEM;
 	c->state = H1_CLIENT_HANDSHAKE;
 	return transport_tls_open(&c->down.half.transport, b, choose_server, c, &c->tls->facts);
-}
-
-/* A worker that drains begins no request; but the state of TLS can't go to another process. A
- * client that has begun to send gets its answer, the last one; others are told of the end. */
-static bool has_begun_to_send(struct half *h)
-{
-	if (!buf_len(&h->in) && h->readable)
-		(void)half_receive(h);
-	return buf_len(&h->in);
 }
 
 static void last_of_drained(struct request *rq)
@@ -232,12 +224,35 @@ static enum step no_more_bytes(struct h1_client *c, long r)
 	return c->seen ? too_slow(c) : STEP_END;
 }
 
+/* The state of TLS can't go to another process. A request may be on its way, and is answered here
+ * as the connection's last one. */
 static enum step drain_tls(struct h1_client *c)
 {
+	const struct half *h = &c->down.half;
+
+	if (!c->granted) {
+		c->granted = true;
+		wait_for(c, DRAIN_IDLE_MS);
+	}
+	if (!c->fired && !h->eof && !h->broken)
+		return STEP_WAIT;
 	half_shut(&c->down.half);
 	c->state = H1_CLIENT_LINGER;
 	wait_for(c, LINGER_MS);
 	return STEP_AGAIN;
+}
+
+/* Whether the connection waits for a request. */
+static bool is_idle(struct h1_client *c)
+{
+	struct half *h = &c->down.half;
+
+	if (buf_len(&h->in))
+		return false;
+	if (!h->readable || half_receive(h) <= 0)
+		return true;
+	wait_for(c, c->worker->options.head_timeout_ms);
+	return false;
 }
 
 static enum step step_head(struct h1_client *c)
@@ -249,7 +264,7 @@ static enum step step_head(struct h1_client *c)
 	if (c->worker->draining) {
 		if (transport_is_tcp(&h->transport))
 			return drain_client(c) ? STEP_END : STEP_WAIT;
-		if (!has_begun_to_send(h))
+		if (is_idle(c))
 			return drain_tls(c);
 	}
 	if (buf_len(&h->in) > c->seen)

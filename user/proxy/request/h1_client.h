@@ -25,6 +25,7 @@ struct h1_client {
 	size_t seen;  /* bytes of the next head that have been looked at */
 	bool waiting; /* `timer` counts */
 	bool fired;   /* and has fired */
+	bool granted; /* one that drains waits for one more request */
 	bool running;
 	struct loop_timer timer;	/* of the state */
 	struct worker_task later;	/* another turn */
