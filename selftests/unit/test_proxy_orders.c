@@ -47,6 +47,17 @@ static int tell_requests(void *arg, int fd)
 	return write(fd, "told", 4) == 4 ? 0 : -EIO;
 }
 
+static int credentials, credentials_error;
+
+static int take_credentials(void *arg, int fd)
+{
+	struct stat st;
+
+	(void)arg;
+	credentials += !fstat(fd, &st);
+	return credentials_error;
+}
+
 static int logged = -1, clients = -1, json;
 static uint32_t drain_ms, drain_shared;
 static int wake;
@@ -108,6 +119,7 @@ static void begin(void)
 				  .patch = take_patch,
 				  .requests = tell_requests,
 				  .log = take_log,
+				  .credentials = take_credentials,
 				  .succeed = take_clients,
 				  .drain = let_go,
 				  .wake = (wake = eventfd(0, EFD_CLOEXEC)),
@@ -198,6 +210,20 @@ Test(proxy_orders, a_snapshot_is_answered_as_it_was_taken)
 	snapshot_error = 0;
 	cr_assert_eq(ask(conn, PROXY_SNAPSHOT, -1), -EBADMSG, "without a file");
 	cr_assert_eq(snapshots, 2);
+	quit(conn);
+}
+
+Test(proxy_orders, credentials_are_answered_as_they_were_taken)
+{
+	_cleanup_close_ int conn = reach();
+
+	cr_assert_eq(ask(conn, PROXY_CREDENTIALS, signals), 0);
+	cr_assert_eq(credentials, 1);
+	credentials_error = -EBADMSG;
+	cr_assert_eq(ask(conn, PROXY_CREDENTIALS, signals), -EBADMSG);
+	cr_assert_eq(credentials, 2);
+	cr_assert_eq(ask(conn, PROXY_CREDENTIALS, -1), -EBADMSG, "without a file");
+	cr_assert_eq(credentials, 2);
 	quit(conn);
 }
 

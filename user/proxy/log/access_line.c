@@ -205,6 +205,31 @@ static struct value route_name(const struct access_entry *e, char *scratch)
 	return text(e->plan && e->plan->route ? e->plan->route->name : NULL);
 }
 
+/* The name that the client has asked for by TLS. */
+static struct value requested_server_name(const struct access_entry *e, char *scratch)
+{
+	(void)scratch;
+	return e->tls && e->tls->facts.name_len ? text(e->tls->facts.name) : (struct value){ 0 };
+}
+
+static struct value tls_version(const struct access_entry *e, char *scratch)
+{
+	(void)scratch;
+	return text(e->tls->facts.version);
+}
+
+static struct value tls_cipher(const struct access_entry *e, char *scratch)
+{
+	(void)scratch;
+	return text(e->tls->facts.cipher);
+}
+
+static struct value peer_subject(const struct access_entry *e, char *scratch)
+{
+	(void)scratch;
+	return text(e->tls->facts.peer.subject);
+}
+
 /* In the order of the text format, where each stands between `before` and `after`. `max` is how
  * many bytes of it there may be. */
 static const struct {
@@ -235,11 +260,25 @@ static const struct {
 	{ "upstream_local_address", upstream_local_address, " ", "", 64 },
 	{ "downstream_local_address", downstream_local_address, " ", "", 64 },
 	{ "downstream_remote_address", downstream_remote_address, " ", "", 64 },
-	{ "requested_server_name", nothing, " ", "", 0 },
+	{ "requested_server_name", requested_server_name, " ", "", TLS_NAME_MAX },
 	{ "route_name", route_name, " ", "", ROUTE_NAME_MAX },
 };
 
 enum { FIELDS = sizeof(fields) / sizeof(*fields) };
+
+/* What JSON says besides of a request that came by TLS: %DOWNSTREAM_TLS_VERSION% and so on, which
+ * are not in Istio's default format. */
+static const struct {
+	const char *key;
+	struct value (*get)(const struct access_entry *e, char *scratch);
+	size_t max;
+} tls_fields[] = {
+	{ "downstream_tls_version", tls_version, 16 },
+	{ "downstream_tls_cipher", tls_cipher, 64 },
+	{ "downstream_peer_subject", peer_subject, 256 },
+};
+
+enum { TLS_FIELDS = sizeof(tls_fields) / sizeof(*tls_fields) };
 
 /* ---- writing ---- */
 
@@ -321,6 +360,10 @@ static char *put_json(char *p, const struct access_entry *e)
 	for (size_t i = 0; i < FIELDS; i++) {
 		p = put(put(put(p, i ? ",\"" : "{\""), fields[i].key), "\":");
 		p = put_json_value(p, fields[i].get(e, scratch), fields[i].max);
+	}
+	for (size_t i = 0; e->tls && i < TLS_FIELDS; i++) {
+		p = put(put(put(p, ",\""), tls_fields[i].key), "\":");
+		p = put_json_value(p, tls_fields[i].get(e, scratch), tls_fields[i].max);
 	}
 	return put(p, "}");
 }

@@ -23,6 +23,7 @@ enum option_id {
 	OPT_IDENTITY,
 	OPT_SANDBOX,
 	OPT_SNAPSHOT,
+	OPT_CREDENTIALS,
 	OPT_TRANSPARENT,
 	OPT_MARK,
 	OPT_SLOT,
@@ -44,6 +45,7 @@ static const struct option longs[] = {
 	{ "pods-fd", required_argument, NULL, OPT_PODS_FD },
 	{ "sandbox", required_argument, NULL, OPT_SANDBOX },
 	{ "snapshot", required_argument, NULL, OPT_SNAPSHOT },
+	{ "credentials", required_argument, NULL, OPT_CREDENTIALS },
 	{ "transparent", no_argument, NULL, OPT_TRANSPARENT },
 	{ "mark", required_argument, NULL, OPT_MARK },
 	{ "slot", required_argument, NULL, OPT_SLOT },
@@ -71,6 +73,7 @@ static const char help[] =
 	"  --identity TEXT     what weftd is to be told that the proxy was started with\n"
 	"  --sandbox UID:GID   give up everything that is not needed, and be that user\n"
 	"  --snapshot FILE     the rules to begin with\n"
+	"  --credentials FILE  the certificates and keys to begin with\n"
 	"  --transparent       endpoints see the client's address where replies to it come back "
 	"by weft\n"
 	"                      (CAP_NET_RAW)\n"
@@ -181,6 +184,9 @@ static int take(struct proxy_options *o, int id, int *status)
 		return 0;
 	case OPT_SNAPSHOT:
 		o->snapshot = optarg;
+		return 0;
+	case OPT_CREDENTIALS:
+		o->credentials = optarg;
 		return 0;
 	case OPT_TRANSPARENT:
 		o->worker.upstream.transparent = true;

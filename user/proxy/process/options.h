@@ -10,6 +10,7 @@ struct proxy_options {
 	int listeners[PROXY_MAX_WORKERS]; /* descriptors, one per worker */
 	size_t listener_count;
 	const char *snapshot;		/* file to begin with, or NULL */
+	const char *credentials;	/* likewise, lib/wire/credentials.h */
 	int control;			/* listening descriptor, or -1 */
 	int limits;			/* of the map, or -1 */
 	int cluster_stats, route_stats; /* likewise */

@@ -126,6 +126,14 @@ static int drain(struct peer *p, const struct proxy_order *order, struct proxy_r
 	return answer(p, reply, sizeof(*reply), NULL, 0);
 }
 
+static int credentials(struct peer *p, const struct proxy_order *order, struct proxy_reply *reply,
+		       int fd)
+{
+	(void)order;
+	reply->error = fd < 0 ? -EBADMSG : p->o->credentials(p->o->arg, fd);
+	return answer(p, reply, sizeof(*reply), NULL, 0);
+}
+
 static int quit(struct peer *p, const struct proxy_order *order, struct proxy_reply *reply, int fd)
 {
 	(void)order;
@@ -140,7 +148,7 @@ static int (*const handlers[])(struct peer *p, const struct proxy_order *order,
 			       struct proxy_reply *reply, int fd) = {
 	[PROXY_HELLO] = hello,	     [PROXY_SNAPSHOT] = snapshot, [PROXY_QUIT] = quit,
 	[PROXY_REQUESTS] = requests, [PROXY_LOG] = write_log,	  [PROXY_SUCCEED] = succeed,
-	[PROXY_DRAIN] = drain,	     [PROXY_PATCH] = patch,
+	[PROXY_DRAIN] = drain,	     [PROXY_PATCH] = patch,	  [PROXY_CREDENTIALS] = credentials,
 };
 
 /* -EPIPE: weftd has closed the connection. */

@@ -23,6 +23,9 @@ struct orders {
 	/* Has every worker write its access log to `fd`; -1: to nothing. Takes it over. Likewise.
 	 */
 	int (*log)(void *arg, int fd, bool json);
+	/* Has every worker use the certificates and keys in the file `fd` for new handshakes.
+	 * Likewise. */
+	int (*credentials)(void *arg, int fd);
 	/* Has every worker serve, and every worker let go, clients over the socket `fd`. */
 	int (*succeed)(void *arg, int fd);
 	int (*drain)(void *arg, int fd, uint32_t ms, uint32_t shared);

@@ -23,6 +23,7 @@
 #include "proxy/process/options.h"
 #include "proxy/route/router.h"
 #include "proxy/route/router_version.h"
+#include "proxy/route/tls_store.h"
 #include "proxy/process/sandbox.h"
 
 enum { ADOPT_MS = 5000 };
@@ -227,6 +228,14 @@ static int change_log(void *arg, int fd, bool json)
 	return r;
 }
 
+/* Workers look them up when a ClientHello comes. */
+static int take_credentials(void *arg, int fd)
+{
+	const struct proxy *p = arg;
+
+	return tls_store_set(shared_state_tls(p->state), fd);
+}
+
 static int succeed(void *arg, int fd)
 {
 	const struct proxy *p = arg;
@@ -275,6 +284,7 @@ static int serve(struct proxy *p)
 		.patch = patch_snapshot,
 		.requests = tell_requests,
 		.log = change_log,
+		.credentials = take_credentials,
 		.succeed = succeed,
 		.drain = drain,
 		.wake = p->wake,
@@ -284,6 +294,17 @@ static int serve(struct proxy *p)
 	};
 
 	return orders_serve(&orders, p->signals);
+}
+
+static int begin_with_credentials(struct proxy *p, const char *file)
+{
+	_cleanup_close_ int fd = file ? open(file, O_RDONLY | O_CLOEXEC) : -1;
+	int r;
+
+	if (!file)
+		return 0;
+	r = fd < 0 ? -errno : take_credentials(p, fd);
+	return r ? log_err(r, "read the credentials %s", file) : 0;
 }
 
 /* Connections that come before there are rules wait in the backlog. */
@@ -372,6 +393,8 @@ int proxy_run(const struct proxy_options *o)
 		r = open_workers(&p);
 	if (!r)
 		r = start_threads(&p);
+	if (!r)
+		r = begin_with_credentials(&p, o->credentials);
 	if (!r)
 		r = begin_with(&p, o->snapshot);
 	if (!r && o->sandbox)

@@ -12,6 +12,7 @@
 struct access_entry {
 	const struct h1_request *request; /* NULL: it could not be read */
 	const struct plan *plan;	  /* NULL: as above */
+	const struct route_tls *tls;	  /* NULL: plain TCP */
 	unsigned status;		  /* 0: the client got none */
 	const char *flags;		  /* Envoy's response flags, "-" for none */
 	const char *details;		  /* Envoy's response code details; NULL: none */

@@ -17,6 +17,7 @@ enum step request_answer(struct request *rq, const struct plan_answer *a)
 	if (rq->planned && rq->plan.action == PLAN_FORWARD)
 		request_count_answer(rq);
 	rq->worker->stats.responses_own++;
+	rq->close |= a->last;
 	/* What of the request has not come yet would be taken for the next one. */
 	if (!body_discard(&rq->down->half))
 		rq->close = true;

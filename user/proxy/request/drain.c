@@ -19,16 +19,19 @@ enum {
 	TAKE_AT_ONCE = 16, /* before others have their turn */
 };
 
+/* Of struct passed: the connection has only been accepted. Else it is plain TCP. */
+#define PASSED_FRESH (1u << 31)
+
 /* What goes with a client's socket; the bytes follow. */
 struct passed {
-	uint32_t bytes;
+	uint32_t bytes; /* their number, and PASSED_FRESH */
 };
 
 /* ---- the one that drains ---- */
 
-static int pass(int successor, int fd, const void *bytes, uint32_t n)
+static int pass(int successor, int fd, const void *bytes, uint32_t n, bool fresh)
 {
-	struct passed head = { n };
+	struct passed head = { fresh ? PASSED_FRESH : n };
 	union {
 		struct cmsghdr align;
 		char bytes[CMSG_SPACE(sizeof(fd))];
@@ -55,8 +58,9 @@ bool drain_client(struct h1_client *c)
 
 	if (h->eof || h->broken)
 		return true;
-	if (w->successor >= 0 && !pass(w->successor, h->transport.io.fd,
-				       buf_len(in) ? buf_at(in) : NULL, (uint32_t)buf_len(in)))
+	if (w->successor >= 0 &&
+	    !pass(w->successor, h->transport.io.fd, buf_len(in) ? buf_at(in) : NULL,
+		  (uint32_t)buf_len(in), c->state == H1_CLIENT_HANDSHAKE))
 		return true;
 	loop_timer_set(w->io.loop, &w->pass_again, PASS_AGAIN_MS);
 	return false;
@@ -140,7 +144,7 @@ static void forget(struct predecessor *p)
 }
 
 /* A client and its bytes, of which there is room for BUF_BIG. 1; 0 at the end; -errno. */
-static int take(int from, int *fd, char *bytes, uint32_t *n)
+static int take(int from, int *fd, char *bytes, uint32_t *n, bool *fresh)
 {
 	struct passed head = { 0 };
 	union {
@@ -160,8 +164,9 @@ static int take(int from, int *fd, char *bytes, uint32_t *n)
 		return got ? -errno : 0;
 	if (c && c->cmsg_level == SOL_SOCKET && c->cmsg_type == SCM_RIGHTS)
 		memcpy(fd, CMSG_DATA(c), sizeof(*fd));
-	*n = head.bytes;
-	if (*fd >= 0 && !(m.msg_flags & MSG_TRUNC) && (size_t)got == sizeof(head) + head.bytes)
+	*fresh = head.bytes == PASSED_FRESH;
+	*n = *fresh ? 0 : head.bytes;
+	if (*fd >= 0 && !(m.msg_flags & MSG_TRUNC) && (size_t)got == sizeof(head) + *n)
 		return 1;
 	closep(fd);
 	return -EBADMSG;
@@ -172,12 +177,13 @@ static void take_some(struct predecessor *p)
 	struct http_worker *w = p->worker;
 	char bytes[BUF_BIG];
 	uint32_t n = 0;
+	bool fresh = false;
 	int fd, r = 1;
 
 	for (int i = 0; r > 0 && i < TAKE_AT_ONCE; i++) {
-		r = take(p->io.fd, &fd, bytes, &n);
+		r = take(p->io.fd, &fd, bytes, &n, &fresh);
 		if (r > 0)
-			(void)h1_client_serve_on(w, fd, bytes, n);
+			(void)h1_client_serve_on(w, fd, bytes, n, fresh);
 	}
 	if (r > 0)
 		worker_later(&w->io, &p->later);

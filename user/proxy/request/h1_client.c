@@ -7,7 +7,9 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "lib/base/addr.h"
 #include "lib/base/cleanup.h"
+#include "lib/base/log.h"
 #include "lib/route/path.h"
 #include "proxy/h1/http_status.h"
 #include "proxy/io/sock.h"
@@ -16,6 +18,7 @@
 enum {
 	TURN_STEPS = 16, /* that a connection may take before others have their turn */
 	LINGER_MS = 2000,
+	DRAIN_IDLE_MS = 3000, /* that a client of TLS has for one more request */
 };
 
 /* Sets c->timer for the state; 0: none. */
@@ -25,6 +28,93 @@ static void wait_for(struct h1_client *c, uint64_t ms)
 	c->waiting = ms > 0;
 	if (ms)
 		loop_timer_set(c->worker->io.loop, &c->timer, ms);
+}
+
+static struct route_ask about(const struct h1_client *c)
+{
+	return (struct route_ask){
+		.client = c->down.client_addr,
+		.called = c->down.called,
+		.client_port = c->down.client_port,
+		.called_port = c->down.called_port,
+		.called_node = upstream_is_node(&c->worker->upstreams, &c->down.called),
+	};
+}
+
+/* ---- TLS ---- */
+
+/* For transport_tls_open(). */
+static int choose_server(void *arg, const char *name, size_t n, struct tls_context **out)
+{
+	struct h1_client *c = arg;
+	struct router *r = c->worker->router;
+	const struct route_ask a = about(c);
+
+	return r->server(r, &a, name, n, out, &c->tls->terms);
+}
+
+static void tell_failure(const struct h1_client *c, int error)
+{
+	char text[ADDR_TEXT_MAX];
+
+	addr_format_port(&c->down.client_addr, c->down.client_port, text);
+	log_debug("TLS handshake with %s for \"%s\": %s", text, c->tls->facts.name,
+		  error == -ENOENT ? "no server has the name" : strerror(-error));
+}
+
+/* The client has been told why by an alert, which is to arrive. */
+static enum step handshake_failed(struct h1_client *c, int error)
+{
+	c->worker->stats.handshake_failures++;
+	tell_failure(c, error);
+	half_shut(&c->down.half);
+	c->state = H1_CLIENT_LINGER;
+	wait_for(c, LINGER_MS);
+	return STEP_AGAIN;
+}
+
+static enum step step_handshake(struct h1_client *c)
+{
+	struct transport *t = &c->down.half.transport;
+	int r;
+
+	if (c->worker->draining && transport_tls_is_fresh(t))
+		return drain_client(c) ? STEP_END : STEP_WAIT;
+	if (c->down.half.broken || c->fired)
+		return STEP_END;
+	r = transport_tls_handshake(t);
+	if (r == -EAGAIN)
+		return STEP_WAIT;
+	if (r)
+		return handshake_failed(c, r);
+	c->worker->stats.handshakes++;
+	c->down.tls = c->tls;
+	c->down.half.readable = true; /* a request may have come along */
+	c->state = H1_CLIENT_HEAD;
+	wait_for(c, c->worker->options.head_timeout_ms);
+	return STEP_AGAIN;
+}
+
+/* What a connection begins with is known by the address that was called. 0 or -errno. */
+static int begin_tls(struct h1_client *c)
+{
+	struct router *r = c->worker->router;
+	const struct route_ask a = about(c);
+	const struct tls_base *b = r->speaks_tls(r, &a);
+
+	if (!b)
+		return 0;
+	c->tls = calloc(1, sizeof(*c->tls));
+	if (!c->tls)
+		return -ENOMEM;
+	c->state = H1_CLIENT_HANDSHAKE;
+	return transport_tls_open(&c->down.half.transport, b, choose_server, c, &c->tls->facts);
+}
+
+static void last_of_drained(struct request *rq)
+{
+	if (!transport_is_tcp(&rq->down->half.transport) && rq->worker->draining)
+		rq->close = true;
 }
 
 /* ---- a request's head ---- */
@@ -134,14 +224,49 @@ static enum step no_more_bytes(struct h1_client *c, long r)
 	return c->seen ? too_slow(c) : STEP_END;
 }
 
+/* The state of TLS can't go to another process. A request may be on its way, and is answered here
+ * as the connection's last one. */
+static enum step drain_tls(struct h1_client *c)
+{
+	const struct half *h = &c->down.half;
+
+	if (!c->granted) {
+		c->granted = true;
+		wait_for(c, DRAIN_IDLE_MS);
+	}
+	if (!c->fired && !h->eof && !h->broken)
+		return STEP_WAIT;
+	half_shut(&c->down.half);
+	c->state = H1_CLIENT_LINGER;
+	wait_for(c, LINGER_MS);
+	return STEP_AGAIN;
+}
+
+/* Whether the connection waits for a request. */
+static bool is_idle(struct h1_client *c)
+{
+	struct half *h = &c->down.half;
+
+	if (buf_len(&h->in))
+		return false;
+	if (!h->readable || half_receive(h) <= 0)
+		return true;
+	wait_for(c, c->worker->options.head_timeout_ms);
+	return false;
+}
+
 static enum step step_head(struct h1_client *c)
 {
 	struct half *h = &c->down.half;
 	bool idle = !buf_len(&h->in);
 	long r = -EAGAIN;
 
-	if (c->worker->draining)
-		return drain_client(c) ? STEP_END : STEP_WAIT;
+	if (c->worker->draining) {
+		if (transport_is_tcp(&h->transport))
+			return drain_client(c) ? STEP_END : STEP_WAIT;
+		if (is_idle(c))
+			return drain_tls(c);
+	}
 	if (buf_len(&h->in) > c->seen)
 		return parse(c);
 	if (h->readable)
@@ -184,6 +309,7 @@ static enum step step_end(struct h1_client *c)
 }
 
 static enum step (*const steps[H1_CLIENT_STATES])(struct h1_client *c) = {
+	[H1_CLIENT_HANDSHAKE] = step_handshake,
 	[H1_CLIENT_HEAD] = step_head,
 	[H1_CLIENT_REQUEST] = step_request,
 	[H1_CLIENT_LINGER] = step_linger,
@@ -218,8 +344,11 @@ static int send_head(struct request *rq, const struct h1_response *r, bool dechu
 {
 	struct buf *out = &rq->down->half.out;
 	size_t before = buf_len(out);
-	int error = head_write_response(&rq->worker->io.buffers, out, rq, r, dechunk);
+	int error;
 
+	if (r->status >= 200)
+		last_of_drained(rq);
+	error = head_write_response(&rq->worker->io.buffers, out, rq, r, dechunk);
 	rq->heads += buf_len(out) - before;
 	return error;
 }
@@ -229,8 +358,10 @@ static int send_answer(struct request *rq, const struct plan_answer *a)
 	struct buffer_pool *buffers = &rq->worker->io.buffers;
 	struct buf *out = &rq->down->half.out;
 	size_t before = buf_len(out);
-	int r = head_write_answer(buffers, out, rq, a);
+	int r;
 
+	last_of_drained(rq);
+	r = head_write_answer(buffers, out, rq, a);
 	rq->heads += buf_len(out) - before;
 	if (r || rq->request.is_head || !status_has_body(a->status))
 		return r;
@@ -285,7 +416,7 @@ static void over(struct downstream *d, enum downstream_end end)
 
 void h1_client_run(struct h1_client *c)
 {
-	if (c->state == H1_CLIENT_HEAD)
+	if (c->state == H1_CLIENT_HEAD || c->state == H1_CLIENT_HANDSHAKE)
 		run(c);
 }
 
@@ -330,6 +461,7 @@ static int client_new(struct http_worker *w, int fd, struct h1_client **out)
 		return r;
 	c->down.half.writable = true;
 	c->down.ops = &ops;
+	c->state = H1_CLIENT_HEAD;
 	c->worker = w;
 	c->timer.fire = timer_fired;
 	c->later.run = run_later;
@@ -342,27 +474,46 @@ static int client_new(struct http_worker *w, int fd, struct h1_client **out)
 	return 0;
 }
 
-int h1_client_serve(struct worker *io, int fd, const struct addr *client, uint16_t client_port,
-		    const struct addr *called, uint16_t called_port)
+/* Fills in whose connection it is. */
+static void begin_client(struct h1_client *c, const struct addr *client, uint16_t client_port,
+			 const struct addr *called, uint16_t called_port)
 {
-	struct http_worker *w = (struct http_worker *)io;
-	struct h1_client *c;
-	int r = client_new(w, fd, &c);
-
-	if (r)
-		return r;
 	c->down.client_addr = *client;
 	c->down.client_port = client_port;
 	c->down.called = *called;
 	c->down.called_port = called_port;
-	w->stats.connections++;
-	w->stats.active++;
-	wait_for(c, w->options.head_timeout_ms);
+	c->worker->stats.connections++;
+	c->worker->stats.active++;
+}
+
+/* Nothing has been read of it. */
+static int begin_fresh(struct h1_client *c)
+{
+	const struct worker_options *o = &c->worker->options;
+	int r = c->worker->router->tls ? begin_tls(c) : 0;
+
+	if (r) {
+		h1_client_close(c);
+		return r;
+	}
+	wait_for(c, c->state == H1_CLIENT_HANDSHAKE ? o->handshake_timeout_ms : o->head_timeout_ms);
 	run(c);
 	return 0;
 }
 
-int h1_client_serve_on(struct http_worker *w, int fd, const char *bytes, size_t n)
+int h1_client_serve(struct worker *io, int fd, const struct addr *client, uint16_t client_port,
+		    const struct addr *called, uint16_t called_port)
+{
+	struct h1_client *c;
+	int r = client_new((struct http_worker *)io, fd, &c);
+
+	if (r)
+		return r;
+	begin_client(c, client, client_port, called, called_port);
+	return begin_fresh(c);
+}
+
+int h1_client_serve_on(struct http_worker *w, int fd, const char *bytes, size_t n, bool fresh)
 {
 	struct addr client, called;
 	uint16_t client_port, called_port;
@@ -376,12 +527,9 @@ int h1_client_serve_on(struct http_worker *w, int fd, const char *bytes, size_t 
 	r = client_new(w, fd, &c);
 	if (r)
 		return r;
-	c->down.client_addr = client;
-	c->down.client_port = client_port;
-	c->down.called = called;
-	c->down.called_port = called_port;
-	w->stats.connections++;
-	w->stats.active++;
+	begin_client(c, &client, client_port, &called, called_port);
+	if (fresh)
+		return begin_fresh(c);
 	if (n && buf_append(&w->io.buffers, &c->down.half.in, bytes, n)) {
 		h1_client_close(c);
 		return -ENOMEM;
@@ -405,5 +553,8 @@ void h1_client_close(struct h1_client *c)
 	if (c->next)
 		c->next->link = c->link;
 	w->stats.active--;
+	if (c->tls)
+		tls_peer_free(&c->tls->facts.peer);
+	free(c->tls);
 	free(c);
 }

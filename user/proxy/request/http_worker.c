@@ -10,6 +10,7 @@
 enum { FLUSH_PAUSE_MS = 20 };
 
 const struct worker_options worker_defaults = {
+	.handshake_timeout_ms = 15 * 1000,
 	.head_timeout_ms = 60 * 1000,
 	.idle_timeout_ms = 3600 * 1000,
 	.stream_timeout_ms = 3600 * 1000,

@@ -17,9 +17,10 @@ struct request;
 
 /* Milliseconds. */
 struct worker_options {
-	uint32_t head_timeout_ms;   /* for a whole request head */
-	uint32_t idle_timeout_ms;   /* between requests */
-	uint32_t stream_timeout_ms; /* without a byte in either direction */
+	uint32_t handshake_timeout_ms; /* of TLS */
+	uint32_t head_timeout_ms;      /* for a whole request head */
+	uint32_t idle_timeout_ms;      /* between requests */
+	uint32_t stream_timeout_ms;    /* without a byte in either direction */
 	struct upstream_options upstream;
 	/* Told of each request when it is over; may be NULL. */
 	void (*log)(void *arg, const struct access_entry *e);
@@ -30,7 +31,8 @@ struct worker_options {
 
 struct worker_stats {
 	uint64_t connections, requests, responses_own;
-	uint64_t active; /* connections that are open */
+	uint64_t active;			 /* connections that are open */
+	uint64_t handshakes, handshake_failures; /* of TLS */
 	uint64_t retries, timeouts, bad_requests, upstream_resets, connect_failures;
 };
 

@@ -257,6 +257,7 @@ static void fill_entry(const struct request *rq, char flags[FLAGS_TEXT], struct 
 
 	*e = (struct access_entry){
 		.request = rq->planned ? &rq->request : NULL,
+		.tls = rq->down->tls,
 		.plan = rq->planned ? &rq->plan : NULL,
 		.status = rq->status,
 		.flags = flags_text(rq->flags, flags),
@@ -320,11 +321,13 @@ static bool same(struct h1_span a, struct h1_span b)
 
 static void identify(struct request *rq)
 {
+	const struct route_tls *tls = rq->down->tls;
 	const struct request_headers_ask a = {
 		.request = &rq->request,
 		.scheme = rq->plan.scheme,
 		.gateway = rq->plan.gateway,
 		.client = rq->down->client_addr,
+		.peer = tls ? &tls->facts.peer : NULL,
 		.rewritten = rq->plan.path.p && rq->request.path.p &&
 			     !same(rq->plan.path, rq->request.path),
 	};
@@ -348,6 +351,7 @@ static void ask(struct request *rq)
 	struct http_worker *w = rq->worker;
 	const struct route_ask a = {
 		.request = &rq->request,
+		.tls = rq->down->tls,
 		.client = rq->down->client_addr,
 		.called = rq->down->called,
 		.client_port = rq->down->client_port,

@@ -162,6 +162,9 @@ static void add_client(struct request_headers *a, const struct request_headers_a
 	else
 		add(a, SPAN("x-envoy-external-address"), text);
 	add_forwarded_for(a, f, text);
+	if (ask->peer && ask->peer->forwarded)
+		add(a, SPAN("x-forwarded-client-cert"),
+		    (struct h1_span){ ask->peer->forwarded, ask->peer->forwarded_len });
 }
 
 /* ---- traces ---- */

@@ -7,6 +7,8 @@
  *   x-request-id            made (a random UUID) unless there is one
  *   x-forwarded-proto       http or https, unless there is one; at a gateway always
  *   x-forwarded-for         at a gateway: the client's address behind what is there
+ *   x-forwarded-client-cert at a gateway, of a client that has shown a certificate: By, Hash, Cert,
+ *                           Subject, URI and DNS, as Istio's gateways set it (SANITIZE_SET)
  *   x-envoy-internal        at a gateway, for a private address that is the only one so far
  *   x-envoy-external-address  at a gateway, for all others: the client
  *   x-envoy-original-path   when a rule rewrites the path
@@ -26,9 +28,10 @@
 
 #include "proxy/h1/h1.h"
 #include "proxy/io/random.h"
+#include "proxy/io/tls.h"
 #include "weft/addr.h"
 
-enum { REQUEST_HEADERS_MAX = 12 };
+enum { REQUEST_HEADERS_MAX = 13 };
 
 /* Spans point into the request, or to the texts below. */
 struct request_headers {
@@ -51,7 +54,8 @@ struct request_headers_ask {
 	struct h1_span scheme;
 	bool gateway;
 	struct addr client;
-	bool rewritten; /* the path */
+	const struct tls_peer *peer; /* what it has shown of itself by TLS, or NULL */
+	bool rewritten;		     /* the path */
 };
 
 void request_headers_make(struct request_headers *a, const struct request_headers_ask *ask,

@@ -13,13 +13,21 @@
 
 #include "proxy/h1/h1.h"
 #include "proxy/io/buf.h"
+#include "proxy/io/transport_tls.h"
 #include "proxy/stats/stats.h"
 #include "proxy/upstream/target.h"
 #include "weft/addr.h"
 
+/* A client's TLS connection. */
+struct route_tls {
+	struct tls_facts facts; /* what its handshake has found */
+	uint64_t terms;		/* what was asked of the client: struct router.server() */
+};
+
 /* The request, its client and the address called. Ports in host byte order. */
 struct route_ask {
-	const struct h1_request *request;
+	const struct h1_request *request; /* NULL: none yet */
+	const struct route_tls *tls;	  /* NULL: plain TCP */
 	struct addr client, called;
 	uint16_t client_port, called_port;
 	bool called_node; /* `called` is an address of the node itself */
@@ -51,6 +59,7 @@ struct plan_answer {
 	size_t header_count;
 	const char *details; /* Envoy's response code details; NULL: none */
 	const char *flags;   /* for the access log: "NR", "UO"; never NULL */
+	bool last;	     /* the client's connection is of no further use */
 };
 
 /* What makes a try be followed by another one. */
@@ -124,6 +133,14 @@ struct router {
 	bool (*turn)(struct router *r);
 	/* Whether that target.endpoint is one no longer. May be NULL. */
 	bool (*gone)(struct router *r, uint32_t endpoint);
+	/* TLS is spoken at some addresses: what follows is to be asked of each connection, and is
+	 * not NULL. */
+	bool tls;
+	/* What a connection to the address that was called begins with; NULL: it is plain TCP. */
+	const struct tls_base *(*speaks_tls)(struct router *r, const struct route_ask *ask);
+	/* The server for a ClientHello: as tls_chooser, with the terms that hold for the client. */
+	int (*server)(struct router *r, const struct route_ask *ask, const char *name, size_t n,
+		      struct tls_context **out, uint64_t *terms);
 };
 
 #endif

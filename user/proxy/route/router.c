@@ -17,6 +17,7 @@
 #include "lib/route/network_policy.h"
 #include "proxy/route/router_plan.h"
 #include "proxy/route/router_priv.h"
+#include "proxy/route/router_tls.h"
 
 enum { SPARE = 256 };
 
@@ -135,14 +136,14 @@ static bool sometimes(uint64_t share)
 }
 
 static void decide(struct router_plan *p, const struct hs_listener *l,
-		   const struct http_source *source)
+		   const struct hs_server *server, const struct http_source *source)
 {
 	const struct router_version *v = p->version;
 	struct http_decision *d = &p->decision;
 	struct http_turns turns = { 0 };
 	struct route_state *rs;
 
-	http_find(v->snapshot, l, NULL, source, &p->request, d, NULL);
+	http_find(v->snapshot, l, server, source, &p->request, d, NULL);
 	if (!d->route)
 		return;
 	rs = v->routes[d->route - hs_action(v->snapshot, 0)];
@@ -182,19 +183,25 @@ static void route(struct snapshot_router *r, struct router_plan *p, const struct
 	const struct hs_source *row = http_source_at(v->snapshot, &ask->client);
 	const struct hs_listener *l = listener_of(v->snapshot, ask, row);
 	struct http_source source;
+	const struct hs_server *server = NULL;
+	bool misdirected = false;
 
 	p->egress = row ? row->egress : http_egress_at(v->snapshot, &ask->client);
 	drop_forged(r, p, l && l->scope == SCOPE_NODE);
 	if (row)
 		http_source_known(v->snapshot, row, &source);
-	if (!l) {
+	if (ask->tls) {
+		p->request.scheme = http_span("https");
+		server = router_tls_server(v->snapshot, l, ask->tls);
+		misdirected = !server;
+	}
+	if (misdirected)
+		p->decision = router_tls_misdirected(l, p->request.authority);
+	else if (!l)
 		p->decision = (struct http_decision){ .action = HTTP_PASSTHROUGH,
 						      .authority = p->request.authority };
-	} else {
-		if (l->tls)
-			p->request.scheme = http_span("https");
-		decide(p, l, row && l->scope == SCOPE_MESH ? &source : NULL);
-	}
+	else
+		decide(p, l, server, row && l->scope == SCOPE_MESH ? &source : NULL);
 	if (p->decision.action == HTTP_PASSTHROUGH)
 		decide_passthrough(p, ask);
 }
@@ -255,6 +262,34 @@ static bool gone(struct router *router, uint32_t endpoint)
 	return !router_endpoints_have(&r->current->endpoints, endpoint);
 }
 
+static const struct hs_listener *listener_at(const struct snapshot_router *r,
+					     const struct route_ask *ask)
+{
+	const struct http_snapshot *s = r->current->snapshot;
+
+	return listener_of(s, ask, http_source_at(s, &ask->client));
+}
+
+static const struct tls_base *speaks_tls(struct router *router, const struct route_ask *ask)
+{
+	const struct snapshot_router *r = (const struct snapshot_router *)router;
+	const struct hs_listener *l = listener_at(r, ask);
+	const struct tls_base *b = NULL;
+
+	if (l && l->tls && tls_store_base(shared_state_tls(r->state), &b))
+		log_err(-ENOMEM, "begin with TLS");
+	return b;
+}
+
+static int server(struct router *router, const struct route_ask *ask, const char *name, size_t n,
+		  struct tls_context **out, uint64_t *terms)
+{
+	const struct snapshot_router *r = (const struct snapshot_router *)router;
+
+	return router_tls_choose(shared_state_tls(r->state), r->current->snapshot,
+				 listener_at(r, ask), (struct http_span){ name, n }, out, terms);
+}
+
 static int adopt_snapshot(struct snapshot_router *r, struct config *c)
 {
 	struct router_version *v;
@@ -265,6 +300,7 @@ static int adopt_snapshot(struct snapshot_router *r, struct config *c)
 	router_version_succeed(v, r->current);
 	router_version_unref(r->current);
 	r->current = v;
+	r->router.tls = router_tls_is_spoken(v->snapshot);
 	return 0;
 }
 
@@ -304,7 +340,9 @@ int router_new(struct shared_state *state, struct snapshot_router **out)
 				     .pick_mirror = router_pick_mirror,
 				     .release = release,
 				     .turn = adopt_offered,
-				     .gone = gone };
+				     .gone = gone,
+				     .speaks_tls = speaks_tls,
+				     .server = server };
 	r->state = state;
 	*out = r;
 	return 0;

@@ -394,6 +394,7 @@ int router_plan_fill(struct router_plan *p, struct buffer_pool *buffers, struct 
 		return 0;
 	case HTTP_MISDIRECTED:
 		answer(p, out, "NR", "misdirected_request");
+		out->answer.last = !d->server; /* no request on this connection can be answered */
 		return 0;
 	default:
 		answer(p, out, "NC", "cluster_not_found");

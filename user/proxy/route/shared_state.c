@@ -5,6 +5,7 @@
 #include <stdlib.h>
 
 #include "proxy/route/outlier.h"
+#include "proxy/route/tls_store.h"
 
 enum {
 	BUCKETS = 4096,
@@ -31,6 +32,7 @@ struct shared_state {
 	struct cluster_limit *limits;
 	uint32_t *held;
 	struct stats *stats;
+	struct tls_store *tls;
 	pthread_mutex_t lock;
 	struct table routes, clusters, endpoints, outliers;
 	/* Under the lock: outliers that nothing held, the first one for the longest time. */
@@ -45,6 +47,11 @@ struct shared_state *shared_state_new(struct cluster_limit *limits, uint32_t *he
 
 	if (!s)
 		return NULL;
+	s->tls = tls_store_new();
+	if (!s->tls) {
+		free(s);
+		return NULL;
+	}
 	s->limits = limits;
 	s->held = held;
 	s->stats = stats;
@@ -72,6 +79,7 @@ void shared_state_free(struct shared_state *s)
 	table_free(&s->clusters);
 	table_free(&s->endpoints);
 	table_free(&s->outliers);
+	tls_store_free(s->tls);
 	pthread_mutex_destroy(&s->lock);
 	free(s);
 }
@@ -79,6 +87,11 @@ void shared_state_free(struct shared_state *s)
 struct stats *shared_state_stats(const struct shared_state *s)
 {
 	return s->stats;
+}
+
+struct tls_store *shared_state_tls(const struct shared_state *s)
+{
+	return s->tls;
 }
 
 static void begin_row(struct shared_state *s, const struct table *t, struct row *row,

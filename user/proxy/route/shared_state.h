@@ -15,6 +15,8 @@
 #include "proxy/stats/limit.h"
 #include "proxy/stats/stats.h"
 
+struct tls_store;
+
 struct route_state {
 	struct http_turns turns;
 	struct http_route_stat *stat;
@@ -63,6 +65,7 @@ struct shared_state *shared_state_new(struct cluster_limit *limits, uint32_t *he
 				      struct stats *stats);
 void shared_state_free(struct shared_state *s);
 struct stats *shared_state_stats(const struct shared_state *s);
+struct tls_store *shared_state_tls(const struct shared_state *s);
 /* The row of that id and name, made if need be; NULL: no memory, or a cluster beyond the limits'
  * rows. */
 struct route_state *shared_state_route(struct shared_state *s, uint32_t id, struct http_span name);

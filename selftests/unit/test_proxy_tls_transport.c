@@ -1,0 +1,640 @@
+// SPDX-License-Identifier: Apache-2.0
+/*
+ * A transport of TLS against OpenSSL's client, over a pair of sockets.
+ */
+#include <criterion/criterion.h>
+#include <errno.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/socket.h>
+#include <unistd.h>
+
+#include <openssl/err.h>
+
+#include "proxy/io/transport_tls.h"
+#include "test_tls_util.h"
+
+enum { PATIENCE = 10000, BULK = 3 * 1024 * 1024 };
+
+static struct made_cert ca, server, client;
+static char *ca_pem, *server_pem, *server_key;
+static struct tls_base *base;
+static struct tls_context *context, *other;
+static struct transport transport;
+static struct tls_facts facts;
+static SSL_CTX *client_ctx;
+static SSL *peer;
+static int fds[2], events;
+
+static void setup(void)
+{
+	ca = cert_make("an authority", NULL, NULL, 10);
+	server = cert_make("server", "DNS:a.test,URI:spiffe://td/ns/n/sa/gw", &ca, 10);
+	client = cert_make("client, \"quoted\"",
+			   "URI:spiffe://td/ns/x/sa/y,DNS:c.test,email:m@c.test,IP:10.0.0.1", &ca,
+			   10);
+	ca_pem = cert_pem(&ca);
+	server_pem = cert_pem(&server);
+	server_key = cert_key_pem(&server);
+	cr_assert_eq(tls_base_new(&base), 0);
+	peer = NULL;
+	client_ctx = NULL;
+	context = other = NULL;
+	fds[0] = fds[1] = -1;
+	transport.ops = NULL;
+}
+
+static void hang_up(void)
+{
+	if (transport.ops)
+		transport_close(&transport);
+	tls_peer_free(&facts.peer);
+	facts = (struct tls_facts){ 0 };
+	if (fds[1] >= 0)
+		close(fds[1]);
+	if (peer)
+		SSL_set_shutdown(peer, SSL_SENT_SHUTDOWN); /* its session is good all the same */
+	SSL_free(peer);
+	peer = NULL;
+	fds[1] = -1;
+}
+
+static void teardown(void)
+{
+	hang_up();
+	SSL_CTX_free(client_ctx);
+	tls_context_unref(context);
+	tls_context_unref(other);
+	tls_base_free(base);
+	cert_free(&ca);
+	cert_free(&server);
+	cert_free(&client);
+	free(ca_pem);
+	free(server_pem);
+	free(server_key);
+}
+
+TestSuite(proxy_tls_transport, .init = setup, .fini = teardown, .timeout = 60);
+
+static int choose(void *arg, const char *name, size_t n, struct tls_context **out)
+{
+	(void)arg;
+	cr_assert_eq(strlen(name), n);
+	if (!strcmp(name, "nobody.test"))
+		return -ENOENT;
+	if (!strcmp(name, "broken.test"))
+		return -ENOKEY;
+	*out = tls_context_ref(!strcmp(name, "other.test") ? other : context);
+	return 0;
+}
+
+static void ready(struct loop_io *io, unsigned e)
+{
+	(void)io;
+	events |= (int)e;
+}
+
+static void connect_to(const char *name)
+{
+	cr_assert_eq(socketpair(AF_UNIX, SOCK_STREAM | SOCK_NONBLOCK, 0, fds), 0);
+	transport = (struct transport){ .io = { fds[0], ready } };
+	cr_assert_eq(transport_tls_open(&transport, base, choose, NULL, &facts), 0);
+	peer = client_new(client_ctx, fds[1], name);
+}
+
+/* The server's result, once it has one; the client's goes to *done. */
+static int handshake(bool *done)
+{
+	int r = -EAGAIN;
+
+	*done = false;
+	for (int i = 0; i < PATIENCE && (r == -EAGAIN || !*done); i++) {
+		if (SSL_do_handshake(peer) == 1)
+			*done = true;
+		if (r == -EAGAIN)
+			r = transport_tls_handshake(&transport);
+		if (r && r != -EAGAIN) {
+			(void)SSL_do_handshake(peer);
+			break;
+		}
+	}
+	return r;
+}
+
+static void serve(const struct tls_settings *s)
+{
+	const char *why = "";
+
+	cr_assert_eq(tls_context_new(base, s, &context, &why), 0, "%s", why);
+}
+
+static void want_good(const char *name)
+{
+	bool done;
+
+	connect_to(name);
+	cr_assert_eq(handshake(&done), 0);
+	cr_assert(done, "%s", client_alert());
+}
+
+/* The client sees that alert, at the latest when it reads: in TLS 1.3 its certificate is looked at
+ * when its own handshake is over. */
+static void want_alert(const char *name, int error, const char *alert)
+{
+	char c;
+	bool done;
+
+	connect_to(name);
+	cr_expect_eq(handshake(&done), error);
+	if (ERR_peek_error() == 0)
+		cr_expect_leq(SSL_read(peer, &c, 1), 0);
+	cr_expect_str_eq(client_alert(), alert);
+	hang_up();
+}
+
+static void send_to_client(const char *text)
+{
+	struct iovec part = { (void *)text, strlen(text) };
+	char got[256] = "";
+
+	cr_assert_eq(transport_send(&transport, &part, 1), (ssize_t)part.iov_len);
+	cr_assert_eq(SSL_read(peer, got, sizeof(got)), (int)part.iov_len);
+	cr_assert_str_eq(got, text);
+}
+
+Test(proxy_tls_transport, bytes_go_both_ways)
+{
+	struct tls_settings s = settings_make("s", server_pem, server_key, NULL);
+	char got[16] = "";
+
+	serve(&s);
+	client_ctx = client_context(&ca, NULL);
+	connect_to("A.Test.");
+	cr_expect(transport_tls_is_fresh(&transport));
+	hang_up();
+	want_good("A.Test");
+	cr_expect_not(transport_tls_is_fresh(&transport));
+	cr_expect_str_eq(facts.name, "a.test");
+	cr_expect_str_eq(facts.version, "TLSv1.3");
+	cr_expect_null(facts.peer.forwarded);
+	cr_assert_eq(transport_recv(&transport, got, sizeof(got)), -EAGAIN);
+	cr_assert_eq(SSL_write(peer, "ab", 2), 2);
+	cr_assert_eq(SSL_write(peer, "cd", 2), 2);
+	cr_assert_eq(transport_recv(&transport, got, sizeof(got)), 4, "both records at once");
+	cr_expect_str_eq(got, "abcd");
+	send_to_client("hello");
+	SSL_shutdown(peer);
+	cr_expect_eq(transport_recv(&transport, got, sizeof(got)), 0);
+	transport_shut(&transport);
+	cr_expect_eq(SSL_read(peer, got, 1), 0);
+	cr_expect_eq(SSL_get_error(peer, 0), SSL_ERROR_ZERO_RETURN, "close_notify");
+}
+
+Test(proxy_tls_transport, an_end_without_close_notify_is_an_end)
+{
+	struct tls_settings s = settings_make("s", server_pem, server_key, NULL);
+	char c;
+
+	serve(&s);
+	client_ctx = client_context(&ca, NULL);
+	want_good(NULL);
+	cr_expect_str_eq(facts.name, "");
+	shutdown(fds[1], SHUT_WR);
+	cr_expect_eq(transport_recv(&transport, &c, 1), 0);
+	cr_expect_eq(transport_recv(&transport, &c, 1), 0);
+}
+
+Test(proxy_tls_transport, who_can_not_be_served_is_told_by_an_alert)
+{
+	struct tls_settings s = settings_make("s", server_pem, server_key, NULL);
+
+	serve(&s);
+	client_ctx = client_context(&ca, NULL);
+	want_alert("nobody.test", -ENOENT, "unrecognized name");
+	want_alert("broken.test", -ENOKEY, "internal error");
+	cr_assert_eq(SSL_CTX_set_alpn_protos(client_ctx, (const unsigned char *)"\x02h2", 3), 0);
+	want_alert("a.test", -EPROTO, "no application protocol");
+	SSL_CTX_set_alpn_protos(client_ctx, (const unsigned char *)"\x02h2\x08http/1.1", 12);
+	want_good("a.test");
+}
+
+Test(proxy_tls_transport, versions_and_ciphers_are_the_server_s)
+{
+	struct tls_settings s = settings_make("s", server_pem, server_key, NULL);
+
+	s.max_version = TLS1_2_VERSION;
+	s.ciphers = tls_text_of("ECDHE-ECDSA-AES256-GCM-SHA384");
+	serve(&s);
+	client_ctx = client_context(&ca, NULL);
+	want_good("a.test");
+	cr_expect_str_eq(facts.version, "TLSv1.2");
+	cr_expect_str_eq(facts.cipher, "ECDHE-ECDSA-AES256-GCM-SHA384");
+	hang_up();
+	SSL_CTX_set_security_level(client_ctx, 0);
+	SSL_CTX_set_min_proto_version(client_ctx, TLS1_VERSION);
+	SSL_CTX_set_max_proto_version(client_ctx, TLS1_1_VERSION);
+	want_alert("a.test", -EPROTO, "protocol version");
+	tls_context_unref(context);
+	s.min_version = TLS1_VERSION;
+	s.ciphers = tls_text_of("ECDHE-ECDSA-AES128-SHA");
+	serve(&s);
+	want_good("a.test");
+	cr_expect_str_eq(facts.version, "TLSv1.1");
+}
+
+/* ---- clients' certificates ---- */
+
+Test(proxy_tls_transport, a_client_s_certificate_is_told_on)
+{
+	struct tls_settings s = settings_make("s", server_pem, server_key, ca_pem);
+	const struct tls_peer *p;
+
+	serve(&s);
+	client_ctx = client_context(&ca, &client);
+	want_good("a.test");
+	p = &facts.peer;
+	cr_expect_str_eq(p->subject, "CN=client\\, \\\"quoted\\\"");
+	cr_expect_eq(strlen(p->forwarded), p->forwarded_len);
+	cr_expect(!strncmp(p->forwarded, "By=spiffe://td/ns/n/sa/gw;Hash=", 31), "%s",
+		  p->forwarded);
+	cr_expect(strstr(p->forwarded, ";Cert=\"-----BEGIN%20CERTIFICATE-----%0A"), "%s",
+		  p->forwarded);
+	cr_expect(strstr(p->forwarded, ";Subject=\"CN=client\\, \\\"quoted\\\"\";"
+				       "URI=spiffe://td/ns/x/sa/y;DNS=c.test"),
+		  "%s", p->forwarded);
+	cr_expect_null(strpbrk(p->forwarded, "\r\n"));
+}
+
+Test(proxy_tls_transport, a_name_can_not_pretend_to_be_another_field)
+{
+	struct tls_settings s = settings_make("s", server_pem, server_key, ca_pem);
+	struct made_cert liar = cert_make("x", "URI:http://a;URI=spiffe://td/admin", &ca, 10);
+
+	serve(&s);
+	client_ctx = client_context(&ca, &liar);
+	want_good("a.test");
+	cr_expect(strstr(facts.peer.forwarded, ";URI=http://a%3BURI=spiffe://td/admin"), "%s",
+		  facts.peer.forwarded);
+	cert_free(&liar);
+}
+
+Test(proxy_tls_transport, only_good_certificates_get_in)
+{
+	struct tls_settings s = settings_make("s", server_pem, server_key, ca_pem);
+	struct made_cert stranger = cert_make("another authority", NULL, NULL, 10);
+	struct made_cert strange = cert_make("client", NULL, &stranger, 10);
+	struct made_cert expired = cert_make("client", NULL, &ca, -1);
+	char *list = cert_list_pem(&ca, &client);
+
+	serve(&s);
+	client_ctx = client_context(&ca, NULL);
+	want_alert("a.test", -EPROTO, "certificate required");
+	SSL_CTX_free(client_ctx);
+	client_ctx = client_context(&ca, &strange);
+	want_alert("a.test", -EPROTO, "unknown CA");
+	SSL_CTX_free(client_ctx);
+	client_ctx = client_context(&ca, &expired);
+	want_alert("a.test", -EPROTO, "certificate expired");
+	SSL_CTX_free(client_ctx);
+	client_ctx = client_context(&ca, &client);
+	want_good("a.test");
+	hang_up();
+	tls_context_unref(context);
+	s.crl = tls_text_of(list);
+	serve(&s);
+	want_alert("a.test", -EPROTO, "certificate revoked");
+	free(list);
+	list = cert_list_pem(&ca, &expired);
+	tls_context_unref(context);
+	s.crl = tls_text_of(list);
+	serve(&s);
+	want_good("a.test");
+	free(list);
+	cert_free(&stranger);
+	cert_free(&strange);
+	cert_free(&expired);
+}
+
+Test(proxy_tls_transport, where_it_is_optional_a_bad_one_is_refused_all_the_same)
+{
+	struct tls_settings s = settings_make("s", server_pem, server_key, ca_pem);
+	struct made_cert strange = cert_make("client", NULL, NULL, 10);
+
+	s.mode = TLS_OPTIONAL_MUTUAL;
+	serve(&s);
+	client_ctx = client_context(&ca, NULL);
+	want_good("a.test");
+	cr_expect_null(facts.peer.forwarded);
+	hang_up();
+	SSL_CTX_free(client_ctx);
+	client_ctx = client_context(&ca, &strange);
+	want_alert("a.test", -EPROTO, "unknown CA");
+	cert_free(&strange);
+}
+
+static void with_names(const char *name, bool good)
+{
+	struct tls_settings s = settings_make("s", server_pem, server_key, ca_pem);
+	struct tls_text names[] = { tls_text_of("nobody"), tls_text_of(name) };
+
+	s.alt_names = (struct tls_texts){ names, 2 };
+	serve(&s);
+	if (good)
+		want_good("a.test");
+	else
+		want_alert("a.test", -EPROTO, "bad certificate");
+	hang_up();
+	tls_context_unref(context);
+	context = NULL;
+}
+
+Test(proxy_tls_transport, any_of_the_names_will_do)
+{
+	struct made_cert wild = cert_make("w", "DNS:*.w.test", &ca, 10);
+
+	client_ctx = client_context(&ca, &client);
+	with_names("spiffe://td/ns/x/sa/y", true);
+	with_names("C.test", true);
+	with_names("m@c.test", true);
+	with_names("10.0.0.1", true);
+	with_names("spiffe://td/ns/x/sa", false);
+	with_names("10.0.0.2", false);
+	with_names("*.test", false);
+	SSL_CTX_free(client_ctx);
+	client_ctx = client_context(&ca, &wild);
+	with_names("a.w.test", true);
+	with_names("a.b.w.test", false);
+	with_names("w.test", false);
+	cert_free(&wild);
+}
+
+static void with_hashes(const char *spki, const char *hash, bool good)
+{
+	struct tls_settings s = settings_make("s", server_pem, server_key, ca_pem);
+	struct tls_text spkis[] = { tls_text_of(spki) }, hashes[] = { tls_text_of(hash) };
+
+	s.spkis = (struct tls_texts){ spkis, spki ? 1 : 0 };
+	s.hashes = (struct tls_texts){ hashes, hash ? 1 : 0 };
+	serve(&s);
+	if (good)
+		want_good("a.test");
+	else
+		want_alert("a.test", -EPROTO, "bad certificate");
+	hang_up();
+	tls_context_unref(context);
+	context = NULL;
+}
+
+Test(proxy_tls_transport, either_of_the_hashes_will_do)
+{
+	static const char none[] =
+		"0000000000000000000000000000000000000000000000000000000000000000";
+	unsigned char md[32], *key = NULL;
+	char hash[65], spki[64];
+	int n = i2d_PUBKEY(client.key, &key);
+
+	X509_digest(client.cert, EVP_sha256(), md, NULL);
+	for (size_t i = 0; i < sizeof(md); i++)
+		snprintf(hash + 2 * i, 3, "%02x", md[i]);
+	EVP_Digest(key, (size_t)n, md, NULL, EVP_sha256(), NULL);
+	EVP_EncodeBlock((unsigned char *)spki, md, sizeof(md));
+	OPENSSL_free(key);
+	client_ctx = client_context(&ca, &client);
+	with_hashes(NULL, hash, true);
+	with_hashes(spki, NULL, true);
+	with_hashes(spki, none, true);
+	with_hashes("AAAA", hash, true);
+	with_hashes("AAAA", none, false);
+	with_hashes(NULL, none, false);
+}
+
+/* ---- sessions ---- */
+
+static SSL_SESSION *session;
+
+static int keep(SSL *ssl, SSL_SESSION *s)
+{
+	(void)ssl;
+	SSL_SESSION_free(session);
+	session = s;
+	return 1;
+}
+
+/* Another connection with the session of the one before. */
+static bool resumes(const char *name)
+{
+	bool done;
+
+	connect_to(name);
+	SSL_set_session(peer, session);
+	cr_assert_eq(handshake(&done), 0);
+	cr_assert(done);
+	send_to_client("x");
+	return facts.resumed;
+}
+
+static void get_session(int version)
+{
+	struct tls_settings s = settings_make("s", server_pem, server_key, ca_pem);
+	const char *why;
+
+	serve(&s);
+	s.name = tls_text_of("another");
+	cr_assert_eq(tls_context_new(base, &s, &other, &why), 0);
+	client_ctx = client_context(&ca, &client);
+	SSL_CTX_set_max_proto_version(client_ctx, version);
+	SSL_CTX_set_session_cache_mode(client_ctx, SSL_SESS_CACHE_CLIENT);
+	SSL_CTX_sess_set_new_cb(client_ctx, keep);
+	want_good("a.test");
+	send_to_client("x"); /* the tickets come before it */
+	hang_up();
+	cr_assert_not_null(session);
+}
+
+static void sessions_are_one_server_s(int version)
+{
+	struct tls_settings s = settings_make("s", server_pem, server_key, ca_pem);
+	char *list = cert_list_pem(&ca, NULL);
+
+	get_session(version);
+	cr_expect(resumes("a.test"));
+	cr_expect_str_eq(facts.peer.subject, "CN=client\\, \\\"quoted\\\"",
+			 "who it is is known all the same");
+	hang_up();
+	cr_expect_not(resumes("other.test"), "another server asks for other things");
+	hang_up();
+	tls_context_unref(context);
+	s.crl = tls_text_of(list);
+	serve(&s);
+	cr_expect_not(resumes("a.test"), "what it was checked by has changed");
+	free(list);
+	SSL_SESSION_free(session);
+	session = NULL;
+}
+
+Test(proxy_tls_transport, sessions_are_one_server_s_with_tls_1_3)
+{
+	sessions_are_one_server_s(TLS1_3_VERSION);
+}
+
+Test(proxy_tls_transport, sessions_are_one_server_s_with_tls_1_2)
+{
+	sessions_are_one_server_s(TLS1_2_VERSION);
+}
+
+/* ---- bytes ---- */
+
+static unsigned char byte_at(size_t i)
+{
+	return (unsigned char)(i * 31 + i / 251);
+}
+
+/* Until the socket is full. How many went out. */
+static size_t send_bulk(const unsigned char *bytes, size_t at, size_t head)
+{
+	/* As a head and a body; the division moves. */
+	struct iovec parts[2] = { { (void *)(bytes + at), head < BULK - at ? head : BULK - at } };
+	ssize_t r;
+
+	parts[1].iov_base = (void *)(bytes + at + parts[0].iov_len);
+	parts[1].iov_len = BULK - at - parts[0].iov_len;
+	r = transport_send(&transport, parts, parts[1].iov_len ? 2 : 1);
+	cr_assert(r > 0 || r == -EAGAIN, "%zd", r);
+	return r > 0 ? (size_t)r : 0;
+}
+
+Test(proxy_tls_transport, what_the_socket_has_no_room_for_is_sent_later)
+{
+	struct tls_settings s = settings_make("s", server_pem, server_key, NULL);
+	unsigned char *bytes = malloc(BULK), *got = malloc(BULK);
+	size_t sent = 0, received = 0;
+
+	for (size_t i = 0; i < BULK; i++)
+		bytes[i] = byte_at(i);
+	serve(&s);
+	client_ctx = client_context(&ca, NULL);
+	want_good("a.test");
+	for (int i = 0; i < PATIENCE && received < BULK; i++) {
+		int n;
+
+		if (sent < BULK)
+			sent += send_bulk(bytes, sent, (size_t)(i * 977) % 40000 + 1);
+		n = SSL_read(peer, got + received, BULK - (int)received);
+		if (n > 0)
+			received += (size_t)n;
+	}
+	cr_assert_eq(sent, (size_t)BULK);
+	cr_assert_eq(received, (size_t)BULK);
+	cr_expect_arr_eq(got, bytes, BULK);
+	free(bytes);
+	free(got);
+}
+
+/* A record that waits for room holds more than is offered the next time. */
+Test(proxy_tls_transport, less_may_be_offered_than_before)
+{
+	static unsigned char block[64 * 1024];
+	struct tls_settings s = settings_make("s", server_pem, server_key, NULL);
+	struct iovec all = { block, sizeof(block) }, few = { block, 100 };
+	size_t sent = 0, received = 0;
+	ssize_t r;
+
+	serve(&s);
+	client_ctx = client_context(&ca, NULL);
+	want_good("a.test");
+	while ((r = transport_send(&transport, &all, 1)) > 0)
+		sent += (size_t)r;
+	cr_assert_eq(r, -EAGAIN);
+	for (int i = 0; i < PATIENCE && received < sent + few.iov_len; i++) {
+		int n = SSL_read(peer, block, sizeof(block));
+
+		if (n > 0)
+			received += (size_t)n;
+		r = transport_send(&transport, &few, 1);
+		cr_assert(r == -EAGAIN || r == (ssize_t)few.iov_len);
+		if (r > 0)
+			break;
+	}
+	cr_expect_eq(r, (ssize_t)few.iov_len);
+}
+
+Test(proxy_tls_transport, a_hello_byte_by_byte)
+{
+	struct tls_settings s = settings_make("s", server_pem, server_key, NULL);
+	unsigned char hello[4096];
+	int pair[2], n;
+
+	serve(&s);
+	client_ctx = client_context(&ca, NULL);
+	connect_to("a.test");
+	cr_assert_eq(socketpair(AF_UNIX, SOCK_STREAM | SOCK_NONBLOCK, 0, pair), 0);
+	SSL_set_fd(peer, pair[0]);
+	(void)SSL_do_handshake(peer);
+	n = (int)read(pair[1], hello, sizeof(hello));
+	cr_assert_gt(n, 100);
+	for (int i = 0; i < n; i++) {
+		cr_assert_eq(transport_tls_handshake(&transport), -EAGAIN, "after %d bytes", i);
+		cr_assert_eq(write(fds[1], hello + i, 1), 1);
+	}
+	cr_assert_eq(transport_tls_handshake(&transport), -EAGAIN);
+	cr_expect_gt(recv(fds[1], hello, sizeof(hello), 0), 300, "the server's turn");
+	close(pair[0]);
+	close(pair[1]);
+}
+
+Test(proxy_tls_transport, what_is_no_hello_is_refused)
+{
+	static const char bad[][64] = {
+		"GET / HTTP/1.1\r\nHost: h\r\n\r\n",
+		"\x16\x03\x01\x00\x05\x01\x00\x00\x01\x00",
+		"\x80\x2e\x01\x00\x02\x00\x15\x00\x00\x00\x10",
+	};
+	static const size_t lengths[] = { 26, 10, 48 };
+	struct tls_settings s = settings_make("s", server_pem, server_key, NULL);
+	char c[64];
+
+	serve(&s);
+	client_ctx = client_context(&ca, NULL);
+	for (size_t i = 0; i < sizeof(bad) / sizeof(*bad); i++) {
+		connect_to("a.test");
+		cr_assert_eq(write(fds[1], bad[i], lengths[i]), (ssize_t)lengths[i]);
+		cr_expect_lt(transport_tls_handshake(&transport), 0, "%zu", i);
+		cr_expect_neq(transport_tls_handshake(&transport), -EAGAIN, "%zu", i);
+		/* What still comes is thrown away. */
+		cr_assert_eq(write(fds[1], "more", 4), 4);
+		cr_expect_eq(transport_recv(&transport, c, sizeof(c)), -EAGAIN);
+		shutdown(fds[1], SHUT_WR);
+		cr_expect_eq(transport_recv(&transport, c, sizeof(c)), 0);
+		hang_up();
+	}
+}
+
+Test(proxy_tls_transport, what_makes_no_server_is_refused)
+{
+	struct tls_settings good = settings_make("s", server_pem, server_key, ca_pem), s;
+	char *other_key = cert_key_pem(&client);
+	const char *why;
+
+	s = good;
+	s.key = tls_text_of(other_key);
+	cr_expect_eq(tls_context_new(base, &s, &context, &why), -EINVAL);
+	cr_expect_str_eq(why, "the key");
+	s = good;
+	s.chain = tls_text_of("nothing");
+	cr_expect_eq(tls_context_new(base, &s, &context, &why), -EINVAL);
+	cr_expect_str_eq(why, "the certificate chain");
+	s = good;
+	s.ca = tls_text_of("");
+	cr_expect_eq(tls_context_new(base, &s, &context, &why), -EINVAL);
+	cr_expect_str_eq(why, "the certificates of the clients' authorities");
+	s = good;
+	s.crl = tls_text_of("nothing");
+	cr_expect_eq(tls_context_new(base, &s, &context, &why), -EINVAL);
+	cr_expect_str_eq(why, "the revocation lists");
+	s = good;
+	s.ciphers = tls_text_of("NONE-OF-THESE");
+	cr_expect_eq(tls_context_new(base, &s, &context, &why), -EINVAL);
+	cr_expect_str_eq(why, "the cipher suites");
+	cr_expect_null(context);
+	free(other_key);
+}

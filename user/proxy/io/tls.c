@@ -1,0 +1,192 @@
+// SPDX-License-Identifier: Apache-2.0
+
+#include <errno.h>
+#include <pthread.h>
+#include <stdlib.h>
+#include <string.h>
+#include <time.h>
+
+#include <openssl/core_names.h>
+#include <openssl/err.h>
+#include <openssl/evp.h>
+#include <openssl/rand.h>
+
+#include "lib/base/cleanup.h"
+#include "proxy/io/tls_priv.h"
+
+enum {
+	TICKET_NAME = 16,
+	TICKET_KEY = 32,
+	TICKET_KEYS = 2,	      /* the one in use, and the one before */
+	TICKET_SECONDS = 3600,	      /* until another one is made; sessions live as long */
+	CERTIFICATES_MAX = 32 * 1024, /* bytes of a client's chain */
+};
+
+/* X25519 first, as Envoy has it. */
+static const char groups[] = "X25519:P-256:P-384";
+
+struct ticket_key {
+	unsigned char name[TICKET_NAME], cipher[TICKET_KEY], mac[TICKET_KEY];
+	time_t made; /* CLOCK_MONOTONIC; 0: there is no key */
+};
+
+struct tls_base {
+	SSL_CTX *context;
+	pthread_mutex_t lock;
+	struct ticket_key keys[TICKET_KEYS]; /* under the lock; the first is in use */
+};
+
+DEFINE_CLEANUP(struct tls_base *, tls_base_free);
+
+/* ---- session tickets (RFC 5077) ---- */
+
+static time_t seconds(void)
+{
+	struct timespec t;
+
+	clock_gettime(CLOCK_MONOTONIC, &t);
+	return t.tv_sec + 1;
+}
+
+/* Under the lock. */
+static bool renew(struct tls_base *b)
+{
+	struct ticket_key fresh = { .made = seconds() };
+
+	if (b->keys[0].made && fresh.made - b->keys[0].made < TICKET_SECONDS)
+		return true;
+	if (RAND_bytes(fresh.name, sizeof(fresh.name)) != 1 ||
+	    RAND_priv_bytes(fresh.cipher, sizeof(fresh.cipher)) != 1 ||
+	    RAND_priv_bytes(fresh.mac, sizeof(fresh.mac)) != 1)
+		return false;
+	b->keys[1] = b->keys[0];
+	b->keys[0] = fresh;
+	OPENSSL_cleanse(&fresh, sizeof(fresh));
+	return true;
+}
+
+/* The place of the key that is to be used; -1: there is none. */
+static int find_key(struct tls_base *b, const unsigned char *name, bool encrypt,
+		    struct ticket_key *out)
+{
+	int at = -1;
+
+	pthread_mutex_lock(&b->lock);
+	if (encrypt)
+		at = renew(b) ? 0 : -1;
+	for (int i = 0; !encrypt && at < 0 && i < TICKET_KEYS; i++)
+		if (b->keys[i].made && !memcmp(b->keys[i].name, name, TICKET_NAME))
+			at = i;
+	if (at >= 0)
+		*out = b->keys[at];
+	pthread_mutex_unlock(&b->lock);
+	return at;
+}
+
+static bool begin_mac(EVP_MAC_CTX *mac, struct ticket_key *k)
+{
+	OSSL_PARAM params[] = {
+		OSSL_PARAM_construct_octet_string(OSSL_MAC_PARAM_KEY, k->mac, sizeof(k->mac)),
+		OSSL_PARAM_construct_utf8_string(OSSL_MAC_PARAM_DIGEST, (char *)"SHA256", 0),
+		OSSL_PARAM_construct_end(),
+	};
+
+	return EVP_MAC_CTX_set_params(mac, params) == 1;
+}
+
+static bool begin_cipher(EVP_CIPHER_CTX *cipher, const struct ticket_key *k, unsigned char *iv,
+			 bool encrypt)
+{
+	if (encrypt && RAND_bytes(iv, EVP_CIPHER_get_iv_length(EVP_aes_256_cbc())) != 1)
+		return false;
+	return EVP_CipherInit_ex(cipher, EVP_aes_256_cbc(), NULL, k->cipher, iv, encrypt) == 1;
+}
+
+/* As SSL_CTX_set_tlsext_ticket_key_evp_cb() has it: -1: error; 0: no ticket, a full handshake; 1;
+ * 2: the ticket is good, and the client is to get another one. */
+static int ticket_key(SSL *ssl, unsigned char *name, unsigned char *iv, EVP_CIPHER_CTX *cipher,
+		      EVP_MAC_CTX *mac, int encrypt)
+{
+	struct tls_base *b = SSL_CTX_get_app_data(SSL_get_SSL_CTX(ssl));
+	struct ticket_key k;
+	int at = find_key(b, name, encrypt, &k);
+	bool good;
+
+	if (at < 0)
+		return 0;
+	if (encrypt)
+		memcpy(name, k.name, TICKET_NAME);
+	good = begin_cipher(cipher, &k, iv, encrypt) && begin_mac(mac, &k);
+	OPENSSL_cleanse(&k, sizeof(k));
+	if (!good)
+		return -1;
+	return at ? 2 : 1;
+}
+
+/* ---- the context ---- */
+
+/* The name is the ClientHello's (transport_tls.c), which has looked at it by now. */
+static int take_name(SSL *ssl, int *alert, void *arg)
+{
+	(void)ssl;
+	(void)alert;
+	(void)arg;
+	return SSL_TLSEXT_ERR_OK;
+}
+
+static void set_up(struct tls_base *b)
+{
+	SSL_CTX *c = b->context;
+
+	SSL_CTX_set_app_data(c, b);
+	/* A truncated message is known by its framing. */
+	SSL_CTX_set_options(c, SSL_OP_NO_COMPRESSION | SSL_OP_NO_RENEGOTIATION |
+				       SSL_OP_CIPHER_SERVER_PREFERENCE | SSL_OP_PRIORITIZE_CHACHA |
+				       SSL_OP_IGNORE_UNEXPECTED_EOF);
+	/* Its CAs are the clients', not what its own chain is to be made up from. */
+	SSL_CTX_set_mode(c, SSL_MODE_ENABLE_PARTIAL_WRITE | SSL_MODE_ACCEPT_MOVING_WRITE_BUFFER |
+				    SSL_MODE_RELEASE_BUFFERS | SSL_MODE_NO_AUTO_CHAIN);
+	SSL_CTX_set_read_ahead(c, 1);
+	SSL_CTX_set_session_cache_mode(c, SSL_SESS_CACHE_OFF);
+	SSL_CTX_set_timeout(c, TICKET_SECONDS);
+	SSL_CTX_set_max_cert_list(c, CERTIFICATES_MAX);
+	SSL_CTX_set_tlsext_ticket_key_evp_cb(c, ticket_key);
+	SSL_CTX_set_client_hello_cb(c, tls_hello, NULL);
+	SSL_CTX_set_tlsext_servername_callback(c, take_name);
+}
+
+int tls_base_new(struct tls_base **out)
+{
+	_cleanup_(tls_base_freep) struct tls_base *b = NULL;
+
+	/* There is no such file in a sandbox, and it is not this program's to obey. */
+	if (OPENSSL_init_ssl(OPENSSL_INIT_NO_LOAD_CONFIG, NULL) != 1)
+		return -ENOMEM;
+	b = calloc(1, sizeof(*b));
+	if (!b)
+		return -ENOMEM;
+	pthread_mutex_init(&b->lock, NULL);
+	b->context = SSL_CTX_new(TLS_server_method());
+	if (!b->context || SSL_CTX_set1_groups_list(b->context, groups) != 1) {
+		ERR_clear_error();
+		return -ENOMEM;
+	}
+	set_up(b);
+	*out = TAKE_PTR(b);
+	return 0;
+}
+
+void tls_base_free(struct tls_base *b)
+{
+	if (!b)
+		return;
+	SSL_CTX_free(b->context);
+	pthread_mutex_destroy(&b->lock);
+	OPENSSL_cleanse(b->keys, sizeof(b->keys));
+	free(b);
+}
+
+SSL_CTX *tls_base_context(const struct tls_base *b)
+{
+	return b->context;
+}

@@ -1,0 +1,409 @@
+// SPDX-License-Identifier: Apache-2.0
+#include "proxy/io/transport_tls.h"
+
+#include <ctype.h>
+#include <errno.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include <openssl/err.h>
+#include <openssl/tls1.h>
+
+#include "lib/base/cleanup.h"
+#include "proxy/io/tls_priv.h"
+
+enum {
+	RECORD_MAX = 16 * 1024, /* bytes that one record carries */
+};
+
+struct tls {
+	SSL *ssl;
+	struct transport *transport;
+	struct tls_context *context; /* NULL: no ClientHello has come yet */
+	tls_chooser choose;
+	void *arg;
+	void (*ready)(struct loop_io *io, unsigned events); /* the owner's */
+	struct tls_facts *facts;			    /* the owner's */
+	/* Bytes at the beginning of what is sent next that are in a record already, for which the
+	 * socket has had no room; that such a record has taken out. */
+	size_t begun, ahead;
+	int error;	 /* why the handshake has failed: -errno; 0: it has not */
+	bool empty;	 /* the kernel has no more for this call */
+	bool ended;	 /* the peer sends no more */
+	bool touched;	 /* bytes have come */
+	bool wants_room; /* to go on receiving, the socket needs room to send */
+};
+
+static void tls_free(struct tls *s)
+{
+	SSL_free(s->ssl);
+	tls_context_unref(s->context);
+	free(s);
+}
+
+DEFINE_CLEANUP(struct tls *, tls_free);
+
+static struct tls *of(const struct transport *t)
+{
+	return t->state;
+}
+
+/* ---- the socket, as OpenSSL sees it ---- */
+
+static int socket_read(BIO *b, char *to, int n)
+{
+	struct tls *s = BIO_get_data(b);
+	ssize_t r = -1;
+
+	BIO_clear_retry_flags(b);
+	if (!s->empty) {
+		do
+			r = recv(s->transport->io.fd, to, (size_t)n, MSG_DONTWAIT);
+		while (r < 0 && errno == EINTR);
+		if (r < 0 && errno != EAGAIN)
+			return -1;
+	}
+	if (r < 0) {
+		BIO_set_retry_read(b);
+		return -1;
+	}
+	/* Less than asked for: to ask again would cost a system call that says so. */
+	s->empty = r < n;
+	s->ended = !r;
+	s->touched |= r > 0;
+	return (int)r;
+}
+
+static int socket_write(BIO *b, const char *bytes, int n)
+{
+	const struct tls *s = BIO_get_data(b);
+	ssize_t r;
+
+	BIO_clear_retry_flags(b);
+	do
+		r = send(s->transport->io.fd, bytes, (size_t)n, MSG_NOSIGNAL | MSG_DONTWAIT);
+	while (r < 0 && errno == EINTR);
+	if (r < 0 && errno == EAGAIN)
+		BIO_set_retry_write(b);
+	return (int)r;
+}
+
+static long socket_control(BIO *b, int what, long n, void *p)
+{
+	const struct tls *s = BIO_get_data(b);
+
+	(void)n;
+	(void)p;
+	if (what == BIO_CTRL_EOF)
+		return s->ended;
+	return what == BIO_CTRL_FLUSH;
+}
+
+static int socket_create(BIO *b)
+{
+	BIO_set_init(b, 1);
+	return 1;
+}
+
+/* Made once for the process; OpenSSL has no other way to keep it. */
+static BIO_METHOD *socket_method(void)
+{
+	static BIO_METHOD *method;
+	BIO_METHOD *m = __atomic_load_n(&method, __ATOMIC_ACQUIRE), *none = NULL;
+
+	if (m)
+		return m;
+	m = BIO_meth_new(BIO_TYPE_SOURCE_SINK | BIO_get_new_index(), "socket");
+	if (!m || !BIO_meth_set_read(m, socket_read) || !BIO_meth_set_write(m, socket_write) ||
+	    !BIO_meth_set_ctrl(m, socket_control) || !BIO_meth_set_create(m, socket_create) ||
+	    !__atomic_compare_exchange_n(&method, &none, m, false, __ATOMIC_ACQ_REL,
+					 __ATOMIC_ACQUIRE)) {
+		BIO_meth_free(m);
+		return none;
+	}
+	return m;
+}
+
+/* ---- the ClientHello ---- */
+
+/* RFC 6066 3: a list of one name, of a host. -EBADMSG. */
+static int read_name(const unsigned char *at, size_t n, char out[TLS_NAME_MAX + 1], size_t *len)
+{
+	enum { HEAD = 5, HOST_NAME = 0 };
+
+	if (n <= HEAD || n > HEAD + TLS_NAME_MAX || ((size_t)at[0] << 8 | at[1]) != n - 2 ||
+	    at[2] != HOST_NAME || ((size_t)at[3] << 8 | at[4]) != n - HEAD)
+		return -EBADMSG;
+	*len = n - HEAD;
+	for (size_t i = 0; i < *len; i++) {
+		if (at[HEAD + i] <= ' ' || at[HEAD + i] >= 0x7f)
+			return -EBADMSG;
+		out[i] = (char)tolower(at[HEAD + i]);
+	}
+	if (*len > 1 && out[*len - 1] == '.')
+		--*len;
+	out[*len] = 0;
+	return 0;
+}
+
+static int hello_name(SSL *ssl, char out[TLS_NAME_MAX + 1], size_t *len)
+{
+	const unsigned char *at;
+	size_t n;
+
+	*len = 0;
+	*out = 0;
+	if (SSL_client_hello_get0_ext(ssl, TLSEXT_TYPE_server_name, &at, &n) != 1)
+		return 0;
+	return read_name(at, n, out, len);
+}
+
+static int choose(struct tls *s, SSL *ssl)
+{
+	int r = s->choose(s->arg, s->facts->name, s->facts->name_len, &s->context);
+
+	return r ? r : tls_context_use(s->context, ssl);
+}
+
+int tls_hello(SSL *ssl, int *alert, void *arg)
+{
+	struct tls *s = SSL_get_app_data(ssl);
+
+	(void)arg;
+	/* The second one, after a HelloRetryRequest, changes nothing. */
+	if (s->context)
+		return SSL_CLIENT_HELLO_SUCCESS;
+	s->error = hello_name(ssl, s->facts->name, &s->facts->name_len);
+	if (!s->error)
+		s->error = choose(s, ssl);
+	if (!s->error)
+		return SSL_CLIENT_HELLO_SUCCESS;
+	*alert = s->error == -ENOENT	? SSL_AD_UNRECOGNIZED_NAME
+		 : s->error == -EBADMSG ? SSL_AD_ILLEGAL_PARAMETER
+					: SSL_AD_INTERNAL_ERROR;
+	return SSL_CLIENT_HELLO_ERROR;
+}
+
+/* ---- the transport ---- */
+
+/* What OpenSSL's call has come to: 0: the end; -EAGAIN; -errno: of no use any more. */
+static int outcome(struct tls *s, int r)
+{
+	int error = SSL_get_error(s->ssl, r);
+
+	ERR_clear_error();
+	switch (error) {
+	case SSL_ERROR_WANT_WRITE:
+		s->wants_room = true;
+		return -EAGAIN;
+	case SSL_ERROR_WANT_READ:
+		return -EAGAIN;
+	case SSL_ERROR_ZERO_RETURN:
+		return 0;
+	case SSL_ERROR_SYSCALL:
+		return -ECONNRESET;
+	default:
+		return -EPROTO;
+	}
+}
+
+/* Closing with bytes unread would send a RST, and that could overtake the alert. */
+static ssize_t throw_away(const struct transport *t)
+{
+	char bytes[4096];
+	ssize_t r;
+
+	do
+		r = recv(t->io.fd, bytes, sizeof(bytes), MSG_DONTWAIT);
+	while (r > 0 || (r < 0 && errno == EINTR));
+	return r < 0 ? -errno : 0;
+}
+
+static ssize_t tls_recv(struct transport *t, void *to, size_t n)
+{
+	struct tls *s = of(t);
+	size_t sum = 0, got;
+	int r = 1;
+
+	if (s->error)
+		return throw_away(t);
+	s->empty = s->wants_room = false;
+	while (sum < n && (r = SSL_read_ex(s->ssl, (char *)to + sum, n - sum, &got)) > 0)
+		sum += got;
+	if (r <= 0)
+		r = outcome(s, r);
+	return sum ? (ssize_t)sum : r;
+}
+
+/* As much as a record carries of what is behind the first `skip` bytes of the parts: where it is,
+ * if it is in one of them, else a copy in `room`. */
+static const char *next_bytes(const struct iovec *parts, size_t count, size_t skip,
+			      char room[RECORD_MAX], size_t *n)
+{
+	size_t left, take;
+
+	for (; count && skip >= parts->iov_len; count--)
+		skip -= parts++->iov_len;
+	*n = 0;
+	if (!count)
+		return NULL;
+	left = parts->iov_len - skip;
+	if (count == 1 || left >= RECORD_MAX) {
+		*n = left < RECORD_MAX ? left : RECORD_MAX;
+		return (const char *)parts->iov_base + skip;
+	}
+	for (; count && *n < RECORD_MAX; count--, parts++, skip = 0) {
+		take = parts->iov_len - skip;
+		if (take > RECORD_MAX - *n)
+			take = RECORD_MAX - *n;
+		memcpy(room + *n, (const char *)parts->iov_base + skip, take);
+		*n += take;
+	}
+	return room;
+}
+
+/* The record that waits for room goes out, or -errno. What is in it OpenSSL does not look at again:
+ * it must only be as long. */
+static int flush_record(struct tls *s)
+{
+	static const char any[RECORD_MAX];
+	size_t sent;
+	int r = s->begun ? SSL_write_ex(s->ssl, any, s->begun, &sent) : 1;
+
+	if (r <= 0)
+		return outcome(s, r);
+	s->ahead += s->begun;
+	s->begun = 0;
+	return 0;
+}
+
+static ssize_t tls_send(struct transport *t, const struct iovec *parts, size_t count)
+{
+	struct tls *s = of(t);
+	char room[RECORD_MAX];
+	size_t sum = 0, total = 0, sent, n;
+	const char *at;
+	int r = flush_record(s);
+
+	if (r)
+		return r;
+	for (size_t i = 0; i < count; i++)
+		total += parts[i].iov_len;
+	sum = s->ahead < total ? s->ahead : total;
+	s->ahead -= sum;
+	while (!r && (at = next_bytes(parts, count, sum, room, &n))) {
+		r = SSL_write_ex(s->ssl, at, n, &sent);
+		if (r <= 0) {
+			r = outcome(s, r);
+			s->begun = r == -EAGAIN ? n : 0;
+			break;
+		}
+		sum += sent;
+		r = 0;
+	}
+	return sum ? (ssize_t)sum : r;
+}
+
+static void tls_shut(struct transport *t)
+{
+	struct tls *s = of(t);
+
+	if (!s->error && !s->begun && SSL_is_init_finished(s->ssl))
+		(void)SSL_shutdown(s->ssl);
+	ERR_clear_error();
+	shutdown(t->io.fd, SHUT_WR);
+}
+
+static void tls_close(struct transport *t)
+{
+	tls_free(of(t));
+	t->state = NULL;
+	t->ops = NULL;
+}
+
+static const struct transport_ops ops = { tls_recv, tls_send, tls_shut, tls_close };
+
+/* What receiving waits for may be room. */
+static void socket_ready(struct loop_io *io, unsigned events)
+{
+	const struct tls *s = of((struct transport *)io);
+
+	if (s->wants_room && (events & LOOP_WRITE))
+		events |= LOOP_READ;
+	s->ready(io, events);
+}
+
+static int begin(struct tls *s, const struct tls_base *b)
+{
+	BIO_METHOD *method = socket_method();
+	BIO *bio = method ? BIO_new(method) : NULL;
+
+	if (!bio)
+		return -ENOMEM;
+	BIO_set_data(bio, s);
+	s->ssl = SSL_new(tls_base_context(b));
+	if (!s->ssl) {
+		BIO_free(bio);
+		return -ENOMEM;
+	}
+	SSL_set_bio(s->ssl, bio, bio);
+	SSL_set_app_data(s->ssl, s);
+	SSL_set_accept_state(s->ssl);
+	return 0;
+}
+
+int transport_tls_open(struct transport *t, const struct tls_base *b, tls_chooser chooser,
+		       void *arg, struct tls_facts *facts)
+{
+	_cleanup_(tls_freep) struct tls *s = calloc(1, sizeof(*s));
+
+	if (!s || begin(s, b)) {
+		ERR_clear_error();
+		return -ENOMEM;
+	}
+	s->transport = t;
+	s->choose = chooser;
+	s->arg = arg;
+	s->ready = t->io.ready;
+	s->facts = facts;
+	t->io.ready = socket_ready;
+	t->ops = &ops;
+	t->state = TAKE_PTR(s);
+	return 0;
+}
+
+static int handshake_done(struct tls *s)
+{
+	s->facts->version = SSL_get_version(s->ssl);
+	s->facts->cipher = SSL_get_cipher_name(s->ssl);
+	s->facts->resumed = SSL_session_reused(s->ssl);
+	return tls_peer_read(s->ssl, &s->facts->peer);
+}
+
+int transport_tls_handshake(struct transport *t)
+{
+	struct tls *s = of(t);
+	int r;
+
+	if (s->error)
+		return s->error;
+	s->empty = s->wants_room = false;
+	r = SSL_do_handshake(s->ssl);
+	if (r == 1) {
+		r = handshake_done(s);
+	} else {
+		int error = outcome(s, r);
+
+		if (error == -EAGAIN)
+			return error;
+		/* What the ClientHello came to says more. */
+		r = s->error ? s->error : error ? error : -ECONNRESET;
+	}
+	s->error = r;
+	return r;
+}
+
+bool transport_tls_is_fresh(const struct transport *t)
+{
+	return !of(t)->touched;
+}

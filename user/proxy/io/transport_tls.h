@@ -1,0 +1,41 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#ifndef WEFT_PROXY_IO_TRANSPORT_TLS_H
+#define WEFT_PROXY_IO_TRANSPORT_TLS_H
+/*
+ * A transport that speaks TLS, as the server. It begins with a handshake, whose ClientHello is
+ * asked which server is called; before transport_tls_handshake() has returned 0 nothing may be
+ * received or sent.
+ */
+#include "proxy/io/tls.h"
+#include "proxy/io/transport.h"
+
+enum { TLS_NAME_MAX = 255 };
+
+/*
+ * Chooses the server for the name (SNI) of a ClientHello, `n` bytes in lower case without a dot at
+ * the end; 0: the client has said none. 0 and a reference in *out; -ENOENT: there is no such
+ * server; another -errno: it can't be spoken to.
+ */
+typedef int (*tls_chooser)(void *arg, const char *name, size_t n, struct tls_context **out);
+
+/* What the handshake finds. */
+struct tls_facts {
+	char name[TLS_NAME_MAX + 1]; /* that the client asks for; "": none */
+	size_t name_len;
+	const char *version, *cipher; /* "TLSv1.3", "TLS_AES_128_GCM_SHA256" */
+	bool resumed;
+	struct tls_peer peer; /* for the owner to free */
+};
+
+/* Makes an open TCP transport one of TLS. `b` is borrowed, and so are `facts`, zeroed, until the
+ * handshake is done or the transport closed. 0, or -ENOMEM: it is as it was. */
+int transport_tls_open(struct transport *t, const struct tls_base *b, tls_chooser choose, void *arg,
+		       struct tls_facts *facts);
+/* Goes on with the handshake. 0: it is done; -EAGAIN: when there is more to read, or room; -ENOENT:
+ * no server has the name; another -errno: it has failed, and the client has been told why. After a
+ * failure transport_recv() throws away what still comes. */
+int transport_tls_handshake(struct transport *t);
+/* Nothing has come from the client: another process may serve it as well. */
+bool transport_tls_is_fresh(const struct transport *t);
+
+#endif

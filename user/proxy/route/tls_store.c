@@ -1,0 +1,379 @@
+// SPDX-License-Identifier: Apache-2.0
+#include "proxy/route/tls_store.h"
+
+#include <errno.h>
+#include <pthread.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/mman.h>
+#include <sys/stat.h>
+
+#include <openssl/evp.h>
+
+#include "lib/base/bytemap.h"
+#include "lib/base/cleanup.h"
+#include "lib/base/log.h"
+#include "lib/route/route.h"
+#include "lib/wire/credentials.h"
+
+enum {
+	BUCKETS = 256,
+	SERVERS_MAX = 8192, /* beyond that, those that were made are forgotten */
+	DIGEST = 32,
+};
+
+/* A server that has been made, or why not. */
+struct made {
+	struct made *next;
+	uint64_t round;		     /* of the credentials that it was last compared with */
+	struct tls_context *context; /* NULL: `error` */
+	int error;
+	unsigned char pem[DIGEST]; /* what it was made of */
+	size_t len;
+	char key[]; /* all that the snapshot says of it */
+};
+
+struct tls_store {
+	pthread_mutex_t lock;
+	/* Under the lock. */
+	struct tls_base *base; /* NULL: TLS was never spoken */
+	void *bytes;	       /* the file, mapped; or NULL */
+	size_t size;
+	struct credentials *credentials; /* or NULL */
+	uint64_t round;			 /* grows with every file */
+	struct made *made[BUCKETS];
+	size_t count;
+};
+
+struct tls_store *tls_store_new(void)
+{
+	struct tls_store *s = calloc(1, sizeof(*s));
+
+	if (s)
+		pthread_mutex_init(&s->lock, NULL);
+	return s;
+}
+
+/* ---- the credentials ---- */
+
+static void free_file(void *bytes, size_t size)
+{
+	if (bytes)
+		munmap(bytes, size);
+}
+
+static void free_made(struct made *m)
+{
+	tls_context_unref(m->context);
+	free(m);
+}
+
+/* Under the lock: forgets servers that nobody has called since round `since`. */
+static void forget_before(struct tls_store *s, uint64_t since)
+{
+	for (size_t i = 0; i < BUCKETS; i++)
+		for (struct made **at = &s->made[i]; *at;) {
+			struct made *m = *at;
+
+			if (m->round >= since) {
+				at = &m->next;
+				continue;
+			}
+			*at = m->next;
+			free_made(m);
+			s->count--;
+		}
+}
+
+void tls_store_free(struct tls_store *s)
+{
+	if (!s)
+		return;
+	forget_before(s, UINT64_MAX);
+	credentials_close(s->credentials);
+	free_file(s->bytes, s->size);
+	tls_base_free(s->base);
+	pthread_mutex_destroy(&s->lock);
+	free(s);
+}
+
+static int map(int fd, void **bytes, size_t *size)
+{
+	struct stat st;
+
+	if (fstat(fd, &st))
+		return -errno;
+	if (st.st_size <= 0)
+		return -EBADMSG;
+	*size = (size_t)st.st_size;
+	*bytes = mmap(NULL, *size, PROT_READ, MAP_PRIVATE, fd, 0);
+	if (*bytes != MAP_FAILED)
+		return 0;
+	*bytes = NULL;
+	return -errno;
+}
+
+int tls_store_set(struct tls_store *s, int fd)
+{
+	struct credentials *c = NULL, *old;
+	void *bytes = NULL, *old_bytes;
+	size_t size = 0, old_size;
+	int r = map(fd, &bytes, &size);
+
+	if (!r)
+		r = credentials_open(bytes, size, &c);
+	if (r) {
+		free_file(bytes, size);
+		return r;
+	}
+	pthread_mutex_lock(&s->lock);
+	old = s->credentials;
+	old_bytes = s->bytes;
+	old_size = s->size;
+	s->credentials = c;
+	s->bytes = bytes;
+	s->size = size;
+	forget_before(s, s->round++);
+	pthread_mutex_unlock(&s->lock);
+	credentials_close(old);
+	free_file(old_bytes, old_size);
+	return 0;
+}
+
+/* ---- a server ---- */
+
+static struct tls_text text(const struct http_snapshot *s, struct hs_str str)
+{
+	return (struct tls_text){ hs_text(s, str), str.len };
+}
+
+static struct tls_text pem(struct credential_text t)
+{
+	return (struct tls_text){ t.at, t.len };
+}
+
+/* Lists of the snapshot, for as long as a server is made. */
+struct lists {
+	struct tls_text *items;
+	size_t count;
+};
+
+static struct tls_texts put_list(struct lists *l, const struct http_snapshot *s,
+				 struct hs_range range)
+{
+	struct tls_texts out = { l->items + l->count, range.count };
+
+	for (uint32_t i = 0; i < range.count; i++)
+		l->items[l->count++] = text(s, hs_text_row(s, range.first + i)->text);
+	return out;
+}
+
+static int settings_of(const struct http_snapshot *s, const struct hs_server *server,
+		       const struct credential *c, struct tls_settings *out, struct lists *l)
+{
+	l->items = calloc((size_t)server->alt_names.count + server->spkis.count +
+				  server->hashes.count + 1,
+			  sizeof(*l->items));
+	if (!l->items)
+		return -ENOMEM;
+	*out = (struct tls_settings){
+		.name = text(s, server->name),
+		.chain = pem(c->chain),
+		.key = pem(c->key),
+		.ca = pem(c->ca),
+		.crl = pem(c->crl),
+		.mode = (enum tls_mode)server->mode,
+		.min_version = (uint16_t)server->min_version,
+		.max_version = (uint16_t)server->max_version,
+		.ciphers = text(s, server->ciphers),
+		.alt_names = put_list(l, s, server->alt_names),
+		.spkis = put_list(l, s, server->spkis),
+		.hashes = put_list(l, s, server->hashes),
+	};
+	return 0;
+}
+
+_Static_assert((int)HS_TLS_SIMPLE == (int)TLS_SIMPLE && (int)HS_TLS_MUTUAL == (int)TLS_MUTUAL &&
+		       (int)HS_TLS_OPTIONAL_MUTUAL == (int)TLS_OPTIONAL_MUTUAL,
+	       "a mode of the snapshot is one of tls.h");
+
+/* Under the lock, as all below. */
+static int base(struct tls_store *s)
+{
+	return s->base ? 0 : tls_base_new(&s->base);
+}
+
+static int make(struct tls_store *s, const struct http_snapshot *snapshot,
+		const struct hs_server *server, const struct credential *c,
+		struct tls_context **out)
+{
+	struct tls_settings settings;
+	struct lists lists = { 0 };
+	const char *why = "";
+	int r = settings_of(snapshot, server, c, &settings, &lists);
+
+	if (!r)
+		r = base(s);
+	if (!r)
+		r = tls_context_new(s->base, &settings, out, &why);
+	if (r == -EINVAL)
+		log_err(0, "%s: its TLS handshakes fail: %s of %s", hs_text(snapshot, server->name),
+			why, hs_text(snapshot, server->credential));
+	free(lists.items);
+	return r;
+}
+
+static bool digest_part(EVP_MD_CTX *md, struct credential_text t)
+{
+	uint64_t n = t.len;
+
+	return EVP_DigestUpdate(md, &n, sizeof(n)) == 1 &&
+	       (!t.len || EVP_DigestUpdate(md, t.at, t.len) == 1);
+}
+
+static bool digest(const struct credential *c, unsigned char out[DIGEST])
+{
+	EVP_MD_CTX *md = EVP_MD_CTX_new();
+	bool good = md && EVP_DigestInit_ex(md, EVP_sha256(), NULL) == 1 &&
+		    digest_part(md, c->chain) && digest_part(md, c->key) &&
+		    digest_part(md, c->ca) && digest_part(md, c->crl) &&
+		    EVP_DigestFinal_ex(md, out, NULL) == 1;
+
+	EVP_MD_CTX_free(md);
+	return good;
+}
+
+/* Compares what the server was made of with what there is now; makes it again if that differs. */
+static int renew(struct tls_store *s, struct made *m, const struct http_snapshot *snapshot,
+		 const struct hs_server *server)
+{
+	const char *name = hs_text(snapshot, server->credential);
+	const struct credential *c =
+		s->credentials ? credentials_find(s->credentials, name, server->credential.len)
+			       : NULL;
+	struct tls_context *context = NULL;
+	unsigned char now[DIGEST] = { 0 };
+	int r;
+
+	if (c && !digest(c, now))
+		return -ENOMEM;
+	if (c && m->context && !memcmp(now, m->pem, sizeof(now))) {
+		m->round = s->round;
+		return 0;
+	}
+	if (!c)
+		log_err(0, "%s: its TLS handshakes fail: there is no %s",
+			hs_text(snapshot, server->name), name);
+	r = c ? make(s, snapshot, server, c, &context) : -ENOKEY;
+	if (r == -ENOMEM)
+		return r;
+	tls_context_unref(m->context);
+	m->context = context;
+	m->error = r;
+	m->round = s->round;
+	memcpy(m->pem, now, sizeof(now));
+	return r;
+}
+
+/* ---- those that have been made ---- */
+
+static char *put(char *at, const void *bytes, size_t n)
+{
+	return n ? mempcpy(at, bytes, n) : at;
+}
+
+/* Each with its length, so that no two servers have the same key. */
+static char *put_text(char *at, const struct http_snapshot *s, struct hs_str str)
+{
+	return put(put(at, &str.len, sizeof(str.len)), hs_text(s, str), str.len);
+}
+
+static size_t list_size(const struct http_snapshot *s, struct hs_range range)
+{
+	size_t n = sizeof(uint32_t);
+
+	for (uint32_t i = 0; i < range.count; i++)
+		n += sizeof(uint32_t) + hs_text_row(s, range.first + i)->text.len;
+	return n;
+}
+
+static char *put_texts(char *at, const struct http_snapshot *s, struct hs_range range)
+{
+	at = put(at, &range.count, sizeof(range.count));
+	for (uint32_t i = 0; i < range.count; i++)
+		at = put_text(at, s, hs_text_row(s, range.first + i)->text);
+	return at;
+}
+
+/* A new one, with its key. NULL: no memory. */
+static struct made *made_new(const struct http_snapshot *s, const struct hs_server *server)
+{
+	const uint32_t numbers[] = { server->mode, server->min_version, server->max_version };
+	size_t n = sizeof(numbers) + 3 * sizeof(uint32_t) + server->name.len +
+		   server->credential.len + server->ciphers.len + list_size(s, server->alt_names) +
+		   list_size(s, server->spkis) + list_size(s, server->hashes);
+	struct made *m = calloc(1, sizeof(*m) + n);
+	char *at;
+
+	if (!m)
+		return NULL;
+	m->len = n;
+	at = put(m->key, numbers, sizeof(numbers));
+	at = put_text(at, s, server->name);
+	at = put_text(at, s, server->credential);
+	at = put_text(at, s, server->ciphers);
+	at = put_texts(at, s, server->alt_names);
+	at = put_texts(at, s, server->spkis);
+	put_texts(at, s, server->hashes);
+	return m;
+}
+
+/* The one with the key of `like`, which is freed or becomes it. */
+static struct made *find(struct tls_store *s, struct made *like)
+{
+	struct made **bucket = &s->made[bytes_hash(like->key, like->len) % BUCKETS];
+
+	for (struct made *m = *bucket; m; m = m->next)
+		if (m->len == like->len && !memcmp(m->key, like->key, m->len)) {
+			free(like);
+			return m;
+		}
+	if (s->count == SERVERS_MAX)
+		forget_before(s, UINT64_MAX);
+	like->next = *bucket;
+	*bucket = like;
+	s->count++;
+	return like;
+}
+
+int tls_store_server(struct tls_store *s, const struct http_snapshot *snapshot,
+		     const struct hs_server *server, struct tls_context **out)
+{
+	struct made *m = made_new(snapshot, server);
+	int r = 0;
+
+	if (!m)
+		return -ENOMEM;
+	pthread_mutex_lock(&s->lock);
+	m = find(s, m);
+	/* A new one has neither. */
+	if (m->round != s->round || (!m->context && !m->error))
+		r = renew(s, m, snapshot, server);
+	else
+		r = m->error;
+	if (!r)
+		*out = tls_context_ref(m->context);
+	pthread_mutex_unlock(&s->lock);
+	return r;
+}
+
+int tls_store_base(struct tls_store *s, const struct tls_base **out)
+{
+	int r;
+
+	pthread_mutex_lock(&s->lock);
+	r = base(s);
+	*out = s->base;
+	pthread_mutex_unlock(&s->lock);
+	return r;
+}

@@ -1,0 +1,27 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#ifndef WEFT_PROXY_ROUTE_TLS_STORE_H
+#define WEFT_PROXY_ROUTE_TLS_STORE_H
+/*
+ * Certificates and keys (lib/wire/credentials.h), and the servers that have been made of them, for
+ * all workers. A server is made when its first client comes, and again when what it was made of has
+ * changed: connections go on with what they have.
+ */
+#include "lib/route/snapshot.h"
+#include "proxy/io/tls.h"
+
+struct tls_store;
+
+struct tls_store *tls_store_new(void);	  /* NULL: no memory */
+void tls_store_free(struct tls_store *s); /* accepts NULL */
+
+/* From now on handshakes use the credentials in the file, which stays the caller's. From any
+ * thread. 0, or -errno: nothing has changed. */
+int tls_store_set(struct tls_store *s, int fd);
+/* What all connections begin with. From any thread. 0 or -ENOMEM. */
+int tls_store_base(struct tls_store *s, const struct tls_base **out);
+/* A reference of the server of the snapshot. From any thread. 0; -ENOKEY: its credential is not
+ * known, -EINVAL: it is of no use, which is logged once; -ENOMEM. */
+int tls_store_server(struct tls_store *s, const struct http_snapshot *snapshot,
+		     const struct hs_server *server, struct tls_context **out);
+
+#endif
