@@ -97,6 +97,13 @@ struct env_result {
 /* Runs from_pod, to_pod, ... on the packet as if it came in, or was about to leave, by its
  * interface. */
 struct env_result env_run(struct env *e, const char *program, const struct env_packet *in);
+/*
+ * Runs the XDP program on a frame that has come in by NIC_IF: its verdict (enum xdp_action).
+ * `frame` has room for FRAME_MAX bytes, and is then as the program has left it.
+ */
+int env_run_xdp(struct env *e, __u8 *frame, size_t *size);
+/* What it has counted so far. */
+struct xdp_stat env_forwarded(struct env *e);
 /* Runs explain. */
 struct verdict env_explain(struct env *e, const struct question *q);
 /* Runs the sweep once. */
