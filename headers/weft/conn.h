@@ -13,7 +13,7 @@
  * and these entries:
  *   forward     A, ingress           -> B            state, reservation, what the client has sent
  *   reply       B reversed, egress   -> A reversed   what the endpoint has sent
- *   translate   B, egress            -> C            only with a C; nothing is kept in these two
+ *   translate   B, egress            -> C            only with a C; kept in these two: endpoint_ifindex
  *               C reversed, ingress  -> B reversed
  *
  * A pod that reaches itself (CONN_HAIRPIN) would not believe a packet from its own address, and a packet for its own
