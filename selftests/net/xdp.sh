@@ -7,30 +7,6 @@
 
 lb() { if [ "$1" = 4 ]; then echo "192.0.2.$2"; else echo "2001:db8::$2"; fi; }
 
-# ethtool_set NAMESPACE DEVICE COMMAND VALUE: of the kernel's ethtool.h
-ethtool_set() {
-	in_ns "$1" /usr/bin/python3 -c 'import ctypes, fcntl, socket, struct, sys
-value = ctypes.create_string_buffer(struct.pack("II", int(sys.argv[2], 0), int(sys.argv[3])))
-fcntl.ioctl(socket.socket(), 0x8946, struct.pack("16sQ16x", sys.argv[1].encode(), ctypes.addressof(value)))' "${@:2}"
-}
-STXCSUM=0x17
-
-# A veth takes what XDP sends to it if it has a native program of its own: this one passes everything.
-takes_frames() { # NAMESPACE DEVICE
-	/usr/bin/python3 -c 'import ctypes, sys
-bpf, xdp, insns = ctypes.CDLL("libbpf.so.1"), 6, bytes.fromhex("b700000002000000 9500000000000000")
-fd = bpf.bpf_prog_load(xdp, b"pass", b"GPL", insns, ctypes.c_size_t(2), None)
-sys.exit(fd < 0 or bpf.bpf_obj_pin(fd, sys.argv[1].encode()) != 0)' "$TMP/bpf/pass"
-	in_ns "$1" ip link set dev "$2" xdpdrv pinned "$TMP/bpf/pass"
-	rm "$TMP/bpf/pass"
-}
-
-# balanced NAME NUMBER PORTS SELECTOR: a Service behind a load balancer
-balanced() {
-	rules_service "$1" "$2" "$3" "$4" "type: LoadBalancer"
-	printf 'status: {loadBalancer: {ingress: [{ip: %s}, {ip: "%s"}]}}\n' "$(lb 4 "$2")" "$(lb 6 "$2")"
-}
-
 node_up
 pod_add one 2 app=one
 remote_add far 3 app=far
@@ -38,7 +14,8 @@ outside_add other 5
 echo_start one 9000 one
 echo_start far 9000 far
 http_echo_start far 8080 far
-takes_frames world eth0
+# A veth takes what XDP sends to it if it has a native program of its own.
+xdp_verdict world eth0 pass
 
 rules() {
 	rules_pods
@@ -83,7 +60,7 @@ row "status" "$(weft status | sed -n 's/^XDP *//p')" "native: nic0 native"
 works "native, checksums left to the device" no
 wait_until 30 no_conns
 
-ethtool_set world eth0 $STXCSUM 0
+checksums_finished world eth0
 for mode in off generic native auto; do
 	weftd_stop
 	weftd_start --xdp $mode
