@@ -44,6 +44,7 @@ steered_node() {
 	local mode=$WAY
 	[ "$mode" != tc ] || mode=off
 	mkdir -p "$CGROUP/$WAY" "$TMP/$WAY"/{run,state}
+	# shellcheck disable=SC2046 # words are meant
 	(in_ns_exec node taskset -c "$OTHERS" "$OUT/weftd" $(weftd_options) --xdp "$mode") 2>>"$TMP/weftd.log" &
 	DAEMON[$WAY]=$!
 	JOBS_+=("$!")
