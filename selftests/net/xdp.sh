@@ -7,6 +7,12 @@
 
 lb() { if [ "$1" = 4 ]; then echo "192.0.2.$2"; else echo "2001:db8::$2"; fi; }
 
+# balanced NAME NUMBER PORTS SELECTOR: a Service behind a load balancer
+balanced() {
+	rules_service "$1" "$2" "$3" "$4" "type: LoadBalancer"
+	printf 'status: {loadBalancer: {ingress: [{ip: %s}, {ip: "%s"}]}}\n' "$(lb 4 "$2")" "$(lb 6 "$2")"
+}
+
 node_up
 pod_add one 2 app=one
 remote_add far 3 app=far
@@ -74,6 +80,18 @@ for mode in off generic native auto; do
 	row "$mode: on the interface" "$(kind_on_nic)" $kind
 	works $mode $yes
 done
+wait_until 30 no_conns
+
+# A router further on that says how much is too much speaks to the node: it is the caller that must hear it.
+weftd_stop
+weftd_start --xdp native
+link_narrow far 1300
+for family in 4 6; do
+	before=$(forwarded)
+	row "IPv$family: native, a narrow link behind: large lines" "$(load other "$(lb $family 10)" 9000 -n 2 -c 2 --bytes 300000 -e half)" '{"far":2}'
+	row "IPv$family: native, a narrow link behind: forwarded by XDP" $(($(forwarded) > before)) 1
+done
+link_wide far
 wait_until 30 no_conns
 
 # ---- a connection lives through all of them ----
