@@ -486,15 +486,13 @@ static __always_inline enum conn_fate take_segment(const struct packet *p, struc
 	return other->fin ? note_fin_acked(c, other, forward, reply) : CONN_KEEP;
 }
 
-/* A packet of a known connection. */
-static __always_inline enum conn_fate conn_track(const struct packet *p, struct conn *c)
+/* A packet of the direction of `c`; `other` is the other direction's entry. */
+static __always_inline enum conn_fate conn_track_pair(const struct packet *p, struct conn *c,
+						      struct conn *other)
 {
-	struct conn *other = conn_other(c), *forward, *reply;
+	struct conn *forward = c->dir == DIR_FORWARD ? c : other;
+	struct conn *reply = c->dir == DIR_FORWARD ? other : c;
 
-	if (!other)
-		return CONN_KEEP;
-	forward = c->dir == DIR_FORWARD ? c : other;
-	reply = c->dir == DIR_FORWARD ? other : c;
 	if (p->flags & TCP_RST)
 		return on_reset(p, c, other, forward, reply);
 	if (p->flags & TCP_SYN) {
@@ -512,6 +510,14 @@ static __always_inline enum conn_fate conn_track(const struct packet *p, struct 
 	if (c->dir == DIR_FORWARD && p->flags & TCP_ACK)
 		choose_syn_ack(p, forward, reply);
 	return is_acceptable(p, c, other) ? take_segment(p, c, other, forward, reply) : CONN_KEEP;
+}
+
+/* A packet of a known connection. */
+static __always_inline enum conn_fate conn_track(const struct packet *p, struct conn *c)
+{
+	struct conn *other = conn_other(c);
+
+	return other ? conn_track_pair(p, c, other) : CONN_KEEP;
 }
 
 #endif

@@ -8,6 +8,7 @@
  * end (RFC 5508 4.2 for TCP). What leaves by a NIC comes from the address that was called there, as
  * everything else of the connection does: the reporter's own would come from the wrong side.
  */
+#include "parse.bpf.h"
 #include "tproxy.bpf.h"
 #include "steer.bpf.h"
 

@@ -234,6 +234,15 @@ struct {
 
 /* ---- counters (policy.h) ---- */
 
+/* Packets that XDP has forwarded, as the CPUs together have counted. */
+struct {
+	__uint(type, BPF_MAP_TYPE_PERCPU_ARRAY);
+	__uint(max_entries, 1);
+	__type(key, __u32);
+	__type(value, struct xdp_stat);
+	__uint(pinning, LIBBPF_PIN_BY_NAME);
+} xdp_count SEC(".maps");
+
 /* __u32 cluster id -> connections open now. Also mapped by weft-proxy. */
 struct {
 	__uint(type, BPF_MAP_TYPE_ARRAY);

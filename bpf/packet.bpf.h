@@ -2,7 +2,8 @@
 #ifndef WEFT_PACKET_BPF_H
 #define WEFT_PACKET_BPF_H
 /*
- * The edge: an Ethernet frame -> struct packet, in which IPv4 and IPv6 are alike.
+ * What is known of a packet, in which IPv4 and IPv6 are alike, whichever hook it is seen at.
+ * parse.bpf.h reads it at tc, xdp.bpf.c at XDP.
  */
 #include <linux/if_ether.h>
 #include <linux/in.h>
@@ -80,183 +81,15 @@ static __always_inline int tuple_equal(const struct tuple *a, const struct tuple
 	       a->sport == b->sport && a->dport == b->dport;
 }
 
-/* Makes `len` bytes readable through skb->data; 0 if the frame is shorter. */
-static __always_inline int packet_pull(struct __sk_buff *skb, __u32 len)
+/* Reads the fields of a TCP header that matter; those of the payload are the caller's to find. */
+static __always_inline void packet_read_tcp(struct packet *p, const struct tcphdr *tcp)
 {
-	if (skb->data + len <= skb->data_end)
-		return 1;
-	return !bpf_skb_pull_data(skb, len) && skb->data + len <= skb->data_end;
-}
-
-static __always_inline enum packet_kind parse_ip4(struct __sk_buff *skb, struct packet *p)
-{
-	struct iphdr *ip;
-	__u16 off;
-
-	if (!packet_pull(skb, ETH_HLEN + sizeof(*ip)))
-		return PACKET_OTHER;
-	ip = (void *)(long)skb->data + ETH_HLEN;
-	if ((void *)(ip + 1) > (void *)(long)skb->data_end || ip->version != 4 || ip->ihl < 5)
-		return PACKET_OTHER;
-	p->ip4 = 1;
-	p->proto = ip->protocol;
-	p->l4 = ETH_HLEN + ip->ihl * 4;
-	p->bytes = bpf_ntohs(ip->tot_len);
-	addr_from_ip4(&p->t.src, ip->saddr);
-	addr_from_ip4(&p->t.dst, ip->daddr);
-	off = bpf_ntohs(ip->frag_off);
-	if (off & (IP4_MORE_FRAGMENTS | IP4_OFFSET)) {
-		p->frag = 1;
-		p->frag_id = ip->id;
-		p->frag_more = !!(off & IP4_MORE_FRAGMENTS);
-		p->frag_off = (off & IP4_OFFSET) * 8;
-		p->payload = p->bytes - ip->ihl * 4;
-		if (off & IP4_OFFSET)
-			return p->proto == IPPROTO_TCP ? PACKET_TAIL : PACKET_OTHER;
-	}
-	if (p->proto == IPPROTO_TCP)
-		return PACKET_TCP;
-	return p->proto == IPPROTO_ICMP && !p->frag ? PACKET_ICMP : PACKET_OTHER;
-}
-
-struct ip6_opt {
-	__u8 next, len; /* in 8 bytes, the first 8 not counted */
-};
-
-struct ip6_frag {
-	__u8 next, reserved;
-	__be16 off;
-	__be32 id;
-};
-
-/* Walks the extension headers (RFC 8200 4.1) up to the transport header. */
-static __always_inline enum packet_kind parse_ip6_extensions(struct __sk_buff *skb,
-							     struct packet *p)
-{
-	struct ip6_frag frag;
-	struct ip6_opt opt;
-	int i;
-
-	for (i = 0; i < IP6_MAX_EXTENSIONS; i++) {
-		switch (p->proto) {
-		case IPPROTO_TCP:
-			return PACKET_TCP;
-		case IPPROTO_ICMPV6:
-			return p->frag ? PACKET_OTHER : PACKET_ICMP;
-		case IPPROTO_FRAGMENT:
-			if (bpf_skb_load_bytes(skb, p->l4, &frag, sizeof(frag)))
-				return PACKET_OTHER;
-			p->frag = 1;
-			p->frag_id = frag.id;
-			p->frag_more = bpf_ntohs(frag.off) & 1;
-			p->frag_off = bpf_ntohs(frag.off) & IP6_OFFSET;
-			p->proto = frag.next;
-			p->l4 += sizeof(frag);
-			p->frag_header = -p->l4;
-			p->payload = p->bytes + ETH_HLEN - p->l4;
-			if (bpf_ntohs(frag.off) & IP6_OFFSET)
-				return p->proto == IPPROTO_TCP ? PACKET_TAIL : PACKET_OTHER;
-			break;
-		case IPPROTO_HOPOPTS:
-		case IPPROTO_ROUTING:
-		case IPPROTO_DSTOPTS:
-			if (bpf_skb_load_bytes(skb, p->l4, &opt, sizeof(opt)))
-				return PACKET_OTHER;
-			p->proto = opt.next;
-			p->l4 += (opt.len + 1) * 8;
-			break;
-		default:
-			return PACKET_OTHER;
-		}
-	}
-	return PACKET_OTHER;
-}
-
-static __always_inline enum packet_kind parse_ip6(struct __sk_buff *skb, struct packet *p)
-{
-	struct ipv6hdr *ip;
-
-	if (!packet_pull(skb, ETH_HLEN + sizeof(*ip)))
-		return PACKET_OTHER;
-	ip = (void *)(long)skb->data + ETH_HLEN;
-	if ((void *)(ip + 1) > (void *)(long)skb->data_end || ip->version != 6)
-		return PACKET_OTHER;
-	p->proto = ip->nexthdr;
-	p->l4 = ETH_HLEN + sizeof(*ip);
-	p->bytes = ip->payload_len ? sizeof(*ip) + bpf_ntohs(ip->payload_len) : 0;
-	__builtin_memcpy(&p->t.src, &ip->saddr, sizeof(p->t.src));
-	__builtin_memcpy(&p->t.dst, &ip->daddr, sizeof(p->t.dst));
-	return p->proto == IPPROTO_TCP ? PACKET_TCP : parse_ip6_extensions(skb, p);
-}
-
-static __always_inline enum packet_kind parse_tcp(struct __sk_buff *skb, struct packet *p)
-{
-	__u32 header,
-		l4 = p->l4 &
-		     0x3ff; /* at most 14 + 40 + extensions; the mask bounds it for the verifier */
-	struct tcphdr *tcp;
-
-	if (!packet_pull(skb, l4 + sizeof(*tcp)))
-		return PACKET_OTHER;
-	tcp = (void *)(long)skb->data + l4;
-	if ((void *)(tcp + 1) > (void *)(long)skb->data_end || tcp->doff < 5)
-		return PACKET_OTHER;
 	p->t.sport = bpf_ntohs(tcp->source);
 	p->t.dport = bpf_ntohs(tcp->dest);
 	p->seq = bpf_ntohl(tcp->seq);
 	p->ack = bpf_ntohl(tcp->ack_seq);
-	p->flags = ((__u8 *)tcp)[13];
+	p->flags = ((const __u8 *)tcp)[13];
 	p->window = bpf_ntohs(tcp->window);
-	/* A short frame is padded, so the IP length counts; but "big TCP" has 0 there. */
-	if (!p->bytes)
-		p->bytes = skb->len - ETH_HLEN;
-	header = l4 + tcp->doff * 4;
-	p->frag_header = (p->ip4 ? tcp->doff * 4 : p->frag_header + header);
-	p->payload = ETH_HLEN + p->bytes > header ? ETH_HLEN + p->bytes - header : 0;
-	return PACKET_TCP;
-}
-
-/* The window scale that a SYN's options name (RFC 7323 2.2). `off` is that of its TCP header. */
-GLOBAL_FUNC int syn_wscale(struct __sk_buff *skb, __u32 off)
-{
-	__u8 option[3], doff;
-	__u32 end;
-	int i;
-
-	if (bpf_skb_load_bytes(skb, off + 12, &doff, 1))
-		return WSCALE_NONE;
-	end = off + (doff >> 4) * 4;
-	off += TCP_MIN;
-	for (i = 0; i < TCP_OPTIONS_MAX && off + sizeof(option) <= end; i++) {
-		if (bpf_skb_load_bytes(skb, off, option, sizeof(option)))
-			return WSCALE_NONE;
-		if (option[0] == TCP_OPTION_WSCALE && option[1] == sizeof(option))
-			return option[2] < TCP_WSCALE_MAX ? option[2] : TCP_WSCALE_MAX;
-		if (option[0] == TCP_OPTION_END || (option[0] != TCP_OPTION_NOP && option[1] < 2))
-			return WSCALE_NONE;
-		off += option[0] == TCP_OPTION_NOP ? 1 : option[1];
-	}
-	return WSCALE_NONE;
-}
-
-/* Fills in `p`, which the caller has zeroed. */
-static __always_inline enum packet_kind packet_parse(struct __sk_buff *skb, struct packet *p)
-{
-	enum packet_kind kind;
-
-	if (skb->protocol == bpf_htons(ETH_P_IP))
-		kind = parse_ip4(skb, p);
-	else if (skb->protocol == bpf_htons(ETH_P_IPV6))
-		kind = parse_ip6(skb, p);
-	else
-		return PACKET_OTHER;
-	if (p->l4 > 0x3ff)
-		return PACKET_OTHER;
-	if (kind != PACKET_TCP || parse_tcp(skb, p) != PACKET_TCP)
-		return kind == PACKET_TCP ? PACKET_OTHER : kind;
-	if (p->flags & TCP_SYN)
-		p->wscale = syn_wscale(skb, p->l4);
-	return PACKET_TCP;
 }
 
 #endif

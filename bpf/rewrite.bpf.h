@@ -4,25 +4,13 @@
 /*
  * Giving a packet other addresses, sending it on, and answering it with a RST.
  */
-#include "packet.bpf.h"
+#include "checksum.bpf.h"
 
 enum {
 	IP4_CHECK = ETH_HLEN + 10,
 	IP4_ADDRS = ETH_HLEN + 12,
 	IP6_ADDRS = ETH_HLEN + 8,
 };
-
-/* The difference that the addresses make to a checksum: new minus old. */
-static __always_inline __s64 addrs_diff(const struct packet *p, const struct tuple *to)
-{
-	if (p->ip4) {
-		__be32 old[2] = { addr_ip4(&p->t.src), addr_ip4(&p->t.dst) };
-		__be32 new[2] = { addr_ip4(&to->src), addr_ip4(&to->dst) };
-
-		return bpf_csum_diff(old, sizeof(old), new, sizeof(new), 0);
-	}
-	return bpf_csum_diff((void *)&p->t.src, 32, (void *)&to->src, 32, 0);
-}
 
 /*
  * IPv4's own checksum absorbs the change, so skb->csum (CHECKSUM_COMPLETE) stays right; IPv6 has
@@ -98,27 +86,6 @@ static __always_inline int send_on(struct __sk_buff *skb, __u8 flags, const __u8
 	if (flags & CONN_SWITCHED && bpf_skb_store_bytes(skb, 0, dmac, 6, 0))
 		return TC_ACT_SHOT;
 	return TC_ACT_UNSPEC;
-}
-
-/* One's complement sum of the IPv4 or IPv6 pseudo header of a TCP packet of `len` bytes. */
-static __always_inline __u32 pseudo_sum(const struct packet *p, const struct tuple *t, __u32 len)
-{
-	__be32 tail[2] = { bpf_htonl(len), bpf_htonl(IPPROTO_TCP) };
-	__u32 sum = bpf_csum_diff(NULL, 0, tail, sizeof(tail), 0);
-
-	if (p->ip4) {
-		__be32 ips[2] = { addr_ip4(&t->src), addr_ip4(&t->dst) };
-
-		return bpf_csum_diff(NULL, 0, ips, sizeof(ips), sum);
-	}
-	return bpf_csum_diff(NULL, 0, (void *)&t->src, 32, sum);
-}
-
-static __always_inline __u16 fold(__u32 sum)
-{
-	sum = (sum & 0xffff) + (sum >> 16);
-	sum = (sum & 0xffff) + (sum >> 16);
-	return sum;
 }
 
 /*

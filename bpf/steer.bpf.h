@@ -6,7 +6,8 @@
  * and speaks for its own connections only. The node's and the CNI's own source checks come after us
  * on the way in.
  */
-#include "conntrack.bpf.h"
+#include "fib.bpf.h"
+#include "forget.bpf.h"
 
 /* The program that runs: on which kind of interface. Where, the tuple says (enum hook). */
 enum side {
@@ -15,8 +16,6 @@ enum side {
 };
 
 enum {
-	AF_INET = 2, /* of the kernel's socket.h, which BPF can't include */
-	AF_INET6 = 10,
 	NETNS_UNKNOWN = 0xffffffff, /* struct pod.netns_id */
 };
 
@@ -27,15 +26,7 @@ static __noinline __u32 route_to(const struct __sk_buff *skb, int ip4, const str
 	struct bpf_fib_lookup fib = { .ifindex = skb->ifindex, .l4_protocol = IPPROTO_TCP };
 	int r;
 
-	if (ip4) {
-		fib.family = AF_INET;
-		fib.ipv4_src = addr_ip4(src);
-		fib.ipv4_dst = addr_ip4(dst);
-	} else {
-		fib.family = AF_INET6;
-		__builtin_memcpy(fib.ipv6_src, src, 16);
-		__builtin_memcpy(fib.ipv6_dst, dst, 16);
-	}
+	fib_addrs(&fib, ip4, src, dst);
 	r = bpf_fib_lookup((void *)skb, &fib, sizeof(fib), 0);
 	return r == BPF_FIB_LKUP_RET_SUCCESS || r == BPF_FIB_LKUP_RET_NO_NEIGH ||
 			       r == BPF_FIB_LKUP_RET_FRAG_NEEDED
@@ -74,6 +65,15 @@ static __always_inline struct conn *find_conn(const struct __sk_buff *skb, const
 	if (t->hook == HOOK_INGRESS)
 		count_reason(REASON_SPOOFED);
 	return NULL;
+}
+
+/* What the node's own stack has done with such a packet is what XDP may do with the next one. */
+static __always_inline void note_exit(const struct __sk_buff *skb, const struct packet *p,
+				      struct conn *c)
+{
+	if (p->t.hook == HOOK_EGRESS && c->flags & CONN_OUTSIDE &&
+	    c->endpoint_ifindex != skb->ifindex)
+		c->endpoint_ifindex = skb->ifindex;
 }
 
 /* By the node's routes: a pod may be the way to others, to a VPN for one. */
@@ -130,22 +130,6 @@ static __always_inline int is_forged(const struct __sk_buff *skb, const struct t
 		return 0;
 	count_reason(REASON_SPOOFED);
 	return 1;
-}
-
-/* Deletes the entries of a connection that ends with this packet. */
-static __noinline void conn_forget(const struct packet *p, const struct conn *c)
-{
-	struct conn *forward;
-	struct tuple key;
-
-	if (c->dir == DIR_FORWARD) {
-		conn_delete(&p->t, c);
-		return;
-	}
-	conn_other_key(c, &key);
-	forward = bpf_map_lookup_elem(&conns, &key);
-	if (forward)
-		conn_delete(&key, forward);
 }
 
 #endif

@@ -10,6 +10,7 @@
 #include "connect.bpf.h"
 #include "fragment.bpf.h"
 #include "icmp.bpf.h"
+#include "parse.bpf.h"
 #include "shortcut.bpf.h"
 
 char LICENSE[] SEC("license") = "GPL";
@@ -34,6 +35,7 @@ static __noinline int steer_known(struct __sk_buff *skb, struct packet *p, struc
 	if (c->state == CONN_DEAD)
 		return send_reset(skb, p);
 	__builtin_memcpy(dmac, c->dmac, 6);
+	note_exit(skb, p, c);
 	if (c->dir != DIR_TRANSLATE && !p->frag && conn_track(p, c) == CONN_DELETE)
 		conn_forget(p, c);
 	if (rewrite(skb, p, &to, 0)) {

@@ -13,7 +13,7 @@
  * and these entries:
  *   forward     A, ingress           -> B            state, reservation, what the client has sent
  *   reply       B reversed, egress   -> A reversed   what the endpoint has sent
- *   translate   B, egress            -> C            only with a C; nothing is kept in these two
+ *   translate   B, egress            -> C            only with a C; kept in these two: endpoint_ifindex
  *               C reversed, ingress  -> B reversed
  *
  * A pod that reaches itself (CONN_HAIRPIN) would not believe a packet from its own address, and a packet for its own
@@ -90,7 +90,10 @@ struct conn {
 	__u32 idle_timeout_ms;
 	__u32 max_duration_ms;	/* 0: none */
 	__u32 client_ifindex;	/* interface the client's packets enter by */
-	__u32 endpoint_ifindex; /* of the endpoint's pod; 0: it is no pod of this node */
+	__u32 endpoint_ifindex; /* forward entries: of the endpoint's pod; 0: it is no pod of this
+				 * node. Others, with CONN_OUTSIDE and for HOOK_EGRESS: the NIC by
+				 * which the node's own stack has sent the last of these packets;
+				 * 0: none yet. XDP forwards only by that one. */
 	__u32 reason;		/* CONN_DEAD: why (enum reason) */
 	__u8 dir;		/* enum conn_dir */
 	__u8 flags;		/* enum conn_flags */
@@ -134,6 +137,12 @@ struct frag {
 	__u16 window;
 	__u8 flags;  /* of TCP */
 	__u8 header; /* bytes before the payload, of what is fragmented */
+};
+
+/* `xdp_count`: what XDP has forwarded. */
+struct xdp_stat {
+	__u64 packets;
+	__u64 bytes; /* of their frames */
 };
 
 /* `pods`: __u32 ifindex of the host side of a pod's veth -> */

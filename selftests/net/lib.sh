@@ -460,6 +460,25 @@ pod_del() {
 	ns_del "$1"
 }
 
+# checksums_finished NAMESPACE DEVICE: what it sends has its checksum, as on a wire, though it is a veth
+checksums_finished() {
+	in_ns "$1" /usr/bin/python3 -c 'import ctypes, fcntl, socket, struct, sys
+SIOCETHTOOL, ETHTOOL_STXCSUM = 0x8946, 0x17
+value = ctypes.create_string_buffer(struct.pack("II", ETHTOOL_STXCSUM, 0))
+fcntl.ioctl(socket.socket(), SIOCETHTOOL, struct.pack("16sP16x", sys.argv[1].encode(), ctypes.addressof(value)))' "$2"
+}
+
+# xdp_verdict NAMESPACE DEVICE pass|drop: a native XDP program that says this of every frame
+xdp_verdict() {
+	/usr/bin/python3 -c 'import ctypes, struct, sys
+bpf, xdp, verdict = ctypes.CDLL("libbpf.so.1"), 6, {"drop": 1, "pass": 2}[sys.argv[2]]
+insns = struct.pack("<BBhi", 0xb7, 0, 0, verdict) + struct.pack("<BBhi", 0x95, 0, 0, 0)
+fd = bpf.bpf_prog_load(xdp, b"verdict", b"GPL", insns, ctypes.c_size_t(2), None)
+sys.exit(fd < 0 or bpf.bpf_obj_pin(fd, sys.argv[1].encode()) != 0)' "$TMP/bpf/verdict" "$3"
+	in_ns "$1" ip -force link set dev "$2" xdpdrv pinned "$TMP/bpf/verdict"
+	rm "$TMP/bpf/verdict"
+}
+
 # pods_attached [POD...]: all of these, or all that were made with pod_add
 pods_attached() {
 	local known pod

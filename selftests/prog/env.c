@@ -22,6 +22,7 @@
 #include "frame.h"
 #include "sweep.skel.h"
 #include "tc.skel.h"
+#include "xdp.skel.h"
 
 #define must(what)                     \
 	do {                           \
@@ -37,6 +38,7 @@ struct env {
 	bool routed; /* the endpoint, by the NIC */
 	struct tc_bpf *tc;
 	struct sweep_bpf *sweep;
+	struct xdp_bpf *xdp;
 	struct ring_buffer *events;
 	struct reset_event resets[16];
 	unsigned reset_count;
@@ -113,29 +115,43 @@ static void enter_namespaces(struct env *e)
 	fd = socket(AF_INET, SOCK_DGRAM | SOCK_CLOEXEC, 0);
 	must(fd >= 0 && !ioctl(fd, SIOCSIFFLAGS, &lo));
 	close(fd);
-	must(!system("ip -batch - <<END\n"
-		     "link add name endpoint index 77 type veth peer name peer77\n"
-		     "link add name other index 78 type veth peer name peer78\n"
-		     "link add name nic index 79 type veth peer name peer79\n"
-		     "link set nic up\n"
-		     "link set peer79 up\n"
-		     "address add 203.0.113.1/24 dev nic\n"
-		     "address add 2001:db8:1::1/64 dev nic nodad\n"
-		     "END\n"
-		     "echo 1 >/proc/sys/net/ipv4/ip_forward\n"
-		     "echo 1 >/proc/sys/net/ipv6/conf/all/forwarding"));
+	must(!system(
+		"ip -batch - <<END\n"
+		"link add name endpoint index 77 type veth peer name peer77\n"
+		"link add name other index 78 type veth peer name peer78\n"
+		"link add name nic index 79 address 02:00:00:00:00:02 type veth peer name peer79\n"
+		"link set nic up\n"
+		"link set peer79 up\n"
+		"address add 203.0.113.1/24 dev nic\n"
+		"address add 2001:db8:1::1/64 dev nic nodad\n"
+		"END\n"
+		"echo 1 >/proc/sys/net/ipv4/ip_forward\n"
+		"echo 1 >/proc/sys/net/ipv6/conf/all/forwarding"));
 }
 
-/* The way to an endpoint that is not here. */
+/* The way to an endpoint that is not here, and back to a client that is outside. XDP sends only to
+ * neighbours that are known. */
 static void set_route(struct env *e)
 {
 	bool wanted = e->o.remote_endpoint && !e->o.no_route;
 
 	if (wanted == e->routed)
 		return;
-	must(!system(wanted ? "ip route add 10.244.0.2/32 dev nic && "
-			      "ip -6 route add fd00:244::2/128 dev nic"
-			    : "ip route del 10.244.0.2/32 && ip -6 route del fd00:244::2/128"));
+	must(!system(wanted ? "ip -batch - <<END\n"
+			      "route add 10.244.0.2/32 dev nic\n"
+			      "route add 198.51.100.7/32 dev nic\n"
+			      "neighbour replace 10.244.0.2 lladdr 02:00:00:00:00:0e dev nic\n"
+			      "neighbour replace 198.51.100.7 lladdr 02:00:00:00:00:0c dev nic\n"
+			      "END\n"
+			      "ip -6 -batch - <<END\n"
+			      "route add fd00:244::2/128 dev nic\n"
+			      "route add 2001:db8:2::7/128 dev nic\n"
+			      "neighbour replace fd00:244::2 lladdr 02:00:00:00:00:0e dev nic\n"
+			      "neighbour replace 2001:db8:2::7 lladdr 02:00:00:00:00:0c dev nic\n"
+			      "END\n"
+			    : "ip route del 10.244.0.2/32 && ip -6 route del fd00:244::2/128 && "
+			      "ip route del 198.51.100.7/32 && "
+			      "ip -6 route del 2001:db8:2::7/128"));
 	e->routed = wanted;
 }
 
@@ -155,11 +171,14 @@ static void load(struct env *e)
 
 	must(e->tc = tc_bpf__open_opts(&opts));
 	must(e->sweep = sweep_bpf__open_opts(&opts));
+	must(e->xdp = xdp_bpf__open_opts(&opts));
 	bpf_map__set_max_entries(e->tc->maps.conns, e->o.table_size ?: 1024);
 	bpf_map__set_max_entries(e->sweep->maps.conns, e->o.table_size ?: 1024);
+	bpf_map__set_max_entries(e->xdp->maps.conns, e->o.table_size ?: 1024);
 	e->tc->rodata->refuse_unseen = e->o.refuse_unseen;
 	must(!tc_bpf__load(e->tc));
 	must(!sweep_bpf__load(e->sweep));
+	must(!xdp_bpf__load(e->xdp));
 	must(e->events = ring_buffer__new(bpf_map__fd(e->tc->maps.events), on_reset, e, NULL));
 	/* The pins were only there for the two objects to share their maps. */
 	must(!umount2(e->dir, MNT_DETACH) && !rmdir(e->dir));
@@ -326,6 +345,7 @@ static void destroy(struct env *e)
 	ring_buffer__free(e->events);
 	tc_bpf__destroy(e->tc);
 	sweep_bpf__destroy(e->sweep);
+	xdp_bpf__destroy(e->xdp);
 	free(e);
 }
 
@@ -386,6 +406,51 @@ struct env_result env_run(struct env *e, const char *program, const struct env_p
 	memcpy(r.dmac, out, sizeof(r.dmac));
 	frame_get(out, in, &r);
 	return r;
+}
+
+int env_run_frame(struct env *e, const char *program, __u32 ifindex, __u8 *frame, size_t *size)
+{
+	struct bpf_program *prog = bpf_object__find_program_by_name(e->tc->obj, program);
+	struct __sk_buff ctx = { .ifindex = ifindex };
+	__u8 out[FRAME_MAX];
+	LIBBPF_OPTS(bpf_test_run_opts, opts, .data_in = frame, .data_size_in = *size,
+		    .data_out = out, .data_size_out = sizeof(out), .ctx_in = &ctx,
+		    .ctx_size_in = sizeof(ctx));
+
+	must(prog);
+	must(!bpf_prog_test_run_opts(bpf_program__fd(prog), &opts));
+	*size = opts.data_size_out;
+	memcpy(frame, out, *size);
+	return opts.retval;
+}
+
+int env_run_xdp(struct env *e, __u8 *frame, size_t *size)
+{
+	struct xdp_md ctx = { .data_end = *size, .ingress_ifindex = NIC_IF };
+	__u8 out[FRAME_MAX];
+	LIBBPF_OPTS(bpf_test_run_opts, opts, .data_in = frame, .data_size_in = *size,
+		    .data_out = out, .data_size_out = sizeof(out), .ctx_in = &ctx,
+		    .ctx_size_in = sizeof(ctx));
+
+	must(!bpf_prog_test_run_opts(bpf_program__fd(e->xdp->progs.from_wire), &opts));
+	*size = opts.data_size_out;
+	memcpy(frame, out, *size);
+	return opts.retval;
+}
+
+struct xdp_stat env_forwarded(struct env *e)
+{
+	int cpus = libbpf_num_possible_cpus();
+	struct xdp_stat each[256], sum = {};
+	__u32 zero = 0;
+
+	must(cpus > 0 && cpus <= 256);
+	must(!bpf_map_lookup_elem(bpf_map__fd(e->tc->maps.xdp_count), &zero, each));
+	for (int i = 0; i < cpus; i++) {
+		sum.packets += each[i].packets;
+		sum.bytes += each[i].bytes;
+	}
+	return sum;
 }
 
 struct verdict env_explain(struct env *e, const struct question *q)

@@ -8,6 +8,7 @@
 #include <netinet/ip6.h>
 #include <netinet/ip_icmp.h>
 #include <netinet/tcp.h>
+#include <stdlib.h>
 #include <string.h>
 
 static const __u8 CLIENT_MAC[6] = { 2, 0, 0, 0, 0, 1 }, HOST_MAC[6] = { 2, 0, 0, 0, 0, 2 };
@@ -232,4 +233,84 @@ void frame_get(const __u8 *frame, const struct env_packet *sent, struct env_resu
 	r->packet.payload = len - tcp->th_off * 4;
 	r->checksums_ok &= sum(at, len, pseudo(&r->packet.t, is_ip4(&r->packet.t), proto, len)) ==
 			   0xffff;
+}
+
+/* ---- frames that somebody has sent ---- */
+
+enum { ETH = sizeof(struct ether_header), HEADERS = ETH + 60 };
+
+static bool has_ip4(const __u8 *frame)
+{
+	return frame[ETH] >> 4 == 4;
+}
+
+void frame_mutate(__u8 *frame, size_t *size)
+{
+	int bits = rand() % 4;
+
+	for (int i = 0; i < bits; i++) {
+		size_t within = rand() % 4 && *size > HEADERS ? HEADERS : *size;
+
+		frame[(size_t)rand() % within] ^= 1u << rand() % 8;
+	}
+	if (rand() % 16 == 0)
+		*size = ETH + (size_t)rand() % (*size - ETH);
+	else if (rand() % 16 == 0)
+		*size += (size_t)rand() % 64;
+}
+
+static bool plain_ip4(const __u8 *frame, size_t size)
+{
+	const struct ip *ip = (const void *)(frame + ETH);
+	size_t len = ntohs(ip->ip_len);
+
+	return size >= ETH + sizeof(*ip) && ip->ip_v == 4 && ip->ip_hl == 5 &&
+	       ip->ip_p == IPPROTO_TCP && !(ntohs(ip->ip_off) & (IP_MF | IP_OFFMASK)) &&
+	       len >= sizeof(*ip) + sizeof(struct tcphdr) && ETH + len <= size;
+}
+
+static bool plain_ip6(const __u8 *frame, size_t size)
+{
+	const struct ip6_hdr *ip = (const void *)(frame + ETH);
+	size_t len = ntohs(ip->ip6_plen);
+
+	return size >= ETH + sizeof(*ip) && ip->ip6_vfc >> 4 == 6 && ip->ip6_nxt == IPPROTO_TCP &&
+	       len >= sizeof(struct tcphdr) && ETH + sizeof(*ip) + len <= size;
+}
+
+bool frame_is_plain(const __u8 *frame, size_t size)
+{
+	const struct ether_header *eth = (const void *)frame;
+
+	if (eth->ether_type == htons(ETHERTYPE_IP))
+		return plain_ip4(frame, size);
+	return eth->ether_type == htons(ETHERTYPE_IPV6) && plain_ip6(frame, size);
+}
+
+bool frame_only_addressed(const __u8 *a, const __u8 *b, size_t size)
+{
+	bool ip4 = has_ip4(b);
+	const struct {
+		size_t at, len;
+	} changed[] = {
+		{ 0, 12 },
+		{ ETH + (ip4 ? 10 : 8), ip4 ? 10 : 32 }, /* with IPv4, its checksum, too */
+		{ ETH + (ip4 ? 20 : 40), 4 },
+		{ ETH + (ip4 ? 36 : 56), 2 },
+	};
+	__u8 copy[FRAME_MAX];
+
+	memcpy(copy, a, size);
+	for (size_t i = 0; i < sizeof(changed) / sizeof(changed[0]); i++)
+		memcpy(copy + changed[i].at, b + changed[i].at, changed[i].len);
+	return !memcmp(copy, b, size);
+}
+
+bool frame_checksums_ok(const __u8 *frame)
+{
+	const struct env_packet any = {};
+	struct env_result got = {};
+
+	frame_get(frame, &any, &got);
+	return got.checksums_ok;
 }

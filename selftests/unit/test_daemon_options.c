@@ -49,6 +49,22 @@ Test(daemon_options, wrong_ones, .init = cr_redirect_stderr)
 	cr_expect_eq(parse("--node-name=x", "--kubeconfig=x", "--source=kubernetes", &o), 0);
 }
 
+Test(daemon_options, xdp, .init = cr_redirect_stderr)
+{
+	struct options o;
+
+	cr_assert_eq(parse("--source=files", NULL, NULL, &o), 0);
+	cr_expect_eq(o.kernel.xdp, XDP_AUTO);
+	cr_assert_eq(parse("--xdp", "native", NULL, &o), 0);
+	cr_expect_eq(o.kernel.xdp, XDP_NATIVE);
+	cr_assert_eq(parse("--xdp=generic", NULL, NULL, &o), 0);
+	cr_expect_eq(o.kernel.xdp, XDP_GENERIC);
+	cr_assert_eq(parse("--xdp=off", NULL, NULL, &o), 0);
+	cr_expect_eq(o.kernel.xdp, XDP_OFF);
+	cr_expect_neq(parse("--xdp=driver", NULL, NULL, &o), 0);
+	cr_expect_neq(parse("--xdp=", NULL, NULL, &o), 0);
+}
+
 Test(daemon_options, pods_of_a_cluster_are_in_the_mesh_by_their_labels)
 {
 	struct options o;

@@ -141,7 +141,7 @@ int handle_status(struct weftd *d, const struct request *request, struct reply *
 	reply->data = json_pack(
 		"{s:b, s:s, s:i, s:I, s:i, s:i, s:i, s:i, s:s, s:o, s:o, s:o, s:o, s:o, "
 		"s:{s:i, s:i, s:i}, s:i, s:i, s:{s:o, s:i, s:i, s:i}, s:o, s:b, s:o, s:o, s:s, "
-		"s:i}",
+		"s:i, s:o}",
 		"ready", !json_array_size(missing) && sources_are_ready(d), "version", WEFT_VERSION,
 		"pid", (int)getpid(), "generation", (json_int_t)status.generation, "pods",
 		(int)status.node.pods, "nics", (int)status.node.nics, "connections",
@@ -155,7 +155,8 @@ int handle_status(struct weftd *d, const struct request *request, struct reply *
 		(int)status.hooks_wanted, "foreign", (int)status.hooks_foreign, "shortcut",
 		json_text(status.node.shortcut), "handover", (int)status.node.tproxy, "netfilter",
 		json_text(status.node.netfilter), "missing", missing, "enrol",
-		enrol_mode_name(d->enrol), "pods_enrolled", (int)status.node.members);
+		enrol_mode_name(d->enrol), "pods_enrolled", (int)status.node.members, "xdp",
+		json_text(status.node.xdp));
 	if (!reply->data || json_object_set_new(reply->data, "container_lacks", lacking(d)))
 		return -ENOMEM;
 	return json_object_set_new(json_object_get(reply->data, "proxy"), "draining",

@@ -17,6 +17,7 @@
 #include "sock.skel.h"
 #include "sweep.skel.h"
 #include "tc.skel.h"
+#include "xdp.skel.h"
 
 static const char *const map_names[MAP_MAX] = {
 	[MAP_GENERATION] = "generation",
@@ -40,6 +41,7 @@ static const char *const map_names[MAP_MAX] = {
 	[MAP_ROUTES] = "routes",
 	[MAP_DESTS] = "dests",
 	[MAP_REASONS] = "reasons",
+	[MAP_XDP_COUNT] = "xdp_count",
 	[MAP_HTTP_CLUSTERS] = "http_clusters",
 	[MAP_HTTP_ROUTES] = "http_routes",
 	[MAP_GEN_SERVICES] = "gen_services",
@@ -54,19 +56,13 @@ static const char *const map_names[MAP_MAX] = {
 };
 
 static const char *const prog_names[PROG_MAX] = {
-	[PROG_FROM_POD] = "from_pod",
-	[PROG_TO_POD] = "to_pod",
-	[PROG_FROM_NIC] = "from_nic",
-	[PROG_TO_NIC] = "to_nic",
-	[PROG_FROM_BRIDGE] = "from_bridge",
-	[PROG_EXPLAIN] = "explain",
-	[PROG_SWEEP] = "sweep",
-	[PROG_SOCK_NOTE] = "sock_note",
-	[PROG_CONNECT4] = "connect4",
-	[PROG_CONNECT6] = "connect6",
-	[PROG_GETPEERNAME4] = "getpeername4",
-	[PROG_GETPEERNAME6] = "getpeername6",
-	[PROG_SOCK_OPS] = "sock_ops",
+	[PROG_FROM_POD] = "from_pod",	      [PROG_TO_POD] = "to_pod",
+	[PROG_FROM_NIC] = "from_nic",	      [PROG_TO_NIC] = "to_nic",
+	[PROG_FROM_BRIDGE] = "from_bridge",   [PROG_FROM_WIRE] = "from_wire",
+	[PROG_EXPLAIN] = "explain",	      [PROG_SWEEP] = "sweep",
+	[PROG_SOCK_NOTE] = "sock_note",	      [PROG_CONNECT4] = "connect4",
+	[PROG_CONNECT6] = "connect6",	      [PROG_GETPEERNAME4] = "getpeername4",
+	[PROG_GETPEERNAME6] = "getpeername6", [PROG_SOCK_OPS] = "sock_ops",
 	[PROG_SOCK_RELEASE] = "sock_release",
 };
 
@@ -352,7 +348,8 @@ static int open_objects(struct loader *l, const char *dir)
 	l->tc = tc_bpf__open_opts(&opts);
 	l->sweep = l->tc ? sweep_bpf__open_opts(&opts) : NULL;
 	l->sock = l->sweep ? sock_bpf__open_opts(&opts) : NULL;
-	if (!l->sock)
+	l->xdp = l->sock ? xdp_bpf__open_opts(&opts) : NULL;
+	if (!l->xdp)
 		return log_err(-errno, "open the BPF programs");
 	l->sock->rodata->hz = jiffies_per_second();
 	note_inner(l, l->tc->obj);
@@ -362,7 +359,7 @@ static int open_objects(struct loader *l, const char *dir)
 /* The first one makes the maps, with the size that was kept or chosen. */
 static int load_objects(struct loader *l, const char *dir, unsigned max_connections)
 {
-	struct bpf_object *objects[] = { l->tc->obj, l->sweep->obj, l->sock->obj };
+	struct bpf_object *objects[] = { l->tc->obj, l->sweep->obj, l->sock->obj, l->xdp->obj };
 	int r = 0;
 
 	for (size_t i = 0; !r && i < sizeof(objects) / sizeof(objects[0]); i++) {
@@ -400,6 +397,8 @@ static struct bpf_object *object_of(const struct loader *l, enum prog_id id)
 {
 	if (id >= PROG_CONNECT4)
 		return l->sock->obj;
+	if (id == PROG_FROM_WIRE)
+		return l->xdp->obj;
 	return id == PROG_SWEEP || id == PROG_SOCK_NOTE ? l->sweep->obj : l->tc->obj;
 }
 
@@ -543,6 +542,7 @@ void loader_close(struct loader *l)
 	tc_bpf__destroy(l->tc);
 	sweep_bpf__destroy(l->sweep);
 	sock_bpf__destroy(l->sock);
+	xdp_bpf__destroy(l->xdp);
 	memset(l, 0, sizeof(*l));
 }
 

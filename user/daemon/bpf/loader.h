@@ -32,6 +32,7 @@ enum map_id {
 	MAP_ROUTES,
 	MAP_DESTS,
 	MAP_REASONS,
+	MAP_XDP_COUNT,
 	MAP_HTTP_CLUSTERS,
 	MAP_HTTP_ROUTES,
 	MAP_GEN_SERVICES, /* the tables of a generation, up to the end */
@@ -52,6 +53,7 @@ enum prog_id {
 	PROG_FROM_NIC,
 	PROG_TO_NIC,
 	PROG_FROM_BRIDGE,
+	PROG_FROM_WIRE,
 	PROG_EXPLAIN,
 	PROG_SWEEP,
 	PROG_SOCK_NOTE,
@@ -81,6 +83,7 @@ struct loader {
 	struct tc_bpf *tc;
 	struct sweep_bpf *sweep;
 	struct sock_bpf *sock;
+	struct xdp_bpf *xdp;
 };
 
 /* `dir` is a directory on a bpffs. max_connections: 0 for the default, or the size of the table

@@ -7,6 +7,7 @@
  *   DIR/NAME            maps
  *   DIR/prog/NAME       programs
  *   DIR/link/IFINDEX    TCX links of what enters; of what leaves: DIR/link/IFINDEX-egress
+ *   DIR/xdp/IFINDEX     XDP links
  *   DIR/qdisc/IFINDEX   empty directories: the clsact of this interface is of our making
  *
  * A path is a struct by value, so that it needs no freeing. Functions return 0 or -errno and don't

@@ -8,6 +8,7 @@
 
 #include "daemon/bpf/attach.h"
 #include "daemon/bpf/cgroup.h"
+#include "daemon/bpf/xdp.h"
 #include "lib/base/cleanup.h"
 #include "daemon/bpf/map_batch.h"
 #include "daemon/netlink/netlink.h"
@@ -134,6 +135,7 @@ static int open_node(struct kernel *k, const struct kernel_options *o)
 						 .pods = o->pods,
 						 .nic = o->nic,
 						 .shortcut = o->shortcut,
+						 .xdp = o->xdp,
 						 .all_pods = k->enrol == ENROL_ALL,
 						 .sources = &sources,
 						 .members = &members,
@@ -225,7 +227,7 @@ void kernel_close(struct kernel *k)
 
 static void remove_dirs(const char *dir)
 {
-	static const char *const subs[] = { "link", "qdisc", "prog", NULL };
+	static const char *const subs[] = { "link", "xdp", "qdisc", "prog", NULL };
 	struct pin_path path;
 
 	for (size_t i = 0; i < sizeof(subs) / sizeof(subs[0]); i++) {
@@ -251,6 +253,8 @@ int kernel_detach(const char *bpffs, bool shared)
 	if (netlink < 0)
 		return log_err(netlink, "open a netlink socket");
 	r = cgroup_detach(bpffs);
+	if (!r && (r = xdp_remove_all(bpffs)))
+		log_err(r, "take XDP programs off");
 	if (!r)
 		r = loader_unpin(bpffs);
 	if (!r)

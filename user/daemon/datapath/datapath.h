@@ -32,6 +32,7 @@ struct kernel_options {
 	unsigned max_connections; /* size of the connection table; 0: the default, or that of the
 				     one that is there */
 	enum shortcut_mode shortcut;
+	enum xdp_mode xdp; /* --xdp */
 	enum enrol_mode enrol;
 	bool refuse_unseen; /* --unseen refuse: pods' connections that no connect() hook saw */
 };
@@ -129,6 +130,8 @@ int kernel_each_pod(struct kernel *k, int (*row)(void *arg, __u32 ifindex, const
  * the node of that name (NULL: on none), and interfaces that are there. */
 void kernel_each_unready(struct kernel *k, const struct tables *t, const char *node,
 			 void (*tell)(void *arg, const char *what), void *arg);
+/* What XDP has forwarded since the map was made. 0 or -errno. */
+int kernel_xdp_forwarded(struct kernel *k, struct xdp_stat *out);
 /* Every node address that SCOPE_NODE services answer on. */
 int kernel_each_node_addr(struct kernel *k, int (*row)(void *arg, const struct addr *a), void *arg);
 

@@ -293,6 +293,23 @@ static int count_open(void *arg, const void *key, const void *value)
 	return 0;
 }
 
+int kernel_xdp_forwarded(struct kernel *k, struct xdp_stat *out)
+{
+	_cleanup_free_ struct xdp_stat *each = calloc((size_t)k->cpus, sizeof(*each));
+	__u32 zero = 0;
+
+	if (!each)
+		return -ENOMEM;
+	if (bpf_map_lookup_elem(k->loader.map[MAP_XDP_COUNT], &zero, each))
+		return -errno;
+	*out = (struct xdp_stat){ 0 };
+	for (int cpu = 0; cpu < k->cpus; cpu++) {
+		out->packets += each[cpu].packets;
+		out->bytes += each[cpu].bytes;
+	}
+	return 0;
+}
+
 int kernel_status(struct kernel *k, struct kernel_status *out)
 {
 	struct kernel_status s = {

@@ -145,7 +145,7 @@ static int move_pins(const char *from, const char *to)
 
 static void watch_pins(struct kernel *k)
 {
-	static const char *const subs[] = { NULL, "prog", "link", "cgroup" };
+	static const char *const subs[] = { NULL, "prog", "link", "xdp", "cgroup" };
 	struct pin_path path;
 
 	for (size_t i = 0; k->guard.pins.fd >= 0 && i < sizeof(subs) / sizeof(subs[0]); i++) {
@@ -157,7 +157,7 @@ static void watch_pins(struct kernel *k)
 
 static int bpffs_restore(struct kernel *k)
 {
-	static const char *const subs[] = { NULL, "prog", "link", "cgroup", "qdisc" };
+	static const char *const subs[] = { NULL, "prog", "link", "xdp", "cgroup", "qdisc" };
 	_cleanup_close_ int fd = -1;
 	struct pin_path from, to;
 	char old[32];

@@ -302,6 +302,16 @@ static int tell_guarded(void *arg, const char *name, __u64 restored)
 	return tell(arg, "weft.guard", name, "restored", false, restored);
 }
 
+static int tell_xdp(struct walk *w, struct kernel *k)
+{
+	struct xdp_stat s;
+	int r = kernel_xdp_forwarded(k, &s);
+
+	if (!r)
+		r = tell(w, "weft.xdp", "forwarded", "packets", false, s.packets);
+	return r ? r : tell(w, "weft.xdp", "forwarded", "bytes", false, s.bytes);
+}
+
 int stats_each(struct kernel *k, const struct tables *tables,
 	       int (*each)(void *arg, const struct statistic *s), void *arg)
 {
@@ -320,6 +330,8 @@ int stats_each(struct kernel *k, const struct tables *tables,
 		r = kernel_each_reason(k, tell_reason, &w);
 	if (!r)
 		r = kernel_each_guarded(k, tell_guarded, &w);
+	if (!r)
+		r = tell_xdp(&w, k);
 	return r;
 }
 

@@ -8,6 +8,7 @@
 #include <stdbool.h>
 #include <stddef.h>
 
+#include "daemon/bpf/xdp.h"
 #include "daemon/netlink/addr_set.h"
 #include "daemon/netlink/netlink_query.h"
 #include "daemon/node/match.h"
@@ -21,6 +22,9 @@ struct iface {
 	bool failed;	    /* reconcile it again when the retry timer fires */
 	bool seen;	    /* in the dump under way */
 	bool told_unusable; /* as a NIC */
+	/* of a NIC */
+	enum xdp_mode xdp;   /* what runs there; never XDP_AUTO */
+	const char *xdp_why; /* with XDP_OFF: why, if that was not asked for; a literal */
 	/* of a pod */
 	__u8 peer_mac[6];
 	bool peer_up;

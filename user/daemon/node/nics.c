@@ -180,6 +180,9 @@ int nic_refresh(struct local_node *node, struct iface *i)
 			    node->loader->prog[PROG_TO_NIC]);
 	if (r && r != -ENODEV)
 		return r;
+	r = nic_xdp_put(node, i);
+	if (r && r != -ENODEV)
+		return r;
 	i->role = ROLE_NIC;
 	log_info("%s: attached as a NIC", i->link.name);
 	return 0;
@@ -192,5 +195,5 @@ int nic_remove(struct local_node *node, struct iface *i)
 	if (bpf_map_delete_elem(node->loader->map[MAP_NICS], &key) && errno != ENOENT)
 		return log_err(-errno, "remove the interface %s", i->link.name);
 	i->role = ROLE_NONE;
-	return 0;
+	return nic_xdp_remove(node, i);
 }

@@ -73,6 +73,7 @@ static struct local_node *node_new(const struct node_options *o)
 	node->members = *o->members;
 	*o->members = (struct addr_set){};
 	node->all_pods = o->all_pods;
+	node->xdp = o->xdp;
 	shortcut_init(&node->shortcut);
 	restore_init(&node->restore);
 	pods_init(&node->pods);
@@ -170,6 +171,7 @@ void node_status(struct local_node *node, struct node_status *out)
 		.shortcut = node->shortcut.text,
 	};
 	netfilter_on_forward(node, out->netfilter, sizeof(out->netfilter));
+	nic_xdp_status(node, out->xdp, sizeof(out->xdp));
 	for (const struct iface *i = node->pods.ifaces; i; i = i->next) {
 		out->pods += i->role == ROLE_POD;
 		out->members += i->role == ROLE_POD && pod_is_member(node, i);

@@ -13,6 +13,7 @@
 
 #include <linux/types.h>
 
+#include "daemon/bpf/xdp.h"
 #include "daemon/loop/event.h"
 #include "daemon/netlink/addr_set.h"
 
@@ -26,7 +27,7 @@ enum shortcut_mode {
 	SHORTCUT_NEVER,
 };
 
-enum { SHORTCUT_TEXT_MAX = 256 };
+enum { SHORTCUT_TEXT_MAX = 256, XDP_TEXT_MAX = 512 };
 
 struct node_options {
 	const char *dir; /* --bpffs. Borrowed, like the next two, until node_close() */
@@ -34,7 +35,8 @@ struct node_options {
 	const struct loader *loader;
 	const char *pods, *nic; /* --pods, --nic */
 	enum shortcut_mode shortcut;
-	bool all_pods; /* whatever node_identify() says, every pod is in the mesh */
+	enum xdp_mode xdp; /* --xdp */
+	bool all_pods;	   /* whatever node_identify() says, every pod is in the mesh */
 	struct addr_set *sources, *members; /* see struct node_identities */
 	bool tproxy;			    /* what is in force leads to weft-proxy */
 	/* Called with addresses that no pod has any more, or with none where an interface has
@@ -101,6 +103,7 @@ struct node_status {
 	bool tproxy;	       /* the way to weft-proxy is in use */
 	char netfilter[64];    /* hooks on the forward path; "" if there are none */
 	const char *shortcut;  /* what has become of --shortcut */
+	char xdp[XDP_TEXT_MAX]; /* and of --xdp, on each NIC */
 };
 void node_status(struct local_node *node, struct node_status *out);
 

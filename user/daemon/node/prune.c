@@ -130,6 +130,8 @@ int pods_prune(struct local_node *node)
 	if (!r)
 		r = attach_prune(&node->attach, is_ours, node);
 	if (!r)
+		r = nic_xdp_prune(node);
+	if (!r)
 		node->pods.prune_needed = false;
 	return r;
 }

@@ -150,6 +150,32 @@ static int put_sides(struct local_node *node)
 	return r ? r : each_bare_side(node, put_side, node);
 }
 
+/* ---- XDP ---- */
+
+static void xdp_each_missing(struct local_node *node, struct teller *t)
+{
+	char text[96];
+
+	for (const struct iface *i = node->pods.ifaces; i; i = i->next) {
+		if (!nic_xdp_missing(node, i))
+			continue;
+		snprintf(text, sizeof(text), "program %s on %s", loader_prog_name(PROG_FROM_WIRE),
+			 i->link.name);
+		t->tell(t->arg, text);
+	}
+}
+
+static int put_xdp(struct local_node *node)
+{
+	int r = 0;
+
+	for (struct iface *i = node->pods.ifaces; i; i = i->next) {
+		if (nic_xdp_missing(node, i))
+			r = nic_xdp_put_back(node, i) ?: r;
+	}
+	return r;
+}
+
 /* ---- the way to weft-proxy ---- */
 
 /* A kernel without nf_tables has been complained of when the way was made. */
@@ -169,21 +195,23 @@ void node_each_missing(struct local_node *node, enum node_part part,
 {
 	struct teller t = { tell, arg };
 
-	if (part == NODE_INTERFACES)
+	if (part == NODE_INTERFACES) {
 		(void)each_bare_side(node, tell_side, &t);
-	else if (!node->tproxy)
+		xdp_each_missing(node, &t);
+	} else if (!node->tproxy) {
 		return;
-	else if (part == NODE_ROUTING)
+	} else if (part == NODE_ROUTING) {
 		tproxy_each_missing(node->netlink, tell, arg);
-	else if (untracked_missing(node))
+	} else if (untracked_missing(node)) {
 		tell(arg, "nftables table inet weft");
+	}
 }
 
 int node_put_back(struct local_node *node, enum node_part part)
 {
 	switch (part) {
 	case NODE_INTERFACES:
-		return put_sides(node);
+		return put_sides(node) ?: put_xdp(node);
 	case NODE_ROUTING:
 		return tproxy_put_back(node->netlink);
 	case NODE_NETFILTER:

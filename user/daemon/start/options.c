@@ -39,6 +39,7 @@ enum option_key {
 	OPT_LOG_LEVEL,
 	OPT_MAX_CONNECTIONS,
 	OPT_SHORTCUT,
+	OPT_XDP,
 	OPT_UNSEEN,
 	OPT_ENROL,
 	OPT_HEALTH,
@@ -65,6 +66,7 @@ static const struct option long_options[] = {
 	{ "log-level", required_argument, NULL, OPT_LOG_LEVEL },
 	{ "max-connections", required_argument, NULL, OPT_MAX_CONNECTIONS },
 	{ "shortcut", required_argument, NULL, OPT_SHORTCUT },
+	{ "xdp", required_argument, NULL, OPT_XDP },
 	{ "unseen", required_argument, NULL, OPT_UNSEEN },
 	{ "enrol", required_argument, NULL, OPT_ENROL },
 	{ "health", required_argument, NULL, OPT_HEALTH },
@@ -95,6 +97,11 @@ static const char usage[] =
 	"while "
 	"nothing on\n"
 	"                        the node's own way would treat them otherwise (auto)\n"
+	"  --xdp auto|native|generic|off\n"
+	"                        packets from outside whose endpoint is on another node are "
+	"forwarded by XDP on\n"
+	"                        the NICs; auto: natively, on network cards whose driver can "
+	"(auto)\n"
 	"  --unseen steer|refuse what a pod calls past the programs on --cgroup: steered by its "
 	"packets, "
 	"or refused\n"
@@ -197,6 +204,20 @@ static int take_shortcut(struct options *o, int *status)
 		     optarg);
 }
 
+static int take_xdp(struct options *o, int *status)
+{
+	static const enum xdp_mode modes[] = { XDP_AUTO, XDP_NATIVE, XDP_GENERIC, XDP_OFF };
+
+	for (size_t i = 0; i < sizeof(modes) / sizeof(modes[0]); i++) {
+		if (strcmp(optarg, xdp_mode_name(modes[i])) != 0)
+			continue;
+		o->kernel.xdp = modes[i];
+		return 0;
+	}
+	return wrong(status, "%s: auto, native, generic or off is expected, not \"%s\"", "--xdp",
+		     optarg);
+}
+
 static int take_enrol(struct options *o, int *status)
 {
 	int mode = enrol_mode_parse(optarg);
@@ -281,6 +302,8 @@ static int take_value(int key, struct options *o, int *status)
 		return 0;
 	case OPT_SHORTCUT:
 		return take_shortcut(o, status);
+	case OPT_XDP:
+		return take_xdp(o, status);
 	case OPT_ENROL:
 		return take_enrol(o, status);
 	case OPT_HEALTH:
@@ -347,7 +370,7 @@ int options_parse(int argc, char **argv, struct options *out, int *status)
 	struct options o = {
 		.state_dir = "/var/lib/weft",
 		.run_dir = "/run/weft",
-		.kernel = { .bpffs = "/sys/fs/bpf/weft", .pods = "auto" },
+		.kernel = { .bpffs = "/sys/fs/bpf/weft", .pods = "auto", .xdp = XDP_AUTO },
 		.log_level = LOG_LEVEL_INFO,
 		.health = HEALTH_DEFAULT,
 		.workers = default_workers(),

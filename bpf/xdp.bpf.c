@@ -1,0 +1,282 @@
+// SPDX-License-Identifier: GPL-2.0
+/*
+ * XDP on the node's NICs: the packets of a connection from outside whose endpoint is on another
+ * node, there and back, before the node's own stack sees them.
+ *
+ * The connection and its entries (weft/conn.h) are tc's. Its handshake goes up the stack, so that
+ * routing, netfilter and neighbour discovery have their say: only what the stack has sent on by a
+ * NIC as it was is forwarded here, and only while the routes still say so. The handshake's last
+ * packet is already ours: connection tracking of the node's own then forgets the connection within
+ * a minute, and takes up anew, without minding sequence numbers, what it may see of it later.
+ *
+ * Whatever is not plain is passed up, untouched, to tc, which goes on with the same entries: no
+ * packet is dropped here.
+ */
+#include <linux/bpf.h>
+
+#include "checksum.bpf.h"
+#include "fib.bpf.h"
+#include "forget.bpf.h"
+
+char LICENSE[] SEC("license") = "GPL";
+
+enum {
+	IP4_TOS_MASK = 0x1c,		/* what routes look at: the kernel's IPTOS_RT_MASK */
+	IP6_FLOWINFO_MASK = 0x0fffffff, /* likewise */
+};
+
+/* What an XDP program may read of a frame, or write to it. */
+struct frame {
+	struct ethhdr *eth;
+	void *end;
+};
+
+static __always_inline struct frame frame_of(const struct xdp_md *ctx)
+{
+	return (struct frame){ (void *)(long)ctx->data, (void *)(long)ctx->data_end };
+}
+
+/* ---- reading ---- */
+
+/* Without options, whole, with a hop to go. */
+static __always_inline int parse_ip4(const struct frame *f, struct packet *p,
+				     struct bpf_fib_lookup *way)
+{
+	const struct iphdr *ip = (void *)(f->eth + 1);
+
+	if ((void *)(ip + 1) > f->end || ip->version != 4 || ip->ihl != 5 ||
+	    ip->protocol != IPPROTO_TCP || ip->ttl <= 1 ||
+	    ip->frag_off & bpf_htons(IP4_MORE_FRAGMENTS | IP4_OFFSET))
+		return 0;
+	p->ip4 = 1;
+	p->l4 = ETH_HLEN + sizeof(*ip);
+	p->bytes = bpf_ntohs(ip->tot_len);
+	addr_from_ip4(&p->t.src, ip->saddr);
+	addr_from_ip4(&p->t.dst, ip->daddr);
+	way->tos = ip->tos & IP4_TOS_MASK;
+	return 1;
+}
+
+/* The same, without extension headers. Jumbograms have no length here. */
+static __always_inline int parse_ip6(const struct frame *f, struct packet *p,
+				     struct bpf_fib_lookup *way)
+{
+	const struct ipv6hdr *ip = (void *)(f->eth + 1);
+	__be32 first;
+
+	if ((void *)(ip + 1) > f->end || ip->version != 6 || ip->nexthdr != IPPROTO_TCP ||
+	    ip->hop_limit <= 1 || !ip->payload_len)
+		return 0;
+	p->l4 = ETH_HLEN + sizeof(*ip);
+	p->bytes = sizeof(*ip) + bpf_ntohs(ip->payload_len);
+	__builtin_memcpy(&p->t.src, &ip->saddr, sizeof(p->t.src));
+	__builtin_memcpy(&p->t.dst, &ip->daddr, sizeof(p->t.dst));
+	__builtin_memcpy(&first, ip, sizeof(first));
+	way->flowinfo = first & bpf_htonl(IP6_FLOWINFO_MASK);
+	return 1;
+}
+
+/* The TCP header of a frame behind a plain IP header; NULL if it is cut off. */
+static __always_inline struct tcphdr *tcp_of(const struct frame *f, int ip4)
+{
+	struct tcphdr *tcp = ip4 ? (void *)((struct iphdr *)(f->eth + 1) + 1)
+				 : (void *)((struct ipv6hdr *)(f->eth + 1) + 1);
+
+	return (void *)(tcp + 1) > f->end ? NULL : tcp;
+}
+
+/*
+ * Whether the packet's checksum may have been left to the device (CHECKSUM_PARTIAL), as it is in
+ * what a veth or a virtual machine's host hands over, one by one or as a whole batch: the field
+ * then has the sum of the pseudo header, with or without the length, and only tc can keep it right.
+ * One of 65,536 others looks like it, and is passed up as well.
+ */
+static __always_inline int may_be_partial(const struct packet *p, __u16 check, __u32 len)
+{
+	__u32 sum = fold(pseudo_sum(p, &p->t, 0));
+
+	return check == sum || check == fold(sum + fold(bpf_htonl(len)));
+}
+
+/* A frame may be padded, never shorter than what its headers say. SYNs are tc's. */
+static __always_inline int parse_tcp(const struct frame *f, struct packet *p)
+{
+	const struct tcphdr *tcp = tcp_of(f, p->ip4);
+	__u32 header, room = f->end - (void *)f->eth;
+
+	if (!tcp || tcp->syn || tcp->doff < TCP_MIN / 4)
+		return 0;
+	header = p->l4 - ETH_HLEN + tcp->doff * 4;
+	if (p->bytes < header || ETH_HLEN + p->bytes > room ||
+	    may_be_partial(p, tcp->check, p->bytes + ETH_HLEN - p->l4))
+		return 0;
+	packet_read_tcp(p, tcp);
+	p->payload = p->bytes - header;
+	return 1;
+}
+
+/* Whether the frame is plain TCP that may be forwarded. Fills in `p`, and what of it matters to
+ * routes in `way`; both are zeroed. */
+static __always_inline int parse(const struct xdp_md *ctx, struct packet *p,
+				 struct bpf_fib_lookup *way)
+{
+	const struct frame f = frame_of(ctx);
+
+	if ((void *)(f.eth + 1) > f.end)
+		return 0;
+	if (f.eth->h_proto == bpf_htons(ETH_P_IP))
+		return parse_ip4(&f, p, way) && parse_tcp(&f, p);
+	return f.eth->h_proto == bpf_htons(ETH_P_IPV6) && parse_ip6(&f, p, way) && parse_tcp(&f, p);
+}
+
+/* ---- writing ---- */
+
+static __always_inline void store_tcp(struct tcphdr *tcp, const struct packet *p,
+				      const struct tuple *to, __u32 diff)
+{
+	__be16 old[2] = { bpf_htons(p->t.sport), bpf_htons(p->t.dport) };
+	__be16 new[2] = { bpf_htons(to->sport), bpf_htons(to->dport) };
+
+	diff = bpf_csum_diff((void *)old, sizeof(old), (void *)new, sizeof(new), diff);
+	tcp->check = checksum_changed(tcp->check, diff);
+	tcp->source = new[0];
+	tcp->dest = new[1];
+}
+
+static __always_inline void store_ip4(struct iphdr *ip, const struct tuple *to, __u32 diff)
+{
+	__be32 src = addr_ip4(&to->src), dst = addr_ip4(&to->dst);
+	__u16 check = checksum_changed(ip->check, diff);
+
+	/* One hop less: the word of TTL and protocol is 0x100 less. */
+	ip->check = checksum_changed(check, (__u16)~bpf_htons(0x100));
+	ip->ttl--;
+	ip->saddr = src;
+	ip->daddr = dst;
+}
+
+static __always_inline void store_ip6(struct ipv6hdr *ip, const struct tuple *to)
+{
+	ip->hop_limit--;
+	__builtin_memcpy(&ip->saddr, &to->src, sizeof(to->src));
+	__builtin_memcpy(&ip->daddr, &to->dst, sizeof(to->dst));
+}
+
+/* Gives the frame the addresses and ports of `to`, and the MAC addresses of the next hop. */
+static __always_inline int rewrite_frame(const struct xdp_md *ctx, const struct packet *p,
+					 const struct tuple *to, const struct bpf_fib_lookup *way)
+{
+	__u32 diff = addrs_diff(p, to);
+	const struct frame f = frame_of(ctx);
+	struct tcphdr *tcp;
+
+	if ((void *)(f.eth + 1) > f.end)
+		return 0;
+	tcp = tcp_of(&f, p->ip4);
+	if (!tcp)
+		return 0;
+	store_tcp(tcp, p, to, diff);
+	if (p->ip4)
+		store_ip4((void *)(f.eth + 1), to, diff);
+	else
+		store_ip6((void *)(f.eth + 1), to);
+	__builtin_memcpy(f.eth->h_dest, way->dmac, ETH_ALEN);
+	__builtin_memcpy(f.eth->h_source, way->smac, ETH_ALEN);
+	return 1;
+}
+
+/* ---- forwarding ---- */
+
+/*
+ * Of the two entries that such a packet meets on its way through the node, as it comes in and as it
+ * leaves: the one that follows the connection. NULL where they are of another kind.
+ */
+static __always_inline struct conn *followed(struct conn *in, struct conn *out)
+{
+	if (in->dir == DIR_FORWARD && in->flags & CONN_SOURCE && out->dir == DIR_TRANSLATE)
+		return in;
+	return in->dir == DIR_TRANSLATE && out->dir == DIR_REPLY ? out : NULL;
+}
+
+/* From the endpoint's SYN+ACK on, until it is over. */
+static __always_inline int is_open(const struct conn *c, const struct conn *other)
+{
+	__u32 state = c->dir == DIR_FORWARD ? c->state : other->state;
+
+	return state == CONN_ESTABLISHED || state == CONN_CLOSING || state == CONN_CLOSED;
+}
+
+static __always_inline int same_mac(const __u8 *a, const __u8 *b)
+{
+	return a[0] == b[0] && a[1] == b[1] && a[2] == b[2] && a[3] == b[3] && a[4] == b[4] &&
+	       a[5] == b[5];
+}
+
+/*
+ * Whether what goes from `t->src` to `t->dst` leaves by the interface that it came in by, to a
+ * neighbour that is known, in one piece; and, as the node's own stack would ask, whether the frame
+ * was for this node at all.
+ */
+static __always_inline int find_way(struct xdp_md *ctx, const struct packet *p,
+				    const struct tuple *t, struct bpf_fib_lookup *way)
+{
+	struct frame f;
+
+	fib_addrs(way, p->ip4, &t->src, &t->dst);
+	way->ifindex = ctx->ingress_ifindex;
+	way->l4_protocol = IPPROTO_TCP;
+	way->sport = bpf_htons(t->sport);
+	way->dport = bpf_htons(t->dport);
+	way->tot_len = p->bytes;
+	if (bpf_fib_lookup(ctx, way, sizeof(*way), 0) != BPF_FIB_LKUP_RET_SUCCESS ||
+	    way->ifindex != ctx->ingress_ifindex)
+		return 0;
+	f = frame_of(ctx);
+	return (void *)(f.eth + 1) <= f.end && same_mac(f.eth->h_dest, way->smac);
+}
+
+static __always_inline void count_forwarded(const struct packet *p)
+{
+	__u32 zero = 0;
+	struct xdp_stat *s = bpf_map_lookup_elem(&xdp_count, &zero);
+
+	if (!s)
+		return;
+	s->packets++;
+	s->bytes += ETH_HLEN + p->bytes;
+}
+
+/* Nothing is changed, in the frame or in an entry, before it is certain that the packet goes on. */
+static __always_inline int forward(struct xdp_md *ctx, const struct packet *p,
+				   struct bpf_fib_lookup *way)
+{
+	struct conn *in = bpf_map_lookup_elem(&conns, &p->t), *out, *c, *other;
+	struct tuple to;
+
+	if (!in || !(in->flags & CONN_OUTSIDE))
+		return XDP_PASS;
+	to = in->to;
+	to.hook = HOOK_EGRESS;
+	out = bpf_map_lookup_elem(&conns, &to);
+	c = out ? followed(in, out) : NULL;
+	other = c ? conn_other(c) : NULL;
+	if (!other || !is_open(c, other) || !find_way(ctx, p, &to, way) ||
+	    out->endpoint_ifindex != way->ifindex)
+		return XDP_PASS;
+	to = out->to;
+	if (!rewrite_frame(ctx, p, &to, way))
+		return XDP_PASS;
+	if (conn_track_pair(p, c, other) == CONN_DELETE)
+		conn_forget(p, c);
+	count_forwarded(p);
+	return XDP_TX;
+}
+
+SEC("xdp")
+int from_wire(struct xdp_md *ctx)
+{
+	struct bpf_fib_lookup way = {};
+	struct packet p = {};
+
+	return has_conns() && parse(ctx, &p, &way) ? forward(ctx, &p, &way) : XDP_PASS;
+}

@@ -1,0 +1,636 @@
+// SPDX-License-Identifier: Apache-2.0
+/*
+ * What XDP forwards of a connection from outside whose endpoint is on another node, and what it
+ * leaves to tc: anything that is not plain, untouched.
+ */
+#include <criterion/criterion.h>
+#include <linux/bpf.h>
+#include <linux/pkt_cls.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "frame.h"
+#include "test_steer_util.h"
+
+enum { ETH = 14, MUTATED = 500000, PAYLOAD = 100 };
+
+static const __u8 NIC_MAC[6] = { 2, 0, 0, 0, 0, 2 }, CLIENT_HOP[6] = { 2, 0, 0, 0, 0, 0x0c },
+		  ENDPOINT_HOP[6] = { 2, 0, 0, 0, 0, 0x0e };
+
+static struct env *far_env(int family)
+{
+	return env_new(&(struct env_options){
+		.family = family, .outside = true, .remote_endpoint = true });
+}
+
+/* A connection, as tc opens it: its addresses from the client, and towards the endpoint. */
+struct far {
+	struct tuple a, c;
+};
+
+static struct env_result tc(struct env *e, const char *program, const struct tuple *t, __u8 flags,
+			    __u32 seq, __u32 ack)
+{
+	return env_run(e, program,
+		       &(struct env_packet){
+			       .t = *t, .flags = flags, .seq = seq, .ack = ack, .window = 65535 });
+}
+
+static void answer_syn(struct env *e, const struct far *far)
+{
+	struct tuple back;
+	struct env_result r;
+
+	tuple_turn(&back, &far->c);
+	r = tc(e, "from_nic", &back, SYN | ACK, 5000, 1001);
+	cr_assert_eq(r.action, TC_ACT_UNSPEC);
+	r = tc(e, "to_nic", &r.packet.t, SYN | ACK, 5000, 1001);
+	tuple_turn(&back, &far->a);
+	steer_expect("SYN+ACK", &r.packet.t, &back);
+}
+
+/* The SYN, in and out by the NIC. */
+static struct far send_syn(struct env *e)
+{
+	struct far far = { .a = steer_client(e) };
+	struct tuple b = steer_open(e, &far.a, "from_nic", TC_ACT_UNSPEC);
+
+	far.c = tc(e, "to_nic", &b, SYN, 1000, 0).packet.t;
+	return far;
+}
+
+static struct far open_far(struct env *e)
+{
+	struct far far = send_syn(e);
+
+	answer_syn(e, &far);
+	return far;
+}
+
+/* A frame as it is on the wire, and what comes of it. */
+struct run {
+	__u8 frame[FRAME_MAX], sent[FRAME_MAX];
+	size_t size, was;
+	struct env_packet packet;
+	int verdict;
+};
+
+static void run_frame(struct env *e, struct run *r)
+{
+	memcpy(r->sent, r->frame, r->size);
+	r->was = r->size;
+	r->verdict = env_run_xdp(e, r->frame, &r->size);
+}
+
+static void put_frame(struct run *r, const struct env_packet *p)
+{
+	memset(r->frame, 0, sizeof(r->frame));
+	r->packet = *p;
+	r->size = frame_put(r->frame, p);
+}
+
+static void expect_passed(const char *what, const struct run *r)
+{
+	cr_expect_eq(r->verdict, XDP_PASS, "%s: verdict %d", what, r->verdict);
+	cr_expect(r->size == r->was && !memcmp(r->frame, r->sent, r->size), "%s: not untouched",
+		  what);
+}
+
+static void expect_sent(const char *what, const struct run *r, const struct tuple *want,
+			const __u8 hop[6])
+{
+	struct env_result got = {};
+	size_t ttl = ETH + (r->frame[ETH] >> 4 == 4 ? 8 : 7);
+
+	cr_assert_eq(r->verdict, XDP_TX, "%s: verdict %d", what, r->verdict);
+	cr_expect_eq(r->size, r->was, "%s: length", what);
+	frame_get(r->frame, &r->packet, &got);
+	cr_expect(got.checksums_ok, "%s: checksums", what);
+	steer_expect(what, &got.packet.t, want);
+	cr_expect_eq(got.packet.seq, r->packet.seq, "%s", what);
+	cr_expect_eq(got.packet.payload, r->packet.payload, "%s", what);
+	cr_expect(!memcmp(r->frame, hop, 6), "%s: next hop", what);
+	cr_expect(!memcmp(r->frame + 6, NIC_MAC, 6), "%s: source MAC address", what);
+	cr_expect_eq(r->frame[ttl], 63, "%s: TTL %u", what, r->frame[ttl]);
+}
+
+static struct env_packet from_client(const struct far *far)
+{
+	return (struct env_packet){ .t = far->a,
+				    .flags = ACK,
+				    .seq = 1001,
+				    .ack = 5001,
+				    .window = 65535,
+				    .payload = PAYLOAD };
+}
+
+static struct env_packet from_endpoint(const struct far *far)
+{
+	struct env_packet p = {
+		.flags = ACK, .seq = 5001, .ack = 1001, .window = 65535, .payload = PAYLOAD
+	};
+
+	tuple_turn(&p.t, &far->c);
+	return p;
+}
+
+static int xdp(struct env *e, const struct env_packet *p)
+{
+	static struct run r;
+
+	put_frame(&r, p);
+	run_frame(e, &r);
+	return r.verdict;
+}
+
+Test(xdp, there_and_back, .timeout = 60)
+{
+	static struct run r;
+
+	for (int family = 4; family <= 6; family += 2) {
+		struct env *e = far_env(family);
+		struct far far = open_far(e);
+		struct env_packet there = from_client(&far), back = from_endpoint(&far);
+		struct xdp_stat before = env_forwarded(e), after;
+		struct tuple want;
+
+		put_frame(&r, &there);
+		run_frame(e, &r);
+		expect_sent("there", &r, &far.c, ENDPOINT_HOP);
+		put_frame(&r, &back);
+		run_frame(e, &r);
+		tuple_turn(&want, &far.a);
+		expect_sent("back", &r, &want, CLIENT_HOP);
+		after = env_forwarded(e);
+		cr_expect_eq(after.packets - before.packets, 2);
+		cr_expect_eq(after.bytes - before.bytes, 2 * r.size);
+		env_free(e);
+	}
+}
+
+Test(xdp, short_frames_are_padded, .timeout = 60)
+{
+	static struct run r;
+	struct env *e = far_env(4);
+	struct far far = open_far(e);
+	struct env_packet p = from_client(&far);
+
+	p.payload = 0;
+	put_frame(&r, &p);
+	r.size = 60;
+	run_frame(e, &r);
+	expect_sent("an ACK alone", &r, &far.c, ENDPOINT_HOP);
+	env_free(e);
+}
+
+/* The handshake shows the way: routing, netfilter and neighbour discovery have had their say. */
+Test(xdp, the_handshake_goes_up, .timeout = 60)
+{
+	for (int family = 4; family <= 6; family += 2) {
+		struct env *e = far_env(family);
+		struct env_packet p = { .t = steer_client(e), .flags = SYN, .seq = 1000 };
+		struct far far;
+
+		cr_expect_eq(xdp(e, &p), XDP_PASS, "SYN");
+		far = send_syn(e);
+		cr_expect_eq(xdp(e, &p), XDP_PASS, "SYN again");
+		p = from_client(&far);
+		cr_expect_eq(xdp(e, &p), XDP_PASS, "before there is an answer");
+		p = from_endpoint(&far);
+		p.flags = SYN | ACK;
+		cr_expect_eq(xdp(e, &p), XDP_PASS, "SYN+ACK");
+		answer_syn(e, &far);
+		p = from_client(&far);
+		cr_expect_eq(xdp(e, &p), XDP_TX, "the handshake's end");
+		env_free(e);
+	}
+}
+
+/* A firewall that translates, or a route that leads elsewhere: the packet leaves as another, or not
+ * by the NIC, and the next one must go the same way. */
+Test(xdp, only_what_the_stack_has_sent_on, .timeout = 60)
+{
+	for (int family = 4; family <= 6; family += 2) {
+		struct env *e = far_env(family);
+		struct far far = { .a = steer_client(e) };
+		struct tuple b = steer_open(e, &far.a, "from_nic", TC_ACT_UNSPEC);
+		struct env_packet p;
+
+		far.c = b;
+		far.c.src = env_node(e);
+		answer_syn(e, &far);
+		p = from_client(&far);
+		cr_expect_eq(xdp(e, &p), XDP_PASS, "never seen to leave");
+		p = from_endpoint(&far);
+		cr_expect_eq(xdp(e, &p), XDP_TX, "the other direction was");
+		tc(e, "to_nic", &b, ACK, 1001, 5001);
+		p = from_client(&far);
+		cr_expect_eq(xdp(e, &p), XDP_TX, "seen now");
+		env_free(e);
+	}
+}
+
+Test(xdp, an_endpoint_of_this_node_is_tcs, .timeout = 60)
+{
+	for (int family = 4; family <= 6; family += 2) {
+		struct env *e = env_new(&(struct env_options){ .family = family, .outside = true });
+		struct far far = { .a = steer_client(e) };
+		struct env_packet p;
+
+		far.c = steer_open(e, &far.a, "from_nic", TC_ACT_UNSPEC);
+		steer_answer(e, "to_nic", &far.c);
+		p = from_client(&far);
+		p.ack = 2;
+		cr_expect_eq(xdp(e, &p), XDP_PASS);
+		env_free(e);
+	}
+}
+
+/* ---- what is not plain ---- */
+
+static void put16(__u8 *at, unsigned value)
+{
+	at[0] = value >> 8;
+	at[1] = value;
+}
+
+static unsigned get16(const __u8 *at)
+{
+	return at[0] << 8 | at[1];
+}
+
+static bool ip4_of(const struct run *r)
+{
+	return r->frame[ETH] >> 4 == 4;
+}
+
+static __u8 *tcp_at(struct run *r)
+{
+	return r->frame + ETH + (ip4_of(r) ? 20 : 40);
+}
+
+static void other_mac(struct run *r)
+{
+	r->frame[5] ^= 1;
+}
+
+static void broadcast(struct run *r)
+{
+	memset(r->frame, 0xff, 6);
+}
+
+static void last_hop(struct run *r)
+{
+	r->frame[ETH + (ip4_of(r) ? 8 : 7)] = 1;
+}
+
+static void no_hop(struct run *r)
+{
+	r->frame[ETH + (ip4_of(r) ? 8 : 7)] = 0;
+}
+
+static void udp(struct run *r)
+{
+	r->frame[ETH + (ip4_of(r) ? 9 : 6)] = 17;
+}
+
+static void vlan(struct run *r)
+{
+	memmove(r->frame + 16, r->frame + 12, r->size - 12);
+	memcpy(r->frame + 12, (__u8[]){ 0x81, 0, 0, 7 }, 4);
+	r->size += 4;
+}
+
+static void other_ethertype(struct run *r)
+{
+	put16(r->frame + 12, 0x88b5);
+}
+
+static void cut_off(struct run *r)
+{
+	r->size -= 1;
+}
+
+static void cut_in_tcp(struct run *r)
+{
+	r->size = (size_t)(tcp_at(r) - r->frame) + 19;
+}
+
+static void cut_in_ip(struct run *r)
+{
+	r->size = ETH + 19;
+}
+
+static void too_short_for_tcp(struct run *r)
+{
+	put16(r->frame + ETH + (ip4_of(r) ? 2 : 4), ip4_of(r) ? 39 : 19);
+}
+
+static void no_length(struct run *r)
+{
+	put16(r->frame + ETH + (ip4_of(r) ? 2 : 4), 0);
+}
+
+static void short_header(struct run *r)
+{
+	tcp_at(r)[12] = 4 << 4;
+}
+
+static void long_header(struct run *r)
+{
+	put16(r->frame + ETH + (ip4_of(r) ? 2 : 4), ip4_of(r) ? 40 : 20);
+	tcp_at(r)[12] = 15 << 4;
+}
+
+static void syn_too(struct run *r)
+{
+	tcp_at(r)[13] |= SYN;
+}
+
+static __u32 add(const __u8 *at, size_t len, __u32 sum)
+{
+	for (size_t i = 0; i < len; i += 2)
+		sum += get16(at + i);
+	while (sum >> 16)
+		sum = (sum & 0xffff) + (sum >> 16);
+	return sum;
+}
+
+/* As a device gets it that is to finish it: the pseudo header's sum, with or without the length. */
+static void partial(struct run *r, bool with_length)
+{
+	const __u8 *ip = r->frame + ETH;
+	__u32 sum = add(ip + (ip4_of(r) ? 12 : 8), ip4_of(r) ? 8 : 32, 6);
+
+	if (with_length)
+		sum += (__u32)(r->size - (size_t)(tcp_at(r) - r->frame));
+	put16(tcp_at(r) + 16, add(NULL, 0, sum));
+}
+
+static void partial_checksum(struct run *r)
+{
+	partial(r, true);
+}
+
+static void partial_checksum_of_a_batch(struct run *r)
+{
+	partial(r, false);
+}
+
+static const struct {
+	const char *what;
+	void (*change)(struct run *r);
+	struct env_packet more;
+} odd[] = {
+	{ .what = "for another host", .change = other_mac },
+	{ .what = "broadcast", .change = broadcast },
+	{ .what = "no hop left", .change = last_hop },
+	{ .what = "no hop left at all", .change = no_hop },
+	{ .what = "UDP", .change = udp },
+	{ .what = "a VLAN's tag", .change = vlan },
+	{ .what = "another protocol than IP", .change = other_ethertype },
+	{ .what = "shorter than it says", .change = cut_off },
+	{ .what = "cut off in the TCP header", .change = cut_in_tcp },
+	{ .what = "cut off in the IP header", .change = cut_in_ip },
+	{ .what = "too short for TCP", .change = too_short_for_tcp },
+	{ .what = "no length", .change = no_length },
+	{ .what = "a TCP header too short", .change = short_header },
+	{ .what = "a TCP header longer than the packet", .change = long_header },
+	{ .what = "SYN", .change = syn_too },
+	{ .what = "a checksum left to the device", .change = partial_checksum },
+	{ .what = "a batch's checksum left to the device", .change = partial_checksum_of_a_batch },
+	{ .what = "first fragment", .more = { .first_fragment = true } },
+	{ .what = "later fragment", .more = { .later_fragment = true } },
+	{ .what = "options", .more = { .options = true } },
+	{ .what = "larger than the MTU", .more = { .payload = 1500 } },
+};
+
+static void expect_odd_passed(struct env *e, const struct env_packet *plain, size_t i)
+{
+	static struct run r;
+	struct env_packet p = *plain;
+
+	p.first_fragment = odd[i].more.first_fragment;
+	p.later_fragment = odd[i].more.later_fragment;
+	p.options = odd[i].more.options;
+	p.payload = odd[i].more.payload ?: p.payload;
+	put_frame(&r, &p);
+	if (odd[i].change)
+		odd[i].change(&r);
+	run_frame(e, &r);
+	expect_passed(odd[i].what, &r);
+}
+
+Test(xdp, what_is_odd_goes_up_untouched, .timeout = 60)
+{
+	for (int family = 4; family <= 6; family += 2) {
+		struct env *e = far_env(family);
+		struct far far = open_far(e);
+		struct env_packet there = from_client(&far), back = from_endpoint(&far);
+		struct xdp_stat before = env_forwarded(e);
+		struct conn was, is;
+
+		cr_assert(env_conn(e, &far.a, &was));
+		for (size_t i = 0; i < sizeof(odd) / sizeof(odd[0]); i++) {
+			expect_odd_passed(e, &there, i);
+			expect_odd_passed(e, &back, i);
+		}
+		cr_assert(env_conn(e, &far.a, &is));
+		cr_expect(!memcmp(&was, &is, sizeof(is)), "tc is still to count them");
+		cr_expect_eq(env_forwarded(e).packets, before.packets);
+		cr_expect_eq(xdp(e, &there), XDP_TX, "a plain one");
+		env_free(e);
+	}
+}
+
+Test(xdp, without_a_neighbour_it_goes_up, .timeout = 60)
+{
+	struct env *e = far_env(4);
+	struct far far = open_far(e);
+	struct env_packet there = from_client(&far), back = from_endpoint(&far);
+
+	cr_assert_eq(system("ip neighbour del 10.244.0.2 dev nic"), 0);
+	cr_expect_eq(xdp(e, &there), XDP_PASS);
+	cr_expect_eq(xdp(e, &back), XDP_TX);
+	cr_assert_eq(system("ip neighbour replace 10.244.0.2 lladdr 02:00:00:00:00:0e dev nic"), 0);
+	cr_expect_eq(xdp(e, &there), XDP_TX);
+	cr_assert_eq(system("echo 0 >/proc/sys/net/ipv4/conf/nic/forwarding"), 0);
+	cr_expect_eq(xdp(e, &there), XDP_PASS, "the node forwards nothing");
+	cr_assert_eq(system("echo 1 >/proc/sys/net/ipv4/conf/nic/forwarding"), 0);
+	env_free(e);
+}
+
+/* ---- the connection's life ---- */
+
+/* A segment by tc, as it goes up the stack and leaves, or by XDP. */
+static void segment(struct env *e, const struct far *far, bool by_xdp, const struct env_packet *p)
+{
+	struct env_packet out = *p;
+	struct env_result r;
+
+	if (by_xdp) {
+		cr_expect_eq(xdp(e, p), XDP_TX, "flags %x, number %u", p->flags, p->seq);
+		return;
+	}
+	r = env_run(e, "from_nic", p);
+	cr_expect_eq(r.action, TC_ACT_UNSPEC);
+	out.t = r.packet.t;
+	r = env_run(e, "to_nic", &out);
+	cr_expect_eq(r.action, TC_ACT_UNSPEC);
+	(void)far;
+}
+
+static struct env_packet say(const struct far *far, bool client, __u8 flags, __u32 seq, __u32 ack,
+			     unsigned payload)
+{
+	struct env_packet p = client ? from_client(far) : from_endpoint(far);
+
+	p.flags = flags;
+	p.seq = seq;
+	p.ack = ack;
+	p.payload = payload;
+	return p;
+}
+
+/* Data both ways, one of them twice, one that no receiver takes, and both FINs. */
+static const struct {
+	bool client;
+	__u8 flags;
+	__u32 seq, ack;
+	unsigned payload;
+} script[] = {
+	{ true, ACK, 1001, 5001, 0 },	      { true, ACK, 1001, 5001, 100 },
+	{ false, ACK, 5001, 1101, 1000 },     { false, ACK, 5001, 1101, 1000 },
+	{ true, ACK, 1101, 6001, 0 },	      { true, ACK, 900000, 6001, 50 },
+	{ false, FIN | ACK, 6001, 1101, 10 }, { true, ACK, 1101, 6012, 20 },
+	{ true, FIN | ACK, 1121, 6012, 0 },   { false, ACK, 6012, 1122, 0 },
+};
+
+/* How packets go: all by tc, all by XDP, in turns. */
+static bool goes_by_xdp(int way, size_t i)
+{
+	return way == 1 || (way == 2 && i % 2);
+}
+
+static void forget_times(struct conn *c)
+{
+	c->created = c->seen = c->reset_at = 0;
+}
+
+static void play(int family, int way, size_t steps, struct conn out[2])
+{
+	struct env *e = far_env(family);
+	struct far far = open_far(e);
+	struct tuple reply;
+
+	for (size_t i = 0; i < steps; i++) {
+		struct env_packet p = say(&far, script[i].client, script[i].flags, script[i].seq,
+					  script[i].ack, script[i].payload);
+
+		segment(e, &far, goes_by_xdp(way, i), &p);
+	}
+	cr_assert(env_conn(e, &far.a, &out[0]));
+	tuple_turn(&reply, &out[0].to);
+	reply.hook = HOOK_EGRESS;
+	cr_assert(env_conn(e, &reply, &out[1]));
+	forget_times(&out[0]);
+	forget_times(&out[1]);
+	env_free(e);
+}
+
+/* What an entry says is the same after each packet, whichever way it and those before it went. */
+Test(xdp, counts_as_tc_does, .timeout = 300)
+{
+	const size_t all = sizeof(script) / sizeof(script[0]);
+
+	for (int family = 4; family <= 6; family += 2) {
+		for (size_t steps = 1; steps <= all; steps++) {
+			struct conn want[2], got[2];
+
+			play(family, 0, steps, want);
+			for (int way = 1; way <= 2; way++) {
+				play(family, way, steps, got);
+				cr_expect(!memcmp(want, got, sizeof(got)),
+					  "IPv%d, way %d, %zu packets", family, way, steps);
+			}
+			if (steps < all)
+				continue;
+			cr_expect_eq(got[0].state, CONN_CLOSED);
+			cr_expect_eq(got[0].bytes, 120);
+			cr_expect_eq(got[1].bytes, 1010);
+		}
+	}
+}
+
+Test(xdp, a_place_is_given_back, .timeout = 60)
+{
+	for (int family = 4; family <= 6; family += 2) {
+		struct env *e = far_env(family);
+		struct far far = open_far(e);
+		struct env_packet p = say(&far, true, ACK, 1001, 5001, 0);
+
+		segment(e, &far, true, &p);
+		cr_expect_eq(env_limit(e).steered, 1);
+		cr_expect_eq(env_entries(e), 4);
+		p = say(&far, true, RST | ACK, 1001, 5001, 0);
+		segment(e, &far, true, &p);
+		cr_expect_eq(env_limit(e).steered, 0);
+		cr_expect_eq(env_entries(e), 0);
+		cr_expect_eq(env_counted(e), 0);
+		p = from_client(&far);
+		cr_expect_eq(xdp(e, &p), XDP_PASS, "after it");
+		env_free(e);
+	}
+}
+
+/* ---- any bytes ---- */
+
+static void expect_sane(struct run *r)
+{
+	cr_assert(r->verdict == XDP_PASS || r->verdict == XDP_TX, "verdict %d", r->verdict);
+	cr_assert_eq(r->size, r->was);
+	if (r->verdict == XDP_PASS) {
+		cr_assert(!memcmp(r->frame, r->sent, r->size), "passed, and not untouched");
+		return;
+	}
+	cr_assert_eq(r->frame[ETH + (ip4_of(r) ? 8 : 7)] + 1, r->sent[ETH + (ip4_of(r) ? 8 : 7)]);
+	r->frame[ETH + (ip4_of(r) ? 8 : 7)]++;
+	cr_assert(frame_only_addressed(r->frame, r->sent, r->size),
+		  "more is changed than addresses");
+	r->frame[ETH + (ip4_of(r) ? 8 : 7)]--;
+	cr_assert_eq(frame_checksums_ok(r->frame), frame_checksums_ok(r->sent),
+		     "checksums do not say what they said");
+}
+
+static unsigned mutate_all(int family)
+{
+	static struct run r;
+	struct env *e = far_env(family);
+	struct far far = open_far(e);
+	struct env_packet plain[2] = { from_client(&far), from_endpoint(&far) };
+	unsigned sent = 0;
+
+	for (int i = 0; i < MUTATED; i++) {
+		put_frame(&r, &plain[i & 1]);
+		frame_mutate(r.frame, &r.size);
+		run_frame(e, &r);
+		expect_sane(&r);
+		sent += r.verdict == XDP_TX;
+		if (env_counted(e) == 4)
+			continue;
+		env_clear(e); /* a RST has ended it */
+		far = open_far(e);
+		plain[0] = from_client(&far);
+		plain[1] = from_endpoint(&far);
+	}
+	env_free(e);
+	return sent;
+}
+
+Test(xdp, any_bytes, .timeout = 600)
+{
+	srand(4711);
+	for (int family = 4; family <= 6; family += 2)
+		cr_expect_gt(mutate_all(family), MUTATED / 10);
+}
