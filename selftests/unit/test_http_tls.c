@@ -25,6 +25,7 @@ static const char rules[] =
 	"    tls:\n"
 	"      mode: MUTUAL\n"
 	"      credentialName: wild\n"
+	"      caCrl: /crl.pem\n"
 	"      minProtocolVersion: TLSV1_3\n"
 	"      cipherSuites: [ECDHE-RSA-AES128-GCM-SHA256, unheard-of, AES256-SHA]\n"
 	"      subjectAltNames: [client.example.com, spiffe://cluster.local/ns/x/sa/y]\n"
@@ -210,5 +211,6 @@ Test(http_tls, what_is_missing_or_taken_is_warned_of)
 	cr_expect(warned("servers[2].hosts: an older HTTPS server of port 443 has "
 			 "\"a.example.com\" already"));
 	cr_expect(warned("is none of the cipher suites that Istio knows"));
+	cr_expect(warned("servers[1].tls.caCrl: has no effect beside credentialName"));
 	cr_expect(!warned("istio-system/a"));
 }

@@ -337,6 +337,25 @@ static void require_file(struct decoder *d, const struct node *tls, const struct
 			     server->tls_mode);
 }
 
+/* Files that a Secret stands in for, as in Istio. */
+static void warn_of_files(struct decoder *d, const struct node *tls, const struct gw_tls *t)
+{
+	const struct {
+		const char *field, *path;
+	} files[] = { { "serverCertificate", t->chain },
+		      { "privateKey", t->key },
+		      { "caCertificates", t->ca },
+		      { "caCrl", t->crl } };
+	char field[32];
+
+	for (size_t i = 0; i < sizeof(files) / sizeof(*files); i++) {
+		snprintf(field, sizeof(field), "tls.%s", files[i].field);
+		if (is_given(files[i].path))
+			decode_warn(d, decode_at(d, tls, files[i].field), field,
+				    "has no effect beside credentialName");
+	}
+}
+
 /* What a server that ends TLS needs. */
 static void check_terminated(struct decoder *d, const struct node *tls,
 			     const struct gw_server *server)
@@ -349,6 +368,8 @@ static void check_terminated(struct decoder *d, const struct node *tls,
 		decode_error(d, tls, "tls",
 			     "expected credentialName, or serverCertificate and privateKey, not "
 			     "both");
+	else if (is_given(t->credential))
+		warn_of_files(d, tls, t);
 	if (!is_given(t->credential)) {
 		require_file(d, tls, server, "tls.serverCertificate", t->chain);
 		require_file(d, tls, server, "tls.privateKey", t->key);
