@@ -558,28 +558,40 @@ Test(proxy_tls_transport, less_may_be_offered_than_before)
 	cr_expect_eq(r, (ssize_t)few.iov_len);
 }
 
+/* A ClientHello's bytes, in `hello`. How many. */
+static size_t take_hello(unsigned char *hello, size_t size)
+{
+	int pair[2];
+	SSL *s;
+	ssize_t n;
+
+	cr_assert_eq(socketpair(AF_UNIX, SOCK_STREAM | SOCK_NONBLOCK, 0, pair), 0);
+	s = client_new(client_ctx, pair[0], "a.test");
+	(void)SSL_do_handshake(s);
+	n = read(pair[1], hello, size);
+	cr_assert_gt(n, 100);
+	SSL_free(s);
+	close(pair[0]);
+	close(pair[1]);
+	return (size_t)n;
+}
+
 Test(proxy_tls_transport, a_hello_byte_by_byte)
 {
 	struct tls_settings s = settings_make("s", server_pem, server_key, NULL);
 	unsigned char hello[4096];
-	int pair[2], n;
+	size_t n;
 
 	serve(&s);
 	client_ctx = client_context(&ca, NULL);
+	n = take_hello(hello, sizeof(hello));
 	connect_to("a.test");
-	cr_assert_eq(socketpair(AF_UNIX, SOCK_STREAM | SOCK_NONBLOCK, 0, pair), 0);
-	SSL_set_fd(peer, pair[0]);
-	(void)SSL_do_handshake(peer);
-	n = (int)read(pair[1], hello, sizeof(hello));
-	cr_assert_gt(n, 100);
-	for (int i = 0; i < n; i++) {
-		cr_assert_eq(transport_tls_handshake(&transport), -EAGAIN, "after %d bytes", i);
+	for (size_t i = 0; i < n; i++) {
+		cr_assert_eq(transport_tls_handshake(&transport), -EAGAIN, "after %zu bytes", i);
 		cr_assert_eq(write(fds[1], hello + i, 1), 1);
 	}
 	cr_assert_eq(transport_tls_handshake(&transport), -EAGAIN);
 	cr_expect_gt(recv(fds[1], hello, sizeof(hello), 0), 300, "the server's turn");
-	close(pair[0]);
-	close(pair[1]);
 }
 
 Test(proxy_tls_transport, what_is_no_hello_is_refused)
@@ -607,6 +619,41 @@ Test(proxy_tls_transport, what_is_no_hello_is_refused)
 		cr_expect_eq(transport_recv(&transport, c, sizeof(c)), 0);
 		hang_up();
 	}
+}
+
+/* Each comes to an end: the server's turn, more bytes, or a refusal; never a name that is none. */
+Test(proxy_tls_transport, a_hello_that_has_been_tampered_with)
+{
+	enum { TIMES = 3000 };
+	struct tls_settings s = settings_make("s", server_pem, server_key, NULL);
+	unsigned char hello[4096], bad[4096];
+	unsigned refused = 0, seed = 7;
+	size_t n;
+
+	serve(&s);
+	client_ctx = client_context(&ca, NULL);
+	n = take_hello(hello, sizeof(hello));
+	for (int i = 0; i < TIMES; i++) {
+		size_t most = n;
+		int r;
+
+		memcpy(bad, hello, n);
+		for (int k = 0; k <= i % 4; k++) {
+			seed = seed * 1103515245 + 12345;
+			bad[(seed >> 8) % n] = (unsigned char)(seed >> 24);
+		}
+		if (i % 7 == 0)
+			most = (seed >> 4) % n;
+		connect_to("a.test");
+		cr_assert_eq(write(fds[1], bad, most), (ssize_t)most);
+		r = transport_tls_handshake(&transport);
+		cr_assert_lt(r, 0);
+		refused += r != -EAGAIN;
+		for (size_t k = 0; k < facts.name_len; k++)
+			cr_assert(facts.name[k] > ' ' && facts.name[k] < 0x7f);
+		hang_up();
+	}
+	cr_expect_gt(refused, (unsigned)TIMES / 4);
 }
 
 Test(proxy_tls_transport, what_makes_no_server_is_refused)

@@ -126,7 +126,7 @@ static BIO_METHOD *socket_method(void)
 
 /* ---- the ClientHello ---- */
 
-/* RFC 6066 3: a list of one name, of a host. -EBADMSG. */
+/* RFC 6066 3: a list of one name, of a host. -EBADMSG: nothing is written. */
 static int read_name(const unsigned char *at, size_t n, char out[TLS_NAME_MAX + 1], size_t *len)
 {
 	enum { HEAD = 5, HOST_NAME = 0 };
@@ -134,15 +134,17 @@ static int read_name(const unsigned char *at, size_t n, char out[TLS_NAME_MAX + 
 	if (n <= HEAD || n > HEAD + TLS_NAME_MAX || ((size_t)at[0] << 8 | at[1]) != n - 2 ||
 	    at[2] != HOST_NAME || ((size_t)at[3] << 8 | at[4]) != n - HEAD)
 		return -EBADMSG;
-	*len = n - HEAD;
-	for (size_t i = 0; i < *len; i++) {
-		if (at[HEAD + i] <= ' ' || at[HEAD + i] >= 0x7f)
+	at += HEAD;
+	n -= HEAD;
+	for (size_t i = 0; i < n; i++)
+		if (at[i] <= ' ' || at[i] >= 0x7f)
 			return -EBADMSG;
-		out[i] = (char)tolower(at[HEAD + i]);
-	}
-	if (*len > 1 && out[*len - 1] == '.')
-		--*len;
-	out[*len] = 0;
+	if (n > 1 && at[n - 1] == '.')
+		n--;
+	for (size_t i = 0; i < n; i++)
+		out[i] = (char)tolower(at[i]);
+	out[n] = 0;
+	*len = n;
 	return 0;
 }
 

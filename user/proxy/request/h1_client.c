@@ -7,22 +7,19 @@
 #include <stdlib.h>
 #include <string.h>
 
-#include "lib/base/addr.h"
 #include "lib/base/cleanup.h"
-#include "lib/base/log.h"
 #include "lib/route/path.h"
 #include "proxy/h1/http_status.h"
 #include "proxy/io/sock.h"
 #include "proxy/request/drain.h"
+#include "proxy/request/h1_client_tls.h"
 
 enum {
 	TURN_STEPS = 16, /* that a connection may take before others have their turn */
 	LINGER_MS = 2000,
-	DRAIN_IDLE_MS = 3000, /* that a client of TLS has for one more request */
 };
 
-/* Sets c->timer for the state; 0: none. */
-static void wait_for(struct h1_client *c, uint64_t ms)
+void h1_client_wait(struct h1_client *c, uint64_t ms)
 {
 	c->fired = false;
 	c->waiting = ms > 0;
@@ -30,87 +27,14 @@ static void wait_for(struct h1_client *c, uint64_t ms)
 		loop_timer_set(c->worker->io.loop, &c->timer, ms);
 }
 
-static struct route_ask about(const struct h1_client *c)
+void h1_client_linger(struct h1_client *c)
 {
-	return (struct route_ask){
-		.client = c->down.client_addr,
-		.called = c->down.called,
-		.client_port = c->down.client_port,
-		.called_port = c->down.called_port,
-		.called_node = upstream_is_node(&c->worker->upstreams, &c->down.called),
-	};
-}
-
-/* ---- TLS ---- */
-
-/* For transport_tls_open(). */
-static int choose_server(void *arg, const char *name, size_t n, struct tls_context **out)
-{
-	struct h1_client *c = arg;
-	struct router *r = c->worker->router;
-	const struct route_ask a = about(c);
-
-	return r->server(r, &a, name, n, out, &c->tls->terms);
-}
-
-static void tell_failure(const struct h1_client *c, int error)
-{
-	char text[ADDR_TEXT_MAX];
-
-	addr_format_port(&c->down.client_addr, c->down.client_port, text);
-	log_debug("TLS handshake with %s for \"%s\": %s", text, c->tls->facts.name,
-		  error == -ENOENT ? "no server has the name" : strerror(-error));
-}
-
-/* The client has been told why by an alert, which is to arrive. */
-static enum step handshake_failed(struct h1_client *c, int error)
-{
-	c->worker->stats.handshake_failures++;
-	tell_failure(c, error);
 	half_shut(&c->down.half);
 	c->state = H1_CLIENT_LINGER;
-	wait_for(c, LINGER_MS);
-	return STEP_AGAIN;
+	h1_client_wait(c, LINGER_MS);
 }
 
-static enum step step_handshake(struct h1_client *c)
-{
-	struct transport *t = &c->down.half.transport;
-	int r;
-
-	if (c->worker->draining && transport_tls_is_fresh(t))
-		return drain_client(c) ? STEP_END : STEP_WAIT;
-	if (c->down.half.broken || c->fired)
-		return STEP_END;
-	r = transport_tls_handshake(t);
-	if (r == -EAGAIN)
-		return STEP_WAIT;
-	if (r)
-		return handshake_failed(c, r);
-	c->worker->stats.handshakes++;
-	c->down.tls = c->tls;
-	c->down.half.readable = true; /* a request may have come along */
-	c->state = H1_CLIENT_HEAD;
-	wait_for(c, c->worker->options.head_timeout_ms);
-	return STEP_AGAIN;
-}
-
-/* What a connection begins with is known by the address that was called. 0 or -errno. */
-static int begin_tls(struct h1_client *c)
-{
-	struct router *r = c->worker->router;
-	const struct route_ask a = about(c);
-	const struct tls_base *b = r->speaks_tls(r, &a);
-
-	if (!b)
-		return 0;
-	c->tls = calloc(1, sizeof(*c->tls));
-	if (!c->tls)
-		return -ENOMEM;
-	c->state = H1_CLIENT_HANDSHAKE;
-	return transport_tls_open(&c->down.half.transport, b, choose_server, c, &c->tls->facts);
-}
-
+/* The last answer of a TLS connection whose worker drains: h1_client_drain_tls(). */
 static void last_of_drained(struct request *rq)
 {
 	if (!transport_is_tcp(&rq->down->half.transport) && rq->worker->draining)
@@ -156,7 +80,7 @@ static void hand_over(struct h1_client *c, struct request *rq)
 	c->down.request = rq;
 	c->state = H1_CLIENT_REQUEST;
 	c->seen = 0;
-	wait_for(c, 0);
+	h1_client_wait(c, 0);
 }
 
 /* The path as rules and endpoints are to see it. It lies in the buffer, unless it is one that stays
@@ -224,37 +148,6 @@ static enum step no_more_bytes(struct h1_client *c, long r)
 	return c->seen ? too_slow(c) : STEP_END;
 }
 
-/* The state of TLS can't go to another process. A request may be on its way, and is answered here
- * as the connection's last one. */
-static enum step drain_tls(struct h1_client *c)
-{
-	const struct half *h = &c->down.half;
-
-	if (!c->granted) {
-		c->granted = true;
-		wait_for(c, DRAIN_IDLE_MS);
-	}
-	if (!c->fired && !h->eof && !h->broken)
-		return STEP_WAIT;
-	half_shut(&c->down.half);
-	c->state = H1_CLIENT_LINGER;
-	wait_for(c, LINGER_MS);
-	return STEP_AGAIN;
-}
-
-/* Whether the connection waits for a request. */
-static bool is_idle(struct h1_client *c)
-{
-	struct half *h = &c->down.half;
-
-	if (buf_len(&h->in))
-		return false;
-	if (!h->readable || half_receive(h) <= 0)
-		return true;
-	wait_for(c, c->worker->options.head_timeout_ms);
-	return false;
-}
-
 static enum step step_head(struct h1_client *c)
 {
 	struct half *h = &c->down.half;
@@ -264,8 +157,8 @@ static enum step step_head(struct h1_client *c)
 	if (c->worker->draining) {
 		if (transport_is_tcp(&h->transport))
 			return drain_client(c) ? STEP_END : STEP_WAIT;
-		if (is_idle(c))
-			return drain_tls(c);
+		if (h1_client_is_idle(c))
+			return h1_client_drain_tls(c);
 	}
 	if (buf_len(&h->in) > c->seen)
 		return parse(c);
@@ -274,7 +167,7 @@ static enum step step_head(struct h1_client *c)
 	if (r <= 0)
 		return no_more_bytes(c, r);
 	if (idle)
-		wait_for(c, c->worker->options.head_timeout_ms);
+		h1_client_wait(c, c->worker->options.head_timeout_ms);
 	return STEP_AGAIN;
 }
 
@@ -309,7 +202,7 @@ static enum step step_end(struct h1_client *c)
 }
 
 static enum step (*const steps[H1_CLIENT_STATES])(struct h1_client *c) = {
-	[H1_CLIENT_HANDSHAKE] = step_handshake,
+	[H1_CLIENT_HANDSHAKE] = h1_client_handshake,
 	[H1_CLIENT_HEAD] = step_head,
 	[H1_CLIENT_REQUEST] = step_request,
 	[H1_CLIENT_LINGER] = step_linger,
@@ -382,7 +275,7 @@ static void next_request(struct h1_client *c)
 	body_forget(h);
 	body_begin(h, H1_NO_BODY, 0);
 	c->state = H1_CLIENT_HEAD;
-	wait_for(c, buf_len(&h->in) ? o->head_timeout_ms : o->idle_timeout_ms);
+	h1_client_wait(c, buf_len(&h->in) ? o->head_timeout_ms : o->idle_timeout_ms);
 }
 
 static void last_request(struct h1_client *c)
@@ -391,9 +284,7 @@ static void last_request(struct h1_client *c)
 		c->state = H1_CLIENT_END;
 		return;
 	}
-	half_shut(&c->down.half);
-	c->state = H1_CLIENT_LINGER;
-	wait_for(c, LINGER_MS);
+	h1_client_linger(c);
 }
 
 static void over(struct downstream *d, enum downstream_end end)
@@ -490,13 +381,14 @@ static void begin_client(struct h1_client *c, const struct addr *client, uint16_
 static int begin_fresh(struct h1_client *c)
 {
 	const struct worker_options *o = &c->worker->options;
-	int r = c->worker->router->tls ? begin_tls(c) : 0;
+	int r = c->worker->router->tls ? h1_client_begin_tls(c) : 0;
 
 	if (r) {
 		h1_client_close(c);
 		return r;
 	}
-	wait_for(c, c->state == H1_CLIENT_HANDSHAKE ? o->handshake_timeout_ms : o->head_timeout_ms);
+	h1_client_wait(c, c->state == H1_CLIENT_HANDSHAKE ? o->handshake_timeout_ms
+							  : o->head_timeout_ms);
 	run(c);
 	return 0;
 }
@@ -535,7 +427,7 @@ int h1_client_serve_on(struct http_worker *w, int fd, const char *bytes, size_t 
 		return -ENOMEM;
 	}
 	c->down.half.received = n;
-	wait_for(c, n ? w->options.head_timeout_ms : w->options.idle_timeout_ms);
+	h1_client_wait(c, n ? w->options.head_timeout_ms : w->options.idle_timeout_ms);
 	run(c);
 	return 0;
 }

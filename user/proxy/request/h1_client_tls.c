@@ -1,0 +1,116 @@
+// SPDX-License-Identifier: Apache-2.0
+#include "proxy/request/h1_client_tls.h"
+
+#include <errno.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "lib/base/addr.h"
+#include "lib/base/log.h"
+#include "proxy/request/drain.h"
+
+enum { DRAIN_IDLE_MS = 3000 }; /* that a client has for one more request */
+
+static struct route_ask about(const struct h1_client *c)
+{
+	return (struct route_ask){
+		.client = c->down.client_addr,
+		.called = c->down.called,
+		.client_port = c->down.client_port,
+		.called_port = c->down.called_port,
+		.called_node = upstream_is_node(&c->worker->upstreams, &c->down.called),
+	};
+}
+
+/* For transport_tls_open(). */
+static int choose_server(void *arg, const char *name, size_t n, struct tls_context **out)
+{
+	struct h1_client *c = arg;
+	struct router *r = c->worker->router;
+	const struct route_ask a = about(c);
+
+	return r->server(r, &a, name, n, out, &c->tls->terms);
+}
+
+static void tell_failure(const struct h1_client *c, int error)
+{
+	char text[ADDR_TEXT_MAX];
+
+	addr_format_port(&c->down.client_addr, c->down.client_port, text);
+	log_debug("TLS handshake with %s for \"%s\": %s", text, c->tls->facts.name,
+		  error == -ENOENT ? "no server has the name" : strerror(-error));
+}
+
+/* The client has been told why by an alert, which is to arrive. */
+static enum step handshake_failed(struct h1_client *c, int error)
+{
+	c->worker->stats.handshake_failures++;
+	tell_failure(c, error);
+	h1_client_linger(c);
+	return STEP_AGAIN;
+}
+
+enum step h1_client_handshake(struct h1_client *c)
+{
+	struct transport *t = &c->down.half.transport;
+	int r;
+
+	if (c->worker->draining && transport_tls_is_fresh(t))
+		return drain_client(c) ? STEP_END : STEP_WAIT;
+	if (c->down.half.broken || c->fired)
+		return STEP_END;
+	r = transport_tls_handshake(t);
+	if (r == -EAGAIN)
+		return STEP_WAIT;
+	if (r)
+		return handshake_failed(c, r);
+	c->worker->stats.handshakes++;
+	c->down.tls = c->tls;
+	c->down.half.readable = true; /* a request may have come along */
+	c->state = H1_CLIENT_HEAD;
+	h1_client_wait(c, c->worker->options.head_timeout_ms);
+	return STEP_AGAIN;
+}
+
+int h1_client_begin_tls(struct h1_client *c)
+{
+	struct router *r = c->worker->router;
+	const struct route_ask a = about(c);
+	const struct tls_base *b = r->speaks_tls(r, &a);
+
+	if (!b)
+		return 0;
+	c->tls = calloc(1, sizeof(*c->tls));
+	if (!c->tls)
+		return -ENOMEM;
+	c->state = H1_CLIENT_HANDSHAKE;
+	return transport_tls_open(&c->down.half.transport, b, choose_server, c, &c->tls->facts);
+}
+
+/* ---- draining ---- */
+
+enum step h1_client_drain_tls(struct h1_client *c)
+{
+	const struct half *h = &c->down.half;
+
+	if (!c->granted) {
+		c->granted = true;
+		h1_client_wait(c, DRAIN_IDLE_MS);
+	}
+	if (!c->fired && !h->eof && !h->broken)
+		return STEP_WAIT;
+	h1_client_linger(c);
+	return STEP_AGAIN;
+}
+
+bool h1_client_is_idle(struct h1_client *c)
+{
+	struct half *h = &c->down.half;
+
+	if (buf_len(&h->in))
+		return false;
+	if (!h->readable || half_receive(h) <= 0)
+		return true;
+	h1_client_wait(c, c->worker->options.head_timeout_ms);
+	return false;
+}
