@@ -94,6 +94,13 @@ done
 link_wide far
 wait_until 30 no_conns
 
+# The node's firewall follows connections whose packets it does not see, and drops what it takes for invalid.
+both_tables -A FORWARD -m conntrack --ctstate INVALID -j DROP
+both_tables -A FORWARD -m conntrack --ctstate ESTABLISHED,NEW -j ACCEPT
+works "native, beside connection tracking" yes
+both_tables -F FORWARD
+wait_until 30 no_conns
+
 # ---- a connection lives through all of them ----
 
 for family in 4 6; do
