@@ -9,7 +9,7 @@ pod_add one 2
 http_echo_start one 8080 one
 kube_up
 kube_crds_up v1
-kube create namespace weft-system >/dev/null
+kube create namespace istio-system >/dev/null
 
 # certificate NAME: NAME.crt and NAME.key in $TMP
 certificate() {
@@ -52,18 +52,18 @@ kube_pods
 	PROTOCOL=http rules_routes a.example.com "- {route: [{destination: {host: one, port: {number: 80}}}]}" door
 } | kube_apply
 weftd_kube
-wait_until 30 describes "kubernetes://weft-system/cert: NONE"
-expect_match "analyze" "$(weft analyze 2>&1 || true)" "no secret weft-system/cert"
-secret weft-system first
+wait_until 30 describes "kubernetes://istio-system/cert: NONE"
+expect_match "analyze" "$(weft analyze 2>&1 || true)" "no secret istio-system/cert"
+secret istio-system first
 wait_until 10 describes '"first" until'
 wait_until 5 serves first
-secret weft-system second
+secret istio-system second
 wait_until 10 describes '"second" until'
 wait_until 5 serves second
 
 # Of another namespace nothing is read.
 expect_eq "Secrets that are known" "$(weft get secrets -A -o json | jq -r '[.. | objects | select(.kind? == "Secret") | .metadata.namespace] | unique | join(",")')" \
-	weft-system
+	istio-system
 key=$(sed -n 2p "$TMP/second.key")
 expect_eq "files with the key" "$(grep -rlaF -e "$key" -e "$(base64 -w0 "$TMP/second.key" | cut -c1-80)" "$TMP/state" "$TMP/run" 2>/dev/null || true)" ""
 
@@ -75,5 +75,5 @@ expect_eq "without an API server, after a restart" "$(subject)" second
 kube_api_start
 wait_until 60 synced
 wait_until 10 describes '"second" until'
-kube delete secret cert -n weft-system >/dev/null
+kube delete secret cert -n istio-system >/dev/null
 wait_until 15 describes "NONE"

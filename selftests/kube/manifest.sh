@@ -214,7 +214,7 @@ check_rights() {
 	may 'update leases.coordination.k8s.io/weft -n kube-system' no
 	may 'watch daemonsets.apps/weft -n weft-system' yes
 	may 'list daemonsets.apps -A' no
-	may 'watch secrets -n weft-system' yes
+	may 'watch secrets -n istio-system' yes
 	may 'list secrets -n default' no
 	may 'list secrets -A' no
 	may 'create pods -n weft-system' no

@@ -1164,7 +1164,7 @@ Test(kube_source, secrets_are_in_force_and_written_down_nowhere)
 	size_t count;
 
 	cr_expect_str_eq(kube_source_resources(t.source, &count)[secret].path,
-			 "/api/v1/namespaces/weft-system/secrets");
+			 "/api/v1/namespaces/istio-system/secrets");
 	cr_expect(base->has_more(base));
 	tell(secret, "cert", "1", SECRET_JSON);
 	begin();

@@ -37,7 +37,7 @@ struct engine {
 	struct supervisor *proxy;
 	struct object_source **sources;
 	size_t source_count;
-	const char *node, *installed_in;
+	const char *node, *secrets_in;
 	struct credential_keeper *credentials;
 	struct event_timer files_timer; /* looks at certificate files */
 	struct registry *registry;
@@ -62,7 +62,7 @@ static double now_ms(void)
 
 struct engine *engine_new(struct kernel *kernel, struct supervisor *proxy,
 			  struct object_source *const *sources, size_t count, const char *node,
-			  const char *installed_in)
+			  const char *secrets_in)
 {
 	struct engine *e = calloc(1, sizeof(*e));
 
@@ -71,7 +71,7 @@ struct engine *engine_new(struct kernel *kernel, struct supervisor *proxy,
 	e->kernel = kernel;
 	e->proxy = proxy;
 	e->node = node;
-	e->installed_in = installed_in;
+	e->secrets_in = secrets_in;
 	e->credentials = credential_keeper_new(proxy);
 	e->registry = registry_new();
 	e->sources = malloc((count + 1) * sizeof(struct object_source *));
@@ -111,7 +111,7 @@ static int list_set(const struct engine *e, const struct known_set *set, struct 
 
 	if (!items)
 		return -ENOMEM;
-	*out = (struct objects){ .items = items, .node = e->node, .installed_in = e->installed_in };
+	*out = (struct objects){ .items = items, .node = e->node, .secrets_in = e->secrets_in };
 	for (size_t i = 0; i < set->count; i++)
 		if (set->items[i].object)
 			items[out->count++] = set->items[i].object;

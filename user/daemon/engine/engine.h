@@ -19,11 +19,11 @@
 struct engine;
 
 /* Borrows all of them; they must outlive it. Sources are loaded in this order. `node`: what Pods
- * and endpoints call this node. `installed_in`: the namespace where the Secrets of Gateways are;
+ * and endpoints call this node. `secrets_in`: the namespace where the Secrets of Gateways are;
  * NULL: that of each Gateway. NULL when out of memory. */
 struct engine *engine_new(struct kernel *kernel, struct supervisor *proxy,
 			  struct object_source *const *sources, size_t count, const char *node,
-			  const char *installed_in);
+			  const char *secrets_in);
 void engine_free(struct engine *e); /* accepts NULL; the kernel goes on as it is */
 
 /* Loads what the sources and the kernel know from before, and publishes; turns the loop until the

@@ -127,11 +127,6 @@ static void begin(void *arg)
 
 /* ---- asking ---- */
 
-const char *kube_source_namespace(const struct kube_source *s)
-{
-	return s->agents_namespace ? s->agents_namespace : "weft-system";
-}
-
 static void name_resources(struct kube_source *s)
 {
 	for (size_t i = 0; i < kube_kind_count; i++) {
@@ -139,8 +134,8 @@ static void name_resources(struct kube_source *s)
 		const char *slash = *k->group ? "/" : "";
 
 		snprintf(s->versions[i], KUBE_PATH_MAX, "%s%s%s", k->group, slash, k->version);
-		kube_kind_path(s->paths[i], k, s->versions[i], kube_source_namespace(s));
-		kube_kind_path(s->served[i], k, s->versions[i], kube_source_namespace(s));
+		kube_kind_path(s->paths[i], k, s->versions[i], KUBE_SECRETS_NAMESPACE);
+		kube_kind_path(s->served[i], k, s->versions[i], KUBE_SECRETS_NAMESPACE);
 		s->resources[i] = (struct informer_resource){ .path = s->paths[i],
 							      .api_version = s->versions[i],
 							      .kind = k->name,

@@ -18,6 +18,9 @@
 
 struct kube_source;
 
+/* Where the Secrets of Gateways are: as with Istio, where the Service istio-ingressgateway is. */
+#define KUBE_SECRETS_NAMESPACE "istio-system"
+
 struct kube_source_options {
 	const struct kube_config *config; /* copied */
 	const char *state_dir;		  /* copied */

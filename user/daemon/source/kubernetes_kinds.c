@@ -42,7 +42,8 @@ static const char *const service_fields[] = {
 	NULL,
 };
 
-/* Of those of weft's own namespace. An Opaque one may have anything else beside what weft reads. */
+/* Of those of KUBE_SECRETS_NAMESPACE. An Opaque one may have anything else beside what weft reads.
+ */
 static const char *const secret_fields[] = {
 	META,
 	"type",

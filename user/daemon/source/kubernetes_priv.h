@@ -165,8 +165,6 @@ void kube_source_schedule(struct kube_source *s, unsigned ms);
 void kube_source_schedule_now(struct kube_source *s);
 /* The object is part of it. 0 or -ENOMEM. */
 int kube_source_queue(struct kube_source *s, struct kube_object *o);
-/* The one that weft is installed in. */
-const char *kube_source_namespace(const struct kube_source *s);
 /* Frees what no one refers to any more. */
 void kube_source_forget(struct kube_source *s, struct kube_object *o);
 

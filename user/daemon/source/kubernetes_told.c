@@ -134,8 +134,7 @@ static void take_status(void *arg, unsigned resource, const struct informer_stat
 	if (status->phase == INFORMER_FORBIDDEN && !(s->forbidden & 1ull << resource))
 		log_warning("%s: %s", s->paths[resource], status->error);
 	if (status->phase == INFORMER_SYNCED && status->api_version)
-		kube_kind_path(s->served[resource], k, status->api_version,
-			       kube_source_namespace(s));
+		kube_kind_path(s->served[resource], k, status->api_version, KUBE_SECRETS_NAMESPACE);
 	s->forbidden &= ~(1ull << resource);
 	s->forbidden |= (uint64_t)(status->phase == INFORMER_FORBIDDEN) << resource;
 	/* What it may read now is told before long. */

@@ -376,7 +376,7 @@ static int serve(const struct options *o)
 	if (r)
 		return r;
 	engine = engine_new(kernel, supervisor, sources.list, sources.count, options_node(o),
-			    sources.installed_in);
+			    sources.secrets_in);
 	r = engine ? engine_start(engine) : log_err(-ENOMEM, "start");
 	if (!r)
 		r = engine_watch_certificates(engine, loop);

@@ -56,7 +56,7 @@ static int open_source(const struct options *o, const struct kube_config *config
 						     .state_dir = o->state_dir,
 						     .loop = loop,
 						     .node = options_node(o),
-						     .namespace = s->installed_in,
+						     .namespace = s->agents_in,
 						     .submit = submit,
 						     .warned = warned,
 						     .arg = s };
@@ -75,8 +75,9 @@ static int open_kubernetes(const struct options *o, struct event_loop *loop, str
 		log_err(0, "--source kubernetes: %s", *error ? error : "out of memory");
 		return r;
 	}
-	s->installed_in = agents_namespace(o);
-	r = s->installed_in ? open_source(o, config, loop, s) : -ENOMEM;
+	s->secrets_in = KUBE_SECRETS_NAMESPACE;
+	s->agents_in = agents_namespace(o);
+	r = s->agents_in ? open_source(o, config, loop, s) : -ENOMEM;
 	if (!r)
 		s->list[s->count++] = kube_source_base(s->kubernetes);
 	/* It answers while the kernel looks at the programs. */
@@ -104,5 +105,5 @@ void sources_close(struct sources *s)
 	leave_close(s->leave);
 	kube_source_close(s->kubernetes);
 	store_close(s->store);
-	free(s->installed_in);
+	free(s->agents_in);
 }

@@ -17,8 +17,8 @@ struct sources {
 	struct leave *leave;		/* NULL: weftd is of no DaemonSet */
 	struct object_source *list[2];
 	size_t count;
-	char *installed_in; /* the namespace of weftd's pods; NULL: it takes nothing from a cluster
-			     */
+	char *agents_in; /* the namespace of weftd's pods; NULL: it takes nothing from a cluster */
+	const char *secrets_in; /* that of Gateways' Secrets there; NULL likewise */
 	struct engine *engine;
 };
 

@@ -35,8 +35,8 @@ const char *gateway_secret_namespace(const struct mesh *mesh, const struct objec
 {
 	const char *own = gw->meta.namespace;
 
-	if (mesh->installed_in)
-		return mesh->installed_in;
+	if (mesh->secrets_in)
+		return mesh->secrets_in;
 	return !mesh_secret(mesh, own, name) && mesh_secret(mesh, ROOT_NAMESPACE, name)
 		       ? ROOT_NAMESPACE
 		       : own;

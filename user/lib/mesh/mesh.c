@@ -314,7 +314,7 @@ int mesh_init(struct mesh *mesh, const struct objects *objects, struct registry 
 
 	mesh->objects = objects;
 	mesh->node = objects->node;
-	mesh->installed_in = objects->installed_in;
+	mesh->secrets_in = objects->secrets_in;
 	mesh->registry = registry;
 	mesh->errors = errors;
 	mesh->fatal_before = errors->count - errors->warnings;

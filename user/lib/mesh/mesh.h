@@ -80,8 +80,8 @@ struct home {
 
 struct mesh {
 	const struct objects *objects;
-	const char *node;	  /* objects->node */
-	const char *installed_in; /* objects->installed_in */
+	const char *node;	/* objects->node */
+	const char *secrets_in; /* objects->secrets_in */
 	struct registry *registry;
 	struct errors *errors;
 	struct tables *t;

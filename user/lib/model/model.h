@@ -456,9 +456,9 @@ struct objects {
 	size_t count;
 	const char *node; /* what their Pods and endpoints call the node that they are known on;
 			     NULL: not known */
-	/* The namespace that weft is installed in, where the Secrets of Gateways are; NULL: it is
-	 * in none. */
-	const char *installed_in;
+	/* The namespace where the Secrets of Gateways are; NULL: in the Gateway's own, or the root
+	 * namespace. */
+	const char *secrets_in;
 };
 
 void objects_free(struct objects *set); /* and every object in it */
