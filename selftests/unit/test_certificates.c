@@ -388,11 +388,43 @@ Test(certificates, while_secrets_are_not_known_yet_the_proxy_keeps_what_it_has)
 
 	make_pair(&a, "a", 90);
 	site_init(&s, "{mode: SIMPLE, credentialName: c}");
+	s.supervisor.had_credentials = true;
 	update(&s, true);
 	cr_expect_eq(s.supervisor.credentials, -1);
 	put_secret(&s, "c", a.cert, a.key, "");
 	update(&s, true);
 	cr_expect_geq(s.supervisor.credentials, 0);
+	site_free(&s);
+}
+
+/* A server more, of the same port. */
+#define SECOND                                                  \
+	"\n  - port: {number: 443, name: b, protocol: HTTPS}\n" \
+	"    hosts: [b.example.com]\n    tls: {mode: SIMPLE, credentialName: d}"
+
+Test(certificates, a_new_proxy_is_given_what_is_known_of_them)
+{
+	struct pair a;
+	struct site s;
+
+	make_pair(&a, "a", 90);
+	site_init(&s, "{mode: SIMPLE, credentialName: c}" SECOND);
+	put_secret(&s, "c", a.cert, a.key, "");
+	update(&s, true);
+	cr_expect(credential_keeper_lacks(s.keeper, &s.known));
+	{
+		_cleanup_(credentials_closep) struct credentials *c = given(&s, room);
+
+		cr_expect(is(only(c)->name, "kubernetes://ns/c"));
+	}
+	put_secret(&s, "d", a.cert, a.key, "");
+	update(&s, true);
+	cr_expect(!credential_keeper_lacks(s.keeper, &s.known));
+	{
+		_cleanup_(credentials_closep) struct credentials *c = given(&s, room);
+
+		cr_expect_eq(credentials_count(c), 2);
+	}
 	site_free(&s);
 }
 

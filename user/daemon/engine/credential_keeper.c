@@ -267,7 +267,7 @@ static int find_secrets(const struct held *h, const struct known_set *known,
 	return 0;
 }
 
-static bool any_is_missing(const struct credential_keeper *k, const struct known_set *known)
+bool credential_keeper_lacks(const struct credential_keeper *k, const struct known_set *known)
 {
 	const struct object *secret = NULL, *ca;
 
@@ -380,7 +380,7 @@ int credential_keeper_update(struct credential_keeper *k, const struct known_set
 		r = want_all(k, b);
 	if (!r)
 		drop_unwanted(k);
-	if (!r && more && any_is_missing(k, known))
+	if (!r && more && supervisor_had_credentials(k->proxy) && credential_keeper_lacks(k, known))
 		return 0;
 	if (!r)
 		r = read_all(k, known);

@@ -72,9 +72,10 @@ struct supervisor {
 	unsigned unasked;     /* answers since it was started, or answered what it was asked */
 	struct order *orders; /* not answered yet, in the order they were given */
 	struct event_timer order_timer;
-	bool begun;	/* weftd has started: what dies is replaced */
-	bool ended;	/* no other one is started */
-	bool took_over; /* the first proxy */
+	bool begun;	      /* weftd has started: what dies is replaced */
+	bool ended;	      /* no other one is started */
+	bool took_over;	      /* the first proxy */
+	bool had_credentials; /* perhaps: the proxy that runs is another weftd's */
 	uint64_t started_ms;
 	unsigned restarts, pause_ms;
 };
