@@ -46,10 +46,10 @@ static void take(BIO *from, char *to, size_t size)
 	BIO_free(from);
 }
 
-/* Signed by itself, good for so many days (negative: expired). */
-static void make_pair(struct pair *out, const char *name, int days)
+/* Signed by itself, good for so many days (negative: expired). Takes the key over. */
+static void make_pair_of(struct pair *out, const char *name, int days, EVP_PKEY *key,
+			 const EVP_MD *md)
 {
-	EVP_PKEY *key = EVP_EC_gen("P-256");
 	X509 *cert = X509_new();
 	BIO *bio;
 
@@ -62,7 +62,7 @@ static void make_pair(struct pair *out, const char *name, int days)
 				   (const unsigned char *)name, -1, -1, 0);
 	X509_set_issuer_name(cert, X509_get_subject_name(cert));
 	X509_set_pubkey(cert, key);
-	cr_assert(X509_sign(cert, key, EVP_sha256()));
+	cr_assert(X509_sign(cert, key, md));
 	bio = BIO_new(BIO_s_mem());
 	PEM_write_bio_X509(bio, cert);
 	take(bio, out->cert, sizeof(out->cert));
@@ -71,6 +71,11 @@ static void make_pair(struct pair *out, const char *name, int days)
 	take(bio, out->key, sizeof(out->key));
 	X509_free(cert);
 	EVP_PKEY_free(key);
+}
+
+static void make_pair(struct pair *out, const char *name, int days)
+{
+	make_pair_of(out, name, days, EVP_EC_gen("P-256"), EVP_sha256());
 }
 
 static struct credential_text text(const char *s)
@@ -124,6 +129,28 @@ Test(certificates, what_openssl_cannot_use_is_told)
 	cr_expect_str_eq(certificate_check(&c, &facts), "has a certificate that can't be read");
 	c.chain = text("");
 	cr_expect_str_eq(certificate_check(&c, &facts), "has no certificate");
+	cr_expect_null(facts.subject);
+}
+
+/* Level 1 asks for RSA keys of 1024 bits, level 2, which Debian has, for 2048. */
+Test(certificates, what_is_too_weak_for_the_proxy_is_told)
+{
+	struct certificate_facts facts = { 0 };
+	_cleanup_free_ char *both = NULL;
+	struct pair small, good;
+	struct credential c;
+
+	make_pair_of(&small, "small", 90, EVP_RSA_gen(768), EVP_sha256());
+	make_pair(&good, "good", 90);
+	c = (struct credential){ .chain = text(small.cert), .key = text(small.key) };
+	cr_expect_str_eq(certificate_check(&c, &facts),
+			 "has a certificate that OpenSSL does not use: its key or a signature of "
+			 "its chain is too weak");
+	cr_assert(asprintf(&both, "%s%s", good.cert, small.cert) > 0);
+	c = (struct credential){ .chain = text(both), .key = text(good.key) };
+	cr_expect_str_eq(certificate_check(&c, &facts),
+			 "has a certificate that OpenSSL does not use: its key or a signature of "
+			 "its chain is too weak");
 	cr_expect_null(facts.subject);
 }
 
