@@ -470,7 +470,8 @@ static void write_file(const char *dir, const char *name, const char *text)
 Test(certificates, files_are_read_again)
 {
 	char dir[] = "/tmp/weft-certificates-XXXXXX";
-	_cleanup_free_ char *tls = NULL, *why = NULL, *clean = NULL;
+	_cleanup_free_ char *tls = NULL, *why = NULL, *clean = NULL, *key = NULL, *gone = NULL,
+			    *back = NULL;
 	struct pair a, b;
 	struct site s;
 
@@ -491,7 +492,26 @@ Test(certificates, files_are_read_again)
 
 		cr_expect(is(only(c)->chain, a.cert));
 	}
-	/* One file after the other. */
+	/* One file after the other, the second one not there for a moment. */
+	write_file(dir, "c", b.cert);
+	update(&s, false);
+	cr_assert(asprintf(&key, "%s/k", dir) > 0);
+	unlink(key);
+	update(&s, false);
+	{
+		_cleanup_(credentials_closep) struct credentials *c = given(&s, room);
+
+		cr_expect(is(only(c)->chain, a.cert) && is(only(c)->key, a.key));
+	}
+	gone = warnings(&s);
+	cr_expect(strstr(gone, "/k can't be read: No such file or directory: the server keeps what "
+			       "was there before"),
+		  "%s", gone);
+	write_file(dir, "c", a.cert);
+	write_file(dir, "k", a.key);
+	update(&s, false);
+	back = warnings(&s);
+	cr_expect_str_empty(back);
 	write_file(dir, "c", b.cert);
 	update(&s, false);
 	write_file(dir, "k", b.key);

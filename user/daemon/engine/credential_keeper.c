@@ -194,6 +194,24 @@ static void not_there(struct held *h, char *why)
 	h->problem = why ? why : "out of memory";
 }
 
+/* For now, perhaps: files are replaced one by one, and what was read of them stays in use. */
+static void not_readable(struct held *h, char *why)
+{
+	if (!h->good) {
+		not_there(h, why);
+		return;
+	}
+	if (!h->missing || !why || strcmp(h->missing, why) != 0)
+		log_warning("%s: %s: what it had before stays", h->name,
+			    why ? why : "out of memory");
+	if (h->now != h->good)
+		pem_free(h->now);
+	h->now = NULL;
+	free(h->missing);
+	h->missing = why;
+	h->problem = why ? why : "out of memory";
+}
+
 /* It is as `c` now. 0 or -ENOMEM. */
 static int there(struct held *h, const struct credential *c)
 {
@@ -309,7 +327,7 @@ static int read_files(struct held *h)
 	if (r == -ENOMEM)
 		return r;
 	if (r)
-		not_there(h, why);
+		not_readable(h, why);
 	return r ? 0 : there(h, &files.c);
 }
 
