@@ -374,6 +374,7 @@ static int hand_over(struct credential_keeper *k)
 	if (k->given && k->given_size == size && !memcmp(k->given, bytes, size)) {
 		explicit_bzero(bytes, size);
 		free(bytes);
+		supervisor_credentials_again(k->proxy);
 		return 0;
 	}
 	forget_given(k);

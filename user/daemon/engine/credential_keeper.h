@@ -6,7 +6,7 @@
  * servers of a snapshot name, looks whether they are good, and has the supervisor hand them over.
  *
  * A credential that is replaced by one that is not good stays as it was, as Envoy keeps what it has
- * when an update is refused; one whose Secret is gone goes.
+ * when an update is refused; so do files that can't be read for now. One whose Secret is gone goes.
  */
 #include "daemon/objects/object_set.h"
 #include "daemon/supervisor/supervisor.h"
@@ -19,7 +19,8 @@ struct credential_keeper *credential_keeper_new(struct supervisor *proxy);
 void credential_keeper_free(struct credential_keeper *k); /* accepts NULL */
 
 /* Has the proxy given what the servers of both snapshots need (NULL: none), as `known` and the
- * files have it now; only where that is not what it was given last. `more`: there may be Secrets
+ * files have it now; only where that is not what it was given last, or it
+ * has not taken it. `more`: there may be Secrets
  * that are not known yet; as long as one is missing then a proxy that has what a former weftd gave
  * it keeps that, and a new one is given the others. 0 or -errno after having logged. */
 int credential_keeper_update(struct credential_keeper *k, const struct known_set *known,
