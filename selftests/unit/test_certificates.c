@@ -8,6 +8,7 @@
 #include <fcntl.h>
 #include <stdio.h>
 #include <string.h>
+#include <sys/resource.h>
 #include <sys/stat.h>
 #include <time.h>
 
@@ -332,11 +333,15 @@ static char room[65536];
 
 Test(certificates, the_proxy_is_given_the_secrets_that_servers_name)
 {
+	struct rlimit core;
 	struct pair a, b;
 	struct site s;
 
 	make_pair(&a, "a", 90);
 	make_pair(&b, "b", 90);
+	cr_assert_eq(getrlimit(RLIMIT_CORE, &core), 0);
+	core.rlim_cur = core.rlim_max;
+	cr_assert_eq(setrlimit(RLIMIT_CORE, &core), 0);
 	site_init(&s, "{mode: MUTUAL, credentialName: c}");
 	update(&s, false);
 	{
@@ -362,6 +367,8 @@ Test(certificates, the_proxy_is_given_the_secrets_that_servers_name)
 
 		cr_expect(is(only(c)->ca, a.cert));
 	}
+	cr_assert_eq(getrlimit(RLIMIT_CORE, &core), 0);
+	cr_expect_eq(core.rlim_cur, 0, "keys get into core dumps");
 	/* Sealed: the proxy may map it. */
 	cr_expect_lt(pwrite(s.supervisor.credentials, "x", 1, 0), 0);
 	site_free(&s);

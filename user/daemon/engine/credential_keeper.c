@@ -4,6 +4,7 @@
 #include <errno.h>
 #include <stdio.h>
 #include <string.h>
+#include <sys/resource.h>
 #include <time.h>
 
 #include "daemon/engine/certificate.h"
@@ -61,12 +62,22 @@ static struct credential_text pem_put(struct pem *p, struct credential_text text
 	return copy;
 }
 
+/* weftd has keys from now on: they are in no core dump. */
+static void dump_no_core(void)
+{
+	static const struct rlimit none;
+
+	if (setrlimit(RLIMIT_CORE, &none))
+		log_warning("core dumps may have private keys in them: %s", strerror(errno));
+}
+
 static struct pem *pem_new(const struct credential *c)
 {
 	struct pem *p = malloc(sizeof(*p) + c->chain.len + c->key.len + c->ca.len + c->crl.len);
 
 	if (!p)
 		return NULL;
+	dump_no_core();
 	p->size = 0;
 	p->c = (struct credential){ .chain = pem_put(p, c->chain) };
 	p->c.key = pem_put(p, c->key);
