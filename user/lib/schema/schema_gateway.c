@@ -107,6 +107,15 @@ static const struct cel mode_cel[] = {
 	{ 0 },
 };
 
+/* weft-proxy knows the files by their paths, with semicolons between them. */
+static void check_path(struct decoder *d, const struct node *value, const void *string)
+{
+	const char *path = *(const char *const *)string;
+
+	if (strchr(path, ';'))
+		decode_expected(d, value, NULL, "a path without a semicolon");
+}
+
 /* As on the wire. */
 static const struct word version_words[] = {
 	{ "TLS_AUTO", 0 },     { "TLSV1_0", 0x0301 }, { "TLSV1_1", 0x0302 },
@@ -194,7 +203,7 @@ static void check_hashes(struct decoder *d, const struct node *value, const void
 #define TLS_TEXT(field, member)                                                        \
 	{                                                                              \
 		field, FIELD_STRING, .offset = offsetof(struct gw_server, tls.member), \
-				     .max = TEXT_MAX                                   \
+				     .max = TEXT_MAX, .check = check_path              \
 	}
 
 static const struct field tls_fields[] = {
