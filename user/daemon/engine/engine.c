@@ -470,8 +470,9 @@ static void take_effect(struct task *t)
 	e->version++;
 	e->put_back = false;
 	e->waits &= !t->change->completes;
+	if (e->holds)
+		event_timer_stop(&e->hold_timer);
 	e->holds = false;
-	event_timer_stop(&e->hold_timer);
 }
 
 static void tell_others(struct engine *e, const struct change *c)
