@@ -75,5 +75,42 @@ expect_eq "without an API server, after a restart" "$(subject)" second
 kube_api_start
 wait_until 60 synced
 wait_until 10 describes '"second" until'
+
+# Another weft-proxy takes over when the Secret is known; without an API server the one that has it goes on for as long as that is held.
+drained() { [ "$(weft status -o json | jq '.proxy.draining | length')" = 0 ]; }
+mkdir "$TMP/other"
+cp "$OUT/weftd" "$OUT/weft" "$OUT/weft-proxy" "$TMP/other/"
+printf other >>"$TMP/other/weft-proxy"
+OUT=$TMP/other
+old=$(proxy_pid)
+kube_stop apiserver
+weftd_stop
+weftd_kube
+[ "$(proxy_pid)" != "$old" ] || fail "the same weft-proxy"
+expect_eq "without an API server, after an upgrade" "$(subject)" second
+expect_match "weftd's log" "$(<"$TMP/weftd.log")" "takes over once the Secrets of Gateways are known"
+kube_api_start
+wait_until 60 synced
+wait_until 10 serves second
+wait_until 20 drained
+
+# With one no handshake fails.
+(
+	while [ ! -e "$TMP/enough" ]; do serves second && echo good || echo failed; done
+) >"$TMP/answers" &
+load=$!
+JOBS_+=("$load")
+cp "$OUT/weft-proxy" "$TMP/again"
+printf again >>"$TMP/again"
+mv "$TMP/again" "$OUT/weft-proxy"
+weftd_stop
+weftd_kube
+wait_until 60 synced
+wait_until 20 drained
+touch "$TMP/enough"
+wait "$load"
+expect_eq "handshakes that failed" "$(grep -c failed "$TMP/answers" || true)" 0
+expect_between "handshakes" "$(wc -l <"$TMP/answers")" 5 100000
+
 kube delete secret cert -n istio-system >/dev/null
 wait_until 15 describes "NONE"

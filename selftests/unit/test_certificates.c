@@ -8,6 +8,7 @@
 #include <fcntl.h>
 #include <stdio.h>
 #include <string.h>
+#include <sys/resource.h>
 #include <sys/stat.h>
 #include <time.h>
 
@@ -46,10 +47,10 @@ static void take(BIO *from, char *to, size_t size)
 	BIO_free(from);
 }
 
-/* Signed by itself, good for so many days (negative: expired). */
-static void make_pair(struct pair *out, const char *name, int days)
+/* Signed by itself, good for so many days (negative: expired). Takes the key over. */
+static void make_pair_of(struct pair *out, const char *name, int days, EVP_PKEY *key,
+			 const EVP_MD *md)
 {
-	EVP_PKEY *key = EVP_EC_gen("P-256");
 	X509 *cert = X509_new();
 	BIO *bio;
 
@@ -62,7 +63,7 @@ static void make_pair(struct pair *out, const char *name, int days)
 				   (const unsigned char *)name, -1, -1, 0);
 	X509_set_issuer_name(cert, X509_get_subject_name(cert));
 	X509_set_pubkey(cert, key);
-	cr_assert(X509_sign(cert, key, EVP_sha256()));
+	cr_assert(X509_sign(cert, key, md));
 	bio = BIO_new(BIO_s_mem());
 	PEM_write_bio_X509(bio, cert);
 	take(bio, out->cert, sizeof(out->cert));
@@ -71,6 +72,11 @@ static void make_pair(struct pair *out, const char *name, int days)
 	take(bio, out->key, sizeof(out->key));
 	X509_free(cert);
 	EVP_PKEY_free(key);
+}
+
+static void make_pair(struct pair *out, const char *name, int days)
+{
+	make_pair_of(out, name, days, EVP_EC_gen("P-256"), EVP_sha256());
 }
 
 static struct credential_text text(const char *s)
@@ -124,6 +130,28 @@ Test(certificates, what_openssl_cannot_use_is_told)
 	cr_expect_str_eq(certificate_check(&c, &facts), "has a certificate that can't be read");
 	c.chain = text("");
 	cr_expect_str_eq(certificate_check(&c, &facts), "has no certificate");
+	cr_expect_null(facts.subject);
+}
+
+/* Level 1 asks for RSA keys of 1024 bits, level 2, which Debian has, for 2048. */
+Test(certificates, what_is_too_weak_for_the_proxy_is_told)
+{
+	struct certificate_facts facts = { 0 };
+	_cleanup_free_ char *both = NULL;
+	struct pair small, good;
+	struct credential c;
+
+	make_pair_of(&small, "small", 90, EVP_RSA_gen(768), EVP_sha256());
+	make_pair(&good, "good", 90);
+	c = (struct credential){ .chain = text(small.cert), .key = text(small.key) };
+	cr_expect_str_eq(certificate_check(&c, &facts),
+			 "has a certificate that OpenSSL does not use: its key or a signature of "
+			 "its chain is too weak");
+	cr_assert(asprintf(&both, "%s%s", good.cert, small.cert) > 0);
+	c = (struct credential){ .chain = text(both), .key = text(good.key) };
+	cr_expect_str_eq(certificate_check(&c, &facts),
+			 "has a certificate that OpenSSL does not use: its key or a signature of "
+			 "its chain is too weak");
 	cr_expect_null(facts.subject);
 }
 
@@ -305,11 +333,15 @@ static char room[65536];
 
 Test(certificates, the_proxy_is_given_the_secrets_that_servers_name)
 {
+	struct rlimit core;
 	struct pair a, b;
 	struct site s;
 
 	make_pair(&a, "a", 90);
 	make_pair(&b, "b", 90);
+	cr_assert_eq(getrlimit(RLIMIT_CORE, &core), 0);
+	core.rlim_cur = core.rlim_max;
+	cr_assert_eq(setrlimit(RLIMIT_CORE, &core), 0);
 	site_init(&s, "{mode: MUTUAL, credentialName: c}");
 	update(&s, false);
 	{
@@ -335,6 +367,8 @@ Test(certificates, the_proxy_is_given_the_secrets_that_servers_name)
 
 		cr_expect(is(only(c)->ca, a.cert));
 	}
+	cr_assert_eq(getrlimit(RLIMIT_CORE, &core), 0);
+	cr_expect_eq(core.rlim_cur, 0, "keys get into core dumps");
 	/* Sealed: the proxy may map it. */
 	cr_expect_lt(pwrite(s.supervisor.credentials, "x", 1, 0), 0);
 	site_free(&s);
@@ -388,11 +422,43 @@ Test(certificates, while_secrets_are_not_known_yet_the_proxy_keeps_what_it_has)
 
 	make_pair(&a, "a", 90);
 	site_init(&s, "{mode: SIMPLE, credentialName: c}");
+	s.supervisor.had_credentials = true;
 	update(&s, true);
 	cr_expect_eq(s.supervisor.credentials, -1);
 	put_secret(&s, "c", a.cert, a.key, "");
 	update(&s, true);
 	cr_expect_geq(s.supervisor.credentials, 0);
+	site_free(&s);
+}
+
+/* A server more, of the same port. */
+#define SECOND                                                  \
+	"\n  - port: {number: 443, name: b, protocol: HTTPS}\n" \
+	"    hosts: [b.example.com]\n    tls: {mode: SIMPLE, credentialName: d}"
+
+Test(certificates, a_new_proxy_is_given_what_is_known_of_them)
+{
+	struct pair a;
+	struct site s;
+
+	make_pair(&a, "a", 90);
+	site_init(&s, "{mode: SIMPLE, credentialName: c}" SECOND);
+	put_secret(&s, "c", a.cert, a.key, "");
+	update(&s, true);
+	cr_expect(credential_keeper_lacks(s.keeper, &s.known));
+	{
+		_cleanup_(credentials_closep) struct credentials *c = given(&s, room);
+
+		cr_expect(is(only(c)->name, "kubernetes://ns/c"));
+	}
+	put_secret(&s, "d", a.cert, a.key, "");
+	update(&s, true);
+	cr_expect(!credential_keeper_lacks(s.keeper, &s.known));
+	{
+		_cleanup_(credentials_closep) struct credentials *c = given(&s, room);
+
+		cr_expect_eq(credentials_count(c), 2);
+	}
 	site_free(&s);
 }
 
@@ -411,7 +477,8 @@ static void write_file(const char *dir, const char *name, const char *text)
 Test(certificates, files_are_read_again)
 {
 	char dir[] = "/tmp/weft-certificates-XXXXXX";
-	_cleanup_free_ char *tls = NULL, *why = NULL, *clean = NULL;
+	_cleanup_free_ char *tls = NULL, *why = NULL, *clean = NULL, *key = NULL, *gone = NULL,
+			    *back = NULL;
 	struct pair a, b;
 	struct site s;
 
@@ -432,7 +499,26 @@ Test(certificates, files_are_read_again)
 
 		cr_expect(is(only(c)->chain, a.cert));
 	}
-	/* One file after the other. */
+	/* One file after the other, the second one not there for a moment. */
+	write_file(dir, "c", b.cert);
+	update(&s, false);
+	cr_assert(asprintf(&key, "%s/k", dir) > 0);
+	unlink(key);
+	update(&s, false);
+	{
+		_cleanup_(credentials_closep) struct credentials *c = given(&s, room);
+
+		cr_expect(is(only(c)->chain, a.cert) && is(only(c)->key, a.key));
+	}
+	gone = warnings(&s);
+	cr_expect(strstr(gone, "/k can't be read: No such file or directory: the server keeps what "
+			       "was there before"),
+		  "%s", gone);
+	write_file(dir, "c", a.cert);
+	write_file(dir, "k", a.key);
+	update(&s, false);
+	back = warnings(&s);
+	cr_expect_str_empty(back);
 	write_file(dir, "c", b.cert);
 	update(&s, false);
 	write_file(dir, "k", b.key);

@@ -39,7 +39,14 @@ static const char rules[] =
 	"    tls: {mode: OPTIONAL_MUTUAL, credentialName: narrow, maxProtocolVersion: TLSV1_2}\n"
 	"  - port: {number: 8443, name: all, protocol: HTTPS}\n"
 	"    hosts: [\"*\"]\n"
-	"    tls: {mode: SIMPLE, serverCertificate: /c.pem, privateKey: /k.pem}\n"
+	"    tls:\n"
+	"      mode: SIMPLE\n"
+	"      serverCertificate: /c.pem\n"
+	"      privateKey: /k.pem\n"
+	"      caCertificates: /ca.pem\n"
+	"      minProtocolVersion: TLSV1_0\n"
+	"      subjectAltNames: [client.example.com]\n"
+	"      verifyCertificateSpki: [AAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAA=]\n"
 	"---\n"
 	"apiVersion: networking.istio.io/v1\n"
 	"kind: VirtualService\n"
@@ -180,7 +187,7 @@ Test(http_tls, the_snapshot_has_what_the_handshake_needs)
 	/* Where no namespace is weft's own: the Gateway's, or istio-system if only that has it. */
 	cr_expect_str_eq(hs_text(t.snapshot, a->credential), "kubernetes://istio-system/a");
 	cr_expect_str_eq(hs_text(t.snapshot, wild->credential), "kubernetes://default/wild");
-	cr_expect_str_eq(hs_text(t.snapshot, all->credential), "file:///c.pem;/k.pem;;");
+	cr_expect_str_eq(hs_text(t.snapshot, all->credential), "file:///c.pem;/k.pem;/ca.pem;");
 
 	cr_expect_eq(wild->mode, HS_TLS_MUTUAL);
 	cr_expect_eq(wild->min_version, 0x0304);
@@ -212,5 +219,12 @@ Test(http_tls, what_is_missing_or_taken_is_warned_of)
 			 "\"a.example.com\" already"));
 	cr_expect(warned("is none of the cipher suites that Istio knows"));
 	cr_expect(warned("servers[1].tls.caCrl: has no effect beside credentialName"));
+	cr_expect(warned("servers[3].tls.subjectAltNames: has no effect in the mode SIMPLE"));
+	cr_expect(warned("servers[3].tls.verifyCertificateSpki: has no effect in the mode SIMPLE"));
+	cr_expect(warned("servers[3].tls.caCertificates: has no effect in the mode SIMPLE"));
+	cr_expect(warned("servers[3].tls.minProtocolVersion: has no effect below TLSV1_2 without "
+			 "cipherSuites"));
+	cr_expect(!warned("servers[1].tls.subjectAltNames"));
+	cr_expect(!warned("servers[0].tls"));
 	cr_expect(!warned("istio-system/a"));
 }

@@ -138,6 +138,37 @@ Test(supervisor_orders, an_order_whose_time_is_up_ends_and_the_others_wait_on)
 	cr_expect_eq(results[1], 0);
 }
 
+static bool is_asked(void)
+{
+	char byte;
+
+	return recv(proxy, &byte, 1, MSG_DONTWAIT | MSG_PEEK) > 0;
+}
+
+Test(supervisor_orders, certificates_that_are_refused_are_given_again)
+{
+	struct proxy_order first;
+
+	s.credentials = -1;
+	s.proxy.pidfd = s.proxy.conn; /* there is one */
+	cr_assert_eq(supervisor_credentials(&s, "keys", 4), 0);
+	first = next_order(NULL);
+	cr_expect_eq(first.type, PROXY_CREDENTIALS);
+	supervisor_credentials_again(&s);
+	cr_expect(!is_asked(), "it has not answered yet");
+	answer(first.sequence, -ENOMEM);
+	cr_expect_eq(orders_read(&s), 0);
+	supervisor_credentials_again(&s);
+	cr_assert(is_asked());
+	first = next_order(NULL);
+	cr_expect_eq(first.type, PROXY_CREDENTIALS);
+	answer(first.sequence, 0);
+	cr_expect_eq(orders_read(&s), 0);
+	supervisor_credentials_again(&s);
+	cr_expect(!is_asked(), "it has taken them");
+	close(s.credentials);
+}
+
 Test(supervisor_orders, only_a_snapshot_outlives_the_proxy_and_only_once)
 {
 	give(PROXY_REQUESTS, 10000);

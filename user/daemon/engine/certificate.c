@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "daemon/engine/certificate.h"
 
+#include <errno.h>
 #include <limits.h>
 #include <stdbool.h>
 #include <stdlib.h>
@@ -10,6 +11,7 @@
 #include <openssl/bio.h>
 #include <openssl/err.h>
 #include <openssl/pem.h>
+#include <openssl/ssl.h>
 #include <openssl/x509.h>
 #include <openssl/x509v3.h>
 
@@ -18,6 +20,7 @@
 DEFINE_CLEANUP(BIO *, BIO_free_all);
 DEFINE_CLEANUP(X509 *, X509_free);
 DEFINE_CLEANUP(EVP_PKEY *, EVP_PKEY_free);
+DEFINE_CLEANUP(SSL_CTX *, SSL_CTX_free);
 
 void certificate_facts_free(struct certificate_facts *f)
 {
@@ -149,6 +152,77 @@ static const char *check_clients(const struct credential *c)
 	return NULL;
 }
 
+/* ---- what weft-proxy does with it ---- */
+
+/* The certificate that is next, in a context; `chain`: it is one of the chain. 0: there is none. */
+static int use_next(SSL_CTX *ctx, BIO *in, bool chain)
+{
+	_cleanup_(X509_freep) X509 *cert = PEM_read_bio_X509(in, NULL, no_password, NULL);
+
+	if (!cert)
+		return 0;
+	return (chain ? SSL_CTX_add1_chain_cert(ctx, cert) : SSL_CTX_use_certificate(ctx, cert)) ==
+			       1
+		       ? 1
+		       : -EINVAL;
+}
+
+static bool uses_chain(SSL_CTX *ctx, const struct credential *c)
+{
+	_cleanup_(BIO_free_allp) BIO *in = open_text(c->chain);
+	int r = in ? use_next(ctx, in, false) : -ENOMEM;
+
+	while (r > 0)
+		r = use_next(ctx, in, true);
+	return !r;
+}
+
+static bool uses_key(SSL_CTX *ctx, const struct credential *c)
+{
+	_cleanup_(BIO_free_allp) BIO *in = open_text(c->key);
+	_cleanup_(EVP_PKEY_freep)
+		EVP_PKEY *key = in ? PEM_read_bio_PrivateKey(in, NULL, no_password, NULL) : NULL;
+
+	return key && SSL_CTX_use_PrivateKey(ctx, key) == 1 && SSL_CTX_check_private_key(ctx) == 1;
+}
+
+static bool uses_clients(SSL_CTX *ctx, const struct credential *c)
+{
+	_cleanup_(BIO_free_allp) BIO *in = c->ca.len ? open_text(c->ca) : NULL;
+
+	for (;;) {
+		_cleanup_(X509_freep)
+			X509 *cert = in ? PEM_read_bio_X509(in, NULL, no_password, NULL) : NULL;
+
+		if (!cert)
+			return in || !c->ca.len;
+		if (X509_STORE_add_cert(SSL_CTX_get_cert_store(ctx), cert) != 1 ||
+		    SSL_CTX_add_client_CA(ctx, cert) != 1)
+			return false;
+	}
+}
+
+/* What can be read is not always taken: OpenSSL's security level asks for keys and signatures of
+ * some strength. Servers that take versions before TLS 1.2 have a lower one, and may be refused
+ * here what they could use. */
+static const char *check_use(const struct credential *c)
+{
+	_cleanup_(SSL_CTX_freep) SSL_CTX *ctx = SSL_CTX_new(TLS_server_method());
+	const char *problem = NULL;
+
+	if (!ctx)
+		problem = "can't be looked at: out of memory";
+	else if (!uses_chain(ctx, c))
+		problem = "has a certificate that OpenSSL does not use: its key or a signature of "
+			  "its chain is too weak";
+	else if (!uses_key(ctx, c))
+		problem = "has a private key that OpenSSL does not use";
+	else if (!uses_clients(ctx, c))
+		problem = "has a CA of clients' certificates that OpenSSL does not use";
+	ERR_clear_error();
+	return problem;
+}
+
 const char *certificate_check(const struct credential *c, struct certificate_facts *out)
 {
 	_cleanup_(X509_freep) X509 *cert = NULL;
@@ -158,6 +232,8 @@ const char *certificate_check(const struct credential *c, struct certificate_fac
 		problem = check_key(c, cert);
 	if (!problem)
 		problem = check_clients(c);
+	if (!problem)
+		problem = check_use(c);
 	if (!problem)
 		take_facts(cert, out);
 	return problem;

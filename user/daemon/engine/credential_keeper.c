@@ -4,6 +4,7 @@
 #include <errno.h>
 #include <stdio.h>
 #include <string.h>
+#include <sys/resource.h>
 #include <time.h>
 
 #include "daemon/engine/certificate.h"
@@ -61,12 +62,22 @@ static struct credential_text pem_put(struct pem *p, struct credential_text text
 	return copy;
 }
 
+/* weftd has keys from now on: they are in no core dump. */
+static void dump_no_core(void)
+{
+	static const struct rlimit none;
+
+	if (setrlimit(RLIMIT_CORE, &none))
+		log_warning("core dumps may have private keys in them: %s", strerror(errno));
+}
+
 static struct pem *pem_new(const struct credential *c)
 {
 	struct pem *p = malloc(sizeof(*p) + c->chain.len + c->key.len + c->ca.len + c->crl.len);
 
 	if (!p)
 		return NULL;
+	dump_no_core();
 	p->size = 0;
 	p->c = (struct credential){ .chain = pem_put(p, c->chain) };
 	p->c.key = pem_put(p, c->key);
@@ -194,6 +205,24 @@ static void not_there(struct held *h, char *why)
 	h->problem = why ? why : "out of memory";
 }
 
+/* For now, perhaps: files are replaced one by one, and what was read of them stays in use. */
+static void not_readable(struct held *h, char *why)
+{
+	if (!h->good) {
+		not_there(h, why);
+		return;
+	}
+	if (!h->missing || !why || strcmp(h->missing, why) != 0)
+		log_warning("%s: %s: what it had before stays", h->name,
+			    why ? why : "out of memory");
+	if (h->now != h->good)
+		pem_free(h->now);
+	h->now = NULL;
+	free(h->missing);
+	h->missing = why;
+	h->problem = why ? why : "out of memory";
+}
+
 /* It is as `c` now. 0 or -ENOMEM. */
 static int there(struct held *h, const struct credential *c)
 {
@@ -267,7 +296,7 @@ static int find_secrets(const struct held *h, const struct known_set *known,
 	return 0;
 }
 
-static bool any_is_missing(const struct credential_keeper *k, const struct known_set *known)
+bool credential_keeper_lacks(const struct credential_keeper *k, const struct known_set *known)
 {
 	const struct object *secret = NULL, *ca;
 
@@ -309,7 +338,7 @@ static int read_files(struct held *h)
 	if (r == -ENOMEM)
 		return r;
 	if (r)
-		not_there(h, why);
+		not_readable(h, why);
 	return r ? 0 : there(h, &files.c);
 }
 
@@ -356,6 +385,7 @@ static int hand_over(struct credential_keeper *k)
 	if (k->given && k->given_size == size && !memcmp(k->given, bytes, size)) {
 		explicit_bzero(bytes, size);
 		free(bytes);
+		supervisor_credentials_again(k->proxy);
 		return 0;
 	}
 	forget_given(k);
@@ -380,7 +410,7 @@ int credential_keeper_update(struct credential_keeper *k, const struct known_set
 		r = want_all(k, b);
 	if (!r)
 		drop_unwanted(k);
-	if (!r && more && any_is_missing(k, known))
+	if (!r && more && supervisor_had_credentials(k->proxy) && credential_keeper_lacks(k, known))
 		return 0;
 	if (!r)
 		r = read_all(k, known);

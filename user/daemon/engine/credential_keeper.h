@@ -6,7 +6,7 @@
  * servers of a snapshot name, looks whether they are good, and has the supervisor hand them over.
  *
  * A credential that is replaced by one that is not good stays as it was, as Envoy keeps what it has
- * when an update is refused; one whose Secret is gone goes.
+ * when an update is refused; so do files that can't be read for now. One whose Secret is gone goes.
  */
 #include "daemon/objects/object_set.h"
 #include "daemon/supervisor/supervisor.h"
@@ -19,12 +19,15 @@ struct credential_keeper *credential_keeper_new(struct supervisor *proxy);
 void credential_keeper_free(struct credential_keeper *k); /* accepts NULL */
 
 /* Has the proxy given what the servers of both snapshots need (NULL: none), as `known` and the
- * files have it now; only where that is not what it was given last. `more`: there may be Secrets
- * that are not known yet; as long as one is missing then the proxy, which may have it from a former
- * weftd, is given nothing. 0 or -errno after having logged. */
+ * files have it now; only where that is not what it was given last, or it
+ * has not taken it. `more`: there may be Secrets
+ * that are not known yet; as long as one is missing then a proxy that has what a former weftd gave
+ * it keeps that, and a new one is given the others. 0 or -errno after having logged. */
 int credential_keeper_update(struct credential_keeper *k, const struct known_set *known,
 			     const struct http_snapshot *a, const struct http_snapshot *b,
 			     bool more);
+/* Whether a Secret that was needed at the last update is not known. */
+bool credential_keeper_lacks(const struct credential_keeper *k, const struct known_set *known);
 /* What there is to tell of a credential. */
 struct credential_state {
 	const char *problem;	       /* why it could not be taken as it is now; NULL: it could */

@@ -14,6 +14,7 @@
 enum {
 	WARNINGS_MAX = 20, /* that are told of what was loaded */
 	FILES_MS = 5000,   /* until certificate files are looked at again */
+	HOLD_MS = 5000,	   /* at most that a new proxy waits for certificates and keys */
 };
 
 /* A change on its way: staged and compiled, perhaps waiting for the proxy or for its turn. */
@@ -40,6 +41,7 @@ struct engine {
 	const char *node, *secrets_in;
 	struct credential_keeper *credentials;
 	struct event_timer files_timer; /* looks at certificate files */
+	struct event_timer hold_timer;	/* while `holds` */
 	struct registry *registry;
 	struct known_set known;
 	struct tables *tables;
@@ -52,6 +54,7 @@ struct engine {
 	struct task *asked; /* the change it belongs to; NULL: what is in force is put back */
 	bool put_back;	    /* the proxy may have rules that are not in force */
 	bool waits;	    /* what is in force stays until a change completes the objects */
+	bool holds;	    /* what is in force stays, and its proxy, until the next change */
 	struct task *queue; /* of those that need the proxy, too */
 };
 
@@ -99,6 +102,7 @@ void engine_free(struct engine *e)
 	known_free(&e->known);
 	registry_free(e->registry);
 	event_timer_close(&e->files_timer);
+	event_timer_close(&e->hold_timer);
 	credential_keeper_free(e->credentials);
 	json_decref(e->warned);
 	free(e->sources);
@@ -148,16 +152,21 @@ int engine_list(const struct engine *e, struct objects *out)
 
 /* ---- the start ---- */
 
-/* Of the rules in force, and of those that may be soon (NULL: of none). What can't be handed over
- * is told of, and handshakes that need it fail. */
-static void hand_certificates(struct engine *e, const struct http_snapshot *soon)
+static bool have_more(const struct engine *e)
 {
 	bool more = false;
 
 	for (size_t i = 0; i < e->source_count; i++)
 		more |= e->sources[i]->has_more && e->sources[i]->has_more(e->sources[i]);
+	return more;
+}
+
+/* Of the rules in force, and of those that may be soon (NULL: of none). What can't be handed over
+ * is told of, and handshakes that need it fail. */
+static void hand_certificates(struct engine *e, const struct http_snapshot *soon)
+{
 	(void)credential_keeper_update(e->credentials, &e->known,
-				       e->tables ? e->tables->http : NULL, soon, more);
+				       e->tables ? e->tables->http : NULL, soon, have_more(e));
 }
 
 /* The proxy comes first: it must have the rules for connections before it is given any. */
@@ -166,7 +175,6 @@ static int publish_first(struct engine *e)
 	struct tables *t = e->tables;
 	int r = 0;
 
-	hand_certificates(e, NULL);
 	if (t->http)
 		r = supervisor_snapshot_first(e->proxy, kernel_generation(e->kernel) + 1, t->http);
 	return r ? r : kernel_publish(e->kernel, t);
@@ -243,12 +251,36 @@ static int accept_all(struct engine *e)
 	return waits;
 }
 
-/* What was loaded is not all that there is: nothing is published of it. */
+/* Nothing is published of what was loaded. */
+static void put_off(struct engine *e)
+{
+	compile_index_free(TAKE_PTR(e->index));
+	tables_free(TAKE_PTR(e->tables));
+}
+
+/* What was loaded is not all that there is. */
 static int wait_for_source(struct engine *e)
 {
 	e->waits = true;
-	compile_index_free(TAKE_PTR(e->index));
-	tables_free(TAKE_PTR(e->tables));
+	put_off(e);
+	return 0;
+}
+
+/* Secrets are not written down: a new proxy that took the place of one that has them would refuse
+ * handshakes until the source has told of them. */
+static bool must_hold(const struct engine *e)
+{
+	return supervisor_is_to_succeed(e->proxy) && have_more(e) &&
+	       credential_keeper_lacks(e->credentials, &e->known);
+}
+
+static int hold(struct engine *e)
+{
+	log_info("the new weft-proxy takes over once the Secrets of Gateways are known, or in "
+		 "%d s",
+		 HOLD_MS / 1000);
+	e->holds = true;
+	put_off(e);
 	return 0;
 }
 
@@ -268,6 +300,9 @@ int engine_start(struct engine *e)
 		return r == SOURCE_WAITS ? wait_for_source(e) : r;
 	if (!e->known.count && !kernel_generation(e->kernel))
 		return 0;
+	hand_certificates(e, NULL);
+	if (must_hold(e))
+		return hold(e);
 	r = publish_first(e);
 	return r ? log_err(r, "publish the stored rules") : 0;
 }
@@ -285,14 +320,19 @@ static void unstage(struct task *t)
 	change_report_free(&t->report);
 }
 
-/* Tells what has become of it. */
+/* Tells what has become of it. The source may know then that there are no more Secrets. */
 static void finish(struct task *t, int r)
 {
+	struct engine *e = t->engine;
+	bool complete = !r && t->change->completes;
+
 	stage_drop(&t->stage); /* what is known is what is in force */
 	t->done(t->arg, r, &t->report);
 	unstage(t);
 	t->change->free(t->change);
 	free(t);
+	if (complete && !e->asking)
+		hand_certificates(e, NULL);
 }
 
 /* Tells the log and the caller that asked for the change. */
@@ -388,7 +428,7 @@ static int prepare_once(struct task *t)
 	stage_init(&t->stage, &e->known);
 	t->version = e->version;
 	r = c->stage(c, &t->stage, &t->report);
-	if (r || !(t->stage.dirty || (c->completes && e->waits)))
+	if (r || !(t->stage.dirty || (c->completes && (e->waits || e->holds))))
 		return r ? r : 1;
 	t->staged = now_ms();
 	r = patch(t);
@@ -430,6 +470,9 @@ static void take_effect(struct task *t)
 	e->version++;
 	e->put_back = false;
 	e->waits &= !t->change->completes;
+	if (e->holds)
+		event_timer_stop(&e->hold_timer);
+	e->holds = false;
 }
 
 static void tell_others(struct engine *e, const struct change *c)
@@ -656,12 +699,60 @@ static void look_at_files(void *engine)
 	event_timer_set(&e->files_timer, FILES_MS);
 }
 
+/* ---- the end of a hold ---- */
+
+static int stage_nothing(struct change *c, struct stage *st, struct change_report *report)
+{
+	(void)c;
+	(void)st;
+	(void)report;
+	return 0;
+}
+
+static void free_release(struct change *c)
+{
+	free(c);
+}
+
+/* Not even what was loaded: it is tried again. */
+static void released(void *engine, int r, struct change_report *report)
+{
+	struct engine *e = engine;
+
+	(void)report;
+	if (r && r != -ECANCELED && e->holds)
+		event_timer_set(&e->hold_timer, HOLD_MS);
+}
+
+/* A change of nothing, which has what was loaded take effect. */
+static void release(void *engine)
+{
+	struct change *c = calloc(1, sizeof(*c));
+
+	log_warning("the new weft-proxy takes over without all Secrets of Gateways: handshakes "
+		    "that need them fail until the API server has told of them");
+	if (c)
+		*c = (struct change){ .stage = stage_nothing,
+				      .free = free_release,
+				      .completes = true };
+	engine_change(engine, c, released, engine);
+}
+
+bool engine_holds(const struct engine *e)
+{
+	return e->holds;
+}
+
 int engine_watch_certificates(struct engine *e, struct event_loop *loop)
 {
 	int r = event_timer_open(loop, &e->files_timer, look_at_files, e);
 
 	if (!r)
+		r = event_timer_open(loop, &e->hold_timer, release, e);
+	if (!r)
 		event_timer_set(&e->files_timer, FILES_MS);
+	if (!r && e->holds)
+		event_timer_set(&e->hold_timer, HOLD_MS);
 	return r ? log_err(r, "watch certificate files") : 0;
 }
 

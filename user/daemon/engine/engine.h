@@ -43,6 +43,9 @@ void engine_change(struct engine *e, struct change *c, engine_done_fn done, void
 void engine_cancel(struct engine *e);
 
 bool engine_waits(const struct engine *e);
+/* Whether the proxy that runs is not given rules yet, and those that are to drain go on: for some
+ * seconds at most after the start, until the Secrets that its HTTPS servers need are known. */
+bool engine_holds(const struct engine *e);
 
 /* Looks again and again, from now on, whether certificate files have changed. The loop is borrowed.
  * 0 or -errno. */

@@ -384,7 +384,8 @@ static int serve(const struct options *o)
 		r = sources_start(&sources, engine);
 	if (r)
 		return r;
-	supervisor_settle(supervisor);
+	if (!engine_holds(engine))
+		supervisor_settle(supervisor);
 	if (!supervisor_took_over(supervisor))
 		kernel_drop_tproxy(kernel);
 	/* The socket is there from when orders can be taken: that is what weft status --wait waits

@@ -437,23 +437,26 @@ struct http_snapshot *supervisor_in_force(const struct supervisor *s)
 static void plain_answered(struct supervisor *s, struct order *o, const struct answer *a)
 {
 	/* One that has gone is replaced, and told anew. */
-	if (a->error && !has_gone(a->error))
-		log_err(a->error, "have weft-proxy (process %d) %s", (int)s->proxy.pid,
-			o->order.type == PROXY_LOG	     ? "write its access log"
-			: o->order.type == PROXY_CREDENTIALS ? "take certificates and keys"
-							     : "take over what another one has");
+	if (!a->error || has_gone(a->error))
+		return;
+	s->credentials_refused |= o->order.type == PROXY_CREDENTIALS;
+	log_err(a->error, "have weft-proxy (process %d) %s", (int)s->proxy.pid,
+		o->order.type == PROXY_LOG	     ? "write its access log"
+		: o->order.type == PROXY_CREDENTIALS ? "take certificates and keys"
+						     : "take over what another one has");
 }
 
-void orders_give_plain(struct supervisor *s, struct proxy_order order, int fd)
+bool orders_give_plain(struct supervisor *s, struct proxy_order order, int fd)
 {
 	struct order *o = order_new((enum proxy_order_type)order.type, fd, plain_answered);
 
 	if (!o) {
 		log_err(-ENOMEM, "tell weft-proxy");
-		return;
+		return false;
 	}
 	o->order = order;
 	order_give(s, o, PLAIN_MS);
+	return true;
 }
 
 void orders_give_log(struct supervisor *s)
@@ -471,10 +474,21 @@ void orders_give_log(struct supervisor *s)
 
 void orders_give_credentials(struct supervisor *s)
 {
-	int fd = s->credentials < 0 ? -1 : fcntl(s->credentials, F_DUPFD_CLOEXEC, 0);
+	const struct proxy_order order = { .type = PROXY_CREDENTIALS };
+	int fd;
 
-	if (fd >= 0)
-		orders_give_plain(s, (struct proxy_order){ .type = PROXY_CREDENTIALS }, fd);
+	s->credentials_refused = false;
+	if (s->credentials < 0)
+		return;
+	fd = fcntl(s->credentials, F_DUPFD_CLOEXEC, 0);
+	if (fd < 0 || !orders_give_plain(s, order, fd))
+		s->credentials_refused = true;
+}
+
+void supervisor_credentials_again(struct supervisor *s)
+{
+	if (s->credentials_refused && s->proxy.pidfd >= 0)
+		orders_give_credentials(s);
 }
 
 int supervisor_credentials(struct supervisor *s, const void *bytes, size_t size)

@@ -97,7 +97,7 @@ static int launch(struct supervisor *s)
 	s->can_drain = true;
 	s->cannot_patch = false;
 	s->shared = s->options.workers;
-	s->succeeds = false;
+	s->succeeds = s->had_credentials = false;
 	r = follow(s);
 	if (!r)
 		r = proxy_process_order(&s->proxy, hello, s->messages[1]);
@@ -315,7 +315,7 @@ static int adopt(struct supervisor *s, unsigned *listeners)
 	r = follow(s);
 	if (r)
 		return log_err(r, "watch weft-proxy");
-	s->took_over = take_over(s, listeners);
+	s->took_over = s->had_credentials = take_over(s, listeners);
 	return 0;
 }
 
@@ -593,6 +593,16 @@ bool supervisor_took_over(const struct supervisor *s)
 bool supervisor_drains(const struct supervisor *s)
 {
 	return s->draining;
+}
+
+bool supervisor_is_to_succeed(const struct supervisor *s)
+{
+	return s->draining && !s->took_over && !s->succeeds;
+}
+
+bool supervisor_had_credentials(const struct supervisor *s)
+{
+	return s->had_credentials && s->credentials < 0;
 }
 
 unsigned supervisor_workers(const struct supervisor *s)

@@ -77,6 +77,8 @@ bool supervisor_took_over(const struct supervisor *s);
 void supervisor_settle(struct supervisor *s);
 /* Whether there are proxies that drain, or are to. */
 bool supervisor_drains(const struct supervisor *s);
+/* Whether there are, and the proxy that runs is a new one, which has not had them drain yet. */
+bool supervisor_is_to_succeed(const struct supervisor *s);
 unsigned supervisor_workers(const struct supervisor *s);
 /* The listening socket of a worker, the same one until supervisor_close(). */
 int supervisor_listener(const struct supervisor *s, unsigned worker);
@@ -96,6 +98,10 @@ int supervisor_snapshot_first(struct supervisor *s, uint64_t generation,
  * file: for the proxy that runs, and for each that is started, before it is given rules. What it
  * answers is logged if it is no. 0 or -errno. */
 int supervisor_credentials(struct supervisor *s, const void *bytes, size_t size);
+/* Gives them to the proxy that runs once more, if it has refused them or not answered. */
+void supervisor_credentials_again(struct supervisor *s);
+/* Whether the proxy that runs may have such of another weftd, and has none of this one. */
+bool supervisor_had_credentials(const struct supervisor *s);
 /* Whether the last one that it has switched to says the same: then this one is taken for it. */
 bool supervisor_has_snapshot(struct supervisor *s, struct http_snapshot *snapshot);
 

@@ -56,6 +56,7 @@ struct supervisor {
 	struct proxy_words words;
 	struct http_snapshot *snapshot; /* the one that the proxy has; NULL: there is none yet */
 	int credentials; /* all certificates and keys, a sealed file; -1: there are none yet */
+	bool credentials_refused;   /* by the proxy that runs, or not given for lack of memory */
 	uint32_t state, last_state; /* its number; the last one that was given out */
 	/* Patches that made it of what was last handed over as a whole. */
 	unsigned patches;
@@ -72,9 +73,10 @@ struct supervisor {
 	unsigned unasked;     /* answers since it was started, or answered what it was asked */
 	struct order *orders; /* not answered yet, in the order they were given */
 	struct event_timer order_timer;
-	bool begun;	/* weftd has started: what dies is replaced */
-	bool ended;	/* no other one is started */
-	bool took_over; /* the first proxy */
+	bool begun;	      /* weftd has started: what dies is replaced */
+	bool ended;	      /* no other one is started */
+	bool took_over;	      /* the first proxy */
+	bool had_credentials; /* perhaps: the proxy that runs is another weftd's */
 	uint64_t started_ms;
 	unsigned restarts, pause_ms;
 };
@@ -108,8 +110,9 @@ void order_expect(struct supervisor *s, struct order *o, unsigned limit_ms);
 void orders_give_log(struct supervisor *s);
 /* Gives the proxy all certificates and keys, if there are any. */
 void orders_give_credentials(struct supervisor *s);
-/* An order whose answer is of no further interest than its error; takes `fd` over. */
-void orders_give_plain(struct supervisor *s, struct proxy_order order, int fd);
+/* An order whose answer is of no further interest than its error; takes `fd` over. False: out of
+ * memory. */
+bool orders_give_plain(struct supervisor *s, struct proxy_order order, int fd);
 /* Reads what the proxy has answered. -ECONNRESET: it says nothing any more, or is killed for what
  * it says. */
 int orders_read(struct supervisor *s);

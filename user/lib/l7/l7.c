@@ -29,6 +29,7 @@ static void compiler_done(struct http_compiler *c)
 	bytemap_free(&c->labels);
 	bytemap_free(&c->names);
 	bytemap_free(&c->plains);
+	bytemap_free(&c->sni_names);
 	bytemap_free(&c->seen);
 	bytemap_free(&c->unknown);
 	policy_classes_free(&c->policies);

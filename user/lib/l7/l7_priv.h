@@ -39,8 +39,9 @@ struct http_compiler {
 	TABLE(struct http_domain) domains;
 	TABLE(struct hs_server) servers;
 	TABLE(struct http_sni) snis;
-	struct bytemap seen;	/* domains that are there already */
-	struct bytemap unknown; /* virtual hosts that no service has and were asked for */
+	struct bytemap sni_names; /* "PORT NAME" of `snis` -> not NULL */
+	struct bytemap seen;	  /* domains that are there already */
+	struct bytemap unknown;	  /* virtual hosts that no service has and were asked for */
 	struct policy_classes policies;
 };
 

@@ -85,12 +85,17 @@ static struct hs_server make_server(struct http_compiler *c, const struct object
 	};
 }
 
-static bool is_taken(const struct http_compiler *c, unsigned port, const char *name)
+/* Whether an older server of the port has the name; else it is taken now. */
+static bool is_taken(struct http_compiler *c, unsigned port, const char *name)
 {
-	for (size_t i = 0; i < c->snis.count; i++)
-		if (c->snis.items[i].port == port && !strcmp(c->snis.items[i].name, name))
-			return true;
-	return false;
+	const char *key = pool_printf(&c->mesh->pool, "%u %s", port, name);
+	void **slot = key ? bytemap_at(&c->sni_names, key, strlen(key)) : NULL;
+	bool taken = slot && *slot;
+
+	c->mesh->nomem |= !slot;
+	if (slot)
+		*slot = c; /* any will do */
+	return taken;
 }
 
 static void add_sni(struct http_compiler *c, unsigned port, const char *host, __u32 server)

@@ -107,6 +107,15 @@ static const struct cel mode_cel[] = {
 	{ 0 },
 };
 
+/* weft-proxy knows the files by their paths, with semicolons between them. */
+static void check_path(struct decoder *d, const struct node *value, const void *string)
+{
+	const char *path = *(const char *const *)string;
+
+	if (strchr(path, ';'))
+		decode_expected(d, value, NULL, "a path without a semicolon");
+}
+
 /* As on the wire. */
 static const struct word version_words[] = {
 	{ "TLS_AUTO", 0 },     { "TLSV1_0", 0x0301 }, { "TLSV1_1", 0x0302 },
@@ -194,7 +203,7 @@ static void check_hashes(struct decoder *d, const struct node *value, const void
 #define TLS_TEXT(field, member)                                                        \
 	{                                                                              \
 		field, FIELD_STRING, .offset = offsetof(struct gw_server, tls.member), \
-				     .max = TEXT_MAX                                   \
+				     .max = TEXT_MAX, .check = check_path              \
 	}
 
 static const struct field tls_fields[] = {
@@ -337,6 +346,15 @@ static void require_file(struct decoder *d, const struct node *tls, const struct
 			     server->tls_mode);
 }
 
+static void warn_without_effect(struct decoder *d, const struct node *tls, const char *name,
+				const char *why)
+{
+	char field[32];
+
+	snprintf(field, sizeof(field), "tls.%s", name);
+	decode_warn(d, decode_at(d, tls, name), field, "has no effect %s", why);
+}
+
 /* Files that a Secret stands in for, as in Istio. */
 static void warn_of_files(struct decoder *d, const struct node *tls, const struct gw_tls *t)
 {
@@ -346,14 +364,27 @@ static void warn_of_files(struct decoder *d, const struct node *tls, const struc
 		      { "privateKey", t->key },
 		      { "caCertificates", t->ca },
 		      { "caCrl", t->crl } };
-	char field[32];
 
-	for (size_t i = 0; i < sizeof(files) / sizeof(*files); i++) {
-		snprintf(field, sizeof(field), "tls.%s", files[i].field);
+	for (size_t i = 0; i < sizeof(files) / sizeof(*files); i++)
 		if (is_given(files[i].path))
-			decode_warn(d, decode_at(d, tls, files[i].field), field,
-				    "has no effect beside credentialName");
-	}
+			warn_without_effect(d, tls, files[i].field, "beside credentialName");
+}
+
+/* No client is asked for a certificate. */
+static void warn_of_clients(struct decoder *d, const struct node *tls, const struct gw_tls *t)
+{
+	const struct {
+		const char *name;
+		bool given;
+	} fields[] = { { "subjectAltNames", t->alt_names.count },
+		       { "verifyCertificateSpki", t->spkis.count },
+		       { "verifyCertificateHash", t->hashes.count },
+		       { "caCertificates", is_given(t->ca) && !is_given(t->credential) },
+		       { "caCrl", is_given(t->crl) && !is_given(t->credential) } };
+
+	for (size_t i = 0; i < sizeof(fields) / sizeof(*fields); i++)
+		if (fields[i].given)
+			warn_without_effect(d, tls, fields[i].name, "in the mode SIMPLE");
 }
 
 /* What a server that ends TLS needs. */
@@ -379,6 +410,12 @@ static void check_terminated(struct decoder *d, const struct node *tls,
 		decode_expected(d, decode_at(d, tls, "credentialName"), "tls.credentialName",
 				"the name of a Secret");
 	}
+	if (!is_mutual(server))
+		warn_of_clients(d, tls, t);
+	if (min < TLS_1_2 && !t->ciphers.count)
+		warn_without_effect(
+			d, tls, "minProtocolVersion",
+			"below TLSV1_2 without cipherSuites: no default one is for that");
 	if (min > max)
 		decode_error(d, tls, "tls.maxProtocolVersion",
 			     "expected at least minProtocolVersion, which is TLSV1_2 unless given");
