@@ -489,45 +489,132 @@ static unsigned char byte_at(size_t i)
 	return (unsigned char)(i * 31 + i / 251);
 }
 
-/* Until the socket is full. How many went out. */
-static size_t send_bulk(const unsigned char *bytes, size_t at, size_t head)
+/* Until the socket is full. How many went out of the `n` from `at` on. */
+static size_t send_some(const unsigned char *bytes, size_t n, size_t at, size_t head)
 {
 	/* As a head and a body; the division moves. */
-	struct iovec parts[2] = { { (void *)(bytes + at), head < BULK - at ? head : BULK - at } };
+	struct iovec parts[2] = { { (void *)(bytes + at), head < n - at ? head : n - at } };
 	ssize_t r;
 
 	parts[1].iov_base = (void *)(bytes + at + parts[0].iov_len);
-	parts[1].iov_len = BULK - at - parts[0].iov_len;
+	parts[1].iov_len = n - at - parts[0].iov_len;
 	r = transport_send(&transport, parts, parts[1].iov_len ? 2 : 1);
 	cr_assert(r > 0 || r == -EAGAIN, "%zd", r);
 	return r > 0 ? (size_t)r : 0;
 }
 
-Test(proxy_tls_transport, what_the_socket_has_no_room_for_is_sent_later)
+/* The client gets the `n` bytes, and no others. */
+static void want_all(const unsigned char *bytes, size_t n)
 {
-	struct tls_settings s = settings_make("s", server_pem, server_key, NULL);
-	unsigned char *bytes = malloc(BULK), *got = malloc(BULK);
+	unsigned char *got = malloc(n);
 	size_t sent = 0, received = 0;
+
+	for (int i = 0; i < PATIENCE && (sent < n || received < n); i++) {
+		int r;
+
+		if (sent < n)
+			sent += send_some(bytes, n, sent, (size_t)(i * 977) % 40000 + 1);
+		r = SSL_read(peer, got + received, (int)(n - received));
+		if (r > 0)
+			received += (size_t)r;
+	}
+	cr_assert_eq(sent, n);
+	cr_assert_eq(received, n);
+	cr_expect_arr_eq(got, bytes, n);
+	free(got);
+}
+
+static unsigned char *make_bulk(void)
+{
+	unsigned char *bytes = malloc(BULK);
 
 	for (size_t i = 0; i < BULK; i++)
 		bytes[i] = byte_at(i);
+	return bytes;
+}
+
+/* With records of at most 512 bytes there are many in what the socket has no room for. */
+static void send_bulk(bool small_records)
+{
+	struct tls_settings s = settings_make("s", server_pem, server_key, NULL);
+	unsigned char *bytes = make_bulk();
+
+	serve(&s);
+	client_ctx = client_context(&ca, NULL);
+	if (small_records)
+		SSL_CTX_set_tlsext_max_fragment_length(client_ctx, TLSEXT_max_fragment_length_512);
+	want_good("a.test");
+	want_all(bytes, BULK);
+	free(bytes);
+}
+
+Test(proxy_tls_transport, what_the_socket_has_no_room_for_is_sent_later)
+{
+	send_bulk(false);
+}
+
+Test(proxy_tls_transport, what_has_no_room_is_sent_later_in_small_records)
+{
+	send_bulk(true);
+}
+
+/* Bytes that are not TLS, until the socket is full. How many. */
+static size_t fill_up(void)
+{
+	static const char junk[4096];
+	size_t sum = 0;
+	ssize_t r;
+
+	for (size_t n = sizeof(junk); n; n /= 2)
+		while ((r = send(fds[0], junk, n, MSG_DONTWAIT | MSG_NOSIGNAL)) > 0)
+			sum += (size_t)r;
+	return sum;
+}
+
+static void take_away(size_t n)
+{
+	char junk[4096];
+
+	while (n) {
+		ssize_t r = recv(fds[1], junk, n < sizeof(junk) ? n : sizeof(junk), 0);
+
+		cr_assert_gt(r, 0);
+		n -= (size_t)r;
+	}
+}
+
+/* The server's KeyUpdate goes before its bytes, and finds no room. */
+static void update_keys(size_t n)
+{
+	struct tls_settings s = settings_make("s", server_pem, server_key, NULL);
+	unsigned char *bytes = make_bulk();
+	size_t junk;
+	char c;
+
 	serve(&s);
 	client_ctx = client_context(&ca, NULL);
 	want_good("a.test");
-	for (int i = 0; i < PATIENCE && received < BULK; i++) {
-		int n;
-
-		if (sent < BULK)
-			sent += send_bulk(bytes, sent, (size_t)(i * 977) % 40000 + 1);
-		n = SSL_read(peer, got + received, BULK - (int)received);
-		if (n > 0)
-			received += (size_t)n;
-	}
-	cr_assert_eq(sent, (size_t)BULK);
-	cr_assert_eq(received, (size_t)BULK);
-	cr_expect_arr_eq(got, bytes, BULK);
+	send_to_client("the tickets come before it");
+	cr_assert_eq(SSL_key_update(peer, SSL_KEY_UPDATE_REQUESTED), 1);
+	cr_assert_eq(SSL_write(peer, "x", 1), 1);
+	cr_assert_eq(transport_recv(&transport, &c, 1), 1);
+	junk = fill_up();
+	cr_assert_gt(junk, 0u);
+	cr_assert_eq(send_some(bytes, n, 0, n), 0u);
+	cr_assert_eq(send_some(bytes, n, 0, n), 0u);
+	take_away(junk);
+	want_all(bytes, n);
 	free(bytes);
-	free(got);
+}
+
+Test(proxy_tls_transport, a_key_update_that_has_no_room)
+{
+	update_keys(BULK);
+}
+
+Test(proxy_tls_transport, a_key_update_that_has_no_room_before_few_bytes)
+{
+	update_keys(2);
 }
 
 /* A record that waits for room holds more than is offered the next time. */

@@ -24,9 +24,12 @@ struct tls {
 	void *arg;
 	void (*ready)(struct loop_io *io, unsigned events); /* the owner's */
 	struct tls_facts *facts;			    /* the owner's */
-	/* Bytes at the beginning of what is sent next that are in a record already, for which the
-	 * socket has had no room; that such a record has taken out. */
-	size_t begun, ahead;
+	/* What SSL_write() was given when the socket had no room: it wants the very same bytes
+	 * again, and how many of them are in a record already it does not say. NULL with `begun`:
+	 * there was no memory for the copy, and no more can be sent. */
+	char *held;
+	size_t begun;	 /* bytes in it; 0: nothing waits */
+	size_t ahead;	 /* at the beginning of what is offered next: these bytes have been sent */
 	int error;	 /* why the handshake has failed: -errno; 0: it has not */
 	bool empty;	 /* the kernel has no more for this call */
 	bool ended;	 /* the peer sends no more */
@@ -38,6 +41,7 @@ static void tls_free(struct tls *s)
 {
 	SSL_free(s->ssl);
 	tls_context_unref(s->context);
+	free(s->held);
 	free(s);
 }
 
@@ -264,18 +268,32 @@ static const char *next_bytes(const struct iovec *parts, size_t count, size_t sk
 	return room;
 }
 
-/* The record that waits for room goes out, or -errno. What is in it OpenSSL does not look at again:
- * it must only be as long. */
-static int flush_record(struct tls *s)
+/* Keeps a copy of what is to be written again. */
+static void hold(struct tls *s, const char *bytes, size_t n)
 {
-	static const char any[RECORD_MAX];
-	size_t sent;
-	int r = s->begun ? SSL_write_ex(s->ssl, any, s->begun, &sent) : 1;
+	s->held = malloc(n);
+	s->begun = n;
+	if (s->held)
+		memcpy(s->held, bytes, n);
+}
 
+/* What had no room goes out, or -errno. It may be that not all of it is sent, for there may be more
+ * than one record in it: the rest is offered again. */
+static int flush_held(struct tls *s)
+{
+	size_t sent;
+	int r;
+
+	if (!s->begun)
+		return 0;
+	if (!s->held)
+		return -ENOMEM;
+	r = SSL_write_ex(s->ssl, s->held, s->begun, &sent);
 	if (r <= 0)
 		return outcome(s, r);
-	s->ahead += s->begun;
+	s->ahead += sent;
 	s->begun = 0;
+	free(TAKE_PTR(s->held));
 	return 0;
 }
 
@@ -285,7 +303,7 @@ static ssize_t tls_send(struct transport *t, const struct iovec *parts, size_t c
 	char room[RECORD_MAX];
 	size_t sum = 0, total = 0, sent, n;
 	const char *at;
-	int r = flush_record(s);
+	int r = flush_held(s);
 
 	if (r)
 		return r;
@@ -297,7 +315,8 @@ static ssize_t tls_send(struct transport *t, const struct iovec *parts, size_t c
 		r = SSL_write_ex(s->ssl, at, n, &sent);
 		if (r <= 0) {
 			r = outcome(s, r);
-			s->begun = r == -EAGAIN ? n : 0;
+			if (r == -EAGAIN)
+				hold(s, at, n);
 			break;
 		}
 		sum += sent;
