@@ -482,6 +482,36 @@ Test(proxy_tls_transport, sessions_are_one_server_s_with_tls_1_2)
 	sessions_are_one_server_s(TLS1_2_VERSION);
 }
 
+/* A ticket lives longer than the certificate of the client that got it. */
+static void expires(int version)
+{
+	enum { SECONDS = 2 };
+	bool done;
+
+	X509_gmtime_adj(X509_getm_notAfter(client.cert), SECONDS);
+	cr_assert_gt(X509_sign(client.cert, ca.key, EVP_sha256()), 0);
+	get_session(version);
+	cr_expect(resumes("a.test"));
+	hang_up();
+	sleep(SECONDS + 1);
+	connect_to("a.test");
+	SSL_set_session(peer, session);
+	cr_expect_eq(handshake(&done), -EPROTO);
+	cr_expect_not(facts.resumed);
+	SSL_SESSION_free(session);
+	session = NULL;
+}
+
+Test(proxy_tls_transport, a_session_ends_with_the_client_s_certificate_with_tls_1_3)
+{
+	expires(TLS1_3_VERSION);
+}
+
+Test(proxy_tls_transport, a_session_ends_with_the_client_s_certificate_with_tls_1_2)
+{
+	expires(TLS1_2_VERSION);
+}
+
 /* ---- bytes ---- */
 
 static unsigned char byte_at(size_t i)
