@@ -14,6 +14,7 @@
 
 enum {
 	RECORD_MAX = 16 * 1024, /* bytes that one record carries */
+	THROWS = 4,		/* reads of what is thrown away, in one call */
 };
 
 struct tls {
@@ -30,6 +31,8 @@ struct tls {
 	char *held;
 	size_t begun;	 /* bytes in it; 0: nothing waits */
 	size_t ahead;	 /* at the beginning of what is offered next: these bytes have been sent */
+	int end;	 /* what receiving has come to: 0 or -errno; of use where `over` is set */
+	bool over;	 /* nothing more will be received: `end` is for ever */
 	int error;	 /* why the handshake has failed: -errno; 0: it has not */
 	bool empty;	 /* the kernel has no more for this call */
 	bool ended;	 /* the peer sends no more */
@@ -213,32 +216,52 @@ static int outcome(struct tls *s, int r)
 	}
 }
 
-/* Closing with bytes unread would send a RST, and that could overtake the alert. */
-static ssize_t throw_away(const struct transport *t)
+/* Closing with bytes unread would send a RST, and that could overtake the alert. Some at a time: a
+ * client that goes on sending must not keep its worker from others. */
+static ssize_t throw_away(struct transport *t)
 {
 	char bytes[4096];
-	ssize_t r;
+	ssize_t r = 0;
+	int times = 0;
 
 	do
 		r = recv(t->io.fd, bytes, sizeof(bytes), MSG_DONTWAIT);
-	while (r > 0 || (r < 0 && errno == EINTR));
+	while ((r > 0 && ++times < THROWS) || (r < 0 && errno == EINTR));
+	t->more = r > 0;
+	if (t->more)
+		return -EAGAIN;
 	return r < 0 ? -errno : 0;
+}
+
+/* Reads until there is no more, or no more for ever. */
+static size_t read_records(struct tls *s, char *to, size_t n)
+{
+	size_t sum = 0, got;
+	int r = 1;
+
+	s->empty = s->wants_room = false;
+	while (sum < n && (r = SSL_read_ex(s->ssl, to + sum, n - sum, &got)) > 0)
+		sum += got;
+	if (r > 0)
+		return sum;
+	s->end = outcome(s, r);
+	s->over = s->end != -EAGAIN;
+	return sum;
 }
 
 static ssize_t tls_recv(struct transport *t, void *to, size_t n)
 {
 	struct tls *s = of(t);
-	size_t sum = 0, got;
-	int r = 1;
+	size_t sum;
 
 	if (s->error)
 		return throw_away(t);
-	s->empty = s->wants_room = false;
-	while (sum < n && (r = SSL_read_ex(s->ssl, (char *)to + sum, n - sum, &got)) > 0)
-		sum += got;
-	if (r <= 0)
-		r = outcome(s, r);
-	return sum ? (ssize_t)sum : r;
+	t->more = false;
+	sum = s->over ? 0 : read_records(s, to, n);
+	/* The end is told when the bytes before it have been: the socket may have no event left for
+	 * it. */
+	t->more = sum && s->over;
+	return sum ? (ssize_t)sum : s->end;
 }
 
 /* As much as a record carries of what is behind the first `skip` bytes of the parts: where it is,
