@@ -346,6 +346,31 @@ Test(proxy_tls_transport, only_good_certificates_get_in)
 	cert_free(&expired);
 }
 
+/* Versions before TLS 1.2 need OpenSSL's lowest level for themselves. */
+Test(proxy_tls_transport, old_versions_let_no_weak_certificates_in)
+{
+	struct tls_settings s = settings_make("s", server_pem, server_key, ca_pem);
+	struct made_cert weak = client;
+
+	s.min_version = TLS1_VERSION;
+	serve(&s);
+	client_ctx = client_context(&ca, &client);
+	want_good("a.test");
+	hang_up();
+	SSL_CTX_free(client_ctx);
+	weak.cert = X509_dup(client.cert);
+	weak.key = EVP_RSA_gen(768);
+	X509_set_pubkey(weak.cert, weak.key);
+	cr_assert_gt(X509_sign(weak.cert, ca.key, EVP_sha256()), 0);
+	client_ctx = client_context(&ca, NULL);
+	SSL_CTX_set_security_level(client_ctx, 0);
+	cr_assert_eq(SSL_CTX_use_certificate(client_ctx, weak.cert), 1);
+	cr_assert_eq(SSL_CTX_use_PrivateKey(client_ctx, weak.key), 1);
+	SSL_CTX_set_max_proto_version(client_ctx, TLS1_2_VERSION);
+	want_alert("a.test", -EPROTO, "bad certificate");
+	cert_free(&weak);
+}
+
 Test(proxy_tls_transport, where_it_is_optional_a_bad_one_is_refused_all_the_same)
 {
 	struct tls_settings s = settings_make("s", server_pem, server_key, ca_pem);
