@@ -159,6 +159,61 @@ Test(proxy_log, long_fields_are_cut_and_leave_a_line_whole)
 	json_decref(o);
 }
 
+/* Every field is as long as it may be, and none has to be escaped. */
+Test(proxy_log, a_line_of_the_longest_fields_fits)
+{
+	enum { LONG = 1500 };
+	static char head[4 * LONG + 256], many[LONG + 1], *const text = many;
+	static struct http_cluster_stat c;
+	static struct http_route_stat rt;
+	static struct route_tls tls;
+	static struct {
+		char line[ACCESS_LINE_MAX], behind[LONG];
+	} room;
+	struct access_entry e = entry();
+	struct plan p = { .cluster = &c, .route = &rt };
+	json_t *o;
+	size_t len;
+	int n;
+
+	memset(many, 'x', LONG);
+	memset(&room, '#', sizeof(room));
+	memset(c.name, 'c', sizeof(c.name) - 1);
+	memset(rt.name, 'r', sizeof(rt.name) - 1);
+	memset(tls.facts.name, 'n', TLS_NAME_MAX);
+	tls.facts.name_len = TLS_NAME_MAX;
+	tls.facts.version = tls.facts.cipher = tls.facts.peer.subject = text;
+	n = snprintf(head, sizeof(head),
+		     "%.30s /%s HTTP/1.1\r\nHost: %.250s\r\nUser-Agent: %s\r\nX-Forwarded-For: "
+		     "%s\r\n\r\n",
+		     text, text, text, text, text);
+	for (char *m = head; *m == 'x'; m++)
+		*m = 'M';
+	cr_assert_eq(h1_parse_request(head, (size_t)n, 0, &request), n);
+	e.plan = &p;
+	e.tls = &tls;
+	e.flags = e.details = text;
+	e.request_id = (struct h1_span){ text, LONG };
+	e.received = e.sent = e.duration_ms = INT64_MAX;
+	e.status = UINT32_MAX;
+	e.service_ms = INT64_MAX;
+	for (int json = 0; json < 2; json++) {
+		len = access_line(room.line, json, &e);
+		cr_assert_leq(len, sizeof(room.line));
+		cr_expect_eq(room.line[len - 1], '\n');
+		cr_expect_eq(room.behind[0], '#');
+		cr_expect_gt(len, 2500u);
+	}
+	o = json_loadb(room.line, len, 0, NULL);
+	cr_assert_not_null(o);
+	cr_expect_eq(strlen(json_string_value(json_object_get(o, "path"))), 1024u);
+	cr_expect_eq(strlen(json_string_value(json_object_get(o, "requested_server_name"))),
+		     (size_t)TLS_NAME_MAX);
+	cr_expect_eq(strlen(json_string_value(json_object_get(o, "downstream_peer_subject"))),
+		     256u);
+	json_decref(o);
+}
+
 /* ---- the file ---- */
 
 static struct access_log log_;

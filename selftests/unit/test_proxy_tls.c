@@ -4,10 +4,13 @@
  */
 #include <criterion/criterion.h>
 #include <errno.h>
+#include <netinet/in.h>
+#include <netinet/tcp.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/eventfd.h>
 #include <sys/socket.h>
+#include <time.h>
 #include <unistd.h>
 
 #include <openssl/err.h>
@@ -145,6 +148,14 @@ static const char *endpoint_answers(void)
 	put(fd, ANSWER);
 	close(fd);
 	return head;
+}
+
+static uint64_t milliseconds(void)
+{
+	struct timespec t;
+
+	clock_gettime(CLOCK_MONOTONIC, &t);
+	return (uint64_t)t.tv_sec * 1000 + (uint64_t)t.tv_nsec / 1000000;
 }
 
 static void wait_for_line(unsigned n)
@@ -285,6 +296,54 @@ Test(proxy_tls, who_is_silent_or_wrong_is_sent_away)
 	cr_expect_eq(e->worker.stats.handshakes, 0u);
 	cr_expect_eq(e->worker.stats.handshake_failures, 2u);
 	cr_expect_eq(e->picks, 0u);
+	end();
+}
+
+/* All of it is read, or its last bytes would make the close a RST. */
+Test(proxy_tls, who_was_wrong_and_goes_on_gets_an_orderly_end)
+{
+	enum { MUCH = 600 * 1024, LINGER_MS = 2000 };
+	char *junk = calloc(1, MUCH);
+	int fd, error;
+	socklen_t n = sizeof(error);
+
+	begin(TLS_SIMPLE, 0);
+	fd = env_client(e);
+	put(fd, ASK);
+	want_end(fd);
+	put_bytes(fd, junk, MUCH);
+	wait_ms(LINGER_MS + 500);
+	cr_assert_eq(getsockopt(fd, SOL_SOCKET, SO_ERROR, &error, &n), 0);
+	cr_expect_eq(error, 0, "%s", strerror(error));
+	close(fd);
+	end();
+	free(junk);
+}
+
+/* In one segment: the end has no event of its own. */
+Test(proxy_tls, a_request_and_the_end_right_behind_it)
+{
+	int on = 1, off = 0, fd;
+	uint64_t before;
+	char c;
+	SSL *s;
+
+	begin(TLS_SIMPLE, 0);
+	s = call("a.test");
+	fd = SSL_get_fd(s);
+	send_text(s, ASK);
+	endpoint_answers();
+	want_text(s, "\r\n\r\nhi");
+	cr_assert_eq(setsockopt(fd, IPPROTO_TCP, TCP_CORK, &on, sizeof(on)), 0);
+	send_text(s, ASK);
+	SSL_shutdown(s);
+	cr_assert_eq(setsockopt(fd, IPPROTO_TCP, TCP_CORK, &off, sizeof(off)), 0);
+	endpoint_answers();
+	before = milliseconds();
+	while (recv(fd, &c, 1, 0) > 0)
+		;
+	cr_expect_lt(milliseconds() - before, 2000u);
+	hang_up(s);
 	end();
 }
 

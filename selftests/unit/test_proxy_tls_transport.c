@@ -6,6 +6,7 @@
 #include <errno.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/ioctl.h>
 #include <sys/socket.h>
 #include <unistd.h>
 
@@ -204,6 +205,36 @@ Test(proxy_tls_transport, an_end_without_close_notify_is_an_end)
 	cr_expect_eq(transport_recv(&transport, &c, 1), 0);
 }
 
+/* Bytes and what follows them are there at once: there is no other event for it. */
+static void want_end_after_bytes(int end)
+{
+	char got[16];
+
+	cr_expect_eq(transport_recv(&transport, got, sizeof(got)), 2);
+	cr_expect(transport.more);
+	for (int i = 0; i < 2; i++) {
+		cr_expect_eq(transport_recv(&transport, got, sizeof(got)), end);
+		cr_expect_not(transport.more);
+	}
+	hang_up();
+}
+
+Test(proxy_tls_transport, an_end_right_behind_bytes_is_told)
+{
+	struct tls_settings s = settings_make("s", server_pem, server_key, NULL);
+
+	serve(&s);
+	client_ctx = client_context(&ca, NULL);
+	want_good("a.test");
+	cr_assert_eq(SSL_write(peer, "ab", 2), 2);
+	SSL_shutdown(peer);
+	want_end_after_bytes(0);
+	want_good("a.test");
+	cr_assert_eq(SSL_write(peer, "ab", 2), 2);
+	cr_assert_eq(write(fds[1], "this is no record at all", 24), 24);
+	want_end_after_bytes(-EPROTO);
+}
+
 Test(proxy_tls_transport, who_can_not_be_served_is_told_by_an_alert)
 {
 	struct tls_settings s = settings_make("s", server_pem, server_key, NULL);
@@ -313,6 +344,31 @@ Test(proxy_tls_transport, only_good_certificates_get_in)
 	cert_free(&stranger);
 	cert_free(&strange);
 	cert_free(&expired);
+}
+
+/* Versions before TLS 1.2 need OpenSSL's lowest level for themselves. */
+Test(proxy_tls_transport, old_versions_let_no_weak_certificates_in)
+{
+	struct tls_settings s = settings_make("s", server_pem, server_key, ca_pem);
+	struct made_cert weak = client;
+
+	s.min_version = TLS1_VERSION;
+	serve(&s);
+	client_ctx = client_context(&ca, &client);
+	want_good("a.test");
+	hang_up();
+	SSL_CTX_free(client_ctx);
+	weak.cert = X509_dup(client.cert);
+	weak.key = EVP_RSA_gen(768);
+	X509_set_pubkey(weak.cert, weak.key);
+	cr_assert_gt(X509_sign(weak.cert, ca.key, EVP_sha256()), 0);
+	client_ctx = client_context(&ca, NULL);
+	SSL_CTX_set_security_level(client_ctx, 0);
+	cr_assert_eq(SSL_CTX_use_certificate(client_ctx, weak.cert), 1);
+	cr_assert_eq(SSL_CTX_use_PrivateKey(client_ctx, weak.key), 1);
+	SSL_CTX_set_max_proto_version(client_ctx, TLS1_2_VERSION);
+	want_alert("a.test", -EPROTO, "bad certificate");
+	cert_free(&weak);
 }
 
 Test(proxy_tls_transport, where_it_is_optional_a_bad_one_is_refused_all_the_same)
@@ -482,6 +538,34 @@ Test(proxy_tls_transport, sessions_are_one_server_s_with_tls_1_2)
 	sessions_are_one_server_s(TLS1_2_VERSION);
 }
 
+/* A ticket lives longer than the certificate of the client that got it. */
+static void expires(int version)
+{
+	enum { SECONDS = 2 };
+	bool done;
+
+	X509_gmtime_adj(X509_getm_notAfter(client.cert), SECONDS);
+	cr_assert_gt(X509_sign(client.cert, ca.key, EVP_sha256()), 0);
+	get_session(version);
+	sleep(SECONDS + 1);
+	connect_to("a.test");
+	SSL_set_session(peer, session);
+	cr_expect_eq(handshake(&done), -EPROTO);
+	cr_expect_not(facts.resumed);
+	SSL_SESSION_free(session);
+	session = NULL;
+}
+
+Test(proxy_tls_transport, a_session_ends_with_the_client_s_certificate_with_tls_1_3)
+{
+	expires(TLS1_3_VERSION);
+}
+
+Test(proxy_tls_transport, a_session_ends_with_the_client_s_certificate_with_tls_1_2)
+{
+	expires(TLS1_2_VERSION);
+}
+
 /* ---- bytes ---- */
 
 static unsigned char byte_at(size_t i)
@@ -489,45 +573,132 @@ static unsigned char byte_at(size_t i)
 	return (unsigned char)(i * 31 + i / 251);
 }
 
-/* Until the socket is full. How many went out. */
-static size_t send_bulk(const unsigned char *bytes, size_t at, size_t head)
+/* Until the socket is full. How many went out of the `n` from `at` on. */
+static size_t send_some(const unsigned char *bytes, size_t n, size_t at, size_t head)
 {
 	/* As a head and a body; the division moves. */
-	struct iovec parts[2] = { { (void *)(bytes + at), head < BULK - at ? head : BULK - at } };
+	struct iovec parts[2] = { { (void *)(bytes + at), head < n - at ? head : n - at } };
 	ssize_t r;
 
 	parts[1].iov_base = (void *)(bytes + at + parts[0].iov_len);
-	parts[1].iov_len = BULK - at - parts[0].iov_len;
+	parts[1].iov_len = n - at - parts[0].iov_len;
 	r = transport_send(&transport, parts, parts[1].iov_len ? 2 : 1);
 	cr_assert(r > 0 || r == -EAGAIN, "%zd", r);
 	return r > 0 ? (size_t)r : 0;
 }
 
-Test(proxy_tls_transport, what_the_socket_has_no_room_for_is_sent_later)
+/* The client gets the `n` bytes, and no others. */
+static void want_all(const unsigned char *bytes, size_t n)
 {
-	struct tls_settings s = settings_make("s", server_pem, server_key, NULL);
-	unsigned char *bytes = malloc(BULK), *got = malloc(BULK);
+	unsigned char *got = malloc(n);
 	size_t sent = 0, received = 0;
+
+	for (int i = 0; i < PATIENCE && (sent < n || received < n); i++) {
+		int r;
+
+		if (sent < n)
+			sent += send_some(bytes, n, sent, (size_t)(i * 977) % 40000 + 1);
+		r = SSL_read(peer, got + received, (int)(n - received));
+		if (r > 0)
+			received += (size_t)r;
+	}
+	cr_assert_eq(sent, n);
+	cr_assert_eq(received, n);
+	cr_expect_arr_eq(got, bytes, n);
+	free(got);
+}
+
+static unsigned char *make_bulk(void)
+{
+	unsigned char *bytes = malloc(BULK);
 
 	for (size_t i = 0; i < BULK; i++)
 		bytes[i] = byte_at(i);
+	return bytes;
+}
+
+/* With records of at most 512 bytes there are many in what the socket has no room for. */
+static void send_bulk(bool small_records)
+{
+	struct tls_settings s = settings_make("s", server_pem, server_key, NULL);
+	unsigned char *bytes = make_bulk();
+
+	serve(&s);
+	client_ctx = client_context(&ca, NULL);
+	if (small_records)
+		SSL_CTX_set_tlsext_max_fragment_length(client_ctx, TLSEXT_max_fragment_length_512);
+	want_good("a.test");
+	want_all(bytes, BULK);
+	free(bytes);
+}
+
+Test(proxy_tls_transport, what_the_socket_has_no_room_for_is_sent_later)
+{
+	send_bulk(false);
+}
+
+Test(proxy_tls_transport, what_has_no_room_is_sent_later_in_small_records)
+{
+	send_bulk(true);
+}
+
+/* Bytes that are not TLS, until the socket is full. How many. */
+static size_t fill_up(void)
+{
+	static const char junk[4096];
+	size_t sum = 0;
+	ssize_t r;
+
+	for (size_t n = sizeof(junk); n; n /= 2)
+		while ((r = send(fds[0], junk, n, MSG_DONTWAIT | MSG_NOSIGNAL)) > 0)
+			sum += (size_t)r;
+	return sum;
+}
+
+static void take_away(size_t n)
+{
+	char junk[4096];
+
+	while (n) {
+		ssize_t r = recv(fds[1], junk, n < sizeof(junk) ? n : sizeof(junk), 0);
+
+		cr_assert_gt(r, 0);
+		n -= (size_t)r;
+	}
+}
+
+/* The server's KeyUpdate goes before its bytes, and finds no room. */
+static void update_keys(size_t n)
+{
+	struct tls_settings s = settings_make("s", server_pem, server_key, NULL);
+	unsigned char *bytes = make_bulk();
+	size_t junk;
+	char c;
+
 	serve(&s);
 	client_ctx = client_context(&ca, NULL);
 	want_good("a.test");
-	for (int i = 0; i < PATIENCE && received < BULK; i++) {
-		int n;
-
-		if (sent < BULK)
-			sent += send_bulk(bytes, sent, (size_t)(i * 977) % 40000 + 1);
-		n = SSL_read(peer, got + received, BULK - (int)received);
-		if (n > 0)
-			received += (size_t)n;
-	}
-	cr_assert_eq(sent, (size_t)BULK);
-	cr_assert_eq(received, (size_t)BULK);
-	cr_expect_arr_eq(got, bytes, BULK);
+	send_to_client("the tickets come before it");
+	cr_assert_eq(SSL_key_update(peer, SSL_KEY_UPDATE_REQUESTED), 1);
+	cr_assert_eq(SSL_write(peer, "x", 1), 1);
+	cr_assert_eq(transport_recv(&transport, &c, 1), 1);
+	junk = fill_up();
+	cr_assert_gt(junk, 0u);
+	cr_assert_eq(send_some(bytes, n, 0, n), 0u);
+	cr_assert_eq(send_some(bytes, n, 0, n), 0u);
+	take_away(junk);
+	want_all(bytes, n);
 	free(bytes);
-	free(got);
+}
+
+Test(proxy_tls_transport, a_key_update_that_has_no_room)
+{
+	update_keys(BULK);
+}
+
+Test(proxy_tls_transport, a_key_update_that_has_no_room_before_few_bytes)
+{
+	update_keys(2);
 }
 
 /* A record that waits for room holds more than is offered the next time. */
@@ -619,6 +790,38 @@ Test(proxy_tls_transport, what_is_no_hello_is_refused)
 		cr_expect_eq(transport_recv(&transport, c, sizeof(c)), 0);
 		hang_up();
 	}
+}
+
+static int unread(void)
+{
+	int n;
+
+	cr_assert_eq(ioctl(fds[0], FIONREAD, &n), 0);
+	return n;
+}
+
+Test(proxy_tls_transport, what_comes_after_a_failure_is_thrown_away_bit_by_bit)
+{
+	static const char junk[4096];
+	struct tls_settings s = settings_make("s", server_pem, server_key, NULL);
+	int before, times = 0;
+	char c;
+
+	serve(&s);
+	client_ctx = client_context(&ca, NULL);
+	connect_to("a.test");
+	cr_assert_eq(write(fds[1], "GET / HTTP/1.1\r\n\r\n", 18), 18);
+	cr_expect_eq(transport_tls_handshake(&transport), -EPROTO);
+	while (write(fds[1], junk, sizeof(junk)) > 0)
+		;
+	before = unread();
+	cr_expect_eq(transport_recv(&transport, &c, 1), -EAGAIN);
+	cr_expect(transport.more);
+	cr_expect_lt(unread(), before);
+	cr_expect_gt(unread(), before / 2);
+	while (transport.more && times++ < PATIENCE)
+		cr_expect_eq(transport_recv(&transport, &c, 1), -EAGAIN);
+	cr_expect_eq(unread(), 0);
 }
 
 /* Each comes to an end: the server's turn, more bytes, or a refusal; never a name that is none. */

@@ -10,6 +10,7 @@
 #include <openssl/err.h>
 #include <openssl/evp.h>
 #include <openssl/rand.h>
+#include <openssl/x509.h>
 
 #include "lib/base/cleanup.h"
 #include "proxy/io/tls_priv.h"
@@ -123,6 +124,34 @@ static int ticket_key(SSL *ssl, unsigned char *name, unsigned char *iv, EVP_CIPH
 	return at ? 2 : 1;
 }
 
+/* Whoever is resumed is not checked again: a client's certificate must not have expired since. */
+static bool is_good_still(const SSL_SESSION *session)
+{
+	const X509 *cert = session ? SSL_SESSION_get0_peer((SSL_SESSION *)session) : NULL;
+
+	return !cert || X509_cmp_current_time(X509_get0_notAfter(cert)) > 0;
+}
+
+/* As SSL_CTX_set_session_ticket_cb() has it. */
+static SSL_TICKET_RETURN take_ticket(SSL *ssl, SSL_SESSION *session, const unsigned char *name,
+				     size_t n, SSL_TICKET_STATUS status, void *arg)
+{
+	(void)ssl;
+	(void)name;
+	(void)n;
+	(void)arg;
+	switch (status) {
+	case SSL_TICKET_SUCCESS:
+		return is_good_still(session) ? SSL_TICKET_RETURN_USE
+					      : SSL_TICKET_RETURN_IGNORE_RENEW;
+	case SSL_TICKET_SUCCESS_RENEW:
+		return is_good_still(session) ? SSL_TICKET_RETURN_USE_RENEW
+					      : SSL_TICKET_RETURN_IGNORE_RENEW;
+	default: /* there is none, or it is another process's */
+		return SSL_TICKET_RETURN_IGNORE_RENEW;
+	}
+}
+
 /* ---- the context ---- */
 
 /* The name is the ClientHello's (transport_tls.c), which has looked at it by now. */
@@ -151,6 +180,7 @@ static void set_up(struct tls_base *b)
 	SSL_CTX_set_timeout(c, TICKET_SECONDS);
 	SSL_CTX_set_max_cert_list(c, CERTIFICATES_MAX);
 	SSL_CTX_set_tlsext_ticket_key_evp_cb(c, ticket_key);
+	SSL_CTX_set_session_ticket_cb(c, NULL, take_ticket, NULL);
 	SSL_CTX_set_client_hello_cb(c, tls_hello, NULL);
 	SSL_CTX_set_tlsext_servername_callback(c, take_name);
 }

@@ -222,9 +222,11 @@ static int take_ciphers(SSL_CTX *ctx, struct tls_text list)
 	return SSL_CTX_set_cipher_list(ctx, text) == 1 ? 0 : -EINVAL;
 }
 
-/* Versions before TLS 1.2 sign with SHA-1, which OpenSSL does on its lowest level only. */
-static void take_level(const struct tls_context *c)
+/* Versions before TLS 1.2 sign with SHA-1, which OpenSSL does on its lowest level only. Clients'
+ * certificates are none the weaker for it: tls_verify() keeps the level. */
+static void take_level(struct tls_context *c)
 {
+	c->level = SSL_CTX_get_security_level(c->ssl);
 	if (c->min_version < TLS1_2_VERSION)
 		SSL_CTX_set_security_level(c->ssl, 0);
 }

@@ -13,6 +13,7 @@ struct tls_context {
 	unsigned refs; /* atomic */
 	enum tls_mode mode;
 	uint16_t min_version, max_version;
+	int level; /* OpenSSL's security level for clients' certificates */
 	char **alt_names, **spkis, **hashes; /* each with a NULL at the end; or NULL: any will do */
 	unsigned char session_id[TLS_DIGEST];
 };

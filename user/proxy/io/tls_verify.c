@@ -131,8 +131,10 @@ int tls_verify(X509_STORE_CTX *x, void *arg)
 {
 	const struct tls_context *c = arg;
 	const X509 *cert;
-	int r = X509_verify_cert(x);
+	int r;
 
+	X509_VERIFY_PARAM_set_auth_level(X509_STORE_CTX_get0_param(x), c->level);
+	r = X509_verify_cert(x);
 	if (r <= 0)
 		return r;
 	cert = X509_STORE_CTX_get0_cert(x);

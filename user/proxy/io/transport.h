@@ -19,7 +19,8 @@
 struct transport;
 
 /* Each returns at once. Fewer bytes than asked for means: there is no more now, no more room; the
- * loop tells when that changes. */
+ * loop tells when that changes. Where the transport says `more`, it does not: recv() is to be
+ * called again. */
 struct transport_ops {
 	/* Bytes, 0 at the end, or -errno: -EAGAIN if there are none yet. */
 	ssize_t (*recv)(struct transport *t, void *to, size_t n);
@@ -35,6 +36,7 @@ struct transport {
 	struct loop_io io;		 /* first; io.fd: the socket, -1 when it is closed */
 	const struct transport_ops *ops; /* NULL: TCP */
 	void *state;			 /* of the ops */
+	bool more;			 /* recv() has more to tell; TCP: never */
 };
 
 static inline bool transport_is_tcp(const struct transport *t)

@@ -14,6 +14,7 @@
 
 enum {
 	RECORD_MAX = 16 * 1024, /* bytes that one record carries */
+	THROWS = 4,		/* reads of what is thrown away, in one call */
 };
 
 struct tls {
@@ -24,9 +25,14 @@ struct tls {
 	void *arg;
 	void (*ready)(struct loop_io *io, unsigned events); /* the owner's */
 	struct tls_facts *facts;			    /* the owner's */
-	/* Bytes at the beginning of what is sent next that are in a record already, for which the
-	 * socket has had no room; that such a record has taken out. */
-	size_t begun, ahead;
+	/* What SSL_write() was given when the socket had no room: it wants the very same bytes
+	 * again, and how many of them are in a record already it does not say. NULL with `begun`:
+	 * there was no memory for the copy, and no more can be sent. */
+	char *held;
+	size_t begun;	 /* bytes in it; 0: nothing waits */
+	size_t ahead;	 /* at the beginning of what is offered next: these bytes have been sent */
+	int end;	 /* what receiving has come to: 0 or -errno; of use where `over` is set */
+	bool over;	 /* nothing more will be received: `end` is for ever */
 	int error;	 /* why the handshake has failed: -errno; 0: it has not */
 	bool empty;	 /* the kernel has no more for this call */
 	bool ended;	 /* the peer sends no more */
@@ -38,6 +44,7 @@ static void tls_free(struct tls *s)
 {
 	SSL_free(s->ssl);
 	tls_context_unref(s->context);
+	free(s->held);
 	free(s);
 }
 
@@ -209,32 +216,52 @@ static int outcome(struct tls *s, int r)
 	}
 }
 
-/* Closing with bytes unread would send a RST, and that could overtake the alert. */
-static ssize_t throw_away(const struct transport *t)
+/* Closing with bytes unread would send a RST, and that could overtake the alert. Some at a time: a
+ * client that goes on sending must not keep its worker from others. */
+static ssize_t throw_away(struct transport *t)
 {
 	char bytes[4096];
-	ssize_t r;
+	ssize_t r = 0;
+	int times = 0;
 
 	do
 		r = recv(t->io.fd, bytes, sizeof(bytes), MSG_DONTWAIT);
-	while (r > 0 || (r < 0 && errno == EINTR));
+	while ((r > 0 && ++times < THROWS) || (r < 0 && errno == EINTR));
+	t->more = r > 0;
+	if (t->more)
+		return -EAGAIN;
 	return r < 0 ? -errno : 0;
+}
+
+/* Reads until there is no more, or no more for ever. */
+static size_t read_records(struct tls *s, char *to, size_t n)
+{
+	size_t sum = 0, got;
+	int r = 1;
+
+	s->empty = s->wants_room = false;
+	while (sum < n && (r = SSL_read_ex(s->ssl, to + sum, n - sum, &got)) > 0)
+		sum += got;
+	if (r > 0)
+		return sum;
+	s->end = outcome(s, r);
+	s->over = s->end != -EAGAIN;
+	return sum;
 }
 
 static ssize_t tls_recv(struct transport *t, void *to, size_t n)
 {
 	struct tls *s = of(t);
-	size_t sum = 0, got;
-	int r = 1;
+	size_t sum;
 
 	if (s->error)
 		return throw_away(t);
-	s->empty = s->wants_room = false;
-	while (sum < n && (r = SSL_read_ex(s->ssl, (char *)to + sum, n - sum, &got)) > 0)
-		sum += got;
-	if (r <= 0)
-		r = outcome(s, r);
-	return sum ? (ssize_t)sum : r;
+	t->more = false;
+	sum = s->over ? 0 : read_records(s, to, n);
+	/* The end is told when the bytes before it have been: the socket may have no event left for
+	 * it. */
+	t->more = sum && s->over;
+	return sum ? (ssize_t)sum : s->end;
 }
 
 /* As much as a record carries of what is behind the first `skip` bytes of the parts: where it is,
@@ -264,18 +291,32 @@ static const char *next_bytes(const struct iovec *parts, size_t count, size_t sk
 	return room;
 }
 
-/* The record that waits for room goes out, or -errno. What is in it OpenSSL does not look at again:
- * it must only be as long. */
-static int flush_record(struct tls *s)
+/* Keeps a copy of what is to be written again. */
+static void hold(struct tls *s, const char *bytes, size_t n)
 {
-	static const char any[RECORD_MAX];
-	size_t sent;
-	int r = s->begun ? SSL_write_ex(s->ssl, any, s->begun, &sent) : 1;
+	s->held = malloc(n);
+	s->begun = n;
+	if (s->held)
+		memcpy(s->held, bytes, n);
+}
 
+/* What had no room goes out, or -errno. It may be that not all of it is sent, for there may be more
+ * than one record in it: the rest is offered again. */
+static int flush_held(struct tls *s)
+{
+	size_t sent;
+	int r;
+
+	if (!s->begun)
+		return 0;
+	if (!s->held)
+		return -ENOMEM;
+	r = SSL_write_ex(s->ssl, s->held, s->begun, &sent);
 	if (r <= 0)
 		return outcome(s, r);
-	s->ahead += s->begun;
+	s->ahead += sent;
 	s->begun = 0;
+	free(TAKE_PTR(s->held));
 	return 0;
 }
 
@@ -285,7 +326,7 @@ static ssize_t tls_send(struct transport *t, const struct iovec *parts, size_t c
 	char room[RECORD_MAX];
 	size_t sum = 0, total = 0, sent, n;
 	const char *at;
-	int r = flush_record(s);
+	int r = flush_held(s);
 
 	if (r)
 		return r;
@@ -297,7 +338,8 @@ static ssize_t tls_send(struct transport *t, const struct iovec *parts, size_t c
 		r = SSL_write_ex(s->ssl, at, n, &sent);
 		if (r <= 0) {
 			r = outcome(s, r);
-			s->begun = r == -EAGAIN ? n : 0;
+			if (r == -EAGAIN)
+				hold(s, at, n);
 			break;
 		}
 		sum += sent;

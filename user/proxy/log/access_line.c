@@ -2,7 +2,6 @@
 #include "proxy/log/access_line.h"
 
 #include <arpa/inet.h>
-#include <assert.h>
 #include <stdio.h>
 #include <string.h>
 #include <time.h>
@@ -14,7 +13,11 @@ struct value {
 	struct h1_span text;
 };
 
-enum { SCRATCH = 64 }; /* for a text that has to be put together */
+enum {
+	SCRATCH = 64,	  /* for a text that has to be put together */
+	DIGITS = 20,	  /* of a number */
+	ADDRESS_MAX = 54, /* bytes of "[address]:port" */
+};
 
 static struct value number(uint64_t n)
 {
@@ -231,54 +234,72 @@ static struct value peer_subject(const struct access_entry *e, char *scratch)
 }
 
 /* In the order of the text format, where each stands between `before` and `after`. `max` is how
- * many bytes of it there may be. */
+ * many bytes of a text there may be; 0: it is a number, or never there. F(key, get, before, after,
+ * max). */
+#define FIELDS(F)                                                                       \
+	F("start_time", start_time, "[", "]", 24)                                       \
+	F("method", method, " \"", "", 32)                                              \
+	F("path", path, " ", "", 1024)                                                  \
+	F("protocol", protocol, " ", "\"", 8)                                           \
+	F("response_code", response_code, " ", "", 0)                                   \
+	F("response_flags", response_flags, " ", "", 64)                                \
+	F("response_code_details", response_code_details, " ", "", 96)                  \
+	F("connection_termination_details", nothing, " ", "", 0)                        \
+	F("upstream_transport_failure_reason", nothing, " \"", "\"", 0)                 \
+	F("bytes_received", bytes_received, " ", "", 0)                                 \
+	F("bytes_sent", bytes_sent, " ", "", 0)                                         \
+	F("duration", duration, " ", "", 0)                                             \
+	F("upstream_service_time", upstream_service_time, " ", "", 24)                  \
+	F("x_forwarded_for", x_forwarded_for, " \"", "\"", 256)                         \
+	F("user_agent", user_agent, " \"", "\"", 256)                                   \
+	F("request_id", request_id, " \"", "\"", 128)                                   \
+	F("authority", authority, " \"", "\"", 288)                                     \
+	F("upstream_host", upstream_host, " \"", "\"", ADDRESS_MAX)                     \
+	F("upstream_cluster", upstream_cluster, " ", "", CLUSTER_NAME_MAX)              \
+	F("upstream_local_address", upstream_local_address, " ", "", ADDRESS_MAX)       \
+	F("downstream_local_address", downstream_local_address, " ", "", ADDRESS_MAX)   \
+	F("downstream_remote_address", downstream_remote_address, " ", "", ADDRESS_MAX) \
+	F("requested_server_name", requested_server_name, " ", "", TLS_NAME_MAX)        \
+	F("route_name", route_name, " ", "", ROUTE_NAME_MAX)
+
+/* What JSON says besides of a request that came by TLS: %DOWNSTREAM_TLS_VERSION% and so on, which
+ * are not in Istio's default format. F(key, get, max). */
+#define TLS_FIELDS(F)                                \
+	F("downstream_tls_version", tls_version, 16) \
+	F("downstream_tls_cipher", tls_cipher, 64)   \
+	F("downstream_peer_subject", peer_subject, 256)
+
+#define ROW(key, get, before, after, max) { key, get, before, after, max },
+#define TLS_ROW(key, get, max) { key, get, max },
+
 static const struct {
 	const char *key;
 	struct value (*get)(const struct access_entry *e, char *scratch);
 	const char *before, *after;
 	size_t max;
-} fields[] = {
-	{ "start_time", start_time, "[", "]", 32 },
-	{ "method", method, " \"", "", 64 },
-	{ "path", path, " ", "", 1024 },
-	{ "protocol", protocol, " ", "\"", 16 },
-	{ "response_code", response_code, " ", "", 0 },
-	{ "response_flags", response_flags, " ", "", 64 },
-	{ "response_code_details", response_code_details, " ", "", 96 },
-	{ "connection_termination_details", nothing, " ", "", 0 },
-	{ "upstream_transport_failure_reason", nothing, " \"", "\"", 0 },
-	{ "bytes_received", bytes_received, " ", "", 0 },
-	{ "bytes_sent", bytes_sent, " ", "", 0 },
-	{ "duration", duration, " ", "", 0 },
-	{ "upstream_service_time", upstream_service_time, " ", "", 24 },
-	{ "x_forwarded_for", x_forwarded_for, " \"", "\"", 256 },
-	{ "user_agent", user_agent, " \"", "\"", 256 },
-	{ "request_id", request_id, " \"", "\"", 128 },
-	{ "authority", authority, " \"", "\"", 288 },
-	{ "upstream_host", upstream_host, " \"", "\"", 64 },
-	{ "upstream_cluster", upstream_cluster, " ", "", CLUSTER_NAME_MAX },
-	{ "upstream_local_address", upstream_local_address, " ", "", 64 },
-	{ "downstream_local_address", downstream_local_address, " ", "", 64 },
-	{ "downstream_remote_address", downstream_remote_address, " ", "", 64 },
-	{ "requested_server_name", requested_server_name, " ", "", TLS_NAME_MAX },
-	{ "route_name", route_name, " ", "", ROUTE_NAME_MAX },
-};
+} fields[] = { FIELDS(ROW) };
 
-enum { FIELDS = sizeof(fields) / sizeof(*fields) };
-
-/* What JSON says besides of a request that came by TLS: %DOWNSTREAM_TLS_VERSION% and so on, which
- * are not in Istio's default format. */
 static const struct {
 	const char *key;
 	struct value (*get)(const struct access_entry *e, char *scratch);
 	size_t max;
-} tls_fields[] = {
-	{ "downstream_tls_version", tls_version, 16 },
-	{ "downstream_tls_cipher", tls_cipher, 64 },
-	{ "downstream_peer_subject", peer_subject, 256 },
+} tls_fields[] = { TLS_FIELDS(TLS_ROW) };
+
+enum {
+	FIELD_COUNT = sizeof(fields) / sizeof(*fields),
+	TLS_FIELD_COUNT = sizeof(tls_fields) / sizeof(*tls_fields),
 };
 
-enum { TLS_FIELDS = sizeof(tls_fields) / sizeof(*tls_fields) };
+/* Bytes that a field takes at most: of a number, null or "-" it is DIGITS. */
+#define TEXT_BYTES(key, get, before, after, max) \
+	+(sizeof(before) - 1 + sizeof(after) - 1 + ((max) ? (max) : DIGITS))
+#define JSON_BYTES(key, get, before, after, max) TLS_BYTES(key, get, max)
+#define TLS_BYTES(key, get, max) +(sizeof(",\"" key "\":") - 1 + ((max) ? (max) + 2 : DIGITS))
+
+/* The end of a line is "\n", or "}\n"; stpcpy() writes a NUL that the next byte replaces. */
+_Static_assert(0 FIELDS(TEXT_BYTES) + 1 <= ACCESS_LINE_MAX, "a line of text may be too long");
+_Static_assert(0 FIELDS(JSON_BYTES) TLS_FIELDS(TLS_BYTES) + 2 <= ACCESS_LINE_MAX,
+	       "a line of JSON may be too long");
 
 /* ---- writing ---- */
 
@@ -289,7 +310,7 @@ static char *put(char *p, const char *s)
 
 static char *put_number(char *p, uint64_t n)
 {
-	char digits[20];
+	char digits[DIGITS];
 	int i = sizeof(digits);
 
 	do
@@ -309,18 +330,20 @@ static char *put_span(char *p, struct h1_span s, size_t max, const char *escape)
 	static const char hex[] = "0123456789abcdef";
 	size_t width = strlen(escape) + 2;
 
-	for (size_t i = 0; i < s.n && max >= width; i++) {
+	for (size_t i = 0; i < s.n; i++) {
 		unsigned char c = (unsigned char)s.p[i];
+		size_t n = plain(c) ? 1 : width;
 
-		if (plain(c)) {
+		if (max < n)
+			break;
+		max -= n;
+		if (n == 1) {
 			*p++ = (char)c;
-			max--;
 			continue;
 		}
 		p = put(p, escape);
 		*p++ = hex[c >> 4];
 		*p++ = hex[c & 15];
-		max -= width;
 	}
 	return p;
 }
@@ -345,7 +368,7 @@ static char *put_text(char *p, const struct access_entry *e)
 {
 	char scratch[SCRATCH];
 
-	for (size_t i = 0; i < FIELDS; i++) {
+	for (size_t i = 0; i < FIELD_COUNT; i++) {
 		p = put(p, fields[i].before);
 		p = put_text_value(p, fields[i].get(e, scratch), fields[i].max);
 		p = put(p, fields[i].after);
@@ -357,11 +380,11 @@ static char *put_json(char *p, const struct access_entry *e)
 {
 	char scratch[SCRATCH];
 
-	for (size_t i = 0; i < FIELDS; i++) {
+	for (size_t i = 0; i < FIELD_COUNT; i++) {
 		p = put(put(put(p, i ? ",\"" : "{\""), fields[i].key), "\":");
 		p = put_json_value(p, fields[i].get(e, scratch), fields[i].max);
 	}
-	for (size_t i = 0; e->tls && i < TLS_FIELDS; i++) {
+	for (size_t i = 0; e->tls && i < TLS_FIELD_COUNT; i++) {
 		p = put(put(put(p, ",\""), tls_fields[i].key), "\":");
 		p = put_json_value(p, tls_fields[i].get(e, scratch), tls_fields[i].max);
 	}
@@ -373,6 +396,5 @@ size_t access_line(char line[ACCESS_LINE_MAX], bool json, const struct access_en
 	char *end = json ? put_json(line, e) : put_text(line, e);
 
 	*end++ = '\n';
-	assert(end - line <= ACCESS_LINE_MAX);
 	return (size_t)(end - line);
 }

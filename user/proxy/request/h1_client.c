@@ -190,7 +190,7 @@ static enum step step_linger(struct h1_client *c)
 		return STEP_END;
 	if (h->readable)
 		r = half_receive(h);
-	if (r > 0)
+	if (r > 0 || h->transport.more)
 		return STEP_AGAIN;
 	return r == -EAGAIN ? STEP_WAIT : STEP_END;
 }

@@ -74,7 +74,7 @@ static long received_nothing(struct half *h, long n)
 	}
 	if (n != -EAGAIN)
 		return broken(h, (int)n);
-	h->readable = h->hup;
+	h->readable = h->hup || h->transport.more;
 	return -EAGAIN;
 }
 
@@ -95,7 +95,7 @@ long half_receive(struct half *h)
 	h->in.end += (uint32_t)n;
 	h->received += (uint64_t)n;
 	/* Less than asked for: the kernel has no more, unless the end is next. */
-	h->readable = (size_t)n == room || h->hup;
+	h->readable = (size_t)n == room || h->hup || h->transport.more;
 	h->bulk = (size_t)n == room && room >= BUF_SIZE / 2;
 	return n;
 }
