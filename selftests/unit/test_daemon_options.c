@@ -54,7 +54,7 @@ Test(daemon_options, xdp, .init = cr_redirect_stderr)
 	struct options o;
 
 	cr_assert_eq(parse("--source=files", NULL, NULL, &o), 0);
-	cr_expect_eq(o.kernel.xdp, XDP_AUTO);
+	cr_expect_eq(o.kernel.xdp, XDP_OFF, "unless asked for");
 	cr_assert_eq(parse("--xdp", "native", NULL, &o), 0);
 	cr_expect_eq(o.kernel.xdp, XDP_NATIVE);
 	cr_assert_eq(parse("--xdp=generic", NULL, NULL, &o), 0);

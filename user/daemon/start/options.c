@@ -101,7 +101,7 @@ static const char usage[] =
 	"                        packets from outside whose endpoint is on another node are "
 	"forwarded by XDP on\n"
 	"                        the NICs; auto: natively, on network cards whose driver can "
-	"(auto)\n"
+	"(off)\n"
 	"  --unseen steer|refuse what a pod calls past the programs on --cgroup: steered by its "
 	"packets, "
 	"or refused\n"
@@ -370,7 +370,7 @@ int options_parse(int argc, char **argv, struct options *out, int *status)
 	struct options o = {
 		.state_dir = "/var/lib/weft",
 		.run_dir = "/run/weft",
-		.kernel = { .bpffs = "/sys/fs/bpf/weft", .pods = "auto", .xdp = XDP_AUTO },
+		.kernel = { .bpffs = "/sys/fs/bpf/weft", .pods = "auto", .xdp = XDP_OFF },
 		.log_level = LOG_LEVEL_INFO,
 		.health = HEALTH_DEFAULT,
 		.workers = default_workers(),
