@@ -43,6 +43,8 @@ kind_on_nic() { # as the kernel has it
 	esac
 }
 
+loaded() { if [ -e "$TMP/bpf/weft/prog/from_wire" ]; then echo yes; else echo no; fi; }
+
 # works MODE WHETHER: with --xdp MODE; WHETHER packets are forwarded by XDP
 works() {
 	local family before after want=0
@@ -78,6 +80,7 @@ for mode in off generic native auto; do
 	row "$mode: status" "$(weft status | sed -n 's/^XDP *//p')" "$status"
 	row "$mode: in JSON" "$(weft status -o json | jq -r .xdp)" "$status"
 	row "$mode: on the interface" "$(kind_on_nic)" $kind
+	row "$mode: loaded" "$(loaded)" $([ $mode = off ] && echo no || echo yes)
 	works $mode $yes
 done
 wait_until 30 no_conns
