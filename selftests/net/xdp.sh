@@ -2,7 +2,7 @@
 # SPDX-License-Identifier: Apache-2.0
 # A caller from outside whose endpoint is on another node is forwarded by XDP on the NIC, natively or generically, there and back,
 # and sees nothing of it: also when XDP comes or goes under an open connection, and for what XDP leaves to tc. A NIC that can't is
-# refused, or left to tc where that was not asked for. What is taken away comes back; --detach leaves nothing.
+# refused. What is taken away comes back; --detach leaves nothing.
 . "${0%/*}/lib.sh"
 
 lb() { if [ "$1" = 4 ]; then echo "192.0.2.$2"; else echo "2001:db8::$2"; fi; }
@@ -69,12 +69,11 @@ works "native, checksums left to the device" no
 wait_until 30 no_conns
 
 checksums_finished world eth0
-for mode in off generic native auto; do
+for mode in off generic native; do
 	weftd_stop
 	weftd_start --xdp $mode
 	case $mode in
 	off) status=off kind=off yes=no ;;
-	auto) status="auto: nic0 off (not a network card)" kind=off yes=no ;;
 	*) status="$mode: nic0 $mode" kind=$mode yes=yes ;;
 	esac
 	row "$mode: status" "$(weft status | sed -n 's/^XDP *//p')" "$status"
