@@ -93,11 +93,13 @@ static __always_inline struct tcphdr *tcp_of(const struct frame *f, int ip4)
  * then has the sum of the pseudo header, with or without the length, and only tc can keep it right.
  * One of 65,536 others looks like it, and is passed up as well.
  */
-static __always_inline int may_be_partial(const struct packet *p, __u16 check, __u32 len)
+static __always_inline int may_be_partial(const struct xdp_md *ctx, const struct packet *p)
 {
-	__u32 sum = fold(pseudo_sum(p, &p->t, 0));
+	__u32 sum = fold(pseudo_sum(p, &p->t, 0)), len = p->bytes + ETH_HLEN - p->l4;
+	const struct frame f = frame_of(ctx);
+	const struct tcphdr *tcp = tcp_of(&f, p->ip4);
 
-	return check == sum || check == fold(sum + fold(bpf_htonl(len)));
+	return !tcp || tcp->check == sum || tcp->check == fold(sum + fold(bpf_htonl(len)));
 }
 
 /* A frame may be padded, never shorter than what its headers say. SYNs are tc's. */
@@ -109,8 +111,7 @@ static __always_inline int parse_tcp(const struct frame *f, struct packet *p)
 	if (!tcp || tcp->syn || tcp->doff < TCP_MIN / 4)
 		return 0;
 	header = p->l4 - ETH_HLEN + tcp->doff * 4;
-	if (p->bytes < header || ETH_HLEN + p->bytes > room ||
-	    may_be_partial(p, tcp->check, p->bytes + ETH_HLEN - p->l4))
+	if (p->bytes < header || ETH_HLEN + p->bytes > room)
 		return 0;
 	packet_read_tcp(p, tcp);
 	p->payload = p->bytes - header;
@@ -249,7 +250,7 @@ static __always_inline int forward(struct xdp_md *ctx, const struct packet *p,
 	struct conn *in = bpf_map_lookup_elem(&conns, &p->t), *out, *c, *other;
 	struct tuple to;
 
-	if (!in || !(in->flags & CONN_OUTSIDE))
+	if (!in || !(in->flags & CONN_OUTSIDE) || may_be_partial(ctx, p))
 		return XDP_PASS;
 	to = in->to;
 	to.hook = HOOK_EGRESS;
