@@ -79,7 +79,7 @@ for mode in off generic native; do
 	row "$mode: status" "$(weft status | sed -n 's/^XDP *//p')" "$status"
 	row "$mode: in JSON" "$(weft status -o json | jq -r .xdp)" "$status"
 	row "$mode: on the interface" "$(kind_on_nic)" $kind
-	row "$mode: loaded" "$(loaded)" $([ $mode = off ] && echo no || echo yes)
+	row "$mode: loaded" "$(loaded)" $yes
 	works $mode $yes
 done
 wait_until 30 no_conns
