@@ -67,13 +67,21 @@ static __always_inline struct conn *find_conn(const struct __sk_buff *skb, const
 	return NULL;
 }
 
-/* What the node's own stack has done with such a packet is what XDP may do with the next one. */
+/*
+ * What the node's own stack has done with such a packet is what XDP may do with the next one: by
+ * which NIC it leaves, and to which next hop. To be called before the frame is changed.
+ */
 static __always_inline void note_exit(const struct __sk_buff *skb, const struct packet *p,
 				      struct conn *c)
 {
-	if (p->t.hook == HOOK_EGRESS && c->flags & CONN_OUTSIDE &&
-	    c->endpoint_ifindex != skb->ifindex)
-		c->endpoint_ifindex = skb->ifindex;
+	__u8 hop[ETH_ALEN];
+
+	if (p->t.hook != HOOK_EGRESS || !(c->flags & CONN_OUTSIDE) ||
+	    bpf_skb_load_bytes(skb, 0, hop, sizeof(hop)) ||
+	    (c->endpoint_ifindex == skb->ifindex && same_mac(c->dmac, hop)))
+		return;
+	__builtin_memcpy(c->dmac, hop, sizeof(hop));
+	c->endpoint_ifindex = skb->ifindex;
 }
 
 /* By the node's routes: a pod may be the way to others, to a VPN for one. */

@@ -5,12 +5,14 @@
  *
  * The connection and its entries (weft/conn.h) are tc's. Its handshake goes up the stack, so that
  * routing, netfilter and neighbour discovery have their say: only what the stack has sent on by a
- * NIC as it was is forwarded here, and only while the routes still say so. The handshake's last
- * packet is already ours: connection tracking of the node's own then forgets the connection within
- * a minute, and takes up anew, without minding sequence numbers, what it may see of it later.
+ * NIC as it was is forwarded here, to the same next hop, and only while the routes still say so.
+ * The handshake's last packet is already ours.
  *
  * Whatever is not plain is passed up, untouched, to tc, which goes on with the same entries: no
- * packet is dropped here.
+ * packet is dropped here. The node's own stack may drop it, for its connection tracking knows the
+ * SYN and the SYN+ACK only, for a minute, and until then takes for invalid what is far from these
+ * unless nf_conntrack_tcp_be_liberal is set. After that minute it takes the connection up anew, but
+ * for an ICMP error about it, which then concerns nothing that it knows.
  */
 #include <linux/bpf.h>
 
@@ -91,11 +93,13 @@ static __always_inline struct tcphdr *tcp_of(const struct frame *f, int ip4)
  * then has the sum of the pseudo header, with or without the length, and only tc can keep it right.
  * One of 65,536 others looks like it, and is passed up as well.
  */
-static __always_inline int may_be_partial(const struct packet *p, __u16 check, __u32 len)
+static __always_inline int may_be_partial(const struct xdp_md *ctx, const struct packet *p)
 {
-	__u32 sum = fold(pseudo_sum(p, &p->t, 0));
+	__u32 sum = fold(pseudo_sum(p, &p->t, 0)), len = p->bytes + ETH_HLEN - p->l4;
+	const struct frame f = frame_of(ctx);
+	const struct tcphdr *tcp = tcp_of(&f, p->ip4);
 
-	return check == sum || check == fold(sum + fold(bpf_htonl(len)));
+	return !tcp || tcp->check == sum || tcp->check == fold(sum + fold(bpf_htonl(len)));
 }
 
 /* A frame may be padded, never shorter than what its headers say. SYNs are tc's. */
@@ -107,8 +111,7 @@ static __always_inline int parse_tcp(const struct frame *f, struct packet *p)
 	if (!tcp || tcp->syn || tcp->doff < TCP_MIN / 4)
 		return 0;
 	header = p->l4 - ETH_HLEN + tcp->doff * 4;
-	if (p->bytes < header || ETH_HLEN + p->bytes > room ||
-	    may_be_partial(p, tcp->check, p->bytes + ETH_HLEN - p->l4))
+	if (p->bytes < header || ETH_HLEN + p->bytes > room)
 		return 0;
 	packet_read_tcp(p, tcp);
 	p->payload = p->bytes - header;
@@ -206,12 +209,6 @@ static __always_inline int is_open(const struct conn *c, const struct conn *othe
 	return state == CONN_ESTABLISHED || state == CONN_CLOSING || state == CONN_CLOSED;
 }
 
-static __always_inline int same_mac(const __u8 *a, const __u8 *b)
-{
-	return a[0] == b[0] && a[1] == b[1] && a[2] == b[2] && a[3] == b[3] && a[4] == b[4] &&
-	       a[5] == b[5];
-}
-
 /*
  * Whether what goes from `t->src` to `t->dst` leaves by the interface that it came in by, to a
  * neighbour that is known, in one piece; and, as the node's own stack would ask, whether the frame
@@ -253,7 +250,7 @@ static __always_inline int forward(struct xdp_md *ctx, const struct packet *p,
 	struct conn *in = bpf_map_lookup_elem(&conns, &p->t), *out, *c, *other;
 	struct tuple to;
 
-	if (!in || !(in->flags & CONN_OUTSIDE))
+	if (!in || !(in->flags & CONN_OUTSIDE) || may_be_partial(ctx, p))
 		return XDP_PASS;
 	to = in->to;
 	to.hook = HOOK_EGRESS;
@@ -261,7 +258,7 @@ static __always_inline int forward(struct xdp_md *ctx, const struct packet *p,
 	c = out ? followed(in, out) : NULL;
 	other = c ? conn_other(c) : NULL;
 	if (!other || !is_open(c, other) || !find_way(ctx, p, &to, way) ||
-	    out->endpoint_ifindex != way->ifindex)
+	    out->endpoint_ifindex != way->ifindex || !same_mac(out->dmac, way->dmac))
 		return XDP_PASS;
 	to = out->to;
 	if (!rewrite_frame(ctx, p, &to, way))

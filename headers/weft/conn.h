@@ -103,7 +103,8 @@ struct conn {
 	__u8 wscale;		/* shift of its window; WSCALE_NONE: its SYN names none */
 	__u8 syn_again;
 	__u8 syn_wscale;
-	__u8 dmac[6]; /* with CONN_SWITCHED */
+	__u8 dmac[6]; /* with CONN_SWITCHED; or, with CONN_OUTSIDE and for HOOK_EGRESS, the
+		       * next hop of that last packet: XDP forwards only to that one */
 	__u8 pad[2];
 };
 _Static_assert(sizeof(struct conn) == 192, "conn has no holes");

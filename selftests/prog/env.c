@@ -390,6 +390,21 @@ void env_free(struct env *e)
 	idle = e;
 }
 
+/* As the stack has addressed what is about to leave by the NIC (set_route()). */
+static void put_hop(const struct env *e, const struct env_packet *in, __u8 *frame)
+{
+	static const __u8 client[6] = { 2, 0, 0, 0, 0, 0x0c },
+			  endpoint[6] = { 2, 0, 0, 0, 0, 0x0e };
+	struct addr c = env_client(e), d = env_endpoint(e);
+
+	if (in->hop)
+		memcpy(frame, in->hop, 6);
+	else if (e->routed && !memcmp(&in->t.dst, &c, sizeof(c)))
+		memcpy(frame, client, 6);
+	else if (e->routed && !memcmp(&in->t.dst, &d, sizeof(d)))
+		memcpy(frame, endpoint, 6);
+}
+
 struct env_result env_run(struct env *e, const char *program, const struct env_packet *in)
 {
 	struct env_result r = { .action = -2 };
@@ -401,6 +416,7 @@ struct env_result env_run(struct env *e, const char *program, const struct env_p
 
 	must(prog);
 	opts.data_size_in = frame_put(frame, in);
+	put_hop(e, in, frame);
 	must(!bpf_prog_test_run_opts(bpf_program__fd(prog), &opts));
 	r.action = opts.retval;
 	memcpy(r.dmac, out, sizeof(r.dmac));

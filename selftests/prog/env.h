@@ -84,6 +84,7 @@ struct env_packet {
 	__u32 quoted_seq;
 	__u8 icmp_type, icmp_code; /* 0: host unreachable */
 	__u8 ifindex;		   /* where it is seen; 0: CLIENT_IF */
+	const __u8 *hop;	   /* its destination MAC address; NULL: as the routes have it */
 };
 
 struct env_result {

@@ -231,6 +231,36 @@ Test(xdp, only_what_the_stack_has_sent_on, .timeout = 60)
 	}
 }
 
+/* Routes that look at marks or take turns: where the stack sends the packet, nothing else may. */
+Test(xdp, only_to_the_hop_that_the_stack_has_chosen, .timeout = 60)
+{
+	static const __u8 other[6] = { 2, 0, 0, 0, 0, 0x0f };
+
+	for (int family = 4; family <= 6; family += 2) {
+		struct env *e = far_env(family);
+		struct far far = { .a = steer_client(e) };
+		struct tuple b = steer_open(e, &far.a, "from_nic", TC_ACT_UNSPEC);
+		struct env_packet there, back,
+			leaves = {
+				.t = b, .flags = ACK, .seq = 1001, .ack = 5001, .window = 65535
+			};
+
+		far.c = tc(e, "to_nic", &b, SYN, 1000, 0).packet.t;
+		answer_syn(e, &far);
+		there = from_client(&far);
+		back = from_endpoint(&far);
+		cr_expect_eq(xdp(e, &there), XDP_TX, "there");
+		leaves.hop = other;
+		env_run(e, "to_nic", &leaves);
+		cr_expect_eq(xdp(e, &there), XDP_PASS, "there, by another hop than the routes say");
+		cr_expect_eq(xdp(e, &back), XDP_TX, "the way back is another");
+		leaves.hop = ENDPOINT_HOP;
+		env_run(e, "to_nic", &leaves);
+		cr_expect_eq(xdp(e, &there), XDP_TX, "there again");
+		env_free(e);
+	}
+}
+
 Test(xdp, an_endpoint_of_this_node_is_tcs, .timeout = 60)
 {
 	for (int family = 4; family <= 6; family += 2) {

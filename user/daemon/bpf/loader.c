@@ -341,15 +341,15 @@ static __u32 jiffies_per_second(void)
 	return (__u32)((1000000000 + tick.tv_nsec / 2) / tick.tv_nsec);
 }
 
-static int open_objects(struct loader *l, const char *dir)
+static int open_objects(struct loader *l, const char *dir, bool xdp)
 {
 	LIBBPF_OPTS(bpf_object_open_opts, opts, .pin_root_path = dir);
 
 	l->tc = tc_bpf__open_opts(&opts);
 	l->sweep = l->tc ? sweep_bpf__open_opts(&opts) : NULL;
 	l->sock = l->sweep ? sock_bpf__open_opts(&opts) : NULL;
-	l->xdp = l->sock ? xdp_bpf__open_opts(&opts) : NULL;
-	if (!l->xdp)
+	l->xdp = l->sock && xdp ? xdp_bpf__open_opts(&opts) : NULL;
+	if (!l->sock || (xdp && !l->xdp))
 		return log_err(-errno, "open the BPF programs");
 	l->sock->rodata->hz = jiffies_per_second();
 	note_inner(l, l->tc->obj);
@@ -359,10 +359,13 @@ static int open_objects(struct loader *l, const char *dir)
 /* The first one makes the maps, with the size that was kept or chosen. */
 static int load_objects(struct loader *l, const char *dir, unsigned max_connections)
 {
-	struct bpf_object *objects[] = { l->tc->obj, l->sweep->obj, l->sock->obj, l->xdp->obj };
+	struct bpf_object *objects[] = { l->tc->obj, l->sweep->obj, l->sock->obj,
+					 l->xdp ? l->xdp->obj : NULL };
 	int r = 0;
 
 	for (size_t i = 0; !r && i < sizeof(objects) / sizeof(objects[0]); i++) {
+		if (!objects[i])
+			continue;
 		r = prepare(objects[i], dir, max_connections);
 		if (!r && (r = bpf_object__load(objects[i])))
 			log_err(r, "load the %s programs (--log-level debug says why)",
@@ -393,22 +396,27 @@ static int map_limits(struct loader *l)
 	return 0;
 }
 
+/* NULL: it is not loaded. */
 static struct bpf_object *object_of(const struct loader *l, enum prog_id id)
 {
 	if (id >= PROG_CONNECT4)
 		return l->sock->obj;
 	if (id == PROG_FROM_WIRE)
-		return l->xdp->obj;
+		return l->xdp ? l->xdp->obj : NULL;
 	return id == PROG_SWEEP || id == PROG_SOCK_NOTE ? l->sweep->obj : l->tc->obj;
 }
 
 static int pin_prog(struct loader *l, const char *dir, enum prog_id id)
 {
-	struct bpf_program *p = bpf_object__find_program_by_name(object_of(l, id), prog_names[id]);
+	struct bpf_object *obj = object_of(l, id);
+	struct bpf_program *p = obj ? bpf_object__find_program_by_name(obj, prog_names[id]) : NULL;
 	struct pin_path path;
-	int r = p ? pin_path(&path, dir, "prog", prog_names[id]) : -ENOENT;
+	int r = p || !obj ? pin_path(&path, dir, "prog", prog_names[id]) : -ENOENT;
 
-	if (!r) {
+	l->prog[id] = -1;
+	if (!r && !obj) {
+		r = pin_unlink(path.s);
+	} else if (!r) {
 		l->prog[id] = bpf_program__fd(p);
 		r = pin_replace(l->prog[id], &path);
 	}
@@ -449,13 +457,14 @@ static int name_reasons(const struct loader *l)
 	return 0;
 }
 
-int loader_open(struct loader *l, const char *dir, unsigned max_connections, bool refuse_unseen)
+int loader_open(struct loader *l, const char *dir, unsigned max_connections, bool refuse_unseen,
+		bool xdp)
 {
 	int r;
 
 	libbpf_set_print(print_libbpf);
 	raise_memlock();
-	r = open_objects(l, dir);
+	r = open_objects(l, dir, xdp);
 	if (!r)
 		l->tc->rodata->refuse_unseen = refuse_unseen;
 	if (!r)
@@ -488,6 +497,8 @@ static int each_missing(const struct loader *l, const char *dir,
 			r = each(arg, at, bpf_map__fd(m));
 	}
 	for (int id = 0; !r && id < PROG_MAX; id++) {
+		if (l->prog[id] < 0)
+			continue;
 		r = pin_path(&path, dir, "prog", prog_names[id]);
 		if (!r && access(path.s, F_OK))
 			r = each(arg, path.s, l->prog[id]);

@@ -76,21 +76,22 @@ struct inner_layout {
 /* Descriptors are owned by the objects behind it. */
 struct loader {
 	int map[MAP_MAX];
-	int prog[PROG_MAX];
+	int prog[PROG_MAX];		    /* -1: not loaded */
 	struct inner_layout inner[MAP_MAX]; /* of MAP_GEN_* */
 	int btf_fd;
 	struct cluster_limit *limits; /* the map `limits`, shared; CLUSTER_IDS_MAX rows */
 	struct tc_bpf *tc;
 	struct sweep_bpf *sweep;
 	struct sock_bpf *sock;
-	struct xdp_bpf *xdp;
+	struct xdp_bpf *xdp; /* NULL: not asked for */
 };
 
 /* `dir` is a directory on a bpffs. max_connections: 0 for the default, or the size of the table
  * that is there; any other size than that is refused.
  * refuse_unseen: pods' connections that no hook of connect() has seen are refused, not steered.
- * Logs. */
-int loader_open(struct loader *l, const char *dir, unsigned max_connections, bool refuse_unseen);
+ * xdp: PROG_FROM_WIRE is wanted; otherwise the verifier is not asked about it. Logs. */
+int loader_open(struct loader *l, const char *dir, unsigned max_connections, bool refuse_unseen,
+		bool xdp);
 /* Gives the maps of an object that is yet to be loaded the sizes of those that are pinned in `dir`.
  * Pins of counters in another layout are removed, so that they are made anew; nothing is removed
  * where -EEXIST says that another map does not fit. Logs. */

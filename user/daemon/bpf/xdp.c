@@ -17,7 +17,6 @@ const char *xdp_mode_name(enum xdp_mode mode)
 		[XDP_OFF] = "off",
 		[XDP_NATIVE] = "native",
 		[XDP_GENERIC] = "generic",
-		[XDP_AUTO] = "auto",
 	};
 
 	return names[mode];

@@ -11,7 +11,6 @@ enum xdp_mode {
 	XDP_OFF = 0,
 	XDP_NATIVE,  /* in the interface's driver */
 	XDP_GENERIC, /* in the kernel's own receive path, on any interface */
-	XDP_AUTO,    /* asked for: native where that can be, else off */
 };
 
 /* "off", "native", "generic", "auto" */

@@ -148,7 +148,8 @@ static int open_node(struct kernel *k, const struct kernel_options *o)
 
 static int open_parts(struct kernel *k, const struct kernel_options *o)
 {
-	int r = loader_open(&k->loader, k->dir, o->max_connections, o->refuse_unseen);
+	int r = loader_open(&k->loader, k->dir, o->max_connections, o->refuse_unseen,
+			    o->xdp != XDP_OFF);
 
 	if (!r)
 		r = counters_open(&k->counters, &k->loader);

@@ -23,8 +23,7 @@ struct iface {
 	bool seen;	    /* in the dump under way */
 	bool told_unusable; /* as a NIC */
 	/* of a NIC */
-	enum xdp_mode xdp;   /* what runs there; never XDP_AUTO */
-	const char *xdp_why; /* with XDP_OFF: why, if that was not asked for; a literal */
+	enum xdp_mode xdp; /* what runs there */
 	/* of a pod */
 	__u8 peer_mac[6];
 	bool peer_up;

@@ -9,18 +9,6 @@
 #include "daemon/node/node_priv.h"
 #include "lib/base/log.h"
 
-/*
- * Of interfaces that are no network cards, some run a native program and then lose what it sends
- * on: a veth whose other end takes no frames, which its driver does not tell. Generic XDP takes GRO
- * from all that the interface receives, which costs more than it saves. Neither is done unasked.
- */
-enum xdp_mode nic_xdp_mode(enum xdp_mode asked, const char *kind)
-{
-	if (asked != XDP_AUTO)
-		return asked;
-	return *kind ? XDP_OFF : XDP_NATIVE;
-}
-
 static const char *reason_of(int r)
 {
 	switch (-r) {
@@ -45,33 +33,19 @@ static int put(struct local_node *node, struct iface *i, enum xdp_mode mode)
 		       : r;
 }
 
-static void go_without(const struct local_node *node, struct iface *i, int r)
-{
-	i->xdp = XDP_OFF;
-	i->xdp_why = reason_of(r);
-	log_info("%s: no XDP: %s (%s)", i->link.name, i->xdp_why, strerror(-r));
-	(void)xdp_remove(node->attach.dir, i->link.ifindex);
-}
-
 int nic_xdp_put(struct local_node *node, struct iface *i)
 {
-	enum xdp_mode mode = nic_xdp_mode(node->xdp, i->link.kind);
-	int r = put(node, i, mode);
+	int r = put(node, i, node->xdp);
 
 	i->xdp = XDP_OFF;
-	i->xdp_why = node->xdp == XDP_AUTO && mode == XDP_OFF ? "not a network card" : NULL;
 	if (r == -ENODEV)
 		return r;
-	if (r && node->xdp == XDP_AUTO) {
-		go_without(node, i, r);
-		return 0;
-	}
 	if (r)
-		return log_err(r, "--xdp %s: %s: %s", xdp_mode_name(mode), i->link.name,
+		return log_err(r, "--xdp %s: %s: %s", xdp_mode_name(node->xdp), i->link.name,
 			       reason_of(r));
-	i->xdp = mode;
-	if (mode != XDP_OFF)
-		log_info("%s: XDP, %s", i->link.name, xdp_mode_name(mode));
+	i->xdp = node->xdp;
+	if (i->xdp != XDP_OFF)
+		log_info("%s: XDP, %s", i->link.name, xdp_mode_name(i->xdp));
 	return 0;
 }
 
@@ -96,10 +70,7 @@ int nic_xdp_put_back(struct local_node *node, struct iface *i)
 {
 	int r = put(node, i, i->xdp);
 
-	if (!r || r == -ENODEV || node->xdp != XDP_AUTO)
-		return r == -ENODEV ? 0 : r;
-	go_without(node, i, r);
-	return 0;
+	return r == -ENODEV ? 0 : r;
 }
 
 static bool is_nic(void *arg, int ifindex)
@@ -123,9 +94,8 @@ void nic_xdp_status(const struct local_node *node, char *out, size_t size)
 	for (const struct iface *i = node->pods.ifaces; i && at < size; i = i->next) {
 		if (i->role != ROLE_NIC || node->xdp == XDP_OFF)
 			continue;
-		at += (size_t)snprintf(out + at, size - at, "%s%s %s%s%s%s",
+		at += (size_t)snprintf(out + at, size - at, "%s%s %s",
 				       at == strlen(xdp_mode_name(node->xdp)) ? ": " : ", ",
-				       i->link.name, xdp_mode_name(i->xdp), i->xdp_why ? " (" : "",
-				       i->xdp_why ? i->xdp_why : "", i->xdp_why ? ")" : "");
+				       i->link.name, xdp_mode_name(i->xdp));
 	}
 }

@@ -136,7 +136,7 @@ int nic_remove(struct local_node *node, struct iface *i);
 int node_refresh(struct local_node *node);
 int default_routes_refresh(struct local_node *node);
 
-/* nic_xdp.c. What --xdp has run on a NIC: where XDP_AUTO finds that it can't be, nothing does. */
+/* nic_xdp.c. What --xdp has run on a NIC. */
 int nic_xdp_put(struct local_node *node, struct iface *i);
 int nic_xdp_remove(struct local_node *node, struct iface *i);
 /* Whether what ran there is there no more. */
@@ -144,10 +144,8 @@ bool nic_xdp_missing(struct local_node *node, const struct iface *i);
 /* Does not log where it fails. */
 int nic_xdp_put_back(struct local_node *node, struct iface *i);
 int nic_xdp_prune(struct local_node *node);
-/* A line: what runs on each NIC, and why not. */
+/* A line: what is asked for, and what runs on each NIC. */
 void nic_xdp_status(const struct local_node *node, char *out, size_t size);
-/* What `asked` is for an interface of that kind (struct nl_link). */
-enum xdp_mode nic_xdp_mode(enum xdp_mode asked, const char *kind);
 
 /* restore.c. To be called when everything is attached. */
 void restore_init(struct restore *s);

@@ -97,11 +97,10 @@ static const char usage[] =
 	"while "
 	"nothing on\n"
 	"                        the node's own way would treat them otherwise (auto)\n"
-	"  --xdp auto|native|generic|off\n"
+	"  --xdp native|generic|off\n"
 	"                        packets from outside whose endpoint is on another node are "
 	"forwarded by XDP on\n"
-	"                        the NICs; auto: natively, on network cards whose driver can "
-	"(auto)\n"
+	"                        the NICs, past the node's firewall and connection tracking (off)\n"
 	"  --unseen steer|refuse what a pod calls past the programs on --cgroup: steered by its "
 	"packets, "
 	"or refused\n"
@@ -206,16 +205,19 @@ static int take_shortcut(struct options *o, int *status)
 
 static int take_xdp(struct options *o, int *status)
 {
-	static const enum xdp_mode modes[] = { XDP_AUTO, XDP_NATIVE, XDP_GENERIC, XDP_OFF };
+	static const enum xdp_mode modes[] = { XDP_NATIVE, XDP_GENERIC, XDP_OFF };
 
+	/* It must look for what XDP would pass by, as --shortcut auto does. */
+	if (!strcmp(optarg, "auto"))
+		return wrong(status, "%s %s: not yet carried out: native, generic or off", "--xdp",
+			     optarg);
 	for (size_t i = 0; i < sizeof(modes) / sizeof(modes[0]); i++) {
 		if (strcmp(optarg, xdp_mode_name(modes[i])) != 0)
 			continue;
 		o->kernel.xdp = modes[i];
 		return 0;
 	}
-	return wrong(status, "%s: auto, native, generic or off is expected, not \"%s\"", "--xdp",
-		     optarg);
+	return wrong(status, "%s: native, generic or off is expected, not \"%s\"", "--xdp", optarg);
 }
 
 static int take_enrol(struct options *o, int *status)
@@ -370,7 +372,7 @@ int options_parse(int argc, char **argv, struct options *out, int *status)
 	struct options o = {
 		.state_dir = "/var/lib/weft",
 		.run_dir = "/run/weft",
-		.kernel = { .bpffs = "/sys/fs/bpf/weft", .pods = "auto", .xdp = XDP_AUTO },
+		.kernel = { .bpffs = "/sys/fs/bpf/weft", .pods = "auto", .xdp = XDP_OFF },
 		.log_level = LOG_LEVEL_INFO,
 		.health = HEALTH_DEFAULT,
 		.workers = default_workers(),
