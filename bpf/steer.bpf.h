@@ -52,6 +52,16 @@ static __always_inline int is_here(const struct __sk_buff *skb, const struct con
 }
 
 /*
+ * Whether what comes back to C is ours: the client's packets have left with C as we gave it. Where
+ * the node's own masquerading has replaced their source first, by chance with the same port, it is
+ * the one to turn it back.
+ */
+static __always_inline int is_own_source(const struct tuple *t, const struct conn *c)
+{
+	return t->hook != HOOK_INGRESS || c->dir != DIR_TRANSLATE || c->endpoint_ifindex;
+}
+
+/*
  * The entry for a packet. One that comes in from elsewhere is counted; one that leaves by another
  * interface may be the copy that a bridge sends to all of its ports.
  */
@@ -60,11 +70,26 @@ static __always_inline struct conn *find_conn(const struct __sk_buff *skb, const
 {
 	struct conn *c = bpf_map_lookup_elem(&conns, t);
 
-	if (!c || is_here(skb, c, side))
+	if (!c || !is_own_source(t, c))
+		return NULL;
+	if (is_here(skb, c, side))
 		return c;
 	if (t->hook == HOOK_INGRESS)
 		count_reason(REASON_SPOOFED);
 	return NULL;
+}
+
+/* The client's packets leave with C, of which this is the entry. */
+static __always_inline void note_source(const struct conn *c, __u32 ifindex)
+{
+	struct conn *back;
+	struct tuple key;
+
+	tuple_reverse(&key, &c->to);
+	key.hook = HOOK_INGRESS;
+	back = bpf_map_lookup_elem(&conns, &key);
+	if (back && back->dir == DIR_TRANSLATE)
+		back->endpoint_ifindex = ifindex;
 }
 
 /*
@@ -82,6 +107,8 @@ static __always_inline void note_exit(const struct __sk_buff *skb, const struct 
 		return;
 	__builtin_memcpy(c->dmac, hop, sizeof(hop));
 	c->endpoint_ifindex = skb->ifindex;
+	if (c->dir == DIR_TRANSLATE)
+		note_source(c, skb->ifindex);
 }
 
 /* By the node's routes: a pod may be the way to others, to a VPN for one. */

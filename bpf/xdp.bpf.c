@@ -198,7 +198,9 @@ static __always_inline struct conn *followed(struct conn *in, struct conn *out)
 {
 	if (in->dir == DIR_FORWARD && in->flags & CONN_SOURCE && out->dir == DIR_TRANSLATE)
 		return in;
-	return in->dir == DIR_TRANSLATE && out->dir == DIR_REPLY ? out : NULL;
+	/* See is_own_source(). */
+	return in->dir == DIR_TRANSLATE && in->endpoint_ifindex && out->dir == DIR_REPLY ? out
+											 : NULL;
 }
 
 /* From the endpoint's SYN+ACK on, until it is over. */

@@ -14,7 +14,7 @@
  *   forward     A, ingress           -> B            state, reservation, what the client has sent
  *   reply       B reversed, egress   -> A reversed   what the endpoint has sent
  *   translate   B, egress            -> C            only with a C; kept in these two: endpoint_ifindex
- *               C reversed, ingress  -> B reversed
+ *               C reversed, ingress  -> B reversed   only once the former has: else C is the node's own masquerading
  *
  * A pod that reaches itself (CONN_HAIRPIN) would not believe a packet from its own address, and a packet for its own
  * address never leaves it: there B is called:port -> pod:port, the reply entry is for ingress as well, and packets go

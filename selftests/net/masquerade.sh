@@ -33,21 +33,30 @@ dnat() {
 		-j DNAT --to-destination "$(hostport "$(addr "$1" callee)" 9000)"
 }
 
-# try HOOK NAME-OF-THE-OUTSIDE
+# ... and what it sends to other nodes' pods, whoever has sent it: the port stays where it can
+to_pods() {
+	local pods=10.245.0.0/16
+	[ "$1" = 4 ] || pods=fd00:245::/32
+	in_ns node "$(tables "$1")" -w -t nat -A POSTROUTING -d $pods -j MASQUERADE
+}
+
+# try HOOK NAME-OF-THE-OUTSIDE [node]: whom the endpoint on another node sees when a pod calls (the pod)
 try() {
-	local pod node caller ways
+	local pod node caller ways seen
 	for family in 4 6; do
 		"$1" $family
 		pod=$(addr $family client)
 		node=$(addr $family node)
 		caller=$(addr $family caller)
+		seen=$pod
+		[ -z "${3:-}" ] || seen=$node
 		for way in $(ways); do
 			callers "$way"
 			ways=$(ways_of "$ALL_WAYS")
 			ways_ask $family "$ways" -n 3 -c 3 -s hello -t $((1000 * SLOWER))
-			rows_of "$1" $family "$ways" "one@$pod" "far@$pod" "$2@$node" "node@$pod" "one@$caller" "far@$node"
+			rows_of "$1" $family "$ways" "one@$pod" "far@$seen" "$2@$node" "node@$pod" "one@$caller" "far@$node"
 			ways_ask $family "$ways" --bytes 200000 -t $((1000 * SLOWER))
-			rows_of "$1, 200 kB" $family "$ways" "one@$pod" "far@$pod" "$2@$node" "node@$pod" "one@$caller" "far@$node"
+			rows_of "$1, 200 kB" $family "$ways" "one@$pod" "far@$seen" "$2@$node" "node@$pod" "one@$caller" "far@$node"
 		done
 	done
 }
@@ -55,6 +64,7 @@ try() {
 try masqueraded db
 try snat db
 try dnat callee
+try to_pods callee node
 callers inside
 wait_until 30 no_conns
 rows_end

@@ -208,22 +208,31 @@ Test(xdp, the_handshake_goes_up, .timeout = 60)
 }
 
 /* A firewall that translates, or a route that leads elsewhere: the packet leaves as another, or not
- * by the NIC, and the next one must go the same way. */
+ * by the NIC, and the next one must go the same way. What comes back is the node's own to turn
+ * back, also where it has given the client's packets the same address and port as we would have. */
 Test(xdp, only_what_the_stack_has_sent_on, .timeout = 60)
 {
 	for (int family = 4; family <= 6; family += 2) {
 		struct env *e = far_env(family);
 		struct far far = { .a = steer_client(e) };
 		struct tuple b = steer_open(e, &far.a, "from_nic", TC_ACT_UNSPEC);
-		struct env_packet p;
+		struct env_packet p = { .flags = SYN | ACK, .seq = 5000, .ack = 1001 };
+		struct tuple back;
+		struct env_result r;
 
 		far.c = b;
 		far.c.src = env_node(e);
-		answer_syn(e, &far);
+		tuple_turn(&p.t, &far.c);
+		r = env_run(e, "from_nic", &p);
+		steer_expect_untouched("an answer to the node's own masquerading", &r, &p);
+		tuple_turn(&p.t, &b);
+		tuple_turn(&back, &far.a);
+		r = env_run(e, "to_nic", &p);
+		steer_expect("turned back by the node, and by us", &r.packet.t, &back);
 		p = from_client(&far);
 		cr_expect_eq(xdp(e, &p), XDP_PASS, "never seen to leave");
 		p = from_endpoint(&far);
-		cr_expect_eq(xdp(e, &p), XDP_TX, "the other direction was");
+		cr_expect_eq(xdp(e, &p), XDP_PASS, "the node's own masquerading");
 		tc(e, "to_nic", &b, ACK, 1001, 5001);
 		p = from_client(&far);
 		cr_expect_eq(xdp(e, &p), XDP_TX, "seen now");
