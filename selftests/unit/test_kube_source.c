@@ -1151,6 +1151,21 @@ static bool is_written(const char *what)
 	return memmem(bytes, n, what, strlen(what));
 }
 
+/* Where `weft wait` asks for them: what an agent may list. */
+static const char *asked_at(unsigned kind)
+{
+	static char path[KUBE_PATH_MAX];
+	json_t *all = kube_source_versions(t.source), *resource;
+	size_t i;
+
+	path[0] = '\0';
+	json_array_foreach(all, i, resource) if (str_eq(json_get_text(resource, "resource", ""),
+							kube_kinds[kind].plural))
+		snprintf(path, sizeof(path), "%s", json_get_text(resource, "path", ""));
+	json_decref(all);
+	return path;
+}
+
 #define SECRET_JSON                                                                   \
 	"{\"apiVersion\":\"v1\",\"kind\":\"Secret\",\"metadata\":{\"name\":\"cert\"," \
 	"\"namespace\":"                                                              \
@@ -1165,6 +1180,7 @@ Test(kube_source, secrets_are_in_force_and_written_down_nowhere)
 
 	cr_expect_str_eq(kube_source_resources(t.source, &count)[secret].path,
 			 "/api/v1/namespaces/istio-system/secrets");
+	cr_expect_str_eq(asked_at(secret), "/api/v1/namespaces/istio-system/secrets");
 	cr_expect(base->has_more(base));
 	tell(secret, "cert", "1", SECRET_JSON);
 	begin();

@@ -237,8 +237,10 @@ static json_t *path_json(const struct kube_source *s, size_t i)
 	const char *version = s->informer ? informer_status(s->informer, (unsigned)i)->api_version
 					  : s->versions[i];
 
-	return json_textf("/%s/%s/%s", strchr(version, '/') ? "apis" : "api", version,
-			  kube_kinds[i].plural);
+	char path[KUBE_PATH_MAX];
+
+	kube_kind_path(path, &kube_kinds[i], version, KUBE_SECRETS_NAMESPACE);
+	return json_string(path);
 }
 
 static json_t *version_json(const struct kube_object *o)
