@@ -77,6 +77,7 @@ start a
 	END
 } | apply
 serves() { [ "$(answer 4 /)" = 200 ]; }
+under_way() { weft conns | grep -q /delay/10000; }
 wait_until 10 serves
 
 for family in 4 6; do
@@ -91,7 +92,7 @@ for ((n = 0; n < UPGRADES; n++)); do
 	wait_until 10 has_answer "$TMP/idle$n"
 	answer 4 /delay/10000 -D "$TMP/slow$n.head" >"$TMP/slow$n" &
 	slow=$!
-	sleep 0.5
+	wait_until 10 under_way
 	old=$(proxy_pid)
 	upgrade
 	[ "$(proxy_pid)" != "$old" ] || fail "upgrade $n: the same weft-proxy"
