@@ -134,16 +134,10 @@ static int link_path(struct pin_path *path, const char *dir, int ifindex, enum h
 
 static int tcx_remove_one(const char *dir, int ifindex, enum hook hook)
 {
-	_cleanup_close_ int fd = -1;
 	struct pin_path path;
 	int r = link_path(&path, dir, ifindex, hook);
 
-	if (r)
-		return r;
-	fd = bpf_obj_get(path.s);
-	if (fd >= 0)
-		bpf_link_detach(fd); /* at once, even if another process holds it open */
-	return pin_unlink(path.s);
+	return r ? r : pin_detach(path.s);
 }
 
 static int tcx_remove(const char *dir, int ifindex)

@@ -120,6 +120,15 @@ static int parse_ifindex(const char *word)
 	return n <= 0 || n > INT_MAX ? 0 : (int)n;
 }
 
+int pin_detach(const char *path)
+{
+	_cleanup_close_ int fd = bpf_obj_get(path);
+
+	if (fd >= 0)
+		bpf_link_detach(fd);
+	return pin_unlink(path);
+}
+
 /* An entry that is removed does not hide another one: the directory is read again until it is empty
  * of files. */
 int pin_unlink_all(const char *dir, const char *sub)

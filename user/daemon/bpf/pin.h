@@ -34,6 +34,8 @@ int pin_replace(int fd, const struct pin_path *path);
 /* unlink() and rmdir() that are content when there is nothing. */
 int pin_unlink(const char *path);
 int pin_rmdir(const char *path);
+/* The same for a link, whose program runs no more, even if another process holds it open. */
+int pin_detach(const char *path);
 /* Every entry of DIR/SUB. */
 int pin_unlink_all(const char *dir, const char *sub);
 /* Calls `each` for every entry of DIR/SUB whose name is an interface index; entries may be removed

@@ -109,16 +109,10 @@ int xdp_put(const char *dir, int ifindex, int prog_fd, enum xdp_mode mode)
 
 int xdp_remove(const char *dir, int ifindex)
 {
-	_cleanup_close_ int fd = -1;
 	struct pin_path path;
 	int r = pin_path_ifindex(&path, dir, SUBDIR, ifindex);
 
-	if (r)
-		return r;
-	fd = bpf_obj_get(path.s);
-	if (fd >= 0)
-		bpf_link_detach(fd); /* at once, even if another process holds it open */
-	return pin_unlink(path.s);
+	return r ? r : pin_detach(path.s);
 }
 
 struct prune {

@@ -13,7 +13,7 @@ enum xdp_mode {
 	XDP_GENERIC, /* in the kernel's own receive path, on any interface */
 };
 
-/* "off", "native", "generic", "auto" */
+/* "off", "native", "generic" */
 const char *xdp_mode_name(enum xdp_mode mode);
 
 /*
