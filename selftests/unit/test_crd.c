@@ -163,7 +163,7 @@ Test(crd, every_field_has_a_type)
 
 static bool matches(const char *pattern, const char *text)
 {
-	struct http_regexes *r = http_regexes_new(1);
+	struct http_regexes *r = http_regexes_new(NULL, 1);
 	bool found;
 
 	cr_assert(r && !http_regexes_set(r, 0, pattern, strlen(pattern), true));

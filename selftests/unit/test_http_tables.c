@@ -413,7 +413,7 @@ Test(http_tables, refused_regular_expressions)
 Test(http_tables, a_regular_expression_that_takes_too_long_does_not_match)
 {
 	char text[4001];
-	struct http_regexes *r = http_regexes_new(1);
+	struct http_regexes *r = http_regexes_new(NULL, 1);
 
 	memset(text, 'a', sizeof(text));
 	text[sizeof(text) - 1] = 'c';

@@ -294,8 +294,12 @@ static void make_patch(const struct http_snapshot *s, unsigned i, void **out, si
 		endpoints[k].endpoint = (struct endpoint){ .addr = ipv4(12, i >> 16, i >> 8, i + k),
 							   .id = 1000 + i * 2 + k,
 							   .port = 80 };
-	cr_assert_eq(http_patch_pack(&(struct http_patch_rows){ &cluster, endpoints, &source, 1,
-								MEMBERS, 1 },
+	cr_assert_eq(http_patch_pack(&(struct http_patch_rows){ .clusters = &cluster,
+								.endpoints = endpoints,
+								.sources = &source,
+								.cluster_count = 1,
+								.endpoint_count = MEMBERS,
+								.source_count = 1 },
 				     out, size),
 		     0);
 }

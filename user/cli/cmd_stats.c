@@ -160,7 +160,7 @@ int cmd_stats(struct cli *cli, int argc, char **argv)
 	if (argc > 2)
 		return cmd_wrong(argv[0], "unexpected argument \"%s\"", argv[2]);
 	p.text = argc > 1 ? argv[1] : NULL;
-	p.regexes = http_regexes_new(REGEXES);
+	p.regexes = http_regexes_new(NULL, REGEXES);
 	if (!p.regexes)
 		return cmd_failed("out of memory");
 	r = run(cli, &p);

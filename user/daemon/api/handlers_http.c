@@ -6,6 +6,7 @@
 
 #include "lib/base/cleanup.h"
 #include "lib/model/model_http.h"
+#include "lib/route/patch.h"
 
 struct http_site_rules http_next_site(const struct http_snapshot *s, const struct hs_listener *l,
 				      const char *host, __u32 *next)
@@ -14,7 +15,7 @@ struct http_site_rules http_next_site(const struct http_snapshot *s, const struc
 		__u32 at = *next < l->exact.count ? l->exact.first + *next
 						  : l->wild.first + *next - l->exact.count;
 		const struct hs_domain *d = hs_domain(s, at);
-		const struct hs_vhost *v = hs_vhost(s, d->vhost);
+		const struct hs_vhost *v = hs_vhost(s, http_vhost_now(s, d->vhost));
 
 		/* Of a service's names only the full one, which the vhost has, too. */
 		if (*next < l->exact.count && strcmp(hs_text(s, d->name), hs_text(s, v->name)) != 0)
@@ -166,13 +167,13 @@ json_t *http_rules_json(struct ejections *e, const struct hs_vhost *v)
 	return list;
 }
 
-json_t *http_routes_json(struct ejections *e, const struct object *vs)
+static void add_routes(struct ejections *e, const struct hs_vhost *v, const struct object *vs,
+		       json_t *routes)
 {
 	const struct http_snapshot *s = e->snapshot;
-	json_t *routes = json_object();
 
-	for (__u32 i = 0; i < hs_count(s, HS_RULES); i++) {
-		const struct hs_rule *r = hs_rule(s, i);
+	for (__u32 i = 0; i < v->rules.count; i++) {
+		const struct hs_rule *r = hs_rule(s, v->rules.first + i);
 		const struct hs_place *p = hs_place(s, r->place);
 		const struct hs_action *a = hs_action(s, r->action);
 
@@ -184,5 +185,15 @@ json_t *http_routes_json(struct ejections *e, const struct object *vs)
 				    json_pack("{s:i, s:s, s:o}", "requests", 0, "action",
 					      action_name(a), "destinations", dests_json(e, a)));
 	}
+}
+
+json_t *http_routes_json(struct ejections *e, const struct object *vs)
+{
+	const struct http_snapshot *s = e->snapshot;
+	json_t *routes = json_object();
+
+	for (__u32 i = 0; i < hs_count(s, HS_VHOSTS); i++)
+		if (!http_vhost_is_past(s, i))
+			add_routes(e, hs_vhost(s, i), vs, routes);
 	return routes;
 }

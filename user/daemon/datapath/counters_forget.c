@@ -12,6 +12,7 @@
 #include "daemon/bpf/map_batch.h"
 #include "lib/base/clock.h"
 #include "lib/base/log.h"
+#include "lib/route/patch.h"
 
 enum {
 	BUDGET_MS = 20,	  /* the event loop has other work */
@@ -62,15 +63,36 @@ static int use_endpoints(struct ids *used, const struct tables *t)
 	return r;
 }
 
+static int use_vhost(struct ids *used, const struct http_snapshot *s, const struct hs_vhost *v)
+{
+	int r = v->plain == HS_NONE ? 0 : ids_add(used, hs_action(s, v->plain)->id);
+
+	for (__u32 i = 0; r >= 0 && i < v->rules.count; i++)
+		r = ids_add(used,
+			    hs_action(s, hs_rule(s, v->rules.first + i)->action)->id);
+	return r;
+}
+
+/* Of the virtual hosts in force. */
+static int use_http_routes(struct ids *used, const struct http_snapshot *s)
+{
+	int r = 0;
+
+	for (__u32 i = 0; r >= 0 && i < hs_count(s, HS_VHOSTS); i++)
+		if (!http_vhost_is_past(s, i))
+			r = use_vhost(used, s, hs_vhost(s, i));
+	for (__u32 i = 0; r >= 0 && i < hs_count(s, HS_ADDRESSES); i++)
+		r = ids_add(used, hs_action(s, hs_address(s, i)->action)->id);
+	return r;
+}
+
 static int use_routes(struct ids *used, const struct tables *t)
 {
 	int r = 0;
 
 	for (size_t i = 0; r >= 0 && i < t->routes.count; i++)
 		r = ids_add(used, t->routes.items[i].id);
-	for (__u32 i = 0; r >= 0 && i < http_rows(t, HS_ACTIONS); i++)
-		r = ids_add(used, hs_action(t->http, i)->id);
-	return r;
+	return r < 0 || !t->http ? r : use_http_routes(used, t->http);
 }
 
 static int use_dests(struct ids *used, const struct tables *t)

@@ -264,9 +264,20 @@ static int add_touched(struct job *j)
 	return counters_add_touched(j->p->counters, j->p->loader, j->p->tables);
 }
 
+/* The first row of HS_ACTIONS that may have a name that is new. */
+static __u32 new_http_routes(const struct publication *p)
+{
+	const struct tables *t = p->tables;
+
+	if (p->http_anew)
+		return 0;
+	return t->http_routes_before ? t->http_routes_before : http_rows(t, HS_ACTIONS);
+}
+
 static int add_routes(struct job *j)
 {
-	return counters_add_routes(j->p->counters, j->p->loader, j->p->tables, j->p->http_anew);
+	return counters_add_routes(j->p->counters, j->p->loader, j->p->tables,
+				   new_http_routes(j->p));
 }
 
 static int add_dests(struct job *j)
@@ -287,7 +298,7 @@ static void list_counters(struct publication *p, struct jobs *jobs)
 		add_job(jobs, p, add_touched);
 	if (anew[MAP_GEN_CLUSTERS] || http)
 		add_job(jobs, p, add_clusters);
-	if (anew[MAP_GEN_ROUTES] || http)
+	if (anew[MAP_GEN_ROUTES] || http || p->tables->http_routes_before)
 		add_job(jobs, p, add_routes);
 	if (destinations)
 		add_job(jobs, p, add_dests);

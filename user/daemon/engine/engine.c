@@ -368,7 +368,7 @@ static size_t list_changes(const struct task *t, struct object_change out[COMPIL
 }
 
 /* Of all rules, whose errors are told of as by a compilation of all objects. */
-static int patch_rules(struct task *t, const struct object_change *changes, size_t count)
+static int compile_all_rules(struct task *t, const struct object_change *changes, size_t count)
 {
 	struct engine *e = t->engine;
 	int r = compile_rules(&e->index, changes, count, http_part(e), e->tables, &t->tables,
@@ -379,7 +379,20 @@ static int patch_rules(struct task *t, const struct object_change *changes, size
 	return r;
 }
 
-/* Of pods and endpoints: it is warned of the same as before. */
+/* Of requests alone: it is warned of the same as before. */
+static int patch_rules(struct task *t, const struct object_change *changes, size_t count)
+{
+	struct engine *e = t->engine;
+	int r = compile_requests(&e->index, changes, count, e->tables, &t->tables);
+
+	if (r == COMPILE_ANEW)
+		return compile_all_rules(t, changes, count);
+	if (!r)
+		t->warned = json_incref(e->warned);
+	return r;
+}
+
+/* Of pods and endpoints: likewise. */
 static int patch_endpoints(struct task *t, const struct object_change *changes, size_t count)
 {
 	struct engine *e = t->engine;

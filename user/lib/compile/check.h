@@ -12,6 +12,8 @@
 int check_objects(struct mesh *mesh);
 /* What rules for HTTP say, and lead to. */
 void check_http_rules(struct mesh *mesh);
+/* All that a compilation says of what a VirtualService does with requests. */
+void check_requests_of(struct mesh *mesh, const struct object *o);
 /* The limits that decide() counts on. */
 int check_tables(struct mesh *mesh);
 
@@ -31,6 +33,8 @@ void check_idle_destination_rule(struct mesh *mesh, const struct object *o);
 void check_remarks(struct mesh *mesh);
 
 /* Its parts. */
+void check_http_rules_of(struct mesh *mesh, const struct object *virtual_service);
+void check_remarks_of(struct mesh *mesh, const struct object *virtual_service);
 void check_covered_routes(struct mesh *mesh, const struct object *o);
 void check_effect(struct mesh *mesh, const struct object *o);
 void check_delegates(struct mesh *mesh, const struct object *o);
@@ -38,8 +42,12 @@ void check_policy_parts(struct mesh *mesh);
 void check_workloads(struct mesh *mesh);
 /* What the remarks about the workloads of a host hang on. False: more than that. */
 bool workloads_facts(struct mesh *mesh, struct host *h, uint64_t *facts);
+/* Whether no remark about workloads hangs on the VirtualService's leading to its destinations, now
+ * that it does. */
+bool workloads_serve(struct mesh *mesh, const struct object *o);
 /* Warns of rules for ports that carry HTTP/2. Comes after mark_proxied(). */
 void check_http2(struct mesh *mesh);
+void check_http2_of(struct mesh *mesh, const struct object *virtual_service);
 
 /* Whether it comes from a cluster, where objects come and go in any order. What another object
  * lacks for it (a subset, a port) is told of then, and connections sent there are refused, as with

@@ -128,12 +128,14 @@ static void check_route(struct mesh *mesh, const struct object *o, size_t index)
 	}
 }
 
+void check_http_rules_of(struct mesh *mesh, const struct object *o)
+{
+	for (size_t i = 0; i < o->vs.http.count; i++)
+		check_route(mesh, o, i);
+}
+
 void check_http_rules(struct mesh *mesh)
 {
-	for (size_t i = 0; i < mesh->virtual_services.count; i++) {
-		const struct object *o = mesh->virtual_services.items[i];
-
-		for (size_t k = 0; k < o->vs.http.count; k++)
-			check_route(mesh, o, k);
-	}
+	for (size_t i = 0; i < mesh->virtual_services.count; i++)
+		check_http_rules_of(mesh, mesh->virtual_services.items[i]);
 }

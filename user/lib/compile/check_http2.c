@@ -160,13 +160,19 @@ static void check_servers(struct mesh *mesh, const struct object *o)
 	}
 }
 
+void check_http2_of(struct mesh *mesh, const struct object *o)
+{
+	if (o->vs.http.count && !check_hosts(mesh, o))
+		check_destinations(mesh, o);
+}
+
 void check_http2(struct mesh *mesh)
 {
 	for (size_t i = 0; i < mesh->rules.count; i++) {
 		const struct object *o = mesh->rules.items[i];
 
-		if (o->kind == KIND_VIRTUAL_SERVICE && o->vs.http.count && !check_hosts(mesh, o))
-			check_destinations(mesh, o);
+		if (o->kind == KIND_VIRTUAL_SERVICE)
+			check_http2_of(mesh, o);
 		else if (o->kind == KIND_DESTINATION_RULE)
 			check_policy(mesh, o);
 		else if (o->kind == KIND_GATEWAY)

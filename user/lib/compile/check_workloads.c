@@ -165,6 +165,33 @@ static void mention_http(struct mesh *mesh, const struct object *o)
 	}
 }
 
+static bool serves(struct mesh *mesh, const struct object *o, const struct destination *d)
+{
+	char name[HOST_MAX];
+	struct host *h;
+
+	if (!d->host || host_complete(d->host, o->meta.namespace, name))
+		return false;
+	h = mesh_host(mesh, name);
+	return h && h->mentioned && has_endpoint(mesh, h);
+}
+
+bool workloads_serve(struct mesh *mesh, const struct object *o)
+{
+	bool all = true;
+
+	mention_http(mesh, o);
+	for (size_t i = 0; i < o->vs.http.count; i++) {
+		const struct http_route *r = &o->vs.http.items[i];
+
+		for (size_t k = 0; k < r->route.count; k++)
+			all = all && serves(mesh, o, &r->route.items[k].destination);
+		for (size_t k = 0; k < r->mirrors.count; k++)
+			all = all && serves(mesh, o, &r->mirrors.items[k].destination);
+	}
+	return all;
+}
+
 static void mention_all(struct mesh *mesh)
 {
 	for (size_t i = 0; i < mesh->virtual_services.count; i++) {

@@ -62,7 +62,18 @@ int compile_patch(struct compile_index **index, const struct object_change *chan
  */
 bool compile_are_rules(const struct object_change *changes, size_t count);
 /*
- * The same as compile_keeping() after such a change, errors included, by what *index knows of pods,
+ * The tables of `from`, which *index belongs to, after a change of what VirtualServices of the mesh
+ * do with requests (routes, weights, matches, faults, ...; not hosts, gateways or exportTo): they
+ * do what those of compile() would, but rows that are out of use stay in the snapshot. It would
+ * warn of the same as before. They share with `from` all but the snapshot, and then own *index.
+ *
+ * Returns 0 and sets *out; COMPILE_ANEW where the change is another or more hangs on it: *index is
+ * as it was then; -ENOMEM: *index is freed and NULL.
+ */
+int compile_requests(struct compile_index **index, const struct object_change *changes,
+		     size_t count, struct tables *from, struct tables **out);
+/*
+ * The same as compile_keeping() after a change of rules, errors included, by what *index knows of pods,
  * services and endpoints. The order of the objects is as with compile_patch().
  *
  * Returns 0 and sets *out, which shares with `from` what is the same, and then owns *index;

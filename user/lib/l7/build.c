@@ -6,13 +6,19 @@
 #include <string.h>
 
 #include "lib/base/table.h"
-#include "lib/route/pack.h"
 
 int http_build_init(struct http_build *b)
 {
 	*b = (struct http_build){ 0 };
 	http_build_str(b, ""); /* at 0, which zeroed rows refer to */
 	return b->nomem ? -ENOMEM : 0;
+}
+
+void http_build_behind(struct http_build *b, const struct http_snapshot *s)
+{
+	*b = (struct http_build){ 0 };
+	for (int i = 0; i < HS_TABLES; i++)
+		b->first[i] = hs_count(s, i);
 }
 
 void http_build_done(struct http_build *b)
@@ -47,7 +53,7 @@ static int append_bytes(struct http_build *b, const char *text, size_t len)
 struct hs_str http_build_bytes(struct http_build *b, const char *text, size_t len)
 {
 	uintptr_t found = (uintptr_t)bytemap_get(&b->strings, text, len);
-	struct hs_str str = { .at = b->tables[HS_BYTES].count, .len = len };
+	struct hs_str str = { .at = http_build_count(b, HS_BYTES), .len = len };
 	char *copy;
 	void **at;
 
@@ -79,7 +85,7 @@ __u32 http_build_add(struct http_build *b, enum hs_table table, const void *row)
 		return 0;
 	}
 	memcpy(to, row, size);
-	return b->tables[table].count - 1;
+	return http_build_count(b, table) - 1;
 }
 
 void http_build_take(struct http_build *b, enum hs_table table, void *rows, size_t count)
@@ -91,14 +97,20 @@ void http_build_take(struct http_build *b, enum hs_table table, void *rows, size
 
 __u32 http_build_count(const struct http_build *b, enum hs_table table)
 {
-	return b->tables[table].count;
+	return b->first[table] + b->tables[table].count;
 }
 
 void *http_build_row(struct http_build *b, enum hs_table table, __u32 i)
 {
-	if (i >= b->tables[table].count)
+	if (i < b->first[table] || i - b->first[table] >= b->tables[table].count)
 		return NULL;
-	return (char *)b->tables[table].items + i * http_row_size(table);
+	return (char *)b->tables[table].items + (i - b->first[table]) * http_row_size(table);
+}
+
+void http_build_parts(const struct http_build *b, struct http_part out[HS_TABLES])
+{
+	for (int i = 0; i < HS_TABLES; i++)
+		out[i] = (struct http_part){ b->tables[i].items, b->tables[i].count };
 }
 
 int http_build_finish(struct http_build *b, void **out, size_t *size)
@@ -107,7 +119,6 @@ int http_build_finish(struct http_build *b, void **out, size_t *size)
 
 	if (b->nomem)
 		return -ENOMEM;
-	for (int i = 0; i < HS_TABLES; i++)
-		parts[i] = (struct http_part){ b->tables[i].items, b->tables[i].count };
+	http_build_parts(b, parts);
 	return http_pack(parts, out, size);
 }

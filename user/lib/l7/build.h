@@ -8,6 +8,7 @@
 
 #include "lib/base/bytemap.h"
 #include "lib/base/pool.h"
+#include "lib/route/pack.h"
 #include "lib/route/snapshot.h"
 
 struct http_build {
@@ -15,12 +16,15 @@ struct http_build {
 		void *items;
 		size_t count, room;
 	} tables[HS_TABLES];
+	__u32 first[HS_TABLES]; /* the number of each table's first row: that of a patch's is not 0 */
 	struct bytemap strings; /* text -> offset + 1 */
 	struct pool *pool;
 	bool nomem;
 };
 
 int http_build_init(struct http_build *b); /* 0 or -ENOMEM */
+/* Of rows that are added behind those of a snapshot. */
+void http_build_behind(struct http_build *b, const struct http_snapshot *s);
 void http_build_done(struct http_build *b);
 /* Equal strings are stored once. NULL is the empty one. */
 struct hs_str http_build_str(struct http_build *b, const char *text);
@@ -30,8 +34,10 @@ __u32 http_build_add(struct http_build *b, enum hs_table table, const void *row)
 /* The rows of a table that has none yet, malloc'd, which it owns from now on. */
 void http_build_take(struct http_build *b, enum hs_table table, void *rows, size_t count);
 __u32 http_build_count(const struct http_build *b, enum hs_table table);
-/* A row that is there; valid until the next one of its table. NULL when out of memory. */
+/* A row that was added; valid until the next one of its table. NULL when out of memory. */
 void *http_build_row(struct http_build *b, enum hs_table table, __u32 i);
+/* What was added to each table, as long as nothing else is. */
+void http_build_parts(const struct http_build *b, struct http_part out[HS_TABLES]);
 /* 0 and malloc'd bytes, or -ENOMEM, or -E2BIG. */
 int http_build_finish(struct http_build *b, void **out, size_t *size);
 

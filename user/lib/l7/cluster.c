@@ -181,8 +181,8 @@ static struct hs_cluster start_row(struct http_compiler *c, const struct plan_cl
 }
 
 /* For l7_patch(). */
-static void note_row(struct http_compiler *c, struct mesh_port *sp, const struct plan_cluster *v4,
-		     const struct plan_cluster *v6)
+static void note_row(struct http_compiler *c, const struct place_of *at,
+		     const struct plan_cluster *v4, const struct plan_cluster *v6)
 {
 	struct http_row *note = pool_alloc(&c->mesh->pool, sizeof(*note));
 
@@ -190,19 +190,35 @@ static void note_row(struct http_compiler *c, struct mesh_port *sp, const struct
 		c->mesh->nomem = true;
 		return;
 	}
-	*note = (struct http_row){ .next = sp->http_rows,
+	*note = (struct http_row){ .next = at->sp->http_rows,
 				   .row = http_build_count(&c->build, HS_CLUSTERS),
+				   .view = at->view,
 				   .v4 = v4,
 				   .v6 = v6 };
-	sp->http_rows = note;
+	at->sp->http_rows = note;
+}
+
+/* The row that is there. */
+static __u32 patched_row(struct http_compiler *c, const struct place_of *at,
+			 const struct plan_cluster *v4, const struct plan_cluster *v6)
+{
+	const struct http_row *note = at->sp->http_rows;
+
+	while (note && (note->view != at->view || note->v4 != v4 || note->v6 != v6))
+		note = note->next;
+	c->anew |= !note;
+	return note ? note->row : 0;
 }
 
 static __u32 known_row(struct http_compiler *c, const struct place_of *at,
 		       const struct plan_cluster *v4, const struct plan_cluster *v6)
 {
-	struct hs_cluster row = start_row(c, v4);
+	struct hs_cluster row;
 	struct http_build *b = &c->build;
 
+	if (c->patching)
+		return patched_row(c, at, v4, v6);
+	row = start_row(c, v4);
 	row.endpoints.first = http_build_count(b, HS_ENDPOINTS);
 	endpoint_rows(c, v4);
 	row.endpoints_v4 = http_build_count(b, HS_ENDPOINTS) - row.endpoints.first;
@@ -210,7 +226,7 @@ static __u32 known_row(struct http_compiler *c, const struct place_of *at,
 	row.endpoints.count = http_build_count(b, HS_ENDPOINTS) - row.endpoints.first;
 	row.service_endpoints = http_members_count(at->sp);
 	set_policy(c, at, &row);
-	note_row(c, at->sp, v4, v6);
+	note_row(c, at, v4, v6);
 	return http_build_add(b, HS_CLUSTERS, &row);
 }
 
@@ -239,6 +255,7 @@ static __u32 no_cluster(struct http_compiler *c, const struct plan_cluster *p)
 		c->mesh->nomem = true;
 		return 0;
 	}
+	c->anew = true;
 	at = find_row(c, p->name);
 	if (at && !*at)
 		*at = (void *)(uintptr_t)(unknown_row(c, p) + 1);

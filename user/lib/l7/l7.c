@@ -22,7 +22,7 @@ static int compile_all(struct http_compiler *c)
 	return r || !c->mesh->nomem ? r : -ENOMEM;
 }
 
-static void compiler_done(struct http_compiler *c)
+void http_compiler_done(struct http_compiler *c)
 {
 	http_build_done(&c->build);
 	bytemap_free(&c->clusters);
@@ -47,7 +47,7 @@ static void forget_rows(struct mesh *mesh)
 
 int l7_compile(struct mesh *mesh, const struct http_snapshot *from, void **out, size_t *size)
 {
-	_cleanup_(compiler_done) struct http_compiler c = { .mesh = mesh, .from = from };
+	_cleanup_(http_compiler_done) struct http_compiler c = { .mesh = mesh, .from = from };
 	int r = http_build_init(&c.build);
 
 	forget_rows(mesh);

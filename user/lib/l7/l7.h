@@ -22,6 +22,14 @@ int l7_compile(struct mesh *mesh, const struct http_snapshot *from, void **out, 
 int l7_patch(struct mesh *mesh, const struct mesh_change *change, const struct http_snapshot *from,
 	     struct http_snapshot **out);
 
+/*
+ * The snapshot after a change of what VirtualServices of the mesh alone do with requests: each has
+ * the same hosts, and is seen by the same namespaces, as the one whose place it has in the mesh by
+ * now. As l7_patch(); what is out of use stays among the rows.
+ */
+int l7_patch_rules(struct mesh *mesh, const struct mesh_change *change,
+		   const struct http_snapshot *from, struct http_snapshot **out);
+
 /* Which routes of a delegate are left out beside the root's http[of_root] that leads to it, because
  * one of their matches goes with none of the root's: one for each, in the mesh's pool; NULL when
  * out of memory. */

@@ -43,6 +43,8 @@ struct http_compiler {
 	struct bytemap seen;	  /* domains that are there already */
 	struct bytemap unknown;	  /* virtual hosts that no service has and were asked for */
 	struct policy_classes policies;
+	bool patching; /* rows are added behind those of `from`, */
+	bool anew;     /* and more than that would have to be */
 };
 
 /* Where requests are received. */
@@ -138,7 +140,11 @@ void http_snis_write(struct http_compiler *c, struct hs_listener *l);
 
 /* The parts of the whole. 0 or -ENOMEM. */
 int http_compile_mesh(struct http_compiler *c);
+/* What a VirtualService of the mesh has a part in: the virtual hosts of its hosts. */
+int http_compile_hosts_of(struct http_compiler *c, const struct object *o);
 int http_compile_gateways(struct http_compiler *c);
+
+void http_compiler_done(struct http_compiler *c);
 
 /* A vhost of those rules. */
 __u32 http_vhost_row(struct http_compiler *c, const char *name, const struct http_rules *rules,

@@ -620,3 +620,50 @@ int http_compile_mesh(struct http_compiler *c)
 			r = compile_host(c, &c->mesh->host_list[i]);
 	return r ? r : write_addresses(c);
 }
+
+/* ---- those of one VirtualService ---- */
+
+static int compile_covered(struct http_compiler *c, const char *host)
+{
+	struct host *h = mesh_host(c->mesh, host);
+	int r = 0;
+
+	if (!host_is_wildcard(host))
+		return h && is_ours(h) ? compile_host(c, h) : 0;
+	for (size_t i = 0; i < c->mesh->services.count && !r && !c->anew; i++) {
+		h = &c->mesh->host_list[i];
+		if (is_ours(h) && host_includes(host, h->name))
+			r = compile_host(c, h);
+	}
+	return r;
+}
+
+/* Rules for a less specific host count where those for a host let them. */
+static int compile_unknown_in(struct http_compiler *c, const struct object *o, const char *wide)
+{
+	char name[HOST_MAX];
+	int r = 0;
+
+	if (!o->vs.http.count || !gateways_have_mesh(&o->vs.gateways))
+		return 0;
+	for (size_t i = 0; i < o->vs.hosts.count && !r; i++)
+		if (!host_complete(o->vs.hosts.items[i], o->meta.namespace, name) &&
+		    !has_service(c->mesh, name) && host_includes(wide, name))
+			r = unknown_ports(c, o, name);
+	return r;
+}
+
+int http_compile_hosts_of(struct http_compiler *c, const struct object *o)
+{
+	char name[HOST_MAX];
+	int r = 0;
+
+	for (size_t i = 0; i < o->vs.hosts.count && !r; i++) {
+		if (host_complete(o->vs.hosts.items[i], o->meta.namespace, name))
+			continue;
+		r = compile_covered(c, name);
+		for (size_t k = 0; k < c->mesh->virtual_services.count && !r; k++)
+			r = compile_unknown_in(c, c->mesh->virtual_services.items[k], name);
+	}
+	return r;
+}

@@ -17,7 +17,7 @@ __u32 http_regex_row(struct http_compiler *c, const char *pattern, bool search)
 	if (count) {
 		const struct hs_regex *last = http_build_row(&c->build, HS_REGEXES, count - 1);
 
-		if (!memcmp(last, &row, sizeof(row)))
+		if (last && !memcmp(last, &row, sizeof(row)))
 			return count - 1;
 	}
 	return http_build_add(&c->build, HS_REGEXES, &row);
@@ -64,6 +64,7 @@ static void ask_label(struct http_compiler *c, const char *key)
 {
 	void **at = bytemap_at(&c->labels, key, strlen(key));
 
+	c->anew = true; /* the rows of pods have the labels that are asked for */
 	c->mesh->nomem |= !at;
 	if (at)
 		*at = (void *)key;

@@ -203,10 +203,12 @@ static int patch_sources(struct patch *p, struct mesh *mesh, const struct mesh_c
 
 static int apply(const struct patch *p, struct http_snapshot **out)
 {
-	const struct http_patch_rows rows = {
-		p->clusters,	 p->endpoints,	    p->sources.items,
-		p->places.count, p->endpoint_count, p->sources.count
-	};
+	const struct http_patch_rows rows = { .clusters = p->clusters,
+					      .endpoints = p->endpoints,
+					      .sources = p->sources.items,
+					      .cluster_count = p->places.count,
+					      .endpoint_count = p->endpoint_count,
+					      .source_count = p->sources.count };
 	_cleanup_free_ void *bytes = NULL;
 	size_t size;
 	int r = http_patch_pack(&rows, &bytes, &size);
@@ -214,7 +216,7 @@ static int apply(const struct patch *p, struct http_snapshot **out)
 	return r ? r : http_snapshot_patched(p->from, bytes, size, out);
 }
 
-/* In one block, once there are too many patches. */
+/* In one block, once there are too many patches. Where some are of rules, it is compiled. */
 static int settle(struct http_snapshot **s)
 {
 	struct http_snapshot *flat;
@@ -224,6 +226,8 @@ static int settle(struct http_snapshot **s)
 
 	if (!http_patches_too_many(*s, count, size))
 		return 0;
+	if (http_rules_are_patched(*s))
+		return MESH_ANEW;
 	r = http_snapshot_flatten(*s, &flat);
 	if (r)
 		return r;

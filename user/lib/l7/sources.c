@@ -11,7 +11,13 @@
 
 __u32 http_namespace(struct http_compiler *c, const char *name)
 {
-	__u32 number = mesh_namespace(c->mesh, name);
+	__u32 number;
+
+	if (c->patching && !bytemap_str(&c->mesh->namespaces, name)) {
+		c->anew = true;
+		return 0;
+	}
+	number = mesh_namespace(c->mesh, name);
 
 	c->mesh->nomem |= !number;
 	return number;

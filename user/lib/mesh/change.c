@@ -340,6 +340,33 @@ static int change_rule(struct mesh *mesh, const struct object_change *c)
 	return 0;
 }
 
+static void exchange(struct refs *refs, const struct object_change *c)
+{
+	size_t at = refs_find(refs, c->old);
+
+	if (at < refs->count)
+		refs->items[at] = c->new;
+}
+
+bool mesh_exchange_rule(struct mesh *mesh, const struct object_change *c)
+{
+	char host[HOST_MAX];
+
+	if (refs_find(&mesh->virtual_services, c->old) == mesh->virtual_services.count)
+		return false;
+	exchange(&mesh->rules, c);
+	exchange(&mesh->virtual_services, c);
+	for (size_t i = 0; i < c->old->vs.hosts.count; i++) {
+		struct hosted *hosted = NULL;
+
+		if (!host_complete(c->old->vs.hosts.items[i], c->old->meta.namespace, host))
+			hosted = (struct hosted *)bytemap_str(&mesh->vs_index.map, host);
+		if (hosted)
+			exchange(&hosted->refs, c);
+	}
+	return true;
+}
+
 static void forget_maps(struct mesh *mesh)
 {
 	struct bytemap *maps[] = { &mesh->vs_index.map, &mesh->vs_index.lists,

@@ -34,6 +34,10 @@ void mesh_change_free(struct mesh_change *c);
 
 /* Whether it is a change of rules: kinds that no service, pod or endpoint hangs on. */
 bool mesh_change_is_of_rules(const struct object_change *c);
+/* Puts `c->new` into the place of `c->old`, both VirtualServices of the same age, which name the
+ * same hosts and gateways and have rules for the same kinds of traffic. False, and nothing is
+ * changed, if it isn't there. */
+bool mesh_exchange_rule(struct mesh *mesh, const struct object_change *c);
 /*
  * Makes the index of the rules anew, and forgets what came of the old ones; pods, services and
  * endpoints are as they were. mesh->t and mesh->errors are those of the next tables, whose

@@ -35,11 +35,13 @@ struct members {
 };
 
 struct plan_cluster;
+struct view;
 
 /* A cluster of a port in the snapshot. */
 struct http_row {
 	struct http_row *next;
 	__u32 row;
+	const struct view *view; /* that it was made for */
 	const struct plan_cluster *v4, *v6;
 };
 
@@ -54,8 +56,6 @@ struct mesh_port {
 	struct plan_cluster *clusters;
 	struct http_row *http_rows; /* once l7 has made the snapshot */
 };
-
-struct view;
 
 /* A known Service. */
 struct host {

@@ -360,7 +360,7 @@ struct plan_cluster *cluster_known(struct mesh *mesh, struct mesh_port *sp, cons
 	struct plan_cluster made = { .sp = sp,
 				     .view = view,
 				     .host = sp->host->name,
-				     .subset = subset,
+				     .subset = s ? s->name : "",
 				     .port = sp->port->port,
 				     .family = family,
 				     .next = sp->clusters };

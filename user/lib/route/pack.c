@@ -51,6 +51,7 @@ struct packing {
 	struct hs_cluster *clusters;
 	struct hs_endpoint *endpoints;
 	struct hs_source *sources;
+	void *whole[HS_TABLES]; /* of tables that have rows in the block and behind it */
 	size_t endpoint_count, source_count;
 };
 
@@ -59,6 +60,8 @@ static void packing_done(struct packing *p)
 	free(p->clusters);
 	free(p->endpoints);
 	free(p->sources);
+	for (int i = 0; i < HS_TABLES; i++)
+		free(p->whole[i]);
 }
 
 /* Clusters have their endpoints in the order of their rows; those of what doesn't exist have none.
@@ -145,26 +148,71 @@ int http_snapshot_sources(const struct http_snapshot *s, struct hs_source **out,
 	return 0;
 }
 
+/* In one piece. */
+static int gather_rows(struct packing *p, int table, struct http_part *out)
+{
+	__u32 block = p->s->header->tables[table].count;
+	size_t size = http_row_size(table);
+
+	*out = (struct http_part){ hs_at(p->s, table, 0, size), hs_count(p->s, table) };
+	if (out->count == block)
+		return 0;
+	p->whole[table] = malloc(out->count * size);
+	if (!p->whole[table])
+		return -ENOMEM;
+	memcpy(p->whole[table], (const char *)p->s->header + p->s->header->tables[table].at,
+	       block * size);
+	memcpy((char *)p->whole[table] + block * size, p->s->tail->rows[table],
+	       (out->count - block) * size);
+	out->rows = p->whole[table];
+	return 0;
+}
+
+/* Domains lead to the virtual hosts that are in force. */
+static int pack_domains(struct packing *p, struct http_part *out)
+{
+	struct hs_domain *rows;
+
+	if (!http_rules_are_patched(p->s) || !out->count)
+		return 0;
+	rows = malloc(out->count * sizeof(*rows));
+	if (!rows)
+		return -ENOMEM;
+	memcpy(rows, out->rows, out->count * sizeof(*rows));
+	for (size_t i = 0; i < out->count; i++)
+		rows[i].vhost = http_vhost_now(p->s, rows[i].vhost);
+	p->whole[HS_DOMAINS] = rows;
+	out->rows = rows;
+	return 0;
+}
+
+static int pack_changes(struct packing *p, struct http_part parts[HS_TABLES])
+{
+	int r = pack_clusters(p);
+
+	if (!r)
+		r = http_snapshot_sources(p->s, &p->sources, &p->source_count);
+	if (!r)
+		r = pack_domains(p, &parts[HS_DOMAINS]);
+	if (r)
+		return r;
+	parts[HS_CLUSTERS].rows = p->clusters;
+	parts[HS_ENDPOINTS] = (struct http_part){ p->endpoints, p->endpoint_count };
+	parts[HS_SOURCES] = (struct http_part){ p->sources, p->source_count };
+	return 0;
+}
+
 int http_snapshot_pack(const struct http_snapshot *s, void **out, size_t *size)
 {
 	_cleanup_(packing_done) struct packing p = { .s = s };
 	struct http_part parts[HS_TABLES];
 	int r = 0;
 
-	for (int i = 0; i < HS_TABLES; i++)
-		parts[i] = (struct http_part){ hs_at(s, i, 0, 0), hs_count(s, i) };
-	if (s->changes)
-		r = pack_clusters(&p);
-	if (s->changes && !r)
-		r = http_snapshot_sources(s, &p.sources, &p.source_count);
-	if (r)
-		return r;
-	if (s->changes) {
-		parts[HS_CLUSTERS].rows = p.clusters;
-		parts[HS_ENDPOINTS] = (struct http_part){ p.endpoints, p.endpoint_count };
-		parts[HS_SOURCES] = (struct http_part){ p.sources, p.source_count };
-	}
-	return http_pack(parts, out, size);
+	for (int i = 0; !r && i < HS_TABLES; i++)
+		r = gather_rows(&p, i, &parts[i]);
+	if (!r && s->changes)
+		r = pack_changes(&p, parts);
+	return r ? r : http_pack(parts, out, size);
 }
 
 int http_snapshot_flatten(const struct http_snapshot *s, struct http_snapshot **out)
@@ -206,6 +254,17 @@ static bool agrees(const struct http_snapshot *a, const struct http_snapshot *b)
 	return true;
 }
 
+/* Whether the same virtual hosts have the same rules, in the same rows. */
+static bool same_rules(const struct http_snapshot *a, const struct http_snapshot *b)
+{
+	const struct http_changes *x = a->changes, *y = b->changes;
+
+	if (!http_rules_are_patched(a) && !http_rules_are_patched(b))
+		return true;
+	return a->tail == b->tail && x && y && x->vhost_count == y->vhost_count &&
+	       !memcmp(x->vhosts, y->vhosts, x->vhost_count * sizeof(*x->vhosts));
+}
+
 static bool same_bytes(const struct http_snapshot *a, const struct http_snapshot *b)
 {
 	return a->header->size == b->header->size && !memcmp(a->header, b->header, a->header->size);
@@ -218,7 +277,7 @@ bool http_snapshot_same(const struct http_snapshot *a, const struct http_snapsho
 	_cleanup_(http_snapshot_closep) struct http_snapshot *x = NULL, *y = NULL;
 
 	if (a->header == b->header)
-		return agrees(a, b) && agrees(b, a);
+		return same_rules(a, b) && agrees(a, b) && agrees(b, a);
 	if ((a->changes && http_snapshot_flatten(a, &x)) ||
 	    (b->changes && http_snapshot_flatten(b, &y)))
 		return false;

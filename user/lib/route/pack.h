@@ -18,7 +18,8 @@ struct http_part {
 int http_pack(const struct http_part parts[HS_TABLES], void **out, size_t *size);
 
 /* The bytes that say all that the snapshot does: what compile() would have made of the same
- * objects. Likewise. */
+ * objects, unless rules were patched: those that are not in force are then among them, too. Every
+ * row has the number that it had. Likewise. */
 int http_snapshot_pack(const struct http_snapshot *s, void **out, size_t *size);
 /* All pods that it knows of, ordered by address: 0 and malloc'd rows, or -ENOMEM. */
 int http_snapshot_sources(const struct http_snapshot *s, struct hs_source **out, size_t *count);

@@ -23,11 +23,21 @@ struct http_patch {
 	_Alignas(ALIGN) char bytes[];
 };
 
-static const size_t row_sizes[HS_PATCH_TABLES] = {
-	[HS_PATCH_CLUSTERS] = sizeof(struct hs_patch_cluster),
-	[HS_PATCH_ENDPOINTS] = sizeof(struct hs_endpoint),
-	[HS_PATCH_SOURCES] = sizeof(struct hs_patch_source),
-};
+static size_t row_size(int table)
+{
+	switch (table) {
+	case HS_PATCH_CLUSTERS:
+		return sizeof(struct hs_patch_cluster);
+	case HS_PATCH_ENDPOINTS:
+		return sizeof(struct hs_endpoint);
+	case HS_PATCH_SOURCES:
+		return sizeof(struct hs_patch_source);
+	case HS_PATCH_VHOSTS:
+		return sizeof(struct hs_patch_vhost);
+	default:
+		return http_row_size(table - HS_PATCH_ROWS);
+	}
+}
 
 /* ---- making one ---- */
 
@@ -38,17 +48,23 @@ static size_t align(size_t at)
 
 int http_patch_pack(const struct http_patch_rows *rows, void **out, size_t *size)
 {
-	const void *const from[HS_PATCH_TABLES] = { rows->clusters, rows->endpoints,
-						    rows->sources };
-	const size_t counts[HS_PATCH_TABLES] = { rows->cluster_count, rows->endpoint_count,
-						 rows->source_count };
+	struct http_part parts[HS_PATCH_TABLES] = {
+		[HS_PATCH_CLUSTERS] = { rows->clusters, rows->cluster_count },
+		[HS_PATCH_ENDPOINTS] = { rows->endpoints, rows->endpoint_count },
+		[HS_PATCH_SOURCES] = { rows->sources, rows->source_count },
+		[HS_PATCH_VHOSTS] = { rows->vhosts, rows->vhost_count },
+	};
 	struct hs_patch_header h = { .magic = HS_PATCH_MAGIC, .version = HS_PATCH_VERSION };
 	size_t at = align(sizeof(h));
 	char *bytes;
 
+	if (rows->added) {
+		memcpy(&parts[HS_PATCH_ROWS], rows->added, HS_TABLES * sizeof(*parts));
+		memcpy(h.before, rows->before, sizeof(h.before));
+	}
 	for (int i = 0; i < HS_PATCH_TABLES; i++) {
-		h.tables[i] = (struct hs_extent){ at, counts[i] };
-		at = align(at + counts[i] * row_sizes[i]);
+		h.tables[i] = (struct hs_extent){ at, parts[i].count };
+		at = align(at + parts[i].count * row_size(i));
 		if (at > INT32_MAX)
 			return -E2BIG;
 	}
@@ -58,8 +74,9 @@ int http_patch_pack(const struct http_patch_rows *rows, void **out, size_t *size
 		return -ENOMEM;
 	memcpy(bytes, &h, sizeof(h));
 	for (int i = 0; i < HS_PATCH_TABLES; i++)
-		if (counts[i])
-			memcpy(bytes + h.tables[i].at, from[i], counts[i] * row_sizes[i]);
+		if (parts[i].count)
+			memcpy(bytes + h.tables[i].at, parts[i].rows,
+			       parts[i].count * row_size(i));
 	*out = bytes;
 	*size = at;
 	return 0;
@@ -72,12 +89,12 @@ static const struct hs_patch_header *header_of(const struct http_patch *p)
 	return (const struct hs_patch_header *)p->bytes;
 }
 
-static __u32 count_of(const struct http_patch *p, enum hs_patch_table table)
+static __u32 count_of(const struct http_patch *p, int table)
 {
 	return header_of(p)->tables[table].count;
 }
 
-static const void *rows_of(const struct http_patch *p, enum hs_patch_table table)
+static const void *rows_of(const struct http_patch *p, int table)
 {
 	return p->bytes + header_of(p)->tables[table].at;
 }
@@ -98,7 +115,7 @@ static bool extents_ok(const struct hs_patch_header *h, size_t size)
 		const struct hs_extent *e = &h->tables[i];
 
 		if (e->at % ALIGN || e->at < sizeof(*h) || e->at > size ||
-		    e->count > (size - e->at) / row_sizes[i])
+		    e->count > (size - e->at) / row_size(i))
 			return false;
 	}
 	return true;
@@ -144,6 +161,48 @@ static bool sources_ok(const struct http_snapshot *s, const struct http_patch *p
 	return true;
 }
 
+/* Rows of the tables that virtual hosts consist of: those of others are looked up in order. */
+static bool may_add(int table)
+{
+	static const bool may[HS_TABLES] = {
+		[HS_BYTES] = true,   [HS_VHOSTS] = true,   [HS_RULES] = true,
+		[HS_MATCHES] = true, [HS_NAMED] = true,	   [HS_VALUES] = true,
+		[HS_LABELS] = true,  [HS_ACTIONS] = true,  [HS_DESTS] = true,
+		[HS_OPS] = true,     [HS_MIRRORS] = true,  [HS_CORS] = true,
+		[HS_REGEXES] = true, [HS_STATUSES] = true, [HS_PLACES] = true,
+		[HS_SKIPPED] = true,
+	};
+
+	return may[table];
+}
+
+static bool added_ok(const struct http_snapshot *s, const struct http_patch *p)
+{
+	bool any = false, behind = true;
+
+	for (int i = 0; i < HS_TABLES; i++) {
+		if (count_of(p, HS_PATCH_ROWS + i) && !may_add(i))
+			return false;
+		any |= count_of(p, HS_PATCH_ROWS + i);
+		behind &= header_of(p)->before[i] == hs_count(s, i);
+	}
+	return behind || !any;
+}
+
+/* What takes a place is new, and a place is not taken twice. */
+static bool vhosts_ok(const struct http_snapshot *s, const struct http_patch *p)
+{
+	const struct hs_patch_vhost *rows = rows_of(p, HS_PATCH_VHOSTS);
+	__u32 old = hs_count(s, HS_VHOSTS), added = count_of(p, HS_PATCH_ROWS + HS_VHOSTS);
+
+	for (__u32 i = 0; i < count_of(p, HS_PATCH_VHOSTS); i++)
+		if (rows[i].row >= old || http_vhost_is_past(s, rows[i].row) ||
+		    rows[i].now < old || rows[i].now - old >= added ||
+		    (i && rows[i].row <= rows[i - 1].row))
+			return false;
+	return true;
+}
+
 /* ---- the chain of them ---- */
 
 static void patch_unref(struct http_patch *p)
@@ -175,7 +234,8 @@ static int patch_new(const struct http_snapshot *from, const void *bytes, size_t
 		return -ENOMEM;
 	*p = (struct http_patch){ .refs = 1, .count = 1, .size = size, .sum = size };
 	memcpy(p->bytes, bytes, size);
-	if (!clusters_ok(from, p) || !endpoints_ok(from, p) || !sources_ok(from, p))
+	if (!clusters_ok(from, p) || !endpoints_ok(from, p) || !sources_ok(from, p) ||
+	    !added_ok(from, p) || !vhosts_ok(from, p))
 		return -EBADMSG;
 	if (before) {
 		before->refs++;
@@ -228,6 +288,7 @@ void http_changes_free(struct http_changes *c)
 	patch_unref(c->last);
 	free(c->clusters);
 	free(c->sources);
+	free(c->vhosts);
 	free(c);
 }
 DEFINE_CLEANUP(struct http_changes *, http_changes_free);
@@ -287,8 +348,44 @@ static int merge_sources(struct http_changes *c, const struct http_changes *old)
 	return 0;
 }
 
+/* What had taken a place that is taken again is past itself. */
+static int merge_vhosts(struct http_changes *c, const struct http_changes *old)
+{
+	__u32 fresh = count_of(c->last, HS_PATCH_VHOSTS), i = 0;
+	const struct hs_patch_vhost *rows = rows_of(c->last, HS_PATCH_VHOSTS);
+
+	c->vhosts = malloc((old->vhost_count + fresh + 1) * sizeof(*rows));
+	if (!c->vhosts)
+		return -ENOMEM;
+	for (__u32 k = 0; k < fresh; k++) {
+		while (i < old->vhost_count && old->vhosts[i].row < rows[k].row)
+			c->vhosts[c->vhost_count++] = old->vhosts[i++];
+		c->vhosts[c->vhost_count++] = rows[k];
+	}
+	while (i < old->vhost_count)
+		c->vhosts[c->vhost_count++] = old->vhosts[i++];
+	for (__u32 k = 0; k < c->vhost_count; k++)
+		for (__u32 n = 0; n < fresh; n++)
+			if (c->vhosts[k].now == rows[n].row)
+				c->vhosts[k].now = rows[n].now;
+	return 0;
+}
+
+static int add_rows(struct http_snapshot *s, const struct http_patch *p)
+{
+	struct http_part added[HS_TABLES];
+	bool any = false;
+
+	for (int i = 0; i < HS_TABLES; i++) {
+		added[i] = (struct http_part){ rows_of(p, HS_PATCH_ROWS + i),
+					       count_of(p, HS_PATCH_ROWS + i) };
+		any |= added[i].count;
+	}
+	return any ? http_tail_add(s, added) : 0;
+}
+
 int http_changes_add(const struct http_snapshot *from, const void *patch, size_t size,
-		     struct http_changes **out)
+		     struct http_snapshot *s)
 {
 	static const struct http_changes none;
 	const struct http_changes *old = from->changes ? from->changes : &none;
@@ -300,7 +397,11 @@ int http_changes_add(const struct http_snapshot *from, const void *patch, size_t
 	if (!r)
 		r = merge_sources(c, old);
 	if (!r)
-		*out = TAKE_PTR(c);
+		r = merge_vhosts(c, old);
+	if (!r)
+		r = add_rows(s, c->last);
+	if (!r)
+		s->changes = TAKE_PTR(c);
 	return r;
 }
 
@@ -335,6 +436,40 @@ struct http_members http_members(const struct http_snapshot *s, const struct hs_
 				      .count = c->endpoints.count,
 				      .v4 = c->endpoints_v4,
 				      .service = c->service_endpoints };
+}
+
+static const struct hs_patch_vhost *find_vhost(const struct http_changes *c, __u32 row)
+{
+	__u32 low = 0, high = c ? c->vhost_count : 0;
+
+	while (low < high) {
+		__u32 mid = low + (high - low) / 2;
+
+		if (c->vhosts[mid].row == row)
+			return &c->vhosts[mid];
+		if (c->vhosts[mid].row < row)
+			low = mid + 1;
+		else
+			high = mid;
+	}
+	return NULL;
+}
+
+bool http_rules_are_patched(const struct http_snapshot *s)
+{
+	return s->changes && s->changes->vhost_count;
+}
+
+__u32 http_vhost_now(const struct http_snapshot *s, __u32 row)
+{
+	const struct hs_patch_vhost *past = find_vhost(s->changes, row);
+
+	return past ? past->now : row;
+}
+
+bool http_vhost_is_past(const struct http_snapshot *s, __u32 row)
+{
+	return find_vhost(s->changes, row);
 }
 
 const struct hs_patch_source *http_changed_source(const struct http_changes *c,

@@ -17,10 +17,12 @@ enum {
 };
 
 struct http_regexes {
+	struct http_regexes *before;
+	/* Of the first of them. */
 	pcre2_match_data *found;
 	pcre2_match_context *limits;
-	size_t count, refs;
-	pcre2_code *codes[];
+	size_t first, count, refs;
+	pcre2_code *codes[]; /* those from `first` on */
 };
 
 static void code_free(pcre2_code *code)
@@ -54,7 +56,16 @@ int http_regex_check(const char *pattern, char *problem, size_t size)
 	return r;
 }
 
-struct http_regexes *http_regexes_new(size_t count)
+static struct http_regexes *behind(struct http_regexes *before, struct http_regexes *r)
+{
+	r->before = http_regexes_ref(before);
+	r->first = before->first + before->count;
+	r->found = before->found;
+	r->limits = before->limits;
+	return r;
+}
+
+struct http_regexes *http_regexes_new(struct http_regexes *before, size_t count)
 {
 	struct http_regexes *r = calloc(1, sizeof(*r) + count * sizeof(*r->codes));
 
@@ -62,6 +73,8 @@ struct http_regexes *http_regexes_new(size_t count)
 		return NULL;
 	r->count = count;
 	r->refs = 1;
+	if (before)
+		return behind(before, r);
 	r->found = pcre2_match_data_create(GROUPS, NULL);
 	r->limits = pcre2_match_context_create(NULL);
 	if (!r->found || !r->limits) {
@@ -86,21 +99,31 @@ void http_regexes_free(struct http_regexes *r)
 		return;
 	for (size_t i = 0; i < r->count; i++)
 		pcre2_code_free(r->codes[i]);
-	pcre2_match_data_free(r->found);
-	pcre2_match_context_free(r->limits);
+	if (!r->before) {
+		pcre2_match_data_free(r->found);
+		pcre2_match_context_free(r->limits);
+	}
+	http_regexes_free(r->before);
 	free(r);
+}
+
+static const pcre2_code *code_of(const struct http_regexes *r, size_t i)
+{
+	while (i < r->first)
+		r = r->before;
+	return r->codes[i - r->first];
 }
 
 int http_regexes_set(struct http_regexes *r, size_t i, const char *pattern, size_t len, bool search)
 {
 	int error;
 
-	return compile(pattern, len, search, &r->codes[i], &error);
+	return compile(pattern, len, search, &r->codes[i - r->first], &error);
 }
 
 bool http_regex_match(const struct http_regexes *r, size_t i, const char *text, size_t len)
 {
-	return pcre2_match(r->codes[i], (PCRE2_SPTR)text, len, 0, 0, r->found, r->limits) >= 0;
+	return pcre2_match(code_of(r, i), (PCRE2_SPTR)text, len, 0, 0, r->found, r->limits) >= 0;
 }
 
 struct output {
@@ -146,7 +169,7 @@ long http_regex_replace(const struct http_regexes *r, size_t i, const char *text
 	size_t at = 0, copied = 0;
 
 	while (at <= len) {
-		int n = pcre2_match(r->codes[i], (PCRE2_SPTR)text, len, at, 0, r->found, r->limits);
+		int n = pcre2_match(code_of(r, i), (PCRE2_SPTR)text, len, at, 0, r->found, r->limits);
 
 		if (n < 0)
 			break;

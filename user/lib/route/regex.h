@@ -13,10 +13,11 @@ struct http_regexes;
 /* What PCRE2 has against the pattern, in `problem`; 0, -EINVAL or -ENOMEM. */
 int http_regex_check(const char *pattern, char *problem, size_t size);
 
-struct http_regexes *http_regexes_new(size_t count);
+/* `count` of them behind those of `before`, which stays open with it; NULL: none are before. */
+struct http_regexes *http_regexes_new(struct http_regexes *before, size_t count);
 struct http_regexes *http_regexes_ref(struct http_regexes *r);
 void http_regexes_free(struct http_regexes *r); /* with the last reference */
-/* 0, -EINVAL or -ENOMEM. `search`: anywhere in the text, not the whole of it. */
+/* One of its own: 0, -EINVAL or -ENOMEM. `search`: anywhere in the text, not the whole of it. */
 int http_regexes_set(struct http_regexes *r, size_t i, const char *pattern, size_t len,
 		     bool search);
 bool http_regex_match(const struct http_regexes *r, size_t i, const char *text, size_t len);

@@ -241,7 +241,7 @@ static const struct hs_vhost *find_vhost(const struct http_snapshot *s, struct n
 		d = find_exact(s, in, host, 0);
 	if (!d)
 		d = find_wild(s, in, host, ns);
-	return d ? hs_vhost(s, d->vhost) : NULL;
+	return d ? hs_vhost(s, http_vhost_now(s, d->vhost)) : NULL;
 }
 
 bool http_host_is_here(const struct http_snapshot *s, const struct hs_listener *listener,

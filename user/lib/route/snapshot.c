@@ -10,6 +10,7 @@
 #include "lib/model/model_http.h"
 #include "lib/route/patch.h"
 #include "lib/route/regex.h"
+#include "lib/route/shape.h"
 #include "weft/policy.h"
 
 /* Bytes that snapshots own together. */
@@ -20,134 +21,8 @@ struct http_block {
 
 DEFINE_CLEANUP(struct http_snapshot *, http_snapshot_close);
 
-enum ref_kind {
-	REF_STR = 1,
-	REF_RANGE,  /* of `table` */
-	REF_INDEX,  /* into `table` */
-	REF_OPTION, /* the same, or HS_NONE */
-	REF_NUMBER, /* an index + 1, or 0 */
-};
-
-/* A field that leads somewhere. */
-struct ref {
-	__u8 kind; /* enum ref_kind; 0 ends a list */
-	__u8 table;
-	__u16 at;
-};
-
-#define STR(type, field)                                 \
-	{                                                \
-		REF_STR, 0, offsetof(struct type, field) \
-	}
-#define RANGE(type, field, table)                              \
-	{                                                      \
-		REF_RANGE, table, offsetof(struct type, field) \
-	}
-#define INDEX(type, field, table)                              \
-	{                                                      \
-		REF_INDEX, table, offsetof(struct type, field) \
-	}
-#define OPTION(type, field, table)                              \
-	{                                                       \
-		REF_OPTION, table, offsetof(struct type, field) \
-	}
-#define NUMBER(type, field, table)                              \
-	{                                                       \
-		REF_NUMBER, table, offsetof(struct type, field) \
-	}
-#define VALUE(type, field) STR(type, field.value), OPTION(type, field.regex, HS_REGEXES)
-
-enum { REFS_MAX = 20, STATUS_MIN = 100, STATUS_MAX = 999, PREFIX_MAX = 128 };
+enum { STATUS_MIN = 100, STATUS_MAX = 999, PREFIX_MAX = 128 };
 enum { TLS_1_0 = 0x0301, TLS_1_3 = 0x0304 };
-
-static const struct shape {
-	size_t size;
-	struct ref refs[REFS_MAX];
-} shapes[HS_TABLES] = {
-	[HS_BYTES] = { 1, { { 0 } } },
-	[HS_NAMESPACES] = { sizeof(struct hs_namespace), { STR(hs_namespace, name) } },
-	[HS_LISTENERS] = { sizeof(struct hs_listener),
-			   { RANGE(hs_listener, exact, HS_DOMAINS),
-			     RANGE(hs_listener, wild, HS_DOMAINS),
-			     RANGE(hs_listener, sni_exact, HS_SNI),
-			     RANGE(hs_listener, sni_wild, HS_SNI) } },
-	[HS_DOMAINS] = { sizeof(struct hs_domain),
-			 { STR(hs_domain, name), INDEX(hs_domain, vhost, HS_VHOSTS) } },
-	[HS_VHOSTS] = { sizeof(struct hs_vhost),
-			{ STR(hs_vhost, name), RANGE(hs_vhost, rules, HS_RULES),
-			  RANGE(hs_vhost, skipped, HS_SKIPPED),
-			  OPTION(hs_vhost, plain, HS_ACTIONS) } },
-	[HS_RULES] = { sizeof(struct hs_rule),
-		       { OPTION(hs_rule, match, HS_MATCHES), INDEX(hs_rule, action, HS_ACTIONS),
-			 INDEX(hs_rule, place, HS_PLACES) } },
-	[HS_MATCHES] = { sizeof(struct hs_match),
-			 { VALUE(hs_match, uri), VALUE(hs_match, scheme), VALUE(hs_match, method),
-			   VALUE(hs_match, authority), RANGE(hs_match, headers, HS_NAMED),
-			   RANGE(hs_match, without_headers, HS_NAMED),
-			   RANGE(hs_match, query_params, HS_NAMED), STR(hs_match, source_namespace),
-			   RANGE(hs_match, source_labels, HS_LABELS),
-			   STR(hs_match, source_labels_text) } },
-	[HS_NAMED] = { sizeof(struct hs_named), { STR(hs_named, name), VALUE(hs_named, value) } },
-	[HS_VALUES] = { sizeof(struct hs_value),
-			{ STR(hs_value, value), OPTION(hs_value, regex, HS_REGEXES) } },
-	[HS_LABELS] = { sizeof(struct hs_label), { STR(hs_label, key), STR(hs_label, value) } },
-	[HS_ACTIONS] = { sizeof(struct hs_action),
-			 { STR(hs_action, name), OPTION(hs_action, place, HS_PLACES),
-			   RANGE(hs_action, request, HS_OPS), RANGE(hs_action, response, HS_OPS),
-			   RANGE(hs_action, dests, HS_DESTS),
-			   RANGE(hs_action, retries.statuses, HS_STATUSES),
-			   STR(hs_action, retries.text),
-			   OPTION(hs_action, rewrite_regex, HS_REGEXES), STR(hs_action, rewrite),
-			   STR(hs_action, authority), RANGE(hs_action, mirrors, HS_MIRRORS),
-			   OPTION(hs_action, cors, HS_CORS), STR(hs_action, abort_grpc),
-			   STR(hs_action, scheme), STR(hs_action, host), STR(hs_action, path),
-			   STR(hs_action, body) } },
-	[HS_DESTS] = { sizeof(struct hs_dest),
-		       { INDEX(hs_dest, cluster, HS_CLUSTERS), RANGE(hs_dest, request, HS_OPS),
-			 RANGE(hs_dest, response, HS_OPS), STR(hs_dest, authority) } },
-	[HS_OPS] = { sizeof(struct hs_op), { STR(hs_op, name), STR(hs_op, value) } },
-	[HS_MIRRORS] = { sizeof(struct hs_mirror), { INDEX(hs_mirror, cluster, HS_CLUSTERS) } },
-	[HS_CORS] = { sizeof(struct hs_cors),
-		      { RANGE(hs_cors, origins, HS_VALUES), STR(hs_cors, methods),
-			STR(hs_cors, headers), STR(hs_cors, expose), STR(hs_cors, max_age) } },
-	[HS_STATUSES] = { sizeof(struct hs_status), { { 0 } } },
-	[HS_CLUSTERS] = { sizeof(struct hs_cluster),
-			  { STR(hs_cluster, name), STR(hs_cluster, host), STR(hs_cluster, subset),
-			    RANGE(hs_cluster, endpoints, HS_ENDPOINTS), STR(hs_cluster, hash_name),
-			    STR(hs_cluster, hash_attributes) } },
-	[HS_ENDPOINTS] = { sizeof(struct hs_endpoint),
-			   { NUMBER(hs_endpoint, ingress, HS_POLICIES) } },
-	[HS_REGEXES] = { sizeof(struct hs_regex), { STR(hs_regex, pattern) } },
-	[HS_PLACES] = { sizeof(struct hs_place),
-			{ STR(hs_place, kind), STR(hs_place, ns), STR(hs_place, name),
-			  STR(hs_place, route), STR(hs_place, file), STR(hs_place, label) } },
-	[HS_SKIPPED] = { sizeof(struct hs_skipped),
-			 { INDEX(hs_skipped, place, HS_PLACES), STR(hs_skipped, why) } },
-	[HS_SOURCES] = { sizeof(struct hs_source),
-			 { RANGE(hs_source, labels, HS_LABELS),
-			   NUMBER(hs_source, egress, HS_POLICIES) } },
-	[HS_DOORS] = { sizeof(struct hs_door), { { 0 } } },
-	[HS_ADDRESSES] = { sizeof(struct hs_address), { INDEX(hs_address, action, HS_ACTIONS) } },
-	[HS_POLICIES] = { sizeof(struct hs_policy), { RANGE(hs_policy, rules, HS_POLICY_RULES) } },
-	[HS_POLICY_RULES] = { sizeof(struct hs_policy_rule),
-			      { RANGE(hs_policy_rule, classes, HS_CLASSES),
-				RANGE(hs_policy_rule, blocks, HS_BLOCKS) } },
-	[HS_CLASSES] = { sizeof(struct hs_class_bits), { { 0 } } },
-	[HS_BLOCKS] = { sizeof(struct hs_block), { RANGE(hs_block, except, HS_EXCEPTS) } },
-	[HS_EXCEPTS] = { sizeof(struct hs_except), { { 0 } } },
-	[HS_PEERS] = { sizeof(struct hs_peer),
-		       { NUMBER(hs_peer, ingress, HS_POLICIES),
-			 NUMBER(hs_peer, egress, HS_POLICIES) } },
-	[HS_SNI] = { sizeof(struct hs_sni),
-		     { STR(hs_sni, name), INDEX(hs_sni, server, HS_SERVERS) } },
-	[HS_SERVERS] = { sizeof(struct hs_server),
-			 { RANGE(hs_server, exact, HS_DOMAINS), RANGE(hs_server, wild, HS_DOMAINS),
-			   STR(hs_server, name), STR(hs_server, credential),
-			   STR(hs_server, ciphers), RANGE(hs_server, alt_names, HS_TEXTS),
-			   RANGE(hs_server, spkis, HS_TEXTS),
-			   RANGE(hs_server, hashes, HS_TEXTS) } },
-	[HS_TEXTS] = { sizeof(struct hs_text_row), { STR(hs_text_row, text) } },
-};
 
 static bool extents_ok(const struct hs_header *h, size_t size)
 {
@@ -158,46 +33,55 @@ static bool extents_ok(const struct hs_header *h, size_t size)
 		const struct hs_extent *e = &h->tables[i];
 
 		if (e->at % 8 || e->at < sizeof(*h) || e->at > size ||
-		    e->count > (size - e->at) / shapes[i].size)
+		    e->count > (size - e->at) / hs_shapes[i].size)
 			return false;
 	}
 	return true;
 }
 
-static bool str_ok(const struct http_snapshot *s, const struct hs_str *str)
+/* `first` and `count` rows, or bytes, are all in the block or all behind it. */
+static bool extent_ok(const struct http_snapshot *s, enum hs_table table, __u32 first, __u32 count)
 {
-	__u32 count = hs_count(s, HS_BYTES);
+	__u32 block = s->header->tables[table].count, end = hs_count(s, table);
 
-	return str->at < count && str->len < count - str->at && !hs_text(s, *str)[str->len];
+	if (first < block)
+		end = block;
+	return first <= end && count <= end - first;
 }
 
-static bool ref_ok(const struct http_snapshot *s, const struct ref *ref, const char *row)
+static bool str_ok(const struct http_snapshot *s, const struct hs_str *str)
+{
+	return str->len < UINT32_MAX && extent_ok(s, HS_BYTES, str->at, str->len + 1) &&
+	       !hs_text(s, *str)[str->len];
+}
+
+static bool ref_ok(const struct http_snapshot *s, const struct hs_ref *ref, const char *row)
 {
 	__u32 count = hs_count(s, ref->table), index;
 	struct hs_range range;
 	struct hs_str str;
 
 	switch (ref->kind) {
-	case REF_STR:
+	case HS_REF_STR:
 		memcpy(&str, row + ref->at, sizeof(str));
 		return str_ok(s, &str);
-	case REF_RANGE:
+	case HS_REF_RANGE:
 		memcpy(&range, row + ref->at, sizeof(range));
-		return range.first <= count && range.count <= count - range.first;
+		return extent_ok(s, ref->table, range.first, range.count);
 	default:
 		memcpy(&index, row + ref->at, sizeof(index));
 	}
-	if (ref->kind == REF_NUMBER)
+	if (ref->kind == HS_REF_NUMBER)
 		return index <= count;
-	return index < count || (ref->kind == REF_OPTION && index == HS_NONE);
+	return index < count || (ref->kind == HS_REF_OPTION && index == HS_NONE);
 }
 
-static bool rows_ok(const struct http_snapshot *s, enum hs_table table)
+static bool rows_ok(const struct http_snapshot *s, enum hs_table table, __u32 first)
 {
-	const struct shape *shape = &shapes[table];
+	const struct hs_shape *shape = &hs_shapes[table];
 
-	for (__u32 i = 0; i < hs_count(s, table); i++)
-		for (const struct ref *ref = shape->refs; ref->kind; ref++)
+	for (__u32 i = first; i < hs_count(s, table); i++)
+		for (const struct hs_ref *ref = shape->refs; ref->kind; ref++)
 			if (!ref_ok(s, ref, hs_at(s, table, i, shape->size)))
 				return false;
 	return true;
@@ -209,28 +93,28 @@ static bool value_ok(const struct hs_value *v)
 }
 
 /* What a reference alone doesn't tell. */
-static bool matches_ok(const struct http_snapshot *s)
+static bool matches_ok(const struct http_snapshot *s, const __u32 first[HS_TABLES])
 {
-	for (__u32 i = 0; i < hs_count(s, HS_MATCHES); i++) {
+	for (__u32 i = first[HS_MATCHES]; i < hs_count(s, HS_MATCHES); i++) {
 		const struct hs_match *m = hs_match(s, i);
 
 		if (!value_ok(&m->uri) || !value_ok(&m->scheme) || !value_ok(&m->method) ||
 		    !value_ok(&m->authority))
 			return false;
 	}
-	for (__u32 i = 0; i < hs_count(s, HS_NAMED); i++)
+	for (__u32 i = first[HS_NAMED]; i < hs_count(s, HS_NAMED); i++)
 		if (!value_ok(&hs_named(s, i)->value))
 			return false;
-	for (__u32 i = 0; i < hs_count(s, HS_VALUES); i++)
+	for (__u32 i = first[HS_VALUES]; i < hs_count(s, HS_VALUES); i++)
 		if (!value_ok(hs_value(s, i)))
 			return false;
 	return true;
 }
 
 /* The last destination of a route takes all that is left, so that a pick never fails. */
-static bool actions_ok(const struct http_snapshot *s)
+static bool actions_ok(const struct http_snapshot *s, const __u32 first[HS_TABLES])
 {
-	for (__u32 i = 0; i < hs_count(s, HS_ACTIONS); i++) {
+	for (__u32 i = first[HS_ACTIONS]; i < hs_count(s, HS_ACTIONS); i++) {
 		const struct hs_action *a = hs_action(s, i);
 		__u32 end = 0;
 
@@ -249,7 +133,7 @@ static bool actions_ok(const struct http_snapshot *s)
 		if (end != a->total || (a->dests.count && !end))
 			return false;
 	}
-	for (__u32 i = 0; i < hs_count(s, HS_OPS); i++)
+	for (__u32 i = first[HS_OPS]; i < hs_count(s, HS_OPS); i++)
 		if (hs_op(s, i)->type > HS_OP_ADD)
 			return false;
 	return true;
@@ -304,14 +188,15 @@ static bool prefixes_ok(const struct http_snapshot *s)
 	return true;
 }
 
-static int open_regexes(struct http_snapshot *s)
+/* Those from row `first` on, behind `before` (NULL: there are none). */
+static int open_regexes(struct http_snapshot *s, struct http_regexes *before, __u32 first)
 {
 	__u32 count = hs_count(s, HS_REGEXES);
 
-	s->regexes = http_regexes_new(count);
+	s->regexes = http_regexes_new(before, count - first);
 	if (!s->regexes)
 		return -ENOMEM;
-	for (__u32 i = 0; i < count; i++) {
+	for (__u32 i = first; i < count; i++) {
 		const struct hs_regex *row = hs_regex(s, i);
 		int r = http_regexes_set(s->regexes, i, hs_text(s, row->pattern), row->pattern.len,
 					 row->search);
@@ -322,8 +207,24 @@ static int open_regexes(struct http_snapshot *s)
 	return 0;
 }
 
+/* Whether the rows from `first` on are in order. */
+static bool is_in_order(const struct http_snapshot *s, const __u32 first[HS_TABLES])
+{
+	for (int i = 0; i < HS_TABLES; i++)
+		if (!rows_ok(s, i, first[i]))
+			return false;
+	return matches_ok(s, first) && actions_ok(s, first);
+}
+
+static void count_rows(struct http_snapshot *s)
+{
+	for (int i = 0; i < HS_TABLES; i++)
+		s->counts[i] = s->header->tables[i].count;
+}
+
 int http_snapshot_open(const void *data, size_t size, struct http_snapshot **out)
 {
+	static const __u32 none[HS_TABLES];
 	_cleanup_(http_snapshot_closep) struct http_snapshot *s = NULL;
 	int r;
 
@@ -334,13 +235,10 @@ int http_snapshot_open(const void *data, size_t size, struct http_snapshot **out
 		return -ENOMEM;
 	s->header = data;
 	s->refs = 1;
-	for (int i = 0; i < HS_TABLES; i++)
-		if (!rows_ok(s, i))
-			return -EBADMSG;
-	if (!matches_ok(s) || !actions_ok(s) || !clusters_ok(s) || !prefixes_ok(s) ||
-	    !servers_ok(s))
+	count_rows(s);
+	if (!is_in_order(s, none) || !clusters_ok(s) || !prefixes_ok(s) || !servers_ok(s))
 		return -EBADMSG;
-	r = open_regexes(s);
+	r = open_regexes(s, NULL, 0);
 	if (r)
 		return r;
 	*out = TAKE_PTR(s);
@@ -391,6 +289,7 @@ static struct http_snapshot *snapshot_new(const struct http_snapshot *from,
 				     .regexes = http_regexes_ref(from->regexes),
 				     .block = block,
 				     .refs = 1 };
+	count_rows(s);
 	return s;
 }
 
@@ -407,6 +306,17 @@ int http_snapshot_like(const struct http_snapshot *from, void *data, struct http
 	return 0;
 }
 
+/* The rows that `s` has and `from` has not. */
+static int check_added(struct http_snapshot *s, const struct http_snapshot *from)
+{
+	if (!is_in_order(s, from->counts))
+		return -EBADMSG;
+	if (hs_count(s, HS_REGEXES) == hs_count(from, HS_REGEXES))
+		return 0;
+	http_regexes_free(TAKE_PTR(s->regexes));
+	return open_regexes(s, from->regexes, hs_count(from, HS_REGEXES));
+}
+
 int http_snapshot_patched(const struct http_snapshot *from, const void *patch, size_t size,
 			  struct http_snapshot **out)
 {
@@ -418,8 +328,14 @@ int http_snapshot_patched(const struct http_snapshot *from, const void *patch, s
 		return -ENOMEM;
 	if (s->block)
 		s->block->refs++;
-	r = http_changes_add(from, patch, size, &s->changes);
+	s->tail = http_tail_ref(from->tail);
+	memcpy(s->counts, from->counts, sizeof(s->counts));
+	r = http_changes_add(from, patch, size, s);
 	if (!r)
+		r = check_added(s, from);
+	if (r)
+		http_tail_drop(s, from);
+	else
 		*out = TAKE_PTR(s);
 	return r;
 }
@@ -435,6 +351,7 @@ void http_snapshot_close(struct http_snapshot *s)
 	if (!s || --s->refs)
 		return;
 	http_changes_free(s->changes);
+	http_tail_unref(s->tail);
 	http_regexes_free(s->regexes);
 	block_unref(s->block);
 	free(s);
@@ -442,5 +359,5 @@ void http_snapshot_close(struct http_snapshot *s)
 
 size_t http_row_size(enum hs_table table)
 {
-	return shapes[table].size;
+	return hs_shapes[table].size;
 }

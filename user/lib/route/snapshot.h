@@ -3,7 +3,8 @@
 #define WEFT_LIB_ROUTE_SNAPSHOT_H
 /*
  * The HTTP tables of one generation: one immutable, position-independent block of bytes, and what
- * patches (patch.h) have changed of it since: the endpoints of clusters, and which pods there are.
+ * patches (patch.h) have changed of it since: the endpoints of clusters, which pods there are, and
+ * the rules of virtual hosts, whose rows are behind the block's own.
  *
  * compile() makes the block, weftd hands it on as a file to be mapped read-only,
  * http_snapshot_open() checks every offset and index in it before anything else looks at it. Rows
@@ -419,11 +420,21 @@ struct http_block;
 struct http_changes;
 struct http_regexes;
 
+/* Rows that patches have added, numbered on from the block's. Snapshots that build on each other
+ * share them: each has as many as its counts say, and none is ever changed or moved. */
+struct http_tail {
+	void *rows[HS_TABLES];
+	__u32 counts[HS_TABLES]; /* taken */
+	unsigned refs;
+};
+
 struct http_snapshot {
 	const struct hs_header *header;
 	struct http_regexes *regexes;
 	struct http_block *block;     /* the header's, if it is the snapshot's own; or NULL */
 	struct http_changes *changes; /* what patches have made of it; NULL: nothing */
+	struct http_tail *tail;	      /* NULL: none */
+	__u32 counts[HS_TABLES];      /* rows of each table, the tail's included */
 	unsigned refs;
 };
 
@@ -447,17 +458,21 @@ size_t http_row_size(enum hs_table table);
 static inline const void *hs_at(const struct http_snapshot *s, enum hs_table table, __u32 i,
 				size_t size)
 {
-	return (const char *)s->header + s->header->tables[table].at + i * size;
+	const struct hs_extent *block = &s->header->tables[table];
+
+	if (i < block->count || !s->tail)
+		return (const char *)s->header + block->at + i * size;
+	return (const char *)s->tail->rows[table] + (i - block->count) * size;
 }
 
 static inline __u32 hs_count(const struct http_snapshot *s, enum hs_table table)
 {
-	return s->header->tables[table].count;
+	return s->counts[table];
 }
 
 static inline const char *hs_text(const struct http_snapshot *s, struct hs_str str)
 {
-	return (const char *)s->header + s->header->tables[HS_BYTES].at + str.at;
+	return hs_at(s, HS_BYTES, str.at, 1);
 }
 
 /* The accessors are all alike: hs_vhost(s, i) is row i of HS_VHOSTS. */
@@ -500,5 +515,16 @@ HS_ROWS(hs_peer, HS_PEERS);
 HS_ROWS(hs_sni, HS_SNI);
 HS_ROWS(hs_server, HS_SERVERS);
 HS_ROWS(hs_text_row, HS_TEXTS);
+
+/* The number of a row of HS_ACTIONS. */
+static inline __u32 hs_action_number(const struct http_snapshot *s, const struct hs_action *a)
+{
+	const struct hs_extent *block = &s->header->tables[HS_ACTIONS];
+	const struct hs_action *first = hs_at(s, HS_ACTIONS, 0, sizeof(*a));
+
+	if (a >= first && a < first + block->count)
+		return a - first;
+	return block->count + (a - (const struct hs_action *)s->tail->rows[HS_ACTIONS]);
+}
 
 #endif

@@ -115,6 +115,7 @@ struct tables *tables_sharing(struct tables *from)
 		return NULL;
 	*t = *from;
 	memset(&t->touched, 0, sizeof(t->touched));
+	t->http_routes_before = 0;
 	for (int i = 0; i < TABLES_GROUPS; i++) {
 		t->users[i] = 0;
 		t->owner[i]->users[i]++;

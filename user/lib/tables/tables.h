@@ -99,6 +99,7 @@ struct tables {
 	/* Of a patch: the endpoints of all services that it has changed. */
 	TABLE(struct named_endpoint) touched;
 	bool http_patched; /* the snapshot is that of `touched`, and else the one before */
+	__u32 http_routes_before; /* rows of its HS_ACTIONS that there were; 0: none is new */
 	TABLE(struct service_entry) services;
 	TABLE(struct service_origin) service_origins; /* parallel to services */
 	/* Services whose cluster IP isn't given, under made-up addresses: for explain, never

@@ -146,7 +146,7 @@ static void decide(struct router_plan *p, const struct hs_listener *l,
 	http_find(v->snapshot, l, server, source, &p->request, d, NULL);
 	if (!d->route)
 		return;
-	rs = v->routes[d->route - hs_action(v->snapshot, 0)];
+	rs = v->routes[hs_action_number(v->snapshot, d->route)];
 	turns.dest = turn(&rs->turns.dest, d->route->dests.count > 1);
 	turns.delay = turn(&rs->turns.delay, sometimes(d->route->delay_share));
 	turns.abort = turn(&rs->turns.abort, sometimes(d->route->abort_share));

@@ -331,7 +331,7 @@ static struct http_route_stat *route_stat(const struct router_plan *p)
 	const struct router_version *v = p->version;
 	const struct hs_action *a = p->decision.route;
 
-	return a ? v->routes[a - hs_action(v->snapshot, 0)]->stat : v->allow_any;
+	return a ? v->routes[hs_action_number(v->snapshot, a)]->stat : v->allow_any;
 }
 
 static void count(const struct router_plan *p, struct plan *out)

@@ -280,22 +280,37 @@ static int find_members(struct router_version *v, const struct http_snapshot *s,
 
 /* ---- a whole snapshot ---- */
 
+/* Those of a snapshot's actions, of which the version has some already. */
+static int find_routes(const struct router_version *v, const struct http_snapshot *s,
+		       uint32_t known, struct route_state ***out)
+{
+	uint32_t count = hs_count(s, HS_ACTIONS);
+	_cleanup_free_ struct route_state **routes = calloc(count + 1, sizeof(*routes));
+
+	if (!routes)
+		return -ENOMEM;
+	if (known)
+		memcpy(routes, v->routes, known * sizeof(*routes));
+	for (uint32_t i = known; i < count; i++) {
+		const struct hs_action *a = hs_action(s, i);
+
+		routes[i] = shared_state_route(v->state, a->id, hs_span(s, a->name));
+		if (!routes[i])
+			return -ENOMEM;
+	}
+	*out = TAKE_PTR(routes);
+	return 0;
+}
+
 static int find_states(struct router_version *v)
 {
 	const struct http_snapshot *s = v->snapshot;
-	uint32_t actions = hs_count(s, HS_ACTIONS), clusters = hs_count(s, HS_CLUSTERS);
+	uint32_t clusters = hs_count(s, HS_CLUSTERS);
 
-	v->routes = calloc(actions + 1, sizeof(*v->routes));
 	v->clusters = calloc(clusters + 1, sizeof(*v->clusters));
 	v->members = calloc(clusters + 1, sizeof(*v->members));
-	if (!v->routes || !v->clusters || !v->members)
+	if (!v->clusters || !v->members || find_routes(v, s, 0, &v->routes))
 		return -ENOMEM;
-	for (uint32_t i = 0; i < actions; i++) {
-		const struct hs_action *a = hs_action(s, i);
-
-		if (!(v->routes[i] = shared_state_route(v->state, a->id, hs_span(s, a->name))))
-			return -ENOMEM;
-	}
 	for (uint32_t i = 0; i < clusters; i++) {
 		const struct hs_cluster *c = hs_cluster(s, i);
 
@@ -366,9 +381,10 @@ void router_version_end(const struct router_version *v)
 
 /* ---- a patch ---- */
 
-/* What clusters consist of when the patch has been carried out. */
+/* What clusters consist of, and the states of actions, when the patch has been carried out. */
 struct patched {
 	struct http_snapshot *snapshot;
+	struct route_state **routes; /* NULL: no action is new */
 	const struct hs_patch_cluster *rows;
 	struct router_members *members; /* parallel */
 	uint32_t count;
@@ -379,6 +395,7 @@ static void patched_done(struct patched *p)
 	for (uint32_t i = 0; p->members && i < p->count; i++)
 		members_free(&p->members[i]);
 	free(p->members);
+	free(p->routes);
 	http_snapshot_close(p->snapshot);
 }
 
@@ -386,6 +403,8 @@ static int prepare(struct router_version *v, const struct config *patch, struct 
 {
 	int r = http_snapshot_patched(v->snapshot, patch->bytes, patch->size, &p->snapshot);
 
+	if (!r && hs_count(p->snapshot, HS_ACTIONS) > hs_count(v->snapshot, HS_ACTIONS))
+		r = find_routes(v, p->snapshot, hs_count(v->snapshot, HS_ACTIONS), &p->routes);
 	if (r)
 		return r;
 	p->rows = http_patch_clusters(p->snapshot, &p->count);
@@ -440,5 +459,11 @@ int router_version_patch(struct router_version *v, const struct config *patch)
 	}
 	v->snapshot = TAKE_PTR(p.snapshot);
 	p.snapshot = before;
+	if (p.routes) {
+		struct route_state **routes = v->routes;
+
+		v->routes = TAKE_PTR(p.routes);
+		p.routes = routes;
+	}
 	return 0;
 }

@@ -3,8 +3,9 @@
 #define WEFT_PROXY_ROUTE_ROUTER_VERSION_H
 /*
  * Rules: a snapshot, mapped once for all workers, opened by each of them. A request ends by the
- * rules that it began with. Endpoints and pods are not rules: a patch changes them in place, and
- * another try of a request chooses among those that there are by then.
+ * rules that it began with. A patch changes a version in place: endpoints, so that another try of a
+ * request chooses among those that there are by then; pods; and which rows virtual hosts consist
+ * of, while those that requests began with stay where they are.
  */
 #include "lib/base/table.h"
 #include "lib/route/route.h"
