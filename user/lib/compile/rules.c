@@ -32,6 +32,15 @@ static bool same_texts(const struct strs *a, const struct strs *b)
 	return same;
 }
 
+/* Which labels are asked for decides what the snapshot has of pods. */
+static bool asks_labels(const struct http_route *r)
+{
+	for (size_t i = 0; i < r->match.count; i++)
+		if (r->match.items[i].source_labels.count)
+			return true;
+	return false;
+}
+
 /* Nothing but requests is spoken of, and nothing that hangs on other objects' rules, or has others
  * hang on it. */
 static bool is_of_requests(const struct object *o)
@@ -45,7 +54,7 @@ static bool is_of_requests(const struct object *o)
 		if (strcmp(vs->gateways.items[i], "mesh") != 0)
 			return false;
 	for (size_t i = 0; i < vs->http.count; i++)
-		if (vs->http.items[i].delegate)
+		if (vs->http.items[i].delegate || asks_labels(&vs->http.items[i]))
 			return false;
 	return true;
 }

@@ -64,7 +64,7 @@ static void ask_label(struct http_compiler *c, const char *key)
 {
 	void **at = bytemap_at(&c->labels, key, strlen(key));
 
-	c->anew = true; /* the rows of pods have the labels that are asked for */
+	c->anew = true; /* pods have the labels that are asked for */
 	c->mesh->nomem |= !at;
 	if (at)
 		*at = (void *)key;
