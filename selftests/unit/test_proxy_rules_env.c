@@ -120,14 +120,14 @@ void rules_load(const char *yaml)
 	cr_assert_eq(rules_offer(rules_file(rules_snapshot, rules_snapshot_size)), 0);
 }
 
-/* Of the pod of that name; NULL in its place: it goes. */
-static struct object_change exchange(const char *name, struct object *new)
+/* Of the object of that name; NULL in its place: it goes. */
+static struct object_change exchange(enum kind kind, const char *name, struct object *new)
 {
 	size_t i = 0;
 	struct object *old;
 
 	while (i < known.count &&
-	       (known.items[i]->kind != KIND_POD || strcmp(known.items[i]->meta.name, name) != 0))
+	       (known.items[i]->kind != kind || strcmp(known.items[i]->meta.name, name) != 0))
 		i++;
 	old = i < known.count ? known.items[i] : NULL;
 	cr_assert(old || new);
@@ -170,6 +170,13 @@ int rules_patch_one(int worker, int fd)
 	return error;
 }
 
+static void patch_all(void)
+{
+	for (int i = 0; i < WORKERS; i++)
+		cr_assert_eq(
+			rules_patch_one(i, rules_file(rules_last_patch, rules_last_patch_size)), 0);
+}
+
 void rules_patch(const char *pods, const char *without)
 {
 	struct objects fresh = parse(pods ? pods : "");
@@ -178,18 +185,38 @@ void rules_patch(const char *pods, const char *without)
 	size_t count = 0;
 
 	for (size_t i = 0; i < fresh.count; i++)
-		changes[count++] = exchange(fresh.items[i]->meta.name, fresh.items[i]);
+		changes[count++] = exchange(KIND_POD, fresh.items[i]->meta.name, fresh.items[i]);
 	if (without)
-		changes[count++] = exchange(without, NULL);
+		changes[count++] = exchange(KIND_POD, without, NULL);
 	cr_assert_eq(compile_patch(&compiled, changes, count, COMPILE_HTTP_ALWAYS, tables, &next),
 		     0);
 	take_patch(next);
 	for (size_t i = 0; i < count; i++)
 		object_free((struct object *)changes[i].old);
 	free(fresh.items);
-	for (int i = 0; i < WORKERS; i++)
-		cr_assert_eq(
-			rules_patch_one(i, rules_file(rules_last_patch, rules_last_patch_size)), 0);
+	patch_all();
+}
+
+/* As they are when they come from a cluster. */
+static struct object_change without_lines(struct object_change c)
+{
+	((struct object *)c.old)->pos = (struct pos){ 1, 0 };
+	((struct object *)c.new)->pos = (struct pos){ 1, 0 };
+	return c;
+}
+
+void rules_patch_requests(const char *virtual_service)
+{
+	struct objects fresh = parse(virtual_service);
+	struct object_change change = without_lines(
+		exchange(KIND_VIRTUAL_SERVICE, fresh.items[0]->meta.name, fresh.items[0]));
+	struct tables *next;
+
+	cr_assert_eq(compile_requests(&compiled, &change, 1, tables, &next), 0);
+	take_patch(next);
+	object_free((struct object *)change.old);
+	free(fresh.items);
+	patch_all();
 }
 
 /* ---- requests ---- */

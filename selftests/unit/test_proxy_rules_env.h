@@ -49,6 +49,8 @@ void rules_load(const char *yaml);
 /* Adds pods to what was loaded, or puts them in the place of those of their names; `without`: one
  * that goes, or NULL. The workers get that as a patch. */
 void rules_patch(const char *pods, const char *without);
+/* Puts a VirtualService that has other requests into the place of the one of its name. Likewise. */
+void rules_patch_requests(const char *virtual_service);
 /* The same patch, or another file, to one worker. How that went. */
 int rules_patch_one(int worker, int fd);
 extern void *rules_last_patch;

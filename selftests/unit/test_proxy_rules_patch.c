@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 /*
- * The proxy's router, when endpoints and pods change while the rules stay.
+ * The proxy's router, when endpoints, pods, or the rules of a virtual host change while the rest
+ * stays.
  */
 #include <criterion/criterion.h>
 #include <errno.h>
@@ -236,6 +237,101 @@ Test(proxy_rules, a_caller_is_known_once_its_pod_is)
 	cr_expect_eq(ask_as(1, 2, "", 200), 2u, "another one is not known");
 	rules_patch(NULL, "caller");
 	cr_expect_eq(ask(200), 2u);
+}
+
+/* ---- requests ---- */
+
+#define TO(version) "  - route: [{destination: {host: svc, subset: " version "}}]\n"
+#define BOTH \
+	"  - match: [{uri: {exact: /two}}]\n    route: [{destination: {host: svc, subset: v2}}]\n"
+
+Test(proxy_rules, a_request_under_way_ends_by_the_rules_that_it_began_with)
+{
+	struct asked a = { 0 };
+	const struct http_route_stat *route;
+
+	rules_load(CLUSTER POLICY RULE BOTH TO("v1"));
+	asked_plan(&a, 1, "/", "");
+	route = a.plan.route;
+	rules_patch_requests(RULE TO("v2"));
+	cr_expect_leq(asked_pick(&a, 0), 2u);
+	asked_done(&a, OUTCOME_CONNECT, 0);
+	for (int worker = 0; worker < WORKERS; worker++)
+		cr_expect_geq(ask_as(worker, 1, "", 200), 3u);
+	rules_patch_requests(RULE BOTH TO("v1"));
+	cr_expect_leq(asked_pick(&a, 1), 2u);
+	asked_done(&a, OUTCOME_STATUS, 200);
+	asked_release(&a);
+	for (int worker = 0; worker < WORKERS; worker++)
+		cr_expect_leq(ask_as(worker, 1, "", 200), 2u);
+	asked_plan(&a, 1, "/", "");
+	cr_expect_eq(a.plan.route, route, "its counters are the same as ever");
+	asked_release(&a);
+}
+
+Test(proxy_rules, a_virtual_host_may_have_more_rules_than_before)
+{
+	struct asked a = { 0 };
+
+	rules_load(CLUSTER POLICY RULE BOTH TO("v1"));
+	rules_patch_requests(RULE BOTH
+			     "  - match: [{uri: {regex: '/[0-9]+'}}]\n"
+			     "    rewrite: {uriRegexRewrite: {match: '^/([0-9]+)$', rewrite: '/n/\\1'}}\n"
+			     "    route: [{destination: {host: svc, subset: v2}}]\n"
+			     "    timeout: 3s\n" TO("v1"));
+	asked_plan(&a, 1, "/123", "");
+	cr_expect_eq(a.plan.timeout_ms, 3000u);
+	cr_expect(h1_is(a.plan.path, "/n/123"));
+	cr_expect_geq(asked_pick(&a, 0), 3u);
+	asked_done(&a, OUTCOME_STATUS, 200);
+	asked_release(&a);
+	cr_expect_leq(ask(200), 2u);
+	/* Endpoints change behind it as before. */
+	rules_patch(POD(5, "v1"), "p1");
+	rules_patch(NULL, "p2");
+	cr_expect_eq(ask(200), 5u);
+	cr_expect_eq(ask(200), 5u);
+}
+
+/* What is in order, packed, is, too. */
+static void pack_again(const struct http_snapshot *s)
+{
+	struct http_snapshot *again;
+	void *bytes;
+	size_t size;
+
+	cr_assert_eq(http_snapshot_pack(s, &bytes, &size), 0);
+	cr_assert_eq(http_snapshot_own(bytes, size, &again), 0);
+	http_snapshot_close(again);
+}
+
+Test(proxy_rules, damage_in_rows_that_are_added_is_found_or_does_no_harm)
+{
+	enum { ROUNDS = 3000 };
+	struct http_snapshot *from, *out;
+	_cleanup_free_ char *copy = NULL;
+	unsigned random = 1, good = 0;
+
+	rules_load(CLUSTER POLICY RULE BOTH TO("v1"));
+	rules_patch_requests(RULE "  - match: [{uri: {regex: '/[0-9]+'}, headers: {a: {exact: b}}}]\n"
+				  "    corsPolicy: {allowOrigins: [{exact: x}]}\n"
+				  "    route: [{destination: {host: svc, subset: v2}}]\n" TO("v1"));
+	cr_assert_eq(http_snapshot_open(rules_snapshot, rules_snapshot_size, &from), 0);
+	copy = malloc(rules_last_patch_size);
+	for (int i = 0; i < ROUNDS; i++) {
+		memcpy(copy, rules_last_patch, rules_last_patch_size);
+		for (int k = 0; k < i % 3; k++) {
+			random = random * 1103515245 + 12345;
+			copy[(random >> 8) % rules_last_patch_size] ^= 1 << (random >> 4 & 7);
+		}
+		if (http_snapshot_patched(from, copy, rules_last_patch_size, &out))
+			continue;
+		good++;
+		pack_again(out);
+		http_snapshot_close(out);
+	}
+	cr_expect(good >= ROUNDS / 3 && good < ROUNDS, "%u", good);
+	http_snapshot_close(from);
 }
 
 /* ---- what is no patch ---- */
