@@ -348,16 +348,27 @@ static const char *const request_hosts[] = { "s1",
 static struct object *random_requests(struct cluster_model *m, unsigned n)
 {
 	const char *const matches[] = {
-		"", "", "match: [{uri: {prefix: /x}}, {uri: {regex: '/[a-z]+'}, port: 80}], ",
-		"match: [{sourceNamespace: b}], ", "match: [{headers: {end-user: {exact: jason}}}], ",
-		n % 4 ? "" : "match: [{sourceLabels: {version: v2}}], ", NULL
+		"",
+		"",
+		"match: [{uri: {prefix: /x}}, {uri: {regex: '/[a-z]+'}, port: 80}], ",
+		"match: [{sourceNamespace: b}], ",
+		"match: [{headers: {end-user: {exact: jason}}}], ",
+		n % 4 ? "" : "match: [{sourceLabels: {version: v2}}], ",
+		NULL
 	};
 	const char *const more[] = {
-		"", "", "", "", "timeout: 3s, ", "rewrite: {uri: /y}, ",
+		"",
+		"",
+		"",
+		"",
+		"timeout: 3s, ",
+		"rewrite: {uri: /y}, ",
 		"fault: {abort: {httpStatus: 503, percentage: {value: 10}}}, ",
 		"corsPolicy: {allowOrigins: [{regex: 'a.*'}], allowMethods: [GET]}, ",
-		"headers: {request: {set: {a: b}}}, ", "mirror: {host: s2, subset: v1}, ",
-		n % 3 ? "" : "name: x, ", NULL
+		"headers: {request: {set: {a: b}}}, ",
+		"mirror: {host: s2, subset: v1}, ",
+		n % 3 ? "" : "name: x, ",
+		NULL
 	};
 	static const char *const subsets[] = { "", "", "", ", subset: v1", ", subset: v2", NULL };
 	bool other = chance(m, 5);
@@ -381,7 +392,8 @@ static struct object *random_requests(struct cluster_model *m, unsigned n)
 static struct object *calm_pod(unsigned ns, unsigned n, unsigned k)
 {
 	return parsed("apiVersion: v1\nkind: Pod\nmetadata: {name: p%u-%u, namespace: %c, labels: "
-		      "{app: s%u, version: v%u}}\nspec: {}\nstatus: {phase: Running, podIP: 10.2.%u.%u}\n",
+		      "{app: s%u, version: v%u}}\nspec: {}\nstatus: {phase: Running, podIP: "
+		      "10.2.%u.%u}\n",
 		      n, k, 'a' + ns, n, 1 + k % 2, ns, 10 * n + k + 1);
 }
 
@@ -399,17 +411,19 @@ static struct object *calm_slice(struct cluster_model *m, unsigned ns, unsigned 
 			ns, 10 * n + k + 1, n, k, 'a' + ns,
 			k < 2 || chance(m, 50) ? "true" : "false");
 	fclose(f);
-	return parsed("apiVersion: discovery.k8s.io/v1\nkind: EndpointSlice\nmetadata: {name: s%u-x, "
-		      "namespace: %c, labels: {kubernetes.io/service-name: s%u}}\naddressType: "
-		      "IPv4\nports: [{name: http, port: 8080}, {name: http-b, port: 8081}]\nendpoints: "
-		      "[%s]\n",
-		      n, 'a' + ns, n, list);
+	return parsed(
+		"apiVersion: discovery.k8s.io/v1\nkind: EndpointSlice\nmetadata: {name: s%u-x, "
+		"namespace: %c, labels: {kubernetes.io/service-name: s%u}}\naddressType: "
+		"IPv4\nports: [{name: http, port: 8080}, {name: http-b, port: 8081}]\nendpoints: "
+		"[%s]\n",
+		n, 'a' + ns, n, list);
 }
 
 static struct object *calm_service(unsigned ns, unsigned n)
 {
 	return parsed("apiVersion: v1\nkind: Service\nmetadata: {name: s%u, namespace: %c}\nspec: "
-		      "{clusterIP: 10.1.%u.%u, selector: {app: s%u}, ports: [{name: http, port: 80}%s]}\n",
+		      "{clusterIP: 10.1.%u.%u, selector: {app: s%u}, ports: [{name: http, port: "
+		      "80}%s]}\n",
 		      n, 'a' + ns, ns, n + 1, n, n % 2 ? "" : ", {name: http-b, port: 81}");
 }
 
@@ -918,7 +932,8 @@ static void run_step(struct cluster_model *m, size_t step)
 	int r, patched;
 
 	memcpy(s.after, m->objects, sizeof(s.after));
-	for (unsigned i = 0, n = chance(m, m->calm ? 90 : 60) ? 1 : 1 + pick(m, CHANGES_MAX); i < n; i++)
+	for (unsigned i = 0, n = chance(m, m->calm ? 90 : 60) ? 1 : 1 + pick(m, CHANGES_MAX); i < n;
+	     i++)
 		add_change(m, &s, kind);
 	all = (struct objects){ .items = s.after, .count = s.after_count, .node = "here" };
 	patched = patch(m, &s, &tables, &words);

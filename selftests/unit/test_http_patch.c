@@ -63,7 +63,12 @@ static struct sample sample(void)
 static int patched(const struct http_snapshot *from, const struct sample *s,
 		   struct http_snapshot **out)
 {
-	const struct http_patch_rows rows = { .clusters = s->clusters, .endpoints = s->endpoints, .sources = s->sources, .cluster_count = 2, .endpoint_count = 3, .source_count = 2 };
+	const struct http_patch_rows rows = { .clusters = s->clusters,
+					      .endpoints = s->endpoints,
+					      .sources = s->sources,
+					      .cluster_count = 2,
+					      .endpoint_count = 3,
+					      .source_count = 2 };
 	_cleanup_free_ void *bytes = NULL;
 	size_t size;
 
@@ -206,7 +211,12 @@ static void use(const struct http_snapshot *s)
 Test(http_patch, damage_is_found_or_does_no_harm)
 {
 	const struct sample s = sample();
-	const struct http_patch_rows rows = { .clusters = s.clusters, .endpoints = s.endpoints, .sources = s.sources, .cluster_count = 2, .endpoint_count = 3, .source_count = 2 };
+	const struct http_patch_rows rows = { .clusters = s.clusters,
+					      .endpoints = s.endpoints,
+					      .sources = s.sources,
+					      .cluster_count = 2,
+					      .endpoint_count = 3,
+					      .source_count = 2 };
 	_cleanup_free_ void *bytes = NULL, *copy = NULL;
 	struct http_snapshot *out;
 	unsigned random = 1;

@@ -274,11 +274,12 @@ Test(proxy_rules, a_virtual_host_may_have_more_rules_than_before)
 	struct asked a = { 0 };
 
 	rules_load(CLUSTER POLICY RULE BOTH TO("v1"));
-	rules_patch_requests(RULE BOTH
-			     "  - match: [{uri: {regex: '/[0-9]+'}}]\n"
-			     "    rewrite: {uriRegexRewrite: {match: '^/([0-9]+)$', rewrite: '/n/\\1'}}\n"
-			     "    route: [{destination: {host: svc, subset: v2}}]\n"
-			     "    timeout: 3s\n" TO("v1"));
+	rules_patch_requests(
+		RULE BOTH
+		"  - match: [{uri: {regex: '/[0-9]+'}}]\n"
+		"    rewrite: {uriRegexRewrite: {match: '^/([0-9]+)$', rewrite: '/n/\\1'}}\n"
+		"    route: [{destination: {host: svc, subset: v2}}]\n"
+		"    timeout: 3s\n" TO("v1"));
 	asked_plan(&a, 1, "/123", "");
 	cr_expect_eq(a.plan.timeout_ms, 3000u);
 	cr_expect(h1_is(a.plan.path, "/n/123"));
@@ -313,9 +314,10 @@ Test(proxy_rules, damage_in_rows_that_are_added_is_found_or_does_no_harm)
 	unsigned random = 1, good = 0;
 
 	rules_load(CLUSTER POLICY RULE BOTH TO("v1"));
-	rules_patch_requests(RULE "  - match: [{uri: {regex: '/[0-9]+'}, headers: {a: {exact: b}}}]\n"
-				  "    corsPolicy: {allowOrigins: [{exact: x}]}\n"
-				  "    route: [{destination: {host: svc, subset: v2}}]\n" TO("v1"));
+	rules_patch_requests(RULE
+			     "  - match: [{uri: {regex: '/[0-9]+'}, headers: {a: {exact: b}}}]\n"
+			     "    corsPolicy: {allowOrigins: [{exact: x}]}\n"
+			     "    route: [{destination: {host: svc, subset: v2}}]\n" TO("v1"));
 	cr_assert_eq(http_snapshot_open(rules_snapshot, rules_snapshot_size, &from), 0);
 	copy = malloc(rules_last_patch_size);
 	for (int i = 0; i < ROUNDS; i++) {

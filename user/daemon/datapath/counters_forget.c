@@ -68,8 +68,7 @@ static int use_vhost(struct ids *used, const struct http_snapshot *s, const stru
 	int r = v->plain == HS_NONE ? 0 : ids_add(used, hs_action(s, v->plain)->id);
 
 	for (__u32 i = 0; r >= 0 && i < v->rules.count; i++)
-		r = ids_add(used,
-			    hs_action(s, hs_rule(s, v->rules.first + i)->action)->id);
+		r = ids_add(used, hs_action(s, hs_rule(s, v->rules.first + i)->action)->id);
 	return r;
 }
 

@@ -73,8 +73,8 @@ bool compile_are_rules(const struct object_change *changes, size_t count);
 int compile_requests(struct compile_index **index, const struct object_change *changes,
 		     size_t count, struct tables *from, struct tables **out);
 /*
- * The same as compile_keeping() after a change of rules, errors included, by what *index knows of pods,
- * services and endpoints. The order of the objects is as with compile_patch().
+ * The same as compile_keeping() after a change of rules, errors included, by what *index knows of
+ * pods, services and endpoints. The order of the objects is as with compile_patch().
  *
  * Returns 0 and sets *out, which shares with `from` what is the same, and then owns *index;
  * COMPILE_ANEW, without errors; or as compile() does. After anything but 0 *index is freed and

@@ -82,9 +82,8 @@ static bool has_same_names(const struct object_change *c)
 
 static bool has_other_requests(const struct object_change *c)
 {
-	return c->old && c->new && c->new->kind == KIND_VIRTUAL_SERVICE &&
-	       is_of_requests(c->old) && is_of_requests(c->new) &&
-	       c->old->meta.created == c->new->meta.created &&
+	return c->old && c->new && c->new->kind == KIND_VIRTUAL_SERVICE &&is_of_requests(c->old) &&
+	       is_of_requests(c->new) && c->old->meta.created == c->new->meta.created &&
 	       !strcmp(c->old->file, c->new->file) &&
 	       same_texts(&c->old->vs.hosts, &c->new->vs.hosts) &&
 	       same_texts(&c->old->vs.gateways, &c->new->vs.gateways) &&
@@ -133,8 +132,8 @@ static void take_back(struct mesh *mesh, const struct object_change *changes, si
 {
 	for (size_t i = count; i--;)
 		if (changes[i].old && changes[i].new)
-			(void)mesh_exchange_rule(
-				mesh, &(struct object_change){ changes[i].new, changes[i].old });
+			(void)mesh_exchange_rule(mesh, &(struct object_change){ changes[i].new,
+										changes[i].old });
 }
 
 static int patch_snapshot(struct mesh *mesh, const struct mesh_change *c, struct tables *from,

@@ -16,7 +16,8 @@ struct http_build {
 		void *items;
 		size_t count, room;
 	} tables[HS_TABLES];
-	__u32 first[HS_TABLES]; /* the number of each table's first row: that of a patch's is not 0 */
+	__u32 first[HS_TABLES]; /* the number of each table's first row: that of a patch's is not 0
+				 */
 	struct bytemap strings; /* text -> offset + 1 */
 	struct pool *pool;
 	bool nomem;

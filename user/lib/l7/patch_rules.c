@@ -136,8 +136,7 @@ static bool names_stay(struct rules_patch *p)
 	for (__u32 i = 0; i < hs_count(s, HS_LISTENERS); i++) {
 		const struct hs_listener *l = hs_listener(s, i);
 
-		if (l->scope == SCOPE_MESH &&
-		    (!take_names(p, l->exact) || !take_names(p, l->wild)))
+		if (l->scope == SCOPE_MESH && (!take_names(p, l->exact) || !take_names(p, l->wild)))
 			return false;
 	}
 	for (size_t i = 0; i < p->places.count; i++)
@@ -180,9 +179,9 @@ static int apply(struct rules_patch *p, struct http_snapshot **out)
 	if (!vhosts)
 		return -ENOMEM;
 	for (size_t i = 0; i < p->places.count; i++)
-		vhosts[i] = (struct hs_patch_vhost){
-			http_vhost_now(p->from, p->places.items[i].row), p->places.items[i].now
-		};
+		vhosts[i] =
+			(struct hs_patch_vhost){ http_vhost_now(p->from, p->places.items[i].row),
+						 p->places.items[i].now };
 	if (p->places.count)
 		qsort(vhosts, p->places.count, sizeof(*vhosts), compare_vhosts);
 	http_build_parts(&p->c.build, added);

@@ -75,8 +75,7 @@ int http_patch_pack(const struct http_patch_rows *rows, void **out, size_t *size
 	memcpy(bytes, &h, sizeof(h));
 	for (int i = 0; i < HS_PATCH_TABLES; i++)
 		if (parts[i].count)
-			memcpy(bytes + h.tables[i].at, parts[i].rows,
-			       parts[i].count * row_size(i));
+			memcpy(bytes + h.tables[i].at, parts[i].rows, parts[i].count * row_size(i));
 	*out = bytes;
 	*size = at;
 	return 0;
@@ -165,12 +164,10 @@ static bool sources_ok(const struct http_snapshot *s, const struct http_patch *p
 static bool may_add(int table)
 {
 	static const bool may[HS_TABLES] = {
-		[HS_BYTES] = true,   [HS_VHOSTS] = true,   [HS_RULES] = true,
-		[HS_MATCHES] = true, [HS_NAMED] = true,	   [HS_VALUES] = true,
-		[HS_LABELS] = true,  [HS_ACTIONS] = true,  [HS_DESTS] = true,
-		[HS_OPS] = true,     [HS_MIRRORS] = true,  [HS_CORS] = true,
-		[HS_REGEXES] = true, [HS_STATUSES] = true, [HS_PLACES] = true,
-		[HS_SKIPPED] = true,
+		[HS_BYTES] = true,   [HS_VHOSTS] = true,   [HS_RULES] = true,	[HS_MATCHES] = true,
+		[HS_NAMED] = true,   [HS_VALUES] = true,   [HS_LABELS] = true,	[HS_ACTIONS] = true,
+		[HS_DESTS] = true,   [HS_OPS] = true,	   [HS_MIRRORS] = true, [HS_CORS] = true,
+		[HS_REGEXES] = true, [HS_STATUSES] = true, [HS_PLACES] = true,	[HS_SKIPPED] = true,
 	};
 
 	return may[table];
@@ -196,9 +193,8 @@ static bool vhosts_ok(const struct http_snapshot *s, const struct http_patch *p)
 	__u32 old = hs_count(s, HS_VHOSTS), added = count_of(p, HS_PATCH_ROWS + HS_VHOSTS);
 
 	for (__u32 i = 0; i < count_of(p, HS_PATCH_VHOSTS); i++)
-		if (rows[i].row >= old || http_vhost_is_past(s, rows[i].row) ||
-		    rows[i].now < old || rows[i].now - old >= added ||
-		    (i && rows[i].row <= rows[i - 1].row))
+		if (rows[i].row >= old || http_vhost_is_past(s, rows[i].row) || rows[i].now < old ||
+		    rows[i].now - old >= added || (i && rows[i].row <= rows[i - 1].row))
 			return false;
 	return true;
 }

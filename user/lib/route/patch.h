@@ -122,7 +122,7 @@ int http_tail_add(struct http_snapshot *s, const struct http_part added[HS_TABLE
 void http_tail_drop(struct http_snapshot *s, const struct http_snapshot *from);
 struct http_tail *http_tail_ref(struct http_tail *t); /* accepts NULL */
 void http_tail_unref(struct http_tail *t);	      /* accepts NULL */
-void http_changes_free(struct http_changes *c); /* accepts NULL */
+void http_changes_free(struct http_changes *c);	      /* accepts NULL */
 /* NULL: no patch has spoken of it. */
 const struct hs_patch_source *http_changed_source(const struct http_changes *c,
 						  const struct addr *addr);

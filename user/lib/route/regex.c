@@ -169,7 +169,8 @@ long http_regex_replace(const struct http_regexes *r, size_t i, const char *text
 	size_t at = 0, copied = 0;
 
 	while (at <= len) {
-		int n = pcre2_match(code_of(r, i), (PCRE2_SPTR)text, len, at, 0, r->found, r->limits);
+		int n = pcre2_match(code_of(r, i), (PCRE2_SPTR)text, len, at, 0, r->found,
+				    r->limits);
 
 		if (n < 0)
 			break;

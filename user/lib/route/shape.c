@@ -1,24 +1,24 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "lib/route/shape.h"
 
-#define STR(type, field)                                 \
-	{                                                \
+#define STR(type, field)                                    \
+	{                                                   \
 		HS_REF_STR, 0, offsetof(struct type, field) \
 	}
-#define RANGE(type, field, table)                              \
-	{                                                      \
+#define RANGE(type, field, table)                                 \
+	{                                                         \
 		HS_REF_RANGE, table, offsetof(struct type, field) \
 	}
-#define INDEX(type, field, table)                              \
-	{                                                      \
+#define INDEX(type, field, table)                                 \
+	{                                                         \
 		HS_REF_INDEX, table, offsetof(struct type, field) \
 	}
-#define OPTION(type, field, table)                              \
-	{                                                       \
+#define OPTION(type, field, table)                                 \
+	{                                                          \
 		HS_REF_OPTION, table, offsetof(struct type, field) \
 	}
-#define NUMBER(type, field, table)                              \
-	{                                                       \
+#define NUMBER(type, field, table)                                 \
+	{                                                          \
 		HS_REF_NUMBER, table, offsetof(struct type, field) \
 	}
 #define VALUE(type, field) STR(type, field.value), OPTION(type, field.regex, HS_REGEXES)

@@ -98,7 +98,7 @@ struct tables {
 	size_t endpoints_room, endpoints_taken;
 	/* Of a patch: the endpoints of all services that it has changed. */
 	TABLE(struct named_endpoint) touched;
-	bool http_patched; /* the snapshot is that of `touched`, and else the one before */
+	bool http_patched;	  /* the snapshot is that of `touched`, and else the one before */
 	__u32 http_routes_before; /* rows of its HS_ACTIONS that there were; 0: none is new */
 	TABLE(struct service_entry) services;
 	TABLE(struct service_origin) service_origins; /* parallel to services */
