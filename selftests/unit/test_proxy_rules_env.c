@@ -120,6 +120,13 @@ void rules_load(const char *yaml)
 	cr_assert_eq(rules_offer(rules_file(rules_snapshot, rules_snapshot_size)), 0);
 }
 
+void rules_hand_over(void)
+{
+	free(TAKE_PTR(rules_snapshot));
+	cr_assert_eq(http_snapshot_pack(tables->http, &rules_snapshot, &rules_snapshot_size), 0);
+	cr_assert_eq(rules_offer(rules_file(rules_snapshot, rules_snapshot_size)), 0);
+}
+
 /* Of the object of that name; NULL in its place: it goes. */
 static struct object_change exchange(enum kind kind, const char *name, struct object *new)
 {

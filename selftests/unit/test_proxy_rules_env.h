@@ -46,6 +46,8 @@ int rules_offer(int fd);
 void rules_compile(const char *yaml);
 /* Likewise, and offers them. */
 void rules_load(const char *yaml);
+/* Offers what is in force by now, packed, as a new weft-proxy gets it. */
+void rules_hand_over(void);
 /* Adds pods to what was loaded, or puts them in the place of those of their names; `without`: one
  * that goes, or NULL. The workers get that as a patch. */
 void rules_patch(const char *pods, const char *without);

@@ -294,6 +294,22 @@ Test(proxy_rules, a_virtual_host_may_have_more_rules_than_before)
 	cr_expect_eq(ask(200), 5u);
 }
 
+Test(proxy_rules, a_proxy_that_was_given_all_of_it_goes_on_with_patches)
+{
+	rules_load(CLUSTER POLICY RULE BOTH TO("v1"));
+	rules_patch(POD(5, "v2"), "p1");
+	rules_patch_requests(RULE TO("v2"));
+	rules_patch(POD(6, "v2"), NULL);
+	rules_hand_over();
+	rules_patch_requests(RULE TO("v1"));
+	cr_expect_eq(ask(200), 2u);
+	rules_hand_over();
+	rules_patch(NULL, "p3");
+	rules_patch_requests(RULE TO("v2"));
+	for (int i = 0; i < 6; i++)
+		cr_expect_geq(ask(200), 4u);
+}
+
 /* What is in order, packed, is, too. */
 static void pack_again(const struct http_snapshot *s)
 {

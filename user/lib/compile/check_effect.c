@@ -115,7 +115,8 @@ static const char *ports_text(struct mesh *mesh, const struct host *h)
 	const char *text = "";
 
 	for (size_t i = 0; i < h->port_count && text; i++)
-		text = mesh_text(mesh, "%s%s%u", text, i ? ", " : "", h->ports[i].port->port);
+		text = pool_printf(&mesh->pool, "%s%s%u", text, i ? ", " : "",
+				   h->ports[i].port->port);
 	mesh->nomem |= !text;
 	return text ? text : "";
 }

@@ -143,11 +143,9 @@ static int patch_snapshot(struct mesh *mesh, const struct mesh_change *c, struct
 	struct http_snapshot *patched;
 	int r;
 
-	mesh->t = t;
 	mesh->errors = &other;
 	r = l7_patch_rules(mesh, c, from->http, &patched);
 	mesh->errors = NULL;
-	mesh->t = NULL;
 	if (r)
 		return r;
 	t->http_routes_before = hs_count(from->http, HS_ACTIONS);
@@ -157,22 +155,33 @@ static int patch_snapshot(struct mesh *mesh, const struct mesh_change *c, struct
 	return other.count ? COMPILE_ANEW : 0;
 }
 
+/* COMPILE_ANEW: take_back() undoes it. Nothing is added to the tables' arena, which they share. */
+static int patch_requests(struct mesh *mesh, const struct mesh_change *c, struct tables *from,
+			  struct tables *t)
+{
+	int r = 0;
+
+	mesh->t = t;
+	for (size_t i = 0; i < c->count && !r; i++)
+		r = make_change(mesh, &c->items[i]);
+	if (!r)
+		r = patch_snapshot(mesh, c, from, t);
+	mesh->t = NULL;
+	return r || !mesh->nomem ? r : -ENOMEM;
+}
+
 int compile_requests(struct compile_index **index, const struct object_change *changes,
 		     size_t count, struct tables *from, struct tables **out)
 {
 	_cleanup_(compile_index_freep) struct compile_index *x = TAKE_PTR(*index);
 	const struct mesh_change c = { .items = changes, .count = count };
 	_cleanup_(tables_freep) struct tables *t = NULL;
-	int r = from->http && !x->policies ? 0 : COMPILE_ANEW;
+	int r = COMPILE_ANEW;
 
-	for (size_t i = 0; i < count && !r; i++)
-		r = make_change(&x->mesh, &changes[i]);
-	if (!r) {
+	if (from->http && !x->policies) {
 		t = tables_sharing(from);
-		r = t ? patch_snapshot(&x->mesh, &c, from, t) : -ENOMEM;
+		r = t ? patch_requests(&x->mesh, &c, from, t) : -ENOMEM;
 	}
-	if (!r && x->mesh.nomem)
-		r = -ENOMEM;
 	if (r == COMPILE_ANEW)
 		take_back(&x->mesh, changes, count);
 	if (!r)

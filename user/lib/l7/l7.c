@@ -32,6 +32,7 @@ void http_compiler_done(struct http_compiler *c)
 	bytemap_free(&c->sni_names);
 	bytemap_free(&c->seen);
 	bytemap_free(&c->unknown);
+	bytemap_free(&c->visited);
 	policy_classes_free(&c->policies);
 	free(c->domains.items);
 	free(c->servers.items);

@@ -43,8 +43,9 @@ struct http_compiler {
 	struct bytemap seen;	  /* domains that are there already */
 	struct bytemap unknown;	  /* virtual hosts that no service has and were asked for */
 	struct policy_classes policies;
-	bool patching; /* rows are added behind those of `from`, */
-	bool anew;     /* and more than that would have to be */
+	bool patching;		/* rows are added behind those of `from`, */
+	bool anew;		/* and more than that would have to be */
+	struct bytemap visited; /* then: names of the virtual hosts that are made anew */
 };
 
 /* Where requests are received. */
@@ -140,7 +141,9 @@ void http_snis_write(struct http_compiler *c, struct hs_listener *l);
 
 /* The parts of the whole. 0 or -ENOMEM. */
 int http_compile_mesh(struct http_compiler *c);
-/* What a VirtualService of the mesh has a part in: the virtual hosts of its hosts. */
+/* What a VirtualService of the mesh has a part in: the virtual hosts of its hosts, those that no
+ * service has first, as they come first in the whole. */
+int http_compile_unknown_of(struct http_compiler *c, const struct object *o);
 int http_compile_hosts_of(struct http_compiler *c, const struct object *o);
 int http_compile_gateways(struct http_compiler *c);
 

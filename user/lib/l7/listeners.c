@@ -368,6 +368,16 @@ static int add_variants(struct http_compiler *c, struct host *h, struct mesh_por
 	return r;
 }
 
+static void note_visit(struct http_compiler *c, const char *name)
+{
+	const char *copy = c->patching ? pool_copy(&c->mesh->pool, name, strlen(name)) : NULL;
+	void **at = copy ? bytemap_at(&c->visited, copy, strlen(copy)) : NULL;
+
+	if (at)
+		*at = (void *)copy;
+	c->mesh->nomem |= c->patching && !at;
+}
+
 /* An ExternalName has the ports of the service that it stands for, but rules of its own. */
 static int compile_host(struct http_compiler *c, struct host *h)
 {
@@ -375,6 +385,7 @@ static int compile_host(struct http_compiler *c, struct host *h)
 	struct names names = { 0 };
 	int r = at ? find_names(c, h, &names) : 0;
 
+	note_visit(c, h->name);
 	for (size_t i = 0; at && i < at->port_count && !r; i++) {
 		if (!port_carries_http(c->mesh, h, &at->ports[i]))
 			continue;
@@ -474,6 +485,7 @@ static int unknown_host(struct http_compiler *c, const char *host, unsigned port
 
 	if (!unknown_is_new(c, host, port))
 		return 0;
+	note_visit(c, host);
 	r = unknown_vhost(c, host, port, NULL, &closed);
 	if (!r)
 		r = unknown_names(c, host, closed, &names);
@@ -623,18 +635,34 @@ int http_compile_mesh(struct http_compiler *c)
 
 /* ---- those of one VirtualService ---- */
 
+enum { WIDE_MAX = 64 }; /* services of a wildcard: a compilation costs no more than as many */
+
 static int compile_covered(struct http_compiler *c, const char *host)
 {
 	struct host *h = mesh_host(c->mesh, host);
+	size_t found = 0;
 	int r = 0;
 
 	if (!host_is_wildcard(host))
 		return h && is_ours(h) ? compile_host(c, h) : 0;
 	for (size_t i = 0; i < c->mesh->services.count && !r && !c->anew; i++) {
 		h = &c->mesh->host_list[i];
-		if (is_ours(h) && host_includes(host, h->name))
-			r = compile_host(c, h);
+		if (!is_ours(h) || !host_includes(host, h->name))
+			continue;
+		c->anew |= found++ == WIDE_MAX;
+		r = c->anew ? 0 : compile_host(c, h);
 	}
+	return r;
+}
+
+int http_compile_hosts_of(struct http_compiler *c, const struct object *o)
+{
+	char name[HOST_MAX];
+	int r = 0;
+
+	for (size_t i = 0; i < o->vs.hosts.count && !r && !c->anew; i++)
+		if (!host_complete(o->vs.hosts.items[i], o->meta.namespace, name))
+			r = compile_covered(c, name);
 	return r;
 }
 
@@ -653,7 +681,7 @@ static int compile_unknown_in(struct http_compiler *c, const struct object *o, c
 	return r;
 }
 
-int http_compile_hosts_of(struct http_compiler *c, const struct object *o)
+int http_compile_unknown_of(struct http_compiler *c, const struct object *o)
 {
 	char name[HOST_MAX];
 	int r = 0;
@@ -661,7 +689,6 @@ int http_compile_hosts_of(struct http_compiler *c, const struct object *o)
 	for (size_t i = 0; i < o->vs.hosts.count && !r; i++) {
 		if (host_complete(o->vs.hosts.items[i], o->meta.namespace, name))
 			continue;
-		r = compile_covered(c, name);
 		for (size_t k = 0; k < c->mesh->virtual_services.count && !r; k++)
 			r = compile_unknown_in(c, c->mesh->virtual_services.items[k], name);
 	}

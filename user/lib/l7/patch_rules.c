@@ -102,33 +102,18 @@ static int note_domain(struct rules_patch *p, const struct http_domain *d)
 	return place->now == d->vhost ? 0 : MESH_ANEW;
 }
 
-/* Whether a virtual host of the same name as one that is made anew was left as it was. */
-static bool is_left(struct rules_patch *p, __u32 row)
-{
-	const struct hs_vhost *v = hs_vhost(p->from, row);
-
-	for (size_t i = 0; i < p->places.count; i++)
-		if (hs_vhost(p->from, p->places.items[i].row)->name.at == v->name.at)
-			return true;
-	return false;
-}
-
-static bool take_names(struct rules_patch *p, struct hs_range domains)
+static void take_names(struct rules_patch *p, struct hs_range domains)
 {
 	for (__u32 i = 0; i < domains.count; i++) {
-		__u32 row = hs_domain(p->from, domains.first + i)->vhost;
-		struct place *place = place_at(p, row);
+		struct place *place =
+			place_at(p, hs_domain(p->from, domains.first + i)->vhost);
 
 		if (place)
 			place->names--;
-		else if (is_left(p, row))
-			return false;
 	}
-	return true;
 }
 
-/* Whether the same names lead to the same virtual hosts as before, for the clients of the same
- * namespaces: nothing is left of those that are made anew. */
+/* Whether the names that lead to a virtual host are those that lead to the one in its place. */
 static bool names_stay(struct rules_patch *p)
 {
 	const struct http_snapshot *s = p->from;
@@ -136,12 +121,55 @@ static bool names_stay(struct rules_patch *p)
 	for (__u32 i = 0; i < hs_count(s, HS_LISTENERS); i++) {
 		const struct hs_listener *l = hs_listener(s, i);
 
-		if (l->scope == SCOPE_MESH && (!take_names(p, l->exact) || !take_names(p, l->wild)))
-			return false;
+		if (l->scope == SCOPE_MESH) {
+			take_names(p, l->exact);
+			take_names(p, l->wild);
+		}
 	}
 	for (size_t i = 0; i < p->places.count; i++)
 		if (p->places.items[i].names)
 			return false;
+	return true;
+}
+
+static bool has_name_in_mesh(const struct http_snapshot *s, __u32 vhost)
+{
+	for (__u32 i = 0; i < hs_count(s, HS_LISTENERS); i++) {
+		const struct hs_listener *l = hs_listener(s, i);
+
+		for (__u32 k = 0; l->scope == SCOPE_MESH && k < l->exact.count; k++)
+			if (hs_domain(s, l->exact.first + k)->vhost == vhost)
+				return true;
+		for (__u32 k = 0; l->scope == SCOPE_MESH && k < l->wild.count; k++)
+			if (hs_domain(s, l->wild.first + k)->vhost == vhost)
+				return true;
+	}
+	return false;
+}
+
+static bool is_visited(const struct http_compiler *c, struct http_span name)
+{
+	for (size_t i = 0; i < c->visited.count; i++) {
+		const struct bytemap_entry *e = &c->visited.entries[i];
+
+		if (e->len == name.len && !memcmp(e->key, name.at, name.len))
+			return true;
+	}
+	return false;
+}
+
+/* Whether each of the block's virtual hosts that has the name of one that is made anew has a
+ * successor, for every port and every namespace that has one of its own. */
+static bool all_succeeded(struct rules_patch *p)
+{
+	const struct http_snapshot *s = p->from;
+
+	for (__u32 i = 0; i < s->header->tables[HS_VHOSTS].count; i++) {
+		struct http_span name = hs_span(s, hs_vhost(s, i)->name);
+
+		if (is_visited(&p->c, name) && !place_at(p, i) && has_name_in_mesh(s, i))
+			return false;
+	}
 	return true;
 }
 
@@ -151,7 +179,7 @@ static int find_places(struct rules_patch *p)
 
 	for (size_t i = 0; i < p->c.domains.count && !r; i++)
 		r = note_domain(p, &p->c.domains.items[i]);
-	return r || names_stay(p) ? r : MESH_ANEW;
+	return r || (p->places.count && names_stay(p) && all_succeeded(p)) ? r : MESH_ANEW;
 }
 
 /* ---- the patch ---- */
@@ -196,6 +224,8 @@ static int compile_hosts(struct http_compiler *c, const struct mesh_change *chan
 	int r = 0;
 
 	http_claim_names(c);
+	for (size_t i = 0; i < change->count && !r && !c->anew; i++)
+		r = http_compile_unknown_of(c, change->items[i].new);
 	for (size_t i = 0; i < change->count && !r && !c->anew; i++)
 		r = http_compile_hosts_of(c, change->items[i].new);
 	if (!r && (c->mesh->nomem || c->build.nomem))

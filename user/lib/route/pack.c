@@ -261,7 +261,8 @@ static bool same_rules(const struct http_snapshot *a, const struct http_snapshot
 
 	if (!http_rules_are_patched(a) && !http_rules_are_patched(b))
 		return true;
-	return a->tail == b->tail && x && y && x->vhost_count == y->vhost_count &&
+	return a->tail == b->tail && !memcmp(a->counts, b->counts, sizeof(a->counts)) && x && y &&
+	       x->vhost_count == y->vhost_count &&
 	       !memcmp(x->vhosts, y->vhosts, x->vhost_count * sizeof(*x->vhosts));
 }
 
