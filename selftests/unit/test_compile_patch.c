@@ -1040,14 +1040,17 @@ Test(compile_patch, requests_are_as_if_compiled_anew, .timeout = 300)
 
 /* ---- one change ---- */
 
-#define A_SERVICE                                                                               \
-	"apiVersion: v1\nkind: Service\nmetadata: {name: reviews}\nspec: {clusterIP: 10.1.0.1, "   \
-	"selector: {app: reviews}, ports: [{name: http, port: 80}, {name: http-b, port: 81}]}\n---\n" \
-	"apiVersion: v1\nkind: Pod\nmetadata: {name: p, labels: {app: reviews}}\nspec: {}\nstatus: "  \
+#define A_SERVICE                                                                                \
+	"apiVersion: v1\nkind: Service\nmetadata: {name: reviews}\nspec: {clusterIP: 10.1.0.1, " \
+	"selector: {app: reviews}, ports: [{name: http, port: 80}, {name: http-b, port: "        \
+	"81}]}\n---\n"                                                                           \
+	"apiVersion: v1\nkind: Pod\nmetadata: {name: p, labels: {app: reviews}}\nspec: "         \
+	"{}\nstatus: "                                                                           \
 	"{phase: Running, podIP: 10.2.0.1, conditions: [{type: Ready, status: 'True'}]}\n---\n"
-#define WITH(hosts, http)                                                                  \
-	A_SERVICE "apiVersion: networking.istio.io/v1\nkind: VirtualService\nmetadata: {name: r}\nspec: {" \
-	"hosts: [" hosts "], http: [" http "]}\n"
+#define WITH(hosts, http)                                                                       \
+	A_SERVICE "apiVersion: networking.istio.io/v1\nkind: VirtualService\nmetadata: {name: " \
+		  "r}\nspec: {"                                                                 \
+		  "hosts: [" hosts "], http: [" http "]}\n"
 #define TO_REVIEWS "route: [{destination: {host: reviews, port: {number: 80}}}]"
 
 /* The VirtualService comes last, in both, on the same line. */
@@ -1076,8 +1079,7 @@ static int exchanged(const char *before, const char *after)
 
 	cr_assert_eq(compile_keeping(&all, registry, COMPILE_HTTP_ALWAYS, &tables, &index, &errors),
 		     0);
-	r = compile_requests(&index, &(struct object_change){ old, new }, 1, tables,
-			     &patched);
+	r = compile_requests(&index, &(struct object_change){ old, new }, 1, tables, &patched);
 	cr_assert_not_null(index);
 	all.items[all.count - 1] = new;
 	cr_assert_eq(compile_keeping(&all, registry, COMPILE_HTTP_ALWAYS, &fresh, &other, &errors),
@@ -1101,14 +1103,13 @@ Test(compile_patch, what_a_remark_tells_of_is_compiled)
 {
 	cr_expect_eq(exchanged(WITH("reviews", "{" TO_REVIEWS "}"),
 			       WITH("reviews", "{route: [{destination: {host: reviews, port: "
-						   "{number: 9999}}}]}")),
+					       "{number: 9999}}}]}")),
 		     COMPILE_ANEW);
 }
 
 Test(compile_patch, a_name_that_two_hosts_claim_goes_on_to_lead_to_the_first)
 {
-	cr_expect_eq(exchanged(WITH("reviews, reviews.default",
-						     "{timeout: 1s, " TO_REVIEWS "}"),
+	cr_expect_eq(exchanged(WITH("reviews, reviews.default", "{timeout: 1s, " TO_REVIEWS "}"),
 			       WITH("reviews, reviews.default", "{timeout: 2s, " TO_REVIEWS "}")),
 		     0);
 }
@@ -1118,8 +1119,8 @@ Test(compile_patch, a_host_without_a_rule_that_can_hold_is_not_there)
 	cr_expect_eq(exchanged(WITH("www.example", "{" TO_REVIEWS "}"),
 			       WITH("www.example", "{match: [{port: 8443}], " TO_REVIEWS "}")),
 		     COMPILE_ANEW);
-	cr_expect_eq(exchanged(WITH("www.example", "{" TO_REVIEWS "}"),
-			       WITH("www.example", "{match: [{uri: {prefix: /a}}], " TO_REVIEWS
-						       "}")),
-		     0);
+	cr_expect_eq(
+		exchanged(WITH("www.example", "{" TO_REVIEWS "}"),
+			  WITH("www.example", "{match: [{uri: {prefix: /a}}], " TO_REVIEWS "}")),
+		0);
 }

@@ -105,8 +105,7 @@ static int note_domain(struct rules_patch *p, const struct http_domain *d)
 static void take_names(struct rules_patch *p, struct hs_range domains)
 {
 	for (__u32 i = 0; i < domains.count; i++) {
-		struct place *place =
-			place_at(p, hs_domain(p->from, domains.first + i)->vhost);
+		struct place *place = place_at(p, hs_domain(p->from, domains.first + i)->vhost);
 
 		if (place)
 			place->names--;
