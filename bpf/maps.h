@@ -11,6 +11,7 @@
 #include "weft/tproxy.h"
 #include "weft/http_stat.h"
 #include "weft/policy.h"
+#include "weft/protect.h"
 #include "weft/service.h"
 #include "weft/shortcut.h"
 #include "weft/sock.h"
@@ -231,6 +232,66 @@ struct {
 	__type(value, __u8);
 	__uint(pinning, LIBBPF_PIN_BY_NAME);
 } proxied SEC(".maps");
+
+/* ---- ConnectionPolicy (protect.h) ---- */
+
+/* Which entry of `protect` is in force. */
+struct {
+	__uint(type, BPF_MAP_TYPE_ARRAY);
+	__uint(max_entries, 1);
+	__type(key, __u32);
+	__type(value, __u64);
+	__uint(pinning, LIBBPF_PIN_BY_NAME);
+} protect_turn SEC(".maps");
+
+struct {
+	__uint(type, BPF_MAP_TYPE_ARRAY);
+	__uint(max_entries, 2);
+	__type(key, __u32);
+	__type(value, struct protect_limits);
+	__uint(pinning, LIBBPF_PIN_BY_NAME);
+} protect SEC(".maps");
+
+struct {
+	__uint(type, BPF_MAP_TYPE_LPM_TRIE);
+	__uint(map_flags, BPF_F_NO_PREALLOC);
+	__uint(max_entries, PROTECT_SOURCES_MAX);
+	__type(key, struct protect_key);
+	__type(value, __u32);
+	__uint(pinning, LIBBPF_PIN_BY_NAME);
+} protect_sources SEC(".maps");
+
+struct {
+	__uint(type, BPF_MAP_TYPE_ARRAY);
+	__uint(max_entries, PROTECT_METERS);
+	__type(key, __u32);
+	__type(value, struct protect_bucket);
+	__uint(pinning, LIBBPF_PIN_BY_NAME);
+} protect_meters SEC(".maps");
+
+struct {
+	__uint(type, BPF_MAP_TYPE_LRU_HASH);
+	__uint(max_entries, 32768);
+	__type(key, struct addr);
+	__type(value, struct protect_bucket);
+	__uint(pinning, LIBBPF_PIN_BY_NAME);
+} protect_buckets SEC(".maps");
+
+struct {
+	__uint(type, BPF_MAP_TYPE_LRU_HASH);
+	__uint(max_entries, 16384);
+	__type(key, struct tuple);
+	__type(value, __u64);
+	__uint(pinning, LIBBPF_PIN_BY_NAME);
+} protect_proven SEC(".maps");
+
+struct {
+	__uint(type, BPF_MAP_TYPE_PERCPU_ARRAY);
+	__uint(max_entries, PROTECT_REASONS);
+	__type(key, __u32);
+	__type(value, __u64);
+	__uint(pinning, LIBBPF_PIN_BY_NAME);
+} protect_count SEC(".maps");
 
 /* ---- counters (policy.h) ---- */
 
