@@ -24,6 +24,8 @@ enum {
 	IP4_OFFSET = 0x1fff,
 	IP6_OFFSET = 0xfff8,
 	IP6_MAX_EXTENSIONS = 6,
+	PACKET_L4_MAX =
+		0x3ff,	/* where a transport header may begin: at most 14 + 40 + extensions */
 	TCP_CHECK = 16, /* offsets within the TCP header */
 	TCP_MIN = 20,
 	TCP_OPTIONS_MAX = 40,

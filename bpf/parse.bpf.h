@@ -117,9 +117,7 @@ static __always_inline enum packet_kind parse_ip6(struct __sk_buff *skb, struct 
 
 static __always_inline enum packet_kind parse_tcp(struct __sk_buff *skb, struct packet *p)
 {
-	__u32 header,
-		l4 = p->l4 &
-		     0x3ff; /* at most 14 + 40 + extensions; the mask bounds it for the verifier */
+	__u32 header, l4 = p->l4 & PACKET_L4_MAX; /* bounded for the verifier */
 	struct tcphdr *tcp;
 
 	if (!packet_pull(skb, l4 + sizeof(*tcp)))
@@ -171,7 +169,7 @@ static __always_inline enum packet_kind packet_parse(struct __sk_buff *skb, stru
 		kind = parse_ip6(skb, p);
 	else
 		return PACKET_OTHER;
-	if (p->l4 > 0x3ff)
+	if (p->l4 > PACKET_L4_MAX)
 		return PACKET_OTHER;
 	if (kind != PACKET_TCP || parse_tcp(skb, p) != PACKET_TCP)
 		return kind == PACKET_TCP ? PACKET_OTHER : kind;

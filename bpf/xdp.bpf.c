@@ -19,6 +19,7 @@
 #include "checksum.bpf.h"
 #include "fib.bpf.h"
 #include "forget.bpf.h"
+#include "protect.bpf.h"
 
 char LICENSE[] SEC("license") = "GPL";
 
@@ -188,6 +189,142 @@ static __always_inline int rewrite_frame(const struct xdp_md *ctx, const struct 
 	return 1;
 }
 
+/* ---- ConnectionPolicy ---- */
+
+/* Plain TCP, or what would be if its lengths were not contradictory. Fills in `p`. */
+static __always_inline int parse_judged(const struct xdp_md *ctx, struct packet *p, int *lies)
+{
+	const struct frame f = frame_of(ctx);
+	__u32 room = f.end - (void *)f.eth, header;
+	struct bpf_fib_lookup way = {};
+	const struct tcphdr *tcp;
+
+	if ((void *)(f.eth + 1) > f.end ||
+	    !(f.eth->h_proto == bpf_htons(ETH_P_IP)
+		      ? parse_ip4(&f, p, &way)
+		      : f.eth->h_proto == bpf_htons(ETH_P_IPV6) && parse_ip6(&f, p, &way)))
+		return 0;
+	tcp = tcp_of(&f, p->ip4);
+	if (!tcp)
+		return 0;
+	packet_read_tcp(p, tcp);
+	header = p->l4 + tcp->doff * 4;
+	*lies = tcp->doff < TCP_MIN / 4 || ETH_HLEN + p->bytes < header ||
+		ETH_HLEN + p->bytes > room;
+	return 1;
+}
+
+/*
+ * Tells tc that the SYN has been judged: to judge it again would count it twice, and ask for
+ * another proof. 0 where the driver leaves no room for that: then it is tc's. Pointers into the
+ * frame are no more valid.
+ */
+static __always_inline int protect_mark(struct xdp_md *ctx)
+{
+	__u32 *mark;
+
+	if (bpf_xdp_adjust_meta(ctx, -(int)sizeof(*mark)))
+		return 0;
+	mark = (void *)(long)ctx->data_meta;
+	if ((void *)(mark + 1) > (void *)(long)ctx->data)
+		return 0;
+	*mark = PROTECT_MARK;
+	return 1;
+}
+
+/* What leaves by a veth would take the mark along. */
+static __always_inline void protect_unmark(struct xdp_md *ctx)
+{
+	if (ctx->data_meta < ctx->data)
+		bpf_xdp_adjust_meta(ctx, ctx->data - ctx->data_meta);
+}
+
+/* The headers of the challenge in place of the SYN's, and the MAC addresses turned around. */
+static __always_inline int store_challenge(const struct frame *f, const struct packet *p,
+					   const struct tuple *back, const struct tcphdr *challenge)
+{
+	struct tcphdr *tcp;
+	__u8 mac[ETH_ALEN];
+
+	if ((void *)(f->eth + 1) > f->end || f->eth->h_dest[0] & 1 /* a group's */)
+		return 0;
+	tcp = tcp_of(f, p->ip4);
+	if (!tcp)
+		return 0;
+	__builtin_memcpy(mac, f->eth->h_dest, ETH_ALEN);
+	__builtin_memcpy(f->eth->h_dest, f->eth->h_source, ETH_ALEN);
+	__builtin_memcpy(f->eth->h_source, mac, ETH_ALEN);
+	if (p->ip4)
+		answer_ip4((void *)(f->eth + 1), back);
+	else
+		answer_ip6((void *)(f->eth + 1), back);
+	*tcp = *challenge;
+	return 1;
+}
+
+/* Cut to what an Ethernet frame has at least, or to the headers. */
+static __always_inline int shorten(struct xdp_md *ctx, const struct packet *p)
+{
+	__u32 wanted = p->l4 + TCP_MIN, is = ctx->data_end - ctx->data;
+
+	if (wanted < ETH_ZLEN)
+		wanted = ETH_ZLEN;
+	return is <= wanted || !bpf_xdp_adjust_tail(ctx, (int)wanted - (int)is);
+}
+
+static __noinline int challenge_sender(struct xdp_md *ctx, const struct packet *p)
+{
+	struct tuple back;
+	struct tcphdr tcp;
+	struct frame f;
+
+	if (protect_challenge(p, &tcp) || !shorten(ctx, p))
+		return XDP_DROP;
+	tuple_reverse(&back, &p->t);
+	tcp.source = bpf_htons(back.sport);
+	tcp.dest = bpf_htons(back.dport);
+	tcp.check = answer_check(&tcp, pseudo_sum(p, &back, TCP_MIN));
+	f = frame_of(ctx);
+	if (!store_challenge(&f, p, &back, &tcp))
+		return XDP_DROP;
+	protect_count_one(PROTECT_COOKIE_SENT);
+	return XDP_TX;
+}
+
+static __always_inline int protect_xdp(struct xdp_md *ctx, const struct packet *p,
+				       const struct protect_limits *l)
+{
+	enum protect_verdict verdict;
+
+	if (!protect_is_syn(p))
+		verdict = protect_other(p, l, 0);
+	else if (is_inside(&p->t.src, ctx->ingress_ifindex) || !is_protected(&p->t, l) ||
+		 !protect_mark(ctx))
+		return XDP_PASS;
+	else
+		verdict = protect_syn(p, l);
+	if (verdict == PROTECT_CHALLENGE)
+		return challenge_sender(ctx, p);
+	return verdict == PROTECT_DROP ? XDP_DROP : XDP_PASS;
+}
+
+/* Whether a policy has something against a frame that is plain; others are tc's to judge. */
+static __noinline int protect_frame(struct xdp_md *ctx)
+{
+	const struct protect_limits *l = protect_in_force();
+	struct packet p = {};
+	enum protect_reason reason;
+	int lies;
+
+	if (!l || !parse_judged(ctx, &p, &lies))
+		return XDP_PASS;
+	reason = protect_fault(&p, l, lies, ctx->ingress_ifindex);
+	if (reason == PROTECT_REASONS)
+		return protect_xdp(ctx, &p, l);
+	protect_count_one(reason);
+	return XDP_DROP;
+}
+
 /* ---- forwarding ---- */
 
 /*
@@ -271,11 +408,22 @@ static __always_inline int forward(struct xdp_md *ctx, const struct packet *p,
 	return XDP_TX;
 }
 
-SEC("xdp")
-int from_wire(struct xdp_md *ctx)
+static __noinline int forward_frame(struct xdp_md *ctx)
 {
 	struct bpf_fib_lookup way = {};
 	struct packet p = {};
 
 	return has_conns() && parse(ctx, &p, &way) ? forward(ctx, &p, &way) : XDP_PASS;
+}
+
+SEC("xdp")
+int from_wire(struct xdp_md *ctx)
+{
+	int action = protect_frame(ctx);
+
+	if (action == XDP_PASS)
+		action = forward_frame(ctx);
+	if (action != XDP_PASS)
+		protect_unmark(ctx);
+	return action;
 }

@@ -1,0 +1,94 @@
+/* SPDX-License-Identifier: GPL-2.0 */
+#ifndef WEFT_PROTECT_TC_BPF_H
+#define WEFT_PROTECT_TC_BPF_H
+/*
+ * A ConnectionPolicy at tc: for what XDP has not judged, any packet where there is no XDP.
+ */
+#include <linux/pkt_cls.h>
+
+#include "protect.bpf.h"
+#include "rewrite.bpf.h"
+
+/* Whether XDP has judged it on the way here. */
+static __always_inline int is_marked(const struct __sk_buff *skb)
+{
+	const __u32 *mark = (void *)(long)skb->data_meta;
+
+	return (void *)(mark + 1) <= (void *)(long)skb->data && *mark == PROTECT_MARK;
+}
+
+/* Whether the IP packet is longer than its frame, or shorter than its headers. */
+static __always_inline int tells_lies(const struct __sk_buff *skb, const struct packet *p)
+{
+	__u32 end = ETH_HLEN + p->bytes, headers = p->l4 + TCP_MIN;
+
+	if (!p->frag)
+		headers = p->frag_header + (p->ip4 ? p->l4 : 0);
+	return end > skb->len || end < headers;
+}
+
+/* TCP whose header packet_parse() could not make sense of. */
+static __always_inline int is_no_tcp(const struct packet *p, enum packet_kind kind)
+{
+	return kind == PACKET_OTHER && p->proto == IPPROTO_TCP && p->l4 <= PACKET_L4_MAX;
+}
+
+static __always_inline void read_ports(struct __sk_buff *skb, struct packet *p)
+{
+	__be16 ports[2];
+
+	if (bpf_skb_load_bytes(skb, p->l4, ports, sizeof(ports)))
+		return;
+	p->t.sport = bpf_ntohs(ports[0]);
+	p->t.dport = bpf_ntohs(ports[1]);
+}
+
+static __noinline int send_challenge(struct __sk_buff *skb, const struct packet *p)
+{
+	struct tcphdr tcp;
+
+	/* What is for another host is seen where the NIC is in promiscuous mode. */
+	if (skb->pkt_type != 0 /* PACKET_HOST */ || protect_challenge(p, &tcp))
+		return TC_ACT_SHOT;
+	protect_count_one(PROTECT_COOKIE_SENT);
+	return send_answer(skb, p, &tcp);
+}
+
+static __noinline int protect_tcp(struct __sk_buff *skb, const struct packet *p,
+				  const struct protect_limits *l, int lies)
+{
+	enum protect_reason reason = protect_fault(p, l, lies, skb->ifindex);
+	enum protect_verdict verdict;
+
+	if (reason != PROTECT_REASONS) {
+		protect_count_one(reason);
+		return TC_ACT_SHOT;
+	}
+	if (!protect_is_syn(p))
+		verdict = protect_other(p, l, 1);
+	else if (is_marked(skb) || is_inside(&p->t.src, skb->ifindex) || !is_protected(&p->t, l))
+		return TC_ACT_UNSPEC;
+	else
+		verdict = protect_syn(p, l);
+	if (verdict == PROTECT_CHALLENGE)
+		return send_challenge(skb, p);
+	return verdict == PROTECT_DROP ? TC_ACT_SHOT : TC_ACT_UNSPEC;
+}
+
+/* What becomes of a packet that has come in by a NIC. TC_ACT_UNSPEC: nothing is said against it. */
+static __always_inline int protect_packet(struct __sk_buff *skb, struct packet *p,
+					  enum packet_kind kind)
+{
+	const struct protect_limits *l = protect_in_force();
+
+	if (!l)
+		return TC_ACT_UNSPEC;
+	if (kind == PACKET_TCP)
+		return protect_tcp(skb, p, l, tells_lies(skb, p));
+	if (!is_no_tcp(p, kind))
+		return TC_ACT_UNSPEC;
+	read_ports(skb, p);
+	return protect_tcp(skb, p, l, 1);
+}
+
+#endif
