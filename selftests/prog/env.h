@@ -14,6 +14,7 @@
 #include "weft/conn.h"
 #include "weft/event.h"
 #include "weft/policy.h"
+#include "weft/protect.h"
 #include "weft/service.h"
 #include "weft/shortcut.h"
 #include "weft/verdict.h"
@@ -137,6 +138,18 @@ void env_addr_gone(struct env *e, const struct addr *a);
 /* Packets that the sweep has asked for, since the last call. Returns how many; fills at most `max`.
  */
 unsigned env_resets(struct env *e, struct reset_event *out, unsigned max);
+
+/* Puts a ConnectionPolicy in force; NULL: none. Buckets, proofs and sources of an earlier one stay.
+ */
+void env_protect(struct env *e, const struct protect_limits *limits);
+/* A row of its `allow` or `deny`; `prefix` as it is written, for the address's family. */
+void env_protect_source(struct env *e, const struct addr *a, unsigned prefix,
+			enum protect_source verdict);
+__u64 env_protect_count(struct env *e, enum protect_reason reason);
+/* As if no flood had been seen for long. */
+void env_protect_calm(struct env *e);
+/* Whether XDP has told tc that it has judged the last frame of env_run_xdp(). */
+bool env_marked(const struct env *e);
 
 void tuple_turn(struct tuple *to, const struct tuple *from);
 
