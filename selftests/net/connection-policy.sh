@@ -45,48 +45,7 @@ rules() {
 	PROTOCOL=http rules_routes "*" "- {route: [{destination: {host: web}}], headers: {response: {set: {x-by: door}}}}" door
 }
 
-# ---- the policy, as weftd puts it into the maps (weft/protect.h) ----
-
-turn=0
-le() { # BYTES NUMBER...
-	local bytes=$1 number i
-	shift
-	for number; do
-		for ((i = 0; i < bytes; i++)); do printf '%d ' $((number >> (8 * i) & 255)); done
-	done
-}
-
-# map DO MAP KEY [VALUE]
-map() {
-	# shellcheck disable=SC2086 # bytes are words
-	bpftool -j map "$1" pinned "$TMP/bpf/weft/$2" key $3 ${4:+value $4}
-}
-
-# policy FLAGS [SOURCE-RATE SOURCE-BURST TOTAL-RATE TOTAL-BURST THRESHOLD]
-ON=1 LISTED=2 ALWAYS=4 AUTO=8
-policy() {
-	local rest=("${@:2}" 0 0 0 0 0)
-	turn=$((turn + 1))
-	map update protect "$(le 4 $((turn % 2)))" "$(le 4 "$1" "${rest[@]:0:5}" 0) $(printf '0 %.0s' {1..128})" >/dev/null
-	map update protect_turn "$(le 4 0)" "$(le 8 $turn)" >/dev/null
-}
-
-# key_of CIDR
-key_of() {
-	/usr/bin/python3 -c 'import ipaddress, struct, sys
-net = ipaddress.ip_network(sys.argv[1])
-mapped = net.version == 4
-at = (bytes(10) + b"\xff\xff" if mapped else b"") + net.network_address.packed
-print(*struct.pack("<I", net.prefixlen + 96 * mapped), *at)' "$1"
-}
-ALLOW=1 DENY=2
-source_is() { map update protect_sources "$(key_of "$1")" "$(le 4 "$2")" >/dev/null; } # CIDR ALLOW|DENY
-source_gone() { map delete protect_sources "$(key_of "$1")" >/dev/null; }
-
-# counted NUMBER-OF-REASON
-counted() { map lookup protect_count "$(le 4 "$1")" | jq '[.formatted.values[].value] | add'; }
-has_counted() { (($(counted "$1") >= $2)); } # NUMBER COUNT
-PASSED=0 DENIED=1 NOT_ALLOWED=2 SOURCE_RATE=3 TOTAL_RATE=4 MALFORMED=5 SPOOFED=6 SENT=7 GOOD=8
+has_counted() { (($(protected "$1") >= $2)); } # REASON COUNT
 
 # ---- callers ----
 
@@ -113,20 +72,20 @@ sources() {
 	local family=$1 before
 	policy $ON
 	heard other "$family" "a policy that says nothing"
-	source_is "$(cidr "$family" 6)" $DENY
-	before=$(counted $DENIED)
+	policy_sources deny <<<"$(cidr "$family" 6)"
+	before=$(protected denied)
 	heard other "$family" "another is denied"
 	unheard odd "$family" denied
-	row "$MODE, IPv$family: denied, counted" $(($(counted $DENIED) - before >= 20)) 1
-	source_gone "$(cidr "$family" 6)"
-	source_is "$(cidr "$family" 5)" $ALLOW
+	row "$MODE, IPv$family: denied, counted" $(($(protected denied) - before >= 20)) 1
+	policy_sources delete <<<"$(cidr "$family" 6)"
+	policy_sources allow <<<"$(cidr "$family" 5)"
 	policy $((ON | LISTED))
-	before=$(counted $NOT_ALLOWED)
+	before=$(protected not_allowed)
 	heard other "$family" allowed
 	unheard odd "$family" "not allowed"
-	row "$MODE, IPv$family: not allowed, counted" $(($(counted $NOT_ALLOWED) - before >= 20)) 1
+	row "$MODE, IPv$family: not allowed, counted" $(($(protected not_allowed) - before >= 20)) 1
 	policy 0
-	source_gone "$(cidr "$family" 5)"
+	policy_sources delete <<<"$(cidr "$family" 5)"
 	heard odd "$family" "no policy"
 }
 
@@ -139,16 +98,16 @@ at_once() {
 
 rates() {
 	local family=$1 before
-	before=$(counted $SOURCE_RATE)
+	before=$(protected source_rate)
 	policy $ON 1 6
 	at_once odd "$family" 10 6 far
 	# An IPv6 network of 64 bits is one source.
 	[ "$family" = 6 ] || at_once other 4 10 6 far
-	row "$MODE, IPv$family: too many of one source, counted" $(($(counted $SOURCE_RATE) - before >= 12)) 1
-	before=$(counted $TOTAL_RATE)
+	row "$MODE, IPv$family: too many of one source, counted" $(($(protected source_rate) - before >= 12)) 1
+	before=$(protected total_rate)
 	policy $ON 0 0 2 7
 	at_once odd "$family" 11 7 one
-	row "$MODE, IPv$family: too many in all, counted" $(($(counted $TOTAL_RATE) - before >= 11)) 1
+	row "$MODE, IPv$family: too many in all, counted" $(($(protected total_rate) - before >= 11)) 1
 	policy 0
 }
 
@@ -158,11 +117,11 @@ connect_us() { jq .connect_us.max <<<"$1"; }
 cookies() {
 	local family=$1 times sent good passed
 	policy $((ON | ALWAYS))
-	sent=$(counted $SENT) good=$(counted $GOOD) passed=$(counted $PASSED)
+	sent=$(protected cookie_sent) good=$(protected cookie_good) passed=$(protected passed_syn)
 	heard other "$family" "proven"
-	row "$MODE, IPv$family: proofs asked for" $(($(counted $SENT) - sent)) 30
-	row "$MODE, IPv$family: proofs returned" $(($(counted $GOOD) - good)) 30
-	row "$MODE, IPv$family: SYNs that passed" $(($(counted $PASSED) - passed)) 30
+	row "$MODE, IPv$family: proofs asked for" $(($(protected cookie_sent) - sent)) 30
+	row "$MODE, IPv$family: proofs returned" $(($(protected cookie_good) - good)) 30
+	row "$MODE, IPv$family: SYNs that passed" $(($(protected passed_syn) - passed)) 30
 	times=$(load other "$(lb "$family" 10)" 9000 -n 20 -c 1 -s hello --times)
 	row "$MODE, IPv$family: a proof takes less than 1 s" $(($(connect_us "$times") < 1000000 * SLOWER)) 1
 	say "ok: $MODE, IPv$family: slowest connect() with a proof: $(connect_us "$times") us"
@@ -171,13 +130,13 @@ cookies() {
 
 odd_packets() {
 	local family=$1 before
-	before=$(counted $MALFORMED)
+	before=$(protected malformed)
 	flood "$family" 100 0 3
 	policy $ON
 	flood "$family" 100 0 3
-	wait_until 10 has_counted $MALFORMED $((before + 100))
+	wait_until 10 has_counted malformed $((before + 100))
 	sleep 0.1
-	row "$MODE, IPv$family: SYN and FIN, with a policy" $(($(counted $MALFORMED) - before)) 100
+	row "$MODE, IPv$family: SYN and FIN, with a policy" $(($(protected malformed) - before)) 100
 	policy 0
 }
 
@@ -241,7 +200,7 @@ flooded() {
 	start_in other chrt -f 1 /usr/bin/python3 "$TMP/pings.py" "$(lb "$family" 10)" >"$TMP/pings"
 	pings=$STARTED
 	wait_until 10 test -s "$TMP/pings"
-	before=$(counted $SENT)
+	before=$(protected cookie_sent)
 	for burst in {1..10}; do
 		now
 		flood "$family" $((count / 10)) "$RATE"
@@ -250,7 +209,7 @@ flooded() {
 	done >"$TMP/bursts"
 	kill "$pings"
 	wait "$pings" 2>/dev/null || true
-	expect_between "$MODE, IPv$family: SYNs of a flood that were answered with a cookie" $(($(counted $SENT) - before)) $((count * 99 / 100 - THRESHOLD)) "$count"
+	expect_between "$MODE, IPv$family: SYNs of a flood that were answered with a cookie" $(($(protected cookie_sent) - before)) $((count * 99 / 100 - THRESHOLD)) "$count"
 	expect_between "$MODE, IPv$family: entries in the table of connections, of 8192" "$(entries)" 0 $((4 * THRESHOLD * 2))
 	left=$(kept "$TMP/pings")
 	((left >= least)) || least=$((least / $(slowdown)))
@@ -292,7 +251,7 @@ done
 
 # The last policy stays in force without weftd, and after another one has started.
 weftd_start --xdp native
-source_is "$(cidr 4 6)" $DENY
+policy_sources deny <<<"$(cidr 4 6)"
 policy $ON
 weftd_kill9
 MODE="without weftd"
