@@ -171,7 +171,7 @@ static __always_inline enum protect_reason source_fault(const struct addr *src,
 	verdict = bpf_map_lookup_elem(&protect_sources, &key);
 	if (verdict && *verdict == PROTECT_DENY)
 		return PROTECT_DENIED;
-	if (l->flags & PROTECT_ALLOW_LISTED && !verdict)
+	if (l->flags & PROTECT_ALLOW_LISTED && (!verdict || *verdict != PROTECT_ALLOW))
 		return PROTECT_NOT_ALLOWED;
 	return PROTECT_REASONS;
 }
