@@ -235,7 +235,8 @@ static __always_inline int protect_mark(struct xdp_md *ctx)
 	return 1;
 }
 
-/* What leaves by a veth would take the mark along. */
+/* What leaves by a veth would take the mark along. To be called when the frame is as it is to be.
+ */
 static __always_inline void protect_unmark(struct xdp_md *ctx)
 {
 	if (ctx->data_meta < ctx->data)
@@ -290,6 +291,7 @@ static __noinline int challenge_sender(struct xdp_md *ctx, const struct packet *
 	f = frame_of(ctx);
 	if (!store_challenge(&f, p, &back, &tcp))
 		return XDP_DROP;
+	protect_unmark(ctx);
 	protect_count_one(PROTECT_COOKIE_SENT);
 	return XDP_TX;
 }
@@ -411,6 +413,7 @@ static __always_inline int forward(struct xdp_md *ctx, const struct packet *p,
 	return XDP_TX;
 }
 
+/* Not inlined: what a policy needs of the stack is not needed at the same time. */
 static __noinline int forward_frame(struct xdp_md *ctx)
 {
 	struct bpf_fib_lookup way = {};
@@ -424,9 +427,5 @@ int from_wire(struct xdp_md *ctx)
 {
 	int action = protect_frame(ctx);
 
-	if (action == XDP_PASS)
-		action = forward_frame(ctx);
-	if (action != XDP_PASS)
-		protect_unmark(ctx);
-	return action;
+	return action == XDP_PASS ? forward_frame(ctx) : action;
 }
