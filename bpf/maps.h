@@ -232,6 +232,16 @@ struct {
 	__uint(pinning, LIBBPF_PIN_BY_NAME);
 } proxied SEC(".maps");
 
+/* See struct xdp_nic (conn.h). Without an entry XDP passes everything up. */
+struct {
+	__uint(type, BPF_MAP_TYPE_HASH);
+	__uint(map_flags, BPF_F_NO_PREALLOC);
+	__uint(max_entries, 64); /* as `nics` */
+	__type(key, __u32);
+	__type(value, struct xdp_nic);
+	__uint(pinning, LIBBPF_PIN_BY_NAME);
+} xdp_nics SEC(".maps");
+
 /* ---- counters (policy.h) ---- */
 
 /* Packets that XDP has forwarded, as the CPUs together have counted. */

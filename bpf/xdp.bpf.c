@@ -6,7 +6,8 @@
  * The connection and its entries (weft/conn.h) are tc's. Its handshake goes up the stack, so that
  * routing, netfilter and neighbour discovery have their say: only what the stack has sent on by a
  * NIC as it was is forwarded here, to the same next hop, and only while the routes still say so.
- * The handshake's last packet is already ours.
+ * The handshake's last packet is already ours. It leaves by the NIC that it came by, or by another
+ * one, where both are permitted (struct xdp_nic).
  *
  * Whatever is not plain is passed up, untouched, to tc, which goes on with the same entries: no
  * packet is dropped here. The node's own stack may drop it, for its connection tracking knows the
@@ -211,27 +212,49 @@ static __always_inline int is_open(const struct conn *c, const struct conn *othe
 	return state == CONN_ESTABLISHED || state == CONN_CLOSING || state == CONN_CLOSED;
 }
 
+/* What weftd permits on a NIC, now; NULL: nothing. */
+static __always_inline const struct xdp_nic *permitted(__u32 ifindex)
+{
+	const struct xdp_nic *nic = bpf_map_lookup_elem(&xdp_nics, &ifindex);
+
+	return nic && packet_ns() < nic->until ? nic : NULL;
+}
+
+/* Whether XDP can send by the NIC what has come in by `in`. */
+static __always_inline int can_send(__u32 in, __u32 out)
+{
+	const struct xdp_nic *nic;
+
+	if (in == out)
+		return 1;
+	nic = permitted(out);
+	return nic && nic->sends;
+}
+
+/* Whether it may be taken from the stack: as that would ask, the frame must be for this node. */
+static __always_inline int is_ours(const struct xdp_md *ctx)
+{
+	const struct xdp_nic *nic = permitted(ctx->ingress_ifindex);
+	const struct frame f = frame_of(ctx);
+
+	return nic && (void *)(f.eth + 1) <= f.end && same_mac(f.eth->h_dest, nic->mac);
+}
+
 /*
- * Whether what goes from `t->src` to `t->dst` leaves by the interface that it came in by, to a
- * neighbour that is known, in one piece; and, as the node's own stack would ask, whether the frame
- * was for this node at all.
+ * Whether what goes from `t->src` to `t->dst` leaves to a neighbour that is known, in one piece, by
+ * a NIC that XDP can send by.
  */
 static __always_inline int find_way(struct xdp_md *ctx, const struct packet *p,
 				    const struct tuple *t, struct bpf_fib_lookup *way)
 {
-	struct frame f;
-
 	fib_addrs(way, p->ip4, &t->src, &t->dst);
 	way->ifindex = ctx->ingress_ifindex;
 	way->l4_protocol = IPPROTO_TCP;
 	way->sport = bpf_htons(t->sport);
 	way->dport = bpf_htons(t->dport);
 	way->tot_len = p->bytes;
-	if (bpf_fib_lookup(ctx, way, sizeof(*way), 0) != BPF_FIB_LKUP_RET_SUCCESS ||
-	    way->ifindex != ctx->ingress_ifindex)
-		return 0;
-	f = frame_of(ctx);
-	return (void *)(f.eth + 1) <= f.end && same_mac(f.eth->h_dest, way->smac);
+	return bpf_fib_lookup(ctx, way, sizeof(*way), 0) == BPF_FIB_LKUP_RET_SUCCESS &&
+	       can_send(ctx->ingress_ifindex, way->ifindex);
 }
 
 static __always_inline void count_forwarded(const struct packet *p)
@@ -252,7 +275,7 @@ static __always_inline int forward(struct xdp_md *ctx, const struct packet *p,
 	struct conn *in = bpf_map_lookup_elem(&conns, &p->t), *out, *c, *other;
 	struct tuple to;
 
-	if (!in || !(in->flags & CONN_OUTSIDE) || may_be_partial(ctx, p))
+	if (!in || !(in->flags & CONN_OUTSIDE) || !is_ours(ctx) || may_be_partial(ctx, p))
 		return XDP_PASS;
 	to = in->to;
 	to.hook = HOOK_EGRESS;
@@ -268,7 +291,7 @@ static __always_inline int forward(struct xdp_md *ctx, const struct packet *p,
 	if (conn_track_pair(p, c, other) == CONN_DELETE)
 		conn_forget(p, c);
 	count_forwarded(p);
-	return XDP_TX;
+	return way->ifindex == ctx->ingress_ifindex ? XDP_TX : bpf_redirect(way->ifindex, 0);
 }
 
 SEC("xdp")
