@@ -15,7 +15,8 @@
 
 enum { ETH = 14, MUTATED = 500000, PAYLOAD = 100 };
 
-static const __u8 NIC_MAC[6] = { 2, 0, 0, 0, 0, 2 }, CLIENT_HOP[6] = { 2, 0, 0, 0, 0, 0x0c },
+static const __u8 NIC_MAC[6] = { 2, 0, 0, 0, 0, 2 }, NIC2_MAC[6] = { 2, 0, 0, 0, 0, 3 },
+		  CLIENT_HOP[6] = { 2, 0, 0, 0, 0, 0x0c },
 		  ENDPOINT_HOP[6] = { 2, 0, 0, 0, 0, 0x0e };
 
 static struct env *far_env(int family)
@@ -74,13 +75,14 @@ struct run {
 	size_t size, was;
 	struct env_packet packet;
 	int verdict;
+	__u32 ifindex; /* it has come in by; 0: NIC_IF */
 };
 
 static void run_frame(struct env *e, struct run *r)
 {
 	memcpy(r->sent, r->frame, r->size);
 	r->was = r->size;
-	r->verdict = env_run_xdp(e, r->frame, &r->size);
+	r->verdict = env_run_xdp(e, r->ifindex ?: NIC_IF, r->frame, &r->size);
 }
 
 static void put_frame(struct run *r, const struct env_packet *p)
@@ -97,13 +99,13 @@ static void expect_passed(const char *what, const struct run *r)
 		  what);
 }
 
-static void expect_sent(const char *what, const struct run *r, const struct tuple *want,
-			const __u8 hop[6])
+static void expect_sent_by(const char *what, const struct run *r, int verdict,
+			   const struct tuple *want, const __u8 hop[6], const __u8 mac[6])
 {
 	struct env_result got = {};
 	size_t ttl = ETH + (r->frame[ETH] >> 4 == 4 ? 8 : 7);
 
-	cr_assert_eq(r->verdict, XDP_TX, "%s: verdict %d", what, r->verdict);
+	cr_assert_eq(r->verdict, verdict, "%s: verdict %d", what, r->verdict);
 	cr_expect_eq(r->size, r->was, "%s: length", what);
 	frame_get(r->frame, &r->packet, &got);
 	cr_expect(got.checksums_ok, "%s: checksums", what);
@@ -111,8 +113,14 @@ static void expect_sent(const char *what, const struct run *r, const struct tupl
 	cr_expect_eq(got.packet.seq, r->packet.seq, "%s", what);
 	cr_expect_eq(got.packet.payload, r->packet.payload, "%s", what);
 	cr_expect(!memcmp(r->frame, hop, 6), "%s: next hop", what);
-	cr_expect(!memcmp(r->frame + 6, NIC_MAC, 6), "%s: source MAC address", what);
+	cr_expect(!memcmp(r->frame + 6, mac, 6), "%s: source MAC address", what);
 	cr_expect_eq(r->frame[ttl], 63, "%s: TTL %u", what, r->frame[ttl]);
+}
+
+static void expect_sent(const char *what, const struct run *r, const struct tuple *want,
+			const __u8 hop[6])
+{
+	expect_sent_by(what, r, XDP_TX, want, hop, NIC_MAC);
 }
 
 static struct env_packet from_client(const struct far *far)
@@ -266,6 +274,101 @@ Test(xdp, only_to_the_hop_that_the_stack_has_chosen, .timeout = 60)
 		leaves.hop = ENDPOINT_HOP;
 		env_run(e, "to_nic", &leaves);
 		cr_expect_eq(xdp(e, &there), XDP_TX, "there again");
+		env_free(e);
+	}
+}
+
+/* What weftd says about a NIC, and for how long: it may have gone. */
+Test(xdp, only_while_it_is_permitted, .timeout = 60)
+{
+	static const struct {
+		const char *what;
+		struct xdp_nic nic;
+		int verdict;
+	} rows[] = {
+		{ "for good", { .until = ~0ull, .mac = { 2, 0, 0, 0, 0, 2 } }, XDP_TX },
+		{ "not", { .until = 0, .mac = { 2, 0, 0, 0, 0, 2 } }, XDP_PASS },
+		{ "until just now", { .until = 1, .mac = { 2, 0, 0, 0, 0, 2 } }, XDP_PASS },
+		{ "to another card", { .until = ~0ull, .mac = { 2, 0, 0, 0, 0, 9 } }, XDP_PASS },
+	};
+	static struct run r;
+
+	for (int family = 4; family <= 6; family += 2) {
+		struct env *e = far_env(family);
+		struct far far = open_far(e);
+		struct env_packet p = from_client(&far);
+
+		for (size_t i = 0; i < sizeof(rows) / sizeof(rows[0]); i++) {
+			env_permit(e, NIC_IF, &rows[i].nic);
+			put_frame(&r, &p);
+			run_frame(e, &r);
+			cr_expect_eq(r.verdict, rows[i].verdict, "%s", rows[i].what);
+			if (r.verdict == XDP_PASS)
+				expect_passed(rows[i].what, &r);
+		}
+		env_permit(e, NIC_IF, NULL);
+		cr_expect_eq(xdp(e, &p), XDP_PASS, "nothing is said");
+		env_free(e);
+	}
+}
+
+/* In by one NIC and out by another, and back: if both are permitted, and the one sends what it is
+ * given. */
+Test(xdp, from_nic_to_nic, .timeout = 60)
+{
+	static const struct xdp_nic second = { .until = ~0ull,
+					       .mac = { 2, 0, 0, 0, 0, 3 },
+					       .sends = 1 },
+				    first = { .until = ~0ull,
+					      .mac = { 2, 0, 0, 0, 0, 2 },
+					      .sends = 1 },
+				    mute = { .until = ~0ull, .mac = { 2, 0, 0, 0, 0, 3 } },
+				    over = { .until = 1, .mac = { 2, 0, 0, 0, 0, 3 }, .sends = 1 };
+	static struct run r;
+
+	for (int family = 4; family <= 6; family += 2) {
+		struct env *e = far_env(family);
+		struct far far = { .a = steer_client(e) };
+		struct env_packet p = { .flags = SYN, .seq = 1000, .window = 65535 };
+		struct env_result out;
+		struct tuple want;
+
+		env_add_nic2(e);
+		p.t = steer_open(e, &far.a, "from_nic", TC_ACT_UNSPEC);
+		p.ifindex = NIC2_IF;
+		far.c = env_run(e, "to_nic", &p).packet.t;
+		tuple_turn(&p.t, &far.c);
+		p.flags = SYN | ACK;
+		p.seq = 5000;
+		p.ack = 1001;
+		out = env_run(e, "from_nic", &p);
+		p.t = out.packet.t;
+		p.ifindex = NIC_IF;
+		env_run(e, "to_nic", &p);
+
+		p = from_client(&far);
+		cr_expect_eq(xdp(e, &p), XDP_PASS, "the second runs no XDP");
+		env_permit(e, NIC2_IF, &mute);
+		cr_expect_eq(xdp(e, &p), XDP_PASS, "the second sends nothing of XDP's");
+		env_permit(e, NIC2_IF, &over);
+		cr_expect_eq(xdp(e, &p), XDP_PASS, "not permitted any more");
+		env_permit(e, NIC2_IF, &second);
+		put_frame(&r, &p);
+		run_frame(e, &r);
+		expect_sent_by("there", &r, XDP_REDIRECT, &far.c, ENDPOINT_HOP, NIC2_MAC);
+
+		p = from_endpoint(&far);
+		put_frame(&r, &p);
+		memcpy(r.frame, NIC2_MAC, 6);
+		r.ifindex = NIC2_IF;
+		run_frame(e, &r);
+		expect_passed("back: the first sends nothing of XDP's", &r);
+		env_permit(e, NIC_IF, &first);
+		run_frame(e, &r);
+		tuple_turn(&want, &far.a);
+		expect_sent_by("back", &r, XDP_REDIRECT, &want, CLIENT_HOP, NIC_MAC);
+		r.ifindex = 0;
+		env_drop_nic2(e);
 		env_free(e);
 	}
 }

@@ -20,8 +20,8 @@ const char *xdp_mode_name(enum xdp_mode mode);
 /*
  * Has the program run on what comes in by an interface, in place of ours that is there, in one step
  * where that runs in the same mode, which is not XDP_AUTO. Only ours is replaced. XDP_OFF: none of
- * ours. -EBUSY or -EEXIST: another's program is there. -EOPNOTSUPP: the driver has no XDP. Other errors are the
- * driver's own.
+ * ours. -EBUSY or -EEXIST: another's program is there. -EOPNOTSUPP: the driver has no XDP. Other
+ * errors are the driver's own.
  */
 int xdp_put(const char *dir, int ifindex, int prog_fd, enum xdp_mode mode);
 /* Whether the program runs on that interface of this namespace, by our link. */

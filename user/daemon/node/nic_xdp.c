@@ -60,13 +60,13 @@ static enum sends sends(const struct iface *i)
  * where the kernel tells, that is kept from happening. A card that runs XDP sends what has come by
  * itself (XDP_TX), also where it takes nothing from others.
  */
-static bool answers(const struct iface *i, struct reason_text *why)
+static bool answers(const struct local_node *node, const struct iface *i, struct reason_text *why)
 {
 	enum sends s = strcmp(i->link.kind, "veth") != 0 ? SENDS : sends(i);
 
 	if (s == SENDS_NOT)
 		return because(why, "the veth's other end has neither XDP nor GRO");
-	if (s == SENDS_UNKNOWN && i->xdp != XDP_NATIVE)
+	if (s == SENDS_UNKNOWN && node->xdp == XDP_AUTO)
 		return because(why, "the kernel does not tell whether a veth can send");
 	return true;
 }
@@ -77,8 +77,7 @@ int nic_xdp_write(struct local_node *node, const struct iface *i)
 	struct xdp_nic n = { .until = i->xdp_until };
 
 	if (i->xdp == XDP_OFF)
-		return bpf_map_delete_elem(node->loader->map[MAP_XDP_NICS], &key) &&
-				       errno != ENOENT
+		return bpf_map_delete_elem(node->loader->map[MAP_XDP_NICS], &key) && errno != ENOENT
 			       ? log_err(-errno, "forbid XDP on %s", i->link.name)
 			       : 0;
 	memcpy(n.mac, i->link.mac, sizeof(n.mac));
@@ -106,7 +105,7 @@ static int permit_forced(struct local_node *node, struct iface *i)
 {
 	struct reason_text why;
 
-	return permit(node, i, answers(i, &why) ? NULL : why.s);
+	return permit(node, i, answers(node, i, &why) ? NULL : why.s);
 }
 
 /* ---- auto ---- */
@@ -145,7 +144,8 @@ static int adopt(struct local_node *node, struct iface *i)
 /* What runs there stays: to take it off would stop some cards for a moment. */
 static int judge(struct local_node *node, struct iface *i, bool bare, struct reason_text *why)
 {
-	bool may = bare && nic_is_bare(node, i, why) && put_auto(node, i, why) && answers(i, why);
+	bool may = bare && nic_is_bare(node, i, why) && answers(node, i, why) &&
+		   put_auto(node, i, why);
 
 	return permit(node, i, may ? NULL : why->s);
 }
@@ -164,8 +164,8 @@ int nic_xdp_refresh(struct local_node *node)
 		if (i->role != ROLE_NIC)
 			continue;
 		why = all;
-		r = (node->xdp == XDP_AUTO ? judge(node, i, bare, &why) : permit_forced(node, i)) ?:
-			    r;
+		r = (node->xdp == XDP_AUTO ? judge(node, i, bare, &why) : permit_forced(node, i))
+			    ?: r;
 	}
 	return r;
 }

@@ -215,8 +215,8 @@ static int take_xdp(struct options *o, int *status)
 		o->kernel.xdp = modes[i];
 		return 0;
 	}
-	return wrong(status, "%s: auto, native, generic or off is expected, not \"%s\"",
-		     "--xdp", optarg);
+	return wrong(status, "%s: auto, native, generic or off is expected, not \"%s\"", "--xdp",
+		     optarg);
 }
 
 static int take_enrol(struct options *o, int *status)
