@@ -60,10 +60,15 @@ struct scratch {
 	struct addr source;	/* C's source address */
 	__u32 netns_id;		/* of the endpoint, where a socket may be in the way */
 	__u32 client_netns_id;	/* of the client, likewise */
+	__u32 client_ifindex;	/* the interface that the packet has come in by */
 	__u32 endpoint_ifindex; /* as in struct conn */
 	__u8 flags;
 	__u8 dmac[6];
 	__u8 outside; /* 1: the client is a pod that is not in the mesh */
+	/* of XDP's */
+	__u32 exit_ifindex; /* the NIC that leads to the endpoint */
+	__u8 exit_hop[6];   /* the next hop there */
+	__u8 back_hop[6];   /* and back to the client */
 };
 
 struct {

@@ -156,7 +156,7 @@ struct xdp_nic {
 	__u64 until; /* CLOCK_MONOTONIC, ns; all ones: for good */
 	__u8 mac[6]; /* of the NIC: other frames are not for this node */
 	__u8 sends;  /* 1: it sends what XDP on another NIC redirects to it */
-	__u8 pad;
+	__u8 opens;  /* 1: new connections, too; the node's own stack has no say in them */
 };
 _Static_assert(sizeof(struct xdp_nic) == 16, "xdp_nic has no holes");
 

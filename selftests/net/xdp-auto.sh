@@ -64,6 +64,14 @@ rules | apply
 
 # ---- whether the driver can ----
 
+# knows_veths: whether this kernel tells what a veth can send (since 6.3)
+knows_veths() { [[ $(uname -r) =~ ^([0-9]+)\.([0-9]+) ]] && ((BASH_REMATCH[1] * 1000 + BASH_REMATCH[2] >= 6003)); }
+if ! knows_veths; then
+	wait_until 5 says '^nic0 off \(the kernel does not tell whether a veth can send\),nic1 off \(the kernel'
+	expect_eq "an endpoint on another node" "$(load other "$(lb 4 10)" 9000 -n 5 -s hello)" '{"far":5}'
+	expect_eq "forwarded by XDP" "$(forwarded)" 0
+	exit 0
+fi
 wait_until 5 says '^nic0 off \(the veth.s other end has neither XDP nor GRO\),nic1 off'
 say "ok: veths that would drop what XDP sends: $(status)"
 expect_eq "an endpoint on another node, meanwhile" "$(load other "$(lb 4 10)" 9000 -n 5 -s hello)" '{"far":5}'
@@ -88,6 +96,23 @@ done
 holders=("${JOBS_[@]: -4}")
 wait_until 3 used
 say "ok: XDP forwards"
+
+# The node's own stack sees nothing of a connection, from its SYN on.
+by_stack() { # FAMILY: packets that it has forwarded
+	if [ "$1" = 4 ]; then
+		in_ns node cat /proc/net/snmp | awk '$1 == "Ip:" { n = $7 } END { print n }'
+	else
+		in_ns node cat /proc/net/snmp6 | awk '$1 == "Ip6OutForwDatagrams" { print $2 }'
+	fi
+}
+for family in 4 6; do
+	before=$(by_stack $family)
+	counted=$(stat_of "cluster.outside|9000||far.default.svc.cluster.local.upstream_cx_total")
+	row "IPv$family: connections" "$(load other "$(lb $family 10)" 9000 -n 20 -s hello)" '{"far":20}'
+	row "IPv$family: connections between NICs" "$(load other "$(lb $family 11)" 9000 -n 20 -s hello)" '{"beyond":20}'
+	row "IPv$family: counted" $(($(stat_of "cluster.outside|9000||far.default.svc.cluster.local.upstream_cx_total") - counted)) 20
+	row "IPv$family: packets that the node's own stack has forwarded" $(($(by_stack $family) - before)) 0
+done
 
 # ---- what is not to be passed by ----
 

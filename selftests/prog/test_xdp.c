@@ -3,6 +3,7 @@
  * What XDP forwards of a connection from outside whose endpoint is on another node, and what it
  * leaves to tc: anything that is not plain, untouched.
  */
+#include <arpa/inet.h>
 #include <criterion/criterion.h>
 #include <linux/bpf.h>
 #include <linux/pkt_cls.h>
@@ -724,6 +725,333 @@ Test(xdp, a_place_is_given_back, .timeout = 60)
 		cr_expect_eq(xdp(e, &p), XDP_PASS, "after it");
 		env_free(e);
 	}
+}
+
+/* ---- the handshake, where the stack has no say ---- */
+
+static const struct xdp_nic OPENS = { .until = ~0ull, .mac = { 2, 0, 0, 0, 0, 2 }, .opens = 1 };
+
+static struct env *opening_env(const struct env_options *more, int family)
+{
+	struct env_options o = *more;
+	struct env *e;
+
+	o.family = family;
+	o.outside = true;
+	e = env_new(&o);
+	env_permit(e, NIC_IF, &OPENS);
+	return e;
+}
+
+static struct env_packet syn_of(struct env *e)
+{
+	return (struct env_packet){
+		.t = steer_client(e), .flags = SYN, .seq = 1000, .window = 65535, .wscale = 8
+	};
+}
+
+static struct env_packet answer_of(const struct tuple *c)
+{
+	struct env_packet p = {
+		.flags = SYN | ACK, .seq = 5000, .ack = 1001, .window = 65535, .wscale = 10
+	};
+
+	tuple_turn(&p.t, c);
+	return p;
+}
+
+/* Both ends' first packets, up the stack or by XDP. */
+static struct far shake_hands(struct env *e, bool by_xdp)
+{
+	static struct run r;
+	struct env_packet p = syn_of(e);
+	struct far far = { .a = p.t };
+	struct tuple back;
+
+	if (!by_xdp) {
+		p.t = env_run(e, "from_nic", &p).packet.t;
+		far.c = env_run(e, "to_nic", &p).packet.t;
+		p = answer_of(&far.c);
+		p.t = env_run(e, "from_nic", &p).packet.t;
+		env_run(e, "to_nic", &p);
+		return far;
+	}
+	far.c = p.t;
+	far.c.src = env_node(e);
+	far.c.dst = env_endpoint(e);
+	far.c.dport = ENDPOINT_PORT;
+	put_frame(&r, &p);
+	run_frame(e, &r);
+	expect_sent("SYN", &r, &far.c, ENDPOINT_HOP);
+	p = answer_of(&far.c);
+	put_frame(&r, &p);
+	run_frame(e, &r);
+	tuple_turn(&back, &far.a);
+	expect_sent("SYN+ACK", &r, &back, CLIENT_HOP);
+	return far;
+}
+
+/* The four entries of a connection, without times. */
+static void read_entries(struct env *e, const struct far *far, struct conn out[4])
+{
+	struct tuple b = far->a, key[4] = { far->a };
+
+	b.dst = far->c.dst;
+	b.dport = far->c.dport;
+	key[1] = b;
+	key[1].hook = HOOK_EGRESS;
+	tuple_turn(&key[2], &b);
+	key[2].hook = HOOK_EGRESS;
+	tuple_turn(&key[3], &far->c);
+	cr_assert_eq(env_entries(e), 4);
+	cr_assert_eq(env_counted(e), 4);
+	for (int i = 0; i < 4; i++) {
+		cr_assert(env_conn(e, &key[i], &out[i]), "entry %d", i);
+		forget_times(&out[i]);
+	}
+}
+
+/* XDP makes what tc would have made of the same packets, and counts the same. */
+Test(xdp, opens_as_tc_does, .timeout = 60)
+{
+	const struct env_options options = { .remote_endpoint = true, .max_connections = 7 };
+
+	for (int family = 4; family <= 6; family += 2) {
+		struct conn entries[2][4];
+		struct cluster_stat stats[2];
+		__u64 picks[2];
+
+		for (int by_xdp = 0; by_xdp <= 1; by_xdp++) {
+			struct env *e = opening_env(&options, family);
+			struct far far = shake_hands(e, by_xdp);
+			struct env_packet p = from_client(&far);
+
+			read_entries(e, &far, entries[by_xdp]);
+			stats[by_xdp] = env_cluster(e);
+			picks[by_xdp] = env_picks(e);
+			cr_expect_eq(env_limit(e).steered, 1);
+			cr_expect_eq(env_endpoint_stat(e).active, 1);
+			p.payload = 0;
+			cr_expect_eq(xdp(e, &p), XDP_TX, "what follows, there");
+			p = from_endpoint(&far);
+			p.payload = 0;
+			cr_expect_eq(xdp(e, &p), XDP_TX, "what follows, back");
+			p.flags = RST | ACK;
+			cr_expect_eq(xdp(e, &p), XDP_TX, "its end");
+			cr_expect_eq(env_limit(e).steered, 0);
+			env_free(e);
+		}
+		for (int i = 0; i < 4; i++)
+			cr_expect(!memcmp(&entries[0][i], &entries[1][i], sizeof(struct conn)),
+				  "IPv%d: entry %d", family, i);
+		cr_expect(!memcmp(&stats[0], &stats[1], sizeof(stats[0])),
+			  "the cluster's counters");
+		cr_expect_eq(picks[0], picks[1], "turns");
+	}
+}
+
+/* Another connection has the port, on the node's address: it takes another, and finds back. */
+Test(xdp, opens_with_another_port, .timeout = 60)
+{
+	static struct run r;
+
+	for (int family = 4; family <= 6; family += 2) {
+		struct env *e =
+			opening_env(&(struct env_options){ .remote_endpoint = true }, family);
+		struct far first = shake_hands(e, true);
+		struct env_packet p = syn_of(e);
+		struct env_result got = {};
+		struct tuple back;
+
+		p.t.src.b[15]++;
+		cr_assert_eq(
+			system("ip route add 198.51.100.8/32 via 198.51.100.7 dev nic onlink && "
+			       "ip -6 route add 2001:db8:2::8/128 via 2001:db8:2::7 dev nic "
+			       "onlink"),
+			0);
+		put_frame(&r, &p);
+		run_frame(e, &r);
+		cr_assert_eq(r.verdict, XDP_TX);
+		frame_get(r.frame, &p, &got);
+		cr_expect(got.checksums_ok);
+		cr_expect_neq(got.packet.t.sport, first.c.sport);
+		got.packet.t.hook = HOOK_INGRESS;
+		back = p.t;
+		p = answer_of(&got.packet.t);
+		put_frame(&r, &p);
+		run_frame(e, &r);
+		tuple_turn(&got.packet.t, &back);
+		expect_sent("SYN+ACK", &r, &got.packet.t, CLIENT_HOP);
+		cr_expect_eq(env_entries(e), 8);
+		cr_assert_eq(
+			system("ip route del 198.51.100.8/32 && ip -6 route del 2001:db8:2::8/128"),
+			0);
+		env_free(e);
+	}
+}
+
+static void other_source(struct env_packet *p, const char *ip4, const char *ip6)
+{
+	__u8 mapped[16] = { [10] = 0xff, [11] = 0xff };
+
+	if (p->t.src.b[10] == 0xff && !p->t.src.b[0]) {
+		inet_pton(AF_INET, ip4, mapped + 12);
+		memcpy(p->t.src.b, mapped, 16);
+	} else {
+		inet_pton(AF_INET6, ip6, p->t.src.b);
+	}
+}
+
+static void of_loopback(struct env *e, struct env_packet *p)
+{
+	(void)e;
+	other_source(p, "127.0.0.1", "::1");
+}
+
+static void of_a_group(struct env *e, struct env_packet *p)
+{
+	(void)e;
+	other_source(p, "224.0.0.5", "ff02::1");
+}
+
+static void of_none(struct env *e, struct env_packet *p)
+{
+	(void)e;
+	other_source(p, "0.0.0.0", "::");
+}
+
+static void of_the_node(struct env *e, struct env_packet *p)
+{
+	p->t.src = env_node(e);
+}
+
+/* Routes lead elsewhere. */
+static void of_unknown(struct env *e, struct env_packet *p)
+{
+	(void)e;
+	other_source(p, "192.0.2.77", "2001:db8:77::1");
+}
+
+static void to_another_port(struct env *e, struct env_packet *p)
+{
+	(void)e;
+	p->t.dport++;
+}
+
+static void with_rst(struct env *e, struct env_packet *p)
+{
+	(void)e;
+	p->flags |= RST;
+}
+
+static void with_fin(struct env *e, struct env_packet *p)
+{
+	(void)e;
+	p->flags |= FIN;
+}
+
+static void not_permitted(struct env *e, struct env_packet *p)
+{
+	static const struct xdp_nic nic = { .until = ~0ull, .mac = { 2, 0, 0, 0, 0, 2 } };
+
+	(void)p;
+	env_permit(e, NIC_IF, &nic);
+}
+
+static void lapsed(struct env *e, struct env_packet *p)
+{
+	struct xdp_nic nic = OPENS;
+
+	(void)p;
+	nic.until = 1;
+	env_permit(e, NIC_IF, &nic);
+}
+
+static void full(struct env *e, struct env_packet *p)
+{
+	(void)p;
+	env_set_proxied(e, 7);
+}
+
+static const struct {
+	const char *what;
+	void (*change)(struct env *e, struct env_packet *p);
+	struct env_options more;
+} left[] = {
+	{ "not permitted", not_permitted, { .remote_endpoint = true } },
+	{ "not permitted any more", lapsed, { .remote_endpoint = true } },
+	{ "from a loopback address", of_loopback, { .remote_endpoint = true } },
+	{ "from a group's address", of_a_group, { .remote_endpoint = true } },
+	{ "from no address", of_none, { .remote_endpoint = true } },
+	{ "from the node's own address", of_the_node, { .remote_endpoint = true } },
+	{ "from where no route leads", of_unknown, { .remote_endpoint = true } },
+	{ "for no service", to_another_port, { .remote_endpoint = true } },
+	{ "SYN and RST", with_rst, { .remote_endpoint = true } },
+	{ "SYN and FIN", with_fin, { .remote_endpoint = true } },
+	{ "no place", full, { .remote_endpoint = true, .max_connections = 7 } },
+	{ "no endpoint", NULL, { .no_endpoint = true } },
+	{ "no route", NULL, { .remote_endpoint = true, .no_route = true } },
+	{ "an endpoint on this node", NULL, { .family = 4 } },
+	{ "the node itself", NULL, { .node_endpoint = true } },
+	{ "no rules", NULL, { .remote_endpoint = true, .without_generation = true } },
+};
+
+/* tc is to find everything as it was. */
+Test(xdp, what_it_does_not_open_is_tcs, .timeout = 120)
+{
+	static struct run r;
+
+	for (int family = 4; family <= 6; family += 2) {
+		for (size_t i = 0; i < sizeof(left) / sizeof(left[0]); i++) {
+			struct env *e = opening_env(&left[i].more, family);
+			struct env_packet p = syn_of(e);
+			__u64 picks = env_picks(e);
+
+			if (left[i].change)
+				left[i].change(e, &p);
+			put_frame(&r, &p);
+			run_frame(e, &r);
+			expect_passed(left[i].what, &r);
+			cr_expect_eq(env_entries(e), 0, "%s", left[i].what);
+			cr_expect_eq(env_picks(e), picks, "%s: a turn", left[i].what);
+			cr_expect_eq(env_limit(e).steered, 0, "%s: a place", left[i].what);
+			cr_expect_eq(env_cluster(e).overflow, 0, "%s: refused", left[i].what);
+			env_free(e);
+		}
+	}
+}
+
+/* The SYN again, and one for a connection that has ended, find their entries: tc knows what to do.
+ */
+Test(xdp, a_syn_of_what_is_known_is_tcs, .timeout = 60)
+{
+	for (int family = 4; family <= 6; family += 2) {
+		struct env *e =
+			opening_env(&(struct env_options){ .remote_endpoint = true }, family);
+		struct env_packet p = syn_of(e);
+
+		shake_hands(e, true);
+		cr_expect_eq(xdp(e, &p), XDP_PASS, "again");
+		p.seq += 100000;
+		cr_expect_eq(xdp(e, &p), XDP_PASS, "another");
+		cr_expect_eq(env_entries(e), 4);
+		env_free(e);
+	}
+}
+
+Test(xdp, a_full_table_is_tcs_to_refuse, .timeout = 60)
+{
+	struct env *e =
+		opening_env(&(struct env_options){ .remote_endpoint = true, .table_size = 6 }, 4);
+	struct env_packet p = syn_of(e);
+
+	shake_hands(e, true);
+	p.t.sport++;
+	cr_expect_eq(xdp(e, &p), XDP_PASS);
+	cr_expect_eq(env_entries(e), 4);
+	cr_expect_eq(env_counted(e), 4);
+	cr_expect_eq(env_limit(e).steered, 1);
+	env_free(e);
 }
 
 /* ---- any bytes ---- */

@@ -82,6 +82,7 @@ int nic_xdp_write(struct local_node *node, const struct iface *i)
 			       : 0;
 	memcpy(n.mac, i->link.mac, sizeof(n.mac));
 	n.sends = sends(i) == SENDS;
+	n.opens = node->xdp == XDP_AUTO;
 	return bpf_map_update_elem(node->loader->map[MAP_XDP_NICS], &key, &n, BPF_ANY)
 		       ? log_err(-errno, "permit XDP on %s", i->link.name)
 		       : 0;
@@ -93,8 +94,8 @@ static int permit(struct local_node *node, struct iface *i, const char *why)
 	__u64 valid = node->xdp == XDP_AUTO ? clock_ns() + BARE_VALID_NS : ~0ull;
 
 	if (strcmp(i->xdp_why, why ? why : "") != 0)
-		log_info("%s: XDP, %s: %s", i->link.name, xdp_mode_name(i->xdp),
-			 why ? why : "in use");
+		log_info("%s: XDP, %s: %s%s", i->link.name, xdp_mode_name(i->xdp),
+			 why && i->xdp != XDP_OFF ? "not used: " : "", why ? why : "in use");
 	snprintf(i->xdp_why, sizeof(i->xdp_why), "%s", why ? why : "");
 	i->xdp_until = why ? 0 : valid;
 	return nic_xdp_write(node, i);
