@@ -431,10 +431,11 @@ struct env_result env_run(struct env *e, const char *program, const struct env_p
 	return r;
 }
 
-int env_run_frame(struct env *e, const char *program, __u32 ifindex, __u8 *frame, size_t *size)
+int env_run_frame(struct env *e, const char *program, __u32 ifindex, __u32 mark, __u8 *frame,
+		  size_t *size)
 {
 	struct bpf_program *prog = bpf_object__find_program_by_name(e->tc->obj, program);
-	struct __sk_buff ctx = { .ifindex = ifindex };
+	struct __sk_buff ctx = { .ifindex = ifindex, .mark = mark };
 	__u8 out[FRAME_MAX];
 	LIBBPF_OPTS(bpf_test_run_opts, opts, .data_in = frame, .data_size_in = *size,
 		    .data_out = out, .data_size_out = sizeof(out), .ctx_in = &ctx,

@@ -99,9 +99,10 @@ struct env_result {
 /* Runs from_pod, to_pod, ... on the packet as if it came in, or was about to leave, by its
  * interface. */
 struct env_result env_run(struct env *e, const char *program, const struct env_packet *in);
-/* The same with a frame as it is: what the program says, and has made of it. `frame` has room for
- * FRAME_MAX bytes. */
-int env_run_frame(struct env *e, const char *program, __u32 ifindex, __u8 *frame, size_t *size);
+/* The same with a frame as it is, and its mark: what the program says, and has made of it. `frame`
+ * has room for FRAME_MAX bytes. */
+int env_run_frame(struct env *e, const char *program, __u32 ifindex, __u32 mark, __u8 *frame,
+		  size_t *size);
 /*
  * Runs the XDP program on a frame that has come in by an interface: its verdict (enum xdp_action).
  * `frame` has room for FRAME_MAX bytes, and is then as the program has left it.
