@@ -154,7 +154,7 @@ static int xdp(struct env *e, const struct env_packet *p)
 	return r.verdict;
 }
 
-Test(xdp, there_and_back, .timeout = 60)
+Test(xdp, there_and_back, .timeout = 300)
 {
 	static struct run r;
 
@@ -179,7 +179,7 @@ Test(xdp, there_and_back, .timeout = 60)
 	}
 }
 
-Test(xdp, short_frames_are_padded, .timeout = 60)
+Test(xdp, short_frames_are_padded, .timeout = 300)
 {
 	static struct run r;
 	struct env *e = far_env(4);
@@ -195,7 +195,7 @@ Test(xdp, short_frames_are_padded, .timeout = 60)
 }
 
 /* The handshake shows the way: routing, netfilter and neighbour discovery have had their say. */
-Test(xdp, the_handshake_goes_up, .timeout = 60)
+Test(xdp, the_handshake_goes_up, .timeout = 300)
 {
 	for (int family = 4; family <= 6; family += 2) {
 		struct env *e = far_env(family);
@@ -220,7 +220,7 @@ Test(xdp, the_handshake_goes_up, .timeout = 60)
 /* A firewall that translates, or a route that leads elsewhere: the packet leaves as another, or not
  * by the NIC, and the next one must go the same way. What comes back is the node's own to turn
  * back, also where it has given the client's packets the same address and port as we would have. */
-Test(xdp, only_what_the_stack_has_sent_on, .timeout = 60)
+Test(xdp, only_what_the_stack_has_sent_on, .timeout = 300)
 {
 	for (int family = 4; family <= 6; family += 2) {
 		struct env *e = far_env(family);
@@ -251,7 +251,7 @@ Test(xdp, only_what_the_stack_has_sent_on, .timeout = 60)
 }
 
 /* Routes that look at marks or take turns: where the stack sends the packet, nothing else may. */
-Test(xdp, only_to_the_hop_that_the_stack_has_chosen, .timeout = 60)
+Test(xdp, only_to_the_hop_that_the_stack_has_chosen, .timeout = 300)
 {
 	static const __u8 other[6] = { 2, 0, 0, 0, 0, 0x0f };
 
@@ -281,7 +281,7 @@ Test(xdp, only_to_the_hop_that_the_stack_has_chosen, .timeout = 60)
 }
 
 /* What weftd says about a NIC, and for how long: it may have gone. */
-Test(xdp, only_while_it_is_permitted, .timeout = 60)
+Test(xdp, only_while_it_is_permitted, .timeout = 300)
 {
 	static const struct {
 		const char *what;
@@ -316,7 +316,7 @@ Test(xdp, only_while_it_is_permitted, .timeout = 60)
 
 /* In by one NIC and out by another, and back: if both are permitted, and the one sends what it is
  * given. */
-Test(xdp, from_nic_to_nic, .timeout = 60)
+Test(xdp, from_nic_to_nic, .timeout = 300)
 {
 	static const struct xdp_nic second = { .until = ~0ull,
 					       .mac = { 2, 0, 0, 0, 0, 3 },
@@ -375,7 +375,7 @@ Test(xdp, from_nic_to_nic, .timeout = 60)
 	}
 }
 
-Test(xdp, an_endpoint_of_this_node_is_tcs, .timeout = 60)
+Test(xdp, an_endpoint_of_this_node_is_tcs, .timeout = 300)
 {
 	for (int family = 4; family <= 6; family += 2) {
 		struct env *e = env_new(&(struct env_options){ .family = family, .outside = true });
@@ -564,7 +564,7 @@ static void expect_odd_passed(struct env *e, const struct env_packet *plain, siz
 	expect_passed(odd[i].what, &r);
 }
 
-Test(xdp, what_is_odd_goes_up_untouched, .timeout = 60)
+Test(xdp, what_is_odd_goes_up_untouched, .timeout = 300)
 {
 	for (int family = 4; family <= 6; family += 2) {
 		struct env *e = far_env(family);
@@ -586,7 +586,7 @@ Test(xdp, what_is_odd_goes_up_untouched, .timeout = 60)
 	}
 }
 
-Test(xdp, without_a_neighbour_it_goes_up, .timeout = 60)
+Test(xdp, without_a_neighbour_it_goes_up, .timeout = 300)
 {
 	struct env *e = far_env(4);
 	struct far far = open_far(e);
@@ -705,7 +705,7 @@ Test(xdp, counts_as_tc_does, .timeout = 300)
 	}
 }
 
-Test(xdp, a_place_is_given_back, .timeout = 60)
+Test(xdp, a_place_is_given_back, .timeout = 300)
 {
 	for (int family = 4; family <= 6; family += 2) {
 		struct env *e = far_env(family);
@@ -811,7 +811,7 @@ static void read_entries(struct env *e, const struct far *far, struct conn out[4
 }
 
 /* XDP makes what tc would have made of the same packets, and counts the same. */
-Test(xdp, opens_as_tc_does, .timeout = 60)
+Test(xdp, opens_as_tc_does, .timeout = 300)
 {
 	const struct env_options options = { .remote_endpoint = true, .max_connections = 7 };
 
@@ -850,7 +850,7 @@ Test(xdp, opens_as_tc_does, .timeout = 60)
 }
 
 /* Another connection has the port, on the node's address: it takes another, and finds back. */
-Test(xdp, opens_with_another_port, .timeout = 60)
+Test(xdp, opens_with_another_port, .timeout = 300)
 {
 	static struct run r;
 
@@ -996,7 +996,7 @@ static const struct {
 };
 
 /* tc is to find everything as it was. */
-Test(xdp, what_it_does_not_open_is_tcs, .timeout = 120)
+Test(xdp, what_it_does_not_open_is_tcs, .timeout = 600)
 {
 	static struct run r;
 
@@ -1022,7 +1022,7 @@ Test(xdp, what_it_does_not_open_is_tcs, .timeout = 120)
 
 /* The SYN again, and one for a connection that has ended, find their entries: tc knows what to do.
  */
-Test(xdp, a_syn_of_what_is_known_is_tcs, .timeout = 60)
+Test(xdp, a_syn_of_what_is_known_is_tcs, .timeout = 300)
 {
 	for (int family = 4; family <= 6; family += 2) {
 		struct env *e =
@@ -1038,7 +1038,7 @@ Test(xdp, a_syn_of_what_is_known_is_tcs, .timeout = 60)
 	}
 }
 
-Test(xdp, a_full_table_is_tcs_to_refuse, .timeout = 60)
+Test(xdp, a_full_table_is_tcs_to_refuse, .timeout = 300)
 {
 	struct env *e =
 		opening_env(&(struct env_options){ .remote_endpoint = true, .table_size = 6 }, 4);
