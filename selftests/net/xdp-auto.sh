@@ -48,6 +48,7 @@ rules() {
 # status: what it says of each NIC, in the order of their names
 status() { weft status | sed -n 's/^XDP *auto: //p' | sed 's/, /\n/g' | sort | paste -sd,; }
 says() { [[ $(status) =~ $1 ]]; }
+LARGE=$(rounds 1000000 100000) # bytes
 forwarded() { stat_of weft.xdp.forwarded.packets; }
 # more SECONDS: how many packets XDP has forwarded in that time
 more() {
@@ -87,8 +88,8 @@ for family in 4 6; do
 		before=$(forwarded)
 		want='{"far":5}'
 		[ $to = 10 ] || want='{"beyond":5}'
-		row "IPv$family: large lines come back whole" "$(load other "$(lb $family $to)" 9000 -n 5 -c 5 --bytes 1000000 -e half)" "$want"
-		row "IPv$family: forwarded by XDP" $(($(forwarded) > before + 1000)) 1
+		row "IPv$family: large lines come back whole" "$(load other "$(lb $family $to)" 9000 -n 5 -c 5 --bytes "$LARGE" -e half -t $((5000 * SLOWER)))" "$want"
+		row "IPv$family: forwarded by XDP" $(($(forwarded) > before + LARGE / 1000)) 1
 		load_start other "$TMP/held.$family.$to" "$(lb $family $to)" 9000 -n 1 -s hello -e hold --every 20 --ready "$TMP/ready.$family.$to"
 		wait_until 5 test -e "$TMP/ready.$family.$to"
 	done
