@@ -46,16 +46,20 @@ kind_on_nic() { # as the kernel has it
 
 loaded() { if [ -e "$TMP/bpf/weft/prog/from_wire" ]; then echo yes; else echo no; fi; }
 
-# works MODE WHETHER: with --xdp MODE; WHETHER packets are forwarded by XDP
+# works MODE WHETHER: with --xdp MODE; WHETHER packets are forwarded by XDP: yes, no, or hardly: a kernel finishes the checksums of
+# its answers in the name of sockets that are gone
 works() {
-	local family before after want=0
-	[ "$2" = no ] || want=1
+	local family before after
 	for family in 4 6; do
 		before=$(forwarded)
 		row "IPv$family: $1: an endpoint on another node" "$(words "$(lb $family 10)")" '{"far":20}'
 		row "IPv$family: $1: large lines come back whole" "$(load other "$(lb $family 10)" 9000 -n 5 -c 5 --bytes "$LARGE" -e half -t $((5000 * SLOWER)))" '{"far":5}'
 		after=$(forwarded)
-		row "IPv$family: $1: forwarded by XDP" $((after > before)) $want
+		case $2 in
+		yes) row "IPv$family: $1: forwarded by XDP" $((after > before)) 1 ;;
+		no) row "IPv$family: $1: forwarded by XDP" $((after - before)) 0 ;;
+		*) row "IPv$family: $1: hardly any are forwarded by XDP" $((after - before < 20)) 1 ;;
+		esac
 		row "IPv$family: $1: an endpoint on this node" "$(words "$(lb $family 11)")" '{"one":20}'
 		row "IPv$family: $1: a Gateway's HTTP" "$(http_load other "$(addr $family node)" 80 -n 20 -c 2 --count x-by | jq -c .words)" '{"door":20}'
 		row "IPv$family: $1: nothing of these is XDP's" $(($(forwarded) - after)) 0
@@ -66,7 +70,7 @@ works() {
 weftd_start --xdp native
 rules | apply
 row "status" "$(weft status | sed -n 's/^XDP *//p')" "native: nic0 native"
-works "native, checksums left to the device" no
+works "native, checksums left to the device" hardly
 wait_until 30 no_conns
 
 checksums_finished world eth0

@@ -20,7 +20,7 @@ struct reason_text {
 };
 
 /* Says so; false. */
-bool __attribute__((format(printf, 2, 3))) because(struct reason_text *why, const char *fmt, ...);
+__attribute__((format(printf, 2, 3))) bool because(struct reason_text *why, const char *fmt, ...);
 
 /* Descriptors start at -1: bare_init(). */
 struct bare {
