@@ -61,10 +61,15 @@ struct scratch {
 	struct addr source;	/* C's source address */
 	__u32 netns_id;		/* of the endpoint, where a socket may be in the way */
 	__u32 client_netns_id;	/* of the client, likewise */
+	__u32 client_ifindex;	/* the interface that the packet has come in by */
 	__u32 endpoint_ifindex; /* as in struct conn */
 	__u8 flags;
 	__u8 dmac[6];
 	__u8 outside; /* 1: the client is a pod that is not in the mesh */
+	/* of XDP's */
+	__u32 exit_ifindex; /* the NIC that leads to the endpoint */
+	__u8 exit_hop[6];   /* the next hop there */
+	__u8 back_hop[6];   /* and back to the client */
 };
 
 struct {
@@ -232,6 +237,16 @@ struct {
 	__type(value, __u8);
 	__uint(pinning, LIBBPF_PIN_BY_NAME);
 } proxied SEC(".maps");
+
+/* See struct xdp_nic (conn.h). Without an entry XDP passes everything up. */
+struct {
+	__uint(type, BPF_MAP_TYPE_HASH);
+	__uint(map_flags, BPF_F_NO_PREALLOC);
+	__uint(max_entries, 64); /* as `nics` */
+	__type(key, __u32);
+	__type(value, struct xdp_nic);
+	__uint(pinning, LIBBPF_PIN_BY_NAME);
+} xdp_nics SEC(".maps");
 
 /* ---- ConnectionPolicy (protect.h) ---- */
 

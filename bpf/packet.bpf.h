@@ -35,6 +35,16 @@ enum {
 	TCP_WSCALE_MAX = 14, /* RFC 7323 2.3 */
 };
 
+/* The program that runs: on which kind of interface. Where, the tuple says (enum hook). */
+enum side {
+	SIDE_NIC = 0,
+	SIDE_POD = 1,
+};
+
+enum {
+	NETNS_UNKNOWN = 0xffffffff, /* struct pod.netns_id */
+};
+
 enum packet_kind {
 	PACKET_OTHER = 0,
 	PACKET_TCP,  /* l4 and all fields are set */

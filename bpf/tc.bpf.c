@@ -7,6 +7,8 @@
 #include <linux/bpf.h>
 #include <linux/pkt_cls.h>
 
+#include "hook_tc.bpf.h"
+
 #include "connect.bpf.h"
 #include "fragment.bpf.h"
 #include "icmp.bpf.h"

@@ -122,7 +122,10 @@ static void enter_namespaces(struct env *e)
 		"link add name endpoint index 77 type veth peer name peer77\n"
 		"link add name other index 78 type veth peer name peer78\n"
 		"link add name nic index 79 address 02:00:00:00:00:02 type veth peer name peer79\n"
+		"link add name nic2 index 80 address 02:00:00:00:00:03 type veth peer name peer80\n"
 		"link set nic up\n"
+		"link set nic2 up\n"
+		"link set peer80 up\n"
 		"link set peer79 up\n"
 		"address add 203.0.113.1/24 dev nic\n"
 		"address add 2001:db8:1::1/64 dev nic nodad\n"
@@ -298,7 +301,10 @@ static void add_nic(struct env *e)
 	struct nic nic = { .name = "nic" };
 	__u32 ifindex = NIC_IF;
 
+	struct xdp_nic xdp = { .until = ~0ull, .mac = { 2, 0, 0, 0, 0, 2 } };
+
 	*(e->o.family == 4 ? &nic.addr4 : &nic.addr6) = a;
+	must(!bpf_map_update_elem(bpf_map__fd(e->tc->maps.xdp_nics), &ifindex, &xdp, 0));
 	must(!bpf_map_update_elem(bpf_map__fd(e->tc->maps.nics), &ifindex, &nic, 0));
 	must(!bpf_map_update_elem(bpf_map__fd(e->tc->maps.node_addrs), &a, &ifindex, 0));
 }
@@ -327,7 +333,7 @@ static void reset(struct env *e)
 		e->tc->maps.dests,	     e->tc->maps.nics,
 		e->tc->maps.node_addrs,	     e->tc->maps.shortcuts,
 		e->tc->maps.protect_buckets, e->tc->maps.protect_proven,
-		e->tc->maps.protect_sources
+		e->tc->maps.protect_sources, e->tc->maps.xdp_nics
 	};
 	struct shortcut_state no_shortcuts = { .until = 0 };
 	struct reason_stat none = { .count = 0 };
@@ -431,10 +437,11 @@ struct env_result env_run(struct env *e, const char *program, const struct env_p
 	return r;
 }
 
-int env_run_frame(struct env *e, const char *program, __u32 ifindex, __u8 *frame, size_t *size)
+int env_run_frame(struct env *e, const char *program, __u32 ifindex, __u32 mark, __u8 *frame,
+		  size_t *size)
 {
 	struct bpf_program *prog = bpf_object__find_program_by_name(e->tc->obj, program);
-	struct __sk_buff ctx = { .ifindex = ifindex };
+	struct __sk_buff ctx = { .ifindex = ifindex, .mark = mark };
 	__u8 out[FRAME_MAX];
 	LIBBPF_OPTS(bpf_test_run_opts, opts, .data_in = frame, .data_size_in = *size,
 		    .data_out = out, .data_size_out = sizeof(out), .ctx_in = &ctx,
@@ -447,9 +454,9 @@ int env_run_frame(struct env *e, const char *program, __u32 ifindex, __u8 *frame
 	return opts.retval;
 }
 
-int env_run_xdp(struct env *e, __u8 *frame, size_t *size)
+int env_run_xdp(struct env *e, __u32 ifindex, __u8 *frame, size_t *size)
 {
-	struct xdp_md ctx = { .data_end = *size, .ingress_ifindex = NIC_IF }, left;
+	struct xdp_md ctx = { .data_end = *size, .ingress_ifindex = ifindex }, left;
 	__u8 out[FRAME_MAX];
 	LIBBPF_OPTS(bpf_test_run_opts, opts, .data_in = frame, .data_size_in = *size,
 		    .data_out = out, .data_size_out = sizeof(out), .ctx_in = &ctx,
@@ -461,6 +468,37 @@ int env_run_xdp(struct env *e, __u8 *frame, size_t *size)
 	*size = opts.data_size_out - left.data;
 	memcpy(frame, out + left.data, *size);
 	return opts.retval;
+}
+
+void env_permit(struct env *e, __u32 ifindex, const struct xdp_nic *nic)
+{
+	int fd = bpf_map__fd(e->tc->maps.xdp_nics);
+
+	must(nic ? !bpf_map_update_elem(fd, &ifindex, nic, 0)
+		 : !bpf_map_delete_elem(fd, &ifindex) || errno == ENOENT);
+}
+
+void env_add_nic2(struct env *e)
+{
+	struct addr a = env_node(e);
+	struct nic nic = { .name = "nic2" };
+	__u32 ifindex = NIC2_IF;
+
+	*(e->o.family == 4 ? &nic.addr4 : &nic.addr6) = a;
+	must(!bpf_map_update_elem(bpf_map__fd(e->tc->maps.nics), &ifindex, &nic, 0));
+	must(!system("ip route replace 10.244.0.2/32 dev nic2 && "
+		     "ip neighbour replace 10.244.0.2 lladdr 02:00:00:00:00:0e dev nic2 && "
+		     "ip -6 route replace fd00:244::2/128 dev nic2 && "
+		     "ip neighbour replace fd00:244::2 lladdr 02:00:00:00:00:0e dev nic2"));
+}
+
+void env_drop_nic2(struct env *e)
+{
+	__u32 ifindex = NIC2_IF;
+
+	must(!bpf_map_delete_elem(bpf_map__fd(e->tc->maps.nics), &ifindex));
+	must(!system("ip route replace 10.244.0.2/32 dev nic && "
+		     "ip -6 route replace fd00:244::2/128 dev nic"));
 }
 
 struct xdp_stat env_forwarded(struct env *e)

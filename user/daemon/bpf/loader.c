@@ -42,6 +42,7 @@ static const char *const map_names[MAP_MAX] = {
 	[MAP_DESTS] = "dests",
 	[MAP_REASONS] = "reasons",
 	[MAP_XDP_COUNT] = "xdp_count",
+	[MAP_XDP_NICS] = "xdp_nics",
 	[MAP_HTTP_CLUSTERS] = "http_clusters",
 	[MAP_HTTP_ROUTES] = "http_routes",
 	[MAP_GEN_SERVICES] = "gen_services",

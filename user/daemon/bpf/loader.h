@@ -33,6 +33,7 @@ enum map_id {
 	MAP_DESTS,
 	MAP_REASONS,
 	MAP_XDP_COUNT,
+	MAP_XDP_NICS,
 	MAP_HTTP_CLUSTERS,
 	MAP_HTTP_ROUTES,
 	MAP_GEN_SERVICES, /* the tables of a generation, up to the end */
