@@ -28,9 +28,10 @@ enum {
 };
 
 #define SECOND_NS 1000000000ull
-#define PROVEN_NS (10 * SECOND_NS)  /* a SYN that is lost is repeated after 1, 2 and 4 seconds */
-#define COOKIES_NS (10 * SECOND_NS) /* cookies are asked for until it has been quiet for so long \
-				     */
+#define PROVEN_NS (10 * SECOND_NS) /* a SYN that is lost is repeated after 1, 2 and 4 seconds */
+#define COOKIES_NS                                                                    \
+	(10 * SECOND_NS) /* cookies are asked for until it has been quiet for so long \
+			  */
 
 enum protect_verdict {
 	PROTECT_PASS = 0,
@@ -164,7 +165,7 @@ static __always_inline enum protect_reason source_fault(const struct addr *src,
 	verdict = bpf_map_lookup_elem(&protect_sources, &key);
 	if (verdict && *verdict == PROTECT_DENY)
 		return PROTECT_DENIED;
-	if (l->flags & PROTECT_ALLOW_LISTED && !verdict)
+	if (l->flags & PROTECT_ALLOW_LISTED && (!verdict || *verdict != PROTECT_ALLOW))
 		return PROTECT_NOT_ALLOWED;
 	return PROTECT_REASONS;
 }

@@ -17,7 +17,8 @@
 #include "addr.h"
 
 /* `protect_sources`, a BPF_MAP_TYPE_LPM_TRIE: struct protect_key -> __u32 enum protect_source. The
- * row with the longest prefix that a caller's address is in counts. */
+ * row with the longest prefix that a caller's address is in counts; a verdict of 0 is as good as no
+ * row, and hides what shorter ones say. */
 enum protect_source {
 	PROTECT_ALLOW = 1,
 	PROTECT_DENY = 2,
