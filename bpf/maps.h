@@ -271,7 +271,7 @@ struct {
 
 struct {
 	__uint(type, BPF_MAP_TYPE_LRU_HASH);
-	__uint(max_entries, 32768);
+	__uint(max_entries, 16384);
 	__type(key, struct addr);
 	__type(value, struct protect_bucket);
 	__uint(pinning, LIBBPF_PIN_BY_NAME);
@@ -279,7 +279,7 @@ struct {
 
 struct {
 	__uint(type, BPF_MAP_TYPE_LRU_HASH);
-	__uint(max_entries, 16384);
+	__uint(max_entries, 8192);
 	__type(key, struct tuple);
 	__type(value, __u64);
 	__uint(pinning, LIBBPF_PIN_BY_NAME);

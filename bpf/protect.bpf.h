@@ -71,12 +71,16 @@ static __always_inline enum protect_verdict protect_drop(enum protect_reason rea
 /* ---- what a policy is about ---- */
 
 /* Whether callers from outside are served there, by rules. */
-static __noinline int is_served(const struct tuple *t)
+GLOBAL_FUNC int is_served(const struct tuple *t)
 {
-	struct service_key key = { .addr = t->dst, .port = t->dport, .scope = SCOPE_OUTSIDE };
+	struct service_key key = { .scope = SCOPE_OUTSIDE };
 	__u64 *number;
 	__u32 zero = 0;
 
+	if (!t)
+		return 0;
+	key.addr = t->dst;
+	key.port = t->dport;
 	number = bpf_map_lookup_elem(&generation, &zero);
 	if (!number)
 		return 0;
@@ -109,8 +113,10 @@ static __always_inline int has_port(const struct protect_limits *l, __u16 port)
 	return 0;
 }
 
-static __noinline int is_protected(const struct tuple *t, const struct protect_limits *l)
+GLOBAL_FUNC int is_protected(const struct tuple *t, const struct protect_limits *l)
 {
+	if (!t || !l)
+		return 0;
 	if (!l->port_count)
 		return is_served(t);
 	return has_port(l, t->dport) && is_for_node(t);
@@ -190,14 +196,16 @@ protect_fault(const struct packet *p, const struct protect_limits *l, int lies, 
 /* ---- rates ---- */
 
 /*
- * Takes a token. A bucket that is empty is only read, however many ask. One that a policy with
- * lower rates has filled is empty at worst.
+ * Takes a token; there is one where there is no bucket. A bucket that is empty is only read,
+ * however many ask. One that a policy with lower rates has filled is empty at worst.
  */
-static __noinline int take_token(struct protect_bucket *b, __u32 rate, __u32 burst, __u64 now)
+GLOBAL_FUNC int take_token(struct protect_bucket *b, __u32 rate, __u32 burst, __u64 now)
 {
 	__u64 each = rate ? SECOND_NS / rate : 0, end = now + each * (burst ? burst : rate);
 	int i;
 
+	if (!b)
+		return 1;
 	for (i = 0; i < PROTECT_TRIES; i++) {
 		__u64 old = *(volatile __u64 *)&b->full_at, from = old > now ? old : now;
 
@@ -215,7 +223,7 @@ static __always_inline int take_of_meter(__u32 meter, __u32 rate, __u32 burst, _
 {
 	struct protect_bucket *b = bpf_map_lookup_elem(&protect_meters, &meter);
 
-	return !b || take_token(b, rate, burst, now);
+	return take_token(b, rate, burst, now);
 }
 
 /* An address of IPv6 costs its owner nothing: it has 2^64 of them. */
@@ -232,7 +240,7 @@ static __noinline int take_of_source(const struct addr *src, const struct protec
 		bpf_map_update_elem(&protect_buckets, &key, &full, BPF_NOEXIST);
 		b = bpf_map_lookup_elem(&protect_buckets, &key);
 	}
-	return !b || take_token(b, l->source_rate, l->source_burst, now);
+	return take_token(b, l->source_rate, l->source_burst, now);
 }
 
 /* ---- cookies ---- */
@@ -291,10 +299,12 @@ static __always_inline __s64 cookie_make(const struct packet *p)
 }
 
 /* As the helpers want it: an ACK of the cookie, one further than the SYN. */
-static __noinline int cookie_returned(const struct packet *p)
+GLOBAL_FUNC int cookie_returned(const struct packet *p)
 {
 	struct tcphdr tcp;
 
+	if (!p)
+		return 0;
 	cookie_tcp(&tcp, &p->t);
 	tcp.seq = bpf_htonl(1);
 	tcp.ack_seq = bpf_htonl(p->seq + 1);

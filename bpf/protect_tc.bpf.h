@@ -54,12 +54,23 @@ static __noinline int send_challenge(struct __sk_buff *skb, const struct packet 
 	return send_answer(skb, p, &tcp);
 }
 
-static __noinline int protect_tcp(struct __sk_buff *skb, const struct packet *p,
-				  const struct protect_limits *l, int lies)
+/* What becomes of a packet that has come in by a NIC. TC_ACT_UNSPEC: nothing is said against it. */
+GLOBAL_FUNC int protect_packet(struct __sk_buff *skb, struct packet *p, enum packet_kind kind)
 {
-	enum protect_reason reason = protect_fault(p, l, lies, skb->ifindex);
+	const struct protect_limits *l = protect_in_force();
 	enum protect_verdict verdict;
+	enum protect_reason reason;
+	int lies = 1;
 
+	if (!p || !l)
+		return TC_ACT_UNSPEC;
+	if (kind == PACKET_TCP)
+		lies = tells_lies(skb, p);
+	else if (is_no_tcp(p, kind))
+		read_ports(skb, p);
+	else
+		return TC_ACT_UNSPEC;
+	reason = protect_fault(p, l, lies, skb->ifindex);
 	if (reason != PROTECT_REASONS) {
 		protect_count_one(reason);
 		return TC_ACT_SHOT;
@@ -73,22 +84,6 @@ static __noinline int protect_tcp(struct __sk_buff *skb, const struct packet *p,
 	if (verdict == PROTECT_CHALLENGE)
 		return send_challenge(skb, p);
 	return verdict == PROTECT_DROP ? TC_ACT_SHOT : TC_ACT_UNSPEC;
-}
-
-/* What becomes of a packet that has come in by a NIC. TC_ACT_UNSPEC: nothing is said against it. */
-static __always_inline int protect_packet(struct __sk_buff *skb, struct packet *p,
-					  enum packet_kind kind)
-{
-	const struct protect_limits *l = protect_in_force();
-
-	if (!l)
-		return TC_ACT_UNSPEC;
-	if (kind == PACKET_TCP)
-		return protect_tcp(skb, p, l, tells_lies(skb, p));
-	if (!is_no_tcp(p, kind))
-		return TC_ACT_UNSPEC;
-	read_ports(skb, p);
-	return protect_tcp(skb, p, l, 1);
 }
 
 #endif
