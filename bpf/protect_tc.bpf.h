@@ -9,12 +9,16 @@
 #include "protect.bpf.h"
 #include "rewrite.bpf.h"
 
-/* Whether XDP has judged it on the way here. */
-static __always_inline int is_marked(const struct __sk_buff *skb)
+/* Whether XDP has judged it on the way here. By a veth it might take the mark along to a node that
+ * has not. */
+static __always_inline int take_mark(const struct __sk_buff *skb)
 {
-	const __u32 *mark = (void *)(long)skb->data_meta;
+	__u32 *mark = (void *)(long)skb->data_meta;
 
-	return (void *)(mark + 1) <= (void *)(long)skb->data && *mark == PROTECT_MARK;
+	if ((void *)(mark + 1) > (void *)(long)skb->data || *mark != PROTECT_MARK)
+		return 0;
+	*mark = 0;
+	return 1;
 }
 
 /* Whether the IP packet is longer than its frame, or shorter than its headers. */
@@ -77,7 +81,7 @@ GLOBAL_FUNC int protect_packet(struct __sk_buff *skb, struct packet *p, enum pac
 	}
 	if (!protect_is_syn(p))
 		verdict = protect_other(p, l, 1);
-	else if (is_marked(skb) || is_inside(&p->t.src, skb->ifindex) || !is_protected(&p->t, l))
+	else if (take_mark(skb) || is_inside(&p->t.src, skb->ifindex) || !is_protected(&p->t, l))
 		return TC_ACT_UNSPEC;
 	else
 		verdict = protect_syn(p, l);

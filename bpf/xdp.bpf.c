@@ -13,6 +13,9 @@
  * SYN and the SYN+ACK only, for a minute, and until then takes for invalid what is far from these
  * unless nf_conntrack_tcp_be_liberal is set. After that minute it takes the connection up anew, but
  * for an ICMP error about it, which then concerns nothing that it knows.
+ *
+ * A ConnectionPolicy (protect.bpf.h) comes before all of that. It alone drops frames, and answers
+ * SYNs.
  */
 #include <linux/bpf.h>
 
@@ -192,10 +195,10 @@ static __always_inline int rewrite_frame(const struct xdp_md *ctx, const struct 
 /* ---- ConnectionPolicy ---- */
 
 /* Plain TCP, or what would be if its lengths were not contradictory. Fills in `p`. */
-static __always_inline int parse_judged(const struct xdp_md *ctx, struct packet *p, int *lies)
+static __always_inline int parse_judged(struct xdp_md *ctx, struct packet *p, int *lies)
 {
 	const struct frame f = frame_of(ctx);
-	__u32 room = f.end - (void *)f.eth, header;
+	__u32 header;
 	struct bpf_fib_lookup way = {};
 	const struct tcphdr *tcp;
 
@@ -210,7 +213,7 @@ static __always_inline int parse_judged(const struct xdp_md *ctx, struct packet 
 	packet_read_tcp(p, tcp);
 	header = p->l4 + tcp->doff * 4;
 	*lies = tcp->doff < TCP_MIN / 4 || ETH_HLEN + p->bytes < header ||
-		ETH_HLEN + p->bytes > room;
+		ETH_HLEN + p->bytes > bpf_xdp_get_buff_len(ctx);
 	return 1;
 }
 
@@ -232,7 +235,8 @@ static __always_inline int protect_mark(struct xdp_md *ctx)
 	return 1;
 }
 
-/* What leaves by a veth would take the mark along. */
+/* What leaves by a veth would take the mark along. To be called when the frame is as it is to be.
+ */
 static __always_inline void protect_unmark(struct xdp_md *ctx)
 {
 	if (ctx->data_meta < ctx->data)
@@ -265,7 +269,7 @@ static __always_inline int store_challenge(const struct frame *f, const struct p
 /* Cut to what an Ethernet frame has at least, or to the headers. */
 static __always_inline int shorten(struct xdp_md *ctx, const struct packet *p)
 {
-	__u32 wanted = p->l4 + TCP_MIN, is = ctx->data_end - ctx->data;
+	__u32 wanted = p->l4 + TCP_MIN, is = bpf_xdp_get_buff_len(ctx);
 
 	if (wanted < ETH_ZLEN)
 		wanted = ETH_ZLEN;
@@ -287,6 +291,7 @@ static __noinline int challenge_sender(struct xdp_md *ctx, const struct packet *
 	f = frame_of(ctx);
 	if (!store_challenge(&f, p, &back, &tcp))
 		return XDP_DROP;
+	protect_unmark(ctx);
 	protect_count_one(PROTECT_COOKIE_SENT);
 	return XDP_TX;
 }
@@ -408,6 +413,7 @@ static __always_inline int forward(struct xdp_md *ctx, const struct packet *p,
 	return XDP_TX;
 }
 
+/* Not inlined: what a policy needs of the stack is not needed at the same time. */
 static __noinline int forward_frame(struct xdp_md *ctx)
 {
 	struct bpf_fib_lookup way = {};
@@ -421,9 +427,5 @@ int from_wire(struct xdp_md *ctx)
 {
 	int action = protect_frame(ctx);
 
-	if (action == XDP_PASS)
-		action = forward_frame(ctx);
-	if (action != XDP_PASS)
-		protect_unmark(ctx);
-	return action;
+	return action == XDP_PASS ? forward_frame(ctx) : action;
 }
