@@ -126,13 +126,19 @@ static json_t *draining(const struct supervisor_status *proxy)
 }
 
 /* NULL when out of memory. */
-static json_t *protection_json(const struct weftd *d)
+static json_t *protection_json(const struct weftd *d, const struct kernel_status *status)
 {
 	static const struct protection none;
 	const struct tables *t = engine_tables(d->engine);
-	_cleanup_free_ char *text = protection_text(t ? &t->protection : &none);
+	const struct protection *p = t ? &t->protection : &none;
+	_cleanup_free_ char *text = protection_text(p);
 
-	return text ? json_text(text) : NULL;
+	if (!text)
+		return NULL;
+	return json_textf("%s%s", text,
+			  p->limits.flags && !status->node.nics
+				  ? "; nowhere: there is no NIC to carry it out on"
+				  : "");
 }
 
 int handle_status(struct weftd *d, const struct request *request, struct reply *reply)
@@ -169,7 +175,7 @@ int handle_status(struct weftd *d, const struct request *request, struct reply *
 		enrol_mode_name(d->enrol), "pods_enrolled", (int)status.node.members, "xdp",
 		json_text(status.node.xdp));
 	if (!reply->data || json_object_set_new(reply->data, "container_lacks", lacking(d)) ||
-	    json_object_set_new(reply->data, "connection_policy", protection_json(d)))
+	    json_object_set_new(reply->data, "connection_policy", protection_json(d, &status)))
 		return -ENOMEM;
 	return json_object_set_new(json_object_get(reply->data, "proxy"), "draining",
 				   draining(&proxy))

@@ -114,6 +114,7 @@ static void write_range(FILE *f, const char *list, const struct cidr_list *range
 {
 	char text[ADDR_TEXT_MAX];
 	size_t i = 0;
+	bool v4;
 
 	while (i < ranges->count && !(ranges->items[i].prefix == row->key.prefixlen &&
 				      cidr_holds(&ranges->items[i], from)))
@@ -121,8 +122,9 @@ static void write_range(FILE *f, const char *list, const struct cidr_list *range
 	if (i == ranges->count)
 		return;
 	addr_format(&ranges->items[i].addr, text);
+	v4 = addr_is_v4(&ranges->items[i].addr) && ranges->items[i].prefix >= V4_BITS;
 	fprintf(f, "spec.%s[%zu], %s/%u", list, i, text,
-		ranges->items[i].prefix - (addr_is_v4(&ranges->items[i].addr) ? V4_BITS : 0));
+		ranges->items[i].prefix - (v4 ? V4_BITS : 0));
 }
 
 static void write_verdict(FILE *f, const struct protection *p, const struct object *policy,
