@@ -49,9 +49,9 @@ static enum fate shoot(struct env *e, enum at at, struct shot *s)
 {
 	memcpy(s->sent, s->frame, s->size);
 	s->was = s->size;
-	s->fate = fate_of(at, at == AT_XDP
-				      ? env_run_xdp(e, NIC_IF, s->frame, &s->size)
-				      : env_run_frame(e, "from_nic", NIC_IF, 0, s->frame, &s->size));
+	s->fate = fate_of(at, at == AT_XDP ? env_run_xdp(e, NIC_IF, s->frame, &s->size)
+					   : env_run_frame(e, "from_nic", NIC_IF, 0, s->frame,
+							   &s->size));
 	return s->fate;
 }
 
