@@ -115,7 +115,8 @@ bench-l4: deps ## L4: against direct routing and iptables; writes selftests/benc
 	@selftests/as-owner $(MAKE) --no-print-directory $(JOBS) all $(BENCHES)
 	@selftests/bench/bench-l4.sh
 
-bench-xdp: deps ## packets from outside to another node: XDP, tc, iptables; writes selftests/bench/RESULTS-XDP.md (root)
+bench-xdp: deps ## packets from outside to another node, and unwanted ones: XDP, tc, iptables; writes selftests/bench/RESULTS-XDP.md (root)
+	@selftests/deps selftests/bench/packages-xdp.txt
 	@selftests/as-owner $(MAKE) --no-print-directory $(JOBS) all $(BENCHES)
 	@selftests/bench/bench-xdp.sh
 

@@ -33,7 +33,7 @@ COMMANDS="awk basename bash bpftool bridge cat chmod cmp comm cp curl cut date d
 MODULES="veth dummy bridge 8021q ipvlan macvlan vxlan sch_ingress cls_bpf sch_netem sch_tbf tun ip_tables iptable_filter iptable_nat ip6_tables ip6table_filter
 	ip6table_nat nf_tables nft_compat nft_chain_nat nft_ct xt_tcpudp xt_statistic xt_nat ipt_REJECT ip6t_REJECT xt_REDIRECT
 	xt_conntrack nf_conntrack inet_diag tcp_diag xt_MASQUERADE xt_comment xt_mark ipt_rpfilter ip6t_rpfilter iptable_raw ip6table_raw
-	iptable_mangle ip6table_mangle mptcp_diag"
+	iptable_mangle ip6table_mangle mptcp_diag xfrm_user"
 
 # What may differ from kernel to kernel: hooks, attaching and pinning, sockets, the node's own stack. 6.12 attaches by links, as newer ones
 # do that `make test` runs on; 6.1 does not, and is the oldest. The rest is for -a: emulated machines need minutes for what takes

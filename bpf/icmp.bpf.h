@@ -44,8 +44,8 @@ static __always_inline int quote_parse_ip4(struct __sk_buff *skb, struct quote *
 {
 	struct iphdr ip;
 
-	if (bpf_skb_load_bytes(skb, q->ip, &ip, sizeof(ip)) || ip.protocol != IPPROTO_TCP ||
-	    ip.frag_off & bpf_htons(IP4_OFFSET))
+	if (bpf_skb_load_bytes(skb, q->ip, &ip, sizeof(ip)) || ip.version != 4 || ip.ihl < 5 ||
+	    ip.protocol != IPPROTO_TCP || ip.frag_off & bpf_htons(IP4_OFFSET))
 		return 0;
 	q->p.ip4 = 1;
 	addr_from_ip4(&q->p.t.src, ip.saddr);
@@ -58,7 +58,7 @@ static __always_inline int quote_parse_ip6(struct __sk_buff *skb, struct quote *
 {
 	struct ipv6hdr ip;
 
-	if (bpf_skb_load_bytes(skb, q->ip, &ip, sizeof(ip)))
+	if (bpf_skb_load_bytes(skb, q->ip, &ip, sizeof(ip)) || ip.version != 6)
 		return 0;
 	__builtin_memcpy(&q->p.t.src, &ip.saddr, 16);
 	__builtin_memcpy(&q->p.t.dst, &ip.daddr, 16);

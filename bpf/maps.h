@@ -11,6 +11,7 @@
 #include "weft/tproxy.h"
 #include "weft/http_stat.h"
 #include "weft/policy.h"
+#include "weft/protect.h"
 #include "weft/service.h"
 #include "weft/shortcut.h"
 #include "weft/sock.h"
@@ -60,10 +61,15 @@ struct scratch {
 	struct addr source;	/* C's source address */
 	__u32 netns_id;		/* of the endpoint, where a socket may be in the way */
 	__u32 client_netns_id;	/* of the client, likewise */
+	__u32 client_ifindex;	/* the interface that the packet has come in by */
 	__u32 endpoint_ifindex; /* as in struct conn */
 	__u8 flags;
 	__u8 dmac[6];
 	__u8 outside; /* 1: the client is a pod that is not in the mesh */
+	/* of XDP's */
+	__u32 exit_ifindex; /* the NIC that leads to the endpoint */
+	__u8 exit_hop[6];   /* the next hop there */
+	__u8 back_hop[6];   /* and back to the client */
 };
 
 struct {
@@ -231,6 +237,76 @@ struct {
 	__type(value, __u8);
 	__uint(pinning, LIBBPF_PIN_BY_NAME);
 } proxied SEC(".maps");
+
+/* See struct xdp_nic (conn.h). Without an entry XDP passes everything up. */
+struct {
+	__uint(type, BPF_MAP_TYPE_HASH);
+	__uint(map_flags, BPF_F_NO_PREALLOC);
+	__uint(max_entries, 64); /* as `nics` */
+	__type(key, __u32);
+	__type(value, struct xdp_nic);
+	__uint(pinning, LIBBPF_PIN_BY_NAME);
+} xdp_nics SEC(".maps");
+
+/* ---- ConnectionPolicy (protect.h) ---- */
+
+/* Which entry of `protect` is in force. */
+struct {
+	__uint(type, BPF_MAP_TYPE_ARRAY);
+	__uint(max_entries, 1);
+	__type(key, __u32);
+	__type(value, __u64);
+	__uint(pinning, LIBBPF_PIN_BY_NAME);
+} protect_turn SEC(".maps");
+
+struct {
+	__uint(type, BPF_MAP_TYPE_ARRAY);
+	__uint(max_entries, 2);
+	__type(key, __u32);
+	__type(value, struct protect_limits);
+	__uint(pinning, LIBBPF_PIN_BY_NAME);
+} protect SEC(".maps");
+
+struct {
+	__uint(type, BPF_MAP_TYPE_LPM_TRIE);
+	__uint(map_flags, BPF_F_NO_PREALLOC);
+	__uint(max_entries, PROTECT_SOURCES_MAX);
+	__type(key, struct protect_key);
+	__type(value, __u32);
+	__uint(pinning, LIBBPF_PIN_BY_NAME);
+} protect_sources SEC(".maps");
+
+struct {
+	__uint(type, BPF_MAP_TYPE_ARRAY);
+	__uint(max_entries, PROTECT_METERS);
+	__type(key, __u32);
+	__type(value, struct protect_bucket);
+	__uint(pinning, LIBBPF_PIN_BY_NAME);
+} protect_meters SEC(".maps");
+
+struct {
+	__uint(type, BPF_MAP_TYPE_LRU_HASH);
+	__uint(max_entries, 16384);
+	__type(key, struct addr);
+	__type(value, struct protect_bucket);
+	__uint(pinning, LIBBPF_PIN_BY_NAME);
+} protect_buckets SEC(".maps");
+
+struct {
+	__uint(type, BPF_MAP_TYPE_LRU_HASH);
+	__uint(max_entries, 8192);
+	__type(key, struct tuple);
+	__type(value, __u64);
+	__uint(pinning, LIBBPF_PIN_BY_NAME);
+} protect_proven SEC(".maps");
+
+struct {
+	__uint(type, BPF_MAP_TYPE_PERCPU_ARRAY);
+	__uint(max_entries, PROTECT_REASONS);
+	__type(key, __u32);
+	__type(value, __u64);
+	__uint(pinning, LIBBPF_PIN_BY_NAME);
+} protect_count SEC(".maps");
 
 /* ---- counters (policy.h) ---- */
 

@@ -24,6 +24,8 @@ enum {
 	IP4_OFFSET = 0x1fff,
 	IP6_OFFSET = 0xfff8,
 	IP6_MAX_EXTENSIONS = 6,
+	PACKET_L4_MAX =
+		0x3ff,	/* where a transport header may begin: at most 14 + 40 + extensions */
 	TCP_CHECK = 16, /* offsets within the TCP header */
 	TCP_MIN = 20,
 	TCP_OPTIONS_MAX = 40,
@@ -31,6 +33,16 @@ enum {
 	TCP_OPTION_NOP = 1,
 	TCP_OPTION_WSCALE = 3,
 	TCP_WSCALE_MAX = 14, /* RFC 7323 2.3 */
+};
+
+/* The program that runs: on which kind of interface. Where, the tuple says (enum hook). */
+enum side {
+	SIDE_NIC = 0,
+	SIDE_POD = 1,
+};
+
+enum {
+	NETNS_UNKNOWN = 0xffffffff, /* struct pod.netns_id */
 };
 
 enum packet_kind {

@@ -5,6 +5,7 @@
  * The edge at tc: an Ethernet frame -> struct packet.
  */
 #include "packet.bpf.h"
+#include "syn.bpf.h"
 
 /* Makes `len` bytes readable through skb->data; 0 if the frame is shorter. */
 static __always_inline int packet_pull(struct __sk_buff *skb, __u32 len)
@@ -117,9 +118,7 @@ static __always_inline enum packet_kind parse_ip6(struct __sk_buff *skb, struct 
 
 static __always_inline enum packet_kind parse_tcp(struct __sk_buff *skb, struct packet *p)
 {
-	__u32 header,
-		l4 = p->l4 &
-		     0x3ff; /* at most 14 + 40 + extensions; the mask bounds it for the verifier */
+	__u32 header, l4 = p->l4 & PACKET_L4_MAX; /* bounded for the verifier */
 	struct tcphdr *tcp;
 
 	if (!packet_pull(skb, l4 + sizeof(*tcp)))
@@ -137,29 +136,6 @@ static __always_inline enum packet_kind parse_tcp(struct __sk_buff *skb, struct 
 	return PACKET_TCP;
 }
 
-/* The window scale that a SYN's options name (RFC 7323 2.2). `off` is that of its TCP header. */
-GLOBAL_FUNC int syn_wscale(struct __sk_buff *skb, __u32 off)
-{
-	__u8 option[3], doff;
-	__u32 end;
-	int i;
-
-	if (bpf_skb_load_bytes(skb, off + 12, &doff, 1))
-		return WSCALE_NONE;
-	end = off + (doff >> 4) * 4;
-	off += TCP_MIN;
-	for (i = 0; i < TCP_OPTIONS_MAX && off + sizeof(option) <= end; i++) {
-		if (bpf_skb_load_bytes(skb, off, option, sizeof(option)))
-			return WSCALE_NONE;
-		if (option[0] == TCP_OPTION_WSCALE && option[1] == sizeof(option))
-			return option[2] < TCP_WSCALE_MAX ? option[2] : TCP_WSCALE_MAX;
-		if (option[0] == TCP_OPTION_END || (option[0] != TCP_OPTION_NOP && option[1] < 2))
-			return WSCALE_NONE;
-		off += option[0] == TCP_OPTION_NOP ? 1 : option[1];
-	}
-	return WSCALE_NONE;
-}
-
 /* Fills in `p`, which the caller has zeroed. */
 static __always_inline enum packet_kind packet_parse(struct __sk_buff *skb, struct packet *p)
 {
@@ -171,7 +147,7 @@ static __always_inline enum packet_kind packet_parse(struct __sk_buff *skb, stru
 		kind = parse_ip6(skb, p);
 	else
 		return PACKET_OTHER;
-	if (p->l4 > 0x3ff)
+	if (p->l4 > PACKET_L4_MAX)
 		return PACKET_OTHER;
 	if (kind != PACKET_TCP || parse_tcp(skb, p) != PACKET_TCP)
 		return kind == PACKET_TCP ? PACKET_OTHER : kind;

@@ -4,7 +4,7 @@
 /*
  * Giving a packet other addresses, sending it on, and answering it with a RST.
  */
-#include "checksum.bpf.h"
+#include "answer.bpf.h"
 
 enum {
 	IP4_CHECK = ETH_HLEN + 10,
@@ -103,34 +103,19 @@ static __always_inline int checksum_is_partial(struct __sk_buff *skb, __u32 off)
 	return before == after;
 }
 
-/* Turns the IP header of a packet around, `len` bytes of TCP behind it. */
+/* Turns the IP header of a packet around, with a TCP header alone behind it. */
 static __always_inline int reverse_ip(struct __sk_buff *skb, const struct packet *p,
 				      const struct tuple *back)
 {
 	if (p->ip4) {
-		struct iphdr ip = {
-			.version = 4,
-			.ihl = 5,
-			.tot_len = bpf_htons(sizeof(ip) + TCP_MIN),
-			.frag_off = bpf_htons(0x4000), /* don't fragment */
-			.ttl = 64,
-			.protocol = IPPROTO_TCP,
-			.saddr = addr_ip4(&back->src),
-			.daddr = addr_ip4(&back->dst),
-		};
+		struct iphdr ip;
 
-		ip.check = ~fold(bpf_csum_diff(NULL, 0, (void *)&ip, sizeof(ip), 0));
+		answer_ip4(&ip, back);
 		return bpf_skb_store_bytes(skb, ETH_HLEN, &ip, sizeof(ip), 0);
 	}
-	struct ipv6hdr ip = {
-		.version = 6,
-		.payload_len = bpf_htons(TCP_MIN),
-		.nexthdr = IPPROTO_TCP,
-		.hop_limit = 64,
-	};
+	struct ipv6hdr ip;
 
-	__builtin_memcpy(&ip.saddr, &back->src, 16);
-	__builtin_memcpy(&ip.daddr, &back->dst, 16);
+	answer_ip6(&ip, back);
 	return bpf_skb_store_bytes(skb, ETH_HLEN, &ip, sizeof(ip), 0);
 }
 
@@ -146,41 +131,50 @@ static __always_inline int swap_macs(struct __sk_buff *skb)
 }
 
 /*
- * Answers a TCP packet with a RST (RFC 9293 3.10.7.1): for a SYN the client's connect() ends with
- * ECONNREFUSED. It leaves by the interface that the packet came in by; for one that was about to
- * leave, it is as if the interface's other end had sent it. A packet with options or extension
- * headers is cut to the plain ones first.
+ * Answers a TCP packet with another one, whose header is `tcp` but for the ports and the checksum.
+ * It leaves by the interface that the packet came in by; for one that was about to leave, it is as
+ * if the interface's other end had sent it. A packet with options or extension headers is cut to
+ * the plain ones first.
+ */
+static __always_inline int send_answer(struct __sk_buff *skb, const struct packet *p,
+				       struct tcphdr *tcp)
+{
+	__u32 l4 = ETH_HLEN + (p->ip4 ? sizeof(struct iphdr) : sizeof(struct ipv6hdr));
+	__u32 pseudo, off = l4 + TCP_CHECK;
+	struct tuple back;
+
+	tuple_reverse(&back, &p->t);
+	tcp->source = bpf_htons(back.sport);
+	tcp->dest = bpf_htons(back.dport);
+	if (bpf_skb_change_tail(skb, l4 + TCP_MIN, 0) || swap_macs(skb) ||
+	    reverse_ip(skb, p, &back) || bpf_skb_store_bytes(skb, l4, tcp, sizeof(*tcp), 0))
+		return TC_ACT_SHOT;
+	pseudo = pseudo_sum(p, &back, TCP_MIN);
+	if (p->l4 == l4 && checksum_is_partial(skb, off))
+		tcp->check = fold(pseudo);
+	else
+		tcp->check = answer_check(tcp, pseudo);
+	if (bpf_skb_store_bytes(skb, off, &tcp->check, sizeof(tcp->check), 0))
+		return TC_ACT_SHOT;
+	return bpf_redirect(skb->ifindex, p->t.hook == HOOK_EGRESS ? BPF_F_INGRESS : 0);
+}
+
+/* Answers with a RST (RFC 9293 3.10.7.1): for a SYN the client's connect() ends with ECONNREFUSED.
  */
 static __noinline int send_reset(struct __sk_buff *skb, const struct packet *p)
 {
-	__u32 l4 = ETH_HLEN + (p->ip4 ? sizeof(struct iphdr) : sizeof(struct ipv6hdr));
 	__u32 syn_fin = !!(p->flags & TCP_SYN) + !!(p->flags & TCP_FIN);
 	struct tcphdr tcp = { .doff = 5, .rst = 1 };
-	struct tuple back;
-	__u32 pseudo, off = l4 + TCP_CHECK;
 
 	if (p->flags & TCP_RST)
 		return TC_ACT_SHOT;
-	tuple_reverse(&back, &p->t);
-	tcp.source = bpf_htons(back.sport);
-	tcp.dest = bpf_htons(back.dport);
 	if (p->flags & TCP_ACK) {
 		tcp.seq = bpf_htonl(p->ack);
 	} else {
 		tcp.ack = 1;
 		tcp.ack_seq = bpf_htonl(p->seq + p->payload + syn_fin);
 	}
-	if (bpf_skb_change_tail(skb, l4 + TCP_MIN, 0) || swap_macs(skb) ||
-	    reverse_ip(skb, p, &back) || bpf_skb_store_bytes(skb, l4, &tcp, sizeof(tcp), 0))
-		return TC_ACT_SHOT;
-	pseudo = pseudo_sum(p, &back, TCP_MIN);
-	if (p->l4 == l4 && checksum_is_partial(skb, off))
-		tcp.check = fold(pseudo);
-	else
-		tcp.check = ~fold(bpf_csum_diff(NULL, 0, (void *)&tcp, sizeof(tcp), pseudo));
-	if (bpf_skb_store_bytes(skb, off, &tcp.check, sizeof(tcp.check), 0))
-		return TC_ACT_SHOT;
-	return bpf_redirect(skb->ifindex, p->t.hook == HOOK_EGRESS ? BPF_F_INGRESS : 0);
+	return send_answer(skb, p, &tcp);
 }
 
 #endif

@@ -9,16 +9,6 @@
 #include "fib.bpf.h"
 #include "forget.bpf.h"
 
-/* The program that runs: on which kind of interface. Where, the tuple says (enum hook). */
-enum side {
-	SIDE_NIC = 0,
-	SIDE_POD = 1,
-};
-
-enum {
-	NETNS_UNKNOWN = 0xffffffff, /* struct pod.netns_id */
-};
-
 /* The interface by which the node sends what is for `dst` and comes from `src`, or 0. */
 static __noinline __u32 route_to(const struct __sk_buff *skb, int ip4, const struct addr *src,
 				 const struct addr *dst)

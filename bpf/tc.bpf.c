@@ -7,10 +7,13 @@
 #include <linux/bpf.h>
 #include <linux/pkt_cls.h>
 
+#include "hook_tc.bpf.h"
+
 #include "connect.bpf.h"
 #include "fragment.bpf.h"
 #include "icmp.bpf.h"
 #include "parse.bpf.h"
+#include "protect_tc.bpf.h"
 #include "shortcut.bpf.h"
 
 char LICENSE[] SEC("license") = "GPL";
@@ -92,9 +95,12 @@ static __always_inline int steer_tcp(struct __sk_buff *skb, struct packet *p, en
 static __always_inline int steer(struct __sk_buff *skb, enum side side)
 {
 	struct packet p = {};
-	int action = TC_ACT_UNSPEC;
+	enum packet_kind kind = packet_parse(skb, &p);
+	int action = side == SIDE_NIC ? protect_packet(skb, &p, kind) : TC_ACT_UNSPEC;
 
-	switch (packet_parse(skb, &p)) {
+	if (action != TC_ACT_UNSPEC)
+		return action;
+	switch (kind) {
 	case PACKET_TCP:
 		if (side == SIDE_POD && !p.frag && !(p.flags & TCP_SYN))
 			action = shortcut_take(skb, &p.t);

@@ -146,6 +146,20 @@ struct xdp_stat {
 	__u64 bytes; /* of their frames */
 };
 
+/*
+ * `xdp_nics`: __u32 ifindex of a NIC that XDP runs on -> what it may do with packets that come by
+ * it, or leave by it. Written by weftd. With --xdp auto it puts off `until` as long as it sees that
+ * the node would not treat the packets in any way of its own; once weftd is gone, they go up the
+ * stack.
+ */
+struct xdp_nic {
+	__u64 until; /* CLOCK_MONOTONIC, ns; all ones: for good */
+	__u8 mac[6]; /* of the NIC: other frames are not for this node */
+	__u8 sends;  /* 1: it sends what XDP on another NIC redirects to it */
+	__u8 opens;  /* 1: new connections, too; the node's own stack has no say in them */
+};
+_Static_assert(sizeof(struct xdp_nic) == 16, "xdp_nic has no holes");
+
 /* `pods`: __u32 ifindex of the host side of a pod's veth -> */
 struct pod {
 	struct addr addr; /* an address that identifies the pod in gen_sources */

@@ -91,6 +91,33 @@ check_tutorials() {
 	echo "$count rules of tutorials are taken"
 }
 
+# policy NAME SPEC
+policy() { printf 'apiVersion: weft.dev/v1alpha1\nkind: ConnectionPolicy\nmetadata: {name: %s}\nspec: %s\n' "$1" "$2"; }
+
+# weft's own kind: of no namespace, and there is one.
+check_connection_policy() {
+	policy default '{allow: [10.0.0.0/8, "fd00::/8"], deny: [10.1.0.0/16], newConnections: {perSource: {rate: 50}, total: {rate: 900, burst: 90}}, synCookies: {mode: Never}, ports: [80]}' |
+		kubectl apply -f - >/dev/null
+	says 0 '50           900' kubectl get connpol
+	says 0 'connectionpolicy.weft.dev/default' kubectl get weft -o name
+	says 0 '{"default":["10.0.0.0/8","fd00::/8"]}' kubectl get connectionpolicies default -o 'jsonpath={"{"}"{.metadata.name}":{.spec.allow}{"}"}'
+	while IFS='|' read -r words name spec; do
+		policy "$name" "$spec" >"$DIR/policy.yaml"
+		says 1 "$words" kubectl apply -f "$DIR/policy.yaml"
+	done <<-END
+	expected the name default: there is one ConnectionPolicy|mine|{}
+	unknown field "spec.denied"|default|{denied: []}
+	expected an element, or none of it|default|{allow: []}
+	spec.deny[0] in body should match|default|{deny: [10.0.0.1]}
+	spec.newConnections.total.rate: Required value|default|{newConnections: {total: {burst: 1}}}
+	should be greater than or equal to 1|default|{newConnections: {perSource: {rate: 0}}}
+	supported values: "Auto", "Always", "Never"|default|{synCookies: {mode: "Off"}}
+	threshold: expected beside the mode Auto alone|default|{synCookies: {mode: Always, threshold: 1}}
+	should be less than or equal to 65535|default|{ports: [65536]}
+	END
+	echo "a ConnectionPolicy is taken, and nine mistakes in one are not"
+}
+
 check_versions() {
 	kubectl apply -f "$root/yaml-rules/tcp-echo/all-v1.yaml" >/dev/null
 	says 0 '["tcp-echo"]' kubectl get virtualservices.v1.networking.istio.io tcp-echo -o 'jsonpath={.spec.hosts}'
@@ -204,6 +231,9 @@ check_rights() {
 	may 'list endpointslices.discovery.k8s.io -A' yes
 	may 'watch virtualservices.networking.istio.io -A' yes
 	may 'watch networkpolicies.networking.k8s.io -A' yes
+	may 'watch connectionpolicies.weft.dev' yes
+	may 'patch connectionpolicies.weft.dev --subresource status' yes
+	may 'patch connectionpolicies.weft.dev' no
 	may 'patch virtualservices.networking.istio.io --subresource status -n default' yes
 	may_unknown patch security.istio.io authorizationpolicies/status true
 	may_unknown delete security.istio.io authorizationpolicies false
@@ -225,6 +255,7 @@ check_rights() {
 
 check_uninstall() {
 	says 1 'virtualservices default/tcp-echo' "$WEFT" uninstall --cluster
+	seen uninstall 'connectionpolicies default'
 	seen uninstall '--yes is missing'
 	kubectl get daemonset -n weft-system weft >/dev/null || wrong "it was uninstalled unasked"
 	says 0 'daemonset.apps/weft deleted' "$WEFT" uninstall --cluster --yes
@@ -246,6 +277,7 @@ check_verify
 check_rights
 check_mistakes
 check_tutorials
+check_connection_policy
 check_versions
 says 1 'no agent is ready' "$WEFT" manifest apply --timeout 1
 check_uninstall

@@ -126,6 +126,49 @@ expect_match "an Event says it" "$(events_of allow .message)" '^left out: weft d
 expect_eq "and stats count them" "$(stat_of weft.objects.authorizationpolicies.rejected)" 2
 kube delete authorizationpolicy deny allow >/dev/null
 
+# ---- weft's own kind, which is in no namespace ----
+kube_apply <<-END
+apiVersion: apiextensions.k8s.io/v1
+kind: CustomResourceDefinition
+metadata: {name: connectionpolicies.weft.dev}
+spec:
+  group: weft.dev
+  scope: Cluster
+  names: {kind: ConnectionPolicy, listKind: ConnectionPolicyList, singular: connectionpolicy, plural: connectionpolicies}
+  versions:
+  - name: v1alpha1
+    served: true
+    storage: true
+    subresources: {status: {}}
+    schema: {openAPIV3Schema: {type: object, x-kubernetes-preserve-unknown-fields: true}}
+END
+kube wait --for=condition=Established crd/connectionpolicies.weft.dev --timeout=30s >/dev/null
+first_line() { # NAME SPEC
+	kube_apply <<-END
+	apiVersion: weft.dev/v1alpha1
+	kind: ConnectionPolicy
+	metadata: {name: $1}
+	spec: $2
+	END
+}
+first_line_is() { [ "$(weft status -o json | jq -r .connection_policy)" = "$1" ]; }
+first_line default '{deny: [192.0.2.0/24], synCookies: {}}'
+wait_until 60 first_line_is "everyone allowed, 1 denied; SYN cookies above 5000 per second"
+expect_eq "a ConnectionPolicy of the cluster's is in the kernel" \
+	"$(bpftool map dump pinned "$TMP/bpf/weft/protect_sources" -j | jq length)" 1
+first_line default '{deny: [192.0.2.0/24, 198.51.100.0]}'
+wait_until 10 reason_is connectionpolicy/default EarlierVersionInForce
+expect_match "its status says what" "$(condition connectionpolicy/default .message)" '^"spec.deny\[1\]: expected a subnet'
+expect_eq "and the version before is in force" "$(weft status -o json | jq -r .connection_policy)" \
+	"everyone allowed, 1 denied; SYN cookies above 5000 per second"
+first_line other '{}'
+wait_until 10 message_like connectionpolicy/other 'expected \\"default\\", not \\"other\\": there is one'
+first_line default '{deny: [192.0.2.0/24, 198.51.100.0/24]}'
+wait_until 10 no_status connectionpolicy/default
+wait_until 10 first_line_is "everyone allowed, 2 denied"
+kube delete connectionpolicy default other >/dev/null
+wait_until 10 first_line_is none
+
 # ---- without the right to write a status ----
 kube get clusterrole weft -o json >"$TMP/role.json"
 jq '.rules |= map(select(.verbs != ["patch"]))' "$TMP/role.json" | kube replace -f - >/dev/null

@@ -922,3 +922,54 @@ rules_many() {
 		}
 	}'
 }
+
+# ---- a ConnectionPolicy, put into the maps as weftd does it (weft/protect.h) ----
+
+POLICY_TURN=0
+ON=1 LISTED=2 ALWAYS=4 AUTO=8 # its flags
+
+# le BYTES NUMBER...: as the processor has them
+le() {
+	local bytes=$1 number i
+	shift
+	for number; do
+		for ((i = 0; i < bytes; i++)); do printf '%d ' $((number >> (8 * i) & 255)); done
+	done
+}
+
+# map_do DO MAP KEY [VALUE]: what bpftool does with a row
+map_do() {
+	# shellcheck disable=SC2086 # bytes are words
+	bpftool -j map "$1" pinned "${PINS:-$TMP/bpf/weft}/$2" key $3 ${4:+value $4}
+}
+
+# policy FLAGS [SOURCE-RATE SOURCE-BURST TOTAL-RATE TOTAL-BURST THRESHOLD]
+policy() {
+	local rest=("${@:2}" 0 0 0 0 0)
+	POLICY_TURN=$((POLICY_TURN + 1))
+	map_do update protect "$(le 4 $((POLICY_TURN % 2)))" "$(le 4 "$1" "${rest[@]:0:5}" 0) $(printf '0 %.0s' {1..128})" >/dev/null
+	map_do update protect_turn "$(le 4 0)" "$(le 8 $POLICY_TURN)" >/dev/null
+}
+
+# policy_sources allow|deny|delete: rows for the CIDRs of stdin, or none any more
+policy_sources() {
+	/usr/bin/python3 -c 'import ipaddress, struct, sys
+at, verdict = sys.argv[1], sys.argv[2]
+for line in sys.stdin:
+    net = ipaddress.ip_network(line.strip())
+    mapped = net.version == 4
+    key = struct.pack("<I", net.prefixlen + 96 * mapped) + (bytes(10) + b"\xff\xff" if mapped else b"") + net.network_address.packed
+    value = [] if verdict == "delete" else ["value", 1 + (verdict == "deny"), 0, 0, 0]
+    print("map", "delete" if verdict == "delete" else "update", "pinned", at, "key", *key, *value)' \
+		"${PINS:-$TMP/bpf/weft}/protect_sources" "$1" >"$TMP/sources"
+	bpftool batch file "$TMP/sources" >/dev/null
+}
+
+# protected REASON: packets that were counted so
+protected() {
+	local reasons="passed_syn denied not_allowed source_rate total_rate malformed spoofed cookie_sent cookie_good cookie_bad" before
+	before=${reasons%%"$1"*}
+	# shellcheck disable=SC2086 # words are counted
+	set -- $before
+	map_do lookup protect_count "$(le 4 $#)" | jq '[.formatted.values[].value] | add'
+}

@@ -32,6 +32,7 @@ rules() {
 	PROTOCOL=http rules_routes "*" "- {route: [{destination: {host: web}}], headers: {response: {set: {x-by: door}}}}" door
 }
 
+LARGE=$(rounds 1000000 100000) # bytes
 forwarded() { stat_of weft.xdp.forwarded.packets; }
 words() { load other "$1" 9000 -n 20 -c 5 -s hello -t $((3000 * SLOWER)); }
 kind_on_nic() { # as the kernel has it
@@ -45,16 +46,20 @@ kind_on_nic() { # as the kernel has it
 
 loaded() { if [ -e "$TMP/bpf/weft/prog/from_wire" ]; then echo yes; else echo no; fi; }
 
-# works MODE WHETHER: with --xdp MODE; WHETHER packets are forwarded by XDP
+# works MODE WHETHER: with --xdp MODE; WHETHER packets are forwarded by XDP: yes, no, or hardly: a kernel finishes the checksums of
+# its answers in the name of sockets that are gone
 works() {
-	local family before after want=0
-	[ "$2" = no ] || want=1
+	local family before after
 	for family in 4 6; do
 		before=$(forwarded)
 		row "IPv$family: $1: an endpoint on another node" "$(words "$(lb $family 10)")" '{"far":20}'
-		row "IPv$family: $1: large lines come back whole" "$(load other "$(lb $family 10)" 9000 -n 5 -c 5 --bytes 1000000 -e half)" '{"far":5}'
+		row "IPv$family: $1: large lines come back whole" "$(load other "$(lb $family 10)" 9000 -n 5 -c 5 --bytes "$LARGE" -e half -t $((5000 * SLOWER)))" '{"far":5}'
 		after=$(forwarded)
-		row "IPv$family: $1: forwarded by XDP" $((after > before)) $want
+		case $2 in
+		yes) row "IPv$family: $1: forwarded by XDP" $((after > before)) 1 ;;
+		no) row "IPv$family: $1: forwarded by XDP" $((after - before)) 0 ;;
+		*) row "IPv$family: $1: hardly any are forwarded by XDP" $((after - before < 20)) 1 ;;
+		esac
 		row "IPv$family: $1: an endpoint on this node" "$(words "$(lb $family 11)")" '{"one":20}'
 		row "IPv$family: $1: a Gateway's HTTP" "$(http_load other "$(addr $family node)" 80 -n 20 -c 2 --count x-by | jq -c .words)" '{"door":20}'
 		row "IPv$family: $1: nothing of these is XDP's" $(($(forwarded) - after)) 0
@@ -65,7 +70,7 @@ works() {
 weftd_start --xdp native
 rules | apply
 row "status" "$(weft status | sed -n 's/^XDP *//p')" "native: nic0 native"
-works "native, checksums left to the device" no
+works "native, checksums left to the device" hardly
 wait_until 30 no_conns
 
 checksums_finished world eth0
@@ -90,7 +95,7 @@ weftd_start --xdp native
 link_narrow far 1300
 for family in 4 6; do
 	before=$(forwarded)
-	row "IPv$family: native, a narrow link behind: large lines" "$(load other "$(lb $family 10)" 9000 -n 2 -c 2 --bytes 300000 -e half)" '{"far":2}'
+	row "IPv$family: native, a narrow link behind: large lines" "$(load other "$(lb $family 10)" 9000 -n 2 -c 2 --bytes 300000 -e half -t $((5000 * SLOWER)))" '{"far":2}'
 	row "IPv$family: native, a narrow link behind: forwarded by XDP" $(($(forwarded) > before)) 1
 done
 link_wide far
@@ -161,7 +166,7 @@ refused() {
 	local status=0 what=$1 pattern=$2
 	shift 2
 	# shellcheck disable=SC2046 # words are meant
-	in_ns node timeout 20 "$OUT/weftd" $(weftd_options) "$@" 2>"$TMP/said" || status=$?
+	in_ns node timeout $((20 * SLOWER)) "$OUT/weftd" $(weftd_options) "$@" 2>"$TMP/said" || status=$?
 	expect_eq "$what: exit status" $status 1
 	expect_match "$what" "$(<"$TMP/said")" "$pattern"
 }

@@ -36,6 +36,8 @@ struct env {
 	struct env_options o;
 	char dir[32];
 	bool routed; /* the endpoint, by the NIC */
+	bool marked; /* the last frame of XDP's */
+	__u64 turn;  /* of `protect` */
 	struct tc_bpf *tc;
 	struct sweep_bpf *sweep;
 	struct xdp_bpf *xdp;
@@ -120,7 +122,10 @@ static void enter_namespaces(struct env *e)
 		"link add name endpoint index 77 type veth peer name peer77\n"
 		"link add name other index 78 type veth peer name peer78\n"
 		"link add name nic index 79 address 02:00:00:00:00:02 type veth peer name peer79\n"
+		"link add name nic2 index 80 address 02:00:00:00:00:03 type veth peer name peer80\n"
 		"link set nic up\n"
+		"link set nic2 up\n"
+		"link set peer80 up\n"
 		"link set peer79 up\n"
 		"address add 203.0.113.1/24 dev nic\n"
 		"address add 2001:db8:1::1/64 dev nic nodad\n"
@@ -296,7 +301,10 @@ static void add_nic(struct env *e)
 	struct nic nic = { .name = "nic" };
 	__u32 ifindex = NIC_IF;
 
+	struct xdp_nic xdp = { .until = ~0ull, .mac = { 2, 0, 0, 0, 0, 2 } };
+
 	*(e->o.family == 4 ? &nic.addr4 : &nic.addr6) = a;
+	must(!bpf_map_update_elem(bpf_map__fd(e->tc->maps.xdp_nics), &ifindex, &xdp, 0));
 	must(!bpf_map_update_elem(bpf_map__fd(e->tc->maps.nics), &ifindex, &nic, 0));
 	must(!bpf_map_update_elem(bpf_map__fd(e->tc->maps.node_addrs), &a, &ifindex, 0));
 }
@@ -317,12 +325,16 @@ static void map_clear(const struct bpf_map *map)
 
 static void reset(struct env *e)
 {
-	const struct bpf_map *const maps[] = { e->tc->maps.conns,      e->tc->maps.frags,
-					       e->tc->maps.affinity,   e->tc->maps.pods,
-					       e->tc->maps.pod_addrs,  e->tc->maps.clusters,
-					       e->tc->maps.routes,     e->tc->maps.endpoints,
-					       e->tc->maps.dests,      e->tc->maps.nics,
-					       e->tc->maps.node_addrs, e->tc->maps.shortcuts };
+	const struct bpf_map *const maps[] = {
+		e->tc->maps.conns,	     e->tc->maps.frags,
+		e->tc->maps.affinity,	     e->tc->maps.pods,
+		e->tc->maps.pod_addrs,	     e->tc->maps.clusters,
+		e->tc->maps.routes,	     e->tc->maps.endpoints,
+		e->tc->maps.dests,	     e->tc->maps.nics,
+		e->tc->maps.node_addrs,	     e->tc->maps.shortcuts,
+		e->tc->maps.protect_buckets, e->tc->maps.protect_proven,
+		e->tc->maps.protect_sources, e->tc->maps.xdp_nics
+	};
 	struct shortcut_state no_shortcuts = { .until = 0 };
 	struct reason_stat none = { .count = 0 };
 	__u64 generation = 0;
@@ -336,6 +348,7 @@ static void reset(struct env *e)
 	must(!bpf_map_update_elem(bpf_map__fd(e->tc->maps.shortcut_state), &zero, &no_shortcuts,
 				  0));
 	must(!bpf_map_update_elem(bpf_map__fd(e->tc->maps.conn_count), &zero, &generation, 0));
+	env_protect(e, NULL);
 	must(ring_buffer__consume(e->events) >= 0);
 	e->reset_count = 0;
 }
@@ -424,10 +437,11 @@ struct env_result env_run(struct env *e, const char *program, const struct env_p
 	return r;
 }
 
-int env_run_frame(struct env *e, const char *program, __u32 ifindex, __u8 *frame, size_t *size)
+int env_run_frame(struct env *e, const char *program, __u32 ifindex, __u32 mark, __u8 *frame,
+		  size_t *size)
 {
 	struct bpf_program *prog = bpf_object__find_program_by_name(e->tc->obj, program);
-	struct __sk_buff ctx = { .ifindex = ifindex };
+	struct __sk_buff ctx = { .ifindex = ifindex, .mark = mark };
 	__u8 out[FRAME_MAX];
 	LIBBPF_OPTS(bpf_test_run_opts, opts, .data_in = frame, .data_size_in = *size,
 		    .data_out = out, .data_size_out = sizeof(out), .ctx_in = &ctx,
@@ -440,18 +454,51 @@ int env_run_frame(struct env *e, const char *program, __u32 ifindex, __u8 *frame
 	return opts.retval;
 }
 
-int env_run_xdp(struct env *e, __u8 *frame, size_t *size)
+int env_run_xdp(struct env *e, __u32 ifindex, __u8 *frame, size_t *size)
 {
-	struct xdp_md ctx = { .data_end = *size, .ingress_ifindex = NIC_IF };
+	struct xdp_md ctx = { .data_end = *size, .ingress_ifindex = ifindex }, left;
 	__u8 out[FRAME_MAX];
 	LIBBPF_OPTS(bpf_test_run_opts, opts, .data_in = frame, .data_size_in = *size,
 		    .data_out = out, .data_size_out = sizeof(out), .ctx_in = &ctx,
-		    .ctx_size_in = sizeof(ctx));
+		    .ctx_size_in = sizeof(ctx), .ctx_out = &left, .ctx_size_out = sizeof(left));
 
 	must(!bpf_prog_test_run_opts(bpf_program__fd(e->xdp->progs.from_wire), &opts));
-	*size = opts.data_size_out;
-	memcpy(frame, out, *size);
+	/* What the program has put in front of the frame comes first. */
+	e->marked = left.data;
+	*size = opts.data_size_out - left.data;
+	memcpy(frame, out + left.data, *size);
 	return opts.retval;
+}
+
+void env_permit(struct env *e, __u32 ifindex, const struct xdp_nic *nic)
+{
+	int fd = bpf_map__fd(e->tc->maps.xdp_nics);
+
+	must(nic ? !bpf_map_update_elem(fd, &ifindex, nic, 0)
+		 : !bpf_map_delete_elem(fd, &ifindex) || errno == ENOENT);
+}
+
+void env_add_nic2(struct env *e)
+{
+	struct addr a = env_node(e);
+	struct nic nic = { .name = "nic2" };
+	__u32 ifindex = NIC2_IF;
+
+	*(e->o.family == 4 ? &nic.addr4 : &nic.addr6) = a;
+	must(!bpf_map_update_elem(bpf_map__fd(e->tc->maps.nics), &ifindex, &nic, 0));
+	must(!system("ip route replace 10.244.0.2/32 dev nic2 && "
+		     "ip neighbour replace 10.244.0.2 lladdr 02:00:00:00:00:0e dev nic2 && "
+		     "ip -6 route replace fd00:244::2/128 dev nic2 && "
+		     "ip neighbour replace fd00:244::2 lladdr 02:00:00:00:00:0e dev nic2"));
+}
+
+void env_drop_nic2(struct env *e)
+{
+	__u32 ifindex = NIC2_IF;
+
+	must(!bpf_map_delete_elem(bpf_map__fd(e->tc->maps.nics), &ifindex));
+	must(!system("ip route replace 10.244.0.2/32 dev nic && "
+		     "ip -6 route replace fd00:244::2/128 dev nic"));
 }
 
 struct xdp_stat env_forwarded(struct env *e)
@@ -657,4 +704,51 @@ unsigned env_resets(struct env *e, struct reset_event *out, unsigned max)
 	n = e->reset_count < max ? e->reset_count : max;
 	memcpy(out, e->resets, n * sizeof(*out));
 	return n;
+}
+
+/* ---- ConnectionPolicy ---- */
+
+void env_protect(struct env *e, const struct protect_limits *limits)
+{
+	const struct protect_limits none = { .flags = 0 };
+	__u32 entry = ++e->turn % 2, zero = 0;
+
+	must(!bpf_map_update_elem(bpf_map__fd(e->tc->maps.protect), &entry, limits ?: &none, 0));
+	must(!bpf_map_update_elem(bpf_map__fd(e->tc->maps.protect_turn), &zero, &e->turn, 0));
+}
+
+void env_protect_source(struct env *e, const struct addr *a, unsigned prefix,
+			enum protect_source verdict)
+{
+	struct protect_key key = { .prefixlen = prefix + (e->o.family == 4 ? 96 : 0) };
+	__u32 value = verdict;
+
+	memcpy(key.addr, a, sizeof(key.addr));
+	must(!bpf_map_update_elem(bpf_map__fd(e->tc->maps.protect_sources), &key, &value, 0));
+}
+
+__u64 env_protect_count(struct env *e, enum protect_reason reason)
+{
+	int cpus = libbpf_num_possible_cpus();
+	__u32 key = reason;
+	__u64 each[256], sum = 0;
+
+	must(cpus > 0 && cpus <= 256);
+	must(!bpf_map_lookup_elem(bpf_map__fd(e->tc->maps.protect_count), &key, each));
+	for (int i = 0; i < cpus; i++)
+		sum += each[i];
+	return sum;
+}
+
+void env_protect_calm(struct env *e)
+{
+	struct protect_bucket past = { .full_at = 0 };
+	__u32 meter = PROTECT_METER_COOKIES;
+
+	must(!bpf_map_update_elem(bpf_map__fd(e->tc->maps.protect_meters), &meter, &past, 0));
+}
+
+bool env_marked(const struct env *e)
+{
+	return e->marked;
 }

@@ -14,6 +14,7 @@
 #include "weft/conn.h"
 #include "weft/event.h"
 #include "weft/policy.h"
+#include "weft/protect.h"
 #include "weft/service.h"
 #include "weft/shortcut.h"
 #include "weft/verdict.h"
@@ -23,6 +24,7 @@ enum {
 	ENDPOINT_IF = 77,
 	OTHER_IF = 78,
 	NIC_IF = 79,
+	NIC2_IF = 80, /* env_add_nic2() */
 	VIP_PORT = 9000,
 	ENDPOINT_PORT = 8080,
 	CLIENT_PORT = 40000,
@@ -98,14 +100,21 @@ struct env_result {
 /* Runs from_pod, to_pod, ... on the packet as if it came in, or was about to leave, by its
  * interface. */
 struct env_result env_run(struct env *e, const char *program, const struct env_packet *in);
-/* The same with a frame as it is: what the program says, and has made of it. `frame` has room for
- * FRAME_MAX bytes. */
-int env_run_frame(struct env *e, const char *program, __u32 ifindex, __u8 *frame, size_t *size);
+/* The same with a frame as it is, and its mark: what the program says, and has made of it. `frame`
+ * has room for FRAME_MAX bytes. */
+int env_run_frame(struct env *e, const char *program, __u32 ifindex, __u32 mark, __u8 *frame,
+		  size_t *size);
 /*
- * Runs the XDP program on a frame that has come in by NIC_IF: its verdict (enum xdp_action).
+ * Runs the XDP program on a frame that has come in by an interface: its verdict (enum xdp_action).
  * `frame` has room for FRAME_MAX bytes, and is then as the program has left it.
  */
-int env_run_xdp(struct env *e, __u8 *frame, size_t *size);
+int env_run_xdp(struct env *e, __u32 ifindex, __u8 *frame, size_t *size);
+/* What weftd permits on a NIC; NULL: nothing. */
+void env_permit(struct env *e, __u32 ifindex, const struct xdp_nic *nic);
+/* A second NIC, by which the endpoint is reached from now on. */
+void env_add_nic2(struct env *e);
+/* The first one leads there again, and is alone. */
+void env_drop_nic2(struct env *e);
 /* What it has counted so far. */
 struct xdp_stat env_forwarded(struct env *e);
 /* Runs explain. */
@@ -137,6 +146,18 @@ void env_addr_gone(struct env *e, const struct addr *a);
 /* Packets that the sweep has asked for, since the last call. Returns how many; fills at most `max`.
  */
 unsigned env_resets(struct env *e, struct reset_event *out, unsigned max);
+
+/* Puts a ConnectionPolicy in force; NULL: none. Buckets, proofs and sources of an earlier one stay.
+ */
+void env_protect(struct env *e, const struct protect_limits *limits);
+/* A row of its `allow` or `deny`; `prefix` as it is written, for the address's family. */
+void env_protect_source(struct env *e, const struct addr *a, unsigned prefix,
+			enum protect_source verdict);
+__u64 env_protect_count(struct env *e, enum protect_reason reason);
+/* As if no flood had been seen for long. */
+void env_protect_calm(struct env *e);
+/* Whether XDP has told tc that it has judged the last frame of env_run_xdp(). */
+bool env_marked(const struct env *e);
 
 void tuple_turn(struct tuple *to, const struct tuple *from);
 

@@ -239,11 +239,6 @@ void frame_get(const __u8 *frame, const struct env_packet *sent, struct env_resu
 
 enum { ETH = sizeof(struct ether_header), HEADERS = ETH + 60 };
 
-static bool has_ip4(const __u8 *frame)
-{
-	return frame[ETH] >> 4 == 4;
-}
-
 void frame_mutate(__u8 *frame, size_t *size)
 {
 	int bits = rand() % 4;
@@ -287,25 +282,6 @@ bool frame_is_plain(const __u8 *frame, size_t size)
 	return eth->ether_type == htons(ETHERTYPE_IPV6) && plain_ip6(frame, size);
 }
 
-bool frame_only_addressed(const __u8 *a, const __u8 *b, size_t size)
-{
-	bool ip4 = has_ip4(b);
-	const struct {
-		size_t at, len;
-	} changed[] = {
-		{ 0, 12 },
-		{ ETH + (ip4 ? 10 : 8), ip4 ? 10 : 32 }, /* with IPv4, its checksum, too */
-		{ ETH + (ip4 ? 20 : 40), 4 },
-		{ ETH + (ip4 ? 36 : 56), 2 },
-	};
-	__u8 copy[FRAME_MAX];
-
-	memcpy(copy, a, size);
-	for (size_t i = 0; i < sizeof(changed) / sizeof(changed[0]); i++)
-		memcpy(copy + changed[i].at, b + changed[i].at, changed[i].len);
-	return !memcmp(copy, b, size);
-}
-
 bool frame_checksums_ok(const __u8 *frame)
 {
 	const struct env_packet any = {};
@@ -313,4 +289,197 @@ bool frame_checksums_ok(const __u8 *frame)
 
 	frame_get(frame, &any, &got);
 	return got.checksums_ok;
+}
+
+unsigned frame_mutations(void)
+{
+	const char *count = getenv("WEFT_MUTATED");
+
+	return count ? (unsigned)strtoul(count, NULL, 10) : 200000;
+}
+
+void frame_tag(__u8 *frame, size_t *size)
+{
+	memmove(frame + 16, frame + 12, *size - 12);
+	memcpy(frame + 12, (__u8[]){ 0x81, 0, 0, 7 }, 4);
+	*size += 4;
+}
+
+/* ---- what may change ---- */
+
+/* An IP header, and the ports behind it. Offsets in the frame. */
+struct header {
+	bool ip4;
+	size_t ip, l4;
+	__u8 proto;
+	bool fragment, tail; /* any, or other than the first */
+};
+
+enum { EXTENSIONS = 6 };
+
+static bool find_l4_ip6(const __u8 *frame, size_t size, struct header *h)
+{
+	h->proto = frame[h->ip + 6];
+	h->l4 = h->ip + 40;
+	for (int i = 0; i < EXTENSIONS; i++) {
+		const __u8 *at = frame + h->l4;
+
+		if (h->proto == IPPROTO_TCP || h->proto == IPPROTO_ICMPV6)
+			return true;
+		if (h->l4 + 8 > size)
+			return false;
+		if (h->proto == IPPROTO_FRAGMENT) {
+			h->fragment = true;
+			h->tail |= at[2] || at[3] & 0xf8;
+			h->l4 += 8;
+		} else if (h->proto == IPPROTO_HOPOPTS || h->proto == IPPROTO_ROUTING ||
+			   h->proto == IPPROTO_DSTOPTS) {
+			h->l4 += (at[1] + 1) * 8u;
+		} else {
+			return false;
+		}
+		h->proto = at[0];
+		if (h->tail)
+			return true;
+	}
+	return false;
+}
+
+/* False if the headers are not all there, or of no kind that is translated. */
+static bool find_l4(const __u8 *frame, size_t size, bool ip4, size_t ip, struct header *h)
+{
+	*h = (struct header){ .ip4 = ip4, .ip = ip };
+	if (ip + (ip4 ? 20 : 40) > size || frame[ip] >> 4 != (ip4 ? 4 : 6) ||
+	    (ip4 && (frame[ip] & 15) < 5))
+		return false;
+	if (!ip4)
+		return find_l4_ip6(frame, size, h);
+	h->proto = frame[ip + 9];
+	h->l4 = ip + (frame[ip] & 15) * 4u;
+	h->fragment = frame[ip + 6] & 0x3f || frame[ip + 7];
+	h->tail = frame[ip + 6] & 0x1f || frame[ip + 7];
+	return true;
+}
+
+static size_t addrs_at(const struct header *h)
+{
+	return h->ip + (h->ip4 ? 12 : 8);
+}
+
+static size_t addrs_size(const struct header *h)
+{
+	return h->ip4 ? 8 : 32;
+}
+
+/* Sums are compared modulo 65535: 0 and 0xffff are one. */
+static bool same_sum(__u32 a, __u32 b)
+{
+	return a % 0xffff == b % 0xffff;
+}
+
+static __u32 addrs_sum(const __u8 *frame, const struct header *h, __u32 start)
+{
+	return sum(frame + addrs_at(h), addrs_size(h), start);
+}
+
+/* What IPv4's checksum covers and may change: the word of TTL and protocol, itself, addresses. */
+static __u32 ip4_sum(const __u8 *frame, const struct header *h)
+{
+	return sum(frame + h->ip + 8, 4, addrs_sum(frame, h, 0));
+}
+
+static void allow(__u8 *copy, const __u8 *before, size_t size, size_t at, size_t len)
+{
+	if (at < size)
+		memcpy(copy + at, before + at, at + len > size ? size - at : len);
+}
+
+static void allow_addrs(__u8 *copy, const __u8 *before, size_t size, const struct header *h)
+{
+	allow(copy, before, size, addrs_at(h), addrs_size(h));
+	if (h->ip4)
+		allow(copy, before, size, h->ip + 10, 2);
+}
+
+static const char *tcp_mangled(__u8 *copy, const __u8 *before, size_t size, const struct header *h)
+{
+	__u32 was, is;
+
+	if (h->tail)
+		return NULL;
+	if (h->l4 + 20 > size)
+		return "TCP that is cut off is changed";
+	was = addrs_sum(before, h, sum(before + h->l4 + 16, 2, sum(before + h->l4, 4, 0)));
+	is = addrs_sum(copy, h, sum(copy + h->l4 + 16, 2, sum(copy + h->l4, 4, 0)));
+	allow(copy, before, size, h->l4, 4);
+	allow(copy, before, size, h->l4 + 16, 2);
+	return same_sum(was, is) ? NULL : "TCP's checksum";
+}
+
+/* What ICMP's checksum covers and may change. */
+static __u32 icmp_sum(const __u8 *frame, const struct header *h, const struct header *quote)
+{
+	__u32 s = sum(frame + h->l4 + 2, 2, sum(frame + quote->l4, 4, 0));
+
+	s = addrs_sum(frame, quote, s);
+	return h->ip4 ? sum(frame + quote->ip + 10, 2, s) : addrs_sum(frame, h, s);
+}
+
+static const char *icmp_mangled(__u8 *copy, const __u8 *before, size_t size, const struct header *h)
+{
+	struct header quote;
+	bool right;
+
+	if (h->fragment || !find_l4(before, size, h->ip4, h->l4 + 8, &quote) ||
+	    quote.proto != IPPROTO_TCP || quote.tail || quote.l4 + 8 > size)
+		return "ICMP that quotes no TCP is changed";
+	right = same_sum(icmp_sum(before, h, &quote), icmp_sum(copy, h, &quote)) &&
+		(!h->ip4 || same_sum(ip4_sum(before, &quote), ip4_sum(copy, &quote)));
+	allow(copy, before, size, h->l4 + 2, 2);
+	allow_addrs(copy, before, size, &quote);
+	allow(copy, before, size, quote.l4, 4);
+	return right ? NULL : "ICMP's checksum, or that of what it quotes";
+}
+
+/* `copy` is changed back where it may be another. */
+static const char *ip_mangled(__u8 *copy, const __u8 *before, size_t size, const struct header *h,
+			      unsigned hops)
+{
+	size_t ttl = h->ip + (h->ip4 ? 8 : 7);
+	const char *wrong = NULL;
+
+	if (copy[ttl] + hops != before[ttl])
+		return "hops";
+	if (h->ip4 && !same_sum(ip4_sum(before, h), ip4_sum(copy, h)))
+		return "IPv4's checksum";
+	if (h->proto == IPPROTO_TCP)
+		wrong = tcp_mangled(copy, before, size, h);
+	else if (h->proto == (h->ip4 ? IPPROTO_ICMP : IPPROTO_ICMPV6))
+		wrong = icmp_mangled(copy, before, size, h);
+	else
+		return "neither TCP nor ICMP, and changed";
+	copy[ttl] = before[ttl];
+	allow_addrs(copy, before, size, h);
+	return wrong;
+}
+
+const char *frame_mangled(const __u8 *after, const __u8 *before, size_t size, unsigned hops)
+{
+	const struct ether_header *eth = (const void *)before;
+	bool ip4 = eth->ether_type == htons(ETHERTYPE_IP);
+	const char *wrong;
+	__u8 copy[FRAME_MAX];
+	struct header h;
+
+	memcpy(copy, after, size);
+	memcpy(copy, before, 12);
+	if (!memcmp(copy, before, size))
+		return hops ? "hops" : NULL;
+	if (!(ip4 || eth->ether_type == htons(ETHERTYPE_IPV6)) ||
+	    !find_l4(before, size, ip4, ETH, &h))
+		return "of no kind that is translated, and changed";
+	wrong = ip_mangled(copy, before, size, &h, hops);
+	if (wrong)
+		return wrong;
+	return memcmp(copy, before, size) ? "more than addresses and ports" : NULL;
 }

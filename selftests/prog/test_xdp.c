@@ -1,8 +1,10 @@
 // SPDX-License-Identifier: Apache-2.0
 /*
  * What XDP forwards of a connection from outside whose endpoint is on another node, and what it
- * leaves to tc: anything that is not plain, untouched.
+ * leaves to tc: anything that is not plain, untouched. For frames with wrong bits see
+ * test_mutated.c.
  */
+#include <arpa/inet.h>
 #include <criterion/criterion.h>
 #include <linux/bpf.h>
 #include <linux/pkt_cls.h>
@@ -13,9 +15,10 @@
 #include "frame.h"
 #include "test_steer_util.h"
 
-enum { ETH = 14, MUTATED = 500000, PAYLOAD = 100 };
+enum { ETH = 14, PAYLOAD = 100 };
 
-static const __u8 NIC_MAC[6] = { 2, 0, 0, 0, 0, 2 }, CLIENT_HOP[6] = { 2, 0, 0, 0, 0, 0x0c },
+static const __u8 NIC_MAC[6] = { 2, 0, 0, 0, 0, 2 }, NIC2_MAC[6] = { 2, 0, 0, 0, 0, 3 },
+		  CLIENT_HOP[6] = { 2, 0, 0, 0, 0, 0x0c },
 		  ENDPOINT_HOP[6] = { 2, 0, 0, 0, 0, 0x0e };
 
 static struct env *far_env(int family)
@@ -74,13 +77,14 @@ struct run {
 	size_t size, was;
 	struct env_packet packet;
 	int verdict;
+	__u32 ifindex; /* it has come in by; 0: NIC_IF */
 };
 
 static void run_frame(struct env *e, struct run *r)
 {
 	memcpy(r->sent, r->frame, r->size);
 	r->was = r->size;
-	r->verdict = env_run_xdp(e, r->frame, &r->size);
+	r->verdict = env_run_xdp(e, r->ifindex ?: NIC_IF, r->frame, &r->size);
 }
 
 static void put_frame(struct run *r, const struct env_packet *p)
@@ -97,13 +101,13 @@ static void expect_passed(const char *what, const struct run *r)
 		  what);
 }
 
-static void expect_sent(const char *what, const struct run *r, const struct tuple *want,
-			const __u8 hop[6])
+static void expect_sent_by(const char *what, const struct run *r, int verdict,
+			   const struct tuple *want, const __u8 hop[6], const __u8 mac[6])
 {
 	struct env_result got = {};
 	size_t ttl = ETH + (r->frame[ETH] >> 4 == 4 ? 8 : 7);
 
-	cr_assert_eq(r->verdict, XDP_TX, "%s: verdict %d", what, r->verdict);
+	cr_assert_eq(r->verdict, verdict, "%s: verdict %d", what, r->verdict);
 	cr_expect_eq(r->size, r->was, "%s: length", what);
 	frame_get(r->frame, &r->packet, &got);
 	cr_expect(got.checksums_ok, "%s: checksums", what);
@@ -111,8 +115,14 @@ static void expect_sent(const char *what, const struct run *r, const struct tupl
 	cr_expect_eq(got.packet.seq, r->packet.seq, "%s", what);
 	cr_expect_eq(got.packet.payload, r->packet.payload, "%s", what);
 	cr_expect(!memcmp(r->frame, hop, 6), "%s: next hop", what);
-	cr_expect(!memcmp(r->frame + 6, NIC_MAC, 6), "%s: source MAC address", what);
+	cr_expect(!memcmp(r->frame + 6, mac, 6), "%s: source MAC address", what);
 	cr_expect_eq(r->frame[ttl], 63, "%s: TTL %u", what, r->frame[ttl]);
+}
+
+static void expect_sent(const char *what, const struct run *r, const struct tuple *want,
+			const __u8 hop[6])
+{
+	expect_sent_by(what, r, XDP_TX, want, hop, NIC_MAC);
 }
 
 static struct env_packet from_client(const struct far *far)
@@ -144,7 +154,7 @@ static int xdp(struct env *e, const struct env_packet *p)
 	return r.verdict;
 }
 
-Test(xdp, there_and_back, .timeout = 60)
+Test(xdp, there_and_back, .timeout = 300)
 {
 	static struct run r;
 
@@ -169,7 +179,7 @@ Test(xdp, there_and_back, .timeout = 60)
 	}
 }
 
-Test(xdp, short_frames_are_padded, .timeout = 60)
+Test(xdp, short_frames_are_padded, .timeout = 300)
 {
 	static struct run r;
 	struct env *e = far_env(4);
@@ -185,7 +195,7 @@ Test(xdp, short_frames_are_padded, .timeout = 60)
 }
 
 /* The handshake shows the way: routing, netfilter and neighbour discovery have had their say. */
-Test(xdp, the_handshake_goes_up, .timeout = 60)
+Test(xdp, the_handshake_goes_up, .timeout = 300)
 {
 	for (int family = 4; family <= 6; family += 2) {
 		struct env *e = far_env(family);
@@ -210,7 +220,7 @@ Test(xdp, the_handshake_goes_up, .timeout = 60)
 /* A firewall that translates, or a route that leads elsewhere: the packet leaves as another, or not
  * by the NIC, and the next one must go the same way. What comes back is the node's own to turn
  * back, also where it has given the client's packets the same address and port as we would have. */
-Test(xdp, only_what_the_stack_has_sent_on, .timeout = 60)
+Test(xdp, only_what_the_stack_has_sent_on, .timeout = 300)
 {
 	for (int family = 4; family <= 6; family += 2) {
 		struct env *e = far_env(family);
@@ -241,7 +251,7 @@ Test(xdp, only_what_the_stack_has_sent_on, .timeout = 60)
 }
 
 /* Routes that look at marks or take turns: where the stack sends the packet, nothing else may. */
-Test(xdp, only_to_the_hop_that_the_stack_has_chosen, .timeout = 60)
+Test(xdp, only_to_the_hop_that_the_stack_has_chosen, .timeout = 300)
 {
 	static const __u8 other[6] = { 2, 0, 0, 0, 0, 0x0f };
 
@@ -270,7 +280,102 @@ Test(xdp, only_to_the_hop_that_the_stack_has_chosen, .timeout = 60)
 	}
 }
 
-Test(xdp, an_endpoint_of_this_node_is_tcs, .timeout = 60)
+/* What weftd says about a NIC, and for how long: it may have gone. */
+Test(xdp, only_while_it_is_permitted, .timeout = 300)
+{
+	static const struct {
+		const char *what;
+		struct xdp_nic nic;
+		int verdict;
+	} rows[] = {
+		{ "for good", { .until = ~0ull, .mac = { 2, 0, 0, 0, 0, 2 } }, XDP_TX },
+		{ "not", { .until = 0, .mac = { 2, 0, 0, 0, 0, 2 } }, XDP_PASS },
+		{ "until just now", { .until = 1, .mac = { 2, 0, 0, 0, 0, 2 } }, XDP_PASS },
+		{ "to another card", { .until = ~0ull, .mac = { 2, 0, 0, 0, 0, 9 } }, XDP_PASS },
+	};
+	static struct run r;
+
+	for (int family = 4; family <= 6; family += 2) {
+		struct env *e = far_env(family);
+		struct far far = open_far(e);
+		struct env_packet p = from_client(&far);
+
+		for (size_t i = 0; i < sizeof(rows) / sizeof(rows[0]); i++) {
+			env_permit(e, NIC_IF, &rows[i].nic);
+			put_frame(&r, &p);
+			run_frame(e, &r);
+			cr_expect_eq(r.verdict, rows[i].verdict, "%s", rows[i].what);
+			if (r.verdict == XDP_PASS)
+				expect_passed(rows[i].what, &r);
+		}
+		env_permit(e, NIC_IF, NULL);
+		cr_expect_eq(xdp(e, &p), XDP_PASS, "nothing is said");
+		env_free(e);
+	}
+}
+
+/* In by one NIC and out by another, and back: if both are permitted, and the one sends what it is
+ * given. */
+Test(xdp, from_nic_to_nic, .timeout = 300)
+{
+	static const struct xdp_nic second = { .until = ~0ull,
+					       .mac = { 2, 0, 0, 0, 0, 3 },
+					       .sends = 1 },
+				    first = { .until = ~0ull,
+					      .mac = { 2, 0, 0, 0, 0, 2 },
+					      .sends = 1 },
+				    mute = { .until = ~0ull, .mac = { 2, 0, 0, 0, 0, 3 } },
+				    over = { .until = 1, .mac = { 2, 0, 0, 0, 0, 3 }, .sends = 1 };
+	static struct run r;
+
+	for (int family = 4; family <= 6; family += 2) {
+		struct env *e = far_env(family);
+		struct far far = { .a = steer_client(e) };
+		struct env_packet p = { .flags = SYN, .seq = 1000, .window = 65535 };
+		struct env_result out;
+		struct tuple want;
+
+		env_add_nic2(e);
+		p.t = steer_open(e, &far.a, "from_nic", TC_ACT_UNSPEC);
+		p.ifindex = NIC2_IF;
+		far.c = env_run(e, "to_nic", &p).packet.t;
+		tuple_turn(&p.t, &far.c);
+		p.flags = SYN | ACK;
+		p.seq = 5000;
+		p.ack = 1001;
+		out = env_run(e, "from_nic", &p);
+		p.t = out.packet.t;
+		p.ifindex = NIC_IF;
+		env_run(e, "to_nic", &p);
+
+		p = from_client(&far);
+		cr_expect_eq(xdp(e, &p), XDP_PASS, "the second runs no XDP");
+		env_permit(e, NIC2_IF, &mute);
+		cr_expect_eq(xdp(e, &p), XDP_PASS, "the second sends nothing of XDP's");
+		env_permit(e, NIC2_IF, &over);
+		cr_expect_eq(xdp(e, &p), XDP_PASS, "not permitted any more");
+		env_permit(e, NIC2_IF, &second);
+		put_frame(&r, &p);
+		run_frame(e, &r);
+		expect_sent_by("there", &r, XDP_REDIRECT, &far.c, ENDPOINT_HOP, NIC2_MAC);
+
+		p = from_endpoint(&far);
+		put_frame(&r, &p);
+		memcpy(r.frame, NIC2_MAC, 6);
+		r.ifindex = NIC2_IF;
+		run_frame(e, &r);
+		expect_passed("back: the first sends nothing of XDP's", &r);
+		env_permit(e, NIC_IF, &first);
+		run_frame(e, &r);
+		tuple_turn(&want, &far.a);
+		expect_sent_by("back", &r, XDP_REDIRECT, &want, CLIENT_HOP, NIC_MAC);
+		r.ifindex = 0;
+		env_drop_nic2(e);
+		env_free(e);
+	}
+}
+
+Test(xdp, an_endpoint_of_this_node_is_tcs, .timeout = 300)
 {
 	for (int family = 4; family <= 6; family += 2) {
 		struct env *e = env_new(&(struct env_options){ .family = family, .outside = true });
@@ -336,9 +441,7 @@ static void udp(struct run *r)
 
 static void vlan(struct run *r)
 {
-	memmove(r->frame + 16, r->frame + 12, r->size - 12);
-	memcpy(r->frame + 12, (__u8[]){ 0x81, 0, 0, 7 }, 4);
-	r->size += 4;
+	frame_tag(r->frame, &r->size);
 }
 
 static void other_ethertype(struct run *r)
@@ -461,7 +564,7 @@ static void expect_odd_passed(struct env *e, const struct env_packet *plain, siz
 	expect_passed(odd[i].what, &r);
 }
 
-Test(xdp, what_is_odd_goes_up_untouched, .timeout = 60)
+Test(xdp, what_is_odd_goes_up_untouched, .timeout = 300)
 {
 	for (int family = 4; family <= 6; family += 2) {
 		struct env *e = far_env(family);
@@ -483,7 +586,7 @@ Test(xdp, what_is_odd_goes_up_untouched, .timeout = 60)
 	}
 }
 
-Test(xdp, without_a_neighbour_it_goes_up, .timeout = 60)
+Test(xdp, without_a_neighbour_it_goes_up, .timeout = 300)
 {
 	struct env *e = far_env(4);
 	struct far far = open_far(e);
@@ -602,7 +705,7 @@ Test(xdp, counts_as_tc_does, .timeout = 300)
 	}
 }
 
-Test(xdp, a_place_is_given_back, .timeout = 60)
+Test(xdp, a_place_is_given_back, .timeout = 300)
 {
 	for (int family = 4; family <= 6; family += 2) {
 		struct env *e = far_env(family);
@@ -623,53 +726,329 @@ Test(xdp, a_place_is_given_back, .timeout = 60)
 	}
 }
 
-/* ---- any bytes ---- */
+/* ---- the handshake, where the stack has no say ---- */
 
-static void expect_sane(struct run *r)
+static const struct xdp_nic OPENS = { .until = ~0ull, .mac = { 2, 0, 0, 0, 0, 2 }, .opens = 1 };
+
+static struct env *opening_env(const struct env_options *more, int family)
 {
-	cr_assert(r->verdict == XDP_PASS || r->verdict == XDP_TX, "verdict %d", r->verdict);
-	cr_assert_eq(r->size, r->was);
-	if (r->verdict == XDP_PASS) {
-		cr_assert(!memcmp(r->frame, r->sent, r->size), "passed, and not untouched");
-		return;
-	}
-	cr_assert_eq(r->frame[ETH + (ip4_of(r) ? 8 : 7)] + 1, r->sent[ETH + (ip4_of(r) ? 8 : 7)]);
-	r->frame[ETH + (ip4_of(r) ? 8 : 7)]++;
-	cr_assert(frame_only_addressed(r->frame, r->sent, r->size),
-		  "more is changed than addresses");
-	r->frame[ETH + (ip4_of(r) ? 8 : 7)]--;
-	cr_assert_eq(frame_checksums_ok(r->frame), frame_checksums_ok(r->sent),
-		     "checksums do not say what they said");
+	struct env_options o = *more;
+	struct env *e;
+
+	o.family = family;
+	o.outside = true;
+	e = env_new(&o);
+	env_permit(e, NIC_IF, &OPENS);
+	return e;
 }
 
-static unsigned mutate_all(int family)
+static struct env_packet syn_of(struct env *e)
+{
+	return (struct env_packet){
+		.t = steer_client(e), .flags = SYN, .seq = 1000, .window = 65535, .wscale = 8
+	};
+}
+
+static struct env_packet answer_of(const struct tuple *c)
+{
+	struct env_packet p = {
+		.flags = SYN | ACK, .seq = 5000, .ack = 1001, .window = 65535, .wscale = 10
+	};
+
+	tuple_turn(&p.t, c);
+	return p;
+}
+
+/* Both ends' first packets, up the stack or by XDP. */
+static struct far shake_hands(struct env *e, bool by_xdp)
 {
 	static struct run r;
-	struct env *e = far_env(family);
-	struct far far = open_far(e);
-	struct env_packet plain[2] = { from_client(&far), from_endpoint(&far) };
-	unsigned sent = 0;
+	struct env_packet p = syn_of(e);
+	struct far far = { .a = p.t };
+	struct tuple back;
 
-	for (int i = 0; i < MUTATED; i++) {
-		put_frame(&r, &plain[i & 1]);
-		frame_mutate(r.frame, &r.size);
-		run_frame(e, &r);
-		expect_sane(&r);
-		sent += r.verdict == XDP_TX;
-		if (env_counted(e) == 4)
-			continue;
-		env_clear(e); /* a RST has ended it */
-		far = open_far(e);
-		plain[0] = from_client(&far);
-		plain[1] = from_endpoint(&far);
+	if (!by_xdp) {
+		p.t = env_run(e, "from_nic", &p).packet.t;
+		far.c = env_run(e, "to_nic", &p).packet.t;
+		p = answer_of(&far.c);
+		p.t = env_run(e, "from_nic", &p).packet.t;
+		env_run(e, "to_nic", &p);
+		return far;
 	}
-	env_free(e);
-	return sent;
+	far.c = p.t;
+	far.c.src = env_node(e);
+	far.c.dst = env_endpoint(e);
+	far.c.dport = ENDPOINT_PORT;
+	put_frame(&r, &p);
+	run_frame(e, &r);
+	expect_sent("SYN", &r, &far.c, ENDPOINT_HOP);
+	p = answer_of(&far.c);
+	put_frame(&r, &p);
+	run_frame(e, &r);
+	tuple_turn(&back, &far.a);
+	expect_sent("SYN+ACK", &r, &back, CLIENT_HOP);
+	return far;
 }
 
-Test(xdp, any_bytes, .timeout = 600)
+/* The four entries of a connection, without times. */
+static void read_entries(struct env *e, const struct far *far, struct conn out[4])
 {
-	srand(4711);
-	for (int family = 4; family <= 6; family += 2)
-		cr_expect_gt(mutate_all(family), MUTATED / 10);
+	struct tuple b = far->a, key[4] = { far->a };
+
+	b.dst = far->c.dst;
+	b.dport = far->c.dport;
+	key[1] = b;
+	key[1].hook = HOOK_EGRESS;
+	tuple_turn(&key[2], &b);
+	key[2].hook = HOOK_EGRESS;
+	tuple_turn(&key[3], &far->c);
+	cr_assert_eq(env_entries(e), 4);
+	cr_assert_eq(env_counted(e), 4);
+	for (int i = 0; i < 4; i++) {
+		cr_assert(env_conn(e, &key[i], &out[i]), "entry %d", i);
+		forget_times(&out[i]);
+	}
+}
+
+/* XDP makes what tc would have made of the same packets, and counts the same. */
+Test(xdp, opens_as_tc_does, .timeout = 300)
+{
+	const struct env_options options = { .remote_endpoint = true, .max_connections = 7 };
+
+	for (int family = 4; family <= 6; family += 2) {
+		struct conn entries[2][4];
+		struct cluster_stat stats[2];
+		__u64 picks[2];
+
+		for (int by_xdp = 0; by_xdp <= 1; by_xdp++) {
+			struct env *e = opening_env(&options, family);
+			struct far far = shake_hands(e, by_xdp);
+			struct env_packet p = from_client(&far);
+
+			read_entries(e, &far, entries[by_xdp]);
+			stats[by_xdp] = env_cluster(e);
+			picks[by_xdp] = env_picks(e);
+			cr_expect_eq(env_limit(e).steered, 1);
+			cr_expect_eq(env_endpoint_stat(e).active, 1);
+			p.payload = 0;
+			cr_expect_eq(xdp(e, &p), XDP_TX, "what follows, there");
+			p = from_endpoint(&far);
+			p.payload = 0;
+			cr_expect_eq(xdp(e, &p), XDP_TX, "what follows, back");
+			p.flags = RST | ACK;
+			cr_expect_eq(xdp(e, &p), XDP_TX, "its end");
+			cr_expect_eq(env_limit(e).steered, 0);
+			env_free(e);
+		}
+		for (int i = 0; i < 4; i++)
+			cr_expect(!memcmp(&entries[0][i], &entries[1][i], sizeof(struct conn)),
+				  "IPv%d: entry %d", family, i);
+		cr_expect(!memcmp(&stats[0], &stats[1], sizeof(stats[0])),
+			  "the cluster's counters");
+		cr_expect_eq(picks[0], picks[1], "turns");
+	}
+}
+
+/* Another connection has the port, on the node's address: it takes another, and finds back. */
+Test(xdp, opens_with_another_port, .timeout = 300)
+{
+	static struct run r;
+
+	for (int family = 4; family <= 6; family += 2) {
+		struct env *e =
+			opening_env(&(struct env_options){ .remote_endpoint = true }, family);
+		struct far first = shake_hands(e, true);
+		struct env_packet p = syn_of(e);
+		struct env_result got = {};
+		struct tuple back;
+
+		p.t.src.b[15]++;
+		cr_assert_eq(
+			system("ip route add 198.51.100.8/32 via 198.51.100.7 dev nic onlink && "
+			       "ip -6 route add 2001:db8:2::8/128 via 2001:db8:2::7 dev nic "
+			       "onlink"),
+			0);
+		put_frame(&r, &p);
+		run_frame(e, &r);
+		cr_assert_eq(r.verdict, XDP_TX);
+		frame_get(r.frame, &p, &got);
+		cr_expect(got.checksums_ok);
+		cr_expect_neq(got.packet.t.sport, first.c.sport);
+		got.packet.t.hook = HOOK_INGRESS;
+		back = p.t;
+		p = answer_of(&got.packet.t);
+		put_frame(&r, &p);
+		run_frame(e, &r);
+		tuple_turn(&got.packet.t, &back);
+		expect_sent("SYN+ACK", &r, &got.packet.t, CLIENT_HOP);
+		cr_expect_eq(env_entries(e), 8);
+		cr_assert_eq(
+			system("ip route del 198.51.100.8/32 && ip -6 route del 2001:db8:2::8/128"),
+			0);
+		env_free(e);
+	}
+}
+
+static void other_source(struct env_packet *p, const char *ip4, const char *ip6)
+{
+	__u8 mapped[16] = { [10] = 0xff, [11] = 0xff };
+
+	if (p->t.src.b[10] == 0xff && !p->t.src.b[0]) {
+		inet_pton(AF_INET, ip4, mapped + 12);
+		memcpy(p->t.src.b, mapped, 16);
+	} else {
+		inet_pton(AF_INET6, ip6, p->t.src.b);
+	}
+}
+
+static void of_loopback(struct env *e, struct env_packet *p)
+{
+	(void)e;
+	other_source(p, "127.0.0.1", "::1");
+}
+
+static void of_a_group(struct env *e, struct env_packet *p)
+{
+	(void)e;
+	other_source(p, "224.0.0.5", "ff02::1");
+}
+
+static void of_none(struct env *e, struct env_packet *p)
+{
+	(void)e;
+	other_source(p, "0.0.0.0", "::");
+}
+
+static void of_the_node(struct env *e, struct env_packet *p)
+{
+	p->t.src = env_node(e);
+}
+
+/* Routes lead elsewhere. */
+static void of_unknown(struct env *e, struct env_packet *p)
+{
+	(void)e;
+	other_source(p, "192.0.2.77", "2001:db8:77::1");
+}
+
+static void to_another_port(struct env *e, struct env_packet *p)
+{
+	(void)e;
+	p->t.dport++;
+}
+
+static void with_rst(struct env *e, struct env_packet *p)
+{
+	(void)e;
+	p->flags |= RST;
+}
+
+static void with_fin(struct env *e, struct env_packet *p)
+{
+	(void)e;
+	p->flags |= FIN;
+}
+
+static void not_permitted(struct env *e, struct env_packet *p)
+{
+	static const struct xdp_nic nic = { .until = ~0ull, .mac = { 2, 0, 0, 0, 0, 2 } };
+
+	(void)p;
+	env_permit(e, NIC_IF, &nic);
+}
+
+static void lapsed(struct env *e, struct env_packet *p)
+{
+	struct xdp_nic nic = OPENS;
+
+	(void)p;
+	nic.until = 1;
+	env_permit(e, NIC_IF, &nic);
+}
+
+static void full(struct env *e, struct env_packet *p)
+{
+	(void)p;
+	env_set_proxied(e, 7);
+}
+
+static const struct {
+	const char *what;
+	void (*change)(struct env *e, struct env_packet *p);
+	struct env_options more;
+} left[] = {
+	{ "not permitted", not_permitted, { .remote_endpoint = true } },
+	{ "not permitted any more", lapsed, { .remote_endpoint = true } },
+	{ "from a loopback address", of_loopback, { .remote_endpoint = true } },
+	{ "from a group's address", of_a_group, { .remote_endpoint = true } },
+	{ "from no address", of_none, { .remote_endpoint = true } },
+	{ "from the node's own address", of_the_node, { .remote_endpoint = true } },
+	{ "from where no route leads", of_unknown, { .remote_endpoint = true } },
+	{ "for no service", to_another_port, { .remote_endpoint = true } },
+	{ "SYN and RST", with_rst, { .remote_endpoint = true } },
+	{ "SYN and FIN", with_fin, { .remote_endpoint = true } },
+	{ "no place", full, { .remote_endpoint = true, .max_connections = 7 } },
+	{ "no endpoint", NULL, { .no_endpoint = true } },
+	{ "no route", NULL, { .remote_endpoint = true, .no_route = true } },
+	{ "an endpoint on this node", NULL, { .family = 4 } },
+	{ "the node itself", NULL, { .node_endpoint = true } },
+	{ "no rules", NULL, { .remote_endpoint = true, .without_generation = true } },
+};
+
+/* tc is to find everything as it was. */
+Test(xdp, what_it_does_not_open_is_tcs, .timeout = 600)
+{
+	static struct run r;
+
+	for (int family = 4; family <= 6; family += 2) {
+		for (size_t i = 0; i < sizeof(left) / sizeof(left[0]); i++) {
+			struct env *e = opening_env(&left[i].more, family);
+			struct env_packet p = syn_of(e);
+			__u64 picks = env_picks(e);
+
+			if (left[i].change)
+				left[i].change(e, &p);
+			put_frame(&r, &p);
+			run_frame(e, &r);
+			expect_passed(left[i].what, &r);
+			cr_expect_eq(env_entries(e), 0, "%s", left[i].what);
+			cr_expect_eq(env_picks(e), picks, "%s: a turn", left[i].what);
+			cr_expect_eq(env_limit(e).steered, 0, "%s: a place", left[i].what);
+			cr_expect_eq(env_cluster(e).overflow, 0, "%s: refused", left[i].what);
+			env_free(e);
+		}
+	}
+}
+
+/* The SYN again, and one for a connection that has ended, find their entries: tc knows what to do.
+ */
+Test(xdp, a_syn_of_what_is_known_is_tcs, .timeout = 300)
+{
+	for (int family = 4; family <= 6; family += 2) {
+		struct env *e =
+			opening_env(&(struct env_options){ .remote_endpoint = true }, family);
+		struct env_packet p = syn_of(e);
+
+		shake_hands(e, true);
+		cr_expect_eq(xdp(e, &p), XDP_PASS, "again");
+		p.seq += 100000;
+		cr_expect_eq(xdp(e, &p), XDP_PASS, "another");
+		cr_expect_eq(env_entries(e), 4);
+		env_free(e);
+	}
+}
+
+Test(xdp, a_full_table_is_tcs_to_refuse, .timeout = 300)
+{
+	struct env *e =
+		opening_env(&(struct env_options){ .remote_endpoint = true, .table_size = 6 }, 4);
+	struct env_packet p = syn_of(e);
+
+	shake_hands(e, true);
+	p.t.sport++;
+	cr_expect_eq(xdp(e, &p), XDP_PASS);
+	cr_expect_eq(env_entries(e), 4);
+	cr_expect_eq(env_counted(e), 4);
+	cr_expect_eq(env_limit(e).steered, 1);
+	env_free(e);
 }

@@ -310,6 +310,14 @@ static struct object *random_gateway(struct cluster_model *m)
 				      : "TLS}, tls: {mode: PASSTHROUGH}");
 }
 
+static struct object *random_protection(struct cluster_model *m)
+{
+	return parsed(
+		"apiVersion: weft.dev/v1alpha1\nkind: ConnectionPolicy\nmetadata: {name: default}\n"
+		"spec: {%s: ['10.%u.0.0/16', '::/0'], newConnections: {total: {rate: %u}}}\n",
+		chance(m, 50) ? "allow" : "deny", pick(m, 3), 1 + pick(m, 2));
+}
+
 static struct object *random_policy(struct cluster_model *m)
 {
 	return parsed(
@@ -465,7 +473,8 @@ static struct object *random_object(struct cluster_model *m, enum step_kind kind
 	       : n < RULES_FROM				   ? random_service(m)
 	       : n < 920				   ? random_rule(m)
 	       : n < 960				   ? random_destination_rule(m)
-	       : n < RULES_END				   ? random_gateway(m)
+	       : n < 980				   ? random_gateway(m)
+	       : n < RULES_END				   ? random_protection(m)
 	       : n < 990 && m->http == COMPILE_HTTP_NEEDED ? random_policy(m)
 	       : n < 995				   ? random_secret(m)
 							   : random_namespace(m);
@@ -474,7 +483,7 @@ static struct object *random_object(struct cluster_model *m, enum step_kind kind
 static bool same_identity(const struct object *a, const struct object *b)
 {
 	return a->kind == b->kind && !strcmp(a->meta.name, b->meta.name) &&
-	       (a->kind == KIND_NAMESPACE || !strcmp(a->meta.namespace, b->meta.namespace));
+	       (!a->meta.namespace || !strcmp(a->meta.namespace, b->meta.namespace));
 }
 
 static size_t position(const struct step *s, const struct object *o)
@@ -743,6 +752,9 @@ static void same_tables(const struct tables *a, const struct tables *b, size_t s
 	SAME_ROWS(dests);
 	same_clusters(a, b, step);
 	SAME_ROWS(selected);
+	SAME_ROWS(protection.ranges);
+	cr_assert(!memcmp(&a->protection.limits, &b->protection.limits,
+			  sizeof(a->protection.limits)));
 	SAME_ROWS(route_names);
 	SAME_ROWS(cluster_names);
 	SAME_ROWS(namespaces);

@@ -157,6 +157,28 @@ static void print_sources(FILE *f, const struct tables *t)
 			t->selected.items[i].selector);
 }
 
+static void print_protection(FILE *f, const struct protection *p)
+{
+	static const char *const verdicts[] = { "neither", "allow", "deny" };
+	const struct protect_limits *l = &p->limits;
+	char address[ADDR_TEXT_MAX];
+	struct addr addr;
+
+	if (l->flags)
+		fprintf(f, "protection flags %u source %u/%u total %u/%u cookies %u ports",
+			l->flags, l->source_rate, l->source_burst, l->total_rate, l->total_burst,
+			l->cookie_threshold);
+	for (__u32 i = 0; i < l->port_count; i++)
+		fprintf(f, " %u", l->ports[i]);
+	fputs(l->flags ? "\n" : "", f);
+	for (size_t i = 0; i < p->ranges.count; i++) {
+		memcpy(addr.b, p->ranges.items[i].key.addr, sizeof(addr.b));
+		addr_format(&addr, address);
+		fprintf(f, "  %s/%u %s\n", address, p->ranges.items[i].key.prefixlen,
+			verdicts[p->ranges.items[i].verdict]);
+	}
+}
+
 char *tables_text(const struct tables *t)
 {
 	char *text = NULL;
@@ -172,6 +194,7 @@ char *tables_text(const struct tables *t)
 	print_sources(f, t);
 	if (t->min_timeout_ms)
 		fprintf(f, "shortest timeout %u\n", t->min_timeout_ms);
+	print_protection(f, &t->protection);
 	fclose(f);
 	return text;
 }

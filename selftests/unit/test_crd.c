@@ -88,6 +88,21 @@ static const struct expectation expectations[] = {
 	  "100" },
 	{ KIND_DESTINATION_RULE, SPEC "required.0", "host" },
 	{ KIND_GATEWAY, SPEC "properties.servers.items.properties.port.required.2", "protocol" },
+	{ KIND_GATEWAY, "spec.scope", "Namespaced" },
+	/* weft's own: the node's first line is no namespace's, and there is one. */
+	{ KIND_CONNECTION_POLICY, "metadata.name", "connectionpolicies.weft.dev" },
+	{ KIND_CONNECTION_POLICY, "spec.scope", "Cluster" },
+	{ KIND_CONNECTION_POLICY, "spec.names.categories.0", "weft" },
+	{ KIND_CONNECTION_POLICY, "spec.versions.0.name", "v1alpha1" },
+	{ KIND_CONNECTION_POLICY,
+	  "spec.versions.0.schema.openAPIV3Schema.x-kubernetes-validations.0.rule",
+	  "self.metadata.name == 'default'" },
+	{ KIND_CONNECTION_POLICY, SPEC "properties.ports.items.maximum", "65535" },
+	{ KIND_CONNECTION_POLICY, SPEC "properties.ports.maxItems", "64" },
+	{ KIND_CONNECTION_POLICY, SPEC "properties.synCookies.properties.mode.enum.2", "Never" },
+	{ KIND_CONNECTION_POLICY,
+	  SPEC "properties.newConnections.properties.perSource.properties.rate.maximum",
+	  "1000000" },
 };
 
 static void check_expectation(const struct expectation *e)
@@ -123,7 +138,8 @@ Test(crd, every_kind_has_one_and_no_other)
 	for (int kind = 0; kind < KIND_MAX; kind++) {
 		_cleanup_free_ char *text = printed((enum kind)kind);
 
-		cr_expect(!*text || kind_infos[kind].istio, "%s", kind_name((enum kind)kind));
+		cr_expect(!*text || kind_infos[kind].istio || kind == KIND_CONNECTION_POLICY, "%s",
+			  kind_name((enum kind)kind));
 	}
 }
 
@@ -157,6 +173,7 @@ Test(crd, every_field_has_a_type)
 	check_typed(spec_of(&schema_virtual_service), "VirtualService", 0);
 	check_typed(spec_of(&schema_destination_rule), "DestinationRule", 0);
 	check_typed(spec_of(&schema_gateway), "Gateway", 0);
+	check_typed(spec_of(&schema_connection_policy), "ConnectionPolicy", 0);
 }
 
 /* ---- patterns against the checks beside them ---- */

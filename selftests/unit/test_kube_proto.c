@@ -279,8 +279,9 @@ Test(kube_proto, all_that_is_kept_of_a_built_in_kind_is_described)
 		described += m != NULL;
 		/* Secrets are read as JSON: few, and `data` is bytes in protobuf. */
 		cr_expect_eq(m != NULL,
-			     !strstr(k->group, ".istio.io") && strcmp(k->name, "Secret") != 0, "%s",
-			     k->name);
+			     !strstr(k->group, ".istio.io") && strcmp(k->group, "weft.dev") != 0 &&
+				     strcmp(k->name, "Secret") != 0,
+			     "%s", k->name);
 		cr_expect_eq(object_fields_new(k->fields, m, &f), 0, "%s", k->name);
 		object_fields_free(f);
 	}

@@ -32,6 +32,7 @@ enum {
 	GATEWAY,
 	NETWORK_POLICY,
 	SERVICE_ENTRY,
+	CONNECTION_POLICY = 14,
 };
 enum { TEXT_MAX = 512 };
 
@@ -220,7 +221,10 @@ static void tell(unsigned resource, const char *name, const char *version, const
 	const struct informer_sink sink = kube_source_sink(t.source);
 	struct informer_event e = { .resource = resource,
 				    .change = json ? INFORMER_PUT : INFORMER_GONE,
-				    .namespace = resource == NAMESPACE ? "" : "default",
+				    .namespace = resource == NAMESPACE ||
+								 resource == CONNECTION_POLICY
+							 ? ""
+							 : "default",
 				    .name = name,
 				    .resource_version = version,
 				    .json = json,
@@ -988,6 +992,59 @@ Test(kube_source, a_policy_that_cannot_be_read_any_more_keeps_its_rules_for_the_
 	tell_policy(DB, ALL_FROM_DB);
 	cr_expect_not(known_policy()->stands_in);
 	cr_expect_str_eq(problems(), "");
+}
+
+/* ---- the kind of weft's own ---- */
+
+static void tell_protection(const char *version, const char *spec)
+{
+	char json[TEXT_MAX];
+
+	snprintf(json, sizeof(json),
+		 "{\"apiVersion\":\"weft.dev/v1alpha1\",\"kind\":\"ConnectionPolicy\",\"metadata\":"
+		 "{\"name\":\"default\"},\"spec\":%s}",
+		 spec);
+	tell(CONNECTION_POLICY, "default", version, json);
+	run(200);
+}
+
+/* How many subnets are denied; -1: there is no policy. */
+static int denied(void)
+{
+	const struct protection *p = &t.tables->protection;
+
+	return p->limits.flags & PROTECT_ON ? (int)p->ranges.count : -1;
+}
+
+Test(kube_source, a_connection_policy_is_of_no_namespace)
+{
+	struct object_id id = { KIND_CONNECTION_POLICY, NULL, "default" };
+	unsigned generations;
+
+	begin();
+	cr_expect_eq(denied(), -1);
+	generations = t.generations;
+	tell_protection("1", "{\"deny\":[\"10.0.0.0/8\"]}");
+	cr_expect_not_null(known_find(&t.known, &id));
+	cr_expect_eq(denied(), 1);
+	cr_expect_eq(t.generations, generations + 1);
+	cr_expect_str_eq(problems(), "");
+	/* What is wrong is told, and leaves in force what was. */
+	tell_protection("2", "{\"deny\":[\"10.0.0.0\"]}");
+	cr_expect_eq(denied(), 1);
+	cr_expect(strstr(problems(), "connectionpolicy/default: spec.deny[0]: expected a subnet"),
+		  "%s", problems());
+	tell_protection("3", "{\"deny\":[\"10.0.0.0/8\",\"11.0.0.0/8\"]}");
+	cr_expect_eq(denied(), 2);
+	cr_expect_str_eq(problems(), "");
+	stop();
+	start();
+	cr_expect_eq(denied(), 2, "after a restart, before the API server answers");
+	begin();
+	tell(CONNECTION_POLICY, "default", NULL, NULL);
+	run(200);
+	cr_expect_null(known_find(&t.known, &id));
+	cr_expect_eq(denied(), -1);
 }
 
 Test(kube_source, a_policy_that_cannot_be_read_closes_after_a_restart_too)

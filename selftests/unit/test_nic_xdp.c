@@ -21,3 +21,21 @@ Test(nic_xdp, status_names_each_nic)
 	nic_xdp_status(&node, text, sizeof(text));
 	cr_expect_str_eq(text, "off");
 }
+
+Test(nic_xdp, status_says_why_not)
+{
+	struct iface second = { .role = ROLE_NIC,
+				.link.name = "eth1",
+				.xdp_why = "the driver has no XDP" },
+		     first = { .next = &second,
+			       .role = ROLE_NIC,
+			       .link.name = "eth0",
+			       .xdp = XDP_NATIVE,
+			       .xdp_why = "IPsec policies" };
+	struct local_node node = { .xdp = XDP_AUTO, .pods.ifaces = &first };
+	char text[XDP_TEXT_MAX];
+
+	nic_xdp_status(&node, text, sizeof(text));
+	cr_expect_str_eq(text, "auto: eth0 native (not used: IPsec policies), "
+			       "eth1 off (the driver has no XDP)");
+}

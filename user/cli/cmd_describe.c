@@ -168,6 +168,25 @@ static void print_policy(const json_t *policy)
 		puts("  none");
 }
 
+static void print_counts(json_t *counts)
+{
+	const char *name;
+	json_t *count;
+
+	json_object_foreach(counts, name, count)
+		printf("  %-14s %lld\n", name, (long long)json_integer_value(count));
+}
+
+/* Of a ConnectionPolicy. */
+static void print_protection(const json_t *p)
+{
+	printf("\nIn force:\n  %s\n\nPackets dropped, by reason:\n",
+	       json_get_text(p, "in_force", ""));
+	print_counts(json_object_get(p, "dropped"));
+	puts("\nNew connections and SYN cookies:");
+	print_counts(json_object_get(p, "counted"));
+}
+
 static void print_certificate(const json_t *c)
 {
 	const char *problem = json_get_text(c, "problem", "");
@@ -219,6 +238,8 @@ static int print(const json_t *data)
 	print_certificates(json_object_get(data, "certificates"));
 	if (json_object_get(data, "policy"))
 		print_policy(json_object_get(data, "policy"));
+	if (json_object_get(data, "protection"))
+		print_protection(json_object_get(data, "protection"));
 	return STATUS_DONE;
 }
 

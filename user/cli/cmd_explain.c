@@ -15,8 +15,8 @@ enum { PORT_MAX = 65535 };
 struct question_words {
 	struct file_names files;
 	struct cmd_list headers;
-	const char *from, *from_labels, *gateway, *to, *to_address, *sni, *method, *scheme, *path,
-		*enrol;
+	const char *from, *from_labels, *from_address, *gateway, *to, *to_address, *sni, *method,
+		*scheme, *path, *enrol;
 };
 
 /* The same, taken apart. The words are copies, owned here. */
@@ -150,6 +150,7 @@ static int take_apart(const struct cli *cli, const struct question_words *w, str
 		r = w->to ? split_target("--to", w->to, p, &p->q.host)
 			  : split_target("--to-address", w->to_address, p, &p->q.address);
 	p->q.sni = w->sni;
+	p->q.source = w->from_address;
 	return r;
 }
 
@@ -216,6 +217,7 @@ static int explain_live(const struct cli *cli, const struct explain_query *q,
 		{ "pod", q->pod },
 		{ "gateway_namespace", q->gateway_namespace },
 		{ "gateway", q->gateway },
+		{ "source", q->source },
 		{ "host", q->host },
 		{ "address", q->address },
 		{ "sni", q->sni },
@@ -246,8 +248,9 @@ static int explain_live(const struct cli *cli, const struct explain_query *q,
 /* Who is in the mesh, weftd knows; of files it must be said. */
 static int check_words(const struct question_words *w)
 {
-	if (!w->from == !w->gateway)
-		return cmd_wrong("explain", "either --from or --gateway is expected");
+	if (!w->from == !(w->gateway || w->from_address))
+		return cmd_wrong("explain", "either --from or --gateway is expected, or "
+					    "--from-address for a caller from outside");
 	if (!w->to == !w->to_address)
 		return cmd_wrong("explain", "either --to or --to-address is expected");
 	if (w->from_labels && !w->files.list.count)
@@ -288,6 +291,7 @@ int cmd_explain(struct cli *cli, int argc, char **argv)
 		{ 0, "skip-unknown", .flag = &w.files.skip_unknown },
 		{ 0, "from", .value = &w.from },
 		{ 0, "from-labels", .value = &w.from_labels },
+		{ 0, "from-address", .value = &w.from_address },
 		{ 0, "gateway", .value = &w.gateway },
 		{ 0, "to", .value = &w.to },
 		{ 0, "to-address", .value = &w.to_address },

@@ -73,7 +73,8 @@ const struct cmd cmds[] = {
 	{ "explain", cmd_explain,
 	  "--from POD --to HOST:PORT | -f FILE... --from NAMESPACE[/POD] --to HOST:PORT",
 	  "say what a connection would do, and why",
-	  "-f -R --skip-unknown -n --enrol --from --from-labels --gateway --to --to-address --sni "
+	  "-f -R --skip-unknown -n --enrol --from --from-labels --from-address --gateway --to "
+	  "--to-address --sni "
 	  "--method --scheme --path --header -o",
 	  "json",
 	  "  --from [NAMESPACE/]POD     who connects; with -f the pod may be left out\n"
@@ -84,6 +85,7 @@ const struct cmd cmds[] = {
 	  "  --from-labels K=V,...      labels of who connects\n"
 	  "  --enrol all|labelled       who is in the mesh (all)\n"
 	  "  --gateway NAMESPACE/NAME   from outside, through this gateway\n"
+	  "  --from-address ADDRESS     from outside, by who connects (with --gateway or alone)\n"
 	  "  --sni NAME                 for TLS\n"
 	  "  --method, --scheme, --path, --header K=V   for HTTP\n" },
 	{ "get", cmd_get, "KIND[,KIND...] [NAME...] | KIND/NAME... [-n NAMESPACE|-A] [-l SELECTOR]",

@@ -70,15 +70,17 @@ int targets_parse(int argc, char **argv, struct targets *out)
 	return take_kinds(argc, argv, out);
 }
 
-/* Namespaces are in none. */
-static bool only_namespaces(const struct targets *t)
+/* Kinds that are in no namespace. */
+static bool only_cluster_wide(const struct targets *t)
 {
 	json_t *target;
 	size_t i;
 
 	json_array_foreach(t->list, i, target)
 	{
-		if (kind_parse(json_get_text(target, "kind", "")) != KIND_NAMESPACE)
+		int kind = kind_parse(json_get_text(target, "kind", ""));
+
+		if (kind < 0 || !kind_infos[kind].cluster_wide)
 			return false;
 	}
 	return true;
@@ -86,7 +88,7 @@ static bool only_namespaces(const struct targets *t)
 
 void targets_none(const struct targets *t, const char *namespace)
 {
-	if (!namespace || only_namespaces(t))
+	if (!namespace || only_cluster_wide(t))
 		fputs("No resources found\n", stderr);
 	else
 		fprintf(stderr, "No resources found in %s namespace.\n", namespace);

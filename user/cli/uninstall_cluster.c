@@ -12,7 +12,7 @@
 #include "lib/crd/crd.h"
 #include "lib/manifest/manifest.h"
 
-enum { POLL_MS = 500 };
+enum { POLL_MS = 500, AGAIN_MS = 10000 };
 
 struct removing {
 	struct kube_client *c;
@@ -85,12 +85,28 @@ static int append_rules(json_t *rules, const char *plural, const json_t *items)
 	json_array_foreach(items, i, item)
 	{
 		const json_t *meta = json_object_get(item, "metadata");
+		const char *namespace = json_get_text(meta, "namespace", "");
 
-		json_array_append_new(rules, json_textf("%s %s/%s", plural,
-							json_get_text(meta, "namespace", ""),
+		json_array_append_new(rules, json_textf("%s %s%s%s", plural, namespace,
+							*namespace ? "/" : "",
 							json_get_text(meta, "name", "")));
 	}
 	return 0;
+}
+
+/* A server that has just been given a kind once more says for some seconds that it is not ready. */
+static int get_patiently(const struct removing *rm, const char *path, json_t **out,
+			 char error[KUBE_ERROR_MAX])
+{
+	uint64_t end = clock_ms() + AGAIN_MS;
+	int r;
+
+	while ((r = cluster_get(rm->c, path, out, error)) == -EAGAIN && clock_ms() < end) {
+		json_decref(*out);
+		*out = NULL;
+		nanosleep(&(struct timespec){ .tv_nsec = POLL_MS * 1000000L }, NULL);
+	}
+	return r;
 }
 
 /* Users' rules of a kind that is to go. One that the cluster does not have, has none. */
@@ -105,7 +121,7 @@ static int find_rules(const struct removing *rm, const json_t *crd, json_t *rule
 	snprintf(path, sizeof(path), "/apis/%s/%s/%s", json_get_text(spec, "group", ""),
 		 json_get_text(json_array_get(json_object_get(spec, "versions"), 0), "name", ""),
 		 plural);
-	r = cluster_get(rm->c, path, &list, error);
+	r = get_patiently(rm, path, &list, error);
 	if (r && r != -ENOENT)
 		return cmd_failed("%s: %s", plural, error);
 	return r ? 0 : append_rules(rules, plural, json_object_get(list, "items"));

@@ -5,6 +5,7 @@
 #include "lib/base/cleanup.h"
 #include "daemon/api/handlers_object.h"
 #include "lib/base/json_io.h"
+#include "lib/explain/protection.h"
 #include "lib/mesh/external.h"
 
 static void column(json_t *columns, const char *heading, json_t *value)
@@ -173,6 +174,38 @@ static json_t *secret_parts(const struct secret *s)
 	return json_string(text);
 }
 
+static json_t *rate_json(const struct token_bucket *b)
+{
+	char text[64];
+
+	protection_rate_text(b, text, sizeof(text));
+	return json_string(text);
+}
+
+static void protection_columns(json_t *columns, const struct connection_policy *p)
+{
+	char cookies[32];
+
+	protection_cookies_text(&p->cookies, cookies, sizeof(cookies));
+	column(columns, "ALLOW",
+	       p->allow.count ? json_textf("%zu", p->allow.count) : json_string("everyone"));
+	column(columns, "DENY", json_textf("%zu", p->deny.count));
+	column(columns, "PER-SOURCE", rate_json(&p->new_connections.per_source));
+	column(columns, "TOTAL", rate_json(&p->new_connections.total));
+	column(columns, "SYN-COOKIES", json_string(cookies));
+}
+
+static json_t *protected_ports(const struct connection_policy *p)
+{
+	char text[CONNECTION_POLICY_PORTS * sizeof("65535,")] = "all";
+	size_t len = 0;
+
+	for (size_t i = 0; i < p->ports.count; i++)
+		len += (size_t)snprintf(text + len, sizeof(text) - len, i ? ",%u" : "%u",
+					p->ports.items[i]);
+	return json_string(text);
+}
+
 json_t *object_columns(const struct object *o)
 {
 	json_t *columns = json_array();
@@ -209,6 +242,9 @@ json_t *object_columns(const struct object *o)
 		column(columns, "PORTS", server_ports(&o->gateway));
 		column(columns, "SELECTOR", kvs_text(&o->gateway.selector));
 		break;
+	case KIND_CONNECTION_POLICY:
+		protection_columns(columns, &o->protection);
+		break;
 	default:
 		break;
 	}
@@ -223,6 +259,8 @@ json_t *object_wide_columns(const struct object *o, const struct enrolment *pod)
 		column(columns, "SELECTOR", kvs_text(&o->service.selector));
 	if (o->kind == KIND_NETWORK_POLICY)
 		column(columns, "TYPES", policy_types(&o->policy));
+	if (o->kind == KIND_CONNECTION_POLICY)
+		column(columns, "PORTS", protected_ports(&o->protection));
 	if (o->kind == KIND_POD) {
 		column(columns, "NODE", json_text(o->pod.node_name ? o->pod.node_name : ""));
 		column(columns, "MESH", json_text(pod->in ? "yes" : "no"));

@@ -8,6 +8,7 @@
 #include "daemon/api/handlers_http.h"
 #include "daemon/api/handlers_object.h"
 #include "daemon/api/handlers_tables.h"
+#include "lib/explain/protection.h"
 #include "lib/model/hostname.h"
 #include "lib/model/kinds.h"
 #include "lib/model/label_selector.h"
@@ -320,6 +321,27 @@ static json_t *certificates_json(struct weftd *d, const struct object *o)
 	return list;
 }
 
+static int add_protected(void *arg, const char *name, bool dropped, __u64 count)
+{
+	return json_object_set_new(json_object_get(arg, dropped ? "dropped" : "counted"), name,
+				   json_integer((json_int_t)count))
+		       ? -ENOMEM
+		       : 0;
+}
+
+/* {"in_force": TEXT, "dropped": {reason: packets}, "counted": {name: packets}} */
+static int add_protection(struct weftd *d, json_t *data)
+{
+	const struct tables *t = engine_tables(d->engine);
+	_cleanup_free_ char *text = t ? protection_text(&t->protection) : NULL;
+	json_t *json = json_pack("{s:s, s:{}, s:{}}", "in_force", text ? text : "none", "dropped",
+				 "counted");
+
+	if (json_object_set_new(data, "protection", json))
+		return -ENOMEM;
+	return kernel_each_protected(d->kernel, add_protected, json);
+}
+
 /* What is in force of an object, beside the object itself. */
 static int add_live(struct weftd *d, const struct object *o, json_t *data)
 {
@@ -347,6 +369,8 @@ static int add_live(struct weftd *d, const struct object *o, json_t *data)
 		return 0;
 	case KIND_VIRTUAL_SERVICE:
 		return live_routes(d, o, &ejections, data);
+	case KIND_CONNECTION_POLICY:
+		return add_protection(d, data);
 	default:
 		return 0;
 	}

@@ -157,6 +157,7 @@ int handle_explain(struct weftd *d, const struct request *request, struct reply 
 		.pod = json_get_text(request->args, "pod", NULL),
 		.gateway_namespace = json_get_text(request->args, "gateway_namespace", NULL),
 		.gateway = json_get_text(request->args, "gateway", NULL),
+		.source = json_get_text(request->args, "source", NULL),
 		.host = json_get_text(request->args, "host", NULL),
 		.address = json_get_text(request->args, "address", NULL),
 		.port = (unsigned)json_get_int(request->args, "port", 0),

@@ -10,6 +10,7 @@
 #include "daemon/api/handlers.h"
 #include "daemon/datapath/stats.h"
 #include "lib/base/histogram.h"
+#include "lib/explain/protection.h"
 #include "lib/model/kinds.h"
 
 /* Those that are asked for, as weft stats shows them. */
@@ -124,6 +125,22 @@ static json_t *draining(const struct supervisor_status *proxy)
 	return list;
 }
 
+/* NULL when out of memory. */
+static json_t *protection_json(const struct weftd *d, const struct kernel_status *status)
+{
+	static const struct protection none;
+	const struct tables *t = engine_tables(d->engine);
+	const struct protection *p = t ? &t->protection : &none;
+	_cleanup_free_ char *text = protection_text(p);
+
+	if (!text)
+		return NULL;
+	return json_textf("%s%s", text,
+			  p->limits.flags && !status->node.nics
+				  ? "; nowhere: there is no NIC to carry it out on"
+				  : "");
+}
+
 int handle_status(struct weftd *d, const struct request *request, struct reply *reply)
 {
 	struct kernel_status status = { 0 };
@@ -157,7 +174,8 @@ int handle_status(struct weftd *d, const struct request *request, struct reply *
 		json_text(status.node.netfilter), "missing", missing, "enrol",
 		enrol_mode_name(d->enrol), "pods_enrolled", (int)status.node.members, "xdp",
 		json_text(status.node.xdp));
-	if (!reply->data || json_object_set_new(reply->data, "container_lacks", lacking(d)))
+	if (!reply->data || json_object_set_new(reply->data, "container_lacks", lacking(d)) ||
+	    json_object_set_new(reply->data, "connection_policy", protection_json(d, &status)))
 		return -ENOMEM;
 	return json_object_set_new(json_object_get(reply->data, "proxy"), "draining",
 				   draining(&proxy))

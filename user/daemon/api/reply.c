@@ -45,7 +45,7 @@ int request_id(const struct request *request, struct object_id *out, struct repl
 		return refuse_kind(reply, kind);
 	if (!name)
 		return refuse(reply, kind, "a name is expected");
-	if (out->kind == KIND_NAMESPACE)
+	if (kind_infos[out->kind].cluster_wide)
 		out->namespace = NULL;
 	return 0;
 }

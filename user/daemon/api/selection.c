@@ -33,7 +33,7 @@ static int add(struct selection *s, const struct known *k)
 
 static bool matches(const struct wanted *w, const struct object *o)
 {
-	if (w->kind < 0 ? o->kind == KIND_NAMESPACE : (int)o->kind != w->kind)
+	if (w->kind < 0 ? kind_infos[o->kind].cluster_wide : (int)o->kind != w->kind)
 		return false;
 	if (w->namespace && o->meta.namespace && strcmp(o->meta.namespace, w->namespace) != 0)
 		return false;
@@ -54,6 +54,8 @@ static int by_name(const void *a, const void *b)
 
 static int take_matching(const struct known_set *set, const struct wanted *w, struct selection *out)
 {
+	const char *namespace = w->kind >= 0 && kind_infos[w->kind].cluster_wide ? NULL
+										 : w->namespace;
 	size_t first = out->count;
 	int r = 0;
 
@@ -64,9 +66,8 @@ static int take_matching(const struct known_set *set, const struct wanted *w, st
 		qsort(out->items + first, out->count - first, sizeof(*out->items), by_name);
 	else if (w->name)
 		errors_add(&out->missing, kind_name(w->kind), (struct pos){ 0 },
-			   "\"%s\" not found%s%s", w->name,
-			   w->namespace && w->kind != KIND_NAMESPACE ? " in namespace " : "",
-			   w->namespace && w->kind != KIND_NAMESPACE ? w->namespace : "");
+			   "\"%s\" not found%s%s", w->name, namespace ? " in namespace " : "",
+			   namespace ? namespace : "");
 	return r;
 }
 

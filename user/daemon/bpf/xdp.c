@@ -17,6 +17,7 @@ const char *xdp_mode_name(enum xdp_mode mode)
 		[XDP_OFF] = "off",
 		[XDP_NATIVE] = "native",
 		[XDP_GENERIC] = "generic",
+		[XDP_AUTO] = "auto",
 	};
 
 	return names[mode];
@@ -56,15 +57,26 @@ static __u32 id_of(int prog_fd)
 	return bpf_obj_get_info_by_fd(prog_fd, &info, &len) ? 0 : info.id;
 }
 
-bool xdp_runs(const char *dir, int ifindex, int prog_fd)
+/* 0: none. */
+static __u32 pinned_runs(const char *dir, int ifindex)
 {
 	_cleanup_close_ int fd = -1;
 	struct pin_path path;
 
 	if (pin_path_ifindex(&path, dir, SUBDIR, ifindex))
-		return false;
+		return 0;
 	fd = bpf_obj_get(path.s);
-	return fd >= 0 && link_runs(fd, ifindex) == id_of(prog_fd);
+	return fd < 0 ? 0 : link_runs(fd, ifindex);
+}
+
+bool xdp_runs(const char *dir, int ifindex, int prog_fd)
+{
+	return pinned_runs(dir, ifindex) == id_of(prog_fd);
+}
+
+bool xdp_runs_any(const char *dir, int ifindex)
+{
+	return pinned_runs(dir, ifindex) != 0;
 }
 
 /* 0: the pinned link runs the program, in that mode. -ENOENT: there is none that could. */

@@ -154,6 +154,8 @@ static int open_parts(struct kernel *k, const struct kernel_options *o)
 	if (!r)
 		r = counters_open(&k->counters, &k->loader);
 	if (!r)
+		r = protect_open(&k->protect, &k->loader);
+	if (!r)
 		r = sweep_open(k);
 	if (!r)
 		r = open_node(k, o);
@@ -220,6 +222,7 @@ void kernel_close(struct kernel *k)
 	node_close(k->node);
 	sweep_free(&k->sweep);
 	published_free(&k->published);
+	protect_free(&k->protect);
 	counters_free(&k->counters);
 	loader_close(&k->loader);
 	free(k->dir);

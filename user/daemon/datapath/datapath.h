@@ -132,6 +132,11 @@ void kernel_each_unready(struct kernel *k, const struct tables *t, const char *n
 			 void (*tell)(void *arg, const char *what), void *arg);
 /* What XDP has forwarded since the map was made. 0 or -errno. */
 int kernel_xdp_forwarded(struct kernel *k, struct xdp_stat *out);
+/* What the ConnectionPolicy has done, by reason; `dropped`: it is why packets were. A callback's
+ * non-zero answer ends the walk and is returned; -errno. */
+int kernel_each_protected(struct kernel *k,
+			  int (*row)(void *arg, const char *name, bool dropped, __u64 count),
+			  void *arg);
 /* Every node address that SCOPE_NODE services answer on. */
 int kernel_each_node_addr(struct kernel *k, int (*row)(void *arg, const struct addr *a), void *arg);
 

@@ -10,6 +10,7 @@
 #include "daemon/datapath/guard.h"
 #include "daemon/bpf/loader.h"
 #include "daemon/node/node.h"
+#include "daemon/datapath/protect.h"
 #include "daemon/datapath/publish.h"
 #include "daemon/datapath/sweep.h"
 
@@ -23,6 +24,7 @@ struct kernel {
 	struct sweep sweep;
 	struct guard guard;
 	struct published published;
+	struct protect protect;
 	enum enrol_mode enrol;
 	char release[72]; /* uname -r */
 	int cpus;	  /* as many as a per-CPU map has values */

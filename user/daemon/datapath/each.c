@@ -310,6 +310,35 @@ int kernel_xdp_forwarded(struct kernel *k, struct xdp_stat *out)
 	return 0;
 }
 
+static int protect_sum(struct kernel *k, __u32 reason, __u64 *each, __u64 *sum)
+{
+	if (bpf_map_lookup_elem(k->loader.map[MAP_PROTECT_COUNT], &reason, each))
+		return -errno;
+	*sum = 0;
+	for (int cpu = 0; cpu < k->cpus; cpu++)
+		*sum += each[cpu];
+	return 0;
+}
+
+int kernel_each_protected(struct kernel *k,
+			  int (*row)(void *arg, const char *name, bool dropped, __u64 count),
+			  void *arg)
+{
+	_cleanup_free_ __u64 *each = calloc((size_t)k->cpus, sizeof(*each));
+	int r = each ? 0 : -ENOMEM;
+	bool dropped;
+	__u64 sum = 0;
+
+	for (__u32 i = 0; !r && i < PROTECT_REASONS; i++) {
+		const char *name = protect_reason_name(i, &dropped);
+
+		r = protect_sum(k, i, each, &sum);
+		if (!r)
+			r = row(arg, name, dropped, sum);
+	}
+	return r;
+}
+
 int kernel_status(struct kernel *k, struct kernel_status *out)
 {
 	struct kernel_status s = {

@@ -302,6 +302,16 @@ static int tell_guarded(void *arg, const char *name, __u64 restored)
 	return tell(arg, "weft.guard", name, "restored", false, restored);
 }
 
+/* "weft.reason.protect_denied", "weft.protect.cookies_sent" */
+static int tell_protected(void *arg, const char *name, bool dropped, __u64 count)
+{
+	char reason[64];
+
+	snprintf(reason, sizeof(reason), "protect_%s", name);
+	return tell(arg, dropped ? "weft.reason" : "weft.protect", dropped ? reason : name, NULL,
+		    false, count);
+}
+
 static int tell_xdp(struct walk *w, struct kernel *k)
 {
 	struct xdp_stat s;
@@ -328,6 +338,8 @@ int stats_each(struct kernel *k, const struct tables *tables,
 		r = kernel_each_dest(k, tell_dest, &w);
 	if (!r)
 		r = kernel_each_reason(k, tell_reason, &w);
+	if (!r)
+		r = kernel_each_protected(k, tell_protected, &w);
 	if (!r)
 		r = kernel_each_guarded(k, tell_guarded, &w);
 	if (!r)

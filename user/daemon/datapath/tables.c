@@ -9,6 +9,7 @@
 #include "lib/base/cleanup.h"
 #include "daemon/bpf/map_batch.h"
 #include "daemon/datapath/datapath_priv.h"
+#include "daemon/datapath/publish_callers.h"
 #include "lib/base/log.h"
 
 __u64 kernel_generation(struct kernel *k)
@@ -78,6 +79,30 @@ static int compare_callers(const struct kernel *k, const struct tables *t,
 	return 0;
 }
 
+static void wait_for_programs(void *arg)
+{
+	struct kernel *k = arg;
+
+	publish_wait(&k->published, &k->loader);
+}
+
+static int protect(struct kernel *k, const struct tables *t)
+{
+	return protect_publish(&k->protect, &k->loader, &t->protection, wait_for_programs, k);
+}
+
+/* What it comes to when one of the two fails is what was in force. */
+static int publish_all(struct kernel *k, struct tables *t, const struct callers_change *change)
+{
+	int r = protect(k, t);
+
+	if (!r)
+		r = publish_tables(&k->published, &k->loader, &k->counters, t, change);
+	if (r && k->published.tables)
+		protect(k, k->published.tables);
+	return r;
+}
+
 int kernel_publish(struct kernel *k, struct tables *tables)
 {
 	_cleanup_(callers_change_free) struct callers_change change = {};
@@ -90,7 +115,7 @@ int kernel_publish(struct kernel *k, struct tables *tables)
 	if (leads_to_proxy(tables))
 		r = node_need_tproxy(k->node);
 	if (!r)
-		r = publish_tables(&k->published, &k->loader, &k->counters, tables, &change);
+		r = publish_all(k, tables, &change);
 	if (r)
 		return r;
 	follow_publish(k, tables, &change);

@@ -24,6 +24,9 @@ struct iface {
 	bool told_unusable; /* as a NIC */
 	/* of a NIC */
 	enum xdp_mode xdp; /* what runs there */
+	__u64 xdp_until;   /* as in `xdp_nics` */
+	int xdp_refused;   /* --xdp auto has asked the driver: its -errno */
+	char xdp_why[160]; /* why nothing goes that way; "" if it may */
 	/* of a pod */
 	__u8 peer_mac[6];
 	bool peer_up;
@@ -35,6 +38,7 @@ struct iface {
 	bool netns_written;	 /* `netns_pods` has it */
 	/* of a pod or a bridge: what shortcut.c has found */
 	char qdisc[16];	  /* the queueing discipline, where it may delay or drop; "" if none does */
+	char shaper[16];  /* the same, and more than a plain queue (bare.c) */
 	bool has_filters; /* or may have: clsact or ingress is there */
 	bool bare;	  /* nothing of others treats packets there */
 };

@@ -1,12 +1,15 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * XDP on a NIC.
+ * XDP on a NIC: whether it runs there, and what it may do (struct xdp_nic).
  */
+#include <bpf/bpf.h>
 #include <errno.h>
 #include <stdio.h>
 #include <string.h>
 
+#include "daemon/netlink/netdev.h"
 #include "daemon/node/node_priv.h"
+#include "lib/base/clock.h"
 #include "lib/base/log.h"
 
 static const char *reason_of(int r)
@@ -33,20 +36,161 @@ static int put(struct local_node *node, struct iface *i, enum xdp_mode mode)
 		       : r;
 }
 
+/* ---- what is permitted there ---- */
+
+enum sends {
+	SENDS_NOT,
+	SENDS_UNKNOWN, /* the kernel does not tell */
+	SENDS,
+};
+
+static enum sends sends(const struct iface *i)
+{
+	__u64 features = 0;
+
+	if (i->xdp == XDP_GENERIC)
+		return SENDS; /* as any frame of the node's */
+	if (netdev_xdp_features(i->link.ifindex, &features))
+		return SENDS_UNKNOWN;
+	return features & NETDEV_XDP_SENDS ? SENDS : SENDS_NOT;
+}
+
+/*
+ * A veth drops what XDP sends while its other end does not receive as a device of XDP's (NAPI):
+ * where the kernel tells, that is kept from happening. A card that runs XDP sends what has come by
+ * itself (XDP_TX), also where it takes nothing from others.
+ */
+static bool answers(const struct local_node *node, const struct iface *i, struct reason_text *why)
+{
+	enum sends s = strcmp(i->link.kind, "veth") != 0 ? SENDS : sends(i);
+
+	if (s == SENDS_NOT)
+		return because(why, "the veth's other end has neither XDP nor GRO");
+	if (s == SENDS_UNKNOWN && node->xdp == XDP_AUTO)
+		return because(why, "the kernel does not tell whether a veth can send");
+	return true;
+}
+
+int nic_xdp_write(struct local_node *node, const struct iface *i)
+{
+	__u32 key = (__u32)i->link.ifindex;
+	struct xdp_nic n = { .until = i->xdp_until };
+
+	if (i->xdp == XDP_OFF)
+		return bpf_map_delete_elem(node->loader->map[MAP_XDP_NICS], &key) && errno != ENOENT
+			       ? log_err(-errno, "forbid XDP on %s", i->link.name)
+			       : 0;
+	memcpy(n.mac, i->link.mac, sizeof(n.mac));
+	n.sends = sends(i) == SENDS;
+	n.opens = node->xdp == XDP_AUTO;
+	return bpf_map_update_elem(node->loader->map[MAP_XDP_NICS], &key, &n, BPF_ANY)
+		       ? log_err(-errno, "permit XDP on %s", i->link.name)
+		       : 0;
+}
+
+/* `why`: NULL if it may. */
+static int permit(struct local_node *node, struct iface *i, const char *why)
+{
+	__u64 valid = node->xdp == XDP_AUTO ? clock_ns() + BARE_VALID_NS : ~0ull;
+
+	if (strcmp(i->xdp_why, why ? why : "") != 0)
+		log_info("%s: XDP, %s: %s%s", i->link.name, xdp_mode_name(i->xdp),
+			 why && i->xdp != XDP_OFF ? "not used: " : "", why ? why : "in use");
+	snprintf(i->xdp_why, sizeof(i->xdp_why), "%s", why ? why : "");
+	i->xdp_until = why ? 0 : valid;
+	return nic_xdp_write(node, i);
+}
+
+/* What was asked for, on a NIC where it runs. */
+static int permit_forced(struct local_node *node, struct iface *i)
+{
+	struct reason_text why;
+
+	return permit(node, i, answers(node, i, &why) ? NULL : why.s);
+}
+
+/* ---- auto ---- */
+
+/* In the driver, where nothing would mind: asked once, until something of the interface changes. */
+static bool put_auto(struct local_node *node, struct iface *i, struct reason_text *why)
+{
+	int r = i->xdp_refused;
+
+	if (i->xdp != XDP_OFF)
+		return true;
+	if (!r)
+		r = put(node, i, XDP_NATIVE);
+	i->xdp_refused = r;
+	i->xdp = r ? XDP_OFF : XDP_NATIVE;
+	return r ? because(why, "%s", reason_of(r)) : true;
+}
+
+/* XDP that an earlier weftd has left on a NIC is ours from now on; nothing is permitted yet. */
+static int adopt(struct local_node *node, struct iface *i)
+{
+	int r = 0;
+
+	i->xdp_until = 0;
+	snprintf(i->xdp_why, sizeof(i->xdp_why), "not looked at yet");
+	if (xdp_runs_any(node->attach.dir, i->link.ifindex)) {
+		r = put(node, i, XDP_NATIVE);
+		i->xdp = r ? XDP_OFF : XDP_NATIVE;
+	}
+	if (r && r != -ENODEV)
+		r = nic_xdp_remove(node, i);
+	bare_soon(node);
+	return r ? r : nic_xdp_write(node, i);
+}
+
+/* What runs there stays: to take it off would stop some cards for a moment. */
+static int judge(struct local_node *node, struct iface *i, bool bare, struct reason_text *why)
+{
+	bool may = bare && nic_is_bare(node, i, why) && answers(node, i, why) &&
+		   put_auto(node, i, why);
+
+	return permit(node, i, may ? NULL : why->s);
+}
+
+int nic_xdp_refresh(struct local_node *node)
+{
+	struct reason_text all = {}, why;
+	bool bare = true;
+	int r = 0;
+
+	if (node->xdp == XDP_OFF)
+		return 0;
+	if (node->xdp == XDP_AUTO)
+		bare = node_is_bare(node, &all) && qdiscs_read(node, &all);
+	for (struct iface *i = node->pods.ifaces; i; i = i->next) {
+		if (i->role != ROLE_NIC)
+			continue;
+		why = all;
+		r = (node->xdp == XDP_AUTO ? judge(node, i, bare, &why) : permit_forced(node, i))
+			    ?: r;
+	}
+	return r;
+}
+
+/* ---- a NIC comes and goes ---- */
+
 int nic_xdp_put(struct local_node *node, struct iface *i)
 {
-	int r = put(node, i, node->xdp);
+	int r;
 
 	i->xdp = XDP_OFF;
+	if (node->xdp == XDP_AUTO)
+		return adopt(node, i);
+	r = put(node, i, node->xdp);
 	if (r == -ENODEV)
 		return r;
 	if (r)
 		return log_err(r, "--xdp %s: %s: %s", xdp_mode_name(node->xdp), i->link.name,
 			       reason_of(r));
 	i->xdp = node->xdp;
-	if (i->xdp != XDP_OFF)
-		log_info("%s: XDP, %s", i->link.name, xdp_mode_name(i->xdp));
-	return 0;
+	if (i->xdp == XDP_OFF)
+		return nic_xdp_write(node, i);
+	log_info("%s: XDP, %s", i->link.name, xdp_mode_name(i->xdp));
+	return permit_forced(node, i);
 }
 
 int nic_xdp_remove(struct local_node *node, struct iface *i)
@@ -54,7 +198,9 @@ int nic_xdp_remove(struct local_node *node, struct iface *i)
 	int r = xdp_remove(node->attach.dir, i->link.ifindex);
 
 	i->xdp = XDP_OFF;
-	return r ? log_err(r, "take the XDP program off %s", i->link.name) : 0;
+	if (r)
+		return log_err(r, "take the XDP program off %s", i->link.name);
+	return nic_xdp_write(node, i);
 }
 
 bool nic_xdp_missing(struct local_node *node, const struct iface *i)
@@ -87,15 +233,27 @@ int nic_xdp_prune(struct local_node *node)
 	return r ? log_err(r, "take XDP programs off interfaces that are no NICs") : 0;
 }
 
+static size_t tell_nic(const struct iface *i, char *out, size_t size)
+{
+	const char *mode = xdp_mode_name(i->xdp);
+
+	if (!i->xdp_why[0])
+		return (size_t)snprintf(out, size, "%s %s", i->link.name, mode);
+	return (size_t)snprintf(out, size, "%s %s (%s%s)", i->link.name, mode,
+				i->xdp == XDP_OFF ? "" : "not used: ", i->xdp_why);
+}
+
 void nic_xdp_status(const struct local_node *node, char *out, size_t size)
 {
 	size_t at = (size_t)snprintf(out, size, "%s", xdp_mode_name(node->xdp));
+	const char *between = ": ";
 
 	for (const struct iface *i = node->pods.ifaces; i && at < size; i = i->next) {
 		if (i->role != ROLE_NIC || node->xdp == XDP_OFF)
 			continue;
-		at += (size_t)snprintf(out + at, size - at, "%s%s %s",
-				       at == strlen(xdp_mode_name(node->xdp)) ? ": " : ", ",
-				       i->link.name, xdp_mode_name(i->xdp));
+		at += (size_t)snprintf(out + at, size - at, "%s", between);
+		if (at < size)
+			at += tell_nic(i, out + at, size - at);
+		between = ", ";
 	}
 }

@@ -174,8 +174,9 @@ int nic_refresh(struct local_node *node, struct iface *i)
 	memcpy(nic.name, i->link.name, sizeof(nic.name));
 	if (bpf_map_update_elem(node->loader->map[MAP_NICS], &key, &nic, BPF_ANY))
 		return log_err(-errno, "add the interface %s", i->link.name);
+	i->xdp_refused = 0;
 	if (i->role == ROLE_NIC)
-		return 0;
+		return nic_xdp_write(node, i);
 	r = attach_put_both(&node->attach, i->link.ifindex, node->loader->prog[PROG_FROM_NIC],
 			    node->loader->prog[PROG_TO_NIC]);
 	if (r && r != -ENODEV)

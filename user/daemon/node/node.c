@@ -19,7 +19,7 @@ static void follow(void *arg, uint32_t events)
 	(void)events;
 	if (r)
 		log_err(r, "follow the node's interfaces");
-	shortcut_soon(node);
+	bare_soon(node);
 	node->changed(node->arg);
 }
 
@@ -74,7 +74,7 @@ static struct local_node *node_new(const struct node_options *o)
 	*o->members = (struct addr_set){};
 	node->all_pods = o->all_pods;
 	node->xdp = o->xdp;
-	shortcut_init(&node->shortcut);
+	bare_init(&node->bare);
 	restore_init(&node->restore);
 	pods_init(&node->pods);
 	return node;
@@ -92,6 +92,8 @@ int node_open(const struct node_options *o, struct local_node **out)
 	if (!r)
 		r = shortcut_open(node, o->shortcut);
 	if (!r)
+		r = bare_open(node, o->shortcut == SHORTCUT_AUTO || o->xdp != XDP_OFF);
+	if (!r)
 		r = pods_open(node, o);
 	if (!r)
 		r = restore_open(node);
@@ -106,7 +108,7 @@ void node_close(struct local_node *node)
 	if (!node)
 		return;
 	pods_free(&node->pods);
-	shortcut_free(&node->shortcut);
+	bare_free(&node->bare);
 	restore_free(&node->restore);
 	addr_set_free(&node->sources);
 	addr_set_free(&node->members);

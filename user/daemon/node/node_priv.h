@@ -8,6 +8,7 @@
 
 #include "daemon/bpf/attach.h"
 #include "daemon/bpf/loader.h"
+#include "daemon/node/bare.h"
 #include "daemon/node/iface.h"
 #include "daemon/node/node.h"
 #include "daemon/node/shortcut.h"
@@ -69,6 +70,7 @@ struct local_node {
 	struct attach attach;
 	enum xdp_mode xdp; /* --xdp */
 	struct shortcuts shortcut;
+	struct bare bare;
 	struct restore restore;
 	struct pods pods;
 	struct addr_set sources; /* the addresses that rules know pods by */
@@ -136,8 +138,12 @@ int nic_remove(struct local_node *node, struct iface *i);
 int node_refresh(struct local_node *node);
 int default_routes_refresh(struct local_node *node);
 
-/* nic_xdp.c. What --xdp has run on a NIC. */
+/* nic_xdp.c. What --xdp has run on a NIC, and may do there. */
 int nic_xdp_put(struct local_node *node, struct iface *i);
+/* What `xdp_nics` says of it, as it is now. */
+int nic_xdp_write(struct local_node *node, const struct iface *i);
+/* Decides again for all NICs, if it is to be decided at all. */
+int nic_xdp_refresh(struct local_node *node);
 int nic_xdp_remove(struct local_node *node, struct iface *i);
 /* Whether what ran there is there no more. */
 bool nic_xdp_missing(struct local_node *node, const struct iface *i);

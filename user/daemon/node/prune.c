@@ -122,6 +122,8 @@ int pods_prune(struct local_node *node)
 	if (!r)
 		r = prune_ids(node, MAP_NICS, sizeof(struct nic), check_nic);
 	if (!r)
+		r = prune_ids(node, MAP_XDP_NICS, sizeof(struct xdp_nic), check_nic);
+	if (!r)
 		r = prune_addrs(node, MAP_POD_ADDRS, true, check_pod_addr);
 	if (!r)
 		r = prune_addrs(node, MAP_NODE_ADDRS, false, check_node_addr);

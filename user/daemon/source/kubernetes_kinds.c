@@ -123,6 +123,8 @@ const struct kube_kind kube_kinds[] = {
 	{ SECURITY, "requestauthentications", "RequestAuthentication", "requestauthentication", -1,
 	  true, false, refused_fields },
 	{ CORE, "secrets", "Secret", "secret", KIND_SECRET, false, false, secret_fields },
+	{ "weft.dev", "v1alpha1", NULL, "connectionpolicies", "ConnectionPolicy",
+	  "connectionpolicy", KIND_CONNECTION_POLICY, true, false, rule_fields },
 };
 
 _Static_assert(sizeof(kube_kinds) / sizeof(*kube_kinds) <= 64, "kube_source has a bit for each");

@@ -56,7 +56,8 @@ static bool closes(const struct kube_object *o)
 	const struct kube_kind *kind = &kube_kinds[o->kind];
 	const struct unsupported_kind *k = unsupported_find(kind->name);
 
-	return kind->kind == KIND_NETWORK_POLICY || (k && k->closes);
+	return kind->kind == KIND_NETWORK_POLICY || kind->kind == KIND_CONNECTION_POLICY ||
+	       (k && k->closes);
 }
 
 /* What closes something comes first: the last ones may be left out. */

@@ -97,10 +97,12 @@ static const char usage[] =
 	"while "
 	"nothing on\n"
 	"                        the node's own way would treat them otherwise (auto)\n"
-	"  --xdp native|generic|off\n"
+	"  --xdp auto|native|generic|off\n"
 	"                        packets from outside whose endpoint is on another node are "
 	"forwarded by XDP on\n"
-	"                        the NICs, past the node's firewall and connection tracking (off)\n"
+	"                        the NICs, past the node's firewall and connection tracking; auto: "
+	"where a driver\n"
+	"                        can, and while nothing of that kind is there to be passed (off)\n"
 	"  --unseen steer|refuse what a pod calls past the programs on --cgroup: steered by its "
 	"packets, "
 	"or refused\n"
@@ -205,19 +207,16 @@ static int take_shortcut(struct options *o, int *status)
 
 static int take_xdp(struct options *o, int *status)
 {
-	static const enum xdp_mode modes[] = { XDP_NATIVE, XDP_GENERIC, XDP_OFF };
+	static const enum xdp_mode modes[] = { XDP_AUTO, XDP_NATIVE, XDP_GENERIC, XDP_OFF };
 
-	/* It must look for what XDP would pass by, as --shortcut auto does. */
-	if (!strcmp(optarg, "auto"))
-		return wrong(status, "%s %s: not yet carried out: native, generic or off", "--xdp",
-			     optarg);
 	for (size_t i = 0; i < sizeof(modes) / sizeof(modes[0]); i++) {
 		if (strcmp(optarg, xdp_mode_name(modes[i])) != 0)
 			continue;
 		o->kernel.xdp = modes[i];
 		return 0;
 	}
-	return wrong(status, "%s: native, generic or off is expected, not \"%s\"", "--xdp", optarg);
+	return wrong(status, "%s: auto, native, generic or off is expected, not \"%s\"", "--xdp",
+		     optarg);
 }
 
 static int take_enrol(struct options *o, int *status)

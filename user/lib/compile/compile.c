@@ -71,6 +71,8 @@ static int compile_mesh(struct mesh *mesh, struct tables *from)
 	if (!r)
 		r = l4_compile(mesh);
 	if (!r)
+		r = l4_protect(mesh);
+	if (!r)
 		r = write_workloads(mesh, from);
 	if (!r)
 		r = check_tables(mesh);

@@ -33,9 +33,17 @@ static const struct crd crds[] = {
 	  &schema_destination_rule,
 	  { { "Host", "string", ".spec.host", "The service that the settings are for" }, AGE } },
 	{ KIND_GATEWAY, &schema_gateway, { AGE } },
+	{ KIND_CONNECTION_POLICY,
+	  &schema_connection_policy,
+	  { { "Per source", "integer", ".spec.newConnections.perSource.rate",
+	      "New connections per second that a source may open" },
+	    { "Total", "integer", ".spec.newConnections.total.rate",
+	      "New connections per second that all of them may open" },
+	    AGE } },
 };
 
-const enum kind crd_kinds[] = { KIND_VIRTUAL_SERVICE, KIND_DESTINATION_RULE, KIND_GATEWAY };
+const enum kind crd_kinds[] = { KIND_VIRTUAL_SERVICE, KIND_DESTINATION_RULE, KIND_GATEWAY,
+				KIND_CONNECTION_POLICY };
 const size_t crd_kind_count = sizeof(crd_kinds) / sizeof(*crd_kinds);
 
 static const struct crd *find(enum kind kind)
@@ -62,7 +70,7 @@ static void print_names(const struct kind_info *k, FILE *out)
 	for (const char *c = k->name; *c; c++)
 		fputc(tolower((unsigned char)*c), out);
 	fprintf(out, "\n    plural: %s\n    shortNames: [%s]\n", k->words[0], k->words[1]);
-	fputs("    categories: [istio-io, networking-istio-io]\n", out);
+	fprintf(out, "    categories: [%s]\n", k->istio ? "istio-io, networking-istio-io" : "weft");
 }
 
 static void print_columns(const struct column *columns, FILE *out)
@@ -75,13 +83,26 @@ static void print_columns(const struct column *columns, FILE *out)
 			columns->name, columns->type, columns->path, columns->description);
 }
 
+/* Of a kind that there is one object of. */
+static void print_only_name(const struct kind_info *k, FILE *out)
+{
+	if (k->only)
+		fprintf(out,
+			"        x-kubernetes-validations:\n"
+			"        - rule: \"self.metadata.name == '%s'\"\n"
+			"          message: \"expected the name %s: there is one %s\"\n",
+			k->only, k->only, k->name);
+}
+
 static void print_schema(const struct crd *crd, FILE *out)
 {
 	fputs("    schema: &schema\n"
 	      "      openAPIV3Schema:\n"
 	      "        type: object\n"
-	      "        required: [spec]\n"
-	      "        properties:\n"
+	      "        required: [spec]\n",
+	      out);
+	print_only_name(&kind_infos[crd->kind], out);
+	fputs("        properties:\n"
 	      "          apiVersion: {type: string}\n"
 	      "          kind: {type: string}\n"
 	      "          metadata: {type: object}\n"
@@ -114,8 +135,9 @@ void crd_print(enum kind kind, const char *labels, FILE *out)
 		return;
 	fprintf(out,
 		"apiVersion: apiextensions.k8s.io/v1\nkind: CustomResourceDefinition\n"
-		"metadata:\n  name: %s.%s\n  labels:\n%sspec:\n  group: %s\n  scope: Namespaced\n",
-		k->words[0], k->group, labels, k->group);
+		"metadata:\n  name: %s.%s\n  labels:\n%sspec:\n  group: %s\n  scope: %s\n",
+		k->words[0], k->group, labels, k->group,
+		k->cluster_wide ? "Cluster" : "Namespaced");
 	print_names(k, out);
 	fputs("  versions:\n", out);
 	for (const char *const *v = k->versions; *v; v++)

@@ -2,9 +2,9 @@
 #ifndef WEFT_LIB_CRD_CRD_H
 #define WEFT_LIB_CRD_CRD_H
 /*
- * What the API server has to know of an Istio kind: the CustomResourceDefinition that follows from
- * the kind's field table (lib/schema). It refuses a typo at `kubectl apply`; what it has no words
- * for is left to weft.
+ * What the API server has to know of Istio's kinds and of weft's own: the CustomResourceDefinition
+ * that follows from the kind's field table (lib/schema). It refuses a typo at `kubectl apply`; what
+ * it has no words for is left to weft.
  */
 #include <stdio.h>
 

@@ -264,6 +264,13 @@ static void print_strings(struct parts *parts, const struct field *f)
 	print_item(part(parts, "items"), f);
 }
 
+static void print_ports(struct parts *parts, const struct field *f)
+{
+	fputs("array", part(parts, "type"));
+	fprintf(part(parts, "maxItems"), "%" PRId64, most_elements(f));
+	fputs("{type: integer, format: int32, minimum: 1, maximum: 65535}", part(parts, "items"));
+}
+
 static void print_kvs(struct parts *parts, const struct field *f)
 {
 	fputs("object", part(parts, "type"));
@@ -309,6 +316,9 @@ static void print_leaf(struct parts *parts, const struct field *f)
 		break;
 	case SHAPE_LIST:
 		print_objects(parts);
+		break;
+	case SHAPE_PORTS:
+		print_ports(parts, f);
 		break;
 	case SHAPE_OBJECT:
 	case SHAPE_ANY:

@@ -309,6 +309,26 @@ static int explain_outsider(const struct explain_query *q, const struct explain_
 	return a->reason ? 0 : -ENOMEM;
 }
 
+/* What the ConnectionPolicy has to say comes first. 1: it drops the connection; 0; -ENOMEM. */
+static int explain_protection(const struct tables *t, const struct objects *objects,
+			      const struct explain_query *q, const struct explain_client *client,
+			      const struct explain_target *to, struct explain_answer *a)
+{
+	_cleanup_free_ char *why = NULL;
+	bool dropped;
+	int r = explain_protected(t, objects, q, client, to, &dropped, &why);
+
+	if (r || !why)
+		return r;
+	a->protection = pool_copy(&a->pool, why, strlen(why));
+	if (dropped) {
+		a->action = EXPLAIN_REFUSE;
+		a->reason = a->protection;
+		a->protection = NULL;
+	}
+	return a->reason || a->protection ? dropped : -ENOMEM;
+}
+
 int explain(const struct tables *t, const struct objects *objects, const struct explain_query *q,
 	    explain_decide decide, void *arg, struct explain_answer *out, struct errors *errors)
 {
@@ -322,6 +342,9 @@ int explain(const struct tables *t, const struct objects *objects, const struct 
 		r = explain_find_target(t, objects, q, &client, &to, errors);
 	if (r)
 		return r;
+	r = explain_protection(t, objects, q, &client, &to, out);
+	if (r)
+		return r < 0 ? r : 0;
 	if (is_outsider(&client, &to))
 		return explain_outsider(q, &client, out);
 	/* What has no address is not published: the kernel is never asked about it. */

@@ -17,8 +17,9 @@ struct explain_query {
 	const char *namespace; /* "default" by default */
 	const char *pod;
 	const struct kvs *labels; /* those of `pod` by default */
-	/* ... or it calls the node from outside, at that Gateway. */
+	/* ... or it calls the node from outside, at that Gateway or from that address, or both. */
 	const char *gateway_namespace, *gateway;
+	const char *source;
 	/* What is called: a name as a client writes it, or an address. */
 	const char *host;
 	const char *address;
@@ -65,6 +66,8 @@ struct explain_answer {
 	struct verdict verdict; /* which destination and endpoint the next connection gets */
 	const char *cluster, *endpoint; /* names of the verdict's; NULL: none */
 	const char *reason;		/* why it is refused or passes: a short sentence, or NULL */
+	const char *protection; /* what the ConnectionPolicy has to say of a caller from outside,
+				   whom it lets in; NULL: nothing */
 	struct pool *pool;
 };
 

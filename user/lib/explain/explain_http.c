@@ -1,4 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
+#include "lib/base/json_io.h"
 #include "lib/explain/explain_http.h"
 
 #include <errno.h>
@@ -165,6 +166,21 @@ static bool is_heard(const struct tables *t, const struct objects *objects,
 	return v.reason != REASON_SOURCE_RANGE;
 }
 
+/* What the ConnectionPolicy has to say. 1: it drops the connection; 0; -ENOMEM. */
+static int first_line(const struct tables *t, const struct objects *objects,
+		      const struct explain_query *q, const struct explain_client *client,
+		      char **why)
+{
+	struct explain_target to = { 0 };
+	struct errors ignored = { 0 };
+	bool dropped = false;
+	int r = explain_find_target(t, objects, q, client, &to, &ignored);
+
+	errors_free(&ignored);
+	r = r ? 0 : explain_protected(t, objects, q, client, &to, &dropped, why);
+	return r ? r : dropped;
+}
+
 /* The listener that a request to `q` comes to, or NULL. */
 static const struct hs_listener *
 find_listener(const struct http_snapshot *s, const struct tables *t, const struct objects *objects,
@@ -180,6 +196,8 @@ find_listener(const struct http_snapshot *s, const struct tables *t, const struc
 	if (q->gateway)
 		return of_node(http_listener_at(s, &any, q->port, true));
 	l = find_door(s, t, objects, q, client);
+	if (!l && q->source)
+		return NULL;
 	if (!l)
 		l = http_listener(s, SCOPE_MESH, q->port);
 	if (!l || !host || l->scope == SCOPE_NODE)
@@ -243,6 +261,7 @@ int explain_http(const struct http_snapshot *s, const struct tables *t,
 	const char *host = q->address ? q->address : q->host;
 	struct http_source source;
 	const struct hs_listener *l;
+	_cleanup_free_ char *protection = NULL;
 	struct addr called;
 	int r = explain_find_client(t, objects, q, &client, errors);
 
@@ -254,6 +273,9 @@ int explain_http(const struct http_snapshot *s, const struct tables *t,
 		l = NULL; /* rules of HTTP are no more for it than others */
 	if (!l || (q->gateway && !gateway_exists(objects, q)) || !is_heard(t, objects, q, &client))
 		return -EPROTONOSUPPORT;
+	r = first_line(t, objects, q, &client, &protection);
+	if (r)
+		return r < 0 ? r : -EPROTONOSUPPORT;
 	a.client = q->gateway_namespace ? q->gateway_namespace : client.namespace;
 	if (host && !addr_parse(host, &called))
 		a.called = &called;
@@ -262,6 +284,9 @@ int explain_http(const struct http_snapshot *s, const struct tables *t,
 		r = explain_policies_init(&policies, objects, &client);
 	if (!r)
 		r = answer(s, q, request, l, &source, &a, out, errors);
+	if (!r && protection &&
+	    json_object_set_new(*out, "connection_policy", json_text(protection)))
+		r = -ENOMEM;
 	mesh_done(&mesh);
 	errors_free(&ignored);
 	return r;

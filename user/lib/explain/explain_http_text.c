@@ -242,6 +242,8 @@ static void write_answer(FILE *f, const json_t *j)
 	fprintf(f, "protocol: %s\n", json_get_text(j, "protocol", ""));
 	write_tls(f, json_object_get(j, "tls"));
 	write_action(f, j);
+	if (json_object_get(j, "connection_policy"))
+		fprintf(f, "first: %s\n", json_get_text(j, "connection_policy", ""));
 	write_rule(f, json_object_get(j, "rule"));
 	write_destinations(f, json_object_get(j, "destinations"));
 	write_upstream(f, json_object_get(j, "upstream"));

@@ -90,6 +90,8 @@ json_t *explain_json(const struct explain_answer *a)
 		return NULL;
 	if (a->reason && json_object_set_new(j, "reason", json_string(a->reason)))
 		return NULL;
+	if (a->protection && json_object_set_new(j, "connection_policy", json_text(a->protection)))
+		return NULL;
 	if (a->destinations.count && json_object_set_new(j, "destinations", destinations_json(a)))
 		return NULL;
 	if (a->policies.count &&
@@ -128,6 +130,8 @@ static void text_answer(FILE *f, const struct explain_answer *a)
 
 	fprintf(f, "action: %s%s%s\n", explain_action_name(a->action), a->reason ? ": " : "",
 		a->reason ? a->reason : "");
+	if (a->protection)
+		fprintf(f, "first: %s\n", a->protection);
 	if (r)
 		fprintf(f, "rule: %s %s/%s%s%s (%s)%s%s\n", r->kind, r->namespace, r->name,
 			*r->route ? " " : "", r->route, place_text(at, sizeof(at), r->file, r->pos),

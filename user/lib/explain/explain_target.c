@@ -5,6 +5,7 @@
 #include <errno.h>
 #include <string.h>
 
+#include "lib/explain/protection.h"
 #include "lib/mesh/external.h"
 
 enum { ALIASES_MAX = 8 }; /* an ExternalName may lead to another one */
@@ -57,7 +58,12 @@ int explain_find_client(const struct tables *t, const struct objects *objects,
 	const char *ns = namespace_of(q);
 	const struct object *home = enrol_home(objects, ns), *pod;
 
-	if (q->gateway)
+	if (q->source && addr_parse(q->source, &out->from)) {
+		errors_add(errors, "explain", (struct pos){ 0 },
+			   "expected the address of who connects, not \"%s\"", q->source);
+		return -EINVAL;
+	}
+	if (explain_is_from_outside(q))
 		return 0;
 	out->namespace = ns;
 	out->labels = q->labels;
@@ -191,6 +197,11 @@ static void follow_aliases(const struct objects *objects, char host[HOST_MAX])
 	}
 }
 
+bool explain_is_from_outside(const struct explain_query *q)
+{
+	return q->gateway || q->source;
+}
+
 struct addr explain_client_addr(const struct tables *t, const struct explain_client *client,
 				const struct addr *called)
 {
@@ -200,7 +211,7 @@ struct addr explain_client_addr(const struct tables *t, const struct explain_cli
 		if (s->pod == client->pod && addr_family(&s->addr) == addr_family(called))
 			return s->addr;
 	}
-	return client->addr;
+	return client->namespace ? client->addr : client->from;
 }
 
 static bool has_endpoints(const struct tables *t, const struct service_entry *e)
@@ -310,6 +321,36 @@ static void find_node_port(const struct tables *t, unsigned port, const struct a
 	out->why = "no gateway serves this port";
 }
 
+static bool find_entry(const struct tables *t, const struct service_key *key,
+		       struct explain_target *out)
+{
+	for (size_t i = 0; i < t->services.count; i++) {
+		if (memcmp(&t->services.items[i].key, key, sizeof(*key)) != 0)
+			continue;
+		out->entry = &t->services.items[i];
+		out->origin = &t->service_origins.items[i];
+		return true;
+	}
+	return false;
+}
+
+/* As the programs at a NIC look it up: what has that address, then ports of the node. That the
+ * address is the node's own is taken for granted then. */
+static void find_outside(const struct tables *t, unsigned port, const struct addr *addr,
+			 struct explain_target *out)
+{
+	struct service_key key = { .addr = *addr, .port = (__u16)port, .scope = SCOPE_OUTSIDE };
+
+	out->why = "weft serves no such address and port to callers from outside";
+	if (find_entry(t, &key, out))
+		return;
+	memset(&key.addr.b[addr_is_v4(addr) ? 12 : 0], 0, addr_is_v4(addr) ? 4 : 16);
+	if (find_entry(t, &key, out))
+		return;
+	key.scope = SCOPE_NODE;
+	find_entry(t, &key, out);
+}
+
 int explain_find_target(const struct tables *t, const struct objects *objects,
 			const struct explain_query *q, const struct explain_client *client,
 			struct explain_target *out, struct errors *errors)
@@ -333,7 +374,15 @@ int explain_find_target(const struct tables *t, const struct objects *objects,
 		find_node_port(t, q->port, numeric ? &addr : NULL, out);
 		return 0;
 	}
-	if (numeric) {
+	if (q->source && numeric) {
+		find_outside(t, q->port, &addr, out);
+	} else if (q->source) {
+		errors_add(errors, "explain", (struct pos){ 0 },
+			   "expected the address that is called from outside, or a gateway, not "
+			   "\"%s\"",
+			   address ? address : "");
+		return -EINVAL;
+	} else if (numeric) {
 		find_address(t, &addr, q->port, out);
 		out->service = service_at(objects, &addr, q->port);
 	} else if (q->host && !complete_host(q->host, client->namespace, host)) {
@@ -348,4 +397,19 @@ int explain_find_target(const struct tables *t, const struct objects *objects,
 	}
 	narrow(t, out, client->ns);
 	return 0;
+}
+
+int explain_protected(const struct tables *t, const struct objects *objects,
+		      const struct explain_query *q, const struct explain_client *client,
+		      const struct explain_target *to, bool *dropped, char **why)
+{
+	const struct protection_query call = { .from = q->source ? &client->from : NULL,
+					       .port = q->port,
+					       .served = to->entry };
+
+	*dropped = false;
+	*why = NULL;
+	return explain_is_from_outside(q)
+		       ? protection_ask(&t->protection, objects, &call, dropped, why)
+		       : 0;
 }

@@ -12,6 +12,7 @@ struct explain_client {
 	struct enrolment enrolment;
 	const struct kvs *labels; /* may be NULL */
 	struct addr addr;	  /* of `pod` */
+	struct addr from;	  /* of a caller from outside; ::, if it is not known */
 	__u32 ns;		  /* struct source.ns, 0 if the tables don't have the namespace */
 };
 
@@ -25,7 +26,8 @@ struct explain_target {
 /* The Service of that full name, or NULL. */
 const struct object *explain_find_service(const struct objects *objects, const char *host);
 bool explain_has_port(const struct object *service, unsigned port);
-/* The client's address as what it calls sees it; :: if it is no known pod. */
+bool explain_is_from_outside(const struct explain_query *q);
+/* The client's address as what it calls sees it; :: if it is not known. */
 struct addr explain_client_addr(const struct tables *t, const struct explain_client *client,
 				const struct addr *called);
 /* "port 80" or "ports 80, 8080". The caller frees; NULL when out of memory. */
@@ -35,6 +37,11 @@ char *explain_service_ports(const struct object *service);
 int explain_find_client(const struct tables *t, const struct objects *objects,
 			const struct explain_query *q, struct explain_client *out,
 			struct errors *errors);
+/* What the ConnectionPolicy does to a caller from outside, as protection_ask() has it; nothing to
+ * others. */
+int explain_protected(const struct tables *t, const struct objects *objects,
+		      const struct explain_query *q, const struct explain_client *client,
+		      const struct explain_target *to, bool *dropped, char **why);
 int explain_find_target(const struct tables *t, const struct objects *objects,
 			const struct explain_query *q, const struct explain_client *client,
 			struct explain_target *out, struct errors *errors);

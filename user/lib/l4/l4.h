@@ -12,4 +12,7 @@ int l4_compile(struct mesh *mesh);
  * `selected`. 0 or -ENOMEM. */
 int l4_workloads(struct mesh *mesh);
 
+/* Fills in mesh->t->protection from the ConnectionPolicy, if there is one. 0 or -ENOMEM. */
+int l4_protect(struct mesh *mesh);
+
 #endif

@@ -27,7 +27,7 @@ const char manifest_namespaces[] =
 	"${labels}";
 
 const char manifest_crd_comment[] =
-	"# Istio's kinds, as far as weft carries them out. All versions have the same fields.\n";
+	"# Istio's kinds, as far as weft carries them out (all versions have the same fields), and weft's own.\n";
 
 const char manifest_rights[] =
 	"---\n"
@@ -57,6 +57,9 @@ const char manifest_rights[] =
 	"- apiGroups: [networking.k8s.io]\n"
 	"  resources: [networkpolicies]\n"
 	"  verbs: [get, list, watch]\n"
+	"- apiGroups: [weft.dev]\n"
+	"  resources: [connectionpolicies]\n"
+	"  verbs: [get, list, watch]\n"
 	"# What weft does not carry out, and says so if there is any.\n"
 	"- apiGroups: [networking.istio.io]\n"
 	"  resources: [serviceentries, sidecars]\n"
@@ -68,6 +71,9 @@ const char manifest_rights[] =
 	"- apiGroups: [networking.istio.io]\n"
 	"  resources: [virtualservices/status, destinationrules/status, gateways/status, "
 	"serviceentries/status, sidecars/status]\n"
+	"  verbs: [patch]\n"
+	"- apiGroups: [weft.dev]\n"
+	"  resources: [connectionpolicies/status]\n"
 	"  verbs: [patch]\n"
 	"- apiGroups: [security.istio.io]\n"
 	"  resources: [authorizationpolicies/status, peerauthentications/status, "

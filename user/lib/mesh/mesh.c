@@ -130,7 +130,7 @@ int mesh_add_endpoints(struct mesh *mesh, const struct object *o)
 bool mesh_has_rules_of(enum kind kind)
 {
 	return kind == KIND_VIRTUAL_SERVICE || kind == KIND_DESTINATION_RULE ||
-	       kind == KIND_GATEWAY || kind == KIND_SERVICE_ENTRY;
+	       kind == KIND_GATEWAY || kind == KIND_SERVICE_ENTRY || kind == KIND_CONNECTION_POLICY;
 }
 
 static int sort_in(struct mesh *mesh, const struct object *o)

@@ -90,7 +90,8 @@ struct mesh {
 	struct pool *labels;  /* what pods_by_label consists of */
 
 	struct refs services, pods, secrets;
-	struct refs rules; /* VirtualServices, DestinationRules, Gateways, ServiceEntries */
+	struct refs rules; /* VirtualServices, DestinationRules, Gateways, ServiceEntries,
+			      ConnectionPolicies */
 	struct refs virtual_services, destination_rules, gateways; /* oldest first */
 	struct host *host_list;	      /* one per service, in their order */
 	struct bytemap hosts;	      /* FQDN -> struct host */

@@ -36,6 +36,7 @@ const struct kind_info kind_infos[KIND_MAX] = {
 		.words = { "namespaces", "ns" },
 		.group = "",
 		.versions = { "v1" },
+		.cluster_wide = true,
 	},
 	[KIND_NETWORK_POLICY] = {
 		.name = "NetworkPolicy",
@@ -76,6 +77,14 @@ const struct kind_info kind_infos[KIND_MAX] = {
 		.group = "networking.istio.io",
 		.versions = { "v1", "v1beta1", "v1alpha3" },
 		.istio = true,
+	},
+	[KIND_CONNECTION_POLICY] = {
+		.name = "ConnectionPolicy",
+		.words = { "connectionpolicies", "connpol" },
+		.group = "weft.dev",
+		.versions = { "v1alpha1" },
+		.cluster_wide = true,
+		.only = CONNECTION_POLICY_NAME,
 	},
 };
 

@@ -13,6 +13,8 @@ struct kind_info {
 	const char *group;	 /* "networking.istio.io"; "" for the core group */
 	const char *versions[4]; /* ends with NULL */
 	bool istio;
+	bool cluster_wide; /* its objects are in no namespace */
+	const char *only;  /* the name that its one object has; NULL: there may be several */
 };
 
 extern const struct kind_info kind_infos[KIND_MAX];

@@ -46,12 +46,13 @@ enum kind {
 	KIND_DESTINATION_RULE,
 	KIND_GATEWAY,
 	KIND_SERVICE_ENTRY, /* understood enough to be refused */
+	KIND_CONNECTION_POLICY,
 	KIND_MAX,
 };
 
 struct meta {
 	const char *name;
-	const char *namespace; /* "default" when not given; NULL for a Namespace */
+	const char *namespace; /* "default" when not given; NULL for kinds that are in none */
 	struct kvs labels;
 	struct kvs annotations;
 	int64_t created; /* creationTimestamp, Unix seconds; 0: not given */
@@ -237,6 +238,52 @@ struct secret_bytes {
 struct secret {
 	const char *type;
 	struct secret_bytes chain, key, ca, crl;
+};
+
+/* ---- ConnectionPolicy, weft's own ---- */
+
+enum {
+	CONNECTION_POLICY_PORTS = 64,
+	/* In allow, and in deny: twice as many as both have room in the kernel's table, which holds
+	 * the old ones and the new ones while they change. */
+	CONNECTION_POLICY_RANGES = 16000,
+	/* New connections per second, of `rate`, `burst` and `threshold`. */
+	CONNECTION_POLICY_RATE = 1000000,
+	CONNECTION_POLICY_THRESHOLD = 5000, /* unless it is given */
+};
+
+#define CONNECTION_POLICY_NAME "default" /* there is one, of this name */
+
+struct cidr_list {
+	struct cidr *items; /* of the API server's form: bits beyond the prefix may be set */
+	size_t count;
+};
+
+/* New connections: `rate` per second, and `burst` of them at a time. 0: no limit. */
+struct token_bucket {
+	int32_t rate, burst;
+};
+
+enum syn_cookies { SYN_COOKIES_OFF, SYN_COOKIES_AUTO, SYN_COOKIES_ALWAYS };
+
+struct connection_limits {
+	struct token_bucket per_source, total;
+};
+
+struct cookie_policy {
+	bool given;
+	int mode;	   /* enum syn_cookies */
+	int32_t threshold; /* SYNs per second, of SYN_COOKIES_AUTO; else 0 */
+};
+
+struct connection_policy {
+	struct cidr_list allow, deny; /* an empty `allow`: everyone */
+	struct connection_limits new_connections;
+	struct cookie_policy cookies;
+	struct {
+		uint16_t items[CONNECTION_POLICY_PORTS];
+		size_t count; /* 0: all */
+	} ports;
 };
 
 /* ---- Istio ---- */
@@ -440,6 +487,7 @@ struct object {
 		struct virtual_service vs;
 		struct destination_rule dr;
 		struct gateway gateway;
+		struct connection_policy protection;
 	};
 	void *arena;	  /* owns all of the above */
 	const void *tree; /* the object's node in its document, which lives in the arena; NULL: it

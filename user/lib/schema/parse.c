@@ -24,6 +24,7 @@ static const struct message *const messages[KIND_MAX] = {
 	[KIND_VIRTUAL_SERVICE] = &schema_virtual_service,
 	[KIND_DESTINATION_RULE] = &schema_destination_rule,
 	[KIND_GATEWAY] = &schema_gateway,
+	[KIND_CONNECTION_POLICY] = &schema_connection_policy,
 };
 
 /* Objects of one file share its documents; what is common to all of them while they are read. */
@@ -116,12 +117,12 @@ static int decode_object(struct reader *r, enum kind kind, const struct node *no
 	o->text = r->text;
 	o->text_size = r->text_size;
 	namespace = r->namespace ? arena_strdup(r->arena, r->namespace) : "default";
-	o->meta.namespace = o->kind == KIND_NAMESPACE ? NULL : namespace;
+	o->meta.namespace = kind_infos[kind].cluster_wide ? NULL : namespace;
 	decode_message(&d, messages[kind], node, o);
 	/* An empty namespace is none. */
 	if (o->meta.namespace && !*o->meta.namespace)
 		o->meta.namespace = namespace;
-	if (o->kind == KIND_NAMESPACE)
+	if (kind_infos[kind].cluster_wide)
 		o->meta.namespace = NULL;
 	else if (namespace)
 		check_namespace(&d, r, node);
@@ -215,10 +216,12 @@ static int read_known(struct reader *r, enum kind kind, const struct node *node)
 	const struct kind_info *k = &kind_infos[kind];
 	const struct node *version = node_get(node, "apiVersion");
 	const char *text = version_of(r, node), *name;
+	char wanted[32];
 	size_t group_len;
 
 	if (!text)
 		return 0;
+	snprintf(wanted, sizeof(wanted), "the version %s", k->versions[0]);
 	name = split_version(text, &group_len);
 	if (!same_group(k, text, group_len)) {
 		/* Another API group has a kind of that name (Gateway API, Knative). For kinds that
@@ -229,7 +232,7 @@ static int read_known(struct reader *r, enum kind kind, const struct node *node)
 	}
 	if (!known_version(k, name))
 		return refuse(r, version, "apiVersion",
-			      k->istio ? "the version v1, v1beta1 or v1alpha3" : "the version v1");
+			      k->istio ? "the version v1, v1beta1 or v1alpha3" : wanted);
 	if (messages[kind])
 		return decode_object(r, kind, node, text);
 	if (r->skip_unknown)

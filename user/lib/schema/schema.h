@@ -49,6 +49,7 @@ enum shape {
 	SHAPE_STRINGS,
 	SHAPE_OBJECT, /* of `message`, or of whatever fields */
 	SHAPE_LIST,   /* of `message`, or of whatever objects */
+	SHAPE_PORTS,  /* a list of numbers from 1 to 65535 */
 };
 
 /*
@@ -118,6 +119,7 @@ extern const struct message schema_meta;
 extern const struct message schema_service, schema_pod, schema_namespace, schema_endpoints,
 	schema_endpoint_slice, schema_network_policy, schema_secret;
 extern const struct message schema_virtual_service, schema_destination_rule, schema_gateway;
+extern const struct message schema_connection_policy;
 
 /* Shared by several kinds. */
 extern const struct message schema_destination;

@@ -46,6 +46,7 @@ static void rules_free(struct tables *t)
 	free(t->namespaces.items);
 	free(t->selectors.items);
 	free(t->cluster_origins.items);
+	free(t->protection.ranges.items);
 	pool_free(t->arena);
 }
 
@@ -277,10 +278,18 @@ static bool sources_same(const struct tables *a, const struct tables *b)
 	return true;
 }
 
+static bool protection_same(const struct tables *a, const struct tables *b)
+{
+	return !memcmp(&a->protection.limits, &b->protection.limits,
+		       sizeof(a->protection.limits)) &&
+	       SAME(protection.ranges);
+}
+
 bool tables_same(const struct tables *a, const struct tables *b)
 {
 	return SAME(services) && SAME(rules) && SAME(admits) && SAME(routes) && SAME(dests) &&
 	       clusters_same(a, b) && SAME(selected) && SAME(route_names) && SAME(cluster_names) &&
-	       sources_same(a, b) && a->min_timeout_ms == b->min_timeout_ms &&
-	       !a->http == !b->http && (!a->http || http_snapshot_same(a->http, b->http));
+	       sources_same(a, b) && protection_same(a, b) &&
+	       a->min_timeout_ms == b->min_timeout_ms && !a->http == !b->http &&
+	       (!a->http || http_snapshot_same(a->http, b->http));
 }

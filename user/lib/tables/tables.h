@@ -9,6 +9,7 @@
 #include "lib/base/table.h"
 #include "lib/model/model.h"
 #include "weft/policy.h"
+#include "weft/protect.h"
 #include "weft/service.h"
 
 struct http_snapshot;
@@ -70,6 +71,23 @@ struct cluster_origin {
 	bool known;	    /* the service and the subset exist */
 };
 
+/* A range of addresses, and what the ConnectionPolicy says of it. */
+struct protect_range {
+	struct protect_key key; /* bits beyond the prefix are 0 */
+	__u32 verdict; /* enum protect_source; 0: neither, which a wider range does not change */
+};
+
+/* What is let in from outside (lib/l4/protect.c). */
+struct protection {
+	struct protect_limits limits;	    /* no flags: there is no policy */
+	TABLE(struct protect_range) ranges; /* in the order of protect_range_compare() */
+};
+
+/* By prefix, then by address: no two are the same. */
+int protect_range_compare(const struct protect_range *a, const struct protect_range *b);
+/* The longest of the ranges that the address is in; NULL: it is in none. */
+const struct protect_range *protection_find(const struct protection *p, const struct addr *addr);
+
 /* An endpoint that a change may have brought. The name is owned by the registry. */
 struct named_endpoint {
 	__u32 id;
@@ -125,6 +143,7 @@ struct tables {
 	TABLE(struct cluster_origin) cluster_origins; /* parallel to clusters */
 	/* The shortest connect, idle or duration timeout that is set; 0: none. */
 	uint32_t min_timeout_ms;
+	struct protection protection;
 	/* What weft-proxy decides by, where any HTTP rule, policy or server is known; else NULL. */
 	struct http_snapshot *http;
 	struct pool *arena;

@@ -1,0 +1,93 @@
+/* SPDX-License-Identifier: GPL-2.0 */
+#ifndef WEFT_PROTECT_TC_BPF_H
+#define WEFT_PROTECT_TC_BPF_H
+/*
+ * A ConnectionPolicy at tc: for what XDP has not judged, any packet where there is no XDP.
+ */
+#include <linux/pkt_cls.h>
+
+#include "protect.bpf.h"
+#include "rewrite.bpf.h"
+
+/* Whether XDP has judged it on the way here. By a veth it might take the mark along to a node that
+ * has not. */
+static __always_inline int take_mark(const struct __sk_buff *skb)
+{
+	__u32 *mark = (void *)(long)skb->data_meta;
+
+	if ((void *)(mark + 1) > (void *)(long)skb->data || *mark != PROTECT_MARK)
+		return 0;
+	*mark = 0;
+	return 1;
+}
+
+/* Whether the IP packet is longer than its frame, or shorter than its headers. */
+static __always_inline int tells_lies(const struct __sk_buff *skb, const struct packet *p)
+{
+	__u32 end = ETH_HLEN + p->bytes, headers = p->l4 + TCP_MIN;
+
+	if (!p->frag)
+		headers = p->frag_header + (p->ip4 ? p->l4 : 0);
+	return end > skb->len || end < headers;
+}
+
+/* TCP whose header packet_parse() could not make sense of. */
+static __always_inline int is_no_tcp(const struct packet *p, enum packet_kind kind)
+{
+	return kind == PACKET_OTHER && p->proto == IPPROTO_TCP && p->l4 <= PACKET_L4_MAX;
+}
+
+static __always_inline void read_ports(struct __sk_buff *skb, struct packet *p)
+{
+	__be16 ports[2];
+
+	if (bpf_skb_load_bytes(skb, p->l4, ports, sizeof(ports)))
+		return;
+	p->t.sport = bpf_ntohs(ports[0]);
+	p->t.dport = bpf_ntohs(ports[1]);
+}
+
+static __noinline int send_challenge(struct __sk_buff *skb, const struct packet *p)
+{
+	struct tcphdr tcp;
+
+	/* What is for another host is seen where the NIC is in promiscuous mode. */
+	if (skb->pkt_type != 0 /* PACKET_HOST */ || protect_challenge(p, &tcp))
+		return TC_ACT_SHOT;
+	protect_count_one(PROTECT_COOKIE_SENT);
+	return send_answer(skb, p, &tcp);
+}
+
+/* What becomes of a packet that has come in by a NIC. TC_ACT_UNSPEC: nothing is said against it. */
+GLOBAL_FUNC int protect_packet(struct __sk_buff *skb, struct packet *p, enum packet_kind kind)
+{
+	const struct protect_limits *l = protect_in_force();
+	enum protect_verdict verdict;
+	enum protect_reason reason;
+	int lies = 1;
+
+	if (!p || !l)
+		return TC_ACT_UNSPEC;
+	if (kind == PACKET_TCP)
+		lies = tells_lies(skb, p);
+	else if (is_no_tcp(p, kind))
+		read_ports(skb, p);
+	else
+		return TC_ACT_UNSPEC;
+	reason = protect_fault(p, l, lies, skb->ifindex);
+	if (reason != PROTECT_REASONS) {
+		protect_count_one(reason);
+		return TC_ACT_SHOT;
+	}
+	if (!protect_is_syn(p))
+		verdict = protect_other(p, l, 1);
+	else if (take_mark(skb) || is_inside(&p->t.src, skb->ifindex) || !is_protected(&p->t, l))
+		return TC_ACT_UNSPEC;
+	else
+		verdict = protect_syn(p, l);
+	if (verdict == PROTECT_CHALLENGE)
+		return send_challenge(skb, p);
+	return verdict == PROTECT_DROP ? TC_ACT_SHOT : TC_ACT_UNSPEC;
+}
+
+#endif
