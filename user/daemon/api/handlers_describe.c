@@ -304,7 +304,8 @@ static json_t *certificate_json(struct weftd *d, const struct http_snapshot *s,
 	return j;
 }
 
-/* Of the Gateway's HTTPS servers: "NAMESPACE/NAME servers[i]" is what a snapshot calls them. */
+/* Of the Gateway's servers that end TLS: "NAMESPACE/NAME servers[i]" is what a snapshot calls them.
+ */
 static json_t *certificates_json(struct weftd *d, const struct object *o)
 {
 	const struct tables *t = engine_tables(d->engine);
@@ -315,7 +316,8 @@ static json_t *certificates_json(struct weftd *d, const struct object *o)
 		(size_t)snprintf(prefix, sizeof(prefix), "%s/%s ", o->meta.namespace, o->meta.name);
 
 	for (__u32 i = 0; s && i < hs_count(s, HS_SERVERS); i++)
-		if (!strncmp(hs_text(s, hs_server(s, i)->name), prefix, len))
+		if (hs_server(s, i)->kind != HS_SERVER_PASSTHROUGH &&
+		    !strncmp(hs_text(s, hs_server(s, i)->name), prefix, len))
 			json_array_append_new(list, certificate_json(d, s, hs_server(s, i)));
 	return list;
 }
