@@ -96,7 +96,7 @@ static const struct hs_server *server_of(unsigned port, const char *sni)
 
 	cr_assert_not_null(l);
 	cr_assert(l->tls);
-	return http_server_for(t.snapshot, l, http_span(sni));
+	return http_server_for(t.snapshot, l, NULL, http_span(sni));
 }
 
 Test(http_tls, the_most_specific_name_chooses_the_server)

@@ -73,7 +73,7 @@ static void load(enum hs_tls_mode mode, const char *spki)
 	cr_assert_eq(l->exact.count, 2);
 	row.text = text(spki ? spki : "");
 	for (__u32 i = 0; i < 2; i++) {
-		sni[i] = (struct hs_sni){ text(i ? "b.test" : "a.test"), i };
+		sni[i] = (struct hs_sni){ text(i ? "b.test" : "a.test"), i, HS_NONE };
 		servers[i] = (struct hs_server){
 			.exact = { l->exact.first + i, 1 },
 			.name = text(i ? "default/gw servers[1]" : "default/gw servers[0]"),
@@ -83,6 +83,9 @@ static void load(enum hs_tls_mode mode, const char *spki)
 			.max_version = 0x0304,
 			.ciphers = text(""),
 			.spkis = { 0, !i && spki },
+			.kind = HS_SERVER_HTTP,
+			.action = HS_NONE,
+			.place = HS_NONE,
 		};
 	}
 	l->exact = l->wild = (struct hs_range){ 0, 0 };

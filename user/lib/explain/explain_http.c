@@ -194,7 +194,7 @@ static int find_server(const struct http_snapshot *s, const struct hs_listener *
 {
 	struct http_span sni = q->sni ? http_span(q->sni) : a->request.authority;
 
-	a->server = http_server_for(s, l, sni);
+	a->server = http_server_for(s, l, NULL, sni);
 	if (a->server)
 		return 0;
 	errors_add(errors, "explain", (struct pos){ 0 },

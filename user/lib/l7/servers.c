@@ -82,6 +82,9 @@ static struct hs_server make_server(struct http_compiler *c, const struct object
 		.alt_names = texts(c, &t->alt_names),
 		.spkis = texts(c, &t->spkis),
 		.hashes = hashes(c, &t->hashes),
+		.kind = HS_SERVER_HTTP,
+		.action = HS_NONE,
+		.place = HS_NONE,
 	};
 }
 
@@ -153,7 +156,8 @@ void http_snis_write(struct http_compiler *c, struct hs_listener *l)
 		bool wild = host_is_wildcard(sni->name);
 		struct hs_range *range = wild ? &l->sni_wild : &l->sni_exact;
 		struct hs_sni row = { .name = http_build_str(&c->build, sni->name + wild),
-				      .server = sni->server };
+				      .server = sni->server,
+				      .match = HS_NONE };
 		__u32 at;
 
 		if (sni->port != l->port)

@@ -43,7 +43,7 @@ int router_tls_choose(struct tls_store *store, const struct http_snapshot *s,
 		      const struct hs_listener *l, struct http_span name, struct tls_context **out,
 		      uint64_t *terms)
 {
-	const struct hs_server *server = l && l->tls ? http_server_for(s, l, name) : NULL;
+	const struct hs_server *server = l && l->tls ? http_server_for(s, l, NULL, name) : NULL;
 
 	if (!server)
 		return -ENOENT;
@@ -55,7 +55,7 @@ const struct hs_server *router_tls_server(const struct http_snapshot *s,
 					  const struct hs_listener *l, const struct route_tls *tls)
 {
 	const struct http_span name = { tls->facts.name, tls->facts.name_len };
-	const struct hs_server *server = l && l->tls ? http_server_for(s, l, name) : NULL;
+	const struct hs_server *server = l && l->tls ? http_server_for(s, l, NULL, name) : NULL;
 
 	return server && terms_of(s, server) == tls->terms ? server : NULL;
 }
