@@ -164,7 +164,7 @@ static int choose(void *arg, const char *name, size_t n, struct tls_context **ou
 	struct connection *c = arg;
 	const struct route_ask ask = about();
 
-	return router_of(c)->server(router_of(c), &ask, name, n, out, &c->tls.terms);
+	return router_of(c)->server(router_of(c), &ask, name, n, out, &c->tls);
 }
 
 static void ready(struct loop_io *io, unsigned events)
@@ -306,14 +306,14 @@ Test(proxy_rules, a_server_is_made_once_for_all)
 	struct made_cert ca = cert_make("ca", NULL, NULL, 10);
 	struct tls_context *first = NULL, *again = NULL;
 	const struct route_ask ask = about();
-	uint64_t terms;
+	struct route_tls tls;
 
 	load(HS_TLS_MUTUAL, NULL);
 	cr_assert_eq(set_credentials(&ca, "first", true), 0);
 	for (int i = 0; i < WORKERS; i++) {
 		struct router *r = router_interface(rules_workers[i]);
 
-		cr_assert_eq(r->server(r, &ask, "a.test", 6, &again, &terms), 0);
+		cr_assert_eq(r->server(r, &ask, "a.test", 6, &again, &tls), 0);
 		cr_expect(!first || first == again);
 		first = again;
 		tls_context_unref(again);
