@@ -4,11 +4,14 @@
  * for TCP, and at services whose port carries TLS and that `tls` rules are for.
  */
 #include <criterion/criterion.h>
+#include <errno.h>
 #include <string.h>
 
 #include "lib/base/cleanup.h"
+#include "lib/explain/explain_http.h"
 #include "test_http_util.h"
 
+/* clang-format off */
 #define SERVICE(name, ns, ip, ports)                                               \
 	"apiVersion: v1\nkind: Service\nmetadata: {name: " name ", namespace: " ns \
 	"}\nspec: {clusterIP: " ip ", selector: {app: " name "}, ports: [" ports "]}\n---\n"
@@ -18,103 +21,107 @@
 #define TO(host) "route: [{destination: {host: " host "}}]"
 #define TO_PORT(host, port) "route: [{destination: {host: " host ", port: {number: " port "}}}]"
 
-static const char rules[] = SERVICE("web", "default", "10.96.0.1",
-				    "{name: tls, port: 443}, {name: plain, port: 9443}")
-	SERVICE("db", "default", "10.96.0.2", "{name: db, port: 5432, appProtocol: tls}") SERVICE(
-		"dual", "default", "10.96.0.3", "{name: https-a, port: 443}")
-		SERVICE("other", "default", "10.96.0.4", "{name: tcp, port: 443}") SERVICE(
-			"web", "b", "10.96.1.1",
-			"{name: tls, port: 443}") "apiVersion: v1\nkind: Service\nmetadata: {name: "
-						  "unnumbered, namespace: default}\n"
-						  "spec: {ports: [{name: tls, port: 443}]}\n---\n"
+static const char rules[] =
+	SERVICE("web", "default", "10.96.0.1", "{name: tls, port: 443}, {name: plain, port: 9443}")
+	SERVICE("db", "default", "10.96.0.2", "{name: db, port: 5432, appProtocol: tls}")
+	SERVICE("dual", "default", "10.96.0.3", "{name: https-a, port: 443}")
+	SERVICE("other", "default", "10.96.0.4", "{name: tcp, port: 443}")
+	SERVICE("web", "b", "10.96.1.1", "{name: tls, port: 443}")
+	"apiVersion: v1\nkind: Service\nmetadata: {name: unnumbered, namespace: default}\n"
+	"spec: {ports: [{name: tls, port: 443}]}\n---\n"
+	"apiVersion: v1\nkind: Pod\nmetadata: {name: db-1, namespace: default, labels: {app: db}}\n"
+	"spec: {containers: [{name: m, image: i}]}\nstatus: {phase: Running, podIP: 10.244.0.2}\n---\n"
 
 	/* ---- gateways ---- */
-	ISTIO("Gateway", "gw", "default",
-	      "{selector: {istio: ingressgateway}, servers: ["
-	      "{port: {number: 443, name: a, protocol: TLS}, tls: {mode: PASSTHROUGH}, "
-	      "hosts: [\"*.through.test\", b/in-b.test]}, "
-	      "{port: {number: 443, name: b, protocol: HTTPS}, tls: {mode: SIMPLE, credentialName: "
-	      "c}, "
-	      "hosts: [\"web.through.test\", \"*.test\"]}, "
-	      "{port: {number: 443, name: c, protocol: TLS}, tls: {mode: MUTUAL, credentialName: "
-	      "d, "
-	      "minProtocolVersion: TLSV1_3}, hosts: [db.test]}, "
-	      "{port: {number: 443, name: d, protocol: TLS}, tls: {mode: SIMPLE, credentialName: "
-	      "e}, "
-	      "hosts: [nowhere.test]}, "
-	      "{port: {number: 8443, name: e, protocol: HTTPS}, tls: {}, hosts: [\"*\"]}]}")
-		ISTIO("VirtualService", "through", "default",
-		      "{hosts: [\"*.through.test\"], gateways: [gw], tls: ["
-		      "{match: [{port: 8443, sniHosts: [a.through.test]}], " TO_PORT(
-			      "web",
-			      "9443") "}, "
-				      "{match: [{port: 443, sniHosts: [\"*.Deep.through.test\"]}, "
-				      "{sniHosts: [A.through.test], "
-				      "sourceLabels: {app: none}, sourceNamespace: none}], name: "
-				      "named, "
-				      "route: [{destination: {host: web, port: {number: 443}}, "
-				      "weight: 80}, {destination: "
-				      "{host: other}, weight: 20}, {destination: {host: db}}]}, "
-				      "{match: [{sniHosts: [elsewhere.through.test], gateways: "
-				      "[other/gw]}], " TO(
-					      "db") "}, "
-						    "{match: [{sniHosts: [a.through.test]}], " TO(
-							    "db") "}]}")
-			ISTIO("VirtualService", "in-b", "b",
-			      "{hosts: [in-b.test, in-a.test], gateways: [default/gw], tls: ["
-			      "{match: [{sniHosts: [in-b.test, in-a.test]}], " TO("web") "}]}")
-				ISTIO("VirtualService", "db", "default",
-				      "{hosts: [db.test], gateways: [gw], tcp: [{match: [{port: "
-				      "1}], " TO_PORT("web", "443") "}, {" TO("db") "}]}")
-					ISTIO("VirtualService", "narrow", "default",
-					      "{hosts: [db.test], gateways: [gw], tcp: [{match: "
-					      "[{port: 443, sourceLabels: {a: b}}], "
-					      "route: [{destination: {host: web, port: {number: "
-					      "443}}, weight: 1}, {destination: "
-					      "{host: db}, weight: 1}]}]}")
+	ISTIO("Gateway", "gw", "default", "\n"
+	"  selector: {istio: ingressgateway}\n"
+	"  servers:\n"
+	"  - port: {number: 443, name: a, protocol: TLS}\n"
+	"    tls: {mode: PASSTHROUGH}\n"
+	"    hosts: [\"*.through.test\", b/in-b.test]\n"
+	"  - port: {number: 443, name: b, protocol: HTTPS}\n"
+	"    tls: {mode: SIMPLE, credentialName: c}\n"
+	"    hosts: [web.through.test, \"*.test\"]\n"
+	"  - port: {number: 443, name: c, protocol: TLS}\n"
+	"    tls: {mode: MUTUAL, credentialName: d, minProtocolVersion: TLSV1_3}\n"
+	"    hosts: [db.test]\n"
+	"  - port: {number: 443, name: d, protocol: TLS}\n"
+	"    tls: {mode: SIMPLE, credentialName: e}\n"
+	"    hosts: [nowhere.test]\n"
+	"  - port: {number: 8443, name: e, protocol: HTTPS}\n"
+	"    tls: {}\n"
+	"    hosts: [\"*\"]")
+	ISTIO("VirtualService", "through", "default", "\n"
+	"  hosts: [\"*.through.test\"]\n"
+	"  gateways: [gw]\n"
+	"  tls:\n"
+	"  - match: [{port: 8443, sniHosts: [a.through.test]}]\n"
+	"    " TO_PORT("web", "9443") "\n"
+	"  - match:\n"
+	"    - {port: 443, sniHosts: [\"*.Deep.through.test\"]}\n"
+	"    - {sniHosts: [A.through.test], sourceLabels: {app: none}, sourceNamespace: none}\n"
+	"    name: named\n"
+	"    route:\n"
+	"    - {destination: {host: web, port: {number: 443}}, weight: 80}\n"
+	"    - {destination: {host: other}, weight: 20}\n"
+	"    - {destination: {host: db}}\n"
+	"  - match: [{sniHosts: [elsewhere.through.test], gateways: [other/gw]}]\n"
+	"    " TO("db") "\n"
+	"  - match: [{sniHosts: [a.through.test]}]\n"
+	"    " TO("db"))
+	ISTIO("VirtualService", "in-b", "b", "\n"
+	"  hosts: [in-b.test, in-a.test]\n"
+	"  gateways: [default/gw]\n"
+	"  tls: [{match: [{sniHosts: [in-b.test, in-a.test]}], " TO("web") "}]")
+	ISTIO("VirtualService", "db", "default", "\n"
+	"  hosts: [db.test]\n"
+	"  gateways: [gw]\n"
+	"  tcp: [{match: [{port: 1}], " TO_PORT("web", "443") "}, {" TO("db") "}]")
+	ISTIO("VirtualService", "narrow", "default", "\n"
+	"  hosts: [db.test]\n"
+	"  gateways: [gw]\n"
+	"  tcp:\n"
+	"  - match: [{port: 443, sourceLabels: {a: b}}]\n"
+	"    route:\n"
+	"    - {destination: {host: web, port: {number: 443}}, weight: 1}\n"
+	"    - {destination: {host: db}, weight: 1}")
 
 	/* ---- the mesh ---- */
-	ISTIO("VirtualService", "web", "default",
-	      "{hosts: [web.default.svc.cluster.local, \"*.example.com\"], tls: ["
-	      "{match: [{sniHosts: [a.example.com], sourceLabels: {app: sleep}}], " TO(
-		      "db") "}, "
-			    "{match: [{sniHosts: [a.example.com], sourceNamespace: b}], " TO(
-				    "other") "}, "
-					     "{match: [{sniHosts: [\"*.example.com\"], port: "
-					     "443}], "
-					     "route: [{destination: {host: web, port: {number: "
-					     "443}, subset: v1}, weight: 1}, "
-					     "{destination: {host: other}, weight: 3}]}, "
-					     "{match: [{sniHosts: [\"*.deep.example.com\"], "
-					     "destinationSubnets: [10.97.0.0/16]}], " TO(
-						     "dual") "}, "
-							     "{match: [{sniHosts: [p.example.com], "
-							     "port: 9443}], " TO(
-								     "dual") "}], "
-									     "tcp: [{match: "
-									     "[{port: 443, "
-									     "sourceLabels: {app: "
-									     "plain}}], " TO(
-										     "dual") "}]}")
-		ISTIO("DestinationRule", "web", "default",
-		      "{host: web, subsets: [{name: v1, labels: {version: v1}}]}")
-			ISTIO("VirtualService", "own", "b",
-			      "{hosts: [db.default.svc.cluster.local, x.example.org], exportTo: "
-			      "[\".\"], tls: "
-			      "[{match: [{sniHosts: [x.example.org]}], " TO(
-				      "web") "}]}") ISTIO("DestinationRule", "db", "b",
-							  "{host: db.default.svc.cluster.local, "
-							  "exportTo: [\".\"], trafficPolicy: "
-							  "{connectionPool: "
-							  "{tcp: {maxConnections: 7}}}}")
-				ISTIO("VirtualService", "dual", "default",
-				      "{hosts: [dual.default.svc.cluster.local], tls: [{match: "
-				      "[{sniHosts: "
-				      "[dual.default.svc.cluster.local]}], " TO("db") "}]}")
-					ISTIO("VirtualService", "unnumbered", "default",
-					      "{hosts: [unnumbered.default.svc.cluster.local, "
-					      "u.example.net], tls: [{match: "
-					      "[{sniHosts: [u.example.net]}], " TO("db") "}]}");
+	ISTIO("VirtualService", "web", "default", "\n"
+	"  hosts: [web.default.svc.cluster.local, \"*.example.com\"]\n"
+	"  tls:\n"
+	"  - match: [{sniHosts: [a.example.com], sourceLabels: {app: sleep}}]\n"
+	"    " TO("db") "\n"
+	"  - match: [{sniHosts: [a.example.com], sourceNamespace: b}]\n"
+	"    " TO("other") "\n"
+	"  - match: [{sniHosts: [\"*.example.com\"], port: 443}]\n"
+	"    route:\n"
+	"    - {destination: {host: web, port: {number: 443}, subset: v1}, weight: 1}\n"
+	"    - {destination: {host: other}, weight: 3}\n"
+	"  - match: [{sniHosts: [\"*.deep.example.com\"], destinationSubnets: [10.97.0.0/16]}]\n"
+	"    " TO("dual") "\n"
+	"  - match: [{sniHosts: [p.example.com], port: 9443}]\n"
+	"    " TO("dual") "\n"
+	"  tcp:\n"
+	"  - match: [{port: 443, sourceLabels: {app: plain}}]\n"
+	"    " TO("dual"))
+	ISTIO("DestinationRule", "web", "default",
+	"{host: web, subsets: [{name: v1, labels: {version: v1}}]}")
+	ISTIO("VirtualService", "own", "b", "\n"
+	"  hosts: [db.default.svc.cluster.local, x.example.org]\n"
+	"  exportTo: [\".\"]\n"
+	"  tls: [{match: [{sniHosts: [x.example.org]}], " TO("web") "}]")
+	ISTIO("DestinationRule", "db", "b", "\n"
+	"  host: db.default.svc.cluster.local\n"
+	"  exportTo: [\".\"]\n"
+	"  trafficPolicy: {connectionPool: {tcp: {maxConnections: 7}}}")
+	ISTIO("VirtualService", "dual", "default", "\n"
+	"  hosts: [dual.default.svc.cluster.local]\n"
+	"  tls: [{match: [{sniHosts: [dual.default.svc.cluster.local]}], " TO("db") "}]")
+	ISTIO("VirtualService", "unnumbered", "default", "\n"
+	"  hosts: [unnumbered.default.svc.cluster.local, u.example.net]\n"
+	"  tls: [{match: [{sniHosts: [u.example.net]}], " TO("db") "}]");
+/* clang-format on */
 
 static struct http_tables t;
 
@@ -354,4 +361,123 @@ Test(http_sni, only_what_asks_for_the_sni_goes_through_the_proxy)
 	cr_expect_eq(kernel_rule("10.96.0.4", 443), RULE_ROUTE);
 	cr_expect_null(address_at("10.96.0.3", 443));
 	cr_expect_null(address_at("10.96.0.4", 443));
+}
+
+/* ---- explain ---- */
+
+static char *explained(const struct explain_query *q, int *r)
+{
+	static const struct explain_request none = { 0 };
+	struct errors errors = { 0 };
+	json_auto_t *json = NULL;
+	char *text;
+
+	*r = explain_http(t.snapshot, t.tables, &t.objects, q, &none, NULL, &json, &errors);
+	text = *r == -ENOENT && errors.count ? strdup(errors.items[0].text)
+	       : *r			     ? strdup("")
+					     : explain_http_text(json);
+	errors_free(&errors);
+	return text;
+}
+
+Test(http_sni, explain_says_which_rule_the_name_chooses)
+{
+	static const struct kv sleep = { .key = "app", .value = "sleep" };
+	static const struct kvs labels = { (struct kv *)&sleep, 1 };
+	static const struct {
+		struct explain_query q;
+		int r;
+		const char *want[4]; /* all of them */
+	} rows[] = {
+		{ { .gateway = "gw", .host = "a.through.test", .port = 443 },
+		  0,
+		  { "protocol: tls\ntls: PASSTHROUGH at gateway default/gw servers[0], the client "
+		    "asks for a.through.test\naction: no_endpoint UH: web" LOCAL " has no endpoint",
+		    "rule: VirtualService default/through tls[1] \"named\" (t.yaml:",
+		    "80      web" LOCAL ":443", "20      other" LOCAL ":443" } },
+		{ { .gateway = "gw", .host = "x", .sni = "elsewhere.through.test", .port = 443 },
+		  0,
+		  { "action: refuse NR: no tls rule has the name: the connection is closed" } },
+		{ { .gateway = "gw", .host = "db.test", .port = 443 },
+		  0,
+		  { "tls: MUTUAL at gateway default/gw servers[2], with kubernetes://default/d, "
+		    "the "
+		    "client asks for db.test\n",
+		    "rule: VirtualService default/narrow tcp[0] (" } },
+		{ { .gateway = "gw", .host = "nowhere.test", .port = 443 },
+		  0,
+		  { "action: refuse NR: no tcp rule is for the server: the connection is "
+		    "closed" } },
+		{ { .gateway = "gw", .host = "web.through.test", .port = 443 },
+		  0,
+		  { "protocol: http\ntls: SIMPLE at gateway default/gw servers[1], with "
+		    "kubernetes://default/c\n" } },
+		{ { .gateway = "gw", .host = "none", .port = 443 },
+		  -ENOENT,
+		  { "no server of TLS at port 443 has \"none\": the handshake fails" } },
+		{ { .host = "web", .sni = "a.example.com", .labels = &labels, .port = 443 },
+		  0,
+		  { "tls: PASSTHROUGH, the client asks for a.example.com\naction: route\n"
+		    "rule: VirtualService default/web tls[0] (",
+		    "100     db" LOCAL ":5432", "10.244.0.2:5432" } },
+		{ { .address = "10.96.0.1", .sni = "A.example.com.", .port = 443 },
+		  0,
+		  { "rule: VirtualService default/web tls[2] (",
+		    "web tls[0].match[0]: sourceLabels: the client does not have app=sleep\n",
+		    "web tls[1].match[0]: sourceNamespace: 'default' is not 'b'\n" } },
+		{ { .host = "web", .port = 443 },
+		  0,
+		  { "the client asks for web\naction: no_endpoint UH",
+		    "rule: Service default/web (",
+		    "web tls[0].match[0]: sniHosts: 'web' is not 'a.example.com'\n",
+		    "web tls[2].match[0]: sniHosts: 'web' is not '*.example.com'\n" } },
+		{ { .address = "10.96.0.1", .port = 443 }, 0, { "the client asks for no name\n" } },
+		{ { .host = "unnumbered", .sni = "u.example.net", .port = 443 },
+		  0,
+		  { "rule: VirtualService default/unnumbered tls[0] (" } },
+		{ { .host = "dual", .sni = "dual", .port = 443 }, -EPROTONOSUPPORT, { NULL } },
+		{ { .host = "other", .port = 443 }, -EPROTONOSUPPORT, { NULL } },
+	};
+
+	for (size_t i = 0; i < sizeof(rows) / sizeof(*rows); i++) {
+		int r;
+		_cleanup_free_ char *text = explained(&rows[i].q, &r);
+
+		cr_expect_eq(r, rows[i].r, "%zu: %d", i, r);
+		for (size_t k = 0; k < 4 && rows[i].want[k]; k++)
+			cr_expect(strstr(text, rows[i].want[k]), "%zu: no \"%s\" in\n%s", i,
+				  rows[i].want[k], text);
+	}
+}
+
+Test(http_sni, explain_gives_a_connection_no_status)
+{
+	static const struct explain_request none = { 0 };
+	const struct explain_query q = { .gateway = "gw", .host = "a.through.test", .port = 443 };
+	struct errors errors = { 0 };
+	json_auto_t *json = NULL;
+	const json_t *tls;
+
+	cr_assert_eq(
+		explain_http(t.snapshot, t.tables, &t.objects, &q, &none, NULL, &json, &errors), 0);
+	tls = json_object_get(json, "tls");
+	cr_expect_null(json_object_get(json, "status"));
+	cr_expect_null(json_object_get(json_array_get(json_object_get(json, "destinations"), 0),
+				       "status"));
+	cr_expect_str_eq(json_string_value(json_object_get(json, "response_flags")), "UH");
+	cr_expect_str_eq(json_string_value(json_object_get(tls, "sni")), "a.through.test");
+	cr_expect_str_eq(json_string_value(json_object_get(tls, "mode")), "PASSTHROUGH");
+	errors_free(&errors);
+}
+
+/* Though it has rows for another namespace, too. */
+Test(http_sni, explain_does_not_skip_the_rule_that_it_chooses)
+{
+	const struct explain_query q = { .host = "web", .sni = "x.example.com", .port = 443 };
+	int r;
+	_cleanup_free_ char *text = explained(&q, &r);
+
+	cr_expect_eq(r, 0);
+	cr_expect(strstr(text, "rule: VirtualService default/web tls[2] ("), "%s", text);
+	cr_expect_null(strstr(text, "skipped:"), "%s", text);
 }
