@@ -911,3 +911,32 @@ Test(proxy_tunnel, half_a_hello_is_the_next_one_s)
 	finish();
 	close(drained);
 }
+
+/* ---- in time ---- */
+
+/* What comes in one go and is not followed by more for now is passed on at once: nothing is in
+ * flight then that would take it along. */
+Test(proxy_tunnel, the_last_bytes_of_much_do_not_wait)
+{
+	enum { TIMES = 5, FIRST = 16384 + 20000, NEXT = 20000, CORKED_MS = 200 };
+	char *some = calloc(1, FIRST);
+	int client, endpoint;
+	uint64_t before;
+
+	begin(0);
+	open_both("a.test", &client, &endpoint);
+	put_bytes(endpoint, some, FIRST);
+	want_bytes(client, some, FIRST);
+	for (int i = 0; i < TIMES; i++) {
+		wait_ms(100);
+		before = milliseconds();
+		put_bytes(endpoint, some, NEXT);
+		want_bytes(client, some, NEXT);
+		cr_expect_lt(milliseconds() - before, (unsigned)CORKED_MS - 50);
+	}
+	free(some);
+	close(client);
+	close(endpoint);
+	wait_for_line(1);
+	finish();
+}

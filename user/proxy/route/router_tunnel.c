@@ -22,7 +22,8 @@ bool router_tunnel_peeks(const struct router_called *c)
 
 static struct http_span name_of(const struct route_hello *hello)
 {
-	return hello->tls ? (struct http_span){ hello->name.p, hello->name.n } : http_span("");
+	return hello->tls && hello->name.n ? (struct http_span){ hello->name.p, hello->name.n }
+					   : http_span("");
 }
 
 /* The server of a Gateway's port that is to have what begins with that ClientHello. */
