@@ -118,10 +118,12 @@ rules "idleTimeout: 2s" | apply
 
 # stay NAME SNI: a client that says what comes by say_to NAME, and answers in $TMP/NAME.out
 stay() {
+	local fd
 	mkfifo "$TMP/$1.in"
 	tunnels stay 443 "$2" "$PKI/a.crt" "$TMP/$1.in" >"$TMP/$1.out" 2>"$TMP/$1.err" &
 	JOBS_+=("$!")
-	exec {OPEN[$1]}>"$TMP/$1.in"
+	exec {fd}>"$TMP/$1.in"
+	OPEN[$1]=$fd
 }
 declare -A OPEN
 say_to() { echo "$2" >&"${OPEN[$1]}"; }
