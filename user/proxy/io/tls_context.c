@@ -181,16 +181,17 @@ static bool digest_texts(EVP_MD_CTX *md, const struct tls_texts *t)
 	return good;
 }
 
-/* A client that is resumed is not checked again: everything that it was checked by is in here. */
+/* A client that is resumed is not checked again: everything that it was checked by is in here. Nor
+ * does it see a certificate: what it has seen is in here, too. */
 static int identify(struct tls_context *c, const struct tls_settings *s)
 {
 	EVP_MD_CTX *md = EVP_MD_CTX_new();
 	uint32_t mode = s->mode;
 	bool good = md && EVP_DigestInit_ex(md, EVP_sha256(), NULL) == 1 &&
 		    EVP_DigestUpdate(md, &mode, sizeof(mode)) == 1 && digest_text(md, s->name) &&
-		    digest_text(md, s->ca) && digest_text(md, s->crl) &&
-		    digest_texts(md, &s->alt_names) && digest_texts(md, &s->spkis) &&
-		    digest_texts(md, &s->hashes) &&
+		    digest_text(md, s->chain) && digest_text(md, s->ca) &&
+		    digest_text(md, s->crl) && digest_texts(md, &s->alt_names) &&
+		    digest_texts(md, &s->spkis) && digest_texts(md, &s->hashes) &&
 		    EVP_DigestFinal_ex(md, c->session_id, NULL) == 1;
 
 	EVP_MD_CTX_free(md);

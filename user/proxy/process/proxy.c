@@ -236,6 +236,20 @@ static int take_credentials(void *arg, int fd)
 	return tls_store_set(shared_state_tls(p->state), fd);
 }
 
+static int tell_tickets(void *arg, int fd)
+{
+	const struct proxy *p = arg;
+
+	return tls_store_tell_tickets(shared_state_tls(p->state), fd);
+}
+
+static int take_tickets(void *arg, int fd)
+{
+	const struct proxy *p = arg;
+
+	return tls_store_take_tickets(shared_state_tls(p->state), fd);
+}
+
 static int succeed(void *arg, int fd)
 {
 	const struct proxy *p = arg;
@@ -285,6 +299,8 @@ static int serve(struct proxy *p)
 		.requests = tell_requests,
 		.log = change_log,
 		.credentials = take_credentials,
+		.tell_tickets = tell_tickets,
+		.take_tickets = take_tickets,
 		.succeed = succeed,
 		.drain = drain,
 		.wake = p->wake,
