@@ -205,6 +205,16 @@ done
 	row "optional: another CA's" "$(answer 4 a.example.com 8444 $(with stranger) | cut -d' ' -f1)" "exit"
 }
 
+# What is counted.
+listener() { stat_of "listener.0.0.0.0_$1"; }
+row "counted: handshakes, those without a certificate" "$(listener 8443.ssl.handshake) $(listener 8443.ssl.no_certificate)" "1 0"
+row "counted: optional" "$(listener 8444.ssl.handshake) $(listener 8444.ssl.no_certificate)" "2 1"
+row "counted: no certificate" "$(listener 8443.ssl.fail_verify_no_cert)" 1
+row "counted: another CA's, expired, revoked" "$(listener 8443.ssl.fail_verify_error)" 3
+row "counted: another name" "$(listener 8443.ssl.fail_verify_san)" 1
+row "counted: names that no server has" "$(listener 443.no_filter_chain_match)" 4
+expect_between "counted: old versions, no TLS" "$(listener 443.ssl.connection_error)" 6 8
+
 # What is told.
 explained() { weft explain --gateway default/door --to "$1:443" -o json "${@:3}" | jq -r "$2"; }
 row "explain: which server" "$(explained b.example.com .tls.server)" "default/door servers[1]"

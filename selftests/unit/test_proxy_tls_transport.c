@@ -23,6 +23,7 @@ static struct tls_base *base;
 static struct tls_context *context, *other;
 static struct transport transport;
 static struct tls_facts facts;
+static enum tls_failure failure; /* of the last alert */
 static SSL_CTX *client_ctx;
 static SSL *peer;
 static int fds[2], events;
@@ -150,6 +151,7 @@ static void want_alert(const char *name, int error, const char *alert)
 	if (ERR_peek_error() == 0)
 		cr_expect_leq(SSL_read(peer, &c, 1), 0);
 	cr_expect_str_eq(client_alert(), alert);
+	failure = facts.failure;
 	hang_up();
 }
 
@@ -320,12 +322,15 @@ Test(proxy_tls_transport, only_good_certificates_get_in)
 	serve(&s);
 	client_ctx = client_context(&ca, NULL);
 	want_alert("a.test", -EPROTO, "certificate required");
+	cr_expect_eq(failure, TLS_FAIL_VERIFY_NO_CERT);
 	SSL_CTX_free(client_ctx);
 	client_ctx = client_context(&ca, &strange);
 	want_alert("a.test", -EPROTO, "unknown CA");
+	cr_expect_eq(failure, TLS_FAIL_VERIFY_ERROR);
 	SSL_CTX_free(client_ctx);
 	client_ctx = client_context(&ca, &expired);
 	want_alert("a.test", -EPROTO, "certificate expired");
+	cr_expect_eq(failure, TLS_FAIL_VERIFY_ERROR);
 	SSL_CTX_free(client_ctx);
 	client_ctx = client_context(&ca, &client);
 	want_good("a.test");
@@ -334,6 +339,7 @@ Test(proxy_tls_transport, only_good_certificates_get_in)
 	s.crl = tls_text_of(list);
 	serve(&s);
 	want_alert("a.test", -EPROTO, "certificate revoked");
+	cr_expect_eq(failure, TLS_FAIL_VERIFY_ERROR);
 	free(list);
 	list = cert_list_pem(&ca, &expired);
 	tls_context_unref(context);
@@ -394,11 +400,13 @@ static void with_names(const char *name, bool good)
 	struct tls_text names[] = { tls_text_of("nobody"), tls_text_of(name) };
 
 	s.alt_names = (struct tls_texts){ names, 2 };
+	failure = TLS_NO_FAILURE;
 	serve(&s);
 	if (good)
 		want_good("a.test");
 	else
 		want_alert("a.test", -EPROTO, "bad certificate");
+	cr_expect_eq(failure, good ? TLS_NO_FAILURE : TLS_FAIL_VERIFY_SAN);
 	hang_up();
 	tls_context_unref(context);
 	context = NULL;
@@ -431,11 +439,13 @@ static void with_hashes(const char *spki, const char *hash, bool good)
 
 	s.spkis = (struct tls_texts){ spkis, spki ? 1 : 0 };
 	s.hashes = (struct tls_texts){ hashes, hash ? 1 : 0 };
+	failure = TLS_NO_FAILURE;
 	serve(&s);
 	if (good)
 		want_good("a.test");
 	else
 		want_alert("a.test", -EPROTO, "bad certificate");
+	cr_expect_eq(failure, good ? TLS_NO_FAILURE : TLS_FAIL_VERIFY_HASH);
 	hang_up();
 	tls_context_unref(context);
 	context = NULL;

@@ -536,8 +536,39 @@ int transport_tls_open(struct transport *t, const struct tls_base *b, tls_choose
 	return 0;
 }
 
+/* What is wrong with the client's certificate. */
+static enum tls_failure verify_failure(const struct tls *s)
+{
+	switch (SSL_get_verify_result(s->ssl)) {
+	case X509_V_ERR_HOSTNAME_MISMATCH:
+		return TLS_FAIL_VERIFY_SAN;
+	case X509_V_ERR_CERT_REJECTED:
+		return TLS_FAIL_VERIFY_HASH;
+	default:
+		return TLS_FAIL_VERIFY_ERROR;
+	}
+}
+
+/* `error`: OpenSSL's, 0: none. */
+static enum tls_failure failure_of(const struct tls *s, unsigned long error)
+{
+	if (s->error == -ENOENT)
+		return TLS_NO_SERVER;
+	if (!error)
+		return TLS_CLIENT_GONE;
+	switch (ERR_GET_LIB(error) == ERR_LIB_SSL ? ERR_GET_REASON(error) : 0) {
+	case SSL_R_PEER_DID_NOT_RETURN_A_CERTIFICATE:
+		return TLS_FAIL_VERIFY_NO_CERT;
+	case SSL_R_CERTIFICATE_VERIFY_FAILED:
+		return verify_failure(s);
+	default:
+		return TLS_CONNECTION_ERROR;
+	}
+}
+
 static int handshake_done(struct tls *s)
 {
+	s->facts->certified = SSL_get0_peer_certificate(s->ssl);
 	s->facts->version = SSL_get_version(s->ssl);
 	s->facts->cipher = SSL_get_cipher_name(s->ssl);
 	s->facts->resumed = SSL_session_reused(s->ssl);
@@ -558,14 +589,17 @@ int transport_tls_handshake(struct transport *t)
 	sent = flush_gathered(s);
 	if (sent && sent != -EAGAIN) {
 		r = sent;
+		s->facts->failure = TLS_CLIENT_GONE;
 		ERR_clear_error();
 	} else if (r == 1) {
 		r = handshake_done(s);
 	} else {
+		unsigned long why = ERR_peek_error();
 		int error = outcome(s, r);
 
 		if (error == -EAGAIN)
 			return error;
+		s->facts->failure = failure_of(s, why);
 		/* What the ClientHello came to says more. */
 		r = s->error ? s->error : error ? error : -ECONNRESET;
 	}

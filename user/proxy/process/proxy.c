@@ -383,6 +383,8 @@ static int prepare(struct proxy *p)
 		close(p->options->held);
 	stats_slot = p->options->slot;
 	r = stats_open(p->options->cluster_stats, p->options->route_stats, &p->stats);
+	if (!r && p->options->listener_stats >= 0)
+		r = stats_map_listeners(p->stats, p->options->listener_stats);
 	if (r)
 		return log_err(r, "map the counters");
 	p->state = shared_state_new(p->limits, p->held, p->stats);

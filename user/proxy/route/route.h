@@ -20,8 +20,9 @@
 
 /* A client's TLS connection. */
 struct route_tls {
-	struct tls_facts facts; /* what its handshake has found */
-	uint64_t terms;		/* what was asked of the client: struct router.server() */
+	struct tls_facts facts;		 /* what its handshake has found */
+	uint64_t terms;			 /* what was asked of the client: struct router.server() */
+	struct http_listener_stat *stat; /* where its handshake is counted */
 };
 
 /* The request, its client and the address called. Ports in host byte order. */
@@ -136,8 +137,10 @@ struct router {
 	/* TLS is spoken at some addresses: what follows is to be asked of each connection, and is
 	 * not NULL. */
 	bool tls;
-	/* What a connection to the address that was called begins with; NULL: it is plain TCP. */
-	const struct tls_base *(*speaks_tls)(struct router *r, const struct route_ask *ask);
+	/* What a connection to the address that was called begins with, and its counters; NULL: it
+	 * is plain TCP. */
+	const struct tls_base *(*speaks_tls)(struct router *r, const struct route_ask *ask,
+					     struct http_listener_stat **stat);
 	/* The server for a ClientHello: as tls_chooser, with the terms that hold for the client. */
 	int (*server)(struct router *r, const struct route_ask *ask, const char *name, size_t n,
 		      struct tls_context **out, uint64_t *terms);
