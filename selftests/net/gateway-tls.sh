@@ -250,6 +250,7 @@ cp "$PKI/wild2.crt" "$PKI/served.crt"
 wait_until 15 is_subject c.example.com wild2
 secret a tls.crt=a.crt tls.key=b.key | apply
 expect_match "analyze: a key that is not the certificate's" "$(weft analyze 2>&1 || true)" "private key that is not the certificate's: the server keeps"
+expect_match "status: the same" "$(weft status)" "certificate  .*private key that is not the certificate's: the server keeps"
 row "the last good one stays" "$(subject 4 443 a.example.com)" a2
 ask_again
 wait_until 5 answers_are 2
