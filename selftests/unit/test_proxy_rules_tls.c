@@ -191,13 +191,16 @@ static void shake_hands(struct connection *c, int *r)
 static int connect_to(struct connection *c, int worker, SSL_CTX *ctx, const char *name)
 {
 	const struct route_ask ask = about();
+	struct http_listener_stat *stat = NULL;
 	const struct tls_base *b;
 	int fds[2], r;
 
 	*c = (struct connection){ .worker = worker };
 	cr_assert(router_of(c)->tls);
-	b = router_of(c)->speaks_tls(router_of(c), &ask);
+	b = router_of(c)->speaks_tls(router_of(c), &ask, &stat);
 	cr_assert_not_null(b);
+	cr_assert_not_null(stat);
+	cr_expect_str_eq(stat->name, "0.0.0.0_80");
 	cr_assert_eq(socketpair(AF_UNIX, SOCK_STREAM | SOCK_NONBLOCK, 0, fds), 0);
 	c->transport = (struct transport){ .io = { fds[0], ready } };
 	c->fd = fds[1];
@@ -263,16 +266,17 @@ Test(proxy_rules, elsewhere_no_tls_is_spoken)
 {
 	struct route_ask ask = about();
 	struct router *r = router_interface(rules_workers[0]);
+	struct http_listener_stat *stat = NULL;
 
 	rules_load(RULES);
 	cr_expect_not(r->tls);
 	load(HS_TLS_SIMPLE, NULL);
 	cr_expect(r->tls);
 	ask.called_port = 8080;
-	cr_expect_null(r->speaks_tls(r, &ask));
+	cr_expect_null(r->speaks_tls(r, &ask, &stat));
 	ask = about();
 	ask.called_node = false;
-	cr_expect_null(r->speaks_tls(r, &ask));
+	cr_expect_null(r->speaks_tls(r, &ask, &stat));
 }
 
 Test(proxy_rules, certificates_change_for_new_connections)

@@ -40,6 +40,7 @@ enum { TEXTS = 4096, SOURCES = 0, NOWHERE = 1, WEIGHTS = 2, SLEEP = 7, OTHER = 8
 
 static char texts[TEXTS];
 static size_t texts_len, texts_from;
+static struct http_listener_stat *stat;
 static struct http_part parts[HS_TABLES];
 
 static struct hs_str text(const char *s)
@@ -280,7 +281,7 @@ Test(proxy_rules, at_other_addresses_nothing_is_looked_at)
 	load(RULES(""));
 	cr_expect(router()->tls);
 	cr_expect(router()->peeks(router(), &ask));
-	cr_expect_null(router()->speaks_tls(router(), &ask));
+	cr_expect_null(router()->speaks_tls(router(), &ask, &stat));
 	ask.called_port = 81;
 	cr_expect_not(router()->peeks(router(), &ask));
 	ask = from_pod(OTHER);
@@ -330,7 +331,7 @@ Test(proxy_rules, a_gateway_passes_some_names_through)
 	cr_expect_not(tunnel(&ask, "tcp.test", &p));
 	cr_expect_not(tunnel(&ask, "else.test", &p));
 	cr_expect_not(tunnel(&ask, "", &p));
-	cr_expect_not_null(router()->speaks_tls(router(), &ask));
+	cr_expect_not_null(router()->speaks_tls(router(), &ask, &stat));
 	cr_expect_eq(choose_server("pass.test", &tls), -ENOENT);
 	cr_expect_eq(choose_server("else.test", &tls), -ENOENT);
 	cr_expect_eq(choose_server("http.test", &tls), -ENOKEY);
@@ -396,7 +397,7 @@ Test(proxy_rules, rules_may_have_gone_while_a_hello_was_waited_for)
 	(void)choose_server("tcp.test", &tls);
 	rules_load(RULES(""));
 	cr_expect_not(router()->tunnel(router(), &outside, &hello, &p));
-	cr_expect_null(router()->speaks_tls(router(), &outside), "it is closed then");
+	cr_expect_null(router()->speaks_tls(router(), &outside, &stat), "it is closed then");
 	cr_expect_eq(choose_server("pass.test", &tls), -ENOENT);
 	outside.tls = &tls;
 	cr_expect(router()->tunnel(router(), &outside, NULL, &p));

@@ -20,9 +20,10 @@
 
 /* A client's TLS connection. */
 struct route_tls {
-	struct tls_facts facts; /* what its handshake has found */
-	uint64_t terms;		/* what was asked of the client: struct router.server() */
-	bool tcp;		/* no HTTP is in it: likewise, and then struct router.tunnel() */
+	struct tls_facts facts;		 /* what its handshake has found */
+	uint64_t terms;			 /* what was asked of the client: struct router.server() */
+	struct http_listener_stat *stat; /* where its handshake is counted */
+	bool tcp; /* no HTTP is in it: likewise, and then struct router.tunnel() */
 };
 
 /* What a client has said first, where that is looked at: struct router.peeks(). */
@@ -143,8 +144,10 @@ struct router {
 	/* TLS is spoken at some addresses: what follows is to be asked of each connection, and is
 	 * not NULL. */
 	bool tls;
-	/* What a connection to the address that was called begins with; NULL: it is plain TCP. */
-	const struct tls_base *(*speaks_tls)(struct router *r, const struct route_ask *ask);
+	/* What a connection to the address that was called begins with, and its counters; NULL: it
+	 * is plain TCP. */
+	const struct tls_base *(*speaks_tls)(struct router *r, const struct route_ask *ask,
+					     struct http_listener_stat **stat);
 	/* The server for a ClientHello: as tls_chooser, with the terms that hold for the client. */
 	int (*server)(struct router *r, const struct route_ask *ask, const char *name, size_t n,
 		      struct tls_context **out, struct route_tls *tls);

@@ -6,6 +6,7 @@
 
 #include <errno.h>
 #include <stddef.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <time.h>
@@ -277,14 +278,27 @@ static const struct hs_listener *listener_at(const struct snapshot_router *r,
 	return listener_of(s, ask, http_source_at(s, &ask->client));
 }
 
-static const struct tls_base *speaks_tls(struct router *router, const struct route_ask *ask)
+/* As Envoy names a listener of Istio's gateways. */
+static struct http_listener_stat *listener_stat(const struct snapshot_router *r, uint16_t port)
+{
+	char name[LISTENER_NAME_MAX];
+	int n = snprintf(name, sizeof(name), "0.0.0.0_%u", port);
+
+	return stats_listener(shared_state_stats(r->state), name, (size_t)n);
+}
+
+static const struct tls_base *speaks_tls(struct router *router, const struct route_ask *ask,
+					 struct http_listener_stat **stat)
 {
 	const struct snapshot_router *r = (const struct snapshot_router *)router;
 	const struct hs_listener *l = listener_at(r, ask);
 	const struct tls_base *b = NULL;
 
-	if (l && l->tls && tls_store_base(shared_state_tls(r->state), &b))
+	if (!l || !l->tls)
+		return NULL;
+	if (tls_store_base(shared_state_tls(r->state), &b))
 		log_err(-ENOMEM, "begin with TLS");
+	*stat = listener_stat(r, ask->called_port);
 	return b;
 }
 

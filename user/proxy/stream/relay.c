@@ -255,11 +255,15 @@ static bool too_long_to_keep(const struct body *b)
 	return b->keep && b->kept + (left ? left : 1) > b->keep;
 }
 
+static bool is_plain(const struct half *from, const struct half *to)
+{
+	return transport_can_splice(&from->transport) && transport_can_splice(&to->transport);
+}
+
 /* Another try would need what a pipe takes away, and so would a mirror. */
 static bool may_splice(const struct half *from, const struct half *to)
 {
-	return !from->body.keep && !from->body.dechunk && !from->tee &&
-	       transport_can_splice(&from->transport) && transport_can_splice(&to->transport);
+	return !from->body.keep && !from->body.dechunk && !from->tee && is_plain(from, to);
 }
 
 /* Gets more of the body. 0, -EAGAIN, -errno. */
@@ -278,7 +282,8 @@ static int refill(struct half *from, const struct half *to)
 		if (r != -ENOBUFS)
 			return (int)r;
 	}
-	r = half_receive(from);
+	/* TLS sends several records in one call, if it has what to put into them. */
+	r = max >= BUF_BIG && !is_plain(from, to) ? half_receive_bulk(from) : half_receive(from);
 	if (r == -ENOBUFS && from->body.keep) {
 		body_forget(from);
 		r = half_receive(from);
