@@ -397,6 +397,15 @@ struct {
 	__uint(pinning, LIBBPF_PIN_BY_NAME);
 } http_routes SEC(".maps");
 
+struct {
+	__uint(type, BPF_MAP_TYPE_ARRAY);
+	__uint(map_flags, BPF_F_MMAPABLE);
+	__uint(max_entries, HTTP_LISTENER_ROWS);
+	__type(key, __u32);
+	__type(value, struct http_listener_stat);
+	__uint(pinning, LIBBPF_PIN_BY_NAME);
+} http_listeners SEC(".maps");
+
 /* clang describes a type that only an inner map names by its name alone; this makes it describe all
  * of it. */
 struct table_types {

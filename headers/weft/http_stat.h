@@ -2,9 +2,9 @@
 #ifndef WEFT_HTTP_STAT_H
 #define WEFT_HTTP_STAT_H
 /*
- * What weft-proxy counts, in two arrays that it maps into its memory: `http_clusters` and
- * `http_routes`. A row belongs to the name in it for good; rows are taken in order, and the first
- * one without a name is the end. Row 0 is for all names that found no row left.
+ * What weft-proxy counts, in arrays that it maps into its memory: `http_clusters`, `http_routes`
+ * and `http_listeners`. A row belongs to the name in it for good; rows are taken in order, and the
+ * first one without a name is the end. Row 0 is for all names that found no row left.
  *
  * While a weft-proxy drains there are several. They count together; of a gauge each has a number of
  * its own, by its slot, and the gauge is their sum. weftd sets those of one that has ended to 0.
@@ -15,7 +15,9 @@
 #include "policy.h"
 
 enum {
-	HTTP_STAT_ROWS = 4096, /* of each */
+	HTTP_STAT_ROWS = 4096, /* of clusters, and of routes */
+	HTTP_LISTENER_ROWS = 256,
+	LISTENER_NAME_MAX = 64,
 	HISTOGRAM_BUCKETS = 64,
 	HTTP_EJECTED_MAX = 12,
 	HTTP_PROXIES = 8, /* weft-proxies at a time: one serves, the others drain */
@@ -43,7 +45,7 @@ struct http_ejection {
 struct http_cluster_stat {
 	char name[CLUSTER_NAME_MAX]; /* outbound|9080|v1|reviews.default.svc.cluster.local */
 
-	/* Connections from the proxy to endpoints. */
+	/* Connections from the proxy to endpoints, those of clients without requests included. */
 	__u64 upstream_cx_total;
 	__u64 upstream_cx_http1_total;		/* those for HTTP/1.1 */
 	__u32 upstream_cx_active[HTTP_PROXIES]; /* gauge: open, or being opened */
@@ -128,6 +130,22 @@ struct http_route_stat {
 	__u64 upstream_rq_5xx;
 
 	struct histogram upstream_rq_time;
+};
+
+/* `http_listeners`: the handshakes at a Gateway's port (Envoy's "listener statistics"). */
+struct http_listener_stat {
+	char name[LISTENER_NAME_MAX]; /* 0.0.0.0_443 */
+
+	__u64 no_filter_chain_match; /* no server has the name that the client asks for */
+	/* ssl.* */
+	__u64 handshake;	     /* done */
+	__u64 session_reused;	     /* of those, with a session of before */
+	__u64 no_certificate;	     /* of those, without a client's certificate */
+	__u64 connection_error;	     /* failed for other reasons than the following ones */
+	__u64 fail_verify_no_cert;   /* failed: the client has no certificate */
+	__u64 fail_verify_error;     /* failed: it is another CA's, has expired, is revoked, ... */
+	__u64 fail_verify_san;	     /* failed: none of subjectAltNames is in it */
+	__u64 fail_verify_cert_hash; /* failed: verifyCertificateSpki, verifyCertificateHash */
 };
 
 #endif

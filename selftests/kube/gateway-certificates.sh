@@ -10,6 +10,7 @@ http_echo_start one 8080 one
 kube_up
 kube_crds_up v1
 kube create namespace istio-system >/dev/null
+kube create namespace weft-system >/dev/null # of the lease of the one that writes statuses
 
 # certificate NAME: NAME.crt and NAME.key in $TMP
 certificate() {
@@ -53,6 +54,11 @@ kube_pods
 } | kube_apply
 weftd_kube
 wait_until 30 describes "kubernetes://istio-system/cert: NONE"
+# told TEXT: the Gateway's own status says so
+told() {
+	[[ $(kube get gateways.networking.istio.io door -o json | jq -r '.status.conditions[]? | select(.type == "Reconciled").message') == *"$1"* ]]
+}
+wait_until 15 told "no secret istio-system/cert"
 expect_match "analyze" "$(weft analyze 2>&1 || true)" "no secret istio-system/cert"
 secret istio-system first
 wait_until 10 describes '"first" until'
@@ -60,6 +66,15 @@ wait_until 5 serves first
 secret istio-system second
 wait_until 10 describes '"second" until'
 wait_until 5 serves second
+
+# One that is of no use is told of where the Gateway is, until there is a good one.
+kube create secret generic cert -n istio-system --type kubernetes.io/tls --from-file=tls.crt="$TMP/second.crt" \
+	--from-file=tls.key="$TMP/first.key" --dry-run=client -o yaml | kube_apply
+wait_until 15 told "private key that is not the certificate's: the server keeps what was there before"
+expect_eq "the last good one" "$(subject)" second
+secret istio-system second
+untold() { ! told "private key"; }
+wait_until 15 untold
 
 # Of another namespace nothing is read.
 expect_eq "Secrets that are known" "$(weft get secrets -A -o json | jq -r '[.. | objects | select(.kind? == "Secret") | .metadata.namespace] | unique | join(",")')" \

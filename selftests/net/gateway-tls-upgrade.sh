@@ -1,7 +1,8 @@
 #!/bin/bash
 # SPDX-License-Identifier: Apache-2.0
 # Another weft-proxy takes the place of the one that runs, while clients call a Gateway by HTTPS: every handshake comes to its end, a
-# request under way is answered as the last one of its connection, and an idle connection is closed in an orderly way.
+# request under way is answered as the last one of its connection, an idle connection is closed in an orderly way, and the next one
+# resumes the sessions that clients have.
 . "${0%/*}/lib.sh"
 
 UPGRADES=$(rounds 2 1)
@@ -39,6 +40,19 @@ idle() {
 		in_ns world openssl s_client -connect "$(hostport "$(addr 4 node)" 443)" -servername a.example.com -CAfile "$TMP/a.crt" \
 			>"$1" 2>&1 &
 	JOBS_+=("$!")
+}
+# session NAME [s_client's arguments...]: one request; whether the handshake was a full one or resumed a session: "New", "Reused"
+session() {
+	: >"$TMP/session"
+	{ printf 'GET / HTTP/1.1\r\nHost: a.example.com\r\n\r\n' && sleep 10; } |
+		in_ns world openssl s_client -connect "$(hostport "$(addr 4 node)" 443)" -servername a.example.com -CAfile "$TMP/a.crt" \
+			-ign_eof "${@:2}" 2>/dev/null >"$TMP/session" &
+	local pid=$!
+	JOBS_+=("$pid")
+	wait_until 10 has_answer "$TMP/session"
+	kill "$pid" 2>/dev/null || true
+	wait "$pid" 2>/dev/null || true
+	sed -n 's/^\(New\|Reused\), .*/\1/p' "$TMP/session" | head -1
 }
 has_answer() { grep -q '^HTTP/1.1 200' "$1"; }
 is_closed() { grep -q '^closed$' "$1"; }
@@ -79,6 +93,10 @@ start a
 serves() { [ "$(answer 4 /)" = 200 ]; }
 under_way() { weft conns | grep -q /delay/10000; }
 wait_until 10 serves
+for version in 2 3; do
+	expect_eq "TLS 1.$version: the first session" "$(session a -tls1_$version -sess_out "$TMP/sess$version")" New
+	expect_eq "TLS 1.$version: again" "$(session a -tls1_$version -sess_in "$TMP/sess$version")" Reused
+done
 
 for family in 4 6; do
 	(
@@ -100,6 +118,9 @@ for ((n = 0; n < UPGRADES; n++)); do
 	expect_eq "upgrade $n: a request under way" "$(<"$TMP/slow$n")" 200
 	expect_match "upgrade $n: is the last one" "$(tr '[:upper:]' '[:lower:]' <"$TMP/slow$n.head")" 'connection: close'
 	wait_until 10 is_closed "$TMP/idle$n"
+	for version in 2 3; do
+		expect_eq "upgrade $n: TLS 1.$version: a session of before" "$(session a -tls1_$version -sess_in "$TMP/sess$version")" Reused
+	done
 done
 touch "$TMP/enough"
 for family in 4 6; do

@@ -205,6 +205,16 @@ done
 	row "optional: another CA's" "$(answer 4 a.example.com 8444 $(with stranger) | cut -d' ' -f1)" "exit"
 }
 
+# What is counted.
+listener() { stat_of "listener.0.0.0.0_$1"; }
+row "counted: handshakes, those without a certificate" "$(listener 8443.ssl.handshake) $(listener 8443.ssl.no_certificate)" "1 0"
+row "counted: optional" "$(listener 8444.ssl.handshake) $(listener 8444.ssl.no_certificate)" "2 1"
+row "counted: no certificate" "$(listener 8443.ssl.fail_verify_no_cert)" 1
+row "counted: another CA's, expired, revoked" "$(listener 8443.ssl.fail_verify_error)" 3
+row "counted: another name" "$(listener 8443.ssl.fail_verify_san)" 1
+row "counted: names that no server has" "$(listener 443.no_filter_chain_match)" 4
+expect_between "counted: old versions, no TLS" "$(listener 443.ssl.connection_error)" 6 8
+
 # What is told.
 explained() { weft explain --gateway default/door --to "$1:443" -o json "${@:3}" | jq -r "$2"; }
 row "explain: which server" "$(explained b.example.com .tls.server)" "default/door servers[1]"
@@ -240,6 +250,7 @@ cp "$PKI/wild2.crt" "$PKI/served.crt"
 wait_until 15 is_subject c.example.com wild2
 secret a tls.crt=a.crt tls.key=b.key | apply
 expect_match "analyze: a key that is not the certificate's" "$(weft analyze 2>&1 || true)" "private key that is not the certificate's: the server keeps"
+expect_match "status: the same" "$(weft status)" "certificate  .*private key that is not the certificate's: the server keeps"
 row "the last good one stays" "$(subject 4 443 a.example.com)" a2
 ask_again
 wait_until 5 answers_are 2

@@ -71,4 +71,5 @@ Test(http_stat, no_counter_is_left_out)
 		 offsetof(struct http_cluster_stat, upstream_rq_time));
 	want_all(http_route_fields, ROUTE_NAME_MAX,
 		 offsetof(struct http_route_stat, upstream_rq_time));
+	want_all(http_listener_fields, LISTENER_NAME_MAX, sizeof(struct http_listener_stat));
 }

@@ -58,6 +58,23 @@ static int take_credentials(void *arg, int fd)
 	return credentials_error;
 }
 
+static int write_tickets(void *arg, int fd)
+{
+	(void)arg;
+	return write(fd, "keys", 4) == 4 ? 0 : -EIO;
+}
+
+static int tickets;
+
+static int read_tickets(void *arg, int fd)
+{
+	char got[8] = "";
+
+	(void)arg;
+	tickets += pread(fd, got, sizeof(got) - 1, 0) == 4 && !strcmp(got, "keys");
+	return 0;
+}
+
 static int logged = -1, clients = -1, json;
 static uint32_t drain_ms, drain_shared;
 static int wake;
@@ -120,6 +137,8 @@ static void begin(void)
 				  .requests = tell_requests,
 				  .log = take_log,
 				  .credentials = take_credentials,
+				  .tell_tickets = write_tickets,
+				  .take_tickets = read_tickets,
 				  .succeed = take_clients,
 				  .drain = let_go,
 				  .wake = (wake = eventfd(0, EFD_CLOEXEC)),
@@ -236,6 +255,18 @@ Test(proxy_orders, requests_go_into_the_file)
 	cr_assert_eq(pread(fd, told, sizeof(told) - 1, 0), 4);
 	cr_assert_str_eq(told, "told");
 	cr_assert_eq(ask(conn, PROXY_REQUESTS, -1), -EBADMSG, "without a file");
+	quit(conn);
+}
+
+Test(proxy_orders, tickets_go_from_one_file_to_the_other)
+{
+	_cleanup_close_ int conn = reach(), fd = memfd_create("tickets", MFD_CLOEXEC);
+
+	cr_assert_eq(ask(conn, PROXY_TICKETS, fd), 0);
+	cr_assert_eq(ask(conn, PROXY_TAKE_TICKETS, fd), 0);
+	cr_assert_eq(tickets, 1);
+	cr_assert_eq(ask(conn, PROXY_TICKETS, -1), -EBADMSG, "without a file");
+	cr_assert_eq(ask(conn, PROXY_TAKE_TICKETS, -1), -EBADMSG);
 	quit(conn);
 }
 

@@ -73,7 +73,7 @@ static void load(enum hs_tls_mode mode, const char *spki)
 	cr_assert_eq(l->exact.count, 2);
 	row.text = text(spki ? spki : "");
 	for (__u32 i = 0; i < 2; i++) {
-		sni[i] = (struct hs_sni){ text(i ? "b.test" : "a.test"), i };
+		sni[i] = (struct hs_sni){ text(i ? "b.test" : "a.test"), i, HS_NONE };
 		servers[i] = (struct hs_server){
 			.exact = { l->exact.first + i, 1 },
 			.name = text(i ? "default/gw servers[1]" : "default/gw servers[0]"),
@@ -83,6 +83,9 @@ static void load(enum hs_tls_mode mode, const char *spki)
 			.max_version = 0x0304,
 			.ciphers = text(""),
 			.spkis = { 0, !i && spki },
+			.kind = HS_SERVER_HTTP,
+			.action = HS_NONE,
+			.place = HS_NONE,
 		};
 	}
 	l->exact = l->wild = (struct hs_range){ 0, 0 };
@@ -161,7 +164,7 @@ static int choose(void *arg, const char *name, size_t n, struct tls_context **ou
 	struct connection *c = arg;
 	const struct route_ask ask = about();
 
-	return router_of(c)->server(router_of(c), &ask, name, n, out, &c->tls.terms);
+	return router_of(c)->server(router_of(c), &ask, name, n, out, &c->tls);
 }
 
 static void ready(struct loop_io *io, unsigned events)
@@ -188,13 +191,16 @@ static void shake_hands(struct connection *c, int *r)
 static int connect_to(struct connection *c, int worker, SSL_CTX *ctx, const char *name)
 {
 	const struct route_ask ask = about();
+	struct http_listener_stat *stat = NULL;
 	const struct tls_base *b;
 	int fds[2], r;
 
 	*c = (struct connection){ .worker = worker };
 	cr_assert(router_of(c)->tls);
-	b = router_of(c)->speaks_tls(router_of(c), &ask);
+	b = router_of(c)->speaks_tls(router_of(c), &ask, &stat);
 	cr_assert_not_null(b);
+	cr_assert_not_null(stat);
+	cr_expect_str_eq(stat->name, "0.0.0.0_80");
 	cr_assert_eq(socketpair(AF_UNIX, SOCK_STREAM | SOCK_NONBLOCK, 0, fds), 0);
 	c->transport = (struct transport){ .io = { fds[0], ready } };
 	c->fd = fds[1];
@@ -260,16 +266,17 @@ Test(proxy_rules, elsewhere_no_tls_is_spoken)
 {
 	struct route_ask ask = about();
 	struct router *r = router_interface(rules_workers[0]);
+	struct http_listener_stat *stat = NULL;
 
 	rules_load(RULES);
 	cr_expect_not(r->tls);
 	load(HS_TLS_SIMPLE, NULL);
 	cr_expect(r->tls);
 	ask.called_port = 8080;
-	cr_expect_null(r->speaks_tls(r, &ask));
+	cr_expect_null(r->speaks_tls(r, &ask, &stat));
 	ask = about();
 	ask.called_node = false;
-	cr_expect_null(r->speaks_tls(r, &ask));
+	cr_expect_null(r->speaks_tls(r, &ask, &stat));
 }
 
 Test(proxy_rules, certificates_change_for_new_connections)
@@ -303,14 +310,14 @@ Test(proxy_rules, a_server_is_made_once_for_all)
 	struct made_cert ca = cert_make("ca", NULL, NULL, 10);
 	struct tls_context *first = NULL, *again = NULL;
 	const struct route_ask ask = about();
-	uint64_t terms;
+	struct route_tls tls;
 
 	load(HS_TLS_MUTUAL, NULL);
 	cr_assert_eq(set_credentials(&ca, "first", true), 0);
 	for (int i = 0; i < WORKERS; i++) {
 		struct router *r = router_interface(rules_workers[i]);
 
-		cr_assert_eq(r->server(r, &ask, "a.test", 6, &again, &terms), 0);
+		cr_assert_eq(r->server(r, &ask, "a.test", 6, &again, &tls), 0);
 		cr_expect(!first || first == again);
 		first = again;
 		tls_context_unref(again);

@@ -34,8 +34,12 @@ static char line[ACCESS_LINE_MAX];
 static bool json, pair;
 static unsigned lines;
 
-static const struct tls_base *speaks_tls(struct router *r, const struct route_ask *ask)
+static struct http_listener_stat stat;
+
+static const struct tls_base *speaks_tls(struct router *r, const struct route_ask *ask,
+					 struct http_listener_stat **counters)
 {
+	*counters = &stat;
 	(void)r;
 	cr_expect_eq(ask->called_port, e->port);
 	cr_expect_null(ask->request);
@@ -43,14 +47,14 @@ static const struct tls_base *speaks_tls(struct router *r, const struct route_as
 }
 
 static int choose(struct router *r, const struct route_ask *ask, const char *name, size_t n,
-		  struct tls_context **out, uint64_t *terms)
+		  struct tls_context **out, struct route_tls *tls)
 {
 	(void)r;
 	(void)ask;
 	if (n == 6 && !memcmp(name, "nobody", n))
 		return -ENOENT;
 	*out = tls_context_ref(context);
-	*terms = TERMS;
+	tls->terms = TERMS;
 	return 0;
 }
 
@@ -190,6 +194,9 @@ Test(proxy_tls, a_request_and_what_is_said_of_it)
 	want_text(s, "\r\n\r\nhi");
 	cr_expect_eq(e->worker.stats.handshakes, 1u);
 	cr_expect_eq(e->worker.stats.connections, 1u);
+	cr_expect_eq(stat.handshake, 1u);
+	cr_expect_eq(stat.no_certificate, 1u);
+	cr_expect_eq(stat.session_reused, 0u);
 	hang_up(s);
 	end();
 }
@@ -295,6 +302,9 @@ Test(proxy_tls, who_is_silent_or_wrong_is_sent_away)
 	close(fd);
 	cr_expect_eq(e->worker.stats.handshakes, 0u);
 	cr_expect_eq(e->worker.stats.handshake_failures, 2u);
+	cr_expect_eq(stat.handshake, 0u);
+	cr_expect_eq(stat.no_filter_chain_match, 1u);
+	cr_expect_eq(stat.connection_error, 1u, "no TLS");
 	cr_expect_eq(e->picks, 0u);
 	end();
 }

@@ -23,6 +23,7 @@ static struct tls_base *base;
 static struct tls_context *context, *other;
 static struct transport transport;
 static struct tls_facts facts;
+static enum tls_failure failure; /* of the last alert */
 static SSL_CTX *client_ctx;
 static SSL *peer;
 static int fds[2], events;
@@ -150,6 +151,7 @@ static void want_alert(const char *name, int error, const char *alert)
 	if (ERR_peek_error() == 0)
 		cr_expect_leq(SSL_read(peer, &c, 1), 0);
 	cr_expect_str_eq(client_alert(), alert);
+	failure = facts.failure;
 	hang_up();
 }
 
@@ -320,12 +322,15 @@ Test(proxy_tls_transport, only_good_certificates_get_in)
 	serve(&s);
 	client_ctx = client_context(&ca, NULL);
 	want_alert("a.test", -EPROTO, "certificate required");
+	cr_expect_eq(failure, TLS_FAIL_VERIFY_NO_CERT);
 	SSL_CTX_free(client_ctx);
 	client_ctx = client_context(&ca, &strange);
 	want_alert("a.test", -EPROTO, "unknown CA");
+	cr_expect_eq(failure, TLS_FAIL_VERIFY_ERROR);
 	SSL_CTX_free(client_ctx);
 	client_ctx = client_context(&ca, &expired);
 	want_alert("a.test", -EPROTO, "certificate expired");
+	cr_expect_eq(failure, TLS_FAIL_VERIFY_ERROR);
 	SSL_CTX_free(client_ctx);
 	client_ctx = client_context(&ca, &client);
 	want_good("a.test");
@@ -334,6 +339,7 @@ Test(proxy_tls_transport, only_good_certificates_get_in)
 	s.crl = tls_text_of(list);
 	serve(&s);
 	want_alert("a.test", -EPROTO, "certificate revoked");
+	cr_expect_eq(failure, TLS_FAIL_VERIFY_ERROR);
 	free(list);
 	list = cert_list_pem(&ca, &expired);
 	tls_context_unref(context);
@@ -394,11 +400,13 @@ static void with_names(const char *name, bool good)
 	struct tls_text names[] = { tls_text_of("nobody"), tls_text_of(name) };
 
 	s.alt_names = (struct tls_texts){ names, 2 };
+	failure = TLS_NO_FAILURE;
 	serve(&s);
 	if (good)
 		want_good("a.test");
 	else
 		want_alert("a.test", -EPROTO, "bad certificate");
+	cr_expect_eq(failure, good ? TLS_NO_FAILURE : TLS_FAIL_VERIFY_SAN);
 	hang_up();
 	tls_context_unref(context);
 	context = NULL;
@@ -431,11 +439,13 @@ static void with_hashes(const char *spki, const char *hash, bool good)
 
 	s.spkis = (struct tls_texts){ spkis, spki ? 1 : 0 };
 	s.hashes = (struct tls_texts){ hashes, hash ? 1 : 0 };
+	failure = TLS_NO_FAILURE;
 	serve(&s);
 	if (good)
 		want_good("a.test");
 	else
 		want_alert("a.test", -EPROTO, "bad certificate");
+	cr_expect_eq(failure, good ? TLS_NO_FAILURE : TLS_FAIL_VERIFY_HASH);
 	hang_up();
 	tls_context_unref(context);
 	context = NULL;
@@ -526,6 +536,98 @@ static void sessions_are_one_server_s(int version)
 	free(list);
 	SSL_SESSION_free(session);
 	session = NULL;
+}
+
+/* What a client that is resumed has seen is the certificate of before. */
+Test(proxy_tls_transport, sessions_end_with_the_server_s_certificate)
+{
+	struct made_cert next = cert_make("server", "DNS:a.test", &ca, 10);
+	char *next_pem = cert_pem(&next), *next_key = cert_key_pem(&next);
+	struct tls_settings s = settings_make("s", next_pem, next_key, ca_pem);
+
+	get_session(TLS1_3_VERSION);
+	tls_context_unref(context);
+	serve(&s);
+	cr_expect_not(resumes("a.test"));
+	free(next_pem);
+	free(next_key);
+	cert_free(&next);
+	SSL_SESSION_free(session);
+	session = NULL;
+}
+
+/* Another process's server, with the same settings. */
+static void serve_elsewhere(const struct tls_ticket_key *keys, size_t count)
+{
+	struct tls_settings s = settings_make("s", server_pem, server_key, ca_pem);
+
+	tls_context_unref(context);
+	tls_context_unref(other);
+	other = NULL;
+	tls_base_free(base);
+	cr_assert_eq(tls_base_new(&base), 0);
+	tls_base_take_tickets(base, keys, count);
+	serve(&s);
+}
+
+static void resumed_elsewhere(int version)
+{
+	struct tls_ticket_key keys[TLS_TICKET_KEYS], none[TLS_TICKET_KEYS];
+	size_t count;
+
+	get_session(version);
+	count = tls_base_tickets(base, keys);
+	cr_assert_eq(count, 1u);
+	serve_elsewhere(keys, count);
+	cr_expect_eq(tls_base_tickets(base, none), 1u, "a third one gets them from the second");
+	cr_expect(resumes("a.test"));
+	cr_expect_eq(tls_base_tickets(base, none), 2u, "what it gives itself is by its own key");
+	hang_up();
+	if (version == TLS1_3_VERSION) { /* before, OpenSSL's client changes the session itself */
+		cr_expect(resumes("a.test"), "so is the ticket that it has given");
+		hang_up();
+	}
+	serve_elsewhere(NULL, 0);
+	cr_expect_not(resumes("a.test"), "another key than those");
+	SSL_SESSION_free(session);
+	session = NULL;
+}
+
+Test(proxy_tls_transport, a_successor_resumes_sessions_with_tls_1_3)
+{
+	resumed_elsewhere(TLS1_3_VERSION);
+}
+
+Test(proxy_tls_transport, a_successor_resumes_sessions_with_tls_1_2)
+{
+	resumed_elsewhere(TLS1_2_VERSION);
+}
+
+Test(proxy_tls_transport, keys_that_are_too_old_or_too_many_are_not_taken)
+{
+	struct tls_ticket_key keys[TLS_TICKET_KEYS + 1], got[TLS_TICKET_KEYS];
+	struct timespec now;
+
+	clock_gettime(CLOCK_MONOTONIC, &now);
+	memset(keys, 0, sizeof(keys));
+	for (size_t i = 0; i < TLS_TICKET_KEYS + 1; i++) {
+		keys[i].name[0] = (unsigned char)i;
+		keys[i].made = now.tv_sec + 1;
+	}
+	keys[2].made = 0;
+	keys[3].made = now.tv_sec + 1000;
+	keys[4].made = now.tv_sec - 2 * 3600;
+	tls_base_take_tickets(base, keys, TLS_TICKET_KEYS + 1);
+	cr_expect_eq(tls_base_tickets(base, got), TLS_TICKET_KEYS - 2u);
+	cr_expect_eq(got[2].name[0], 5);
+	tls_base_take_tickets(base, keys, TLS_TICKET_KEYS + 1);
+	cr_expect_eq(tls_base_tickets(base, got), TLS_TICKET_KEYS - 2u, "none twice");
+	for (size_t i = 0; i < TLS_TICKET_KEYS + 1; i++) {
+		keys[i].name[0] = (unsigned char)(100 + i);
+		keys[i].made = now.tv_sec + 1;
+	}
+	tls_base_take_tickets(base, keys, TLS_TICKET_KEYS + 1);
+	cr_expect_eq(tls_base_tickets(base, got), TLS_TICKET_KEYS);
 }
 
 Test(proxy_tls_transport, sessions_are_one_server_s_with_tls_1_3)

@@ -138,6 +138,8 @@ Test(supervisor_drain, each_is_connected_to_the_one_that_serves)
 		_cleanup_close_ int to = take(serving, &order), from = -1;
 
 		cr_expect_eq(order.type, PROXY_SUCCEED);
+		close(take(ends[i], &order));
+		cr_expect_eq(order.type, PROXY_TICKETS);
 		from = take(ends[i], &order);
 		cr_expect_eq(order.type, PROXY_DRAIN);
 		cr_expect_eq(order.drain.ms, 4500);
@@ -149,6 +151,49 @@ Test(supervisor_drain, each_is_connected_to_the_one_that_serves)
 		cr_expect_eq(recv(to, &byte, 1, MSG_DONTWAIT), 0, "weftd has no end of its own");
 		close(ends[i]);
 	}
+}
+
+Test(supervisor_drain, what_opens_tickets_is_passed_on)
+{
+	int end = drains(1, 0);
+	struct proxy_order order;
+	struct proxy_reply yes = { .type = PROXY_TICKETS };
+	char keys[8] = "";
+	int file;
+
+	drain_all(&s);
+	close(take(serving, &order));
+	file = take(end, &order);
+	cr_assert_eq(order.type, PROXY_TICKETS);
+	cr_assert_eq(write(file, "keys", 4), 4);
+	close(file);
+	yes.sequence = order.sequence;
+	cr_assert_eq(send(end, &yes, sizeof(yes), 0), sizeof(yes));
+	cr_assert_eq(event_loop_turn(s.loop, 100), 0);
+	file = take(serving, &order);
+	cr_expect_eq(order.type, PROXY_TAKE_TICKETS);
+	cr_expect_eq(pread(file, keys, sizeof(keys) - 1, 0), 4);
+	cr_expect_str_eq(keys, "keys");
+	close(file);
+	close(end);
+}
+
+Test(supervisor_drain, one_that_knows_of_no_tickets_drains_all_the_same)
+{
+	int end = drains(1, 0);
+	struct proxy_order order;
+	struct proxy_reply no = { .type = PROXY_TICKETS, .error = -EOPNOTSUPP };
+
+	drain_all(&s);
+	close(take(serving, &order));
+	close(take(end, &order));
+	no.sequence = order.sequence;
+	cr_assert_eq(send(end, &no, sizeof(no), 0), sizeof(no));
+	cr_assert_eq(event_loop_turn(s.loop, 100), 0);
+	cr_expect_eq(recv(serving, &order, sizeof(order), MSG_DONTWAIT), -1, "nothing to take");
+	close(take(end, &order));
+	cr_expect_eq(order.type, PROXY_DRAIN);
+	close(end);
 }
 
 Test(supervisor_drain, what_one_held_is_given_back_when_it_ends)

@@ -178,6 +178,8 @@ static int print(const json_t *data)
 		printf("missing      %s\n", json_string_value(missing));
 	json_array_foreach(json_object_get(data, "container_lacks"), i, missing)
 		printf("lacks        %s\n", json_string_value(missing));
+	json_array_foreach(json_object_get(data, "certificates"), i, missing)
+		printf("certificate  %s\n", json_string_value(missing));
 	print_sources(data);
 	printf("generation   %lld\n", (long long)json_get_int(data, "generation", 0));
 	printf("pods         %lld, %lld of them in the mesh (--enrol %s)\n",

@@ -115,6 +115,19 @@ static json_t *lacking(const struct weftd *d)
 	return list;
 }
 
+/* What is wrong with certificates of Gateways. NULL when out of memory. */
+static json_t *certificates(const struct weftd *d)
+{
+	_cleanup_(errors_free) struct errors errors = { 0 };
+	json_t *list = json_array();
+
+	engine_warn_certificates(d->engine, &errors);
+	for (size_t i = 0; list && i < errors.count; i++)
+		if (errors.items[i].text)
+			add_missing(list, errors.items[i].text);
+	return list;
+}
+
 /* Process ids. NULL when out of memory. */
 static json_t *draining(const struct supervisor_status *proxy)
 {
@@ -175,7 +188,8 @@ int handle_status(struct weftd *d, const struct request *request, struct reply *
 		enrol_mode_name(d->enrol), "pods_enrolled", (int)status.node.members, "xdp",
 		json_text(status.node.xdp));
 	if (!reply->data || json_object_set_new(reply->data, "container_lacks", lacking(d)) ||
-	    json_object_set_new(reply->data, "connection_policy", protection_json(d, &status)))
+	    json_object_set_new(reply->data, "connection_policy", protection_json(d, &status)) ||
+	    json_object_set_new(reply->data, "certificates", certificates(d)))
 		return -ENOMEM;
 	return json_object_set_new(json_object_get(reply->data, "proxy"), "draining",
 				   draining(&proxy))

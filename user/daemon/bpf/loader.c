@@ -49,6 +49,7 @@ static const char *const map_names[MAP_MAX] = {
 	[MAP_PROTECT_COUNT] = "protect_count",
 	[MAP_HTTP_CLUSTERS] = "http_clusters",
 	[MAP_HTTP_ROUTES] = "http_routes",
+	[MAP_HTTP_LISTENERS] = "http_listeners",
 	[MAP_GEN_SERVICES] = "gen_services",
 	[MAP_GEN_RULES] = "gen_rules",
 	[MAP_GEN_ADMITS] = "gen_admits",
@@ -228,7 +229,8 @@ static int unpin(const char *dir, const char *sub, const char *name)
  * of a program. The others hold connections, who is where, or what ids mean. */
 static bool may_begin_anew(const struct bpf_map *m)
 {
-	static const enum map_id counters[] = { MAP_REASONS, MAP_HTTP_CLUSTERS, MAP_HTTP_ROUTES };
+	static const enum map_id counters[] = { MAP_REASONS, MAP_HTTP_CLUSTERS, MAP_HTTP_ROUTES,
+						MAP_HTTP_LISTENERS };
 	const char *name = bpf_map__name(m);
 
 	for (size_t i = 0; i < sizeof(counters) / sizeof(*counters); i++)

@@ -40,6 +40,7 @@ enum map_id {
 	MAP_PROTECT_COUNT,
 	MAP_HTTP_CLUSTERS,
 	MAP_HTTP_ROUTES,
+	MAP_HTTP_LISTENERS,
 	MAP_GEN_SERVICES, /* the tables of a generation, up to the end */
 	MAP_GEN_RULES,
 	MAP_GEN_ADMITS,

@@ -82,6 +82,9 @@ static int use_http_routes(struct ids *used, const struct http_snapshot *s)
 			r = use_vhost(used, s, hs_vhost(s, i));
 	for (__u32 i = 0; r >= 0 && i < hs_count(s, HS_ADDRESSES); i++)
 		r = ids_add(used, hs_action(s, hs_address(s, i)->action)->id);
+	for (__u32 i = 0; r >= 0 && i < hs_count(s, HS_SERVERS); i++)
+		if (hs_server(s, i)->action != HS_NONE)
+			r = ids_add(used, hs_action(s, hs_server(s, i)->action)->id);
 	return r;
 }
 

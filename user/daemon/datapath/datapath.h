@@ -116,6 +116,8 @@ int kernel_each_http_cluster(struct kernel *k,
 			     int (*row)(void *arg, const struct http_cluster_stat *s), void *arg);
 int kernel_each_http_route(struct kernel *k, int (*row)(void *arg, const struct http_route_stat *s),
 			   void *arg);
+int kernel_each_http_listener(struct kernel *k,
+			      int (*row)(void *arg, const struct http_listener_stat *s), void *arg);
 /* Forward entries; `reply` is its other half, or NULL. */
 int kernel_each_conn(struct kernel *k,
 		     int (*row)(void *arg, const struct tuple *key, const struct conn *c,

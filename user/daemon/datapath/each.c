@@ -164,6 +164,24 @@ int kernel_each_http_route(struct kernel *k, int (*row)(void *arg, const struct 
 	return r;
 }
 
+int kernel_each_http_listener(struct kernel *k,
+			      int (*row)(void *arg, const struct http_listener_stat *s), void *arg)
+{
+	struct http_listener_stat s;
+	int r = 0;
+
+	for (__u32 i = 0; !r; i++) {
+		if (bpf_map_lookup_elem(k->loader.map[MAP_HTTP_LISTENERS], &i, &s))
+			return errno == ENOENT ? 0 : -errno;
+		clean_name(s.name, sizeof(s.name));
+		if (s.name[0])
+			r = row(arg, &s);
+		else if (i)
+			break;
+	}
+	return r;
+}
+
 struct conn_walk {
 	int conns;
 	int (*row)(void *arg, const struct tuple *key, const struct conn *c,

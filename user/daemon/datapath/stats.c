@@ -278,6 +278,15 @@ static int tell_http_route(void *arg, const struct http_route_stat *s)
 	return r ? r : tell_histogram(arg, "route", s->name, &s->upstream_rq_time);
 }
 
+static int tell_http_listener(void *arg, const struct http_listener_stat *s)
+{
+	int r = 0;
+
+	for (const struct stat_field *f = http_listener_fields; !r && f->name; f++)
+		r = tell(arg, "listener", s->name, f->name, f->gauge, stat_value(f, s));
+	return r;
+}
+
 static int tell_dest(void *arg, const struct dest_key *key, const struct dest_stat *s)
 {
 	struct walk *w = arg;
@@ -334,6 +343,8 @@ int stats_each(struct kernel *k, const struct tables *tables,
 		r = kernel_each_route(k, tell_route, &w);
 	if (!r)
 		r = kernel_each_http_route(k, tell_http_route, &w);
+	if (!r)
+		r = kernel_each_http_listener(k, tell_http_listener, &w);
 	if (!r)
 		r = kernel_each_dest(k, tell_dest, &w);
 	if (!r)

@@ -8,13 +8,7 @@
 #include <string.h>
 #include <time.h>
 
-#include <openssl/bio.h>
-#include <openssl/err.h>
-#include <openssl/pem.h>
-#include <openssl/ssl.h>
-#include <openssl/x509.h>
-#include <openssl/x509v3.h>
-
+#include "daemon/engine/openssl.h"
 #include "lib/base/cleanup.h"
 
 DEFINE_CLEANUP(BIO *, BIO_free_all);
@@ -226,8 +220,11 @@ static const char *check_use(const struct credential *c)
 const char *certificate_check(const struct credential *c, struct certificate_facts *out)
 {
 	_cleanup_(X509_freep) X509 *cert = NULL;
-	const char *problem = check_chain(c, &cert);
+	const char *problem = NULL;
 
+	if (openssl_load())
+		return "can't be looked at: there is no OpenSSL";
+	problem = check_chain(c, &cert);
 	if (!problem)
 		problem = check_key(c, cert);
 	if (!problem)

@@ -48,6 +48,7 @@ struct engine {
 	struct compile_index *index; /* of the tables; NULL: there is none */
 	bool keeps_index;	     /* a compilation makes one */
 	json_t *warned;		     /* warnings_set() of the compilation in force */
+	json_t *all_warned;	     /* with those of certificates; NULL: there are none of these */
 	uint64_t version;	     /* counts the changes that have taken effect */
 	/* One snapshot at a time is handed over to the proxy. */
 	bool asking;
@@ -105,6 +106,7 @@ void engine_free(struct engine *e)
 	event_timer_close(&e->hold_timer);
 	credential_keeper_free(e->credentials);
 	json_decref(e->warned);
+	json_decref(e->all_warned);
 	free(e->sources);
 	free(e);
 }
@@ -698,8 +700,8 @@ int engine_analyze(struct engine *e, struct errors *warnings)
 	int r = compile_set(e, &e->known, &tables, &index, warnings);
 
 	compile_index_free(index);
-	if (!r && e->tables)
-		credential_keeper_warn(e->credentials, &e->known, e->tables->http, warnings);
+	if (!r)
+		engine_warn_certificates(e, warnings);
 	return r;
 }
 
@@ -775,9 +777,22 @@ bool engine_certificate(const struct engine *e, const char *name, size_t len,
 	return credential_keeper_find(e->credentials, name, len, out);
 }
 
-const json_t *engine_warned(const struct engine *e)
+void engine_warn_certificates(const struct engine *e, struct errors *warnings)
 {
-	return e->warned;
+	if (e->tables)
+		credential_keeper_warn(e->credentials, &e->known, e->tables->http, warnings);
+}
+
+const json_t *engine_warned(struct engine *e)
+{
+	_cleanup_(errors_free) struct errors errors = { 0 };
+
+	engine_warn_certificates(e, &errors);
+	json_decref(e->all_warned);
+	e->all_warned = errors.count ? warnings_set(&errors) : NULL;
+	if (e->all_warned && e->warned)
+		json_object_update(e->all_warned, e->warned);
+	return e->all_warned ? e->all_warned : e->warned;
 }
 
 int engine_tidy(struct engine *e)

@@ -58,9 +58,11 @@ bool engine_certificate(const struct engine *e, const char *name, size_t len,
 /* Compiles the known objects for nothing but the warnings. 0 or -errno. */
 int engine_analyze(struct engine *e, struct errors *warnings);
 
-/* The texts of the warnings about what is in force, as keys. Valid until the next change. NULL:
- * there are none, or none are known. */
-const json_t *engine_warned(const struct engine *e);
+/* Warns of certificates that can't be used, or not much longer. */
+void engine_warn_certificates(const struct engine *e, struct errors *warnings);
+/* The texts of the warnings about what is in force, certificates included, as keys. Valid until the
+ * next change, or call. NULL: there are none, or none are known. */
+const json_t *engine_warned(struct engine *e);
 
 /* Drops counters of what is no longer there, step by step: returns after how many ms it wants to be
  * called again, 0 if nothing is left, or -errno. */

@@ -254,11 +254,12 @@ static int open_supervisor(const struct options *o, struct event_loop *loop, str
 		.drain_ms = o->drain_s * 1000,
 		.fds = { { "--cluster-stats-fd", kernel_map(kernel, "http_clusters") },
 			 { "--route-stats-fd", kernel_map(kernel, "http_routes") },
+			 { "--listener-stats-fd", kernel_map(kernel, "http_listeners") },
 			 { "--limits-fd", kernel_map(kernel, "limits") },
 			 { "--pod-addrs-fd", kernel_map(kernel, "pod_addrs") },
 			 { "--pods-fd", kernel_map(kernel, "pods") },
 			 { "--nics-fd", kernel_map(kernel, "nics") } },
-		.fd_count = 6,
+		.fd_count = 7,
 		.on_death = proxy_died,
 		.arg = kernel,
 	};

@@ -135,6 +135,8 @@ static void connect_them(struct supervisor *s, struct draining *d)
 		orders_give_plain(s, (struct proxy_order){ .type = PROXY_SUCCEED }, ends[0]);
 	else
 		close(ends[0]); /* nothing takes clients over yet */
+	if (s->succeeds)
+		orders_pass_tickets(s, d);
 	r = proxy_process_order(&d->proxy, drain, end);
 	if (r && r != -EPIPE && r != -ECONNRESET)
 		log_err(r, "have weft-proxy (process %d) drain", (int)d->proxy.pid);

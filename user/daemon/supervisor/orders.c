@@ -505,6 +505,31 @@ int supervisor_credentials(struct supervisor *s, const void *bytes, size_t size)
 	return 0;
 }
 
+/* ---- ticket keys ---- */
+
+/* They go from one process to the other, and weftd does not look at them. One that knows of none is
+ * an older one, whose clients have full handshakes. */
+static void tickets_answered(struct supervisor *s, struct order *o, const struct answer *a)
+{
+	int fd = a->error ? -1 : fcntl(o->fd, F_DUPFD_CLOEXEC, 0);
+
+	if (fd >= 0)
+		orders_give_plain(s, (struct proxy_order){ .type = PROXY_TAKE_TICKETS }, fd);
+}
+
+void orders_pass_tickets(struct supervisor *s, struct draining *from)
+{
+	int fd = memfd_create("weft-tickets", MFD_CLOEXEC);
+	struct order *o = fd < 0 ? NULL : order_new(PROXY_TICKETS, fd, tickets_answered);
+
+	if (!o) {
+		log_err(-ENOMEM, "pass session tickets' keys on");
+		return;
+	}
+	o->to = from;
+	order_give(s, o, PLAIN_MS);
+}
+
 /* ---- requests ---- */
 
 /* What all proxies are asked for at once. */

@@ -106,6 +106,8 @@ struct order *order_new(enum proxy_order_type type, int fd,
 void order_give(struct supervisor *s, struct order *o, unsigned limit_ms);
 /* Waits for the answer to what has been given to the proxy last, by other ways. */
 void order_expect(struct supervisor *s, struct order *o, unsigned limit_ms);
+/* Has the proxy that serves resume the sessions of one that drains. */
+void orders_pass_tickets(struct supervisor *s, struct draining *from);
 /* Has the proxy write its access log where it is to go. */
 void orders_give_log(struct supervisor *s);
 /* Gives the proxy all certificates and keys, if there are any. */

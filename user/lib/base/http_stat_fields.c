@@ -14,6 +14,11 @@
 		prefix #field, offsetof(struct http_route_stat, field), false \
 	}
 
+#define LISTENER(prefix, field)                                                  \
+	{                                                                        \
+		prefix #field, offsetof(struct http_listener_stat, field), false \
+	}
+
 const struct stat_field http_cluster_fields[] = {
 	CLUSTER("", upstream_cx_total),
 	CLUSTER("", upstream_cx_http1_total),
@@ -81,6 +86,14 @@ const struct stat_field http_route_fields[] = {
 	ROUTE("", upstream_rq_4xx),
 	ROUTE("", upstream_rq_5xx),
 	{ 0 },
+};
+
+const struct stat_field http_listener_fields[] = {
+	LISTENER("", no_filter_chain_match),	 LISTENER("ssl.", handshake),
+	LISTENER("ssl.", session_reused),	 LISTENER("ssl.", no_certificate),
+	LISTENER("ssl.", connection_error),	 LISTENER("ssl.", fail_verify_no_cert),
+	LISTENER("ssl.", fail_verify_error),	 LISTENER("ssl.", fail_verify_san),
+	LISTENER("ssl.", fail_verify_cert_hash), { 0 },
 };
 
 __u64 gauge_sum(const __u32 gauge[HTTP_PROXIES])

@@ -17,7 +17,7 @@ struct stat_field {
 	bool gauge;	  /* HTTP_PROXIES numbers, of __u32 */
 };
 
-extern const struct stat_field http_cluster_fields[], http_route_fields[];
+extern const struct stat_field http_cluster_fields[], http_route_fields[], http_listener_fields[];
 
 /* Of a gauge: the sum. */
 __u64 stat_value(const struct stat_field *f, const void *row);

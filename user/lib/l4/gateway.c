@@ -47,8 +47,8 @@ int external_write(struct mesh *mesh, const struct service_key *key, const struc
  */
 struct node_ports {
 	bool taken[FAMILY_MAX][65536];
-	unsigned char http[65536]; /* 1 << family: an HTTP server has it */
-	bool tls[65536];	   /* an HTTPS server has */
+	unsigned char http[65536]; /* 1 << family: weft-proxy has it */
+	bool tls[65536];	   /* for servers of TLS */
 };
 
 bool node_port_is_taken(const struct mesh *mesh, enum family family, unsigned port)
@@ -233,9 +233,9 @@ static int compile_server(struct mesh *mesh, struct node_ports *ports, const str
 	return r;
 }
 
-/* An HTTP server: weft-proxy knows the rules. */
-static int compile_http_server(struct mesh *mesh, struct node_ports *ports, const struct object *gw,
-			       const struct gw_server *server, bool tls)
+/* weft-proxy knows the rules. */
+static int compile_proxied_server(struct mesh *mesh, struct node_ports *ports,
+				  const struct object *gw, const struct gw_server *server, bool tls)
 {
 	enum family family;
 	int r = 0;
@@ -253,7 +253,7 @@ static int compile_http_server(struct mesh *mesh, struct node_ports *ports, cons
 			warn_taken(mesh, &to, server);
 			continue;
 		}
-		/* All HTTP servers of a port make one listener, and so do all HTTPS servers. */
+		/* All HTTP servers of a port make one listener, and so do all of TLS. */
 		ports->http[server->port] |= 1u << family;
 		ports->tls[server->port] = tls;
 		r = plan_proxy(gw, server->pos, &plan);
@@ -266,13 +266,15 @@ static int compile_http_server(struct mesh *mesh, struct node_ports *ports, cons
 static int compile_one(struct mesh *mesh, struct node_ports *ports, const struct object *gw,
 		       const struct gw_server *server)
 {
-	bool tls;
+	enum server_kind kind = server_kind(server);
 
-	if (server_is_tcp(server))
+	if (kind == SERVER_TCP)
 		return compile_server(mesh, ports, gw, server);
-	if (!mesh->l4_only && http_server(server, &tls))
-		return compile_http_server(mesh, ports, gw, server, tls);
-	return 0;
+	/* What speaks of requests, l4_only leaves out. */
+	if (!server_is_proxied(kind) ||
+	    (mesh->l4_only && (kind == SERVER_HTTP || kind == SERVER_HTTPS)))
+		return 0;
+	return compile_proxied_server(mesh, ports, gw, server, server_has_tls(kind));
 }
 
 int compile_gateways(struct mesh *mesh)

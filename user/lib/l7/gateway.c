@@ -1,8 +1,8 @@
 // SPDX-License-Identifier: Apache-2.0
 /*
- * The HTTP servers of Gateways. All that are on one port make one listener; rules for one host are
- * appended by age, those that take everything last. HTTPS servers of a port keep their hosts and
- * rules apart, as Envoy's filter chains do: the ClientHello chooses one of them.
+ * The servers of Gateways that weft-proxy has. All of HTTP that are on one port make one listener;
+ * rules for one host are appended by age, those that take everything last. Servers of TLS keep
+ * their hosts and rules apart, as Envoy's filter chains do: the ClientHello chooses one of them.
  */
 #include <ctype.h>
 #include <errno.h>
@@ -81,8 +81,7 @@ static const char *without_namespace(const char *server_host)
 	return slash ? slash + 1 : server_host;
 }
 
-/* The narrower of both, in lower case: where a rule's hosts and a server's meet. */
-static void meet(const char *server_host, const char *vs_host, char out[HOST_MAX])
+void http_hosts_meet(const char *server_host, const char *vs_host, char out[HOST_MAX])
 {
 	const char *name = without_namespace(server_host);
 	size_t i;
@@ -122,7 +121,7 @@ static int add_hosts(struct http_compiler *c, struct port_hosts *p, const struct
 			    !server_host_takes(server->hosts.items[i], gw->meta.namespace,
 					       o->meta.namespace, host))
 				continue;
-			meet(server->hosts.items[i], host, name);
+			http_hosts_meet(server->hosts.items[i], host, name);
 			r = add_host(c, p, name, server, rules);
 			if (!r && !strpbrk(written, ".*:"))
 				r = add_host(c, p, written, server, rules);
@@ -163,7 +162,8 @@ static int add_redirects(struct http_compiler *c, struct port_hosts *p,
 	for (size_t i = 0; server->https_redirect && i < server->hosts.count; i++) {
 		struct gathered *g;
 
-		meet(server->hosts.items[i], without_namespace(server->hosts.items[i]), name);
+		http_hosts_meet(server->hosts.items[i], without_namespace(server->hosts.items[i]),
+				name);
 		g = host_at(c, p, name);
 		if (!g)
 			return -ENOMEM;
@@ -210,8 +210,8 @@ static int add_server(struct http_compiler *c, struct port_hosts *p, const struc
 }
 
 /* Has hosts and rules of its own. */
-static int add_tls_server(struct http_compiler *c, const struct object *gw,
-			  const struct gw_server *server)
+static int add_https_server(struct http_compiler *c, const struct object *gw,
+			    const struct gw_server *server)
 {
 	struct port_hosts own = { .port = server->port, .tls = true };
 	int r;
@@ -224,12 +224,26 @@ static int add_tls_server(struct http_compiler *c, const struct object *gw,
 	return r;
 }
 
+static int add_any_server(struct http_compiler *c, struct port_hosts *p, const struct object *gw,
+			  const struct gw_server *server)
+{
+	switch (server_kind(server)) {
+	case SERVER_HTTPS:
+		return add_https_server(c, gw, server);
+	case SERVER_TLS:
+		return http_tcp_routes(c, gw, server);
+	case SERVER_PASSTHROUGH:
+		return http_tls_routes(c, gw, server);
+	default:
+		return add_server(c, p, gw, server);
+	}
+}
+
 static int compile_port(struct http_compiler *c, struct port_hosts *p)
 {
 	struct http_domain none = {
 		.scope = SCOPE_NODE, .port = p->port, .tls = p->tls, .name = ""
 	};
-	bool tls;
 	int r = 0;
 
 	for (size_t i = 0; i < c->mesh->gateways.count; i++) {
@@ -237,10 +251,11 @@ static int compile_port(struct http_compiler *c, struct port_hosts *p)
 
 		for (size_t k = 0; k < gw->gateway.servers.count && !r; k++) {
 			const struct gw_server *server = &gw->gateway.servers.items[k];
+			enum server_kind kind = server_kind(server);
 
-			if (server->port != p->port || !http_server(server, &tls) || tls != p->tls)
-				continue;
-			r = tls ? add_tls_server(c, gw, server) : add_server(c, p, gw, server);
+			if (server->port == p->port && server_is_proxied(kind) &&
+			    server_has_tls(kind) == p->tls)
+				r = add_any_server(c, p, gw, server);
 		}
 	}
 	http_domain_add(c, &none);
@@ -335,14 +350,13 @@ static void write_doors(struct http_compiler *c, struct doors *d)
 static int compile_doors(struct http_compiler *c)
 {
 	struct doors doors = { 0 };
-	bool tls;
 	int r = 0;
 
 	for (size_t i = 0; i < c->mesh->gateways.count; i++) {
 		const struct gateway *gw = &c->mesh->gateways.items[i]->gateway;
 
 		for (size_t k = 0; k < gw->servers.count && !r; k++)
-			if (http_server(&gw->servers.items[k], &tls))
+			if (server_is_proxied(server_kind(&gw->servers.items[k])))
 				r = gateway_doors(c, &doors, gw, gw->servers.items[k].port);
 	}
 	if (!r)
@@ -362,9 +376,11 @@ int http_compile_gateways(struct http_compiler *c)
 		const struct gateway *gw = &c->mesh->gateways.items[i]->gateway;
 
 		for (size_t k = 0; k < gw->servers.count && !r; k++) {
-			struct port_hosts p = { .port = gw->servers.items[k].port };
+			enum server_kind kind = server_kind(&gw->servers.items[k]);
+			struct port_hosts p = { .port = gw->servers.items[k].port,
+						.tls = server_has_tls(kind) };
 
-			if (done[p.port] || !http_server(&gw->servers.items[k], &p.tls))
+			if (done[p.port] || !server_is_proxied(kind))
 				continue;
 			done[p.port] = true;
 			r = compile_port(c, &p);

@@ -30,13 +30,14 @@ void http_compiler_done(struct http_compiler *c)
 	bytemap_free(&c->names);
 	bytemap_free(&c->plains);
 	bytemap_free(&c->sni_names);
+	bytemap_free(&c->sni_ports);
 	bytemap_free(&c->seen);
 	bytemap_free(&c->unknown);
 	bytemap_free(&c->visited);
 	policy_classes_free(&c->policies);
 	free(c->domains.items);
 	free(c->servers.items);
-	free(c->snis.items);
+	free(c->snis.list.items);
 }
 
 static void forget_rows(struct mesh *mesh)

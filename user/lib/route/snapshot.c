@@ -163,14 +163,59 @@ static bool clusters_ok(const struct http_snapshot *s)
 }
 
 /* A mode and versions that there are. */
+static bool ends_tls(const struct hs_server *server)
+{
+	return server->mode >= HS_TLS_SIMPLE && server->mode <= HS_TLS_OPTIONAL_MUTUAL &&
+	       server->min_version >= TLS_1_0 && server->max_version <= TLS_1_3 &&
+	       server->min_version <= server->max_version;
+}
+
+/* What carries bytes on has a route, if anything. */
 static bool servers_ok(const struct http_snapshot *s)
 {
 	for (__u32 i = 0; i < hs_count(s, HS_SERVERS); i++) {
 		const struct hs_server *server = hs_server(s, i);
+		bool routed = server->action != HS_NONE;
 
-		if (server->mode < HS_TLS_SIMPLE || server->mode > HS_TLS_OPTIONAL_MUTUAL ||
-		    server->min_version < TLS_1_0 || server->max_version > TLS_1_3 ||
-		    server->min_version > server->max_version)
+		if (server->kind < HS_SERVER_HTTP || server->kind > HS_SERVER_PASSTHROUGH ||
+		    (server->kind != HS_SERVER_PASSTHROUGH && !ends_tls(server)))
+			return false;
+		if (routed && (server->kind == HS_SERVER_HTTP ||
+			       hs_action(s, server->action)->type != HS_ROUTE))
+			return false;
+	}
+	return true;
+}
+
+/* A listener ends TLS of connections unread only where every server does; and nothing else than
+ * PASSTHROUGH is behind a service's address. */
+static bool snis_ok(const struct http_snapshot *s, struct hs_range range, bool mesh, bool peek)
+{
+	for (__u32 i = 0; i < range.count; i++) {
+		bool through = hs_server(s, hs_sni(s, range.first + i)->server)->kind ==
+			       HS_SERVER_PASSTHROUGH;
+
+		if ((mesh && !through) || (!peek && through))
+			return false;
+	}
+	return true;
+}
+
+static bool names_ok(const struct http_snapshot *s)
+{
+	for (__u32 i = 0; i < hs_count(s, HS_LISTENERS); i++) {
+		const struct hs_listener *l = hs_listener(s, i);
+
+		if (!snis_ok(s, l->sni_exact, false, l->peek) ||
+		    !snis_ok(s, l->sni_wild, false, l->peek))
+			return false;
+	}
+	for (__u32 i = 0; i < hs_count(s, HS_ADDRESSES); i++) {
+		const struct hs_address *a = hs_address(s, i);
+
+		if (!snis_ok(s, a->sni_exact, true, true) || !snis_ok(s, a->sni_wild, true, true) ||
+		    ((a->sni_exact.count || a->sni_wild.count) &&
+		     hs_action(s, a->action)->type != HS_ROUTE))
 			return false;
 	}
 	return true;
@@ -236,7 +281,8 @@ int http_snapshot_open(const void *data, size_t size, struct http_snapshot **out
 	s->header = data;
 	s->refs = 1;
 	count_rows(s);
-	if (!is_in_order(s, none) || !clusters_ok(s) || !prefixes_ok(s) || !servers_ok(s))
+	if (!is_in_order(s, none) || !clusters_ok(s) || !prefixes_ok(s) || !servers_ok(s) ||
+	    !names_ok(s))
 		return -EBADMSG;
 	r = open_regexes(s, NULL, 0);
 	if (r)

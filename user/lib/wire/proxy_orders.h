@@ -24,7 +24,12 @@
  *	                a predecessor's clients come
  *	PROXY_DRAIN     the other end                 once no worker begins a request any more
  *	PROXY_CREDENTIALS  all certificates and keys  once every worker uses them for handshakes
- *that (credentials.h)               begin; connections go on with what they have
+ *	                (credentials.h)               that begin; connections go on with what they
+ *	                                              have
+ *	PROXY_TICKETS   a file to write to            once it has what opens the session tickets
+ *	                                              that clients have of it
+ *	PROXY_TAKE_TICKETS  such a file of another    once it opens them, too
+ *	                weft-proxy
  *
  * PROXY_CREDENTIALS comes before the snapshot that needs them, also to a weft-proxy that has just
  * been started, and again whenever any of them has changed. A server whose credential is not among
@@ -56,6 +61,8 @@ enum proxy_order_type {
 	PROXY_DRAIN,
 	PROXY_PATCH,
 	PROXY_CREDENTIALS,
+	PROXY_TICKETS,
+	PROXY_TAKE_TICKETS,
 };
 
 /* What a weft-proxy can do beyond the first four orders. */

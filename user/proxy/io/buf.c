@@ -15,6 +15,8 @@ static char *take(struct buffer_pool *pool, size_t size)
 
 	if (size == BUF_SIZE && pool->buf_count)
 		return pool->bufs[--pool->buf_count];
+	if (size == BUF_BIG && pool->big_count)
+		return pool->bigs[--pool->big_count];
 	bytes = malloc(size);
 	if (bytes && size > BUF_BIG)
 		pool->beyond += size;
@@ -25,6 +27,8 @@ static void give(struct buffer_pool *pool, char *bytes, size_t size)
 {
 	if (size == BUF_SIZE && pool->buf_count < BUFFER_POOL_BUFS)
 		pool->bufs[pool->buf_count++] = bytes;
+	else if (size == BUF_BIG && pool->big_count < BUFFER_POOL_BIGS)
+		pool->bigs[pool->big_count++] = bytes;
 	else
 		free(bytes);
 	if (size > BUF_BIG)
@@ -35,6 +39,8 @@ void buffer_pool_free(struct buffer_pool *pool)
 {
 	while (pool->buf_count)
 		free(pool->bufs[--pool->buf_count]);
+	while (pool->big_count)
+		free(pool->bigs[--pool->big_count]);
 	while (pool->pipe_count) {
 		pool->pipe_count--;
 		close(pool->pipes[pool->pipe_count].in);

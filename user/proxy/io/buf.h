@@ -13,6 +13,7 @@ enum {
 	BUF_BIG = 64 * 1024,		       /* of one for a large head */
 	PIPE_SIZE = 256 * 1024,		       /* of every pipe */
 	BUFFER_POOL_BUFS = 256,		       /* free ones that are kept */
+	BUFFER_POOL_BIGS = 4,		       /* likewise, of BUF_BIG */
 	BUFFER_POOL_BEYOND = 64 * 1024 * 1024, /* bytes in buffers beyond BUF_BIG */
 	BUFFER_POOL_PIPES = 64,
 	BUFFER_POOL_PAUSE = 256,
@@ -33,6 +34,8 @@ struct pipe {
 struct buffer_pool {
 	char *bufs[BUFFER_POOL_BUFS];
 	size_t buf_count;
+	char *bigs[BUFFER_POOL_BIGS];
+	size_t big_count;
 	size_t beyond; /* bytes lent in buffers beyond BUF_BIG */
 	struct pipe pipes[BUFFER_POOL_PIPES];
 	size_t pipe_count;

@@ -16,9 +16,6 @@
 #include "proxy/io/tls_priv.h"
 
 enum {
-	TICKET_NAME = 16,
-	TICKET_KEY = 32,
-	TICKET_KEYS = 2,	      /* the one in use, and the one before */
 	TICKET_SECONDS = 3600,	      /* until another one is made; sessions live as long */
 	CERTIFICATES_MAX = 32 * 1024, /* bytes of a client's chain */
 };
@@ -26,22 +23,19 @@ enum {
 /* X25519 first, as Envoy has it. */
 static const char groups[] = "X25519:P-256:P-384";
 
-struct ticket_key {
-	unsigned char name[TICKET_NAME], cipher[TICKET_KEY], mac[TICKET_KEY];
-	time_t made; /* CLOCK_MONOTONIC; 0: there is no key */
-};
-
 struct tls_base {
 	SSL_CTX *context;
 	pthread_mutex_t lock;
-	struct ticket_key keys[TICKET_KEYS]; /* under the lock; the first is in use */
+	/* Under the lock. The first, if `own`, is in use. */
+	struct tls_ticket_key keys[TLS_TICKET_KEYS];
+	bool own;
 };
 
 DEFINE_CLEANUP(struct tls_base *, tls_base_free);
 
 /* ---- session tickets (RFC 5077) ---- */
 
-static time_t seconds(void)
+static int64_t seconds(void)
 {
 	struct timespec t;
 
@@ -49,42 +43,90 @@ static time_t seconds(void)
 	return t.tv_sec + 1;
 }
 
-/* Under the lock. */
+/* Its last ticket was given an hour after it was made, and is good for another one. */
+static bool may_open(const struct tls_ticket_key *k, int64_t now)
+{
+	return k->made > 0 && k->made <= now && now - k->made < 2 * TICKET_SECONDS;
+}
+
+/* Under the lock, as the next ones. Puts a key before those that there are, the last of which goes
+ * where all places are taken. */
+static void put_key(struct tls_base *b, size_t at, const struct tls_ticket_key *k)
+{
+	memmove(&b->keys[at + 1], &b->keys[at], (TLS_TICKET_KEYS - at - 1) * sizeof(*b->keys));
+	b->keys[at] = *k;
+}
+
 static bool renew(struct tls_base *b)
 {
-	struct ticket_key fresh = { .made = seconds() };
+	struct tls_ticket_key fresh = { .made = seconds() };
 
-	if (b->keys[0].made && fresh.made - b->keys[0].made < TICKET_SECONDS)
+	if (b->own && fresh.made - b->keys[0].made < TICKET_SECONDS)
 		return true;
 	if (RAND_bytes(fresh.name, sizeof(fresh.name)) != 1 ||
 	    RAND_priv_bytes(fresh.cipher, sizeof(fresh.cipher)) != 1 ||
 	    RAND_priv_bytes(fresh.mac, sizeof(fresh.mac)) != 1)
 		return false;
-	b->keys[1] = b->keys[0];
-	b->keys[0] = fresh;
+	put_key(b, 0, &fresh);
+	b->own = true;
 	OPENSSL_cleanse(&fresh, sizeof(fresh));
 	return true;
 }
 
-/* The place of the key that is to be used; -1: there is none. */
-static int find_key(struct tls_base *b, const unsigned char *name, bool encrypt,
-		    struct ticket_key *out)
+static struct tls_ticket_key *key_of(struct tls_base *b, const unsigned char *name)
 {
-	int at = -1;
-
-	pthread_mutex_lock(&b->lock);
-	if (encrypt)
-		at = renew(b) ? 0 : -1;
-	for (int i = 0; !encrypt && at < 0 && i < TICKET_KEYS; i++)
-		if (b->keys[i].made && !memcmp(b->keys[i].name, name, TICKET_NAME))
-			at = i;
-	if (at >= 0)
-		*out = b->keys[at];
-	pthread_mutex_unlock(&b->lock);
-	return at;
+	for (int i = 0; i < TLS_TICKET_KEYS; i++)
+		if (b->keys[i].made && !memcmp(b->keys[i].name, name, TLS_TICKET_NAME))
+			return &b->keys[i];
+	return NULL;
 }
 
-static bool begin_mac(EVP_MAC_CTX *mac, struct ticket_key *k)
+/* The key that is to be used; whether there is one. `old`: it gives no tickets any more. */
+static bool find_key(struct tls_base *b, const unsigned char *name, bool encrypt,
+		     struct tls_ticket_key *out, bool *old)
+{
+	const struct tls_ticket_key *k = NULL;
+
+	pthread_mutex_lock(&b->lock);
+	if (!encrypt)
+		k = key_of(b, name);
+	else if (renew(b))
+		k = b->keys;
+	if (k && !may_open(k, seconds()))
+		k = NULL;
+	if (k) {
+		*out = *k;
+		*old = !b->own || k != b->keys;
+	}
+	pthread_mutex_unlock(&b->lock);
+	return k;
+}
+
+size_t tls_base_tickets(struct tls_base *b, struct tls_ticket_key out[TLS_TICKET_KEYS])
+{
+	size_t count = 0;
+
+	pthread_mutex_lock(&b->lock);
+	for (size_t i = 0; i < TLS_TICKET_KEYS; i++)
+		if (may_open(&b->keys[i], seconds()))
+			out[count++] = b->keys[i];
+	pthread_mutex_unlock(&b->lock);
+	return count;
+}
+
+void tls_base_take_tickets(struct tls_base *b, const struct tls_ticket_key *keys, size_t count)
+{
+	size_t at;
+
+	pthread_mutex_lock(&b->lock);
+	at = b->own;
+	for (size_t i = 0; i < count && at < TLS_TICKET_KEYS; i++)
+		if (may_open(&keys[i], seconds()) && !key_of(b, keys[i].name))
+			put_key(b, at++, &keys[i]);
+	pthread_mutex_unlock(&b->lock);
+}
+
+static bool begin_mac(EVP_MAC_CTX *mac, struct tls_ticket_key *k)
 {
 	OSSL_PARAM params[] = {
 		OSSL_PARAM_construct_octet_string(OSSL_MAC_PARAM_KEY, k->mac, sizeof(k->mac)),
@@ -95,7 +137,7 @@ static bool begin_mac(EVP_MAC_CTX *mac, struct ticket_key *k)
 	return EVP_MAC_CTX_set_params(mac, params) == 1;
 }
 
-static bool begin_cipher(EVP_CIPHER_CTX *cipher, const struct ticket_key *k, unsigned char *iv,
+static bool begin_cipher(EVP_CIPHER_CTX *cipher, const struct tls_ticket_key *k, unsigned char *iv,
 			 bool encrypt)
 {
 	if (encrypt && RAND_bytes(iv, EVP_CIPHER_get_iv_length(EVP_aes_256_cbc())) != 1)
@@ -109,19 +151,18 @@ static int ticket_key(SSL *ssl, unsigned char *name, unsigned char *iv, EVP_CIPH
 		      EVP_MAC_CTX *mac, int encrypt)
 {
 	struct tls_base *b = SSL_CTX_get_app_data(SSL_get_SSL_CTX(ssl));
-	struct ticket_key k;
-	int at = find_key(b, name, encrypt, &k);
-	bool good;
+	struct tls_ticket_key k;
+	bool good, old;
 
-	if (at < 0)
+	if (!find_key(b, name, encrypt, &k, &old))
 		return 0;
 	if (encrypt)
-		memcpy(name, k.name, TICKET_NAME);
+		memcpy(name, k.name, TLS_TICKET_NAME);
 	good = begin_cipher(cipher, &k, iv, encrypt) && begin_mac(mac, &k);
 	OPENSSL_cleanse(&k, sizeof(k));
 	if (!good)
 		return -1;
-	return at ? 2 : 1;
+	return old ? 2 : 1;
 }
 
 /* Whoever is resumed is not checked again: a client's certificate must not have expired since. */

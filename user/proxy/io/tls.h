@@ -15,13 +15,31 @@
 
 /* ---- a process ---- */
 
-/* Session tickets: their keys live in this process's memory alone and are changed every hour. A
- * client that comes with another process's ticket gets a full handshake. */
+/* Session tickets: their keys live in this process's memory alone, or come from a predecessor's,
+ * and are changed every hour. A client that comes with any other ticket gets a full handshake. */
 struct tls_base;
+
+enum {
+	TLS_TICKET_NAME = 16,
+	TLS_TICKET_KEY = 32,
+	TLS_TICKET_KEYS = 8, /* that one process knows: the one in use, and older ones */
+};
+
+/* What opens tickets (RFC 5077, 4): AES-256-CBC and HMAC-SHA-256. */
+struct tls_ticket_key {
+	unsigned char name[TLS_TICKET_NAME], cipher[TLS_TICKET_KEY], mac[TLS_TICKET_KEY];
+	int64_t made; /* seconds of CLOCK_MONOTONIC, and one; 0: there is no key */
+};
 
 /* 0 or -ENOMEM. */
 int tls_base_new(struct tls_base **out);
 void tls_base_free(struct tls_base *b); /* accepts NULL */
+/* Those that may open a ticket of a client that comes back; how many. From any thread. The caller
+ * cleans them away (OPENSSL_cleanse()). */
+size_t tls_base_tickets(struct tls_base *b, struct tls_ticket_key out[TLS_TICKET_KEYS]);
+/* From now on tickets by those are good, too, until they are too old: sessions of another process
+ * of this machine are resumed here. New ones are by keys of this process's own. From any thread. */
+void tls_base_take_tickets(struct tls_base *b, const struct tls_ticket_key *keys, size_t count);
 /* What every connection begins with, until its ClientHello has chosen a server. Borrowed. */
 SSL_CTX *tls_base_context(const struct tls_base *b);
 
@@ -56,6 +74,7 @@ struct tls_settings {
 	 * alternative names; and its key one of the SPKI hashes (base64 of SHA-256), or itself one
 	 * of the hashes (lower-case hex of SHA-256). */
 	struct tls_texts alt_names, spkis, hashes;
+	bool opaque; /* what is inside is not for us: no protocol is agreed on (ALPN) */
 };
 
 struct tls_context;

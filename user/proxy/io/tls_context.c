@@ -19,6 +19,9 @@
 static const char default_ciphers[] = "ECDHE-ECDSA-AES128-GCM-SHA256:ECDHE-RSA-AES128-GCM-SHA256:"
 				      "ECDHE-ECDSA-CHACHA20-POLY1305:ECDHE-RSA-CHACHA20-POLY1305:"
 				      "ECDHE-ECDSA-AES256-GCM-SHA384:ECDHE-RSA-AES256-GCM-SHA384";
+/* Of TLS 1.3, likewise: AES-128 costs less, and is no weaker than the key exchange. */
+static const char suites[] =
+	"TLS_AES_128_GCM_SHA256:TLS_AES_256_GCM_SHA384:TLS_CHACHA20_POLY1305_SHA256";
 
 DEFINE_CLEANUP(BIO *, BIO_free_all);
 DEFINE_CLEANUP(EVP_PKEY *, EVP_PKEY_free);
@@ -181,16 +184,17 @@ static bool digest_texts(EVP_MD_CTX *md, const struct tls_texts *t)
 	return good;
 }
 
-/* A client that is resumed is not checked again: everything that it was checked by is in here. */
+/* A client that is resumed is not checked again: everything that it was checked by is in here. Nor
+ * does it see a certificate: what it has seen is in here, too. */
 static int identify(struct tls_context *c, const struct tls_settings *s)
 {
 	EVP_MD_CTX *md = EVP_MD_CTX_new();
 	uint32_t mode = s->mode;
 	bool good = md && EVP_DigestInit_ex(md, EVP_sha256(), NULL) == 1 &&
 		    EVP_DigestUpdate(md, &mode, sizeof(mode)) == 1 && digest_text(md, s->name) &&
-		    digest_text(md, s->ca) && digest_text(md, s->crl) &&
-		    digest_texts(md, &s->alt_names) && digest_texts(md, &s->spkis) &&
-		    digest_texts(md, &s->hashes) &&
+		    digest_text(md, s->chain) && digest_text(md, s->ca) &&
+		    digest_text(md, s->crl) && digest_texts(md, &s->alt_names) &&
+		    digest_texts(md, &s->spkis) && digest_texts(md, &s->hashes) &&
 		    EVP_DigestFinal_ex(md, c->session_id, NULL) == 1;
 
 	EVP_MD_CTX_free(md);
@@ -219,7 +223,9 @@ static int take_ciphers(SSL_CTX *ctx, struct tls_text list)
 
 	if (!text)
 		return -ENOMEM;
-	return SSL_CTX_set_cipher_list(ctx, text) == 1 ? 0 : -EINVAL;
+	return SSL_CTX_set_cipher_list(ctx, text) == 1 && SSL_CTX_set_ciphersuites(ctx, suites) == 1
+		       ? 0
+		       : -EINVAL;
 }
 
 /* Versions before TLS 1.2 sign with SHA-1, which OpenSSL does on its lowest level only. Clients'
@@ -286,7 +292,8 @@ int tls_context_new(const struct tls_base *b, const struct tls_settings *s,
 	if (!c->ssl)
 		return -ENOMEM;
 	SSL_CTX_set_app_data(c->ssl, (void *)b);
-	SSL_CTX_set_alpn_select_cb(c->ssl, select_protocol, NULL);
+	if (!s->opaque)
+		SSL_CTX_set_alpn_select_cb(c->ssl, select_protocol, NULL);
 	r = fill(c, s, why);
 	ERR_clear_error();
 	if (!r)

@@ -138,8 +138,12 @@ int tls_verify(X509_STORE_CTX *x, void *arg)
 	if (r <= 0)
 		return r;
 	cert = X509_STORE_CTX_get0_cert(x);
-	if (has_hash(c, cert) && (!c->alt_names || has_name(cert, c->alt_names)))
+	/* Either is the alert bad_certificate. */
+	if (!has_hash(c, cert))
+		X509_STORE_CTX_set_error(x, X509_V_ERR_CERT_REJECTED);
+	else if (c->alt_names && !has_name(cert, c->alt_names))
+		X509_STORE_CTX_set_error(x, X509_V_ERR_HOSTNAME_MISMATCH);
+	else
 		return 1;
-	X509_STORE_CTX_set_error(x, X509_V_ERR_CERT_REJECTED); /* alert bad_certificate */
 	return 0;
 }

@@ -1,7 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "proxy/io/transport_tls.h"
 
-#include <ctype.h>
 #include <errno.h>
 #include <stdlib.h>
 #include <string.h>
@@ -10,11 +9,15 @@
 #include <openssl/tls1.h>
 
 #include "lib/base/cleanup.h"
+#include "lib/wire/client_hello.h"
 #include "proxy/io/tls_priv.h"
 
 enum {
 	RECORD_MAX = 16 * 1024, /* bytes that one record carries */
-	THROWS = 4,		/* reads of what is thrown away, in one call */
+	RECORDS = 4,		/* that go out in one system call */
+	FRAMING_MAX = 512,	/* bytes of a record beside what it carries, generously */
+	GATHER_MAX = RECORDS * (RECORD_MAX + FRAMING_MAX),
+	THROWS = 4, /* reads of what is thrown away, in one call */
 };
 
 struct tls {
@@ -29,8 +32,13 @@ struct tls {
 	 * again, and how many of them are in a record already it does not say. NULL with `begun`:
 	 * there was no memory for the copy, and no more can be sent. */
 	char *held;
-	size_t begun;	 /* bytes in it; 0: nothing waits */
-	size_t ahead;	 /* at the beginning of what is offered next: these bytes have been sent */
+	size_t begun; /* bytes in it; 0: nothing waits */
+	size_t ahead; /* at the beginning of what is offered next: these bytes have been sent */
+	/* Records that the socket had no room for; NULL: none. What they and those that went out
+	 * with them carry has not been told to be sent, and is offered again. */
+	char *pending;
+	size_t pending_at, pending_end, withheld;
+	bool gathers;	 /* what OpenSSL writes waits in `gathered` */
 	int end;	 /* what receiving has come to: 0 or -errno; of use where `over` is set */
 	bool over;	 /* nothing more will be received: `end` is for ever */
 	int error;	 /* why the handshake has failed: -errno; 0: it has not */
@@ -45,6 +53,7 @@ static void tls_free(struct tls *s)
 	SSL_free(s->ssl);
 	tls_context_unref(s->context);
 	free(s->held);
+	free(s->pending);
 	free(s);
 }
 
@@ -81,18 +90,95 @@ static int socket_read(BIO *b, char *to, int n)
 	return (int)r;
 }
 
+/* How many, 0 where there is no room, or -errno. */
+static ssize_t send_now(const struct tls *s, const char *bytes, size_t n)
+{
+	ssize_t r;
+
+	do
+		r = send(s->transport->io.fd, bytes, n, MSG_NOSIGNAL | MSG_DONTWAIT);
+	while (r < 0 && errno == EINTR);
+	if (r < 0)
+		return errno == EAGAIN ? 0 : -errno;
+	return r;
+}
+
+/* Records that go out together: of one connection at a time, and never between two calls. */
+static _Thread_local struct {
+	size_t n;
+	char bytes[GATHER_MAX];
+} gathered;
+
+/* 0: nothing is pending; -EAGAIN; another -errno. */
+static int flush_pending(struct tls *s)
+{
+	ssize_t r;
+
+	if (!s->pending)
+		return 0;
+	r = send_now(s, s->pending + s->pending_at, s->pending_end - s->pending_at);
+	if (r < 0)
+		return (int)r;
+	s->pending_at += (size_t)r;
+	if (s->pending_at < s->pending_end)
+		return -EAGAIN;
+	free(TAKE_PTR(s->pending));
+	s->ahead += s->withheld;
+	s->withheld = 0;
+	return 0;
+}
+
+/* Likewise. What has no room is pending. */
+static int flush_gathered(struct tls *s)
+{
+	size_t n = gathered.n;
+	ssize_t sent = n ? send_now(s, gathered.bytes, n) : 0;
+
+	gathered.n = 0;
+	if (sent < 0 || (size_t)sent == n)
+		return sent < 0 ? (int)sent : 0;
+	s->pending_at = 0;
+	s->pending_end = n - (size_t)sent;
+	s->pending = malloc(s->pending_end);
+	if (!s->pending)
+		return -ENOMEM;
+	memcpy(s->pending, gathered.bytes + sent, s->pending_end);
+	return -EAGAIN;
+}
+
+static bool gather(const struct tls *s, const char *bytes, size_t n)
+{
+	if (!s->gathers || s->pending || n > GATHER_MAX - gathered.n)
+		return false;
+	memcpy(gathered.bytes + gathered.n, bytes, n);
+	gathered.n += n;
+	return true;
+}
+
+/* What there is to send before: 0, or as above. */
+static int flush_before(struct tls *s)
+{
+	int r = flush_pending(s);
+
+	return r || !s->gathers ? r : flush_gathered(s);
+}
+
 static int socket_write(BIO *b, const char *bytes, int n)
 {
-	const struct tls *s = BIO_get_data(b);
+	struct tls *s = BIO_get_data(b);
 	ssize_t r;
 
 	BIO_clear_retry_flags(b);
-	do
-		r = send(s->transport->io.fd, bytes, (size_t)n, MSG_NOSIGNAL | MSG_DONTWAIT);
-	while (r < 0 && errno == EINTR);
-	if (r < 0 && errno == EAGAIN)
+	if (gather(s, bytes, (size_t)n))
+		return n;
+	r = flush_before(s);
+	if (!r)
+		r = send_now(s, bytes, (size_t)n);
+	if (r > 0)
+		return (int)r;
+	if (!r || r == -EAGAIN)
 		BIO_set_retry_write(b);
-	return (int)r;
+	return -1;
 }
 
 static long socket_control(BIO *b, int what, long n, void *p)
@@ -133,28 +219,9 @@ static BIO_METHOD *socket_method(void)
 
 /* ---- the ClientHello ---- */
 
-/* RFC 6066 3: a list of one name, of a host. -EBADMSG: nothing is written. */
-static int read_name(const unsigned char *at, size_t n, char out[TLS_NAME_MAX + 1], size_t *len)
-{
-	enum { HEAD = 5, HOST_NAME = 0 };
+_Static_assert((int)TLS_NAME_MAX == (int)CLIENT_HELLO_NAME_MAX, "a name may not fit");
 
-	if (n <= HEAD || n > HEAD + TLS_NAME_MAX || ((size_t)at[0] << 8 | at[1]) != n - 2 ||
-	    at[2] != HOST_NAME || ((size_t)at[3] << 8 | at[4]) != n - HEAD)
-		return -EBADMSG;
-	at += HEAD;
-	n -= HEAD;
-	for (size_t i = 0; i < n; i++)
-		if (at[i] <= ' ' || at[i] >= 0x7f)
-			return -EBADMSG;
-	if (n > 1 && at[n - 1] == '.')
-		n--;
-	for (size_t i = 0; i < n; i++)
-		out[i] = (char)tolower(at[i]);
-	out[n] = 0;
-	*len = n;
-	return 0;
-}
-
+/* -EBADMSG: it is malformed. */
 static int hello_name(SSL *ssl, char out[TLS_NAME_MAX + 1], size_t *len)
 {
 	const unsigned char *at;
@@ -164,7 +231,7 @@ static int hello_name(SSL *ssl, char out[TLS_NAME_MAX + 1], size_t *len)
 	*out = 0;
 	if (SSL_client_hello_get0_ext(ssl, TLSEXT_TYPE_server_name, &at, &n) != 1)
 		return 0;
-	return read_name(at, n, out, len);
+	return client_hello_name(at, n, out, len) ? -EBADMSG : 0;
 }
 
 static int choose(struct tls *s, SSL *ssl)
@@ -320,31 +387,62 @@ static int flush_held(struct tls *s)
 	return 0;
 }
 
+/* Makes records of the parts, behind their first *sum bytes, for as long as they can be gathered.
+ */
+static int write_records(struct tls *s, const struct iovec *parts, size_t count, size_t *sum)
+{
+	char room[RECORD_MAX];
+	const char *at;
+	size_t n, written;
+	int r;
+
+	while (GATHER_MAX - gathered.n >= RECORD_MAX + FRAMING_MAX &&
+	       (at = next_bytes(parts, count, *sum, room, &n))) {
+		r = SSL_write_ex(s->ssl, at, n, &written);
+		if (r <= 0) {
+			r = outcome(s, r);
+			if (r == -EAGAIN)
+				hold(s, at, n);
+			return r;
+		}
+		*sum += written;
+	}
+	return 0;
+}
+
+/* Some records, as far as there is room. */
+static int send_records(struct tls *s, const struct iovec *parts, size_t count, size_t *sum)
+{
+	size_t before = *sum;
+	int r, sent;
+
+	s->gathers = true;
+	r = write_records(s, parts, count, sum);
+	s->gathers = false;
+	sent = flush_gathered(s);
+	if (sent == -EAGAIN) {
+		s->withheld = *sum - before;
+		*sum = before;
+	}
+	return sent ? sent : r;
+}
+
 static ssize_t tls_send(struct transport *t, const struct iovec *parts, size_t count)
 {
 	struct tls *s = of(t);
-	char room[RECORD_MAX];
-	size_t sum = 0, total = 0, sent, n;
-	const char *at;
-	int r = flush_held(s);
+	size_t sum = 0, total = 0;
+	int r = flush_pending(s);
 
+	if (!r)
+		r = flush_held(s);
 	if (r)
 		return r;
 	for (size_t i = 0; i < count; i++)
 		total += parts[i].iov_len;
 	sum = s->ahead < total ? s->ahead : total;
 	s->ahead -= sum;
-	while (!r && (at = next_bytes(parts, count, sum, room, &n))) {
-		r = SSL_write_ex(s->ssl, at, n, &sent);
-		if (r <= 0) {
-			r = outcome(s, r);
-			if (r == -EAGAIN)
-				hold(s, at, n);
-			break;
-		}
-		sum += sent;
-		r = 0;
-	}
+	while (!r && sum < total)
+		r = send_records(s, parts, count, &sum);
 	return sum ? (ssize_t)sum : r;
 }
 
@@ -352,7 +450,7 @@ static void tls_shut(struct transport *t)
 {
 	struct tls *s = of(t);
 
-	if (!s->error && !s->begun && SSL_is_init_finished(s->ssl))
+	if (!s->error && !s->begun && !s->pending && SSL_is_init_finished(s->ssl))
 		(void)SSL_shutdown(s->ssl);
 	ERR_clear_error();
 	shutdown(t->io.fd, SHUT_WR);
@@ -370,10 +468,13 @@ static const struct transport_ops ops = { tls_recv, tls_send, tls_shut, tls_clos
 /* What receiving waits for may be room. */
 static void socket_ready(struct loop_io *io, unsigned events)
 {
-	const struct tls *s = of((struct transport *)io);
+	struct tls *s = of((struct transport *)io);
 
 	if (s->wants_room && (events & LOOP_WRITE))
 		events |= LOOP_READ;
+	/* Of a handshake: nothing else is to be sent yet. What is wrong the next call says. */
+	if (events & LOOP_WRITE)
+		(void)flush_pending(s);
 	s->ready(io, events);
 }
 
@@ -416,8 +517,39 @@ int transport_tls_open(struct transport *t, const struct tls_base *b, tls_choose
 	return 0;
 }
 
+/* What is wrong with the client's certificate. */
+static enum tls_failure verify_failure(const struct tls *s)
+{
+	switch (SSL_get_verify_result(s->ssl)) {
+	case X509_V_ERR_HOSTNAME_MISMATCH:
+		return TLS_FAIL_VERIFY_SAN;
+	case X509_V_ERR_CERT_REJECTED:
+		return TLS_FAIL_VERIFY_HASH;
+	default:
+		return TLS_FAIL_VERIFY_ERROR;
+	}
+}
+
+/* `error`: OpenSSL's, 0: none. */
+static enum tls_failure failure_of(const struct tls *s, unsigned long error)
+{
+	if (s->error == -ENOENT)
+		return TLS_NO_SERVER;
+	if (!error)
+		return TLS_CLIENT_GONE;
+	switch (ERR_GET_LIB(error) == ERR_LIB_SSL ? ERR_GET_REASON(error) : 0) {
+	case SSL_R_PEER_DID_NOT_RETURN_A_CERTIFICATE:
+		return TLS_FAIL_VERIFY_NO_CERT;
+	case SSL_R_CERTIFICATE_VERIFY_FAILED:
+		return verify_failure(s);
+	default:
+		return TLS_CONNECTION_ERROR;
+	}
+}
+
 static int handshake_done(struct tls *s)
 {
+	s->facts->certified = SSL_get0_peer_certificate(s->ssl);
 	s->facts->version = SSL_get_version(s->ssl);
 	s->facts->cipher = SSL_get_cipher_name(s->ssl);
 	s->facts->resumed = SSL_session_reused(s->ssl);
@@ -427,19 +559,28 @@ static int handshake_done(struct tls *s)
 int transport_tls_handshake(struct transport *t)
 {
 	struct tls *s = of(t);
-	int r;
+	int r, sent;
 
 	if (s->error)
 		return s->error;
 	s->empty = s->wants_room = false;
+	s->gathers = !s->pending;
 	r = SSL_do_handshake(s->ssl);
-	if (r == 1) {
+	s->gathers = false;
+	sent = flush_gathered(s);
+	if (sent && sent != -EAGAIN) {
+		r = sent;
+		s->facts->failure = TLS_CLIENT_GONE;
+		ERR_clear_error();
+	} else if (r == 1) {
 		r = handshake_done(s);
 	} else {
+		unsigned long why = ERR_peek_error();
 		int error = outcome(s, r);
 
 		if (error == -EAGAIN)
 			return error;
+		s->facts->failure = failure_of(s, why);
 		/* What the ClientHello came to says more. */
 		r = s->error ? s->error : error ? error : -ECONNRESET;
 	}

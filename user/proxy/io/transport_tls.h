@@ -18,12 +18,26 @@ enum { TLS_NAME_MAX = 255 };
  */
 typedef int (*tls_chooser)(void *arg, const char *name, size_t n, struct tls_context **out);
 
+/* What a handshake has failed of. */
+enum tls_failure {
+	TLS_NO_FAILURE,
+	TLS_NO_SERVER,		 /* none has the name */
+	TLS_CLIENT_GONE,	 /* the connection has ended */
+	TLS_CONNECTION_ERROR,	 /* no version or cipher in common, what came is no TLS, ... */
+	TLS_FAIL_VERIFY_NO_CERT, /* the client has no certificate, and needs one */
+	TLS_FAIL_VERIFY_ERROR,	 /* it is another authority's, has expired, is revoked, ... */
+	TLS_FAIL_VERIFY_SAN,	 /* it has none of the names */
+	TLS_FAIL_VERIFY_HASH,	 /* it has none of the hashes */
+};
+
 /* What the handshake finds. */
 struct tls_facts {
 	char name[TLS_NAME_MAX + 1]; /* that the client asks for; "": none */
 	size_t name_len;
 	const char *version, *cipher; /* "TLSv1.3", "TLS_AES_128_GCM_SHA256" */
 	bool resumed;
+	bool certified; /* the client has a certificate */
+	enum tls_failure failure;
 	struct tls_peer peer; /* for the owner to free */
 };
 

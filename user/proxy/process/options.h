@@ -14,6 +14,7 @@ struct proxy_options {
 	int control;			/* listening descriptor, or -1 */
 	int limits;			/* of the map, or -1 */
 	int cluster_stats, route_stats; /* likewise */
+	int listener_stats;		/* likewise */
 	const char *identity;		/* told to weftd */
 	int held;			/* descriptor of a struct proxy_held, or -1 */
 	unsigned slot;

@@ -134,6 +134,22 @@ static int credentials(struct peer *p, const struct proxy_order *order, struct p
 	return answer(p, reply, sizeof(*reply), NULL, 0);
 }
 
+static int tell_tickets(struct peer *p, const struct proxy_order *order, struct proxy_reply *reply,
+			int fd)
+{
+	(void)order;
+	reply->error = fd < 0 ? -EBADMSG : p->o->tell_tickets(p->o->arg, fd);
+	return answer(p, reply, sizeof(*reply), NULL, 0);
+}
+
+static int take_tickets(struct peer *p, const struct proxy_order *order, struct proxy_reply *reply,
+			int fd)
+{
+	(void)order;
+	reply->error = fd < 0 ? -EBADMSG : p->o->take_tickets(p->o->arg, fd);
+	return answer(p, reply, sizeof(*reply), NULL, 0);
+}
+
 static int quit(struct peer *p, const struct proxy_order *order, struct proxy_reply *reply, int fd)
 {
 	(void)order;
@@ -146,9 +162,17 @@ static int quit(struct peer *p, const struct proxy_order *order, struct proxy_re
 /* `fd` stays the caller's; -1: none came. -errno when the connection is of no use any more. */
 static int (*const handlers[])(struct peer *p, const struct proxy_order *order,
 			       struct proxy_reply *reply, int fd) = {
-	[PROXY_HELLO] = hello,	     [PROXY_SNAPSHOT] = snapshot, [PROXY_QUIT] = quit,
-	[PROXY_REQUESTS] = requests, [PROXY_LOG] = write_log,	  [PROXY_SUCCEED] = succeed,
-	[PROXY_DRAIN] = drain,	     [PROXY_PATCH] = patch,	  [PROXY_CREDENTIALS] = credentials,
+	[PROXY_HELLO] = hello,
+	[PROXY_SNAPSHOT] = snapshot,
+	[PROXY_QUIT] = quit,
+	[PROXY_REQUESTS] = requests,
+	[PROXY_LOG] = write_log,
+	[PROXY_SUCCEED] = succeed,
+	[PROXY_DRAIN] = drain,
+	[PROXY_PATCH] = patch,
+	[PROXY_CREDENTIALS] = credentials,
+	[PROXY_TICKETS] = tell_tickets,
+	[PROXY_TAKE_TICKETS] = take_tickets,
 };
 
 /* -EPIPE: weftd has closed the connection. */

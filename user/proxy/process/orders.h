@@ -26,6 +26,10 @@ struct orders {
 	/* Has every worker use the certificates and keys in the file `fd` for new handshakes.
 	 * Likewise. */
 	int (*credentials)(void *arg, int fd);
+	/* Writes what opens session tickets into the file `fd`; takes another one's from it.
+	 * Likewise. */
+	int (*tell_tickets)(void *arg, int fd);
+	int (*take_tickets)(void *arg, int fd);
 	/* Has every worker serve, and every worker let go, clients over the socket `fd`. */
 	int (*succeed)(void *arg, int fd);
 	int (*drain)(void *arg, int fd, uint32_t ms, uint32_t shared);

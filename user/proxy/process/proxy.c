@@ -236,6 +236,20 @@ static int take_credentials(void *arg, int fd)
 	return tls_store_set(shared_state_tls(p->state), fd);
 }
 
+static int tell_tickets(void *arg, int fd)
+{
+	const struct proxy *p = arg;
+
+	return tls_store_tell_tickets(shared_state_tls(p->state), fd);
+}
+
+static int take_tickets(void *arg, int fd)
+{
+	const struct proxy *p = arg;
+
+	return tls_store_take_tickets(shared_state_tls(p->state), fd);
+}
+
 static int succeed(void *arg, int fd)
 {
 	const struct proxy *p = arg;
@@ -285,6 +299,8 @@ static int serve(struct proxy *p)
 		.requests = tell_requests,
 		.log = change_log,
 		.credentials = take_credentials,
+		.tell_tickets = tell_tickets,
+		.take_tickets = take_tickets,
 		.succeed = succeed,
 		.drain = drain,
 		.wake = p->wake,
@@ -367,6 +383,8 @@ static int prepare(struct proxy *p)
 		close(p->options->held);
 	stats_slot = p->options->slot;
 	r = stats_open(p->options->cluster_stats, p->options->route_stats, &p->stats);
+	if (!r && p->options->listener_stats >= 0)
+		r = stats_map_listeners(p->stats, p->options->listener_stats);
 	if (r)
 		return log_err(r, "map the counters");
 	p->state = shared_state_new(p->limits, p->held, p->stats);

@@ -11,9 +11,10 @@
 
 enum { DRAIN_IDLE_MS = 3000 }; /* that a client has for one more request */
 
-static struct route_ask about(const struct h1_client *c)
+struct route_ask h1_client_ask(const struct h1_client *c)
 {
 	return (struct route_ask){
+		.tls = c->down.tls,
 		.client = c->down.client_addr,
 		.called = c->down.called,
 		.client_port = c->down.client_port,
@@ -27,9 +28,9 @@ static int choose_server(void *arg, const char *name, size_t n, struct tls_conte
 {
 	struct h1_client *c = arg;
 	struct router *r = c->worker->router;
-	const struct route_ask a = about(c);
+	const struct route_ask a = h1_client_ask(c);
 
-	return r->server(r, &a, name, n, out, &c->tls->terms);
+	return r->server(r, &a, name, n, out, c->tls);
 }
 
 static void tell_failure(const struct h1_client *c, int error)
@@ -41,13 +42,50 @@ static void tell_failure(const struct h1_client *c, int error)
 		  error == -ENOENT ? "no server has the name" : strerror(-error));
 }
 
+static void count_failure(const struct route_tls *tls)
+{
+	struct http_listener_stat *s = tls->stat;
+	__u64 *const counters[] = {
+		[TLS_NO_SERVER] = &s->no_filter_chain_match,
+		[TLS_CONNECTION_ERROR] = &s->connection_error,
+		[TLS_FAIL_VERIFY_NO_CERT] = &s->fail_verify_no_cert,
+		[TLS_FAIL_VERIFY_ERROR] = &s->fail_verify_error,
+		[TLS_FAIL_VERIFY_SAN] = &s->fail_verify_san,
+		[TLS_FAIL_VERIFY_HASH] = &s->fail_verify_cert_hash,
+	};
+
+	if (counters[tls->facts.failure])
+		stat_inc(counters[tls->facts.failure]);
+}
+
+static void count_handshake(const struct route_tls *tls)
+{
+	stat_inc(&tls->stat->handshake);
+	if (tls->facts.resumed)
+		stat_inc(&tls->stat->session_reused);
+	if (!tls->facts.certified)
+		stat_inc(&tls->stat->no_certificate);
+}
+
 /* The client has been told why by an alert, which is to arrive. */
 static enum step handshake_failed(struct h1_client *c, int error)
 {
 	c->worker->stats.handshake_failures++;
+	count_failure(c->tls);
 	tell_failure(c, error);
 	h1_client_linger(c);
 	return STEP_AGAIN;
+}
+
+/* What is inside is no HTTP. */
+static enum step begin_tunnel(struct h1_client *c)
+{
+	struct router *r = c->worker->router;
+	const struct route_ask a = h1_client_ask(c);
+	struct plan plan = { 0 };
+
+	(void)r->tunnel(r, &a, NULL, &plan);
+	return h1_client_begin_tunnel(c, &plan, (struct h1_span){ 0 }) ? STEP_END : STEP_AGAIN;
 }
 
 enum step h1_client_handshake(struct h1_client *c)
@@ -65,8 +103,11 @@ enum step h1_client_handshake(struct h1_client *c)
 	if (r)
 		return handshake_failed(c, r);
 	c->worker->stats.handshakes++;
+	count_handshake(c->tls);
 	c->down.tls = c->tls;
 	c->down.half.readable = true; /* a request may have come along */
+	if (c->tls->tcp)
+		return begin_tunnel(c);
 	c->state = H1_CLIENT_HEAD;
 	h1_client_wait(c, c->worker->options.head_timeout_ms);
 	return STEP_AGAIN;
@@ -75,14 +116,16 @@ enum step h1_client_handshake(struct h1_client *c)
 int h1_client_begin_tls(struct h1_client *c)
 {
 	struct router *r = c->worker->router;
-	const struct route_ask a = about(c);
-	const struct tls_base *b = r->speaks_tls(r, &a);
+	const struct route_ask a = h1_client_ask(c);
+	struct http_listener_stat *stat = NULL;
+	const struct tls_base *b = r->speaks_tls(r, &a, &stat);
 
 	if (!b)
 		return 0;
 	c->tls = calloc(1, sizeof(*c->tls));
 	if (!c->tls)
 		return -ENOMEM;
+	c->tls->stat = stat;
 	c->state = H1_CLIENT_HANDSHAKE;
 	return transport_tls_open(&c->down.half.transport, b, choose_server, c, &c->tls->facts);
 }

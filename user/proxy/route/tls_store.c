@@ -7,10 +7,13 @@
 #include <string.h>
 #include <sys/mman.h>
 #include <sys/stat.h>
+#include <unistd.h>
 
+#include <openssl/crypto.h>
 #include <openssl/evp.h>
 
 #include "lib/base/bytemap.h"
+#include "lib/base/bytes.h"
 #include "lib/base/cleanup.h"
 #include "lib/base/log.h"
 #include "lib/route/route.h"
@@ -20,6 +23,7 @@ enum {
 	BUCKETS = 256,
 	SERVERS_MAX = 8192, /* beyond that, those that were made are forgotten */
 	DIGEST = 32,
+	TICKETS_MAGIC = 0x77746b31, /* also the version of what the file looks like */
 };
 
 /* A server that has been made, or why not. */
@@ -189,6 +193,7 @@ static int settings_of(const struct http_snapshot *s, const struct hs_server *se
 		.alt_names = put_list(l, s, server->alt_names),
 		.spkis = put_list(l, s, server->spkis),
 		.hashes = put_list(l, s, server->hashes),
+		.opaque = server->kind == HS_SERVER_TCP,
 	};
 	return 0;
 }
@@ -308,7 +313,8 @@ static char *put_texts(char *at, const struct http_snapshot *s, struct hs_range 
 /* A new one, with its key. NULL: no memory. */
 static struct made *made_new(const struct http_snapshot *s, const struct hs_server *server)
 {
-	const uint32_t numbers[] = { server->mode, server->min_version, server->max_version };
+	const uint32_t numbers[] = { server->mode, server->min_version, server->max_version,
+				     server->kind };
 	size_t n = sizeof(numbers) + 3 * sizeof(uint32_t) + server->name.len +
 		   server->credential.len + server->ciphers.len + list_size(s, server->alt_names) +
 		   list_size(s, server->spkis) + list_size(s, server->hashes);
@@ -364,6 +370,58 @@ int tls_store_server(struct tls_store *s, const struct http_snapshot *snapshot,
 	if (!r)
 		*out = tls_context_ref(m->context);
 	pthread_mutex_unlock(&s->lock);
+	return r;
+}
+
+/* ---- ticket keys ---- */
+
+/* What is in their file. */
+struct tickets {
+	uint32_t magic;
+	uint32_t count;
+	struct tls_ticket_key keys[TLS_TICKET_KEYS];
+};
+
+int tls_store_tell_tickets(struct tls_store *s, int fd)
+{
+	struct tickets t = { .magic = TICKETS_MAGIC };
+	int r;
+
+	pthread_mutex_lock(&s->lock);
+	if (s->base)
+		t.count = (uint32_t)tls_base_tickets(s->base, t.keys);
+	pthread_mutex_unlock(&s->lock);
+	r = bytes_write(fd, &t, sizeof(t));
+	OPENSSL_cleanse(&t, sizeof(t));
+	return r;
+}
+
+static int read_tickets(int fd, struct tickets *out)
+{
+	ssize_t n;
+
+	if (lseek(fd, 0, SEEK_SET) < 0)
+		return -errno;
+	n = read(fd, out, sizeof(*out));
+	if (n < 0)
+		return -errno;
+	return n == sizeof(*out) && out->magic == TICKETS_MAGIC && out->count <= TLS_TICKET_KEYS
+		       ? 0
+		       : -EBADMSG;
+}
+
+int tls_store_take_tickets(struct tls_store *s, int fd)
+{
+	struct tickets t;
+	int r = read_tickets(fd, &t);
+
+	pthread_mutex_lock(&s->lock);
+	if (!r && t.count)
+		r = base(s);
+	if (!r && t.count)
+		tls_base_take_tickets(s->base, t.keys, t.count);
+	pthread_mutex_unlock(&s->lock);
+	OPENSSL_cleanse(&t, sizeof(t));
 	return r;
 }
 

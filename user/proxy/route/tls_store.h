@@ -17,6 +17,10 @@ void tls_store_free(struct tls_store *s); /* accepts NULL */
 /* From now on handshakes use the credentials in the file, which stays the caller's. From any
  * thread. 0, or -errno: nothing has changed. */
 int tls_store_set(struct tls_store *s, int fd);
+/* Ticket keys (tls.h) of this process into the file; those of another one out of it. The file stays
+ * the caller's. From any thread. 0 or -errno; -EBADMSG: that is no such file. */
+int tls_store_tell_tickets(struct tls_store *s, int fd);
+int tls_store_take_tickets(struct tls_store *s, int fd);
 /* What all connections begin with. From any thread. 0 or -ENOMEM. */
 int tls_store_base(struct tls_store *s, const struct tls_base **out);
 /* A reference of the server of the snapshot. From any thread. 0; -ENOKEY: its credential is not

@@ -31,6 +31,7 @@ struct stat_rows {
 	size_t mapped;
 	int fd; /* our own; -1: memory */
 	size_t row_size, name_max;
+	uint32_t rows;
 	uint32_t taken;		   /* row 0 included */
 	uint32_t buckets[BUCKETS]; /* by name, with linear probing; 0: free */
 	const char *what;
@@ -39,12 +40,12 @@ struct stat_rows {
 
 struct stats {
 	pthread_mutex_t lock;
-	struct stat_rows clusters, routes;
+	struct stat_rows clusters, routes, listeners;
 };
 
 static size_t rows_size(const struct stat_rows *r)
 {
-	return r->row_size * HTTP_STAT_ROWS;
+	return r->row_size * r->rows;
 }
 
 static char *row_at(const struct stat_rows *r, uint32_t i)
@@ -100,7 +101,7 @@ static int adopt(struct stat_rows *r)
 
 	if (err)
 		return err;
-	for (r->taken = 1; r->taken < HTTP_STAT_ROWS; r->taken++) {
+	for (r->taken = 1; r->taken < r->rows; r->taken++) {
 		char *row = row_at(r, r->taken);
 
 		err = reach(r, r->taken);
@@ -151,20 +152,36 @@ int stats_open(int clusters_fd, int routes_fd, struct stats **out)
 	s->routes.row_size = sizeof(struct http_route_stat);
 	s->routes.name_max = ROUTE_NAME_MAX;
 	s->routes.what = "routes";
-	s->clusters.fd = s->routes.fd = -1;
+	s->listeners.row_size = sizeof(struct http_listener_stat);
+	s->listeners.name_max = LISTENER_NAME_MAX;
+	s->listeners.what = "listeners";
+	s->clusters.fd = s->routes.fd = s->listeners.fd = -1;
+	s->clusters.rows = s->routes.rows = HTTP_STAT_ROWS;
+	s->listeners.rows = HTTP_LISTENER_ROWS;
 	r = rows_open(&s->clusters, clusters_fd);
 	if (!r)
 		r = rows_open(&s->routes, routes_fd);
+	if (!r)
+		r = rows_open(&s->listeners, -1);
 	if (r)
 		return r;
 	*out = TAKE_PTR(s);
 	return 0;
 }
 
+int stats_map_listeners(struct stats *s, int fd)
+{
+	rows_close(&s->listeners);
+	s->listeners.bytes = NULL;
+	s->listeners.fd = -1;
+	return rows_open(&s->listeners, fd);
+}
+
 void stats_close(struct stats *s)
 {
 	if (!s)
 		return;
+	rows_close(&s->listeners);
 	rows_close(&s->clusters);
 	rows_close(&s->routes);
 	pthread_mutex_destroy(&s->lock);
@@ -192,7 +209,7 @@ static char *find(struct stats *s, struct stat_rows *r, const char *name, size_t
 		len = r->name_max - 1;
 	pthread_mutex_lock(&s->lock);
 	at = bucket(r, name, len);
-	if (!*at && len && r->taken < HTTP_STAT_ROWS && !reach(r, r->taken)) {
+	if (!*at && len && r->taken < r->rows && !reach(r, r->taken)) {
 		memcpy(row_at(r, r->taken), name, len);
 		row_at(r, r->taken)[len] = 0;
 		*at = r->taken++;
@@ -210,6 +227,11 @@ struct http_cluster_stat *stats_cluster(struct stats *s, const char *name, size_
 struct http_route_stat *stats_route(struct stats *s, const char *name, size_t len)
 {
 	return (struct http_route_stat *)find(s, &s->routes, name, len);
+}
+
+struct http_listener_stat *stats_listener(struct stats *s, const char *name, size_t len)
+{
+	return (struct http_listener_stat *)find(s, &s->listeners, name, len);
 }
 
 void stat_time(struct histogram *h, __u64 ms)

@@ -20,11 +20,14 @@ extern unsigned stats_slot;
 /* The maps' descriptors, which stay the caller's; -1: memory. Counters go on from where an earlier
  * process left them. 0 or -errno. */
 int stats_open(int clusters_fd, int routes_fd, struct stats **out);
+/* The map of listeners, before there is a row of one: until then they are in memory. Likewise. */
+int stats_map_listeners(struct stats *s, int fd);
 void stats_close(struct stats *s); /* accepts NULL */
 
 /* The row of that name, taken if need be; the row for all other names when all rows are taken. */
 struct http_cluster_stat *stats_cluster(struct stats *s, const char *name, size_t len);
 struct http_route_stat *stats_route(struct stats *s, const char *name, size_t len);
+struct http_listener_stat *stats_listener(struct stats *s, const char *name, size_t len);
 
 static inline void stat_add(__u64 *n, __u64 by)
 {

@@ -78,17 +78,12 @@ static long received_nothing(struct half *h, long n)
 	return -EAGAIN;
 }
 
-long half_receive(struct half *h)
+/* `most` bytes, into the buffer as it is. */
+static long receive(struct half *h, size_t most)
 {
-	size_t room;
+	size_t room = buf_room(&h->in) < most ? buf_room(&h->in) : most;
 	long n;
-	size_t max = h->body.keep > BUF_BIG ? h->body.keep : BUF_BIG;
-	int r = buf_reserve(h->buffers, &h->in, 1, max);
 
-	if (r)
-		return r;
-	/* What follows a body is moved away from it: it must not be much. */
-	room = buf_room(&h->in) < BUF_SIZE ? buf_room(&h->in) : BUF_SIZE;
 	n = transport_recv(&h->transport, h->in.bytes + h->in.end, room);
 	if (n <= 0)
 		return received_nothing(h, n);
@@ -98,6 +93,22 @@ long half_receive(struct half *h)
 	h->readable = (size_t)n == room || h->hup || h->transport.more;
 	h->bulk = (size_t)n == room && room >= BUF_SIZE / 2;
 	return n;
+}
+
+long half_receive(struct half *h)
+{
+	size_t max = h->body.keep > BUF_BIG ? h->body.keep : BUF_BIG;
+	int r = buf_reserve(h->buffers, &h->in, 1, max);
+
+	/* What follows a body is moved away from it: it must not be much. */
+	return r ? r : receive(h, BUF_SIZE);
+}
+
+long half_receive_bulk(struct half *h)
+{
+	int r = buf_reserve(h->buffers, &h->in, BUF_BIG, BUF_BIG);
+
+	return r ? r : receive(h, BUF_BIG);
 }
 
 /* In one system call. */

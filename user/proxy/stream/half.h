@@ -53,6 +53,9 @@ void half_reset(struct half *h);
 /* Receives into h->in: how many bytes; 0 at the end; -EAGAIN; -ENOBUFS: it is as full as may be;
  * -errno: broken. */
 long half_receive(struct half *h);
+/* The same of a body of which BUF_BIG bytes are yet to come at least, into h->in, which is empty:
+ * more in one call. */
+long half_receive_bulk(struct half *h);
 /* Sends h->out and then `n` bytes at `more`: how many of the latter were sent, -EAGAIN if there was
  * no room for any of it, -errno: broken. */
 long half_send(struct half *h, const char *more, size_t n);

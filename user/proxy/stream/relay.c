@@ -216,9 +216,18 @@ static int pipe_fill(struct half *from, uint64_t max)
 	return -EAGAIN;
 }
 
+/* Of a body whose end is not known nobody can say that more is about to come: what the kernel keeps
+ * for that would wait for 200 ms. */
+static unsigned more_to_come(const struct half *h)
+{
+	bool known = h->body.framing == H1_LENGTH || h->body.framing == H1_CHUNKED;
+
+	return known && !body_received(h) ? SPLICE_F_MORE : 0;
+}
+
 static int pipe_drain(struct half *from, struct half *to)
 {
-	unsigned more = body_received(from) ? 0 : SPLICE_F_MORE;
+	unsigned more = more_to_come(from);
 	ssize_t r;
 
 	if (!to->writable)
@@ -246,11 +255,15 @@ static bool too_long_to_keep(const struct body *b)
 	return b->keep && b->kept + (left ? left : 1) > b->keep;
 }
 
+static bool is_plain(const struct half *from, const struct half *to)
+{
+	return transport_can_splice(&from->transport) && transport_can_splice(&to->transport);
+}
+
 /* Another try would need what a pipe takes away, and so would a mirror. */
 static bool may_splice(const struct half *from, const struct half *to)
 {
-	return !from->body.keep && !from->body.dechunk && !from->tee &&
-	       transport_can_splice(&from->transport) && transport_can_splice(&to->transport);
+	return !from->body.keep && !from->body.dechunk && !from->tee && is_plain(from, to);
 }
 
 /* Gets more of the body. 0, -EAGAIN, -errno. */
@@ -269,7 +282,8 @@ static int refill(struct half *from, const struct half *to)
 		if (r != -ENOBUFS)
 			return (int)r;
 	}
-	r = half_receive(from);
+	/* TLS sends several records in one call, if it has what to put into them. */
+	r = max >= BUF_BIG && !is_plain(from, to) ? half_receive_bulk(from) : half_receive(from);
 	if (r == -ENOBUFS && from->body.keep) {
 		body_forget(from);
 		r = half_receive(from);
