@@ -174,6 +174,11 @@ static const struct row accepted[] = {
 		  "tls: [{match: [{port: 9000, sniHosts: [\"b.default.svc.cluster.local\"]}], "
 		  "route: [{destination: {host: echo}}]}]}"),
 	  "" },
+	{ "tls routes for a name beside the service's",
+	  ECHO VS("echo", "{hosts: [echo.default.svc.cluster.local, \"*.example.com\"], tls: "
+			  "[{match: [{port: 9000, sniHosts: [b.example.com]}], route: "
+			  "[{destination: {host: echo}}]}]}"),
+	  "" },
 	{ "tls and tcp routes for one port",
 	  ECHO VS("echo", "{hosts: [echo.default.svc.cluster.local], tcp: [{route: [{destination: "
 			  "{host: echo}}]}], tls: "
