@@ -81,7 +81,7 @@ static enum step drain(struct h1_client *c)
 enum step h1_client_peek(struct h1_client *c)
 {
 	const struct half *h = &c->down.half;
-	struct client_hello hello;
+	struct client_hello hello = { .needed = 1 };
 	int r;
 
 	if (h->broken)
