@@ -26,6 +26,7 @@ static const char rules[] =
 	SERVICE("db", "default", "10.96.0.2", "{name: db, port: 5432, appProtocol: tls}")
 	SERVICE("dual", "default", "10.96.0.3", "{name: https-a, port: 443}")
 	SERVICE("other", "default", "10.96.0.4", "{name: tcp, port: 443}")
+	SERVICE("two", "default", "10.96.0.5", "{name: tls, port: 443}")
 	SERVICE("web", "b", "10.96.1.1", "{name: tls, port: 443}")
 	"apiVersion: v1\nkind: Service\nmetadata: {name: unnumbered, namespace: default}\n"
 	"spec: {ports: [{name: tls, port: 443}]}\n---\n"
@@ -118,6 +119,14 @@ static const char rules[] =
 	ISTIO("VirtualService", "dual", "default", "\n"
 	"  hosts: [dual.default.svc.cluster.local]\n"
 	"  tls: [{match: [{sniHosts: [dual.default.svc.cluster.local]}], " TO("db") "}]")
+	/* Both take every name of the host: the most specific counts. */
+	ISTIO("VirtualService", "two", "default", "\n"
+	"  hosts: [two.default.svc.cluster.local]\n"
+	"  tls:\n"
+	"  - match: [{sniHosts: [two.default.svc.cluster.local, two.default.svc.cluster.local]}]\n"
+	"    " TO("db") "\n"
+	"  - match: [{sniHosts: [two.default.svc.cluster.local], sourceNamespace: b}]\n"
+	"    " TO("other"))
 	ISTIO("VirtualService", "unnumbered", "default", "\n"
 	"  hosts: [unnumbered.default.svc.cluster.local, u.example.net]\n"
 	"  tls: [{match: [{sniHosts: [u.example.net]}], " TO("db") "}]");
@@ -359,6 +368,7 @@ Test(http_sni, only_what_asks_for_the_sni_goes_through_the_proxy)
 	cr_expect_eq(kernel_rule("10.96.0.2", 5432), RULE_PROXY);
 	cr_expect_eq(kernel_rule("10.96.0.3", 443), RULE_ROUTE);
 	cr_expect_eq(kernel_rule("10.96.0.4", 443), RULE_ROUTE);
+	cr_expect_eq(kernel_rule("10.96.0.5", 443), RULE_PROXY);
 	cr_expect_null(address_at("10.96.0.3", 443));
 	cr_expect_null(address_at("10.96.0.4", 443));
 }
