@@ -9,7 +9,7 @@ PKI=
 # cert NAME SAN: NAME.crt and NAME.key, signed by root
 cert() {
 	(
-		cd "$PKI"
+		cd "$PKI" || exit
 		openssl req -newkey ec -pkeyopt ec_paramgen_curve:P-256 -nodes -keyout "$1.key" -out "$1.csr" -subj "/CN=$1" 2>/dev/null
 		openssl x509 -req -in "$1.csr" -CA root.crt -CAkey root.key -CAcreateserial -days 30 -out "$1.crt" \
 			-extfile <(printf 'subjectAltName=%s\n' "$2") 2>/dev/null

@@ -78,6 +78,13 @@ static const struct row warned_of[] = {
 		  "[echo.default.svc.cluster.local]}], route: [{destination: {host: echo}}]}]}"),
 	  "spec.tls[0].match[0]: no port of the rule's services carries tls, by its name or "
 	  "appProtocol: the rule has no effect in the mesh" },
+	{ "tls routes for the name of an earlier one",
+	  ECHO VS("echo",
+		  "{hosts: [echo.default.svc.cluster.local, \"*.example.com\"], tls: "
+		  "[{match: [{port: 9000, sniHosts: [a.example.com, B.example.com]}], route: "
+		  "[{destination: {host: echo}}]}, {match: [{port: 9000, sniHosts: "
+		  "[b.example.com], sourceNamespace: x}], route: [{destination: {host: echo}}]}]}"),
+	  "spec.tls[1].match[0]: never holds: tls[0] takes all that it would" },
 	{ "tls routes at a gateway that ends TLS",
 	  ECHO GW("gw",
 		  "{servers: [{port: {number: 443, name: tls, protocol: TLS}, tls: {mode: SIMPLE, "
@@ -173,6 +180,17 @@ static const struct row accepted[] = {
 		  "{hosts: [\"*.default.svc.cluster.local\"], "
 		  "tls: [{match: [{port: 9000, sniHosts: [\"b.default.svc.cluster.local\"]}], "
 		  "route: [{destination: {host: echo}}]}]}"),
+	  "" },
+	{ "tls routes for a name behind one that is wider",
+	  ECHO VS("echo", "{hosts: [echo.default.svc.cluster.local, \"*.example.com\"], tls: "
+			  "[{match: [{port: 9000, sniHosts: [\"*.example.com\"]}], route: "
+			  "[{destination: {host: echo}}]}, {match: [{port: 9000, sniHosts: "
+			  "[b.example.com]}], route: [{destination: {host: echo}}]}]}"),
+	  "" },
+	{ "tls routes for a name beside the service's",
+	  ECHO VS("echo", "{hosts: [echo.default.svc.cluster.local, \"*.example.com\"], tls: "
+			  "[{match: [{port: 9000, sniHosts: [b.example.com]}], route: "
+			  "[{destination: {host: echo}}]}]}"),
 	  "" },
 	{ "tls and tcp routes for one port",
 	  ECHO VS("echo", "{hosts: [echo.default.svc.cluster.local], tcp: [{route: [{destination: "

@@ -26,6 +26,7 @@ static const char rules[] =
 	SERVICE("db", "default", "10.96.0.2", "{name: db, port: 5432, appProtocol: tls}")
 	SERVICE("dual", "default", "10.96.0.3", "{name: https-a, port: 443}")
 	SERVICE("other", "default", "10.96.0.4", "{name: tcp, port: 443}")
+	SERVICE("two", "default", "10.96.0.5", "{name: tls, port: 443}")
 	SERVICE("web", "b", "10.96.1.1", "{name: tls, port: 443}")
 	"apiVersion: v1\nkind: Service\nmetadata: {name: unnumbered, namespace: default}\n"
 	"spec: {ports: [{name: tls, port: 443}]}\n---\n"
@@ -118,6 +119,14 @@ static const char rules[] =
 	ISTIO("VirtualService", "dual", "default", "\n"
 	"  hosts: [dual.default.svc.cluster.local]\n"
 	"  tls: [{match: [{sniHosts: [dual.default.svc.cluster.local]}], " TO("db") "}]")
+	/* Both take every name of the host: the most specific counts. */
+	ISTIO("VirtualService", "two", "default", "\n"
+	"  hosts: [two.default.svc.cluster.local]\n"
+	"  tls:\n"
+	"  - match: [{sniHosts: [two.default.svc.cluster.local, two.default.svc.cluster.local]}]\n"
+	"    " TO("db") "\n"
+	"  - match: [{sniHosts: [two.default.svc.cluster.local], sourceNamespace: b}]\n"
+	"    " TO("other"))
 	ISTIO("VirtualService", "unnumbered", "default", "\n"
 	"  hosts: [unnumbered.default.svc.cluster.local, u.example.net]\n"
 	"  tls: [{match: [{sniHosts: [u.example.net]}], " TO("db") "}]");
@@ -359,6 +368,7 @@ Test(http_sni, only_what_asks_for_the_sni_goes_through_the_proxy)
 	cr_expect_eq(kernel_rule("10.96.0.2", 5432), RULE_PROXY);
 	cr_expect_eq(kernel_rule("10.96.0.3", 443), RULE_ROUTE);
 	cr_expect_eq(kernel_rule("10.96.0.4", 443), RULE_ROUTE);
+	cr_expect_eq(kernel_rule("10.96.0.5", 443), RULE_PROXY);
 	cr_expect_null(address_at("10.96.0.3", 443));
 	cr_expect_null(address_at("10.96.0.4", 443));
 }
@@ -480,4 +490,131 @@ Test(http_sni, explain_does_not_skip_the_rule_that_it_chooses)
 	cr_expect_eq(r, 0);
 	cr_expect(strstr(text, "rule: VirtualService default/web tls[2] ("), "%s", text);
 	cr_expect_null(strstr(text, "skipped:"), "%s", text);
+}
+
+/* ---- snapshots that are out of order ---- */
+
+static int open_bytes(const char *bytes)
+{
+	struct http_snapshot *s = NULL;
+	int r = http_snapshot_open(bytes, t.snapshot->header->size, &s);
+
+	http_snapshot_close(s);
+	return r;
+}
+
+/* Of that kind, and with a route or without. */
+static struct hs_server *server_in(char *bytes, __u32 kind, bool routed)
+{
+	const struct hs_header *h = (const struct hs_header *)bytes;
+	struct hs_server *rows = (struct hs_server *)(bytes + h->tables[HS_SERVERS].at);
+
+	for (__u32 i = 0; i < h->tables[HS_SERVERS].count; i++)
+		if (rows[i].kind == kind && (rows[i].action != HS_NONE) == routed)
+			return &rows[i];
+	cr_assert(false, "no such server");
+	return NULL;
+}
+
+static void no_kind(char *bytes)
+{
+	server_in(bytes, HS_SERVER_TCP, true)->kind = 0;
+}
+
+static void another_kind(char *bytes)
+{
+	server_in(bytes, HS_SERVER_PASSTHROUGH, true)->kind = HS_SERVER_PASSTHROUGH + 1;
+}
+
+/* One of a Gateway, whose listener has been told of it, or one that is to end what it can't. */
+static void nothing_to_end_tls_with(char *bytes)
+{
+	server_in(bytes, HS_SERVER_PASSTHROUGH, false)->kind = HS_SERVER_TCP;
+}
+
+static void requests_with_a_route(char *bytes)
+{
+	server_in(bytes, HS_SERVER_HTTP, false)->action = 0;
+}
+
+static void no_such_route(char *bytes)
+{
+	server_in(bytes, HS_SERVER_TCP, true)->action =
+		((struct hs_header *)bytes)->tables[HS_ACTIONS].count;
+}
+
+static void no_such_place(char *bytes)
+{
+	server_in(bytes, HS_SERVER_TCP, true)->place =
+		((struct hs_header *)bytes)->tables[HS_PLACES].count;
+}
+
+static void an_answer_in_place_of_a_route(char *bytes)
+{
+	const struct hs_header *h = (const struct hs_header *)bytes;
+	struct hs_action *rows = (struct hs_action *)(bytes + h->tables[HS_ACTIONS].at);
+	struct hs_action *a = &rows[server_in(bytes, HS_SERVER_TCP, true)->action];
+
+	a->type = HS_DIRECT_RESPONSE;
+	a->status = 200;
+}
+
+/* TLS that goes on would be ended. */
+static void an_unread_hello(char *bytes)
+{
+	const struct hs_header *h = (const struct hs_header *)bytes;
+	struct hs_listener *rows = (struct hs_listener *)(bytes + h->tables[HS_LISTENERS].at);
+
+	for (__u32 i = 0; i < h->tables[HS_LISTENERS].count; i++)
+		rows[i].peek = 0;
+}
+
+static void no_such_match(char *bytes)
+{
+	const struct hs_header *h = (const struct hs_header *)bytes;
+	struct hs_sni *rows = (struct hs_sni *)(bytes + h->tables[HS_SNI].at);
+
+	rows[0].match = h->tables[HS_MATCHES].count;
+}
+
+/* Of a service, that would end TLS. */
+static void a_certificate_in_the_mesh(char *bytes)
+{
+	const struct hs_header *h = (const struct hs_header *)bytes;
+	struct hs_address *row = (struct hs_address *)(bytes + h->tables[HS_ADDRESSES].at);
+	struct hs_sni *names = (struct hs_sni *)(bytes + h->tables[HS_SNI].at);
+	const struct hs_server *first =
+		(const struct hs_server *)(bytes + h->tables[HS_SERVERS].at);
+
+	while (!row->sni_wild.count)
+		row++;
+	names[row->sni_wild.first].server = (__u32)(server_in(bytes, HS_SERVER_TCP, true) - first);
+}
+
+Test(http_sni, what_no_reader_could_carry_out_is_refused)
+{
+	static const struct {
+		const char *what;
+		void (*damage)(char *bytes);
+	} rows[] = {
+		{ "no kind", no_kind },
+		{ "another kind", another_kind },
+		{ "nothing to end TLS with", nothing_to_end_tls_with },
+		{ "requests with a route", requests_with_a_route },
+		{ "no such route", no_such_route },
+		{ "no such place", no_such_place },
+		{ "an answer in place of a route", an_answer_in_place_of_a_route },
+		{ "an unread hello", an_unread_hello },
+		{ "no such match", no_such_match },
+		{ "a certificate in the mesh", a_certificate_in_the_mesh },
+	};
+	_cleanup_free_ char *copy = malloc(t.snapshot->header->size);
+
+	memcpy(copy, t.snapshot->header, t.snapshot->header->size);
+	cr_assert_eq(open_bytes(copy), 0);
+	for (size_t i = 0; i < sizeof(rows) / sizeof(*rows); i++) {
+		memcpy(copy, t.snapshot->header, t.snapshot->header->size);
+		rows[i].damage(copy);
+		cr_expect_eq(open_bytes(copy), -EBADMSG, "%s", rows[i].what);
+	}
 }

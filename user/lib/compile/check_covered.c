@@ -182,17 +182,20 @@ static bool subnets_cover(const struct l4_match *wide, const struct l4_match *na
 	return narrow->destination_subnets.count;
 }
 
+static bool has_name(const struct strs *list, const char *name)
+{
+	for (size_t i = 0; i < list->count; i++)
+		if (!strcasecmp(list->items[i], name))
+			return true;
+	return false;
+}
+
+/* Whatever the order of the rules, the most specific name counts: a wider one leaves it alone. */
 static bool snis_cover(const struct l4_match *wide, const struct l4_match *narrow)
 {
-	for (size_t i = 0; i < narrow->sni_hosts.count; i++) {
-		bool covered = !wide->sni_hosts.count;
-
-		for (size_t k = 0; k < wide->sni_hosts.count && !covered; k++)
-			covered =
-				host_includes(wide->sni_hosts.items[k], narrow->sni_hosts.items[i]);
-		if (!covered)
+	for (size_t i = 0; wide->sni_hosts.count && i < narrow->sni_hosts.count; i++)
+		if (!has_name(&wide->sni_hosts, narrow->sni_hosts.items[i]))
 			return false;
-	}
 	return narrow->sni_hosts.count || !wide->sni_hosts.count;
 }
 

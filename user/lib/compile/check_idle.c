@@ -325,6 +325,28 @@ static void check_http(struct mesh *mesh, const struct object *o)
 			      "appProtocol: the rules have no effect");
 }
 
+/* A host that is among the names of tls rules for the others. */
+static bool is_for_sni(struct mesh *mesh, const struct object *o, const char *given)
+{
+	char host[HOST_MAX];
+	bool sni = false, service = false;
+	size_t next, i, k, n;
+
+	for (i = 0; i < o->vs.tls.count; i++)
+		for (k = 0; k < o->vs.tls.items[i].match.count; k++) {
+			const struct strs *names = &o->vs.tls.items[i].match.items[k].sni_hosts;
+
+			for (n = 0; n < names->count; n++)
+				sni |= host_includes(given, names->items[n]);
+		}
+	for (i = 0; i < o->vs.hosts.count && sni && !service; i++) {
+		next = 0;
+		service = !host_complete(o->vs.hosts.items[i], o->meta.namespace, host) &&
+			  covered_host(mesh, host, &next);
+	}
+	return service;
+}
+
 void check_idle_virtual_service(struct mesh *mesh, const struct object *o)
 {
 	bool gateway = names_gateway(&o->vs.gateways);
@@ -335,7 +357,9 @@ void check_idle_virtual_service(struct mesh *mesh, const struct object *o)
 		snprintf(field, sizeof(field), "spec.hosts[%zu]", i);
 		/* At a gateway, names from outside are to be expected. */
 		check_host(mesh, o, field, o->vs.hosts.at ? o->vs.hosts.at[i] : o->pos,
-			   o->vs.hosts.items[i], !gateway, gateway ? " in the mesh" : "");
+			   o->vs.hosts.items[i],
+			   !gateway && !is_for_sni(mesh, o, o->vs.hosts.items[i]),
+			   gateway ? " in the mesh" : "");
 	}
 	check_http(mesh, o);
 	for (i = 0; i < o->vs.tcp.count; i++)

@@ -163,9 +163,36 @@ static bool tcp_has_port(const struct object *o, unsigned port)
 	return false;
 }
 
+static bool same_names(const struct strs *a, const struct strs *b)
+{
+	size_t i;
+
+	for (i = 0; i < a->count && i < b->count; i++)
+		if (strcasecmp(a->items[i], b->items[i]) != 0)
+			return false;
+	return a->count == b->count;
+}
+
+/* Another match for the port has other names: of those that take a client's the most specific
+ * counts, which the kernel would not know. */
+static bool names_differ(const struct object *o, const struct l4_match *m, unsigned port)
+{
+	size_t i, k;
+
+	for (i = 0; i < o->vs.tls.count; i++)
+		for (k = 0; k < o->vs.tls.items[i].match.count; k++) {
+			const struct l4_match *other = &o->vs.tls.items[i].match.items[k];
+
+			if ((!other->port || other->port == port) &&
+			    !same_names(&m->sni_hosts, &other->sni_hosts))
+				return true;
+		}
+	return false;
+}
+
 bool tls_match_needs_sni(const struct object *o, const struct l4_match *m, unsigned port)
 {
-	return !sni_covers(o, m) || tcp_has_port(o, port);
+	return !sni_covers(o, m) || names_differ(o, m, port) || tcp_has_port(o, port);
 }
 
 static bool match_asks(const struct object *o, const struct l4_match *m, const struct mesh_port *sp)

@@ -23,8 +23,8 @@ void mark_proxied(struct mesh *mesh);
  * those that are declared to carry TLS. */
 bool tls_match_is_at(const struct l4_match *m, const struct mesh_port *sp);
 /* Whether the SNI says if the match of `o` holds. It need not where the match takes whatever name
- * clients may give for the hosts of the rule, all of them, and no tcp rule is left to take what is
- * no TLS: then the kernel carries the rule out. */
+ * clients may give for the hosts of the rule, all of them, no other match for the port has other
+ * names, and no tcp rule is left to take what is no TLS: then the kernel carries the rule out. */
 bool tls_match_needs_sni(const struct object *o, const struct l4_match *m, unsigned port);
 /* Sets mesh_port.by_sni and proxied of all services' ports where a rule needs the SNI. */
 void mark_sni(struct mesh *mesh);
