@@ -189,7 +189,7 @@ idle_memory() { # WAY
 	local before pid
 	use "$1"
 	before=$(rss_kib "$1")
-	rm -f "$TMP/idle"
+	rm -f "$TMP/idle" "$TMP/idle.out"
 	mkfifo "$TMP/idle"
 	tls_load idle "$EC_PORT" "${HEADERS[@]}" -p /bytes/64 -c "$IDLE" <"$TMP/idle" >"$TMP/idle.out" &
 	pid=$!

@@ -250,40 +250,66 @@ static struct conn *open_all(int epoll)
 	return all;
 }
 
+/* Those that wait for their turn, the one that has waited longest first. */
+static struct conn *ready, **ready_end = &ready;
+
+static void put_ready(struct conn *c)
+{
+	c->next = NULL;
+	*ready_end = c;
+	ready_end = &c->next;
+}
+
+static void send_next(void)
+{
+	struct conn *c = ready;
+
+	ready = c->next;
+	if (!ready)
+		ready_end = &ready;
+	send_request(c);
+}
+
+/* What can be received, within `ns`. How many answers are complete. */
+static unsigned receive_some(int epoll, uint64_t ns)
+{
+	struct timespec t = { (time_t)(ns / SECOND), (long)(ns % SECOND) };
+	struct epoll_event events[EVENTS];
+	int n = epoll_pwait2(epoll, events, EVENTS, &t, NULL);
+	unsigned complete = 0;
+
+	for (int i = 0; i < n; i++)
+		if (receive(events[i].data.ptr)) {
+			put_ready(events[i].data.ptr);
+			complete++;
+		}
+	return complete;
+}
+
+/* When the next request is to be sent. */
+static uint64_t due_at(uint64_t began, uint64_t begun)
+{
+	return rate ? began + (uint64_t)((double)begun / rate * SECOND) : began;
+}
+
+/* What has been begun is waited for. */
 static void requests(void)
 {
 	int epoll = epoll_create1(EPOLL_CLOEXEC);
-	struct conn *all = open_all(epoll), *ready = NULL;
-	uint64_t begun = 0, began, end, cpu;
+	struct conn *all = open_all(epoll);
+	uint64_t begun = 0, began = now(), end = began + (uint64_t)(seconds * SECOND);
+	uint64_t cpu = cpu_wanted ? clock_of(cpu_clock) : 0, at, due;
 
-	for (unsigned i = 0; i < count; i++) {
-		all[i].next = ready;
-		ready = &all[i];
-	}
-	began = now();
-	end = began + (uint64_t)(seconds * SECOND);
-	cpu = cpu_wanted ? clock_of(cpu_clock) : 0;
-	while (now() < end) {
-		struct epoll_event events[EVENTS];
-		double due = rate ? (double)(now() - began) / SECOND * rate : 0;
-		int n;
-
-		for (; ready && (!rate || (double)begun < due); begun++) {
-			struct conn *c = ready;
-
-			ready = c->next;
-			send_request(c);
+	for (unsigned i = 0; i < count; i++)
+		put_ready(&all[i]);
+	while ((at = now()) < end || done < begun) {
+		due = at < end && ready ? due_at(began, begun) : UINT64_MAX;
+		if (due <= at) {
+			send_next();
+			begun++;
+			continue;
 		}
-		n = epoll_wait(epoll, events, EVENTS, rate ? 0 : 100);
-		for (int i = 0; i < n; i++) {
-			struct conn *c = events[i].data.ptr;
-
-			if (!receive(c))
-				continue;
-			done++;
-			c->next = ready;
-			ready = c;
-		}
+		done += receive_some(epoll, due == UINT64_MAX ? SECOND / 100 : due - at);
 	}
 	report(began, cpu);
 }
