@@ -243,22 +243,19 @@ for MODE in native generic off; do
 	case $MODE in
 	native) flooded 4 "$FLOOD" ;;
 	generic) flooded 6 $((FLOOD / 10)) ;;
-	off) flooded 6 "$FLOOD" ;;
+	off) flooded 6 $((FLOOD / 5)) ;;
 	esac
 	[ $MODE = generic ] || for family in 4 6; do firewalls $family; done
 	wait_until 60 no_conns
 	weftd_stop
 done
 
-# The last policy stays in force without weftd, and after another one has started.
+# The last policy stays in force without weftd.
 weftd_start --xdp native
 policy_sources deny <<<"$(cidr 4 6)"
 policy $ON
 weftd_kill9
 MODE="without weftd"
-unheard odd 4 denied
-MODE="weftd again"
-weftd_start --xdp native
 unheard odd 4 denied
 heard other 4 "another is denied"
 rows_end
