@@ -108,8 +108,10 @@ lets_in "another port" in in
 policy "{deny: [0.0.0.0/0, '::/0'], ports: [80, 31400]}" | apply
 lets_in "that port" out out
 
+policy "{allow: ['::/0']}" | apply
+row "IPv4 is no part of ::/0, allowed" "$(asked friend 4),$(asked friend 6)" "out,in"
 policy "{deny: ['::/0']}" | apply
-row "IPv4 is no part of ::/0" "$(asked friend 4),$(asked friend 6)" "in,out"
+row "IPv4 is no part of ::/0, denied" "$(asked friend 4),$(asked friend 6)" "in,out"
 
 # What is wrong is refused, and changes nothing.
 expect_match "another name" "$(policy "{}" | sed 's/name: default/name: mine/' | weft apply -f - 2>&1 || true)" \
