@@ -460,13 +460,19 @@ pod_del() {
 	ns_del "$1"
 }
 
-# checksums_finished NAMESPACE DEVICE: what it sends has its checksum, as on a wire, though it is a veth
-checksums_finished() {
+# ethtool_set NAMESPACE DEVICE COMMAND VALUE: one of the kernel's ETHTOOL_S*
+ethtool_set() {
 	in_ns "$1" /usr/bin/python3 -c 'import ctypes, fcntl, socket, struct, sys
-SIOCETHTOOL, ETHTOOL_STXCSUM = 0x8946, 0x17
-value = ctypes.create_string_buffer(struct.pack("II", ETHTOOL_STXCSUM, 0))
-fcntl.ioctl(socket.socket(), SIOCETHTOOL, struct.pack("16sP16x", sys.argv[1].encode(), ctypes.addressof(value)))' "$2"
+SIOCETHTOOL = 0x8946
+value = ctypes.create_string_buffer(struct.pack("II", int(sys.argv[2], 0), int(sys.argv[3])))
+fcntl.ioctl(socket.socket(), SIOCETHTOOL, struct.pack("16sP16x", sys.argv[1].encode(), ctypes.addressof(value)))' "${@:2}"
 }
+
+# checksums_finished NAMESPACE DEVICE: what it sends has its checksum, as on a wire, though it is a veth
+checksums_finished() { ethtool_set "$1" "$2" 0x17 0; }
+
+# gro_on NAMESPACE DEVICE: a veth then takes what XDP sends to it, as it does with a native program of its own
+gro_on() { ethtool_set "$1" "$2" 0x2c 1; }
 
 # xdp_verdict NAMESPACE DEVICE pass|drop: a native XDP program that says this of every frame
 xdp_verdict() {

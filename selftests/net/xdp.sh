@@ -33,6 +33,9 @@ rules() {
 }
 
 LARGE=$(rounds 1000000 100000) # bytes
+status_is() { [ "$(weft status | sed -n 's/^XDP *//p')" = "$1" ]; }
+# jumbo_refused: what auto says of a veth with jumbo frames. Before 6.3 kernels don't tell whether a veth can send, and it is not tried.
+jumbo_refused() { if [[ $(uname -r) =~ ^6\.[12]\. ]]; then echo "auto: nic0 off (the kernel does not tell whether a veth can send)"; else echo "auto: nic0 off (the driver refuses it)"; fi; }
 forwarded() { stat_of weft.xdp.forwarded.packets; }
 words() { load other "$1" 9000 -n 20 -c 5 -s hello -t $((3000 * SLOWER)); }
 kind_on_nic() { # as the kernel has it
@@ -101,6 +104,53 @@ done
 link_wide far
 wait_until 30 no_conns
 
+# Jumbo frames: the kernel's own receive path hands them over in one piece. A driver that can't refuses, and auto leaves them to tc.
+jumbo() { # MTU
+	local at
+	for at in node:nic0 world:eth0 world:far3 far:eth0 world:far5 other:eth0; do
+		ip -n "$(netns "${at%:*}")" link set "${at#*:}" mtu "$1"
+	done
+	for at in far other; do # what they have learnt of the narrow link
+		in_ns $at ip -4 route flush cache
+		in_ns $at ip -6 route flush cache
+	done
+}
+in_ns world ip link set dev eth0 xdpdrv off
+gro_on world eth0
+weftd_stop
+weftd_start --xdp off # a veth with a program in its driver takes no such MTU
+weftd_stop
+jumbo 9000
+for mode in generic auto; do
+	weftd_start --xdp $mode
+	status="generic: nic0 generic"
+	if [ $mode = auto ]; then
+		status=$(jumbo_refused)
+		wait_until 5 status_is "$status"
+	fi
+	row "$mode, jumbo frames: status" "$(weft status | sed -n 's/^XDP *//p')" "$status"
+	for family in 4 6; do
+		packets=$(forwarded)
+		bytes=$(stat_of weft.xdp.forwarded.bytes)
+		row "IPv$family: $mode, jumbo frames: large lines" "$(load other "$(lb $family 10)" 9000 -n 5 -c 5 --bytes "$LARGE" -e half -t $((5000 * SLOWER)))" '{"far":5}'
+		packets=$(($(forwarded) - packets))
+		bytes=$(($(stat_of weft.xdp.forwarded.bytes) - bytes))
+		if [ $mode = auto ]; then
+			row "IPv$family: $mode, jumbo frames: forwarded by XDP" $packets 0
+		else
+			say "IPv$family: $mode, jumbo frames: $packets forwarded by XDP, of $bytes bytes"
+			row "IPv$family: $mode, jumbo frames: forwarded by XDP, more than 1500 bytes in each" $((packets && bytes / packets > 1500)) 1
+		fi
+	done
+	weftd_stop
+done
+weftd_start --xdp off
+weftd_stop
+jumbo 1500
+xdp_verdict world eth0 pass
+weftd_start --xdp native
+wait_until 30 no_conns
+
 # The node's firewall follows connections whose packets it does not see, and drops what it takes for invalid.
 drop_invalid() { both_tables "$1" FORWARD -m conntrack --ctstate INVALID -j DROP; }
 drop_invalid -A
@@ -115,7 +165,8 @@ wait_until 30 no_conns
 sysctl_in node net/netfilter/nf_conntrack_tcp_be_liberal=1
 drop_invalid -A
 for family in 4 6; do
-	load_start other "$TMP/held.$family" "$(lb $family 10)" 9000 -n 10 -c 10 -s hello -e hold --every 50 --ready "$TMP/ready.$family"
+	load_start other "$TMP/held.$family" "$(lb $family 10)" 9000 -n 10 -c 10 -s hello -e hold --every $((50 * SLOWER)) \
+		-t $((5000 * SLOWER)) --ready "$TMP/ready.$family"
 	wait_until 5 test -e "$TMP/ready.$family"
 done
 holders=("${JOBS_[@]: -2}")
@@ -166,7 +217,7 @@ refused() {
 	local status=0 what=$1 pattern=$2
 	shift 2
 	# shellcheck disable=SC2046 # words are meant
-	in_ns node timeout $((20 * SLOWER)) "$OUT/weftd" $(weftd_options) "$@" 2>"$TMP/said" || status=$?
+	in_ns node timeout $((60 * SLOWER)) "$OUT/weftd" $(weftd_options) "$@" 2>"$TMP/said" || status=$?
 	expect_eq "$what: exit status" $status 1
 	expect_match "$what" "$(<"$TMP/said")" "$pattern"
 }
