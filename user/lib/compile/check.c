@@ -13,11 +13,6 @@ static void check_server(struct mesh *mesh, const struct object *o, size_t i)
 	const char *protocol = s->protocol ? s->protocol : "";
 	bool tls;
 
-	if (s->bind && *s->bind && !str_eq(s->bind, "0.0.0.0") && !str_eq(s->bind, "::"))
-		errors_add(mesh->errors, o->file, at,
-			   "spec.servers[%zu].bind: weft does not carry out binding to one "
-			   "address, not \"%s\"",
-			   i, s->bind);
 	if (http_server(s, &tls)) {
 		if (tls)
 			check_tls_server(mesh, o, i);

@@ -18,7 +18,8 @@ struct http_domain {
 	__u32 vhost;
 	__u32 server; /* index of `servers` + 1, whose name it is; 0: the listener's own */
 	size_t order;
-	bool tls; /* of the listener */
+	bool tls;    /* of the listener */
+	__u32 group; /* likewise */
 };
 
 /* An HTTPS server, and a name by which clients ask for it in their ClientHello. */
@@ -26,6 +27,7 @@ struct http_sni {
 	__u32 port;
 	const char *name; /* in lower case, with its `*` */
 	__u32 server;	  /* index of `servers` */
+	__u32 group;	  /* of the listener */
 };
 
 struct http_compiler {
@@ -39,7 +41,7 @@ struct http_compiler {
 	TABLE(struct http_domain) domains;
 	TABLE(struct hs_server) servers;
 	TABLE(struct http_sni) snis;
-	struct bytemap sni_names; /* "PORT NAME" of `snis` -> not NULL */
+	struct bytemap sni_names; /* "PORT GROUP NAME" of `snis` -> not NULL */
 	struct bytemap seen;	  /* domains that are there already */
 	struct bytemap unknown;	  /* virtual hosts that no service has and were asked for */
 	struct policy_classes policies;
@@ -130,9 +132,10 @@ int http_policies_write(struct http_compiler *c);
 void http_domain_add(struct http_compiler *c, const struct http_domain *d);
 int http_listeners_write(struct http_compiler *c);
 /* A row of `servers`, whose domains are added next: its index + 1. The names that its clients ask
- * for lead to it, but for those of an older one of the port. 0 when out of memory. */
+ * for lead to it, but for those of an older one of the listener, which is that of the server's port
+ * and of `group`. 0 when out of memory. */
 __u32 http_server_add(struct http_compiler *c, const struct object *gw,
-		      const struct gw_server *server);
+		      const struct gw_server *server, __u32 group);
 /* The names of a listener's servers. */
 void http_snis_write(struct http_compiler *c, struct hs_listener *l);
 

@@ -20,7 +20,7 @@
 
 enum {
 	HS_MAGIC = 0x77656674,
-	HS_VERSION = 7,
+	HS_VERSION = 8,
 	HS_NONE = 0xffffffffu,
 };
 
@@ -87,7 +87,7 @@ struct hs_namespace {
 	__u32 id; /* what weftd knows it by */
 };
 
-/* A port on which HTTP is spoken, ordered by scope and port. Port 0 in SCOPE_MESH stands for every
+/* A port on which HTTP is spoken, ordered by scope, port and group. Port 0 in SCOPE_MESH stands for every
  * port that no known service has: only rules for hosts outside the cluster are there. */
 struct hs_listener {
 	__u32 scope; /* enum service_scope */
@@ -99,6 +99,10 @@ struct hs_listener {
 	__u32 tls;
 	struct hs_range sni_exact; /* of HS_SNI, ordered by name; none unless `tls` */
 	struct hs_range sni_wild;  /* of HS_SNI, longest first */
+	/* Gateways that have nothing to do with each other may have the same port, each at ways of
+	 * their own: this tells their listeners apart. 0: at the node's own port, and in the mesh.
+	 */
+	__u32 group;
 };
 
 /* A name by which clients ask for a server. */
@@ -359,11 +363,14 @@ struct hs_address {
 };
 
 /* Where a Gateway's listener is called by another port or address than the node's own: a NodePort
- * (`addr` is ::), or a Service's address. Ordered by address and port. */
+ * (`addr` is ::), a Service's address, or the one that a server is bound to, which may be one of
+ * the node's. Ordered by address and port. */
 struct hs_door {
 	struct addr addr;
 	__u32 port;
 	__u32 listener_port;
+	__u32 listener_group;
+	__u32 pad;
 };
 
 /*
