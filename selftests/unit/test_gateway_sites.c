@@ -12,60 +12,306 @@
 #include "lib/route/route.h"
 #include "test_compile_util.h"
 
-#define GATEWAY(name, selector, servers)                                                \
+#define GATEWAY(name, selector, servers)                                                 \
 	"---\napiVersion: networking.istio.io/v1\nkind: Gateway\nmetadata: {name: " name \
 	"}\nspec: {selector: {" selector "}, servers: [" servers "]}\n"
-#define HTTP(port, host, more)                                                             \
+#define HTTP(port, host, more)                                                            \
 	"{port: {number: " port ", name: http-" port ", protocol: HTTP}, hosts: [\"" host \
 	"\"]" more "}"
-#define TCP(port, more) "{port: {number: " port ", name: tcp-" port ", protocol: TCP}, hosts: [\"*\"]" more "}"
+#define TCP(port, more) \
+	"{port: {number: " port ", name: tcp-" port ", protocol: TCP}, hosts: [\"*\"]" more "}"
 #define ANSWERS(name, host, status)                                                             \
 	"---\napiVersion: networking.istio.io/v1\nkind: VirtualService\nmetadata: {name: " name \
-	"}\nspec: {hosts: [\"" host "\"], gateways: [" name                                      \
+	"}\nspec: {hosts: [\"" host "\"], gateways: [" name                                     \
 	"], http: [{directResponse: {status: " status "}}]}\n"
 #define LEADS(name, service)                                                                    \
 	"---\napiVersion: networking.istio.io/v1\nkind: VirtualService\nmetadata: {name: " name \
-	"}\nspec: {hosts: [\"*\"], gateways: [" name "], tcp: [{route: [{destination: {host: "   \
-	service ", port: {number: 9000}}}]}]}\n"
-#define SERVICE(name, ip, spec)                                                           \
-	"---\napiVersion: v1\nkind: Service\nmetadata: {name: " name "}\nspec: {clusterIP: " \
-	ip ", " spec "}\n"
+	"}\nspec: {hosts: [\"*\"], gateways: [" name                                            \
+	"], tcp: [{route: [{destination: {host: " service ", port: {number: 9000}}}]}]}\n"
+#define SERVICE(name, ip, spec)                                                                 \
+	"---\napiVersion: v1\nkind: Service\nmetadata: {name: " name "}\nspec: {clusterIP: " ip \
+	", " spec "}\n"
 
 /* Their ages are those of this order. */
 static const char rules[] = SERVICE(
 	"in", "10.96.0.1",
-	"type: LoadBalancer, selector: {istio: ingressgateway, app: in}, ports: [{name: a, port: "
-	"80, targetPort: 8080, nodePort: 30080}, {name: t, port: 31400, nodePort: 31401}]")
-	"status: {loadBalancer: {ingress: [{ip: 192.0.2.1}]}}\n"
-	SERVICE("custom", "10.96.0.2",
-		"selector: {istio: custom}, externalIPs: [192.0.2.2], ports: [{name: a, port: 80, "
-		"nodePort: 30081}, {name: b, port: 81, targetPort: 8081}, {name: t, port: 31400}]")
+	"type: LoadBalancer, selector: {istio: ingressgateway, app: in}, ports: "
+	"[{name: a, port: "
+	"80, targetPort: 8080, nodePort: 30080}, {name: t, port: 31400, nodePort: "
+	"31401}]") "status: {loadBalancer: {ingress: [{ip: 192.0.2.1}]}}\n" SERVICE("c"
+										    "u"
+										    "s"
+										    "t"
+										    "o"
+										    "m",
+										    "1"
+										    "0"
+										    "."
+										    "9"
+										    "6"
+										    "."
+										    "0"
+										    "."
+										    "2",
+										    "s"
+										    "e"
+										    "l"
+										    "e"
+										    "c"
+										    "t"
+										    "o"
+										    "r"
+										    ":"
+										    " "
+										    "{"
+										    "i"
+										    "s"
+										    "t"
+										    "i"
+										    "o"
+										    ":"
+										    " "
+										    "c"
+										    "u"
+										    "s"
+										    "t"
+										    "o"
+										    "m"
+										    "}"
+										    ","
+										    " "
+										    "e"
+										    "x"
+										    "t"
+										    "e"
+										    "r"
+										    "n"
+										    "a"
+										    "l"
+										    "I"
+										    "P"
+										    "s"
+										    ":"
+										    " "
+										    "["
+										    "1"
+										    "9"
+										    "2"
+										    "."
+										    "0"
+										    "."
+										    "2"
+										    "."
+										    "2"
+										    "]"
+										    ","
+										    " "
+										    "p"
+										    "o"
+										    "r"
+										    "t"
+										    "s"
+										    ":"
+										    " "
+										    "["
+										    "{"
+										    "n"
+										    "a"
+										    "m"
+										    "e"
+										    ":"
+										    " "
+										    "a"
+										    ","
+										    " "
+										    "p"
+										    "o"
+										    "r"
+										    "t"
+										    ":"
+										    " "
+										    "8"
+										    "0"
+										    ","
+										    " "
+										    "n"
+										    "o"
+										    "d"
+										    "e"
+										    "P"
+										    "o"
+										    "r"
+										    "t"
+										    ":"
+										    " "
+										    "3"
+										    "0"
+										    "0"
+										    "8"
+										    "1"
+										    "}"
+										    ","
+										    " "
+										    "{"
+										    "n"
+										    "a"
+										    "m"
+										    "e"
+										    ":"
+										    " "
+										    "b"
+										    ","
+										    " "
+										    "p"
+										    "o"
+										    "r"
+										    "t"
+										    ":"
+										    " "
+										    "8"
+										    "1"
+										    ","
+										    " "
+										    "t"
+										    "a"
+										    "r"
+										    "g"
+										    "e"
+										    "t"
+										    "P"
+										    "o"
+										    "r"
+										    "t"
+										    ":"
+										    " "
+										    "8"
+										    "0"
+										    "8"
+										    "1"
+										    "}"
+										    ","
+										    " "
+										    "{"
+										    "n"
+										    "a"
+										    "m"
+										    "e"
+										    ":"
+										    " "
+										    "t"
+										    ","
+										    " "
+										    "p"
+										    "o"
+										    "r"
+										    "t"
+										    ":"
+										    " "
+										    "3"
+										    "1"
+										    "4"
+										    "0"
+										    "0"
+										    "}"
+										    "]")
 	SERVICE("egress", "10.96.0.3",
 		"selector: {istio: egressgateway}, ports: [{name: a, port: 80}]")
-	SERVICE("plain", "10.96.0.4", "selector: {app: plain}, ports: [{name: tcp, port: 9000}]")
-	SERVICE("other", "10.96.0.5", "selector: {app: other}, ports: [{name: tcp, port: 9000}]")
-	GATEWAY("egress", "istio: egressgateway", HTTP("80", "e.example.com", ""))
-	ANSWERS("egress", "e.example.com", "205")
-	GATEWAY("in", "istio: ingressgateway", HTTP("80", "a.example.com", ""))
-	ANSWERS("in", "a.example.com", "201")
-	GATEWAY("in2", "app: in", HTTP("80", "b.example.com", ""))
-	ANSWERS("in2", "b.example.com", "202")
-	GATEWAY("custom", "istio: custom", HTTP("80", "a.example.com", "") ", " HTTP("8081", "*", ""))
-	ANSWERS("custom", "a.example.com", "203")
-	GATEWAY("everywhere", "", HTTP("80", "all.example.com", ""))
-	ANSWERS("everywhere", "all.example.com", "206")
-	GATEWAY("nowhere", "istio: nowhere", HTTP("80", "n.example.com", ""))
-	ANSWERS("nowhere", "n.example.com", "207")
-	GATEWAY("bound", "istio: ingressgateway", HTTP("80", "*", ", bind: 10.0.0.1"))
-	ANSWERS("bound", "*", "204")
-	GATEWAY("bound-out", "istio: ingressgateway",
-		HTTP("81", "*", ", bind: 192.0.2.9") ", " HTTP("82", "*", ", bind: 127.0.0.1"))
-	ANSWERS("bound-out", "*", "208")
-	GATEWAY("tcp", "istio: ingressgateway", TCP("31400", "")) LEADS("tcp", "plain")
-	GATEWAY("tcp-custom", "istio: custom", TCP("31400", "")) LEADS("tcp-custom", "other")
-	GATEWAY("tcp-late", "istio: ingressgateway", TCP("31400", "")) LEADS("tcp-late", "other")
-	GATEWAY("tcp-bound", "istio: ingressgateway", TCP("31400", ", bind: 10.0.0.1"))
-	LEADS("tcp-bound", "other");
+		SERVICE("plain", "10.96.0.4",
+			"selector: {app: plain}, ports: [{name: tcp, port: 9000}]") SERVICE("other",
+											    "10.96."
+											    "0.5",
+											    "select"
+											    "or: "
+											    "{app: "
+											    "other}"
+											    ", "
+											    "ports:"
+											    " [{"
+											    "name: "
+											    "tcp, "
+											    "port: "
+											    "9000}"
+											    "]")
+			GATEWAY("egress", "istio: egressgateway",
+				HTTP("80", "e.example.com",
+				     "")) ANSWERS("egress", "e.example.com",
+						  "205") GATEWAY("in", "istio: ingressgateway",
+								 HTTP("80", "a.example.com",
+								      "")) ANSWERS("in",
+										   "a.example.com",
+										   "201")
+				GATEWAY("in2", "app: in", HTTP("80", "b.example.com", "")) ANSWERS(
+					"in2", "b.example.com",
+					"202") GATEWAY("custom", "istio: custom",
+						       HTTP("80", "a.example.com", "") ", " HTTP(
+							       "8081", "*",
+							       "")) ANSWERS("custom",
+									    "a.example.com",
+									    "203") GATEWAY("everywh"
+											   "ere",
+											   "",
+											   HTTP("8"
+												"0",
+												"al"
+												"l."
+												"ex"
+												"am"
+												"pl"
+												"e."
+												"co"
+												"m",
+												""))
+					ANSWERS("everywhere", "all.example.com", "206") GATEWAY(
+						"nowhere", "istio: nowhere",
+						HTTP("80", "n.example.com",
+						     "")) ANSWERS("nowhere", "n.example.com",
+								  "207") GATEWAY("bound",
+										 "istio: "
+										 "ingressgateway",
+										 HTTP("80", "*",
+										      ", bind: "
+										      "10.0.0.1"))
+						ANSWERS("bound", "*", "204") GATEWAY(
+							"bound-out", "istio: ingressgateway",
+							HTTP("81", "*",
+							     ", bind: 192.0.2.9") ", " HTTP("82",
+											    "*",
+											    ", "
+											    "bind: "
+											    "127.0."
+											    "0.1"))
+							ANSWERS("bound-out", "*", "208") GATEWAY(
+								"tcp", "istio: ingressgateway",
+								TCP("31400", "")) LEADS("tcp",
+											"plain")
+								GATEWAY("tcp-custom",
+									"istio: custom",
+									TCP("31400",
+									    "")) LEADS("tcp-custom",
+										       "other")
+									GATEWAY("tcp-late",
+										"istio: "
+										"ingressgateway",
+										TCP("31400",
+										    "")) LEADS("tcp"
+											       "-la"
+											       "te",
+											       "oth"
+											       "er")
+										GATEWAY("tcp-bound",
+											"istio: "
+											"ingressgat"
+											"eway",
+											TCP("31400",
+											    ", "
+											    "bind: "
+											    "10.0."
+											    "0.1"))
+											LEADS("tcp-"
+											      "boun"
+											      "d",
+											      "othe"
+											      "r");
 
 static struct compiled c;
 
@@ -262,4 +508,20 @@ Test(gateway_sites, what_nobody_reaches_is_told)
 	/* Once each. */
 	cr_expect_null(strstr(strstr(said, has[1]) + 1, has[1]), "%s", said);
 	cr_expect_null(strstr(strstr(said, has[0]) + 1, has[0]), "%s", said);
+}
+
+Test(gateway_sites, what_istio_ignores_is_passed_over_with_a_warning)
+{
+	static const char yaml[] =
+		"apiVersion: networking.istio.io/v1\nkind: Gateway\nmetadata: {name: g}\nspec: "
+		"{servers: [{port: {number: 80, name: a, protocol: HTTP, targetPort: 8080}, hosts: "
+		"[\"*\"], defaultEndpoint: \"127.0.0.1:80\"}]}\n";
+	_cleanup_compiled_ struct compiled own = { 0 };
+	_cleanup_free_ char *said = NULL;
+
+	compiled_text(&own, yaml);
+	said = errors_text(&own.errors);
+	cr_expect_eq(own.r, 0, "%s", said);
+	cr_expect(strstr(said, "spec.servers[0].port.targetPort: has no effect"), "%s", said);
+	cr_expect(strstr(said, "spec.servers[0].defaultEndpoint: has no effect"), "%s", said);
 }

@@ -235,11 +235,9 @@ static int add_tls_server(struct http_compiler *c, const struct object *gw,
 static int compile_site(struct http_compiler *c, const struct gateway_site *site,
 			struct port_hosts *p)
 {
-	struct http_domain none = { .scope = SCOPE_NODE,
-				    .port = p->port,
-				    .group = p->group,
-				    .tls = p->tls,
-				    .name = "" };
+	struct http_domain none = {
+		.scope = SCOPE_NODE, .port = p->port, .group = p->group, .tls = p->tls, .name = ""
+	};
 	bool tls;
 	int r = 0;
 

@@ -53,10 +53,11 @@ static void remark_taken(struct mesh *mesh, const struct host *h, const struct e
 			      o->meta.namespace, o->meta.name, text);
 	else
 		errors_remark(mesh->errors, REMARK_EXTERNAL_TAKEN, o, o->pos,
-		      "service %s/%s: %s is service %s/%s's already: what is called there goes to "
-		      "that one",
-		      o->meta.namespace, o->meta.name, text, owner->service->meta.namespace,
-		      owner->service->meta.name);
+			      "service %s/%s: %s is service %s/%s's already: what is called there "
+			      "goes to "
+			      "that one",
+			      o->meta.namespace, o->meta.name, text, owner->service->meta.namespace,
+			      owner->service->meta.name);
 }
 
 static struct external_owner *find_owner(struct mesh *mesh, const struct addr *addr, unsigned port)

@@ -5,9 +5,9 @@
  * Where Gateways are served, and which of them together.
  *
  * To Istio a Gateway is served by the workloads that its selector holds for: all that one workload
- * has on a port make one listener, and two workloads have nothing to do with each other. weft has no
- * such workloads. What takes their place is a site: a set of servers of one port, and the ways that
- * lead to them.
+ * has on a port make one listener, and two workloads have nothing to do with each other. weft has
+ * no such workloads. What takes their place is a site: a set of servers of one port, and the ways
+ * that lead to them.
  *
  *  - A Service stands for the workloads that it selects: what is called at its ports, by whichever
  *    of its addresses, comes to the Gateways whose selectors hold for these, and to no others.

@@ -87,8 +87,8 @@ struct hs_namespace {
 	__u32 id; /* what weftd knows it by */
 };
 
-/* A port on which HTTP is spoken, ordered by scope, port and group. Port 0 in SCOPE_MESH stands for every
- * port that no known service has: only rules for hosts outside the cluster are there. */
+/* A port on which HTTP is spoken, ordered by scope, port and group. Port 0 in SCOPE_MESH stands for
+ * every port that no known service has: only rules for hosts outside the cluster are there. */
 struct hs_listener {
 	__u32 scope; /* enum service_scope */
 	__u32 port;
