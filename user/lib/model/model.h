@@ -97,7 +97,8 @@ struct service_spec {
 	struct strs left_ips; /* of either: the cluster IPs, which are not weft's to answer for */
 	/* How it is called from outside. */
 	struct strs external_ips;
-	bool external_local; /* externalTrafficPolicy: Local */
+	bool external_local;  /* externalTrafficPolicy: Local */
+	uint16_t health_port; /* healthCheckNodePort; 0: none */
 	struct {
 		struct lb_ingress *items;
 		size_t count;

@@ -318,6 +318,8 @@ static const struct field spec_fields[] = {
 	{ "externalTrafficPolicy", FIELD_CUSTOM,
 	  .offset = offsetof(struct service_spec, external_local),
 	  .decode = decode_traffic_policy },
+	{ "healthCheckNodePort", FIELD_UINT16, .offset = offsetof(struct service_spec, health_port),
+	  .max = 65535 },
 	{ "externalIPs", FIELD_CUSTOM, .offset = offsetof(struct service_spec, external_ips),
 	  .decode = decode_external_ips },
 	{ "loadBalancerSourceRanges", FIELD_CUSTOM, .decode = decode_source_ranges },
