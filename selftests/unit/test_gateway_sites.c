@@ -525,3 +525,107 @@ Test(gateway_sites, what_istio_ignores_is_passed_over_with_a_warning)
 	cr_expect(strstr(said, "spec.servers[0].port.targetPort: has no effect"), "%s", said);
 	cr_expect(strstr(said, "spec.servers[0].defaultEndpoint: has no effect"), "%s", said);
 }
+
+#define HTTPS(port, host, secret)                                                                 \
+	"{port: {number: " port ", name: https-" port ", protocol: HTTPS}, hosts: [\"" host        \
+	"\"], tls: {mode: SIMPLE, credentialName: " secret "}}"
+
+static const char *credential_at(const struct http_snapshot *s, const char *address, unsigned port,
+				 bool node, const char *sni)
+{
+	const struct hs_listener *l;
+	const struct hs_server *server;
+	struct addr addr;
+
+	addr_parse(address, &addr);
+	l = http_listener_at(s, &addr, port, node);
+	cr_assert(l && l->tls, "%s:%u", address, port);
+	server = http_server_for(s, l, http_span(sni));
+	return server ? hs_text(s, server->credential) : "none";
+}
+
+Test(gateway_sites, one_name_has_a_certificate_for_each_selector)
+{
+	static const char yaml[] =
+		SERVICE("in", "10.96.0.1",
+			"selector: {istio: ingressgateway}, externalIPs: [192.0.2.1], ports: "
+			"[{name: s, port: 443, nodePort: 30443}]")
+		SERVICE("custom", "10.96.0.2",
+			"selector: {istio: custom}, externalIPs: [192.0.2.2], ports: [{name: s, "
+			"port: 443, nodePort: 30444}]")
+		GATEWAY("in", "istio: ingressgateway", HTTPS("443", "a.example.com", "x"))
+		GATEWAY("custom", "istio: custom", HTTPS("443", "a.example.com", "y"))
+		GATEWAY("late", "istio: custom", HTTPS("443", "A.example.com", "z"));
+	_cleanup_compiled_ struct compiled own = { .registry = registry_new() };
+	const struct http_snapshot *s;
+	_cleanup_free_ char *said = NULL;
+
+	cr_assert_eq(rules_parse("t.yaml", yaml, strlen(yaml), &own.objects, &own.errors, NULL), 0);
+	cr_assert_eq(compile(&own.objects, own.registry, COMPILE_HTTP_NEEDED, &own.tables,
+			     &own.errors),
+		     0);
+	s = own.tables->http;
+	cr_expect_str_eq(credential_at(s, "192.0.2.1", 443, false, "a.example.com"),
+			 "kubernetes://default/x");
+	cr_expect_str_eq(credential_at(s, "192.0.2.2", 443, false, "a.example.com"),
+			 "kubernetes://default/y");
+	cr_expect_str_eq(credential_at(s, "10.0.0.1", 30444, true, "a.example.com"),
+			 "kubernetes://default/y");
+	cr_expect_str_eq(credential_at(s, "10.0.0.1", 443, true, "a.example.com"),
+			 "kubernetes://default/x");
+	said = errors_text(&own.errors);
+	cr_expect(strstr(said, "an older HTTPS server of port 443 has \"A.example.com\" already"),
+		  "%s", said);
+	cr_expect_null(strstr(said, "has \"a.example.com\" already"), "%s", said);
+}
+
+/* The namespace in front of a host says whose VirtualServices may be for it. */
+Test(gateway_sites, hosts_are_for_virtual_services_of_their_namespaces)
+{
+	static const char yaml[] =
+		"apiVersion: networking.istio.io/v1\nkind: Gateway\nmetadata: {name: g, namespace: "
+		"front}\nspec: {servers: [{port: {number: 80, name: a, protocol: HTTP}, hosts: "
+		"[\"./own.com\", \"back/back.com\", \"*/all.com\", \"plain.com\", "
+		"\"back/*.wild.com\"]}]}\n";
+	static const struct {
+		const char *ns, *host;
+		bool taken;
+	} rows[] = {
+		{ "front", "own.com", true },	 { "back", "own.com", false },
+		{ "back", "back.com", true },	 { "front", "back.com", false },
+		{ "front", "all.com", true },	 { "back", "all.com", true },
+		{ "front", "plain.com", true },	 { "back", "plain.com", true },
+		{ "back", "x.wild.com", true },	 { "front", "x.wild.com", false },
+		{ "back", "other.com", false },
+	};
+
+	for (size_t i = 0; i < sizeof(rows) / sizeof(*rows); i++) {
+		_cleanup_compiled_ struct compiled own = { 0 };
+		_cleanup_free_ char *text = NULL;
+		const struct http_request q = { .method = http_span("GET"),
+						.scheme = http_span("http"),
+						.authority = http_span(rows[i].host),
+						.path = http_span("/") };
+		struct http_turns turns = { 0 };
+		struct http_decision d;
+
+		cr_assert_gt(asprintf(&text,
+				      "%s---\napiVersion: networking.istio.io/v1\nkind: "
+				      "VirtualService\nmetadata: {name: v, namespace: %s}\nspec: "
+				      "{hosts: [%s], gateways: [front/g], http: "
+				      "[{directResponse: {status: 201}}]}\n",
+				      yaml, rows[i].ns, rows[i].host),
+			     0);
+		own.registry = registry_new();
+		cr_assert_eq(rules_parse("t.yaml", text, strlen(text), &own.objects, &own.errors,
+					 NULL),
+			     0);
+		cr_assert_eq(compile(&own.objects, own.registry, COMPILE_HTTP_NEEDED, &own.tables,
+				     &own.errors),
+			     0);
+		http_route(own.tables->http, http_listener(own.tables->http, SCOPE_NODE, 80), NULL,
+			   NULL, &q, &turns, &d, NULL);
+		cr_expect_eq(d.status, rows[i].taken ? 201 : 404, "%s %s: %u", rows[i].ns,
+			     rows[i].host, d.status);
+	}
+}
