@@ -175,8 +175,12 @@ static struct object *random_service(struct cluster_model *m)
 	const char *ns = one_of(m, spaces);
 	unsigned n = pick(m, NAMES_MAX);
 	static const char *const outside[] = {
-		"", "", "externalIPs: [192.0.2.1], ",
-		"externalIPs: [192.0.2.2], externalTrafficPolicy: Local, ", NULL
+		"",
+		"",
+		"externalIPs: [192.0.2.1], ",
+		"externalIPs: [192.0.2.2], externalTrafficPolicy: Local, ",
+		"internalTrafficPolicy: Local, ",
+		NULL
 	};
 	char ip[64] = "", node_port[64] = "";
 

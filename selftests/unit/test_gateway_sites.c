@@ -526,8 +526,8 @@ Test(gateway_sites, what_istio_ignores_is_passed_over_with_a_warning)
 	cr_expect(strstr(said, "spec.servers[0].defaultEndpoint: has no effect"), "%s", said);
 }
 
-#define HTTPS(port, host, secret)                                                                 \
-	"{port: {number: " port ", name: https-" port ", protocol: HTTPS}, hosts: [\"" host        \
+#define HTTPS(port, host, secret)                                                           \
+	"{port: {number: " port ", name: https-" port ", protocol: HTTPS}, hosts: [\"" host \
 	"\"], tls: {mode: SIMPLE, credentialName: " secret "}}"
 
 static const char *credential_at(const struct http_snapshot *s, const char *address, unsigned port,
@@ -546,16 +546,17 @@ static const char *credential_at(const struct http_snapshot *s, const char *addr
 
 Test(gateway_sites, one_name_has_a_certificate_for_each_selector)
 {
-	static const char yaml[] =
-		SERVICE("in", "10.96.0.1",
-			"selector: {istio: ingressgateway}, externalIPs: [192.0.2.1], ports: "
-			"[{name: s, port: 443, nodePort: 30443}]")
+	static const char yaml[] = SERVICE(
+		"in", "10.96.0.1",
+		"selector: {istio: ingressgateway}, externalIPs: [192.0.2.1], ports: "
+		"[{name: s, port: 443, nodePort: 30443}]")
 		SERVICE("custom", "10.96.0.2",
 			"selector: {istio: custom}, externalIPs: [192.0.2.2], ports: [{name: s, "
-			"port: 443, nodePort: 30444}]")
-		GATEWAY("in", "istio: ingressgateway", HTTPS("443", "a.example.com", "x"))
-		GATEWAY("custom", "istio: custom", HTTPS("443", "a.example.com", "y"))
-		GATEWAY("late", "istio: custom", HTTPS("443", "A.example.com", "z"));
+			"port: 443, nodePort: 30444}]") GATEWAY("in", "istio: ingressgateway",
+								HTTPS("443", "a.example.com", "x"))
+			GATEWAY("custom", "istio: custom", HTTPS("443", "a.example.com", "y"))
+				GATEWAY("late", "istio: custom",
+					HTTPS("443", "A.example.com", "z"));
 	_cleanup_compiled_ struct compiled own = { .registry = registry_new() };
 	const struct http_snapshot *s;
 	_cleanup_free_ char *said = NULL;
@@ -591,11 +592,11 @@ Test(gateway_sites, hosts_are_for_virtual_services_of_their_namespaces)
 		const char *ns, *host;
 		bool taken;
 	} rows[] = {
-		{ "front", "own.com", true },	 { "back", "own.com", false },
-		{ "back", "back.com", true },	 { "front", "back.com", false },
-		{ "front", "all.com", true },	 { "back", "all.com", true },
-		{ "front", "plain.com", true },	 { "back", "plain.com", true },
-		{ "back", "x.wild.com", true },	 { "front", "x.wild.com", false },
+		{ "front", "own.com", true },	{ "back", "own.com", false },
+		{ "back", "back.com", true },	{ "front", "back.com", false },
+		{ "front", "all.com", true },	{ "back", "all.com", true },
+		{ "front", "plain.com", true }, { "back", "plain.com", true },
+		{ "back", "x.wild.com", true }, { "front", "x.wild.com", false },
 		{ "back", "other.com", false },
 	};
 

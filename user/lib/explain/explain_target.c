@@ -356,11 +356,9 @@ int explain_find_target(const struct tables *t, const struct objects *objects,
 		follow_aliases(objects, host);
 		find_name(t, host, q->port, out);
 		out->service = explain_find_service(objects, host);
-		if (out->service && out->service->service.internal_local)
-			out->why = out->service->service.foreign
-					   ? "the service is another proxy's by its label "
-					     "service.kubernetes.io/service-proxy-name"
-					   : "internalTrafficPolicy: Local is left to kube-proxy";
+		if (out->service && out->service->service.foreign)
+			out->why = "the service is another proxy's by its label "
+				   "service.kubernetes.io/service-proxy-name";
 	}
 	narrow(t, out, client->ns);
 	return 0;
