@@ -148,19 +148,19 @@ static int answer(struct asked *a, const struct explain_query *q,
 	return r == -EPROTONOSUPPORT ? answer_tcp(a, q, reply) : r;
 }
 
-static int answer_gateway(struct asked *a, const struct explain_query *q,
+static int answer_gateway(const struct asked *all, const struct explain_query *q,
 			  const struct explain_request *request, struct reply *reply)
 {
 	_cleanup_(explain_gateway_free) struct explain_gateway alone = { 0 };
-	int r = explain_gateway_make(a->objects, q, engine_registry(a->d->engine), &alone,
+	struct asked a = { .d = all->d, .objects = &alone.objects };
+	int r = explain_gateway_make(all->objects, q, engine_registry(all->d->engine), &alone,
 				     &reply->errors);
 
 	if (r)
 		return r;
-	a->tables = alone.tables;
-	a->objects = &alone.objects;
-	a->http = alone.tables->http;
-	return answer(a, q, request, reply);
+	a.tables = alone.tables;
+	a.http = alone.tables->http;
+	return answer(&a, q, request, reply);
 }
 
 static int answer_any(struct weftd *d, const struct explain_query *q,
