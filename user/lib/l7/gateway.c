@@ -219,12 +219,12 @@ static int add_server(struct http_compiler *c, struct port_hosts *p, const struc
 
 /* Has hosts and rules of its own. */
 static int add_tls_server(struct http_compiler *c, const struct object *gw,
-			  const struct gw_server *server, __u32 group)
+			  const struct gw_server *server)
 {
-	struct port_hosts own = { .port = server->port, .group = group, .tls = true };
+	struct port_hosts own = { .port = server->port, .group = c->group, .tls = true };
 	int r;
 
-	own.server = http_server_add(c, gw, server, group);
+	own.server = http_server_add(c, gw, server);
 	r = own.server ? add_rules(c, &own, gw, server) : -ENOMEM;
 	if (!r)
 		r = write_hosts(c, &own);
@@ -247,7 +247,7 @@ static int compile_site(struct http_compiler *c, const struct gateway_site *site
 
 		if (!http_server(server, &tls) || tls != p->tls)
 			continue;
-		r = tls ? add_tls_server(c, gw, server, p->group) : add_server(c, p, gw, server);
+		r = tls ? add_tls_server(c, gw, server) : add_server(c, p, gw, server);
 	}
 	http_domain_add(c, &none);
 	return r ? r : write_hosts(c, p);
@@ -369,6 +369,7 @@ int http_compile_gateways(struct http_compiler *c)
 
 		if (!site_speaks_http(site, &p.tls))
 			continue;
+		c->group = site->group;
 		r = compile_site(c, site, &p);
 		port_hosts_free(&p);
 		if (!r)

@@ -42,6 +42,7 @@ struct http_compiler {
 	TABLE(struct hs_server) servers;
 	TABLE(struct http_sni) snis;
 	struct bytemap sni_names; /* "PORT GROUP NAME" of `snis` -> not NULL */
+	__u32 group;		  /* of the Gateways' site that is being compiled */
 	struct bytemap seen;	  /* domains that are there already */
 	struct bytemap unknown;	  /* virtual hosts that no service has and were asked for */
 	struct policy_classes policies;
@@ -132,10 +133,10 @@ int http_policies_write(struct http_compiler *c);
 void http_domain_add(struct http_compiler *c, const struct http_domain *d);
 int http_listeners_write(struct http_compiler *c);
 /* A row of `servers`, whose domains are added next: its index + 1. The names that its clients ask
- * for lead to it, but for those of an older one of the listener, which is that of the server's port
- * and of `group`. 0 when out of memory. */
+ * for lead to it, but for those of an older one of the port and of c->group. 0 when out of memory.
+ */
 __u32 http_server_add(struct http_compiler *c, const struct object *gw,
-		      const struct gw_server *server, __u32 group);
+		      const struct gw_server *server);
 /* The names of a listener's servers. */
 void http_snis_write(struct http_compiler *c, struct hs_listener *l);
 

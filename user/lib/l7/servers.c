@@ -86,9 +86,9 @@ static struct hs_server make_server(struct http_compiler *c, const struct object
 }
 
 /* Whether an older server of the listener has the name; else it is taken now. */
-static bool is_taken(struct http_compiler *c, unsigned port, __u32 group, const char *name)
+static bool is_taken(struct http_compiler *c, unsigned port, const char *name)
 {
-	const char *key = pool_printf(&c->mesh->pool, "%u %u %s", port, group, name);
+	const char *key = pool_printf(&c->mesh->pool, "%u %u %s", port, c->group, name);
 	void **slot = key ? bytemap_at(&c->sni_names, key, strlen(key)) : NULL;
 	bool taken = slot && *slot;
 
@@ -98,8 +98,7 @@ static bool is_taken(struct http_compiler *c, unsigned port, __u32 group, const 
 	return taken;
 }
 
-static void add_sni(struct http_compiler *c, unsigned port, __u32 group, const char *host,
-		    __u32 server)
+static void add_sni(struct http_compiler *c, unsigned port, const char *host, __u32 server)
 {
 	const char *slash = strchr(host, '/');
 	char *name = pool_copy(&c->mesh->pool, slash ? slash + 1 : host,
@@ -108,17 +107,17 @@ static void add_sni(struct http_compiler *c, unsigned port, __u32 group, const c
 
 	for (char *at = name; at && *at; at++)
 		*at = (char)tolower((unsigned char)*at);
-	if (name && is_taken(c, port, group, name))
+	if (name && is_taken(c, port, name))
 		return;
 	slot = name ? table_push(&c->snis) : NULL;
 	if (slot)
-		*slot = (struct http_sni){ port, name, server, group };
+		*slot = (struct http_sni){ port, name, server, c->group };
 	else
 		c->mesh->nomem = true;
 }
 
 __u32 http_server_add(struct http_compiler *c, const struct object *gw,
-		      const struct gw_server *server, __u32 group)
+		      const struct gw_server *server)
 {
 	struct hs_server row = make_server(c, gw, server);
 	struct hs_server *slot = table_push(&c->servers);
@@ -127,7 +126,7 @@ __u32 http_server_add(struct http_compiler *c, const struct object *gw,
 		return 0;
 	*slot = row;
 	for (size_t i = 0; i < server->hosts.count; i++)
-		add_sni(c, server->port, group, server->hosts.items[i], c->servers.count - 1);
+		add_sni(c, server->port, server->hosts.items[i], c->servers.count - 1);
 	return c->servers.count;
 }
 
