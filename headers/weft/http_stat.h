@@ -43,7 +43,7 @@ struct http_ejection {
 struct http_cluster_stat {
 	char name[CLUSTER_NAME_MAX]; /* outbound|9080|v1|reviews.default.svc.cluster.local */
 
-	/* Connections from the proxy to endpoints. */
+	/* Connections from the proxy to endpoints, those of clients without requests included. */
 	__u64 upstream_cx_total;
 	__u64 upstream_cx_http1_total;		/* those for HTTP/1.1 */
 	__u32 upstream_cx_active[HTTP_PROXIES]; /* gauge: open, or being opened */

@@ -180,6 +180,49 @@ static void ask(struct router *r, const char *host, unsigned port, const struct 
 	r->release(r, &plan);
 }
 
+static void try_tunnel(struct router *r, const struct route_ask *a, const char *name)
+{
+	const struct route_hello hello = { .tls = *name, .name = { name, strlen(name) } };
+	struct route_tls tls = { .tcp = true };
+	struct route_ask ended = *a;
+	struct plan plan = { 0 };
+
+	if (r->peeks(r, a) && r->tunnel(r, a, &hello, &plan) && plan.action == PLAN_FORWARD)
+		try_endpoints(r, &plan);
+	r->release(r, &plan);
+	ended.tls = &tls;
+	tls.facts.name_len = strlen(name);
+	strcpy(tls.facts.name, name);
+	plan = (struct plan){ 0 };
+	if (r->tunnel(r, &ended, NULL, &plan) && plan.action == PLAN_FORWARD)
+		try_endpoints(r, &plan);
+	r->release(r, &plan);
+}
+
+/* Connections without requests, to the addresses of services and to the node's ports. */
+static void ask_tunnels(struct router *r)
+{
+	const __u32 sources = hs_count(good, HS_SOURCES);
+
+	for (__u32 i = 0; i < hs_count(good, HS_ADDRESSES) && i < REQUESTS_MAX; i++) {
+		const struct hs_address *to = hs_address(good, i);
+		const struct route_ask a = { .client = hs_source(good, i % sources)->addr,
+					     .called = to->addr,
+					     .client_port = 1000,
+					     .called_port = (uint16_t)to->port };
+
+		try_tunnel(r, &a, i % 2 ? "a.example.com" : "");
+	}
+	for (__u32 i = 0; i < hs_count(good, HS_LISTENERS) && i < REQUESTS_MAX; i++) {
+		const struct route_ask a = { .client = hs_source(good, i % sources)->addr,
+					     .client_port = 1000,
+					     .called_port = (uint16_t)hs_listener(good, i)->port,
+					     .called_node = true };
+
+		try_tunnel(r, &a, i % 2 ? "" : "a.example.com");
+	}
+}
+
 /* The names that the good snapshot has, from pods that it knows. */
 static void ask_all(struct router *r)
 {
@@ -241,8 +284,10 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 	router = router_interface(rules);
 	router_offer(rules, config);
 	router->turn(router);
-	if (!config_wait(config, 1, 0))
+	if (!config_wait(config, 1, 0)) {
 		ask_all(router);
+		ask_tunnels(router);
+	}
 	router_free(rules);
 	config_unref(config);
 	free(bytes);

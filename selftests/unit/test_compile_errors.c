@@ -62,32 +62,6 @@ static const struct row refused[] = {
 			  "{httpHeaderName: x}}}}"),
 	  "spec.trafficPolicy.loadBalancer.consistentHash: weft does not carry out hashing "
 	  "of HTTP" },
-	{ "tls routes for some names only",
-	  ECHO VS("echo", "{hosts: [echo.default.svc.cluster.local, b.example.com], tls: [{match: "
-			  "[{port: 9000, sniHosts: "
-			  "[b.example.com]}], route: [{destination: {host: echo}}]}]}"),
-	  "spec.tls[0].match[0].sniHosts: weft does not carry out SNI matching" },
-	{ "tls routes without a port",
-	  ECHO VS("echo",
-		  "{hosts: [echo.default.svc.cluster.local], tls: [{match: [{sniHosts: "
-		  "[echo.default.svc.cluster.local]}], route: [{destination: {host: echo}}]}]}"),
-	  "spec.tls[0].match[0].sniHosts: weft does not carry out SNI matching" },
-	{ "tls routes at a gateway",
-	  ECHO VS("echo",
-		  "{hosts: [a.example.com], gateways: [gw], tls: [{match: [{port: 443, sniHosts: "
-		  "[a.example.com]}], route: [{destination: {host: echo}}]}]}"),
-	  "spec.tls[0].match[0].sniHosts: weft does not carry out SNI matching" },
-	{ "tls and tcp routes for one port",
-	  ECHO VS("echo", "{hosts: [echo.default.svc.cluster.local], tcp: [{route: [{destination: "
-			  "{host: echo}}]}], tls: "
-			  "[{match: [{port: 9000, sniHosts: [echo.default.svc.cluster.local]}], "
-			  "route: [{destination: "
-			  "{host: echo}}]}]}"),
-	  "spec.tls[0].match[0].sniHosts: weft does not carry out SNI matching" },
-	{ "a gateway that passes TLS through",
-	  GW("gw", "{servers: [{port: {number: 443, name: tls, protocol: TLS}, tls: {mode: "
-		   "PASSTHROUGH}, hosts: [\"*\"]}]}"),
-	  "spec.servers[0].tls: not yet carried out: weft does not carry out TLS at a gateway" },
 	{ "a route to an ExternalName",
 	  "apiVersion: v1\nkind: Service\nmetadata: {name: out}\nspec: {type: ExternalName, "
 	  "externalName: a.example.com}\n---\n" VS("echo",
@@ -98,6 +72,25 @@ static const struct row refused[] = {
 };
 
 static const struct row warned_of[] = {
+	{ "tls routes without a port where none is declared to carry TLS",
+	  ECHO VS("echo",
+		  "{hosts: [echo.default.svc.cluster.local], tls: [{match: [{sniHosts: "
+		  "[echo.default.svc.cluster.local]}], route: [{destination: {host: echo}}]}]}"),
+	  "spec.tls[0].match[0]: no port of the rule's services carries tls, by its name or "
+	  "appProtocol: the rule has no effect in the mesh" },
+	{ "tls routes at a gateway that ends TLS",
+	  ECHO GW("gw",
+		  "{servers: [{port: {number: 443, name: tls, protocol: TLS}, tls: {mode: SIMPLE, "
+		  "credentialName: c}, hosts: [\"*\"]}]}")
+		  VS("echo",
+		     "{hosts: [a.example.com], gateways: [gw], tls: [{match: [{port: 443, "
+		     "sniHosts: [a.example.com]}], route: [{destination: {host: echo}}]}]}"),
+	  "spec.tls[0].match[0]: no server of the rule's gateways has the mode PASSTHROUGH there: "
+	  "the rule has no effect at them" },
+	{ "a certificate of a server that shows none",
+	  GW("gw", "{servers: [{port: {number: 443, name: tls, protocol: TLS}, tls: {mode: "
+		   "PASSTHROUGH, credentialName: c}, hosts: [\"*\"]}]}"),
+	  "tls.credentialName: has no effect in the mode PASSTHROUGH" },
 	{ "a gateway that isn't there",
 	  ECHO VS("echo", "{hosts: [echo], gateways: [mesh, other/gw], tcp: [{route: "
 			  "[{destination: {host: echo}}]}]}"),
@@ -175,6 +168,31 @@ static const struct row http2[] = {
 };
 
 static const struct row accepted[] = {
+	{ "tls routes for some names only",
+	  ECHO VS("echo",
+		  "{hosts: [\"*.default.svc.cluster.local\"], "
+		  "tls: [{match: [{port: 9000, sniHosts: [\"b.default.svc.cluster.local\"]}], "
+		  "route: [{destination: {host: echo}}]}]}"),
+	  "" },
+	{ "tls routes for a name beside the service's",
+	  ECHO VS("echo", "{hosts: [echo.default.svc.cluster.local, \"*.example.com\"], tls: "
+			  "[{match: [{port: 9000, sniHosts: [b.example.com]}], route: "
+			  "[{destination: {host: echo}}]}]}"),
+	  "" },
+	{ "tls and tcp routes for one port",
+	  ECHO VS("echo", "{hosts: [echo.default.svc.cluster.local], tcp: [{route: [{destination: "
+			  "{host: echo}}]}], tls: "
+			  "[{match: [{port: 9000, sniHosts: [echo.default.svc.cluster.local]}], "
+			  "route: [{destination: {host: echo}}]}]}"),
+	  "" },
+	{ "a gateway that passes TLS through, by its mode or without one",
+	  ECHO GW("gw", "{servers: [{port: {number: 443, name: tls, protocol: TLS}, tls: {mode: "
+			"PASSTHROUGH}, hosts: [a.example.com]}, {port: {number: 443, name: https, "
+			"protocol: HTTPS}, tls: {}, hosts: [b.example.com]}]}")
+		  VS("echo",
+		     "{hosts: [a.example.com], gateways: [gw], tls: [{match: [{port: 443, "
+		     "sniHosts: [a.example.com]}], route: [{destination: {host: echo}}]}]}"),
+	  "" },
 	{ "gRPC that no rule speaks of",
 	  RPC("{name: grpc, port: 80}")
 		  DR("rpc", "{host: rpc, trafficPolicy: {loadBalancer: {simple: RANDOM}}}"),

@@ -171,7 +171,7 @@ static struct object *random_endpoints(struct cluster_model *m)
 static struct object *random_service(struct cluster_model *m)
 {
 	static const char *const http[] = { "", "", ", {name: http, port: 81, targetPort: web}",
-					    NULL };
+					    ", {name: tls, port: 81, targetPort: web}", NULL };
 	const char *ns = one_of(m, spaces);
 	unsigned n = pick(m, NAMES_MAX);
 	static const char *const outside[] = {
@@ -264,10 +264,43 @@ static struct object *random_leaf(struct cluster_model *m)
 		pick(m, NAMES_MAX), 1 + pick(m, 2));
 }
 
+/* By the SNI, in the mesh and at gateways; the kernel's where it takes every name of a service. */
+static struct object *random_tls_rule(struct cluster_model *m)
+{
+	static const char *const names[] = { "sniHosts: [x.example]", "sniHosts: ['*.example']",
+					     "sniHosts: [y.example, '*.example'], port: 80", NULL };
+	static const char service[] = "sniHosts: [s1.a.svc.cluster.local], port: 80";
+	static const char *const sources[] = { "",
+					       "",
+					       ", sourceLabels: {version: v2}",
+					       ", sourceNamespace: b",
+					       ", destinationSubnets: [10.96.0.0/16]",
+					       NULL };
+	static const char *const hosts[] = { "s1.a.svc.cluster.local, '*.example'",
+					     "s2.b.svc.cluster.local, '*.example'",
+					     "s1.a.svc.cluster.local", NULL };
+	static const char *const gateways[] = { "", "", "gateways: [mesh, a/web], ",
+						"gateways: [b/web], ", NULL };
+	const char *host = one_of(m, hosts);
+
+	return parsed(
+		"apiVersion: networking.istio.io/v1\nkind: VirtualService\nmetadata: {name: t%u, "
+		"namespace: %s}\nspec: {%s%shosts: [%s], tls: [{match: [{%s%s}], route: "
+		"[{destination: {host: s%u, subset: v1, port: {number: 80}}, weight: %u}, "
+		"{destination: {host: s%u, port: {number: 81}}, weight: 3}]}]%s}\n",
+		pick(m, 3), one_of(m, spaces), one_of(m, exports), one_of(m, gateways), host,
+		strchr(host, ',') ? one_of(m, names) : service, one_of(m, sources),
+		pick(m, NAMES_MAX), 1 + pick(m, 9), pick(m, NAMES_MAX),
+		chance(m, 30) ? ", tcp: [{route: [{destination: {host: s1, port: {number: 80}}}]}]"
+			      : "");
+}
+
 static struct object *random_rule(struct cluster_model *m)
 {
 	if (!m->http || chance(m, 40))
 		return random_tcp_rule(m);
+	if (chance(m, 25))
+		return random_tls_rule(m);
 	return chance(m, 60) ? random_http_rule(m) : random_leaf(m);
 }
 
@@ -296,6 +329,9 @@ static struct object *random_gateway(struct cluster_model *m)
 					     "HTTP}",
 					     "HTTPS}, tls: {mode: SIMPLE, credentialName: c}",
 					     "HTTPS}, tls: {mode: MUTUAL, credentialName: d}",
+					     "TLS}, tls: {mode: SIMPLE, credentialName: c}",
+					     "TLS}, tls: {mode: PASSTHROUGH}",
+					     "HTTPS}, tls: {mode: PASSTHROUGH}",
 					     NULL };
 	bool tcp = !m->http || chance(m, 50);
 
@@ -304,9 +340,7 @@ static struct object *random_gateway(struct cluster_model *m)
 		      "%s}\nspec: {selector: {app: s%u}, servers: [{port: {number: %u, name: x, "
 		      "protocol: %s, hosts: ['*']}]}\n",
 		      tcp ? "g" : "web", one_of(m, spaces), pick(m, NAMES_MAX), 80 + pick(m, 2),
-		      tcp	      ? "TCP}"
-		      : chance(m, 95) ? one_of(m, kinds)
-				      : "TLS}, tls: {mode: PASSTHROUGH}");
+		      tcp ? "TCP}" : one_of(m, kinds));
 }
 
 static struct object *random_policy(struct cluster_model *m)

@@ -103,6 +103,7 @@ static void print_rule(FILE *f, const struct tables *t, __u32 index)
 	else
 		fprintf(f, " -> %s\n",
 			r->action == RULE_REFUSE  ? "refuse"
+			: r->action == RULE_PROXY ? "weft-proxy"
 			: r->action == RULE_ADMIT ? "go on"
 						  : "pass");
 	if (r->action == RULE_ROUTE)

@@ -540,7 +540,7 @@ static const char *credential_at(const struct http_snapshot *s, const char *addr
 	addr_parse(address, &addr);
 	l = http_listener_at(s, &addr, port, node);
 	cr_assert(l && l->tls, "%s:%u", address, port);
-	server = http_server_for(s, l, http_span(sni));
+	server = http_server_for(s, l, NULL, http_span(sni));
 	return server ? hs_text(s, server->credential) : "none";
 }
 
@@ -575,7 +575,7 @@ Test(gateway_sites, one_name_has_a_certificate_for_each_selector)
 	cr_expect_str_eq(credential_at(s, "10.0.0.1", 443, true, "a.example.com"),
 			 "kubernetes://default/x");
 	said = errors_text(&own.errors);
-	cr_expect(strstr(said, "an older HTTPS server of port 443 has \"A.example.com\" already"),
+	cr_expect(strstr(said, "an older server of TLS at port 443 has \"A.example.com\" already"),
 		  "%s", said);
 	cr_expect_null(strstr(said, "has \"a.example.com\" already"), "%s", said);
 }

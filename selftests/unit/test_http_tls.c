@@ -96,7 +96,7 @@ static const struct hs_server *server_of(unsigned port, const char *sni)
 
 	cr_assert_not_null(l);
 	cr_assert(l->tls);
-	return http_server_for(t.snapshot, l, http_span(sni));
+	return http_server_for(t.snapshot, l, NULL, http_span(sni));
 }
 
 Test(http_tls, the_most_specific_name_chooses_the_server)
@@ -215,7 +215,7 @@ static bool warned(const char *what)
 Test(http_tls, what_is_missing_or_taken_is_warned_of)
 {
 	cr_expect(warned("servers[1].tls.credentialName: no secret default/wild"));
-	cr_expect(warned("servers[2].hosts: an older HTTPS server of port 443 has "
+	cr_expect(warned("servers[2].hosts: an older server of TLS at port 443 has "
 			 "\"a.example.com\" already"));
 	cr_expect(warned("is none of the cipher suites that Istio knows"));
 	cr_expect(warned("servers[1].tls.caCrl: has no effect beside credentialName"));

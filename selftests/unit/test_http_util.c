@@ -262,7 +262,7 @@ static char *said(const struct http_tables *t, const struct http_ask *ask, bool 
 	l = http_listener(t->snapshot, p.given ? SCOPE_MESH : SCOPE_NODE,
 			  ask->port ? ask->port : 80);
 	if (l && l->tls)
-		server = http_server_for(t->snapshot, l, http_span(ask->sni ? ask->sni : ""));
+		server = http_server_for(t->snapshot, l, NULL, http_span(ask->sni ? ask->sni : ""));
 	if (l && l->tls && !server) {
 		fputs("unrecognized_name", f);
 	} else if (l) {

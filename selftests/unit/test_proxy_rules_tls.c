@@ -73,7 +73,7 @@ static void load(enum hs_tls_mode mode, const char *spki)
 	cr_assert_eq(l->exact.count, 2);
 	row.text = text(spki ? spki : "");
 	for (__u32 i = 0; i < 2; i++) {
-		sni[i] = (struct hs_sni){ text(i ? "b.test" : "a.test"), i };
+		sni[i] = (struct hs_sni){ text(i ? "b.test" : "a.test"), i, HS_NONE };
 		servers[i] = (struct hs_server){
 			.exact = { l->exact.first + i, 1 },
 			.name = text(i ? "default/gw servers[1]" : "default/gw servers[0]"),
@@ -83,6 +83,9 @@ static void load(enum hs_tls_mode mode, const char *spki)
 			.max_version = 0x0304,
 			.ciphers = text(""),
 			.spkis = { 0, !i && spki },
+			.kind = HS_SERVER_HTTP,
+			.action = HS_NONE,
+			.place = HS_NONE,
 		};
 	}
 	l->exact = l->wild = (struct hs_range){ 0, 0 };
@@ -161,7 +164,7 @@ static int choose(void *arg, const char *name, size_t n, struct tls_context **ou
 	struct connection *c = arg;
 	const struct route_ask ask = about();
 
-	return router_of(c)->server(router_of(c), &ask, name, n, out, &c->tls.terms);
+	return router_of(c)->server(router_of(c), &ask, name, n, out, &c->tls);
 }
 
 static void ready(struct loop_io *io, unsigned events)
@@ -303,14 +306,14 @@ Test(proxy_rules, a_server_is_made_once_for_all)
 	struct made_cert ca = cert_make("ca", NULL, NULL, 10);
 	struct tls_context *first = NULL, *again = NULL;
 	const struct route_ask ask = about();
-	uint64_t terms;
+	struct route_tls tls;
 
 	load(HS_TLS_MUTUAL, NULL);
 	cr_assert_eq(set_credentials(&ca, "first", true), 0);
 	for (int i = 0; i < WORKERS; i++) {
 		struct router *r = router_interface(rules_workers[i]);
 
-		cr_assert_eq(r->server(r, &ask, "a.test", 6, &again, &terms), 0);
+		cr_assert_eq(r->server(r, &ask, "a.test", 6, &again, &tls), 0);
 		cr_expect(!first || first == again);
 		first = again;
 		tls_context_unref(again);

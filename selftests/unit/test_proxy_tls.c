@@ -43,14 +43,14 @@ static const struct tls_base *speaks_tls(struct router *r, const struct route_as
 }
 
 static int choose(struct router *r, const struct route_ask *ask, const char *name, size_t n,
-		  struct tls_context **out, uint64_t *terms)
+		  struct tls_context **out, struct route_tls *tls)
 {
 	(void)r;
 	(void)ask;
 	if (n == 6 && !memcmp(name, "nobody", n))
 		return -ENOENT;
 	*out = tls_context_ref(context);
-	*terms = TERMS;
+	tls->terms = TERMS;
 	return 0;
 }
 

@@ -97,14 +97,30 @@ static void print_address(const json_t *service)
 	size_t i;
 
 	const char *host = json_get_text(service, "host", NULL);
+	const char *sni = json_get_text(service, "sni", NULL);
 
-	printf("  %s%s%s%s%s%s\n", json_get_text(service, "address", ""), where(service),
-	       host ? ", host " : "", host ? host : "",
+	printf("  %s%s%s%s%s%s%s%s\n", json_get_text(service, "address", ""), where(service),
+	       host ? ", host " : "", host ? host : "", sni ? ", SNI " : "", sni ? sni : "",
 	       clients ? ", for clients of namespace " : "", clients ? clients : "");
+	if (sni && !json_array_size(json_object_get(service, "rules")))
+		puts("    no rule: closed");
 	json_array_foreach(json_object_get(service, "rules"), i, entry) print_rule(entry);
 	json_array_foreach(json_object_get(service, "skipped"), i, entry)
 		printf("    never: %s: %s\n", json_get_text(entry, "rule", ""),
 		       json_get_text(entry, "why", ""));
+}
+
+/* One of connections that weft-proxy has. */
+static void print_connections(const char *name, const json_t *route)
+{
+	json_t *d;
+	size_t i;
+
+	printf("  %s: connections by their SNI", name);
+	if (json_object_get(route, "picks"))
+		printf(", and %lld picks", (long long)json_get_int(route, "picks", 0));
+	putchar('\n');
+	json_array_foreach(json_object_get(route, "destinations"), i, d) print_destination(d);
 }
 
 /* A route of HTTP: what was asked, and what came back. */
@@ -135,6 +151,10 @@ static void print_routes(json_t *routes)
 	{
 		if (json_object_get(route, "requests")) {
 			print_requests(name, route);
+			continue;
+		}
+		if (json_is_array(json_object_get(route, "destinations"))) {
+			print_connections(name, route);
 			continue;
 		}
 		printf("  %s: %lld picks\n", name, (long long)json_get_int(route, "picks", 0));

@@ -346,7 +346,8 @@ static void mark_ejected(const struct conns_view *v, json_t *row)
 		json_object_set(row, members[i], json_object_get(ejected, members[i]));
 }
 
-/* A request that the proxy has under way; its connections are its own affair. */
+/* A request that the proxy has under way, or a connection without any, which has no method; its
+ * connections are its own affair. */
 static int add_request(struct conns_view *v, const struct supervisor_request *s)
 {
 	const struct proxy_request *q = &s->request;
@@ -356,14 +357,14 @@ static int add_request(struct conns_view *v, const struct supervisor_request *s)
 	json_t *row = json_pack(
 		"{s:s, s:o, s:o, s:o, s:o, s:o, s:o, s:o, s:o, s:o, s:f, s:I, s:I, s:I, s:I, s:o, "
 		"s:o, s:o}",
-		"protocol", "http", "client", client_name(v, &q->client), "from",
-		addr_port_json(&q->client, q->client_port), "service", service_name(v, &key), "to",
-		addr_port_json(&q->called, q->called_port), "rule", json_text(q->route), "subset",
-		subset_name(q->cluster), "cluster", json_text(q->cluster), "endpoint", endpoint,
-		"state", json_text(q->state), "age_s", (double)q->age_ms / 1000, "sent_bytes",
-		(json_int_t)q->received, "received_bytes", (json_int_t)q->sent, "tries",
-		(json_int_t)q->tries, "status", (json_int_t)q->status, "method",
-		json_text(q->method), "authority", json_text(q->authority), "path",
+		"protocol", *q->method ? "http" : "tcp", "client", client_name(v, &q->client),
+		"from", addr_port_json(&q->client, q->client_port), "service",
+		service_name(v, &key), "to", addr_port_json(&q->called, q->called_port), "rule",
+		json_text(q->route), "subset", subset_name(q->cluster), "cluster",
+		json_text(q->cluster), "endpoint", endpoint, "state", json_text(q->state), "age_s",
+		(double)q->age_ms / 1000, "sent_bytes", (json_int_t)q->received, "received_bytes",
+		(json_int_t)q->sent, "tries", (json_int_t)q->tries, "status", (json_int_t)q->status,
+		"method", json_text(q->method), "authority", json_text(q->authority), "path",
 		json_text(q->path));
 
 	mark_ejected(v, row);

@@ -18,8 +18,10 @@
 struct live {
 	const struct tables *t;
 	const char *prefix; /* of the routes that the kernel decides by */
-	json_t *routes;	    /* name: {"picks", "destinations": {cluster: connections}}, or of HTTP
-			       {"requests", "answers", "destinations"}; of what is in force alone */
+	/* name: {"picks", "destinations": {cluster: connections}}, or of HTTP {"requests",
+	 * "answers", "destinations": [...]}, the last alone of what the SNI chooses; of what is in
+	 * force alone */
+	json_t *routes;
 };
 
 static int same(const char *a, const char *b)
@@ -113,23 +115,23 @@ static json_t *http_skipped_json(const struct http_snapshot *s, const struct hs_
 	return list;
 }
 
-/* What weft-proxy decides by at an address: at a Gateway for each host, at a Service for clients of
- * each namespace that has something of its own. */
-static void add_http(json_t *list, const struct tables *t, size_t i, struct ejections *e)
+/* An address of services or Gateways, and where what is said of it goes. */
+struct sites {
+	const struct tables *t;
+	size_t i; /* of t->services */
+	struct ejections *e;
+	json_t *list;
+};
+
+/* One entry for each host, and for clients of each namespace that has something of its own. */
+static void add_hosts(const struct sites *to, struct http_names names, const char *host)
 {
-	const struct http_snapshot *s = e->snapshot;
-	const struct service_key *key = &t->services.items[i].key;
-	const char *host = t->service_origins.items[i].host;
-	const struct hs_listener *l =
-		http_listener_at(s, &key->addr, key->port, key->scope == SCOPE_NODE);
+	const struct http_snapshot *s = to->e->snapshot;
 	struct http_site_rules site;
 	__u32 next = 0;
 
-	/* A Service that stands for a Gateway leads to its listener. */
-	if (l && l->scope == SCOPE_NODE)
-		host = "";
-	while (l && (site = http_next_site(s, l, *host ? host : NULL, &next)).vhost) {
-		json_t *json = address_json(t, i, 0, http_rules_json(e, site.vhost),
+	while ((site = http_next_site(s, names, *host ? host : NULL, &next)).vhost) {
+		json_t *json = address_json(to->t, to->i, 0, http_rules_json(to->e, site.vhost),
 					    http_skipped_json(s, site.vhost));
 
 		if (!*host)
@@ -138,7 +140,71 @@ static void add_http(json_t *list, const struct tables *t, size_t i, struct ejec
 			json_object_set_new(
 				json, "clients_of",
 				json_text(hs_text(s, hs_namespace(s, site.ns - 1)->name)));
-		json_array_append_new(list, json);
+		json_array_append_new(to->list, json);
+	}
+}
+
+static bool has_name_before(const struct http_snapshot *s, struct hs_range range, __u32 end,
+			    __u32 server)
+{
+	for (__u32 i = 0; i < end; i++)
+		if (hs_sni(s, range.first + i)->server == server)
+			return true;
+	return false;
+}
+
+/* One entry for each name that clients ask for; of a server that speaks HTTP its hosts, once. */
+static void add_names(const struct sites *to, struct hs_range range, bool wild)
+{
+	const struct http_snapshot *s = to->e->snapshot;
+
+	for (__u32 i = 0, end; i < range.count; i = end) {
+		const struct hs_sni *row = hs_sni(s, range.first + i);
+		const struct hs_server *server = hs_server(s, row->server);
+		json_t *json;
+
+		for (end = i + 1;
+		     end < range.count && hs_sni(s, range.first + end)->name.at == row->name.at;
+		     end++)
+			;
+		if (server->kind == HS_SERVER_HTTP) {
+			if (!has_name_before(s, range, i, row->server))
+				add_hosts(to, (struct http_names){ server->exact, server->wild },
+					  "");
+			continue;
+		}
+		json = address_json(to->t, to->i, 0,
+				    http_sni_rules_json(to->e, range.first + i, end - i),
+				    json_array());
+		json_object_set_new(json, "sni",
+				    json_textf("%s%s", wild ? "*" : "", hs_text(s, row->name)));
+		json_array_append_new(to->list, json);
+	}
+}
+
+/* What weft-proxy decides by at an address. */
+static void add_http(json_t *list, const struct tables *t, size_t i, struct ejections *e)
+{
+	const struct sites to = { t, i, e, list };
+	const struct http_snapshot *s = e->snapshot;
+	const struct service_key *key = &t->services.items[i].key;
+	const char *host = t->service_origins.items[i].host;
+	const struct hs_listener *l =
+		http_listener_at(s, &key->addr, key->port, key->scope == SCOPE_NODE);
+	const struct hs_address *a = http_address_at(s, &key->addr, key->port);
+
+	/* A Service that stands for a Gateway leads to its listener. */
+	if (l && l->scope == SCOPE_NODE)
+		host = "";
+	if (l && l->tls) {
+		add_names(&to, l->sni_exact, false);
+		add_names(&to, l->sni_wild, true);
+	} else if (!*host || !a || !http_address_has_sni(a)) {
+		if (l)
+			add_hosts(&to, (struct http_names){ l->exact, l->wild }, host);
+	} else {
+		add_names(&to, a->sni_exact, false);
+		add_names(&to, a->sni_wild, true);
 	}
 }
 
@@ -207,6 +273,9 @@ static int add_dest(void *arg, const struct dest_key *key, const struct dest_sta
 	if (!in_force(l, s->route))
 		return 0;
 	entry = route_entry(l, s->route);
+	/* What weft-proxy has of it, too, is a list. */
+	if (json_is_array(json_object_get(entry, "destinations")))
+		return 0;
 	return !entry || json_object_set_new(json_object_get(entry, "destinations"), s->cluster,
 					     json_integer((json_int_t)s->cx_total))
 		       ? -ENOMEM
@@ -218,7 +287,7 @@ static int add_requests(void *arg, const struct http_route_stat *s)
 	struct live *l = arg;
 	json_t *entry = json_object_get(l->routes, s->name);
 
-	if (!entry)
+	if (!json_object_get(entry, "requests"))
 		return 0;
 	json_object_set_new(entry, "requests", json_integer((json_int_t)s->rq_total));
 	return json_object_set_new(entry, "answers",
@@ -304,7 +373,8 @@ static json_t *certificate_json(struct weftd *d, const struct http_snapshot *s,
 	return j;
 }
 
-/* Of the Gateway's HTTPS servers: "NAMESPACE/NAME servers[i]" is what a snapshot calls them. */
+/* Of the Gateway's servers that end TLS: "NAMESPACE/NAME servers[i]" is what a snapshot calls them.
+ */
 static json_t *certificates_json(struct weftd *d, const struct object *o)
 {
 	const struct tables *t = engine_tables(d->engine);
@@ -315,7 +385,8 @@ static json_t *certificates_json(struct weftd *d, const struct object *o)
 		(size_t)snprintf(prefix, sizeof(prefix), "%s/%s ", o->meta.namespace, o->meta.name);
 
 	for (__u32 i = 0; s && i < hs_count(s, HS_SERVERS); i++)
-		if (!strncmp(hs_text(s, hs_server(s, i)->name), prefix, len))
+		if (hs_server(s, i)->kind != HS_SERVER_PASSTHROUGH &&
+		    !strncmp(hs_text(s, hs_server(s, i)->name), prefix, len))
 			json_array_append_new(list, certificate_json(d, s, hs_server(s, i)));
 	return list;
 }

@@ -5,19 +5,21 @@
 #include <string.h>
 
 #include "lib/base/cleanup.h"
+#include "lib/model/kinds.h"
 #include "lib/model/model_http.h"
 
-struct http_site_rules http_next_site(const struct http_snapshot *s, const struct hs_listener *l,
+struct http_site_rules http_next_site(const struct http_snapshot *s, struct http_names names,
 				      const char *host, __u32 *next)
 {
-	for (; *next < l->exact.count + l->wild.count; ++*next) {
-		__u32 at = *next < l->exact.count ? l->exact.first + *next
-						  : l->wild.first + *next - l->exact.count;
+	for (; *next < names.exact.count + names.wild.count; ++*next) {
+		__u32 at = *next < names.exact.count ? names.exact.first + *next
+						     : names.wild.first + *next - names.exact.count;
 		const struct hs_domain *d = hs_domain(s, at);
 		const struct hs_vhost *v = hs_vhost(s, d->vhost);
 
 		/* Of a service's names only the full one, which the vhost has, too. */
-		if (*next < l->exact.count && strcmp(hs_text(s, d->name), hs_text(s, v->name)) != 0)
+		if (*next < names.exact.count &&
+		    strcmp(hs_text(s, d->name), hs_text(s, v->name)) != 0)
 			continue;
 		if (host && strcmp(hs_text(s, v->name), host) != 0)
 			continue;
@@ -166,6 +168,51 @@ json_t *http_rules_json(struct ejections *e, const struct hs_vhost *v)
 	return list;
 }
 
+json_t *http_sni_rules_json(struct ejections *e, __u32 first, __u32 count)
+{
+	const struct http_snapshot *s = e->snapshot;
+	json_t *list = json_array();
+
+	for (__u32 i = first; i < first + count; i++) {
+		const struct hs_sni *row = hs_sni(s, i);
+		const struct hs_server *server = hs_server(s, row->server);
+		const struct hs_match *m = row->match == HS_NONE ? NULL : hs_match(s, row->match);
+		const struct hs_action *a =
+			server->action == HS_NONE ? NULL : hs_action(s, server->action);
+		__u32 place = server->place == HS_NONE && a ? a->place : server->place;
+
+		if (a && place != HS_NONE)
+			json_array_append_new(list, rule_json(e, hs_place(s, place), m, a));
+	}
+	return list;
+}
+
+static bool is_of(const struct http_snapshot *s, const struct hs_place *p, const struct object *vs)
+{
+	return !strcmp(hs_text(s, p->ns), vs->meta.namespace) &&
+	       !strcmp(hs_text(s, p->name), vs->meta.name) &&
+	       !strcmp(hs_text(s, p->kind), kind_name(vs->kind));
+}
+
+/* Of tcp and tls rules. */
+static void add_sni_routes(struct ejections *e, const struct object *vs, json_t *routes)
+{
+	const struct http_snapshot *s = e->snapshot;
+
+	for (__u32 i = 0; i < hs_count(s, HS_SERVERS); i++) {
+		const struct hs_server *server = hs_server(s, i);
+		const struct hs_action *a =
+			server->action == HS_NONE ? NULL : hs_action(s, server->action);
+
+		if (!a || server->place == HS_NONE || !is_of(s, hs_place(s, server->place), vs) ||
+		    json_object_get(routes, hs_text(s, a->name)))
+			continue;
+		json_object_set_new(routes, hs_text(s, a->name),
+				    json_pack("{s:s, s:o}", "action", action_name(a),
+					      "destinations", dests_json(e, a)));
+	}
+}
+
 json_t *http_routes_json(struct ejections *e, const struct object *vs)
 {
 	const struct http_snapshot *s = e->snapshot;
@@ -176,13 +223,12 @@ json_t *http_routes_json(struct ejections *e, const struct object *vs)
 		const struct hs_place *p = hs_place(s, r->place);
 		const struct hs_action *a = hs_action(s, r->action);
 
-		if (strcmp(hs_text(s, p->ns), vs->meta.namespace) != 0 ||
-		    strcmp(hs_text(s, p->name), vs->meta.name) != 0 ||
-		    json_object_get(routes, hs_text(s, a->name)))
+		if (!is_of(s, p, vs) || json_object_get(routes, hs_text(s, a->name)))
 			continue;
 		json_object_set_new(routes, hs_text(s, a->name),
 				    json_pack("{s:i, s:s, s:o}", "requests", 0, "action",
 					      action_name(a), "destinations", dests_json(e, a)));
 	}
+	add_sni_routes(e, vs, routes);
 	return routes;
 }

@@ -11,12 +11,17 @@
 /* The rules of a host at a port, for clients of one namespace (0: for all others). */
 struct http_site_rules {
 	const struct hs_vhost *vhost;
-	__u32 ns; /* index + 1 */
+	__u32 ns; /* its id */
 };
 
-/* The next one at or after *next (0 at first) on a listener; NULL in ->vhost: there are no more.
- * `host`: only those of that name; NULL: all. */
-struct http_site_rules http_next_site(const struct http_snapshot *s, const struct hs_listener *l,
+/* Names of a listener, of HS_DOMAINS, or of one of its servers. */
+struct http_names {
+	struct hs_range exact, wild;
+};
+
+/* The next one at or after *next (0 at first); NULL in ->vhost: there are no more. `host`: only
+ * those of that name; NULL: all. */
+struct http_site_rules http_next_site(const struct http_snapshot *s, struct http_names names,
 				      const char *host, __u32 *next);
 
 /* {"host", "subset", "port", "cluster", "known", "endpoints"}: what cluster_json() says of the
@@ -25,7 +30,10 @@ json_t *http_cluster_json(struct ejections *e, const struct hs_cluster *c);
 /* {"kind", "namespace", "name", "route", "at", "action", "conditions", "destinations"} of each; a
  * destination is its cluster with its "weight". */
 json_t *http_rules_json(struct ejections *e, const struct hs_vhost *v);
-/* {"requests": 0, "destinations": [...]} by the name of each route of a VirtualService. */
+/* The same of what an SNI chooses: `count` rows of HS_SNI from `first` on, of one name. */
+json_t *http_sni_rules_json(struct ejections *e, __u32 first, __u32 count);
+/* {"requests": 0, "destinations": [...]} by the name of each route of a VirtualService; without
+ * "requests" those of tcp and tls rules. */
 json_t *http_routes_json(struct ejections *e, const struct object *vs);
 
 /* What http_cluster_json() or cluster_json() says of each cluster that a DestinationRule's host and

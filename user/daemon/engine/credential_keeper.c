@@ -175,7 +175,8 @@ static int want_all(struct credential_keeper *k, const struct http_snapshot *s)
 	int r = 0;
 
 	for (__u32 i = 0; s && i < hs_count(s, HS_SERVERS) && !r; i++)
-		r = want(k, hs_text(s, hs_server(s, i)->credential));
+		if (hs_server(s, i)->kind != HS_SERVER_PASSTHROUGH)
+			r = want(k, hs_text(s, hs_server(s, i)->credential));
 	return r;
 }
 

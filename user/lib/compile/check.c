@@ -2,7 +2,6 @@
 #include "lib/compile/check.h"
 
 #include <errno.h>
-#include <strings.h>
 
 #include "lib/mesh/gateways.h"
 
@@ -10,24 +9,16 @@ static void check_server(struct mesh *mesh, const struct object *o, size_t i)
 {
 	const struct gw_server *s = &o->gateway.servers.items[i];
 	struct pos at = s->pos.line ? s->pos : o->pos;
-	const char *protocol = s->protocol ? s->protocol : "";
-	bool tls;
+	enum server_kind kind = server_kind(s);
 
-	if (http_server(s, &tls)) {
-		if (tls)
-			check_tls_server(mesh, o, i);
-		return;
-	}
-	if (s->tls_mode || !strcmp(protocol, "TLS") || !strcmp(protocol, "HTTPS"))
+	if (kind == SERVER_HTTPS || kind == SERVER_TLS)
+		check_tls_server(mesh, o, i);
+	/* The schema has refused what would be of no kind. */
+	if (kind == SERVER_NONE)
 		errors_add(mesh->errors, o->file, at,
-			   "spec.servers[%zu].tls: not yet carried out: weft does not carry out "
-			   "TLS at a gateway",
-			   i);
-	else if (!server_is_tcp(s))
-		errors_add(mesh->errors, o->file, at,
-			   "spec.servers[%zu].port.protocol: not yet carried out: weft does not "
-			   "carry out %s at a gateway",
-			   i, protocol);
+			   "spec.servers[%zu].port.protocol: weft does not carry out %s at a "
+			   "gateway",
+			   i, s->protocol ? s->protocol : "this");
 }
 
 static void check_gateway(struct mesh *mesh, const struct object *o)

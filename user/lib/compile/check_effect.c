@@ -70,8 +70,6 @@ static bool visit_mesh(const struct part *p, port_visit visit, void *arg)
 
 static bool visit_gateways(const struct part *p, port_visit visit, void *arg)
 {
-	bool tls;
-
 	for (size_t i = 0; i < p->mesh->gateways.count; i++) {
 		const struct object *gw = p->mesh->gateways.items[i];
 
@@ -80,7 +78,9 @@ static bool visit_gateways(const struct part *p, port_visit visit, void *arg)
 		for (size_t k = 0; k < gw->gateway.servers.count; k++) {
 			const struct gw_server *s = &gw->gateway.servers.items[k];
 
-			if (!visit(arg, s->port, http_server(s, &tls)))
+			enum server_kind kind = server_kind(s);
+
+			if (!visit(arg, s->port, kind == SERVER_HTTP || kind == SERVER_HTTPS))
 				return false;
 		}
 	}

@@ -198,6 +198,79 @@ static void check_ignored(struct mesh *mesh, const struct object *o, const char 
 			      "%s.destinationSubnets: ignored at a gateway, as in Istio", field);
 }
 
+/* ---- tls rules where no TLS is ---- */
+
+static bool host_has_tls(struct mesh *mesh, const struct object *o, const char *given, bool *known)
+{
+	char host[HOST_MAX];
+	struct host *h;
+	size_t next = 0, i;
+
+	if (host_complete(given, o->meta.namespace, host))
+		return false;
+	while ((h = covered_host(mesh, host, &next)))
+		for (i = 0; i < h->port_count; i++) {
+			*known = true;
+			if (h->ports[i].protocol == PORT_TLS)
+				return true;
+		}
+	return false;
+}
+
+/* Without a port, a match is for those that are declared to carry TLS. */
+static bool mesh_has_tls(struct mesh *mesh, const struct object *o, const struct l4_match *m)
+{
+	bool known = false, any = m->port;
+	size_t i;
+
+	for (i = 0; i < o->vs.hosts.count && !any; i++)
+		any = host_has_tls(mesh, o, o->vs.hosts.items[i], &known);
+	return any || !known;
+}
+
+/* Of a Gateway that isn't there, or has not the port, others speak. */
+static bool gateways_pass_tls(const struct mesh *mesh, const struct object *o,
+			      const struct strs *refs, unsigned port)
+{
+	bool known = false;
+	size_t i, k;
+
+	for (i = 0; i < mesh->gateways.count; i++) {
+		const struct object *gw = mesh->gateways.items[i];
+
+		if (!gateways_have(refs, o->meta.namespace, gw))
+			continue;
+		for (k = 0; k < gw->gateway.servers.count; k++) {
+			const struct gw_server *s = &gw->gateway.servers.items[k];
+
+			if (port && s->port != port)
+				continue;
+			known = true;
+			if (server_kind(s) == SERVER_PASSTHROUGH)
+				return true;
+		}
+	}
+	return !known;
+}
+
+static void check_tls(struct mesh *mesh, const struct object *o, const char *field, struct pos at,
+		      const struct l4_match *m)
+{
+	const struct strs *gateways = m->gateways.count ? &m->gateways : &o->vs.gateways;
+
+	if (gateways_have_mesh(gateways) && !mesh_has_tls(mesh, o, m))
+		errors_remark(mesh->errors, REMARK_TLS_RULE_WITHOUT_TLS, o, at,
+			      "%s: no port of the rule's services carries tls, by its name or "
+			      "appProtocol: the rule has no effect in the mesh",
+			      field);
+	if (names_gateway(gateways) && !gateways_pass_tls(mesh, o, gateways, m->port))
+		errors_remark(
+			mesh->errors, REMARK_TLS_RULE_WITHOUT_TLS, o, at,
+			"%s: no server of the rule's gateways has the mode PASSTHROUGH there: "
+			"the rule has no effect at them",
+			field);
+}
+
 static void check_route(struct mesh *mesh, const struct object *o, const char *kind, size_t index,
 			const struct l4_route *route)
 {
@@ -215,6 +288,8 @@ static void check_route(struct mesh *mesh, const struct object *o, const char *k
 		check_port(mesh, o, field, m->pos.line ? m->pos : at,
 			   m->gateways.count ? &m->gateways : &o->vs.gateways, m->port);
 		check_ignored(mesh, o, field, m->pos.line ? m->pos : at, m);
+		if (m->sni_hosts.count)
+			check_tls(mesh, o, field, m->pos.line ? m->pos : at, m);
 	}
 }
 
@@ -248,6 +323,28 @@ static void check_http(struct mesh *mesh, const struct object *o)
 			      "appProtocol: the rules have no effect");
 }
 
+/* A host that is among the names of tls rules for the others. */
+static bool is_for_sni(struct mesh *mesh, const struct object *o, const char *given)
+{
+	char host[HOST_MAX];
+	bool sni = false, service = false;
+	size_t next, i, k, n;
+
+	for (i = 0; i < o->vs.tls.count; i++)
+		for (k = 0; k < o->vs.tls.items[i].match.count; k++) {
+			const struct strs *names = &o->vs.tls.items[i].match.items[k].sni_hosts;
+
+			for (n = 0; n < names->count; n++)
+				sni |= host_includes(given, names->items[n]);
+		}
+	for (i = 0; i < o->vs.hosts.count && sni && !service; i++) {
+		next = 0;
+		service = !host_complete(o->vs.hosts.items[i], o->meta.namespace, host) &&
+			  covered_host(mesh, host, &next);
+	}
+	return service;
+}
+
 void check_idle_virtual_service(struct mesh *mesh, const struct object *o)
 {
 	bool gateway = names_gateway(&o->vs.gateways);
@@ -258,7 +355,9 @@ void check_idle_virtual_service(struct mesh *mesh, const struct object *o)
 		snprintf(field, sizeof(field), "spec.hosts[%zu]", i);
 		/* At a gateway, names from outside are to be expected. */
 		check_host(mesh, o, field, o->vs.hosts.at ? o->vs.hosts.at[i] : o->pos,
-			   o->vs.hosts.items[i], !gateway, gateway ? " in the mesh" : "");
+			   o->vs.hosts.items[i],
+			   !gateway && !is_for_sni(mesh, o, o->vs.hosts.items[i]),
+			   gateway ? " in the mesh" : "");
 	}
 	check_http(mesh, o);
 	for (i = 0; i < o->vs.tcp.count; i++)

@@ -147,78 +147,6 @@ static void check_route(struct mesh *mesh, const struct object *o, const char *f
 			   field, index, ROUTE_MAX_DESTS, route->route.count);
 }
 
-static bool only_mesh(const struct strs *gateways)
-{
-	size_t i;
-
-	for (i = 0; i < gateways->count; i++)
-		if (!str_eq(gateways->items[i], "mesh"))
-			return false;
-	return true;
-}
-
-/* Whatever name a client gives for one of the rule's hosts, the match takes it. */
-static bool sni_covers(const struct object *o, const struct l4_match *m)
-{
-	char host[HOST_MAX], sni[HOST_MAX];
-	size_t i, k;
-
-	for (i = 0; i < o->vs.hosts.count; i++) {
-		bool covered = false;
-
-		if (host_complete(o->vs.hosts.items[i], o->meta.namespace, host))
-			return false;
-		for (k = 0; k < m->sni_hosts.count && !covered; k++)
-			covered = !host_complete(m->sni_hosts.items[k], o->meta.namespace, sni) &&
-				  host_includes(sni, host);
-		if (!covered)
-			return false;
-	}
-	return true;
-}
-
-/* A tcp rule for the same port would take the connections that are not TLS, and only those. */
-static bool tcp_has_port(const struct object *o, uint16_t port)
-{
-	size_t i, k;
-
-	for (i = 0; i < o->vs.tcp.count; i++) {
-		const struct l4_route *route = &o->vs.tcp.items[i];
-
-		for (k = 0; k < route->match.count; k++)
-			if (!route->match.items[k].port || route->match.items[k].port == port)
-				return true;
-		if (!route->match.count)
-			return true;
-	}
-	return false;
-}
-
-static bool needs_sni(const struct object *o, const struct l4_match *m)
-{
-	return !m->port || !only_mesh(m->gateways.count ? &m->gateways : &o->vs.gateways) ||
-	       !sni_covers(o, m) || tcp_has_port(o, m->port);
-}
-
-static void check_tls(struct mesh *mesh, const struct object *o, size_t index)
-{
-	const struct l4_route *route = &o->vs.tls.items[index];
-	size_t i;
-
-	for (i = 0; i < route->match.count; i++) {
-		const struct l4_match *m = &route->match.items[i];
-
-		if (needs_sni(o, m))
-			errors_add(mesh->errors, o->file,
-				   m->pos.line	     ? m->pos
-				   : route->pos.line ? route->pos
-						     : o->pos,
-				   "spec.tls[%zu].match[%zu].sniHosts: weft does not carry out SNI "
-				   "matching",
-				   index, i);
-	}
-}
-
 static bool gateway_exists(const struct mesh *mesh, const char *ref, const char *ns)
 {
 	size_t i;
@@ -254,10 +182,8 @@ void check_virtual_service(struct mesh *mesh, const struct object *o)
 	check_idle_virtual_service(mesh, o);
 	for (i = 0; i < o->vs.tcp.count; i++)
 		check_route(mesh, o, "tcp", i, &o->vs.tcp.items[i]);
-	for (i = 0; i < o->vs.tls.count; i++) {
-		check_tls(mesh, o, i);
+	for (i = 0; i < o->vs.tls.count; i++)
 		check_route(mesh, o, "tls", i, &o->vs.tls.items[i]);
-	}
 }
 
 /* Whether a host of the rule is known, and has a port that carries HTTP (`port`; 0: any). */

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 /*
- * HTTPS servers of Gateways: their Secrets, and the names that clients ask for.
+ * Gateways' servers of TLS: their Secrets, and the names that clients ask for.
  */
 #include <ctype.h>
 #include <stdio.h>
@@ -120,7 +120,7 @@ static void check_name(struct mesh *mesh, struct bytemap *names, const struct ob
 	} else if (first->server != s) {
 		errors_remark(mesh->errors, REMARK_CONFLICTING_GATEWAYS, o,
 			      s->pos.line ? s->pos : o->pos,
-			      "spec.servers[%zu].hosts: an older HTTPS server of port %u has "
+			      "spec.servers[%zu].hosts: an older server of TLS at port %u has "
 			      "\"%s\" already: clients that ask for it get that one",
 			      i, s->port, host);
 	}
@@ -129,7 +129,6 @@ static void check_name(struct mesh *mesh, struct bytemap *names, const struct ob
 void check_sni_names(struct mesh *mesh)
 {
 	struct bytemap names = { 0 };
-	bool tls;
 
 	for (size_t g = 0; g < mesh->gateways.count; g++) {
 		const struct object *o = mesh->gateways.items[g];
@@ -137,7 +136,7 @@ void check_sni_names(struct mesh *mesh)
 		for (size_t i = 0; i < o->gateway.servers.count; i++) {
 			const struct gw_server *s = &o->gateway.servers.items[i];
 
-			if (!http_server(s, &tls) || !tls)
+			if (!server_has_tls(server_kind(s)))
 				continue;
 			for (size_t k = 0; k < s->hosts.count; k++)
 				check_name(mesh, &names, o, i, s->hosts.items[k]);

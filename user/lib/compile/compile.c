@@ -62,6 +62,7 @@ static int compile_mesh(struct mesh *mesh, struct tables *from)
 {
 	int r = check_objects(mesh);
 
+	mark_sni(mesh);
 	if (!mesh->l4_only) {
 		mark_proxied(mesh);
 		check_http2(mesh);
@@ -83,18 +84,16 @@ static int compile_mesh(struct mesh *mesh, struct tables *from)
 	return r;
 }
 
-static bool gateway_speaks_http(const struct object *gw)
+static bool gateway_is_proxied(const struct object *gw)
 {
-	bool tls;
-
 	for (size_t i = 0; i < gw->gateway.servers.count; i++)
-		if (http_server(&gw->gateway.servers.items[i], &tls))
+		if (server_is_proxied(server_kind(&gw->gateway.servers.items[i])))
 			return true;
 	return false;
 }
 
 /* Whether weft-proxy has anything to do. */
-static bool speaks_of_http(const struct mesh *mesh)
+static bool needs_proxy(const struct mesh *mesh)
 {
 	size_t i, k;
 
@@ -102,7 +101,7 @@ static bool speaks_of_http(const struct mesh *mesh)
 		if (mesh->virtual_services.items[i]->vs.http.count)
 			return true;
 	for (i = 0; i < mesh->gateways.count; i++)
-		if (gateway_speaks_http(mesh->gateways.items[i]))
+		if (gateway_is_proxied(mesh->gateways.items[i]))
 			return true;
 	for (i = 0; i < mesh->services.count; i++)
 		for (k = 0; k < mesh->host_list[i].port_count; k++)
@@ -126,7 +125,7 @@ int compile_index(struct mesh *mesh, enum compile_http http, struct tables *from
 
 	if (!r && mesh->errors->count - mesh->errors->warnings > mesh->fatal_before)
 		r = -EINVAL;
-	if (!r && (http != COMPILE_HTTP_NEEDED || speaks_of_http(mesh)))
+	if (!r && (http != COMPILE_HTTP_NEEDED || needs_proxy(mesh)))
 		r = compile_snapshot(mesh, from ? from->http : NULL);
 	if (!r)
 		tables_order_namespaces(mesh->t);

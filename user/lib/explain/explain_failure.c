@@ -216,6 +216,17 @@ static int at_limit(const struct hs_cluster *c, const struct explain_load *load,
 	return 0;
 }
 
+/* A connection that is none of HTTP does not wait for a place. */
+static int at_connection_limit(const struct hs_cluster *c, const struct explain_load *load,
+			       struct explain_failure *out)
+{
+	if (!c->max_connections || load->connections < c->max_connections)
+		return 0;
+	return fails(out, "UO", NULL,
+		     printed("over the limit: %llu connections are open, with maxConnections %u",
+			     (unsigned long long)load->connections, c->max_connections));
+}
+
 int explain_cluster_failure(const struct http_answer *a, const struct hs_cluster *c,
 			    struct explain_failure *out)
 {
@@ -232,5 +243,7 @@ int explain_cluster_failure(const struct http_answer *a, const struct hs_cluster
 	r = a->live->load(a->live->arg, c->id, hs_text(a->s, c->name), &load);
 	if (!r)
 		r = find_ejected(a, c, &load, out);
-	return r || out->flags ? r : at_limit(c, &load, out);
+	if (r || out->flags)
+		return r;
+	return a->sni ? at_connection_limit(c, &load, out) : at_limit(c, &load, out);
 }

@@ -10,15 +10,18 @@
 #include "lib/route/fields.h"
 #include "lib/route/path.h"
 
-/* Rules that are passed over, as JSON. */
-static void skip(void *arg, const struct hs_place *place, const char *why)
+void explain_skip(struct http_answer *a, const struct hs_place *place, const char *why)
 {
-	struct http_answer *a = arg;
 	const struct http_snapshot *s = a->s;
 	json_t *rule = json_sprintf("%s %s/%s %s", hs_text(s, place->kind), hs_text(s, place->ns),
 				    hs_text(s, place->name), hs_text(s, place->route));
 
 	json_array_append_new(a->skipped, json_pack("{s:o, s:s}", "rule", rule, "why", why));
+}
+
+static void skip(void *arg, const struct hs_place *place, const char *why)
+{
+	explain_skip(arg, place, why);
 }
 
 /* ---- the request ---- */
@@ -212,14 +215,41 @@ static int find_server(const struct http_snapshot *s, const struct hs_listener *
 {
 	struct http_span sni = q->sni ? http_span(q->sni) : a->request.authority;
 
-	a->server = http_server_for(s, l, sni);
+	a->server = http_server_for(s, l, NULL, sni);
 	if (a->server)
 		return 0;
 	errors_add(errors, "explain", (struct pos){ 0 },
-		   "no HTTPS server of port %u has \"%.*s\": the handshake fails "
+		   "no server of TLS at port %u has \"%.*s\": the handshake fails "
 		   "(unrecognized_name)",
 		   l->port, (int)sni.len, sni.at);
 	return -ENOENT;
+}
+
+/* Clients ask for no address. */
+static const char *asked_name(const struct explain_query *q)
+{
+	struct addr addr;
+
+	if (q->sni)
+		return q->sni;
+	return q->host && addr_parse(q->host, &addr) ? q->host : "";
+}
+
+/* The row of a service whose connections are told apart by their SNI, or NULL. */
+static const struct hs_address *find_address(const struct http_snapshot *s, const struct tables *t,
+					     const struct objects *objects,
+					     const struct explain_query *q,
+					     const struct explain_client *client)
+{
+	struct explain_target to = { 0 };
+	struct errors ignored = { 0 };
+	const struct hs_address *row = NULL;
+
+	if (!q->gateway && client->enrolment.in &&
+	    !explain_find_target(t, objects, q, client, &to, &ignored) && to.entry)
+		row = http_address_at(s, &to.entry->key.addr, q->port);
+	errors_free(&ignored);
+	return row && http_address_has_sni(row) ? row : NULL;
 }
 
 static int answer(const struct http_snapshot *s, const struct explain_query *q,
@@ -238,6 +268,11 @@ static int answer(const struct http_snapshot *s, const struct explain_query *q,
 		r = find_server(s, l, q, a, errors);
 		if (r)
 			return r;
+	}
+	if (a->server && a->server->kind != HS_SERVER_HTTP) {
+		a->sni = asked_name(q);
+		*out = explain_sni_json(a, NULL);
+		return *out ? 0 : -ENOMEM;
 	}
 	http_route(s, l, a->server, l->scope == SCOPE_NODE ? NULL : source, &a->request, &turns,
 		   &a->decision, &trace);
@@ -260,6 +295,7 @@ int explain_http(const struct http_snapshot *s, const struct tables *t,
 	struct explain_client client = { 0 };
 	const char *host = q->address ? q->address : q->host;
 	struct http_source source;
+	const struct hs_address *row;
 	const struct hs_listener *l;
 	struct addr called;
 	int r = explain_find_client(t, objects, q, &client, errors);
@@ -270,7 +306,9 @@ int explain_http(const struct http_snapshot *s, const struct tables *t,
 	l = find_listener(s, t, objects, q, &client, &source);
 	if (l && client.namespace && !client.enrolment.in && l->scope != SCOPE_NODE)
 		l = NULL; /* rules of HTTP are no more for it than others */
-	if (!l || (q->gateway && !gateway_exists(objects, q)) || !is_heard(t, objects, q, &client))
+	row = l && l->scope == SCOPE_NODE ? NULL : find_address(s, t, objects, q, &client);
+	if ((!l && !row) || (q->gateway && !gateway_exists(objects, q)) ||
+	    !is_heard(t, objects, q, &client))
 		return -EPROTONOSUPPORT;
 	a.client = q->gateway_namespace ? q->gateway_namespace : client.namespace;
 	if (host && !addr_parse(host, &called))
@@ -278,8 +316,10 @@ int explain_http(const struct http_snapshot *s, const struct tables *t,
 	r = mesh_init(&mesh, objects, NULL, &ignored);
 	if (!r)
 		r = explain_policies_init(&policies, objects, &client);
+	a.sni = row ? asked_name(q) : NULL;
 	if (!r)
-		r = answer(s, q, request, l, &source, &a, out, errors);
+		r = row ? explain_sni_at(&a, row, &source, out)
+			: answer(s, q, request, l, &source, &a, out, errors);
 	mesh_done(&mesh);
 	errors_free(&ignored);
 	return r;

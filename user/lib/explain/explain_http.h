@@ -2,7 +2,8 @@
 #ifndef WEFT_LIB_EXPLAIN_EXPLAIN_HTTP_H
 #define WEFT_LIB_EXPLAIN_EXPLAIN_HTTP_H
 /*
- * What happens to a request, and why: the HTTP tables' answer.
+ * What happens to a request, or to a connection that weft-proxy has and that is none of HTTP, and
+ * why: the snapshot's answer.
  */
 #include "lib/explain/explain.h"
 #include "lib/explain/explain_policy.h"
@@ -38,8 +39,8 @@ struct explain_live {
  * `live` is NULL for rules from files: then nothing is ejected and no limit is reached.
  *
  * Answers as documented for `weft explain -o json`. Returns 0 and the caller's reference in *out;
- * -EPROTONOSUPPORT if no HTTP is spoken at the place that is asked about: then explain() has the
- * answer; -ENOENT or -EINVAL when `errors` says why; -ENOMEM.
+ * -EPROTONOSUPPORT if weft-proxy has nothing to do with the place that is asked about: then
+ * explain() has the answer; -ENOENT or -EINVAL when `errors` says why; -ENOMEM.
  */
 int explain_http(const struct http_snapshot *s, const struct tables *t,
 		 const struct objects *objects, const struct explain_query *q,
@@ -56,7 +57,8 @@ struct http_answer {
 	const struct http_snapshot *s;
 	struct http_request request;
 	struct http_decision decision;
-	const struct hs_server *server; /* of HTTPS; or NULL */
+	const struct hs_server *server; /* of TLS; or NULL */
+	const char *sni;		/* a connection that is asked about; NULL: a request */
 	json_t *skipped;		/* borrowed */
 	struct mesh *mesh;
 	const char *client; /* its namespace; the Gateway's for a request from outside */
@@ -66,6 +68,13 @@ struct http_answer {
 };
 
 json_t *explain_http_json(const struct http_answer *a);
+/* The same of a connection that the server, or `plain` where there is none, has. */
+json_t *explain_sni_json(struct http_answer *a, const struct hs_action *plain);
+/* A connection to that address of a service: its SNI is a->sni. As explain_http(). */
+int explain_sni_at(struct http_answer *a, const struct hs_address *row,
+		   const struct http_source *source, json_t **out);
+/* A rule that is passed over. */
+void explain_skip(struct http_answer *a, const struct hs_place *place, const char *why);
 
 /* Why a request for the cluster gets 503. */
 struct explain_failure {

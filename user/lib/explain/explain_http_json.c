@@ -227,9 +227,11 @@ static json_t *policies_json(const struct http_answer *a, const struct hs_cluste
 	return list;
 }
 
-static void set_failure(json_t *j, const struct explain_failure *f)
+/* A connection has no status. */
+static void set_failure(const struct http_answer *a, json_t *j, const struct explain_failure *f)
 {
-	json_object_set_new(j, "status", json_integer(503));
+	if (!a->sni)
+		json_object_set_new(j, "status", json_integer(503));
 	json_object_set_new(j, "response_flags", json_string(f->flags));
 	json_object_set_new(j, "reason", json_text(f->reason));
 }
@@ -256,7 +258,7 @@ static json_t *destination_json(const struct http_answer *a, const struct hs_des
 		json_object_set(j, "network_policies", f->policies);
 	}
 	if (f->flags)
-		set_failure(j, f);
+		set_failure(a, j, f);
 	return j;
 }
 
@@ -413,17 +415,23 @@ static json_t *upstream_json(const struct http_answer *a)
 	return j;
 }
 
-static void set_status(const struct hs_action *route, const struct reachable *reachable, json_t *j)
+static void set_reached(const struct reachable *reachable, bool aborted, json_t *j)
 {
-	bool aborted = route->abort_share == always;
-
-	/* An abort comes before any endpoint is looked for. */
 	json_object_set_new(j, "action",
 			    json_string(aborted || reachable->endpoint ? "route"
 					: reachable->known	       ? "no_endpoint"
 								       : "no_cluster"));
+}
+
+static void set_status(const struct http_answer *a, const struct reachable *reachable, json_t *j)
+{
+	const struct hs_action *route = a->decision.route;
+	bool aborted = route->abort_share == always;
+
+	/* An abort comes before any endpoint is looked for. */
+	set_reached(reachable, aborted, j);
 	if (!aborted && reachable->failure.flags) {
-		set_failure(j, &reachable->failure);
+		set_failure(a, j, &reachable->failure);
 		if (reachable->failure.body)
 			json_object_set_new(j, "body", json_string(reachable->failure.body));
 	} else if (!aborted) {
@@ -443,7 +451,7 @@ static void set_route(const struct http_answer *a, json_t *j)
 	json_t *destinations = destinations_json(a, &reachable);
 
 	json_object_set_new(j, "destinations", destinations);
-	set_status(route, &reachable, j);
+	set_status(a, &reachable, j);
 	json_object_set_new(j, "upstream", upstream_json(a));
 	if (route->delay_ms || route->abort_status || route->abort_grpc.len)
 		json_object_set_new(j, "fault", fault_json(a->s, route));
@@ -500,18 +508,27 @@ static void set_own(const struct http_answer *a, json_t *j, const char *action)
 	set_some(j, "response_headers", response_headers_json(a, NULL));
 }
 
-/* The server that the handshake has chosen. */
+/* What the handshake asks for, and the server that it has chosen. */
 static json_t *server_json(const struct http_answer *a)
 {
 	static const char *const modes[] = { [HS_TLS_SIMPLE] = "SIMPLE",
 					     [HS_TLS_MUTUAL] = "MUTUAL",
 					     [HS_TLS_OPTIONAL_MUTUAL] = "OPTIONAL_MUTUAL" };
 
-	if (!a->server)
-		return NULL;
-	return json_pack("{s:o, s:s, s:o}", "server", str_json(a->s, a->server->name), "mode",
-			 modes[a->server->mode], "credential",
-			 str_json(a->s, a->server->credential));
+	const struct hs_server *server = a->server;
+	json_t *j = server || a->sni ? json_object() : NULL;
+
+	if (a->sni)
+		json_object_set_new(j, "sni", json_text(a->sni));
+	if (server && server->name.len)
+		json_object_set_new(j, "server", str_json(a->s, server->name));
+	if (j)
+		json_object_set_new(j, "mode",
+				    json_string(server && server->mode ? modes[server->mode]
+								       : "PASSTHROUGH"));
+	if (server && server->credential.len)
+		json_object_set_new(j, "credential", str_json(a->s, server->credential));
+	return j;
 }
 
 json_t *explain_http_json(const struct http_answer *a)
@@ -550,6 +567,59 @@ json_t *explain_http_json(const struct http_answer *a)
 	case HTTP_PASSTHROUGH:
 		set_own(a, j, "passthrough");
 	}
+	if (json_array_size(a->skipped))
+		json_object_set(j, "skipped", a->skipped);
+	return j;
+}
+
+/* ---- connections ---- */
+
+static json_t *bytes_rule_json(const struct http_answer *a, const struct hs_action *route)
+{
+	const struct hs_server *server = a->server;
+	__u32 place = server && server->place != HS_NONE ? server->place : route->place;
+
+	return place == HS_NONE ? NULL : place_json(a->s, hs_place(a->s, place));
+}
+
+static void set_bytes(const struct http_answer *a, json_t *j)
+{
+	_cleanup_(reachable_free) struct reachable reachable = { 0 };
+	json_t *destinations = destinations_json(a, &reachable);
+
+	set_reached(&reachable, false, j);
+	if (reachable.failure.flags)
+		set_failure(a, j, &reachable.failure);
+	set_some(j, "rule", bytes_rule_json(a, a->decision.route));
+	json_object_set_new(j, "destinations", destinations);
+}
+
+static void set_closed(const struct http_answer *a, json_t *j)
+{
+	bool ended = a->server && a->server->kind == HS_SERVER_TCP;
+
+	json_object_set_new(j, "action", json_string("refuse"));
+	json_object_set_new(j, "response_flags", json_string("NR"));
+	json_object_set_new(j, "reason",
+			    json_string(ended ? "no tcp rule is for the server: the connection is "
+						"closed"
+					      : "no tls rule has the name: the connection is "
+						"closed"));
+}
+
+json_t *explain_sni_json(struct http_answer *a, const struct hs_action *plain)
+{
+	json_t *j = json_object();
+
+	if (a->server && a->server->action != HS_NONE)
+		plain = hs_action(a->s, a->server->action);
+	a->decision.route = plain;
+	json_object_set_new(j, "protocol", json_string("tls"));
+	set_some(j, "tls", server_json(a));
+	if (plain)
+		set_bytes(a, j);
+	else
+		set_closed(a, j);
 	if (json_array_size(a->skipped))
 		json_object_set(j, "skipped", a->skipped);
 	return j;

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 /*
- * An answer about a request as text, out of the documented JSON.
+ * An answer about a request or a connection as text, out of the documented JSON.
  */
 #include <stdio.h>
 #include <string.h>
@@ -117,8 +117,12 @@ static void write_destination(FILE *f, const json_t *d)
 	}
 	write_closed(f, d);
 	if (json_get_int(d, "status", 0))
-		fprintf(f, "          %lld %s: %s\n", (long long)json_get_int(d, "status", 0),
-			json_get_text(d, "response_flags", ""), json_get_text(d, "reason", ""));
+		fprintf(f, "          %lld ", (long long)json_get_int(d, "status", 0));
+	else if (json_object_get(d, "response_flags"))
+		fputs("          ", f);
+	if (json_object_get(d, "response_flags"))
+		fprintf(f, "%s: %s\n", json_get_text(d, "response_flags", ""),
+			json_get_text(d, "reason", ""));
 	if (json_object_get(d, "destination_rules")) {
 		write_list(f, "          DestinationRule ",
 			   json_object_get(d, "destination_rules"));
@@ -229,12 +233,21 @@ static void write_skipped(FILE *f, const json_t *skipped)
 		fprintf(f, "  %s: %s\n", json_get_text(s, "rule", ""), json_get_text(s, "why", ""));
 }
 
-/* Nothing without. */
+/* "tls: SIMPLE at gateway default/gw servers[0], with kubernetes://default/cert"; nothing without.
+ */
 static void write_tls(FILE *f, const json_t *tls)
 {
-	if (tls)
-		fprintf(f, "tls: %s at gateway %s, with %s\n", json_get_text(tls, "mode", ""),
-			json_get_text(tls, "server", ""), json_get_text(tls, "credential", ""));
+	const char *server = json_get_text(tls, "server", "");
+	const char *credential = json_get_text(tls, "credential", "");
+	const char *sni = json_get_text(tls, "sni", NULL);
+
+	if (!tls)
+		return;
+	fprintf(f, "tls: %s%s%s%s%s", json_get_text(tls, "mode", ""), *server ? " at gateway " : "",
+		server, *credential ? ", with " : "", credential);
+	if (sni)
+		fprintf(f, ", the client asks for %s", *sni ? sni : "no name");
+	fputc('\n', f);
 }
 
 static void write_answer(FILE *f, const json_t *j)

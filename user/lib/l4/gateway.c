@@ -53,8 +53,8 @@ struct node_ports {
 struct given {
 	const struct gateway_site *site;
 	bool taken[FAMILY_MAX];
-	bool http[FAMILY_MAX]; /* HTTP servers have it, all of them together; */
-	bool tls;	       /* those of HTTPS */
+	bool http[FAMILY_MAX]; /* weft-proxy has it, for all of HTTP together, */
+	bool tls;	       /* or for servers of TLS */
 };
 
 bool node_port_is_taken(const struct mesh *mesh, enum family family, unsigned port)
@@ -269,10 +269,10 @@ static int compile_server(struct mesh *mesh, struct node_ports *ports, struct gi
 	return write_server(mesh, ports, given, s, &to, &plan);
 }
 
-/* An HTTP server: weft-proxy knows the rules. All HTTP servers of a site make one listener, and so
- * do all HTTPS servers. */
-static int compile_http_server(struct mesh *mesh, struct node_ports *ports, struct given *given,
-			       const struct site_server *s, enum family family, bool tls)
+/* weft-proxy knows the rules. All HTTP servers of a site make one listener, and so do all of TLS.
+ */
+static int compile_proxied_server(struct mesh *mesh, struct node_ports *ports, struct given *given,
+				  const struct site_server *s, enum family family, bool tls)
 {
 	struct called to = { .gateway = s->gateway, .port = s->server->port, .family = family };
 	_cleanup_(plan_free) struct l4_plan plan = { 0 };
@@ -294,13 +294,15 @@ static int compile_http_server(struct mesh *mesh, struct node_ports *ports, stru
 static int compile_one(struct mesh *mesh, struct node_ports *ports, struct given *given,
 		       const struct site_server *s, enum family family)
 {
-	bool tls;
+	enum server_kind kind = server_kind(s->server);
 
-	if (server_is_tcp(s->server))
+	if (kind == SERVER_TCP)
 		return compile_server(mesh, ports, given, s, family);
-	if (!mesh->l4_only && http_server(s->server, &tls))
-		return compile_http_server(mesh, ports, given, s, family, tls);
-	return 0;
+	/* What speaks of requests, l4_only leaves out. */
+	if (!server_is_proxied(kind) ||
+	    (mesh->l4_only && (kind == SERVER_HTTP || kind == SERVER_HTTPS)))
+		return 0;
+	return compile_proxied_server(mesh, ports, given, s, family, server_has_tls(kind));
 }
 
 static int compile_site(struct mesh *mesh, struct node_ports *ports,

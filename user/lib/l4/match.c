@@ -6,6 +6,7 @@
 #include "lib/base/cleanup.h"
 #include "lib/l4/l4.h"
 #include "lib/mesh/gateways.h"
+#include "lib/mesh/proxied.h"
 #include "lib/tables/sources.h"
 
 static bool match_is_bound(const struct called *to, const struct object *o,
@@ -39,6 +40,11 @@ const char *match_never(struct mesh *mesh, const struct called *to, const struct
 		return NULL;
 	if (m->port && m->port != to->port)
 		return mesh_text(mesh, "port: %u is not %u", to->port, m->port);
+	if (m->sni_hosts.count && to->sp && !tls_match_is_at(m, to->sp))
+		return mesh_text(mesh,
+				 "sniHosts: port %u is not declared to carry tls, and the match "
+				 "does not name it",
+				 to->port);
 	if (!match_is_bound(to, o, m))
 		return to->gateway ? "gateways: this gateway is not among them"
 				   : "gateways: mesh is not among them";

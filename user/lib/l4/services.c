@@ -12,49 +12,6 @@
 #include "lib/mesh/proxied.h"
 #include "lib/mesh/visibility.h"
 
-static int names_add_routes(struct mesh *mesh, struct names *n, const struct object *o,
-			    const struct l4_routes *routes)
-{
-	char name[HOST_MAX];
-	size_t i, k;
-	int r = 0;
-
-	for (i = 0; i < routes->count; i++) {
-		for (k = 0; k < routes->items[i].route.count && !r; k++) {
-			const struct destination *d = &routes->items[i].route.items[k].destination;
-			struct host *h;
-
-			if (host_complete(d->host, o->meta.namespace, name))
-				continue;
-			h = host_concrete(mesh, mesh_host(mesh, name));
-			if (h)
-				r = names_add_rules(mesh, n, h->name, h->service->meta.namespace);
-		}
-	}
-	return r;
-}
-
-static int find_names(struct mesh *mesh, const struct host *h, struct names *n)
-{
-	struct host_iter it = host_iter(&mesh->vs_index, h->name);
-	const struct hosted *hosted;
-	size_t i;
-	int r = names_add_rules(mesh, n, h->name, h->service->meta.namespace);
-
-	while (!r && (hosted = host_iter_next(&it))) {
-		for (i = 0; i < hosted->refs.count && !r; i++) {
-			const struct object *o = hosted->refs.items[i];
-
-			r = names_add_exports(n, &o->vs.export_to, o->meta.namespace);
-			if (!r)
-				r = names_add_routes(mesh, n, o, &o->vs.tcp);
-			if (!r)
-				r = names_add_routes(mesh, n, o, &o->vs.tls);
-		}
-	}
-	return r;
-}
-
 /* One address and port of a Service while its entries are made. */
 struct entry_in_making {
 	struct called to;
@@ -198,6 +155,7 @@ static int compile_unaddressed(struct mesh *mesh, struct host *h, const struct n
 {
 	struct addr addr = addr_placeholder(++mesh->placeholders);
 
+	h->placeholder = mesh->placeholders;
 	return compile_address(mesh, h, &addr, endpoint_family(mesh, h), names);
 }
 
@@ -403,7 +361,7 @@ static int compile_service(struct mesh *mesh, struct host *h)
 	if (!h->name)
 		return 0;
 	if (is_steered(h) && (mesh->dr_index.map.count || mesh->vs_index.map.count))
-		r = find_names(mesh, h, &names);
+		r = names_add_clients(mesh, &names, h);
 	if (!r && is_steered(h))
 		r = compile_addresses(mesh, h, &names);
 	if (!r)

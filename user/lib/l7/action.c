@@ -393,6 +393,42 @@ __u32 http_action_row(struct http_compiler *c, const struct http_site *site,
 	return http_build_add(&c->build, HS_ACTIONS, &a);
 }
 
+/* The same for connections: weights, and nothing else. */
+static void l4_dest_rows(struct http_compiler *c, const struct http_site *site,
+			 const struct object *o, const struct l4_route *route, struct hs_action *a)
+{
+	a->dests.first = http_build_count(&c->build, HS_DESTS);
+	for (size_t i = 0; i < route->route.count; i++) {
+		const struct route_destination *d = &route->route.items[i];
+		__u32 weight = route->route.count == 1 ? 1 : d->weight > 0 ? d->weight : 0;
+		struct hs_dest row = { 0 };
+
+		if (!weight)
+			continue;
+		row.cluster = http_cluster_row(c, site, o->meta.namespace, &d->destination);
+		a->total += weight;
+		row.end = a->total;
+		http_build_add(&c->build, HS_DESTS, &row);
+		a->dests.count++;
+	}
+}
+
+/* Called as the kernel's tables call it (l4). */
+__u32 http_l4_action_row(struct http_compiler *c, const struct http_site *site,
+			 const struct object *o, const char *field, const struct l4_route *route)
+{
+	const struct l4_routes *routes = str_eq(field, "tls") ? &o->vs.tls : &o->vs.tcp;
+	struct hs_action a = { .rewrite_regex = HS_NONE, .cors = HS_NONE, .place = HS_NONE };
+
+	set_name(c,
+		 route_name_fit(c->mesh,
+				pool_printf(&c->mesh->pool, "%s/%s/%s[%zu]", o->meta.namespace,
+					    o->meta.name, field, (size_t)(route - routes->items))),
+		 &a);
+	l4_dest_rows(c, site, o, route, &a);
+	return http_build_add(&c->build, HS_ACTIONS, &a);
+}
+
 static __u32 make_plain(struct http_compiler *c, const struct http_site *site, struct mesh_port *sp)
 {
 	const struct object *o = sp->host->service;

@@ -1,8 +1,9 @@
 // SPDX-License-Identifier: Apache-2.0
 /*
- * The HTTP servers of Gateways. All of a site (lib/mesh/gateway_sites.h) make one listener; rules
- * for one host are appended by age, those that take everything last. HTTPS servers of a site keep
- * their hosts and rules apart, as Envoy's filter chains do: the ClientHello chooses one of them.
+ * The servers of Gateways that weft-proxy has. All of HTTP of a site (lib/mesh/gateway_sites.h)
+ * make one listener; rules for one host are appended by age, those that take everything last.
+ * Servers of TLS keep their hosts and rules apart, as Envoy's filter chains do: the ClientHello
+ * chooses one of them.
  */
 #include <ctype.h>
 #include <errno.h>
@@ -88,8 +89,7 @@ static const char *without_namespace(const char *server_host)
 	return slash ? slash + 1 : server_host;
 }
 
-/* The narrower of both, in lower case: where a rule's hosts and a server's meet. */
-static void meet(const char *server_host, const char *vs_host, char out[HOST_MAX])
+void http_hosts_meet(const char *server_host, const char *vs_host, char out[HOST_MAX])
 {
 	const char *name = without_namespace(server_host);
 	size_t i;
@@ -129,7 +129,7 @@ static int add_hosts(struct http_compiler *c, struct port_hosts *p, const struct
 			    !server_host_takes(server->hosts.items[i], gw->meta.namespace,
 					       o->meta.namespace, host))
 				continue;
-			meet(server->hosts.items[i], host, name);
+			http_hosts_meet(server->hosts.items[i], host, name);
 			r = add_host(c, p, name, server, rules);
 			if (!r && !strpbrk(written, ".*:"))
 				r = add_host(c, p, written, server, rules);
@@ -170,7 +170,8 @@ static int add_redirects(struct http_compiler *c, struct port_hosts *p,
 	for (size_t i = 0; server->https_redirect && i < server->hosts.count; i++) {
 		struct gathered *g;
 
-		meet(server->hosts.items[i], without_namespace(server->hosts.items[i]), name);
+		http_hosts_meet(server->hosts.items[i], without_namespace(server->hosts.items[i]),
+				name);
 		g = host_at(c, p, name);
 		if (!g)
 			return -ENOMEM;
@@ -218,8 +219,8 @@ static int add_server(struct http_compiler *c, struct port_hosts *p, const struc
 }
 
 /* Has hosts and rules of its own. */
-static int add_tls_server(struct http_compiler *c, const struct object *gw,
-			  const struct gw_server *server)
+static int add_https_server(struct http_compiler *c, const struct object *gw,
+			    const struct gw_server *server)
 {
 	struct port_hosts own = { .port = server->port, .group = c->group, .tls = true };
 	int r;
@@ -232,22 +233,37 @@ static int add_tls_server(struct http_compiler *c, const struct object *gw,
 	return r;
 }
 
+static int add_any_server(struct http_compiler *c, struct port_hosts *p, const struct object *gw,
+			  const struct gw_server *server)
+{
+	switch (server_kind(server)) {
+	case SERVER_HTTPS:
+		return add_https_server(c, gw, server);
+	case SERVER_TLS:
+		return http_tcp_routes(c, gw, server);
+	case SERVER_PASSTHROUGH:
+		return http_tls_routes(c, gw, server);
+	default:
+		return add_server(c, p, gw, server);
+	}
+}
+
 static int compile_site(struct http_compiler *c, const struct gateway_site *site,
 			struct port_hosts *p)
 {
 	struct http_domain none = {
 		.scope = SCOPE_NODE, .port = p->port, .group = p->group, .tls = p->tls, .name = ""
 	};
-	bool tls;
 	int r = 0;
 
 	for (size_t i = 0; i < site->count && !r; i++) {
 		const struct object *gw = site->servers[i].gateway;
 		const struct gw_server *server = site->servers[i].server;
 
-		if (!http_server(server, &tls) || tls != p->tls)
-			continue;
-		r = tls ? add_tls_server(c, gw, server) : add_server(c, p, gw, server);
+		enum server_kind kind = server_kind(server);
+
+		if (server_is_proxied(kind) && server_has_tls(kind) == p->tls)
+			r = add_any_server(c, p, gw, server);
 	}
 	http_domain_add(c, &none);
 	return r ? r : write_hosts(c, p);
@@ -348,12 +364,16 @@ static void write_doors(struct http_compiler *c, struct doors *d)
 			http_build_add(&c->build, HS_DOORS, &d->rows.items[i].row);
 }
 
-/* The first HTTP server says whether all of a site's speak TLS. False: there is none. */
-static bool site_speaks_http(const struct gateway_site *site, bool *tls)
+/* The first that is weft-proxy's says whether all of a site's speak TLS. False: there is none. */
+static bool site_is_proxied(const struct gateway_site *site, bool *tls)
 {
-	for (size_t i = 0; i < site->count; i++)
-		if (http_server(site->servers[i].server, tls))
+	for (size_t i = 0; i < site->count; i++) {
+		enum server_kind kind = server_kind(site->servers[i].server);
+
+		*tls = server_has_tls(kind);
+		if (server_is_proxied(kind))
 			return true;
+	}
 	return false;
 }
 
@@ -367,7 +387,7 @@ int http_compile_gateways(struct http_compiler *c)
 	     site = site->next) {
 		struct port_hosts p = { .port = site->port, .group = site->group };
 
-		if (!site_speaks_http(site, &p.tls))
+		if (!site_is_proxied(site, &p.tls))
 			continue;
 		c->group = site->group;
 		r = compile_site(c, site, &p);

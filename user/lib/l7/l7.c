@@ -30,12 +30,13 @@ static void compiler_done(struct http_compiler *c)
 	bytemap_free(&c->names);
 	bytemap_free(&c->plains);
 	bytemap_free(&c->sni_names);
+	bytemap_free(&c->sni_ports);
 	bytemap_free(&c->seen);
 	bytemap_free(&c->unknown);
 	policy_classes_free(&c->policies);
 	free(c->domains.items);
 	free(c->servers.items);
-	free(c->snis.items);
+	free(c->snis.list.items);
 }
 
 static void forget_rows(struct mesh *mesh)

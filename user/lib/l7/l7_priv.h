@@ -22,12 +22,23 @@ struct http_domain {
 	__u32 group; /* likewise */
 };
 
-/* An HTTPS server, and a name by which clients ask for it in their ClientHello. */
+/* A server, and a name by which clients ask for it in their ClientHello. */
 struct http_sni {
-	__u32 port;
+	__u32 port;	  /* of a Gateway */
 	const char *name; /* in lower case, with its `*` */
 	__u32 server;	  /* index of `servers` */
+	__u32 match;	  /* row of HS_MATCHES, or HS_NONE */
+	size_t order;	  /* among those of one name */
 	__u32 group;	  /* of the listener */
+};
+
+struct http_snis {
+	TABLE(struct http_sni) list;
+};
+
+/* Of a service's port; the same at each of its addresses. */
+struct http_sni_ranges {
+	struct hs_range exact, wild; /* of HS_SNI */
 };
 
 struct http_compiler {
@@ -40,8 +51,9 @@ struct http_compiler {
 	struct bytemap plains;	 /* struct mesh_port * -> action + 1, for most clients */
 	TABLE(struct http_domain) domains;
 	TABLE(struct hs_server) servers;
-	TABLE(struct http_sni) snis;
+	struct http_snis snis;	  /* of Gateways */
 	struct bytemap sni_names; /* "PORT GROUP NAME" of `snis` -> not NULL */
+	struct bytemap sni_ports; /* struct mesh_port * -> struct http_sni_ranges * */
 	__u32 group;		  /* of the Gateways' site that is being compiled */
 	struct bytemap seen;	  /* domains that are there already */
 	struct bytemap unknown;	  /* virtual hosts that no service has and were asked for */
@@ -109,6 +121,9 @@ void http_claim_names(struct http_compiler *c);
 /* "NAME.MATCH" as far as they are given; NULL without a route's name. */
 const char *http_route_name(struct http_compiler *c, const struct http_effective *e,
 			    const struct http_match *m);
+/* An element of spec.tcp or spec.tls (`field`): where connections go. */
+__u32 http_l4_action_row(struct http_compiler *c, const struct http_site *site,
+			 const struct object *o, const char *field, const struct l4_route *route);
 /* The plain service. */
 __u32 http_plain_row(struct http_compiler *c, const struct http_site *site, struct mesh_port *sp);
 /* `ns`: of the object that names the destination. */
@@ -137,8 +152,53 @@ int http_listeners_write(struct http_compiler *c);
  */
 __u32 http_server_add(struct http_compiler *c, const struct object *gw,
 		      const struct gw_server *server);
+/* Where connections go that are none of HTTP. */
+struct http_bytes {
+	__u32 action, place; /* rows, or HS_NONE */
+};
+
+/* The same for a server that ends TLS of other connections. */
+__u32 http_tcp_server_add(struct http_compiler *c, const struct object *gw,
+			  const struct gw_server *server, struct http_bytes to);
+/* A row of `servers` for what goes on as it is, its index + 1. `server`: of a Gateway; NULL: of the
+ * mesh. 0 when out of memory. */
+__u32 http_passthrough_add(struct http_compiler *c, const struct object *gw,
+			   const struct gw_server *server, struct http_bytes to);
+/* A host of a Gateway's server, or one that meets it, leads to that row of `servers`; unless an
+ * older one of the port has the name. `server`: its index + 1. */
+void http_sni_add(struct http_compiler *c, unsigned port, const char *host, __u32 server);
+/* Rows of HS_SNI, in order. Those that are never reached, behind one of the same name for every
+ * client, are left out. */
+void http_sni_rows(struct http_compiler *c, struct http_sni *items, size_t count,
+		   struct hs_range *exact, struct hs_range *wild);
 /* The names of a listener's servers. */
 void http_snis_write(struct http_compiler *c, struct hs_listener *l);
+
+/* The tcp rules bound to a Gateway's server that ends TLS, as a server; likewise the tls rules at
+ * one that passes it through: a server for each. 0 or -ENOMEM. */
+int http_tcp_routes(struct http_compiler *c, const struct object *gw,
+		    const struct gw_server *server);
+int http_tls_routes(struct http_compiler *c, const struct object *gw,
+		    const struct gw_server *server);
+/* The names of the tls rules for a service's port at that address; there is one for each client, at
+ * least that of the service itself. 0 or -ENOMEM. */
+int http_tls_routes_at(struct http_compiler *c, struct mesh_port *sp, const struct addr *addr,
+		       struct http_sni_ranges *out);
+/* Where a host of a Gateway's server and one of a rule's meet: the narrower of both, in lower case.
+ */
+void http_hosts_meet(const char *server_host, const char *vs_host, char out[HOST_MAX]);
+
+/* What a client sees of a host, to be compared: the rules, and the DestinationRules in force for
+ * each destination. */
+struct http_sight {
+	TABLE(const void *) parts;
+};
+
+int http_sight_add(struct http_sight *s, const void *part); /* 0 or -ENOMEM */
+/* `ns`: of the object that names the destination. Likewise. */
+int http_sight_add_destination(struct http_compiler *c, struct http_sight *s, const char *client,
+			       const char *ns, const struct destination *d);
+bool http_sights_equal(const struct http_sight *a, const struct http_sight *b);
 
 /* The parts of the whole. 0 or -ENOMEM. */
 int http_compile_mesh(struct http_compiler *c);

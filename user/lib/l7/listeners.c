@@ -172,13 +172,7 @@ static int find_names(struct http_compiler *c, struct host *h, struct names *n)
 	return r;
 }
 
-/* What a client sees of a host, to be compared: the rule, and the DestinationRules in force for
- * each destination. */
-struct sight {
-	TABLE(const void *) parts;
-};
-
-static int sight_add(struct sight *s, const void *part)
+int http_sight_add(struct http_sight *s, const void *part)
 {
 	const void **slot = table_push(&s->parts);
 
@@ -188,8 +182,8 @@ static int sight_add(struct sight *s, const void *part)
 	return 0;
 }
 
-static int sight_add_destination(struct http_compiler *c, struct sight *s, const char *client,
-				 const char *ns, const struct destination *d)
+int http_sight_add_destination(struct http_compiler *c, struct http_sight *s, const char *client,
+			       const char *ns, const struct destination *d)
 {
 	char name[HOST_MAX];
 	struct host *h;
@@ -197,14 +191,14 @@ static int sight_add_destination(struct http_compiler *c, struct sight *s, const
 	if (host_complete(d->host, ns, name))
 		return 0;
 	h = host_concrete(c->mesh, mesh_host(c->mesh, name));
-	return h ? sight_add(s, host_view(c->mesh, h, client)) : 0;
+	return h ? http_sight_add(s, host_view(c->mesh, h, client)) : 0;
 }
 
-static int sight_add_rule(struct http_compiler *c, struct sight *s, const char *client,
+static int sight_add_rule(struct http_compiler *c, struct http_sight *s, const char *client,
 			  const struct object *o)
 {
 	struct http_routes routes = { 0 };
-	int r = sight_add(s, o);
+	int r = http_sight_add(s, o);
 
 	if (!r)
 		r = http_expand(c, o, &routes);
@@ -212,28 +206,29 @@ static int sight_add_rule(struct http_compiler *c, struct sight *s, const char *
 		const struct http_effective *e = &routes.list.items[i];
 
 		for (size_t k = 0; k < e->route.route.count && !r; k++)
-			r = sight_add_destination(c, s, client, e->o->meta.namespace,
-						  &e->route.route.items[k].destination);
+			r = http_sight_add_destination(c, s, client, e->o->meta.namespace,
+						       &e->route.route.items[k].destination);
 		for (size_t k = 0; k < e->route.mirrors.count && !r; k++)
-			r = sight_add_destination(c, s, client, e->mirror->meta.namespace,
-						  &e->route.mirrors.items[k].destination);
+			r = http_sight_add_destination(c, s, client, e->mirror->meta.namespace,
+						       &e->route.mirrors.items[k].destination);
 	}
 	free(routes.list.items);
 	return r;
 }
 
-static int sight_of(struct http_compiler *c, struct host *h, const char *client, struct sight *s)
+static int sight_of(struct http_compiler *c, struct host *h, const char *client,
+		    struct http_sight *s)
 {
 	struct deciders all = deciders(c->mesh, h->name, client);
 	const struct object *o = NULL;
-	int r = sight_add(s, host_view(c->mesh, host_concrete(c->mesh, h), client));
+	int r = http_sight_add(s, host_view(c->mesh, host_concrete(c->mesh, h), client));
 
 	while (!r && !(o && is_last(o)) && (o = next_decider(&all)))
 		r = sight_add_rule(c, s, client, o);
 	return r;
 }
 
-static bool sights_equal(const struct sight *a, const struct sight *b)
+bool http_sights_equal(const struct http_sight *a, const struct http_sight *b)
 {
 	return a->parts.count == b->parts.count &&
 	       !memcmp(a->parts.items, b->parts.items, a->parts.count * sizeof(*a->parts.items));
@@ -353,14 +348,14 @@ static int add_vhost(struct http_compiler *c, struct host *h, struct mesh_port *
 static int add_variants(struct http_compiler *c, struct host *h, struct mesh_port *sp,
 			const struct names *names)
 {
-	struct sight all = { 0 };
+	struct http_sight all = { 0 };
 	int r = sight_of(c, h, NULL, &all);
 
 	for (size_t i = 0; i < names->count && !r; i++) {
-		struct sight own = { 0 };
+		struct http_sight own = { 0 };
 
 		r = sight_of(c, h, names->items[i], &own);
-		if (!r && !sights_equal(&own, &all))
+		if (!r && !http_sights_equal(&own, &all))
 			r = add_vhost(c, h, sp, names->items[i]);
 		free(own.parts.items);
 	}
@@ -567,6 +562,11 @@ static int gather_port(struct http_compiler *c, struct addresses *a, const struc
 	while (!r && external_next(s, &next, &e))
 		if (is_called_at(c, h, &e.addr, sp->port->port))
 			r = gather_address(a, &e.addr, sp);
+	/* For explain alone. */
+	if (!r && sp->by_sni && h->placeholder) {
+		addr = addr_placeholder(h->placeholder);
+		r = gather_address(a, &addr, sp);
+	}
 	return r;
 }
 
@@ -578,9 +578,19 @@ static int gather_addresses(struct http_compiler *c, struct addresses *a)
 		struct host *h = &c->mesh->host_list[i];
 
 		for (size_t k = 0; k < h->port_count && !r; k++)
-			if (port_carries_http(c->mesh, h, &h->ports[k]))
+			if (h->ports[k].by_sni || port_carries_http(c->mesh, h, &h->ports[k]))
 				r = gather_port(c, a, h, &h->ports[k]);
 	}
+	return r;
+}
+
+static int write_sni(struct http_compiler *c, const struct address_entry *e, struct hs_address *row)
+{
+	struct http_sni_ranges ranges = { 0 };
+	int r = http_tls_routes_at(c, e->sp, &e->addr, &ranges);
+
+	row->sni_exact = ranges.exact;
+	row->sni_wild = ranges.wild;
 	return r;
 }
 
@@ -597,6 +607,8 @@ static int write_addresses(struct http_compiler *c)
 		struct hs_address row = { .addr = e->addr, .port = site.port };
 
 		row.action = http_plain_row(c, &site, e->sp);
+		if (e->sp->by_sni)
+			r = write_sni(c, e, &row);
 		http_build_add(&c->build, HS_ADDRESSES, &row);
 	}
 	free(a.rows.items);

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 /*
- * HTTPS servers of Gateways: what the handshake needs, and the names that clients ask for.
+ * Servers of TLS: what the handshake needs, and the names that clients ask for.
  */
 #include <ctype.h>
 #include <string.h>
@@ -63,17 +63,27 @@ static struct hs_str ciphers(struct http_compiler *c, const struct strs *list)
 	return http_build_str(&c->build, text);
 }
 
-static struct hs_server make_server(struct http_compiler *c, const struct object *gw,
-				    const struct gw_server *server)
+static struct hs_str server_name(struct http_compiler *c, const struct object *gw,
+				 const struct gw_server *server)
 {
-	const struct gw_tls *t = &server->tls;
 	const char *name = pool_printf(&c->mesh->pool, "%s/%s servers[%zu]", gw->meta.namespace,
 				       gw->meta.name, (size_t)(server - gw->gateway.servers.items));
+
+	c->mesh->nomem |= !name;
+	return http_build_str(&c->build, name);
+}
+
+/* One that ends TLS. */
+static struct hs_server make_server(struct http_compiler *c, const struct object *gw,
+				    const struct gw_server *server, enum hs_server_kind kind,
+				    struct http_bytes to)
+{
+	const struct gw_tls *t = &server->tls;
 	const char *credential = gateway_credential(c->mesh, gw, server);
 
-	c->mesh->nomem |= !name || !credential;
+	c->mesh->nomem |= !credential;
 	return (struct hs_server){
-		.name = http_build_str(&c->build, name),
+		.name = server_name(c, gw, server),
 		.credential = http_build_str(&c->build, credential),
 		.mode = mode_of(server->tls_mode),
 		.min_version = t->min_version ? t->min_version : TLS_1_2,
@@ -82,6 +92,9 @@ static struct hs_server make_server(struct http_compiler *c, const struct object
 		.alt_names = texts(c, &t->alt_names),
 		.spkis = texts(c, &t->spkis),
 		.hashes = hashes(c, &t->hashes),
+		.kind = kind,
+		.action = to.action,
+		.place = to.place,
 	};
 }
 
@@ -98,7 +111,7 @@ static bool is_taken(struct http_compiler *c, unsigned port, const char *name)
 	return taken;
 }
 
-static void add_sni(struct http_compiler *c, unsigned port, const char *host, __u32 server)
+void http_sni_add(struct http_compiler *c, unsigned port, const char *host, __u32 server)
 {
 	const char *slash = strchr(host, '/');
 	char *name = pool_copy(&c->mesh->pool, slash ? slash + 1 : host,
@@ -109,25 +122,62 @@ static void add_sni(struct http_compiler *c, unsigned port, const char *host, __
 		*at = (char)tolower((unsigned char)*at);
 	if (name && is_taken(c, port, name))
 		return;
-	slot = name ? table_push(&c->snis) : NULL;
+	slot = name ? table_push(&c->snis.list) : NULL;
 	if (slot)
-		*slot = (struct http_sni){ port, name, server, c->group };
+		*slot = (struct http_sni){ .port = port,
+					   .name = name,
+					   .server = server - 1,
+					   .match = HS_NONE,
+					   .group = c->group };
 	else
 		c->mesh->nomem = true;
 }
 
-__u32 http_server_add(struct http_compiler *c, const struct object *gw,
-		      const struct gw_server *server)
+/* Its index + 1; 0 when out of memory. */
+static __u32 add_row(struct http_compiler *c, struct hs_server row)
 {
-	struct hs_server row = make_server(c, gw, server);
 	struct hs_server *slot = table_push(&c->servers);
 
 	if (!slot)
 		return 0;
 	*slot = row;
-	for (size_t i = 0; i < server->hosts.count; i++)
-		add_sni(c, server->port, server->hosts.items[i], c->servers.count - 1);
 	return c->servers.count;
+}
+
+static __u32 add_server(struct http_compiler *c, const struct gw_server *server,
+			struct hs_server row)
+{
+	__u32 at = add_row(c, row);
+
+	for (size_t i = 0; at && i < server->hosts.count; i++)
+		http_sni_add(c, server->port, server->hosts.items[i], at);
+	return at;
+}
+
+static const struct http_bytes nowhere = { HS_NONE, HS_NONE };
+
+__u32 http_server_add(struct http_compiler *c, const struct object *gw,
+		      const struct gw_server *server)
+{
+	return add_server(c, server, make_server(c, gw, server, HS_SERVER_HTTP, nowhere));
+}
+
+__u32 http_tcp_server_add(struct http_compiler *c, const struct object *gw,
+			  const struct gw_server *server, struct http_bytes to)
+{
+	return add_server(c, server, make_server(c, gw, server, HS_SERVER_TCP, to));
+}
+
+__u32 http_passthrough_add(struct http_compiler *c, const struct object *gw,
+			   const struct gw_server *server, struct http_bytes to)
+{
+	struct hs_server row = { .kind = HS_SERVER_PASSTHROUGH,
+				 .action = to.action,
+				 .place = to.place };
+
+	if (server)
+		row.name = server_name(c, gw, server);
+	return add_row(c, row);
 }
 
 /* Exact names in order, then wildcards, the longest first. */
@@ -136,30 +186,68 @@ static int compare_snis(const void *a, const void *b)
 	const struct http_sni *x = a, *y = b;
 	bool wild = host_is_wildcard(x->name);
 	size_t n = strlen(x->name), m = strlen(y->name);
+	int r;
 
 	if (wild != host_is_wildcard(y->name))
 		return wild ? 1 : -1;
 	if (wild && n != m)
 		return n > m ? -1 : 1;
-	return strcmp(x->name, y->name);
+	r = strcmp(x->name, y->name);
+	return r ? r : (x->order > y->order) - (x->order < y->order);
 }
 
-void http_snis_write(struct http_compiler *c, struct hs_listener *l)
+void http_sni_rows(struct http_compiler *c, struct http_sni *items, size_t count,
+		   struct hs_range *exact, struct hs_range *wild)
 {
-	if (c->snis.count)
-		qsort(c->snis.items, c->snis.count, sizeof(*c->snis.items), compare_snis);
-	for (size_t i = 0; i < c->snis.count; i++) {
-		const struct http_sni *sni = &c->snis.items[i];
-		bool wild = host_is_wildcard(sni->name);
-		struct hs_range *range = wild ? &l->sni_wild : &l->sni_exact;
-		struct hs_sni row = { .name = http_build_str(&c->build, sni->name + wild),
-				      .server = sni->server };
+	const char *closed = NULL;
+
+	for (size_t i = 0; i < count; i++)
+		items[i].order = i;
+	if (count)
+		qsort(items, count, sizeof(*items), compare_snis);
+	for (size_t i = 0; i < count; i++) {
+		bool star = host_is_wildcard(items[i].name);
+		struct hs_range *range = star ? wild : exact;
+		struct hs_sni row = { .name = http_build_str(&c->build, items[i].name + star),
+				      .server = items[i].server,
+				      .match = items[i].match };
 		__u32 at;
 
-		if (sni->port != l->port || sni->group != l->group)
+		if (str_eq(closed, items[i].name))
 			continue;
+		if (row.match == HS_NONE)
+			closed = items[i].name;
 		at = http_build_add(&c->build, HS_SNI, &row);
 		if (!range->count++)
 			range->first = at;
 	}
+}
+
+static int compare_places(const struct http_sni *sni, __u32 port, __u32 group)
+{
+	if (sni->port != port)
+		return sni->port < port ? -1 : 1;
+	return (sni->group > group) - (sni->group < group);
+}
+
+static int compare_listeners(const void *a, const void *b)
+{
+	const struct http_sni *y = b;
+
+	return compare_places(a, y->port, y->group);
+}
+
+void http_snis_write(struct http_compiler *c, struct hs_listener *l)
+{
+	struct http_sni *items = c->snis.list.items;
+	size_t first = 0, end;
+
+	if (c->snis.list.count)
+		qsort(items, c->snis.list.count, sizeof(*items), compare_listeners);
+	while (first < c->snis.list.count && compare_places(&items[first], l->port, l->group))
+		first++;
+	for (end = first;
+	     end < c->snis.list.count && !compare_places(&items[end], l->port, l->group); end++)
+		l->peek |= c->servers.items[items[end].server].kind == HS_SERVER_PASSTHROUGH;
+	http_sni_rows(c, items + first, end - first, &l->sni_exact, &l->sni_wild);
 }

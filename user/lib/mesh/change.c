@@ -358,12 +358,13 @@ static void forget_host(struct host *h)
 {
 	h->views = NULL;
 	h->at_gateway = h->mentioned = false;
+	h->placeholder = 0;
 	for (size_t i = 0; i < h->port_count; i++) {
 		struct mesh_port *sp = &h->ports[i];
 
 		for (enum family family = 0; family < FAMILY_MAX; family++)
 			sp->at_gateway[family] = false;
-		sp->proxied = false;
+		sp->proxied = sp->by_sni = false;
 		sp->clusters = NULL;
 		sp->http_rows = NULL;
 	}

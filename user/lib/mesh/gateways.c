@@ -6,17 +6,53 @@
 
 #include "lib/mesh/endpoints.h"
 
-bool http_server(const struct gw_server *server, bool *tls)
+static bool is_among(const char *protocol, const char *const *list)
 {
-	static const char *const plain[] = { "HTTP", "HTTP2", "GRPC", "GRPC-WEB" };
-
-	*tls = false;
-	for (size_t i = 0; i < sizeof(plain) / sizeof(*plain); i++)
-		if (str_eq(server->protocol, plain[i]))
+	for (; *list; list++)
+		if (protocol && !strcasecmp(protocol, *list))
 			return true;
-	*tls = str_eq(server->protocol, "HTTPS");
-	return *tls && (str_eq(server->tls_mode, "SIMPLE") || str_eq(server->tls_mode, "MUTUAL") ||
-			str_eq(server->tls_mode, "OPTIONAL_MUTUAL"));
+	return false;
+}
+
+static bool ends_tls(const char *mode)
+{
+	return str_eq(mode, "SIMPLE") || str_eq(mode, "MUTUAL") || str_eq(mode, "OPTIONAL_MUTUAL");
+}
+
+/* `https`: requests are inside. Without a mode it is the first of Istio's API. */
+static enum server_kind tls_kind(const struct gw_server *server, bool https)
+{
+	const char *mode = server->tls_mode;
+
+	if (!mode || !*mode || str_eq(mode, "PASSTHROUGH"))
+		return SERVER_PASSTHROUGH;
+	if (!ends_tls(mode))
+		return SERVER_NONE;
+	return https ? SERVER_HTTPS : SERVER_TLS;
+}
+
+enum server_kind server_kind(const struct gw_server *server)
+{
+	static const char *const http[] = { "HTTP", "HTTP2", "GRPC", "GRPC-WEB", NULL };
+	static const char *const tcp[] = { "TCP", "MONGO", "MYSQL", "REDIS", NULL };
+
+	if (is_among(server->protocol, http))
+		return SERVER_HTTP;
+	if (is_among(server->protocol, tcp))
+		return server->tls_mode ? SERVER_NONE : SERVER_TCP;
+	if (str_eq(server->protocol, "HTTPS") || str_eq(server->protocol, "TLS"))
+		return tls_kind(server, str_eq(server->protocol, "HTTPS"));
+	return SERVER_NONE;
+}
+
+bool server_has_tls(enum server_kind kind)
+{
+	return kind == SERVER_HTTPS || kind == SERVER_TLS || kind == SERVER_PASSTHROUGH;
+}
+
+bool server_is_proxied(enum server_kind kind)
+{
+	return kind == SERVER_HTTP || server_has_tls(kind);
 }
 
 const struct object *mesh_secret(const struct mesh *mesh, const char *ns, const char *name)
@@ -68,19 +104,6 @@ const char *gateway_credential(struct mesh *mesh, const struct object *gw,
 				   t->credential);
 	return pool_printf(&mesh->pool, "file://%s;%s;%s;%s", or_empty(t->chain), or_empty(t->key),
 			   or_empty(t->ca), or_empty(t->crl));
-}
-
-bool server_is_tcp(const struct gw_server *server)
-{
-	static const char *const tcp[] = { "TCP", "MONGO", "MYSQL", "REDIS" };
-	size_t i;
-
-	if (server->tls_mode)
-		return false;
-	for (i = 0; i < sizeof(tcp) / sizeof(tcp[0]); i++)
-		if (server->protocol && !strcasecmp(server->protocol, tcp[i]))
-			return true;
-	return false;
 }
 
 bool gateways_have_mesh(const struct strs *gateways)

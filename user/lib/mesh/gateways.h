@@ -6,8 +6,21 @@
  */
 #include "lib/mesh/mesh.h"
 
-/* Whether a Gateway's server speaks HTTP; *tls: over TLS that ends there. */
-bool http_server(const struct gw_server *server, bool *tls);
+/* What a Gateway's server carries. */
+enum server_kind {
+	SERVER_NONE,	    /* nothing that weft carries out */
+	SERVER_TCP,	    /* connections, in the kernel */
+	SERVER_HTTP,	    /* requests */
+	SERVER_HTTPS,	    /* requests, over TLS that ends there */
+	SERVER_TLS,	    /* connections over TLS that ends there */
+	SERVER_PASSTHROUGH, /* connections of TLS, as they are */
+};
+
+enum server_kind server_kind(const struct gw_server *server);
+/* Whether clients speak TLS to it: the port is one listener for all such servers. */
+bool server_has_tls(enum server_kind kind);
+/* Whether weft-proxy has it. */
+bool server_is_proxied(enum server_kind kind);
 /* The Secret of that name in that namespace, or NULL. */
 const struct object *mesh_secret(const struct mesh *mesh, const char *ns, const char *name);
 /* The namespace of the Secret that a Gateway's credentialName means: the one that weft is installed
@@ -22,9 +35,6 @@ const char *gateway_credential(struct mesh *mesh, const struct object *gw,
 /* The Secret of an HTTPS server's clients' CA: that of credentialName with -cacert behind it, or
  * else the same. NULL: there is none of either name. */
 const struct object *gateway_ca_secret(const struct mesh *mesh, const char *ns, const char *name);
-
-/* Whether a Gateway server's protocol is carried as plain TCP. */
-bool server_is_tcp(const struct gw_server *server);
 
 /* A reference to "mesh" among the object's gateways, or none given. */
 bool gateways_have_mesh(const struct strs *gateways);

@@ -51,6 +51,7 @@ struct mesh_port {
 	struct members *members[FAMILY_MAX]; /* NULL until asked for */
 	bool at_gateway[FAMILY_MAX];	     /* a Gateway's rules answer here */
 	bool proxied;			     /* weft-proxy has it (proxied.h) */
+	bool by_sni; /* and asks for the SNI: it carries TLS, with rules for that */
 	struct plan_cluster *clusters;
 	struct http_row *http_rows; /* once l7 has made the snapshot */
 };
@@ -65,11 +66,12 @@ struct host {
 	size_t port_count;
 	struct view *views;
 	/* What was asked of it, and would be again (change.h). */
-	bool by_pods;	 /* it has no EndpointSlices or Endpoints: its selector was */
-	bool knows_pods; /* which pods its members are */
-	bool at_gateway; /* whether it has members, as a Gateway's Service */
-	bool mentioned;	 /* by a rule: whether it has members */
-	bool changes;	 /* it is in a mesh_change */
+	bool by_pods;	   /* it has no EndpointSlices or Endpoints: its selector was */
+	bool knows_pods;   /* which pods its members are */
+	bool at_gateway;   /* whether it has members, as a Gateway's Service */
+	bool mentioned;	   /* by a rule: whether it has members */
+	bool changes;	   /* it is in a mesh_change */
+	__u32 placeholder; /* the made-up address that l4 has given it; 0: none */
 };
 
 /* A namespace with pods, or that is known. */

@@ -3,6 +3,8 @@
 
 #include <strings.h>
 
+#include "lib/mesh/gateways.h"
+
 enum { ALIASES_MAX = 8 }; /* that lead to each other */
 
 bool port_is_undeclared(const struct service_port *port)
@@ -114,5 +116,104 @@ void mark_proxied(struct mesh *mesh)
 
 		if (at && !at->service->service.foreign)
 			mark_host(mesh, h, at);
+	}
+}
+
+/* ---- TLS ---- */
+
+bool tls_match_is_at(const struct l4_match *m, const struct mesh_port *sp)
+{
+	return m->port ? m->port == sp->port->port : sp->protocol == PORT_TLS;
+}
+
+/* Whatever name a client gives for one of the rule's hosts, the match takes it. */
+static bool sni_covers(const struct object *o, const struct l4_match *m)
+{
+	char host[HOST_MAX], sni[HOST_MAX];
+	size_t i, k;
+
+	for (i = 0; i < o->vs.hosts.count; i++) {
+		bool covered = false;
+
+		if (host_complete(o->vs.hosts.items[i], o->meta.namespace, host))
+			return false;
+		for (k = 0; k < m->sni_hosts.count && !covered; k++)
+			covered = !host_complete(m->sni_hosts.items[k], o->meta.namespace, sni) &&
+				  host_includes(sni, host);
+		if (!covered)
+			return false;
+	}
+	return true;
+}
+
+/* A tcp rule for the same port would take the connections that are not TLS, and only those. */
+static bool tcp_has_port(const struct object *o, unsigned port)
+{
+	size_t i, k;
+
+	for (i = 0; i < o->vs.tcp.count; i++) {
+		const struct l4_route *route = &o->vs.tcp.items[i];
+
+		for (k = 0; k < route->match.count; k++)
+			if (!route->match.items[k].port || route->match.items[k].port == port)
+				return true;
+		if (!route->match.count)
+			return true;
+	}
+	return false;
+}
+
+bool tls_match_needs_sni(const struct object *o, const struct l4_match *m, unsigned port)
+{
+	return !sni_covers(o, m) || tcp_has_port(o, port);
+}
+
+static bool match_asks(const struct object *o, const struct l4_match *m, const struct mesh_port *sp)
+{
+	return gateways_have_mesh(m->gateways.count ? &m->gateways : &o->vs.gateways) &&
+	       tls_match_is_at(m, sp) && tls_match_needs_sni(o, m, sp->port->port);
+}
+
+static bool rule_asks(const struct object *o, const struct mesh_port *sp)
+{
+	for (size_t i = 0; i < o->vs.tls.count; i++)
+		for (size_t k = 0; k < o->vs.tls.items[i].match.count; k++)
+			if (match_asks(o, &o->vs.tls.items[i].match.items[k], sp))
+				return true;
+	return false;
+}
+
+static void mark_port(struct mesh *mesh, const struct host *h, struct mesh_port *sp)
+{
+	struct host_iter it = host_iter(&mesh->vs_index, h->name);
+	const struct hosted *hosted;
+
+	while (!sp->by_sni && (hosted = host_iter_next(&it)))
+		for (size_t i = 0; i < hosted->refs.count && !sp->by_sni; i++)
+			sp->by_sni = rule_asks(hosted->refs.items[i], sp);
+	sp->proxied |= sp->by_sni;
+}
+
+static bool any_tls_rule(const struct mesh *mesh)
+{
+	for (size_t i = 0; i < mesh->virtual_services.count; i++)
+		if (mesh->virtual_services.items[i]->vs.tls.count)
+			return true;
+	return false;
+}
+
+void mark_sni(struct mesh *mesh)
+{
+	if (!any_tls_rule(mesh))
+		return;
+	for (size_t i = 0; i < mesh->services.count; i++) {
+		struct host *h = &mesh->host_list[i];
+
+		if (!h->name || h->service->service.internal_local ||
+		    str_eq(h->service->service.type, "ExternalName"))
+			continue;
+		for (size_t k = 0; k < h->port_count; k++)
+			if (!port_carries_http(mesh, h, &h->ports[k]))
+				mark_port(mesh, h, &h->ports[k]);
 	}
 }

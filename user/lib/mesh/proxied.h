@@ -3,7 +3,8 @@
 #define WEFT_LIB_MESH_PROXIED_H
 /*
  * Which ports of services carry HTTP, and which of those go through weft-proxy: those that a rule
- * or a policy for requests speaks of. All others stay with the kernel alone.
+ * or a policy for requests speaks of. So do ports of TLS with `tls` rules that choose by the SNI.
+ * All others stay with the kernel alone.
  */
 #include "lib/mesh/mesh.h"
 
@@ -17,5 +18,15 @@ bool host_has_http_rule(struct mesh *mesh, const char *host);
 struct host *host_concrete(struct mesh *mesh, struct host *h);
 /* Sets mesh_port.proxied of all services. */
 void mark_proxied(struct mesh *mesh);
+
+/* Whether a match of spec.tls is for connections to that port: to the one that it names, else to
+ * those that are declared to carry TLS. */
+bool tls_match_is_at(const struct l4_match *m, const struct mesh_port *sp);
+/* Whether the SNI says if the match of `o` holds. It need not where the match takes whatever name
+ * clients may give for the hosts of the rule, all of them, and no tcp rule is left to take what is
+ * no TLS: then the kernel carries the rule out. */
+bool tls_match_needs_sni(const struct object *o, const struct l4_match *m, unsigned port);
+/* Sets mesh_port.by_sni and proxied of all services' ports where a rule needs the SNI. */
+void mark_sni(struct mesh *mesh);
 
 #endif

@@ -3,6 +3,8 @@
 
 #include <errno.h>
 
+#include "lib/mesh/proxied.h"
+
 int names_add(struct names *n, const char *name)
 {
 	void **known = bytemap_at(&n->known, name, strlen(name));
@@ -54,6 +56,49 @@ int names_add_rules(struct mesh *mesh, struct names *n, const char *host, const 
 				r = names_add(n, o->meta.namespace);
 			if (!r)
 				r = names_add_exports(n, &o->dr.export_to, o->meta.namespace);
+		}
+	}
+	return r;
+}
+
+static int names_add_routes(struct mesh *mesh, struct names *n, const struct object *o,
+			    const struct l4_routes *routes)
+{
+	char name[HOST_MAX];
+	size_t i, k;
+	int r = 0;
+
+	for (i = 0; i < routes->count; i++) {
+		for (k = 0; k < routes->items[i].route.count && !r; k++) {
+			const struct destination *d = &routes->items[i].route.items[k].destination;
+			struct host *h;
+
+			if (host_complete(d->host, o->meta.namespace, name))
+				continue;
+			h = host_concrete(mesh, mesh_host(mesh, name));
+			if (h)
+				r = names_add_rules(mesh, n, h->name, h->service->meta.namespace);
+		}
+	}
+	return r;
+}
+
+int names_add_clients(struct mesh *mesh, struct names *n, const struct host *h)
+{
+	struct host_iter it = host_iter(&mesh->vs_index, h->name);
+	const struct hosted *hosted;
+	size_t i;
+	int r = names_add_rules(mesh, n, h->name, h->service->meta.namespace);
+
+	while (!r && (hosted = host_iter_next(&it))) {
+		for (i = 0; i < hosted->refs.count && !r; i++) {
+			const struct object *o = hosted->refs.items[i];
+
+			r = names_add_exports(n, &o->vs.export_to, o->meta.namespace);
+			if (!r)
+				r = names_add_routes(mesh, n, o, &o->vs.tcp);
+			if (!r)
+				r = names_add_routes(mesh, n, o, &o->vs.tls);
 		}
 	}
 	return r;

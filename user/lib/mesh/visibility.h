@@ -20,5 +20,7 @@ void names_free(struct names *n);
 int names_add_exports(struct names *n, const struct strs *export_to, const char *own);
 /* DestinationRules make a difference where they are hidden, or in a namespace of their own. */
 int names_add_rules(struct mesh *mesh, struct names *n, const char *host, const char *service_ns);
+/* Those to whom the tcp and tls rules for a service, or what they lead to, may be others. */
+int names_add_clients(struct mesh *mesh, struct names *n, const struct host *h);
 
 #endif

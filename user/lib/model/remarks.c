@@ -73,6 +73,9 @@ static const struct remark remarks[] = {
 				    "put it into the Secret" },
 	[REMARK_BAD_CERTIFICATE] = { "WEFT0118", "CertificateUnusable", "error",
 				     "put a certificate there that is good" },
+	[REMARK_TLS_RULE_WITHOUT_TLS] = { "WEFT0121", "TLSRuleWithoutTLS", "warning",
+					  "name the port tls-..., give the match its port, or let "
+					  "the gateway's server pass TLS through" },
 };
 
 void errors_remark(struct errors *e, enum remark_kind kind, const struct object *o, struct pos at,

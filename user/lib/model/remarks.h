@@ -48,6 +48,7 @@ enum remark_kind {
 	REMARK_EXTERNAL_TAKEN,
 	REMARK_BAD_CREDENTIAL, /* it is there, but can't be used */
 	REMARK_BAD_CERTIFICATE,
+	REMARK_TLS_RULE_WITHOUT_TLS,
 };
 
 /* Adds "FILE:LINE:COL: MESSAGE; ADVICE [CODE]" as a warning about an object, `at` being a place in

@@ -111,8 +111,8 @@ const struct hs_source *http_source_at(const struct http_snapshot *s, const stru
 	return changed->gone ? NULL : &changed->row;
 }
 
-const struct hs_action *http_plain(const struct http_snapshot *s, const struct addr *addr,
-				   unsigned port)
+const struct hs_address *http_address_at(const struct http_snapshot *s, const struct addr *addr,
+					 unsigned port)
 {
 	__u32 low = 0, high = hs_count(s, HS_ADDRESSES);
 
@@ -122,13 +122,21 @@ const struct hs_action *http_plain(const struct http_snapshot *s, const struct a
 		int order = memcmp(&a->addr, addr, sizeof(*addr));
 
 		if (!order && a->port == port)
-			return hs_action(s, a->action);
+			return a;
 		if (order < 0 || (!order && a->port < port))
 			low = mid + 1;
 		else
 			high = mid;
 	}
 	return NULL;
+}
+
+const struct hs_action *http_plain(const struct http_snapshot *s, const struct addr *addr,
+				   unsigned port)
+{
+	const struct hs_address *a = http_address_at(s, addr, port);
+
+	return a ? hs_action(s, a->action) : NULL;
 }
 
 /* By its id; NULL if there is none. */
@@ -270,43 +278,69 @@ bool http_host_is_here(const struct http_snapshot *s, const struct hs_listener *
 	return find_vhost(s, names_of(listener, server), source ? source->ns : 0, authority);
 }
 
-static const struct hs_sni *find_sni(const struct http_snapshot *s, const struct hs_listener *l,
-				     struct http_span name)
+/* The first row of an exact name, as an index into the range; its count if there is none. */
+static __u32 find_sni(const struct http_snapshot *s, struct hs_range in, struct http_span name)
 {
-	__u32 low = 0, high = l->sni_exact.count;
+	__u32 low = 0, high = in.count;
 
 	while (low < high) {
 		__u32 mid = low + (high - low) / 2;
-		const struct hs_sni *row = hs_sni(s, l->sni_exact.first + mid);
-		int order = compare_name(hs_span(s, row->name), name);
 
-		if (!order)
-			return row;
-		if (order < 0)
+		if (compare_name(hs_span(s, hs_sni(s, in.first + mid)->name), name) < 0)
 			low = mid + 1;
 		else
 			high = mid;
 	}
-	for (__u32 i = 0; i < l->sni_wild.count; i++) {
-		const struct hs_sni *row = hs_sni(s, l->sni_wild.first + i);
-
-		if (ends_with(name, hs_span(s, row->name)))
-			return row;
-	}
-	return NULL;
+	return low;
 }
 
-const struct hs_server *http_server_for(const struct http_snapshot *s,
-					const struct hs_listener *listener, struct http_span sni)
+/* The server of the row, if its match holds for the client. */
+static const struct hs_server *sni_server(const struct http_snapshot *s, const struct hs_sni *row,
+					  const struct http_source *source)
 {
-	const struct hs_sni *row;
+	const struct hs_match *m = row->match == HS_NONE ? NULL : hs_match(s, row->match);
+
+	return http_match_source(s, m, source, NULL) ? hs_server(s, row->server) : NULL;
+}
+
+static const struct hs_server *server_among(const struct http_snapshot *s, struct hs_range exact,
+					    struct hs_range wild, const struct http_source *source,
+					    struct http_span sni)
+{
+	const struct hs_server *server = NULL;
 	char text[HOST_MAX];
 	struct http_span name;
 
 	if (!host_key(sni, text, &name))
 		return NULL;
-	row = find_sni(s, listener, name);
-	return row ? hs_server(s, row->server) : NULL;
+	for (__u32 i = find_sni(s, exact, name); i < exact.count && !server; i++) {
+		const struct hs_sni *row = hs_sni(s, exact.first + i);
+
+		if (compare_name(hs_span(s, row->name), name))
+			break;
+		server = sni_server(s, row, source);
+	}
+	for (__u32 i = 0; i < wild.count && !server; i++) {
+		const struct hs_sni *row = hs_sni(s, wild.first + i);
+
+		if (ends_with(name, hs_span(s, row->name)))
+			server = sni_server(s, row, source);
+	}
+	return server;
+}
+
+const struct hs_server *http_server_for(const struct http_snapshot *s,
+					const struct hs_listener *listener,
+					const struct http_source *source, struct http_span sni)
+{
+	return server_among(s, listener->sni_exact, listener->sni_wild, source, sni);
+}
+
+const struct hs_server *http_server_at(const struct http_snapshot *s,
+				       const struct hs_address *address,
+				       const struct http_source *source, struct http_span sni)
+{
+	return server_among(s, address->sni_exact, address->sni_wild, source, sni);
 }
 
 /* ---- rules ---- */
@@ -503,7 +537,7 @@ static void find_none(const struct http_snapshot *s, const struct http_request *
 		      struct http_decision *out)
 {
 	const struct hs_server *other =
-		out->server ? http_server_for(s, out->listener, q->authority) : NULL;
+		out->server ? http_server_for(s, out->listener, NULL, q->authority) : NULL;
 
 	if (other && other != out->server) {
 		out->action = HTTP_MISDIRECTED;

@@ -93,12 +93,30 @@ const struct hs_listener *http_listener(const struct http_snapshot *s, enum serv
 const struct hs_listener *http_listener_at(const struct http_snapshot *s, const struct addr *called,
 					   unsigned port, bool node);
 /*
- * The server of an HTTPS listener that a client gets which asks for that name in its ClientHello
+ * The server of a listener of TLS that a client gets which asks for that name in its ClientHello
  * (in any case, with or without a dot at its end; empty: it asks for none): the one that has the
- * name; else the one with the longest wildcard for it. NULL: none, and the handshake must fail.
+ * name; else the one with the longest wildcard for it. `source` is NULL for a client from outside.
+ * NULL: none, and the handshake must fail.
  */
 const struct hs_server *http_server_for(const struct http_snapshot *s,
-					const struct hs_listener *listener, struct http_span sni);
+					const struct hs_listener *listener,
+					const struct http_source *source, struct http_span sni);
+/* The row of a service's address and port; NULL: it is none of ours. */
+const struct hs_address *http_address_at(const struct http_snapshot *s, const struct addr *addr,
+					 unsigned port);
+/* Whether the SNI of connections to that address is asked for. */
+static inline bool http_address_has_sni(const struct hs_address *address)
+{
+	return address->sni_exact.count || address->sni_wild.count;
+}
+/*
+ * The same as http_server_for() for the mesh: the `tls` route that takes a connection to that
+ * address, of the kind PASSTHROUGH. A client that speaks no TLS is one that asks for no name. NULL:
+ * none, address->action has it.
+ */
+const struct hs_server *http_server_at(const struct http_snapshot *s,
+				       const struct hs_address *address,
+				       const struct http_source *source, struct http_span sni);
 /* The pod at that address, or NULL. */
 const struct hs_source *http_source_at(const struct http_snapshot *s, const struct addr *addr);
 void http_source_known(const struct http_snapshot *s, const struct hs_source *row,

@@ -127,7 +127,10 @@ static const struct shape {
 			 { RANGE(hs_source, labels, HS_LABELS),
 			   NUMBER(hs_source, egress, HS_POLICIES) } },
 	[HS_DOORS] = { sizeof(struct hs_door), { { 0 } } },
-	[HS_ADDRESSES] = { sizeof(struct hs_address), { INDEX(hs_address, action, HS_ACTIONS) } },
+	[HS_ADDRESSES] = { sizeof(struct hs_address),
+			   { INDEX(hs_address, action, HS_ACTIONS),
+			     RANGE(hs_address, sni_exact, HS_SNI),
+			     RANGE(hs_address, sni_wild, HS_SNI) } },
 	[HS_POLICIES] = { sizeof(struct hs_policy), { RANGE(hs_policy, rules, HS_POLICY_RULES) } },
 	[HS_POLICY_RULES] = { sizeof(struct hs_policy_rule),
 			      { RANGE(hs_policy_rule, classes, HS_CLASSES),
@@ -139,13 +142,15 @@ static const struct shape {
 		       { NUMBER(hs_peer, ingress, HS_POLICIES),
 			 NUMBER(hs_peer, egress, HS_POLICIES) } },
 	[HS_SNI] = { sizeof(struct hs_sni),
-		     { STR(hs_sni, name), INDEX(hs_sni, server, HS_SERVERS) } },
+		     { STR(hs_sni, name), INDEX(hs_sni, server, HS_SERVERS),
+		       OPTION(hs_sni, match, HS_MATCHES) } },
 	[HS_SERVERS] = { sizeof(struct hs_server),
 			 { RANGE(hs_server, exact, HS_DOMAINS), RANGE(hs_server, wild, HS_DOMAINS),
 			   STR(hs_server, name), STR(hs_server, credential),
 			   STR(hs_server, ciphers), RANGE(hs_server, alt_names, HS_TEXTS),
-			   RANGE(hs_server, spkis, HS_TEXTS),
-			   RANGE(hs_server, hashes, HS_TEXTS) } },
+			   RANGE(hs_server, spkis, HS_TEXTS), RANGE(hs_server, hashes, HS_TEXTS),
+			   OPTION(hs_server, action, HS_ACTIONS),
+			   OPTION(hs_server, place, HS_PLACES) } },
 	[HS_TEXTS] = { sizeof(struct hs_text_row), { STR(hs_text_row, text) } },
 };
 
@@ -279,14 +284,59 @@ static bool clusters_ok(const struct http_snapshot *s)
 }
 
 /* A mode and versions that there are. */
+static bool ends_tls(const struct hs_server *server)
+{
+	return server->mode >= HS_TLS_SIMPLE && server->mode <= HS_TLS_OPTIONAL_MUTUAL &&
+	       server->min_version >= TLS_1_0 && server->max_version <= TLS_1_3 &&
+	       server->min_version <= server->max_version;
+}
+
+/* What carries bytes on has a route, if anything. */
 static bool servers_ok(const struct http_snapshot *s)
 {
 	for (__u32 i = 0; i < hs_count(s, HS_SERVERS); i++) {
 		const struct hs_server *server = hs_server(s, i);
+		bool routed = server->action != HS_NONE;
 
-		if (server->mode < HS_TLS_SIMPLE || server->mode > HS_TLS_OPTIONAL_MUTUAL ||
-		    server->min_version < TLS_1_0 || server->max_version > TLS_1_3 ||
-		    server->min_version > server->max_version)
+		if (server->kind < HS_SERVER_HTTP || server->kind > HS_SERVER_PASSTHROUGH ||
+		    (server->kind != HS_SERVER_PASSTHROUGH && !ends_tls(server)))
+			return false;
+		if (routed && (server->kind == HS_SERVER_HTTP ||
+			       hs_action(s, server->action)->type != HS_ROUTE))
+			return false;
+	}
+	return true;
+}
+
+/* A listener ends TLS of connections unread only where every server does; and nothing else than
+ * PASSTHROUGH is behind a service's address. */
+static bool snis_ok(const struct http_snapshot *s, struct hs_range range, bool mesh, bool peek)
+{
+	for (__u32 i = 0; i < range.count; i++) {
+		bool through = hs_server(s, hs_sni(s, range.first + i)->server)->kind ==
+			       HS_SERVER_PASSTHROUGH;
+
+		if ((mesh && !through) || (!peek && through))
+			return false;
+	}
+	return true;
+}
+
+static bool names_ok(const struct http_snapshot *s)
+{
+	for (__u32 i = 0; i < hs_count(s, HS_LISTENERS); i++) {
+		const struct hs_listener *l = hs_listener(s, i);
+
+		if (!snis_ok(s, l->sni_exact, false, l->peek) ||
+		    !snis_ok(s, l->sni_wild, false, l->peek))
+			return false;
+	}
+	for (__u32 i = 0; i < hs_count(s, HS_ADDRESSES); i++) {
+		const struct hs_address *a = hs_address(s, i);
+
+		if (!snis_ok(s, a->sni_exact, true, true) || !snis_ok(s, a->sni_wild, true, true) ||
+		    ((a->sni_exact.count || a->sni_wild.count) &&
+		     hs_action(s, a->action)->type != HS_ROUTE))
 			return false;
 	}
 	return true;
@@ -338,7 +388,7 @@ int http_snapshot_open(const void *data, size_t size, struct http_snapshot **out
 		if (!rows_ok(s, i))
 			return -EBADMSG;
 	if (!matches_ok(s) || !actions_ok(s) || !clusters_ok(s) || !prefixes_ok(s) ||
-	    !servers_ok(s))
+	    !servers_ok(s) || !names_ok(s))
 		return -EBADMSG;
 	r = open_regexes(s);
 	if (r)

@@ -94,22 +94,27 @@ struct hs_listener {
 	__u32 port;
 	struct hs_range exact; /* domains, ordered by name, then namespace */
 	struct hs_range wild;  /* domains, longest first, those of a namespace first */
-	/* A Gateway's HTTPS port. The name that a client asks for in its ClientHello (SNI) chooses
+	/* A Gateway's port of TLS. The name that a client asks for in its ClientHello (SNI) chooses
 	 * a server; the domains are the server's, the listener has none. */
 	__u32 tls;
 	struct hs_range sni_exact; /* of HS_SNI, ordered by name; none unless `tls` */
 	struct hs_range sni_wild;  /* of HS_SNI, longest first */
+	__u32 peek; /* some server is PASSTHROUGH: the ClientHello is read before it is known
+		       whether TLS is ended here */
 	/* Gateways that have nothing to do with each other may have the same port, each at ways of
 	 * their own: this tells their listeners apart. 0: at the node's own port, and in the mesh.
 	 */
 	__u32 group;
 };
 
-/* A name by which clients ask for a server. */
+/* A name by which clients ask for a server. Rows of one name stand together, in the order in which
+ * they are tried: the first whose match holds for the client counts; where none does, the next less
+ * specific name is tried. */
 struct hs_sni {
 	struct hs_str
 		name; /* in lower case; a wildcard without its `*`: "" also stands for no SNI */
 	__u32 server;
+	__u32 match; /* of HS_MATCHES (sources only), or HS_NONE: every client */
 };
 
 enum hs_tls_mode {
@@ -118,13 +123,19 @@ enum hs_tls_mode {
 	HS_TLS_OPTIONAL_MUTUAL, /* it may do without; one that it gives is checked */
 };
 
-/* A Gateway's HTTPS server. */
+enum hs_server_kind {
+	HS_SERVER_HTTP = 1,    /* TLS is ended, requests are inside */
+	HS_SERVER_TCP,	       /* TLS is ended, the bytes go by `action` */
+	HS_SERVER_PASSTHROUGH, /* the bytes go by `action`, as they are */
+};
+
+/* A Gateway's server of TLS, or a `tls` route of the mesh. */
 struct hs_server {
 	struct hs_range exact,
 		wild;		  /* of HS_DOMAINS, as in a listener: what Host requests may have */
-	struct hs_str name;	  /* "NAMESPACE/GATEWAY servers[i]" */
-	struct hs_str credential; /* its name in lib/wire/credentials.h */
-	__u32 mode;		  /* enum hs_tls_mode */
+	struct hs_str name;	  /* "NAMESPACE/GATEWAY servers[i]"; in the mesh empty */
+	struct hs_str credential; /* its name in lib/wire/credentials.h; PASSTHROUGH: empty */
+	__u32 mode;		  /* enum hs_tls_mode; PASSTHROUGH: 0 */
 	__u32 min_version, max_version; /* as on the wire: 0x0301 (TLS 1.0) to 0x0304 (TLS 1.3) */
 	/* OpenSSL's names with ':' between, of TLS up to 1.2. Empty: ECDHE with AEAD only. */
 	struct hs_str ciphers;
@@ -133,6 +144,12 @@ struct hs_server {
 	 * (lower-case hex of SHA-256, no colons). */
 	struct hs_range alt_names;
 	struct hs_range spkis, hashes;
+	__u32 kind; /* enum hs_server_kind */
+	/* Of HS_ACTIONS, with the type HS_ROUTE: destinations, weights, id and name count. HS_NONE
+	 * for HS_SERVER_HTTP; for the others that no route is there: the connection is closed (NR).
+	 */
+	__u32 action;
+	__u32 place; /* of HS_PLACES: of the tls or tcp route; or HS_NONE */
 };
 
 struct hs_text_row {
@@ -360,6 +377,9 @@ struct hs_address {
 	struct addr addr;
 	__u32 port;
 	__u32 action;
+	/* Of HS_SNI: the port carries TLS, and `tls` routes are for it: the SNI chooses a server of
+	 * the kind PASSTHROUGH; else `action` has the connection. Empty: HTTP. */
+	struct hs_range sni_exact, sni_wild;
 };
 
 /* Where a Gateway's listener is called by another port or address than the node's own: a NodePort

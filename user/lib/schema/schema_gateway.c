@@ -411,6 +411,29 @@ static void warn_of_clients(struct decoder *d, const struct node *tls, const str
 			warn_without_effect(d, tls, fields[i].name, "in the mode SIMPLE");
 }
 
+/* No certificate of the server's own is shown. */
+static void warn_of_certificates(struct decoder *d, const struct node *tls, const struct gw_tls *t)
+{
+	const struct {
+		const char *name;
+		bool given;
+	} fields[] = { { "credentialName", is_given(t->credential) },
+		       { "serverCertificate", is_given(t->chain) },
+		       { "privateKey", is_given(t->key) },
+		       { "caCertificates", is_given(t->ca) },
+		       { "caCrl", is_given(t->crl) },
+		       { "subjectAltNames", t->alt_names.count },
+		       { "verifyCertificateSpki", t->spkis.count },
+		       { "verifyCertificateHash", t->hashes.count },
+		       { "minProtocolVersion", t->min_version },
+		       { "maxProtocolVersion", t->max_version },
+		       { "cipherSuites", t->ciphers.count } };
+
+	for (size_t i = 0; i < sizeof(fields) / sizeof(*fields); i++)
+		if (fields[i].given)
+			warn_without_effect(d, tls, fields[i].name, "in the mode PASSTHROUGH");
+}
+
 /* What a server that ends TLS needs. */
 static void check_terminated(struct decoder *d, const struct node *tls,
 			     const struct gw_server *server)
@@ -460,6 +483,8 @@ static void check_server(struct decoder *d, const struct node *self_node, const 
 				    "has no meaning for the protocol %s", server->protocol);
 		if (tls && is_terminated(server))
 			check_terminated(d, decode_at(d, self_node, "tls"), server);
+		else if (tls)
+			warn_of_certificates(d, decode_at(d, self_node, "tls"), &server->tls);
 	} else if (tls && !is_http(server)) {
 		decode_error(d, decode_at(d, self_node, "tls"), "tls",
 			     "expected no tls for the protocol %s", server->protocol);

@@ -56,6 +56,7 @@ struct tls_settings {
 	 * alternative names; and its key one of the SPKI hashes (base64 of SHA-256), or itself one
 	 * of the hashes (lower-case hex of SHA-256). */
 	struct tls_texts alt_names, spkis, hashes;
+	bool opaque; /* what is inside is not for us: no protocol is agreed on (ALPN) */
 };
 
 struct tls_context;

@@ -286,7 +286,8 @@ int tls_context_new(const struct tls_base *b, const struct tls_settings *s,
 	if (!c->ssl)
 		return -ENOMEM;
 	SSL_CTX_set_app_data(c->ssl, (void *)b);
-	SSL_CTX_set_alpn_select_cb(c->ssl, select_protocol, NULL);
+	if (!s->opaque)
+		SSL_CTX_set_alpn_select_cb(c->ssl, select_protocol, NULL);
 	r = fill(c, s, why);
 	ERR_clear_error();
 	if (!r)

@@ -1,7 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "proxy/io/transport_tls.h"
 
-#include <ctype.h>
 #include <errno.h>
 #include <stdlib.h>
 #include <string.h>
@@ -10,6 +9,7 @@
 #include <openssl/tls1.h>
 
 #include "lib/base/cleanup.h"
+#include "lib/wire/client_hello.h"
 #include "proxy/io/tls_priv.h"
 
 enum {
@@ -133,28 +133,9 @@ static BIO_METHOD *socket_method(void)
 
 /* ---- the ClientHello ---- */
 
-/* RFC 6066 3: a list of one name, of a host. -EBADMSG: nothing is written. */
-static int read_name(const unsigned char *at, size_t n, char out[TLS_NAME_MAX + 1], size_t *len)
-{
-	enum { HEAD = 5, HOST_NAME = 0 };
+_Static_assert((int)TLS_NAME_MAX == (int)CLIENT_HELLO_NAME_MAX, "a name may not fit");
 
-	if (n <= HEAD || n > HEAD + TLS_NAME_MAX || ((size_t)at[0] << 8 | at[1]) != n - 2 ||
-	    at[2] != HOST_NAME || ((size_t)at[3] << 8 | at[4]) != n - HEAD)
-		return -EBADMSG;
-	at += HEAD;
-	n -= HEAD;
-	for (size_t i = 0; i < n; i++)
-		if (at[i] <= ' ' || at[i] >= 0x7f)
-			return -EBADMSG;
-	if (n > 1 && at[n - 1] == '.')
-		n--;
-	for (size_t i = 0; i < n; i++)
-		out[i] = (char)tolower(at[i]);
-	out[n] = 0;
-	*len = n;
-	return 0;
-}
-
+/* -EBADMSG: it is malformed. */
 static int hello_name(SSL *ssl, char out[TLS_NAME_MAX + 1], size_t *len)
 {
 	const unsigned char *at;
@@ -164,7 +145,7 @@ static int hello_name(SSL *ssl, char out[TLS_NAME_MAX + 1], size_t *len)
 	*out = 0;
 	if (SSL_client_hello_get0_ext(ssl, TLSEXT_TYPE_server_name, &at, &n) != 1)
 		return 0;
-	return read_name(at, n, out, len);
+	return client_hello_name(at, n, out, len) ? -EBADMSG : 0;
 }
 
 static int choose(struct tls *s, SSL *ssl)

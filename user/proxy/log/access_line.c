@@ -212,7 +212,9 @@ static struct value route_name(const struct access_entry *e, char *scratch)
 static struct value requested_server_name(const struct access_entry *e, char *scratch)
 {
 	(void)scratch;
-	return e->tls && e->tls->facts.name_len ? text(e->tls->facts.name) : (struct value){ 0 };
+	if (!e->tls)
+		return span(e->server_name);
+	return e->tls->facts.name_len ? text(e->tls->facts.name) : (struct value){ 0 };
 }
 
 static struct value tls_version(const struct access_entry *e, char *scratch)

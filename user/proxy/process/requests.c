@@ -11,6 +11,7 @@
 #include "lib/base/cleanup.h"
 #include "lib/wire/proxy_orders.h"
 #include "proxy/request/request.h"
+#include "proxy/request/tunnel.h"
 #include "proxy/process/proxy.h"
 
 enum { ANSWER_MS = 1000 };
@@ -62,6 +63,30 @@ static void fill(const struct request *rq, struct proxy_request *row)
 	put(row->path, sizeof(row->path), q->path.p, q->path.n);
 }
 
+/* It has no method and no path; its name is the one that a ClientHello has asked for. */
+static void fill_tunnel(const struct tunnel *t, struct proxy_request *row)
+{
+	const struct downstream *d = t->down;
+
+	*row = (struct proxy_request){
+		.client = d->client_addr,
+		.called = d->called,
+		.endpoint = t->endpoint,
+		.client_port = d->client_port,
+		.called_port = d->called_port,
+		.endpoint_port = t->endpoint_port,
+		.tries = 1,
+		.age_ms = loop_now(t->worker->io.loop) - t->started,
+		.received = d->half.received,
+		.sent = d->half.sent,
+	};
+	put_text(row->state, sizeof(row->state),
+		 states[t->state == TUNNEL_OPEN ? REQUEST_TUNNEL : REQUEST_CONNECT]);
+	put_text(row->cluster, sizeof(row->cluster), t->plan.cluster ? t->plan.cluster->name : "");
+	put_text(row->route, sizeof(row->route), t->plan.route ? t->plan.route->name : "");
+	put_text(row->authority, sizeof(row->authority), d->tls ? d->tls->facts.name : t->name);
+}
+
 struct answer {
 	struct worker_call call;
 	struct proxy_request *rows;
@@ -77,10 +102,14 @@ static void collect(struct worker *io, struct worker_call *call)
 
 	for (const struct request *rq = w->requests; rq; rq = rq->next)
 		n += rq->planned;
+	for (const struct tunnel *t = w->tunnels; t; t = t->next)
+		n++;
 	a->rows = calloc(n + 1, sizeof(*a->rows));
 	for (const struct request *rq = w->requests; a->rows && rq; rq = rq->next)
 		if (rq->planned)
 			fill(rq, &a->rows[a->count++]);
+	for (const struct tunnel *t = w->tunnels; a->rows && t; t = t->next)
+		fill_tunnel(t, &a->rows[a->count++]);
 }
 
 int requests_write(struct http_worker *const *workers, size_t count, int fd)

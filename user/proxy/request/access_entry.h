@@ -2,7 +2,7 @@
 #ifndef WEFT_PROXY_REQUEST_ACCESS_ENTRY_H
 #define WEFT_PROXY_REQUEST_ACCESS_ENTRY_H
 /*
- * What the access log is told of a request.
+ * What the access log is told of a request, or of a connection without any.
  */
 #include "proxy/h1/h1.h"
 #include "proxy/route/route.h"
@@ -10,7 +10,7 @@
 
 /* One request, when it is over. Spans are valid during the call only. */
 struct access_entry {
-	const struct h1_request *request; /* NULL: it could not be read */
+	const struct h1_request *request; /* NULL: it could not be read, or there is none */
 	const struct plan *plan;	  /* NULL: as above */
 	const struct route_tls *tls;	  /* NULL: plain TCP */
 	unsigned status;		  /* 0: the client got none */
@@ -25,6 +25,7 @@ struct access_entry {
 	struct addr local, endpoint; /* the last try's */
 	uint16_t client_port, called_port;
 	uint16_t local_port, endpoint_port; /* 0: none was asked */
+	struct h1_span server_name; /* that a ClientHello asks for, whose TLS is not ended here */
 };
 
 #endif

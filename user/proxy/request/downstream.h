@@ -34,7 +34,7 @@ struct downstream_ops {
 struct downstream {
 	struct half half; /* first: half.changed() and half.tee() find the rest */
 	const struct downstream_ops *ops;
-	struct request *request;     /* that is under way, or NULL */
+	struct request *request;     /* that is under way, or NULL; with a tunnel there is none */
 	const struct route_tls *tls; /* NULL: plain TCP, or no handshake yet */
 	struct addr client_addr, called;
 	uint16_t client_port, called_port;

@@ -60,7 +60,7 @@ bool drain_client(struct h1_client *c)
 		return true;
 	if (w->successor >= 0 &&
 	    !pass(w->successor, h->transport.io.fd, buf_len(in) ? buf_at(in) : NULL,
-		  (uint32_t)buf_len(in), c->state == H1_CLIENT_HANDSHAKE))
+		  (uint32_t)buf_len(in), c->state != H1_CLIENT_HEAD))
 		return true;
 	loop_timer_set(w->io.loop, &w->pass_again, PASS_AGAIN_MS);
 	return false;

@@ -7,9 +7,10 @@
  * successor as it is, its socket and the bytes that have been read of the next request. While the
  * successor takes none, the client waits. What is under way ends here.
  *
- * The state of a TLS connection can't go over: one whose handshake has not begun does, as it is;
- * others have a few seconds for one more request, whose answer says `Connection: close`, and are
- * closed in an orderly way then (close_notify).
+ * The state of a TLS connection can't go over: one whose handshake has not begun does, as it is,
+ * and so does one whose ClientHello is only looked at; what has no requests is under way until it
+ * ends; others have a few seconds for one more request, whose answer says `Connection: close`, and
+ * are closed in an orderly way then (close_notify).
  *
  * They go by a socket (SOCK_SEQPACKET), one message for each. All workers of the one write to it,
  * all of the other read from it.

@@ -12,7 +12,9 @@
 #include "proxy/h1/http_status.h"
 #include "proxy/io/sock.h"
 #include "proxy/request/drain.h"
+#include "proxy/request/h1_client_peek.h"
 #include "proxy/request/h1_client_tls.h"
+#include "proxy/request/tunnel.h"
 
 enum {
 	TURN_STEPS = 16, /* that a connection may take before others have their turn */
@@ -178,6 +180,11 @@ static enum step step_request(struct h1_client *c)
 	return STEP_WAIT;
 }
 
+static enum step step_tunnel(struct h1_client *c)
+{
+	return tunnel_run(c->tunnel);
+}
+
 /* Closing with bytes unread would send a RST, and that could overtake the response. */
 static enum step step_linger(struct h1_client *c)
 {
@@ -202,10 +209,9 @@ static enum step step_end(struct h1_client *c)
 }
 
 static enum step (*const steps[H1_CLIENT_STATES])(struct h1_client *c) = {
-	[H1_CLIENT_HANDSHAKE] = h1_client_handshake,
-	[H1_CLIENT_HEAD] = step_head,
-	[H1_CLIENT_REQUEST] = step_request,
-	[H1_CLIENT_LINGER] = step_linger,
+	[H1_CLIENT_PEEK] = h1_client_peek, [H1_CLIENT_HANDSHAKE] = h1_client_handshake,
+	[H1_CLIENT_HEAD] = step_head,	   [H1_CLIENT_REQUEST] = step_request,
+	[H1_CLIENT_TUNNEL] = step_tunnel,  [H1_CLIENT_LINGER] = step_linger,
 	[H1_CLIENT_END] = step_end,
 };
 
@@ -307,8 +313,27 @@ static void over(struct downstream *d, enum downstream_end end)
 
 void h1_client_run(struct h1_client *c)
 {
-	if (c->state == H1_CLIENT_HEAD || c->state == H1_CLIENT_HANDSHAKE)
+	if (c->state == H1_CLIENT_HEAD || c->state == H1_CLIENT_HANDSHAKE ||
+	    c->state == H1_CLIENT_PEEK)
 		run(c);
+}
+
+static void tunnel_changed(struct tunnel *t)
+{
+	run(t->owner);
+}
+
+int h1_client_begin_tunnel(struct h1_client *c, const struct plan *plan, struct h1_span name)
+{
+	int r = tunnel_new(c->worker, &c->down, plan, name, &c->tunnel);
+
+	if (r)
+		return r;
+	c->tunnel->owner = c;
+	c->tunnel->changed = tunnel_changed;
+	c->state = H1_CLIENT_TUNNEL;
+	h1_client_wait(c, 0);
+	return 0;
 }
 
 static void changed(struct half *h)
@@ -381,14 +406,15 @@ static void begin_client(struct h1_client *c, const struct addr *client, uint16_
 static int begin_fresh(struct h1_client *c)
 {
 	const struct worker_options *o = &c->worker->options;
-	int r = c->worker->router->tls ? h1_client_begin_tls(c) : 0;
+	bool tls = c->worker->router->tls, peeks = tls && h1_client_begin_peek(c);
+	int r = tls && !peeks ? h1_client_begin_tls(c) : 0;
 
 	if (r) {
 		h1_client_close(c);
 		return r;
 	}
-	h1_client_wait(c, c->state == H1_CLIENT_HANDSHAKE ? o->handshake_timeout_ms
-							  : o->head_timeout_ms);
+	h1_client_wait(c,
+		       c->state == H1_CLIENT_HEAD ? o->head_timeout_ms : o->handshake_timeout_ms);
 	run(c);
 	return 0;
 }
@@ -439,6 +465,7 @@ void h1_client_close(struct h1_client *c)
 	worker_not_later(&w->io, &c->later);
 	if (c->down.request)
 		request_forget(c->down.request);
+	tunnel_free(c->tunnel);
 	half_close(&c->down.half);
 	loop_timer_clear(w->io.loop, &c->timer);
 	*c->link = c->next;

@@ -11,9 +11,10 @@
 
 enum { DRAIN_IDLE_MS = 3000 }; /* that a client has for one more request */
 
-static struct route_ask about(const struct h1_client *c)
+struct route_ask h1_client_ask(const struct h1_client *c)
 {
 	return (struct route_ask){
+		.tls = c->down.tls,
 		.client = c->down.client_addr,
 		.called = c->down.called,
 		.client_port = c->down.client_port,
@@ -27,9 +28,9 @@ static int choose_server(void *arg, const char *name, size_t n, struct tls_conte
 {
 	struct h1_client *c = arg;
 	struct router *r = c->worker->router;
-	const struct route_ask a = about(c);
+	const struct route_ask a = h1_client_ask(c);
 
-	return r->server(r, &a, name, n, out, &c->tls->terms);
+	return r->server(r, &a, name, n, out, c->tls);
 }
 
 static void tell_failure(const struct h1_client *c, int error)
@@ -50,6 +51,17 @@ static enum step handshake_failed(struct h1_client *c, int error)
 	return STEP_AGAIN;
 }
 
+/* What is inside is no HTTP. */
+static enum step begin_tunnel(struct h1_client *c)
+{
+	struct router *r = c->worker->router;
+	const struct route_ask a = h1_client_ask(c);
+	struct plan plan = { 0 };
+
+	(void)r->tunnel(r, &a, NULL, &plan);
+	return h1_client_begin_tunnel(c, &plan, (struct h1_span){ 0 }) ? STEP_END : STEP_AGAIN;
+}
+
 enum step h1_client_handshake(struct h1_client *c)
 {
 	struct transport *t = &c->down.half.transport;
@@ -67,6 +79,8 @@ enum step h1_client_handshake(struct h1_client *c)
 	c->worker->stats.handshakes++;
 	c->down.tls = c->tls;
 	c->down.half.readable = true; /* a request may have come along */
+	if (c->tls->tcp)
+		return begin_tunnel(c);
 	c->state = H1_CLIENT_HEAD;
 	h1_client_wait(c, c->worker->options.head_timeout_ms);
 	return STEP_AGAIN;
@@ -75,7 +89,7 @@ enum step h1_client_handshake(struct h1_client *c)
 int h1_client_begin_tls(struct h1_client *c)
 {
 	struct router *r = c->worker->router;
-	const struct route_ask a = about(c);
+	const struct route_ask a = h1_client_ask(c);
 	const struct tls_base *b = r->speaks_tls(r, &a);
 
 	if (!b)

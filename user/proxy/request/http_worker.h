@@ -14,10 +14,11 @@ struct h1_client;
 struct mirror;
 struct predecessor;
 struct request;
+struct tunnel;
 
 /* Milliseconds. */
 struct worker_options {
-	uint32_t handshake_timeout_ms; /* of TLS */
+	uint32_t handshake_timeout_ms; /* of TLS, and for a ClientHello that is only looked at */
 	uint32_t head_timeout_ms;      /* for a whole request head */
 	uint32_t idle_timeout_ms;      /* between requests */
 	uint32_t stream_timeout_ms;    /* without a byte in either direction */
@@ -40,6 +41,7 @@ struct http_worker {
 	struct worker io;	   /* first */
 	struct h1_client *clients; /* all that are connected */
 	struct request *requests;  /* all that are under way */
+	struct tunnel *tunnels;	   /* likewise */
 	struct request *spare;	   /* request.c */
 	unsigned spares;
 	struct upstreams upstreams;

@@ -22,6 +22,13 @@
 struct route_tls {
 	struct tls_facts facts; /* what its handshake has found */
 	uint64_t terms;		/* what was asked of the client: struct router.server() */
+	bool tcp;		/* no HTTP is in it: likewise, and then struct router.tunnel() */
+};
+
+/* What a client has said first, where that is looked at: struct router.peeks(). */
+struct route_hello {
+	bool tls;	     /* a ClientHello; else something else, or nothing in time */
+	struct h1_span name; /* that it asks for (SNI), in lower case; empty: for none */
 };
 
 /* The request, its client and the address called. Ports in host byte order. */
@@ -140,7 +147,21 @@ struct router {
 	const struct tls_base *(*speaks_tls)(struct router *r, const struct route_ask *ask);
 	/* The server for a ClientHello: as tls_chooser, with the terms that hold for the client. */
 	int (*server)(struct router *r, const struct route_ask *ask, const char *name, size_t n,
-		      struct tls_context **out, uint64_t *terms);
+		      struct tls_context **out, struct route_tls *tls);
+	/* Whether a connection to the address that was called begins with a look at its
+	 * ClientHello, of which nothing is taken out of the socket, and with tunnel(). */
+	bool (*peeks)(struct router *r, const struct route_ask *ask);
+	/*
+	 * What becomes of a connection that has no requests: fills in `plan`, which is zeroed.
+	 * PLAN_FORWARD: its bytes go on as they are to what pick() chooses, once; PLAN_ANSWER: it
+	 * is closed, and `flags` and `details` say why. With ask->tls it is that whose TLS has been
+	 * ended, and `hello` is NULL. False, with `hello` alone: TLS is to be ended here first.
+	 */
+	bool (*tunnel)(struct router *r, const struct route_ask *ask,
+		       const struct route_hello *hello, struct plan *plan);
+	/* Between pick() and done() of a tunnel: the endpoint has accepted its connection. May be
+	 * NULL. */
+	void (*reached)(struct router *r, struct plan *plan);
 };
 
 #endif

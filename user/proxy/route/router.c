@@ -18,6 +18,7 @@
 #include "proxy/route/router_plan.h"
 #include "proxy/route/router_priv.h"
 #include "proxy/route/router_tls.h"
+#include "proxy/route/router_tunnel.h"
 
 enum { SPARE = 256 };
 
@@ -211,15 +212,9 @@ static const struct plan no_rules = {
 	.answer = { .status = 503, .flags = "NC", .details = "cluster_not_found" },
 };
 
-static void plan(struct router *router, const struct route_ask *ask, struct buffer_pool *buffers,
-		 struct plan *out)
+static void begin_plan(struct snapshot_router *r, const struct route_ask *ask,
+		       struct router_plan *p)
 {
-	struct snapshot_router *r = (struct snapshot_router *)router;
-	struct router_plan *p = r->current ? take_plan(r) : NULL;
-
-	*out = no_rules;
-	if (!p)
-		return;
 	p->version = r->current;
 	p->version->refs++;
 	p->ops.count = p->headers.count = 0;
@@ -230,6 +225,18 @@ static void plan(struct router *router, const struct route_ask *ask, struct buff
 	p->called = ask->called;
 	p->client_port = ask->client_port;
 	p->called_port = ask->called_port;
+}
+
+static void plan(struct router *router, const struct route_ask *ask, struct buffer_pool *buffers,
+		 struct plan *out)
+{
+	struct snapshot_router *r = (struct snapshot_router *)router;
+	struct router_plan *p = r->current ? take_plan(r) : NULL;
+
+	*out = no_rules;
+	if (!p)
+		return;
+	begin_plan(r, ask, p);
 	describe(r, ask, p);
 	route(r, p, ask);
 	router_hash(p);
@@ -282,12 +289,70 @@ static const struct tls_base *speaks_tls(struct router *router, const struct rou
 }
 
 static int server(struct router *router, const struct route_ask *ask, const char *name, size_t n,
-		  struct tls_context **out, uint64_t *terms)
+		  struct tls_context **out, struct route_tls *tls)
 {
 	const struct snapshot_router *r = (const struct snapshot_router *)router;
 
 	return router_tls_choose(shared_state_tls(r->state), r->current->snapshot,
-				 listener_at(r, ask), (struct http_span){ name, n }, out, terms);
+				 listener_at(r, ask), (struct http_span){ name, n }, out, tls);
+}
+
+/* ---- connections without requests ---- */
+
+static struct router_called called_by(const struct snapshot_router *r, const struct route_ask *ask)
+{
+	const struct http_snapshot *s = r->current->snapshot;
+	const struct hs_source *row = http_source_at(s, &ask->client);
+	struct router_called c = { .source = row, .listener = listener_of(s, ask, row) };
+
+	if (!router_tunnel_gateway(&c))
+		c.address = http_address_at(s, &ask->called, ask->called_port);
+	return c;
+}
+
+static bool peeks(struct router *router, const struct route_ask *ask)
+{
+	const struct router_called c = called_by((const struct snapshot_router *)router, ask);
+
+	return router_tunnel_peeks(&c);
+}
+
+/* The turn of the route's destinations is taken as for a request. */
+static void decide_tunnel(struct router_plan *p, const struct hs_action *a)
+{
+	const struct router_version *v = p->version;
+	struct http_turns turns = { 0 };
+
+	p->request = (struct http_request){ .path = http_span("/") };
+	p->decision.route = a;
+	turns.dest =
+		turn(&v->routes[a - hs_action(v->snapshot, 0)]->turns.dest, a->dests.count > 1);
+	http_choose(v->snapshot, &p->request, &turns, &p->decision);
+}
+
+static bool tunnel(struct router *router, const struct route_ask *ask,
+		   const struct route_hello *hello, struct plan *out)
+{
+	struct snapshot_router *r = (struct snapshot_router *)router;
+	const struct router_called c = called_by(r, ask);
+	const struct http_snapshot *s = r->current->snapshot;
+	const struct hs_action *a;
+	struct router_plan *p;
+
+	if (!ask->tls && !router_tunnel_passes(s, &c, hello))
+		return false;
+	a = router_tunnel_route(s, &c, ask->tls, hello);
+	p = a ? take_plan(r) : NULL;
+	*out = a ? no_rules : router_tunnel_none;
+	if (!p)
+		return true;
+	begin_plan(r, ask, p);
+	p->egress = c.source ? c.source->egress : http_egress_at(s, &ask->client);
+	decide_tunnel(p, a);
+	router_hash(p);
+	out->data = p;
+	router_plan_fill_tunnel(p, out);
+	return true;
 }
 
 static int adopt_snapshot(struct snapshot_router *r, struct config *c)
@@ -342,7 +407,10 @@ int router_new(struct shared_state *state, struct snapshot_router **out)
 				     .turn = adopt_offered,
 				     .gone = gone,
 				     .speaks_tls = speaks_tls,
-				     .server = server };
+				     .server = server,
+				     .peeks = peeks,
+				     .tunnel = tunnel,
+				     .reached = router_reached };
 	r->state = state;
 	*out = r;
 	return 0;

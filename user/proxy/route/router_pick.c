@@ -10,6 +10,11 @@
 #include "proxy/io/random.h"
 #include "proxy/route/router_priv.h"
 
+enum {
+	TUNNEL_IDLE_MS = 3600 * 1000, /* of what no rule speaks of: Envoy's */
+	REACHED = 200,		      /* the status that a connection counts as */
+};
+
 static bool is_v4(const struct addr *a)
 {
 	static const unsigned char mapped[12] = { [10] = 0xff, [11] = 0xff };
@@ -246,6 +251,7 @@ static enum pick called_address(const struct plan *plan, struct target *out)
 	out->addr = p->called;
 	out->port = p->called_port;
 	out->stat = plan->cluster;
+	out->tunnel_idle_ms = c ? c->idle_timeout_ms : TUNNEL_IDLE_MS;
 	out->closed = c ? is_any_closed(p, c) : is_address_closed(p);
 	return PICK_OK;
 }
@@ -276,6 +282,7 @@ static void fill(const struct choice *h, const struct router_plan *p, uint32_t a
 	out->idle_timeout_ms = c->http_idle_timeout_ms;
 	out->max_requests_per_connection = c->max_requests_per_connection;
 	out->max_duration_ms = c->max_duration_ms;
+	out->tunnel_idle_ms = c->idle_timeout_ms;
 	out->keepalive = (struct keepalive){ .given = c->keepalive,
 					     .time_s = c->keepalive_time_s,
 					     .interval_s = c->keepalive_interval_s,
@@ -385,4 +392,14 @@ void router_done(struct router *r, struct plan *plan, struct target *t, enum out
 	__atomic_sub_fetch(&p->endpoint->active, 1, __ATOMIC_RELAXED);
 	report(p, cs, outcome, status);
 	p->endpoint = NULL;
+}
+
+/* As Envoy's TCP proxy has it: a connection is a success, what comes after it says nothing. */
+void router_reached(struct router *r, struct plan *plan)
+{
+	const struct router_plan *p = plan->data;
+
+	(void)r;
+	if (p->endpoint)
+		report(p, state_of(p, p->decision.cluster), OUTCOME_STATUS, REACHED);
 }

@@ -402,3 +402,12 @@ int router_plan_fill(struct router_plan *p, struct buffer_pool *buffers, struct 
 		return 0;
 	}
 }
+
+void router_plan_fill_tunnel(const struct router_plan *p, struct plan *out)
+{
+	out->route = route_stat(p);
+	if (p->decision.action != HTTP_ROUTE)
+		return; /* no_rules says it: its cluster is not there */
+	out->action = PLAN_FORWARD;
+	out->cluster = cluster_stat(p);
+}

@@ -67,6 +67,7 @@ enum pick router_pick(struct router *r, struct plan *plan, unsigned n, struct ta
 enum pick router_pick_mirror(struct router *r, struct plan *plan, size_t i, struct target *out);
 void router_done(struct router *r, struct plan *plan, struct target *t, enum outcome outcome,
 		 unsigned status);
+void router_reached(struct router *r, struct plan *plan);
 
 static inline uint64_t router_now(void)
 {

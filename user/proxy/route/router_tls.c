@@ -41,13 +41,14 @@ static uint64_t terms_of(const struct http_snapshot *s, const struct hs_server *
 
 int router_tls_choose(struct tls_store *store, const struct http_snapshot *s,
 		      const struct hs_listener *l, struct http_span name, struct tls_context **out,
-		      uint64_t *terms)
+		      struct route_tls *tls)
 {
-	const struct hs_server *server = l && l->tls ? http_server_for(s, l, name) : NULL;
+	const struct hs_server *server = l && l->tls ? http_server_for(s, l, NULL, name) : NULL;
 
-	if (!server)
+	if (!server || server->kind == HS_SERVER_PASSTHROUGH)
 		return -ENOENT;
-	*terms = terms_of(s, server);
+	tls->terms = terms_of(s, server);
+	tls->tcp = server->kind == HS_SERVER_TCP;
 	return tls_store_server(store, s, server, out);
 }
 
@@ -55,9 +56,10 @@ const struct hs_server *router_tls_server(const struct http_snapshot *s,
 					  const struct hs_listener *l, const struct route_tls *tls)
 {
 	const struct http_span name = { tls->facts.name, tls->facts.name_len };
-	const struct hs_server *server = l && l->tls ? http_server_for(s, l, name) : NULL;
+	const struct hs_server *server = l && l->tls ? http_server_for(s, l, NULL, name) : NULL;
+	const __u32 kind = tls->tcp ? HS_SERVER_TCP : HS_SERVER_HTTP;
 
-	return server && terms_of(s, server) == tls->terms ? server : NULL;
+	return server && server->kind == kind && terms_of(s, server) == tls->terms ? server : NULL;
 }
 
 struct http_decision router_tls_misdirected(const struct hs_listener *l, struct http_span authority)

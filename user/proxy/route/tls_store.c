@@ -189,6 +189,7 @@ static int settings_of(const struct http_snapshot *s, const struct hs_server *se
 		.alt_names = put_list(l, s, server->alt_names),
 		.spkis = put_list(l, s, server->spkis),
 		.hashes = put_list(l, s, server->hashes),
+		.opaque = server->kind == HS_SERVER_TCP,
 	};
 	return 0;
 }
@@ -308,7 +309,8 @@ static char *put_texts(char *at, const struct http_snapshot *s, struct hs_range 
 /* A new one, with its key. NULL: no memory. */
 static struct made *made_new(const struct http_snapshot *s, const struct hs_server *server)
 {
-	const uint32_t numbers[] = { server->mode, server->min_version, server->max_version };
+	const uint32_t numbers[] = { server->mode, server->min_version, server->max_version,
+				     server->kind };
 	size_t n = sizeof(numbers) + 3 * sizeof(uint32_t) + server->name.len +
 		   server->credential.len + server->ciphers.len + list_size(s, server->alt_names) +
 		   list_size(s, server->spkis) + list_size(s, server->hashes);

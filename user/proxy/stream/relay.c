@@ -216,9 +216,18 @@ static int pipe_fill(struct half *from, uint64_t max)
 	return -EAGAIN;
 }
 
+/* Of a body whose end is not known nobody can say that more is about to come: what the kernel keeps
+ * for that would wait for 200 ms. */
+static unsigned more_to_come(const struct half *h)
+{
+	bool known = h->body.framing == H1_LENGTH || h->body.framing == H1_CHUNKED;
+
+	return known && !body_received(h) ? SPLICE_F_MORE : 0;
+}
+
 static int pipe_drain(struct half *from, struct half *to)
 {
-	unsigned more = body_received(from) ? 0 : SPLICE_F_MORE;
+	unsigned more = more_to_come(from);
 	ssize_t r;
 
 	if (!to->writable)

@@ -74,10 +74,11 @@ static void count_bytes(struct upstream_conn *u)
 	u->counted_tx = u->stream.half.sent;
 }
 
-static void count_open(struct http_cluster_stat *s)
+static void count_open(struct http_cluster_stat *s, bool opaque)
 {
 	stat_inc(&s->upstream_cx_total);
-	stat_inc(&s->upstream_cx_http1_total);
+	if (!opaque)
+		stat_inc(&s->upstream_cx_http1_total);
 	gauge_inc(s->upstream_cx_active);
 }
 
@@ -263,7 +264,7 @@ int upstream_connect(struct upstreams *pool, const struct target *t, const struc
 	_cleanup_free_ struct upstream_conn *u = calloc(1, sizeof(*u));
 	int fd, r;
 
-	count_open(t->stat);
+	count_open(t->stat, t->opaque);
 	fd = u ? open_from(pool, t, source) : -ENOMEM;
 	r = fd < 0 ? fd : half_open(&u->stream.half, fd, pool->loop, pool->buffers, changed);
 	if (r) {
@@ -333,6 +334,20 @@ static uint64_t keep_ms(const struct upstream_conn *u, const struct target *t)
 	if (age >= t->max_duration_ms)
 		return 0;
 	return ms < t->max_duration_ms - age ? ms : t->max_duration_ms - age;
+}
+
+void upstream_count(struct upstream *s)
+{
+	count_bytes(s->conn);
+}
+
+void upstream_reset(struct upstream *s)
+{
+	if (!s)
+		return;
+	count_bytes(s->conn);
+	half_reset(&s->half);
+	conn_close(s->conn);
 }
 
 void upstream_release(struct upstream *s, const struct target *t)

@@ -92,6 +92,10 @@ int upstream_connected(struct upstream *u);
 void upstream_release(struct upstream *u, const struct target *t);
 /* The request is over, or given up, and its connection can't be used again. Accepts NULL. */
 void upstream_close(struct upstream *u);
+/* Likewise, and the endpoint is to see that there was to be more. */
+void upstream_reset(struct upstream *u);
+/* Counts the bytes that have been moved by now, which else is done when the request is over. */
+void upstream_count(struct upstream *u);
 /* Closes an idle connection that counts for the limit. Whether there was one. */
 bool upstreams_close_idle(struct upstreams *pool, const struct limit *l);
 /* Closes idle connections to what is no endpoint any more. */

@@ -22,12 +22,14 @@ struct target {
 	uint32_t idle_timeout_ms; /* of a connection that is not in use */
 	uint32_t max_requests_per_connection;
 	uint32_t max_duration_ms; /* of a connection, but for the request it is in use for */
+	uint32_t tunnel_idle_ms;  /* of one without requests, in both directions */
 	struct keepalive keepalive;
 	struct limit *limit;		/* of its cluster; NULL: none */
 	struct limit_max max;		/* of it */
 	struct http_cluster_stat *stat; /* likewise; never NULL */
 	uint32_t endpoint;		/* what the router knows it by; 0: by nothing */
 	bool closed; /* a NetworkPolicy lets no connection of the client's through */
+	bool opaque; /* it is not HTTP that is spoken with it */
 };
 
 /* How a try ended, for outlier detection and counters. */

@@ -1,0 +1,107 @@
+// SPDX-License-Identifier: Apache-2.0
+#include "proxy/request/h1_client_peek.h"
+
+#include <errno.h>
+#include <sys/socket.h>
+
+#include "lib/base/log.h"
+#include "lib/wire/client_hello.h"
+#include "proxy/request/drain.h"
+#include "proxy/request/h1_client_tls.h"
+
+bool h1_client_begin_peek(struct h1_client *c)
+{
+	struct router *r = c->worker->router;
+	const struct route_ask a = h1_client_ask(c);
+
+	if (!r->peeks || !r->peeks(r, &a))
+		return false;
+	c->state = H1_CLIENT_PEEK;
+	return true;
+}
+
+/* There is an event when so many bytes are there: what comes in small pieces is not looked at for
+ * each of them. */
+static void wait_for_bytes(struct h1_client *c, int n)
+{
+	if (n == (c->low_mark ? c->low_mark : 1))
+		return;
+	c->low_mark = n;
+	setsockopt(c->down.half.transport.io.fd, SOL_SOCKET, SO_RCVLOWAT, &n, sizeof(n));
+}
+
+/* What is there of it: as client_hello_read(), or another -errno. */
+static int look(const struct h1_client *c, struct client_hello *out)
+{
+	char bytes[CLIENT_HELLO_MAX];
+	ssize_t n;
+
+	do
+		n = recv(c->down.half.transport.io.fd, bytes, sizeof(bytes),
+			 MSG_PEEK | MSG_DONTWAIT);
+	while (n < 0 && errno == EINTR);
+	if (n < 0 && errno != EAGAIN)
+		return -errno;
+	return client_hello_read(bytes, n > 0 ? (size_t)n : 0, out);
+}
+
+static enum step end_tls(struct h1_client *c)
+{
+	if (h1_client_begin_tls(c) || c->state != H1_CLIENT_HANDSHAKE)
+		return STEP_END;
+	h1_client_wait(c, c->worker->options.handshake_timeout_ms);
+	return STEP_AGAIN;
+}
+
+static enum step go_on(struct h1_client *c, const struct client_hello *read)
+{
+	struct router *r = c->worker->router;
+	const struct route_ask a = h1_client_ask(c);
+	const struct route_hello hello = {
+		.tls = read,
+		.name = { read ? read->name : NULL, read ? read->name_len : 0 },
+	};
+	struct plan plan = { 0 };
+
+	wait_for_bytes(c, 1);
+	if (!r->tunnel(r, &a, &hello, &plan))
+		return end_tls(c);
+	if (read)
+		log_debug("a ClientHello for \"%s\", protocols \"%s\"", read->name, read->alpn);
+	return h1_client_begin_tunnel(c, &plan, hello.name) ? STEP_END : STEP_AGAIN;
+}
+
+/* The worker's successor looks at it anew. */
+static enum step drain(struct h1_client *c)
+{
+	wait_for_bytes(c, 1);
+	return drain_client(c) ? STEP_END : STEP_WAIT;
+}
+
+enum step h1_client_peek(struct h1_client *c)
+{
+	const struct half *h = &c->down.half;
+	struct client_hello hello = { .needed = 1 };
+	int r;
+
+	if (h->broken)
+		return STEP_END;
+	if (c->worker->draining)
+		return drain(c);
+	r = look(c, &hello);
+	switch (r) {
+	case 0:
+		return go_on(c, &hello);
+	case -EPROTO:
+	case -E2BIG:
+		return go_on(c, NULL);
+	case -EAGAIN:
+		/* No more comes, or not in time. */
+		if (c->fired || h->hup)
+			return go_on(c, NULL);
+		wait_for_bytes(c, (int)hello.needed);
+		return STEP_WAIT;
+	default:
+		return STEP_END;
+	}
+}
