@@ -180,8 +180,12 @@ static struct object *random_service(struct cluster_model *m)
 	const char *ns = one_of(m, spaces);
 	unsigned n = pick(m, NAMES_MAX);
 	static const char *const outside[] = {
-		"", "", "externalIPs: [192.0.2.1], ",
-		"externalIPs: [192.0.2.2], externalTrafficPolicy: Local, ", NULL
+		"",
+		"",
+		"externalIPs: [192.0.2.1], ",
+		"externalIPs: [192.0.2.2], externalTrafficPolicy: Local, ",
+		"internalTrafficPolicy: Local, ",
+		NULL
 	};
 	char ip[64] = "", node_port[64] = "";
 
@@ -1036,7 +1040,7 @@ static void run_all(unsigned seed, enum compile_http http)
 		m.requests);
 	cr_expect_gt(m.rules, STEPS / 40, "%zu", m.rules);
 	cr_expect_gt(m.rules_refused, 0);
-	cr_expect_gt(m.patched, STEPS / 4, "%zu patched, %zu anew, %zu refused", m.patched, m.anew,
+	cr_expect_gt(m.patched, STEPS / 5, "%zu patched, %zu anew, %zu refused", m.patched, m.anew,
 		     m.refused);
 	cr_expect_gt(m.added, STEPS / 60, "%zu have added endpoints", m.added);
 	cr_expect_gt(m.gathered, STEPS / 150, "%zu have gathered endpoints", m.gathered);

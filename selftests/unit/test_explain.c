@@ -49,7 +49,7 @@ static const struct {
 	{ "the outside world", { .host = "www.example.com", .port = 443 } },
 	{ "an address that is nobody's", { .address = "192.0.2.1", .port = 443 } },
 	{ "a service without an address yet", { .namespace = "shop", .host = "late", .port = 80 } },
-	{ "a service that is left to kube-proxy",
+	{ "a service that is called on its own node alone",
 	  { .namespace = "shop", .host = "node-local", .port = 80 } },
 	{ "the address that has endpoints", { .host = "six", .port = 6 } },
 	{ "an ExternalName of an ExternalName of a service",

@@ -186,7 +186,7 @@ Test(model_kubernetes, session_affinity_has_its_timeout)
 	cr_expect(o->service.publish_not_ready);
 }
 
-Test(model_kubernetes, a_node_local_service_is_left_alone)
+Test(model_kubernetes, a_node_local_service_is_weft_s_like_others)
 {
 	_cleanup_parsed_ struct parsed p = { 0 };
 	const struct object *o = parsed_object(
@@ -194,11 +194,8 @@ Test(model_kubernetes, a_node_local_service_is_left_alone)
 	_cleanup_free_ char *text = messages(&p.errors);
 
 	cr_expect(o->service.internal_local);
-	cr_expect_eq(o->service.cluster_ips.count, 0);
-	cr_expect_str_eq(
-		text,
-		"warning: t.yaml:4:52: spec.internalTrafficPolicy: Local is left to kube-proxy, "
-		"weft does not answer for the service's address\n");
+	cr_expect_eq(o->service.cluster_ips.count, 1);
+	cr_expect_str_eq(text, "");
 }
 
 Test(model_kubernetes, a_pod_is_ready_when_kubernetes_says_so)

@@ -6,6 +6,7 @@
 
 #include "lib/base/cleanup.h"
 #include "cli/client.h"
+#include "lib/explain/explain_gateway.h"
 #include "lib/explain/explain_http.h"
 #include "lib/base/json_io.h"
 #include "cli/offline.h"
@@ -163,12 +164,13 @@ static int print(const struct cli *cli, json_t *json, char *text)
 }
 
 /* What the answer of the tables for TCP is: for a port that does not speak HTTP. */
-static int explain_tcp(const struct cli *cli, struct offline *o, const struct explain_query *q)
+static int explain_tcp(const struct cli *cli, const struct tables *t, const struct objects *objects,
+		       const struct explain_query *q, struct errors *errors)
 {
 	_cleanup_(explain_done) struct explain_answer a = { 0 };
 	_cleanup_(json_decrefp) json_t *json = NULL;
 	_cleanup_free_ char *text = NULL;
-	int r = explain(o->tables, &o->objects, q, NULL, NULL, &a, &o->errors);
+	int r = explain(t, objects, q, NULL, NULL, &a, errors);
 
 	if (r)
 		return r;
@@ -177,20 +179,32 @@ static int explain_tcp(const struct cli *cli, struct offline *o, const struct ex
 	return print(cli, json, text);
 }
 
-static int ask_files(const struct cli *cli, struct offline *o, const struct explain_query *q,
-		     const struct explain_request *request)
+static int ask(const struct cli *cli, const struct tables *t, const struct objects *objects,
+	       const struct explain_query *q, const struct explain_request *request,
+	       struct errors *errors)
 {
 	_cleanup_(json_decrefp) json_t *json = NULL;
 	_cleanup_free_ char *text = NULL;
-	int r = explain_http(o->tables->http, o->tables, &o->objects, q, request, NULL, &json,
-			     &o->errors);
+	int r = explain_http(t->http, t, objects, q, request, NULL, &json, errors);
 
 	if (r == -EPROTONOSUPPORT)
-		return explain_tcp(cli, o, q);
+		return explain_tcp(cli, t, objects, q, errors);
 	if (r)
 		return r;
 	text = explain_http_text(json);
 	return print(cli, json, text);
+}
+
+static int ask_files(const struct cli *cli, struct offline *o, const struct explain_query *q,
+		     const struct explain_request *request)
+{
+	_cleanup_(explain_gateway_free) struct explain_gateway alone = { 0 };
+	int r;
+
+	if (!q->gateway)
+		return ask(cli, o->tables, &o->objects, q, request, &o->errors);
+	r = explain_gateway_make(&o->objects, q, o->registry, &alone, &o->errors);
+	return r ? r : ask(cli, alone.tables, &alone.objects, q, request, &o->errors);
 }
 
 static int explain_files(const struct cli *cli, const struct question_words *w,

@@ -156,6 +156,27 @@ static void print_sources(const json_t *data)
 	}
 }
 
+/* The healthCheckNodePorts of Services, and who answers there. */
+static void print_health_ports(const json_t *data)
+{
+	json_t *port;
+	size_t i;
+
+	json_array_foreach(json_object_get(data, "health_ports"), i, port)
+	{
+		const char *error = json_get_text(port, "error", "");
+
+		printf("health port  %lld of service %s: ",
+		       (long long)json_get_int(port, "port", 0),
+		       json_get_text(port, "service", "?"));
+		if (*error)
+			printf("left to another process (%s)\n", error);
+		else
+			printf("%lld endpoints here\n",
+			       (long long)json_get_int(port, "local_endpoints", 0));
+	}
+}
+
 static void print_draining(const json_t *proxy)
 {
 	json_t *pid;
@@ -202,6 +223,7 @@ static int print(const json_t *data)
 	       (long long)json_get_int(proxy, "workers", 0),
 	       (long long)json_get_int(proxy, "restarts", 0));
 	print_draining(proxy);
+	print_health_ports(data);
 	printf("kernel       %s\n", json_get_text(data, "kernel", "?"));
 	printf("pinned at    %s\n", json_get_text(data, "bpffs", "?"));
 	printf("state in     %s\n", json_get_text(data, "state_dir", "?"));

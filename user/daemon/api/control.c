@@ -11,6 +11,7 @@
 #include "daemon/api/control.h"
 #include "daemon/api/control_clock.h"
 #include "daemon/api/control_conn.h"
+#include "daemon/api/node_health.h"
 #include "daemon/source/leave.h"
 #include "lib/base/log.h"
 #include "lib/wire/unix_listen.h"
@@ -78,6 +79,8 @@ static void note_change(struct control_loop *l)
 {
 	uint64_t version = engine_version(l->d->engine);
 
+	if (l->d->node_health)
+		node_health_follow(l->d->node_health);
 	if (version == l->version)
 		return;
 	l->version = version;

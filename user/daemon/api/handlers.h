@@ -12,6 +12,7 @@
 #include "daemon/supervisor/supervisor.h"
 
 struct leave;
+struct node_health;
 
 /* What the handlers work on. Everything is borrowed. */
 struct weftd {
@@ -23,10 +24,11 @@ struct weftd {
 	const struct leave *leave;     /* NULL: it ends as it began */
 	const char *bpffs, *state_dir; /* as weftd was started, like the next */
 	enum enrol_mode enrol;
-	const char *node_name; /* that Pods of this node name; NULL: not known */
-	bool quit;	       /* asked to end */
-	bool left;	       /* with nothing of it on the node any more */
-	bool changed;	       /* the rules have changed since this was last cleared */
+	const char *node_name;		 /* that Pods of this node name; NULL: not known */
+	struct node_health *node_health; /* NULL: not yet */
+	bool quit;			 /* asked to end */
+	bool left;			 /* with nothing of it on the node any more */
+	bool changed;			 /* the rules have changed since this was last cleared */
 };
 
 /* 0; -EINVAL with the reasons in reply->errors; other -errno, told by its name; -EINPROGRESS: it

@@ -10,6 +10,7 @@
 #include "daemon/source/kubernetes.h"
 #include "lib/base/http_stat_fields.h"
 #include "lib/base/cleanup.h"
+#include "lib/explain/explain_gateway.h"
 #include "lib/explain/explain_http.h"
 #include "lib/model/remarks.h"
 #include "daemon/api/handlers.h"
@@ -73,63 +74,110 @@ static int read_load(void *arg, __u32 id, const char *cluster, struct explain_lo
 	return r < 0 ? r : 0;
 }
 
-/* The loaded program's answer, from the live maps. It chooses, but takes no place of a cluster:
- * whether there is one, the counters tell. */
-static int ask_kernel(void *arg, const struct question *q, struct verdict *out)
-{
-	struct weftd *d = arg;
-	const struct tables *t = engine_tables(d->engine);
-	struct explain_load load = { 0 };
-	struct load_query limit = { .out = &load };
-	const struct cluster *c;
-	int r = kernel_explain(d->kernel, q, out);
+/* What an answer is about: the rules in force, or those of one Gateway alone. */
+struct asked {
+	struct weftd *d;
+	const struct tables *tables;
+	const struct objects *objects;
+	const struct http_snapshot *http; /* NULL: nothing speaks of HTTP */
+};
 
-	if (r || !out->cluster || out->cluster_index >= t->clusters.count)
-		return r;
-	c = &t->clusters.items[out->cluster_index];
-	limit.id = out->cluster;
-	r = c->max_connections ? kernel_each_cluster(d->kernel, read_limit, &limit) : 0;
+/* An answer chooses, but takes no place of a cluster: whether there is one, the counters tell. */
+static int look_at_limit(const struct asked *a, struct verdict *v)
+{
+	struct explain_load load = { 0 };
+	struct load_query limit = { .id = v->cluster, .out = &load };
+	const struct cluster *c;
+	int r;
+
+	if (!v->cluster || v->cluster_index >= a->tables->clusters.count)
+		return 0;
+	c = &a->tables->clusters.items[v->cluster_index];
+	r = c->max_connections ? kernel_each_cluster(a->d->kernel, read_limit, &limit) : 0;
 	if (r > 0 && load.connections >= c->max_connections)
-		out->reason = REASON_OVERFLOW;
+		v->reason = REASON_OVERFLOW;
 	return r < 0 ? r : 0;
 }
 
-static int answer_tcp(struct weftd *d, const struct objects *objects, const struct explain_query *q,
-		      struct reply *reply)
+/* The loaded program's answer, from the live maps. */
+static int ask_kernel(void *arg, const struct question *q, struct verdict *out)
+{
+	const struct asked *a = arg;
+	int r = kernel_explain(a->d->kernel, q, out);
+
+	return r ? r : look_at_limit(a, out);
+}
+
+/* The kernel has the rules of all Gateways: what one of them says is asked of its own. */
+static int ask_tables(void *arg, const struct question *q, struct verdict *out)
+{
+	struct decide_context context = { .given = true };
+	const struct asked *a = arg;
+
+	decide_tables(a->tables, &context, q, out);
+	return look_at_limit(a, out);
+}
+
+static int answer_tcp(struct asked *asked, const struct explain_query *q, struct reply *reply)
 {
 	_cleanup_(explain_done) struct explain_answer a = { 0 };
-	int r = explain(engine_tables(d->engine), objects, q, ask_kernel, d, &a, &reply->errors);
+	int r = explain(asked->tables, asked->objects, q, q->gateway ? ask_tables : ask_kernel,
+			asked, &a, &reply->errors);
 
 	return r ? r : say(explain_json(&a), explain_text(&a), reply);
 }
 
 /* -EPROTONOSUPPORT: no HTTP is spoken there. */
-static int answer_http(struct weftd *d, const struct objects *objects,
-		       const struct explain_query *q, const struct explain_request *request,
-		       struct reply *reply)
+static int answer_http(const struct asked *a, const struct explain_query *q,
+		       const struct explain_request *request, struct reply *reply)
 {
-	const struct http_snapshot *s = supervisor_in_force(d->supervisor);
-	const struct explain_live live = { read_load, d };
+	const struct explain_live live = { read_load, a->d };
 	json_t *json = NULL;
-	int r = s ? explain_http(s, engine_tables(d->engine), objects, q, request, &live, &json,
-				 &reply->errors)
-		  : -EPROTONOSUPPORT;
+	int r = a->http ? explain_http(a->http, a->tables, a->objects, q, request, &live, &json,
+				       &reply->errors)
+			: -EPROTONOSUPPORT;
 
 	return r ? r : say(json, explain_http_text(json), reply);
 }
 
-static int answer(struct weftd *d, const struct explain_query *q,
+static int answer(struct asked *a, const struct explain_query *q,
 		  const struct explain_request *request, struct reply *reply)
+{
+	int r = answer_http(a, q, request, reply);
+
+	return r == -EPROTONOSUPPORT ? answer_tcp(a, q, reply) : r;
+}
+
+static int answer_gateway(const struct asked *all, const struct explain_query *q,
+			  const struct explain_request *request, struct reply *reply)
+{
+	_cleanup_(explain_gateway_free) struct explain_gateway alone = { 0 };
+	struct asked a = { .d = all->d, .objects = &alone.objects };
+	int r = explain_gateway_make(all->objects, q, engine_registry(all->d->engine), &alone,
+				     &reply->errors);
+
+	if (r)
+		return r;
+	a.tables = alone.tables;
+	a.http = alone.tables->http;
+	return answer(&a, q, request, reply);
+}
+
+static int answer_any(struct weftd *d, const struct explain_query *q,
+		      const struct explain_request *request, struct reply *reply)
 {
 	_cleanup_free_ struct object **items = NULL;
 	struct objects objects;
+	struct asked a = { .d = d,
+			   .tables = engine_tables(d->engine),
+			   .objects = &objects,
+			   .http = supervisor_in_force(d->supervisor) };
 	int r = engine_list(d->engine, &objects);
 
 	if (r)
 		return r;
 	items = objects.items;
-	r = answer_http(d, &objects, q, request, reply);
-	return r == -EPROTONOSUPPORT ? answer_tcp(d, &objects, q, reply) : r;
+	return q->gateway ? answer_gateway(&a, q, request, reply) : answer(&a, q, request, reply);
 }
 
 /* Into a list that the caller frees; the words stay those of `args`. */
@@ -176,7 +224,7 @@ int handle_explain(struct weftd *d, const struct request *request, struct reply 
 	if (!engine_tables(d->engine))
 		return refuse(reply, "explain", "no rules are in force");
 	r = read_headers(request->args, &http, &words);
-	return r ? r : answer(d, &q, &http, reply);
+	return r ? r : answer_any(d, &q, &http, reply);
 }
 
 static bool is_of(const struct error *e, void *namespace)

@@ -8,6 +8,7 @@
 #include "daemon/source/kubernetes.h"
 #include "lib/base/cleanup.h"
 #include "daemon/api/handlers.h"
+#include "daemon/api/node_health.h"
 #include "daemon/datapath/stats.h"
 #include "lib/base/histogram.h"
 #include "lib/explain/protection.h"
@@ -189,7 +190,8 @@ int handle_status(struct weftd *d, const struct request *request, struct reply *
 		json_text(status.node.xdp));
 	if (!reply->data || json_object_set_new(reply->data, "container_lacks", lacking(d)) ||
 	    json_object_set_new(reply->data, "connection_policy", protection_json(d, &status)) ||
-	    json_object_set_new(reply->data, "certificates", certificates(d)))
+	    json_object_set_new(reply->data, "certificates", certificates(d)) ||
+	    json_object_set_new(reply->data, "health_ports", node_health_json(d->node_health)))
 		return -ENOMEM;
 	return json_object_set_new(json_object_get(reply->data, "proxy"), "draining",
 				   draining(&proxy))

@@ -2,7 +2,6 @@
 #include "daemon/api/health.h"
 
 #include <errno.h>
-#include <microhttpd.h>
 #include <netinet/in.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -10,46 +9,23 @@
 #include <sys/socket.h>
 #include <unistd.h>
 
+#include "daemon/api/http_daemon.h"
 #include "lib/base/addr.h"
 #include "lib/base/cleanup.h"
-#include "lib/base/library.h"
-#include "lib/base/log.h"
 
 enum {
 	BACKLOG = 16,
-	CONNECTIONS_MAX = 16,
-	SILENCE_MAX_S = 10,
-	MEMORY_PER_CONNECTION = 4096,
+	OK = 200,
+	NOT_FOUND = 404,
+	METHOD_NOT_ALLOWED = 405,
+	UNAVAILABLE = 503,
 };
 
 struct health {
 	struct health_options options;
-	struct event listener;	   /* until there is a daemon */
-	struct MHD_Daemon *daemon; /* NULL until it is asked for the first time */
-	struct event event;	   /* its epoll descriptor, which stays the library's */
-	struct event_timer timer;  /* what it has to do by itself */
+	struct event listener;
+	struct http_daemon *http;
 };
-
-/* ---- libmicrohttpd, loaded when something is asked ---- */
-
-#define MHD_FUNCTIONS(do)                                                              \
-	do                                                                             \
-	(start_daemon) do(stop_daemon) do(run) do(get_timeout) do(get_daemon_info) do( \
-		create_response_from_buffer) do(add_response_header) do(queue_response) do(destroy_response)
-
-#define MHD_POINTER(name) __typeof__(&MHD_##name) name;
-static struct {
-	MHD_FUNCTIONS(MHD_POINTER)
-} mhd;
-
-#define MHD_SYMBOL(name) { "MHD_" #name, (void *)&mhd.name },
-static const struct library_symbol mhd_symbols[] = { MHD_FUNCTIONS(MHD_SYMBOL) };
-
-static int load_library(void)
-{
-	return library_load("libmicrohttpd.so.12", mhd_symbols,
-			    sizeof(mhd_symbols) / sizeof(mhd_symbols[0]));
-}
 
 /* ---- where it listens ---- */
 
@@ -121,19 +97,13 @@ static int listen_at(const char *address)
 
 /* ---- answers ---- */
 
-static enum MHD_Result answer(struct MHD_Connection *c, unsigned status, char *text)
-{
-	struct MHD_Response *response =
-		mhd.create_response_from_buffer(strlen(text), text, MHD_RESPMEM_MUST_COPY);
-	enum MHD_Result r;
+typedef int (*reply_fn)(void *connection, const struct http_reply *r);
 
-	if (!response)
-		return MHD_NO;
-	mhd.add_response_header(response, MHD_HTTP_HEADER_CONTENT_TYPE, "text/plain");
-	mhd.add_response_header(response, MHD_HTTP_HEADER_CONNECTION, "close");
-	r = mhd.queue_response(c, status, response);
-	mhd.destroy_response(response);
-	return r;
+static int answer(reply_fn reply, void *connection, unsigned status, char *text)
+{
+	const struct http_reply r = { .status = status, .type = "text/plain", .text = text };
+
+	return reply(connection, &r);
 }
 
 struct reasons {
@@ -149,111 +119,54 @@ static void add_reason(void *list, const char *what)
 	fprintf(reasons->f, "%s\n", what);
 }
 
-static enum MHD_Result answer_ready(const struct health *h, struct MHD_Connection *c)
+static int answer_ready(const struct health *h, reply_fn reply, void *connection)
 {
 	_cleanup_free_ char *text = NULL;
 	size_t size = 0;
 	struct reasons reasons = { .f = open_memstream(&text, &size) };
 
 	if (!reasons.f)
-		return MHD_NO;
+		return 0;
 	h->options.each_reason(h->options.arg, add_reason, &reasons);
 	if (!reasons.count)
 		fputs("ok\n", reasons.f);
 	if (fclose(reasons.f))
-		return MHD_NO;
-	return answer(c, reasons.count ? MHD_HTTP_SERVICE_UNAVAILABLE : MHD_HTTP_OK, text);
+		return 0;
+	return answer(reply, connection, reasons.count ? UNAVAILABLE : OK, text);
 }
 
-/* Called once with the request's head, then for its body, which is let go by, and at its end. */
-static enum MHD_Result on_request(void *arg, struct MHD_Connection *c, const char *url,
-				  const char *method, const char *version, const char *body,
-				  size_t *body_size, void **state)
+static int on_ask(void *arg, const struct http_ask *ask, reply_fn reply, void *connection)
 {
-	static char begun, ok[] = "ok\n", unknown[] = "there are /healthz and /readyz\n",
-			   only_get[] = "GET is expected\n";
+	static char ok[] = "ok\n", unknown[] = "there are /healthz and /readyz\n",
+		    only_get[] = "GET is expected\n";
 
-	(void)version;
-	(void)body;
-	if (!*state || *body_size) {
-		*state = &begun;
-		*body_size = 0;
-		return MHD_YES;
-	}
-	if (strcmp(method, MHD_HTTP_METHOD_GET) != 0 && strcmp(method, MHD_HTTP_METHOD_HEAD) != 0)
-		return answer(c, MHD_HTTP_METHOD_NOT_ALLOWED, only_get);
-	if (!strcmp(url, "/healthz"))
-		return answer(c, MHD_HTTP_OK, ok);
-	if (!strcmp(url, "/readyz"))
-		return answer_ready(arg, c);
-	return answer(c, MHD_HTTP_NOT_FOUND, unknown);
+	if (strcmp(ask->method, "GET") != 0 && strcmp(ask->method, "HEAD") != 0)
+		return answer(reply, connection, METHOD_NOT_ALLOWED, only_get);
+	if (!strcmp(ask->path, "/healthz"))
+		return answer(reply, connection, OK, ok);
+	if (!strcmp(ask->path, "/readyz"))
+		return answer_ready(arg, reply, connection);
+	return answer(reply, connection, NOT_FOUND, unknown);
 }
 
 /* ---- in the loop ---- */
 
-static void turn(struct health *h)
+static void on_connection(void *arg, uint32_t events)
 {
-	MHD_UNSIGNED_LONG_LONG ms;
+	struct health *h = arg;
+	int fd = accept4(h->listener.fd, NULL, NULL, SOCK_NONBLOCK | SOCK_CLOEXEC);
 
-	mhd.run(h->daemon);
-	if (mhd.get_timeout(h->daemon, &ms) == MHD_YES)
-		event_timer_set(&h->timer, ms ? (unsigned)ms : 1);
-	else
-		event_timer_stop(&h->timer);
-}
-
-static void on_ready(void *arg, uint32_t events)
-{
 	(void)events;
-	turn(arg);
-}
-
-static void on_timer(void *arg)
-{
-	turn(arg);
+	if (fd >= 0)
+		http_daemon_take(h->http, fd);
 }
 
 DEFINE_CLEANUP(struct health *, health_close);
 
-/* The library owns `fd` once it has it. */
-static int start_daemon(struct health *h, int fd)
-{
-	const union MHD_DaemonInfo *info;
-
-	h->daemon = mhd.start_daemon(MHD_USE_EPOLL, 0, NULL, NULL, on_request, h,
-				     MHD_OPTION_LISTEN_SOCKET, fd, MHD_OPTION_CONNECTION_LIMIT,
-				     (unsigned)CONNECTIONS_MAX, MHD_OPTION_CONNECTION_TIMEOUT,
-				     (unsigned)SILENCE_MAX_S, MHD_OPTION_CONNECTION_MEMORY_LIMIT,
-				     (size_t)MEMORY_PER_CONNECTION, MHD_OPTION_END);
-	if (!h->daemon)
-		return -ENOMEM;
-	info = mhd.get_daemon_info(h->daemon, MHD_DAEMON_INFO_EPOLL_FD);
-	if (!info || info->epoll_fd < 0)
-		return -ENOTSUP;
-	h->event = (struct event){ .fd = info->epoll_fd, .ready = on_ready, .arg = h };
-	return event_watch(h->options.loop, &h->event, EPOLLIN);
-}
-
-static void on_first(void *arg, uint32_t events)
-{
-	struct health *h = arg;
-	int fd = h->listener.fd, r = load_library();
-
-	(void)events;
-	event_forget(&h->listener);
-	h->listener.fd = -1;
-	if (!r)
-		r = start_daemon(h, fd);
-	if (!r)
-		return turn(h);
-	log_err(r, "answer for health");
-	if (!h->daemon)
-		close(fd);
-}
-
 int health_open(const struct health_options *o, struct health **out)
 {
 	_cleanup_(health_closep) struct health *h = calloc(1, sizeof(*h));
+	const struct http_daemon_options http = { .loop = o->loop, .ask = on_ask, .arg = h };
 	_cleanup_close_ int fd = -1;
 	int r;
 
@@ -264,8 +177,8 @@ int health_open(const struct health_options *o, struct health **out)
 	fd = listen_at(o->address);
 	if (fd < 0)
 		return fd;
-	r = event_timer_open(o->loop, &h->timer, on_timer, h);
-	h->listener = (struct event){ .fd = TAKE_FD(fd), .ready = on_first, .arg = h };
+	h->listener = (struct event){ .fd = TAKE_FD(fd), .ready = on_connection, .arg = h };
+	r = http_daemon_open(&http, &h->http);
 	if (!r)
 		r = event_watch(o->loop, &h->listener, EPOLLIN);
 	if (r)
@@ -279,9 +192,6 @@ void health_close(struct health *h)
 	if (!h)
 		return;
 	event_close(&h->listener);
-	event_forget(&h->event);
-	event_timer_close(&h->timer);
-	if (h->daemon)
-		mhd.stop_daemon(h->daemon);
+	http_daemon_close(h->http);
 	free(h);
 }

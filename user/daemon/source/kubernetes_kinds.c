@@ -38,6 +38,7 @@ static const char *const service_fields[] = {
 	"spec.externalIPs",
 	"spec.trafficDistribution",
 	"spec.loadBalancerSourceRanges",
+	"spec.healthCheckNodePort",
 	"status.loadBalancer",
 	NULL,
 };

@@ -9,6 +9,7 @@
 #include "lib/base/cleanup.h"
 #include "daemon/api/control.h"
 #include "daemon/api/health.h"
+#include "daemon/api/node_health.h"
 #include "daemon/api/ready.h"
 #include "lib/base/log.h"
 #include "daemon/start/dirs.h"
@@ -34,6 +35,7 @@ DEFINE_CLEANUP(struct access_pipe *, access_pipe_close);
 DEFINE_CLEANUP(struct engine *, engine_free);
 DEFINE_CLEANUP(struct event_loop *, event_loop_close);
 DEFINE_CLEANUP(struct health *, health_close);
+DEFINE_CLEANUP(struct node_health *, node_health_close);
 
 /* All directories and the network namespace, so that two daemons can't share any. */
 struct locks {
@@ -350,6 +352,7 @@ static int serve(const struct options *o)
 	_cleanup_(supervisor_closep) struct supervisor *supervisor = NULL;
 	_cleanup_(engine_freep) struct engine *engine = NULL;
 	_cleanup_(health_closep) struct health *health = NULL;
+	_cleanup_(node_health_closep) struct node_health *node_health = NULL;
 	struct weftd d = { .bpffs = o->kernel.bpffs,
 			   .state_dir = o->state_dir,
 			   .enrol = o->kernel.enrol,
@@ -400,6 +403,10 @@ static int serve(const struct options *o)
 	d.files = sources.store ? &sources.files : NULL;
 	d.kubernetes = sources.kubernetes;
 	d.leave = sources.leave;
+	r = node_health_open(loop, &d, &node_health);
+	if (r)
+		return log_err(r, "answer at healthCheckNodePorts");
+	d.node_health = node_health;
 	supervisor_each_lacking(supervisor, o->state_dir, tell_lacking, NULL);
 	log_info("ready: %zu objects, generation %llu", engine_objects(engine)->count,
 		 (unsigned long long)kernel_generation(kernel));

@@ -11,11 +11,6 @@ static void check_server(struct mesh *mesh, const struct object *o, size_t i)
 	struct pos at = s->pos.line ? s->pos : o->pos;
 	enum server_kind kind = server_kind(s);
 
-	if (s->bind && *s->bind && !str_eq(s->bind, "0.0.0.0") && !str_eq(s->bind, "::"))
-		errors_add(mesh->errors, o->file, at,
-			   "spec.servers[%zu].bind: weft does not carry out binding to one "
-			   "address, not \"%s\"",
-			   i, s->bind);
 	if (kind == SERVER_HTTPS || kind == SERVER_TLS)
 		check_tls_server(mesh, o, i);
 	/* The schema has refused what would be of no kind. */

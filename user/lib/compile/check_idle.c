@@ -22,8 +22,6 @@ static const char *why_idle(const struct host *h)
 	if (s->foreign)
 		return "has the label service.kubernetes.io/service-proxy-name, which leaves it to "
 		       "another proxy";
-	if (s->internal_local)
-		return "has internalTrafficPolicy: Local, which is left to kube-proxy";
 	return NULL;
 }
 

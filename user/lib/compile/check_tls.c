@@ -7,6 +7,7 @@
 #include <string.h>
 
 #include "lib/compile/check.h"
+#include "lib/mesh/gateway_sites.h"
 #include "lib/mesh/gateways.h"
 #include "lib/model/remarks.h"
 
@@ -65,6 +66,13 @@ void check_tls_server(struct mesh *mesh, const struct object *o, size_t i)
 		check_ca(mesh, o, i, ns);
 }
 
+/* A name that clients ask for at a port, and the server that has it there. */
+struct sni_owner {
+	struct sni_owner *next;
+	const struct object *gateway;
+	const struct gw_server *server;
+};
+
 /* "PORT/NAME" of a server's host, in lower case, without its namespace. Returns the length. */
 static size_t sni_key(char out[HOST_MAX + 16], unsigned port, const char *host)
 {
@@ -77,27 +85,45 @@ static size_t sni_key(char out[HOST_MAX + 16], unsigned port, const char *host)
 	return len;
 }
 
-/* An older Gateway, or an earlier server of the same one, has the name. */
+/* Whether clients may find both at one place. */
+static bool share_site(const struct sni_owner *a, const struct object *gw,
+		       const struct gw_server *server)
+{
+	struct addr x, y;
+	bool bound = server_bind(a->server, &x);
+
+	return gateways_meet(&a->gateway->gateway, &gw->gateway) &&
+	       bound == server_bind(server, &y) && (!bound || !memcmp(&x, &y, sizeof(x)));
+}
+
+/* An older Gateway, or an earlier server of the same one, may have the name. */
 static void check_name(struct mesh *mesh, struct bytemap *names, const struct object *o, size_t i,
 		       const char *host)
 {
 	const struct gw_server *s = &o->gateway.servers.items[i];
 	char key[HOST_MAX + 16];
 	size_t len = sni_key(key, s->port, host);
-	const struct gw_server *first = bytemap_get(names, key, len);
-	char *copy = first ? NULL : pool_copy(&mesh->pool, key, len);
-	void **at = copy ? bytemap_at(names, copy, len) : NULL;
+	char *copy = pool_copy(&mesh->pool, key, len);
+	struct sni_owner *owner = pool_alloc(&mesh->pool, sizeof(*owner)), *first;
+	void **at = copy && owner ? bytemap_at(names, copy, len) : NULL;
 
-	if (first && first != s)
+	if (!at) {
+		mesh->nomem = true;
+		return;
+	}
+	first = *at;
+	while (first && !share_site(first, o, s))
+		first = first->next;
+	if (!first) {
+		*owner = (struct sni_owner){ .next = *at, .gateway = o, .server = s };
+		*at = owner;
+	} else if (first->server != s) {
 		errors_remark(mesh->errors, REMARK_CONFLICTING_GATEWAYS, o,
 			      s->pos.line ? s->pos : o->pos,
 			      "spec.servers[%zu].hosts: an older server of TLS at port %u has "
 			      "\"%s\" already: clients that ask for it get that one",
 			      i, s->port, host);
-	else if (!first && !at)
-		mesh->nomem = true;
-	else if (!first)
-		*at = (void *)s;
+	}
 }
 
 void check_sni_names(struct mesh *mesh)

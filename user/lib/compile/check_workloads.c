@@ -77,7 +77,7 @@ static bool is_called_by_name(const struct host *h)
 {
 	const struct service_spec *s = &h->service->service;
 
-	return h->name && !str_eq(s->type, "ExternalName") && !s->internal_local;
+	return h->name && !str_eq(s->type, "ExternalName") && !s->foreign;
 }
 
 static bool has_endpoint(struct mesh *mesh, struct host *h)

@@ -184,20 +184,38 @@ static int first_line(const struct tables *t, const struct objects *objects,
 	return r ? r : dropped;
 }
 
+/* By the address that is called, by a NodePort or the listener's own port, or by any that leads
+ * there. */
+static const struct hs_listener *gateway_listener(const struct http_snapshot *s,
+						  const struct explain_query *q)
+{
+	static const struct addr any;
+	const char *host = q->address ? q->address : q->host;
+	const struct hs_listener *l = NULL;
+	struct addr addr;
+
+	if (host && !addr_parse(host, &addr))
+		l = of_node(http_listener_at(s, &addr, q->port, false));
+	if (!l)
+		l = of_node(http_listener_at(s, &any, q->port, true));
+	for (__u32 i = 0; i < hs_count(s, HS_DOORS) && !l; i++)
+		if (hs_door(s, i)->port == q->port)
+			l = of_node(http_listener_at(s, &hs_door(s, i)->addr, q->port, false));
+	return l;
+}
+
 /* The listener that a request to `q` comes to, or NULL. */
 static const struct hs_listener *
 find_listener(const struct http_snapshot *s, const struct tables *t, const struct objects *objects,
 	      const struct explain_query *q, const struct explain_client *client,
 	      const struct http_source *source)
 {
-	static const struct addr any;
 	const struct hs_listener *l;
 	const char *host = q->host ? q->host : q->address;
 	char called[HOST_MAX];
 
-	/* By a NodePort, or by the listener's own port. */
 	if (q->gateway)
-		return of_node(http_listener_at(s, &any, q->port, true));
+		return gateway_listener(s, q);
 	l = find_door(s, t, objects, q, client);
 	if (!l && q->source)
 		return NULL;

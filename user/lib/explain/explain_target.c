@@ -5,6 +5,7 @@
 #include <errno.h>
 #include <string.h>
 
+#include "lib/explain/explain_gateway.h"
 #include "lib/explain/protection.h"
 #include "lib/mesh/external.h"
 
@@ -303,20 +304,35 @@ static void find_address(const struct tables *t, const struct addr *addr, unsign
 	out->why = "no service of weft's has this address and port";
 }
 
-/* At the node; the family called, if an address says it. */
-static void find_node_port(const struct tables *t, unsigned port, const struct addr *addr,
-			   struct explain_target *out)
+/* A Gateway's: at a port of the node, or at an address that leads there. */
+static bool is_at_gateway(const struct tables *t, size_t i, unsigned port, const struct addr *addr)
 {
-	size_t i;
+	const struct service_entry *e = &t->services.items[i];
+
+	if (e->key.port != port || !explain_leads_to_gateway(e, &t->service_origins.items[i]))
+		return false;
+	if (e->key.scope == SCOPE_NODE)
+		return !addr || addr_is_v4(addr) == addr_is_v4(&e->key.addr);
+	return !addr || !memcmp(addr, &e->key.addr, sizeof(*addr));
+}
+
+/* At the address that is called, if one is given, else at the node; the family is the address's. */
+static void find_at_gateway(const struct tables *t, unsigned port, const struct addr *addr,
+			    struct explain_target *out)
+{
+	struct explain_target node = { 0 };
 
 	/* IPv4 first: its entries come after those of IPv6. */
-	for (i = t->services.count; i--;) {
+	for (size_t i = t->services.count; i--;) {
 		const struct service_entry *e = &t->services.items[i];
 
-		if (e->key.scope == SCOPE_NODE && e->key.port == port &&
-		    !*t->service_origins.items[i].host &&
-		    (!addr || addr_is_v4(addr) == addr_is_v4(&e->key.addr)))
-			prefer(t, out, e, &t->service_origins.items[i]);
+		if (is_at_gateway(t, i, port, addr))
+			prefer(t, e->key.scope == SCOPE_NODE ? &node : out, e,
+			       &t->service_origins.items[i]);
+	}
+	if (node.entry && !(addr && out->entry)) {
+		out->entry = node.entry;
+		out->origin = node.origin;
 	}
 	out->why = "no gateway serves this port";
 }
@@ -371,7 +387,7 @@ int explain_find_target(const struct tables *t, const struct objects *objects,
 
 		if (!find_object(objects, KIND_GATEWAY, ns, q->gateway))
 			return no_such(errors, "gateway", ns, q->gateway);
-		find_node_port(t, q->port, numeric ? &addr : NULL, out);
+		find_at_gateway(t, q->port, numeric ? &addr : NULL, out);
 		return 0;
 	}
 	if (q->source && numeric) {
@@ -389,11 +405,9 @@ int explain_find_target(const struct tables *t, const struct objects *objects,
 		follow_aliases(objects, host);
 		find_name(t, host, q->port, out);
 		out->service = explain_find_service(objects, host);
-		if (out->service && out->service->service.internal_local)
-			out->why = out->service->service.foreign
-					   ? "the service is another proxy's by its label "
-					     "service.kubernetes.io/service-proxy-name"
-					   : "internalTrafficPolicy: Local is left to kube-proxy";
+		if (out->service && out->service->service.foreign)
+			out->why = "the service is another proxy's by its label "
+				   "service.kubernetes.io/service-proxy-name";
 	}
 	narrow(t, out, client->ns);
 	return 0;

@@ -4,6 +4,7 @@
 
 #include <errno.h>
 
+#include "lib/mesh/gateway_sites.h"
 #include "lib/mesh/gateways.h"
 
 int entry_write(struct mesh *mesh, const struct service_key *key, const struct service *value,
@@ -43,12 +44,17 @@ int external_write(struct mesh *mesh, const struct service_key *key, const struc
 	return r ? r : entry_write(mesh, key, &own, origin, plan);
 }
 
-/* Ports that are taken already, so that the oldest Gateway keeps a port that two of them ask for.
- */
+/* Ports of the node that are taken already, its own and NodePorts. */
 struct node_ports {
 	bool taken[FAMILY_MAX][65536];
-	unsigned char http[65536]; /* 1 << family: weft-proxy has it */
-	bool tls[65536];	   /* for servers of TLS */
+};
+
+/* What has been given out at a site: the oldest server keeps what two of them ask for. */
+struct given {
+	const struct gateway_site *site;
+	bool taken[FAMILY_MAX];
+	bool http[FAMILY_MAX]; /* weft-proxy has it, for all of HTTP together, */
+	bool tls;	       /* or for servers of TLS */
 };
 
 bool node_port_is_taken(const struct mesh *mesh, enum family family, unsigned port)
@@ -147,154 +153,232 @@ static int write_externals(struct mesh *mesh, const struct called *to, const str
 	return r;
 }
 
-/* The node ports and addresses of Services that stand for the Gateway's workloads. */
-static int write_service_ports(struct mesh *mesh, struct node_ports *ports, const struct called *to,
-			       const struct service *value, struct l4_plan *plan)
+/* A Service's port and all its addresses. */
+static int write_way(struct mesh *mesh, struct node_ports *ports, const struct called *to,
+		     const struct site_way *way, const struct service *value, struct l4_plan *plan)
 {
-	const struct gateway *gw = &to->gateway->gateway;
-	size_t i, k;
-	int r = 0;
-
-	for (i = 0; i < mesh->services.count && !r; i++) {
-		const struct service_spec *s = &mesh->services.items[i]->service;
-
-		if (!service_stands_for(mesh->services.items[i], gw))
-			continue;
-		for (k = 0; k < s->ports.count && !r; k++) {
-			const struct service_port *p = &s->ports.items[k];
-
-			if (p->port != to->port || !protocol_is_tcp(p->protocol))
-				continue;
-			r = write_port(mesh, ports, to->family, p->node_port, value, to->gateway,
-				       plan);
-			if (!r)
-				r = write_cluster_ips(mesh, to, mesh->services.items[i], value,
-						      plan);
-			if (!r)
-				r = write_externals(mesh, to, mesh->services.items[i], value, plan);
-		}
-	}
-	return r;
-}
-
-static int write_server(struct mesh *mesh, struct node_ports *ports, const struct called *to,
-			struct l4_plan *plan)
-{
-	struct service value = { 0 };
-	char name[32];
+	struct called at = *to;
 	int r;
 
-	snprintf(name, sizeof(name), "gateway:%u", to->port);
-	value.id = registry_id(mesh->registry, REG_SERVICE, name);
+	at.port = way->port->port;
+	r = write_port(mesh, ports, to->family, way->port->node_port, value, to->gateway, plan);
+	if (!r)
+		r = write_cluster_ips(mesh, &at, way->service, value, plan);
+	return r ? r : write_externals(mesh, &at, way->service, value, plan);
+}
+
+/* The Service of the Gateway's that has the address and port to itself. */
+static struct host *bound_service(struct mesh *mesh, const struct called *to,
+				  const struct addr *addr, struct external *e)
+{
+	char name[HOST_MAX];
+
+	for (size_t i = 0; i < mesh->services.count; i++) {
+		const struct object *o = mesh->services.items[i];
+		size_t next = 0;
+
+		if (!service_stands_for(o, &to->gateway->gateway) ||
+		    host_of_service(o->meta.name, o->meta.namespace, name))
+			continue;
+		while (external_next(&o->service, &next, e)) {
+			struct host *h = memcmp(&e->addr, addr, sizeof(*addr)) != 0
+						 ? NULL
+						 : mesh_host(mesh, name);
+
+			if (h && host_port(h, to->port))
+				return h;
+		}
+	}
+	return NULL;
+}
+
+/* The address that a server is bound to: one of the node's, or an external one. */
+static int write_bound(struct mesh *mesh, const struct called *to, const struct addr *addr,
+		       const struct service *value, struct l4_plan *plan, bool *written)
+{
+	struct service_origin origin = { .namespace = to->gateway->meta.namespace,
+					 .name = to->gateway->meta.name,
+					 .host = "" };
+	struct service_key key = { .addr = *addr, .port = to->port, .scope = SCOPE_OUTSIDE };
+	struct service door = *value;
+	struct external e;
+	struct host *h = bound_service(mesh, to, addr, &e);
+	int r;
+
+	*written = h ? external_claim(mesh, h, &e, to->port, true)
+		     : external_claim_bound(mesh, addr, to->port);
+	if (!*written || h)
+		return *written ? write_external(mesh, to, h, &e, value, plan) : 0;
+	r = entry_write(mesh, &key, value, &origin, plan);
+	door.flags |= SERVICE_DOOR;
+	key.scope = SCOPE_MESH;
+	return r ? r : entry_write(mesh, &key, &door, &origin, plan);
+}
+
+/* The name of the service that a site's port is, whose id it has. */
+static const char *site_name(struct mesh *mesh, const struct gateway_site *site)
+{
+	const struct object *first = site->servers[0].gateway;
+
+	return site->group ? pool_printf(&mesh->pool, "gateway:%u %s/%s", site->port,
+					 first->meta.namespace, first->meta.name)
+			   : pool_printf(&mesh->pool, "gateway:%u", site->port);
+}
+
+static int write_server(struct mesh *mesh, struct node_ports *ports, struct given *given,
+			const struct site_server *s, const struct called *to, struct l4_plan *plan)
+{
+	const struct gateway_site *site = given->site;
+	const char *name = site_name(mesh, site);
+	struct service value = { 0 };
+	bool written = true;
+	int r;
+
+	value.id = name ? registry_id(mesh->registry, REG_SERVICE, name) : 0;
 	if (!value.id)
 		return -ENOMEM;
 	r = plan_write(mesh, plan, &value);
-	if (!r)
+	if (!r && site->at_node)
 		r = write_port(mesh, ports, to->family, to->port, &value, to->gateway, plan);
-	return r ? r : write_service_ports(mesh, ports, to, &value, plan);
+	if (!r && site->bound)
+		r = write_bound(mesh, to, &site->bind, &value, plan, &written);
+	for (const struct site_way *way = site->ways; way && !r; way = way->next)
+		r = write_way(mesh, ports, to, way, &value, plan);
+	s->fate->served |= written;
+	s->fate->displaced |= !written;
+	given->taken[to->family] = true;
+	return r;
 }
 
-/* Which of two Gateways gets a port was decided by age; the other one's rules shall not vanish
- * silently. */
-static void warn_taken(struct mesh *mesh, const struct called *to, const struct gw_server *server)
+static int compile_server(struct mesh *mesh, struct node_ports *ports, struct given *given,
+			  const struct site_server *s, enum family family)
 {
-	const struct object *o = to->gateway;
+	struct called to = { .gateway = s->gateway,
+			     .port = s->server->port,
+			     .family = family,
+			     .client = s->gateway->meta.namespace };
+	_cleanup_(plan_free) struct l4_plan plan = { 0 };
+	int r = plan_gateway(mesh, &to, s->server, &plan);
 
-	if (to->family == FAMILY_V4)
-		errors_remark(
-			mesh->errors, REMARK_CONFLICTING_GATEWAYS, o,
-			server->pos.line ? server->pos : o->pos,
-			"spec.servers[%zu].port: an older gateway serves port %u already: this "
-			"one has no effect",
-			(size_t)(server - o->gateway.servers.items), to->port);
+	if (r || !plan.rules.count)
+		return r;
+	if (given->taken[family]) {
+		s->fate->displaced = true;
+		return 0;
+	}
+	return write_server(mesh, ports, given, s, &to, &plan);
 }
 
-static int compile_server(struct mesh *mesh, struct node_ports *ports, const struct object *gw,
-			  const struct gw_server *server)
+/* weft-proxy knows the rules. All HTTP servers of a site make one listener, and so do all of TLS.
+ */
+static int compile_proxied_server(struct mesh *mesh, struct node_ports *ports, struct given *given,
+				  const struct site_server *s, enum family family, bool tls)
 {
-	enum family family;
-	int r = 0;
+	struct called to = { .gateway = s->gateway, .port = s->server->port, .family = family };
+	_cleanup_(plan_free) struct l4_plan plan = { 0 };
+	int r;
 
-	for (family = 0; family < FAMILY_MAX && !r; family++) {
-		struct called to = { .gateway = gw,
-				     .port = server->port,
-				     .family = family,
-				     .client = gw->meta.namespace };
-		_cleanup_(plan_free) struct l4_plan plan = { 0 };
-
-		r = plan_gateway(mesh, &to, server, &plan);
-		if (r || !plan.rules.count)
-			continue;
-		if (ports->taken[family][server->port])
-			warn_taken(mesh, &to, server);
+	if (given->taken[family]) {
+		if (given->http[family] && given->tls == tls)
+			s->fate->served = true;
 		else
-			r = write_server(mesh, ports, &to, &plan);
+			s->fate->displaced = true;
+		return 0;
 	}
-	return r;
+	given->http[family] = true;
+	given->tls = tls;
+	r = plan_proxy(s->gateway, s->server->pos, &plan);
+	return r ? r : write_server(mesh, ports, given, s, &to, &plan);
 }
 
-/* weft-proxy knows the rules. */
-static int compile_proxied_server(struct mesh *mesh, struct node_ports *ports,
-				  const struct object *gw, const struct gw_server *server, bool tls)
+static int compile_one(struct mesh *mesh, struct node_ports *ports, struct given *given,
+		       const struct site_server *s, enum family family)
 {
-	enum family family;
-	int r = 0;
-
-	for (family = 0; family < FAMILY_MAX && !r; family++) {
-		struct called to = { .gateway = gw, .port = server->port, .family = family };
-		_cleanup_(plan_free) struct l4_plan plan = { 0 };
-
-		if (ports->http[server->port] & 1u << family) {
-			if (ports->tls[server->port] != tls)
-				warn_taken(mesh, &to, server);
-			continue;
-		}
-		if (ports->taken[family][server->port]) {
-			warn_taken(mesh, &to, server);
-			continue;
-		}
-		/* All HTTP servers of a port make one listener, and so do all of TLS. */
-		ports->http[server->port] |= 1u << family;
-		ports->tls[server->port] = tls;
-		r = plan_proxy(gw, server->pos, &plan);
-		if (!r)
-			r = write_server(mesh, ports, &to, &plan);
-	}
-	return r;
-}
-
-static int compile_one(struct mesh *mesh, struct node_ports *ports, const struct object *gw,
-		       const struct gw_server *server)
-{
-	enum server_kind kind = server_kind(server);
+	enum server_kind kind = server_kind(s->server);
 
 	if (kind == SERVER_TCP)
-		return compile_server(mesh, ports, gw, server);
+		return compile_server(mesh, ports, given, s, family);
 	/* What speaks of requests, l4_only leaves out. */
 	if (!server_is_proxied(kind) ||
 	    (mesh->l4_only && (kind == SERVER_HTTP || kind == SERVER_HTTPS)))
 		return 0;
-	return compile_proxied_server(mesh, ports, gw, server, server_has_tls(kind));
+	return compile_proxied_server(mesh, ports, given, s, family, server_has_tls(kind));
+}
+
+static int compile_site(struct mesh *mesh, struct node_ports *ports,
+			const struct gateway_site *site)
+{
+	struct given given = { .site = site };
+	int r = 0;
+
+	for (size_t i = 0; i < site->count; i++)
+		for (enum family family = 0; family < FAMILY_MAX && !r; family++)
+			if (!site->bound || addr_family(&site->bind) == family)
+				r = compile_one(mesh, ports, &given, &site->servers[i], family);
+	return r;
+}
+
+/* Which of two Gateways gets a port was decided by age; the other one's rules shall not vanish
+ * silently. */
+static void warn_taken(struct mesh *mesh, const struct site_server *s, size_t i, struct pos pos)
+{
+	const struct object *o = s->gateway;
+	struct addr addr;
+
+	if (server_bind(s->server, &addr))
+		errors_remark(mesh->errors, REMARK_CONFLICTING_GATEWAYS, o, pos,
+			      "spec.servers[%zu].bind: %s, port %u, is an older gateway's or a "
+			      "service's already: this one has no effect",
+			      i, s->server->bind, s->server->port);
+	else if (s->fate->displaced)
+		errors_remark(mesh->errors, REMARK_CONFLICTING_GATEWAYS, o, pos,
+			      "spec.servers[%zu].port: an older gateway serves port %u already: "
+			      "this one has no effect",
+			      i, s->server->port);
+	else
+		errors_remark(mesh->errors, REMARK_CONFLICTING_GATEWAYS, o, pos,
+			      "spec.servers[%zu].port: port %u of the node is a gateway's of "
+			      "another selector, and no service leads to this one's: it has no "
+			      "effect",
+			      i, s->server->port);
+}
+
+/* A server that nobody reaches, though it has something to say. */
+static void check_fate(struct mesh *mesh, const struct site_server *s)
+{
+	const struct object *o = s->gateway;
+	size_t i = (size_t)(s->server - o->gateway.servers.items);
+	struct pos pos = s->server->pos.line ? s->server->pos : o->pos;
+	struct addr addr;
+
+	if (server_bind(s->server, &addr) && bind_is_loopback(&addr))
+		errors_warn(mesh->errors, o->file, pos,
+			    "spec.servers[%zu].bind: %s is open to the gateway itself alone: weft "
+			    "serves nobody there",
+			    i, s->server->bind);
+	else if (!s->fate->served && (s->fate->displaced || !s->fate->sited))
+		warn_taken(mesh, s, i, pos);
 }
 
 int compile_gateways(struct mesh *mesh)
 {
 	struct node_ports *ports;
-	size_t i, k;
-	int r = 0;
+	int r;
 
 	mesh->node_ports = NULL;
+	mesh->gateway_sites = NULL;
 	if (!mesh->gateways.count)
 		return 0;
 	ports = pool_alloc(&mesh->pool, sizeof(*ports));
-	if (!ports)
-		return -ENOMEM;
+	r = ports ? gateway_sites_make(mesh) : -ENOMEM;
+	if (r)
+		return r;
 	mesh->node_ports = ports;
-	for (i = 0; i < mesh->gateways.count; i++) {
-		const struct object *gw = mesh->gateways.items[i];
-
-		for (k = 0; k < gw->gateway.servers.count && !r; k++)
-			r = compile_one(mesh, ports, gw, &gw->gateway.servers.items[k]);
-	}
+	for (const struct gateway_site *site = mesh->gateway_sites->first; site && !r;
+	     site = site->next)
+		r = compile_site(mesh, ports, site);
+	for (const struct served_port *p = mesh->gateway_sites->ports; p; p = p->next)
+		for (size_t i = 0; i < p->count; i++)
+			check_fate(mesh, &p->servers[i]);
 	return r;
 }

@@ -163,7 +163,7 @@ static int compile_unaddressed(struct mesh *mesh, struct host *h, const struct n
 static bool is_steered(const struct host *h)
 {
 	return h->name && !str_eq(h->service->service.type, "ExternalName") &&
-	       !h->service->service.internal_local;
+	       !h->service->service.foreign;
 }
 
 static void note_address(struct mesh *mesh, struct host *h, const struct addr *addr)
@@ -289,7 +289,10 @@ static int compile_external(struct mesh *mesh, struct mesh_port *sp, const struc
 	m.key.scope = SCOPE_OUTSIDE;
 	if (!r)
 		r = compile_outside(mesh, &m, sp->host->service->service.external_local);
-	return r || !is_steered(sp->host) ? r : compile_called(mesh, &m, names);
+	/* There internalTrafficPolicy is no promise: kube-proxy calls any endpoint. */
+	return r || !is_steered(sp->host) || sp->host->service->service.internal_local
+		       ? r
+		       : compile_called(mesh, &m, names);
 }
 
 static int compile_externals(struct mesh *mesh, struct host *h, const struct names *names)

@@ -8,12 +8,12 @@
 #include "lib/base/text.h"
 #include "lib/l7/l7_priv.h"
 
-enum { DOMAIN_KEY_MAX = HOST_MAX + 64 };
+enum { DOMAIN_KEY_MAX = HOST_MAX + 80 };
 
-/* "SCOPE/PORT/SERVER/NS/NAME". Returns its length. */
+/* "SCOPE/PORT/GROUP/SERVER/NS/NAME". Returns its length. */
 static size_t domain_key(char out[DOMAIN_KEY_MAX], const struct http_domain *d)
 {
-	const __u32 numbers[] = { d->scope, d->port, d->server, d->ns };
+	const __u32 numbers[] = { d->scope, d->port, d->group, d->server, d->ns };
 	char *to = out;
 	size_t len;
 
@@ -66,6 +66,8 @@ static int compare_domains(const void *a, const void *b)
 	if (!r)
 		r = compare(x->port, y->port);
 	if (!r)
+		r = compare(x->group, y->group);
+	if (!r)
 		r = compare(x->server, y->server);
 	if (!r)
 		r = compare(wild, host_is_wildcard(y->name));
@@ -101,6 +103,11 @@ static void write_domain(struct http_compiler *c, const struct http_domain *d,
 	http_build_add(&c->build, HS_DOMAINS, &row);
 }
 
+static bool is_of(const struct http_domain *d, const struct hs_listener *l)
+{
+	return d->scope == l->scope && d->port == l->port && d->group == l->group;
+}
+
 int http_listeners_write(struct http_compiler *c)
 {
 	struct http_domain *items = c->domains.items;
@@ -109,11 +116,11 @@ int http_listeners_write(struct http_compiler *c)
 	if (count)
 		qsort(items, count, sizeof(*items), compare_domains);
 	for (size_t i = 0, end; i < count; i = end) {
-		struct hs_listener l = { .scope = items[i].scope, .port = items[i].port };
+		struct hs_listener l = { .scope = items[i].scope,
+					 .port = items[i].port,
+					 .group = items[i].group };
 
-		for (end = i;
-		     end < count && items[end].scope == l.scope && items[end].port == l.port;
-		     end++) {
+		for (end = i; end < count && is_of(&items[end], &l); end++) {
 			write_domain(c, &items[end], &l);
 			l.tls |= items[end].tls;
 		}

@@ -1,14 +1,16 @@
 // SPDX-License-Identifier: Apache-2.0
 /*
- * The servers of Gateways that weft-proxy has. All of HTTP that are on one port make one listener;
- * rules for one host are appended by age, those that take everything last. Servers of TLS keep
- * their hosts and rules apart, as Envoy's filter chains do: the ClientHello chooses one of them.
+ * The servers of Gateways that weft-proxy has. All of HTTP of a site (lib/mesh/gateway_sites.h)
+ * make one listener; rules for one host are appended by age, those that take everything last.
+ * Servers of TLS keep their hosts and rules apart, as Envoy's filter chains do: the ClientHello
+ * chooses one of them.
  */
 #include <ctype.h>
 #include <errno.h>
 #include <string.h>
 
 #include "lib/mesh/external.h"
+#include "lib/mesh/gateway_sites.h"
 #include "lib/mesh/gateways.h"
 #include "lib/l7/l7_priv.h"
 
@@ -21,13 +23,19 @@ struct gathered {
 
 struct port_hosts {
 	unsigned port;
+	__u32 group; /* of the site */
 	bool tls;
 	__u32 server; /* of http_server_add(); 0: no TLS */
 	TABLE(struct gathered) hosts;
 };
 
+struct door {
+	struct hs_door row;
+	size_t order;
+};
+
 struct doors {
-	TABLE(struct hs_door) rows;
+	TABLE(struct door) rows;
 };
 
 static void port_hosts_free(struct port_hosts *p)
@@ -176,6 +184,7 @@ static int write_host(struct http_compiler *c, const struct port_hosts *p, struc
 {
 	struct http_domain d = { .scope = SCOPE_NODE,
 				 .port = p->port,
+				 .group = p->group,
 				 .server = p->server,
 				 .tls = p->tls,
 				 .name = g->host };
@@ -213,7 +222,7 @@ static int add_server(struct http_compiler *c, struct port_hosts *p, const struc
 static int add_https_server(struct http_compiler *c, const struct object *gw,
 			    const struct gw_server *server)
 {
-	struct port_hosts own = { .port = server->port, .tls = true };
+	struct port_hosts own = { .port = server->port, .group = c->group, .tls = true };
 	int r;
 
 	own.server = http_server_add(c, gw, server);
@@ -239,24 +248,22 @@ static int add_any_server(struct http_compiler *c, struct port_hosts *p, const s
 	}
 }
 
-static int compile_port(struct http_compiler *c, struct port_hosts *p)
+static int compile_site(struct http_compiler *c, const struct gateway_site *site,
+			struct port_hosts *p)
 {
 	struct http_domain none = {
-		.scope = SCOPE_NODE, .port = p->port, .tls = p->tls, .name = ""
+		.scope = SCOPE_NODE, .port = p->port, .group = p->group, .tls = p->tls, .name = ""
 	};
 	int r = 0;
 
-	for (size_t i = 0; i < c->mesh->gateways.count; i++) {
-		const struct object *gw = c->mesh->gateways.items[i];
+	for (size_t i = 0; i < site->count && !r; i++) {
+		const struct object *gw = site->servers[i].gateway;
+		const struct gw_server *server = site->servers[i].server;
 
-		for (size_t k = 0; k < gw->gateway.servers.count && !r; k++) {
-			const struct gw_server *server = &gw->gateway.servers.items[k];
-			enum server_kind kind = server_kind(server);
+		enum server_kind kind = server_kind(server);
 
-			if (server->port == p->port && server_is_proxied(kind) &&
-			    server_has_tls(kind) == p->tls)
-				r = add_any_server(c, p, gw, server);
-		}
+		if (server_is_proxied(kind) && server_has_tls(kind) == p->tls)
+			r = add_any_server(c, p, gw, server);
 	}
 	http_domain_add(c, &none);
 	return r ? r : write_hosts(c, p);
@@ -264,21 +271,26 @@ static int compile_port(struct http_compiler *c, struct port_hosts *p)
 
 /* ---- other ways in ---- */
 
-static int door_add(struct doors *d, const struct addr *addr, unsigned port, unsigned listener_port)
+static int door_add(struct doors *d, const struct addr *addr, unsigned port,
+		    const struct gateway_site *site)
 {
-	struct hs_door *row = port ? table_push(&d->rows) : NULL;
+	struct door *row = port ? table_push(&d->rows) : NULL;
 
 	if (!port)
 		return 0;
 	if (!row)
 		return -ENOMEM;
-	*row = (struct hs_door){ .addr = *addr, .port = port, .listener_port = listener_port };
+	row->order = d->rows.count;
+	row->row = (struct hs_door){ .addr = *addr,
+				     .port = port,
+				     .listener_port = site->port,
+				     .listener_group = site->group };
 	return 0;
 }
 
 /* Those that no other Service has. */
 static int external_doors(struct http_compiler *c, struct doors *d, const struct object *service,
-			  unsigned port)
+			  unsigned port, const struct gateway_site *site)
 {
 	struct external e;
 	size_t next = 0;
@@ -288,104 +300,103 @@ static int external_doors(struct http_compiler *c, struct doors *d, const struct
 		struct external_owner owner = external_owner(c->mesh, &e.addr, port);
 
 		if (owner.host && owner.host->service == service)
-			r = door_add(d, &e.addr, port, port);
+			r = door_add(d, &e.addr, port, site);
 	}
 	return r;
 }
 
-static int service_doors(struct http_compiler *c, struct doors *d, const struct object *service,
-			 const struct service_port *port)
+static int way_doors(struct http_compiler *c, struct doors *d, const struct site_way *way,
+		     const struct gateway_site *site)
 {
 	static const struct addr node;
-	const struct strs *ips = &service->service.cluster_ips;
-	int r = door_add(d, &node, port->node_port, port->port);
+	const struct strs *ips = &way->service->service.cluster_ips;
+	unsigned port = way->port->port;
+	int r = door_add(d, &node, way->port->node_port, site);
 
 	for (size_t i = 0; i < ips->count && !r; i++) {
 		struct addr addr;
 
 		if (!addr_parse(ips->items[i], &addr) &&
-		    gateway_port(c->mesh, service, port->port, addr_family(&addr)))
-			r = door_add(d, &addr, port->port, port->port);
+		    gateway_port(c->mesh, way->service, port, addr_family(&addr)))
+			r = door_add(d, &addr, port, site);
 	}
-	return r ? r : external_doors(c, d, service, port->port);
+	return r ? r : external_doors(c, d, way->service, port, site);
 }
 
-static int gateway_doors(struct http_compiler *c, struct doors *d, const struct gateway *gw,
-			 unsigned port)
+/* Whether the address that a server is bound to is its own. */
+static bool has_bound(struct http_compiler *c, const struct gateway_site *site)
 {
-	int r = 0;
+	return site->bound &&
+	       (c->mesh->l4_only || external_owner(c->mesh, &site->bind, site->port).door);
+}
 
-	for (size_t i = 0; i < c->mesh->services.count && !r; i++) {
-		const struct object *service = c->mesh->services.items[i];
+static int site_doors(struct http_compiler *c, struct doors *d, const struct gateway_site *site)
+{
+	int r = has_bound(c, site) ? door_add(d, &site->bind, site->port, site) : 0;
 
-		if (!service_stands_for(service, gw))
-			continue;
-		for (size_t k = 0; k < service->service.ports.count && !r; k++) {
-			const struct service_port *p = &service->service.ports.items[k];
-
-			if (p->port == port && protocol_is_tcp(p->protocol))
-				r = service_doors(c, d, service, p);
-		}
-	}
+	for (const struct site_way *way = site->ways; way && !r; way = way->next)
+		r = way_doors(c, d, way, site);
 	return r;
+}
+
+static int compare_places(const struct door *x, const struct door *y)
+{
+	int r = memcmp(&x->row.addr, &y->row.addr, sizeof(x->row.addr));
+
+	return r ? r : (int)x->row.port - (int)y->row.port;
 }
 
 static int compare_doors(const void *a, const void *b)
 {
-	const struct hs_door *x = a, *y = b;
-	int r = memcmp(&x->addr, &y->addr, sizeof(x->addr));
+	const struct door *x = a, *y = b;
+	int r = compare_places(x, y);
 
-	return r ? r : (int)x->port - (int)y->port;
+	return r ? r : (x->order > y->order) - (x->order < y->order);
 }
 
+/* Of two sites with the same door the first has it, as in the kernel's tables. */
 static void write_doors(struct http_compiler *c, struct doors *d)
 {
 	if (d->rows.count)
 		qsort(d->rows.items, d->rows.count, sizeof(*d->rows.items), compare_doors);
 	for (size_t i = 0; i < d->rows.count; i++)
-		if (!i || compare_doors(&d->rows.items[i - 1], &d->rows.items[i]))
-			http_build_add(&c->build, HS_DOORS, &d->rows.items[i]);
+		if (!i || compare_places(&d->rows.items[i - 1], &d->rows.items[i]))
+			http_build_add(&c->build, HS_DOORS, &d->rows.items[i].row);
 }
 
-static int compile_doors(struct http_compiler *c)
+/* The first that is weft-proxy's says whether all of a site's speak TLS. False: there is none. */
+static bool site_is_proxied(const struct gateway_site *site, bool *tls)
 {
+	for (size_t i = 0; i < site->count; i++) {
+		enum server_kind kind = server_kind(site->servers[i].server);
+
+		*tls = server_has_tls(kind);
+		if (server_is_proxied(kind))
+			return true;
+	}
+	return false;
+}
+
+int http_compile_gateways(struct http_compiler *c)
+{
+	const struct gateway_sites *sites = c->mesh->gateway_sites;
 	struct doors doors = { 0 };
 	int r = 0;
 
-	for (size_t i = 0; i < c->mesh->gateways.count; i++) {
-		const struct gateway *gw = &c->mesh->gateways.items[i]->gateway;
+	for (const struct gateway_site *site = sites ? sites->first : NULL; site && !r;
+	     site = site->next) {
+		struct port_hosts p = { .port = site->port, .group = site->group };
 
-		for (size_t k = 0; k < gw->servers.count && !r; k++)
-			if (server_is_proxied(server_kind(&gw->servers.items[k])))
-				r = gateway_doors(c, &doors, gw, gw->servers.items[k].port);
+		if (!site_is_proxied(site, &p.tls))
+			continue;
+		c->group = site->group;
+		r = compile_site(c, site, &p);
+		port_hosts_free(&p);
+		if (!r)
+			r = site_doors(c, &doors, site);
 	}
 	if (!r)
 		write_doors(c, &doors);
 	free(doors.rows.items);
 	return r;
-}
-
-int http_compile_gateways(struct http_compiler *c)
-{
-	_cleanup_free_ bool *done = calloc(65536, sizeof(*done));
-	int r = 0;
-
-	if (!done)
-		return -ENOMEM;
-	for (size_t i = 0; i < c->mesh->gateways.count; i++) {
-		const struct gateway *gw = &c->mesh->gateways.items[i]->gateway;
-
-		for (size_t k = 0; k < gw->servers.count && !r; k++) {
-			enum server_kind kind = server_kind(&gw->servers.items[k]);
-			struct port_hosts p = { .port = gw->servers.items[k].port,
-						.tls = server_has_tls(kind) };
-
-			if (done[p.port] || !server_is_proxied(kind))
-				continue;
-			done[p.port] = true;
-			r = compile_port(c, &p);
-			port_hosts_free(&p);
-		}
-	}
-	return r ? r : compile_doors(c);
 }

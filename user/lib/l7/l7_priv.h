@@ -18,7 +18,8 @@ struct http_domain {
 	__u32 vhost;
 	__u32 server; /* index of `servers` + 1, whose name it is; 0: the listener's own */
 	size_t order;
-	bool tls; /* of the listener */
+	bool tls;    /* of the listener */
+	__u32 group; /* likewise */
 };
 
 /* A server, and a name by which clients ask for it in their ClientHello. */
@@ -28,6 +29,7 @@ struct http_sni {
 	__u32 server;	  /* index of `servers` */
 	__u32 match;	  /* row of HS_MATCHES, or HS_NONE */
 	size_t order;	  /* among those of one name */
+	__u32 group;	  /* of the listener */
 };
 
 struct http_snis {
@@ -50,8 +52,9 @@ struct http_compiler {
 	TABLE(struct http_domain) domains;
 	TABLE(struct hs_server) servers;
 	struct http_snis snis;	  /* of Gateways */
-	struct bytemap sni_names; /* "PORT NAME" of `snis` -> not NULL */
+	struct bytemap sni_names; /* "PORT GROUP NAME" of `snis` -> not NULL */
 	struct bytemap sni_ports; /* struct mesh_port * -> struct http_sni_ranges * */
+	__u32 group;		  /* of the Gateways' site that is being compiled */
 	struct bytemap seen;	  /* domains that are there already */
 	struct bytemap unknown;	  /* virtual hosts that no service has and were asked for */
 	struct policy_classes policies;
@@ -148,7 +151,8 @@ int http_policies_write(struct http_compiler *c);
 void http_domain_add(struct http_compiler *c, const struct http_domain *d);
 int http_listeners_write(struct http_compiler *c);
 /* A row of `servers`, whose domains are added next: its index + 1. The names that its clients ask
- * for lead to it, but for those of an older one of the port. 0 when out of memory. */
+ * for lead to it, but for those of an older one of the port and of c->group. 0 when out of memory.
+ */
 __u32 http_server_add(struct http_compiler *c, const struct object *gw,
 		      const struct gw_server *server);
 /* Where connections go that are none of HTTP. */

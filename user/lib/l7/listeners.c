@@ -627,10 +627,10 @@ static int write_addresses(struct http_compiler *c)
 	return r;
 }
 
-/* kube-proxy's are not, whatever their ports say. */
+/* Another proxy's are not, whatever their ports say. */
 static bool is_ours(const struct host *h)
 {
-	return h->name && !h->service->service.internal_local;
+	return h->name && !h->service->service.foreign;
 }
 
 int http_compile_mesh(struct http_compiler *c)

@@ -98,10 +98,10 @@ static struct hs_server make_server(struct http_compiler *c, const struct object
 	};
 }
 
-/* Whether an older server of the port has the name; else it is taken now. */
+/* Whether an older server of the listener has the name; else it is taken now. */
 static bool is_taken(struct http_compiler *c, unsigned port, const char *name)
 {
-	const char *key = pool_printf(&c->mesh->pool, "%u %s", port, name);
+	const char *key = pool_printf(&c->mesh->pool, "%u %u %s", port, c->group, name);
 	void **slot = key ? bytemap_at(&c->sni_names, key, strlen(key)) : NULL;
 	bool taken = slot && *slot;
 
@@ -124,9 +124,11 @@ void http_sni_add(struct http_compiler *c, unsigned port, const char *host, __u3
 		return;
 	slot = name ? table_push(&c->snis.list) : NULL;
 	if (slot)
-		*slot = (struct http_sni){
-			.port = port, .name = name, .server = server - 1, .match = HS_NONE
-		};
+		*slot = (struct http_sni){ .port = port,
+					   .name = name,
+					   .server = server - 1,
+					   .match = HS_NONE,
+					   .group = c->group };
 	else
 		c->mesh->nomem = true;
 }
@@ -221,11 +223,18 @@ void http_sni_rows(struct http_compiler *c, struct http_sni *items, size_t count
 	}
 }
 
-static int compare_ports(const void *a, const void *b)
+static int compare_places(const struct http_sni *sni, __u32 port, __u32 group)
 {
-	const struct http_sni *x = a, *y = b;
+	if (sni->port != port)
+		return sni->port < port ? -1 : 1;
+	return (sni->group > group) - (sni->group < group);
+}
 
-	return (x->port > y->port) - (x->port < y->port);
+static int compare_listeners(const void *a, const void *b)
+{
+	const struct http_sni *y = b;
+
+	return compare_places(a, y->port, y->group);
 }
 
 void http_snis_write(struct http_compiler *c, struct hs_listener *l)
@@ -234,10 +243,11 @@ void http_snis_write(struct http_compiler *c, struct hs_listener *l)
 	size_t first = 0, end;
 
 	if (c->snis.list.count)
-		qsort(items, c->snis.list.count, sizeof(*items), compare_ports);
-	while (first < c->snis.list.count && items[first].port != l->port)
+		qsort(items, c->snis.list.count, sizeof(*items), compare_listeners);
+	while (first < c->snis.list.count && compare_places(&items[first], l->port, l->group))
 		first++;
-	for (end = first; end < c->snis.list.count && items[end].port == l->port; end++)
+	for (end = first;
+	     end < c->snis.list.count && !compare_places(&items[end], l->port, l->group); end++)
 		l->peek |= c->servers.items[items[end].server].kind == HS_SERVER_PASSTHROUGH;
 	http_sni_rows(c, items + first, end - first, &l->sni_exact, &l->sni_wild);
 }

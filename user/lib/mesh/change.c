@@ -31,7 +31,7 @@ static bool goes_further(const struct host *h)
 {
 	const struct service_spec *s = &h->service->service;
 
-	return h->at_gateway || (!s->cluster_ips.count && !s->internal_local);
+	return h->at_gateway || (!s->cluster_ips.count && !s->foreign);
 }
 
 static int add_host(struct mesh_change *c, struct host *h)

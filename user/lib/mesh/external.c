@@ -46,31 +46,35 @@ static void remark_taken(struct mesh *mesh, const struct host *h, const struct e
 	char text[ADDR_TEXT_MAX];
 
 	addr_format_port(&e->addr, port, text);
-	errors_remark(mesh->errors, REMARK_EXTERNAL_TAKEN, o, o->pos,
-		      "service %s/%s: %s is service %s/%s's already: what is called there goes to "
-		      "that one",
-		      o->meta.namespace, o->meta.name, text, owner->service->meta.namespace,
-		      owner->service->meta.name);
+	if (!owner)
+		errors_remark(mesh->errors, REMARK_EXTERNAL_TAKEN, o, o->pos,
+			      "service %s/%s: %s is a Gateway's, which is bound to it: what is "
+			      "called there goes to that one",
+			      o->meta.namespace, o->meta.name, text);
+	else
+		errors_remark(mesh->errors, REMARK_EXTERNAL_TAKEN, o, o->pos,
+			      "service %s/%s: %s is service %s/%s's already: what is called there "
+			      "goes to "
+			      "that one",
+			      o->meta.namespace, o->meta.name, text, owner->service->meta.namespace,
+			      owner->service->meta.name);
 }
 
-bool external_claim(struct mesh *mesh, struct host *h, const struct external *e, unsigned port,
-		    bool door)
+static struct external_owner *find_owner(struct mesh *mesh, const struct addr *addr, unsigned port)
 {
-	struct external_key key = { .addr = e->addr, .port = port };
-	struct host *other = bytemap_get(&mesh->addresses, e->addr.b, sizeof(e->addr.b));
-	struct external_owner *owner;
-	const char *copy;
-	void **at;
+	struct external_key key = { .addr = *addr, .port = port };
 
-	owner = bytemap_get(&mesh->externals, (const char *)&key, sizeof(key));
-	if (other || owner) {
-		if (other ? other != h : owner->host != h)
-			remark_taken(mesh, h, e, port, other ? other : owner->host);
-		return false;
-	}
-	copy = pool_copy(&mesh->pool, (const char *)&key, sizeof(key));
-	owner = pool_alloc(&mesh->pool, sizeof(*owner));
-	at = copy && owner ? bytemap_at(&mesh->externals, copy, sizeof(key)) : NULL;
+	return bytemap_get(&mesh->externals, (const char *)&key, sizeof(key));
+}
+
+static bool give(struct mesh *mesh, const struct addr *addr, unsigned port, struct host *h,
+		 bool door)
+{
+	struct external_key key = { .addr = *addr, .port = port };
+	const char *copy = pool_copy(&mesh->pool, (const char *)&key, sizeof(key));
+	struct external_owner *owner = pool_alloc(&mesh->pool, sizeof(*owner));
+	void **at = copy && owner ? bytemap_at(&mesh->externals, copy, sizeof(key)) : NULL;
+
 	if (!at) {
 		mesh->nomem = true;
 		return false;
@@ -80,11 +84,28 @@ bool external_claim(struct mesh *mesh, struct host *h, const struct external *e,
 	return true;
 }
 
+bool external_claim(struct mesh *mesh, struct host *h, const struct external *e, unsigned port,
+		    bool door)
+{
+	struct host *other = bytemap_get(&mesh->addresses, e->addr.b, sizeof(e->addr.b));
+	struct external_owner *owner = find_owner(mesh, &e->addr, port);
+
+	if (!other && !owner)
+		return give(mesh, &e->addr, port, h, door);
+	if (other ? other != h : owner->host != h && (owner->host || !door))
+		remark_taken(mesh, h, e, port, other ? other : owner->host);
+	return false;
+}
+
+bool external_claim_bound(struct mesh *mesh, const struct addr *addr, unsigned port)
+{
+	return !bytemap_get(&mesh->addresses, addr->b, sizeof(addr->b)) &&
+	       !find_owner(mesh, addr, port) && give(mesh, addr, port, NULL, true);
+}
+
 struct external_owner external_owner(struct mesh *mesh, const struct addr *addr, unsigned port)
 {
-	struct external_key key = { .addr = *addr, .port = port };
-	const struct external_owner *owner =
-		bytemap_get(&mesh->externals, (const char *)&key, sizeof(key));
+	const struct external_owner *owner = find_owner(mesh, addr, port);
 
 	return owner ? *owner : (struct external_owner){ 0 };
 }

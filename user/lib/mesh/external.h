@@ -24,6 +24,10 @@ bool external_next(const struct service_spec *s, size_t *next, struct external *
 bool external_claim(struct mesh *mesh, struct host *h, const struct external *e, unsigned port,
 		    bool door);
 
+/* The same for a Gateway's server that is bound to the address, which is no Service's. False if it
+ * is given already. */
+bool external_claim_bound(struct mesh *mesh, const struct addr *addr, unsigned port);
+
 /* Whose it is now. */
 struct external_owner {
 	const struct host *host; /* NULL: no Service's */

@@ -118,10 +118,11 @@ struct mesh {
 	struct bytemap
 		unknown; /* cluster name -> struct plan_cluster, destinations that don't exist */
 	struct node_ports *node_ports; /* of Gateways, while l4 compiles; NULL: there are none */
-	__u32 placeholders;	       /* made-up addresses given out */
-	bool names_of_pods;	       /* pods_by_name is filled in */
-	bool asks_labels;	       /* of pods, by sourceLabels of HTTP rules */
-	bool l4_only;		       /* l4 leaves what speaks of HTTP out */
+	struct gateway_sites *gateway_sites; /* likewise, and l7 (gateway_sites.h) */
+	__u32 placeholders;		     /* made-up addresses given out */
+	bool names_of_pods;		     /* pods_by_name is filled in */
+	bool asks_labels;		     /* of pods, by sourceLabels of HTTP rules */
+	bool l4_only;			     /* l4 leaves what speaks of HTTP out */
 	bool nomem; /* an allocation failed where it couldn't be returned: checked at the end */
 	size_t fatal_before; /* errors that were there at the start */
 };

@@ -315,12 +315,18 @@ static bool member_is_here(struct mesh *mesh, struct member *m)
 	return str_eq(node, mesh->node);
 }
 
+/* The policy for callers from outside, or for those of the cluster. */
+static bool is_local(const struct plan_cluster *c)
+{
+	return c->outside ? c->local : c->sp->host->service->service.internal_local;
+}
+
 static void add_members(struct mesh *mesh, struct plan_cluster *c, struct members *all, size_t from,
 			size_t to, const struct subset *s)
 {
 	for (size_t i = from; i < to; i++)
 		if (member_is_in(mesh, &all->items[i], s) &&
-		    (!c->local || member_is_here(mesh, &all->items[i])))
+		    (!is_local(c) || member_is_here(mesh, &all->items[i])))
 			c->members[c->count++] = &all->items[i];
 }
 

@@ -114,7 +114,7 @@ void mark_proxied(struct mesh *mesh)
 		struct host *h = &mesh->host_list[i];
 		struct host *at = h->name ? host_concrete(mesh, h) : NULL;
 
-		if (at && !at->service->service.internal_local)
+		if (at && !at->service->service.foreign)
 			mark_host(mesh, h, at);
 	}
 }

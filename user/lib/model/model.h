@@ -89,16 +89,15 @@ struct service_spec {
 	int64_t affinity_s; /* sessionAffinityConfig.clientIP.timeoutSeconds, 10800 by default */
 	const char *external_name;
 	bool publish_not_ready;
-	/* internalTrafficPolicy: Local. Only kube-proxy can honour it, so that cluster_ips is
-	 * empty: weft does not answer for such a service's address. */
-	bool internal_local;
+	bool internal_local; /* internalTrafficPolicy: Local */
 	/* A label gives it to another proxy: weft answers for none of its addresses, and
-	 * internal_local is set as well. */
+	 * cluster_ips is empty. */
 	bool foreign;
-	struct strs left_ips; /* of either: the cluster IPs, which are not weft's to answer for */
+	struct strs left_ips; /* its cluster IPs then, which are not weft's to answer for */
 	/* How it is called from outside. */
 	struct strs external_ips;
-	bool external_local; /* externalTrafficPolicy: Local */
+	bool external_local;  /* externalTrafficPolicy: Local */
+	uint16_t health_port; /* healthCheckNodePort; 0: none */
 	struct {
 		struct lb_ingress *items;
 		size_t count;

@@ -11,23 +11,40 @@
 
 /* ---- finding things ---- */
 
-const struct hs_listener *http_listener(const struct http_snapshot *s, enum service_scope scope,
-					unsigned port)
+static int compare_listener(const struct hs_listener *l, __u32 scope, __u32 port, __u32 group)
+{
+	if (l->scope != scope)
+		return l->scope < scope ? -1 : 1;
+	if (l->port != port)
+		return l->port < port ? -1 : 1;
+	return l->group < group ? -1 : l->group > group;
+}
+
+static const struct hs_listener *find_listener(const struct http_snapshot *s, __u32 scope,
+					       __u32 port, __u32 group)
 {
 	__u32 low = 0, high = hs_count(s, HS_LISTENERS);
 
 	while (low < high) {
 		__u32 mid = low + (high - low) / 2;
-		const struct hs_listener *l = hs_listener(s, mid);
+		int order = compare_listener(hs_listener(s, mid), scope, port, group);
 
-		if (l->scope == scope && l->port == port)
-			return l;
-		if (l->scope < scope || (l->scope == scope && l->port < port))
+		if (!order)
+			return hs_listener(s, mid);
+		if (order < 0)
 			low = mid + 1;
 		else
 			high = mid;
 	}
-	return scope == SCOPE_MESH && port ? http_listener(s, scope, 0) : NULL;
+	return NULL;
+}
+
+const struct hs_listener *http_listener(const struct http_snapshot *s, enum service_scope scope,
+					unsigned port)
+{
+	const struct hs_listener *l = find_listener(s, scope, port, 0);
+
+	return l || scope != SCOPE_MESH ? l : find_listener(s, scope, 0, 0);
 }
 
 static const struct hs_door *door_at(const struct http_snapshot *s, const struct addr *addr,
@@ -54,11 +71,13 @@ const struct hs_listener *http_listener_at(const struct http_snapshot *s, const 
 					   unsigned port, bool node)
 {
 	static const struct addr any;
-	const struct hs_door *door = door_at(s, node ? &any : called, port);
+	const struct hs_door *door = door_at(s, called, port);
 	const struct hs_listener *l = NULL;
 
+	if (!door && node)
+		door = door_at(s, &any, port);
 	if (door)
-		l = http_listener(s, SCOPE_NODE, door->listener_port);
+		l = find_listener(s, SCOPE_NODE, door->listener_port, door->listener_group);
 	else if (node)
 		l = http_listener(s, SCOPE_NODE, port);
 	return l ? l : http_listener(s, SCOPE_MESH, port);

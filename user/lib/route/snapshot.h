@@ -21,7 +21,7 @@
 
 enum {
 	HS_MAGIC = 0x77656674,
-	HS_VERSION = 8,
+	HS_VERSION = 9,
 	HS_NONE = 0xffffffffu,
 };
 
@@ -88,8 +88,8 @@ struct hs_namespace {
 	__u32 id; /* what weftd knows it by */
 };
 
-/* A port on which HTTP is spoken, ordered by scope and port. Port 0 in SCOPE_MESH stands for every
- * port that no known service has: only rules for hosts outside the cluster are there. */
+/* A port on which HTTP is spoken, ordered by scope, port and group. Port 0 in SCOPE_MESH stands for
+ * every port that no known service has: only rules for hosts outside the cluster are there. */
 struct hs_listener {
 	__u32 scope; /* enum service_scope */
 	__u32 port;
@@ -102,6 +102,10 @@ struct hs_listener {
 	struct hs_range sni_wild;  /* of HS_SNI, longest first */
 	__u32 peek; /* some server is PASSTHROUGH: the ClientHello is read before it is known
 		       whether TLS is ended here */
+	/* Gateways that have nothing to do with each other may have the same port, each at ways of
+	 * their own: this tells their listeners apart. 0: at the node's own port, and in the mesh.
+	 */
+	__u32 group;
 };
 
 /* A name by which clients ask for a server. Rows of one name stand together, in the order in which
@@ -380,11 +384,14 @@ struct hs_address {
 };
 
 /* Where a Gateway's listener is called by another port or address than the node's own: a NodePort
- * (`addr` is ::), or a Service's address. Ordered by address and port. */
+ * (`addr` is ::), a Service's address, or the one that a server is bound to, which may be one of
+ * the node's. Ordered by address and port. */
 struct hs_door {
 	struct addr addr;
 	__u32 port;
 	__u32 listener_port;
+	__u32 listener_group;
+	__u32 pad;
 };
 
 /*

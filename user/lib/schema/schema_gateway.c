@@ -56,6 +56,18 @@ static const struct cel protocol_cel[] = {
 	{ 0 },
 };
 
+/* Istio reads it, and does nothing with it at a Gateway. */
+static void decode_target_port(struct decoder *d, const struct node *value, void *target)
+{
+	int64_t port;
+
+	(void)target;
+	if (decode_integer(d, value, 0, UINT32_MAX, &port))
+		decode_warn(d, value, NULL,
+			    "has no effect at a Gateway, nor has it in Istio: a Service's own "
+			    "targetPort may lead to port.number");
+}
+
 static const struct field port_fields[] = {
 	{ "number", FIELD_UINT16, .required = true, .offset = offsetof(struct gw_server, port),
 	  .min = 1, .max = 65535 },
@@ -65,9 +77,9 @@ static const struct field port_fields[] = {
 	  .offset = offsetof(struct gw_server, protocol), .max = TEXT_MAX, .shape = SHAPE_STRING,
 	  .decode = decode_protocol, .cel = protocol_cel },
 	{ .name = "targetPort",
-	  .type = FIELD_REFUSED,
+	  .type = FIELD_CUSTOM,
 	  .shape = SHAPE_INTEGER,
-	  .refused = REFUSED_TARGET_PORT },
+	  .decode = decode_target_port },
 	{ 0 },
 };
 
@@ -300,6 +312,18 @@ static void check_bind(struct decoder *d, const struct node *value, const void *
 		validate_ip(d, value, target);
 }
 
+/* Not implemented in Istio: its API alone has it. */
+static void decode_default_endpoint(struct decoder *d, const struct node *value, void *target)
+{
+	const char *endpoint;
+
+	(void)target;
+	if (decode_string(d, value, &endpoint) && *endpoint)
+		decode_warn(d, value, NULL,
+			    "has no effect, nor has it in Istio: a gateway sends where its "
+			    "VirtualServices say");
+}
+
 static bool is_tls(const struct gw_server *server)
 {
 	return !strcmp(server->protocol, "HTTPS") || !strcmp(server->protocol, "TLS");
@@ -525,9 +549,9 @@ static const struct field server_fields[] = {
 	  .check = check_bind, .cel = bind_cel },
 	{ "name", FIELD_STRING, .offset = offsetof(struct gw_server, name) },
 	{ .name = "defaultEndpoint",
-	  .type = FIELD_REFUSED,
+	  .type = FIELD_CUSTOM,
 	  .shape = SHAPE_STRING,
-	  .refused = REFUSED_DEFAULT_ENDPOINT },
+	  .decode = decode_default_endpoint },
 	{ 0 },
 };
 

@@ -57,7 +57,4 @@ const struct refusal schema_refused[REFUSED_MAX] = {
 				    "named so with -cacert behind it" },
 	[REFUSED_UNIX_BIND] = { "Gateway", "bind to a Unix socket",
 				"a gateway is served on the NIC" },
-	[REFUSED_TARGET_PORT] = { "Gateway", "targetPort", "it has no effect in Istio either" },
-	[REFUSED_DEFAULT_ENDPOINT] = { "Gateway", "defaultEndpoint",
-				       "a gateway sends where its VirtualServices say" },
 };

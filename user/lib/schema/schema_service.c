@@ -256,23 +256,6 @@ static void leave_cluster_ips(struct service_spec *s)
 	s->cluster_ips = (struct strs){ .count = 0 };
 }
 
-/*
- * "Local" promises that a connection never leaves the node. To balance it over all endpoints would
- * break that, and to refuse it would keep a whole cluster's services from loading: the service is
- * left to the program that serves it already.
- */
-static void finish_spec(struct decoder *d, const struct node *self_node, void *self)
-{
-	struct service_spec *spec = self;
-
-	if (!spec->internal_local || !spec->cluster_ips.count ||
-	    !strcmp(spec->cluster_ips.items[0], "None"))
-		return;
-	leave_cluster_ips(spec);
-	decode_warn(d, decode_at(d, self_node, "internalTrafficPolicy"), "internalTrafficPolicy",
-		    "Local is left to kube-proxy, weft does not answer for the service's address");
-}
-
 /* A preference and no promise: what it asks for may happen, and more. */
 static void warn_distribution(struct decoder *d, const struct node *value, void *target)
 {
@@ -318,6 +301,8 @@ static const struct field spec_fields[] = {
 	{ "externalTrafficPolicy", FIELD_CUSTOM,
 	  .offset = offsetof(struct service_spec, external_local),
 	  .decode = decode_traffic_policy },
+	{ "healthCheckNodePort", FIELD_UINT16, .offset = offsetof(struct service_spec, health_port),
+	  .max = 65535 },
 	{ "externalIPs", FIELD_CUSTOM, .offset = offsetof(struct service_spec, external_ips),
 	  .decode = decode_external_ips },
 	{ "loadBalancerSourceRanges", FIELD_CUSTOM, .decode = decode_source_ranges },
@@ -330,7 +315,6 @@ static const struct message spec_message = {
 	.size = sizeof(struct service_spec),
 	.fields = spec_fields,
 	.init = init_spec,
-	.finish = finish_spec,
 };
 
 /* ---- what a load balancer says of itself ---- */
@@ -404,7 +388,6 @@ static void finish_service(struct decoder *d, const struct node *self_node, void
 		s->foreign = !strcmp(o->meta.labels.items[i].key, OTHER_PROXY);
 	if (!s->foreign)
 		return;
-	s->internal_local = true;
 	leave_cluster_ips(s);
 	s->external_ips.count = s->ingress.count = 0;
 	for (size_t i = 0; i < s->ports.count; i++)

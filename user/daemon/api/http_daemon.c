@@ -1,0 +1,193 @@
+// SPDX-License-Identifier: Apache-2.0
+#include "daemon/api/http_daemon.h"
+
+#include <errno.h>
+#include <microhttpd.h>
+#include <netinet/in.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/socket.h>
+#include <unistd.h>
+
+#include "lib/base/cleanup.h"
+#include "lib/base/library.h"
+#include "lib/base/log.h"
+
+enum {
+	CONNECTIONS_MAX = 16,
+	SILENCE_MAX_S = 10,
+	MEMORY_PER_CONNECTION = 4096,
+};
+
+struct http_daemon {
+	struct http_daemon_options options;
+	struct MHD_Daemon *daemon; /* NULL until a connection comes */
+	struct event event;	   /* its epoll descriptor, which stays the library's */
+	struct event_timer timer;  /* what it has to do by itself */
+	bool broken;		   /* it can't be had: has been logged */
+};
+
+/* ---- libmicrohttpd ---- */
+
+#define MHD_FUNCTIONS(do)                                                                                      \
+	do                                                                                                     \
+	(start_daemon) do(stop_daemon) do(run) do(get_timeout) do(get_daemon_info) do(get_connection_info) do( \
+		add_connection) do(create_response_from_buffer) do(add_response_header) do(queue_response) do(destroy_response)
+
+#define MHD_POINTER(name) __typeof__(&MHD_##name) name;
+static struct {
+	MHD_FUNCTIONS(MHD_POINTER)
+} mhd;
+
+#define MHD_SYMBOL(name) { "MHD_" #name, (void *)&mhd.name },
+static const struct library_symbol mhd_symbols[] = { MHD_FUNCTIONS(MHD_SYMBOL) };
+
+static int load_library(void)
+{
+	return library_load("libmicrohttpd.so.12", mhd_symbols,
+			    sizeof(mhd_symbols) / sizeof(mhd_symbols[0]));
+}
+
+/* ---- a question ---- */
+
+/* The library's own yes or no. */
+static int reply(void *connection, const struct http_reply *r)
+{
+	struct MHD_Response *response =
+		mhd.create_response_from_buffer(strlen(r->text), r->text, MHD_RESPMEM_MUST_COPY);
+	enum MHD_Result done;
+
+	if (!response)
+		return MHD_NO;
+	mhd.add_response_header(response, MHD_HTTP_HEADER_CONTENT_TYPE, r->type);
+	mhd.add_response_header(response, MHD_HTTP_HEADER_CONNECTION, "close");
+	for (const char *const *h = r->headers; h && *h; h += 2)
+		mhd.add_response_header(response, h[0], h[1]);
+	done = mhd.queue_response(connection, r->status, response);
+	mhd.destroy_response(response);
+	return (int)done;
+}
+
+static uint16_t port_of(struct MHD_Connection *c)
+{
+	const union MHD_ConnectionInfo *info =
+		mhd.get_connection_info(c, MHD_CONNECTION_INFO_CONNECTION_FD);
+	union {
+		struct sockaddr any;
+		struct sockaddr_in in4;
+		struct sockaddr_in6 in6;
+	} at = { 0 };
+	socklen_t size = sizeof(at);
+
+	if (!info || getsockname(info->connect_fd, &at.any, &size))
+		return 0;
+	return ntohs(at.any.sa_family == AF_INET6 ? at.in6.sin6_port : at.in4.sin_port);
+}
+
+/* Called once with the request's head, then for its body, which is let go by, and at its end. */
+static enum MHD_Result on_request(void *arg, struct MHD_Connection *c, const char *path,
+				  const char *method, const char *version, const char *body,
+				  size_t *body_size, void **state)
+{
+	static char begun;
+	const struct http_daemon *h = arg;
+	struct http_ask ask = { .method = method, .path = path };
+
+	(void)version;
+	(void)body;
+	if (!*state || *body_size) {
+		*state = &begun;
+		*body_size = 0;
+		return MHD_YES;
+	}
+	ask.port = port_of(c);
+	return (enum MHD_Result)h->options.ask(h->options.arg, &ask, reply, c);
+}
+
+/* ---- in the loop ---- */
+
+static void turn(void *arg)
+{
+	struct http_daemon *h = arg;
+	MHD_UNSIGNED_LONG_LONG ms;
+
+	mhd.run(h->daemon);
+	if (mhd.get_timeout(h->daemon, &ms) == MHD_YES)
+		event_timer_set(&h->timer, ms ? (unsigned)ms : 1);
+	else
+		event_timer_stop(&h->timer);
+}
+
+static void on_ready(void *arg, uint32_t events)
+{
+	(void)events;
+	turn(arg);
+}
+
+static int start(struct http_daemon *h)
+{
+	const union MHD_DaemonInfo *info;
+	int r = load_library();
+
+	if (r)
+		return r;
+	h->daemon = mhd.start_daemon(MHD_USE_EPOLL | MHD_USE_NO_LISTEN_SOCKET, 0, NULL, NULL,
+				     on_request, h, MHD_OPTION_CONNECTION_LIMIT,
+				     (unsigned)CONNECTIONS_MAX, MHD_OPTION_CONNECTION_TIMEOUT,
+				     (unsigned)SILENCE_MAX_S, MHD_OPTION_CONNECTION_MEMORY_LIMIT,
+				     (size_t)MEMORY_PER_CONNECTION, MHD_OPTION_END);
+	if (!h->daemon)
+		return -ENOMEM;
+	info = mhd.get_daemon_info(h->daemon, MHD_DAEMON_INFO_EPOLL_FD);
+	if (!info || info->epoll_fd < 0)
+		return -ENOTSUP;
+	h->event = (struct event){ .fd = info->epoll_fd, .ready = on_ready, .arg = h };
+	return event_watch(h->options.loop, &h->event, EPOLLIN);
+}
+
+DEFINE_CLEANUP(struct http_daemon *, http_daemon_close);
+
+int http_daemon_open(const struct http_daemon_options *o, struct http_daemon **out)
+{
+	_cleanup_(http_daemon_closep) struct http_daemon *h = calloc(1, sizeof(*h));
+	int r;
+
+	if (!h)
+		return -ENOMEM;
+	h->options = *o;
+	r = event_timer_open(o->loop, &h->timer, turn, h);
+	if (r)
+		return r;
+	*out = TAKE_PTR(h);
+	return 0;
+}
+
+void http_daemon_take(struct http_daemon *h, int fd)
+{
+	struct sockaddr_in6 from = { 0 };
+	socklen_t size = sizeof(from);
+	int r = h->daemon || h->broken ? 0 : start(h);
+
+	if (r) {
+		log_err(r, "answer for health");
+		h->broken = true;
+	}
+	if (h->broken || getpeername(fd, (struct sockaddr *)&from, &size)) {
+		close(fd);
+		return;
+	}
+	/* The library closes it where it can't serve it. */
+	mhd.add_connection(h->daemon, fd, (const struct sockaddr *)&from, size);
+	turn(h);
+}
+
+void http_daemon_close(struct http_daemon *h)
+{
+	if (!h)
+		return;
+	event_forget(&h->event);
+	event_timer_close(&h->timer);
+	if (h->daemon)
+		mhd.stop_daemon(h->daemon);
+	free(h);
+}
