@@ -91,7 +91,7 @@ start a
 	END
 } | apply
 serves() { [ "$(answer 4 /)" = 200 ]; }
-under_way() { weft conns | grep -q /delay/10000; }
+under_way() { weft conns | grep -q /delay/20000; }
 wait_until 10 serves
 for version in 2 3; do
 	expect_eq "TLS 1.$version: the first session" "$(session a -tls1_$version -sess_out "$TMP/sess$version")" New
@@ -108,7 +108,7 @@ done
 for ((n = 0; n < UPGRADES; n++)); do
 	idle "$TMP/idle$n"
 	wait_until 10 has_answer "$TMP/idle$n"
-	answer 4 /delay/10000 -D "$TMP/slow$n.head" >"$TMP/slow$n" &
+	answer 4 /delay/20000 -D "$TMP/slow$n.head" >"$TMP/slow$n" &
 	slow=$!
 	wait_until 10 under_way
 	old=$(proxy_pid)
