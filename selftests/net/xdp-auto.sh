@@ -90,7 +90,8 @@ for family in 4 6; do
 		[ $to = 10 ] || want='{"beyond":5}'
 		row "IPv$family: large lines come back whole" "$(load other "$(lb $family $to)" 9000 -n 5 -c 5 --bytes "$LARGE" -e half -t $((5000 * SLOWER)))" "$want"
 		row "IPv$family: forwarded by XDP" $(($(forwarded) > before + LARGE / 1000)) 1
-		load_start other "$TMP/held.$family.$to" "$(lb $family $to)" 9000 -n 1 -s hello -e hold --every 20 --ready "$TMP/ready.$family.$to"
+		load_start other "$TMP/held.$family.$to" "$(lb $family $to)" 9000 -n 1 -s hello -e hold --every 20 \
+			-t $((5000 * SLOWER)) --ready "$TMP/ready.$family.$to"
 		wait_until 5 test -e "$TMP/ready.$family.$to"
 	done
 done
