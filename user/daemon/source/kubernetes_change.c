@@ -3,6 +3,7 @@
  * A change of the cluster's objects: as the server has them, but for those that are refused.
  */
 #include <errno.h>
+#include <malloc.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -366,6 +367,8 @@ int kube_change_new(struct kube_source *s, struct kube_change **out)
 				     .completes = s->synced && !s->complete,
 				     .source = &s->source };
 	r = take_all(c);
+	if (c->change.completes)
+		malloc_trim(0); /* what the lists have needed, before a generation needs more */
 	if (!r && (c->count || c->change.completes)) {
 		*out = c;
 		return 0;

@@ -5,6 +5,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "lib/base/cleanup.h"
 #include "lib/base/table.h"
 
 int http_build_init(struct http_build *b)
@@ -119,6 +120,8 @@ int http_build_finish(struct http_build *b, void **out, size_t *size)
 
 	if (b->nomem)
 		return -ENOMEM;
+	bytemap_free(&b->strings);
+	pool_free(TAKE_PTR(b->pool));
 	http_build_parts(b, parts);
 	return http_pack(parts, out, size);
 }

@@ -39,7 +39,7 @@ __u32 http_build_count(const struct http_build *b, enum hs_table table);
 void *http_build_row(struct http_build *b, enum hs_table table, __u32 i);
 /* What was added to each table, as long as nothing else is. */
 void http_build_parts(const struct http_build *b, struct http_part out[HS_TABLES]);
-/* 0 and malloc'd bytes, or -ENOMEM, or -E2BIG. */
+/* 0 and malloc'd bytes, or -ENOMEM, or -E2BIG. No more can be added. */
 int http_build_finish(struct http_build *b, void **out, size_t *size);
 
 #endif

@@ -1,4 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
+#include "lib/base/cleanup.h"
 #include "lib/l7/l7.h"
 
 #include <errno.h>
@@ -22,9 +23,9 @@ static int compile_all(struct http_compiler *c)
 	return r || !c->mesh->nomem ? r : -ENOMEM;
 }
 
-void http_compiler_done(struct http_compiler *c)
+/* All but the rows. */
+static void forget(struct http_compiler *c)
 {
-	http_build_done(&c->build);
 	bytemap_free(&c->clusters);
 	bytemap_free(&c->labels);
 	bytemap_free(&c->names);
@@ -35,9 +36,15 @@ void http_compiler_done(struct http_compiler *c)
 	bytemap_free(&c->unknown);
 	bytemap_free(&c->visited);
 	policy_classes_free(&c->policies);
-	free(c->domains.items);
-	free(c->servers.items);
-	free(c->snis.list.items);
+	free(TAKE_PTR(c->domains.items));
+	free(TAKE_PTR(c->servers.items));
+	free(TAKE_PTR(c->snis.list.items));
+}
+
+void http_compiler_done(struct http_compiler *c)
+{
+	http_build_done(&c->build);
+	forget(c);
 }
 
 static void forget_rows(struct mesh *mesh)
@@ -55,5 +62,6 @@ int l7_compile(struct mesh *mesh, const struct http_snapshot *from, void **out, 
 	forget_rows(mesh);
 	if (!r)
 		r = compile_all(&c);
+	forget(&c); /* the block of all rows needs as much again */
 	return r ? r : http_build_finish(&c.build, out, size);
 }
