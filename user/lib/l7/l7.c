@@ -1,9 +1,9 @@
 // SPDX-License-Identifier: Apache-2.0
-#include "lib/base/cleanup.h"
 #include "lib/l7/l7.h"
 
 #include <errno.h>
 
+#include "lib/base/cleanup.h"
 #include "lib/l7/l7_priv.h"
 
 static int compile_all(struct http_compiler *c)
