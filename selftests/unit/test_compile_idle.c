@@ -56,6 +56,13 @@ static const struct row {
 	{ "a host from outside, at a gateway too",
 	  ECHO GATEWAY VS("{hosts: [a.example.com], gateways: [mesh, gw], tcp: [{" TO_ECHO "}]}"),
 	  "" },
+	{ "a tls match that names a port with http",
+	  ECHO WEB VS(
+		  "{hosts: [web, a.test], tls: [{match: [{port: 80, sniHosts: [a.test]}], " TO_ECHO
+		  "}]}"),
+	  "spec.tls[0].match[0]: the port carries http, by its name or appProtocol: the rule has "
+	  "no "
+	  "effect there" },
 	{ "a tcp rule for a port with http",
 	  ECHO WEB VS("{hosts: [web], tcp: [{match: [{port: 80}], " TO_ECHO "}]}"),
 	  "warning: t.yaml:14:37: spec.tcp[0].match[0]: the port carries http, by its name or "

@@ -1042,8 +1042,8 @@ static void run_all(unsigned seed, enum compile_http http)
 	cr_expect_gt(m.rules_refused, 0);
 	cr_expect_gt(m.patched, STEPS / 5, "%zu patched, %zu anew, %zu refused", m.patched, m.anew,
 		     m.refused);
-	cr_expect_gt(m.added, STEPS / 60, "%zu have added endpoints", m.added);
-	cr_expect_gt(m.gathered, STEPS / 200, "%zu have gathered endpoints", m.gathered);
+	cr_expect_gt(m.added, STEPS / 75, "%zu have added endpoints", m.added);
+	cr_expect_gt(m.gathered, STEPS / 250, "%zu have gathered endpoints", m.gathered);
 	end_model(&m);
 }
 

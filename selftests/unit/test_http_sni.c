@@ -28,6 +28,13 @@ static const char rules[] =
 	SERVICE("other", "default", "10.96.0.4", "{name: tcp, port: 443}")
 	SERVICE("two", "default", "10.96.0.5", "{name: tls, port: 443}")
 	SERVICE("web", "b", "10.96.1.1", "{name: tls, port: 443}")
+	SERVICE("odd", "default", "10.96.0.6", "{name: odd, port: 4443}, {name: any, port: 4444}")
+	"apiVersion: v1\nkind: Service\nmetadata: {name: near, namespace: default}\n"
+	"spec: {clusterIP: 10.96.0.7, internalTrafficPolicy: Local, selector: {app: near}, "
+	"ports: [{name: tls, port: 443}]}\n---\n"
+	"apiVersion: v1\nkind: Service\nmetadata: {name: foreign, namespace: default, "
+	"labels: {service.kubernetes.io/service-proxy-name: x}}\n"
+	"spec: {clusterIP: 10.96.0.8, selector: {app: near}, ports: [{name: tls, port: 443}]}\n---\n"
 	"apiVersion: v1\nkind: Service\nmetadata: {name: unnumbered, namespace: default}\n"
 	"spec: {ports: [{name: tls, port: 443}]}\n---\n"
 	"apiVersion: v1\nkind: Pod\nmetadata: {name: db-1, namespace: default, labels: {app: db}}\n"
@@ -129,7 +136,15 @@ static const char rules[] =
 	"    " TO("other"))
 	ISTIO("VirtualService", "unnumbered", "default", "\n"
 	"  hosts: [unnumbered.default.svc.cluster.local, u.example.net]\n"
-	"  tls: [{match: [{sniHosts: [u.example.net]}], " TO("db") "}]");
+	"  tls: [{match: [{sniHosts: [u.example.net]}], " TO("db") "}]")
+	ISTIO("VirtualService", "near", "default", "\n"
+	"  hosts: [near.default.svc.cluster.local, foreign.default.svc.cluster.local, n.example.net]\n"
+	"  tls: [{match: [{sniHosts: [n.example.net]}], " TO("db") "}]")
+	/* The match says what the port carries, though there are rules for requests. */
+	ISTIO("VirtualService", "odd", "default", "\n"
+	"  hosts: [odd.default.svc.cluster.local, o.example.net]\n"
+	"  http: [{route: [{destination: {host: other}}]}]\n"
+	"  tls: [{match: [{port: 4443, sniHosts: [o.example.net]}], " TO("db") "}]");
 /* clang-format on */
 
 static struct http_tables t;
@@ -371,6 +386,28 @@ Test(http_sni, only_what_asks_for_the_sni_goes_through_the_proxy)
 	cr_expect_eq(kernel_rule("10.96.0.5", 443), RULE_PROXY);
 	cr_expect_null(address_at("10.96.0.3", 443));
 	cr_expect_null(address_at("10.96.0.4", 443));
+}
+
+/* The endpoints of this node alone are no reason not to look: those of another proxy's are. */
+Test(http_sni, a_service_of_this_node_alone_has_its_tls_rules)
+{
+	const struct hs_address *row = address_at("10.96.0.7", 443);
+
+	cr_expect_eq(kernel_rule("10.96.0.7", 443), RULE_PROXY);
+	cr_assert_not_null(row);
+	cr_expect(http_address_has_sni(row));
+	cr_expect_null(address_at("10.96.0.8", 443));
+}
+
+Test(http_sni, a_match_that_names_a_port_says_that_it_carries_tls)
+{
+	const struct hs_address *row = address_at("10.96.0.6", 4443);
+
+	cr_assert_not_null(row);
+	cr_expect(http_address_has_sni(row));
+	row = address_at("10.96.0.6", 4444);
+	cr_assert_not_null(row);
+	cr_expect_not(http_address_has_sni(row), "it is HTTP's");
 }
 
 /* ---- explain ---- */

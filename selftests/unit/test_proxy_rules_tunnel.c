@@ -274,22 +274,42 @@ Test(proxy_rules, what_no_tls_route_is_for_goes_to_the_service)
 	want_closed(&other, "a.wild.test", "NC");
 }
 
-Test(proxy_rules, at_other_addresses_nothing_is_looked_at)
+Test(proxy_rules, where_only_requests_are_nothing_is_looked_at)
 {
-	struct route_ask ask = from_pod(OTHER);
+	const struct route_ask ask = from_pod(OTHER);
 
+	rules_load(RULES(""));
+	cr_expect_not(router()->tls);
 	load(RULES(""));
 	cr_expect(router()->tls);
 	cr_expect(router()->peeks(router(), &ask));
 	cr_expect_null(router()->speaks_tls(router(), &ask, &stat));
-	ask.called_port = 81;
-	cr_expect_not(router()->peeks(router(), &ask));
-	ask = from_pod(OTHER);
-	ask.called = ipv4(10, 96, 0, 2);
-	cr_expect_not(router()->peeks(router(), &ask));
 	rules_load(RULES(""));
-	ask = from_pod(OTHER);
 	cr_expect_not(router()->peeks(router(), &ask));
+}
+
+/* The kernel brings them by rules that are no longer in the snapshot. */
+Test(proxy_rules, tls_without_rules_goes_on_to_where_it_called)
+{
+	struct route_ask ask = from_pod(OTHER);
+	struct target t;
+	struct plan p;
+
+	load(RULES(""));
+	rules_load(RULES(""));
+	ask.called = ipv4(10, 96, 0, 9);
+	ask.called_port = 443;
+	cr_assert(router()->tls, "as long as such may come");
+	cr_assert(tunnel(&ask, "gone.test", &p));
+	cr_expect_eq(choose(&p, &t), 9u);
+	cr_expect_eq(t.addr.b[13], 96);
+	cr_expect_eq(t.port, 443);
+	cr_assert(tunnel(&ask, "", &p));
+	cr_expect_eq(choose(&p, &t), 9u);
+	cr_expect_not(tunnel(&ask, NULL, &p), "it is HTTP's");
+	ask.called_node = true;
+	ask.called_port = 444;
+	want_closed(&ask, "gone.test", "NR");
 }
 
 /* ---- at a Gateway ---- */

@@ -471,6 +471,52 @@ Test(proxy_tunnel, a_reset_is_passed_on)
 	finish();
 }
 
+/* What is read after the other's orderly end says nothing of a reset. */
+static void want_late_reset(int fd)
+{
+	struct pollfd p = { .fd = fd };
+
+	cr_expect_eq(poll(&p, 1, PATIENCE_MS), 1, "no reset");
+	cr_expect(p.revents & POLLERR, "%x", (unsigned)p.revents);
+	close(fd);
+}
+
+/* Nothing is read of it any more. */
+Test(proxy_tunnel, a_side_that_is_done_may_still_be_reset)
+{
+	int client, endpoint;
+
+	begin(0);
+	open_both("a.test", &client, &endpoint);
+	shutdown(client, SHUT_WR);
+	want_end(endpoint);
+	reset(client);
+	want_late_reset(endpoint);
+	cr_expect(strstr(wait_for_line(1), "\" 0 DC - "), "%s", line);
+	open_both("a.test", &client, &endpoint);
+	shutdown(endpoint, SHUT_WR);
+	want_end(client);
+	reset(endpoint);
+	want_late_reset(client);
+	cr_expect(strstr(wait_for_line(2), "\" 0 UC - "), "%s", line);
+	finish();
+}
+
+/* An orderly end could be taken for the other side's. */
+Test(proxy_tunnel, the_end_of_the_worker_is_a_reset)
+{
+	int client, endpoint;
+
+	begin(0);
+	open_both("a.test", &client, &endpoint);
+	finish();
+	want_reset(client);
+	want_reset(endpoint);
+	close(client);
+	close(endpoint);
+	cr_expect(strstr(wait_for_line(1), "\" 0 DT drain_time "), "%s", line);
+}
+
 /* A client that asks for that: what it sees, and the log. */
 static void want_refusal(unsigned n, const char *flags)
 {
@@ -633,6 +679,25 @@ Test(proxy_tunnel, what_speaks_no_tls_goes_by_its_own_plan)
 	want_end(endpoint);
 	close(endpoint);
 	wait_for_line(1);
+	finish();
+}
+
+/* Where only TLS goes on by its own plan. */
+Test(proxy_tunnel, what_speaks_no_tls_may_be_http)
+{
+	static const char ask[] = "GET /a HTTP/1.1\r\nHost: h\r\n\r\n";
+	int client, endpoint;
+
+	ends_tls = true;
+	begin(0);
+	client = env_client(e);
+	put(client, ask);
+	endpoint = env_accept(e);
+	cr_assert_not_null(get_head(endpoint));
+	put(endpoint, "HTTP/1.1 200 OK\r\nContent-Length: 2\r\n\r\nhi");
+	want(client, "HTTP/1.1 200 OK\r\n");
+	close(client);
+	close(endpoint);
 	finish();
 }
 

@@ -263,8 +263,8 @@ static size_t catch_all(const struct l4_routes *routes)
 	return i;
 }
 
-/* The rules before the catch-all, or that alone. The choice among tls routes needs the SNI: the
- * checks refused them. */
+/* The rules before the catch-all, or that alone. Those of tls need the SNI, which weft-proxy reads:
+ * lib/l7/tls_routes.c. */
 static int plan_bound(struct mesh *mesh, const struct called *to, struct l4_plan *p,
 		      const struct object *o, bool last)
 {

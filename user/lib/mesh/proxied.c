@@ -38,11 +38,38 @@ bool host_has_http_rule(struct mesh *mesh, const char *host)
 	return false;
 }
 
+static bool names_port(const struct object *o, unsigned port)
+{
+	for (size_t i = 0; i < o->vs.tls.count; i++)
+		for (size_t k = 0; k < o->vs.tls.items[i].match.count; k++) {
+			const struct l4_match *m = &o->vs.tls.items[i].match.items[k];
+
+			if (m->port == port &&
+			    gateways_have_mesh(m->gateways.count ? &m->gateways : &o->vs.gateways))
+				return true;
+		}
+	return false;
+}
+
+/* A match of spec.tls for the host names the port, which says that it carries TLS. */
+static bool tls_rule_names(struct mesh *mesh, const char *host, unsigned port)
+{
+	struct host_iter it = host_iter(&mesh->vs_index, host);
+	const struct hosted *hosted;
+
+	while ((hosted = host_iter_next(&it)))
+		for (size_t i = 0; i < hosted->refs.count; i++)
+			if (names_port(hosted->refs.items[i], port))
+				return true;
+	return false;
+}
+
 bool port_carries_http(struct mesh *mesh, const struct host *h, const struct mesh_port *sp)
 {
 	if (sp->protocol == PORT_HTTP)
 		return true;
-	return port_is_undeclared(sp->port) && host_has_http_rule(mesh, h->name);
+	return port_is_undeclared(sp->port) && host_has_http_rule(mesh, h->name) &&
+	       !tls_rule_names(mesh, sp->host->name, sp->port->port);
 }
 
 struct host *host_concrete(struct mesh *mesh, struct host *h)
@@ -236,7 +263,7 @@ void mark_sni(struct mesh *mesh)
 	for (size_t i = 0; i < mesh->services.count; i++) {
 		struct host *h = &mesh->host_list[i];
 
-		if (!h->name || h->service->service.internal_local ||
+		if (!h->name || h->service->service.foreign ||
 		    str_eq(h->service->service.type, "ExternalName"))
 			continue;
 		for (size_t k = 0; k < h->port_count; k++)

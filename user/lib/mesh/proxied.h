@@ -10,7 +10,8 @@
 
 /* Whether a service port says nothing of its protocol: then HTTP rules decide. */
 bool port_is_undeclared(const struct service_port *port);
-/* Declared to carry HTTP, or undeclared with an HTTP rule for the host. */
+/* Declared to carry HTTP, or undeclared with an HTTP rule for the host, and no match of `tls` that
+ * names it. */
 bool port_carries_http(struct mesh *mesh, const struct host *h, const struct mesh_port *sp);
 /* Whether a VirtualService for the mesh has HTTP rules for the host. */
 bool host_has_http_rule(struct mesh *mesh, const char *host);

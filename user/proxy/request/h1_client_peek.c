@@ -53,6 +53,15 @@ static enum step end_tls(struct h1_client *c)
 	return STEP_AGAIN;
 }
 
+/* Nothing has been taken of it: it is read from the beginning. */
+static enum step begin_http(struct h1_client *c)
+{
+	c->state = H1_CLIENT_HEAD;
+	c->down.half.readable = true; /* what was only looked at has no event left */
+	h1_client_wait(c, c->worker->options.head_timeout_ms);
+	return STEP_AGAIN;
+}
+
 static enum step go_on(struct h1_client *c, const struct client_hello *read)
 {
 	struct router *r = c->worker->router;
@@ -65,7 +74,7 @@ static enum step go_on(struct h1_client *c, const struct client_hello *read)
 
 	wait_for_bytes(c, 1);
 	if (!r->tunnel(r, &a, &hello, &plan))
-		return end_tls(c);
+		return read ? end_tls(c) : begin_http(c);
 	if (read)
 		log_debug("a ClientHello for \"%s\", protocols \"%s\"", read->name, read->alpn);
 	return h1_client_begin_tunnel(c, &plan, hello.name) ? STEP_END : STEP_AGAIN;

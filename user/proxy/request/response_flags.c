@@ -17,7 +17,7 @@ static const char *const names[] = {
 	"URX", /* no more tries allowed */
 	"SI",  /* nothing moved for too long */
 	"DPE", /* the client doesn't speak HTTP */
-	"DT",  /* the client took too long to say what it wants */
+	"DT",  /* the client took too long to say what it wants, or a tunnel to end */
 	"UPE", /* the endpoint doesn't speak HTTP */
 	"NC",  /* the rule's destination does not exist */
 };

@@ -236,6 +236,12 @@ static enum relay pass_on(struct half *from, struct half *to)
 	return r;
 }
 
+/* A side that has said all it has to say is not read from: that it is gone shows nowhere else. */
+static bool is_cut(const struct half *side, enum relay from)
+{
+	return from >= RELAY_BAD || (from == RELAY_DONE && side->broken);
+}
+
 static enum step step_open(struct tunnel *t)
 {
 	struct half *client = &t->down->half, *up = &t->up->half;
@@ -243,10 +249,12 @@ static enum step step_open(struct tunnel *t)
 	enum relay back = pass_on(up, client), there = pass_on(client, up);
 
 	look(t);
-	if (there >= RELAY_BAD || back >= RELAY_BAD)
-		return cut_off(t, OUTCOME_ABANDONED, client->broken ? "DC" : "UC");
-	if (there == RELAY_DONE && back == RELAY_DONE)
+	if (there == RELAY_DONE && back == RELAY_DONE) {
+		end_try(t, OUTCOME_ABANDONED, false);
 		return STEP_END;
+	}
+	if (is_cut(client, there) || is_cut(up, back))
+		return cut_off(t, OUTCOME_ABANDONED, client->broken ? "DC" : "UC");
 	if (t->fired && look_at_time(t) == STEP_END)
 		return STEP_END;
 	return there == RELAY_AGAIN || back == RELAY_AGAIN ? STEP_LATER : STEP_WAIT;
@@ -323,11 +331,19 @@ static void write_log(const struct tunnel *t)
 	t->worker->unflushed = true;
 }
 
+/* By neither side: the worker ends, or its time to drain is over. */
+static void end_unasked(struct tunnel *t)
+{
+	t->details = "drain_time";
+	(void)cut_off(t, OUTCOME_ABANDONED, "DT");
+}
+
 void tunnel_free(struct tunnel *t)
 {
 	if (!t)
 		return;
-	end_try(t, OUTCOME_ABANDONED, false);
+	if (t->up)
+		end_unasked(t);
 	write_log(t);
 	t->worker->router->release(t->worker->router, &t->plan);
 	loop_timer_clear(t->worker->io.loop, &t->timer);

@@ -141,8 +141,8 @@ struct router {
 	bool (*turn)(struct router *r);
 	/* Whether that target.endpoint is one no longer. May be NULL. */
 	bool (*gone)(struct router *r, uint32_t endpoint);
-	/* TLS is spoken at some addresses: what follows is to be asked of each connection, and is
-	 * not NULL. */
+	/* TLS is spoken at some addresses, or has been: what follows is to be asked of each
+	 * connection, and is not NULL. */
 	bool tls;
 	/* What a connection to the address that was called begins with, and its counters; NULL: it
 	 * is plain TCP. */
@@ -158,7 +158,8 @@ struct router {
 	 * What becomes of a connection that has no requests: fills in `plan`, which is zeroed.
 	 * PLAN_FORWARD: its bytes go on as they are to what pick() chooses, once; PLAN_ANSWER: it
 	 * is closed, and `flags` and `details` say why. With ask->tls it is that whose TLS has been
-	 * ended, and `hello` is NULL. False, with `hello` alone: TLS is to be ended here first.
+	 * ended, and `hello` is NULL. False, with `hello` alone: TLS is to be ended here first;
+	 * without TLS it is HTTP.
 	 */
 	bool (*tunnel)(struct router *r, const struct route_ask *ask,
 		       const struct route_hello *hello, struct plan *plan);

@@ -331,13 +331,18 @@ static bool peeks(struct router *router, const struct route_ask *ask)
 	return router_tunnel_peeks(&c);
 }
 
-/* The turn of the route's destinations is taken as for a request. */
+/* The turn of the route's destinations is taken as for a request. Without a route (NULL) it goes to
+ * the address that was called. */
 static void decide_tunnel(struct router_plan *p, const struct hs_action *a)
 {
 	const struct router_version *v = p->version;
 	struct http_turns turns = { 0 };
 
 	p->request = (struct http_request){ .path = http_span("/") };
+	if (!a) {
+		p->decision.action = HTTP_PASSTHROUGH;
+		return;
+	}
 	p->decision.route = a;
 	turns.dest =
 		turn(&v->routes[hs_action_number(v->snapshot, a)]->turns.dest, a->dests.count > 1);
@@ -352,12 +357,14 @@ static bool tunnel(struct router *router, const struct route_ask *ask,
 	const struct http_snapshot *s = r->current->snapshot;
 	const struct hs_action *a;
 	struct router_plan *p;
+	bool goes_on;
 
 	if (!ask->tls && !router_tunnel_passes(s, &c, hello))
 		return false;
 	a = router_tunnel_route(s, &c, ask->tls, hello);
-	p = a ? take_plan(r) : NULL;
-	*out = a ? no_rules : router_tunnel_none;
+	goes_on = a || (!ask->tls && !ask->called_node && router_tunnel_is_lost(&c));
+	p = goes_on ? take_plan(r) : NULL;
+	*out = goes_on ? no_rules : router_tunnel_none;
 	if (!p)
 		return true;
 	begin_plan(r, ask, p);
@@ -379,7 +386,8 @@ static int adopt_snapshot(struct snapshot_router *r, struct config *c)
 	router_version_succeed(v, r->current);
 	router_version_unref(r->current);
 	r->current = v;
-	r->router.tls = router_tls_is_spoken(v->snapshot);
+	/* It stays: the kernel may go on for a while to send TLS that rules had been for. */
+	r->router.tls |= router_tls_is_spoken(v->snapshot);
 	return 0;
 }
 

@@ -13,11 +13,16 @@ bool router_tunnel_gateway(const struct router_called *c)
 	return c->listener && c->listener->scope == SCOPE_NODE;
 }
 
+bool router_tunnel_is_lost(const struct router_called *c)
+{
+	return !router_tunnel_gateway(c) && !c->address;
+}
+
 bool router_tunnel_peeks(const struct router_called *c)
 {
 	if (router_tunnel_gateway(c))
 		return c->listener->tls && c->listener->peek;
-	return c->address && http_address_has_sni(c->address);
+	return router_tunnel_is_lost(c) || http_address_has_sni(c->address);
 }
 
 static struct http_span name_of(const struct route_hello *hello)
@@ -40,6 +45,8 @@ bool router_tunnel_passes(const struct http_snapshot *s, const struct router_cal
 {
 	const struct hs_server *server;
 
+	if (router_tunnel_is_lost(c))
+		return hello->tls;
 	if (!router_tunnel_gateway(c) || !hello->tls)
 		return true;
 	server = gateway_server(s, c->listener, hello);

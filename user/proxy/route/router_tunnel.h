@@ -20,6 +20,9 @@ struct router_called {
 extern const struct plan router_tunnel_none;
 
 bool router_tunnel_gateway(const struct router_called *c);
+/* In the mesh at no address of the snapshot: the kernel has brought the connection by rules that
+ * are no longer there. TLS goes on to the address that was called, all else is HTTP's. */
+bool router_tunnel_is_lost(const struct router_called *c);
 /* Whether the ClientHello is needed to say what becomes of it. */
 bool router_tunnel_peeks(const struct router_called *c);
 /* Whether TLS, if it is spoken, is not for us to end. */
