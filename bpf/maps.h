@@ -238,7 +238,8 @@ struct {
 	__uint(pinning, LIBBPF_PIN_BY_NAME);
 } proxied SEC(".maps");
 
-/* See struct xdp_nic (conn.h). Without an entry XDP passes everything up. */
+/* See struct xdp_nic (conn.h). Without an entry XDP forwards and answers nothing; what a
+ * ConnectionPolicy has against a frame it drops all the same. */
 struct {
 	__uint(type, BPF_MAP_TYPE_HASH);
 	__uint(map_flags, BPF_F_NO_PREALLOC);

@@ -18,6 +18,7 @@
 
 #include "answer.bpf.h"
 #include "conntrack.bpf.h"
+#include "socket.bpf.h"
 
 enum {
 	PROTECT_TRIES = 16,
@@ -131,13 +132,25 @@ static __always_inline int is_inside(const struct addr *src, __u32 ifindex)
 	return pod && pod->bridge == ifindex;
 }
 
-/* What an endpoint on another node sends to the node's own address, or the answer to a client of
- * the node's that happens to have such a port. */
-static __always_inline int is_reply(const struct tuple *t)
+static __always_inline int protect_is_syn(const struct packet *p)
 {
-	const struct conn *c = has_conns() ? bpf_map_lookup_elem(&conns, t) : NULL;
+	return (p->flags & (TCP_SYN | TCP_ACK)) == TCP_SYN;
+}
 
-	return c && c->dir != DIR_FORWARD;
+/*
+ * Whether a packet that is no SYN is of a connection that weft, its proxy or a server of the node's
+ * own has with a caller. Any other may be an answer: the node's own connections, and those of its
+ * pods behind masquerading, may have the number of a port that is served for their own.
+ */
+static __noinline int is_callers(hook_ctx *ctx, const struct packet *p)
+{
+	const struct conn *c = has_conns() ? bpf_map_lookup_elem(&conns, &p->t) : NULL;
+	struct proxied_key key = { p->t.dst, p->t.dport };
+
+	if (c)
+		return c->dir == DIR_FORWARD;
+	return has_socket(ctx, p->ip4, &p->t, BPF_F_CURRENT_NETNS, 0) &&
+	       (bpf_map_lookup_elem(&proxied, &key) || has_listener(ctx, p->ip4, &p->t));
 }
 
 /* ---- what is wrong with a packet by itself ---- */
@@ -177,8 +190,9 @@ static __always_inline enum protect_reason source_fault(const struct addr *src,
 }
 
 /* `lies`: lengths that contradict each other. PROTECT_REASONS: nothing. */
-static __noinline enum protect_reason
-protect_fault(const struct packet *p, const struct protect_limits *l, int lies, __u32 ifindex)
+static __noinline enum protect_reason protect_fault(hook_ctx *ctx, const struct packet *p,
+						    const struct protect_limits *l, int lies,
+						    __u32 ifindex)
 {
 	enum protect_reason reason;
 
@@ -187,10 +201,9 @@ protect_fault(const struct packet *p, const struct protect_limits *l, int lies, 
 	if (is_no_source(p) || bpf_map_lookup_elem(&node_addrs, &p->t.src))
 		return is_for_node(&p->t) ? PROTECT_SPOOFED : PROTECT_REASONS;
 	reason = source_fault(&p->t.src, l);
-	if (reason == PROTECT_REASONS || !is_protected(&p->t, l) || is_reply(&p->t) ||
-	    is_inside(&p->t.src, ifindex))
+	if (reason == PROTECT_REASONS || !is_protected(&p->t, l) || is_inside(&p->t.src, ifindex))
 		return PROTECT_REASONS;
-	return reason;
+	return protect_is_syn(p) || is_callers(ctx, p) ? reason : PROTECT_REASONS;
 }
 
 /* ---- rates ---- */
@@ -340,11 +353,6 @@ static __always_inline void note_proven(const struct tuple *t)
 }
 
 /* ---- verdicts ---- */
-
-static __always_inline int protect_is_syn(const struct packet *p)
-{
-	return (p->flags & (TCP_SYN | TCP_ACK)) == TCP_SYN;
-}
 
 /* A SYN that nothing is wrong with, to what is protected. */
 static __noinline enum protect_verdict protect_syn(const struct packet *p,

@@ -37,6 +37,28 @@ static __always_inline int is_no_tcp(const struct packet *p, enum packet_kind ki
 	return kind == PACKET_OTHER && p->proto == IPPROTO_TCP && p->l4 <= PACKET_L4_MAX;
 }
 
+/*
+ * IPv6 whose headers packet_parse() has not read to their end: they are more, or longer, than those
+ * of any host's TCP. What they hide might be a SYN. A later fragment asks for nothing.
+ */
+static __always_inline int is_unread(const struct packet *p, enum packet_kind kind)
+{
+	if (kind != PACKET_OTHER || p->ip4 || !p->l4 || p->frag_off)
+		return 0;
+	return p->l4 > PACKET_L4_MAX || p->proto == IPPROTO_HOPOPTS ||
+	       p->proto == IPPROTO_ROUTING || p->proto == IPPROTO_DSTOPTS ||
+	       p->proto == IPPROTO_FRAGMENT;
+}
+
+/* Nothing tells its port: for a pod of the node's it is not about what is served from outside. */
+static __always_inline int drop_unread(const struct packet *p)
+{
+	if (bpf_map_lookup_elem(&pod_addrs, &p->t.dst))
+		return TC_ACT_UNSPEC;
+	protect_count_one(PROTECT_MALFORMED);
+	return TC_ACT_SHOT;
+}
+
 static __always_inline void read_ports(struct __sk_buff *skb, struct packet *p)
 {
 	__be16 ports[2];
@@ -49,13 +71,14 @@ static __always_inline void read_ports(struct __sk_buff *skb, struct packet *p)
 
 static __noinline int send_challenge(struct __sk_buff *skb, const struct packet *p)
 {
+	int action = TC_ACT_SHOT;
 	struct tcphdr tcp;
 
 	/* What is for another host is seen where the NIC is in promiscuous mode. */
-	if (skb->pkt_type != 0 /* PACKET_HOST */ || protect_challenge(p, &tcp))
-		return TC_ACT_SHOT;
-	protect_count_one(PROTECT_COOKIE_SENT);
-	return send_answer(skb, p, &tcp);
+	if (skb->pkt_type == 0 /* PACKET_HOST */ && !protect_challenge(p, &tcp))
+		action = send_answer(skb, p, &tcp);
+	protect_count_one(action == TC_ACT_SHOT ? PROTECT_UNANSWERED : PROTECT_COOKIE_SENT);
+	return action;
 }
 
 /* What becomes of a packet that has come in by a NIC. TC_ACT_UNSPEC: nothing is said against it. */
@@ -68,13 +91,15 @@ GLOBAL_FUNC int protect_packet(struct __sk_buff *skb, struct packet *p, enum pac
 
 	if (!p || !l)
 		return TC_ACT_UNSPEC;
+	if (is_unread(p, kind))
+		return drop_unread(p);
 	if (kind == PACKET_TCP)
 		lies = tells_lies(skb, p);
 	else if (is_no_tcp(p, kind))
 		read_ports(skb, p);
 	else
 		return TC_ACT_UNSPEC;
-	reason = protect_fault(p, l, lies, skb->ifindex);
+	reason = protect_fault(skb, p, l, lies, skb->ifindex);
 	if (reason != PROTECT_REASONS) {
 		protect_count_one(reason);
 		return TC_ACT_SHOT;

@@ -53,4 +53,22 @@ GLOBAL_FUNC int has_socket(hook_ctx *ctx, int ip4, const struct tuple *to, __u32
 	return state != STATE_LISTEN;
 }
 
+/*
+ * Whether a server of the node's own listens where these packets go: what is not a SYN may be for
+ * one of its connections then. weft-proxy's listening sockets are elsewhere.
+ */
+static __noinline int has_listener(hook_ctx *ctx, int ip4, const struct tuple *to)
+{
+	struct tuple any = { .dst = to->dst, .dport = to->dport };
+	struct bpf_sock *sk;
+	__u32 state;
+
+	sk = find_socket(ctx, ip4, &any, BPF_F_CURRENT_NETNS, 0);
+	if (!sk)
+		return 0;
+	state = sk->state;
+	bpf_sk_release(sk);
+	return state == STATE_LISTEN;
+}
+
 #endif

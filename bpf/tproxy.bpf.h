@@ -153,24 +153,6 @@ static __noinline int ends_handshake(struct __sk_buff *skb, const struct packet 
 }
 
 /*
- * Whether a server of the node's own listens where these packets go: what is not a SYN may be for
- * one of its connections then. weft-proxy's listening sockets are elsewhere.
- */
-static __noinline int has_listener(struct __sk_buff *skb, int ip4, const struct tuple *to)
-{
-	struct tuple any = { .dst = to->dst, .dport = to->dport };
-	struct bpf_sock *sk;
-	__u32 state;
-
-	sk = find_socket(skb, ip4, &any, BPF_F_CURRENT_NETNS, 0);
-	if (!sk)
-		return 0;
-	state = sk->state;
-	bpf_sk_release(sk);
-	return state == STATE_LISTEN;
-}
-
-/*
  * Whether packets to an address of the node's get to their socket without us. They would not where
  * weft-proxy has been called: kube-proxy takes the first one that is tracked for a new connection,
  * and translates or rejects it.

@@ -3,17 +3,18 @@
  * XDP on the node's NICs: the packets of a connection from outside whose endpoint is on another
  * node, there and back, before the node's own stack sees them.
  *
- * The connection and its entries (weft/conn.h) are tc's. Its handshake goes up the stack, so that
+ * The connection's entries (weft/conn.h) are like tc's. Its handshake goes up the stack, so that
  * routing, netfilter and neighbour discovery have their say: only what the stack has sent on by a
  * NIC as it was is forwarded here, to the same next hop, and only while the routes still say so.
- * The handshake's last packet is already ours. It leaves by the NIC that it came by, or by another
- * one, where both are permitted (struct xdp_nic).
+ * The handshake's last packet is already ours. Where the stack would have nothing to say, XDP opens
+ * connections itself (`opens` of struct xdp_nic, open_wire()). What is forwarded leaves by the NIC
+ * that it came by, or by another one, where both are permitted.
  *
- * Whatever is not plain is passed up, untouched, to tc, which goes on with the same entries: no
- * packet is dropped here. The node's own stack may drop it, for its connection tracking knows the
- * SYN and the SYN+ACK only, for a minute, and until then takes for invalid what is far from these
- * unless nf_conntrack_tcp_be_liberal is set. After that minute it takes the connection up anew, but
- * for an ICMP error about it, which then concerns nothing that it knows.
+ * Whatever is not plain is passed up, untouched, to tc, which goes on with the same entries:
+ * forwarding drops no packet. The node's own stack may drop it, for its connection tracking knows
+ * the SYN and the SYN+ACK only, for a minute, and until then takes for invalid what is far from
+ * these unless nf_conntrack_tcp_be_liberal is set. After that minute it takes the connection up
+ * anew, but for an ICMP error about it, which then concerns nothing that it knows.
  *
  * A ConnectionPolicy (protect.bpf.h) comes before all of that. It alone drops frames, and answers
  * SYNs.
@@ -255,7 +256,7 @@ static __always_inline int store_challenge(const struct frame *f, const struct p
 	struct tcphdr *tcp;
 	__u8 mac[ETH_ALEN];
 
-	if ((void *)(f->eth + 1) > f->end || f->eth->h_dest[0] & 1 /* a group's */)
+	if ((void *)(f->eth + 1) > f->end)
 		return 0;
 	tcp = tcp_of(f, p->ip4);
 	if (!tcp)
@@ -281,6 +282,7 @@ static __always_inline int shorten(struct xdp_md *ctx, const struct packet *p)
 	return is <= wanted || !bpf_xdp_adjust_tail(ctx, (int)wanted - (int)is);
 }
 
+/* Turns the SYN into the challenge; 0 if that can't be. */
 static __noinline int challenge_sender(struct xdp_md *ctx, const struct packet *p)
 {
 	struct tuple back;
@@ -288,19 +290,47 @@ static __noinline int challenge_sender(struct xdp_md *ctx, const struct packet *
 	struct frame f;
 
 	if (protect_challenge(p, &tcp) || !shorten(ctx, p))
-		return XDP_DROP;
+		return 0;
 	tuple_reverse(&back, &p->t);
 	tcp.source = bpf_htons(back.sport);
 	tcp.dest = bpf_htons(back.dport);
 	tcp.check = answer_check(&tcp, pseudo_sum(p, &back, TCP_MIN));
 	f = frame_of(ctx);
 	if (!store_challenge(&f, p, &back, &tcp))
-		return XDP_DROP;
+		return 0;
 	protect_unmark(ctx);
-	protect_count_one(PROTECT_COOKIE_SENT);
-	return XDP_TX;
+	return 1;
 }
 
+static __always_inline int answer_syn(struct xdp_md *ctx, const struct packet *p)
+{
+	int sent = challenge_sender(ctx, p);
+
+	protect_count_one(sent ? PROTECT_COOKIE_SENT : PROTECT_UNANSWERED);
+	return sent ? XDP_TX : XDP_DROP;
+}
+
+/* Whether XDP is to answer: where it can, and the frame is for this node. */
+static __always_inline int may_answer(const struct xdp_md *ctx)
+{
+	__u32 ifindex = ctx->ingress_ifindex;
+	const struct xdp_nic *nic = bpf_map_lookup_elem(&xdp_nics, &ifindex);
+	const struct frame f = frame_of(ctx);
+
+	return nic && nic->answers && (void *)(f.eth + 1) <= f.end &&
+	       same_mac(f.eth->h_dest, nic->mac);
+}
+
+/* A SYN that may have to be answered is tc's where XDP is not to: it is judged, and counted, once.
+ */
+static __always_inline int is_left_to_tc(const struct xdp_md *ctx, const struct protect_limits *l)
+{
+	return l->flags & (PROTECT_COOKIES_ALWAYS | PROTECT_COOKIES_AUTO) && !may_answer(ctx);
+}
+
+enum { PROTECT_NOTHING = -1 }; /* no XDP action: XDP may forward the frame */
+
+/* XDP_PASS: it is tc's, before anything else. */
 static __always_inline int protect_xdp(struct xdp_md *ctx, const struct packet *p,
 				       const struct protect_limits *l)
 {
@@ -308,17 +338,18 @@ static __always_inline int protect_xdp(struct xdp_md *ctx, const struct packet *
 
 	if (!protect_is_syn(p))
 		verdict = protect_other(p, l, 0);
-	else if (is_inside(&p->t.src, ctx->ingress_ifindex) || !is_protected(&p->t, l) ||
-		 !protect_mark(ctx))
+	else if (is_inside(&p->t.src, ctx->ingress_ifindex) || !is_protected(&p->t, l))
+		return PROTECT_NOTHING;
+	else if (is_left_to_tc(ctx, l) || !protect_mark(ctx))
 		return XDP_PASS;
 	else
 		verdict = protect_syn(p, l);
 	if (verdict == PROTECT_CHALLENGE)
-		return challenge_sender(ctx, p);
-	return verdict == PROTECT_DROP ? XDP_DROP : XDP_PASS;
+		return answer_syn(ctx, p);
+	return verdict == PROTECT_DROP ? XDP_DROP : PROTECT_NOTHING;
 }
 
-/* Whether a policy has something against a frame that is plain; others are tc's to judge. */
+/* What a policy says of a frame that is plain; others are tc's to judge. */
 static __noinline int protect_frame(struct xdp_md *ctx)
 {
 	const struct protect_limits *l = protect_in_force();
@@ -327,8 +358,8 @@ static __noinline int protect_frame(struct xdp_md *ctx)
 	int lies;
 
 	if (!l || !parse_judged(ctx, &p, &lies))
-		return XDP_PASS;
-	reason = protect_fault(&p, l, lies, ctx->ingress_ifindex);
+		return PROTECT_NOTHING;
+	reason = protect_fault(ctx, &p, l, lies, ctx->ingress_ifindex);
 	if (reason == PROTECT_REASONS)
 		return protect_xdp(ctx, &p, l);
 	protect_count_one(reason);
@@ -685,5 +716,5 @@ int from_wire(struct xdp_md *ctx)
 {
 	int action = protect_frame(ctx);
 
-	return action == XDP_PASS ? forward_frame(ctx) : action;
+	return action == PROTECT_NOTHING ? forward_frame(ctx) : action;
 }

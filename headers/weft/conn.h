@@ -156,7 +156,11 @@ struct xdp_nic {
 	__u64 until; /* CLOCK_MONOTONIC, ns; all ones: for good */
 	__u8 mac[6]; /* of the NIC: other frames are not for this node */
 	__u8 sends;  /* 1: it sends what XDP on another NIC redirects to it */
-	__u8 opens;  /* 1: new connections, too; the node's own stack has no say in them */
+	/* 1: new connections, too; the node's own stack has no say in them */
+	__u8 opens : 1;
+	/* 1: what has come by it can be answered (XDP_TX), whatever `until` says; where not, SYN
+	 * cookies are tc's to send */
+	__u8 answers : 1;
 };
 _Static_assert(sizeof(struct xdp_nic) == 16, "xdp_nic has no holes");
 

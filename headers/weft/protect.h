@@ -100,6 +100,7 @@ enum protect_reason {
 	PROTECT_COOKIE_SENT, /* answered: a SYN, with a cookie */
 	PROTECT_COOKIE_GOOD, /* dropped, as it has served: a RST with the cookie that was sent */
 	PROTECT_COOKIE_BAD,  /* passed: a RST without one, of no connection that was steered */
+	PROTECT_UNANSWERED,  /* dropped: a SYN that no cookie could be sent for */
 	PROTECT_REASONS,
 };
 

@@ -250,8 +250,13 @@ for MODE in native generic off; do
 	weftd_stop
 done
 
-# The last policy stays in force without weftd.
+# What XDP sends by a veth whose other end has neither XDP nor GRO is lost: tc asks for the proofs there.
+in_ns world ip link set dev eth0 xdpdrv off
 weftd_start --xdp native
+MODE="native, where XDP can't send"
+for family in 4 6; do cookies $family; done
+
+# The last policy stays in force without weftd.
 policy_sources deny <<<"$(cidr 4 6)"
 policy $ON
 weftd_kill9

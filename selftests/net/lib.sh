@@ -973,7 +973,7 @@ for line in sys.stdin:
 
 # protected REASON: packets that were counted so
 protected() {
-	local reasons="passed_syn denied not_allowed source_rate total_rate malformed spoofed cookie_sent cookie_good cookie_bad" before
+	local reasons="passed_syn denied not_allowed source_rate total_rate malformed spoofed cookie_sent cookie_good cookie_bad unanswered" before
 	before=${reasons%%"$1"*}
 	# shellcheck disable=SC2086 # words are counted
 	set -- $before

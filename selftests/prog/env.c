@@ -301,7 +301,7 @@ static void add_nic(struct env *e)
 	struct nic nic = { .name = "nic" };
 	__u32 ifindex = NIC_IF;
 
-	struct xdp_nic xdp = { .until = ~0ull, .mac = { 2, 0, 0, 0, 0, 2 } };
+	struct xdp_nic xdp = { .until = ~0ull, .mac = { 2, 0, 0, 0, 0, 2 }, .answers = 1 };
 
 	*(e->o.family == 4 ? &nic.addr4 : &nic.addr6) = a;
 	must(!bpf_map_update_elem(bpf_map__fd(e->tc->maps.xdp_nics), &ifindex, &xdp, 0));

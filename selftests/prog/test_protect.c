@@ -353,7 +353,7 @@ Test(protect, only_the_ports_that_are_named, .timeout = 60)
 	}
 }
 
-/* All of a source's packets are dropped, but for those that the node has asked for. */
+/* A source that is not heard may ask for nothing, but what the node has asked it for comes in. */
 Test(protect, an_endpoints_answers_pass, .timeout = 60)
 {
 	struct protect_limits on = { .flags = PROTECT_ON | PROTECT_ALLOW_LISTED, .port_count = 1 };
@@ -374,8 +374,43 @@ Test(protect, an_endpoints_answers_pass, .timeout = 60)
 			cr_expect_eq(fire(e, at, &back), FATE_PASSED, "%s: an endpoint's",
 				     at_names[at]);
 			other.t.sport++;
+			other.flags = SYN;
 			cr_expect_eq(fire(e, at, &other), FATE_DROPPED, "%s: another's",
 				     at_names[at]);
+		}
+		env_free(e);
+	}
+}
+
+/* What is of no caller's connection may be the answer to one of the node's own whose number, which
+ * masquerading has chosen, is that of a port that is served. */
+Test(protect, only_callers_connections_are_held_to_sources, .timeout = 60)
+{
+	static const __u8 answers[] = { SYN | ACK, ACK, FIN | ACK, RST, RST | ACK };
+	struct protect_limits on = { .flags = PROTECT_ON };
+
+	for (int family = 4; family <= 6; family += 2) {
+		struct env *e = protected_env(family);
+		struct addr client = env_client(e);
+		struct tuple a = steer_client(e);
+		struct env_packet p = syn_of(e, a.sport + 1);
+
+		steer_open(e, &a, "from_nic", TC_ACT_UNSPEC);
+		env_protect_source(e, &client, family == 4 ? 32 : 128, PROTECT_DENY);
+		env_protect(e, &on);
+		for (enum at at = 0; at < AT_COUNT; at++) {
+			for (size_t i = 0; i < sizeof(answers); i++) {
+				p.flags = answers[i];
+				p.t.sport = a.sport + 1;
+				cr_expect_eq(fire(e, at, &p), FATE_PASSED, "%s: answer %zu",
+					     at_names[at], i);
+				p.t.sport = a.sport;
+				cr_expect_eq(fire(e, at, &p), FATE_DROPPED, "%s: a caller's %zu",
+					     at_names[at], i);
+			}
+			p.flags = SYN;
+			p.t.sport = a.sport + 1;
+			cr_expect_eq(fire(e, at, &p), FATE_DROPPED, "%s: a SYN", at_names[at]);
 		}
 		env_free(e);
 	}
@@ -584,20 +619,63 @@ Test(protect, xdp_and_tc_believe_each_other, .timeout = 60)
 	}
 }
 
-/* Others' packets to where a group listens are answered by nobody. */
-Test(protect, a_group_is_not_answered, .timeout = 60)
+static enum fate shoot_at_mac(struct env *e, enum at at, const struct env_packet *p,
+			      const __u8 mac[6])
 {
-	const struct protect_limits on = { .flags = PROTECT_ON | PROTECT_COOKIES_ALWAYS };
 	static struct shot s;
 
-	for (enum at at = 0; at < AT_COUNT; at++) {
-		struct env *e = protected_env(4);
+	put(&s, p);
+	memcpy(s.frame, mac, 6);
+	return shoot(e, at, &s);
+}
+
+/* A group's frames are answered by nobody, another host's not by XDP: only where a NIC is in
+ * promiscuous mode do they come, and tc sees that they are not for this host. */
+Test(protect, others_frames_are_not_answered, .timeout = 60)
+{
+	static const __u8 all[6] = { 0xff, 0xff, 0xff, 0xff, 0xff, 0xff },
+			  other[6] = { 2, 0, 0, 0, 9, 9 };
+	const struct protect_limits on = { .flags = PROTECT_ON | PROTECT_COOKIES_ALWAYS };
+	struct env *e = protected_env(4);
+	struct env_packet syn = syn_of(e, CLIENT_PORT);
+	struct counts before = counts_now(e);
+
+	env_protect(e, &on);
+	cr_expect_eq(shoot_at_mac(e, AT_XDP, &syn, all), FATE_PASSED);
+	cr_expect_eq(shoot_at_mac(e, AT_XDP, &syn, other), FATE_PASSED);
+	cr_expect_not(env_marked(e), "tc shall judge it");
+	expect_counted(e, "at XDP", &before, PROTECT_REASONS, 0);
+	cr_expect_eq(shoot_at_mac(e, AT_TC, &syn, all), FATE_DROPPED);
+	expect_counted(e, "at tc", &before, PROTECT_UNANSWERED, 1);
+	env_free(e);
+}
+
+/* Where XDP can't send, tc asks for the proof, and counts the SYN. */
+Test(protect, where_xdp_cannot_send_tc_answers, .timeout = 60)
+{
+	static const struct xdp_nic mute = { .until = ~0ull,
+					     .mac = { 2, 0, 0, 0, 0, 2 },
+					     .opens = 1 };
+	const struct protect_limits on = { .flags = PROTECT_ON | PROTECT_COOKIES_ALWAYS },
+				    plain = { .flags = PROTECT_ON };
+
+	for (int family = 4; family <= 6; family += 2) {
+		struct env *e = protected_env(family);
 		struct env_packet syn = syn_of(e, CLIENT_PORT);
+		struct counts before = counts_now(e);
 
 		env_protect(e, &on);
-		put(&s, &syn);
-		memset(s.frame, 0xff, 6);
-		cr_expect_eq(shoot(e, at, &s), FATE_DROPPED, "%s: fate %d", at_names[at], s.fate);
+		env_permit(e, NIC_IF, &mute);
+		cr_expect_eq(fire(e, AT_XDP, &syn), FATE_PASSED);
+		cr_expect_not(env_marked(e), "tc shall judge it");
+		env_permit(e, NIC_IF, NULL);
+		cr_expect_eq(fire(e, AT_XDP, &syn), FATE_PASSED);
+		expect_counted(e, "at XDP", &before, PROTECT_REASONS, 0);
+		expect_proof(e, AT_TC, &syn);
+		env_protect(e, &plain);
+		before = counts_now(e);
+		cr_expect_eq(fire(e, AT_XDP, &syn), FATE_PASSED);
+		expect_counted(e, "no proof is asked for", &before, PROTECT_PASSED_SYN, 1);
 		env_free(e);
 	}
 }
@@ -648,6 +726,73 @@ Test(protect, tc_judges_what_is_not_plain, .timeout = 60)
 		cr_expect_eq(fire(e, AT_TC, &fragment), FATE_DROPPED);
 		env_free(e);
 	}
+}
+
+/* Puts extension headers of `bytes` each in front of the TCP header. */
+static void extend(struct shot *s, unsigned count, unsigned bytes)
+{
+	enum { AT = ETH + 40, DSTOPTS = 60, TCP = 6, PADN = 1 };
+	__u8 *next = s->frame + ETH + 6;
+
+	memmove(s->frame + AT + count * bytes, s->frame + AT, s->size - AT);
+	memset(s->frame + AT, 0, count * bytes);
+	for (unsigned i = 0; i < count; i++) {
+		__u8 *h = s->frame + AT + i * bytes;
+
+		*next = DSTOPTS;
+		next = h;
+		h[1] = bytes / 8 - 1;
+		for (unsigned at = 2, left; at < bytes; at += left) {
+			left = bytes - at < 257 ? bytes - at : 257;
+			if (left == bytes - at - 1)
+				left--;
+			h[at] = PADN;
+			h[at + 1] = left - 2;
+		}
+	}
+	*next = TCP;
+	s->size += count * bytes;
+	add_length(s, count * bytes);
+}
+
+/* What packet_parse() does not read to its end hides no SYN from a policy. */
+Test(protect, headers_without_end_are_dropped, .timeout = 60)
+{
+	static const struct {
+		unsigned count, bytes;
+		enum protect_reason reason;
+	} rows[] = {
+		{ 1, 8, PROTECT_NOT_ALLOWED },	{ 5, 8, PROTECT_NOT_ALLOWED },
+		{ 6, 8, PROTECT_MALFORMED },	{ 7, 8, PROTECT_MALFORMED },
+		{ 1, 1032, PROTECT_MALFORMED }, { 6, 200, PROTECT_MALFORMED },
+	};
+	const struct protect_limits on = { .flags = PROTECT_ON | PROTECT_ALLOW_LISTED };
+	struct env *e = protected_env(6);
+	static struct shot s;
+
+	for (size_t i = 0; i < sizeof(rows) / sizeof(rows[0]); i++) {
+		struct env_packet syn = syn_of(e, CLIENT_PORT);
+		const struct addr dsts[] = { env_vip(e), env_node(e) };
+
+		for (size_t k = 0; k < 2; k++) {
+			struct counts before = counts_now(e);
+
+			if (k && rows[i].reason == PROTECT_NOT_ALLOWED)
+				continue; /* the node has no such port */
+			syn.t.dst = dsts[k];
+			env_protect(e, &on);
+			put(&s, &syn);
+			extend(&s, rows[i].count, rows[i].bytes);
+			cr_expect_eq(shoot(e, AT_XDP, &s), FATE_PASSED);
+			cr_expect_eq(shoot(e, AT_TC, &s), FATE_DROPPED, "%u headers of %u bytes",
+				     rows[i].count, rows[i].bytes);
+			expect_counted(e, "headers", &before, rows[i].reason, 1);
+			env_protect(e, NULL);
+			cr_expect_eq(shoot(e, AT_TC, &s), FATE_PASSED);
+		}
+		env_clear(e);
+	}
+	env_free(e);
 }
 
 Test(protect, options_are_cut_off_a_challenge, .timeout = 60)

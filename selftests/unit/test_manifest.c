@@ -2,6 +2,8 @@
 /* What a manifest is made of: its values, and the text that they give. */
 #include <criterion/criterion.h>
 #include <errno.h>
+#include <regex.h>
+#include <stdio.h>
 #include <string.h>
 
 #include "cli/cluster.h"
@@ -204,6 +206,48 @@ Test(manifest, the_default_one_is_as_it_was_looked_at)
 	_cleanup_free_ char *text = generated(NULL);
 
 	check_golden("selftests/rules/manifest/default.yaml", text);
+}
+
+/* A ConnectionPolicy that the API server lets through and weft can't read would be none after a
+ * restart. */
+Test(manifest, the_subnets_of_a_connection_policy_are_checked)
+{
+	static const struct {
+		const char *text;
+		bool valid;
+	} rows[] = {
+		{ "1.2.3.4/32", true },
+		{ "0.0.0.0/0", true },
+		{ "255.255.0.0/16", true },
+		{ "::/0", true },
+		{ "2001:db8::/32", true },
+		{ "1:2:3:4:5:6:7:8/64", true },
+		{ "1:2:3:4:5:6:7::/64", true },
+		{ "::2:3:4:5:6:7:8/128", true },
+		{ "::ffff:1.2.3.4/128", true },
+		{ "1.2.3.4/33", false },
+		{ "1.2.3.4/99", false },
+		{ "1.2.3.256/8", false },
+		{ "1.2.3/8", false },
+		{ "1.2.3.4", false },
+		{ "2001:db8::/129", false },
+		{ "2001:db8::/999", false },
+		{ "1:2:3:4:5:6:7:8:9/64", false },
+		{ "12345::/64", false },
+		{ "a/3", false },
+	};
+	_cleanup_free_ char *text = generated(NULL);
+	const char *at = strstr(text, "\n              deny: {type: array, maxItems: 16000, ");
+	char pattern[1000];
+	regex_t regex;
+
+	at = at ? strstr(at, "pattern: \"") : NULL;
+	cr_assert(at && sscanf(at, "pattern: \"%999[^\"]", pattern) == 1);
+	cr_assert_eq(regcomp(&regex, pattern, REG_EXTENDED | REG_NOSUB), 0, "%s", pattern);
+	for (size_t i = 0; i < sizeof(rows) / sizeof(rows[0]); i++)
+		cr_expect_eq(regexec(&regex, rows[i].text, 0, NULL, 0) == 0, rows[i].valid, "%s",
+			     rows[i].text);
+	regfree(&regex);
 }
 
 /* What comes behind the kinds, which no value changes. */

@@ -225,12 +225,13 @@ static int unpin(const char *dir, const char *sub, const char *name)
 	return r ? log_err(r, "unpin %s", path.s) : 0;
 }
 
-/* Maps whose rows only count, and are told apart by names in them, or hold nothing beyond one run
- * of a program. The others hold connections, who is where, or what ids mean. */
+/* Maps whose rows only count, and are told apart by names in them, or are what they were with more
+ * behind them, or hold nothing beyond one run of a program. The others hold connections, who is
+ * where, or what ids mean. */
 static bool may_begin_anew(const struct bpf_map *m)
 {
 	static const enum map_id counters[] = { MAP_REASONS, MAP_HTTP_CLUSTERS, MAP_HTTP_ROUTES,
-						MAP_HTTP_LISTENERS };
+						MAP_HTTP_LISTENERS, MAP_PROTECT_COUNT };
 	const char *name = bpf_map__name(m);
 
 	for (size_t i = 0; i < sizeof(counters) / sizeof(*counters); i++)

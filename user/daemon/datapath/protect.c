@@ -25,6 +25,7 @@ const char *protect_reason_name(enum protect_reason reason, bool *dropped)
 		[PROTECT_COOKIE_SENT] = { "cookies_sent", false },
 		[PROTECT_COOKIE_GOOD] = { "cookies_good", false },
 		[PROTECT_COOKIE_BAD] = { "cookies_bad", false },
+		[PROTECT_UNANSWERED] = { "unanswered", true },
 	};
 
 	if (reason >= PROTECT_REASONS)

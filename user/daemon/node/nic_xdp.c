@@ -75,6 +75,7 @@ int nic_xdp_write(struct local_node *node, const struct iface *i)
 {
 	__u32 key = (__u32)i->link.ifindex;
 	struct xdp_nic n = { .until = i->xdp_until };
+	struct reason_text why;
 
 	if (i->xdp == XDP_OFF)
 		return bpf_map_delete_elem(node->loader->map[MAP_XDP_NICS], &key) && errno != ENOENT
@@ -83,6 +84,7 @@ int nic_xdp_write(struct local_node *node, const struct iface *i)
 	memcpy(n.mac, i->link.mac, sizeof(n.mac));
 	n.sends = sends(i) == SENDS;
 	n.opens = node->xdp == XDP_AUTO;
+	n.answers = answers(node, i, &why);
 	return bpf_map_update_elem(node->loader->map[MAP_XDP_NICS], &key, &n, BPF_ANY)
 		       ? log_err(-errno, "permit XDP on %s", i->link.name)
 		       : 0;

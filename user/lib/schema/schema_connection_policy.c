@@ -180,7 +180,13 @@ static void decode_ports(struct decoder *d, const struct node *value, void *targ
 
 /* ---- the whole ---- */
 
-#define CRD_SUBNET "^[0-9A-Fa-f.:]+/[0-9]{1,3}$"
+/* What the API server lets through and decode_subnet() does not would be found out too late: only
+ * some that have too many colons, or too few, are left. */
+#define CRD_BYTE "(25[0-5]|2[0-4][0-9]|1[0-9][0-9]|[1-9]?[0-9])"
+#define CRD_IP4 "(" CRD_BYTE "[.]){3}" CRD_BYTE
+#define CRD_IP6 ":?([0-9A-Fa-f]{0,4}:){2,7}([0-9A-Fa-f]{0,4}|:|" CRD_IP4 ")"
+#define CRD_SUBNET \
+	"^(" CRD_IP4 "/(3[0-2]|[12]?[0-9])|" CRD_IP6 "/(12[0-8]|1[01][0-9]|[1-9]?[0-9]))$"
 
 static const struct cel cel_any[] = {
 	{ "size(self) > 0", "expected an element, or none of it", REFUSED_NOTHING },
