@@ -99,7 +99,7 @@ for family in 4 6; do
 
 	for caller in world client; do
 		row "IPv$family: $caller: an address that is not the node's is not taken" "$(status $caller "$(far $family)" 84)" 000
-		ip -n "$(netns node)" address add "$(far $family)/$((family == 4 ? 32 : 128))" dev nic0 $([ $family = 4 ] || echo nodad)
+		ip -n "$(netns node)" address add "$(far $family)/$((family == 4 ? 32 : 128))" dev nic0 nodad
 		wait_until 5 far_is $caller $family 207
 		ip -n "$(netns node)" address del "$(far $family)/$((family == 4 ? 32 : 128))" dev nic0
 	done
