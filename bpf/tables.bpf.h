@@ -41,7 +41,11 @@ static __always_inline void *table_lookup(void *outer, tables_ref generation, co
 static __always_inline const struct service *table_service(tables_ref generation,
 							   const struct service_key *key)
 {
-	return table_lookup(&gen_services, generation, key);
+	const struct service *s = table_lookup(&gen_services, generation, key);
+
+	if (s && (s->flags & SERVICE_BOUND) && !bpf_map_lookup_elem(&node_addrs, &key->addr))
+		return NULL;
+	return s;
 }
 
 static __always_inline const struct rule *table_rule(tables_ref generation, __u32 index)

@@ -45,6 +45,8 @@ enum service_flags {
 			    * answered, too */
 	SERVICE_LOCAL = 4, /* its endpoints are those of this node: where there is none the packet
 			    * is dropped, for the load balancer to notice */
+	SERVICE_BOUND = 8, /* a Gateway's that is bound to the address: it counts only where that is
+			    * one of the node's (node_addrs) */
 };
 
 /* gen_services value: one port of a service (or of a gateway), and its rules in the order they are

@@ -286,7 +286,7 @@ write_report() {
 	From outside to a pod of the node: TLS ends at the proxy, which routes on the \`end-user\` header to one of two endpoints; connections to these
 	are kept; no access log. The proxy is on core $PROXY_CPU, client and endpoints are on core $LOAD_CPU; medians of $ROUNDS rounds of $SECONDS_EACH s each, the ways taking
 	turns. Ratios are medians of each round's. All with their own defaults (\`nginx-tls.conf\`, \`haproxy-tls.cfg\`): weft's Gateway is one of Istio's with the mode SIMPLE.
-	The cipher is TLS_AES_256_GCM_SHA384 where the client may choose, the key exchange X25519.
+	The client offers one cipher (TLS 1.3: TLS_AES_128_GCM_SHA256, TLS 1.2: ECDHE with AES128-GCM) and the key exchange is X25519, so that all three compute the same.
 
 	## CPU time of the proxy, µs per handshake
 

@@ -374,6 +374,10 @@ static void prepare(void)
 		die("OpenSSL");
 	SSL_CTX_set_min_proto_version(ctx, version);
 	SSL_CTX_set_max_proto_version(ctx, version);
+	/* Servers prefer different ones: all are to compute the same. */
+	if (SSL_CTX_set_ciphersuites(ctx, "TLS_AES_128_GCM_SHA256") != 1 ||
+	    SSL_CTX_set_cipher_list(ctx, "ECDHE+AESGCM+AES128") != 1)
+		die("OpenSSL's ciphers");
 	SSL_CTX_set_session_cache_mode(ctx, SSL_SESS_CACHE_CLIENT | SSL_SESS_CACHE_NO_INTERNAL);
 	SSL_CTX_sess_set_new_cb(ctx, keep_session);
 	SSL_CTX_set_read_ahead(ctx, 1);

@@ -4,9 +4,11 @@
 # there alone. HTTP and TCP, from outside and from a pod, by the node's own port, NodePorts, cluster IPs and load balancers' addresses.
 . "${0%/*}/lib.sh"
 
-# lb FAMILY NUMBER: addresses that nothing on the node has; own FAMILY: another one of the node's
+# lb FAMILY NUMBER: addresses that nothing on the node has; own FAMILY: another one of the node's; far FAMILY: nobody's
+# at first
 lb() { if [ "$1" = 4 ]; then echo "192.0.2.$2"; else echo "2001:db8::$2"; fi; }
 own() { if [ "$1" = 4 ]; then echo 10.1.0.11; else echo fd00:1::11; fi; }
+far() { if [ "$1" = 4 ]; then echo 203.0.113.7; else echo 2001:db8:7::7; fi; }
 
 # entrance NAME NUMBER VALUE [TYPE]: a Service of gateways' pods that have the label istio=VALUE
 entrance() {
@@ -71,11 +73,14 @@ leads() { rules_routes "*" "- {route: [{destination: {host: $2, port: {number: 9
 		answers bound$family 204
 		server tcp-bound$family ingressgateway 31400 TCP "$(own $family)"
 		leads tcp-bound$family two
+		server far$family ingressgateway 84 HTTP "$(far $family)"
+		answers far$family 207
 		server loopback$family ingressgateway 83 HTTP "$([ $family = 4 ] && echo 127.0.0.1 || echo ::1)"
 		answers loopback$family 206
 	done
 } | apply
 
+far_is() { [ "$(status "$1" "$(far "$2")" 84)" = "$3" ]; }
 for family in 4 6; do
 	node=$(addr $family node)
 	row "IPv$family: a Service's load balancer" "$(status world "$(lb $family 10)" 80)" 201
@@ -91,6 +96,13 @@ for family in 4 6; do
 	row "IPv$family: TCP, too" "$(word world "$(own $family)" 31400)" two
 	row "IPv$family: a NodePort at that address" "$(status world "$(own $family)" 30010)" 201
 	row "IPv$family: bound to a loopback address" "$(status world "$node" 83)" 000
+
+	for caller in world client; do
+		row "IPv$family: $caller: an address that is not the node's is not taken" "$(status $caller "$(far $family)" 84)" 000
+		ip -n "$(netns node)" address add "$(far $family)/$((family == 4 ? 32 : 128))" dev nic0 nodad
+		wait_until 5 far_is $caller $family 207
+		ip -n "$(netns node)" address del "$(far $family)/$((family == 4 ? 32 : 128))" dev nic0
+	done
 
 	for way in $(ways); do
 		callers "$way"

@@ -51,7 +51,7 @@ outside_add other 5
 echo_start one 9000 one
 echo_start two 9000 two
 echo_start far 9000 far
-weftd_start --node-name here
+weftd_start --node-name here --health-port-wait 0
 {
 	rules_pods
 	balanced local 10 9000 app=echo
@@ -87,6 +87,30 @@ row "none is ready" "$(ask "$(addr 4 node)" 32010)" "503 default/local=0 0"
 row "both are again" "$(ask "$(addr 4 node)" 32010)" "200 default/local=2 2"
 weft delete endpointslices local-two-4 local-two-6 >/dev/null
 row "one is gone" "$(ask "$(addr 4 node)" 32010)" "200 default/local=1 1"
+
+# Callers that say nothing, or a byte now and then, keep nobody else from an answer, and not for long.
+in_ns world /usr/bin/python3 - "$(addr 4 node)" 32010 >"$TMP/silent" <<-END &
+	import socket, sys, time
+	to = sys.argv[1], int(sys.argv[2])
+	calls = [socket.create_connection(to) for _ in range(40)]
+	print("called", flush=True)
+	ended, begun = 0, time.monotonic()
+	slow = calls[0]
+	while time.monotonic() - begun < 8 * $SLOWER and not ended:
+	    try:
+	        slow.send(b"G")
+	        time.sleep(0.5)
+	    except OSError:
+	        ended = 1
+	print("ended", ended, flush=True)
+	time.sleep(1)
+END
+silent=$!
+wait_until 5 grep -q called "$TMP/silent"
+row "others are silent" "$(in_ns other curl -s -o /dev/null -w '%{http_code}' --max-time 2 "http://$(hostport "$(addr 4 node)" 32010)/")" 200
+wait_until $((10 * SLOWER)) grep -q "ended 1" "$TMP/silent"
+wait "$silent"
+row "and again from there" "$(ask "$(addr 4 node)" 32010)" "200 default/local=1 1"
 
 # Another process, as kube-proxy is, keeps the port while it has it.
 start_in node /usr/bin/python3 -m http.server 32014 --bind 0.0.0.0 >/dev/null 2>&1
@@ -132,12 +156,15 @@ local_only() { # WHAT
 
 local_only tc
 weftd_stop
-weftd_start --node-name here --xdp generic
+weftd_start --node-name here --health-port-wait 0 --xdp generic
 wait_until 5 answered 32010 200
 row "after a restart" "$(ask "$(addr 6 node)" 32010)" "200 default/local=1 1"
 local_only "generic XDP"
 weftd_stop
-weftd_start --node-name here --xdp native
+weftd_start --node-name here --health-port-wait 4 --xdp native
+row "kube-proxy may come first" "$(ask "$(addr 4 node)" 32010)" none
+expect_match "which is told" "$(weft status)" 'health port  32010 of service default/local: left to another process \(which may come still\)'
+wait_until 20 answered 32010 200
 local_only "native XDP"
 rows_end
 wait_until 30 no_conns

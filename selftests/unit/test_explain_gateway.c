@@ -167,6 +167,8 @@ Test(explain_gateway, a_port_that_it_does_not_serve_is_an_error)
 		{ { .gateway = "bound", .host = "x", .port = 80 }, "its ports are 82" },
 		{ { .gateway = "young", .host = "x", .port = 80 },
 		  "no such gateway: default/young" },
+		{ { .gateway = "old", .namespace = "elsewhere", .host = "x", .port = 80 },
+		  "no such gateway: elsewhere/old" },
 	};
 
 	for (size_t i = 0; i < sizeof(rows) / sizeof(*rows); i++) {

@@ -510,6 +510,63 @@ Test(gateway_sites, what_nobody_reaches_is_told)
 	cr_expect_null(strstr(strstr(said, has[0]) + 1, has[0]), "%s", said);
 }
 
+#define BOUND(name, port, address)                                                         \
+	GATEWAY(name, "istio: ingressgateway", HTTP(port, "*", ", bind: \"" address "\"")) \
+	ANSWERS(name, "*", "209")
+
+/* A row of that scope, and whether it counts at addresses of the node's alone. */
+static const struct service_entry *row_at(const struct tables *t, const char *address,
+					  unsigned port, enum service_scope scope)
+{
+	struct service_key key = { .port = port, .scope = scope };
+
+	cr_assert_eq(addr_parse(address, &key.addr), 0);
+	for (size_t i = 0; i < t->services.count; i++)
+		if (!memcmp(&t->services.items[i].key, &key, sizeof(key)))
+			return &t->services.items[i];
+	return NULL;
+}
+
+Test(gateway_sites, no_server_is_bound_to_what_others_have)
+{
+	static const char yaml[] = BOUND("pod", "80", "10.1.0.7")
+		BOUND("balancer", "80", "192.0.2.7") BOUND("ip", "80", "10.96.0.7")
+			BOUND("second", "80", "192.0.2.7") BOUND("port", "81", "192.0.2.7")
+				SERVICE("other", "10.96.0.7",
+					"type: LoadBalancer, selector: {app: other}, ports: "
+					"[{port: 80}]") "status: {loadBalancer: {ingress: [{ip: "
+							"192.0.2.7}]}}\n"
+							"---\napiVersion: v1\nkind: Pod\nmetadata: "
+							"{name: p}\nspec: {}\nstatus: {phase: "
+							"Running, podIP: 10.1.0.7}\n";
+	static const char *const theirs[] = { "10.1.0.7", "192.0.2.7", "10.96.0.7" };
+	_cleanup_compiled_ struct compiled own = { 0 };
+	_cleanup_free_ char *said = NULL;
+
+	compiled_text(&own, yaml);
+	said = errors_text(&own.errors);
+	cr_assert_eq(own.r, 0, "%s", said);
+	for (size_t i = 0; i < sizeof(theirs) / sizeof(*theirs); i++) {
+		const struct service_entry *mesh = row_at(own.tables, theirs[i], 80, SCOPE_MESH);
+		_cleanup_free_ char *want = NULL;
+
+		cr_expect(!mesh || !(mesh->value.flags & SERVICE_DOOR), "%s", theirs[i]);
+		cr_assert(asprintf(&want, "bind: %s, port 80, is an older gateway's", theirs[i]) >
+			  0);
+		cr_expect(strstr(said, want), "%s is not in:\n%s", want, said);
+	}
+	/* Of two that are bound to one address each is told. */
+	cr_expect(strstr(strstr(said, "192.0.2.7, port 80,") + 1, "192.0.2.7, port 80,"), "%s",
+		  said);
+	for (int scope = SCOPE_MESH; scope <= SCOPE_OUTSIDE; scope += SCOPE_OUTSIDE) {
+		const struct service_entry *e =
+			row_at(own.tables, "192.0.2.7", 81, (enum service_scope)scope);
+
+		cr_assert(e, "%s", said);
+		cr_expect(e->value.flags & SERVICE_BOUND);
+	}
+}
+
 Test(gateway_sites, what_istio_ignores_is_passed_over_with_a_warning)
 {
 	static const char yaml[] =

@@ -22,10 +22,14 @@
 	"---\napiVersion: networking.istio.io/v1\nkind: VirtualService\n"             \
 	"metadata: {name: " host "}\nspec: {hosts: [" host ".test], gateways: [gw], " \
 	"http: [{match: [{scheme: {exact: https}}], redirect: {uri: /" host "}}]}\n"
-#define RULES                                                                                  \
-	"apiVersion: networking.istio.io/v1\nkind: Gateway\nmetadata: {name: gw}\n"            \
-	"spec: {selector: {istio: ingressgateway}, servers: [{port: {number: 80, name: http, " \
-	"protocol: HTTP}, hosts: [a.test, b.test]}]}\n" HOSTS_RULE("a") HOSTS_RULE("b")
+#define RULES                                                                                      \
+	"apiVersion: networking.istio.io/v1\nkind: Gateway\nmetadata: {name: gw}\n"                \
+	"spec: {selector: {istio: ingressgateway}, servers: [{port: {number: 80, name: http, "     \
+	"protocol: HTTP}, hosts: [a.test, b.test]}]}\n" HOSTS_RULE("a")                            \
+		HOSTS_RULE("b") "---\napiVersion: v1\nkind: Service\nmetadata: {name: in}\nspec: " \
+				"{type: NodePort, clusterIP: "                                     \
+				"10.96.0.1, selector: {istio: ingressgateway}, ports: [{name: "    \
+				"http, port: 80, nodePort: 30080}]}\n"
 
 enum { TEXTS = 4096, PATIENCE = 1000 };
 
@@ -155,7 +159,7 @@ static struct route_ask about(void)
 	return (struct route_ask){ .client = ipv4(192, 0, 2, 1),
 				   .called = ipv4(192, 0, 2, 2),
 				   .client_port = 1000,
-				   .called_port = 80,
+				   .called_port = 30080, /* the NodePort of the Gateway's */
 				   .called_node = true };
 }
 

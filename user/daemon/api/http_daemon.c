@@ -10,21 +10,30 @@
 #include <unistd.h>
 
 #include "lib/base/cleanup.h"
+#include "lib/base/clock.h"
 #include "lib/base/library.h"
 #include "lib/base/log.h"
 
 enum {
 	CONNECTIONS_MAX = 16,
-	SILENCE_MAX_S = 10,
+	LASTS_MAX_S = 5, /* a connection, whatever is said on it */
 	MEMORY_PER_CONNECTION = 4096,
+};
+
+/* A connection that is open. */
+struct open_one {
+	struct open_one *before, *next;
+	int fd;		/* the library's */
+	uint64_t until; /* clock_ms() when it is ended */
 };
 
 struct http_daemon {
 	struct http_daemon_options options;
-	struct MHD_Daemon *daemon; /* NULL until a connection comes */
-	struct event event;	   /* its epoll descriptor, which stays the library's */
-	struct event_timer timer;  /* what it has to do by itself */
-	bool broken;		   /* it can't be had: has been logged */
+	struct MHD_Daemon *daemon;     /* NULL until a connection comes */
+	struct event event;	       /* its epoll descriptor, which stays the library's */
+	struct event_timer timer;      /* what it has to do by itself */
+	bool broken;		       /* it can't be had: has been logged */
+	struct open_one *first, *last; /* those that are open, the oldest first */
 };
 
 /* ---- libmicrohttpd ---- */
@@ -104,16 +113,81 @@ static enum MHD_Result on_request(void *arg, struct MHD_Connection *c, const cha
 	return (enum MHD_Result)h->options.ask(h->options.arg, &ask, reply, c);
 }
 
+/* ---- how long it may take ---- */
+
+static void begin(struct http_daemon *h, struct MHD_Connection *c, void **one)
+{
+	const union MHD_ConnectionInfo *info =
+		mhd.get_connection_info(c, MHD_CONNECTION_INFO_CONNECTION_FD);
+	struct open_one *o = info ? calloc(1, sizeof(*o)) : NULL;
+
+	*one = o;
+	if (!o) /* the library's own limit holds: of silence */
+		return;
+	o->fd = info->connect_fd;
+	o->until = clock_ms() + LASTS_MAX_S * 1000;
+	o->before = h->last;
+	*(h->last ? &h->last->next : &h->first) = o;
+	h->last = o;
+}
+
+static void end(struct http_daemon *h, struct open_one *o)
+{
+	if (!o)
+		return;
+	*(o->before ? &o->before->next : &h->first) = o->next;
+	*(o->next ? &o->next->before : &h->last) = o->before;
+	free(o);
+}
+
+static void on_notice(void *arg, struct MHD_Connection *c, void **one,
+		      enum MHD_ConnectionNotificationCode code)
+{
+	if (code == MHD_CONNECTION_NOTIFY_STARTED)
+		begin(arg, c, one);
+	else
+		end(arg, *one);
+}
+
+/* The library's own limit is one of silence: a byte now and then would do. It closes those that are
+ * shut down. */
+static bool end_late(struct http_daemon *h)
+{
+	uint64_t now = clock_ms();
+	bool late = false;
+
+	for (struct open_one *o = h->first; o && o->until <= now; o = o->next) {
+		shutdown(o->fd, SHUT_RDWR);
+		o->until = now + LASTS_MAX_S * 1000; /* once */
+		late = true;
+	}
+	return late;
+}
+
 /* ---- in the loop ---- */
+
+/* 0: nothing is to be done by then. */
+static uint64_t next_turn(const struct http_daemon *h)
+{
+	uint64_t now = clock_ms(), until = h->first ? h->first->until : 0;
+	MHD_UNSIGNED_LONG_LONG ms;
+
+	if (mhd.get_timeout(h->daemon, &ms) == MHD_YES && (!until || now + ms < until))
+		until = now + ms;
+	return !until ? 0 : until > now ? until - now : 1;
+}
 
 static void turn(void *arg)
 {
 	struct http_daemon *h = arg;
-	MHD_UNSIGNED_LONG_LONG ms;
+	uint64_t ms;
 
 	mhd.run(h->daemon);
-	if (mhd.get_timeout(h->daemon, &ms) == MHD_YES)
-		event_timer_set(&h->timer, ms ? (unsigned)ms : 1);
+	if (end_late(h))
+		mhd.run(h->daemon);
+	ms = next_turn(h);
+	if (ms)
+		event_timer_set(&h->timer, (unsigned)ms);
 	else
 		event_timer_stop(&h->timer);
 }
@@ -126,15 +200,19 @@ static void on_ready(void *arg, uint32_t events)
 
 static int start(struct http_daemon *h)
 {
+	unsigned max = h->options.connections_max ? h->options.connections_max : CONNECTIONS_MAX;
+	unsigned per_address = h->options.per_address_max ? h->options.per_address_max : max;
 	const union MHD_DaemonInfo *info;
 	int r = load_library();
 
 	if (r)
 		return r;
 	h->daemon = mhd.start_daemon(MHD_USE_EPOLL | MHD_USE_NO_LISTEN_SOCKET, 0, NULL, NULL,
-				     on_request, h, MHD_OPTION_CONNECTION_LIMIT,
-				     (unsigned)CONNECTIONS_MAX, MHD_OPTION_CONNECTION_TIMEOUT,
-				     (unsigned)SILENCE_MAX_S, MHD_OPTION_CONNECTION_MEMORY_LIMIT,
+				     on_request, h, MHD_OPTION_CONNECTION_LIMIT, max,
+				     MHD_OPTION_PER_IP_CONNECTION_LIMIT, per_address,
+				     MHD_OPTION_NOTIFY_CONNECTION, on_notice, h,
+				     MHD_OPTION_CONNECTION_TIMEOUT, (unsigned)LASTS_MAX_S,
+				     MHD_OPTION_CONNECTION_MEMORY_LIMIT,
 				     (size_t)MEMORY_PER_CONNECTION, MHD_OPTION_END);
 	if (!h->daemon)
 		return -ENOMEM;

@@ -30,6 +30,9 @@ struct http_daemon_options {
 	int (*ask)(void *arg, const struct http_ask *ask,
 		   int (*reply)(void *connection, const struct http_reply *r), void *connection);
 	void *arg;
+	/* Connections at a time, of all callers and of one address: more are closed at once. 0: 16,
+	 * and as many of one address. None lasts longer than 5 s. */
+	unsigned connections_max, per_address_max;
 };
 
 /* Nothing is loaded yet. 0 or -errno. */

@@ -11,11 +11,14 @@
 
 #include "daemon/api/http_daemon.h"
 #include "lib/base/cleanup.h"
+#include "lib/base/clock.h"
 #include "lib/base/log.h"
 #include "lib/mesh/health_ports.h"
 
 enum {
 	BACKLOG = 64,
+	CONNECTIONS_MAX = 256, /* at all ports together; anybody may call them */
+	PER_ADDRESS_MAX = 16,
 	/* Changes come in bursts: ports follow so much later, answers at once. */
 	FOLLOW_MS = 100,
 	AGAIN_MS = 5000, /* until a port that was taken is tried again */
@@ -31,17 +34,21 @@ struct port {
 	uint16_t number;
 	char *namespace, *name;
 	size_t local;
-	int error; /* -errno: it can't be listened at */
+	int error; /* -errno: it can't be listened at; -EAGAIN: it is left to kube-proxy still */
 	bool told; /* of the error */
+	uint64_t free_since; /* clock_ms() from which on nobody was seen to have it; 0: not so */
 };
 
 struct node_health {
 	struct event_loop *loop;
 	struct weftd *d;
 	struct http_daemon *http;
+	uint64_t wait_ms; /* how long a port is to be nobody's first */
 	struct event_timer timer;
 	bool waits;		   /* the timer is set for a change */
 	uint64_t version, counted; /* of the engine: when it was last looked at, and counted */
+	bool looked;
+	uint64_t looked_at; /* of the engine: whose ports these are, once `looked` */
 	TABLE(struct port *) ports;
 };
 
@@ -59,8 +66,9 @@ static void port_free(struct port *p)
 
 DEFINE_CLEANUP(struct port *, port_free);
 
-/* Of both families, or of IPv4 alone on a node without IPv6. A descriptor or -errno. */
-static int listen_at(uint16_t number)
+/* Of both families, or of IPv4 alone on a node without IPv6. A descriptor or -errno. Nobody else
+ * is kept from listening there. */
+static int bind_to(uint16_t number)
 {
 	const struct sockaddr_in6 in6 = { .sin6_family = AF_INET6, .sin6_port = htons(number) };
 	const struct sockaddr_in in4 = { .sin_family = AF_INET, .sin_port = htons(number) };
@@ -78,9 +86,22 @@ static int listen_at(uint16_t number)
 		return -errno;
 	}
 	if (fd < 0 || setsockopt(fd, SOL_SOCKET, SO_REUSEADDR, &one, sizeof(one)) ||
-	    bind(fd, at, size) || listen(fd, BACKLOG))
+	    bind(fd, at, size))
 		return -errno;
 	return TAKE_FD(fd);
+}
+
+/* kube-proxy listens when it comes to the Service, at its first sync as well as later, and does
+ * not get a port that weftd was quicker to take: so it comes first. */
+static bool is_left(const struct node_health *n, struct port *p, int bound)
+{
+	uint64_t now = clock_ms();
+
+	if (bound < 0)
+		p->free_since = 0;
+	else if (!p->free_since)
+		p->free_since = now;
+	return bound < 0 || now - p->free_since < n->wait_ms;
 }
 
 static void on_connection(void *arg, uint32_t events)
@@ -95,20 +116,23 @@ static void on_connection(void *arg, uint32_t events)
 
 static void tell_taken(struct port *p)
 {
-	if (!p->told)
+	if (!p->told && p->error != -EAGAIN)
 		log_info("healthCheckNodePort %u of service %s/%s is left to others: %s", p->number,
 			 p->namespace, p->name, strerror(-p->error));
-	p->told = true;
+	p->told |= p->error != -EAGAIN;
 }
 
 static void port_listen(struct node_health *n, struct port *p)
 {
-	int fd = listen_at(p->number);
+	_cleanup_close_ int fd = bind_to(p->number);
 
-	p->error = fd < 0 ? fd : 0;
-	if (fd < 0)
+	if (is_left(n, p, fd))
+		p->error = fd < 0 ? fd : -EAGAIN;
+	else
+		p->error = listen(fd, BACKLOG) ? -errno : 0;
+	if (p->error)
 		return tell_taken(p);
-	p->event = (struct event){ .fd = fd, .ready = on_connection, .arg = p };
+	p->event = (struct event){ .fd = TAKE_FD(fd), .ready = on_connection, .arg = p };
 	p->error = event_watch(n->loop, &p->event, EPOLLIN);
 	if (p->error)
 		event_close(&p->event);
@@ -209,23 +233,45 @@ static bool any_taken(const struct node_health *n)
 	return false;
 }
 
+static void try_again(struct node_health *n)
+{
+	for (size_t i = 0; i < n->ports.count; i++)
+		if (n->ports.items[i]->error)
+			port_listen(n, n->ports.items[i]);
+}
+
 /* Those that are no Service's any more first: another one may have the port. */
-static void look(struct node_health *n)
+static int look_at_objects(struct node_health *n)
 {
 	struct health_ports found = { 0 };
+	uint64_t version = engine_version(n->d->engine);
 	int r = find(n, &found);
 
 	if (!r) {
 		drop_ports(n, &found);
 		count(n, &found);
+		try_again(n);
 	}
-	for (size_t i = 0; i < n->ports.count && !r; i++)
-		if (n->ports.items[i]->error)
-			port_listen(n, n->ports.items[i]);
 	for (size_t i = 0; i < found.rows.count && !r; i++)
 		if (!port_find(n, &found.rows.items[i]))
 			r = port_add(n, &found.rows.items[i]);
 	health_ports_free(&found);
+	if (!r) {
+		n->looked = true;
+		n->looked_at = version;
+	}
+	return r;
+}
+
+/* All objects are gone through only where they have changed. */
+static void look(struct node_health *n)
+{
+	int r = 0;
+
+	if (n->looked && n->looked_at == engine_version(n->d->engine))
+		try_again(n);
+	else
+		r = look_at_objects(n);
 	if (r)
 		log_err(r, "answer at healthCheckNodePorts");
 	if (r || any_taken(n))
@@ -310,7 +356,9 @@ json_t *node_health_json(struct node_health *n)
 					"local_endpoints", (json_int_t)p->local);
 
 		if (p->error)
-			json_object_set_new(row, "error", json_text(strerror(-p->error)));
+			json_object_set_new(row, "error",
+					    json_text(p->error == -EAGAIN ? "which may come still"
+									  : strerror(-p->error)));
 		json_array_append_new(list, row);
 	}
 	return list;
@@ -320,16 +368,22 @@ json_t *node_health_json(struct node_health *n)
 
 DEFINE_CLEANUP(struct node_health *, node_health_close);
 
-int node_health_open(struct event_loop *loop, struct weftd *d, struct node_health **out)
+int node_health_open(struct event_loop *loop, struct weftd *d, unsigned wait_s,
+		     struct node_health **out)
 {
 	_cleanup_(node_health_closep) struct node_health *n = calloc(1, sizeof(*n));
-	const struct http_daemon_options http = { .loop = loop, .ask = on_ask, .arg = n };
+	const struct http_daemon_options http = { .loop = loop,
+						  .ask = on_ask,
+						  .arg = n,
+						  .connections_max = CONNECTIONS_MAX,
+						  .per_address_max = PER_ADDRESS_MAX };
 	int r;
 
 	if (!n)
 		return -ENOMEM;
 	n->loop = loop;
 	n->d = d;
+	n->wait_ms = (uint64_t)wait_s * 1000;
 	r = http_daemon_open(&http, &n->http);
 	if (!r)
 		r = event_timer_open(loop, &n->timer, on_timer, n);

@@ -403,7 +403,7 @@ static int serve(const struct options *o)
 	d.files = sources.store ? &sources.files : NULL;
 	d.kubernetes = sources.kubernetes;
 	d.leave = sources.leave;
-	r = node_health_open(loop, &d, &node_health);
+	r = node_health_open(loop, &d, o->health_wait_s, &node_health);
 	if (r)
 		return log_err(r, "answer at healthCheckNodePorts");
 	d.node_health = node_health;

@@ -12,7 +12,7 @@
 #include "daemon/start/options.h"
 #include "weft/tproxy.h"
 
-enum { DRAIN_MAX_S = 86400 };
+enum { DRAIN_MAX_S = 86400, HEALTH_WAIT_MAX_S = 3600 };
 
 enum {
 	EXIT_USAGE = 2,
@@ -43,6 +43,7 @@ enum option_key {
 	OPT_UNSEEN,
 	OPT_ENROL,
 	OPT_HEALTH,
+	OPT_HEALTH_PORT_WAIT,
 	OPT_DETACH,
 	OPT_HELP,
 	OPT_VERSION,
@@ -70,6 +71,7 @@ static const struct option long_options[] = {
 	{ "unseen", required_argument, NULL, OPT_UNSEEN },
 	{ "enrol", required_argument, NULL, OPT_ENROL },
 	{ "health", required_argument, NULL, OPT_HEALTH },
+	{ "health-port-wait", required_argument, NULL, OPT_HEALTH_PORT_WAIT },
 	{ "detach", no_argument, NULL, OPT_DETACH },
 	{ "help", no_argument, NULL, OPT_HELP },
 	{ "version", no_argument, NULL, OPT_VERSION },
@@ -112,6 +114,10 @@ static const char usage[] =
 	"                        the mesh (all; with --source kubernetes: labelled)\n"
 	"  --health ADDR:PORT|off\n"
 	"                        where /healthz and /readyz are answered (" HEALTH_DEFAULT ")\n"
+	"  --health-port-wait SECONDS\n"
+	"                        how long a Service's healthCheckNodePort is left to kube-proxy: "
+	"weftd answers\n"
+	"                        where nobody has had it for so long (35)\n"
 	"  --workers N           threads of weft-proxy, 1 to 64 (one per CPU, at most 8)\n"
 	"  --access-log FILE|-   where weft-proxy writes a line per request (nowhere)\n"
 	"  --access-log-format text|json\n"
@@ -243,6 +249,11 @@ static int take_proxy_value(int key, struct options *o, int *status)
 		if (parse_number(optarg, 0, DRAIN_MAX_S, &o->drain_s))
 			return wrong(status, "%s: a number from 0 to 86400 is expected, not \"%s\"",
 				     "--drain-time", optarg);
+		return 0;
+	case OPT_HEALTH_PORT_WAIT:
+		if (parse_number(optarg, 0, HEALTH_WAIT_MAX_S, &o->health_wait_s))
+			return wrong(status, "%s: a number from 0 to 3600 is expected, not \"%s\"",
+				     "--health-port-wait", optarg);
 		return 0;
 	case OPT_ACCESS_LOG:
 		o->access_log = optarg;
@@ -377,6 +388,7 @@ int options_parse(int argc, char **argv, struct options *out, int *status)
 		.workers = default_workers(),
 		.access_log_format = "text",
 		.drain_s = 45,
+		.health_wait_s = 35, /* kube-proxy syncs every 30 s at the latest */
 		.files = true,
 	};
 	int key, r;

@@ -15,13 +15,16 @@ void explain_gateway_free(struct explain_gateway *g)
 	*g = (struct explain_gateway){ 0 };
 }
 
+static const char *asked_namespace(const struct explain_query *q)
+{
+	return q->gateway_namespace ? q->gateway_namespace
+	       : q->namespace	    ? q->namespace
+				    : "default";
+}
+
 static bool is_asked(const struct object *o, const struct explain_query *q)
 {
-	const char *ns = q->gateway_namespace ? q->gateway_namespace
-			 : q->namespace	      ? q->namespace
-					      : "default";
-
-	return str_eq(o->meta.name, q->gateway) && str_eq(o->meta.namespace, ns);
+	return str_eq(o->meta.name, q->gateway) && str_eq(o->meta.namespace, asked_namespace(q));
 }
 
 /* All but the other Gateways. */
@@ -119,7 +122,7 @@ int explain_gateway_make(const struct objects *objects, const struct explain_que
 	o = take_objects(objects, q, &out->objects);
 	if (!o) {
 		errors_add(errors, "explain", (struct pos){ 0 }, "no such gateway: %s/%s",
-			   q->gateway_namespace ? q->gateway_namespace : "default", q->gateway);
+			   asked_namespace(q), q->gateway);
 		return -ENOENT;
 	}
 	r = compile_alone(out, registry, errors);

@@ -167,9 +167,9 @@ static int write_way(struct mesh *mesh, struct node_ports *ports, const struct c
 	return r ? r : write_externals(mesh, &at, way->service, value, plan);
 }
 
-/* The Service of the Gateway's that has the address and port to itself. */
-static struct host *bound_service(struct mesh *mesh, const struct called *to,
-				  const struct addr *addr, struct external *e)
+/* The Service, the Gateway's or another, that has the external address and TCP port. */
+static struct host *service_at(struct mesh *mesh, const struct called *to, bool of_gateway,
+			       const struct addr *addr, struct external *e)
 {
 	char name[HOST_MAX];
 
@@ -177,7 +177,7 @@ static struct host *bound_service(struct mesh *mesh, const struct called *to,
 		const struct object *o = mesh->services.items[i];
 		size_t next = 0;
 
-		if (!service_stands_for(o, &to->gateway->gateway) ||
+		if (service_stands_for(o, &to->gateway->gateway) != of_gateway ||
 		    host_of_service(o->meta.name, o->meta.namespace, name))
 			continue;
 		while (external_next(&o->service, &next, e)) {
@@ -192,7 +192,17 @@ static struct host *bound_service(struct mesh *mesh, const struct called *to,
 	return NULL;
 }
 
-/* The address that a server is bound to: one of the node's, or an external one. */
+/* A pod's own address, or what another Service has, is not for a Gateway to take. */
+static bool claim_bound(struct mesh *mesh, const struct called *to, const struct addr *addr)
+{
+	struct external e;
+
+	return !bytemap_get(&mesh->pods_by_addr, addr->b, sizeof(addr->b)) &&
+	       !service_at(mesh, to, false, addr, &e) && external_claim_bound(mesh, addr, to->port);
+}
+
+/* The address that a server is bound to: an external one of the Gateway's Service, or one of the
+ * node's. Which those are the kernel's side knows: it passes over others (SERVICE_BOUND). */
 static int write_bound(struct mesh *mesh, const struct called *to, const struct addr *addr,
 		       const struct service *value, struct l4_plan *plan, bool *written)
 {
@@ -200,16 +210,17 @@ static int write_bound(struct mesh *mesh, const struct called *to, const struct 
 					 .name = to->gateway->meta.name,
 					 .host = "" };
 	struct service_key key = { .addr = *addr, .port = to->port, .scope = SCOPE_OUTSIDE };
-	struct service door = *value;
+	struct service own = *value, door;
 	struct external e;
-	struct host *h = bound_service(mesh, to, addr, &e);
+	struct host *h = service_at(mesh, to, true, addr, &e);
 	int r;
 
-	*written = h ? external_claim(mesh, h, &e, to->port, true)
-		     : external_claim_bound(mesh, addr, to->port);
+	*written = h ? external_claim(mesh, h, &e, to->port, true) : claim_bound(mesh, to, addr);
 	if (!*written || h)
 		return *written ? write_external(mesh, to, h, &e, value, plan) : 0;
-	r = entry_write(mesh, &key, value, &origin, plan);
+	own.flags |= SERVICE_BOUND;
+	r = entry_write(mesh, &key, &own, &origin, plan);
+	door = own;
 	door.flags |= SERVICE_DOOR;
 	key.scope = SCOPE_MESH;
 	return r ? r : entry_write(mesh, &key, &door, &origin, plan);
@@ -247,6 +258,7 @@ static int write_server(struct mesh *mesh, struct node_ports *ports, struct give
 	s->fate->served |= written;
 	s->fate->displaced |= !written;
 	given->taken[to->family] = true;
+	given->http[to->family] &= written;
 	return r;
 }
 
@@ -327,8 +339,8 @@ static void warn_taken(struct mesh *mesh, const struct site_server *s, size_t i,
 
 	if (server_bind(s->server, &addr))
 		errors_remark(mesh->errors, REMARK_CONFLICTING_GATEWAYS, o, pos,
-			      "spec.servers[%zu].bind: %s, port %u, is an older gateway's or a "
-			      "service's already: this one has no effect",
+			      "spec.servers[%zu].bind: %s, port %u, is an older gateway's, a "
+			      "pod's or another service's already: this one has no effect",
 			      i, s->server->bind, s->server->port);
 	else if (s->fate->displaced)
 		errors_remark(mesh->errors, REMARK_CONFLICTING_GATEWAYS, o, pos,

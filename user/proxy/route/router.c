@@ -298,7 +298,7 @@ static const struct tls_base *speaks_tls(struct router *router, const struct rou
 		return NULL;
 	if (tls_store_base(shared_state_tls(r->state), &b))
 		log_err(-ENOMEM, "begin with TLS");
-	*stat = listener_stat(r, ask->called_port);
+	*stat = listener_stat(r, l->port);
 	return b;
 }
 
