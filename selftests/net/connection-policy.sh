@@ -15,7 +15,7 @@ balanced() {
 
 FLOOD=$(rounds 1000000 100000) # packets
 RATE=$(rounds 100000 5000)     # of them per second
-THRESHOLD=500
+THRESHOLD=200
 
 node_up
 pod_add one 2 app=one
@@ -89,11 +89,11 @@ sources() {
 	heard odd "$family" "no policy"
 }
 
-# at_once FROM FAMILY NUMBER LEAST WORD: of twenty that call at once, so many are heard, or one or two more on a slow machine
+# at_once FROM FAMILY NUMBER LEAST WORD: of twenty that call at once, so many are heard, or one less or two more on a slow machine
 at_once() {
 	local heard
 	heard=$(load "$1" "$(lb "$2" "$3")" 9000 -n 20 -c 20 -s hello -t 700 | jq ".$5 // 0")
-	row "$MODE, IPv$2: $4 of twenty: $heard" $((heard >= $4 && heard <= $4 + 2)) 1
+	row "$MODE, IPv$2: $4 of twenty: $heard" $((heard >= $4 - 1 && heard <= $4 + 2)) 1
 }
 
 rates() {

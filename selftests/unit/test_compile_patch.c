@@ -1074,7 +1074,7 @@ static void populate(struct cluster_model *m)
 /* Endpoints change between them, as they do. */
 Test(compile_patch, requests_are_as_if_compiled_anew, .timeout = 300)
 {
-	enum { CALM_STEPS = 800 };
+	enum { CALM_STEPS = 500 };
 	struct cluster_model m = {
 		.seed = 3, .http = COMPILE_HTTP_ALWAYS, .registry = registry_new(), .calm = true
 	};

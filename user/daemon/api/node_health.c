@@ -46,9 +46,10 @@ struct node_health {
 	uint64_t wait_ms; /* how long a port is to be nobody's first */
 	struct event_timer timer;
 	bool waits;		   /* the timer is set for a change */
-	uint64_t version, counted; /* of the engine: when it was last looked at, and counted */
+	uint64_t counted; /* of the engine: when it was last counted */
 	bool looked;
-	uint64_t looked_at; /* of the engine: whose ports these are, once `looked` */
+	uint64_t version;   /* of its Services, when a change was last noticed */
+	uint64_t looked_at; /* likewise: whose ports these are, once `looked` */
 	TABLE(struct port *) ports;
 };
 
@@ -244,7 +245,7 @@ static void try_again(struct node_health *n)
 static int look_at_objects(struct node_health *n)
 {
 	struct health_ports found = { 0 };
-	uint64_t version = engine_version(n->d->engine);
+	uint64_t version = engine_services_version(n->d->engine);
 	int r = find(n, &found);
 
 	if (!r) {
@@ -263,12 +264,13 @@ static int look_at_objects(struct node_health *n)
 	return r;
 }
 
-/* All objects are gone through only where they have changed. */
+/* All objects are gone through only where Services have changed: how many endpoints there are is
+ * asked when somebody wants to know. */
 static void look(struct node_health *n)
 {
 	int r = 0;
 
-	if (n->looked && n->looked_at == engine_version(n->d->engine))
+	if (n->looked && n->looked_at == engine_services_version(n->d->engine))
 		try_again(n);
 	else
 		r = look_at_objects(n);
@@ -288,7 +290,7 @@ static void on_timer(void *arg)
 
 void node_health_follow(struct node_health *n)
 {
-	uint64_t version = engine_version(n->d->engine);
+	uint64_t version = engine_services_version(n->d->engine);
 
 	if (version == n->version)
 		return;

@@ -50,6 +50,7 @@ struct engine {
 	json_t *warned;		     /* warnings_set() of the compilation in force */
 	json_t *all_warned;	     /* with those of certificates; NULL: there are none of these */
 	uint64_t version;	     /* counts the changes that have taken effect */
+	uint64_t services;	     /* `version` when a Service changed last */
 	/* One snapshot at a time is handed over to the proxy. */
 	bool asking;
 	struct task *asked; /* the change it belongs to; NULL: what is in force is put back */
@@ -470,6 +471,17 @@ static int prepare(struct task *t)
 	return r;
 }
 
+static bool has_service(const struct stage *st)
+{
+	const struct object *old, *new;
+	bool any = false;
+	size_t next = 0;
+
+	while (!any && stage_next_change(st, &next, &old, &new))
+		any = (old ? old : new)->kind == KIND_SERVICE;
+	return any;
+}
+
 /* It is the engine's own from now on. The old tables point into the objects that go. */
 static void take_effect(struct task *t)
 {
@@ -479,10 +491,12 @@ static void take_effect(struct task *t)
 	e->index = TAKE_PTR(t->index);
 	tables_free(e->tables);
 	e->tables = TAKE_PTR(t->tables);
+	e->version++;
+	if (has_service(&t->stage))
+		e->services = e->version;
 	stage_keep(&t->stage);
 	json_decref(e->warned);
 	e->warned = TAKE_PTR(t->warned);
-	e->version++;
 	e->put_back = false;
 	e->waits &= !t->change->completes;
 	if (e->holds)
@@ -815,6 +829,11 @@ const struct tables *engine_tables(const struct engine *e)
 uint64_t engine_version(const struct engine *e)
 {
 	return e->version;
+}
+
+uint64_t engine_services_version(const struct engine *e)
+{
+	return e->services;
 }
 
 bool engine_waits(const struct engine *e)

@@ -75,6 +75,8 @@ int engine_list(const struct engine *e, struct objects *out);
 const struct tables *engine_tables(const struct engine *e);
 /* Counts the changes that have taken effect, those that made no generation among them. */
 uint64_t engine_version(const struct engine *e);
+/* What it was when a Service changed last; 0: none has since the start. */
+uint64_t engine_services_version(const struct engine *e);
 struct registry *engine_registry(const struct engine *e);
 
 #endif

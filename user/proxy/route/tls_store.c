@@ -412,7 +412,7 @@ static int read_tickets(int fd, struct tickets *out)
 
 int tls_store_take_tickets(struct tls_store *s, int fd)
 {
-	struct tickets t;
+	struct tickets t = { 0 };
 	int r = read_tickets(fd, &t);
 
 	pthread_mutex_lock(&s->lock);
