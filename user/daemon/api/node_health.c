@@ -45,7 +45,7 @@ struct node_health {
 	struct http_daemon *http;
 	uint64_t wait_ms; /* how long a port is to be nobody's first */
 	struct event_timer timer;
-	bool waits;		   /* the timer is set for a change */
+	bool waits;	  /* the timer is set for a change */
 	uint64_t counted; /* of the engine: when it was last counted */
 	bool looked;
 	uint64_t version;   /* of its Services, when a change was last noticed */
