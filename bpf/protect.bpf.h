@@ -87,9 +87,9 @@ GLOBAL_FUNC int is_served(const struct tuple *t)
 		return 0;
 	if (table_service(*number, &key))
 		return 1;
-	if (!bpf_map_lookup_elem(&node_addrs, &t->dst))
+	if (!bpf_map_lookup_elem(&node_addrs, &key.addr))
 		return 0;
-	if (addr_is_mapped(&t->dst))
+	if (addr_is_mapped(&key.addr))
 		addr_from_ip4(&key.addr, 0);
 	else
 		__builtin_memset(&key.addr, 0, sizeof(key.addr));
@@ -99,9 +99,12 @@ GLOBAL_FUNC int is_served(const struct tuple *t)
 	return table_service(*number, &key) != NULL;
 }
 
+/* Before 6.3 a key can't be where an argument of a global function points to. */
 static __always_inline int is_for_node(const struct tuple *t)
 {
-	return bpf_map_lookup_elem(&node_addrs, &t->dst) || is_served(t);
+	struct addr dst = t->dst;
+
+	return bpf_map_lookup_elem(&node_addrs, &dst) || is_served(t);
 }
 
 static __always_inline int has_port(const struct protect_limits *l, __u16 port)

@@ -81,16 +81,20 @@ static __noinline int send_challenge(struct __sk_buff *skb, const struct packet 
 	return action;
 }
 
-/* What becomes of a packet that has come in by a NIC. TC_ACT_UNSPEC: nothing is said against it. */
-GLOBAL_FUNC int protect_packet(struct __sk_buff *skb, struct packet *p, enum packet_kind kind)
+/* What becomes of a packet that has come in by a NIC. TC_ACT_UNSPEC: nothing is said against it.
+ * Parts of it are keys, which on 6.1 can't be where an argument points to. */
+GLOBAL_FUNC int protect_packet(struct __sk_buff *skb, const struct packet *given,
+			       enum packet_kind kind)
 {
 	const struct protect_limits *l = protect_in_force();
 	enum protect_verdict verdict;
 	enum protect_reason reason;
+	struct packet own, *p = &own;
 	int lies = 1;
 
-	if (!p || !l)
+	if (!given || !l)
 		return TC_ACT_UNSPEC;
+	own = *given;
 	if (is_unread(p, kind))
 		return drop_unread(p);
 	if (kind == PACKET_TCP)
