@@ -47,27 +47,7 @@ for ((i = 0; i < CERTS; i++)); do secret $i >"$TMP/secret$i.yaml"; done
 	PROTOCOL=http rules_service one 10 80:8080
 	echo ---
 	cat "$TMP/secret0.yaml"
-	cat <<-END
-	---
-	apiVersion: networking.istio.io/v1
-	kind: Gateway
-	metadata: {name: door, namespace: default}
-	spec:
-	  selector: {istio: ingressgateway}
-	  servers:
-	  - port: {number: 443, name: a, protocol: HTTPS}
-	    hosts: [a.example.com]
-	    tls: {mode: SIMPLE, credentialName: a}
-	---
-	apiVersion: networking.istio.io/v1
-	kind: VirtualService
-	metadata: {name: a, namespace: default}
-	spec:
-	  hosts: [a.example.com]
-	  gateways: [door]
-	  http:
-	  - route: [{destination: {host: one, port: {number: 80}}}]
-	END
+	rules_tls_door "mode: SIMPLE, credentialName: a"
 } | apply
 wait_until 10 is_subject cert0
 

@@ -68,27 +68,7 @@ start a
 {
 	rules_pods
 	PROTOCOL=http rules_service one 10 80:8080
-	cat <<-END
-	---
-	apiVersion: networking.istio.io/v1
-	kind: Gateway
-	metadata: {name: door, namespace: default}
-	spec:
-	  selector: {istio: ingressgateway}
-	  servers:
-	  - port: {number: 443, name: a, protocol: HTTPS}
-	    hosts: [a.example.com]
-	    tls: {mode: SIMPLE, serverCertificate: $TMP/a.crt, privateKey: $TMP/a.key}
-	---
-	apiVersion: networking.istio.io/v1
-	kind: VirtualService
-	metadata: {name: a, namespace: default}
-	spec:
-	  hosts: [a.example.com]
-	  gateways: [door]
-	  http:
-	  - route: [{destination: {host: one, port: {number: 80}}}]
-	END
+	rules_tls_door "mode: SIMPLE, serverCertificate: $TMP/a.crt, privateKey: $TMP/a.key"
 } | apply
 serves() { [ "$(answer 4 /)" = 200 ]; }
 under_way() { weft conns | grep -q /delay/20000; }

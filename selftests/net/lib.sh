@@ -819,6 +819,31 @@ rules_door() {
 	done
 }
 
+# rules_tls_door TLS: a Gateway's HTTPS port with these fields of `tls`, for a.example.com, towards port 80 of the service `one`
+rules_tls_door() {
+	cat <<-END
+	---
+	apiVersion: networking.istio.io/v1
+	kind: Gateway
+	metadata: {name: door, namespace: default}
+	spec:
+	  selector: {istio: ingressgateway}
+	  servers:
+	  - port: {number: 443, name: a, protocol: HTTPS}
+	    hosts: [a.example.com]
+	    tls: {$1}
+	---
+	apiVersion: networking.istio.io/v1
+	kind: VirtualService
+	metadata: {name: a, namespace: default}
+	spec:
+	  hosts: [a.example.com]
+	  gateways: [door]
+	  http:
+	  - route: [{destination: {host: one, port: {number: 80}}}]
+	END
+}
+
 # rules_ingress NUMBER PORT:NODE-PORT...: the Service of Istio's ingress gateway
 rules_ingress() {
 	local number=$1 port

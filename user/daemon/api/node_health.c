@@ -17,7 +17,7 @@
 
 enum {
 	BACKLOG = 64,
-	CONNECTIONS_MAX = 256, /* at all ports together; anybody may call them */
+	CONNECTIONS_MAX = 256, /* at all ports together */
 	PER_ADDRESS_MAX = 16,
 	/* Changes come in bursts: ports follow so much later, answers at once. */
 	FOLLOW_MS = 100,
@@ -36,14 +36,15 @@ struct port {
 	size_t local;
 	int error; /* -errno: it can't be listened at; -EAGAIN: it is left to kube-proxy still */
 	bool told; /* of the error */
-	uint64_t free_since; /* clock_ms() from which on nobody was seen to have it; 0: not so */
+	uint64_t free_since; /* clock_ms() from which on no process was seen to have it; 0: one has
+			      */
 };
 
 struct node_health {
 	struct event_loop *loop;
 	struct weftd *d;
 	struct http_daemon *http;
-	uint64_t wait_ms; /* how long a port is to be nobody's first */
+	uint64_t wait_ms; /* how long a port is to be free first */
 	struct event_timer timer;
 	bool waits;	  /* the timer is set for a change */
 	uint64_t counted; /* of the engine: when it was last counted */
@@ -264,8 +265,8 @@ static int look_at_objects(struct node_health *n)
 	return r;
 }
 
-/* All objects are gone through only where Services have changed: how many endpoints there are is
- * asked when somebody wants to know. */
+/* All objects are gone through only where Services have changed: endpoints are
+ * counted when a load balancer asks. */
 static void look(struct node_health *n)
 {
 	int r = 0;

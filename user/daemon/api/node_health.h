@@ -4,8 +4,8 @@
 /*
  * The healthCheckNodePorts of Services (lib/mesh/health_ports.h), answered at every address of the
  * node as kube-proxy does it: 200 where the node has an endpoint, else 503. A port that another
- * process has, kube-proxy as a rule, is left to it, and tried again: weftd listens where nobody
- * else was seen to for a while.
+ * process has, kube-proxy as a rule, is left to it, and tried again: weftd listens where no
+ * other was seen to for a while.
  */
 #include <jansson.h>
 
@@ -14,7 +14,7 @@
 
 struct node_health;
 
-/* Borrows both until node_health_close(). `wait_s`: for how many seconds a port is to be nobody's
+/* Borrows both until node_health_close(). `wait_s`: for how many seconds a port is to be free
  * before weftd takes it. 0 or -errno. */
 int node_health_open(struct event_loop *loop, struct weftd *d, unsigned wait_s,
 		     struct node_health **out);

@@ -128,19 +128,30 @@ static void clean_name(char *name, size_t size)
 	json_clean(name);
 }
 
+/* Reads the next row that has a name, from *i on; row 0 may have none. 1; 0: there are no more; or
+ * -errno. */
+static int next_named(int map, __u32 *i, void *row, char *name, size_t size)
+{
+	do {
+		if (bpf_map_lookup_elem(map, i, row))
+			return errno == ENOENT ? 0 : -errno;
+		clean_name(name, size);
+		++*i;
+	} while (!name[0] && *i == 1);
+	return name[0] != 0;
+}
+
 int kernel_each_http_cluster(struct kernel *k,
 			     int (*row)(void *arg, const struct http_cluster_stat *s), void *arg)
 {
 	struct http_cluster_stat s;
-	int r = 0;
+	__u32 i = 0;
+	int r;
 
-	for (__u32 i = 0; !r; i++) {
-		if (bpf_map_lookup_elem(k->loader.map[MAP_HTTP_CLUSTERS], &i, &s))
-			return errno == ENOENT ? 0 : -errno;
-		clean_name(s.name, sizeof(s.name));
-		if (s.name[0])
-			r = row(arg, &s);
-		else if (i)
+	while ((r = next_named(k->loader.map[MAP_HTTP_CLUSTERS], &i, &s, s.name, sizeof(s.name))) >
+	       0) {
+		r = row(arg, &s);
+		if (r)
 			break;
 	}
 	return r;
@@ -150,15 +161,13 @@ int kernel_each_http_route(struct kernel *k, int (*row)(void *arg, const struct 
 			   void *arg)
 {
 	struct http_route_stat s;
-	int r = 0;
+	__u32 i = 0;
+	int r;
 
-	for (__u32 i = 0; !r; i++) {
-		if (bpf_map_lookup_elem(k->loader.map[MAP_HTTP_ROUTES], &i, &s))
-			return errno == ENOENT ? 0 : -errno;
-		clean_name(s.name, sizeof(s.name));
-		if (s.name[0])
-			r = row(arg, &s);
-		else if (i)
+	while ((r = next_named(k->loader.map[MAP_HTTP_ROUTES], &i, &s, s.name, sizeof(s.name))) >
+	       0) {
+		r = row(arg, &s);
+		if (r)
 			break;
 	}
 	return r;
@@ -168,15 +177,13 @@ int kernel_each_http_listener(struct kernel *k,
 			      int (*row)(void *arg, const struct http_listener_stat *s), void *arg)
 {
 	struct http_listener_stat s;
-	int r = 0;
+	__u32 i = 0;
+	int r;
 
-	for (__u32 i = 0; !r; i++) {
-		if (bpf_map_lookup_elem(k->loader.map[MAP_HTTP_LISTENERS], &i, &s))
-			return errno == ENOENT ? 0 : -errno;
-		clean_name(s.name, sizeof(s.name));
-		if (s.name[0])
-			r = row(arg, &s);
-		else if (i)
+	while ((r = next_named(k->loader.map[MAP_HTTP_LISTENERS], &i, &s, s.name, sizeof(s.name))) >
+	       0) {
+		r = row(arg, &s);
+		if (r)
 			break;
 	}
 	return r;

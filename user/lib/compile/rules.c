@@ -82,15 +82,17 @@ static bool has_same_names(const struct object_change *c)
 
 static bool has_other_requests(const struct object_change *c)
 {
-	return c->old && c->new && c->new->kind == KIND_VIRTUAL_SERVICE &&is_of_requests(c->old) &&
-	       is_of_requests(c->new) && c->old->meta.created == c->new->meta.created &&
+	if (!c->old || !c->new || c->new->kind != KIND_VIRTUAL_SERVICE)
+		return false;
+	return is_of_requests(c->old) && is_of_requests(c->new) &&
+	       c->old->meta.created == c->new->meta.created &&
 	       !strcmp(c->old->file, c->new->file) &&
 	       same_texts(&c->old->vs.hosts, &c->new->vs.hosts) &&
 	       same_texts(&c->old->vs.gateways, &c->new->vs.gateways) &&
 	       same_texts(&c->old->vs.export_to, &c->new->vs.export_to) && has_same_names(c);
 }
 
-/* What there is to be said of it, to be told of no one. */
+/* What a compilation would say of it. */
 static void remark(struct mesh *mesh, const struct object *o, struct errors *found)
 {
 	mesh->errors = found;

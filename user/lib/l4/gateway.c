@@ -355,7 +355,7 @@ static void warn_taken(struct mesh *mesh, const struct site_server *s, size_t i,
 			      i, s->server->port);
 }
 
-/* A server that nobody reaches, though it has something to say. */
+/* A server that no address leads to, though it has something to say. */
 static void check_fate(struct mesh *mesh, const struct site_server *s)
 {
 	const struct object *o = s->gateway;

@@ -176,7 +176,7 @@ static int add_bound(struct making *m, const struct served_port *p)
 	return 0;
 }
 
-/* Whose the port of the node is before all others. NULL: nobody's. */
+/* Whose the port of the node is before all others, or NULL. */
 static const struct site_server *leader(const struct making *m, const struct served_port *p)
 {
 	const struct site_server *internal = NULL;

@@ -216,8 +216,8 @@ static int pipe_fill(struct half *from, uint64_t max)
 	return -EAGAIN;
 }
 
-/* Of a body whose end is not known nobody can say that more is about to come: what the kernel keeps
- * for that would wait for 200 ms. */
+/* Of a body whose end is not known it can't be said that more is about to come: what the kernel
+ * keeps for that would wait for 200 ms. */
 static unsigned more_to_come(const struct half *h)
 {
 	bool known = h->body.framing == H1_LENGTH || h->body.framing == H1_CHUNKED;
