@@ -34,6 +34,8 @@ struct strs {
 /* A duration in milliseconds, or -1 if not given. */
 typedef int64_t msecs;
 
+struct resolved;
+
 enum kind {
 	KIND_SERVICE,
 	KIND_POD,
@@ -506,6 +508,7 @@ struct objects {
 	/* The namespace where the Secrets of Gateways are; NULL: in the Gateway's own, or the root
 	 * namespace. */
 	const char *secrets_in;
+	const struct resolved *resolved; /* what DNS says (resolved.h), borrowed; NULL: nothing */
 };
 
 void objects_free(struct objects *set); /* and every object in it */
