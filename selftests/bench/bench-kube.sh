@@ -115,10 +115,10 @@ start_cached() {
 # changes WHAT: a row of the table
 changes() {
 	local made cpu bytes told generations begin
-	cpu=$(cpu_ms "$WEFTD")
-	bytes=$(bytes_in)
 	told=$(told events)
 	generations=$(generation)
+	bytes=$(bytes_in)
+	cpu=$(cpu_ms "$WEFTD")
 	begin=$EPOCHREALTIME
 	made=$(load change "$1" $RATE "$SECONDS_EACH")
 	sleep 1

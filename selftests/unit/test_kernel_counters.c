@@ -60,8 +60,8 @@ Test(kernel_counters, only_a_new_snapshot_is_looked_through)
 	struct tables *t = compiled.tables;
 
 	know_kernel_rows(t);
-	cr_expect_eq(counters_add_routes(&counters, &loader, t, http_rows(t, HS_ACTIONS)), 0);
-	cr_expect_lt(counters_add_routes(&counters, &loader, t, 0), 0);
+	cr_expect_eq(counters_add_routes(&counters, &loader, t, 0, http_rows(t, HS_ACTIONS)), 0);
+	cr_expect_lt(counters_add_routes(&counters, &loader, t, 0, 0), 0);
 	cr_expect_eq(counters_add_clusters(&counters, &loader, t, false), 0);
 	cr_expect_lt(counters_add_clusters(&counters, &loader, t, true), 0);
 	cr_expect_eq(counters_add_endpoints(&counters, &loader, t, false), 0);

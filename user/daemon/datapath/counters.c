@@ -262,13 +262,13 @@ static void name_route(struct filler *f, __u32 id, const char *name, int *r)
 }
 
 int counters_add_routes(struct counters *c, const struct loader *l, const struct tables *t,
-			__u32 http)
+			size_t l4, __u32 http)
 {
 	_cleanup_(filler_free) struct filler f = { .ids = &c->ids[COUNT_ROUTES] };
 	int r = 0;
 
 	filler_open(&f, l, MAP_ROUTES, sizeof(__u32), sizeof(struct route_stat));
-	for (size_t i = 0; !r && i < t->routes.count; i++)
+	for (size_t i = l4; !r && i < t->routes.count; i++)
 		name_route(&f, t->routes.items[i].id, t->route_names.items[i], &r);
 	for (__u32 i = http; !r && i < http_rows(t, HS_ACTIONS); i++) {
 		const struct hs_action *row = hs_action(t->http, i);

@@ -49,9 +49,9 @@ int counters_add_endpoints(struct counters *c, const struct loader *l, const str
 			   bool http);
 /* Those of t->touched; the others' are there. */
 int counters_add_touched(struct counters *c, const struct loader *l, const struct tables *t);
-/* Of its HTTP part those from row `http` of HS_ACTIONS on; the others' are there. */
+/* Those from row `l4` of t->routes, and from row `http` of HS_ACTIONS on; the others' are there. */
 int counters_add_routes(struct counters *c, const struct loader *l, const struct tables *t,
-			__u32 http);
+			size_t l4, __u32 http);
 int counters_add_dests(struct counters *c, const struct loader *l, const struct tables *t);
 /* A destination's number in `dests` of struct counters. */
 uint64_t counters_dest_id(const struct dest_key *k);

@@ -276,7 +276,10 @@ static __u32 new_http_routes(const struct publication *p)
 
 static int add_routes(struct job *j)
 {
-	return counters_add_routes(j->p->counters, j->p->loader, j->p->tables,
+	const struct tables *t = j->p->tables;
+
+	return counters_add_routes(j->p->counters, j->p->loader, t,
+				   j->p->anew[MAP_GEN_ROUTES] ? 0 : t->routes.count,
 				   new_http_routes(j->p));
 }
 

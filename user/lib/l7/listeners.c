@@ -693,16 +693,30 @@ static int compile_unknown_in(struct http_compiler *c, const struct object *o, c
 	return r;
 }
 
+/* The VirtualServices that may name a host which `host` includes and no service has. */
+static struct refs candidates_within(const struct http_compiler *c, const char *host)
+{
+	const struct hosted *hosted;
+
+	if (host_is_wildcard(host))
+		return c->mesh->virtual_services;
+	hosted = bytemap_str(&c->mesh->vs_index.map, host);
+	return hosted && !hosted->has_service ? hosted->refs : (struct refs){ 0 };
+}
+
 int http_compile_unknown_of(struct http_compiler *c, const struct object *o)
 {
 	char name[HOST_MAX];
 	int r = 0;
 
 	for (size_t i = 0; i < o->vs.hosts.count && !r; i++) {
+		struct refs within;
+
 		if (host_complete(o->vs.hosts.items[i], o->meta.namespace, name))
 			continue;
-		for (size_t k = 0; k < c->mesh->virtual_services.count && !r; k++)
-			r = compile_unknown_in(c, c->mesh->virtual_services.items[k], name);
+		within = candidates_within(c, name);
+		for (size_t k = 0; k < within.count && !r; k++)
+			r = compile_unknown_in(c, within.items[k], name);
 	}
 	return r;
 }

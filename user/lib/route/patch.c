@@ -9,8 +9,8 @@
 
 enum {
 	ALIGN = 8,
-	COUNT_MAX = 256,     /* patches of one block */
-	SIZE_SHARE = 8,	     /* they have at most the eighth part of its bytes, */
+	COUNT_MAX = 1024,    /* patches of one block */
+	SIZE_SHARE = 4,	     /* they have at most the fourth part of its bytes, */
 	SIZE_FREE = 1 << 16, /* or these */
 };
 
