@@ -479,6 +479,12 @@ struct object {
 	struct meta meta;
 	const char *file; /* as the user named it */
 	struct pos pos;	  /* of the object in it */
+	void *arena;	  /* owns all of this */
+	const void *tree; /* the object's node in its document, which lives in the arena; NULL: it
+			     can be made again (lib/schema/object_text.h) */
+	const char *text; /* its JSON then, as json_text_parse() has left it */
+	size_t text_size;
+	/* The last member: of 10,000 Pods none has the room that a DestinationRule takes. */
 	union {
 		struct service_spec service;
 		struct pod_spec pod;
@@ -490,12 +496,10 @@ struct object {
 		struct gateway gateway;
 		struct connection_policy protection;
 	};
-	void *arena;	  /* owns all of the above */
-	const void *tree; /* the object's node in its document, which lives in the arena; NULL: it
-			     can be made again (lib/schema/object_text.h) */
-	const char *text; /* its JSON then, as json_text_parse() has left it */
-	size_t text_size;
 };
+
+/* What an object of the kind that has this member consists of. */
+#define OBJECT_SIZE(member) (offsetof(struct object, member) + sizeof(((struct object *)0)->member))
 
 void object_free(struct object *o);
 

@@ -95,7 +95,7 @@ static void check_namespace(struct decoder *d, const struct reader *r, const str
 static int decode_object(struct reader *r, enum kind kind, const struct node *node,
 			 const char *api_version)
 {
-	struct object *o = arena_alloc(r->arena, sizeof(*o));
+	struct object *o = arena_alloc(r->arena, messages[kind]->size);
 	struct decoder d = {
 		.file = r->name,
 		.errors = r->errors,
@@ -283,10 +283,10 @@ static int read_object(struct reader *r, const struct node *node, bool nested)
 	return read_unknown(r, node, node_text(kind));
 }
 
-/* What is decoded from a text takes about so much for each of its bytes. */
+/* The text, and about what is decoded from it: most are Pods, EndpointSlices and Services. */
 static size_t compact_room(size_t len)
 {
-	return len + sizeof(struct object) + len / 2;
+	return len + OBJECT_SIZE(pod) + len * 9 / 16;
 }
 
 /* 1: it is read; 0: the text is not so plain; -ENOMEM. The nodes are needed no longer than this

@@ -256,7 +256,7 @@ static const struct field policy_fields[] = {
 
 const struct message schema_connection_policy = {
 	.what = "a ConnectionPolicy (a map)",
-	.size = sizeof(struct object),
+	.size = OBJECT_SIZE(protection),
 	.fields = policy_fields,
 	.whole = true,
 	.check = check_name,

@@ -165,7 +165,7 @@ static const struct field endpoints_fields[] = {
 
 const struct message schema_endpoints = {
 	.what = "Endpoints (a map)",
-	.size = sizeof(struct object),
+	.size = OBJECT_SIZE(endpoints),
 	.fields = endpoints_fields,
 	.finish = finish_endpoints,
 };
@@ -304,7 +304,7 @@ static const struct field slice_fields[] = {
 
 const struct message schema_endpoint_slice = {
 	.what = "an EndpointSlice (a map)",
-	.size = sizeof(struct object),
+	.size = OBJECT_SIZE(endpoints),
 	.fields = slice_fields,
 	.finish = finish_slice,
 };

@@ -622,6 +622,6 @@ static const struct field gateway_fields[] = {
 
 const struct message schema_gateway = {
 	.what = "a Gateway (a map)",
-	.size = sizeof(struct object),
+	.size = OBJECT_SIZE(gateway),
 	.fields = gateway_fields,
 };

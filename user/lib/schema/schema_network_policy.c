@@ -355,7 +355,7 @@ static const struct field policy_fields[] = {
 
 const struct message schema_network_policy = {
 	.what = "a NetworkPolicy (a map)",
-	.size = sizeof(struct object),
+	.size = OBJECT_SIZE(policy),
 	.fields = policy_fields,
 	.whole = true,
 	.finish = finish_policy,

@@ -223,7 +223,7 @@ static const struct field pod_fields[] = {
 
 const struct message schema_pod = {
 	.what = "a Pod (a map)",
-	.size = sizeof(struct object),
+	.size = OBJECT_SIZE(pod),
 	.fields = pod_fields,
 	.init = init_pod,
 	.finish = finish_pod,

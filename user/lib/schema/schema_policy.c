@@ -555,6 +555,6 @@ static const struct field rule_fields[] = {
 
 const struct message schema_destination_rule = {
 	.what = "a DestinationRule (a map)",
-	.size = sizeof(struct object),
+	.size = OBJECT_SIZE(dr),
 	.fields = rule_fields,
 };

@@ -128,7 +128,7 @@ static const struct field secret_fields[] = {
 
 const struct message schema_secret = {
 	.what = "a Secret (a map)",
-	.size = sizeof(struct object),
+	.size = OBJECT_SIZE(secret),
 	.fields = secret_fields,
 	.finish = finish_secret,
 };

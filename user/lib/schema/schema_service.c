@@ -409,7 +409,7 @@ static const struct field service_fields[] = {
 
 const struct message schema_service = {
 	.what = "a Service (a map)",
-	.size = sizeof(struct object),
+	.size = OBJECT_SIZE(service),
 	.fields = service_fields,
 	.finish = finish_service,
 };
@@ -422,6 +422,6 @@ static const struct field namespace_fields[] = {
 
 const struct message schema_namespace = {
 	.what = "a Namespace (a map)",
-	.size = sizeof(struct object),
+	.size = offsetof(struct object, service),
 	.fields = namespace_fields,
 };

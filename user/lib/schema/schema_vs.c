@@ -224,6 +224,6 @@ static const struct field rule_fields[] = {
 
 const struct message schema_virtual_service = {
 	.what = "a VirtualService (a map)",
-	.size = sizeof(struct object),
+	.size = OBJECT_SIZE(vs),
 	.fields = rule_fields,
 };
