@@ -12,6 +12,23 @@
 #include "lib/base/clock.h"
 #include "lib/base/log.h"
 
+enum { MTU_OF_ALL = 1500 }; /* bytes: with that MTU every driver that runs XDP programs takes ours */
+
+/* Whether the driver does without jumbo frames what it has refused with -errno `r`. Fills in the
+ * MTU that it has been refused with. */
+static bool minds_mtu(struct local_node *node, const struct iface *i, int r, int *mtu)
+{
+	struct nl_link l;
+	__u64 features = 0;
+
+	if (r == -EBUSY || r == -EEXIST ||
+	    nl_get_link(node->netlink, NL_NSID_OWN, i->link.ifindex, &l) || l.mtu <= MTU_OF_ALL)
+		return false;
+	*mtu = l.mtu;
+	return r != -EOPNOTSUPP || (!netdev_xdp_features(i->link.ifindex, &features) &&
+				    features & NETDEV_XDP_RUNS);
+}
+
 static const char *reason_of(int r)
 {
 	switch (-r) {
@@ -34,6 +51,17 @@ static int put(struct local_node *node, struct iface *i, enum xdp_mode mode)
 	return r && nl_get_link(node->netlink, NL_NSID_OWN, i->link.ifindex, &l) == -ENODEV
 		       ? -ENODEV
 		       : r;
+}
+
+/* Why put() has failed with `r`. Returns false. */
+static bool because_refused(struct local_node *node, const struct iface *i, int r,
+			    struct reason_text *why)
+{
+	int mtu;
+
+	if (minds_mtu(node, i, r, &mtu))
+		return because(why, "the driver refuses it with an MTU of %d", mtu);
+	return because(why, "%s", reason_of(r));
 }
 
 /* ---- what is permitted there ---- */
@@ -108,6 +136,8 @@ static int permit_forced(struct local_node *node, struct iface *i)
 {
 	struct reason_text why;
 
+	if (i->xdp == XDP_OFF)
+		return nic_xdp_write(node, i);
 	return permit(node, i, answers(node, i, &why) ? NULL : why.s);
 }
 
@@ -124,7 +154,7 @@ static bool put_auto(struct local_node *node, struct iface *i, struct reason_tex
 		r = put(node, i, XDP_NATIVE);
 	i->xdp_refused = r;
 	i->xdp = r ? XDP_OFF : XDP_NATIVE;
-	return r ? because(why, "%s", reason_of(r)) : true;
+	return r ? because_refused(node, i, r, why) : true;
 }
 
 /* XDP that an earlier weftd has left on a NIC is ours from now on; nothing is permitted yet. */
@@ -175,6 +205,19 @@ int nic_xdp_refresh(struct local_node *node)
 
 /* ---- a NIC comes and goes ---- */
 
+/* What was asked for can't be there. Jumbo frames alone are left to tc, until they are gone. */
+static int forced_refused(struct local_node *node, struct iface *i, int r)
+{
+	struct reason_text why;
+	int mtu;
+
+	because_refused(node, i, r, &why);
+	if (node->xdp != XDP_NATIVE || !minds_mtu(node, i, r, &mtu))
+		return log_err(r, "--xdp %s: %s: %s", xdp_mode_name(node->xdp), i->link.name,
+			       why.s);
+	return permit(node, i, why.s);
+}
+
 int nic_xdp_put(struct local_node *node, struct iface *i)
 {
 	int r;
@@ -186,13 +229,18 @@ int nic_xdp_put(struct local_node *node, struct iface *i)
 	if (r == -ENODEV)
 		return r;
 	if (r)
-		return log_err(r, "--xdp %s: %s: %s", xdp_mode_name(node->xdp), i->link.name,
-			       reason_of(r));
+		return forced_refused(node, i, r);
 	i->xdp = node->xdp;
 	if (i->xdp == XDP_OFF)
 		return nic_xdp_write(node, i);
 	log_info("%s: XDP, %s", i->link.name, xdp_mode_name(i->xdp));
 	return permit_forced(node, i);
+}
+
+int nic_xdp_renew(struct local_node *node, struct iface *i)
+{
+	return node->xdp == XDP_NATIVE && i->xdp == XDP_OFF ? nic_xdp_put(node, i)
+							    : nic_xdp_write(node, i);
 }
 
 int nic_xdp_remove(struct local_node *node, struct iface *i)
