@@ -113,7 +113,7 @@ add_commands() {
 		add "$path"
 		[ "$path" = "/bin/$name" ] || ln -sf "$path" "$root/bin/$name"
 	done
-	add /usr/lib/"$(uname -m)"-linux-gnu/xtables/*.so
+	add /usr/lib/"$(uname -m)"-linux-gnu/xtables/*.so /usr/lib/ssl/openssl.cnf
 	mkdir -p "$root/sbin"
 	ln -sf /bin/modprobe "$root/sbin/modprobe"
 	printf 'root:x:0:0:root:/root:/bin/sh\nnobody:x:65534:65534:nobody:/:/bin/sh\n' >"$root/etc/passwd"
