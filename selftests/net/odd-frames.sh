@@ -1,0 +1,134 @@
+#!/bin/bash
+# SPDX-License-Identifier: Apache-2.0
+# Callers from outside whose packets have IP options or extension headers, or come by a VLAN of the NIC, are served as others are,
+# by an endpoint on another node and by one on this node, with XDP on the NIC natively, generically and not at all.
+. "${0%/*}/lib.sh"
+
+VLAN=100
+
+lb() { if [ "$1" = 4 ]; then echo "192.0.2.$2"; else echo "2001:db8::$2"; fi; }
+
+# balanced NAME NUMBER: a Service behind two load balancers; the second one's packets come by the VLAN
+balanced() {
+	rules_service "$1" "$2" 9000 "app=$1" "type: LoadBalancer"
+	printf 'status: {loadBalancer: {ingress: [{ip: %s}, {ip: "%s"}, {ip: %s}, {ip: "%s"}]}}\n' "$(lb 4 "$2")" "$(lb 6 "$2")" \
+		"$(lb 4 "1$2")" "$(lb 6 "1$2")"
+}
+
+rules() {
+	rules_pods
+	balanced far 10
+	balanced one 11
+}
+
+node_up
+pod_add one 2 app=one
+remote_add far 3 app=far
+outside_add other 5
+outside_add tagged 6
+echo_start one 9000 one
+echo_start far 9000 far
+# A veth takes what XDP sends to it if it has a native program of its own.
+xdp_verdict world eth0 pass
+checksums_finished world eth0
+
+# vlan_up: the callers' router has a VLAN with the node: by it go its packets to the second load balancers, and the node's to `tagged`.
+# False where the kernel knows none.
+vlan_up() {
+	in_ns node ip link add link nic0 name nic0.$VLAN type vlan id $VLAN 2>/dev/null || return 1
+	ip_in node <<-END
+		address add 10.3.0.1/24 dev nic0.$VLAN
+		address add fd00:3::1/64 dev nic0.$VLAN nodad
+		link set nic0.$VLAN up
+		route add 10.247.0.6/32 via 10.3.0.2
+		route add fd00:247::6/128 via fd00:3::2
+	END
+	ip_in world <<-END
+		link add link eth0 name eth0.$VLAN type vlan id $VLAN
+		address add 10.3.0.2/24 dev eth0.$VLAN
+		address add fd00:3::2/64 dev eth0.$VLAN nodad
+		link set eth0.$VLAN up
+		route add 192.0.2.110/32 via 10.3.0.1
+		route add 192.0.2.111/32 via 10.3.0.1
+		route add 2001:db8::110/128 via fd00:3::1
+		route add 2001:db8::111/128 via fd00:3::1
+	END
+	in_ns world sh -c "for i in all eth0 eth0.$VLAN; do echo 0 >/proc/sys/net/ipv4/conf/\$i/rp_filter; done"
+}
+
+WAYS="native:nic0 generic:nic0 off:nic0"
+if vlan_up; then
+	WAYS+=" generic:nic0,nic0.$VLAN off:nic0,nic0.$VLAN"
+else
+	VLAN=
+	say "this kernel has no VLANs"
+fi
+
+# Twenty connections, by which a short line goes there and back, then a long one; what answers, and how often. Each packet has what the
+# third argument says.
+cat >"$TMP/odd.py" <<-'END'
+	import collections, socket, sys
+	ODD = {
+	    "plain": (),
+	    "options": ((socket.IPPROTO_IP, socket.IP_OPTIONS, bytes([1, 1, 1, 0])),),
+	    "destination-options": ((socket.IPPROTO_IPV6, socket.IPV6_DSTOPTS, bytes([0, 0, 1, 4, 0, 0, 0, 0])),),
+	    "hop-by-hop-options": ((socket.IPPROTO_IPV6, socket.IPV6_HOPOPTS, bytes([0, 0, 1, 4, 0, 0, 0, 0])),),
+	}
+	found = collections.Counter()
+	for _ in range(20):
+	    s = socket.socket(socket.AF_INET6 if ":" in sys.argv[1] else socket.AF_INET)
+	    s.settimeout(float(sys.argv[4]))
+	    for option in ODD[sys.argv[3]]:
+	        s.setsockopt(*option)
+	    try:
+	        s.connect((sys.argv[1], int(sys.argv[2])))
+	        name = ""
+	        for line in ("hello", "x" * 20000):
+	            s.sendall(line.encode() + b"\n")
+	            got = b""
+	            while not got.endswith(b"\n"):
+	                more = s.recv(65536)
+	                if not more:
+	                    raise OSError("ended")
+	                got += more
+	            name, _, back = got.decode().rstrip("\n").partition(" ")
+	            if back != line:
+	                raise OSError("another line")
+	        found[name] += 1
+	    except OSError as e:
+	        found[str(e)] += 1
+	    s.close()
+	print(dict(found))
+END
+
+forwarded() { stat_of weft.xdp.forwarded.packets; }
+# calls FROM ADDRESS WHAT
+calls() { in_ns "$1" /usr/bin/python3 "$TMP/odd.py" "$2" 9000 "$3" $((3 * SLOWER)); }
+
+# served FROM FAMILY WHAT WAY: WAY is 1 before the number of the load balancer whose packets come by the VLAN
+served() {
+	local what="$mode at $NICS, IPv$2: $1 with $3${4:+, by a VLAN}"
+	row "$what: an endpoint on another node" "$(calls "$1" "$(lb "$2" "${4}10")" "$3")" "{'far': 20}"
+	row "$what: an endpoint on this node" "$(calls "$1" "$(lb "$2" "${4}11")" "$3")" "{'one': 20}"
+}
+
+for way in $WAYS; do
+	mode=${way%:*}
+	NICS=${way#*:}
+	weftd_start --xdp "$mode"
+	[ "$way" != native:nic0 ] || rules | apply
+	for family in 4 6; do
+		odd=options
+		[ $family = 4 ] || odd="destination-options hop-by-hop-options"
+		before=$(forwarded)
+		served other $family plain ""
+		[ "$mode" = off ] || row "$mode at $NICS, IPv$family: what is plain is forwarded by XDP" $(($(forwarded) > before)) 1
+		for what in $odd; do served other $family "$what" ""; done
+		[ -n "$VLAN" ] || continue
+		for from in other tagged; do
+			for what in plain $odd; do served $from $family "$what" 1; done
+		done
+	done
+	weftd_stop
+done
+rows_end
