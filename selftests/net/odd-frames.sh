@@ -64,52 +64,72 @@ else
 	say "this kernel has no VLANs"
 fi
 
-# Twenty connections, by which a short line goes there and back, then a long one; what answers, and how often. Each packet has what the
-# third argument says.
+N=$(rounds 8 3)
+
+# For each line of its input, "ADDRESS WHAT": so many connections, by which a short line goes there and back, then a long one, in packets
+# that have WHAT. A line: what has answered, and how often.
 cat >"$TMP/odd.py" <<-'END'
 	import collections, socket, sys
 	ODD = {
-	    "plain": (),
+	    "nothing": (),
 	    "options": ((socket.IPPROTO_IP, socket.IP_OPTIONS, bytes([1, 1, 1, 0])),),
 	    "destination-options": ((socket.IPPROTO_IPV6, socket.IPV6_DSTOPTS, bytes([0, 0, 1, 4, 0, 0, 0, 0])),),
 	    "hop-by-hop-options": ((socket.IPPROTO_IPV6, socket.IPV6_HOPOPTS, bytes([0, 0, 1, 4, 0, 0, 0, 0])),),
 	}
-	found = collections.Counter()
-	for _ in range(20):
-	    s = socket.socket(socket.AF_INET6 if ":" in sys.argv[1] else socket.AF_INET)
-	    s.settimeout(float(sys.argv[4]))
-	    for option in ODD[sys.argv[3]]:
-	        s.setsockopt(*option)
-	    try:
-	        s.connect((sys.argv[1], int(sys.argv[2])))
-	        name = ""
-	        for line in ("hello", "x" * 20000):
-	            s.sendall(line.encode() + b"\n")
-	            got = b""
-	            while not got.endswith(b"\n"):
-	                more = s.recv(65536)
-	                if not more:
-	                    raise OSError("ended")
-	                got += more
-	            name, _, back = got.decode().rstrip("\n").partition(" ")
-	            if back != line:
-	                raise OSError("another line")
-	        found[name] += 1
-	    except OSError as e:
-	        found[str(e)] += 1
-	    s.close()
-	print(dict(found))
+	def answered(s, address):
+	    s.connect((address, 9000))
+	    for line in ("hello", "x" * 20000):
+	        s.sendall(line.encode() + b"\n")
+	        got = b""
+	        while not got.endswith(b"\n"):
+	            more = s.recv(65536)
+	            if not more:
+	                return "ended"
+	            got += more
+	        name, _, back = got.decode().rstrip("\n").partition(" ")
+	        if back != line:
+	            return "another line"
+	    return name
+	for line in sys.stdin:
+	    address, what = line.split()
+	    found = collections.Counter()
+	    for _ in range(int(sys.argv[1])):
+	        with socket.socket(socket.AF_INET6 if ":" in address else socket.AF_INET) as s:
+	            s.settimeout(float(sys.argv[2]))
+	            for option in ODD[what]:
+	                s.setsockopt(*option)
+	            try:
+	                found[answered(s, address)] += 1
+	            except OSError as e:
+	                found[str(e)] += 1
+	    print(*(f"{count} {name}" for name, count in sorted(found.items())), sep=", ")
 END
 
 forwarded() { stat_of weft.xdp.forwarded.packets; }
-# calls FROM ADDRESS WHAT
-calls() { in_ns "$1" /usr/bin/python3 "$TMP/odd.py" "$2" 9000 "$3" $((3 * SLOWER)); }
 
-# served FROM FAMILY WHAT WAY: WAY is 1 before the number of the load balancer whose packets come by the VLAN
+# calls FROM WAY: by the load balancers whose numbers begin with WAY
+calls() {
+	local family what number
+	for family in 4 6; do
+		for what in nothing $(odd_of $family); do
+			for number in 10 11; do echo "$(lb $family "$2$number") $what"; done
+		done
+	done | in_ns "$1" /usr/bin/python3 "$TMP/odd.py" "$N" $((3 * SLOWER)) >"$TMP/answers"
+}
+odd_of() { if [ "$1" = 4 ]; then echo options; else echo "destination-options hop-by-hop-options"; fi; }
+
+# served FROM WAY
 served() {
-	local what="$mode at $NICS, IPv$2: $1 with $3${4:+, by a VLAN}"
-	row "$what: an endpoint on another node" "$(calls "$1" "$(lb "$2" "${4}10")" "$3")" "{'far': 20}"
-	row "$what: an endpoint on this node" "$(calls "$1" "$(lb "$2" "${4}11")" "$3")" "{'one': 20}"
+	local family what name got text="$mode at $NICS, $1${2:+, by a VLAN}"
+	calls "$1" "$2"
+	for family in 4 6; do
+		for what in nothing $(odd_of $family); do
+			for name in far one; do
+				read -r got <&3
+				row "$text, IPv$family: with $what, from $name" "$got" "$N $name"
+			done
+		done
+	done 3<"$TMP/answers"
 }
 
 for way in $WAYS; do
@@ -117,18 +137,10 @@ for way in $WAYS; do
 	NICS=${way#*:}
 	weftd_start --xdp "$mode"
 	[ "$way" != native:nic0 ] || rules | apply
-	for family in 4 6; do
-		odd=options
-		[ $family = 4 ] || odd="destination-options hop-by-hop-options"
-		before=$(forwarded)
-		served other $family plain ""
-		[ "$mode" = off ] || row "$mode at $NICS, IPv$family: what is plain is forwarded by XDP" $(($(forwarded) > before)) 1
-		for what in $odd; do served other $family "$what" ""; done
-		[ -n "$VLAN" ] || continue
-		for from in other tagged; do
-			for what in plain $odd; do served $from $family "$what" 1; done
-		done
-	done
+	before=$(forwarded)
+	served other ""
+	[ "$mode" = off ] || row "$mode at $NICS: some are forwarded by XDP" $(($(forwarded) > before)) 1
+	[ -z "$VLAN" ] || for from in other tagged; do served $from 1; done
 	weftd_stop
 done
 rows_end
