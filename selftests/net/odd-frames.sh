@@ -53,6 +53,11 @@ vlan_up() {
 		route add 2001:db8::110/128 via fd00:3::1
 		route add 2001:db8::111/128 via fd00:3::1
 	END
+	# Who is not reached by the VLAN, or not but by it, hears nothing of what takes the other way.
+	in_ns world iptables -w -A FORWARD -i "eth0.$VLAN" -d "$(addr 4 far)" -j DROP
+	in_ns world ip6tables -w -A FORWARD -i "eth0.$VLAN" -d "$(addr 6 far)" -j DROP
+	in_ns world iptables -w -A FORWARD -i eth0 -d "$(addr 4 tagged)" -j DROP
+	in_ns world ip6tables -w -A FORWARD -i eth0 -d "$(addr 6 tagged)" -j DROP
 	in_ns world sh -c "for i in all eth0 eth0.$VLAN; do echo 0 >/proc/sys/net/ipv4/conf/\$i/rp_filter; done"
 }
 
