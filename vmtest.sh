@@ -26,8 +26,8 @@ all=
 memory=2048
 
 # What a test may call, beside its own programs.
-COMMANDS="awk basename bash bpftool bridge cat chmod cmp comm cp curl cut date dd df diff dirname dmesg du echo env expr false find flock free
-	grep head id ip ip6tables iptables jq kill ln ls mkdir mkfifo mktemp modprobe mount mountpoint mv nproc nsenter od
+COMMANDS="awk base64 basename bash bpftool bridge cat chmod chrt cmp comm cp curl cut date dd df diff dirname dmesg du echo env expr false find flock free
+	grep head id ip ip6tables iptables jq kill ln ls mkdir mkfifo mktemp modprobe mount mountpoint mv nproc nsenter od openssl
 	paste ps readlink realpath rm rmdir sed seq setarch sha256sum setpriv setsid sh shuf sleep sort ss stat stty sync sysctl tac tail tc
 	tee timeout touch tr true truncate umount uname uniq unshare wc xargs"
 MODULES="veth dummy bridge 8021q ipvlan macvlan vxlan sch_ingress cls_bpf sch_netem sch_tbf tun ip_tables iptable_filter iptable_nat ip6_tables ip6table_filter
@@ -113,7 +113,7 @@ add_commands() {
 		add "$path"
 		[ "$path" = "/bin/$name" ] || ln -sf "$path" "$root/bin/$name"
 	done
-	add /usr/lib/"$(uname -m)"-linux-gnu/xtables/*.so
+	add /usr/lib/"$(uname -m)"-linux-gnu/xtables/*.so /usr/lib/ssl/openssl.cnf
 	mkdir -p "$root/sbin"
 	ln -sf /bin/modprobe "$root/sbin/modprobe"
 	printf 'root:x:0:0:root:/root:/bin/sh\nnobody:x:65534:65534:nobody:/:/bin/sh\n' >"$root/etc/passwd"

@@ -74,6 +74,14 @@ static __noinline int is_seen_again(const struct __sk_buff *skb, const struct pa
 	       addr_equal(&forward->to.src, &p->t.src) && forward->to.sport == p->t.sport;
 }
 
+static __always_inline void locate(const struct __sk_buff *skb, const struct packet *p,
+				   struct scratch *s, enum side side)
+{
+	locate_endpoint(p, s, side);
+	if (side == SIDE_NIC && skb->vlan_present)
+		s->flags |= CONN_TAGGED;
+}
+
 /*
  * A SYN that is for no service of ours. If another connection has its addresses and ports already,
  * as the endpoint sees them, it needs another port than its client has chosen.
@@ -89,7 +97,7 @@ static __noinline int connect_direct(struct __sk_buff *skb, const struct packet 
 		return pass(s->verdict.reason);
 	s->verdict.addr = p->t.dst;
 	s->verdict.port = p->t.dport;
-	locate_endpoint(p, s, side);
+	locate(skb, p, s, side);
 	s->flags |= CONN_DIRECT;
 	return conclude(skb, p, s, insert_entries(skb, p, s));
 }
@@ -115,7 +123,7 @@ static __noinline int connect_steered(struct __sk_buff *skb, const struct packet
 
 	if (is_unwanted(s, side))
 		return refuse(skb, p, REASON_UNSEEN);
-	locate_endpoint(p, s, side);
+	locate(skb, p, s, side);
 	if (side == SIDE_NIC && s->netns_id == NETNS_UNKNOWN && !s->endpoint_ifindex)
 		reason = find_source(skb, p, s);
 	if (!reason)

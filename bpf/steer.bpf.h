@@ -101,6 +101,15 @@ static __always_inline void note_exit(const struct __sk_buff *skb, const struct 
 		note_source(c, skb->ifindex);
 }
 
+/* XDP may not see the tag of a frame: it leaves to tc what a frame with one has been seen of. */
+static __always_inline void note_tag(const struct __sk_buff *skb, const struct packet *p,
+				     struct conn *c)
+{
+	if (skb->vlan_present && p->t.hook == HOOK_INGRESS && c->flags & CONN_OUTSIDE &&
+	    !(c->flags & CONN_TAGGED))
+		c->flags |= CONN_TAGGED;
+}
+
 /* By the node's routes: a pod may be the way to others, to a VPN for one. */
 static __always_inline int is_way_to(const struct __sk_buff *skb, const struct tuple *t)
 {

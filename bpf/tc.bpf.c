@@ -39,6 +39,7 @@ static __noinline int steer_known(struct __sk_buff *skb, struct packet *p, struc
 		return send_reset(skb, p);
 	__builtin_memcpy(dmac, c->dmac, 6);
 	note_exit(skb, p, c);
+	note_tag(skb, p, c);
 	if (c->dir != DIR_TRANSLATE && !p->frag && conn_track(p, c) == CONN_DELETE)
 		conn_forget(p, c);
 	if (rewrite(skb, p, &to, 0)) {

@@ -461,7 +461,8 @@ static __always_inline int forward(struct xdp_md *ctx, const struct packet *p,
 	struct conn *in = bpf_map_lookup_elem(&conns, &p->t), *out, *c, *other;
 	struct tuple to;
 
-	if (!in || !(in->flags & CONN_OUTSIDE) || !is_ours(ctx) || may_be_partial(ctx, p))
+	if (!in || (in->flags & (CONN_OUTSIDE | CONN_TAGGED)) != CONN_OUTSIDE || !is_ours(ctx) ||
+	    may_be_partial(ctx, p))
 		return XDP_PASS;
 	to = in->to;
 	to.hook = HOOK_EGRESS;

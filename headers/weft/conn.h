@@ -46,6 +46,8 @@ enum conn_flags {
 			    * go to `dmac`, as they would directly */
 	CONN_DIRECT = 16,  /* no rule's connection: the client called the endpoint itself, and
 			    * another  connection has its addresses and ports already */
+	CONN_TAGGED = 32,  /* with CONN_OUTSIDE: what comes in of it has a VLAN's tag. A driver may
+			    * hide it from XDP, which leaves the connection to tc. */
 };
 
 enum { WSCALE_NONE = 0xff };

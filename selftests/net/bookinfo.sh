@@ -3,22 +3,9 @@
 # The Bookinfo tutorials step by step: request routing, traffic shifting, fault injection, request timeouts, and the gateway. Checked
 # is what the page shows a user, signed in as jason or not.
 . "${0%/*}/lib.sh"
-RULES=$ROOT/yaml-rules/bookinfo
 URL=http://productpage:9080
 
-rules() { weft apply -f "$RULES/$1.yaml" >/dev/null; }
-
-# seen: what the page in $TMP/page shows of the reviews
-seen() {
-	case $(<"$TMP/page") in
-	*"Error fetching product reviews!"*"Sorry, product reviews are currently unavailable for this book."*) echo "no reviews" ;;
-	*"Ratings service is currently unavailable"*) echo "no ratings" ;;
-	*'<font color="black">'*) echo "black stars" ;;
-	*'<font color="red">'*) echo "red stars" ;;
-	*"Reviews served by"*) echo "no stars" ;;
-	*) head -c 300 "$TMP/page" ;;
-	esac
-}
+rules() { weft apply -f "$BOOKINFO/$1.yaml" >/dev/null; }
 
 # call_ms FROM curl's arguments...: body in $TMP/page, status in $STATUS, milliseconds in $TOOK
 call_ms() {
@@ -31,7 +18,7 @@ call_ms() {
 page() {
 	call_ms "$FROM" -b "$TMP/$1" "$URL/productpage"
 	expect_eq "IPv$family, $FROM, $1: status" "$STATUS" 200
-	expect_eq "IPv$family, $FROM, $1 sees" "$(seen)" "$2"
+	expect_eq "IPv$family, $FROM, $1 sees" "$(bookinfo_seen "$TMP/page")" "$2"
 	[ -z "${3:-}" ] || expect_took "IPv$family, $FROM, $1" "$TOOK" "$3" "$4"
 }
 
@@ -116,33 +103,13 @@ from_outside() {
 }
 
 node_up
-hosts
 pod_add sleep 10
-for app in productpage-v1:21 details-v1:22 ratings-v1:24 reviews-v1:31 reviews-v2:32 reviews-v3:33; do
-	pod_add "${app%:*}" "${app#*:}"
-	case $app in
-	reviews*) bookinfo_start "${app%:*}" "${app%:*}" ;;
-	*) bookinfo_start "${app%:*}" "${app%-v1*}" ;;
-	esac
-done
-apps_ready productpage-v1 details-v1 ratings-v1 reviews-v1 reviews-v2 reviews-v3
+bookinfo_up
 weftd_start
-weft apply -f "$RULES/bookinfo.yaml" -f "$RULES/destination-rule-all.yaml" -f "$RULES/bookinfo-gateway.yaml"
-apply <<-END
-	apiVersion: v1
-	kind: Service
-	metadata: {name: istio-ingressgateway, namespace: istio-system, labels: {istio: ingressgateway}}
-	spec:
-	  type: NodePort
-	  clusterIP: $(vip 4 2)
-	  clusterIPs: ["$(vip 4 2)", "$(vip 6 2)"]
-	  selector: {istio: ingressgateway}
-	  ports:
-	  - {name: http2, port: 80, targetPort: 80, nodePort: 31380}
-END
+bookinfo_rules
 
 for family in 4 6; do
-	hosts productpage="$(vip $family 21)" details="$(vip $family 22)" reviews="$(vip $family 23)" ratings="$(vip $family 24)"
+	bookinfo_hosts $family
 	FROM="sleep"
 	sign_in
 	request_routing

@@ -544,6 +544,52 @@ apps_ready() {
 # bookinfo_start POD ROLE [PORT]
 bookinfo_start() { app_start "$1" /usr/bin/python3 "$ROOT/selftests/apps/bookinfo.py" "${@:2}"; }
 
+# bookinfo_up: the pods of the Bookinfo application, whose services call each other by the names that bookinfo_hosts gives
+BOOKINFO=$ROOT/yaml-rules/bookinfo
+bookinfo_up() {
+	local name role
+	hosts
+	for name in productpage-v1:21 details-v1:22 ratings-v1:24 reviews-v1:31 reviews-v2:32 reviews-v3:33; do
+		role=${name%-v*}
+		pod_add "${name%:*}" "${name#*:}" "app=$role,version=v${name:${#role}+2:1}"
+		[ $role != reviews ] || role=${name%:*}
+		bookinfo_start "${name%:*}" "$role"
+	done
+	apps_ready productpage-v1 details-v1 ratings-v1 reviews-v1 reviews-v2 reviews-v3
+}
+
+# bookinfo_hosts FAMILY
+bookinfo_hosts() { hosts productpage="$(vip "$1" 21)" details="$(vip "$1" 22)" reviews="$(vip "$1" 23)" ratings="$(vip "$1" 24)"; }
+
+# bookinfo_rules: its objects, and its Gateway at port 80, which is NodePort 31380, too
+bookinfo_rules() {
+	weft apply -f "$BOOKINFO/bookinfo.yaml" -f "$BOOKINFO/destination-rule-all.yaml" -f "$BOOKINFO/bookinfo-gateway.yaml"
+	apply <<-END
+		apiVersion: v1
+		kind: Service
+		metadata: {name: istio-ingressgateway, namespace: istio-system, labels: {istio: ingressgateway}}
+		spec:
+		  type: NodePort
+		  clusterIP: $(vip 4 2)
+		  clusterIPs: ["$(vip 4 2)", "$(vip 6 2)"]
+		  selector: {istio: ingressgateway}
+		  ports:
+		  - {name: http2, port: 80, targetPort: 80, nodePort: 31380}
+	END
+}
+
+# bookinfo_seen FILE: what the page in it shows of the reviews
+bookinfo_seen() {
+	case $(<"$1") in
+	*"Error fetching product reviews!"*"Sorry, product reviews are currently unavailable for this book."*) echo "no reviews" ;;
+	*"Ratings service is currently unavailable"*) echo "no ratings" ;;
+	*'<font color="black">'*) echo "black stars" ;;
+	*'<font color="red">'*) echo "red stars" ;;
+	*"Reviews served by"*) echo "no stars" ;;
+	*) head -c 300 "$1" ;;
+	esac
+}
+
 # httpbin_start POD: the real one, on port 80
 httpbin_start() {
 	app_start "$1" gunicorn --bind '[::]:80' --threads 16 --keep-alive 60 --access-logfile - \

@@ -111,7 +111,7 @@ narrow() {
 for mode in off native auto; do
 	weftd_start --xdp $mode
 	[ $mode != off ] || rules | apply
-	[ $mode != auto ] || wait_until 10 sh -c "\"$OUT/weft\" --run-dir '$TMP/run' status | grep -Eq '^XDP +auto: nic0 (native|off .the kernel does not tell whether a veth can send.)\$'"
+	[ $mode != auto ] || wait_until 10 sh -c "\"$OUT/weft\" --run-dir '$TMP/run' status | grep -Eq '^XDP +auto: nic0 (native|(off|native) .(not used: )?the kernel does not tell whether a veth can send.)\$'"
 	for family in 4 6; do
 		what="IPv$family, --xdp $mode"
 		before=$(forwarded)

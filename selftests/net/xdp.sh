@@ -35,7 +35,7 @@ rules() {
 LARGE=$(rounds 1000000 100000) # bytes
 status_is() { [ "$(weft status | sed -n 's/^XDP *//p')" = "$1" ]; }
 # jumbo_refused: what auto says of a veth with jumbo frames. Before 6.3 kernels don't tell whether a veth can send, and it is not tried.
-jumbo_refused() { if [[ $(uname -r) =~ ^6\.[12]\. ]]; then echo "auto: nic0 off (the kernel does not tell whether a veth can send)"; else echo "auto: nic0 off (the driver refuses it)"; fi; }
+jumbo_refused() { if [[ $(uname -r) =~ ^6\.[12]\. ]]; then echo "auto: nic0 off (the kernel does not tell whether a veth can send)"; else echo "auto: nic0 off (the driver refuses it with an MTU of 9000)"; fi; }
 forwarded() { stat_of weft.xdp.forwarded.packets; }
 words() { load other "$1" 9000 -n 20 -c 5 -s hello -t $((3000 * SLOWER)); }
 kind_on_nic() { # as the kernel has it
@@ -104,7 +104,8 @@ done
 link_wide far
 wait_until 30 no_conns
 
-# Jumbo frames: the kernel's own receive path hands them over in one piece. A driver that can't refuses, and auto leaves them to tc.
+# Jumbo frames: the kernel's own receive path hands them over in one piece. A driver that can't refuses, and auto and native leave
+# them to tc; native is back once they are gone.
 jumbo() { # MTU
 	local at
 	for at in node:nic0 world:eth0 world:far3 far:eth0 world:far5 other:eth0; do
@@ -121,13 +122,16 @@ weftd_stop
 weftd_start --xdp off # a veth with a program in its driver takes no such MTU
 weftd_stop
 jumbo 9000
-for mode in generic auto; do
+for mode in generic auto native; do
 	weftd_start --xdp $mode
-	status="generic: nic0 generic"
-	if [ $mode = auto ]; then
+	case $mode in
+	generic) status="generic: nic0 generic" ;;
+	auto)
 		status=$(jumbo_refused)
 		wait_until 5 status_is "$status"
-	fi
+		;;
+	native) status="native: nic0 off (the driver refuses it with an MTU of 9000)" ;;
+	esac
 	row "$mode, jumbo frames: status" "$(weft status | sed -n 's/^XDP *//p')" "$status"
 	for family in 4 6; do
 		packets=$(forwarded)
@@ -135,20 +139,21 @@ for mode in generic auto; do
 		row "IPv$family: $mode, jumbo frames: large lines" "$(load other "$(lb $family 10)" 9000 -n 5 -c 5 --bytes "$LARGE" -e half -t $((5000 * SLOWER)))" '{"far":5}'
 		packets=$(($(forwarded) - packets))
 		bytes=$(($(stat_of weft.xdp.forwarded.bytes) - bytes))
-		if [ $mode = auto ]; then
+		if [ $mode != generic ]; then
 			row "IPv$family: $mode, jumbo frames: forwarded by XDP" $packets 0
 		else
 			say "IPv$family: $mode, jumbo frames: $packets forwarded by XDP, of $bytes bytes"
 			row "IPv$family: $mode, jumbo frames: forwarded by XDP, more than 1500 bytes in each" $((packets && bytes / packets > 1500)) 1
 		fi
 	done
-	weftd_stop
+	[ $mode = native ] || weftd_stop
 done
-weftd_start --xdp off
-weftd_stop
 jumbo 1500
 xdp_verdict world eth0 pass
-weftd_start --xdp native
+wait_until 5 status_is "native: nic0 native"
+before=$(forwarded)
+row "native, no jumbo frames any more" "$(words "$(lb 4 10)")" '{"far":20}'
+row "native, no jumbo frames any more: forwarded by XDP" $(($(forwarded) > before)) 1
 wait_until 30 no_conns
 
 # The node's firewall follows connections whose packets it does not see, and drops what it takes for invalid.

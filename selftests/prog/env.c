@@ -636,6 +636,15 @@ bool env_conn(struct env *e, const struct tuple *key, struct conn *out)
 	return !bpf_map_lookup_elem(bpf_map__fd(e->tc->maps.conns), key, out);
 }
 
+void env_flag(struct env *e, const struct tuple *key, __u8 flag)
+{
+	struct conn c;
+
+	must(env_conn(e, key, &c));
+	c.flags |= flag;
+	must(!bpf_map_update_elem(bpf_map__fd(e->tc->maps.conns), key, &c, BPF_EXIST));
+}
+
 static void age_entry(struct env *e, const struct tuple *key, unsigned ms)
 {
 	struct conn c;

@@ -136,6 +136,8 @@ void env_clear(struct env *e);
 __u64 env_counted(struct env *e);
 /* The entry for packets like this one; false if there is none. */
 bool env_conn(struct env *e, const struct tuple *key, struct conn *out);
+/* Adds a flag (enum conn_flags) to the entry for packets like this one. */
+void env_flag(struct env *e, const struct tuple *key, __u8 flag);
 /* Both pods may take short cuts, and weftd says what `state` says. */
 void env_shortcuts(struct env *e, const struct shortcut_state *state);
 void env_put_shortcut(struct env *e, const struct tuple *t, const struct shortcut *s);

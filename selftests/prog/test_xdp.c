@@ -280,6 +280,24 @@ Test(xdp, only_to_the_hop_that_the_stack_has_chosen, .timeout = 300)
 	}
 }
 
+/* tc has seen a VLAN's tag on a packet that comes in: a driver may hide the next one's from XDP. */
+Test(xdp, what_comes_by_a_vlan_is_tcs, .timeout = 300)
+{
+	for (int family = 4; family <= 6; family += 2) {
+		struct env *e = far_env(family);
+		struct far far = open_far(e);
+		struct env_packet there = from_client(&far), back = from_endpoint(&far);
+
+		cr_expect_eq(xdp(e, &there), XDP_TX, "there, without a tag");
+		env_flag(e, &there.t, CONN_TAGGED);
+		cr_expect_eq(xdp(e, &there), XDP_PASS, "there, with one");
+		cr_expect_eq(xdp(e, &back), XDP_TX, "back, without one");
+		env_flag(e, &back.t, CONN_TAGGED);
+		cr_expect_eq(xdp(e, &back), XDP_PASS, "back, with one");
+		env_free(e);
+	}
+}
+
 /* What weftd says about a NIC, and for how long: it may have gone. */
 Test(xdp, only_while_it_is_permitted, .timeout = 300)
 {

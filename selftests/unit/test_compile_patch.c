@@ -1174,3 +1174,57 @@ Test(compile_patch, a_host_without_a_rule_that_can_hold_is_not_there)
 			  WITH("www.example", "{match: [{uri: {prefix: /a}}], " TO_REVIEWS "}")),
 		0);
 }
+
+/* A pod takes the place of one at another address: what compile_patch() says of it. */
+static int moved(const char *rest, const char *from, const char *to)
+{
+	static const char pod[] = "---\n"
+				  "apiVersion: v1\n"
+				  "kind: Pod\n"
+				  "metadata: {name: one, namespace: default, labels: {app: one}}\n"
+				  "spec: {containers: [{name: main, image: none}]}\n"
+				  "status: {phase: Running, podIP: %s, podIPs: [{ip: %s}]}\n";
+	_cleanup_free_ char *before = NULL, *now = NULL, *after = NULL;
+	struct registry *registry = registry_new();
+	struct compile_index *index = NULL;
+	struct tables *tables, *patched = NULL;
+	struct objects all, change;
+	struct errors errors = { 0 };
+	int r;
+
+	cr_assert(asprintf(&now, pod, from, from) > 0 && asprintf(&after, pod, to, to) > 0 &&
+		  asprintf(&before, "%s%s", rest, now) > 0);
+	all = parsed_all(before);
+	change = parsed_all(after);
+	cr_assert_eq(compile_keeping(&all, registry, COMPILE_HTTP_ALWAYS, &tables, &index, &errors),
+		     0);
+	r = compile_patch(&index,
+			  &(struct object_change){ all.items[all.count - 1], change.items[0] }, 1,
+			  COMPILE_HTTP_ALWAYS, tables, &patched);
+	tables_free(patched);
+	tables_free(tables);
+	compile_index_free(index);
+	objects_free(&all);
+	objects_free(&change);
+	registry_free(registry);
+	errors_free(&errors);
+	return r;
+}
+
+/* Who has the address that a Gateway is bound to is told, and decides whether it is served. */
+Test(compile_patch, a_pod_at_a_gateways_address_is_compiled)
+{
+	static const char gateway[] =
+		"---\n"
+		"apiVersion: networking.istio.io/v1\n"
+		"kind: Gateway\n"
+		"metadata: {name: door, namespace: default}\n"
+		"spec:\n"
+		"  servers:\n"
+		"  - {port: {number: 80, name: http, protocol: HTTP}, hosts: [\"*\"], "
+		"bind: 10.244.0.9}\n";
+
+	cr_expect_eq(moved(gateway, "10.244.0.1", "10.244.0.2"), 0);
+	cr_expect_eq(moved(gateway, "10.244.0.1", "10.244.0.9"), COMPILE_ANEW);
+	cr_expect_eq(moved(gateway, "10.244.0.9", "10.244.0.1"), COMPILE_ANEW);
+}

@@ -8,6 +8,7 @@
 #include <linux/types.h>
 
 enum {
+	NETDEV_XDP_RUNS = 1 << 0,  /* NETDEV_XDP_ACT_BASIC: it runs XDP programs */
 	NETDEV_XDP_SENDS = 1 << 2, /* NETDEV_XDP_ACT_NDO_XMIT: it sends what XDP gives it, now */
 };
 

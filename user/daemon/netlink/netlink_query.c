@@ -35,6 +35,7 @@ void nl_link_parse(const struct nlmsghdr *h, struct nl_link *out)
 	out->ethernet = m->ifi_type == ARPHRD_ETHER;
 	out->peer = nl_int(a.at[IFLA_LINK], 0);
 	out->nsid = nl_int(a.at[IFLA_LINK_NETNSID], NL_NSID_OWN);
+	out->mtu = nl_int(a.at[IFLA_MTU], 0);
 	out->master = nl_int(a.at[IFLA_MASTER], 0);
 	out->moved = a.at[IFLA_NEW_NETNSID];
 	if (a.at[IFLA_XDP]) {

@@ -19,6 +19,7 @@ struct nl_link {
 	char name[IFNAMSIZ];
 	char kind[16]; /* "veth", "netkit", ...; "" for hardware */
 	__u8 mac[6];
+	int mtu;    /* bytes of a packet, IP header and all */
 	int master; /* IFLA_MASTER: a bridge, for one; 0 if none */
 	int peer;   /* IFLA_LINK; 0 if none */
 	int nsid; /* IFLA_LINK_NETNSID: the namespace of the peer; NL_NSID_OWN: this one, or no peer

@@ -12,6 +12,25 @@
 #include "lib/base/clock.h"
 #include "lib/base/log.h"
 
+enum {
+	MTU_OF_ALL = 1500
+}; /* bytes: with that MTU every driver that runs XDP programs takes ours */
+
+/* Whether the driver does without jumbo frames what it has refused with -errno `r`. Fills in the
+ * MTU that it has been refused with. */
+static bool minds_mtu(struct local_node *node, const struct iface *i, int r, int *mtu)
+{
+	struct nl_link l;
+	__u64 features = 0;
+
+	if (r == -EBUSY || r == -EEXIST ||
+	    nl_get_link(node->netlink, NL_NSID_OWN, i->link.ifindex, &l) || l.mtu <= MTU_OF_ALL)
+		return false;
+	*mtu = l.mtu;
+	return r != -EOPNOTSUPP ||
+	       (!netdev_xdp_features(i->link.ifindex, &features) && features & NETDEV_XDP_RUNS);
+}
+
 static const char *reason_of(int r)
 {
 	switch (-r) {
@@ -25,15 +44,63 @@ static const char *reason_of(int r)
 	}
 }
 
+static int put_program(struct local_node *node, const struct iface *i, enum xdp_mode mode)
+{
+	return xdp_put(node->attach.dir, i->link.ifindex, node->loader->prog[PROG_FROM_WIRE], mode);
+}
+
+/* A VLAN of `lower`, for one. */
+static bool is_on(const struct iface *i, const struct iface *lower)
+{
+	return i->link.peer == lower->link.ifindex && i->link.nsid == NL_NSID_OWN;
+}
+
+/* The kernel takes no program for an interface while one is on a VLAN of it: ours go for a moment.
+ */
+static bool lift(struct local_node *node, const struct iface *lower)
+{
+	bool any = false;
+
+	for (const struct iface *i = node->pods.ifaces; i; i = i->next)
+		if (is_on(i, lower) && xdp_runs_any(node->attach.dir, i->link.ifindex))
+			any |= !xdp_remove(node->attach.dir, i->link.ifindex);
+	return any;
+}
+
+static void put_down(struct local_node *node, const struct iface *lower)
+{
+	for (const struct iface *i = node->pods.ifaces; i; i = i->next) {
+		int r = is_on(i, lower) && i->xdp != XDP_OFF ? put_program(node, i, i->xdp) : 0;
+
+		if (r)
+			log_err(r, "put the XDP program back on %s", i->link.name);
+	}
+}
+
 static int put(struct local_node *node, struct iface *i, enum xdp_mode mode)
 {
-	int r = xdp_put(node->attach.dir, i->link.ifindex, node->loader->prog[PROG_FROM_WIRE],
-			mode);
+	int r = put_program(node, i, mode);
 	struct nl_link l;
+
+	if (r == -EEXIST && lift(node, i)) {
+		r = put_program(node, i, mode);
+		put_down(node, i);
+	}
 
 	return r && nl_get_link(node->netlink, NL_NSID_OWN, i->link.ifindex, &l) == -ENODEV
 		       ? -ENODEV
 		       : r;
+}
+
+/* Why put() has failed with `r`. Returns false. */
+static bool because_refused(struct local_node *node, const struct iface *i, int r,
+			    struct reason_text *why)
+{
+	int mtu;
+
+	if (minds_mtu(node, i, r, &mtu))
+		return because(why, "the driver refuses it with an MTU of %d", mtu);
+	return because(why, "%s", reason_of(r));
 }
 
 /* ---- what is permitted there ---- */
@@ -71,6 +138,16 @@ static bool answers(const struct local_node *node, const struct iface *i, struct
 	return true;
 }
 
+/* A driver may hide the tags of VLANs from XDP, which would answer, or open a connection, without
+ * one. */
+static bool has_vlans(const struct local_node *node, const struct iface *nic)
+{
+	for (const struct iface *i = node->pods.ifaces; i; i = i->next)
+		if (is_on(i, nic) && !strcmp(i->link.kind, "vlan"))
+			return true;
+	return false;
+}
+
 int nic_xdp_write(struct local_node *node, const struct iface *i)
 {
 	__u32 key = (__u32)i->link.ifindex;
@@ -83,8 +160,8 @@ int nic_xdp_write(struct local_node *node, const struct iface *i)
 			       : 0;
 	memcpy(n.mac, i->link.mac, sizeof(n.mac));
 	n.sends = sends(i) == SENDS;
-	n.opens = node->xdp == XDP_AUTO;
-	n.answers = answers(node, i, &why);
+	n.opens = node->xdp == XDP_AUTO && !has_vlans(node, i);
+	n.answers = answers(node, i, &why) && !has_vlans(node, i);
 	return bpf_map_update_elem(node->loader->map[MAP_XDP_NICS], &key, &n, BPF_ANY)
 		       ? log_err(-errno, "permit XDP on %s", i->link.name)
 		       : 0;
@@ -108,6 +185,8 @@ static int permit_forced(struct local_node *node, struct iface *i)
 {
 	struct reason_text why;
 
+	if (i->xdp == XDP_OFF)
+		return nic_xdp_write(node, i);
 	return permit(node, i, answers(node, i, &why) ? NULL : why.s);
 }
 
@@ -124,7 +203,7 @@ static bool put_auto(struct local_node *node, struct iface *i, struct reason_tex
 		r = put(node, i, XDP_NATIVE);
 	i->xdp_refused = r;
 	i->xdp = r ? XDP_OFF : XDP_NATIVE;
-	return r ? because(why, "%s", reason_of(r)) : true;
+	return r ? because_refused(node, i, r, why) : true;
 }
 
 /* XDP that an earlier weftd has left on a NIC is ours from now on; nothing is permitted yet. */
@@ -175,6 +254,19 @@ int nic_xdp_refresh(struct local_node *node)
 
 /* ---- a NIC comes and goes ---- */
 
+/* What was asked for can't be there. Jumbo frames alone are left to tc, until they are gone. */
+static int forced_refused(struct local_node *node, struct iface *i, int r)
+{
+	struct reason_text why;
+	int mtu;
+
+	because_refused(node, i, r, &why);
+	if (node->xdp != XDP_NATIVE || !minds_mtu(node, i, r, &mtu))
+		return log_err(r, "--xdp %s: %s: %s", xdp_mode_name(node->xdp), i->link.name,
+			       why.s);
+	return permit(node, i, why.s);
+}
+
 int nic_xdp_put(struct local_node *node, struct iface *i)
 {
 	int r;
@@ -186,13 +278,18 @@ int nic_xdp_put(struct local_node *node, struct iface *i)
 	if (r == -ENODEV)
 		return r;
 	if (r)
-		return log_err(r, "--xdp %s: %s: %s", xdp_mode_name(node->xdp), i->link.name,
-			       reason_of(r));
+		return forced_refused(node, i, r);
 	i->xdp = node->xdp;
 	if (i->xdp == XDP_OFF)
 		return nic_xdp_write(node, i);
 	log_info("%s: XDP, %s", i->link.name, xdp_mode_name(i->xdp));
 	return permit_forced(node, i);
+}
+
+int nic_xdp_renew(struct local_node *node, struct iface *i)
+{
+	return node->xdp == XDP_NATIVE && i->xdp == XDP_OFF ? nic_xdp_put(node, i)
+							    : nic_xdp_write(node, i);
 }
 
 int nic_xdp_remove(struct local_node *node, struct iface *i)

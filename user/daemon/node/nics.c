@@ -176,7 +176,7 @@ int nic_refresh(struct local_node *node, struct iface *i)
 		return log_err(-errno, "add the interface %s", i->link.name);
 	i->xdp_refused = 0;
 	if (i->role == ROLE_NIC)
-		return nic_xdp_write(node, i);
+		return nic_xdp_renew(node, i);
 	r = attach_put_both(&node->attach, i->link.ifindex, node->loader->prog[PROG_FROM_NIC],
 			    node->loader->prog[PROG_TO_NIC]);
 	if (r && r != -ENODEV)

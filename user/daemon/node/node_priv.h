@@ -140,6 +140,8 @@ int default_routes_refresh(struct local_node *node);
 
 /* nic_xdp.c. What --xdp has run on a NIC, and may do there. */
 int nic_xdp_put(struct local_node *node, struct iface *i);
+/* Something of a NIC has changed: what was refused there is asked for again. */
+int nic_xdp_renew(struct local_node *node, struct iface *i);
 /* What `xdp_nics` says of it, as it is now. */
 int nic_xdp_write(struct local_node *node, const struct iface *i);
 /* Decides again for all NICs, if it is to be decided at all. */

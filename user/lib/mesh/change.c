@@ -4,6 +4,7 @@
 #include <errno.h>
 #include <stdlib.h>
 
+#include "lib/mesh/gateway_sites.h"
 #include "lib/mesh/pods.h"
 
 void mesh_change_free(struct mesh_change *c)
@@ -142,6 +143,33 @@ static int add_pod(struct mesh *mesh, struct mesh_change *c, const struct object
 	return r;
 }
 
+static bool pod_has(const struct object *pod, const struct addr *addr)
+{
+	struct addr a;
+
+	for (size_t i = 0; i < pod->pod.ips.count; i++)
+		if (!addr_parse(pod->pod.ips.items[i], &a) && !memcmp(&a, addr, sizeof(a)))
+			return true;
+	return false;
+}
+
+/* Whether it has an address that a Gateway's server is bound to, which is not served there while it
+ * does. */
+static bool displaces_gateway(const struct mesh *mesh, const struct object *pod)
+{
+	struct addr addr;
+
+	for (size_t i = 0; pod && i < mesh->gateways.count; i++) {
+		const struct object *gw = mesh->gateways.items[i];
+
+		for (size_t k = 0; k < gw->gateway.servers.count; k++)
+			if (server_bind(&gw->gateway.servers.items[k], &addr) &&
+			    pod_has(pod, &addr))
+				return true;
+	}
+	return false;
+}
+
 static int find_one(struct mesh *mesh, struct mesh_change *c, const struct object_change *one)
 {
 	const struct object *o = one->old ? one->old : one->new;
@@ -153,6 +181,8 @@ static int find_one(struct mesh *mesh, struct mesh_change *c, const struct objec
 		r = add_named(mesh, c, one->old);
 		return r ? r : add_named(mesh, c, one->new);
 	case KIND_POD:
+		if (displaces_gateway(mesh, one->old) || displaces_gateway(mesh, one->new))
+			return MESH_ANEW;
 		return add_pod(mesh, c, one);
 	default:
 		return MESH_ANEW;
