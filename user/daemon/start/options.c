@@ -9,6 +9,7 @@
 #include <linux/types.h>
 
 #include "daemon/api/health.h"
+#include "daemon/resolve/dns.h"
 #include "daemon/start/options.h"
 #include "weft/tproxy.h"
 
@@ -44,6 +45,7 @@ enum option_key {
 	OPT_ENROL,
 	OPT_HEALTH,
 	OPT_HEALTH_PORT_WAIT,
+	OPT_DNS,
 	OPT_DETACH,
 	OPT_HELP,
 	OPT_VERSION,
@@ -72,6 +74,7 @@ static const struct option long_options[] = {
 	{ "enrol", required_argument, NULL, OPT_ENROL },
 	{ "health", required_argument, NULL, OPT_HEALTH },
 	{ "health-port-wait", required_argument, NULL, OPT_HEALTH_PORT_WAIT },
+	{ "dns", required_argument, NULL, OPT_DNS },
 	{ "detach", no_argument, NULL, OPT_DETACH },
 	{ "help", no_argument, NULL, OPT_HELP },
 	{ "version", no_argument, NULL, OPT_VERSION },
@@ -118,6 +121,8 @@ static const char usage[] =
 	"                        how long a Service's healthCheckNodePort is left to kube-proxy: "
 	"weftd answers\n"
 	"                        where nobody has had it for so long (35)\n"
+	"  --dns ADDR[:PORT]     the DNS server that is asked for the names of rules (those of\n"
+	"                        /etc/resolv.conf)\n"
 	"  --workers N           threads of weft-proxy, 1 to 64 (one per CPU, at most 8)\n"
 	"  --access-log FILE|-   where weft-proxy writes a line per request (nowhere)\n"
 	"  --access-log-format text|json\n"
@@ -264,6 +269,14 @@ static int take_proxy_value(int key, struct options *o, int *status)
 				     "--access-log-format", optarg);
 		o->access_log_format = optarg;
 		return 0;
+	case OPT_DNS:
+		o->dns = optarg;
+		return dns_server_valid(optarg)
+			       ? 0
+			       : wrong(status,
+				       "%s: ADDRESS or ADDRESS:PORT is expected, not "
+				       "\"%s\"",
+				       "--dns", optarg);
 	case OPT_KUBECONFIG:
 		o->kubeconfig = optarg;
 		return 0;
