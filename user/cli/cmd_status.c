@@ -252,6 +252,7 @@ static int print(const json_t *data)
 	printf("short cut    %s\n", json_get_text(data, "shortcut", "?"));
 	printf("XDP          %s\n", json_get_text(data, "xdp", "?"));
 	printf("first line   %s\n", json_get_text(data, "connection_policy", "?"));
+	printf("way out      %s\n", json_get_text(data, "outbound_traffic_policy", "?"));
 	printf("attached by  %s\n", json_get_text(data, "attach", "?"));
 	printf("proxy        process %lld, %lld workers, restarted %lld times\n",
 	       (long long)json_get_int(proxy, "pid", 0),

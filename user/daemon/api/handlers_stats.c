@@ -281,6 +281,8 @@ int handle_status(struct weftd *d, const struct request *request, struct reply *
 	    json_object_set_new(reply->data, "connection_policy", protection_json(d, &status)) ||
 	    json_object_set_new(reply->data, "certificates", certificates(d)) ||
 	    json_object_set_new(reply->data, "dns", dns_json(d)) ||
+	    json_object_set_new(reply->data, "outbound_traffic_policy",
+				json_string(d->registry_only ? "REGISTRY_ONLY" : "ALLOW_ANY")) ||
 	    json_object_set_new(reply->data, "health_ports", node_health_json(d->node_health)))
 		return -ENOMEM;
 	return json_object_set_new(json_object_get(reply->data, "proxy"), "draining",

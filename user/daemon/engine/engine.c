@@ -132,7 +132,8 @@ static int list_set(const struct engine *e, const struct known_set *set,
 	*out = (struct objects){ .items = items,
 				 .node = e->o.node,
 				 .secrets_in = e->o.secrets_in,
-				 .resolved = answers ? &answers->set : NULL };
+				 .resolved = answers ? &answers->set : NULL,
+				 .registry_only = e->o.registry_only };
 	for (size_t i = 0; i < set->count; i++)
 		if (set->items[i].object)
 			items[out->count++] = set->items[i].object;

@@ -369,6 +369,7 @@ static int serve(const struct options *o)
 	struct weftd d = { .bpffs = o->kernel.bpffs,
 			   .state_dir = o->state_dir,
 			   .enrol = o->kernel.enrol,
+			   .registry_only = o->kernel.registry_only,
 			   .node_name = o->node_name };
 	int r = kernel_check(&o->kernel);
 
@@ -397,7 +398,8 @@ static int serve(const struct options *o)
 	engine = engine_new(kernel, supervisor, sources.list, sources.count,
 			    &(struct engine_options){ .node = options_node(o),
 						      .secrets_in = sources.secrets_in,
-						      .resolver = resolver });
+						      .resolver = resolver,
+						      .registry_only = o->kernel.registry_only });
 	r = engine ? engine_start(engine) : log_err(-ENOMEM, "start");
 	if (!r)
 		r = engine_watch_certificates(engine, loop);

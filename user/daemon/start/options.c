@@ -46,6 +46,7 @@ enum option_key {
 	OPT_HEALTH,
 	OPT_HEALTH_PORT_WAIT,
 	OPT_DNS,
+	OPT_OUTBOUND,
 	OPT_DETACH,
 	OPT_HELP,
 	OPT_VERSION,
@@ -75,6 +76,7 @@ static const struct option long_options[] = {
 	{ "health", required_argument, NULL, OPT_HEALTH },
 	{ "health-port-wait", required_argument, NULL, OPT_HEALTH_PORT_WAIT },
 	{ "dns", required_argument, NULL, OPT_DNS },
+	{ "outbound-traffic-policy", required_argument, NULL, OPT_OUTBOUND },
 	{ "detach", no_argument, NULL, OPT_DETACH },
 	{ "help", no_argument, NULL, OPT_HELP },
 	{ "version", no_argument, NULL, OPT_VERSION },
@@ -115,6 +117,10 @@ static const char usage[] =
 	"  --enrol all|labelled  whose connections are steered: those of all pods, or of pods that "
 	"labels put into\n"
 	"                        the mesh (all; with --source kubernetes: labelled)\n"
+	"  --outbound-traffic-policy ALLOW_ANY|REGISTRY_ONLY\n"
+	"                        what pods of the mesh call that no Service or ServiceEntry knows: "
+	"passes, or is\n"
+	"                        refused (ALLOW_ANY)\n"
 	"  --health ADDR:PORT|off\n"
 	"                        where /healthz and /readyz are answered (" HEALTH_DEFAULT ")\n"
 	"  --health-port-wait SECONDS\n"
@@ -230,6 +236,15 @@ static int take_xdp(struct options *o, int *status)
 		     optarg);
 }
 
+static int take_outbound(struct options *o, int *status)
+{
+	o->kernel.registry_only = strcmp(optarg, "REGISTRY_ONLY") == 0;
+	return o->kernel.registry_only || strcmp(optarg, "ALLOW_ANY") == 0
+		       ? 0
+		       : wrong(status, "%s: ALLOW_ANY or REGISTRY_ONLY is expected, not \"%s\"",
+			       "--outbound-traffic-policy", optarg);
+}
+
 static int take_enrol(struct options *o, int *status)
 {
 	int mode = enrol_mode_parse(optarg);
@@ -277,6 +292,8 @@ static int take_proxy_value(int key, struct options *o, int *status)
 				       "%s: ADDRESS or ADDRESS:PORT is expected, not "
 				       "\"%s\"",
 				       "--dns", optarg);
+	case OPT_OUTBOUND:
+		return take_outbound(o, status);
 	case OPT_KUBECONFIG:
 		o->kubeconfig = optarg;
 		return 0;
