@@ -10,6 +10,7 @@ pod_add one 2 app=echo
 pod_add alone 3 istio.io/dataplane-mode=none
 echo_start client 9000 client
 echo_start one 9000,9001 one
+http_echo_start one 8080 one
 echo_start world 9000,9100,9200 world
 echo_start node 9000,53 node
 weftd_start --outbound-traffic-policy REGISTRY_ONLY --enrol labelled
@@ -55,7 +56,25 @@ rules() {
 	rules_service echo 10
 	known outside 9100 "$(vip 4 20)" "$(vip 6 20)"
 	known headless 9200 None
+	cat <<-END
+	---
+	apiVersion: v1
+	kind: Service
+	metadata: {name: web}
+	spec:
+	  clusterIP: $(vip 4 30)
+	  clusterIPs: ["$(vip 4 30)", "$(vip 6 30)"]
+	  selector: {app: echo}
+	  ports: [{name: http, port: 80, targetPort: 8080}]
+	---
+	apiVersion: networking.istio.io/v1
+	kind: VirtualService
+	metadata: {name: web}
+	spec: {hosts: [web], http: [{route: [{destination: {host: web}}]}]}
+	END
 }
+# status HOST FAMILY: of a request to the Service's address
+status() { in_ns client curl -gs -o /dev/null -w '%{http_code}' -m 10 -H "Host: $1" "http://$(hostport "$(vip "$2" 30)" 80)/"; }
 refused() { stat_of weft.reason.unregistered; }
 rules | apply
 
@@ -84,6 +103,8 @@ for family in 4 6; do
 	loop=127.0.0.1
 	[ $family = 4 ] || loop=::1
 	row "IPv$family: the pod's own loopback" "$(load client $loop 9000 -n 2 -s hello)" '{"client":2}'
+	row "a host that the registry has" "$(status web $family)" 200
+	row "a host that it has not" "$(status www.example.com $family)" 502
 	row "its own address" "$(load client "$(addr $family client)" 9000 -n 2 -s hello)" '{"client":2}'
 done
 
