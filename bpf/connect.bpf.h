@@ -6,6 +6,7 @@
  */
 #include "open.bpf.h"
 #include "tproxy.bpf.h"
+#include "registry.bpf.h"
 #include "rewrite.bpf.h"
 #include "steer.bpf.h"
 
@@ -133,6 +134,31 @@ static __noinline int connect_steered(struct __sk_buff *skb, const struct packet
 	return conclude(skb, p, s, reason);
 }
 
+/* Whether connect() has steered the socket that a SYN is from to where it goes. */
+static __always_inline int is_steered_socket(struct __sk_buff *skb, const struct packet *p)
+{
+	__u64 cookie = bpf_get_socket_cookie(skb);
+	const struct sock_conn *s = cookie ? bpf_map_lookup_elem(&socks, &cookie) : NULL;
+
+	return s && addr_equal(&s->addr, &p->t.dst) && s->port == p->t.dport;
+}
+
+/* Whether a SYN of a pod's own is refused because nothing knows what it is for. What a pod only
+ * forwards is not asked about. */
+static __noinline int is_unregistered(struct __sk_buff *skb, const struct packet *p,
+				      const struct scratch *s, int own)
+{
+	return own && !s->outside && is_no_service(&s->verdict) &&
+	       !is_registered(&p->t.dst, p->t.dport, s->verdict.generation) &&
+	       !is_steered_socket(skb, p);
+}
+
+/* Of those that rules are not for, some are refused. */
+static __always_inline int asks_registry(enum side side)
+{
+	return registry_only && side == SIDE_POD;
+}
+
 /* A SYN that belongs to no connection yet. Answers with the action for it. */
 static __noinline int connect_new(struct __sk_buff *skb, const struct packet *p, enum side side)
 {
@@ -142,7 +168,7 @@ static __noinline int connect_new(struct __sk_buff *skb, const struct packet *p,
 	enum reason reason;
 	int action, own;
 
-	if (!s || is_plain(p, side))
+	if (!s || (!asks_registry(side) && is_plain(p, side)))
 		return TC_ACT_UNSPEC;
 	fill_question(p, ifindex, s);
 	own = side == SIDE_NIC || is_own_addr(&p->t.src, ifindex);
@@ -153,6 +179,8 @@ static __noinline int connect_new(struct __sk_buff *skb, const struct packet *p,
 		return pass(REASON_SPOOFED);
 	switch (s->verdict.action) {
 	case VERDICT_PASS:
+		if (asks_registry(side) && is_unregistered(skb, p, s, own))
+			return refuse(skb, p, REASON_UNREGISTERED);
 		return connect_direct(skb, p, s, side);
 	case VERDICT_PROXY:
 		reason = hand_over(skb, p, &action);

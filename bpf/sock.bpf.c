@@ -14,6 +14,7 @@
 
 #include "decide.bpf.h"
 #include "kernel.bpf.h"
+#include "registry.bpf.h"
 #include "shortcut.bpf.h"
 #include "sock.bpf.h"
 
@@ -371,6 +372,34 @@ static __always_inline int is_kernels(struct bpf_sock_addr *ctx)
 	return !tp || BPF_CORE_READ_BITFIELD(&tp->inet_conn.icsk_inet.sk, sk_kern_sock);
 }
 
+/* Within the pod: the loopback, or an address of its own. */
+static __noinline int is_own_call(const struct addr *dst, const struct netns_pod *pod)
+{
+	__u32 *ifindex = bpf_map_lookup_elem(&pod_addrs, dst);
+	struct pod *owner = ifindex ? bpf_map_lookup_elem(&pods, ifindex) : NULL;
+	__u8 any = 0;
+	int i;
+
+	if (owner && owner->netns_id == pod->netns_id)
+		return 1;
+	if (addr_is_mapped(dst))
+		return dst->b[12] == 127 || !addr_ip4(dst);
+	for (i = 0; i < 15; i++)
+		any |= dst->b[i];
+	return !any && dst->b[15] <= 1;
+}
+
+/* Whether the call is refused because nothing knows what it is for. */
+static __noinline int is_unregistered(struct bpf_sock_addr *ctx, const struct netns_pod *pod,
+				      const struct verdict *v, int ip4)
+{
+	struct addr dst;
+
+	read_addr(ctx, ip4, &dst);
+	return is_no_service(v) && !is_own_call(&dst, pod) &&
+	       !is_registered(&dst, bpf_ntohs(ctx->user_port), v->generation);
+}
+
 static __always_inline int on_connect(struct bpf_sock_addr *ctx, int ip4)
 {
 	struct question q = {};
@@ -413,6 +442,8 @@ static __always_inline int on_connect(struct bpf_sock_addr *ctx, int ip4)
 	if (v.action == VERDICT_REFUSE || v.action == VERDICT_DROP)
 		return refuse(&v, v.reason);
 	if (v.action != VERDICT_STEER) {
+		if (registry_only && is_unregistered(ctx, pod, &v, ip4))
+			return refuse(&v, REASON_UNREGISTERED);
 		if (v.action == VERDICT_PASS && v.reason)
 			count_reason(v.reason);
 		return ALLOW;

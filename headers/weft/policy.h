@@ -97,6 +97,8 @@ enum reason {
 	REASON_SOURCE_RANGE, /* dropped or refused: the caller's address is in none of the Service's
 			      * loadBalancerSourceRanges */
 	REASON_NO_LOCAL,     /* dropped: externalTrafficPolicy is Local, and no endpoint is here */
+	REASON_UNREGISTERED, /* refused: outboundTrafficPolicy is REGISTRY_ONLY, and no Service or
+			      * ServiceEntry knows what was called */
 	REASON_MAX,
 };
 

@@ -181,6 +181,7 @@ static void load(struct env *e)
 	bpf_map__set_max_entries(e->sweep->maps.conns, e->o.table_size ?: 1024);
 	bpf_map__set_max_entries(e->xdp->maps.conns, e->o.table_size ?: 1024);
 	e->tc->rodata->refuse_unseen = e->o.refuse_unseen;
+	e->tc->rodata->registry_only = e->o.registry_only;
 	must(!tc_bpf__load(e->tc));
 	must(!sweep_bpf__load(e->sweep));
 	must(!xdp_bpf__load(e->xdp));
@@ -368,7 +369,8 @@ static struct env *loaded(const struct env_options *o)
 	struct env *e = idle;
 
 	idle = NULL;
-	if (e && e->o.table_size == o->table_size && e->o.refuse_unseen == o->refuse_unseen) {
+	if (e && e->o.table_size == o->table_size && e->o.refuse_unseen == o->refuse_unseen &&
+	    e->o.registry_only == o->registry_only) {
 		e->o = *o;
 		reset(e);
 		return e;

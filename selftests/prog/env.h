@@ -54,7 +54,8 @@ struct env_options {
 	bool remote_endpoint; /* not a pod of this node; a route leads to it by the NIC */
 	bool no_route;	      /* with remote_endpoint: or none does */
 	bool without_generation;
-	bool refuse_unseen; /* the programs' own option */
+	bool refuse_unseen; /* the programs' own option, like the next */
+	bool registry_only;
 };
 
 struct env; /* one at a time per process */

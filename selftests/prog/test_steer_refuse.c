@@ -96,6 +96,49 @@ Test(steer, pods_that_no_hook_sees_may_be_refused, .timeout = 60)
 	env_free(e);
 }
 
+/* To an address that no Service has. */
+static struct tuple to_unknown(const struct env *e)
+{
+	struct tuple t = steer_client(e);
+
+	t.dst = env_router(e);
+	t.dport = 443;
+	return t;
+}
+
+Test(steer, what_nothing_knows_is_refused_where_the_registry_alone_is_called, .timeout = 60)
+{
+	for (int family = 4; family <= 6; family += 2) {
+		struct env *e =
+			env_new(&(struct env_options){ .family = family, .registry_only = true });
+		struct env_packet p = { .t = to_unknown(e), .flags = SYN, .seq = 1000 };
+		struct env_result r = env_run(e, "from_pod", &p);
+		struct tuple from = steer_client(e), back;
+
+		tuple_turn(&back, &p.t);
+		steer_expect("RST", &r.packet.t, &back);
+		cr_expect_eq(r.packet.flags, RST | ACK);
+		cr_expect_eq(env_reason(e, REASON_UNREGISTERED), 1);
+		p.ifindex = NIC_IF;
+		r = env_run(e, "from_nic", &p);
+		steer_expect_untouched("what comes from outside", &r, &p);
+		steer_open_from_pod(e, &from);
+		cr_expect_eq(env_reason(e, REASON_UNREGISTERED), 1);
+		env_free(e);
+	}
+}
+
+Test(steer, what_nothing_knows_passes_otherwise, .timeout = 60)
+{
+	struct env *e = env_new(&(struct env_options){ .family = 4 });
+	struct env_packet p = { .t = to_unknown(e), .flags = SYN, .seq = 1000 };
+	struct env_result r = env_run(e, "from_pod", &p);
+
+	steer_expect_untouched("unknown", &r, &p);
+	cr_expect_eq(env_reason(e, REASON_UNREGISTERED), 0);
+	env_free(e);
+}
+
 static void expect_refused(struct env *e, struct tuple from)
 {
 	struct env_result r =

@@ -222,6 +222,7 @@ static void say(FILE *f, const struct http_snapshot *s, const struct parsed *p,
 	case HTTP_DIRECT_RESPONSE:
 	case HTTP_NOT_FOUND:
 	case HTTP_MISDIRECTED:
+	case HTTP_BLOCKED:
 		fprintf(f, "%u", d->status);
 		if (d->route && d->route->type == HS_DIRECT_RESPONSE && d->route->body.len)
 			fprintf(f, " %s", hs_text(s, d->route->body));

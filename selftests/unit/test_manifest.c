@@ -85,6 +85,12 @@ static const struct assignment assignments[] = {
 	  "weft does not carry out addonComponents.grafana.enabled yet" },
 	{ "addonComponents.kiali.enabled=true",
 	  "weft does not carry out addonComponents.kiali.enabled yet" },
+	{ "meshConfig.outboundTrafficPolicy.mode=REGISTRY_ONLY", NULL },
+	{ "meshConfig.outboundTrafficPolicy.mode=registry_only",
+	  "expected ALLOW_ANY or REGISTRY_ONLY, not \"registry_only\"" },
+	{ "dns=10.96.0.10", NULL },
+	{ "dns=", NULL },
+	{ "dns=dns.example", "dns: expected an IP address, not \"dns.example\"" },
 	{ "image", "expected PATH=VALUE, not \"image\"" },
 };
 
@@ -262,6 +268,8 @@ Test(manifest, one_with_everything_chosen_is_as_it_was_looked_at)
 		"logLevel=debug",
 		"workers=2",
 		"meshConfig.defaultConfig.drainDuration=5m",
+		"meshConfig.outboundTrafficPolicy.mode=REGISTRY_ONLY",
+		"dns=fd00::10",
 		"kubernetes.host=fd00::1",
 		"kubernetes.port=16443",
 		"resources.requests.cpu=1",

@@ -6,6 +6,7 @@
 #include <time.h>
 
 #include "lib/base/cleanup.h"
+#include "cli/age.h"
 #include "cli/client.h"
 #include "lib/base/json_io.h"
 #include "lib/wire/wire_client.h"
@@ -177,6 +178,40 @@ static void print_health_ports(const json_t *data)
 	}
 }
 
+/* What DNS says of one name, and for how long it has. */
+static void print_name(const json_t *name)
+{
+	json_int_t at = json_get_int(name, "answered", 0);
+	const char *error = json_get_text(name, "error", "");
+	json_t *address;
+	char age[AGE_TEXT_MAX];
+	size_t i;
+
+	printf("             %s", json_get_text(name, "name", "?"));
+	json_array_foreach(json_object_get(name, "addresses"), i, address)
+		printf("%s%s", i ? ", " : " is at ", json_string_value(address));
+	if (at)
+		printf(", answered %s ago", age_text(time(NULL) - at, age));
+	printf("%s%s\n", *error ? ": " : "", error);
+}
+
+static void print_names(const json_t *data)
+{
+	const json_t *dns = json_object_get(data, "dns");
+	long long count = json_get_int(dns, "count", 0), told;
+	json_t *name;
+	size_t i;
+
+	if (!count)
+		return;
+	printf("DNS          %lld names are looked up at %s, %lld of them in vain\n", count,
+	       json_get_text(dns, "servers", "?"), (long long)json_get_int(dns, "failing", 0));
+	json_array_foreach(json_object_get(dns, "names"), i, name) print_name(name);
+	told = (long long)json_array_size(json_object_get(dns, "names"));
+	if (told < count)
+		printf("             and %lld more\n", count - told);
+}
+
 static void print_draining(const json_t *proxy)
 {
 	json_t *pid;
@@ -217,6 +252,7 @@ static int print(const json_t *data)
 	printf("short cut    %s\n", json_get_text(data, "shortcut", "?"));
 	printf("XDP          %s\n", json_get_text(data, "xdp", "?"));
 	printf("first line   %s\n", json_get_text(data, "connection_policy", "?"));
+	printf("way out      %s\n", json_get_text(data, "outbound_traffic_policy", "?"));
 	printf("attached by  %s\n", json_get_text(data, "attach", "?"));
 	printf("proxy        process %lld, %lld workers, restarted %lld times\n",
 	       (long long)json_get_int(proxy, "pid", 0),
@@ -224,6 +260,7 @@ static int print(const json_t *data)
 	       (long long)json_get_int(proxy, "restarts", 0));
 	print_draining(proxy);
 	print_health_ports(data);
+	print_names(data);
 	printf("kernel       %s\n", json_get_text(data, "kernel", "?"));
 	printf("pinned at    %s\n", json_get_text(data, "bpffs", "?"));
 	printf("state in     %s\n", json_get_text(data, "state_dir", "?"));

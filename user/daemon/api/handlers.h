@@ -26,6 +26,7 @@ struct weftd {
 	enum enrol_mode enrol;
 	const char *node_name;		 /* that Pods of this node name; NULL: not known */
 	struct node_health *node_health; /* NULL: not yet */
+	bool registry_only;		 /* outboundTrafficPolicy, as weftd was started */
 	bool quit;			 /* asked to end */
 	bool left;			 /* with nothing of it on the node any more */
 	bool changed;			 /* the rules have changed since this was last cleared */

@@ -10,6 +10,7 @@
 #include "daemon/api/handlers.h"
 #include "daemon/api/node_health.h"
 #include "daemon/datapath/stats.h"
+#include "daemon/resolve/resolver.h"
 #include "lib/base/histogram.h"
 #include "lib/explain/protection.h"
 #include "lib/model/kinds.h"
@@ -55,6 +56,33 @@ static int list_rejected(void *arg, const char *word, size_t count)
 	return list_one(arg, &s);
 }
 
+/* "weft.dns.update_attempt": as Envoy's clusters have it for their own names. Nothing is told where
+ * no name is looked up. */
+static int list_dns(const struct weftd *d, struct listing *l)
+{
+	const struct resolver *resolver = engine_resolver(d->engine);
+	struct resolver_counters c;
+	int r = 0;
+
+	if (!resolver)
+		return 0;
+	resolver_count(resolver, &c);
+	const struct statistic rows[] = {
+		{ .of = "weft.dns", .owner = "update_attempt", .value = c.attempts },
+		{ .of = "weft.dns", .owner = "update_success", .value = c.success },
+		{ .of = "weft.dns", .owner = "update_failure", .value = c.failure },
+		{ .of = "weft.dns", .owner = "changes", .value = c.changes },
+		{ .of = "weft.dns",
+		  .owner = "names",
+		  .gauge = true,
+		  .value = resolver_names(resolver) },
+	};
+
+	for (size_t i = 0; !r && c.attempts && i < sizeof(rows) / sizeof(*rows); i++)
+		r = list_one(l, &rows[i]);
+	return r;
+}
+
 int handle_stats(struct weftd *d, const struct request *request, struct reply *reply)
 {
 	_cleanup_(json_decrefp) json_t *stats = json_object();
@@ -63,6 +91,8 @@ int handle_stats(struct weftd *d, const struct request *request, struct reply *r
 
 	if (!r && d->kubernetes)
 		r = kube_source_each_rejected(d->kubernetes, list_rejected, &l);
+	if (!r)
+		r = list_dns(d, &l);
 	if (!r)
 		reply->data = TAKE_PTR(stats);
 	return r;
@@ -155,6 +185,65 @@ static json_t *protection_json(const struct weftd *d, const struct kernel_status
 				  : "");
 }
 
+/* Names that DNS is asked for, those that fail first among those that are told. */
+struct name_list {
+	json_t *list;
+	size_t failing;
+	bool failed; /* which of them this walk adds */
+};
+
+static json_t *name_json(const struct resolver_name *n)
+{
+	_cleanup_(json_decrefp) json_t *addresses = json_array();
+	char text[ADDR_TEXT_MAX];
+
+	for (int f = FAMILY_MAX - 1; f >= 0; f--) /* IPv4 first */
+		for (size_t i = 0; i < n->count[f]; i++) {
+			addr_format(&n->addrs[f][i], text);
+			json_array_append_new(addresses, json_string(text));
+		}
+	return json_pack("{s:s, s:O, s:I, s:i, s:s}", "name", n->name, "addresses", addresses,
+			 "answered", (json_int_t)n->answered, "failures", (int)n->failures, "error",
+			 n->error ? n->error : "");
+}
+
+static int add_name(void *arg, const struct resolver_name *n)
+{
+	struct name_list *l = arg;
+
+	if ((n->failures > 0) != l->failed)
+		return 0;
+	l->failing += l->failed;
+	if (json_array_size(l->list) >= MISSING_MAX)
+		return 0;
+	return json_array_append_new(l->list, name_json(n)) ? -ENOMEM : 0;
+}
+
+/* {"servers": TEXT, "count": N, "failing": N, "names": [{"name", "addresses", ...}...]}. NULL when
+ * out of memory. */
+static json_t *dns_json(const struct weftd *d)
+{
+	const struct resolver *resolver = engine_resolver(d->engine);
+	struct name_list l = { .list = json_array() };
+	char servers[256] = "";
+	int r = 0;
+
+	if (!l.list || !resolver)
+		return l.list ? json_pack("{s:i, s:o}", "count", 0, "names", l.list) : NULL;
+	resolver_servers(resolver, servers, sizeof(servers));
+	for (int pass = 0; !r && pass < 2; pass++) {
+		l.failed = !pass;
+		r = resolver_each(resolver, add_name, &l);
+	}
+	if (r) {
+		json_decref(l.list);
+		return NULL;
+	}
+	return json_pack("{s:s, s:I, s:I, s:o}", "servers", servers, "count",
+			 (json_int_t)resolver_names(resolver), "failing", (json_int_t)l.failing,
+			 "names", l.list);
+}
+
 int handle_status(struct weftd *d, const struct request *request, struct reply *reply)
 {
 	struct kernel_status status = { 0 };
@@ -191,6 +280,9 @@ int handle_status(struct weftd *d, const struct request *request, struct reply *
 	if (!reply->data || json_object_set_new(reply->data, "container_lacks", lacking(d)) ||
 	    json_object_set_new(reply->data, "connection_policy", protection_json(d, &status)) ||
 	    json_object_set_new(reply->data, "certificates", certificates(d)) ||
+	    json_object_set_new(reply->data, "dns", dns_json(d)) ||
+	    json_object_set_new(reply->data, "outbound_traffic_policy",
+				json_string(d->registry_only ? "REGISTRY_ONLY" : "ALLOW_ANY")) ||
 	    json_object_set_new(reply->data, "health_ports", node_health_json(d->node_health)))
 		return -ENOMEM;
 	return json_object_set_new(json_object_get(reply->data, "proxy"), "draining",

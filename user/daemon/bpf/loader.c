@@ -95,6 +95,7 @@ static const char *const reason_names[REASON_MAX] = {
 	[REASON_UNSEEN] = "unseen",
 	[REASON_SOURCE_RANGE] = "source_range",
 	[REASON_NO_LOCAL] = "no_local",
+	[REASON_UNREGISTERED] = "unregistered",
 };
 
 const char *loader_map_name(enum map_id id)
@@ -465,18 +466,20 @@ static int name_reasons(const struct loader *l)
 	return 0;
 }
 
-int loader_open(struct loader *l, const char *dir, unsigned max_connections, bool refuse_unseen,
-		bool xdp)
+int loader_open(struct loader *l, const char *dir, const struct loader_options *o)
 {
 	int r;
 
 	libbpf_set_print(print_libbpf);
 	raise_memlock();
-	r = open_objects(l, dir, xdp);
+	r = open_objects(l, dir, o->xdp);
+	if (!r) {
+		l->tc->rodata->refuse_unseen = o->refuse_unseen;
+		l->tc->rodata->registry_only = o->registry_only;
+		l->sock->rodata->registry_only = o->registry_only;
+	}
 	if (!r)
-		l->tc->rodata->refuse_unseen = refuse_unseen;
-	if (!r)
-		r = load_objects(l, dir, max_connections);
+		r = load_objects(l, dir, o->max_connections);
 	if (!r)
 		r = find_maps(l);
 	if (!r)

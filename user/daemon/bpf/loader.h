@@ -92,12 +92,17 @@ struct loader {
 	struct xdp_bpf *xdp; /* NULL: not asked for */
 };
 
-/* `dir` is a directory on a bpffs. max_connections: 0 for the default, or the size of the table
- * that is there; any other size than that is refused.
- * refuse_unseen: pods' connections that no hook of connect() has seen are refused, not steered.
- * xdp: PROG_FROM_WIRE is wanted; otherwise the verifier is not asked about it. Logs. */
-int loader_open(struct loader *l, const char *dir, unsigned max_connections, bool refuse_unseen,
-		bool xdp);
+struct loader_options {
+	/* 0: the default, or the size of the table that is there; any other than that is refused.
+	 */
+	unsigned max_connections;
+	bool refuse_unseen; /* pods' connections that no hook of connect() has seen */
+	bool registry_only; /* and those to what no Service knows */
+	bool xdp; /* PROG_FROM_WIRE is wanted; otherwise the verifier is not asked about it */
+};
+
+/* `dir` is a directory on a bpffs. Logs. */
+int loader_open(struct loader *l, const char *dir, const struct loader_options *o);
 /* Gives the maps of an object that is yet to be loaded the sizes of those that are pinned in `dir`.
  * Pins of counters in another layout are removed, so that they are made anew; nothing is removed
  * where -EEXIST says that another map does not fit. Logs. */

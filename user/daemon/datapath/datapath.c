@@ -148,8 +148,11 @@ static int open_node(struct kernel *k, const struct kernel_options *o)
 
 static int open_parts(struct kernel *k, const struct kernel_options *o)
 {
-	int r = loader_open(&k->loader, k->dir, o->max_connections, o->refuse_unseen,
-			    o->xdp != XDP_OFF);
+	const struct loader_options options = { .max_connections = o->max_connections,
+						.refuse_unseen = o->refuse_unseen,
+						.registry_only = o->registry_only,
+						.xdp = o->xdp != XDP_OFF };
+	int r = loader_open(&k->loader, k->dir, &options);
 
 	if (!r)
 		r = counters_open(&k->counters, &k->loader);

@@ -35,6 +35,7 @@ struct kernel_options {
 	enum xdp_mode xdp; /* --xdp */
 	enum enrol_mode enrol;
 	bool refuse_unseen; /* --unseen refuse: pods' connections that no connect() hook saw */
+	bool registry_only; /* --outbound-traffic-policy REGISTRY_ONLY */
 };
 
 /*

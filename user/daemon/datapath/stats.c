@@ -299,8 +299,20 @@ static int tell_dest(void *arg, const struct dest_key *key, const struct dest_st
 						    .value = s->cx_total });
 }
 
+/* What REGISTRY_ONLY refuses is Envoy's BlackHoleCluster's, which has no endpoint. */
+static int tell_black_hole(struct walk *w, __u64 count)
+{
+	return count ? tell(w, "cluster", "BlackHoleCluster", "upstream_cx_none_healthy", false,
+			    count)
+		     : 0;
+}
+
 static int tell_reason(void *arg, __u32 reason, const struct reason_stat *s)
 {
+	int r = reason == REASON_UNREGISTERED ? tell_black_hole(arg, s->count) : 0;
+
+	if (r)
+		return r;
 	return reason == REASON_NONE || !s->name[0]
 		       ? 0
 		       : tell(arg, "weft.reason", s->name, NULL, false, s->count);

@@ -8,6 +8,7 @@
 #include "daemon/engine/engine_warnings.h"
 #include "lib/base/clock.h"
 #include "lib/base/log.h"
+#include "lib/mesh/names_wanted.h"
 #include "lib/route/pack.h"
 #include "lib/schema/parse.h"
 
@@ -26,6 +27,8 @@ struct task {
 	struct stage stage;
 	struct tables *tables;
 	struct compile_index *index; /* of its tables */
+	struct answers *answers;     /* of DNS, that it was compiled with */
+	bool whole;		     /* it was: the answers in force are not its own */
 	json_t *warned;		     /* warnings_set() of its compilation */
 	uint64_t version;	     /* of the engine, when it was staged */
 	double staged, compiled;     /* ms */
@@ -38,8 +41,11 @@ struct engine {
 	struct supervisor *proxy;
 	struct object_source **sources;
 	size_t source_count;
-	const char *node, *secrets_in;
+	struct engine_options o;
 	struct credential_keeper *credentials;
+	struct name_keeper *names;
+	struct answers *answers; /* of DNS, that tables and index were compiled with; or NULL */
+	uint64_t names_begun;	 /* clock_ms() of a compilation for them */
 	struct event_timer files_timer; /* looks at certificate files */
 	struct event_timer hold_timer;	/* while `holds` */
 	struct registry *registry;
@@ -65,9 +71,11 @@ static double now_ms(void)
 	return (double)clock_ns() / 1e6;
 }
 
+static void compile_for_names(void *engine);
+
 struct engine *engine_new(struct kernel *kernel, struct supervisor *proxy,
-			  struct object_source *const *sources, size_t count, const char *node,
-			  const char *secrets_in)
+			  struct object_source *const *sources, size_t count,
+			  const struct engine_options *options)
 {
 	struct engine *e = calloc(1, sizeof(*e));
 
@@ -75,12 +83,12 @@ struct engine *engine_new(struct kernel *kernel, struct supervisor *proxy,
 		return NULL;
 	e->kernel = kernel;
 	e->proxy = proxy;
-	e->node = node;
-	e->secrets_in = secrets_in;
+	e->o = *options;
 	e->credentials = credential_keeper_new(proxy);
+	e->names = name_keeper_new(options->resolver, compile_for_names, e);
 	e->registry = registry_new();
 	e->sources = malloc((count + 1) * sizeof(struct object_source *));
-	if (!e->registry || !e->sources || !e->credentials) {
+	if (!e->registry || !e->sources || !e->credentials || !e->names) {
 		engine_free(e);
 		return NULL;
 	}
@@ -106,19 +114,26 @@ void engine_free(struct engine *e)
 	event_timer_close(&e->files_timer);
 	event_timer_close(&e->hold_timer);
 	credential_keeper_free(e->credentials);
+	name_keeper_free(e->names);
+	answers_unref(e->answers);
 	json_decref(e->warned);
 	json_decref(e->all_warned);
 	free(e->sources);
 	free(e);
 }
 
-static int list_set(const struct engine *e, const struct known_set *set, struct objects *out)
+static int list_set(const struct engine *e, const struct known_set *set,
+		    const struct answers *answers, struct objects *out)
 {
 	struct object **items = malloc((set->count + 1) * sizeof(struct object *));
 
 	if (!items)
 		return -ENOMEM;
-	*out = (struct objects){ .items = items, .node = e->node, .secrets_in = e->secrets_in };
+	*out = (struct objects){ .items = items,
+				 .node = e->o.node,
+				 .secrets_in = e->o.secrets_in,
+				 .resolved = answers ? &answers->set : NULL,
+				 .registry_only = e->o.registry_only };
 	for (size_t i = 0; i < set->count; i++)
 		if (set->items[i].object)
 			items[out->count++] = set->items[i].object;
@@ -133,11 +148,12 @@ static enum compile_http http_part(const struct engine *e)
 									    : COMPILE_HTTP_NEEDED;
 }
 
-static int compile_set(struct engine *e, const struct known_set *set, struct tables **out,
+/* The answers must be there for as long as the tables and the index. */
+static int compile_set(struct engine *e, const struct answers *answers, struct tables **out,
 		       struct compile_index **index, struct errors *errors)
 {
 	struct objects objects;
-	int r = list_set(e, set, &objects);
+	int r = list_set(e, &e->known, answers, &objects);
 
 	if (r)
 		return r;
@@ -150,7 +166,18 @@ static int compile_set(struct engine *e, const struct known_set *set, struct tab
 
 int engine_list(const struct engine *e, struct objects *out)
 {
-	return list_set(e, &e->known, out);
+	return list_set(e, &e->known, e->answers, out);
+}
+
+/* Which names are to be looked up for what is in force. */
+static void want_names(struct engine *e)
+{
+	struct objects objects;
+
+	if (!e->o.resolver || list_set(e, &e->known, NULL, &objects))
+		return;
+	name_keeper_want(e->names, &objects);
+	free(objects.items);
 }
 
 /* ---- the start ---- */
@@ -209,7 +236,8 @@ static int compile_loaded(struct engine *e, struct errors *errors)
 	struct errors found = { 0 };
 	int r;
 
-	while ((r = compile_set(e, &e->known, &e->tables, &e->index, &found)) == -EINVAL) {
+	e->answers = name_keeper_answers(e->names);
+	while ((r = compile_set(e, e->answers, &e->tables, &e->index, &found)) == -EINVAL) {
 		int mended = mend_loaded(e, &found);
 
 		if (mended) {
@@ -301,6 +329,7 @@ int engine_start(struct engine *e)
 	r = accept_all(e);
 	if (r)
 		return r == SOURCE_WAITS ? wait_for_source(e) : r;
+	want_names(e);
 	if (!e->known.count && !kernel_generation(e->kernel))
 		return 0;
 	hand_certificates(e, NULL);
@@ -317,6 +346,8 @@ static void unstage(struct task *t)
 {
 	compile_index_free(TAKE_PTR(t->index));
 	tables_free(TAKE_PTR(t->tables));
+	answers_unref(TAKE_PTR(t->answers));
+	t->whole = false;
 	stage_drop(&t->stage);
 	json_decref(t->warned);
 	t->warned = NULL;
@@ -360,7 +391,7 @@ static size_t list_changes(const struct task *t, struct object_change out[COMPIL
 	size_t count = 0, next = 0;
 	struct object_change c;
 
-	if (!t->engine->index || t->engine->waits || t->change->file_count)
+	if (!t->engine->index || t->engine->waits || t->change->file_count || t->change->anew)
 		return 0;
 	while (stage_next_change(&t->stage, &next, &c.old, &c.new)) {
 		if (count == COMPILE_PATCH_MAX)
@@ -429,7 +460,9 @@ static int compile_anew(struct task *t)
 	int r;
 
 	compile_index_free(TAKE_PTR(e->index));
-	r = compile_set(e, &e->known, &t->tables, &t->index, &t->report.errors);
+	t->answers = name_keeper_answers(e->names);
+	t->whole = true;
+	r = compile_set(e, t->answers, &t->tables, &t->index, &t->report.errors);
 	note_warnings(t);
 	return r;
 }
@@ -444,7 +477,7 @@ static int prepare_once(struct task *t)
 	stage_init(&t->stage, &e->known);
 	t->version = e->version;
 	r = c->stage(c, &t->stage, &t->report);
-	if (r || !(t->stage.dirty || (c->completes && (e->waits || e->holds))))
+	if (r || !(t->stage.dirty || c->anew || (c->completes && (e->waits || e->holds))))
 		return r ? r : 1;
 	t->staged = now_ms();
 	r = patch(t);
@@ -482,15 +515,32 @@ static bool has_service(const struct stage *st)
 	return any;
 }
 
-/* It is the engine's own from now on. The old tables point into the objects that go. */
+static bool concerns_names(const struct task *t)
+{
+	const struct object *old, *new;
+	bool any = t->change->completes;
+	size_t next = 0;
+
+	while (!any && stage_next_change(&t->stage, &next, &old, &new))
+		any = names_wanted_by((old ? old : new)->kind);
+	return any;
+}
+
+/* It is the engine's own from now on. The old tables point into the objects that go, and into the
+ * answers of DNS that they were compiled with. */
 static void take_effect(struct task *t)
 {
 	struct engine *e = t->engine;
+	bool names = concerns_names(t);
 
 	compile_index_free(e->index);
 	e->index = TAKE_PTR(t->index);
 	tables_free(e->tables);
 	e->tables = TAKE_PTR(t->tables);
+	if (t->whole) {
+		answers_unref(e->answers);
+		e->answers = TAKE_PTR(t->answers);
+	}
 	e->version++;
 	if (has_service(&t->stage))
 		e->services = e->version;
@@ -502,6 +552,8 @@ static void take_effect(struct task *t)
 	if (e->holds)
 		event_timer_stop(&e->hold_timer);
 	e->holds = false;
+	if (names)
+		want_names(e);
 }
 
 static void tell_others(struct engine *e, const struct change *c)
@@ -711,7 +763,7 @@ int engine_analyze(struct engine *e, struct errors *warnings)
 {
 	_cleanup_(tables_freep) struct tables *tables = NULL;
 	struct compile_index *index = NULL;
-	int r = compile_set(e, &e->known, &tables, &index, warnings);
+	int r = compile_set(e, e->answers, &tables, &index, warnings);
 
 	compile_index_free(index);
 	if (!r)
@@ -738,7 +790,7 @@ static int stage_nothing(struct change *c, struct stage *st, struct change_repor
 	return 0;
 }
 
-static void free_release(struct change *c)
+static void free_change(struct change *c)
 {
 	free(c);
 }
@@ -762,9 +814,46 @@ static void release(void *engine)
 		    "that need them fail until the API server has told of them");
 	if (c)
 		*c = (struct change){ .stage = stage_nothing,
-				      .free = free_release,
+				      .free = free_change,
 				      .completes = true };
 	engine_change(engine, c, released, engine);
+}
+
+/* ---- other answers of DNS ---- */
+
+static void compiled_for_names(void *engine, int r, struct change_report *report)
+{
+	struct engine *e = engine;
+
+	(void)report;
+	name_keeper_done(e->names, r < 0 && r != -ECANCELED, clock_ms() - e->names_begun);
+}
+
+/* What is in force waits for something else, which is compiled with the answers, too. */
+static void compile_for_names(void *engine)
+{
+	struct engine *e = engine;
+	struct change *c = e->waits || e->holds ? NULL : calloc(1, sizeof(*c));
+
+	e->names_begun = clock_ms();
+	if (!c) {
+		name_keeper_done(e->names, true, 0);
+		return;
+	}
+	*c = (struct change){ .stage = stage_nothing, .free = free_change, .anew = true };
+	engine_change(e, c, compiled_for_names, e);
+}
+
+int engine_watch_names(struct engine *e, struct event_loop *loop)
+{
+	int r = name_keeper_watch(e->names, loop);
+
+	return r ? log_err(r, "watch what DNS says") : 0;
+}
+
+const struct resolver *engine_resolver(const struct engine *e)
+{
+	return name_keeper_resolver(e->names);
 }
 
 bool engine_holds(const struct engine *e)

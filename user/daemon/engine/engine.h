@@ -13,17 +13,25 @@
 #include "daemon/objects/object_set.h"
 #include "daemon/datapath/datapath.h"
 #include "daemon/engine/credential_keeper.h"
+#include "daemon/engine/name_keeper.h"
 #include "daemon/source/source.h"
 #include "daemon/supervisor/supervisor.h"
 
 struct engine;
 
-/* Borrows all of them; they must outlive it. Sources are loaded in this order. `node`: what Pods
- * and endpoints call this node. `secrets_in`: the namespace where the Secrets of Gateways are;
- * NULL: that of each Gateway. NULL when out of memory. */
+/* What compilations are told beside the objects. Borrowed. */
+struct engine_options {
+	const char *node;	   /* what Pods and endpoints call this node */
+	const char *secrets_in;	   /* where the Secrets of Gateways are; NULL: in that of each */
+	struct resolver *resolver; /* asks DNS; NULL: nothing does */
+	bool registry_only;	   /* struct objects has it */
+};
+
+/* Borrows all of them; they must outlive it. Sources are loaded in this order. NULL when out of
+ * memory. */
 struct engine *engine_new(struct kernel *kernel, struct supervisor *proxy,
-			  struct object_source *const *sources, size_t count, const char *node,
-			  const char *secrets_in);
+			  struct object_source *const *sources, size_t count,
+			  const struct engine_options *options);
 void engine_free(struct engine *e); /* accepts NULL; the kernel goes on as it is */
 
 /* Loads what the sources and the kernel know from before, and publishes; turns the loop until the
@@ -55,6 +63,10 @@ int engine_watch_certificates(struct engine *e, struct event_loop *loop);
 bool engine_certificate(const struct engine *e, const char *name, size_t len,
 			struct credential_state *out);
 
+/* Has the names of objects looked up again and again, from now on. The loop is borrowed. 0 or
+ * -errno. */
+int engine_watch_names(struct engine *e, struct event_loop *loop);
+
 /* Compiles the known objects for nothing but the warnings. 0 or -errno. */
 int engine_analyze(struct engine *e, struct errors *warnings);
 
@@ -70,7 +82,8 @@ int engine_tidy(struct engine *e);
 
 /* Valid until the next change. Tables are NULL before the first rule. */
 const struct known_set *engine_objects(const struct engine *e);
-/* The same as compile() takes them; the caller frees out->items. 0 or -ENOMEM. */
+/* The same as compile() takes them, with what DNS has said when they were compiled; the caller
+ * frees out->items. 0 or -ENOMEM. */
 int engine_list(const struct engine *e, struct objects *out);
 const struct tables *engine_tables(const struct engine *e);
 /* Counts the changes that have taken effect, those that made no generation among them. */
@@ -78,5 +91,7 @@ uint64_t engine_version(const struct engine *e);
 /* What it was when a Service changed last; 0: none has since the start. */
 uint64_t engine_services_version(const struct engine *e);
 struct registry *engine_registry(const struct engine *e);
+/* Who looks names up; NULL: nothing does. */
+const struct resolver *engine_resolver(const struct engine *e);
 
 #endif

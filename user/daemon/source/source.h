@@ -74,6 +74,7 @@ struct change {
 	void (*free)(struct change *c);
 	bool dry_run;	/* is staged and compiled, and no more */
 	bool completes; /* takes effect even if it changes nothing: its source waits no more */
+	bool anew;	/* is compiled even if it changes no object: DNS says something else */
 	struct object_source *source; /* that made it */
 	const struct store_input
 		*files; /* warnings about these are told even if they are not new */

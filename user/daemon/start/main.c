@@ -19,6 +19,7 @@
 #include "daemon/start/sources.h"
 #include "daemon/source/kubernetes_cache.h"
 #include "daemon/bpf/pin.h"
+#include "daemon/resolve/resolver.h"
 #include "weft/tproxy.h"
 #include "daemon/supervisor/access_pipe.h"
 #include "daemon/supervisor/supervisor.h"
@@ -33,6 +34,7 @@ DEFINE_CLEANUP(struct kernel *, kernel_close);
 DEFINE_CLEANUP(struct supervisor *, supervisor_close);
 DEFINE_CLEANUP(struct access_pipe *, access_pipe_close);
 DEFINE_CLEANUP(struct engine *, engine_free);
+DEFINE_CLEANUP(struct resolver *, resolver_close);
 DEFINE_CLEANUP(struct event_loop *, event_loop_close);
 DEFINE_CLEANUP(struct health *, health_close);
 DEFINE_CLEANUP(struct node_health *, node_health_close);
@@ -305,6 +307,15 @@ static int open_health(const struct options *o, struct event_loop *loop, struct 
 	return 0;
 }
 
+static int open_resolver(const struct options *o, struct event_loop *loop, struct resolver **out)
+{
+	const struct resolver_options options = { .loop = loop,
+						  .state_dir = o->state_dir,
+						  .server = o->dns };
+
+	return resolver_open(&options, out);
+}
+
 static void tell_lacking(void *arg, const char *what)
 {
 	(void)arg;
@@ -315,6 +326,7 @@ static void tell_lacking(void *arg, const char *what)
 static void leave_dirs(const struct options *o)
 {
 	kube_cache_remove(o->state_dir);
+	answers_remove(o->state_dir);
 	dir_leave(o->state_dir, RUN_NOTE);
 	dir_leave(o->run_dir, BPFFS_NOTE);
 }
@@ -350,12 +362,14 @@ static int serve(const struct options *o)
 	_cleanup_close_ int access_log = -1, listener = -1;
 	_cleanup_(access_pipe_closep) struct access_pipe *pipe = NULL;
 	_cleanup_(supervisor_closep) struct supervisor *supervisor = NULL;
+	_cleanup_(resolver_closep) struct resolver *resolver = NULL;
 	_cleanup_(engine_freep) struct engine *engine = NULL;
 	_cleanup_(health_closep) struct health *health = NULL;
 	_cleanup_(node_health_closep) struct node_health *node_health = NULL;
 	struct weftd d = { .bpffs = o->kernel.bpffs,
 			   .state_dir = o->state_dir,
 			   .enrol = o->kernel.enrol,
+			   .registry_only = o->kernel.registry_only,
 			   .node_name = o->node_name };
 	int r = kernel_check(&o->kernel);
 
@@ -377,13 +391,20 @@ static int serve(const struct options *o)
 		r = open_supervisor(o, loop, kernel, &access_log, &pipe, &supervisor);
 	if (!r)
 		r = open_health(o, loop, &d, &health);
+	if (!r)
+		r = open_resolver(o, loop, &resolver);
 	if (r)
 		return r;
-	engine = engine_new(kernel, supervisor, sources.list, sources.count, options_node(o),
-			    sources.secrets_in);
+	engine = engine_new(kernel, supervisor, sources.list, sources.count,
+			    &(struct engine_options){ .node = options_node(o),
+						      .secrets_in = sources.secrets_in,
+						      .resolver = resolver,
+						      .registry_only = o->kernel.registry_only });
 	r = engine ? engine_start(engine) : log_err(-ENOMEM, "start");
 	if (!r)
 		r = engine_watch_certificates(engine, loop);
+	if (!r)
+		r = engine_watch_names(engine, loop);
 	if (!r)
 		r = sources_start(&sources, engine);
 	if (r)

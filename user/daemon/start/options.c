@@ -9,6 +9,7 @@
 #include <linux/types.h>
 
 #include "daemon/api/health.h"
+#include "daemon/resolve/dns.h"
 #include "daemon/start/options.h"
 #include "weft/tproxy.h"
 
@@ -44,6 +45,8 @@ enum option_key {
 	OPT_ENROL,
 	OPT_HEALTH,
 	OPT_HEALTH_PORT_WAIT,
+	OPT_DNS,
+	OPT_OUTBOUND,
 	OPT_DETACH,
 	OPT_HELP,
 	OPT_VERSION,
@@ -72,6 +75,8 @@ static const struct option long_options[] = {
 	{ "enrol", required_argument, NULL, OPT_ENROL },
 	{ "health", required_argument, NULL, OPT_HEALTH },
 	{ "health-port-wait", required_argument, NULL, OPT_HEALTH_PORT_WAIT },
+	{ "dns", required_argument, NULL, OPT_DNS },
+	{ "outbound-traffic-policy", required_argument, NULL, OPT_OUTBOUND },
 	{ "detach", no_argument, NULL, OPT_DETACH },
 	{ "help", no_argument, NULL, OPT_HELP },
 	{ "version", no_argument, NULL, OPT_VERSION },
@@ -112,12 +117,18 @@ static const char usage[] =
 	"  --enrol all|labelled  whose connections are steered: those of all pods, or of pods that "
 	"labels put into\n"
 	"                        the mesh (all; with --source kubernetes: labelled)\n"
+	"  --outbound-traffic-policy ALLOW_ANY|REGISTRY_ONLY\n"
+	"                        what pods of the mesh call that no Service or ServiceEntry knows: "
+	"passes, or is\n"
+	"                        refused (ALLOW_ANY)\n"
 	"  --health ADDR:PORT|off\n"
 	"                        where /healthz and /readyz are answered (" HEALTH_DEFAULT ")\n"
 	"  --health-port-wait SECONDS\n"
 	"                        how long a Service's healthCheckNodePort is left to kube-proxy: "
 	"weftd answers\n"
 	"                        where nobody has had it for so long (35)\n"
+	"  --dns ADDR[:PORT]     the DNS server that is asked for the names of rules (those of\n"
+	"                        /etc/resolv.conf)\n"
 	"  --workers N           threads of weft-proxy, 1 to 64 (one per CPU, at most 8)\n"
 	"  --access-log FILE|-   where weft-proxy writes a line per request (nowhere)\n"
 	"  --access-log-format text|json\n"
@@ -225,6 +236,15 @@ static int take_xdp(struct options *o, int *status)
 		     optarg);
 }
 
+static int take_outbound(struct options *o, int *status)
+{
+	o->kernel.registry_only = strcmp(optarg, "REGISTRY_ONLY") == 0;
+	return o->kernel.registry_only || strcmp(optarg, "ALLOW_ANY") == 0
+		       ? 0
+		       : wrong(status, "%s: ALLOW_ANY or REGISTRY_ONLY is expected, not \"%s\"",
+			       "--outbound-traffic-policy", optarg);
+}
+
 static int take_enrol(struct options *o, int *status)
 {
 	int mode = enrol_mode_parse(optarg);
@@ -264,6 +284,16 @@ static int take_proxy_value(int key, struct options *o, int *status)
 				     "--access-log-format", optarg);
 		o->access_log_format = optarg;
 		return 0;
+	case OPT_DNS:
+		o->dns = optarg;
+		return dns_server_valid(optarg)
+			       ? 0
+			       : wrong(status,
+				       "%s: ADDRESS or ADDRESS:PORT is expected, not "
+				       "\"%s\"",
+				       "--dns", optarg);
+	case OPT_OUTBOUND:
+		return take_outbound(o, status);
 	case OPT_KUBECONFIG:
 		o->kubeconfig = optarg;
 		return 0;

@@ -29,6 +29,7 @@ struct options {
 	bool enrol_given;	/* or kernel.enrol is the default of the source */
 	bool bpffs_given;	/* or kernel.bpffs is the default */
 	unsigned health_wait_s; /* until a healthCheckNodePort that nobody has is taken */
+	const char *dns;	/* the server to ask; NULL: those of /etc/resolv.conf */
 };
 
 /* 0: go on. Otherwise the caller exits with *status, after --help, --version or a message about

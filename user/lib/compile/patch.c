@@ -98,13 +98,34 @@ static int note_touched(struct patch *p, const struct members *list)
 	return 0;
 }
 
+/* Endpoints that are no pods have rows of their own, where a headless Service is all that knows
+ * them (l4/services.c). */
+static bool has_known(struct mesh *mesh, const struct mesh_port *sp, enum family family)
+{
+	const struct members *list = sp->members[family];
+
+	if (!mesh->registry_only || !list || !service_is_headless(&sp->host->service->service))
+		return false;
+	for (size_t i = 0; i < list->count; i++) {
+		const struct addr *a = &list->items[i].endpoint.addr;
+
+		if (!bytemap_get(&mesh->pods_by_addr, a->b, sizeof(a->b)))
+			return true;
+	}
+	return false;
+}
+
 static int find_members(struct patch *p, struct mesh_port *sp)
 {
 	int r = 0;
 
 	for (enum family family = 0; family < FAMILY_MAX && !r; family++) {
+		bool known = has_known(p->mesh, sp, family);
+
 		if (sp->members[family])
 			r = members_again(p->mesh, sp, family);
+		if (!r && (known || has_known(p->mesh, sp, family)))
+			r = COMPILE_ANEW;
 		if (sp->members[family] && !r)
 			r = note_touched(p, sp->members[family]);
 	}

@@ -7,6 +7,7 @@
 #include "lib/base/pool.h"
 #include "lib/explain/explain_policy.h"
 #include "lib/explain/explain_target.h"
+#include "lib/mesh/mesh.h"
 
 const char *explain_action_name(enum explain_action action)
 {
@@ -309,6 +310,40 @@ static int explain_outsider(const struct explain_query *q, const struct explain_
 	return a->reason ? 0 : -ENOMEM;
 }
 
+static bool is_pod_address(const struct tables *t, const struct addr *addr)
+{
+	for (size_t i = 0; i < t->sources.count; i++)
+		if (!memcmp(&t->sources.items[i].addr, addr, sizeof(*addr)))
+			return true;
+	return false;
+}
+
+/* As is_registered() has it in BPF, without what only the node itself knows: its own addresses, and
+ * those within a pod. A name that is no Service's may be at any address. */
+static bool is_unregistered(const struct tables *t, const struct objects *objects,
+			    const struct explain_query *q, const struct explain_target *to)
+{
+	const char *address = q->address ? q->address : q->host;
+	struct addr addr;
+
+	if (!objects->registry_only || explain_is_from_outside(q))
+		return false;
+	if (!addr_parse(address ? address : "", &addr))
+		return !is_pod_address(t, &addr);
+	return !to->service || !service_is_headless(&to->service->service);
+}
+
+static int explain_unregistered(struct explain_answer *a, const struct explain_target *to)
+{
+	a->action = EXPLAIN_REFUSE;
+	a->reason = pool_printf(&a->pool,
+				"%s, and outboundTrafficPolicy is REGISTRY_ONLY: the connection is "
+				"refused (BlackHoleCluster)",
+				to->why ? to->why : "nothing knows it");
+	a->cluster = "BlackHoleCluster";
+	return a->reason ? 0 : -ENOMEM;
+}
+
 /* What the ConnectionPolicy has to say comes first. 1: it drops the connection; 0; -ENOMEM. */
 static int explain_protection(const struct tables *t, const struct objects *objects,
 			      const struct explain_query *q, const struct explain_client *client,
@@ -352,6 +387,8 @@ int explain(const struct tables *t, const struct objects *objects, const struct 
 		to.entry = NULL;
 		to.why = "the service has no cluster IP";
 	}
+	if (!to.entry && is_unregistered(t, objects, q, &to))
+		return explain_unregistered(out, &to);
 	if (!to.entry) {
 		out->action = q->gateway ? EXPLAIN_REFUSE : EXPLAIN_PASSTHROUGH;
 		out->reason = to.why;

@@ -564,6 +564,13 @@ json_t *explain_http_json(const struct http_answer *a)
 			json_string("the host is another server's, which the client did not "
 				    "ask for in its TLS handshake (SNI)"));
 		break;
+	case HTTP_BLOCKED:
+		set_own(a, j, "blocked");
+		json_object_set_new(j, "cluster", json_string("BlackHoleCluster"));
+		json_object_set_new(j, "reason",
+				    json_string("no rule and no service has the host, and "
+						"outboundTrafficPolicy is REGISTRY_ONLY"));
+		break;
 	case HTTP_PASSTHROUGH:
 		set_own(a, j, "passthrough");
 	}

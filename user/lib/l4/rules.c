@@ -468,16 +468,28 @@ int plan_mesh(struct mesh *mesh, const struct called *to, struct l4_plan *out)
 	return r || out->closed ? r : plan_plain(mesh, to, out);
 }
 
-int plan_proxy(const struct object *o, struct pos pos, struct l4_plan *out)
+/* The same for all that call there. */
+static int plan_all(enum rule_action action, const struct object *o, struct pos pos,
+		    struct l4_plan *out)
 {
 	struct plan_rule *rule = table_push(&out->rules);
 
 	if (!rule)
 		return -ENOMEM;
-	rule->rule.action = RULE_PROXY;
+	rule->rule.action = action;
 	rule->origin = origin_of(o, "", pos.line ? pos : o->pos);
 	out->closed = true;
 	return 0;
+}
+
+int plan_proxy(const struct object *o, struct pos pos, struct l4_plan *out)
+{
+	return plan_all(RULE_PROXY, o, pos, out);
+}
+
+int plan_pass(const struct object *o, struct pos pos, struct l4_plan *out)
+{
+	return plan_all(RULE_PASS, o, pos, out);
 }
 
 /* One round over the VirtualServices bound to the gateway: all but the catch-alls, or the `last`,

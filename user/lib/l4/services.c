@@ -261,6 +261,87 @@ static int compile_addresses(struct mesh *mesh, struct host *h, const struct nam
 	return ips->count || r ? r : compile_unaddressed(mesh, h, names);
 }
 
+/* ---- what REGISTRY_ONLY lets pass ---- */
+
+/* Pods of the mesh may call it: weft has nothing to do with it beyond that. */
+static int compile_known(struct mesh *mesh, struct entry_in_making *m)
+{
+	_cleanup_(plan_free) struct l4_plan plan = { 0 };
+	int r = plan_pass(m->to.host->service, m->to.sp->port->pos, &plan);
+
+	m->key.scope = SCOPE_MESH;
+	return r ? r : write_entry(mesh, m, &plan);
+}
+
+/* Where no other Service has that address and port. */
+static int compile_known_at(struct mesh *mesh, struct mesh_port *sp, const struct addr *addr,
+			    unsigned port)
+{
+	const struct external e = { .addr = *addr };
+	struct entry_in_making m;
+	int r;
+
+	if (!external_claim(mesh, sp->host, &e, port, false))
+		return 0;
+	r = begin_entry(mesh, sp, addr, addr_family(addr), &m);
+	m.key.port = (__u16)port;
+	return r ? r : compile_known(mesh, &m);
+}
+
+/* Clients of a headless Service call its endpoints. Those that are pods are known as such: the
+ * others are, too. */
+static int compile_headless(struct mesh *mesh, struct mesh_port *sp)
+{
+	int r = 0;
+
+	for (enum family family = 0; family < FAMILY_MAX && !r; family++) {
+		struct members *list = port_members(mesh, sp, family);
+
+		r = list ? 0 : -ENOMEM;
+		for (size_t i = 0; !r && i < list->count; i++) {
+			const struct endpoint *e = &list->items[i].endpoint;
+
+			if (!bytemap_get(&mesh->pods_by_addr, e->addr.b, sizeof(e->addr.b)))
+				r = compile_known_at(mesh, sp, &e->addr, e->port);
+		}
+	}
+	return r;
+}
+
+/* The addresses of a Service that another proxy has. */
+static int compile_left(struct mesh *mesh, struct mesh_port *sp)
+{
+	const struct strs *ips = &sp->host->service->service.left_ips;
+	struct entry_in_making m;
+	struct addr addr;
+	int r = 0;
+
+	for (size_t i = 0; i < ips->count && !r; i++) {
+		if (addr_parse(ips->items[i], &addr) ||
+		    bytemap_get(&mesh->addresses, addr.b, sizeof(addr.b)) != sp->host)
+			continue;
+		r = begin_entry(mesh, sp, &addr, addr_family(&addr), &m);
+		if (!r)
+			r = compile_known(mesh, &m);
+	}
+	return r;
+}
+
+/* What weft does not steer, and the registry knows. */
+static int compile_unsteered(struct mesh *mesh, struct host *h)
+{
+	const struct service_spec *s = &h->service->service;
+	int r = 0;
+
+	for (size_t i = 0; i < h->port_count && !r; i++) {
+		if (s->foreign)
+			r = compile_left(mesh, &h->ports[i]);
+		else if (service_is_headless(s))
+			r = compile_headless(mesh, &h->ports[i]);
+	}
+	return r;
+}
+
 /* ---- addresses for callers from outside ---- */
 
 /* No rule of the mesh is for them. `m->key` says where. */
@@ -290,9 +371,10 @@ static int compile_external(struct mesh *mesh, struct mesh_port *sp, const struc
 	if (!r)
 		r = compile_outside(mesh, &m, sp->host->service->service.external_local);
 	/* There internalTrafficPolicy is no promise: kube-proxy calls any endpoint. */
-	return r || !is_steered(sp->host) || sp->host->service->service.internal_local
-		       ? r
-		       : compile_called(mesh, &m, names);
+	if (r || (is_steered(sp->host) && !sp->host->service->service.internal_local))
+		return r ? r : compile_called(mesh, &m, names);
+	m.external = NULL;
+	return mesh->registry_only ? compile_known(mesh, &m) : 0;
 }
 
 static int compile_externals(struct mesh *mesh, struct host *h, const struct names *names)
@@ -366,7 +448,9 @@ static int compile_service(struct mesh *mesh, struct host *h)
 		r = compile_addresses(mesh, h, &names);
 	if (!r)
 		r = compile_externals(mesh, h, &names);
-	return r ? r : compile_node_ports(mesh, h);
+	if (!r)
+		r = compile_node_ports(mesh, h);
+	return r || !mesh->registry_only ? r : compile_unsteered(mesh, h);
 }
 
 int l4_compile(struct mesh *mesh)

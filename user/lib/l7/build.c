@@ -117,11 +117,15 @@ void http_build_parts(const struct http_build *b, struct http_part out[HS_TABLES
 int http_build_finish(struct http_build *b, void **out, size_t *size)
 {
 	struct http_part parts[HS_TABLES];
+	int r;
 
 	if (b->nomem)
 		return -ENOMEM;
 	bytemap_free(&b->strings);
 	pool_free(TAKE_PTR(b->pool));
 	http_build_parts(b, parts);
-	return http_pack(parts, out, size);
+	r = http_pack(parts, out, size);
+	if (!r)
+		((struct hs_header *)*out)->flags = b->flags;
+	return r;
 }

@@ -20,6 +20,7 @@ struct http_build {
 				 */
 	struct bytemap strings; /* text -> offset + 1 */
 	struct pool *pool;
+	__u32 flags; /* enum hs_flags */
 	bool nomem;
 };
 

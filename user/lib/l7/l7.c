@@ -59,6 +59,7 @@ int l7_compile(struct mesh *mesh, const struct http_snapshot *from, void **out, 
 	_cleanup_(http_compiler_done) struct http_compiler c = { .mesh = mesh, .from = from };
 	int r = http_build_init(&c.build);
 
+	c.build.flags = mesh->registry_only ? HS_REGISTRY_ONLY : 0;
 	forget_rows(mesh);
 	if (!r)
 		r = compile_all(&c);

@@ -191,7 +191,7 @@ const char manifest_daemon_set[] =
 	"      priorityClassName: system-node-critical\n"
 	"      hostNetwork: true\n"
 	"      hostPID: true # weft-proxy outlives the agent's container; pods are found by their processes\n"
-	"      dnsPolicy: Default # the cluster's DNS may be a Service that weft serves\n"
+	"      dnsPolicy: Default # the cluster's DNS may be a Service that weft serves; see the value dns\n"
 	"      terminationGracePeriodSeconds: 30 # weft-proxy outlives the container, and drains by itself\n"
 	"      nodeSelector:\n"
 	"        kubernetes.io/os: linux\n"
@@ -216,6 +216,8 @@ const char manifest_container[] =
 	"        - weft-system/weft\n"
 	"        - --enrol\n"
 	"        - ${enrol}\n"
+	"        - --outbound-traffic-policy\n"
+	"        - ${meshConfig.outboundTrafficPolicy.mode}\n"
 	"        - --run-dir\n"
 	"        - /run/weft\n"
 	"        - --state-dir\n"
@@ -232,6 +234,10 @@ const char manifest_container[] =
 const char manifest_workers[] =
 	"        - --workers\n"
 	"        - \"${workers}\"\n";
+
+const char manifest_dns[] =
+	"        - --dns\n"
+	"        - \"${dns}\"\n";
 
 const char manifest_environment[] =
 	"        env:\n"

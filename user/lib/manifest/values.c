@@ -81,6 +81,12 @@ const struct value_info value_infos[VALUE_MAX] = {
 			  .help = "Kiali" },
 	[VALUE_TRACING] = { "addonComponents.tracing.enabled", "false", .type = VALUE_REFUSED,
 			    .help = "a place for traces" },
+	[VALUE_OUTBOUND] = { "meshConfig.outboundTrafficPolicy.mode", "ALLOW_ANY",
+			     .type = VALUE_WORD, .words = { "ALLOW_ANY", "REGISTRY_ONLY" },
+			     .help = "what becomes of pods' calls that nothing knows" },
+	[VALUE_DNS] = { "dns", "", .type = VALUE_ADDRESS, .optional = true,
+			.help = "the DNS server that is asked for the names of rules (the "
+				"node's)" },
 };
 
 void values_free(struct values *v)
@@ -159,11 +165,16 @@ static bool is_dns_name(const char *s)
 	}
 }
 
-static bool is_host(const char *s)
+static bool is_address(const char *s)
 {
 	struct addr addr;
 
-	return !addr_parse(s, &addr) || is_dns_name(s);
+	return !addr_parse(s, &addr);
+}
+
+static bool is_host(const char *s)
+{
+	return is_address(s) || is_dns_name(s);
 }
 
 static bool is_number(const char *s, int min, int max)
@@ -236,6 +247,9 @@ static bool is_wrong(const struct value_info *info, const char *s, char *what, s
 	case VALUE_HOST:
 		snprintf(what, size, "an IP address or a DNS name");
 		return !is_host(s);
+	case VALUE_ADDRESS:
+		snprintf(what, size, "an IP address");
+		return !is_address(s);
 	case VALUE_WORD:
 		list_words(info, what, size);
 		return !is_word(info, s);

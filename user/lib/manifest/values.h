@@ -35,6 +35,8 @@ enum value {
 	VALUE_PROMETHEUS,
 	VALUE_KIALI,
 	VALUE_TRACING,
+	VALUE_OUTBOUND,
+	VALUE_DNS,
 	VALUE_MAX,
 };
 
@@ -47,6 +49,7 @@ enum value_type {
 	VALUE_COUNT,	/* a whole number, min..max */
 	VALUE_SHARE,	/* a whole number from 1 on, or a percentage */
 	VALUE_QUANTITY, /* as Kubernetes has them: 100m, 64Mi */
+	VALUE_ADDRESS,	/* an IP address */
 	VALUE_DURATION, /* whole seconds, min..max of them, as Istio has durations: 45s, 1h30m */
 };
 

@@ -10,8 +10,7 @@ bool external_next(const struct service_spec *s, size_t *next, struct external *
 	size_t balancers = s->ingress.count;
 
 	/* A headless Service has no address at all, an ExternalName is a name alone. */
-	if (str_eq(s->type, "ExternalName") ||
-	    (s->cluster_ips.count && str_eq(s->cluster_ips.items[0], "None")))
+	if (str_eq(s->type, "ExternalName") || service_is_headless(s))
 		return false;
 	for (; *next < balancers; (*next)++) {
 		const struct lb_ingress *i = &s->ingress.items[*next];

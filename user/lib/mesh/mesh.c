@@ -315,6 +315,7 @@ int mesh_init(struct mesh *mesh, const struct objects *objects, struct registry 
 	mesh->objects = objects;
 	mesh->node = objects->node;
 	mesh->secrets_in = objects->secrets_in;
+	mesh->registry_only = objects->registry_only;
 	mesh->registry = registry;
 	mesh->errors = errors;
 	mesh->fatal_before = errors->count - errors->warnings;
@@ -406,4 +407,9 @@ __u32 mesh_namespace(struct mesh *mesh, const char *name)
 		return 0;
 	*at = (void *)(uintptr_t)id;
 	return id;
+}
+
+bool service_is_headless(const struct service_spec *s)
+{
+	return s->cluster_ips.count && str_eq(s->cluster_ips.items[0], "None");
 }

@@ -125,6 +125,7 @@ struct mesh {
 	bool l4_only;			     /* l4 leaves what speaks of HTTP out */
 	bool nomem; /* an allocation failed where it couldn't be returned: checked at the end */
 	size_t fatal_before; /* errors that were there at the start */
+	bool registry_only;  /* objects->registry_only */
 };
 
 int mesh_init(struct mesh *mesh, const struct objects *objects, struct registry *registry,
@@ -170,6 +171,8 @@ struct home *mesh_home(struct mesh *mesh, const char *ns);
 /* A finished pod's address may belong to another one by now, and those of the node share the
  * node's. */
 bool pod_has_address(const struct object *pod);
+/* A Service without an address of its own, whose endpoints clients call themselves. */
+bool service_is_headless(const struct service_spec *s);
 /* The pod behind an endpoint: by the reference of its slice, else by its address. NULL if it isn't
  * known. */
 const struct object *member_pod(struct mesh *mesh, struct member *m);

@@ -513,6 +513,8 @@ struct objects {
 	 * namespace. */
 	const char *secrets_in;
 	const struct resolved *resolved; /* what DNS says (resolved.h), borrowed; NULL: nothing */
+	/* outboundTrafficPolicy REGISTRY_ONLY: what these objects do not know is refused. */
+	bool registry_only;
 };
 
 void objects_free(struct objects *set); /* and every object in it */

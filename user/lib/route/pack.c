@@ -212,7 +212,11 @@ int http_snapshot_pack(const struct http_snapshot *s, void **out, size_t *size)
 		r = gather_rows(&p, i, &parts[i]);
 	if (!r && s->changes)
 		r = pack_changes(&p, parts);
-	return r ? r : http_pack(parts, out, size);
+	if (!r)
+		r = http_pack(parts, out, size);
+	if (!r)
+		((struct hs_header *)*out)->flags = s->header->flags;
+	return r;
 }
 
 int http_snapshot_flatten(const struct http_snapshot *s, struct http_snapshot **out)

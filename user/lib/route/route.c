@@ -517,11 +517,21 @@ void http_choose(const struct http_snapshot *s, const struct http_request *q,
 		out->aborted = false;
 }
 
+/* Envoy's virtual hosts allow_any and block_all. */
+static void pass_on(const struct http_snapshot *s, struct http_decision *out)
+{
+	out->action = HTTP_PASSTHROUGH;
+	if (!(s->header->flags & HS_REGISTRY_ONLY))
+		return;
+	out->action = HTTP_BLOCKED;
+	out->status = 502;
+}
+
 /* No rule is for this client: as if there were none. */
 static void find_plain(const struct http_snapshot *s, struct http_decision *out)
 {
 	if (out->vhost->plain == HS_NONE)
-		out->action = HTTP_PASSTHROUGH;
+		pass_on(s, out);
 	else
 		out->route = hs_action(s, out->vhost->plain);
 }
@@ -545,7 +555,7 @@ static void find_none(const struct http_snapshot *s, const struct http_request *
 	} else if (out->listener->scope == SCOPE_NODE) {
 		not_found(out);
 	} else {
-		out->action = HTTP_PASSTHROUGH;
+		pass_on(s, out);
 	}
 }
 

@@ -50,6 +50,7 @@ enum http_action {
 	HTTP_PASSTHROUGH, /* no rule or service claims the host: on to the address that was called
 			   */
 	HTTP_MISDIRECTED, /* 421: another HTTPS server of the port has the host */
+	HTTP_BLOCKED,	  /* 502: like PASSTHROUGH, where the snapshot says HS_REGISTRY_ONLY */
 };
 
 enum http_cors_answer {
@@ -66,9 +67,9 @@ struct http_decision {
 	const struct hs_server *server; /* HTTPS: the connection's; or NULL */
 	const struct hs_vhost *vhost;	/* NULL: none has the host */
 	const struct hs_rule *rule;	/* NULL: the plain service */
-	const struct hs_action
-		*route; /* NULL with NOT_FOUND, MISDIRECTED, PASSTHROUGH, a redirect to https */
-	const struct hs_dest *dest; /* the chosen one, with ROUTE and NO_CLUSTER */
+	const struct hs_action *route;	/* NULL with NOT_FOUND, MISDIRECTED, PASSTHROUGH, BLOCKED, a
+					   redirect to https */
+	const struct hs_dest *dest;	/* the chosen one, with ROUTE and NO_CLUSTER */
 	const struct hs_cluster *cluster;
 	struct http_span authority; /* for the endpoint */
 	/* Carried out one list after the other. */

@@ -27,7 +27,7 @@ enum { TLS_1_0 = 0x0301, TLS_1_3 = 0x0304 };
 static bool extents_ok(const struct hs_header *h, size_t size)
 {
 	if (size < sizeof(*h) || h->magic != HS_MAGIC || h->version != HS_VERSION ||
-	    h->size != size)
+	    h->size != size || h->flags & ~(__u32)HS_REGISTRY_ONLY)
 		return false;
 	for (int i = 0; i < HS_TABLES; i++) {
 		const struct hs_extent *e = &h->tables[i];

@@ -67,10 +67,14 @@ struct hs_extent {
 	__u32 at, count;
 };
 
+enum hs_flags {
+	HS_REGISTRY_ONLY = 1, /* what no rule and no service claims is answered, not passed on */
+};
+
 struct hs_header {
 	__u32 magic, version;
-	__u32 size; /* of everything, this header included */
-	__u32 pad;
+	__u32 size;  /* of everything, this header included */
+	__u32 flags; /* enum hs_flags */
 	struct hs_extent tables[HS_TABLES];
 };
 

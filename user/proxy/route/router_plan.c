@@ -392,6 +392,9 @@ int router_plan_fill(struct router_plan *p, struct buffer_pool *buffers, struct 
 	case HTTP_NOT_FOUND:
 		answer(p, out, "NR", "route_not_found");
 		return 0;
+	case HTTP_BLOCKED:
+		answer(p, out, "-", "direct_response");
+		return 0;
 	case HTTP_MISDIRECTED:
 		answer(p, out, "NR", "misdirected_request");
 		out->answer.last = !d->server; /* no request on this connection can be answered */

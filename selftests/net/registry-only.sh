@@ -1,0 +1,142 @@
+#!/bin/bash
+# SPDX-License-Identifier: Apache-2.0
+# weftd --outbound-traffic-policy REGISTRY_ONLY: what pods of the mesh call that nothing knows is refused at once, by connect() and by
+# packets, and counted as BlackHoleCluster; what a Service knows, pods, and what comes from elsewhere is not.
+. "${0%/*}/lib.sh"
+
+node_up
+pod_add client 1
+pod_add one 2 app=echo
+pod_add alone 3 istio.io/dataplane-mode=none
+echo_start client 9000 client
+echo_start one 9000,9001 one
+http_echo_start one 8080 one
+echo_start world 9000,9100,9200 world
+echo_start node 9000,53 node
+weftd_start --outbound-traffic-policy REGISTRY_ONLY --enrol labelled
+
+# known NAME PORT CLUSTER-IPS...: a Service without a selector, whose endpoint is in the outside world
+known() {
+	local name=$1 port=$2
+	cat <<-END
+	---
+	apiVersion: v1
+	kind: Service
+	metadata: {name: $name}
+	spec:
+	  clusterIP: $3
+	  clusterIPs: [$(tr ' ' , <<<"${*:3}")]
+	  ports: [{name: tcp, port: $port}]
+	---
+	apiVersion: v1
+	kind: Endpoints
+	metadata: {name: $name}
+	subsets:
+	- addresses: [{ip: $(addr 4 world)}]
+	  ports: [{name: tcp, port: $port}]
+	---
+	apiVersion: discovery.k8s.io/v1
+	kind: EndpointSlice
+	metadata: {name: $name-6, labels: {kubernetes.io/service-name: $name}}
+	addressType: IPv6
+	endpoints: [{addresses: ["$(addr 6 world)"]}]
+	ports: [{name: tcp, port: $port}]
+	---
+	apiVersion: discovery.k8s.io/v1
+	kind: EndpointSlice
+	metadata: {name: $name-4, labels: {kubernetes.io/service-name: $name}}
+	addressType: IPv4
+	endpoints: [{addresses: ["$(addr 4 world)"]}]
+	ports: [{name: tcp, port: $port}]
+	END
+}
+rules() {
+	echo '{apiVersion: v1, kind: Namespace, metadata: {name: default, labels: {istio-injection: enabled}}}'
+	rules_pods
+	rules_service echo 10
+	known outside 9100 "$(vip 4 20)" "$(vip 6 20)"
+	known headless 9200 None
+	cat <<-END
+	---
+	apiVersion: v1
+	kind: Service
+	metadata: {name: web}
+	spec:
+	  clusterIP: $(vip 4 30)
+	  clusterIPs: ["$(vip 4 30)", "$(vip 6 30)"]
+	  selector: {app: echo}
+	  ports: [{name: http, port: 80, targetPort: 8080}]
+	---
+	apiVersion: networking.istio.io/v1
+	kind: VirtualService
+	metadata: {name: web}
+	spec: {hosts: [web], http: [{route: [{destination: {host: web}}]}]}
+	END
+}
+# status HOST FAMILY: of a request to the Service's address
+status() { in_ns client curl -gs -o /dev/null -w '%{http_code}' -m 10 -H "Host: $1" "http://$(hostport "$(vip "$2" 30)" 80)/"; }
+refused() { stat_of weft.reason.unregistered; }
+rules | apply
+
+for family in 4 6; do
+	far=$(addr $family world)
+	for where in inside outside; do
+		callers $where
+		before=$(refused)
+		start=$(milliseconds)
+		row "IPv$family $where: the outside" "$(load client "$far" 9000 -n 5 -s hello)" '{"ECONNREFUSED":5}'
+		expect_took "at once" $(($(milliseconds) - start)) 0 900
+		row "counted" $(($(refused) - before)) 5
+		row "as Envoy counts it" "$(stat_of cluster.BlackHoleCluster.upstream_cx_none_healthy)" $((before + 5))
+		row "a Service" "$(load client "$(vip $family 10)" 9000 -n 5 -s hello)" '{"one":5}'
+		row "a port that no Service has" "$(load client "$(vip $family 10)" 9002 -n 2)" '{"ECONNREFUSED":2}'
+		row "a Service whose endpoint is outside" "$(load client "$(vip $family 20)" 9100 -n 5 -s hello)" '{"world":5}'
+		row "its endpoint, called directly" "$(load client "$far" 9100 -n 2 -s hello)" '{"ECONNREFUSED":2}'
+		row "the endpoint of a headless Service" "$(load client "$far" 9200 -n 5 -s hello)" '{"world":5}'
+		row "a pod" "$(load client "$(addr $family one)" 9001 -n 5 -s hello)" '{"one":5}'
+		row "the node" "$(load client "$(addr $family node)" 9000 -n 2 -s hello)" '{"ECONNREFUSED":2}'
+		row "the node's DNS" "$(load client "$(addr $family node)" 53 -n 2 -s hello)" '{"node":2}'
+		row "a pod outside of the mesh" "$(load alone "$far" 9000 -n 5 -s hello)" '{"world":5}'
+		row "to a pod, from outside" "$(load world "$(addr $family one)" 9000 -n 5 -s hello)" '{"one":5}'
+	done
+	callers inside
+	loop=127.0.0.1
+	[ $family = 4 ] || loop=::1
+	row "IPv$family: the pod's own loopback" "$(load client $loop 9000 -n 2 -s hello)" '{"client":2}'
+	row "a host that the registry has" "$(status web $family)" 200
+	row "a host that it has not" "$(status www.example.com $family)" 502
+	row "its own address" "$(load client "$(addr $family client)" 9000 -n 2 -s hello)" '{"client":2}'
+done
+
+expect_match "why" "$(weft explain --from client --to "$(addr 4 world):9000")" "REGISTRY_ONLY.*BlackHoleCluster"
+expect_eq "what a headless Service knows" "$(weft explain --from client --to "$(addr 4 world):9200" -o json | jq -r .action)" passthrough
+expect_eq "a pod" "$(weft explain --from client --to "$(addr 4 one):9001" -o json | jq -r .action)" passthrough
+expect_eq "a name that is none" "$(weft explain --from client --to www.example.com:443 -o json | jq -r .action)" refuse
+expect_eq "status" "$(weft status -o json | jq -r .outbound_traffic_policy)" REGISTRY_ONLY
+
+say "UDP is no business of weft's"
+in_ns world python3 -c '
+import socket
+s = socket.socket(socket.AF_INET, socket.SOCK_DGRAM)
+s.bind(("", 5300))
+s.sendto(*s.recvfrom(100))' &
+JOBS_+=($!)
+wait_until 5 eval 'in_ns world ss -uln | grep -q :5300'
+expect_eq "UDP" "$(in_ns client python3 -c '
+import socket, sys
+s = socket.socket(socket.AF_INET, socket.SOCK_DGRAM)
+s.settimeout(5)
+s.sendto(b"hello", (sys.argv[1], 5300))
+print(s.recv(100).decode())' "$(addr 4 world)")" hello
+
+say "the Service goes, and what it knew with it"
+known headless 9200 None | weft delete -f - >/dev/null
+row "no longer known" "$(load client "$(addr 4 world)" 9200 -n 2 -s hello)" '{"ECONNREFUSED":2}'
+
+weftd_stop
+row "while no weftd runs" "$(load client "$(addr 4 world)" 9000 -n 2)" '{"ECONNREFUSED":2}'
+weftd_start --enrol labelled
+row "ALLOW_ANY" "$(load client "$(addr 4 world)" 9000 -n 5 -s hello)" '{"world":5}'
+expect_eq "status" "$(weft status -o json | jq -r .outbound_traffic_policy)" ALLOW_ANY
+expect_eq "explain" "$(weft explain --from client --to www.example.com:443 -o json | jq -r .action)" passthrough
+rows_end
