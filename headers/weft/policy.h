@@ -97,6 +97,8 @@ enum reason {
 	REASON_SOURCE_RANGE, /* dropped or refused: the caller's address is in none of the Service's
 			      * loadBalancerSourceRanges */
 	REASON_NO_LOCAL,     /* dropped: externalTrafficPolicy is Local, and no endpoint is here */
+	REASON_RBAC_DENIED,  /* refused: an AuthorizationPolicy, where the pod is */
+	REASON_RBAC_ALLOWED, /* passed: AuthorizationPolicies let the connection through there */
 	REASON_MAX,
 };
 

@@ -118,7 +118,10 @@ static int list_set(const struct engine *e, const struct known_set *set, struct 
 
 	if (!items)
 		return -ENOMEM;
-	*out = (struct objects){ .items = items, .node = e->node, .secrets_in = e->secrets_in };
+	*out = (struct objects){ .items = items,
+				 .node = e->node,
+				 .secrets_in = e->secrets_in,
+				 .labelled_only = kernel_enrol(e->kernel) == ENROL_LABELLED };
 	for (size_t i = 0; i < set->count; i++)
 		if (set->items[i].object)
 			items[out->count++] = set->items[i].object;

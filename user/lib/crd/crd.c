@@ -40,10 +40,13 @@ static const struct crd crds[] = {
 	    { "Total", "integer", ".spec.newConnections.total.rate",
 	      "New connections per second that all of them may open" },
 	    AGE } },
+	{ KIND_AUTHORIZATION_POLICY,
+	  &schema_authorization_policy,
+	  { { "Action", "string", ".spec.action", "The action taken" }, AGE } },
 };
 
 const enum kind crd_kinds[] = { KIND_VIRTUAL_SERVICE, KIND_DESTINATION_RULE, KIND_GATEWAY,
-				KIND_CONNECTION_POLICY };
+				KIND_CONNECTION_POLICY, KIND_AUTHORIZATION_POLICY };
 const size_t crd_kind_count = sizeof(crd_kinds) / sizeof(*crd_kinds);
 
 static const struct crd *find(enum kind kind)

@@ -40,7 +40,7 @@ static struct router_plan *take_plan(struct snapshot_router *r)
 	if (!p) {
 		p = malloc(sizeof(*p));
 		if (p)
-			p->ops = p->headers = (struct router_ops){ 0 };
+			*p = (struct router_plan){ 0 };
 		return p;
 	}
 	r->spare = p->next;
@@ -52,6 +52,7 @@ static void free_plan(struct router_plan *p)
 {
 	free(p->ops.items);
 	free(p->headers.items);
+	free(p->denied);
 	free(p);
 }
 
@@ -259,6 +260,8 @@ static void release(struct router *router, struct plan *plan)
 	if (!p)
 		return;
 	router_version_unref(p->version);
+	free(p->denied);
+	p->denied = NULL;
 	give_plan(r, p);
 	plan->data = NULL;
 }
@@ -432,7 +435,8 @@ int router_new(struct shared_state *state, struct snapshot_router **out)
 				     .server = server,
 				     .peeks = peeks,
 				     .tunnel = tunnel,
-				     .reached = router_reached };
+				     .reached = router_reached,
+				     .allows = router_allows };
 	r->state = state;
 	*out = r;
 	return 0;
