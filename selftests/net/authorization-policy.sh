@@ -2,7 +2,7 @@
 # SPDX-License-Identifier: Apache-2.0
 # AuthorizationPolicies by real sockets. A caller of this node gets 403 where its request goes through weft-proxy, and its connection is
 # refused where it calls the pod itself or a port of TCP. So it is for callers from elsewhere, who have no identity: by a Gateway, by a
-# NodePort, by the pod's own address. The node's own calls (the kubelet's probes) always pass.
+# NodePort, by the pod's own address, where an HTTP port goes through weft-proxy, too. The node's own calls (the kubelet's probes) always pass.
 . "${0%/*}/lib.sh"
 
 node_up
@@ -69,7 +69,8 @@ rows() {
 	deny all                               | rules: [] | client | http | | 403
 	deny all, a port of TCP                | rules: [] | client | tcp | | refused
 	deny all, the pod itself               | rules: [] | client | pod | | refused
-	deny all, another node                 | rules: [] | far | pod | | refused
+	deny all, another node                 | rules: [] | far | pod | | 403
+	deny all, another node, TCP            | rules: [] | far | pod-tcp | | refused
 	deny all, from outside by a Gateway    | rules: [] | caller | door | | 403
 	deny all, from outside by a TCP one    | rules: [] | caller | door-tcp | | refused
 	deny all, the node itself              | rules: [] | node | pod | | 200
@@ -79,7 +80,9 @@ rows() {
 	by namespace, TCP                      | rules: [{from: [{source: {namespaces: [shop]}}]}] | pay | tcp | | 200
 	by namespace, TCP, another             | rules: [{from: [{source: {namespaces: [shop]}}]}] | client | tcp | | refused
 	by namespace, the pod itself           | rules: [{from: [{source: {namespaces: [shop]}}]}] | pay | pod | | 200
-	another node has no identity           | rules: [{from: [{source: {namespaces: [default]}}]}] | far | pod | | refused
+	another node has no identity           | rules: [{from: [{source: {namespaces: [default]}}]}] | far | pod | | 403
+	another node has no identity, TCP      | rules: [{from: [{source: {namespaces: [default]}}]}] | far | pod-tcp | | refused
+	another node is not of a namespace     | action: DENY, rules: [{from: [{source: {notNamespaces: [default]}}]}] | far | pod | | 403
 	by principal                           | rules: [{from: [{source: {principals: [cluster.local/ns/shop/sa/default]}}]}] | pay | pod-tcp | | 200
 	by principal, another                  | rules: [{from: [{source: {principals: [cluster.local/ns/shop/sa/default]}}]}] | client | pod-tcp | | refused
 	by subnet, from outside                | rules: [{from: [{source: {ipBlocks: ["@outside"]}}]}] | caller | door | | 200
@@ -98,7 +101,10 @@ rows() {
 	by method, by a Gateway, another       | rules: [{to: [{operation: {methods: [GET]}}]}] | caller | door | /x -X PUT | 403
 	by method: never a connection          | rules: [{to: [{operation: {methods: [GET]}}]}] | client | tcp | | refused
 	by method: not past weft-proxy         | rules: [{to: [{operation: {methods: [GET]}}]}] | client | pod | | refused
-	by method: nor from another node       | rules: [{to: [{operation: {methods: [GET]}}]}] | far | pod | | refused
+	by method, from another node           | rules: [{to: [{operation: {methods: [GET]}}]}] | far | pod | /x | 200
+	by method, from another node, another  | rules: [{to: [{operation: {methods: [GET]}}]}] | far | pod | /x -X POST | 403
+	by header, from another node           | rules: [{when: [{key: "request.headers[x-token]", values: [admin]}]}] | far | pod | / -H X-Token:admin | 200
+	by method, from another node, TCP      | rules: [{to: [{operation: {methods: [GET]}}]}] | far | pod-tcp | | refused
 	DENY a path                            | action: DENY, rules: [{to: [{operation: {paths: ["/admin*"]}}]}] | client | http | /admin/x | 403
 	DENY a path, another                   | action: DENY, rules: [{to: [{operation: {paths: ["/admin*"]}}]}] | client | http | /public | 200
 	DENY a path, in disguise               | action: DENY, rules: [{to: [{operation: {paths: ["/admin*"]}}]}] | client | http | /x/..//%61dmin --path-as-is | 200
@@ -147,12 +153,19 @@ expect_eq "a connection that is refused" "$(ask 4 client tcp)" refused
 expect_eq "it is counted" $(($(stat_of weft.reason.rbac_denied) - before)) 1
 expect_between "and requests are" "$(stat_of 'cluster.outbound|8080||web.default.svc.cluster.local.rbac.denied')" 2 1000
 
+expect_match "explain of a request" "$(weft explain --from client --to web:8080 --path /no)" \
+	'status 403 - \(RBAC: access denied\): AuthorizationPolicy default/p2 \(.*\) denies default/client port 8080 by spec.rules\[1\]'
+expect_match "explain of one that passes" "$(weft explain --from client --to web:8080 --path /x)" 'action: route'
+expect_match "explain of a connection" "$(weft explain --from client --to web-tcp:9090)" \
+	'AuthorizationPolicy default/p2 \(.*\) denies default/client port 9090 by spec.rules\[0\], as a connection'
+expect_eq "explain as JSON" "$(weft explain --from client --to web:8080 --path /no -o json | jq -c '[.status, (.destinations[0].denied | length)]')" '[403,2]'
+
 # A connection that is kept open is none for a policy that has changed; and a weftd that is started again has them.
 expect_match "get" "$(weft get authorizationpolicies)" '^p1 +ALLOW +app=web'
 weftd_kill9
-expect_eq "with no weftd" "$(ask 4 far pod)" refused
+expect_eq "with no weftd" "$(ask 4 far pod /no) $(ask 4 far pod-tcp)" "403 refused"
 weftd_start --node-name here --access-log "$TMP/access.log"
-expect_eq "with another weftd" "$(ask 4 far pod)" refused
+expect_eq "with another weftd" "$(ask 4 far pod /no) $(ask 4 far pod-tcp)" "403 refused"
 expect_eq "with another weftd, a request" "$(ask 4 client http /no)" 403
 weft delete -f "$TMP/policies.yaml" >/dev/null 2>&1
 expect_eq "without policies" "$(ask 4 far pod)" 200

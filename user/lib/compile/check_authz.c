@@ -4,7 +4,6 @@
  */
 #include "lib/compile/check.h"
 #include "lib/mesh/authorized.h"
-#include "lib/mesh/proxied.h"
 
 static void warn_port(struct mesh *mesh, const struct object *o, const struct mesh_port *sp)
 {
@@ -22,8 +21,7 @@ static void warn_port(struct mesh *mesh, const struct object *o, const struct me
 static void check_host(struct mesh *mesh, const struct object *o, struct host *h)
 {
 	for (size_t i = 0; i < h->port_count; i++)
-		if (!port_carries_http(mesh, h, &h->ports[i]) ||
-		    port_is_http2(h->ports[i].port)) {
+		if (!authorized_reads(mesh, h, &h->ports[i])) {
 			warn_port(mesh, o, &h->ports[i]);
 			return;
 		}

@@ -73,7 +73,11 @@ static void print_names(const struct kind_info *k, FILE *out)
 	for (const char *c = k->name; *c; c++)
 		fputc(tolower((unsigned char)*c), out);
 	fprintf(out, "\n    plural: %s\n    shortNames: [%s]\n", k->words[0], k->words[1]);
-	fprintf(out, "    categories: [%s]\n", k->istio ? "istio-io, networking-istio-io" : "weft");
+	fputs("    categories: [", out);
+	if (k->istio) /* "networking.istio.io" -> "networking-istio-io" */
+		fprintf(out, "istio-io, %.*s-istio-io]\n", (int)strcspn(k->group, "."), k->group);
+	else
+		fputs("weft]\n", out);
 }
 
 static void print_columns(const struct column *columns, FILE *out)

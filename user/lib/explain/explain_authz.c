@@ -197,7 +197,7 @@ static const char *sentence(struct explain_authz *x, const struct authz_verdict 
 	return fclose(f) ? NULL : pool_copy(&x->pool, out, strlen(out));
 }
 
-/* On another node it is a connection from elsewhere. */
+/* On another node it is a call from elsewhere. */
 static int fill(struct explain_authz *x, const struct explain_authz_request *r, bool here,
 		struct authz_question *q)
 {
@@ -206,9 +206,8 @@ static int fill(struct explain_authz *x, const struct explain_authz_request *r, 
 		q->wide = addr_is_v4(&q->destination) ? 32 : ADDR_BITS;
 	}
 	q->remote = q->source;
-	if (!here)
-		return 0;
-	identify(x, q);
+	if (here)
+		identify(x, q);
 	return r->request ? add_request(x, r, q) : 0;
 }
 

@@ -79,14 +79,25 @@ static bool has_labels(const struct object *pod, const struct kvs *selector)
 	return selector->count;
 }
 
+bool authorized_backs(const struct authorized_pod *p, const struct object *service)
+{
+	return p->set && str_eq(p->pod->meta.namespace, service->meta.namespace) &&
+	       has_labels(p->pod, &service->service.selector);
+}
+
+/* What is not HTTP/1 weft-proxy does not speak: it is judged as a connection, where the pod is. */
+bool authorized_reads(struct mesh *mesh, const struct host *h, const struct mesh_port *sp)
+{
+	return port_carries_http(mesh, h, sp) && !port_is_http2(sp->port);
+}
+
 bool authorized_serves(const struct mesh *mesh, const struct object *service,
 		       const struct object *policy)
 {
 	for (size_t i = 0; i < mesh->authz_pods.count; i++) {
 		const struct authorized_pod *p = &mesh->authz_pods.items[i];
 
-		if (p->set && str_eq(p->pod->meta.namespace, service->meta.namespace) &&
-		    has_labels(p->pod, &service->service.selector) &&
+		if (authorized_backs(p, service) &&
 		    (!policy || authz_selects(policy, mesh->authz.root, p->pod->meta.namespace,
 					      &p->pod->meta.labels)))
 			return true;
@@ -94,11 +105,10 @@ bool authorized_serves(const struct mesh *mesh, const struct object *service,
 	return false;
 }
 
-/* What is not HTTP/1 weft-proxy does not speak: it is judged as a connection, where the pod is. */
 static void mark_ports(struct mesh *mesh, struct host *h)
 {
 	for (size_t i = 0; i < h->port_count; i++)
-		if (port_carries_http(mesh, h, &h->ports[i]) && !port_is_http2(h->ports[i].port))
+		if (authorized_reads(mesh, h, &h->ports[i]))
 			h->ports[i].proxied = true;
 }
 

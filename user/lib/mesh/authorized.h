@@ -10,6 +10,10 @@
 int authorized_index(struct mesh *mesh);
 /* Whether there are AuthorizationPolicies. */
 bool authorized_any(const struct mesh *mesh);
+/* Whether a policy selects the pod, and it is behind the Service. */
+bool authorized_backs(const struct authorized_pod *p, const struct object *service);
+/* Whether the port carries what weft-proxy reads as requests. */
+bool authorized_reads(struct mesh *mesh, const struct host *h, const struct mesh_port *sp);
 /* Whether a policy (NULL: any) selects a pod here that is behind the Service. */
 bool authorized_serves(const struct mesh *mesh, const struct object *service,
 		       const struct object *policy);

@@ -353,7 +353,6 @@ static const struct message rule_message = {
 	.size = sizeof(struct authz_rule),
 	.fields = rule_fields,
 	.pos_at = AT(struct authz_rule, pos),
-	.null_ok = true,
 	.check = check_rule,
 };
 

@@ -14,6 +14,7 @@
 #include "lib/base/cleanup.h"
 #include "lib/base/log.h"
 #include "lib/model/hostname.h"
+#include "lib/route/authz.h"
 #include "lib/route/fields.h"
 #include "lib/route/network_policy.h"
 #include "proxy/route/router_plan.h"
@@ -197,6 +198,11 @@ static void route(struct snapshot_router *r, struct router_plan *p, const struct
 		p->request.scheme = http_span("https");
 		server = router_tls_server(v->snapshot, l, ask->tls);
 		misdirected = !server;
+	}
+	if (http_authz_is_inbound(v->snapshot, &ask->client, &ask->called)) {
+		p->decision = (struct http_decision){ .action = HTTP_ROUTE,
+						      .authority = p->request.authority };
+		return;
 	}
 	if (misdirected)
 		p->decision = router_tls_misdirected(l, p->request.authority);
