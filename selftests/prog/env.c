@@ -333,7 +333,8 @@ static void reset(struct env *e)
 		e->tc->maps.dests,	     e->tc->maps.nics,
 		e->tc->maps.node_addrs,	     e->tc->maps.shortcuts,
 		e->tc->maps.protect_buckets, e->tc->maps.protect_proven,
-		e->tc->maps.protect_sources, e->tc->maps.xdp_nics
+		e->tc->maps.protect_sources, e->tc->maps.xdp_nics,
+		e->tc->maps.authz_pods,	     e->tc->maps.authz_rules
 	};
 	struct shortcut_state no_shortcuts = { .until = 0 };
 	struct reason_stat none = { .count = 0 };

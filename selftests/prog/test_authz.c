@@ -11,9 +11,9 @@
 enum { SET = 3, PORT = ENDPOINT_PORT, OTHER_PORT = ENDPOINT_PORT + 1 };
 
 /* The policies of the rows: who of the two may call which port. */
-enum rule { NOBODY, EVERYBODY, POD_ONLY, ROUTER_ONLY, PORT_ONLY };
+enum who { NOBODY, EVERYBODY, POD_ONLY, ROUTER_ONLY, PORT_ONLY };
 
-static void put(struct env *e, enum rule rule)
+static void put(struct env *e, enum who rule)
 {
 	struct addr pod = env_other(e), router = env_router(e), endpoint = env_endpoint(e);
 	__u32 all = rule == EVERYBODY ? AUTHZ_LETS : AUTHZ_CLOSES;
@@ -30,7 +30,7 @@ static void put(struct env *e, enum rule rule)
 
 static const struct row {
 	const char *what;
-	enum rule rule;
+	enum who rule;
 	bool pod; /* it calls; else the router does */
 	__u16 port;
 	__u8 flags;

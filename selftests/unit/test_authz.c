@@ -462,9 +462,10 @@ static size_t count_proxied(const char *policies)
 Test(authz, requests_are_seen_where_policies_are)
 {
 	cr_expect_eq(count_proxied(""), 0);
-	cr_expect_eq(count_proxied(ALLOW(FROM("namespaces: [bar]"))), 1);
-	cr_expect_eq(count_proxied(ALLOW(TO("methods: [GET]"))), 1);
-	cr_expect_eq(count_proxied(DENY(WHEN("key: \"request.headers[x]\", values: [a]"))), 1);
+	/* At the Service's address and, from elsewhere, at the pod's. */
+	cr_expect_eq(count_proxied(ALLOW(FROM("namespaces: [bar]"))), 2);
+	cr_expect_eq(count_proxied(ALLOW(TO("methods: [GET]"))), 2);
+	cr_expect_eq(count_proxied(DENY(WHEN("key: \"request.headers[x]\", values: [a]"))), 2);
 	cr_expect_eq(count_proxied(FOO("{selector: {matchLabels: {app: other}}, rules: [" TO(
 			     "methods: [GET]") "]}")),
 		     0);
