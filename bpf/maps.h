@@ -6,6 +6,7 @@
  * marked * are set by weftd before load. An empty hash takes 16 bytes for each entry that it has
  * room for, an LRU hash and an array take all of it: selftests/bench/map-memory prints how much.
  */
+#include "weft/authz.h"
 #include "weft/conn.h"
 #include "weft/event.h"
 #include "weft/tproxy.h"
@@ -308,6 +309,34 @@ struct {
 	__type(value, __u64);
 	__uint(pinning, LIBBPF_PIN_BY_NAME);
 } protect_count SEC(".maps");
+
+/* ---- AuthorizationPolicies (authz.h) ---- */
+
+struct {
+	__uint(type, BPF_MAP_TYPE_ARRAY);
+	__uint(max_entries, 1);
+	__type(key, __u32);
+	__type(value, __u32);
+	__uint(pinning, LIBBPF_PIN_BY_NAME);
+} authz_state SEC(".maps");
+
+struct {
+	__uint(type, BPF_MAP_TYPE_HASH);
+	__uint(map_flags, BPF_F_NO_PREALLOC);
+	__uint(max_entries, AUTHZ_PODS_MAX);
+	__type(key, struct addr);
+	__type(value, __u32);
+	__uint(pinning, LIBBPF_PIN_BY_NAME);
+} authz_pods SEC(".maps");
+
+struct {
+	__uint(type, BPF_MAP_TYPE_LPM_TRIE);
+	__uint(map_flags, BPF_F_NO_PREALLOC);
+	__uint(max_entries, AUTHZ_RULES_MAX);
+	__type(key, struct authz_key);
+	__type(value, __u32);
+	__uint(pinning, LIBBPF_PIN_BY_NAME);
+} authz_rules SEC(".maps");
 
 /* ---- counters (policy.h) ---- */
 

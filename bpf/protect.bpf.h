@@ -71,7 +71,8 @@ static __always_inline enum protect_verdict protect_drop(enum protect_reason rea
 
 /* ---- what a policy is about ---- */
 
-/* Whether callers from outside are served there, by rules. */
+/* Whether callers from outside are served there, by rules. A pod's own address is for the cluster:
+ * its requests go to weft-proxy where AuthorizationPolicies ask for that. */
 GLOBAL_FUNC int is_served(const struct tuple *t)
 {
 	struct service_key key = { .scope = SCOPE_OUTSIDE };
@@ -86,7 +87,7 @@ GLOBAL_FUNC int is_served(const struct tuple *t)
 	if (!number)
 		return 0;
 	if (table_service(*number, &key))
-		return 1;
+		return !bpf_map_lookup_elem(&pod_addrs, &key.addr);
 	if (!bpf_map_lookup_elem(&node_addrs, &key.addr))
 		return 0;
 	if (addr_is_mapped(&key.addr))

@@ -9,6 +9,7 @@
 
 #include "hook_tc.bpf.h"
 
+#include "authz.bpf.h"
 #include "connect.bpf.h"
 #include "fragment.bpf.h"
 #include "icmp.bpf.h"
@@ -193,6 +194,10 @@ int from_pod(struct __sk_buff *skb)
 SEC("tc")
 int to_pod(struct __sk_buff *skb)
 {
+	int action = authz_in_use() && !is_no_request(skb) ? authorize(skb) : TC_ACT_UNSPEC;
+
+	if (action != TC_ACT_UNSPEC)
+		return action;
 	return has_conns() ? steer_back(skb, SIDE_POD) : TC_ACT_UNSPEC;
 }
 

@@ -88,6 +88,11 @@ struct http_cluster_stat {
 	__u64 network_policy; /* tries and copies that a NetworkPolicy lets no connection through
 				 for */
 
+	/* rbac.*: requests, connections without any and copies that AuthorizationPolicies of the
+	 * endpoint let through, and that they don't */
+	__u64 allowed;
+	__u64 denied;
+
 	/* outlier_detection.* */
 	/* gauge: endpoints that are out, as of the last request */
 	__u32 ejections_active[HTTP_PROXIES];

@@ -99,6 +99,8 @@ enum reason {
 	REASON_NO_LOCAL,     /* dropped: externalTrafficPolicy is Local, and no endpoint is here */
 	REASON_UNREGISTERED, /* refused: outboundTrafficPolicy is REGISTRY_ONLY, and no Service or
 			      * ServiceEntry knows what was called */
+	REASON_RBAC_DENIED,  /* refused: an AuthorizationPolicy, where the pod is */
+	REASON_RBAC_ALLOWED, /* passed: AuthorizationPolicies let the connection through there */
 	REASON_MAX,
 };
 

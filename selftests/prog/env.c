@@ -334,7 +334,8 @@ static void reset(struct env *e)
 		e->tc->maps.dests,	     e->tc->maps.nics,
 		e->tc->maps.node_addrs,	     e->tc->maps.shortcuts,
 		e->tc->maps.protect_buckets, e->tc->maps.protect_proven,
-		e->tc->maps.protect_sources, e->tc->maps.xdp_nics
+		e->tc->maps.protect_sources, e->tc->maps.xdp_nics,
+		e->tc->maps.authz_pods,	     e->tc->maps.authz_rules
 	};
 	struct shortcut_state no_shortcuts = { .until = 0 };
 	struct reason_stat none = { .count = 0 };
@@ -736,6 +737,31 @@ void env_protect_source(struct env *e, const struct addr *a, unsigned prefix,
 
 	memcpy(key.addr, a, sizeof(key.addr));
 	must(!bpf_map_update_elem(bpf_map__fd(e->tc->maps.protect_sources), &key, &value, 0));
+}
+
+void env_authorize(struct env *e, const struct addr *pod, __u32 set)
+{
+	__u32 zero = 0, on = 1;
+
+	must(!bpf_map_update_elem(bpf_map__fd(e->tc->maps.authz_state), &zero, &on, 0));
+	must(!bpf_map_update_elem(bpf_map__fd(e->tc->maps.authz_pods), pod, &set, 0));
+}
+
+void env_authorize_row(struct env *e, __u32 set, __u16 port, bool local, const struct addr *from,
+		       __u32 verdict)
+{
+	struct authz_key key = { .prefixlen = AUTHZ_KEY_BITS + (e->o.family == 4 ? 96 : 0),
+				 .set = set,
+				 .port = port,
+				 .local = local };
+
+	if (e->o.family == 4)
+		key.addr[10] = key.addr[11] = 0xff;
+	if (from) {
+		key.prefixlen = AUTHZ_KEY_BITS + 128;
+		memcpy(key.addr, from->b, sizeof(key.addr));
+	}
+	must(!bpf_map_update_elem(bpf_map__fd(e->tc->maps.authz_rules), &key, &verdict, 0));
 }
 
 __u64 env_protect_count(struct env *e, enum protect_reason reason)

@@ -11,6 +11,7 @@
 
 #include <linux/types.h>
 
+#include "weft/authz.h"
 #include "weft/conn.h"
 #include "weft/event.h"
 #include "weft/policy.h"
@@ -157,6 +158,11 @@ void env_protect(struct env *e, const struct protect_limits *limits);
 void env_protect_source(struct env *e, const struct addr *a, unsigned prefix,
 			enum protect_source verdict);
 __u64 env_protect_count(struct env *e, enum protect_reason reason);
+/* AuthorizationPolicies of the endpoint's pod: its set, and a row of it (weft/authz.h). `from`: an
+ * address of the family, or NULL: all of them. */
+void env_authorize(struct env *e, const struct addr *pod, __u32 set);
+void env_authorize_row(struct env *e, __u32 set, __u16 port, bool local, const struct addr *from,
+		       __u32 verdict);
 /* As if no flood had been seen for long. */
 void env_protect_calm(struct env *e);
 /* Whether XDP has told tc that it has judged the last frame of env_run_xdp(). */

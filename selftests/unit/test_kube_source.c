@@ -886,7 +886,7 @@ Test(kube_source, what_should_close_something_is_told_before_others)
 	_cleanup_json_ json_t *status = NULL;
 	const json_t *first;
 	char name[32];
-	int kind = kube_kind_of_name("AuthorizationPolicy");
+	int kind = kube_kind_of_name("PeerAuthentication");
 
 	begin();
 	for (int i = 0; i < MANY; i++) {
@@ -898,7 +898,7 @@ Test(kube_source, what_should_close_something_is_told_before_others)
 	status = kube_source_status(t.source);
 	cr_assert_eq(json_get_int(status, "problem_count", 0), MANY + 1);
 	first = json_array_get(json_object_get(status, "problems"), 0);
-	cr_expect_str_eq(json_get_text(first, "kind", ""), "AuthorizationPolicy");
+	cr_expect_str_eq(json_get_text(first, "kind", ""), "PeerAuthentication");
 }
 
 /* ---- what can't be read, and must not open anything ---- */

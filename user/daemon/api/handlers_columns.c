@@ -2,6 +2,7 @@
 /*
  * What `weft get` shows of each kind.
  */
+#include "lib/authz/authz.h"
 #include "lib/base/cleanup.h"
 #include "daemon/api/handlers_object.h"
 #include "lib/base/json_io.h"
@@ -244,6 +245,10 @@ json_t *object_columns(const struct object *o)
 		break;
 	case KIND_CONNECTION_POLICY:
 		protection_columns(columns, &o->protection);
+		break;
+	case KIND_AUTHORIZATION_POLICY:
+		column(columns, "ACTION", json_text(authz_action_name(o->authz.action)));
+		column(columns, "SELECTOR", kvs_text(&o->authz.selector));
 		break;
 	default:
 		break;

@@ -47,6 +47,9 @@ static const char *const map_names[MAP_MAX] = {
 	[MAP_PROTECT] = "protect",
 	[MAP_PROTECT_SOURCES] = "protect_sources",
 	[MAP_PROTECT_COUNT] = "protect_count",
+	[MAP_AUTHZ_STATE] = "authz_state",
+	[MAP_AUTHZ_PODS] = "authz_pods",
+	[MAP_AUTHZ_RULES] = "authz_rules",
 	[MAP_HTTP_CLUSTERS] = "http_clusters",
 	[MAP_HTTP_ROUTES] = "http_routes",
 	[MAP_HTTP_LISTENERS] = "http_listeners",
@@ -96,6 +99,8 @@ static const char *const reason_names[REASON_MAX] = {
 	[REASON_SOURCE_RANGE] = "source_range",
 	[REASON_NO_LOCAL] = "no_local",
 	[REASON_UNREGISTERED] = "unregistered",
+	[REASON_RBAC_DENIED] = "rbac_denied",
+	[REASON_RBAC_ALLOWED] = "rbac_allowed",
 };
 
 const char *loader_map_name(enum map_id id)

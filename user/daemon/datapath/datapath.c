@@ -159,6 +159,8 @@ static int open_parts(struct kernel *k, const struct kernel_options *o)
 	if (!r)
 		r = protect_open(&k->protect, &k->loader);
 	if (!r)
+		r = authz_open(&k->authz, &k->loader);
+	if (!r)
 		r = sweep_open(k);
 	if (!r)
 		r = open_node(k, o);
@@ -179,6 +181,11 @@ int kernel_default_cgroup(char *out, size_t size)
 			"elsewhere, and --cgroup must say where",
 			out);
 	return r;
+}
+
+enum enrol_mode kernel_enrol(const struct kernel *k)
+{
+	return k->enrol;
 }
 
 int kernel_check(const struct kernel_options *options)
@@ -226,6 +233,7 @@ void kernel_close(struct kernel *k)
 	sweep_free(&k->sweep);
 	published_free(&k->published);
 	protect_free(&k->protect);
+	authz_close(&k->authz);
 	counters_free(&k->counters);
 	loader_close(&k->loader);
 	free(k->dir);

@@ -49,6 +49,7 @@ int kernel_open(const struct kernel_options *options, struct event_loop *loop, s
 /* What --cgroup is unless it is given: the root of cgroup v2's hierarchy. -ENOENT, without logging,
  * if there is none. Warns where that is not the whole. */
 int kernel_default_cgroup(char *out, size_t size);
+enum enrol_mode kernel_enrol(const struct kernel *k);
 /* The checks of kernel_open() alone, for callers that must fail before they have made anything. */
 int kernel_check(const struct kernel_options *options);
 /* Whether a weftd has pinned what it steers by in that directory. */

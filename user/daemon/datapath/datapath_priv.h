@@ -5,6 +5,7 @@
  * What the files behind datapath.h share. Each part is opened and closed by datapath.c in this
  * order.
  */
+#include "daemon/datapath/authz.h"
 #include "daemon/datapath/counters.h"
 #include "daemon/datapath/datapath.h"
 #include "daemon/datapath/guard.h"
@@ -25,6 +26,7 @@ struct kernel {
 	struct guard guard;
 	struct published published;
 	struct protect protect;
+	struct authz_live authz;
 	enum enrol_mode enrol;
 	char release[72]; /* uname -r */
 	int cpus;	  /* as many as a per-CPU map has values */

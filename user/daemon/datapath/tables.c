@@ -91,15 +91,24 @@ static int protect(struct kernel *k, const struct tables *t)
 	return protect_publish(&k->protect, &k->loader, &t->protection, wait_for_programs, k);
 }
 
-/* What it comes to when one of the two fails is what was in force. */
+static int authorize(struct kernel *k, const struct tables *t)
+{
+	return authz_publish(&k->authz, &k->loader, &t->authz, wait_for_programs, k);
+}
+
+/* What it comes to when one of them fails is what was in force. */
 static int publish_all(struct kernel *k, struct tables *t, const struct callers_change *change)
 {
 	int r = protect(k, t);
 
 	if (!r)
+		r = authorize(k, t);
+	if (!r)
 		r = publish_tables(&k->published, &k->loader, &k->counters, t, change);
-	if (r && k->published.tables)
+	if (r && k->published.tables) {
 		protect(k, k->published.tables);
+		authorize(k, k->published.tables);
+	}
 	return r;
 }
 

@@ -133,7 +133,8 @@ static int list_set(const struct engine *e, const struct known_set *set,
 				 .node = e->o.node,
 				 .secrets_in = e->o.secrets_in,
 				 .resolved = answers ? &answers->set : NULL,
-				 .registry_only = e->o.registry_only };
+				 .registry_only = e->o.registry_only,
+				 .labelled_only = kernel_enrol(e->kernel) == ENROL_LABELLED };
 	for (size_t i = 0; i < set->count; i++)
 		if (set->items[i].object)
 			items[out->count++] = set->items[i].object;

@@ -57,6 +57,8 @@ const struct stat_field http_cluster_fields[] = {
 	CLUSTER("", upstream_rq_4xx),
 	CLUSTER("", upstream_rq_5xx),
 	CLUSTER("", network_policy),
+	CLUSTER("rbac.", allowed),
+	CLUSTER("rbac.", denied),
 	GAUGE("outlier_detection.", ejections_active),
 	CLUSTER("outlier_detection.", ejections_enforced_total),
 	CLUSTER("outlier_detection.", ejections_overflow),

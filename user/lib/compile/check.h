@@ -14,6 +14,9 @@ int check_objects(struct mesh *mesh);
 void check_http_rules(struct mesh *mesh);
 /* All that a compilation says of what a VirtualService does with requests. */
 void check_requests_of(struct mesh *mesh, const struct object *o);
+/* Warns of AuthorizationPolicies that say less than they seem to. Comes after
+ * authorized_index(). */
+void check_authorization(struct mesh *mesh);
 /* The limits that decide() counts on. */
 int check_tables(struct mesh *mesh);
 

@@ -7,6 +7,7 @@
 #include "lib/compile/index.h"
 #include "lib/l4/l4.h"
 #include "lib/l7/l7.h"
+#include "lib/mesh/authorized.h"
 #include "lib/mesh/gateways.h"
 #include "lib/mesh/proxied.h"
 #include "lib/route/snapshot.h"
@@ -70,9 +71,17 @@ static int compile_mesh(struct mesh *mesh, struct tables *from)
 	if (!r && !from)
 		r = mesh_sources(mesh);
 	if (!r)
+		r = authorized_index(mesh);
+	if (!r && !mesh->l4_only) {
+		mark_authorized(mesh);
+		check_authorization(mesh);
+	}
+	if (!r)
 		r = l4_compile(mesh);
 	if (!r)
 		r = l4_protect(mesh);
+	if (!r)
+		r = l4_authorize(mesh);
 	if (!r)
 		r = write_workloads(mesh, from);
 	if (!r)

@@ -9,6 +9,7 @@
 #include "lib/compile/check.h"
 #include "lib/compile/index.h"
 #include "lib/l7/l7.h"
+#include "lib/mesh/authorized.h"
 #include "lib/mesh/endpoints.h"
 #include "lib/mesh/policy.h"
 #include "lib/route/snapshot.h"
@@ -341,7 +342,8 @@ static int patch(struct patch *p)
 static bool is_too_much(struct compile_index *x, size_t count, enum compile_http http,
 			const struct tables *from)
 {
-	return count > COMPILE_PATCH_MAX || x->patches++ == PATCHES_MAX ||
+	/* Of AuthorizationPolicies the tables have much that hangs on pods. */
+	return count > COMPILE_PATCH_MAX || authorized_any(&x->mesh) || x->patches++ == PATCHES_MAX ||
 	       (from->http ? x->policies : http == COMPILE_HTTP_ALWAYS);
 }
 

@@ -40,10 +40,13 @@ static const struct crd crds[] = {
 	    { "Total", "integer", ".spec.newConnections.total.rate",
 	      "New connections per second that all of them may open" },
 	    AGE } },
+	{ KIND_AUTHORIZATION_POLICY,
+	  &schema_authorization_policy,
+	  { { "Action", "string", ".spec.action", "The action taken" }, AGE } },
 };
 
 const enum kind crd_kinds[] = { KIND_VIRTUAL_SERVICE, KIND_DESTINATION_RULE, KIND_GATEWAY,
-				KIND_CONNECTION_POLICY };
+				KIND_CONNECTION_POLICY, KIND_AUTHORIZATION_POLICY };
 const size_t crd_kind_count = sizeof(crd_kinds) / sizeof(*crd_kinds);
 
 static const struct crd *find(enum kind kind)
@@ -70,7 +73,11 @@ static void print_names(const struct kind_info *k, FILE *out)
 	for (const char *c = k->name; *c; c++)
 		fputc(tolower((unsigned char)*c), out);
 	fprintf(out, "\n    plural: %s\n    shortNames: [%s]\n", k->words[0], k->words[1]);
-	fprintf(out, "    categories: [%s]\n", k->istio ? "istio-io, networking-istio-io" : "weft");
+	fputs("    categories: [", out);
+	if (k->istio) /* "networking.istio.io" -> "networking-istio-io" */
+		fprintf(out, "istio-io, %.*s-istio-io]\n", (int)strcspn(k->group, "."), k->group);
+	else
+		fputs("weft]\n", out);
 }
 
 static void print_columns(const struct column *columns, FILE *out)

@@ -5,6 +5,7 @@
 #include <string.h>
 
 #include "lib/base/pool.h"
+#include "lib/explain/explain_authz.h"
 #include "lib/explain/explain_policy.h"
 #include "lib/explain/explain_target.h"
 #include "lib/mesh/mesh.h"
@@ -27,6 +28,7 @@ void explain_done(struct explain_answer *a)
 	}
 	free(a->destinations.items);
 	free(a->policies.items);
+	free(a->refusals.items);
 	free(a->skipped.items);
 	pool_free(a->pool);
 	*a = (struct explain_answer){ 0 };
@@ -130,6 +132,36 @@ static int add_policy(struct explain_answer *a, const char *why)
 	return *at ? 0 : -ENOMEM;
 }
 
+static int add_refusal(struct explain_answer *a, const char *why)
+{
+	const char **at;
+
+	for (size_t i = 0; i < a->refusals.count; i++)
+		if (str_eq(a->refusals.items[i], why))
+			return 0;
+	at = table_push(&a->refusals);
+	if (!at)
+		return -ENOMEM;
+	*at = pool_copy(&a->pool, why, strlen(why));
+	return *at ? 0 : -ENOMEM;
+}
+
+/* Whether policies close the endpoint: 1, 0, -ENOMEM. */
+static int is_closed(const struct endpoint *e, struct explain_policies *p, struct explain_answer *a)
+{
+	static const struct explain_authz_request connection;
+	const char *why, *refusal = NULL;
+	int r = explain_policies_ask(p, &e->addr, e->port, &why);
+
+	if (!r && why)
+		r = add_policy(a, why);
+	if (!r && p->authz)
+		r = explain_authz_ask(p->authz, &connection, &e->addr, e->port, &refusal);
+	if (!r && refusal)
+		r = add_refusal(a, refusal);
+	return r ? r : why || refusal;
+}
+
 static int add_closed(const struct tables *t, const struct cluster *c, struct explain_policies *p,
 		      struct explain_answer *a, struct explain_destination *d)
 {
@@ -138,15 +170,12 @@ static int add_closed(const struct tables *t, const struct cluster *c, struct ex
 		return -ENOMEM;
 	for (__u32 i = 0; i < c->ep_count; i++) {
 		const struct endpoint *e = &t->endpoints.items[c->ep_first + i];
-		const char *why;
+		int r = is_closed(e, p, a);
 
-		if (explain_policies_ask(p, &e->addr, e->port, &why))
-			return -ENOMEM;
-		if (!why)
-			continue;
-		d->closed[d->closed_count++] = t->endpoint_names.items[c->ep_first + i];
-		if (add_policy(a, why))
-			return -ENOMEM;
+		if (r < 0)
+			return r;
+		if (r)
+			d->closed[d->closed_count++] = t->endpoint_names.items[c->ep_first + i];
 	}
 	return 0;
 }
@@ -368,6 +397,7 @@ int explain(const struct tables *t, const struct objects *objects, const struct 
 	    explain_decide decide, void *arg, struct explain_answer *out, struct errors *errors)
 {
 	_cleanup_(explain_policies_free) struct explain_policies policies = { 0 };
+	_cleanup_(explain_authz_free) struct explain_authz authz = { 0 };
 	struct explain_client client = { 0 };
 	struct explain_target to = { 0 };
 	int r;
@@ -405,5 +435,8 @@ int explain(const struct tables *t, const struct objects *objects, const struct 
 	r = ask(t, &client, decide, arg, out);
 	if (!r)
 		r = explain_policies_init(&policies, objects, &client);
+	if (!r)
+		r = explain_authz_init(&authz, objects, q->enrol, &client);
+	policies.authz = &authz;
 	return r ? r : explain_rule(t, &client, &to, &policies, out);
 }

@@ -43,7 +43,7 @@ struct explain_destination {
 	unsigned weight; /* as the rule has it; 100 for a single destination */
 	unsigned max_connections;
 	const char **endpoints;
-	const char **closed; /* those that a NetworkPolicy closes to the client */
+	const char **closed; /* those that a NetworkPolicy, or an AuthorizationPolicy, closes to the client */
 	size_t endpoint_count, closed_count;
 };
 
@@ -62,6 +62,7 @@ struct explain_answer {
 	TABLE(struct explain_destination) destinations;
 	TABLE(struct explain_skipped) skipped;
 	TABLE(const char *) policies; /* why they are closed: for the CNI to carry out */
+	TABLE(const char *) refusals; /* by AuthorizationPolicies, where the pod is */
 	struct question question;
 	struct verdict verdict; /* which destination and endpoint the next connection gets */
 	const char *cluster, *endpoint; /* names of the verdict's; NULL: none */

@@ -8,6 +8,7 @@
 #include <string.h>
 
 #include "lib/base/json_io.h"
+#include "lib/explain/explain_authz.h"
 #include "lib/explain/explain_http.h"
 #include "lib/explain/explain_target.h"
 #include "lib/route/ejections.h"
@@ -25,6 +26,8 @@ void explain_failure_free(struct explain_failure *f)
 	json_decref(f->ejected);
 	json_decref(f->closed);
 	json_decref(f->policies);
+	json_decref(f->denied);
+	json_decref(f->authorizations);
 }
 
 __attribute__((format(printf, 1, 2))) static char *printed(const char *fmt, ...)
@@ -141,22 +144,22 @@ static int find_ejected(const struct http_answer *a, const struct hs_cluster *c,
 			count, (unsigned long long)(first - load->now_ms + 999) / 1000));
 }
 
-static int add_closed(const struct hs_endpoint *e, const char *why, struct explain_failure *out)
+static int add_why(const struct hs_endpoint *e, const char *why, json_t **endpoints, json_t **policies)
 {
 	char text[ADDR_TEXT_MAX];
 	json_t *known;
 	size_t i;
 
-	if (!out->closed) {
-		out->closed = json_array();
-		out->policies = json_array();
+	if (!*endpoints) {
+		*endpoints = json_array();
+		*policies = json_array();
 	}
 	addr_format_port(&e->endpoint.addr, e->endpoint.port, text);
-	if (json_array_append_new(out->closed, json_string(text)))
+	if (json_array_append_new(*endpoints, json_string(text)))
 		return -ENOMEM;
-	json_array_foreach(out->policies, i,
+	json_array_foreach(*policies, i,
 			   known) if (str_eq(json_string_value(known), why)) return 0;
-	return json_array_append_new(out->policies, json_text(why)) ? -ENOMEM : 0;
+	return json_array_append_new(*policies, json_text(why)) ? -ENOMEM : 0;
 }
 
 /* Fills in out->closed, too. A request fails where every endpoint is closed, or where kube-proxy
@@ -175,7 +178,7 @@ static int find_closed(const struct http_answer *a, const struct hs_cluster *c,
 			return -ENOMEM;
 		if (!why)
 			continue;
-		if (add_closed(e, why, out))
+		if (add_why(e, why, &out->closed, &out->policies))
 			return -ENOMEM;
 		last = why;
 		count++;
@@ -183,6 +186,35 @@ static int find_closed(const struct http_answer *a, const struct hs_cluster *c,
 	if (!count || (count < m.count && c->lb != LB_PASSTHROUGH))
 		return 0;
 	return fails(out, "UF", connection_failure, printed("%s", last));
+}
+
+/* Fills in out->denied, too. A request is refused by the endpoint that was chosen for it. */
+static int find_denied(const struct http_answer *a, const struct hs_cluster *c,
+		       struct explain_failure *out)
+{
+	const struct explain_authz_request q = { .s = a->s,
+						 .request = a->sni ? NULL : &a->request,
+						 .decision = &a->decision };
+	struct http_members m = reachable(a, c);
+	const char *why, *last = NULL;
+	__u32 count = 0;
+
+	for (__u32 i = 0; i < m.count; i++) {
+		const struct hs_endpoint *e = &m.items[i];
+
+		if (explain_authz_ask(a->authz, &q, &e->endpoint.addr, e->endpoint.port, &why))
+			return -ENOMEM;
+		if (!why)
+			continue;
+		if (add_why(e, why, &out->denied, &out->authorizations))
+			return -ENOMEM;
+		last = why;
+		count++;
+	}
+	if (!count || count < m.count)
+		return 0;
+	out->status = 403;
+	return fails(out, "-", "RBAC: access denied", printed("%s", last));
 }
 
 /* How many may have a connection or wait for one; 0: any number. */
@@ -238,6 +270,8 @@ int explain_cluster_failure(const struct http_answer *a, const struct hs_cluster
 	if (c->lb != LB_PASSTHROUGH && !reachable(a, c).count)
 		return no_endpoint(a, c, out);
 	r = find_closed(a, c, out);
+	if (!r && !out->flags)
+		r = find_denied(a, c, out);
 	if (r || out->flags || !a->live || c->lb == LB_PASSTHROUGH)
 		return r;
 	r = a->live->load(a->live->arg, c->id, hs_text(a->s, c->name), &load);

@@ -7,6 +7,7 @@
 #include <string.h>
 
 #include "lib/explain/decide_user.h"
+#include "lib/explain/explain_authz.h"
 #include "lib/explain/explain_target.h"
 #include "lib/route/fields.h"
 #include "lib/route/path.h"
@@ -305,10 +306,12 @@ int explain_http(const struct http_snapshot *s, const struct tables *t,
 {
 	json_auto_t *skipped = json_array();
 	_cleanup_(explain_policies_free) struct explain_policies policies = { 0 };
+	_cleanup_(explain_authz_free) struct explain_authz authz = { 0 };
 	struct mesh mesh = { 0 };
 	struct errors ignored = { 0 };
 	struct http_answer a = {
-		.s = s, .skipped = skipped, .live = live, .mesh = &mesh, .policies = &policies
+		.s = s, .skipped = skipped,	.live = live,
+		.mesh = &mesh, .policies = &policies, .authz = &authz
 	};
 	struct explain_client client = { 0 };
 	const char *host = q->address ? q->address : q->host;
@@ -338,6 +341,8 @@ int explain_http(const struct http_snapshot *s, const struct tables *t,
 	r = mesh_init(&mesh, objects, NULL, &ignored);
 	if (!r)
 		r = explain_policies_init(&policies, objects, &client);
+	if (!r)
+		r = explain_authz_init(&authz, objects, q->enrol, &client);
 	a.sni = row ? asked_name(q) : NULL;
 	if (!r)
 		r = row ? explain_sni_at(&a, row, &source, out)

@@ -65,6 +65,7 @@ struct http_answer {
 	const struct explain_live *live;
 	const struct addr *called; /* NULL: a name, any family */
 	struct explain_policies *policies;
+	struct explain_authz *authz;
 };
 
 json_t *explain_http_json(const struct http_answer *a);
@@ -76,14 +77,17 @@ int explain_sni_at(struct http_answer *a, const struct hs_address *row,
 /* A rule that is passed over. */
 void explain_skip(struct http_answer *a, const struct hs_place *place, const char *why);
 
-/* Why a request for the cluster gets 503. */
+/* Why a request for the cluster gets no answer of an endpoint's. */
 struct explain_failure {
+	unsigned status;   /* 0: 503 */
 	const char *flags; /* Envoy's response flag; NULL: it does not fail */
 	const char *body;
 	char *reason;	  /* owned */
 	json_t *ejected;  /* owned; the endpoints that are out; NULL: none */
 	json_t *closed;	  /* owned; those that NetworkPolicies close; NULL: none */
 	json_t *policies; /* owned; which, in sentences; NULL: none */
+	/* The same for AuthorizationPolicies. */
+	json_t *denied, *authorizations;
 };
 
 void explain_failure_free(struct explain_failure *f);

@@ -231,7 +231,7 @@ static json_t *policies_json(const struct http_answer *a, const struct hs_cluste
 static void set_failure(const struct http_answer *a, json_t *j, const struct explain_failure *f)
 {
 	if (!a->sni)
-		json_object_set_new(j, "status", json_integer(503));
+		json_object_set_new(j, "status", json_integer(f->status ? f->status : 503));
 	json_object_set_new(j, "response_flags", json_string(f->flags));
 	json_object_set_new(j, "reason", json_text(f->reason));
 }
@@ -256,6 +256,10 @@ static json_t *destination_json(const struct http_answer *a, const struct hs_des
 	if (f->closed) {
 		json_object_set(j, "closed", f->closed);
 		json_object_set(j, "network_policies", f->policies);
+	}
+	if (f->denied) {
+		json_object_set(j, "denied", f->denied);
+		json_object_set(j, "authorization_policies", f->authorizations);
 	}
 	if (f->flags)
 		set_failure(a, j, f);
@@ -319,6 +323,10 @@ static int add_closed(const struct http_answer *a, const struct hs_cluster *c, j
 	if (f.closed) {
 		json_object_set(j, "closed", f.closed);
 		json_object_set(j, "network_policies", f.policies);
+	}
+	if (f.denied) {
+		json_object_set(j, "denied", f.denied);
+		json_object_set(j, "authorization_policies", f.authorizations);
 	}
 	return r;
 }

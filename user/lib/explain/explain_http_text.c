@@ -81,18 +81,25 @@ static void write_operations(FILE *f, const char *indent, const char *what,
 }
 
 /* A status says why, too. */
-static void write_closed(FILE *f, const json_t *d)
+static void write_endpoints_of(FILE *f, const json_t *d, const char *title, const char *endpoints,
+			       const json_t *policies)
 {
-	const json_t *policies = json_object_get(d, "network_policies");
-
 	if (!policies)
 		return;
-	write_list(f, "          closed: ", json_object_get(d, "closed"));
+	write_list(f, title, json_object_get(d, endpoints));
 	fputc('\n', f);
 	if (json_get_int(d, "status", 0))
 		return;
 	write_list(f, "          ", policies);
 	fputc('\n', f);
+}
+
+static void write_closed(FILE *f, const json_t *d)
+{
+	write_endpoints_of(f, d, "          closed: ", "closed",
+			   json_object_get(d, "network_policies"));
+	write_endpoints_of(f, d, "          denied: ", "denied",
+			   json_object_get(d, "authorization_policies"));
 }
 
 static void write_destination(FILE *f, const json_t *d)

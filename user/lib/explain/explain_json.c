@@ -94,6 +94,10 @@ json_t *explain_json(const struct explain_answer *a)
 		return NULL;
 	if (a->destinations.count && json_object_set_new(j, "destinations", destinations_json(a)))
 		return NULL;
+	if (a->refusals.count &&
+	    json_object_set_new(j, "authorization_policies",
+				texts_json(a->refusals.items, a->refusals.count)))
+		return NULL;
 	if (a->policies.count &&
 	    json_object_set_new(j, "network_policies",
 				texts_json(a->policies.items, a->policies.count)))
@@ -144,6 +148,10 @@ static void text_answer(FILE *f, const struct explain_answer *a)
 		fputs("closed by policies that are the CNI's to carry out:\n", f);
 	for (i = 0; i < a->policies.count; i++)
 		fprintf(f, "  %s\n", a->policies.items[i]);
+	if (a->refusals.count)
+		fputs("refused where the pod is:\n", f);
+	for (i = 0; i < a->refusals.count; i++)
+		fprintf(f, "  %s\n", a->refusals.items[i]);
 	if (a->cluster)
 		fprintf(f, "next: %s%s%s\n", a->cluster, a->endpoint ? " at " : "",
 			a->endpoint ? a->endpoint : "");

@@ -7,10 +7,13 @@
 #include "lib/explain/explain_target.h"
 #include "lib/netpolicy/netpolicy.h"
 
+struct explain_authz;
+
 /* Borrows from the objects and the client. */
 struct explain_policies {
 	struct netpolicies index;
 	const struct explain_client *client;
+	struct explain_authz *authz; /* the same of AuthorizationPolicies; borrowed; NULL: not asked */
 	struct bytemap pods; /* struct addr -> struct object; empty without policies */
 	struct pool *pool;
 };

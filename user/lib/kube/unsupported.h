@@ -9,8 +9,8 @@
 #include <stddef.h>
 
 struct unsupported_kind {
-	const char *group, *plural; /* "security.istio.io", "authorizationpolicies" */
-	const char *name;	    /* "AuthorizationPolicy" */
+	const char *group, *plural; /* "security.istio.io", "peerauthentications" */
+	const char *name;	    /* "PeerAuthentication" */
 	bool closes;		    /* with Istio it refuses requests: here they get through */
 };
 

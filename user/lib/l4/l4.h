@@ -14,5 +14,7 @@ int l4_workloads(struct mesh *mesh);
 
 /* Fills in mesh->t->protection from the ConnectionPolicy, if there is one. 0 or -ENOMEM. */
 int l4_protect(struct mesh *mesh);
+/* Fills in mesh->t->authz from the AuthorizationPolicies. 0 or -ENOMEM. */
+int l4_authorize(struct mesh *mesh);
 
 #endif

@@ -8,6 +8,7 @@
 #include "lib/l4/gateway.h"
 #include "lib/l4/l4.h"
 #include "lib/l4/match.h"
+#include "lib/mesh/authorized.h"
 #include "lib/mesh/endpoints.h"
 #include "lib/mesh/proxied.h"
 #include "lib/mesh/visibility.h"
@@ -453,6 +454,91 @@ static int compile_service(struct mesh *mesh, struct host *h)
 	return r || !mesh->registry_only ? r : compile_unsteered(mesh, h);
 }
 
+/* ---- pods that AuthorizationPolicies select ---- */
+
+/* A pod's address and port that weft-proxy has. */
+struct inbound {
+	struct addr addr;
+	__u64 port; /* as wide as that, there are no holes */
+};
+
+/* 0: the pod has no port of that name. */
+static unsigned target_port(const struct service_port *sp, const struct object *pod)
+{
+	if (sp->target_port || !sp->target_name)
+		return sp->target_port ? sp->target_port : sp->port;
+	for (size_t i = 0; i < pod->pod.ports.count; i++)
+		if (str_eq(pod->pod.ports.items[i].name, sp->target_name))
+			return pod->pod.ports.items[i].port;
+	return 0;
+}
+
+/* What comes to the pod from elsewhere weft-proxy is to judge. */
+static int compile_inbound(struct mesh *mesh, struct mesh_port *sp, const struct inbound *in,
+			   struct bytemap *done)
+{
+	struct inbound *copy = pool_alloc(&mesh->pool, sizeof(*copy));
+	struct entry_in_making m;
+	void **at;
+	int r;
+
+	if (!copy)
+		return -ENOMEM;
+	*copy = *in;
+	at = bytemap_at(done, copy, sizeof(*copy));
+	if (!at)
+		return -ENOMEM;
+	if (*at)
+		return 0;
+	*at = copy;
+	r = begin_entry(mesh, sp, &in->addr, addr_family(&in->addr), &m);
+	m.key = (struct service_key){ .addr = in->addr,
+				      .port = (__u16)in->port,
+				      .scope = SCOPE_OUTSIDE };
+	return r ? r : compile_proxied(mesh, &m);
+}
+
+static int compile_inbounds_of(struct mesh *mesh, struct mesh_port *sp, const struct object *pod,
+			       struct bytemap *done)
+{
+	struct inbound in = { .port = target_port(sp->port, pod) };
+	int r = 0;
+
+	for (size_t i = 0; in.port && i < pod->pod.ips.count && !r; i++)
+		if (!addr_parse(pod->pod.ips.items[i], &in.addr) &&
+		    bytemap_get(&mesh->pods_by_addr, in.addr.b, sizeof(in.addr.b)) == pod)
+			r = compile_inbound(mesh, sp, &in, done);
+	return r;
+}
+
+static int compile_inbounds(struct mesh *mesh, struct host *h, struct bytemap *done)
+{
+	int r = 0;
+
+	for (size_t i = 0; i < mesh->authz_pods.count; i++) {
+		const struct authorized_pod *p = &mesh->authz_pods.items[i];
+
+		if (!authorized_backs(p, h->service))
+			continue;
+		for (size_t k = 0; k < h->port_count && !r; k++)
+			if (authorized_reads(mesh, h, &h->ports[k]))
+				r = compile_inbounds_of(mesh, &h->ports[k], p->pod, done);
+	}
+	return r;
+}
+
+static int compile_authorized(struct mesh *mesh)
+{
+	_cleanup_(bytemap_free) struct bytemap done = { 0 };
+	int r = 0;
+
+	for (size_t i = 0; mesh->authz.sets.count && !mesh->l4_only && i < mesh->services.count && !r;
+	     i++)
+		if (is_steered(&mesh->host_list[i]))
+			r = compile_inbounds(mesh, &mesh->host_list[i], &done);
+	return r;
+}
+
 int l4_compile(struct mesh *mesh)
 {
 	size_t i;
@@ -463,5 +549,5 @@ int l4_compile(struct mesh *mesh)
 	r = compile_gateways(mesh);
 	for (i = 0; i < mesh->services.count && !r; i++)
 		r = compile_service(mesh, &mesh->host_list[i]);
-	return r;
+	return r ? r : compile_authorized(mesh);
 }

@@ -12,6 +12,8 @@ static int compile_all(struct http_compiler *c)
 
 	http_claim_names(c);
 	if (!r)
+		r = http_authz_write(c);
+	if (!r)
 		r = http_compile_mesh(c);
 	if (!r)
 		r = http_compile_gateways(c);

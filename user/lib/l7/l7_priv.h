@@ -147,6 +147,9 @@ void http_namespaces_write(struct http_compiler *c);
 /* NetworkPolicies: comes before endpoints and clients, which refer to them. 0 or -ENOMEM. */
 int http_policies_write(struct http_compiler *c);
 
+/* AuthorizationPolicies, and the pods of this node that they are about. 0 or -ENOMEM. */
+int http_authz_write(struct http_compiler *c);
+
 /* Domains and listeners. The first object that claims a name keeps it. */
 void http_domain_add(struct http_compiler *c, const struct http_domain *d);
 int http_listeners_write(struct http_compiler *c);

@@ -130,7 +130,8 @@ int mesh_add_endpoints(struct mesh *mesh, const struct object *o)
 bool mesh_has_rules_of(enum kind kind)
 {
 	return kind == KIND_VIRTUAL_SERVICE || kind == KIND_DESTINATION_RULE ||
-	       kind == KIND_GATEWAY || kind == KIND_SERVICE_ENTRY || kind == KIND_CONNECTION_POLICY;
+	       kind == KIND_GATEWAY || kind == KIND_SERVICE_ENTRY ||
+	       kind == KIND_CONNECTION_POLICY || kind == KIND_AUTHORIZATION_POLICY;
 }
 
 static int sort_in(struct mesh *mesh, const struct object *o)
@@ -316,6 +317,7 @@ int mesh_init(struct mesh *mesh, const struct objects *objects, struct registry 
 	mesh->node = objects->node;
 	mesh->secrets_in = objects->secrets_in;
 	mesh->registry_only = objects->registry_only;
+	mesh->labelled_only = objects->labelled_only;
 	mesh->registry = registry;
 	mesh->errors = errors;
 	mesh->fatal_before = errors->count - errors->warnings;
@@ -341,6 +343,8 @@ void mesh_done(struct mesh *mesh)
 
 	for (i = 0; i < sizeof(maps) / sizeof(maps[0]); i++)
 		bytemap_free(maps[i]);
+	free(mesh->authz_pods.items);
+	authz_rows_free(&mesh->authz);
 	tables_free(mesh->t);
 	pool_free(mesh->pool);
 	pool_free(mesh->lasting);

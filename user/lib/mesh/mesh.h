@@ -7,6 +7,7 @@
  * Everything here is scratch memory of `struct mesh` and borrows from the objects. Functions that
  * return int return 0, or -ENOMEM.
  */
+#include "lib/authz/authz.h"
 #include "lib/base/bytemap.h"
 #include "lib/base/pool.h"
 #include "lib/mesh/host_index.h"
@@ -80,6 +81,12 @@ struct home {
 	size_t pods;
 };
 
+/* A pod of this node that is in the mesh, where there are AuthorizationPolicies. */
+struct authorized_pod {
+	const struct object *pod;
+	__u32 set; /* what holds for its callers, of mesh.authz; 0: nothing */
+};
+
 struct mesh {
 	const struct objects *objects;
 	const char *node;	/* objects->node */
@@ -120,6 +127,9 @@ struct mesh {
 	struct node_ports *node_ports; /* of Gateways, while l4 compiles; NULL: there are none */
 	struct gateway_sites *gateway_sites; /* likewise, and l7 (gateway_sites.h) */
 	__u32 placeholders;		     /* made-up addresses given out */
+	struct authz_rows authz;	     /* AuthorizationPolicies (authorized.h) */
+	TABLE(struct authorized_pod) authz_pods; /* in the order of `pods` */
+	bool labelled_only;		     /* objects->labelled_only */
 	bool names_of_pods;		     /* pods_by_name is filled in */
 	bool asks_labels;		     /* of pods, by sourceLabels of HTTP rules */
 	bool l4_only;			     /* l4 leaves what speaks of HTTP out */

@@ -49,6 +49,7 @@ enum kind {
 	KIND_GATEWAY,
 	KIND_SERVICE_ENTRY, /* understood enough to be refused */
 	KIND_CONNECTION_POLICY,
+	KIND_AUTHORIZATION_POLICY,
 	KIND_MAX,
 };
 
@@ -472,6 +473,59 @@ struct gateway {
 	} servers;
 };
 
+/* ---- AuthorizationPolicy ---- */
+
+enum authz_action { AUTHZ_ALLOW, AUTHZ_DENY, AUTHZ_AUDIT, AUTHZ_CUSTOM /* never decoded */ };
+
+/* A field and the one that begins with "not". Neither given: it says nothing. */
+struct authz_values {
+	struct strs yes, no;
+};
+
+/* A caller: all of it holds. */
+struct authz_source {
+	struct pos pos;
+	struct authz_values principals, namespaces, service_accounts, ip_blocks, remote_ip_blocks;
+};
+
+/* What is called: all of it holds. */
+struct authz_operation {
+	struct pos pos;
+	struct authz_values hosts, ports, methods, paths;
+};
+
+struct authz_condition {
+	struct pos pos;
+	const char *key; /* "request.headers[x-token]" */
+	struct authz_values values;
+};
+
+/* One of `from`, one of `to` (none given: any) and all of `when`. */
+struct authz_rule {
+	struct pos pos;
+	struct {
+		struct authz_source *items;
+		size_t count;
+	} from;
+	struct {
+		struct authz_operation *items;
+		size_t count;
+	} to;
+	struct {
+		struct authz_condition *items;
+		size_t count;
+	} when;
+};
+
+struct authorization_policy {
+	struct kvs selector; /* empty: every pod of the namespace, or of all of them */
+	int action;	     /* enum authz_action */
+	struct {
+		struct authz_rule *items;
+		size_t count;
+	} rules;
+};
+
 struct object {
 	enum kind kind;
 	bool stands_in; /* for one that can't be read: lib/schema/stand_in.h */
@@ -495,6 +549,7 @@ struct object {
 		struct destination_rule dr;
 		struct gateway gateway;
 		struct connection_policy protection;
+		struct authorization_policy authz;
 	};
 };
 
@@ -515,6 +570,7 @@ struct objects {
 	const struct resolved *resolved; /* what DNS says (resolved.h), borrowed; NULL: nothing */
 	/* outboundTrafficPolicy REGISTRY_ONLY: what these objects do not know is refused. */
 	bool registry_only;
+	bool labelled_only; /* in the mesh are pods that labels take in, not all of them */
 };
 
 void objects_free(struct objects *set); /* and every object in it */

@@ -112,4 +112,15 @@ const struct hs_shape hs_shapes[HS_TABLES] = {
 			   OPTION(hs_server, action, HS_ACTIONS),
 			   OPTION(hs_server, place, HS_PLACES) } },
 	[HS_TEXTS] = { sizeof(struct hs_text_row), { STR(hs_text_row, text) } },
+	/* Of these authz_view_ok() looks after the references. */
+	[HS_AUTHZ_SETS] = { sizeof(struct authz_set), { { 0 } } },
+	[HS_AUTHZ_MEMBERS] = { sizeof(struct authz_member), { { 0 } } },
+	[HS_AUTHZ_POLICIES] = { sizeof(struct authz_policy), { { 0 } } },
+	[HS_AUTHZ_RULES] = { sizeof(struct authz_rule_row), { { 0 } } },
+	[HS_AUTHZ_ALTERNATIVES] = { sizeof(struct authz_alternative), { { 0 } } },
+	[HS_AUTHZ_CLAUSES] = { sizeof(struct authz_clause), { { 0 } } },
+	[HS_AUTHZ_VALUES] = { sizeof(struct authz_value), { { 0 } } },
+	[HS_AUTHZ_BYTES] = { 1, { { 0 } } },
+	[HS_AUTHZ_PODS] = { sizeof(struct hs_authz_pod),
+			    { NUMBER(hs_authz_pod, set, HS_AUTHZ_SETS) } },
 };

@@ -8,6 +8,7 @@
 
 #include "lib/base/cleanup.h"
 #include "lib/model/model_http.h"
+#include "lib/route/authz.h"
 #include "lib/route/patch.h"
 #include "lib/route/regex.h"
 #include "lib/route/shape.h"
@@ -281,7 +282,7 @@ int http_snapshot_open(const void *data, size_t size, struct http_snapshot **out
 	s->header = data;
 	s->refs = 1;
 	count_rows(s);
-	if (!is_in_order(s, none) || !clusters_ok(s) || !prefixes_ok(s) || !servers_ok(s) ||
+	if (!is_in_order(s, none) || !http_authz_ok(s) || !clusters_ok(s) || !prefixes_ok(s) || !servers_ok(s) ||
 	    !names_ok(s))
 		return -EBADMSG;
 	r = open_regexes(s, NULL, 0);

@@ -16,12 +16,13 @@
 
 #include <linux/types.h>
 
+#include "lib/authz/authz.h"
 #include "weft/addr.h"
 #include "weft/service.h"
 
 enum {
 	HS_MAGIC = 0x77656674,
-	HS_VERSION = 9,
+	HS_VERSION = 10,
 	HS_NONE = 0xffffffffu,
 };
 
@@ -59,6 +60,15 @@ enum hs_table {
 	HS_SNI,
 	HS_SERVERS,
 	HS_TEXTS,
+	HS_AUTHZ_SETS,
+	HS_AUTHZ_MEMBERS,
+	HS_AUTHZ_POLICIES,
+	HS_AUTHZ_RULES,
+	HS_AUTHZ_ALTERNATIVES,
+	HS_AUTHZ_CLAUSES,
+	HS_AUTHZ_VALUES,
+	HS_AUTHZ_BYTES,
+	HS_AUTHZ_PODS,
 	HS_TABLES,
 };
 
@@ -440,6 +450,15 @@ struct hs_peer {
 	__u32 host;	       /* the address is the node's own */
 };
 
+/* A pod of this node, as AuthorizationPolicies know it; ordered by address. The tables before this
+ * one are those of lib/authz. */
+struct hs_authz_pod {
+	struct addr addr;
+	struct authz_str ns, account; /* who it is, as a caller */
+	__u32 set; /* index of HS_AUTHZ_SETS + 1: what holds for its callers; 0: nothing */
+	__u32 pad;
+};
+
 /* The endpoints of a cluster, those of IPv4 first. */
 struct http_members {
 	const struct hs_endpoint *items;
@@ -546,6 +565,7 @@ HS_ROWS(hs_peer, HS_PEERS);
 HS_ROWS(hs_sni, HS_SNI);
 HS_ROWS(hs_server, HS_SERVERS);
 HS_ROWS(hs_text_row, HS_TEXTS);
+HS_ROWS(hs_authz_pod, HS_AUTHZ_PODS);
 
 /* The number of a row of HS_ACTIONS. */
 static inline __u32 hs_action_number(const struct http_snapshot *s, const struct hs_action *a)

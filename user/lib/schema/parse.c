@@ -25,6 +25,7 @@ static const struct message *const messages[KIND_MAX] = {
 	[KIND_DESTINATION_RULE] = &schema_destination_rule,
 	[KIND_GATEWAY] = &schema_gateway,
 	[KIND_CONNECTION_POLICY] = &schema_connection_policy,
+	[KIND_AUTHORIZATION_POLICY] = &schema_authorization_policy,
 };
 
 /* Objects of one file share its documents; what is common to all of them while they are read. */
@@ -216,7 +217,7 @@ static int read_known(struct reader *r, enum kind kind, const struct node *node)
 	const struct kind_info *k = &kind_infos[kind];
 	const struct node *version = node_get(node, "apiVersion");
 	const char *text = version_of(r, node), *name;
-	char wanted[32];
+	char wanted[64];
 	size_t group_len;
 
 	if (!text)
@@ -228,11 +229,14 @@ static int read_known(struct reader *r, enum kind kind, const struct node *node)
 		 * only Istio has, it is a mistake. */
 		if (!k->istio || kind == KIND_GATEWAY)
 			return read_unknown(r, node, k->name);
-		return refuse(r, version, "apiVersion", "networking.istio.io/v1");
+		snprintf(wanted, sizeof(wanted), "%s/%s", k->group, k->versions[0]);
+		return refuse(r, version, "apiVersion", wanted);
 	}
+	if (k->istio)
+		snprintf(wanted, sizeof(wanted), "the version %s",
+			 k->versions[2] ? "v1, v1beta1 or v1alpha3" : "v1 or v1beta1");
 	if (!known_version(k, name))
-		return refuse(r, version, "apiVersion",
-			      k->istio ? "the version v1, v1beta1 or v1alpha3" : wanted);
+		return refuse(r, version, "apiVersion", wanted);
 	if (messages[kind])
 		return decode_object(r, kind, node, text);
 	if (r->skip_unknown)

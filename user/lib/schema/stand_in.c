@@ -164,7 +164,11 @@ static bool same_expression(const struct label_expression *a, const struct label
 bool stand_in_selects_same(const struct object *stand_in, const struct object *policy)
 {
 	const struct network_policy *a = &stand_in->policy, *b = &policy->policy;
-	bool same = a->closes_ingress == b->closes_ingress &&
+	bool same;
+
+	if (policy->kind == KIND_AUTHORIZATION_POLICY)
+		return same_kvs(&stand_in->authz.selector, &policy->authz.selector);
+	same = a->closes_ingress == b->closes_ingress &&
 		    a->closes_egress == b->closes_egress &&
 		    same_kvs(&a->pods.labels, &b->pods.labels) &&
 		    a->pods.expressions.count == b->pods.expressions.count;
@@ -173,6 +177,38 @@ bool stand_in_selects_same(const struct object *stand_in, const struct object *p
 		same = same_expression(&a->pods.expressions.items[i],
 				       &b->pods.expressions.items[i]);
 	return same;
+}
+
+/* ---- AuthorizationPolicy ---- */
+
+/* One for a waypoint or a Gateway (targetRefs) says nothing of any pod, and one that audits closes
+ * nothing. */
+static bool is_about_pods(const json_t *given)
+{
+	static const struct piece refs[] = { { "spec", "targetRef" }, { "spec", "targetRefs" } };
+	static const struct piece action = { "spec", "action" };
+	const char *word = json_string_value(piece_of(given, &action));
+
+	return !piece_of(given, &refs[0]) && !piece_of(given, &refs[1]) &&
+	       !str_eq(word, "AUDIT");
+}
+
+/* Of the same pods, if that can be read, and of all of the namespace otherwise: what it allows is
+ * not known. */
+static int make_authorization(const struct unreadable *from, const json_t *given, json_t *to)
+{
+	static const struct piece selector = { "spec", "selector" }, action = { "spec", "action" },
+				  rules = { "spec", "rules" };
+	_cleanup_json_ json_t *deny = json_string("DENY"), *all = json_pack("[{}]");
+	int r = is_about_pods(given) ? 0 : -EINVAL;
+
+	if (!r && (!deny || !all))
+		r = -ENOMEM;
+	if (!r)
+		r = set_piece(to, &action, deny);
+	if (!r)
+		r = set_piece(to, &rules, all);
+	return r ? r : take_pieces(from, given, to, &selector, 1);
 }
 
 /* ---- Pod ---- */
@@ -196,16 +232,19 @@ static bool lost_labels(const json_t *given, const json_t *taken)
 int stand_in_make(const struct unreadable *from, struct object **out)
 {
 	bool policy = from->kind == KIND_NETWORK_POLICY, pod = from->kind == KIND_POD;
+	bool authorization = from->kind == KIND_AUTHORIZATION_POLICY;
 	_cleanup_json_ json_t *given = NULL, *taken = NULL;
 	int r;
 
-	if (!policy && !pod)
+	if (!policy && !pod && !authorization)
 		return -ENOENT;
 	given = json_loadb(from->json, from->size, JSON_ALLOW_NUL, NULL);
 	taken = bare_object(from);
 	if (!taken)
 		return -ENOMEM;
-	r = policy ? make_policy(from, given, taken) : make_pod(from, given, taken);
+	r = policy	  ? make_policy(from, given, taken)
+	    : authorization ? make_authorization(from, given, taken)
+			    : make_pod(from, given, taken);
 	if (!r)
 		r = read_object(from, taken, out);
 	if (r)

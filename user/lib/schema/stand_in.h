@@ -3,10 +3,12 @@
 #define WEFT_LIB_SCHEMA_STAND_IN_H
 /*
  * What takes the place of an object of the Kubernetes API that weft can't read, where leaving it
- * out would open what NetworkPolicies close:
+ * out would open what policies close:
  *
  * - a NetworkPolicy that selects the same pods (all of its namespace if its podSelector can't be
  *   read) for the same directions (both if its policyTypes can't be read), and lets nothing through
+ * - an AuthorizationPolicy that denies everything to the same pods (all of its namespace if its
+ *   selector can't be read); nothing, if it audits or is not about pods (targetRefs)
  * - a Pod with as much as can be read of its labels, node, addresses and ports; every policy of its
  *   namespace selects it if its labels can't be read
  */

@@ -47,6 +47,8 @@ static void rules_free(struct tables *t)
 	free(t->selectors.items);
 	free(t->cluster_origins.items);
 	free(t->protection.ranges.items);
+	free(t->authz.pods.items);
+	free(t->authz.rows.items);
 	pool_free(t->arena);
 }
 
@@ -282,7 +284,7 @@ static bool protection_same(const struct tables *a, const struct tables *b)
 {
 	return !memcmp(&a->protection.limits, &b->protection.limits,
 		       sizeof(a->protection.limits)) &&
-	       SAME(protection.ranges);
+	       SAME(protection.ranges) && SAME(authz.pods) && SAME(authz.rows);
 }
 
 bool tables_same(const struct tables *a, const struct tables *b)

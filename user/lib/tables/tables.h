@@ -8,6 +8,7 @@
 #include "lib/base/cleanup.h"
 #include "lib/base/table.h"
 #include "lib/model/model.h"
+#include "weft/authz.h"
 #include "weft/policy.h"
 #include "weft/protect.h"
 #include "weft/service.h"
@@ -83,6 +84,24 @@ struct protection {
 	TABLE(struct protect_range) ranges; /* in the order of protect_range_compare() */
 };
 
+/* A pod of this node and the set of AuthorizationPolicies that holds for it. */
+struct authz_pod {
+	struct addr addr;
+	__u32 set; /* 1.. */
+};
+
+struct authz_table_row {
+	struct authz_key key; /* of the sets of this generation */
+	__u32 verdict;	      /* enum authz_verdicts */
+};
+
+/* What the kernel knows of AuthorizationPolicies (lib/l4/authz.c). */
+struct authz_table {
+	TABLE(struct authz_pod) pods;
+	TABLE(struct authz_table_row) rows;
+	__u32 sets; /* numbers 1 to this one */
+};
+
 /* By prefix, then by address: no two are the same. */
 int protect_range_compare(const struct protect_range *a, const struct protect_range *b);
 /* The longest of the ranges that the address is in; NULL: it is in none. */
@@ -144,6 +163,7 @@ struct tables {
 	/* The shortest connect, idle or duration timeout that is set; 0: none. */
 	uint32_t min_timeout_ms;
 	struct protection protection;
+	struct authz_table authz;
 	/* What weft-proxy decides by, where any HTTP rule, policy or server is known; else NULL. */
 	struct http_snapshot *http;
 	struct pool *arena;

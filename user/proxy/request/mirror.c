@@ -244,13 +244,15 @@ void mirrors_begin(struct request *rq)
 {
 	struct router *r = rq->worker->router;
 	const struct plan *p = &rq->plan;
+	const char *details;
 	struct target t;
 
 	/* What comes of an upgrade can't be had twice. */
 	if (rq->request.m.has_upgrade)
 		return;
 	for (size_t i = 0; i < p->mirror_count; i++)
-		if (r->pick_mirror(r, &rq->plan, i, &t) == PICK_OK)
+		if (r->pick_mirror(r, &rq->plan, i, &t) == PICK_OK &&
+		    (!r->allows || r->allows(r, p, &rq->request, &t, &details)))
 			begin(rq, &t, p->mirror_authority);
 	if (rq->mirrors && body_received(&rq->down->half))
 		mirrors_leave(rq, true);

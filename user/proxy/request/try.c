@@ -87,6 +87,12 @@ static const struct plan_answer route_timeout = {
 	.body = BODY("upstream request timeout"),
 };
 
+static const struct plan_answer denied = {
+	.status = 403,
+	.flags = "-",
+	.body = BODY("RBAC: access denied"),
+};
+
 void request_try_end(struct request *rq, enum outcome outcome, unsigned status, bool reusable)
 {
 	struct http_worker *w = rq->worker;
@@ -134,6 +140,22 @@ static enum step answer_overflow(struct request *rq)
 	return request_answer(rq, &overflow);
 }
 
+/* Whether the endpoint's AuthorizationPolicies refuse it: `out` is the answer then. */
+static bool is_denied(struct request *rq, struct plan_answer *out)
+{
+	struct router *r = rq->worker->router;
+
+	*out = denied;
+	return r->allows && !r->allows(r, &rq->plan, &rq->request, &rq->target, &out->details);
+}
+
+/* That says nothing about the endpoint, which hears nothing of it. */
+static enum step answer_denied(struct request *rq, const struct plan_answer *answer)
+{
+	request_try_end(rq, OUTCOME_ABANDONED, 0, false);
+	return request_answer(rq, answer);
+}
+
 enum step request_reach(struct request *rq)
 {
 	struct upstreams *pool = &rq->worker->upstreams;
@@ -170,6 +192,7 @@ enum step request_try(struct request *rq)
 {
 	struct http_worker *w = rq->worker;
 	enum pick p = w->router->pick(w->router, &rq->plan, rq->tries, &rq->target);
+	struct plan_answer answer;
 
 	rq->tries++;
 	if (p == PICK_NONE)
@@ -182,6 +205,8 @@ enum step request_try(struct request *rq)
 	rq->request_cut = false;
 	if (rq->target.closed)
 		return request_try_failed(rq, FAIL_NETWORK_POLICY);
+	if (is_denied(rq, &answer))
+		return answer_denied(rq, &answer);
 	if (!request_admit(rq))
 		return answer_overflow(rq);
 	body_rewind(&rq->down->half);

@@ -133,6 +133,8 @@ static enum step pick(struct tunnel *t)
 	t->target.opaque = true;
 	t->endpoint = t->target.addr;
 	t->endpoint_port = t->target.port;
+	if (r->allows && !r->allows(r, &t->plan, NULL, &t->target, &t->details))
+		return cut_off(t, OUTCOME_ABANDONED, "-");
 	return reach(t);
 }
 

@@ -166,6 +166,14 @@ struct router {
 	/* Between pick() and done() of a tunnel: the endpoint has accepted its connection. May be
 	 * NULL. */
 	void (*reached)(struct router *r, struct plan *plan);
+	/*
+	 * Between pick() and done(), or for a copy: whether the endpoint's AuthorizationPolicies
+	 * let the request through to the target (NULL: a connection without requests). False, with
+	 * Envoy's response code details, which live as long as the plan; NULL without memory. May
+	 * be NULL.
+	 */
+	bool (*allows)(struct router *r, const struct plan *plan, const struct h1_request *request,
+		       const struct target *target, const char **details);
 };
 
 #endif

@@ -14,6 +14,7 @@
 #include "lib/base/cleanup.h"
 #include "lib/base/log.h"
 #include "lib/model/hostname.h"
+#include "lib/route/authz.h"
 #include "lib/route/fields.h"
 #include "lib/route/network_policy.h"
 #include "proxy/route/router_plan.h"
@@ -40,7 +41,7 @@ static struct router_plan *take_plan(struct snapshot_router *r)
 	if (!p) {
 		p = malloc(sizeof(*p));
 		if (p)
-			p->ops = p->headers = (struct router_ops){ 0 };
+			*p = (struct router_plan){ 0 };
 		return p;
 	}
 	r->spare = p->next;
@@ -52,6 +53,7 @@ static void free_plan(struct router_plan *p)
 {
 	free(p->ops.items);
 	free(p->headers.items);
+	free(p->denied);
 	free(p);
 }
 
@@ -197,6 +199,11 @@ static void route(struct snapshot_router *r, struct router_plan *p, const struct
 		server = router_tls_server(v->snapshot, l, ask->tls);
 		misdirected = !server;
 	}
+	if (http_authz_is_inbound(v->snapshot, &ask->client, &ask->called)) {
+		p->decision = (struct http_decision){ .action = HTTP_ROUTE,
+						      .authority = p->request.authority };
+		return;
+	}
 	if (misdirected)
 		p->decision = router_tls_misdirected(l, p->request.authority);
 	else if (!l)
@@ -259,6 +266,8 @@ static void release(struct router *router, struct plan *plan)
 	if (!p)
 		return;
 	router_version_unref(p->version);
+	free(p->denied);
+	p->denied = NULL;
 	give_plan(r, p);
 	plan->data = NULL;
 }
@@ -432,7 +441,8 @@ int router_new(struct shared_state *state, struct snapshot_router **out)
 				     .server = server,
 				     .peeks = peeks,
 				     .tunnel = tunnel,
-				     .reached = router_reached };
+				     .reached = router_reached,
+				     .allows = router_allows };
 	r->state = state;
 	*out = r;
 	return 0;

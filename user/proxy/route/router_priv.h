@@ -45,6 +45,7 @@ struct router_plan {
 	char called_text[ADDR_TEXT_MAX]; /* the Host of a request without one */
 	char cookie[HS_COOKIE_MAX];	 /* to be set, if cookie_len isn't 0 */
 	size_t cookie_len;
+	char *denied;		  /* what says so where policies refuse it; owned */
 	struct router_plan *next; /* among the unused ones */
 };
 
@@ -68,6 +69,11 @@ enum pick router_pick_mirror(struct router *r, struct plan *plan, size_t i, stru
 void router_done(struct router *r, struct plan *plan, struct target *t, enum outcome outcome,
 		 unsigned status);
 void router_reached(struct router *r, struct plan *plan);
+
+/* ---- router_authz.c: likewise ---- */
+
+bool router_allows(struct router *r, const struct plan *plan, const struct h1_request *request,
+		   const struct target *target, const char **details);
 
 static inline uint64_t router_now(void)
 {

@@ -1,0 +1,565 @@
+// SPDX-License-Identifier: Apache-2.0
+/*
+ * Who may call a pod: AuthorizationPolicies as Istio's reference and its tutorials have them, and the
+ * traps that they warn of. Each row is asked of the policies' rows; those about connections are
+ * asked of the kernel's table, too, as the kernel looks it up.
+ */
+#include <criterion/criterion.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "lib/route/authz.h"
+#include "test_compile_util.h"
+
+/* ---- a world: namespace, service account, labels and address of each pod ---- */
+
+#define POD(ns, name, account, labels, node, ip)                                               \
+	"apiVersion: v1\nkind: Pod\nmetadata: {namespace: " ns ", name: " name ", labels: {"    \
+	labels "}}\nspec: {nodeName: " node ", serviceAccountName: " account                   \
+	", containers: [{name: c}]}\nstatus: {phase: Running, podIPs: [{ip: \"" ip "\"}]}\n---\n"
+#define POLICY(ns, name, spec)                                                         \
+	"apiVersion: security.istio.io/v1\nkind: AuthorizationPolicy\nmetadata: {namespace: " \
+	ns ", name: " name "}\nspec: " spec "\n---\n"
+#define FOO(spec) POLICY("foo", "p", spec)
+
+static const char world[] = POD("foo", "httpbin", "httpbin", "app: httpbin", "n1", "10.0.0.1")
+	POD("foo", "sleep", "sleep", "app: sleep", "n1", "10.0.0.2")
+		POD("bar", "sleep", "sleep", "app: sleep", "n1", "10.0.1.2")
+			POD("far", "sleep", "sleep", "app: sleep", "n2", "10.0.2.2")
+				POD("foo", "other", "other", "app: other", "n1", "fd00::3");
+
+static const struct {
+	const char *name, *ip;
+} callers[] = {
+	{ "foo", "10.0.0.2" },	   { "bar", "10.0.1.2" },  { "far", "10.0.2.2" },
+	{ "world", "203.0.113.7" }, { "lan", "192.168.1.9" }, { "world6", "2001:db8::7" },
+	{ "six", "fd00::3" },
+};
+
+/* ---- rows ---- */
+
+/* `request`: "METHOD HOST PATH [NAME: VALUE]", or "" for a connection to a port of TCP. */
+struct row {
+	const char *what, *policies, *caller;
+	unsigned port;
+	const char *request;
+	const char *want; /* "" for allowed, else the details within [] */
+};
+
+#define ALLOW(rules) FOO("{action: ALLOW, rules: [" rules "]}")
+#define DENY(rules) FOO("{action: DENY, rules: [" rules "]}")
+#define TO(operation) "{to: [{operation: {" operation "}}]}"
+#define FROM(source) "{from: [{source: {" source "}}]}"
+#define WHEN(condition) "{when: [{" condition "}]}"
+#define BY "ns[foo]-policy[p]-rule[0]"
+#define GET "GET httpbin.foo /get"
+
+static const struct row rows[] = {
+	/* Which policies there are. */
+	{ "no policy", "", "world", 80, GET, "" },
+	{ "of another namespace", POLICY("bar", "p", "{}"), "world", 80, GET, "" },
+	{ "an empty spec denies all", FOO("{}"), "foo", 80, GET, "none" },
+	{ "the same for TCP", FOO("{}"), "foo", 9000, "", "none" },
+	{ "a rule of nothing allows all", ALLOW("{}"), "world", 80, GET, "" },
+	{ "the same for TCP", ALLOW("{}"), "world", 9000, "", "" },
+	{ "a rule of nothing denies all", DENY("{}"), "foo", 80, GET, BY },
+	{ "a selector of others", FOO("{selector: {matchLabels: {app: other}}}"), "bar", 80, GET,
+	  "" },
+	{ "a selector of it", FOO("{selector: {matchLabels: {app: httpbin}}}"), "bar", 80, GET,
+	  "none" },
+	{ "all of a selector counts",
+	  FOO("{selector: {matchLabels: {app: httpbin, version: v1}}}"), "bar", 80, GET, "" },
+	{ "of the root namespace, for all", POLICY("istio-system", "p", "{}"), "bar", 80, GET,
+	  "none" },
+	{ "of the root namespace, with a selector",
+	  POLICY("istio-system", "p", "{selector: {matchLabels: {app: sleep}}}"), "bar", 80, GET,
+	  "" },
+	{ "one that allows suffices",
+	  FOO("{}") POLICY("foo", "q", "{rules: [" TO("methods: [GET]") "]}"), "bar", 80, GET, "" },
+	{ "DENY before ALLOW", ALLOW("{}") POLICY("foo", "q", "{action: DENY, rules: [{}]}"), "bar",
+	  80, GET, "ns[foo]-policy[q]-rule[0]" },
+	{ "only DENY: the rest is allowed", DENY(TO("methods: [POST]")), "bar", 80, GET, "" },
+	{ "AUDIT changes nothing", FOO("{action: AUDIT, rules: [{}]}"), "bar", 80, GET, "" },
+	{ "AUDIT allows nothing", FOO("{action: AUDIT, rules: [{}]}") POLICY("foo", "q", "{}"),
+	  "bar", 80, GET, "none" },
+	{ "the rule that decided", DENY(TO("methods: [PUT]") ", " TO("methods: [GET]")), "bar", 80,
+	  GET, "ns[foo]-policy[p]-rule[1]" },
+
+	/* Who calls. */
+	{ "a principal", ALLOW(FROM("principals: [cluster.local/ns/bar/sa/sleep]")), "bar", 80, GET,
+	  "" },
+	{ "another one", ALLOW(FROM("principals: [cluster.local/ns/bar/sa/sleep]")), "foo", 80, GET,
+	  "none" },
+	{ "another one, TCP", ALLOW(FROM("principals: [cluster.local/ns/bar/sa/sleep]")), "foo",
+	  9000, "", "none" },
+	{ "its own, TCP", ALLOW(FROM("principals: [cluster.local/ns/bar/sa/sleep]")), "bar", 9000,
+	  "", "" },
+	{ "with SPIFFE's scheme it is nobody's",
+	  ALLOW(FROM("principals: [\"spiffe://cluster.local/ns/bar/sa/sleep\"]")), "bar", 80, GET,
+	  "none" },
+	{ "of another trust domain", ALLOW(FROM("principals: [td2/ns/bar/sa/sleep]")), "bar", 80,
+	  GET, "none" },
+	{ "a prefix", ALLOW(FROM("principals: [\"cluster.local/ns/bar/*\"]")), "bar", 80, GET, "" },
+	{ "a suffix", ALLOW(FROM("principals: [\"*/sa/sleep\"]")), "bar", 80, GET, "" },
+	{ "any principal", ALLOW(FROM("principals: [\"*\"]")), "bar", 80, GET, "" },
+	{ "any principal is none without mutual TLS", ALLOW(FROM("principals: [\"*\"]")), "far", 80,
+	  GET, "none" },
+	{ "a pod of another node has no identity", ALLOW(FROM("namespaces: [far]")), "far", 9000, "",
+	  "none" },
+	{ "who has no identity is not of the namespace", DENY(FROM("notNamespaces: [foo]")), "world",
+	  9000, "", BY },
+	{ "not to be denied by it", DENY(FROM("notNamespaces: [foo]")), "foo", 9000, "", "" },
+	{ "who has no identity is no principal", DENY(FROM("notPrincipals: [\"*\"]")), "world", 80,
+	  GET, BY },
+	{ "who has one", DENY(FROM("notPrincipals: [\"*\"]")), "bar", 80, GET, "" },
+	{ "a DENY by namespace does not meet who has none", DENY(FROM("namespaces: [far]")), "far",
+	  80, GET, "" },
+	{ "a namespace", ALLOW(FROM("namespaces: [bar]")), "bar", 80, GET, "" },
+	{ "a namespace by prefix", ALLOW(FROM("namespaces: [\"b*\"]")), "bar", 80, GET, "" },
+	{ "a namespace by its middle", ALLOW(FROM("namespaces: [\"b*r\"]")), "bar", 80, GET, "" },
+	{ "a namespace is not a part of one", ALLOW(FROM("namespaces: [ba]")), "bar", 80, GET,
+	  "none" },
+	{ "a service account of the policy's namespace", ALLOW(FROM("serviceAccounts: [sleep]")),
+	  "foo", 80, GET, "" },
+	{ "not of another one", ALLOW(FROM("serviceAccounts: [sleep]")), "bar", 80, GET, "none" },
+	{ "a service account with its namespace", ALLOW(FROM("serviceAccounts: [bar/sleep]")), "bar",
+	  80, GET, "" },
+	{ "two fields of one source: both",
+	  ALLOW(FROM("namespaces: [bar], ipBlocks: [10.0.0.0/24]")), "bar", 80, GET, "none" },
+	{ "two sources: either",
+	  ALLOW("{from: [{source: {namespaces: [bar]}}, {source: {ipBlocks: [10.0.0.0/24]}}]}"),
+	  "foo", 80, GET, "" },
+	{ "yes and no together",
+	  ALLOW(FROM("namespaces: [\"*\"], notNamespaces: [bar]")), "bar", 80, GET, "none" },
+	{ "an address", ALLOW(FROM("ipBlocks: [203.0.113.7]")), "world", 9000, "", "" },
+	{ "a subnet", ALLOW(FROM("ipBlocks: [192.168.0.0/16]")), "lan", 9000, "", "" },
+	{ "another subnet", ALLOW(FROM("ipBlocks: [192.168.0.0/16]")), "world", 9000, "", "none" },
+	{ "a hole in a subnet",
+	  ALLOW(FROM("ipBlocks: [192.168.0.0/16], notIpBlocks: [192.168.1.0/24]")), "lan", 9000, "",
+	  "none" },
+	{ "a subnet that begins where a wider one does",
+	  ALLOW(FROM("ipBlocks: [192.168.0.0/16], notIpBlocks: [192.168.0.0/24]")), "lan", 9000, "",
+	  "" },
+	{ "all of IPv4 is nothing of IPv6", ALLOW(FROM("ipBlocks: [0.0.0.0/0]")), "world6", 9000, "",
+	  "none" },
+	{ "all of IPv6 is nothing of IPv4", ALLOW(FROM("ipBlocks: [\"::/0\"]")), "world", 9000, "",
+	  "none" },
+	{ "IPv6", ALLOW(FROM("ipBlocks: [\"2001:db8::/32\"]")), "world6", 9000, "", "" },
+	{ "a caller of IPv6 with an identity", ALLOW(FROM("serviceAccounts: [other]")), "six", 9000,
+	  "", "" },
+	{ "remote: without a proxy it is the source", ALLOW(FROM("remoteIpBlocks: [192.168.0.0/16]")),
+	  "lan", 9000, "", "" },
+
+	/* What is called. */
+	{ "a method", ALLOW(TO("methods: [GET]")), "bar", 80, GET, "" },
+	{ "another method", ALLOW(TO("methods: [GET]")), "bar", 80, "POST httpbin.foo /get", "none" },
+	{ "methods have their case", ALLOW(TO("methods: [get]")), "bar", 80, GET, "none" },
+	{ "a method by prefix", ALLOW(TO("methods: [\"G*\"]")), "bar", 80, GET, "" },
+	{ "notMethods", DENY(TO("notMethods: [GET]")), "bar", 80, "PUT httpbin.foo /", BY },
+	{ "a path", ALLOW(TO("paths: [/get]")), "bar", 80, GET, "" },
+	{ "a path's case counts", ALLOW(TO("paths: [/Get]")), "bar", 80, GET, "none" },
+	{ "a path is not a prefix", ALLOW(TO("paths: [/g]")), "bar", 80, GET, "none" },
+	{ "a trailing slash is another path", DENY(TO("paths: [/get]")), "bar", 80,
+	  "GET httpbin.foo /get/", "" },
+	{ "a prefix also meets longer names", ALLOW(TO("paths: [\"/get*\"]")), "bar", 80,
+	  "GET httpbin.foo /getall", "" },
+	{ "a suffix", DENY(TO("paths: [\"*/admin\"]")), "bar", 80, "GET httpbin.foo /x/admin", BY },
+	{ "a template's one segment", ALLOW(TO("paths: [\"/a/{*}/c\"]")), "bar", 80,
+	  "GET httpbin.foo /a/b/c", "" },
+	{ "no more than one segment", ALLOW(TO("paths: [\"/a/{*}/c\"]")), "bar", 80,
+	  "GET httpbin.foo /a/b/b/c", "none" },
+	{ "at least one character", ALLOW(TO("paths: [\"/a/{*}\"]")), "bar", 80,
+	  "GET httpbin.foo /a/", "none" },
+	{ "a template's many segments", ALLOW(TO("paths: [\"/a/{**}\"]")), "bar", 80,
+	  "GET httpbin.foo /a/b/c", "" },
+	{ "many is also none", ALLOW(TO("paths: [\"/a/{**}\"]")), "bar", 80, "GET httpbin.foo /a/",
+	  "" },
+	{ "many before an end", ALLOW(TO("paths: [\"/{**}/c\"]")), "bar", 80,
+	  "GET httpbin.foo /a/b/c", "" },
+	{ "a template is the whole path", ALLOW(TO("paths: [\"/a/{*}\"]")), "bar", 80,
+	  "GET httpbin.foo /a/b/c", "none" },
+	{ "notPaths", ALLOW(TO("methods: [GET], notPaths: [\"/admin*\"]")), "bar", 80,
+	  "GET httpbin.foo /admin/x", "none" },
+	{ "a host, whatever its case", ALLOW(TO("hosts: [HTTPBIN.foo]")), "bar", 80, GET, "" },
+	{ "a host with a port is another one", ALLOW(TO("hosts: [httpbin.foo]")), "bar", 80,
+	  "GET httpbin.foo:8000 /get", "none" },
+	{ "as the tutorial has it", ALLOW(TO("hosts: [httpbin.foo, \"httpbin.foo:*\"]")), "bar", 80,
+	  "GET httpbin.foo:8000 /get", "" },
+	{ "a host by suffix", ALLOW(TO("hosts: [\"*.foo\"]")), "bar", 80, GET, "" },
+	{ "a port", ALLOW(TO("ports: [\"9000\"]")), "bar", 9000, "", "" },
+	{ "another port", ALLOW(TO("ports: [\"9000\"]")), "bar", 9001, "", "none" },
+	{ "notPorts", DENY(TO("notPorts: [\"80\"]")), "bar", 9000, "", BY },
+	{ "notPorts, the port", DENY(TO("notPorts: [\"80\"]")), "bar", 80, "", "" },
+	{ "from and to: both", ALLOW("{from: [{source: {namespaces: [bar]}}], to: [{operation: "
+				     "{methods: [GET]}}]}"),
+	  "foo", 80, GET, "none" },
+
+	/* At a port of TCP: the trap of the tutorial "authorization for TCP traffic". */
+	{ "ALLOW with a method never holds for TCP",
+	  ALLOW(TO("methods: [GET], ports: [\"9000\"]")), "bar", 9000, "", "none" },
+	{ "not with another operation beside it, either",
+	  ALLOW("{to: [{operation: {methods: [GET]}}, {operation: {ports: [\"9000\"]}}]}"), "bar",
+	  9000, "", "none" },
+	{ "another rule does", ALLOW(TO("methods: [GET]") ", " TO("ports: [\"9000\"]")), "bar", 9000,
+	  "", "" },
+	{ "DENY with a method: its port is what is left",
+	  DENY(TO("methods: [GET], ports: [\"9000\"]")), "bar", 9000, "", BY },
+	{ "DENY with a method, another port", DENY(TO("methods: [GET], ports: [\"9000\"]")), "bar",
+	  9001, "", "" },
+	{ "DENY with a method alone denies all of TCP", DENY(TO("methods: [GET]")), "bar", 9001, "",
+	  BY },
+	{ "DENY on a header denies all of TCP",
+	  DENY(WHEN("key: \"request.headers[x]\", values: [a]")), "bar", 9001, "", BY },
+
+	/* Conditions. */
+	{ "a header", ALLOW(WHEN("key: \"request.headers[X-Token]\", values: [admin]")), "bar", 80,
+	  "GET httpbin.foo /get x-token: admin", "" },
+	{ "another value", ALLOW(WHEN("key: \"request.headers[X-Token]\", values: [admin]")), "bar",
+	  80, "GET httpbin.foo /get x-token: guest", "none" },
+	{ "no such header", ALLOW(WHEN("key: \"request.headers[x-token]\", values: [\"*\"]")), "bar",
+	  80, GET, "none" },
+	{ "notValues hold for who has none",
+	  DENY(WHEN("key: \"request.headers[x-token]\", notValues: [admin]")), "bar", 80, GET, BY },
+	{ "notValues do not hold for who has it",
+	  DENY(WHEN("key: \"request.headers[x-token]\", notValues: [admin]")), "bar", 80,
+	  "GET httpbin.foo /get x-token: admin", "" },
+	{ "a header by prefix",
+	  ALLOW(WHEN("key: \"request.headers[user-agent]\", values: [\"Mozilla/*\"]")), "bar", 80,
+	  "GET httpbin.foo /get user-agent: Mozilla/5.0", "" },
+	{ "all conditions count", ALLOW("{when: [{key: source.namespace, values: [bar]}, {key: "
+					"destination.port, values: [\"81\"]}]}"),
+	  "bar", 80, "", "none" },
+	{ "source.namespace", ALLOW(WHEN("key: source.namespace, values: [bar]")), "bar", 9000, "",
+	  "" },
+	{ "source.principal",
+	  ALLOW(WHEN("key: source.principal, values: [cluster.local/ns/bar/sa/sleep]")), "bar",
+	  9000, "", "" },
+	{ "source.serviceAccount", ALLOW(WHEN("key: source.serviceAccount, values: [bar/sleep]")),
+	  "bar", 9000, "", "" },
+	{ "source.ip", ALLOW(WHEN("key: source.ip, notValues: [10.0.1.0/24]")), "bar", 9000, "",
+	  "none" },
+	{ "remote.ip", ALLOW(WHEN("key: remote.ip, values: [203.0.113.0/24]")), "world", 9000, "",
+	  "" },
+	{ "destination.ip", ALLOW(WHEN("key: destination.ip, values: [10.0.0.1]")), "bar", 9000, "",
+	  "" },
+	{ "another destination.ip", ALLOW(WHEN("key: destination.ip, values: [10.0.0.9]")), "bar",
+	  9000, "", "none" },
+	{ "destination.port", ALLOW(WHEN("key: destination.port, values: [\"9000\"]")), "world", 9000,
+	  "", "" },
+};
+
+enum { ROWS = sizeof(rows) / sizeof(*rows) };
+
+/* ---- asking ---- */
+
+struct asked {
+	char method[16], host[64], path[64], name[64], value[64];
+};
+
+static bool read_header(void *arg, struct authz_text name, struct authz_text *out)
+{
+	struct asked *a = arg;
+
+	*out = (struct authz_text){ a->value, strlen(a->value) };
+	return *a->name && strlen(a->name) == name.len && !memcmp(a->name, name.at, name.len);
+}
+
+static struct authz_text text(const char *s)
+{
+	return (struct authz_text){ s, strlen(s) };
+}
+
+static struct addr address(const char *caller)
+{
+	struct addr addr = { 0 };
+
+	for (size_t i = 0; i < sizeof(callers) / sizeof(*callers); i++)
+		if (!strcmp(callers[i].name, caller)) {
+			cr_assert_eq(addr_parse(callers[i].ip, &addr), 0);
+			return addr;
+		}
+	cr_assert(false, "%s", caller);
+	return addr;
+}
+
+static struct addr called(void)
+{
+	struct addr addr;
+
+	cr_assert_eq(addr_parse("10.0.0.1", &addr), 0);
+	return addr;
+}
+
+static void load(struct compiled *c, const char *policies)
+{
+	_cleanup_free_ char *yaml = NULL;
+
+	cr_assert_geq(asprintf(&yaml, "%s%s", world, policies), 0);
+	c->registry = registry_new();
+	c->r = rules_parse("t.yaml", yaml, strlen(yaml), &c->objects, &c->errors, NULL);
+	c->objects.node = "n1";
+	if (!c->r)
+		c->r = compile(&c->objects, c->registry, COMPILE_HTTP_ALWAYS, &c->tables,
+			       &c->errors);
+	cr_assert_eq(c->r, 0, "%s: %s", policies, errors_text(&c->errors));
+}
+
+/* As weft-proxy asks. */
+static void check_verdict(const struct row *row, const struct tables *t)
+{
+	struct asked a = { "", "", "", "", "" };
+	struct authz_question q = { .source = address(row->caller),
+				    .remote = address(row->caller),
+				    .destination = called(),
+				    .port = row->port,
+				    .http = *row->request,
+				    .header = read_header,
+				    .arg = &a };
+	struct authz_view view = http_authz_view(t->http);
+	struct authz_verdict v;
+	char details[AUTHZ_DETAILS_MAX], want[AUTHZ_DETAILS_MAX];
+
+	if (*row->request)
+		cr_assert_geq(sscanf(row->request, "%15s %63s %63s %63[^:]: %63s", a.method, a.host,
+				     a.path, a.name, a.value),
+			      3);
+	q.method = text(a.method);
+	q.host = text(a.host);
+	q.path = text(a.path);
+	v = http_authz_judge(t->http, &q);
+	cr_expect_eq(v.allowed, !*row->want, "%s", row->what);
+	snprintf(want, sizeof(want), "rbac_access_denied_matched_policy[%s]", row->want);
+	if (!v.allowed)
+		cr_expect_str_eq(authz_details(&view, &v, details), want, "%s", row->what);
+}
+
+/* ---- the kernel's table, as bpf/authz.bpf.h looks into it ---- */
+
+static __u32 longest(const struct tables *t, __u32 set, __u32 port, bool local,
+		     const struct addr *src)
+{
+	const struct authz_table_row *best = NULL;
+
+	for (size_t i = 0; i < t->authz.rows.count; i++) {
+		const struct authz_table_row *r = &t->authz.rows.items[i];
+		struct cidr range = { .prefix = r->key.prefixlen - AUTHZ_KEY_BITS };
+
+		memcpy(range.addr.b, r->key.addr, sizeof(range.addr.b));
+		if (r->key.set == set && r->key.port == port && r->key.local == local &&
+		    cidr_holds(&range, src) && (!best || best->key.prefixlen < r->key.prefixlen))
+			best = r;
+	}
+	return best ? best->verdict : 0;
+}
+
+/* Which callers are pods of the mesh here the kernel knows by itself. */
+static bool is_local(const char *caller)
+{
+	return !strcmp(caller, "foo") || !strcmp(caller, "bar") || !strcmp(caller, "six");
+}
+
+static __u32 kernel_verdict(const struct tables *t, const struct row *row)
+{
+	struct addr src = address(row->caller), dst = called();
+	bool local = is_local(row->caller);
+	__u32 set = 0, verdict = 0;
+
+	for (size_t i = 0; i < t->authz.pods.count; i++)
+		if (!memcmp(&t->authz.pods.items[i].addr, &dst, sizeof(dst)))
+			set = t->authz.pods.items[i].set;
+	if (!set)
+		return AUTHZ_LETS;
+	if (local)
+		verdict = longest(t, set, row->port, true, &src);
+	if (!verdict)
+		verdict = longest(t, set, row->port, false, &src);
+	if (!verdict && local)
+		verdict = longest(t, set, 0, true, &src);
+	return verdict ? verdict : longest(t, set, 0, false, &src);
+}
+
+Test(authz, rows_of_istio_s_documents)
+{
+	cr_assert_geq(ROWS, 80);
+	for (size_t i = 0; i < ROWS; i++) {
+		struct compiled c = { 0 };
+
+		load(&c, rows[i].policies);
+		check_verdict(&rows[i], c.tables);
+		if (!*rows[i].request)
+			cr_expect_eq(kernel_verdict(c.tables, &rows[i]),
+				     *rows[i].want ? AUTHZ_CLOSES : AUTHZ_LETS, "kernel: %s",
+				     rows[i].what);
+		/* What the kernel sees of a request is a connection: it is never laxer. */
+		else if (*rows[i].want)
+			cr_expect_eq(kernel_verdict(c.tables, &rows[i]), AUTHZ_CLOSES,
+				     "kernel, of a request: %s", rows[i].what);
+		compiled_free(&c);
+	}
+}
+
+/* Pods that no policy selects, and those of other nodes, are in no table. */
+Test(authz, costs_nothing_elsewhere)
+{
+	struct compiled c = { 0 };
+
+	load(&c, FOO("{selector: {matchLabels: {app: httpbin}}}"));
+	cr_expect_eq(c.tables->authz.pods.count, 1);
+	compiled_free(&c);
+	c = (struct compiled){ 0 };
+	load(&c, POLICY("far", "p", "{}"));
+	cr_expect_eq(c.tables->authz.pods.count, 0);
+	cr_expect_eq(c.tables->authz.rows.count, 0);
+	compiled_free(&c);
+	c = (struct compiled){ 0 };
+	load(&c, "");
+	cr_expect_eq(hs_count(c.tables->http, HS_AUTHZ_PODS), 0);
+	cr_expect_eq(hs_count(c.tables->http, HS_AUTHZ_BYTES), 0);
+	compiled_free(&c);
+}
+
+/* Who is not in the mesh has no identity, and no policies. */
+Test(authz, knows_the_mesh_only)
+{
+	const char *yaml = POD("foo", "in", "in", "app: in, istio.io/dataplane-mode: ambient", "n1",
+			       "10.0.0.1")
+		POD("foo", "out", "out", "app: out", "n1", "10.0.0.2") FOO("{}");
+	struct compiled c = { 0 };
+
+	c.registry = registry_new();
+	cr_assert_eq(rules_parse("t.yaml", yaml, strlen(yaml), &c.objects, &c.errors, NULL), 0);
+	c.objects.labelled_only = true;
+	cr_assert_eq(compile(&c.objects, c.registry, COMPILE_HTTP_ALWAYS, &c.tables, &c.errors), 0);
+	cr_expect_eq(c.tables->authz.pods.count, 1);
+	cr_expect_eq(hs_count(c.tables->http, HS_AUTHZ_PODS), 1);
+	compiled_free(&c);
+}
+
+/* ---- which ports have to go through weft-proxy ---- */
+
+#define SERVICE(ports)                                                                     \
+	"apiVersion: v1\nkind: Service\nmetadata: {namespace: foo, name: httpbin}\nspec: {" \
+	"clusterIP: 10.96.0.1, selector: {app: httpbin}, ports: [" ports "]}\n---\n"
+
+static size_t count_proxied(const char *policies)
+{
+	struct compiled c = { 0 };
+	size_t n = 0;
+	_cleanup_free_ char *yaml = NULL;
+
+	cr_assert_geq(asprintf(&yaml, "%s%s",
+			       SERVICE("{name: http, port: 80}, {name: tcp, port: 90}, {name: "
+				       "grpc, port: 91}"),
+			       policies),
+		      0);
+	load(&c, yaml);
+	for (size_t i = 0; i < c.tables->rules.count; i++)
+		n += c.tables->rules.items[i].action == RULE_PROXY;
+	compiled_free(&c);
+	return n;
+}
+
+Test(authz, requests_are_seen_where_policies_are)
+{
+	cr_expect_eq(count_proxied(""), 0);
+	/* At the Service's address and, from elsewhere, at the pod's. */
+	cr_expect_eq(count_proxied(ALLOW(FROM("namespaces: [bar]"))), 2);
+	cr_expect_eq(count_proxied(ALLOW(TO("methods: [GET]"))), 2);
+	cr_expect_eq(count_proxied(DENY(WHEN("key: \"request.headers[x]\", values: [a]"))), 2);
+	cr_expect_eq(count_proxied(FOO("{selector: {matchLabels: {app: other}}, rules: [" TO(
+			     "methods: [GET]") "]}")),
+		     0);
+}
+
+/* ---- what is refused ---- */
+
+Test(authz, refusals)
+{
+	static const struct {
+		const char *spec, *message;
+	} bad[] = {
+		{ "{action: CUSTOM, provider: {name: x}, rules: [{}]}",
+		  "weft does not carry out action CUSTOM, and provider" },
+		{ "{targetRefs: [{kind: Gateway, name: x}]}",
+		  "weft does not carry out targetRef and targetRefs" },
+		{ "{rules: [" FROM("requestPrincipals: [\"*\"]") "]}",
+		  "weft does not carry out requestPrincipals and conditions on request.auth" },
+		{ "{rules: [" WHEN("key: \"request.auth.claims[iss]\", values: [a]") "]}",
+		  "weft does not carry out requestPrincipals and conditions on request.auth" },
+		{ "{rules: [" WHEN("key: connection.sni, values: [a]") "]}",
+		  "weft does not carry out connection.sni as a condition's key" },
+		{ "{rules: [" WHEN("key: experimental.envoy.filters.x, values: [a]") "]}",
+		  "weft does not carry out experimental.* as a condition's key" },
+		{ "{rules: [" WHEN("key: source.user, values: [a]") "]}", "a condition's key" },
+		{ "{rules: [" WHEN("key: source.ip, values: [a]") "]}", "an address, or a subnet" },
+		{ "{rules: [" WHEN("key: source.ip") "]}", "expected values or notValues" },
+		{ "{action: DENY}", "rules: required for the action DENY" },
+		{ "{action: Deny, rules: [{}]}", "ALLOW" },
+		{ "{rules: [{from: []}]}", "from: expected at least one element" },
+		{ "{rules: [{to: []}]}", "to: expected at least one element" },
+		{ "{rules: [{from: [{}]}]}", "source: required" },
+		{ "{rules: [" FROM("") "]}", "not an empty source" },
+		{ "{rules: [" TO("") "]}", "not an empty operation" },
+		{ "{rules: [" FROM("namespaces: []") "]}", "expected at least one element" },
+		{ "{rules: [" FROM("namespaces: [\"\"]") "]}", "a text that is not empty" },
+		{ "{rules: [" FROM("ipBlocks: [10.0.0.0/33]") "]}", "an address, or a subnet" },
+		{ "{rules: [" FROM("serviceAccounts: [\"*\"]") "]}", "the name of a service account" },
+		{ "{rules: [" FROM("serviceAccounts: [a], namespaces: [b]") "]}",
+		  "expected without principals and namespaces" },
+		{ "{rules: [" TO("ports: [\"http\"]") "]}", "a port as text" },
+		{ "{rules: [" TO("ports: [\"0\"]") "]}", "a port as text" },
+		{ "{rules: [" TO("paths: [\"/{**}/{*}\"]") "]}", "its last operator" },
+		{ "{rules: [" TO("paths: [\"/a{*}\"]") "]}", "whole segments" },
+		{ "{rules: [" TO("paths: [\"/{*}/a*\"]") "]}", "literal" },
+	};
+
+	for (size_t i = 0; i < sizeof(bad) / sizeof(*bad); i++) {
+		_cleanup_free_ char *yaml = NULL, *said = NULL;
+		struct compiled c = { 0 };
+
+		cr_assert_geq(asprintf(&yaml,
+				       "apiVersion: security.istio.io/v1\nkind: "
+				       "AuthorizationPolicy\nmetadata: {name: p}\nspec: %s\n",
+				       bad[i].spec),
+			      0);
+		compiled_text(&c, yaml);
+		said = errors_text(&c.errors);
+		cr_expect_neq(c.r, 0, "%s", bad[i].spec);
+		cr_expect(said && strstr(said, bad[i].message), "%s: %s", bad[i].spec, said);
+		compiled_free(&c);
+	}
+}
+
+/* ---- rows from elsewhere ---- */
+
+Test(authz, rows_out_of_order_are_refused)
+{
+	struct compiled c = { 0 };
+	struct authz_rows r = { 0 };
+	struct authz_view v;
+	__u32 set;
+
+	load(&c, ALLOW(TO("paths: [/a]")));
+	for (size_t i = 0; i < c.objects.count; i++)
+		if (c.objects.items[i]->kind == KIND_AUTHORIZATION_POLICY)
+			cr_assert_eq(authz_rows_make(&r,
+						     (const struct object *const *)&c.objects.items[i],
+						     1, "istio-system"),
+				     0);
+	cr_assert_eq(authz_rows_select(&r, "foo", &(struct kvs){ 0 }, &set), 0);
+	v = authz_rows_view(&r);
+	cr_expect(authz_view_ok(&v));
+	v.value_count = 0;
+	cr_expect_not(authz_view_ok(&v));
+	v = authz_rows_view(&r);
+	r.policies.items[0].action = AUTHZ_CUSTOM;
+	cr_expect_not(authz_view_ok(&v));
+	r.policies.items[0].action = AUTHZ_ALLOW;
+	r.members.items[0].policy = 7;
+	cr_expect_not(authz_view_ok(&v));
+	r.members.items[0].policy = 0;
+	r.clauses.items[0].attribute = AUTHZ_ATTRIBUTES;
+	cr_expect_not(authz_view_ok(&v));
+	authz_rows_free(&r);
+	compiled_free(&c);
+}

@@ -1,0 +1,24 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#ifndef WEFT_LIB_ROUTE_AUTHZ_H
+#define WEFT_LIB_ROUTE_AUTHZ_H
+/*
+ * AuthorizationPolicies in a snapshot. Pure.
+ */
+#include "lib/route/snapshot.h"
+
+struct authz_view http_authz_view(const struct http_snapshot *s);
+/* Whether its rows are in order, for http_snapshot_open(). */
+bool http_authz_ok(const struct http_snapshot *s);
+/* The pod of this node at that address; NULL: there is none that policies know. */
+const struct hs_authz_pod *http_authz_pod(const struct http_snapshot *s, const struct addr *addr);
+/* Whether a call of that address is one of a pod from elsewhere, of which the policies of the pod
+ * are to judge, and nothing else: whatever rules had to say has been said where it comes from. */
+bool http_authz_is_inbound(const struct http_snapshot *s, const struct addr *client,
+			   const struct addr *called);
+/*
+ * What the policies of the pod at `q->destination` say of the caller at `q->source`: who that is,
+ * q->ns and q->account, is filled in.
+ */
+struct authz_verdict http_authz_judge(const struct http_snapshot *s, struct authz_question *q);
+
+#endif
