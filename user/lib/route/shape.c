@@ -74,7 +74,8 @@ const struct hs_shape hs_shapes[HS_TABLES] = {
 	[HS_CLUSTERS] = { sizeof(struct hs_cluster),
 			  { STR(hs_cluster, name), STR(hs_cluster, host), STR(hs_cluster, subset),
 			    RANGE(hs_cluster, endpoints, HS_ENDPOINTS), STR(hs_cluster, hash_name),
-			    STR(hs_cluster, hash_attributes) } },
+			    STR(hs_cluster, hash_attributes),
+			    NUMBER(hs_cluster, client_tls, HS_CLIENT_TLS) } },
 	[HS_ENDPOINTS] = { sizeof(struct hs_endpoint),
 			   { NUMBER(hs_endpoint, ingress, HS_POLICIES) } },
 	[HS_REGEXES] = { sizeof(struct hs_regex), { STR(hs_regex, pattern) } },
@@ -112,4 +113,8 @@ const struct hs_shape hs_shapes[HS_TABLES] = {
 			   OPTION(hs_server, action, HS_ACTIONS),
 			   OPTION(hs_server, place, HS_PLACES) } },
 	[HS_TEXTS] = { sizeof(struct hs_text_row), { STR(hs_text_row, text) } },
+	[HS_CLIENT_TLS] = { sizeof(struct hs_client_tls),
+			    { STR(hs_client_tls, credential), STR(hs_client_tls, ca),
+			      STR(hs_client_tls, sni),
+			      RANGE(hs_client_tls, alt_names, HS_TEXTS) } },
 };

@@ -73,6 +73,12 @@ static const struct {
 			     .details = "upstream_per_try_timeout",
 			     .body = BODY("upstream request timeout") },
 			   OUTCOME_TIMEOUT },
+	[FAIL_TLS] = { { .status = 503,
+			 .flags = "UF",
+			 .details = RESET_BEFORE "{connection_failure|TLS_error}",
+			 .body = BODY(RESET_REASON "connection failure, transport failure reason: "
+						   "TLS_error") },
+		       OUTCOME_CONNECT },
 	[FAIL_IDLE] = { { .status = 504,
 			  .flags = "SI",
 			  .details = "stream_idle_timeout",
@@ -182,6 +188,8 @@ enum step request_try(struct request *rq)
 	rq->request_cut = false;
 	if (rq->target.closed)
 		return request_try_failed(rq, FAIL_NETWORK_POLICY);
+	if (rq->target.tls.broken)
+		return request_try_failed(rq, FAIL_TLS);
 	if (!request_admit(rq))
 		return answer_overflow(rq);
 	body_rewind(&rq->down->half);
@@ -197,7 +205,7 @@ enum step request_step_connect(struct request *rq)
 	if (!r)
 		return forward(rq);
 	if (r != -EAGAIN)
-		return request_try_failed(rq, FAIL_CONNECT);
+		return request_try_failed(rq, r == -EPROTO ? FAIL_TLS : FAIL_CONNECT);
 	if (rq->over)
 		return request_route_timeout(rq);
 	return rq->fired ? request_try_failed(rq, FAIL_CONNECT_TIMEOUT) : STEP_WAIT;
