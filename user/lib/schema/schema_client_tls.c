@@ -84,9 +84,12 @@ static void check_credential(struct decoder *d, const struct node *self, const s
 		decode_error(d, decode_at(d, self, "credentialName"), "credentialName",
 			     "expected credentialName, or clientCertificate, privateKey, "
 			     "caCertificates and caCrl, not both");
-	if (!valid_object_name(t->credential))
+	if (strstr(t->credential, "://"))
 		decode_expected(d, decode_at(d, self, "credentialName"), "credentialName",
 				"the name of a Secret");
+	else if (!valid_object_name(t->credential))
+		decode_warn(d, decode_at(d, self, "credentialName"), "credentialName",
+			    "no Secret can have that name: connections to the endpoints fail");
 }
 
 static void require(struct decoder *d, const struct node *self, const char *name, const char *path)
