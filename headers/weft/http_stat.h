@@ -102,6 +102,13 @@ struct http_cluster_stat {
 	__u64 ejections_enforced_consecutive_gateway_failure;
 	__u64 ejections_enforced_consecutive_local_origin_failure;
 
+	/* ssl.*: TLS that the proxy speaks with endpoints */
+	__u64 handshake;	 /* that came about */
+	__u64 session_reused;	 /* of those, that went on with an earlier session */
+	__u64 connection_error;	 /* that did not, but for those below */
+	__u64 fail_verify_error; /* the endpoint's certificate is not believed */
+	__u64 fail_verify_san;	 /* it has none of the names */
+
 	struct histogram upstream_rq_time; /* ms, from the whole request to the whole response */
 
 	/* Those that are out. One that is past its time is back, although nothing has called it

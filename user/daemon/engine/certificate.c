@@ -135,7 +135,7 @@ static const char *check_key(const struct credential *c, const X509 *cert)
 	return fits ? NULL : "has a private key that is not the certificate's";
 }
 
-static const char *check_clients(const struct credential *c)
+static const char *check_peers(const struct credential *c)
 {
 	_cleanup_(BIO_free_allp) BIO *ca = open_text(c->ca), *crl = open_text(c->crl);
 
@@ -228,10 +228,24 @@ const char *certificate_check(const struct credential *c, struct certificate_fac
 	if (!problem)
 		problem = check_key(c, cert);
 	if (!problem)
-		problem = check_clients(c);
+		problem = check_peers(c);
 	if (!problem)
 		problem = check_use(c);
 	if (!problem)
 		take_facts(cert, out);
+	return problem;
+}
+
+const char *certificate_check_client(const struct credential *c, struct certificate_facts *out)
+{
+	const char *problem;
+
+	if (c->chain.len || c->key.len)
+		return certificate_check(c, out);
+	if (openssl_load())
+		return "can't be looked at: there is no OpenSSL";
+	problem = check_peers(c);
+	if (!problem && !c->ca.len && !c->crl.len)
+		problem = "has neither a certificate nor a CA";
 	return problem;
 }

@@ -20,5 +20,8 @@ void certificate_facts_free(struct certificate_facts *f);
 /* NULL where it is good, with *out filled in; else what is wrong, as the end of a sentence about
  * the credential ("has no certificate"), a static text. */
 const char *certificate_check(const struct credential *c, struct certificate_facts *out);
+/* The same of one for TLS to endpoints, which may do without a certificate and a key: then *out
+ * stays as it is. */
+const char *certificate_check_client(const struct credential *c, struct certificate_facts *out);
 
 #endif

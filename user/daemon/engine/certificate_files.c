@@ -4,8 +4,10 @@
 #include <errno.h>
 #include <fcntl.h>
 #include <stdio.h>
+#include <stdlib.h>
 #include <string.h>
 #include <sys/stat.h>
+#include <unistd.h>
 
 #include "lib/base/cleanup.h"
 
@@ -72,6 +74,31 @@ int certificate_files_read(const char *paths, struct certificate_files *out, cha
 		parts[i]->at = out->bytes[i];
 	}
 	return 0;
+}
+
+int certificate_files_read_system(struct certificate_files *out, char **why)
+{
+	static const char *const known[] = {
+		"/etc/ssl/certs/ca-certificates.crt",		     /* Debian, Alpine */
+		"/etc/pki/ca-trust/extracted/pem/tls-ca-bundle.pem", /* Red Hat */
+		"/etc/ssl/ca-bundle.pem",			     /* SUSE */
+		"/etc/ssl/cert.pem",
+	};
+	const char *path = getenv("SSL_CERT_FILE");
+	_cleanup_free_ char *paths = NULL;
+
+	for (size_t i = 0; !path && i < sizeof(known) / sizeof(*known); i++)
+		if (!access(known[i], R_OK))
+			path = known[i];
+	if (!path) {
+		*why = strdup("the system has no file of certificates that it believes");
+		return -EINVAL;
+	}
+	if (asprintf(&paths, ";;%s;", path) < 0) {
+		paths = NULL;
+		return -ENOMEM;
+	}
+	return certificate_files_read(paths, out, why);
 }
 
 void certificate_files_free(struct certificate_files *f)

@@ -14,9 +14,12 @@ struct certificate_files {
 	char *bytes[CERTIFICATE_FILES];
 };
 
-/* Reads "CERTIFICATE;KEY;CA;CRL", of which the last two may be empty. 0; -ENOMEM; -EINVAL with
+/* Reads "CERTIFICATE;KEY;CA;CRL", of which any may be empty. 0; -ENOMEM; -EINVAL with
  * *why, which the caller frees (NULL: out of memory): a file can't be read. */
 int certificate_files_read(const char *paths, struct certificate_files *out, char **why);
+/* Reads the CAs that the system believes: the file that SSL_CERT_FILE names, or the first of those
+ * where distributions have it. Likewise. */
+int certificate_files_read_system(struct certificate_files *out, char **why);
 void certificate_files_free(struct certificate_files *f); /* clears them first */
 
 #endif

@@ -34,6 +34,8 @@ struct held {
 	char *missing;			/* owned, the problem where it is not there */
 	struct certificate_facts facts; /* of `good` */
 	bool wanted;
+	bool client;  /* it is for TLS to endpoints */
+	bool checked; /* `now` was looked at as one for that */
 };
 
 struct credential_keeper {
@@ -153,7 +155,7 @@ static struct held *find(const struct credential_keeper *k, const char *name, si
 	return NULL;
 }
 
-static int want(struct credential_keeper *k, const char *name)
+static int want(struct credential_keeper *k, const char *name, bool client)
 {
 	struct held *h = find(k, name, strlen(name));
 	char *copy = h ? NULL : strdup(name);
@@ -167,6 +169,7 @@ static int want(struct credential_keeper *k, const char *name)
 		*h = (struct held){ .name = copy };
 	}
 	h->wanted = true;
+	h->client |= client;
 	return 0;
 }
 
@@ -176,7 +179,15 @@ static int want_all(struct credential_keeper *k, const struct http_snapshot *s)
 
 	for (__u32 i = 0; s && i < hs_count(s, HS_SERVERS) && !r; i++)
 		if (hs_server(s, i)->kind != HS_SERVER_PASSTHROUGH)
-			r = want(k, hs_text(s, hs_server(s, i)->credential));
+			r = want(k, hs_text(s, hs_server(s, i)->credential), false);
+	for (__u32 i = 0; s && i < hs_count(s, HS_CLIENT_TLS) && !r; i++) {
+		const struct hs_client_tls *c = hs_client_tls(s, i);
+
+		if (c->credential.len)
+			r = want(k, hs_text(s, c->credential), true);
+		if (c->ca.len && !r)
+			r = want(k, hs_text(s, c->ca), true);
+	}
 	return r;
 }
 
@@ -231,12 +242,14 @@ static int there(struct held *h, const struct credential *c)
 	const char *problem;
 	struct pem *now;
 
-	if (pem_is(h->now, c))
+	if (pem_is(h->now, c) && h->client == h->checked)
 		return 0;
 	now = pem_new(c);
 	if (!now)
 		return -ENOMEM;
-	problem = certificate_check(&now->c, &facts);
+	h->checked = h->client;
+	problem = h->client ? certificate_check_client(&now->c, &facts)
+			    : certificate_check(&now->c, &facts);
 	if (h->now != h->good)
 		pem_free(h->now);
 	h->now = now;
@@ -270,9 +283,14 @@ static struct credential_text text_of(struct secret_bytes bytes)
 	return (struct credential_text){ bytes.at, bytes.len };
 }
 
+static bool is_of_system(const struct held *h)
+{
+	return !strcmp(h->name, CREDENTIAL_SYSTEM_CA);
+}
+
 static bool is_of_files(const struct held *h)
 {
-	return !strncmp(h->name, FILE_SCHEME, strlen(FILE_SCHEME));
+	return is_of_system(h) || !strncmp(h->name, FILE_SCHEME, strlen(FILE_SCHEME));
 }
 
 /* The Secret of a credential's name, and that of its clients' CA, which may be one of its own.
@@ -334,7 +352,9 @@ static int read_files(struct held *h)
 {
 	_cleanup_(certificate_files_free) struct certificate_files files = { 0 };
 	char *why = NULL;
-	int r = certificate_files_read(h->name + strlen(FILE_SCHEME), &files, &why);
+	int r = is_of_system(h)
+			? certificate_files_read_system(&files, &why)
+			: certificate_files_read(h->name + strlen(FILE_SCHEME), &files, &why);
 
 	if (r == -ENOMEM)
 		return r;
@@ -405,7 +425,7 @@ int credential_keeper_update(struct credential_keeper *k, const struct known_set
 	int r;
 
 	for (size_t i = 0; i < k->list.count; i++)
-		k->list.items[i].wanted = false;
+		k->list.items[i].wanted = k->list.items[i].client = false;
 	r = want_all(k, a);
 	if (!r)
 		r = want_all(k, b);

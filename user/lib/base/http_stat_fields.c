@@ -65,6 +65,11 @@ const struct stat_field http_cluster_fields[] = {
 	CLUSTER("outlier_detection.", ejections_enforced_consecutive_5xx),
 	CLUSTER("outlier_detection.", ejections_enforced_consecutive_gateway_failure),
 	CLUSTER("outlier_detection.", ejections_enforced_consecutive_local_origin_failure),
+	CLUSTER("ssl.", handshake),
+	CLUSTER("ssl.", session_reused),
+	CLUSTER("ssl.", connection_error),
+	CLUSTER("ssl.", fail_verify_error),
+	CLUSTER("ssl.", fail_verify_san),
 	{ 0 },
 };
 

@@ -129,6 +129,25 @@ static void check_passthrough(struct mesh *mesh, const struct called *to, const 
 			   at->field, at->index, destination_index(at, d), what);
 }
 
+/* The kernel speaks no TLS. In the mesh weft-proxy has such connections (proxied.h); at a Gateway's
+ * port of plain TCP nobody has. */
+static void check_tls(struct mesh *mesh, const struct called *to, const struct place *at,
+		      const struct destination *d, const struct view *view,
+		      const struct mesh_port *sp)
+{
+	const struct subset *s = d->subset ? view_subset(view, d->subset) : NULL;
+
+	if (!to->gateway || !view->count ||
+	    !client_tls_is_for(view_policy(view, sp->port->port, s).tls, true))
+		return;
+	if (first_word(mesh, d))
+		errors_add(mesh->errors, at->o->file, destination_pos(at, d),
+			   "spec.%s[%zu].route[%zu].destination: weft does not carry out the tls of "
+			   "a DestinationRule for what a Gateway's server of protocol TCP receives "
+			   "(a server that ends or passes TLS may lead there)",
+			   at->field, at->index, destination_index(at, d));
+}
+
 /* The cluster that a destination means; NULL when out of memory. */
 static struct plan_cluster *destination_cluster(struct mesh *mesh, const struct called *to,
 						const struct place *at, const struct destination *d)
@@ -152,6 +171,8 @@ static struct plan_cluster *destination_cluster(struct mesh *mesh, const struct 
 	if (!sp)
 		return cluster_unknown(mesh, name, port, subset);
 	view = host_view(mesh, h, to->client);
+	if (view)
+		check_tls(mesh, to, at, d, view, sp);
 	return view ? cluster_known(mesh, sp, subset, to->family, view) : NULL;
 }
 

@@ -441,7 +441,7 @@ static __u32 make_plain(struct http_compiler *c, const struct http_site *site, s
 	set_name(c, pool_copy(&c->mesh->pool, name, len), &a);
 	a.place = http_place(c, o, "", NULL, at, at);
 	a.retries = retries(c, NULL);
-	dest.cluster = http_cluster_of(c, sp, "", site->client);
+	dest.cluster = http_cluster_of(c, site, sp, "");
 	a.dests = (struct hs_range){ http_build_add(&c->build, HS_DESTS, &dest), 1 };
 	return http_build_add(&c->build, HS_ACTIONS, &a);
 }

@@ -22,6 +22,7 @@ struct place_of {
 	struct mesh_port *sp;
 	struct view *view;
 	const char *subset;
+	const struct object *gateway; /* that calls; NULL: clients in the mesh */
 };
 
 static __u32 positive(int64_t given)
@@ -109,10 +110,15 @@ static void set_warmup(const struct warmup *mesh, struct hs_cluster *row)
 		(__u32)(mesh->aggression < 1000000 ? mesh->aggression * 1000 + 0.5 : 1e9);
 }
 
+static struct traffic_policy policy_at(const struct place_of *at)
+{
+	return view_policy(at->view, at->sp->port->port,
+			   *at->subset ? view_subset(at->view, at->subset) : NULL);
+}
+
 static void set_policy(struct http_compiler *c, const struct place_of *at, struct hs_cluster *row)
 {
-	const struct subset *s = *at->subset ? view_subset(at->view, at->subset) : NULL;
-	struct traffic_policy policy = view_policy(at->view, at->sp->port->port, s);
+	struct traffic_policy policy = policy_at(at);
 	const struct http_pool *pool = policy.http;
 
 	row->http_idle_timeout_ms = HTTP_IDLE_MS;
@@ -135,6 +141,8 @@ static void set_policy(struct http_compiler *c, const struct place_of *at, struc
 	row->retry_budget_share = (__u32)(policy.retry_budget.percent * 10000 + 0.5);
 	row->retry_budget_least = positive(policy.retry_budget.least);
 	row->outliers = outliers(policy.outliers);
+	if (client_tls_is_for(policy.tls, at->gateway))
+		row->client_tls = http_client_tls_row(c, policy.tls, at->gateway) + 1;
 }
 
 static void endpoint_rows(struct http_compiler *c, const struct plan_cluster *p)
@@ -198,12 +206,20 @@ static void note_row(struct http_compiler *c, const struct place_of *at,
 	at->sp->http_rows = note;
 }
 
+/* What it says is for Gateways alone. */
+static bool is_gateways(const struct client_tls *t)
+{
+	return client_tls_is_for(t, true) && !client_tls_is_for(t, false);
+}
+
 /* The row that is there. */
 static __u32 patched_row(struct http_compiler *c, const struct place_of *at,
 			 const struct plan_cluster *v4, const struct plan_cluster *v6)
 {
 	const struct http_row *note = at->sp->http_rows;
 
+	/* A row of the same view may be a Gateway's, with a certificate of its own. */
+	c->anew |= is_gateways(policy_at(at).tls);
 	while (note && (note->view != at->view || note->v4 != v4 || note->v6 != v6))
 		note = note->next;
 	c->anew |= !note;
@@ -262,11 +278,25 @@ static __u32 no_cluster(struct http_compiler *c, const struct plan_cluster *p)
 	return at ? (uintptr_t)*at - 1 : 0;
 }
 
-__u32 http_cluster_of(struct http_compiler *c, struct mesh_port *sp, const char *subset,
-		      const char *client)
+/* Whose row it is, for find_row(): that of Gateways may have a certificate of their own. */
+static const char *key_of(struct http_compiler *c, const struct place_of *where)
+{
+	const struct client_tls *tls = where->gateway ? policy_at(where).tls : NULL;
+	const char *credential = is_gateways(tls)
+					 ? http_client_credential(c, tls, where->gateway)
+					 : "";
+
+	return credential ? pool_printf(&c->mesh->pool, "%p %p %s %s", (void *)where->sp,
+					(void *)where->view, where->subset, credential)
+			  : NULL;
+}
+
+__u32 http_cluster_of(struct http_compiler *c, const struct http_site *site, struct mesh_port *sp,
+		      const char *subset)
 {
 	struct mesh *mesh = c->mesh;
-	const struct place_of where = { sp, host_view(mesh, sp->host, client), subset };
+	const struct place_of where = { sp, host_view(mesh, sp->host, site->client), subset,
+					site->gateway };
 	struct plan_cluster *v4, *v6;
 	void **at;
 
@@ -276,8 +306,7 @@ __u32 http_cluster_of(struct http_compiler *c, struct mesh_port *sp, const char 
 	}
 	if (*subset && !view_subset(where.view, subset))
 		return no_cluster(c, cluster_unknown(mesh, sp->host->name, sp->port->port, subset));
-	at = find_row(c,
-		      pool_printf(&mesh->pool, "%p %p %s", (void *)sp, (void *)where.view, subset));
+	at = find_row(c, key_of(c, &where));
 	if (!at || *at)
 		return at ? (uintptr_t)*at - 1 : 0;
 	v4 = cluster_known(mesh, sp, subset, FAMILY_V4, where.view);
@@ -305,6 +334,6 @@ __u32 http_cluster_row(struct http_compiler *c, const struct http_site *site, co
 		port = h->ports[0].port->port;
 	sp = h ? host_port(h, port) : NULL;
 	if (sp)
-		return http_cluster_of(c, sp, subset, site->client);
+		return http_cluster_of(c, site, sp, subset);
 	return no_cluster(c, cluster_unknown(c->mesh, name, port, subset));
 }

@@ -132,8 +132,17 @@ __u32 http_plain_row(struct http_compiler *c, const struct http_site *site, stru
 /* `ns`: of the object that names the destination. */
 __u32 http_cluster_row(struct http_compiler *c, const struct http_site *site, const char *ns,
 		       const struct destination *d);
-__u32 http_cluster_of(struct http_compiler *c, struct mesh_port *sp, const char *subset,
-		      const char *client);
+__u32 http_cluster_of(struct http_compiler *c, const struct http_site *site, struct mesh_port *sp,
+		      const char *subset);
+/* A row of HS_CLIENT_TLS: how TLS that is on is spoken by that Gateway, or by clients in the mesh
+ * (NULL). */
+__u32 http_client_tls_row(struct http_compiler *c, const struct client_tls *t,
+			  const struct object *gateway);
+/* The name of its credential (lib/wire/credentials.h); "": it has none. NULL when out of memory. */
+const char *http_client_credential(struct http_compiler *c, const struct client_tls *t,
+				   const struct object *gateway);
+/* Rows of HS_TEXTS. */
+struct hs_range http_texts(struct http_compiler *c, const struct strs *list);
 
 /* Of all families. */
 size_t http_members_count(const struct mesh_port *sp);

@@ -26,7 +26,7 @@ static void add_text(struct http_compiler *c, struct hs_range *to, struct hs_str
 		to->first = at;
 }
 
-static struct hs_range texts(struct http_compiler *c, const struct strs *list)
+struct hs_range http_texts(struct http_compiler *c, const struct strs *list)
 {
 	struct hs_range range = { 0 };
 
@@ -89,8 +89,8 @@ static struct hs_server make_server(struct http_compiler *c, const struct object
 		.min_version = t->min_version ? t->min_version : TLS_1_2,
 		.max_version = t->max_version ? t->max_version : TLS_1_3,
 		.ciphers = ciphers(c, &t->ciphers),
-		.alt_names = texts(c, &t->alt_names),
-		.spkis = texts(c, &t->spkis),
+		.alt_names = http_texts(c, &t->alt_names),
+		.spkis = http_texts(c, &t->spkis),
 		.hashes = hashes(c, &t->hashes),
 		.kind = kind,
 		.action = to.action,

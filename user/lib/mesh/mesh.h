@@ -54,7 +54,8 @@ struct mesh_port {
 	struct members *members[FAMILY_MAX]; /* NULL until asked for */
 	bool at_gateway[FAMILY_MAX];	     /* a Gateway's rules answer here */
 	bool proxied;			     /* weft-proxy has it (proxied.h) */
-	bool by_sni; /* and asks for the SNI: it carries TLS, with rules for that */
+	bool by_sni; /* as a tunnel: rules ask for the SNI of the TLS that it carries, or have TLS
+			put around what it carries */
 	struct plan_cluster *clusters;
 	struct http_row *http_rows; /* once l7 has made the snapshot */
 };

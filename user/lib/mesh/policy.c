@@ -139,6 +139,8 @@ static void override(struct traffic_policy *p, const struct traffic_policy *with
 	}
 	if (with->retry_budget.given)
 		p->retry_budget = with->retry_budget;
+	if (with->tls)
+		p->tls = with->tls;
 }
 
 struct traffic_policy view_policy(const struct view *v, unsigned port, const struct subset *subset)
@@ -234,6 +236,13 @@ static bool same_labels(const struct subset *a, const struct subset *b)
 	if (!a || !b || a == b)
 		return a == b;
 	return labels_hold(&a->labels, &b->labels) && labels_hold(&b->labels, &a->labels);
+}
+
+bool client_tls_is_for(const struct client_tls *t, bool gateway)
+{
+	if (!t || t->mode == CLIENT_TLS_DISABLE)
+		return false;
+	return gateway || !t->credential || !*t->credential;
 }
 
 /* One made for another view that comes to the same policy and endpoints. */

@@ -4,6 +4,7 @@
 #include <strings.h>
 
 #include "lib/mesh/gateways.h"
+#include "lib/mesh/policy.h"
 
 enum { ALIASES_MAX = 8 }; /* that lead to each other */
 
@@ -92,7 +93,7 @@ struct host *host_concrete(struct mesh *mesh, struct host *h)
 static bool policy_is_of_requests(const struct traffic_policy *p)
 {
 	return p->lb.hash_http || p->lb.warmup.duration || p->outlier_detection.line ||
-	       p->http_pool.line;
+	       p->http_pool.line || client_tls_is_for(p->tls, false);
 }
 
 static bool policies_are_of_requests(const struct dr_policy *p, unsigned port)
@@ -248,6 +249,95 @@ static void mark_port(struct mesh *mesh, const struct host *h, struct mesh_port 
 	sp->proxied |= sp->by_sni;
 }
 
+/* ---- TLS to endpoints ---- */
+
+/* `port`: 0: any. */
+static bool policy_speaks_tls(const struct dr_policy *p, unsigned port)
+{
+	bool speaks = client_tls_is_for(p->policy.tls, false);
+
+	for (size_t i = 0; i < p->ports.count && !speaks; i++)
+		speaks = (!port || p->ports.items[i].port == port) &&
+			 client_tls_is_for(p->ports.items[i].policy.tls, false);
+	return speaks;
+}
+
+/* Whether any DestinationRule for the host has TLS spoken with all of a port's endpoints; without a
+ * port: with any of its endpoints. */
+static bool host_speaks_tls(struct mesh *mesh, const char *host, unsigned port)
+{
+	struct host_iter it = host_iter(&mesh->dr_index, host);
+	const struct hosted *hosted;
+	bool speaks = false;
+
+	while (!speaks && (hosted = host_iter_next(&it)))
+		for (size_t i = 0; i < hosted->refs.count && !speaks; i++) {
+			const struct destination_rule *dr = &hosted->refs.items[i]->dr;
+
+			speaks = policy_speaks_tls(&dr->policy, port);
+			for (size_t k = 0; k < dr->subsets.count && !port && !speaks; k++)
+				speaks = policy_speaks_tls(&dr->subsets.items[k].policy, 0);
+		}
+	return speaks;
+}
+
+static bool routes_speak_tls(struct mesh *mesh, const struct object *o,
+			     const struct l4_routes *routes)
+{
+	char name[HOST_MAX];
+	bool speaks = false;
+
+	for (size_t i = 0; i < routes->count; i++)
+		for (size_t k = 0; k < routes->items[i].route.count && !speaks; k++) {
+			const struct destination *d = &routes->items[i].route.items[k].destination;
+			const struct host *h =
+				host_complete(d->host, o->meta.namespace, name)
+					? NULL
+					: host_concrete(mesh, mesh_host(mesh, name));
+
+			speaks = h && host_speaks_tls(mesh, h->name, 0);
+		}
+	return speaks;
+}
+
+static bool rules_speak_tls(struct mesh *mesh, const char *host)
+{
+	struct host_iter it = host_iter(&mesh->vs_index, host);
+	const struct hosted *hosted;
+	bool speaks = false;
+
+	while (!speaks && (hosted = host_iter_next(&it)))
+		for (size_t i = 0; i < hosted->refs.count && !speaks; i++) {
+			const struct object *o = hosted->refs.items[i];
+
+			speaks = routes_speak_tls(mesh, o, &o->vs.tcp) ||
+				 routes_speak_tls(mesh, o, &o->vs.tls);
+		}
+	return speaks;
+}
+
+static bool any_speaks_tls(const struct mesh *mesh)
+{
+	for (size_t i = 0; i < mesh->destination_rules.count; i++) {
+		const struct destination_rule *dr = &mesh->destination_rules.items[i]->dr;
+		bool speaks = policy_speaks_tls(&dr->policy, 0);
+
+		for (size_t k = 0; k < dr->subsets.count && !speaks; k++)
+			speaks = policy_speaks_tls(&dr->subsets.items[k].policy, 0);
+		if (speaks)
+			return true;
+	}
+	return false;
+}
+
+static void mark_tunnel(struct mesh *mesh, const struct host *h, struct mesh_port *sp)
+{
+	if (host_speaks_tls(mesh, h->name, sp->port->port) || rules_speak_tls(mesh, h->name))
+		sp->by_sni = sp->proxied = true;
+}
+
+/* ---- both ---- */
+
 static bool any_tls_rule(const struct mesh *mesh)
 {
 	for (size_t i = 0; i < mesh->virtual_services.count; i++)
@@ -258,7 +348,9 @@ static bool any_tls_rule(const struct mesh *mesh)
 
 void mark_sni(struct mesh *mesh)
 {
-	if (!any_tls_rule(mesh))
+	bool speaks = any_speaks_tls(mesh);
+
+	if (!speaks && !any_tls_rule(mesh))
 		return;
 	for (size_t i = 0; i < mesh->services.count; i++) {
 		struct host *h = &mesh->host_list[i];
@@ -266,8 +358,12 @@ void mark_sni(struct mesh *mesh)
 		if (!h->name || h->service->service.foreign ||
 		    str_eq(h->service->service.type, "ExternalName"))
 			continue;
-		for (size_t k = 0; k < h->port_count; k++)
-			if (!port_carries_http(mesh, h, &h->ports[k]))
-				mark_port(mesh, h, &h->ports[k]);
+		for (size_t k = 0; k < h->port_count; k++) {
+			if (port_carries_http(mesh, h, &h->ports[k]))
+				continue;
+			mark_port(mesh, h, &h->ports[k]);
+			if (speaks)
+				mark_tunnel(mesh, h, &h->ports[k]);
+		}
 	}
 }

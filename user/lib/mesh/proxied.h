@@ -3,8 +3,8 @@
 #define WEFT_LIB_MESH_PROXIED_H
 /*
  * Which ports of services carry HTTP, and which of those go through weft-proxy: those that a rule
- * or a policy for requests speaks of. So do ports of TLS with `tls` rules that choose by the SNI.
- * All others stay with the kernel alone.
+ * or a policy for requests speaks of. So do ports of TLS with `tls` rules that choose by the SNI,
+ * and all ports from which TLS is spoken with endpoints. All others stay with the kernel alone.
  */
 #include "lib/mesh/mesh.h"
 
@@ -27,7 +27,8 @@ bool tls_match_is_at(const struct l4_match *m, const struct mesh_port *sp);
  * clients may give for the hosts of the rule, all of them, no other match for the port has other
  * names, and no tcp rule is left to take what is no TLS: then the kernel carries the rule out. */
 bool tls_match_needs_sni(const struct object *o, const struct l4_match *m, unsigned port);
-/* Sets mesh_port.by_sni and proxied of all services' ports where a rule needs the SNI. */
+/* Sets mesh_port.by_sni and proxied of all services' ports where a rule needs the SNI, and of those
+ * without requests from which connections may go to endpoints by TLS (a DestinationRule's tls). */
 void mark_sni(struct mesh *mesh);
 
 #endif

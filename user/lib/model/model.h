@@ -399,6 +399,19 @@ struct retry_budget {
 /* What the kernel path carries out of a trafficPolicy. The parts that need the proxy or that weft
  * does not carry out are positions: compile() refuses, or ignores where the port is plain TCP and
  * the part speaks of HTTP only. */
+enum client_tls_mode { CLIENT_TLS_DISABLE, CLIENT_TLS_SIMPLE, CLIENT_TLS_MUTUAL };
+
+/* A DestinationRule's `tls`: how it is spoken with endpoints. NULL, or an empty text: not given. */
+struct client_tls {
+	struct pos pos;
+	int mode;		/* enum client_tls_mode */
+	const char *credential; /* credentialName: a Secret of the Gateways' that call */
+	const char *chain, *key, *ca, *crl; /* files */
+	const char *sni;
+	struct strs alt_names;
+	bool insecure; /* insecureSkipVerify */
+};
+
 struct traffic_policy {
 	bool given;
 	struct load_balancer lb;
@@ -408,6 +421,7 @@ struct traffic_policy {
 	struct http_pool *http;		    /* NULL: not given */
 	struct outlier_detection *outliers; /* NULL: not given */
 	struct retry_budget retry_budget;
+	struct client_tls *tls; /* NULL: not given */
 };
 
 struct port_policy {

@@ -47,6 +47,13 @@ const struct hs_listener *http_listener(const struct http_snapshot *s, enum serv
 	return l || scope != SCOPE_MESH ? l : find_listener(s, scope, 0, 0);
 }
 
+/* Wildcards are in order, the longest first. */
+bool http_address_is_opaque(const struct http_snapshot *s, const struct hs_address *address)
+{
+	return !address->sni_exact.count && address->sni_wild.count &&
+	       !hs_sni(s, address->sni_wild.first)->name.len;
+}
+
 static const struct hs_door *door_at(const struct http_snapshot *s, const struct addr *addr,
 				     unsigned port)
 {

@@ -110,6 +110,8 @@ static inline bool http_address_has_sni(const struct hs_address *address)
 {
 	return address->sni_exact.count || address->sni_wild.count;
 }
+/* Whether all of them go the same way, so that nobody need look at what they send. */
+bool http_address_is_opaque(const struct http_snapshot *s, const struct hs_address *address);
 /*
  * The same as http_server_for() for the mesh: the `tls` route that takes a connection to that
  * address, of the kind PASSTHROUGH. A client that speaks no TLS is one that asks for no name. NULL:

@@ -74,7 +74,8 @@ const struct hs_shape hs_shapes[HS_TABLES] = {
 	[HS_CLUSTERS] = { sizeof(struct hs_cluster),
 			  { STR(hs_cluster, name), STR(hs_cluster, host), STR(hs_cluster, subset),
 			    RANGE(hs_cluster, endpoints, HS_ENDPOINTS), STR(hs_cluster, hash_name),
-			    STR(hs_cluster, hash_attributes) } },
+			    STR(hs_cluster, hash_attributes),
+			    NUMBER(hs_cluster, client_tls, HS_CLIENT_TLS) } },
 	[HS_ENDPOINTS] = { sizeof(struct hs_endpoint),
 			   { NUMBER(hs_endpoint, ingress, HS_POLICIES) } },
 	[HS_REGEXES] = { sizeof(struct hs_regex), { STR(hs_regex, pattern) } },
@@ -123,4 +124,8 @@ const struct hs_shape hs_shapes[HS_TABLES] = {
 	[HS_AUTHZ_BYTES] = { 1, { { 0 } } },
 	[HS_AUTHZ_PODS] = { sizeof(struct hs_authz_pod),
 			    { NUMBER(hs_authz_pod, set, HS_AUTHZ_SETS) } },
+	[HS_CLIENT_TLS] = { sizeof(struct hs_client_tls),
+			    { STR(hs_client_tls, credential), STR(hs_client_tls, ca),
+			      STR(hs_client_tls, sni),
+			      RANGE(hs_client_tls, alt_names, HS_TEXTS) } },
 };

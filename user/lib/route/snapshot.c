@@ -163,6 +163,17 @@ static bool clusters_ok(const struct http_snapshot *s)
 	return true;
 }
 
+static bool clients_ok(const struct http_snapshot *s)
+{
+	for (__u32 i = 0; i < hs_count(s, HS_CLIENT_TLS); i++) {
+		__u32 mode = hs_client_tls(s, i)->mode;
+
+		if (mode != HS_TLS_SIMPLE && mode != HS_TLS_MUTUAL)
+			return false;
+	}
+	return true;
+}
+
 /* A mode and versions that there are. */
 static bool ends_tls(const struct hs_server *server)
 {
@@ -282,8 +293,8 @@ int http_snapshot_open(const void *data, size_t size, struct http_snapshot **out
 	s->header = data;
 	s->refs = 1;
 	count_rows(s);
-	if (!is_in_order(s, none) || !http_authz_ok(s) || !clusters_ok(s) || !prefixes_ok(s) || !servers_ok(s) ||
-	    !names_ok(s))
+	if (!is_in_order(s, none) || !http_authz_ok(s) || !clusters_ok(s) || !prefixes_ok(s) ||
+	    !servers_ok(s) || !clients_ok(s) || !names_ok(s))
 		return -EBADMSG;
 	r = open_regexes(s, NULL, 0);
 	if (r)

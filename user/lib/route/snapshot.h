@@ -69,6 +69,7 @@ enum hs_table {
 	HS_AUTHZ_VALUES,
 	HS_AUTHZ_BYTES,
 	HS_AUTHZ_PODS,
+	HS_CLIENT_TLS,
 	HS_TABLES,
 };
 
@@ -354,6 +355,20 @@ struct hs_cluster {
 	/* In place of max_retries: a share, of a million, of the requests; so many always may. */
 	__u32 retry_budget, retry_budget_share, retry_budget_least;
 	struct hs_outliers outliers;
+	__u32 client_tls; /* index of HS_CLIENT_TLS + 1; 0: endpoints are spoken to in clear */
+};
+
+/* How TLS is spoken with a cluster's endpoints. */
+struct hs_client_tls {
+	/* Names in lib/wire/credentials.h. `credential`: the client's certificate and key, and the
+	 * CA of servers, of which it may lack either; empty: none. `ca`: of the CA where the
+	 * credential has none; empty: servers are not verified. */
+	struct hs_str credential, ca;
+	struct hs_str sni;	   /* empty: the request's Host; of what is no request, the cluster's host */
+	struct hs_range alt_names; /* of HS_TEXTS: of which a server's certificate must have one */
+	__u32 mode;		   /* HS_TLS_SIMPLE, or HS_TLS_MUTUAL: with a certificate of its own */
+	/* Without `sni` and `alt_names`: a server's certificate must have the request's Host. */
+	__u32 check_host;
 };
 
 struct hs_endpoint {
@@ -393,7 +408,8 @@ struct hs_address {
 	__u32 port;
 	__u32 action;
 	/* Of HS_SNI: the port carries TLS, and `tls` routes are for it: the SNI chooses a server of
-	 * the kind PASSTHROUGH; else `action` has the connection. Empty: HTTP. */
+	 * the kind PASSTHROUGH; else `action` has the connection. Where all names are "", the port
+	 * carries any bytes, which are not looked at. Empty: HTTP. */
 	struct hs_range sni_exact, sni_wild;
 };
 
@@ -566,6 +582,7 @@ HS_ROWS(hs_sni, HS_SNI);
 HS_ROWS(hs_server, HS_SERVERS);
 HS_ROWS(hs_text_row, HS_TEXTS);
 HS_ROWS(hs_authz_pod, HS_AUTHZ_PODS);
+HS_ROWS(hs_client_tls, HS_CLIENT_TLS);
 
 /* The number of a row of HS_ACTIONS. */
 static inline __u32 hs_action_number(const struct http_snapshot *s, const struct hs_action *a)

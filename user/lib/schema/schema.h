@@ -127,5 +127,6 @@ extern const struct message schema_port_selector; /* uint16_t: { number: 80 } */
 extern const struct message schema_l4_route, schema_tls_route;
 extern const struct message schema_http_route;
 extern const struct message schema_http_pool, schema_outlier_detection, schema_hash;
+extern const struct message schema_client_tls;
 
 #endif

@@ -220,48 +220,6 @@ static const struct message load_balancer_message = {
 
 /* ---- the rest ---- */
 
-/* DISABLE is what weft does anyway; the other modes would have it speak TLS. */
-static void decode_tls_mode(struct decoder *d, const struct node *value, void *target)
-{
-	static const char *const refused[] = { "SIMPLE", "MUTUAL", "ISTIO_MUTUAL" };
-	const char *mode;
-
-	(void)target;
-	if (!decode_string(d, value, &mode) || !strcmp(mode, "DISABLE"))
-		return;
-	for (size_t i = 0; i < sizeof(refused) / sizeof(*refused); i++)
-		if (!strcmp(mode, refused[i])) {
-			decode_refuse_value(d, value, REFUSED_DESTINATION_TLS);
-			return;
-		}
-	decode_expected(d, value, NULL, "DISABLE");
-}
-
-static const struct cel tls_mode_cel[] = {
-	{ .rule = "!(self in ['SIMPLE', 'MUTUAL', 'ISTIO_MUTUAL'])",
-	  .refused = REFUSED_DESTINATION_TLS },
-	{ .rule = "self in ['DISABLE', 'SIMPLE', 'MUTUAL', 'ISTIO_MUTUAL']",
-	  .message = "expected DISABLE" },
-	{ 0 },
-};
-
-static const struct field tls_fields[] = {
-	{ "mode", FIELD_CUSTOM, .max = TEXT_MAX, .shape = SHAPE_STRING, .decode = decode_tls_mode,
-	  .cel = tls_mode_cel },
-	/* None of these means anything without TLS. */
-	{ .name = "clientCertificate", .type = FIELD_IGNORED, .shape = SHAPE_STRING },
-	{ .name = "privateKey", .type = FIELD_IGNORED, .shape = SHAPE_STRING },
-	{ .name = "caCertificates", .type = FIELD_IGNORED, .shape = SHAPE_STRING },
-	{ .name = "caCrl", .type = FIELD_IGNORED, .shape = SHAPE_STRING },
-	{ .name = "credentialName", .type = FIELD_IGNORED, .shape = SHAPE_STRING },
-	{ .name = "subjectAltNames", .type = FIELD_IGNORED, .shape = SHAPE_STRINGS },
-	{ .name = "sni", .type = FIELD_IGNORED, .shape = SHAPE_STRING },
-	{ .name = "insecureSkipVerify", .type = FIELD_IGNORED, .shape = SHAPE_BOOL },
-	{ 0 },
-};
-
-static const struct message tls_message = { .what = "a map", .fields = tls_fields };
-
 static void init_retry_budget(void *self)
 {
 	struct retry_budget *budget = self;
@@ -341,7 +299,8 @@ static const struct field port_policy_fields[] = {
 	  .offset = offsetof(struct port_policy, policy.outliers),
 	  .pos_at = AT(struct port_policy, policy.outlier_detection),
 	  .message = &schema_outlier_detection },
-	{ "tls", FIELD_MESSAGE, .message = &tls_message },
+	{ "tls", FIELD_POINTER, .offset = offsetof(struct port_policy, policy.tls),
+	  .message = &schema_client_tls },
 	{ 0 },
 };
 
@@ -391,7 +350,8 @@ static const struct field dr_policy_fields[] = {
 	{ "outlierDetection", FIELD_POINTER, .offset = offsetof(struct dr_policy, policy.outliers),
 	  .pos_at = AT(struct dr_policy, policy.outlier_detection),
 	  .message = &schema_outlier_detection },
-	{ "tls", FIELD_MESSAGE, .message = &tls_message },
+	{ "tls", FIELD_POINTER, .offset = offsetof(struct dr_policy, policy.tls),
+	  .message = &schema_client_tls },
 	{ "portLevelSettings", FIELD_LIST, .offset = offsetof(struct dr_policy, ports),
 	  .max = PORT_SETTINGS_MAX, .message = &port_policy_message, .check = check_ports },
 	{ .name = "tunnel",

@@ -10,9 +10,9 @@
  *	bytes: names, and PEM as the user gave it
  *
  * Integers are in host byte order, offsets from the file's start. A credential's name says where it
- * is from: "kubernetes://NAMESPACE/SECRET" or "file://CERTIFICATE;KEY;CA;CRL", paths of which the
- * last may be empty. weftd has read what is in it: the chain is one of certificates and the key
- *fits its first one.
+ * is from: "kubernetes://NAMESPACE/SECRET" or "file://CERTIFICATE;KEY;CA;CRL", paths of which some
+ * may be empty, or CREDENTIAL_SYSTEM_CA. weftd has read what is in it: the chain is one of
+ * certificates and the key fits its first one; where it is for TLS to endpoints, both may be missing.
  */
 #include <stddef.h>
 #include <stdint.h>
@@ -22,6 +22,9 @@ enum {
 	CREDENTIALS_VERSION = 1,
 	CREDENTIALS_SIZE_MAX = 64 << 20, /* bytes of all */
 };
+
+/* The CAs that the node's system believes. */
+#define CREDENTIAL_SYSTEM_CA "system://"
 
 struct credentials_head {
 	uint32_t magic, version;
@@ -35,8 +38,8 @@ struct credentials_part {
 
 struct credential_row {
 	struct credentials_part name;
-	struct credentials_part chain, key; /* the server's certificate first */
-	struct credentials_part ca, crl;    /* of clients' certificates; 0 bytes: none */
+	struct credentials_part chain, key; /* one's own certificate first */
+	struct credentials_part ca, crl;    /* of the peers' certificates; 0 bytes: none */
 };
 
 /* Bytes that are not NUL-terminated. */

@@ -21,7 +21,7 @@ enum {
 };
 
 /* X25519 first, as Envoy has it. */
-static const char groups[] = "X25519:P-256:P-384";
+const char tls_groups[] = "X25519:P-256:P-384";
 
 struct tls_base {
 	SSL_CTX *context;
@@ -238,7 +238,7 @@ int tls_base_new(struct tls_base **out)
 		return -ENOMEM;
 	pthread_mutex_init(&b->lock, NULL);
 	b->context = SSL_CTX_new(TLS_server_method());
-	if (!b->context || SSL_CTX_set1_groups_list(b->context, groups) != 1) {
+	if (!b->context || SSL_CTX_set1_groups_list(b->context, tls_groups) != 1) {
 		ERR_clear_error();
 		return -ENOMEM;
 	}

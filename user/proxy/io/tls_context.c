@@ -60,7 +60,7 @@ static int next_certificate(BIO *from, X509 **out)
 	return -EINVAL;
 }
 
-static int take_chain(SSL_CTX *ctx, struct tls_text pem)
+int tls_take_chain(SSL_CTX *ctx, struct tls_text pem)
 {
 	_cleanup_(BIO_free_allp) BIO *from = open_text(pem);
 	size_t n = 0;
@@ -77,7 +77,7 @@ static int take_chain(SSL_CTX *ctx, struct tls_text pem)
 	return r ? r : n ? 0 : -EINVAL;
 }
 
-static int take_key(SSL_CTX *ctx, struct tls_text pem)
+int tls_take_key(SSL_CTX *ctx, struct tls_text pem)
 {
 	_cleanup_(BIO_free_allp) BIO *from = open_text(pem);
 	_cleanup_(EVP_PKEY_freep) EVP_PKEY *key = NULL;
@@ -90,8 +90,7 @@ static int take_key(SSL_CTX *ctx, struct tls_text pem)
 	return 0;
 }
 
-/* Clients are told the names of the authorities. */
-static int take_authorities(SSL_CTX *ctx, struct tls_text pem)
+int tls_take_authorities(SSL_CTX *ctx, struct tls_text pem, bool tell)
 {
 	_cleanup_(BIO_free_allp) BIO *from = open_text(pem);
 	X509_STORE *store = SSL_CTX_get_cert_store(ctx);
@@ -103,7 +102,7 @@ static int take_authorities(SSL_CTX *ctx, struct tls_text pem)
 
 		r = next_certificate(from, &cert);
 		if (r > 0 && (X509_STORE_add_cert(store, cert) != 1 ||
-			      SSL_CTX_add_client_CA(ctx, cert) != 1))
+			      (tell && SSL_CTX_add_client_CA(ctx, cert) != 1)))
 			r = -EINVAL;
 		n += r > 0;
 	}
@@ -111,7 +110,7 @@ static int take_authorities(SSL_CTX *ctx, struct tls_text pem)
 }
 
 /* As Envoy: where there are lists, each authority of a chain must have one. */
-static int take_lists(SSL_CTX *ctx, struct tls_text pem)
+int tls_take_lists(SSL_CTX *ctx, struct tls_text pem)
 {
 	_cleanup_(BIO_free_allp) BIO *from = open_text(pem);
 	X509_STORE *store = SSL_CTX_get_cert_store(ctx);
@@ -132,22 +131,21 @@ static int take_lists(SSL_CTX *ctx, struct tls_text pem)
 
 /* ---- what a client's certificate must have ---- */
 
-static void free_texts(char **texts)
+void tls_free_texts(char **texts)
 {
 	for (size_t i = 0; texts && texts[i]; i++)
 		free(texts[i]);
 	free(texts);
 }
 
-/* Copies, a NULL behind them. NULL without any, or without memory. */
-static char **copy_texts(const struct tls_texts *from)
+char **tls_copy_texts(const struct tls_texts *from)
 {
 	char **to = from->count ? calloc(from->count + 1, sizeof(*to)) : NULL;
 
 	for (size_t i = 0; to && i < from->count; i++) {
 		to[i] = strndup(from->items[i].at, from->items[i].len);
 		if (!to[i]) {
-			free_texts(to);
+			tls_free_texts(to);
 			return NULL;
 		}
 	}
@@ -156,9 +154,9 @@ static char **copy_texts(const struct tls_texts *from)
 
 static int take_rules(struct tls_context *c, const struct tls_settings *s)
 {
-	c->alt_names = copy_texts(&s->alt_names);
-	c->spkis = copy_texts(&s->spkis);
-	c->hashes = copy_texts(&s->hashes);
+	c->alt_names = tls_copy_texts(&s->alt_names);
+	c->spkis = tls_copy_texts(&s->spkis);
+	c->hashes = tls_copy_texts(&s->hashes);
 	return (s->alt_names.count && !c->alt_names) || (s->spkis.count && !c->spkis) ||
 			       (s->hashes.count && !c->hashes)
 		       ? -ENOMEM
@@ -217,7 +215,7 @@ static int select_protocol(SSL *ssl, const unsigned char **out, unsigned char *n
 		       : SSL_TLSEXT_ERR_ALERT_FATAL;
 }
 
-static int take_ciphers(SSL_CTX *ctx, struct tls_text list)
+int tls_take_ciphers(SSL_CTX *ctx, struct tls_text list)
 {
 	_cleanup_free_ char *text = list.len ? strndup(list.at, list.len) : strdup(default_ciphers);
 
@@ -244,13 +242,13 @@ static int take_clients(struct tls_context *c, const struct tls_settings *s, con
 	if (s->mode == TLS_SIMPLE)
 		return 0;
 	*why = "the certificates of the clients' authorities";
-	r = take_authorities(c->ssl, s->ca);
+	r = tls_take_authorities(c->ssl, s->ca, true);
 	/* An authority that another one has signed may be given without that one, as Envoy has it.
 	 */
 	X509_STORE_set_flags(SSL_CTX_get_cert_store(c->ssl), X509_V_FLAG_PARTIAL_CHAIN);
 	if (!r && s->crl.len) {
 		*why = "the revocation lists";
-		r = take_lists(c->ssl, s->crl);
+		r = tls_take_lists(c->ssl, s->crl);
 	}
 	SSL_CTX_set_cert_verify_callback(c->ssl, tls_verify, c);
 	return r ? r : take_rules(c, s);
@@ -262,14 +260,14 @@ static int fill(struct tls_context *c, const struct tls_settings *s, const char 
 
 	take_level(c);
 	*why = "the cipher suites";
-	r = take_ciphers(c->ssl, s->ciphers);
+	r = tls_take_ciphers(c->ssl, s->ciphers);
 	if (!r) {
 		*why = "the certificate chain";
-		r = take_chain(c->ssl, s->chain);
+		r = tls_take_chain(c->ssl, s->chain);
 	}
 	if (!r) {
 		*why = "the key";
-		r = take_key(c->ssl, s->key);
+		r = tls_take_key(c->ssl, s->key);
 	}
 	if (!r)
 		r = take_clients(c, s, why);
@@ -312,9 +310,9 @@ void tls_context_unref(struct tls_context *c)
 	if (!c || __atomic_sub_fetch(&c->refs, 1, __ATOMIC_ACQ_REL))
 		return;
 	SSL_CTX_free(c->ssl);
-	free_texts(c->alt_names);
-	free_texts(c->spkis);
-	free_texts(c->hashes);
+	tls_free_texts(c->alt_names);
+	tls_free_texts(c->spkis);
+	tls_free_texts(c->hashes);
 	free(c);
 }
 

@@ -5,6 +5,7 @@
  * Between the parts of tls.h.
  */
 #include "proxy/io/tls.h"
+#include "proxy/io/tls_client.h"
 
 enum { TLS_DIGEST = 32 }; /* bytes of a SHA-256 */
 
@@ -24,5 +25,29 @@ int tls_hello(SSL *ssl, int *alert, void *arg);
 int tls_verify(X509_STORE_CTX *x, void *arg);
 /* Of a certificate, in lower-case hex. */
 bool tls_certificate_hash(const X509 *cert, char out[2 * TLS_DIGEST + 1]);
+/* Whether one of the names, behind which there is a NULL, is among the certificate's subject
+ * alternative names. */
+bool tls_has_name(const X509 *cert, char *const *wanted);
+
+/* ---- PEM into a context: 0; -EINVAL: that is no such thing, or none is there; -ENOMEM ---- */
+
+int tls_take_chain(SSL_CTX *ctx, struct tls_text pem);
+int tls_take_key(SSL_CTX *ctx, struct tls_text pem);
+/* `tell`: clients are told the names of the authorities. */
+int tls_take_authorities(SSL_CTX *ctx, struct tls_text pem, bool tell);
+int tls_take_lists(SSL_CTX *ctx, struct tls_text pem);
+/* An empty list: the default. */
+int tls_take_ciphers(SSL_CTX *ctx, struct tls_text list);
+extern const char tls_groups[]; /* of key exchange */
+
+/* Copies, a NULL behind them. NULL without any, or without memory. */
+char **tls_copy_texts(const struct tls_texts *from);
+void tls_free_texts(char **texts); /* accepts NULL */
+
+/* ---- transport_tls.c: of a client's connection ---- */
+
+const struct tls_call *transport_tls_call(const SSL *ssl);
+/* For SSL_CTX_sess_set_new_cb(). */
+int transport_tls_session(SSL *ssl, SSL_SESSION *session);
 
 #endif

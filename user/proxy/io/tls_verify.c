@@ -68,7 +68,7 @@ static bool name_is(const char *wanted, const GENERAL_NAME *n)
 	}
 }
 
-static bool has_name(const X509 *cert, char *const *wanted)
+bool tls_has_name(const X509 *cert, char *const *wanted)
 {
 	_cleanup_(free_namesp)
 		GENERAL_NAMES *names = X509_get_ext_d2i(cert, NID_subject_alt_name, NULL, NULL);
@@ -141,7 +141,7 @@ int tls_verify(X509_STORE_CTX *x, void *arg)
 	/* Either is the alert bad_certificate. */
 	if (!has_hash(c, cert))
 		X509_STORE_CTX_set_error(x, X509_V_ERR_CERT_REJECTED);
-	else if (c->alt_names && !has_name(cert, c->alt_names))
+	else if (c->alt_names && !tls_has_name(cert, c->alt_names))
 		X509_STORE_CTX_set_error(x, X509_V_ERR_HOSTNAME_MISMATCH);
 	else
 		return 1;

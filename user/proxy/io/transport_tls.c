@@ -24,6 +24,8 @@ struct tls {
 	SSL *ssl;
 	struct transport *transport;
 	struct tls_context *context; /* NULL: no ClientHello has come yet */
+	struct tls_client *client;   /* NULL: it is the server's side */
+	struct tls_call call;	     /* of the client */
 	tls_chooser choose;
 	void *arg;
 	void (*ready)(struct loop_io *io, unsigned events); /* the owner's */
@@ -52,6 +54,7 @@ static void tls_free(struct tls *s)
 {
 	SSL_free(s->ssl);
 	tls_context_unref(s->context);
+	tls_client_unref(s->client);
 	free(s->held);
 	free(s->pending);
 	free(s);
@@ -478,23 +481,31 @@ static void socket_ready(struct loop_io *io, unsigned events)
 	s->ready(io, events);
 }
 
-static int begin(struct tls *s, const struct tls_base *b)
+/* Takes `ssl` over, also on failure; NULL: there was no memory for it. */
+static int begin(struct tls *s, SSL *ssl)
 {
-	BIO_METHOD *method = socket_method();
+	BIO_METHOD *method = ssl ? socket_method() : NULL;
 	BIO *bio = method ? BIO_new(method) : NULL;
 
-	if (!bio)
-		return -ENOMEM;
-	BIO_set_data(bio, s);
-	s->ssl = SSL_new(tls_base_context(b));
-	if (!s->ssl) {
-		BIO_free(bio);
+	s->ssl = ssl;
+	if (!bio) {
+		ERR_clear_error();
 		return -ENOMEM;
 	}
-	SSL_set_bio(s->ssl, bio, bio);
-	SSL_set_app_data(s->ssl, s);
-	SSL_set_accept_state(s->ssl);
+	BIO_set_data(bio, s);
+	SSL_set_bio(ssl, bio, bio);
+	SSL_set_app_data(ssl, s);
 	return 0;
+}
+
+static void take_over(struct transport *t, struct tls *s, struct tls_facts *facts)
+{
+	s->transport = t;
+	s->ready = t->io.ready;
+	s->facts = facts;
+	t->io.ready = socket_ready;
+	t->ops = &ops;
+	t->state = s;
 }
 
 int transport_tls_open(struct transport *t, const struct tls_base *b, tls_chooser chooser,
@@ -502,22 +513,48 @@ int transport_tls_open(struct transport *t, const struct tls_base *b, tls_choose
 {
 	_cleanup_(tls_freep) struct tls *s = calloc(1, sizeof(*s));
 
-	if (!s || begin(s, b)) {
-		ERR_clear_error();
+	if (!s || begin(s, SSL_new(tls_base_context(b))))
 		return -ENOMEM;
-	}
-	s->transport = t;
+	SSL_set_accept_state(s->ssl);
 	s->choose = chooser;
 	s->arg = arg;
-	s->ready = t->io.ready;
-	s->facts = facts;
-	t->io.ready = socket_ready;
-	t->ops = &ops;
-	t->state = TAKE_PTR(s);
+	take_over(t, TAKE_PTR(s), facts);
 	return 0;
 }
 
-/* What is wrong with the client's certificate. */
+/* ---- as a client ---- */
+
+const struct tls_call *transport_tls_call(const SSL *ssl)
+{
+	const struct tls *s = SSL_get_app_data(ssl);
+
+	return &s->call;
+}
+
+int transport_tls_session(SSL *ssl, SSL_SESSION *session)
+{
+	struct tls *s = SSL_get_app_data(ssl);
+
+	tls_client_keep(s->client, &s->call, session);
+	return 1; /* the reference has been taken */
+}
+
+int transport_tls_connect(struct transport *t, struct tls_client *client,
+			  const struct tls_call *call, struct tls_facts *facts)
+{
+	_cleanup_(tls_freep) struct tls *s = calloc(1, sizeof(*s));
+
+	if (!s || begin(s, tls_client_connect(client, call)))
+		return -ENOMEM;
+	s->client = tls_client_ref(client);
+	s->call = *call;
+	take_over(t, TAKE_PTR(s), facts);
+	return 0;
+}
+
+/* ---- the handshake ---- */
+
+/* What is wrong with the peer's certificate. */
 static enum tls_failure verify_failure(const struct tls *s)
 {
 	switch (SSL_get_verify_result(s->ssl)) {
@@ -536,7 +573,7 @@ static enum tls_failure failure_of(const struct tls *s, unsigned long error)
 	if (s->error == -ENOENT)
 		return TLS_NO_SERVER;
 	if (!error)
-		return TLS_CLIENT_GONE;
+		return TLS_PEER_GONE;
 	switch (ERR_GET_LIB(error) == ERR_LIB_SSL ? ERR_GET_REASON(error) : 0) {
 	case SSL_R_PEER_DID_NOT_RETURN_A_CERTIFICATE:
 		return TLS_FAIL_VERIFY_NO_CERT;
@@ -553,7 +590,7 @@ static int handshake_done(struct tls *s)
 	s->facts->version = SSL_get_version(s->ssl);
 	s->facts->cipher = SSL_get_cipher_name(s->ssl);
 	s->facts->resumed = SSL_session_reused(s->ssl);
-	return tls_peer_read(s->ssl, &s->facts->peer);
+	return s->client ? 0 : tls_peer_read(s->ssl, &s->facts->peer);
 }
 
 int transport_tls_handshake(struct transport *t)
@@ -570,7 +607,7 @@ int transport_tls_handshake(struct transport *t)
 	sent = flush_gathered(s);
 	if (sent && sent != -EAGAIN) {
 		r = sent;
-		s->facts->failure = TLS_CLIENT_GONE;
+		s->facts->failure = TLS_PEER_GONE;
 		ERR_clear_error();
 	} else if (r == 1) {
 		r = handshake_done(s);

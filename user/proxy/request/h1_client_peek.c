@@ -17,6 +17,7 @@ bool h1_client_begin_peek(struct h1_client *c)
 	if (!r->peeks || !r->peeks(r, &a))
 		return false;
 	c->state = H1_CLIENT_PEEK;
+	c->opaque = r->opaque && r->opaque(r, &a);
 	return true;
 }
 
@@ -97,6 +98,8 @@ enum step h1_client_peek(struct h1_client *c)
 		return STEP_END;
 	if (c->worker->draining)
 		return drain(c);
+	if (c->opaque)
+		return go_on(c, NULL);
 	r = look(c, &hello);
 	switch (r) {
 	case 0:

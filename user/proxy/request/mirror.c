@@ -45,6 +45,7 @@ static void end(struct mirror *m, bool reusable)
 	*m->link = m->next;
 	if (m->next)
 		m->next->link = m->link;
+	target_done(&m->target);
 	free(m);
 }
 
@@ -180,6 +181,8 @@ static int reach(struct mirror *m, const struct request *rq)
 	struct addr from = upstream_source(pool, t, &rq->down->client_addr, &rq->down->called);
 	int r = 0;
 
+	if (t->tls.broken)
+		return -EPROTO;
 	m->admitted = t->limit && limit_admit(t->limit, &t->max);
 	if (t->limit && !m->admitted)
 		return -EBUSY;
@@ -200,14 +203,17 @@ static int reach(struct mirror *m, const struct request *rq)
 	return 0;
 }
 
-static struct mirror *mirror_new(struct request *rq, const struct target *t)
+/* Takes the target over, also on failure. */
+static struct mirror *mirror_new(struct request *rq, struct target *t)
 {
 	struct http_worker *w = rq->worker;
 	struct mirror *m = calloc(1, sizeof(*m));
 	uint32_t ms = rq->plan.timeout_ms;
 
-	if (!m)
+	if (!m) {
+		target_done(t);
 		return NULL;
+	}
 	m->worker = w;
 	m->target = *t;
 	m->asked = rq->request.is_head ? H1_ASKED_HEAD : H1_ASKED_OTHER;
@@ -222,7 +228,7 @@ static struct mirror *mirror_new(struct request *rq, const struct target *t)
 	return m;
 }
 
-static void begin(struct request *rq, const struct target *t, struct h1_span authority)
+static void begin(struct request *rq, struct target *t, struct h1_span authority)
 {
 	const struct half *h = &rq->down->half;
 	struct mirror *m = mirror_new(rq, t);

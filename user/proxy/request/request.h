@@ -124,6 +124,7 @@ enum failure {
 	FAIL_PROTOCOL, /* it answered something that can't be understood */
 	FAIL_TIMEOUT,  /* of the try */
 	FAIL_IDLE,     /* nothing moves */
+	FAIL_TLS,      /* no TLS handshake with the endpoint, or no certificate for one */
 	FAILURES,
 };
 

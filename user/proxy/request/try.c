@@ -73,6 +73,12 @@ static const struct {
 			     .details = "upstream_per_try_timeout",
 			     .body = BODY("upstream request timeout") },
 			   OUTCOME_TIMEOUT },
+	[FAIL_TLS] = { { .status = 503,
+			 .flags = "UF",
+			 .details = RESET_BEFORE "{connection_failure|TLS_error}",
+			 .body = BODY(RESET_REASON "connection failure, transport failure reason: "
+						   "TLS_error") },
+		       OUTCOME_CONNECT },
 	[FAIL_IDLE] = { { .status = 504,
 			  .flags = "SI",
 			  .details = "stream_idle_timeout",
@@ -207,6 +213,8 @@ enum step request_try(struct request *rq)
 		return request_try_failed(rq, FAIL_NETWORK_POLICY);
 	if (is_denied(rq, &answer))
 		return answer_denied(rq, &answer);
+	if (rq->target.tls.broken)
+		return request_try_failed(rq, FAIL_TLS);
 	if (!request_admit(rq))
 		return answer_overflow(rq);
 	body_rewind(&rq->down->half);
@@ -222,7 +230,7 @@ enum step request_step_connect(struct request *rq)
 	if (!r)
 		return forward(rq);
 	if (r != -EAGAIN)
-		return request_try_failed(rq, FAIL_CONNECT);
+		return request_try_failed(rq, r == -EPROTO ? FAIL_TLS : FAIL_CONNECT);
 	if (rq->over)
 		return request_route_timeout(rq);
 	return rq->fired ? request_try_failed(rq, FAIL_CONNECT_TIMEOUT) : STEP_WAIT;

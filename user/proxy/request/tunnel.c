@@ -104,6 +104,10 @@ static enum step reach(struct tunnel *t)
 		t->details = "network_policy";
 		return not_connected(t, OUTCOME_ABANDONED);
 	}
+	if (target->tls.broken) {
+		t->details = "no_certificate";
+		return not_connected(t, OUTCOME_CONNECT);
+	}
 	if (!may_connect(t))
 		return overflow(t);
 	if (upstream_connect(pool, target, &from, &t->up))

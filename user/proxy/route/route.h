@@ -154,6 +154,9 @@ struct router {
 	/* Whether a connection to the address that was called begins with a look at its
 	 * ClientHello, of which nothing is taken out of the socket, and with tunnel(). */
 	bool (*peeks)(struct router *r, const struct route_ask *ask);
+	/* Whether such a connection is none to be looked at: it has no requests, and tunnel() is
+	 * asked at once, as for one that sends no TLS. May be NULL. */
+	bool (*opaque)(struct router *r, const struct route_ask *ask);
 	/*
 	 * What becomes of a connection that has no requests: fills in `plan`, which is zeroed.
 	 * PLAN_FORWARD: its bytes go on as they are to what pick() chooses, once; PLAN_ANSWER: it

@@ -340,6 +340,14 @@ static bool peeks(struct router *router, const struct route_ask *ask)
 	return router_tunnel_peeks(&c);
 }
 
+static bool opaque(struct router *router, const struct route_ask *ask)
+{
+	const struct snapshot_router *r = (const struct snapshot_router *)router;
+	const struct router_called c = called_by(r, ask);
+
+	return router_tunnel_is_opaque(r->current->snapshot, &c);
+}
+
 /* The turn of the route's destinations is taken as for a request. Without a route (NULL) it goes to
  * the address that was called. */
 static void decide_tunnel(struct router_plan *p, const struct hs_action *a)
@@ -440,6 +448,7 @@ int router_new(struct shared_state *state, struct snapshot_router **out)
 				     .speaks_tls = speaks_tls,
 				     .server = server,
 				     .peeks = peeks,
+				     .opaque = opaque,
 				     .tunnel = tunnel,
 				     .reached = router_reached,
 				     .allows = router_allows };

@@ -253,6 +253,8 @@ static enum pick called_address(const struct plan *plan, struct target *out)
 	out->stat = plan->cluster;
 	out->tunnel_idle_ms = c ? c->idle_timeout_ms : TUNNEL_IDLE_MS;
 	out->closed = c ? is_any_closed(p, c) : is_address_closed(p);
+	if (c && c->client_tls)
+		router_target_tls(p, c, out);
 	return PICK_OK;
 }
 
@@ -297,6 +299,8 @@ static void fill(const struct choice *h, const struct router_plan *p, uint32_t a
 				       .retry_budget = c->retry_budget,
 				       .retry_share = c->retry_budget_share,
 				       .retry_least = c->retry_budget_least };
+	if (c->client_tls)
+		router_target_tls(p, c, out);
 }
 
 enum pick router_pick(struct router *r, struct plan *plan, unsigned n, struct target *out)
@@ -348,6 +352,7 @@ enum pick router_pick_mirror(struct router *r, struct plan *plan, size_t i, stru
 	if (!out->closed)
 		return PICK_OK;
 	stat_inc(&out->stat->network_policy);
+	target_done(out);
 	return PICK_NONE;
 }
 
@@ -385,7 +390,7 @@ void router_done(struct router *r, struct plan *plan, struct target *t, enum out
 	struct cluster_state *cs;
 
 	(void)r;
-	(void)t;
+	target_done(t);
 	if (!p->endpoint)
 		return;
 	cs = state_of(p, p->decision.cluster);

@@ -62,6 +62,12 @@ uint64_t router_warm_at(const struct router_members *m, const struct hs_cluster 
 /* What an endpoint known for `age` ms gets of its share: more than 0, up to 1. */
 double router_warmth(const struct hs_cluster *c, uint64_t age);
 
+/* ---- router_client.c ---- */
+
+/* Fills in how TLS is spoken with the target, where it is spoken with the cluster's endpoints
+ * (c->client_tls is not 0): with a reference, until target_done(). */
+void router_target_tls(const struct router_plan *p, const struct hs_cluster *c, struct target *out);
+
 /* ---- router_pick.c: see struct router ---- */
 
 enum pick router_pick(struct router *r, struct plan *plan, unsigned n, struct target *out);

@@ -25,6 +25,11 @@ bool router_tunnel_peeks(const struct router_called *c)
 	return router_tunnel_is_lost(c) || http_address_has_sni(c->address);
 }
 
+bool router_tunnel_is_opaque(const struct http_snapshot *s, const struct router_called *c)
+{
+	return !router_tunnel_gateway(c) && c->address && http_address_is_opaque(s, c->address);
+}
+
 static struct http_span name_of(const struct route_hello *hello)
 {
 	return hello->tls && hello->name.n ? (struct http_span){ hello->name.p, hello->name.n }

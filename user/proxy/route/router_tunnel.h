@@ -25,6 +25,8 @@ bool router_tunnel_gateway(const struct router_called *c);
 bool router_tunnel_is_lost(const struct router_called *c);
 /* Whether the ClientHello is needed to say what becomes of it. */
 bool router_tunnel_peeks(const struct router_called *c);
+/* Whether it need not be looked at all the same: it goes as one that asks for no name. */
+bool router_tunnel_is_opaque(const struct http_snapshot *s, const struct router_called *c);
 /* Whether TLS, if it is spoken, is not for us to end. */
 bool router_tunnel_passes(const struct http_snapshot *s, const struct router_called *c,
 			  const struct route_hello *hello);

@@ -165,6 +165,9 @@ static void version_free(struct router_version *v)
 		members_free(&v->members[i]);
 	for (size_t i = 0; i < v->outliers.count; i++)
 		shared_state_let_go_outlier(v->state, v->outliers.items[i]);
+	for (uint32_t i = 0; v->clients && i < hs_count(v->snapshot, HS_CLIENT_TLS); i++)
+		tls_client_unref(v->clients[i].client);
+	free(v->clients);
 	router_endpoints_free(&v->endpoints, v->state);
 	http_snapshot_close(v->snapshot);
 	config_unref(v->config);
@@ -320,6 +323,14 @@ static int find_states(struct router_version *v)
 	return 0;
 }
 
+static int make_clients(struct router_version *v)
+{
+	uint32_t count = hs_count(v->snapshot, HS_CLIENT_TLS);
+
+	v->clients = count ? calloc(count, sizeof(*v->clients)) : NULL;
+	return count && !v->clients ? -ENOMEM : 0;
+}
+
 static int find_all_members(struct router_version *v, const struct router_version *last)
 {
 	int r = 0;
@@ -350,6 +361,8 @@ int router_version_open(struct shared_state *state, struct config *config,
 	r = http_snapshot_open(config->bytes, config->size, &v->snapshot);
 	if (!r)
 		r = find_states(v);
+	if (!r)
+		r = make_clients(v);
 	if (!r)
 		r = find_all_members(v, last);
 	if (r)

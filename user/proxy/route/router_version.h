@@ -37,6 +37,12 @@ struct router_members {
 	uint64_t warm_at;		   /* ms: when none is warming up any more */
 };
 
+/* A client for TLS with endpoints, made of the credentials of that round (tls_store.h). */
+struct router_client {
+	struct tls_client *client; /* a reference; NULL: there is none */
+	uint64_t round;		   /* 0: it has not been asked for */
+};
+
 /* A snapshot in use by one worker, with the rows of the state that belong to its tables. */
 struct router_version {
 	struct config *config;
@@ -47,6 +53,7 @@ struct router_version {
 	struct router_members *members;	 /* likewise */
 	struct router_endpoints endpoints;
 	TABLE(struct outlier_state *) outliers; /* held, some more than once */
+	struct router_client *clients;		/* by row of HS_CLIENT_TLS; NULL: there is none */
 	/* Of what goes to the address that was called because no rule knows better. */
 	struct http_cluster_stat *passthrough;
 	struct http_route_stat *allow_any;

@@ -18,6 +18,7 @@
 #include "lib/base/log.h"
 #include "lib/route/route.h"
 #include "lib/wire/credentials.h"
+#include "proxy/route/tls_clients.h"
 
 enum {
 	BUCKETS = 256,
@@ -44,7 +45,8 @@ struct tls_store {
 	void *bytes;	       /* the file, mapped; or NULL */
 	size_t size;
 	struct credentials *credentials; /* or NULL */
-	uint64_t round;			 /* grows with every file */
+	uint64_t round;			 /* grows with every file; read without the lock, too */
+	struct tls_clients clients;
 	struct made *made[BUCKETS];
 	size_t count;
 };
@@ -53,8 +55,10 @@ struct tls_store *tls_store_new(void)
 {
 	struct tls_store *s = calloc(1, sizeof(*s));
 
-	if (s)
-		pthread_mutex_init(&s->lock, NULL);
+	if (!s)
+		return NULL;
+	pthread_mutex_init(&s->lock, NULL);
+	s->round = 1;
 	return s;
 }
 
@@ -94,6 +98,7 @@ void tls_store_free(struct tls_store *s)
 	if (!s)
 		return;
 	forget_before(s, UINT64_MAX);
+	tls_clients_forget_before(&s->clients, UINT64_MAX);
 	credentials_close(s->credentials);
 	free_file(s->bytes, s->size);
 	tls_base_free(s->base);
@@ -137,7 +142,9 @@ int tls_store_set(struct tls_store *s, int fd)
 	s->credentials = c;
 	s->bytes = bytes;
 	s->size = size;
-	forget_before(s, s->round++);
+	forget_before(s, s->round);
+	tls_clients_forget_before(&s->clients, s->round);
+	__atomic_store_n(&s->round, s->round + 1, __ATOMIC_RELEASE);
 	pthread_mutex_unlock(&s->lock);
 	credentials_close(old);
 	free_file(old_bytes, old_size);
@@ -369,6 +376,24 @@ int tls_store_server(struct tls_store *s, const struct http_snapshot *snapshot,
 		r = m->error;
 	if (!r)
 		*out = tls_context_ref(m->context);
+	pthread_mutex_unlock(&s->lock);
+	return r;
+}
+
+/* ---- clients ---- */
+
+uint64_t tls_store_round(const struct tls_store *s)
+{
+	return __atomic_load_n(&s->round, __ATOMIC_ACQUIRE);
+}
+
+int tls_store_client(struct tls_store *s, const struct http_snapshot *snapshot,
+		     const struct hs_client_tls *row, struct tls_client **out)
+{
+	int r;
+
+	pthread_mutex_lock(&s->lock);
+	r = tls_clients_get(&s->clients, s->credentials, s->round, snapshot, row, out);
 	pthread_mutex_unlock(&s->lock);
 	return r;
 }

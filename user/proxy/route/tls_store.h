@@ -2,12 +2,14 @@
 #ifndef WEFT_PROXY_ROUTE_TLS_STORE_H
 #define WEFT_PROXY_ROUTE_TLS_STORE_H
 /*
- * Certificates and keys (lib/wire/credentials.h), and the servers that have been made of them, for
- * all workers. A server is made when its first client comes, and again when what it was made of has
- * changed: connections go on with what they have.
+ * Certificates and keys (lib/wire/credentials.h), and the servers and clients that have been made
+ * of them, for all workers. A server is made when its first client comes, and again when what it
+ * was made of has changed: connections go on with what they have. So is a client when it is first
+ * to connect.
  */
 #include "lib/route/snapshot.h"
 #include "proxy/io/tls.h"
+#include "proxy/io/tls_client.h"
 
 struct tls_store;
 
@@ -27,5 +29,10 @@ int tls_store_base(struct tls_store *s, const struct tls_base **out);
  * known, -EINVAL: it is of no use, which is logged once; -ENOMEM. */
 int tls_store_server(struct tls_store *s, const struct http_snapshot *snapshot,
 		     const struct hs_server *server, struct tls_context **out);
+/* Another number whenever other credentials have come; never 0. From any thread. */
+uint64_t tls_store_round(const struct tls_store *s);
+/* A reference of the client of the snapshot. From any thread. As tls_store_server(). */
+int tls_store_client(struct tls_store *s, const struct http_snapshot *snapshot,
+		     const struct hs_client_tls *row, struct tls_client **out);
 
 #endif

@@ -10,6 +10,7 @@
 
 #include "lib/base/cleanup.h"
 #include "proxy/io/sock.h"
+#include "proxy/upstream/upstream_tls.h"
 #include "weft/tproxy.h"
 
 enum {
@@ -99,9 +100,13 @@ static void conn_close(struct upstream_conn *u)
 	count_bytes(u);
 	count_close(u->stat, u->connected,
 		    u->stream.half.eof || u->stream.half.hup || u->stream.half.broken);
+	/* An endpoint of TLS is told that this is all (RFC 8446 6.1). */
+	if (u->tls && u->connected && !u->stream.half.broken)
+		half_shut(&u->stream.half);
 	half_close(&u->stream.half);
 	u->pool->count--;
 	give_back(u->pool, u->limit);
+	upstream_tls_free(u->tls);
 	free(u);
 }
 
@@ -161,14 +166,24 @@ void upstreams_close(struct upstreams *pool)
 		source_lookup_close(&pool->sources.lookup);
 }
 
-/* An endpoint sends nothing on an unused connection: any event there, data included, ends it. */
+/* Nothing is under way in either direction, and nothing unasked for has come. */
+static bool quiet(struct half *h)
+{
+	if (h->eof || h->hup || h->broken || h->shut || buf_len(&h->in) || buf_len(&h->out) ||
+	    h->pipe.n)
+		return false;
+	return !h->readable || half_receive(h) == -EAGAIN;
+}
+
+/* An endpoint sends nothing on an unused connection: any event there, data included, ends it. What
+ * TLS sends on its own, such as a session for later, is no data. */
 static void changed(struct half *h)
 {
 	struct upstream_conn *u = (struct upstream_conn *)h;
 
 	if (u->stream.owner)
 		u->stream.changed(&u->stream);
-	else if (h->hup || h->broken || h->readable)
+	else if (h->hup || h->broken || (h->readable && (!u->tls || !quiet(h))))
 		conn_close(u);
 }
 
@@ -202,7 +217,8 @@ struct upstream *upstream_reuse(struct upstreams *pool, const struct target *t,
 	struct upstream_conn *u = *bucket(pool, &t->addr, t->port, source);
 
 	while (u && !(same_addr(&u->endpoint, &t->addr) && u->port == t->port &&
-		      same_addr(&u->source, source) && u->limit == t->limit))
+		      same_addr(&u->source, source) && u->limit == t->limit &&
+		      upstream_tls_suits(u->tls, &t->tls)))
 		u = u->next;
 	if (!u)
 		return NULL;
@@ -265,9 +281,13 @@ int upstream_connect(struct upstreams *pool, const struct target *t, const struc
 	int fd, r;
 
 	count_open(t->stat, t->opaque);
-	fd = u ? open_from(pool, t, source) : -ENOMEM;
+	if (u && t->tls.client)
+		u->tls = upstream_tls_new(t);
+	fd = u && !u->tls == !t->tls.client ? open_from(pool, t, source) : -ENOMEM;
 	r = fd < 0 ? fd : half_open(&u->stream.half, fd, pool->loop, pool->buffers, changed);
 	if (r) {
+		if (u)
+			upstream_tls_free(u->tls);
 		count_close(t->stat, false, false);
 		give_back(pool, t->limit);
 		return r;
@@ -302,18 +322,16 @@ int upstream_connected(struct upstream *s)
 		return -errno;
 	if (error)
 		return -error;
+	if (u->tls) {
+		error = upstream_tls_handshake(u->tls, &u->stream.half.transport);
+		if (error)
+			return error;
+		/* What came along with its end has no event left. */
+		u->stream.half.readable = u->stream.half.writable = true;
+	}
 	u->connected = true;
 	(void)sock_local(u->stream.half.transport.io.fd, &u->local, &u->local_port);
 	return 0;
-}
-
-/* Nothing is under way in either direction, and nothing unasked for has come. */
-static bool quiet(struct half *h)
-{
-	if (h->eof || h->hup || h->broken || h->shut || buf_len(&h->in) || buf_len(&h->out) ||
-	    h->pipe.n)
-		return false;
-	return !h->readable || half_receive(h) == -EAGAIN;
 }
 
 static bool used_up(const struct upstream_conn *u, const struct target *t)

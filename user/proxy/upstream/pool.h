@@ -3,7 +3,8 @@
 #define WEFT_PROXY_UPSTREAM_POOL_H
 /*
  * Connections to endpoints, one pool of unused ones per worker. A connection comes from
- * an address and is counted for a cluster: it is used again only where both are the same.
+ * an address and is counted for a cluster: it is used again only where both are the same. One that
+ * speaks TLS is used again only by a target with the same client and name.
  *
  * What the pool hands out is a stream for one request.
  */
@@ -13,6 +14,7 @@
 #include "proxy/upstream/target.h"
 
 struct upstream_conn;
+struct upstream_tls; /* upstream_tls.h */
 
 /* The endpoint's side of a request: all of a connection with HTTP/1, a stream of one with HTTP/2.
  */
@@ -39,6 +41,7 @@ struct upstream_conn {
 	struct http_cluster_stat *stat;
 	uint32_t known_by;   /* target.endpoint */
 	struct limit *limit; /* counts this connection; NULL: none does */
+	struct upstream_tls *tls; /* NULL: it speaks none */
 	struct loop_timer idle;
 	struct upstream_conn *next, **link; /* in its bucket, while idle */
 };
@@ -86,7 +89,8 @@ struct upstream *upstream_reuse(struct upstreams *pool, const struct target *t,
  * target's limit, which is given back with it, or on failure. 0 or -errno. */
 int upstream_connect(struct upstreams *pool, const struct target *t, const struct addr *source,
 		     struct upstream **out);
-/* Of its connection, after the first event: 0, -EAGAIN: not yet, -errno: it did not come about. */
+/* Of its connection, after the first event: 0, -EAGAIN: not yet, -errno: it did not come about;
+ * -EPROTO: by a TLS handshake that has failed. */
 int upstream_connected(struct upstream *u);
 /* The request is over: others may use the connection, unless it can't be used again. */
 void upstream_release(struct upstream *u, const struct target *t);

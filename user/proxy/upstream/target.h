@@ -10,9 +10,21 @@
 #include <linux/types.h>
 
 #include "proxy/io/sock.h"
+#include "proxy/io/tls_client.h"
 #include "proxy/stats/limit.h"
 #include "proxy/stats/stats.h"
 #include "weft/addr.h"
+
+/* How TLS is spoken with an endpoint. */
+struct target_tls {
+	struct tls_client *client; /* a reference; NULL: no TLS is spoken, unless `broken` */
+	/* The endpoint is asked for by this name (SNI), unless it is an address; not terminated.
+	 * Lasts as long as what the target was chosen for. */
+	const char *name;
+	size_t name_len;
+	bool check;  /* its certificate must have the name */
+	bool broken; /* TLS is to be spoken, but there is no client for it: nothing is */
+};
 
 /* An endpoint. Milliseconds; 0: the default, or none. */
 struct target {
@@ -30,7 +42,16 @@ struct target {
 	uint32_t endpoint;		/* what the router knows it by; 0: by nothing */
 	bool closed; /* a NetworkPolicy lets no connection of the client's through */
 	bool opaque; /* it is not HTTP that is spoken with it */
+	struct target_tls tls;
 };
+
+/* Lets go of what the target holds on to. */
+static inline void target_done(struct target *t)
+{
+	if (t->tls.client)
+		tls_client_unref(t->tls.client);
+	t->tls.client = NULL;
+}
 
 /* How a try ended, for outlier detection and counters. */
 enum outcome {

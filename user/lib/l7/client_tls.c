@@ -1,0 +1,64 @@
+// SPDX-License-Identifier: Apache-2.0
+/*
+ * How TLS is spoken with a cluster's endpoints: a DestinationRule's tls.
+ */
+#include <string.h>
+
+#include "lib/l7/l7_priv.h"
+#include "lib/mesh/gateways.h"
+#include "lib/wire/credentials.h"
+
+static const char *or_empty(const char *text)
+{
+	return text ? text : "";
+}
+
+/* Istio's word for the system's, which is what counts without a file, too. */
+static const char *ca_file(const struct client_tls *t)
+{
+	return str_eq(t->ca, "system") ? "" : or_empty(t->ca);
+}
+
+const char *http_client_credential(struct http_compiler *c, const struct client_tls *t,
+				   const struct object *gateway)
+{
+	bool own = t->mode == CLIENT_TLS_MUTUAL, crl = t->crl && *t->crl;
+	struct pool **pool = &c->mesh->pool;
+
+	if (t->credential && *t->credential)
+		return pool_printf(pool, "kubernetes://%s/%s",
+				   gateway_secret_namespace(c->mesh, gateway, t->credential),
+				   t->credential);
+	if (!own && !*ca_file(t) && !crl)
+		return "";
+	return pool_printf(pool, "file://%s;%s;%s;%s", own ? or_empty(t->chain) : "",
+			   own ? or_empty(t->key) : "", ca_file(t), or_empty(t->crl));
+}
+
+/* A Secret has to bring the CA itself, as with Istio. */
+static const char *ca_of(const struct client_tls *t, const char *credential)
+{
+	if (t->insecure)
+		return "";
+	return (t->credential && *t->credential) || *ca_file(t) ? credential : CREDENTIAL_SYSTEM_CA;
+}
+
+__u32 http_client_tls_row(struct http_compiler *c, const struct client_tls *t,
+			  const struct object *gateway)
+{
+	const char *credential = http_client_credential(c, t, gateway);
+	struct hs_client_tls row = {
+		.sni = http_build_str(&c->build, or_empty(t->sni)),
+		.alt_names = http_texts(c, &t->alt_names),
+		.mode = t->mode == CLIENT_TLS_MUTUAL ? HS_TLS_MUTUAL : HS_TLS_SIMPLE,
+		.check_host = !t->insecure && !(t->sni && *t->sni) && !t->alt_names.count,
+	};
+
+	if (!credential) {
+		c->mesh->nomem = true;
+		return 0;
+	}
+	row.credential = http_build_str(&c->build, credential);
+	row.ca = http_build_str(&c->build, ca_of(t, credential));
+	return http_build_add(&c->build, HS_CLIENT_TLS, &row);
+}

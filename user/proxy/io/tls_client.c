@@ -1,0 +1,277 @@
+// SPDX-License-Identifier: Apache-2.0
+/*
+ * Certificates and rules of a client -> an SSL_CTX, and its sessions.
+ */
+#include "proxy/io/tls_client.h"
+
+#include <errno.h>
+#include <pthread.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include <openssl/err.h>
+#include <openssl/x509.h>
+
+#include "lib/base/addr.h"
+#include "lib/base/cleanup.h"
+#include "proxy/io/tls_priv.h"
+
+enum {
+	SESSIONS = 64,			     /* of servers and names */
+	SERVER_CERTIFICATES_MAX = 64 * 1024, /* bytes of a server's chain */
+};
+
+/* Of the server that was called last of those that share the place. */
+struct kept {
+	SSL_SESSION *session; /* NULL: none */
+	struct addr addr;
+	uint16_t port;
+	char *name; /* or NULL */
+};
+
+struct tls_client {
+	SSL_CTX *ssl;
+	unsigned refs; /* atomic */
+	char **alt_names;
+	pthread_mutex_t lock;
+	struct kept kept[SESSIONS]; /* under the lock */
+};
+
+DEFINE_CLEANUP(struct tls_client *, tls_client_unref);
+
+/* ---- sessions ---- */
+
+static void forget(struct kept *k)
+{
+	SSL_SESSION_free(k->session);
+	free(k->name);
+	*k = (struct kept){ 0 };
+}
+
+static struct kept *place_of(struct tls_client *c, const struct tls_call *call)
+{
+	uint64_t h = call->port;
+
+	for (size_t i = 0; i < sizeof(call->addr.b); i++)
+		h = (h ^ call->addr.b[i]) * 0x100000001b3;
+	for (const char *at = call->name; at && *at; at++)
+		h = (h ^ (unsigned char)*at) * 0x100000001b3;
+	return &c->kept[(h ^ h >> 32) % SESSIONS];
+}
+
+static bool is_of(const struct kept *k, const struct tls_call *call)
+{
+	if (!k->session || k->port != call->port ||
+	    memcmp(&k->addr, &call->addr, sizeof(call->addr)) != 0)
+		return false;
+	return k->name && call->name ? !strcmp(k->name, call->name) : k->name == call->name;
+}
+
+/* A server that is resumed is not verified again: its certificate must not have expired since. */
+static bool is_good_still(SSL_SESSION *session)
+{
+	const X509 *cert = SSL_SESSION_get0_peer(session);
+
+	return SSL_SESSION_is_resumable(session) &&
+	       (!cert || X509_cmp_current_time(X509_get0_notAfter(cert)) > 0);
+}
+
+/* With TLS 1.3 a session is used once (RFC 8446 C.4), and the server gives another one. */
+static SSL_SESSION *take_session(struct tls_client *c, const struct tls_call *call)
+{
+	SSL_SESSION *session = NULL;
+	struct kept *k;
+
+	pthread_mutex_lock(&c->lock);
+	k = place_of(c, call);
+	if (is_of(k, call)) {
+		session = k->session;
+		SSL_SESSION_up_ref(session);
+		if (SSL_SESSION_get_protocol_version(session) >= TLS1_3_VERSION)
+			forget(k);
+	}
+	pthread_mutex_unlock(&c->lock);
+	if (session && !is_good_still(session)) {
+		SSL_SESSION_free(session);
+		session = NULL;
+	}
+	return session;
+}
+
+void tls_client_keep(struct tls_client *c, const struct tls_call *call, SSL_SESSION *session)
+{
+	char *name = call->name ? strdup(call->name) : NULL;
+	struct kept *k;
+
+	if (call->name && !name) {
+		SSL_SESSION_free(session);
+		return;
+	}
+	pthread_mutex_lock(&c->lock);
+	k = place_of(c, call);
+	forget(k);
+	*k = (struct kept){ session, call->addr, call->port, name };
+	pthread_mutex_unlock(&c->lock);
+}
+
+/* ---- whether a server is believed ---- */
+
+/* As SSL_CTX_set_cert_verify_callback() has it; only where there are authorities. */
+static int verify(X509_STORE_CTX *x, void *arg)
+{
+	const struct tls_client *c = arg;
+	const SSL *ssl = X509_STORE_CTX_get_ex_data(x, SSL_get_ex_data_X509_STORE_CTX_idx());
+	const struct tls_call *call = ssl ? transport_tls_call(ssl) : NULL;
+	char *const name[] = { call && call->check ? (char *)call->name : NULL, NULL };
+	const X509 *cert;
+	int r = X509_verify_cert(x);
+
+	if (r <= 0)
+		return r;
+	cert = X509_STORE_CTX_get0_cert(x);
+	if ((!c->alt_names || tls_has_name(cert, c->alt_names)) &&
+	    (!*name || tls_has_name(cert, name)))
+		return 1;
+	X509_STORE_CTX_set_error(x, X509_V_ERR_HOSTNAME_MISMATCH);
+	return 0;
+}
+
+/* ---- all of it ---- */
+
+static void set_up(struct tls_client *c)
+{
+	SSL_CTX *ctx = c->ssl;
+
+	/* A truncated message is known by its framing. */
+	SSL_CTX_set_options(ctx, SSL_OP_NO_COMPRESSION | SSL_OP_NO_RENEGOTIATION |
+					 SSL_OP_IGNORE_UNEXPECTED_EOF);
+	SSL_CTX_set_mode(ctx, SSL_MODE_ENABLE_PARTIAL_WRITE | SSL_MODE_ACCEPT_MOVING_WRITE_BUFFER |
+				      SSL_MODE_RELEASE_BUFFERS | SSL_MODE_NO_AUTO_CHAIN);
+	SSL_CTX_set_read_ahead(ctx, 1);
+	SSL_CTX_set_session_cache_mode(ctx,
+				       SSL_SESS_CACHE_CLIENT | SSL_SESS_CACHE_NO_INTERNAL_STORE);
+	SSL_CTX_sess_set_new_cb(ctx, transport_tls_session);
+	SSL_CTX_set_max_cert_list(ctx, SERVER_CERTIFICATES_MAX);
+	SSL_CTX_set_verify(ctx, SSL_VERIFY_NONE, NULL);
+}
+
+static int take_believed(struct tls_client *c, const struct tls_client_settings *s,
+			 const char **why)
+{
+	int r;
+
+	if (!s->ca.len)
+		return 0;
+	*why = "the certificates of the servers' authorities";
+	r = tls_take_authorities(c->ssl, s->ca, false);
+	X509_STORE_set_flags(SSL_CTX_get_cert_store(c->ssl), X509_V_FLAG_PARTIAL_CHAIN);
+	if (!r && s->crl.len) {
+		*why = "the revocation lists";
+		r = tls_take_lists(c->ssl, s->crl);
+	}
+	c->alt_names = tls_copy_texts(&s->alt_names);
+	if (!r && s->alt_names.count && !c->alt_names)
+		r = -ENOMEM;
+	SSL_CTX_set_cert_verify_callback(c->ssl, verify, c);
+	SSL_CTX_set_verify(c->ssl, SSL_VERIFY_PEER, NULL);
+	return r;
+}
+
+static int take_own(struct tls_client *c, const struct tls_client_settings *s, const char **why)
+{
+	int r;
+
+	if (!s->chain.len && !s->key.len)
+		return 0;
+	*why = "the certificate chain";
+	r = tls_take_chain(c->ssl, s->chain);
+	if (!r) {
+		*why = "the key";
+		r = tls_take_key(c->ssl, s->key);
+	}
+	return r;
+}
+
+static int fill(struct tls_client *c, const struct tls_client_settings *s, const char **why)
+{
+	int r = SSL_CTX_set1_groups_list(c->ssl, tls_groups) == 1 &&
+				SSL_CTX_set_min_proto_version(c->ssl, TLS1_2_VERSION) == 1 &&
+				SSL_CTX_set_max_proto_version(c->ssl, TLS1_3_VERSION) == 1
+			? 0
+			: -ENOMEM;
+
+	set_up(c);
+	*why = "the cipher suites";
+	if (!r)
+		r = tls_take_ciphers(c->ssl, (struct tls_text){ 0 });
+	if (!r)
+		r = take_own(c, s, why);
+	return r ? r : take_believed(c, s, why);
+}
+
+int tls_client_new(const struct tls_client_settings *s, struct tls_client **out, const char **why)
+{
+	_cleanup_(tls_client_unrefp) struct tls_client *c = NULL;
+	int r;
+
+	if (OPENSSL_init_ssl(OPENSSL_INIT_NO_LOAD_CONFIG, NULL) != 1)
+		return -ENOMEM;
+	c = calloc(1, sizeof(*c));
+	if (!c)
+		return -ENOMEM;
+	c->refs = 1;
+	pthread_mutex_init(&c->lock, NULL);
+	c->ssl = SSL_CTX_new(TLS_client_method());
+	if (!c->ssl)
+		return -ENOMEM;
+	r = fill(c, s, why);
+	ERR_clear_error();
+	if (!r)
+		*out = TAKE_PTR(c);
+	return r;
+}
+
+struct tls_client *tls_client_ref(struct tls_client *c)
+{
+	__atomic_add_fetch(&c->refs, 1, __ATOMIC_RELAXED);
+	return c;
+}
+
+void tls_client_unref(struct tls_client *c)
+{
+	if (!c || __atomic_sub_fetch(&c->refs, 1, __ATOMIC_ACQ_REL))
+		return;
+	for (int i = 0; i < SESSIONS; i++)
+		forget(&c->kept[i]);
+	SSL_CTX_free(c->ssl);
+	tls_free_texts(c->alt_names);
+	pthread_mutex_destroy(&c->lock);
+	free(c);
+}
+
+static bool is_address(const char *name)
+{
+	struct addr a;
+
+	return !addr_parse(name, &a);
+}
+
+SSL *tls_client_connect(struct tls_client *c, const struct tls_call *call)
+{
+	SSL *ssl = SSL_new(c->ssl);
+	SSL_SESSION *session;
+	bool good = ssl;
+
+	if (good && call->name && *call->name && !is_address(call->name))
+		good = SSL_set_tlsext_host_name(ssl, call->name) == 1;
+	session = good ? take_session(c, call) : NULL;
+	/* One that can't be used makes a full handshake. */
+	if (session)
+		(void)SSL_set_session(ssl, session);
+	SSL_SESSION_free(session);
+	if (good)
+		SSL_set_connect_state(ssl);
+	else
+		SSL_free(ssl);
+	return good ? ssl : NULL;
+}

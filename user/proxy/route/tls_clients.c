@@ -1,0 +1,246 @@
+// SPDX-License-Identifier: Apache-2.0
+#include "proxy/route/tls_clients.h"
+
+#include <errno.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include <openssl/evp.h>
+
+#include "lib/base/cleanup.h"
+#include "lib/base/log.h"
+#include "lib/route/route.h"
+
+enum { DIGEST = 32 };
+
+/* A client that has been made, or why not. */
+struct made_client {
+	struct made_client *next;
+	uint64_t round; /* of the credentials that it was last compared with */
+	struct tls_client *client;    /* NULL: `error` */
+	int error;
+	unsigned char pem[DIGEST]; /* what it was made of */
+	size_t len;
+	char key[]; /* all that the snapshot says of it */
+};
+
+/* What it is made of: parts of credentials, each perhaps empty. */
+struct parts {
+	struct credential_text chain, key, ca, crl;
+};
+
+static void free_made(struct made_client *m)
+{
+	tls_client_unref(m->client);
+	free(m);
+}
+
+void tls_clients_forget_before(struct tls_clients *t, uint64_t round)
+{
+	for (struct made_client **at = &t->list; *at;) {
+		struct made_client *m = *at;
+
+		if (m->round >= round) {
+			at = &m->next;
+			continue;
+		}
+		*at = m->next;
+		free_made(m);
+	}
+}
+
+/* ---- what it is made of ---- */
+
+static const struct credential *find(const struct credentials *known, const struct http_snapshot *s,
+				     struct hs_str name)
+{
+	return known && name.len ? credentials_find(known, hs_text(s, name), name.len) : NULL;
+}
+
+/* A credential's own CA comes before the one that stands in for it. Why it can't be; NULL: it can.
+ */
+static const char *find_parts(const struct credentials *known, const struct http_snapshot *s,
+			      const struct hs_client_tls *row, struct parts *out)
+{
+	const struct credential *own = find(known, s, row->credential);
+	const struct credential *ca = find(known, s, row->ca);
+
+	if (row->credential.len && !own)
+		return "there is no such credential";
+	if (row->mode == HS_TLS_MUTUAL) {
+		if (!own || !own->chain.len || !own->key.len)
+			return "it has no certificate and key";
+		out->chain = own->chain;
+		out->key = own->key;
+	}
+	if (!row->ca.len)
+		return NULL;
+	if (own && own->ca.len)
+		ca = own;
+	if (!ca || !ca->ca.len)
+		return "there are no certificates of the servers' authorities";
+	out->ca = ca->ca;
+	if (own)
+		out->crl = own->crl;
+	return NULL;
+}
+
+static bool digest_part(EVP_MD_CTX *md, struct credential_text t)
+{
+	uint64_t n = t.len;
+
+	return EVP_DigestUpdate(md, &n, sizeof(n)) == 1 &&
+	       (!t.len || EVP_DigestUpdate(md, t.at, t.len) == 1);
+}
+
+static bool digest(const struct parts *p, unsigned char out[DIGEST])
+{
+	EVP_MD_CTX *md = EVP_MD_CTX_new();
+	bool good = md && EVP_DigestInit_ex(md, EVP_sha256(), NULL) == 1 &&
+		    digest_part(md, p->chain) && digest_part(md, p->key) &&
+		    digest_part(md, p->ca) && digest_part(md, p->crl) &&
+		    EVP_DigestFinal_ex(md, out, NULL) == 1;
+
+	EVP_MD_CTX_free(md);
+	return good;
+}
+
+/* ---- making one ---- */
+
+static struct tls_text pem(struct credential_text t)
+{
+	return (struct tls_text){ t.at, t.len };
+}
+
+static void complain(const struct http_snapshot *s, const struct hs_client_tls *row,
+		     const char *what, const char *why)
+{
+	const char *name = hs_text(s, row->credential.len ? row->credential : row->ca);
+
+	log_err(0, "TLS to endpoints fails: %s: %s%s", name, what, why);
+}
+
+static int make(const struct http_snapshot *s, const struct hs_client_tls *row,
+		const struct parts *p, struct tls_client **out)
+{
+	_cleanup_free_ struct tls_text *names = calloc(row->alt_names.count + 1, sizeof(*names));
+	struct tls_client_settings settings = {
+		.chain = pem(p->chain),
+		.key = pem(p->key),
+		.ca = pem(p->ca),
+		.crl = pem(p->crl),
+		.alt_names = { names, row->alt_names.count },
+	};
+	const char *why = "";
+	int r;
+
+	if (!names)
+		return -ENOMEM;
+	for (uint32_t i = 0; i < row->alt_names.count; i++) {
+		struct hs_str text = hs_text_row(s, row->alt_names.first + i)->text;
+
+		names[i] = (struct tls_text){ hs_text(s, text), text.len };
+	}
+	r = tls_client_new(&settings, out, &why);
+	if (r == -EINVAL)
+		complain(s, row, "OpenSSL does not take ", why);
+	return r;
+}
+
+static int renew(struct made_client *m, const struct credentials *known, uint64_t round,
+		 const struct http_snapshot *s, const struct hs_client_tls *row)
+{
+	struct parts parts = { 0 };
+	const char *lacks = find_parts(known, s, row, &parts);
+	struct tls_client *client = NULL;
+	unsigned char now[DIGEST] = { 0 };
+	int r = 0;
+
+	if (!digest(&parts, now))
+		return -ENOMEM;
+	if (!lacks && m->client && !memcmp(now, m->pem, sizeof(now))) {
+		m->round = round;
+		return 0;
+	}
+	if (lacks)
+		complain(s, row, lacks, "");
+	r = lacks ? -ENOKEY : make(s, row, &parts, &client);
+	if (r == -ENOMEM)
+		return r;
+	tls_client_unref(m->client);
+	m->client = client;
+	m->error = r;
+	m->round = round;
+	memcpy(m->pem, now, sizeof(now));
+	return r;
+}
+
+/* ---- those that have been made ---- */
+
+static char *put(char *at, const void *bytes, size_t n)
+{
+	return n ? mempcpy(at, bytes, n) : at;
+}
+
+/* Each with its length, so that no two clients have the same key. */
+static char *put_text(char *at, const struct http_snapshot *s, struct hs_str str)
+{
+	return put(put(at, &str.len, sizeof(str.len)), hs_text(s, str), str.len);
+}
+
+/* A new one, with its key. NULL: no memory. A session is never taken from a connection whose server
+ * was not asked to have the name to one where it is: `check_host` counts. */
+static struct made_client *made_new(const struct http_snapshot *s, const struct hs_client_tls *row)
+{
+	size_t n = 5 * sizeof(uint32_t) + row->credential.len + row->ca.len;
+	struct made_client *m;
+	char *at;
+
+	for (uint32_t i = 0; i < row->alt_names.count; i++)
+		n += sizeof(uint32_t) + hs_text_row(s, row->alt_names.first + i)->text.len;
+	m = calloc(1, sizeof(*m) + n);
+	if (!m)
+		return NULL;
+	m->len = n;
+	at = put(m->key, &row->mode, sizeof(row->mode));
+	at = put(at, &row->check_host, sizeof(row->check_host));
+	at = put_text(at, s, row->credential);
+	at = put_text(at, s, row->ca);
+	at = put(at, &row->alt_names.count, sizeof(row->alt_names.count));
+	for (uint32_t i = 0; i < row->alt_names.count; i++)
+		at = put_text(at, s, hs_text_row(s, row->alt_names.first + i)->text);
+	return m;
+}
+
+/* The one with the key of `like`, which is freed or becomes it. */
+static struct made_client *find_made(struct tls_clients *t, struct made_client *like)
+{
+	for (struct made_client *m = t->list; m; m = m->next)
+		if (m->len == like->len && !memcmp(m->key, like->key, m->len)) {
+			free(like);
+			return m;
+		}
+	like->next = t->list;
+	t->list = like;
+	return like;
+}
+
+int tls_clients_get(struct tls_clients *t, const struct credentials *known, uint64_t round,
+		    const struct http_snapshot *s, const struct hs_client_tls *row,
+		    struct tls_client **out)
+{
+	struct made_client *m = made_new(s, row);
+	int r;
+
+	if (!m)
+		return -ENOMEM;
+	m = find_made(t, m);
+	/* A new one has neither. */
+	if (m->round != round || (!m->client && !m->error))
+		r = renew(m, known, round, s, row);
+	else
+		r = m->error;
+	if (!r)
+		*out = tls_client_ref(m->client);
+	return r;
+}
