@@ -22,6 +22,8 @@
  *	const struct endpoint *table_endpoint(tables_ref t, __u32 index);
  *	struct endpoint_range cluster_range(const struct cluster *c);
  *		called once for each decision: ep_first and ep_count are not read otherwise
+ *	int may_be_anywhere(tables_ref t, const struct addr *addr, __u16 port);
+ *		whether SCOPE_ANYWHERE is asked for an address that has no entry of its own
  *	const struct source *table_source(tables_ref t, const struct addr *addr);
  *	int table_selected(tables_ref t, const struct selected_key *key);
  *
@@ -51,10 +53,33 @@ struct rule_search {
 	__u32 first; /* index of the service's first rule */
 	__u32 found; /* index of the rule that holds */
 	__u32 route;
+	/* Rules that are passed over. No constant at first: until 6.7 the verifier follows a
+	 * callback only once, and would remove what looks at it. */
+	__u32 skip;
 	__u8 action;
 	__u8 known; /* source has been looked up */
 	__u8 hit;
 };
+
+static __always_inline int addr_is_within(const struct addr *a, const struct addr *net,
+					  const struct addr *mask)
+{
+	__u64 x[2], y[2], m[2];
+
+	__builtin_memcpy(x, a, sizeof(x));
+	__builtin_memcpy(y, net, sizeof(y));
+	__builtin_memcpy(m, mask, sizeof(m));
+	return !((x[0] ^ y[0]) & m[0]) && !((x[1] ^ y[1]) & m[1]);
+}
+
+/* How many of the next rules are not for the address called. */
+static __always_inline __u32 rules_to_skip(const struct rule_search *s, const struct rule *within)
+{
+	const struct admit *range = table_admit(tables_of(s->q), within->route);
+
+	return range && addr_is_within(&s->q->dst, &range->from, &range->mask) ? 0
+									       : within->selector;
+}
 
 /* Sets s->source; a caller that is no known pod stays in namespace 0 with workload 0, which nothing
  * selects. */
@@ -77,6 +102,14 @@ static long try_rule(__u32 i, void *ctx)
 
 	if (!rule)
 		return 1;
+	if (s->skip) {
+		s->skip--;
+		return 0;
+	}
+	if (rule->action == RULE_WITHIN) {
+		s->skip = rules_to_skip(s, rule);
+		return 0;
+	}
 	if (rule->ns || rule->selector)
 		rule_search_source(s);
 	if (rule->ns && rule->ns != s->source.ns)
@@ -100,17 +133,6 @@ struct admission {
 	__u32 first; /* index of the service's first rule */
 	__u8 hit;
 };
-
-static __always_inline int addr_is_within(const struct addr *a, const struct addr *net,
-					  const struct addr *mask)
-{
-	__u64 x[2], y[2], m[2];
-
-	__builtin_memcpy(x, a, sizeof(x));
-	__builtin_memcpy(y, net, sizeof(y));
-	__builtin_memcpy(m, mask, sizeof(m));
-	return !((x[0] ^ y[0]) & m[0]) && !((x[1] ^ y[1]) & m[1]);
-}
 
 static long try_admission(__u32 i, void *ctx)
 {
@@ -295,6 +317,21 @@ static __always_inline __u32 pick_endpoint(const struct question *q, const struc
 	}
 }
 
+/* :: of the address's family. */
+static __always_inline void addr_to_any(struct addr *a)
+{
+	__u64 high;
+	__u32 low[2];
+
+	__builtin_memcpy(&high, a->b, 8);
+	__builtin_memcpy(low, a->b + 8, 8);
+	if (high || a->b[8] || a->b[9] || a->b[10] != 0xff || a->b[11] != 0xff)
+		high = low[0] = 0;
+	low[1] = 0;
+	__builtin_memcpy(a->b, &high, 8);
+	__builtin_memcpy(a->b + 8, low, 8);
+}
+
 /* The entry for the client's namespace where there is one, else that for all. */
 static __always_inline const struct service *find_service(const struct question *q,
 							  struct rule_search *s)
@@ -302,6 +339,11 @@ static __always_inline const struct service *find_service(const struct question 
 	struct service_key key = { .addr = q->dst, .port = q->port, .scope = q->scope };
 	const struct service *all = table_service(tables_of(q), &key), *own;
 
+	if (!all && q->scope == SCOPE_MESH && may_be_anywhere(tables_of(q), &q->dst, q->port)) {
+		addr_to_any(&key.addr);
+		key.scope = SCOPE_ANYWHERE;
+		all = table_service(tables_of(q), &key);
+	}
 	if (!all || !(all->flags & SERVICE_PER_NAMESPACE))
 		return all;
 	rule_search_source(s);
@@ -376,6 +418,7 @@ static __always_inline int decide(const struct question *q, struct verdict *v)
 	if (!is_admitted(q, service))
 		return verdict_is(v, VERDICT_DROP, REASON_SOURCE_RANGE);
 	s.first = service->rule_first + service->admit_count;
+	s.skip = service->flags & SERVICE_NEVER;
 	bpf_loop(rules_bound(service->rule_count - service->admit_count), try_rule, &s, 0);
 	if (!s.hit)
 		return verdict_is(v, VERDICT_PASS, REASON_GENERATION);

@@ -453,6 +453,15 @@ struct table_types {
 
 const struct table_types *const table_types __attribute__((used)) = 0;
 
+/* Ports that some generation which may be read has in SCOPE_ANYWHERE, a bit for each. */
+struct {
+	__uint(type, BPF_MAP_TYPE_ARRAY);
+	__uint(max_entries, ANYWHERE_WORDS);
+	__type(key, __u32);
+	__type(value, __u64);
+	__uint(pinning, LIBBPF_PIN_BY_NAME);
+} anywhere SEC(".maps");
+
 /* ---- the tables of a generation (service.h): slot -> inner map, sized by the compiler ---- */
 
 struct {

@@ -347,7 +347,9 @@ static __always_inline int is_plain(const struct packet *p, enum side side)
 	if (has_conns() || bpf_map_lookup_elem(&node_addrs, &p->t.dst))
 		return 0;
 	number = bpf_map_lookup_elem(&generation, &zero);
-	return !number || !table_service(*number, &key);
+	if (!number || table_service(*number, &key))
+		return !number;
+	return side == SIDE_NIC || !may_be_anywhere(*number, &key.addr, key.port);
 }
 
 #endif

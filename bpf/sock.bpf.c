@@ -331,13 +331,14 @@ static __noinline int steer_socket(struct bpf_sock_addr *ctx, const struct quest
 }
 
 /* The endpoint is where a Service has an address, too, such as an external one, or the node's own
- * on a port that a Gateway or NodePort has there: tc would decide a second time what this socket
- * sends. */
+ * on a port that a Gateway or NodePort has there, or one that is open for any address: tc would
+ * decide a second time what this socket sends. */
 static __always_inline int is_called_there(const struct verdict *v, int mapped)
 {
 	struct service_key key = { .addr = v->addr, .port = v->port, .scope = SCOPE_MESH };
 
-	if (table_service(v->generation, &key))
+	if (table_service(v->generation, &key) ||
+	    may_be_anywhere(v->generation, &v->addr, v->port))
 		return 1;
 	if (!bpf_map_lookup_elem(&node_addrs, &v->addr))
 		return 0;

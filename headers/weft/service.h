@@ -16,6 +16,7 @@ enum {
 	SERVICE_MAX_RULES = 1024,      /* rules of one service port, the plain route included */
 	ROUTE_MAX_DESTS = 128,	       /* destinations of one route */
 	CLUSTER_MAX_ENDPOINTS = 65536, /* endpoints of one cluster */
+	ANYWHERE_WORDS = 65536 / 64,   /* of a bit for each port */
 };
 
 /* Where a service address is reachable from. */
@@ -25,6 +26,8 @@ enum service_scope {
 			   is :: */
 	SCOPE_OUTSIDE = 2, /* called from outside: a load balancer's address or another external
 			      one of a Service; with :: a port of the node, before SCOPE_NODE */
+	SCOPE_ANYWHERE = 3, /* called by a pod at an address that is no Service's, pod's or the
+			       node's: ServiceEntries that have none of their own; addr is :: */
 };
 
 /* gen_services key. `ns` is the client's namespace (struct source.ns), or 0: clients of any
@@ -47,6 +50,7 @@ enum service_flags {
 			    * is dropped, for the load balancer to notice */
 	SERVICE_BOUND = 8, /* a Gateway's that is bound to the address: it counts only where that is
 			    * one of the node's (node_addrs) */
+	SERVICE_NEVER = 1u << 31, /* none has it: decide() takes a 0 from it */
 };
 
 /* gen_services value: one port of a service (or of a gateway), and its rules in the order they are
@@ -68,19 +72,22 @@ enum rule_action {
 	RULE_REFUSE = 2, /* no such cluster: reset the connection */
 	RULE_PROXY = 3,	 /* HTTP that rules or policies speak of: weft-proxy decides per request */
 	RULE_ADMIT = 4,	 /* the caller may go on to the other rules */
+	RULE_WITHIN = 5, /* the next `selector` rules are for those addresses called that are within
+			    `route`, a row of gen_admits */
 };
 
 /* gen_rules: what of a TCP match is not decided at compile time. All conditions must hold. */
 struct rule {
 	__u32 ns;	/* client's namespace (struct source.ns); 0: any */
-	__u32 selector; /* sourceLabels, a selector of gen_selected; 0: any */
-	__u32 route;	/* index into gen_routes, or into gen_admits for RULE_ADMIT */
+	__u32 selector; /* sourceLabels, a selector of gen_selected; 0: any. RULE_WITHIN: see there */
+	__u32 route;	/* index into gen_routes, or into gen_admits for RULE_ADMIT, RULE_WITHIN */
 	__u8 action;	/* enum rule_action */
 	__u8 pad[3];
 };
 _Static_assert(sizeof(struct rule) == 16, "gen_rules of earlier versions has such rows");
 
-/* gen_admits: the caller's address is `from` in the bits of `mask`. */
+/* gen_admits: the caller's address is `from` in the bits of `mask`; of RULE_WITHIN the address
+ * called. */
 struct admit {
 	struct addr from, mask;
 };

@@ -94,7 +94,9 @@ static void print_rule(FILE *f, const struct tables *t, __u32 index)
 		o->route, o->pos.line, o->pos.col);
 	if (r->ns)
 		fprintf(f, " ns=%s", tables_namespace(t, r->ns));
-	if (r->selector)
+	if (r->action == RULE_WITHIN)
+		fprintf(f, " next=%u", r->selector);
+	else if (r->selector)
 		fprintf(f, " selector=%u", r->selector);
 	if (*o->conditions)
 		fprintf(f, " (%s)", o->conditions);
@@ -105,6 +107,7 @@ static void print_rule(FILE *f, const struct tables *t, __u32 index)
 			r->action == RULE_REFUSE  ? "refuse"
 			: r->action == RULE_PROXY ? "weft-proxy"
 			: r->action == RULE_ADMIT ? "go on"
+			: r->action == RULE_WITHIN ? "those that follow"
 						  : "pass");
 	if (r->action == RULE_ROUTE)
 		print_route(f, t, &t->routes.items[r->route]);
@@ -120,6 +123,7 @@ static void print_service(FILE *f, const struct tables *t, const struct service_
 	fprintf(f, "%s %s",
 		e->key.scope == SCOPE_NODE	? "node"
 		: e->key.scope == SCOPE_OUTSIDE ? "outside"
+		: e->key.scope == SCOPE_ANYWHERE ? "anywhere"
 						: "mesh",
 		address);
 	if (e->key.ns)

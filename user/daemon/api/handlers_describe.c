@@ -39,6 +39,8 @@ static const char *scope_name(enum service_scope scope)
 		return "node";
 	case SCOPE_OUTSIDE:
 		return "outside";
+	case SCOPE_ANYWHERE:
+		return "anywhere";
 	}
 	return "unknown";
 }

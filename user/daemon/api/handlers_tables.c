@@ -95,6 +95,8 @@ const char *rule_action_name(enum rule_action action)
 		return "proxy";
 	case RULE_ADMIT:
 		return "admit";
+	case RULE_WITHIN:
+		return "within";
 	}
 	return "unknown";
 }

@@ -21,6 +21,7 @@
 
 static const char *const map_names[MAP_MAX] = {
 	[MAP_GENERATION] = "generation",
+	[MAP_ANYWHERE] = "anywhere",
 	[MAP_CONNS] = "conns",
 	[MAP_PODS] = "pods",
 	[MAP_NETNS_PODS] = "netns_pods",

@@ -385,6 +385,52 @@ __u64 publish_current(const struct loader *l)
 	return generation;
 }
 
+static void open_ports(const struct tables *t, __u64 words[ANYWHERE_WORDS])
+{
+	for (size_t i = 0; t && i < t->services.count; i++) {
+		const struct service_key *key = &t->services.items[i].key;
+
+		if (key->scope == SCOPE_ANYWHERE)
+			words[key->port / 64] |= 1ull << key->port % 64;
+	}
+}
+
+/* What an earlier weftd has left. */
+static int read_anywhere(const struct publication *p, __u64 words[ANYWHERE_WORDS])
+{
+	for (__u32 i = 0; i < ANYWHERE_WORDS; i++)
+		if (bpf_map_lookup_elem(p->loader->map[MAP_ANYWHERE], &i, &words[i]))
+			return log_err(-errno, "read the ports that are open for any address");
+	return 0;
+}
+
+/* Those of the last generation stay: programs may be reading it. */
+static int write_anywhere(const struct publication *p)
+{
+	__u64 words[ANYWHERE_WORDS] = { 0 }, *now = p->last->anywhere;
+	int r = 0;
+
+	if (p->last->tables && !p->anew[MAP_GEN_SERVICES])
+		return 0;
+	if (p->last->tables)
+		open_ports(p->last->tables, words);
+	else
+		r = read_anywhere(p, now);
+	if (r)
+		return r;
+	if (!p->last->tables)
+		memcpy(words, now, sizeof(words));
+	open_ports(p->tables, words);
+	for (__u32 i = 0; i < ANYWHERE_WORDS; i++) {
+		if (now[i] == words[i])
+			continue;
+		if (bpf_map_update_elem(p->loader->map[MAP_ANYWHERE], &i, &words[i], BPF_ANY))
+			return log_err(-errno, "write the ports that are open for any address");
+		now[i] = words[i];
+	}
+	return 0;
+}
+
 static int make_live(const struct loader *l, __u64 generation)
 {
 	__u32 zero = 0;
@@ -410,7 +456,10 @@ static void keep(struct publication *p)
 
 static int write_generation(struct publication *p)
 {
-	int r = make_live(p->loader, p->generation);
+	int r = write_anywhere(p);
+
+	if (!r)
+		r = make_live(p->loader, p->generation);
 
 	if (r && p->in_place)
 		callers_undo(p->last, p->callers);

@@ -30,6 +30,7 @@ struct published {
 	__u64 written_ms; /* when, CLOCK_MONOTONIC */
 	__u64 freed_ms;	  /* when rows were last taken out of a map in place */
 	bool untidy;	  /* older generations are still in memory */
+	__u64 anywhere[ANYWHERE_WORDS]; /* what is in that map, once `tables` are there */
 };
 
 void published_init(struct published *p);

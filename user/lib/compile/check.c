@@ -42,10 +42,8 @@ int check_objects(struct mesh *mesh)
 			check_destination_rule(mesh, o);
 		else if (o->kind == KIND_GATEWAY)
 			check_gateway(mesh, o);
-		else if (o->kind == KIND_SERVICE_ENTRY)
-			errors_add(mesh->errors, o->file, o->pos,
-				   "spec: weft does not carry out ServiceEntry");
 	}
+	check_entries(mesh);
 	check_sni_names(mesh);
 	return mesh->nomem ? -ENOMEM : 0;
 }

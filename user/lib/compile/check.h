@@ -20,6 +20,8 @@ void check_authorization(struct mesh *mesh);
 /* The limits that decide() counts on. */
 int check_tables(struct mesh *mesh);
 
+/* Of ServiceEntries: what of rules for their hosts can't be carried out. */
+void check_entries(struct mesh *mesh);
 void check_virtual_service(struct mesh *mesh, const struct object *o);
 void check_destination_rule(struct mesh *mesh, const struct object *o);
 /* The i-th server of a Gateway, which ends TLS: whether its Secret is there. */

@@ -8,6 +8,7 @@
 
 #include "lib/base/bytemap.h"
 #include "lib/compile/check.h"
+#include "lib/mesh/entries.h"
 #include "lib/mesh/endpoints.h"
 #include "lib/model/model_http.h"
 #include "lib/model/remarks.h"
@@ -100,9 +101,9 @@ static bool subset_has_pod(struct mesh *mesh, struct host *h, const struct kvs *
 			const struct members *m = port_members(mesh, &h->ports[i], family);
 
 			for (size_t k = 0; m && k < m->count; k++) {
-				const struct object *pod = member_pod(mesh, &m->items[k]);
+				const struct kvs *of = member_labels(mesh, &m->items[k]);
 
-				if (pod && labels_hold(&pod->meta.labels, labels))
+				if (of && labels_hold(of, labels))
 					return true;
 			}
 		}
@@ -214,11 +215,12 @@ static void check_service(struct mesh *mesh, struct host *h)
 
 	if (!is_called_by_name(h))
 		return;
-	if (!o->service.cluster_ips.count)
+	if (!o->service.cluster_ips.count && !host_entry(h))
 		errors_remark(mesh->errors, REMARK_NO_CLUSTER_IP, o, o->pos,
 			      "spec.clusterIP: service %s/%s has no address that could be called",
 			      o->meta.namespace, o->meta.name);
-	if (workloads_are_known(mesh) && h->mentioned && !has_endpoint(mesh, h))
+	if (workloads_are_known(mesh) && h->mentioned && !host_keeps_address(h) &&
+	    !has_endpoint(mesh, h))
 		errors_remark(mesh->errors, REMARK_NO_WORKLOAD, o, o->pos,
 			      "spec.selector: service %s/%s has no endpoint: what rules send there "
 			      "gets 503",

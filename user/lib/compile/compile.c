@@ -66,6 +66,7 @@ static int compile_mesh(struct mesh *mesh, struct tables *from)
 	mark_sni(mesh);
 	if (!mesh->l4_only) {
 		mark_proxied(mesh);
+		mark_entries(mesh);
 		check_http2(mesh);
 	}
 	if (!r && !from)

@@ -85,6 +85,15 @@ static const struct source *table_source(tables_ref a, const struct addr *addr)
 	return NULL;
 }
 
+static int may_be_anywhere(tables_ref a, const struct addr *addr, __u16 port)
+{
+	(void)port;
+	for (size_t i = 0; i < a->t->sources.count; i++)
+		if (!memcmp(&a->t->sources.items[i].addr, addr, sizeof(*addr)))
+			return 0;
+	return 1;
+}
+
 static int table_selected(tables_ref a, const struct selected_key *key)
 {
 	size_t i;

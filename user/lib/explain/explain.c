@@ -97,9 +97,14 @@ static int explain_skips(const struct tables *t, const struct explain_client *cl
 
 	for (k = 0; k < from->skipped_count && !r; k++)
 		r = add_skipped(a, &from->skipped[k].rule, from->skipped[k].why);
-	for (i = to->entry->value.rule_first; i < a->verdict.rule && !r; i++)
-		r = add_skipped(a, &t->rule_origins.items[i],
-				why_not(t, a, client, &t->rules.items[i]));
+	for (i = to->entry->value.rule_first; i < a->verdict.rule && !r; i++) {
+		const struct rule *rule = &t->rules.items[i];
+
+		if (rule->action != RULE_WITHIN)
+			r = add_skipped(a, &t->rule_origins.items[i], why_not(t, a, client, rule));
+		else if (a->verdict.rule - i > rule->selector)
+			i += rule->selector; /* of a subnet that is not called */
+	}
 	return r;
 }
 
@@ -295,6 +300,8 @@ static int explain_rule(const struct tables *t, const struct explain_client *cli
 		a->action = EXPLAIN_ROUTE;
 		a->reason = "weft-proxy decides for each request";
 		return 0;
+	case RULE_WITHIN: /* decides nothing */
+		return -ESTALE;
 	case RULE_ADMIT:
 		a->action = EXPLAIN_REFUSE;
 		a->reason = "the client's address is in none of the service's "
@@ -426,12 +433,12 @@ int explain(const struct tables *t, const struct objects *objects, const struct 
 			       ? explain_other_ports(out, to.service, q->port)
 			       : 0;
 	}
-	out->question = (struct question){ .dst = to.entry->key.addr,
+	out->question = (struct question){ .dst = to.called ? to.addr : to.entry->key.addr,
 					   .port = to.entry->key.port,
-					   .scope = to.entry->key.scope };
+					   .scope = to.called ? SCOPE_MESH : to.entry->key.scope };
 	out->question.dry = 1;
 	out->question.source = client.addr;
-	out->question.client = explain_client_addr(t, &client, &to.entry->key.addr);
+	out->question.client = explain_client_addr(t, &client, &out->question.dst);
 	r = ask(t, &client, decide, arg, out);
 	if (!r)
 		r = explain_policies_init(&policies, objects, &client);

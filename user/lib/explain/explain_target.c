@@ -289,6 +289,31 @@ static void find_name(const struct tables *t, const char *host, unsigned port,
 	out->why = "no service of weft's has this name and port";
 }
 
+static bool is_pods(const struct tables *t, const struct addr *addr)
+{
+	for (size_t i = 0; i < t->sources.count; i++)
+		if (!memcmp(&t->sources.items[i].addr, addr, sizeof(*addr)))
+			return true;
+	return false;
+}
+
+/* A ServiceEntry's port that is open for any address. */
+static void find_anywhere(const struct tables *t, const struct addr *addr, unsigned port,
+			  struct explain_target *out)
+{
+	for (size_t i = 0; i < t->services.count; i++) {
+		const struct service_entry *e = &t->services.items[i];
+
+		if (e->key.scope != SCOPE_ANYWHERE || e->key.ns || e->key.port != port ||
+		    addr_is_v4(&e->key.addr) != addr_is_v4(addr) || is_pods(t, addr))
+			continue;
+		out->entry = e;
+		out->origin = &t->service_origins.items[i];
+		out->addr = *addr;
+		out->called = true;
+	}
+}
+
 static void find_address(const struct tables *t, const struct addr *addr, unsigned port,
 			 struct explain_target *out)
 {
@@ -301,6 +326,8 @@ static void find_address(const struct tables *t, const struct addr *addr, unsign
 		    !memcmp(&e->key.addr, addr, sizeof(*addr)))
 			prefer(t, out, e, &t->service_origins.items[i]);
 	}
+	if (!out->entry)
+		find_anywhere(t, addr, port, out);
 	out->why = "no service of weft's has this address and port";
 }
 

@@ -5,6 +5,7 @@
 #include <errno.h>
 
 #include "lib/l4/match.h"
+#include "lib/mesh/entries.h"
 #include "lib/mesh/gateways.h"
 #include "lib/mesh/proxied.h"
 #include "lib/model/kinds.h"
@@ -112,7 +113,8 @@ static void check_passthrough(struct mesh *mesh, const struct called *to, const 
 {
 	const char *what;
 
-	if (c->values.lb != LB_PASSTHROUGH)
+	/* Where a ServiceEntry says so, Istio does it wherever the destination stands. */
+	if (c->values.lb != LB_PASSTHROUGH || (c->sp && host_keeps_address(c->sp->host)))
 		return;
 	if (!alone)
 		what = "among others";
@@ -168,7 +170,7 @@ static struct plan_cluster *destination_cluster(struct mesh *mesh, const struct 
 	sp = h ? host_port(h, port) : NULL;
 	if (h && !sp && !d->port)
 		warn_no_port(mesh, at, d, h, port);
-	if (!sp)
+	if (!sp || !host_is_seen(h, to->client))
 		return cluster_unknown(mesh, name, port, subset);
 	view = host_view(mesh, h, to->client);
 	if (view)
@@ -329,11 +331,11 @@ static int plan_plain(struct mesh *mesh, const struct called *to, struct l4_plan
 {
 	struct view *view = host_view(mesh, to->host, to->client);
 	char name[PORT_NAME_MAX];
-	size_t len = port_name(name, to->host->service, to->port);
+	size_t len = port_name(name, to->host, to->port);
 
 	if (!view)
 		return -ENOMEM;
-	return plan_cluster(mesh, to, pool_copy(&mesh->pool, name, len),
+	return plan_cluster(mesh, to, route_name_fit(mesh, pool_copy(&mesh->pool, name, len)),
 			    cluster_known(mesh, to->sp, "", to->family, view), p);
 }
 
@@ -341,7 +343,7 @@ int plan_outside(struct mesh *mesh, const struct called *to, bool local, struct 
 {
 	char name[PORT_NAME_MAX];
 
-	port_name(name, to->host->service, to->port);
+	port_name(name, to->host, to->port);
 	return plan_cluster(mesh, to, pool_printf(&mesh->pool, "%s" OUTSIDE, name),
 			    cluster_outside(mesh, to->sp, to->family, local), out);
 }
@@ -482,35 +484,80 @@ static int plan_virtual_services(struct mesh *mesh, const struct called *to, str
 	return r;
 }
 
-int plan_mesh(struct mesh *mesh, const struct called *to, struct l4_plan *out)
-{
-	int r = mesh->vs_index.map.count ? plan_virtual_services(mesh, to, out) : 0;
-
-	return r || out->closed ? r : plan_plain(mesh, to, out);
-}
-
-/* The same for all that call there. */
-static int plan_all(enum rule_action action, const struct object *o, struct pos pos,
-		    struct l4_plan *out)
+int plan_pass(const struct object *o, struct pos pos, const char *conditions, struct l4_plan *out)
 {
 	struct plan_rule *rule = table_push(&out->rules);
 
 	if (!rule)
 		return -ENOMEM;
-	rule->rule.action = action;
+	rule->rule.action = RULE_PASS;
 	rule->origin = origin_of(o, "", pos.line ? pos : o->pos);
+	rule->origin.conditions = conditions;
 	out->closed = true;
 	return 0;
 }
 
-int plan_proxy(const struct object *o, struct pos pos, struct l4_plan *out)
+int plan_within(struct mesh *mesh, const struct object *o, const struct cidr *range,
+		const struct l4_plan *from, struct l4_plan *out)
 {
-	return plan_all(RULE_PROXY, o, pos, out);
+	struct plan_rule *within = table_push(&out->rules);
+	char text[ADDR_TEXT_MAX];
+
+	if (!within)
+		return -ENOMEM;
+	addr_format(&range->addr, text);
+	within->rule.action = RULE_WITHIN;
+	within->rule.selector = from->rules.count;
+	within->admit = (struct admit){ range->addr, mask_of(range->prefix) };
+	within->origin = origin_of(o, "", o->pos);
+	within->origin.conditions =
+		mesh_text(mesh, "to %s/%u", text,
+			  addr_is_v4(&range->addr) ? range->prefix - 96 : range->prefix);
+	if (!within->origin.conditions)
+		return -ENOMEM;
+	for (size_t i = 0; i < from->rules.count; i++) {
+		struct plan_rule *rule = table_push(&out->rules);
+
+		if (!rule)
+			return -ENOMEM;
+		*rule = from->rules.items[i];
+	}
+	for (size_t i = 0; i < from->skipped.count; i++)
+		if (skip(out, from->skipped.items[i].rule, from->skipped.items[i].why))
+			return -ENOMEM;
+	return 0;
 }
 
-int plan_pass(const struct object *o, struct pos pos, struct l4_plan *out)
+int plan_mesh(struct mesh *mesh, const struct called *to, struct l4_plan *out)
 {
-	return plan_all(RULE_PASS, o, pos, out);
+	int r;
+
+	if (!host_is_seen(to->host, to->client))
+		/* To these clients there is no such host. */
+		return plan_pass(to->host->service, to->sp->port->pos,
+				 "exportTo: other namespaces", out);
+	r = mesh->vs_index.map.count ? plan_virtual_services(mesh, to, out) : 0;
+
+	return r || out->closed ? r : plan_plain(mesh, to, out);
+}
+
+int plan_called(struct mesh *mesh, const struct called *to, struct l4_plan *out)
+{
+	return to->sp->proxied && host_is_seen(to->host, to->client)
+		       ? plan_proxy(to->host->service, to->sp->port->pos, out)
+		       : plan_mesh(mesh, to, out);
+}
+
+int plan_proxy(const struct object *o, struct pos pos, struct l4_plan *out)
+{
+	struct plan_rule *rule = table_push(&out->rules);
+
+	if (!rule)
+		return -ENOMEM;
+	rule->rule.action = RULE_PROXY;
+	rule->origin = origin_of(o, "", pos.line ? pos : o->pos);
+	out->closed = true;
+	return 0;
 }
 
 /* One round over the VirtualServices bound to the gateway: all but the catch-alls, or the `last`,
@@ -542,6 +589,8 @@ static bool route_equal(const struct plan_route *a, const struct plan_route *b)
 {
 	size_t i;
 
+	if (!a || !b)
+		return a == b;
 	if (a->count != b->count || !str_eq(a->name, b->name))
 		return false;
 	for (i = 0; i < a->count; i++)
@@ -561,7 +610,8 @@ bool plan_equal(const struct l4_plan *a, const struct l4_plan *b)
 		const struct plan_rule *x = &a->rules.items[i], *y = &b->rules.items[i];
 
 		if (x->rule.ns != y->rule.ns || x->rule.selector != y->rule.selector ||
-		    x->rule.action != y->rule.action || !route_equal(x->route, y->route))
+		    x->rule.action != y->rule.action || !route_equal(x->route, y->route) ||
+		    memcmp(&x->admit, &y->admit, sizeof(x->admit)) != 0)
 			return false;
 	}
 	return true;
@@ -601,7 +651,7 @@ static int write_aim(struct mesh *mesh, struct plan_rule *from, __u32 *index)
 {
 	struct admit *admit;
 
-	if (from->rule.action == RULE_ADMIT) {
+	if (from->rule.action == RULE_ADMIT || from->rule.action == RULE_WITHIN) {
 		admit = table_push(&mesh->t->admits);
 		if (!admit)
 			return -ENOMEM;

@@ -54,8 +54,14 @@ int plan_mesh(struct mesh *mesh, const struct called *to, struct l4_plan *out);
 int plan_outside(struct mesh *mesh, const struct called *to, bool local, struct l4_plan *out);
 /* A port that weft-proxy has, by the object `o`, which says so at `pos`. 0 or -ENOMEM. */
 int plan_proxy(const struct object *o, struct pos pos, struct l4_plan *out);
-/* What is known and left alone: by `o`, which says so at `pos`. 0 or -ENOMEM. */
-int plan_pass(const struct object *o, struct pos pos, struct l4_plan *out);
+/* plan_mesh(), or weft-proxy where the port is its. */
+int plan_called(struct mesh *mesh, const struct called *to, struct l4_plan *out);
+/* The rules of `from`, as they are, for the addresses called that are in the subnet. 0 or -ENOMEM.
+ */
+int plan_within(struct mesh *mesh, const struct object *o, const struct cidr *range,
+		const struct l4_plan *from, struct l4_plan *out);
+/* What is called goes where it was sent. `conditions`: for whom. 0 or -ENOMEM. */
+int plan_pass(const struct object *o, struct pos pos, const char *conditions, struct l4_plan *out);
 /* A Gateway's port: the rules of all VirtualServices bound to it. May stay empty. 0 or -ENOMEM. */
 int plan_gateway(struct mesh *mesh, const struct called *to, const struct gw_server *server,
 		 struct l4_plan *out);

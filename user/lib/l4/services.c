@@ -10,6 +10,7 @@
 #include "lib/l4/match.h"
 #include "lib/mesh/authorized.h"
 #include "lib/mesh/endpoints.h"
+#include "lib/mesh/entries.h"
 #include "lib/mesh/proxied.h"
 #include "lib/mesh/visibility.h"
 
@@ -46,7 +47,7 @@ static int write_variants(struct mesh *mesh, struct entry_in_making *m, const st
 		_cleanup_(plan_free) struct l4_plan own = { 0 };
 
 		m->to.client = m->names->items[i];
-		r = plan_mesh(mesh, &m->to, &own);
+		r = plan_called(mesh, &m->to, &own);
 		if (r || plan_equal(&own, all))
 			continue;
 		*any = true;
@@ -67,13 +68,14 @@ static int compile_proxied(struct mesh *mesh, struct entry_in_making *m)
 	return r ? r : write_entry(mesh, m, &plan);
 }
 
+/* An entry for all clients, and those for some: `m->names`. */
 static int compile_port(struct mesh *mesh, struct entry_in_making *m)
 {
 	_cleanup_(plan_free) struct l4_plan all = { 0 };
 	bool variants = false;
 	int r;
 
-	r = plan_mesh(mesh, &m->to, &all);
+	r = plan_called(mesh, &m->to, &all);
 	if (!r)
 		r = write_variants(mesh, m, &all, &variants);
 	m->value.flags = variants ? SERVICE_PER_NAMESPACE : 0;
@@ -81,11 +83,11 @@ static int compile_port(struct mesh *mesh, struct entry_in_making *m)
 }
 
 /* 0 when out of memory. */
-static __u32 service_id(struct mesh *mesh, const struct object *service, unsigned port)
+static __u32 service_id(struct mesh *mesh, const struct host *h, unsigned port)
 {
 	char name[PORT_NAME_MAX];
 
-	port_name(name, service, port);
+	port_name(name, h, port);
 	return registry_id(mesh->registry, REG_SERVICE, name);
 }
 
@@ -99,7 +101,7 @@ static int begin_entry(struct mesh *mesh, struct mesh_port *sp, const struct add
 	*m = (struct entry_in_making){
 		.to = { .port = port, .family = family, .host = sp->host, .sp = sp, .addr = addr },
 		.key = { .addr = *addr, .port = port },
-		.value = { .id = service_id(mesh, o, port) },
+		.value = { .id = service_id(mesh, sp->host, port) },
 		.origin = { .namespace = o->meta.namespace,
 			    .name = o->meta.name,
 			    .host = sp->host->name },
@@ -114,7 +116,8 @@ static int compile_called(struct mesh *mesh, struct entry_in_making *m, const st
 {
 	m->key.scope = SCOPE_MESH;
 	m->names = names;
-	return m->to.sp->proxied ? compile_proxied(mesh, m) : compile_port(mesh, m);
+	return m->to.sp->proxied && !host_exports(m->to.host) ? compile_proxied(mesh, m)
+							       : compile_port(mesh, m);
 }
 
 static int compile_address(struct mesh *mesh, struct host *h, const struct addr *addr,
@@ -268,7 +271,7 @@ static int compile_addresses(struct mesh *mesh, struct host *h, const struct nam
 static int compile_known(struct mesh *mesh, struct entry_in_making *m)
 {
 	_cleanup_(plan_free) struct l4_plan plan = { 0 };
-	int r = plan_pass(m->to.host->service, m->to.sp->port->pos, &plan);
+	int r = plan_pass(m->to.host->service, m->to.sp->port->pos, "", &plan);
 
 	m->key.scope = SCOPE_MESH;
 	return r ? r : write_entry(mesh, m, &plan);
@@ -436,6 +439,38 @@ static int compile_node_ports(struct mesh *mesh, struct host *h)
 	return r;
 }
 
+/* ---- ServiceEntries ---- */
+
+static int compile_entry_address(struct mesh *mesh, struct host *h, const struct addr *addr,
+				 const struct names *names)
+{
+	const struct external at = { .addr = *addr };
+	struct entry_in_making m;
+	int r = 0;
+
+	for (size_t i = 0; i < h->port_count && !r; i++) {
+		if (!external_claim(mesh, h, &at, h->ports[i].port->port, false))
+			continue;
+		r = begin_entry(mesh, &h->ports[i], addr, addr_family(addr), &m);
+		if (!r)
+			r = compile_called(mesh, &m, names);
+	}
+	return r;
+}
+
+/* Where it has no address of its own, l4_anywhere() has its ports; what explain is asked about goes
+ * by a made-up one. */
+static int compile_entry(struct mesh *mesh, struct host *h)
+{
+	_cleanup_(names_free) struct names names = { 0 };
+	const struct entry_host *e = host_entry(h);
+	int r = names_add_clients(mesh, &names, h);
+
+	for (size_t i = 0; i < e->addr_count && !r; i++)
+		r = compile_entry_address(mesh, h, &e->addrs[i], &names);
+	return e->addr_count || r ? r : compile_unaddressed(mesh, h, &names);
+}
+
 static int compile_service(struct mesh *mesh, struct host *h)
 {
 	_cleanup_(names_free) struct names names = { 0 };
@@ -443,6 +478,8 @@ static int compile_service(struct mesh *mesh, struct host *h)
 
 	if (!h->name)
 		return 0;
+	if (host_entry(h))
+		return compile_entry(mesh, h);
 	if (is_steered(h) && (mesh->dr_index.map.count || mesh->vs_index.map.count))
 		r = names_add_clients(mesh, &names, h);
 	if (!r && is_steered(h))
@@ -549,5 +586,7 @@ int l4_compile(struct mesh *mesh)
 	r = compile_gateways(mesh);
 	for (i = 0; i < mesh->services.count && !r; i++)
 		r = compile_service(mesh, &mesh->host_list[i]);
-	return r ? r : compile_authorized(mesh);
+	if (!r)
+		r = compile_authorized(mesh);
+	return r ? r : l4_anywhere(mesh);
 }

@@ -436,9 +436,9 @@ static __u32 make_plain(struct http_compiler *c, const struct http_site *site, s
 	struct pos at = sp->port->pos.line ? sp->port->pos : o->pos;
 	struct hs_dest dest = { .end = 1 };
 	char name[PORT_NAME_MAX];
-	size_t len = port_name(name, o, sp->port->port);
+	size_t len = port_name(name, sp->host, sp->port->port);
 
-	set_name(c, pool_copy(&c->mesh->pool, name, len), &a);
+	set_name(c, route_name_fit(c->mesh, pool_copy(&c->mesh->pool, name, len)), &a);
 	a.place = http_place(c, o, "", NULL, at, at);
 	a.retries = retries(c, NULL);
 	dest.cluster = http_cluster_of(c, site, sp, "");

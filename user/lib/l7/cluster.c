@@ -4,6 +4,7 @@
  */
 #include <string.h>
 
+#include "lib/mesh/entries.h"
 #include "lib/mesh/proxied.h"
 #include "lib/mesh/endpoints.h"
 #include "lib/l7/l7_priv.h"
@@ -333,7 +334,7 @@ __u32 http_cluster_row(struct http_compiler *c, const struct http_site *site, co
 	if (h && !d->port && h->port_count == 1)
 		port = h->ports[0].port->port;
 	sp = h ? host_port(h, port) : NULL;
-	if (sp)
+	if (sp && host_is_seen(h, site->client))
 		return http_cluster_of(c, site, sp, subset);
 	return no_cluster(c, cluster_unknown(c->mesh, name, port, subset));
 }

@@ -203,6 +203,10 @@ int http_tls_routes_at(struct http_compiler *c, struct mesh_port *sp, const stru
  */
 void http_hosts_meet(const char *server_host, const char *vs_host, char out[HOST_MAX]);
 
+/* The same for a port of TLS that a ServiceEntry has at no address: the names of the rules for its
+ * host, and the host's own, are added to `out`. */
+int http_tls_anywhere(struct http_compiler *c, struct mesh_port *sp, struct http_snis *out);
+
 /* What a client sees of a host, to be compared: the rules, and the DestinationRules in force for
  * each destination. */
 struct http_sight {

@@ -7,6 +7,7 @@
 #include <stdio.h>
 #include <string.h>
 
+#include "lib/mesh/entries.h"
 #include "lib/mesh/external.h"
 #include "lib/mesh/gateways.h"
 #include "lib/mesh/visibility.h"
@@ -16,6 +17,42 @@
 static const char cluster_suffix[] = ".svc.cluster.local";
 
 enum { HTTP_PORT = 80 };
+
+/* The n-th port of HTTP that a ServiceEntry for a wildcard has, which `host` is one of; NULL: there
+ * are no more. */
+static struct mesh_port *wide_port(struct mesh *mesh, const char *host, size_t n)
+{
+	for (size_t i = 0; mesh->entries.count && i < mesh->services.count; i++) {
+		struct host *h = &mesh->host_list[i];
+
+		if (!h->name || !host_entry(h) || !host_is_wildcard(h->name) ||
+		    !host_includes(h->name, host))
+			continue;
+		for (size_t k = 0; k < h->port_count; k++)
+			if (port_carries_http(mesh, h, &h->ports[k]) && !n--)
+				return &h->ports[k];
+	}
+	return NULL;
+}
+
+/* Whether a ServiceEntry for a wildcard that one of the rule's hosts is of has that port; *any: some
+ * port. */
+static bool wide_has_port(struct mesh *mesh, const struct object *o, unsigned port, bool *any)
+{
+	const struct mesh_port *sp;
+	char name[HOST_MAX];
+
+	for (size_t i = 0; i < o->vs.hosts.count; i++) {
+		if (host_complete(o->vs.hosts.items[i], o->meta.namespace, name))
+			continue;
+		for (size_t n = 0; (sp = wide_port(mesh, name, n)); n++) {
+			*any = true;
+			if (sp->port->port == port)
+				return true;
+		}
+	}
+	return false;
+}
 
 /* Whether the rule speaks of hosts that no service has on that port: on the ports of the services
  * that it is for as well; else on that of HTTP, and on those that no service has (0). */
@@ -38,6 +75,8 @@ static bool is_at(struct mesh *mesh, const struct object *o, unsigned port)
 				return true;
 		}
 	}
+	if (port && wide_has_port(mesh, o, port, &any))
+		return true;
 	return !any && (port == HTTP_PORT || !port);
 }
 
@@ -191,7 +230,8 @@ int http_sight_add_destination(struct http_compiler *c, struct http_sight *s, co
 	if (host_complete(d->host, ns, name))
 		return 0;
 	h = host_concrete(c->mesh, mesh_host(c->mesh, name));
-	return h ? http_sight_add(s, host_view(c->mesh, h, client)) : 0;
+	return h ? http_sight_add(s, host_is_seen(h, client) ? host_view(c->mesh, h, client) : NULL)
+		 : 0;
 }
 
 static int sight_add_rule(struct http_compiler *c, struct http_sight *s, const char *client,
@@ -299,6 +339,7 @@ static void add_addresses(struct http_compiler *c, const struct http_domain *d,
 			  const struct host *h)
 {
 	const struct service_spec *s = &h->service->service;
+	const struct entry_host *entry = host_entry(h);
 	char text[ADDR_TEXT_MAX];
 	struct external e;
 	struct addr addr;
@@ -307,6 +348,12 @@ static void add_addresses(struct http_compiler *c, const struct http_domain *d,
 	for (size_t i = 0; i < s->cluster_ips.count; i++)
 		if (!addr_parse(s->cluster_ips.items[i], &addr))
 			add_address(c, d, &addr, s->cluster_ips.items[i]);
+	for (size_t i = 0; entry && i < entry->addr_count; i++) {
+		if (!is_called_at(c, h, &entry->addrs[i], d->port))
+			continue;
+		addr_format(&entry->addrs[i], text);
+		add_address(c, d, &entry->addrs[i], text);
+	}
 	while (external_next(s, &next, &e)) {
 		if (!is_called_at(c, h, &e.addr, d->port))
 			continue;
@@ -373,6 +420,22 @@ static void note_visit(struct http_compiler *c, const char *name)
 	c->mesh->nomem |= c->patching && !at;
 }
 
+/* To the clients of those namespaces that see it, and to the others. */
+static int add_vhosts(struct http_compiler *c, struct host *h, struct mesh_port *sp,
+		      const struct names *names)
+{
+	int r = 0;
+
+	if (host_is_seen(h, NULL)) {
+		r = add_variants(c, h, sp, names);
+		return r ? r : add_vhost(c, h, sp, NULL);
+	}
+	for (size_t i = 0; i < names->count && !r; i++)
+		if (host_is_seen(h, names->items[i]))
+			r = add_vhost(c, h, sp, names->items[i]);
+	return r;
+}
+
 /* An ExternalName has the ports of the service that it stands for, but rules of its own. */
 static int compile_host(struct http_compiler *c, struct host *h)
 {
@@ -384,9 +447,7 @@ static int compile_host(struct http_compiler *c, struct host *h)
 	for (size_t i = 0; at && i < at->port_count && !r; i++) {
 		if (!port_carries_http(c->mesh, h, &at->ports[i]))
 			continue;
-		r = add_variants(c, h, &at->ports[i], &names);
-		if (!r)
-			r = add_vhost(c, h, &at->ports[i], NULL);
+		r = add_vhosts(c, h, &at->ports[i], &names);
 	}
 	names_free(&names);
 	return r;
@@ -511,6 +572,14 @@ static int unknown_ports(struct http_compiler *c, const struct object *o, const 
 			r = unknown_host(c, host, h->ports[k].port->port);
 		}
 	}
+	for (size_t n = 0; !r; n++) {
+		const struct mesh_port *sp = wide_port(c->mesh, host, n);
+
+		if (!sp)
+			break;
+		any = true;
+		r = unknown_host(c, host, sp->port->port);
+	}
 	if (!any && !r)
 		r = unknown_host(c, host, HTTP_PORT);
 	return any || r ? r : unknown_host(c, host, 0);
@@ -563,11 +632,15 @@ static int gather_port(struct http_compiler *c, struct addresses *a, const struc
 		       struct mesh_port *sp)
 {
 	const struct service_spec *s = &h->service->service;
+	const struct entry_host *entry = host_entry(h);
 	struct external e;
 	struct addr addr;
 	size_t next = 0;
 	int r = 0;
 
+	for (size_t k = 0; entry && k < entry->addr_count && !r; k++)
+		if (is_called_at(c, h, &entry->addrs[k], sp->port->port))
+			r = gather_address(a, &entry->addrs[k], sp);
 	for (size_t k = 0; k < s->cluster_ips.count && !r; k++)
 		if (!addr_parse(s->cluster_ips.items[k], &addr))
 			r = gather_address(a, &addr, sp);
@@ -606,10 +679,67 @@ static int write_sni(struct http_compiler *c, const struct address_entry *e, str
 	return r;
 }
 
+static bool is_named(const struct host *h, const struct mesh_port *sp)
+{
+	return h->name && sp->proxied && sp->protocol == PORT_TLS && host_is_anywhere(h);
+}
+
+/* Whether it is the first of the port. */
+static bool is_first_named(struct http_compiler *c, const struct host *h,
+			   const struct mesh_port *sp)
+{
+	for (const struct host *before = c->mesh->host_list; before < h; before++)
+		for (size_t k = 0; k < before->port_count; k++)
+			if (before->ports[k].port->port == sp->port->port &&
+			    is_named(before, &before->ports[k]))
+				return false;
+	return true;
+}
+
+/* The ports of TLS that ServiceEntries have at no address, each once. */
+static int gather_named(struct http_compiler *c, struct addresses *a)
+{
+	static const struct addr any;
+	int r = 0;
+
+	for (size_t i = 0; c->mesh->entries.count && i < c->mesh->services.count; i++) {
+		struct host *h = &c->mesh->host_list[i];
+
+		for (size_t k = 0; k < h->port_count && !r; k++)
+			if (is_named(h, &h->ports[k]) && is_first_named(c, h, &h->ports[k]))
+				r = gather_address(a, &any, &h->ports[k]);
+	}
+	return r;
+}
+
+static int write_named(struct http_compiler *c, unsigned port, struct hs_address *row)
+{
+	struct http_sni_ranges ranges = { 0 };
+	struct http_snis list = { 0 };
+	int r = 0;
+
+	for (size_t i = 0; i < c->mesh->services.count && !r; i++) {
+		struct host *h = &c->mesh->host_list[i];
+
+		for (size_t k = 0; k < h->port_count && !r; k++)
+			if (h->ports[k].port->port == port && is_named(h, &h->ports[k]))
+				r = http_tls_anywhere(c, &h->ports[k], &list);
+	}
+	http_sni_rows(c, list.list.items, list.list.count, &ranges.exact, &ranges.wild);
+	free(list.list.items);
+	row->sni_exact = ranges.exact;
+	row->sni_wild = ranges.wild;
+	return r;
+}
+
 static int write_addresses(struct http_compiler *c)
 {
+	static const struct addr any;
 	struct addresses a = { 0 };
-	int r = gather_addresses(c, &a);
+	int r = gather_named(c, &a);
+
+	if (!r)
+		r = gather_addresses(c, &a);
 
 	if (!r && a.rows.count)
 		qsort(a.rows.items, a.rows.count, sizeof(*a.rows.items), compare_addresses);
@@ -619,7 +749,9 @@ static int write_addresses(struct http_compiler *c)
 		struct hs_address row = { .addr = e->addr, .port = site.port };
 
 		row.action = http_plain_row(c, &site, e->sp);
-		if (e->sp->by_sni)
+		if (!memcmp(&e->addr, &any, sizeof(any)))
+			r = write_named(c, site.port, &row);
+		else if (e->sp->by_sni)
 			r = write_sni(c, e, &row);
 		http_build_add(&c->build, HS_ADDRESSES, &row);
 	}

@@ -6,6 +6,7 @@
 #include <errno.h>
 
 #include "lib/l7/l7_priv.h"
+#include "lib/mesh/entries.h"
 #include "lib/mesh/gateways.h"
 #include "lib/mesh/proxied.h"
 #include "lib/mesh/visibility.h"
@@ -422,6 +423,73 @@ static int write_names(struct http_compiler *c, struct called *to, struct http_s
 	if (!r)
 		http_sni_rows(c, to->out->list.items, to->out->list.count, &out->exact, &out->wild);
 	return r;
+}
+
+/* Of a wildcard: the rules for hosts that it includes. */
+static int push_narrower(struct http_compiler *c, struct called *to)
+{
+	const char *wide = to->sp->host->name;
+	char host[HOST_MAX];
+	int r = 0;
+
+	for (size_t i = 0; host_is_wildcard(wide) && i < c->mesh->virtual_services.count; i++) {
+		const struct object *o = c->mesh->virtual_services.items[i];
+		bool any = false;
+
+		if (!o->vs.tls.count || !gateways_have_mesh(&o->vs.gateways) ||
+		    !export_visible(&o->vs.export_to, o->meta.namespace, to->client))
+			continue;
+		for (size_t k = 0; k < o->vs.hosts.count && !any; k++)
+			any = !host_complete(o->vs.hosts.items[k], o->meta.namespace, host) &&
+			      !str_eq(host, wide) && host_includes(wide, host);
+		if (any && !r)
+			r = push_rule(c, to, o, true);
+	}
+	return r;
+}
+
+/* What the client sees of the host: the rules for it, then the host itself. */
+static int push_host(struct http_compiler *c, struct called *to)
+{
+	const struct http_site site = { .port = to->sp->port->port, .client = to->client };
+	struct rules_for it = rules_for(c, to->sp->host, to->client);
+	struct http_bytes plain = { .place = HS_NONE };
+	const struct object *o;
+	int r = push_narrower(c, to);
+
+	while (!r && (o = next_rule(&it)))
+		r = push_rule(c, to, o, true);
+	if (r)
+		return r;
+	plain.action = http_plain_row(c, &site, to->sp);
+	return push_name(c, to, to->sp->host->name, http_passthrough_add(c, NULL, NULL, plain),
+			 source_row(c, to, NULL));
+}
+
+int http_tls_anywhere(struct http_compiler *c, struct mesh_port *sp, struct http_snis *out)
+{
+	static const struct addr any;
+	_cleanup_(names_free) struct names names = { 0 };
+	struct called to = { .sp = sp, .addr = &any, .out = out };
+	struct http_sight all = { 0 };
+	int r = names_add_clients(c->mesh, &names, sp->host);
+
+	if (!r)
+		r = sight_of(c, sp->host, NULL, &all);
+	for (size_t i = 0; i < names.count && !r; i++) {
+		struct http_sight own = { 0 };
+
+		to.client = names.items[i];
+		if (!host_is_seen(sp->host, to.client))
+			continue;
+		r = sight_of(c, sp->host, to.client, &own);
+		if (!r && (!host_is_seen(sp->host, NULL) || !http_sights_equal(&own, &all)))
+			r = push_host(c, &to);
+		free(own.parts.items);
+	}
+	free(all.parts.items);
+	to.client = NULL;
+	return r || !host_is_seen(sp->host, NULL) ? r : push_host(c, &to);
 }
 
 int http_tls_routes_at(struct http_compiler *c, struct mesh_port *sp, const struct addr *addr,

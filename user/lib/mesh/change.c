@@ -95,7 +95,7 @@ static void changed_pod_done(struct changed_pod *p)
 /* Whether a member may be another pod's now, or no pod's. What it was is known if it mattered. */
 static bool may_be_of(const struct member *m, const struct changed_pod *p)
 {
-	const struct endpoint_address *a = m->by_name ? NULL : m->address;
+	const struct endpoint_address *a = m->by_name ? NULL : member_address(m);
 	const struct object *now = p->new;
 
 	if (m->pod && m->pod == p->old)

@@ -4,6 +4,7 @@
 
 #include <errno.h>
 
+#include "lib/mesh/entries.h"
 #include "lib/tables/registry.h"
 
 /* Room for `more` members. 0 or -ENOMEM. */
@@ -54,8 +55,8 @@ static bool is_wanted(struct gathering *g, enum standing standing)
 	return standing == g->want;
 }
 
-static int gather(struct gathering *g, const struct addr *addr, __u16 port,
-		  const struct object *pod, const struct endpoint_address *address)
+/* `m`: what is known of it beside. */
+static int gather_member(struct gathering *g, const struct addr *addr, __u16 port, struct member m)
 {
 	struct known_endpoint *e = registry_endpoint(g->mesh->registry, addr, port);
 
@@ -68,12 +69,17 @@ static int gather(struct gathering *g, const struct addr *addr, __u16 port,
 		return 0;
 	}
 	e->stamp = g->stamp;
-	g->list->items[g->list->count++] = (struct member){ .endpoint = e->endpoint,
-							    .name = e->name,
-							    .pod = pod,
-							    .address = address,
-							    .host = g->sp->host };
+	m.endpoint = e->endpoint;
+	m.name = e->name;
+	m.host = g->sp->host;
+	g->list->items[g->list->count++] = m;
 	return 0;
+}
+
+static int gather(struct gathering *g, const struct addr *addr, __u16 port,
+		  const struct object *pod, const struct endpoint_address *address)
+{
+	return gather_member(g, addr, port, (struct member){ .pod = pod, .address = address });
 }
 
 static bool same_port_name(const char *a, const char *b)
@@ -187,14 +193,145 @@ static int gather_pods(struct gathering *g)
 	return r;
 }
 
+/* ---- names and ServiceEntries ---- */
+
+/* What DNS has answered. `w`: whose address the name is, or NULL. */
+static int gather_name(struct gathering *g, const char *given, __u16 port,
+		       const struct workload *w)
+{
+	const struct resolved_name *found;
+	char name[HOST_MAX];
+	int r = 0;
+
+	if (!entry_name(given, name))
+		return 0;
+	found = resolved_find(&g->mesh->resolved, name);
+	for (size_t i = 0; found && i < found->count && !r; i++)
+		if (addr_family(&found->addrs[i]) == g->family)
+			r = gather_member(g, &found->addrs[i], port,
+					  (struct member){ .of_entry = true, .workload = w });
+	return r;
+}
+
+/* The port at a workload: its own word on it, else the entry's. */
+static __u16 workload_port(const struct workload *w, const struct service_port *p)
+{
+	for (size_t i = 0; i < w->ports.count; i++)
+		if (same_port_name(w->ports.items[i].name, p->name))
+			return w->ports.items[i].port;
+	return p->target_port ? p->target_port : p->port;
+}
+
+static int gather_workload(struct gathering *g, const struct workload *w,
+			   const struct service_port *p)
+{
+	__u16 port = workload_port(w, p);
+
+	if (!w->numeric)
+		return gather_name(g, w->address, port, w);
+	if (addr_family(&w->addr) != g->family)
+		return 0;
+	return gather_member(g, &w->addr, port, (struct member){ .of_entry = true, .workload = w });
+}
+
+static int gather_selected_pod(struct gathering *g, const struct object *entry,
+			       const struct object *pod, __u16 port)
+{
+	struct addr addr;
+	int r = 0;
+
+	if (!str_eq(pod->meta.namespace, entry->meta.namespace) || !pod->pod.ready ||
+	    pod->pod.deleting || str_eq(pod->pod.phase, "Failed") ||
+	    str_eq(pod->pod.phase, "Succeeded") ||
+	    !labels_hold(&pod->meta.labels, &entry->entry.selector))
+		return 0;
+	for (size_t i = 0; i < pod->pod.ips.count && !r; i++)
+		if (!addr_parse(pod->pod.ips.items[i], &addr) && addr_family(&addr) == g->family)
+			r = gather(g, &addr, port, pod, NULL);
+	return r;
+}
+
+/* The pods and the WorkloadEntries of the entry's namespace that it selects. */
+static int gather_selected(struct gathering *g, const struct object *entry,
+			   const struct service_port *p)
+{
+	const struct kvs *selector = &entry->entry.selector;
+	const struct refs *pods = selector->count ? mesh_pods_by_label(g->mesh,
+								       entry->meta.namespace,
+								       selector)
+						  : &g->mesh->pods;
+	__u16 port = p->target_port ? p->target_port : p->port;
+	int r = 0;
+
+	for (size_t i = 0; pods && i < pods->count && !r; i++)
+		r = gather_selected_pod(g, entry, pods->items[i], port);
+	for (size_t i = 0; i < g->mesh->workloads.count && !r; i++) {
+		const struct object *o = g->mesh->workloads.items[i];
+
+		if (o->workload.numeric && str_eq(o->meta.namespace, entry->meta.namespace) &&
+		    labels_hold(&o->workload.labels, selector))
+			r = gather_workload(g, &o->workload, p);
+	}
+	return r;
+}
+
+static const struct service_port *entry_port(const struct entry_spec *entry, unsigned port)
+{
+	for (size_t i = 0; i < entry->ports.count; i++)
+		if (entry->ports.items[i].port == port)
+			return &entry->ports.items[i];
+	return NULL;
+}
+
+/* Of one of the host's ServiceEntries. */
+static int gather_entry(struct gathering *g, const struct object *entry)
+{
+	const struct entry_spec *spec = &entry->entry;
+	const struct service_port *p = entry_port(spec, g->sp->port->port);
+	int r = 0;
+
+	if (!p || spec->resolution == RESOLUTION_NONE)
+		return 0;
+	if (spec->resolution == RESOLUTION_STATIC && spec->selects)
+		return gather_selected(g, entry, p);
+	if (spec->resolution != RESOLUTION_STATIC && !spec->endpoints.count)
+		return gather_name(g, g->sp->host->name, p->target_port ? p->target_port : p->port,
+				   NULL);
+	for (size_t i = 0; i < spec->endpoints.count && !r; i++)
+		r = gather_workload(g, &spec->endpoints.items[i], p);
+	return r;
+}
+
+/* True: the host's endpoints are not those of a Service's pods. */
+static bool gather_elsewhere(struct gathering *g, int *r)
+{
+	const struct object *o = g->sp->host->service;
+	const struct entry_host *e = host_entry(g->sp->host);
+	__u16 port = g->sp->port->target_port ? g->sp->port->target_port : g->sp->port->port;
+
+	*r = 0;
+	if (e) {
+		for (size_t i = 0; i < e->entries.count && !*r; i++)
+			*r = gather_entry(g, e->entries.items[i]);
+		return true;
+	}
+	if (!str_eq(o->service.type, "ExternalName"))
+		return false;
+	*r = gather_name(g, o->service.external_name, port, NULL);
+	return true;
+}
+
 static int gather_kind(struct gathering *g, enum standing want)
 {
 	const struct object *o = g->sp->host->service;
 	const struct refs *refs;
 	char key[HOST_MAX];
 	size_t n = full_name(key, o->meta.namespace, o->meta.name);
+	int r;
 
 	g->want = want;
+	if (gather_elsewhere(g, &r))
+		return r;
 	refs = bytemap_get(&g->mesh->slices, key, n);
 	if (!refs)
 		refs = bytemap_get(&g->mesh->endpoints, key, n);

@@ -6,6 +6,7 @@
 #include <stdarg.h>
 
 #include "lib/base/text.h"
+#include "lib/mesh/entries.h"
 #include "lib/mesh/gateways.h"
 
 int refs_add(struct pool **pool, struct refs *refs, const struct object *o)
@@ -97,9 +98,10 @@ size_t full_name(char out[HOST_MAX], const char *ns, const char *name)
 	return n + m + 1;
 }
 
-size_t port_name(char out[PORT_NAME_MAX], const struct object *service, unsigned port)
+size_t port_name(char out[PORT_NAME_MAX], const struct host *h, unsigned port)
 {
-	size_t n = full_name(out, service->meta.namespace, service->meta.name);
+	const struct object *o = h->service;
+	size_t n = full_name(out, o->meta.namespace, host_entry(h) ? h->name : o->meta.name);
 
 	out[n++] = ':';
 	n = text_put_number(out + n, port) - out;
@@ -130,8 +132,8 @@ int mesh_add_endpoints(struct mesh *mesh, const struct object *o)
 bool mesh_has_rules_of(enum kind kind)
 {
 	return kind == KIND_VIRTUAL_SERVICE || kind == KIND_DESTINATION_RULE ||
-	       kind == KIND_GATEWAY || kind == KIND_SERVICE_ENTRY ||
-	       kind == KIND_CONNECTION_POLICY || kind == KIND_AUTHORIZATION_POLICY;
+	       kind == KIND_GATEWAY || kind == KIND_CONNECTION_POLICY ||
+	       kind == KIND_AUTHORIZATION_POLICY;
 }
 
 static int sort_in(struct mesh *mesh, const struct object *o)
@@ -143,6 +145,10 @@ static int sort_in(struct mesh *mesh, const struct object *o)
 		return refs_add(&mesh->lasting, &mesh->pods, o);
 	case KIND_SECRET:
 		return refs_add(&mesh->lasting, &mesh->secrets, o);
+	case KIND_SERVICE_ENTRY:
+		return refs_add(&mesh->lasting, &mesh->entries, o);
+	case KIND_WORKLOAD_ENTRY:
+		return refs_add(&mesh->lasting, &mesh->workloads, o);
 	case KIND_ENDPOINTS:
 	case KIND_ENDPOINT_SLICE:
 		return mesh_add_endpoints(mesh, o);
@@ -170,22 +176,38 @@ static int add_ports(struct mesh *mesh, struct host *h)
 	return 0;
 }
 
+/* Services come first. */
+static void told_twice(struct mesh *mesh, const struct host *h)
+{
+	const struct object *o = h->service;
+
+	if (host_entry(h))
+		errors_add(mesh->errors, o->file, o->pos,
+			   "spec.hosts: weft does not carry out a host that a Service has, not "
+			   "\"%s\"",
+			   h->name);
+	else
+		errors_add(mesh->errors, o->file, o->pos, "service %s/%s: is there twice",
+			   o->meta.namespace, o->meta.name);
+}
+
 static int add_host(struct mesh *mesh, struct host *h, const struct object *o)
 {
+	const struct entry_host *entry;
 	char name[HOST_MAX];
 	void **at;
 
-	if (host_of_service(o->meta.name, o->meta.namespace, name))
-		return 0;
-	h->name = pool_copy(&mesh->lasting, name, strlen(name));
 	h->service = o;
+	entry = host_entry(h);
+	if (!entry && host_of_service(o->meta.name, o->meta.namespace, name))
+		return 0;
+	h->name = entry ? entry->name : pool_copy(&mesh->lasting, name, strlen(name));
 	at = h->name ? bytemap_at(&mesh->hosts, h->name, strlen(h->name)) : NULL;
 	if (!at)
 		return -ENOMEM;
 	if (*at) {
+		told_twice(mesh, h);
 		h->name = NULL;
-		errors_add(mesh->errors, o->file, o->pos, "service %s/%s: is there twice",
-			   o->meta.namespace, o->meta.name);
 		return 0;
 	}
 	*at = h;
@@ -307,6 +329,33 @@ static int add_hosts(struct mesh *mesh)
 	return r;
 }
 
+/* The caller's may be others when the mesh is asked again (change.h). */
+static int copy_resolved(struct mesh *mesh, const struct resolved *from)
+{
+	size_t count = from ? from->count : 0;
+	struct resolved_name *names =
+		pool_alloc(&mesh->lasting, (count + 1) * sizeof(*names));
+
+	if (!names)
+		return -ENOMEM;
+	for (size_t i = 0; i < count; i++) {
+		const struct resolved_name *name = &from->names[i];
+		size_t size = name->count * sizeof(*name->addrs);
+
+		names[i] = (struct resolved_name){
+			.name = pool_copy(&mesh->lasting, name->name, strlen(name->name)),
+			.addrs = pool_alloc(&mesh->lasting, size + 1),
+			.count = name->count,
+		};
+		if (!names[i].name || !names[i].addrs)
+			return -ENOMEM;
+		if (size)
+			memcpy((void *)names[i].addrs, name->addrs, size);
+	}
+	mesh->resolved = (struct resolved){ names, count };
+	return 0;
+}
+
 int mesh_init(struct mesh *mesh, const struct objects *objects, struct registry *registry,
 	      struct errors *errors)
 {
@@ -326,6 +375,12 @@ int mesh_init(struct mesh *mesh, const struct objects *objects, struct registry 
 		return -ENOMEM;
 	for (i = 0; i < objects->count && !r; i++)
 		r = sort_in(mesh, objects->items[i]);
+	if (!r)
+		r = copy_resolved(mesh, objects->resolved);
+	if (!r)
+		r = sort_by_age(&mesh->entries);
+	if (!r)
+		r = entries_add(mesh);
 	if (!r)
 		r = add_hosts(mesh);
 	return r ? r : mesh_index_rules(mesh);

@@ -12,12 +12,13 @@
 #include "lib/base/pool.h"
 #include "lib/mesh/host_index.h"
 #include "lib/model/hostname.h"
+#include "lib/model/resolved.h"
 #include "lib/tables/registry.h"
 #include "lib/tables/tables.h"
 
 #define ROOT_NAMESPACE "istio-system"
 
-enum { PORT_NAME_MAX = HOST_MAX + sizeof(":65535") };
+enum { PORT_NAME_MAX = 2 * HOST_MAX };
 
 /* An endpoint of a service port. */
 struct member {
@@ -25,7 +26,12 @@ struct member {
 	const char *name;			/* owned by the registry */
 	const struct object *pod;		/* if known */
 	bool by_name;				/* it was found by its name */
-	const struct endpoint_address *address; /* that named it, if any: leads to the pod */
+	bool of_entry;				/* a ServiceEntry's: `workload` counts */
+	union {
+		const struct endpoint_address *address; /* that named it, if any: leads to the
+							 * pod */
+		const struct workload *workload; /* NULL: DNS has answered for the host itself */
+	};
 	struct host *host;
 };
 
@@ -100,10 +106,12 @@ struct mesh {
 	struct pool *labels;  /* what pods_by_label consists of */
 
 	struct refs services, pods, secrets;
-	struct refs rules; /* VirtualServices, DestinationRules, Gateways, ServiceEntries,
-			      ConnectionPolicies */
+	struct refs rules; /* VirtualServices, DestinationRules, Gateways, ConnectionPolicies */
+	struct refs entries;   /* ServiceEntries, oldest first; their hosts are among `services` */
+	struct refs workloads; /* WorkloadEntries */
 	struct refs virtual_services, destination_rules, gateways; /* oldest first */
 	struct host *host_list;	      /* one per service, in their order */
+	struct resolved resolved;     /* what DNS says, as it was when the mesh was made */
 	struct bytemap hosts;	      /* FQDN -> struct host */
 	struct host_index vs_index;   /* VirtualServices bound to the mesh */
 	struct host_index dr_index;   /* DestinationRules */
@@ -157,8 +165,8 @@ int refs_add_at(struct pool **pool, struct bytemap *map, const char *key, size_t
 int mesh_add_endpoints(struct mesh *mesh, const struct object *o);
 /* "ns/name", as the maps have it; returns its length. Names were validated, they fit. */
 size_t full_name(char out[HOST_MAX], const char *ns, const char *name);
-/* "NAMESPACE/NAME:PORT". Returns its length. */
-size_t port_name(char out[PORT_NAME_MAX], const struct object *service, unsigned port);
+/* "NAMESPACE/NAME:PORT", of a ServiceEntry "NAMESPACE/HOST:PORT". Returns its length. */
+size_t port_name(char out[PORT_NAME_MAX], const struct host *h, unsigned port);
 /* A route's name as its counters have room for it: a longer one is cut, and told from others that
  * begin so by a hash of the whole. NULL when `name` is, or when out of memory. */
 const char *route_name_fit(struct mesh *mesh, const char *name);
@@ -184,6 +192,13 @@ struct home *mesh_home(struct mesh *mesh, const char *ns);
 bool pod_has_address(const struct object *pod);
 /* A Service without an address of its own, whose endpoints clients call themselves. */
 bool service_is_headless(const struct service_spec *s);
+/* The labels that subsets tell an endpoint by; NULL: none are known. */
+const struct kvs *member_labels(struct mesh *mesh, struct member *m);
+/* Its slice's or Endpoints' word on it; NULL: none. */
+static inline const struct endpoint_address *member_address(const struct member *m)
+{
+	return m->of_entry ? NULL : m->address;
+}
 /* The pod behind an endpoint: by the reference of its slice, else by its address. NULL if it isn't
  * known. */
 const struct object *member_pod(struct mesh *mesh, struct member *m);

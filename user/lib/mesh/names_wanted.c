@@ -1,36 +1,41 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "lib/mesh/names_wanted.h"
 
-#include <ctype.h>
 #include <string.h>
 
-#include "lib/model/hostname.h"
+#include "lib/mesh/entries.h"
+
+/* What asks, and for whom. */
+struct asking {
+	const struct objects *objects;
+	int (*want)(void *ctx, const char *name);
+	void *ctx;
+};
 
 bool names_wanted_by(enum kind kind)
 {
-	return kind == KIND_SERVICE;
+	return kind == KIND_SERVICE || kind == KIND_SERVICE_ENTRY;
 }
 
-/* In lower case, without a final dot. False: it is no name. */
-static bool plain_name(const char *name, char out[HOST_MAX])
+static int want_name(const struct asking *a, const char *given)
 {
-	size_t len = name ? strlen(name) : 0;
+	char name[HOST_MAX];
 
-	if (len && name[len - 1] == '.')
-		len--;
-	if (!len || len >= HOST_MAX)
-		return false;
-	for (size_t i = 0; i < len; i++)
-		out[i] = (char)tolower((unsigned char)name[i]);
-	out[len] = '\0';
-	return true;
+	return entry_name(given, name) ? a->want(a->ctx, name) : 0;
 }
 
 /* A Service that is known has its endpoints from its own objects, not from DNS. */
-static bool is_known_service(const struct objects *objects, const char *name)
+static bool is_known_service(const struct objects *objects, const char *given)
 {
-	char host[HOST_MAX];
+	static const char suffix[] = ".svc.cluster.local";
+	char name[HOST_MAX], host[HOST_MAX];
+	size_t len;
 
+	if (!entry_name(given, name))
+		return false;
+	len = strlen(name);
+	if (len < sizeof(suffix) || strcmp(name + len - (sizeof(suffix) - 1), suffix) != 0)
+		return false;
 	for (size_t i = 0; i < objects->count; i++) {
 		const struct object *o = objects->items[i];
 
@@ -41,31 +46,41 @@ static bool is_known_service(const struct objects *objects, const char *name)
 	return false;
 }
 
-static bool may_be_service(const char *name)
+static int want_external(const struct asking *a, const struct service_spec *s)
 {
-	static const char suffix[] = ".svc.cluster.local";
-	size_t len = strlen(name), end = sizeof(suffix) - 1;
-
-	return len > end && strcmp(name + len - end, suffix) == 0;
+	if (!str_eq(s->type, "ExternalName") || !s->external_name ||
+	    is_known_service(a->objects, s->external_name))
+		return 0;
+	return want_name(a, s->external_name);
 }
 
-static int want_external(const struct objects *objects, const struct object *service,
-			 int (*want)(void *ctx, const char *name), void *ctx)
+/* The names of endpoints, or without any the hosts themselves. */
+static int want_entry(const struct asking *a, const struct entry_spec *e)
 {
-	char name[HOST_MAX];
+	int r = 0;
 
-	if (!str_eq(service->service.type, "ExternalName") ||
-	    !plain_name(service->service.external_name, name))
+	if (e->resolution != RESOLUTION_DNS && e->resolution != RESOLUTION_DNS_ROUND_ROBIN)
 		return 0;
-	return may_be_service(name) && is_known_service(objects, name) ? 0 : want(ctx, name);
+	for (size_t i = 0; i < e->endpoints.count && !r; i++)
+		if (!e->endpoints.items[i].numeric)
+			r = want_name(a, e->endpoints.items[i].address);
+	for (size_t i = 0; !e->endpoints.count && i < e->hosts.count && !r; i++)
+		r = want_name(a, e->hosts.items[i]);
+	return r;
 }
 
 int names_wanted(const struct objects *objects, int (*want)(void *ctx, const char *name), void *ctx)
 {
+	const struct asking a = { objects, want, ctx };
 	int r = 0;
 
-	for (size_t i = 0; !r && i < objects->count; i++)
-		if (objects->items[i]->kind == KIND_SERVICE)
-			r = want_external(objects, objects->items[i], want, ctx);
+	for (size_t i = 0; i < objects->count && !r; i++) {
+		const struct object *o = objects->items[i];
+
+		if (o->kind == KIND_SERVICE)
+			r = want_external(&a, &o->service);
+		else if (o->kind == KIND_SERVICE_ENTRY)
+			r = want_entry(&a, &o->entry);
+	}
 	return r;
 }

@@ -321,18 +321,30 @@ static const struct object *pod_named(struct mesh *mesh, const char *ns, const c
 
 const struct object *member_pod(struct mesh *mesh, struct member *m)
 {
+	const struct endpoint_address *address = member_address(m);
+
 	if (m->pod)
 		return m->pod;
 	m->host->knows_pods = true;
-	if (m->address && m->address->target_name && str_eq(m->address->target_kind, "Pod")) {
-		const char *ns = m->address->target_namespace ? m->address->target_namespace
-							      : m->host->service->meta.namespace;
+	if (address && address->target_name && str_eq(address->target_kind, "Pod")) {
+		const char *ns = address->target_namespace ? address->target_namespace
+							   : m->host->service->meta.namespace;
 
-		m->pod = pod_named(mesh, ns, m->address->target_name);
+		m->pod = pod_named(mesh, ns, address->target_name);
 		m->by_name = m->pod;
 	}
 	if (!m->pod)
 		m->pod = bytemap_get(&mesh->pods_by_addr, m->endpoint.addr.b,
 				     sizeof(m->endpoint.addr.b));
 	return m->pod;
+}
+
+const struct kvs *member_labels(struct mesh *mesh, struct member *m)
+{
+	const struct object *pod;
+
+	if (m->of_entry && m->workload)
+		return &m->workload->labels;
+	pod = member_pod(mesh, m);
+	return pod ? &pod->meta.labels : NULL;
 }

@@ -4,6 +4,7 @@
 #include <errno.h>
 
 #include "lib/mesh/endpoints.h"
+#include "lib/mesh/entries.h"
 #include "lib/base/text.h"
 
 enum {
@@ -301,18 +302,19 @@ static struct plan_cluster *cluster_keep(struct mesh *mesh, const struct plan_cl
 
 static bool member_is_in(struct mesh *mesh, struct member *m, const struct subset *s)
 {
-	const struct object *pod;
+	const struct kvs *labels;
 
 	if (!s || !s->labels.count)
 		return true;
-	pod = member_pod(mesh, m);
-	return pod && labels_hold(&pod->meta.labels, &s->labels);
+	labels = member_labels(mesh, m);
+	return labels && labels_hold(labels, &s->labels);
 }
 
 /* As kube-proxy has it: one whose node nothing tells is none of this node's. */
 static bool member_is_here(struct mesh *mesh, struct member *m)
 {
-	const char *node = m->address ? m->address->node_name : NULL;
+	const struct endpoint_address *address = member_address(m);
+	const char *node = address ? address->node_name : NULL;
 	const struct object *pod;
 
 	if (!mesh->node)
@@ -390,6 +392,8 @@ struct plan_cluster *cluster_known(struct mesh *mesh, struct mesh_port *sp, cons
 			return c;
 	policy = view_policy(view, sp->port->port, s);
 	apply_policy(&made, &policy);
+	if (host_keeps_address(sp->host))
+		made.values.lb = LB_PASSTHROUGH;
 	c = cluster_alike(&made, s);
 	if (c)
 		return c;

@@ -3,6 +3,7 @@
 
 #include <strings.h>
 
+#include "lib/mesh/entries.h"
 #include "lib/mesh/gateways.h"
 #include "lib/mesh/policy.h"
 
@@ -79,13 +80,17 @@ struct host *host_concrete(struct mesh *mesh, struct host *h)
 
 	for (int i = 0; h && i < ALIASES_MAX; i++) {
 		const struct service_spec *s = &h->service->service;
+		struct host *next;
 
 		if (!str_eq(s->type, "ExternalName"))
 			return h;
-		/* It is a full name, whose namespace is its own. */
-		if (!s->external_name || host_complete(s->external_name, "", name))
+		if (!entry_name(s->external_name, name))
 			return NULL;
-		h = mesh_host(mesh, name);
+		next = mesh_host(mesh, name);
+		/* DNS knows where it leads. */
+		if (!next)
+			return h->port_count ? h : NULL;
+		h = next;
 	}
 	return NULL;
 }
@@ -144,6 +149,20 @@ void mark_proxied(struct mesh *mesh)
 
 		if (at && !at->service->service.foreign)
 			mark_host(mesh, h, at);
+	}
+}
+
+void mark_entries(struct mesh *mesh)
+{
+	for (size_t i = 0; mesh->entries.count && i < mesh->services.count; i++) {
+		struct host *h = &mesh->host_list[i];
+
+		for (size_t k = 0; h->name && host_entry(h) && k < h->port_count; k++) {
+			struct mesh_port *sp = &h->ports[k];
+
+			sp->proxied |= port_carries_http(mesh, h, sp) ||
+				       (sp->protocol == PORT_TLS && host_is_anywhere(h));
+		}
 	}
 }
 

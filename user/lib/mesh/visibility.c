@@ -3,6 +3,7 @@
 
 #include <errno.h>
 
+#include "lib/mesh/entries.h"
 #include "lib/mesh/proxied.h"
 
 int names_add(struct names *n, const char *name)
@@ -43,9 +44,11 @@ int names_add_exports(struct names *n, const struct strs *export_to, const char 
 int names_add_rules(struct mesh *mesh, struct names *n, const char *host, const char *service_ns)
 {
 	struct host_iter it = host_iter(&mesh->dr_index, host);
+	const struct host *h = mesh->entries.count ? mesh_host(mesh, host) : NULL;
+	const struct strs *exports = h ? host_exports(h) : NULL;
 	const struct hosted *hosted;
 	size_t i;
-	int r = 0;
+	int r = exports ? names_add_exports(n, exports, service_ns) : 0;
 
 	while (!r && (hosted = host_iter_next(&it))) {
 		for (i = 0; i < hosted->refs.count && !r; i++) {

@@ -93,6 +93,13 @@ const struct kind_info kind_infos[KIND_MAX] = {
 		.versions = { "v1", "v1beta1" },
 		.istio = true,
 	},
+	[KIND_WORKLOAD_ENTRY] = {
+		.name = "WorkloadEntry",
+		.words = { "workloadentries", "we" },
+		.group = "networking.istio.io",
+		.versions = { "v1", "v1beta1", "v1alpha3" },
+		.istio = true,
+	},
 };
 
 const char *kind_name(enum kind kind)

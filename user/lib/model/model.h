@@ -47,9 +47,10 @@ enum kind {
 	KIND_VIRTUAL_SERVICE,
 	KIND_DESTINATION_RULE,
 	KIND_GATEWAY,
-	KIND_SERVICE_ENTRY, /* understood enough to be refused */
+	KIND_SERVICE_ENTRY,
 	KIND_CONNECTION_POLICY,
 	KIND_AUTHORIZATION_POLICY,
+	KIND_WORKLOAD_ENTRY,
 	KIND_MAX,
 };
 
@@ -540,6 +541,62 @@ struct authorization_policy {
 	} rules;
 };
 
+/* ---- ServiceEntry and WorkloadEntry ---- */
+
+enum resolution {
+	RESOLUTION_NONE, /* connections go to the address that was called */
+	RESOLUTION_STATIC,
+	RESOLUTION_DNS,
+	RESOLUTION_DNS_ROUND_ROBIN,
+};
+
+enum entry_location { LOCATION_MESH_EXTERNAL, LOCATION_MESH_INTERNAL };
+
+struct workload_port {
+	const char *name; /* of the ServiceEntry's port */
+	uint16_t port;
+};
+
+/* A WorkloadEntry, or an element of a ServiceEntry's endpoints. */
+struct workload {
+	struct pos pos;
+	const char *address; /* an IP address or a name */
+	bool numeric;	     /* it is `addr` */
+	struct addr addr;
+	struct kvs labels;
+	struct {
+		struct workload_port *items;
+		size_t count;
+	} ports;
+	const char *network, *locality, *service_account; /* NULL: not given */
+	int64_t weight;					  /* 0: as much as 1 */
+	struct pos weight_pos;
+};
+
+struct entry_spec {
+	struct strs hosts;
+	struct strs addresses; /* as written: IP addresses and subnets */
+	struct {
+		struct cidr *items; /* the same; host bits may be set */
+		size_t count;
+	} ranges;
+	int location;	/* enum entry_location */
+	int resolution; /* enum resolution */
+	/* `app_protocol` is `protocol` of the entry, in lower case, NULL if it has none; `protocol`
+	 * is "TCP" or "UDP". */
+	struct {
+		struct service_port *items;
+		size_t count;
+	} ports;
+	struct {
+		struct workload *items;
+		size_t count;
+	} endpoints;
+	bool selects; /* workloadSelector is given */
+	struct kvs selector;
+	struct strs export_to, alt_names;
+};
+
 struct object {
 	enum kind kind;
 	bool stands_in; /* for one that can't be read: lib/schema/stand_in.h */
@@ -564,6 +621,8 @@ struct object {
 		struct gateway gateway;
 		struct connection_policy protection;
 		struct authorization_policy authz;
+		struct entry_spec entry;
+		struct workload workload; /* WorkloadEntry */
 	};
 };
 

@@ -402,7 +402,9 @@ struct hs_source {
 	__u32 egress;		/* its NetworkPolicies: index of HS_POLICIES + 1; 0: none */
 };
 
-/* A service's address, ordered by address and port: where a request goes that no host claims. */
+/* A service's address, ordered by address and port: where a request goes that no host claims. At ::
+ * it is the names of ServiceEntries that carry TLS at no address of their own: `action` counts for
+ * nothing there. */
 struct hs_address {
 	struct addr addr;
 	__u32 port;

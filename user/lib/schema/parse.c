@@ -11,8 +11,7 @@
 #include "lib/yaml/json_text.h"
 #include "lib/yaml/tree.h"
 
-/* How an object of each kind decodes, into struct object; NULL: weft does not carry the kind out.
- */
+/* How an object of each kind decodes, into struct object. */
 static const struct message *const messages[KIND_MAX] = {
 	[KIND_SERVICE] = &schema_service,
 	[KIND_POD] = &schema_pod,
@@ -26,6 +25,8 @@ static const struct message *const messages[KIND_MAX] = {
 	[KIND_GATEWAY] = &schema_gateway,
 	[KIND_CONNECTION_POLICY] = &schema_connection_policy,
 	[KIND_AUTHORIZATION_POLICY] = &schema_authorization_policy,
+	[KIND_SERVICE_ENTRY] = &schema_service_entry,
+	[KIND_WORKLOAD_ENTRY] = &schema_workload_entry,
 };
 
 /* Objects of one file share its documents; what is common to all of them while they are read. */
@@ -237,16 +238,7 @@ static int read_known(struct reader *r, enum kind kind, const struct node *node)
 			 k->versions[2] ? "v1, v1beta1 or v1alpha3" : "v1 or v1beta1");
 	if (!known_version(k, name))
 		return refuse(r, version, "apiVersion", wanted);
-	if (messages[kind])
-		return decode_object(r, kind, node, text);
-	if (r->skip_unknown)
-		return skip(r, node, k->name);
-	if (may_report(r))
-		errors_add(r->errors, r->name, node_pos(node_get(node, "kind")),
-			   "kind: weft does not carry out %s (%s)",
-			   schema_refused[REFUSED_SERVICE_ENTRY].what,
-			   schema_refused[REFUSED_SERVICE_ENTRY].why);
-	return 0;
+	return decode_object(r, kind, node, text);
 }
 
 static int read_object(struct reader *r, const struct node *node, bool nested);

@@ -120,6 +120,7 @@ extern const struct message schema_service, schema_pod, schema_namespace, schema
 	schema_endpoint_slice, schema_network_policy, schema_secret;
 extern const struct message schema_virtual_service, schema_destination_rule, schema_gateway;
 extern const struct message schema_connection_policy, schema_authorization_policy;
+extern const struct message schema_service_entry, schema_workload_entry;
 
 /* Shared by several kinds. */
 extern const struct message schema_destination;

@@ -2,8 +2,6 @@
 #include "lib/schema/schema_refused.h"
 
 const struct refusal schema_refused[REFUSED_MAX] = {
-	[REFUSED_SERVICE_ENTRY] = { "ServiceEntry", "ServiceEntry",
-				    "hosts outside of the cluster are reached as they are" },
 	[REFUSED_SOURCE_SUBNET] = { "VirtualService", "sourceSubnet",
 				    "callers are told apart by their pod, not by an address" },
 	[REFUSED_JWT_CLAIMS] = { "VirtualService", "matching on JWT claims",
@@ -68,4 +66,14 @@ const struct refusal schema_refused[REFUSED_MAX] = {
 				"a connection is judged before it says anything" },
 	[REFUSED_AUTHZ_EXPERIMENTAL] = { "AuthorizationPolicy", "experimental.* as a condition's key",
 					 "there is no Envoy whose filters could be asked" },
+	[REFUSED_DYNAMIC_DNS] = { "ServiceEntry", "resolution DYNAMIC_DNS",
+				  "names are asked for before they are called" },
+	[REFUSED_ENTRY_PROTOCOL] = { "ServiceEntry", "protocol HTTP_PROXY or HBONE",
+				     "connections go straight to an endpoint" },
+	[REFUSED_UNIX_ENDPOINT] = { "ServiceEntry", "address of a Unix socket",
+				    "it would be one of the node's, not of the pod that calls" },
+	[REFUSED_NETWORK_ENDPOINT] = { "ServiceEntry", "network without an address",
+				       "there are no gateways between networks" },
+	[REFUSED_ENDPOINT_WEIGHT] = { "ServiceEntry", "weight above 1000",
+				      "an endpoint has as many rows of its table as its weight" },
 };

@@ -324,12 +324,15 @@ static int server(struct router *router, const struct route_ask *ask, const char
 
 static struct router_called called_by(const struct snapshot_router *r, const struct route_ask *ask)
 {
+	static const struct addr any;
 	const struct http_snapshot *s = r->current->snapshot;
 	const struct hs_source *row = http_source_at(s, &ask->client);
 	struct router_called c = { .source = row, .listener = listener_of(s, ask, row) };
 
 	if (!router_tunnel_gateway(&c))
 		c.address = http_address_at(s, &ask->called, ask->called_port);
+	if (router_tunnel_is_lost(&c) && !ask->called_node)
+		c.anywhere = http_address_at(s, &any, ask->called_port);
 	return c;
 }
 

@@ -51,7 +51,7 @@ bool router_tunnel_passes(const struct http_snapshot *s, const struct router_cal
 	const struct hs_server *server;
 
 	if (router_tunnel_is_lost(c))
-		return hello->tls;
+		return hello->tls || (c->anywhere && !(c->listener && c->listener->port));
 	if (!router_tunnel_gateway(c) || !hello->tls)
 		return true;
 	server = gateway_server(s, c->listener, hello);
@@ -69,20 +69,38 @@ static const struct hs_server *server_at_gateway(const struct http_snapshot *s,
 	return hello->tls ? gateway_server(s, c->listener, hello) : NULL;
 }
 
+static const struct hs_server *server_in_mesh(const struct http_snapshot *s,
+					      const struct router_called *c,
+					      const struct hs_address *address,
+					      const struct route_hello *hello)
+{
+	struct http_source source;
+
+	if (c->source)
+		http_source_known(s, c->source, &source);
+	return http_server_at(s, address, c->source ? &source : NULL, name_of(hello));
+}
+
+static const struct hs_action *action_of(const struct http_snapshot *s,
+					 const struct hs_server *server)
+{
+	return server->action == HS_NONE ? NULL : hs_action(s, server->action);
+}
+
 /* In the mesh what speaks none is a client that asks for no name. */
 static const struct hs_action *route_in_mesh(const struct http_snapshot *s,
 					     const struct router_called *c,
 					     const struct route_hello *hello)
 {
-	struct http_source source;
 	const struct hs_server *server;
 
-	if (c->source)
-		http_source_known(s, c->source, &source);
-	server = http_server_at(s, c->address, c->source ? &source : NULL, name_of(hello));
-	if (!server)
-		return hs_action(s, c->address->action);
-	return server->action == HS_NONE ? NULL : hs_action(s, server->action);
+	if (c->address) {
+		server = server_in_mesh(s, c, c->address, hello);
+		return server ? action_of(s, server) : hs_action(s, c->address->action);
+	}
+	/* What nothing has the name of goes on to where it was sent. */
+	server = c->anywhere && hello->tls ? server_in_mesh(s, c, c->anywhere, hello) : NULL;
+	return server ? action_of(s, server) : NULL;
 }
 
 /* Where a connection has called may have changed since it was asked whether to look at its
@@ -95,7 +113,7 @@ const struct hs_action *router_tunnel_route(const struct http_snapshot *s,
 	const struct hs_server *server;
 
 	if (!router_tunnel_gateway(c))
-		return c->address && !tls ? route_in_mesh(s, c, hello) : NULL;
+		return tls ? NULL : route_in_mesh(s, c, hello);
 	server = server_at_gateway(s, c, tls, hello);
 	return server && server->action != HS_NONE ? hs_action(s, server->action) : NULL;
 }

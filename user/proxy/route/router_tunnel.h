@@ -14,14 +14,17 @@ struct router_called {
 	const struct hs_source *source;	    /* the client, if it is a pod */
 	const struct hs_listener *listener; /* or NULL */
 	const struct hs_address *address; /* of a service; NULL at a gateway, or if it is none's */
+	const struct hs_address *anywhere; /* then: the names of ServiceEntries; NULL: none */
 };
 
 /* The plan for a connection that no route is for. */
 extern const struct plan router_tunnel_none;
 
 bool router_tunnel_gateway(const struct router_called *c);
-/* In the mesh at no address of the snapshot: the kernel has brought the connection by rules that
- * are no longer there. TLS goes on to the address that was called, all else is HTTP's. */
+/* In the mesh at no address of the snapshot: the kernel has brought the connection because of a
+ * ServiceEntry's port, or by rules that are no longer there. TLS goes by the name that it asks for,
+ * or on to the address that was called; all else is HTTP's, unless nothing but TLS is known of the
+ * port. */
 bool router_tunnel_is_lost(const struct router_called *c);
 /* Whether the ClientHello is needed to say what becomes of it. */
 bool router_tunnel_peeks(const struct router_called *c);
