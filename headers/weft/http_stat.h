@@ -121,6 +121,7 @@ struct http_route_stat {
 	char name[ROUTE_NAME_MAX]; /* default/reviews/http[0] */
 
 	__u64 rq_total;		  /* requests */
+	__u64 cx_total;		  /* connections without requests: of `tls` and `tcp` routes */
 	__u64 rq_redirect;	  /* of those, answered with a redirect */
 	__u64 rq_direct_response; /* of those, answered by the rule itself */
 	__u64 rq_mirrored;	  /* copies sent */

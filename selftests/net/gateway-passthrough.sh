@@ -169,6 +169,11 @@ row "analyze" "$(weft analyze 2>&1 | grep -c -E 'VirtualService|Gateway|spec\.' 
 wait_until 5 grep -q 'one.example.com' "$TMP/access.log"
 expect_match "the log has the name" "$(grep -m1 'one.example.com' "$TMP/access.log")" 'one\.example\.com'
 expect_between "connections counted at two" "$(cluster_stat '' upstream_cx_total two 443)" 20 24
+of_route() { stat_of "route.default/$1.cx_total"; }
+before=$(of_route 'through/tls[1]') others=$(of_route 'through/tls[0]')
+ask world 4 both.example.com 10 >/dev/null
+row "connections counted by their route" "$(($(of_route 'through/tls[1]') - before)) $(($(of_route 'through/tls[0]') - others))" "10 0"
+row "those whose TLS is ended" "$(($(of_route 'ended/tcp[0]') > 0))" 1
 
 # Other weights count from the next connection on; what is open goes on.
 mkfifo "$TMP/lines"

@@ -5,6 +5,7 @@
 . "${0%/*}/lib.sh"
 
 N=$(rounds 100 20)
+MODES=$(rounds "native generic off" "native generic")
 
 rules() {
 	rules_pods
@@ -20,6 +21,9 @@ rules() {
 	END
 	)" tcp
 }
+
+# ports FAMILY GATEWAY NODE: both, or for each family another one
+ports() { rounds "$2 $3" "$([ "$1" = 4 ] && echo "$2" || echo "$3")"; }
 
 forwarded() { stat_of weft.xdp.forwarded.packets; }
 
@@ -62,7 +66,7 @@ echo_start two 9000 two
 xdp_verdict world eth0 pass
 checksums_finished world eth0
 
-for mode in native generic off; do
+for mode in $MODES; do
 	weftd_start --xdp $mode
 	[ $mode != native ] || {
 		bookinfo_rules
@@ -75,8 +79,10 @@ for mode in native generic off; do
 	row "$mode: status" "$(weft status | sed -n 's/^XDP *//p')" "$status"
 	for family in 4 6; do
 		bookinfo_hosts $family
-		for port in 31400 30514; do tcp_echo $family $port; done
-		for port in 80 31380; do bookinfo $family $port; done
+		# shellcheck disable=SC2046 # words are meant
+		for port in $(ports $family 31400 30514); do tcp_echo $family "$port"; done
+		# shellcheck disable=SC2046
+		for port in $(ports $family 80 31380); do bookinfo $family "$port"; done
 	done
 	weftd_stop
 done

@@ -75,6 +75,7 @@ const struct stat_field http_cluster_fields[] = {
 
 const struct stat_field http_route_fields[] = {
 	ROUTE("", rq_total),
+	ROUTE("", cx_total),
 	ROUTE("", rq_redirect),
 	ROUTE("", rq_direct_response),
 	ROUTE("", rq_mirrored),

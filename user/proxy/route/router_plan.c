@@ -409,6 +409,7 @@ int router_plan_fill(struct router_plan *p, struct buffer_pool *buffers, struct 
 void router_plan_fill_tunnel(const struct router_plan *p, struct plan *out)
 {
 	out->route = route_stat(p);
+	stat_inc(&out->route->cx_total);
 	if (p->decision.action != HTTP_ROUTE && p->decision.action != HTTP_PASSTHROUGH)
 		return; /* no_rules says it: its cluster is not there */
 	out->action = PLAN_FORWARD;
