@@ -99,7 +99,7 @@ void name_keeper_done(struct name_keeper *k, bool failed, uint64_t took_ms)
 }
 
 struct wanted {
-	TABLE(const char *) names; // NOLINT: an array of pointers
+	TABLE(const char *) names;
 };
 
 static void wanted_free(struct wanted *w)

@@ -56,7 +56,7 @@ static void drop_others(struct resolver *r, struct name **list, size_t count)
 static int make_list(struct resolver *r, const char **sorted, size_t count, struct name ***out,
 		     size_t *out_count)
 {
-	struct name **list = malloc((count + 1) * sizeof(*list)); // NOLINT: an array of pointers
+	struct name **list = malloc((count + 1) * sizeof(*list));
 	size_t made = 0, old = 0;
 
 	for (size_t i = 0; list && i < count; i++) {
