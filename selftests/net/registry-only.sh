@@ -13,6 +13,7 @@ echo_start one 9000,9001 one
 http_echo_start one 8080 one
 echo_start world 9000,9100,9200 world
 echo_start node 9000,53 node
+in_ns node ip addr add 169.254.20.10/32 dev lo
 weftd_start --outbound-traffic-policy REGISTRY_ONLY --enrol labelled
 
 # known NAME PORT CLUSTER-IPS...: a Service without a selector, whose endpoint is in the outside world
@@ -96,6 +97,8 @@ for family in 4 6; do
 		row "a pod" "$(load client "$(addr $family one)" 9001 -n 5 -s hello)" '{"one":5}'
 		row "the node" "$(load client "$(addr $family node)" 9000 -n 2 -s hello)" '{"ECONNREFUSED":2}'
 		row "the node's DNS" "$(load client "$(addr $family node)" 53 -n 2 -s hello)" '{"node":2}'
+		[ $family = 6 ] || row "a cache of DNS on the node" "$(load client 169.254.20.10 53 -n 2 -s hello)" '{"node":2}'
+		[ $family = 6 ] || row "at another port" "$(load client 169.254.20.10 9000 -n 2 -s hello)" '{"ECONNREFUSED":2}'
 		row "a pod outside of the mesh" "$(load alone "$far" 9000 -n 5 -s hello)" '{"world":5}'
 		row "to a pod, from outside" "$(load world "$(addr $family one)" 9000 -n 5 -s hello)" '{"one":5}'
 	done
