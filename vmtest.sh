@@ -172,6 +172,7 @@ add_repository() {
 		add "$(realpath "$file")"
 		rm -rf "${root:?}$(realpath "$file")"
 	done
+	add "$(/sbin/ldconfig -p | awk '$1 == "libcares.so.2" { print $NF; exit }')" # loaded when a name is looked up (user/lib/base/library.h)
 }
 
 write_init() {

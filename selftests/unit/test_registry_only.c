@@ -114,6 +114,23 @@ Test(registry_only, an_address_that_two_headless_services_have_is_written_once)
 	compiled_free(&c);
 }
 
+Test(registry_only, an_address_that_another_service_has_stays_its_own)
+{
+	struct compiled c = { 0 };
+
+	compile_text(
+		&c,
+		HEADLESS SLICE(
+			"s",
+			"198.51.100.7") "apiVersion: v1\nkind: Service\nmetadata: {name: lb}\n"
+					"spec: {clusterIP: 10.96.0.8, externalIPs: [198.51.100.7], "
+					"ports: [{name: tcp, port: 5432}]}\n",
+		true, NULL);
+	cr_expect_eq(action_at(c.tables, "198.51.100.7", 5432), RULE_ROUTE);
+	cr_expect_eq(c.errors.count, 0u, "%s", c.errors.count ? c.errors.items[0].text : "");
+	compiled_free(&c);
+}
+
 Test(registry_only, a_pod_needs_no_row_of_its_own)
 {
 	struct compiled c = { 0 };

@@ -331,15 +331,22 @@ Test(resolver, addresses_that_the_node_has_no_route_to_are_left_out)
 	cr_expect_str_eq(error(), "the node has no route to its addresses");
 }
 
-Test(resolver, the_nodes_own_routes_say_what_it_reaches)
+Test(resolver, addresses_that_no_endpoint_may_have_are_left_out)
 {
-	struct dns_zone zones[] = { { "here.example", "127.0.0.1", "100::1", .ttl = 30 } };
+	struct dns_zone zones[] = {
+		{ "some.example", "127.0.0.1 192.0.2.1 0.0.0.0 169.254.169.254 224.0.0.1",
+		  "::1 2001:db8::1 fe80::1 ff02::1 :: ::ffff:192.0.2.7", .ttl = 30 },
+		{ "none.example", "127.0.0.1", NULL, .ttl = 30 },
+	};
+	const char *names[] = { "some.example", "none.example" };
 
-	server = dns_server_start(loop, zones, 1);
-	open_with(NULL);
-	want("here.example");
+	start(zones, 2);
+	cr_assert_eq(resolver_want(resolver, names, 2), 0);
 	cr_assert(turn_until(has_settled, 5000));
-	cr_expect_eq(strncmp(known("here.example"), "127.0.0.1", 9), 0);
+	cr_expect_str_eq(known("some.example"), "192.0.2.1 2001:db8::1");
+	cr_expect_str_eq(known("none.example"), "-");
+	want("none.example");
+	cr_expect_str_eq(error(), "its addresses are none that an endpoint may have");
 }
 
 Test(resolver, what_udp_has_no_room_for_is_asked_for_by_tcp)
@@ -490,6 +497,12 @@ Test(resolver, resolv_conf_is_read_again_when_it_changes)
 	turn_for(2500);
 	resolver_servers(resolver, servers, sizeof(servers));
 	cr_expect_str_eq(servers, "127.0.0.78:53");
+	cr_assert_eq(resolver_want(resolver, NULL, 0), 0);
+	turn_for(2500); /* nobody looks at it any more */
+	write_conf(path, "127.0.0.79");
+	want("one.example");
+	resolver_servers(resolver, servers, sizeof(servers));
+	cr_expect_str_eq(servers, "127.0.0.79:53", "with the first name");
 	cr_expect_str_eq(known("one.example"), "-");
 }
 
@@ -580,6 +593,26 @@ Test(resolver, a_compilation_that_fails_is_made_again)
 	turn_for(1200);
 	cr_expect_eq(compilations, 2);
 	turn_for(1200);
+	cr_expect_eq(compilations, 2);
+	name_keeper_free(keeper);
+}
+
+Test(resolver, compilations_that_take_long_are_rare)
+{
+	struct dns_zone zones[] = { { "a.example", "192.0.2.1", NULL, .ttl = 1 } };
+	struct objects o = externals("a.example", NULL, NULL);
+
+	start_keeper(zones, 1);
+	takes = 300; /* so that it rests for 3 s */
+	name_keeper_want(keeper, &o);
+	turn_for(500);
+	cr_expect_eq(compilations, 1);
+	zones[0].a = "192.0.2.2";
+	turn_for(2000);
+	cr_expect_eq(changes, 0, "the keeper is told, not we");
+	cr_expect_eq(counted().changes, 2u);
+	cr_expect_eq(compilations, 1);
+	turn_for(1500);
 	cr_expect_eq(compilations, 2);
 	name_keeper_free(keeper);
 }

@@ -198,6 +198,7 @@ static void print_name(const json_t *name)
 static void print_names(const json_t *data)
 {
 	const json_t *dns = json_object_get(data, "dns");
+	const char *servers = json_get_text(dns, "servers", "");
 	long long count = json_get_int(dns, "count", 0), told;
 	json_t *name;
 	size_t i;
@@ -205,7 +206,7 @@ static void print_names(const json_t *data)
 	if (!count)
 		return;
 	printf("DNS          %lld names are looked up at %s, %lld of them in vain\n", count,
-	       json_get_text(dns, "servers", "?"), (long long)json_get_int(dns, "failing", 0));
+	       *servers ? servers : "no server", (long long)json_get_int(dns, "failing", 0));
 	json_array_foreach(json_object_get(dns, "names"), i, name) print_name(name);
 	told = (long long)json_array_size(json_object_get(dns, "names"));
 	if (told < count)

@@ -6,6 +6,7 @@
 #include <string.h>
 
 #include "lib/base/cleanup.h"
+#include "lib/base/clock.h"
 #include "lib/base/log.h"
 #include "lib/base/table.h"
 #include "lib/mesh/names_wanted.h"
@@ -16,9 +17,10 @@ struct name_keeper {
 	void *arg;
 	struct event_timer timer; /* while a compilation is due */
 	bool watched;
-	bool due;      /* the timer runs */
-	bool compiles; /* one is under way */
-	bool again;    /* and something has changed since */
+	bool due;	      /* the timer runs */
+	bool compiles;	      /* one is under way */
+	bool again;	      /* and something has changed since */
+	uint64_t rests_until; /* clock_ms() */
 };
 
 struct name_keeper *name_keeper_new(struct resolver *resolver, void (*compile)(void *arg),
@@ -41,8 +43,13 @@ void name_keeper_free(struct name_keeper *k)
 	free(k);
 }
 
+/* Not before it has rested. */
 static void compile_in(struct name_keeper *k, uint64_t ms)
 {
+	uint64_t now = clock_ms();
+
+	if (k->rests_until > now + ms)
+		ms = k->rests_until - now;
 	if (!k->due)
 		event_timer_set(&k->timer, (unsigned)ms);
 	k->due = true;
@@ -84,16 +91,15 @@ void name_keeper_done(struct name_keeper *k, bool failed, uint64_t took_ms)
 	uint64_t rest = took_ms * NAME_REST;
 
 	k->compiles = false;
+	k->rests_until = clock_ms() + (rest < NAME_REST_MAX_MS ? rest : NAME_REST_MAX_MS);
 	if (failed)
 		compile_in(k, NAME_AGAIN_MS);
 	else if (k->again)
-		compile_in(k, rest < NAME_GATHER_MS	? NAME_GATHER_MS
-			      : rest > NAME_REST_MAX_MS ? NAME_REST_MAX_MS
-							: rest);
+		compile_in(k, NAME_GATHER_MS);
 }
 
 struct wanted {
-	TABLE(const char *) names; // NOLINT: an array of pointers
+	TABLE(const char *) names;
 };
 
 static void wanted_free(struct wanted *w)

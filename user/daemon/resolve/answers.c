@@ -47,8 +47,10 @@ struct answers *answers_new(const struct resolved_name *rows, size_t count)
 	}
 	text = (char *)addrs;
 	for (size_t i = 0; i < count; i++) {
-		out[i].name = strcpy(text, rows[i].name);
-		text += strlen(text) + 1;
+		size_t size = strlen(rows[i].name) + 1;
+
+		out[i].name = memcpy(text, rows[i].name, size);
+		text += size;
 	}
 	*a = (struct answers){ .users = 1, .set = { .names = out, .count = count } };
 	return a;

@@ -8,9 +8,8 @@
 #include <string.h>
 #include <sys/socket.h>
 #include <sys/stat.h>
-#include <time.h>
 
-#include "daemon/resolve/dns.h"
+#include "daemon/resolve/resolver_priv.h"
 #include "lib/base/cleanup.h"
 #include "lib/base/clock.h"
 #include "lib/base/log.h"
@@ -18,99 +17,11 @@
 #define RESOLV_CONF "/etc/resolv.conf"
 
 enum {
-	STORE_MS = 1000,  /* answers are written down together that come within so long */
-	LOOK_MS = 2000,	  /* until resolv.conf is looked at again */
-	JITTER_PARTS = 4, /* a pause is this part of it shorter or longer, at most */
-	RETRY_SHIFT_MAX = 6,
+	LOOK_MS = 2000,	 /* until resolv.conf is looked at again */
+	OPEN_MS = 60000, /* until what could not be opened is tried again */
 };
 
-/* The last good answer of a family. */
-struct half {
-	struct addr *addrs;
-	size_t count;
-};
-
-struct name;
-
-/* One of the two questions for a name, and its answer until both are there. */
-struct asked {
-	struct name *name;
-	enum family family;
-	enum dns_status status;
-	const char *why;
-	uint32_t ttl_s;
-	bool unreachable; /* there are addresses, but no route to any of them */
-	struct half fresh;
-};
-
-struct name {
-	struct resolver *resolver;
-	char *text;
-	struct half halves[FAMILY_MAX];
-	struct asked asked[FAMILY_MAX];
-	unsigned open;	   /* questions that are not answered yet */
-	uint64_t due;	   /* clock_ms() when it is asked for again; while `open`: no matter */
-	int64_t answered;  /* Unix seconds; 0: never */
-	unsigned failures; /* in a row */
-	const char *error;
-	bool forgotten; /* freed when it is answered */
-};
-
-/* What tells one resolv.conf from another. */
-struct file_mark {
-	struct timespec changed;
-	ino_t inode;
-	off_t size;
-};
-
-struct resolver {
-	struct resolver_options o;
-	struct dns *dns; /* NULL: no name was wanted yet, or it could not be opened */
-	struct file_mark mark;
-	struct name **names; /* sorted */
-	size_t count;
-	size_t cursor; /* where the search for a name that is due goes on */
-	size_t open;   /* names that are asked for at the moment */
-	struct event_timer due_timer, store_timer, look_timer;
-	bool dirty;   /* something is not stored */
-	bool asking;  /* in ask_due() */
-	bool closing; /* what is cancelled stays so */
-	void (*changed)(void *arg);
-	void *arg;
-	struct resolver_counters counters;
-};
-
-/* ---- names ---- */
-
-static void name_free(struct name *n)
-{
-	if (!n)
-		return;
-	for (int f = 0; f < FAMILY_MAX; f++) {
-		free(n->halves[f].addrs);
-		free(n->asked[f].fresh.addrs);
-	}
-	free(n->text);
-	free(n);
-}
-
-DEFINE_CLEANUP(struct name *, name_free);
-
-static struct name *name_new(struct resolver *r, const char *text)
-{
-	_cleanup_(name_freep) struct name *n = calloc(1, sizeof(*n));
-
-	if (!n)
-		return NULL;
-	n->text = strdup(text);
-	if (!n->text)
-		return NULL;
-	n->resolver = r;
-	n->due = clock_ms();
-	for (int f = 0; f < FAMILY_MAX; f++)
-		n->asked[f] = (struct asked){ .name = n, .family = (enum family)f };
-	return TAKE_PTR(n);
-}
+/* ---- an answer ---- */
 
 static int half_set(struct half *h, const struct addr *addrs, size_t count)
 {
@@ -125,230 +36,24 @@ static int half_set(struct half *h, const struct addr *addrs, size_t count)
 	return 0;
 }
 
-static bool half_has(const struct half *h, const struct addr *a)
+/* Whether an endpoint may have it, as Kubernetes has that: weft-proxy calls from the node, where it
+ * would come to what is none of its clients' business. */
+static bool may_be_endpoint(const struct addr *a, enum family family)
 {
-	for (size_t i = 0; i < h->count; i++)
-		if (!memcmp(&h->addrs[i], a, sizeof(*a)))
-			return true;
-	return false;
-}
+	static const struct cidr special[] = {
+		{ .addr = { { 0 } }, .prefix = 127 }, /* :: and ::1 */
+		{ .addr = { { 0xfe, 0x80 } }, .prefix = 10 },
+		{ .addr = { { 0xff } }, .prefix = 8 },
+		{ .addr = { { [10] = 0xff, 0xff, 0 } }, .prefix = 104 },
+		{ .addr = { { [10] = 0xff, 0xff, 127 } }, .prefix = 104 },
+		{ .addr = { { [10] = 0xff, 0xff, 169, 254 } }, .prefix = 112 },
+		{ .addr = { { [10] = 0xff, 0xff, 224 } }, .prefix = 99 }, /* and 240.0.0.0/4 */
+	};
 
-/* In any order: servers turn it from answer to answer. */
-static bool half_same(const struct half *a, const struct half *b)
-{
-	bool same = a->count == b->count;
-
-	for (size_t i = 0; same && i < a->count; i++)
-		same = half_has(b, &a->addrs[i]) && half_has(a, &b->addrs[i]);
-	return same;
-}
-
-static bool name_is_known(const struct name *n)
-{
-	return n->halves[FAMILY_V4].count || n->halves[FAMILY_V6].count;
-}
-
-/* ---- storing ---- */
-
-/* IPv4 comes first. `room` is for all addresses of all names. */
-static size_t list_known(const struct resolver *r, struct resolved_name *rows, int64_t *answered,
-			 struct addr *room)
-{
-	static const enum family order[] = { FAMILY_V4, FAMILY_V6 };
-	size_t count = 0;
-
-	for (size_t i = 0; i < r->count; i++) {
-		const struct name *n = r->names[i];
-		struct resolved_name *row = &rows[count];
-
-		if (!name_is_known(n))
-			continue;
-		answered[count++] = n->answered;
-		*row = (struct resolved_name){ .name = n->text, .addrs = room };
-		for (int f = 0; f < FAMILY_MAX; f++) {
-			const struct half *h = &n->halves[order[f]];
-
-			if (h->count)
-				memcpy(room + row->count, h->addrs, h->count * sizeof(*room));
-			row->count += h->count;
-		}
-		room += row->count;
-	}
-	return count;
-}
-
-/* Calls `use` with what is known. What it returns, or -ENOMEM. */
-static int with_known(const struct resolver *r,
-		      int (*use)(void *arg, const struct resolved_name *rows,
-				 const int64_t *answered, size_t count),
-		      void *arg)
-{
-	_cleanup_free_ struct resolved_name *rows = malloc((r->count + 1) * sizeof(*rows));
-	_cleanup_free_ int64_t *answered = malloc((r->count + 1) * sizeof(*answered));
-	_cleanup_free_ struct addr *room = NULL;
-	size_t addrs = 1;
-
-	for (size_t i = 0; i < r->count; i++)
-		addrs +=
-			r->names[i]->halves[FAMILY_V4].count + r->names[i]->halves[FAMILY_V6].count;
-	room = malloc(addrs * sizeof(*room));
-	if (!rows || !answered || !room)
-		return -ENOMEM;
-	return use(arg, rows, answered, list_known(r, rows, answered, room));
-}
-
-static int make_answers(void *out, const struct resolved_name *rows, const int64_t *answered,
-			size_t count)
-{
-	struct answers *a = answers_new(rows, count);
-
-	(void)answered;
-	if (!a)
-		return -ENOMEM;
-	*(struct answers **)out = a;
-	return 0;
-}
-
-struct answers *resolver_answers(const struct resolver *r)
-{
-	struct answers *a = NULL;
-
-	return with_known(r, make_answers, &a) ? NULL : a;
-}
-
-static int store_rows(void *resolver, const struct resolved_name *rows, const int64_t *answered,
-		      size_t count)
-{
-	return answers_store(((struct resolver *)resolver)->o.state_dir, rows, answered, count);
-}
-
-static void store(void *resolver)
-{
-	struct resolver *r = resolver;
-	int error = with_known(r, store_rows, r);
-
-	r->dirty = false;
-	if (error)
-		log_err(error, "write down what DNS has answered, in %s", r->o.state_dir);
-}
-
-static void note_dirty(struct resolver *r)
-{
-	if (!r->dirty)
-		event_timer_set(&r->store_timer, STORE_MS);
-	r->dirty = true;
-}
-
-/* ---- an answer ---- */
-
-static uint64_t jittered(uint64_t ms)
-{
-	uint64_t part = ms / JITTER_PARTS;
-
-	return ms - part + clock_ns() % (2 * part + 1);
-}
-
-static uint64_t retry_ms(const struct name *n)
-{
-	unsigned shift = n->failures > RETRY_SHIFT_MAX ? RETRY_SHIFT_MAX : n->failures;
-	uint64_t ms = (uint64_t)RESOLVER_RETRY_MIN_MS << (shift ? shift - 1 : 0);
-
-	return jittered(ms > RESOLVER_RETRY_MAX_MS ? RESOLVER_RETRY_MAX_MS : ms);
-}
-
-static uint64_t ttl_ms(uint32_t ttl_s)
-{
-	uint64_t ms = ttl_s * 1000ull;
-
-	if (!ms)
-		return RESOLVER_TTL_NONE_MS;
-	return ms > RESOLVER_TTL_MAX_MS	  ? RESOLVER_TTL_MAX_MS
-	       : ms < RESOLVER_TTL_MIN_MS ? RESOLVER_TTL_MIN_MS
-					  : ms;
-}
-
-/* Takes what a family was answered; what it has stays where that is the same, or nothing is known.
- * True if it has changed. */
-static bool take_half(struct name *n, struct asked *q)
-{
-	struct half *h = &n->halves[q->family];
-
-	if (q->status == DNS_FAILED || half_same(h, &q->fresh))
-		return false;
-	free(h->addrs);
-	*h = q->fresh;
-	q->fresh = (struct half){ 0 };
-	return true;
-}
-
-static void count_failure(struct name *n, const char *why)
-{
-	if (!n->failures++)
-		log_debug("DNS: %s: %s", n->text, why);
-	n->error = why;
-}
-
-/* Of one family at least there are addresses. A node that has only routes of that one knows no
- * addresses of the other. */
-static void take_answer(struct name *n)
-{
-	struct resolver *r = n->resolver;
-	uint64_t wait = RESOLVER_TTL_MAX_MS, retry;
-	const char *failed = NULL;
-	bool changed = false;
-
-	for (int f = 0; f < FAMILY_MAX; f++) {
-		struct asked *q = &n->asked[f];
-
-		if (q->unreachable)
-			q->status = DNS_EMPTY;
-		if (q->status == DNS_ANSWERED && ttl_ms(q->ttl_s) < wait)
-			wait = ttl_ms(q->ttl_s);
-		if (q->status == DNS_FAILED)
-			failed = q->why;
-		changed |= take_half(n, q);
-	}
-	r->counters.success++;
-	n->answered = time(NULL);
-	if (failed) {
-		count_failure(n, failed);
-		retry = retry_ms(n);
-		wait = retry < wait ? retry : wait;
-	} else {
-		n->failures = 0;
-		n->error = NULL;
-	}
-	n->due = clock_ms() + wait;
-	if (!changed)
-		return;
-	r->counters.changes++;
-	note_dirty(r);
-	if (r->changed)
-		r->changed(r->arg);
-}
-
-/* Nothing has an address: a server that says so counts as one that does not know. */
-static void take_failure(struct name *n)
-{
-	const struct asked *q = &n->asked[FAMILY_V4];
-
-	if (q->status == DNS_EMPTY && n->asked[FAMILY_V6].status == DNS_FAILED)
-		q = &n->asked[FAMILY_V6];
-	n->resolver->counters.failure++;
-	count_failure(n, q->why);
-	n->due = clock_ms() + retry_ms(n);
-}
-
-static void settle(struct name *n)
-{
-	const struct asked *a = n->asked;
-
-	if (a[0].status == DNS_CANCELLED || a[1].status == DNS_CANCELLED)
-		n->due = clock_ms();
-	else if (a[0].status == DNS_ANSWERED || a[1].status == DNS_ANSWERED)
-		take_answer(n);
-	else
-		take_failure(n);
+	for (size_t i = 0; i < sizeof(special) / sizeof(*special); i++)
+		if (cidr_holds(&special[i], a))
+			return false;
+	return addr_family(a) == family;
 }
 
 /* As getaddrinfo() does it: whether the node has a route there. Nothing is sent. */
@@ -365,34 +70,43 @@ static bool has_route(const struct addr *a)
 				   v4 ? sizeof(to4) : sizeof(to6));
 }
 
-/* Keeps an answer until both are there, without addresses that nothing leads to. */
-static void take_asked(struct asked *q, const struct dns_answer *a)
+/* Takes out of an answer what is of no use. */
+static void sift(struct asked *q)
 {
 	const struct resolver_options *o = &q->name->resolver->o;
 	struct half *h = &q->fresh;
-	size_t count = a->status == DNS_ANSWERED ? a->count : 0;
+	size_t count = h->count, fit = 0;
 
-	q->status = a->status;
-	q->why = a->why;
-	q->ttl_s = a->ttl_s;
-	q->unreachable = false;
-	if (half_set(h, a->addrs, count)) {
-		q->status = DNS_FAILED;
-		q->why = "out of memory";
-		return;
-	}
 	h->count = 0;
-	for (size_t i = 0; i < count; i++)
-		if ((o->reaches ? o->reaches : has_route)(&a->addrs[i]))
-			h->addrs[h->count++] = a->addrs[i];
+	for (size_t i = 0; i < count; i++) {
+		if (!may_be_endpoint(&h->addrs[i], q->family))
+			continue;
+		fit++;
+		if ((o->reaches ? o->reaches : has_route)(&h->addrs[i]))
+			h->addrs[h->count++] = h->addrs[i];
+	}
+	q->unreachable = fit && !h->count;
 	if (!count || h->count)
 		return;
 	q->status = DNS_FAILED;
-	q->why = "the node has no route to its addresses";
-	q->unreachable = true;
+	q->why = fit ? "the node has no route to its addresses"
+		     : "its addresses are none that an endpoint may have";
 }
 
-static void ask_due(void *resolver);
+/* Keeps an answer until both are there. */
+static void take_asked(struct asked *q, const struct dns_answer *a)
+{
+	q->status = a->status;
+	q->why = a->why;
+	q->ttl_s = a->ttl_s;
+	if (!half_set(&q->fresh, a->addrs, a->status == DNS_ANSWERED ? a->count : 0)) {
+		sift(q);
+		return;
+	}
+	q->unreachable = false;
+	q->status = DNS_FAILED;
+	q->why = "out of memory";
+}
 
 static void answered(void *asked, const struct dns_answer *a)
 {
@@ -405,11 +119,11 @@ static void answered(void *asked, const struct dns_answer *a)
 		return;
 	r->open--;
 	if (n->forgotten)
-		name_free(n);
+		resolver_name_free(n);
 	else if (!r->closing)
-		settle(n);
+		resolver_settle(n);
 	if (!r->closing && !r->asking)
-		ask_due(r);
+		resolver_ask_due(r);
 }
 
 /* ---- asking ---- */
@@ -443,7 +157,7 @@ static int64_t until_next(const struct resolver *r, uint64_t now)
 
 /* As many as may be asked for at a time; the end of each question comes back here. An answer that
  * comes at once doesn't. */
-static void ask_due(void *resolver)
+void resolver_ask_due(void *resolver)
 {
 	struct resolver *r = resolver;
 	uint64_t now = clock_ms();
@@ -514,143 +228,35 @@ static void ask_anew(struct resolver *r)
 	for (size_t i = 0; i < r->count; i++)
 		if (r->names[i]->failures)
 			r->names[i]->due = clock_ms();
-	ask_due(r);
+	resolver_ask_due(r);
 }
 
-static void look(void *resolver)
+static void tell_unasked(struct resolver *r)
+{
+	for (size_t i = 0; i < r->count; i++) {
+		r->names[i]->failures++;
+		r->names[i]->error = "nothing can be asked: see weftd's log";
+	}
+}
+
+/* Also whether it can be opened by now. */
+void resolver_look(void *resolver)
 {
 	struct resolver *r = resolver;
 	struct file_mark now = mark_of(resolv_conf(r));
+	bool fails = false;
 
-	if (!r->count)
-		return; /* looked at again with the next name */
+	r->looks = r->count;
+	if (!r->looks)
+		return; /* until there is a name again */
 	if (!r->dns || (!r->o.server && !mark_same(&now, &r->mark))) {
-		if (!open_dns(r))
+		fails = open_dns(r) != 0;
+		if (!fails)
 			ask_anew(r);
+		else if (!r->dns)
+			tell_unasked(r);
 	}
-	event_timer_set(&r->look_timer, LOOK_MS);
-}
-
-/* ---- what is wanted ---- */
-
-static int by_text(const void *a, const void *b)
-{
-	return strcmp(*(const char *const *)a, *(const char *const *)b);
-}
-
-/* The name, which was in the old list before `*old`, or a new one. NULL when out of memory. */
-static struct name *find_or_make(struct resolver *r, const char *text, size_t *old)
-{
-	while (*old < r->count && strcmp(r->names[*old]->text, text) < 0)
-		++*old;
-	if (*old < r->count && strcmp(r->names[*old]->text, text) == 0)
-		return r->names[*old];
-	return name_new(r, text);
-}
-
-static bool is_old(const struct resolver *r, const struct name *n)
-{
-	struct name **at = bsearch(&n->text, r->names, r->count, sizeof(*r->names), by_text);
-
-	return at && *at == n;
-}
-
-/* Those of the old list that are not in the new one go. Both are sorted. */
-static void drop_others(struct resolver *r, struct name **list, size_t count)
-{
-	size_t at = 0;
-
-	for (size_t i = 0; i < r->count; i++) {
-		struct name *n = r->names[i];
-
-		while (at < count && strcmp(list[at]->text, n->text) < 0)
-			at++;
-		if (at < count && list[at] == n)
-			continue;
-		if (name_is_known(n))
-			note_dirty(r);
-		if (n->open)
-			n->forgotten = true;
-		else
-			name_free(n);
-	}
-}
-
-/* 0, or -ENOMEM: it is as before. */
-static int make_list(struct resolver *r, const char **sorted, size_t count, struct name ***out,
-		     size_t *out_count)
-{
-	struct name **list = malloc((count + 1) * sizeof(*list)); // NOLINT: an array of pointers
-	size_t made = 0, old = 0;
-
-	for (size_t i = 0; list && i < count; i++) {
-		if (i && strcmp(sorted[i], sorted[i - 1]) == 0)
-			continue;
-		list[made] = find_or_make(r, sorted[i], &old);
-		if (!list[made++])
-			goto undo;
-	}
-	if (!list)
-		return -ENOMEM;
-	*out = list;
-	*out_count = made;
-	return 0;
-undo:
-	for (size_t i = 0; i + 1 < made; i++)
-		if (!is_old(r, list[i]))
-			name_free(list[i]);
-	free(list);
-	return -ENOMEM;
-}
-
-static bool is_as_before(const struct resolver *r, const char *const *sorted, size_t count)
-{
-	size_t at = 0;
-
-	for (size_t i = 0; i < count; i++) {
-		if (i && strcmp(sorted[i], sorted[i - 1]) == 0)
-			continue;
-		if (at == r->count || strcmp(r->names[at]->text, sorted[i]) != 0)
-			return false;
-		at++;
-	}
-	return at == r->count;
-}
-
-static int take_list(struct resolver *r, const char **sorted, size_t count)
-{
-	struct name **list;
-	size_t made;
-	int error = make_list(r, sorted, count, &list, &made);
-
-	if (error)
-		return log_err(error, "take the names to be looked up");
-	drop_others(r, list, made);
-	free(r->names);
-	r->names = list;
-	r->count = made;
-	r->cursor = 0;
-	return 0;
-}
-
-int resolver_want(struct resolver *r, const char *const *names, size_t count)
-{
-	_cleanup_free_ const char **sorted = malloc((count + 1) * sizeof(*sorted));
-	int error = 0;
-
-	if (!sorted)
-		return log_err(-ENOMEM, "take the names to be looked up");
-	if (count)
-		memcpy(sorted, names, count * sizeof(*sorted));
-	qsort(sorted, count, sizeof(*sorted), by_text);
-	if (!is_as_before(r, sorted, count))
-		error = take_list(r, sorted, count);
-	if (error)
-		return error;
-	if (r->count && !r->dns)
-		look(r);
-	ask_due(r);
-	return 0;
+	event_timer_set(&r->look_timer, fails ? OPEN_MS : LOOK_MS);
 }
 
 /* ---- the start and the end ---- */
@@ -658,7 +264,7 @@ int resolver_want(struct resolver *r, const char *const *names, size_t count)
 static int take_stored(void *resolver, const struct resolved_name *row, int64_t answered_at)
 {
 	struct resolver *r = resolver;
-	_cleanup_(name_freep) struct name *n = name_new(r, row->name);
+	_cleanup_(resolver_name_freep) struct name *n = resolver_name_new(r, row->name);
 	struct name **more = reallocarray(r->names, r->count + 1, sizeof(*more));
 
 	if (more)
@@ -684,11 +290,11 @@ static int take_stored(void *resolver, const struct resolved_name *row, int64_t 
 
 static int open_timers(struct resolver *r)
 {
-	int error = event_timer_open(r->o.loop, &r->due_timer, ask_due, r);
+	int error = event_timer_open(r->o.loop, &r->due_timer, resolver_ask_due, r);
 
 	if (!error)
-		error = event_timer_open(r->o.loop, &r->store_timer, store, r);
-	return error ? error : event_timer_open(r->o.loop, &r->look_timer, look, r);
+		error = event_timer_open(r->o.loop, &r->store_timer, resolver_store, r);
+	return error ? error : event_timer_open(r->o.loop, &r->look_timer, resolver_look, r);
 }
 
 int resolver_open(const struct resolver_options *options, struct resolver **out)
@@ -717,10 +323,10 @@ void resolver_close(struct resolver *r)
 		return;
 	r->closing = true;
 	if (r->dirty)
-		store(r);
+		resolver_store(r);
 	dns_close(r->dns);
 	for (size_t i = 0; i < r->count; i++)
-		name_free(r->names[i]);
+		resolver_name_free(r->names[i]);
 	free(r->names);
 	event_timer_close(&r->due_timer);
 	event_timer_close(&r->store_timer);
@@ -732,29 +338,6 @@ void resolver_watch(struct resolver *r, void (*changed)(void *arg), void *arg)
 {
 	r->changed = changed;
 	r->arg = arg;
-}
-
-/* ---- what there is ---- */
-
-int resolver_each(const struct resolver *r, int (*row)(void *arg, const struct resolver_name *n),
-		  void *arg)
-{
-	int result = 0;
-
-	for (size_t i = 0; !result && i < r->count; i++) {
-		const struct name *n = r->names[i];
-		struct resolver_name told = { .name = n->text,
-					      .answered = n->answered,
-					      .failures = n->failures,
-					      .error = n->error };
-
-		for (int f = 0; f < FAMILY_MAX; f++) {
-			told.addrs[f] = n->halves[f].addrs;
-			told.count[f] = n->halves[f].count;
-		}
-		result = row(arg, &told);
-	}
-	return result;
 }
 
 void resolver_count(const struct resolver *r, struct resolver_counters *out)

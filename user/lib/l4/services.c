@@ -277,15 +277,17 @@ static int compile_known(struct mesh *mesh, struct entry_in_making *m)
 	return r ? r : write_entry(mesh, m, &plan);
 }
 
-/* Where no other Service has that address and port. */
+/* Where nothing else has that address and port. */
 static int compile_known_at(struct mesh *mesh, struct mesh_port *sp, const struct addr *addr,
 			    unsigned port)
 {
+	const struct external_owner owner = external_owner(mesh, addr, port);
 	const struct external e = { .addr = *addr };
 	struct entry_in_making m;
 	int r;
 
-	if (!external_claim(mesh, sp->host, &e, port, false))
+	if (owner.host || owner.door || bytemap_get(&mesh->addresses, addr->b, sizeof(addr->b)) ||
+	    !external_claim(mesh, sp->host, &e, port, false))
 		return 0;
 	r = begin_entry(mesh, sp, addr, addr_family(addr), &m);
 	m.key.port = (__u16)port;
@@ -486,9 +488,7 @@ static int compile_service(struct mesh *mesh, struct host *h)
 		r = compile_addresses(mesh, h, &names);
 	if (!r)
 		r = compile_externals(mesh, h, &names);
-	if (!r)
-		r = compile_node_ports(mesh, h);
-	return r || !mesh->registry_only ? r : compile_unsteered(mesh, h);
+	return r ? r : compile_node_ports(mesh, h);
 }
 
 /* ---- pods that AuthorizationPolicies select ---- */
@@ -576,6 +576,16 @@ static int compile_authorized(struct mesh *mesh)
 	return r;
 }
 
+/* Once it is known what all others have. */
+static int compile_registry(struct mesh *mesh)
+{
+	int r = 0;
+
+	for (size_t i = 0; mesh->registry_only && i < mesh->services.count && !r; i++)
+		r = mesh->host_list[i].name ? compile_unsteered(mesh, &mesh->host_list[i]) : 0;
+	return r;
+}
+
 int l4_compile(struct mesh *mesh)
 {
 	size_t i;
@@ -588,5 +598,7 @@ int l4_compile(struct mesh *mesh)
 		r = compile_service(mesh, &mesh->host_list[i]);
 	if (!r)
 		r = compile_authorized(mesh);
-	return r ? r : l4_anywhere(mesh);
+	if (!r)
+		r = l4_anywhere(mesh);
+	return r ? r : compile_registry(mesh);
 }
