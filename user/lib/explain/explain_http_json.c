@@ -231,8 +231,8 @@ static json_t *policies_json(const struct http_answer *a, const struct hs_cluste
 static json_t *client_tls_json(const struct http_answer *a, const struct hs_cluster *c)
 {
 	const struct http_snapshot *s = a->s;
-	const struct hs_client_tls *tls =
-		c->client_tls ? hs_client_tls(s, c->client_tls - 1) : NULL;
+	const struct hs_client_tls *tls = c->client_tls ? hs_client_tls(s, c->client_tls - 1)
+							: NULL;
 	json_t *j = tls ? json_object() : NULL, *names;
 
 	if (!tls)

@@ -115,7 +115,6 @@ static void write_client_tls(FILE *f, const json_t *tls)
 	fputc('\n', f);
 }
 
-
 static void write_destination(FILE *f, const json_t *d)
 {
 	const char *subset = json_get_text(d, "subset", "-");
