@@ -227,6 +227,34 @@ static json_t *policies_json(const struct http_answer *a, const struct hs_cluste
 	return list;
 }
 
+/* How TLS is spoken with the endpoints; NULL: it is not. */
+static json_t *client_tls_json(const struct http_answer *a, const struct hs_cluster *c)
+{
+	const struct http_snapshot *s = a->s;
+	const struct hs_client_tls *tls = c->client_tls ? hs_client_tls(s, c->client_tls - 1)
+							: NULL;
+	json_t *j = tls ? json_object() : NULL, *names;
+
+	if (!tls)
+		return NULL;
+	json_object_set_new(j, "mode",
+			    json_string(tls->mode == HS_TLS_MUTUAL ? "MUTUAL" : "SIMPLE"));
+	/* What has no requests has no Host. */
+	if (tls->sni.len || a->sni)
+		json_object_set_new(j, "sni", str_json(s, tls->sni.len ? tls->sni : c->host));
+	if (tls->credential.len)
+		json_object_set_new(j, "credential", str_json(s, tls->credential));
+	if (tls->ca.len)
+		json_object_set_new(j, "ca", str_json(s, tls->ca));
+	names = tls->alt_names.count ? json_array() : NULL;
+	for (__u32 i = 0; i < tls->alt_names.count; i++)
+		json_array_append_new(names,
+				      str_json(s, hs_text_row(s, tls->alt_names.first + i)->text));
+	set_some(j, "subject_alt_names", names);
+	json_object_set_new(j, "checks_host", json_boolean(tls->check_host && !a->sni));
+	return j;
+}
+
 /* A connection has no status. */
 static void set_failure(const struct http_answer *a, json_t *j, const struct explain_failure *f)
 {
@@ -246,6 +274,7 @@ static json_t *destination_json(const struct http_answer *a, const struct hs_des
 	json_object_set_new(j, "weight", json_integer(weight));
 	json_object_set_new(j, "endpoints", endpoints_json(s, c));
 	set_some(j, "destination_rules", policies_json(a, c));
+	set_some(j, "tls", client_tls_json(a, c));
 	set_some(headers, "request", request_ops_json(s, a->decision.route, d));
 	set_some(headers, "response", ops_json(s, d->response));
 	if (json_object_size(headers))

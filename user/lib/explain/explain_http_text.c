@@ -102,6 +102,26 @@ static void write_closed(FILE *f, const json_t *d)
 			   json_object_get(d, "authorization_policies"));
 }
 
+/* "tls: MUTUAL, asks for db.example.com, with file://a;b;c;, believes system://". */
+static void write_client_tls(FILE *f, const json_t *tls)
+{
+	const char *credential = json_get_text(tls, "credential", NULL);
+	const char *ca = json_get_text(tls, "ca", NULL);
+
+	if (!tls)
+		return;
+	fprintf(f, "          tls: %s, asks for %s", json_get_text(tls, "mode", ""),
+		json_get_text(tls, "sni", "the Host"));
+	if (credential)
+		fprintf(f, ", with %s", credential);
+	fprintf(f, ", believes %s", ca ? ca : "any server");
+	if (json_object_get(tls, "subject_alt_names"))
+		write_list(f, " that is ", json_object_get(tls, "subject_alt_names"));
+	else if (json_is_true(json_object_get(tls, "checks_host")))
+		fputs(" that is the Host", f);
+	fputc('\n', f);
+}
+
 static void write_destination(FILE *f, const json_t *d)
 {
 	const char *subset = json_get_text(d, "subset", "-");
@@ -135,6 +155,7 @@ static void write_destination(FILE *f, const json_t *d)
 			   json_object_get(d, "destination_rules"));
 		fputc('\n', f);
 	}
+	write_client_tls(f, json_object_get(d, "tls"));
 	write_operations(f, "          ", "request header", json_object_get(headers, "request"));
 	write_operations(f, "          ", "response header", json_object_get(headers, "response"));
 }

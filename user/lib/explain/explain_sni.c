@@ -140,5 +140,10 @@ int explain_sni_at(struct http_answer *a, const struct hs_address *row,
 		if (!is_chosen(a, p.list[i].place))
 			explain_skip(a, p.list[i].place, p.list[i].why.text);
 	*out = explain_sni_json(a, hs_action(a->s, row->action));
+	/* Nobody looks for a ClientHello there. */
+	if (*out && http_address_is_opaque(a->s, row)) {
+		json_object_set_new(*out, "protocol", json_string("tcp"));
+		json_object_del(*out, "tls");
+	}
 	return *out ? 0 : -ENOMEM;
 }

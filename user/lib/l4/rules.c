@@ -143,11 +143,12 @@ static void check_tls(struct mesh *mesh, const struct called *to, const struct p
 	    !client_tls_is_for(view_policy(view, sp->port->port, s).tls, true))
 		return;
 	if (first_word(mesh, d))
-		errors_add(mesh->errors, at->o->file, destination_pos(at, d),
-			   "spec.%s[%zu].route[%zu].destination: weft does not carry out the tls of "
-			   "a DestinationRule for what a Gateway's server of protocol TCP receives "
-			   "(a server that ends or passes TLS may lead there)",
-			   at->field, at->index, destination_index(at, d));
+		errors_add(
+			mesh->errors, at->o->file, destination_pos(at, d),
+			"spec.%s[%zu].route[%zu].destination: weft does not carry out the tls of "
+			"a DestinationRule for what a Gateway's server of protocol TCP receives "
+			"(a server that ends or passes TLS may lead there)",
+			at->field, at->index, destination_index(at, d));
 }
 
 /* The cluster that a destination means; NULL when out of memory. */

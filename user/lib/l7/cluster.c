@@ -283,9 +283,8 @@ static __u32 no_cluster(struct http_compiler *c, const struct plan_cluster *p)
 static const char *key_of(struct http_compiler *c, const struct place_of *where)
 {
 	const struct client_tls *tls = where->gateway ? policy_at(where).tls : NULL;
-	const char *credential = is_gateways(tls)
-					 ? http_client_credential(c, tls, where->gateway)
-					 : "";
+	const char *credential = is_gateways(tls) ? http_client_credential(c, tls, where->gateway)
+						  : "";
 
 	return credential ? pool_printf(&c->mesh->pool, "%p %p %s %s", (void *)where->sp,
 					(void *)where->view, where->subset, credential)

@@ -42,8 +42,8 @@ const struct subset *view_subset(const struct view *v, const char *name);
 struct traffic_policy view_policy(const struct view *v, unsigned port, const struct subset *subset);
 
 /* Whether a `tls`, which may be NULL, has TLS spoken by a Gateway, or by clients in the mesh: as
- * with Istio, whose sidecars have no Secrets, one with a credentialName is for Gateways, and clients
- * in the mesh call as if there were none. */
+ * with Istio, whose sidecars have no Secrets, one with a credentialName is for Gateways, and
+ * clients in the mesh call as if there were none. */
 bool client_tls_is_for(const struct client_tls *t, bool gateway);
 
 /* "outbound|PORT|SUBSET|HOST"; cut if need be: the checks refuse what doesn't fit. Returns its

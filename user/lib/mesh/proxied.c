@@ -309,10 +309,9 @@ static bool routes_speak_tls(struct mesh *mesh, const struct object *o,
 	for (size_t i = 0; i < routes->count; i++)
 		for (size_t k = 0; k < routes->items[i].route.count && !speaks; k++) {
 			const struct destination *d = &routes->items[i].route.items[k].destination;
-			const struct host *h =
-				host_complete(d->host, o->meta.namespace, name)
-					? NULL
-					: host_concrete(mesh, mesh_host(mesh, name));
+			const struct host *h = host_complete(d->host, o->meta.namespace, name)
+						       ? NULL
+						       : host_concrete(mesh, mesh_host(mesh, name));
 
 			speaks = h && host_speaks_tls(mesh, h->name, 0);
 		}

@@ -364,9 +364,10 @@ struct hs_client_tls {
 	 * CA of servers, of which it may lack either; empty: none. `ca`: of the CA where the
 	 * credential has none; empty: servers are not verified. */
 	struct hs_str credential, ca;
-	struct hs_str sni;	   /* empty: the request's Host; of what is no request, the cluster's host */
+	struct hs_str
+		sni; /* empty: the request's Host; of what is no request, the cluster's host */
 	struct hs_range alt_names; /* of HS_TEXTS: of which a server's certificate must have one */
-	__u32 mode;		   /* HS_TLS_SIMPLE, or HS_TLS_MUTUAL: with a certificate of its own */
+	__u32 mode; /* HS_TLS_SIMPLE, or HS_TLS_MUTUAL: with a certificate of its own */
 	/* Without `sni` and `alt_names`: a server's certificate must have the request's Host. */
 	__u32 check_host;
 };

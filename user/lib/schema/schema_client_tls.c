@@ -36,10 +36,10 @@ static const struct cel mode_cel[] = {
 	{ 0 },
 };
 
-#define TEXT(field, member)                                                       \
-	{                                                                         \
+#define TEXT(field, member)                                                         \
+	{                                                                           \
 		field, FIELD_STRING, .offset = offsetof(struct client_tls, member), \
-				     .max = TEXT_MAX                              \
+				     .max = TEXT_MAX                                \
 	}
 
 static const struct field fields[] = {
@@ -90,6 +90,11 @@ static void check_credential(struct decoder *d, const struct node *self, const s
 	else if (!valid_object_name(t->credential))
 		decode_warn(d, decode_at(d, self, "credentialName"), "credentialName",
 			    "no Secret can have that name: connections to the endpoints fail");
+	decode_warn(
+		d, decode_at(d, self, "credentialName"), "credentialName",
+		"is for Gateways, as in Istio: clients in the mesh call the endpoints as if there "
+		"were no tls, in clear; clientCertificate, privateKey and caCertificates are for "
+		"both");
 }
 
 static void require(struct decoder *d, const struct node *self, const char *name, const char *path)

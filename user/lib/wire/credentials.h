@@ -12,7 +12,8 @@
  * Integers are in host byte order, offsets from the file's start. A credential's name says where it
  * is from: "kubernetes://NAMESPACE/SECRET" or "file://CERTIFICATE;KEY;CA;CRL", paths of which some
  * may be empty, or CREDENTIAL_SYSTEM_CA. weftd has read what is in it: the chain is one of
- * certificates and the key fits its first one; where it is for TLS to endpoints, both may be missing.
+ * certificates and the key fits its first one; where it is for TLS to endpoints, both may be
+ *missing.
  */
 #include <stddef.h>
 #include <stdint.h>

@@ -155,6 +155,19 @@ static void set_up(struct tls_client *c)
 	SSL_CTX_set_verify(ctx, SSL_VERIFY_NONE, NULL);
 }
 
+static int take_authorities(struct tls_client *c, const struct tls_client_settings *s)
+{
+	int r;
+
+	if (s->like && !s->crl.len) {
+		SSL_CTX_set1_cert_store(c->ssl, SSL_CTX_get_cert_store(s->like->ssl));
+		return 0;
+	}
+	r = tls_take_authorities(c->ssl, s->ca, false);
+	X509_STORE_set_flags(SSL_CTX_get_cert_store(c->ssl), X509_V_FLAG_PARTIAL_CHAIN);
+	return r;
+}
+
 static int take_believed(struct tls_client *c, const struct tls_client_settings *s,
 			 const char **why)
 {
@@ -163,8 +176,7 @@ static int take_believed(struct tls_client *c, const struct tls_client_settings 
 	if (!s->ca.len)
 		return 0;
 	*why = "the certificates of the servers' authorities";
-	r = tls_take_authorities(c->ssl, s->ca, false);
-	X509_STORE_set_flags(SSL_CTX_get_cert_store(c->ssl), X509_V_FLAG_PARTIAL_CHAIN);
+	r = take_authorities(c, s);
 	if (!r && s->crl.len) {
 		*why = "the revocation lists";
 		r = tls_take_lists(c->ssl, s->crl);

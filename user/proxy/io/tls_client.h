@@ -20,6 +20,9 @@ struct tls_client_settings {
 	struct tls_text chain, key; /* PEM, the client's own certificate first; empty: none */
 	/* PEM: of servers' certificates. Without `ca` no server is verified. */
 	struct tls_text ca, crl;
+	/* One that was made of the same `ca` and no `crl`: then they have what was made of it in
+	 * common, unless there is a `crl`. NULL: none. */
+	struct tls_client *like;
 	/* Where any are given, a server's certificate must have one of them among its subject
 	 * alternative names. */
 	struct tls_texts alt_names;

@@ -11,13 +11,16 @@
 #include "lib/base/log.h"
 #include "lib/route/route.h"
 
-enum { DIGEST = 32 };
+enum {
+	DIGEST = 32,
+	BUNDLE = 32 * 1024, /* bytes from which on authorities are worth sharing */
+};
 
 /* A client that has been made, or why not. */
 struct made_client {
 	struct made_client *next;
-	uint64_t round; /* of the credentials that it was last compared with */
-	struct tls_client *client;    /* NULL: `error` */
+	uint64_t round;		   /* of the credentials that it was last compared with */
+	struct tls_client *client; /* NULL: `error` */
 	int error;
 	unsigned char pem[DIGEST]; /* what it was made of */
 	size_t len;
@@ -37,6 +40,8 @@ static void free_made(struct made_client *m)
 
 void tls_clients_forget_before(struct tls_clients *t, uint64_t round)
 {
+	tls_client_unref(t->bundle);
+	t->bundle = NULL;
 	for (struct made_client **at = &t->list; *at;) {
 		struct made_client *m = *at;
 
@@ -120,15 +125,38 @@ static void complain(const struct http_snapshot *s, const struct hs_client_tls *
 	log_err(0, "TLS to endpoints fails: %s: %s%s", name, what, why);
 }
 
-static int make(const struct http_snapshot *s, const struct hs_client_tls *row,
-		const struct parts *p, struct tls_client **out)
+/* The client that was made of the same large bundle; NULL: none, or it is no such. */
+static struct tls_client *bundle_of(const struct tls_clients *t, const struct parts *p,
+				    unsigned char ca[DIGEST])
 {
+	const struct parts only = { .ca = p->ca };
+
+	if (p->ca.len < BUNDLE || !digest(&only, ca) || !t->bundle)
+		return NULL;
+	return memcmp(ca, t->bundle_pem, DIGEST) != 0 ? NULL : t->bundle;
+}
+
+static void keep_bundle(struct tls_clients *t, const struct parts *p, struct tls_client *made,
+			const unsigned char ca[DIGEST])
+{
+	if (p->ca.len < BUNDLE || p->crl.len)
+		return;
+	tls_client_unref(t->bundle);
+	t->bundle = tls_client_ref(made);
+	memcpy(t->bundle_pem, ca, DIGEST);
+}
+
+static int make(struct tls_clients *t, const struct http_snapshot *s,
+		const struct hs_client_tls *row, const struct parts *p, struct tls_client **out)
+{
+	unsigned char ca[DIGEST] = { 0 };
 	_cleanup_free_ struct tls_text *names = calloc(row->alt_names.count + 1, sizeof(*names));
 	struct tls_client_settings settings = {
 		.chain = pem(p->chain),
 		.key = pem(p->key),
 		.ca = pem(p->ca),
 		.crl = pem(p->crl),
+		.like = bundle_of(t, p, ca),
 		.alt_names = { names, row->alt_names.count },
 	};
 	const char *why = "";
@@ -142,12 +170,14 @@ static int make(const struct http_snapshot *s, const struct hs_client_tls *row,
 		names[i] = (struct tls_text){ hs_text(s, text), text.len };
 	}
 	r = tls_client_new(&settings, out, &why);
+	if (!r && !settings.like)
+		keep_bundle(t, p, *out, ca);
 	if (r == -EINVAL)
 		complain(s, row, "OpenSSL does not take ", why);
 	return r;
 }
 
-static int renew(struct made_client *m, const struct credentials *known, uint64_t round,
+static int renew(struct tls_clients *t, struct made_client *m, const struct credentials *known, uint64_t round,
 		 const struct http_snapshot *s, const struct hs_client_tls *row)
 {
 	struct parts parts = { 0 };
@@ -164,7 +194,7 @@ static int renew(struct made_client *m, const struct credentials *known, uint64_
 	}
 	if (lacks)
 		complain(s, row, lacks, "");
-	r = lacks ? -ENOKEY : make(s, row, &parts, &client);
+	r = lacks ? -ENOKEY : make(t, s, row, &parts, &client);
 	if (r == -ENOMEM)
 		return r;
 	tls_client_unref(m->client);
@@ -237,7 +267,7 @@ int tls_clients_get(struct tls_clients *t, const struct credentials *known, uint
 	m = find_made(t, m);
 	/* A new one has neither. */
 	if (m->round != round || (!m->client && !m->error))
-		r = renew(m, known, round, s, row);
+		r = renew(t, m, known, round, s, row);
 	else
 		r = m->error;
 	if (!r)

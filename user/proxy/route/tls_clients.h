@@ -12,6 +12,10 @@ struct made_client;
 
 struct tls_clients {
 	struct made_client *list;
+	/* Made of the last large bundle of authorities, such as the system's, which those that are
+	 * made of the same one share; NULL: there was none. */
+	struct tls_client *bundle;
+	unsigned char bundle_pem[32]; /* SHA-256 of the bundle */
 };
 
 /* Forgets those that nobody has asked for since that round. */

@@ -39,8 +39,8 @@ struct upstream_conn {
 	unsigned requests;		 /* that it was used for, the current one included */
 	uint64_t counted_rx, counted_tx; /* bytes that `stat` knows of */
 	struct http_cluster_stat *stat;
-	uint32_t known_by;   /* target.endpoint */
-	struct limit *limit; /* counts this connection; NULL: none does */
+	uint32_t known_by;	  /* target.endpoint */
+	struct limit *limit;	  /* counts this connection; NULL: none does */
 	struct upstream_tls *tls; /* NULL: it speaks none */
 	struct loop_timer idle;
 	struct upstream_conn *next, **link; /* in its bucket, while idle */
