@@ -282,8 +282,8 @@ int http_snapshot_open(const void *data, size_t size, struct http_snapshot **out
 	s->header = data;
 	s->refs = 1;
 	count_rows(s);
-	if (!is_in_order(s, none) || !http_authz_ok(s) || !clusters_ok(s) || !prefixes_ok(s) || !servers_ok(s) ||
-	    !names_ok(s))
+	if (!is_in_order(s, none) || !http_authz_ok(s) || !clusters_ok(s) || !prefixes_ok(s) ||
+	    !servers_ok(s) || !names_ok(s))
 		return -EBADMSG;
 	r = open_regexes(s, NULL, 0);
 	if (r)

@@ -66,6 +66,7 @@ const struct refusal schema_refused[REFUSED_MAX] = {
 				"tokens are not looked into" },
 	[REFUSED_AUTHZ_SNI] = { "AuthorizationPolicy", "connection.sni as a condition's key",
 				"a connection is judged before it says anything" },
-	[REFUSED_AUTHZ_EXPERIMENTAL] = { "AuthorizationPolicy", "experimental.* as a condition's key",
+	[REFUSED_AUTHZ_EXPERIMENTAL] = { "AuthorizationPolicy",
+					 "experimental.* as a condition's key",
 					 "there is no Envoy whose filters could be asked" },
 };
