@@ -474,6 +474,70 @@ Test(authz, requests_are_seen_where_policies_are)
 		     0);
 }
 
+/* ---- a policy that comes to a cluster ---- */
+
+static void compile_all(const struct objects *objects, struct registry *registry,
+			struct tables **out)
+{
+	_cleanup_(errors_free) struct errors errors = { 0 };
+
+	cr_assert_eq(compile(objects, registry, COMPILE_HTTP_ALWAYS, out, &errors), 0);
+}
+
+/* What follows from it, and from its going, is what a compilation of everything makes. */
+Test(authz, a_change_of_policies_is_in_step)
+{
+	_cleanup_(tables_freep) struct tables *before = NULL, *with = NULL, *after = NULL;
+	_cleanup_(tables_freep) struct tables *want = NULL;
+	_cleanup_(errors_free) struct errors errors = { 0 };
+	struct compile_index *index = NULL;
+	struct object_change change = { 0 };
+	struct compiled c = { 0 };
+
+	load(&c, SERVICE("{name: http, port: 80}") ALLOW(TO("methods: [GET]")));
+	tables_free(TAKE_PTR(c.tables));
+	change.new = c.objects.items[--c.objects.count];
+	cr_assert_eq(change.new->kind, KIND_AUTHORIZATION_POLICY);
+	cr_assert_eq(compile_keeping(&c.objects, c.registry, COMPILE_HTTP_ALWAYS, &before, &index,
+				     &errors),
+		     0);
+	cr_assert_eq(compile_rules(&index, &change, 1, COMPILE_HTTP_ALWAYS, before, &with, &errors),
+		     0);
+	c.objects.count++;
+	compile_all(&c.objects, c.registry, &want);
+	cr_expect(with->authz.rows.count && with->authz.pods.count);
+	cr_expect(tables_same(with, want));
+	change = (struct object_change){ .old = change.new };
+	cr_assert_eq(compile_rules(&index, &change, 1, COMPILE_HTTP_ALWAYS, with, &after, &errors),
+		     0);
+	cr_expect_eq(after->authz.pods.count, 0);
+	cr_expect(tables_same(after, before));
+	compile_index_free(index);
+	compiled_free(&c);
+}
+
+/* Of a pod that comes all of it has to be made anew. */
+Test(authz, a_pod_that_comes_is_selected)
+{
+	_cleanup_(tables_freep) struct tables *before = NULL, *patched = NULL;
+	_cleanup_(errors_free) struct errors errors = { 0 };
+	struct compile_index *index = NULL;
+	struct object_change change = { 0 };
+	struct compiled c = { 0 };
+
+	load(&c, FOO("{}") POD("foo", "late", "late", "app: late", "n1", "10.0.0.77"));
+	tables_free(TAKE_PTR(c.tables));
+	change.new = c.objects.items[--c.objects.count];
+	cr_assert_eq(compile_keeping(&c.objects, c.registry, COMPILE_HTTP_ALWAYS, &before, &index,
+				     &errors),
+		     0);
+	cr_expect_eq(compile_patch(&index, &change, 1, COMPILE_HTTP_ALWAYS, before, &patched),
+		     COMPILE_ANEW);
+	compile_index_free(index);
+	c.objects.count++;
+	compiled_free(&c);
+}
+
 /* ---- what is refused ---- */
 
 Test(authz, refusals)
