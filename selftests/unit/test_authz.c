@@ -598,6 +598,34 @@ Test(authz, refusals)
 	}
 }
 
+/* A policy that is passed over is taken for being in force. */
+Test(authz, a_gateway_is_no_workload)
+{
+	static const char gateway[] =
+		"apiVersion: networking.istio.io/v1\nkind: Gateway\nmetadata: {name: gw}\nspec: {"
+		"selector: {istio: ingressgateway}, servers: [{port: {number: 80, name: http, "
+		"protocol: HTTP}, hosts: [\"*\"]}]}\n---\n";
+	_cleanup_free_ char *yaml = NULL, *said = NULL;
+	struct compiled c = { 0 };
+
+	cr_assert_geq(asprintf(&yaml, "%s%s", gateway,
+			       POLICY("istio-system", "p",
+				      "{selector: {matchLabels: {istio: ingressgateway}}}")),
+		      0);
+	compiled_text(&c, yaml);
+	said = errors_text(&c.errors);
+	cr_expect_neq(c.r, 0);
+	cr_expect(said && strstr(said, "for the workload of a Gateway (default/gw has its labels)"),
+		  "%s", said);
+	compiled_free(&c);
+	free(yaml);
+	cr_assert_geq(asprintf(&yaml, "%s%s", gateway, POLICY("istio-system", "p", "{}")), 0);
+	c = (struct compiled){ 0 };
+	compiled_text(&c, yaml);
+	cr_expect_eq(c.r, 0, "one for all pods");
+	compiled_free(&c);
+}
+
 /* ---- rows from elsewhere ---- */
 
 Test(authz, rows_out_of_order_are_refused)
