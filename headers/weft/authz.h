@@ -2,8 +2,8 @@
 #ifndef WEFT_AUTHZ_H
 #define WEFT_AUTHZ_H
 /*
- * What AuthorizationPolicies say of connections to pods of this node (bpf/authz.bpf.h): a SYN on its
- * way to a pod that a policy selects is judged by where it comes from and by its port.
+ * What AuthorizationPolicies say of connections to pods of this node (bpf/authz.bpf.h): a SYN on
+ * its way to a pod that a policy selects is judged by where it comes from and by its port.
  *
  * weftd has judged beforehand (lib/l4/authz.c): sources that no policy tells apart are a range of
  * addresses with one verdict. A set is what holds for some pods; its rows are never changed. For
@@ -19,9 +19,9 @@
 struct authz_key {
 	__u32 prefixlen; /* AUTHZ_KEY_BITS, and those of the address */
 	__u32 set;
-	__u16 port;   /* of the pod, host byte order; 0: those that the set has no rows for */
-	__u8 local;   /* 1: callers that are pods of this node's, whose identity is known */
-	__u8 pad;     /* 0 */
+	__u16 port;    /* of the pod, host byte order; 0: those that the set has no rows for */
+	__u8 local;    /* 1: callers that are pods of this node's, whose identity is known */
+	__u8 pad;      /* 0 */
 	__u8 addr[16]; /* the bytes of a struct addr: of IPv4 the mapped form */
 };
 _Static_assert(sizeof(struct authz_key) == 28, "authz_key has no holes");

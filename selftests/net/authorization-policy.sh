@@ -153,6 +153,12 @@ expect_eq "a connection that is refused" "$(ask 4 client tcp)" refused
 expect_eq "it is counted" $(($(stat_of weft.reason.rbac_denied) - before)) 1
 expect_between "and requests are" "$(stat_of 'cluster.outbound|8080||web.default.svc.cluster.local.rbac.denied')" 2 1000
 
+PROTOCOL=http rules_routes web "- match: [{uri: {prefix: /api}}]
+  rewrite: {uri: /no}
+  route: [{destination: {host: web}}]
+- route: [{destination: {host: web}}]" | apply 2>/dev/null
+expect_eq "the path is the one that rules make of it" "$(ask 4 client http /api) $(ask 4 client http /apo)" "403 200"
+expect_eq "and that another node asks for" "$(ask 4 far pod /api) $(ask 4 far pod /no)" "200 403"
 expect_match "explain of a request" "$(weft explain --from client --to web:8080 --path /no)" \
 	'status 403 - \(RBAC: access denied\): AuthorizationPolicy default/p2 \(.*\) denies default/client port 8080 by spec.rules\[1\]'
 expect_match "explain of one that passes" "$(weft explain --from client --to web:8080 --path /x)" 'action: route'

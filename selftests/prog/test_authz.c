@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 /*
- * AuthorizationPolicies at the pod's interface: what becomes of a packet on its way there. The third
- * pod is in the mesh, and calls; so does a router, of which nothing is known.
+ * AuthorizationPolicies at the pod's interface: what becomes of a packet on its way there. The
+ * third pod is in the mesh, and calls; so does a router, of which nothing is known.
  */
 #include <criterion/criterion.h>
 #include <linux/pkt_cls.h>

@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 /*
- * Who may call a pod: AuthorizationPolicies as Istio's reference and its tutorials have them, and the
- * traps that they warn of. Each row is asked of the policies' rows; those about connections are
+ * Who may call a pod: AuthorizationPolicies as Istio's reference and its tutorials have them, and
+ * the traps that they warn of. Each row is asked of the policies' rows; those about connections are
  * asked of the kernel's table, too, as the kernel looks it up.
  */
 #include <criterion/criterion.h>
@@ -13,13 +13,13 @@
 
 /* ---- a world: namespace, service account, labels and address of each pod ---- */
 
-#define POD(ns, name, account, labels, node, ip)                                               \
-	"apiVersion: v1\nkind: Pod\nmetadata: {namespace: " ns ", name: " name ", labels: {"    \
-	labels "}}\nspec: {nodeName: " node ", serviceAccountName: " account                   \
+#define POD(ns, name, account, labels, node, ip)                                           \
+	"apiVersion: v1\nkind: Pod\nmetadata: {namespace: " ns ", name: " name             \
+	", labels: {" labels "}}\nspec: {nodeName: " node ", serviceAccountName: " account \
 	", containers: [{name: c}]}\nstatus: {phase: Running, podIPs: [{ip: \"" ip "\"}]}\n---\n"
-#define POLICY(ns, name, spec)                                                         \
-	"apiVersion: security.istio.io/v1\nkind: AuthorizationPolicy\nmetadata: {namespace: " \
-	ns ", name: " name "}\nspec: " spec "\n---\n"
+#define POLICY(ns, name, spec)                                                                   \
+	"apiVersion: security.istio.io/v1\nkind: AuthorizationPolicy\nmetadata: {namespace: " ns \
+	", name: " name "}\nspec: " spec "\n---\n"
 #define FOO(spec) POLICY("foo", "p", spec)
 
 static const char world[] = POD("foo", "httpbin", "httpbin", "app: httpbin", "n1", "10.0.0.1")
@@ -31,7 +31,7 @@ static const char world[] = POD("foo", "httpbin", "httpbin", "app: httpbin", "n1
 static const struct {
 	const char *name, *ip;
 } callers[] = {
-	{ "foo", "10.0.0.2" },	   { "bar", "10.0.1.2" },  { "far", "10.0.2.2" },
+	{ "foo", "10.0.0.2" },	    { "bar", "10.0.1.2" },    { "far", "10.0.2.2" },
 	{ "world", "203.0.113.7" }, { "lan", "192.168.1.9" }, { "world6", "2001:db8::7" },
 	{ "six", "fd00::3" },
 };
@@ -67,8 +67,8 @@ static const struct row rows[] = {
 	  "" },
 	{ "a selector of it", FOO("{selector: {matchLabels: {app: httpbin}}}"), "bar", 80, GET,
 	  "none" },
-	{ "all of a selector counts",
-	  FOO("{selector: {matchLabels: {app: httpbin, version: v1}}}"), "bar", 80, GET, "" },
+	{ "all of a selector counts", FOO("{selector: {matchLabels: {app: httpbin, version: v1}}}"),
+	  "bar", 80, GET, "" },
 	{ "of the root namespace, for all", POLICY("istio-system", "p", "{}"), "bar", 80, GET,
 	  "none" },
 	{ "of the root namespace, with a selector",
@@ -104,10 +104,10 @@ static const struct row rows[] = {
 	{ "any principal", ALLOW(FROM("principals: [\"*\"]")), "bar", 80, GET, "" },
 	{ "any principal is none without mutual TLS", ALLOW(FROM("principals: [\"*\"]")), "far", 80,
 	  GET, "none" },
-	{ "a pod of another node has no identity", ALLOW(FROM("namespaces: [far]")), "far", 9000, "",
-	  "none" },
-	{ "who has no identity is not of the namespace", DENY(FROM("notNamespaces: [foo]")), "world",
-	  9000, "", BY },
+	{ "a pod of another node has no identity", ALLOW(FROM("namespaces: [far]")), "far", 9000,
+	  "", "none" },
+	{ "who has no identity is not of the namespace", DENY(FROM("notNamespaces: [foo]")),
+	  "world", 9000, "", BY },
 	{ "not to be denied by it", DENY(FROM("notNamespaces: [foo]")), "foo", 9000, "", "" },
 	{ "who has no identity is no principal", DENY(FROM("notPrincipals: [\"*\"]")), "world", 80,
 	  GET, BY },
@@ -122,15 +122,15 @@ static const struct row rows[] = {
 	{ "a service account of the policy's namespace", ALLOW(FROM("serviceAccounts: [sleep]")),
 	  "foo", 80, GET, "" },
 	{ "not of another one", ALLOW(FROM("serviceAccounts: [sleep]")), "bar", 80, GET, "none" },
-	{ "a service account with its namespace", ALLOW(FROM("serviceAccounts: [bar/sleep]")), "bar",
-	  80, GET, "" },
+	{ "a service account with its namespace", ALLOW(FROM("serviceAccounts: [bar/sleep]")),
+	  "bar", 80, GET, "" },
 	{ "two fields of one source: both",
 	  ALLOW(FROM("namespaces: [bar], ipBlocks: [10.0.0.0/24]")), "bar", 80, GET, "none" },
 	{ "two sources: either",
 	  ALLOW("{from: [{source: {namespaces: [bar]}}, {source: {ipBlocks: [10.0.0.0/24]}}]}"),
 	  "foo", 80, GET, "" },
-	{ "yes and no together",
-	  ALLOW(FROM("namespaces: [\"*\"], notNamespaces: [bar]")), "bar", 80, GET, "none" },
+	{ "yes and no together", ALLOW(FROM("namespaces: [\"*\"], notNamespaces: [bar]")), "bar",
+	  80, GET, "none" },
 	{ "an address", ALLOW(FROM("ipBlocks: [203.0.113.7]")), "world", 9000, "", "" },
 	{ "a subnet", ALLOW(FROM("ipBlocks: [192.168.0.0/16]")), "lan", 9000, "", "" },
 	{ "another subnet", ALLOW(FROM("ipBlocks: [192.168.0.0/16]")), "world", 9000, "", "none" },
@@ -140,19 +140,20 @@ static const struct row rows[] = {
 	{ "a subnet that begins where a wider one does",
 	  ALLOW(FROM("ipBlocks: [192.168.0.0/16], notIpBlocks: [192.168.0.0/24]")), "lan", 9000, "",
 	  "" },
-	{ "all of IPv4 is nothing of IPv6", ALLOW(FROM("ipBlocks: [0.0.0.0/0]")), "world6", 9000, "",
-	  "none" },
+	{ "all of IPv4 is nothing of IPv6", ALLOW(FROM("ipBlocks: [0.0.0.0/0]")), "world6", 9000,
+	  "", "none" },
 	{ "all of IPv6 is nothing of IPv4", ALLOW(FROM("ipBlocks: [\"::/0\"]")), "world", 9000, "",
 	  "none" },
 	{ "IPv6", ALLOW(FROM("ipBlocks: [\"2001:db8::/32\"]")), "world6", 9000, "", "" },
 	{ "a caller of IPv6 with an identity", ALLOW(FROM("serviceAccounts: [other]")), "six", 9000,
 	  "", "" },
-	{ "remote: without a proxy it is the source", ALLOW(FROM("remoteIpBlocks: [192.168.0.0/16]")),
-	  "lan", 9000, "", "" },
+	{ "remote: without a proxy it is the source",
+	  ALLOW(FROM("remoteIpBlocks: [192.168.0.0/16]")), "lan", 9000, "", "" },
 
 	/* What is called. */
 	{ "a method", ALLOW(TO("methods: [GET]")), "bar", 80, GET, "" },
-	{ "another method", ALLOW(TO("methods: [GET]")), "bar", 80, "POST httpbin.foo /get", "none" },
+	{ "another method", ALLOW(TO("methods: [GET]")), "bar", 80, "POST httpbin.foo /get",
+	  "none" },
 	{ "methods have their case", ALLOW(TO("methods: [get]")), "bar", 80, GET, "none" },
 	{ "a method by prefix", ALLOW(TO("methods: [\"G*\"]")), "bar", 80, GET, "" },
 	{ "notMethods", DENY(TO("notMethods: [GET]")), "bar", 80, "PUT httpbin.foo /", BY },
@@ -190,18 +191,19 @@ static const struct row rows[] = {
 	{ "another port", ALLOW(TO("ports: [\"9000\"]")), "bar", 9001, "", "none" },
 	{ "notPorts", DENY(TO("notPorts: [\"80\"]")), "bar", 9000, "", BY },
 	{ "notPorts, the port", DENY(TO("notPorts: [\"80\"]")), "bar", 80, "", "" },
-	{ "from and to: both", ALLOW("{from: [{source: {namespaces: [bar]}}], to: [{operation: "
-				     "{methods: [GET]}}]}"),
+	{ "from and to: both",
+	  ALLOW("{from: [{source: {namespaces: [bar]}}], to: [{operation: "
+		"{methods: [GET]}}]}"),
 	  "foo", 80, GET, "none" },
 
 	/* At a port of TCP: the trap of the tutorial "authorization for TCP traffic". */
-	{ "ALLOW with a method never holds for TCP",
-	  ALLOW(TO("methods: [GET], ports: [\"9000\"]")), "bar", 9000, "", "none" },
+	{ "ALLOW with a method never holds for TCP", ALLOW(TO("methods: [GET], ports: [\"9000\"]")),
+	  "bar", 9000, "", "none" },
 	{ "not with another operation beside it, either",
 	  ALLOW("{to: [{operation: {methods: [GET]}}, {operation: {ports: [\"9000\"]}}]}"), "bar",
 	  9000, "", "none" },
-	{ "another rule does", ALLOW(TO("methods: [GET]") ", " TO("ports: [\"9000\"]")), "bar", 9000,
-	  "", "" },
+	{ "another rule does", ALLOW(TO("methods: [GET]") ", " TO("ports: [\"9000\"]")), "bar",
+	  9000, "", "" },
 	{ "DENY with a method: its port is what is left",
 	  DENY(TO("methods: [GET], ports: [\"9000\"]")), "bar", 9000, "", BY },
 	{ "DENY with a method, another port", DENY(TO("methods: [GET], ports: [\"9000\"]")), "bar",
@@ -216,8 +218,8 @@ static const struct row rows[] = {
 	  "GET httpbin.foo /get x-token: admin", "" },
 	{ "another value", ALLOW(WHEN("key: \"request.headers[X-Token]\", values: [admin]")), "bar",
 	  80, "GET httpbin.foo /get x-token: guest", "none" },
-	{ "no such header", ALLOW(WHEN("key: \"request.headers[x-token]\", values: [\"*\"]")), "bar",
-	  80, GET, "none" },
+	{ "no such header", ALLOW(WHEN("key: \"request.headers[x-token]\", values: [\"*\"]")),
+	  "bar", 80, GET, "none" },
 	{ "notValues hold for who has none",
 	  DENY(WHEN("key: \"request.headers[x-token]\", notValues: [admin]")), "bar", 80, GET, BY },
 	{ "notValues do not hold for who has it",
@@ -226,8 +228,9 @@ static const struct row rows[] = {
 	{ "a header by prefix",
 	  ALLOW(WHEN("key: \"request.headers[user-agent]\", values: [\"Mozilla/*\"]")), "bar", 80,
 	  "GET httpbin.foo /get user-agent: Mozilla/5.0", "" },
-	{ "all conditions count", ALLOW("{when: [{key: source.namespace, values: [bar]}, {key: "
-					"destination.port, values: [\"81\"]}]}"),
+	{ "all conditions count",
+	  ALLOW("{when: [{key: source.namespace, values: [bar]}, {key: "
+		"destination.port, values: [\"81\"]}]}"),
 	  "bar", 80, "", "none" },
 	{ "source.namespace", ALLOW(WHEN("key: source.namespace, values: [bar]")), "bar", 9000, "",
 	  "" },
@@ -244,8 +247,8 @@ static const struct row rows[] = {
 	  "" },
 	{ "another destination.ip", ALLOW(WHEN("key: destination.ip, values: [10.0.0.9]")), "bar",
 	  9000, "", "none" },
-	{ "destination.port", ALLOW(WHEN("key: destination.port, values: [\"9000\"]")), "world", 9000,
-	  "", "" },
+	{ "destination.port", ALLOW(WHEN("key: destination.port, values: [\"9000\"]")), "world",
+	  9000, "", "" },
 };
 
 enum { ROWS = sizeof(rows) / sizeof(*rows) };
@@ -422,8 +425,8 @@ Test(authz, costs_nothing_elsewhere)
 Test(authz, knows_the_mesh_only)
 {
 	const char *yaml = POD("foo", "in", "in", "app: in, istio.io/dataplane-mode: ambient", "n1",
-			       "10.0.0.1")
-		POD("foo", "out", "out", "app: out", "n1", "10.0.0.2") FOO("{}");
+			       "10.0.0.1") POD("foo", "out", "out", "app: out", "n1", "10.0.0.2")
+		FOO("{}");
 	struct compiled c = { 0 };
 
 	c.registry = registry_new();
@@ -437,7 +440,7 @@ Test(authz, knows_the_mesh_only)
 
 /* ---- which ports have to go through weft-proxy ---- */
 
-#define SERVICE(ports)                                                                     \
+#define SERVICE(ports)                                                                      \
 	"apiVersion: v1\nkind: Service\nmetadata: {namespace: foo, name: httpbin}\nspec: {" \
 	"clusterIP: 10.96.0.1, selector: {app: httpbin}, ports: [" ports "]}\n---\n"
 
@@ -469,6 +472,70 @@ Test(authz, requests_are_seen_where_policies_are)
 	cr_expect_eq(count_proxied(FOO("{selector: {matchLabels: {app: other}}, rules: [" TO(
 			     "methods: [GET]") "]}")),
 		     0);
+}
+
+/* ---- a policy that comes to a cluster ---- */
+
+static void compile_all(const struct objects *objects, struct registry *registry,
+			struct tables **out)
+{
+	_cleanup_(errors_free) struct errors errors = { 0 };
+
+	cr_assert_eq(compile(objects, registry, COMPILE_HTTP_ALWAYS, out, &errors), 0);
+}
+
+/* What follows from it, and from its going, is what a compilation of everything makes. */
+Test(authz, a_change_of_policies_is_in_step)
+{
+	_cleanup_(tables_freep) struct tables *before = NULL, *with = NULL, *after = NULL;
+	_cleanup_(tables_freep) struct tables *want = NULL;
+	_cleanup_(errors_free) struct errors errors = { 0 };
+	struct compile_index *index = NULL;
+	struct object_change change = { 0 };
+	struct compiled c = { 0 };
+
+	load(&c, SERVICE("{name: http, port: 80}") ALLOW(TO("methods: [GET]")));
+	tables_free(TAKE_PTR(c.tables));
+	change.new = c.objects.items[--c.objects.count];
+	cr_assert_eq(change.new->kind, KIND_AUTHORIZATION_POLICY);
+	cr_assert_eq(compile_keeping(&c.objects, c.registry, COMPILE_HTTP_ALWAYS, &before, &index,
+				     &errors),
+		     0);
+	cr_assert_eq(compile_rules(&index, &change, 1, COMPILE_HTTP_ALWAYS, before, &with, &errors),
+		     0);
+	c.objects.count++;
+	compile_all(&c.objects, c.registry, &want);
+	cr_expect(with->authz.rows.count && with->authz.pods.count);
+	cr_expect(tables_same(with, want));
+	change = (struct object_change){ .old = change.new };
+	cr_assert_eq(compile_rules(&index, &change, 1, COMPILE_HTTP_ALWAYS, with, &after, &errors),
+		     0);
+	cr_expect_eq(after->authz.pods.count, 0);
+	cr_expect(tables_same(after, before));
+	compile_index_free(index);
+	compiled_free(&c);
+}
+
+/* Of a pod that comes all of it has to be made anew. */
+Test(authz, a_pod_that_comes_is_selected)
+{
+	_cleanup_(tables_freep) struct tables *before = NULL, *patched = NULL;
+	_cleanup_(errors_free) struct errors errors = { 0 };
+	struct compile_index *index = NULL;
+	struct object_change change = { 0 };
+	struct compiled c = { 0 };
+
+	load(&c, FOO("{}") POD("foo", "late", "late", "app: late", "n1", "10.0.0.77"));
+	tables_free(TAKE_PTR(c.tables));
+	change.new = c.objects.items[--c.objects.count];
+	cr_assert_eq(compile_keeping(&c.objects, c.registry, COMPILE_HTTP_ALWAYS, &before, &index,
+				     &errors),
+		     0);
+	cr_expect_eq(compile_patch(&index, &change, 1, COMPILE_HTTP_ALWAYS, before, &patched),
+		     COMPILE_ANEW);
+	compile_index_free(index);
+	c.objects.count++;
+	compiled_free(&c);
 }
 
 /* ---- what is refused ---- */
@@ -503,7 +570,8 @@ Test(authz, refusals)
 		{ "{rules: [" FROM("namespaces: []") "]}", "expected at least one element" },
 		{ "{rules: [" FROM("namespaces: [\"\"]") "]}", "a text that is not empty" },
 		{ "{rules: [" FROM("ipBlocks: [10.0.0.0/33]") "]}", "an address, or a subnet" },
-		{ "{rules: [" FROM("serviceAccounts: [\"*\"]") "]}", "the name of a service account" },
+		{ "{rules: [" FROM("serviceAccounts: [\"*\"]") "]}",
+		  "the name of a service account" },
 		{ "{rules: [" FROM("serviceAccounts: [a], namespaces: [b]") "]}",
 		  "expected without principals and namespaces" },
 		{ "{rules: [" TO("ports: [\"http\"]") "]}", "a port as text" },
@@ -530,6 +598,34 @@ Test(authz, refusals)
 	}
 }
 
+/* A policy that is passed over is taken for being in force. */
+Test(authz, a_gateway_is_no_workload)
+{
+	static const char gateway[] =
+		"apiVersion: networking.istio.io/v1\nkind: Gateway\nmetadata: {name: gw}\nspec: {"
+		"selector: {istio: ingressgateway}, servers: [{port: {number: 80, name: http, "
+		"protocol: HTTP}, hosts: [\"*\"]}]}\n---\n";
+	_cleanup_free_ char *yaml = NULL, *said = NULL;
+	struct compiled c = { 0 };
+
+	cr_assert_geq(asprintf(&yaml, "%s%s", gateway,
+			       POLICY("istio-system", "p",
+				      "{selector: {matchLabels: {istio: ingressgateway}}}")),
+		      0);
+	compiled_text(&c, yaml);
+	said = errors_text(&c.errors);
+	cr_expect_neq(c.r, 0);
+	cr_expect(said && strstr(said, "for the workload of a Gateway (default/gw has its labels)"),
+		  "%s", said);
+	compiled_free(&c);
+	free(yaml);
+	cr_assert_geq(asprintf(&yaml, "%s%s", gateway, POLICY("istio-system", "p", "{}")), 0);
+	c = (struct compiled){ 0 };
+	compiled_text(&c, yaml);
+	cr_expect_eq(c.r, 0, "one for all pods");
+	compiled_free(&c);
+}
+
 /* ---- rows from elsewhere ---- */
 
 Test(authz, rows_out_of_order_are_refused)
@@ -542,9 +638,9 @@ Test(authz, rows_out_of_order_are_refused)
 	load(&c, ALLOW(TO("paths: [/a]")));
 	for (size_t i = 0; i < c.objects.count; i++)
 		if (c.objects.items[i]->kind == KIND_AUTHORIZATION_POLICY)
-			cr_assert_eq(authz_rows_make(&r,
-						     (const struct object *const *)&c.objects.items[i],
-						     1, "istio-system"),
+			cr_assert_eq(authz_rows_make(
+					     &r, (const struct object *const *)&c.objects.items[i],
+					     1, "istio-system"),
 				     0);
 	cr_assert_eq(authz_rows_select(&r, "foo", &(struct kvs){ 0 }, &set), 0);
 	v = authz_rows_view(&r);

@@ -901,6 +901,47 @@ Test(kube_source, what_should_close_something_is_told_before_others)
 	cr_expect_str_eq(json_get_text(first, "kind", ""), "PeerAuthentication");
 }
 
+/* What weft refuses of an AuthorizationPolicy closes more, not less. */
+Test(kube_source, an_authorization_policy_that_is_refused_denies)
+{
+	static const struct {
+		const char *spec;
+		bool stands; /* and something takes its place */
+	} rows[] = {
+		{ "{\"selector\":{\"matchLabels\":{\"app\":\"web\"}},\"action\":\"CUSTOM\"}",
+		  true },
+		{ "{\"rules\":[{\"from\":[{\"source\":{\"requestPrincipals\":[\"*\"]}}]}]}", true },
+		{ "{\"targetRefs\":[{\"kind\":\"Gateway\",\"name\":\"x\"}]}", false },
+		{ "{\"action\":\"AUDIT\"}", false },
+	};
+	unsigned kind = (unsigned)kube_kind_of_name("AuthorizationPolicy");
+
+	begin();
+	for (size_t i = 0; i < sizeof(rows) / sizeof(*rows); i++) {
+		char json[TEXT_MAX], name[8];
+		struct object_id id = { KIND_AUTHORIZATION_POLICY, "default", name };
+		struct known *k;
+
+		snprintf(name, sizeof(name), "p%zu", i);
+		snprintf(json, sizeof(json),
+			 "{\"apiVersion\":\"security.istio.io/v1\",\"kind\":"
+			 "\"AuthorizationPolicy\",\"metadata\":{\"name\":\"%s\",\"namespace\":"
+			 "\"default\"},\"spec\":%s}",
+			 name, rows[i].spec);
+		tell(kind, name, "1", json);
+		run(200);
+		cr_expect(strstr(problems(), name), "%s", rows[i].spec);
+		k = known_find(&t.known, &id);
+		cr_expect_eq(k && k->object, rows[i].stands, "%s", rows[i].spec);
+		if (k && k->object) {
+			cr_expect(k->object->stands_in);
+			cr_expect_eq(k->object->authz.action, AUTHZ_DENY);
+			cr_expect_eq(k->object->authz.rules.count, 1);
+			cr_expect_eq(k->object->authz.selector.count, i == 0);
+		}
+	}
+}
+
 /* ---- what can't be read, and must not open anything ---- */
 
 static void tell_policy(const char *selector, const char *rest)

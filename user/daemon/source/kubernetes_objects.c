@@ -172,7 +172,7 @@ const char *kube_object_effect(const struct kube_object *o)
 		return "in force as it last was right";
 	return is->kind == KIND_NETWORK_POLICY || is->kind == KIND_AUTHORIZATION_POLICY
 		       ? "in force as a policy that lets nothing through"
-					       : "in force as far as it can be read";
+		       : "in force as far as it can be read";
 }
 
 struct object_id kube_object_id(const struct kube_object *o)

@@ -169,8 +169,8 @@ static void write_subnet(const char *text, struct authz_value *out)
 		return;
 	out->number = 128;
 	if (slash)
-		out->number = (__u32)strtoul(slash + 1, NULL, 10) +
-			      (addr_is_v4(&out->addr) ? 96 : 0);
+		out->number =
+			(__u32)strtoul(slash + 1, NULL, 10) + (addr_is_v4(&out->addr) ? 96 : 0);
 }
 
 static void write_value(struct writer *w, enum authz_attribute attribute, const char *text)
@@ -375,8 +375,7 @@ bool authz_selects(const struct object *policy, const char *root, const char *ns
 	for (size_t i = 0; labels && i < want->count; i++) {
 		const char *value = label_of(labels, want->items[i].key);
 
-		if (!value ||
-		    strcmp(value, want->items[i].value ? want->items[i].value : "") != 0)
+		if (!value || strcmp(value, want->items[i].value ? want->items[i].value : "") != 0)
 			return false;
 	}
 	return true;

@@ -38,6 +38,38 @@ static void check_requests(struct mesh *mesh, const struct object *o)
 	}
 }
 
+static bool is_part(const struct kvs *part, const struct kvs *whole)
+{
+	for (size_t i = 0; i < part->count; i++) {
+		bool found = false;
+
+		for (size_t k = 0; k < whole->count && !found; k++)
+			found = str_eq(part->items[i].key, whole->items[k].key) &&
+				str_eq(part->items[i].value, whole->items[k].value);
+		if (!found)
+			return false;
+	}
+	return part->count;
+}
+
+/* There is no such workload that requests go through. */
+static void check_gateways(struct mesh *mesh, const struct object *o)
+{
+	for (size_t i = 0; i < mesh->gateways.count; i++) {
+		const struct object *gw = mesh->gateways.items[i];
+
+		if (!is_part(&o->authz.selector, &gw->gateway.selector))
+			continue;
+		errors_add(mesh->errors, o->file, spec_pos(o, "selector"),
+			   "spec.selector: weft does not carry out an AuthorizationPolicy for the "
+			   "workload of a Gateway (%s/%s has its labels): those of the pods behind "
+			   "it hold for what comes by it, and a ConnectionPolicy says who is heard "
+			   "from outside",
+			   gw->meta.namespace, gw->meta.name);
+		return;
+	}
+}
+
 void check_authorization(struct mesh *mesh)
 {
 	for (size_t i = 0; i < mesh->rules.count; i++) {
@@ -45,6 +77,7 @@ void check_authorization(struct mesh *mesh)
 
 		if (o->kind != KIND_AUTHORIZATION_POLICY)
 			continue;
+		check_gateways(mesh, o);
 		if (o->authz.action == AUTHZ_AUDIT)
 			errors_warn(mesh->errors, o->file, spec_pos(o, "action"),
 				    "spec.action: AUDIT refuses nothing, and nothing is written of "

@@ -43,7 +43,8 @@ struct explain_destination {
 	unsigned weight; /* as the rule has it; 100 for a single destination */
 	unsigned max_connections;
 	const char **endpoints;
-	const char **closed; /* those that a NetworkPolicy, or an AuthorizationPolicy, closes to the client */
+	const char **closed; /* those that a NetworkPolicy, or an AuthorizationPolicy, closes to the
+				client */
 	size_t endpoint_count, closed_count;
 };
 

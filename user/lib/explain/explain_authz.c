@@ -43,8 +43,8 @@ static int add_pod(struct explain_authz *x, const struct object *o)
 	return 0;
 }
 
-int explain_authz_init(struct explain_authz *x, const struct objects *objects, enum enrol_mode enrol,
-		       const struct explain_client *client)
+int explain_authz_init(struct explain_authz *x, const struct objects *objects,
+		       enum enrol_mode enrol, const struct explain_client *client)
 {
 	int r;
 

@@ -27,8 +27,8 @@ struct explain_authz_request {
 };
 
 /* 0 or -ENOMEM; free it in either case. */
-int explain_authz_init(struct explain_authz *x, const struct objects *objects, enum enrol_mode enrol,
-		       const struct explain_client *client);
+int explain_authz_init(struct explain_authz *x, const struct objects *objects,
+		       enum enrol_mode enrol, const struct explain_client *client);
 void explain_authz_free(struct explain_authz *x);
 /*
  * Why the client may not call the endpoint, a sentence that lives as long as `x`; NULL in *why: it

@@ -144,7 +144,8 @@ static int find_ejected(const struct http_answer *a, const struct hs_cluster *c,
 			count, (unsigned long long)(first - load->now_ms + 999) / 1000));
 }
 
-static int add_why(const struct hs_endpoint *e, const char *why, json_t **endpoints, json_t **policies)
+static int add_why(const struct hs_endpoint *e, const char *why, json_t **endpoints,
+		   json_t **policies)
 {
 	char text[ADDR_TEXT_MAX];
 	json_t *known;
@@ -157,8 +158,7 @@ static int add_why(const struct hs_endpoint *e, const char *why, json_t **endpoi
 	addr_format_port(&e->endpoint.addr, e->endpoint.port, text);
 	if (json_array_append_new(*endpoints, json_string(text)))
 		return -ENOMEM;
-	json_array_foreach(*policies, i,
-			   known) if (str_eq(json_string_value(known), why)) return 0;
+	json_array_foreach(*policies, i, known) if (str_eq(json_string_value(known), why)) return 0;
 	return json_array_append_new(*policies, json_text(why)) ? -ENOMEM : 0;
 }
 

@@ -309,10 +309,12 @@ int explain_http(const struct http_snapshot *s, const struct tables *t,
 	_cleanup_(explain_authz_free) struct explain_authz authz = { 0 };
 	struct mesh mesh = { 0 };
 	struct errors ignored = { 0 };
-	struct http_answer a = {
-		.s = s, .skipped = skipped,	.live = live,
-		.mesh = &mesh, .policies = &policies, .authz = &authz
-	};
+	struct http_answer a = { .s = s,
+				 .skipped = skipped,
+				 .live = live,
+				 .mesh = &mesh,
+				 .policies = &policies,
+				 .authz = &authz };
 	struct explain_client client = { 0 };
 	const char *host = q->address ? q->address : q->host;
 	struct http_source source;

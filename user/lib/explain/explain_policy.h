@@ -13,7 +13,8 @@ struct explain_authz;
 struct explain_policies {
 	struct netpolicies index;
 	const struct explain_client *client;
-	struct explain_authz *authz; /* the same of AuthorizationPolicies; borrowed; NULL: not asked */
+	struct explain_authz
+		*authz;	     /* the same of AuthorizationPolicies; borrowed; NULL: not asked */
 	struct bytemap pods; /* struct addr -> struct object; empty without policies */
 	struct pool *pool;
 };

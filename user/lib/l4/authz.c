@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 /*
- * AuthorizationPolicies -> the kernel's table of who may connect to which pod (headers/weft/authz.h).
+ * AuthorizationPolicies -> the kernel's table of who may connect to which pod
+ * (headers/weft/authz.h).
  *
  * Of a set all connections are judged beforehand: from each range of addresses that its policies
  * tell apart, to each port that they name and to any other; and from each pod of this node, where
@@ -100,15 +101,15 @@ static int note_values(struct writer *w, enum authz_attribute attribute, struct 
 }
 
 /* Calls `each` for the clauses of the set's policies. */
-static int each_clause(struct writer *w, int (*each)(struct writer *w, const struct authz_clause *c))
+static int each_clause(struct writer *w,
+		       int (*each)(struct writer *w, const struct authz_clause *c))
 {
 	const struct authz_view *v = &w->view;
 	struct authz_range members = v->sets[w->set - 1].members;
 	int r = 0;
 
 	for (__u32 i = 0; i < members.count; i++) {
-		struct authz_range rules =
-			v->policies[v->members[members.first + i].policy].rules;
+		struct authz_range rules = v->policies[v->members[members.first + i].policy].rules;
 
 		for (__u32 k = 0; k < rules.count && !r; k++) {
 			const struct authz_rule_row *rule = &v->rules[rules.first + k];

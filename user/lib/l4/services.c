@@ -569,8 +569,8 @@ static int compile_authorized(struct mesh *mesh)
 	_cleanup_(bytemap_free) struct bytemap done = { 0 };
 	int r = 0;
 
-	for (size_t i = 0; mesh->authz.sets.count && !mesh->l4_only && i < mesh->services.count && !r;
-	     i++)
+	for (size_t i = 0;
+	     mesh->authz.sets.count && !mesh->l4_only && i < mesh->services.count && !r; i++)
 		if (is_steered(&mesh->host_list[i]))
 			r = compile_inbounds(mesh, &mesh->host_list[i], &done);
 	return r;

@@ -119,7 +119,8 @@ void mark_authorized(struct mesh *mesh)
 	for (size_t i = 0; i < mesh->services.count; i++) {
 		struct host *h = &mesh->host_list[i];
 
-		if (h->name && !h->service->service.foreign && authorized_serves(mesh, h->service, NULL))
+		if (h->name && !h->service->service.foreign &&
+		    authorized_serves(mesh, h->service, NULL))
 			mark_ports(mesh, h);
 	}
 }

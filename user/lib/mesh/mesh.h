@@ -134,14 +134,14 @@ struct mesh {
 	struct bytemap
 		unknown; /* cluster name -> struct plan_cluster, destinations that don't exist */
 	struct node_ports *node_ports; /* of Gateways, while l4 compiles; NULL: there are none */
-	struct gateway_sites *gateway_sites; /* likewise, and l7 (gateway_sites.h) */
-	__u32 placeholders;		     /* made-up addresses given out */
-	struct authz_rows authz;	     /* AuthorizationPolicies (authorized.h) */
+	struct gateway_sites *gateway_sites;	 /* likewise, and l7 (gateway_sites.h) */
+	__u32 placeholders;			 /* made-up addresses given out */
+	struct authz_rows authz;		 /* AuthorizationPolicies (authorized.h) */
 	TABLE(struct authorized_pod) authz_pods; /* in the order of `pods` */
-	bool labelled_only;		     /* objects->labelled_only */
-	bool names_of_pods;		     /* pods_by_name is filled in */
-	bool asks_labels;		     /* of pods, by sourceLabels of HTTP rules */
-	bool l4_only;			     /* l4 leaves what speaks of HTTP out */
+	bool labelled_only;			 /* objects->labelled_only */
+	bool names_of_pods;			 /* pods_by_name is filled in */
+	bool asks_labels;			 /* of pods, by sourceLabels of HTTP rules */
+	bool l4_only;				 /* l4 leaves what speaks of HTTP out */
 	bool nomem; /* an allocation failed where it couldn't be returned: checked at the end */
 	size_t fatal_before; /* errors that were there at the start */
 	bool registry_only;  /* objects->registry_only */

@@ -135,15 +135,12 @@ static void check_paths(struct decoder *d, const struct node *value, const void 
 }
 
 /* A field, and the one that says the opposite. */
-#define BOTH(type, yes_name, no_name, member, how)                                            \
-	{ yes_name,                                                                           \
-	  FIELD_STRINGS,                                                                      \
-	  .offset = offsetof(struct type, member.yes),                                        \
-	  .max = VALUES,                                                                      \
-	  .check = how },                                                                     \
-	{                                                                                     \
-		no_name, FIELD_STRINGS, .offset = offsetof(struct type, member.no),           \
-			 .max = VALUES, .check = how                                          \
+#define BOTH(type, yes_name, no_name, member, how)                                                 \
+	{ yes_name, FIELD_STRINGS, .offset = offsetof(struct type, member.yes), .max = VALUES,     \
+	  .check = how },                                                                          \
+	{                                                                                          \
+		no_name, FIELD_STRINGS, .offset = offsetof(struct type, member.no), .max = VALUES, \
+					.check = how                                               \
 	}
 
 /* ---- from ---- */
@@ -161,8 +158,7 @@ static void check_source(struct decoder *d, const struct node *self_node, const 
 	    !says(&s->ip_blocks) && !says(&s->remote_ip_blocks))
 		decode_error(d, self_node, NULL,
 			     "expected a field, such as principals, not an empty source");
-	if (s->service_accounts.yes.count &&
-	    (s->namespaces.yes.count || s->principals.yes.count))
+	if (s->service_accounts.yes.count && (s->namespaces.yes.count || s->principals.yes.count))
 		decode_error(d, decode_at(d, self_node, "serviceAccounts"), "serviceAccounts",
 			     "expected without principals and namespaces");
 }
@@ -406,8 +402,8 @@ static const struct field spec_fields[] = {
 	  .message = &selector_message },
 	{ "action", FIELD_ENUM, .offset = offsetof(struct authorization_policy, action),
 	  .words = actions, .check = check_action, .cel = cel_action },
-	{ "rules", FIELD_LIST, .offset = offsetof(struct authorization_policy, rules),
-	  .max = RULES, .message = &rule_message },
+	{ "rules", FIELD_LIST, .offset = offsetof(struct authorization_policy, rules), .max = RULES,
+	  .message = &rule_message },
 	{ .name = "provider",
 	  .type = FIELD_REFUSED,
 	  .refused = REFUSED_AUTHZ_CUSTOM,

@@ -168,10 +168,9 @@ bool stand_in_selects_same(const struct object *stand_in, const struct object *p
 
 	if (policy->kind == KIND_AUTHORIZATION_POLICY)
 		return same_kvs(&stand_in->authz.selector, &policy->authz.selector);
-	same = a->closes_ingress == b->closes_ingress &&
-		    a->closes_egress == b->closes_egress &&
-		    same_kvs(&a->pods.labels, &b->pods.labels) &&
-		    a->pods.expressions.count == b->pods.expressions.count;
+	same = a->closes_ingress == b->closes_ingress && a->closes_egress == b->closes_egress &&
+	       same_kvs(&a->pods.labels, &b->pods.labels) &&
+	       a->pods.expressions.count == b->pods.expressions.count;
 
 	for (size_t i = 0; same && i < a->pods.expressions.count; i++)
 		same = same_expression(&a->pods.expressions.items[i],
@@ -189,8 +188,7 @@ static bool is_about_pods(const json_t *given)
 	static const struct piece action = { "spec", "action" };
 	const char *word = json_string_value(piece_of(given, &action));
 
-	return !piece_of(given, &refs[0]) && !piece_of(given, &refs[1]) &&
-	       !str_eq(word, "AUDIT");
+	return !piece_of(given, &refs[0]) && !piece_of(given, &refs[1]) && !str_eq(word, "AUDIT");
 }
 
 /* Of the same pods, if that can be read, and of all of the namespace otherwise: what it allows is
@@ -242,7 +240,7 @@ int stand_in_make(const struct unreadable *from, struct object **out)
 	taken = bare_object(from);
 	if (!taken)
 		return -ENOMEM;
-	r = policy	  ? make_policy(from, given, taken)
+	r = policy	    ? make_policy(from, given, taken)
 	    : authorization ? make_authorization(from, given, taken)
 			    : make_pod(from, given, taken);
 	if (!r)
