@@ -7,7 +7,6 @@ const struct unsupported_kind unsupported_kinds[] = {
 	{ "security.istio.io", "authorizationpolicies", "AuthorizationPolicy", true },
 	{ "security.istio.io", "peerauthentications", "PeerAuthentication", true },
 	{ "security.istio.io", "requestauthentications", "RequestAuthentication", true },
-	{ "networking.istio.io", "serviceentries", "ServiceEntry", false },
 	{ "networking.istio.io", "sidecars", "Sidecar", false },
 };
 
