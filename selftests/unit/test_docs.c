@@ -76,7 +76,6 @@ static void word_of(const struct refusal *r, char out[64])
 		{ "connectionPool.tcp beside loadBalancer PASSTHROUGH",
 		  "with `connectionPool.tcp`" },
 		{ "protocol UDP, HTTP_PROXY or HBONE", "protocols UDP, HTTP_PROXY and HBONE" },
-		{ "ServiceEntry", "all of it" },
 	};
 
 	for (size_t i = 0; i < sizeof(others) / sizeof(others[0]); i++)

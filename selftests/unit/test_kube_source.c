@@ -32,6 +32,7 @@ enum {
 	GATEWAY,
 	NETWORK_POLICY,
 	SERVICE_ENTRY,
+	SIDECAR,
 	CONNECTION_POLICY = 14,
 };
 enum { TEXT_MAX = 512 };
@@ -863,19 +864,19 @@ Test(kube_source, each_kind_that_is_not_carried_out_is_known_as_such)
 Test(kube_source, kinds_that_are_not_carried_out_are_told_for_as_long_as_they_are_there)
 {
 	begin();
-	tell(SERVICE_ENTRY, "x", "1",
-	     "{\"apiVersion\":\"networking.istio.io/v1\",\"kind\":\"ServiceEntry\",\"metadata\":{"
+	tell(SIDECAR, "x", "1",
+	     "{\"apiVersion\":\"networking.istio.io/v1\",\"kind\":\"Sidecar\",\"metadata\":{"
 	     "\"name\":\"x\",\"namespace\":\"default\"}}");
 	run(200);
 	cr_expect_str_eq(problems(),
-			 "serviceentry/default/x: weft does not carry out ServiceEntry: it "
+			 "sidecar/default/x: weft does not carry out Sidecar: it "
 			 "has no effect");
 	stop();
 	start();
 	cr_expect_str_eq(problems(),
-			 "serviceentry/default/x: weft does not carry out ServiceEntry: it "
+			 "sidecar/default/x: weft does not carry out Sidecar: it "
 			 "has no effect");
-	tell(SERVICE_ENTRY, "x", NULL, NULL);
+	tell(SIDECAR, "x", NULL, NULL);
 	cr_expect_str_eq(problems(), "");
 }
 

@@ -417,8 +417,6 @@ Test(model_kubernetes, a_policy_that_is_not_carried_out_is_refused_not_skipped)
 		{ "security.istio.io/v1", "RequestAuthentication", "RequestAuthentication (" },
 		{ "networking.istio.io/v1alpha3", "EnvoyFilter", "EnvoyFilter (" },
 		{ "networking.istio.io/v1", "Sidecar", "Sidecar (" },
-		{ "networking.istio.io/v1", "ServiceEntry", "ServiceEntry (" },
-		{ "networking.istio.io/v1", "WorkloadEntry", "WorkloadEntry (" },
 		{ "telemetry.istio.io/v1", "Telemetry", "Telemetry (" },
 		{ "extensions.istio.io/v1alpha1", "WasmPlugin", "WasmPlugin (" },
 		{ "authentication.istio.io/v1alpha1", "Policy", "Policy (" },

@@ -207,6 +207,16 @@ static json_t *protected_ports(const struct connection_policy *p)
 	return json_string(text);
 }
 
+static const char *resolution_name(int resolution)
+{
+	static const char *const names[] = { [RESOLUTION_NONE] = "NONE",
+					     [RESOLUTION_STATIC] = "STATIC",
+					     [RESOLUTION_DNS] = "DNS",
+					     [RESOLUTION_DNS_ROUND_ROBIN] = "DNS_ROUND_ROBIN" };
+
+	return names[resolution];
+}
+
 json_t *object_columns(const struct object *o)
 {
 	json_t *columns = json_array();
@@ -249,6 +259,17 @@ json_t *object_columns(const struct object *o)
 	case KIND_AUTHORIZATION_POLICY:
 		column(columns, "ACTION", json_text(authz_action_name(o->authz.action)));
 		column(columns, "SELECTOR", kvs_text(&o->authz.selector));
+		break;
+	case KIND_SERVICE_ENTRY:
+		column(columns, "HOSTS", strs_text(&o->entry.hosts));
+		column(columns, "LOCATION",
+		       json_text(o->entry.location == LOCATION_MESH_INTERNAL ? "MESH_INTERNAL"
+									     : "MESH_EXTERNAL"));
+		column(columns, "RESOLUTION", json_text(resolution_name(o->entry.resolution)));
+		break;
+	case KIND_WORKLOAD_ENTRY:
+		column(columns, "ADDRESS", json_text(o->workload.address));
+		column(columns, "LABELS", kvs_text(&o->workload.labels));
 		break;
 	default:
 		break;

@@ -114,8 +114,8 @@ const struct kube_kind kube_kinds[] = {
 	{ ISTIO, "gateways", "Gateway", "gateway", KIND_GATEWAY, true, true, rule_fields },
 	{ "networking.k8s.io", "v1", NULL, "networkpolicies", "NetworkPolicy", "networkpolicy",
 	  KIND_NETWORK_POLICY, false, false, spec_fields },
-	{ ISTIO, "serviceentries", "ServiceEntry", "serviceentry", -1, true, false,
-	  refused_fields },
+	{ ISTIO, "serviceentries", "ServiceEntry", "serviceentry", KIND_SERVICE_ENTRY, true, true,
+	  rule_fields },
 	{ ISTIO, "sidecars", "Sidecar", "sidecar", -1, true, false, refused_fields },
 	{ SECURITY, "authorizationpolicies", "AuthorizationPolicy", "authorizationpolicy",
 	  KIND_AUTHORIZATION_POLICY, true, false, rule_fields },
@@ -126,6 +126,8 @@ const struct kube_kind kube_kinds[] = {
 	{ CORE, "secrets", "Secret", "secret", KIND_SECRET, false, false, secret_fields },
 	{ "weft.dev", "v1alpha1", NULL, "connectionpolicies", "ConnectionPolicy",
 	  "connectionpolicy", KIND_CONNECTION_POLICY, true, false, rule_fields },
+	{ ISTIO, "workloadentries", "WorkloadEntry", "workloadentry", KIND_WORKLOAD_ENTRY, true,
+	  false, rule_fields },
 };
 
 _Static_assert(sizeof(kube_kinds) / sizeof(*kube_kinds) <= 64, "kube_source has a bit for each");

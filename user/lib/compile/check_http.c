@@ -94,7 +94,7 @@ static void check_destination(struct mesh *mesh, const struct object *o,
 	if (h && !host_concrete(mesh, h))
 		errors_add(mesh->errors, o->file, d->pos.line ? d->pos : o->pos,
 			   "%s.host: weft does not carry out routes to an ExternalName service "
-			   "outside of the cluster, not \"%s\"",
+			   "without ports, not \"%s\"",
 			   field, d->host);
 	else
 		warn_destination(mesh, o, d, name, field);

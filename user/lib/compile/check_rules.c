@@ -90,7 +90,7 @@ static void check_port(const struct place *p, const char *host, struct host *h)
 	if (!h && mesh_host(p->mesh, host))
 		errors_add(p->mesh->errors, p->o->file, p->pos,
 			   "%s.host: weft does not carry out routes to an ExternalName service "
-			   "outside of the cluster, not \"%s\"",
+			   "without ports, not \"%s\"",
 			   p->field, p->d->host);
 	else if (!h)
 		errors_remark(p->mesh->errors, REMARK_NOT_FOUND, p->o, p->pos,

@@ -15,7 +15,7 @@ struct column {
 struct crd {
 	enum kind kind;
 	const struct message *message;
-	struct column columns[4]; /* of kubectl get; ends with an empty one */
+	struct column columns[5]; /* of kubectl get; ends with an empty one */
 };
 
 #define AGE                                                                                        \
@@ -33,6 +33,15 @@ static const struct crd crds[] = {
 	  &schema_destination_rule,
 	  { { "Host", "string", ".spec.host", "The service that the settings are for" }, AGE } },
 	{ KIND_GATEWAY, &schema_gateway, { AGE } },
+	{ KIND_SERVICE_ENTRY,
+	  &schema_service_entry,
+	  { { "Hosts", "string", ".spec.hosts", "The hosts that are added" },
+	    { "Location", "string", ".spec.location", "Whether they are part of the mesh" },
+	    { "Resolution", "string", ".spec.resolution", "How their endpoints are found" },
+	    AGE } },
+	{ KIND_WORKLOAD_ENTRY,
+	  &schema_workload_entry,
+	  { { "Address", "string", ".spec.address", "Where the workload is" }, AGE } },
 	{ KIND_CONNECTION_POLICY,
 	  &schema_connection_policy,
 	  { { "Per source", "integer", ".spec.newConnections.perSource.rate",
@@ -45,8 +54,11 @@ static const struct crd crds[] = {
 	  { { "Action", "string", ".spec.action", "The action taken" }, AGE } },
 };
 
-const enum kind crd_kinds[] = { KIND_VIRTUAL_SERVICE, KIND_DESTINATION_RULE, KIND_GATEWAY,
-				KIND_CONNECTION_POLICY, KIND_AUTHORIZATION_POLICY };
+const enum kind crd_kinds[] = {
+	KIND_VIRTUAL_SERVICE,	  KIND_DESTINATION_RULE, KIND_GATEWAY,
+	KIND_SERVICE_ENTRY,	  KIND_WORKLOAD_ENTRY,	 KIND_CONNECTION_POLICY,
+	KIND_AUTHORIZATION_POLICY
+};
 const size_t crd_kind_count = sizeof(crd_kinds) / sizeof(*crd_kinds);
 
 static const struct crd *find(enum kind kind)

@@ -6,7 +6,6 @@
 const struct unsupported_kind unsupported_kinds[] = {
 	{ "security.istio.io", "peerauthentications", "PeerAuthentication", true },
 	{ "security.istio.io", "requestauthentications", "RequestAuthentication", true },
-	{ "networking.istio.io", "serviceentries", "ServiceEntry", false },
 	{ "networking.istio.io", "sidecars", "Sidecar", false },
 };
 

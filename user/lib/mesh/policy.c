@@ -332,6 +332,37 @@ static bool is_local(const struct plan_cluster *c)
 	return c->outside ? c->local : c->sp->host->service->service.internal_local;
 }
 
+static size_t divisor(size_t a, size_t b)
+{
+	while (b) {
+		size_t rest = a % b;
+
+		a = b;
+		b = rest;
+	}
+	return a;
+}
+
+static size_t member_weight(const struct member *m)
+{
+	int64_t weight = m->of_entry && m->workload ? m->workload->weight : 0;
+
+	return weight > 1 ? (size_t)weight : 1;
+}
+
+/* What all weights are multiples of; 0: there are none. *sum: of them all. */
+static size_t common_weight(const struct members *all, size_t *sum)
+{
+	size_t common = 0;
+
+	*sum = 0;
+	for (size_t i = 0; i < all->count; i++) {
+		common = divisor(member_weight(&all->items[i]), common);
+		*sum += member_weight(&all->items[i]);
+	}
+	return common;
+}
+
 static void add_members(struct mesh *mesh, struct plan_cluster *c, struct members *all, size_t from,
 			size_t to, const struct subset *s)
 {
@@ -339,6 +370,25 @@ static void add_members(struct mesh *mesh, struct plan_cluster *c, struct member
 		if (member_is_in(mesh, &all->items[i], s) &&
 		    (!is_local(c) || member_is_here(mesh, &all->items[i])))
 			c->members[c->count++] = &all->items[i];
+}
+
+/* A ServiceEntry's: each as often as its weight says, all in turn. */
+static void add_weighted(struct mesh *mesh, struct plan_cluster *c, struct members *all,
+			 const struct subset *s, size_t common)
+{
+	bool any = true;
+
+	for (size_t round = 0; any && c->count < CLUSTER_MAX_ENDPOINTS; round++) {
+		any = false;
+		for (size_t i = 0; i < all->count && c->count < CLUSTER_MAX_ENDPOINTS; i++) {
+			struct member *m = &all->items[i];
+
+			if (member_weight(m) / common <= round || !member_is_in(mesh, m, s))
+				continue;
+			c->members[c->count++] = m;
+			any = true;
+		}
+	}
 }
 
 /* Room that is there already is used again. */
@@ -360,10 +410,17 @@ static int members_room(struct mesh *mesh, struct plan_cluster *c, size_t count)
 static int add_endpoints(struct mesh *mesh, struct plan_cluster *c, const struct subset *s)
 {
 	struct members *all = port_members(mesh, c->sp, c->family);
+	size_t common = 1, rows = all ? all->count : 0;
 
-	if (!all || members_room(mesh, c, all->count))
+	if (all && host_entry(c->sp->host))
+		common = common_weight(all, &rows);
+	if (!all || members_room(mesh, c, rows))
 		return -ENOMEM;
 	c->count = 0;
+	if (rows > all->count) {
+		add_weighted(mesh, c, all, s, common);
+		return 0;
+	}
 	add_members(mesh, c, all, 0, all->ready, s);
 	if (!c->count)
 		add_members(mesh, c, all, all->ready, all->count, s);
