@@ -1,8 +1,8 @@
 #!/bin/bash
 # SPDX-License-Identifier: Apache-2.0
-# AuthorizationPolicies by real sockets. A caller of this node gets 403 where its request goes through weft-proxy, and its connection is
-# refused where it calls the pod itself or a port of TCP. So it is for callers from elsewhere, who have no identity: by a Gateway, by a
-# NodePort, by the pod's own address, where an HTTP port goes through weft-proxy, too. The node's own calls (the kubelet's probes) always pass.
+# AuthorizationPolicies by real sockets. A caller gets 403 where its request goes through weft-proxy: by a Service, by a Gateway, by the
+# pod's own address at a port for HTTP; its connection to a port of TCP is refused. Callers from elsewhere have no identity. The node's
+# own calls (the kubelet's probes) always pass.
 . "${0%/*}/lib.sh"
 
 node_up
