@@ -1,8 +1,8 @@
 #!/bin/bash
 # SPDX-License-Identifier: Apache-2.0
-# AuthorizationPolicies by real sockets. A caller of this node gets 403 where its request goes through weft-proxy, and its connection is
-# refused where it calls the pod itself or a port of TCP. So it is for callers from elsewhere, who have no identity: by a Gateway, by a
-# NodePort, by the pod's own address, where an HTTP port goes through weft-proxy, too. The node's own calls (the kubelet's probes) always pass.
+# AuthorizationPolicies by real sockets. A caller gets 403 where its request goes through weft-proxy: by a Service, by a Gateway, by the
+# pod's own address at a port for HTTP; its connection to a port of TCP is refused. Callers from elsewhere have no identity. The node's
+# own calls (the kubelet's probes) always pass.
 . "${0%/*}/lib.sh"
 
 node_up
@@ -68,7 +68,8 @@ rows() {
 	no policy                              |  | client | http | | 200
 	deny all                               | rules: [] | client | http | | 403
 	deny all, a port of TCP                | rules: [] | client | tcp | | refused
-	deny all, the pod itself               | rules: [] | client | pod | | refused
+	deny all, the pod itself               | rules: [] | client | pod | | 403
+	deny all, the pod itself, TCP          | rules: [] | client | pod-tcp | | refused
 	deny all, another node                 | rules: [] | far | pod | | 403
 	deny all, another node, TCP            | rules: [] | far | pod-tcp | | refused
 	deny all, from outside by a Gateway    | rules: [] | caller | door | | 403
@@ -100,7 +101,8 @@ rows() {
 	by method, by a Gateway                | rules: [{to: [{operation: {methods: [GET]}}]}] | caller | door | /x | 200
 	by method, by a Gateway, another       | rules: [{to: [{operation: {methods: [GET]}}]}] | caller | door | /x -X PUT | 403
 	by method: never a connection          | rules: [{to: [{operation: {methods: [GET]}}]}] | client | tcp | | refused
-	by method: not past weft-proxy         | rules: [{to: [{operation: {methods: [GET]}}]}] | client | pod | | refused
+	by method, the pod itself              | rules: [{to: [{operation: {methods: [GET]}}]}] | client | pod | /x | 200
+	by method, the pod itself, another     | rules: [{to: [{operation: {methods: [GET]}}]}] | client | pod | /x -X POST | 403
 	by method, from another node           | rules: [{to: [{operation: {methods: [GET]}}]}] | far | pod | /x | 200
 	by method, from another node, another  | rules: [{to: [{operation: {methods: [GET]}}]}] | far | pod | /x -X POST | 403
 	by header, from another node           | rules: [{when: [{key: "request.headers[x-token]", values: [admin]}]}] | far | pod | / -H X-Token:admin | 200

@@ -465,10 +465,10 @@ static size_t count_proxied(const char *policies)
 Test(authz, requests_are_seen_where_policies_are)
 {
 	cr_expect_eq(count_proxied(""), 0);
-	/* At the Service's address and, from elsewhere, at the pod's. */
-	cr_expect_eq(count_proxied(ALLOW(FROM("namespaces: [bar]"))), 2);
-	cr_expect_eq(count_proxied(ALLOW(TO("methods: [GET]"))), 2);
-	cr_expect_eq(count_proxied(DENY(WHEN("key: \"request.headers[x]\", values: [a]"))), 2);
+	/* At the Service's address and at the pod's, from here and from elsewhere. */
+	cr_expect_eq(count_proxied(ALLOW(FROM("namespaces: [bar]"))), 3);
+	cr_expect_eq(count_proxied(ALLOW(TO("methods: [GET]"))), 3);
+	cr_expect_eq(count_proxied(DENY(WHEN("key: \"request.headers[x]\", values: [a]"))), 3);
 	cr_expect_eq(count_proxied(FOO("{selector: {matchLabels: {app: other}}, rules: [" TO(
 			     "methods: [GET]") "]}")),
 		     0);

@@ -510,7 +510,7 @@ static unsigned target_port(const struct service_port *sp, const struct object *
 	return 0;
 }
 
-/* What comes to the pod from elsewhere weft-proxy is to judge. */
+/* Who calls the pod itself, from elsewhere or from here, weft-proxy is to judge. */
 static int compile_inbound(struct mesh *mesh, struct mesh_port *sp, const struct inbound *in,
 			   struct bytemap *done)
 {
@@ -532,6 +532,9 @@ static int compile_inbound(struct mesh *mesh, struct mesh_port *sp, const struct
 	m.key = (struct service_key){ .addr = in->addr,
 				      .port = (__u16)in->port,
 				      .scope = SCOPE_OUTSIDE };
+	if (!r)
+		r = compile_proxied(mesh, &m);
+	m.key.scope = SCOPE_MESH;
 	return r ? r : compile_proxied(mesh, &m);
 }
 

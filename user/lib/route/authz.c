@@ -65,12 +65,11 @@ const struct hs_authz_pod *http_authz_pod(const struct http_snapshot *s, const s
 		 : NULL;
 }
 
-bool http_authz_is_inbound(const struct http_snapshot *s, const struct addr *client,
-			   const struct addr *called)
+bool http_authz_is_inbound(const struct http_snapshot *s, const struct addr *called)
 {
 	const struct hs_authz_pod *pod = http_authz_pod(s, called);
 
-	return pod && pod->set && !http_authz_pod(s, client);
+	return pod && pod->set;
 }
 
 struct authz_verdict http_authz_judge(const struct http_snapshot *s, struct authz_question *q)

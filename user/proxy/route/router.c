@@ -199,7 +199,7 @@ static void route(struct snapshot_router *r, struct router_plan *p, const struct
 		server = router_tls_server(v->snapshot, l, ask->tls);
 		misdirected = !server;
 	}
-	if (http_authz_is_inbound(v->snapshot, &ask->client, &ask->called)) {
+	if (http_authz_is_inbound(v->snapshot, &ask->called)) {
 		p->decision = (struct http_decision){ .action = HTTP_ROUTE,
 						      .authority = p->request.authority };
 		return;
