@@ -101,6 +101,7 @@ rules() {
 	web wrong 18 8443 "mode: SIMPLE, caCertificates: $CA, subjectAltNames: [nobody.example.com]"
 	web bare 19 8444 "mode: SIMPLE, caCertificates: $CA, subjectAltNames: [web]"
 	web system 20 8443 "mode: SIMPLE, subjectAltNames: [web]"
+	web system2 26 8443 "mode: SIMPLE, subjectAltNames: [mutual]"
 	web missing 21 8443 "mode: SIMPLE, caCertificates: $PKI/nothing.crt"
 	web secret 25 8450 "mode: MUTUAL, credentialName: mine"
 	PROTOCOL=http rules_service silent 22 80:8448 app=one
@@ -124,6 +125,16 @@ rules() {
 	spec:
 	  hosts: [silent]
 	  http: [{route: [{destination: {host: silent}}], retries: {attempts: 0}}]
+	END
+	PROTOCOL=http rules_service copied 27 80:8080 app=one
+	cat <<-END
+	---
+	apiVersion: networking.istio.io/v1
+	kind: VirtualService
+	metadata: {name: copied, namespace: default}
+	spec:
+	  hosts: [copied]
+	  http: [{route: [{destination: {host: copied}}], mirror: {host: names}}]
 	END
 	rules_service db 30 9000:9443 app=one
 	rule db "tls: {mode: MUTUAL, $(own), caCertificates: $CA, sni: named.example.com, subjectAltNames: [web]}"
@@ -172,7 +183,9 @@ server one http 8449 gone gone
 server one http 8450 secret server root
 server one lines 9443 db server root
 http_echo_start one 8080 clear
-export SSL_CERT_FILE=$CA
+# As large as a system's, whoever else is in it.
+for ((i = 0; i < 60; i++)); do cat "$PKI/other.crt"; done | cat - "$CA" >"$PKI/system.crt"
+export SSL_CERT_FILE=$PKI/system.crt
 weftd_start --workers 1
 rules | apply
 
@@ -187,6 +200,7 @@ for family in 4 6; do
 	row "IPv$family: sni and subjectAltNames" "$(ask $family names 17)" "200 stranger sni=asked.example.com client=- host=names path=/"
 	row "IPv$family: none of the subjectAltNames" "$(ask $family wrong 18)" "$tls_error"
 	row "IPv$family: the system's CAs" "$(ask $family system 20)" "200 web sni=system client=- host=system path=/"
+	row "IPv$family: the system's CAs, and other names" "$(ask $family system2 26)" "200 web sni=system2 client=- host=system2 path=/"
 	row "IPv$family: a file that is not there" "$(ask $family missing 21)" "$tls_error"
 	row "IPv$family: of a port" "$(ask $family ports 23)" "200 web sni=named.example.com client=- host=ports path=/"
 	expect_match "IPv$family: another port is called in clear" "$(ask $family ports 23 81)" '^200'
@@ -213,6 +227,15 @@ expect_between "handshakes" "$(counter mutual ssl.handshake)" 1 4
 expect_between "names that were wrong, as weft has counted" "$(counter wrong ssl.fail_verify_san)" 2 100
 expect_between "certificates that were not believed, as weft has counted" "$(counter foreign ssl.fail_verify_error)" 2 100
 
+expect_between "tries after a handshake that failed" "$(counter wrong upstream_rq_retry)" 4 4
+expect_between "connections that did not come about" "$(counter wrong upstream_cx_connect_fail)" 6 6
+
+# Copies leave by TLS, too.
+before=$(counter names upstream_rq_2xx)
+expect_match "a request that is copied" "$(ask 4 copied 27)" '^200'
+is_copied() { [ "$(counter names upstream_rq_2xx)" = $((before + 1)) ]; }
+wait_until 10 is_copied
+
 # Files that change count from the next connection on, and no request fails meanwhile.
 (while [ ! -e "$TMP/enough" ]; do ask 4 mutual 11; done >"$TMP/rotated") &
 loop=$!
@@ -228,4 +251,20 @@ wait_until 60 is_rotated
 touch "$TMP/enough"
 wait "$loop"
 row "requests that failed while certificates changed" "$(grep -vc '^200' "$TMP/rotated" || true)" 0
+
+# So do Secrets.
+at_door() { in_ns world curl -sS -g -w ' %{http_code}\n' "http://$(hostport "$(addr 4 node)" 8080)/secret"; }
+rm "$TMP/enough"
+(while [ ! -e "$TMP/enough" ]; do at_door; done | grep -o '[0-9]*$' >"$TMP/rotated") &
+loop=$!
+JOBS_+=("$loop")
+secret mine client | apply
+is_rotated() { at_door | grep -q 'client=client '; }
+wait_until 30 is_rotated
+touch "$TMP/enough"
+wait "$loop"
+row "requests that failed while a Secret changed" "$(grep -vcx 200 "$TMP/rotated" || true)" 0
+weft delete secret mine >/dev/null
+is_refused() { at_door | grep -q 'TLS_error.* 503$'; }
+wait_until 30 is_refused
 rows_end

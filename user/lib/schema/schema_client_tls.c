@@ -80,21 +80,25 @@ static void check_insecure(struct decoder *d, const struct node *self, const str
 
 static void check_credential(struct decoder *d, const struct node *self, const struct client_tls *t)
 {
-	if (is_given(t->chain) || is_given(t->key) || is_given(t->ca) || is_given(t->crl))
-		decode_error(d, decode_at(d, self, "credentialName"), "credentialName",
+	const struct node *at = decode_at(d, self, "credentialName");
+
+	if (is_given(t->chain) || is_given(t->key) || is_given(t->ca) || is_given(t->crl)) {
+		decode_error(d, at, "credentialName",
 			     "expected credentialName, or clientCertificate, privateKey, "
 			     "caCertificates and caCrl, not both");
-	if (strstr(t->credential, "://"))
-		decode_expected(d, decode_at(d, self, "credentialName"), "credentialName",
-				"the name of a Secret");
-	else if (!valid_object_name(t->credential))
-		decode_warn(d, decode_at(d, self, "credentialName"), "credentialName",
+		return;
+	}
+	if (strstr(t->credential, "://")) {
+		decode_expected(d, at, "credentialName", "the name of a Secret");
+		return;
+	}
+	if (!valid_object_name(t->credential))
+		decode_warn(d, at, "credentialName",
 			    "no Secret can have that name: connections to the endpoints fail");
-	decode_warn(
-		d, decode_at(d, self, "credentialName"), "credentialName",
-		"is for Gateways, as in Istio: clients in the mesh call the endpoints as if there "
-		"were no tls, in clear; clientCertificate, privateKey and caCertificates are for "
-		"both");
+	decode_warn(d, at, "credentialName",
+		    "is for Gateways, as in Istio: clients in the mesh call the endpoints as if "
+		    "there were no tls, in clear; clientCertificate, privateKey and "
+		    "caCertificates are for both");
 }
 
 static void require(struct decoder *d, const struct node *self, const char *name, const char *path)
