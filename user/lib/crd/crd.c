@@ -51,8 +51,10 @@ static const struct crd crds[] = {
 	    AGE } },
 };
 
-const enum kind crd_kinds[] = { KIND_VIRTUAL_SERVICE, KIND_DESTINATION_RULE,  KIND_GATEWAY,
-				KIND_SERVICE_ENTRY,   KIND_WORKLOAD_ENTRY, KIND_CONNECTION_POLICY };
+const enum kind crd_kinds[] = {
+	KIND_VIRTUAL_SERVICE, KIND_DESTINATION_RULE, KIND_GATEWAY,
+	KIND_SERVICE_ENTRY,   KIND_WORKLOAD_ENTRY,   KIND_CONNECTION_POLICY
+};
 const size_t crd_kind_count = sizeof(crd_kinds) / sizeof(*crd_kinds);
 
 static const struct crd *find(enum kind kind)
