@@ -337,8 +337,7 @@ static __always_inline int is_called_there(const struct verdict *v, int mapped)
 {
 	struct service_key key = { .addr = v->addr, .port = v->port, .scope = SCOPE_MESH };
 
-	if (table_service(v->generation, &key) ||
-	    may_be_anywhere(v->generation, &v->addr, v->port))
+	if (table_service(v->generation, &key) || may_be_anywhere(v->generation, &v->addr, v->port))
 		return 1;
 	if (!bpf_map_lookup_elem(&node_addrs, &v->addr))
 		return 0;

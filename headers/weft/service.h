@@ -24,8 +24,8 @@ enum service_scope {
 	SCOPE_MESH = 0, /* a Service's own address, called by a pod */
 	SCOPE_NODE = 1, /* a port on any address of the node, called from outside or by a pod; addr
 			   is :: */
-	SCOPE_OUTSIDE = 2, /* called from outside: a load balancer's address or another external
-			      one of a Service; with :: a port of the node, before SCOPE_NODE */
+	SCOPE_OUTSIDE = 2,  /* called from outside: a load balancer's address or another external
+			       one of a Service; with :: a port of the node, before SCOPE_NODE */
 	SCOPE_ANYWHERE = 3, /* called by a pod at an address that is no Service's, pod's or the
 			       node's: ServiceEntries that have none of their own; addr is :: */
 };
@@ -79,7 +79,8 @@ enum rule_action {
 /* gen_rules: what of a TCP match is not decided at compile time. All conditions must hold. */
 struct rule {
 	__u32 ns;	/* client's namespace (struct source.ns); 0: any */
-	__u32 selector; /* sourceLabels, a selector of gen_selected; 0: any. RULE_WITHIN: see there */
+	__u32 selector; /* sourceLabels, a selector of gen_selected; 0: any. RULE_WITHIN: see there
+			 */
 	__u32 route;	/* index into gen_routes, or into gen_admits for RULE_ADMIT, RULE_WITHIN */
 	__u8 action;	/* enum rule_action */
 	__u8 pad[3];

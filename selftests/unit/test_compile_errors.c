@@ -308,9 +308,8 @@ Test(compile_errors, what_changes_nothing_is_accepted_in_silence)
 /* `weft explain -f` compiles the two parts apart, `weft validate -f` together. */
 Test(compile_errors, explain_names_all_that_validate_does)
 {
-	static const char yaml[] =
-		"apiVersion: v1\nkind: Service\nmetadata: {name: ext}\n"
-		"spec: {type: ExternalName, externalName: example.com}\n---\n"
+	static const char yaml[] = "apiVersion: v1\nkind: Service\nmetadata: {name: ext}\n"
+				   "spec: {type: ExternalName, externalName: example.com}\n---\n"
 		/* clang-format off */
 		ECHO
 		DR("echo", "{host: echo, subsets: [{name: v1, labels: {v: a}}]}")

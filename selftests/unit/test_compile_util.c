@@ -104,11 +104,11 @@ static void print_rule(FILE *f, const struct tables *t, __u32 index)
 		fprintf(f, " -> %s\n", t->route_names.items[r->route]);
 	else
 		fprintf(f, " -> %s\n",
-			r->action == RULE_REFUSE  ? "refuse"
-			: r->action == RULE_PROXY ? "weft-proxy"
-			: r->action == RULE_ADMIT ? "go on"
+			r->action == RULE_REFUSE   ? "refuse"
+			: r->action == RULE_PROXY  ? "weft-proxy"
+			: r->action == RULE_ADMIT  ? "go on"
 			: r->action == RULE_WITHIN ? "those that follow"
-						  : "pass");
+						   : "pass");
 	if (r->action == RULE_ROUTE)
 		print_route(f, t, &t->routes.items[r->route]);
 }
@@ -121,10 +121,10 @@ static void print_service(FILE *f, const struct tables *t, const struct service_
 
 	addr_format_port(&e->key.addr, e->key.port, address);
 	fprintf(f, "%s %s",
-		e->key.scope == SCOPE_NODE	? "node"
-		: e->key.scope == SCOPE_OUTSIDE ? "outside"
+		e->key.scope == SCOPE_NODE	 ? "node"
+		: e->key.scope == SCOPE_OUTSIDE	 ? "outside"
 		: e->key.scope == SCOPE_ANYWHERE ? "anywhere"
-						: "mesh",
+						 : "mesh",
 		address);
 	if (e->key.ns)
 		fprintf(f, " for %s", tables_namespace(t, e->key.ns));

@@ -868,14 +868,12 @@ Test(kube_source, kinds_that_are_not_carried_out_are_told_for_as_long_as_they_ar
 	     "{\"apiVersion\":\"networking.istio.io/v1\",\"kind\":\"Sidecar\",\"metadata\":{"
 	     "\"name\":\"x\",\"namespace\":\"default\"}}");
 	run(200);
-	cr_expect_str_eq(problems(),
-			 "sidecar/default/x: weft does not carry out Sidecar: it "
-			 "has no effect");
+	cr_expect_str_eq(problems(), "sidecar/default/x: weft does not carry out Sidecar: it "
+				     "has no effect");
 	stop();
 	start();
-	cr_expect_str_eq(problems(),
-			 "sidecar/default/x: weft does not carry out Sidecar: it "
-			 "has no effect");
+	cr_expect_str_eq(problems(), "sidecar/default/x: weft does not carry out Sidecar: it "
+				     "has no effect");
 	tell(SIDECAR, "x", NULL, NULL);
 	cr_expect_str_eq(problems(), "");
 }

@@ -84,12 +84,13 @@ static void check_kept(struct mesh *mesh, const struct host *h)
 			for (size_t k = 0; k < o->dr.subsets.count; k++)
 				any |= any_has_pool(&o->dr.subsets.items[k].policy);
 			if (any)
-				errors_add(mesh->errors, o->file, o->pos,
-					   "spec.trafficPolicy: weft does not carry out "
-					   "connectionPool and outlierDetection for \"%s\", a "
-					   "ServiceEntry with the resolution NONE (such connections "
-					   "are left alone)",
-					   h->name);
+				errors_add(
+					mesh->errors, o->file, o->pos,
+					"spec.trafficPolicy: weft does not carry out "
+					"connectionPool and outlierDetection for \"%s\", a "
+					"ServiceEntry with the resolution NONE (such connections "
+					"are left alone)",
+					h->name);
 		}
 }
 

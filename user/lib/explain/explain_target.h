@@ -21,7 +21,7 @@ struct explain_target {
 	const struct service_origin *origin;
 	const char *why;	      /* there is no entry */
 	const struct object *service; /* that is called, also where it lacks the port; NULL: none */
-	bool called; /* at `addr`, which the entry has not: it is open for any */
+	bool called;		      /* at `addr`, which the entry has not: it is open for any */
 	struct addr addr;
 };
 

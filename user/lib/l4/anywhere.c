@@ -75,8 +75,7 @@ static int compare_ways(const void *a, const void *b)
 	return (x->order > y->order) - (x->order < y->order);
 }
 
-static int plan_range(struct mesh *mesh, struct called to, const struct way *w,
-		      struct l4_plan *out)
+static int plan_range(struct mesh *mesh, struct called to, const struct way *w, struct l4_plan *out)
 {
 	_cleanup_(plan_free) struct l4_plan own = { 0 };
 	int r;
@@ -125,10 +124,9 @@ static int write_entry(struct mesh *mesh, const struct site *s, const struct cal
 {
 	const struct way *all = way_for_all(s, to->client);
 	const struct host *h = (all ? all : s->ways)->sp->host;
-	struct service_key key = { .addr = *to->addr,
-				   .ns = ns,
-				   .port = (__u16)s->port,
-				   .scope = SCOPE_ANYWHERE };
+	struct service_key key = {
+		.addr = *to->addr, .ns = ns, .port = (__u16)s->port, .scope = SCOPE_ANYWHERE
+	};
 	struct service_origin origin = { .namespace = h->service->meta.namespace,
 					 .name = h->service->meta.name,
 					 .host = h->name };
@@ -173,11 +171,11 @@ static int compile_family(struct mesh *mesh, const struct site *s, enum family f
 
 	if (!r)
 		r = write_variants(mesh, s, to, names, &all, &variants);
-	return r ? r
-		 : write_entry(mesh, s, &to, &all, 0, variants ? SERVICE_PER_NAMESPACE : 0);
+	return r ? r : write_entry(mesh, s, &to, &all, 0, variants ? SERVICE_PER_NAMESPACE : 0);
 }
 
-/* The port has another host's connections that ask for no name: which one is meant, nothing says. */
+/* The port has another host's connections that ask for no name: which one is meant, nothing says.
+ */
 static void remark_hidden(struct mesh *mesh, const struct site *s, const struct way *w)
 {
 	const struct object *o = w->sp->host->service;
@@ -215,8 +213,8 @@ static int compile_sites(struct mesh *mesh, const struct ways *ways)
 		struct site s = { .ways = &ways->list.items[i],
 				  .port = ways->list.items[i].sp->port->port };
 
-		for (end = i; end < ways->list.count &&
-			      ways->list.items[end].sp->port->port == s.port;)
+		for (end = i;
+		     end < ways->list.count && ways->list.items[end].sp->port->port == s.port;)
 			end++;
 		s.count = end - i;
 		r = compile_site(mesh, &s);

@@ -8,8 +8,8 @@
 
 /* Fills in mesh->t, but for its sources. What is wrong goes to the mesh's errors. 0 or -ENOMEM. */
 int l4_compile(struct mesh *mesh);
-/* The part of l4_compile() that is the ports of ServiceEntries that are open for any address, or for
- * those of a subnet. */
+/* The part of l4_compile() that is the ports of ServiceEntries that are open for any address, or
+ * for those of a subnet. */
 int l4_anywhere(struct mesh *mesh);
 /* Gives the tables' sources their workloads, by the selectors that rules have asked for, and makes
  * `selected`. 0 or -ENOMEM. */

@@ -535,8 +535,8 @@ int plan_mesh(struct mesh *mesh, const struct called *to, struct l4_plan *out)
 
 	if (!host_is_seen(to->host, to->client))
 		/* To these clients there is no such host. */
-		return plan_pass(to->host->service, to->sp->port->pos,
-				 "exportTo: other namespaces", out);
+		return plan_pass(to->host->service, to->sp->port->pos, "exportTo: other namespaces",
+				 out);
 	r = mesh->vs_index.map.count ? plan_virtual_services(mesh, to, out) : 0;
 
 	return r || out->closed ? r : plan_plain(mesh, to, out);

@@ -117,7 +117,7 @@ static int compile_called(struct mesh *mesh, struct entry_in_making *m, const st
 	m->key.scope = SCOPE_MESH;
 	m->names = names;
 	return m->to.sp->proxied && !host_exports(m->to.host) ? compile_proxied(mesh, m)
-							       : compile_port(mesh, m);
+							      : compile_port(mesh, m);
 }
 
 static int compile_address(struct mesh *mesh, struct host *h, const struct addr *addr,

@@ -35,8 +35,8 @@ static struct mesh_port *wide_port(struct mesh *mesh, const char *host, size_t n
 	return NULL;
 }
 
-/* Whether a ServiceEntry for a wildcard that one of the rule's hosts is of has that port; *any: some
- * port. */
+/* Whether a ServiceEntry for a wildcard that one of the rule's hosts is of has that port; *any:
+ * some port. */
 static bool wide_has_port(struct mesh *mesh, const struct object *o, unsigned port, bool *any)
 {
 	const struct mesh_port *sp;

@@ -196,8 +196,7 @@ static int gather_pods(struct gathering *g)
 /* ---- names and ServiceEntries ---- */
 
 /* What DNS has answered. `w`: whose address the name is, or NULL. */
-static int gather_name(struct gathering *g, const char *given, __u16 port,
-		       const struct workload *w)
+static int gather_name(struct gathering *g, const char *given, __u16 port, const struct workload *w)
 {
 	const struct resolved_name *found;
 	char name[HOST_MAX];
@@ -256,10 +255,9 @@ static int gather_selected(struct gathering *g, const struct object *entry,
 			   const struct service_port *p)
 {
 	const struct kvs *selector = &entry->entry.selector;
-	const struct refs *pods = selector->count ? mesh_pods_by_label(g->mesh,
-								       entry->meta.namespace,
-								       selector)
-						  : &g->mesh->pods;
+	const struct refs *pods =
+		selector->count ? mesh_pods_by_label(g->mesh, entry->meta.namespace, selector)
+				: &g->mesh->pods;
 	__u16 port = p->target_port ? p->target_port : p->port;
 	int r = 0;
 

@@ -162,11 +162,12 @@ static int add_to_host(struct mesh *mesh, struct entry_host *e, const struct obj
 		return 0; /* it names the host twice */
 	if (may_unite(e, o))
 		return unite(mesh, e, o);
-	errors_add(mesh->errors, o->file, host_pos(o, i),
-		   "spec.hosts[%zu]: weft does not carry out one host of ServiceEntries that differ "
-		   "in namespace, resolution or exportTo: serviceentry %s/%s (%s) has \"%s\"",
-		   i, first->meta.namespace, first->meta.name,
-		   place_text(place, sizeof(place), first->file, first->pos), e->name);
+	errors_add(
+		mesh->errors, o->file, host_pos(o, i),
+		"spec.hosts[%zu]: weft does not carry out one host of ServiceEntries that differ "
+		"in namespace, resolution or exportTo: serviceentry %s/%s (%s) has \"%s\"",
+		i, first->meta.namespace, first->meta.name,
+		place_text(place, sizeof(place), first->file, first->pos), e->name);
 	return 0;
 }
 

@@ -333,8 +333,7 @@ static int add_hosts(struct mesh *mesh)
 static int copy_resolved(struct mesh *mesh, const struct resolved *from)
 {
 	size_t count = from ? from->count : 0;
-	struct resolved_name *names =
-		pool_alloc(&mesh->lasting, (count + 1) * sizeof(*names));
+	struct resolved_name *names = pool_alloc(&mesh->lasting, (count + 1) * sizeof(*names));
 
 	if (!names)
 		return -ENOMEM;

@@ -23,10 +23,10 @@ enum { PORT_NAME_MAX = 2 * HOST_MAX };
 /* An endpoint of a service port. */
 struct member {
 	struct endpoint endpoint;
-	const char *name;			/* owned by the registry */
-	const struct object *pod;		/* if known */
-	bool by_name;				/* it was found by its name */
-	bool of_entry;				/* a ServiceEntry's: `workload` counts */
+	const char *name;	  /* owned by the registry */
+	const struct object *pod; /* if known */
+	bool by_name;		  /* it was found by its name */
+	bool of_entry;		  /* a ServiceEntry's: `workload` counts */
 	union {
 		const struct endpoint_address *address; /* that named it, if any: leads to the
 							 * pod */
@@ -106,7 +106,7 @@ struct mesh {
 	struct pool *labels;  /* what pods_by_label consists of */
 
 	struct refs services, pods, secrets;
-	struct refs rules; /* VirtualServices, DestinationRules, Gateways, ConnectionPolicies */
+	struct refs rules;     /* VirtualServices, DestinationRules, Gateways, ConnectionPolicies */
 	struct refs entries;   /* ServiceEntries, oldest first; their hosts are among `services` */
 	struct refs workloads; /* WorkloadEntries */
 	struct refs virtual_services, destination_rules, gateways; /* oldest first */

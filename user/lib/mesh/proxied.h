@@ -15,8 +15,8 @@ bool port_is_undeclared(const struct service_port *port);
 bool port_carries_http(struct mesh *mesh, const struct host *h, const struct mesh_port *sp);
 /* Whether a VirtualService for the mesh has HTTP rules for the host. */
 bool host_has_http_rule(struct mesh *mesh, const char *host);
-/* The service itself, or the one that an ExternalName stands for. An ExternalName that has ports and
- * stands for none that is known has its endpoints from DNS; NULL: it has no ports. */
+/* The service itself, or the one that an ExternalName stands for. An ExternalName that has ports
+ * and stands for none that is known has its endpoints from DNS; NULL: it has no ports. */
 struct host *host_concrete(struct mesh *mesh, struct host *h);
 /* Sets mesh_port.proxied of all services. */
 void mark_proxied(struct mesh *mesh);

@@ -8,7 +8,7 @@
 #include "lib/schema/validate.h"
 
 enum {
-	ENTRY_HOSTS_MAX = 256,	   /* Istio's own bounds */
+	ENTRY_HOSTS_MAX = 256, /* Istio's own bounds */
 	ENTRY_ADDRESSES_MAX = 256,
 	ENTRY_PORTS_MAX = 256,
 	ENTRY_ENDPOINTS_MAX = 4096,
@@ -33,9 +33,10 @@ static bool is_fqdn(const char *s)
 static const struct {
 	const char *name, *app_protocol;
 } protocols[] = {
-	{ "HTTP", "http" },   { "HTTP2", "http2" }, { "GRPC", "grpc" },	  { "GRPC-WEB", "grpc-web" },
-	{ "HTTPS", "https" }, { "TLS", "tls" },	    { "TCP", "tcp" },	  { "UDP", "udp" },
-	{ "MONGO", "mongo" }, { "REDIS", "redis" }, { "MYSQL", "mysql" },
+	{ "HTTP", "http" },	    { "HTTP2", "http2" }, { "GRPC", "grpc" },
+	{ "GRPC-WEB", "grpc-web" }, { "HTTPS", "https" }, { "TLS", "tls" },
+	{ "TCP", "tcp" },	    { "UDP", "udp" },	  { "MONGO", "mongo" },
+	{ "REDIS", "redis" },	    { "MYSQL", "mysql" },
 };
 
 static void set_protocol(struct service_port *port, size_t i)
@@ -419,7 +420,8 @@ static void check_endpoints(struct decoder *d, const struct node *node,
 	char name[48];
 
 	if (entry->resolution == RESOLUTION_NONE && count)
-		decode_error(d, list, "endpoints", "expected no endpoints with the resolution NONE");
+		decode_error(d, list, "endpoints",
+			     "expected no endpoints with the resolution NONE");
 	if (entry->resolution == RESOLUTION_DNS_ROUND_ROBIN && count > 1)
 		decode_error(d, list, "endpoints",
 			     "expected at most one endpoint with the resolution DNS_ROUND_ROBIN, "
@@ -432,8 +434,7 @@ static void check_endpoints(struct decoder *d, const struct node *node,
 }
 
 /* Without endpoints it is the hosts that DNS is asked for. */
-static void check_names(struct decoder *d, const struct node *node,
-			const struct entry_spec *entry)
+static void check_names(struct decoder *d, const struct node *node, const struct entry_spec *entry)
 {
 	const struct node *list = decode_at(d, node, "hosts");
 	char name[48];
@@ -459,8 +460,8 @@ static void check_several_hosts(struct decoder *d, const struct node *node,
 	for (size_t i = 0; i < entry->ports.count; i++) {
 		const char *app = entry->ports.items[i].app_protocol;
 
-		if (app && (!strncmp(app, "http", 4) || !strncmp(app, "grpc", 4) ||
-			    !strcmp(app, "tls")))
+		if (app &&
+		    (!strncmp(app, "http", 4) || !strncmp(app, "grpc", 4) || !strcmp(app, "tls")))
 			continue;
 		snprintf(name, sizeof(name), "ports[%zu].protocol", i);
 		decode_error(d, validate_nth(decode_at(d, node, "ports"), i), name,
@@ -529,6 +530,15 @@ static const struct cel entry_cel[] = {
 	{ 0 },
 };
 
+/* "~" alone: nobody sees it. */
+static void check_exports(struct decoder *d, const struct node *value, const void *target)
+{
+	const struct strs *to = target;
+
+	if (to->count != 1 || strcmp(to->items[0], "~") != 0)
+		validate_export_to(d, value, target);
+}
+
 static const struct cel ports_cel[] = {
 	{ .rule = "self.all(a, self.exists_one(b, b.number == a.number))",
 	  .message = "expected a number that no other port has" },
@@ -556,8 +566,8 @@ static const struct field spec_fields[] = {
 	  .cel = hosts_cel },
 	{ "addresses", FIELD_CUSTOM, .shape = SHAPE_STRINGS, .max = ENTRY_ADDRESSES_MAX,
 	  .decode = decode_addresses },
-	{ "ports", FIELD_LIST, .offset = offsetof(struct entry_spec, ports),
-	  .max = ENTRY_PORTS_MAX, .message = &port_message, .cel = ports_cel },
+	{ "ports", FIELD_LIST, .offset = offsetof(struct entry_spec, ports), .max = ENTRY_PORTS_MAX,
+	  .message = &port_message, .cel = ports_cel },
 	{ "location", FIELD_ENUM, .offset = offsetof(struct entry_spec, location),
 	  .words = location_words },
 	{ "resolution", FIELD_CUSTOM, .offset = offsetof(struct entry_spec, resolution),
@@ -567,7 +577,7 @@ static const struct field spec_fields[] = {
 	  .max = ENTRY_ENDPOINTS_MAX, .message = &endpoint_message },
 	{ "workloadSelector", FIELD_MESSAGE, .message = &selector_message },
 	{ "exportTo", FIELD_STRINGS, .offset = offsetof(struct entry_spec, export_to),
-	  .check = validate_export_to, .cel = cel_export_to },
+	  .check = check_exports },
 	{ "subjectAltNames", FIELD_STRINGS, .offset = offsetof(struct entry_spec, alt_names) },
 	{ 0 },
 };

@@ -13,7 +13,7 @@
 struct router_called {
 	const struct hs_source *source;	    /* the client, if it is a pod */
 	const struct hs_listener *listener; /* or NULL */
-	const struct hs_address *address; /* of a service; NULL at a gateway, or if it is none's */
+	const struct hs_address *address;  /* of a service; NULL at a gateway, or if it is none's */
 	const struct hs_address *anywhere; /* then: the names of ServiceEntries; NULL: none */
 };
 
