@@ -518,9 +518,6 @@ static void check_entry(struct decoder *d, const struct node *node, const void *
 static const struct cel entry_cel[] = {
 	{ .rule = "!has(self.workloadSelector) || !has(self.endpoints)",
 	  .message = "expected one of endpoints and workloadSelector, not both" },
-	{ .rule = "!has(self.addresses) || !has(self.resolution) || !(self.resolution in ['DNS', "
-		  "'DNS_ROUND_ROBIN']) || self.addresses.all(a, !a.contains('/'))",
-	  .message = "expected addresses that are no subnets with a resolution by DNS" },
 	{ .rule = "(has(self.resolution) && self.resolution != 'NONE') || !has(self.endpoints) || "
 		  "self.endpoints.size() == 0",
 	  .message = "expected no endpoints with the resolution NONE" },
