@@ -255,6 +255,7 @@ static int gather_selected(struct gathering *g, const struct object *entry,
 			   const struct service_port *p)
 {
 	const struct kvs *selector = &entry->entry.selector;
+	const struct refs *workloads = &g->mesh->workloads;
 	const struct refs *pods =
 		selector->count ? mesh_pods_by_label(g->mesh, entry->meta.namespace, selector)
 				: &g->mesh->pods;
@@ -263,8 +264,8 @@ static int gather_selected(struct gathering *g, const struct object *entry,
 
 	for (size_t i = 0; pods && i < pods->count && !r; i++)
 		r = gather_selected_pod(g, entry, pods->items[i], port);
-	for (size_t i = 0; i < g->mesh->workloads.count && !r; i++) {
-		const struct object *o = g->mesh->workloads.items[i];
+	for (size_t i = 0; i < workloads->count && !r; i++) {
+		const struct object *o = workloads->items[i];
 
 		if (o->workload.numeric && str_eq(o->meta.namespace, entry->meta.namespace) &&
 		    labels_hold(&o->workload.labels, selector))
