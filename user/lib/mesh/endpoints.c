@@ -250,22 +250,30 @@ static int gather_selected_pod(struct gathering *g, const struct object *entry,
 	return r;
 }
 
+/* The pods that a selector may hold for, or all. */
+static struct refs candidates(struct mesh *mesh, const char *ns, const struct kvs *selector)
+{
+	const struct refs *some;
+
+	if (!selector->count)
+		return mesh->pods;
+	some = mesh_pods_by_label(mesh, ns, selector);
+	return some ? *some : (struct refs){ 0 };
+}
+
 /* The pods and the WorkloadEntries of the entry's namespace that it selects. */
 static int gather_selected(struct gathering *g, const struct object *entry,
 			   const struct service_port *p)
 {
 	const struct kvs *selector = &entry->entry.selector;
-	const struct refs *workloads = &g->mesh->workloads;
-	const struct refs *pods =
-		selector->count ? mesh_pods_by_label(g->mesh, entry->meta.namespace, selector)
-				: &g->mesh->pods;
+	const struct refs pods = candidates(g->mesh, entry->meta.namespace, selector);
 	__u16 port = p->target_port ? p->target_port : p->port;
 	int r = 0;
 
-	for (size_t i = 0; pods && i < pods->count && !r; i++)
-		r = gather_selected_pod(g, entry, pods->items[i], port);
-	for (size_t i = 0; i < workloads->count && !r; i++) {
-		const struct object *o = workloads->items[i];
+	for (size_t i = 0; i < pods.count && !r; i++)
+		r = gather_selected_pod(g, entry, pods.items[i], port);
+	for (size_t i = 0; i < g->mesh->workloads.count && !r; i++) {
+		const struct object *o = g->mesh->workloads.items[i];
 
 		if (o->workload.numeric && str_eq(o->meta.namespace, entry->meta.namespace) &&
 		    labels_hold(&o->workload.labels, selector))
