@@ -429,6 +429,8 @@ static __always_inline int decide(const struct question *q, struct verdict *v)
 		return verdict_is(v, VERDICT_PROXY, REASON_NONE);
 	if (s.action == RULE_REFUSE)
 		return verdict_is(v, VERDICT_REFUSE, REASON_NO_CLUSTER);
+	if (s.action == RULE_UNREGISTERED)
+		return verdict_is(v, VERDICT_REFUSE, REASON_UNREGISTERED);
 	route = table_route(tables_of(q), s.route);
 	if (!route)
 		return verdict_is(v, VERDICT_PASS, REASON_GENERATION);

@@ -94,15 +94,15 @@ static __always_inline const struct source *table_source(tables_ref generation,
 	return table_lookup(&gen_sources, generation, addr);
 }
 
-/* Pods and the node are known by their addresses. */
+/* Pods and the node are known by their addresses; the loopback is the caller's own. */
 static __always_inline int may_be_anywhere(tables_ref generation, const struct addr *addr,
 					   __u16 port)
 {
 	__u32 word = port / 64;
 	__u64 *open = bpf_map_lookup_elem(&anywhere, &word);
 
-	return open && (*open >> port % 64 & 1) && !bpf_map_lookup_elem(&node_addrs, addr) &&
-	       !table_source(generation, addr);
+	return open && (*open >> port % 64 & 1) && !addr_is_on_link(addr) &&
+	       !bpf_map_lookup_elem(&node_addrs, addr) && !table_source(generation, addr);
 }
 
 static __always_inline int table_selected(tables_ref generation, const struct selected_key *key)

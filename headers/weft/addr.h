@@ -13,6 +13,21 @@ struct addr {
 	__u8 b[16];
 } __attribute__((aligned(8)));
 
+/* Whether it means the caller itself or its link: unspecified, loopback, link-local. What is called
+ * there is never outside. */
+static inline __attribute__((always_inline)) int addr_is_on_link(const struct addr *a)
+{
+	__u64 high;
+
+	__builtin_memcpy(&high, a->b, sizeof(high));
+	if (high)
+		return a->b[0] == 0xfe && (a->b[1] & 0xc0) == 0x80;
+	if (!a->b[8] && !a->b[9] && a->b[10] == 0xff && a->b[11] == 0xff)
+		return !a->b[12] || a->b[12] == 127 || (a->b[12] == 169 && a->b[13] == 254);
+	return !(a->b[8] | a->b[9] | a->b[10] | a->b[11] | a->b[12] | a->b[13] | a->b[14]) &&
+	       a->b[15] <= 1;
+}
+
 /* Where a packet is looked at. */
 enum hook {
 	HOOK_INGRESS = 0, /* it has come in by an interface */

@@ -74,6 +74,7 @@ enum rule_action {
 	RULE_ADMIT = 4,	 /* the caller may go on to the other rules */
 	RULE_WITHIN = 5, /* the next `selector` rules are for those addresses called that are within
 			    `route`, a row of gen_admits */
+	RULE_UNREGISTERED = 6, /* REGISTRY_ONLY: to this client nothing is there; refused */
 };
 
 /* gen_rules: what of a TCP match is not decided at compile time. All conditions must hold. */

@@ -22,7 +22,7 @@ knows() { [ "$(names | sort)" = "$1" ]; }
 failing() { [ "$(weft status -o json | jq .dns.failing)" = "$1" ]; }
 count_names() { [ "$(weft status -o json | jq .dns.count)" = "$1" ]; }
 # external NAME HOST
-external() { printf -- '---\napiVersion: v1\nkind: Service\nmetadata: {name: %s}\nspec: {type: ExternalName, externalName: %s}\n' "$1" "$2"; }
+external() { printf -- '---\napiVersion: v1\nkind: Service\nmetadata: {name: %s}\nspec: {type: ExternalName, externalName: %s, ports: [{port: 80, name: tcp}]}\n' "$1" "$2"; }
 
 node_up
 zones '{"one.example": {"a": ["192.0.2.2", "192.0.2.1"], "aaaa": ["2001:db8::1"], "ttl": 1}, "two.example": {"mode": "nxdomain"}}'

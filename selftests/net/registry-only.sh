@@ -8,10 +8,14 @@ node_up
 pod_add client 1
 pod_add one 2 app=echo
 pod_add alone 3 istio.io/dataplane-mode=none
-echo_start client 9000 client
+echo_start client 9000,9400 client
 echo_start one 9000,9001 one
 http_echo_start one 8080 one
-echo_start world 9000,9100,9200 world
+echo_start world 9000,9100,9200,9400,9500,9600,8444 world
+openssl req -x509 -newkey ec -pkeyopt ec_paramgen_curve:P-256 -nodes -keyout "$TMP/key" -out "$TMP/crt" -subj /CN=root -days 30 2>/dev/null
+tls_log=$(mktemp "$TMP/app.XXXXXX")
+start_in world /usr/bin/python3 "$ROOT/selftests/net/tls-echo.py" serve 8443 world "$TMP/crt" "$TMP/key" >"$tls_log"
+wait_until 10 grep -q listening "$tls_log"
 echo_start node 9000,53 node
 in_ns node ip addr add 169.254.20.10/32 dev lo
 weftd_start --outbound-traffic-policy REGISTRY_ONLY --enrol labelled
@@ -74,6 +78,26 @@ rules() {
 	spec: {hosts: [web], http: [{route: [{destination: {host: web}}]}]}
 	END
 }
+# entry NAME PORT PROTOCOL [SPEC]: a ServiceEntry
+entry() {
+	cat <<-END
+	---
+	apiVersion: networking.istio.io/v1
+	kind: ServiceEntry
+	metadata: {name: $1}
+	spec: {hosts: [$1.example.com], ports: [{number: $2, name: port, protocol: $3}]${4:+, $4}}
+	END
+}
+entries() {
+	entry any 9400 TCP "resolution: STATIC, endpoints: [{address: $(addr 4 one), ports: {port: 9001}}, {address: '$(addr 6 one)', ports: {port: 9001}}]"
+	entry range 9500 TCP "addresses: [203.0.113.0/24, '2001:db8:113::/48']"
+	entry hidden 9600 TCP "exportTo: [elsewhere], addresses: [$(addr 4 world), '$(addr 6 world)']"
+	entry tls 8443 TLS "resolution: STATIC, endpoints: [{address: $(addr 4 world)}, {address: '$(addr 6 world)'}]"
+	entry plain 8444 TLS "resolution: STATIC, endpoints: [{address: $(addr 4 world)}, {address: '$(addr 6 world)'}]"
+	sed s/tls.example/'"*.wide.example'/\;s/'com\]'/'com"]'/ <<<"$(entry tls 8443 TLS | sed 's/name: tls/name: wide/')"
+}
+# tls FAMILY SNI: the server that answers
+tls() { in_ns client /usr/bin/python3 "$ROOT/selftests/net/tls-echo.py" ask "$(addr "$1" world)" 8443 "$2" "$TMP/crt" 1 2>/dev/null | cut -d' ' -f1,2; }
 # status HOST FAMILY: of a request to the Service's address
 status() { in_ns client curl -gs -o /dev/null -w '%{http_code}' -m 10 -H "Host: $1" "http://$(hostport "$(vip "$2" 30)" 80)/"; }
 refused() { stat_of weft.reason.unregistered; }
@@ -110,6 +134,29 @@ for family in 4 6; do
 	row "a host that it has not" "$(status www.example.com $family)" 502
 	row "its own address" "$(load client "$(addr $family client)" 9000 -n 2 -s hello)" '{"client":2}'
 done
+
+say "beside ServiceEntries"
+entries | apply
+callers inside
+for family in 4 6; do
+	far=$(addr $family world)
+	loop=127.0.0.1
+	[ $family = 4 ] || loop=::1
+	row "IPv$family: a port at any address" "$(load client "$far" 9400 -n 2 -s hello)" '{"one":2}'
+	row "IPv$family: but the pod's own loopback" "$(load client $loop 9400 -n 2 -s hello)" '{"client":2}'
+	before=$(refused)
+	row "IPv$family: outside of its subnet" "$(load client "$far" 9500 -n 2)" '{"ECONNREFUSED":2}'
+	row "IPv$family: a host that others see" "$(load client "$far" 9600 -n 2)" '{"ECONNREFUSED":2}'
+	row "IPv$family: counted" $(($(refused) - before)) 4
+	row "IPv$family: a name that an entry has" "$(tls $family tls.example.com)" "world tls.example.com"
+	row "IPv$family: one that a wildcard has" "$(tls $family a.wide.example.com)" "world a.wide.example.com"
+	row "IPv$family: one that none has" "$(tls $family unknown.example.net)" reset
+	row "IPv$family: none" "$(tls $family -)" reset
+	row "IPv$family: no TLS" "$(load client "$far" 8444 -n 2 -s hello | jq 'has("world")')" false
+done
+expect_match "why" "$(weft explain --from client --to "$(addr 4 world):9500")" "REGISTRY_ONLY.*BlackHoleCluster"
+entries | weft delete -f - >/dev/null
+callers outside
 
 expect_match "why" "$(weft explain --from client --to "$(addr 4 world):9000")" "REGISTRY_ONLY.*BlackHoleCluster"
 expect_eq "what a headless Service knows" "$(weft explain --from client --to "$(addr 4 world):9200" -o json | jq -r .action)" passthrough

@@ -1228,3 +1228,26 @@ Test(compile_patch, a_pod_at_a_gateways_address_is_compiled)
 	cr_expect_eq(moved(gateway, "10.244.0.1", "10.244.0.9"), COMPILE_ANEW);
 	cr_expect_eq(moved(gateway, "10.244.0.9", "10.244.0.1"), COMPILE_ANEW);
 }
+
+/* What a ServiceEntry selects are its endpoints, and the labels of its subsets. */
+Test(compile_patch, a_pod_that_a_service_entry_selects_is_compiled)
+{
+	static const char entry[] = "---\n"
+				    "apiVersion: networking.istio.io/v1\n"
+				    "kind: ServiceEntry\n"
+				    "metadata: {name: db, namespace: %s}\n"
+				    "spec:\n"
+				    "  hosts: [db.example.com]\n"
+				    "  addresses: [10.9.0.1]\n"
+				    "  ports: [{number: 5432, name: tcp, protocol: TCP}]\n"
+				    "  resolution: STATIC\n"
+				    "  workloadSelector: {labels: {app: %s}}\n";
+	_cleanup_free_ char *own = NULL, *labelled = NULL, *elsewhere = NULL;
+
+	cr_assert(asprintf(&own, entry, "default", "one") > 0 &&
+		  asprintf(&labelled, entry, "default", "two") > 0 &&
+		  asprintf(&elsewhere, entry, "other", "one") > 0);
+	cr_expect_eq(moved(own, "10.244.0.1", "10.244.0.2"), COMPILE_ANEW);
+	cr_expect_eq(moved(labelled, "10.244.0.1", "10.244.0.2"), 0);
+	cr_expect_eq(moved(elsewhere, "10.244.0.1", "10.244.0.2"), 0);
+}

@@ -552,6 +552,8 @@ static void start_keeper(struct dns_zone *zones, size_t count)
 static struct object external[3];
 static struct object *external_items[3] = { &external[0], &external[1], &external[2] };
 
+static struct service_port external_port = { .port = 80 };
+
 static struct objects externals(const char *one, const char *two, const char *three)
 {
 	const char *names[] = { one, two, three };
@@ -562,6 +564,8 @@ static struct objects externals(const char *one, const char *two, const char *th
 		external[i].meta.namespace = "default";
 		external[i].service.type = names[i] ? "ExternalName" : "ClusterIP";
 		external[i].service.external_name = names[i];
+		external[i].service.ports.items = &external_port;
+		external[i].service.ports.count = 1;
 	}
 	return (struct objects){ .items = external_items, .count = 3 };
 }
@@ -577,6 +581,37 @@ Test(resolver, changes_that_come_together_are_compiled_together)
 	cr_expect_eq(compilations, 1);
 	cr_expect_eq(resolver_names(resolver), 3u);
 	name_keeper_free(keeper);
+}
+
+/* While the first rules are published the loop turns, and nobody is told. */
+static void watch_late(bool taken)
+{
+	struct dns_zone zones[] = { { NULL, "192.0.2.1", NULL, .ttl = 60 } };
+	struct objects o = externals("a.example", NULL, NULL);
+
+	start(zones, 1);
+	keeper = name_keeper_new(resolver, compile_names, NULL);
+	cr_assert_not_null(keeper);
+	name_keeper_want(keeper, &o);
+	turn_for(300);
+	cr_expect_eq(counted().changes, 1u);
+	if (taken)
+		answers_unref(name_keeper_answers(keeper));
+	cr_assert_eq(name_keeper_watch(keeper, loop), 0);
+	turn_for(500);
+	name_keeper_free(keeper);
+}
+
+Test(resolver, answers_that_came_before_it_is_watched_are_compiled)
+{
+	watch_late(false);
+	cr_expect_eq(compilations, 1);
+}
+
+Test(resolver, answers_that_were_taken_are_not_compiled_again)
+{
+	watch_late(true);
+	cr_expect_eq(compilations, 0);
 }
 
 Test(resolver, a_compilation_that_fails_is_made_again)
@@ -628,6 +663,10 @@ Test(resolver, names_of_services_are_wanted_in_lower_case_unless_they_are_servic
 	texts[0] = '\0';
 	cr_assert_eq(names_wanted(&o, add_text, texts), 0);
 	cr_expect_str_eq(texts, "other.default.svc.cluster.local db a.example ");
+	external[1].service.ports.count = 0; /* no rule can lead there */
+	texts[0] = '\0';
+	cr_assert_eq(names_wanted(&o, add_text, texts), 0);
+	cr_expect_str_eq(texts, "other.default.svc.cluster.local a.example ");
 	cr_expect(names_wanted_by(KIND_SERVICE));
 	cr_expect_not(names_wanted_by(KIND_POD));
 }

@@ -97,6 +97,8 @@ const char *rule_action_name(enum rule_action action)
 		return "admit";
 	case RULE_WITHIN:
 		return "within";
+	case RULE_UNREGISTERED:
+		return "unregistered";
 	}
 	return "unknown";
 }

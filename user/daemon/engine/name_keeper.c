@@ -21,6 +21,7 @@ struct name_keeper {
 	bool compiles;	      /* one is under way */
 	bool again;	      /* and something has changed since */
 	uint64_t rests_until; /* clock_ms() */
+	uint64_t taken;	      /* the resolver's changes when answers were taken last */
 };
 
 struct name_keeper *name_keeper_new(struct resolver *resolver, void (*compile)(void *arg),
@@ -65,6 +66,14 @@ static void changed(void *keeper)
 		compile_in(k, NAME_GATHER_MS);
 }
 
+static uint64_t changes_of(const struct name_keeper *k)
+{
+	struct resolver_counters counters;
+
+	resolver_count(k->resolver, &counters);
+	return counters.changes;
+}
+
 static void fired(void *keeper)
 {
 	struct name_keeper *k = keeper;
@@ -83,6 +92,9 @@ int name_keeper_watch(struct name_keeper *k, struct event_loop *loop)
 		return r;
 	k->watched = true;
 	resolver_watch(k->resolver, changed, k);
+	/* The loop may have turned since the first compilation began. */
+	if (changes_of(k) != k->taken)
+		changed(k);
 	return 0;
 }
 
@@ -139,6 +151,7 @@ struct answers *name_keeper_answers(struct name_keeper *k)
 {
 	if (!k->resolver || !resolver_names(k->resolver))
 		return NULL;
+	k->taken = changes_of(k);
 	return resolver_answers(k->resolver);
 }
 

@@ -88,6 +88,8 @@ static const struct source *table_source(tables_ref a, const struct addr *addr)
 static int may_be_anywhere(tables_ref a, const struct addr *addr, __u16 port)
 {
 	(void)port;
+	if (addr_is_on_link(addr))
+		return 0;
 	for (size_t i = 0; i < a->t->sources.count; i++)
 		if (!memcmp(&a->t->sources.items[i].addr, addr, sizeof(*addr)))
 			return 0;

@@ -269,6 +269,17 @@ static int explain_other_ports(struct explain_answer *a, const struct object *se
 	return ports && a->reason ? 0 : -ENOMEM;
 }
 
+static int explain_unregistered(struct explain_answer *a, const char *why)
+{
+	a->action = EXPLAIN_REFUSE;
+	a->reason = pool_printf(&a->pool,
+				"%s, and outboundTrafficPolicy is REGISTRY_ONLY: the connection is "
+				"refused (BlackHoleCluster)",
+				why ? why : "nothing knows it");
+	a->cluster = "BlackHoleCluster";
+	return a->reason ? 0 : -ENOMEM;
+}
+
 /* What the rule says. Whether an endpoint is there to take the connection is another matter, told
  * by the verdict. */
 static int explain_rule(const struct tables *t, const struct explain_client *client,
@@ -300,6 +311,8 @@ static int explain_rule(const struct tables *t, const struct explain_client *cli
 		a->action = EXPLAIN_ROUTE;
 		a->reason = "weft-proxy decides for each request";
 		return 0;
+	case RULE_UNREGISTERED:
+		return explain_unregistered(a, "to the client no Service or ServiceEntry is there");
 	case RULE_WITHIN: /* decides nothing */
 		return -ESTALE;
 	case RULE_ADMIT:
@@ -369,17 +382,6 @@ static bool is_unregistered(const struct tables *t, const struct objects *object
 	return !to->service || !service_is_headless(&to->service->service);
 }
 
-static int explain_unregistered(struct explain_answer *a, const struct explain_target *to)
-{
-	a->action = EXPLAIN_REFUSE;
-	a->reason = pool_printf(&a->pool,
-				"%s, and outboundTrafficPolicy is REGISTRY_ONLY: the connection is "
-				"refused (BlackHoleCluster)",
-				to->why ? to->why : "nothing knows it");
-	a->cluster = "BlackHoleCluster";
-	return a->reason ? 0 : -ENOMEM;
-}
-
 /* What the ConnectionPolicy has to say comes first. 1: it drops the connection; 0; -ENOMEM. */
 static int explain_protection(const struct tables *t, const struct objects *objects,
 			      const struct explain_query *q, const struct explain_client *client,
@@ -425,7 +427,7 @@ int explain(const struct tables *t, const struct objects *objects, const struct 
 		to.why = "the service has no cluster IP";
 	}
 	if (!to.entry && is_unregistered(t, objects, q, &to))
-		return explain_unregistered(out, &to);
+		return explain_unregistered(out, to.why);
 	if (!to.entry) {
 		out->action = q->gateway ? EXPLAIN_REFUSE : EXPLAIN_PASSTHROUGH;
 		out->reason = to.why;

@@ -305,7 +305,8 @@ static void find_anywhere(const struct tables *t, const struct addr *addr, unsig
 		const struct service_entry *e = &t->services.items[i];
 
 		if (e->key.scope != SCOPE_ANYWHERE || e->key.ns || e->key.port != port ||
-		    addr_is_v4(&e->key.addr) != addr_is_v4(addr) || is_pods(t, addr))
+		    addr_is_v4(&e->key.addr) != addr_is_v4(addr) || addr_is_on_link(addr) ||
+		    is_pods(t, addr))
 			continue;
 		out->entry = e;
 		out->origin = &t->service_origins.items[i];

@@ -111,7 +111,7 @@ static int plan_site(struct mesh *mesh, const struct site *s, const struct calle
 	if (r)
 		return r;
 	if (!all)
-		return plan_pass(first, first->pos, "to any other address", out);
+		return plan_unknown(mesh, first, first->pos, "to any other address", out);
 	at.host = all->sp->host;
 	at.sp = all->sp;
 	return plan_called(mesh, &at, out);

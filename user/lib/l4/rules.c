@@ -498,6 +498,16 @@ int plan_pass(const struct object *o, struct pos pos, const char *conditions, st
 	return 0;
 }
 
+int plan_unknown(const struct mesh *mesh, const struct object *o, struct pos pos,
+		 const char *conditions, struct l4_plan *out)
+{
+	int r = plan_pass(o, pos, conditions, out);
+
+	if (!r && mesh->registry_only)
+		out->rules.items[out->rules.count - 1].rule.action = RULE_UNREGISTERED;
+	return r;
+}
+
 int plan_within(struct mesh *mesh, const struct object *o, const struct cidr *range,
 		const struct l4_plan *from, struct l4_plan *out)
 {
@@ -535,8 +545,8 @@ int plan_mesh(struct mesh *mesh, const struct called *to, struct l4_plan *out)
 
 	if (!host_is_seen(to->host, to->client))
 		/* To these clients there is no such host. */
-		return plan_pass(to->host->service, to->sp->port->pos, "exportTo: other namespaces",
-				 out);
+		return plan_unknown(mesh, to->host->service, to->sp->port->pos,
+				    "exportTo: other namespaces", out);
 	r = mesh->vs_index.map.count ? plan_virtual_services(mesh, to, out) : 0;
 
 	return r || out->closed ? r : plan_plain(mesh, to, out);

@@ -62,6 +62,9 @@ int plan_within(struct mesh *mesh, const struct object *o, const struct cidr *ra
 		const struct l4_plan *from, struct l4_plan *out);
 /* What is called goes where it was sent. `conditions`: for whom. 0 or -ENOMEM. */
 int plan_pass(const struct object *o, struct pos pos, const char *conditions, struct l4_plan *out);
+/* The same, but refused under REGISTRY_ONLY: the client sees nothing there. */
+int plan_unknown(const struct mesh *mesh, const struct object *o, struct pos pos,
+		 const char *conditions, struct l4_plan *out);
 /* A Gateway's port: the rules of all VirtualServices bound to it. May stay empty. 0 or -ENOMEM. */
 int plan_gateway(struct mesh *mesh, const struct called *to, const struct gw_server *server,
 		 struct l4_plan *out);

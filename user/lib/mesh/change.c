@@ -170,6 +170,19 @@ static bool displaces_gateway(const struct mesh *mesh, const struct object *pod)
 	return false;
 }
 
+/* Whether a ServiceEntry has its endpoints from it: what its hosts are made of is not followed. */
+static bool is_of_entry(const struct mesh *mesh, const struct object *pod)
+{
+	for (size_t i = 0; pod && i < mesh->entries.count; i++) {
+		const struct object *o = mesh->entries.items[i];
+
+		if (o->entry.selects && str_eq(o->meta.namespace, pod->meta.namespace) &&
+		    labels_hold(&pod->meta.labels, &o->entry.selector))
+			return true;
+	}
+	return false;
+}
+
 static int find_one(struct mesh *mesh, struct mesh_change *c, const struct object_change *one)
 {
 	const struct object *o = one->old ? one->old : one->new;
@@ -181,7 +194,8 @@ static int find_one(struct mesh *mesh, struct mesh_change *c, const struct objec
 		r = add_named(mesh, c, one->old);
 		return r ? r : add_named(mesh, c, one->new);
 	case KIND_POD:
-		if (displaces_gateway(mesh, one->old) || displaces_gateway(mesh, one->new))
+		if (displaces_gateway(mesh, one->old) || displaces_gateway(mesh, one->new) ||
+		    is_of_entry(mesh, one->old) || is_of_entry(mesh, one->new))
 			return MESH_ANEW;
 		return add_pod(mesh, c, one);
 	default:

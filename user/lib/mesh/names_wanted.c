@@ -48,7 +48,8 @@ static bool is_known_service(const struct objects *objects, const char *given)
 
 static int want_external(const struct asking *a, const struct service_spec *s)
 {
-	if (!str_eq(s->type, "ExternalName") || !s->external_name ||
+	/* No rule can lead to one without ports. */
+	if (!str_eq(s->type, "ExternalName") || !s->external_name || !s->ports.count ||
 	    is_known_service(a->objects, s->external_name))
 		return 0;
 	return want_name(a, s->external_name);

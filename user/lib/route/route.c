@@ -524,11 +524,16 @@ void http_choose(const struct http_snapshot *s, const struct http_request *q,
 		out->aborted = false;
 }
 
+bool http_is_registry_only(const struct http_snapshot *s)
+{
+	return s->header->flags & HS_REGISTRY_ONLY;
+}
+
 /* Envoy's virtual hosts allow_any and block_all. */
 static void pass_on(const struct http_snapshot *s, struct http_decision *out)
 {
 	out->action = HTTP_PASSTHROUGH;
-	if (!(s->header->flags & HS_REGISTRY_ONLY))
+	if (!http_is_registry_only(s))
 		return;
 	out->action = HTTP_BLOCKED;
 	out->status = 502;

@@ -152,6 +152,9 @@ void http_route(const struct http_snapshot *s, const struct hs_listener *listene
 const struct hs_action *http_plain(const struct http_snapshot *s, const struct addr *addr,
 				   unsigned port);
 
+/* Whether what no rule and no service claims is answered, not passed on: outboundTrafficPolicy. */
+bool http_is_registry_only(const struct http_snapshot *s);
+
 /* Whether the n-th of route->mirrors gets a copy. */
 bool http_mirrored(const struct http_snapshot *s, const struct hs_action *route, __u32 n,
 		   __u64 turn);

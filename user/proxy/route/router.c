@@ -172,6 +172,9 @@ static void decide_passthrough(struct router_plan *p, const struct route_ask *as
 	if (!d->route && ask->called_node) {
 		d->action = HTTP_NOT_FOUND;
 		d->status = 404;
+	} else if (!d->route && http_is_registry_only(s)) {
+		d->action = HTTP_BLOCKED;
+		d->status = 502;
 	}
 	if (!d->route || !d->route->dests.count)
 		return;
@@ -369,6 +372,12 @@ static void decide_tunnel(struct router_plan *p, const struct hs_action *a)
 	http_choose(v->snapshot, &p->request, &turns, &p->decision);
 }
 
+/* What nothing has the name of. A pod is known, as in the kernel. */
+static bool may_pass_on(const struct http_snapshot *s, const struct route_ask *ask)
+{
+	return !http_is_registry_only(s) || http_authz_is_inbound(s, &ask->called);
+}
+
 static bool tunnel(struct router *router, const struct route_ask *ask,
 		   const struct route_hello *hello, struct plan *out)
 {
@@ -382,7 +391,8 @@ static bool tunnel(struct router *router, const struct route_ask *ask,
 	if (!ask->tls && !router_tunnel_passes(s, &c, hello))
 		return false;
 	a = router_tunnel_route(s, &c, ask->tls, hello);
-	goes_on = a || (!ask->tls && !ask->called_node && router_tunnel_is_lost(&c));
+	goes_on = a || (!ask->tls && !ask->called_node && router_tunnel_is_lost(&c) &&
+			may_pass_on(s, ask));
 	p = goes_on ? take_plan(r) : NULL;
 	*out = goes_on ? no_rules : router_tunnel_none;
 	if (!p)
