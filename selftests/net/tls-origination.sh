@@ -186,7 +186,7 @@ http_echo_start one 8080 clear
 # As large as a system's, whoever else is in it.
 for ((i = 0; i < 60; i++)); do cat "$PKI/other.crt"; done | cat - "$CA" >"$PKI/system.crt"
 export SSL_CERT_FILE=$PKI/system.crt
-weftd_start --workers 1
+weftd_start --workers 1 --client-tls-dir "$PKI"
 rules | apply
 
 for family in 4 6; do

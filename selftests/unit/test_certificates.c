@@ -259,7 +259,7 @@ static void site_init(struct site *s, const char *tls)
 	http_tables_text(&s->rules, yaml);
 	cr_assert_eq(s->rules.r, 0);
 	cr_assert_not_null(s->rules.snapshot);
-	s->keeper = credential_keeper_new(&s->supervisor);
+	s->keeper = credential_keeper_new(&s->supervisor, "/");
 	for (size_t i = 0; i < s->rules.objects.count; i++)
 		cr_assert_eq(known_add(&s->known, s->rules.objects.items[i], NULL, 0), 0);
 }
@@ -542,7 +542,7 @@ Test(certificates, what_is_no_regular_file_is_not_waited_for)
 	snprintf(paths, sizeof(paths), "%s/fifo", dir);
 	cr_assert_eq(mkfifo(paths, 0600), 0);
 	snprintf(paths, sizeof(paths), "%s/fifo;;;", dir);
-	cr_expect_eq(certificate_files_read(paths, &files, &why), -EINVAL);
+	cr_expect_eq(certificate_files_read(paths, NULL, &files, &why), -EINVAL);
 	cr_expect(strstr(why, "Invalid argument"), "%s", why);
 	certificate_files_free(&files);
 	free(why);

@@ -40,6 +40,7 @@ struct held {
 
 struct credential_keeper {
 	struct supervisor *proxy;
+	const char *client_tls_dir;
 	TABLE(struct held) list;
 	void *given; /* what the proxy was given last; NULL: nothing */
 	size_t given_size;
@@ -124,12 +125,15 @@ static void forget_given(struct credential_keeper *k)
 	k->given_size = 0;
 }
 
-struct credential_keeper *credential_keeper_new(struct supervisor *proxy)
+struct credential_keeper *credential_keeper_new(struct supervisor *proxy,
+						const char *client_tls_dir)
 {
 	struct credential_keeper *k = calloc(1, sizeof(*k));
 
-	if (k)
-		k->proxy = proxy;
+	if (!k)
+		return NULL;
+	k->proxy = proxy;
+	k->client_tls_dir = client_tls_dir;
 	return k;
 }
 
@@ -348,13 +352,25 @@ static int read_secret(struct held *h, const struct known_set *known)
 					      .crl = text_of(ca->secret.crl) });
 }
 
-static int read_files(struct held *h)
+/* Whoever may write a DestinationRule has no say in which of weftd's files is read: a Gateway's are
+ * as its author names them. */
+static int read_named(const struct credential_keeper *k, const struct held *h,
+		      struct certificate_files *out, char **why)
+{
+	const char *paths = h->name + strlen(FILE_SCHEME);
+
+	if (is_of_system(h))
+		return certificate_files_read_system(out, why);
+	if (!h->client)
+		return certificate_files_read(paths, NULL, out, why);
+	return certificate_files_read(paths, k->client_tls_dir ? k->client_tls_dir : "", out, why);
+}
+
+static int read_files(const struct credential_keeper *k, struct held *h)
 {
 	_cleanup_(certificate_files_free) struct certificate_files files = { 0 };
 	char *why = NULL;
-	int r = is_of_system(h)
-			? certificate_files_read_system(&files, &why)
-			: certificate_files_read(h->name + strlen(FILE_SCHEME), &files, &why);
+	int r = read_named(k, h, &files, &why);
 
 	if (r == -ENOMEM)
 		return r;
@@ -370,7 +386,7 @@ static int read_all(struct credential_keeper *k, const struct known_set *known)
 	for (size_t i = 0; i < k->list.count && !r; i++) {
 		struct held *h = &k->list.items[i];
 
-		r = is_of_files(h) ? read_files(h) : read_secret(h, known);
+		r = is_of_files(h) ? read_files(k, h) : read_secret(h, known);
 	}
 	return r;
 }

@@ -14,8 +14,10 @@
 
 struct credential_keeper;
 
-/* Borrows the supervisor. NULL when out of memory. */
-struct credential_keeper *credential_keeper_new(struct supervisor *proxy);
+/* Borrows the supervisor, and the directory that the files for TLS to endpoints are beneath (NULL:
+ * none are read). NULL when out of memory. */
+struct credential_keeper *credential_keeper_new(struct supervisor *proxy,
+						const char *client_tls_dir);
 void credential_keeper_free(struct credential_keeper *k); /* accepts NULL */
 
 /* Has the proxy given what the servers of both snapshots need (NULL: none), as `known` and the

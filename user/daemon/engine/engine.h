@@ -25,6 +25,7 @@ struct engine_options {
 	const char *secrets_in;	   /* where the Secrets of Gateways are; NULL: in that of each */
 	struct resolver *resolver; /* asks DNS; NULL: nothing does */
 	bool registry_only;	   /* struct objects has it */
+	const char *client_tls_dir; /* likewise */
 };
 
 /* Borrows all of them; they must outlive it. Sources are loaded in this order. NULL when out of

@@ -30,6 +30,7 @@ struct options {
 	bool bpffs_given;	/* or kernel.bpffs is the default */
 	unsigned health_wait_s; /* until a healthCheckNodePort that nobody has is taken */
 	const char *dns;	/* the server to ask; NULL: those of /etc/resolv.conf */
+	const char *client_tls_dir; /* of DestinationRules' files; NULL: they may name none */
 };
 
 /* 0: go on. Otherwise the caller exits with *status, after --help, --version or a message about

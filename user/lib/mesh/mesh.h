@@ -145,6 +145,7 @@ struct mesh {
 	bool nomem; /* an allocation failed where it couldn't be returned: checked at the end */
 	size_t fatal_before; /* errors that were there at the start */
 	bool registry_only;  /* objects->registry_only */
+	const char *client_tls_dir; /* objects->client_tls_dir */
 };
 
 int mesh_init(struct mesh *mesh, const struct objects *objects, struct registry *registry,
