@@ -30,6 +30,9 @@ void check_tls_server(struct mesh *mesh, const struct object *o, size_t i);
  */
 void check_client_files(struct mesh *mesh, const struct object *o, const char *field,
 			const struct client_tls *t);
+/* Refuses rules for ports without requests that ServiceEntries have at subnets, or at no address,
+ * where weft-proxy would have to know what was called. Comes after mark_sni(). */
+void check_tunnels(struct mesh *mesh);
 /* Warns of names that two HTTPS servers of a port have. */
 void check_sni_names(struct mesh *mesh);
 
