@@ -557,8 +557,8 @@ Test(certificates, nothing_outside_of_the_directory_is_read)
 		const char *paths, *beneath; /* in the directory; NULL: anywhere */
 		bool good;
 	} rows[] = {
-		{ ";;%s/in/a;", "/in", true },	 { ";;%s/in/near;", "/in", true },
-		{ ";;%s/in/out;", "/in", false }, { ";;%s/out;", "/in", false },
+		{ ";;%s/in/a;", "/in", true },	     { ";;%s/in/near;", "/in", true },
+		{ ";;%s/in/out;", "/in", false },    { ";;%s/out;", "/in", false },
 		{ ";;%s/in/../out;", "/in", false }, { ";;%s/in/out;", NULL, true },
 	};
 	char dir[] = "/tmp/weft-certificates-XXXXXX", paths[128], beneath[128];

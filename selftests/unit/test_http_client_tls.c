@@ -181,9 +181,10 @@ Test(http_client_tls, tcp_rules_that_lead_to_it_go_to_the_proxy)
 	     "system://", "", true);
 }
 
-#define ENTRY(name, spec)                                                                         \
-	"apiVersion: networking.istio.io/v1\nkind: ServiceEntry\nmetadata: {name: " name             \
-	", namespace: default}\nspec: {hosts: [" name ".example.com], resolution: STATIC, endpoints: " \
+#define ENTRY(name, spec)                                                                \
+	"apiVersion: networking.istio.io/v1\nkind: ServiceEntry\nmetadata: {name: " name \
+	", namespace: default}\nspec: {hosts: [" name                                    \
+	".example.com], resolution: STATIC, endpoints: "                                 \
 	"[{address: 192.0.2.1}], " spec "}\n---\n"
 #define TCP "ports: [{number: 9000, name: tcp, protocol: TCP}]"
 
@@ -240,9 +241,9 @@ Test(http_client_tls, a_service_entry_says_who_its_servers_are)
 			     "80, name: http, protocol: HTTP}, {number: 9000, name: tcp, protocol: "
 			     "TCP}]")
 			ENTRY("own", "subjectAltNames: [x, y], addresses: [198.51.100.2], " TCP)
-				RULE("out.example.com", "tls: {mode: SIMPLE}") RULE(
-					"own.example.com",
-					"tls: {mode: SIMPLE, subjectAltNames: [z]}"));
+				RULE("out.example.com", "tls: {mode: SIMPLE}")
+					RULE("own.example.com",
+					     "tls: {mode: SIMPLE, subjectAltNames: [z]}"));
 	row = tls_of("outbound|80||out.example.com", 0);
 	want(row, HS_TLS_SIMPLE, "", "system://", "", false);
 	cr_assert_eq(row->alt_names.count, 2);
@@ -252,9 +253,9 @@ Test(http_client_tls, a_service_entry_says_who_its_servers_are)
 	cr_expect_eq(tls_of("outbound|9000||out.example.com", 0)->alt_names.count, 2);
 	row = tls_of("outbound|9000||own.example.com", 0);
 	cr_assert_eq(row->alt_names.count, 1);
-	cr_expect_str_eq(
-		hs_text(c.tables->http, hs_text_row(c.tables->http, row->alt_names.first)->text),
-		"z");
+	cr_expect_str_eq(hs_text(c.tables->http,
+				 hs_text_row(c.tables->http, row->alt_names.first)->text),
+			 "z");
 }
 
 Test(http_client_tls, files_are_beneath_the_directory)

@@ -42,7 +42,8 @@ struct credential_state {
 bool credential_keeper_find(const struct credential_keeper *k, const char *name, size_t len,
 			    struct credential_state *out);
 
-/* Warns of the credentials of a snapshot's servers that can't be used, or not much longer. */
+/* Warns of the credentials of a snapshot's servers, and of those for TLS to endpoints, that can't
+ * be used, or not much longer. */
 void credential_keeper_warn(const struct credential_keeper *k, const struct known_set *known,
 			    const struct http_snapshot *s, struct errors *warnings);
 

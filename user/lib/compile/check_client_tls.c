@@ -10,27 +10,20 @@
 void check_client_files(struct mesh *mesh, const struct object *o, const char *field,
 			const struct client_tls *t)
 {
-	bool own = t && t->mode == CLIENT_TLS_MUTUAL;
+	static const char *const names[CLIENT_TLS_FILES] = { "clientCertificate", "privateKey",
+							     "caCertificates", "caCrl" };
+	const char *dir = mesh->client_tls_dir, *files[CLIENT_TLS_FILES];
 
 	if (!t || t->mode == CLIENT_TLS_DISABLE || (t->credential && *t->credential))
 		return;
-
-	const struct {
-		const char *name, *path;
-	} files[] = { { "clientCertificate", own ? t->chain : NULL },
-		      { "privateKey", own ? t->key : NULL },
-		      { "caCertificates", str_eq(t->ca, "system") ? NULL : t->ca },
-		      { "caCrl", t->crl } };
-
-	for (size_t i = 0; i < sizeof(files) / sizeof(*files); i++)
-		if (files[i].path && *files[i].path &&
-		    !client_tls_beneath(files[i].path, mesh->client_tls_dir))
+	(void)client_tls_files(t, files);
+	for (size_t i = 0; i < CLIENT_TLS_FILES; i++)
+		if (*files[i] && !client_tls_beneath(files[i], dir))
 			errors_add(mesh->errors, o->file, t->pos.line ? t->pos : o->pos,
 				   "%s.tls.%s: expected a file beneath the directory that weftd's "
 				   "option --client-tls-dir names (%s), not \"%s\"",
-				   field, files[i].name,
-				   mesh->client_tls_dir ? mesh->client_tls_dir : "it is not given",
-				   files[i].path);
+				   field, names[i], dir && *dir ? dir : "it is not given",
+				   files[i]);
 }
 
 /* ---- ports of ServiceEntries without single addresses ---- */
@@ -50,11 +43,12 @@ static void refuse_rules(struct mesh *mesh, const struct object *o, const struct
 	const char *field = o->vs.tls.count ? "tls" : "tcp";
 
 	if (rule_makes_tunnels(mesh, o, sp))
-		errors_add(mesh->errors, o->file, spec_pos(o, field),
-			   "spec.%s: weft does not carry out rules that choose by the SNI, or lead "
-			   "to where a DestinationRule has tls, for port %u of \"%s\", which has no "
-			   "single addresses (a ServiceEntry with subnets, or without addresses)",
-			   field, sp->port->port, sp->host->name);
+		errors_add(
+			mesh->errors, o->file, spec_pos(o, field),
+			"spec.%s: weft does not carry out rules that choose by the SNI, or lead "
+			"to where a DestinationRule has tls, for port %u of \"%s\", which has no "
+			"single addresses (a ServiceEntry with subnets, or without addresses)",
+			field, sp->port->port, sp->host->name);
 }
 
 static void refuse_port(struct mesh *mesh, const struct mesh_port *sp)

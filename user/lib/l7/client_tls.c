@@ -7,6 +7,7 @@
 #include "lib/l7/l7_priv.h"
 #include "lib/mesh/entries.h"
 #include "lib/mesh/gateways.h"
+#include "lib/model/client_tls.h"
 #include "lib/wire/credentials.h"
 
 static const char *or_empty(const char *text)
@@ -14,34 +15,32 @@ static const char *or_empty(const char *text)
 	return text ? text : "";
 }
 
-/* Istio's word for the system's, which is what counts without a file, too. */
-static const char *ca_file(const struct client_tls *t)
-{
-	return str_eq(t->ca, "system") ? "" : or_empty(t->ca);
-}
-
 const char *http_client_credential(struct http_compiler *c, const struct client_tls *t,
 				   const struct object *gateway)
 {
-	bool own = t->mode == CLIENT_TLS_MUTUAL, crl = t->crl && *t->crl;
+	const char *files[CLIENT_TLS_FILES];
 	struct pool **pool = &c->mesh->pool;
 
 	if (t->credential && *t->credential)
 		return pool_printf(pool, "kubernetes://%s/%s",
 				   gateway_secret_namespace(c->mesh, gateway, t->credential),
 				   t->credential);
-	if (!own && !*ca_file(t) && !crl)
+	if (!client_tls_files(t, files))
 		return "";
-	return pool_printf(pool, "file://%s;%s;%s;%s", own ? or_empty(t->chain) : "",
-			   own ? or_empty(t->key) : "", ca_file(t), or_empty(t->crl));
+	return pool_printf(pool, "file://%s;%s;%s;%s", files[0], files[1], files[2], files[3]);
 }
 
 /* A Secret has to bring the CA itself, as with Istio. */
 static const char *ca_of(const struct client_tls *t, const char *credential)
 {
+	const char *files[CLIENT_TLS_FILES];
+
 	if (t->insecure)
 		return "";
-	return (t->credential && *t->credential) || *ca_file(t) ? credential : CREDENTIAL_SYSTEM_CA;
+	if (t->credential && *t->credential)
+		return credential;
+	(void)client_tls_files(t, files);
+	return *files[2] ? credential : CREDENTIAL_SYSTEM_CA;
 }
 
 /* The rule's, or without any those of all ServiceEntries that have the host. */

@@ -6,6 +6,16 @@
  * weftd reads, but of those in a directory.
  */
 
+#include <stdbool.h>
+
+#include "lib/model/model.h"
+
+enum { CLIENT_TLS_FILES = 4 };
+
+/* The files that it is made of, without credentialName: clientCertificate, privateKey,
+ * caCertificates and caCrl, each perhaps "". False: none. */
+bool client_tls_files(const struct client_tls *t, const char *out[CLIENT_TLS_FILES]);
+
 /* What of a path is beneath the directory (an absolute path; NULL or "": nothing is beneath it);
  * NULL: it is not, or goes up somewhere. Points into `path`. Nothing is looked up. */
 const char *client_tls_beneath(const char *path, const char *dir);

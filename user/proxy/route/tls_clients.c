@@ -178,8 +178,8 @@ static int make(struct tls_clients *t, const struct http_snapshot *s,
 	return r;
 }
 
-static int renew(struct tls_clients *t, struct made_client *m, const struct credentials *known, uint64_t round,
-		 const struct http_snapshot *s, const struct hs_client_tls *row)
+static int renew(struct tls_clients *t, struct made_client *m, const struct credentials *known,
+		 uint64_t round, const struct http_snapshot *s, const struct hs_client_tls *row)
 {
 	struct parts parts = { 0 };
 	const char *lacks = find_parts(known, s, row, &parts);
