@@ -186,7 +186,7 @@ http_echo_start one 8080 clear
 # As large as a system's, whoever else is in it.
 for ((i = 0; i < 60; i++)); do cat "$PKI/other.crt"; done | cat - "$CA" >"$PKI/system.crt"
 export SSL_CERT_FILE=$PKI/system.crt
-weftd_start --workers 1
+weftd_start --workers 1 --client-tls-dir "$PKI"
 rules | apply
 
 for family in 4 6; do
@@ -212,6 +212,9 @@ for family in 4 6; do
 	row "IPv$family: from a Gateway, by a Secret" "$(in_ns world curl -sS -g "http://$(hostport "$(addr $family node)" 8080)/secret" | sed 's/ conn=[0-9]*//')" \
 		"secret sni=mutual client=client2 host=mutual path=/secret"
 done
+expect_match "status tells of a file that is not there" "$(weft status)" "^certificate .*tls: file://;;$PKI/nothing.crt;: .*connections to the endpoints fail"
+printf '%s\n' "$(rule outside "tls: {mode: SIMPLE, caCertificates: $PKI/../shadow}")" >"$TMP/outside.yaml"
+expect_match "a file outside of --client-tls-dir" "$(weft apply -f "$TMP/outside.yaml" 2>&1 || true)" 'caCertificates: expected a file beneath'
 expect_match "a server that wants a certificate that there is none for" "$(ask 4 bare 19)" '^503'
 
 begun=$(milliseconds)

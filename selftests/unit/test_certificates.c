@@ -259,7 +259,7 @@ static void site_init(struct site *s, const char *tls)
 	http_tables_text(&s->rules, yaml);
 	cr_assert_eq(s->rules.r, 0);
 	cr_assert_not_null(s->rules.snapshot);
-	s->keeper = credential_keeper_new(&s->supervisor);
+	s->keeper = credential_keeper_new(&s->supervisor, "/");
 	for (size_t i = 0; i < s->rules.objects.count; i++)
 		cr_assert_eq(known_add(&s->known, s->rules.objects.items[i], NULL, 0), 0);
 }
@@ -542,11 +542,47 @@ Test(certificates, what_is_no_regular_file_is_not_waited_for)
 	snprintf(paths, sizeof(paths), "%s/fifo", dir);
 	cr_assert_eq(mkfifo(paths, 0600), 0);
 	snprintf(paths, sizeof(paths), "%s/fifo;;;", dir);
-	cr_expect_eq(certificate_files_read(paths, &files, &why), -EINVAL);
+	cr_expect_eq(certificate_files_read(paths, NULL, &files, &why), -EINVAL);
 	cr_expect(strstr(why, "Invalid argument"), "%s", why);
 	certificate_files_free(&files);
 	free(why);
 	snprintf(paths, sizeof(paths), "%s/fifo", dir);
 	unlink(paths);
 	rmdir(dir);
+}
+
+Test(certificates, nothing_outside_of_the_directory_is_read)
+{
+	static const struct {
+		const char *paths, *beneath; /* in the directory; NULL: anywhere */
+		bool good;
+	} rows[] = {
+		{ ";;%s/in/a;", "/in", true },	     { ";;%s/in/near;", "/in", true },
+		{ ";;%s/in/out;", "/in", false },    { ";;%s/out;", "/in", false },
+		{ ";;%s/in/../out;", "/in", false }, { ";;%s/in/out;", NULL, true },
+	};
+	char dir[] = "/tmp/weft-certificates-XXXXXX", paths[128], beneath[128];
+	_cleanup_free_ char *clean = NULL, *make = NULL;
+
+	cr_assert_not_null(mkdtemp(dir));
+	cr_assert(asprintf(&make,
+			   "cd %s && mkdir in && echo a >in/a && echo b >out && ln -s a in/near && "
+			   "ln -s ../out in/out",
+			   dir) > 0);
+	cr_assert_eq(system(make), 0);
+	for (size_t i = 0; i < sizeof(rows) / sizeof(*rows); i++) {
+		struct certificate_files files = { 0 };
+		char *why = NULL;
+
+		snprintf(paths, sizeof(paths), rows[i].paths, dir);
+		snprintf(beneath, sizeof(beneath), "%s%s", dir,
+			 rows[i].beneath ? rows[i].beneath : "");
+		cr_expect_eq(certificate_files_read(paths, rows[i].beneath ? beneath : NULL, &files,
+						    &why),
+			     rows[i].good ? 0 : -EINVAL, "row %zu: %s", i, why ? why : "");
+		certificate_files_free(&files);
+		free(why);
+	}
+	cr_assert(asprintf(&clean, "rm -r %s", dir) > 0);
+	cr_expect_eq(system(clean), 0);
 }

@@ -10,6 +10,8 @@ void compiled_again(struct compiled *c, struct compiled *before, const char *yam
 	c->registry = before->registry;
 	before->registry = NULL;
 	c->r = rules_parse("t.yaml", yaml, strlen(yaml), &c->objects, &c->errors, NULL);
+	if (!c->objects.client_tls_dir)
+		c->objects.client_tls_dir = "/";
 	if (!c->r)
 		c->r = compile(&c->objects, c->registry, COMPILE_HTTP_NEEDED, &c->tables,
 			       &c->errors);

@@ -4,6 +4,7 @@
  */
 #include <criterion/criterion.h>
 #include <errno.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -178,4 +179,120 @@ Test(http_client_tls, tcp_rules_that_lead_to_it_go_to_the_proxy)
 	cr_expect_not(is_proxied("10.96.0.1", 9000), "no rule leads to the subset from there");
 	want(tls_of("outbound|9000|s|a.default.svc.cluster.local", 0), HS_TLS_SIMPLE, "",
 	     "system://", "", true);
+}
+
+#define ENTRY(name, spec)                                                                \
+	"apiVersion: networking.istio.io/v1\nkind: ServiceEntry\nmetadata: {name: " name \
+	", namespace: default}\nspec: {hosts: [" name                                    \
+	".example.com], resolution: STATIC, endpoints: "                                 \
+	"[{address: 192.0.2.1}], " spec "}\n---\n"
+#define TCP "ports: [{number: 9000, name: tcp, protocol: TCP}]"
+
+static void refused(const char *rules, const char *why)
+{
+	char *text;
+
+	compiled_text(&c, rules);
+	text = errors_text(&c.errors);
+	cr_expect_eq(c.r, -EINVAL, "%s", why);
+	cr_expect(strstr(text, why), "%s", text);
+	free(text);
+	compiled_free(&c);
+}
+
+Test(http_client_tls, what_is_called_at_no_single_address_gets_no_tls)
+{
+	static const char why[] = "spec.trafficPolicy.tls: weft does not carry out tls for port "
+				  "9000 of \"out.example.com\"";
+
+	refused(ENTRY("out", "addresses: [198.51.101.0/24], " TCP)
+			RULE("out.example.com", "tls: {mode: SIMPLE}"),
+		why);
+	refused(ENTRY("out", "addresses: [198.51.101.0/24, 198.51.100.1], " TCP)
+			RULE("out.example.com", "portLevelSettings: [{port: {number: 9000}, tls: "
+						"{mode: SIMPLE}}]"),
+		why);
+	refused(ENTRY("out", TCP) RULE("out.example.com", "tls: {mode: SIMPLE}"), why);
+	refused(ENTRY("out", "addresses: [198.51.101.0/24], " TCP) SERVICE("a", "10.96.0.1")
+			RULE("a", "tls: {mode: SIMPLE}")
+				ISTIO("VirtualService", "out",
+				      "{hosts: [out.example.com], tcp: [{route: [{destination: "
+				      "{host: a, port: {number: 9000}}}]}]}"),
+		"spec.tcp: weft does not carry out rules that");
+	refused(ENTRY("out", "addresses: [198.51.101.0/24], ports: [{number: 9000, name: tls, "
+			     "protocol: TLS}]")
+			ISTIO("VirtualService", "out",
+			      "{hosts: [out.example.com], tls: [{match: [{port: 9000, sniHosts: "
+			      "[out.example.com]}], route: [{destination: {host: "
+			      "out.example.com}}]}], tcp: [{route: [{destination: {host: "
+			      "out.example.com}}]}]}"),
+		"spec.tls: weft does not carry out rules that");
+	compiled_rules(ENTRY("out", "addresses: [198.51.100.1], " TCP)
+			       RULE("out.example.com", "tls: {mode: SIMPLE}"));
+	cr_expect(is_proxied("198.51.100.1", 9000));
+}
+
+Test(http_client_tls, a_service_entry_says_who_its_servers_are)
+{
+	const struct hs_client_tls *row;
+
+	compiled_rules(
+		ENTRY("out", "subjectAltNames: [x, y], addresses: [198.51.100.1], ports: [{number: "
+			     "80, name: http, protocol: HTTP}, {number: 9000, name: tcp, protocol: "
+			     "TCP}]")
+			ENTRY("own", "subjectAltNames: [x, y], addresses: [198.51.100.2], " TCP)
+				RULE("out.example.com", "tls: {mode: SIMPLE}")
+					RULE("own.example.com",
+					     "tls: {mode: SIMPLE, subjectAltNames: [z]}"));
+	row = tls_of("outbound|80||out.example.com", 0);
+	want(row, HS_TLS_SIMPLE, "", "system://", "", false);
+	cr_assert_eq(row->alt_names.count, 2);
+	cr_expect_str_eq(hs_text(c.tables->http,
+				 hs_text_row(c.tables->http, row->alt_names.first + 1)->text),
+			 "y");
+	cr_expect_eq(tls_of("outbound|9000||out.example.com", 0)->alt_names.count, 2);
+	row = tls_of("outbound|9000||own.example.com", 0);
+	cr_assert_eq(row->alt_names.count, 1);
+	cr_expect_str_eq(hs_text(c.tables->http,
+				 hs_text_row(c.tables->http, row->alt_names.first)->text),
+			 "z");
+}
+
+Test(http_client_tls, files_are_beneath_the_directory)
+{
+	static const struct {
+		const char *dir, *tls, *wrong; /* NULL: it is right */
+	} rows[] = {
+		{ "/etc/certs", "caCertificates: /etc/certs/ca.pem", NULL },
+		{ "/etc/certs/", "caCertificates: /etc/certs//a..b/ca.pem", NULL },
+		{ "", "caCertificates: system", NULL },
+		{ "", "clientCertificate: /read/by/nobody", NULL },
+		{ "", "caCertificates: /etc/certs/ca.pem", "caCertificates" },
+		{ "/etc/certs", "caCertificates: /etc/certs", "caCertificates" },
+		{ "/etc/certs", "caCertificates: /etc/certs-of-others/ca", "caCertificates" },
+		{ "/etc/certs", "caCertificates: /etc/certs/../shadow", "caCertificates" },
+		{ "/etc/certs", "caCertificates: /etc/certs/a/..", "caCertificates" },
+		{ "/etc/certs", "caCertificates: certs/ca.pem", "caCertificates" },
+		{ "/etc/certs", "caCrl: /etc/crl", "caCrl" },
+		{ "/c", "mode: MUTUAL, clientCertificate: /x, privateKey: /c/k",
+		  "clientCertificate" },
+		{ "/c", "mode: MUTUAL, clientCertificate: /c/x, privateKey: /k", "privateKey" },
+	};
+	char rules[1024], wrong[128], *text;
+
+	for (size_t i = 0; i < sizeof(rows) / sizeof(*rows); i++) {
+		const char *mode = strstr(rows[i].tls, "mode") ? "" : "mode: SIMPLE, ";
+
+		snprintf(rules, sizeof(rules), SERVICE("a", "10.96.0.1") RULE("a", "tls: {%s%s}"),
+			 mode, rows[i].tls);
+		c.objects.client_tls_dir = rows[i].dir;
+		compiled_text(&c, rules);
+		text = errors_text(&c.errors);
+		cr_expect_eq(c.r, rows[i].wrong ? -EINVAL : 0, "row %zu: %s", i, text);
+		snprintf(wrong, sizeof(wrong), "spec.trafficPolicy.tls.%s: expected a file beneath",
+			 rows[i].wrong ? rows[i].wrong : "");
+		cr_expect_eq(!!strstr(text, wrong), !!rows[i].wrong, "row %zu: %s", i, text);
+		free(text);
+		compiled_free(&c);
+	}
 }

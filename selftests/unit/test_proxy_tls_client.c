@@ -242,6 +242,20 @@ Test(proxy_tls_client, sessions_are_resumed_with_the_same_server_and_name)
 	}
 }
 
+Test(proxy_tls_client, a_server_whose_name_was_not_checked_is_not_resumed_where_it_is)
+{
+	serve(server_pem, server_key, TLS1_2_VERSION, false);
+	believe(ca_pem, NULL);
+	call.name = "b.test";
+	call.check = false;
+	cr_expect_eq(connect_once(), TLS_NO_FAILURE);
+	call.check = true;
+	cr_expect_eq(connect_once(), TLS_FAIL_VERIFY_SAN);
+	call.check = false;
+	cr_expect_eq(connect_once(), TLS_NO_FAILURE);
+	cr_expect(facts.resumed);
+}
+
 Test(proxy_tls_client, what_makes_no_client_is_told)
 {
 	const struct tls_client_settings bad[] = {

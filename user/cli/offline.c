@@ -64,6 +64,7 @@ static int load(struct offline *o, const struct file_names *names, const char *n
 	if (r)
 		return r;
 	o->registry = registry_new();
+	o->objects.client_tls_dir = "/"; /* which files weftd may read, it alone knows */
 	r = o->registry ? parse(o, &files, &how) : -ENOMEM;
 	if (!r)
 		r = replace_repeated(&o->objects);

@@ -7,9 +7,13 @@
 #include <stdlib.h>
 #include <string.h>
 #include <sys/stat.h>
+#include <sys/syscall.h>
 #include <unistd.h>
 
+#include <linux/openat2.h>
+
 #include "lib/base/cleanup.h"
+#include "lib/model/client_tls.h"
 
 /* The whole of it, which must be a regular file: nothing that would have weftd wait. */
 static int read_whole(int fd, size_t size, char **out, size_t *len)
@@ -30,12 +34,44 @@ static int read_whole(int fd, size_t size, char **out, size_t *len)
 	return 0;
 }
 
-static int read_file(const char *path, char **out, size_t *len)
+enum { OPEN_FLAGS = O_RDONLY | O_CLOEXEC | O_NONBLOCK | O_NOCTTY };
+
+/* The file, or -errno. */
+static int open_beneath(const char *path, const char *dir)
 {
-	_cleanup_close_ int fd = open(path, O_RDONLY | O_CLOEXEC | O_NONBLOCK | O_NOCTTY);
+	const struct open_how how = { .flags = OPEN_FLAGS,
+				      .resolve = RESOLVE_BENEATH | RESOLVE_NO_MAGICLINKS };
+	const char *rest = client_tls_beneath(path, dir);
+	_cleanup_close_ int at = -1;
+	long fd;
+
+	if (!rest)
+		return -EXDEV;
+	at = open(dir, O_PATH | O_DIRECTORY | O_CLOEXEC);
+	if (at < 0)
+		return -errno;
+	fd = syscall(SYS_openat2, at, rest, &how, sizeof(how));
+	return fd < 0 ? -errno : (int)fd;
+}
+
+static int open_file(const char *path, const char *beneath)
+{
+	int fd;
+
+	if (beneath)
+		return open_beneath(path, beneath);
+	fd = open(path, OPEN_FLAGS);
+	return fd < 0 ? -errno : fd;
+}
+
+static int read_file(const char *path, const char *beneath, char **out, size_t *len)
+{
+	_cleanup_close_ int fd = open_file(path, beneath);
 	struct stat st;
 
-	if (fd < 0 || fstat(fd, &st))
+	if (fd < 0)
+		return fd;
+	if (fstat(fd, &st))
 		return -errno;
 	if (!S_ISREG(st.st_mode))
 		return -EINVAL;
@@ -50,7 +86,8 @@ static void not_read(const char *path, int r, char **why)
 		*why = NULL;
 }
 
-int certificate_files_read(const char *paths, struct certificate_files *out, char **why)
+int certificate_files_read(const char *paths, const char *beneath, struct certificate_files *out,
+			   char **why)
 {
 	struct credential_text *parts[CERTIFICATE_FILES] = { &out->c.chain, &out->c.key, &out->c.ca,
 							     &out->c.crl };
@@ -64,7 +101,7 @@ int certificate_files_read(const char *paths, struct certificate_files *out, cha
 		path = strsep(&rest, ";");
 		if (!path || !*path)
 			continue;
-		r = read_file(path, &out->bytes[i], &parts[i]->len);
+		r = read_file(path, beneath, &out->bytes[i], &parts[i]->len);
 		if (r == -ENOMEM)
 			return r;
 		if (r) {
@@ -98,7 +135,7 @@ int certificate_files_read_system(struct certificate_files *out, char **why)
 		paths = NULL;
 		return -ENOMEM;
 	}
-	return certificate_files_read(paths, out, why);
+	return certificate_files_read(paths, NULL, out, why);
 }
 
 void certificate_files_free(struct certificate_files *f)

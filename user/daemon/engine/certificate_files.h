@@ -14,9 +14,12 @@ struct certificate_files {
 	char *bytes[CERTIFICATE_FILES];
 };
 
-/* Reads "CERTIFICATE;KEY;CA;CRL", of which any may be empty. 0; -ENOMEM; -EINVAL with
- * *why, which the caller frees (NULL: out of memory): a file can't be read. */
-int certificate_files_read(const char *paths, struct certificate_files *out, char **why);
+/* Reads "CERTIFICATE;KEY;CA;CRL", of which any may be empty. With a directory `beneath` (NULL:
+ * without; "": one that nothing is beneath) whatever leads out of it can't be read: a path, or a
+ * symbolic link. 0; -ENOMEM; -EINVAL with *why, which the caller frees (NULL: out of memory): a
+ * file can't be read. */
+int certificate_files_read(const char *paths, const char *beneath, struct certificate_files *out,
+			   char **why);
 /* Reads the CAs that the system believes: the file that SSL_CERT_FILE names, or the first of those
  * where distributions have it. Likewise. */
 int certificate_files_read_system(struct certificate_files *out, char **why);

@@ -11,6 +11,7 @@
 #include "daemon/engine/certificate_files.h"
 #include "lib/base/cleanup.h"
 #include "lib/base/table.h"
+#include "lib/model/client_tls.h"
 #include "lib/model/remarks.h"
 #include "lib/wire/credentials.h"
 
@@ -40,6 +41,7 @@ struct held {
 
 struct credential_keeper {
 	struct supervisor *proxy;
+	const char *client_tls_dir;
 	TABLE(struct held) list;
 	void *given; /* what the proxy was given last; NULL: nothing */
 	size_t given_size;
@@ -124,12 +126,15 @@ static void forget_given(struct credential_keeper *k)
 	k->given_size = 0;
 }
 
-struct credential_keeper *credential_keeper_new(struct supervisor *proxy)
+struct credential_keeper *credential_keeper_new(struct supervisor *proxy,
+						const char *client_tls_dir)
 {
 	struct credential_keeper *k = calloc(1, sizeof(*k));
 
-	if (k)
-		k->proxy = proxy;
+	if (!k)
+		return NULL;
+	k->proxy = proxy;
+	k->client_tls_dir = client_tls_dir;
 	return k;
 }
 
@@ -348,13 +353,25 @@ static int read_secret(struct held *h, const struct known_set *known)
 					      .crl = text_of(ca->secret.crl) });
 }
 
-static int read_files(struct held *h)
+/* Whoever may write a DestinationRule has no say in which of weftd's files is read: a Gateway's are
+ * as its author names them. */
+static int read_named(const struct credential_keeper *k, const struct held *h,
+		      struct certificate_files *out, char **why)
+{
+	const char *paths = h->name + strlen(FILE_SCHEME);
+
+	if (is_of_system(h))
+		return certificate_files_read_system(out, why);
+	if (!h->client)
+		return certificate_files_read(paths, NULL, out, why);
+	return certificate_files_read(paths, k->client_tls_dir ? k->client_tls_dir : "", out, why);
+}
+
+static int read_files(const struct credential_keeper *k, struct held *h)
 {
 	_cleanup_(certificate_files_free) struct certificate_files files = { 0 };
 	char *why = NULL;
-	int r = is_of_system(h)
-			? certificate_files_read_system(&files, &why)
-			: certificate_files_read(h->name + strlen(FILE_SCHEME), &files, &why);
+	int r = read_named(k, h, &files, &why);
 
 	if (r == -ENOMEM)
 		return r;
@@ -370,7 +387,7 @@ static int read_all(struct credential_keeper *k, const struct known_set *known)
 	for (size_t i = 0; i < k->list.count && !r; i++) {
 		struct held *h = &k->list.items[i];
 
-		r = is_of_files(h) ? read_files(h) : read_secret(h, known);
+		r = is_of_files(h) ? read_files(k, h) : read_secret(h, known);
 	}
 	return r;
 }
@@ -498,6 +515,76 @@ static void warn(const struct object *gw, size_t i, const char *credential,
 			      i, credential, state->subject, (long long)(left / DAY_S));
 }
 
+/* ---- of TLS to endpoints ---- */
+
+/* Whether a DestinationRule's tls is made of it. Of a Secret it is not told whose namespace counts:
+ * that of each Gateway which calls. */
+static bool is_made_of(const struct client_tls *t, const struct held *h)
+{
+	const char *files[CLIENT_TLS_FILES], *slash = strrchr(h->name, '/');
+	_cleanup_free_ char *name = NULL;
+
+	if (!t || t->mode == CLIENT_TLS_DISABLE)
+		return false;
+	if (t->credential && *t->credential)
+		return !is_of_files(h) && slash && !strcmp(slash + 1, t->credential);
+	if (!client_tls_files(t, files) || is_of_system(h))
+		return is_of_system(h) && !*files[2] && !t->insecure;
+	if (asprintf(&name, "%s%s;%s;%s;%s", FILE_SCHEME, files[0], files[1], files[2], files[3]) <
+	    0)
+		name = NULL;
+	return name && !strcmp(name, h->name);
+}
+
+static void warn_of_tls(const struct held *h, const struct object *dr, const struct client_tls *t,
+			struct errors *warnings)
+{
+	struct pos at = t && t->pos.line ? t->pos : dr->pos;
+	int64_t left = h->facts.not_after - time(NULL);
+
+	if (!is_made_of(t, h))
+		return;
+	if (h->problem)
+		errors_remark(warnings, REMARK_BAD_CERTIFICATE, dr, at, "tls: %s: %s: %s", h->name,
+			      h->problem,
+			      h->good ? "what was there before stays in use"
+				      : "connections to the endpoints fail");
+	else
+		errors_remark(warnings, REMARK_BAD_CERTIFICATE, dr, at,
+			      "tls: %s: the certificate of \"%s\" %s", h->name,
+			      h->facts.subject ? h->facts.subject : "",
+			      left < 0 ? "has expired" : "expires soon");
+}
+
+static void warn_of_policy(const struct held *h, const struct object *dr, const struct dr_policy *p,
+			   struct errors *warnings)
+{
+	warn_of_tls(h, dr, p->policy.tls, warnings);
+	for (size_t i = 0; i < p->ports.count; i++)
+		warn_of_tls(h, dr, p->ports.items[i].policy.tls, warnings);
+}
+
+static void warn_of_client(const struct held *h, const struct known_set *known,
+			   struct errors *warnings)
+{
+	for (size_t i = 0; i < known->count; i++) {
+		const struct object *dr = known->items[i].object;
+
+		if (!dr || dr->kind != KIND_DESTINATION_RULE)
+			continue;
+		warn_of_policy(h, dr, &dr->dr.policy, warnings);
+		for (size_t k = 0; k < dr->dr.subsets.count; k++)
+			warn_of_policy(h, dr, &dr->dr.subsets.items[k].policy, warnings);
+	}
+}
+
+static bool is_to_be_told(const struct held *h)
+{
+	int64_t end = h->facts.not_after;
+
+	return h->client && (h->problem || (end && end - time(NULL) < (int64_t)SOON_DAYS * DAY_S));
+}
+
 void credential_keeper_warn(const struct credential_keeper *k, const struct known_set *known,
 			    const struct http_snapshot *s, struct errors *warnings)
 {
@@ -514,4 +601,7 @@ void credential_keeper_warn(const struct credential_keeper *k, const struct know
 		if (gw)
 			warn(gw, at, credential, &state, warnings);
 	}
+	for (size_t i = 0; i < k->list.count; i++)
+		if (is_to_be_told(&k->list.items[i]))
+			warn_of_client(&k->list.items[i], known, warnings);
 }

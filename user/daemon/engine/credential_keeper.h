@@ -14,8 +14,10 @@
 
 struct credential_keeper;
 
-/* Borrows the supervisor. NULL when out of memory. */
-struct credential_keeper *credential_keeper_new(struct supervisor *proxy);
+/* Borrows the supervisor, and the directory that the files for TLS to endpoints are beneath (NULL:
+ * none are read). NULL when out of memory. */
+struct credential_keeper *credential_keeper_new(struct supervisor *proxy,
+						const char *client_tls_dir);
 void credential_keeper_free(struct credential_keeper *k); /* accepts NULL */
 
 /* Has the proxy given what the servers of both snapshots need (NULL: none), as `known` and the
@@ -40,7 +42,8 @@ struct credential_state {
 bool credential_keeper_find(const struct credential_keeper *k, const char *name, size_t len,
 			    struct credential_state *out);
 
-/* Warns of the credentials of a snapshot's servers that can't be used, or not much longer. */
+/* Warns of the credentials of a snapshot's servers, and of those for TLS to endpoints, that can't
+ * be used, or not much longer. */
 void credential_keeper_warn(const struct credential_keeper *k, const struct known_set *known,
 			    const struct http_snapshot *s, struct errors *warnings);
 

@@ -84,7 +84,7 @@ struct engine *engine_new(struct kernel *kernel, struct supervisor *proxy,
 	e->kernel = kernel;
 	e->proxy = proxy;
 	e->o = *options;
-	e->credentials = credential_keeper_new(proxy);
+	e->credentials = credential_keeper_new(proxy, options->client_tls_dir);
 	e->names = name_keeper_new(options->resolver, compile_for_names, e);
 	e->registry = registry_new();
 	e->sources = malloc((count + 1) * sizeof(struct object_source *));
@@ -134,7 +134,8 @@ static int list_set(const struct engine *e, const struct known_set *set,
 				 .secrets_in = e->o.secrets_in,
 				 .resolved = answers ? &answers->set : NULL,
 				 .registry_only = e->o.registry_only,
-				 .labelled_only = kernel_enrol(e->kernel) == ENROL_LABELLED };
+				 .labelled_only = kernel_enrol(e->kernel) == ENROL_LABELLED,
+				 .client_tls_dir = e->o.client_tls_dir };
 	for (size_t i = 0; i < set->count; i++)
 		if (set->items[i].object)
 			items[out->count++] = set->items[i].object;

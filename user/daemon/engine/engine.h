@@ -21,10 +21,11 @@ struct engine;
 
 /* What compilations are told beside the objects. Borrowed. */
 struct engine_options {
-	const char *node;	   /* what Pods and endpoints call this node */
-	const char *secrets_in;	   /* where the Secrets of Gateways are; NULL: in that of each */
-	struct resolver *resolver; /* asks DNS; NULL: nothing does */
-	bool registry_only;	   /* struct objects has it */
+	const char *node;	    /* what Pods and endpoints call this node */
+	const char *secrets_in;	    /* where the Secrets of Gateways are; NULL: in that of each */
+	struct resolver *resolver;  /* asks DNS; NULL: nothing does */
+	bool registry_only;	    /* struct objects has it */
+	const char *client_tls_dir; /* likewise */
 };
 
 /* Borrows all of them; they must outlive it. Sources are loaded in this order. NULL when out of

@@ -16,14 +16,14 @@ enum {
 	MTU_OF_ALL = 1500
 }; /* bytes: with that MTU every driver that runs XDP programs takes ours */
 
-/* Whether the driver does without jumbo frames what it has refused with -errno `r`. Fills in the
- * MTU that it has been refused with. */
+/* Whether the driver does without jumbo frames what it has refused with -errno `r`, which is one of
+ * those that drivers have for that. Fills in the MTU that it has been refused with. */
 static bool minds_mtu(struct local_node *node, const struct iface *i, int r, int *mtu)
 {
 	struct nl_link l;
 	__u64 features = 0;
 
-	if (r == -EBUSY || r == -EEXIST ||
+	if ((r != -EINVAL && r != -ERANGE && r != -EMSGSIZE && r != -EOPNOTSUPP) ||
 	    nl_get_link(node->netlink, NL_NSID_OWN, i->link.ifindex, &l) || l.mtu <= MTU_OF_ALL)
 		return false;
 	*mtu = l.mtu;

@@ -399,7 +399,8 @@ static int serve(const struct options *o)
 			    &(struct engine_options){ .node = options_node(o),
 						      .secrets_in = sources.secrets_in,
 						      .resolver = resolver,
-						      .registry_only = o->kernel.registry_only });
+						      .registry_only = o->kernel.registry_only,
+						      .client_tls_dir = o->client_tls_dir });
 	r = engine ? engine_start(engine) : log_err(-ENOMEM, "start");
 	if (!r)
 		r = engine_watch_certificates(engine, loop);

@@ -47,6 +47,7 @@ enum option_key {
 	OPT_HEALTH_PORT_WAIT,
 	OPT_DNS,
 	OPT_OUTBOUND,
+	OPT_CLIENT_TLS_DIR,
 	OPT_DETACH,
 	OPT_HELP,
 	OPT_VERSION,
@@ -77,6 +78,7 @@ static const struct option long_options[] = {
 	{ "health-port-wait", required_argument, NULL, OPT_HEALTH_PORT_WAIT },
 	{ "dns", required_argument, NULL, OPT_DNS },
 	{ "outbound-traffic-policy", required_argument, NULL, OPT_OUTBOUND },
+	{ "client-tls-dir", required_argument, NULL, OPT_CLIENT_TLS_DIR },
 	{ "detach", no_argument, NULL, OPT_DETACH },
 	{ "help", no_argument, NULL, OPT_HELP },
 	{ "version", no_argument, NULL, OPT_VERSION },
@@ -129,6 +131,8 @@ static const char usage[] =
 	"                        where nobody has had it for so long (35)\n"
 	"  --dns ADDR[:PORT]     the DNS server that is asked for the names of rules (those of\n"
 	"                        /etc/resolv.conf)\n"
+	"  --client-tls-dir DIR  where the files are that a DestinationRule's tls may name (it may "
+	"name none)\n"
 	"  --workers N           threads of weft-proxy, 1 to 64 (one per CPU, at most 8)\n"
 	"  --access-log FILE|-   where weft-proxy writes a line per request (nowhere)\n"
 	"  --access-log-format text|json\n"
@@ -245,6 +249,14 @@ static int take_outbound(struct options *o, int *status)
 			       "--outbound-traffic-policy", optarg);
 }
 
+static int take_client_tls_dir(struct options *o, int *status)
+{
+	o->client_tls_dir = optarg;
+	return *optarg == '/' ? 0
+			      : wrong(status, "%s: an absolute path is expected, not \"%s\"",
+				      "--client-tls-dir", optarg);
+}
+
 static int take_enrol(struct options *o, int *status)
 {
 	int mode = enrol_mode_parse(optarg);
@@ -294,6 +306,8 @@ static int take_proxy_value(int key, struct options *o, int *status)
 				       "--dns", optarg);
 	case OPT_OUTBOUND:
 		return take_outbound(o, status);
+	case OPT_CLIENT_TLS_DIR:
+		return take_client_tls_dir(o, status);
 	case OPT_KUBECONFIG:
 		o->kubeconfig = optarg;
 		return 0;

@@ -26,6 +26,14 @@ void check_virtual_service(struct mesh *mesh, const struct object *o);
 void check_destination_rule(struct mesh *mesh, const struct object *o);
 /* The i-th server of a Gateway, which ends TLS: whether its Secret is there. */
 void check_tls_server(struct mesh *mesh, const struct object *o, size_t i);
+/* The tls (NULL: none) of the policy at `field` of a DestinationRule: whether it may name its
+ * files.
+ */
+void check_client_files(struct mesh *mesh, const struct object *o, const char *field,
+			const struct client_tls *t);
+/* Refuses rules for ports without requests that ServiceEntries have at subnets, or at no address,
+ * where weft-proxy would have to know what was called. Comes after mark_sni(). */
+void check_tunnels(struct mesh *mesh);
 /* Warns of names that two HTTPS servers of a port have. */
 void check_sni_names(struct mesh *mesh);
 

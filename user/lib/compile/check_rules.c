@@ -263,9 +263,11 @@ static void check_policies(struct mesh *mesh, const struct object *o, const char
 	size_t i;
 
 	check_policy(mesh, o, field, 0, &p->policy);
+	check_client_files(mesh, o, field, p->policy.tls);
 	for (i = 0; i < p->ports.count; i++) {
 		snprintf(level, sizeof(level), "%s.portLevelSettings[%zu]", field, i);
 		check_policy(mesh, o, level, p->ports.items[i].port, &p->ports.items[i].policy);
+		check_client_files(mesh, o, level, p->ports.items[i].policy.tls);
 	}
 }
 

@@ -64,6 +64,7 @@ static int compile_mesh(struct mesh *mesh, struct tables *from)
 	int r = check_objects(mesh);
 
 	mark_sni(mesh);
+	check_tunnels(mesh);
 	if (!mesh->l4_only) {
 		mark_proxied(mesh);
 		mark_entries(mesh);

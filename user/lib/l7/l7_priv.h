@@ -134,9 +134,9 @@ __u32 http_cluster_row(struct http_compiler *c, const struct http_site *site, co
 		       const struct destination *d);
 __u32 http_cluster_of(struct http_compiler *c, const struct http_site *site, struct mesh_port *sp,
 		      const char *subset);
-/* A row of HS_CLIENT_TLS: how TLS that is on is spoken by that Gateway, or by clients in the mesh
- * (NULL). */
-__u32 http_client_tls_row(struct http_compiler *c, const struct client_tls *t,
+/* A row of HS_CLIENT_TLS: how TLS that is on is spoken with the host's endpoints by that Gateway,
+ * or by clients in the mesh (NULL). */
+__u32 http_client_tls_row(struct http_compiler *c, const struct client_tls *t, const struct host *h,
 			  const struct object *gateway);
 /* The name of its credential (lib/wire/credentials.h); "": it has none. NULL when out of memory. */
 const char *http_client_credential(struct http_compiler *c, const struct client_tls *t,

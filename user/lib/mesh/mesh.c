@@ -366,6 +366,7 @@ int mesh_init(struct mesh *mesh, const struct objects *objects, struct registry 
 	mesh->secrets_in = objects->secrets_in;
 	mesh->registry_only = objects->registry_only;
 	mesh->labelled_only = objects->labelled_only;
+	mesh->client_tls_dir = objects->client_tls_dir;
 	mesh->registry = registry;
 	mesh->errors = errors;
 	mesh->fatal_before = errors->count - errors->warnings;

@@ -281,6 +281,15 @@ static bool policy_speaks_tls(const struct dr_policy *p, unsigned port)
 	return speaks;
 }
 
+bool rule_speaks_tls(const struct object *o, unsigned port)
+{
+	bool speaks = policy_speaks_tls(&o->dr.policy, port);
+
+	for (size_t i = 0; i < o->dr.subsets.count && !port && !speaks; i++)
+		speaks = policy_speaks_tls(&o->dr.subsets.items[i].policy, 0);
+	return speaks;
+}
+
 /* Whether any DestinationRule for the host has TLS spoken with all of a port's endpoints; without a
  * port: with any of its endpoints. */
 static bool host_speaks_tls(struct mesh *mesh, const char *host, unsigned port)
@@ -290,13 +299,8 @@ static bool host_speaks_tls(struct mesh *mesh, const char *host, unsigned port)
 	bool speaks = false;
 
 	while (!speaks && (hosted = host_iter_next(&it)))
-		for (size_t i = 0; i < hosted->refs.count && !speaks; i++) {
-			const struct destination_rule *dr = &hosted->refs.items[i]->dr;
-
-			speaks = policy_speaks_tls(&dr->policy, port);
-			for (size_t k = 0; k < dr->subsets.count && !port && !speaks; k++)
-				speaks = policy_speaks_tls(&dr->subsets.items[k].policy, 0);
-		}
+		for (size_t i = 0; i < hosted->refs.count && !speaks; i++)
+			speaks = rule_speaks_tls(hosted->refs.items[i], port);
 	return speaks;
 }
 
@@ -318,6 +322,12 @@ static bool routes_speak_tls(struct mesh *mesh, const struct object *o,
 	return speaks;
 }
 
+bool rule_makes_tunnels(struct mesh *mesh, const struct object *o, const struct mesh_port *sp)
+{
+	return rule_asks(o, sp) || routes_speak_tls(mesh, o, &o->vs.tcp) ||
+	       routes_speak_tls(mesh, o, &o->vs.tls);
+}
+
 static bool rules_speak_tls(struct mesh *mesh, const char *host)
 {
 	struct host_iter it = host_iter(&mesh->vs_index, host);
@@ -336,15 +346,9 @@ static bool rules_speak_tls(struct mesh *mesh, const char *host)
 
 static bool any_speaks_tls(const struct mesh *mesh)
 {
-	for (size_t i = 0; i < mesh->destination_rules.count; i++) {
-		const struct destination_rule *dr = &mesh->destination_rules.items[i]->dr;
-		bool speaks = policy_speaks_tls(&dr->policy, 0);
-
-		for (size_t k = 0; k < dr->subsets.count && !speaks; k++)
-			speaks = policy_speaks_tls(&dr->subsets.items[k].policy, 0);
-		if (speaks)
+	for (size_t i = 0; i < mesh->destination_rules.count; i++)
+		if (rule_speaks_tls(mesh->destination_rules.items[i], 0))
 			return true;
-	}
 	return false;
 }
 

@@ -34,5 +34,10 @@ bool tls_match_needs_sni(const struct object *o, const struct l4_match *m, unsig
 /* Sets mesh_port.by_sni and proxied of all services' ports where a rule needs the SNI, and of those
  * without requests from which connections may go to endpoints by TLS (a DestinationRule's tls). */
 void mark_sni(struct mesh *mesh);
+/* Whether a VirtualService for the port's host is what mark_sni() sets by_sni for. */
+bool rule_makes_tunnels(struct mesh *mesh, const struct object *o, const struct mesh_port *sp);
+/* Whether a DestinationRule has TLS spoken, from the mesh, with all of a port's endpoints; without
+ * a port (0): with any of its endpoints. */
+bool rule_speaks_tls(const struct object *o, unsigned port);
 
 #endif

@@ -644,6 +644,9 @@ struct objects {
 	/* outboundTrafficPolicy REGISTRY_ONLY: what these objects do not know is refused. */
 	bool registry_only;
 	bool labelled_only; /* in the mesh are pods that labels take in, not all of them */
+	/* The directory that a DestinationRule's files must be beneath, an absolute path; NULL: it
+	 * may name none. */
+	const char *client_tls_dir;
 };
 
 void objects_free(struct objects *set); /* and every object in it */

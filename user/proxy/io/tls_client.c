@@ -27,6 +27,7 @@ struct kept {
 	struct addr addr;
 	uint16_t port;
 	char *name; /* or NULL */
+	bool check; /* its server was asked to have the name */
 };
 
 struct tls_client {
@@ -50,7 +51,7 @@ static void forget(struct kept *k)
 
 static struct kept *place_of(struct tls_client *c, const struct tls_call *call)
 {
-	uint64_t h = call->port;
+	uint64_t h = call->port | (uint64_t)call->check << 16;
 
 	for (size_t i = 0; i < sizeof(call->addr.b); i++)
 		h = (h ^ call->addr.b[i]) * 0x100000001b3;
@@ -61,7 +62,7 @@ static struct kept *place_of(struct tls_client *c, const struct tls_call *call)
 
 static bool is_of(const struct kept *k, const struct tls_call *call)
 {
-	if (!k->session || k->port != call->port ||
+	if (!k->session || k->port != call->port || k->check != call->check ||
 	    memcmp(&k->addr, &call->addr, sizeof(call->addr)) != 0)
 		return false;
 	return k->name && call->name ? !strcmp(k->name, call->name) : k->name == call->name;
@@ -110,7 +111,7 @@ void tls_client_keep(struct tls_client *c, const struct tls_call *call, SSL_SESS
 	pthread_mutex_lock(&c->lock);
 	k = place_of(c, call);
 	forget(k);
-	*k = (struct kept){ session, call->addr, call->port, name };
+	*k = (struct kept){ session, call->addr, call->port, name, call->check };
 	pthread_mutex_unlock(&c->lock);
 }
 

@@ -246,19 +246,30 @@ static void begin(struct request *rq, struct target *t, struct h1_span authority
 	rq->mirrors = m;
 }
 
-void mirrors_begin(struct request *rq)
+/* Where a copy goes that policies allow, which is the caller's then. */
+static bool pick(struct request *rq, size_t i, struct target *t)
 {
 	struct router *r = rq->worker->router;
-	const struct plan *p = &rq->plan;
 	const char *details;
+
+	if (r->pick_mirror(r, &rq->plan, i, t) != PICK_OK)
+		return false;
+	if (!r->allows || r->allows(r, &rq->plan, &rq->request, t, &details))
+		return true;
+	target_done(t);
+	return false;
+}
+
+void mirrors_begin(struct request *rq)
+{
+	const struct plan *p = &rq->plan;
 	struct target t;
 
 	/* What comes of an upgrade can't be had twice. */
 	if (rq->request.m.has_upgrade)
 		return;
 	for (size_t i = 0; i < p->mirror_count; i++)
-		if (r->pick_mirror(r, &rq->plan, i, &t) == PICK_OK &&
-		    (!r->allows || r->allows(r, p, &rq->request, &t, &details)))
+		if (pick(rq, i, &t))
 			begin(rq, &t, p->mirror_authority);
 	if (rq->mirrors && body_received(&rq->down->half))
 		mirrors_leave(rq, true);

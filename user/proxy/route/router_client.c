@@ -2,21 +2,28 @@
 /*
  * How TLS is spoken with an endpoint that was chosen.
  */
+#include <errno.h>
+
 #include "lib/model/hostname.h"
 #include "proxy/route/router_priv.h"
 #include "proxy/route/tls_store.h"
 
-/* The worker's own, as long as no other credentials have come. */
+/* The worker's own, as long as no other credentials have come. Without memory there is none for
+ * now. */
 static struct tls_client *client_of(const struct router_version *v, uint32_t row)
 {
 	struct tls_store *store = shared_state_tls(v->state);
 	struct router_client *own = &v->clients[row];
 	struct tls_client *made = NULL;
 	uint64_t round = tls_store_round(store);
+	int r;
 
 	if (own->round == round)
 		return own->client;
-	if (tls_store_client(store, v->snapshot, hs_client_tls(v->snapshot, row), &made))
+	r = tls_store_client(store, v->snapshot, hs_client_tls(v->snapshot, row), &made);
+	if (r == -ENOMEM)
+		return NULL;
+	if (r)
 		made = NULL;
 	tls_client_unref(own->client);
 	*own = (struct router_client){ made, round };

@@ -14,6 +14,7 @@
 enum {
 	DIGEST = 32,
 	BUNDLE = 32 * 1024, /* bytes from which on authorities are worth sharing */
+	CLIENTS_MAX = 1024, /* beyond that the one that was made first is forgotten */
 };
 
 /* A client that has been made, or why not. */
@@ -242,14 +243,31 @@ static struct made_client *made_new(const struct http_snapshot *s, const struct 
 	return m;
 }
 
+/* Snapshots come and go without new credentials: what is left of former ones has an end. Who has
+ * such a client keeps it. */
+static void forget_first(struct tls_clients *t)
+{
+	struct made_client **at = &t->list;
+
+	while (*at && (*at)->next)
+		at = &(*at)->next;
+	if (*at)
+		free_made(*at);
+	*at = NULL;
+}
+
 /* The one with the key of `like`, which is freed or becomes it. */
 static struct made_client *find_made(struct tls_clients *t, struct made_client *like)
 {
-	for (struct made_client *m = t->list; m; m = m->next)
+	size_t count = 0;
+
+	for (struct made_client *m = t->list; m; m = m->next, count++)
 		if (m->len == like->len && !memcmp(m->key, like->key, m->len)) {
 			free(like);
 			return m;
 		}
+	if (count >= CLIENTS_MAX)
+		forget_first(t);
 	like->next = t->list;
 	t->list = like;
 	return like;
