@@ -135,8 +135,11 @@ struct authz_rows {
 	const char *root; /* the namespace whose policies are for all */
 };
 
+/* "10.0.0.0/8", or an address. IPv4 in the form of IPv6 ("::ffff:10.0.0.0/104") is IPv4, and no
+ * more of IPv6 goes with it. */
+bool authz_subnet(const char *text, struct cidr *out);
 /* Adds what an AuthorizationPolicy says; those of other kinds are passed over. `root`: see there,
- * borrowed. 0 or -ENOMEM. */
+ * borrowed. 0, -ENOMEM, or -EINVAL for a subnet that is none. */
 int authz_rows_make(struct authz_rows *r, const struct object *const *objects, size_t count,
 		    const char *root);
 /* The number of the set that holds for a pod; 0: no policy selects it. 0 or -ENOMEM. */

@@ -14,7 +14,7 @@
 struct writer {
 	struct authz_rows *r;
 	const struct object *o;
-	bool nomem, http;
+	bool nomem, http, wrong;
 };
 
 const char *authz_action_name(int action)
@@ -155,22 +155,26 @@ static void write_account(struct writer *w, const char *text, struct authz_value
 	out->text.len += 1 + strlen(text);
 }
 
-/* "10.0.0.0/8", or an address: it was checked. */
-static void write_subnet(const char *text, struct authz_value *out)
+enum { V4_BITS = 96 };
+
+bool authz_subnet(const char *text, struct cidr *out)
 {
-	const char *slash = strchr(text, '/');
-	char host[ADDR_TEXT_MAX] = "";
-	size_t len = slash ? (size_t)(slash - text) : strlen(text);
+	bool ok = strchr(text, '/') ? cidr_parse_subnet(text, out) : cidr_parse(text, out);
+
+	return ok && (!addr_is_v4(&out->addr) || out->prefix >= V4_BITS);
+}
+
+static void write_subnet(struct writer *w, const char *text, struct authz_value *out)
+{
+	struct cidr subnet;
 
 	out->match = AUTHZ_SUBNET;
-	if (len < sizeof(host))
-		memcpy(host, text, len);
-	if (addr_parse(host, &out->addr))
+	if (!authz_subnet(text, &subnet)) {
+		w->wrong = true;
 		return;
-	out->number = 128;
-	if (slash)
-		out->number =
-			(__u32)strtoul(slash + 1, NULL, 10) + (addr_is_v4(&out->addr) ? 96 : 0);
+	}
+	out->addr = subnet.addr;
+	out->number = subnet.prefix;
 }
 
 static void write_value(struct writer *w, enum authz_attribute attribute, const char *text)
@@ -184,7 +188,7 @@ static void write_value(struct writer *w, enum authz_attribute attribute, const 
 	case AUTHZ_SOURCE_IP:
 	case AUTHZ_REMOTE_IP:
 	case AUTHZ_DESTINATION_IP:
-		write_subnet(text, &value);
+		write_subnet(w, text, &value);
 		break;
 	case AUTHZ_DESTINATION_PORT:
 		value.number = (__u32)strtoul(text, NULL, 10);
@@ -317,7 +321,9 @@ static int write_policy(struct authz_rows *r, const struct object *o)
 	slot = table_push(&r->policies);
 	if (slot)
 		*slot = row;
-	return slot && !w.nomem ? 0 : -ENOMEM;
+	if (!slot || w.nomem)
+		return -ENOMEM;
+	return w.wrong ? -EINVAL : 0;
 }
 
 /* Those that deny come first, then by name. */

@@ -47,7 +47,8 @@ static void writer_done(struct writer *w)
 static struct addr network_of(const struct cidr *c)
 {
 	struct addr out = { 0 };
-	unsigned bytes = c->prefix / 8, bits = c->prefix % 8;
+	unsigned prefix = c->prefix < ADDR_BITS ? c->prefix : ADDR_BITS;
+	unsigned bytes = prefix / 8, bits = prefix % 8;
 
 	memcpy(out.b, c->addr.b, bytes);
 	if (bits)

@@ -47,9 +47,7 @@ static const char *subnet_problem(const char *text)
 {
 	struct cidr subnet;
 
-	return valid_ip(text, NULL) || valid_subnet(text, &subnet)
-		       ? NULL
-		       : "an address, or a subnet such as 10.0.0.0/8";
+	return authz_subnet(text, &subnet) ? NULL : "an address, or a subnet such as 10.0.0.0/8";
 }
 
 static const char *port_problem(const char *text)
