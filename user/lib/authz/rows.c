@@ -198,6 +198,9 @@ static void write_value(struct writer *w, enum authz_attribute attribute, const 
 		break;
 	default:
 		write_text(w, text, attribute == AUTHZ_NAMESPACE, &value);
+		/* Of requests "*" is all that is there, empty or not. */
+		if (attribute >= AUTHZ_HOST && value.match == AUTHZ_PRESENT)
+			value = (struct authz_value){ .match = AUTHZ_PREFIX };
 	}
 	slot = table_push(&w->r->values);
 	w->nomem |= !slot;
@@ -371,6 +374,12 @@ static const char *label_of(const struct kvs *labels, const char *key)
 	return NULL;
 }
 
+/* Whether it is one that allows, for pods of some labels. */
+static bool is_guess(const struct object *policy)
+{
+	return policy->authz.action == AUTHZ_ALLOW && policy->authz.selector.count;
+}
+
 bool authz_selects(const struct object *policy, const char *root, const char *ns,
 		   const struct kvs *labels)
 {
@@ -385,6 +394,22 @@ bool authz_selects(const struct object *policy, const char *root, const char *ns
 			return false;
 	}
 	return true;
+}
+
+/* A policy that allows nothing, beyond those of `objects`. */
+static int add_nothing(struct authz_rows *r, struct authz_member *out)
+{
+	struct authz_policy *slot;
+
+	if (!r->nothing) {
+		slot = table_push(&r->policies);
+		if (!slot)
+			return -ENOMEM;
+		*slot = (struct authz_policy){ .action = AUTHZ_ALLOW };
+		r->nothing = r->policies.count;
+	}
+	out->policy = r->nothing - 1;
+	return 0;
 }
 
 /* The set whose members are the last ones of the list; known as `key`. */
@@ -414,14 +439,23 @@ int authz_rows_select(struct authz_rows *r, const char *ns, const struct kvs *la
 {
 	_cleanup_free_ struct authz_member *members =
 		calloc(r->objects.count + 1, sizeof(*members));
+	bool guessed = false;
 	size_t count = 0;
 
 	*set = 0;
 	if (!members)
 		return -ENOMEM;
-	for (__u32 i = 0; i < r->objects.count; i++)
-		if (authz_selects(r->objects.items[i], r->root, ns, labels))
+	for (__u32 i = 0; i < r->objects.count; i++) {
+		if (!authz_selects(r->objects.items[i], r->root, ns, labels))
+			continue;
+		/* What it allows may be meant for other pods. */
+		if (!labels && is_guess(r->objects.items[i]))
+			guessed = true;
+		else
 			members[count++].policy = i;
+	}
+	if (guessed && add_nothing(r, &members[count++]))
+		return -ENOMEM;
 	if (!count)
 		return 0;
 	*set = (__u32)(uintptr_t)bytemap_get(&r->by_members, members, count * sizeof(*members));

@@ -79,11 +79,7 @@ void check_authorization(struct mesh *mesh)
 		if (o->kind != KIND_AUTHORIZATION_POLICY)
 			continue;
 		check_gateways(mesh, o);
-		if (o->authz.action == AUTHZ_AUDIT)
-			errors_warn(mesh->errors, o->file, spec_pos(o, "action"),
-				    "spec.action: AUDIT refuses nothing, and nothing is written of "
-				    "what it is about");
-		else if (authz_speaks_of_requests(&o->authz))
+		if (authz_speaks_of_requests(&o->authz))
 			check_requests(mesh, o);
 	}
 }
