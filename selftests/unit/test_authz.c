@@ -610,8 +610,8 @@ Test(authz, refusals)
 	}
 }
 
-#define GATEWAY(selector)                                                                    \
-	"apiVersion: networking.istio.io/v1\nkind: Gateway\nmetadata: {name: gw}\nspec: {"    \
+#define GATEWAY(selector)                                                                       \
+	"apiVersion: networking.istio.io/v1\nkind: Gateway\nmetadata: {name: gw}\nspec: {"      \
 	"selector: {" selector "}, servers: [{port: {number: 80, name: http, protocol: HTTP}, " \
 	"hosts: [\"*\"]}]}\n---\n"
 
@@ -661,12 +661,11 @@ Test(authz, unknown_labels_open_nothing)
 {
 	cr_expect(lets_unlabelled(""));
 	cr_expect(lets_unlabelled(FOO("{rules: [{}]}")), "for all pods");
-	cr_expect_not(
-		lets_unlabelled(FOO("{selector: {matchLabels: {app: other}}, rules: [{}]}")));
-	cr_expect_not(lets_unlabelled(FOO("{}") POLICY(
-		"foo", "q", "{selector: {matchLabels: {app: other}}, rules: [{}]}")));
+	cr_expect_not(lets_unlabelled(FOO("{selector: {matchLabels: {app: other}}, rules: [{}]}")));
 	cr_expect_not(lets_unlabelled(FOO(
-		"{selector: {matchLabels: {app: other}}, action: DENY, rules: [{}]}")));
+		"{}") POLICY("foo", "q", "{selector: {matchLabels: {app: other}}, rules: [{}]}")));
+	cr_expect_not(lets_unlabelled(
+		FOO("{selector: {matchLabels: {app: other}}, action: DENY, rules: [{}]}")));
 }
 
 /* ---- what the kernel has no room for ---- */

@@ -155,8 +155,7 @@ static bool is_led_to(const struct authz_live *a, __u32 set)
 {
 	const struct authz_pod want = { .set = set };
 
-	return a->pods.count &&
-	       bsearch(&want, a->pods.items, a->pods.count, sizeof(want), by_set);
+	return a->pods.count && bsearch(&want, a->pods.items, a->pods.count, sizeof(want), by_set);
 }
 
 /* Rows that no pod is led to: what a change that failed, or that a weftd did not live to see the

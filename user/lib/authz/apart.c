@@ -81,10 +81,9 @@ int authz_apart_settle(struct authz_apart *a)
 
 	if (authz_apart_subnet(a, &v6) || authz_apart_subnet(a, &v4) || authz_apart_port(a, 0))
 		return -ENOMEM;
-	a->subnets.count = sort_once(a->subnets.items, a->subnets.count, sizeof(struct cidr),
-				     compare_subnets);
-	a->ports.count =
-		sort_once(a->ports.items, a->ports.count, sizeof(__u32), compare_ports);
+	a->subnets.count =
+		sort_once(a->subnets.items, a->subnets.count, sizeof(struct cidr), compare_subnets);
+	a->ports.count = sort_once(a->ports.items, a->ports.count, sizeof(__u32), compare_ports);
 	return 0;
 }
 

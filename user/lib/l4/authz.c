@@ -45,8 +45,7 @@ static int note_values(struct writer *w, enum authz_attribute attribute, struct 
 		if (attribute == AUTHZ_DESTINATION_PORT)
 			r = authz_apart_port(&w->apart, v->number);
 		else if (attribute == AUTHZ_SOURCE_IP || attribute == AUTHZ_REMOTE_IP)
-			r = authz_apart_subnet(&w->apart,
-					       &(struct cidr){ v->addr, v->number });
+			r = authz_apart_subnet(&w->apart, &(struct cidr){ v->addr, v->number });
 	}
 	return r;
 }

@@ -399,7 +399,8 @@ static void check_spec(struct decoder *d, const struct node *self_node, const vo
 	if (!authz_fits(p))
 		decode_error(d, self_node, "rules",
 			     "expected subnets and ports for at most %d rows of the kernel's "
-			     "table, one for each subnet at each port", AUTHZ_ROWS_MOST);
+			     "table, one for each subnet at each port",
+			     AUTHZ_ROWS_MOST);
 }
 
 static const struct field spec_fields[] = {
