@@ -111,10 +111,11 @@ rows() {
 	DENY a path, another                   | action: DENY, rules: [{to: [{operation: {paths: ["/admin*"]}}]}] | client | http | /public | 200
 	DENY a path, in disguise               | action: DENY, rules: [{to: [{operation: {paths: ["/admin*"]}}]}] | client | http | /x/..//%61dmin --path-as-is | 200
 	DENY a path, escaped                   | action: DENY, rules: [{to: [{operation: {paths: ["/admin*"]}}]}] | client | http | /x/../%61dmin/ --path-as-is | 403
+	a path, escaped twice                  | rules: [{to: [{operation: {paths: ["/public/*"]}}]}] | client | http | /admin/%2%65%2%65/public/x --path-as-is | 403
+	DENY a path, escaped twice             | action: DENY, rules: [{to: [{operation: {paths: ["/public/*"]}}]}] | client | http | /admin/%2%65%2%65/public/x --path-as-is | 403
 	DENY a path denies connections         | action: DENY, rules: [{to: [{operation: {paths: ["/admin*"]}}]}] | client | tcp | | refused
 	by header                              | rules: [{when: [{key: "request.headers[x-token]", values: [admin]}]}] | client | http | / -H X-Token:admin | 200
 	by header, none                        | rules: [{when: [{key: "request.headers[x-token]", values: [admin]}]}] | client | http | | 403
-	AUDIT                                  | action: AUDIT, rules: [{}] | client | http | | 200
 	END
 }
 

@@ -79,9 +79,6 @@ static const struct row rows[] = {
 	{ "DENY before ALLOW", ALLOW("{}") POLICY("foo", "q", "{action: DENY, rules: [{}]}"), "bar",
 	  80, GET, "ns[foo]-policy[q]-rule[0]" },
 	{ "only DENY: the rest is allowed", DENY(TO("methods: [POST]")), "bar", 80, GET, "" },
-	{ "AUDIT changes nothing", FOO("{action: AUDIT, rules: [{}]}"), "bar", 80, GET, "" },
-	{ "AUDIT allows nothing", FOO("{action: AUDIT, rules: [{}]}") POLICY("foo", "q", "{}"),
-	  "bar", 80, GET, "none" },
 	{ "the rule that decided", DENY(TO("methods: [PUT]") ", " TO("methods: [GET]")), "bar", 80,
 	  GET, "ns[foo]-policy[p]-rule[1]" },
 
@@ -147,6 +144,14 @@ static const struct row rows[] = {
 	{ "IPv6", ALLOW(FROM("ipBlocks: [\"2001:db8::/32\"]")), "world6", 9000, "", "" },
 	{ "a caller of IPv6 with an identity", ALLOW(FROM("serviceAccounts: [other]")), "six", 9000,
 	  "", "" },
+	{ "a subnet with zeros in front, as the API server takes it",
+	  ALLOW(FROM("ipBlocks: [192.168.000.0/16]")), "lan", 9000, "", "" },
+	{ "it is no other subnet", ALLOW(FROM("ipBlocks: [010.0.0.0/8]")), "world6", 9000, "",
+	  "none" },
+	{ "IPv4 in the form of IPv6", ALLOW(FROM("ipBlocks: [\"::ffff:192.168.0.0/112\"]")), "lan",
+	  9000, "", "" },
+	{ "another one in that form", ALLOW(FROM("ipBlocks: [\"::ffff:10.0.0.0/104\"]")), "lan",
+	  9000, "", "none" },
 	{ "remote: without a proxy it is the source",
 	  ALLOW(FROM("remoteIpBlocks: [192.168.0.0/16]")), "lan", 9000, "", "" },
 
@@ -220,6 +225,9 @@ static const struct row rows[] = {
 	  80, "GET httpbin.foo /get x-token: guest", "none" },
 	{ "no such header", ALLOW(WHEN("key: \"request.headers[x-token]\", values: [\"*\"]")),
 	  "bar", 80, GET, "none" },
+	{ "a header that is empty is there",
+	  DENY(WHEN("key: \"request.headers[x-token]\", values: [\"*\"]")), "bar", 80,
+	  "GET httpbin.foo /get x-token:", BY },
 	{ "notValues hold for who has none",
 	  DENY(WHEN("key: \"request.headers[x-token]\", notValues: [admin]")), "bar", 80, GET, BY },
 	{ "notValues do not hold for who has it",
@@ -547,6 +555,7 @@ Test(authz, refusals)
 	} bad[] = {
 		{ "{action: CUSTOM, provider: {name: x}, rules: [{}]}",
 		  "weft does not carry out action CUSTOM, and provider" },
+		{ "{action: AUDIT, rules: [{}]}", "weft does not carry out action AUDIT" },
 		{ "{targetRefs: [{kind: Gateway, name: x}]}",
 		  "weft does not carry out targetRef and targetRefs" },
 		{ "{rules: [" FROM("requestPrincipals: [\"*\"]") "]}",
@@ -570,6 +579,9 @@ Test(authz, refusals)
 		{ "{rules: [" FROM("namespaces: []") "]}", "expected at least one element" },
 		{ "{rules: [" FROM("namespaces: [\"\"]") "]}", "a text that is not empty" },
 		{ "{rules: [" FROM("ipBlocks: [10.0.0.0/33]") "]}", "an address, or a subnet" },
+		{ "{rules: [" FROM("ipBlocks: [010.0.0.1]") "]}", "an address, or a subnet" },
+		{ "{rules: [" FROM("ipBlocks: [\"::ffff:10.0.0.0/90\"]") "]}",
+		  "an address, or a subnet" },
 		{ "{rules: [" FROM("serviceAccounts: [\"*\"]") "]}",
 		  "the name of a service account" },
 		{ "{rules: [" FROM("serviceAccounts: [a], namespaces: [b]") "]}",
@@ -598,31 +610,120 @@ Test(authz, refusals)
 	}
 }
 
-/* A policy that is passed over is taken for being in force. */
-Test(authz, a_gateway_is_no_workload)
+#define GATEWAY(selector)                                                                       \
+	"apiVersion: networking.istio.io/v1\nkind: Gateway\nmetadata: {name: gw}\nspec: {"      \
+	"selector: {" selector "}, servers: [{port: {number: 80, name: http, protocol: HTTP}, " \
+	"hosts: [\"*\"]}]}\n---\n"
+
+/* Anyone may make a Gateway with the labels of somebody's pods: the policy stays in force. */
+Test(authz, a_gateway_takes_no_policy_away)
 {
-	static const char gateway[] =
-		"apiVersion: networking.istio.io/v1\nkind: Gateway\nmetadata: {name: gw}\nspec: {"
-		"selector: {istio: ingressgateway}, servers: [{port: {number: 80, name: http, "
-		"protocol: HTTP}, hosts: [\"*\"]}]}\n---\n";
-	_cleanup_free_ char *yaml = NULL, *said = NULL;
+	_cleanup_free_ char *said = NULL;
 	struct compiled c = { 0 };
 
-	cr_assert_geq(asprintf(&yaml, "%s%s", gateway,
-			       POLICY("istio-system", "p",
-				      "{selector: {matchLabels: {istio: ingressgateway}}}")),
-		      0);
+	load(&c, GATEWAY("app: httpbin") FOO("{selector: {matchLabels: {app: httpbin}}}"));
+	said = errors_text(&c.errors);
+	cr_expect_eq(c.tables->authz.pods.count, 1);
+	cr_expect(said && strstr(said, "for the workload of a Gateway (default/gw has them)"), "%s",
+		  said);
+	compiled_free(&c);
+	free(said);
+	c = (struct compiled){ 0 };
+	load(&c, GATEWAY("istio: ingressgateway") POLICY("istio-system", "p", "{}"));
+	said = errors_text(&c.errors);
+	cr_expect_not(said && strstr(said, "workload of a Gateway"), "one for all pods");
+	compiled_free(&c);
+}
+
+/* ---- a pod whose labels can't be read ---- */
+
+static bool lets_unlabelled(const char *policies)
+{
+	const struct row asked = { "", policies, "world", 9000, "", "" };
+	_cleanup_free_ char *yaml = NULL;
+	struct compiled c = { 0 };
+	__u32 verdict;
+
+	cr_assert_geq(asprintf(&yaml, "%s%s", world, policies), 0);
+	c.registry = registry_new();
+	cr_assert_eq(rules_parse("t.yaml", yaml, strlen(yaml), &c.objects, &c.errors, NULL), 0);
+	for (size_t i = 0; i < c.objects.count; i++)
+		if (!strcmp(c.objects.items[i]->meta.name, "httpbin"))
+			c.objects.items[i]->pod.labels_unknown = true;
+	cr_assert_eq(compile(&c.objects, c.registry, COMPILE_HTTP_ALWAYS, &c.tables, &c.errors), 0);
+	verdict = kernel_verdict(c.tables, &asked);
+	compiled_free(&c);
+	return verdict == AUTHZ_LETS;
+}
+
+/* What is allowed to other pods is not allowed to it, and what may be denied to it is. */
+Test(authz, unknown_labels_open_nothing)
+{
+	cr_expect(lets_unlabelled(""));
+	cr_expect(lets_unlabelled(FOO("{rules: [{}]}")), "for all pods");
+	cr_expect_not(lets_unlabelled(FOO("{selector: {matchLabels: {app: other}}, rules: [{}]}")));
+	cr_expect_not(lets_unlabelled(FOO(
+		"{}") POLICY("foo", "q", "{selector: {matchLabels: {app: other}}, rules: [{}]}")));
+	cr_expect_not(lets_unlabelled(
+		FOO("{selector: {matchLabels: {app: other}}, action: DENY, rules: [{}]}")));
+}
+
+/* ---- what the kernel has no room for ---- */
+
+/* A policy of foo's: 100 ports, and `sources` times a thousand subnets from 10.FIRST. on. */
+static char *big_policy(const char *name, int sources, int first)
+{
+	char *text = NULL;
+	size_t size;
+	FILE *f = open_memstream(&text, &size);
+
+	cr_assert(f);
+	fprintf(f,
+		"apiVersion: security.istio.io/v1\nkind: AuthorizationPolicy\nmetadata: "
+		"{namespace: foo, name: %s}\nspec: {rules: [{from: [",
+		name);
+	for (int s = 0; s < sources; s++) {
+		fprintf(f, "{source: {ipBlocks: [");
+		for (int i = 0; i < 1000; i++)
+			fprintf(f, "10.%d.%d.%d, ", first + s, i / 250, i % 250);
+		fprintf(f, "]}}, ");
+	}
+	fprintf(f, "], to: [{operation: {ports: [");
+	for (int i = 0; i < 100; i++)
+		fprintf(f, "\"%d\", ", 8000 + i);
+	fprintf(f, "]}}]}]}\n---\n");
+	fclose(f);
+	return text;
+}
+
+Test(authz, a_policy_too_large_is_refused)
+{
+	_cleanup_free_ char *yaml = big_policy("big", 2, 1), *said = NULL;
+	struct compiled c = { 0 };
+
 	compiled_text(&c, yaml);
 	said = errors_text(&c.errors);
 	cr_expect_neq(c.r, 0);
-	cr_expect(said && strstr(said, "for the workload of a Gateway (default/gw has its labels)"),
-		  "%s", said);
+	cr_expect(said && strstr(said, "at most 131072 rows of the kernel's table"), "%s", said);
 	compiled_free(&c);
-	free(yaml);
-	cr_assert_geq(asprintf(&yaml, "%s%s", gateway, POLICY("istio-system", "p", "{}")), 0);
-	c = (struct compiled){ 0 };
-	compiled_text(&c, yaml);
-	cr_expect_eq(c.r, 0, "one for all pods");
+}
+
+/* Nobody's policy is left out because of another one's. */
+Test(authz, policies_too_large_together_close)
+{
+	_cleanup_free_ char *one = big_policy("one", 1, 1), *two = big_policy("two", 1, 2);
+	_cleanup_free_ char *both = NULL, *said = NULL;
+	const struct row asked = { "", "", "foo", 8000, "", "" };
+	struct compiled c = { 0 };
+
+	cr_assert_geq(asprintf(&both, "%s%s", one, two), 0);
+	load(&c, both);
+	said = errors_text(&c.errors);
+	cr_expect(said && strstr(said, "connections to the pods that it selects are refused"), "%s",
+		  said);
+	cr_expect_gt(c.tables->authz.pods.count, 0);
+	cr_expect_eq(c.tables->authz.rows.count, 0);
+	cr_expect_neq(kernel_verdict(c.tables, &asked), AUTHZ_LETS);
 	compiled_free(&c);
 }
 

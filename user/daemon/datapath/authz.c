@@ -14,11 +14,11 @@
 static int note_pod(void *arg, const void *key, const void *value)
 {
 	struct authz_live *a = arg;
-	struct addr *slot = table_push(&a->pods);
+	struct authz_pod *slot = table_push(&a->pods);
 
 	if (!slot)
 		return -ENOMEM;
-	*slot = *(const struct addr *)key;
+	*slot = (struct authz_pod){ *(const struct addr *)key, *(const __u32 *)value };
 	if (*(const __u32 *)value > a->sets)
 		a->sets = *(const __u32 *)value;
 	return 0;
@@ -43,6 +43,13 @@ static int read_keys(struct authz_live *a, int fd)
 	return errno == ENOENT ? 0 : -errno;
 }
 
+static int by_set(const void *a, const void *b)
+{
+	const struct authz_pod *x = a, *y = b;
+
+	return (x->set > y->set) - (x->set < y->set);
+}
+
 static int read_live(struct authz_live *a, const struct loader *l)
 {
 	int r;
@@ -50,6 +57,8 @@ static int read_live(struct authz_live *a, const struct loader *l)
 	a->known = false;
 	a->pods.count = 0;
 	r = map_walk(l->map[MAP_AUTHZ_PODS], sizeof(struct addr), sizeof(__u32), note_pod, a);
+	if (a->pods.count)
+		qsort(a->pods.items, a->pods.count, sizeof(*a->pods.items), by_set);
 	return r ? r : read_keys(a, l->map[MAP_AUTHZ_RULES]);
 }
 
@@ -126,8 +135,8 @@ static int take_pods(const struct authz_live *a, const struct loader *l,
 		     const struct authz_table *wanted)
 {
 	for (size_t i = 0; i < a->pods.count; i++)
-		if (!has_pod(wanted, &a->pods.items[i]) &&
-		    bpf_map_delete_elem(l->map[MAP_AUTHZ_PODS], &a->pods.items[i]) &&
+		if (!has_pod(wanted, &a->pods.items[i].addr) &&
+		    bpf_map_delete_elem(l->map[MAP_AUTHZ_PODS], &a->pods.items[i].addr) &&
 		    errno != ENOENT)
 			return -errno;
 	return 0;
@@ -139,6 +148,33 @@ static int take_rows(const struct authz_live *a, const struct loader *l)
 		if (bpf_map_delete_elem(l->map[MAP_AUTHZ_RULES], &a->keys.items[i]) &&
 		    errno != ENOENT)
 			return -errno;
+	return 0;
+}
+
+static bool is_led_to(const struct authz_live *a, __u32 set)
+{
+	const struct authz_pod want = { .set = set };
+
+	return a->pods.count && bsearch(&want, a->pods.items, a->pods.count, sizeof(want), by_set);
+}
+
+/* Rows that no pod is led to: what a change that failed, or that a weftd did not live to see the
+ * end of, has left. With them there may be no room for another. */
+static int sweep(const struct authz_live *a, const struct loader *l, void (*wait)(void *arg),
+		 void *arg)
+{
+	bool waited = a->known;
+
+	for (size_t i = 0; i < a->keys.count && !a->known; i++) {
+		if (is_led_to(a, a->keys.items[i].set))
+			continue;
+		if (!waited)
+			wait(arg);
+		waited = true;
+		if (bpf_map_delete_elem(l->map[MAP_AUTHZ_RULES], &a->keys.items[i]) &&
+		    errno != ENOENT)
+			return -errno;
+	}
 	return 0;
 }
 
@@ -192,7 +228,9 @@ int authz_publish(struct authz_live *a, const struct loader *l, const struct aut
 		return 0;
 	if (!wanted->pods.count && !a->pods.count && !a->keys.count)
 		return keep(a, wanted);
-	r = change(a, l, wanted, wait, arg);
+	r = sweep(a, l, wait, arg);
+	if (!r)
+		r = change(a, l, wanted, wait, arg);
 	left = read_live(a, l);
 	if (!r)
 		r = left;

@@ -10,7 +10,7 @@
 
 /* What is in the kernel's maps. Zero-initialise. */
 struct authz_live {
-	TABLE(struct addr) pods;
+	TABLE(struct authz_pod) pods; /* by set */
 	TABLE(struct authz_key) keys; /* of the rows */
 	TABLE(struct authz_pod) wanted_pods;
 	TABLE(struct authz_table_row) wanted_rows; /* what they were made of */

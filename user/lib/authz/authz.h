@@ -133,13 +133,18 @@ struct authz_rows {
 	struct bytemap by_members;	      /* members of a set -> its number */
 	struct pool *pool;
 	const char *root; /* the namespace whose policies are for all */
+	__u32 nothing;	  /* of the policies, from 1: one that allows nothing; 0: there is none */
 };
 
+/* "10.0.0.0/8", or an address. IPv4 in the form of IPv6 ("::ffff:10.0.0.0/104") is IPv4, and no
+ * more of IPv6 goes with it. */
+bool authz_subnet(const char *text, struct cidr *out);
 /* Adds what an AuthorizationPolicy says; those of other kinds are passed over. `root`: see there,
- * borrowed. 0 or -ENOMEM. */
+ * borrowed. 0, -ENOMEM, or -EINVAL for a subnet that is none. */
 int authz_rows_make(struct authz_rows *r, const struct object *const *objects, size_t count,
 		    const char *root);
-/* The number of the set that holds for a pod; 0: no policy selects it. 0 or -ENOMEM. */
+/* The number of the set that holds for a pod; 0: no policy selects it. `labels`: NULL, they are not
+ * known: what may deny does, and of what may allow it only what is for all pods. 0 or -ENOMEM. */
 int authz_rows_select(struct authz_rows *r, const char *ns, const struct kvs *labels, __u32 *set);
 /* Adds to the bytes. 0 or -ENOMEM. */
 int authz_rows_put(struct authz_rows *r, const char *text, size_t len);

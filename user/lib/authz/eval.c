@@ -284,7 +284,7 @@ struct authz_verdict authz_judge(const struct authz_view *v, __u32 set,
 	for (__u32 i = 0; i < members.count; i++) {
 		__u32 policy = v->members[members.first + i].policy;
 		const struct authz_policy *p = &v->policies[policy];
-		__u32 rule = p->action == AUTHZ_AUDIT ? AUTHZ_NONE : rule_of(v, p, q);
+		__u32 rule = rule_of(v, p, q);
 
 		if (rule != AUTHZ_NONE)
 			return (struct authz_verdict){ p->action == AUTHZ_ALLOW, policy, rule };
@@ -332,7 +332,7 @@ static bool policies_ok(const struct authz_view *v)
 		if (v->members[i].policy >= v->policy_count)
 			return false;
 	for (__u32 i = 0; i < v->policy_count; i++)
-		if (v->policies[i].action > AUTHZ_AUDIT ||
+		if (v->policies[i].action > AUTHZ_DENY ||
 		    !range_ok(v->policies[i].rules, v->rule_count) ||
 		    !str_ok(v, v->policies[i].ns) || !str_ok(v, v->policies[i].name))
 			return false;

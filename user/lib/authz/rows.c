@@ -14,7 +14,7 @@
 struct writer {
 	struct authz_rows *r;
 	const struct object *o;
-	bool nomem, http;
+	bool nomem, http, wrong;
 };
 
 const char *authz_action_name(int action)
@@ -155,22 +155,26 @@ static void write_account(struct writer *w, const char *text, struct authz_value
 	out->text.len += 1 + strlen(text);
 }
 
-/* "10.0.0.0/8", or an address: it was checked. */
-static void write_subnet(const char *text, struct authz_value *out)
+enum { V4_BITS = 96 };
+
+bool authz_subnet(const char *text, struct cidr *out)
 {
-	const char *slash = strchr(text, '/');
-	char host[ADDR_TEXT_MAX] = "";
-	size_t len = slash ? (size_t)(slash - text) : strlen(text);
+	bool ok = strchr(text, '/') ? cidr_parse_subnet(text, out) : cidr_parse(text, out);
+
+	return ok && (!addr_is_v4(&out->addr) || out->prefix >= V4_BITS);
+}
+
+static void write_subnet(struct writer *w, const char *text, struct authz_value *out)
+{
+	struct cidr subnet;
 
 	out->match = AUTHZ_SUBNET;
-	if (len < sizeof(host))
-		memcpy(host, text, len);
-	if (addr_parse(host, &out->addr))
+	if (!authz_subnet(text, &subnet)) {
+		w->wrong = true;
 		return;
-	out->number = 128;
-	if (slash)
-		out->number =
-			(__u32)strtoul(slash + 1, NULL, 10) + (addr_is_v4(&out->addr) ? 96 : 0);
+	}
+	out->addr = subnet.addr;
+	out->number = subnet.prefix;
 }
 
 static void write_value(struct writer *w, enum authz_attribute attribute, const char *text)
@@ -184,7 +188,7 @@ static void write_value(struct writer *w, enum authz_attribute attribute, const 
 	case AUTHZ_SOURCE_IP:
 	case AUTHZ_REMOTE_IP:
 	case AUTHZ_DESTINATION_IP:
-		write_subnet(text, &value);
+		write_subnet(w, text, &value);
 		break;
 	case AUTHZ_DESTINATION_PORT:
 		value.number = (__u32)strtoul(text, NULL, 10);
@@ -194,6 +198,9 @@ static void write_value(struct writer *w, enum authz_attribute attribute, const 
 		break;
 	default:
 		write_text(w, text, attribute == AUTHZ_NAMESPACE, &value);
+		/* Of requests "*" is all that is there, empty or not. */
+		if (attribute >= AUTHZ_HOST && value.match == AUTHZ_PRESENT)
+			value = (struct authz_value){ .match = AUTHZ_PREFIX };
 	}
 	slot = table_push(&w->r->values);
 	w->nomem |= !slot;
@@ -317,7 +324,9 @@ static int write_policy(struct authz_rows *r, const struct object *o)
 	slot = table_push(&r->policies);
 	if (slot)
 		*slot = row;
-	return slot && !w.nomem ? 0 : -ENOMEM;
+	if (!slot || w.nomem)
+		return -ENOMEM;
+	return w.wrong ? -EINVAL : 0;
 }
 
 /* Those that deny come first, then by name. */
@@ -365,6 +374,12 @@ static const char *label_of(const struct kvs *labels, const char *key)
 	return NULL;
 }
 
+/* Whether it is one that allows, for pods of some labels. */
+static bool is_guess(const struct object *policy)
+{
+	return policy->authz.action == AUTHZ_ALLOW && policy->authz.selector.count;
+}
+
 bool authz_selects(const struct object *policy, const char *root, const char *ns,
 		   const struct kvs *labels)
 {
@@ -379,6 +394,22 @@ bool authz_selects(const struct object *policy, const char *root, const char *ns
 			return false;
 	}
 	return true;
+}
+
+/* A policy that allows nothing, beyond those of `objects`. */
+static int add_nothing(struct authz_rows *r, struct authz_member *out)
+{
+	struct authz_policy *slot;
+
+	if (!r->nothing) {
+		slot = table_push(&r->policies);
+		if (!slot)
+			return -ENOMEM;
+		*slot = (struct authz_policy){ .action = AUTHZ_ALLOW };
+		r->nothing = r->policies.count;
+	}
+	out->policy = r->nothing - 1;
+	return 0;
 }
 
 /* The set whose members are the last ones of the list; known as `key`. */
@@ -408,14 +439,23 @@ int authz_rows_select(struct authz_rows *r, const char *ns, const struct kvs *la
 {
 	_cleanup_free_ struct authz_member *members =
 		calloc(r->objects.count + 1, sizeof(*members));
+	bool guessed = false;
 	size_t count = 0;
 
 	*set = 0;
 	if (!members)
 		return -ENOMEM;
-	for (__u32 i = 0; i < r->objects.count; i++)
-		if (authz_selects(r->objects.items[i], r->root, ns, labels))
+	for (__u32 i = 0; i < r->objects.count; i++) {
+		if (!authz_selects(r->objects.items[i], r->root, ns, labels))
+			continue;
+		/* What it allows may be meant for other pods. */
+		if (!labels && is_guess(r->objects.items[i]))
+			guessed = true;
+		else
 			members[count++].policy = i;
+	}
+	if (guessed && add_nothing(r, &members[count++]))
+		return -ENOMEM;
 	if (!count)
 		return 0;
 	*set = (__u32)(uintptr_t)bytemap_get(&r->by_members, members, count * sizeof(*members));

@@ -2,6 +2,7 @@
 #include "lib/base/addr.h"
 
 #include <arpa/inet.h>
+#include <ctype.h>
 #include <errno.h>
 #include <string.h>
 
@@ -102,4 +103,65 @@ bool cidr_holds(const struct cidr *c, const struct addr *a)
 	if (memcmp(c->addr.b, a->b, bytes) != 0)
 		return false;
 	return !bits || !((c->addr.b[bytes] ^ a->b[bytes]) >> (8 - bits));
+}
+
+/* The number of bits that a text of at most three digits gives, or `most` + 1. */
+static unsigned parse_bits(const char *text, unsigned most)
+{
+	size_t digits = strspn(text, "0123456789");
+	unsigned bits = 0;
+
+	if (!digits || digits > 3 || text[digits])
+		return most + 1;
+	for (; *text; text++)
+		bits = bits * 10 + (unsigned)(*text - '0');
+	return bits;
+}
+
+bool cidr_parse(const char *s, struct cidr *out)
+{
+	const char *slash = strchr(s, '/');
+	char text[ADDR_TEXT_MAX];
+	size_t len = slash ? (size_t)(slash - s) : strlen(s);
+	unsigned bits, most;
+
+	if (len >= sizeof(text))
+		return false;
+	memcpy(text, s, len);
+	text[len] = 0;
+	if (addr_parse(text, &out->addr))
+		return false;
+	most = strchr(text, ':') ? 128 : 32;
+	bits = slash ? parse_bits(slash + 1, most) : most;
+	if (bits > most)
+		return false;
+	out->prefix = 128 - most + bits;
+	return true;
+}
+
+/* "010.0.0.1" is 10.0.0.1 to the API server, in subnets alone: what it has taken is not to be left
+ * out. */
+static const char *without_zeros(const char *text, char out[ADDR_TEXT_MAX])
+{
+	const char *end = text + strcspn(text, "/");
+	bool begins = true; /* a number */
+	char *to = out;
+
+	if (strlen(text) >= ADDR_TEXT_MAX || memchr(text, ':', (size_t)(end - text)))
+		return text;
+	for (const char *at = text; at < end; at++) {
+		if (begins && *at == '0' && isdigit((unsigned char)at[1]))
+			continue;
+		begins = *at == '.';
+		*to++ = *at;
+	}
+	memcpy(to, end, strlen(end) + 1);
+	return out;
+}
+
+bool cidr_parse_subnet(const char *text, struct cidr *out)
+{
+	char plain[ADDR_TEXT_MAX];
+
+	return strchr(text, '/') && cidr_parse(without_zeros(text, plain), out);
 }

@@ -37,5 +37,10 @@ static inline enum family addr_family(const struct addr *a)
 struct addr addr_placeholder(__u32 number);
 bool addr_is_placeholder(const struct addr *a);
 bool cidr_holds(const struct cidr *c, const struct addr *a);
+/* "10.0.0.0/8", "fd00::/8", or an address alone, the bits as they are given. */
+bool cidr_parse(const char *text, struct cidr *out);
+/* The same as the API server takes subnets: "010.0.0.0/8" is 10.0.0.0/8, and the prefix is given.
+ */
+bool cidr_parse_subnet(const char *text, struct cidr *out);
 
 #endif

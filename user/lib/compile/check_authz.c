@@ -52,7 +52,8 @@ static bool is_part(const struct kvs *part, const struct kvs *whole)
 	return part->count;
 }
 
-/* There is no such workload that requests go through. */
+/* There is no such workload that requests go through. A warning, as anyone may make a Gateway: it
+ * is not to undo what somebody else's policy says of pods. */
 static void check_gateways(struct mesh *mesh, const struct object *o)
 {
 	for (size_t i = 0; i < mesh->gateways.count; i++) {
@@ -60,12 +61,12 @@ static void check_gateways(struct mesh *mesh, const struct object *o)
 
 		if (!is_part(&o->authz.selector, &gw->gateway.selector))
 			continue;
-		errors_add(mesh->errors, o->file, spec_pos(o, "selector"),
-			   "spec.selector: weft does not carry out an AuthorizationPolicy for the "
-			   "workload of a Gateway (%s/%s has its labels): those of the pods behind "
-			   "it hold for what comes by it, and a ConnectionPolicy says who is heard "
-			   "from outside",
-			   gw->meta.namespace, gw->meta.name);
+		errors_warn(mesh->errors, o->file, spec_pos(o, "selector"),
+			    "spec.selector: the policy holds for pods with these labels, and weft "
+			    "does not carry it out for the workload of a Gateway (%s/%s has them): "
+			    "the policies of the pods behind it hold for what comes by it, and a "
+			    "ConnectionPolicy says who is heard from outside",
+			    gw->meta.namespace, gw->meta.name);
 		return;
 	}
 }
@@ -78,11 +79,7 @@ void check_authorization(struct mesh *mesh)
 		if (o->kind != KIND_AUTHORIZATION_POLICY)
 			continue;
 		check_gateways(mesh, o);
-		if (o->authz.action == AUTHZ_AUDIT)
-			errors_warn(mesh->errors, o->file, spec_pos(o, "action"),
-				    "spec.action: AUDIT refuses nothing, and nothing is written of "
-				    "what it is about");
-		else if (authz_speaks_of_requests(&o->authz))
+		if (authz_speaks_of_requests(&o->authz))
 			check_requests(mesh, o);
 	}
 }

@@ -131,7 +131,7 @@ static int add_request(struct explain_authz *x, const struct explain_authz_reque
 {
 	char *path = pool_alloc(&x->pool, PATH_ROOM);
 	long n = path ? http_path(r->s, r->decision, r->request, path, PATH_ROOM) : -ENOMEM;
-	size_t len;
+	size_t len = 0;
 
 	if (n == -ENOSPC && r->request->path.len <= PATH_ROOM) {
 		n = (long)r->request->path.len;
@@ -139,10 +139,8 @@ static int add_request(struct explain_authz *x, const struct explain_authz_reque
 	}
 	if (n < 0)
 		return -ENOMEM;
-	len = http_path_normalize(path, (size_t)n);
-	for (size_t i = 0; i < len; i++)
-		if (path[i] == '?' || path[i] == '#')
-			len = i;
+	while (len < (size_t)n && path[len] != '?' && path[len] != '#')
+		len++;
 	q->http = true;
 	q->method = text(r->request->method);
 	q->host = text(r->decision->authority);
@@ -150,6 +148,19 @@ static int add_request(struct explain_authz *x, const struct explain_authz_reque
 	q->header = read_header;
 	q->arg = (void *)r;
 	return 0;
+}
+
+/* As weft-proxy asks: a path that means another one is to be allowed as both. The path's bytes are
+ * our own. */
+static struct authz_verdict judge(const struct authz_view *view, __u32 set,
+				  struct authz_question *q)
+{
+	struct authz_verdict v = authz_judge(view, set, q);
+
+	if (!v.allowed || !q->http)
+		return v;
+	q->path.len = http_path_normalize((char *)q->path.at, q->path.len);
+	return authz_judge(view, set, q);
 }
 
 /* ---- the answer ---- */
@@ -231,7 +242,7 @@ int explain_authz_ask(struct explain_authz *x, const struct explain_authz_reques
 	if (e || !set)
 		return e;
 	view = authz_rows_view(&x->rows);
-	v = authz_judge(&view, set, &q);
+	v = judge(&view, set, &q);
 	if (v.allowed)
 		return 0;
 	*why = sentence(x, &v, pod, port, q.http);

@@ -11,18 +11,11 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "lib/authz/apart.h"
 #include "lib/base/cleanup.h"
 #include "lib/l4/l4.h"
 
-enum { ADDR_BITS = 128, V4_BITS = 96 };
-
-struct subnets {
-	TABLE(struct cidr) list;
-};
-
-struct ports {
-	TABLE(__u32) list; /* 0: all others */
-};
+enum { ADDR_BITS = 128 };
 
 /* A set of policies as it holds for some pods. */
 struct writer {
@@ -31,59 +24,16 @@ struct writer {
 	__u32 set;		 /* of the view */
 	__u32 number;		 /* that the kernel knows it by */
 	struct addr destination; /* of one pod, where policies ask for that */
-	struct subnets subnets;
-	struct ports ports;
+	struct authz_apart apart;
+	bool full; /* the kernel's table has no room for it */
 };
 
 static void writer_done(struct writer *w)
 {
-	free(w->subnets.list.items);
-	free(w->ports.list.items);
+	authz_apart_free(&w->apart);
 }
 
 /* ---- what policies tell apart ---- */
-
-/* Without the bits beyond the prefix. */
-static struct addr network_of(const struct cidr *c)
-{
-	struct addr out = { 0 };
-	unsigned bytes = c->prefix / 8, bits = c->prefix % 8;
-
-	memcpy(out.b, c->addr.b, bytes);
-	if (bits)
-		out.b[bytes] = c->addr.b[bytes] & (0xff00 >> bits);
-	return out;
-}
-
-static int add_subnet(struct writer *w, struct cidr c)
-{
-	struct cidr *slot;
-
-	c.addr = network_of(&c);
-	for (size_t i = 0; i < w->subnets.list.count; i++)
-		if (w->subnets.list.items[i].prefix == c.prefix &&
-		    !memcmp(&w->subnets.list.items[i].addr, &c.addr, sizeof(c.addr)))
-			return 0;
-	slot = table_push(&w->subnets.list);
-	if (!slot)
-		return -ENOMEM;
-	*slot = c;
-	return 0;
-}
-
-static int add_port(struct writer *w, __u32 port)
-{
-	__u32 *slot;
-
-	for (size_t i = 0; i < w->ports.list.count; i++)
-		if (w->ports.list.items[i] == port)
-			return 0;
-	slot = table_push(&w->ports.list);
-	if (!slot)
-		return -ENOMEM;
-	*slot = port;
-	return 0;
-}
 
 static int note_values(struct writer *w, enum authz_attribute attribute, struct authz_range values)
 {
@@ -93,9 +43,9 @@ static int note_values(struct writer *w, enum authz_attribute attribute, struct 
 		const struct authz_value *v = &w->view.values[values.first + i];
 
 		if (attribute == AUTHZ_DESTINATION_PORT)
-			r = add_port(w, v->number);
+			r = authz_apart_port(&w->apart, v->number);
 		else if (attribute == AUTHZ_SOURCE_IP || attribute == AUTHZ_REMOTE_IP)
-			r = add_subnet(w, (struct cidr){ v->addr, v->number });
+			r = authz_apart_subnet(&w->apart, &(struct cidr){ v->addr, v->number });
 	}
 	return r;
 }
@@ -138,26 +88,24 @@ static int asks_destination(struct writer *w, const struct authz_clause *c)
 	return c->attribute == AUTHZ_DESTINATION_IP;
 }
 
-/* Everything, by family: "::/0" is not all of IPv4. */
 static int note_all(struct writer *w)
 {
-	const struct cidr v6 = { .prefix = 0 };
-	const struct cidr v4 = { .addr = { .b = { [10] = 0xff, [11] = 0xff } }, .prefix = V4_BITS };
-	int r = add_subnet(w, v6);
+	int r = each_clause(w, note_clause);
 
-	if (!r)
-		r = add_subnet(w, v4);
-	if (!r)
-		r = add_port(w, 0);
-	return r ? r : each_clause(w, note_clause);
+	return r ? r : authz_apart_settle(&w->apart);
 }
 
 /* ---- verdicts ---- */
 
 static int add_row(struct writer *w, __u32 port, bool local, const struct cidr *from, bool lets)
 {
-	struct authz_table_row *slot = table_push(&w->mesh->t->authz.rows);
+	struct authz_table_row *slot;
 
+	if (w->mesh->t->authz.rows.count >= AUTHZ_ROWS_MOST) {
+		w->full = true;
+		return 0;
+	}
+	slot = table_push(&w->mesh->t->authz.rows);
 	if (!slot)
 		return -ENOMEM;
 	slot->key = (struct authz_key){ .prefixlen = AUTHZ_KEY_BITS + from->prefix,
@@ -212,26 +160,65 @@ static int write_port(struct writer *w, __u32 port)
 	const struct mesh *mesh = w->mesh;
 	int r = 0;
 
-	for (size_t i = 0; i < w->subnets.list.count && !r; i++)
-		r = add_row(w, port, false, &w->subnets.list.items[i],
-			    lets(w, port, &w->subnets.list.items[i], NULL));
-	for (size_t i = 0; i < mesh->authz_pods.count && !r; i++)
+	for (size_t i = 0; i < w->apart.subnets.count && !r && !w->full; i++)
+		r = add_row(w, port, false, &w->apart.subnets.items[i],
+			    lets(w, port, &w->apart.subnets.items[i], NULL));
+	for (size_t i = 0; i < mesh->authz_pods.count && !r && !w->full; i++)
 		r = write_caller(w, port, mesh->authz_pods.items[i].pod);
 	return r;
+}
+
+/* One of the policies that the set is made of. */
+static const struct object *member_of(const struct writer *w)
+{
+	struct authz_range members = w->view.sets[w->set - 1].members;
+	__u32 policy = w->view.members[members.first].policy;
+
+	return policy < w->mesh->authz.objects.count ? w->mesh->authz.objects.items[policy] : NULL;
+}
+
+/* What has no row is closed. No error: that would leave a policy out of force, and other policies
+ * and pods than those of the change may be what there is no room for. */
+static void close_set(struct writer *w, size_t rows)
+{
+	const struct object *o = member_of(w);
+
+	w->mesh->t->authz.rows.count = rows;
+	if (o)
+		errors_warn(w->mesh->errors, o->file, o->pos,
+			    "spec.rules: together with the other policies there are more subnets, "
+			    "ports and callers than there is room for in the kernel (%d rows): "
+			    "connections to the pods that it selects are refused",
+			    AUTHZ_ROWS_MOST);
 }
 
 /* The rows of w->set, as set `number` of the kernel's. */
 static int write_set(struct writer *w)
 {
+	size_t before = w->mesh->t->authz.rows.count;
 	int r = note_all(w);
 
 	w->number = ++w->mesh->t->authz.sets;
-	for (size_t i = 0; i < w->ports.list.count && !r; i++)
-		r = write_port(w, w->ports.list.items[i]);
+	w->full = before + (size_t)w->apart.subnets.count * w->apart.ports.count > AUTHZ_ROWS_MOST;
+	for (size_t i = 0; i < w->apart.ports.count && !r && !w->full; i++)
+		r = write_port(w, w->apart.ports.items[i]);
+	if (w->full)
+		close_set(w, before);
 	return r;
 }
 
 /* ---- pods ---- */
+
+static void refuse_pod(struct writer *w, const struct object *pod)
+{
+	const struct object *o = member_of(w);
+
+	o = o ? o : pod;
+	errors_add(w->mesh->errors, o->file, o->pos,
+		   "spec.selector: more pods are selected on this node than there is room for in "
+		   "the kernel (%d addresses)",
+		   AUTHZ_ADDRS_MOST);
+}
 
 /* Each address has rows of its own where policies ask which one was called. */
 static int add_address(struct mesh *mesh, const struct authorized_pod *p, const struct addr *addr,
@@ -241,10 +228,15 @@ static int add_address(struct mesh *mesh, const struct authorized_pod *p, const 
 						   .view = authz_rows_view(&mesh->authz),
 						   .set = p->set,
 						   .destination = *addr };
-	struct authz_pod *slot = table_push(&mesh->t->authz.pods);
+	struct authz_pod *slot;
 	bool own = each_clause(&w, asks_destination);
 	int r = 0;
 
+	if (mesh->t->authz.pods.count >= AUTHZ_ADDRS_MOST) {
+		refuse_pod(&w, p->pod);
+		return 0;
+	}
+	slot = table_push(&mesh->t->authz.pods);
 	if (!slot)
 		return -ENOMEM;
 	slot->addr = *addr;

@@ -490,7 +490,12 @@ struct gateway {
 
 /* ---- AuthorizationPolicy ---- */
 
-enum authz_action { AUTHZ_ALLOW, AUTHZ_DENY, AUTHZ_AUDIT, AUTHZ_CUSTOM /* never decoded */ };
+enum authz_action {
+	AUTHZ_ALLOW,
+	AUTHZ_DENY,
+	AUTHZ_AUDIT,
+	AUTHZ_CUSTOM
+}; /* the last two: refused */
 
 /* A field and the one that begins with "not". Neither given: it says nothing. */
 struct authz_values {

@@ -5,6 +5,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "lib/authz/apart.h"
 #include "lib/authz/authz.h"
 #include "lib/schema/decode.h"
 #include "lib/schema/validate.h"
@@ -47,9 +48,7 @@ static const char *subnet_problem(const char *text)
 {
 	struct cidr subnet;
 
-	return valid_ip(text, NULL) || valid_subnet(text, &subnet)
-		       ? NULL
-		       : "an address, or a subnet such as 10.0.0.0/8";
+	return authz_subnet(text, &subnet) ? NULL : "an address, or a subnet such as 10.0.0.0/8";
 }
 
 static const char *port_problem(const char *text)
@@ -370,6 +369,8 @@ static void check_action(struct decoder *d, const struct node *value, const void
 {
 	if (*(const int *)target == AUTHZ_CUSTOM)
 		decode_refuse_value(d, value, REFUSED_AUTHZ_CUSTOM);
+	if (*(const int *)target == AUTHZ_AUDIT)
+		decode_refuse_value(d, value, REFUSED_AUTHZ_AUDIT);
 }
 
 static const struct word actions[] = {
@@ -382,6 +383,7 @@ static const struct word actions[] = {
 
 static const struct cel cel_action[] = {
 	{ .rule = "self != 'CUSTOM'", .refused = REFUSED_AUTHZ_CUSTOM },
+	{ .rule = "self != 'AUDIT'", .refused = REFUSED_AUTHZ_AUDIT },
 	{ 0 },
 };
 
@@ -390,11 +392,15 @@ static void check_spec(struct decoder *d, const struct node *self_node, const vo
 {
 	const struct authorization_policy *p = self;
 
-	if (!p->rules.count && (p->action == AUTHZ_DENY || p->action == AUTHZ_AUDIT))
+	if (!p->rules.count && p->action == AUTHZ_DENY)
 		decode_error(d, self_node, "rules",
-			     "required for the action %s, but not given: it would never hold "
-			     "(rules: [{}] always does)",
-			     p->action == AUTHZ_DENY ? "DENY" : "AUDIT");
+			     "required for the action DENY, but not given: it would never hold "
+			     "(rules: [{}] always does)");
+	if (!authz_fits(p))
+		decode_error(d, self_node, "rules",
+			     "expected subnets and ports for at most %d rows of the kernel's "
+			     "table, one for each subnet at each port",
+			     AUTHZ_ROWS_MOST);
 }
 
 static const struct field spec_fields[] = {

@@ -1,5 +1,4 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-#include <ctype.h>
 #include <stdio.h>
 #include <string.h>
 
@@ -194,33 +193,9 @@ void validate_header_names(struct decoder *d, const struct node *value, const vo
 
 /* ---- subnets ---- */
 
-enum { SUBNET_TEXT = 64 };
-
-/* "010.0.0.1" is 10.0.0.1 to the API server, in subnets alone: what it has taken is not to be left
- * out. */
-static const char *without_zeros(const char *text, char out[SUBNET_TEXT])
-{
-	const char *end = text + strcspn(text, "/");
-	bool begins = true; /* a number */
-	char *to = out;
-
-	if (strlen(text) >= SUBNET_TEXT || memchr(text, ':', (size_t)(end - text)))
-		return text;
-	for (const char *at = text; at < end; at++) {
-		if (begins && *at == '0' && isdigit((unsigned char)at[1]))
-			continue;
-		begins = *at == '.';
-		*to++ = *at;
-	}
-	memcpy(to, end, strlen(end) + 1);
-	return out;
-}
-
 bool valid_subnet(const char *text, struct cidr *out)
 {
-	char plain[SUBNET_TEXT];
-
-	return strchr(text, '/') && parse_cidr(without_zeros(text, plain), out);
+	return cidr_parse_subnet(text, out);
 }
 
 bool decode_subnet(struct decoder *d, const struct node *value, const char *text, struct cidr *out)

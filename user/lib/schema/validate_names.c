@@ -184,30 +184,7 @@ bool valid_ip(const char *s, struct addr *out)
 
 bool parse_cidr(const char *s, struct cidr *out)
 {
-	const char *slash = strchr(s, '/');
-	char text[INET6_ADDRSTRLEN + 1];
-	size_t len = slash ? (size_t)(slash - s) : strlen(s);
-	unsigned bits, most;
-
-	if (len >= sizeof(text))
-		return false;
-	memcpy(text, s, len);
-	text[len] = 0;
-	if (!valid_ip(text, &out->addr))
-		return false;
-	most = strchr(text, ':') ? 128 : 32;
-	bits = most;
-	if (slash) {
-		if (!all_digits(slash + 1) || strlen(slash + 1) > 3)
-			return false;
-		bits = 0;
-		for (const char *c = slash + 1; *c; c++)
-			bits = bits * 10 + (unsigned)(*c - '0');
-		if (bits > most)
-			return false;
-	}
-	out->prefix = 128 - most + bits;
-	return true;
+	return cidr_parse(s, out);
 }
 
 bool host_covers(const char *a, const char *b)

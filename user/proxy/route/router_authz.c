@@ -109,20 +109,34 @@ static bool read_header(void *arg, struct authz_text name, struct authz_text *ou
 
 /* ---- the rest ---- */
 
-/* As the endpoint would have it: normalized after it has been rewritten, without the query. */
+static struct authz_text without_query(struct h1_span path)
+{
+	size_t n = 0;
+
+	while (n < path.n && path.p[n] != '?' && path.p[n] != '#')
+		n++;
+	return text((struct h1_span){ path.p, n });
+}
+
+/* As the endpoint gets it: normalized when it came in, and not again, then rewritten. */
 static bool find_path(struct judged *j, struct authz_text *out)
 {
-	struct h1_span path = j->plan->path;
-	size_t n = path.n;
-
-	if (n > PATH_MAX_BYTES)
+	if (j->plan->path.n > PATH_MAX_BYTES)
 		return false;
-	memcpy(j->path, path.p, n);
+	*out = without_query(j->plan->path);
+	return true;
+}
+
+/* As an endpoint that normalizes what it gets would read it. False: that is the same. */
+static bool resolve_path(struct judged *j, struct authz_question *q)
+{
+	size_t n = q->path.len;
+
+	memcpy(j->path, q->path.at, n);
 	n = http_path_normalize(j->path, n);
-	for (size_t i = 0; i < n; i++)
-		if (j->path[i] == '?' || j->path[i] == '#')
-			n = i;
-	*out = (struct authz_text){ j->path, n };
+	if (n == q->path.len && !memcmp(j->path, q->path.at, n))
+		return false;
+	q->path = (struct authz_text){ j->path, n };
 	return true;
 }
 
@@ -186,6 +200,9 @@ static bool judge(struct router_plan *p, const struct plan *plan, const struct h
 	j.full = false;
 	asked = ask(&j, p, &q);
 	verdict = asked ? http_authz_judge(p->version->snapshot, &q) : none;
+	/* A path that means another one is to be allowed as both. */
+	if (verdict.allowed && q.http && resolve_path(&j, &q))
+		verdict = http_authz_judge(p->version->snapshot, &q);
 	/* A header of which not all is known may be any. */
 	if (verdict.allowed && j.full)
 		verdict = none;
