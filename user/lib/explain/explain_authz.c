@@ -24,25 +24,6 @@ static bool is_here(const struct explain_authz *x, const struct object *pod)
 	return !x->objects->node || str_eq(pod->pod.node_name, x->objects->node);
 }
 
-static int add_pod(struct explain_authz *x, const struct object *o)
-{
-	for (size_t i = 0; i < o->pod.ips.count; i++) {
-		struct addr *key = pool_alloc(&x->pool, sizeof(*key));
-		void **at;
-
-		if (!key)
-			return -ENOMEM;
-		if (addr_parse(o->pod.ips.items[i], key))
-			continue;
-		at = bytemap_at(&x->pods, key, sizeof(*key));
-		if (!at)
-			return -ENOMEM;
-		if (!*at)
-			*at = (void *)o;
-	}
-	return 0;
-}
-
 int explain_authz_init(struct explain_authz *x, const struct objects *objects,
 		       enum enrol_mode enrol, const struct explain_client *client)
 {
@@ -53,7 +34,7 @@ int explain_authz_init(struct explain_authz *x, const struct objects *objects,
 			    ROOT_NAMESPACE);
 	for (size_t i = 0; i < objects->count && x->rows.objects.count && !r; i++)
 		if (objects->items[i]->kind == KIND_POD && is_in_mesh(x, objects->items[i]))
-			r = add_pod(x, objects->items[i]);
+			r = explain_add_pod(&x->pods, &x->pool, objects->items[i]);
 	return r;
 }
 

@@ -7,25 +7,6 @@
 
 #include "lib/base/cleanup.h"
 
-static int add_pod(struct explain_policies *p, const struct object *o)
-{
-	for (size_t i = 0; i < o->pod.ips.count; i++) {
-		struct addr *key = pool_alloc(&p->pool, sizeof(*key));
-		void **at;
-
-		if (!key)
-			return -ENOMEM;
-		if (addr_parse(o->pod.ips.items[i], key))
-			continue;
-		at = bytemap_at(&p->pods, key, sizeof(*key));
-		if (!at)
-			return -ENOMEM;
-		if (!*at)
-			*at = (void *)o;
-	}
-	return 0;
-}
-
 int explain_policies_init(struct explain_policies *p, const struct objects *objects,
 			  const struct explain_client *client)
 {
@@ -36,7 +17,7 @@ int explain_policies_init(struct explain_policies *p, const struct objects *obje
 	for (size_t i = 0; i < objects->count && p->index.all.policies.count && !r; i++)
 		if (objects->items[i]->kind == KIND_POD &&
 		    !netpolicy_pod_is_over(objects->items[i]))
-			r = add_pod(p, objects->items[i]);
+			r = explain_add_pod(&p->pods, &p->pool, objects->items[i]);
 	return r;
 }
 

@@ -455,3 +455,22 @@ int explain_protected(const struct tables *t, const struct objects *objects,
 		       ? protection_ask(&t->protection, objects, &call, dropped, why)
 		       : 0;
 }
+
+int explain_add_pod(struct bytemap *pods, struct pool **pool, const struct object *pod)
+{
+	for (size_t i = 0; i < pod->pod.ips.count; i++) {
+		struct addr *key = pool_alloc(pool, sizeof(*key));
+		void **at;
+
+		if (!key)
+			return -ENOMEM;
+		if (addr_parse(pod->pod.ips.items[i], key))
+			continue;
+		at = bytemap_at(pods, key, sizeof(*key));
+		if (!at)
+			return -ENOMEM;
+		if (!*at)
+			*at = (void *)pod;
+	}
+	return 0;
+}

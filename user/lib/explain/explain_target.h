@@ -4,6 +4,8 @@
 /*
  * The client and what it calls, out of a struct explain_query.
  */
+#include "lib/base/bytemap.h"
+#include "lib/base/pool.h"
 #include "lib/explain/explain.h"
 
 struct explain_client {
@@ -47,5 +49,9 @@ int explain_protected(const struct tables *t, const struct objects *objects,
 int explain_find_target(const struct tables *t, const struct objects *objects,
 			const struct explain_query *q, const struct explain_client *client,
 			struct explain_target *out, struct errors *errors);
+
+/* Notes the pod at each of its addresses that no earlier one has: struct addr -> struct object. The
+ * keys are the pool's. 0 or -ENOMEM. */
+int explain_add_pod(struct bytemap *pods, struct pool **pool, const struct object *pod);
 
 #endif

@@ -5,14 +5,12 @@
 #include <stdlib.h>
 #include <string.h>
 
-#include <openssl/evp.h>
-
 #include "lib/base/cleanup.h"
 #include "lib/base/log.h"
 #include "lib/route/route.h"
+#include "proxy/route/tls_digest.h"
 
 enum {
-	DIGEST = 32,
 	BUNDLE = 32 * 1024, /* bytes from which on authorities are worth sharing */
 	CLIENTS_MAX = 1024, /* beyond that the one that was made first is forgotten */
 };
@@ -23,16 +21,12 @@ struct made_client {
 	uint64_t round;		   /* of the credentials that it was last compared with */
 	struct tls_client *client; /* NULL: `error` */
 	int error;
-	unsigned char pem[DIGEST]; /* what it was made of */
+	unsigned char pem[TLS_DIGEST]; /* what it was made of */
 	size_t len;
 	char key[]; /* all that the snapshot says of it */
 };
 
 /* What it is made of: parts of credentials, each perhaps empty. */
-struct parts {
-	struct credential_text chain, key, ca, crl;
-};
-
 static void free_made(struct made_client *m)
 {
 	tls_client_unref(m->client);
@@ -66,7 +60,7 @@ static const struct credential *find(const struct credentials *known, const stru
 /* A credential's own CA comes before the one that stands in for it. Why it can't be; NULL: it can.
  */
 static const char *find_parts(const struct credentials *known, const struct http_snapshot *s,
-			      const struct hs_client_tls *row, struct parts *out)
+			      const struct hs_client_tls *row, struct credential *out)
 {
 	const struct credential *own = find(known, s, row->credential);
 	const struct credential *ca = find(known, s, row->ca);
@@ -91,26 +85,6 @@ static const char *find_parts(const struct credentials *known, const struct http
 	return NULL;
 }
 
-static bool digest_part(EVP_MD_CTX *md, struct credential_text t)
-{
-	uint64_t n = t.len;
-
-	return EVP_DigestUpdate(md, &n, sizeof(n)) == 1 &&
-	       (!t.len || EVP_DigestUpdate(md, t.at, t.len) == 1);
-}
-
-static bool digest(const struct parts *p, unsigned char out[DIGEST])
-{
-	EVP_MD_CTX *md = EVP_MD_CTX_new();
-	bool good = md && EVP_DigestInit_ex(md, EVP_sha256(), NULL) == 1 &&
-		    digest_part(md, p->chain) && digest_part(md, p->key) &&
-		    digest_part(md, p->ca) && digest_part(md, p->crl) &&
-		    EVP_DigestFinal_ex(md, out, NULL) == 1;
-
-	EVP_MD_CTX_free(md);
-	return good;
-}
-
 /* ---- making one ---- */
 
 static struct tls_text pem(struct credential_text t)
@@ -127,30 +101,31 @@ static void complain(const struct http_snapshot *s, const struct hs_client_tls *
 }
 
 /* The client that was made of the same large bundle; NULL: none, or it is no such. */
-static struct tls_client *bundle_of(const struct tls_clients *t, const struct parts *p,
-				    unsigned char ca[DIGEST])
+static struct tls_client *bundle_of(const struct tls_clients *t, const struct credential *p,
+				    unsigned char ca[TLS_DIGEST])
 {
-	const struct parts only = { .ca = p->ca };
+	const struct credential only = { .ca = p->ca };
 
-	if (p->ca.len < BUNDLE || !digest(&only, ca) || !t->bundle)
+	if (p->ca.len < BUNDLE || !tls_digest(&only, ca) || !t->bundle)
 		return NULL;
-	return memcmp(ca, t->bundle_pem, DIGEST) != 0 ? NULL : t->bundle;
+	return memcmp(ca, t->bundle_pem, TLS_DIGEST) != 0 ? NULL : t->bundle;
 }
 
-static void keep_bundle(struct tls_clients *t, const struct parts *p, struct tls_client *made,
-			const unsigned char ca[DIGEST])
+static void keep_bundle(struct tls_clients *t, const struct credential *p, struct tls_client *made,
+			const unsigned char ca[TLS_DIGEST])
 {
 	if (p->ca.len < BUNDLE || p->crl.len)
 		return;
 	tls_client_unref(t->bundle);
 	t->bundle = tls_client_ref(made);
-	memcpy(t->bundle_pem, ca, DIGEST);
+	memcpy(t->bundle_pem, ca, TLS_DIGEST);
 }
 
 static int make(struct tls_clients *t, const struct http_snapshot *s,
-		const struct hs_client_tls *row, const struct parts *p, struct tls_client **out)
+		const struct hs_client_tls *row, const struct credential *p,
+		struct tls_client **out)
 {
-	unsigned char ca[DIGEST] = { 0 };
+	unsigned char ca[TLS_DIGEST] = { 0 };
 	_cleanup_free_ struct tls_text *names = calloc(row->alt_names.count + 1, sizeof(*names));
 	struct tls_client_settings settings = {
 		.chain = pem(p->chain),
@@ -181,13 +156,13 @@ static int make(struct tls_clients *t, const struct http_snapshot *s,
 static int renew(struct tls_clients *t, struct made_client *m, const struct credentials *known,
 		 uint64_t round, const struct http_snapshot *s, const struct hs_client_tls *row)
 {
-	struct parts parts = { 0 };
+	struct credential parts = { 0 };
 	const char *lacks = find_parts(known, s, row, &parts);
 	struct tls_client *client = NULL;
-	unsigned char now[DIGEST] = { 0 };
+	unsigned char now[TLS_DIGEST] = { 0 };
 	int r = 0;
 
-	if (!digest(&parts, now))
+	if (!tls_digest(&parts, now))
 		return -ENOMEM;
 	if (!lacks && m->client && !memcmp(now, m->pem, sizeof(now))) {
 		m->round = round;

@@ -10,7 +10,6 @@
 #include <unistd.h>
 
 #include <openssl/crypto.h>
-#include <openssl/evp.h>
 
 #include "lib/base/bytemap.h"
 #include "lib/base/bytes.h"
@@ -19,11 +18,11 @@
 #include "lib/route/route.h"
 #include "lib/wire/credentials.h"
 #include "proxy/route/tls_clients.h"
+#include "proxy/route/tls_digest.h"
 
 enum {
 	BUCKETS = 256,
-	SERVERS_MAX = 8192, /* beyond that, those that were made are forgotten */
-	DIGEST = 32,
+	SERVERS_MAX = 8192,	    /* beyond that, those that were made are forgotten */
 	TICKETS_MAGIC = 0x77746b31, /* also the version of what the file looks like */
 };
 
@@ -33,7 +32,7 @@ struct made {
 	uint64_t round;		     /* of the credentials that it was last compared with */
 	struct tls_context *context; /* NULL: `error` */
 	int error;
-	unsigned char pem[DIGEST]; /* what it was made of */
+	unsigned char pem[TLS_DIGEST]; /* what it was made of */
 	size_t len;
 	char key[]; /* all that the snapshot says of it */
 };
@@ -235,26 +234,6 @@ static int make(struct tls_store *s, const struct http_snapshot *snapshot,
 	return r;
 }
 
-static bool digest_part(EVP_MD_CTX *md, struct credential_text t)
-{
-	uint64_t n = t.len;
-
-	return EVP_DigestUpdate(md, &n, sizeof(n)) == 1 &&
-	       (!t.len || EVP_DigestUpdate(md, t.at, t.len) == 1);
-}
-
-static bool digest(const struct credential *c, unsigned char out[DIGEST])
-{
-	EVP_MD_CTX *md = EVP_MD_CTX_new();
-	bool good = md && EVP_DigestInit_ex(md, EVP_sha256(), NULL) == 1 &&
-		    digest_part(md, c->chain) && digest_part(md, c->key) &&
-		    digest_part(md, c->ca) && digest_part(md, c->crl) &&
-		    EVP_DigestFinal_ex(md, out, NULL) == 1;
-
-	EVP_MD_CTX_free(md);
-	return good;
-}
-
 /* Compares what the server was made of with what there is now; makes it again if that differs. */
 static int renew(struct tls_store *s, struct made *m, const struct http_snapshot *snapshot,
 		 const struct hs_server *server)
@@ -264,10 +243,10 @@ static int renew(struct tls_store *s, struct made *m, const struct http_snapshot
 		s->credentials ? credentials_find(s->credentials, name, server->credential.len)
 			       : NULL;
 	struct tls_context *context = NULL;
-	unsigned char now[DIGEST] = { 0 };
+	unsigned char now[TLS_DIGEST] = { 0 };
 	int r;
 
-	if (c && !digest(c, now))
+	if (c && !tls_digest(c, now))
 		return -ENOMEM;
 	if (c && m->context && !memcmp(now, m->pem, sizeof(now))) {
 		m->round = s->round;
