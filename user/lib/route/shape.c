@@ -128,4 +128,8 @@ const struct hs_shape hs_shapes[HS_TABLES] = {
 			    { STR(hs_client_tls, credential), STR(hs_client_tls, ca),
 			      STR(hs_client_tls, sni),
 			      RANGE(hs_client_tls, alt_names, HS_TEXTS) } },
+	[HS_WORKLOADS] = { sizeof(struct hs_workload),
+			   { STR(hs_workload, identity),
+			     RANGE(hs_workload, ports, HS_WORKLOAD_PORTS) } },
+	[HS_WORKLOAD_PORTS] = { sizeof(struct hs_workload_port), { { 0 } } },
 };

@@ -22,7 +22,7 @@
 
 enum {
 	HS_MAGIC = 0x77656674,
-	HS_VERSION = 10,
+	HS_VERSION = 11,
 	HS_NONE = 0xffffffffu,
 };
 
@@ -70,6 +70,8 @@ enum hs_table {
 	HS_AUTHZ_BYTES,
 	HS_AUTHZ_PODS,
 	HS_CLIENT_TLS,
+	HS_WORKLOADS,
+	HS_WORKLOAD_PORTS,
 	HS_TABLES,
 };
 
@@ -137,6 +139,10 @@ enum hs_tls_mode {
 	HS_TLS_SIMPLE = 1,
 	HS_TLS_MUTUAL,		/* a client without a certificate is refused */
 	HS_TLS_OPTIONAL_MUTUAL, /* it may do without; one that it gives is checked */
+	/* Only to endpoints: with the caller's identity, to an endpoint of this node in clear;
+	 * never TLS, whatever the endpoint asks for. */
+	HS_TLS_ISTIO_MUTUAL,
+	HS_TLS_DISABLE,
 };
 
 enum hs_server_kind {
@@ -367,7 +373,9 @@ struct hs_client_tls {
 	struct hs_str
 		sni; /* empty: the request's Host; of what is no request, the cluster's host */
 	struct hs_range alt_names; /* of HS_TEXTS: of which a server's certificate must have one */
-	__u32 mode; /* HS_TLS_SIMPLE, or HS_TLS_MUTUAL: with a certificate of its own */
+	/* HS_TLS_SIMPLE; HS_TLS_MUTUAL: with a certificate of its own; HS_TLS_ISTIO_MUTUAL and
+	 * HS_TLS_DISABLE, where nothing else here counts. */
+	__u32 mode;
 	/* Without `sni` and `alt_names`: a server's certificate must have the request's Host. */
 	__u32 check_host;
 };
@@ -478,6 +486,32 @@ struct hs_authz_pod {
 	__u32 pad;
 };
 
+/* What a pod of the mesh takes, by the PeerAuthentication that is in force for it. */
+enum hs_mtls {
+	HS_MTLS_DISABLE = 1, /* no mutual TLS is ended for it */
+	HS_MTLS_PERMISSIVE,
+	HS_MTLS_STRICT, /* from other nodes and from outside the mesh, nothing else */
+};
+
+/* A pod of the mesh, wherever it is; ordered by address. None while mutual TLS is not in use. */
+struct hs_workload {
+	struct addr addr;
+	/* "spiffe://cluster.local/ns/NAMESPACE/sa/ACCOUNT": what its certificate says, and for pods
+	 * of this node the name of its credential. */
+	struct hs_str identity;
+	__u32 here;	       /* it is of this node: it is called in clear, and never by a wire */
+	__u32 mode;	       /* enum hs_mtls: at all ports that are not listed */
+	struct hs_range ports; /* of HS_WORKLOAD_PORTS, ordered by port */
+};
+
+struct hs_workload_port {
+	__u32 port; /* of the pod, host byte order */
+	__u32 mode; /* enum hs_mtls */
+	/* Of pods of this node: weft-proxy gets what calls the pod's own address here, and reads
+	 * it as requests, as the pod's AuthorizationPolicies ask for. */
+	__u32 requests;
+};
+
 /* The endpoints of a cluster, those of IPv4 first. */
 struct http_members {
 	const struct hs_endpoint *items;
@@ -586,6 +620,8 @@ HS_ROWS(hs_server, HS_SERVERS);
 HS_ROWS(hs_text_row, HS_TEXTS);
 HS_ROWS(hs_authz_pod, HS_AUTHZ_PODS);
 HS_ROWS(hs_client_tls, HS_CLIENT_TLS);
+HS_ROWS(hs_workload, HS_WORKLOADS);
+HS_ROWS(hs_workload_port, HS_WORKLOAD_PORTS);
 
 /* The number of a row of HS_ACTIONS. */
 static inline __u32 hs_action_number(const struct http_snapshot *s, const struct hs_action *a)
