@@ -25,6 +25,7 @@ ID=wt-$$
 TMP=
 CGROUP= # the test's own cgroup: whose processes weft steers at connect()
 declare -A NUMBER LABELS NET4 NET6
+declare -A ACCOUNT # of pods that have one of their own
 declare -A NO_RST # namespaces where tcp-raw can be used
 PODS=()   # name:namespace, in the order of pod_add
 REMOTES=() # those of other nodes
@@ -188,6 +189,7 @@ cleanup() {
 	if [ "$status" -ne 0 ] && [ -s "$TMP/weftd.log" ]; then
 		echo "---- weftd ----" >&2
 		tail -40 "$TMP/weftd.log" >&2
+		[ ! -s "$TMP/weftd2.log" ] || sed 's/^/two: /' "$TMP/weftd2.log" | tail -40 >&2
 	fi
 	exec 2>/dev/null # the shell's own remarks about what is killed below
 	[ -z "$CGROUP" ] || echo "$BASHPID" >"${CGROUP%/*}/cgroup.procs"
@@ -347,6 +349,33 @@ remote_add() {
 	LABELS[$1]=${3:-app=$1}
 	REMOTES+=("$1:${NS:-default}")
 	behind_world "$1" "$2" 10.245.0 fd00:245:
+}
+
+# ---- a second node ----
+
+# node2_up: `world` is a node, too, with a weftd of its own, whose pods are those of remote_add. Of each pod it is told from then on which
+# node it is on.
+node2_up() {
+	NODE2=1
+	mkdir "$TMP/run2" "$TMP/state2"
+	sysctl_in world net/ipv4/ip_forward=1 net/ipv6/conf/all/forwarding=1
+}
+
+weft2() { "$OUT/weft" --run-dir "$TMP/run2" "$@"; }
+
+# weftd2_start [OPTION...]: likewise of `world`; $WEFTD2
+weftd2_start() {
+	(in_ns_exec world "$OUT/weftd" --state-dir "$TMP/state2" --run-dir "$TMP/run2" --bpffs "$TMP/bpf/weft2" --cgroup "$CGROUP" --nic eth0 \
+		--node-name two "$@") 2>>"$TMP/weftd2.log" &
+	WEFTD2=$!
+	JOBS_+=("$WEFTD2")
+	wait_until 30 weft2 status --wait
+}
+
+# node_of POD: a line of its spec; none where there is one node
+node_of() {
+	[ -n "${NODE2:-}" ] || return 0
+	if [ -n "${NET4[$1]:-}" ]; then echo "nodeName: two"; else echo "nodeName: one"; fi
 }
 
 # behind_world NAME NUMBER NET4 NET6: something with the address NET4.NUMBER and NET6:NUMBER behind `world`, which routes
@@ -780,6 +809,8 @@ rules_pods() {
 		$(rules_labels "${LABELS[$name]}" "    ")
 		spec:
 		  containers: [{name: main, image: none}]
+		  ${ACCOUNT[$name]:+serviceAccountName: ${ACCOUNT[$name]}}
+		  $(node_of "$name")
 		status:
 		  phase: Running
 		  podIP: $(addr 4 "$name")

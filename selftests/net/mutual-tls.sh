@@ -1,0 +1,329 @@
+#!/bin/bash
+# SPDX-License-Identifier: Apache-2.0
+# Mutual TLS between two nodes, each with a weftd and a weft-proxy of its own: what is on the wire, who is let in, and who is not.
+. "${0%/*}/lib.sh"
+
+PKI=
+HTTP=80 TCP=9000
+trust=cluster.local
+
+# authority NAME [SUBJECT]: a root
+authority() {
+	openssl req -x509 -newkey ec -pkeyopt ec_paramgen_curve:P-256 -nodes -keyout "$PKI/$1.key" -out "$PKI/$1.crt" -subj "/O=${2:-$1}" -days 30 2>/dev/null
+}
+
+# cert NAME AUTHORITY IDENTITY [DAYS]: NAME.crt and NAME.key, as a workload has them
+cert() {
+	openssl req -newkey ec -pkeyopt ec_paramgen_curve:P-256 -nodes -keyout "$PKI/$1.key" -out "$PKI/$1.csr" -subj "/O=workload" 2>/dev/null
+	openssl x509 -req -in "$PKI/$1.csr" -CA "$PKI/$2.crt" -CAkey "$PKI/$2.key" -CAcreateserial -days "${4:-30}" -out "$PKI/$1.crt" \
+		-extfile <(printf '%s\n' "subjectAltName=critical,URI:$3" "keyUsage=critical,digitalSignature" "extendedKeyUsage=serverAuth,clientAuth") 2>/dev/null
+}
+
+pki_up() {
+	PKI=$TMP/pki
+	mkdir -p "$PKI"
+	authority root
+	authority next
+	authority other
+	cert good root "spiffe://$trust/ns/default/sa/friend"
+	cert stranger root "spiffe://$trust/ns/default/sa/stranger"
+	cert forged other "spiffe://$trust/ns/default/sa/friend"
+	cert old root "spiffe://$trust/ns/default/sa/friend" -1
+	cert abroad root "spiffe://elsewhere.example/ns/default/sa/friend"
+	cert nameless root "https://$trust/ns/default/sa/friend"
+	ca root
+}
+
+# ca NAME...: who signs from now on; all of them are believed
+ca() {
+	local name
+	for name; do cat "$PKI/$name.crt"; done >"$PKI/roots.new"
+	mv "$PKI/roots.new" "$PKI/roots.pem"
+	cp "$PKI/$1.key" "$PKI/ca.key.new"
+	cp "$PKI/$1.crt" "$PKI/ca.crt.new"
+	mv "$PKI/ca.key.new" "$PKI/ca.key"
+	mv "$PKI/ca.crt.new" "$PKI/ca.crt"
+}
+
+# pa NAME SPEC [NAMESPACE]
+pa() {
+	cat <<-END
+	---
+	apiVersion: security.istio.io/v1
+	kind: PeerAuthentication
+	metadata: {name: $1, namespace: ${3:-default}}
+	spec: $2
+	END
+}
+
+# rule HOST TLS
+rule() {
+	cat <<-END
+	---
+	apiVersion: networking.istio.io/v1
+	kind: DestinationRule
+	metadata: {name: $1, namespace: default}
+	spec: {host: $1, trafficPolicy: {tls: {$2}}}
+	END
+}
+
+both() { tee >(weft apply -f - >/dev/null) | weft2 apply -f - >/dev/null; }
+both_delete() {
+	weft delete "$@" >/dev/null
+	weft2 delete "$@" >/dev/null
+}
+
+ca_options() { echo --ca-cert "$PKI/ca.crt" --ca-key "$PKI/ca.key" --ca-root "$PKI/roots.pem"; }
+
+# ask FROM FAMILY NUMBER [CURL-OPTION...]: what a request comes to, "NAME STATUS"
+ask() {
+	in_ns "$1" curl -sS -g --max-time 10 -w ' %{http_code}' "${@:4}" "http://$(hostport "$(vip "$2" "$3")" "$HTTP")/marker" 2>&1 | tr '\n' ' ' |
+		sed 's/  / /; s/^\(.\{60\}\).*\(....\)$/\1\2/'
+}
+
+# tcp FROM FAMILY NUMBER: what a line over TCP comes to
+tcp() { load "$1" "$(vip "$2" "$3")" "$TCP" -n 1 -s marker -t $((5000 * SLOWER)) | jq -r 'keys | join(" ")'; }
+
+# tap: somebody listens on the wire; taps: what there was, as "WHAT=N"
+tap() {
+	start_in node "$ROOT/selftests/net/wire.py" nic0 "$@" >"$TMP/tap"
+	TAP=$STARTED
+	wait_until 10 grep -q listening "$TMP/tap"
+}
+tapped() {
+	kill -TERM "$TAP"
+	wait_until 10 grep -q directions "$TMP/tap"
+	jq -c "[.directions > 0, .clear, .marked]" <<<"$(tail -1 "$TMP/tap")"
+}
+
+# hello FROM ADDRESS PORT CERT [OPTION...]: what a client gets that speaks as a sidecar does, with that certificate ("": none)
+hello() {
+	local with=()
+	[ -z "$4" ] || with=(-cert "$PKI/$4.crt" -key "$PKI/$4.key")
+	printf 'GET /marker HTTP/1.1\r\nHost: x\r\nConnection: close\r\n\r\n' |
+		in_ns "$1" timeout 10 openssl s_client -connect "$(hostport "$2" "$3")" -alpn istio -CAfile "$PKI/roots.pem" -quiet "${with[@]}" "${@:5}" 2>&1 |
+		grep -ao '^HTTP/1.1 [0-9]*\|alert.*number [0-9]*\|errno=[0-9]*' | head -1
+}
+
+# pods: those that the rules tell of; services
+rules() {
+	rules_pods
+	PROTOCOL=http rules_service web-far 10 $HTTP version=far
+	PROTOCOL=http rules_service web-near 11 $HTTP version=near
+	rules_service tcp-far 20 $TCP version=far
+	rules_service tcp-near 21 $TCP version=near
+}
+
+start_one() { weftd_start --node-name one $(ca_options) "$@"; }
+start_two() { weftd2_start $(ca_options) "$@"; }
+stop_two() {
+	kill -9 "$WEFTD2"
+	wait "$WEFTD2" 2>/dev/null || true
+	kill -9 "$(proxy_of two)" 2>/dev/null || true
+}
+proxy_of() { pgrep -f "weft-proxy.*$TMP/run2" | head -1; }
+
+# works WHAT: calls in both directions, and on one node
+works() {
+	local family
+	for family in 4 6; do
+		row "$1, IPv$family: a request to the other node" "$(ask client $family 10)" "far 200"
+		row "$1, IPv$family: a request from there" "$(ask caller $family 11)" "near 200"
+		row "$1, IPv$family: a request on one node" "$(ask client $family 11)" "near 200"
+		row "$1, IPv$family: a connection to the other node" "$(tcp client $family 20)" far
+		row "$1, IPv$family: a connection from there" "$(tcp caller $family 21)" near
+		row "$1, IPv$family: a connection on one node" "$(tcp client $family 21)" near
+	done
+}
+
+# in_clear FROM FAMILY POD: what a request in clear to a pod's own address comes to
+in_clear() {
+	in_ns "$1" curl -sS -g --max-time 10 -o "$TMP/page" -w '%{http_code} %{exitcode}\n' "http://$(hostport "$(addr "$2" "$3")" $HTTP)/marker" 2>/dev/null || true
+}
+
+node_up
+node2_up
+pki_up
+ACCOUNT[friend]=friend ACCOUNT[stranger]=stranger
+pod_add client 1
+pod_add near 3 app=web,version=near
+pod_add friend 2
+pod_add stranger 4
+remote_add far 11 app=web,version=far
+remote_add caller 12
+for pod in near far; do
+	http_echo_start $pod $HTTP $pod
+	echo_start $pod $TCP $pod
+done
+start_one
+start_two
+rules | both
+
+tap $HTTP $TCP
+works "without any rule"
+row "on the wire, without any rule: something, what is in clear, marked" "$(tapped)" "[true,16,12]"
+
+pa default "{mtls: {mode: STRICT}}" istio-system | both
+tap $HTTP $TCP
+works STRICT
+row "on the wire, STRICT: something, what is in clear, marked" "$(tapped)" "[true,0,0]"
+for family in 4 6; do
+	row "IPv$family: in clear, from another node" "$(in_clear world $family near)" "000 56"
+	row "IPv$family: in clear, from a pod by the pod's own address" "$(in_clear caller $family near)" "000 56"
+	row "IPv$family: in clear, on one node" "$(in_clear client $family near | cut -d' ' -f1)" 200
+	near=$(addr $family near)
+	row "IPv$family: a certificate of the root's" "$(hello world "$near" $HTTP good)" "HTTP/1.1 200"
+	row "IPv$family: a forged one" "$(hello world "$near" $HTTP forged)" "alert number 48"
+	row "IPv$family: an expired one" "$(hello world "$near" $HTTP old)" "alert number 45"
+	row "IPv$family: none" "$(hello world "$near" $HTTP "")" "alert number 116"
+	row "IPv$family: one of another trust domain" "$(hello world "$near" $HTTP abroad)" "alert number 42"
+	row "IPv$family: one of no workload" "$(hello world "$near" $HTTP nameless)" "alert number 42"
+	row "IPv$family: TLS 1.2" "$(hello world "$near" $HTTP good -tls1_2)" "alert number 70"
+done
+
+# Who calls is who the certificate says, and on one node who the pod is.
+ap() {
+	cat <<-END
+	---
+	apiVersion: security.istio.io/v1
+	kind: AuthorizationPolicy
+	metadata: {name: friends, namespace: default}
+	spec:
+	  selector: {matchLabels: {app: web}}
+	  action: ALLOW
+	  rules: [{from: [{source: {principals: [$trust/ns/default/sa/friend]}}]}]
+	END
+}
+ap | both
+for family in 4 6; do
+	near=$(addr $family near)
+	row "IPv$family: a request of a friend to the other node" "$(ask friend $family 10)" "far 200"
+	row "IPv$family: a request of a stranger to the other node" "$(ask stranger $family 10)" "RBAC: access denied 403"
+	row "IPv$family: a request of a friend on one node" "$(ask friend $family 11)" "near 200"
+	row "IPv$family: a request from the other node" "$(ask caller $family 11)" "RBAC: access denied 403"
+	row "IPv$family: a connection of a friend to the other node" "$(tcp friend $family 20)" far
+	row "IPv$family: a connection of a stranger to the other node" "$(tcp stranger $family 20)" ECONNRESET
+	row "IPv$family: a connection of a friend on one node" "$(tcp friend $family 21)" near
+	row "IPv$family: a friend's certificate" "$(hello world "$near" $HTTP good)" "HTTP/1.1 200"
+	row "IPv$family: a stranger's" "$(hello world "$near" $HTTP stranger)" "HTTP/1.1 403"
+done
+both_delete ap friends
+
+# More and less than STRICT.
+pa near "{selector: {matchLabels: {version: near}}, mtls: {mode: STRICT}, portLevelMtls: {$HTTP: {mode: PERMISSIVE}}}" | both
+pa far "{selector: {matchLabels: {version: far}}, mtls: {mode: DISABLE}}" | both
+tap $HTTP $TCP
+row "a port that is PERMISSIVE, in clear" "$(in_clear world 4 near)" "200 0"
+row "a port that is PERMISSIVE" "$(ask caller 4 11)" "near 200"
+row "another port of the pod, from the other node" "$(tcp caller 4 21)" near
+row "another port of the pod, in clear" "$(in_ns world "$APPS/tcp-load" "$(addr 4 near)" $TCP -s marker | jq -r 'keys[]')" ECONNRESET
+row "a pod with DISABLE" "$(ask client 4 10)" "far 200"
+row "a pod with DISABLE, a connection" "$(tcp client 4 20)" far
+row "ports that are not STRICT: in clear" "$(tapped | jq -c '.[1] > 0')" true
+both_delete pa near far
+rule web-far "mode: DISABLE" | both
+row "DISABLE against STRICT" "$(ask client 4 10 | grep -o ' [0-9]*$')" " 503"
+both_delete dr web-far
+
+# An authority takes another one's place, node by node, under load.
+asked() { while [ ! -e "$TMP/enough" ]; do ask "$1" 4 "$2"; echo; done >"$TMP/asked.$1"; }
+under_load() {
+	rm -f "$TMP/enough"
+	asked client 10 &
+	LOADS=("$!")
+	asked caller 11 &
+	LOADS+=("$!")
+	JOBS_+=("${LOADS[@]}")
+}
+load_ends() {
+	touch "$TMP/enough"
+	wait "${LOADS[@]}"
+	expect_between "$1: requests" "$(wc -l <"$TMP/asked.client")" 20 1000000
+	row "$1: requests that failed" "$(cat "$TMP/asked.client" "$TMP/asked.caller" | grep -vc ' 200 *$' || true)" 0
+}
+# issuer POD: who has signed what a pod shows
+issuer() {
+	in_ns world timeout 10 openssl s_client -connect "$(addr 4 "$1"):$HTTP" -alpn istio -cert "$PKI/good.crt" -key "$PKI/good.key" </dev/null 2>/dev/null |
+		openssl x509 -noout -issuer | sed 's/.*= *//'
+}
+is_issuer() { [ "$(issuer "$1")" = "$2" ]; }
+under_load
+ca root next
+sleep $((7 * SLOWER))
+ca next root
+wait_until 30 is_issuer near next
+sleep $((7 * SLOWER))
+ca next
+cert good next "spiffe://$trust/ns/default/sa/friend"
+sleep $((7 * SLOWER))
+load_ends "an authority is replaced"
+wait_until 30 is_issuer near next
+cert good root "spiffe://$trust/ns/default/sa/friend"
+row "who has signed for the former authority" "$(hello world "$(addr 4 near)" $HTTP good)" "alert number 48"
+
+# A node that dies, and comes back.
+tap $HTTP $TCP
+stop_two
+row "the other node has no weft" "$(ask client 4 10 | grep -o ' [0-9]*$')" " 503"
+row "the other node has no weft: a connection" "$(tcp client 4 20)" ECONNRESET
+start_two
+is_back() { [ "$(ask client 4 10)" = "far 200" ]; }
+wait_until 30 is_back
+works "a node that was restarted"
+row "on the wire meanwhile: something, what is in clear, marked" "$(tapped)" "[true,0,0]"
+
+# An endpoint that is somebody else's, or that speaks no TLS.
+stop_two
+in_ns world "$OUT/weftd" --detach --state-dir "$TMP/state2" --run-dir "$TMP/run2" --bpffs "$TMP/bpf/weft2" --cgroup "$CGROUP"
+ns_kill far
+tap $HTTP
+# imposter CERT AUTHORITY IDENTITY [DAYS]
+imposter() {
+	cert "$@"
+	start_in far /usr/bin/python3 "$ROOT/selftests/net/tls-server.py" http $HTTP "$1" "$PKI/$1.crt" "$PKI/$1.key" "$PKI/next.crt" >"$TMP/imposter"
+	wait_until 10 grep -q listening "$TMP/imposter"
+	ask client 4 10 | grep -o ' [0-9]*$'
+	kill "$STARTED"
+}
+row "an endpoint of another workload's" "$(imposter a next "spiffe://$trust/ns/default/sa/friend")" " 503"
+row "an endpoint of another authority's" "$(imposter b other "spiffe://$trust/ns/default/sa/default")" " 503"
+row "an endpoint whose certificate has expired" "$(imposter c next "spiffe://$trust/ns/default/sa/default" -1)" " 503"
+row "an endpoint with the right one" "$(imposter d next "spiffe://$trust/ns/default/sa/default")" " 200"
+http_echo_start far $HTTP far
+row "an endpoint that speaks no TLS" "$(ask client 4 10 | grep -o ' [0-9]*$')" " 503"
+row "on the wire meanwhile: something, what is in clear, marked" "$(tapped | jq -c '.[0, 2]' | tr -d '\n')" true0
+stat() { stat_of "cluster.outbound|$HTTP||web-far.default.svc.cluster.local.$1"; }
+expect_between "names that were wrong, as weft has counted" "$(stat ssl.fail_verify_san)" 1 100
+expect_between "certificates that were not believed" "$(stat ssl.fail_verify_error)" 2 100
+echo_start far $TCP far
+
+# Certificates that live for seconds are renewed in time; those that no one renews are of no use.
+weftd_stop
+start_one --workload-cert-ttl 12
+start_two --workload-cert-ttl 12
+rules | both
+pa default "{mtls: {mode: STRICT}}" istio-system | both
+wait_until 30 is_back
+under_load
+sleep $((25 * SLOWER))
+load_ends "certificates of 12 s"
+cp "$PKI/other.key" "$PKI/ca.key"
+is_refused() { [ "$(ask client 4 10 | grep -o ' [0-9]*$')" = " 503" ]; }
+wait_until 40 is_refused
+expect_match "status tells of an authority whose key is another one's" "$(weft status)" "key"
+ca next
+wait_until 40 is_back
+works "an authority that is whole again"
+
+# Where a rule asks for it, and nothing else.
+both_delete pa default -n istio-system
+rule web-far "mode: ISTIO_MUTUAL" | both
+rule tcp-far "mode: ISTIO_MUTUAL" | both
+tap $HTTP $TCP
+row "ISTIO_MUTUAL: a request" "$(ask client 4 10)" "far 200"
+row "ISTIO_MUTUAL: a connection" "$(tcp client 4 20)" far
+row "on the wire, ISTIO_MUTUAL: something, what is in clear, marked" "$(tapped)" "[true,0,0]"
+row "in clear, where both are taken" "$(in_clear client 4 far)" "200 0"
+both_delete dr web-far tcp-far
+row "without a rule" "$(ask client 4 10)" "far 200"
+rows_end
