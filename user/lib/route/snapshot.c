@@ -168,7 +168,8 @@ static bool clients_ok(const struct http_snapshot *s)
 	for (__u32 i = 0; i < hs_count(s, HS_CLIENT_TLS); i++) {
 		__u32 mode = hs_client_tls(s, i)->mode;
 
-		if (mode != HS_TLS_SIMPLE && mode != HS_TLS_MUTUAL)
+		if (mode != HS_TLS_SIMPLE && mode != HS_TLS_MUTUAL && mode != HS_TLS_ISTIO_MUTUAL &&
+		    mode != HS_TLS_DISABLE)
 			return false;
 	}
 	return true;

@@ -26,14 +26,15 @@ struct kept {
 	SSL_SESSION *session; /* NULL: none */
 	struct addr addr;
 	uint16_t port;
-	char *name; /* or NULL */
-	bool check; /* its server was asked to have the name */
+	char *name, *peer; /* each or NULL */
+	bool check;	   /* its server was asked to have the name */
 };
 
 struct tls_client {
 	SSL_CTX *ssl;
 	unsigned refs; /* atomic */
 	char **alt_names;
+	bool mutual;
 	pthread_mutex_t lock;
 	struct kept kept[SESSIONS]; /* under the lock */
 };
@@ -46,7 +47,15 @@ static void forget(struct kept *k)
 {
 	SSL_SESSION_free(k->session);
 	free(k->name);
+	free(k->peer);
 	*k = (struct kept){ 0 };
+}
+
+static uint64_t hash_text(uint64_t h, const char *text)
+{
+	for (; text && *text; text++)
+		h = (h ^ (unsigned char)*text) * 0x100000001b3;
+	return h;
 }
 
 static struct kept *place_of(struct tls_client *c, const struct tls_call *call)
@@ -55,9 +64,13 @@ static struct kept *place_of(struct tls_client *c, const struct tls_call *call)
 
 	for (size_t i = 0; i < sizeof(call->addr.b); i++)
 		h = (h ^ call->addr.b[i]) * 0x100000001b3;
-	for (const char *at = call->name; at && *at; at++)
-		h = (h ^ (unsigned char)*at) * 0x100000001b3;
+	h = hash_text(hash_text(h, call->name), call->peer);
 	return &c->kept[(h ^ h >> 32) % SESSIONS];
+}
+
+static bool same_text(const char *a, const char *b)
+{
+	return a && b ? !strcmp(a, b) : a == b;
 }
 
 static bool is_of(const struct kept *k, const struct tls_call *call)
@@ -65,7 +78,7 @@ static bool is_of(const struct kept *k, const struct tls_call *call)
 	if (!k->session || k->port != call->port || k->check != call->check ||
 	    memcmp(&k->addr, &call->addr, sizeof(call->addr)) != 0)
 		return false;
-	return k->name && call->name ? !strcmp(k->name, call->name) : k->name == call->name;
+	return same_text(k->name, call->name) && same_text(k->peer, call->peer);
 }
 
 /* A server that is resumed is not verified again: its certificate must not have expired since. */
@@ -102,20 +115,33 @@ static SSL_SESSION *take_session(struct tls_client *c, const struct tls_call *ca
 void tls_client_keep(struct tls_client *c, const struct tls_call *call, SSL_SESSION *session)
 {
 	char *name = call->name ? strdup(call->name) : NULL;
+	char *peer = call->peer ? strdup(call->peer) : NULL;
 	struct kept *k;
 
-	if (call->name && !name) {
+	if ((call->name && !name) || (call->peer && !peer)) {
 		SSL_SESSION_free(session);
+		free(name);
+		free(peer);
 		return;
 	}
 	pthread_mutex_lock(&c->lock);
 	k = place_of(c, call);
 	forget(k);
-	*k = (struct kept){ session, call->addr, call->port, name, call->check };
+	*k = (struct kept){ session, call->addr, call->port, name, peer, call->check };
 	pthread_mutex_unlock(&c->lock);
 }
 
 /* ---- whether a server is believed ---- */
+
+static bool is_wanted(const struct tls_client *c, const struct tls_call *call, const X509 *cert)
+{
+	char *const name[] = { call && call->check ? (char *)call->name : NULL, NULL };
+
+	if (c->mutual)
+		return call && call->peer && tls_has_identity(cert, call->peer);
+	return (!c->alt_names || tls_has_name(cert, c->alt_names)) &&
+	       (!*name || tls_has_name(cert, name));
+}
 
 /* As SSL_CTX_set_cert_verify_callback() has it; only where there are authorities. */
 static int verify(X509_STORE_CTX *x, void *arg)
@@ -123,16 +149,10 @@ static int verify(X509_STORE_CTX *x, void *arg)
 	const struct tls_client *c = arg;
 	const SSL *ssl = X509_STORE_CTX_get_ex_data(x, SSL_get_ex_data_X509_STORE_CTX_idx());
 	const struct tls_call *call = ssl ? transport_tls_call(ssl) : NULL;
-	char *const name[] = { call && call->check ? (char *)call->name : NULL, NULL };
-	const X509 *cert;
 	int r = X509_verify_cert(x);
 
-	if (r <= 0)
+	if (r <= 0 || is_wanted(c, call, X509_STORE_CTX_get0_cert(x)))
 		return r;
-	cert = X509_STORE_CTX_get0_cert(x);
-	if ((!c->alt_names || tls_has_name(cert, c->alt_names)) &&
-	    (!*name || tls_has_name(cert, name)))
-		return 1;
 	X509_STORE_CTX_set_error(x, X509_V_ERR_HOSTNAME_MISMATCH);
 	return 0;
 }
@@ -174,7 +194,7 @@ static int take_believed(struct tls_client *c, const struct tls_client_settings 
 {
 	int r;
 
-	if (!s->ca.len)
+	if (!s->ca.len && !s->mutual)
 		return 0;
 	*why = "the certificates of the servers' authorities";
 	r = take_authorities(c, s);
@@ -190,11 +210,22 @@ static int take_believed(struct tls_client *c, const struct tls_client_settings 
 	return r;
 }
 
+/* What both sides know mutual TLS between workloads by: the length, then the name. */
+static const unsigned char protocols[] = "\005istio";
+
+static int take_protocols(struct tls_client *c, const struct tls_client_settings *s)
+{
+	if (!s->mutual)
+		return 0;
+	/* Unlike all others it returns 0 where it is done. */
+	return SSL_CTX_set_alpn_protos(c->ssl, protocols, sizeof(protocols) - 1) ? -ENOMEM : 0;
+}
+
 static int take_own(struct tls_client *c, const struct tls_client_settings *s, const char **why)
 {
 	int r;
 
-	if (!s->chain.len && !s->key.len)
+	if (!s->chain.len && !s->key.len && !s->mutual)
 		return 0;
 	*why = "the certificate chain";
 	r = tls_take_chain(c->ssl, s->chain);
@@ -207,8 +238,9 @@ static int take_own(struct tls_client *c, const struct tls_client_settings *s, c
 
 static int fill(struct tls_client *c, const struct tls_client_settings *s, const char **why)
 {
+	int oldest = s->mutual ? TLS1_3_VERSION : TLS1_2_VERSION;
 	int r = SSL_CTX_set1_groups_list(c->ssl, tls_groups) == 1 &&
-				SSL_CTX_set_min_proto_version(c->ssl, TLS1_2_VERSION) == 1 &&
+				SSL_CTX_set_min_proto_version(c->ssl, oldest) == 1 &&
 				SSL_CTX_set_max_proto_version(c->ssl, TLS1_3_VERSION) == 1
 			? 0
 			: -ENOMEM;
@@ -217,6 +249,8 @@ static int fill(struct tls_client *c, const struct tls_client_settings *s, const
 	*why = "the cipher suites";
 	if (!r)
 		r = tls_take_ciphers(c->ssl, (struct tls_text){ 0 });
+	if (!r)
+		r = take_protocols(c, s);
 	if (!r)
 		r = take_own(c, s, why);
 	return r ? r : take_believed(c, s, why);
@@ -233,6 +267,7 @@ int tls_client_new(const struct tls_client_settings *s, struct tls_client **out,
 	if (!c)
 		return -ENOMEM;
 	c->refs = 1;
+	c->mutual = s->mutual;
 	pthread_mutex_init(&c->lock, NULL);
 	c->ssl = SSL_CTX_new(TLS_client_method());
 	if (!c->ssl)
@@ -271,7 +306,7 @@ static bool is_address(const char *name)
 
 SSL *tls_client_connect(struct tls_client *c, const struct tls_call *call)
 {
-	SSL *ssl = SSL_new(c->ssl);
+	SSL *ssl = !call->peer == !c->mutual ? SSL_new(c->ssl) : NULL;
 	SSL_SESSION *session;
 	bool good = ssl;
 

@@ -4,7 +4,9 @@
 /*
  * What TLS connections to servers have in common: a client's certificate and key, whom it believes,
  * and the sessions that it may resume. Immutable for its users but for the sessions, and shared by
- * all threads. No protocol is offered (ALPN): the server speaks HTTP/1.1, or whatever it speaks.
+ * all threads. No protocol is offered (ALPN): the server speaks HTTP/1.1, or whatever it speaks. Only
+ * one that is `mutual` offers "istio", by which both sides know that it is mutual TLS between
+ * workloads.
  */
 #include <linux/types.h>
 
@@ -26,6 +28,9 @@ struct tls_client_settings {
 	/* Where any are given, a server's certificate must have one of them among its subject
 	 * alternative names. */
 	struct tls_texts alt_names;
+	/* Between workloads: TLS 1.3 alone; chain, key and `ca` are needed, and each call says whose
+	 * identity the server must have. */
+	bool mutual;
 };
 
 /* 0; -EINVAL: that does not make a client, *why says what is wrong (a literal); -ENOMEM. */
@@ -40,11 +45,14 @@ struct tls_call {
 	/* It is asked for by this name (SNI), unless that is an address; NULL: by none. */
 	const char *name;
 	bool check; /* its certificate must have the name, which may be an address */
+	/* The only URI among the subject alternative names of its certificate; NULL unless the
+	 * client is `mutual`. */
+	const char *peer;
 };
 
-/* A connection of the client to that server, which resumes a session if there is one. Keeps `name`,
- * but no reference to the client: their owner must not let go of either before the connection is
- * freed. NULL: no memory. */
+/* A connection of the client to that server, which resumes a session if there is one. Keeps `name`
+ * and `peer`, but no reference to the client: their owner must not let go of any before the
+ * connection is freed. NULL: no memory, or it is `mutual` without a peer, or has one without. */
 SSL *tls_client_connect(struct tls_client *c, const struct tls_call *call);
 /* Keeps what the server has given for another connection; takes the reference. */
 void tls_client_keep(struct tls_client *c, const struct tls_call *call, SSL_SESSION *session);

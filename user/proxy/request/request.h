@@ -125,6 +125,9 @@ enum failure {
 	FAIL_TIMEOUT,  /* of the try */
 	FAIL_IDLE,     /* nothing moves */
 	FAIL_TLS,      /* no TLS handshake with the endpoint, or no certificate for one */
+	/* Mutual TLS can't be spoken: the caller has no identity, the endpoint has none. */
+	FAIL_NO_IDENTITY,
+	FAIL_NOT_IN_MESH,
 	FAILURES,
 };
 

@@ -79,6 +79,21 @@ static const struct {
 			 .body = BODY(RESET_REASON "connection failure, transport failure reason: "
 						   "TLS_error") },
 		       OUTCOME_CONNECT },
+	/* What the caller is says nothing about the endpoint. */
+	[FAIL_NO_IDENTITY] = { { .status = 503,
+				 .flags = "UF",
+				 .details = RESET_BEFORE "{connection_failure|TLS_error:no_identity}",
+				 .body = BODY(RESET_REASON
+					      "connection failure, transport failure reason: "
+					      "TLS_error:no_identity") },
+			       OUTCOME_ABANDONED },
+	[FAIL_NOT_IN_MESH] = { { .status = 503,
+				 .flags = "UF",
+				 .details = RESET_BEFORE "{connection_failure|TLS_error:not_in_mesh}",
+				 .body = BODY(RESET_REASON
+					      "connection failure, transport failure reason: "
+					      "TLS_error:not_in_mesh") },
+			       OUTCOME_CONNECT },
 	[FAIL_IDLE] = { { .status = 504,
 			  .flags = "SI",
 			  .details = "stream_idle_timeout",
@@ -194,6 +209,17 @@ enum step request_reach(struct request *rq)
 		       rq->target.connect_timeout_ms ? rq->target.connect_timeout_ms : CONNECT_MS);
 }
 
+static enum step try_broken(struct request *rq)
+{
+	static const enum failure why[] = {
+		[TARGET_NO_CLIENT] = FAIL_TLS,
+		[TARGET_NO_IDENTITY] = FAIL_NO_IDENTITY,
+		[TARGET_NOT_IN_MESH] = FAIL_NOT_IN_MESH,
+	};
+
+	return request_try_failed(rq, why[rq->target.tls.broken]);
+}
+
 enum step request_try(struct request *rq)
 {
 	struct http_worker *w = rq->worker;
@@ -214,7 +240,7 @@ enum step request_try(struct request *rq)
 	if (is_denied(rq, &answer))
 		return answer_denied(rq, &answer);
 	if (rq->target.tls.broken)
-		return request_try_failed(rq, FAIL_TLS);
+		return try_broken(rq);
 	if (!request_admit(rq))
 		return answer_overflow(rq);
 	body_rewind(&rq->down->half);

@@ -93,6 +93,20 @@ static void up_changed(struct upstream *u)
 	t->changed(t);
 }
 
+/* Mutual TLS without an identity of the caller's says nothing about the endpoint. */
+static enum step broken(struct tunnel *t)
+{
+	static const char *const details[] = {
+		[TARGET_NO_CLIENT] = "no_certificate",
+		[TARGET_NO_IDENTITY] = "no_identity",
+		[TARGET_NOT_IN_MESH] = "not_in_mesh",
+	};
+	enum target_broken why = t->target.tls.broken;
+
+	t->details = details[why];
+	return not_connected(t, why == TARGET_NO_IDENTITY ? OUTCOME_ABANDONED : OUTCOME_CONNECT);
+}
+
 static enum step reach(struct tunnel *t)
 {
 	struct upstreams *pool = &t->worker->upstreams;
@@ -104,10 +118,8 @@ static enum step reach(struct tunnel *t)
 		t->details = "network_policy";
 		return not_connected(t, OUTCOME_ABANDONED);
 	}
-	if (target->tls.broken) {
-		t->details = "no_certificate";
-		return not_connected(t, OUTCOME_CONNECT);
-	}
+	if (target->tls.broken)
+		return broken(t);
 	if (!may_connect(t))
 		return overflow(t);
 	if (upstream_connect(pool, target, &from, &t->up))

@@ -194,7 +194,8 @@ static void route(struct snapshot_router *r, struct router_plan *p, const struct
 	bool misdirected = false;
 
 	p->egress = row ? row->egress : http_egress_at(v->snapshot, &ask->client);
-	drop_forged(r, p, l && l->scope == SCOPE_NODE);
+	p->gateway = l && l->scope == SCOPE_NODE;
+	drop_forged(r, p, p->gateway);
 	if (row)
 		http_source_known(v->snapshot, row, &source);
 	if (ask->tls) {
@@ -231,6 +232,7 @@ static void begin_plan(struct snapshot_router *r, const struct route_ask *ask,
 	p->ops.count = p->headers.count = 0;
 	p->decision = (struct http_decision){ 0 };
 	p->endpoint = NULL;
+	p->gateway = false;
 	p->tried_count = 0;
 	p->client = ask->client;
 	p->called = ask->called;
@@ -399,6 +401,7 @@ static bool tunnel(struct router *router, const struct route_ask *ask,
 		return true;
 	begin_plan(r, ask, p);
 	p->egress = c.source ? c.source->egress : http_egress_at(s, &ask->client);
+	p->gateway = router_tunnel_gateway(&c);
 	decide_tunnel(p, a);
 	router_hash(p);
 	out->data = p;

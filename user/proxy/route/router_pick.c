@@ -253,7 +253,7 @@ static enum pick called_address(const struct plan *plan, struct target *out)
 	out->stat = plan->cluster;
 	out->tunnel_idle_ms = c ? c->idle_timeout_ms : TUNNEL_IDLE_MS;
 	out->closed = c ? is_any_closed(p, c) : is_address_closed(p);
-	if (c && c->client_tls)
+	if (c && router_may_speak_tls(p->version, c))
 		router_target_tls(p, c, out);
 	return PICK_OK;
 }
@@ -299,7 +299,7 @@ static void fill(const struct choice *h, const struct router_plan *p, uint32_t a
 				       .retry_budget = c->retry_budget,
 				       .retry_share = c->retry_budget_share,
 				       .retry_least = c->retry_budget_least };
-	if (c->client_tls)
+	if (router_may_speak_tls(p->version, c))
 		router_target_tls(p, c, out);
 }
 

@@ -37,6 +37,7 @@ struct router_plan {
 	uint32_t endpoint_at;		 /* where it was among the cluster's */
 	uint32_t tried[ROUTER_TRIED];	 /* their ids */
 	uint32_t tried_count;
+	bool gateway; /* a Gateway was called: its identity is the caller's to endpoints */
 	bool hashed;
 	uint64_t hash; /* of what the cluster's consistentHash speaks of */
 	uint64_t mirror_turn;
@@ -64,9 +65,15 @@ double router_warmth(const struct hs_cluster *c, uint64_t age);
 
 /* ---- router_client.c ---- */
 
-/* Fills in how TLS is spoken with the target, where it is spoken with the cluster's endpoints
- * (c->client_tls is not 0): with a reference, until target_done(). */
+/* Fills in how TLS is spoken with the target, whose address is known, if it is: with a reference,
+ * until target_done(). Only where router_may_speak_tls(). */
 void router_target_tls(const struct router_plan *p, const struct hs_cluster *c, struct target *out);
+
+/* TLS is spoken with the cluster's endpoints by rules, or with those of the mesh that want it. */
+static inline bool router_may_speak_tls(const struct router_version *v, const struct hs_cluster *c)
+{
+	return c->client_tls || hs_count(v->snapshot, HS_WORKLOADS);
+}
 
 /* ---- router_pick.c: see struct router ---- */
 

@@ -159,15 +159,23 @@ static void members_free(struct router_members *m)
 	free(m->outliers);
 }
 
+static void clients_free(struct router_client *clients, uint32_t count)
+{
+	for (uint32_t i = 0; i < count; i++)
+		tls_client_unref(clients[i].client);
+	free(clients);
+}
+
 static void version_free(struct router_version *v)
 {
 	for (uint32_t i = 0; v->members && i < hs_count(v->snapshot, HS_CLUSTERS); i++)
 		members_free(&v->members[i]);
 	for (size_t i = 0; i < v->outliers.count; i++)
 		shared_state_let_go_outlier(v->state, v->outliers.items[i]);
-	for (uint32_t i = 0; v->clients && i < hs_count(v->snapshot, HS_CLIENT_TLS); i++)
-		tls_client_unref(v->clients[i].client);
-	free(v->clients);
+	if (v->clients)
+		clients_free(v->clients, hs_count(v->snapshot, HS_CLIENT_TLS));
+	if (v->identities)
+		clients_free(v->identities, hs_count(v->snapshot, HS_WORKLOADS) + 1);
 	router_endpoints_free(&v->endpoints, v->state);
 	http_snapshot_close(v->snapshot);
 	config_unref(v->config);
@@ -326,9 +334,11 @@ static int find_states(struct router_version *v)
 static int make_clients(struct router_version *v)
 {
 	uint32_t count = hs_count(v->snapshot, HS_CLIENT_TLS);
+	uint32_t workloads = hs_count(v->snapshot, HS_WORKLOADS);
 
 	v->clients = count ? calloc(count, sizeof(*v->clients)) : NULL;
-	return count && !v->clients ? -ENOMEM : 0;
+	v->identities = workloads ? calloc(workloads + 1, sizeof(*v->identities)) : NULL;
+	return (count && !v->clients) || (workloads && !v->identities) ? -ENOMEM : 0;
 }
 
 static int find_all_members(struct router_version *v, const struct router_version *last)

@@ -54,6 +54,9 @@ struct router_version {
 	struct router_endpoints endpoints;
 	TABLE(struct outlier_state *) outliers; /* held, some more than once */
 	struct router_client *clients;		/* by row of HS_CLIENT_TLS; NULL: there is none */
+	/* For mutual TLS as a workload of this node, by row of HS_WORKLOADS, and behind them as a
+	 * Gateway; NULL: there are no workloads. */
+	struct router_client *identities;
 	/* Of what goes to the address that was called because no rule knows better. */
 	struct http_cluster_stat *passthrough;
 	struct http_route_stat *allow_any;

@@ -7,12 +7,18 @@
 
 #include "lib/base/cleanup.h"
 #include "lib/base/log.h"
-#include "lib/route/route.h"
 #include "proxy/route/tls_digest.h"
 
 enum {
 	BUNDLE = 32 * 1024, /* bytes from which on authorities are worth sharing */
 	CLIENTS_MAX = 1024, /* beyond that the one that was made first is forgotten */
+};
+
+/* What a client is made for: a row of a snapshot, or mutual TLS as a workload. */
+struct purpose {
+	const struct http_snapshot *s;
+	const struct hs_client_tls *row; /* NULL: `identity` */
+	struct http_span identity;
 };
 
 /* A client that has been made, or why not. */
@@ -23,7 +29,7 @@ struct made_client {
 	int error;
 	unsigned char pem[TLS_DIGEST]; /* what it was made of */
 	size_t len;
-	char key[]; /* all that the snapshot says of it */
+	char key[]; /* all that its purpose says of it */
 };
 
 /* What it is made of: parts of credentials, each perhaps empty. */
@@ -59,8 +65,8 @@ static const struct credential *find(const struct credentials *known, const stru
 
 /* A credential's own CA comes before the one that stands in for it. Why it can't be; NULL: it can.
  */
-static const char *find_parts(const struct credentials *known, const struct http_snapshot *s,
-			      const struct hs_client_tls *row, struct credential *out)
+static const char *find_row_parts(const struct credentials *known, const struct http_snapshot *s,
+				  const struct hs_client_tls *row, struct credential *out)
 {
 	const struct credential *own = find(known, s, row->credential);
 	const struct credential *ca = find(known, s, row->ca);
@@ -85,6 +91,30 @@ static const char *find_parts(const struct credentials *known, const struct http
 	return NULL;
 }
 
+/* A workload's has all of it. */
+static const char *find_identity_parts(const struct credentials *known, struct http_span identity,
+				       struct credential *out)
+{
+	const struct credential *own =
+		known ? credentials_find(known, identity.at, identity.len) : NULL;
+
+	if (!own)
+		return "it has no certificate yet";
+	if (!own->chain.len || !own->key.len || !own->ca.len)
+		return "it lacks a certificate, its key or the roots";
+	out->chain = own->chain;
+	out->key = own->key;
+	out->ca = own->ca;
+	return NULL;
+}
+
+static const char *find_parts(const struct credentials *known, const struct purpose *p,
+			      struct credential *out)
+{
+	return p->row ? find_row_parts(known, p->s, p->row, out)
+		      : find_identity_parts(known, p->identity, out);
+}
+
 /* ---- making one ---- */
 
 static struct tls_text pem(struct credential_text t)
@@ -92,12 +122,18 @@ static struct tls_text pem(struct credential_text t)
 	return (struct tls_text){ t.at, t.len };
 }
 
-static void complain(const struct http_snapshot *s, const struct hs_client_tls *row,
-		     const char *what, const char *why)
+static struct http_span name_of(const struct purpose *p)
 {
-	const char *name = hs_text(s, row->credential.len ? row->credential : row->ca);
+	if (!p->row)
+		return p->identity;
+	return hs_span(p->s, p->row->credential.len ? p->row->credential : p->row->ca);
+}
 
-	log_err(0, "TLS to endpoints fails: %s: %s%s", name, what, why);
+static void complain(const struct purpose *p, const char *what, const char *why)
+{
+	struct http_span name = name_of(p);
+
+	log_err(0, "TLS to endpoints fails: %.*s: %s%s", (int)name.len, name.at, what, why);
 }
 
 /* The client that was made of the same large bundle; NULL: none, or it is no such. */
@@ -121,43 +157,54 @@ static void keep_bundle(struct tls_clients *t, const struct credential *p, struc
 	memcpy(t->bundle_pem, ca, TLS_DIGEST);
 }
 
-static int make(struct tls_clients *t, const struct http_snapshot *s,
-		const struct hs_client_tls *row, const struct credential *p,
+/* malloc'd; NULL: no memory. A workload's client has none. */
+static struct tls_text *alt_names(const struct purpose *p, size_t *count)
+{
+	const struct hs_range none = { 0 }, *range = p->row ? &p->row->alt_names : &none;
+	struct tls_text *names = calloc(range->count + 1, sizeof(*names));
+
+	*count = range->count;
+	for (uint32_t i = 0; names && i < range->count; i++) {
+		struct hs_str text = hs_text_row(p->s, range->first + i)->text;
+
+		names[i] = (struct tls_text){ hs_text(p->s, text), text.len };
+	}
+	return names;
+}
+
+static int make(struct tls_clients *t, const struct purpose *purpose, const struct credential *p,
 		struct tls_client **out)
 {
 	unsigned char ca[TLS_DIGEST] = { 0 };
-	_cleanup_free_ struct tls_text *names = calloc(row->alt_names.count + 1, sizeof(*names));
+	size_t count;
+	_cleanup_free_ struct tls_text *names = alt_names(purpose, &count);
 	struct tls_client_settings settings = {
 		.chain = pem(p->chain),
 		.key = pem(p->key),
 		.ca = pem(p->ca),
 		.crl = pem(p->crl),
 		.like = bundle_of(t, p, ca),
-		.alt_names = { names, row->alt_names.count },
+		.alt_names = { names, count },
+		.mutual = !purpose->row,
 	};
 	const char *why = "";
 	int r;
 
 	if (!names)
 		return -ENOMEM;
-	for (uint32_t i = 0; i < row->alt_names.count; i++) {
-		struct hs_str text = hs_text_row(s, row->alt_names.first + i)->text;
-
-		names[i] = (struct tls_text){ hs_text(s, text), text.len };
-	}
 	r = tls_client_new(&settings, out, &why);
 	if (!r && !settings.like)
 		keep_bundle(t, p, *out, ca);
 	if (r == -EINVAL)
-		complain(s, row, "OpenSSL does not take ", why);
+		complain(purpose, "OpenSSL does not take ", why);
 	return r;
 }
 
 static int renew(struct tls_clients *t, struct made_client *m, const struct credentials *known,
-		 uint64_t round, const struct http_snapshot *s, const struct hs_client_tls *row)
+		 uint64_t round, const struct purpose *p)
 {
 	struct credential parts = { 0 };
-	const char *lacks = find_parts(known, s, row, &parts);
+	const char *lacks = find_parts(known, p, &parts);
 	struct tls_client *client = NULL;
 	unsigned char now[TLS_DIGEST] = { 0 };
 	int r = 0;
@@ -169,8 +216,8 @@ static int renew(struct tls_clients *t, struct made_client *m, const struct cred
 		return 0;
 	}
 	if (lacks)
-		complain(s, row, lacks, "");
-	r = lacks ? -ENOKEY : make(t, s, row, &parts, &client);
+		complain(p, lacks, "");
+	r = lacks ? -ENOKEY : make(t, p, &parts, &client);
 	if (r == -ENOMEM)
 		return r;
 	tls_client_unref(m->client);
@@ -196,7 +243,8 @@ static char *put_text(char *at, const struct http_snapshot *s, struct hs_str str
 
 /* A new one, with its key. NULL: no memory. A session is never taken from a connection whose server
  * was not asked to have the name to one where it is: `check_host` counts. */
-static struct made_client *made_new(const struct http_snapshot *s, const struct hs_client_tls *row)
+static struct made_client *made_of_row(const struct http_snapshot *s,
+				       const struct hs_client_tls *row)
 {
 	size_t n = 5 * sizeof(uint32_t) + row->credential.len + row->ca.len;
 	struct made_client *m;
@@ -216,6 +264,24 @@ static struct made_client *made_new(const struct http_snapshot *s, const struct 
 	for (uint32_t i = 0; i < row->alt_names.count; i++)
 		at = put_text(at, s, hs_text_row(s, row->alt_names.first + i)->text);
 	return m;
+}
+
+/* No row has that mode and a credential. */
+static struct made_client *made_of_identity(struct http_span identity)
+{
+	static const uint32_t mode = HS_TLS_ISTIO_MUTUAL;
+	struct made_client *m = calloc(1, sizeof(*m) + sizeof(mode) + identity.len);
+
+	if (!m)
+		return NULL;
+	m->len = sizeof(mode) + identity.len;
+	put(put(m->key, &mode, sizeof(mode)), identity.at, identity.len);
+	return m;
+}
+
+static struct made_client *made_new(const struct purpose *p)
+{
+	return p->row ? made_of_row(p->s, p->row) : made_of_identity(p->identity);
 }
 
 /* Snapshots come and go without new credentials: what is left of former ones has an end. Who has
@@ -248,11 +314,10 @@ static struct made_client *find_made(struct tls_clients *t, struct made_client *
 	return like;
 }
 
-int tls_clients_get(struct tls_clients *t, const struct credentials *known, uint64_t round,
-		    const struct http_snapshot *s, const struct hs_client_tls *row,
-		    struct tls_client **out)
+static int get(struct tls_clients *t, const struct credentials *known, uint64_t round,
+	       const struct purpose *p, struct tls_client **out)
 {
-	struct made_client *m = made_new(s, row);
+	struct made_client *m = made_new(p);
 	int r;
 
 	if (!m)
@@ -260,10 +325,27 @@ int tls_clients_get(struct tls_clients *t, const struct credentials *known, uint
 	m = find_made(t, m);
 	/* A new one has neither. */
 	if (m->round != round || (!m->client && !m->error))
-		r = renew(t, m, known, round, s, row);
+		r = renew(t, m, known, round, p);
 	else
 		r = m->error;
 	if (!r)
 		*out = tls_client_ref(m->client);
 	return r;
+}
+
+int tls_clients_get(struct tls_clients *t, const struct credentials *known, uint64_t round,
+		    const struct http_snapshot *s, const struct hs_client_tls *row,
+		    struct tls_client **out)
+{
+	const struct purpose p = { .s = s, .row = row };
+
+	return get(t, known, round, &p, out);
+}
+
+int tls_clients_get_identity(struct tls_clients *t, const struct credentials *known, uint64_t round,
+			     struct http_span identity, struct tls_client **out)
+{
+	const struct purpose p = { .identity = identity };
+
+	return get(t, known, round, &p, out);
 }

@@ -4,6 +4,7 @@
 /*
  * The clients of TLS that a tls_store has made, under its lock.
  */
+#include "lib/route/route.h"
 #include "lib/route/snapshot.h"
 #include "lib/wire/credentials.h"
 #include "proxy/io/tls_client.h"
@@ -25,5 +26,9 @@ void tls_clients_forget_before(struct tls_clients *t, uint64_t round);
 int tls_clients_get(struct tls_clients *t, const struct credentials *known, uint64_t round,
 		    const struct http_snapshot *s, const struct hs_client_tls *row,
 		    struct tls_client **out);
+/* Likewise, the one that speaks mutual TLS as the workload of that identity, which its credential
+ * has for a name. As tls_store_identity_client(). */
+int tls_clients_get_identity(struct tls_clients *t, const struct credentials *known, uint64_t round,
+			     struct http_span identity, struct tls_client **out);
 
 #endif

@@ -377,6 +377,17 @@ int tls_store_client(struct tls_store *s, const struct http_snapshot *snapshot,
 	return r;
 }
 
+int tls_store_identity_client(struct tls_store *s, struct http_span identity,
+			      struct tls_client **out)
+{
+	int r;
+
+	pthread_mutex_lock(&s->lock);
+	r = tls_clients_get_identity(&s->clients, s->credentials, s->round, identity, out);
+	pthread_mutex_unlock(&s->lock);
+	return r;
+}
+
 /* ---- ticket keys ---- */
 
 /* What is in their file. */

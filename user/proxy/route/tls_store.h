@@ -7,6 +7,7 @@
  * was made of has changed: connections go on with what they have. So is a client when it is first
  * to connect.
  */
+#include "lib/route/route.h"
 #include "lib/route/snapshot.h"
 #include "proxy/io/tls.h"
 #include "proxy/io/tls_client.h"
@@ -34,5 +35,9 @@ uint64_t tls_store_round(const struct tls_store *s);
 /* A reference of the client of the snapshot. From any thread. As tls_store_server(). */
 int tls_store_client(struct tls_store *s, const struct http_snapshot *snapshot,
 		     const struct hs_client_tls *row, struct tls_client **out);
+/* A reference of the client that speaks mutual TLS as the workload of that identity
+ * ("spiffe://..."), with the credential of that name. From any thread. As tls_store_server(). */
+int tls_store_identity_client(struct tls_store *s, struct http_span identity,
+			      struct tls_client **out);
 
 #endif

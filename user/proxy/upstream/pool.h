@@ -4,7 +4,8 @@
 /*
  * Connections to endpoints, one pool of unused ones per worker. A connection comes from
  * an address and is counted for a cluster: it is used again only where both are the same. One that
- * speaks TLS is used again only by a target with the same client and name.
+ * speaks TLS is used again only by a target with the same client and name, or the same peer's
+ * identity: one of mutual TLS is its caller's.
  *
  * What the pool hands out is a stream for one request.
  */

@@ -15,6 +15,14 @@
 #include "proxy/stats/stats.h"
 #include "weft/addr.h"
 
+/* Why no TLS can be spoken with an endpoint where it has to be: then nothing is. */
+enum target_broken {
+	TARGET_TLS_GOOD,
+	TARGET_NO_CLIENT,   /* there is no certificate for it, or none that is good */
+	TARGET_NO_IDENTITY, /* mutual TLS: the caller is no workload of this node's */
+	TARGET_NOT_IN_MESH, /* mutual TLS: the endpoint is no workload */
+};
+
 /* How TLS is spoken with an endpoint. */
 struct target_tls {
 	struct tls_client *client; /* a reference; NULL: no TLS is spoken, unless `broken` */
@@ -22,8 +30,11 @@ struct target_tls {
 	 * Lasts as long as what the target was chosen for. */
 	const char *name;
 	size_t name_len;
-	bool check;  /* its certificate must have the name */
-	bool broken; /* TLS is to be spoken, but there is no client for it: nothing is */
+	bool check; /* its certificate must have the name */
+	/* Mutual TLS: the identity that its certificate must have; NULL: it is no such. Lasts as
+	 * the name does. */
+	const char *peer;
+	enum target_broken broken;
 };
 
 /* An endpoint. Milliseconds; 0: the default, or none. */

@@ -11,9 +11,10 @@
 
 struct upstream_tls {
 	struct tls_client *client; /* a reference */
-	struct tls_call call;	   /* its name is `name`, or NULL */
+	struct tls_call call;	   /* its name is `name`, or NULL; its peer is `peer` */
 	struct http_cluster_stat *stat;
 	struct tls_facts facts;
+	char *peer;			    /* or NULL */
 	char name[TLS_CLIENT_NAME_MAX + 1]; /* in lower case */
 };
 
@@ -24,6 +25,10 @@ struct upstream_tls *upstream_tls_new(const struct target *t)
 
 	if (!s)
 		return NULL;
+	if (wanted->peer && !(s->peer = strdup(wanted->peer))) {
+		free(s);
+		return NULL;
+	}
 	s->client = tls_client_ref(wanted->client);
 	s->stat = t->stat;
 	for (size_t i = 0; i < wanted->name_len && i < TLS_CLIENT_NAME_MAX; i++)
@@ -31,7 +36,8 @@ struct upstream_tls *upstream_tls_new(const struct target *t)
 	s->call = (struct tls_call){ .addr = t->addr,
 				     .port = t->port,
 				     .name = *s->name ? s->name : NULL,
-				     .check = wanted->check };
+				     .check = wanted->check,
+				     .peer = s->peer };
 	return s;
 }
 
@@ -40,7 +46,13 @@ void upstream_tls_free(struct upstream_tls *s)
 	if (!s)
 		return;
 	tls_client_unref(s->client);
+	free(s->peer);
 	free(s);
+}
+
+static bool same_peer(const char *a, const char *b)
+{
+	return a && b ? !strcmp(a, b) : a == b;
 }
 
 bool upstream_tls_suits(const struct upstream_tls *s, const struct target_tls *wanted)
@@ -48,7 +60,7 @@ bool upstream_tls_suits(const struct upstream_tls *s, const struct target_tls *w
 	if (!s || !wanted->client)
 		return !s && !wanted->client;
 	return s->client == wanted->client && s->call.check == wanted->check &&
-	       strlen(s->name) == wanted->name_len &&
+	       same_peer(s->peer, wanted->peer) && strlen(s->name) == wanted->name_len &&
 	       !strncasecmp(s->name, wanted->name, wanted->name_len);
 }
 
@@ -83,15 +95,16 @@ static void count(const struct upstream_tls *s)
 	}
 }
 
-static const char *reason(enum tls_failure f)
+static const char *reason(const struct upstream_tls *s)
 {
-	switch (f) {
+	switch (s->facts.failure) {
 	case TLS_PEER_GONE:
 		return "the endpoint has ended the connection";
 	case TLS_FAIL_VERIFY_ERROR:
 		return "its certificate is not believed";
 	case TLS_FAIL_VERIFY_SAN:
-		return "its certificate has none of the names";
+		return s->peer ? "its certificate is another workload's"
+			       : "its certificate has none of the names";
 	default:
 		return "no TLS that both know, or an alert";
 	}
@@ -103,8 +116,8 @@ static int failed(const struct upstream_tls *s)
 
 	count(s);
 	addr_format_port(&s->call.addr, s->call.port, text);
-	log_debug("TLS handshake with the endpoint %s as \"%s\": %s", text, s->name,
-		  reason(s->facts.failure));
+	log_debug("TLS handshake with the endpoint %s as \"%s\": %s", text,
+		  s->peer ? s->peer : s->name, reason(s));
 	return -EPROTO;
 }
 
