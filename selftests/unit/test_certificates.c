@@ -17,8 +17,8 @@
 #include <openssl/x509.h>
 
 #include "daemon/api/handlers_object.h"
-#include "daemon/engine/certificate.h"
-#include "daemon/engine/certificate_files.h"
+#include "daemon/pki/certificate.h"
+#include "daemon/pki/certificate_files.h"
 #include "daemon/engine/credential_keeper.h"
 #include "daemon/supervisor/supervisor_priv.h"
 #include "lib/base/base64.h"
@@ -259,7 +259,7 @@ static void site_init(struct site *s, const char *tls)
 	http_tables_text(&s->rules, yaml);
 	cr_assert_eq(s->rules.r, 0);
 	cr_assert_not_null(s->rules.snapshot);
-	s->keeper = credential_keeper_new(&s->supervisor, "/");
+	s->keeper = credential_keeper_new(&s->supervisor, "/", NULL);
 	for (size_t i = 0; i < s->rules.objects.count; i++)
 		cr_assert_eq(known_add(&s->known, s->rules.objects.items[i], NULL, 0), 0);
 }

@@ -78,3 +78,23 @@ Test(daemon_options, pods_of_a_cluster_are_in_the_mesh_by_their_labels)
 	cr_assert_eq(parse("--enrol=all", "--source=files,kubernetes", NULL, &o), 0);
 	cr_expect_eq(o.kernel.enrol, ENROL_ALL);
 }
+
+Test(daemon_options, a_ca_has_a_certificate_and_a_key, .init = cr_redirect_stderr)
+{
+	struct options o;
+
+	cr_assert_eq(parse("--source=files", NULL, NULL, &o), 0);
+	cr_expect(!o.ca_cert && !o.ca_key && !o.ca_root);
+	cr_expect_eq(o.workload_cert_ttl, 86400);
+	cr_assert_eq(parse("--ca-cert=a", "--ca-key=b", "--ca-root=c", &o), 0);
+	cr_expect_str_eq(o.ca_cert, "a");
+	cr_expect_str_eq(o.ca_key, "b");
+	cr_expect_str_eq(o.ca_root, "c");
+	cr_assert_eq(parse("--workload-cert-ttl=10", NULL, NULL, &o), 0);
+	cr_expect_eq(o.workload_cert_ttl, 10);
+	cr_expect_neq(parse("--workload-cert-ttl=9", NULL, NULL, &o), 0);
+	cr_expect_neq(parse("--ca-cert=a", NULL, NULL, &o), 0);
+	cr_expect_neq(parse("--ca-key=b", NULL, NULL, &o), 0);
+	cr_expect_neq(parse("--ca-root=c", NULL, NULL, &o), 0);
+	cr_expect_neq(parse("--ca-cert=a;b", "--ca-key=b", NULL, &o), 0);
+}

@@ -213,6 +213,34 @@ static void print_names(const json_t *data)
 		printf("             and %lld more\n", count - told);
 }
 
+/* The certificates for mutual TLS, where there is a CA or one is missing. */
+static void print_identities(const json_t *data)
+{
+	const json_t *ids = json_object_get(data, "identities"), *ca = json_object_get(ids, "ca");
+	const char *subject = json_get_text(ca, "subject", ""),
+		   *problem = json_get_text(ca, "problem", "");
+	long long wanted = json_get_int(ids, "wanted", 0);
+	json_int_t next = json_get_int(ids, "next_renewal", 0);
+	char text[64];
+
+	if (!wanted && !*json_get_text(ca, "from", ""))
+		return;
+	printf("identities   %lld, %lld of them with a certificate", wanted,
+	       (long long)json_get_int(ids, "valid", 0));
+	if (next)
+		printf(", the next renewed at %s", time_text(next, text, sizeof(text)));
+	printf("\n");
+	if (*subject)
+		printf("             signed by \"%s\" (%s) until %s; %lld roots are believed\n",
+		       subject, json_get_text(ca, "from", ""),
+		       time_text(json_get_int(ca, "not_after", 0), text, sizeof(text)),
+		       (long long)json_get_int(ids, "roots", 0));
+	if (!*problem)
+		problem = json_get_text(ids, "problem", "");
+	if (*problem)
+		printf("             %s\n", problem);
+}
+
 static void print_draining(const json_t *proxy)
 {
 	json_t *pid;
@@ -262,6 +290,7 @@ static int print(const json_t *data)
 	print_draining(proxy);
 	print_health_ports(data);
 	print_names(data);
+	print_identities(data);
 	printf("kernel       %s\n", json_get_text(data, "kernel", "?"));
 	printf("pinned at    %s\n", json_get_text(data, "bpffs", "?"));
 	printf("state in     %s\n", json_get_text(data, "state_dir", "?"));

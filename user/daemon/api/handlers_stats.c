@@ -83,6 +83,27 @@ static int list_dns(const struct weftd *d, struct listing *l)
 	return r;
 }
 
+/* "weft.identity.signed": certificates for mutual TLS. Nothing is told where none was asked for. */
+static int list_identities(const struct weftd *d, struct listing *l)
+{
+	struct identities_state s;
+	int r = 0;
+
+	identities_tell(engine_identities(d->engine), &s);
+	const struct statistic rows[] = {
+		{ .of = "weft.identity", .owner = "signed", .value = s.signed_count },
+		{ .of = "weft.identity", .owner = "failed", .value = s.failed_count },
+		{ .of = "weft.identity", .owner = "wanted", .gauge = true, .value = s.wanted },
+		{ .of = "weft.identity", .owner = "valid", .gauge = true, .value = s.good },
+	};
+
+	for (size_t i = 0; !r && (s.wanted || s.signed_count || s.failed_count) &&
+			   i < sizeof(rows) / sizeof(*rows);
+	     i++)
+		r = list_one(l, &rows[i]);
+	return r;
+}
+
 int handle_stats(struct weftd *d, const struct request *request, struct reply *reply)
 {
 	_cleanup_(json_decrefp) json_t *stats = json_object();
@@ -93,6 +114,8 @@ int handle_stats(struct weftd *d, const struct request *request, struct reply *r
 		r = kube_source_each_rejected(d->kubernetes, list_rejected, &l);
 	if (!r)
 		r = list_dns(d, &l);
+	if (!r)
+		r = list_identities(d, &l);
 	if (!r)
 		reply->data = TAKE_PTR(stats);
 	return r;
@@ -244,6 +267,27 @@ static json_t *dns_json(const struct weftd *d)
 			 "names", l.list);
 }
 
+/* {"from", "subject", "not_after", "problem"}: "" and 0 for what is not known. */
+static json_t *ca_json(const struct identity_ca *ca)
+{
+	return json_pack("{s:s, s:o, s:I, s:o}", "from", ca->from ? ca->from : "", "subject",
+			 json_text(ca->subject ? ca->subject : ""), "not_after",
+			 (json_int_t)ca->not_after, "problem",
+			 json_text(ca->problem ? ca->problem : ""));
+}
+
+/* The certificates for mutual TLS. NULL when out of memory. */
+static json_t *identities_json(const struct weftd *d)
+{
+	struct identities_state s;
+
+	identities_tell(engine_identities(d->engine), &s);
+	return json_pack("{s:I, s:I, s:I, s:I, s:o, s:o}", "wanted", (json_int_t)s.wanted, "valid",
+			 (json_int_t)s.good, "next_renewal", (json_int_t)s.next_renewal, "roots",
+			 (json_int_t)s.roots, "problem", json_text(s.problem ? s.problem : ""),
+			 "ca", ca_json(&s.ca));
+}
+
 int handle_status(struct weftd *d, const struct request *request, struct reply *reply)
 {
 	struct kernel_status status = { 0 };
@@ -281,6 +325,7 @@ int handle_status(struct weftd *d, const struct request *request, struct reply *
 	    json_object_set_new(reply->data, "connection_policy", protection_json(d, &status)) ||
 	    json_object_set_new(reply->data, "certificates", certificates(d)) ||
 	    json_object_set_new(reply->data, "dns", dns_json(d)) ||
+	    json_object_set_new(reply->data, "identities", identities_json(d)) ||
 	    json_object_set_new(reply->data, "outbound_traffic_policy",
 				json_string(d->registry_only ? "REGISTRY_ONLY" : "ALLOW_ANY")) ||
 	    json_object_set_new(reply->data, "health_ports", node_health_json(d->node_health)))

@@ -4,15 +4,16 @@
 #include <errno.h>
 #include <stdio.h>
 #include <string.h>
-#include <sys/resource.h>
 #include <time.h>
 
-#include "daemon/engine/certificate.h"
-#include "daemon/engine/certificate_files.h"
+#include "daemon/pki/certificate.h"
+#include "daemon/pki/certificate_files.h"
+#include "daemon/pki/secret.h"
 #include "lib/base/cleanup.h"
 #include "lib/base/table.h"
 #include "lib/model/client_tls.h"
 #include "lib/model/remarks.h"
+#include "lib/route/workload.h"
 #include "lib/wire/credentials.h"
 
 enum { SOON_DAYS = 14, DAY_S = 86400 };
@@ -39,9 +40,25 @@ struct held {
 	bool checked; /* `now` was looked at as one for that */
 };
 
+static bool is_of_system(const struct held *h)
+{
+	return !strcmp(h->name, CREDENTIAL_SYSTEM_CA);
+}
+
+static bool is_of_files(const struct held *h)
+{
+	return is_of_system(h) || !strncmp(h->name, FILE_SCHEME, strlen(FILE_SCHEME));
+}
+
+static bool is_of_identity(const struct held *h)
+{
+	return !strncmp(h->name, SPIFFE_SCHEME, strlen(SPIFFE_SCHEME));
+}
+
 struct credential_keeper {
 	struct supervisor *proxy;
 	const char *client_tls_dir;
+	struct identities *identities; /* NULL: there are none */
 	TABLE(struct held) list;
 	void *given; /* what the proxy was given last; NULL: nothing */
 	size_t given_size;
@@ -66,22 +83,13 @@ static struct credential_text pem_put(struct pem *p, struct credential_text text
 	return copy;
 }
 
-/* weftd has keys from now on: they are in no core dump. */
-static void dump_no_core(void)
-{
-	static const struct rlimit none;
-
-	if (setrlimit(RLIMIT_CORE, &none))
-		log_warning("core dumps may have private keys in them: %s", strerror(errno));
-}
-
 static struct pem *pem_new(const struct credential *c)
 {
 	struct pem *p = malloc(sizeof(*p) + c->chain.len + c->key.len + c->ca.len + c->crl.len);
 
 	if (!p)
 		return NULL;
-	dump_no_core();
+	secret_dump_no_core();
 	p->size = 0;
 	p->c = (struct credential){ .chain = pem_put(p, c->chain) };
 	p->c.key = pem_put(p, c->key);
@@ -127,7 +135,8 @@ static void forget_given(struct credential_keeper *k)
 }
 
 struct credential_keeper *credential_keeper_new(struct supervisor *proxy,
-						const char *client_tls_dir)
+						const char *client_tls_dir,
+						struct identities *identities)
 {
 	struct credential_keeper *k = calloc(1, sizeof(*k));
 
@@ -135,6 +144,7 @@ struct credential_keeper *credential_keeper_new(struct supervisor *proxy,
 		return NULL;
 	k->proxy = proxy;
 	k->client_tls_dir = client_tls_dir;
+	k->identities = identities;
 	return k;
 }
 
@@ -178,9 +188,30 @@ static int want(struct credential_keeper *k, const char *name, bool client)
 	return 0;
 }
 
-static int want_all(struct credential_keeper *k, const struct http_snapshot *s)
+static bool has_gateways(const struct http_snapshot *s)
+{
+	for (__u32 i = 0; i < hs_count(s, HS_LISTENERS); i++)
+		if (hs_listener(s, i)->scope == SCOPE_NODE)
+			return true;
+	return false;
+}
+
+/* Each pod of this node calls, and is called, with a certificate of its own. */
+static int want_identities(struct credential_keeper *k, const struct http_snapshot *s)
 {
 	int r = 0;
+
+	for (__u32 i = 0; i < hs_count(s, HS_WORKLOADS) && !r; i++)
+		if (hs_workload(s, i)->here)
+			r = want(k, hs_text(s, hs_workload(s, i)->identity), false);
+	if (!r && http_uses_mutual(s) && has_gateways(s))
+		r = want(k, GATEWAY_IDENTITY, false);
+	return r;
+}
+
+static int want_all(struct credential_keeper *k, const struct http_snapshot *s)
+{
+	int r = s ? want_identities(k, s) : 0;
 
 	for (__u32 i = 0; s && i < hs_count(s, HS_SERVERS) && !r; i++)
 		if (hs_server(s, i)->kind != HS_SERVER_PASSTHROUGH)
@@ -208,18 +239,38 @@ static void drop_unwanted(struct credential_keeper *k)
 	k->list.count = kept;
 }
 
+/* Has certificates asked for of the identities that are needed. */
+static int ask_for_identities(struct credential_keeper *k)
+{
+	_cleanup_free_ const char **names = calloc(k->list.count + 1, sizeof(*names));
+	size_t count = 0;
+
+	if (!names)
+		return -ENOMEM;
+	for (size_t i = 0; i < k->list.count; i++)
+		if (is_of_identity(&k->list.items[i]))
+			names[count++] = k->list.items[i].name;
+	return k->identities ? identities_want(k->identities, names, count) : 0;
+}
+
 /* ---- what they are ---- */
 
-static void not_there(struct held *h, char *why)
+/* `why` is taken over; NULL: out of memory. */
+static void drop(struct held *h, char *why)
 {
-	if (!h->missing || !why || strcmp(h->missing, why) != 0)
-		log_warning("%s: %s", h->name, why ? why : "out of memory");
 	drop_good(h);
 	pem_free(h->now);
 	h->now = NULL;
 	free(h->missing);
 	h->missing = why;
 	h->problem = why ? why : "out of memory";
+}
+
+static void not_there(struct held *h, char *why)
+{
+	if (!h->missing || !why || strcmp(h->missing, why) != 0)
+		log_warning("%s: %s", h->name, why ? why : "out of memory");
+	drop(h, why);
 }
 
 /* For now, perhaps: files are replaced one by one, and what was read of them stays in use. */
@@ -240,6 +291,20 @@ static void not_readable(struct held *h, char *why)
 	h->problem = why ? why : "out of memory";
 }
 
+/* `now` is good. Both are taken over. */
+static void take_good(struct held *h, struct pem *now, struct certificate_facts *facts)
+{
+	if (h->now != h->good)
+		pem_free(h->now);
+	pem_free(h->good);
+	certificate_facts_free(&h->facts);
+	free(h->missing);
+	h->missing = NULL;
+	h->problem = NULL;
+	h->now = h->good = now;
+	h->facts = *facts;
+}
+
 /* It is as `c` now. 0 or -ENOMEM. */
 static int there(struct held *h, const struct credential *c)
 {
@@ -255,22 +320,17 @@ static int there(struct held *h, const struct credential *c)
 	h->checked = h->client;
 	problem = h->client ? certificate_check_client(&now->c, &facts)
 			    : certificate_check(&now->c, &facts);
+	if (!problem) {
+		take_good(h, now, &facts);
+		return 0;
+	}
 	if (h->now != h->good)
 		pem_free(h->now);
 	h->now = now;
 	free(h->missing);
 	h->missing = NULL;
 	h->problem = problem;
-	if (problem) {
-		log_warning("%s: %s%s", h->name, problem,
-			    h->good ? ": what it had before stays" : "");
-		return 0;
-	}
-	if (h->good)
-		pem_free(h->good);
-	certificate_facts_free(&h->facts);
-	h->good = now;
-	h->facts = facts;
+	log_warning("%s: %s%s", h->name, problem, h->good ? ": what it had before stays" : "");
 	return 0;
 }
 
@@ -286,16 +346,6 @@ static const struct object *secret_of(const struct known_set *known, const char 
 static struct credential_text text_of(struct secret_bytes bytes)
 {
 	return (struct credential_text){ bytes.at, bytes.len };
-}
-
-static bool is_of_system(const struct held *h)
-{
-	return !strcmp(h->name, CREDENTIAL_SYSTEM_CA);
-}
-
-static bool is_of_files(const struct held *h)
-{
-	return is_of_system(h) || !strncmp(h->name, FILE_SCHEME, strlen(FILE_SCHEME));
 }
 
 /* The Secret of a credential's name, and that of its clients' CA, which may be one of its own.
@@ -320,6 +370,36 @@ static int find_secrets(const struct held *h, const struct known_set *known,
 	return 0;
 }
 
+/* Who has them has looked at them, and tells the log. 0 or -ENOMEM. */
+static int read_identity(const struct credential_keeper *k, struct held *h)
+{
+	struct certificate_facts facts = { 0 };
+	const char *problem = "";
+	struct credential c;
+	struct pem *now;
+
+	if (!k->identities || !identities_find(k->identities, h->name, &c, &problem)) {
+		drop(h, strdup(problem));
+		return 0;
+	}
+	if (pem_is(h->good, &c))
+		return 0;
+	now = pem_new(&c);
+	if (!now)
+		return -ENOMEM;
+	facts.not_after = identities_end(k->identities, h->name);
+	take_good(h, now, &facts);
+	return 0;
+}
+
+static bool lacks_identity(const struct credential_keeper *k, const struct held *h)
+{
+	const char *problem;
+	struct credential c;
+
+	return !k->identities || !identities_find(k->identities, h->name, &c, &problem);
+}
+
 bool credential_keeper_lacks(const struct credential_keeper *k, const struct known_set *known)
 {
 	const struct object *secret = NULL, *ca;
@@ -327,7 +407,9 @@ bool credential_keeper_lacks(const struct credential_keeper *k, const struct kno
 	for (size_t i = 0; i < k->list.count; i++) {
 		const struct held *h = &k->list.items[i];
 
-		if (!is_of_files(h) && !find_secrets(h, known, &secret, &ca) && !secret)
+		if (is_of_identity(h)
+			    ? lacks_identity(k, h)
+			    : !is_of_files(h) && !find_secrets(h, known, &secret, &ca) && !secret)
 			return true;
 	}
 	return false;
@@ -387,7 +469,9 @@ static int read_all(struct credential_keeper *k, const struct known_set *known)
 	for (size_t i = 0; i < k->list.count && !r; i++) {
 		struct held *h = &k->list.items[i];
 
-		r = is_of_files(h) ? read_files(k, h) : read_secret(h, known);
+		r = is_of_identity(h) ? read_identity(k, h)
+		    : is_of_files(h)  ? read_files(k, h)
+				      : read_secret(h, known);
 	}
 	return r;
 }
@@ -448,6 +532,8 @@ int credential_keeper_update(struct credential_keeper *k, const struct known_set
 		r = want_all(k, b);
 	if (!r)
 		drop_unwanted(k);
+	if (!r)
+		r = ask_for_identities(k);
 	if (!r && more && supervisor_had_credentials(k->proxy) && credential_keeper_lacks(k, known))
 		return 0;
 	if (!r)

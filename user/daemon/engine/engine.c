@@ -1,11 +1,13 @@
 // SPDX-License-Identifier: Apache-2.0
 #include <errno.h>
 #include <string.h>
+#include <time.h>
 
 #include "lib/base/cleanup.h"
 #include "daemon/engine/engine.h"
 #include "daemon/objects/stage.h"
 #include "daemon/engine/engine_warnings.h"
+#include "daemon/identity/identity_warnings.h"
 #include "lib/base/clock.h"
 #include "lib/base/log.h"
 #include "lib/mesh/names_wanted.h"
@@ -84,7 +86,7 @@ struct engine *engine_new(struct kernel *kernel, struct supervisor *proxy,
 	e->kernel = kernel;
 	e->proxy = proxy;
 	e->o = *options;
-	e->credentials = credential_keeper_new(proxy, options->client_tls_dir);
+	e->credentials = credential_keeper_new(proxy, options->client_tls_dir, options->identities);
 	e->names = name_keeper_new(options->resolver, compile_for_names, e);
 	e->registry = registry_new();
 	e->sources = malloc((count + 1) * sizeof(struct object_source *));
@@ -186,7 +188,7 @@ static void want_names(struct engine *e)
 
 static bool have_more(const struct engine *e)
 {
-	bool more = false;
+	bool more = identities_pending(e->o.identities);
 
 	for (size_t i = 0; i < e->source_count; i++)
 		more |= e->sources[i]->has_more && e->sources[i]->has_more(e->sources[i]);
@@ -773,12 +775,20 @@ int engine_analyze(struct engine *e, struct errors *warnings)
 	return r;
 }
 
+/* Where nothing is in force yet, what has been asked for is not to be forgotten. */
+static void identities_changed(void *engine)
+{
+	struct engine *e = engine;
+
+	if (!e->asking && e->tables)
+		hand_certificates(e, NULL);
+}
+
 static void look_at_files(void *engine)
 {
 	struct engine *e = engine;
 
-	if (!e->asking)
-		hand_certificates(e, NULL);
+	identities_changed(e);
 	event_timer_set(&e->files_timer, FILES_MS);
 }
 
@@ -871,6 +881,8 @@ int engine_watch_certificates(struct engine *e, struct event_loop *loop)
 		r = event_timer_open(loop, &e->hold_timer, release, e);
 	if (!r)
 		event_timer_set(&e->files_timer, FILES_MS);
+	if (!r && e->o.identities)
+		identities_watch(e->o.identities, identities_changed, e);
 	if (!r && e->holds)
 		event_timer_set(&e->hold_timer, HOLD_MS);
 	return r ? log_err(r, "watch certificate files") : 0;
@@ -886,6 +898,12 @@ void engine_warn_certificates(const struct engine *e, struct errors *warnings)
 {
 	if (e->tables)
 		credential_keeper_warn(e->credentials, &e->known, e->tables->http, warnings);
+	identities_warn(e->o.identities, (int64_t)time(NULL), warnings);
+}
+
+const struct identities *engine_identities(const struct engine *e)
+{
+	return e->o.identities;
 }
 
 const json_t *engine_warned(struct engine *e)

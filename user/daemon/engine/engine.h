@@ -26,6 +26,7 @@ struct engine_options {
 	struct resolver *resolver;  /* asks DNS; NULL: nothing does */
 	bool registry_only;	    /* struct objects has it */
 	const char *client_tls_dir; /* likewise */
+	struct identities *identities; /* certificates for mutual TLS; NULL: there are none */
 };
 
 /* Borrows all of them; they must outlive it. Sources are loaded in this order. NULL when out of
@@ -56,8 +57,8 @@ bool engine_waits(const struct engine *e);
  * seconds at most after the start, until the Secrets that its HTTPS servers need are known. */
 bool engine_holds(const struct engine *e);
 
-/* Looks again and again, from now on, whether certificate files have changed. The loop is borrowed.
- * 0 or -errno. */
+/* Looks again and again, from now on, whether certificate files have changed, and hands over what
+ * there is anew of identities. The loop is borrowed. 0 or -errno. */
 int engine_watch_certificates(struct engine *e, struct event_loop *loop);
 /* What is known of a certificate that an HTTPS server has, by the name of its credential; false if
  * nothing. Valid until the loop turns. */
@@ -76,6 +77,9 @@ void engine_warn_certificates(const struct engine *e, struct errors *warnings);
 /* The texts of the warnings about what is in force, certificates included, as keys. Valid until the
  * next change, or call. NULL: there are none, or none are known. */
 const json_t *engine_warned(struct engine *e);
+
+/* The certificates of this node's identities; NULL: there are none. */
+const struct identities *engine_identities(const struct engine *e);
 
 /* Drops counters of what is no longer there, step by step: returns after how many ms it wants to be
  * called again, 0 if nothing is left, or -errno. */

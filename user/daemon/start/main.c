@@ -11,6 +11,7 @@
 #include "daemon/api/health.h"
 #include "daemon/api/node_health.h"
 #include "daemon/api/ready.h"
+#include "daemon/identity/file_signer.h"
 #include "lib/base/log.h"
 #include "daemon/start/dirs.h"
 #include "daemon/start/netns_lock.h"
@@ -36,6 +37,8 @@ DEFINE_CLEANUP(struct access_pipe *, access_pipe_close);
 DEFINE_CLEANUP(struct engine *, engine_free);
 DEFINE_CLEANUP(struct resolver *, resolver_close);
 DEFINE_CLEANUP(struct event_loop *, event_loop_close);
+DEFINE_CLEANUP(struct identities *, identities_close);
+DEFINE_CLEANUP(struct file_signer *, file_signer_close);
 DEFINE_CLEANUP(struct health *, health_close);
 DEFINE_CLEANUP(struct node_health *, node_health_close);
 
@@ -316,6 +319,22 @@ static int open_resolver(const struct options *o, struct event_loop *loop, struc
 	return resolver_open(&options, out);
 }
 
+/* Of this node's pods, for mutual TLS. */
+static int open_identities(const struct options *o, struct event_loop *loop,
+			   struct identities **out, struct file_signer **signer)
+{
+	const struct file_signer_options options = { .cert = o->ca_cert,
+						     .key = o->ca_key,
+						     .roots = o->ca_root,
+						     .ttl_s = o->workload_cert_ttl,
+						     .loop = loop };
+	int r = identities_open(loop, out);
+
+	if (!r && o->ca_cert)
+		r = file_signer_open(&options, *out, signer);
+	return r ? log_err(r, "make certificates for mutual TLS") : 0;
+}
+
 static void tell_lacking(void *arg, const char *what)
 {
 	(void)arg;
@@ -363,6 +382,8 @@ static int serve(const struct options *o)
 	_cleanup_(access_pipe_closep) struct access_pipe *pipe = NULL;
 	_cleanup_(supervisor_closep) struct supervisor *supervisor = NULL;
 	_cleanup_(resolver_closep) struct resolver *resolver = NULL;
+	_cleanup_(identities_closep) struct identities *identities = NULL;
+	_cleanup_(file_signer_closep) struct file_signer *signer = NULL;
 	_cleanup_(engine_freep) struct engine *engine = NULL;
 	_cleanup_(health_closep) struct health *health = NULL;
 	_cleanup_(node_health_closep) struct node_health *node_health = NULL;
@@ -393,6 +414,8 @@ static int serve(const struct options *o)
 		r = open_health(o, loop, &d, &health);
 	if (!r)
 		r = open_resolver(o, loop, &resolver);
+	if (!r)
+		r = open_identities(o, loop, &identities, &signer);
 	if (r)
 		return r;
 	engine = engine_new(kernel, supervisor, sources.list, sources.count,
@@ -400,7 +423,8 @@ static int serve(const struct options *o)
 						      .secrets_in = sources.secrets_in,
 						      .resolver = resolver,
 						      .registry_only = o->kernel.registry_only,
-						      .client_tls_dir = o->client_tls_dir });
+						      .client_tls_dir = o->client_tls_dir,
+						      .identities = identities });
 	r = engine ? engine_start(engine) : log_err(-ENOMEM, "start");
 	if (!r)
 		r = engine_watch_certificates(engine, loop);

@@ -14,6 +14,7 @@
 #include "weft/tproxy.h"
 
 enum { DRAIN_MAX_S = 86400, HEALTH_WAIT_MAX_S = 3600 };
+enum { CERT_TTL_MIN_S = 10, CERT_TTL_MAX_S = 31536000 };
 
 enum {
 	EXIT_USAGE = 2,
@@ -48,6 +49,10 @@ enum option_key {
 	OPT_DNS,
 	OPT_OUTBOUND,
 	OPT_CLIENT_TLS_DIR,
+	OPT_CA_CERT,
+	OPT_CA_KEY,
+	OPT_CA_ROOT,
+	OPT_WORKLOAD_CERT_TTL,
 	OPT_DETACH,
 	OPT_HELP,
 	OPT_VERSION,
@@ -79,6 +84,10 @@ static const struct option long_options[] = {
 	{ "dns", required_argument, NULL, OPT_DNS },
 	{ "outbound-traffic-policy", required_argument, NULL, OPT_OUTBOUND },
 	{ "client-tls-dir", required_argument, NULL, OPT_CLIENT_TLS_DIR },
+	{ "ca-cert", required_argument, NULL, OPT_CA_CERT },
+	{ "ca-key", required_argument, NULL, OPT_CA_KEY },
+	{ "ca-root", required_argument, NULL, OPT_CA_ROOT },
+	{ "workload-cert-ttl", required_argument, NULL, OPT_WORKLOAD_CERT_TTL },
 	{ "detach", no_argument, NULL, OPT_DETACH },
 	{ "help", no_argument, NULL, OPT_HELP },
 	{ "version", no_argument, NULL, OPT_VERSION },
@@ -133,6 +142,19 @@ static const char usage[] =
 	"                        /etc/resolv.conf)\n"
 	"  --client-tls-dir DIR  where the files are that a DestinationRule's tls may name (it may "
 	"name none)\n"
+	"  --ca-cert FILE --ca-key FILE\n"
+	"                        the CA that signs the certificates of this node's pods for mutual "
+	"TLS: its\n"
+	"                        certificate, behind it what leads to a root; its private key "
+	"(none)\n"
+	"  --ca-root FILE        the roots that are believed, several while one takes another's "
+	"place "
+	"(the last\n"
+	"                        certificate of --ca-cert)\n"
+	"  --workload-cert-ttl SECONDS\n"
+	"                        how long such a certificate is good for; it is renewed after half "
+	"of "
+	"that (86400)\n"
 	"  --workers N           threads of weft-proxy, 1 to 64 (one per CPU, at most 8)\n"
 	"  --access-log FILE|-   where weft-proxy writes a line per request (nowhere)\n"
 	"  --access-log-format text|json\n"
@@ -257,6 +279,19 @@ static int take_client_tls_dir(struct options *o, int *status)
 				      "--client-tls-dir", optarg);
 }
 
+/* What is read together is told apart by semicolons. */
+static int take_ca_file(int key, struct options *o, int *status)
+{
+	*(key == OPT_CA_CERT ? &o->ca_cert : key == OPT_CA_KEY ? &o->ca_key : &o->ca_root) = optarg;
+	return strchr(optarg, ';')
+		       ? wrong(status, "%s: a path without a semicolon is expected, not \"%s\"",
+			       key == OPT_CA_CERT  ? "--ca-cert"
+			       : key == OPT_CA_KEY ? "--ca-key"
+						   : "--ca-root",
+			       optarg)
+		       : 0;
+}
+
 static int take_enrol(struct options *o, int *status)
 {
 	int mode = enrol_mode_parse(optarg);
@@ -308,6 +343,16 @@ static int take_proxy_value(int key, struct options *o, int *status)
 		return take_outbound(o, status);
 	case OPT_CLIENT_TLS_DIR:
 		return take_client_tls_dir(o, status);
+	case OPT_CA_CERT:
+	case OPT_CA_KEY:
+	case OPT_CA_ROOT:
+		return take_ca_file(key, o, status);
+	case OPT_WORKLOAD_CERT_TTL:
+		return parse_number(optarg, CERT_TTL_MIN_S, CERT_TTL_MAX_S, &o->workload_cert_ttl)
+			       ? wrong(status,
+				       "%s: a number from 10 to 31536000 is expected, not \"%s\"",
+				       "--workload-cert-ttl", optarg)
+			       : 0;
 	case OPT_KUBECONFIG:
 		o->kubeconfig = optarg;
 		return 0;
@@ -432,6 +477,7 @@ int options_parse(int argc, char **argv, struct options *out, int *status)
 		.workers = default_workers(),
 		.access_log_format = "text",
 		.drain_s = 45,
+		.workload_cert_ttl = 86400,
 		.health_wait_s = 35, /* kube-proxy syncs every 30 s at the latest */
 		.files = true,
 	};
@@ -449,6 +495,10 @@ int options_parse(int argc, char **argv, struct options *out, int *status)
 	if (!o.kubernetes && (o.kubeconfig || o.daemonset))
 		return wrong(status, "%s: only with --source kubernetes%s",
 			     o.kubeconfig ? "--kubeconfig" : "--daemonset", "");
+	if (!o.ca_cert != !o.ca_key || (o.ca_root && !o.ca_cert))
+		return wrong(status, "%s: only with %s",
+			     !o.ca_cert ? o.ca_key ? "--ca-key" : "--ca-root" : "--ca-cert",
+			     !o.ca_cert ? "--ca-cert" : "--ca-key");
 	if (o.kubernetes && !o.enrol_given)
 		o.kernel.enrol = ENROL_LABELLED;
 	*out = o;

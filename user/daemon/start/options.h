@@ -31,6 +31,10 @@ struct options {
 	unsigned health_wait_s;	    /* until a healthCheckNodePort that nobody has is taken */
 	const char *dns;	    /* the server to ask; NULL: those of /etc/resolv.conf */
 	const char *client_tls_dir; /* of DestinationRules' files; NULL: they may name none */
+	/* The CA of mutual TLS, files of PEM; NULL: there is none. */
+	const char *ca_cert, *ca_key;
+	const char *ca_root;	    /* what is believed; NULL: the last one of ca_cert */
+	unsigned workload_cert_ttl; /* seconds that a certificate is good for */
 };
 
 /* 0: go on. Otherwise the caller exits with *status, after --help, --version or a message about

@@ -76,12 +76,14 @@ static const struct remark remarks[] = {
 	[REMARK_TLS_RULE_WITHOUT_TLS] = { "WEFT0121", "TLSRuleWithoutTLS", "warning",
 					  "name the port tls-..., give the match its port, or let "
 					  "the gateway's server pass TLS through" },
+	[REMARK_CA] = { "WEFT0130", "MutualTLSWithoutCA", "error",
+			"give weftd a CA that is good: --ca-cert, --ca-key, --ca-root" },
 };
 
 void errors_remark(struct errors *e, enum remark_kind kind, const struct object *o, struct pos at,
 		   const char *fmt, ...)
 {
-	const char *ns = o->kind == KIND_NAMESPACE ? o->meta.name : o->meta.namespace;
+	const char *ns = !o ? NULL : o->kind == KIND_NAMESPACE ? o->meta.name : o->meta.namespace;
 	const struct remark *r = &remarks[kind];
 	_cleanup_free_ char *message = NULL;
 	size_t before = e->count;
@@ -91,8 +93,8 @@ void errors_remark(struct errors *e, enum remark_kind kind, const struct object 
 	if (vasprintf(&message, fmt, args) < 0)
 		message = NULL;
 	va_end(args);
-	errors_warn(e, o->file, at, "%s; %s [%s]", message ? message : "out of memory", r->advice,
-		    r->code);
+	errors_warn(e, o ? o->file : "weftd", at, "%s; %s [%s]",
+		    message ? message : "out of memory", r->advice, r->code);
 	if (e->count == before)
 		return;
 	e->items[before].remark = r;

@@ -49,10 +49,11 @@ enum remark_kind {
 	REMARK_BAD_CREDENTIAL, /* it is there, but can't be used */
 	REMARK_BAD_CERTIFICATE,
 	REMARK_TLS_RULE_WITHOUT_TLS,
+	REMARK_CA,
 };
 
-/* Adds "FILE:LINE:COL: MESSAGE; ADVICE [CODE]" as a warning about an object, `at` being a place in
- * its file. */
+/* Adds "FILE:LINE:COL: MESSAGE; ADVICE [CODE]" as a warning about an object (NULL: about weftd
+ * itself), `at` being a place in its file. */
 __attribute__((format(printf, 5, 6))) void errors_remark(struct errors *e, enum remark_kind kind,
 							 const struct object *o, struct pos at,
 							 const char *fmt, ...);

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-#ifndef WEFT_DAEMON_ENGINE_CERTIFICATE_H
-#define WEFT_DAEMON_ENGINE_CERTIFICATE_H
+#ifndef WEFT_DAEMON_PKI_CERTIFICATE_H
+#define WEFT_DAEMON_PKI_CERTIFICATE_H
 /*
  * Looks at a credential before weft-proxy gets it: whether OpenSSL can read all of it, whether the
  * key is the certificate's, and whether a context of OpenSSL takes them, as weft-proxy makes one.

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
-#include "daemon/engine/certificate_files.h"
+#include "daemon/pki/certificate_files.h"
 
 #include <errno.h>
 #include <fcntl.h>

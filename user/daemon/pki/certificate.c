@@ -1,47 +1,19 @@
 // SPDX-License-Identifier: Apache-2.0
-#include "daemon/engine/certificate.h"
+#include "daemon/pki/certificate.h"
 
 #include <errno.h>
-#include <limits.h>
 #include <stdbool.h>
 #include <stdlib.h>
 #include <string.h>
-#include <time.h>
 
-#include "daemon/engine/openssl.h"
-#include "lib/base/cleanup.h"
+#include "daemon/pki/pem.h"
 
-DEFINE_CLEANUP(BIO *, BIO_free_all);
-DEFINE_CLEANUP(X509 *, X509_free);
-DEFINE_CLEANUP(EVP_PKEY *, EVP_PKEY_free);
 DEFINE_CLEANUP(SSL_CTX *, SSL_CTX_free);
 
 void certificate_facts_free(struct certificate_facts *f)
 {
 	free(f->subject);
 	*f = (struct certificate_facts){ 0 };
-}
-
-static BIO *open_text(struct credential_text text)
-{
-	return text.len <= INT_MAX ? BIO_new_mem_buf(text.at, (int)text.len) : NULL;
-}
-
-/* Whether the last thing that was read failed only because nothing more is there. */
-static bool at_end(void)
-{
-	unsigned long e = ERR_peek_last_error();
-	bool end = ERR_GET_LIB(e) == ERR_LIB_PEM && ERR_GET_REASON(e) == PEM_R_NO_START_LINE;
-
-	ERR_clear_error();
-	return end;
-}
-
-static int64_t seconds(const ASN1_TIME *at)
-{
-	struct tm tm = { 0 };
-
-	return ASN1_TIME_to_tm(at, &tm) ? (int64_t)timegm(&tm) : 0;
 }
 
 static char *common_name(const X509 *cert)
@@ -74,57 +46,47 @@ static void take_facts(X509 *cert, struct certificate_facts *out)
 	out->subject = common_name(cert);
 	if (!out->subject)
 		out->subject = first_dns_name(cert);
-	out->not_before = seconds(X509_get0_notBefore(cert));
-	out->not_after = seconds(X509_get0_notAfter(cert));
-}
-
-/* One that is encrypted can't be read: there is nobody to ask for a password. */
-static int no_password(char *buf, int size, int writing, void *arg)
-{
-	(void)buf;
-	(void)size;
-	(void)writing;
-	(void)arg;
-	return -1;
+	out->not_before = pem_seconds(X509_get0_notBefore(cert));
+	out->not_after = pem_seconds(X509_get0_notAfter(cert));
 }
 
 /* How many certificates `in` has from here on; -1: one that can't be read. */
 static int count_certificates(BIO *in)
 {
 	for (int n = 0;; n++) {
-		_cleanup_(X509_freep) X509 *cert = PEM_read_bio_X509(in, NULL, no_password, NULL);
+		_cleanup_(X509_freep) X509 *cert = pem_certificate(in);
 
 		if (!cert)
-			return at_end() ? n : -1;
+			return pem_at_end() ? n : -1;
 	}
 }
 
 static int count_lists(BIO *in)
 {
 	for (int n = 0;; n++) {
-		X509_CRL *crl = PEM_read_bio_X509_CRL(in, NULL, no_password, NULL);
+		X509_CRL *crl = PEM_read_bio_X509_CRL(in, NULL, pem_no_password, NULL);
 
 		if (!crl)
-			return at_end() ? n : -1;
+			return pem_at_end() ? n : -1;
 		X509_CRL_free(crl);
 	}
 }
 
 static const char *check_chain(const struct credential *c, X509 **out)
 {
-	_cleanup_(BIO_free_allp) BIO *in = open_text(c->chain);
+	_cleanup_(BIO_free_allp) BIO *in = pem_open(c->chain);
 
-	*out = in ? PEM_read_bio_X509(in, NULL, no_password, NULL) : NULL;
+	*out = in ? pem_certificate(in) : NULL;
 	if (!*out)
-		return at_end() ? "has no certificate" : "has a certificate that can't be read";
+		return pem_at_end() ? "has no certificate" : "has a certificate that can't be read";
 	return count_certificates(in) < 0 ? "has a chain that can't be read" : NULL;
 }
 
 static const char *check_key(const struct credential *c, const X509 *cert)
 {
-	_cleanup_(BIO_free_allp) BIO *in = open_text(c->key);
-	_cleanup_(EVP_PKEY_freep)
-		EVP_PKEY *key = in ? PEM_read_bio_PrivateKey(in, NULL, no_password, NULL) : NULL;
+	_cleanup_(BIO_free_allp) BIO *in = pem_open(c->key);
+	_cleanup_(EVP_PKEY_freep) EVP_PKEY *key =
+		in ? PEM_read_bio_PrivateKey(in, NULL, pem_no_password, NULL) : NULL;
 	bool fits = key && X509_check_private_key(cert, key) == 1;
 
 	ERR_clear_error();
@@ -137,7 +99,7 @@ static const char *check_key(const struct credential *c, const X509 *cert)
 
 static const char *check_peers(const struct credential *c)
 {
-	_cleanup_(BIO_free_allp) BIO *ca = open_text(c->ca), *crl = open_text(c->crl);
+	_cleanup_(BIO_free_allp) BIO *ca = pem_open(c->ca), *crl = pem_open(c->crl);
 
 	if (c->ca.len && (!ca || count_certificates(ca) < 1))
 		return "has a CA of clients' certificates that can't be read";
@@ -151,7 +113,7 @@ static const char *check_peers(const struct credential *c)
 /* The certificate that is next, in a context; `chain`: it is one of the chain. 0: there is none. */
 static int use_next(SSL_CTX *ctx, BIO *in, bool chain)
 {
-	_cleanup_(X509_freep) X509 *cert = PEM_read_bio_X509(in, NULL, no_password, NULL);
+	_cleanup_(X509_freep) X509 *cert = pem_certificate(in);
 
 	if (!cert)
 		return 0;
@@ -163,7 +125,7 @@ static int use_next(SSL_CTX *ctx, BIO *in, bool chain)
 
 static bool uses_chain(SSL_CTX *ctx, const struct credential *c)
 {
-	_cleanup_(BIO_free_allp) BIO *in = open_text(c->chain);
+	_cleanup_(BIO_free_allp) BIO *in = pem_open(c->chain);
 	int r = in ? use_next(ctx, in, false) : -ENOMEM;
 
 	while (r > 0)
@@ -173,20 +135,19 @@ static bool uses_chain(SSL_CTX *ctx, const struct credential *c)
 
 static bool uses_key(SSL_CTX *ctx, const struct credential *c)
 {
-	_cleanup_(BIO_free_allp) BIO *in = open_text(c->key);
-	_cleanup_(EVP_PKEY_freep)
-		EVP_PKEY *key = in ? PEM_read_bio_PrivateKey(in, NULL, no_password, NULL) : NULL;
+	_cleanup_(BIO_free_allp) BIO *in = pem_open(c->key);
+	_cleanup_(EVP_PKEY_freep) EVP_PKEY *key =
+		in ? PEM_read_bio_PrivateKey(in, NULL, pem_no_password, NULL) : NULL;
 
 	return key && SSL_CTX_use_PrivateKey(ctx, key) == 1 && SSL_CTX_check_private_key(ctx) == 1;
 }
 
 static bool uses_clients(SSL_CTX *ctx, const struct credential *c)
 {
-	_cleanup_(BIO_free_allp) BIO *in = c->ca.len ? open_text(c->ca) : NULL;
+	_cleanup_(BIO_free_allp) BIO *in = c->ca.len ? pem_open(c->ca) : NULL;
 
 	for (;;) {
-		_cleanup_(X509_freep)
-			X509 *cert = in ? PEM_read_bio_X509(in, NULL, no_password, NULL) : NULL;
+		_cleanup_(X509_freep) X509 *cert = in ? pem_certificate(in) : NULL;
 
 		if (!cert)
 			return in || !c->ca.len;

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-#ifndef WEFT_DAEMON_ENGINE_CERTIFICATE_FILES_H
-#define WEFT_DAEMON_ENGINE_CERTIFICATE_FILES_H
+#ifndef WEFT_DAEMON_PKI_CERTIFICATE_FILES_H
+#define WEFT_DAEMON_PKI_CERTIFICATE_FILES_H
 /*
  * The files of a server's serverCertificate, privateKey, caCertificates and caCrl, as weftd sees
  * them.

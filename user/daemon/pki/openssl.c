@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
-#include "daemon/engine/openssl.h"
+#include "daemon/pki/openssl.h"
 
 #include <stdbool.h>
 
