@@ -10,6 +10,7 @@
 #include <unistd.h>
 
 #include "lib/base/addr.h"
+#include "lib/base/cleanup.h"
 #include "proxy/io/transport_tls.h"
 #include "test_tls_util.h"
 
@@ -82,6 +83,7 @@ static void serve(const char *pem, const char *key, uint16_t version, bool clien
 	const char *why = "";
 
 	s.max_version = version;
+	s.opaque = !!call.peer; /* "istio" is no protocol of a Gateway's */
 	tls_context_unref(context);
 	context = NULL;
 	cr_assert_eq(tls_context_new(base, &s, &context, &why), 0, "%s", why);
@@ -277,4 +279,99 @@ Test(proxy_tls_client, what_makes_no_client_is_told)
 		cr_expect_str_eq(why, reasons[i], "row %zu", i);
 		cr_expect_null(client);
 	}
+}
+
+/* ---- mutual TLS between workloads ---- */
+
+static void become_workload(void)
+{
+	const struct tls_client_settings s = {
+		.chain = tls_text_of(own_pem),
+		.key = tls_text_of(own_key),
+		.ca = tls_text_of(ca_pem),
+		.mutual = true,
+	};
+	const char *why = "";
+
+	tls_client_unref(client);
+	client = NULL;
+	cr_assert_eq(tls_client_new(&s, &client, &why), 0, "%s", why);
+}
+
+Test(proxy_tls_client, a_workload_needs_all_that_makes_it_one)
+{
+	const struct tls_client_settings bad[] = {
+		{ .mutual = true, .chain = tls_text_of(own_pem), .key = tls_text_of(own_key) },
+		{ .mutual = true, .ca = tls_text_of(ca_pem), .chain = tls_text_of(own_pem) },
+		{ .mutual = true, .ca = tls_text_of(ca_pem) },
+	};
+	static const char *const reasons[] = { "the certificates of the servers' authorities",
+					       "the key", "the certificate chain" };
+	const char *why;
+
+	for (size_t i = 0; i < sizeof(bad) / sizeof(*bad); i++) {
+		cr_expect_eq(tls_client_new(&bad[i], &client, &why), -EINVAL, "row %zu", i);
+		cr_expect_str_eq(why, reasons[i], "row %zu", i);
+	}
+}
+
+/* Neither is anyone let through because it was not said who is to be there. */
+Test(proxy_tls_client, a_workload_says_whom_it_calls_and_others_do_not)
+{
+	struct tls_call without = { .addr = call.addr, .port = 443 }, with = without;
+
+	with.peer = "spiffe://d/ns/n/sa/a";
+	become_workload();
+	cr_expect_null(tls_client_connect(client, &without));
+	believe(NULL, NULL);
+	cr_expect_null(tls_client_connect(client, &with));
+}
+
+Test(proxy_tls_client, an_identity_is_the_only_uri)
+{
+	static const struct {
+		const char *names;
+		uint16_t version;
+		enum tls_failure failure;
+	} rows[] = {
+		{ "URI:spiffe://d/a", TLS1_3_VERSION, TLS_NO_FAILURE },
+		{ "DNS:x.test,URI:spiffe://d/a", TLS1_3_VERSION, TLS_NO_FAILURE },
+		{ "URI:spiffe://d/a", TLS1_2_VERSION, TLS_CONNECTION_ERROR },
+		{ "URI:spiffe://d/b", TLS1_3_VERSION, TLS_FAIL_VERIFY_SAN },
+		{ "URI:spiffe://d/ab", TLS1_3_VERSION, TLS_FAIL_VERIFY_SAN },
+		{ "URI:spiffe://d/a,URI:spiffe://d/b", TLS1_3_VERSION, TLS_FAIL_VERIFY_SAN },
+		{ "URI:spiffe://d/b,URI:spiffe://d/a", TLS1_3_VERSION, TLS_FAIL_VERIFY_SAN },
+		{ "DNS:spiffe://d/a", TLS1_3_VERSION, TLS_FAIL_VERIFY_SAN },
+		{ NULL, TLS1_3_VERSION, TLS_FAIL_VERIFY_SAN },
+	};
+
+	become_workload();
+	call = (struct tls_call){ .addr = call.addr, .port = 443, .peer = "spiffe://d/a" };
+	for (size_t i = 0; i < sizeof(rows) / sizeof(*rows); i++) {
+		struct made_cert cert = cert_make("w", rows[i].names, &ca, 10);
+		_cleanup_free_ char *pem = cert_pem(&cert), *key = cert_key_pem(&cert);
+
+		serve(pem, key, rows[i].version, true);
+		call.port++; /* nothing is resumed */
+		cr_expect_eq(connect_once(), rows[i].failure, "row %zu", i);
+		cert_free(&cert);
+	}
+}
+
+Test(proxy_tls_client, sessions_are_resumed_with_the_same_peer)
+{
+	struct made_cert cert = cert_make("w", "URI:spiffe://d/a", &ca, 10);
+	_cleanup_free_ char *pem = cert_pem(&cert), *key = cert_key_pem(&cert);
+
+	call = (struct tls_call){ .addr = call.addr, .port = 443, .peer = "spiffe://d/a" };
+	serve(pem, key, TLS1_3_VERSION, true);
+	become_workload();
+	cr_expect_eq(connect_once(), TLS_NO_FAILURE);
+	/* A pod of another account has got the address: the old one's session is not for it. */
+	call.peer = "spiffe://d/b";
+	cr_expect_eq(connect_once(), TLS_FAIL_VERIFY_SAN);
+	call.peer = "spiffe://d/a";
+	cr_expect_eq(connect_once(), TLS_NO_FAILURE);
+	cr_expect(facts.resumed);
+	cert_free(&cert);
 }

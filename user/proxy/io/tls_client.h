@@ -4,8 +4,8 @@
 /*
  * What TLS connections to servers have in common: a client's certificate and key, whom it believes,
  * and the sessions that it may resume. Immutable for its users but for the sessions, and shared by
- * all threads. No protocol is offered (ALPN): the server speaks HTTP/1.1, or whatever it speaks. Only
- * one that is `mutual` offers "istio", by which both sides know that it is mutual TLS between
+ * all threads. No protocol is offered (ALPN): the server speaks HTTP/1.1, or whatever it speaks.
+ * Only one that is `mutual` offers "istio", by which both sides know that it is mutual TLS between
  * workloads.
  */
 #include <linux/types.h>
@@ -28,8 +28,8 @@ struct tls_client_settings {
 	/* Where any are given, a server's certificate must have one of them among its subject
 	 * alternative names. */
 	struct tls_texts alt_names;
-	/* Between workloads: TLS 1.3 alone; chain, key and `ca` are needed, and each call says whose
-	 * identity the server must have. */
+	/* Between workloads: TLS 1.3 alone; chain, key and `ca` are needed, and each call says
+	 * whose identity the server must have. */
 	bool mutual;
 };
 

@@ -83,8 +83,8 @@ bool request_try_after(struct request *rq, enum failure f)
 {
 	static const uint32_t any = PLAN_RETRY_5XX | PLAN_RETRY_GATEWAY_ERROR | PLAN_RETRY_RESET;
 	bool unconnected = f == FAIL_CONNECT || f == FAIL_CONNECT_TIMEOUT ||
-			   f == FAIL_NETWORK_POLICY || f == FAIL_TLS ||
-			   f == FAIL_NO_IDENTITY || f == FAIL_NOT_IN_MESH;
+			   f == FAIL_NETWORK_POLICY || f == FAIL_TLS || f == FAIL_NO_IDENTITY ||
+			   f == FAIL_NOT_IN_MESH;
 	uint32_t on = any | (unconnected ? PLAN_RETRY_CONNECT_FAILURE : 0) |
 		      (nothing_sent(rq) ? PLAN_RETRY_RESET_BEFORE_REQUEST : 0);
 

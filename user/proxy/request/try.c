@@ -82,14 +82,16 @@ static const struct {
 	/* What the caller is says nothing about the endpoint. */
 	[FAIL_NO_IDENTITY] = { { .status = 503,
 				 .flags = "UF",
-				 .details = RESET_BEFORE "{connection_failure|TLS_error:no_identity}",
+				 .details = RESET_BEFORE
+				 "{connection_failure|TLS_error:no_identity}",
 				 .body = BODY(RESET_REASON
 					      "connection failure, transport failure reason: "
 					      "TLS_error:no_identity") },
 			       OUTCOME_ABANDONED },
 	[FAIL_NOT_IN_MESH] = { { .status = 503,
 				 .flags = "UF",
-				 .details = RESET_BEFORE "{connection_failure|TLS_error:not_in_mesh}",
+				 .details = RESET_BEFORE
+				 "{connection_failure|TLS_error:not_in_mesh}",
 				 .body = BODY(RESET_REASON
 					      "connection failure, transport failure reason: "
 					      "TLS_error:not_in_mesh") },

@@ -126,8 +126,7 @@ static void speak_in_mesh(const struct router_plan *p, bool wanted, struct targe
 
 	if (!w && wanted)
 		out->tls.broken = TARGET_NOT_IN_MESH;
-	else if (w && !w->here &&
-		 (wanted || http_workload_mode(s, w, out->port) == HS_MTLS_STRICT))
+	else if (w && !w->here && (wanted || http_workload_mode(s, w, out->port) == HS_MTLS_STRICT))
 		speak_as_caller(p, w, out);
 }
 

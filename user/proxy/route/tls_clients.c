@@ -95,8 +95,8 @@ static const char *find_row_parts(const struct credentials *known, const struct 
 static const char *find_identity_parts(const struct credentials *known, struct http_span identity,
 				       struct credential *out)
 {
-	const struct credential *own =
-		known ? credentials_find(known, identity.at, identity.len) : NULL;
+	const struct credential *own = known ? credentials_find(known, identity.at, identity.len)
+					     : NULL;
 
 	if (!own)
 		return "it has no certificate yet";
