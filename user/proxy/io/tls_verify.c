@@ -80,6 +80,29 @@ bool tls_has_name(const X509 *cert, char *const *wanted)
 	return false;
 }
 
+/* ---- identities ---- */
+
+/* As SPIFFE has it (X509-SVID, 4 and 5): one URI, which says who it is, on a leaf. */
+static bool has_identity(const struct tls_context *c, X509 *cert)
+{
+	_cleanup_(free_namesp)
+		GENERAL_NAMES *names = X509_get_ext_d2i(cert, NID_subject_alt_name, NULL, NULL);
+	const ASN1_STRING *uri = NULL;
+	int uris = 0;
+
+	for (int i = 0; names && i < sk_GENERAL_NAME_num(names); i++) {
+		const GENERAL_NAME *n = sk_GENERAL_NAME_value(names, i);
+
+		if (n->type != GEN_URI)
+			continue;
+		uri = n->d.uniformResourceIdentifier;
+		uris++;
+	}
+	return uris == 1 && !X509_check_ca(cert) &&
+	       c->takes_identity((const char *)ASN1_STRING_get0_data(uri),
+				 (size_t)ASN1_STRING_length(uri));
+}
+
 /* ---- hashes ---- */
 
 bool tls_certificate_hash(const X509 *cert, char out[2 * TLS_DIGEST + 1])
@@ -130,10 +153,13 @@ static bool has_hash(const struct tls_context *c, const X509 *cert)
 int tls_verify(X509_STORE_CTX *x, void *arg)
 {
 	const struct tls_context *c = arg;
-	const X509 *cert;
+	X509_VERIFY_PARAM *param = X509_STORE_CTX_get0_param(x);
+	X509 *cert;
 	int r;
 
-	X509_VERIFY_PARAM_set_auth_level(X509_STORE_CTX_get0_param(x), c->level);
+	X509_VERIFY_PARAM_set_auth_level(param, c->level);
+	if (c->takes_identity && X509_VERIFY_PARAM_set_purpose(param, X509_PURPOSE_ANY) != 1)
+		return 0;
 	r = X509_verify_cert(x);
 	if (r <= 0)
 		return r;
@@ -141,7 +167,8 @@ int tls_verify(X509_STORE_CTX *x, void *arg)
 	/* Either is the alert bad_certificate. */
 	if (!has_hash(c, cert))
 		X509_STORE_CTX_set_error(x, X509_V_ERR_CERT_REJECTED);
-	else if (c->alt_names && !tls_has_name(cert, c->alt_names))
+	else if ((c->alt_names && !tls_has_name(cert, c->alt_names)) ||
+		 (c->takes_identity && !has_identity(c, cert)))
 		X509_STORE_CTX_set_error(x, X509_V_ERR_HOSTNAME_MISMATCH);
 	else
 		return 1;
