@@ -78,7 +78,7 @@ struct authz_verdict http_authz_judge(const struct http_snapshot *s, struct auth
 	const struct hs_authz_pod *caller = pod && pod->set ? http_authz_pod(s, &q->source) : NULL;
 	struct authz_view v = http_authz_view(s);
 
-	if (caller) {
+	if (caller && !q->ns.len) {
 		q->ns = (struct authz_text){ v.bytes + caller->ns.at, caller->ns.len };
 		q->account =
 			(struct authz_text){ v.bytes + caller->account.at, caller->account.len };

@@ -16,7 +16,7 @@ const struct hs_authz_pod *http_authz_pod(const struct http_snapshot *s, const s
 bool http_authz_is_inbound(const struct http_snapshot *s, const struct addr *called);
 /*
  * What the policies of the pod at `q->destination` say of the caller at `q->source`: who that is,
- * q->ns and q->account, is filled in.
+ * q->ns and q->account, is filled in, unless the question has it.
  */
 struct authz_verdict http_authz_judge(const struct http_snapshot *s, struct authz_question *q);
 

@@ -3,7 +3,6 @@
 
 #include <ctype.h>
 #include <errno.h>
-#include <stdbool.h>
 #include <stdint.h>
 #include <string.h>
 
@@ -96,6 +95,16 @@ static bool printable(struct span text)
 	return true;
 }
 
+static bool is_mesh(struct span protocol)
+{
+	static const char *const names[] = { "istio", "istio-http/1.1", "istio-peer-exchange" };
+
+	for (size_t i = 0; i < sizeof(names) / sizeof(*names); i++)
+		if (protocol.n == strlen(names[i]) && !memcmp(protocol.at, names[i], protocol.n))
+			return true;
+	return false;
+}
+
 /* A list that is malformed is for the one that answers to refuse. */
 static void read_protocols(struct span extension, struct client_hello *out)
 {
@@ -105,6 +114,7 @@ static void read_protocols(struct span extension, struct client_hello *out)
 	if (!take(&extension, 2, &list) || extension.n)
 		return;
 	while (take(&list, 1, &protocol) && protocol.n) {
+		out->mesh |= is_mesh(protocol);
 		if (!printable(protocol) || len + !!len + protocol.n > CLIENT_HELLO_ALPN_MAX)
 			continue;
 		if (len)

@@ -6,6 +6,7 @@
  * answered, so that its connection can go on as it is to where the name in it belongs. With
  * Encrypted Client Hello it is the outer one that is read: the other is not for us.
  */
+#include <stdbool.h>
 #include <stddef.h>
 
 enum {
@@ -21,6 +22,9 @@ struct client_hello {
 	/* Protocols that it offers (ALPN, RFC 7301), "h2,http/1.1": printable ones, as many as fit.
 	 * For people to read. */
 	char alpn[CLIENT_HELLO_ALPN_MAX + 1];
+	/* Among them is one by which proxies of the mesh know each other's mutual TLS: "istio",
+	 * "istio-http/1.1" or "istio-peer-exchange". */
+	bool mesh;
 	size_t needed; /* with -EAGAIN: so many bytes in all tell more */
 };
 

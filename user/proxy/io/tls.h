@@ -75,6 +75,13 @@ struct tls_settings {
 	 * of the hashes (lower-case hex of SHA-256). */
 	struct tls_texts alt_names, spkis, hashes;
 	bool opaque; /* what is inside is not for us: no protocol is agreed on (ALPN) */
+	/*
+	 * Mutual TLS within the mesh: a client's certificate must not be an authority's, and must
+	 * have exactly one URI among its subject alternative names, which this takes; what use it
+	 * is for need not be said. The protocol is "istio-http/1.1" or "istio", if the client
+	 * offers one of them. NULL: it is not.
+	 */
+	bool (*takes_identity)(const char *uri, size_t len);
 };
 
 struct tls_context;
@@ -93,14 +100,17 @@ int tls_context_use(struct tls_context *c, SSL *ssl);
 
 /* What is known of the other side. Strings are owned; NULL: not known. */
 struct tls_peer {
-	char *subject;	 /* of its certificate, as RFC 2253 writes it */
-	char *forwarded; /* the element of x-forwarded-client-cert for it */
+	char *subject;	       /* of its certificate, as RFC 2253 writes it */
+	char *uris;	       /* URIs among its subject alternative names, ',' between; "": none */
+	char *appended;	       /* ',' and the element of x-forwarded-client-cert for it */
+	const char *forwarded; /* the element; points into `appended` */
 	size_t forwarded_len;
 };
 
-/* Reads what the handshake has brought. Without a client's certificate all is NULL. 0 or -ENOMEM.
+/* Reads what the handshake has brought. Without a client's certificate all is NULL. `whole`: the
+ * element has the certificate itself. 0 or -ENOMEM.
  */
-int tls_peer_read(SSL *ssl, struct tls_peer *out);
+int tls_peer_read(SSL *ssl, bool whole, struct tls_peer *out);
 void tls_peer_free(struct tls_peer *p);
 
 #endif

@@ -215,6 +215,21 @@ static int select_protocol(SSL *ssl, const unsigned char **out, unsigned char *n
 		       : SSL_TLSEXT_ERR_ALERT_FATAL;
 }
 
+/* "istio-peer-exchange" is none to agree on: its client would send what it knows of itself before
+ * all else. One that offers nothing better is answered without any. */
+static int select_mesh(SSL *ssl, const unsigned char **out, unsigned char *n,
+		       const unsigned char *in, unsigned in_len, void *arg)
+{
+	static const unsigned char ours[] = "\x0eistio-http/1.1\x05istio";
+
+	(void)ssl;
+	(void)arg;
+	return SSL_select_next_proto((unsigned char **)out, n, ours, sizeof(ours) - 1, in,
+				     in_len) == OPENSSL_NPN_NEGOTIATED
+		       ? SSL_TLSEXT_ERR_OK
+		       : SSL_TLSEXT_ERR_NOACK;
+}
+
 int tls_take_ciphers(SSL_CTX *ctx, struct tls_text list)
 {
 	_cleanup_free_ char *text = list.len ? strndup(list.at, list.len) : strdup(default_ciphers);
@@ -286,11 +301,14 @@ int tls_context_new(const struct tls_base *b, const struct tls_settings *s,
 	c->mode = s->mode;
 	c->min_version = s->min_version;
 	c->max_version = s->max_version;
+	c->takes_identity = s->takes_identity;
 	c->ssl = SSL_CTX_new(TLS_server_method());
 	if (!c->ssl)
 		return -ENOMEM;
 	SSL_CTX_set_app_data(c->ssl, (void *)b);
-	if (!s->opaque)
+	if (s->takes_identity)
+		SSL_CTX_set_alpn_select_cb(c->ssl, select_mesh, NULL);
+	else if (!s->opaque)
 		SSL_CTX_set_alpn_select_cb(c->ssl, select_protocol, NULL);
 	r = fill(c, s, why);
 	ERR_clear_error();

@@ -85,16 +85,16 @@ static bool put_certificate(BIO *to, X509 *cert)
 	return put(to, ";Cert=\"") && put_coded(to, at, (size_t)n, "+/=\"") && put(to, "\"");
 }
 
-/* By and Hash are Envoy's, the rest is what Istio's gateways set: Cert, Subject, URI, DNS. Each
- * with a `;` before it. */
-static bool put_element(BIO *to, SSL *ssl, X509 *cert, const char *subject)
+/* By and Hash are Envoy's, the rest is what Istio sets: Cert (gateways alone), Subject, URI, DNS.
+ * Each with a `;` before it. */
+static bool put_element(BIO *to, SSL *ssl, X509 *cert, const char *subject, bool whole)
 {
 	char hash[2 * TLS_DIGEST + 1];
 	int uris;
 
 	if (put_names(to, SSL_get_certificate(ssl), GEN_URI, ";By=") < 0 ||
 	    !tls_certificate_hash(cert, hash) || !put(to, ";Hash=") || !put(to, hash) ||
-	    !put_certificate(to, cert) || !put(to, ";Subject=\"") || !put(to, subject) ||
+	    (whole && !put_certificate(to, cert)) || !put(to, ";Subject=\"") || !put(to, subject) ||
 	    !put(to, "\""))
 		return false;
 	uris = put_names(to, cert, GEN_URI, ";URI=");
@@ -112,25 +112,36 @@ static char *subject_of(X509 *cert)
 	return text_of(to, 0);
 }
 
-static int describe(SSL *ssl, X509 *cert, struct tls_peer *out)
+static char *uris_of(X509 *cert)
+{
+	_cleanup_(BIO_free_allp) BIO *to = BIO_new(BIO_s_mem());
+	int n = to ? put_names(to, cert, GEN_URI, ",") : -1;
+
+	return n < 0 ? NULL : text_of(to, n > 0);
+}
+
+static int describe(SSL *ssl, X509 *cert, bool whole, struct tls_peer *out)
 {
 	_cleanup_(BIO_free_allp) BIO *to = BIO_new(BIO_s_mem());
 
 	out->subject = subject_of(cert);
-	if (!to || !out->subject || !put_element(to, ssl, cert, out->subject))
+	out->uris = uris_of(cert);
+	if (!to || !out->subject || !out->uris || !put_element(to, ssl, cert, out->subject, whole))
 		return -ENOMEM;
-	out->forwarded = text_of(to, 1);
-	if (!out->forwarded)
+	out->appended = text_of(to, 0);
+	if (!out->appended)
 		return -ENOMEM;
+	*out->appended = ',';
+	out->forwarded = out->appended + 1;
 	out->forwarded_len = strlen(out->forwarded);
 	return 0;
 }
 
-int tls_peer_read(SSL *ssl, struct tls_peer *out)
+int tls_peer_read(SSL *ssl, bool whole, struct tls_peer *out)
 {
 	X509 *cert = SSL_get0_peer_certificate(ssl);
 	struct tls_peer p = { 0 };
-	int r = cert ? describe(ssl, cert, &p) : 0;
+	int r = cert ? describe(ssl, cert, whole, &p) : 0;
 
 	ERR_clear_error();
 	if (r)
@@ -143,6 +154,7 @@ int tls_peer_read(SSL *ssl, struct tls_peer *out)
 void tls_peer_free(struct tls_peer *p)
 {
 	free(p->subject);
-	free(p->forwarded);
+	free(p->uris);
+	free(p->appended);
 	*p = (struct tls_peer){ 0 };
 }

@@ -16,6 +16,7 @@ struct tls_context {
 	uint16_t min_version, max_version;
 	int level; /* OpenSSL's security level for clients' certificates */
 	char **alt_names, **spkis, **hashes; /* each with a NULL at the end; or NULL: any will do */
+	bool (*takes_identity)(const char *uri, size_t len); /* or NULL: struct tls_settings */
 	unsigned char session_id[TLS_DIGEST];
 };
 

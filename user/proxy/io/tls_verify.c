@@ -80,22 +80,45 @@ bool tls_has_name(const X509 *cert, char *const *wanted)
 	return false;
 }
 
-bool tls_has_identity(const X509 *cert, const char *uri)
+/* ---- identities ---- */
+
+/* Who a workload is: the only URI among the names (SPIFFE, X509-SVID 2). NULL: there is none, or
+ * there are more. */
+static const ASN1_STRING *only_uri(const GENERAL_NAMES *names)
 {
-	_cleanup_(free_namesp)
-		GENERAL_NAMES *names = X509_get_ext_d2i(cert, NID_subject_alt_name, NULL, NULL);
+	const ASN1_STRING *uri = NULL;
 	int uris = 0;
-	bool found = false;
 
 	for (int i = 0; names && i < sk_GENERAL_NAME_num(names); i++) {
 		const GENERAL_NAME *n = sk_GENERAL_NAME_value(names, i);
 
 		if (n->type != GEN_URI)
 			continue;
+		uri = n->d.uniformResourceIdentifier;
 		uris++;
-		found = text_is(uri, n->d.uniformResourceIdentifier);
 	}
-	return found && uris == 1;
+	return uris == 1 ? uri : NULL;
+}
+
+bool tls_has_identity(const X509 *cert, const char *uri)
+{
+	_cleanup_(free_namesp)
+		GENERAL_NAMES *names = X509_get_ext_d2i(cert, NID_subject_alt_name, NULL, NULL);
+	const ASN1_STRING *only = only_uri(names);
+
+	return only && text_is(uri, only);
+}
+
+/* A client's, on a leaf (likewise 4). */
+static bool is_workloads(const struct tls_context *c, X509 *cert)
+{
+	_cleanup_(free_namesp)
+		GENERAL_NAMES *names = X509_get_ext_d2i(cert, NID_subject_alt_name, NULL, NULL);
+	const ASN1_STRING *uri = only_uri(names);
+
+	return uri && !X509_check_ca(cert) &&
+	       c->takes_identity((const char *)ASN1_STRING_get0_data(uri),
+				 (size_t)ASN1_STRING_length(uri));
 }
 
 /* ---- hashes ---- */
@@ -148,10 +171,13 @@ static bool has_hash(const struct tls_context *c, const X509 *cert)
 int tls_verify(X509_STORE_CTX *x, void *arg)
 {
 	const struct tls_context *c = arg;
-	const X509 *cert;
+	X509_VERIFY_PARAM *param = X509_STORE_CTX_get0_param(x);
+	X509 *cert;
 	int r;
 
-	X509_VERIFY_PARAM_set_auth_level(X509_STORE_CTX_get0_param(x), c->level);
+	X509_VERIFY_PARAM_set_auth_level(param, c->level);
+	if (c->takes_identity && X509_VERIFY_PARAM_set_purpose(param, X509_PURPOSE_ANY) != 1)
+		return 0;
 	r = X509_verify_cert(x);
 	if (r <= 0)
 		return r;
@@ -159,7 +185,8 @@ int tls_verify(X509_STORE_CTX *x, void *arg)
 	/* Either is the alert bad_certificate. */
 	if (!has_hash(c, cert))
 		X509_STORE_CTX_set_error(x, X509_V_ERR_CERT_REJECTED);
-	else if (c->alt_names && !tls_has_name(cert, c->alt_names))
+	else if ((c->alt_names && !tls_has_name(cert, c->alt_names)) ||
+		 (c->takes_identity && !is_workloads(c, cert)))
 		X509_STORE_CTX_set_error(x, X509_V_ERR_HOSTNAME_MISMATCH);
 	else
 		return 1;

@@ -590,7 +590,9 @@ static int handshake_done(struct tls *s)
 	s->facts->version = SSL_get_version(s->ssl);
 	s->facts->cipher = SSL_get_cipher_name(s->ssl);
 	s->facts->resumed = SSL_session_reused(s->ssl);
-	return s->client ? 0 : tls_peer_read(s->ssl, &s->facts->peer);
+	if (s->client)
+		return 0;
+	return tls_peer_read(s->ssl, !s->context->takes_identity, &s->facts->peer);
 }
 
 int transport_tls_handshake(struct transport *t)

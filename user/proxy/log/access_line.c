@@ -17,6 +17,7 @@ enum {
 	SCRATCH = 64,	  /* for a text that has to be put together */
 	DIGITS = 20,	  /* of a number */
 	ADDRESS_MAX = 54, /* bytes of "[address]:port" */
+	PEER_MAX = 224,	  /* of what a client's certificate says, in all */
 };
 
 static struct value number(uint64_t n)
@@ -235,6 +236,15 @@ static struct value peer_subject(const struct access_entry *e, char *scratch)
 	return text(e->tls->facts.peer.subject);
 }
 
+/* %DOWNSTREAM_PEER_URI_SAN%. */
+static struct value peer_uris(const struct access_entry *e, char *scratch)
+{
+	const char *uris = e->tls->facts.peer.uris;
+
+	(void)scratch;
+	return uris && *uris ? text(uris) : (struct value){ 0 };
+}
+
 /* In the order of the text format, where each stands between `before` and `after`. `max` is how
  * many bytes of a text there may be; 0: it is a number, or never there. F(key, get, before, after,
  * max). */
@@ -265,11 +275,13 @@ static struct value peer_subject(const struct access_entry *e, char *scratch)
 	F("route_name", route_name, " ", "", ROUTE_NAME_MAX)
 
 /* What JSON says besides of a request that came by TLS: %DOWNSTREAM_TLS_VERSION% and so on, which
- * are not in Istio's default format. F(key, get, max). */
-#define TLS_FIELDS(F)                                \
-	F("downstream_tls_version", tls_version, 16) \
-	F("downstream_tls_cipher", tls_cipher, 64)   \
-	F("downstream_peer_subject", peer_subject, 256)
+ * are not in Istio's default format. F(key, get, max). Those of the peer share PEER_MAX, and the
+ * URIs, which say who it is, come first. */
+#define TLS_FIELDS(F)                                     \
+	F("downstream_tls_version", tls_version, 16)      \
+	F("downstream_tls_cipher", tls_cipher, 64)        \
+	F("downstream_peer_uri_san", peer_uris, PEER_MAX) \
+	F("downstream_peer_subject", peer_subject, PEER_MAX)
 
 #define ROW(key, get, before, after, max) { key, get, before, after, max },
 #define TLS_ROW(key, get, max) { key, get, max },
@@ -300,7 +312,7 @@ enum {
 
 /* The end of a line is "\n", or "}\n"; stpcpy() writes a NUL that the next byte replaces. */
 _Static_assert(0 FIELDS(TEXT_BYTES) + 1 <= ACCESS_LINE_MAX, "a line of text may be too long");
-_Static_assert(0 FIELDS(JSON_BYTES) TLS_FIELDS(TLS_BYTES) + 2 <= ACCESS_LINE_MAX,
+_Static_assert(0 FIELDS(JSON_BYTES) TLS_FIELDS(TLS_BYTES) - PEER_MAX + 2 <= ACCESS_LINE_MAX,
 	       "a line of JSON may be too long");
 
 /* ---- writing ---- */
@@ -378,6 +390,23 @@ static char *put_text(char *p, const struct access_entry *e)
 	return p;
 }
 
+static char *put_json_tls(char *p, const struct access_entry *e)
+{
+	char scratch[SCRATCH];
+	size_t left = PEER_MAX;
+
+	for (size_t i = 0; i < TLS_FIELD_COUNT; i++) {
+		const struct value v = tls_fields[i].get(e, scratch);
+		bool peer = tls_fields[i].max == PEER_MAX;
+		char *from = put(put(put(p, ",\""), tls_fields[i].key), "\":");
+
+		p = put_json_value(from, v, peer ? left : tls_fields[i].max);
+		if (peer && v.type == TEXT)
+			left -= (size_t)(p - from) - 2; /* but for the quotes */
+	}
+	return p;
+}
+
 static char *put_json(char *p, const struct access_entry *e)
 {
 	char scratch[SCRATCH];
@@ -386,10 +415,8 @@ static char *put_json(char *p, const struct access_entry *e)
 		p = put(put(put(p, i ? ",\"" : "{\""), fields[i].key), "\":");
 		p = put_json_value(p, fields[i].get(e, scratch), fields[i].max);
 	}
-	for (size_t i = 0; e->tls && i < TLS_FIELD_COUNT; i++) {
-		p = put(put(put(p, ",\""), tls_fields[i].key), "\":");
-		p = put_json_value(p, tls_fields[i].get(e, scratch), tls_fields[i].max);
-	}
+	if (e->tls)
+		p = put_json_tls(p, e);
 	return put(p, "}");
 }
 

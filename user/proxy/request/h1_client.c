@@ -19,6 +19,8 @@
 enum {
 	TURN_STEPS = 16, /* that a connection may take before others have their turn */
 	LINGER_MS = 2000,
+	/* A ClientHello that got lost on the wire twice is there by then. */
+	HURRY_MS = 1000,
 };
 
 void h1_client_wait(struct h1_client *c, uint64_t ms)
@@ -402,10 +404,21 @@ static void begin_client(struct h1_client *c, const struct addr *client, uint16_
 	c->worker->stats.active++;
 }
 
+/* How long the client has to say what it is. */
+static uint64_t patience(const struct h1_client *c)
+{
+	const struct worker_options *o = &c->worker->options;
+
+	if (c->state == H1_CLIENT_HEAD)
+		return o->head_timeout_ms;
+	return c->state == H1_CLIENT_PEEK && c->hurries && o->handshake_timeout_ms > HURRY_MS
+		       ? HURRY_MS
+		       : o->handshake_timeout_ms;
+}
+
 /* Nothing has been read of it. */
 static int begin_fresh(struct h1_client *c)
 {
-	const struct worker_options *o = &c->worker->options;
 	bool tls = c->worker->router->tls, peeks = tls && h1_client_begin_peek(c);
 	int r = tls && !peeks ? h1_client_begin_tls(c) : 0;
 
@@ -413,8 +426,7 @@ static int begin_fresh(struct h1_client *c)
 		h1_client_close(c);
 		return r;
 	}
-	h1_client_wait(c,
-		       c->state == H1_CLIENT_HEAD ? o->head_timeout_ms : o->handshake_timeout_ms);
+	h1_client_wait(c, patience(c));
 	run(c);
 	return 0;
 }

@@ -18,6 +18,7 @@ bool h1_client_begin_peek(struct h1_client *c)
 		return false;
 	c->state = H1_CLIENT_PEEK;
 	c->opaque = r->opaque && r->opaque(r, &a);
+	c->hurries = r->hurries && r->hurries(r, &a);
 	return true;
 }
 
@@ -69,6 +70,7 @@ static enum step go_on(struct h1_client *c, const struct client_hello *read)
 	const struct route_ask a = h1_client_ask(c);
 	const struct route_hello hello = {
 		.tls = read,
+		.mesh = read && read->mesh,
 		.name = { read ? read->name : NULL, read ? read->name_len : 0 },
 	};
 	struct plan plan = { 0 };

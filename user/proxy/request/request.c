@@ -328,6 +328,7 @@ static void identify(struct request *rq)
 		.gateway = rq->plan.gateway,
 		.client = rq->down->client_addr,
 		.peer = tls ? &tls->facts.peer : NULL,
+		.mutual = tls && tls->mutual,
 		.rewritten = rq->plan.path.p && rq->request.path.p &&
 			     !same(rq->plan.path, rq->request.path),
 	};

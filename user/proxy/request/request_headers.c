@@ -19,6 +19,7 @@ enum known {
 	REQUEST_ID,
 	FORWARDED_PROTO,
 	FORWARDED_FOR,
+	CLIENT_CERT,
 	B3,
 	B3_TRACE,
 	B3_SPAN,
@@ -34,6 +35,7 @@ static const struct h1_span names[KNOWN] = {
 	[REQUEST_ID] = { "x-request-id", 12 },
 	[FORWARDED_PROTO] = { "x-forwarded-proto", 17 },
 	[FORWARDED_FOR] = { "x-forwarded-for", 15 },
+	[CLIENT_CERT] = { "x-forwarded-client-cert", 23 },
 	[B3] = { "b3", 2 },
 	[B3_TRACE] = { "x-b3-traceid", 12 },
 	[B3_SPAN] = { "x-b3-spanid", 11 },
@@ -165,6 +167,19 @@ static void add_client(struct request_headers *a, const struct request_headers_a
 	if (ask->peer && ask->peer->forwarded)
 		add(a, SPAN("x-forwarded-client-cert"),
 		    (struct h1_span){ ask->peer->forwarded, ask->peer->forwarded_len });
+}
+
+/* Of whom a proxy of the mesh, for which the peer stands, has said something already, that stays: a
+ * Gateway's client. */
+static void append_peer(struct request_headers *a, const struct tls_peer *peer,
+			const struct found *f)
+{
+	const struct h1_span own = { peer->forwarded, peer->forwarded_len };
+	bool one = f->count[CLIENT_CERT] == 1;
+
+	add(a, names[CLIENT_CERT], one ? f->value[CLIENT_CERT] : own);
+	if (one)
+		a->fields[a->count - 1].more = (struct h1_span){ peer->appended, own.n + 1 };
 }
 
 /* ---- traces ---- */
@@ -303,6 +318,8 @@ void request_headers_make(struct request_headers *a, const struct request_header
 		add(a, names[FORWARDED_PROTO], ask->scheme);
 	if (ask->gateway)
 		add_client(a, ask, &f);
+	else if (ask->mutual)
+		append_peer(a, ask->peer, &f);
 	if (ask->rewritten)
 		add(a, SPAN("x-envoy-original-path"), ask->request->path);
 	add_trace(a, &f, random);

@@ -55,6 +55,7 @@ struct request_headers_ask {
 	bool gateway;
 	struct addr client;
 	const struct tls_peer *peer; /* what it has shown of itself by TLS, or NULL */
+	bool mutual;		     /* it is a proxy of the mesh, for which the peer stands */
 	bool rewritten;		     /* the path */
 };
 

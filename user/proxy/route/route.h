@@ -23,12 +23,14 @@ struct route_tls {
 	struct tls_facts facts;		 /* what its handshake has found */
 	uint64_t terms;			 /* what was asked of the client: struct router.server() */
 	struct http_listener_stat *stat; /* where its handshake is counted */
-	bool tcp; /* no HTTP is in it: likewise, and then struct router.tunnel() */
+	bool tcp;    /* no HTTP is in it: likewise, and then struct router.tunnel() */
+	bool mutual; /* it is mutual TLS within the mesh: likewise */
 };
 
 /* What a client has said first, where that is looked at: struct router.peeks(). */
 struct route_hello {
 	bool tls;	     /* a ClientHello; else something else, or nothing in time */
+	bool mesh;	     /* which offers a protocol of the mesh's mutual TLS */
 	struct h1_span name; /* that it asks for (SNI), in lower case; empty: for none */
 };
 
@@ -157,6 +159,9 @@ struct router {
 	/* Whether such a connection is none to be looked at: it has no requests, and tunnel() is
 	 * asked at once, as for one that sends no TLS. May be NULL. */
 	bool (*opaque)(struct router *r, const struct route_ask *ask);
+	/* Whether one that says nothing at first is soon taken for one that sends no TLS: its
+	 * server may be the one that speaks first. May be NULL. */
+	bool (*hurries)(struct router *r, const struct route_ask *ask);
 	/*
 	 * What becomes of a connection that has no requests: fills in `plan`, which is zeroed.
 	 * PLAN_FORWARD: its bytes go on as they are to what pick() chooses, once; PLAN_ANSWER: it

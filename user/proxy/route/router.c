@@ -17,6 +17,7 @@
 #include "lib/route/authz.h"
 #include "lib/route/fields.h"
 #include "lib/route/network_policy.h"
+#include "proxy/route/router_inbound.h"
 #include "proxy/route/router_plan.h"
 #include "proxy/route/router_priv.h"
 #include "proxy/route/router_tls.h"
@@ -184,6 +185,26 @@ static void decide_passthrough(struct router_plan *p, const struct route_ask *as
 		d->action = HTTP_NO_CLUSTER;
 }
 
+/*
+ * A call of a pod itself, for which no rule is, goes there. What has ended up at another pod by
+ * now, or may come by mutual TLS alone by now, has to connect again.
+ */
+static bool route_inbound(struct router_plan *p, const struct route_ask *ask)
+{
+	const struct http_snapshot *s = p->version->snapshot;
+	const bool mutual = ask->tls && ask->tls->mutual;
+	const struct router_inbound in = router_inbound_at(s, ask);
+
+	if (!mutual && !in.workload && !http_authz_is_inbound(s, &ask->called))
+		return false;
+	if (mutual ? !router_inbound_holds(s, ask) : in.mode == HS_MTLS_STRICT)
+		p->decision = router_tls_misdirected(NULL, p->request.authority);
+	else
+		p->decision = (struct http_decision){ .action = HTTP_ROUTE,
+						      .authority = p->request.authority };
+	return true;
+}
+
 static void route(struct snapshot_router *r, struct router_plan *p, const struct route_ask *ask)
 {
 	const struct router_version *v = p->version;
@@ -198,15 +219,12 @@ static void route(struct snapshot_router *r, struct router_plan *p, const struct
 	drop_forged(r, p, p->gateway);
 	if (row)
 		http_source_known(v->snapshot, row, &source);
+	if (route_inbound(p, ask))
+		return;
 	if (ask->tls) {
 		p->request.scheme = http_span("https");
 		server = router_tls_server(v->snapshot, l, ask->tls);
 		misdirected = !server;
-	}
-	if (http_authz_is_inbound(v->snapshot, &ask->called)) {
-		p->decision = (struct http_decision){ .action = HTTP_ROUTE,
-						      .authority = p->request.authority };
-		return;
 	}
 	if (misdirected)
 		p->decision = router_tls_misdirected(l, p->request.authority);
@@ -238,6 +256,9 @@ static void begin_plan(struct snapshot_router *r, const struct route_ask *ask,
 	p->called = ask->called;
 	p->client_port = ask->client_port;
 	p->called_port = ask->called_port;
+	p->caller_ns = p->caller_account = (struct authz_text){ "", 0 };
+	if (ask->tls && ask->tls->mutual)
+		router_inbound_caller(ask->tls, &p->caller_ns, &p->caller_account);
 }
 
 static void plan(struct router *router, const struct route_ask *ask, struct buffer_pool *buffers,
@@ -258,6 +279,9 @@ static void plan(struct router *router, const struct route_ask *ask, struct buff
 		out->action = PLAN_ANSWER;
 		out->answer = (struct plan_answer){ .status = 500, .flags = "-" };
 	}
+	/* The caller's proxy has said which one it is. */
+	if (ask->tls && ask->tls->mutual)
+		out->count_tries = false;
 	/* They are gone when the next request is decided. */
 	p->request.fields = NULL;
 	p->request.field_count = 0;
@@ -301,18 +325,25 @@ static struct http_listener_stat *listener_stat(const struct snapshot_router *r,
 	return stats_listener(shared_state_stats(r->state), name, (size_t)n);
 }
 
+static struct router_inbound inbound_at(const struct snapshot_router *r,
+					const struct route_ask *ask)
+{
+	return router_inbound_at(r->current->snapshot, ask);
+}
+
 static const struct tls_base *speaks_tls(struct router *router, const struct route_ask *ask,
 					 struct http_listener_stat **stat)
 {
 	const struct snapshot_router *r = (const struct snapshot_router *)router;
-	const struct hs_listener *l = listener_at(r, ask);
+	const bool inbound = inbound_at(r, ask).workload;
+	const struct hs_listener *l = inbound ? NULL : listener_at(r, ask);
 	const struct tls_base *b = NULL;
 
-	if (!l || !l->tls)
+	if (!inbound && (!l || !l->tls))
 		return NULL;
 	if (tls_store_base(shared_state_tls(r->state), &b))
 		log_err(-ENOMEM, "begin with TLS");
-	*stat = listener_stat(r, l->port);
+	*stat = listener_stat(r, inbound ? ROUTER_INBOUND_PORT : l->port);
 	return b;
 }
 
@@ -320,9 +351,14 @@ static int server(struct router *router, const struct route_ask *ask, const char
 		  struct tls_context **out, struct route_tls *tls)
 {
 	const struct snapshot_router *r = (const struct snapshot_router *)router;
+	const struct router_inbound in = inbound_at(r, ask);
+	const struct http_snapshot *s = r->current->snapshot;
+	struct tls_store *store = shared_state_tls(r->state);
 
-	return router_tls_choose(shared_state_tls(r->state), r->current->snapshot,
-				 listener_at(r, ask), (struct http_span){ name, n }, out, tls);
+	if (in.workload)
+		return router_inbound_choose(store, s, &in, out, tls);
+	return router_tls_choose(store, s, listener_at(r, ask), (struct http_span){ name, n }, out,
+				 tls);
 }
 
 /* ---- connections without requests ---- */
@@ -343,17 +379,29 @@ static struct router_called called_by(const struct snapshot_router *r, const str
 
 static bool peeks(struct router *router, const struct route_ask *ask)
 {
-	const struct router_called c = called_by((const struct snapshot_router *)router, ask);
+	const struct snapshot_router *r = (const struct snapshot_router *)router;
+	struct router_called c;
 
+	if (inbound_at(r, ask).workload)
+		return true;
+	c = called_by(r, ask);
 	return router_tunnel_peeks(&c);
 }
 
 static bool opaque(struct router *router, const struct route_ask *ask)
 {
 	const struct snapshot_router *r = (const struct snapshot_router *)router;
-	const struct router_called c = called_by(r, ask);
+	struct router_called c;
 
+	if (inbound_at(r, ask).workload)
+		return false;
+	c = called_by(r, ask);
 	return router_tunnel_is_opaque(r->current->snapshot, &c);
+}
+
+static bool hurries(struct router *router, const struct route_ask *ask)
+{
+	return inbound_at((const struct snapshot_router *)router, ask).mode == HS_MTLS_PERMISSIVE;
 }
 
 /* The turn of the route's destinations is taken as for a request. Without a route (NULL) it goes to
@@ -380,33 +428,75 @@ static bool may_pass_on(const struct http_snapshot *s, const struct route_ask *a
 	return !http_is_registry_only(s) || http_authz_is_inbound(s, &ask->called);
 }
 
-static bool tunnel(struct router *router, const struct route_ask *ask,
-		   const struct route_hello *hello, struct plan *out)
+/* `a`: NULL, to the address that was called. */
+static void plan_tunnel(struct snapshot_router *r, const struct route_ask *ask,
+			const struct router_called *c, const struct hs_action *a, struct plan *out)
 {
-	struct snapshot_router *r = (struct snapshot_router *)router;
-	const struct router_called c = called_by(r, ask);
-	const struct http_snapshot *s = r->current->snapshot;
-	const struct hs_action *a;
-	struct router_plan *p;
-	bool goes_on;
+	struct router_plan *p = take_plan(r);
 
-	if (!ask->tls && !router_tunnel_passes(s, &c, hello))
-		return false;
-	a = router_tunnel_route(s, &c, ask->tls, hello);
-	goes_on = a || (!ask->tls && !ask->called_node && router_tunnel_is_lost(&c) &&
-			may_pass_on(s, ask));
-	p = goes_on ? take_plan(r) : NULL;
-	*out = goes_on ? no_rules : router_tunnel_none;
+	*out = no_rules;
 	if (!p)
-		return true;
+		return;
 	begin_plan(r, ask, p);
-	p->egress = c.source ? c.source->egress : http_egress_at(s, &ask->client);
-	p->gateway = router_tunnel_gateway(&c);
+	p->egress = c->source ? c->source->egress
+			      : http_egress_at(r->current->snapshot, &ask->client);
+	p->gateway = router_tunnel_gateway(c);
 	decide_tunnel(p, a);
 	router_hash(p);
 	out->data = p;
 	router_plan_fill_tunnel(p, out);
+}
+
+/* Of a connection that calls a pod of this node itself. */
+static bool tunnel_inbound(struct snapshot_router *r, const struct route_ask *ask,
+			   const struct router_inbound *in, const struct route_hello *hello,
+			   struct plan *out)
+{
+	const struct http_snapshot *s = r->current->snapshot;
+	const enum router_inbound_way way = ask->tls ? INBOUND_TUNNEL
+						     : router_inbound_way(in, hello);
+	const struct router_called pod = { .source = http_source_at(s, &ask->client) };
+
+	if (way == INBOUND_TLS || way == INBOUND_HTTP)
+		return false;
+	if (way == INBOUND_REFUSED) {
+		stat_inc(&listener_stat(r, ROUTER_INBOUND_PORT)->no_filter_chain_match);
+		*out = router_inbound_refused;
+	} else if (ask->tls && !router_inbound_holds(s, ask)) {
+		*out = router_tunnel_none;
+	} else {
+		plan_tunnel(r, ask, &pod, NULL, out);
+	}
 	return true;
+}
+
+static bool tunnel_called(struct snapshot_router *r, const struct route_ask *ask,
+			  const struct route_hello *hello, struct plan *out)
+{
+	const struct router_called c = called_by(r, ask);
+	const struct http_snapshot *s = r->current->snapshot;
+	const struct hs_action *a;
+
+	if (!ask->tls && !router_tunnel_passes(s, &c, hello))
+		return false;
+	a = router_tunnel_route(s, &c, ask->tls, hello);
+	if (a ||
+	    (!ask->tls && !ask->called_node && router_tunnel_is_lost(&c) && may_pass_on(s, ask)))
+		plan_tunnel(r, ask, &c, a, out);
+	else
+		*out = router_tunnel_none;
+	return true;
+}
+
+static bool tunnel(struct router *router, const struct route_ask *ask,
+		   const struct route_hello *hello, struct plan *out)
+{
+	struct snapshot_router *r = (struct snapshot_router *)router;
+	const struct router_inbound in = inbound_at(r, ask);
+
+	if (ask->tls ? ask->tls->mutual : !!in.workload)
+		return tunnel_inbound(r, ask, &in, hello, out);
+	return tunnel_called(r, ask, hello, out);
 }
 
 static int adopt_snapshot(struct snapshot_router *r, struct config *c)
@@ -465,6 +555,7 @@ int router_new(struct shared_state *state, struct snapshot_router **out)
 				     .server = server,
 				     .peeks = peeks,
 				     .opaque = opaque,
+				     .hurries = hurries,
 				     .tunnel = tunnel,
 				     .reached = router_reached,
 				     .allows = router_allows };

@@ -189,7 +189,9 @@ static bool judge(struct router_plan *p, const struct plan *plan, const struct h
 {
 	struct authz_verdict none = { .policy = AUTHZ_NONE }, verdict;
 	struct judged j; /* most of it is room, not to be cleared each time */
-	struct authz_question q = { .source = p->client,
+	struct authz_question q = { .ns = p->caller_ns,
+				    .account = p->caller_account,
+				    .source = p->client,
 				    .remote = p->client,
 				    .destination = target->addr,
 				    .port = target->port };

@@ -48,6 +48,9 @@ struct router_plan {
 	size_t cookie_len;
 	char *denied;		  /* what says so where policies refuse it; owned */
 	struct router_plan *next; /* among the unused ones */
+	/* Who calls, where that is known by more than the address, for AuthorizationPolicies: as
+	 * long as the client's connection. Empty: by its address. */
+	struct authz_text caller_ns, caller_account;
 };
 
 /* ---- router_hash.c ---- */

@@ -3,13 +3,14 @@
 
 #include <errno.h>
 
+#include "lib/route/workload.h"
 #include "proxy/route/router_priv.h"
 
 enum { MISDIRECTED = 421 };
 
 bool router_tls_is_spoken(const struct http_snapshot *s)
 {
-	return hs_count(s, HS_SERVERS);
+	return hs_count(s, HS_SERVERS) || http_uses_mutual(s);
 }
 
 static uint64_t mix_text(uint64_t h, const struct http_snapshot *s, struct hs_str text)

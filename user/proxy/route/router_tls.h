@@ -10,7 +10,7 @@
 #include "proxy/route/route.h"
 #include "proxy/route/tls_store.h"
 
-/* Whether any of its ports carries TLS. */
+/* Whether any of its ports carries TLS, or mutual TLS is in use. */
 bool router_tls_is_spoken(const struct http_snapshot *s);
 /* The server for a ClientHello at the listener, which may be NULL, and in *tls what it is to its
  * client. 0; -ENOENT: there is none that ends TLS; another -errno of tls_store_server(). */

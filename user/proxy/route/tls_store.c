@@ -16,6 +16,7 @@
 #include "lib/base/cleanup.h"
 #include "lib/base/log.h"
 #include "lib/route/route.h"
+#include "lib/route/workload.h"
 #include "lib/wire/credentials.h"
 #include "proxy/route/tls_clients.h"
 #include "proxy/route/tls_digest.h"
@@ -178,16 +179,48 @@ static struct tls_texts put_list(struct lists *l, const struct http_snapshot *s,
 	return out;
 }
 
-static int settings_of(const struct http_snapshot *s, const struct hs_server *server,
-		       const struct credential *c, struct tls_settings *out, struct lists *l)
+/* What a server is to be made for. */
+struct wanted {
+	/* NULL: it is that of pods, and `name` their identity. */
+	const struct hs_server *server;
+	const struct http_snapshot *snapshot; /* of the server */
+	struct tls_text name, credential;
+};
+
+static bool is_identity(const char *uri, size_t len)
 {
+	struct authz_text ns, account;
+
+	return !identity_parse(uri, len, &ns, &account);
+}
+
+static struct tls_settings workload_settings(const struct wanted *w, const struct credential *c)
+{
+	return (struct tls_settings){
+		.name = w->name,
+		.chain = pem(c->chain),
+		.key = pem(c->key),
+		.ca = pem(c->ca),
+		.mode = TLS_MUTUAL,
+		.min_version = TLS1_3_VERSION,
+		.max_version = TLS1_3_VERSION,
+		.takes_identity = is_identity,
+	};
+}
+
+static int server_settings(const struct wanted *w, const struct credential *c,
+			   struct tls_settings *out, struct lists *l)
+{
+	const struct http_snapshot *s = w->snapshot;
+	const struct hs_server *server = w->server;
+
 	l->items = calloc((size_t)server->alt_names.count + server->spkis.count +
 				  server->hashes.count + 1,
 			  sizeof(*l->items));
 	if (!l->items)
 		return -ENOMEM;
 	*out = (struct tls_settings){
-		.name = text(s, server->name),
+		.name = w->name,
 		.chain = pem(c->chain),
 		.key = pem(c->key),
 		.ca = pem(c->ca),
@@ -214,34 +247,36 @@ static int base(struct tls_store *s)
 	return s->base ? 0 : tls_base_new(&s->base);
 }
 
-static int make(struct tls_store *s, const struct http_snapshot *snapshot,
-		const struct hs_server *server, const struct credential *c,
+static int make(struct tls_store *s, const struct wanted *w, const struct credential *c,
 		struct tls_context **out)
 {
 	struct tls_settings settings;
 	struct lists lists = { 0 };
 	const char *why = "";
-	int r = settings_of(snapshot, server, c, &settings, &lists);
+	int r = 0;
 
+	if (w->server)
+		r = server_settings(w, c, &settings, &lists);
+	else
+		settings = workload_settings(w, c);
 	if (!r)
 		r = base(s);
 	if (!r)
 		r = tls_context_new(s->base, &settings, out, &why);
 	if (r == -EINVAL)
-		log_err(0, "%s: its TLS handshakes fail: %s of %s", hs_text(snapshot, server->name),
-			why, hs_text(snapshot, server->credential));
+		log_err(0, "%.*s: its TLS handshakes fail: %s of %.*s", (int)w->name.len,
+			w->name.at, why, (int)w->credential.len, w->credential.at);
 	free(lists.items);
 	return r;
 }
 
 /* Compares what the server was made of with what there is now; makes it again if that differs. */
-static int renew(struct tls_store *s, struct made *m, const struct http_snapshot *snapshot,
-		 const struct hs_server *server)
+static int renew(struct tls_store *s, struct made *m, const struct wanted *w)
 {
-	const char *name = hs_text(snapshot, server->credential);
 	const struct credential *c =
-		s->credentials ? credentials_find(s->credentials, name, server->credential.len)
-			       : NULL;
+		s->credentials
+			? credentials_find(s->credentials, w->credential.at, w->credential.len)
+			: NULL;
 	struct tls_context *context = NULL;
 	unsigned char now[TLS_DIGEST] = { 0 };
 	int r;
@@ -253,9 +288,9 @@ static int renew(struct tls_store *s, struct made *m, const struct http_snapshot
 		return 0;
 	}
 	if (!c)
-		log_err(0, "%s: its TLS handshakes fail: there is no %s",
-			hs_text(snapshot, server->name), name);
-	r = c ? make(s, snapshot, server, c, &context) : -ENOKEY;
+		log_err(0, "%.*s: its TLS handshakes fail: there is no %.*s", (int)w->name.len,
+			w->name.at, (int)w->credential.len, w->credential.at);
+	r = c ? make(s, w, c, &context) : -ENOKEY;
 	if (r == -ENOMEM)
 		return r;
 	tls_context_unref(m->context);
@@ -296,7 +331,20 @@ static char *put_texts(char *at, const struct http_snapshot *s, struct hs_range 
 	return at;
 }
 
-/* A new one, with its key. NULL: no memory. */
+/* A new one, with its key. NULL: no memory. No server has 0 for its mode. */
+static struct made *made_for_identity(const struct tls_text *identity)
+{
+	const uint32_t mode = 0;
+	struct made *m = calloc(1, sizeof(*m) + sizeof(mode) + identity->len);
+
+	if (!m)
+		return NULL;
+	m->len = sizeof(mode) + identity->len;
+	put(put(m->key, &mode, sizeof(mode)), identity->at, identity->len);
+	return m;
+}
+
+/* Likewise. */
 static struct made *made_new(const struct http_snapshot *s, const struct hs_server *server)
 {
 	const uint32_t numbers[] = { server->mode, server->min_version, server->max_version,
@@ -338,10 +386,10 @@ static struct made *find(struct tls_store *s, struct made *like)
 	return like;
 }
 
-int tls_store_server(struct tls_store *s, const struct http_snapshot *snapshot,
-		     const struct hs_server *server, struct tls_context **out)
+/* A reference of the one with the key of `m`, which is taken over; NULL: no memory. */
+static int get(struct tls_store *s, struct made *m, const struct wanted *w,
+	       struct tls_context **out)
 {
-	struct made *m = made_new(snapshot, server);
 	int r = 0;
 
 	if (!m)
@@ -350,13 +398,33 @@ int tls_store_server(struct tls_store *s, const struct http_snapshot *snapshot,
 	m = find(s, m);
 	/* A new one has neither. */
 	if (m->round != s->round || (!m->context && !m->error))
-		r = renew(s, m, snapshot, server);
+		r = renew(s, m, w);
 	else
 		r = m->error;
 	if (!r)
 		*out = tls_context_ref(m->context);
 	pthread_mutex_unlock(&s->lock);
 	return r;
+}
+
+int tls_store_server(struct tls_store *s, const struct http_snapshot *snapshot,
+		     const struct hs_server *server, struct tls_context **out)
+{
+	const struct wanted w = { .server = server,
+				  .snapshot = snapshot,
+				  .name = text(snapshot, server->name),
+				  .credential = text(snapshot, server->credential) };
+
+	return get(s, made_new(snapshot, server), &w, out);
+}
+
+int tls_store_workload(struct tls_store *s, const char *identity, size_t len,
+		       struct tls_context **out)
+{
+	const struct tls_text name = { identity, len };
+	const struct wanted w = { .name = name, .credential = name };
+
+	return get(s, made_for_identity(&name), &w, out);
 }
 
 /* ---- clients ---- */

@@ -30,6 +30,11 @@ int tls_store_base(struct tls_store *s, const struct tls_base **out);
  * known, -EINVAL: it is of no use, which is logged once; -ENOMEM. */
 int tls_store_server(struct tls_store *s, const struct http_snapshot *snapshot,
 		     const struct hs_server *server, struct tls_context **out);
+/* A reference of the server that ends mutual TLS for pods of that identity
+ * ("spiffe://cluster.local/ns/NAMESPACE/sa/ACCOUNT"), whose credential has that name: TLS 1.3, for
+ * clients that have an identity of the same trust domain. From any thread. Likewise. */
+int tls_store_workload(struct tls_store *s, const char *identity, size_t len,
+		       struct tls_context **out);
 /* Another number whenever other credentials have come; never 0. From any thread. */
 uint64_t tls_store_round(const struct tls_store *s);
 /* A reference of the client of the snapshot. From any thread. As tls_store_server(). */
