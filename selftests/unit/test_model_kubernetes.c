@@ -396,6 +396,8 @@ Test(model_kubernetes, kinds_are_named_as_kubectl_names_them)
 		{ "ns", KIND_NAMESPACE },
 		{ "se", KIND_SERVICE_ENTRY },
 		{ "authorizationpolicies.security.istio.io", KIND_AUTHORIZATION_POLICY },
+		{ "peerauthentications.security.istio.io", KIND_PEER_AUTHENTICATION },
+		{ "pa", KIND_PEER_AUTHENTICATION },
 		{ "deployment", -1 },
 		{ "", -1 },
 	};
@@ -413,7 +415,6 @@ Test(model_kubernetes, a_policy_that_is_not_carried_out_is_refused_not_skipped)
 		const char *version, *kind;
 		const char *said; /* NULL: skipped */
 	} rows[] = {
-		{ "security.istio.io/v1beta1", "PeerAuthentication", "PeerAuthentication (" },
 		{ "security.istio.io/v1", "RequestAuthentication", "RequestAuthentication (" },
 		{ "networking.istio.io/v1alpha3", "EnvoyFilter", "EnvoyFilter (" },
 		{ "networking.istio.io/v1", "Sidecar", "Sidecar (" },

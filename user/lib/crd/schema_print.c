@@ -381,6 +381,10 @@ static void print_map_field(const struct place *p, const struct field *f)
 	line(p, "%s:", f->name);
 	line(&below, "type: object");
 	line(&below, "maxProperties: %" PRId64, most_elements(f));
+	if (has_rules(f)) {
+		line(&below, "x-kubernetes-validations:");
+		print_field_rules(&below, f);
+	}
 	line(&below, "additionalProperties:");
 	if (f->message->null_ok)
 		line(&item, "nullable: true");

@@ -4,7 +4,7 @@
 #include <errno.h>
 #include <stdlib.h>
 
-#include "lib/mesh/enrol.h"
+#include "lib/mesh/mutual.h"
 #include "lib/mesh/proxied.h"
 
 bool authorized_any(const struct mesh *mesh)
@@ -19,14 +19,7 @@ bool authorized_any(const struct mesh *mesh)
  * a caller it has an identity. */
 static bool is_known(struct mesh *mesh, const struct object *pod)
 {
-	const struct home *home;
-
-	if (!pod_has_address(pod) || (mesh->node && !str_eq(pod->pod.node_name, mesh->node)))
-		return false;
-	if (!mesh->labelled_only)
-		return true;
-	home = bytemap_str(&mesh->homes, pod->meta.namespace);
-	return enrol_is_labelled(pod, home ? home->o : NULL);
+	return (!mesh->node || str_eq(pod->pod.node_name, mesh->node)) && mutual_has(mesh, pod);
 }
 
 /* Labels that can't be read may be those of any selector. */

@@ -418,7 +418,7 @@ static void forget_maps(struct mesh *mesh)
 				   &mesh->namespaces,	&mesh->selectors,
 				   &mesh->addresses,	&mesh->texts,
 				   &mesh->blamed,	&mesh->unknown,
-				   &mesh->externals };
+				   &mesh->externals,	&mesh->peers };
 
 	for (size_t i = 0; i < sizeof(maps) / sizeof(*maps); i++)
 		bytemap_free(maps[i]);

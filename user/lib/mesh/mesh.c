@@ -8,6 +8,7 @@
 #include "lib/base/text.h"
 #include "lib/mesh/entries.h"
 #include "lib/mesh/gateways.h"
+#include "lib/mesh/mutual.h"
 
 int refs_add(struct pool **pool, struct refs *refs, const struct object *o)
 {
@@ -71,7 +72,7 @@ static int compare_age(const void *a, const void *b)
 	return x->order < y->order ? -1 : x->order > y->order;
 }
 
-static int sort_by_age(struct refs *refs)
+int sort_by_age(struct refs *refs)
 {
 	_cleanup_free_ struct aged *aged = calloc(refs->count + 1, sizeof(*aged));
 	size_t i;
@@ -133,7 +134,7 @@ bool mesh_has_rules_of(enum kind kind)
 {
 	return kind == KIND_VIRTUAL_SERVICE || kind == KIND_DESTINATION_RULE ||
 	       kind == KIND_GATEWAY || kind == KIND_CONNECTION_POLICY ||
-	       kind == KIND_AUTHORIZATION_POLICY;
+	       kind == KIND_AUTHORIZATION_POLICY || kind == KIND_PEER_AUTHENTICATION;
 }
 
 static int sort_in(struct mesh *mesh, const struct object *o)
@@ -312,7 +313,7 @@ int mesh_index_rules(struct mesh *mesh)
 		r = index_hosts(mesh);
 	if (!r)
 		mark_services(mesh);
-	return r;
+	return r ? r : mutual_index(mesh);
 }
 
 static int add_hosts(struct mesh *mesh)
@@ -393,7 +394,8 @@ void mesh_done(struct mesh *mesh)
 				   &mesh->pods_by_name, &mesh->pods_by_addr, &mesh->pods_by_label,
 				   &mesh->namespaces,	&mesh->selectors,    &mesh->unknown,
 				   &mesh->addresses,	&mesh->texts,	     &mesh->blamed,
-				   &mesh->contested,	&mesh->homes,	     &mesh->externals };
+				   &mesh->contested,	&mesh->homes,	     &mesh->externals,
+				   &mesh->peers };
 	size_t i;
 
 	for (i = 0; i < sizeof(maps) / sizeof(maps[0]); i++)

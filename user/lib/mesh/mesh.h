@@ -146,6 +146,8 @@ struct mesh {
 	size_t fatal_before;	    /* errors that were there at the start */
 	bool registry_only;	    /* objects->registry_only */
 	const char *client_tls_dir; /* objects->client_tls_dir */
+	struct bytemap peers; /* namespace -> struct refs: PeerAuthentications, oldest first */
+	bool mutual;	      /* mutual TLS is in use (mutual.h) */
 };
 
 int mesh_init(struct mesh *mesh, const struct objects *objects, struct registry *registry,
@@ -162,6 +164,9 @@ int refs_add(struct pool **pool, struct refs *refs, const struct object *o);
 /* Appends to the list at `key`, which is copied when it is new. Likewise. */
 int refs_add_at(struct pool **pool, struct bytemap *map, const char *key, size_t len,
 		const struct object *o);
+/* Older objects first: by creationTimestamp where there is one (equal ones by name, as Istio does),
+ * else by order of apply. */
+int sort_by_age(struct refs *refs);
 /* An EndpointSlice or Endpoints. */
 int mesh_add_endpoints(struct mesh *mesh, const struct object *o);
 /* "ns/name", as the maps have it; returns its length. Names were validated, they fit. */

@@ -100,6 +100,13 @@ const struct kind_info kind_infos[KIND_MAX] = {
 		.versions = { "v1", "v1beta1", "v1alpha3" },
 		.istio = true,
 	},
+	[KIND_PEER_AUTHENTICATION] = {
+		.name = "PeerAuthentication",
+		.words = { "peerauthentications", "pa" },
+		.group = "security.istio.io",
+		.versions = { "v1", "v1beta1" },
+		.istio = true,
+	},
 };
 
 const char *kind_name(enum kind kind)

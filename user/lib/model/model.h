@@ -51,6 +51,7 @@ enum kind {
 	KIND_CONNECTION_POLICY,
 	KIND_AUTHORIZATION_POLICY,
 	KIND_WORKLOAD_ENTRY,
+	KIND_PEER_AUTHENTICATION,
 	KIND_MAX,
 };
 
@@ -400,7 +401,12 @@ struct retry_budget {
 /* What the kernel path carries out of a trafficPolicy. The parts that need the proxy or that weft
  * does not carry out are positions: compile() refuses, or ignores where the port is plain TCP and
  * the part speaks of HTTP only. */
-enum client_tls_mode { CLIENT_TLS_DISABLE, CLIENT_TLS_SIMPLE, CLIENT_TLS_MUTUAL };
+enum client_tls_mode {
+	CLIENT_TLS_DISABLE,
+	CLIENT_TLS_SIMPLE,
+	CLIENT_TLS_MUTUAL,
+	CLIENT_TLS_ISTIO_MUTUAL,
+};
 
 /* A DestinationRule's `tls`: how it is spoken with endpoints. NULL, or an empty text: not given. */
 struct client_tls {
@@ -546,6 +552,27 @@ struct authorization_policy {
 	} rules;
 };
 
+/* ---- PeerAuthentication ---- */
+
+/* Whether a pod ends mutual TLS, and whether it takes anything else. */
+enum mtls_mode { MTLS_UNSET, MTLS_DISABLE, MTLS_PERMISSIVE, MTLS_STRICT };
+
+/* An element of portLevelMtls. */
+struct port_mtls {
+	const char *key; /* as it was written */
+	uint16_t port;	 /* the pod's own */
+	int mode;	 /* enum mtls_mode; MTLS_UNSET: as at the policy's other ports */
+};
+
+struct peer_authentication {
+	struct kvs selector; /* empty: every pod of the namespace, or of the mesh */
+	int mode;	     /* enum mtls_mode; MTLS_UNSET: as it is further up */
+	struct {
+		struct port_mtls *items;
+		size_t count;
+	} ports;
+};
+
 /* ---- ServiceEntry and WorkloadEntry ---- */
 
 enum resolution {
@@ -628,6 +655,7 @@ struct object {
 		struct authorization_policy authz;
 		struct entry_spec entry;
 		struct workload workload; /* WorkloadEntry */
+		struct peer_authentication peer;
 	};
 };
 

@@ -27,6 +27,7 @@ static const struct message *const messages[KIND_MAX] = {
 	[KIND_AUTHORIZATION_POLICY] = &schema_authorization_policy,
 	[KIND_SERVICE_ENTRY] = &schema_service_entry,
 	[KIND_WORKLOAD_ENTRY] = &schema_workload_entry,
+	[KIND_PEER_AUTHENTICATION] = &schema_peer_authentication,
 };
 
 /* Objects of one file share its documents; what is common to all of them while they are read. */

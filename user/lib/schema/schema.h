@@ -121,6 +121,7 @@ extern const struct message schema_service, schema_pod, schema_namespace, schema
 extern const struct message schema_virtual_service, schema_destination_rule, schema_gateway;
 extern const struct message schema_connection_policy, schema_authorization_policy;
 extern const struct message schema_service_entry, schema_workload_entry;
+extern const struct message schema_peer_authentication;
 
 /* Shared by several kinds. */
 extern const struct message schema_destination;
@@ -129,5 +130,6 @@ extern const struct message schema_l4_route, schema_tls_route;
 extern const struct message schema_http_route;
 extern const struct message schema_http_pool, schema_outlier_detection, schema_hash;
 extern const struct message schema_client_tls;
+extern const struct message schema_match_labels; /* struct kvs: { matchLabels: {...} } */
 
 #endif

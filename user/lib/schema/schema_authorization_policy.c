@@ -353,18 +353,6 @@ static const struct message rule_message = {
 
 /* ---- the whole ---- */
 
-static const struct field selector_fields[] = {
-	{ "matchLabels", FIELD_FULL_KVS, .selects = true, .check = validate_labels,
-	  .pattern = CRD_LABEL_VALUE },
-	{ 0 },
-};
-
-static const struct message selector_message = {
-	.what = "a selector (a map with matchLabels)",
-	.size = sizeof(struct kvs),
-	.fields = selector_fields,
-};
-
 static void check_action(struct decoder *d, const struct node *value, const void *target)
 {
 	if (*(const int *)target == AUTHZ_CUSTOM)
@@ -405,7 +393,7 @@ static void check_spec(struct decoder *d, const struct node *self_node, const vo
 
 static const struct field spec_fields[] = {
 	{ "selector", FIELD_MESSAGE, .offset = offsetof(struct authorization_policy, selector),
-	  .message = &selector_message },
+	  .message = &schema_match_labels },
 	{ "action", FIELD_ENUM, .offset = offsetof(struct authorization_policy, action),
 	  .words = actions, .check = check_action, .cel = cel_action },
 	{ "rules", FIELD_LIST, .offset = offsetof(struct authorization_policy, rules), .max = RULES,

@@ -14,6 +14,9 @@ static const char *const core_kinds[] = { "Binding",	      "ComponentStatus",
 					  "PodTemplate",      "ReplicationController",
 					  "ResourceQuota",    "ServiceAccount" };
 
+/* Kinds of Istio's that are spelt like one of ours. */
+static const char *const meant_kinds[] = { "RequestAuthentication" };
+
 static bool group_is(const char *group, size_t len, const char *name)
 {
 	return strlen(name) == len && !memcmp(group, name, len);
@@ -28,12 +31,22 @@ static bool group_under(const char *group, size_t len, const char *name)
 	       (len == n || group[len - n - 1] == '.');
 }
 
-static bool is_core_kind(const char *kind)
+static bool is_among(const char *kind, const char *const *kinds, size_t count)
 {
-	for (size_t i = 0; i < sizeof(core_kinds) / sizeof(*core_kinds); i++)
-		if (!strcmp(kind, core_kinds[i]))
+	for (size_t i = 0; i < count; i++)
+		if (!strcmp(kind, kinds[i]))
 			return true;
 	return false;
+}
+
+static bool is_core_kind(const char *kind)
+{
+	return is_among(kind, core_kinds, sizeof(core_kinds) / sizeof(*core_kinds));
+}
+
+static bool is_meant(const char *kind)
+{
+	return is_among(kind, meant_kinds, sizeof(meant_kinds) / sizeof(*meant_kinds));
 }
 
 bool schema_refuses_kind(const char *kind, const char *group, size_t len, const char **near)
@@ -47,7 +60,7 @@ bool schema_refuses_kind(const char *kind, const char *group, size_t len, const 
 		read = true;
 		similar_offer(&similar, kind_infos[i].name);
 	}
-	*near = similar.best;
+	*near = is_meant(kind) ? NULL : similar.best;
 	return (read && (len || !is_core_kind(kind))) || group_under(group, len, "istio.io") ||
 	       group_under(group, len, "networking.k8s.io") ||
 	       group_under(group, len, "networking.x-k8s.io");
