@@ -209,6 +209,15 @@ static void mention_all(struct mesh *mesh)
 	}
 }
 
+/* Names without an answer are no fault of the rules: weftd's status tells of them. */
+static bool is_asked_for(const struct host *h)
+{
+	const struct entry_host *e = host_entry(h);
+
+	return e && (e->resolution == RESOLUTION_DNS ||
+		     e->resolution == RESOLUTION_DNS_ROUND_ROBIN);
+}
+
 static void check_service(struct mesh *mesh, struct host *h)
 {
 	const struct object *o = h->service;
@@ -220,10 +229,11 @@ static void check_service(struct mesh *mesh, struct host *h)
 			      "spec.clusterIP: service %s/%s has no address that could be called",
 			      o->meta.namespace, o->meta.name);
 	if (workloads_are_known(mesh) && h->mentioned && !host_keeps_address(h) &&
-	    !has_endpoint(mesh, h))
+	    !is_asked_for(h) && !has_endpoint(mesh, h))
 		errors_remark(mesh->errors, REMARK_NO_WORKLOAD, o, o->pos,
-			      "spec.selector: service %s/%s has no endpoint: what rules send there "
-			      "gets 503",
+			      "%s %s/%s has no endpoint: what rules send there gets 503",
+			      host_entry(h) ? "spec.workloadSelector: serviceentry" :
+					      "spec.selector: service",
 			      o->meta.namespace, o->meta.name);
 }
 
