@@ -610,7 +610,7 @@ static bool is_made_of(const struct client_tls *t, const struct held *h)
 	const char *files[CLIENT_TLS_FILES], *slash = strrchr(h->name, '/');
 	_cleanup_free_ char *name = NULL;
 
-	if (!t || t->mode == CLIENT_TLS_DISABLE)
+	if (!t || (t->mode != CLIENT_TLS_SIMPLE && t->mode != CLIENT_TLS_MUTUAL))
 		return false;
 	if (t->credential && *t->credential)
 		return !is_of_files(h) && slash && !strcmp(slash + 1, t->credential);

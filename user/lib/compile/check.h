@@ -37,6 +37,10 @@ void check_tunnels(struct mesh *mesh);
 /* Warns of names that two HTTPS servers of a port have. */
 void check_sni_names(struct mesh *mesh);
 
+/* Warns of DestinationRules whose tls does not go with what endpoints take. Comes after
+ * mark_mutual(). */
+void check_mutual(struct mesh *mesh);
+
 /* Warn of what is right and changes nothing. */
 void check_idle_virtual_service(struct mesh *mesh, const struct object *o);
 void check_idle_destination_rule(struct mesh *mesh, const struct object *o);

@@ -4,6 +4,7 @@
  */
 #include "lib/compile/check.h"
 #include "lib/mesh/entries.h"
+#include "lib/mesh/mutual_ports.h"
 #include "lib/mesh/proxied.h"
 #include "lib/model/client_tls.h"
 
@@ -30,7 +31,7 @@ void check_client_files(struct mesh *mesh, const struct object *o, const char *f
 
 static void refuse_tls(struct mesh *mesh, const struct object *o, const struct mesh_port *sp)
 {
-	if (rule_speaks_tls(o, sp->port->port))
+	if (rule_speaks_tls(o, sp->port->port) || rule_asks_mutual(o, sp->port->port))
 		errors_add(mesh->errors, o->file, spec_pos(o, "trafficPolicy"),
 			   "spec.trafficPolicy.tls: weft does not carry out tls for port %u of "
 			   "\"%s\", which is not HTTP and has no single addresses (a ServiceEntry "
@@ -42,7 +43,7 @@ static void refuse_rules(struct mesh *mesh, const struct object *o, const struct
 {
 	const char *field = o->vs.tls.count ? "tls" : "tcp";
 
-	if (rule_makes_tunnels(mesh, o, sp))
+	if (rule_makes_tunnels(mesh, o, sp) || rule_leads_to_mutual(mesh, o))
 		errors_add(
 			mesh->errors, o->file, spec_pos(o, field),
 			"spec.%s: weft does not carry out rules that choose by the SNI, or lead "
@@ -65,20 +66,13 @@ static void refuse_port(struct mesh *mesh, const struct mesh_port *sp)
 			refuse_rules(mesh, hosted->refs.items[i], sp);
 }
 
-/* Where it carries TLS and is called at no address, the name says which one is meant. */
-static bool is_told_apart(const struct host *h, const struct mesh_port *sp)
-{
-	return !host_entry(h)->range_count &&
-	       (host_entry(h)->addr_count || sp->protocol == PORT_TLS);
-}
-
 void check_tunnels(struct mesh *mesh)
 {
 	for (size_t i = 0; mesh->entries.count && i < mesh->services.count; i++) {
 		const struct host *h = &mesh->host_list[i];
 
 		for (size_t k = 0; h->name && host_entry(h) && k < h->port_count; k++)
-			if (h->ports[k].by_sni && !is_told_apart(h, &h->ports[k]))
+			if (h->ports[k].by_sni && !host_tells_port(h, &h->ports[k]))
 				refuse_port(mesh, &h->ports[k]);
 	}
 }

@@ -21,5 +21,6 @@ void check_remarks(struct mesh *mesh)
 	for (size_t i = 0; i < mesh->virtual_services.count; i++)
 		check_remarks_of(mesh, mesh->virtual_services.items[i]);
 	check_policy_parts(mesh);
+	check_mutual(mesh);
 	check_workloads(mesh);
 }

@@ -9,6 +9,7 @@
 #include "lib/l7/l7.h"
 #include "lib/mesh/authorized.h"
 #include "lib/mesh/gateways.h"
+#include "lib/mesh/mutual_ports.h"
 #include "lib/mesh/proxied.h"
 #include "lib/route/snapshot.h"
 
@@ -64,7 +65,6 @@ static int compile_mesh(struct mesh *mesh, struct tables *from)
 	int r = check_objects(mesh);
 
 	mark_sni(mesh);
-	check_tunnels(mesh);
 	if (!mesh->l4_only) {
 		mark_proxied(mesh);
 		mark_entries(mesh);
@@ -73,7 +73,12 @@ static int compile_mesh(struct mesh *mesh, struct tables *from)
 	if (!r && !from)
 		r = mesh_sources(mesh);
 	if (!r)
+		mark_mutual(mesh);
+	check_tunnels(mesh);
+	if (!r)
 		r = authorized_index(mesh);
+	if (!r)
+		r = mutual_inbound_index(mesh);
 	if (!r && !mesh->l4_only) {
 		mark_authorized(mesh);
 		check_authorization(mesh);
@@ -110,6 +115,8 @@ static bool needs_proxy(const struct mesh *mesh)
 {
 	size_t i, k;
 
+	if (mutual_in_use(mesh))
+		return true;
 	for (i = 0; i < mesh->virtual_services.count; i++)
 		if (mesh->virtual_services.items[i]->vs.http.count)
 			return true;

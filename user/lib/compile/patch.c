@@ -11,6 +11,7 @@
 #include "lib/l7/l7.h"
 #include "lib/mesh/authorized.h"
 #include "lib/mesh/endpoints.h"
+#include "lib/mesh/mutual.h"
 #include "lib/mesh/policy.h"
 #include "lib/route/snapshot.h"
 #include "lib/tables/sources.h"
@@ -342,8 +343,8 @@ static int patch(struct patch *p)
 static bool is_too_much(struct compile_index *x, size_t count, enum compile_http http,
 			const struct tables *from)
 {
-	/* Of AuthorizationPolicies the tables have much that hangs on pods. */
-	return count > COMPILE_PATCH_MAX || authorized_any(&x->mesh) ||
+	/* Of AuthorizationPolicies and mutual TLS the tables have much that hangs on pods. */
+	return count > COMPILE_PATCH_MAX || authorized_any(&x->mesh) || mutual_in_use(&x->mesh) ||
 	       x->patches++ == PATCHES_MAX ||
 	       (from->http ? x->policies : http == COMPILE_HTTP_ALWAYS);
 }

@@ -10,8 +10,10 @@
 #include "lib/base/json_io.h"
 #include "lib/explain/explain_authz.h"
 #include "lib/explain/explain_http.h"
+#include "lib/explain/explain_mutual.h"
 #include "lib/explain/explain_target.h"
 #include "lib/route/ejections.h"
+#include "lib/route/workload.h"
 
 static const char no_healthy[] = "no healthy upstream";
 static const char connection_failure[] =
@@ -217,6 +219,28 @@ static int find_denied(const struct http_answer *a, const struct hs_cluster *c,
 	return fails(out, "-", "RBAC: access denied", printed("%s", last));
 }
 
+/* Where no endpoint can be called by mutual TLS, or without. */
+static int find_mutual(const struct http_answer *a, const struct hs_cluster *c,
+		       struct explain_failure *out)
+{
+	struct http_members m = reachable(a, c);
+	const char *last = NULL;
+	__u32 count = 0;
+
+	for (__u32 i = 0; http_uses_mutual(a->s) && i < m.count; i++) {
+		const char *why = explain_mutual_refuses(a, c, &m.items[i].endpoint);
+
+		last = why ? why : last;
+		count += !!why;
+	}
+	if (!count || count < m.count)
+		return 0;
+	return fails(out, "UF", connection_failure,
+		     printed(m.count == 1 ? "the endpoint is refused: %s"
+					  : "each endpoint is refused: %s",
+			     last));
+}
+
 /* How many may have a connection or wait for one; 0: any number. */
 static __u64 admitted_most(const struct hs_cluster *c, const struct explain_load *load)
 {
@@ -272,6 +296,8 @@ int explain_cluster_failure(const struct http_answer *a, const struct hs_cluster
 	r = find_closed(a, c, out);
 	if (!r && !out->flags)
 		r = find_denied(a, c, out);
+	if (!r && !out->flags)
+		r = find_mutual(a, c, out);
 	if (r || out->flags || !a->live || c->lb == LB_PASSTHROUGH)
 		return r;
 	r = a->live->load(a->live->arg, c->id, hs_text(a->s, c->name), &load);

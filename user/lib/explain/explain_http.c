@@ -337,6 +337,7 @@ int explain_http(const struct http_snapshot *s, const struct tables *t,
 	r = first_line(t, objects, q, &client, &protection);
 	if (r)
 		return r < 0 ? r : -EPROTONOSUPPORT;
+	a.at_gateway = q->gateway || (l && l->scope == SCOPE_NODE);
 	a.client = q->gateway_namespace ? q->gateway_namespace : client.namespace;
 	if (host && !addr_parse(host, &called))
 		a.called = &called;

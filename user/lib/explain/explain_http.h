@@ -66,6 +66,7 @@ struct http_answer {
 	const struct addr *called; /* NULL: a name, any family */
 	struct explain_policies *policies;
 	struct explain_authz *authz;
+	bool at_gateway; /* it came in there */
 };
 
 json_t *explain_http_json(const struct http_answer *a);

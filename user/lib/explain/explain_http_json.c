@@ -6,6 +6,7 @@
 #include <string.h>
 
 #include "lib/explain/explain_http.h"
+#include "lib/explain/explain_mutual.h"
 #include "lib/mesh/policy.h"
 #include "lib/mesh/proxied.h"
 #include "lib/base/json_io.h"
@@ -274,7 +275,8 @@ static json_t *destination_json(const struct http_answer *a, const struct hs_des
 	json_object_set_new(j, "weight", json_integer(weight));
 	json_object_set_new(j, "endpoints", endpoints_json(s, c));
 	set_some(j, "destination_rules", policies_json(a, c));
-	set_some(j, "tls", client_tls_json(a, c));
+	set_some(j, "tls",
+		 explain_mutual_is_used(a, c) ? explain_mutual_json(a, c) : client_tls_json(a, c));
 	set_some(headers, "request", request_ops_json(s, a->decision.route, d));
 	set_some(headers, "response", ops_json(s, d->response));
 	if (json_object_size(headers))

@@ -102,6 +102,32 @@ static void write_closed(FILE *f, const json_t *d)
 			   json_object_get(d, "authorization_policies"));
 }
 
+/* "tls: ISTIO_MUTUAL as spiffe://..., with 10.1.0.9:80 (spiffe://...); in clear: 10.1.0.2:80 (on
+ * this node)". */
+static void write_mutual(FILE *f, const json_t *tls)
+{
+	const char *identity = json_get_text(tls, "identity", NULL), *endpoint;
+	const char *mode = json_get_text(tls, "mode", "");
+	const json_t *clear = json_object_get(tls, "in_clear");
+	const json_t *refused = json_object_get(tls, "refused");
+	json_t *peer;
+
+	fprintf(f, "          tls: %s", mode);
+	if (identity)
+		fprintf(f, " as %s", identity);
+	json_object_foreach((json_t *)json_object_get(tls, "peers"), endpoint, peer)
+		fprintf(f, ", with %s (%s)", endpoint, json_string_value(peer));
+	fputc('\n', f);
+	if (clear && !strcmp(mode, "ISTIO_MUTUAL")) {
+		write_list(f, "          in clear: ", clear);
+		fputs(" (nothing else is asked for, or it is on this node)\n", f);
+	}
+	if (refused) {
+		write_list(f, "          refused: ", refused);
+		fputc('\n', f);
+	}
+}
+
 /* "tls: MUTUAL, asks for db.example.com, with file://a;b;c;, believes system://". */
 static void write_client_tls(FILE *f, const json_t *tls)
 {
@@ -110,6 +136,10 @@ static void write_client_tls(FILE *f, const json_t *tls)
 
 	if (!tls)
 		return;
+	if (!json_object_get(tls, "checks_host")) {
+		write_mutual(f, tls);
+		return;
+	}
 	fprintf(f, "          tls: %s, asks for %s", json_get_text(tls, "mode", ""),
 		json_get_text(tls, "sni", "the Host"));
 	if (credential)

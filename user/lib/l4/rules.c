@@ -139,8 +139,9 @@ static void check_tls(struct mesh *mesh, const struct called *to, const struct p
 {
 	const struct subset *s = d->subset ? view_subset(view, d->subset) : NULL;
 
-	if (!to->gateway || !view->count ||
-	    !client_tls_is_for(view_policy(view, sp->port->port, s).tls, true))
+	const struct client_tls *tls = view_policy(view, sp->port->port, s).tls;
+
+	if (!to->gateway || !(client_tls_is_for(tls, true) || client_tls_is_mutual(tls)))
 		return;
 	if (first_word(mesh, d))
 		errors_add(

@@ -8,7 +8,7 @@
 #include "lib/l4/gateway.h"
 #include "lib/l4/l4.h"
 #include "lib/l4/match.h"
-#include "lib/mesh/authorized.h"
+#include "lib/l4/services.h"
 #include "lib/mesh/endpoints.h"
 #include "lib/mesh/entries.h"
 #include "lib/mesh/proxied.h"
@@ -111,6 +111,15 @@ static int begin_entry(struct mesh *mesh, struct mesh_port *sp, const struct add
 	return m->value.id ? 0 : -ENOMEM;
 }
 
+int service_write_proxied(struct mesh *mesh, struct mesh_port *sp, const struct service_key *key)
+{
+	struct entry_in_making m;
+	int r = begin_entry(mesh, sp, &key->addr, addr_family(&key->addr), &m);
+
+	m.key = *key;
+	return r ? r : compile_proxied(mesh, &m);
+}
+
 /* For the pods of the mesh. */
 static int compile_called(struct mesh *mesh, struct entry_in_making *m, const struct names *names)
 {
@@ -163,8 +172,7 @@ static int compile_unaddressed(struct mesh *mesh, struct host *h, const struct n
 	return compile_address(mesh, h, &addr, endpoint_family(mesh, h), names);
 }
 
-/* Whether connections to it are steered: else explain must not make up an answer. */
-static bool is_steered(const struct host *h)
+bool service_is_steered(const struct host *h)
 {
 	return h->name && !str_eq(h->service->service.type, "ExternalName") &&
 	       !h->service->service.foreign;
@@ -232,7 +240,7 @@ static void claim_addresses(struct mesh *mesh)
 		struct host *h = &mesh->host_list[i];
 		const struct strs *ips = &mesh->services.items[i]->service.cluster_ips;
 
-		for (size_t k = 0; is_steered(h) && k < ips->count; k++)
+		for (size_t k = 0; service_is_steered(h) && k < ips->count; k++)
 			if (!addr_parse(ips->items[k], &addr))
 				claim_address(mesh, h, &addr, k);
 	}
@@ -377,7 +385,7 @@ static int compile_external(struct mesh *mesh, struct mesh_port *sp, const struc
 	if (!r)
 		r = compile_outside(mesh, &m, sp->host->service->service.external_local);
 	/* There internalTrafficPolicy is no promise: kube-proxy calls any endpoint. */
-	if (r || (is_steered(sp->host) && !sp->host->service->service.internal_local))
+	if (r || (service_is_steered(sp->host) && !sp->host->service->service.internal_local))
 		return r ? r : compile_called(mesh, &m, names);
 	m.external = NULL;
 	return mesh->registry_only ? compile_known(mesh, &m) : 0;
@@ -482,101 +490,13 @@ static int compile_service(struct mesh *mesh, struct host *h)
 		return 0;
 	if (host_entry(h))
 		return compile_entry(mesh, h);
-	if (is_steered(h) && (mesh->dr_index.map.count || mesh->vs_index.map.count))
+	if (service_is_steered(h) && (mesh->dr_index.map.count || mesh->vs_index.map.count))
 		r = names_add_clients(mesh, &names, h);
-	if (!r && is_steered(h))
+	if (!r && service_is_steered(h))
 		r = compile_addresses(mesh, h, &names);
 	if (!r)
 		r = compile_externals(mesh, h, &names);
 	return r ? r : compile_node_ports(mesh, h);
-}
-
-/* ---- pods that AuthorizationPolicies select ---- */
-
-/* A pod's address and port that weft-proxy has. */
-struct inbound {
-	struct addr addr;
-	__u64 port; /* as wide as that, there are no holes */
-};
-
-/* 0: the pod has no port of that name. */
-static unsigned target_port(const struct service_port *sp, const struct object *pod)
-{
-	if (sp->target_port || !sp->target_name)
-		return sp->target_port ? sp->target_port : sp->port;
-	for (size_t i = 0; i < pod->pod.ports.count; i++)
-		if (str_eq(pod->pod.ports.items[i].name, sp->target_name))
-			return pod->pod.ports.items[i].port;
-	return 0;
-}
-
-/* Who calls the pod itself, from elsewhere or from here, weft-proxy is to judge. */
-static int compile_inbound(struct mesh *mesh, struct mesh_port *sp, const struct inbound *in,
-			   struct bytemap *done)
-{
-	struct inbound *copy = pool_alloc(&mesh->pool, sizeof(*copy));
-	struct entry_in_making m;
-	void **at;
-	int r;
-
-	if (!copy)
-		return -ENOMEM;
-	*copy = *in;
-	at = bytemap_at(done, copy, sizeof(*copy));
-	if (!at)
-		return -ENOMEM;
-	if (*at)
-		return 0;
-	*at = copy;
-	r = begin_entry(mesh, sp, &in->addr, addr_family(&in->addr), &m);
-	m.key = (struct service_key){ .addr = in->addr,
-				      .port = (__u16)in->port,
-				      .scope = SCOPE_OUTSIDE };
-	if (!r)
-		r = compile_proxied(mesh, &m);
-	m.key.scope = SCOPE_MESH;
-	return r ? r : compile_proxied(mesh, &m);
-}
-
-static int compile_inbounds_of(struct mesh *mesh, struct mesh_port *sp, const struct object *pod,
-			       struct bytemap *done)
-{
-	struct inbound in = { .port = target_port(sp->port, pod) };
-	int r = 0;
-
-	for (size_t i = 0; in.port && i < pod->pod.ips.count && !r; i++)
-		if (!addr_parse(pod->pod.ips.items[i], &in.addr) &&
-		    bytemap_get(&mesh->pods_by_addr, in.addr.b, sizeof(in.addr.b)) == pod)
-			r = compile_inbound(mesh, sp, &in, done);
-	return r;
-}
-
-static int compile_inbounds(struct mesh *mesh, struct host *h, struct bytemap *done)
-{
-	int r = 0;
-
-	for (size_t i = 0; i < mesh->authz_pods.count; i++) {
-		const struct authorized_pod *p = &mesh->authz_pods.items[i];
-
-		if (!authorized_backs(p, h->service))
-			continue;
-		for (size_t k = 0; k < h->port_count && !r; k++)
-			if (authorized_reads(mesh, h, &h->ports[k]))
-				r = compile_inbounds_of(mesh, &h->ports[k], p->pod, done);
-	}
-	return r;
-}
-
-static int compile_authorized(struct mesh *mesh)
-{
-	_cleanup_(bytemap_free) struct bytemap done = { 0 };
-	int r = 0;
-
-	for (size_t i = 0;
-	     mesh->authz.sets.count && !mesh->l4_only && i < mesh->services.count && !r; i++)
-		if (is_steered(&mesh->host_list[i]))
-			r = compile_inbounds(mesh, &mesh->host_list[i], &done);
-	return r;
 }
 
 /* Once it is known what all others have. */
@@ -600,7 +520,7 @@ int l4_compile(struct mesh *mesh)
 	for (i = 0; i < mesh->services.count && !r; i++)
 		r = compile_service(mesh, &mesh->host_list[i]);
 	if (!r)
-		r = compile_authorized(mesh);
+		r = l4_inbound(mesh);
 	if (!r)
 		r = l4_anywhere(mesh);
 	return r ? r : compile_registry(mesh);

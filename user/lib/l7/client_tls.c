@@ -7,6 +7,7 @@
 #include "lib/l7/l7_priv.h"
 #include "lib/mesh/entries.h"
 #include "lib/mesh/gateways.h"
+#include "lib/mesh/mutual.h"
 #include "lib/model/client_tls.h"
 #include "lib/wire/credentials.h"
 
@@ -66,8 +67,8 @@ static struct strs alt_names(struct http_compiler *c, const struct client_tls *t
 	return all;
 }
 
-__u32 http_client_tls_row(struct http_compiler *c, const struct client_tls *t, const struct host *h,
-			  const struct object *gateway)
+static __u32 full_row(struct http_compiler *c, const struct client_tls *t, const struct host *h,
+		      const struct object *gateway)
 {
 	const char *credential = http_client_credential(c, t, gateway);
 	const struct strs names = alt_names(c, t, h);
@@ -85,4 +86,25 @@ __u32 http_client_tls_row(struct http_compiler *c, const struct client_tls *t, c
 	row.credential = http_build_str(&c->build, credential);
 	row.ca = http_build_str(&c->build, ca_of(t, credential));
 	return http_build_add(&c->build, HS_CLIENT_TLS, &row);
+}
+
+/* One for all that say the same. */
+static __u32 bare_row(struct http_compiler *c, enum hs_tls_mode mode, __u32 *row)
+{
+	const struct hs_client_tls bare = { .mode = mode };
+
+	if (!*row)
+		*row = http_build_add(&c->build, HS_CLIENT_TLS, &bare) + 1;
+	return *row;
+}
+
+__u32 http_client_tls_of(struct http_compiler *c, const struct client_tls *t, const struct host *h,
+			 const struct object *gateway)
+{
+	if (client_tls_is_for(t, gateway))
+		return full_row(c, t, h, gateway) + 1;
+	if (client_tls_is_mutual(t))
+		return bare_row(c, HS_TLS_ISTIO_MUTUAL, &c->mutual_row);
+	/* In clear, also to what is STRICT: so does a rule that is for Gateways alone. */
+	return t && mutual_in_use(c->mesh) ? bare_row(c, HS_TLS_DISABLE, &c->disable_row) : 0;
 }

@@ -142,8 +142,7 @@ static void set_policy(struct http_compiler *c, const struct place_of *at, struc
 	row->retry_budget_share = (__u32)(policy.retry_budget.percent * 10000 + 0.5);
 	row->retry_budget_least = positive(policy.retry_budget.least);
 	row->outliers = outliers(policy.outliers);
-	if (client_tls_is_for(policy.tls, at->gateway))
-		row->client_tls = http_client_tls_row(c, policy.tls, at->sp->host, at->gateway) + 1;
+	row->client_tls = http_client_tls_of(c, policy.tls, at->sp->host, at->gateway);
 }
 
 static void endpoint_rows(struct http_compiler *c, const struct plan_cluster *p)

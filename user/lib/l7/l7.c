@@ -14,6 +14,8 @@ static int compile_all(struct http_compiler *c)
 	if (!r)
 		r = http_authz_write(c);
 	if (!r)
+		r = http_workloads_write(c);
+	if (!r)
 		r = http_compile_mesh(c);
 	if (!r)
 		r = http_compile_gateways(c);

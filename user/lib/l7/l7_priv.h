@@ -55,8 +55,10 @@ struct http_compiler {
 	struct bytemap sni_names; /* "PORT GROUP NAME" of `snis` -> not NULL */
 	struct bytemap sni_ports; /* struct mesh_port * -> struct http_sni_ranges * */
 	__u32 group;		  /* of the Gateways' site that is being compiled */
-	struct bytemap seen;	  /* domains that are there already */
-	struct bytemap unknown;	  /* virtual hosts that no service has and were asked for */
+	/* Of HS_CLIENT_TLS, + 1: those of ISTIO_MUTUAL and of DISABLE; 0: there is none yet. */
+	__u32 mutual_row, disable_row;
+	struct bytemap seen;	/* domains that are there already */
+	struct bytemap unknown; /* virtual hosts that no service has and were asked for */
 	struct policy_classes policies;
 	bool patching;		/* rows are added behind those of `from`, */
 	bool anew;		/* and more than that would have to be */
@@ -134,10 +136,10 @@ __u32 http_cluster_row(struct http_compiler *c, const struct http_site *site, co
 		       const struct destination *d);
 __u32 http_cluster_of(struct http_compiler *c, const struct http_site *site, struct mesh_port *sp,
 		      const char *subset);
-/* A row of HS_CLIENT_TLS: how TLS that is on is spoken with the host's endpoints by that Gateway,
- * or by clients in the mesh (NULL). */
-__u32 http_client_tls_row(struct http_compiler *c, const struct client_tls *t, const struct host *h,
-			  const struct object *gateway);
+/* A row of HS_CLIENT_TLS + 1: how TLS is spoken with the host's endpoints by that Gateway, or by
+ * clients in the mesh (NULL). 0: `t` (NULL: none) says nothing of it. */
+__u32 http_client_tls_of(struct http_compiler *c, const struct client_tls *t, const struct host *h,
+			 const struct object *gateway);
 /* The name of its credential (lib/wire/credentials.h); "": it has none. NULL when out of memory. */
 const char *http_client_credential(struct http_compiler *c, const struct client_tls *t,
 				   const struct object *gateway);
@@ -158,6 +160,10 @@ int http_policies_write(struct http_compiler *c);
 
 /* AuthorizationPolicies, and the pods of this node that they are about. 0 or -ENOMEM. */
 int http_authz_write(struct http_compiler *c);
+
+/* The pods of the mesh, while mutual TLS is in use. Comes after mutual_inbound_index(). 0 or
+ * -ENOMEM. */
+int http_workloads_write(struct http_compiler *c);
 
 /* Domains and listeners. The first object that claims a name keeps it. */
 void http_domain_add(struct http_compiler *c, const struct http_domain *d);

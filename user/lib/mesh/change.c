@@ -436,6 +436,7 @@ static void forget_host(struct host *h)
 		for (enum family family = 0; family < FAMILY_MAX; family++)
 			sp->at_gateway[family] = false;
 		sp->proxied = sp->by_sni = false;
+		sp->mutual = PORT_MUTUAL_UNKNOWN;
 		sp->clusters = NULL;
 		sp->http_rows = NULL;
 	}

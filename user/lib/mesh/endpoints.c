@@ -139,7 +139,7 @@ static int gather_refs(struct gathering *g, const struct refs *refs)
 	return r;
 }
 
-static __u16 pod_target(const struct object *pod, const struct service_port *sp)
+__u16 pod_target(const struct object *pod, const struct service_port *sp)
 {
 	size_t i;
 

@@ -16,4 +16,7 @@ struct members *port_members(struct mesh *mesh, struct mesh_port *sp, enum famil
 /* Makes a list that is there anew, in its place. 0 or -ENOMEM. */
 int members_again(struct mesh *mesh, struct mesh_port *sp, enum family family);
 
+/* The port of the pod that the Service's leads to; 0: the pod has none of that name. */
+__u16 pod_target(const struct object *pod, const struct service_port *sp);
+
 #endif

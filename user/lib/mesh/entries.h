@@ -38,6 +38,15 @@ static inline bool host_is_anywhere(const struct host *h)
 	return e && !e->addr_count && !e->range_count;
 }
 
+/* Whether weft-proxy can know that the port was called, of which it reads no requests: by the
+ * address, or, where it is called at none, by the name that TLS asks for. */
+static inline bool host_tells_port(const struct host *h, const struct mesh_port *sp)
+{
+	const struct entry_host *e = host_entry(h);
+
+	return !e || (!e->range_count && (e->addr_count || sp->protocol == PORT_TLS));
+}
+
 /* Its connections go where they were sent. */
 static inline bool host_keeps_address(const struct host *h)
 {

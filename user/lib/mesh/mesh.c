@@ -401,6 +401,7 @@ void mesh_done(struct mesh *mesh)
 	for (i = 0; i < sizeof(maps) / sizeof(maps[0]); i++)
 		bytemap_free(maps[i]);
 	free(mesh->authz_pods.items);
+	free(mesh->mutual_inbound.items);
 	authz_rows_free(&mesh->authz);
 	tables_free(mesh->t);
 	pool_free(mesh->pool);

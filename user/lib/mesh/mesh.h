@@ -52,6 +52,9 @@ struct http_row {
 	const struct plan_cluster *v4, *v6;
 };
 
+/* Whether mutual TLS has to be spoken with some of a port's endpoints (mutual_ports.h). */
+enum port_mutual { PORT_MUTUAL_UNKNOWN, PORT_MUTUAL_NOT_NEEDED, PORT_MUTUAL_NEEDED };
+
 /* A TCP port of a known Service. */
 struct mesh_port {
 	struct host *host;
@@ -62,6 +65,7 @@ struct mesh_port {
 	bool proxied;			     /* weft-proxy has it (proxied.h) */
 	bool by_sni; /* as a tunnel: rules ask for the SNI of the TLS that it carries, or have TLS
 			put around what it carries */
+	__u8 mutual; /* enum port_mutual, once it was asked for */
 	struct plan_cluster *clusters;
 	struct http_row *http_rows; /* once l7 has made the snapshot */
 };
@@ -92,6 +96,15 @@ struct home {
 struct authorized_pod {
 	const struct object *pod;
 	__u32 set; /* what holds for its callers, of mesh.authz; 0: nothing */
+};
+
+/* A port of a pod of this node where weft-proxy has what calls the pod's own address: by mutual
+ * TLS, or to be judged as requests. */
+struct mutual_inbound {
+	const struct object *pod;
+	struct mesh_port *sp; /* that leads there */
+	unsigned port;	      /* of the pod */
+	bool requests;	      /* AuthorizationPolicies ask for it to be read as such */
 };
 
 struct mesh {
@@ -134,14 +147,15 @@ struct mesh {
 	struct bytemap
 		unknown; /* cluster name -> struct plan_cluster, destinations that don't exist */
 	struct node_ports *node_ports; /* of Gateways, while l4 compiles; NULL: there are none */
-	struct gateway_sites *gateway_sites;	 /* likewise, and l7 (gateway_sites.h) */
-	__u32 placeholders;			 /* made-up addresses given out */
-	struct authz_rows authz;		 /* AuthorizationPolicies (authorized.h) */
-	TABLE(struct authorized_pod) authz_pods; /* in the order of `pods` */
-	bool labelled_only;			 /* objects->labelled_only */
-	bool names_of_pods;			 /* pods_by_name is filled in */
-	bool asks_labels;			 /* of pods, by sourceLabels of HTTP rules */
-	bool l4_only;				 /* l4 leaves what speaks of HTTP out */
+	struct gateway_sites *gateway_sites;	     /* likewise, and l7 (gateway_sites.h) */
+	__u32 placeholders;			     /* made-up addresses given out */
+	struct authz_rows authz;		     /* AuthorizationPolicies (authorized.h) */
+	TABLE(struct authorized_pod) authz_pods;     /* in the order of `pods` */
+	TABLE(struct mutual_inbound) mutual_inbound; /* see mutual_ports.h */
+	bool labelled_only;			     /* objects->labelled_only */
+	bool names_of_pods;			     /* pods_by_name is filled in */
+	bool asks_labels;			     /* of pods, by sourceLabels of HTTP rules */
+	bool l4_only;				     /* l4 leaves what speaks of HTTP out */
 	bool nomem; /* an allocation failed where it couldn't be returned: checked at the end */
 	size_t fatal_before;	    /* errors that were there at the start */
 	bool registry_only;	    /* objects->registry_only */

@@ -241,9 +241,14 @@ static bool same_labels(const struct subset *a, const struct subset *b)
 
 bool client_tls_is_for(const struct client_tls *t, bool gateway)
 {
-	if (!t || t->mode == CLIENT_TLS_DISABLE)
+	if (!t || t->mode == CLIENT_TLS_DISABLE || t->mode == CLIENT_TLS_ISTIO_MUTUAL)
 		return false;
 	return gateway || !t->credential || !*t->credential;
+}
+
+bool client_tls_is_mutual(const struct client_tls *t)
+{
+	return t && t->mode == CLIENT_TLS_ISTIO_MUTUAL;
 }
 
 /* One made for another view that comes to the same policy and endpoints. */

@@ -43,8 +43,11 @@ struct traffic_policy view_policy(const struct view *v, unsigned port, const str
 
 /* Whether a `tls`, which may be NULL, has TLS spoken by a Gateway, or by clients in the mesh: as
  * with Istio, whose sidecars have no Secrets, one with a credentialName is for Gateways, and
- * clients in the mesh call as if there were none. */
+ * clients in the mesh call as if there were none. Not for ISTIO_MUTUAL, of which it hangs on the
+ * endpoint whether TLS is spoken (mutual_ports.h). */
 bool client_tls_is_for(const struct client_tls *t, bool gateway);
+/* Whether it is there and says ISTIO_MUTUAL. */
+bool client_tls_is_mutual(const struct client_tls *t);
 
 /* "outbound|PORT|SUBSET|HOST"; cut if need be: the checks refuse what doesn't fit. Returns its
  * length uncut. */

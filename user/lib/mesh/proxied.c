@@ -125,6 +125,12 @@ static bool port_has_policy(struct mesh *mesh, const char *host, unsigned port)
 	return false;
 }
 
+bool port_has_requests(struct mesh *mesh, const struct host *h, const struct mesh_port *sp)
+{
+	return host_has_http_rule(mesh, h->name) ||
+	       port_has_policy(mesh, sp->host->name, sp->port->port);
+}
+
 /* `h` may be another name for the service at `at`: its rules count there. */
 static void mark_host(struct mesh *mesh, const struct host *h, struct host *at)
 {

@@ -18,6 +18,8 @@ bool host_has_http_rule(struct mesh *mesh, const char *host);
 /* The service itself, or the one that an ExternalName stands for. An ExternalName that has ports
  * and stands for none that is known has its endpoints from DNS; NULL: it has no ports. */
 struct host *host_concrete(struct mesh *mesh, struct host *h);
+/* Whether rules or policies for requests are for the port: `h` may be another name for its host. */
+bool port_has_requests(struct mesh *mesh, const struct host *h, const struct mesh_port *sp);
 /* Sets mesh_port.proxied of all services. */
 void mark_proxied(struct mesh *mesh);
 /* The same for ports of ServiceEntries where the name that a client asks for says what it calls:

@@ -13,12 +13,12 @@ static const char *or_empty(const char *text)
 /* "system" is Istio's word for the system's CAs, which are what counts without a file, too. */
 bool client_tls_files(const struct client_tls *t, const char *out[CLIENT_TLS_FILES])
 {
-	bool own = t->mode == CLIENT_TLS_MUTUAL;
+	bool own = t->mode == CLIENT_TLS_MUTUAL, any = t->mode != CLIENT_TLS_ISTIO_MUTUAL;
 
 	out[0] = own ? or_empty(t->chain) : "";
 	out[1] = own ? or_empty(t->key) : "";
-	out[2] = str_eq(t->ca, "system") ? "" : or_empty(t->ca);
-	out[3] = or_empty(t->crl);
+	out[2] = !any || str_eq(t->ca, "system") ? "" : or_empty(t->ca);
+	out[3] = any ? or_empty(t->crl) : "";
 	return *out[0] || *out[1] || *out[2] || *out[3];
 }
 

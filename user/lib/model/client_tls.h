@@ -13,7 +13,7 @@
 enum { CLIENT_TLS_FILES = 4 };
 
 /* The files that it is made of, without credentialName: clientCertificate, privateKey,
- * caCertificates and caCrl, each perhaps "". False: none. */
+ * caCertificates and caCrl, each perhaps "". ISTIO_MUTUAL has none. False: there is none. */
 bool client_tls_files(const struct client_tls *t, const char *out[CLIENT_TLS_FILES]);
 
 /* What of a path is beneath the directory (an absolute path; NULL or "": nothing is beneath it);

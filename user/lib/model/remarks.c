@@ -78,6 +78,11 @@ static const struct remark remarks[] = {
 					  "the gateway's server pass TLS through" },
 	[REMARK_CA] = { "WEFT0130", "MutualTLSWithoutCA", "error",
 			"give weftd a CA that is good: --ca-cert, --ca-key, --ca-root" },
+	[REMARK_MTLS_CONFLICT] = { "WEFT0122", "ClientWithoutMutualTLS", "error",
+				   "take the tls out, or let the PeerAuthentication be "
+				   "PERMISSIVE" },
+	[REMARK_MTLS_STRANGER] = { "WEFT0123", "MutualTLSOutsideMesh", "warning",
+				   "take the pods into the mesh, or the tls out" },
 };
 
 void errors_remark(struct errors *e, enum remark_kind kind, const struct object *o, struct pos at,
@@ -111,7 +116,8 @@ const struct remark *remark_of(const struct error *e)
 bool remark_of_pods(const struct remark *r)
 {
 	return r == &remarks[REMARK_SUBSET_WITHOUT_PODS] || r == &remarks[REMARK_NO_WORKLOAD] ||
-	       r == &remarks[REMARK_ADDRESS_TWICE] || r == &remarks[REMARK_TOO_MANY_ENDPOINTS];
+	       r == &remarks[REMARK_ADDRESS_TWICE] || r == &remarks[REMARK_TOO_MANY_ENDPOINTS] ||
+	       r == &remarks[REMARK_MTLS_CONFLICT] || r == &remarks[REMARK_MTLS_STRANGER];
 }
 
 const struct remark *remark_of_text(const char *text)

@@ -50,6 +50,8 @@ enum remark_kind {
 	REMARK_BAD_CERTIFICATE,
 	REMARK_TLS_RULE_WITHOUT_TLS,
 	REMARK_CA,
+	REMARK_MTLS_CONFLICT,
+	REMARK_MTLS_STRANGER,
 };
 
 /* Adds "FILE:LINE:COL: MESSAGE; ADVICE [CODE]" as a warning about an object (NULL: about weftd

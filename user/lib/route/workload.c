@@ -2,6 +2,7 @@
 #include "lib/route/workload.h"
 
 #include <errno.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -58,6 +59,11 @@ static bool take_part(const char **at, const char *end, const char *before, stru
 	*out = (struct authz_text){ *at, (size_t)(to - *at) };
 	*at = to;
 	return out->len;
+}
+
+void identity_make(char out[IDENTITY_MAX], const char *ns, const char *account)
+{
+	snprintf(out, IDENTITY_MAX, SPIFFE_SCHEME AUTHZ_TRUST_DOMAIN "/ns/%s/sa/%s", ns, account);
 }
 
 int identity_parse(const char *text, size_t len, struct authz_text *ns, struct authz_text *account)

@@ -25,6 +25,8 @@ enum hs_mtls http_workload_mode(const struct http_snapshot *s, const struct hs_w
 /* The row of that port; NULL: it is none of those that are listed. */
 const struct hs_workload_port *http_workload_port(const struct http_snapshot *s,
 						  const struct hs_workload *w, __u32 port);
+/* The identity of that account; cut where a name is too long to be one. */
+void identity_make(char out[IDENTITY_MAX], const char *ns, const char *account);
 /* "spiffe://DOMAIN/ns/NAMESPACE/sa/ACCOUNT" into its parts, which point into `text`: 0, or -EINVAL
  * for anything else, and for another trust domain than AUTHZ_TRUST_DOMAIN. */
 int identity_parse(const char *text, size_t len, struct authz_text *ns, struct authz_text *account);

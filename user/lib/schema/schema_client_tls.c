@@ -13,6 +13,7 @@ static void decode_mode(struct decoder *d, const struct node *value, void *targe
 		[CLIENT_TLS_DISABLE] = "DISABLE",
 		[CLIENT_TLS_SIMPLE] = "SIMPLE",
 		[CLIENT_TLS_MUTUAL] = "MUTUAL",
+		[CLIENT_TLS_ISTIO_MUTUAL] = "ISTIO_MUTUAL",
 	};
 	const char *mode;
 
@@ -23,16 +24,12 @@ static void decode_mode(struct decoder *d, const struct node *value, void *targe
 			*(int *)target = (int)i;
 			return;
 		}
-	if (!strcmp(mode, "ISTIO_MUTUAL"))
-		decode_refuse_value(d, value, REFUSED_DESTINATION_TLS);
-	else
-		decode_expected(d, value, NULL, "one of DISABLE, SIMPLE, MUTUAL");
+	decode_expected(d, value, NULL, "one of DISABLE, SIMPLE, MUTUAL, ISTIO_MUTUAL");
 }
 
 static const struct cel mode_cel[] = {
-	{ .rule = "self != 'ISTIO_MUTUAL'", .refused = REFUSED_DESTINATION_TLS },
 	{ .rule = "self in ['DISABLE', 'SIMPLE', 'MUTUAL', 'ISTIO_MUTUAL']",
-	  .message = "expected one of DISABLE, SIMPLE, MUTUAL" },
+	  .message = "expected one of DISABLE, SIMPLE, MUTUAL, ISTIO_MUTUAL" },
 	{ 0 },
 };
 
@@ -132,6 +129,27 @@ static void check_files(struct decoder *d, const struct node *self, const struct
 				    "has no effect in the mode SIMPLE");
 }
 
+/* Istio takes them and puts the mesh's own in their place, but for the names. */
+static void check_mutual(struct decoder *d, const struct node *self, const struct client_tls *t)
+{
+	const struct {
+		const char *name;
+		bool given;
+	} idle[] = {
+		{ "clientCertificate", is_given(t->chain) },   { "privateKey", is_given(t->key) },
+		{ "caCertificates", is_given(t->ca) },	       { "caCrl", is_given(t->crl) },
+		{ "credentialName", is_given(t->credential) }, { "sni", is_given(t->sni) },
+		{ "insecureSkipVerify", t->insecure }
+	};
+
+	for (size_t i = 0; i < sizeof(idle) / sizeof(*idle); i++)
+		if (idle[i].given)
+			decode_warn(d, decode_at(d, self, idle[i].name), idle[i].name,
+				    "has no effect in the mode ISTIO_MUTUAL");
+	if (t->alt_names.count)
+		decode_refuse(d, decode_at(d, self, "subjectAltNames"), REFUSED_DESTINATION_TLS);
+}
+
 /* Without TLS none of it means anything. */
 static void check(struct decoder *d, const struct node *self_node, const void *self)
 {
@@ -139,6 +157,10 @@ static void check(struct decoder *d, const struct node *self_node, const void *s
 
 	if (t->mode == CLIENT_TLS_DISABLE)
 		return;
+	if (t->mode == CLIENT_TLS_ISTIO_MUTUAL) {
+		check_mutual(d, self_node, t);
+		return;
+	}
 	check_insecure(d, self_node, t);
 	if (is_given(t->credential))
 		check_credential(d, self_node, t);
@@ -149,10 +171,18 @@ static void check(struct decoder *d, const struct node *self_node, const void *s
 				"a host name of at most 253 characters");
 }
 
+static const struct cel mutual_cel[] = {
+	{ .rule = "!has(self.mode) || self.mode != 'ISTIO_MUTUAL' || "
+		  "!has(self.subjectAltNames) || size(self.subjectAltNames) == 0",
+	  .refused = REFUSED_DESTINATION_TLS },
+	{ 0 },
+};
+
 const struct message schema_client_tls = {
 	.what = "a map",
 	.size = sizeof(struct client_tls),
 	.fields = fields,
 	.pos_at = AT(struct client_tls, pos),
+	.cel = mutual_cel,
 	.check = check,
 };

@@ -71,6 +71,8 @@ static const char *find_row_parts(const struct credentials *known, const struct 
 	const struct credential *own = find(known, s, row->credential);
 	const struct credential *ca = find(known, s, row->ca);
 
+	if (row->mode != HS_TLS_SIMPLE && row->mode != HS_TLS_MUTUAL)
+		return "it hangs on the endpoint";
 	if (row->credential.len && !own)
 		return "there is no such credential";
 	if (row->mode == HS_TLS_MUTUAL) {

@@ -1,0 +1,150 @@
+// SPDX-License-Identifier: Apache-2.0
+/*
+ * DestinationRules that do not get what they ask for from mutual TLS, or ask for what is refused.
+ */
+#include "lib/compile/check.h"
+#include "lib/mesh/endpoints.h"
+#include "lib/mesh/entries.h"
+#include "lib/mesh/mutual_ports.h"
+#include "lib/mesh/policy.h"
+#include "lib/mesh/proxied.h"
+#include "lib/model/remarks.h"
+
+/* What the policy says for the port: a subset's, where that says something of TLS. */
+static const struct client_tls *tls_at(const struct dr_policy *p, unsigned port)
+{
+	for (size_t i = 0; i < p->ports.count; i++)
+		if (p->ports.items[i].port == port)
+			return p->ports.items[i].policy.tls;
+	return p->policy.tls;
+}
+
+static const struct client_tls *says(const struct object *o, unsigned port, enum client_tls_mode m)
+{
+	const struct client_tls *t = tls_at(&o->dr.policy, port);
+
+	for (size_t i = 0; i < o->dr.subsets.count && (!t || t->mode != (int)m); i++)
+		t = tls_at(&o->dr.subsets.items[i].policy, port);
+	return t && t->mode == (int)m ? t : NULL;
+}
+
+static struct pos pos_of(const struct object *o, const struct client_tls *t)
+{
+	return t->pos.line ? t->pos : spec_pos(o, "trafficPolicy");
+}
+
+/* The first endpoint that is a pod of the mesh and STRICT, or that is none of the mesh's. */
+static const struct member *find_member(struct mesh *mesh, struct mesh_port *sp, bool strict,
+					const struct object **by)
+{
+	const struct object *pod;
+
+	for (enum family family = 0; family < FAMILY_MAX; family++) {
+		struct members *list = port_members(mesh, sp, family);
+
+		mesh->nomem |= !list;
+		for (size_t i = 0; list && i < list->count; i++) {
+			const struct member *m = &list->items[i];
+			enum mutual_place at = mutual_place(mesh, &m->endpoint.addr, &pod);
+
+			if (!strict && at == MUTUAL_STRANGER)
+				return m;
+			if (strict && at == MUTUAL_ELSEWHERE &&
+			    mutual_mode(mesh, pod, m->endpoint.port, by) == MTLS_STRICT)
+				return m;
+		}
+	}
+	return NULL;
+}
+
+/* Istio's well-known trap: every call is answered with 503. */
+static bool check_disable(struct mesh *mesh, const struct object *o, struct mesh_port *sp)
+{
+	const struct client_tls *t = says(o, sp->port->port, CLIENT_TLS_DISABLE);
+	const struct object *by = NULL;
+	const struct member *m = t ? find_member(mesh, sp, true, &by) : NULL;
+
+	if (!m)
+		return false;
+	errors_remark(mesh->errors, REMARK_MTLS_CONFLICT, o, pos_of(o, t),
+		      "tls.mode: DISABLE, while %s/%s takes nothing but mutual TLS at port %u of "
+		      "%s (PeerAuthentication %s/%s): it refuses what is called on another node",
+		      m->pod ? m->pod->meta.namespace : sp->host->service->meta.namespace,
+		      m->pod ? m->pod->meta.name : m->name, sp->port->port, sp->host->name,
+		      by ? by->meta.namespace : "", by ? by->meta.name : "");
+	return true;
+}
+
+static bool check_strangers(struct mesh *mesh, const struct object *o, struct mesh_port *sp)
+{
+	const struct client_tls *t = says(o, sp->port->port, CLIENT_TLS_ISTIO_MUTUAL);
+	const struct member *m = t ? find_member(mesh, sp, false, NULL) : NULL;
+	char text[ADDR_TEXT_MAX];
+
+	if (!m)
+		return false;
+	addr_format_port(&m->endpoint.addr, m->endpoint.port, text);
+	errors_remark(mesh->errors, REMARK_MTLS_STRANGER, o, pos_of(o, t),
+		      "tls.mode: ISTIO_MUTUAL, while the endpoint %s of port %u of %s is no pod "
+		      "of the mesh: connections to it are refused",
+		      text, sp->port->port, sp->host->name);
+	return true;
+}
+
+/* Clients call its endpoints themselves, which weft does not steer. */
+static bool check_headless(struct mesh *mesh, const struct object *o, const struct host *h,
+			   struct mesh_port *sp)
+{
+	const struct client_tls *t = says(o, sp->port->port, CLIENT_TLS_ISTIO_MUTUAL);
+
+	if (!t || host_entry(h) || !service_is_headless(&h->service->service))
+		return false;
+	errors_remark(mesh->errors, REMARK_NOT_STEERED, o, pos_of(o, t),
+		      "tls.mode: ISTIO_MUTUAL, while clients of %s call its pods' own addresses: "
+		      "what goes to another node is sent in clear, and refused where the pod is "
+		      "STRICT",
+		      h->name);
+	return true;
+}
+
+static bool check_host(struct mesh *mesh, const struct object *o, struct host *h)
+{
+	bool said = false;
+
+	if (!h || !h->name || h->service->service.foreign)
+		return false;
+	for (size_t i = 0; i < h->port_count && !said; i++) {
+		struct mesh_port *sp = &h->ports[i];
+
+		said = check_disable(mesh, o, sp) || check_strangers(mesh, o, sp) ||
+		       check_headless(mesh, o, h, sp);
+	}
+	return said;
+}
+
+/* The first of its hosts that there is something to say of. */
+static void check_rule(struct mesh *mesh, const struct object *o)
+{
+	char name[HOST_MAX];
+	bool said = false;
+
+	if (host_complete(o->dr.host, o->meta.namespace, name))
+		return;
+	if (!host_is_wildcard(name)) {
+		(void)check_host(mesh, o, mesh_host(mesh, name));
+		return;
+	}
+	for (size_t i = 0; i < mesh->services.count && !said; i++) {
+		struct host *h = &mesh->host_list[i];
+
+		said = h->name && host_includes(name, h->name) && check_host(mesh, o, h);
+	}
+}
+
+void check_mutual(struct mesh *mesh)
+{
+	if (!mutual_in_use(mesh))
+		return;
+	for (size_t i = 0; i < mesh->destination_rules.count; i++)
+		check_rule(mesh, mesh->destination_rules.items[i]);
+}
