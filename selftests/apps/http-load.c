@@ -599,11 +599,15 @@ static void open_idle(void)
 
 static uint64_t cpu_ns(void)
 {
-	struct timespec t = { 0 };
+	uint64_t sum = 0;
 
-	if (opt.cpu_wanted)
-		clock_gettime(opt.cpu_of, &t);
-	return (uint64_t)t.tv_sec * 1000000000 + (uint64_t)t.tv_nsec;
+	for (unsigned i = 0; i < opt.cpu_count; i++) {
+		struct timespec t = { 0 };
+
+		clock_gettime(opt.cpu_of[i], &t);
+		sum += (uint64_t)t.tv_sec * 1000000000 + (uint64_t)t.tv_nsec;
+	}
+	return sum;
 }
 
 /* Each connection is opened and used once. What fails of that counts, nothing else. */

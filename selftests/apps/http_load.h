@@ -14,6 +14,8 @@
 
 enum output { OUT_JSON, OUT_SEQUENCE, OUT_PRINT };
 
+enum { CPU_OF_MAX = 4 };
+
 struct options {
 	struct sockaddr_storage to, from;
 	socklen_t to_len;
@@ -36,8 +38,8 @@ struct options {
 	bool hold;	     /* the idle connections, until SIGTERM */
 	const char *count_header;
 	const char *ready_file;
-	clockid_t cpu_of; /* what a process has used, if `cpu_wanted` */
-	bool cpu_wanted;
+	clockid_t cpu_of[CPU_OF_MAX]; /* what processes have used */
+	unsigned cpu_count;
 	enum output output;
 };
 
@@ -68,7 +70,7 @@ struct results {
 	uint64_t bytes;			/* of bodies received */
 	uint64_t idle_open, idle_lost;
 	double seconds;
-	uint64_t cpu_ns; /* of the process of --cpu-of, meanwhile */
+	uint64_t cpu_ns; /* of the processes of --cpu-of together, meanwhile */
 };
 
 void report(struct results *r);

@@ -37,7 +37,8 @@ static const char help[] =
 	"  --warm            use each of the connections once before, which counts only if it "
 	"fails\n"
 	"  --hold            keep those until SIGTERM\n"
-	"  --cpu-of PID      say how much CPU time that process used meanwhile, in microseconds\n"
+	"  --cpu-of PID      say how much CPU time that process used meanwhile, in microseconds;\n"
+	"                    given more than once: how much these did together\n"
 	"  --ready FILE      create FILE when the idle connections are open\n"
 	"  --sequence | --print\n"
 	"                    a line for each request, in order of sending | the last answer, "
@@ -170,6 +171,14 @@ static const struct option long_options[] = {
 	{ 0 },
 };
 
+static void add_process(const char *pid)
+{
+	if (opt.cpu_count == CPU_OF_MAX)
+		usage("too many processes");
+	if (clock_getcpuclockid((pid_t)number(pid), &opt.cpu_of[opt.cpu_count++]))
+		usage("no such process");
+}
+
 static void set_request(int option, const char *arg)
 {
 	switch (option) {
@@ -215,9 +224,7 @@ static void set_answer(int option, const char *arg)
 		opt.ready_file = arg;
 		break;
 	case CPU_OF:
-		opt.cpu_wanted = true;
-		if (clock_getcpuclockid((pid_t)number(arg), &opt.cpu_of))
-			usage("no such process");
+		add_process(arg);
 		break;
 	case HELP:
 		fputs(help, stdout);

@@ -92,7 +92,7 @@ void report(struct results *r)
 	print_tally("errors", &r->errors);
 	print_tally("words", &r->words);
 	print_latency(r->latency, r->answered);
-	if (opt.cpu_wanted)
+	if (opt.cpu_count)
 		printf(",\"cpu_us\":%" PRIu64, r->cpu_ns / 1000);
 	printf(",\"bytes\":%" PRIu64 ",\"connections\":%" PRIu64 ",\"reopened\":%" PRIu64
 	       ",\"idle\":%" PRIu64 ",\"idle_lost\":%" PRIu64 "}\n",
