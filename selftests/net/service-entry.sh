@@ -28,6 +28,7 @@ NS=b pod_add guest 3
 outside_add one 5
 outside_add two 6
 outside_add other 7
+outside_add elsewhere 8
 pki_up
 for host in one two other; do
 	echo_start $host 9000,27018,7000 $host
@@ -35,6 +36,7 @@ for host in one two other; do
 	tls_start $host 443 $host
 done
 http_echo_start local 80 local
+echo_start elsewhere 80 elsewhere
 weftd_start
 
 entries() {
@@ -148,6 +150,7 @@ for family in 4 6; do
 	row "IPv$family: a rule for it" "$(web client $family other web.example.com /gone)" 410
 	row "IPv$family: a wildcard goes where it was sent" "$(web client $family one a.wide.example.com)" one
 	row "IPv$family: a Host that nobody knows, too" "$(web client $family other unknown.example.net)" other
+	row "IPv$family: what is no request goes where it was sent" "$(load client "$(addr $family elsewhere)" 80 -n 3 -s hello)" '{"elsewhere":3}'
 	row "IPv$family: a pod's own address" "$(web client $family local unknown.example.net)" local
 
 	row "IPv$family: SNI says what is called" "$(tls client $family other web.example.com)" "two web.example.com $(addr $family client) hello"

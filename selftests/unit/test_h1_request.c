@@ -265,3 +265,37 @@ Test(h1_request, every_byte_at_every_place_of_a_value)
 			cr_expect(!good || q.m.headers[1].value.n == VALUE);
 		}
 }
+
+Test(h1_request, what_begins_like_a_request)
+{
+	static const struct {
+		const char *text;
+		int begins;
+	} rows[] = {
+		{ "GET / HTTP/1.1\r\nHost: a\r\n", 0 },
+		{ "GET / HTTP/1.0\r\n", 0 },
+		{ "\r\nGET / HTTP/1.1\r\n", 0 },
+		{ "GET / HTTP/1.1\n", 0 },
+		{ "get a b c HTTP/1.1\r\n", 0 }, /* a bad one: 400 */
+		{ "PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n", H1_BAD },
+		{ "GET /\r\n", H1_BAD },
+		{ "HTTP/1.\r\n", H1_BAD },
+		{ "HTTP/1.1\r\n", 0 },
+		{ "PING\r\n", H1_BAD },
+		{ "EHLO mail.example.com\r\n", H1_BAD },
+		{ "SSH-2.0-OpenSSH_9.2p1 Debian-2\r\n", H1_BAD },
+		{ "", H1_MORE },
+		{ "\r", H1_MORE },
+		{ "\r\n", H1_MORE },
+		{ "GET", H1_MORE },
+		{ "GET / HTTP/1.1\r", H1_MORE },
+		{ "GET / HTTP/1.1\rx", H1_BAD },
+		{ "\x03\x01", H1_BAD },
+		{ "\r\rx", H1_BAD },
+	};
+
+	for (size_t i = 0; i < sizeof(rows) / sizeof(*rows); i++)
+		cr_expect_eq(h1_begins(rows[i].text, strlen(rows[i].text)), rows[i].begins, "%s",
+			     rows[i].text);
+	cr_expect_eq(h1_begins("\0\0\0\x08\x04\xd2\x16/", 8), H1_BAD, "PostgreSQL's SSLRequest");
+}

@@ -119,6 +119,12 @@ enum h1_asked { H1_ASKED_OTHER, H1_ASKED_HEAD };
  * first: it only saves work.
  */
 int h1_parse_request(const char *buf, size_t len, size_t seen, struct h1_request *out);
+/*
+ * Whether a connection that begins with those bytes speaks HTTP/1, rightly or not: 0: its first
+ * line ends with "HTTP/1." and a digit; H1_MORE: there is no whole line yet, and no byte that a
+ * request line has not; H1_BAD: it speaks something else.
+ */
+int h1_begins(const char *buf, size_t len);
 int h1_parse_response(const char *buf, size_t len, size_t seen, enum h1_asked asked,
 		      struct h1_response *out);
 

@@ -177,3 +177,30 @@ int h1_parse_request(const char *buf, size_t len, size_t seen, struct h1_request
 	q->m.error = r == H1_ERR_MORE ? H1_ERR_TOO_LARGE : (uint8_t)r;
 	return H1_BAD;
 }
+
+/* ---- what is no HTTP at all ---- */
+
+static bool ends_with_version(const char *line, const char *end)
+{
+	static const char version[] = "HTTP/1.";
+	const size_t n = sizeof(version) - 1;
+
+	return (size_t)(end - line) > n && h1_digit(end[-1]) && !memcmp(end - 1 - n, version, n);
+}
+
+int h1_begins(const char *buf, size_t len)
+{
+	const char *end = buf + len, *line = buf, *at;
+
+	if (len && *line == '\r')
+		line++;
+	if (line < end && line > buf && *line == '\n')
+		line++;
+	for (at = line; at < end && *at >= ' ' && *at < 0x7f; at++)
+		;
+	if (at == end || (*at == '\r' && at + 1 == end))
+		return H1_MORE;
+	if (*at == '\r' && at[1] == '\n')
+		return ends_with_version(line, at) ? 0 : H1_BAD;
+	return *at == '\n' && ends_with_version(line, at) ? 0 : H1_BAD;
+}

@@ -28,6 +28,7 @@ struct h1_client {
 	int low_mark; /* H1_CLIENT_PEEK: bytes that are waited for (SO_RCVLOWAT); 0: any */
 	size_t seen;  /* bytes of the next head that have been looked at */
 	bool opaque;  /* H1_CLIENT_PEEK: nothing is to be looked at */
+	bool mixed;   /* likewise: what is no TLS may be requests, or not */
 	bool hurries; /* likewise: its server may speak first, and is not to be waited for long */
 	bool waiting; /* `timer` counts */
 	bool fired;   /* and has fired */

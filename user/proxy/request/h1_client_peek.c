@@ -19,6 +19,7 @@ bool h1_client_begin_peek(struct h1_client *c)
 	c->state = H1_CLIENT_PEEK;
 	c->opaque = r->opaque && r->opaque(r, &a);
 	c->hurries = r->hurries && r->hurries(r, &a);
+	c->mixed = r->mixed && r->mixed(r, &a);
 	return true;
 }
 
@@ -32,11 +33,26 @@ static void wait_for_bytes(struct h1_client *c, int n)
 	setsockopt(c->down.half.transport.io.fd, SOL_SOCKET, SO_RCVLOWAT, &n, sizeof(n));
 }
 
-/* What is there of it: as client_hello_read(), or another -errno. */
+/* Of what is no TLS, where it may be requests or not: as client_hello_read(); -ENOMSG: it is
+ * neither. */
+static int look_further(const struct h1_client *c, const char *bytes, size_t n,
+			struct client_hello *out)
+{
+	int r = c->mixed ? h1_begins(bytes, n) : 0;
+
+	if (r == H1_MORE && n < CLIENT_HELLO_MAX) {
+		out->needed = n + 1;
+		return -EAGAIN;
+	}
+	return r == H1_BAD ? -ENOMSG : -EPROTO;
+}
+
+/* What is there of it: as client_hello_read(), -ENOMSG, or another -errno. */
 static int look(const struct h1_client *c, struct client_hello *out)
 {
 	char bytes[CLIENT_HELLO_MAX];
 	ssize_t n;
+	int r;
 
 	do
 		n = recv(c->down.half.transport.io.fd, bytes, sizeof(bytes),
@@ -44,7 +60,8 @@ static int look(const struct h1_client *c, struct client_hello *out)
 	while (n < 0 && errno == EINTR);
 	if (n < 0 && errno != EAGAIN)
 		return -errno;
-	return client_hello_read(bytes, n > 0 ? (size_t)n : 0, out);
+	r = client_hello_read(bytes, n > 0 ? (size_t)n : 0, out);
+	return r == -EPROTO ? look_further(c, bytes, (size_t)n, out) : r;
 }
 
 static enum step end_tls(struct h1_client *c)
@@ -64,13 +81,15 @@ static enum step begin_http(struct h1_client *c)
 	return STEP_AGAIN;
 }
 
-static enum step go_on(struct h1_client *c, const struct client_hello *read)
+/* `other`: see struct route_hello. */
+static enum step go_on(struct h1_client *c, const struct client_hello *read, bool other)
 {
 	struct router *r = c->worker->router;
 	const struct route_ask a = h1_client_ask(c);
 	const struct route_hello hello = {
 		.tls = read,
 		.mesh = read && read->mesh,
+		.other = other,
 		.name = { read ? read->name : NULL, read ? read->name_len : 0 },
 	};
 	struct plan plan = { 0 };
@@ -101,18 +120,20 @@ enum step h1_client_peek(struct h1_client *c)
 	if (c->worker->draining)
 		return drain(c);
 	if (c->opaque)
-		return go_on(c, NULL);
+		return go_on(c, NULL, false);
 	r = look(c, &hello);
 	switch (r) {
 	case 0:
-		return go_on(c, &hello);
+		return go_on(c, &hello, false);
 	case -EPROTO:
 	case -E2BIG:
-		return go_on(c, NULL);
+		return go_on(c, NULL, false);
+	case -ENOMSG:
+		return go_on(c, NULL, true);
 	case -EAGAIN:
 		/* No more comes, or not in time. */
 		if (c->fired || h->hup)
-			return go_on(c, NULL);
+			return go_on(c, NULL, false);
 		wait_for_bytes(c, (int)hello.needed);
 		return STEP_WAIT;
 	default:

@@ -31,6 +31,7 @@ struct route_tls {
 struct route_hello {
 	bool tls;	     /* a ClientHello; else something else, or nothing in time */
 	bool mesh;	     /* which offers a protocol of the mesh's mutual TLS */
+	bool other;	     /* neither TLS nor the beginning of a request (router.mixed()) */
 	struct h1_span name; /* that it asks for (SNI), in lower case; empty: for none */
 };
 
@@ -162,6 +163,9 @@ struct router {
 	/* Whether one that says nothing at first is soon taken for one that sends no TLS: its
 	 * server may be the one that speaks first. May be NULL. */
 	bool (*hurries)(struct router *r, const struct route_ask *ask);
+	/* Whether what is no TLS may be requests there, or something else: then route_hello.other
+	 * is to say it. May be NULL. */
+	bool (*mixed)(struct router *r, const struct route_ask *ask);
 	/*
 	 * What becomes of a connection that has no requests: fills in `plan`, which is zeroed.
 	 * PLAN_FORWARD: its bytes go on as they are to what pick() chooses, once; PLAN_ANSWER: it

@@ -404,6 +404,17 @@ static bool hurries(struct router *router, const struct route_ask *ask)
 	return inbound_at((const struct snapshot_router *)router, ask).mode == HS_MTLS_PERMISSIVE;
 }
 
+static bool mixed(struct router *router, const struct route_ask *ask)
+{
+	const struct snapshot_router *r = (const struct snapshot_router *)router;
+	struct router_called c;
+
+	if (inbound_at(r, ask).workload)
+		return false;
+	c = called_by(r, ask);
+	return router_tunnel_is_lost(&c);
+}
+
 /* The turn of the route's destinations is taken as for a request. Without a route (NULL) it goes to
  * the address that was called. */
 static void decide_tunnel(struct router_plan *p, const struct hs_action *a)
@@ -556,6 +567,7 @@ int router_new(struct shared_state *state, struct snapshot_router **out)
 				     .peeks = peeks,
 				     .opaque = opaque,
 				     .hurries = hurries,
+				     .mixed = mixed,
 				     .tunnel = tunnel,
 				     .reached = router_reached,
 				     .allows = router_allows };

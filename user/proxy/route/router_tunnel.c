@@ -51,7 +51,8 @@ bool router_tunnel_passes(const struct http_snapshot *s, const struct router_cal
 	const struct hs_server *server;
 
 	if (router_tunnel_is_lost(c))
-		return hello->tls || (c->anywhere && !(c->listener && c->listener->port));
+		return hello->tls || hello->other ||
+		       (c->anywhere && !(c->listener && c->listener->port));
 	if (!router_tunnel_gateway(c) || !hello->tls)
 		return true;
 	server = gateway_server(s, c->listener, hello);

@@ -23,8 +23,8 @@ extern const struct plan router_tunnel_none;
 bool router_tunnel_gateway(const struct router_called *c);
 /* In the mesh at no address of the snapshot: the kernel has brought the connection because of a
  * ServiceEntry's port, or by rules that are no longer there. TLS goes by the name that it asks for,
- * or on to the address that was called; all else is HTTP's, unless nothing but TLS is known of the
- * port. */
+ * or on to the address that was called, as what is no request does; all else is HTTP's, unless
+ * nothing but TLS is known of the port. */
 bool router_tunnel_is_lost(const struct router_called *c);
 /* Whether the ClientHello is needed to say what becomes of it. */
 bool router_tunnel_peeks(const struct router_called *c);
