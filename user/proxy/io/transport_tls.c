@@ -614,7 +614,8 @@ int transport_tls_handshake(struct transport *t)
 	} else if (r == 1) {
 		r = handshake_done(s);
 	} else {
-		unsigned long why = ERR_peek_error();
+		/* The last one: a forged signature has others before it. */
+		unsigned long why = ERR_peek_last_error();
 		int error = outcome(s, r);
 
 		if (error == -EAGAIN)
