@@ -614,7 +614,7 @@ int transport_tls_handshake(struct transport *t)
 	} else if (r == 1) {
 		r = handshake_done(s);
 	} else {
-		/* The last one: a forged signature has others before it. */
+		/* What came before says why, such as a signature that is not right. */
 		unsigned long why = ERR_peek_last_error();
 		int error = outcome(s, r);
 

@@ -428,7 +428,7 @@ static bool may_pass_on(const struct http_snapshot *s, const struct route_ask *a
 
 /* `a`: NULL, to the address that was called. */
 static void plan_tunnel(struct snapshot_router *r, const struct route_ask *ask,
-			const struct hs_source *source, const struct hs_action *a, struct plan *out)
+			const struct router_called *c, const struct hs_action *a, struct plan *out)
 {
 	struct router_plan *p = take_plan(r);
 
@@ -436,7 +436,8 @@ static void plan_tunnel(struct snapshot_router *r, const struct route_ask *ask,
 	if (!p)
 		return;
 	begin_plan(r, ask, p);
-	p->egress = source ? source->egress : http_egress_at(r->current->snapshot, &ask->client);
+	p->egress = c->source ? c->source->egress
+			      : http_egress_at(r->current->snapshot, &ask->client);
 	decide_tunnel(p, a);
 	router_hash(p);
 	out->data = p;
@@ -449,6 +450,7 @@ static bool tunnel_inbound(struct snapshot_router *r, const struct route_ask *as
 			   struct plan *out)
 {
 	const struct http_snapshot *s = r->current->snapshot;
+	const struct router_called c = { .source = http_source_at(s, &ask->client) };
 	const enum router_inbound_way way = ask->tls ? INBOUND_TUNNEL
 						     : router_inbound_way(in, hello);
 
@@ -460,7 +462,7 @@ static bool tunnel_inbound(struct snapshot_router *r, const struct route_ask *as
 	} else if (ask->tls && !router_inbound_holds(s, ask)) {
 		*out = router_tunnel_none;
 	} else {
-		plan_tunnel(r, ask, http_source_at(s, &ask->client), NULL, out);
+		plan_tunnel(r, ask, &c, NULL, out);
 	}
 	return true;
 }
@@ -477,7 +479,7 @@ static bool tunnel_called(struct snapshot_router *r, const struct route_ask *ask
 	a = router_tunnel_route(s, &c, ask->tls, hello);
 	if (a ||
 	    (!ask->tls && !ask->called_node && router_tunnel_is_lost(&c) && may_pass_on(s, ask)))
-		plan_tunnel(r, ask, c.source, a, out);
+		plan_tunnel(r, ask, &c, a, out);
 	else
 		*out = router_tunnel_none;
 	return true;
