@@ -217,6 +217,45 @@ Test(client_hello, protocols_that_are_no_text_are_left_out)
 	cr_expect_str_eq(out.alpn, "h2,http");
 }
 
+static bool offers_mesh(const char *list, size_t n)
+{
+	struct bytes extensions = { .n = 0 }, protocols = { .n = 0 }, b;
+	struct client_hello out;
+
+	add_part(&protocols, list, n, 2);
+	add_extension(&extensions, 16, protocols.at, protocols.n);
+	b = hello_of(&extensions);
+	cr_assert_eq(read_all(&b, &out), 0);
+	return out.mesh;
+}
+
+Test(client_hello, the_mesh_s_protocols_are_known)
+{
+	static const struct {
+		const char *list;
+		bool mesh;
+	} rows[] = {
+		{ "\x05istio", true },
+		{ "\x0eistio-http/1.1\x05istio\x08http/1.1", true },
+		{ "\x13istio-peer-exchange", true },
+		{ "\x08http/1.1\x05istio", true },
+		{ "\x08http/1.1\x02h2", false },
+		{ "\x06istio2", false },
+		{ "\x04isti\x02h2", false },
+		{ "\x0bistio,istio", false },
+	};
+	struct bytes many = { .n = 0 };
+
+	for (size_t i = 0; i < sizeof(rows) / sizeof(*rows); i++)
+		cr_expect_eq(offers_mesh(rows[i].list, strlen(rows[i].list)), rows[i].mesh, "%zu",
+			     i);
+	/* Of those that no text has room for, too. */
+	for (int i = 0; i < 50; i++)
+		add_part(&many, "some-protocol", 13, 1);
+	add_part(&many, "istio", 5, 1);
+	cr_expect(offers_mesh((const char *)many.at, many.n));
+}
+
 /* ---- in pieces ---- */
 
 /* What is asked for is never more than there will be, and each time more than there was. */

@@ -464,9 +464,9 @@ static bool tunnel_inbound(struct snapshot_router *r, const struct route_ask *as
 			   struct plan *out)
 {
 	const struct http_snapshot *s = r->current->snapshot;
+	const struct router_called c = { .source = http_source_at(s, &ask->client) };
 	const enum router_inbound_way way = ask->tls ? INBOUND_TUNNEL
 						     : router_inbound_way(in, hello);
-	const struct router_called pod = { .source = http_source_at(s, &ask->client) };
 
 	if (way == INBOUND_TLS || way == INBOUND_HTTP)
 		return false;
@@ -476,7 +476,7 @@ static bool tunnel_inbound(struct snapshot_router *r, const struct route_ask *as
 	} else if (ask->tls && !router_inbound_holds(s, ask)) {
 		*out = router_tunnel_none;
 	} else {
-		plan_tunnel(r, ask, &pod, NULL, out);
+		plan_tunnel(r, ask, &c, NULL, out);
 	}
 	return true;
 }
