@@ -346,6 +346,48 @@ Test(mutual_ports, only_what_has_to_be_encrypted_or_refused_goes_through_weft_pr
 	}
 }
 
+/* The cluster of an endpoint that is called itself; NULL: weft-proxy has nothing to do with it. */
+static const struct hs_cluster *direct_cluster(const char *ip, unsigned port)
+{
+	const struct http_snapshot *s = c.tables->http;
+	struct addr a = address(ip);
+	const struct hs_address *row = http_address_at(s, &a, port);
+	const struct hs_server *server;
+
+	if (!row)
+		return NULL;
+	cr_assert(http_address_is_opaque(s, row));
+	server = http_server_at(s, row, NULL, http_span(""));
+	cr_assert(server && hs_action(s, server->action)->dests.count == 1);
+	return hs_cluster(s, hs_dest(s, hs_action(s, server->action)->dests.first)->cluster);
+}
+
+#define HEADLESS                                                                                \
+	"apiVersion: v1\nkind: Service\nmetadata: {name: db, namespace: foo}\nspec: "           \
+	"{clusterIP: None, selector: {app: both}, ports: [{name: tcp, port: 5432, targetPort: " \
+	"5433}]}\n---\n"
+
+/* Pods behind it are called by their own addresses: those of other nodes by mutual TLS. */
+Test(mutual_ports, clients_of_headless_services_call_pods_of_other_nodes_by_weft_proxy)
+{
+	const struct hs_cluster *to;
+
+	(void)loaded(HEADLESS OF("far", "mtls: {mode: STRICT}"));
+	cr_expect_str_eq(entries_of("10.1.1.1", SCOPE_MESH), "");
+	(void)loaded(HEADLESS MODE("STRICT"));
+	cr_expect_str_eq(entries_of("10.1.1.1", SCOPE_MESH), "5433");
+	cr_expect_str_eq(entries_of("10.1.0.1", SCOPE_MESH), "");
+	cr_expect_null(direct_cluster("10.1.0.1", 5433));
+	to = direct_cluster("10.1.1.1", 5433);
+	cr_assert_not_null(to);
+	cr_expect(to->lb == LB_PASSTHROUGH && !to->endpoints.count && !to->client_tls);
+	(void)loaded(HEADLESS RULE("db", "ISTIO_MUTUAL"));
+	to = direct_cluster("10.1.1.1", 5433);
+	cr_assert(to && to->client_tls);
+	cr_expect_eq(hs_client_tls(c.tables->http, to->client_tls - 1)->mode, HS_TLS_ISTIO_MUTUAL);
+	cr_expect_str_eq(entries_of("10.1.0.1", SCOPE_OUTSIDE), "5433");
+}
+
 /* ---- what is refused, and what is remarked ---- */
 
 static bool says(const char *text)
@@ -465,4 +507,6 @@ Test(mutual_ports, a_change_of_rules_is_in_step)
 	check_change(MODE("STRICT") RULE("both", "DISABLE"));
 	check_change(MODE("STRICT") OF("far", "mtls: {mode: DISABLE}"));
 	check_change(RULE("both", "ISTIO_MUTUAL") MODE("DISABLE"));
+	check_change(HEADLESS MODE("STRICT"));
+	check_change(HEADLESS RULE("db", "ISTIO_MUTUAL"));
 }

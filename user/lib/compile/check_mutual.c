@@ -4,10 +4,8 @@
  */
 #include "lib/compile/check.h"
 #include "lib/mesh/endpoints.h"
-#include "lib/mesh/entries.h"
 #include "lib/mesh/mutual_ports.h"
 #include "lib/mesh/policy.h"
-#include "lib/mesh/proxied.h"
 #include "lib/model/remarks.h"
 
 /* What the policy says for the port: a subset's, where that says something of TLS. */
@@ -91,22 +89,6 @@ static bool check_strangers(struct mesh *mesh, const struct object *o, struct me
 	return true;
 }
 
-/* Clients call its endpoints themselves, which weft does not steer. */
-static bool check_headless(struct mesh *mesh, const struct object *o, const struct host *h,
-			   struct mesh_port *sp)
-{
-	const struct client_tls *t = says(o, sp->port->port, CLIENT_TLS_ISTIO_MUTUAL);
-
-	if (!t || host_entry(h) || !service_is_headless(&h->service->service))
-		return false;
-	errors_remark(mesh->errors, REMARK_NOT_STEERED, o, pos_of(o, t),
-		      "tls.mode: ISTIO_MUTUAL, while clients of %s call its pods' own addresses: "
-		      "what goes to another node is sent in clear, and refused where the pod is "
-		      "STRICT",
-		      h->name);
-	return true;
-}
-
 static bool check_host(struct mesh *mesh, const struct object *o, struct host *h)
 {
 	bool said = false;
@@ -116,8 +98,7 @@ static bool check_host(struct mesh *mesh, const struct object *o, struct host *h
 	for (size_t i = 0; i < h->port_count && !said; i++) {
 		struct mesh_port *sp = &h->ports[i];
 
-		said = check_disable(mesh, o, sp) || check_strangers(mesh, o, sp) ||
-		       check_headless(mesh, o, h, sp);
+		said = check_disable(mesh, o, sp) || check_strangers(mesh, o, sp);
 	}
 	return said;
 }

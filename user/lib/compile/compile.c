@@ -78,6 +78,8 @@ static int compile_mesh(struct mesh *mesh, struct tables *from)
 	if (!r)
 		r = authorized_index(mesh);
 	if (!r)
+		r = mutual_direct_index(mesh);
+	if (!r)
 		r = mutual_inbound_index(mesh);
 	if (!r && !mesh->l4_only) {
 		mark_authorized(mesh);

@@ -32,10 +32,22 @@ static enum way way_of(const struct http_snapshot *s, const struct hs_client_tls
 	return strict && !tls ? WAY_ENCRYPTED : WAY_PLAIN;
 }
 
+/* The endpoints that may be called: where that is not for weft to choose, the address that was
+ * called, which *one then is. */
+static struct http_members members_of(const struct http_answer *a, const struct hs_cluster *c,
+				      struct hs_endpoint *one)
+{
+	if (c->lb != LB_PASSTHROUGH || !a->called)
+		return http_members(a->s, c);
+	*one = (struct hs_endpoint){ .endpoint = { .addr = *a->called, .port = (__u16)c->port } };
+	return (struct http_members){ .items = one, .count = 1 };
+}
+
 bool explain_mutual_is_used(const struct http_answer *a, const struct hs_cluster *c)
 {
 	const struct hs_client_tls *tls = row_of(a->s, c);
-	struct http_members m = http_members(a->s, c);
+	struct hs_endpoint one;
+	struct http_members m = members_of(a, c, &one);
 
 	if (tls)
 		return tls->mode == HS_TLS_ISTIO_MUTUAL || tls->mode == HS_TLS_DISABLE;
@@ -111,7 +123,8 @@ static void put_endpoint(const struct http_answer *a, json_t *j, const struct hs
 json_t *explain_mutual_json(const struct http_answer *a, const struct hs_cluster *c)
 {
 	const struct hs_client_tls *tls = row_of(a->s, c);
-	struct http_members m = http_members(a->s, c);
+	struct hs_endpoint one;
+	struct http_members m = members_of(a, c, &one);
 	const char *identity = identity_of(a);
 	json_t *j = json_object(), *peers = json_object();
 

@@ -1,7 +1,8 @@
 // SPDX-License-Identifier: Apache-2.0
 /*
- * Ports of this node's pods at which weft-proxy has what calls the pod's own address: to judge
- * requests by AuthorizationPolicies, and to end mutual TLS.
+ * Ports of pods at which weft-proxy has what calls the pod's own address: of this node's, to judge
+ * requests by AuthorizationPolicies and to end mutual TLS; of other nodes', where clients of a
+ * headless Service have to speak it.
  */
 #include <errno.h>
 
@@ -9,6 +10,7 @@
 #include "lib/l4/services.h"
 #include "lib/mesh/authorized.h"
 #include "lib/mesh/endpoints.h"
+#include "lib/mesh/external.h"
 #include "lib/mesh/mutual_ports.h"
 
 /* A pod's address and port that weft-proxy has. */
@@ -82,6 +84,29 @@ static int compile_authorized(struct mesh *mesh, struct host *h, struct bytemap 
 	return r;
 }
 
+/* Pods of this node that call it themselves. */
+static int compile_direct(struct mesh *mesh)
+{
+	int r = 0;
+
+	for (size_t i = 0; i < mesh->mutual_direct.count && !r; i++) {
+		struct mutual_direct *d = &mesh->mutual_direct.items[i];
+		const struct service_key key = { .addr = d->addr,
+						 .port = (__u16)d->port,
+						 .scope = SCOPE_MESH };
+		const struct external at = { .addr = d->addr };
+		const struct external_owner owner = external_owner(mesh, &d->addr, d->port);
+
+		if (owner.host || owner.door ||
+		    bytemap_get(&mesh->addresses, d->addr.b, sizeof(d->addr.b)))
+			continue;
+		d->written = external_claim(mesh, d->sp->host, &at, d->port, false);
+		if (d->written)
+			r = service_write_proxied(mesh, d->sp, &key);
+	}
+	return r;
+}
+
 /* Mutual TLS comes from other nodes alone. */
 static int compile_mutual(struct mesh *mesh, struct bytemap *done)
 {
@@ -100,8 +125,9 @@ int l4_inbound(struct mesh *mesh)
 	_cleanup_(bytemap_free) struct bytemap done = { 0 };
 	int r = 0;
 
-	if (mesh->l4_only)
-		return 0;
+	r = compile_direct(mesh);
+	if (r || mesh->l4_only)
+		return r;
 	for (size_t i = 0; mesh->authz.sets.count && i < mesh->services.count && !r; i++)
 		if (service_is_steered(&mesh->host_list[i]))
 			r = compile_authorized(mesh, &mesh->host_list[i], &done);

@@ -11,7 +11,7 @@ int l4_compile(struct mesh *mesh);
 /* The part of l4_compile() that is the ports of ServiceEntries that are open for any address, or
  * for those of a subnet. */
 int l4_anywhere(struct mesh *mesh);
-/* The part that is the ports of this node's pods at which weft-proxy has what calls them. */
+/* The part that is pods' own addresses at which weft-proxy has what calls them. */
 int l4_inbound(struct mesh *mesh);
 /* Gives the tables' sources their workloads, by the selectors that rules have asked for, and makes
  * `selected`. 0 or -ENOMEM. */

@@ -448,11 +448,12 @@ static __u32 make_plain(struct http_compiler *c, const struct http_site *site, s
 
 __u32 http_plain_row(struct http_compiler *c, const struct http_site *site, struct mesh_port *sp)
 {
-	const char *key = site->client ? NULL
-				       : pool_copy(&c->mesh->pool, (const char *)&sp, sizeof(sp));
+	const char *key = site->client || site->direct
+				  ? NULL
+				  : pool_copy(&c->mesh->pool, (const char *)&sp, sizeof(sp));
 	void **at;
 
-	if (site->client)
+	if (site->client || site->direct)
 		return make_plain(c, site, sp);
 	at = key ? bytemap_at(&c->plains, key, sizeof(sp)) : NULL;
 	if (!at) {

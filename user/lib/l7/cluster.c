@@ -24,6 +24,7 @@ struct place_of {
 	struct view *view;
 	const char *subset;
 	const struct object *gateway; /* that calls; NULL: clients in the mesh */
+	bool direct;		      /* see struct http_site */
 };
 
 static __u32 positive(int64_t given)
@@ -246,6 +247,17 @@ static __u32 known_row(struct http_compiler *c, const struct place_of *at,
 	return http_build_add(b, HS_CLUSTERS, &row);
 }
 
+/* Without endpoints: the one that is called is. */
+static __u32 direct_row(struct http_compiler *c, const struct place_of *at,
+			const struct plan_cluster *p)
+{
+	struct hs_cluster row = start_row(c, p);
+
+	row.lb = LB_PASSTHROUGH;
+	set_policy(c, at, &row);
+	return http_build_add(&c->build, HS_CLUSTERS, &row);
+}
+
 static __u32 unknown_row(struct http_compiler *c, const struct plan_cluster *p)
 {
 	struct hs_cluster row = start_row(c, p);
@@ -285,8 +297,9 @@ static const char *key_of(struct http_compiler *c, const struct place_of *where)
 	const char *credential = is_gateways(tls) ? http_client_credential(c, tls, where->gateway)
 						  : "";
 
-	return credential ? pool_printf(&c->mesh->pool, "%p %p %s %s", (void *)where->sp,
-					(void *)where->view, where->subset, credential)
+	return credential ? pool_printf(&c->mesh->pool, "%p %p %s %s%s", (void *)where->sp,
+					(void *)where->view, where->subset, credential,
+					where->direct ? " direct" : "")
 			  : NULL;
 }
 
@@ -295,7 +308,7 @@ __u32 http_cluster_of(struct http_compiler *c, const struct http_site *site, str
 {
 	struct mesh *mesh = c->mesh;
 	const struct place_of where = { sp, host_view(mesh, sp->host, site->client), subset,
-					site->gateway };
+					site->gateway, site->direct };
 	struct plan_cluster *v4, *v6;
 	void **at;
 
@@ -312,7 +325,9 @@ __u32 http_cluster_of(struct http_compiler *c, const struct http_site *site, str
 	v6 = cluster_known(mesh, sp, subset, FAMILY_V6, where.view);
 	mesh->nomem |= !v4 || !v6;
 	if (v4 && v6)
-		*at = (void *)(uintptr_t)(known_row(c, &where, v4, v6) + 1);
+		*at = (void *)(uintptr_t)((where.direct ? direct_row(c, &where, v4)
+							: known_row(c, &where, v4, v6)) +
+					  1);
 	return *at ? (uintptr_t)*at - 1 : 0;
 }
 

@@ -71,6 +71,7 @@ struct http_site {
 	unsigned port;
 	const char *client; /* namespace, or NULL: any other */
 	bool tls;
+	bool direct; /* an endpoint itself is called: it is not for weft to choose */
 };
 
 /* One element of spec.http as it counts: a delegate's with what it inherits. */
@@ -208,6 +209,9 @@ int http_tls_routes_at(struct http_compiler *c, struct mesh_port *sp, const stru
 /* Where a host of a Gateway's server and one of a rule's meet: the narrower of both, in lower case.
  */
 void http_hosts_meet(const char *server_host, const char *vs_host, char out[HOST_MAX]);
+
+/* The same for an endpoint of a headless Service that is called itself, which no rule is for. */
+int http_tls_direct(struct http_compiler *c, struct mesh_port *sp, struct http_sni_ranges *out);
 
 /* The same for a port of TLS that a ServiceEntry has at no address: the names of the rules for its
  * host, and the host's own, are added to `out`. */

@@ -604,6 +604,8 @@ static int compile_unknown(struct http_compiler *c, const struct object *o)
 struct address_entry {
 	struct addr addr;
 	struct mesh_port *sp;
+	unsigned port; /* that is called there */
+	bool direct;   /* it is an endpoint's own */
 };
 
 static int compare_addresses(const void *a, const void *b)
@@ -611,7 +613,7 @@ static int compare_addresses(const void *a, const void *b)
 	const struct address_entry *x = a, *y = b;
 	int r = memcmp(&x->addr, &y->addr, sizeof(x->addr));
 
-	return r ? r : x->sp->port->port - y->sp->port->port;
+	return r ? r : (int)x->port - (int)y->port;
 }
 
 struct addresses {
@@ -624,7 +626,21 @@ static int gather_address(struct addresses *a, const struct addr *addr, struct m
 
 	if (!e)
 		return -ENOMEM;
-	*e = (struct address_entry){ *addr, sp };
+	*e = (struct address_entry){ *addr, sp, sp->port->port, false };
+	return 0;
+}
+
+static int gather_direct(struct http_compiler *c, struct addresses *a)
+{
+	for (size_t i = 0; i < c->mesh->mutual_direct.count; i++) {
+		const struct mutual_direct *d = &c->mesh->mutual_direct.items[i];
+		struct address_entry *e = d->written ? table_push(&a->rows) : NULL;
+
+		if (d->written && !e)
+			return -ENOMEM;
+		if (e)
+			*e = (struct address_entry){ d->addr, d->sp, d->port, true };
+	}
 	return 0;
 }
 
@@ -672,7 +688,8 @@ static int gather_addresses(struct http_compiler *c, struct addresses *a)
 static int write_sni(struct http_compiler *c, const struct address_entry *e, struct hs_address *row)
 {
 	struct http_sni_ranges ranges = { 0 };
-	int r = http_tls_routes_at(c, e->sp, &e->addr, &ranges);
+	int r = e->direct ? http_tls_direct(c, e->sp, &ranges)
+			  : http_tls_routes_at(c, e->sp, &e->addr, &ranges);
 
 	row->sni_exact = ranges.exact;
 	row->sni_wild = ranges.wild;
@@ -740,18 +757,19 @@ static int write_addresses(struct http_compiler *c)
 
 	if (!r)
 		r = gather_addresses(c, &a);
-
+	if (!r)
+		r = gather_direct(c, &a);
 	if (!r && a.rows.count)
 		qsort(a.rows.items, a.rows.count, sizeof(*a.rows.items), compare_addresses);
 	for (size_t i = 0; i < a.rows.count && !r; i++) {
 		const struct address_entry *e = &a.rows.items[i];
-		struct http_site site = { .port = e->sp->port->port };
-		struct hs_address row = { .addr = e->addr, .port = site.port };
+		struct http_site site = { .port = e->sp->port->port, .direct = e->direct };
+		struct hs_address row = { .addr = e->addr, .port = e->port };
 
 		row.action = http_plain_row(c, &site, e->sp);
 		if (!memcmp(&e->addr, &any, sizeof(any)))
 			r = write_named(c, site.port, &row);
-		else if (e->sp->by_sni)
+		else if (e->sp->by_sni || e->direct)
 			r = write_sni(c, e, &row);
 		http_build_add(&c->build, HS_ADDRESSES, &row);
 	}

@@ -492,6 +492,39 @@ int http_tls_anywhere(struct http_compiler *c, struct mesh_port *sp, struct http
 	return r || !host_is_seen(sp->host, NULL) ? r : push_host(c, &to);
 }
 
+static int push_direct(struct http_compiler *c, struct called *to)
+{
+	const struct http_site site = { .port = to->sp->port->port,
+					.client = to->client,
+					.direct = true };
+	struct http_bytes plain = { http_plain_row(c, &site, to->sp), HS_NONE };
+
+	return push_name(c, to, "*", http_passthrough_add(c, NULL, NULL, plain),
+			 source_row(c, to, NULL));
+}
+
+int http_tls_direct(struct http_compiler *c, struct mesh_port *sp, struct http_sni_ranges *out)
+{
+	_cleanup_(names_free) struct names names = { 0 };
+	struct http_snis list = { 0 };
+	struct called to = { .sp = sp, .out = &list };
+	const struct view *all = host_view(c->mesh, sp->host, NULL);
+	int r = all ? names_add_clients(c->mesh, &names, sp->host) : -ENOMEM;
+
+	for (size_t i = 0; i < names.count && !r; i++) {
+		to.client = names.items[i];
+		if (host_view(c->mesh, sp->host, to.client) != all)
+			r = push_direct(c, &to);
+	}
+	to.client = NULL;
+	if (!r)
+		r = push_direct(c, &to);
+	if (!r)
+		http_sni_rows(c, list.list.items, list.list.count, &out->exact, &out->wild);
+	free(list.list.items);
+	return r;
+}
+
 int http_tls_routes_at(struct http_compiler *c, struct mesh_port *sp, const struct addr *addr,
 		       struct http_sni_ranges *out)
 {

@@ -402,6 +402,7 @@ void mesh_done(struct mesh *mesh)
 		bytemap_free(maps[i]);
 	free(mesh->authz_pods.items);
 	free(mesh->mutual_inbound.items);
+	free(mesh->mutual_direct.items);
 	authz_rows_free(&mesh->authz);
 	tables_free(mesh->t);
 	pool_free(mesh->pool);

@@ -107,6 +107,15 @@ struct mutual_inbound {
 	bool requests;	      /* AuthorizationPolicies ask for it to be read as such */
 };
 
+/* An endpoint of a headless Service, whose clients call its own address, where that has to be by
+ * mutual TLS. */
+struct mutual_direct {
+	struct mesh_port *sp;
+	struct addr addr;
+	unsigned port; /* of the endpoint */
+	bool written;  /* l4 has made its entry */
+};
+
 struct mesh {
 	const struct objects *objects;
 	const char *node;	/* objects->node */
@@ -152,6 +161,7 @@ struct mesh {
 	struct authz_rows authz;		     /* AuthorizationPolicies (authorized.h) */
 	TABLE(struct authorized_pod) authz_pods;     /* in the order of `pods` */
 	TABLE(struct mutual_inbound) mutual_inbound; /* see mutual_ports.h */
+	TABLE(struct mutual_direct) mutual_direct;   /* likewise */
 	bool labelled_only;			     /* objects->labelled_only */
 	bool names_of_pods;			     /* pods_by_name is filled in */
 	bool asks_labels;			     /* of pods, by sourceLabels of HTTP rules */

@@ -221,6 +221,90 @@ void mark_mutual(struct mesh *mesh)
 	}
 }
 
+/* ---- clients of headless Services ---- */
+
+static int add_direct(struct mesh *mesh, struct mesh_port *sp, enum family family, bool asked)
+{
+	struct members *list = port_members(mesh, sp, family);
+
+	if (!list)
+		return -ENOMEM;
+	for (size_t i = 0; i < list->count; i++) {
+		const struct endpoint *e = &list->items[i].endpoint;
+		struct mutual_direct *slot;
+
+		if (!member_needs(mesh, &list->items[i], asked))
+			continue;
+		slot = table_push(&mesh->mutual_direct);
+		if (!slot)
+			return -ENOMEM;
+		*slot = (struct mutual_direct){ .sp = sp, .addr = e->addr, .port = e->port };
+	}
+	return 0;
+}
+
+static int compare_ports(const struct mesh_port *a, const struct mesh_port *b)
+{
+	if (a->host != b->host)
+		return a->host > b->host ? 1 : -1;
+	return (a > b) - (a < b);
+}
+
+static int compare_direct(const void *a, const void *b)
+{
+	const struct mutual_direct *x = a, *y = b;
+	int r = memcmp(&x->addr, &y->addr, sizeof(x->addr));
+
+	if (r || x->port != y->port)
+		return r ? r : (int)x->port - (int)y->port;
+	return compare_ports(x->sp, y->sp);
+}
+
+/* Of several Services the first that there is counts. */
+static void keep_different_direct(struct mesh *mesh)
+{
+	struct mutual_direct *items = mesh->mutual_direct.items;
+	size_t kept = 0;
+
+	for (size_t i = 0; i < mesh->mutual_direct.count; i++)
+		if (!kept || items[kept - 1].port != items[i].port ||
+		    memcmp(&items[kept - 1].addr, &items[i].addr, sizeof(items[i].addr)) != 0)
+			items[kept++] = items[i];
+	mesh->mutual_direct.count = kept;
+}
+
+static int add_headless(struct mesh *mesh, struct mesh_port *sp)
+{
+	bool asked = port_asks_mutual(mesh, sp);
+	int r = 0;
+
+	for (enum family family = 0; family < FAMILY_MAX && !r; family++)
+		r = add_direct(mesh, sp, family, asked);
+	return r;
+}
+
+int mutual_direct_index(struct mesh *mesh)
+{
+	int r = 0;
+
+	mesh->mutual_direct.count = 0;
+	for (size_t i = 0; mutual_in_use(mesh) && i < mesh->services.count && !r; i++) {
+		struct host *h = &mesh->host_list[i];
+
+		if (!is_ours(h) || !service_is_headless(&h->service->service))
+			continue;
+		for (size_t k = 0; k < h->port_count && !r; k++)
+			if (port_needs(mesh, &h->ports[k]))
+				r = add_headless(mesh, &h->ports[k]);
+	}
+	if (r || !mesh->mutual_direct.count)
+		return r;
+	qsort(mesh->mutual_direct.items, mesh->mutual_direct.count,
+	      sizeof(*mesh->mutual_direct.items), compare_direct);
+	keep_different_direct(mesh);
+	return 0;
+}
+
 /* ---- endpoints ---- */
 
 static int add_inbound(struct mesh *mesh, const struct mutual_inbound *in)
@@ -331,9 +415,7 @@ static int compare_inbound(const void *a, const void *b)
 		return r ? r : (int)x->port - (int)y->port;
 	if (x->requests != y->requests)
 		return x->requests ? -1 : 1;
-	if (x->sp->host != y->sp->host)
-		return x->sp->host > y->sp->host ? 1 : -1;
-	return (x->sp > y->sp) - (x->sp < y->sp);
+	return compare_ports(x->sp, y->sp);
 }
 
 static void keep_different(struct mesh *mesh)

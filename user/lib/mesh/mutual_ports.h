@@ -38,6 +38,9 @@ void mark_mutual(struct mesh *mesh);
  * ISTIO_MUTUAL. */
 bool rule_leads_to_mutual(struct mesh *mesh, const struct object *o);
 
+/* Makes mesh->mutual_direct anew, by address and port, each once. Comes after mark_mutual(). 0 or
+ * -ENOMEM. */
+int mutual_direct_index(struct mesh *mesh);
 /* Makes mesh->mutual_inbound anew, in the order of mutual_inbound_of(). 0 or -ENOMEM. */
 int mutual_inbound_index(struct mesh *mesh);
 /* The pod's ports in mesh->mutual_inbound, by their number. Returns how many there are. */
