@@ -80,24 +80,6 @@ bool tls_has_name(const X509 *cert, char *const *wanted)
 	return false;
 }
 
-bool tls_has_identity(const X509 *cert, const char *uri)
-{
-	_cleanup_(free_namesp)
-		GENERAL_NAMES *names = X509_get_ext_d2i(cert, NID_subject_alt_name, NULL, NULL);
-	int uris = 0;
-	bool found = false;
-
-	for (int i = 0; names && i < sk_GENERAL_NAME_num(names); i++) {
-		const GENERAL_NAME *n = sk_GENERAL_NAME_value(names, i);
-
-		if (n->type != GEN_URI)
-			continue;
-		uris++;
-		found = text_is(uri, n->d.uniformResourceIdentifier);
-	}
-	return found && uris == 1;
-}
-
 /* ---- hashes ---- */
 
 bool tls_certificate_hash(const X509 *cert, char out[2 * TLS_DIGEST + 1])
@@ -164,4 +146,24 @@ int tls_verify(X509_STORE_CTX *x, void *arg)
 	else
 		return 1;
 	return 0;
+}
+
+/* ---- the identity of a workload that is called ---- */
+
+bool tls_has_identity(X509 *cert, const char *uri)
+{
+	_cleanup_(free_namesp)
+		GENERAL_NAMES *names = X509_get_ext_d2i(cert, NID_subject_alt_name, NULL, NULL);
+	int uris = 0;
+	bool found = false;
+
+	for (int i = 0; names && i < sk_GENERAL_NAME_num(names); i++) {
+		const GENERAL_NAME *n = sk_GENERAL_NAME_value(names, i);
+
+		if (n->type != GEN_URI)
+			continue;
+		uris++;
+		found = text_is(uri, n->d.uniformResourceIdentifier);
+	}
+	return found && uris == 1 && !X509_check_ca(cert);
 }
