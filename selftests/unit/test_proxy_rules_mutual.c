@@ -885,39 +885,72 @@ Test(proxy_rules, mutual_a_tunnel_to_what_is_no_workload_is_reset)
 
 /* ---- Gateways ---- */
 
-Test(proxy_rules, mutual_a_gateway_has_an_identity_of_its_own)
+/* By HTTP, and by TLS that passes through. */
+#define DOOR                                                                                  \
+	"---\napiVersion: networking.istio.io/v1\nkind: Gateway\nmetadata: {name: gw}\n"      \
+	"spec: {selector: {istio: ingressgateway}, servers: [{port: {number: 80, name: "      \
+	"http, protocol: HTTP}, hosts: ['*']}, {port: {number: 443, name: tls, protocol: "    \
+	"TLS}, hosts: [a.test], tls: {mode: PASSTHROUGH}}]}\n"                                \
+	"---\napiVersion: networking.istio.io/v1\nkind: VirtualService\n"                     \
+	"metadata: {name: door}\nspec: {hosts: ['*'], gateways: [gw], http: "                 \
+	"[{route: [{destination: {host: svc}}]}]}\n"                                          \
+	"---\napiVersion: networking.istio.io/v1\nkind: VirtualService\n"                     \
+	"metadata: {name: pass}\nspec: {hosts: [a.test], gateways: [gw], tls: [{match: "      \
+	"[{port: 443, sniHosts: [a.test]}], route: [{destination: {host: tcp, port: {number:" \
+	" 7000}}}]}]}\n"
+
+static struct tls_client *gateway;
+
+/* A pod of this node calls the Gateway. */
+static struct route_ask begin_gateway(uint16_t port)
 {
-	static const char rules[] = RULES
-		"apiVersion: networking.istio.io/v1\nkind: Gateway\nmetadata: {name: gw}\n"
-		"spec: {selector: {istio: ingressgateway}, servers: [{port: {number: 80, "
-		"name: http, protocol: HTTP}, hosts: ['*']}]}\n"
-		"---\napiVersion: networking.istio.io/v1\nkind: VirtualService\n"
-		"metadata: {name: svc}\nspec: {hosts: ['*'], gateways: [gw], http: "
-		"[{route: [{destination: {host: svc}}]}]}\n";
 	const struct minted usual[] = { { GATEWAY_IDENTITY, &ca, &ca }, { ID("a"), &ca, &ca } };
 	struct mesh_pod web = elsewhere(HS_MTLS_STRICT);
-	struct route_ask ask = { .client = ipv4(10, 1, 0, 1),
-				 .called = ipv4(192, 0, 2, 2),
-				 .client_port = 1000,
-				 .called_port = 80,
-				 .called_node = true };
-	struct tls_store *store = shared_state_tls(rules_state);
-	struct asked a = { .worker = 0 };
-	struct tls_client *gateway;
-	int n = snprintf(a.text, sizeof(a.text), "GET / HTTP/1.1\r\nHost: any.test\r\n\r\n");
 
 	ca = cert_make("the mesh's authority", NULL, NULL, 10);
 	set_credentials(usual, 2);
-	load(rules, 0, &web, NULL);
-	cr_assert_eq(tls_store_identity_client(store, http_span(GATEWAY_IDENTITY), &gateway), 0);
+	load(RULES DOOR, 0, &web, NULL);
+	cr_assert_eq(tls_store_identity_client(shared_state_tls(rules_state),
+					       http_span(GATEWAY_IDENTITY), &gateway),
+		     0);
+	return (struct route_ask){ .client = ipv4(10, 1, 0, 1),
+				   .called = ipv4(192, 0, 2, 2),
+				   .client_port = 1000,
+				   .called_port = port,
+				   .called_node = true };
+}
+
+/* Ends the plan. */
+static void want_gateway(struct asked *a)
+{
+	cr_assert_eq(asked_pick(a, 0), 1u);
+	cr_expect_eq(a->target.tls.client, gateway, "not with that of the pod that calls it");
+	cr_expect_str_eq(a->target.tls.peer, ID("web"));
+	asked_done(a, OUTCOME_STATUS, 200);
+	asked_release(a);
+	tls_client_unref(gateway);
+	cert_free(&ca);
+}
+
+Test(proxy_rules, mutual_a_gateway_has_an_identity_of_its_own)
+{
+	struct route_ask ask = begin_gateway(80);
+	struct asked a = { .worker = 0 };
+	int n = snprintf(a.text, sizeof(a.text), "GET / HTTP/1.1\r\nHost: any.test\r\n\r\n");
+
 	cr_assert_eq(h1_parse_request(a.text, (size_t)n, 0, &a.q), n);
 	ask.request = &a.q;
 	asked_router(&a)->plan(asked_router(&a), &ask, &rules_buffers, &a.plan);
-	cr_assert_eq(asked_pick(&a, 0), 1u);
-	cr_expect_eq(a.target.tls.client, gateway, "not with that of the pod that calls it");
-	cr_expect_str_eq(a.target.tls.peer, ID("web"));
-	asked_done(&a, OUTCOME_STATUS, 200);
-	asked_release(&a);
-	tls_client_unref(gateway);
-	cert_free(&ca);
+	want_gateway(&a);
+}
+
+Test(proxy_rules, mutual_what_passes_through_a_gateway_has_its_identity)
+{
+	const struct route_hello hello = { .tls = true, .name = { "a.test", 6 } };
+	struct route_ask ask = begin_gateway(443);
+	struct asked a = { .worker = 0 };
+
+	cr_assert(asked_router(&a)->tunnel(asked_router(&a), &ask, &hello, &a.plan));
+	cr_assert_eq(a.plan.action, PLAN_FORWARD);
+	want_gateway(&a);
 }

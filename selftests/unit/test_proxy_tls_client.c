@@ -283,12 +283,12 @@ Test(proxy_tls_client, what_makes_no_client_is_told)
 
 /* ---- mutual TLS between workloads ---- */
 
-static void become_workload(void)
+static void become_workload(const char *roots)
 {
 	const struct tls_client_settings s = {
 		.chain = tls_text_of(own_pem),
 		.key = tls_text_of(own_key),
-		.ca = tls_text_of(ca_pem),
+		.ca = tls_text_of(roots),
 		.mutual = true,
 	};
 	const char *why = "";
@@ -321,7 +321,7 @@ Test(proxy_tls_client, a_workload_says_whom_it_calls_and_others_do_not)
 	struct tls_call without = { .addr = call.addr, .port = 443 }, with = without;
 
 	with.peer = "spiffe://d/ns/n/sa/a";
-	become_workload();
+	become_workload(ca_pem);
 	cr_expect_null(tls_client_connect(client, &without));
 	believe(NULL, NULL);
 	cr_expect_null(tls_client_connect(client, &with));
@@ -345,7 +345,7 @@ Test(proxy_tls_client, an_identity_is_the_only_uri)
 		{ NULL, TLS1_3_VERSION, TLS_FAIL_VERIFY_SAN },
 	};
 
-	become_workload();
+	become_workload(ca_pem);
 	call = (struct tls_call){ .addr = call.addr, .port = 443, .peer = "spiffe://d/a" };
 	for (size_t i = 0; i < sizeof(rows) / sizeof(*rows); i++) {
 		struct made_cert cert = cert_make("w", rows[i].names, &ca, 10);
@@ -365,7 +365,7 @@ Test(proxy_tls_client, sessions_are_resumed_with_the_same_peer)
 
 	call = (struct tls_call){ .addr = call.addr, .port = 443, .peer = "spiffe://d/a" };
 	serve(pem, key, TLS1_3_VERSION, true);
-	become_workload();
+	become_workload(ca_pem);
 	cr_expect_eq(connect_once(), TLS_NO_FAILURE);
 	/* A pod of another account has got the address: the old one's session is not for it. */
 	call.peer = "spiffe://d/b";
@@ -374,4 +374,16 @@ Test(proxy_tls_client, sessions_are_resumed_with_the_same_peer)
 	cr_expect_eq(connect_once(), TLS_NO_FAILURE);
 	cr_expect(facts.resumed);
 	cert_free(&cert);
+}
+
+Test(proxy_tls_client, an_authority_is_no_workload)
+{
+	struct made_cert root = cert_make("w", "URI:spiffe://d/a", NULL, 10);
+	_cleanup_free_ char *pem = cert_pem(&root), *key = cert_key_pem(&root);
+
+	call = (struct tls_call){ .addr = call.addr, .port = 443, .peer = "spiffe://d/a" };
+	serve(pem, key, TLS1_3_VERSION, true);
+	become_workload(pem);
+	cr_expect_eq(connect_once(), TLS_FAIL_VERIFY_SAN);
+	cert_free(&root);
 }

@@ -133,7 +133,7 @@ void tls_client_keep(struct tls_client *c, const struct tls_call *call, SSL_SESS
 
 /* ---- whether a server is believed ---- */
 
-static bool is_wanted(const struct tls_client *c, const struct tls_call *call, const X509 *cert)
+static bool is_wanted(const struct tls_client *c, const struct tls_call *call, X509 *cert)
 {
 	char *const name[] = { call && call->check ? (char *)call->name : NULL, NULL };
 

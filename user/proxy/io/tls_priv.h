@@ -29,8 +29,9 @@ bool tls_certificate_hash(const X509 *cert, char out[2 * TLS_DIGEST + 1]);
 /* Whether one of the names, behind which there is a NULL, is among the certificate's subject
  * alternative names. */
 bool tls_has_name(const X509 *cert, char *const *wanted);
-/* Whether that URI, and no other, is among them: a workload's identity (SPIFFE, X509-SVID 2). */
-bool tls_has_identity(const X509 *cert, const char *uri);
+/* Whether it is the certificate of the workload with that identity: the URI, and no other, is among
+ * the names, and it is no authority's (SPIFFE, X509-SVID 4 and 5). */
+bool tls_has_identity(X509 *cert, const char *uri);
 
 /* ---- PEM into a context: 0; -EINVAL: that is no such thing, or none is there; -ENOMEM ---- */
 

@@ -82,9 +82,9 @@ bool tls_has_name(const X509 *cert, char *const *wanted)
 
 /* ---- identities ---- */
 
-/* Who a workload is: the only URI among the names (SPIFFE, X509-SVID 2). NULL: there is none, or
- * there are more. */
-static const ASN1_STRING *only_uri(const GENERAL_NAMES *names)
+/* Who a workload is: the only URI among the names of a leaf (SPIFFE, X509-SVID 2 and 4). NULL: that
+ * is no workload's certificate. */
+static const ASN1_STRING *identity_of(X509 *cert, const GENERAL_NAMES *names)
 {
 	const ASN1_STRING *uri = NULL;
 	int uris = 0;
@@ -97,28 +97,27 @@ static const ASN1_STRING *only_uri(const GENERAL_NAMES *names)
 		uri = n->d.uniformResourceIdentifier;
 		uris++;
 	}
-	return uris == 1 ? uri : NULL;
+	return uris == 1 && !X509_check_ca(cert) ? uri : NULL;
 }
 
-bool tls_has_identity(const X509 *cert, const char *uri)
+bool tls_has_identity(X509 *cert, const char *uri)
 {
 	_cleanup_(free_namesp)
 		GENERAL_NAMES *names = X509_get_ext_d2i(cert, NID_subject_alt_name, NULL, NULL);
-	const ASN1_STRING *only = only_uri(names);
+	const ASN1_STRING *is = identity_of(cert, names);
 
-	return only && text_is(uri, only);
+	return is && text_is(uri, is);
 }
 
-/* A client's, on a leaf (likewise 4). */
+/* A client's. */
 static bool is_workloads(const struct tls_context *c, X509 *cert)
 {
 	_cleanup_(free_namesp)
 		GENERAL_NAMES *names = X509_get_ext_d2i(cert, NID_subject_alt_name, NULL, NULL);
-	const ASN1_STRING *uri = only_uri(names);
+	const ASN1_STRING *is = identity_of(cert, names);
 
-	return uri && !X509_check_ca(cert) &&
-	       c->takes_identity((const char *)ASN1_STRING_get0_data(uri),
-				 (size_t)ASN1_STRING_length(uri));
+	return is && c->takes_identity((const char *)ASN1_STRING_get0_data(is),
+				       (size_t)ASN1_STRING_length(is));
 }
 
 /* ---- hashes ---- */
@@ -192,3 +191,6 @@ int tls_verify(X509_STORE_CTX *x, void *arg)
 		return 1;
 	return 0;
 }
+
+/* ---- the identity of a workload that is called ---- */
+
