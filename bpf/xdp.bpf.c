@@ -219,7 +219,8 @@ static __always_inline int parse_judged(struct xdp_md *ctx, struct packet *p, in
 	packet_read_tcp(p, tcp);
 	header = p->l4 + tcp->doff * 4;
 	*lies = tcp->doff < TCP_MIN / 4 || ETH_HLEN + p->bytes < header ||
-		ETH_HLEN + p->bytes > bpf_xdp_get_buff_len(ctx);
+		(ETH_HLEN + p->bytes > f.end - (void *)f.eth &&
+		 ETH_HLEN + p->bytes > bpf_xdp_get_buff_len(ctx));
 	return 1;
 }
 
