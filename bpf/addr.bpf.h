@@ -11,12 +11,15 @@
 
 #include "weft/addr.h"
 
+/* In two words, as it is read: a processor waits for what is read in one piece and was written in
+ * several. */
 static __always_inline void addr_from_ip4(struct addr *a, __be32 ip)
 {
-	__builtin_memset(a->b, 0, 10);
-	a->b[10] = 0xff;
-	a->b[11] = 0xff;
-	__builtin_memcpy(a->b + 12, &ip, 4);
+	__u64 *half = (void *)a;
+	__u64 low = bpf_cpu_to_be64(0xffff00000000ull | bpf_ntohl(ip));
+
+	half[0] = 0;
+	half[1] = low;
 }
 
 static __always_inline __be32 addr_ip4(const struct addr *a)

@@ -304,6 +304,14 @@ struct {
 
 struct {
 	__uint(type, BPF_MAP_TYPE_PERCPU_ARRAY);
+	__uint(max_entries, PROTECT_DSTS);
+	__type(key, __u32);
+	__type(value, struct protect_dst);
+	__uint(pinning, LIBBPF_PIN_BY_NAME);
+} protect_dsts SEC(".maps");
+
+struct {
+	__uint(type, BPF_MAP_TYPE_PERCPU_ARRAY);
 	__uint(max_entries, PROTECT_REASONS);
 	__type(key, __u32);
 	__type(value, __u64);

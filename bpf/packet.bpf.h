@@ -93,11 +93,19 @@ static __always_inline int tuple_equal(const struct tuple *a, const struct tuple
 	       a->sport == b->sport && a->dport == b->dport;
 }
 
+/* In one word, as hash functions read it. */
+static __always_inline void tuple_set_ports(struct tuple *t, __u16 sport, __u16 dport)
+{
+	__u32 both = __BYTE_ORDER__ == __ORDER_LITTLE_ENDIAN__ ? sport | (__u32)dport << 16
+							       : dport | (__u32)sport << 16;
+
+	__builtin_memcpy(&t->sport, &both, sizeof(both));
+}
+
 /* Reads the fields of a TCP header that matter; those of the payload are the caller's to find. */
 static __always_inline void packet_read_tcp(struct packet *p, const struct tcphdr *tcp)
 {
-	p->t.sport = bpf_ntohs(tcp->source);
-	p->t.dport = bpf_ntohs(tcp->dest);
+	tuple_set_ports(&p->t, bpf_ntohs(tcp->source), bpf_ntohs(tcp->dest));
 	p->seq = bpf_ntohl(tcp->seq);
 	p->ack = bpf_ntohl(tcp->ack_seq);
 	p->flags = ((const __u8 *)tcp)[13];

@@ -73,39 +73,67 @@ static __always_inline enum protect_verdict protect_drop(enum protect_reason rea
 
 /* Whether callers from outside are served there, by rules. A pod's own address is for the cluster:
  * its requests go to weft-proxy where AuthorizationPolicies ask for that. */
-GLOBAL_FUNC int is_served(const struct tuple *t)
+static __always_inline int is_served(const struct tuple *t, __u64 generation, int is_node)
 {
-	struct service_key key = { .scope = SCOPE_OUTSIDE };
-	__u64 *number;
-	__u32 zero = 0;
+	struct service_key key = { .addr = t->dst, .port = t->dport, .scope = SCOPE_OUTSIDE };
 
-	if (!t)
-		return 0;
-	key.addr = t->dst;
-	key.port = t->dport;
-	number = bpf_map_lookup_elem(&generation, &zero);
-	if (!number)
-		return 0;
-	if (table_service(*number, &key))
+	if (table_service(generation, &key))
 		return !bpf_map_lookup_elem(&pod_addrs, &key.addr);
-	if (!bpf_map_lookup_elem(&node_addrs, &key.addr))
+	if (!is_node)
 		return 0;
 	if (addr_is_mapped(&key.addr))
 		addr_from_ip4(&key.addr, 0);
 	else
 		__builtin_memset(&key.addr, 0, sizeof(key.addr));
-	if (table_service(*number, &key))
+	if (table_service(generation, &key))
 		return 1;
 	key.scope = SCOPE_NODE;
-	return table_service(*number, &key) != NULL;
+	return table_service(generation, &key) != NULL;
 }
 
-/* Before 6.3 a key can't be where an argument of a global function points to. */
-static __always_inline int is_for_node(const struct tuple *t)
+/* enum protect_dst_flags */
+GLOBAL_FUNC __u32 dst_look_up(const struct tuple *t, __u32 ifindex, __u64 generation)
 {
-	struct addr dst = t->dst;
+	const struct xdp_nic *nic = bpf_map_lookup_elem(&xdp_nics, &ifindex);
+	__u32 flags = nic && nic->no_bridge ? PROTECT_NIC_PLAIN : 0;
+	struct tuple own;
 
-	return bpf_map_lookup_elem(&node_addrs, &dst) || is_served(t);
+	if (!t)
+		return 0;
+	own = *t; /* before 6.3 a key can't be where an argument of a global function points to */
+	if (bpf_map_lookup_elem(&node_addrs, &own.dst))
+		flags |= PROTECT_DST_NODE;
+	if (is_served(&own, generation, flags & PROTECT_DST_NODE))
+		flags |= PROTECT_DST_SERVED;
+	return flags;
+}
+
+static __always_inline int is_dst(const struct protect_dst *d, const struct tuple *t, __u32 ifindex,
+				  __u64 generation, __u64 now)
+{
+	return d->jiffies == now && d->generation == generation && d->ifindex == ifindex &&
+	       d->port == t->dport && addr_equal(&d->dst, &t->dst);
+}
+
+/* The same, by what has been found in this jiffy. */
+static __always_inline __u32 dst_flags(const struct tuple *t, __u32 ifindex)
+{
+	__u32 zero = 0, slot = (t->dst.b[15] ^ t->dport) % PROTECT_DSTS;
+	const __u64 *number = bpf_map_lookup_elem(&generation, &zero);
+	struct protect_dst *d = bpf_map_lookup_elem(&protect_dsts, &slot);
+	__u64 now = bpf_jiffies64(), in_force = number ? *number : 0;
+
+	if (!d)
+		return 0;
+	if (is_dst(d, t, ifindex, in_force, now))
+		return d->flags;
+	d->flags = dst_look_up(t, ifindex, in_force);
+	d->dst = t->dst;
+	d->port = t->dport;
+	d->ifindex = ifindex;
+	d->generation = in_force;
+	d->jiffies = now;
+	return d->flags;
 }
 
 static __always_inline int has_port(const struct protect_limits *l, __u16 port)
@@ -118,19 +146,31 @@ static __always_inline int has_port(const struct protect_limits *l, __u16 port)
 	return 0;
 }
 
-GLOBAL_FUNC int is_protected(const struct tuple *t, const struct protect_limits *l)
+/* Not inlined: most policies name no ports. */
+static __noinline int is_named(const struct protect_limits *l, __u16 port)
 {
-	if (!t || !l)
-		return 0;
+	return has_port(l, port);
+}
+
+/* `dst`: what dst_flags() says of the packet. */
+static __always_inline int is_protected(const struct tuple *t, const struct protect_limits *l,
+					__u32 dst)
+{
 	if (!l->port_count)
-		return is_served(t);
-	return has_port(l, t->dport) && is_for_node(t);
+		return dst & PROTECT_DST_SERVED;
+	return dst & (PROTECT_DST_SERVED | PROTECT_DST_NODE) && is_named(l, t->dport);
+}
+
+/* What is odd about packets is looked at for these only. */
+static __always_inline int is_for_node(const struct tuple *t, __u32 ifindex)
+{
+	return dst_flags(t, ifindex) & (PROTECT_DST_SERVED | PROTECT_DST_NODE);
 }
 
 /* A pod behind a bridge that is a NIC as well is not outside. */
-static __always_inline int is_inside(const struct addr *src, __u32 ifindex)
+static __always_inline int is_inside(const struct addr *src, __u32 ifindex, __u32 dst)
 {
-	__u32 *at = bpf_map_lookup_elem(&pod_addrs, src);
+	__u32 *at = dst & PROTECT_NIC_PLAIN ? NULL : bpf_map_lookup_elem(&pod_addrs, src);
 	const struct pod *pod = at ? bpf_map_lookup_elem(&pods, at) : NULL;
 
 	return pod && pod->bridge == ifindex;
@@ -146,7 +186,7 @@ static __always_inline int protect_is_syn(const struct packet *p)
  * own has with a caller. Any other may be an answer: the node's own connections, and those of its
  * pods behind masquerading, may have the number of a port that is served for their own.
  */
-static __noinline int is_callers(hook_ctx *ctx, const struct packet *p)
+static __always_inline int is_callers(hook_ctx *ctx, const struct packet *p)
 {
 	const struct conn *c = has_conns() ? bpf_map_lookup_elem(&conns, &p->t) : NULL;
 	struct proxied_key key = { p->t.dst, p->t.dport };
@@ -193,21 +233,32 @@ static __always_inline enum protect_reason source_fault(const struct addr *src,
 	return PROTECT_REASONS;
 }
 
-/* `lies`: lengths that contradict each other. PROTECT_REASONS: nothing. */
-static __noinline enum protect_reason protect_fault(hook_ctx *ctx, const struct packet *p,
-						    const struct protect_limits *l, int lies,
-						    __u32 ifindex)
+/* Whether a packet of a source that is not let in is to be dropped. */
+static __always_inline int is_unheard(hook_ctx *ctx, const struct packet *p,
+				      const struct protect_limits *l, __u32 ifindex)
+{
+	__u32 dst = dst_flags(&p->t, ifindex);
+
+	return is_protected(&p->t, l, dst) && !is_inside(&p->t.src, ifindex, dst) &&
+	       (protect_is_syn(p) || is_callers(ctx, p));
+}
+
+/* Sources come first: most of what is dropped is dropped for them, and shall cost the least. `lies`:
+ * lengths that contradict each other. PROTECT_REASONS: nothing. */
+static __always_inline enum protect_reason protect_fault(hook_ctx *ctx, const struct packet *p,
+							 const struct protect_limits *l, int lies,
+							 __u32 ifindex)
 {
 	enum protect_reason reason;
 
 	if (lies || has_bad_flags(p->flags))
-		return is_for_node(&p->t) ? PROTECT_MALFORMED : PROTECT_REASONS;
-	if (is_no_source(p) || bpf_map_lookup_elem(&node_addrs, &p->t.src))
-		return is_for_node(&p->t) ? PROTECT_SPOOFED : PROTECT_REASONS;
+		return is_for_node(&p->t, ifindex) ? PROTECT_MALFORMED : PROTECT_REASONS;
 	reason = source_fault(&p->t.src, l);
-	if (reason == PROTECT_REASONS || !is_protected(&p->t, l) || is_inside(&p->t.src, ifindex))
-		return PROTECT_REASONS;
-	return protect_is_syn(p) || is_callers(ctx, p) ? reason : PROTECT_REASONS;
+	if (reason != PROTECT_REASONS && is_unheard(ctx, p, l, ifindex))
+		return reason;
+	if (is_no_source(p) || bpf_map_lookup_elem(&node_addrs, &p->t.src))
+		return is_for_node(&p->t, ifindex) ? PROTECT_SPOOFED : PROTECT_REASONS;
+	return PROTECT_REASONS;
 }
 
 /* ---- rates ---- */
@@ -358,6 +409,15 @@ static __always_inline void note_proven(const struct tuple *t)
 
 /* ---- verdicts ---- */
 
+/* Whether a SYN asks from outside for what is protected. */
+static __noinline int protect_is_new(const struct packet *p, const struct protect_limits *l,
+				     __u32 ifindex)
+{
+	__u32 dst = dst_flags(&p->t, ifindex);
+
+	return is_protected(&p->t, l, dst) && !is_inside(&p->t.src, ifindex, dst);
+}
+
 /* A SYN that nothing is wrong with, to what is protected. */
 static __noinline enum protect_verdict protect_syn(const struct packet *p,
 						   const struct protect_limits *l)
@@ -378,11 +438,13 @@ static __noinline enum protect_verdict protect_syn(const struct packet *p,
 /* Another packet that nothing is wrong with: a RST may be a client's proof, or a connection's end.
  * `last`: no other hook will see it. */
 static __noinline enum protect_verdict protect_other(const struct packet *p,
-						     const struct protect_limits *l, int last)
+						     const struct protect_limits *l, __u32 ifindex,
+						     int last)
 {
 	const enum protect_flags cookies = PROTECT_COOKIES_ALWAYS | PROTECT_COOKIES_AUTO;
 
-	if ((p->flags & TCP_KINDS) != TCP_RST || !(l->flags & cookies) || !is_protected(&p->t, l))
+	if ((p->flags & TCP_KINDS) != TCP_RST || !(l->flags & cookies) ||
+	    !is_protected(&p->t, l, dst_flags(&p->t, ifindex)))
 		return PROTECT_PASS;
 	if (cookie_returned(p)) {
 		note_proven(&p->t);

@@ -90,6 +90,7 @@ GLOBAL_FUNC int protect_packet(struct __sk_buff *skb, const struct packet *given
 	enum protect_verdict verdict;
 	enum protect_reason reason;
 	struct packet own, *p = &own;
+	__u32 ifindex = skb->ifindex; /* once, or clang makes a pointer into the context */
 	int lies = 1;
 
 	if (!given || !l)
@@ -103,14 +104,14 @@ GLOBAL_FUNC int protect_packet(struct __sk_buff *skb, const struct packet *given
 		read_ports(skb, p);
 	else
 		return TC_ACT_UNSPEC;
-	reason = protect_fault(skb, p, l, lies, skb->ifindex);
+	reason = protect_fault(skb, p, l, lies, ifindex);
 	if (reason != PROTECT_REASONS) {
 		protect_count_one(reason);
 		return TC_ACT_SHOT;
 	}
 	if (!protect_is_syn(p))
-		verdict = protect_other(p, l, 1);
-	else if (take_mark(skb) || is_inside(&p->t.src, skb->ifindex) || !is_protected(&p->t, l))
+		verdict = protect_other(p, l, ifindex, 1);
+	else if (take_mark(skb) || !protect_is_new(p, l, ifindex))
 		return TC_ACT_UNSPEC;
 	else
 		verdict = protect_syn(p, l);

@@ -219,7 +219,8 @@ static __always_inline int parse_judged(struct xdp_md *ctx, struct packet *p, in
 	packet_read_tcp(p, tcp);
 	header = p->l4 + tcp->doff * 4;
 	*lies = tcp->doff < TCP_MIN / 4 || ETH_HLEN + p->bytes < header ||
-		ETH_HLEN + p->bytes > bpf_xdp_get_buff_len(ctx);
+		(ETH_HLEN + p->bytes > f.end - (void *)f.eth &&
+		 ETH_HLEN + p->bytes > bpf_xdp_get_buff_len(ctx));
 	return 1;
 }
 
@@ -311,9 +312,8 @@ static __always_inline int answer_syn(struct xdp_md *ctx, const struct packet *p
 }
 
 /* Whether XDP is to answer: where it can, and the frame is for this node. */
-static __always_inline int may_answer(const struct xdp_md *ctx)
+static __always_inline int may_answer(const struct xdp_md *ctx, __u32 ifindex)
 {
-	__u32 ifindex = ctx->ingress_ifindex;
 	const struct xdp_nic *nic = bpf_map_lookup_elem(&xdp_nics, &ifindex);
 	const struct frame f = frame_of(ctx);
 
@@ -323,24 +323,26 @@ static __always_inline int may_answer(const struct xdp_md *ctx)
 
 /* A SYN that may have to be answered is tc's where XDP is not to: it is judged, and counted, once.
  */
-static __always_inline int is_left_to_tc(const struct xdp_md *ctx, const struct protect_limits *l)
+static __always_inline int is_left_to_tc(const struct xdp_md *ctx, const struct protect_limits *l,
+					 __u32 ifindex)
 {
-	return l->flags & (PROTECT_COOKIES_ALWAYS | PROTECT_COOKIES_AUTO) && !may_answer(ctx);
+	return l->flags & (PROTECT_COOKIES_ALWAYS | PROTECT_COOKIES_AUTO) &&
+	       !may_answer(ctx, ifindex);
 }
 
 enum { PROTECT_NOTHING = -1 }; /* no XDP action: XDP may forward the frame */
 
 /* XDP_PASS: it is tc's, before anything else. */
 static __always_inline int protect_xdp(struct xdp_md *ctx, const struct packet *p,
-				       const struct protect_limits *l)
+				       const struct protect_limits *l, __u32 ifindex)
 {
 	enum protect_verdict verdict;
 
 	if (!protect_is_syn(p))
-		verdict = protect_other(p, l, 0);
-	else if (is_inside(&p->t.src, ctx->ingress_ifindex) || !is_protected(&p->t, l))
+		verdict = protect_other(p, l, ifindex, 0);
+	else if (!protect_is_new(p, l, ifindex))
 		return PROTECT_NOTHING;
-	else if (is_left_to_tc(ctx, l) || !protect_mark(ctx))
+	else if (is_left_to_tc(ctx, l, ifindex) || !protect_mark(ctx))
 		return XDP_PASS;
 	else
 		verdict = protect_syn(p, l);
@@ -353,15 +355,16 @@ static __always_inline int protect_xdp(struct xdp_md *ctx, const struct packet *
 static __noinline int protect_frame(struct xdp_md *ctx)
 {
 	const struct protect_limits *l = protect_in_force();
+	__u32 ifindex = ctx->ingress_ifindex; /* once, or clang makes a pointer into the context */
 	struct packet p = {};
 	enum protect_reason reason;
 	int lies;
 
 	if (!l || !parse_judged(ctx, &p, &lies))
 		return PROTECT_NOTHING;
-	reason = protect_fault(ctx, &p, l, lies, ctx->ingress_ifindex);
+	reason = protect_fault(ctx, &p, l, lies, ifindex);
 	if (reason == PROTECT_REASONS)
-		return protect_xdp(ctx, &p, l);
+		return protect_xdp(ctx, &p, l, ifindex);
 	protect_count_one(reason);
 	return XDP_DROP;
 }

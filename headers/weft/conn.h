@@ -163,6 +163,8 @@ struct xdp_nic {
 	/* 1: what has come by it can be answered (XDP_TX), whatever `until` says; where not, SYN
 	 * cookies are tc's to send */
 	__u8 answers : 1;
+	/* 1: it is no bridge: no pods are behind it, whose packets would come by it as well */
+	__u8 no_bridge : 1;
 };
 _Static_assert(sizeof(struct xdp_nic) == 16, "xdp_nic has no holes");
 

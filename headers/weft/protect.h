@@ -88,6 +88,29 @@ enum protect_meter {
  * such SYNs pass: their sender has returned the cookie that was sent to it.
  */
 
+/*
+ * `protect_dsts`, a per-CPU array: what programs have found of an address and a port that packets
+ * go to. It counts in the jiffy that it was found in only, and for the same generation: a flood
+ * goes to few of them.
+ */
+enum protect_dst_flags {
+	PROTECT_DST_NODE = 1,	/* an address of the node */
+	PROTECT_DST_SERVED = 2, /* callers from outside are served there, by rules */
+	PROTECT_NIC_PLAIN = 4,	/* no pods are behind the NIC (no_bridge of struct xdp_nic) */
+};
+
+enum { PROTECT_DSTS = 64 };
+
+struct protect_dst {
+	struct addr dst;
+	__u64 generation;
+	__u64 jiffies; /* 0: there is nothing here */
+	__u32 ifindex; /* of the NIC */
+	__u16 port;
+	__u16 flags; /* enum protect_dst_flags */
+};
+_Static_assert(sizeof(struct protect_dst) == 40, "protect_dst has no holes");
+
 /* `protect_count`, a per-CPU array of __u64: packets. */
 enum protect_reason {
 	PROTECT_PASSED_SYN,  /* passed: a new connection within all limits */

@@ -324,6 +324,18 @@ static void map_clear(const struct bpf_map *map)
 		must(!bpf_map_delete_elem(fd, key));
 }
 
+/* What was found in this jiffy counts no more. */
+static void forget_dsts(struct env *e)
+{
+	int cpus = libbpf_num_possible_cpus();
+	struct protect_dst *none = calloc((size_t)cpus, sizeof(*none));
+
+	must(cpus > 0 && none);
+	for (__u32 i = 0; i < PROTECT_DSTS; i++)
+		must(!bpf_map_update_elem(bpf_map__fd(e->tc->maps.protect_dsts), &i, none, 0));
+	free(none);
+}
+
 static void reset(struct env *e)
 {
 	const struct bpf_map *const maps[] = {
@@ -351,6 +363,7 @@ static void reset(struct env *e)
 				  0));
 	must(!bpf_map_update_elem(bpf_map__fd(e->tc->maps.conn_count), &zero, &generation, 0));
 	env_protect(e, NULL);
+	forget_dsts(e);
 	must(ring_buffer__consume(e->events) >= 0);
 	e->reset_count = 0;
 }
@@ -471,6 +484,31 @@ int env_run_xdp(struct env *e, __u32 ifindex, __u8 *frame, size_t *size)
 	*size = opts.data_size_out - left.data;
 	memcpy(frame, out + left.data, *size);
 	return opts.retval;
+}
+
+void env_set_generation(struct env *e, __u64 number)
+{
+	__u32 zero = 0;
+
+	must(!bpf_map_update_elem(bpf_map__fd(e->tc->maps.generation), &zero, &number, 0));
+}
+
+void env_set_node(struct env *e, bool there)
+{
+	int fd = bpf_map__fd(e->tc->maps.node_addrs);
+	struct addr a = env_node(e);
+	__u32 ifindex = NIC_IF;
+
+	must(!(there ? bpf_map_update_elem(fd, &a, &ifindex, 0) : bpf_map_delete_elem(fd, &a)));
+}
+
+void env_add_behind_nic(struct env *e, const struct addr *a)
+{
+	struct pod pod = { .addr = *a, .netns_id = ~0u, .name = "veth", .bridge = NIC_IF };
+	__u32 ifindex = OTHER_IF;
+
+	must(!bpf_map_update_elem(bpf_map__fd(e->tc->maps.pods), &ifindex, &pod, 0));
+	must(!bpf_map_update_elem(bpf_map__fd(e->tc->maps.pod_addrs), a, &ifindex, 0));
 }
 
 void env_permit(struct env *e, __u32 ifindex, const struct xdp_nic *nic)

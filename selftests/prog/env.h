@@ -163,6 +163,12 @@ __u64 env_protect_count(struct env *e, enum protect_reason reason);
 void env_authorize(struct env *e, const struct addr *pod, __u32 set);
 void env_authorize_row(struct env *e, __u32 set, __u16 port, bool local, const struct addr *from,
 		       __u32 verdict);
+/* Another generation is in force; tables are in that of number 1 only. */
+void env_set_generation(struct env *e, __u64 number);
+/* Whether the address of the NIC is the node's. */
+void env_set_node(struct env *e, bool there);
+/* The third pod has this address, and its end here is a port of a bridge that is the NIC. */
+void env_add_behind_nic(struct env *e, const struct addr *a);
 /* As if no flood had been seen for long. */
 void env_protect_calm(struct env *e);
 /* Whether XDP has told tc that it has judged the last frame of env_run_xdp(). */

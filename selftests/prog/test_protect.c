@@ -9,6 +9,7 @@
 #include <stdlib.h>
 #include <string.h>
 #include <time.h>
+#include <unistd.h>
 
 #include "frame.h"
 #include "test_steer_util.h"
@@ -411,6 +412,75 @@ Test(protect, only_callers_connections_are_held_to_sources, .timeout = 60)
 			p.flags = SYN;
 			p.t.sport = a.sport + 1;
 			cr_expect_eq(fire(e, at, &p), FATE_DROPPED, "%s: a SYN", at_names[at]);
+		}
+		env_free(e);
+	}
+}
+
+static void wait_for_jiffies(void)
+{
+	usleep(2 * 10 * 1000); /* two, where they are longest */
+}
+
+/* What a destination is is not looked up for each frame: never longer than a jiffy, and not for
+ * another generation, does it count. */
+Test(protect, what_is_served_no_more_is_not_protected, .timeout = 60)
+{
+	const struct protect_limits on = { .flags = PROTECT_ON };
+
+	for (int family = 4; family <= 6; family += 2) {
+		struct env *e = protected_env(family);
+		struct addr client = env_client(e);
+		struct env_packet p = syn_of(e, CLIENT_PORT);
+
+		env_protect_source(e, &client, family == 4 ? 32 : 128, PROTECT_DENY);
+		env_protect(e, &on);
+		for (enum at at = 0; at < AT_COUNT; at++) {
+			cr_expect_eq(fire(e, at, &p), FATE_DROPPED, "%s", at_names[at]);
+			env_set_generation(e, 2);
+			cr_expect_eq(fire(e, at, &p), FATE_PASSED, "%s: served by no generation",
+				     at_names[at]);
+			env_set_generation(e, 1);
+			cr_expect_eq(fire(e, at, &p), FATE_DROPPED, "%s: again", at_names[at]);
+			env_set_node(e, false);
+			wait_for_jiffies();
+			cr_expect_eq(fire(e, at, &p), FATE_PASSED, "%s: another node's address",
+				     at_names[at]);
+			env_set_node(e, true);
+			wait_for_jiffies();
+			cr_expect_eq(fire(e, at, &p), FATE_DROPPED, "%s: the node's", at_names[at]);
+			env_clear(e);
+		}
+		env_free(e);
+	}
+}
+
+/* Their packets come by the NIC where that is the bridge. */
+Test(protect, pods_behind_a_bridge_are_not_outside, .timeout = 60)
+{
+	const struct xdp_nic bridge = { .until = ~0ull, .mac = { 2, 0, 0, 0, 0, 2 } },
+			     plain = { .until = ~0ull, .mac = { 2, 0, 0, 0, 0, 2 }, .no_bridge = 1 };
+	const struct protect_limits on = { .flags = PROTECT_ON };
+
+	for (int family = 4; family <= 6; family += 2) {
+		struct env *e = protected_env(family);
+		struct addr client = env_client(e);
+		struct env_packet p = syn_of(e, CLIENT_PORT);
+
+		env_protect_source(e, &client, family == 4 ? 32 : 128, PROTECT_DENY);
+		env_add_behind_nic(e, &client);
+		env_protect(e, &on);
+		for (enum at at = 0; at < AT_COUNT; at++) {
+			env_permit(e, NIC_IF, &bridge);
+			wait_for_jiffies();
+			cr_expect_eq(fire(e, at, &p), FATE_PASSED, "%s: a bridge", at_names[at]);
+			env_permit(e, NIC_IF, &plain);
+			wait_for_jiffies();
+			cr_expect_eq(fire(e, at, &p), FATE_DROPPED, "%s: none", at_names[at]);
+			env_permit(e, NIC_IF, NULL);
+			wait_for_jiffies();
+			cr_expect_eq(fire(e, at, &p), FATE_PASSED, "%s: unknown", at_names[at]);
+			env_clear(e);
 		}
 		env_free(e);
 	}

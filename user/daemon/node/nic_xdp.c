@@ -162,6 +162,7 @@ int nic_xdp_write(struct local_node *node, const struct iface *i)
 	n.sends = sends(i) == SENDS;
 	n.opens = node->xdp == XDP_AUTO && !has_vlans(node, i);
 	n.answers = answers(node, i, &why) && !has_vlans(node, i);
+	n.no_bridge = strcmp(i->link.kind, "bridge") != 0;
 	return bpf_map_update_elem(node->loader->map[MAP_XDP_NICS], &key, &n, BPF_ANY)
 		       ? log_err(-errno, "permit XDP on %s", i->link.name)
 		       : 0;
