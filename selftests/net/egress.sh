@@ -396,7 +396,7 @@ for family in 4 6; do
 		row "$at: and so by the pod itself" "$(body https://edition.cnn.com/politics)" "cnn sni=edition.cnn.com host=edition.cnn.com path=/politics"
 	done
 done
-expect_between "handshakes, as Envoy counts them" "$(cluster "80||edition.cnn.com" ssl.handshake)" 1 8
+row "handshakes are counted" "$(($(cluster "80||edition.cnn.com" ssl.handshake) > 0))" 1
 cnn_origination other.cnn.com | apply
 for family in 4 6; do
 	pod_names $family

@@ -28,6 +28,15 @@
 	ISTIO("Gateway", "t",                                                                   \
 	      "{selector: {istio: ingressgateway}, servers: [{port: {number: 9000, name: tcp, " \
 	      "protocol: TCP}, hosts: [\"*\"]}]}")
+#define DOOR                                                                                 \
+	SERVICE("door",                                                                      \
+		"{clusterIP: 10.96.0.50, selector: {istio: ingressgateway}, ports: [{name: " \
+		"http, port: 80}]}")
+#define OUTSIDE(resolution)                                                                        \
+	ISTIO("ServiceEntry", "outside",                                                           \
+	      "{hosts: [outside.example.com], ports: [{number: 80, name: http, protocol: HTTP}], " \
+	      "resolution: " resolution "}")                                                       \
+	HTTP("{" TO("host: outside.example.com") "}")
 #define TO_A "route: [{destination: {host: a}}]"
 #define TO(destination) "route: [{destination: {" destination "}}]"
 
@@ -195,6 +204,14 @@ static const struct {
 	/* Services and pods. */
 	{ "a service without pods that a rule leads to", HTTP("{" TO("host: empty") "}"), "IST0127",
 	  "spec.selector: service default/empty has no endpoint", HTTP("{" TO_A "}") },
+	{ "a ServiceEntry without workloads",
+	  OUTSIDE("STATIC, workloadSelector: {labels: {app: nobody}}"), "IST0127",
+	  "spec.workloadSelector: serviceentry default/outside has no endpoint: ", OUTSIDE("DNS") },
+	{ "the service of a Gateway that a rule leads to", DOOR HTTP("{" TO("host: door") "}"),
+	  "IST0127",
+	  "service default/door has no endpoint, and weft leads no client in the mesh to the "
+	  "Gateway",
+	  DOOR HTTP("{" TO_A "}") },
 	{ "a service without an address",
 	  SERVICE("b", "{selector: {app: a}, ports: [{name: http, port: 80}]}"), "WEFT0110",
 	  "spec.clusterIP: service default/b has no address",

@@ -10,6 +10,7 @@
 #include "lib/compile/check.h"
 #include "lib/mesh/entries.h"
 #include "lib/mesh/endpoints.h"
+#include "lib/mesh/gateways.h"
 #include "lib/model/model_http.h"
 #include "lib/model/remarks.h"
 
@@ -214,8 +215,23 @@ static bool is_asked_for(const struct host *h)
 {
 	const struct entry_host *e = host_entry(h);
 
-	return e && (e->resolution == RESOLUTION_DNS ||
-		     e->resolution == RESOLUTION_DNS_ROUND_ROBIN);
+	return e &&
+	       (e->resolution == RESOLUTION_DNS || e->resolution == RESOLUTION_DNS_ROUND_ROBIN);
+}
+
+static bool stands_for_gateway(const struct mesh *mesh, const struct object *service)
+{
+	for (size_t i = 0; i < mesh->gateways.count; i++)
+		if (service_stands_for(service, &mesh->gateways.items[i]->gateway))
+			return true;
+	return false;
+}
+
+static const char *nothing_there(const struct mesh *mesh, const struct host *h)
+{
+	return stands_for_gateway(mesh, h->service) ? "has no endpoint, and weft leads no client "
+						      "in the mesh to the Gateway itself"
+						    : "has no endpoint";
 }
 
 static void check_service(struct mesh *mesh, struct host *h)
@@ -231,10 +247,10 @@ static void check_service(struct mesh *mesh, struct host *h)
 	if (workloads_are_known(mesh) && h->mentioned && !host_keeps_address(h) &&
 	    !is_asked_for(h) && !has_endpoint(mesh, h))
 		errors_remark(mesh->errors, REMARK_NO_WORKLOAD, o, o->pos,
-			      "%s %s/%s has no endpoint: what rules send there gets 503",
-			      host_entry(h) ? "spec.workloadSelector: serviceentry" :
-					      "spec.selector: service",
-			      o->meta.namespace, o->meta.name);
+			      "%s %s/%s %s: what rules send there gets 503",
+			      host_entry(h) ? "spec.workloadSelector: serviceentry"
+					    : "spec.selector: service",
+			      o->meta.namespace, o->meta.name, nothing_there(mesh, h));
 }
 
 static bool any_is_full(const struct host *h)

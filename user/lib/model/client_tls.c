@@ -34,13 +34,16 @@ static bool goes_up(const char *path)
 
 const char *client_tls_beneath(const char *path, const char *dir)
 {
-	size_t len = dir ? strlen(dir) : 0;
+	size_t len;
 
-	if (!len || *path != '/')
+	if (!dir || !*dir)
 		return NULL;
+	path += strspn(path, "/");
+	dir += strspn(dir, "/");
+	len = strlen(dir);
 	while (len && dir[len - 1] == '/')
 		len--;
-	if (strncmp(path, dir, len) != 0 || path[len] != '/' || goes_up(path + len))
+	if (strncmp(path, dir, len) != 0 || (len && path[len] != '/') || goes_up(path + len))
 		return NULL;
 	path += len + strspn(path + len, "/");
 	return *path ? path : NULL;

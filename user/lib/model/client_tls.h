@@ -17,7 +17,8 @@ enum { CLIENT_TLS_FILES = 4 };
 bool client_tls_files(const struct client_tls *t, const char *out[CLIENT_TLS_FILES]);
 
 /* What of a path is beneath the directory (an absolute path; NULL or "": nothing is beneath it);
- * NULL: it is not, or goes up somewhere. Points into `path`. Nothing is looked up. */
+ * NULL: it is not, or goes up somewhere. A path that does not begin with a slash counts from the
+ * root directory, where Istio's proxy runs. Points into `path`. Nothing is looked up. */
 const char *client_tls_beneath(const char *path, const char *dir);
 
 #endif

@@ -580,6 +580,7 @@ enum resolution {
 	RESOLUTION_STATIC,
 	RESOLUTION_DNS,
 	RESOLUTION_DNS_ROUND_ROBIN,
+	RESOLUTION_DYNAMIC_DNS, /* while it is read alone: no object is taken that has it */
 };
 
 enum entry_location { LOCATION_MESH_EXTERNAL, LOCATION_MESH_INTERNAL };

@@ -159,11 +159,10 @@ static void check_unix(struct decoder *d, const struct node *at, const struct wo
 		decode_expected(d, at, "address", "unix:// and an absolute path");
 	else if (w->ports.count)
 		decode_error(d, at, "ports", "expected no ports of a Unix socket");
-	else
-		decode_refuse_value(d, at, REFUSED_UNIX_ENDPOINT);
 }
 
-static void check_workload(struct decoder *d, const struct node *self_node, const void *self)
+/* What is wrong with an endpoint whatever entry it is of. */
+static void check_endpoint_alone(struct decoder *d, const struct node *self_node, const void *self)
 {
 	const struct workload *w = self;
 	const struct node *at = decode_at(d, self_node, "address");
@@ -181,6 +180,27 @@ static void check_workload(struct decoder *d, const struct node *self_node, cons
 		check_unix(d, at, w);
 	else if (!w->numeric && !is_fqdn(w->address))
 		decode_expected(d, at, "address", "an IP address or a full host name");
+}
+
+/* A refusal of what is given as `name`. What is plainly wrong is said in its place, by the caller.
+ */
+static void refuse_at(struct decoder *d, const char *name, const struct node *at, enum refused what)
+{
+	struct path here = { .up = d->path, .name = name };
+
+	d->path = &here;
+	decode_refuse_value(d, at, what);
+	d->path = here.up;
+}
+
+static void check_workload(struct decoder *d, const struct node *self_node, const void *self)
+{
+	const struct workload *w = self;
+	size_t reported = d->reported;
+
+	check_endpoint_alone(d, self_node, self);
+	if (d->reported == reported && is_unix(w->address))
+		refuse_at(d, "address", decode_at(d, self_node, "address"), REFUSED_UNIX_ENDPOINT);
 }
 
 static void finish_workload(struct decoder *d, const struct node *self_node, void *self)
@@ -212,7 +232,7 @@ static const struct message endpoint_message = {
 	.fields = workload_fields,
 	.pos_at = AT(struct workload, pos),
 	.finish = finish_workload,
-	.check = check_workload,
+	.check = check_endpoint_alone,
 };
 
 static const struct message workload_message = {
@@ -297,6 +317,7 @@ static void decode_resolution(struct decoder *d, const struct node *value, void 
 		{ "STATIC", RESOLUTION_STATIC },
 		{ "DNS", RESOLUTION_DNS },
 		{ "DNS_ROUND_ROBIN", RESOLUTION_DNS_ROUND_ROBIN },
+		{ "DYNAMIC_DNS", RESOLUTION_DYNAMIC_DNS }, /* refused by check_dynamic() */
 		{ 0 },
 	};
 	const char *s;
@@ -308,10 +329,7 @@ static void decode_resolution(struct decoder *d, const struct node *value, void 
 			*(int *)target = w->value;
 			return;
 		}
-	if (!strcmp(s, "DYNAMIC_DNS"))
-		decode_refuse_value(d, value, REFUSED_DYNAMIC_DNS);
-	else
-		decode_expected(d, value, NULL, "one of NONE, STATIC, DNS, DNS_ROUND_ROBIN");
+	decode_expected(d, value, NULL, "one of NONE, STATIC, DNS, DNS_ROUND_ROBIN");
 }
 
 static const struct cel resolution_cel[] = {
@@ -400,6 +418,18 @@ static void check_endpoint_ports(struct decoder *d, const struct node *at, const
 	}
 }
 
+static void check_unix_endpoint(struct decoder *d, const struct node *at, const char *name,
+				const struct entry_spec *entry)
+{
+	if (resolves(entry))
+		decode_expected(d, at, name, "an IP address or a full host name");
+	else if (entry->ports.count != 1)
+		decode_error(d, at, name, "expected one port with a Unix socket, not %zu",
+			     entry->ports.count);
+	else
+		refuse_at(d, name, at, REFUSED_UNIX_ENDPOINT);
+}
+
 static void check_endpoint(struct decoder *d, const struct node *at, const char *field,
 			   const struct entry_spec *entry, const struct workload *w)
 {
@@ -407,7 +437,9 @@ static void check_endpoint(struct decoder *d, const struct node *at, const char 
 
 	check_endpoint_ports(d, at, field, entry, w);
 	snprintf(name, sizeof(name), "%s.address", field);
-	if (entry->resolution == RESOLUTION_STATIC && !w->numeric)
+	if (is_unix(w->address))
+		check_unix_endpoint(d, decode_at(d, at, "address"), name, entry);
+	else if (entry->resolution == RESOLUTION_STATIC && !w->numeric)
 		decode_expected(d, decode_at(d, at, "address"), name,
 				"an IP address with the resolution STATIC");
 }
@@ -498,10 +530,69 @@ static void warn_target_ports(struct decoder *d, const struct node *node,
 	}
 }
 
+/* ---- DYNAMIC_DNS ---- */
+
+static void check_dynamic_hosts(struct decoder *d, const struct node *node,
+				const struct entry_spec *entry)
+{
+	const struct node *list = decode_at(d, node, "hosts");
+	char name[48];
+
+	for (size_t i = 0; i < entry->hosts.count; i++) {
+		snprintf(name, sizeof(name), "hosts[%zu]", i);
+		if (entry->hosts.items[i][0] != '*')
+			decode_expected(
+				d, validate_nth(list, i), name,
+				"a host with a * in front, with the resolution DYNAMIC_DNS");
+	}
+}
+
+static void check_dynamic_ports(struct decoder *d, const struct node *node,
+				const struct entry_spec *entry)
+{
+	static const char *const taken[] = { "http", "http2", "grpc", "tls" };
+	char name[48];
+
+	for (size_t i = 0; i < entry->ports.count; i++) {
+		const char *app = entry->ports.items[i].app_protocol;
+		bool good = false;
+
+		for (size_t k = 0; app && k < sizeof(taken) / sizeof(*taken); k++)
+			good |= !strcmp(app, taken[k]);
+		snprintf(name, sizeof(name), "ports[%zu].protocol", i);
+		if (!good)
+			decode_error(d, validate_nth(decode_at(d, node, "ports"), i), name,
+				     "expected one of HTTP, HTTP2, GRPC, TLS with the resolution "
+				     "DYNAMIC_DNS");
+	}
+}
+
+/* weft refuses it, but says first what Istio would not take either. */
+static void check_dynamic(struct decoder *d, const struct node *node,
+			  const struct entry_spec *entry)
+{
+	size_t reported = d->reported;
+
+	check_dynamic_hosts(d, node, entry);
+	check_dynamic_ports(d, node, entry);
+	if (entry->addresses.count)
+		decode_error(d, decode_at(d, node, "addresses"), "addresses",
+			     "expected no addresses with the resolution DYNAMIC_DNS");
+	if (entry->endpoints.count)
+		decode_error(d, decode_at(d, node, "endpoints"), "endpoints",
+			     "expected no endpoints with the resolution DYNAMIC_DNS");
+	if (d->reported == reported)
+		refuse_at(d, "resolution", decode_at(d, node, "resolution"), REFUSED_DYNAMIC_DNS);
+}
+
 static void check_entry(struct decoder *d, const struct node *node, const void *self)
 {
 	const struct entry_spec *entry = self;
 
+	if (entry->resolution == RESOLUTION_DYNAMIC_DNS) {
+		check_dynamic(d, node, entry);
+		return;
+	}
 	if (entry->selects && entry->endpoints.count)
 		decode_error(d, decode_at(d, node, "endpoints"), "endpoints",
 			     "expected one of endpoints and workloadSelector, not both");
