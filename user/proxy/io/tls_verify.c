@@ -191,6 +191,3 @@ int tls_verify(X509_STORE_CTX *x, void *arg)
 		return 1;
 	return 0;
 }
-
-/* ---- the identity of a workload that is called ---- */
-
