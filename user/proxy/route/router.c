@@ -17,6 +17,7 @@
 #include "lib/route/authz.h"
 #include "lib/route/fields.h"
 #include "lib/route/network_policy.h"
+#include "lib/route/workload.h"
 #include "proxy/route/router_plan.h"
 #include "proxy/route/router_priv.h"
 #include "proxy/route/router_tls.h"
@@ -236,6 +237,14 @@ static void begin_plan(struct snapshot_router *r, const struct route_ask *ask,
 	p->called = ask->called;
 	p->client_port = ask->client_port;
 	p->called_port = ask->called_port;
+	p->caller_ns = p->caller_account = (struct authz_text){ "", 0 };
+}
+
+/* What comes in at a Gateway calls its endpoints in the Gateway's name. */
+static void call_as_gateway(struct router_plan *p)
+{
+	p->caller_ns = (struct authz_text){ GATEWAY_NAMESPACE, strlen(GATEWAY_NAMESPACE) };
+	p->caller_account = (struct authz_text){ GATEWAY_ACCOUNT, strlen(GATEWAY_ACCOUNT) };
 }
 
 static void plan(struct router *router, const struct route_ask *ask, struct buffer_pool *buffers,
@@ -250,6 +259,8 @@ static void plan(struct router *router, const struct route_ask *ask, struct buff
 	begin_plan(r, ask, p);
 	describe(r, ask, p);
 	route(r, p, ask);
+	if (p->decision.listener && p->decision.listener->scope == SCOPE_NODE)
+		call_as_gateway(p);
 	router_hash(p);
 	out->data = p;
 	if (router_plan_fill(p, buffers, out)) {
@@ -399,6 +410,8 @@ static bool tunnel(struct router *router, const struct route_ask *ask,
 		return true;
 	begin_plan(r, ask, p);
 	p->egress = c.source ? c.source->egress : http_egress_at(s, &ask->client);
+	if (router_tunnel_gateway(&c))
+		call_as_gateway(p);
 	decide_tunnel(p, a);
 	router_hash(p);
 	out->data = p;

@@ -47,6 +47,8 @@ struct router_plan {
 	size_t cookie_len;
 	char *denied;		  /* what says so where policies refuse it; owned */
 	struct router_plan *next; /* among the unused ones */
+	/* Who calls, for policies; valid as long as the plan. Empty: its address says so. */
+	struct authz_text caller_ns, caller_account;
 };
 
 /* ---- router_hash.c ---- */
