@@ -118,7 +118,7 @@ expect_between "it is counted" $(($(stat_of weft.reason.plaintext_denied) - befo
 expect_eq "and not as an AuthorizationPolicy's" "$(stat_of weft.reason.rbac_denied) $(($(stat_of weft.reason.rbac_allowed) - passed))" "0 0"
 expect_match "get" "$(weft get peerauthentications)" '^default +STRICT +7070=DISABLE +app=web'
 expect_match "describe" "$(weft describe pa default)" 'mode: STRICT'
-expect_match "explain" "$(weft explain --from-ip "$(addr 4 far)" --to "$(addr 4 node):31400" 2>&1)" \
+expect_match "explain" "$(weft explain --gateway default/door-31400 --to "web:31400" 2>&1)" \
 	'PeerAuthentication default/default \(.*\) is STRICT, and .* speaks no mutual TLS to port 9090'
 
 # A policy that is there is in force while weftd is not, and with the next one; an AuthorizationPolicy judges who is let in.

@@ -22,4 +22,5 @@ void check_remarks(struct mesh *mesh)
 		check_remarks_of(mesh, mesh->virtual_services.items[i]);
 	check_policy_parts(mesh);
 	check_workloads(mesh);
+	check_peers(mesh);
 }

@@ -76,6 +76,11 @@ static const struct remark remarks[] = {
 	[REMARK_TLS_RULE_WITHOUT_TLS] = { "WEFT0121", "TLSRuleWithoutTLS", "warning",
 					  "name the port tls-..., give the match its port, or let "
 					  "the gateway's server pass TLS through" },
+	[REMARK_PEER_IGNORED] = { "WEFT0125", "PeerAuthenticationIgnored", "warning",
+				  "put both into one, or write it for the pods' own namespace" },
+	[REMARK_STRICT_OUTSIDE] = { "WEFT0126", "StrictFromOutside", "warning",
+				    "let it be called through a Gateway for HTTP or TLS, or leave "
+				    "the port out by portLevelMtls" },
 };
 
 void errors_remark(struct errors *e, enum remark_kind kind, const struct object *o, struct pos at,
@@ -109,7 +114,8 @@ const struct remark *remark_of(const struct error *e)
 bool remark_of_pods(const struct remark *r)
 {
 	return r == &remarks[REMARK_SUBSET_WITHOUT_PODS] || r == &remarks[REMARK_NO_WORKLOAD] ||
-	       r == &remarks[REMARK_ADDRESS_TWICE] || r == &remarks[REMARK_TOO_MANY_ENDPOINTS];
+	       r == &remarks[REMARK_ADDRESS_TWICE] || r == &remarks[REMARK_TOO_MANY_ENDPOINTS] ||
+	       r == &remarks[REMARK_STRICT_OUTSIDE];
 }
 
 const struct remark *remark_of_text(const char *text)

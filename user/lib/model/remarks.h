@@ -49,6 +49,8 @@ enum remark_kind {
 	REMARK_BAD_CREDENTIAL, /* it is there, but can't be used */
 	REMARK_BAD_CERTIFICATE,
 	REMARK_TLS_RULE_WITHOUT_TLS,
+	REMARK_PEER_IGNORED,
+	REMARK_STRICT_OUTSIDE,
 };
 
 /* Adds "FILE:LINE:COL: MESSAGE; ADVICE [CODE]" as a warning about an object, `at` being a place in
