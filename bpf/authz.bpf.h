@@ -96,7 +96,7 @@ static __noinline int authorize(struct __sk_buff *skb)
 {
 	struct packet p = {};
 	enum packet_kind kind;
-	__u32 set;
+	__u32 set, verdict;
 
 	p.t.hook = HOOK_EGRESS;
 	kind = packet_parse(skb, &p);
@@ -113,8 +113,13 @@ static __noinline int authorize(struct __sk_buff *skb)
 	}
 	if (is_nodes_call(skb, &p))
 		return TC_ACT_UNSPEC;
-	if (authz_verdict(&p, set) != AUTHZ_LETS)
-		return refuse(skb, &p, REASON_RBAC_DENIED);
+	verdict = authz_verdict(&p, set);
+	if (verdict == AUTHZ_PASSES)
+		return TC_ACT_UNSPEC;
+	if (verdict != AUTHZ_LETS)
+		return refuse(skb, &p,
+			      verdict == AUTHZ_CLOSES_PLAINTEXT ? REASON_PLAINTEXT_DENIED
+								: REASON_RBAC_DENIED);
 	count_reason(REASON_RBAC_ALLOWED);
 	return TC_ACT_UNSPEC;
 }

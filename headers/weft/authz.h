@@ -2,8 +2,9 @@
 #ifndef WEFT_AUTHZ_H
 #define WEFT_AUTHZ_H
 /*
- * What AuthorizationPolicies say of connections to pods of this node (bpf/authz.bpf.h): a SYN on
- * its way to a pod that a policy selects is judged by where it comes from and by its port.
+ * What AuthorizationPolicies, and PeerAuthentications that are STRICT, say of connections to pods
+ * of this node (bpf/authz.bpf.h): a SYN on its way to a pod that a policy selects is judged by
+ * where it comes from and by its port.
  *
  * weftd has judged beforehand (lib/l4/authz.c): sources that no policy tells apart are a range of
  * addresses with one verdict. A set is what holds for some pods; its rows are never changed. For
@@ -35,6 +36,8 @@ enum {
 enum authz_verdicts {
 	AUTHZ_LETS = 1,
 	AUTHZ_CLOSES = 2,
+	AUTHZ_CLOSES_PLAINTEXT = 3, /* by a PeerAuthentication that is STRICT */
+	AUTHZ_PASSES = 4,	    /* no AuthorizationPolicy had a say in it */
 };
 
 #endif

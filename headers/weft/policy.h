@@ -101,6 +101,8 @@ enum reason {
 			      * ServiceEntry knows what was called */
 	REASON_RBAC_DENIED,  /* refused: an AuthorizationPolicy, where the pod is */
 	REASON_RBAC_ALLOWED, /* passed: AuthorizationPolicies let the connection through there */
+	REASON_PLAINTEXT_DENIED, /* refused: a PeerAuthentication is STRICT, where the pod is, and
+				  * the caller speaks no mutual TLS */
 	REASON_MAX,
 };
 

@@ -181,9 +181,9 @@ def gateway(i):
 def not_carried_out(i):
     group = "security.istio.io/v1"
     if random.random() < 0.6:
-        remove(group, "peerauthentications", namespace(i), f"a{i % 3}")
+        remove(group, "requestauthentications", namespace(i), f"a{i % 3}")
     else:
-        put(group, "PeerAuthentication", "peerauthentications", namespace(i), f"a{i % 3}", spec={})
+        put(group, "RequestAuthentication", "requestauthentications", namespace(i), f"a{i % 3}", spec={})
 
 
 CHANGES = {pod: 35, endpoint_slice: 15, virtual_service: 16, destination_rule: 10, service: 10, labels_of_namespace: 4,

@@ -112,13 +112,13 @@ wait_until 5 problems 0
 # ---- what is not carried out ----
 kube_apply <<-END
 apiVersion: security.istio.io/v1
-kind: PeerAuthentication
+kind: RequestAuthentication
 metadata: {name: deny, namespace: default}
 spec: {}
 END
 sleep 0.5
-expect_match "a kind that is not carried out" "$(weft status)" 'PeerAuthentication default/deny, left out: weft does not carry out'
-kube delete peerauthentication deny >/dev/null
+expect_match "a kind that is not carried out" "$(weft status)" 'RequestAuthentication default/deny, left out: weft does not carry out'
+kube delete requestauthentication deny >/dev/null
 sleep 0.5
 expect_eq "until it is gone" "$(kube_status .problem_count)" 0
 

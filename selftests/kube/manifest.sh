@@ -159,7 +159,7 @@ check_others() {
 # Kinds of Istio's that weft does not carry out, which someone may rely on.
 check_unsupported() {
 	local name
-	for name in peerauthentications:PeerAuthentication:security sidecars:Sidecar:networking; do
+	for name in requestauthentications:RequestAuthentication:security sidecars:Sidecar:networking; do
 		IFS=: read -r plural kind group <<<"$name"
 		kubectl create -f - >/dev/null <<-END
 		apiVersion: apiextensions.k8s.io/v1
@@ -176,18 +176,18 @@ check_unsupported() {
 	done
 	says 0 'service/istio-ingressgateway unchanged' "$WEFT" manifest apply --timeout 0
 	! grep -q warning: "$DIR/said" || wrong "a warning of what is not there: $(<"$DIR/said")"
-	for name in peerauthentications:PeerAuthentication:security:deny-all sidecars:Sidecar:networking:few; do
+	for name in requestauthentications:RequestAuthentication:security:deny-all sidecars:Sidecar:networking:few; do
 		IFS=: read -r plural kind group name <<<"$name"
 		printf 'apiVersion: %s\nkind: %s\nmetadata: {name: %s}\n' "$group.istio.io/v1beta1" "$kind" "$name" | kubectl create -f - >/dev/null
 	done
-	says 0 'warning: peerauthentications.security.istio.io: weft does not carry out PeerAuthentication: it closes nothing: default/deny-all' \
+	says 0 'warning: requestauthentications.security.istio.io: weft does not carry out RequestAuthentication: it closes nothing: default/deny-all' \
 		"$WEFT" manifest apply --timeout 0
 	seen apply 'weft does not carry out Sidecar: it has no effect: default/few'
 	"$WEFT" manifest generate >"$DIR/manifest.yaml"
-	says 1 'FAILED peerauthentications.security.istio.io (weft does not carry out PeerAuthentication: it closes nothing: default/deny-all)' \
+	says 1 'FAILED requestauthentications.security.istio.io (weft does not carry out RequestAuthentication: it closes nothing: default/deny-all)' \
 		"$WEFT" verify-install -f "$DIR/manifest.yaml"
 	seen verify 'note   sidecars.networking.istio.io (weft does not carry out Sidecar: it has no effect: default/few)'
-	kubectl delete crd peerauthentications.security.istio.io sidecars.networking.istio.io >/dev/null
+	kubectl delete crd requestauthentications.security.istio.io sidecars.networking.istio.io >/dev/null
 }
 
 check_verify() {

@@ -69,14 +69,14 @@ api() {
 # The definitions of Istio's kinds, taking any spec: what weft makes of one is what is tested.
 kube_crds() {
 	local kind plural version
-	for kind in VirtualService DestinationRule Gateway ServiceEntry AuthorizationPolicy PeerAuthentication; do
+	for kind in VirtualService DestinationRule Gateway ServiceEntry AuthorizationPolicy PeerAuthentication RequestAuthentication; do
 		case $kind in
 		AuthorizationPolicy) plural=authorizationpolicies ;;
 		ServiceEntry) plural=serviceentries ;;
 		*) plural=${kind,,}s ;;
 		esac
 		group=networking.istio.io
-		case $kind in AuthorizationPolicy | PeerAuthentication) group=security.istio.io ;; esac
+		case $kind in AuthorizationPolicy | PeerAuthentication | RequestAuthentication) group=security.istio.io ;; esac
 		cat <<-END
 		---
 		apiVersion: apiextensions.k8s.io/v1

@@ -110,21 +110,21 @@ expect_eq "no Event for it" "$(events_of s5 .metadata.name | wc -l)" 0
 policy() {
 	kube_apply <<-END
 	apiVersion: security.istio.io/v1
-	kind: PeerAuthentication
+	kind: RequestAuthentication
 	metadata: {name: $1, namespace: default}
 	spec: {}
 	END
 }
 policy deny
-wait_until 10 message_like peerauthentication/deny 'weft does not carry out PeerAuthentication'
-kube patch crd peerauthentications.security.istio.io --type=json \
+wait_until 10 message_like requestauthentication/deny 'weft does not carry out RequestAuthentication'
+kube patch crd requestauthentications.security.istio.io --type=json \
 	-p '[{"op": "remove", "path": "/spec/versions/0/subresources"}]' >/dev/null
 sleep 2
 policy allow
 wait_until 30 event_count allow 1
-expect_match "an Event says it" "$(events_of allow .message)" '^left out: weft does not carry out PeerAuthentication'
-expect_eq "and stats count them" "$(stat_of weft.objects.peerauthentications.rejected)" 2
-kube delete peerauthentication deny allow >/dev/null
+expect_match "an Event says it" "$(events_of allow .message)" '^left out: weft does not carry out RequestAuthentication'
+expect_eq "and stats count them" "$(stat_of weft.objects.requestauthentications.rejected)" 2
+kube delete requestauthentication deny allow >/dev/null
 
 # ---- weft's own kind, which is in no namespace ----
 kube_apply <<-END

@@ -86,6 +86,12 @@ rows() {
 	another node is not of a namespace     | action: DENY, rules: [{from: [{source: {notNamespaces: [default]}}]}] | far | pod | | 403
 	by principal                           | rules: [{from: [{source: {principals: [cluster.local/ns/shop/sa/default]}}]}] | pay | pod-tcp | | 200
 	by principal, another                  | rules: [{from: [{source: {principals: [cluster.local/ns/shop/sa/default]}}]}] | client | pod-tcp | | refused
+	by the Gateway's principal             | rules: [{from: [{source: {principals: [cluster.local/ns/istio-system/sa/istio-ingressgateway-service-account]}}]}] | caller | door | | 200
+	by the Gateway's principal, a pod      | rules: [{from: [{source: {principals: [cluster.local/ns/istio-system/sa/istio-ingressgateway-service-account]}}]}] | client | http | | 403
+	by the Gateway's principal, TCP        | rules: [{from: [{source: {principals: [cluster.local/ns/istio-system/sa/istio-ingressgateway-service-account]}}]}] | caller | door-tcp | | refused
+	by the Gateway's namespace             | rules: [{from: [{source: {namespaces: [istio-system]}}]}] | caller | door | | 200
+	DENY who has no principal, by Gateway  | action: DENY, rules: [{from: [{source: {notPrincipals: ["*"]}}]}] | caller | door | | 200
+	DENY who has no principal, elsewhere   | action: DENY, rules: [{from: [{source: {notPrincipals: ["*"]}}]}] | far | pod | | 403
 	by subnet, from outside                | rules: [{from: [{source: {ipBlocks: ["@outside"]}}]}] | caller | door | | 200
 	by subnet, from outside, TCP           | rules: [{from: [{source: {ipBlocks: ["@outside"]}}]}] | caller | door-tcp | | 200
 	by subnet, a pod                       | rules: [{from: [{source: {ipBlocks: ["@outside"]}}]}] | client | http | | 403
@@ -168,6 +174,12 @@ expect_match "explain of one that passes" "$(weft explain --from client --to web
 expect_match "explain of a connection" "$(weft explain --from client --to web-tcp:9090)" \
 	'AuthorizationPolicy default/p2 \(.*\) denies default/client port 9090 by spec.rules\[0\], as a connection'
 expect_eq "explain as JSON" "$(weft explain --from client --to web:8080 --path /no -o json | jq -c '[.status, (.destinations[0].denied | length)]')" '[403,2]'
+
+policies 'rules: [{from: [{source: {principals: [cluster.local/ns/istio-system/sa/istio-ingressgateway-service-account]}}]}]' |
+	apply 2>/dev/null
+expect_match "explain of a request at a Gateway" "$(weft explain --gateway default/door-31500 --to web:31500 --path /x)" 'action: route'
+expect_match "explain of a pod's" "$(weft explain --from client --to web:8080 --path /x)" 'no AuthorizationPolicy of default/web allows default/client'
+weft apply -f "$TMP/policies.yaml" >/dev/null 2>&1
 
 # A connection that is kept open is none for a policy that has changed; and a weftd that is started again has them.
 expect_match "get" "$(weft get authorizationpolicies)" '^p1 +ALLOW +app=web'

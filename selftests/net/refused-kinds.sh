@@ -21,7 +21,7 @@ objects() { weft get all -A -o name --no-headers 2>/dev/null | paste -sd' '; }
 object() { printf -- '---\napiVersion: %s\nkind: %s\nmetadata: {name: x}\nspec: %s\n' "$1" "$2" "${3:-{\}}"; }
 service() { object v1 Service "{clusterIP: 10.96.0.$1, ports: [{name: $2, port: 80}]}"; }
 
-policies=(security.istio.io/v1 PeerAuthentication security.istio.io/v1 RequestAuthentication
+policies=(security.istio.io/v1 RequestAuthentication
 	networking.istio.io/v1 Sidecar networking.istio.io/v1alpha3 EnvoyFilter networking.k8s.io/v1 Ingress)
 for ((i = 0; i < ${#policies[@]}; i += 2)); do
 	{

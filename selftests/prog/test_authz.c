@@ -88,6 +88,37 @@ Test(authz, connections_to_a_pod, .timeout = 120)
 			check_row(&rows[i], family);
 }
 
+/* A PeerAuthentication that is STRICT: with a reason of its own, and who passes is not counted
+ * among those whom AuthorizationPolicies have let through. */
+Test(authz, plaintext_to_a_strict_pod, .timeout = 60)
+{
+	for (int family = 4; family <= 6; family += 2) {
+		struct env *e = env_new(&(struct env_options){ .family = family });
+		struct addr endpoint = env_endpoint(e), pod = env_other(e);
+		struct env_packet p = { .t = { .src = env_router(e),
+					       .dst = endpoint,
+					       .sport = CLIENT_PORT,
+					       .dport = PORT },
+					.flags = SYN,
+					.ifindex = ENDPOINT_IF };
+		struct env_result r;
+
+		env_authorize(e, &endpoint, SET);
+		env_authorize_row(e, SET, 0, false, NULL, AUTHZ_CLOSES_PLAINTEXT);
+		env_authorize_row(e, SET, 0, true, &pod, AUTHZ_PASSES);
+		r = env_run(e, "to_pod", &p);
+		cr_expect_eq(r.packet.flags, RST | ACK);
+		cr_expect_eq(env_reason(e, REASON_PLAINTEXT_DENIED), 1);
+		cr_expect_eq(env_reason(e, REASON_RBAC_DENIED), 0);
+		p.t.src = pod;
+		r = env_run(e, "to_pod", &p);
+		steer_expect_untouched("a pod of the mesh", &r, &p);
+		cr_expect_eq(env_reason(e, REASON_RBAC_ALLOWED), 0);
+		cr_expect_eq(env_reason(e, REASON_PLAINTEXT_DENIED), 1);
+		env_free(e);
+	}
+}
+
 /* Whoever wrote a set without rows meant to let nobody through. */
 Test(authz, a_set_without_rows_is_closed, .timeout = 60)
 {

@@ -37,6 +37,13 @@
 	      "{hosts: [outside.example.com], ports: [{number: 80, name: http, protocol: HTTP}], " \
 	      "resolution: " resolution "}")                                                       \
 	HTTP("{" TO("host: outside.example.com") "}")
+#define PEER(ns, name, spec)                                                          \
+	"---\napiVersion: security.istio.io/v1\nkind: PeerAuthentication\nmetadata: " \
+	"{namespace: " ns ", name: " name "}\nspec: " spec "\n"
+#define NODE_PORT                                                                             \
+	SERVICE("np",                                                                         \
+		"{type: NodePort, clusterIP: 10.96.0.77, selector: {app: a}, ports: [{name: " \
+		"tcp, port: 80, targetPort: 8080, nodePort: 30080}]}")
 #define TO_A "route: [{destination: {host: a}}]"
 #define TO(destination) "route: [{destination: {" destination "}}]"
 
@@ -229,6 +236,38 @@ static const struct {
 	  "IST0109", "spec.hosts[0]: virtualservice default/rule",
 	  HTTP("{" TO_A "}")
 		  ISTIO("VirtualService", "second", "{hosts: [mixed], http: [{" TO_A "}]}") },
+	/* PeerAuthentications. */
+	{ "a selector in the root namespace",
+	  PEER("istio-system", "p", "{selector: {matchLabels: {app: a}}}"), "WEFT0125",
+	  "spec.selector: a PeerAuthentication of istio-system with a selector is for no pod",
+	  PEER("istio-system", "p", "{mtls: {mode: STRICT}}") },
+	{ "two for one namespace",
+	  PEER("default", "p", "{mtls: {mode: STRICT}}") PEER("default", "q",
+							      "{mtls: {mode: "
+							      "DISABLE}}"),
+	  "WEFT0125", "peerauthentication default/p (t.yaml:52:1) is older",
+	  PEER("default", "p", "{mtls: {mode: STRICT}}") PEER(
+		  "default", "q", "{selector: {matchLabels: {app: a}}, mtls: {mode: DISABLE}}") },
+	{ "one that selects nothing",
+	  PEER("default", "p", "{selector: {matchLabels: {app: x}}, mtls: {mode: STRICT}}"),
+	  "IST0127",
+	  "spec.selector: no pod of namespace default that is in the mesh has these labels",
+	  PEER("default", "p", "{selector: {matchLabels: {app: a}}, mtls: {mode: STRICT}}") },
+	{ "STRICT behind a nodePort", NODE_PORT PEER("default", "p", "{mtls: {mode: STRICT}}"),
+	  "WEFT0126",
+	  "a pod of service default/np is STRICT at port 80: what calls it from outside by its "
+	  "nodePort",
+	  NODE_PORT PEER("default", "p",
+			 "{selector: {matchLabels: {app: a}}, mtls: {mode: STRICT}, portLevelMtls: "
+			 "{8080: {mode: PERMISSIVE}}}") },
+	{ "STRICT behind a Gateway's server of TCP",
+	  VS("{hosts: [m.example.com], gateways: [t], tcp: [{match: [{gateways: [t]}], " TO(
+		  "host: mixed, port: {number: 9000}") "}]}")
+		  TCP_GATEWAY PEER("default", "p", "{mtls: {mode: STRICT}}"),
+	  "WEFT0126", "a pod of service default/mixed is STRICT at port 9000",
+	  VS("{hosts: [m.example.com], gateways: [t], tcp: [{match: [{gateways: [t]}], " TO(
+		  "host: mixed, port: {number: 9000}") "}]}")
+		  TCP_GATEWAY PEER("default", "p", "{mtls: {mode: PERMISSIVE}}") },
 };
 
 static void analyze(struct compiled *c, const char *yaml)

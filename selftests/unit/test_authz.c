@@ -9,6 +9,7 @@
 #include <string.h>
 
 #include "lib/route/authz.h"
+#include "lib/route/workload.h"
 #include "test_compile_util.h"
 
 /* ---- a world: namespace, service account, labels and address of each pod ---- */
@@ -409,6 +410,116 @@ Test(authz, rows_of_istio_s_documents)
 	}
 }
 
+/* ---- PeerAuthentications that are STRICT ---- */
+
+#define PEER(ns, spec)                                                                          \
+	"apiVersion: security.istio.io/v1\nkind: PeerAuthentication\nmetadata: {namespace: " ns \
+	", name: pa}\nspec: " spec "\n---\n"
+#define STRICT PEER("foo", "{mtls: {mode: STRICT}}")
+#define HTTPBIN(rest) PEER("foo", "{selector: {matchLabels: {app: httpbin}}, " rest "}")
+
+static const struct strict_row {
+	const char *what, *policies, *caller;
+	unsigned port;
+	enum authz_verdicts kernel;
+	const char *details; /* of weft-proxy; "": it is allowed */
+} strict_rows[] = {
+	{ "a pod of the mesh here", STRICT, "bar", 80, AUTHZ_PASSES, "" },
+	{ "one by IPv6", STRICT, "six", 80, AUTHZ_PASSES, "" },
+	{ "a pod of another node", STRICT, "far", 80, AUTHZ_CLOSES_PLAINTEXT,
+	  "plaintext_denied[ns[foo]-policy[pa]]" },
+	{ "a caller from outside", STRICT, "world", 80, AUTHZ_CLOSES_PLAINTEXT,
+	  "plaintext_denied[ns[foo]-policy[pa]]" },
+	{ "one by IPv6 from outside", STRICT, "world6", 80, AUTHZ_CLOSES_PLAINTEXT,
+	  "plaintext_denied[ns[foo]-policy[pa]]" },
+	{ "of the mesh", PEER("istio-system", "{mtls: {mode: STRICT}}"), "world", 80,
+	  AUTHZ_CLOSES_PLAINTEXT, "plaintext_denied[ns[istio-system]-policy[pa]]" },
+	{ "PERMISSIVE", PEER("foo", "{mtls: {mode: PERMISSIVE}}"), "world", 80, AUTHZ_LETS, "" },
+	{ "another namespace", PEER("bar", "{mtls: {mode: STRICT}}"), "world", 80, AUTHZ_LETS, "" },
+	{ "a port that is left out",
+	  HTTPBIN("mtls: {mode: STRICT}, portLevelMtls: {80: {mode: DISABLE}}"), "world", 80,
+	  AUTHZ_PASSES, "" },
+	{ "and another port", HTTPBIN("mtls: {mode: STRICT}, portLevelMtls: {80: {mode: DISABLE}}"),
+	  "world", 81, AUTHZ_CLOSES_PLAINTEXT, "plaintext_denied[ns[foo]-policy[pa]]" },
+	{ "one port", HTTPBIN("portLevelMtls: {80: {mode: STRICT}}"), "world", 80,
+	  AUTHZ_CLOSES_PLAINTEXT, "plaintext_denied[ns[foo]-policy[pa]]" },
+	{ "a pod of the mesh at it", HTTPBIN("portLevelMtls: {80: {mode: STRICT}}"), "foo", 80,
+	  AUTHZ_PASSES, "" },
+	{ "and not another port", HTTPBIN("portLevelMtls: {80: {mode: STRICT}}"), "world", 81,
+	  AUTHZ_PASSES, "" },
+	{ "a port beside the mesh's",
+	  PEER("istio-system", "{mtls: {mode: STRICT}}")
+		  HTTPBIN("portLevelMtls: {80: {mode: STRICT}, 81: {mode: PERMISSIVE}}"),
+	  "world", 80, AUTHZ_CLOSES_PLAINTEXT, "plaintext_denied[ns[foo]-policy[pa]]" },
+	{ "its exception",
+	  PEER("istio-system", "{mtls: {mode: STRICT}}")
+		  HTTPBIN("portLevelMtls: {80: {mode: STRICT}, 81: {mode: PERMISSIVE}}"),
+	  "world", 81, AUTHZ_PASSES, "" },
+	{ "the rest",
+	  PEER("istio-system", "{mtls: {mode: STRICT}}")
+		  HTTPBIN("portLevelMtls: {80: {mode: STRICT}, 81: {mode: PERMISSIVE}}"),
+	  "world", 82, AUTHZ_CLOSES_PLAINTEXT, "plaintext_denied[ns[istio-system]-policy[pa]]" },
+	{ "before an AuthorizationPolicy that allows", STRICT ALLOW("{}"), "world", 80,
+	  AUTHZ_CLOSES_PLAINTEXT, "plaintext_denied[ns[foo]-policy[pa]]" },
+	{ "who has an identity the AuthorizationPolicy judges", STRICT ALLOW("{}"), "bar", 80,
+	  AUTHZ_LETS, "" },
+	{ "and refuses", STRICT FOO("{}"), "bar", 80, AUTHZ_CLOSES,
+	  "rbac_access_denied_matched_policy[none]" },
+	{ "before one that denies", STRICT DENY("{}"), "world", 80, AUTHZ_CLOSES_PLAINTEXT,
+	  "plaintext_denied[ns[foo]-policy[pa]]" },
+};
+
+/* As weft-proxy asks of a connection. */
+static void check_details(const struct strict_row *row, const struct tables *t)
+{
+	struct authz_question q = { .source = address(row->caller),
+				    .remote = address(row->caller),
+				    .destination = called(),
+				    .port = row->port };
+	struct authz_view view = http_authz_view(t->http);
+	struct authz_verdict v = http_authz_judge(t->http, &q);
+	char details[AUTHZ_DETAILS_MAX];
+
+	cr_expect_eq(v.allowed, !*row->details, "%s", row->what);
+	if (!v.allowed)
+		cr_expect_str_eq(authz_details(&view, &v, details), row->details, "%s", row->what);
+}
+
+Test(authz, strict_refuses_who_has_no_identity)
+{
+	for (size_t i = 0; i < sizeof(strict_rows) / sizeof(*strict_rows); i++) {
+		const struct strict_row *s = &strict_rows[i];
+		const struct row asked = { s->what, s->policies, s->caller, s->port, "", "" };
+		struct compiled c = { 0 };
+
+		load(&c, s->policies);
+		cr_expect_eq(kernel_verdict(c.tables, &asked), s->kernel, "kernel: %s", s->what);
+		check_details(s, c.tables);
+		compiled_free(&c);
+	}
+}
+
+/* As Istio's task of an ingress gateway has it; who is known by a certificate likewise. */
+Test(authz, who_calls_may_be_known_by_more_than_its_address)
+{
+	static const char policy[] = ALLOW(FROM("principals: [cluster.local/ns/istio-system/sa/"
+						"istio-ingressgateway-service-account]"));
+	struct authz_question q = { .source = address("bar"),
+				    .remote = address("bar"),
+				    .destination = called(),
+				    .port = 80 };
+	struct compiled c = { 0 };
+
+	load(&c, policy);
+	cr_expect_not(http_authz_judge(c.tables->http, &q).allowed);
+	q.ns = text(GATEWAY_NAMESPACE);
+	q.account = text(GATEWAY_ACCOUNT);
+	cr_expect(http_authz_judge(c.tables->http, &q).allowed);
+	q.account = text("other");
+	cr_expect_not(http_authz_judge(c.tables->http, &q).allowed);
+	compiled_free(&c);
+}
+
 /* Pods that no policy selects, and those of other nodes, are in no table. */
 Test(authz, costs_nothing_elsewhere)
 {
@@ -475,6 +586,7 @@ Test(authz, requests_are_seen_where_policies_are)
 	cr_expect_eq(count_proxied(""), 0);
 	/* At the Service's address and at the pod's, from here and from elsewhere. */
 	cr_expect_eq(count_proxied(ALLOW(FROM("namespaces: [bar]"))), 3);
+	cr_expect_eq(count_proxied(STRICT ALLOW(FROM("namespaces: [bar]"))), 3);
 	cr_expect_eq(count_proxied(ALLOW(TO("methods: [GET]"))), 3);
 	cr_expect_eq(count_proxied(DENY(WHEN("key: \"request.headers[x]\", values: [a]"))), 3);
 	cr_expect_eq(count_proxied(FOO("{selector: {matchLabels: {app: other}}, rules: [" TO(
@@ -666,6 +778,8 @@ Test(authz, unknown_labels_open_nothing)
 		"{}") POLICY("foo", "q", "{selector: {matchLabels: {app: other}}, rules: [{}]}")));
 	cr_expect_not(lets_unlabelled(
 		FOO("{selector: {matchLabels: {app: other}}, action: DENY, rules: [{}]}")));
+	cr_expect_not(lets_unlabelled(
+		PEER("foo", "{selector: {matchLabels: {app: other}}, mtls: {mode: STRICT}}")));
 }
 
 /* ---- what the kernel has no room for ---- */
@@ -743,7 +857,9 @@ Test(authz, rows_out_of_order_are_refused)
 					     &r, (const struct object *const *)&c.objects.items[i],
 					     1, "istio-system"),
 				     0);
-	cr_assert_eq(authz_rows_select(&r, "foo", &(struct kvs){ 0 }, &set), 0);
+	cr_assert_eq(authz_rows_select(&r, "foo", &(struct kvs){ 0 }, &(struct authz_strict){ 0 },
+				       &set),
+		     0);
 	v = authz_rows_view(&r);
 	cr_expect(authz_view_ok(&v));
 	v.value_count = 0;

@@ -885,7 +885,7 @@ Test(kube_source, what_should_close_something_is_told_before_others)
 	_cleanup_json_ json_t *status = NULL;
 	const json_t *first;
 	char name[32];
-	int kind = kube_kind_of_name("PeerAuthentication");
+	int kind = kube_kind_of_name("RequestAuthentication");
 
 	begin();
 	for (int i = 0; i < MANY; i++) {
@@ -897,7 +897,7 @@ Test(kube_source, what_should_close_something_is_told_before_others)
 	status = kube_source_status(t.source);
 	cr_assert_eq(json_get_int(status, "problem_count", 0), MANY + 1);
 	first = json_array_get(json_object_get(status, "problems"), 0);
-	cr_expect_str_eq(json_get_text(first, "kind", ""), "PeerAuthentication");
+	cr_expect_str_eq(json_get_text(first, "kind", ""), "RequestAuthentication");
 }
 
 /* What weft refuses of an AuthorizationPolicy closes more, not less. */
@@ -939,6 +939,91 @@ Test(kube_source, an_authorization_policy_that_is_refused_denies)
 			cr_expect_eq(k->object->authz.selector.count, i == 0);
 		}
 	}
+}
+
+/* What can't be read of a PeerAuthentication closes more, not less. */
+Test(kube_source, a_peer_authentication_that_cannot_be_read_is_strict)
+{
+	static const struct {
+		const char *spec;
+		bool stands; /* and something takes its place: */
+		enum mtls_mode mode;
+		size_t labels, ports;
+	} rows[] = {
+		{ "{\"mtls\":{\"mode\":\"STRICT\"},\"new\":1}", true, MTLS_STRICT, 0, 0 },
+		{ "{\"mtls\":{\"mode\":\"STICT\"}}", true, MTLS_STRICT, 0, 0 },
+		{ "{\"selector\":{\"matchLabels\":{\"app\":\"web\"}},\"mtls\":7}", true,
+		  MTLS_STRICT, 1, 0 },
+		{ "{\"selector\":{\"matchLabels\":{\"app\":\"web\"}},\"portLevelMtls\":{\"80\":"
+		  "{\"mode\":\"STRICT\"}},\"new\":1}",
+		  true, MTLS_UNSET, 1, 1 },
+		{ "{\"selector\":{\"matchLabels\":{\"app\":\"web\"}},\"portLevelMtls\":{\"http\":"
+		  "{\"mode\":\"DISABLE\"}}}",
+		  true, MTLS_STRICT, 1, 0 },
+		{ "{\"selector\":{\"matchLabels\":{\"app\":\"web\"}},\"mtls\":{\"mode\":"
+		  "\"DISABLE\"},\"new\":1}",
+		  true, MTLS_DISABLE, 1, 0 },
+		{ "{\"selector\":7,\"mtls\":{\"mode\":\"STRICT\"}}", true, MTLS_STRICT, 0, 0 },
+		{ "{\"selector\":7,\"mtls\":{\"mode\":\"DISABLE\"}}", false, 0, 0, 0 },
+		{ "7", true, MTLS_STRICT, 0, 0 },
+	};
+	unsigned kind = (unsigned)kube_kind_of_name("PeerAuthentication");
+
+	begin();
+	for (size_t i = 0; i < sizeof(rows) / sizeof(*rows); i++) {
+		char json[TEXT_MAX], name[8];
+		struct object_id id = { KIND_PEER_AUTHENTICATION, "default", name };
+		struct known *k;
+
+		snprintf(name, sizeof(name), "p%zu", i);
+		snprintf(json, sizeof(json),
+			 "{\"apiVersion\":\"security.istio.io/v1\",\"kind\":"
+			 "\"PeerAuthentication\",\"metadata\":{\"name\":\"%s\",\"namespace\":"
+			 "\"default\"},\"spec\":%s}",
+			 name, rows[i].spec);
+		tell(kind, name, "1", json);
+		run(200);
+		cr_expect(strstr(problems(), name), "%s", rows[i].spec);
+		k = known_find(&t.known, &id);
+		cr_expect_eq(k && k->object, rows[i].stands, "%s", rows[i].spec);
+		if (!k || !k->object)
+			continue;
+		cr_expect(k->object->stands_in);
+		cr_expect_eq(k->object->peer.mode, rows[i].mode, "%s", rows[i].spec);
+		cr_expect_eq(k->object->peer.selector.count, rows[i].labels, "%s", rows[i].spec);
+		cr_expect_eq(k->object->peer.ports.count, rows[i].ports, "%s", rows[i].spec);
+	}
+}
+
+static void tell_mode(const char *mode, const char *version)
+{
+	char json[TEXT_MAX];
+
+	snprintf(json, sizeof(json),
+		 "{\"apiVersion\":\"security.istio.io/v1\",\"kind\":\"PeerAuthentication\","
+		 "\"metadata\":{\"name\":\"p\",\"namespace\":\"default\"},\"spec\":{\"mtls\":{"
+		 "\"mode\":\"%s\"}}}",
+		 mode);
+	tell((unsigned)kube_kind_of_name("PeerAuthentication"), "p", version, json);
+	run(200);
+}
+
+/* What it last was when it was right stays, where that is no laxer. */
+Test(kube_source, a_strict_peer_authentication_stays_while_it_cannot_be_read)
+{
+	const struct object_id id = { KIND_PEER_AUTHENTICATION, "default", "p" };
+
+	begin();
+	tell_mode("PERMISSIVE", "1");
+	cr_expect_eq(known_find(&t.known, &id)->object->peer.mode, MTLS_PERMISSIVE);
+	tell_mode("STICT", "2");
+	cr_expect_eq(known_find(&t.known, &id)->object->peer.mode, MTLS_STRICT);
+	cr_expect(known_find(&t.known, &id)->object->stands_in);
+	tell_mode("STRICT", "3");
+	cr_expect_not(known_find(&t.known, &id)->object->stands_in);
+	tell_mode("STICT", "4");
+	cr_expect_eq(known_find(&t.known, &id)->object->peer.mode, MTLS_STRICT);
+	cr_expect_not(known_find(&t.known, &id)->object->stands_in);
 }
 
 /* ---- what can't be read, and must not open anything ---- */

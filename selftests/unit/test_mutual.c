@@ -185,6 +185,23 @@ Test(mutual, a_pod_whose_labels_are_not_known_takes_the_strictest)
 	}
 }
 
+/* It may be of any level and any age. */
+Test(mutual, what_stands_in_for_one_that_cannot_be_read_counts_before_others)
+{
+	_cleanup_(world_done) struct world w = { 0 };
+	const struct object *by;
+
+	world_make(&w, AGED("foo", "old", "2024-02-01T00:00:00Z", MODE("DISABLE"))
+			       WEB("mtls: {mode: DISABLE}")
+				       AGED("foo", "new", "2024-03-01T00:00:00Z", MODE("STRICT")));
+	cr_expect_eq(mutual_mode(&w.mesh, find_pod(&w.objects), 80, &by), MTLS_DISABLE);
+	for (size_t i = 0; i < w.objects.count; i++)
+		if (!strcmp(w.objects.items[i]->meta.name, "new"))
+			w.objects.items[i]->stands_in = true;
+	cr_expect_eq(mutual_mode(&w.mesh, find_pod(&w.objects), 80, &by), MTLS_STRICT);
+	cr_expect_str_eq(by->meta.name, "new");
+}
+
 Test(mutual, a_rule_that_asks_for_it_has_it_in_use)
 {
 	_cleanup_(world_done) struct world w = { 0 };

@@ -8,6 +8,7 @@
 #include "lib/base/json_io.h"
 #include "lib/explain/protection.h"
 #include "lib/mesh/external.h"
+#include "lib/mesh/peers.h"
 
 static void column(json_t *columns, const char *heading, json_t *value)
 {
@@ -207,6 +208,19 @@ static json_t *protected_ports(const struct connection_policy *p)
 	return json_string(text);
 }
 
+/* "8080=DISABLE,8081=STRICT" */
+static json_t *port_modes(const struct peer_authentication *p)
+{
+	_cleanup_free_ char *text = NULL;
+	size_t size;
+	FILE *f = open_memstream(&text, &size);
+
+	for (size_t i = 0; f && i < p->ports.count; i++)
+		fprintf(f, "%s%u=%s", i ? "," : "", p->ports.items[i].port,
+			mtls_mode_name((enum mtls_mode)p->ports.items[i].mode));
+	return f && !fclose(f) ? json_string(text) : NULL;
+}
+
 static const char *resolution_name(int resolution)
 {
 	static const char *const names[] = { [RESOLUTION_NONE] = "NONE",
@@ -259,6 +273,11 @@ json_t *object_columns(const struct object *o)
 	case KIND_AUTHORIZATION_POLICY:
 		column(columns, "ACTION", json_text(authz_action_name(o->authz.action)));
 		column(columns, "SELECTOR", kvs_text(&o->authz.selector));
+		break;
+	case KIND_PEER_AUTHENTICATION:
+		column(columns, "MODE", json_text(mtls_mode_name((enum mtls_mode)o->peer.mode)));
+		column(columns, "PORTS", port_modes(&o->peer));
+		column(columns, "SELECTOR", kvs_text(&o->peer.selector));
 		break;
 	case KIND_SERVICE_ENTRY:
 		column(columns, "HOSTS", strs_text(&o->entry.hosts));

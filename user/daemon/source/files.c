@@ -41,23 +41,6 @@ static void parsed_free(struct parsed *p)
 	free(p->per_file);
 }
 
-/* Until pods are called by what it says. */
-static int refuse_peer_authentications(const struct objects *objects, struct errors *errors)
-{
-	int r = 0;
-
-	for (size_t i = 0; i < objects->count; i++) {
-		const struct object *o = objects->items[i];
-
-		if (o->kind != KIND_PEER_AUTHENTICATION)
-			continue;
-		errors_add(errors, o->file, o->pos,
-			   "kind: weft does not carry out PeerAuthentication (security.istio.io)");
-		r = -EINVAL;
-	}
-	return r;
-}
-
 static int parse_files(const struct store_input *files, size_t count, struct parsed *out,
 		       struct change_report *report)
 {
@@ -73,8 +56,6 @@ static int parse_files(const struct store_input *files, size_t count, struct par
 		int bad = rules_parse_with(&how, files[i].name, files[i].bytes, files[i].size,
 					   &out->per_file[i], &report->errors, &report->skipped);
 
-		if (!bad)
-			bad = refuse_peer_authentications(&out->per_file[i], &report->errors);
 		if (bad && (!r || bad != -EINVAL))
 			r = bad;
 	}

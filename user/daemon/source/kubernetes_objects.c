@@ -170,6 +170,8 @@ const char *kube_object_effect(const struct kube_object *o)
 		return "left out";
 	if (!is->stands_in)
 		return "in force as it last was right";
+	if (is->kind == KIND_PEER_AUTHENTICATION && is->peer.mode == MTLS_STRICT)
+		return "in force as a policy that is STRICT";
 	return is->kind == KIND_NETWORK_POLICY || is->kind == KIND_AUTHORIZATION_POLICY
 		       ? "in force as a policy that lets nothing through"
 		       : "in force as far as it can be read";

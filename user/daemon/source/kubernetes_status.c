@@ -57,7 +57,8 @@ static bool closes(const struct kube_object *o)
 	const struct unsupported_kind *k = unsupported_find(kind->name);
 
 	return kind->kind == KIND_NETWORK_POLICY || kind->kind == KIND_CONNECTION_POLICY ||
-	       kind->kind == KIND_AUTHORIZATION_POLICY || (k && k->closes);
+	       kind->kind == KIND_AUTHORIZATION_POLICY || kind->kind == KIND_PEER_AUTHENTICATION ||
+	       (k && k->closes);
 }
 
 /* What closes something comes first: the last ones may be left out. */

@@ -3,7 +3,8 @@
 #define WEFT_LIB_AUTHZ_AUTHZ_H
 /*
  * AuthorizationPolicies: whether a caller may connect to a pod, or send it a request, as Istio's
- * reference of AuthorizationPolicy and pilot/pkg/security/authz have it.
+ * reference of AuthorizationPolicy and pilot/pkg/security/authz have it. A PeerAuthentication that
+ * is STRICT is one more policy here: it denies those who have no identity.
  *
  * Policies are rows that refer to each other by index, so that weft-proxy's snapshot can have them
  * as they are. A set is what all policies say together that select a pod. One function judges: the
@@ -89,15 +90,17 @@ struct authz_policy {
 	struct authz_str ns, name;
 	__u32 action;		  /* enum authz_action */
 	struct authz_range rules; /* none: it holds for nothing */
+	__u32 plaintext; /* a PeerAuthentication that is STRICT: it denies who has no identity */
 };
 
 struct authz_member {
 	__u32 policy;
 };
 
-/* Those that deny come first. */
+/* Those of PeerAuthentications come first, then those that deny. */
 struct authz_set {
 	struct authz_range members;
+	__u32 authorizes; /* an AuthorizationPolicy is among them */
 };
 
 /* The rows, borrowed. */
@@ -119,6 +122,18 @@ bool authz_view_ok(const struct authz_view *v);
 
 /* ---- making them ---- */
 
+/* Where a pod takes callers with an identity only, by the PeerAuthentications in force for it. */
+struct authz_strict {
+	const struct object *by; /* it is STRICT at the ports that are not listed; NULL: it isn't */
+	const struct object *ports; /* whose portLevelMtls list some; NULL: none are */
+};
+
+/* A policy that one of them makes. */
+struct authz_strict_row {
+	struct authz_strict strict;
+	__u32 policy;
+};
+
 /* Zero-initialise; free with authz_rows_free(). */
 struct authz_rows {
 	TABLE(struct authz_set) sets; /* set n is element n - 1 */
@@ -134,6 +149,7 @@ struct authz_rows {
 	struct pool *pool;
 	const char *root; /* the namespace whose policies are for all */
 	__u32 nothing;	  /* of the policies, from 1: one that allows nothing; 0: there is none */
+	TABLE(struct authz_strict_row) strict;
 };
 
 /* "10.0.0.0/8", or an address. IPv4 in the form of IPv6 ("::ffff:10.0.0.0/104") is IPv4, and no
@@ -145,7 +161,10 @@ int authz_rows_make(struct authz_rows *r, const struct object *const *objects, s
 		    const char *root);
 /* The number of the set that holds for a pod; 0: no policy selects it. `labels`: NULL, they are not
  * known: what may deny does, and of what may allow it only what is for all pods. 0 or -ENOMEM. */
-int authz_rows_select(struct authz_rows *r, const char *ns, const struct kvs *labels, __u32 *set);
+int authz_rows_select(struct authz_rows *r, const char *ns, const struct kvs *labels,
+		      const struct authz_strict *strict, __u32 *set);
+/* The AuthorizationPolicy or PeerAuthentication that a row is of; NULL: it is of none. */
+const struct object *authz_rows_object(const struct authz_rows *r, __u32 policy);
 /* Adds to the bytes. 0 or -ENOMEM. */
 int authz_rows_put(struct authz_rows *r, const char *text, size_t len);
 struct authz_view authz_rows_view(const struct authz_rows *r);
@@ -200,8 +219,8 @@ enum { AUTHZ_DETAILS_MAX = 640 };
  */
 struct authz_verdict authz_judge(const struct authz_view *v, __u32 set,
 				 const struct authz_question *q);
-/* Envoy's response code details of a refusal: "rbac_access_denied_matched_policy[...]". Returns
- * `out`. */
+/* Envoy's response code details of a refusal: "rbac_access_denied_matched_policy[...]", and of a
+ * PeerAuthentication's "plaintext_denied[...]". Returns `out`. */
 const char *authz_details(const struct authz_view *v, const struct authz_verdict *verdict,
 			  char out[AUTHZ_DETAILS_MAX]);
 

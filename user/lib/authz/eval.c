@@ -306,6 +306,11 @@ const char *authz_details(const struct authz_view *v, const struct authz_verdict
 	}
 	ns = text_at(v, v->policies[verdict->policy].ns);
 	name = text_at(v, v->policies[verdict->policy].name);
+	if (v->policies[verdict->policy].plaintext) {
+		snprintf(out, AUTHZ_DETAILS_MAX, "plaintext_denied[ns[%.*s]-policy[%.*s]]",
+			 (int)ns.len, ns.at, (int)name.len, name.at);
+		return out;
+	}
 	snprintf(out, AUTHZ_DETAILS_MAX, "%sns[%.*s]-policy[%.*s]-rule[%u]]", begin, (int)ns.len,
 		 ns.at, (int)name.len, name.at, verdict->rule);
 	return out;

@@ -4,6 +4,7 @@
  */
 #include <ctype.h>
 #include <errno.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -329,6 +330,120 @@ static int write_policy(struct authz_rows *r, const struct object *o)
 	return w.wrong ? -EINVAL : 0;
 }
 
+/* ---- PeerAuthentications ---- */
+
+enum {
+	PORT_TEXT = 6,	 /* room for "65535" */
+	STRICT_MOST = 2, /* policies of a set that PeerAuthentications make */
+};
+
+/* The ports that it lists: those that are STRICT, or all. */
+static void list_ports(const struct object *policy, bool strict, struct strs *out,
+		       char (*texts)[PORT_TEXT])
+{
+	for (size_t i = 0; i < policy->peer.ports.count; i++) {
+		const struct port_mtls *p = &policy->peer.ports.items[i];
+
+		if (strict ? p->mode != MTLS_STRICT : p->mode == MTLS_UNSET)
+			continue;
+		snprintf(texts[out->count], PORT_TEXT, "%u", p->port);
+		out->items[out->count] = texts[out->count];
+		out->count++;
+	}
+}
+
+static int add_denial(struct authz_rows *r, const struct object *by, const struct authz_rule *rule)
+{
+	struct writer w = { .r = r, .o = by };
+	struct authz_policy row = { .action = AUTHZ_DENY, .plaintext = true }, *slot;
+
+	row.ns = put_bytes(&w, by->meta.namespace, strlen(by->meta.namespace));
+	row.name = put_bytes(&w, by->meta.name, strlen(by->meta.name));
+	row.rules = (struct authz_range){ r->rules.count, 1 };
+	write_rule(&w, rule);
+	slot = table_push(&r->policies);
+	if (slot)
+		*slot = row;
+	return slot && !w.nomem ? 0 : -ENOMEM;
+}
+
+/* It denies who has no principal: at the ports of s->ports that are STRICT, or, where s->by is
+ * given, at those that s->ports does not list. */
+static int write_strict(struct authz_rows *r, const struct authz_strict *s)
+{
+	size_t count = s->ports ? s->ports->peer.ports.count : 0;
+	_cleanup_free_ char(*texts)[PORT_TEXT] = calloc(count + 1, sizeof(*texts));
+	_cleanup_free_ const char **items = calloc(count + 1, sizeof(*items));
+	const char *any[] = { "*" };
+	struct authz_source from = { .principals.no = { .items = any, .count = 1 } };
+	struct authz_operation to = { 0 };
+	struct strs *ports = s->by ? &to.ports.no : &to.ports.yes;
+	struct authz_rule rule = { .from = { &from, 1 }, .to = { &to, 1 } };
+
+	if (!texts || !items)
+		return -ENOMEM;
+	ports->items = items;
+	if (s->ports)
+		list_ports(s->ports, !s->by, ports, texts);
+	if (!ports->count)
+		rule.to.count = 0;
+	return add_denial(r, s->by ? s->by : s->ports, &rule);
+}
+
+/* The policy that it makes, which is new if there is none. */
+static int find_strict(struct authz_rows *r, const struct authz_strict *s, struct authz_member *out)
+{
+	struct authz_strict_row *slot;
+
+	for (size_t i = 0; i < r->strict.count; i++)
+		if (r->strict.items[i].strict.by == s->by &&
+		    r->strict.items[i].strict.ports == s->ports) {
+			out->policy = r->strict.items[i].policy;
+			return 0;
+		}
+	slot = table_push(&r->strict);
+	if (!slot)
+		return -ENOMEM;
+	*slot = (struct authz_strict_row){ *s, r->policies.count };
+	out->policy = slot->policy;
+	return write_strict(r, s);
+}
+
+static bool any_port_is_strict(const struct object *policy)
+{
+	for (size_t i = 0; policy && i < policy->peer.ports.count; i++)
+		if (policy->peer.ports.items[i].mode == MTLS_STRICT)
+			return true;
+	return false;
+}
+
+/* STRICT_MOST of them. */
+static int add_strict(struct authz_rows *r, const struct authz_strict *s,
+		      struct authz_member *members, size_t *count)
+{
+	const struct authz_strict ports = { .ports = s->ports };
+	int e = 0;
+
+	if (any_port_is_strict(s->ports))
+		e = find_strict(r, &ports, &members[(*count)++]);
+	if (!e && s->by)
+		e = find_strict(r, s, &members[(*count)++]);
+	return e;
+}
+
+const struct object *authz_rows_object(const struct authz_rows *r, __u32 policy)
+{
+	if (policy < r->objects.count)
+		return r->objects.items[policy];
+	for (size_t i = 0; i < r->strict.count; i++) {
+		const struct authz_strict *s = &r->strict.items[i].strict;
+
+		if (r->strict.items[i].policy == policy)
+			return s->by ? s->by : s->ports;
+	}
+	return NULL;
+}
+
 /* Those that deny come first, then by name. */
 static int by_turn(const void *a, const void *b)
 {
@@ -414,7 +529,7 @@ static int add_nothing(struct authz_rows *r, struct authz_member *out)
 
 /* The set whose members are the last ones of the list; known as `key`. */
 static int add_set(struct authz_rows *r, const struct authz_member *members, size_t count,
-		   __u32 *out)
+		   bool authorizes, __u32 *out)
 {
 	struct authz_set *set = table_push(&r->sets);
 	char *key = pool_copy(&r->pool, (const char *)members, count * sizeof(*members));
@@ -422,7 +537,8 @@ static int add_set(struct authz_rows *r, const struct authz_member *members, siz
 
 	if (!set || !at)
 		return -ENOMEM;
-	*set = (struct authz_set){ .members = { r->members.count, count } };
+	*set = (struct authz_set){ .members = { r->members.count, count },
+				   .authorizes = authorizes };
 	for (size_t i = 0; i < count; i++) {
 		struct authz_member *slot = table_push(&r->members);
 
@@ -435,16 +551,18 @@ static int add_set(struct authz_rows *r, const struct authz_member *members, siz
 	return 0;
 }
 
-int authz_rows_select(struct authz_rows *r, const char *ns, const struct kvs *labels, __u32 *set)
+int authz_rows_select(struct authz_rows *r, const char *ns, const struct kvs *labels,
+		      const struct authz_strict *strict, __u32 *set)
 {
 	_cleanup_free_ struct authz_member *members =
-		calloc(r->objects.count + 1, sizeof(*members));
+		calloc(r->objects.count + STRICT_MOST + 1, sizeof(*members));
 	bool guessed = false;
-	size_t count = 0;
+	size_t count = 0, strict_count;
 
 	*set = 0;
-	if (!members)
+	if (!members || add_strict(r, strict, members, &count))
 		return -ENOMEM;
+	strict_count = count;
 	for (__u32 i = 0; i < r->objects.count; i++) {
 		if (!authz_selects(r->objects.items[i], r->root, ns, labels))
 			continue;
@@ -459,7 +577,7 @@ int authz_rows_select(struct authz_rows *r, const char *ns, const struct kvs *la
 	if (!count)
 		return 0;
 	*set = (__u32)(uintptr_t)bytemap_get(&r->by_members, members, count * sizeof(*members));
-	return *set ? 0 : add_set(r, members, count, set);
+	return *set ? 0 : add_set(r, members, count, count > strict_count, set);
 }
 
 struct authz_view authz_rows_view(const struct authz_rows *r)
@@ -495,6 +613,7 @@ void authz_rows_free(struct authz_rows *r)
 	free(r->values.items);
 	free(r->bytes.items);
 	free(r->objects.items);
+	free(r->strict.items);
 	bytemap_free(&r->by_members);
 	pool_free(r->pool);
 	*r = (struct authz_rows){ 0 };

@@ -23,4 +23,5 @@ void check_remarks(struct mesh *mesh)
 	check_policy_parts(mesh);
 	check_mutual(mesh);
 	check_workloads(mesh);
+	check_peers(mesh);
 }

@@ -52,12 +52,15 @@ static const struct crd crds[] = {
 	{ KIND_AUTHORIZATION_POLICY,
 	  &schema_authorization_policy,
 	  { { "Action", "string", ".spec.action", "The action taken" }, AGE } },
+	{ KIND_PEER_AUTHENTICATION,
+	  &schema_peer_authentication,
+	  { { "Mode", "string", ".spec.mtls.mode", "Whether mutual TLS is asked for" }, AGE } },
 };
 
 const enum kind crd_kinds[] = {
-	KIND_VIRTUAL_SERVICE,	  KIND_DESTINATION_RULE, KIND_GATEWAY,
-	KIND_SERVICE_ENTRY,	  KIND_WORKLOAD_ENTRY,	 KIND_CONNECTION_POLICY,
-	KIND_AUTHORIZATION_POLICY
+	KIND_VIRTUAL_SERVICE,	   KIND_DESTINATION_RULE,   KIND_GATEWAY,
+	KIND_SERVICE_ENTRY,	   KIND_WORKLOAD_ENTRY,	    KIND_CONNECTION_POLICY,
+	KIND_AUTHORIZATION_POLICY, KIND_PEER_AUTHENTICATION
 };
 const size_t crd_kind_count = sizeof(crd_kinds) / sizeof(*crd_kinds);
 

@@ -7,7 +7,9 @@
 
 #include "lib/base/cleanup.h"
 #include "lib/mesh/mesh.h"
+#include "lib/model/kinds.h"
 #include "lib/route/path.h"
+#include "lib/route/workload.h"
 
 enum { ADDR_BITS = 128, PATH_ROOM = 4096 };
 
@@ -24,15 +26,28 @@ static bool is_here(const struct explain_authz *x, const struct object *pod)
 	return !x->objects->node || str_eq(pod->pod.node_name, x->objects->node);
 }
 
+static int add_peers(struct explain_authz *x)
+{
+	int r = 0;
+
+	for (size_t i = 0; i < x->objects->count && !r; i++)
+		r = peers_add(&x->pool, &x->peers, x->objects->items[i]);
+	return r ? r : peers_settle(&x->peers);
+}
+
 int explain_authz_init(struct explain_authz *x, const struct objects *objects,
 		       enum enrol_mode enrol, const struct explain_client *client)
 {
+	bool any;
 	int r;
 
 	*x = (struct explain_authz){ .objects = objects, .client = client, .enrol = enrol };
 	r = authz_rows_make(&x->rows, (const struct object *const *)objects->items, objects->count,
 			    ROOT_NAMESPACE);
-	for (size_t i = 0; i < objects->count && x->rows.objects.count && !r; i++)
+	if (!r)
+		r = add_peers(x);
+	any = x->rows.objects.count || x->peers.strict;
+	for (size_t i = 0; i < objects->count && any && !r; i++)
 		if (objects->items[i]->kind == KIND_POD && is_in_mesh(x, objects->items[i]))
 			r = explain_add_pod(&x->pods, &x->pool, objects->items[i]);
 	return r;
@@ -41,6 +56,7 @@ int explain_authz_init(struct explain_authz *x, const struct objects *objects,
 void explain_authz_free(struct explain_authz *x)
 {
 	authz_rows_free(&x->rows);
+	peers_free(&x->peers);
 	bytemap_free(&x->pods);
 	pool_free(x->pool);
 	*x = (struct explain_authz){ 0 };
@@ -60,6 +76,12 @@ static bool address_of(const struct explain_client *c, const struct addr *endpoi
 			return true;
 	*out = c->from;
 	return memcmp(out, &none, sizeof(none));
+}
+
+static void identify_gateway(struct authz_question *q)
+{
+	q->ns = (struct authz_text){ GATEWAY_NAMESPACE, strlen(GATEWAY_NAMESPACE) };
+	q->account = (struct authz_text){ GATEWAY_ACCOUNT, strlen(GATEWAY_ACCOUNT) };
 }
 
 /* Who calls from the same node is known; of labels alone nothing more than the namespace is. */
@@ -156,40 +178,65 @@ static void write_client(FILE *f, const struct explain_client *c)
 		fputs("a caller from outside", f);
 }
 
+static void write_policy(FILE *f, const struct object *o)
+{
+	char at[PLACE_MAX];
+
+	fprintf(f, "%s %s/%s (%s%s)", kind_name(o->kind), o->meta.namespace, o->meta.name,
+		place_text(at, sizeof(at), o->file, o->pos),
+		o->stands_in ? ", which can't be read" : "");
+}
+
+/* "PeerAuthentication foo/default (f.yaml:3:1) is STRICT, and a caller from outside speaks no
+ * mutual TLS to port 80" */
+static void write_plaintext(FILE *f, const struct explain_authz *x, const struct object *by,
+			    unsigned port)
+{
+	write_policy(f, by);
+	fputs(" is STRICT, and ", f);
+	write_client(f, x->client);
+	fprintf(f, " speaks no mutual TLS to port %u", port);
+}
+
 /* "AuthorizationPolicy foo/deny (f.yaml:3:1) denies it to foo/sleep by spec.rules[0]" */
+static void write_denial(FILE *f, const struct explain_authz *x, const struct authz_verdict *v,
+			 const struct object *pod, unsigned port)
+{
+	if (v->policy == AUTHZ_NONE) {
+		fprintf(f, "no AuthorizationPolicy of %s/%s allows ", pod->meta.namespace,
+			pod->meta.name);
+	} else {
+		write_policy(f, x->rows.objects.items[v->policy]);
+		fputs(" denies ", f);
+	}
+	write_client(f, x->client);
+	fprintf(f, " port %u", port);
+	if (v->policy != AUTHZ_NONE)
+		fprintf(f, " by spec.rules[%u]", v->rule);
+}
+
 static const char *sentence(struct explain_authz *x, const struct authz_verdict *v,
-			    const struct object *pod, unsigned port, bool http)
+			    const struct object *pod, const struct authz_question *q)
 {
 	_cleanup_free_ char *out = NULL;
-	char at[PLACE_MAX];
 	size_t size;
 	FILE *f = open_memstream(&out, &size);
 
 	if (!f)
 		return NULL;
-	if (v->policy == AUTHZ_NONE) {
-		fprintf(f, "no AuthorizationPolicy of %s/%s allows ", pod->meta.namespace,
-			pod->meta.name);
-		write_client(f, x->client);
+	if (v->policy != AUTHZ_NONE && x->rows.policies.items[v->policy].plaintext) {
+		write_plaintext(f, x, authz_rows_object(&x->rows, v->policy), q->port);
 	} else {
-		const struct object *o = x->rows.objects.items[v->policy];
-
-		fprintf(f, "AuthorizationPolicy %s/%s (%s%s) denies ", o->meta.namespace,
-			o->meta.name, place_text(at, sizeof(at), o->file, o->pos),
-			o->stands_in ? ", which can't be read" : "");
-		write_client(f, x->client);
+		write_denial(f, x, v, pod, q->port);
+		if (!q->http)
+			fputs(", as a connection", f);
 	}
-	fprintf(f, " port %u", port);
-	if (v->policy != AUTHZ_NONE)
-		fprintf(f, " by spec.rules[%u]", v->rule);
-	if (!http)
-		fputs(", as a connection", f);
-	if (!is_here(x, pod))
+	if (!is_here(x, pod) && !q->ns.len)
 		fputs(", on the node of the pod, where the caller has no identity", f);
 	return fclose(f) ? NULL : pool_copy(&x->pool, out, strlen(out));
 }
 
-/* On another node it is a call from elsewhere. */
+/* On another node it is a call from elsewhere, unless mutual TLS says whose it is. */
 static int fill(struct explain_authz *x, const struct explain_authz_request *r, bool here,
 		struct authz_question *q)
 {
@@ -198,7 +245,9 @@ static int fill(struct explain_authz *x, const struct explain_authz_request *r, 
 		q->wide = addr_is_v4(&q->destination) ? 32 : ADDR_BITS;
 	}
 	q->remote = q->source;
-	if (here)
+	if (r->gateway && (here || r->mutual))
+		identify_gateway(q);
+	else if (here || r->mutual)
 		identify(x, q);
 	return r->request ? add_request(x, r, q) : 0;
 }
@@ -208,6 +257,7 @@ int explain_authz_ask(struct explain_authz *x, const struct explain_authz_reques
 {
 	const struct object *pod = bytemap_get(&x->pods, endpoint, sizeof(*endpoint));
 	struct authz_question q = { .destination = *endpoint, .port = port };
+	struct authz_strict strict;
 	struct authz_verdict v;
 	struct authz_view view;
 	__u32 set = 0;
@@ -216,8 +266,9 @@ int explain_authz_ask(struct explain_authz *x, const struct explain_authz_reques
 	*why = NULL;
 	if (!pod)
 		return 0;
+	strict = peers_strict(&x->peers, pod);
 	e = authz_rows_select(&x->rows, pod->meta.namespace,
-			      pod->pod.labels_unknown ? NULL : &pod->meta.labels, &set);
+			      pod->pod.labels_unknown ? NULL : &pod->meta.labels, &strict, &set);
 	if (!e && set)
 		e = fill(x, r, is_here(x, pod), &q);
 	if (e || !set)
@@ -226,6 +277,6 @@ int explain_authz_ask(struct explain_authz *x, const struct explain_authz_reques
 	v = judge(&view, set, &q);
 	if (v.allowed)
 		return 0;
-	*why = sentence(x, &v, pod, port, q.http);
+	*why = sentence(x, &v, pod, &q);
 	return *why ? 0 : -ENOMEM;
 }

@@ -2,10 +2,11 @@
 #ifndef WEFT_LIB_EXPLAIN_EXPLAIN_AUTHZ_H
 #define WEFT_LIB_EXPLAIN_EXPLAIN_AUTHZ_H
 /*
- * Which AuthorizationPolicy, by which of its rules, refuses a client.
+ * Which AuthorizationPolicy, by which of its rules, or which PeerAuthentication refuses a client.
  */
 #include "lib/authz/authz.h"
 #include "lib/explain/explain_target.h"
+#include "lib/mesh/peers.h"
 #include "lib/route/route.h"
 
 /* Borrows from the objects and the client. */
@@ -14,6 +15,7 @@ struct explain_authz {
 	const struct objects *objects;
 	const struct explain_client *client;
 	enum enrol_mode enrol;
+	struct peers peers;
 	struct bytemap pods; /* struct addr -> struct object; empty without policies */
 	struct pool *pool;
 };
@@ -24,6 +26,8 @@ struct explain_authz_request {
 	const struct http_request *request;
 	const struct http_decision *decision;
 	bool gateway; /* it came in at one */
+	/* It takes the caller's identity along to another node: weft-proxy speaks mutual TLS. */
+	bool mutual;
 };
 
 /* 0 or -ENOMEM; free it in either case. */

@@ -190,13 +190,33 @@ static int find_closed(const struct http_answer *a, const struct hs_cluster *c,
 	return fails(out, "UF", connection_failure, printed("%s", last));
 }
 
+static bool is_from_gateway(const struct http_answer *a)
+{
+	return a->server || (a->decision.listener && a->decision.listener->scope == SCOPE_NODE);
+}
+
+/* Whether weft-proxy speaks mutual TLS with the endpoint, which takes the caller's identity there.
+ */
+static bool is_mutual(const struct http_answer *a, const struct hs_cluster *c,
+		      const struct endpoint *e)
+{
+	const struct hs_workload *w = http_workload(a->s, &e->addr);
+
+	if (!w || w->here)
+		return false;
+	if (c->client_tls)
+		return hs_client_tls(a->s, c->client_tls - 1)->mode == HS_TLS_ISTIO_MUTUAL;
+	return http_workload_mode(a->s, w, e->port) == HS_MTLS_STRICT;
+}
+
 /* Fills in out->denied, too. A request is refused by the endpoint that was chosen for it. */
 static int find_denied(const struct http_answer *a, const struct hs_cluster *c,
 		       struct explain_failure *out)
 {
-	const struct explain_authz_request q = { .s = a->s,
-						 .request = a->sni ? NULL : &a->request,
-						 .decision = &a->decision };
+	struct explain_authz_request q = { .s = a->s,
+					   .request = a->sni ? NULL : &a->request,
+					   .decision = &a->decision,
+					   .gateway = is_from_gateway(a) };
 	struct http_members m = reachable(a, c);
 	const char *why, *last = NULL;
 	__u32 count = 0;
@@ -204,6 +224,7 @@ static int find_denied(const struct http_answer *a, const struct hs_cluster *c,
 	for (__u32 i = 0; i < m.count; i++) {
 		const struct hs_endpoint *e = &m.items[i];
 
+		q.mutual = is_mutual(a, c, &e->endpoint);
 		if (explain_authz_ask(a->authz, &q, &e->endpoint.addr, e->endpoint.port, &why))
 			return -ENOMEM;
 		if (!why)

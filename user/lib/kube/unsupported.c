@@ -4,7 +4,6 @@
 #include <string.h>
 
 const struct unsupported_kind unsupported_kinds[] = {
-	{ "security.istio.io", "peerauthentications", "PeerAuthentication", true },
 	{ "security.istio.io", "requestauthentications", "RequestAuthentication", true },
 	{ "networking.istio.io", "sidecars", "Sidecar", false },
 };

@@ -9,8 +9,8 @@
 #include <stddef.h>
 
 struct unsupported_kind {
-	const char *group, *plural; /* "security.istio.io", "peerauthentications" */
-	const char *name;	    /* "PeerAuthentication" */
+	const char *group, *plural; /* "security.istio.io", "requestauthentications" */
+	const char *name;	    /* "RequestAuthentication" */
 	bool closes;		    /* with Istio it refuses requests: here they get through */
 };
 

@@ -97,7 +97,8 @@ static int note_all(struct writer *w)
 
 /* ---- verdicts ---- */
 
-static int add_row(struct writer *w, __u32 port, bool local, const struct cidr *from, bool lets)
+static int add_row(struct writer *w, __u32 port, bool local, const struct cidr *from,
+		   enum authz_verdicts verdict)
 {
 	struct authz_table_row *slot;
 
@@ -113,18 +114,19 @@ static int add_row(struct writer *w, __u32 port, bool local, const struct cidr *
 					.port = (__u16)port,
 					.local = local };
 	memcpy(slot->key.addr, from->addr.b, sizeof(slot->key.addr));
-	slot->verdict = lets ? AUTHZ_LETS : AUTHZ_CLOSES;
+	slot->verdict = verdict;
 	return 0;
 }
 
-static bool lets(const struct writer *w, __u32 port, const struct cidr *from,
-		 const struct object *pod)
+static enum authz_verdicts judge(const struct writer *w, __u32 port, const struct cidr *from,
+				 const struct object *pod)
 {
 	struct authz_question q = { .source = from->addr,
 				    .remote = from->addr,
 				    .destination = w->destination,
 				    .wide = ADDR_BITS - from->prefix,
 				    .port = port };
+	struct authz_verdict v;
 
 	if (pod) {
 		const char *account = pod->pod.service_account;
@@ -133,7 +135,12 @@ static bool lets(const struct writer *w, __u32 port, const struct cidr *from,
 		q.ns = (struct authz_text){ pod->meta.namespace, strlen(pod->meta.namespace) };
 		q.account = (struct authz_text){ account, strlen(account) };
 	}
-	return authz_judge(&w->view, w->set, &q).allowed;
+	v = authz_judge(&w->view, w->set, &q);
+	if (v.allowed)
+		return w->view.sets[w->set - 1].authorizes ? AUTHZ_LETS : AUTHZ_PASSES;
+	return v.policy != AUTHZ_NONE && w->view.policies[v.policy].plaintext
+		       ? AUTHZ_CLOSES_PLAINTEXT
+		       : AUTHZ_CLOSES;
 }
 
 /* A pod of which more is known than its address, where that makes a difference. */
@@ -143,13 +150,13 @@ static int write_caller(struct writer *w, __u32 port, const struct object *pod)
 	int r = 0;
 
 	for (size_t i = 0; i < pod->pod.ips.count && !r; i++) {
-		bool known;
+		enum authz_verdicts known;
 
 		if (addr_parse(pod->pod.ips.items[i], &from.addr) ||
 		    bytemap_get(&w->mesh->pods_by_addr, from.addr.b, sizeof(from.addr.b)) != pod)
 			continue;
-		known = lets(w, port, &from, pod);
-		if (known != lets(w, port, &from, NULL))
+		known = judge(w, port, &from, pod);
+		if (known != judge(w, port, &from, NULL))
 			r = add_row(w, port, true, &from, known);
 	}
 	return r;
@@ -162,7 +169,7 @@ static int write_port(struct writer *w, __u32 port)
 
 	for (size_t i = 0; i < w->apart.subnets.count && !r && !w->full; i++)
 		r = add_row(w, port, false, &w->apart.subnets.items[i],
-			    lets(w, port, &w->apart.subnets.items[i], NULL));
+			    judge(w, port, &w->apart.subnets.items[i], NULL));
 	for (size_t i = 0; i < mesh->authz_pods.count && !r && !w->full; i++)
 		r = write_caller(w, port, mesh->authz_pods.items[i].pod);
 	return r;
@@ -174,7 +181,7 @@ static const struct object *member_of(const struct writer *w)
 	struct authz_range members = w->view.sets[w->set - 1].members;
 	__u32 policy = w->view.members[members.first].policy;
 
-	return policy < w->mesh->authz.objects.count ? w->mesh->authz.objects.items[policy] : NULL;
+	return authz_rows_object(&w->mesh->authz, policy);
 }
 
 /* What has no row is closed. No error: that would leave a policy out of force, and other policies
@@ -186,7 +193,7 @@ static void close_set(struct writer *w, size_t rows)
 	w->mesh->t->authz.rows.count = rows;
 	if (o)
 		errors_warn(w->mesh->errors, o->file, o->pos,
-			    "spec.rules: together with the other policies there are more subnets, "
+			    "spec: together with the other policies there are more subnets, "
 			    "ports and callers than there is room for in the kernel (%d rows): "
 			    "connections to the pods that it selects are refused",
 			    AUTHZ_ROWS_MOST);

@@ -9,6 +9,8 @@
 
 bool authorized_any(const struct mesh *mesh)
 {
+	if (mutual_in_use(mesh))
+		return true;
 	for (size_t i = 0; i < mesh->rules.count; i++)
 		if (mesh->rules.items[i]->kind == KIND_AUTHORIZATION_POLICY)
 			return true;
@@ -23,10 +25,15 @@ static bool is_known(struct mesh *mesh, const struct object *pod)
 }
 
 /* Labels that can't be read may be those of any selector. */
-static int find_set(struct mesh *mesh, const struct object *pod, __u32 *set)
+static int find_set(struct mesh *mesh, const struct object *pod, struct authorized_pod *out)
 {
-	return authz_rows_select(&mesh->authz, pod->meta.namespace,
-				 pod->pod.labels_unknown ? NULL : &pod->meta.labels, set);
+	struct authz_strict strict = peers_strict(&mesh->peers, pod);
+	int r = authz_rows_select(&mesh->authz, pod->meta.namespace,
+				  pod->pod.labels_unknown ? NULL : &pod->meta.labels, &strict,
+				  &out->set);
+
+	out->authorized = !r && out->set && mesh->authz.sets.items[out->set - 1].authorizes;
+	return r;
 }
 
 static int add_pod(struct mesh *mesh, const struct object *pod)
@@ -39,7 +46,7 @@ static int add_pod(struct mesh *mesh, const struct object *pod)
 	if (!slot)
 		return -ENOMEM;
 	slot->pod = pod;
-	return find_set(mesh, pod, &slot->set);
+	return find_set(mesh, pod, slot);
 }
 
 int authorized_index(struct mesh *mesh)
@@ -74,7 +81,7 @@ static bool has_labels(const struct object *pod, const struct kvs *selector)
 
 bool authorized_backs(const struct authorized_pod *p, const struct object *service)
 {
-	return p->set && str_eq(p->pod->meta.namespace, service->meta.namespace) &&
+	return p->authorized && str_eq(p->pod->meta.namespace, service->meta.namespace) &&
 	       has_labels(p->pod, &service->service.selector);
 }
 

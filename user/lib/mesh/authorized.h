@@ -2,15 +2,17 @@
 #ifndef WEFT_LIB_MESH_AUTHORIZED_H
 #define WEFT_LIB_MESH_AUTHORIZED_H
 /*
- * AuthorizationPolicies and the pods of this node that they select.
+ * AuthorizationPolicies and the pods of this node that they select; and where PeerAuthentications
+ * are STRICT, which is judged as another policy.
  */
 #include "lib/mesh/mesh.h"
 
 /* Makes mesh->authz and mesh->authz_pods anew. Comes after mesh_sources(). 0 or -ENOMEM. */
 int authorized_index(struct mesh *mesh);
-/* Whether there are AuthorizationPolicies. */
+/* Whether there are AuthorizationPolicies, or mutual TLS is in use: then every change of a pod is
+ * one of what is judged. */
 bool authorized_any(const struct mesh *mesh);
-/* Whether a policy selects the pod, and it is behind the Service. */
+/* Whether an AuthorizationPolicy selects the pod, and it is behind the Service. */
 bool authorized_backs(const struct authorized_pod *p, const struct object *service);
 /* Whether the port carries what weft-proxy reads as requests. */
 bool authorized_reads(struct mesh *mesh, const struct host *h, const struct mesh_port *sp);

@@ -418,7 +418,7 @@ static void forget_maps(struct mesh *mesh)
 				   &mesh->namespaces,	&mesh->selectors,
 				   &mesh->addresses,	&mesh->texts,
 				   &mesh->blamed,	&mesh->unknown,
-				   &mesh->externals,	&mesh->peers };
+				   &mesh->externals };
 
 	for (size_t i = 0; i < sizeof(maps) / sizeof(*maps); i++)
 		bytemap_free(maps[i]);
@@ -445,6 +445,7 @@ static void forget_host(struct host *h)
 static void forget_rules(struct mesh *mesh)
 {
 	forget_maps(mesh);
+	peers_free(&mesh->peers);
 	for (size_t i = 0; i < mesh->services.count; i++)
 		forget_host(&mesh->host_list[i]);
 	mesh->vs_index = mesh->dr_index = (struct host_index){ 0 };

@@ -394,8 +394,7 @@ void mesh_done(struct mesh *mesh)
 				   &mesh->pods_by_name, &mesh->pods_by_addr, &mesh->pods_by_label,
 				   &mesh->namespaces,	&mesh->selectors,    &mesh->unknown,
 				   &mesh->addresses,	&mesh->texts,	     &mesh->blamed,
-				   &mesh->contested,	&mesh->homes,	     &mesh->externals,
-				   &mesh->peers };
+				   &mesh->contested,	&mesh->homes,	     &mesh->externals };
 	size_t i;
 
 	for (i = 0; i < sizeof(maps) / sizeof(maps[0]); i++)
@@ -403,6 +402,7 @@ void mesh_done(struct mesh *mesh)
 	free(mesh->authz_pods.items);
 	free(mesh->mutual_inbound.items);
 	free(mesh->mutual_direct.items);
+	peers_free(&mesh->peers);
 	authz_rows_free(&mesh->authz);
 	tables_free(mesh->t);
 	pool_free(mesh->pool);

@@ -11,6 +11,7 @@
 #include "lib/base/bytemap.h"
 #include "lib/base/pool.h"
 #include "lib/mesh/host_index.h"
+#include "lib/mesh/peers.h"
 #include "lib/model/hostname.h"
 #include "lib/model/resolved.h"
 #include "lib/tables/registry.h"
@@ -92,10 +93,12 @@ struct home {
 	size_t pods;
 };
 
-/* A pod of this node that is in the mesh, where there are AuthorizationPolicies. */
+/* A pod of this node that is in the mesh, where there are AuthorizationPolicies, or mutual TLS is
+ * in use. */
 struct authorized_pod {
 	const struct object *pod;
-	__u32 set; /* what holds for its callers, of mesh.authz; 0: nothing */
+	__u32 set;	 /* what holds for its callers, of mesh.authz; 0: nothing */
+	bool authorized; /* AuthorizationPolicies are among that */
 };
 
 /* A port of a pod of this node where weft-proxy has what calls the pod's own address: by mutual
@@ -170,8 +173,8 @@ struct mesh {
 	size_t fatal_before;	    /* errors that were there at the start */
 	bool registry_only;	    /* objects->registry_only */
 	const char *client_tls_dir; /* objects->client_tls_dir */
-	struct bytemap peers; /* namespace -> struct refs: PeerAuthentications, oldest first */
-	bool mutual;	      /* mutual TLS is in use (mutual.h) */
+	struct peers peers;	    /* PeerAuthentications */
+	bool mutual;		    /* mutual TLS is in use (mutual.h) */
 };
 
 int mesh_init(struct mesh *mesh, const struct objects *objects, struct registry *registry,

@@ -83,6 +83,11 @@ static const struct remark remarks[] = {
 				   "PERMISSIVE" },
 	[REMARK_MTLS_STRANGER] = { "WEFT0123", "MutualTLSOutsideMesh", "warning",
 				   "take the pods into the mesh, or the tls out" },
+	[REMARK_PEER_IGNORED] = { "WEFT0125", "PeerAuthenticationIgnored", "warning",
+				  "put both into one, or write it for the pods' own namespace" },
+	[REMARK_STRICT_OUTSIDE] = { "WEFT0126", "StrictFromOutside", "warning",
+				    "let it be called through a Gateway for HTTP or TLS, or leave "
+				    "the port out by portLevelMtls" },
 };
 
 void errors_remark(struct errors *e, enum remark_kind kind, const struct object *o, struct pos at,
@@ -117,7 +122,8 @@ bool remark_of_pods(const struct remark *r)
 {
 	return r == &remarks[REMARK_SUBSET_WITHOUT_PODS] || r == &remarks[REMARK_NO_WORKLOAD] ||
 	       r == &remarks[REMARK_ADDRESS_TWICE] || r == &remarks[REMARK_TOO_MANY_ENDPOINTS] ||
-	       r == &remarks[REMARK_MTLS_CONFLICT] || r == &remarks[REMARK_MTLS_STRANGER];
+	       r == &remarks[REMARK_MTLS_CONFLICT] || r == &remarks[REMARK_MTLS_STRANGER] ||
+	       r == &remarks[REMARK_STRICT_OUTSIDE];
 }
 
 const struct remark *remark_of_text(const char *text)

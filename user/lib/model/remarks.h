@@ -52,6 +52,8 @@ enum remark_kind {
 	REMARK_CA,
 	REMARK_MTLS_CONFLICT,
 	REMARK_MTLS_STRANGER,
+	REMARK_PEER_IGNORED,
+	REMARK_STRICT_OUTSIDE,
 };
 
 /* Adds "FILE:LINE:COL: MESSAGE; ADVICE [CODE]" as a warning about an object (NULL: about weftd

@@ -65,17 +65,23 @@ const struct hs_authz_pod *http_authz_pod(const struct http_snapshot *s, const s
 		 : NULL;
 }
 
+bool http_authz_authorizes(const struct http_snapshot *s, const struct hs_authz_pod *pod)
+{
+	return pod->set && http_authz_view(s).sets[pod->set - 1].authorizes;
+}
+
 bool http_authz_is_inbound(const struct http_snapshot *s, const struct addr *called)
 {
 	const struct hs_authz_pod *pod = http_authz_pod(s, called);
 
-	return pod && pod->set;
+	return pod && http_authz_authorizes(s, pod);
 }
 
 struct authz_verdict http_authz_judge(const struct http_snapshot *s, struct authz_question *q)
 {
 	const struct hs_authz_pod *pod = http_authz_pod(s, &q->destination);
-	const struct hs_authz_pod *caller = pod && pod->set ? http_authz_pod(s, &q->source) : NULL;
+	const struct hs_authz_pod *caller =
+		pod && pod->set && !q->ns.len ? http_authz_pod(s, &q->source) : NULL;
 	struct authz_view v = http_authz_view(s);
 
 	if (caller && !q->ns.len) {

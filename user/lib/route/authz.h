@@ -11,8 +11,10 @@ struct authz_view http_authz_view(const struct http_snapshot *s);
 bool http_authz_ok(const struct http_snapshot *s);
 /* The pod of this node at that address; NULL: there is none that policies know. */
 const struct hs_authz_pod *http_authz_pod(const struct http_snapshot *s, const struct addr *addr);
-/* Whether that address is a pod's own, whose policies are to judge, and nothing else: no rule is
- * for a call of a pod itself. */
+/* Whether AuthorizationPolicies select the pod. */
+bool http_authz_authorizes(const struct http_snapshot *s, const struct hs_authz_pod *pod);
+/* Whether that address is a pod's own, whose AuthorizationPolicies are to judge, and nothing else:
+ * no rule is for a call of a pod itself. */
 bool http_authz_is_inbound(const struct http_snapshot *s, const struct addr *called);
 /*
  * What the policies of the pod at `q->destination` say of the caller at `q->source`: who that is,

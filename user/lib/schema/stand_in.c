@@ -168,6 +168,9 @@ bool stand_in_selects_same(const struct object *stand_in, const struct object *p
 
 	if (policy->kind == KIND_AUTHORIZATION_POLICY)
 		return same_kvs(&stand_in->authz.selector, &policy->authz.selector);
+	if (policy->kind == KIND_PEER_AUTHENTICATION)
+		return same_kvs(&stand_in->peer.selector, &policy->peer.selector) &&
+		       stand_in->peer.mode <= policy->peer.mode && !stand_in->peer.ports.count;
 	same = a->closes_ingress == b->closes_ingress && a->closes_egress == b->closes_egress &&
 	       same_kvs(&a->pods.labels, &b->pods.labels) &&
 	       a->pods.expressions.count == b->pods.expressions.count;
@@ -209,6 +212,38 @@ static int make_authorization(const struct unreadable *from, const json_t *given
 	return r ? r : take_pieces(from, given, to, &selector, 1);
 }
 
+/* ---- PeerAuthentication ---- */
+
+static bool is_lost(const json_t *given, const json_t *to, const struct piece *p)
+{
+	return piece_of(given, p) && !piece_of(to, p);
+}
+
+static bool is_strict(const json_t *to, const struct piece *mtls)
+{
+	return str_eq(json_string_value(json_object_get(piece_of(to, mtls), "mode")), "STRICT");
+}
+
+/* Of the same pods, if that can be read, and else of all that it may be for; STRICT, unless it is
+ * known that it says something else. What opens is for no other pods than its own. */
+static int make_peer(const struct unreadable *from, const json_t *given, json_t *to)
+{
+	static const struct piece pieces[] = { { "spec", "selector" },
+					       { "spec", "mtls" },
+					       { "spec", "portLevelMtls" } };
+	_cleanup_json_ json_t *strict = json_pack("{s:s}", "mode", "STRICT");
+	const json_t *spec = json_object_get(given, "spec");
+	bool unread = !json_is_object(given) || (spec && !json_is_object(spec)), lost;
+	int r = strict ? take_pieces(from, given, to, pieces, 3) : -ENOMEM;
+
+	if (r)
+		return r;
+	lost = unread || is_lost(given, to, &pieces[1]) || is_lost(given, to, &pieces[2]);
+	if (lost)
+		return set_piece(to, &pieces[1], strict);
+	return is_lost(given, to, &pieces[0]) && !is_strict(to, &pieces[1]) ? -EINVAL : 0;
+}
+
 /* ---- Pod ---- */
 
 static int make_pod(const struct unreadable *from, const json_t *given, json_t *to)
@@ -231,10 +266,11 @@ int stand_in_make(const struct unreadable *from, struct object **out)
 {
 	bool policy = from->kind == KIND_NETWORK_POLICY, pod = from->kind == KIND_POD;
 	bool authorization = from->kind == KIND_AUTHORIZATION_POLICY;
+	bool peer = from->kind == KIND_PEER_AUTHENTICATION;
 	_cleanup_json_ json_t *given = NULL, *taken = NULL;
 	int r;
 
-	if (!policy && !pod && !authorization)
+	if (!policy && !pod && !authorization && !peer)
 		return -ENOENT;
 	given = json_loadb(from->json, from->size, JSON_ALLOW_NUL, NULL);
 	taken = bare_object(from);
@@ -242,6 +278,7 @@ int stand_in_make(const struct unreadable *from, struct object **out)
 		return -ENOMEM;
 	r = policy	    ? make_policy(from, given, taken)
 	    : authorization ? make_authorization(from, given, taken)
+	    : peer	    ? make_peer(from, given, taken)
 			    : make_pod(from, given, taken);
 	if (!r)
 		r = read_object(from, taken, out);

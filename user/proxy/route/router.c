@@ -18,6 +18,7 @@
 #include "lib/route/fields.h"
 #include "lib/route/network_policy.h"
 #include "proxy/route/router_inbound.h"
+#include "lib/route/workload.h"
 #include "proxy/route/router_plan.h"
 #include "proxy/route/router_priv.h"
 #include "proxy/route/router_tls.h"
@@ -261,6 +262,13 @@ static void begin_plan(struct snapshot_router *r, const struct route_ask *ask,
 		router_inbound_caller(ask->tls, &p->caller_ns, &p->caller_account);
 }
 
+/* What comes in at a Gateway calls its endpoints in the Gateway's name. */
+static void call_as_gateway(struct router_plan *p)
+{
+	p->caller_ns = (struct authz_text){ GATEWAY_NAMESPACE, strlen(GATEWAY_NAMESPACE) };
+	p->caller_account = (struct authz_text){ GATEWAY_ACCOUNT, strlen(GATEWAY_ACCOUNT) };
+}
+
 static void plan(struct router *router, const struct route_ask *ask, struct buffer_pool *buffers,
 		 struct plan *out)
 {
@@ -273,6 +281,8 @@ static void plan(struct router *router, const struct route_ask *ask, struct buff
 	begin_plan(r, ask, p);
 	describe(r, ask, p);
 	route(r, p, ask);
+	if (p->decision.listener && p->decision.listener->scope == SCOPE_NODE)
+		call_as_gateway(p);
 	router_hash(p);
 	out->data = p;
 	if (router_plan_fill(p, buffers, out)) {
@@ -452,6 +462,8 @@ static void plan_tunnel(struct snapshot_router *r, const struct route_ask *ask,
 	p->egress = c->source ? c->source->egress
 			      : http_egress_at(r->current->snapshot, &ask->client);
 	p->gateway = router_tunnel_gateway(c);
+	if (p->gateway)
+		call_as_gateway(p);
 	decide_tunnel(p, a);
 	router_hash(p);
 	out->data = p;

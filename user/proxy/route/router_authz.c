@@ -185,7 +185,7 @@ static void tell(struct router_plan *p, const struct authz_verdict *verdict)
 }
 
 static bool judge(struct router_plan *p, const struct plan *plan, const struct h1_request *request,
-		  const struct target *target)
+		  const struct target *target, const struct hs_authz_pod *pod)
 {
 	struct authz_verdict none = { .policy = AUTHZ_NONE }, verdict;
 	struct judged j; /* most of it is room, not to be cleared each time */
@@ -210,7 +210,10 @@ static bool judge(struct router_plan *p, const struct plan *plan, const struct h
 		verdict = none;
 	if (!verdict.allowed)
 		tell(p, &verdict);
-	stat_inc(verdict.allowed ? &target->stat->allowed : &target->stat->denied);
+	if (!verdict.allowed)
+		stat_inc(&target->stat->denied);
+	else if (http_authz_authorizes(p->version->snapshot, pod))
+		stat_inc(&target->stat->allowed);
 	return verdict.allowed;
 }
 
@@ -222,7 +225,7 @@ bool router_allows(struct router *r, const struct plan *plan, const struct h1_re
 
 	(void)r;
 	pod = p ? http_authz_pod(p->version->snapshot, &target->addr) : NULL;
-	if (!pod || !pod->set || judge(p, plan, request, target))
+	if (!pod || !pod->set || judge(p, plan, request, target, pod))
 		return true;
 	*details = p->denied;
 	return false;
