@@ -434,6 +434,10 @@ Test(mutual_ports, rules_that_get_in_the_way_are_remarked)
 	cr_expect(says("[WEFT0123]") && says("192.0.2.1:80"));
 	cr_assert_eq(load(RULE("far", "ISTIO_MUTUAL")), 0);
 	cr_expect_not(says("[WEFT0123]"));
+	cr_assert_eq(load(HEADLESS RULE("db", "ISTIO_MUTUAL")), 0);
+	cr_expect_not(says("is headless"));
+	cr_assert_eq(load(HEADLESS RULE("db", "DISABLE")), 0);
+	cr_expect(says("is headless"));
 	cr_assert_eq(load(ISTIO("DestinationRule", "far",
 				"{host: far, trafficPolicy: {tls: {mode: ISTIO_MUTUAL, sni: "
 				"x, privateKey: /k}}}")),
