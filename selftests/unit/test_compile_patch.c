@@ -33,6 +33,7 @@ struct cluster_model {
 	unsigned seed;
 	enum compile_http http;
 	bool calm;
+	bool mutual;	  /* mutual TLS comes and goes, too */
 	bool by_requests; /* compile_requests() has made the last tables */
 	size_t patched, anew, refused, added, gathered, rules, rules_refused, requests;
 };
@@ -189,7 +190,9 @@ static struct object *random_service(struct cluster_model *m)
 	};
 	char ip[64] = "", node_port[64] = "";
 
-	if (chance(m, 92))
+	if (m->mutual && n == 5)
+		strcpy(ip, "clusterIP: None, ");
+	else if (chance(m, 92))
 		snprintf(ip, sizeof(ip), "clusterIP: 10.1.%u.%u, ", ns[0] - 'a',
 			 chance(m, 97) ? n : pick(m, NAMES_MAX));
 	if (chance(m, 25))
@@ -318,6 +321,12 @@ static struct object *random_destination_rule(struct cluster_model *m)
 		snprintf(policy, sizeof(policy), "connectionPool: {tcp: {maxConnections: %u}}%s",
 			 pick(m, 4),
 			 chance(m, 20) ? ", outlierDetection: {consecutive5xxErrors: 3}" : "");
+	if (m->mutual && chance(m, 60))
+		snprintf(policy, sizeof(policy), "tls: {mode: %s}%s",
+			 chance(m, 70) ? "ISTIO_MUTUAL" : "DISABLE",
+			 chance(m, 30) ? ", portLevelSettings: [{port: {number: 81}, tls: {mode: "
+					 "DISABLE}}]"
+				       : "");
 	return parsed(
 		"apiVersion: networking.istio.io/v1\nkind: DestinationRule\nmetadata: {name: d%u, "
 		"namespace: %s}\nspec: {%shost: '%s%u%s', trafficPolicy: {%s}, subsets: [{name: "
@@ -325,6 +334,23 @@ static struct object *random_destination_rule(struct cluster_model *m)
 		"labels: {version: v1}}, {name: v2, labels: {version: v%u}}]}\n",
 		n, one_of(m, spaces), one_of(m, exports), chance(m, 80) ? "s" : "*", n,
 		chance(m, 80) ? "" : ".a.svc.cluster.local", policy, 1 + pick(m, 2));
+}
+
+static struct object *random_peer_authentication(struct cluster_model *m)
+{
+	static const char *const modes[] = { "STRICT", "STRICT", "PERMISSIVE", "DISABLE", NULL };
+	static const char *const where[] = { "a", "b", "c", "istio-system", NULL };
+	const char *mode = one_of(m, modes), *ns = one_of(m, where);
+	char selector[128] = "";
+
+	if (chance(m, 50))
+		snprintf(selector, sizeof(selector),
+			 "selector: {matchLabels: {app: s%u}}, portLevelMtls: {8080: {mode: %s}}, ",
+			 pick(m, NAMES_MAX), one_of(m, modes));
+	return parsed(
+		"apiVersion: security.istio.io/v1\nkind: PeerAuthentication\nmetadata: {name: a%u, "
+		"namespace: %s}\nspec: {%smtls: {mode: %s}}\n",
+		pick(m, 2), ns, selector, mode);
 }
 
 static struct object *random_gateway(struct cluster_model *m)
@@ -505,6 +531,8 @@ static struct object *random_object(struct cluster_model *m, enum step_kind kind
 		return random_requests(m, pick(m, 12));
 	if (kind == STEP_CALM)
 		return calm_object(m);
+	if (m->mutual && n >= RULES_FROM && n < 880)
+		return random_peer_authentication(m);
 	return n < 420					   ? random_pod(m)
 	       : n < 800				   ? random_slice(m)
 	       : n < 820				   ? random_endpoints(m)
@@ -1055,6 +1083,21 @@ Test(compile_patch, tcp_is_as_if_compiled_anew, .timeout = 300)
 Test(compile_patch, http_is_as_if_compiled_anew, .timeout = 300)
 {
 	run_all(2, COMPILE_HTTP_ALWAYS);
+}
+
+/* While it is in use, changes of pods and endpoints are compiled anew; those of rules are not. */
+Test(compile_patch, mutual_tls_is_as_if_compiled_anew, .timeout = 300)
+{
+	struct cluster_model m = {
+		.seed = 4, .http = COMPILE_HTTP_ALWAYS, .registry = registry_new(), .mutual = true
+	};
+
+	for (size_t i = 0; i < STEPS; i++)
+		run_step(&m, i);
+	cr_expect_gt(m.rules, STEPS / 40, "%zu", m.rules);
+	cr_expect_gt(m.patched, STEPS / 20, "%zu patched, %zu anew, %zu refused", m.patched, m.anew,
+		     m.refused);
+	end_model(&m);
 }
 
 static void populate(struct cluster_model *m)

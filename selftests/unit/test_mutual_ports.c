@@ -434,12 +434,77 @@ Test(mutual_ports, rules_that_get_in_the_way_are_remarked)
 	cr_expect(says("[WEFT0123]") && says("192.0.2.1:80"));
 	cr_assert_eq(load(RULE("far", "ISTIO_MUTUAL")), 0);
 	cr_expect_not(says("[WEFT0123]"));
+	cr_assert_eq(load(HEADLESS RULE("db", "ISTIO_MUTUAL")), 0);
+	cr_expect_not(says("is headless"));
+	cr_assert_eq(load(HEADLESS RULE("db", "DISABLE")), 0);
+	cr_expect(says("is headless"));
 	cr_assert_eq(load(ISTIO("DestinationRule", "far",
 				"{host: far, trafficPolicy: {tls: {mode: ISTIO_MUTUAL, sni: "
 				"x, privateKey: /k}}}")),
 		     0);
 	cr_expect(says("tls.sni: has no effect in the mode ISTIO_MUTUAL"));
 	cr_expect(says("tls.privateKey: has no effect in the mode ISTIO_MUTUAL"));
+}
+
+/* ---- explain ---- */
+
+/* What becomes of a request of that pod to that host, of its first destination: "tls" as JSON, or
+ * why it fails. The caller frees. */
+static char *explained(const char *rules, const char *pod, const char *host)
+{
+	const struct explain_query q = { .namespace = "foo", .pod = pod, .host = host, .port = 80 };
+	const struct explain_request request = { 0 };
+	_cleanup_(tables_freep) struct tables *apart = NULL;
+	_cleanup_(errors_free) struct errors errors = { 0 };
+	json_auto_t *answer = NULL;
+	const json_t *d;
+	char *text;
+
+	(void)loaded(rules);
+	cr_assert_eq(compile(&c.objects, c.registry, COMPILE_HTTP_APART, &apart, &errors), 0);
+	if (explain_http(apart->http, apart, &c.objects, &q, &request, NULL, &answer, &errors))
+		return strdup("error");
+	text = explain_http_text(answer);
+	cr_expect(text && strstr(text, "tls: "));
+	free(text);
+	d = json_array_get(json_object_get(answer, "destinations"), 0);
+	return json_object_get(d, "reason")
+		       ? strdup(json_string_value(json_object_get(d, "reason")))
+		       : json_dumps(json_object_get(d, "tls"), JSON_SORT_KEYS);
+}
+
+#define SPIFFE "spiffe://cluster.local/ns/foo/sa/"
+
+Test(mutual_ports, explain_tells_with_whom_it_is_spoken)
+{
+	static const struct {
+		const char *rules, *pod, *host, *want;
+	} rows[] = {
+		{ MODE("STRICT"), "near", "both",
+		  "{\"identity\": \"" SPIFFE "default\", \"in_clear\": [\"10.1.0.1:8080\"], "
+		  "\"mode\": \"ISTIO_MUTUAL\", \"peers\": {\"10.1.1.1:8080\": \"" SPIFFE
+		  "two\"}}" },
+		{ RULE("far", "ISTIO_MUTUAL"), "both-a", "far",
+		  "{\"identity\": \"" SPIFFE "one\", \"mode\": \"ISTIO_MUTUAL\", \"peers\": "
+		  "{\"10.1.1.2:8080\": \"" SPIFFE "default\"}}" },
+		{ MODE("STRICT") RULE("far", "DISABLE"), "near", "far",
+		  "the endpoint is refused: it takes nothing but mutual TLS (STRICT), and the "
+		  "DestinationRule's tls is DISABLE" },
+		{ RULE("strange", "ISTIO_MUTUAL"), "near", "strange",
+		  "the endpoint is refused: it is no pod of the mesh, with which ISTIO_MUTUAL "
+		  "could "
+		  "be spoken" },
+		{ RULE("far", "ISTIO_MUTUAL"), "far", "far",
+		  "the endpoint is refused: the client is no pod of the mesh on this node: it has "
+		  "no "
+		  "identity for mutual TLS" },
+	};
+
+	for (size_t i = 0; i < sizeof(rows) / sizeof(*rows); i++) {
+		_cleanup_free_ char *got = explained(rows[i].rules, rows[i].pod, rows[i].host);
+
+		cr_expect_str_eq(got, rows[i].want, "row %zu: %s", i, got);
+	}
 }
 
 /* ---- changes ---- */

@@ -172,6 +172,31 @@ static void print_mesh(const json_t *mesh)
 		       json_get_text(mesh, "why", ""));
 }
 
+/* "  PERMISSIVE, 8080 STRICT, as spiffe://..." */
+static void print_workload(const char *name, const json_t *w)
+{
+	const char *port;
+	json_t *mode;
+
+	printf("  %s%s%s", name, *name ? ": " : "", json_get_text(w, "mode", ""));
+	json_object_foreach(json_object_get(w, "ports"), port, mode)
+		printf(", %s %s", port, json_string_value(mode));
+	printf(", as %s\n", json_get_text(w, "identity", ""));
+}
+
+static void print_mutual(const json_t *data)
+{
+	const json_t *one = json_object_get(data, "mutual_tls");
+	json_t *pods = json_object_get(data, "mutual_tls_pods"), *w;
+	const char *name;
+
+	if (one || pods)
+		puts("\nMutual TLS:");
+	if (one)
+		print_workload("", one);
+	json_object_foreach(pods, name, w) print_workload(name, w);
+}
+
 /* Of a NetworkPolicy. */
 static void print_policy(const json_t *policy)
 {
@@ -246,6 +271,7 @@ static int print(const json_t *data)
 	       json_get_text(data, "at", ""));
 	fputs(json_get_text(data, "yaml", ""), stdout);
 	print_mesh(json_object_get(data, "mesh"));
+	print_mutual(data);
 	if (in_force)
 		puts("\nIn force:");
 	json_array_foreach(in_force, i, entry) print_address(entry);

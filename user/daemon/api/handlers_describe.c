@@ -4,16 +4,19 @@
 #include <string.h>
 
 #include "lib/base/cleanup.h"
+#include "lib/base/text.h"
 #include "daemon/api/handlers.h"
 #include "daemon/api/handlers_http.h"
 #include "daemon/api/handlers_object.h"
 #include "daemon/api/handlers_tables.h"
 #include "lib/explain/protection.h"
+#include "lib/mesh/mesh.h"
 #include "lib/model/hostname.h"
 #include "lib/model/kinds.h"
 #include "lib/model/label_selector.h"
 #include "lib/netpolicy/netpolicy.h"
 #include "lib/route/route.h"
+#include "lib/route/workload.h"
 
 /* The counters of a VirtualService's routes. */
 struct live {
@@ -327,6 +330,77 @@ static void add_enrolment(const struct weftd *d, const struct object *pod, json_
 			    json_pack("{s:b, s:o}", "enrolled", e.in, "why", json_text(e.why)));
 }
 
+static const char *mtls_word(__u32 mode)
+{
+	static const char *const words[] = { [HS_MTLS_DISABLE] = "DISABLE",
+					     [HS_MTLS_PERMISSIVE] = "PERMISSIVE",
+					     [HS_MTLS_STRICT] = "STRICT" };
+
+	return words[mode];
+}
+
+/* The pod's row for mutual TLS; NULL: it is not in use, or the pod has no part in it. */
+static const struct hs_workload *workload_of(const struct tables *t, const struct object *pod)
+{
+	const struct http_snapshot *s = t ? t->http : NULL;
+	struct addr addr;
+
+	if (!s || !pod->pod.ips.count || !pod_has_address(pod) ||
+	    addr_parse(pod->pod.ips.items[0], &addr))
+		return NULL;
+	return http_workload(s, &addr);
+}
+
+/* {"identity": ..., "mode": "STRICT", "ports": {"8080": "PERMISSIVE"}}: those that have another. */
+static json_t *workload_json(const struct http_snapshot *s, const struct hs_workload *w)
+{
+	json_t *ports = json_object();
+
+	for (__u32 i = 0; i < w->ports.count; i++) {
+		const struct hs_workload_port *p = hs_workload_port(s, w->ports.first + i);
+		char number[NUMBER_MAX];
+
+		if (p->mode != w->mode)
+			json_object_set_new(ports, text_number(number, p->port),
+					    json_string(mtls_word(p->mode)));
+	}
+	return json_pack("{s:s, s:s, s:o}", "identity", hs_text(s, w->identity), "mode",
+			 mtls_word(w->mode), "ports", ports);
+}
+
+static void add_mutual(const struct weftd *d, const struct object *pod, json_t *data)
+{
+	const struct tables *t = engine_tables(d->engine);
+	const struct hs_workload *w = workload_of(t, pod);
+
+	if (w)
+		json_object_set_new(data, "mutual_tls", workload_json(t->http, w));
+}
+
+/* The same of each pod that a Service selects: {NAME: ...}. */
+static void add_mutual_pods(const struct weftd *d, const struct object *service, json_t *data)
+{
+	const struct known_set *set = engine_objects(d->engine);
+	const struct tables *t = engine_tables(d->engine);
+	const struct kvs *selector = &service->service.selector;
+	json_t *pods = json_object();
+
+	for (size_t i = 0; selector->count && i < set->count; i++) {
+		const struct object *o = set->items[i].object;
+		const struct hs_workload *w;
+
+		if (o->kind != KIND_POD || !same(o->meta.namespace, service->meta.namespace) ||
+		    !labels_hold(&o->meta.labels, selector))
+			continue;
+		w = workload_of(t, o);
+		if (w)
+			json_object_set_new(pods, o->meta.name, workload_json(t->http, w));
+	}
+	if (json_object_size(pods))
+		json_object_set(data, "mutual_tls_pods", pods);
+	json_decref(pods);
+}
+
 static json_t *selected_pods(struct weftd *d, const struct object *policy)
 {
 	const struct known_set *set = engine_objects(d->engine);
@@ -427,12 +501,15 @@ static int add_live(struct weftd *d, const struct object *o, json_t *data)
 	switch (o->kind) {
 	case KIND_GATEWAY:
 		json_object_set_new(data, "certificates", certificates_json(d, o));
-		/* fall through */
+		json_object_set_new(data, "in_force", services_of(t, &ejections, o));
+		return 0;
 	case KIND_SERVICE:
 		json_object_set_new(data, "in_force", services_of(t, &ejections, o));
+		add_mutual_pods(d, o, data);
 		return 0;
 	case KIND_POD:
 		add_enrolment(d, o, data);
+		add_mutual(d, o, data);
 		/* fall through */
 	case KIND_DESTINATION_RULE:
 		json_object_set_new(data, "clusters", clusters_of(t, &ejections, o));

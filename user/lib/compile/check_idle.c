@@ -5,6 +5,7 @@
  */
 #include "lib/compile/check.h"
 #include "lib/mesh/gateways.h"
+#include "lib/mesh/mutual_ports.h"
 #include "lib/model/remarks.h"
 #include "lib/mesh/proxied.h"
 
@@ -41,6 +42,13 @@ static struct host *covered_host(struct mesh *mesh, const char *host, size_t *ne
 	return NULL;
 }
 
+/* Mutual TLS is spoken with the pods themselves, too. */
+static bool is_mutual(const struct object *o, const struct host *h)
+{
+	return o->kind == KIND_DESTINATION_RULE && rule_asks_mutual(o, 0) &&
+	       service_is_headless(&h->service->service);
+}
+
 /* A file of rules alone says nothing about which services there are. `known`: the host has to be
  * one of them; `where`: the rule has no effect. */
 static void check_host(struct mesh *mesh, const struct object *o, const char *field, struct pos at,
@@ -62,7 +70,7 @@ static void check_host(struct mesh *mesh, const struct object *o, const char *fi
 							       : REMARK_NOT_FOUND,
 			      o, at, "%s: no service \"%s\": the rule has no effect on it", field,
 			      host);
-	else if (why)
+	else if (why && !is_mutual(o, h))
 		errors_remark(mesh->errors, REMARK_NOT_STEERED, o, at,
 			      "%s: service %s/%s %s: the rule has no effect on it%s", field,
 			      h->service->meta.namespace, h->service->meta.name, why, where);

@@ -31,9 +31,20 @@ static struct pos pos_of(const struct object *o, const struct client_tls *t)
 	return t->pos.line ? t->pos : spec_pos(o, "trafficPolicy");
 }
 
-/* The first endpoint that is a pod of the mesh and STRICT, or that is none of the mesh's. */
-static const struct member *find_member(struct mesh *mesh, struct mesh_port *sp, bool strict,
-					const struct object **by)
+/* A pod that takes nothing but mutual TLS, and the PeerAuthentication that says so. */
+struct strict {
+	const struct object *pod, *by;
+};
+
+static bool is_strict(struct mesh *mesh, const struct endpoint *e, struct strict *out)
+{
+	return mutual_place(mesh, &e->addr, &out->pod) == MUTUAL_ELSEWHERE &&
+	       mutual_mode(mesh, out->pod, e->port, &out->by) == MTLS_STRICT;
+}
+
+/* The first endpoint that is STRICT, on another node (`strict`), or that is none of the mesh's. */
+static const struct endpoint *find_endpoint(struct mesh *mesh, struct mesh_port *sp,
+					    struct strict *strict)
 {
 	const struct object *pod;
 
@@ -42,14 +53,11 @@ static const struct member *find_member(struct mesh *mesh, struct mesh_port *sp,
 
 		mesh->nomem |= !list;
 		for (size_t i = 0; list && i < list->count; i++) {
-			const struct member *m = &list->items[i];
-			enum mutual_place at = mutual_place(mesh, &m->endpoint.addr, &pod);
+			const struct endpoint *e = &list->items[i].endpoint;
 
-			if (!strict && at == MUTUAL_STRANGER)
-				return m;
-			if (strict && at == MUTUAL_ELSEWHERE &&
-			    mutual_mode(mesh, pod, m->endpoint.port, by) == MTLS_STRICT)
-				return m;
+			if (strict ? is_strict(mesh, e, strict)
+				   : mutual_place(mesh, &e->addr, &pod) == MUTUAL_STRANGER)
+				return e;
 		}
 	}
 	return NULL;
@@ -59,29 +67,27 @@ static const struct member *find_member(struct mesh *mesh, struct mesh_port *sp,
 static bool check_disable(struct mesh *mesh, const struct object *o, struct mesh_port *sp)
 {
 	const struct client_tls *t = says(o, sp->port->port, CLIENT_TLS_DISABLE);
-	const struct object *by = NULL;
-	const struct member *m = t ? find_member(mesh, sp, true, &by) : NULL;
+	struct strict strict = { 0 };
 
-	if (!m)
+	if (!t || !find_endpoint(mesh, sp, &strict))
 		return false;
 	errors_remark(mesh->errors, REMARK_MTLS_CONFLICT, o, pos_of(o, t),
-		      "tls.mode: DISABLE, while %s/%s takes nothing but mutual TLS at port %u of "
-		      "%s (PeerAuthentication %s/%s): it refuses what is called on another node",
-		      m->pod ? m->pod->meta.namespace : sp->host->service->meta.namespace,
-		      m->pod ? m->pod->meta.name : m->name, sp->port->port, sp->host->name,
-		      by ? by->meta.namespace : "", by ? by->meta.name : "");
+		      "tls.mode: DISABLE, while pod %s/%s takes nothing but mutual TLS at port %u "
+		      "of %s (PeerAuthentication %s/%s): it refuses what comes from other nodes",
+		      strict.pod->meta.namespace, strict.pod->meta.name, sp->port->port,
+		      sp->host->name, strict.by->meta.namespace, strict.by->meta.name);
 	return true;
 }
 
 static bool check_strangers(struct mesh *mesh, const struct object *o, struct mesh_port *sp)
 {
 	const struct client_tls *t = says(o, sp->port->port, CLIENT_TLS_ISTIO_MUTUAL);
-	const struct member *m = t ? find_member(mesh, sp, false, NULL) : NULL;
+	const struct endpoint *e = t ? find_endpoint(mesh, sp, NULL) : NULL;
 	char text[ADDR_TEXT_MAX];
 
-	if (!m)
+	if (!e)
 		return false;
-	addr_format_port(&m->endpoint.addr, m->endpoint.port, text);
+	addr_format_port(&e->addr, e->port, text);
 	errors_remark(mesh->errors, REMARK_MTLS_STRANGER, o, pos_of(o, t),
 		      "tls.mode: ISTIO_MUTUAL, while the endpoint %s of port %u of %s is no pod "
 		      "of the mesh: connections to it are refused",

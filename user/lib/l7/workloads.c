@@ -20,6 +20,29 @@ static __u32 mode_at(struct http_compiler *c, const struct object *pod, unsigned
 	return modes[mutual_mode(c->mesh, pod, port, &by)];
 }
 
+/* What has portLevelMtls. */
+struct policies {
+	TABLE(const struct object *) list;
+};
+
+static int gather_policies(struct http_compiler *c, struct policies *out)
+{
+	const struct refs *rules = &c->mesh->rules;
+
+	for (size_t i = 0; i < rules->count; i++) {
+		const struct object **slot;
+
+		if (rules->items[i]->kind != KIND_PEER_AUTHENTICATION ||
+		    !rules->items[i]->peer.ports.count)
+			continue;
+		slot = table_push(&out->list);
+		if (!slot)
+			return -ENOMEM;
+		*slot = rules->items[i];
+	}
+	return 0;
+}
+
 struct ports {
 	TABLE(struct hs_workload_port) rows;
 };
@@ -44,18 +67,36 @@ static int compare_ports(const void *a, const void *b)
 				  : (int)y->requests - (int)x->requests;
 }
 
-/* What weft-proxy gets for the pod, if it is here, and what portLevelMtls names. */
-static int gather_ports(struct http_compiler *c, const struct object *pod, struct ports *out)
+/* Those of the policies at which something else is in force than elsewhere. */
+static int gather_levels(struct http_compiler *c, const struct policies *policies,
+			 const struct object *pod, __u32 mode, struct ports *out)
 {
-	const struct object *policy = mutual_ports(c->mesh, pod);
+	int r = 0;
+
+	for (size_t i = 0; i < policies->list.count; i++) {
+		const struct object *o = policies->list.items[i];
+
+		if (!str_eq(o->meta.namespace, pod->meta.namespace))
+			continue;
+		for (size_t k = 0; k < o->peer.ports.count && !r; k++)
+			if (mode_at(c, pod, o->peer.ports.items[k].port) != mode)
+				r = add_port(c, out, pod, o->peer.ports.items[k].port, false);
+	}
+	return r;
+}
+
+/* What weft-proxy gets for the pod, if it is here, and what portLevelMtls names. */
+static int gather_ports(struct http_compiler *c, const struct policies *policies,
+			const struct object *pod, __u32 mode, struct ports *out)
+{
 	const struct mutual_inbound *in;
 	size_t count = mutual_inbound_of(c->mesh, pod, &in);
 	int r = 0;
 
 	for (size_t i = 0; i < count && !r; i++)
 		r = add_port(c, out, pod, in[i].port, in[i].requests);
-	for (size_t i = 0; policy && i < policy->peer.ports.count && !r; i++)
-		r = add_port(c, out, pod, policy->peer.ports.items[i].port, false);
+	if (!r)
+		r = gather_levels(c, policies, pod, mode, out);
 	if (!r && out->rows.count)
 		qsort(out->rows.items, out->rows.count, sizeof(*out->rows.items), compare_ports);
 	return r;
@@ -98,12 +139,13 @@ static bool is_new_address(struct http_compiler *c, const struct object *pod, si
 	return true;
 }
 
-static int add_pod(struct http_compiler *c, const struct object *pod)
+static int add_pod(struct http_compiler *c, const struct policies *policies,
+		   const struct object *pod)
 {
 	struct hs_workload row = { .here = mutual_is_here(c->mesh, pod),
 				   .mode = mode_at(c, pod, 0) };
 	struct ports ports = { 0 };
-	int r = gather_ports(c, pod, &ports);
+	int r = gather_ports(c, policies, pod, row.mode, &ports);
 
 	row.identity = identity_of(c, pod);
 	row.ports = write_ports(c, &ports);
@@ -124,14 +166,17 @@ static int compare_rows(const void *a, const void *b)
 int http_workloads_write(struct http_compiler *c)
 {
 	const struct mesh *mesh = c->mesh;
+	struct policies policies = { 0 };
 	__u32 count;
-	int r = 0;
+	int r;
 
 	if (!mutual_in_use(mesh))
 		return 0;
+	r = gather_policies(c, &policies);
 	for (size_t i = 0; i < mesh->pods.count && !r; i++)
 		if (mutual_has(c->mesh, mesh->pods.items[i]))
-			r = add_pod(c, mesh->pods.items[i]);
+			r = add_pod(c, &policies, mesh->pods.items[i]);
+	free(policies.list.items);
 	count = http_build_count(&c->build, HS_WORKLOADS);
 	if (!r && count)
 		qsort(http_build_row(&c->build, HS_WORKLOADS, 0), count, sizeof(struct hs_workload),
