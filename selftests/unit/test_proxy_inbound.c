@@ -551,6 +551,54 @@ Test(proxy_rules, under_permissive_a_server_may_speak_first)
 	end();
 }
 
+/* What the client has to say, to the socket. */
+static void flush(SSL *s, int fd, size_t from, size_t to)
+{
+	char *text;
+	size_t n = (size_t)BIO_get_mem_data(SSL_get_wbio(s), &text);
+
+	put_bytes(fd, text + from, (to < n ? to : n) - from);
+	if (to >= n)
+		(void)BIO_reset(SSL_get_wbio(s));
+}
+
+Test(proxy_rules, under_permissive_a_hello_may_come_in_pieces)
+{
+	enum { PIECE = 20, PAUSE_MS = 1300 };
+	struct made_cert cart;
+	char bytes[4096];
+	SSL_CTX *ctx;
+	int fd, pod;
+	SSL *s;
+
+	begin(HS_MTLS_PERMISSIVE, false, 0);
+	cart = pod_cert(CART, "", &ca, 1);
+	ctx = context_of(&cart, ISTIO);
+	s = client_new(ctx, -1, NULL);
+	SSL_set_bio(s, BIO_new(BIO_s_mem()), BIO_new(BIO_s_mem()));
+	(void)SSL_do_handshake(s);
+	fd = client_from(2);
+	flush(s, fd, 0, PIECE);
+	wait_ms(PAUSE_MS);
+	flush(s, fd, PIECE, SIZE_MAX);
+	while (SSL_do_handshake(s) != 1) {
+		ssize_t n = recv(fd, bytes, sizeof(bytes), 0);
+
+		cr_assert_gt(n, 0);
+		BIO_write(SSL_get_rbio(s), bytes, (int)n);
+	}
+	send_text(s, "x");
+	flush(s, fd, 0, SIZE_MAX);
+	pod = env_accept(e);
+	want(pod, "x");
+	close(pod);
+	close(fd);
+	SSL_free(s);
+	SSL_CTX_free(ctx);
+	cert_free(&cart);
+	end();
+}
+
 Test(proxy_rules, under_permissive_requests_in_clear_are_judged_by_address)
 {
 	int fd, pod;

@@ -109,6 +109,16 @@ static enum step drain(struct h1_client *c)
 	return drain_client(c) ? STEP_END : STEP_WAIT;
 }
 
+/* Whether the client's time is up. One whose ClientHello is on its way has as long as any other. */
+static bool is_late(struct h1_client *c, const struct client_hello *begun)
+{
+	if (!c->fired || !c->hurries || begun->needed <= 1)
+		return c->fired;
+	c->hurries = false;
+	h1_client_wait(c, c->worker->options.handshake_timeout_ms);
+	return false;
+}
+
 enum step h1_client_peek(struct h1_client *c)
 {
 	const struct half *h = &c->down.half;
@@ -132,7 +142,7 @@ enum step h1_client_peek(struct h1_client *c)
 		return go_on(c, NULL, true);
 	case -EAGAIN:
 		/* No more comes, or not in time. */
-		if (c->fired || h->hup)
+		if (h->hup || is_late(c, &hello))
 			return go_on(c, NULL, false);
 		wait_for_bytes(c, (int)hello.needed);
 		return STEP_WAIT;
