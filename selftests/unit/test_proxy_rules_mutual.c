@@ -731,19 +731,24 @@ Test(proxy_rules, mutual_new_roots_are_for_the_next_connections)
 	struct served old, s;
 	SSL_CTX *before, *after;
 	int first, client;
+	char end;
 
 	begin_web(RULES WEB, 0, &web);
 	before = server_as(ID("web"), &ca, 10);
 	after = server_as(ID("web"), &forger, 10);
 	first = ask_as_pod(1);
 	cr_assert(accept_tls(endpoint, before, &old));
-	set_credentials(next, 1);
-	answer(&old); /* goes on with what it has */
+	answer(&old);
 	want_ok(first);
+	set_credentials(next, 1);
 	client = ask_as_pod(1);
 	cr_assert(accept_tls(endpoint, after, &s), "a connection of before is not used again");
 	answer(&s);
 	want_ok(client);
+	cr_expect_eq(SSL_read(old.ssl, &end, 1), 0, "nor kept");
+	request(first);
+	answer(&s);
+	want_ok(first);
 	close(first);
 	close(client);
 	hang_up(&old);
@@ -755,6 +760,38 @@ Test(proxy_rules, mutual_new_roots_are_for_the_next_connections)
 	hang_up(&s);
 	SSL_CTX_free(before);
 	SSL_CTX_free(after);
+	finish();
+}
+
+/* Another certificate of the same workload: what is under way goes on, and is not kept. */
+Test(proxy_rules, mutual_a_renewed_certificate_is_for_the_next_connection)
+{
+	struct mesh_pod web = elsewhere(HS_MTLS_STRICT);
+	struct served old, s;
+	int first, third;
+	SSL_CTX *ctx;
+	char end;
+
+	begin_web(RULES WEB, 0, &web);
+	ctx = server_as(ID("web"), &ca, 10);
+	first = ask_as_pod(1);
+	cr_assert(accept_tls(endpoint, ctx, &old));
+	set_usual_credentials(); /* with keys of their own */
+	third = ask_as_pod(3);	 /* of the same account */
+	cr_assert(accept_tls(endpoint, ctx, &s));
+	answer(&s);
+	want_ok(third);
+	answer(&old);
+	want_ok(first);
+	cr_expect_eq(SSL_read(old.ssl, &end, 1), 0);
+	request(first);
+	answer(&s);
+	want_ok(first);
+	close(first);
+	close(third);
+	hang_up(&old);
+	hang_up(&s);
+	SSL_CTX_free(ctx);
 	finish();
 }
 

@@ -35,6 +35,7 @@ struct tls_client {
 	unsigned refs; /* atomic */
 	char **alt_names;
 	bool mutual;
+	bool retired; /* atomic */
 	pthread_mutex_t lock;
 	struct kept kept[SESSIONS]; /* under the lock */
 };
@@ -295,6 +296,17 @@ void tls_client_unref(struct tls_client *c)
 	tls_free_texts(c->alt_names);
 	pthread_mutex_destroy(&c->lock);
 	free(c);
+}
+
+void tls_client_retire(struct tls_client *c)
+{
+	if (c)
+		__atomic_store_n(&c->retired, true, __ATOMIC_RELAXED);
+}
+
+bool tls_client_is_retired(const struct tls_client *c)
+{
+	return __atomic_load_n(&c->retired, __ATOMIC_RELAXED);
 }
 
 static bool is_address(const char *name)
