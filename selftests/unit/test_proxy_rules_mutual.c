@@ -113,6 +113,7 @@ static void load(const char *yaml, enum hs_tls_mode mode, const struct mesh_pod 
 	_cleanup_free_ char *bytes = NULL;
 	_cleanup_free_ void *packed = NULL;
 	const struct hs_header *h;
+	__u32 listed = 0;
 	size_t size;
 
 	rules_compile(yaml);
@@ -125,15 +126,17 @@ static void load(const char *yaml, enum hs_tls_mode mode, const struct mesh_pod 
 	for (size_t i = 0; i < parts[HS_CLIENT_TLS].count; i++)
 		((struct hs_client_tls *)parts[HS_CLIENT_TLS].rows)[i].mode = mode;
 	for (size_t i = 0; i < count; i++) {
-		ports[i] = (struct hs_workload_port){ 80, pods[i].at_port, 0 };
+		if (pods[i].at_port)
+			ports[listed] = (struct hs_workload_port){ 80, pods[i].at_port, 0 };
 		rows[i] = (struct hs_workload){ .addr = pods[i].addr,
 						.identity = text(pods[i].identity),
 						.here = pods[i].here,
 						.mode = pods[i].mode,
-						.ports = { (__u32)i, pods[i].at_port > 0 } };
+						.ports = { listed, pods[i].at_port > 0 } };
+		listed += pods[i].at_port > 0;
 	}
 	parts[HS_WORKLOADS] = (struct http_part){ rows, count };
-	parts[HS_WORKLOAD_PORTS] = (struct http_part){ ports, count };
+	parts[HS_WORKLOAD_PORTS] = (struct http_part){ ports, listed };
 	bytes = malloc(texts_from + texts_len);
 	memcpy(bytes, parts[HS_BYTES].rows, texts_from);
 	memcpy(bytes + texts_from, texts, texts_len);
