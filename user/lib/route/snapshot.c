@@ -175,6 +175,36 @@ static bool clients_ok(const struct http_snapshot *s)
 	return true;
 }
 
+static bool mode_ok(__u32 mode)
+{
+	return mode >= HS_MTLS_DISABLE && mode <= HS_MTLS_STRICT;
+}
+
+/* In the order in which they are looked for, each once. */
+static bool workloads_ok(const struct http_snapshot *s)
+{
+	for (__u32 i = 0; i < hs_count(s, HS_WORKLOADS); i++) {
+		const struct hs_workload *w = hs_workload(s, i);
+
+		if (!mode_ok(w->mode) ||
+		    (i && memcmp(&hs_workload(s, i - 1)->addr, &w->addr, sizeof(w->addr)) >= 0))
+			return false;
+		for (__u32 k = 0; k < w->ports.count; k++) {
+			__u32 at = w->ports.first + k;
+
+			if (k && hs_workload_port(s, at - 1)->port >= hs_workload_port(s, at)->port)
+				return false;
+		}
+	}
+	for (__u32 i = 0; i < hs_count(s, HS_WORKLOAD_PORTS); i++) {
+		const struct hs_workload_port *p = hs_workload_port(s, i);
+
+		if (!p->port || p->port > UINT16_MAX || !mode_ok(p->mode))
+			return false;
+	}
+	return true;
+}
+
 /* A mode and versions that there are. */
 static bool ends_tls(const struct hs_server *server)
 {
@@ -295,7 +325,7 @@ int http_snapshot_open(const void *data, size_t size, struct http_snapshot **out
 	s->refs = 1;
 	count_rows(s);
 	if (!is_in_order(s, none) || !http_authz_ok(s) || !clusters_ok(s) || !prefixes_ok(s) ||
-	    !servers_ok(s) || !clients_ok(s) || !names_ok(s))
+	    !servers_ok(s) || !clients_ok(s) || !workloads_ok(s) || !names_ok(s))
 		return -EBADMSG;
 	r = open_regexes(s, NULL, 0);
 	if (r)
