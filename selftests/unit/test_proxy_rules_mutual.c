@@ -113,6 +113,7 @@ static void load(const char *yaml, enum hs_tls_mode mode, const struct mesh_pod 
 	_cleanup_free_ char *bytes = NULL;
 	_cleanup_free_ void *packed = NULL;
 	const struct hs_header *h;
+	__u32 listed = 0;
 	size_t size;
 
 	rules_compile(yaml);
@@ -125,15 +126,17 @@ static void load(const char *yaml, enum hs_tls_mode mode, const struct mesh_pod 
 	for (size_t i = 0; i < parts[HS_CLIENT_TLS].count; i++)
 		((struct hs_client_tls *)parts[HS_CLIENT_TLS].rows)[i].mode = mode;
 	for (size_t i = 0; i < count; i++) {
-		ports[i] = (struct hs_workload_port){ 80, pods[i].at_port, 0 };
+		if (pods[i].at_port)
+			ports[listed] = (struct hs_workload_port){ 80, pods[i].at_port, 0 };
 		rows[i] = (struct hs_workload){ .addr = pods[i].addr,
 						.identity = text(pods[i].identity),
 						.here = pods[i].here,
 						.mode = pods[i].mode,
-						.ports = { (__u32)i, pods[i].at_port > 0 } };
+						.ports = { listed, pods[i].at_port > 0 } };
+		listed += pods[i].at_port > 0;
 	}
 	parts[HS_WORKLOADS] = (struct http_part){ rows, count };
-	parts[HS_WORKLOAD_PORTS] = (struct http_part){ ports, count };
+	parts[HS_WORKLOAD_PORTS] = (struct http_part){ ports, listed };
 	bytes = malloc(texts_from + texts_len);
 	memcpy(bytes, parts[HS_BYTES].rows, texts_from);
 	memcpy(bytes + texts_from, texts, texts_len);
@@ -731,19 +734,24 @@ Test(proxy_rules, mutual_new_roots_are_for_the_next_connections)
 	struct served old, s;
 	SSL_CTX *before, *after;
 	int first, client;
+	char end;
 
 	begin_web(RULES WEB, 0, &web);
 	before = server_as(ID("web"), &ca, 10);
 	after = server_as(ID("web"), &forger, 10);
 	first = ask_as_pod(1);
 	cr_assert(accept_tls(endpoint, before, &old));
-	set_credentials(next, 1);
-	answer(&old); /* goes on with what it has */
+	answer(&old);
 	want_ok(first);
+	set_credentials(next, 1);
 	client = ask_as_pod(1);
 	cr_assert(accept_tls(endpoint, after, &s), "a connection of before is not used again");
 	answer(&s);
 	want_ok(client);
+	cr_expect_eq(SSL_read(old.ssl, &end, 1), 0, "nor kept");
+	request(first);
+	answer(&s);
+	want_ok(first);
 	close(first);
 	close(client);
 	hang_up(&old);
@@ -755,6 +763,38 @@ Test(proxy_rules, mutual_new_roots_are_for_the_next_connections)
 	hang_up(&s);
 	SSL_CTX_free(before);
 	SSL_CTX_free(after);
+	finish();
+}
+
+/* Another certificate of the same workload: what is under way goes on, and is not kept. */
+Test(proxy_rules, mutual_a_renewed_certificate_is_for_the_next_connection)
+{
+	struct mesh_pod web = elsewhere(HS_MTLS_STRICT);
+	struct served old, s;
+	int first, third;
+	SSL_CTX *ctx;
+	char end;
+
+	begin_web(RULES WEB, 0, &web);
+	ctx = server_as(ID("web"), &ca, 10);
+	first = ask_as_pod(1);
+	cr_assert(accept_tls(endpoint, ctx, &old));
+	set_usual_credentials(); /* with keys of their own */
+	third = ask_as_pod(3);	 /* of the same account */
+	cr_assert(accept_tls(endpoint, ctx, &s));
+	answer(&s);
+	want_ok(third);
+	answer(&old);
+	want_ok(first);
+	cr_expect_eq(SSL_read(old.ssl, &end, 1), 0);
+	request(first);
+	answer(&s);
+	want_ok(first);
+	close(first);
+	close(third);
+	hang_up(&old);
+	hang_up(&s);
+	SSL_CTX_free(ctx);
 	finish();
 }
 

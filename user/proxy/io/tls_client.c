@@ -17,13 +17,15 @@
 #include "proxy/io/tls_priv.h"
 
 enum {
-	SESSIONS = 64,			     /* of servers and names */
+	PLACES = 64,			     /* of servers and names */
+	SESSIONS = 4,			     /* of one: a server may give several at a time */
 	SERVER_CERTIFICATES_MAX = 64 * 1024, /* bytes of a server's chain */
 };
 
 /* Of the server that was called last of those that share the place. */
 struct kept {
-	SSL_SESSION *session; /* NULL: none */
+	SSL_SESSION *sessions[SESSIONS]; /* the last one given comes last */
+	unsigned count;
 	struct addr addr;
 	uint16_t port;
 	char *name, *peer; /* each or NULL */
@@ -35,8 +37,9 @@ struct tls_client {
 	unsigned refs; /* atomic */
 	char **alt_names;
 	bool mutual;
+	bool retired; /* atomic */
 	pthread_mutex_t lock;
-	struct kept kept[SESSIONS]; /* under the lock */
+	struct kept kept[PLACES]; /* under the lock */
 };
 
 DEFINE_CLEANUP(struct tls_client *, tls_client_unref);
@@ -45,7 +48,8 @@ DEFINE_CLEANUP(struct tls_client *, tls_client_unref);
 
 static void forget(struct kept *k)
 {
-	SSL_SESSION_free(k->session);
+	while (k->count)
+		SSL_SESSION_free(k->sessions[--k->count]);
 	free(k->name);
 	free(k->peer);
 	*k = (struct kept){ 0 };
@@ -65,7 +69,7 @@ static struct kept *place_of(struct tls_client *c, const struct tls_call *call)
 	for (size_t i = 0; i < sizeof(call->addr.b); i++)
 		h = (h ^ call->addr.b[i]) * 0x100000001b3;
 	h = hash_text(hash_text(h, call->name), call->peer);
-	return &c->kept[(h ^ h >> 32) % SESSIONS];
+	return &c->kept[(h ^ h >> 32) % PLACES];
 }
 
 static bool same_text(const char *a, const char *b)
@@ -75,7 +79,7 @@ static bool same_text(const char *a, const char *b)
 
 static bool is_of(const struct kept *k, const struct tls_call *call)
 {
-	if (!k->session || k->port != call->port || k->check != call->check ||
+	if (!k->count || k->port != call->port || k->check != call->check ||
 	    memcmp(&k->addr, &call->addr, sizeof(call->addr)) != 0)
 		return false;
 	return same_text(k->name, call->name) && same_text(k->peer, call->peer);
@@ -99,10 +103,11 @@ static SSL_SESSION *take_session(struct tls_client *c, const struct tls_call *ca
 	pthread_mutex_lock(&c->lock);
 	k = place_of(c, call);
 	if (is_of(k, call)) {
-		session = k->session;
-		SSL_SESSION_up_ref(session);
+		session = k->sessions[k->count - 1];
 		if (SSL_SESSION_get_protocol_version(session) >= TLS1_3_VERSION)
-			forget(k);
+			k->count--;
+		else
+			SSL_SESSION_up_ref(session);
 	}
 	pthread_mutex_unlock(&c->lock);
 	if (session && !is_good_still(session)) {
@@ -110,6 +115,21 @@ static SSL_SESSION *take_session(struct tls_client *c, const struct tls_call *ca
 		session = NULL;
 	}
 	return session;
+}
+
+/* Behind those of the same server; with an older protocol in place of them. */
+static void push(struct kept *k, SSL_SESSION *session)
+{
+	bool once = SSL_SESSION_get_protocol_version(session) >= TLS1_3_VERSION;
+
+	if (k->count == SESSIONS) {
+		SSL_SESSION_free(k->sessions[0]);
+		memmove(k->sessions, k->sessions + 1, (SESSIONS - 1) * sizeof(*k->sessions));
+		k->count--;
+	}
+	while (!once && k->count)
+		SSL_SESSION_free(k->sessions[--k->count]);
+	k->sessions[k->count++] = session;
 }
 
 void tls_client_keep(struct tls_client *c, const struct tls_call *call, SSL_SESSION *session)
@@ -126,8 +146,18 @@ void tls_client_keep(struct tls_client *c, const struct tls_call *call, SSL_SESS
 	}
 	pthread_mutex_lock(&c->lock);
 	k = place_of(c, call);
-	forget(k);
-	*k = (struct kept){ session, call->addr, call->port, name, peer, call->check };
+	if (is_of(k, call)) {
+		free(name);
+		free(peer);
+	} else {
+		forget(k);
+		*k = (struct kept){ .addr = call->addr,
+				    .port = call->port,
+				    .name = name,
+				    .peer = peer,
+				    .check = call->check };
+	}
+	push(k, session);
 	pthread_mutex_unlock(&c->lock);
 }
 
@@ -289,12 +319,23 @@ void tls_client_unref(struct tls_client *c)
 {
 	if (!c || __atomic_sub_fetch(&c->refs, 1, __ATOMIC_ACQ_REL))
 		return;
-	for (int i = 0; i < SESSIONS; i++)
+	for (int i = 0; i < PLACES; i++)
 		forget(&c->kept[i]);
 	SSL_CTX_free(c->ssl);
 	tls_free_texts(c->alt_names);
 	pthread_mutex_destroy(&c->lock);
 	free(c);
+}
+
+void tls_client_retire(struct tls_client *c)
+{
+	if (c)
+		__atomic_store_n(&c->retired, true, __ATOMIC_RELAXED);
+}
+
+bool tls_client_is_retired(const struct tls_client *c)
+{
+	return __atomic_load_n(&c->retired, __ATOMIC_RELAXED);
 }
 
 static bool is_address(const char *name)

@@ -38,6 +38,11 @@ int tls_client_new(const struct tls_client_settings *s, struct tls_client **out,
 struct tls_client *tls_client_ref(struct tls_client *c);
 void tls_client_unref(struct tls_client *c); /* accepts NULL */
 
+/* Another one has taken its place, with other certificates: connections that are open go on. From
+ * any thread. Accepts NULL. */
+void tls_client_retire(struct tls_client *c);
+bool tls_client_is_retired(const struct tls_client *c);
+
 /* A server that is about to be called. */
 struct tls_call {
 	struct addr addr;

@@ -50,8 +50,18 @@ struct tls {
 	bool wants_room; /* to go on receiving, the socket needs room to send */
 };
 
+/* To OpenSSL a connection that ends without an alert has spoiled its session, which TLS has not
+ * asked for since 1.1 (RFC 5246 7.2.1): requests are given up, and endpoints go away. */
+static void spare_session(struct tls *s)
+{
+	if (s->client && !s->error && s->end != -EPROTO)
+		SSL_set_shutdown(s->ssl, SSL_SENT_SHUTDOWN);
+}
+
 static void tls_free(struct tls *s)
 {
+	if (s->ssl)
+		spare_session(s);
 	SSL_free(s->ssl);
 	tls_context_unref(s->context);
 	tls_client_unref(s->client);

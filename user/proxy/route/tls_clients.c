@@ -51,6 +51,7 @@ void tls_clients_forget_before(struct tls_clients *t, uint64_t round)
 			continue;
 		}
 		*at = m->next;
+		tls_client_retire(m->client);
 		free_made(m);
 	}
 }
@@ -222,6 +223,7 @@ static int renew(struct tls_clients *t, struct made_client *m, const struct cred
 	r = lacks ? -ENOKEY : make(t, p, &parts, &client);
 	if (r == -ENOMEM)
 		return r;
+	tls_client_retire(m->client);
 	tls_client_unref(m->client);
 	m->client = client;
 	m->error = r;

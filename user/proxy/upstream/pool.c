@@ -211,15 +211,23 @@ struct addr upstream_source(struct upstreams *pool, const struct target *t,
 	return source_for(&pool->sources, &t->addr, client, called, loop_now(pool->loop));
 }
 
+static bool suits(const struct upstream_conn *u, const struct target *t, const struct addr *source)
+{
+	return same_addr(&u->endpoint, &t->addr) && u->port == t->port &&
+	       same_addr(&u->source, source) && u->limit == t->limit &&
+	       upstream_tls_suits(u->tls, &t->tls);
+}
+
 struct upstream *upstream_reuse(struct upstreams *pool, const struct target *t,
 				const struct addr *source)
 {
-	struct upstream_conn *u = *bucket(pool, &t->addr, t->port, source);
+	struct upstream_conn *u = *bucket(pool, &t->addr, t->port, source), *next;
 
-	while (u && !(same_addr(&u->endpoint, &t->addr) && u->port == t->port &&
-		      same_addr(&u->source, source) && u->limit == t->limit &&
-		      upstream_tls_suits(u->tls, &t->tls)))
-		u = u->next;
+	for (; u && !suits(u, t, source); u = next) {
+		next = u->next;
+		if (upstream_tls_is_stale(u->tls))
+			conn_close(u);
+	}
 	if (!u)
 		return NULL;
 	take_out(u);
@@ -378,7 +386,7 @@ void upstream_release(struct upstream *s, const struct target *t)
 	count_bytes(u);
 	if (used_up(u, t))
 		stat_inc(&u->stat->upstream_cx_max_requests);
-	if (u->pool->gone(u->pool, u->known_by))
+	if (u->pool->gone(u->pool, u->known_by) || upstream_tls_is_stale(u->tls))
 		ms = 0;
 	if (wanted && limit_asked_before(u->limit, u->pool->waits_since(u->pool, u->limit)))
 		ms = 0;

@@ -64,6 +64,11 @@ bool upstream_tls_suits(const struct upstream_tls *s, const struct target_tls *w
 	       !strncasecmp(s->name, wanted->name, wanted->name_len);
 }
 
+bool upstream_tls_is_stale(const struct upstream_tls *s)
+{
+	return s && tls_client_is_retired(s->client);
+}
+
 const struct tls_facts *upstream_tls_facts(const struct upstream_tls *s)
 {
 	return &s->facts;
