@@ -268,8 +268,8 @@ $(OUT)/unit-tests: $(call objects,asan,$(UNIT_SRC)) $(OUT)/libweftcli.asan.a $(O
 $(OUT)/apps/tcp-load: $(call objects,obj,$(wildcard selftests/apps/load_*.c))
 HTTP_APPS := $(filter $(OUT)/apps/http-%,$(APPS))
 $(HTTP_APPS): $(OUT)/obj/selftests/apps/http_common.o $(OUT)/libweftproxy.a $(OUT)/libweft.a
-$(OUT)/apps/informer-copy: LINK_MORE := -pthread
-$(OUT)/apps/informer-copy: $(OUT)/libweftd.a $(OUT)/libweft.a
+$(OUT)/apps/informer-copy $(OUT)/apps/informer-identity: LINK_MORE := -pthread
+$(OUT)/apps/informer-copy $(OUT)/apps/informer-identity: $(OUT)/libweftd.a $(OUT)/libweft.a
 $(OUT)/apps/http-echo: $(OUT)/obj/selftests/apps/http_echo_answer.o
 $(OUT)/apps/http-load: $(call objects,obj,$(wildcard selftests/apps/http_load_*.c))
 $(OUT)/apps/%: $(OUT)/obj/selftests/apps/%.o

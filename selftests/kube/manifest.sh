@@ -247,6 +247,16 @@ check_rights() {
 	may 'watch secrets -n istio-system' yes
 	may 'list secrets -n default' no
 	may 'list secrets -A' no
+	may 'get secrets/weft-ca -n weft-system' yes
+	may 'get secrets/other -n weft-system' no
+	may 'list secrets -n weft-system' no
+	may 'update secrets/weft-ca -n weft-system' no
+	may 'watch configmaps/weft-ca-root -n weft-system' yes
+	may 'update configmaps/other -n weft-system' no
+	may 'create certificatesigningrequests.certificates.k8s.io' yes
+	may 'delete certificatesigningrequests.certificates.k8s.io' no
+	may 'sign signers.certificates.k8s.io/weft.dev/workload' yes
+	may 'approve signers.certificates.k8s.io/kubernetes.io/kube-apiserver-client' no
 	may 'create pods -n weft-system' no
 	may 'delete services -n default' no
 }

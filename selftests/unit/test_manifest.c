@@ -42,6 +42,8 @@ static const struct assignment assignments[] = {
 	  "or 5m, from 1s to 86400s, not \"0s\"" },
 	{ "meshConfig.defaultConfig.drainDuration=24h1s", "expected a duration of whole seconds" },
 	{ "meshConfig.defaultConfig.drainDuration=1.5s", "expected a duration of whole seconds" },
+	{ "workloadCertTTL=10m", NULL },
+	{ "workloadCertTTL=9m59s", "workloadCertTTL: expected a duration of whole seconds" },
 	{ "meshConfig.defaultConfig.drainDuration=45", "expected a duration of whole seconds" },
 	{ "meshConfig.defaultConfig.drainDuration=", "expected a duration of whole seconds" },
 	{ "kubernetes.host=10.0.0.1", NULL },

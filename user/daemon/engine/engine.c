@@ -660,10 +660,23 @@ static int refuse_early(struct task *t)
 	return -EINVAL;
 }
 
+/* A new proxy would refuse handshakes that the one before can still do: for some seconds at most.
+ */
+static bool waits_for_identities(const struct engine *e)
+{
+	return e->holds && identities_pending(e->o.identities);
+}
+
 static void attempt(struct task *t)
 {
 	struct engine *e = t->engine;
-	int r = e->waits && !t->change->completes ? refuse_early(t) : prepare(t);
+	int r;
+
+	if (waits_for_identities(e)) {
+		enqueue(e, t);
+		return;
+	}
+	r = e->waits && !t->change->completes ? refuse_early(t) : prepare(t);
 
 	if (r)
 		finish(t, r < 0 ? r : 0);
@@ -681,7 +694,7 @@ static void next_tasks(struct engine *e)
 {
 	if (!e->asking && e->put_back)
 		put_back(e);
-	while (!e->asking && e->queue) {
+	while (!e->asking && e->queue && !waits_for_identities(e)) {
 		struct task *t = e->queue;
 
 		e->queue = t->next;
@@ -780,7 +793,9 @@ static void identities_changed(void *engine)
 {
 	struct engine *e = engine;
 
-	if (!e->asking && e->tables)
+	if (e->holds)
+		next_tasks(e);
+	else if (!e->asking && e->tables)
 		hand_certificates(e, NULL);
 }
 

@@ -13,7 +13,7 @@
 #include "lib/base/table.h"
 #include "lib/route/workload.h"
 
-enum { SERIAL_BYTES = 16, RSA_MIN_BITS = 2048 };
+enum { SERIAL_BYTES = 16, RSA_MIN_BITS = 2048, DAY_S = 86400 };
 
 struct certificates {
 	TABLE(X509 *) list;
@@ -246,6 +246,28 @@ struct ca_facts ca_facts(const struct ca *ca)
 	return (struct ca_facts){ ca->subject, ca->not_after, ca->roots, ca->root_count };
 }
 
+int ca_last_root(const char *roots, char **subject, int64_t *not_after)
+{
+	_cleanup_(certificates_free) struct certificates list = { 0 };
+	const X509 *last = NULL;
+	int r = openssl_load();
+
+	if (!r)
+		r = certificates_read(&list, (struct credential_text){ roots, strlen(roots) });
+	if (r)
+		return r == -ENOMEM ? r : -EINVAL;
+	for (size_t i = 0; i < list.list.count; i++) {
+		int64_t end = pem_seconds(X509_get0_notAfter(list.list.items[i]));
+
+		if (last && end <= *not_after)
+			continue;
+		last = list.list.items[i];
+		*not_after = end;
+	}
+	*subject = subject_text(last);
+	return *subject ? 0 : -ENOMEM;
+}
+
 /* ---- a request ---- */
 
 static bool is_key_good(const EVP_PKEY *key)
@@ -259,13 +281,20 @@ static bool is_key_good(const EVP_PKEY *key)
 	       (!strcmp(group, "prime256v1") || !strcmp(group, "P-256"));
 }
 
-static bool asks_for(X509_REQ *req, const char *identity)
+static char *requested(X509_REQ *req)
 {
 	_cleanup_(extensions_freep) STACK_OF(X509_EXTENSION) *list = X509_REQ_get_extensions(req);
 	_cleanup_(GENERAL_NAMES_freep) GENERAL_NAMES *names =
 		list ? X509V3_get_d2i(list, NID_subject_alt_name, NULL, NULL) : NULL;
 
-	return svid_names_are(names, identity);
+	return svid_uri(names);
+}
+
+static bool asks_for(X509_REQ *req, const char *identity)
+{
+	_cleanup_free_ char *uri = requested(req);
+
+	return uri && !strcmp(uri, identity);
 }
 
 static int check_request(X509_REQ *req, const char *identity, char problem[CA_PROBLEM_MAX])
@@ -373,6 +402,16 @@ static X509_REQ *read_request(const char *csr)
 	return in ? PEM_read_bio_X509_REQ(in, NULL, pem_no_password, NULL) : NULL;
 }
 
+char *ca_requested(const char *csr)
+{
+	_cleanup_(X509_REQ_freep) X509_REQ *req = openssl_load() ? NULL : read_request(csr);
+	char *uri = req ? requested(req) : NULL;
+
+	if (!uri)
+		ERR_clear_error();
+	return uri;
+}
+
 int ca_sign(const struct ca *ca, const char *csr, const char *identity, unsigned ttl_s, int64_t now,
 	    char **chain, char problem[CA_PROBLEM_MAX])
 {
@@ -390,4 +429,58 @@ int ca_sign(const struct ca *ca, const char *csr, const char *identity, unsigned
 	if (r || !text)
 		return r ? r : -EIO;
 	return asprintf(chain, "%s%s", text, ca->above) < 0 ? -ENOMEM : 0;
+}
+
+/* ---- a new one ---- */
+
+static X509_NAME *root_name(const char *name)
+{
+	X509_NAME *n = X509_NAME_new();
+
+	if (n && X509_NAME_add_entry_by_txt(n, "CN", MBSTRING_UTF8, (const unsigned char *)name, -1,
+					    -1, 0) == 1)
+		return n;
+	X509_NAME_free(n);
+	return NULL;
+}
+
+static bool add_root_extensions(X509 *cert)
+{
+	return add_extension(cert, cert, NID_basic_constraints, "critical,CA:TRUE") &&
+	       add_extension(cert, cert, NID_key_usage, "critical,keyCertSign,cRLSign") &&
+	       add_extension(cert, cert, NID_subject_key_identifier, "hash");
+}
+
+static X509 *make_root(const char *name, unsigned days, int64_t now, EVP_PKEY *key)
+{
+	_cleanup_(X509_freep) X509 *cert = X509_new();
+	X509_NAME *n = root_name(name);
+	bool ok = cert && n && X509_set_version(cert, X509_VERSION_3) == 1 && set_serial(cert) &&
+		  X509_set_subject_name(cert, n) == 1 && X509_set_issuer_name(cert, n) == 1;
+
+	X509_NAME_free(n);
+	ok = ok && ASN1_TIME_set(X509_getm_notBefore(cert), (time_t)(now - CA_CLOCK_SKEW_S)) &&
+	     ASN1_TIME_set(X509_getm_notAfter(cert), (time_t)(now + (int64_t)days * DAY_S)) &&
+	     X509_set_pubkey(cert, key) == 1 && add_root_extensions(cert) && sign(cert, key);
+	return ok ? TAKE_PTR(cert) : NULL;
+}
+
+int ca_make(const char *name, unsigned days, int64_t now, char **cert, char **key)
+{
+	_cleanup_(EVP_PKEY_freep) EVP_PKEY *pair = NULL;
+	_cleanup_(X509_freep) X509 *root = NULL;
+	_cleanup_free_ char *text = NULL;
+
+	if (openssl_load())
+		return -EIO;
+	secret_dump_no_core();
+	pair = EVP_EC_gen("P-256");
+	root = pair ? make_root(name, days, now, pair) : NULL;
+	text = root ? certificate_text(root) : NULL;
+	*key = text ? svid_key_text(pair) : NULL;
+	ERR_clear_error();
+	if (!*key)
+		return -EIO;
+	*cert = TAKE_PTR(text);
+	return 0;
 }

@@ -32,6 +32,10 @@ int ca_read(struct credential_text chain, struct credential_text key, struct cre
 	    int64_t now, struct ca **out, char problem[CA_PROBLEM_MAX]);
 void ca_free(struct ca *ca); /* accepts NULL */
 
+/* Makes a new root of that common name (P-256), for so many days: PEM, the caller's, the key for
+ * secret_free(). 0 or -EIO. */
+int ca_make(const char *name, unsigned days, int64_t now, char **cert, char **key);
+
 /* Valid as long as the CA. */
 struct ca_facts ca_facts(const struct ca *ca);
 
@@ -41,5 +45,12 @@ struct ca_facts ca_facts(const struct ca *ca);
  * does not count. 0; -EINVAL with what is wrong in `problem`; -ENOMEM; -EIO when OpenSSL fails. */
 int ca_sign(const struct ca *ca, const char *csr, const char *identity, unsigned ttl_s, int64_t now,
 	    char **chain, char problem[CA_PROBLEM_MAX]);
+
+/* The one URI that `csr` (PEM) asks to be certified, the caller's; NULL: it asks for something
+ * else, or can't be read. Whether it is an identity is not looked at. */
+char *ca_requested(const char *csr);
+/* Of roots (PEM), the one that ends last: its common name, the caller's, and its end, Unix seconds.
+ * 0; -EINVAL: one can't be read, or there is none; -ENOMEM. */
+int ca_last_root(const char *roots, char **subject, int64_t *not_after);
 
 #endif

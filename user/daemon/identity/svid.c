@@ -65,6 +65,21 @@ bool svid_names_are(const GENERAL_NAMES *names, const char *identity)
 	       !memcmp(ASN1_STRING_get0_data(name->d.uniformResourceIdentifier), identity, len);
 }
 
+char *svid_uri(const GENERAL_NAMES *names)
+{
+	const GENERAL_NAME *name = names ? sk_GENERAL_NAME_value(names, 0) : NULL;
+	char *uri = NULL;
+
+	if (name && name->type == GEN_URI)
+		uri = strndup(
+			(const char *)ASN1_STRING_get0_data(name->d.uniformResourceIdentifier),
+			(size_t)ASN1_STRING_length(name->d.uniformResourceIdentifier));
+	if (uri && svid_names_are(names, uri))
+		return uri;
+	free(uri); /* there are more, or it has a NUL in it */
+	return NULL;
+}
+
 /* ---- a request ---- */
 
 static bool add_names(X509_REQ *req, const char *identity)
@@ -89,8 +104,7 @@ static char *request_text(const char *identity, EVP_PKEY *key)
 	return pem_written(out);
 }
 
-/* What is left of it in the BIO's memory OpenSSL clears. */
-static char *key_text(EVP_PKEY *key)
+char *svid_key_text(EVP_PKEY *key)
 {
 	_cleanup_(BIO_free_allp) BIO *out = BIO_new(BIO_s_mem());
 
@@ -109,7 +123,7 @@ int svid_request(const char *identity, char **key, char **csr)
 	secret_dump_no_core();
 	pair = EVP_EC_gen("P-256");
 	request = pair ? request_text(identity, pair) : NULL;
-	private = request ? key_text(pair) : NULL;
+	private = request ? svid_key_text(pair) : NULL;
 	ERR_clear_error();
 	if (!private) {
 		free(request);

@@ -12,11 +12,19 @@
 #include "daemon/pki/openssl.h"
 #include "lib/base/cleanup.h"
 
+/* A private key as PEM, the caller's, for secret_free(); NULL when OpenSSL fails. What is left of
+ * it in its own memory OpenSSL clears. */
+char *svid_key_text(EVP_PKEY *key);
+
 /* The names of a certificate for that identity, the caller's; NULL when out of memory. After
  * openssl_load(), as the next. */
 GENERAL_NAMES *svid_names(const char *identity);
 /* Whether those are the names of one for that identity, and of nothing else. Accepts NULL. */
 bool svid_names_are(const GENERAL_NAMES *names, const char *identity);
+
+/* The URI of names of which it is the only one, the caller's; NULL: they are others, or there is no
+ * memory. Accepts NULL. */
+char *svid_uri(const GENERAL_NAMES *names);
 
 /* A new key (P-256) and a request to certify it for an identity (PKCS #10): PEM, the caller's, the
  * key for secret_free(). 0, -ENOMEM, or -EIO when OpenSSL fails. */

@@ -29,7 +29,7 @@
 	do(PEM_read_bio_X509_REQ) do(PEM_write_bio_PrivateKey) do(PEM_write_bio_X509) \
 	do(PEM_write_bio_X509_REQ) do(X509V3_EXT_conf_nid) do(X509V3_add1_i2d) \
 	do(X509V3_get_d2i) do(X509V3_set_ctx) do(X509_CRL_free) do(X509_EXTENSION_free) \
-	do(X509_NAME_get_text_by_NID) do(X509_NAME_oneline) do(X509_REQ_add_extensions) \
+	do(X509_NAME_add_entry_by_txt) do(X509_NAME_free) do(X509_NAME_get_text_by_NID) do(X509_NAME_new) do(X509_NAME_oneline) do(X509_REQ_add_extensions) \
 	do(X509_REQ_free) do(X509_REQ_get0_pubkey) do(X509_REQ_get_extensions) do(X509_REQ_new) \
 	do(X509_REQ_set_pubkey) do(X509_REQ_set_version) do(X509_REQ_sign) do(X509_REQ_verify) \
 	do(X509_STORE_CTX_free) do(X509_STORE_CTX_get_error) do(X509_STORE_CTX_init) \
@@ -39,7 +39,7 @@
 	do(X509_get0_notBefore) do(X509_get0_pubkey) do(X509_get_ext_d2i) \
 	do(X509_get_serialNumber) do(X509_get_subject_name) do(X509_getm_notAfter) \
 	do(X509_getm_notBefore) do(X509_new) do(X509_self_signed) do(X509_set_issuer_name) \
-	do(X509_set_pubkey) do(X509_set_version) do(X509_sign) do(X509_up_ref) \
+	do(X509_set_pubkey) do(X509_set_subject_name) do(X509_set_version) do(X509_sign) do(X509_up_ref) \
 	do(X509_verify_cert) do(X509_verify_cert_error_string)
 #define OPENSSL_SSL_FUNCTIONS(do) \
 	do(SSL_CTX_add_client_CA) do(SSL_CTX_check_private_key) do(SSL_CTX_ctrl) \
@@ -109,7 +109,10 @@ int openssl_load(void);
 #define X509V3_set_ctx openssl_functions.X509V3_set_ctx_at
 #define X509_CRL_free openssl_functions.X509_CRL_free_at
 #define X509_EXTENSION_free openssl_functions.X509_EXTENSION_free_at
+#define X509_NAME_add_entry_by_txt openssl_functions.X509_NAME_add_entry_by_txt_at
+#define X509_NAME_free openssl_functions.X509_NAME_free_at
 #define X509_NAME_get_text_by_NID openssl_functions.X509_NAME_get_text_by_NID_at
+#define X509_NAME_new openssl_functions.X509_NAME_new_at
 #define X509_NAME_oneline openssl_functions.X509_NAME_oneline_at
 #define X509_REQ_add_extensions openssl_functions.X509_REQ_add_extensions_at
 #define X509_REQ_free openssl_functions.X509_REQ_free_at
@@ -145,6 +148,7 @@ int openssl_load(void);
 #define X509_self_signed openssl_functions.X509_self_signed_at
 #define X509_set_issuer_name openssl_functions.X509_set_issuer_name_at
 #define X509_set_pubkey openssl_functions.X509_set_pubkey_at
+#define X509_set_subject_name openssl_functions.X509_set_subject_name_at
 #define X509_set_version openssl_functions.X509_set_version_at
 #define X509_sign openssl_functions.X509_sign_at
 #define X509_up_ref openssl_functions.X509_up_ref_at

@@ -11,6 +11,8 @@
 #include "daemon/api/health.h"
 #include "daemon/api/node_health.h"
 #include "daemon/api/ready.h"
+#include "daemon/engine/identity_nodes.h"
+#include "daemon/identity/cluster_signer.h"
 #include "daemon/identity/file_signer.h"
 #include "lib/base/log.h"
 #include "daemon/start/dirs.h"
@@ -39,6 +41,7 @@ DEFINE_CLEANUP(struct resolver *, resolver_close);
 DEFINE_CLEANUP(struct event_loop *, event_loop_close);
 DEFINE_CLEANUP(struct identities *, identities_close);
 DEFINE_CLEANUP(struct file_signer *, file_signer_close);
+DEFINE_CLEANUP(struct cluster_signer *, cluster_signer_close);
 DEFINE_CLEANUP(struct health *, health_close);
 DEFINE_CLEANUP(struct node_health *, node_health_close);
 
@@ -319,6 +322,40 @@ static int open_resolver(const struct options *o, struct event_loop *loop, struc
 	return resolver_open(&options, out);
 }
 
+/* What the callbacks of the certificates' signer work on. */
+struct runs_on {
+	struct engine *engine; /* NULL: not yet */
+	enum enrol_mode enrol;
+};
+
+static bool runs_on(void *arg, const char *node, const char *identity)
+{
+	const struct runs_on *r = arg;
+
+	return r->engine && identity_runs_on(engine_objects(r->engine), r->enrol, node, identity);
+}
+
+/* Without --ca-cert a cluster has one of its own. */
+static int open_cluster_signer(const struct options *o, struct event_loop *loop,
+			       const struct sources *sources, struct runs_on *runs,
+			       struct identities *ids, struct cluster_signer **signer)
+{
+	const struct cluster_signer_options options = { .config = sources->config,
+							.namespace = sources->agents_in,
+							.node = options_node(o),
+							.ttl_s = o->workload_cert_ttl,
+							.loop = loop,
+							.runs = runs_on,
+							.arg = runs };
+	int r;
+
+	if (o->ca_cert || !sources->config)
+		return 0;
+	runs->enrol = o->kernel.enrol;
+	r = cluster_signer_open(&options, ids, signer);
+	return r ? log_err(r, "make certificates for mutual TLS") : 0;
+}
+
 /* Of this node's pods, for mutual TLS. */
 static int open_identities(const struct options *o, struct event_loop *loop,
 			   struct identities **out, struct file_signer **signer)
@@ -384,6 +421,8 @@ static int serve(const struct options *o)
 	_cleanup_(resolver_closep) struct resolver *resolver = NULL;
 	_cleanup_(identities_closep) struct identities *identities = NULL;
 	_cleanup_(file_signer_closep) struct file_signer *signer = NULL;
+	_cleanup_(cluster_signer_closep) struct cluster_signer *cluster_signer = NULL;
+	struct runs_on runs = { 0 };
 	_cleanup_(engine_freep) struct engine *engine = NULL;
 	_cleanup_(health_closep) struct health *health = NULL;
 	_cleanup_(node_health_closep) struct node_health *node_health = NULL;
@@ -416,6 +455,8 @@ static int serve(const struct options *o)
 		r = open_resolver(o, loop, &resolver);
 	if (!r)
 		r = open_identities(o, loop, &identities, &signer);
+	if (!r)
+		r = open_cluster_signer(o, loop, &sources, &runs, identities, &cluster_signer);
 	if (r)
 		return r;
 	engine = engine_new(kernel, supervisor, sources.list, sources.count,
@@ -425,6 +466,7 @@ static int serve(const struct options *o)
 						      .registry_only = o->kernel.registry_only,
 						      .client_tls_dir = o->client_tls_dir,
 						      .identities = identities });
+	runs.engine = engine;
 	r = engine ? engine_start(engine) : log_err(-ENOMEM, "start");
 	if (!r)
 		r = engine_watch_certificates(engine, loop);

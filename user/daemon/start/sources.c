@@ -66,10 +66,9 @@ static int open_source(const struct options *o, const struct kube_config *config
 
 static int open_kubernetes(const struct options *o, struct event_loop *loop, struct sources *s)
 {
-	_cleanup_(kube_config_freep) struct kube_config *config = NULL;
 	char error[KUBE_ERROR_MAX] = "";
-	int r = o->kubeconfig ? kube_config_load(o->kubeconfig, NULL, &config, error)
-			      : kube_config_default(NULL, &config, error);
+	int r = o->kubeconfig ? kube_config_load(o->kubeconfig, NULL, &s->config, error)
+			      : kube_config_default(NULL, &s->config, error);
 
 	if (r) {
 		log_err(0, "--source kubernetes: %s", *error ? error : "out of memory");
@@ -77,13 +76,13 @@ static int open_kubernetes(const struct options *o, struct event_loop *loop, str
 	}
 	s->secrets_in = KUBE_SECRETS_NAMESPACE;
 	s->agents_in = agents_namespace(o);
-	r = s->agents_in ? open_source(o, config, loop, s) : -ENOMEM;
+	r = s->agents_in ? open_source(o, s->config, loop, s) : -ENOMEM;
 	if (!r)
 		s->list[s->count++] = kube_source_base(s->kubernetes);
 	/* It answers while the kernel looks at the programs. */
 	if (!r)
 		r = kube_source_ask_early(s->kubernetes);
-	return !r && o->daemonset ? open_leave(o->daemonset, config, loop, s) : r;
+	return !r && o->daemonset ? open_leave(o->daemonset, s->config, loop, s) : r;
 }
 
 /* Files come first: what they have counts before what the cluster has. */
@@ -105,5 +104,6 @@ void sources_close(struct sources *s)
 	leave_close(s->leave);
 	kube_source_close(s->kubernetes);
 	store_close(s->store);
+	kube_config_free(s->config);
 	free(s->agents_in);
 }

@@ -18,7 +18,8 @@ struct sources {
 	struct object_source *list[2];
 	size_t count;
 	char *agents_in; /* the namespace of weftd's pods; NULL: it takes nothing from a cluster */
-	const char *secrets_in; /* that of Gateways' Secrets there; NULL likewise */
+	const char *secrets_in;	    /* that of Gateways' Secrets there; NULL likewise */
+	struct kube_config *config; /* how to reach the API server; NULL likewise */
 	struct engine *engine;
 };
 

@@ -17,6 +17,8 @@ enum {
 	PORT_MAX = 65535,
 	WORKERS_MAX = 64,
 	DRAIN_MAX_S = 86400,
+	CERT_TTL_MIN_S = 600, /* as the API has it */
+	CERT_TTL_MAX_S = 31536000,
 	NS_PER_S = 1000000000
 };
 
@@ -87,6 +89,9 @@ const struct value_info value_infos[VALUE_MAX] = {
 	[VALUE_DNS] = { "dns", "", .type = VALUE_ADDRESS, .optional = true,
 			.help = "the DNS server that is asked for the names of rules (the "
 				"node's)" },
+	[VALUE_CERT_TTL] = { "workloadCertTTL", "24h", .type = VALUE_DURATION,
+			     .min = CERT_TTL_MIN_S, .max = CERT_TTL_MAX_S,
+			     .help = "how long a workload's certificate is good for" },
 };
 
 void values_free(struct values *v)
