@@ -47,13 +47,14 @@ account() {
 
 # agent NAME NODE IDENTITY...: with NAME.config; what it says is in NAME.out
 agent() {
-	local name=$1
+	local name=$1 fd
 	mkfifo "$TMP/$name.in"
 	in_ns_exec node "$APPS/informer-identity" "$TMP/$name.config" weft-system "$2" "$TMP/pods" "${@:3}" \
 		<"$TMP/$name.in" >"$TMP/$name.out" 2>"$TMP/$name.log" &
 	AGENT=$!
 	JOBS_+=("$AGENT")
-	exec {INPUT[$name]}>"$TMP/$name.in"
+	exec {fd}>"$TMP/$name.in"
+	INPUT[$name]=$fd
 }
 says() { [ "$(tail -n 1 "$TMP/$1.out")" = "$2" ]; }
 denied() { grep -q "$2" "$TMP/$1.out"; }

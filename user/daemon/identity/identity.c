@@ -213,7 +213,7 @@ void identities_signed(struct identities *ids, unsigned long number, const char 
 		problem = svid_check(i->name, i->next_key, chain, &end);
 	if (!problem && end <= now_s(ids))
 		problem = "has expired as it comes: the clocks differ";
-	if (!problem)
+	if (chain && !problem)
 		copy = strdup(chain);
 	if (copy)
 		succeeded(ids, i, copy, end);
