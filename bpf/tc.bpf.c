@@ -194,7 +194,7 @@ int from_pod(struct __sk_buff *skb)
 SEC("tc")
 int to_pod(struct __sk_buff *skb)
 {
-	int action = authz_in_use() && !is_no_request(skb) ? authorize(skb) : TC_ACT_UNSPEC;
+	int action = authz_in_use && !is_no_request(skb) ? authorize(skb) : TC_ACT_UNSPEC;
 
 	if (action != TC_ACT_UNSPEC)
 		return action;

@@ -14,7 +14,7 @@
 #include "addr.h"
 
 /* `authz_pods`: struct addr of a pod -> __u32 number of its set, not 0. `authz_state`, one __u32: 1
- * while there are any. */
+ * while there are any. Programs have a copy of that (loader_set_authz()). */
 
 /* `authz_rules`, a BPF_MAP_TYPE_LPM_TRIE: struct authz_key -> __u32 enum authz_verdicts. */
 struct authz_key {

@@ -2,22 +2,28 @@
 # SPDX-License-Identifier: Apache-2.0
 # What a packet costs that a caller from outside sends to this node and whose endpoint is on another one: forwarded by XDP, natively and
 # generically, by tc, and by iptables (DNAT and masquerade). Each way has a node of its own with one connection; a frame of it is sent
-# again and again by one core, which does all of the forwarding as well, and is dropped behind the node. Then the same frame
-# is from a source that is not wanted: dropped by a ConnectionPolicy, or in iptables' raw table by an ipset. Rounds of the ways
+# again and again by one core, which does all of the forwarding as well, and is dropped behind the node. Then the same frame, and
+# a SYN, is from a source that is not wanted: dropped by a ConnectionPolicy, or in iptables' raw table by an ipset. Rounds of the ways
 # alternate, medians. Writes RESULTS-XDP.md beside this file.
 #
-#   BENCH_ROUNDS   rounds (9)      BENCH_PACKETS   frames of one measurement (300000)      BENCH_CPU   the core (0)
+#   BENCH_ROUNDS   rounds (7)      BENCH_PACKETS   frames of one measurement (300000)      BENCH_CPU   the core (0)
 #   BENCH_RESULTS  the file to write instead                   BENCH_DENIED    networks that are not wanted (1000)
 . "${0%/*}/lib.sh"
 
-ROUNDS=${BENCH_ROUNDS:-9}
+ROUNDS=${BENCH_ROUNDS:-7}
 PACKETS=${BENCH_PACKETS:-300000}
 CPU=${BENCH_CPU:-0}
 DENIED=${BENCH_DENIED:-1000}
 RESULTS=${BENCH_RESULTS:-$ROOT/selftests/bench/RESULTS-XDP.md}
 REPLAY=$OUT/bench/frame-replay
-WAYS="drop native generic tc iptables"
+RUN=$OUT/bench/frame-run
+STEERED="native generic tc"
+WAYS="drop $STEERED iptables"
+HOOKS="drop-generic drop-tc" # nodes that drop each frame at once, where the hook is; `drop`: in the driver
 ADDRESS=192.0.2.10
+
+# Nothing else that runs on the core counts.
+MEASURED=(taskset -c "$CPU" chrt -f 1)
 
 WAY=
 declare -A DAEMON # process ids, by way
@@ -81,7 +87,23 @@ node_with_connection() {
 	in_ns node ip neighbour replace "$(addr 4 world)" dev nic0 nud permanent \
 		lladdr "$(in_ns world ip -j link show eth0 | jq -r '.[0].address')"
 	xdp_verdict world eth0 drop
-	[ "$WAY" != drop ] || xdp_verdict node nic0 drop
+	case $WAY in
+	drop) xdp_verdict node nic0 drop ;;
+	drop-generic) xdp_verdict node nic0 drop xdpgeneric ;;
+	drop-tc) tc_drops node nic0 ;;
+	esac
+}
+
+# tc_drops NAMESPACE DEVICE: a program at tc that drops every frame (TC_ACT_SHOT)
+tc_drops() {
+	/usr/bin/python3 -c 'import ctypes, struct, sys
+bpf, sched_cls, shot = ctypes.CDLL("libbpf.so.1"), 3, 2
+insns = struct.pack("<BBhi", 0xb7, 0, 0, shot) + struct.pack("<BBhi", 0x95, 0, 0, 0)
+fd = bpf.bpf_prog_load(sched_cls, b"shot", b"GPL", insns, ctypes.c_size_t(2), None)
+sys.exit(fd < 0 or bpf.bpf_obj_pin(fd, sys.argv[1].encode()) != 0)' "$TMP/bpf/shot"
+	in_ns "$1" tc qdisc add dev "$2" clsact
+	in_ns "$1" tc filter add dev "$2" ingress bpf direct-action object-pinned "$TMP/bpf/shot"
+	rm "$TMP/bpf/shot"
 }
 
 # What has gone on since the node was made.
@@ -95,7 +117,7 @@ forwarded() {
 measure() {
 	local before after cost
 	before=$(forwarded)
-	cost=$(in_ns world taskset -c "$CPU" "$REPLAY" send eth0 "$TMP/$WAY.frame" "$PACKETS")
+	cost=$(in_ns world "${MEASURED[@]}" "$REPLAY" send eth0 "$TMP/$WAY.frame" "$PACKETS")
 	after=$(forwarded)
 	[ "$WAY" = drop ] || (($after - before > PACKETS * 99 / 100)) || fail "$WAY: $((after - before)) of $PACKETS were forwarded"
 	echo "$cost" >>"$TMP/$WAY.cost"
@@ -106,7 +128,7 @@ measure() {
 # The networks that are not wanted, the caller's among them.
 denied() {
 	echo "$(addr 4 other)/32"
-	awk -v most="$DENIED" 'BEGIN { for (i = 1; i < most; i++) printf "100.%d.%d.0/24\n", 64 + int(i / 256), i % 256 }'
+	awk -v most="$DENIED" 'BEGIN { for (i = 1; i < most; i++) printf "10.%d.%d.0/24\n", 247 + int(i / 256), i % 256 }'
 }
 
 deny() {
@@ -130,33 +152,77 @@ dropped() {
 	esac
 }
 
+# The frame with the flags of a SYN alone.
+syn_of() {
+	head -c 47 "$1"
+	printf '\002'
+	tail -c +49 "$1"
+}
+
+# load card|card-syn|stack: the frame as a network card's driver has it, likewise a SYN, or as a node at the veth's other end sends it
+load() {
+	local how=("$RUN" flood)
+	local frame=$TMP/$WAY.frame
+	[ "$1" != stack ] || how=("$REPLAY" send)
+	[ "$1" != card-syn ] || frame=$TMP/$WAY.syn
+	in_ns world "${MEASURED[@]}" "${how[@]}" eth0 "$frame" "$PACKETS"
+}
+
 measure_drop() {
 	local before=0 cost
-	[ "$WAY" = drop ] || before=$(dropped)
-	cost=$(in_ns world taskset -c "$CPU" "$REPLAY" send eth0 "$TMP/$WAY.frame" "$PACKETS")
-	[ "$WAY" = drop ] || (($(dropped) - before > PACKETS * 99 / 100)) || fail "$WAY: of $PACKETS $(($(dropped) - before)) were dropped"
-	echo "$cost" >>"$TMP/$WAY.dropped.cost"
+	case $WAY in drop*) ;; *) before=$(dropped) ;; esac
+	cost=$(load "$1")
+	case $WAY in drop*) ;; *) (($(dropped) - before > PACKETS * 99 / 100)) || fail "$WAY: of $PACKETS $(($(dropped) - before)) were dropped" ;; esac
+	echo "$cost" >>"$TMP/$WAY.$1.cost"
+}
+
+# The program alone, on a frame that it drops.
+measure_program() {
+	local program=from_wire said
+	[ "$WAY" != tc ] || program=from_nic
+	said=$(in_ns node "${MEASURED[@]}" "$RUN" alone "$TMP/bpf/$WAY/prog/$program" nic0 "$TMP/$WAY.$1" 1000000)
+	case $WAY:${said% *} in tc:2 | *:1) ;; *) fail "$WAY: the program alone says ${said% *}" ;; esac
+	echo "${said#* }" >>"$TMP/$WAY.$1.alone"
 }
 
 # ---- told ----
 
-# less_drop WAY[.dropped]: what the node itself takes for a packet: without what sending it takes, in the same round
-less_drop() {
-	local base=drop
-	[[ $1 != *.dropped ]] || base=drop.dropped
-	paste "$TMP/$1.cost" "$TMP/$base.cost" | awk '{ print $1 - $2 }'
+# less WAY.LOAD BASE.LOAD: what the node itself takes for a packet, without what it takes where BASE drops it, in the same round
+less() { paste "$TMP/$1.cost" "$TMP/$2.cost" | awk '{ print $1 - $2 }'; }
+
+# costs_of WAY[.LOAD] BASE[.LOAD]: ns per packet, millions per second, and ns without the base's
+costs_of() {
+	printf '%.0f | %.2f | %.0f' "$(median <"$TMP/$1.cost")" "$(median <"$TMP/$1.cost" | awk '{ print 1000 / $1 }')" "$(less "$1" "$2" | median)"
 }
 
-row_of() { # WAY[.dropped] WORDS
-	local iptables=iptables
-	[[ $1 != *.dropped ]] || iptables=iptables.dropped
-	less_drop "$1" >"$TMP/$1.net"
-	less_drop $iptables >"$TMP/$iptables.net"
-	printf '| %s | %.0f | %.2f | %.0f | %s |\n' "$2" "$(median <"$TMP/$1.cost")" "$(median <"$TMP/$1.cost" | awk '{ print 1000 / $1 }')" \
-		"$(median <"$TMP/$1.net")" "$(ratio_of "$TMP/$iptables.net" "$TMP/$1.net")"
+# times_of LOAD WAY: how many packets it treats in the time that it takes iptables for one, by the nodes' own
+times_of() {
+	less "iptables$1" "drop$1" >"$TMP/iptables.net"
+	less "$2$1" "drop$1" >"$TMP/way.net"
+	ratio_of "$TMP/iptables.net" "$TMP/way.net"
 }
+
+row_of() { # WAY WORDS
+	echo "| $2 | $(costs_of "$1" drop) | $(times_of "" "$1") |"
+}
+
+drop_row_of() { # LOAD WAY HOOK WORDS
+	echo "| $4 | $(costs_of "$2.$1" "drop.$1") | $(times_of ".$1" "$2") | $(less "$2.$1" "$3.$1" | median | awk '{ printf "%.0f", $1 }') |"
+}
+
+drop_rows() { # LOAD
+	drop_row_of "$1" native drop "\`--xdp native\`"
+	drop_row_of "$1" generic drop-generic "\`--xdp generic\`"
+	drop_row_of "$1" tc drop-tc "\`--xdp off\`: tc"
+	drop_row_of "$1" iptables drop-tc "iptables, ipset"
+}
+
+alone_of() { median <"$TMP/$1.alone"; }
 
 report() {
+	local head
+	head='| | ns per packet | million packets per second | the node'"'"'s own, ns | iptables / this | beyond its hook, ns |
+|---|---|---|---|---|---|'
 	cat <<-END
 	# XDP: what a packet costs
 
@@ -177,23 +243,40 @@ report() {
 
 	## Dropped
 
-	The same frame from a source that a ConnectionPolicy denies, among $DENIED networks; *iptables*: its raw table drops what an ipset of these
-	networks has, before connection tracking.
+	A frame of such a connection from a source that a ConnectionPolicy denies, a /32 among $DENIED networks; *iptables*: its raw table drops what an
+	ipset of these networks has, before connection tracking. *The node's own*: less what it takes where the NIC's driver drops each frame at once;
+	*iptables / this* is of that. *Beyond its hook*: less what it takes where the hook drops each frame at once, in the driver for native XDP
+	($(cost_at drop.card) ns), in generic XDP ($(cost_at drop-generic.card) ns), or at tc ($(cost_at drop-tc.card) ns), which is also what iptables is compared with:
+	what the stack does from there on belongs to its way of dropping.
 
-	| | ns per packet | million packets per second | the node's own, ns | iptables / this |
-	|---|---|---|---|---|
-	$(row_of native.dropped "\`--xdp native\`")
-	$(row_of generic.dropped "\`--xdp generic\`")
-	$(row_of tc.dropped "\`--xdp off\`: tc")
-	$(row_of iptables.dropped "iptables, ipset")
+	**As a network card's driver has them**: frames in pages, which XDP sees without a copy and of which the driver makes a packet of the stack's
+	only where it lets them through, by way of GRO (BPF_F_TEST_XDP_LIVE_FRAMES sends them to the veth).
 
-	A network card's driver needs no copy for XDP, which a veth makes of each frame.
+	$head
+	$(drop_rows card)
+
+	A SYN of the same source:
+
+	$head
+	$(drop_rows card-syn)
+
+	**As a veth has them** from the stack at its other end, which made packets of them already: for native XDP each is copied into a page.
+	Where each frame is dropped at once: $(cost_at drop.stack), $(cost_at drop-generic.stack) and $(cost_at drop-tc.stack) ns.
+
+	$head
+	$(drop_rows stack)
+
+	The programs alone (BPF_PROG_TEST_RUN, with its loop's own about 20 ns): XDP's takes $(alone_of native.frame) ns for such a frame and $(alone_of native.syn) ns for the SYN, tc's
+	$(alone_of tc.frame) and $(alone_of tc.syn) ns.
 	END
 }
 
-for way in $WAYS; do
+cost_at() { printf %.0f "$(median <"$TMP/$1.cost")"; }
+
+for way in $WAYS $HOOKS; do
 	use "$way"
 	node_with_connection
+	syn_of "$TMP/$way.frame" >"$TMP/$way.syn"
 done
 for _ in $(seq "$ROUNDS"); do
 	for way in $WAYS; do
@@ -206,9 +289,26 @@ for way in $WAYS; do
 	deny
 done
 for _ in $(seq "$ROUNDS"); do
-	for way in $WAYS; do
+	for way in $WAYS $HOOKS; do
 		use "$way"
-		measure_drop
+		measure_drop stack
+	done
+done
+# What comes as from a card's driver comes through NAPI.
+for way in $STEERED iptables $HOOKS; do
+	use "$way"
+	[ "$way" = native ] || gro_on node nic0
+done
+for _ in $(seq "$ROUNDS"); do
+	for way in $WAYS $HOOKS; do
+		use "$way"
+		measure_drop card
+		measure_drop card-syn
+	done
+	for way in $STEERED; do
+		use "$way"
+		measure_program frame
+		measure_program syn
 	done
 done
 report >"$TMP/results"

@@ -503,14 +503,14 @@ checksums_finished() { ethtool_set "$1" "$2" 0x17 0; }
 # gro_on NAMESPACE DEVICE: a veth then takes what XDP sends to it, as it does with a native program of its own
 gro_on() { ethtool_set "$1" "$2" 0x2c 1; }
 
-# xdp_verdict NAMESPACE DEVICE pass|drop: a native XDP program that says this of every frame
+# xdp_verdict NAMESPACE DEVICE pass|drop [xdpgeneric]: an XDP program, native or generic, that says this of every frame
 xdp_verdict() {
 	/usr/bin/python3 -c 'import ctypes, struct, sys
 bpf, xdp, verdict = ctypes.CDLL("libbpf.so.1"), 6, {"drop": 1, "pass": 2}[sys.argv[2]]
 insns = struct.pack("<BBhi", 0xb7, 0, 0, verdict) + struct.pack("<BBhi", 0x95, 0, 0, 0)
 fd = bpf.bpf_prog_load(xdp, b"verdict", b"GPL", insns, ctypes.c_size_t(2), None)
 sys.exit(fd < 0 or bpf.bpf_obj_pin(fd, sys.argv[1].encode()) != 0)' "$TMP/bpf/verdict" "$3"
-	in_ns "$1" ip -force link set dev "$2" xdpdrv pinned "$TMP/bpf/verdict"
+	in_ns "$1" ip -force link set dev "$2" "${4:-xdpdrv}" pinned "$TMP/bpf/verdict"
 	rm "$TMP/bpf/verdict"
 }
 

@@ -362,6 +362,7 @@ static void reset(struct env *e)
 	must(!bpf_map_update_elem(bpf_map__fd(e->tc->maps.shortcut_state), &zero, &no_shortcuts,
 				  0));
 	must(!bpf_map_update_elem(bpf_map__fd(e->tc->maps.conn_count), &zero, &generation, 0));
+	e->tc->bss->authz_in_use = 0;
 	env_protect(e, NULL);
 	forget_dsts(e);
 	must(ring_buffer__consume(e->events) >= 0);
@@ -779,9 +780,7 @@ void env_protect_source(struct env *e, const struct addr *a, unsigned prefix,
 
 void env_authorize(struct env *e, const struct addr *pod, __u32 set)
 {
-	__u32 zero = 0, on = 1;
-
-	must(!bpf_map_update_elem(bpf_map__fd(e->tc->maps.authz_state), &zero, &on, 0));
+	e->tc->bss->authz_in_use = 1;
 	must(!bpf_map_update_elem(bpf_map__fd(e->tc->maps.authz_pods), pod, &set, 0));
 }
 

@@ -412,6 +412,27 @@ static int map_limits(struct loader *l)
 	return 0;
 }
 
+int loader_set_authz(const struct loader *l, bool on)
+{
+	__u32 zero = 0, state = on;
+
+	if (bpf_map_update_elem(l->map[MAP_AUTHZ_STATE], &zero, &state, BPF_ANY))
+		return -errno;
+	l->tc->bss->authz_in_use = state;
+	return 0;
+}
+
+/* As an earlier weftd has left it: pods that are selected are so from the first packet on. */
+static int read_authz(const struct loader *l)
+{
+	__u32 zero = 0, state;
+
+	if (bpf_map_lookup_elem(l->map[MAP_AUTHZ_STATE], &zero, &state))
+		return log_err(-errno, "read the map authz_state");
+	l->tc->bss->authz_in_use = state;
+	return 0;
+}
+
 /* NULL: it is not loaded. */
 static struct bpf_object *object_of(const struct loader *l, enum prog_id id)
 {
@@ -491,6 +512,8 @@ int loader_open(struct loader *l, const char *dir, const struct loader_options *
 		r = find_maps(l);
 	if (!r)
 		r = map_limits(l);
+	if (!r)
+		r = read_authz(l);
 	if (!r)
 		r = pin_progs(l, dir);
 	if (!r)

@@ -111,6 +111,9 @@ int loader_open(struct loader *l, const char *dir, const struct loader_options *
  * Pins of counters in another layout are removed, so that they are made anew; nothing is removed
  * where -EEXIST says that another map does not fit. Logs. */
 int loader_fit(struct bpf_object *obj, const char *dir, unsigned max_connections);
+/* Whether AuthorizationPolicies select pods: into `authz_state`, for a later weftd, and into the
+ * programs' data. 0 or -errno; does not log. */
+int loader_set_authz(const struct loader *l, bool on);
 /* Leaves what is pinned. Accepts a zeroed or half-opened loader. */
 void loader_close(struct loader *l);
 /* The pins of maps and programs that are not there, by name, and puts them back. 0 or -errno;

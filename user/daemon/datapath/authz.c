@@ -116,13 +116,6 @@ static int put_pods(const struct loader *l, const struct authz_table *wanted, __
 	return 0;
 }
 
-static int put_state(const struct loader *l, bool on)
-{
-	__u32 zero = 0, state = on;
-
-	return bpf_map_update_elem(l->map[MAP_AUTHZ_STATE], &zero, &state, BPF_ANY) ? -errno : 0;
-}
-
 static bool has_pod(const struct authz_table *t, const struct addr *addr)
 {
 	for (size_t i = 0; i < t->pods.count; i++)
@@ -185,13 +178,13 @@ static int change(struct authz_live *a, const struct loader *l, const struct aut
 	int r = put_rows(l, wanted, a->sets);
 
 	if (!r && wanted->pods.count)
-		r = put_state(l, true);
+		r = loader_set_authz(l, true);
 	if (!r)
 		r = put_pods(l, wanted, a->sets);
 	if (!r)
 		r = take_pods(a, l, wanted);
 	if (!r && !wanted->pods.count)
-		r = put_state(l, false);
+		r = loader_set_authz(l, false);
 	if (r || !a->keys.count)
 		return r;
 	wait(arg);
