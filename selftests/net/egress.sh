@@ -115,7 +115,7 @@ sites_up
 zones edition.cnn.com=cnn www.google.com=google httpbin.org=httpbin www.wikipedia.org=www
 server_start
 export SSL_CERT_FILE=$PKI/root.crt
-OPTIONS=(--dns "$(addr 4 world):53" --client-tls-dir "$PKI")
+OPTIONS=(--dns "$(addr 4 world):53" --client-tls-dir "$PKI" --access-log "$TMP/access.log")
 
 # ---- Accessing External Services ----
 
@@ -199,6 +199,14 @@ for family in 4 6; do
 	done
 done
 row "requests, as Envoy counts them" $(($(cluster "80||httpbin.org" upstream_rq_2xx) - before)) $answered
+# logged PATTERN: how many lines have it, as soon as there are enough
+logged() { grep -cE -- "$1" "$TMP/access.log" || true; }
+are_logged() { (($(logged "$1") >= answered)); }
+http_line='"GET /headers HTTP/1.1" 200 - .* "httpbin.org" "[^ ]*:80" outbound[|]80[|][|]httpbin.org '
+tls_line='"- - -" 0 - .* "[^ ]*:443" outbound[|]443[|][|]www.google.com .* www.google.com'
+wait_until 10 are_logged "$http_line"
+wait_until 10 are_logged "$tls_line"
+row "requests that are logged" "$(logged "$http_line")" $answered
 row "connections of TLS" "$(($(cluster "443||www.google.com" upstream_cx_total) - tls_before))" $answered
 
 # delay FAMILY: "STATUS SECONDS" of a request that httpbin answers after 5 s

@@ -212,6 +212,56 @@ static void check_hashes(struct decoder *d, const struct node *value, const void
 					"the SHA-256 of a certificate in hexadecimal digits");
 }
 
+/* ---- several certificates, which are refused ---- */
+
+struct certificate {
+	const char *chain, *key, *ca;
+};
+
+static const struct field certificate_fields[] = {
+	{ "serverCertificate", FIELD_STRING, .required = true,
+	  .offset = offsetof(struct certificate, chain), .max = TEXT_MAX },
+	{ "privateKey", FIELD_STRING, .required = true, .offset = offsetof(struct certificate, key),
+	  .max = TEXT_MAX },
+	{ "caCertificates", FIELD_STRING, .offset = offsetof(struct certificate, ca),
+	  .max = TEXT_MAX },
+	{ 0 },
+};
+
+static const struct message certificate_message = {
+	.what = "a certificate (a map)",
+	.size = sizeof(struct certificate),
+	.fields = certificate_fields,
+};
+
+/* Only what is wrong with one of them: refuse_several() refuses the others. */
+static void decode_certificates(struct decoder *d, const struct node *value, void *target)
+{
+	void *items;
+	size_t count;
+
+	(void)target;
+	(void)decode_list(d, value, &certificate_message, &items, &count, false);
+}
+
+static void decode_credential_names(struct decoder *d, const struct node *value, void *target)
+{
+	struct strs names = { 0 };
+
+	(void)target;
+	(void)decode_strings(d, value, &names);
+}
+
+static const struct cel credential_names_cel[] = {
+	{ .rule = "false", .refused = REFUSED_CREDENTIAL_NAMES },
+	{ 0 },
+};
+
+static const struct cel certificates_cel[] = {
+	{ .rule = "false", .refused = REFUSED_TLS_CERTIFICATES },
+	{ 0 },
+};
+
 #define TLS_TEXT(field, member)                                                        \
 	{                                                                              \
 		field, FIELD_STRING, .offset = offsetof(struct gw_server, tls.member), \
@@ -230,17 +280,19 @@ static const struct field tls_fields[] = {
 	{ "credentialName", FIELD_STRING, .offset = offsetof(struct gw_server, tls.credential),
 	  .max = TEXT_MAX, .pos_at = AT(struct gw_server, tls.credential_pos) },
 	{ .name = "credentialNames",
-	  .type = FIELD_REFUSED,
+	  .type = FIELD_CUSTOM,
 	  .shape = SHAPE_STRINGS,
-	  .refused = REFUSED_CREDENTIAL_NAMES },
+	  .decode = decode_credential_names,
+	  .cel = credential_names_cel },
 	{ .name = "caCertCredentialName",
 	  .type = FIELD_REFUSED,
 	  .shape = SHAPE_STRING,
 	  .refused = REFUSED_CA_CREDENTIAL },
 	{ .name = "tlsCertificates",
-	  .type = FIELD_REFUSED,
+	  .type = FIELD_CUSTOM,
 	  .shape = SHAPE_LIST,
-	  .refused = REFUSED_TLS_CERTIFICATES },
+	  .decode = decode_certificates,
+	  .cel = certificates_cel },
 	{ "subjectAltNames", FIELD_STRINGS, .offset = offsetof(struct gw_server, tls.alt_names) },
 	{ "verifyCertificateSpki", FIELD_STRINGS, .offset = offsetof(struct gw_server, tls.spkis),
 	  .check = check_spkis },
@@ -468,11 +520,46 @@ static void check_terminated(struct decoder *d, const struct node *tls,
 			     "expected at least minProtocolVersion, which is TLSV1_2 unless given");
 }
 
+static void refuse_field(struct decoder *d, const struct node *tls, const char *name,
+			 enum refused what)
+{
+	struct path up = { .up = d->path, .name = "tls" }, here = { .up = &up, .name = name };
+
+	d->path = &here;
+	decode_refuse(d, decode_at(d, tls, name), what);
+	d->path = up.up;
+}
+
+/* True: the server has several certificates, or should have, and an error says so. */
+static bool refuse_several(struct decoder *d, const struct node *tls,
+			   const struct gw_server *server)
+{
+	const struct gw_tls *t = &server->tls;
+	bool names = decode_given(d, tls, "credentialNames");
+	bool certificates = decode_given(d, tls, "tlsCertificates");
+	int own = is_given(t->credential) + (is_given(t->chain) && is_given(t->key));
+
+	if (!names && !certificates)
+		return false;
+	if (is_terminated(server) && names + certificates + own > 1)
+		decode_error(
+			d, tls, "tls",
+			"expected one of credentialName, credentialNames, tlsCertificates, and "
+			"serverCertificate with privateKey");
+	else if (names)
+		refuse_field(d, tls, "credentialNames", REFUSED_CREDENTIAL_NAMES);
+	else
+		refuse_field(d, tls, "tlsCertificates", REFUSED_TLS_CERTIFICATES);
+	return true;
+}
+
 static void check_server(struct decoder *d, const struct node *self_node, const void *self)
 {
 	const struct gw_server *server = self;
 	bool tls = decode_given(d, self_node, "tls");
 
+	if (tls && refuse_several(d, decode_at(d, self_node, "tls"), server))
+		return;
 	if (is_tls(server)) {
 		if (!tls)
 			decode_error(d, self_node, "tls",
