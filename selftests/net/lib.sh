@@ -287,32 +287,37 @@ CLIENT_SETTINGS=(net/ipv4/ip_local_port_range="10000 65535" net/ipv4/tcp_tw_reus
 
 pod_mac() { printf '0a:58:00:00:02:%02x' "${NUMBER[$1]}"; }
 
-# pod_add NAME NUMBER [LABELS]: labels as k=v,k=v (app=NAME unless given). Namespace of the pod: $NS.
-pod_add() {
-	local name=$1 number=$2 host
+# pod_on NODE NAME NUMBER NET4 NET6: a network namespace with the addresses NET4.NUMBER and NET6:NUMBER, on that node
+pod_on() {
+	local on=$1 name=$2 number=$3 host
 	host=$(printf '0a:58:00:00:01:%02x' "$number")
 	NUMBER[$name]=$number
-	LABELS[$name]=${3:-app=$name}
-	PODS+=("$name:${NS:-default}")
 	ns_add "$name" "${CLIENT_SETTINGS[@]}"
-	ip_in node <<-END
+	ip_in "$on" <<-END
 	link add veth$number address $host type veth peer name eth0 address $(pod_mac "$name") netns $(netns "$name")
 	link set veth$number up
-	route add 10.244.0.$number/32 dev veth$number
-route add fd00:244::$number/128 dev veth$number
+	route add $4.$number/32 dev veth$number
+	route add $5:$number/128 dev veth$number
 	END
 	ip_in "$name" <<-END
 	link set lo up
 	link set eth0 up
-	address add 10.244.0.$number/32 dev eth0
-	address add fd00:244::$number/128 dev eth0 nodad
+	address add $4.$number/32 dev eth0
+	address add $5:$number/128 dev eth0 nodad
 	route add 169.254.1.1 dev eth0 scope link
 	neighbour add 169.254.1.1 lladdr $host dev eth0 nud permanent
 	route add default via 169.254.1.1 dev eth0
-neighbour add fe80::1 lladdr $host dev eth0 nud permanent
+	neighbour add fe80::1 lladdr $host dev eth0 nud permanent
 	route add ::/0 via fe80::1 dev eth0
 	END
-	[ -z "$WEFTD" ] || wait_until 5 pods_attached "$name"
+}
+
+# pod_add NAME NUMBER [LABELS]: labels as k=v,k=v (app=NAME unless given). Namespace of the pod: $NS.
+pod_add() {
+	LABELS[$1]=${3:-app=$1}
+	PODS+=("$1:${NS:-default}")
+	pod_on node "$1" "$2" 10.244.0 fd00:244:
+	[ -z "$WEFTD" ] || wait_until 5 pods_attached "$1"
 }
 
 # A bridge in the node, as of a bridge CNI.
@@ -353,12 +358,19 @@ remote_add() {
 
 # ---- a second node ----
 
-# node2_up: `world` is a node, too, with a weftd of its own, whose pods are those of remote_add. Of each pod it is told from then on which
-# node it is on.
+# node2_up: `world` is a node, too, with a weftd of its own. Of each pod rules_pods tells from then on which node it is on.
 node2_up() {
 	NODE2=1
 	mkdir "$TMP/run2" "$TMP/state2"
 	sysctl_in world net/ipv4/ip_forward=1 net/ipv6/conf/all/forwarding=1
+}
+
+# pod2_add NAME NUMBER [LABELS]: as pod_add, a pod of it, 10.245.0.NUMBER and fd00:245::NUMBER
+pod2_add() {
+	LABELS[$1]=${3:-app=$1}
+	REMOTES+=("$1:${NS:-default}")
+	NET4[$1]=10.245.0 NET6[$1]=fd00:245:
+	pod_on world "$1" "$2" 10.245.0 fd00:245:
 }
 
 weft2() { "$OUT/weft" --run-dir "$TMP/run2" "$@"; }

@@ -78,7 +78,7 @@ ca_options() { echo --ca-cert "$PKI/ca.crt" --ca-key "$PKI/ca.key" --ca-root "$P
 # ask FROM FAMILY NUMBER [CURL-OPTION...]: what a request comes to, "NAME STATUS"
 ask() {
 	in_ns "$1" curl -sS -g --max-time 10 -w ' %{http_code}' "${@:4}" "http://$(hostport "$(vip "$2" "$3")" "$HTTP")/marker" 2>&1 | tr '\n' ' ' |
-		sed 's/  / /; s/^\(.\{60\}\).*\(....\)$/\1\2/'
+		sed 's/  / /; s/^\(.\{60\}\).*\(....\)$/\1\2/' || true
 }
 
 # tcp FROM FAMILY NUMBER: what a line over TCP comes to
@@ -102,7 +102,7 @@ hello() {
 	[ -z "$4" ] || with=(-cert "$PKI/$4.crt" -key "$PKI/$4.key")
 	printf 'GET /marker HTTP/1.1\r\nHost: x\r\nConnection: close\r\n\r\n' |
 		in_ns "$1" timeout 10 openssl s_client -connect "$(hostport "$2" "$3")" -alpn istio -CAfile "$PKI/roots.pem" -quiet "${with[@]}" "${@:5}" 2>&1 |
-		grep -ao '^HTTP/1.1 [0-9]*\|alert.*number [0-9]*\|errno=[0-9]*' | head -1
+		grep -ao '^HTTP/1.1 [0-9]*\|alert number [0-9]*\|errno=[0-9]*' | sort -u | head -1 || true
 }
 
 # pods: those that the rules tell of; services
@@ -149,8 +149,8 @@ pod_add client 1
 pod_add near 3 app=web,version=near
 pod_add friend 2
 pod_add stranger 4
-remote_add far 11 app=web,version=far
-remote_add caller 12
+pod2_add far 11 app=web,version=far
+pod2_add caller 12
 for pod in near far; do
 	http_echo_start $pod $HTTP $pod
 	echo_start $pod $TCP $pod

@@ -219,11 +219,12 @@ Test(proxy_tls_client, certificates)
 
 Test(proxy_tls_client, sessions_are_resumed_with_the_same_server_and_name)
 {
-	/* With TLS 1.3 a session is used once; our own server gives two to begin with. */
+	/* With TLS 1.3 a session is used once; our own server gives two to begin with, and then
+	 * one for each that was used. */
 	static const struct {
 		uint16_t version;
 		int times;
-	} rows[] = { { TLS1_2_VERSION, 3 }, { TLS1_3_VERSION, 2 } };
+	} rows[] = { { TLS1_2_VERSION, 3 }, { TLS1_3_VERSION, 4 } };
 
 	for (size_t i = 0; i < 2; i++) {
 		serve(server_pem, server_key, rows[i].version, false);
@@ -252,12 +253,8 @@ Test(proxy_tls_client, a_connection_that_was_broken_off_leaves_its_sessions)
 	believe(ca_pem, NULL);
 	broken_off = true;
 	cr_expect_eq(connect_once(), TLS_NO_FAILURE);
-	for (int i = 0; i < 2; i++) {
-		cr_expect_eq(connect_once(), TLS_NO_FAILURE);
-		cr_expect(facts.resumed);
-	}
 	cr_expect_eq(connect_once(), TLS_NO_FAILURE);
-	cr_expect_not(facts.resumed, "each is used once");
+	cr_expect(facts.resumed);
 }
 
 Test(proxy_tls_client, a_server_whose_name_was_not_checked_is_not_resumed_where_it_is)

@@ -173,18 +173,23 @@ static bool is_good_still(const SSL_SESSION *session)
 	return !cert || X509_cmp_current_time(X509_get0_notAfter(cert)) > 0;
 }
 
+/* With TLS 1.3 a session is used once (RFC 8446 C.4): there is to be one for the next time, too. */
+static SSL_TICKET_RETURN resume(const SSL *ssl)
+{
+	return SSL_version(ssl) >= TLS1_3_VERSION ? SSL_TICKET_RETURN_USE_RENEW
+						  : SSL_TICKET_RETURN_USE;
+}
+
 /* As SSL_CTX_set_session_ticket_cb() has it. */
 static SSL_TICKET_RETURN take_ticket(SSL *ssl, SSL_SESSION *session, const unsigned char *name,
 				     size_t n, SSL_TICKET_STATUS status, void *arg)
 {
-	(void)ssl;
 	(void)name;
 	(void)n;
 	(void)arg;
 	switch (status) {
 	case SSL_TICKET_SUCCESS:
-		return is_good_still(session) ? SSL_TICKET_RETURN_USE
-					      : SSL_TICKET_RETURN_IGNORE_RENEW;
+		return is_good_still(session) ? resume(ssl) : SSL_TICKET_RETURN_IGNORE_RENEW;
 	case SSL_TICKET_SUCCESS_RENEW:
 		return is_good_still(session) ? SSL_TICKET_RETURN_USE_RENEW
 					      : SSL_TICKET_RETURN_IGNORE_RENEW;
