@@ -243,8 +243,8 @@ static __always_inline int is_unheard(hook_ctx *ctx, const struct packet *p,
 	       (protect_is_syn(p) || is_callers(ctx, p));
 }
 
-/* Sources come first: most of what is dropped is dropped for them, and shall cost the least. `lies`:
- * lengths that contradict each other. PROTECT_REASONS: nothing. */
+/* Sources come first: most of what is dropped is dropped for them, and shall cost the least.
+ * `lies`: lengths that contradict each other. PROTECT_REASONS: nothing. */
 static __always_inline enum protect_reason protect_fault(hook_ctx *ctx, const struct packet *p,
 							 const struct protect_limits *l, int lies,
 							 __u32 ifindex)
@@ -437,9 +437,8 @@ static __noinline enum protect_verdict protect_syn(const struct packet *p,
 
 /* Another packet that nothing is wrong with: a RST may be a client's proof, or a connection's end.
  * `last`: no other hook will see it. */
-static __noinline enum protect_verdict protect_other(const struct packet *p,
-						     const struct protect_limits *l, __u32 ifindex,
-						     int last)
+static __noinline enum protect_verdict
+protect_other(const struct packet *p, const struct protect_limits *l, __u32 ifindex, int last)
 {
 	const enum protect_flags cookies = PROTECT_COOKIES_ALWAYS | PROTECT_COOKIES_AUTO;
 

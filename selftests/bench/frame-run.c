@@ -39,8 +39,7 @@ static void read_frame(struct frame *frame, const char *file)
 {
 	FILE *f = fopen(file, "r");
 
-	must(f && (frame->size = fread(frame->bytes, 1, sizeof(frame->bytes), f)) > 0 &&
-		     !fclose(f),
+	must(f && (frame->size = fread(frame->bytes, 1, sizeof(frame->bytes), f)) > 0 && !fclose(f),
 	     file);
 }
 
@@ -110,7 +109,8 @@ static void flood(const char *interface, const char *file, unsigned long count)
 	struct frame frame;
 	struct xdp_md xdp = { .ingress_ifindex = index_of(interface) };
 	LIBBPF_OPTS(bpf_test_run_opts, run, .data_in = frame.bytes, .repeat = (int)count,
-		    .ctx_in = &xdp, .ctx_size_in = sizeof(xdp), .flags = BPF_F_TEST_XDP_LIVE_FRAMES);
+		    .ctx_in = &xdp, .ctx_size_in = sizeof(xdp),
+		    .flags = BPF_F_TEST_XDP_LIVE_FRAMES);
 	int program = load_sender();
 	double begin;
 

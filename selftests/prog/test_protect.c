@@ -458,8 +458,9 @@ Test(protect, what_is_served_no_more_is_not_protected, .timeout = 60)
 /* Their packets come by the NIC where that is the bridge. */
 Test(protect, pods_behind_a_bridge_are_not_outside, .timeout = 60)
 {
-	const struct xdp_nic bridge = { .until = ~0ull, .mac = { 2, 0, 0, 0, 0, 2 } },
-			     plain = { .until = ~0ull, .mac = { 2, 0, 0, 0, 0, 2 }, .no_bridge = 1 };
+	const struct xdp_nic bridge = { .until = ~0ull, .mac = { 2, 0, 0, 0, 0, 2 } }, plain = {
+		.until = ~0ull, .mac = { 2, 0, 0, 0, 0, 2 }, .no_bridge = 1
+	};
 	const struct protect_limits on = { .flags = PROTECT_ON };
 
 	for (int family = 4; family <= 6; family += 2) {

@@ -412,25 +412,34 @@ static int map_limits(struct loader *l)
 	return 0;
 }
 
+/* Into the programs' data: the objects are not loaded by their skeletons, which would map it. */
+static int tell_authz(const struct loader *l, __u32 state)
+{
+	__u32 zero = 0;
+
+	l->tc->bss->authz_in_use = state;
+	return bpf_map_update_elem(bpf_map__fd(l->tc->maps.bss), &zero, l->tc->bss, BPF_ANY)
+		       ? -errno
+		       : 0;
+}
+
 int loader_set_authz(const struct loader *l, bool on)
 {
 	__u32 zero = 0, state = on;
 
 	if (bpf_map_update_elem(l->map[MAP_AUTHZ_STATE], &zero, &state, BPF_ANY))
 		return -errno;
-	l->tc->bss->authz_in_use = state;
-	return 0;
+	return tell_authz(l, state);
 }
 
 /* As an earlier weftd has left it: pods that are selected are so from the first packet on. */
 static int read_authz(const struct loader *l)
 {
 	__u32 zero = 0, state;
+	int r = bpf_map_lookup_elem(l->map[MAP_AUTHZ_STATE], &zero, &state) ? -errno
+									    : tell_authz(l, state);
 
-	if (bpf_map_lookup_elem(l->map[MAP_AUTHZ_STATE], &zero, &state))
-		return log_err(-errno, "read the map authz_state");
-	l->tc->bss->authz_in_use = state;
-	return 0;
+	return r ? log_err(r, "read the map authz_state") : 0;
 }
 
 /* NULL: it is not loaded. */
