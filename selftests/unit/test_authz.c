@@ -490,11 +490,15 @@ Test(authz, strict_refuses_who_has_no_identity)
 	for (size_t i = 0; i < sizeof(strict_rows) / sizeof(*strict_rows); i++) {
 		const struct strict_row *s = &strict_rows[i];
 		const struct row asked = { s->what, s->policies, s->caller, s->port, "", "" };
+		const struct addr pod = called();
 		struct compiled c = { 0 };
 
 		load(&c, s->policies);
 		cr_expect_eq(kernel_verdict(c.tables, &asked), s->kernel, "kernel: %s", s->what);
 		check_details(s, c.tables);
+		/* Requests are read for AuthorizationPolicies alone. */
+		if (s->kernel == AUTHZ_PASSES)
+			cr_expect_not(http_authz_is_inbound(c.tables->http, &pod), "%s", s->what);
 		compiled_free(&c);
 	}
 }
@@ -637,15 +641,19 @@ Test(authz, a_change_of_policies_is_in_step)
 }
 
 /* Of a pod that comes all of it has to be made anew. */
-Test(authz, a_pod_that_comes_is_selected)
+static void check_late_pod(const char *policies)
 {
+	_cleanup_free_ char *yaml = NULL;
 	_cleanup_(tables_freep) struct tables *before = NULL, *patched = NULL;
 	_cleanup_(errors_free) struct errors errors = { 0 };
 	struct compile_index *index = NULL;
 	struct object_change change = { 0 };
 	struct compiled c = { 0 };
 
-	load(&c, FOO("{}") POD("foo", "late", "late", "app: late", "n1", "10.0.0.77"));
+	cr_assert_geq(asprintf(&yaml, "%s%s", policies,
+			       POD("foo", "late", "late", "app: late", "n1", "10.0.0.77")),
+		      0);
+	load(&c, yaml);
 	tables_free(TAKE_PTR(c.tables));
 	change.new = c.objects.items[--c.objects.count];
 	cr_assert_eq(compile_keeping(&c.objects, c.registry, COMPILE_HTTP_ALWAYS, &before, &index,
@@ -656,6 +664,12 @@ Test(authz, a_pod_that_comes_is_selected)
 	compile_index_free(index);
 	c.objects.count++;
 	compiled_free(&c);
+}
+
+Test(authz, a_pod_that_comes_is_selected)
+{
+	check_late_pod(FOO("{}"));
+	check_late_pod(STRICT);
 }
 
 /* ---- what is refused ---- */
