@@ -2,7 +2,7 @@
 # SPDX-License-Identifier: Apache-2.0
 """wire.py DEVICE PORT...: what TCP carries there, to and from these ports, as somebody sees it who listens on the wire.
 
-Says "listening", and when it is ended (SIGTERM) a line of JSON: of all directions of connections that had bytes
+Says "listening", and when it is ended (SIGTERM) a line of JSON: of all directions, that had bytes, of connections that began meanwhile
   {"directions": N, "tls13": those that are TLS 1.3 and nothing else from the first byte to the last, "clear": the others,
    "marked": those with the text "marker" in them, "bytes": of all}
 A ClientHello counts as TLS 1.3 if it offers nothing older, a ServerHello if it chose that.
@@ -19,7 +19,7 @@ TLS13 = b"\x03\x04"
 
 
 def frame(data):
-    """(source, destination, sequence number, payload) of a TCP segment; None: it is none."""
+    """(source, destination, sequence number, payload, whether it is a SYN) of a TCP segment; None: it is none."""
     kind = struct.unpack("!H", data[12:14])[0]
     ip = data[14:]
     if kind == 0x0800 and ip[9] == 6:
@@ -30,9 +30,7 @@ def frame(data):
         return None
     tcp = ip[head:end]
     sport, dport, seq = struct.unpack("!HHI", tcp[:8])
-    if tcp[13] & 2:  # a SYN has a number of its own
-        return None
-    return (src, sport), (dst, dport), seq, tcp[(tcp[12] >> 4) * 4:]
+    return (src, sport), (dst, dport), seq, tcp[(tcp[12] >> 4) * 4:], tcp[13] & 2
 
 
 def whole(parts):
@@ -103,13 +101,17 @@ def main(device, *ports):
                 break
             continue
         segment = frame(data)
-        if not segment or not segment[3] or not wanted & {segment[0][1], segment[1][1]}:
+        if not segment or not wanted & {segment[0][1], segment[1][1]}:
             continue
-        src, dst, seq, payload = segment
-        parts = directions.setdefault((src, dst), {})
+        src, dst, seq, payload, syn = segment
+        if syn:
+            directions[src, dst] = {}
+        if not payload or (src, dst) not in directions:
+            continue
+        parts = directions[src, dst]
         if len(parts.get(seq, b"")) < len(payload):
             parts[seq] = payload
-    streams = [whole(parts) or b"" for parts in directions.values()]
+    streams = [whole(parts) or b"" for parts in directions.values() if parts]
     good = sum(map(is_tls13, filter(None, streams)))
     print(json.dumps({"directions": len(streams), "tls13": good, "clear": len(streams) - good,
                       "marked": sum(b"marker" in s for s in streams), "bytes": sum(map(len, streams))}), flush=True)

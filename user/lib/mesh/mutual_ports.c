@@ -329,9 +329,9 @@ static bool is_called(struct mesh *mesh, const struct object *pod, unsigned port
 static int add_called(struct mesh *mesh, struct mesh_port *sp, const struct object *pod,
 		      unsigned port, bool asked)
 {
-	return port && is_called(mesh, pod, port, asked)
-		       ? add_inbound(mesh, &(struct mutual_inbound){ pod, sp, port, false })
-		       : 0;
+	struct mutual_inbound in = { pod, sp, port, authorized_reads(mesh, sp->host, sp) };
+
+	return port && is_called(mesh, pod, port, asked) ? add_inbound(mesh, &in) : 0;
 }
 
 /* Also those that are not ready: other nodes may know better. */

@@ -507,8 +507,8 @@ struct hs_workload {
 struct hs_workload_port {
 	__u32 port; /* of the pod, host byte order */
 	__u32 mode; /* enum hs_mtls */
-	/* Of pods of this node: weft-proxy gets what calls the pod's own address here, and reads
-	 * it as requests, as the pod's AuthorizationPolicies ask for. */
+	/* Of pods of this node: what comes by mutual TLS is read as requests, and so is what comes
+	 * in clear where the pod has AuthorizationPolicies. */
 	__u32 requests;
 };
 

@@ -433,11 +433,13 @@ static int send_records(struct tls *s, const struct iovec *parts, size_t count, 
 	r = write_records(s, parts, count, sum);
 	s->gathers = false;
 	sent = flush_gathered(s);
-	if (sent == -EAGAIN) {
+	if (!sent)
+		return r;
+	/* Nothing of it has arrived; the socket does not tell of an error twice. */
+	if (sent == -EAGAIN)
 		s->withheld = *sum - before;
-		*sum = before;
-	}
-	return sent ? sent : r;
+	*sum = before;
+	return sent;
 }
 
 static ssize_t tls_send(struct transport *t, const struct iovec *parts, size_t count)

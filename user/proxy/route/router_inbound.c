@@ -3,6 +3,7 @@
 
 #include <string.h>
 
+#include "lib/route/authz.h"
 #include "proxy/route/router_priv.h"
 
 const struct plan router_inbound_refused = {
@@ -31,6 +32,7 @@ struct router_inbound router_inbound_at(const struct http_snapshot *s, const str
 		return in;
 	port = http_workload_port(s, w, ask->called_port);
 	in.requests = port && port->requests;
+	in.judged = http_authz_is_inbound(s, &ask->called);
 	in.workload = w;
 	return in;
 }
@@ -43,7 +45,7 @@ enum router_inbound_way router_inbound_way(const struct router_inbound *in,
 	if (in->mode == HS_MTLS_STRICT)
 		return INBOUND_REFUSED;
 	/* TLS of the pod's own is for the pod to end. */
-	return in->requests && !hello->tls ? INBOUND_HTTP : INBOUND_TUNNEL;
+	return in->requests && in->judged && !hello->tls ? INBOUND_HTTP : INBOUND_TUNNEL;
 }
 
 /* Whose server a client has reached, as a number. */

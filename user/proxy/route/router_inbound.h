@@ -19,6 +19,7 @@ struct router_inbound {
 	const struct hs_workload *workload; /* NULL: no mutual TLS is ended for this connection */
 	enum hs_mtls mode;		    /* HS_MTLS_PERMISSIVE or HS_MTLS_STRICT */
 	bool requests;			    /* what is inside is read as HTTP */
+	bool judged;			    /* the pod has AuthorizationPolicies */
 };
 
 /* What becomes of a connection by what it begins with. */

@@ -78,13 +78,22 @@ static long received_nothing(struct half *h, long n)
 	return -EAGAIN;
 }
 
+/* What has come before the end may be no data (a ticket of TLS): the end, for which there is no
+ * other event, is behind it. */
+static long receive_into(struct half *h, char *to, size_t room)
+{
+	long n = transport_recv(&h->transport, to, room);
+
+	return n == -EAGAIN && h->hup ? transport_recv(&h->transport, to, room) : n;
+}
+
 /* `most` bytes, into the buffer as it is. */
 static long receive(struct half *h, size_t most)
 {
 	size_t room = buf_room(&h->in) < most ? buf_room(&h->in) : most;
 	long n;
 
-	n = transport_recv(&h->transport, h->in.bytes + h->in.end, room);
+	n = receive_into(h, h->in.bytes + h->in.end, room);
 	if (n <= 0)
 		return received_nothing(h, n);
 	h->in.end += (uint32_t)n;
