@@ -82,7 +82,9 @@ static __always_inline __u32 authz_set(const struct __sk_buff *skb, const struct
 
 	if (!pod || pod->outside)
 		return 0;
-	set = bpf_map_lookup_elem(&authz_pods, dst);
+	/* It may have more addresses than the cluster knows of: a link-local one, a second NIC's.
+	 */
+	set = bpf_map_lookup_elem(&authz_pods, dst) ?: bpf_map_lookup_elem(&authz_pods, &pod->addr);
 	return set ? *set : 0;
 }
 

@@ -60,8 +60,6 @@ both_delete() {
 	weft2 delete "$@" >/dev/null
 }
 
-ca_options() { echo --ca-cert "$PKI/root.crt" --ca-key "$PKI/root.key"; }
-
 # ask FROM FAMILY NUMBER [CURL-OPTION...]: what a request comes to, "NAME STATUS"
 ask() {
 	in_ns "$1" curl -sS -g --max-time 10 -w ' %{http_code}' "${@:4}" "http://$(hostport "$(vip "$2" "$3")" "$HTTP")/marker" 2>&1 | tr '\n' ' ' |
@@ -101,8 +99,7 @@ rules() {
 	rules_service tcp-near 21 $TCP version=near
 }
 
-start_one() { weftd_start --node-name one $(ca_options) "$@"; }
-start_two() { weftd2_start $(ca_options) "$@"; }
+start_two() { weftd2_start --ca-cert "$PKI/root.crt" --ca-key "$PKI/root.key"; }
 stop_two() {
 	local proxy
 	proxy=$(weft2 status -o json | jq .proxy.pid)
@@ -143,7 +140,7 @@ for pod in near far; do
 	http_echo_start $pod $HTTP $pod
 	echo_start $pod $TCP $pod
 done
-start_one
+weftd_start --node-name one --ca-cert "$PKI/root.crt" --ca-key "$PKI/root.key"
 start_two
 rules | both
 
@@ -203,6 +200,10 @@ pa far "{selector: {matchLabels: {version: far}}, mtls: {mode: DISABLE}}" | both
 tap $HTTP $TCP
 row "a port that is PERMISSIVE, in clear" "$(in_clear world 4 near)" "200 0"
 row "a port that is PERMISSIVE" "$(ask caller 4 11)" "near 200"
+ap | both
+row "a port that is PERMISSIVE, in clear, with a policy" "$(in_clear world 4 near)" "403 0"
+row "a port that is PERMISSIVE, with a policy" "$(ask caller 4 11)" "RBAC: access denied 403"
+both_delete ap friends
 row "another port of the pod, from the other node" "$(tcp caller 4 21)" near
 row "another port of the pod, in clear" "$(in_ns world "$APPS/tcp-load" "$(addr 4 near)" $TCP -s marker | jq -r 'keys[]')" ECONNRESET
 row "a pod with DISABLE" "$(ask client 4 10)" "far 200"

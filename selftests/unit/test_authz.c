@@ -590,7 +590,8 @@ Test(authz, requests_are_seen_where_policies_are)
 	cr_expect_eq(count_proxied(""), 0);
 	/* At the Service's address and at the pod's, from here and from elsewhere. */
 	cr_expect_eq(count_proxied(ALLOW(FROM("namespaces: [bar]"))), 3);
-	cr_expect_eq(count_proxied(STRICT ALLOW(FROM("namespaces: [bar]"))), 3);
+	/* The other ports, too, as connections by mutual TLS from elsewhere. */
+	cr_expect_eq(count_proxied(STRICT ALLOW(FROM("namespaces: [bar]"))), 5);
 	cr_expect_eq(count_proxied(ALLOW(TO("methods: [GET]"))), 3);
 	cr_expect_eq(count_proxied(DENY(WHEN("key: \"request.headers[x]\", values: [a]"))), 3);
 	cr_expect_eq(count_proxied(FOO("{selector: {matchLabels: {app: other}}, rules: [" TO(

@@ -184,7 +184,7 @@ Test(mutual_ports, what_calls_a_pod_from_elsewhere_comes_to_weft_proxy)
 	static const struct {
 		const char *rules, *ip, *ports, *outside, *mesh;
 	} rows[] = {
-		{ MODE("STRICT"), "10.1.0.1", "8080=STRICT 9000=STRICT 9001=STRICT",
+		{ MODE("STRICT"), "10.1.0.1", "8080=STRICT+requests 9000=STRICT 9001=STRICT",
 		  "8080 9000 9001", "" },
 		{ MODE("STRICT"), "10.1.1.1", "", "", "" },
 		/* It is behind no Service. */
@@ -192,15 +192,16 @@ Test(mutual_ports, what_calls_a_pod_from_elsewhere_comes_to_weft_proxy)
 		{ MODE("STRICT") OF("both", "mtls: {mode: PERMISSIVE}"), "10.1.0.1", "", "", "" },
 		{ MODE("STRICT") OF("both", "mtls: {mode: STRICT}, portLevelMtls: {9000: {mode: "
 					    "PERMISSIVE}, 7000: {mode: DISABLE}}"),
-		  "10.1.0.1", "7000=DISABLE 8080=STRICT 9000=PERMISSIVE 9001=STRICT", "8080 9001",
-		  "" },
+		  "10.1.0.1", "7000=DISABLE 8080=STRICT+requests 9000=PERMISSIVE 9001=STRICT",
+		  "8080 9001", "" },
 		/* What other nodes know of a pod: what portLevelMtls says. */
 		{ OF("both", "mtls: {mode: STRICT}, portLevelMtls: {9000: {mode: DISABLE}}"),
 		  "10.1.1.1", "9000=DISABLE", "", "" },
 		{ OF("both", "portLevelMtls: {9000: {mode: STRICT}}"), "10.1.0.1", "9000=STRICT",
 		  "9000", "" },
 		{ RULE("both", "ISTIO_MUTUAL"), "10.1.0.1",
-		  "8080=PERMISSIVE 9000=PERMISSIVE 9001=PERMISSIVE", "8080 9000 9001", "" },
+		  "8080=PERMISSIVE+requests 9000=PERMISSIVE 9001=PERMISSIVE", "8080 9000 9001",
+		  "" },
 		{ PORT_RULE("both", "9000", "ISTIO_MUTUAL"), "10.1.0.1", "9000=PERMISSIVE", "9000",
 		  "" },
 		{ RULE("both", "ISTIO_MUTUAL"), "10.1.0.2", "", "", "" },

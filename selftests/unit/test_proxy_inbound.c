@@ -29,6 +29,7 @@ enum { PATIENCE_MS = 5000, SHORT_MS = 200, MUCH = 1024 * 1024 };
 
 #define CART IDENTITY("shop", "cart")
 #define SVC IDENTITY("default", "default")
+#define GATEWAY "cluster.local/ns/istio-system/sa/istio-ingressgateway-service-account"
 #define ISTIO "\x05istio"
 #define RULES                                                                                     \
 	"apiVersion: v1\nkind: Service\nmetadata: {name: svc}\n"                                  \
@@ -38,7 +39,7 @@ enum { PATIENCE_MS = 5000, SHORT_MS = 200, MUCH = 1024 * 1024 };
 	"127.0.0.1}], conditions: [{type: Ready, status: \"True\"}]}\n"                           \
 	"---\napiVersion: security.istio.io/v1\nkind: AuthorizationPolicy\nmetadata: {name: a}\n" \
 	"spec: {selector: {matchLabels: {app: svc}}, rules: [{from: [{source: {principals: "      \
-	"[cluster.local/ns/shop/sa/cart]}}]}, {from: [{source: {principals: "                     \
+	"[cluster.local/ns/shop/sa/cart, " GATEWAY "]}}]}, {from: [{source: {principals: "        \
 	"[cluster.local/ns/shop/sa/reader]}}], to: [{operation: {methods: [GET]}}]}, {from: "     \
 	"[{source: {ipBlocks: [127.0.0.3]}}]}]}\n"
 
@@ -621,6 +622,55 @@ Test(proxy_rules, under_permissive_requests_in_clear_are_judged_by_address)
 
 /* ---- requests in it ---- */
 
+Test(proxy_rules, what_a_gateway_has_said_of_its_client_stays)
+{
+	struct made_cert gateway;
+	const char *head;
+	SSL *s;
+	int fd;
+
+	begin(HS_MTLS_STRICT, true, 0);
+	gateway = pod_cert("spiffe://" GATEWAY, "", &ca, 1);
+	s = call_as(&gateway);
+	send_text(s, "GET /b HTTP/1.1\r\nHost: svc\r\nX-Forwarded-Client-Cert: Hash=12\r\n\r\n");
+	fd = env_accept(e);
+	head = get_head(fd);
+	cr_expect(strstr(head, "\r\nx-forwarded-client-cert: Hash=12,By=" SVC ";Hash="), "%s",
+		  head);
+	hang_up(s);
+	close(fd);
+	end();
+}
+
+/* HTTP/2 with prior knowledge, on a port that is said to carry HTTP. */
+Test(proxy_rules, what_is_no_request_behind_mutual_tls_goes_on_as_it_is)
+{
+	static const char preface[] = "PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n";
+	struct made_cert cart;
+	char got[sizeof(preface)] = "";
+	SSL *s;
+	int fd;
+
+	begin(HS_MTLS_STRICT, true, 0);
+	cart = pod_cert(CART, "", &ca, 1);
+	s = call_as(&cart);
+	send_text(s, preface);
+	fd = env_accept(e);
+	want_caller(fd, 2);
+	for (size_t n = 0; n < sizeof(preface) - 1;) {
+		ssize_t r = recv(fd, got + n, sizeof(preface) - 1 - n, 0);
+
+		cr_assert_gt(r, 0);
+		n += (size_t)r;
+	}
+	cr_expect_str_eq(got, preface);
+	put(fd, "an answer");
+	(void)get_text(s, "an answer");
+	hang_up(s);
+	close(fd);
+	end();
+}
+
 Test(proxy_rules, requests_are_judged_one_by_one_and_say_who_calls)
 {
 	struct made_cert reader;
@@ -644,11 +694,11 @@ Test(proxy_rules, requests_are_judged_one_by_one_and_say_who_calls)
 	cr_expect(strcasestr(head, "\r\nx-forwarded-proto: http\r\n"), "%s", head);
 	put(fd, "HTTP/1.1 200 OK\r\nContent-Length: 2\r\n\r\nhi");
 	(void)get_text(s, "\r\n\r\nhi");
-	/* What a Gateway has said of its client stays. */
+	/* It has nothing to say of others. */
 	send_text(s, "GET /b HTTP/1.1\r\nHost: svc\r\nX-Forwarded-Client-Cert: Hash=12\r\n\r\n");
 	head = get_head(fd);
-	cr_expect(strstr(head, "\r\nx-forwarded-client-cert: Hash=12,By=" SVC ";Hash="), "%s",
-		  head);
+	cr_expect(strstr(head, "\r\nx-forwarded-client-cert: By=" SVC ";Hash="), "%s", head);
+	cr_expect_null(strstr(head, "Hash=12"), "%s", head);
 	put(fd, "HTTP/1.1 200 OK\r\nContent-Length: 2\r\n\r\nho");
 	(void)get_text(s, "\r\n\r\nho");
 	send_text(s, "POST /a HTTP/1.1\r\nHost: svc\r\nContent-Length: 0\r\n\r\n");

@@ -712,7 +712,9 @@ Test(proxy_rules, mutual_without_a_certificate_nothing_is_sent_until_there_is_on
 
 	begin_web(RULES WEB, 0, &web);
 	set_credentials(others, 1);
-	want_refused(ask_as_pod(1), NOT_BELIEVED);
+	want_refused(
+		ask_as_pod(1),
+		"upstream_reset_before_response_started{connection_failure|TLS_error:no_identity}");
 	want_silence();
 	set_usual_credentials();
 	ctx = server_as(ID("web"), &ca, 10);

@@ -36,9 +36,12 @@ struct strict {
 	const struct object *pod, *by;
 };
 
+/* Without a node (offline) any pod may be on another one than its callers. */
 static bool is_strict(struct mesh *mesh, const struct endpoint *e, struct strict *out)
 {
-	return mutual_place(mesh, &e->addr, &out->pod) == MUTUAL_ELSEWHERE &&
+	enum mutual_place place = mutual_place(mesh, &e->addr, &out->pod);
+
+	return (place == MUTUAL_ELSEWHERE || (place == MUTUAL_HERE && !mesh->node)) &&
 	       mutual_mode(mesh, out->pod, e->port, &out->by) == MTLS_STRICT;
 }
 

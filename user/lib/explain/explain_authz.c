@@ -23,7 +23,9 @@ static bool is_in_mesh(const struct explain_authz *x, const struct object *pod)
 
 static bool is_here(const struct explain_authz *x, const struct object *pod)
 {
-	return !x->objects->node || str_eq(pod->pod.node_name, x->objects->node);
+	const char *node = pod->pod.node_name;
+
+	return !x->objects->node || !node || !*node || str_eq(node, x->objects->node);
 }
 
 static int add_peers(struct explain_authz *x)

@@ -5,6 +5,7 @@
 #include <stdlib.h>
 
 #include "lib/mesh/mutual.h"
+#include "lib/mesh/mutual_ports.h"
 #include "lib/mesh/proxied.h"
 
 bool authorized_any(const struct mesh *mesh)
@@ -21,7 +22,7 @@ bool authorized_any(const struct mesh *mesh)
  * a caller it has an identity. */
 static bool is_known(struct mesh *mesh, const struct object *pod)
 {
-	return (!mesh->node || str_eq(pod->pod.node_name, mesh->node)) && mutual_has(mesh, pod);
+	return mutual_is_here(mesh, pod) && mutual_has(mesh, pod);
 }
 
 /* Labels that can't be read may be those of any selector. */

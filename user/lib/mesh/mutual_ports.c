@@ -13,7 +13,11 @@
 
 bool mutual_is_here(const struct mesh *mesh, const struct object *pod)
 {
-	return !mesh->node || str_eq(pod->pod.node_name, mesh->node);
+	const char *node = pod->pod.node_name;
+
+	/* A rule file's Pod may say nothing of it: then it is one of the node that is told of it.
+	 */
+	return !mesh->node || !node || !*node || str_eq(node, mesh->node);
 }
 
 enum mutual_place mutual_place(struct mesh *mesh, const struct addr *addr,

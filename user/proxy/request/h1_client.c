@@ -128,6 +128,21 @@ static enum step parse(struct h1_client *c)
 	return STEP_AGAIN;
 }
 
+/* Behind mutual TLS to a port of HTTP: HTTP/2 and others are carried on as they are. */
+static enum step sort(struct h1_client *c)
+{
+	const struct buf *in = &c->down.half.in;
+	int r = h1_begins(buf_at(in), buf_len(in));
+
+	if (r == H1_MORE && buf_len(in) < H1_MAX_HEAD) {
+		c->seen = buf_len(in);
+		return STEP_AGAIN;
+	}
+	c->unsorted = false;
+	c->seen = 0;
+	return r == H1_BAD ? h1_client_tls_tunnel(c) : parse(c);
+}
+
 static enum step too_slow(struct h1_client *c)
 {
 	static const struct plan_answer slow = { .status = 408,
@@ -165,7 +180,7 @@ static enum step step_head(struct h1_client *c)
 			return h1_client_drain_tls(c);
 	}
 	if (buf_len(&h->in) > c->seen)
-		return parse(c);
+		return c->unsorted ? sort(c) : parse(c);
 	if (h->readable)
 		r = half_receive(h);
 	if (r <= 0)

@@ -25,14 +25,15 @@ struct h1_client {
 	struct route_tls *tls; /* down.tls, when the handshake is done; NULL: plain TCP */
 	struct tunnel *tunnel; /* H1_CLIENT_TUNNEL; else NULL */
 	enum h1_client_state state;
-	int low_mark; /* H1_CLIENT_PEEK: bytes that are waited for (SO_RCVLOWAT); 0: any */
-	size_t seen;  /* bytes of the next head that have been looked at */
-	bool opaque;  /* H1_CLIENT_PEEK: nothing is to be looked at */
-	bool mixed;   /* likewise: what is no TLS may be requests, or not */
-	bool hurries; /* likewise: its server may speak first, and is not to be waited for long */
-	bool waiting; /* `timer` counts */
-	bool fired;   /* and has fired */
-	bool granted; /* one that drains waits for one more request */
+	int low_mark;  /* H1_CLIENT_PEEK: bytes that are waited for (SO_RCVLOWAT); 0: any */
+	size_t seen;   /* bytes of the next head that have been looked at */
+	bool opaque;   /* H1_CLIENT_PEEK: nothing is to be looked at */
+	bool mixed;    /* likewise: what is no TLS may be requests, or not */
+	bool hurries;  /* likewise: its server may speak first, and is not to be waited for long */
+	bool unsorted; /* H1_CLIENT_HEAD: what comes may be no HTTP, for a tunnel */
+	bool waiting;  /* `timer` counts */
+	bool fired;    /* and has fired */
+	bool granted;  /* one that drains waits for one more request */
 	bool running;
 	struct loop_timer timer;	/* of the state */
 	struct worker_task later;	/* another turn */

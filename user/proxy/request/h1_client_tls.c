@@ -77,8 +77,7 @@ static enum step handshake_failed(struct h1_client *c, int error)
 	return STEP_AGAIN;
 }
 
-/* What is inside is no HTTP. */
-static enum step begin_tunnel(struct h1_client *c)
+enum step h1_client_tls_tunnel(struct h1_client *c)
 {
 	struct router *r = c->worker->router;
 	const struct route_ask a = h1_client_ask(c);
@@ -107,7 +106,8 @@ enum step h1_client_handshake(struct h1_client *c)
 	c->down.tls = c->tls;
 	c->down.half.readable = true; /* a request may have come along */
 	if (c->tls->tcp)
-		return begin_tunnel(c);
+		return h1_client_tls_tunnel(c);
+	c->unsorted = c->tls->mutual;
 	c->state = H1_CLIENT_HEAD;
 	h1_client_wait(c, c->worker->options.head_timeout_ms);
 	return STEP_AGAIN;

@@ -14,6 +14,8 @@ struct route_ask h1_client_ask(const struct h1_client *c);
 int h1_client_begin_tls(struct h1_client *c);
 /* The step of H1_CLIENT_HANDSHAKE. */
 enum step h1_client_handshake(struct h1_client *c);
+/* Of a connection whose TLS has been ended: what is inside is no HTTP. */
+enum step h1_client_tls_tunnel(struct h1_client *c);
 
 /* Of a connection of TLS that waits for a request: nothing of one has come. */
 bool h1_client_is_idle(struct h1_client *c);

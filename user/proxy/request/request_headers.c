@@ -1,4 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
+#include "lib/route/workload.h"
 #include "proxy/request/request_headers.h"
 
 #include <arpa/inet.h>
@@ -169,13 +170,13 @@ static void add_client(struct request_headers *a, const struct request_headers_a
 		    (struct h1_span){ ask->peer->forwarded, ask->peer->forwarded_len });
 }
 
-/* Of whom a proxy of the mesh, for which the peer stands, has said something already, that stays: a
- * Gateway's client. */
+/* What a Gateway has said of its client stays; other callers have nothing to say of themselves. */
 static void append_peer(struct request_headers *a, const struct tls_peer *peer,
 			const struct found *f)
 {
 	const struct h1_span own = { peer->forwarded, peer->forwarded_len };
-	bool one = f->count[CLIENT_CERT] == 1;
+	bool one = f->count[CLIENT_CERT] == 1 && peer->uris &&
+		   !strcmp(peer->uris, GATEWAY_IDENTITY);
 
 	add(a, names[CLIENT_CERT], one ? f->value[CLIENT_CERT] : own);
 	if (one)
