@@ -927,6 +927,21 @@ static bool is_given(const struct supervisor *proxy, const char *name)
 	return c && c->chain.len && c->key.len && c->ca.len;
 }
 
+/* Whether weft-proxy is to keep what it has of it, with these roots. */
+static bool is_left(const struct supervisor *proxy, const char *name, const char *roots)
+{
+	_cleanup_(credentials_closep) struct credentials *all = NULL;
+	static char bytes[65536];
+	ssize_t n = pread(proxy->credentials, bytes, sizeof(bytes), 0);
+	const struct credential *c;
+
+	cr_assert_gt(n, 0);
+	cr_assert_eq(credentials_open(bytes, (size_t)n, &all), 0);
+	c = credentials_find(all, name, strlen(name));
+	return c && !c->chain.len && !c->key.len && c->ca.len == strlen(roots) &&
+	       !memcmp(c->ca.at, roots, c->ca.len);
+}
+
 /* A keeper, and what it is told of. */
 struct keeping {
 	struct bench bench;
@@ -978,6 +993,8 @@ Test(identity, the_proxy_is_given_what_the_pods_of_its_node_are)
 	keep(&k, k.pods, false);
 	cr_assert_eq(k.bench.slow.count, 1, "one identity, of two pods");
 	cr_expect(!is_given(&k.proxy, SHOP));
+	cr_expect(is_left(&k.proxy, SHOP, identities_roots(k.bench.ids)));
+	cr_expect(!is_left(&k.proxy, BANK, ""), "it is of another node");
 	cr_expect(credential_keeper_lacks(k.keeper, &k.known));
 	cr_expect(credential_keeper_find(k.keeper, SHOP, strlen(SHOP), &state) && !state.served);
 	cr_expect_str_eq(state.problem, "there is no certificate yet");

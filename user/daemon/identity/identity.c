@@ -421,6 +421,11 @@ int64_t identities_end(const struct identities *ids, const char *identity)
 	return i ? i->end : 0;
 }
 
+const char *identities_roots(const struct identities *ids)
+{
+	return ids->roots;
+}
+
 bool identities_pending(const struct identities *ids)
 {
 	for (size_t i = 0; ids && ids->signer && i < ids->list.count; i++) {

@@ -60,6 +60,9 @@ bool identities_find(const struct identities *ids, const char *identity, struct 
 		     const char **problem);
 /* Until when that certificate is good, Unix seconds; 0: there is none. */
 int64_t identities_end(const struct identities *ids, const char *identity);
+/* The roots that are believed, PEM; NULL: there are none yet. Valid until the next call of
+ * identities_trust(). */
+const char *identities_roots(const struct identities *ids);
 /* Whether one is still waited for that was asked for less than 5 s ago. */
 bool identities_pending(const struct identities *ids);
 

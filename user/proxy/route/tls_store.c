@@ -7,6 +7,7 @@
 #include <string.h>
 #include <sys/mman.h>
 #include <sys/stat.h>
+#include <time.h>
 #include <unistd.h>
 
 #include <openssl/crypto.h>
@@ -20,6 +21,7 @@
 #include "lib/wire/credentials.h"
 #include "proxy/route/tls_clients.h"
 #include "proxy/route/tls_digest.h"
+#include "proxy/route/tls_kept.h"
 
 enum {
 	BUCKETS = 256,
@@ -42,7 +44,7 @@ struct tls_store {
 	pthread_mutex_t lock;
 	/* Under the lock. */
 	struct tls_base *base; /* NULL: TLS was never spoken */
-	void *bytes;	       /* the file, mapped; or NULL */
+	void *bytes;	       /* the file, mapped, or what was made of it; or NULL */
 	size_t size;
 	struct credentials *credentials; /* or NULL */
 	uint64_t round;			 /* grows with every file; read without the lock, too */
@@ -122,33 +124,78 @@ static int map(int fd, void **bytes, size_t *size)
 	return -errno;
 }
 
-int tls_store_set(struct tls_store *s, int fd)
+/* A file of credentials. */
+struct file {
+	struct credentials *credentials; /* or NULL */
+	void *bytes;			 /* that those are in; or NULL */
+	size_t size;
+};
+
+static void close_file(struct file *f)
 {
-	struct credentials *c = NULL, *old;
-	void *bytes = NULL, *old_bytes;
-	size_t size = 0, old_size;
-	int r = map(fd, &bytes, &size);
+	credentials_close(f->credentials);
+	free_file(f->bytes, f->size);
+	*f = (struct file){ 0 };
+}
+
+static int open_file(int fd, struct file *out)
+{
+	int r = map(fd, &out->bytes, &out->size);
 
 	if (!r)
-		r = credentials_open(bytes, size, &c);
+		r = credentials_open(out->bytes, out->size, &out->credentials);
+	if (r)
+		close_file(out);
+	return r;
+}
+
+/* Under the lock. `f` becomes what it is with the certificates that identities keep. */
+static int keep_certificates(struct tls_store *s, struct file *f)
+{
+	struct file kept = { 0 };
+	int r = tls_kept(f->credentials, s->credentials, (int64_t)time(NULL), &kept.bytes,
+			 &kept.size);
+
+	if (r || !kept.bytes)
+		return r;
+	r = credentials_open(kept.bytes, kept.size, &kept.credentials);
 	if (r) {
-		free_file(bytes, size);
+		close_file(&kept);
 		return r;
 	}
-	pthread_mutex_lock(&s->lock);
-	old = s->credentials;
-	old_bytes = s->bytes;
-	old_size = s->size;
-	s->credentials = c;
-	s->bytes = bytes;
-	s->size = size;
+	close_file(f);
+	*f = kept;
+	return 0;
+}
+
+/* Under the lock. `f` is what was there before from then on. */
+static void exchange(struct tls_store *s, struct file *f)
+{
+	const struct file old = { s->credentials, s->bytes, s->size };
+
+	s->credentials = f->credentials;
+	s->bytes = f->bytes;
+	s->size = f->size;
+	*f = old;
 	forget_before(s, s->round);
 	tls_clients_forget_before(&s->clients, s->round);
 	__atomic_store_n(&s->round, s->round + 1, __ATOMIC_RELEASE);
+}
+
+int tls_store_set(struct tls_store *s, int fd)
+{
+	struct file f = { 0 };
+	int r = open_file(fd, &f);
+
+	if (r)
+		return r;
+	pthread_mutex_lock(&s->lock);
+	r = keep_certificates(s, &f);
+	if (!r)
+		exchange(s, &f);
 	pthread_mutex_unlock(&s->lock);
-	credentials_close(old);
-	free_file(old_bytes, old_size);
-	return 0;
+	close_file(&f);
+	return r;
 }
 
 /* ---- a server ---- */
@@ -281,6 +328,8 @@ static int renew(struct tls_store *s, struct made *m, const struct wanted *w)
 	unsigned char now[TLS_DIGEST] = { 0 };
 	int r;
 
+	if (c && tls_lacks_certificate(c))
+		c = NULL;
 	if (c && !tls_digest(c, now))
 		return -ENOMEM;
 	if (c && m->context && !memcmp(now, m->pem, sizeof(now))) {

@@ -17,7 +17,8 @@ struct tls_store;
 struct tls_store *tls_store_new(void);	  /* NULL: no memory */
 void tls_store_free(struct tls_store *s); /* accepts NULL */
 
-/* From now on handshakes use the credentials in the file, which stays the caller's. From any
+/* From now on handshakes use the credentials in the file, which stays the caller's; identities that
+ * have no certificate in it keep the one that they have, until its end (tls_kept.h). From any
  * thread. 0, or -errno: nothing has changed. */
 int tls_store_set(struct tls_store *s, int fd);
 /* Ticket keys (tls.h) of this process into the file; those of another one out of it. The file stays
