@@ -15,6 +15,7 @@
 #include <stdlib.h>
 #include <string.h>
 #include <sys/ioctl.h>
+#include <sys/mman.h>
 #include <sys/socket.h>
 #include <unistd.h>
 
@@ -764,6 +765,45 @@ Test(proxy_rules, mutual_a_certificate_stays_until_there_is_another)
 	want_refused(ask_as_pod(1), NOT_BELIEVED);
 	want_silence();
 	SSL_CTX_free(ctx);
+	finish();
+}
+
+/* The next weft-proxy begins with what the one before it has. */
+Test(proxy_rules, mutual_certificates_go_from_one_process_to_the_next)
+{
+	const struct minted none_yet[] = { { ID("a"), NULL, &ca } };
+	const struct minted others[] = { { ID("b"), &ca, &ca } };
+	struct mesh_pod web = elsewhere(HS_MTLS_STRICT);
+	int file = memfd_create("identities", MFD_CLOEXEC), client;
+	struct tls_store *next = tls_store_new(), *store;
+	struct tls_context *server;
+	struct served s;
+	SSL_CTX *ctx;
+
+	begin_web(RULES WEB, 0, &web);
+	store = shared_state_tls(rules_state);
+	cr_assert_eq(tls_store_tell_identities(store, file), 0);
+	/* One that weftd has told of nothing yet. */
+	cr_assert_eq(tls_store_workload(next, ID("a"), strlen(ID("a")), &server), -ENOKEY);
+	cr_assert_eq(tls_store_take_identities(next, file), 0);
+	cr_assert_eq(tls_store_workload(next, ID("a"), strlen(ID("a")), &server), 0);
+	tls_context_unref(server);
+	tls_store_free(next);
+	/* One that knows what is needed. */
+	set_credentials(others, 1);
+	set_credentials(none_yet, 1);
+	want_refused(ask_as_pod(1), NOT_BELIEVED);
+	cr_assert_eq(tls_store_take_identities(store, file), 0);
+	cr_expect_eq(tls_store_workload(store, ID("b"), strlen(ID("b")), &server), -ENOKEY);
+	ctx = server_as(ID("web"), &ca, 10);
+	client = ask_as_pod(1);
+	cr_assert(accept_tls(endpoint, ctx, &s));
+	answer(&s);
+	want_ok(client);
+	close(client);
+	hang_up(&s);
+	SSL_CTX_free(ctx);
+	close(file);
 	finish();
 }
 

@@ -12,14 +12,20 @@
 #include <openssl/pem.h>
 #include <openssl/x509.h>
 
+#include "lib/base/bytes.h"
 #include "lib/base/cleanup.h"
 #include "lib/route/workload.h"
 
-bool tls_lacks_certificate(const struct credential *c)
+static bool is_identity(const struct credential *c)
 {
 	const size_t scheme = strlen(SPIFFE_SCHEME);
 
-	return !c->chain.len && c->name.len > scheme && !memcmp(c->name.at, SPIFFE_SCHEME, scheme);
+	return c->name.len > scheme && !memcmp(c->name.at, SPIFFE_SCHEME, scheme);
+}
+
+bool tls_lacks_certificate(const struct credential *c)
+{
+	return !c->chain.len && is_identity(c);
 }
 
 /* Whether its own certificate, the first one, is good for longer than `now`. */
@@ -86,4 +92,26 @@ int tls_kept(const struct credentials *next, const struct credentials *last, int
 		return 0;
 	r = credentials_pack(items, count, &packed, size);
 	return r ? r : move(packed, *size, bytes);
+}
+
+int tls_kept_write(const struct credentials *c, int fd)
+{
+	const size_t count = c ? credentials_count(c) : 0;
+	_cleanup_free_ struct credential *items = calloc(count + 1, sizeof(*items));
+	size_t own = 0, size;
+	void *packed;
+	int r;
+
+	if (!items)
+		return -ENOMEM;
+	for (size_t i = 0; i < count; i++)
+		if (is_identity(credentials_at(c, i)) && credentials_at(c, i)->chain.len)
+			items[own++] = *credentials_at(c, i);
+	r = credentials_pack(items, own, &packed, &size);
+	if (r)
+		return r;
+	r = bytes_write(fd, packed, size);
+	OPENSSL_cleanse(packed, size);
+	free(packed);
+	return r;
 }

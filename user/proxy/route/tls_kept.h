@@ -19,5 +19,8 @@ bool tls_lacks_certificate(const struct credential *c);
  * NULL: `next` is what counts. 0, -errno. */
 int tls_kept(const struct credentials *next, const struct credentials *last, int64_t now,
 	     void **bytes, size_t *size);
+/* Writes a file of the identities in `c` (NULL: there is nothing) that have a certificate. 0,
+ * -errno. */
+int tls_kept_write(const struct credentials *c, int fd);
 
 #endif

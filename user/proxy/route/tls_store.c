@@ -149,23 +149,29 @@ static int open_file(int fd, struct file *out)
 	return r;
 }
 
+/* `next` with the certificates of `last` that its identities lack; empty: there is none of them. */
+static int kept_of(const struct credentials *next, const struct credentials *last, struct file *out)
+{
+	int r = tls_kept(next, last, (int64_t)time(NULL), &out->bytes, &out->size);
+
+	if (!r && out->bytes)
+		r = credentials_open(out->bytes, out->size, &out->credentials);
+	if (r)
+		close_file(out);
+	return r;
+}
+
 /* Under the lock. `f` becomes what it is with the certificates that identities keep. */
 static int keep_certificates(struct tls_store *s, struct file *f)
 {
 	struct file kept = { 0 };
-	int r = tls_kept(f->credentials, s->credentials, (int64_t)time(NULL), &kept.bytes,
-			 &kept.size);
+	int r = kept_of(f->credentials, s->credentials, &kept);
 
-	if (r || !kept.bytes)
-		return r;
-	r = credentials_open(kept.bytes, kept.size, &kept.credentials);
-	if (r) {
-		close_file(&kept);
-		return r;
+	if (!r && kept.credentials) {
+		close_file(f);
+		*f = kept;
 	}
-	close_file(f);
-	*f = kept;
-	return 0;
+	return r;
 }
 
 /* Under the lock. `f` is what was there before from then on. */
@@ -194,6 +200,37 @@ int tls_store_set(struct tls_store *s, int fd)
 	if (!r)
 		exchange(s, &f);
 	pthread_mutex_unlock(&s->lock);
+	close_file(&f);
+	return r;
+}
+
+int tls_store_tell_identities(struct tls_store *s, int fd)
+{
+	int r;
+
+	pthread_mutex_lock(&s->lock);
+	r = tls_kept_write(s->credentials, fd);
+	pthread_mutex_unlock(&s->lock);
+	return r;
+}
+
+/* Those that are needed come from weftd: before that, all of them are there to be kept. */
+int tls_store_take_identities(struct tls_store *s, int fd)
+{
+	struct file theirs = { 0 }, f = { 0 };
+	int r = open_file(fd, &theirs);
+
+	if (r)
+		return r;
+	pthread_mutex_lock(&s->lock);
+	if (s->credentials)
+		r = kept_of(s->credentials, theirs.credentials, &f);
+	else
+		exchange(s, &theirs);
+	if (!r && f.credentials)
+		exchange(s, &f);
+	pthread_mutex_unlock(&s->lock);
+	close_file(&theirs);
 	close_file(&f);
 	return r;
 }

@@ -21,6 +21,11 @@ void tls_store_free(struct tls_store *s); /* accepts NULL */
  * have no certificate in it keep the one that they have, until its end (tls_kept.h). From any
  * thread. 0, or -errno: nothing has changed. */
 int tls_store_set(struct tls_store *s, int fd);
+/* Certificates and keys of identities, as they are in use, into the file; those of another process
+ * out of it, for identities that have none (tls_kept.h). The file stays the caller's, and nobody
+ * may change it any more when it is taken. From any thread. 0 or -errno: nothing has changed. */
+int tls_store_tell_identities(struct tls_store *s, int fd);
+int tls_store_take_identities(struct tls_store *s, int fd);
 /* Ticket keys (tls.h) of this process into the file; those of another one out of it. The file stays
  * the caller's. From any thread. 0 or -errno; -EBADMSG: that is no such file. */
 int tls_store_tell_tickets(struct tls_store *s, int fd);
