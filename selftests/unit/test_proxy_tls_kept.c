@@ -81,17 +81,16 @@ static bool kept(const struct set *next, const struct set *last, int64_t now,
 		 void (*look)(const struct credentials *c))
 {
 	struct credentials *c = NULL;
-	void *bytes = NULL;
-	size_t size = 0;
+	struct tls_kept k;
 
-	cr_assert_eq(tls_kept(next->all, last ? last->all : NULL, now, &bytes, &size), 0);
-	if (!bytes)
+	cr_assert_eq(tls_kept(next->all, last ? last->all : NULL, now, &k), 0);
+	if (!k.bytes)
 		return false;
-	cr_assert_eq(credentials_open(bytes, size, &c), 0);
+	cr_assert_eq(credentials_open(k.bytes, k.size, &c), 0);
 	if (look)
 		look(c);
 	credentials_close(c);
-	munmap(bytes, size);
+	munmap(k.bytes, k.size);
 	return true;
 }
 
@@ -143,6 +142,11 @@ Test(proxy_tls_kept, the_roots_are_those_of_now)
 	set_free(&next);
 }
 
+static void look_at_none(const struct credentials *c)
+{
+	cr_expect(tls_lacks_certificate(credentials_find(c, SHOP, strlen(SHOP))));
+}
+
 Test(proxy_tls_kept, nothing_is_kept_beyond_its_end)
 {
 	const struct credential had = full(SHOP), lacks = lacking(SHOP, "");
@@ -151,6 +155,9 @@ Test(proxy_tls_kept, nothing_is_kept_beyond_its_end)
 
 	cr_expect(kept(&next, &last, now + 9 * DAY_S, NULL));
 	cr_expect(!kept(&next, &last, now + 11 * DAY_S, NULL));
+	/* Nor is one that is in use by then. */
+	cr_expect(!kept(&last, NULL, now + 9 * DAY_S, NULL));
+	cr_expect(kept(&last, NULL, now + 11 * DAY_S, look_at_none));
 	set_free(&last);
 	set_free(&next);
 }

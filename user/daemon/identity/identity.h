@@ -51,7 +51,8 @@ int identities_trust(struct identities *ids, const char *roots);
 /* Another CA signs from now on: all certificates are asked for again. */
 void identities_renew(struct identities *ids);
 
-/* From now on those are needed, and no others. A signer that answers at once has been asked for
+/* From now on those are needed, and no others; a certificate that was is kept for 10 minutes, or
+ * until its end, should it be needed again. A signer that answers at once has been asked for
  * them then, or for those that 50 ms suffice for. 0 or -ENOMEM. */
 int identities_want(struct identities *ids, const char *const *wanted, size_t count);
 /* What there is for one: chain, key and roots, valid until the next change. False: nothing yet, or

@@ -28,30 +28,52 @@ bool tls_lacks_certificate(const struct credential *c)
 	return !c->chain.len && is_identity(c);
 }
 
-/* Whether its own certificate, the first one, is good for longer than `now`. */
-static bool lasts(const struct credential *c, int64_t now)
+/* When its own certificate, the first one, ends: Unix seconds; 0: it can't be read. */
+static int64_t end_of(const struct credential *c)
 {
-	time_t at = (time_t)now;
 	BIO *in = BIO_new_mem_buf(c->chain.at, (int)c->chain.len);
 	X509 *own = in ? PEM_read_bio_X509(in, NULL, NULL, NULL) : NULL;
-	bool good = own && X509_cmp_time(X509_get0_notAfter(own), &at) > 0;
+	struct tm tm;
+	int64_t end = 0;
 
+	if (own && ASN1_TIME_to_tm(X509_get0_notAfter(own), &tm) == 1)
+		end = (int64_t)timegm(&tm);
 	X509_free(own);
 	BIO_free(in);
 	ERR_clear_error();
-	return good;
+	return end;
 }
 
-static bool keep(struct credential *c, const struct credentials *last, int64_t now)
+/* Whether it is good for longer than `now`; then *first is no later than its end. */
+static bool lasts(const struct credential *c, int64_t now, int64_t *first)
+{
+	int64_t end = end_of(c);
+
+	if (end <= now)
+		return false;
+	if (!*first || end < *first)
+		*first = end;
+	return true;
+}
+
+static bool keep(struct credential *c, const struct credentials *last, int64_t now, int64_t *first)
 {
 	const struct credential *had = credentials_find(last, c->name.at, c->name.len);
 
-	if (!had || !had->chain.len || !had->key.len || !lasts(had, now))
+	if (!had || !had->chain.len || !had->key.len || !lasts(had, now, first))
 		return false;
 	c->chain = had->chain;
 	c->key = had->key;
 	if (!c->ca.len)
 		c->ca = had->ca;
+	return true;
+}
+
+static bool end_one(struct credential *c, int64_t now, int64_t *first)
+{
+	if (!is_identity(c) || !c->chain.len || lasts(c, now, first))
+		return false;
+	c->chain = c->key = (struct credential_text){ 0 };
 	return true;
 }
 
@@ -71,27 +93,28 @@ static int move(void *from, size_t size, void **to)
 }
 
 int tls_kept(const struct credentials *next, const struct credentials *last, int64_t now,
-	     void **bytes, size_t *size)
+	     struct tls_kept *out)
 {
 	const size_t count = credentials_count(next);
 	_cleanup_free_ struct credential *items = calloc(count + 1, sizeof(*items));
-	bool kept = false;
+	bool changed = false;
 	void *packed;
 	int r;
 
-	*bytes = NULL;
-	*size = 0;
+	*out = (struct tls_kept){ 0 };
 	if (!items)
 		return -ENOMEM;
 	for (size_t i = 0; i < count; i++) {
 		items[i] = *credentials_at(next, i);
-		if (last && tls_lacks_certificate(&items[i]))
-			kept |= keep(&items[i], last, now);
+		if (!last)
+			changed |= end_one(&items[i], now, &out->end);
+		else if (tls_lacks_certificate(&items[i]))
+			changed |= keep(&items[i], last, now, &out->end);
 	}
-	if (!kept)
+	if (!changed)
 		return 0;
-	r = credentials_pack(items, count, &packed, size);
-	return r ? r : move(packed, *size, bytes);
+	r = credentials_pack(items, count, &packed, &out->size);
+	return r ? r : move(packed, out->size, &out->bytes);
 }
 
 int tls_kept_write(const struct credentials *c, int fd)

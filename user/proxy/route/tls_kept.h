@@ -13,12 +13,19 @@
 
 /* Whether a credential is an identity's, and has no certificate. */
 bool tls_lacks_certificate(const struct credential *c);
-/* Where identities of `next` lack a certificate that `last` (NULL: there is nothing) has, and that
- * has not expired at `now` (Unix seconds): a file as `next`, in which they have it with its key.
- * The roots are those of `next`, if it has any. Mapped memory that is the caller's, to be unmapped;
- * NULL: `next` is what counts. 0, -errno. */
+/* A file that was made of others. */
+struct tls_kept {
+	void *bytes; /* mapped memory, the caller's to unmap; NULL: the one that there was counts */
+	size_t size;
+	int64_t end; /* when the first of the certificates that are looked at ends; 0: none */
+};
+
+/* Where identities of `next` lack a certificate that `last` has, and that has not ended at `now`
+ * (Unix seconds): a file as `next`, in which they have it with its key. The roots are those of
+ * `next`, if it has any. Without `last` (NULL): a file as `next` in which no identity has a
+ * certificate that has ended. 0, -errno. */
 int tls_kept(const struct credentials *next, const struct credentials *last, int64_t now,
-	     void **bytes, size_t *size);
+	     struct tls_kept *out);
 /* Writes a file of the identities in `c` (NULL: there is nothing) that have a certificate. 0,
  * -errno. */
 int tls_kept_write(const struct credentials *c, int fd);

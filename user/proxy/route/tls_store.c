@@ -47,7 +47,9 @@ struct tls_store {
 	void *bytes;	       /* the file, mapped, or what was made of it; or NULL */
 	size_t size;
 	struct credentials *credentials; /* or NULL */
-	uint64_t round;			 /* grows with every file; read without the lock, too */
+	int64_t end;	/* of a certificate that was kept, the first, Unix seconds; 0: none; read
+			 * without the lock, too */
+	uint64_t round; /* grows with every file; read without the lock, too */
 	struct tls_clients clients;
 	struct made *made[BUCKETS];
 	size_t count;
@@ -129,6 +131,7 @@ struct file {
 	struct credentials *credentials; /* or NULL */
 	void *bytes;			 /* that those are in; or NULL */
 	size_t size;
+	int64_t end; /* of a certificate that was kept */
 };
 
 static void close_file(struct file *f)
@@ -152,8 +155,10 @@ static int open_file(int fd, struct file *out)
 /* `next` with the certificates of `last` that its identities lack; empty: there is none of them. */
 static int kept_of(const struct credentials *next, const struct credentials *last, struct file *out)
 {
-	int r = tls_kept(next, last, (int64_t)time(NULL), &out->bytes, &out->size);
+	struct tls_kept kept;
+	int r = tls_kept(next, last, (int64_t)time(NULL), &kept);
 
+	*out = (struct file){ .bytes = kept.bytes, .size = kept.size, .end = kept.end };
 	if (!r && out->bytes)
 		r = credentials_open(out->bytes, out->size, &out->credentials);
 	if (r)
@@ -177,11 +182,12 @@ static int keep_certificates(struct tls_store *s, struct file *f)
 /* Under the lock. `f` is what was there before from then on. */
 static void exchange(struct tls_store *s, struct file *f)
 {
-	const struct file old = { s->credentials, s->bytes, s->size };
+	const struct file old = { s->credentials, s->bytes, s->size, s->end };
 
 	s->credentials = f->credentials;
 	s->bytes = f->bytes;
 	s->size = f->size;
+	__atomic_store_n(&s->end, f->end, __ATOMIC_RELAXED);
 	*f = old;
 	forget_before(s, s->round);
 	tls_clients_forget_before(&s->clients, s->round);
@@ -223,10 +229,13 @@ int tls_store_take_identities(struct tls_store *s, int fd)
 	if (r)
 		return r;
 	pthread_mutex_lock(&s->lock);
+	theirs.end = 1; /* they are looked at when one is needed */
 	if (s->credentials)
 		r = kept_of(s->credentials, theirs.credentials, &f);
 	else
 		exchange(s, &theirs);
+	if (s->end && s->end < f.end)
+		f.end = s->end;
 	if (!r && f.credentials)
 		exchange(s, &f);
 	pthread_mutex_unlock(&s->lock);
@@ -515,8 +524,34 @@ int tls_store_workload(struct tls_store *s, const char *identity, size_t len,
 
 /* ---- clients ---- */
 
-uint64_t tls_store_round(const struct tls_store *s)
+static bool is_over(const struct tls_store *s)
 {
+	int64_t end = __atomic_load_n(&s->end, __ATOMIC_RELAXED);
+
+	return end && (int64_t)time(NULL) >= end;
+}
+
+/* What weftd has no other one for ends here: it does not know when. Without memory it is tried
+ * again. */
+static void end_certificates(struct tls_store *s)
+{
+	struct file f = { 0 };
+
+	pthread_mutex_lock(&s->lock);
+	if (is_over(s) && !kept_of(s->credentials, NULL, &f)) {
+		if (f.credentials)
+			exchange(s, &f);
+		else
+			__atomic_store_n(&s->end, f.end, __ATOMIC_RELAXED);
+	}
+	pthread_mutex_unlock(&s->lock);
+	close_file(&f);
+}
+
+uint64_t tls_store_round(struct tls_store *s)
+{
+	if (is_over(s))
+		end_certificates(s);
 	return __atomic_load_n(&s->round, __ATOMIC_ACQUIRE);
 }
 

@@ -41,8 +41,9 @@ int tls_store_server(struct tls_store *s, const struct http_snapshot *snapshot,
  * clients that have an identity of the same trust domain. From any thread. Likewise. */
 int tls_store_workload(struct tls_store *s, const char *identity, size_t len,
 		       struct tls_context **out);
-/* Another number whenever other credentials have come; never 0. From any thread. */
-uint64_t tls_store_round(const struct tls_store *s);
+/* Another number whenever other credentials have come, or one that was kept has ended; never 0.
+ * From any thread. */
+uint64_t tls_store_round(struct tls_store *s);
 /* A reference of the client of the snapshot. From any thread. As tls_store_server(). */
 int tls_store_client(struct tls_store *s, const struct http_snapshot *snapshot,
 		     const struct hs_client_tls *row, struct tls_client **out);
