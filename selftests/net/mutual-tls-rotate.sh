@@ -2,7 +2,7 @@
 # SPDX-License-Identifier: Apache-2.0
 # Mutual TLS between two nodes whose certificates live for 10 s, under load: they are renewed, and the root is replaced by another one, step
 # by step, without a request that fails. Where a node's CA is not believed, or there is none, what calls the other node is refused, and
-# nothing of it is on the wire in clear.
+# nothing of it is on the wire in clear. A weftd that can't have certificates leaves those that there are.
 . "${0%/*}/lib.sh"
 
 ROUNDS_S=$(rounds 30 15)
@@ -160,5 +160,27 @@ weftd_at node nic0
 wait_until 15 answers 503
 row "no CA" "$(ask open-sesame)" 503
 expect_match "status says so" "$(weft_at node status)" '^certificate  weftd: 1 of this node.s 1 identities have no certificate: mutual TLS is asked for, but'
+
+# A weftd that can't have certificates leaves those that weft-proxy has, until their end; the next weft-proxy has them, too.
+again() { # PROGRAMS [OPTION...]
+	kill -TERM "${PIDS[node]}"
+	wait "${PIDS[node]}"
+	OUT=$1
+	weftd_at node nic0 "${@:2}"
+}
+has_drained() { [ "$(weft_at node status -o json | jq '.proxy.draining | length')" = 0 ]; }
+mkdir "$TMP/other"
+cp "$OUT/weftd" "$OUT/weft" "$OUT/weft-proxy" "$TMP/other/"
+printf other >>"$TMP/other/weft-proxy"
+again "$OUT" --ca-cert "$TMP/node.ca.crt" --ca-key "$TMP/node.ca.key" --ca-root "$TMP/node.roots" --workload-cert-ttl 3600
+wait_until 15 answers 200
+again "$OUT"
+row "weftd without a CA: at once" "$(ask)" 200
+sleep 7 # longer than certificates are waited for
+row "weftd without a CA: later" "$(ask)" 200
+again "$TMP/other"
+wait_until 10 answers 200
+wait_until 20 has_drained
+row "the next weft-proxy" "$(ask)" 200
 row "on the wire in clear" "$(grep -ac open-sesame "$TMP/wire" || true)" 0
 rows_end

@@ -7,6 +7,8 @@
 #include <errno.h>
 #include <stdio.h>
 #include <string.h>
+#include <sys/prctl.h>
+#include <sys/resource.h>
 #include <time.h>
 
 #include <openssl/evp.h>
@@ -18,6 +20,7 @@
 #include "daemon/identity/ca.h"
 #include "daemon/identity/file_signer.h"
 #include "daemon/identity/identity_warnings.h"
+#include "daemon/pki/secret.h"
 #include "daemon/supervisor/supervisor_priv.h"
 #include "lib/base/cleanup.h"
 #include "lib/l7/build.h"
@@ -602,7 +605,52 @@ Test(identity, what_is_not_wanted_any_more_is_forgotten)
 	identities_tell(b.ids, &state);
 	cr_expect(state.wanted == 1 && state.good == 1);
 	cr_assert_eq(identities_want(b.ids, NULL, 0), 0);
+	identities_tell(b.ids, &state);
+	cr_expect(state.wanted == 0 && state.good == 0 && state.next_renewal == 0);
+	pass(&b, 601);
 	cr_expect_eq(identities_turn(b.ids), 0, "nothing is done where nothing is wanted");
+	bench_close(&b);
+}
+
+Test(identity, keys_are_in_no_core)
+{
+	struct rlimit limit;
+
+	secret_dump_no_core();
+	cr_assert_eq(getrlimit(RLIMIT_CORE, &limit), 0);
+	cr_expect_eq(limit.rlim_cur, 0);
+	cr_expect_eq(prctl(PR_GET_DUMPABLE), 0, "nor in one that is piped to a program");
+}
+
+/* A pod that is replaced has another one of its account soon. */
+Test(identity, the_last_pods_certificate_is_there_for_the_next_one)
+{
+	static const char *const one[] = { SHOP };
+	_cleanup_free_ char *first = NULL, *again = NULL;
+	struct bench b;
+
+	bench_open(&b);
+	want_one(&b);
+	answer(&b, 0, 3000, NULL);
+	first = chain_of(&b, SHOP);
+	cr_assert_eq(identities_want(b.ids, NULL, 0), 0);
+	pass(&b, 598);
+	cr_assert_eq(identities_want(b.ids, one, 1), 0);
+	again = chain_of(&b, SHOP);
+	cr_expect_str_eq(again, first);
+	cr_expect_eq(b.slow.count, 1);
+	/* It is renewed only where it is wanted, and not kept for longer. */
+	cr_assert_eq(identities_want(b.ids, NULL, 0), 0);
+	pass(&b, 602);
+	cr_assert_eq(identities_want(b.ids, one, 1), 0);
+	cr_expect_eq(b.slow.count, 2);
+	cr_expect_str_eq(problem_of(&b, SHOP), "there is no certificate yet");
+	answer(&b, 0, 400, NULL);
+	cr_assert_eq(identities_want(b.ids, NULL, 0), 0);
+	pass(&b, 300);
+	cr_expect_eq(b.slow.count, 2, "nobody needs another one");
+	pass(&b, 101);
+	cr_expect_eq(identities_turn(b.ids), 0, "it has expired");
 	bench_close(&b);
 }
 
@@ -927,6 +975,21 @@ static bool is_given(const struct supervisor *proxy, const char *name)
 	return c && c->chain.len && c->key.len && c->ca.len;
 }
 
+/* Whether weft-proxy is to keep what it has of it, with these roots. */
+static bool is_left(const struct supervisor *proxy, const char *name, const char *roots)
+{
+	_cleanup_(credentials_closep) struct credentials *all = NULL;
+	static char bytes[65536];
+	ssize_t n = pread(proxy->credentials, bytes, sizeof(bytes), 0);
+	const struct credential *c;
+
+	cr_assert_gt(n, 0);
+	cr_assert_eq(credentials_open(bytes, (size_t)n, &all), 0);
+	c = credentials_find(all, name, strlen(name));
+	return c && !c->chain.len && !c->key.len && c->ca.len == strlen(roots) &&
+	       !memcmp(c->ca.at, roots, c->ca.len);
+}
+
 /* A keeper, and what it is told of. */
 struct keeping {
 	struct bench bench;
@@ -978,6 +1041,8 @@ Test(identity, the_proxy_is_given_what_the_pods_of_its_node_are)
 	keep(&k, k.pods, false);
 	cr_assert_eq(k.bench.slow.count, 1, "one identity, of two pods");
 	cr_expect(!is_given(&k.proxy, SHOP));
+	cr_expect(is_left(&k.proxy, SHOP, identities_roots(k.bench.ids)));
+	cr_expect(!is_left(&k.proxy, BANK, ""), "it is of another node");
 	cr_expect(credential_keeper_lacks(k.keeper, &k.known));
 	cr_expect(credential_keeper_find(k.keeper, SHOP, strlen(SHOP), &state) && !state.served);
 	cr_expect_str_eq(state.problem, "there is no certificate yet");

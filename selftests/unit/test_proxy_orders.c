@@ -75,6 +75,16 @@ static int read_tickets(void *arg, int fd)
 	return 0;
 }
 
+static int identities;
+
+static int take_identities(void *arg, int fd)
+{
+	(void)arg;
+	(void)fd;
+	identities++;
+	return 0;
+}
+
 static int logged = -1, clients = -1, json;
 static uint32_t drain_ms, drain_shared;
 static int wake;
@@ -139,6 +149,8 @@ static void begin(void)
 				  .credentials = take_credentials,
 				  .tell_tickets = write_tickets,
 				  .take_tickets = read_tickets,
+				  .tell_identities = write_tickets,
+				  .take_identities = take_identities,
 				  .succeed = take_clients,
 				  .drain = let_go,
 				  .wake = (wake = eventfd(0, EFD_CLOEXEC)),
@@ -267,6 +279,20 @@ Test(proxy_orders, tickets_go_from_one_file_to_the_other)
 	cr_assert_eq(tickets, 1);
 	cr_assert_eq(ask(conn, PROXY_TICKETS, -1), -EBADMSG, "without a file");
 	cr_assert_eq(ask(conn, PROXY_TAKE_TICKETS, -1), -EBADMSG);
+	quit(conn);
+}
+
+Test(proxy_orders, identities_go_from_one_file_to_the_other)
+{
+	_cleanup_close_ int conn = reach(), fd = memfd_create("identities", MFD_CLOEXEC);
+	char told[8] = "";
+
+	cr_assert_eq(ask(conn, PROXY_IDENTITIES, fd), 0);
+	cr_assert_eq(pread(fd, told, sizeof(told) - 1, 0), 4);
+	cr_assert_eq(ask(conn, PROXY_TAKE_IDENTITIES, fd), 0);
+	cr_assert_eq(identities, 1);
+	cr_assert_eq(ask(conn, PROXY_IDENTITIES, -1), -EBADMSG, "without a file");
+	cr_assert_eq(ask(conn, PROXY_TAKE_IDENTITIES, -1), -EBADMSG);
 	quit(conn);
 }
 

@@ -15,6 +15,7 @@
 #include <stdlib.h>
 #include <string.h>
 #include <sys/ioctl.h>
+#include <sys/mman.h>
 #include <sys/socket.h>
 #include <unistd.h>
 
@@ -152,7 +153,8 @@ static struct mesh_pod elsewhere(enum hs_mtls mode)
 
 /* ---- certificates ---- */
 
-/* An authority, the account's certificate by it, and the authority that is believed. */
+/* An authority, the account's certificate by it (NULL: it has none yet), and the authority that is
+ * believed. */
 struct minted {
 	const char *identity;
 	const struct made_cert *by, *ca;
@@ -182,7 +184,7 @@ static void set_credentials(const struct minted *list, size_t count)
 	int fd;
 
 	for (size_t i = 0; i < count; i++) {
-		struct made_cert cert = mint(list[i].identity, list[i].by, 10);
+		struct made_cert cert = mint(list[i].identity, list[i].by ? list[i].by : &ca, 10);
 
 		texts_of[i][0] = cert_pem(&cert);
 		texts_of[i][1] = cert_key_pem(&cert);
@@ -190,6 +192,8 @@ static void set_credentials(const struct minted *list, size_t count)
 		items[i] = (struct credential){ text_of(list[i].identity), text_of(texts_of[i][0]),
 						text_of(texts_of[i][1]), text_of(texts_of[i][2]),
 						text_of("") };
+		if (!list[i].by)
+			items[i].chain = items[i].key = text_of("");
 		cert_free(&cert);
 	}
 	cr_assert_eq(credentials_pack(items, count, &bytes, &size), 0);
@@ -725,6 +729,83 @@ Test(proxy_rules, mutual_without_a_certificate_nothing_is_sent_until_there_is_on
 	close(client);
 	hang_up(&s);
 	SSL_CTX_free(ctx);
+	finish();
+}
+
+/* A weftd that has just been started has no certificates: those of the former one stay. */
+Test(proxy_rules, mutual_a_certificate_stays_until_there_is_another)
+{
+	const struct minted none_yet[] = { { ID("a"), NULL, &ca } };
+	const struct minted other_roots[] = { { ID("a"), NULL, &forger } };
+	const struct minted others[] = { { ID("b"), &ca, &ca } };
+	struct mesh_pod web = elsewhere(HS_MTLS_STRICT);
+	struct served s;
+	SSL_CTX *ctx;
+	int client;
+
+	begin_web(RULES WEB, 0, &web);
+	ctx = server_as(ID("web"), &ca, 10);
+	for (int i = 0; i < 2; i++) {
+		set_credentials(none_yet, 1);
+		client = ask_as_pod(1);
+		cr_assert(accept_tls(endpoint, ctx, &s));
+		answer(&s);
+		want_ok(client);
+		close(client);
+		hang_up(&s);
+		wait_ms(20);
+	}
+	/* Who is believed does not hang on that. */
+	set_credentials(other_roots, 1);
+	client = ask_as_pod(1);
+	cr_expect_not(accept_tls(endpoint, ctx, &s));
+	want_refused(client, NOT_BELIEVED);
+	hang_up(&s);
+	/* One that is not needed any more goes, and does not come back. */
+	set_credentials(others, 1);
+	set_credentials(none_yet, 1);
+	want_refused(ask_as_pod(1), NOT_BELIEVED);
+	want_silence();
+	SSL_CTX_free(ctx);
+	finish();
+}
+
+/* The next weft-proxy begins with what the one before it has. */
+Test(proxy_rules, mutual_certificates_go_from_one_process_to_the_next)
+{
+	const struct minted none_yet[] = { { ID("a"), NULL, &ca } };
+	const struct minted others[] = { { ID("b"), &ca, &ca } };
+	struct mesh_pod web = elsewhere(HS_MTLS_STRICT);
+	int file = memfd_create("identities", MFD_CLOEXEC), client;
+	struct tls_store *next = tls_store_new(), *store;
+	struct tls_context *server;
+	struct served s;
+	SSL_CTX *ctx;
+
+	begin_web(RULES WEB, 0, &web);
+	store = shared_state_tls(rules_state);
+	cr_assert_eq(tls_store_tell_identities(store, file), 0);
+	/* One that weftd has told of nothing yet. */
+	cr_assert_eq(tls_store_workload(next, ID("a"), strlen(ID("a")), &server), -ENOKEY);
+	cr_assert_eq(tls_store_take_identities(next, file), 0);
+	cr_assert_eq(tls_store_workload(next, ID("a"), strlen(ID("a")), &server), 0);
+	tls_context_unref(server);
+	tls_store_free(next);
+	/* One that knows what is needed. */
+	set_credentials(others, 1);
+	set_credentials(none_yet, 1);
+	want_refused(ask_as_pod(1), NOT_BELIEVED);
+	cr_assert_eq(tls_store_take_identities(store, file), 0);
+	cr_expect_eq(tls_store_workload(store, ID("b"), strlen(ID("b")), &server), -ENOKEY);
+	ctx = server_as(ID("web"), &ca, 10);
+	client = ask_as_pod(1);
+	cr_assert(accept_tls(endpoint, ctx, &s));
+	answer(&s);
+	want_ok(client);
+	close(client);
+	hang_up(&s);
+	SSL_CTX_free(ctx);
+	close(file);
 	finish();
 }
 

@@ -178,6 +178,33 @@ Test(supervisor_drain, what_opens_tickets_is_passed_on)
 	close(end);
 }
 
+/* Who has written them can't change them any more: they are mapped. */
+Test(supervisor_drain, what_identities_have_is_passed_on)
+{
+	int end = drains(1, 0);
+	struct proxy_order order;
+	struct proxy_reply yes = { .type = PROXY_IDENTITIES };
+	char keys[8] = "";
+	int file, theirs;
+
+	orders_pass_identities(&s);
+	file = take(end, &order);
+	cr_assert_eq(order.type, PROXY_IDENTITIES);
+	cr_assert_eq(write(file, "keys", 4), 4);
+	yes.sequence = order.sequence;
+	cr_assert_eq(send(end, &yes, sizeof(yes), 0), sizeof(yes));
+	cr_assert_eq(event_loop_turn(s.loop, 100), 0);
+	theirs = take(serving, &order);
+	cr_expect_eq(order.type, PROXY_TAKE_IDENTITIES);
+	cr_expect_eq(pread(theirs, keys, sizeof(keys) - 1, 0), 4);
+	cr_expect_str_eq(keys, "keys");
+	cr_expect_eq(write(file, "more", 4), -1);
+	cr_expect_eq(ftruncate(file, 0), -1);
+	close(file);
+	close(theirs);
+	close(end);
+}
+
 Test(supervisor_drain, one_that_knows_of_no_tickets_drains_all_the_same)
 {
 	int end = drains(1, 0);

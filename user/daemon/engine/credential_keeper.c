@@ -478,6 +478,15 @@ static int read_all(struct credential_keeper *k, const struct known_set *known)
 
 /* ---- handing over ---- */
 
+/* What weft-proxy has of it stays, but for the roots: a former weftd may have handed over a
+ * certificate that is good for hours. */
+static struct credential without_certificate(const struct credential_keeper *k)
+{
+	const char *roots = k->identities ? identities_roots(k->identities) : NULL;
+
+	return (struct credential){ .ca = { roots, roots ? strlen(roots) : 0 } };
+}
+
 static int pack(const struct credential_keeper *k, void **out, size_t *size)
 {
 	_cleanup_free_ struct credential *items = calloc(k->list.count + 1, sizeof(*items));
@@ -488,9 +497,9 @@ static int pack(const struct credential_keeper *k, void **out, size_t *size)
 	for (size_t i = 0; i < k->list.count; i++) {
 		const struct held *h = &k->list.items[i];
 
-		if (!h->good)
+		if (!h->good && !is_of_identity(h))
 			continue;
-		items[count] = h->good->c;
+		items[count] = h->good ? h->good->c : without_certificate(k);
 		items[count++].name = (struct credential_text){ h->name, strlen(h->name) };
 	}
 	return credentials_pack(items, count, out, size);

@@ -21,7 +21,8 @@ enum {
 	PATIENCE_MS = 5000, /* that the first certificate of an identity is waited for */
 	BACKOFF_MIN_MS = 500,
 	BACKOFF_MAX_MS = 60000,
-	LOOK_MS = 60000, /* at the latest: somebody may have set the clock */
+	UNWANTED_MS = 600000, /* that a certificate is kept whose last pod has gone */
+	LOOK_MS = 60000,      /* at the latest: somebody may have set the clock */
 };
 
 static const char no_ca[] =
@@ -39,6 +40,7 @@ struct identity {
 	unsigned failures;   /* in a row */
 	char *problem;	     /* of the last attempt; NULL: it went well, or there was none */
 	bool wanted;
+	uint64_t wanted_ms; /* where it is not: until then it was */
 };
 
 struct identities {
@@ -240,7 +242,7 @@ static void ask(struct identities *ids, struct identity *i)
 
 static bool is_due(const struct identities *ids, const struct identity *i)
 {
-	return ids->signer && !i->asked && now_ms(ids) >= i->next_ms &&
+	return ids->signer && i->wanted && !i->asked && now_ms(ids) >= i->next_ms &&
 	       (!i->chain || now_s(ids) >= i->renew);
 }
 
@@ -283,7 +285,9 @@ static uint64_t next_of(const struct identities *ids, const struct identity *i)
 	uint64_t ms = now_ms(ids), next = LOOK_MS, more;
 	int64_t s = now_s(ids);
 
-	if (i->asked)
+	if (!i->wanted)
+		next = until(i->wanted_ms + UNWANTED_MS, ms);
+	else if (i->asked)
 		next = until(i->asked_ms + ANSWER_MS, ms);
 	else if (!ids->signer)
 		next = LOOK_MS;
@@ -295,11 +299,41 @@ static uint64_t next_of(const struct identities *ids, const struct identity *i)
 	return more < next ? more : next;
 }
 
+/* A pod that is started anew, or another one of its account, has the certificate at once. */
+static bool is_kept(const struct identities *ids, const struct identity *i)
+{
+	return i->wanted || (is_good(ids, i) && now_ms(ids) - i->wanted_ms < UNWANTED_MS);
+}
+
+static void drop_unwanted(struct identities *ids)
+{
+	size_t kept = 0;
+
+	for (size_t i = 0; i < ids->list.count; i++) {
+		struct identity *at = &ids->list.items[i];
+
+		if (!at->wanted)
+			drop_request(at);
+		if (is_kept(ids, at))
+			ids->list.items[kept++] = *at;
+		else
+			identity_done(at);
+	}
+	ids->list.count = kept;
+	if (kept)
+		return;
+	event_timer_stop(&ids->timer);
+	ids->wakes = ids->dirty = false;
+	free(TAKE_PTR(ids->told));
+}
+
 unsigned identities_turn(struct identities *ids)
 {
-	bool all = ask_due(ids);
 	uint64_t next = LOOK_MS;
+	bool all;
 
+	drop_unwanted(ids);
+	all = ask_due(ids);
 	if (ids->dirty) {
 		ids->dirty = false;
 		if (ids->changed)
@@ -353,21 +387,11 @@ static int want(struct identities *ids, const char *name)
 	return 0;
 }
 
-static void drop_unwanted(struct identities *ids)
+static void stop_wanting(const struct identities *ids, struct identity *i)
 {
-	size_t kept = 0;
-
-	for (size_t i = 0; i < ids->list.count; i++)
-		if (ids->list.items[i].wanted)
-			ids->list.items[kept++] = ids->list.items[i];
-		else
-			identity_done(&ids->list.items[i]);
-	ids->list.count = kept;
-	if (kept)
-		return;
-	event_timer_stop(&ids->timer);
-	ids->wakes = ids->dirty = false;
-	free(TAKE_PTR(ids->told));
+	if (i->wanted)
+		i->wanted_ms = now_ms(ids);
+	i->wanted = false;
 }
 
 int identities_want(struct identities *ids, const char *const *wanted, size_t count)
@@ -376,7 +400,7 @@ int identities_want(struct identities *ids, const char *const *wanted, size_t co
 	int r = 0;
 
 	for (size_t i = 0; i < ids->list.count; i++)
-		ids->list.items[i].wanted = false;
+		stop_wanting(ids, &ids->list.items[i]);
 	for (size_t i = 0; i < count && !r; i++)
 		r = want(ids, wanted[i]);
 	if (r)
@@ -384,7 +408,7 @@ int identities_want(struct identities *ids, const char *const *wanted, size_t co
 	drop_unwanted(ids);
 	if (!ids->list.count)
 		return 0;
-	if (!ids->signer && is_news(ids, no_ca))
+	if (count && !ids->signer && is_news(ids, no_ca))
 		log_warning("%s", no_ca);
 	ids->wakes = true; /* what comes of it now, the caller sees */
 	(void)ask_due(ids);
@@ -421,12 +445,17 @@ int64_t identities_end(const struct identities *ids, const char *identity)
 	return i ? i->end : 0;
 }
 
+const char *identities_roots(const struct identities *ids)
+{
+	return ids->roots;
+}
+
 bool identities_pending(const struct identities *ids)
 {
 	for (size_t i = 0; ids && ids->signer && i < ids->list.count; i++) {
 		const struct identity *at = &ids->list.items[i];
 
-		if (!is_good(ids, at) && now_ms(ids) - at->first_ms < PATIENCE_MS)
+		if (at->wanted && !is_good(ids, at) && now_ms(ids) - at->first_ms < PATIENCE_MS)
 			return true;
 	}
 	return false;
@@ -494,13 +523,15 @@ void identities_tell(const struct identities *ids, struct identities_state *out)
 	*out = (struct identities_state){ 0 };
 	if (!ids)
 		return;
-	out->wanted = ids->list.count;
 	out->signed_count = ids->signed_count;
 	out->failed_count = ids->failed_count;
 	out->roots = ids->root_count;
 	for (size_t k = 0; k < ids->list.count; k++) {
 		const struct identity *i = &ids->list.items[k];
 
+		if (!i->wanted)
+			continue;
+		out->wanted++;
 		out->good += is_good(ids, i);
 		if (i->problem && !out->problem)
 			out->problem = i->problem;

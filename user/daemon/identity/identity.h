@@ -51,7 +51,8 @@ int identities_trust(struct identities *ids, const char *roots);
 /* Another CA signs from now on: all certificates are asked for again. */
 void identities_renew(struct identities *ids);
 
-/* From now on those are needed, and no others. A signer that answers at once has been asked for
+/* From now on those are needed, and no others; a certificate that was is kept for 10 minutes, or
+ * until its end, should it be needed again. A signer that answers at once has been asked for
  * them then, or for those that 50 ms suffice for. 0 or -ENOMEM. */
 int identities_want(struct identities *ids, const char *const *wanted, size_t count);
 /* What there is for one: chain, key and roots, valid until the next change. False: nothing yet, or
@@ -60,6 +61,9 @@ bool identities_find(const struct identities *ids, const char *identity, struct 
 		     const char **problem);
 /* Until when that certificate is good, Unix seconds; 0: there is none. */
 int64_t identities_end(const struct identities *ids, const char *identity);
+/* The roots that are believed, PEM; NULL: there are none yet. Valid until the next call of
+ * identities_trust(). */
+const char *identities_roots(const struct identities *ids);
 /* Whether one is still waited for that was asked for less than 5 s ago. */
 bool identities_pending(const struct identities *ids);
 

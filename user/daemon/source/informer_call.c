@@ -24,7 +24,7 @@ static void call_free(struct informer_call *c)
 	if (!c)
 		return;
 	kube_transfer_close(&c->transfer.kube);
-	buffer_free(&c->answer);
+	buffer_wipe(&c->answer); /* the cluster's CA has its key in a Secret */
 	free(c->method);
 	free(c->path);
 	free(c->type);

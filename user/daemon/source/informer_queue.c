@@ -21,7 +21,7 @@ void informer_message_free(struct informer_message *m)
 {
 	if (!m)
 		return;
-	buffer_free(&m->bytes);
+	buffer_wipe(&m->bytes); /* there may be Secrets in it */
 	free(m->records.items);
 	free(m);
 }

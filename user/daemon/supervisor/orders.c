@@ -24,6 +24,7 @@ enum {
 	SNAPSHOT_MS = 8000, /* the proxy itself gives up earlier */
 	READ_AT_ONCE = 64,
 	UNASKED_MAX = 16, /* answers in a row that nothing was asked for */
+	SEALS = F_SEAL_WRITE | F_SEAL_SHRINK | F_SEAL_GROW | F_SEAL_SEAL,
 };
 
 struct order *order_new(enum proxy_order_type type, int fd,
@@ -280,7 +281,7 @@ static int sealed_file(const char *name, const void *bytes, size_t size)
 	_cleanup_close_ int fd = memfd_create(name, MFD_CLOEXEC | MFD_ALLOW_SEALING);
 	int r = fd < 0 ? -errno : bytes_write(fd, bytes, size);
 
-	if (!r && fcntl(fd, F_ADD_SEALS, F_SEAL_WRITE | F_SEAL_SHRINK | F_SEAL_GROW | F_SEAL_SEAL))
+	if (!r && fcntl(fd, F_ADD_SEALS, SEALS))
 		r = -errno;
 	return r ? r : TAKE_FD(fd);
 }
@@ -505,29 +506,53 @@ int supervisor_credentials(struct supervisor *s, const void *bytes, size_t size)
 	return 0;
 }
 
-/* ---- ticket keys ---- */
+/* ---- ticket keys, and certificates of identities ---- */
 
-/* They go from one process to the other, and weftd does not look at them. One that knows of none is
- * an older one, whose clients have full handshakes. */
-static void tickets_answered(struct supervisor *s, struct order *o, const struct answer *a)
+/* They go from one process to the other, and weftd does not look at them: the one that has written
+ * the file has no hand in it any more. One that knows of none is an older one, whose clients have
+ * full handshakes. */
+static void told(struct supervisor *s, struct order *o, const struct answer *a)
 {
-	int fd = a->error ? -1 : fcntl(o->fd, F_DUPFD_CLOEXEC, 0);
+	const struct proxy_order order = { .type = o->order.type == PROXY_TICKETS
+							   ? PROXY_TAKE_TICKETS
+							   : PROXY_TAKE_IDENTITIES };
+	int fd;
 
+	if (a->error || s->proxy.pidfd < 0)
+		return;
+	if (fcntl(o->fd, F_ADD_SEALS, SEALS)) {
+		log_err(-errno, "pass on what another weft-proxy has");
+		return;
+	}
+	fd = fcntl(o->fd, F_DUPFD_CLOEXEC, 0);
 	if (fd >= 0)
-		orders_give_plain(s, (struct proxy_order){ .type = PROXY_TAKE_TICKETS }, fd);
+		orders_give_plain(s, order, fd);
 }
 
-void orders_pass_tickets(struct supervisor *s, struct draining *from)
+static void pass(struct supervisor *s, struct draining *from, enum proxy_order_type type)
 {
-	int fd = memfd_create("weft-tickets", MFD_CLOEXEC);
-	struct order *o = fd < 0 ? NULL : order_new(PROXY_TICKETS, fd, tickets_answered);
+	int fd = memfd_create("weft-passed", MFD_CLOEXEC | MFD_ALLOW_SEALING);
+	struct order *o = fd < 0 ? NULL : order_new(type, fd, told);
 
 	if (!o) {
-		log_err(-ENOMEM, "pass session tickets' keys on");
+		log_err(-ENOMEM, "pass on what another weft-proxy has");
 		return;
 	}
 	o->to = from;
 	order_give(s, o, PLAIN_MS);
+}
+
+void orders_pass_tickets(struct supervisor *s, struct draining *from)
+{
+	pass(s, from, PROXY_TICKETS);
+}
+
+void orders_pass_identities(struct supervisor *s)
+{
+	for (struct draining *d = s->draining, *next; d; d = next) {
+		next = d->next;
+		pass(s, d, PROXY_IDENTITIES);
+	}
 }
 
 /* ---- requests ---- */

@@ -101,8 +101,10 @@ static int launch(struct supervisor *s)
 	r = follow(s);
 	if (!r)
 		r = proxy_process_order(&s->proxy, hello, s->messages[1]);
-	if (!r)
+	if (!r) {
 		orders_give_credentials(s);
+		orders_pass_identities(s);
+	}
 	if (!r && s->snapshot)
 		r = go_on(s);
 	if (r)

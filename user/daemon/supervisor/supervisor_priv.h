@@ -108,6 +108,9 @@ void order_give(struct supervisor *s, struct order *o, unsigned limit_ms);
 void order_expect(struct supervisor *s, struct order *o, unsigned limit_ms);
 /* Has the proxy that serves resume the sessions of one that drains. */
 void orders_pass_tickets(struct supervisor *s, struct draining *from);
+/* Has the one that has just been started given the certificates of identities that those which
+ * drain have: weftd may have none yet. */
+void orders_pass_identities(struct supervisor *s);
 /* Has the proxy write its access log where it is to go. */
 void orders_give_log(struct supervisor *s);
 /* Gives the proxy all certificates and keys, if there are any. */

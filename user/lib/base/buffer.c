@@ -48,3 +48,10 @@ void buffer_free(struct buffer *b)
 	free(b->bytes);
 	*b = (struct buffer){ 0 };
 }
+
+void buffer_wipe(struct buffer *b)
+{
+	if (b->bytes)
+		explicit_bzero(b->bytes, b->size); /* more would be pages that were never used */
+	buffer_free(b);
+}

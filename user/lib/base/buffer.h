@@ -17,5 +17,7 @@ int buffer_add_text(struct buffer *b, const char *text);
 /* Empties it. What has room for more than `keep` bytes gives it back. */
 void buffer_clear(struct buffer *b, size_t keep);
 void buffer_free(struct buffer *b);
+/* As buffer_free(); what is in it is cleared before. */
+void buffer_wipe(struct buffer *b);
 
 #endif

@@ -13,7 +13,11 @@
  * is from: "kubernetes://NAMESPACE/SECRET" or "file://CERTIFICATE;KEY;CA;CRL", paths of which some
  * may be empty, or CREDENTIAL_SYSTEM_CA. weftd has read what is in it: the chain is one of
  * certificates and the key fits its first one; where it is for TLS to endpoints, both may be
- *missing.
+ * missing.
+ *
+ * An identity ("spiffe://...") whose chain and key have 0 bytes is one that is needed, and that
+ * weftd has no certificate for yet: weft-proxy keeps the one that it has, until its end, with the
+ * `ca` of the file, if that has any. One that is not in the file goes.
  */
 #include <stddef.h>
 #include <stdint.h>

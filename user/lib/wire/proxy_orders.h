@@ -30,6 +30,10 @@
  *	                                              that clients have of it
  *	PROXY_TAKE_TICKETS  such a file of another    once it opens them, too
  *	                weft-proxy
+ *	PROXY_IDENTITIES  a file to write to          once it has the certificates and keys of
+ *	                                              identities that are in use (credentials.h)
+ *	PROXY_TAKE_IDENTITIES  such a file of         once identities that have no certificate use
+ *	                another weft-proxy            theirs
  *
  * PROXY_CREDENTIALS comes before the snapshot that needs them, also to a weft-proxy that has just
  * been started, and again whenever any of them has changed. A server whose credential is not among
@@ -63,6 +67,8 @@ enum proxy_order_type {
 	PROXY_CREDENTIALS,
 	PROXY_TICKETS,
 	PROXY_TAKE_TICKETS,
+	PROXY_IDENTITIES,
+	PROXY_TAKE_IDENTITIES,
 };
 
 /* What a weft-proxy can do beyond the first four orders. */

@@ -150,6 +150,22 @@ static int take_tickets(struct peer *p, const struct proxy_order *order, struct 
 	return answer(p, reply, sizeof(*reply), NULL, 0);
 }
 
+static int tell_identities(struct peer *p, const struct proxy_order *order,
+			   struct proxy_reply *reply, int fd)
+{
+	(void)order;
+	reply->error = fd < 0 ? -EBADMSG : p->o->tell_identities(p->o->arg, fd);
+	return answer(p, reply, sizeof(*reply), NULL, 0);
+}
+
+static int take_identities(struct peer *p, const struct proxy_order *order,
+			   struct proxy_reply *reply, int fd)
+{
+	(void)order;
+	reply->error = fd < 0 ? -EBADMSG : p->o->take_identities(p->o->arg, fd);
+	return answer(p, reply, sizeof(*reply), NULL, 0);
+}
+
 static int quit(struct peer *p, const struct proxy_order *order, struct proxy_reply *reply, int fd)
 {
 	(void)order;
@@ -173,6 +189,8 @@ static int (*const handlers[])(struct peer *p, const struct proxy_order *order,
 	[PROXY_CREDENTIALS] = credentials,
 	[PROXY_TICKETS] = tell_tickets,
 	[PROXY_TAKE_TICKETS] = take_tickets,
+	[PROXY_IDENTITIES] = tell_identities,
+	[PROXY_TAKE_IDENTITIES] = take_identities,
 };
 
 /* -EPIPE: weftd has closed the connection. */

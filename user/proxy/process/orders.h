@@ -30,6 +30,9 @@ struct orders {
 	 * Likewise. */
 	int (*tell_tickets)(void *arg, int fd);
 	int (*take_tickets)(void *arg, int fd);
+	/* Likewise certificates and keys of identities, those that it lacks. */
+	int (*tell_identities)(void *arg, int fd);
+	int (*take_identities)(void *arg, int fd);
 	/* Has every worker serve, and every worker let go, clients over the socket `fd`. */
 	int (*succeed)(void *arg, int fd);
 	int (*drain)(void *arg, int fd, uint32_t ms, uint32_t shared);

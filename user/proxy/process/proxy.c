@@ -250,6 +250,20 @@ static int take_tickets(void *arg, int fd)
 	return tls_store_take_tickets(shared_state_tls(p->state), fd);
 }
 
+static int tell_identities(void *arg, int fd)
+{
+	const struct proxy *p = arg;
+
+	return tls_store_tell_identities(shared_state_tls(p->state), fd);
+}
+
+static int take_identities(void *arg, int fd)
+{
+	const struct proxy *p = arg;
+
+	return tls_store_take_identities(shared_state_tls(p->state), fd);
+}
+
 static int succeed(void *arg, int fd)
 {
 	const struct proxy *p = arg;
@@ -301,6 +315,8 @@ static int serve(struct proxy *p)
 		.credentials = take_credentials,
 		.tell_tickets = tell_tickets,
 		.take_tickets = take_tickets,
+		.tell_identities = tell_identities,
+		.take_identities = take_identities,
 		.succeed = succeed,
 		.drain = drain,
 		.wake = p->wake,

@@ -8,6 +8,7 @@
 #include "lib/base/cleanup.h"
 #include "lib/base/log.h"
 #include "proxy/route/tls_digest.h"
+#include "proxy/route/tls_kept.h"
 
 enum {
 	BUNDLE = 32 * 1024, /* bytes from which on authorities are worth sharing */
@@ -101,7 +102,7 @@ static const char *find_identity_parts(const struct credentials *known, struct h
 	const struct credential *own = known ? credentials_find(known, identity.at, identity.len)
 					     : NULL;
 
-	if (!own)
+	if (!own || tls_lacks_certificate(own))
 		return "it has no certificate yet";
 	if (!own->chain.len || !own->key.len || !own->ca.len)
 		return "it lacks a certificate, its key or the roots";

@@ -7,6 +7,7 @@
 #include <string.h>
 #include <sys/mman.h>
 #include <sys/stat.h>
+#include <time.h>
 #include <unistd.h>
 
 #include <openssl/crypto.h>
@@ -20,6 +21,7 @@
 #include "lib/wire/credentials.h"
 #include "proxy/route/tls_clients.h"
 #include "proxy/route/tls_digest.h"
+#include "proxy/route/tls_kept.h"
 
 enum {
 	BUCKETS = 256,
@@ -42,10 +44,12 @@ struct tls_store {
 	pthread_mutex_t lock;
 	/* Under the lock. */
 	struct tls_base *base; /* NULL: TLS was never spoken */
-	void *bytes;	       /* the file, mapped; or NULL */
+	void *bytes;	       /* the file, mapped, or what was made of it; or NULL */
 	size_t size;
 	struct credentials *credentials; /* or NULL */
-	uint64_t round;			 /* grows with every file; read without the lock, too */
+	int64_t end;	/* of a certificate that was kept, the first, Unix seconds; 0: none; read
+			 * without the lock, too */
+	uint64_t round; /* grows with every file; read without the lock, too */
 	struct tls_clients clients;
 	struct made *made[BUCKETS];
 	size_t count;
@@ -122,33 +126,122 @@ static int map(int fd, void **bytes, size_t *size)
 	return -errno;
 }
 
-int tls_store_set(struct tls_store *s, int fd)
+/* A file of credentials. */
+struct file {
+	struct credentials *credentials; /* or NULL */
+	void *bytes;			 /* that those are in; or NULL */
+	size_t size;
+	int64_t end; /* of a certificate that was kept */
+};
+
+static void close_file(struct file *f)
 {
-	struct credentials *c = NULL, *old;
-	void *bytes = NULL, *old_bytes;
-	size_t size = 0, old_size;
-	int r = map(fd, &bytes, &size);
+	credentials_close(f->credentials);
+	free_file(f->bytes, f->size);
+	*f = (struct file){ 0 };
+}
+
+static int open_file(int fd, struct file *out)
+{
+	int r = map(fd, &out->bytes, &out->size);
 
 	if (!r)
-		r = credentials_open(bytes, size, &c);
-	if (r) {
-		free_file(bytes, size);
-		return r;
+		r = credentials_open(out->bytes, out->size, &out->credentials);
+	if (r)
+		close_file(out);
+	return r;
+}
+
+/* `next` with the certificates of `last` that its identities lack; empty: there is none of them. */
+static int kept_of(const struct credentials *next, const struct credentials *last, struct file *out)
+{
+	struct tls_kept kept;
+	int r = tls_kept(next, last, (int64_t)time(NULL), &kept);
+
+	*out = (struct file){ .bytes = kept.bytes, .size = kept.size, .end = kept.end };
+	if (!r && out->bytes)
+		r = credentials_open(out->bytes, out->size, &out->credentials);
+	if (r)
+		close_file(out);
+	return r;
+}
+
+/* Under the lock. `f` becomes what it is with the certificates that identities keep. */
+static int keep_certificates(struct tls_store *s, struct file *f)
+{
+	struct file kept = { 0 };
+	int r = kept_of(f->credentials, s->credentials, &kept);
+
+	if (!r && kept.credentials) {
+		close_file(f);
+		*f = kept;
 	}
-	pthread_mutex_lock(&s->lock);
-	old = s->credentials;
-	old_bytes = s->bytes;
-	old_size = s->size;
-	s->credentials = c;
-	s->bytes = bytes;
-	s->size = size;
+	return r;
+}
+
+/* Under the lock. `f` is what was there before from then on. */
+static void exchange(struct tls_store *s, struct file *f)
+{
+	const struct file old = { s->credentials, s->bytes, s->size, s->end };
+
+	s->credentials = f->credentials;
+	s->bytes = f->bytes;
+	s->size = f->size;
+	__atomic_store_n(&s->end, f->end, __ATOMIC_RELAXED);
+	*f = old;
 	forget_before(s, s->round);
 	tls_clients_forget_before(&s->clients, s->round);
 	__atomic_store_n(&s->round, s->round + 1, __ATOMIC_RELEASE);
+}
+
+int tls_store_set(struct tls_store *s, int fd)
+{
+	struct file f = { 0 };
+	int r = open_file(fd, &f);
+
+	if (r)
+		return r;
+	pthread_mutex_lock(&s->lock);
+	r = keep_certificates(s, &f);
+	if (!r)
+		exchange(s, &f);
 	pthread_mutex_unlock(&s->lock);
-	credentials_close(old);
-	free_file(old_bytes, old_size);
-	return 0;
+	close_file(&f);
+	return r;
+}
+
+int tls_store_tell_identities(struct tls_store *s, int fd)
+{
+	int r;
+
+	pthread_mutex_lock(&s->lock);
+	r = tls_kept_write(s->credentials, fd);
+	pthread_mutex_unlock(&s->lock);
+	return r;
+}
+
+/* Those that are needed come from weftd: before that, all of them are there to be kept. */
+int tls_store_take_identities(struct tls_store *s, int fd)
+{
+	struct file theirs = { 0 }, f = { 0 };
+	int r = open_file(fd, &theirs);
+
+	if (r)
+		return r;
+	pthread_mutex_lock(&s->lock);
+	theirs.end = 1; /* they are looked at when one is needed */
+	if (s->credentials)
+		r = kept_of(s->credentials, theirs.credentials, &f);
+	else
+		exchange(s, &theirs);
+	if (s->end && s->end < f.end)
+		f.end = s->end;
+	if (!r && f.credentials)
+		exchange(s, &f);
+	pthread_mutex_unlock(&s->lock);
+	close_file(&theirs);
+	close_file(&f);
+	return r;
 }
 
 /* ---- a server ---- */
@@ -281,6 +374,8 @@ static int renew(struct tls_store *s, struct made *m, const struct wanted *w)
 	unsigned char now[TLS_DIGEST] = { 0 };
 	int r;
 
+	if (c && tls_lacks_certificate(c))
+		c = NULL;
 	if (c && !tls_digest(c, now))
 		return -ENOMEM;
 	if (c && m->context && !memcmp(now, m->pem, sizeof(now))) {
@@ -429,8 +524,34 @@ int tls_store_workload(struct tls_store *s, const char *identity, size_t len,
 
 /* ---- clients ---- */
 
-uint64_t tls_store_round(const struct tls_store *s)
+static bool is_over(const struct tls_store *s)
 {
+	int64_t end = __atomic_load_n(&s->end, __ATOMIC_RELAXED);
+
+	return end && (int64_t)time(NULL) >= end;
+}
+
+/* What weftd has no other one for ends here: it does not know when. Without memory it is tried
+ * again. */
+static void end_certificates(struct tls_store *s)
+{
+	struct file f = { 0 };
+
+	pthread_mutex_lock(&s->lock);
+	if (is_over(s) && !kept_of(s->credentials, NULL, &f)) {
+		if (f.credentials)
+			exchange(s, &f);
+		else
+			__atomic_store_n(&s->end, f.end, __ATOMIC_RELAXED);
+	}
+	pthread_mutex_unlock(&s->lock);
+	close_file(&f);
+}
+
+uint64_t tls_store_round(struct tls_store *s)
+{
+	if (is_over(s))
+		end_certificates(s);
 	return __atomic_load_n(&s->round, __ATOMIC_ACQUIRE);
 }
 
