@@ -15,10 +15,11 @@
 #include "lib/base/log.h"
 
 enum {
-	TTL_MIN_S = 600,    /* of the API */
-	GIVE_UP_MS = 30000, /* as identity.c does */
-	POLL_MIN_MS = 100,  /* until the answer is looked for, longer each time */
+	TTL_MIN_S = 600,   /* of the API */
+	POLL_MIN_MS = 100, /* until the answer is looked for, longer each time */
 	POLL_MAX_MS = 2000,
+	OLD_MS = 30000, /* from then on even more seldom */
+	POLL_OLD_MAX_MS = 30000,
 	TURN_MS = 500,	     /* while there is something to be watched over */
 	NO_SIGNER_MS = 2000, /* without an answer: somebody has to sign */
 	SPREAD_MS = 2000,    /* not all agents at once */
@@ -34,7 +35,7 @@ struct asked {
 	struct asked *next;
 	struct cluster_signer *signer;
 	unsigned long number;
-	char *name;
+	char *name, *csr; /* the latter PEM */
 	uint64_t begun_ms, next_ms;
 	unsigned wait_ms;
 	bool there;	 /* the API server has it */
@@ -72,6 +73,7 @@ static void set_problem(struct cluster_signer *s, const char *problem)
 static void asked_free(struct asked *a)
 {
 	free(a->name);
+	free(a->csr);
 	free(a);
 }
 
@@ -92,19 +94,23 @@ static void drop_over(struct cluster_signer *s)
 }
 
 /* In the server's words, if it has sent a Status. */
-static void answer_status(struct asked *a, long status, const char *body, size_t size,
-			  const char *error)
+static void note_status(struct asked *a, long status, const char *body, size_t size,
+			const char *error)
 {
 	_cleanup_json_ json_t *answer = status ? json_loadb(body, size, 0, NULL) : NULL;
-	struct cluster_signer *s = a->signer;
 	char text[PROBLEM_MAX];
 
 	snprintf(text, sizeof(text), "a certificate can't be asked for: %s",
 		 error ? error : json_get_text(answer, "message", "an answer without a reason"));
-	json_clean(text);
-	set_problem(s, text);
+	set_problem(a->signer, text);
+}
+
+static void answer_status(struct asked *a, long status, const char *body, size_t size,
+			  const char *error)
+{
+	note_status(a, status, body, size, error);
 	a->over = true;
-	identities_signed(s->ids, a->number, NULL, text);
+	identities_signed(a->signer->ids, a->number, NULL, a->signer->problem);
 }
 
 static const json_t *condition(const json_t *status, const char *type)
@@ -125,7 +131,7 @@ static void answer_refused(struct asked *a, const json_t *refused)
 		 json_get_text(refused, "message", "without a reason"));
 	json_clean(text);
 	a->over = true;
-	identities_signed(a->signer->ids, a->number, NULL, text);
+	identities_denied(a->signer->ids, a->number, text);
 }
 
 static void answer_certificate(struct asked *a, const char *encoded)
@@ -141,6 +147,12 @@ static void answer_certificate(struct asked *a, const char *encoded)
 	a->over = true;
 	a->signer->problem[0] = '\0';
 	identities_signed(a->signer->ids, a->number, chain, NULL);
+}
+
+/* Whether the same may well be answered another time. */
+static bool is_passing(long status)
+{
+	return !status || status == 429 || status >= 500;
 }
 
 static void got(void *arg, long status, const char *body, size_t size, const char *error)
@@ -160,8 +172,17 @@ static void got(void *arg, long status, const char *body, size_t size, const cha
 		answer_refused(a, refused);
 	else if (*certificate)
 		answer_certificate(a, certificate);
-	else if (status != 200 && status && status != 429 && status < 500)
+	else if (status != 200 && !is_passing(status))
 		answer_status(a, status, body, size, error);
+}
+
+static void wait_longer(struct asked *a)
+{
+	uint64_t now = clock_ms();
+	unsigned most = now - a->begun_ms < OLD_MS ? POLL_MAX_MS : POLL_OLD_MAX_MS;
+
+	a->wait_ms = a->wait_ms * 2 < most ? a->wait_ms * 2 : most;
+	a->next_ms = now + a->wait_ms;
 }
 
 static void look(struct asked *a)
@@ -172,18 +193,21 @@ static void look(struct asked *a)
 	a->busy = true;
 	if (informer_request(a->signer->informer, "GET", path, NULL, NULL, 0, got, a))
 		a->busy = false;
-	a->wait_ms = a->wait_ms * 2 < POLL_MAX_MS ? a->wait_ms * 2 : POLL_MAX_MS;
-	a->next_ms = clock_ms() + a->wait_ms;
+	wait_longer(a);
 }
 
+/* One whose fate is not known is posted again by the same name, which nobody else has: 409 says
+ * that it got there the first time. */
 static void posted(void *arg, long status, const char *body, size_t size, const char *error)
 {
 	struct asked *a = arg;
 
 	a->busy = false;
-	a->there = status == 201;
-	if (!a->there && !a->over)
+	a->there = status == 201 || status == 409;
+	if (!a->there && !a->over && !is_passing(status))
 		answer_status(a, status, body, size, error);
+	else if (!a->there)
+		note_status(a, status, body, size, error);
 }
 
 static json_t *csr_json(const struct cluster_signer *s, const char *name, const char *csr)
@@ -198,9 +222,9 @@ static json_t *csr_json(const struct cluster_signer *s, const char *name, const 
 			 "digital signature", "server auth", "client auth");
 }
 
-static int post(struct asked *a, const char *csr)
+static int post(struct asked *a)
 {
-	_cleanup_json_ json_t *body = csr_json(a->signer, a->name, csr);
+	_cleanup_json_ json_t *body = csr_json(a->signer, a->name, a->csr);
 	_cleanup_free_ char *text = body ? json_dumps(body, JSON_COMPACT) : NULL;
 
 	return text ? informer_request(a->signer->informer, "POST", CSR_PATH, "application/json",
@@ -222,6 +246,14 @@ static char *name_of(const struct cluster_signer *s)
 		       : name;
 }
 
+static void post_again(struct asked *a)
+{
+	a->busy = true;
+	if (post(a))
+		a->busy = false;
+	wait_longer(a);
+}
+
 static int start(struct cluster_signer *s);
 
 static int sign(struct identity_signer *signer, const char *identity, const char *csr,
@@ -237,11 +269,12 @@ static int sign(struct identity_signer *signer, const char *identity, const char
 	*a = (struct asked){ .signer = s,
 			     .number = number,
 			     .name = name_of(s),
+			     .csr = strdup(csr),
 			     .begun_ms = clock_ms(),
 			     .next_ms = clock_ms() + POLL_MIN_MS,
 			     .wait_ms = POLL_MIN_MS,
 			     .busy = true };
-	r = a->name ? post(a, csr) : -ENOMEM;
+	r = a->name && a->csr ? post(a) : -ENOMEM;
 	if (r) {
 		asked_free(a);
 		return r;
@@ -410,12 +443,14 @@ static unsigned go_over(struct cluster_signer *s)
 	unsigned next = TURN_MS;
 
 	for (struct asked *a = s->list; a; a = a->next) {
-		if (now - a->begun_ms >= GIVE_UP_MS)
+		if (!identities_wait_for(s->ids, a->number))
 			a->over = true;
-		if (a->over || a->busy || !a->there)
+		if (a->over || a->busy)
 			continue;
-		if (now >= a->next_ms)
+		if (now >= a->next_ms && a->there)
 			look(a);
+		else if (now >= a->next_ms)
+			post_again(a);
 		else if (a->next_ms - now < next)
 			next = (unsigned)(a->next_ms - now);
 	}
