@@ -123,4 +123,24 @@ agent c node-c "$SHOP"
 wait_until 90 says c "$SHOP ok"
 written c
 row "another one signs, by the same CA" "$(verifies c a)" OK
+
+# ---- another CA, at once ----
+
+openssl req -x509 -newkey ec -pkeyopt ec_paramgen_curve:P-256 -nodes -days 30 -subj "/CN=second" -addext keyUsage=critical,keyCertSign \
+	-keyout "$TMP/second.key" -out "$TMP/second.crt" 2>/dev/null
+kube -n weft-system delete secret weft-ca >/dev/null
+kube -n weft-system create secret generic weft-ca --from-file=ca.crt="$TMP/second.crt" --from-file=ca.key="$TMP/second.key" \
+	--from-file=root-cert.pem="$TMP/second.crt" >/dev/null
+roots() { api api/v1/namespaces/weft-system/configmaps/weft-ca-root | jq -r '.data["root-cert.pem"]' | grep -c BEGIN; }
+are_roots() { [ "$(roots)" = "$1" ]; }
+wait_until 60 are_roots 2
+row "another CA: both roots are told" "$(roots)" 2
+written c
+row "what the first one signed is believed" "$(verifies c c)" OK
+is_of_second() {
+	written c
+	openssl x509 -in "$TMP/c.crt" -noout -issuer | grep -q second
+}
+wait_until 180 is_of_second
+row "certificates are renewed by the new one" "$(openssl verify -CAfile "$TMP/second.crt" "$TMP/c.crt" 2>&1 | sed 's/.*: //')" OK
 rows_end

@@ -691,6 +691,45 @@ Test(identity, another_ca_signs_everything_anew)
 	bench_close(&b);
 }
 
+Test(identity, new_roots_have_all_signed_anew_not_at_once)
+{
+	static const char *const both[] = { SHOP, BANK };
+	struct bench b;
+
+	bench_open(&b);
+	cr_assert_eq(identities_want(b.ids, both, 2), 0);
+	answer(&b, 1, DAY, NULL);
+	identities_renew_within(b.ids, 5000, 60000);
+	pass(&b, 4);
+	cr_expect_eq(b.slow.count, 2);
+	pass(&b, 57);
+	cr_assert_eq(b.slow.count, 3, "what was asked for before is not asked for again");
+	cr_expect_str_eq(b.slow.asked[2].identity, SHOP);
+	bench_close(&b);
+}
+
+Test(identity, a_certificate_that_is_not_valid_yet_takes_no_others_place)
+{
+	_cleanup_free_ char *first = NULL, *still = NULL;
+	struct identities_state state;
+	struct bench b;
+
+	bench_open(&b);
+	want_one(&b);
+	answer(&b, 0, DAY, NULL);
+	first = chain_of(&b, SHOP);
+	identities_renew(b.ids);
+	pass(&b, 0);
+	b.s += 2 * CA_CLOCK_SKEW_S; /* the CA's clock */
+	answer(&b, 0, DAY, NULL);
+	still = chain_of(&b, SHOP);
+	cr_expect_str_eq(first, still);
+	identities_tell(b.ids, &state);
+	cr_assert_not_null(state.problem);
+	cr_expect_str_eq(state.problem, "is not valid yet as it comes: the clocks differ");
+	bench_close(&b);
+}
+
 static char *warnings(const struct identities *ids, int64_t at)
 {
 	struct errors errors = { 0 };

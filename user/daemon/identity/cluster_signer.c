@@ -20,10 +20,15 @@ enum {
 	POLL_MAX_MS = 2000,
 	OLD_MS = 30000, /* from then on even more seldom */
 	POLL_OLD_MAX_MS = 30000,
-	TURN_MS = 500,	     /* while there is something to be watched over */
-	NO_SIGNER_MS = 2000, /* without an answer: somebody has to sign */
-	SPREAD_MS = 2000,    /* not all agents at once */
-	NODE_MAX = 200,	     /* of a node's name in that of a request */
+	TURN_MS = 500,	       /* while there is something to be watched over */
+	NO_SIGNER_MS = 2000,   /* without an answer: somebody has to sign */
+	SPREAD_MS = 2000,      /* not all agents at once */
+	HOLD_MS = 30000,       /* that the Lease is held without being able to sign */
+	BARRED_MS = 120000,    /* that it is left to others then */
+	OPEN_MS = 2000,	       /* until watching requests is tried again */
+	RENEW_LEAST_MS = 5000, /* after new roots: all agents have them */
+	RENEW_MOST_MS = 120000,
+	NODE_MAX = 200, /* of a node's name in that of a request */
 	URL_MAX = 512,
 	PROBLEM_MAX = 512,
 };
@@ -56,7 +61,9 @@ struct cluster_signer {
 	struct cluster_ca *ca;
 	struct asked *list;
 	unsigned spread_ms;
-	bool has_roots, roots_listed;
+	uint64_t held_ms, barred_ms, open_ms; /* the Lease since; not before; as the last */
+	char *roots;			      /* as they were taken last; NULL: none were */
+	bool roots_listed;
 	char *subject; /* of the last root to end, like the next */
 	int64_t not_after;
 	char problem[PROBLEM_MAX]; /* "": none */
@@ -305,11 +312,23 @@ static void tell(const struct identity_signer *signer, struct identity_ca *out)
 
 /* ---- the roots ---- */
 
+/* Whether there is one in `roots` that was not in those of before. Roots that go alone change no
+ * certificate. */
+static bool has_another(const struct cluster_signer *s, const char *roots)
+{
+	_cleanup_free_ char *both = NULL;
+
+	return s->roots && !ca_add_roots(s->roots, roots, 0, SIZE_MAX, &both) &&
+	       strcmp(both, s->roots) != 0;
+}
+
 static void take_roots(struct cluster_signer *s, const char *roots)
 {
+	bool another = has_another(s, roots);
+	char *copy = strdup(roots);
 	char *subject = NULL;
 	int64_t end = 0;
-	int r = ca_last_root(roots, &subject, &end);
+	int r = copy ? ca_last_root(roots, &subject, &end) : -ENOMEM;
 
 	if (!r)
 		r = identities_trust(s->ids, roots);
@@ -317,12 +336,16 @@ static void take_roots(struct cluster_signer *s, const char *roots)
 		set_problem(s, "the ConfigMap " CLUSTER_CA_ROOTS " has roots that can't be read");
 		log_warning("%s: what was believed before is", s->problem);
 		free(subject);
+		free(copy);
 		return;
 	}
 	free(s->subject);
 	s->subject = subject;
 	s->not_after = end;
-	s->has_roots = true;
+	free(s->roots);
+	s->roots = copy;
+	if (another)
+		identities_renew_within(s->ids, RENEW_LEAST_MS, RENEW_MOST_MS);
 }
 
 /* Roots whose ConfigMap is gone are believed as before: it is made anew. */
@@ -387,8 +410,12 @@ static void ca_ready(void *arg)
 
 	if (!r)
 		r = informer_start(s->requests);
-	if (r)
-		log_err(r, "watch requests for certificates");
+	if (!r)
+		return;
+	log_err(r, "watch requests for certificates"); /* it is tried again */
+	informer_close(s->requests);
+	s->requests = NULL;
+	s->open_ms = clock_ms() + OPEN_MS;
 }
 
 static bool runs(void *arg, const char *node, const char *identity)
@@ -406,6 +433,7 @@ static void lease_changed(void *arg, bool held)
 		  held ? "signs" : "no longer signs");
 	informer_close(s->requests);
 	s->requests = NULL;
+	s->held_ms = clock_ms();
 	cluster_ca_hold(s->ca, held);
 }
 
@@ -427,12 +455,30 @@ static bool is_in_use(const struct cluster_signer *s)
 	return state.wanted;
 }
 
+/* A holder that can't sign leaves it to another one. */
+static void look_at_lease(struct cluster_signer *s)
+{
+	uint64_t now = clock_ms();
+
+	if (!lease_held(s->lease))
+		return;
+	if (cluster_ca_is_ready(s->ca) && !s->requests && now >= s->open_ms)
+		ca_ready(s);
+	if ((cluster_ca_is_ready(s->ca) && s->requests) || now - s->held_ms < HOLD_MS ||
+	    now < s->barred_ms)
+		return;
+	log_warning("this agent holds the Lease weft-ca and can't sign: it is left to others");
+	s->barred_ms = now + BARRED_MS;
+}
+
 /* Where there is not even a root yet, no agent signs. */
 static void decide(struct cluster_signer *s, bool in_use)
 {
-	unsigned wait = (s->has_roots || !s->roots_listed ? NO_SIGNER_MS : 0) + s->spread_ms;
+	unsigned wait = (s->roots || !s->roots_listed ? NO_SIGNER_MS : 0) + s->spread_ms;
 
-	lease_want(s->lease, in_use && (lease_held(s->lease) || oldest_ms(s) >= wait));
+	look_at_lease(s);
+	lease_want(s->lease, in_use && clock_ms() >= s->barred_ms &&
+				     (lease_held(s->lease) || oldest_ms(s) >= wait));
 }
 
 /* ---- the time ---- */
@@ -542,6 +588,7 @@ void cluster_signer_close(struct cluster_signer *s)
 	free(s->roots_path);
 	free(s->roots_query);
 	free(s->subject);
+	free(s->roots);
 	free(s);
 }
 

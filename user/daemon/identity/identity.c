@@ -218,9 +218,7 @@ void identities_signed(struct identities *ids, unsigned long number, const char 
 	if (!i) /* it is not wanted any more, or has been given up */
 		return;
 	if (chain)
-		problem = svid_check(i->name, i->next_key, chain, &end);
-	if (!problem && end <= now_s(ids))
-		problem = "has expired as it comes: the clocks differ";
+		problem = svid_check(i->name, i->next_key, chain, now_s(ids), &end);
 	if (chain && !problem)
 		copy = strdup(chain);
 	if (copy)
@@ -495,6 +493,20 @@ void identities_renew(struct identities *ids)
 		at->renew = 0;
 		at->next_ms = 0;
 		at->failures = 0;
+	}
+	if (ids->list.count)
+		wake(ids, 1);
+}
+
+void identities_renew_within(struct identities *ids, unsigned least_ms, unsigned most_ms)
+{
+	for (size_t i = 0; i < ids->list.count; i++) {
+		struct identity *at = &ids->list.items[i];
+
+		if (!at->chain || at->asked)
+			continue;
+		at->renew = 0;
+		at->next_ms = now_ms(ids) + least_ms + jitter(most_ms - least_ms);
 	}
 	if (ids->list.count)
 		wake(ids, 1);

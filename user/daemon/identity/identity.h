@@ -55,6 +55,9 @@ bool identities_wait_for(const struct identities *ids, unsigned long number);
 int identities_trust(struct identities *ids, const char *roots);
 /* Another CA signs from now on: all certificates are asked for again. */
 void identities_renew(struct identities *ids);
+/* The same where certificates of before are still believed: what was asked for already is not asked
+ * for again, the rest in so many milliseconds, each at another time. */
+void identities_renew_within(struct identities *ids, unsigned least_ms, unsigned most_ms);
 
 /* From now on those are needed, and no others. A signer that answers at once has been asked for
  * them then, or for those that 50 ms suffice for. 0 or -ENOMEM. */
