@@ -217,9 +217,8 @@ check_wire() { # WAY
 
 # ns of processor time that the processes have had
 cpu_ns() { # PID...
-	local pid files=()
-	for pid; do files+=("/proc/$pid/task/"*/schedstat); done
-	if [ $# = 0 ]; then echo 0; else awk '{ sum += $1 } END { printf "%d\n", sum }' "${files[@]}"; fi
+	# CLOCK_PROCESS_CPUTIME_ID of another process, as clock_getcpuclockid() has it.
+	/usr/bin/python3 -c 'import sys, time; print(sum(int(time.clock_gettime((~int(p) << 3) | 2) * 1e9) for p in sys.argv[1:]))' "$@"
 }
 
 proxies_ns() { # WAY

@@ -61,9 +61,12 @@ denied() { grep -q "$2" "$TMP/$1.out"; }
 
 # written NAME: NAME.crt, NAME.key and NAME.roots are what the agent has
 written() {
+	local before
+	before=$(grep -c "^written" "$TMP/$1.out" || true)
 	echo "write $TMP/$1" >&"${INPUT[$1]}"
-	wait_until 10 grep -q "^written" "$TMP/$1.out"
+	wait_until 10 has_written "$1" "$before"
 }
+has_written() { [ "$(grep -c "^written" "$TMP/$1.out")" -gt "$2" ]; }
 verifies() { openssl verify -CAfile "$TMP/$2.roots" "$TMP/$1.crt" 2>&1 | sed 's/.*: //'; }
 names() { openssl x509 -in "$TMP/$1.crt" -noout -ext subjectAltName | tail -n +2 | tr -d ' '; }
 
@@ -88,6 +91,7 @@ row "who asks, the API server says" "$(api $CSRS | jq -r '.items[0].spec.extra["
 row "asked for once" "$(api $CSRS | jq '.items | length')" 1
 
 agent b node-b "$BANK" "$SHOP"
+second=$AGENT
 wait_until 60 grep -q "^$BANK ok" "$TMP/b.out"
 written b
 row "the second agent has one, of the same CA" "$(verifies b a)" OK
@@ -95,6 +99,7 @@ wait_until 60 denied b "$SHOP the certificate is denied: node node-b runs no pod
 row "not of another node's pod" "$(api $CSRS | jq '[.items[] | select(.status.certificate)] | length')" 2
 
 agent unbound node-a "$SHOP"
+unbound=$AGENT
 wait_until 60 denied unbound "the certificate is denied: the agent's token is bound to no node"
 row "not with a token of no node" "$(api $CSRS | jq '[.items[] | select(.status.certificate)] | length')" 2
 
@@ -120,7 +125,50 @@ kill -9 "$first"
 wait "$first" 2>/dev/null || true
 echo "node-c $SHOP" >>"$TMP/pods"
 agent c node-c "$SHOP"
+third=$AGENT
 wait_until 90 says c "$SHOP ok"
 written c
 row "another one signs, by the same CA" "$(verifies c a)" OK
+
+# ---- another CA, at once ----
+
+openssl req -x509 -newkey ec -pkeyopt ec_paramgen_curve:P-256 -nodes -days 30 -subj "/CN=second" -addext keyUsage=critical,keyCertSign \
+	-keyout "$TMP/second.key" -out "$TMP/second.crt" 2>/dev/null
+kube -n weft-system delete secret weft-ca >/dev/null
+kube -n weft-system create secret generic weft-ca --from-file=ca.crt="$TMP/second.crt" --from-file=ca.key="$TMP/second.key" \
+	--from-file=root-cert.pem="$TMP/second.crt" >/dev/null
+roots() { api api/v1/namespaces/weft-system/configmaps/weft-ca-root | jq -r '.data["root-cert.pem"]' | grep -c BEGIN; }
+are_roots() { [ "$(roots)" = "$1" ]; }
+wait_until 60 are_roots 2
+row "another CA: both roots are told" "$(roots)" 2
+written c
+row "what the first one signed is believed" "$(verifies c c)" OK
+is_of_second() {
+	written c
+	openssl x509 -in "$TMP/c.crt" -noout -issuer | grep -q second
+}
+wait_until 180 is_of_second
+row "certificates are renewed by the new one" "$(openssl verify -CAfile "$TMP/second.crt" "$TMP/c.crt" 2>&1 | sed 's/.*: //')" OK
+
+# ---- one that can't sign ----
+
+# secret CERTIFICATE KEY: takes the other one's place
+secret() {
+	kube -n weft-system create secret generic weft-ca --from-file=ca.crt="$1" --from-file=ca.key="$2" --from-file=root-cert.pem="$1" \
+		--dry-run=client -o yaml | kube apply --server-side --force-conflicts -f - >/dev/null
+}
+kill -9 "$unbound" "$second" "$third"
+wait "$unbound" "$second" "$third" 2>/dev/null || true
+secret "$TMP/second.crt" "$TMP/x.key"
+cp "$TMP/a.config" "$TMP/d.config"
+cp "$TMP/b.config" "$TMP/e.config"
+agent d node-a "$SHOP"
+wait_until 120 grep -q "it is left to others" "$TMP/d.log"
+sleep 11 # until it holds it no more
+secret "$TMP/second.crt" "$TMP/second.key"
+agent e node-b "$BANK"
+wait_until 120 says d "$SHOP ok"
+row "a holder that can't sign leaves it to another one" "$(api apis/coordination.k8s.io/v1/namespaces/weft-system/leases/weft-ca |
+	jq -r .spec.holderIdentity)" node-b
+row "and asks once all the same" "$(api $CSRS | jq '[.items[] | select(.spec.extra["authentication.kubernetes.io/node-name"][0] == "node-a")] | length')" 2
 rows_end

@@ -34,6 +34,7 @@ struct server {
 	json_t *secret, *map, *requests; /* the last: name -> CertificateSigningRequest */
 	int version;
 	bool forbids;	    /* the Secret */
+	bool forbids_map;   /* the ConfigMap */
 	bool is_ready;	    /* cluster_ca has said so */
 	bool pod_known;	    /* of SHOP, on node-a */
 	unsigned conflicts; /* how many changes are refused as too late */
@@ -135,6 +136,8 @@ static int answer(struct server *s, const char *method, const char *path, const 
 		return status;
 	}
 	cr_assert_not_null(strstr(path, "/configmaps"));
+	if (s->forbids_map)
+		return 403;
 	status = one_object(s, &s->map, method, body);
 	*out = s->map;
 	return status;
@@ -273,6 +276,15 @@ static char *certificate(const struct server *s, const char *name)
 static const char *roots(const struct server *s)
 {
 	return json_get_text(json_object_get(s->map, "data"), "root-cert.pem", "");
+}
+
+/* When the CA took its place. */
+static void set_since(struct server *s, int64_t at)
+{
+	char text[32];
+
+	snprintf(text, sizeof(text), "%lld", (long long)at);
+	json_object_set_new(json_object_get(s->map, "data"), "since", json_string(text));
 }
 
 /* Whether the certificate was signed by the one root. */
@@ -507,6 +519,105 @@ Test(cluster_ca, another_ca_in_the_secret_takes_its_place)
 	server_close(&s);
 }
 
+Test(cluster_ca, roots_of_before_are_told_until_their_certificates_have_ended)
+{
+	_cleanup_free_ char *cert = NULL, *key = NULL, *other = NULL, *other_key = NULL,
+			    *both = NULL;
+	struct server s;
+
+	cr_assert_eq(ca_make("one", 90, time(NULL), &cert, &key), 0);
+	cr_assert_eq(ca_make("two", 90, time(NULL), &other, &other_key), 0);
+	cr_assert(asprintf(&both, "%s%s", other, cert) > 0);
+	server_open(&s);
+	put_secret(&s, "ca.key", key, "ca.crt", cert, "root-cert.pem", cert);
+	cluster_ca_hold(s.ca, true);
+	pass(&s, 0);
+	put_secret(&s, "ca.key", other_key, "ca.crt", other, "root-cert.pem", other);
+	pass(&s, 31000);
+	cr_expect_str_eq(roots(&s), both);
+	pass(&s, 31000);
+	cr_expect_str_eq(roots(&s), both);
+	/* Certificates are good for an hour. */
+	set_since(&s, time(NULL) - 3600);
+	pass(&s, 31000);
+	cr_expect_str_eq(roots(&s), both, "for clocks that differ");
+	set_since(&s, time(NULL) - 3800);
+	pass(&s, 31000);
+	cr_expect_str_eq(roots(&s), other);
+	server_close(&s);
+}
+
+Test(cluster_ca, a_root_that_has_expired_is_told_no_more)
+{
+	_cleanup_free_ char *cert = NULL, *key = NULL, *other = NULL, *other_key = NULL;
+	struct server s;
+
+	cr_assert_eq(ca_make("one", 1, time(NULL) - 2 * 86400, &cert, &key), 0);
+	cr_assert_eq(ca_make("two", 90, time(NULL), &other, &other_key), 0);
+	server_open(&s);
+	s.map = json_pack("{s:{s:s}, s:{s:s}}", "metadata", "resourceVersion", "1", "data",
+			  "root-cert.pem", cert);
+	put_secret(&s, "ca.key", other_key, "ca.crt", other, "root-cert.pem", other);
+	cluster_ca_hold(s.ca, true);
+	pass(&s, 0);
+	cr_expect_str_eq(roots(&s), other);
+	server_close(&s);
+}
+
+Test(cluster_ca, another_ca_signs_once_its_root_is_told)
+{
+	_cleanup_free_ char *cert = NULL, *key = NULL, *other = NULL, *other_key = NULL,
+			    *first = NULL, *second = NULL;
+	struct server s;
+
+	cr_assert_eq(ca_make("one", 90, time(NULL), &cert, &key), 0);
+	cr_assert_eq(ca_make("two", 90, time(NULL), &other, &other_key), 0);
+	server_open(&s);
+	put_secret(&s, "ca.key", key, "ca.crt", cert, "root-cert.pem", cert);
+	cluster_ca_hold(s.ca, true);
+	pass(&s, 0);
+	s.forbids_map = true;
+	put_secret(&s, "ca.key", other_key, "ca.crt", other, "root-cert.pem", other);
+	pass(&s, 31000);
+	ask(&s, "a", AGENTS, "node-a", SHOP);
+	pass(&s, 0);
+	first = certificate(&s, "a");
+	cr_expect(is_signed_by(first, cert));
+	s.forbids_map = false;
+	pass(&s, 6000);
+	ask(&s, "b", AGENTS, "node-a", SHOP);
+	pass(&s, 0);
+	second = certificate(&s, "b");
+	cr_expect(is_signed_by(second, other));
+	server_close(&s);
+}
+
+Test(cluster_ca, a_secret_that_goes_is_no_reason_for_another_ca)
+{
+	_cleanup_free_ char *chain = NULL, *before = NULL;
+	struct identity_ca told;
+	struct server s;
+
+	server_open(&s);
+	cluster_ca_hold(s.ca, true);
+	pass(&s, 0);
+	before = strdup(roots(&s));
+	json_decref(s.secret);
+	s.secret = NULL;
+	pass(&s, 31000);
+	pass(&s, 6000);
+	cr_expect_eq(s.secrets_made, 1);
+	cluster_ca_tell(s.ca, &told);
+	cr_expect(told.problem && strstr(told.problem, "the Secret weft-ca: is gone"), "%s",
+		  told.problem);
+	ask(&s, "a", AGENTS, "node-a", SHOP);
+	pass(&s, 0);
+	chain = certificate(&s, "a");
+	cr_expect(is_signed_by(chain, before));
+	cr_expect_str_eq(roots(&s), before);
+	server_close(&s);
+}
+
 /* ---- which nodes run what ---- */
 
 static const char pods[] =
@@ -529,6 +640,10 @@ static const char pods[] =
 	"node-d, "
 	"serviceAccountName: cart, hostNetwork: true}, status: {phase: Running}}\n"
 	"---\n"
+	"{apiVersion: v1, kind: Pod, metadata: {name: f, namespace: shop}, spec: {nodeName: "
+	"node-e, "
+	"serviceAccountName: default}, status: {phase: Running}}\n"
+	"---\n"
 	"{apiVersion: v1, kind: Pod, metadata: {name: e, namespace: out}, spec: {nodeName: node-a, "
 	"serviceAccountName: cart}, status: {phase: Running}}\n";
 
@@ -540,7 +655,9 @@ Test(cluster_ca, the_pods_of_the_mesh_say_which_node_runs_an_identity)
 	} rows[] = {
 		{ "node-a", SHOP, true },
 		{ "node-b", SHOP, false },
-		{ "node-b", "spiffe://cluster.local/ns/shop/sa/default", true },
+		{ "node-b", "spiffe://cluster.local/ns/shop/sa/default",
+		  false }, /* none is named */
+		{ "node-e", "spiffe://cluster.local/ns/shop/sa/default", true },
 		{ "node-a", "spiffe://cluster.local/ns/shop/sa/default", false },
 		{ "node-c", SHOP, false }, /* it has ended */
 		{ "node-d", SHOP, false }, /* on the node's network */

@@ -377,7 +377,7 @@ Test(identity, what_is_no_ca_is_told)
 
 /* ---- renewals ---- */
 
-enum { REQUESTS = 16 };
+enum { REQUESTS = 32 };
 
 /* A CA that answers when the test has it answer. */
 struct slow_signer {
@@ -567,7 +567,8 @@ Test(identity, one_that_is_not_renewed_is_used_until_its_end)
 	bench_close(&b);
 }
 
-Test(identity, no_answer_is_waited_for_without_end)
+/* Another request would stay with the API server as well. */
+Test(identity, an_answer_that_is_late_is_waited_for_and_nothing_else_asked)
 {
 	struct bench b;
 
@@ -578,13 +579,34 @@ Test(identity, no_answer_is_waited_for_without_end)
 	cr_expect(!identities_pending(b.ids), "others are to wait no longer");
 	pass(&b, 2);
 	cr_expect_str_eq(problem_of(&b, SHOP), "there is no answer from the CA");
-	pass(&b, 2);
-	cr_assert_eq(b.slow.count, 2);
-	/* The answer to the one that was given up does not count. */
-	answer(&b, 1, 1000, NULL);
-	cr_expect_str_neq(problem_of(&b, SHOP), "");
+	for (int i = 0; i < 60; i++)
+		cr_expect_geq(pass(&b, 60), 1000, "it is looked at all the time");
+	cr_assert_eq(b.slow.count, 1);
+	cr_expect(identities_wait_for(b.ids, b.slow.asked[0].number));
 	answer(&b, 0, 1000, NULL);
 	cr_expect_str_eq(problem_of(&b, SHOP), "");
+	cr_expect(!identities_wait_for(b.ids, b.slow.asked[0].number));
+	bench_close(&b);
+}
+
+Test(identity, what_is_denied_is_asked_for_ever_more_seldom)
+{
+	struct bench b;
+	unsigned asked;
+
+	bench_open(&b);
+	want_one(&b);
+	for (int i = 0; i < 7200; i++) {
+		if (identities_wait_for(b.ids, b.slow.asked[b.slow.count - 1].number))
+			identities_denied(b.ids, b.slow.asked[b.slow.count - 1].number, "denied");
+		pass(&b, 1);
+	}
+	cr_expect_str_eq(problem_of(&b, SHOP), "denied");
+	asked = b.slow.count;
+	cr_expect(asked >= 12 && asked <= 16, "%u in two hours", asked);
+	/* Half an hour at most. */
+	pass(&b, 1801);
+	cr_expect_eq(b.slow.count, asked + 1);
 	bench_close(&b);
 }
 
@@ -714,6 +736,45 @@ Test(identity, another_ca_signs_everything_anew)
 	answer(&b, 0, DAY, NULL);
 	second = chain_of(&b, SHOP);
 	cr_expect_str_neq(first, second);
+	bench_close(&b);
+}
+
+Test(identity, new_roots_have_all_signed_anew_not_at_once)
+{
+	static const char *const both[] = { SHOP, BANK };
+	struct bench b;
+
+	bench_open(&b);
+	cr_assert_eq(identities_want(b.ids, both, 2), 0);
+	answer(&b, 1, DAY, NULL);
+	identities_renew_within(b.ids, 5000, 60000);
+	pass(&b, 4);
+	cr_expect_eq(b.slow.count, 2);
+	pass(&b, 57);
+	cr_assert_eq(b.slow.count, 3, "what was asked for before is not asked for again");
+	cr_expect_str_eq(b.slow.asked[2].identity, SHOP);
+	bench_close(&b);
+}
+
+Test(identity, a_certificate_that_is_not_valid_yet_takes_no_others_place)
+{
+	_cleanup_free_ char *first = NULL, *still = NULL;
+	struct identities_state state;
+	struct bench b;
+
+	bench_open(&b);
+	want_one(&b);
+	answer(&b, 0, DAY, NULL);
+	first = chain_of(&b, SHOP);
+	identities_renew(b.ids);
+	pass(&b, 0);
+	b.s += 2 * CA_CLOCK_SKEW_S; /* the CA's clock */
+	answer(&b, 0, DAY, NULL);
+	still = chain_of(&b, SHOP);
+	cr_expect_str_eq(first, still);
+	identities_tell(b.ids, &state);
+	cr_assert_not_null(state.problem);
+	cr_expect_str_eq(state.problem, "is not valid yet as it comes: the clocks differ");
 	bench_close(&b);
 }
 

@@ -24,10 +24,12 @@ static bool is_pod_of(const struct object *o, const char *node, struct authz_tex
 {
 	const char *own;
 
+	/* The API server names an account in each Pod but those that a kubelet writes of its own.
+	 */
 	if (!o || o->kind != KIND_POD || !o->pod.node_name || strcmp(o->pod.node_name, node) != 0)
 		return false;
 	own = o->pod.service_account;
-	return is_text(ns, o->meta.namespace) && is_text(account, own && *own ? own : "default") &&
+	return is_text(ns, o->meta.namespace) && own && *own && is_text(account, own) &&
 	       pod_has_address(o);
 }
 

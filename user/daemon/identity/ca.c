@@ -268,6 +268,61 @@ int ca_last_root(const char *roots, char **subject, int64_t *not_after)
 	return *subject ? 0 : -ENOMEM;
 }
 
+/* However they were written. */
+static bool is_among(const struct certificates *list, const char *text)
+{
+	bool found = false;
+
+	for (size_t i = 0; !found && i < list->list.count; i++) {
+		_cleanup_free_ char *one = certificate_text(list->list.items[i]);
+
+		found = one && !strcmp(one, text);
+	}
+	return found;
+}
+
+/* Behind `text`, unless it has expired or is there. */
+static int add_root(struct certificates *list, char **text, X509 *cert, int64_t now)
+{
+	_cleanup_free_ char *one = certificate_text(cert), *before = NULL;
+	X509 **at;
+
+	if (!one)
+		return -ENOMEM;
+	if (pem_seconds(X509_get0_notAfter(cert)) <= now || is_among(list, one))
+		return 0;
+	at = table_push(&list->list);
+	if (!at)
+		return -ENOMEM;
+	X509_up_ref(cert);
+	*at = cert;
+	before = *text;
+	if (asprintf(text, "%s%s%s", before, before[strlen(before) - 1] == '\n' ? "" : "\n", one) >=
+	    0)
+		return 0;
+	*text = NULL;
+	return -ENOMEM;
+}
+
+int ca_add_roots(const char *roots, const char *more, int64_t now, size_t most, char **out)
+{
+	_cleanup_(certificates_free) struct certificates list = { 0 }, others = { 0 };
+	_cleanup_free_ char *text = strdup(roots);
+	int r = openssl_load();
+
+	if (!r)
+		r = certificates_read(&list, (struct credential_text){ roots, strlen(roots) });
+	if (r || !text)
+		return r == -ENOMEM || !text ? -ENOMEM : -EINVAL;
+	if (certificates_read(&others, (struct credential_text){ more, strlen(more) }) == 0)
+		for (size_t i = 0; !r && i < others.list.count && list.list.count < most; i++)
+			r = add_root(&list, &text, others.list.items[i], now);
+	ERR_clear_error();
+	if (!r)
+		*out = TAKE_PTR(text);
+	return r;
+}
+
 /* ---- a request ---- */
 
 static bool is_key_good(const EVP_PKEY *key)

@@ -52,5 +52,9 @@ char *ca_requested(const char *csr);
 /* Of roots (PEM), the one that ends last: its common name, the caller's, and its end, Unix seconds.
  * 0; -EINVAL: one can't be read, or there is none; -ENOMEM. */
 int ca_last_root(const char *roots, char **subject, int64_t *not_after);
+/* `roots` (PEM), and behind them those of `more` that are not among them and end after `now` (Unix
+ * seconds), up to `most` in all: PEM, the caller's. More that can't be read adds nothing. 0;
+ * -EINVAL: `roots` can't be read, or there is none; -ENOMEM. */
+int ca_add_roots(const char *roots, const char *more, int64_t now, size_t most, char **out);
 
 #endif

@@ -22,6 +22,7 @@ enum {
 	POD_WAIT_MS = 10000, /* that a pod may be known to its own node, and not here yet */
 	POD_LOOK_MS = 500,
 	IN_FLIGHT_MAX = 16,
+	ROOTS_MAX = 8, /* that are told, those of former CAs among them */
 	URL_MAX = 512,
 	PROBLEM_MAX = 512,
 };
@@ -56,8 +57,8 @@ struct cluster_ca {
 	bool held, ready; /* ready: it signs */
 	bool busy;	  /* a request for the step is under way */
 	uint64_t now_ms, next_ms, look_ms;
-	char *user; /* what the API server calls the agents */
-	struct ca *ca;
+	char *user;		/* what the API server calls the agents */
+	struct ca *ca, *coming; /* who signs; who does once its roots are told */
 	char problem[PROBLEM_MAX];
 	struct csr *list;
 	unsigned in_flight;
@@ -219,8 +220,8 @@ static void take_secret(struct cluster_ca *c, const char *body, size_t size)
 		fail(c, "the Secret " CLUSTER_CA_SECRET, 0, NULL, 0, problem);
 		return;
 	}
-	ca_free(c->ca);
-	c->ca = ca;
+	ca_free(c->coming);
+	c->coming = ca;
 	c->step = STEP_ROOTS;
 	c->look_ms = c->now_ms + LOOK_MS;
 }
@@ -277,7 +278,10 @@ static void got_secret(void *arg, long status, const char *body, size_t size, co
 
 	if (!answers_step(c, STEP_SECRET))
 		return;
-	if (status == 404)
+	if (status == 404 && c->ca) /* another one would be a stranger to all certificates */
+		fail(c, "the Secret " CLUSTER_CA_SECRET, 0, NULL, 0,
+		     "is gone: its CA signs on, until this agent ends; then another one is made");
+	else if (status == 404)
 		make_secret(c);
 	else if (status == 200)
 		take_secret(c, body, size);
@@ -300,6 +304,8 @@ static void be_ready(struct cluster_ca *c)
 {
 	c->problem[0] = '\0';
 	c->step = STEP_READY;
+	ca_free(c->ca);
+	c->ca = TAKE_PTR(c->coming);
 	if (c->ready)
 		return;
 	c->ready = true;
@@ -321,9 +327,29 @@ static void put_roots(void *arg, long status, const char *body, size_t size, con
 		     error);
 }
 
-/* `was`: the one that is there; NULL: none is. */
-static void write_roots(struct cluster_ca *c, const json_t *was)
+/* What is to be told: the CA's own roots, and those that were told before until the certificates
+ * of then have ended. `data`: of the ConfigMap; `since`: of that CA. NULL: it fails. */
+static char *roots_to_tell(const struct cluster_ca *c, const json_t *data, int64_t *since)
 {
+	const char *own = ca_facts(c->coming).roots;
+	int64_t now = (int64_t)time(NULL);
+	char *out = NULL;
+
+	*since = strtoll(json_get_text(data, CLUSTER_CA_SINCE_KEY, "0"), NULL, 10);
+	if (strcmp(json_get_text(data, CLUSTER_CA_OWN_KEY, ""), own) != 0)
+		*since = now;
+	if (now - *since > (int64_t)c->o.ttl_s + CA_CLOCK_SKEW_S)
+		return strdup(own);
+	return ca_add_roots(own, json_get_text(data, CLUSTER_CA_ROOTS_KEY, ""), now, ROOTS_MAX,
+			    &out)
+		       ? NULL
+		       : out;
+}
+
+/* `was`: the one that is there; NULL: none is. */
+static void write_roots(struct cluster_ca *c, const json_t *was, const char *roots, int64_t since)
+{
+	char text[32];
 	json_t *map = object_json(c, "ConfigMap", CLUSTER_CA_ROOTS);
 	const char *version =
 		json_get_text(json_object_get(was, "metadata"), "resourceVersion", "");
@@ -332,8 +358,11 @@ static void write_roots(struct cluster_ca *c, const json_t *was)
 	if (*version)
 		json_object_set_new(json_object_get(map, "metadata"), "resourceVersion",
 				    json_string(version));
+	snprintf(text, sizeof(text), "%lld", (long long)since);
 	json_object_set_new(map, "data",
-			    json_pack("{s:s}", CLUSTER_CA_ROOTS_KEY, ca_facts(c->ca).roots));
+			    json_pack("{s:s, s:s, s:s}", CLUSTER_CA_ROOTS_KEY, roots,
+				      CLUSTER_CA_OWN_KEY, ca_facts(c->coming).roots,
+				      CLUSTER_CA_SINCE_KEY, text));
 	path_of(c, "configmaps", was ? CLUSTER_CA_ROOTS : "", path);
 	send_step(c, was ? "PUT" : "POST", path, map, put_roots);
 }
@@ -342,6 +371,9 @@ static void got_roots(void *arg, long status, const char *body, size_t size, con
 {
 	struct cluster_ca *c = arg;
 	_cleanup_json_ json_t *map = NULL;
+	_cleanup_free_ char *roots = NULL;
+	const json_t *data;
+	int64_t since = 0;
 
 	if (!answers_step(c, STEP_ROOTS))
 		return;
@@ -351,11 +383,16 @@ static void got_roots(void *arg, long status, const char *body, size_t size, con
 		return;
 	}
 	map = status == 200 ? json_loadb(body, size, 0, NULL) : NULL;
-	if (map && !strcmp(json_get_text(json_object_get(map, "data"), CLUSTER_CA_ROOTS_KEY, ""),
-			   ca_facts(c->ca).roots))
+	data = json_object_get(map, "data");
+	roots = roots_to_tell(c, data, &since);
+	if (!roots)
+		fail(c, "the ConfigMap " CLUSTER_CA_ROOTS " can't be written", 0, NULL, 0,
+		     "out of memory");
+	else if (!strcmp(json_get_text(data, CLUSTER_CA_ROOTS_KEY, ""), roots) &&
+		 !strcmp(json_get_text(data, CLUSTER_CA_OWN_KEY, ""), ca_facts(c->coming).roots))
 		be_ready(c);
 	else
-		write_roots(c, map);
+		write_roots(c, map, roots, since);
 }
 
 static void ask_roots(struct cluster_ca *c)
@@ -732,9 +769,15 @@ void cluster_ca_hold(struct cluster_ca *c, bool held)
 		q->over = true;
 	if (!held) {
 		ca_free(c->ca);
-		c->ca = NULL;
+		ca_free(c->coming);
+		c->ca = c->coming = NULL;
 	}
 	wake(c, 1);
+}
+
+bool cluster_ca_is_ready(const struct cluster_ca *c)
+{
+	return c->ready;
 }
 
 void cluster_ca_tell(const struct cluster_ca *c, struct identity_ca *out)
@@ -773,6 +816,7 @@ void cluster_ca_close(struct cluster_ca *c)
 		csr_free(q);
 	}
 	ca_free(c->ca);
+	ca_free(c->coming);
 	free(c->user);
 	free(c);
 }

@@ -4,7 +4,8 @@
 /*
  * The CA of a cluster, which the one agent has that holds the Lease weft-ca: its key is in the
  * Secret weft-ca, made where there is none, its roots go into the ConfigMap weft-ca-root for all
- * agents. It approves and signs CertificateSigningRequests (certificates.k8s.io/v1) for the signer
+ * agents; behind them those of the CA before it, as long as certificates of that one may be in use.
+ * It approves and signs CertificateSigningRequests (certificates.k8s.io/v1) for the signer
  * weft.dev/workload: only those of the agents' own account, whose token the API server has bound to
  * a node that runs a pod of the mesh with the identity that is asked for. Others it denies.
  */
@@ -14,7 +15,9 @@
 #define CLUSTER_SIGNER "weft.dev/workload"
 #define CLUSTER_CA_SECRET "weft-ca"
 #define CLUSTER_CA_ROOTS "weft-ca-root"	     /* the ConfigMap */
-#define CLUSTER_CA_ROOTS_KEY "root-cert.pem" /* of its data */
+#define CLUSTER_CA_ROOTS_KEY "root-cert.pem" /* of its data: all that are believed */
+#define CLUSTER_CA_OWN_KEY "ca-root.pem"     /* those of the CA that signs now */
+#define CLUSTER_CA_SINCE_KEY "since"	     /* when that CA took its place, Unix seconds */
 
 struct cluster_ca;
 
@@ -38,6 +41,8 @@ void cluster_ca_close(struct cluster_ca *c);
 
 /* This agent holds the Lease, or no longer. */
 void cluster_ca_hold(struct cluster_ca *c, bool held);
+/* Whether it can sign. */
+bool cluster_ca_is_ready(const struct cluster_ca *c);
 /* A CertificateSigningRequest, as a watch tells of it. */
 void cluster_ca_event(struct cluster_ca *c, const struct informer_event *e);
 /* What there is to tell of it: `subject` NULL while it can't sign. Valid until the loop turns. */

@@ -15,14 +15,20 @@
 #include "lib/base/log.h"
 
 enum {
-	TTL_MIN_S = 600,    /* of the API */
-	GIVE_UP_MS = 30000, /* as identity.c does */
-	POLL_MIN_MS = 100,  /* until the answer is looked for, longer each time */
+	TTL_MIN_S = 600,   /* of the API */
+	POLL_MIN_MS = 100, /* until the answer is looked for, longer each time */
 	POLL_MAX_MS = 2000,
-	TURN_MS = 500,	     /* while there is something to be watched over */
-	NO_SIGNER_MS = 2000, /* without an answer: somebody has to sign */
-	SPREAD_MS = 2000,    /* not all agents at once */
-	NODE_MAX = 200,	     /* of a node's name in that of a request */
+	OLD_MS = 30000, /* from then on even more seldom */
+	POLL_OLD_MAX_MS = 30000,
+	TURN_MS = 500,	       /* while there is something to be watched over */
+	NO_SIGNER_MS = 2000,   /* without an answer: somebody has to sign */
+	SPREAD_MS = 2000,      /* not all agents at once */
+	HOLD_MS = 30000,       /* that the Lease is held without being able to sign */
+	BARRED_MS = 120000,    /* that it is left to others then */
+	OPEN_MS = 2000,	       /* until watching requests is tried again */
+	RENEW_LEAST_MS = 5000, /* after new roots: all agents have them */
+	RENEW_MOST_MS = 120000,
+	NODE_MAX = 200, /* of a node's name in that of a request */
 	URL_MAX = 512,
 	PROBLEM_MAX = 512,
 };
@@ -34,7 +40,7 @@ struct asked {
 	struct asked *next;
 	struct cluster_signer *signer;
 	unsigned long number;
-	char *name;
+	char *name, *csr; /* the latter PEM */
 	uint64_t begun_ms, next_ms;
 	unsigned wait_ms;
 	bool there;	 /* the API server has it */
@@ -55,7 +61,9 @@ struct cluster_signer {
 	struct cluster_ca *ca;
 	struct asked *list;
 	unsigned spread_ms;
-	bool has_roots, roots_listed;
+	uint64_t held_ms, barred_ms, open_ms; /* the Lease since; not before; as the last */
+	char *roots;			      /* as they were taken last; NULL: none were */
+	bool roots_listed;
 	char *subject; /* of the last root to end, like the next */
 	int64_t not_after;
 	char problem[PROBLEM_MAX]; /* "": none */
@@ -72,6 +80,7 @@ static void set_problem(struct cluster_signer *s, const char *problem)
 static void asked_free(struct asked *a)
 {
 	free(a->name);
+	free(a->csr);
 	free(a);
 }
 
@@ -92,19 +101,23 @@ static void drop_over(struct cluster_signer *s)
 }
 
 /* In the server's words, if it has sent a Status. */
-static void answer_status(struct asked *a, long status, const char *body, size_t size,
-			  const char *error)
+static void note_status(struct asked *a, long status, const char *body, size_t size,
+			const char *error)
 {
 	_cleanup_json_ json_t *answer = status ? json_loadb(body, size, 0, NULL) : NULL;
-	struct cluster_signer *s = a->signer;
 	char text[PROBLEM_MAX];
 
 	snprintf(text, sizeof(text), "a certificate can't be asked for: %s",
 		 error ? error : json_get_text(answer, "message", "an answer without a reason"));
-	json_clean(text);
-	set_problem(s, text);
+	set_problem(a->signer, text);
+}
+
+static void answer_status(struct asked *a, long status, const char *body, size_t size,
+			  const char *error)
+{
+	note_status(a, status, body, size, error);
 	a->over = true;
-	identities_signed(s->ids, a->number, NULL, text);
+	identities_signed(a->signer->ids, a->number, NULL, a->signer->problem);
 }
 
 static const json_t *condition(const json_t *status, const char *type)
@@ -125,7 +138,7 @@ static void answer_refused(struct asked *a, const json_t *refused)
 		 json_get_text(refused, "message", "without a reason"));
 	json_clean(text);
 	a->over = true;
-	identities_signed(a->signer->ids, a->number, NULL, text);
+	identities_denied(a->signer->ids, a->number, text);
 }
 
 static void answer_certificate(struct asked *a, const char *encoded)
@@ -141,6 +154,12 @@ static void answer_certificate(struct asked *a, const char *encoded)
 	a->over = true;
 	a->signer->problem[0] = '\0';
 	identities_signed(a->signer->ids, a->number, chain, NULL);
+}
+
+/* Whether the same may well be answered another time. */
+static bool is_passing(long status)
+{
+	return !status || status == 429 || status >= 500;
 }
 
 static void got(void *arg, long status, const char *body, size_t size, const char *error)
@@ -160,8 +179,17 @@ static void got(void *arg, long status, const char *body, size_t size, const cha
 		answer_refused(a, refused);
 	else if (*certificate)
 		answer_certificate(a, certificate);
-	else if (status != 200 && status && status != 429 && status < 500)
+	else if (status != 200 && !is_passing(status))
 		answer_status(a, status, body, size, error);
+}
+
+static void wait_longer(struct asked *a)
+{
+	uint64_t now = clock_ms();
+	unsigned most = now - a->begun_ms < OLD_MS ? POLL_MAX_MS : POLL_OLD_MAX_MS;
+
+	a->wait_ms = a->wait_ms * 2 < most ? a->wait_ms * 2 : most;
+	a->next_ms = now + a->wait_ms;
 }
 
 static void look(struct asked *a)
@@ -172,18 +200,21 @@ static void look(struct asked *a)
 	a->busy = true;
 	if (informer_request(a->signer->informer, "GET", path, NULL, NULL, 0, got, a))
 		a->busy = false;
-	a->wait_ms = a->wait_ms * 2 < POLL_MAX_MS ? a->wait_ms * 2 : POLL_MAX_MS;
-	a->next_ms = clock_ms() + a->wait_ms;
+	wait_longer(a);
 }
 
+/* One whose fate is not known is posted again by the same name, which nobody else has: 409 says
+ * that it got there the first time. */
 static void posted(void *arg, long status, const char *body, size_t size, const char *error)
 {
 	struct asked *a = arg;
 
 	a->busy = false;
-	a->there = status == 201;
-	if (!a->there && !a->over)
+	a->there = status == 201 || status == 409;
+	if (!a->there && !a->over && !is_passing(status))
 		answer_status(a, status, body, size, error);
+	else if (!a->there)
+		note_status(a, status, body, size, error);
 }
 
 static json_t *csr_json(const struct cluster_signer *s, const char *name, const char *csr)
@@ -198,9 +229,9 @@ static json_t *csr_json(const struct cluster_signer *s, const char *name, const 
 			 "digital signature", "server auth", "client auth");
 }
 
-static int post(struct asked *a, const char *csr)
+static int post(struct asked *a)
 {
-	_cleanup_json_ json_t *body = csr_json(a->signer, a->name, csr);
+	_cleanup_json_ json_t *body = csr_json(a->signer, a->name, a->csr);
 	_cleanup_free_ char *text = body ? json_dumps(body, JSON_COMPACT) : NULL;
 
 	return text ? informer_request(a->signer->informer, "POST", CSR_PATH, "application/json",
@@ -222,6 +253,14 @@ static char *name_of(const struct cluster_signer *s)
 		       : name;
 }
 
+static void post_again(struct asked *a)
+{
+	a->busy = true;
+	if (post(a))
+		a->busy = false;
+	wait_longer(a);
+}
+
 static int start(struct cluster_signer *s);
 
 static int sign(struct identity_signer *signer, const char *identity, const char *csr,
@@ -237,11 +276,12 @@ static int sign(struct identity_signer *signer, const char *identity, const char
 	*a = (struct asked){ .signer = s,
 			     .number = number,
 			     .name = name_of(s),
+			     .csr = strdup(csr),
 			     .begun_ms = clock_ms(),
 			     .next_ms = clock_ms() + POLL_MIN_MS,
 			     .wait_ms = POLL_MIN_MS,
 			     .busy = true };
-	r = a->name ? post(a, csr) : -ENOMEM;
+	r = a->name && a->csr ? post(a) : -ENOMEM;
 	if (r) {
 		asked_free(a);
 		return r;
@@ -272,11 +312,23 @@ static void tell(const struct identity_signer *signer, struct identity_ca *out)
 
 /* ---- the roots ---- */
 
+/* Whether there is one in `roots` that was not in those of before. Roots that go alone change no
+ * certificate. */
+static bool has_another(const struct cluster_signer *s, const char *roots)
+{
+	_cleanup_free_ char *both = NULL;
+
+	return s->roots && !ca_add_roots(s->roots, roots, 0, SIZE_MAX, &both) &&
+	       strcmp(both, s->roots) != 0;
+}
+
 static void take_roots(struct cluster_signer *s, const char *roots)
 {
+	bool another = has_another(s, roots);
+	char *copy = strdup(roots);
 	char *subject = NULL;
 	int64_t end = 0;
-	int r = ca_last_root(roots, &subject, &end);
+	int r = copy ? ca_last_root(roots, &subject, &end) : -ENOMEM;
 
 	if (!r)
 		r = identities_trust(s->ids, roots);
@@ -284,12 +336,16 @@ static void take_roots(struct cluster_signer *s, const char *roots)
 		set_problem(s, "the ConfigMap " CLUSTER_CA_ROOTS " has roots that can't be read");
 		log_warning("%s: what was believed before is", s->problem);
 		free(subject);
+		free(copy);
 		return;
 	}
 	free(s->subject);
 	s->subject = subject;
 	s->not_after = end;
-	s->has_roots = true;
+	free(s->roots);
+	s->roots = copy;
+	if (another)
+		identities_renew_within(s->ids, RENEW_LEAST_MS, RENEW_MOST_MS);
 }
 
 /* Roots whose ConfigMap is gone are believed as before: it is made anew. */
@@ -354,8 +410,12 @@ static void ca_ready(void *arg)
 
 	if (!r)
 		r = informer_start(s->requests);
-	if (r)
-		log_err(r, "watch requests for certificates");
+	if (!r)
+		return;
+	log_err(r, "watch requests for certificates"); /* it is tried again */
+	informer_close(s->requests);
+	s->requests = NULL;
+	s->open_ms = clock_ms() + OPEN_MS;
 }
 
 static bool runs(void *arg, const char *node, const char *identity)
@@ -373,6 +433,7 @@ static void lease_changed(void *arg, bool held)
 		  held ? "signs" : "no longer signs");
 	informer_close(s->requests);
 	s->requests = NULL;
+	s->held_ms = clock_ms();
 	cluster_ca_hold(s->ca, held);
 }
 
@@ -394,12 +455,30 @@ static bool is_in_use(const struct cluster_signer *s)
 	return state.wanted;
 }
 
+/* A holder that can't sign leaves it to another one. */
+static void look_at_lease(struct cluster_signer *s)
+{
+	uint64_t now = clock_ms();
+
+	if (!lease_held(s->lease))
+		return;
+	if (cluster_ca_is_ready(s->ca) && !s->requests && now >= s->open_ms)
+		ca_ready(s);
+	if ((cluster_ca_is_ready(s->ca) && s->requests) || now - s->held_ms < HOLD_MS ||
+	    now < s->barred_ms)
+		return;
+	log_warning("this agent holds the Lease weft-ca and can't sign: it is left to others");
+	s->barred_ms = now + BARRED_MS;
+}
+
 /* Where there is not even a root yet, no agent signs. */
 static void decide(struct cluster_signer *s, bool in_use)
 {
-	unsigned wait = (s->has_roots || !s->roots_listed ? NO_SIGNER_MS : 0) + s->spread_ms;
+	unsigned wait = (s->roots || !s->roots_listed ? NO_SIGNER_MS : 0) + s->spread_ms;
 
-	lease_want(s->lease, in_use && (lease_held(s->lease) || oldest_ms(s) >= wait));
+	look_at_lease(s);
+	lease_want(s->lease, in_use && clock_ms() >= s->barred_ms &&
+				     (lease_held(s->lease) || oldest_ms(s) >= wait));
 }
 
 /* ---- the time ---- */
@@ -410,12 +489,14 @@ static unsigned go_over(struct cluster_signer *s)
 	unsigned next = TURN_MS;
 
 	for (struct asked *a = s->list; a; a = a->next) {
-		if (now - a->begun_ms >= GIVE_UP_MS)
+		if (!identities_wait_for(s->ids, a->number))
 			a->over = true;
-		if (a->over || a->busy || !a->there)
+		if (a->over || a->busy)
 			continue;
-		if (now >= a->next_ms)
+		if (now >= a->next_ms && a->there)
 			look(a);
+		else if (now >= a->next_ms)
+			post_again(a);
 		else if (a->next_ms - now < next)
 			next = (unsigned)(a->next_ms - now);
 	}
@@ -507,6 +588,7 @@ void cluster_signer_close(struct cluster_signer *s)
 	free(s->roots_path);
 	free(s->roots_query);
 	free(s->subject);
+	free(s->roots);
 	free(s);
 }
 

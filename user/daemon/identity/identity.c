@@ -17,14 +17,20 @@
 enum {
 	TURN_MS = 50,	    /* at most that keys are made and certificates signed for at once */
 	GATHER_MS = 50,	    /* what comes in so long is one change */
-	ANSWER_MS = 30000,  /* that a signer may take */
+	ANSWER_MS = 30000,  /* that a signer may take without a word about it */
 	PATIENCE_MS = 5000, /* that the first certificate of an identity is waited for */
 	BACKOFF_MIN_MS = 500,
 	BACKOFF_MAX_MS = 60000,
+<<<<<<< HEAD
 	UNWANTED_MS = 600000, /* that a certificate is kept whose last pod has gone */
 	LOOK_MS = 60000,      /* at the latest: somebody may have set the clock */
+=======
+	DENIED_MAX_MS = 1800000, /* what was denied stays with an API server for an hour */
+	LOOK_MS = 60000,	 /* at the latest: somebody may have set the clock */
+>>>>>>> h-m1
 };
 
+static const char no_answer[] = "there is no answer from the CA";
 static const char no_ca[] =
 	"mutual TLS is asked for, but there is no CA: --ca-cert, or a cluster's";
 
@@ -151,21 +157,27 @@ static bool is_news(struct identities *ids, const char *problem)
 	return true;
 }
 
-static void failed(struct identities *ids, struct identity *i, const char *problem)
+static void note_problem(struct identities *ids, struct identity *i, const char *problem)
 {
-	uint64_t wait = BACKOFF_MAX_MS;
-
-	drop_request(i);
-	if (i->failures < 8 && (uint64_t)BACKOFF_MIN_MS << i->failures < wait)
-		wait = (uint64_t)BACKOFF_MIN_MS << i->failures;
-	i->failures++;
-	i->next_ms = now_ms(ids) + wait - jitter(wait / 4);
-	ids->failed_count++;
 	if (is_news(ids, problem))
 		log_warning("the certificate of %s: %s%s", i->name, problem,
 			    is_good(ids, i) ? ": what it has stays in use until its end" : "");
 	set_problem(i, problem);
 	note_change(ids);
+}
+
+/* It is asked for again: later each time, up to `most` ms. */
+static void failed(struct identities *ids, struct identity *i, const char *problem, uint64_t most)
+{
+	uint64_t wait = most;
+
+	drop_request(i);
+	if (i->failures < 16 && (uint64_t)BACKOFF_MIN_MS << i->failures < wait)
+		wait = (uint64_t)BACKOFF_MIN_MS << i->failures;
+	i->failures++;
+	i->next_ms = now_ms(ids) + wait - jitter(wait / 4);
+	ids->failed_count++;
+	note_problem(ids, i, problem);
 }
 
 /* Half of what is left, and up to a tenth of that more. */
@@ -194,7 +206,7 @@ static void succeeded(struct identities *ids, struct identity *i, char *chain, i
 	note_change(ids);
 }
 
-static struct identity *of_number(struct identities *ids, unsigned long number)
+static struct identity *of_number(const struct identities *ids, unsigned long number)
 {
 	for (size_t i = 0; i < ids->list.count; i++)
 		if (ids->list.items[i].asked == number)
@@ -212,15 +224,27 @@ void identities_signed(struct identities *ids, unsigned long number, const char 
 	if (!i) /* it is not wanted any more, or has been given up */
 		return;
 	if (chain)
-		problem = svid_check(i->name, i->next_key, chain, &end);
-	if (!problem && end <= now_s(ids))
-		problem = "has expired as it comes: the clocks differ";
+		problem = svid_check(i->name, i->next_key, chain, now_s(ids), &end);
 	if (chain && !problem)
 		copy = strdup(chain);
 	if (copy)
 		succeeded(ids, i, copy, end);
 	else
-		failed(ids, i, problem ? problem : "out of memory");
+		failed(ids, i, problem ? problem : "out of memory",
+		       chain ? DENIED_MAX_MS : BACKOFF_MAX_MS);
+}
+
+void identities_denied(struct identities *ids, unsigned long number, const char *problem)
+{
+	struct identity *i = number ? of_number(ids, number) : NULL;
+
+	if (i)
+		failed(ids, i, problem, DENIED_MAX_MS);
+}
+
+bool identities_wait_for(const struct identities *ids, unsigned long number)
+{
+	return number && of_number(ids, number);
 }
 
 /* ---- asking ---- */
@@ -237,7 +261,7 @@ static void ask(struct identities *ids, struct identity *i)
 		r = ids->signer->sign(ids->signer, i->name, csr, number);
 	/* It may have answered, and asking may have moved nothing: the list is as it was. */
 	if (r && i->asked == number)
-		failed(ids, i, strerror(-r));
+		failed(ids, i, strerror(-r), BACKOFF_MAX_MS);
 }
 
 static bool is_due(const struct identities *ids, const struct identity *i)
@@ -253,8 +277,11 @@ static void look_at(struct identities *ids, struct identity *i)
 		drop_certificate(i);
 		note_change(ids);
 	}
-	if (i->asked && now_ms(ids) - i->asked_ms >= ANSWER_MS)
-		failed(ids, i, "there is no answer from the CA");
+	/* It goes on being waited for: another one would not be answered sooner, and stay as well.
+	 */
+	if (i->asked && now_ms(ids) - i->asked_ms >= ANSWER_MS &&
+	    (!i->problem || strcmp(i->problem, no_answer) != 0))
+		note_problem(ids, i, no_answer);
 }
 
 /* False: there is more to do, in a moment. */
@@ -285,10 +312,15 @@ static uint64_t next_of(const struct identities *ids, const struct identity *i)
 	uint64_t ms = now_ms(ids), next = LOOK_MS, more;
 	int64_t s = now_s(ids);
 
+<<<<<<< HEAD
 	if (!i->wanted)
 		next = until(i->wanted_ms + UNWANTED_MS, ms);
 	else if (i->asked)
 		next = until(i->asked_ms + ANSWER_MS, ms);
+=======
+	if (i->asked)
+		next = ms < i->asked_ms + ANSWER_MS ? i->asked_ms + ANSWER_MS - ms : LOOK_MS;
+>>>>>>> h-m1
 	else if (!ids->signer)
 		next = LOOK_MS;
 	else if (!i->chain || s >= i->renew)
@@ -499,6 +531,20 @@ void identities_renew(struct identities *ids)
 		at->renew = 0;
 		at->next_ms = 0;
 		at->failures = 0;
+	}
+	if (ids->list.count)
+		wake(ids, 1);
+}
+
+void identities_renew_within(struct identities *ids, unsigned least_ms, unsigned most_ms)
+{
+	for (size_t i = 0; i < ids->list.count; i++) {
+		struct identity *at = &ids->list.items[i];
+
+		if (!at->chain || at->asked)
+			continue;
+		at->renew = 0;
+		at->next_ms = now_ms(ids) + least_ms + jitter(most_ms - least_ms);
 	}
 	if (ids->list.count)
 		wake(ids, 1);

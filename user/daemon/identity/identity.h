@@ -6,7 +6,8 @@
  * ("spiffe://cluster.local/ns/NAMESPACE/sa/ACCOUNT") that a pod of this node has, made here and
  * never written down, and a certificate for it, which is asked for and renewed in time: after half
  * of the time that it is good for, each for another key. One that can't be renewed is used until
- * its end, and is asked for again and again, later each time, up to a minute.
+ * its end, and is asked for again and again, later each time, up to a minute; up to half an hour
+ * where it was denied. A request that nobody answers is waited for, not made again.
  */
 #include <stdbool.h>
 #include <stddef.h>
@@ -46,10 +47,17 @@ void identities_watch(struct identities *ids, void (*changed)(void *arg), void *
 /* The answer: a certificate and what leads to the root, PEM; or NULL and what is wrong, a text. */
 void identities_signed(struct identities *ids, unsigned long number, const char *chain,
 		       const char *problem);
+/* As the last, with what is wrong, where asking again soon is of no use. */
+void identities_denied(struct identities *ids, unsigned long number, const char *problem);
+/* Whether that answer is still wanted. */
+bool identities_wait_for(const struct identities *ids, unsigned long number);
 /* The roots that are believed from now on, PEM: several while one takes another's place. */
 int identities_trust(struct identities *ids, const char *roots);
 /* Another CA signs from now on: all certificates are asked for again. */
 void identities_renew(struct identities *ids);
+/* The same where certificates of before are still believed: what was asked for already is not asked
+ * for again, the rest in so many milliseconds, each at another time. */
+void identities_renew_within(struct identities *ids, unsigned least_ms, unsigned most_ms);
 
 /* From now on those are needed, and no others; a certificate that was is kept for 10 minutes, or
  * until its end, should it be needed again. A signer that answers at once has been asked for

@@ -136,17 +136,24 @@ int svid_request(const char *identity, char **key, char **csr)
 
 /* ---- a certificate that has come ---- */
 
-static const char *check(X509 *cert, EVP_PKEY *pair, const char *identity)
+static const char *check(X509 *cert, EVP_PKEY *pair, const char *identity, int64_t now)
 {
 	_cleanup_(GENERAL_NAMES_freep)
 		GENERAL_NAMES *names = X509_get_ext_d2i(cert, NID_subject_alt_name, NULL, NULL);
 
 	if (!pair || X509_check_private_key(cert, pair) != 1)
 		return "is of another key than was asked for";
-	return svid_names_are(names, identity) ? NULL : "is of another identity than was asked for";
+	if (!svid_names_are(names, identity))
+		return "is of another identity than was asked for";
+	if (pem_seconds(X509_get0_notBefore(cert)) > now)
+		return "is not valid yet as it comes: the clocks differ";
+	if (pem_seconds(X509_get0_notAfter(cert)) <= now)
+		return "has expired as it comes: the clocks differ";
+	return NULL;
 }
 
-const char *svid_check(const char *identity, const char *key, const char *chain, int64_t *not_after)
+const char *svid_check(const char *identity, const char *key, const char *chain, int64_t now,
+		       int64_t *not_after)
 {
 	_cleanup_(BIO_free_allp) BIO *in = NULL;
 	_cleanup_(X509_freep) X509 *cert = NULL;
@@ -158,7 +165,7 @@ const char *svid_check(const char *identity, const char *key, const char *chain,
 	in = pem_open(text_of(chain));
 	cert = in ? pem_certificate(in) : NULL;
 	pair = pem_key(text_of(key));
-	problem = cert ? check(cert, pair, identity) : "can't be read";
+	problem = cert ? check(cert, pair, identity, now) : "can't be read";
 	if (!problem)
 		*not_after = pem_seconds(X509_get0_notAfter(cert));
 	ERR_clear_error();

@@ -30,9 +30,10 @@ char *svid_uri(const GENERAL_NAMES *names);
  * key for secret_free(). 0, -ENOMEM, or -EIO when OpenSSL fails. */
 int svid_request(const char *identity, char **key, char **csr);
 
-/* Whether the first certificate of `chain` (PEM, as all) is for that identity and of that key: NULL
- * with its end, Unix seconds; or what is wrong, the end of a sentence about it, a static text. */
-const char *svid_check(const char *identity, const char *key, const char *chain,
+/* Whether the first certificate of `chain` (PEM, as all) is for that identity and of that key, and
+ * is valid `now`: NULL with its end; or what is wrong, the end of a sentence about it, a static
+ * text. Both times are Unix seconds. */
+const char *svid_check(const char *identity, const char *key, const char *chain, int64_t now,
 		       int64_t *not_after);
 
 #endif
