@@ -21,13 +21,9 @@ enum {
 	PATIENCE_MS = 5000, /* that the first certificate of an identity is waited for */
 	BACKOFF_MIN_MS = 500,
 	BACKOFF_MAX_MS = 60000,
-<<<<<<< HEAD
-	UNWANTED_MS = 600000, /* that a certificate is kept whose last pod has gone */
-	LOOK_MS = 60000,      /* at the latest: somebody may have set the clock */
-=======
+	UNWANTED_MS = 600000,	 /* that a certificate is kept whose last pod has gone */
 	DENIED_MAX_MS = 1800000, /* what was denied stays with an API server for an hour */
 	LOOK_MS = 60000,	 /* at the latest: somebody may have set the clock */
->>>>>>> h-m1
 };
 
 static const char no_answer[] = "there is no answer from the CA";
@@ -312,15 +308,10 @@ static uint64_t next_of(const struct identities *ids, const struct identity *i)
 	uint64_t ms = now_ms(ids), next = LOOK_MS, more;
 	int64_t s = now_s(ids);
 
-<<<<<<< HEAD
 	if (!i->wanted)
 		next = until(i->wanted_ms + UNWANTED_MS, ms);
 	else if (i->asked)
-		next = until(i->asked_ms + ANSWER_MS, ms);
-=======
-	if (i->asked)
 		next = ms < i->asked_ms + ANSWER_MS ? i->asked_ms + ANSWER_MS - ms : LOOK_MS;
->>>>>>> h-m1
 	else if (!ids->signer)
 		next = LOOK_MS;
 	else if (!i->chain || s >= i->renew)
