@@ -211,19 +211,21 @@ may() {
 	[ "$got" = "$2" ] || wrong "may the agent $1? $got, not $2"
 }
 
-# may_unknown VERB GROUP RESOURCE true|false: of a kind that has no definition here, which `kubectl auth can-i` can't ask about
+# may_unknown VERB GROUP RESOURCE true|false [NAME]: what `kubectl auth can-i` can't ask about: a kind that has no definition here, a name
+# with a slash
 may_unknown() {
-	local got
+	local got below=
+	[[ $3 != */* ]] || below=${3#*/}
 	got=$(kubectl create -f - -o 'jsonpath={.status.allowed}' <<-END
 	apiVersion: authorization.k8s.io/v1
 	kind: SubjectAccessReview
 	spec:
 	  user: system:serviceaccount:weft-system:weft
 	  groups: ["system:serviceaccounts", "system:serviceaccounts:weft-system", "system:authenticated"]
-	  resourceAttributes: {verb: $1, group: $2, resource: ${3%/*}, subresource: "$(basename "/${3#"${3%/*}"}")", namespace: default}
+	  resourceAttributes: {verb: $1, group: $2, resource: ${3%/*}, subresource: "$below", namespace: default, name: "${5:-}"}
 	END
 	)
-	[ "$got" = "$4" ] || wrong "may the agent $1 $3? $got, not $4"
+	[ "$got" = "$4" ] || wrong "may the agent $1 $3 ${5:-}? $got, not $4"
 }
 
 check_rights() {
@@ -255,8 +257,9 @@ check_rights() {
 	may 'update configmaps/other -n weft-system' no
 	may 'create certificatesigningrequests.certificates.k8s.io' yes
 	may 'delete certificatesigningrequests.certificates.k8s.io' no
-	may 'sign signers.certificates.k8s.io/weft.dev/workload' yes
-	may 'approve signers.certificates.k8s.io/kubernetes.io/kube-apiserver-client' no
+	may_unknown sign certificates.k8s.io signers true weft.dev/workload
+	may_unknown sign certificates.k8s.io signers false kubernetes.io/kube-apiserver-client
+	may_unknown approve certificates.k8s.io signers false kubernetes.io/kube-apiserver-client
 	may 'create pods -n weft-system' no
 	may 'delete services -n default' no
 }
