@@ -3,6 +3,7 @@
  * AuthorizationPolicies -> rows.
  */
 #include <ctype.h>
+#include <assert.h>
 #include <errno.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -380,6 +381,7 @@ static int write_strict(struct authz_rows *r, const struct authz_strict *s)
 	struct strs *ports = s->by ? &to.ports.no : &to.ports.yes;
 	struct authz_rule rule = { .from = { &from, 1 }, .to = { &to, 1 } };
 
+	assert(s->by || s->ports);
 	if (!texts || !items)
 		return -ENOMEM;
 	ports->items = items;
