@@ -2,8 +2,8 @@
 /*
  * AuthorizationPolicies -> rows.
  */
-#include <ctype.h>
 #include <assert.h>
+#include <ctype.h>
 #include <errno.h>
 #include <stdio.h>
 #include <stdlib.h>
